@@ -1,0 +1,73 @@
+#include "base/alloc.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+static _Atomic uint64_t n_allocations;
+static _Atomic int64_t budget = -1;
+
+static int budget_take(void)
+{
+    int64_t left = atomic_load_explicit(&budget, memory_order_relaxed);
+    while (left > 0)
+        if (atomic_compare_exchange_weak(&budget, &left, left - 1))
+            return 1;
+    return left < 0;
+}
+
+weir_status weir_alloc(size_t count, size_t size, void *pointer_out)
+{
+    void *pointer = budget_take() ? calloc(count ? count : 1, size ? size : 1) : NULL;
+    if (!pointer)
+        return WEIR_FAIL(WEIR_ERR_NOMEM, "out of memory: %zu items of %zu bytes", count, size);
+    atomic_fetch_add_explicit(&n_allocations, 1, memory_order_relaxed);
+    memcpy(pointer_out, &pointer, sizeof pointer);
+    return WEIR_OK;
+}
+
+weir_status weir_grow(void *items, size_t *capacity, size_t need, size_t size)
+{
+    if (need <= *capacity)
+        return WEIR_OK;
+    size_t wanted = *capacity < 8 ? 8 : *capacity * 2;
+    if (wanted < need)
+        wanted = need;
+    void *old, *grown = NULL;
+    memcpy(&old, items, sizeof old);
+    if (size && wanted <= SIZE_MAX / size && budget_take())
+        grown = realloc(old, wanted * size);
+    if (!grown)
+        return WEIR_FAIL(WEIR_ERR_NOMEM, "out of memory: %zu items of %zu bytes", wanted, size);
+    atomic_fetch_add_explicit(&n_allocations, 1, memory_order_relaxed);
+    memcpy(items, &grown, sizeof grown);
+    *capacity = wanted;
+    return WEIR_OK;
+}
+
+void weir_free(void *pointer)
+{
+    free(pointer);
+}
+
+weir_status weir_strdup(const char *text, char **copy_out)
+{
+    char *copy;
+    size_t n = strlen(text) + 1;
+    weir_status status = weir_alloc(n, 1, &copy);
+    if (status)
+        return status;
+    memcpy(copy, text, n);
+    *copy_out = copy;
+    return WEIR_OK;
+}
+
+uint64_t weir_alloc_count(void)
+{
+    return atomic_load(&n_allocations);
+}
+
+void weir_alloc_set_budget(int64_t n)
+{
+    atomic_store(&budget, n);
+}

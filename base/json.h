@@ -1,0 +1,23 @@
+/* JSON through jansson: strict loading with errors that name file and line, and typed look-ups.
+ *
+ * Duplicate keys are refused.  Numbers are written with 17 significant digits, so that they read back to the same
+ * double.  jansson's own allocations are its own. */
+#ifndef WEIR_BASE_JSON_H
+#define WEIR_BASE_JSON_H
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+/* Load a document; the caller owns the reference.  WEIR_ERR_IO (cannot read), WEIR_ERR_INVALID (file:line: reason). */
+weir_status weir_json_load(const char *path, json_t **root_out);
+
+/* Parse text; `name` stands for the file in messages. */
+weir_status weir_json_parse(const char *text, size_t bytes, const char *name, json_t **root_out);
+
+/* Member `key` of `object` as a number or an integer.  WEIR_ERR_INVALID names `where`, key and what was found. */
+weir_status weir_json_number(const json_t *object, const char *where, const char *key, double *value_out);
+weir_status weir_json_integer(const json_t *object, const char *where, const char *key, int64_t *value_out);
+
+#endif

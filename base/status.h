@@ -1,0 +1,68 @@
+/* Status codes and the thread's last error message.
+ *
+ * Every function of Weir that can fail returns a weir_status and writes its result through output parameters, which
+ * stay untouched on failure.  The first function that knows the cause records one message, in the words of
+ * docs/architecture.md ("lower case, no full stop, cause first, subject quoted, the number to change named"); its
+ * callers only pass the status up.  Whoever talks to the user prints weir_last_error() once.
+ *
+ *     if (n_microbatches < 1)
+ *         return WEIR_FAIL(WEIR_ERR_INVALID, "micro-batch count is %d, it must be at least 1", n_microbatches);
+ *
+ * Threads: the message belongs to the calling thread.  A worker hands its message over with weir_error_take() and
+ * weir_error_put(). */
+#ifndef WEIR_BASE_STATUS_H
+#define WEIR_BASE_STATUS_H
+
+#include <stddef.h>
+
+/* name, text, exit status of the `weir` command */
+#define WEIR_STATUS_TABLE(X)                                                                                           \
+    X(WEIR_OK, "ok", 0)                                                                                                \
+    X(WEIR_ERR_INVALID, "invalid input", 1)                                                                            \
+    X(WEIR_ERR_IO, "input or output failed", 1)                                                                        \
+    X(WEIR_ERR_UNSUPPORTED, "not supported", 1)                                                                        \
+    X(WEIR_ERR_DEVICE, "device failed", 1)                                                                             \
+    X(WEIR_ERR_INTERNAL, "internal error", 1)                                                                          \
+    X(WEIR_ERR_USAGE, "usage", 2)                                                                                      \
+    X(WEIR_ERR_NOMEM, "out of memory", 3)                                                                              \
+    X(WEIR_ERR_NOFIT, "does not fit", 3)                                                                               \
+    X(WEIR_ERR_PEER, "peer lost", 4)                                                                                   \
+    X(WEIR_ERR_TIMEOUT, "timeout", 5)                                                                                  \
+    X(WEIR_ERR_NUMERIC, "numerical error", 6)
+
+#define WEIR_STATUS_ENUM(name, text, exit_code) name,
+typedef enum weir_status { WEIR_STATUS_TABLE(WEIR_STATUS_ENUM) WEIR_STATUS_COUNT } weir_status;
+#undef WEIR_STATUS_ENUM
+
+#define WEIR_ERROR_MAX 1024 /* bytes of a message, terminator included; longer ones are cut */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* "does not fit" for WEIR_ERR_NOFIT; never NULL. */
+const char *weir_status_str(weir_status status);
+
+/* The exit status of the command line for `status` (docs/architecture.md has the table). */
+int weir_status_exit_code(weir_status status);
+
+/* The message recorded last by this thread, or "" when there is none.  Valid until the thread's next failure. */
+const char *weir_last_error(void);
+
+/* Record a message for this thread and return `status`, so that `return WEIR_FAIL(...)` reads as one step. */
+weir_status weir_error_record(weir_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Put words in front of the recorded message ("row 2: ..." ) and return `status`. */
+weir_status weir_error_prefix(weir_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* Copy the message out (to move it to another thread), and set it verbatim. */
+void weir_error_take(char message_out[WEIR_ERROR_MAX]);
+void weir_error_put(const char *message);
+
+#ifdef __cplusplus
+}
+#endif
+
+#define WEIR_FAIL(status, ...) weir_error_record((status), __VA_ARGS__)
+
+#endif

@@ -1,0 +1,175 @@
+#include "base/text.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+
+void weir_text_append(struct weir_text *text, const char *format, ...)
+{
+    if (text->status)
+        return;
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    if (n < 0) {
+        text->status = WEIR_FAIL(WEIR_ERR_INTERNAL, "cannot format '%s'", format);
+        return;
+    }
+    text->status = weir_grow(&text->data, &text->capacity, text->length + (size_t)n + 1, 1);
+    if (text->status)
+        return;
+    va_start(args, format);
+    vsnprintf(text->data + text->length, (size_t)n + 1, format, args);
+    va_end(args);
+    text->length += (size_t)n;
+}
+
+void weir_text_release(struct weir_text *text)
+{
+    weir_free(text->data);
+    *text = (struct weir_text){0};
+}
+
+bool weir_parse_int64(const char *text, int64_t *value_out)
+{
+    bool sign = *text == '-' || *text == '+';
+    if (text[sign] < '0' || text[sign] > '9')
+        return false;
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno || *end)
+        return false;
+    *value_out = value;
+    return true;
+}
+
+bool weir_parse_double(const char *text, double *value_out)
+{
+    if (*text == ' ' || *text == '\t' || *text == '\n' || !*text)
+        return false;
+    char *end;
+    errno = 0;
+    double value = strtod(text, &end);
+    if (*end || !isfinite(value))
+        return false;
+    *value_out = value;
+    return true;
+}
+
+enum { LONGEST_WORD = 64 };
+
+static size_t edit_distance(const char *a, const char *b)
+{
+    size_t na = strlen(a), nb = strlen(b), row[LONGEST_WORD + 1];
+    if (na > LONGEST_WORD || nb > LONGEST_WORD)
+        return LONGEST_WORD;
+    for (size_t j = 0; j <= nb; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= na; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= nb; j++) {
+            size_t replace = diagonal + (a[i - 1] != b[j - 1]);
+            size_t best = row[j] < row[j - 1] ? row[j] + 1 : row[j - 1] + 1;
+            diagonal = row[j];
+            row[j] = replace < best ? replace : best;
+        }
+    }
+    return row[nb];
+}
+
+const char *weir_suggest(const char *word, const char *const *names)
+{
+    const char *best = NULL;
+    size_t best_distance = strlen(word) < 4 ? 2 : 1 + strlen(word) / 3 + 1;
+    for (; *names; names++) {
+        size_t distance = edit_distance(word, *names);
+        if (distance < best_distance) {
+            best_distance = distance;
+            best = *names;
+        }
+    }
+    return best;
+}
+
+static weir_status stream_read(FILE *file, const char *path, size_t limit, char **data_out, size_t *bytes_out)
+{
+    char *data = NULL;
+    size_t capacity = 0, used = 0;
+    weir_status status = WEIR_OK;
+    for (;;) {
+        status = weir_grow(&data, &capacity, used + 65536 + 1, 1);
+        if (status)
+            break;
+        size_t n = fread(data + used, 1, capacity - used - 1, file);
+        used += n;
+        if (ferror(file))
+            status = WEIR_FAIL(WEIR_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
+        else if (used > limit)
+            status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is larger than the %zu bytes read at most", path, limit);
+        if (status || n == 0)
+            break;
+    }
+    if (status) {
+        weir_free(data);
+        return status;
+    }
+    data[used] = 0;
+    *data_out = data;
+    *bytes_out = used;
+    return WEIR_OK;
+}
+
+weir_status weir_file_read(const char *path, size_t limit, char **data_out, size_t *bytes_out)
+{
+    FILE *file = fopen(path, "rb");
+    if (!file)
+        return WEIR_FAIL(WEIR_ERR_IO, "cannot open '%s': %s", path, strerror(errno));
+    weir_status status = stream_read(file, path, limit, data_out, bytes_out);
+    fclose(file);
+    return status;
+}
+
+weir_status weir_file_write(const char *path, const void *data, size_t bytes)
+{
+    struct stat info;
+    bool regular = stat(path, &info) != 0 || S_ISREG(info.st_mode); /* /dev/stdout and pipes are written in place */
+    struct weir_text name = {0};
+    weir_text_append(&name, regular ? "%s.tmp.%ld" : "%s", path, (long)getpid());
+    if (name.status)
+        return name.status;
+    weir_status status = WEIR_OK;
+    FILE *file = fopen(name.data, "wb");
+    if (!file) {
+        status = WEIR_FAIL(WEIR_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
+        goto release_name;
+    }
+    bool good = fwrite(data, 1, bytes, file) == bytes && fflush(file) == 0;
+    good = good && (!regular || fsync(fileno(file)) == 0);
+    int reason = errno;
+    if (fclose(file) != 0 && good) {
+        good = false;
+        reason = errno;
+    }
+    if (good && regular && rename(name.data, path) != 0) {
+        good = false;
+        reason = errno;
+    }
+    if (!good) {
+        status = WEIR_FAIL(WEIR_ERR_IO, "cannot write '%s': %s", path, strerror(reason));
+        if (regular)
+            unlink(name.data);
+    }
+release_name:
+    weir_text_release(&name);
+    return status;
+}

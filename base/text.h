@@ -1,0 +1,37 @@
+/* Text: strict number parsing, a growing string, suggestions for typos, whole-file reads. */
+#ifndef WEIR_BASE_TEXT_H
+#define WEIR_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+/* A growing, always terminated string; all zero bits is the empty one.  After a failed append `status` is set, later
+ * appends do nothing, and the caller checks once at the end. */
+struct weir_text {
+    char *data; /* NULL while empty */
+    size_t length, capacity;
+    weir_status status;
+};
+
+void weir_text_append(struct weir_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void weir_text_release(struct weir_text *text);
+
+/* The whole of `text` as a number: no leading or trailing characters, no overflow.  false otherwise. */
+bool weir_parse_int64(const char *text, int64_t *value_out);
+bool weir_parse_double(const char *text, double *value_out); /* finite only */
+
+/* The entry of `names` (NULL-terminated) nearest to `word` by edit distance, when it is near enough to be a typo;
+ * else NULL. */
+const char *weir_suggest(const char *word, const char *const *names);
+
+/* Read a whole file of at most `limit` bytes into memory from weir_alloc, with a zero byte behind the last one.
+ * WEIR_ERR_IO names the file and the reason; WEIR_ERR_INVALID when it is larger. */
+weir_status weir_file_read(const char *path, size_t limit, char **data_out, size_t *bytes_out);
+
+/* Write `bytes` to `path` by way of a temporary name beside it and a rename, so that the file is whole or absent. */
+weir_status weir_file_write(const char *path, const void *data, size_t bytes);
+
+#endif

@@ -1,0 +1,43 @@
+# Library, headers, command, pkg-config and CMake package files.
+include(CMakePackageConfigHelpers)
+
+# The public headers keep their folders below include/weir; the package files add include/weir and include/weir/engine to
+# the search path, so that a program writes #include <weir.h>.
+file(STRINGS ${CMAKE_SOURCE_DIR}/cmake/public_headers.txt public_headers)
+foreach(header IN LISTS public_headers)
+  if(header MATCHES "^#" OR header STREQUAL "")
+    continue()
+  endif()
+  get_filename_component(folder ${header} DIRECTORY)
+  install(FILES ${CMAKE_SOURCE_DIR}/${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weir/${folder})
+endforeach()
+
+install(TARGETS weir RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(TARGETS libweir ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+
+# What a static libweir needs at link time, as plain linker words (both package files use it).
+set(WEIR_LINK_WORDS "-ljansson -lxxhash -lz -lpthread -lm")
+if(WEIR_HAVE_ONEDNN)
+  string(APPEND WEIR_LINK_WORDS " -ldnnl")
+endif()
+if(WEIR_HAVE_HWLOC)
+  string(APPEND WEIR_LINK_WORDS " -lhwloc")
+endif()
+if(WEIR_HAVE_MPI)
+  foreach(library IN LISTS MPI_C_LIBRARIES)
+    string(APPEND WEIR_LINK_WORDS " ${library}")
+  endforeach()
+endif()
+if(WEIR_HAVE_CUDA)
+  string(APPEND WEIR_LINK_WORDS " -L${CUDAToolkit_LIBRARY_DIR} -lcublasLt -lcudart")
+endif()
+string(REPLACE " " ";" WEIR_LINK_LIST "${WEIR_LINK_WORDS}")
+
+configure_file(${CMAKE_CURRENT_LIST_DIR}/weir.pc.in ${CMAKE_BINARY_DIR}/generated/weir.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/generated/weir.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/weirConfig.cmake.in ${CMAKE_BINARY_DIR}/generated/weirConfig.cmake
+  PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR
+  INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/weir)
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/generated/weirConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/generated/weirConfig.cmake ${CMAKE_BINARY_DIR}/generated/weirConfigVersion.cmake
+  DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/weir)

@@ -1,0 +1,16 @@
+/* The subcommands of `weir`: one const row each, listed in cmd/main.c. */
+#ifndef WEIR_CMD_COMMAND_H
+#define WEIR_CMD_COMMAND_H
+
+#include "cmd/options.h"
+
+struct command {
+    const char *name;    /* "train" */
+    const char *summary; /* one line, no full stop */
+    const struct option_table *const *tables; /* NULL-terminated: one per form of the command, for help and man page */
+    int (*run)(int argc, char **argv); /* argv[0] is the subcommand's name; returns the exit status */
+};
+
+extern const struct command command_info;
+
+#endif

@@ -1,0 +1,74 @@
+/* One table of options per subcommand drives everything: getopt_long, --help, the keys of --config, suggestions for
+ * typos and the man page.
+ *
+ *     struct train_options { const char *model; int64_t stages; bool quiet; };
+ *
+ *     static const struct option_row rows[] = {
+ *         {"model", 0, OPTION_TEXT, offsetof(struct train_options, model), "NAME", "model to train, or 'list'"},
+ *         {"stages", 0, OPTION_INT, offsetof(struct train_options, stages), "S", "pipeline stages", 1, 65536},
+ *         {"quiet", 'q', OPTION_FLAG, offsetof(struct train_options, quiet), NULL, "print nothing but errors"},
+ *         {0}};
+ *     static const struct option_table table = {
+ *         "train", "", "train a model on a pipeline of devices", "weir train --model gpt2-tiny --data text", rows};
+ *
+ * The caller fills its struct with the defaults first; parsing overwrites what was given.  Text values point into argv
+ * or into the configuration document and live as long as the process.  All errors are WEIR_ERR_USAGE (exit status 2). */
+#ifndef WEIR_CMD_OPTIONS_H
+#define WEIR_CMD_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+enum option_kind {
+    OPTION_FLAG,  /* bool */
+    OPTION_INT,   /* int64_t within [min, max] */
+    OPTION_REAL,  /* double within [min, max] */
+    OPTION_BYTES, /* int64_t >= 0: a number with an optional suffix K, M, G, T (powers of 1024; a trailing iB is fine) */
+    OPTION_TEXT,  /* const char * */
+};
+
+struct option_row {
+    const char *name; /* long name without dashes; NULL ends the table */
+    char letter;      /* short form, or 0 */
+    enum option_kind kind;
+    size_t offset;        /* of the field in the caller's struct */
+    const char *argument; /* "FILE"; NULL for flags */
+    const char *help;     /* one line */
+    double min, max;      /* numbers: inclusive bounds, when max > min */
+};
+
+struct option_table {
+    const char *command;   /* "train", or "schedule make" */
+    const char *arguments; /* positional ones as shown in help: "FILE" */
+    const char *summary;
+    const char *example; /* a command line that works */
+    const struct option_row *rows;
+};
+
+enum option_outcome { OPTIONS_PARSED, OPTIONS_HELP_SHOWN };
+
+/* Parse argv[1..] into `values`.  Options and positional arguments may be mixed.  --help prints to stdout.  When the
+ * table has an option "config", its JSON object is applied first (keys are long names; flags win).  positional_out gets
+ * pointers into argv; at most max_positional, more is an error. */
+weir_status options_parse(const struct option_table *table, int argc, char **argv, void *values,
+                          const char **positional_out, int max_positional, int *n_positional_out,
+                          enum option_outcome *outcome_out);
+
+/* true when the option was given on the command line or in the configuration during the last options_parse. */
+bool options_given(const char *name);
+
+void options_print_help(const struct option_table *table);
+
+/* troff: the OPTIONS section for one table. */
+void options_print_man(const struct option_table *table);
+
+/* Print "weir COMMAND: message" for a failed call and return the exit status of `status`. */
+int options_report(const char *command, weir_status status);
+
+/* `word` is not one of `names` (NULL-terminated): record the message, with a suggestion when there is one. */
+weir_status options_unknown(const char *what, const char *word, const char *const *names);
+
+#endif
