@@ -55,12 +55,15 @@ weir_status weir_cpu_stream_reset(weir_stream *stream)
     return WEIR_OK;
 }
 
-/* The worker takes no signals: they are for the program's own threads. */
+/* The worker takes no signals, they are for the program's own threads, except those that its own instructions raise. */
 static weir_status worker_start(weir_stream *stream)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+    sigset_t blocked, before;
+    sigfillset(&blocked);
+    for (size_t k = 0; k < sizeof own / sizeof own[0]; k++)
+        sigdelset(&blocked, own[k]);
+    pthread_sigmask(SIG_SETMASK, &blocked, &before);
     int reason = pthread_create(&stream->thread, NULL, weir_cpu_worker, stream);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (reason)
