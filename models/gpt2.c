@@ -22,7 +22,7 @@ struct gpt2 {
     struct weir_graph_builder b;
     const struct gpt2_config *config;
     double dropout;
-    char name[96], part[128]; /* prefix of the block, and the name being made */
+    char name[32], part[96]; /* prefix of the block, and the name being made */
 };
 
 static const char *part(struct gpt2 *g, const char *suffix)

@@ -1,6 +1,5 @@
 /* Schedules by name or file, for a number of stages. */
 #include <string.h>
-#include <unistd.h>
 
 #include "base/text.h"
 #include "engine/weir.h"
