@@ -1,18 +1,22 @@
 /* Devices: memory, streams, events and copies behind one const table per kind.
  *
  * The model is CUDA's.  Work is enqueued on streams and runs asynchronously, in order within a stream; events order
- * streams against each other.  One thread issues to the streams of a device (for `cpu`: to all streams of a process).
+ * streams against each other.  One thread at a time opens, issues, synchronises, closes and allocates on the devices,
+ * streams and events that belong together (a run's); two runs in one process may each have a thread.
  *
  *     stream A:  launch f │ record e            wait() captures what record() was issued last before it: a wait issued
  *     stream B:           │ wait e │ launch g   before any record returns at once.  Issue records before their waits.
+ *
+ * Records of one event happen in the order in which they were issued, on whichever streams: a later one waits for the
+ * earlier one, so that nobody is let through too early.
  *
  * A stream of class WEIR_STREAM_COMPUTE runs kernels.  A stream of class WEIR_STREAM_EDGE carries only waits, copies,
  * marks and records; on `cpu` it has no thread: its tasks run inline on the thread that satisfies their last dependency
  * (or on the issuing thread, when nothing is missing).
  *
- * Failure.  A kernel that fails poisons its stream: later kernels and copies of the stream are skipped, records and waits
- * still happen, so that nobody hangs; stream_sync() returns the first failure with its message.  A poisoned stream stays
- * poisoned until stream_reset().
+ * Failure.  A kernel that fails poisons its stream: later kernels, host functions and copies of the stream are skipped;
+ * records, waits and marks still happen, so that nobody hangs; stream_sync() returns the first failure with its message.
+ * A poisoned stream stays poisoned until stream_reset().
  *
  * cpu: a compute stream is a bounded queue with one worker thread, bound to a core where there are enough of them.  A
  * worker that has nothing to do spins for some microseconds when no more workers than cores exist, then sleeps on a
@@ -65,10 +69,11 @@ struct weir_device_kind {
     void (*stream_close)(weir_stream *stream); /* waits for what is enqueued */
 
     weir_status (*event_open)(weir_device *device, weir_event **event_out);
-    void (*event_close)(weir_event *event);
+    void (*event_close)(weir_event *event); /* once every stream that records or awaits it has been synchronised */
 
-    /* Enqueue: run fn(call, native stream); run task(argument); copy; write the time in nanoseconds of the monotonic
-     * clock (cpu) or the device's clock (others) to *ns_out when the stream gets there. */
+    /* Enqueue: run fn(call, native stream; cpu: NULL); run task(argument); copy; write the time in nanoseconds of the
+     * monotonic clock (cpu) or the device's clock (others) to *ns_out when the stream gets there.
+     * WEIR_ERR_INVALID: launch or run on an edge stream. */
     weir_status (*launch)(weir_stream *stream, weir_kernel_fn fn, const struct weir_op_call *call);
     weir_status (*run)(weir_stream *stream, weir_task_fn fn, void *argument);
     weir_status (*copy)(weir_stream *stream, void *destination, const void *source, size_t bytes);
@@ -94,7 +99,8 @@ extern const struct weir_device_kind weir_device_cpu;
  * option). */
 weir_status weir_device_kind_find(const char *name, const struct weir_device_kind **kind_out);
 
-/* cpu: cores this process may use, and text about the machine for `weir info` ("2 cores, 1 NUMA node, AMD EPYC"). */
+/* cpu: cores this process may use, and text about the machine for `weir info` ("2 cores, 1 NUMA node, AMD EPYC").  Both
+ * read the machine's topology, which takes some milliseconds. */
 int weir_cpu_cores(void);
 weir_status weir_cpu_describe(char *text, size_t bytes);
 
