@@ -199,6 +199,19 @@ static void issuing_more_than_the_capacity_blocks_and_completes(void **state)
     assert_fails(rig->kind->stream_open(rig->device, WEIR_STREAM_COMPUTE, 0, &none), WEIR_ERR_INVALID, "from 1 to 2^30");
 }
 
+/* Threads started without attributes get a stack of `bytes` from now on; returns what they got before. */
+static size_t default_stack_set(size_t bytes)
+{
+    pthread_attr_t attributes;
+    size_t before;
+    pthread_getattr_default_np(&attributes);
+    pthread_attr_getstacksize(&attributes, &before);
+    pthread_attr_setstacksize(&attributes, bytes);
+    pthread_setattr_default_np(&attributes);
+    pthread_attr_destroy(&attributes);
+    return before;
+}
+
 /* Thousands of edge streams hand on to each other, all on the worker that sets the chain off.  Its stack is small: the
  * chain must not be on it. */
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
@@ -214,17 +227,11 @@ struct chain {
 
 static weir_stream *small_stream_open(const struct rig *rig)
 {
-    pthread_attr_t usual, small;
     weir_stream *stream;
-    pthread_getattr_default_np(&usual);
-    pthread_attr_init(&small);
-    pthread_attr_setstacksize(&small, SMALL_STACK);
-    pthread_setattr_default_np(&small);
+    size_t usual = default_stack_set(SMALL_STACK);
     weir_status status = rig->kind->stream_open(rig->device, WEIR_STREAM_COMPUTE, 8, &stream);
-    pthread_setattr_default_np(&usual);
+    default_stack_set(usual);
     assert_ok(status);
-    pthread_attr_destroy(&small);
-    pthread_attr_destroy(&usual);
     return stream;
 }
 
@@ -449,6 +456,17 @@ static void every_failed_allocation_is_a_status(void **state)
     assert_ptr_equal(none, rig);
 }
 
+static void a_thread_that_cannot_start_is_a_status(void **state)
+{
+    struct rig *rig = *state;
+    weir_stream *stream = NULL;
+    size_t usual = default_stack_set((size_t)1 << 47);
+    weir_status status = rig->kind->stream_open(rig->device, WEIR_STREAM_COMPUTE, 8, &stream);
+    default_stack_set(usual);
+    assert_fails(status, WEIR_ERR_DEVICE, "cannot start the thread");
+    assert_null(stream);
+}
+
 static void memory_is_zeroed_and_aligned(void **state)
 {
     struct rig *rig = *state;
@@ -605,6 +623,7 @@ static const struct CMUnitTest conformance[] = {
     cmocka_unit_test_setup_teardown(close_runs_what_is_enqueued, rig_open, rig_close),
     cmocka_unit_test_setup_teardown(an_edge_stream_refuses_kernels, rig_open, rig_close),
     cmocka_unit_test_setup_teardown(every_failed_allocation_is_a_status, rig_open, rig_close),
+    cmocka_unit_test_setup_teardown(a_thread_that_cannot_start_is_a_status, rig_open, rig_close),
     cmocka_unit_test_setup_teardown(memory_is_zeroed_and_aligned, rig_open, rig_close),
     cmocka_unit_test_setup_teardown(memory_is_resident_only_when_used, rig_open, rig_close),
 };
