@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "cmd/command.h"
+#include "engine/device/device.h"
+#include "engine/transport/transport.h"
 
 #define ROW(name, letter, kind, field, argument, help, ...)                                                            \
     {name, letter, kind, offsetof(struct train_options, field), argument, help, __VA_ARGS__}

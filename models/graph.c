@@ -94,6 +94,9 @@ static weir_status node_add(struct weir_graph_builder *b, const char *name, cons
 {
     if (!b->graph.n_layers)
         return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s' stands before the first layer", name);
+    if (op->struct_bytes != sizeof *op)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': operation '%s' has %zu bytes, this library's rows have %zu: rebuild",
+                         name, op->name, op->struct_bytes, sizeof *op);
     if (n_inputs > WEIR_OP_INPUTS || n_params > WEIR_OP_PARAMS)
         return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s' has more than %d inputs or %d parameters", name, WEIR_OP_INPUTS,
                          WEIR_OP_PARAMS);

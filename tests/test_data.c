@@ -12,22 +12,13 @@
 #include "base/text.h"
 #include "engine/run/data.h"
 
-static const char *in_dir(const char *name)
-{
-    static char paths[4][4400];
-    static int turn;
-    char *path = paths[turn++ % 4];
-    snprintf(path, sizeof paths[0], "%s/%s", testing_dir(), name);
-    return path;
-}
-
 static const char *text_file(const char *name, int bytes)
 {
     static unsigned char text[5000];
     for (int i = 0; i < bytes; i++)
         text[i] = (unsigned char)(i * 7 + i / 256);
-    assert_ok(weir_file_write(in_dir(name), text, (size_t)bytes));
-    return in_dir(name);
+    assert_ok(weir_file_write(testing_path(name), text, (size_t)bytes));
+    return testing_path(name);
 }
 
 /* ---- text ---------------------------------------------------------------------------------------------------------- */
@@ -74,7 +65,7 @@ static int orders_equal(uint64_t seed_a, int64_t first_a, uint64_t seed_b, int64
     weir_data *a, *b;
     int n = 0;
     assert_ok(weir_data_open_text(text_file("order.txt", 4001), 4, seed_a, &a));
-    assert_ok(weir_data_open_text(in_dir("order.txt"), 4, seed_b, &b));
+    assert_ok(weir_data_open_text(testing_path("order.txt"), 4, seed_b, &b));
     for (int i = 0; i < 1000; i++)
         n += weir_data_sample(a, first_a + i) == weir_data_sample(b, first_b + i);
     weir_data_close(a);
@@ -126,16 +117,16 @@ static void a_text_that_cannot_be_used_says_why(void **state)
 {
     (void)state;
     weir_data *data = NULL;
-    assert_fails(weir_data_open_text(in_dir("none.txt"), 8, 1, &data), WEIR_ERR_IO, "No such file");
+    assert_fails(weir_data_open_text(testing_path("none.txt"), 8, 1, &data), WEIR_ERR_IO, "No such file");
     assert_fails(weir_data_open_text(testing_dir(), 8, 1, &data), WEIR_ERR_INVALID, "is a directory");
     assert_fails(weir_data_open_text(text_file("short.txt", 12), 64, 1, &data), WEIR_ERR_INVALID,
                  "short.txt' has 12 bytes, sequence length 64 needs at least 65");
     assert_fails(weir_data_open_text(text_file("short.txt", 0), 64, 1, &data), WEIR_ERR_INVALID, "has 0 bytes");
     assert_fails(weir_data_open_text(text_file("short.txt", 64), 64, 1, &data), WEIR_ERR_INVALID, "at least 65");
-    assert_fails(weir_data_open_text(in_dir("short.txt"), 0, 1, &data), WEIR_ERR_INVALID, "sequence length is 0");
+    assert_fails(weir_data_open_text(testing_path("short.txt"), 0, 1, &data), WEIR_ERR_INVALID, "sequence length is 0");
     assert_fails(weir_data_open_text("/dev/null", 8, 1, &data), WEIR_ERR_INVALID, "not a regular file");
     weir_alloc_set_budget(0);
-    assert_fails(weir_data_open_text(in_dir("short.txt"), 8, 1, &data), WEIR_ERR_NOMEM, "out of memory");
+    assert_fails(weir_data_open_text(testing_path("short.txt"), 8, 1, &data), WEIR_ERR_NOMEM, "out of memory");
     weir_alloc_set_budget(-1);
     assert_null(data);
     assert_ok(weir_data_open_text(text_file("short.txt", 65), 64, 1, &data));
@@ -168,7 +159,7 @@ static void labels_make(unsigned char file[LABEL_FILE])
 /* An empty directory of the test's own. */
 static void folder_make(const char *name)
 {
-    assert_int_equal(mkdir(in_dir(name), 0700), 0);
+    assert_int_equal(mkdir(testing_path(name), 0700), 0);
 }
 
 static void file_make(const char *folder, const char *name, const void *bytes, size_t n)
@@ -177,10 +168,10 @@ static void file_make(const char *folder, const char *name, const void *bytes, s
     snprintf(path, sizeof path, "%s/%s", folder, name);
     size_t length = strlen(name);
     if (length < 3 || strcmp(name + length - 3, ".gz") != 0) {
-        assert_ok(weir_file_write(in_dir(path), bytes, n));
+        assert_ok(weir_file_write(testing_path(path), bytes, n));
         return;
     }
-    gzFile file = gzopen(in_dir(path), "wb");
+    gzFile file = gzopen(testing_path(path), "wb");
     assert_non_null(file);
     assert_int_equal(gzwrite(file, bytes, (unsigned)n), n);
     assert_int_equal(gzclose(file), Z_OK);
@@ -201,7 +192,7 @@ static void idx_check(const char *folder)
     weir_data *data;
     float inputs[2 * N_IMAGES * ROWS * COLUMNS];
     int32_t targets[2 * N_IMAGES];
-    assert_ok(weir_data_open_idx(in_dir(folder), 9, &data));
+    assert_ok(weir_data_open_idx(testing_path(folder), 9, &data));
     const struct weir_data_info *info = weir_data_info(data);
     assert_string_equal(info->kind, "idx");
     assert_int_equal(info->n_samples, N_IMAGES);
@@ -239,19 +230,19 @@ static void a_directory_must_hold_one_of_each(void **state)
     weir_data *data = NULL;
     unsigned char labels[LABEL_FILE];
     labels_make(labels);
-    assert_fails(weir_data_open_idx(in_dir("nowhere"), 1, &data), WEIR_ERR_IO, "No such file");
+    assert_fails(weir_data_open_idx(testing_path("nowhere"), 1, &data), WEIR_ERR_IO, "No such file");
     assert_fails(weir_data_open_idx(text_file("file", 5), 1, &data), WEIR_ERR_INVALID, "must be a directory");
     folder_make("bare");
-    assert_fails(weir_data_open_idx(in_dir("bare"), 1, &data), WEIR_ERR_INVALID, "holds no IDX image file");
+    assert_fails(weir_data_open_idx(testing_path("bare"), 1, &data), WEIR_ERR_INVALID, "holds no IDX image file");
     pair_make("twice", "a", "b");
     file_make("twice", "c.gz", labels, sizeof labels);
-    assert_fails(weir_data_open_idx(in_dir("twice"), 1, &data), WEIR_ERR_INVALID, "are both IDX label files");
-    assert_int_equal(unlink(in_dir("twice/b")), 0);
-    assert_int_equal(unlink(in_dir("twice/c.gz")), 0);
-    assert_fails(weir_data_open_idx(in_dir("twice"), 1, &data), WEIR_ERR_INVALID, "holds no IDX label file");
+    assert_fails(weir_data_open_idx(testing_path("twice"), 1, &data), WEIR_ERR_INVALID, "are both IDX label files");
+    assert_int_equal(unlink(testing_path("twice/b")), 0);
+    assert_int_equal(unlink(testing_path("twice/c.gz")), 0);
+    assert_fails(weir_data_open_idx(testing_path("twice"), 1, &data), WEIR_ERR_INVALID, "holds no IDX label file");
     labels[7] = N_IMAGES - 1;
     file_make("twice", "b", labels, sizeof labels - 1);
-    assert_fails(weir_data_open_idx(in_dir("twice"), 1, &data), WEIR_ERR_INVALID, "has 5 images and 4 labels");
+    assert_fails(weir_data_open_idx(testing_path("twice"), 1, &data), WEIR_ERR_INVALID, "has 5 images and 4 labels");
     assert_null(data);
 }
 
@@ -284,7 +275,7 @@ static void a_damaged_file_names_the_byte(void **state)
             images[rows[i].at] = rows[i].to;
         file_make("damaged", "a", images, (size_t)rows[i].bytes);
         print_message("%s\n", rows[i].name);
-        assert_fails(weir_data_open_idx(in_dir("damaged"), 1, &data), WEIR_ERR_INVALID, rows[i].words);
+        assert_fails(weir_data_open_idx(testing_path("damaged"), 1, &data), WEIR_ERR_INVALID, rows[i].words);
         assert_null(data);
     }
 }
@@ -298,17 +289,17 @@ static void a_damaged_gzip_file_is_refused(void **state)
     int n_harmless = 0;
     weir_data *data = NULL;
     pair_make("gzip", "a.gz", "b");
-    assert_ok(weir_file_read(in_dir("gzip/a.gz"), 10000, &bytes, &n));
+    assert_ok(weir_file_read(testing_path("gzip/a.gz"), 10000, &bytes, &n));
     for (size_t cut = 0; cut < n; cut++) {
-        assert_ok(weir_file_write(in_dir("gzip/a.gz"), bytes, cut));
-        if (weir_data_open_idx(in_dir("gzip"), 1, &data) != WEIR_ERR_INVALID)
+        assert_ok(weir_file_write(testing_path("gzip/a.gz"), bytes, cut));
+        if (weir_data_open_idx(testing_path("gzip"), 1, &data) != WEIR_ERR_INVALID)
             fail_msg("%zu: %s", cut, weir_last_error());
     }
-    assert_fails(weir_data_open_idx(in_dir("gzip"), 1, &data), WEIR_ERR_INVALID, "the gzip data ends early");
+    assert_fails(weir_data_open_idx(testing_path("gzip"), 1, &data), WEIR_ERR_INVALID, "the gzip data ends early");
     for (size_t at = 10; at < n; at++) {
         bytes[at] = (char)(bytes[at] ^ 0x10);
-        assert_ok(weir_file_write(in_dir("gzip/a.gz"), bytes, n));
-        weir_status status = weir_data_open_idx(in_dir("gzip"), 1, &data);
+        assert_ok(weir_file_write(testing_path("gzip/a.gz"), bytes, n));
+        weir_status status = weir_data_open_idx(testing_path("gzip"), 1, &data);
         if (!status) { /* the last byte of the deflated data has bits that mean nothing */
             weir_data_close(data);
             idx_check("gzip");
@@ -330,7 +321,7 @@ static void every_allocation_may_fail(void **state)
     for (int budget = 0; status; budget++) {
         weir_data *data = NULL;
         weir_alloc_set_budget(budget);
-        status = weir_data_open_idx(in_dir("budget"), 1, &data);
+        status = weir_data_open_idx(testing_path("budget"), 1, &data);
         weir_alloc_set_budget(-1);
         assert_true(status == WEIR_OK || status == WEIR_ERR_NOMEM);
         weir_data_close(data);

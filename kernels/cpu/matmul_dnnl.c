@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "base/log.h"
 
 enum { ARGS = 5 }; /* source, weights, destination, scratchpad, bias */
 
@@ -22,7 +21,14 @@ struct primitive {
     dnnl_exec_arg_t args[ARGS];
 };
 
+struct openmp {
+    int (*get)(void);
+    void (*set)(int);
+};
+
 struct weir_matmul {
+    int n_threads;
+    struct openmp openmp;
     dnnl_engine_t engine;
     dnnl_stream_t stream;
     struct primitive *primitives; /* [n_primitives], in the order in which they were made */
@@ -37,21 +43,25 @@ static weir_status check(dnnl_status_t status, const char *call)
                      (int)status);
 }
 
-/* oneDNN sizes its work by the calling thread's OpenMP setting.  Which OpenMP runtime it brought along is found by name,
- * so that Weir itself need not link one.  Returns the setting before, 0 when there is no OpenMP. */
-static int openmp_set_threads(int n_threads)
+/* Which OpenMP runtime oneDNN brought along is found by name, so that Weir itself need not link one. */
+static struct openmp openmp_find(void)
 {
-    int (*get)(void) = NULL;
-    void (*set)(int) = NULL;
+    struct openmp openmp = {NULL, NULL};
     void *found = dlsym(RTLD_DEFAULT, "omp_get_max_threads");
-    memcpy(&get, &found, sizeof get);
+    memcpy(&openmp.get, &found, sizeof found);
     found = dlsym(RTLD_DEFAULT, "omp_set_num_threads");
-    memcpy(&set, &found, sizeof set);
-    if (!get || !set)
-        return 0;
-    int before = get();
-    if (n_threads > 0 && before != n_threads)
-        set(n_threads);
+    memcpy(&openmp.set, &found, sizeof found);
+    return openmp;
+}
+
+/* oneDNN sizes its work by the calling thread's OpenMP setting.  Returns the setting before. */
+static int openmp_set_threads(const struct openmp *openmp, int n_threads)
+{
+    if (!openmp->get || !openmp->set)
+        return n_threads;
+    int before = openmp->get();
+    if (before != n_threads)
+        openmp->set(n_threads);
     return before;
 }
 
@@ -220,7 +230,9 @@ weir_status weir_matmul_open(int n_threads, struct weir_matmul **matmul_out)
     weir_status status = weir_alloc(1, sizeof *matmul, &matmul);
     if (status)
         return status;
-    openmp_set_threads(n_threads);
+    matmul->n_threads = n_threads;
+    matmul->openmp = openmp_find();
+    openmp_set_threads(&matmul->openmp, n_threads);
     status = check(dnnl_engine_create(&matmul->engine, dnnl_cpu, 0), "engine_create");
     if (!status)
         status = check(dnnl_stream_create(&matmul->stream, matmul->engine, dnnl_stream_default_flags), "stream_create");
@@ -251,7 +263,8 @@ size_t weir_matmul_scratch(const struct weir_product *product, int n_threads)
     dnnl_engine_t engine = NULL;
     dnnl_primitive_desc_t pd;
     size_t bytes = 0;
-    int before = openmp_set_threads(n_threads);
+    const struct openmp openmp = openmp_find();
+    int before = openmp_set_threads(&openmp, n_threads);
     if (dnnl_engine_create(&engine, dnnl_cpu, 0) == dnnl_success) {
         if (product_describe(product, engine, &pd) == WEIR_OK) {
             bytes = descriptor_bytes(pd, dnnl_query_scratchpad_md);
@@ -259,7 +272,7 @@ size_t weir_matmul_scratch(const struct weir_product *product, int n_threads)
         }
         dnnl_engine_destroy(engine);
     }
-    openmp_set_threads(before);
+    openmp_set_threads(&openmp, before);
     return bytes;
 }
 
@@ -289,6 +302,7 @@ static weir_status primitive_find(struct weir_matmul *matmul, const struct weir_
 weir_status weir_matmul_prepare(struct weir_matmul *matmul, const struct weir_product *product)
 {
     struct primitive *primitive;
+    openmp_set_threads(&matmul->openmp, matmul->n_threads);
     return primitive_find(matmul, product, &primitive);
 }
 
@@ -304,6 +318,7 @@ weir_status weir_matmul_run(struct weir_matmul *matmul, const struct weir_produc
                             const float *b, const float *bias, float *c, void *scratch)
 {
     struct primitive *p;
+    openmp_set_threads(&matmul->openmp, matmul->n_threads);
     weir_status status = primitive_find(matmul, product, &p);
     if (status)
         return status;
