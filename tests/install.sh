@@ -40,8 +40,8 @@ install_tree() {
 }
 
 check_paths() {
-    local found
-    found=$(grep -rIlF -e "$WEIR_SOURCE_DIR/" -e "$WEIR_BINARY_DIR/" -e "$work/" "$prefix" || true)
+    local found before='(?<![\w.}/-])' # a longer path may end like one of these
+    found=$(grep -rIlP "$before(\\Q$WEIR_SOURCE_DIR\\E|\\Q$WEIR_BINARY_DIR\\E|\\Q$work\\E)/" "$prefix" || true)
     [ -z "$found" ] || die "these installed files name a folder of the build: $found"
 }
 
