@@ -18,8 +18,8 @@
  * nothing else: not on alignment, addresses, stage or time.  Random numbers come from weir_rng_philox with the key
  * step->seed and the counter (element / 4 within the sample, node, first_sample + sample, step->step).
  *
- * A program that embeds Weir adds rows of its own (weir_op_register in engine/weir.h); they are called exactly as the
- * built-in ones, on the rank's compute thread. */
+ * A program that embeds Weir makes rows of its own and gives them to weir_graph_node(); they are called exactly as the
+ * built-in ones, on the rank's compute thread (examples/embed.c). */
 #ifndef WEIR_KERNELS_OP_H
 #define WEIR_KERNELS_OP_H
 

@@ -1,0 +1,106 @@
+#include "schedules/schedule.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "schedules/kinds.h"
+
+const struct weir_schedule_kind *const weir_schedule_kinds[] = {
+    &weir_kind_gpipe,
+    &weir_kind_1f1b,
+    NULL,
+};
+
+enum { MOST_KINDS = sizeof weir_schedule_kinds / sizeof weir_schedule_kinds[0] };
+
+enum { MOST_RANKS = 1 << 16, MOST_STAGES = 1 << 20, MOST_MICROBATCHES = 1 << 20 };
+
+static const int64_t MOST_ACTIONS = 1ll << 31;
+
+weir_status weir_schedule_kind_find(const char *name, const struct weir_schedule_kind **kind_out)
+{
+    const char *names[MOST_KINDS];
+    int n = 0;
+    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind; kind++) {
+        if (!strcmp((*kind)->name, name)) {
+            *kind_out = *kind;
+            return WEIR_OK;
+        }
+        names[n++] = (*kind)->name;
+    }
+    names[n] = NULL;
+    const char *near = weir_suggest(name, names);
+    if (near)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "unknown schedule '%s': did you mean '%s'?", name, near);
+    return WEIR_FAIL(WEIR_ERR_USAGE, "unknown schedule '%s': 'weir schedule list' shows them", name);
+}
+
+static weir_status params_check(const struct weir_schedule_kind *kind, const struct weir_schedule_params *params)
+{
+    if (params->n_ranks < 1 || params->n_ranks > MOST_RANKS)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "rank count is %d, it must be 1 to %d", params->n_ranks, MOST_RANKS);
+    if (params->n_microbatches < 1 || params->n_microbatches > MOST_MICROBATCHES)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "micro-batch count is %d, it must be 1 to %d", params->n_microbatches,
+                         MOST_MICROBATCHES);
+    if (params->n_chunks < 0 || params->n_chunks > MOST_STAGES / params->n_ranks)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%d chunks on each of %d ranks, at most %d stages are possible",
+                         params->n_chunks, params->n_ranks, MOST_STAGES);
+    if (kind->n_chunks && params->n_chunks && params->n_chunks != kind->n_chunks)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%s needs %d chunk%s per rank, not %d: use -v %d", kind->name, kind->n_chunks,
+                         kind->n_chunks == 1 ? "" : "s", params->n_chunks, kind->n_chunks);
+    if (params->group_size < 0)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "group size is %d, it must be at least 1", params->group_size);
+    return WEIR_OK;
+}
+
+weir_status weir_schedule_build(const struct weir_schedule_kind *kind, const struct weir_schedule_params *params,
+                                struct weir_arena *arena, struct weir_schedule *out)
+{
+    weir_status status = params_check(kind, params);
+    if (status)
+        return status;
+    struct weir_schedule_params full = *params;
+    if (!full.n_chunks)
+        full.n_chunks = kind->n_chunks ? kind->n_chunks : 1;
+    int64_t n_actions = 3ll * full.n_ranks * full.n_chunks * full.n_microbatches;
+    if (n_actions > MOST_ACTIONS)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%d ranks, %d chunks and %d micro-batches make %lld actions, at most %lld",
+                         full.n_ranks, full.n_chunks, full.n_microbatches, (long long)n_actions,
+                         (long long)MOST_ACTIONS);
+    return kind->build(&full, arena, out);
+}
+
+static const char *const type_names[WEIR_ACTION_TYPES] = {
+    [WEIR_F] = "F",
+    [WEIR_I] = "I",
+    [WEIR_W] = "W",
+    [WEIR_B] = "B",
+    [WEIR_SEND_F] = "SEND_F",
+    [WEIR_RECV_F] = "RECV_F",
+    [WEIR_SEND_B] = "SEND_B",
+    [WEIR_RECV_B] = "RECV_B",
+    [WEIR_REDUCE_GRAD] = "REDUCE_GRAD",
+    [WEIR_UNSHARD] = "UNSHARD",
+    [WEIR_RESHARD] = "RESHARD",
+};
+
+const char *weir_action_type_str(enum weir_action_type type)
+{
+    return (unsigned)type < WEIR_ACTION_TYPES ? type_names[type] : "?";
+}
+
+const char *weir_action_str(const struct weir_action *action, char text[WEIR_ACTION_TEXT])
+{
+    const char *type = weir_action_type_str((enum weir_action_type)action->type);
+    if (action->mb < 0)
+        snprintf(text, WEIR_ACTION_TEXT, "%d%s", action->stage, type);
+    else
+        snprintf(text, WEIR_ACTION_TEXT, "%d%s%d", action->stage, type, action->mb);
+    return text;
+}
+
+bool weir_action_is_compute(enum weir_action_type type)
+{
+    return type <= WEIR_B;
+}
