@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # quickstart.sh on machines that are not this one: every command it could change a machine with is a stand-in that
-# writes down how it was called.   labels: pure
+# writes down how it was called.  No compiler matters here: once per change is enough.   labels: slow
 
 setup() {
     repo=$BATS_TEST_TMPDIR/repo
