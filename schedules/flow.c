@@ -31,11 +31,11 @@ static weir_status units_open(struct weir_flow *flow, struct weir_arena *arena)
     return status;
 }
 
-weir_status weir_flow_open(struct weir_flow *flow, const struct weir_scan *scan, const struct weir_edges *edges,
-                           struct weir_arena *arena)
+weir_status weir_flow_open(struct weir_flow *flow, enum weir_channels model, const struct weir_scan *scan,
+                           const struct weir_edges *edges, struct weir_arena *arena)
 {
     size_t p = (size_t)scan->schedule->n_ranks;
-    *flow = (struct weir_flow){.scan = scan, .edges = edges, .costs = {.overlap_gain = 1}};
+    *flow = (struct weir_flow){.scan = scan, .edges = edges, .model = model, .costs = {.overlap_gain = 1}};
     weir_status status = cells_open(flow, arena);
     if (!status)
         status = units_open(flow, arena);

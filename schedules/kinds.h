@@ -6,5 +6,14 @@
 
 extern const struct weir_schedule_kind weir_kind_gpipe;
 extern const struct weir_schedule_kind weir_kind_1f1b;
+extern const struct weir_schedule_kind weir_kind_interleaved;
+extern const struct weir_schedule_kind weir_kind_bfs;
+extern const struct weir_schedule_kind weir_kind_zb_h1;
+extern const struct weir_schedule_kind weir_kind_zb_h2;
+extern const struct weir_schedule_kind weir_kind_interleaved_zb;
+extern const struct weir_schedule_kind weir_kind_zbv;
+extern const struct weir_schedule_kind weir_kind_dualpipev;
+extern const struct weir_schedule_kind weir_kind_dualpipe;
+extern const struct weir_schedule_kind weir_kind_inference;
 
 #endif
