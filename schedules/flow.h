@@ -54,9 +54,10 @@ struct weir_flow_rank {
 };
 
 struct weir_flow_unit {
-    double *released[2]; /* [slots]: times of the last releases, a ring */
-    size_t n_taken[2], n_released[2];
-    int blocked[2];      /* edge whose next message waits for a slot, or -1 */
+    int free[2];              /* slots that hold nothing */
+    int32_t oldest[2], newest[2]; /* places in the ring: the release to take next, and where the next one goes */
+    int blocked[2];           /* edge whose next message waits for a slot, or -1 */
+    double *released[2];      /* [slots]: times of the releases that free slots stem from, a ring; 0 at first */
 };
 
 struct weir_flow_edge {
@@ -82,7 +83,7 @@ struct weir_flow {
     struct weir_flow_unit *units;
     struct weir_flow_edge *channels; /* [n_edges] */
     double *cells[2];                /* [n_stages][n_microbatches] per direction */
-    double *made[2];                 /* the same: when it was made, of what crosses ranks; NULL: not kept */
+    double *delay[2];                /* the same: from made to arrived, of what crosses ranks; NULL: not kept */
     int *ready;                      /* ranks to look at */
     int n_ready;
 };

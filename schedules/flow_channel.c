@@ -9,8 +9,9 @@
 
 static void arrive(struct weir_flow *flow, double *cell, int d, double time, int to)
 {
-    if (flow->made[d])
-        flow->made[d][cell - flow->cells[d]] = -*cell;
+    double delay = time + *cell; /* the cell holds minus the time when it was made */
+    if (delay > 0 && flow->delay[d])
+        flow->delay[d][cell - flow->cells[d]] = delay;
     *cell = time;
     if (flow->ranks[to].waiting == cell)
         weir_flow_wake(flow, to);
@@ -23,15 +24,13 @@ static double transfer_cost(const struct weir_flow *flow, int e)
 
 /* ---- edge -------------------------------------------------------------------------------------------------------- */
 
-/* The message's slot: free since when?  -1 when every slot is taken. */
-static double slot_time(const struct weir_flow_unit *unit, int direction, int slots)
+/* Take the slot that has been free longest; returns since when. */
+static double slot_take(struct weir_flow_unit *unit, int d, int slots)
 {
-    size_t taken = unit->n_taken[direction];
-    if (taken < (size_t)slots)
-        return 0;
-    if (taken >= unit->n_released[direction] + (size_t)slots)
-        return -1;
-    return unit->released[direction][taken % (size_t)slots];
+    double time = unit->released[d][unit->oldest[d]];
+    unit->oldest[d] = unit->oldest[d] + 1 == slots ? 0 : unit->oldest[d] + 1;
+    unit->free[d]--;
+    return time;
 }
 
 /* Move the next message of the edge when it is made and has a slot. */
@@ -46,11 +45,11 @@ static bool edge_move(struct weir_flow *flow, int e)
         return false;
     int u = weir_scan_unit_index(flow->scan, message->stage, message->mb);
     struct weir_flow_unit *unit = &flow->units[u];
-    double slot = slot_time(unit, d, flow->scan->units[u].slots[d]), start = -*cell;
-    if (slot < 0) {
+    if (!unit->free[d]) {
         unit->blocked[d] = e;
         return false;
     }
+    double slot = slot_take(unit, d, flow->scan->units[u].slots[d]), start = -*cell;
     uint8_t cause = WEIR_CAUSE_PRODUCER;
     if (channel->time > start)
         start = channel->time, cause = WEIR_CAUSE_CHANNEL;
@@ -61,7 +60,6 @@ static bool edge_move(struct weir_flow *flow, int e)
         flow->record.transfer_cause[e][channel->next] = cause;
     if (flow->record.transfer_end)
         flow->record.transfer_end[e][channel->next] = channel->time;
-    unit->n_taken[d]++;
     channel->next++;
     arrive(flow, cell, d, channel->time, edge->to);
     return true;
@@ -79,7 +77,9 @@ void weir_flow_released(struct weir_flow *flow, int u, enum weir_direction d, do
     if (flow->model != WEIR_CHANNELS_EDGE || info->feeder[d] < 0 || info->feeder[d] == info->rank)
         return;
     struct weir_flow_unit *unit = &flow->units[u];
-    unit->released[d][unit->n_released[d]++ % (size_t)info->slots[d]] = time;
+    unit->released[d][unit->newest[d]] = time;
+    unit->newest[d] = unit->newest[d] + 1 == info->slots[d] ? 0 : unit->newest[d] + 1;
+    unit->free[d]++;
     int e = unit->blocked[d];
     if (e >= 0) {
         unit->blocked[d] = -1;

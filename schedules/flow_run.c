@@ -56,8 +56,8 @@ static bool input_wait(const struct weir_flow *flow, struct weir_flow_rank *rank
         return false;
     }
     if (*cell > *start) {
-        const double *made = flow->made[a->type != WEIR_F];
-        double held = made ? *cell - made[cell - flow->cells[a->type != WEIR_F]] : 0;
+        const double *delay = flow->delay[a->type != WEIR_F];
+        double held = delay ? delay[cell - flow->cells[a->type != WEIR_F]] : 0;
         rank->exposed += held < *cell - *start ? held : *cell - *start;
         *start = *cell;
         *cause = a->type == WEIR_F ? WEIR_CAUSE_FORWARD : WEIR_CAUSE_BACKWARD;

@@ -108,7 +108,7 @@ static weir_status rounds_open(struct rounds *rounds, struct weir_arena *work, s
         status = weir_arena_alloc(arena, rounds->lengths[r], sizeof **rounds->lists, &rounds->lists[r]);
         rounds->lengths[r] = 0;
     }
-    memset(rounds->scan.seen, 0, (size_t)s->n_stages * (size_t)s->n_microbatches);
+    memset(rounds->scan.seen, 0, rounds->scan.n_cells);
     return status;
 }
 

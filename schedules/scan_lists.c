@@ -235,7 +235,7 @@ weir_status weir_scan(const struct weir_schedule *schedule, const int32_t *const
     weir_status status = weir_scan_placement(schedule, cells, arena, &scan);
     if (status)
         return status;
-    memset(scan.seen, 0, (size_t)schedule->n_stages * (size_t)schedule->n_microbatches);
+    memset(scan.seen, 0, scan.n_cells);
     for (int r = 0; !status && r < schedule->n_ranks; r++)
         status = list_walk(&scan, r);
     if (!status)

@@ -4,6 +4,7 @@
 
 #include "schedules/critical_path.h"
 #include "schedules/flow.h"
+#include "schedules/large.h"
 #include "schedules/lower_torch.h"
 
 /* Everything of one simulation but its result. */
@@ -142,13 +143,12 @@ static weir_status causes_keep(struct run *run)
     return status;
 }
 
-/* When each message was made, so that waiting for a transfer can be told from waiting for work. */
-static weir_status made_keep(struct run *run)
+/* How long each message took, so that waiting for a transfer can be told from waiting for work. */
+static weir_status delay_keep(struct run *run)
 {
-    size_t n = (size_t)run->schedule.n_stages * (size_t)run->schedule.n_microbatches;
-    weir_status status = weir_arena_alloc(&run->work, n, sizeof *run->flow.made[0], &run->flow.made[0]);
-    if (!status)
-        status = weir_arena_alloc(&run->work, n, sizeof *run->flow.made[1], &run->flow.made[1]);
+    weir_status status = WEIR_OK;
+    for (int d = 0; !status && d < 2; d++)
+        status = weir_large_alloc(&run->work, run->scan.n_cells, sizeof *run->flow.delay[d], &run->flow.delay[d]);
     return status;
 }
 
@@ -170,7 +170,7 @@ static weir_status flow_prepare(struct run *run, struct weir_arena *arena)
     if (!status && run->options->keep_path)
         status = causes_keep(run);
     if (!status)
-        status = made_keep(run);
+        status = delay_keep(run);
     run->flow.costs.overlap_gain = run->costs->overlap_gain;
     return status;
 }

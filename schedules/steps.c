@@ -95,7 +95,7 @@ static weir_status steps_run(struct steps *steps, size_t *steps_out)
 static weir_status steps_open(struct steps *steps, struct weir_arena *work)
 {
     const struct weir_schedule *s = steps->scan.schedule;
-    weir_status status = weir_arena_alloc(work, (size_t)s->n_stages * (size_t)s->n_microbatches, 1, &steps->done);
+    weir_status status = weir_arena_alloc(work, steps->scan.n_cells, 1, &steps->done);
     if (!status)
         status = weir_arena_alloc(work, (size_t)s->n_ranks, sizeof *steps->next, &steps->next);
     if (!status)
