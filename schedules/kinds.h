@@ -12,8 +12,12 @@ extern const struct weir_schedule_kind weir_kind_zb_h1;
 extern const struct weir_schedule_kind weir_kind_zb_h2;
 extern const struct weir_schedule_kind weir_kind_interleaved_zb;
 extern const struct weir_schedule_kind weir_kind_zbv;
+extern const struct weir_schedule_kind weir_kind_v_half;
+extern const struct weir_schedule_kind weir_kind_v_min;
 extern const struct weir_schedule_kind weir_kind_dualpipev;
 extern const struct weir_schedule_kind weir_kind_dualpipe;
+extern const struct weir_schedule_kind weir_kind_chimera;
+extern const struct weir_schedule_kind weir_kind_hanayo;
 extern const struct weir_schedule_kind weir_kind_inference;
 
 #endif

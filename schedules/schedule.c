@@ -15,8 +15,12 @@ const struct weir_schedule_kind *const weir_schedule_kinds[] = {
     &weir_kind_zb_h2,
     &weir_kind_interleaved_zb,
     &weir_kind_zbv,
+    &weir_kind_v_half,
+    &weir_kind_v_min,
     &weir_kind_dualpipev,
     &weir_kind_dualpipe,
+    &weir_kind_chimera,
+    &weir_kind_hanayo,
     &weir_kind_inference,
     NULL,
 };
