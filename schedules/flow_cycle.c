@@ -50,15 +50,14 @@ static void wait_on_edge(const struct weir_flow *flow, int rank, struct wait *wa
 {
     int from = wait->next.rank, e = weir_edge_find(flow->edges, from, rank);
     const struct weir_action *head = &flow->edges->edges[e].messages[flow->channels[e].next];
-    char text[WEIR_ACTION_TEXT];
-    weir_action_str(head, text);
-    if (signbit(*cell_of(flow, head))) {
-        snprintf(wait->detail, sizeof wait->detail, " behind %s on the edge from rank %d, which needs a slot of stage %d",
-                 text, from, head->stage);
+    char text[WEIR_ACTION_TEXT], behind[96] = "";
+    const struct weir_action *own = &wait->action;
+    if (head->stage != own->stage || head->mb != own->mb || head->type != own->type)
+        snprintf(behind, sizeof behind, " behind %s on the edge from rank %d,", weir_action_str(head, text), from);
+    bool slot = signbit(*cell_of(flow, head));
+    if (slot)
         wait->next.rank = rank;
-    } else {
-        snprintf(wait->detail, sizeof wait->detail, " behind %s on the edge from rank %d", text, from);
-    }
+    snprintf(wait->detail, sizeof wait->detail, slot ? "%s which needs a slot of stage %d" : "%s", behind, head->stage);
 }
 
 /* A compute action waits for its input or gradient. */
