@@ -3,11 +3,15 @@
  * Source: Li and Hoefler, "Chimera: efficiently training large-scale neural networks with bidirectional pipelines",
  * arXiv 2107.06925, section 3.1.  Beyond m = p the units follow each other directly (the paper's direct concatenation).
  *
-@@
+ *     4 ranks, 4 micro-batches; small letters enter at the last rank
+ *       r0  F0 F1 .  f2 b2 b2 f3 b3 b3 .  B0 B0 .  .  B1 B1
+ *       r1  .  F0 f2 F1 f3 .  b2 b2 B0 B0 b3 b3 B1 B1 .  .
+ *       r2  .  f2 F0 f3 F1 .  B0 B0 b2 b2 B1 B1 b3 b3 .  .
+ *       r3  f2 f3 .  F0 B0 B0 F1 B1 B1 .  b2 b2 .  .  b3 b3
  *
  * Each stage stands on two ranks: stage s of the first m/2 micro-batches on rank s, of the others on rank p-1-s.
  * Constraints: one chunk per rank and copy; p even, m even.
- * Bubble at m = p: 2(p-2) of 3m + 2(p-2) with B = 2F; p-2 of 2m + p-2 with B = F.   Peak in flight: p/2+1 to p. */
+ * Bubble at m = p: 2(p-2) of 3m + 2(p-2) with B = 2F; p-2 of 2m + p-2 with B = F.   Peak in flight: p/2 + 1 + min(r, p-1-r). */
 #include "schedules/builder.h"
 #include "schedules/kinds.h"
 
@@ -66,6 +70,12 @@ static weir_status build(const struct weir_schedule_params *params, struct weir_
     return WEIR_OK;
 }
 
+static int peak_in_flight(const struct weir_schedule_params *params, int rank)
+{
+    int p = params->n_ranks;
+    return params->n_microbatches < p ? -1 : p / 2 + 1 + weir_min(rank, p - 1 - rank);
+}
+
 static double makespan(const struct weir_schedule_params *params)
 {
     int p = params->n_ranks, m = params->n_microbatches;
@@ -78,5 +88,6 @@ const struct weir_schedule_kind weir_kind_chimera = {
     .n_chunks = 1,
     .n_copies = 2,
     .build = build,
+    .peak_in_flight = peak_in_flight,
     .makespan = makespan,
 };

@@ -2,7 +2,11 @@
  *
  * Source: DeepSeek-AI, "DeepSeek-V3 technical report", arXiv 2412.19437, section 3.2.1, and its DualPipe repository.
  *
-@@
+ *     4 ranks, 8 micro-batches; small letters enter at the last rank, & joins an OVERLAP_F_B
+ *       r0  F0  F1  F2  f4  i4  w4  f5  F3& b5  b5  .   f6& B0  B0  b6  b6  .   f7& B1  B1  b7  b7  I2  W2  I3  W3
+ *       r1  .   F0  f4  F1  f5  F2  b4  b4  f6& B0  B0  F3& b5  b5  f7& B1  B1  b6  b6  B2  B2  .   i7  I3  w7  W3
+ *       r2  .   f4  F0  f5  F1  f6  B0  B0  F2& b4  b4  f7& B1  B1  F3& b5  b5  B2  B2  b6  b6  .   I3  i7  W3  w7
+ *       r3  f4  f5  f6  F0  I0  W0  F1  f7& B1  B1  .   F2& b4  b4  B2  B2  .   F3& b5  b5  B3  B3  i6  w6  i7  w7
  *
  * Each stage stands on two ranks, s and p-1-s, with a copy of its weights on each: the first m/2 micro-batches enter at
  * rank 0, the others at rank p-1.  The steps are in dual.h with half = p/2, depth = the distance to the nearer end.

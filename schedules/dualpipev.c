@@ -3,7 +3,9 @@
  * Source: DeepSeek-AI, "DeepSeek-V3 technical report", arXiv 2412.19437, section 3.2.1, and its DualPipe repository
  * (dualpipev); PyTorch's ScheduleDualPipeV.
  *
-@@
+ *     2 ranks, 4 micro-batches; small letters are the second chunk, & joins an OVERLAP_F_B
+ *       r0  F0  F1  F2  f0  i0  w0  f1  F3& b1  b1  .   f2& B0  B0  b2  b2  .   f3& B1  B1  b3  b3  I2  W2  I3  W3
+ *       r1  .   F0  f0  F1  f1  F2  b0  b0  f2& B0  B0  F3& b1  b1  f3& B1  B1  b2  b2  B2  B2  .   i3  I3  w3  W3
  *
  * Rank r holds stages r and 2p-1-r.  The steps are in dual.h with half = p, depth = r.
  * Constraints: -v 2; m >= 2p.   Bubble: (p-1)(F&B + B - 3W) in chunk units, F&B the time of an overlapped pair.

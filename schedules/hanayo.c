@@ -3,7 +3,9 @@
  * Source: Liu et al., "Hanayo: harnessing wave-like pipeline parallelism for enhanced large model training efficiency",
  * arXiv 2308.15762.
  *
-@@
+ *     2 ranks, 3 micro-batches; small letters are the second chunk
+ *       r0  F0 F1 .  f0 b0 b0 f1 b1 b1 .  B0 B0 F2 .  B1 B1 f2 b2 b2 .  .  .  .  B2 B2
+ *       r1  .  F0 f0 F1 f1 .  b0 b0 B0 B0 b1 b1 B1 B1 F2 f2 .  .  .  b2 b2 B2 B2 .  .
  *
  * Chunk c of rank r is stage c·p + r when c is even and c·p + p-1-r when it is odd, so that the turns cross no rank and
  * the weights stand once.  The order is greedy: backwards first, then forwards of the latest chunk, p micro-batches at a

@@ -1,6 +1,8 @@
 /* inference: forwards only.
  *
-@@
+ *     2 ranks, 4 micro-batches; small letters are the second chunk
+ *       r0  F0 F1 f0 f1 F2 F3 f2 f3 .
+ *       r1  .  F0 F1 f0 f1 F2 F3 f2 f3
  *
  * Stage c·p+r is chunk c of rank r; groups of p micro-batches go through the chunks in turn, so that no rank waits once
  * the pipeline is full.   Constraints: none.   Bubble: (p-1)F/v.   Peak in flight: 1, an activation is dropped at the

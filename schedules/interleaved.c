@@ -4,7 +4,9 @@
  * 2.2.2; the flexible group is that of PyTorch's ScheduleInterleaved1F1B, the group size parameter Megatron-LM's
  * microbatch_group_size_per_vp_stage.
  *
-@@
+ *     2 ranks, 4 micro-batches; small letters are the second chunk
+ *       r0  F0 F1 f0 f1 F2 .  b0 b0 F3 b1 b1 f2 B0 B0 f3 B1 B1 .  b2 b2 .  b3 b3 B2 B2 B3 B3
+ *       r1  .  F0 F1 f0 b0 b0 f1 b1 b1 F2 B0 B0 F3 B1 B1 f2 b2 b2 f3 b3 b3 B2 B2 B3 B3 .  .
  *
  * Stage c·p+r is chunk c of rank r.  With groups of g micro-batches rank r warms up with w = 2(p-1-r) + (v-1)g forwards.
  * Constraints: m mod max(1, m div p) = 0; or p <= g <= m and m mod g = 0 or >= p.

@@ -2,7 +2,9 @@
  *
  * Source: Qi et al., "Zero bubble pipeline parallelism", arXiv 2401.10241, and PyTorch's ScheduleInterleavedZeroBubble.
  *
-@@
+ *     2 ranks, 4 micro-batches; small letters are the second chunk
+ *       r0  F0 F1 f0 f1 .  i0 w0 F2 i1 w1 F3 I0 W0 f2 I1 W1 f3 i2 w2 i3 w3 I2 W2 I3 W3
+ *       r1  .  F0 F1 f0 i0 f1 i1 w0 F2 I0 w1 F3 I1 W0 f2 i2 W1 f3 i3 w2 I2 w3 I3 W2 W3
  *
  * Rank r warms up with (v-1)g + (p-1-r) forwards; a W follows each I from the r-th pair on; the rest of W comes last.
  * Constraints: as interleaved.   Bubble: (p-1)(F+I-W)/v.   Peak in flight: p·v chunks on every rank when m >= p. */

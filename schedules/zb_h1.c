@@ -2,7 +2,10 @@
  *
  * Source: Qi et al., "Zero bubble pipeline parallelism", arXiv 2401.10241, section 2.1.
  *
-@@
+ *     3 ranks, 5 micro-batches
+ *       r0  F0 F1 F2 .  .  I0 W0 F3 I1 W1 F4 I2 W2 I3 W3 I4 W4
+ *       r1  .  F0 F1 .  I0 F2 I1 W0 F3 I2 W1 F4 I3 W2 I4 W3 W4
+ *       r2  .  .  F0 I0 F1 I1 F2 I2 W0 F3 I3 W1 F4 I4 W2 W3 W4
  *
  * Rank r warms up with p-1-r forwards and always keeps r weight gradients back while there are forwards.
  * Constraints: one chunk per rank; any m.   Bubble: (p-1)(F+I-W).

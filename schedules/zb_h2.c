@@ -2,7 +2,10 @@
  *
  * Source: Qi et al., "Zero bubble pipeline parallelism", arXiv 2401.10241, section 2.2.
  *
-@@
+ *     3 ranks, 6 micro-batches
+ *       r0  F0 F1 F2 F3 F4 I0 W0 F5 I1 W1 I2 W2 I3 W3 I4 W4 I5 W5 .  .
+ *       r1  .  F0 F1 F2 I0 F3 I1 F4 I2 W0 F5 I3 W1 I4 W2 I5 W3 W4 W5 .
+ *       r2  .  .  F0 I0 F1 I1 F2 I2 F3 I3 F4 I4 W0 F5 I5 W1 W2 W3 W4 W5
  *
  * Rank r warms up with 2(p-r)-1 forwards and keeps 2r weight gradients back.  The ranks start and end at different times:
  * with F = I = W the bubble is zero in the paper's measure (span), and that of zb-h1 with a synchronous optimizer.

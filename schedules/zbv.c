@@ -2,7 +2,9 @@
  *
  * Source: Qi et al., "Zero bubble pipeline parallelism", arXiv 2401.10241, section 6; PyTorch's ScheduleZBVZeroBubble.
  *
-@@
+ *     2 ranks, 4 micro-batches; small letters are the second chunk
+ *       r0  F0 F1 F2 f0 i0 w0 f1 i1 w1 F3 I0 W0 f2 i2 w2 I1 W1 f3 i3 w3 I2 W2 I3 W3 .
+ *       r1  .  F0 f0 F1 f1 i0 w0 F2 I0 W0 f2 i1 w1 F3 I1 W1 f3 i2 w2 I2 i3 I3 W2 w3 W3
  *
  * Rank r holds stages r and 2p-1-r, so that the loss is on rank 0 and the turn at rank p-1 crosses no rank.  Lists are
  * built for max(m, 2p-1) micro-batches; those beyond m are left out.

@@ -149,12 +149,36 @@ static void chimera_has_its_published_bubbles(void **state)
     }
 }
 
+/* v-min holds at most 2 round(p/3) + 2 chunks on any rank, hanayo p per chunk. */
+static void upper_bounds_of_memory_hold(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"v-min", "hanayo"};
+    for (int p = 2; p <= 24; p++)
+        for (int i = 0; i < 2; i++) {
+            struct weir_arena arena = {0};
+            const struct weir_schedule_kind *kind;
+            struct weir_schedule s;
+            struct weir_schedule_report report;
+            struct weir_schedule_params params = {.n_ranks = p, .n_microbatches = 4 * p};
+            int most = 0;
+            assert_ok(weir_schedule_kind_find(names[i], &kind));
+            assert_ok(weir_schedule_build(kind, &params, &arena, &s));
+            assert_ok(weir_schedule_check(&s, WEIR_CHANNELS_EDGE, &arena, &report));
+            for (int r = 0; r < p; r++)
+                most = report.peak_in_flight_rank[r] > most ? report.peak_in_flight_rank[r] : most;
+            assert_int_equal(most, i ? 2 * p : 2 * ((2 * p + 3) / 6) + 2);
+            weir_arena_release(&arena);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_kind_is_sound_at_every_size),
         cmocka_unit_test(the_grid_of_pytorch_is_sound),
         cmocka_unit_test(megatron_groups_follow_its_rules),
+        cmocka_unit_test(upper_bounds_of_memory_hold),
         cmocka_unit_test(chimera_has_its_published_bubbles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -109,6 +109,41 @@ static void the_zero_bubble_papers_rates_come_out(void **state)
         }
 }
 
+/* What one channel for all transfers of a rank costs: bubbles in percent, transfers at 2 % of a rank's F, receives placed
+ * as PyTorch places them; computed independently from the definition of a rendezvous FIFO. */
+static void one_channel_for_everything_costs_what_it_does(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int p, v, m;
+        double shared, edge;
+    } rows[] = {
+        {"interleaved", 4, 2, 8, 30.0, 16.6},    {"interleaved", 4, 4, 8, 30.5, 10.6},
+        {"interleaved-zb", 4, 2, 8, 20.2, 7.0},  {"interleaved-zb", 4, 4, 8, 24.9, 4.9},
+        {"zbv", 4, 2, 8, 13.9, 6.8},             {"dualpipev", 4, 2, 8, 32.2, 12.6},
+        {"bfs", 4, 2, 8, 37.1, 16.1},            {"1f1b", 4, 1, 8, 28.1, 28.0},
+        {"zb-h1", 4, 1, 8, 11.9, 11.9},          {"interleaved", 8, 2, 32, 28.4, 10.4},
+        {"interleaved", 8, 4, 32, 33.0, 6.3},    {"interleaved-zb", 8, 2, 32, 23.4, 4.2},
+        {"interleaved-zb", 8, 4, 32, 30.5, 2.8}, {"zbv", 8, 2, 32, 9.8, 4.2},
+        {"dualpipev", 8, 2, 32, 37.1, 8.8},      {"bfs", 8, 2, 32, 54.6, 10.1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (int edge = 0; edge < 2; edge++) {
+            struct weir_arena arena = {0};
+            struct weir_simulation result;
+            struct weir_simulation_options options = {edge ? WEIR_CHANNELS_EDGE : WEIR_CHANNELS_SHARED, false, false};
+            double unit = 1.0 / rows[i].v, wanted = edge ? rows[i].edge : rows[i].shared;
+            struct weir_schedule_costs costs = {unit, unit, unit, 1, 1, .transfer = 0.02, .overlap_gain = 1};
+            struct weir_schedule s = build(rows[i].name, rows[i].p, rows[i].v, rows[i].m, &arena);
+            assert_ok(weir_schedule_simulate(&s, &costs, &options, &arena, &result));
+            if (fabs(100 * result.bubble - wanted) > 0.0501)
+                fail_msg("%s v=%d p=%d %s: %.3f, not %.1f", rows[i].name, rows[i].v, rows[i].p,
+                         weir_channels_str(options.channels), 100 * result.bubble, wanted);
+            weir_arena_release(&arena);
+        }
+}
+
 static char *file_text(const char *name)
 {
     const char *path = testing_data_path(name);
@@ -197,6 +232,7 @@ int main(void)
         cmocka_unit_test(the_schedules_compare_as_published),
         cmocka_unit_test(overlap_can_beat_the_ideal_of_serial_work),
         cmocka_unit_test(the_zero_bubble_papers_rates_come_out),
+        cmocka_unit_test(one_channel_for_everything_costs_what_it_does),
         cmocka_unit_test(pytorchs_lowering_is_equal_cell_by_cell),
         cmocka_unit_test(the_files_of_2024_read_the_same),
         cmocka_unit_test(dualpipev_is_pytorchs),
