@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include "schedules/large.h"
+
 weir_status weir_builder_open(struct weir_builder *builder, const struct weir_schedule_params *params, int n_stages,
                               int n_copies, size_t capacity, struct weir_arena *arena)
 {
@@ -14,12 +16,14 @@ weir_status weir_builder_open(struct weir_builder *builder, const struct weir_sc
         status = weir_arena_alloc(arena, (size_t)p, sizeof *b.actions, &b.actions);
     if (!status)
         status = weir_arena_alloc(arena, (size_t)n_stages, sizeof *b.stage_rank, &b.stage_rank);
-    for (int r = 0; !status && r < p; r++) {
-        status = weir_arena_alloc(arena, capacity, sizeof **b.actions, &b.actions[r]);
-        b.ranks[r].actions = b.actions[r];
-    }
+    struct weir_action *block;
+    size_t stride = capacity + 11; /* odd, so that the lists do not meet in the same cache sets */
+    if (!status)
+        status = weir_large_alloc(arena, (size_t)p * stride, sizeof *block, &block);
     if (status)
         return status;
+    for (int r = 0; r < p; r++)
+        b.ranks[r].actions = b.actions[r] = block + (size_t)r * stride;
     for (int s = 0; s < n_stages; s++)
         b.stage_rank[s] = -1;
     b.schedule.ranks = b.ranks;

@@ -1,5 +1,7 @@
 #include "schedules/edges.h"
 
+#include "schedules/large.h"
+
 /* The receive that `action` makes another rank expect; false when it sends nothing. */
 static bool message_of(const struct weir_scan *scan, const struct weir_action *action, int rank,
                        struct weir_action *message_out, int *to_out)
@@ -56,6 +58,23 @@ static void messages_fill(const struct weir_scan *scan, const struct weir_edges 
     }
 }
 
+/* One block for the messages of all edges. */
+static weir_status messages_alloc(const struct weir_edges *edges, struct weir_arena *arena)
+{
+    struct weir_action *block;
+    size_t n = 0;
+    for (int e = 0; e < edges->n_edges; e++)
+        n += edges->edges[e].n_messages;
+    weir_status status = weir_large_alloc(arena, n, sizeof *block, &block);
+    for (int e = 0; !status && e < edges->n_edges; e++) {
+        struct weir_edge *edge = &edges->edges[e];
+        edge->messages = block;
+        block += edge->n_messages;
+        edge->n_messages = 0; /* counted again as they are filled in */
+    }
+    return status;
+}
+
 weir_status weir_edges_build(const struct weir_scan *scan, struct weir_arena *arena, struct weir_edges *out)
 {
     const struct weir_schedule *s = scan->schedule;
@@ -71,11 +90,7 @@ weir_status weir_edges_build(const struct weir_scan *scan, struct weir_arena *ar
         edges.first_out[r] = -1;
     for (int r = 0; r < s->n_ranks; r++)
         messages_count(scan, &edges, r);
-    for (int e = 0; !status && e < edges.n_edges; e++) {
-        struct weir_edge *edge = &edges.edges[e];
-        status = weir_arena_alloc(arena, edge->n_messages, sizeof *edge->messages, &edge->messages);
-        edge->n_messages = 0;
-    }
+    status = messages_alloc(&edges, arena);
     if (status)
         return status;
     for (int r = 0; r < s->n_ranks; r++)

@@ -2,12 +2,13 @@
 
 #include <math.h>
 
+#include "schedules/large.h"
+
 static weir_status cells_open(struct weir_flow *flow, struct weir_arena *arena)
 {
-    const struct weir_schedule *s = flow->scan->schedule;
-    size_t n = (size_t)s->n_stages * (size_t)s->n_microbatches;
+    size_t n = flow->scan->n_cells;
     for (int d = 0; d < 2; d++) {
-        weir_status status = weir_arena_alloc(arena, n, sizeof *flow->cells[d], &flow->cells[d]);
+        weir_status status = weir_large_alloc(arena, n, sizeof *flow->cells[d], &flow->cells[d]);
         if (status)
             return status;
         for (size_t i = 0; i < n; i++)
@@ -25,17 +26,18 @@ static weir_status units_open(struct weir_flow *flow, struct weir_arena *arena)
         for (int d = 0; !status && d < 2; d++) {
             struct weir_flow_unit *unit = &flow->units[u];
             unit->blocked[d] = -1;
+            unit->free[d] = flow->scan->units[u].slots[d];
             status = weir_arena_alloc(arena, (size_t)flow->scan->units[u].slots[d], sizeof *unit->released[d],
                                       &unit->released[d]);
         }
     return status;
 }
 
-weir_status weir_flow_open(struct weir_flow *flow, const struct weir_scan *scan, const struct weir_edges *edges,
-                           struct weir_arena *arena)
+weir_status weir_flow_open(struct weir_flow *flow, enum weir_channels model, const struct weir_scan *scan,
+                           const struct weir_edges *edges, struct weir_arena *arena)
 {
     size_t p = (size_t)scan->schedule->n_ranks;
-    *flow = (struct weir_flow){.scan = scan, .edges = edges, .costs = {.overlap_gain = 1}};
+    *flow = (struct weir_flow){.scan = scan, .edges = edges, .model = model, .costs = {.overlap_gain = 1}};
     weir_status status = cells_open(flow, arena);
     if (!status)
         status = units_open(flow, arena);

@@ -10,16 +10,18 @@
 #include "base/text.h"
 #include "schedules/flow.h"
 
-struct wait {
-    struct weir_action receive; /* what the rank waits for, named as a receive */
-    int rank;                   /* whom it waits for */
-    char detail[160];           /* " behind ..." */
+/* Who stands still: a rank's list, or its channel under the shared model. */
+struct node {
+    int rank;
+    bool channel;
 };
 
-static const struct weir_action *next_action(const struct weir_flow *flow, int rank)
-{
-    return &flow->scan->schedule->ranks[rank].actions[flow->ranks[rank].next];
-}
+struct wait {
+    struct weir_action action; /* what it waits in */
+    struct node next;          /* whom it waits for */
+    bool later_in_row;         /* nobody else: the maker comes later in the same list */
+    char detail[160];          /* " behind ..." */
+};
 
 static enum weir_direction direction_of(const struct weir_action *receive)
 {
@@ -43,44 +45,76 @@ static int maker_of(const struct weir_flow *flow, const struct weir_action *rece
     return weir_scan_unit(flow->scan, from, receive->mb)->rank;
 }
 
-/* The message is made but has not arrived: what stands at the head of its edge decides. */
+/* edge: the message is made but has not arrived; what stands at the head of its edge decides. */
 static void wait_on_edge(const struct weir_flow *flow, int rank, struct wait *wait)
 {
-    int from = wait->rank, e = weir_edge_find(flow->edges, from, rank);
+    int from = wait->next.rank, e = weir_edge_find(flow->edges, from, rank);
     const struct weir_action *head = &flow->edges->edges[e].messages[flow->channels[e].next];
-    char text[WEIR_ACTION_TEXT];
-    weir_action_str(head, text);
-    if (signbit(*cell_of(flow, head))) {
-        snprintf(wait->detail, sizeof wait->detail, " behind %s on the edge from rank %d, which needs a slot of stage %d",
-                 text, from, head->stage);
-        wait->rank = rank;
-    } else {
-        snprintf(wait->detail, sizeof wait->detail, " behind %s on the edge from rank %d", text, from);
-    }
+    char text[WEIR_ACTION_TEXT], behind[96] = "";
+    const struct weir_action *own = &wait->action;
+    if (head->stage != own->stage || head->mb != own->mb || head->type != own->type)
+        snprintf(behind, sizeof behind, " behind %s on the edge from rank %d,", weir_action_str(head, text), from);
+    bool slot = signbit(*cell_of(flow, head));
+    if (slot)
+        wait->next.rank = rank;
+    snprintf(wait->detail, sizeof wait->detail, slot ? "%s which needs a slot of stage %d" : "%s", behind, head->stage);
 }
 
-static void wait_find(const struct weir_flow *flow, int rank, struct wait *wait)
+/* A compute action waits for its input or gradient. */
+static void wait_in_compute(const struct weir_flow *flow, int rank, const struct weir_action *a, struct wait *wait)
 {
-    const struct weir_action *a = next_action(flow, rank);
     struct weir_action receive = receive_for(a);
     if (a->fused && cell_of(flow, &receive) != flow->ranks[rank].waiting)
-        receive = receive_for(a + 1);
-    *wait = (struct wait){.receive = receive, .rank = maker_of(flow, &receive)};
-    if (signbit(*cell_of(flow, &receive)))
+        receive = receive_for(++a);
+    *wait = (struct wait){.action = receive, .next = {maker_of(flow, &receive), false}};
+    if (wait->next.rank == rank) {
+        wait->action = *a;
+        wait->later_in_row = true;
+    } else if (flow->model == WEIR_CHANNELS_SHARED) {
+        wait->next = (struct node){rank, true};
+    } else if (signbit(*cell_of(flow, &receive))) {
         wait_on_edge(flow, rank, wait);
+    }
 }
 
-static void wait_print(const struct weir_flow *flow, int rank, const struct wait *wait, struct weir_text *text)
+/* A SEND or RECV waits for the other rank, or (shared, both there) for the sender's compute. */
+static void wait_in_transfer(const struct weir_flow *flow, struct node node, const struct weir_action *a,
+                             struct wait *wait)
+{
+    struct weir_action partner;
+    int other = weir_flow_partner(flow, a, &partner);
+    *wait = (struct wait){.action = *a, .next = {other, node.channel}};
+    if (!node.channel)
+        return;
+    const struct weir_action *head = &flow->scan->schedule->ranks[other].actions[flow->ranks[other].channel_next];
+    bool met = head->stage == partner.stage && head->mb == partner.mb && head->type == partner.type;
+    if (met)
+        wait->next = (struct node){a->type == WEIR_SEND_F || a->type == WEIR_SEND_B ? node.rank : other, false};
+}
+
+static void wait_find(const struct weir_flow *flow, struct node node, struct wait *wait)
+{
+    const struct weir_flow_rank *rank = &flow->ranks[node.rank];
+    const struct weir_action *a =
+        &flow->scan->schedule->ranks[node.rank].actions[node.channel ? rank->channel_next : rank->next];
+    if (weir_action_is_compute((enum weir_action_type)a->type))
+        wait_in_compute(flow, node.rank, a, wait);
+    else
+        wait_in_transfer(flow, node, a, wait);
+}
+
+static void wait_print(struct node node, const struct wait *wait, struct weir_text *text)
 {
     char action[WEIR_ACTION_TEXT];
-    if (wait->rank == rank && !*wait->detail) {
-        weir_text_append(text, " waits in %s for stage %d, which comes later in its own row",
-                         weir_action_str(next_action(flow, rank), action),
-                         wait->receive.stage + (wait->receive.type == WEIR_RECV_F ? -1 : 1));
-        return;
-    }
-    weir_text_append(text, " waits in %s%s for %s%d", weir_action_str(&wait->receive, action), wait->detail,
-                     wait->rank == rank ? "itself, rank " : "rank ", wait->rank);
+    weir_text_append(text, " waits in %s%s for ", weir_action_str(&wait->action, action), wait->detail);
+    if (wait->later_in_row)
+        weir_text_append(text, "stage %d, which comes later in its own row",
+                         wait->action.stage + (wait->action.type == WEIR_F ? -1 : 1));
+    else if (wait->next.channel)
+        weir_text_append(text, wait->next.rank == node.rank ? "its channel, rank %d" : "the channel of rank %d",
+                         wait->next.rank);
+    else
+        weir_text_append(text, wait->next.rank == node.rank ? "itself, rank %d" : "rank %d", wait->next.rank);
 }
 
 static int first_stuck(const struct weir_flow *flow)
@@ -97,23 +131,23 @@ weir_status weir_flow_cycle(const struct weir_flow *flow)
     struct weir_text text = {0};
     bool *passed;
     struct wait wait;
-    int start = first_stuck(flow), rank;
-    weir_status status = weir_arena_alloc(&work, (size_t)flow->scan->schedule->n_ranks, sizeof *passed, &passed);
+    struct node node = {first_stuck(flow), false}, start;
+    weir_status status = weir_arena_alloc(&work, 2 * (size_t)flow->scan->schedule->n_ranks, sizeof *passed, &passed);
     if (status)
         return status;
-    for (rank = start; !passed[rank]; rank = wait.rank) {
-        passed[rank] = true;
-        wait_find(flow, rank, &wait);
+    for (; !passed[2 * node.rank + node.channel]; node = wait.next) {
+        passed[2 * node.rank + node.channel] = true;
+        wait_find(flow, node, &wait);
     }
-    start = rank;
-    weir_text_append(&text, "deadlock: rank %d", start);
+    start = node;
+    weir_text_append(&text, "deadlock: %srank %d", node.channel ? "the channel of " : "", node.rank);
     do {
-        wait_find(flow, rank, &wait);
-        wait_print(flow, rank, &wait, &text);
-        rank = wait.rank;
-        if (rank != start)
+        wait_find(flow, node, &wait);
+        wait_print(node, &wait, &text);
+        node = wait.next;
+        if (node.rank != start.rank || node.channel != start.channel)
             weir_text_append(&text, ", which");
-    } while (rank != start);
+    } while (node.rank != start.rank || node.channel != start.channel);
     status = text.status ? text.status : WEIR_FAIL(WEIR_ERR_INVALID, "%s", text.data);
     weir_text_release(&text);
     weir_arena_release(&work);

@@ -4,10 +4,10 @@
  * micro-batch order, as automatic differentiation unrolls them; here they run in ascending order, like PyTorch's
  * ScheduleGPipe, so that weight gradients accumulate in the order of every other schedule.
  *
- *     3 ranks, 4 micro-batches (time →, B lasts two units)
- *       r0  F0 F1 F2 F3 .  .  .  .  B0 B0 B1 B1 B2 B2 B3 B3
- *       r1  .  F0 F1 F2 F3 .  B0 B0 B1 B1 B2 B2 B3 B3
- *       r2  .  .  F0 F1 F2 F3 B0 B0 ...
+ *     3 ranks, 4 micro-batches
+ *       r0  F0 F1 F2 F3 .  .  .  .  .  .  B0 B0 B1 B1 B2 B2 B3 B3
+ *       r1  .  F0 F1 F2 F3 .  .  .  B0 B0 B1 B1 B2 B2 B3 B3 .  .
+ *       r2  .  .  F0 F1 F2 F3 B0 B0 B1 B1 B2 B2 B3 B3 .  .  .  .
  *
  * Constraints: one chunk per rank; any m.   Bubble: (p-1)(F+B) of (m+p-1)(F+B).   Peak in flight: m. */
 #include "schedules/builder.h"

@@ -3,10 +3,10 @@
  * Source: Narayanan et al., "PipeDream-Flush" in arXiv 2006.09503, section 3.2, and arXiv 2104.04473, section 2.2.1;
  * also known as DAPPLE.  PyTorch asks for m >= p; here any m works.
  *
- *     3 ranks, 4 micro-batches (time →, B lasts two units)
+ *     3 ranks, 4 micro-batches
  *       r0  F0 F1 F2 .  .  .  .  B0 B0 F3 B1 B1 .  B2 B2 .  B3 B3
- *       r1  .  F0 F1 .  B0 B0 F2 B1 B1 F3 ...
- *       r2  .  .  F0 B0 B0 F1 B1 B1 F2 B2 B2 F3 B3 B3
+ *       r1  .  F0 F1 .  .  B0 B0 F2 B1 B1 F3 B2 B2 .  B3 B3 .  .
+ *       r2  .  .  F0 B0 B0 F1 B1 B1 F2 B2 B2 F3 B3 B3 .  .  .  .
  *
  * Rank r warms up with w = min(p-1-r, m) forwards, runs m - w pairs F B, and ends with w backwards.
  * Constraints: one chunk per rank; any m.   Bubble: (p-1)(F+B), as gpipe.   Peak in flight: min(p-r, m). */

@@ -1,5 +1,7 @@
 #include "schedules/scan.h"
 
+#include "schedules/large.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -119,15 +121,22 @@ static weir_status size_check(const struct weir_schedule *schedule)
     return WEIR_OK;
 }
 
+/* Rows whose length is a multiple of a page would all meet in the same few cache sets. */
+static size_t stride_for(int n_microbatches)
+{
+    return (size_t)n_microbatches + (n_microbatches % 64 == 0 ? 8 : 0);
+}
+
 static weir_status scan_open(const struct weir_schedule *schedule, const int32_t *const *cells,
                              struct weir_arena *arena, struct weir_scan *scan)
 {
-    size_t n = (size_t)schedule->n_stages * (size_t)schedule->n_microbatches;
     size_t n_units = (size_t)schedule->n_stages * (size_t)schedule->n_copies;
     *scan = (struct weir_scan){.schedule = schedule, .wgrad_ascending = true, .cells = cells};
-    weir_status status = weir_arena_alloc(arena, n, 1, &scan->seen);
+    scan->stride = stride_for(schedule->n_microbatches);
+    scan->n_cells = (size_t)schedule->n_stages * scan->stride;
+    weir_status status = weir_large_alloc(arena, scan->n_cells, 1, &scan->seen);
     if (!status && schedule->n_copies > 1)
-        status = weir_arena_alloc(arena, n, 1, &scan->copy);
+        status = weir_large_alloc(arena, scan->n_cells, 1, &scan->copy);
     if (!status)
         status = weir_arena_alloc(arena, n_units, sizeof *scan->units, &scan->units);
     if (!status)

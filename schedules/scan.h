@@ -29,8 +29,10 @@ struct weir_scan_unit {
 struct weir_scan {
     const struct weir_schedule *schedule;
     bool trainable, wgrad_ascending;
-    uint8_t *seen;               /* [n_stages][n_microbatches]: one bit per action type */
-    uint8_t *copy;               /* [n_stages][n_microbatches], NULL when there is one copy */
+    size_t stride;                /* entries per stage in the tables below, at least n_microbatches */
+    size_t n_cells;               /* n_stages × stride */
+    uint8_t *seen;                /* [n_stages][stride]: one bit per action type */
+    uint8_t *copy;                /* [n_stages][stride], NULL when there is one copy */
     struct weir_scan_unit *units; /* [n_stages][n_copies] */
     int *rank_peak;              /* [n_ranks] */
     const int32_t *const *cells; /* [n_ranks][n_actions] cell numbers of the file, or NULL */
@@ -47,7 +49,7 @@ weir_status weir_scan_placement(const struct weir_schedule *schedule, const int3
 
 static inline size_t weir_scan_index(const struct weir_scan *scan, int stage, int mb)
 {
-    return (size_t)stage * (size_t)scan->schedule->n_microbatches + (size_t)mb;
+    return (size_t)stage * scan->stride + (size_t)mb;
 }
 
 static inline int weir_scan_unit_index(const struct weir_scan *scan, int stage, int mb)

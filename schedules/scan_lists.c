@@ -91,8 +91,10 @@ static void wgrad_walk(struct walk *walk)
 static weir_status backward_walk(struct walk *walk)
 {
     int stage = walk->action->stage, source = weir_scan_source(walk->scan, walk->action);
-    if (!has(walk, WEIR_F))
-        return fail(walk, "comes before", WEIR_F, stage);
+    const struct weir_action *a = walk->action;
+    bool together = walk->index > 0 && a[-1].fused && a[-1].stage == stage && a[-1].mb == a->mb;
+    if (!has(walk, WEIR_F) || together)
+        return fail(walk, "comes before the end of", WEIR_F, stage);
     if (walk->scan->schedule->has_comms && source >= 0 && source != walk->rank && !has(walk, WEIR_RECV_B))
         return fail(walk, "has no gradient: it needs an earlier", WEIR_RECV_B, stage);
     hand_over(walk, stage - 1, WEIR_BACKWARD);
@@ -235,7 +237,7 @@ weir_status weir_scan(const struct weir_schedule *schedule, const int32_t *const
     weir_status status = weir_scan_placement(schedule, cells, arena, &scan);
     if (status)
         return status;
-    memset(scan.seen, 0, (size_t)schedule->n_stages * (size_t)schedule->n_microbatches);
+    memset(scan.seen, 0, scan.n_cells);
     for (int r = 0; !status && r < schedule->n_ranks; r++)
         status = list_walk(&scan, r);
     if (!status)

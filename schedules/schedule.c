@@ -9,6 +9,19 @@
 const struct weir_schedule_kind *const weir_schedule_kinds[] = {
     &weir_kind_gpipe,
     &weir_kind_1f1b,
+    &weir_kind_interleaved,
+    &weir_kind_bfs,
+    &weir_kind_zb_h1,
+    &weir_kind_zb_h2,
+    &weir_kind_interleaved_zb,
+    &weir_kind_zbv,
+    &weir_kind_v_half,
+    &weir_kind_v_min,
+    &weir_kind_dualpipev,
+    &weir_kind_dualpipe,
+    &weir_kind_chimera,
+    &weir_kind_hanayo,
+    &weir_kind_inference,
     NULL,
 };
 
@@ -62,7 +75,7 @@ weir_status weir_schedule_build(const struct weir_schedule_kind *kind, const str
         return status;
     struct weir_schedule_params full = *params;
     if (!full.n_chunks)
-        full.n_chunks = kind->n_chunks ? kind->n_chunks : 1;
+        full.n_chunks = kind->n_chunks ? kind->n_chunks : kind->default_chunks ? kind->default_chunks : 1;
     int64_t n_actions = 3ll * full.n_ranks * full.n_chunks * full.n_microbatches;
     if (n_actions > MOST_ACTIONS)
         return WEIR_FAIL(WEIR_ERR_INVALID, "%d ranks, %d chunks and %d micro-batches make %lld actions, at most %lld",

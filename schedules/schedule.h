@@ -78,13 +78,16 @@ struct weir_schedule_kind {
     const char *name;    /* "1f1b" */
     const char *summary; /* one line for `weir schedule list` */
     int n_chunks;        /* the only v it works with, or 0 for any */
+    int default_chunks;  /* v when it is not given and n_chunks is 0; 0 stands for 1 */
+    int n_copies;        /* 2 when each stage stands on two ranks; else 0 or 1 */
     bool splits_backward; /* uses I and W instead of B */
 
     /* Order the operations of one step.  Pure.  `out` and all it points to live in `arena`.
      * WEIR_ERR_INVALID names the parameter and the number to change; WEIR_ERR_NOMEM.  On failure `out` is untouched. */
     weir_status (*build)(const struct weir_schedule_params *params, struct weir_arena *arena, struct weir_schedule *out);
 
-    /* Closed forms, which the tests hold the lists to; NULL where none is known.
+    /* Closed forms, which the tests hold the lists to; NULL where none is known, a negative value where these parameters
+     * have none.  n_chunks must be set.
      * Peak number of chunk activations in flight on `rank` (F adds one, the end of W or B takes one away). */
     int (*peak_in_flight)(const struct weir_schedule_params *params, int rank);
     /* Makespan at F = I = W = 1 per chunk and free transfers. */
@@ -141,6 +144,16 @@ weir_status weir_schedule_csv_print(const struct weir_schedule *schedule, struct
 weir_status weir_schedule_lower(const struct weir_schedule *schedule, struct weir_arena *arena,
                                 struct weir_schedule *out);
 
+/* PyTorch's lowering, cell by cell: each I directly followed in its row by the W of the same stage and micro-batch becomes
+ * a B, and a receive goes to the end of the receiver's list as soon as its send is made.  Communication that the schedule
+ * has is dropped first.  WEIR_ERR_INVALID when the lists wait in a circle. */
+weir_status weir_schedule_lower_torch(const struct weir_schedule *schedule, struct weir_arena *arena,
+                                      struct weir_schedule *out);
+
+/* Only the compute actions: no communication, REDUCE_GRAD, UNSHARD or RESHARD. */
+weir_status weir_schedule_compute_only(const struct weir_schedule *schedule, struct weir_arena *arena,
+                                       struct weir_schedule *out);
+
 /* ---- check ------------------------------------------------------------------------------------------------------- */
 
 /* How transfers use the ranks' channels (docs/schedules.md). */
@@ -150,16 +163,24 @@ enum weir_channels {
     WEIR_CHANNELS_BLOCKING, /* every send and receive holds up the rank */
 };
 
+/* The model called "edge", "shared" or "blocking", and its name.  WEIR_ERR_USAGE, with a suggestion. */
+weir_status weir_channels_find(const char *name, enum weir_channels *channels_out);
+const char *weir_channels_str(enum weir_channels channels);
+
 struct weir_schedule_report {
     bool wgrad_ascending;   /* every stage accumulates weight gradients in ascending micro-batch order */
     bool trainable;         /* has backwards; false: forward only (inference) */
     const int *peak_in_flight_rank;  /* [n_ranks]: chunk activations held at most, counted in list order */
     const int *peak_in_flight_stage; /* [n_stages]: the same per stage */
+    const int *input_slots;          /* [n_stages]: boundary-input slots: peak + 1, or for an input from the same rank
+                                        what the list needs */
+    const int *gradient_slots;       /* [n_stages]: 2, or for a gradient from the same rank what the list needs if more */
 };
 
 /* Prove that every stage does all of its work exactly once, on one rank (copies apart), that dependencies, slots and
  * transfers under `channels` never wait in a circle, and that each edge's receives match its sends in order.
- * A compute-only schedule is lowered first.  WEIR_ERR_INVALID: the first problem, or the cycle ("rank 2 waits in
+ * A compute-only schedule is lowered first: under edge as weir_schedule_lower does, where the place of a receive does not
+ * matter; under shared and blocking, where it does, with receives placed as weir_schedule_lower_torch does.  WEIR_ERR_INVALID: the first problem, or the cycle ("rank 2 waits in
  * 3RECV_F1 for rank 1, which waits in ...").  The report lives in `arena`. */
 weir_status weir_schedule_check(const struct weir_schedule *schedule, enum weir_channels channels,
                                 struct weir_arena *arena, struct weir_schedule_report *report_out);

@@ -160,7 +160,7 @@ static void check_refuses_what_cannot_run(void **state)
     static const struct {
         const char *text, *words;
     } rows[] = {
-        {"0B0,0F0\n", "row 1, cell 1: 0B0 comes before 0F0"},
+        {"0B0,0F0\n", "row 1, cell 1: 0B0 comes before the end of 0F0"},
         {"0F0,0W0,0I0\n", "0W0 comes before 0I0"},
         {"1F0,0F0\n", "rank 0 waits in 1F0 for stage 0, which comes later in its own row"},
         {"0F0,0B0,0F1,0B1\n1F1,1B1,1F0,1B0\n", "deadlock: rank 0 waits in 0RECV_B0 for rank 1, which waits in 1RECV_F1"},

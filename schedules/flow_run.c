@@ -1,62 +1,7 @@
-/* The edge model: one compute stream per rank, one FIFO per directed edge beside it.
- *
- * A transfer starts at max(producer done, previous transfer on that edge done, destination slot free). */
+/* The compute streams of a flow: what a rank does until it has to wait. */
 #include <math.h>
 
 #include "schedules/flow.h"
-
-static void rank_wake(struct weir_flow *flow, int rank)
-{
-    if (flow->ranks[rank].queued)
-        return;
-    flow->ranks[rank].queued = true;
-    flow->ready[flow->n_ready++] = rank;
-}
-
-/* The message's slot: free since when?  -1 when every slot is taken. */
-static double slot_time(const struct weir_flow_unit *unit, int direction, int slots)
-{
-    size_t taken = unit->n_taken[direction];
-    if (taken < (size_t)slots)
-        return 0;
-    if (taken >= unit->n_released[direction] + (size_t)slots)
-        return -1;
-    return unit->released[direction][taken % (size_t)slots];
-}
-
-/* Move as many messages over the edge as can go. */
-static void edge_poke(struct weir_flow *flow, int e)
-{
-    const struct weir_edge *edge = &flow->edges->edges[e];
-    struct weir_flow_edge *channel = &flow->channels[e];
-    while (channel->next < edge->n_messages) {
-        const struct weir_action *message = &edge->messages[channel->next];
-        int d = message->type == WEIR_RECV_F ? WEIR_FORWARD : WEIR_BACKWARD;
-        double *cell = &flow->cells[d][weir_scan_index(flow->scan, message->stage, message->mb)];
-        if (!signbit(*cell))
-            return;
-        int u = weir_scan_unit_index(flow->scan, message->stage, message->mb);
-        struct weir_flow_unit *unit = &flow->units[u];
-        double slot = slot_time(unit, d, flow->scan->units[u].slots[d]), start = -*cell;
-        if (slot < 0) {
-            unit->blocked[d] = e;
-            return;
-        }
-        uint8_t cause = WEIR_CAUSE_PRODUCER;
-        if (channel->time > start)
-            start = channel->time, cause = WEIR_CAUSE_CHANNEL;
-        if (slot > start)
-            start = slot, cause = WEIR_CAUSE_SLOT;
-        if (flow->record.transfer_cause)
-            flow->record.transfer_cause[e][channel->next] = cause;
-        channel->time = start + (flow->costs.transfer ? flow->costs.transfer[e] : 0);
-        *cell = channel->time;
-        unit->n_taken[d]++;
-        channel->next++;
-        if (flow->ranks[edge->to].waiting == cell)
-            rank_wake(flow, edge->to);
-    }
-}
 
 /* Something was made at `time` on `rank`: hand it to its own rank at once, to another one over the edge. */
 static void deliver(struct weir_flow *flow, int rank, int stage, int mb, enum weir_direction d, double time)
@@ -70,21 +15,7 @@ static void deliver(struct weir_flow *flow, int rank, int stage, int mb, enum we
         return;
     }
     *cell = -time;
-    edge_poke(flow, weir_edge_find(flow->edges, rank, to));
-}
-
-static void slot_release(struct weir_flow *flow, int u, enum weir_direction d, double time)
-{
-    const struct weir_scan_unit *info = &flow->scan->units[u];
-    if (info->feeder[d] < 0 || info->feeder[d] == info->rank)
-        return;
-    struct weir_flow_unit *unit = &flow->units[u];
-    unit->released[d][unit->n_released[d]++ % (size_t)info->slots[d]] = time;
-    int e = unit->blocked[d];
-    if (e >= 0) {
-        unit->blocked[d] = -1;
-        edge_poke(flow, e);
-    }
+    weir_flow_made(flow, rank, to);
 }
 
 /* The results of one compute action that ended at `time`. */
@@ -94,13 +25,13 @@ static void action_finish(struct weir_flow *flow, int rank, const struct weir_ac
     if (a->type == WEIR_F) {
         deliver(flow, rank, a->stage + 1, a->mb, WEIR_FORWARD, time);
         if (!flow->scan->trainable)
-            slot_release(flow, u, WEIR_FORWARD, time);
+            weir_flow_released(flow, u, WEIR_FORWARD, time);
     } else if (a->type == WEIR_I || a->type == WEIR_B) {
         deliver(flow, rank, a->stage - 1, a->mb, WEIR_BACKWARD, time);
-        slot_release(flow, u, WEIR_BACKWARD, time);
+        weir_flow_released(flow, u, WEIR_BACKWARD, time);
     }
     if (a->type == WEIR_W || a->type == WEIR_B)
-        slot_release(flow, u, WEIR_FORWARD, time);
+        weir_flow_released(flow, u, WEIR_FORWARD, time);
 }
 
 /* The cell that `a` needs from elsewhere, or NULL. */
@@ -125,6 +56,9 @@ static bool input_wait(const struct weir_flow *flow, struct weir_flow_rank *rank
         return false;
     }
     if (*cell > *start) {
+        const double *delay = flow->delay[a->type != WEIR_F];
+        double held = delay ? delay[cell - flow->cells[a->type != WEIR_F]] : 0;
+        rank->exposed += held < *cell - *start ? held : *cell - *start;
         *start = *cell;
         *cause = a->type == WEIR_F ? WEIR_CAUSE_FORWARD : WEIR_CAUSE_BACKWARD;
     }
@@ -173,11 +107,15 @@ static bool action_run(struct weir_flow *flow, int r, const struct weir_action *
     return true;
 }
 
-static void reduce_run(const struct weir_flow *flow, struct weir_flow_rank *rank)
+/* REDUCE_GRAD runs beside the compute stream, in the order of the list. */
+static void reduce_run(const struct weir_flow *flow, int r)
 {
+    struct weir_flow_rank *rank = &flow->ranks[r];
     double start = rank->reduced > rank->time ? rank->reduced : rank->time;
-    rank->reduced = start + flow->costs.reduce;
-    rank->reduce_work += flow->costs.reduce;
+    double cost = flow->costs.reduce ? flow->costs.reduce[r] : 0;
+    rank->reduced = start + cost;
+    rank->reduce_work += cost;
+    record(flow, r, rank->next, start, rank->reduced, WEIR_CAUSE_RANK);
 }
 
 static void rank_run(struct weir_flow *flow, int r)
@@ -185,6 +123,8 @@ static void rank_run(struct weir_flow *flow, int r)
     struct weir_flow_rank *rank = &flow->ranks[r];
     const struct weir_schedule_rank *list = &flow->scan->schedule->ranks[r];
     rank->waiting = NULL;
+    if (flow->model == WEIR_CHANNELS_SHARED)
+        weir_flow_channel_run(flow, r);
     while (rank->next < list->n_actions) {
         const struct weir_action *a = &list->actions[rank->next];
         if (weir_action_is_compute((enum weir_action_type)a->type)) {
@@ -192,17 +132,20 @@ static void rank_run(struct weir_flow *flow, int r)
                 return;
             continue;
         }
+        bool transfer = a->type < WEIR_REDUCE_GRAD;
+        if (transfer && flow->model == WEIR_CHANNELS_BLOCKING && !weir_flow_meet(flow, r))
+            return;
         if (a->type == WEIR_REDUCE_GRAD)
-            reduce_run(flow, rank);
+            reduce_run(flow, r);
         rank->next++;
     }
 }
 
-weir_status weir_flow_run_edge(struct weir_flow *flow)
+weir_status weir_flow_run(struct weir_flow *flow)
 {
     const struct weir_schedule *s = flow->scan->schedule;
     for (int r = s->n_ranks - 1; r >= 0; r--)
-        rank_wake(flow, r);
+        weir_flow_wake(flow, r);
     while (flow->n_ready) {
         int r = flow->ready[--flow->n_ready];
         flow->ranks[r].queued = false;

@@ -1,0 +1,308 @@
+/* weir schedule: list, make, check, simulate and convert schedules. */
+#include "cmd/schedule_command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cmd/command.h"
+#include "schedules/simulate.h"
+
+struct values {
+    bool json, comms;
+    const char *out, *channels, *dialect, *to;
+    struct schedule_size size;
+};
+
+static const struct option_row list_rows[] = {
+    {"json", 0, OPTION_FLAG, offsetof(struct values, json), NULL, "print one JSON array", 0, 0},
+    {0},
+};
+
+static const struct option_table list_table = {"schedule list", "", "show the schedules that can be made",
+                                               "weir schedule list", list_rows};
+
+static const struct option_row make_rows[] = {
+    {"ranks", 'p', OPTION_INT, offsetof(struct values, size.ranks), "P", "ranks of the pipeline", 1, 65536},
+    {"microbatches", 'm', OPTION_INT, offsetof(struct values, size.microbatches), "M", "micro-batches of a step", 1, 1048576},
+    {"chunks", 'v', OPTION_INT, offsetof(struct values, size.chunks), "V",
+     "stages per rank (default: what the schedule needs, else 1)", 1, 1048576},
+    {"group-size", 0, OPTION_INT, offsetof(struct values, size.group_size), "G",
+     "interleaved: micro-batches per group (default: m / max(1, m div p))", 1, 1048576},
+    {"comms", 0, OPTION_FLAG, offsetof(struct values, comms), NULL, "add the SEND and RECV actions", 0, 0},
+    {"out", 'o', OPTION_TEXT, offsetof(struct values, out), "FILE", "write there instead of to standard output", 0, 0},
+    {0},
+};
+
+static const struct option_table make_table = {"schedule make", "NAME", "write a schedule as PyTorch's schedule CSV",
+                                               "weir schedule make zbv -p 4 -m 8 -o zbv.csv", make_rows};
+
+static const struct option_row check_rows[] = {
+    {"channels", 0, OPTION_TEXT, offsetof(struct values, channels), "MODEL",
+     "edge, shared or blocking: how transfers use the ranks' channels (default edge)", 0, 0},
+    {"dialect", 0, OPTION_TEXT, offsetof(struct values, dialect), "D",
+     "torch, or torch-2024 where B is the input gradient and BW both (default torch)", 0, 0},
+    {"json", 0, OPTION_FLAG, offsetof(struct values, json), NULL, "print one JSON object", 0, 0},
+    {0},
+};
+
+static const struct option_table check_table = {
+    "schedule check", "FILE", "prove that a schedule is complete, in order and free of deadlock",
+    "weir schedule check zbv.csv --channels edge", check_rows};
+
+static const struct option_row convert_rows[] = {
+    {"to", 0, OPTION_TEXT, offsetof(struct values, to), "FORM",
+     "compute, comms (SEND and RECV added), torch (lowered as PyTorch does) or trace (Chrome trace)", 0, 0},
+    {"dialect", 0, OPTION_TEXT, offsetof(struct values, dialect), "D",
+     "torch, or torch-2024 where B is the input gradient and BW both (default torch)", 0, 0},
+    {"out", 'o', OPTION_TEXT, offsetof(struct values, out), "FILE", "write there instead of to standard output", 0, 0},
+    {0},
+};
+
+static const struct option_table convert_table = {"schedule convert", "FILE", "rewrite a schedule in another form",
+                                                  "weir schedule convert zbv.csv --to comms", convert_rows};
+
+weir_status schedule_load(const char *path, const char *dialect, struct weir_arena *arena, struct weir_schedule *out)
+{
+    static const char *const names[] = {"torch", "torch-2024", NULL};
+    enum weir_csv_dialect chosen = WEIR_CSV_TORCH;
+    if (dialect && !strcmp(dialect, names[1]))
+        chosen = WEIR_CSV_TORCH_2024;
+    else if (dialect && strcmp(dialect, names[0]) != 0)
+        return options_unknown("dialect", dialect, names);
+    return weir_schedule_csv_load(!strcmp(path, "-") ? "/dev/stdin" : path, chosen, arena, out);
+}
+
+weir_status schedule_make(const char *name, const struct schedule_size *size, struct weir_arena *arena,
+                          struct weir_schedule *out)
+{
+    const struct weir_schedule_kind *kind;
+    weir_status status = weir_schedule_kind_find(name, &kind);
+    if (status)
+        return status;
+    if (!size->ranks || !size->microbatches)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "%s needs %s", name,
+                         size->ranks           ? "the number of micro-batches: -m M"
+                         : size->microbatches ? "the number of ranks: -p P"
+                                               : "the numbers of ranks and micro-batches: -p P -m M");
+    struct weir_schedule_params params = {(int)size->ranks, (int)size->chunks, (int)size->microbatches,
+                                          (int)size->group_size};
+    return weir_schedule_build(kind, &params, arena, out);
+}
+
+void schedule_json_string(const char *text)
+{
+    putchar('"');
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            printf("\\%c", *text);
+        else if ((unsigned char)*text < 0x20)
+            printf("\\u%04x", (unsigned)*text);
+        else
+            putchar(*text);
+    }
+    putchar('"');
+}
+
+static weir_status text_write(const char *path, const char *text)
+{
+    if (path && strcmp(path, "-") != 0)
+        return weir_file_write(path, text, strlen(text));
+    fputs(text, stdout);
+    return WEIR_OK;
+}
+
+static weir_status csv_write(const struct weir_schedule *schedule, const char *path, struct weir_arena *arena)
+{
+    const char *text;
+    weir_status status = weir_schedule_csv_print(schedule, arena, &text);
+    return status ? status : text_write(path, text);
+}
+
+/* ---- list -------------------------------------------------------------------------------------------------------- */
+
+static weir_status list(const struct values *values, const char *argument)
+{
+    (void)argument;
+    if (values->json)
+        printf("[");
+    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind; kind++) {
+        const struct weir_schedule_kind *k = *kind;
+        if (!values->json) {
+            printf("%-15s %s\n", k->name, k->summary);
+            continue;
+        }
+        printf("%s\n{\"name\": \"%s\", \"summary\": ", kind == weir_schedule_kinds ? "" : ",", k->name);
+        schedule_json_string(k->summary);
+        printf(", \"chunks\": ");
+        printf(k->n_chunks ? "%d" : "null", k->n_chunks);
+        printf(", \"copies\": %d, \"splits_backward\": %s}", k->n_copies ? k->n_copies : 1,
+               k->splits_backward ? "true" : "false");
+    }
+    if (values->json)
+        printf("\n]\n");
+    return WEIR_OK;
+}
+
+/* ---- make -------------------------------------------------------------------------------------------------------- */
+
+static weir_status make(const struct values *values, const char *name)
+{
+    struct weir_arena arena = {0};
+    struct weir_schedule schedule;
+    weir_status status = schedule_make(name, &values->size, &arena, &schedule);
+    if (!status && values->comms)
+        status = weir_schedule_lower(&schedule, &arena, &schedule);
+    if (!status)
+        status = csv_write(&schedule, values->out, &arena);
+    weir_arena_release(&arena);
+    return status;
+}
+
+/* ---- check ------------------------------------------------------------------------------------------------------- */
+
+/* A number of the schedule, or null for a file that could not be read as one. */
+static void json_count(const char *key, const struct weir_schedule *schedule, int value)
+{
+    printf(schedule ? ", \"%s\": %d" : ", \"%s\": null", key, value);
+}
+
+static void verdict_print(const struct weir_schedule *schedule, const struct weir_schedule_report *report)
+{
+    printf("{\"valid\": %s, \"reason\": ", report ? "true" : "false");
+    if (report)
+        printf("null");
+    else
+        schedule_json_string(weir_last_error());
+    json_count("ranks", schedule, schedule ? schedule->n_ranks : 0);
+    json_count("stages", schedule, schedule ? schedule->n_stages : 0);
+    json_count("microbatches", schedule, schedule ? schedule->n_microbatches : 0);
+    printf(", \"wgrad_order\": %s}\n", !report ? "null" : report->wgrad_ascending ? "\"ascending\"" : "\"other\"");
+}
+
+static weir_status check(const struct values *values, const char *path)
+{
+    struct weir_arena arena = {0};
+    struct weir_schedule schedule;
+    struct weir_schedule_report report;
+    enum weir_channels channels = WEIR_CHANNELS_EDGE;
+    weir_status status = values->channels ? weir_channels_find(values->channels, &channels) : WEIR_OK, read;
+    if (status)
+        return status;
+    status = read = schedule_load(path, values->dialect, &arena, &schedule);
+    if (!status)
+        status = weir_schedule_check(&schedule, channels, &arena, &report);
+    if (values->json && (!status || status == WEIR_ERR_INVALID))
+        verdict_print(read ? NULL : &schedule, status ? NULL : &report);
+    else if (!status)
+        printf("valid under %s channels: %d ranks, %d stages, %d micro-batches%s, weight gradients in %s order\n",
+               weir_channels_str(channels), schedule.n_ranks, schedule.n_stages, schedule.n_microbatches,
+               report.trainable ? "" : ", forward only", report.wgrad_ascending ? "ascending" : "another");
+    weir_arena_release(&arena);
+    return status;
+}
+
+/* ---- convert ----------------------------------------------------------------------------------------------------- */
+
+static weir_status trace_write(const struct weir_schedule *schedule, const char *path, struct weir_arena *arena)
+{
+    struct weir_schedule_costs costs = {1, 1, 1, 1, 1, .overlap_gain = 1};
+    struct weir_simulation_options options = {.keep_times = true};
+    struct weir_simulation simulation;
+    const char *text;
+    weir_status status = weir_schedule_simulate(schedule, &costs, &options, arena, &simulation);
+    if (!status)
+        status = weir_simulation_trace(&simulation, arena, &text);
+    return status ? status : text_write(path, text);
+}
+
+static weir_status convert(const struct values *values, const char *path)
+{
+    static const char *const forms[] = {"compute", "comms", "torch", "trace", NULL};
+    struct weir_arena arena = {0};
+    struct weir_schedule schedule;
+    int form = 0;
+    if (!values->to)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--to is missing: compute, comms, torch or trace");
+    while (forms[form] && strcmp(forms[form], values->to) != 0)
+        form++;
+    if (!forms[form])
+        return options_unknown("form", values->to, forms);
+    weir_status status = schedule_load(path, values->dialect, &arena, &schedule);
+    if (!status && form == 0)
+        status = weir_schedule_compute_only(&schedule, &arena, &schedule);
+    if (!status && form == 1)
+        status = weir_schedule_lower(&schedule, &arena, &schedule);
+    if (!status && form == 2)
+        status = weir_schedule_lower_torch(&schedule, &arena, &schedule);
+    if (!status)
+        status = form == 3 ? trace_write(&schedule, values->out, &arena) : csv_write(&schedule, values->out, &arena);
+    weir_arena_release(&arena);
+    return status;
+}
+
+/* ---- the command ------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    const struct option_table *table;
+    weir_status (*run)(const struct values *values, const char *argument);
+} forms[] = {
+    {"list", &list_table, list},
+    {"make", &make_table, make},
+    {"check", &check_table, check},
+    {"simulate", &schedule_simulate_table, NULL},
+    {"convert", &convert_table, convert},
+};
+
+enum { N_FORMS = sizeof forms / sizeof forms[0] };
+
+static int form_run(int form, int argc, char **argv)
+{
+    struct values values = {0};
+    const struct option_table *table = forms[form].table;
+    const char *argument = NULL;
+    int n = 0, wanted = *table->arguments ? 1 : 0;
+    enum option_outcome outcome;
+    weir_status status = options_parse(table, argc, argv, &values, &argument, wanted, &n, &outcome);
+    if (!status && outcome == OPTIONS_HELP_SHOWN)
+        return 0;
+    if (!status && n < wanted)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "%s is missing: 'weir %s --help' shows the options", table->arguments,
+                           table->command);
+    if (!status)
+        status = forms[form].run(&values, argument);
+    return options_report(table->command, status);
+}
+
+static void usage(FILE *out)
+{
+    fprintf(out, "weir schedule: make, check, simulate and convert schedules\n\nusage: weir schedule FORM [options]\n\n");
+    for (int i = 0; i < N_FORMS; i++)
+        fprintf(out, "  %-9s %s\n", forms[i].name, forms[i].table->summary);
+    fprintf(out, "\n  weir schedule FORM --help shows the options\n");
+}
+
+static int run(int argc, char **argv)
+{
+    const char *names[N_FORMS + 1] = {0};
+    if (argc < 2) {
+        usage(stderr);
+        return 2;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+        usage(stdout);
+        return 0;
+    }
+    for (int i = 0; i < N_FORMS; i++) {
+        names[i] = forms[i].name;
+        if (strcmp(argv[1], forms[i].name) != 0)
+            continue;
+        return forms[i].run ? form_run(i, argc - 1, argv + 1) : schedule_simulate_run(argc - 1, argv + 1);
+    }
+    return options_report("schedule", options_unknown("form", argv[1], names));
+}
+
+static const struct option_table *const tables[] = {&list_table,  &make_table,    &check_table, &schedule_simulate_table,
+                                                    &convert_table, NULL};
+const struct command command_schedule = {"schedule", "make, check, simulate and convert schedules", tables, run};

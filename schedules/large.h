@@ -1,0 +1,13 @@
+/* Large arrays: zeroed arena memory on huge pages where the system gives them.
+ *
+ * A schedule of 25 million actions walks through hundreds of megabytes, a few bytes of many rows at a time; with small
+ * pages most of that time goes into page faults and address translation. */
+#ifndef WEIR_SCHEDULES_LARGE_H
+#define WEIR_SCHEDULES_LARGE_H
+
+#include "base/arena.h"
+
+/* weir_arena_alloc, with advice to the system when it is large.  WEIR_ERR_NOMEM. */
+weir_status weir_large_alloc(struct weir_arena *arena, size_t count, size_t size, void *pointer_out);
+
+#endif

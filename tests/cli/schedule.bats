@@ -1,0 +1,132 @@
+# weir schedule: list, make, check, simulate, convert.
+bats_require_minimum_version 1.5.0
+
+setup() {
+    cd "$BATS_TEST_TMPDIR"
+}
+
+@test "list names every schedule, as text and as JSON" {
+    run -0 "$WEIR" schedule list
+    [[ "$output" == *"1f1b "* && "$output" == *"zbv "* && "$output" == *"inference "* ]]
+    run -0 bash -c '"$WEIR" schedule list --json | python3 -c "import json, sys; print(len(json.load(sys.stdin)))"'
+    [ "$output" -ge 15 ]
+}
+
+@test "make writes CSV to stdout or to a file" {
+    run -0 "$WEIR" schedule make gpipe -p 2 -m 2
+    [ "${lines[0]}" = "0F0,0F1,0B0,0B1" ]
+    [ "${lines[1]}" = "1F0,1F1,1B0,1B1" ]
+    run -0 "$WEIR" schedule make gpipe -p 2 -m 2 --comms -o out.csv
+    [ -z "$output" ]
+    run -0 cat out.csv
+    [ "${lines[0]}" = "0F0,0SEND_F0,0F1,0SEND_F1,0RECV_B0,0B0,0RECV_B1,0B1" ]
+}
+
+@test "make writes a header where there are two copies" {
+    run -0 "$WEIR" schedule make dualpipe -p 2 -m 4
+    [ "${lines[0]}" = "# weir-schedule 1 copies=2" ]
+}
+
+@test "make suggests a name and names the number to change" {
+    run -2 "$WEIR" schedule make zb-h3 -p 2 -m 2
+    [[ "$output" == *"did you mean 'zb-h1'"* ]]
+    run -1 "$WEIR" schedule make interleaved -p 4 -m 9 -v 2
+    [[ "$output" == *"use -m 8 or -m 12"* ]]
+    run -1 "$WEIR" schedule make zbv -p 4 -m 8 -v 3
+    [[ "$output" == *"use -v 2"* ]]
+    run -2 "$WEIR" schedule make zbv -p 4
+    [[ "$output" == *"-m M"* ]]
+}
+
+@test "check says valid, or why not" {
+    "$WEIR" schedule make zbv -p 4 -m 8 -o zbv.csv
+    run -0 "$WEIR" schedule check zbv.csv
+    [[ "$output" == "valid under edge channels: 4 ranks, 8 stages, 8 micro-batches"* ]]
+    printf '0F0,0B0,0F1,0B1\n1F1,1B1,1F0,1B0\n' > bad.csv
+    run -1 --separate-stderr "$WEIR" schedule check bad.csv
+    [ -z "$output" ]
+    [[ "$stderr" == *"deadlock: rank 0 waits in 0RECV_B0 for rank 1, which waits in 1RECV_F1"* ]]
+}
+
+@test "check --json has the agreed keys" {
+    "$WEIR" schedule make 1f1b -p 2 -m 3 -o s.csv
+    run -0 "$WEIR" schedule check s.csv --json
+    [ "$output" = '{"valid": true, "reason": null, "ranks": 2, "stages": 2, "microbatches": 3, "wgrad_order": "ascending"}' ]
+    printf '0F0,0F1,0B1,0B0\n' > other.csv
+    run -0 "$WEIR" schedule check other.csv --json
+    [[ "$output" == *'"wgrad_order": "other"'* ]]
+    printf '0F0junk\n' > junk.csv
+    run -1 --separate-stderr "$WEIR" schedule check junk.csv --json
+    [[ "$output" == *'"valid": false'*"trailing characters"* ]]
+    [[ "$stderr" == *"row 1, cell 1"* ]]
+}
+
+@test "a rendezvous deadlock shows under blocking and not under edge" {
+    "$WEIR" schedule make 1f1b -p 2 -m 4 --comms -o s.csv
+    run -0 "$WEIR" schedule check s.csv --channels edge
+    run -1 "$WEIR" schedule check s.csv --channels blocking
+    [[ "$output" == *"rank 0 waits in 0SEND_F1 for rank 1, which waits in 1SEND_B0 for rank 0"* ]]
+    run -2 "$WEIR" schedule check s.csv --channels bloking
+    [[ "$output" == *"did you mean blocking"* ]]
+}
+
+@test "simulate takes a name or a file and prints the agreed keys" {
+    run -0 "$WEIR" schedule simulate zb-h1 -p 8 -m 32
+    [[ "${lines[1]}" == "makespan     103" ]]
+    "$WEIR" schedule make zb-h1 -p 8 -m 32 -o s.csv
+    run -0 bash -c '"$WEIR" schedule simulate s.csv --json | python3 -c "
+import json, sys
+d = json.load(sys.stdin)
+assert d[\"makespan\"] == 103 and d[\"ranks\"] == d[\"stages\"] == 8 and d[\"microbatches\"] == 32
+assert max(d[\"peak_activations\"]) == 8 and len(d[\"busy\"]) == 8 and d[\"busy\"][0] == 96
+assert d[\"actions\"] == 8 * 32 * 3 and d[\"critical_path\"][0] == \"0F0\"
+assert abs(d[\"bubble\"] - 7 / 103) < 1e-12 and abs(d[\"bubble_span\"] - 7 / 103) < 1e-12"'
+    run -2 "$WEIR" schedule simulate s.csv -p 8
+    [[ "$output" == *"leave out -p, -m and -v"* ]]
+    run -2 "$WEIR" schedule simulate zb-h1
+    [[ "$output" == *"-p P -m M"* ]]
+}
+
+@test "simulate has times, transfers, memory and channels" {
+    run -0 "$WEIR" schedule simulate 1f1b -p 2 -m 2 --time F=2,I=1,W=0 --comm 0.5 --mem B=3,W=1 --channels shared --json
+    [[ "$output" == *'"peak_activations": [6, 3]'* ]]
+    run -2 "$WEIR" schedule simulate 1f1b -p 2 -m 2 --time B=2
+    [[ "$output" == *"B takes I + W"* ]]
+    run -2 "$WEIR" schedule simulate 1f1b -p 2 -m 2 --time F=x
+    run -2 "$WEIR" schedule simulate 1f1b -p 2 -m 2 --comm -1
+}
+
+@test "simulate counts steps by PyTorch's rule" {
+    run -0 "$WEIR" schedule simulate gpipe -p 1 -m 3 --rule one-action-per-step --json
+    [[ "$output" == '{"steps": 6,'* ]]
+    run -2 "$WEIR" schedule simulate gpipe -p 1 -m 3 --rule one
+}
+
+@test "convert goes to comms and back, reads the old dialect, and draws a trace" {
+    "$WEIR" schedule make zbv -p 2 -m 3 -o s.csv
+    "$WEIR" schedule convert s.csv --to comms -o c.csv
+    "$WEIR" schedule convert c.csv --to compute -o back.csv
+    cmp s.csv back.csv
+    printf '0F0,0B0,0W0\n' > old.csv
+    run -0 "$WEIR" schedule convert old.csv --dialect torch-2024 --to compute
+    [ "$output" = "0F0,0I0,0W0" ]
+    run -0 "$WEIR" schedule convert old.csv --dialect torch-2024 --to torch
+    [ "$output" = "0F0,0B0" ]
+    run -0 bash -c '"$WEIR" schedule convert s.csv --to trace | python3 -c "
+import json, sys
+print(len([e for e in json.load(sys.stdin)[\"traceEvents\"] if e[\"ph\"] == \"X\" and e[\"tid\"] == 0]))"'
+    [ "$output" -eq 36 ]
+    run -2 "$WEIR" schedule convert s.csv
+    run -2 "$WEIR" schedule convert s.csv --to svg
+}
+
+@test "a file that is not there, standard input, help" {
+    run -1 "$WEIR" schedule check none.csv
+    [[ "$output" == *"cannot open 'none.csv'"* ]]
+    run -0 bash -c '"$WEIR" schedule make 1f1b -p 2 -m 2 | "$WEIR" schedule check -'
+    run -0 "$WEIR" schedule --help
+    run -0 "$WEIR" schedule simulate --help
+    run -2 "$WEIR" schedule
+    run -2 "$WEIR" schedule chek
+    [[ "$output" == *"did you mean 'check'"* ]]
+}
