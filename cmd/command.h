@@ -12,5 +12,6 @@ struct command {
 };
 
 extern const struct command command_info;
+extern const struct command command_plan;
 
 #endif

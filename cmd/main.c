@@ -5,7 +5,7 @@
 #include "cmd/command.h"
 #include "weir_parts.h"
 
-static const struct command *const commands[] = {&command_info, NULL};
+static const struct command *const commands[] = {&command_plan, &command_info, NULL};
 
 static void usage(FILE *out)
 {
