@@ -54,7 +54,7 @@ static weir_status value_prove(struct run *run, const struct weir_split_problem 
             limit = answer->bound + 1;
         bool complete;
         weir_status status =
-            weir_exact_search(problem, &run->downsets, limit, &run->table, &answer->split, &complete);
+            weir_exact_search(problem, &run->downsets, answer->bound, limit, &run->table, &answer->split, &complete);
         if (status || !complete)
             return status;
         answer->bound = answer->split.value < known ? answer->split.value : limit;

@@ -96,7 +96,7 @@ static weir_status step_add(struct builder *b, int from, int block)
     if (!status)
         status = downset_extend(b, from, block, &next);
     if (!status)
-        b->out.step[b->n_steps++] = (struct weir_downset_step){block, next};
+        b->out.step[b->n_steps++] = (struct weir_downset_step){.block = block, .next = next};
     return status;
 }
 
@@ -163,6 +163,22 @@ static int64_t boundary_of(const struct weir_blocks *blocks, const struct weir_d
     return cost;
 }
 
+/* Moving a settled block from a later part to the prefix makes no part dearer: the nets it begins to share cost less than
+ * its time. */
+static bool block_settled(const struct weir_blocks *blocks, const struct weir_downsets *d, int block, int next)
+{
+    int64_t cost = 0;
+    for (int i = blocks->block_first[block]; i < blocks->block_first[block + 1]; i++) {
+        int e = blocks->block_net[i];
+        for (int p = blocks->net_first[e]; p < blocks->net_first[e + 1]; p++)
+            if (!weir_downset_has(d, next, blocks->net_block[p])) {
+                cost += blocks->net_cost[e];
+                break;
+            }
+    }
+    return cost <= blocks->time[block];
+}
+
 static weir_status sums_fill(const struct builder *b, struct weir_downsets *d)
 {
     weir_status status = weir_alloc((size_t)d->n, sizeof(int64_t), &d->time);
@@ -177,6 +193,8 @@ static weir_status sums_fill(const struct builder *b, struct weir_downsets *d)
         d->memory[i] = d->memory[parent] + b->blocks->memory[block];
         d->boundary[i] = boundary_of(b->blocks, d, i);
     }
+    for (size_t s = 0; !status && s < b->n_steps; s++)
+        d->step[s].settled = block_settled(b->blocks, d, d->step[s].block, d->step[s].next);
     return status;
 }
 

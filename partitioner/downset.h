@@ -14,6 +14,7 @@
 
 struct weir_downset_step {
     int block, next;
+    bool settled; /* the block's nets that leave `next` cost no more than its time */
 };
 
 struct weir_downsets {

@@ -21,6 +21,7 @@ struct search {
     struct frame *stack;
     unsigned *seen; /* by downset: number of the last start that met it */
     unsigned round;
+    int64_t bound; /* no plan is below: smaller values are as good as this */
 };
 
 static weir_status search_init(struct search *s)
@@ -105,16 +106,13 @@ static void parts_grow(struct search *s, int start)
     }
 }
 
-/* A part that reaches the end needs no search: its load is known.  Pins and CPUs are left to the search. */
+/* A last part that must reach the end needs no search: its load is known.  Pins and CPUs are left to the search. */
 static bool last_part_enter(struct search *s, int start)
 {
     const struct weir_downsets *d = s->downsets;
     const struct weir_blocks *blocks = s->problem->blocks;
     int last = d->n - 1;
-    for (int i = 0; i < s->n_states; i++)
-        if (s->states[i].devices + 1 < s->problem->devices)
-            return false;
-    if (s->problem->cpus || blocks->unsupported)
+    if (s->problem->cpus || blocks->unsupported || s->states[0].devices + 1 < s->problem->devices)
         return false;
     for (int b = 0, pins = 0; b < blocks->n; b++)
         if (blocks->pin[b] >= 0 && !weir_downset_has(d, start, b) && ++pins > 1)
@@ -144,36 +142,83 @@ static void split_read(const struct search *s, int cell, int64_t value, struct w
     }
 }
 
-static bool downsets_walk(struct search *s)
+/* Is there a state of `downset` with no more devices and CPUs than `state` and no larger value?  For the downset of the
+ * state itself (`strict`) it must be another one. */
+static bool state_beaten(const struct search *s, int downset, const struct weir_split_state *state, bool strict)
+{
+    const struct weir_split_table *table = s->table;
+    const int64_t *value = table->value + (size_t)downset * (size_t)table->width;
+    int64_t limit = state->value > s->bound ? state->value : s->bound;
+    for (int c = state->cpus; c >= 0; c--)
+        for (int f = state->devices; f >= 0; f--)
+            if (value[c * (table->devices + 1) + f] <= limit && (!strict || c + f < state->cpus + state->devices))
+                return true;
+    return false;
+}
+
+/* A state need not be extended when a larger downset, one settled block ahead, is reached as well: whatever follows from
+ * here follows from there with smaller parts.  docs/planning.md has the proof. */
+static bool state_dominated(const struct search *s, int downset, const struct weir_split_state *state)
+{
+    const struct weir_downsets *d = s->downsets;
+    if (state_beaten(s, downset, state, true))
+        return true;
+    for (size_t i = d->first[downset]; i < d->first[downset + 1]; i++)
+        if (d->step[i].settled && state_beaten(s, d->step[i].next, state, false))
+            return true;
+    return false;
+}
+
+/* The states of a downset that use `parts` parts and are worth extending. */
+static void states_collect(struct search *s, int downset, int parts)
+{
+    const struct weir_split_table *table = s->table;
+    const int64_t *value = table->value + (size_t)downset * (size_t)table->width;
+    s->n_states = 0;
+    for (int c = 0; c <= table->cpus && c <= parts; c++) {
+        int f = parts - c;
+        if (f > table->devices)
+            continue;
+        struct weir_split_state state = {value[c * (table->devices + 1) + f], c, f};
+        if (state.value < table->limit && !state_dominated(s, downset, &state))
+            s->states[s->n_states++] = state;
+    }
+}
+
+/* All plans with one part, then with two, and so on.  False when the deadline passed. */
+static bool levels_walk(struct search *s)
 {
     int last = s->downsets->n - 1, cell;
-    for (int start = 0; start < last; start++) {
-        s->n_states = weir_split_table_states(s->table, start, s->states);
-        if (!s->n_states)
-            continue;
-        if (s->problem->deadline_ns && (start & 63) == 0 && weir_clock_ns() > s->problem->deadline_ns)
-            return false;
-        if (!last_part_enter(s, start)) {
-            prefix_set(s, start);
-            parts_grow(s, start);
+    for (int parts = 0; parts < s->problem->devices + s->problem->cpus; parts++)
+        for (int start = 0; start < last; start++) {
+            states_collect(s, start, parts);
+            if (!s->n_states)
+                continue;
+            if (s->problem->deadline_ns && (s->round & 15) == 0 && weir_clock_ns() > s->problem->deadline_ns)
+                return false;
+            if (!last_part_enter(s, start)) {
+                prefix_set(s, start);
+                parts_grow(s, start);
+            }
+            int64_t best = weir_split_table_best(s->table, &cell);
+            if (best < s->table->limit)
+                s->table->limit = best;
+            if (best <= s->bound)
+                return true;
         }
-        int64_t best = weir_split_table_best(s->table, &cell);
-        if (best < s->table->limit)
-            s->table->limit = best;
-    }
     return true;
 }
 
-weir_status weir_exact_search(const struct weir_split_problem *problem, const struct weir_downsets *downsets, int64_t limit,
-                              struct weir_split_table *table, struct weir_split *split, bool *complete_out)
+weir_status weir_exact_search(const struct weir_split_problem *problem, const struct weir_downsets *downsets, int64_t bound,
+                              int64_t limit, struct weir_split_table *table, struct weir_split *split, bool *complete_out)
 {
-    struct search s = {.problem = problem, .downsets = downsets, .table = table};
+    struct search s = {.problem = problem, .downsets = downsets, .table = table, .bound = bound};
     weir_status status = weir_split_table_reset(problem, downsets->n, limit, table);
     if (!status)
         status = search_init(&s);
     if (!status) {
         windows_fill(&s);
-        *complete_out = downsets_walk(&s);
+        *complete_out = levels_walk(&s);
         int cell;
         int64_t best = weir_split_table_best(table, &cell);
         if (best < limit)
