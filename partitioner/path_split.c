@@ -176,17 +176,15 @@ static void count_solve(const struct weir_contiguous_job *job, struct path *path
         answer->bound = WEIR_NEVER;
         return;
     }
-    int64_t high = split_read(path, &answer->split), guess = low;
-    for (int64_t step = low / 64 + 1; low < high; step *= 2) {
-        if (deadline_ns && weir_clock_ns() > deadline_ns)
-            break;
-        if (limit_feasible(path, devices, guess)) {
+    int64_t high = split_read(path, &answer->split), step = low / 64 + 1;
+    while (low < high && !(deadline_ns && weir_clock_ns() > deadline_ns)) {
+        int64_t half = (high - low) / 2, guess = low + (step < half ? step : half);
+        if (guess == low + step)
+            step *= 2; /* the optimum is mostly close to the bound: gallop up from there */
+        if (limit_feasible(path, devices, guess))
             high = split_read(path, &answer->split);
-            step = high;
-        } else {
+        else
             low = guess + 1;
-        }
-        guess = step < (high - low) / 2 ? low + step : low + (high - low) / 2;
     }
     answer->bound = low;
     answer->split.value = high;
