@@ -50,6 +50,20 @@ static int net_compare(const void *a, const void *b)
     return (x->first > y->first) - (x->first < y->first);
 }
 
+/* Keep the net whose `n` blocks were just put behind the list's pins, unless it can never be cut. */
+static void net_keep(struct net_list *list, int n, int64_t cost)
+{
+    int *pins = list->pins + list->n_pins, kept = 1;
+    qsort(pins, (size_t)n, sizeof *pins, int_compare);
+    for (int i = 1; i < n; i++)
+        if (pins[i] != pins[kept - 1])
+            pins[kept++] = pins[i];
+    if (kept < 2 || cost == 0)
+        return;
+    list->nets[list->n++] = (struct net){cost, weir_hash64(pins, sizeof *pins * (size_t)kept, 0), list->n_pins, kept};
+    list->n_pins += kept;
+}
+
 /* One net from the edges [begin, end) of one output. */
 static void net_add(const struct producer_edge *edges, int begin, int end, const struct weir_blocks *blocks,
                     struct net_list *list)
@@ -61,17 +75,7 @@ static void net_add(const struct producer_edge *edges, int begin, int end, const
         pins[n++] = blocks->of_node[edges[i].to];
         cost = fmax(cost, edges[i].cost);
     }
-    qsort(pins, (size_t)n, sizeof *pins, int_compare);
-    int kept = 1;
-    for (int i = 1; i < n; i++)
-        if (pins[i] != pins[kept - 1])
-            pins[kept++] = pins[i];
-    int64_t ticks = llround(cost / blocks->tick);
-    if (kept < 2 || ticks == 0)
-        return;
-    list->nets[list->n++] =
-        (struct net){ticks, weir_hash64(pins, sizeof *pins * (size_t)kept, 0), list->n_pins, kept};
-    list->n_pins += kept;
+    net_keep(list, n, llround(cost / blocks->tick));
 }
 
 /* Add up nets with the same blocks. */
@@ -157,5 +161,27 @@ release:
     weir_free(list.pins);
     weir_free(list.nets);
     weir_free(edges);
+    return status;
+}
+
+weir_status weir_block_nets_contract(const struct weir_blocks *from, const int *group, struct weir_arena *arena,
+                                     struct weir_blocks *to)
+{
+    struct net_list list = {0};
+    weir_status status = weir_alloc((size_t)from->n_nets, sizeof *list.nets, &list.nets);
+    if (!status)
+        status = weir_alloc((size_t)from->n_pins, sizeof *list.pins, &list.pins);
+    for (int e = 0; !status && e < from->n_nets; e++) {
+        int n = 0;
+        for (int i = from->net_first[e]; i < from->net_first[e + 1]; i++)
+            list.pins[list.n_pins + n++] = group[from->net_block[i]];
+        net_keep(&list, n, from->net_cost[e]);
+    }
+    if (!status) {
+        nets_merge(&list);
+        status = nets_store(&list, arena, to);
+    }
+    weir_free(list.pins);
+    weir_free(list.nets);
     return status;
 }
