@@ -1,6 +1,7 @@
 #include "partitioner/free_search.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -10,7 +11,7 @@
 #include "partitioner/free_state.h"
 #include "partitioner/union_find.h"
 
-static const double moves_per_second = 6e6; /* a third of what one core of 2024 does */
+static const double moves_per_second = 5e6; /* well below what one core of 2024 does */
 
 struct dice {
     uint64_t key, count;
@@ -152,6 +153,7 @@ struct joining {
     int *parent;
     int64_t *time; /* of each root's group */
     int *pin;
+    int n_groups;
 };
 
 /* Join the blocks of net e when no group grows beyond `most`. */
@@ -163,6 +165,7 @@ static void net_join(struct joining *j, int e, int64_t most)
         if (x == y || j->time[x] > most - j->time[y] || (j->pin[x] >= 0 && j->pin[y] >= 0))
             continue;
         weir_union_join(j->parent, x, y);
+        j->n_groups--;
         int root = x < y ? x : y;
         j->time[root] = j->time[x] + j->time[y];
         j->pin[root] = j->pin[x] >= 0 ? j->pin[x] : j->pin[y];
@@ -185,32 +188,82 @@ static weir_status groups_contract(const struct weir_blocks *blocks, int *parent
     return status;
 }
 
-/* Join the blocks of nets that cost at least `threshold`; groups stay below `limit`.  With threshold = limit nothing is lost:
- * whoever touches such a net and does not hold it whole has reached the limit already.  Smaller thresholds are guesses, and
- * with dice every eighth net is passed over to vary them. */
-static weir_status dear_nets_join(const struct weir_blocks *blocks, int64_t threshold, int64_t limit, struct dice *dice,
-                                  struct weir_arena *arena, struct weir_blocks *out)
+static weir_status joining_init(const struct weir_blocks *blocks, struct joining *j)
 {
     size_t n = (size_t)blocks->n;
-    struct joining j = {.blocks = blocks};
-    weir_status status = weir_alloc(n, sizeof *j.parent, &j.parent);
+    j->blocks = blocks;
+    weir_status status = weir_alloc(n, sizeof *j->parent, &j->parent);
     if (!status)
-        status = weir_alloc(n, sizeof *j.time, &j.time);
+        status = weir_alloc(n, sizeof *j->time, &j->time);
     if (!status)
-        status = weir_alloc(n, sizeof *j.pin, &j.pin);
+        status = weir_alloc(n, sizeof *j->pin, &j->pin);
     for (int b = 0; !status && b < blocks->n; b++) {
-        j.parent[b] = b;
-        j.time[b] = blocks->time[b];
-        j.pin[b] = blocks->pin[b];
+        j->parent[b] = b;
+        j->time[b] = blocks->time[b];
+        j->pin[b] = blocks->pin[b];
     }
+    j->n_groups = blocks->n;
+    return status;
+}
+
+static void joining_release(struct joining *j)
+{
+    weir_free(j->parent);
+    weir_free(j->time);
+    weir_free(j->pin);
+}
+
+/* Join the blocks of nets that no plan better than `limit` can cut: whoever touches one and does not hold it whole has
+ * reached the limit already. */
+static weir_status uncuttable_join(const struct weir_blocks *blocks, int64_t limit, struct weir_arena *arena,
+                                   struct weir_blocks *out)
+{
+    struct joining j = {0};
+    weir_status status = joining_init(blocks, &j);
     for (int e = 0; !status && e < blocks->n_nets; e++)
-        if (blocks->net_cost[e] >= threshold && (!dice || (dice_word(dice) & 7)))
-            net_join(&j, e, limit);
+        if (blocks->net_cost[e] >= limit)
+            net_join(&j, e, WEIR_NEVER);
     if (!status)
         status = groups_contract(blocks, j.parent, arena, out);
-    weir_free(j.parent);
-    weir_free(j.time);
-    weir_free(j.pin);
+    joining_release(&j);
+    return status;
+}
+
+struct rated {
+    double rating;
+    int net;
+};
+
+static int rated_compare(const void *a, const void *b)
+{
+    const struct rated *x = a, *y = b;
+    if (x->rating != y->rating)
+        return x->rating > y->rating ? -1 : 1;
+    return x->net - y->net;
+}
+
+/* Join the blocks of dear nets with few blocks until about `target` groups are left; dice vary the order, groups stay below
+ * `most` ticks. */
+static weir_status dear_nets_join(const struct weir_blocks *blocks, int target, int64_t most, struct dice *dice,
+                                  struct weir_arena *arena, struct weir_blocks *out)
+{
+    struct joining j = {0};
+    struct rated *nets = NULL;
+    weir_status status = joining_init(blocks, &j);
+    if (!status)
+        status = weir_alloc((size_t)blocks->n_nets, sizeof *nets, &nets);
+    for (int e = 0; !status && e < blocks->n_nets; e++) {
+        double noise = 0.5 + weir_rng_unit(dice_word(dice));
+        nets[e] = (struct rated){noise * (double)blocks->net_cost[e] / (blocks->net_first[e + 1] - blocks->net_first[e] - 1), e};
+    }
+    if (!status)
+        qsort(nets, (size_t)blocks->n_nets, sizeof *nets, rated_compare);
+    for (int i = 0; !status && i < blocks->n_nets && j.n_groups > target; i++)
+        net_join(&j, nets[i].net, most);
+    if (!status)
+        status = groups_contract(blocks, j.parent, arena, out);
+    weir_free(nets);
+    joining_release(&j);
     return status;
 }
 
@@ -273,47 +326,64 @@ static void result_keep(struct rounds *r, const struct weir_blocks *small, const
         r->split->part[b] = part[small->of_node[b]];
 }
 
-/* A round joins the dear nets, anneals from chance, and refines the result with all blocks.  Every seventh works on the best
- * plan instead. */
+enum { MOST_LEVELS = 6 };
+
+/* levels[0] is `fine`; each further one has a third of the groups, the last few more than there are parts. */
+static weir_status levels_build(struct rounds *r, int round, int64_t known, struct weir_arena *arena,
+                                struct weir_blocks levels[MOST_LEVELS], int *n_levels_out)
+{
+    int n = 1, least = 4 * (r->problem->devices + r->problem->cpus);
+    weir_status status = WEIR_OK;
+    while (!status && n < MOST_LEVELS && levels[n - 1].n > least + least / 2) {
+        int target = levels[n - 1].n / 3;
+        status = dear_nets_join(&levels[n - 1], target > least ? target : least, known >> (1 + round % 4), &r->dice, arena,
+                                &levels[n]);
+        if (status || levels[n].n == levels[n - 1].n)
+            break;
+        n++;
+    }
+    *n_levels_out = n;
+    return status;
+}
+
+/* A round anneals from chance on the coarsest level and carries the result down to all blocks, annealing less on each.
+ * Every fourth works on the best plan instead. */
 static weir_status round_run(struct rounds *r, int round, int64_t moves)
 {
-    static const double thresholds[] = {0.5, 0.25, 0.12, 0.06, 0.03, 1};
     const struct weir_blocks *blocks = r->problem->blocks;
     int64_t known = r->split->value < WEIR_NEVER ? r->split->value : blocks->total_time + 1, value = WEIR_NEVER;
     struct weir_arena arena = {0};
-    struct weir_blocks fine, coarse;
-    weir_status status = dear_nets_join(blocks, known, known, NULL, &arena, &fine);
-    bool polish = round % 7 == 6 && r->split->value < WEIR_NEVER;
-    if (!status && !polish) {
-        double threshold = thresholds[round % 7 % 6] * (double)known;
-        status = dear_nets_join(&fine, (int64_t)threshold, known / 2, &r->dice, &arena, &coarse);
-        if (!status)
-            status = level_search(r->problem, &coarse, NULL, known, moves, 1.0, &r->dice, r->bound, r->coarse_part, &value);
-        for (int b = 0; !status && b < fine.n; b++)
-            r->part[b] = r->coarse_part[coarse.of_node[b]];
-    } else if (!status) {
-        for (int b = 0; b < blocks->n; b++)
-            r->part[fine.of_node[b]] = r->split->part[b];
+    struct weir_blocks levels[MOST_LEVELS];
+    int n_levels = 1;
+    weir_status status = uncuttable_join(blocks, known, &arena, &levels[0]);
+    bool polish = round % 4 == 3 && r->split->value < WEIR_NEVER;
+    for (int b = 0; !status && polish && b < blocks->n; b++)
+        r->part[levels[0].of_node[b]] = r->split->part[b];
+    if (!status && !polish)
+        status = levels_build(r, round, known, &arena, levels, &n_levels);
+    for (int l = n_levels - 1; !status && l >= 0; l--) {
+        bool first = l == n_levels - 1 && !polish;
+        status = level_search(r->problem, &levels[l], first ? NULL : r->part, known, moves / n_levels, first ? 1.0 : 0.05,
+                              &r->dice, r->bound, r->coarse_part, &value);
+        for (int b = 0; !status && l > 0 && b < levels[l - 1].n; b++)
+            r->part[b] = r->coarse_part[levels[l].of_node[b]];
     }
     if (!status)
-        status = level_search(r->problem, &fine, r->part, known, moves, polish ? 0.1 : 0.02, &r->dice, r->bound,
-                              r->coarse_part, &value);
-    if (!status)
-        result_keep(r, &fine, r->coarse_part, value);
+        result_keep(r, &levels[0], r->coarse_part, value);
     weir_arena_release(&arena);
     return status;
 }
 
 static weir_status rounds_run(struct rounds *r, double moves)
 {
-    double share = 20000;
+    double share = 40000;
     weir_status status = WEIR_OK;
     for (int round = 0; !status && moves > 0 && r->split->value > r->bound; round++) {
         if (r->problem->deadline_ns && weir_clock_ns() > r->problem->deadline_ns)
             break;
         status = round_run(r, round, (int64_t)share);
-        moves -= 2 * share;
-        if (round % 7 == 6)
+        moves -= share;
+        if (round % 16 == 15)
             share *= 1.5;
     }
     return status;
