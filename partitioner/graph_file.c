@@ -79,7 +79,7 @@ static enum weir_graph_format json_format(const json_t *root)
 }
 
 static weir_status json_read(const char *text, size_t bytes, const char *name, enum weir_graph_format format,
-                             struct weir_cost_graph *graph)
+                             double bandwidth, struct weir_cost_graph *graph)
 {
     json_t *root;
     weir_status status = weir_json_parse(text, bytes, name, &root);
@@ -94,7 +94,7 @@ static weir_status json_read(const char *text, size_t bytes, const char *name, e
     if (format == WEIR_GRAPH_MSR)
         status = weir_graph_read_msr(root, graph);
     else if (format == WEIR_GRAPH_PIPER)
-        status = weir_graph_read_piper(root, graph);
+        status = weir_graph_read_piper(root, bandwidth, graph);
     else
         status = weir_graph_read_weir(root, graph);
     if (status)
@@ -119,7 +119,7 @@ weir_status weir_graph_parse(const char *text, size_t bytes, const char *name, e
         if (status)
             weir_error_prefix(status, "'%s' ", name);
     } else {
-        status = json_read(text, bytes, name, format, &graph);
+        status = json_read(text, bytes, name, format, bandwidth, &graph);
     }
     if (!status) {
         status = weir_cost_graph_finish(&graph);

@@ -31,8 +31,8 @@ extern "C" {
 /* Names for --format, indexed by the enum and NULL-terminated. */
 extern const char *const weir_graph_format_names[];
 
-/* Read a graph and finish it.  `bandwidth` (bytes/s) prices the edges of pipedream files: 2 · bytes / bandwidth; 0 takes
- * the default.  On success the caller releases *graph_out.  WEIR_ERR_IO, WEIR_ERR_INVALID, WEIR_ERR_UNSUPPORTED,
+/* Read a graph and finish it.  `bandwidth` (bytes/s) prices the edges of pipedream and Piper files: 2 · bytes / bandwidth; 0
+ * takes the default, or what a Piper file says.  On success the caller releases *graph_out.  WEIR_ERR_IO, WEIR_ERR_INVALID, WEIR_ERR_UNSUPPORTED,
  * WEIR_ERR_NOMEM; on failure the graph is untouched. */
 weir_status weir_graph_read(const char *path, enum weir_graph_format format, double bandwidth,
                             struct weir_cost_graph *graph_out);

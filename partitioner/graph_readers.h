@@ -7,7 +7,7 @@
 
 weir_status weir_graph_read_weir(const json_t *root, struct weir_cost_graph *graph);
 weir_status weir_graph_read_msr(const json_t *root, struct weir_cost_graph *graph);
-weir_status weir_graph_read_piper(const json_t *root, struct weir_cost_graph *graph);
+weir_status weir_graph_read_piper(const json_t *root, double bandwidth, struct weir_cost_graph *graph);
 weir_status weir_graph_read_pipedream(const char *text, size_t bytes, double bandwidth, struct weir_cost_graph *graph);
 
 /* Shared look-ups.  `where` names the object in messages ("node 7").  A missing key gives `fallback`. */

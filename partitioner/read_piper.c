@@ -96,7 +96,7 @@ static weir_status machine_read(const json_t *root, struct weir_cost_graph *grap
     weir_status status = weir_graph_json_int(root, "document", "maxDevices", 0, &devices);
     if (!status)
         status = weir_graph_json_real(root, "document", "maxMemoryPerDevice", INFINITY, &graph->memory);
-    if (!status)
+    if (!status && !(graph->bandwidth > 0)) /* else the caller knows better */
         status = weir_json_number(root, "document", "bandwidth", &graph->bandwidth);
     if (!status)
         status = weir_graph_json_real(root, "document", batch, 0, &graph->micro_batches);
@@ -110,11 +110,12 @@ static weir_status machine_read(const json_t *root, struct weir_cost_graph *grap
     return WEIR_OK;
 }
 
-weir_status weir_graph_read_piper(const json_t *root, struct weir_cost_graph *graph)
+weir_status weir_graph_read_piper(const json_t *root, double bandwidth, struct weir_cost_graph *graph)
 {
     const json_t *nodes, *edges;
     graph->integer_ids = true;
     graph->units_per_second = 1;
+    graph->bandwidth = bandwidth;
     weir_status status = weir_graph_json_lists(root, &nodes, &edges);
     if (!status)
         status = machine_read(root, graph);
