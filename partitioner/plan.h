@@ -15,6 +15,8 @@
 #ifndef WEIR_PARTITIONER_PLAN_H
 #define WEIR_PARTITIONER_PLAN_H
 
+#include <math.h>
+
 #include "base/text.h"
 #include "partitioner/cost_graph.h"
 #include "partitioner/graph_file.h"
