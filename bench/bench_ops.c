@@ -1,6 +1,6 @@
 /* Rates of the CPU operation rows beside two ceilings of the same run: memcpy and the raw matrix product.
  *
- *     bench_ops [threads] [milliseconds per measurement] [part of a row's name]
+ *     bench_ops [threads] [milliseconds per measurement] [part of "row shape"]
  *
  * Every pass is warmed up, then run until the time is over; the median is printed, with the fastest and slowest run.
  *   GFLOP/s   flops of infer() / median
@@ -327,9 +327,12 @@ int main(int argc, char **argv)
            WEIR_HAVE_ONEDNN ? "oneDNN" : "plain products", s.n_threads, s.n_threads == 1 ? "" : "s", peak);
     printf("%-14s %-18s %-15s %10s %10s %10s %8s %8s %8s %8s\n", "row", "shape", "pass", "median us", "min us", "max us",
            "GFLOP/s", "GB/s", "memcpy", "of peak");
-    for (size_t i = 0; i < sizeof benches / sizeof *benches; i++)
-        if (strstr(benches[i].op->name, s.filter))
+    for (size_t i = 0; i < sizeof benches / sizeof *benches; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s %s", benches[i].op->name, benches[i].shape);
+        if (strstr(name, s.filter))
             row_run(&s, &benches[i], peak);
+    }
     if (strstr("adamw vector_add square_sum", s.filter))
         updates_run(&s);
     return 0;

@@ -101,13 +101,32 @@ WEIR_KERNEL static void rows_copy(const struct sizes *s, const float *from, int6
     }
 }
 
-/* to (strips, d, 32): the transpose of from (T, d), positions past T are zero. */
-static void strips_copy(const struct sizes *s, const float *from, int64_t stride, float *to)
+/* to (4, 4), rows 32 apart = the transpose of from (4, 4), rows `stride` apart. */
+WEIR_INLINE void square_transpose(const float *from, int64_t stride, float *to)
 {
-    for (int64_t t0 = 0; t0 < s->padded_positions; t0 += BLOCK, to += s->d * BLOCK) {
-        for (int64_t t = 0; t < BLOCK; t++)
-            for (int64_t i = 0; i < s->d; i++)
-                to[i * BLOCK + t] = t0 + t < s->positions ? from[(t0 + t) * stride + i] : 0.0f;
+    typedef float four __attribute__((vector_size(16), aligned(4), may_alias));
+    four a = *(const four *)from, b = *(const four *)(from + stride);
+    four c = *(const four *)(from + 2 * stride), d = *(const four *)(from + 3 * stride);
+    four ab = __builtin_shufflevector(a, b, 0, 4, 1, 5), cd = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+    four AB = __builtin_shufflevector(a, b, 2, 6, 3, 7), CD = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+    *(four *)to = __builtin_shufflevector(ab, cd, 0, 1, 4, 5);
+    *(four *)(to + BLOCK) = __builtin_shufflevector(ab, cd, 2, 3, 6, 7);
+    *(four *)(to + 2 * BLOCK) = __builtin_shufflevector(AB, CD, 0, 1, 4, 5);
+    *(four *)(to + 3 * BLOCK) = __builtin_shufflevector(AB, CD, 2, 3, 6, 7);
+}
+
+/* to (strips, d, 32): the transpose of from (T, d), positions past T are zero. */
+WEIR_KERNEL static void strips_copy(const struct sizes *s, const float *from, int64_t stride, float *to)
+{
+    for (int64_t t0 = 0; t0 < s->padded_positions; t0 += BLOCK, to += s->d * BLOCK, from += BLOCK * stride) {
+        int64_t rows = s->positions - t0 < BLOCK ? s->positions - t0 : BLOCK;
+        int64_t squares = rows == BLOCK ? s->d / 4 * 4 : 0;
+        for (int64_t t = 0; t < BLOCK; t += 4)
+            for (int64_t i = 0; i < squares; i += 4)
+                square_transpose(from + t * stride + i, stride, to + i * BLOCK + t);
+        for (int64_t i = squares; i < s->d; i++)
+            for (int64_t t = 0; t < BLOCK; t++)
+                to[i * BLOCK + t] = t < rows ? from[t * stride + i] : 0.0f;
     }
 }
 
@@ -120,33 +139,37 @@ WEIR_KERNEL static void multiply(int64_t m, int64_t n, int64_t k, const float *a
             weir_tile(k, a + i * a_row, a_row, a_column, b, b_row, beta, c + i * c_row + j, c_row);
 }
 
-/* p[0..n) = e^(s - shift), zero up to `padded`.  Returns the sum. */
+/* p[0..n) = e^(s - shift), zero up to `padded`, whose values are finite.  Returns the sum.  Whole vectors only: a narrow
+ * store before a wide load of the same bytes would stall. */
 WEIR_KERNEL static float row_exp(int64_t n, int64_t padded, float shift, float *p)
 {
+    const weir_f16 zero = {0};
+    int64_t whole = weir_round_up(n, WEIR_LANES);
     WEIR_LOOP
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < whole; i++)
         p[i] = weir_exp(p[i] - shift);
-    memset(p + n, 0, (size_t)(padded - n) * sizeof *p);
-    weir_f16 sum = {0};
-    for (int64_t i = 0; i < padded; i += WEIR_LANES)
+    weir_f16 sum = {0}, last = *(const weir_f16_memory *)(p + whole - WEIR_LANES);
+    weir_keep_lanes(&last, n - (whole - WEIR_LANES), &zero);
+    *(weir_f16_memory *)(p + whole - WEIR_LANES) = last;
+    for (int64_t i = 0; i < whole - WEIR_LANES; i += WEIR_LANES)
         sum += *(const weir_f16_memory *)(p + i);
+    sum += last;
+    for (int64_t i = whole; i < padded; i += WEIR_LANES)
+        *(weir_f16_memory *)(p + i) = zero;
     return weir_lanes_sum(&sum);
 }
 
-WEIR_KERNEL static float row_max(int64_t n, const float *x)
+/* The largest of s[0..n); values up to the next whole vector are read, but do not count. */
+WEIR_KERNEL static float row_max(int64_t n, const float *s)
 {
-    float best[WEIR_LANES];
-    for (int j = 0; j < WEIR_LANES; j++)
-        best[j] = x[0];
-    int64_t i = 0;
-    for (; i + WEIR_LANES <= n; i += WEIR_LANES)
-        for (int j = 0; j < WEIR_LANES; j++)
-            best[j] = x[i + j] > best[j] ? x[i + j] : best[j];
-    for (; i < n; i++)
-        best[0] = x[i] > best[0] ? x[i] : best[0];
-    for (int j = 1; j < WEIR_LANES; j++)
-        best[0] = best[j] > best[0] ? best[j] : best[0];
-    return best[0];
+    weir_f16 most = *(const weir_f16_memory *)s, first = (weir_f16){0} + s[0], v;
+    weir_keep_lanes(&most, n, &first);
+    for (int64_t i = WEIR_LANES; i < n; i += WEIR_LANES) {
+        v = *(const weir_f16_memory *)(s + i);
+        weir_keep_lanes(&v, n - i, &most);
+        weir_lanes_keep_max(&most, &v);
+    }
+    return weir_lanes_max(&most);
 }
 
 WEIR_KERNEL static void row_multiply(int64_t n, const float *factors, float *x)
@@ -165,7 +188,7 @@ WEIR_KERNEL static float row_dot(int64_t n, const float *p, const float *dp)
     return weir_lanes_sum(&sum);
 }
 
-/* ds = p (dp - shift), over dp */
+/* ds = p (dp - shift), over dp; p is 0 where the row has ended */
 WEIR_KERNEL static void row_softmax_backward(int64_t n, const float *p, float shift, float *dp)
 {
     WEIR_LOOP
@@ -244,7 +267,6 @@ static void block_softmax_backward(const struct job *job, int64_t sample, int64_
         float *p = b->scores + r * s->row, *dp = b->d_scores + r * s->row;
         int64_t n = i0 + r + 1;
         row_exp(n, columns, lse[r], p);
-        memset(dp + n, 0, (size_t)(columns - n) * sizeof *dp);
         bool drop = weir_dropout_active(job->call);
         if (drop) {
             row_factors(job, sample, head, i0 + r, b->factors);

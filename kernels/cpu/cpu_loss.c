@@ -21,28 +21,9 @@ struct job {
     double *losses; /* [rows] */
 };
 
-WEIR_INLINE float row_max(int64_t n, const float *x)
-{
-    weir_f16 most;
-    float best = x[0];
-    int64_t i = 0;
-    if (n >= WEIR_LANES) {
-        most = *(const weir_f16_memory *)x;
-        for (i = WEIR_LANES; i + WEIR_LANES <= n; i += WEIR_LANES) {
-            weir_f16 v = *(const weir_f16_memory *)(x + i);
-            for (int j = 0; j < WEIR_LANES; j++)
-                most[j] = v[j] > most[j] ? v[j] : most[j];
-        }
-        best = weir_lanes_max(&most);
-    }
-    for (; i < n; i++)
-        best = x[i] > best ? x[i] : best;
-    return best;
-}
-
 WEIR_KERNEL static double entropy_row(int64_t n, const float *x, int64_t target, float scale, float *d)
 {
-    float most = row_max(n, x), wanted = x[target], e[CHUNK];
+    float most = weir_row_max(n, x), wanted = x[target], e[CHUNK];
     weir_d8 sum = {0};
     for (int64_t i = 0; i < n; i += CHUNK) {
         int64_t width = n - i < CHUNK ? n - i : CHUNK;
