@@ -105,20 +105,20 @@ static void forward_block(const struct job *job, int64_t sample, int64_t head, i
     const float *q = (const float *)call->inputs[0].data + (sample * s->positions + i0) * 3 * s->width + head * s->d;
     float *y = (float *)call->output.data + (sample * s->positions + i0) * s->width + head * s->d;
     float *lse = (float *)call->saved + (sample * s->heads + head) * s->positions + i0, sums[BLOCK];
-    weir_block_copy(s->d, q, 3 * s->width, rows, BLOCK, 1.0f / sqrtf((float)s->d), b->q);
-    weir_block_multiply(BLOCK, columns, s->d, b->q, s->padded_d, 1, b->k_strips, BLOCK, s->d * BLOCK, false, b->scores, s->row);
+    block_copy(s->d, q, 3 * s->width, rows, BLOCK, 1.0f / sqrtf((float)s->d), b->q);
+    block_multiply(BLOCK, columns, s->d, b->q, s->padded_d, 1, b->k_strips, BLOCK, s->d * BLOCK, false, b->scores, s->row);
     for (int64_t r = 0; r < rows; r++) {
-        float *p = b->scores + r * s->row, most = weir_row_largest(i0 + r + 1, p);
-        sums[r] = weir_row_exp(i0 + r + 1, columns, most, p);
+        float *p = b->scores + r * s->row, most = row_largest(i0 + r + 1, p);
+        sums[r] = row_exp(i0 + r + 1, columns, most, p);
         lse[r] = most + logf(sums[r]);
         if (weir_dropout_active(call)) {
             row_factors(job, sample, head, i0 + r, b->factors);
-            weir_row_multiply(i0 + r + 1, b->factors, p);
+            row_multiply(i0 + r + 1, b->factors, p);
         }
     }
-    weir_block_multiply(BLOCK, s->padded_d, columns, b->scores, s->row, 1, b->v, s->padded_d, BLOCK, false, b->o, s->padded_d);
+    block_multiply(BLOCK, s->padded_d, columns, b->scores, s->row, 1, b->v, s->padded_d, BLOCK, false, b->o, s->padded_d);
     for (int64_t r = 0; r < rows; r++)
-        weir_row_store(s->d, b->o + r * s->padded_d, 1.0f / sums[r], NULL, y + r * s->width);
+        row_store(s->d, b->o + r * s->padded_d, 1.0f / sums[r], NULL, y + r * s->width);
 }
 
 static void forward_task(const void *argument, int64_t task, int thread)
@@ -129,8 +129,8 @@ static void forward_task(const void *argument, int64_t task, int thread)
     const float *qkv = (const float *)job->call->inputs[0].data + sample * s->positions * 3 * s->width + head * s->d;
     struct buffers b = {0};
     buffers_carve(s, false, (float *)job->call->scratch + (size_t)thread * job->thread_floats, &b);
-    weir_strips_copy(s->d, qkv + s->width, 3 * s->width, s->positions, b.k_strips);
-    weir_block_copy(s->d, qkv + 2 * s->width, 3 * s->width, s->positions, s->padded_positions, 1.0f, b.v);
+    strips_copy(s->d, qkv + s->width, 3 * s->width, s->positions, b.k_strips);
+    block_copy(s->d, qkv + 2 * s->width, 3 * s->width, s->positions, s->padded_positions, 1.0f, b.v);
     for (int64_t i0 = 0; i0 < s->positions; i0 += BLOCK)
         forward_block(job, sample, head, i0, &b);
 }
@@ -145,15 +145,15 @@ static void block_softmax_backward(const struct job *job, int64_t sample, int64_
     for (int64_t r = 0; r < rows; r++) {
         float *p = b->scores + r * s->row, *dp = b->d_scores + r * s->row;
         int64_t n = i0 + r + 1;
-        weir_row_exp(n, columns, lse[r], p);
+        row_exp(n, columns, lse[r], p);
         bool drop = weir_dropout_active(job->call);
         if (drop) {
             row_factors(job, sample, head, i0 + r, b->factors);
-            weir_row_multiply(n, b->factors, dp);
+            row_multiply(n, b->factors, dp);
         }
-        weir_row_softmax_backward(columns, p, weir_row_dot(columns, p, dp), dp);
+        row_softmax_backward(columns, p, row_dot(columns, p, dp), dp);
         if (drop)
-            weir_row_multiply(n, b->factors, p);
+            row_multiply(n, b->factors, p);
     }
     for (int64_t r = rows; r < BLOCK; r++) {
         memset(b->scores + r * s->row, 0, (size_t)columns * sizeof(float));
@@ -170,16 +170,16 @@ static void backward_block(const struct job *job, int64_t sample, int64_t head, 
     const float *dy = (const float *)call->d_output.data + (sample * s->positions + i0) * s->width + head * s->d;
     const float *addend = call->addends[0];
     float scale = 1.0f / sqrtf((float)s->d);
-    weir_block_copy(s->d, (const float *)call->inputs[0].data + at, 3 * s->width, rows, BLOCK, scale, b->q);
-    weir_block_copy(s->d, dy, s->width, rows, BLOCK, 1.0f, b->o);
-    weir_block_multiply(BLOCK, columns, s->d, b->q, pd, 1, b->k_strips, BLOCK, s->d * BLOCK, false, b->scores, s->row);
-    weir_block_multiply(BLOCK, columns, s->d, b->o, pd, 1, b->v_strips, BLOCK, s->d * BLOCK, false, b->d_scores, s->row);
+    block_copy(s->d, (const float *)call->inputs[0].data + at, 3 * s->width, rows, BLOCK, scale, b->q);
+    block_copy(s->d, dy, s->width, rows, BLOCK, 1.0f, b->o);
+    block_multiply(BLOCK, columns, s->d, b->q, pd, 1, b->k_strips, BLOCK, s->d * BLOCK, false, b->scores, s->row);
+    block_multiply(BLOCK, columns, s->d, b->o, pd, 1, b->v_strips, BLOCK, s->d * BLOCK, false, b->d_scores, s->row);
     block_softmax_backward(job, sample, head, i0, b);
-    weir_block_multiply(columns, pd, BLOCK, b->scores, 1, s->row, b->o, pd, BLOCK, true, b->d_v, pd);
-    weir_block_multiply(columns, pd, BLOCK, b->d_scores, 1, s->row, b->q, pd, BLOCK, true, b->d_k, pd);
-    weir_block_multiply(BLOCK, pd, columns, b->d_scores, s->row, 1, b->k, pd, BLOCK, false, b->d_q, pd);
+    block_multiply(columns, pd, BLOCK, b->scores, 1, s->row, b->o, pd, BLOCK, true, b->d_v, pd);
+    block_multiply(columns, pd, BLOCK, b->d_scores, 1, s->row, b->q, pd, BLOCK, true, b->d_k, pd);
+    block_multiply(BLOCK, pd, columns, b->d_scores, s->row, 1, b->k, pd, BLOCK, false, b->d_q, pd);
     for (int64_t r = 0; r < rows; r++)
-        weir_row_store(s->d, b->d_q + r * pd, scale, addend ? addend + at + r * 3 * s->width : NULL,
+        row_store(s->d, b->d_q + r * pd, scale, addend ? addend + at + r * 3 * s->width : NULL,
                   (float *)call->d_inputs[0].data + at + r * 3 * s->width);
 }
 
@@ -193,17 +193,17 @@ static void backward_task(const void *argument, int64_t task, int thread)
     float *d_k = (float *)job->call->d_inputs[0].data + at + s->width;
     struct buffers b = {0};
     buffers_carve(s, true, (float *)job->call->scratch + (size_t)thread * job->thread_floats, &b);
-    weir_strips_copy(s->d, k, stride, s->positions, b.k_strips);
-    weir_strips_copy(s->d, k + s->width, stride, s->positions, b.v_strips);
-    weir_block_copy(s->d, k, stride, s->positions, s->padded_positions, 1.0f, b.k);
+    strips_copy(s->d, k, stride, s->positions, b.k_strips);
+    strips_copy(s->d, k + s->width, stride, s->positions, b.v_strips);
+    block_copy(s->d, k, stride, s->positions, s->padded_positions, 1.0f, b.k);
     memset(b.d_k, 0, (size_t)(s->padded_positions * pd) * sizeof(float));
     memset(b.d_v, 0, (size_t)(s->padded_positions * pd) * sizeof(float));
     for (int64_t i0 = 0; i0 < s->positions; i0 += BLOCK)
         backward_block(job, sample, head, i0, &b);
     const float *add_k = addend ? addend + at + s->width : NULL, *add_v = addend ? add_k + s->width : NULL;
     for (int64_t t = 0; t < s->positions; t++) {
-        weir_row_store(s->d, b.d_k + t * pd, 1.0f, addend ? add_k + t * stride : NULL, d_k + t * stride);
-        weir_row_store(s->d, b.d_v + t * pd, 1.0f, addend ? add_v + t * stride : NULL, d_k + s->width + t * stride);
+        row_store(s->d, b.d_k + t * pd, 1.0f, addend ? add_k + t * stride : NULL, d_k + t * stride);
+        row_store(s->d, b.d_v + t * pd, 1.0f, addend ? add_v + t * stride : NULL, d_k + s->width + t * stride);
     }
 }
 

@@ -2,7 +2,8 @@
  *
  * WEIR_KERNEL in front of a function makes the compiler build it for plain x86-64, for AVX2 and for AVX-512 and pick by
  * the processor at load time (an ifunc), so that no build needs -march=native.  Under sanitizers (whose runtime is not
- * ready when ifuncs are resolved) and on other processors it is empty.
+ * ready when ifuncs are resolved) and on other processors it is empty.  It is for static functions: compilers disagree
+ * about the names of exported ones.
  *
  * Two ways to write a loop:
  *   - element-wise: a plain loop after WEIR_LOOP, which promises that iterations are independent (equal pointers are
