@@ -211,7 +211,8 @@ static double product_rate(const struct settings *s)
 static void row_run(const struct settings *s, const struct bench *bench, double peak)
 {
     static const char *const names[] = {"forward", "backward_input", "backward_weight"};
-    const weir_kernel_fn fns[] = {bench->op->cpu.forward, bench->op->cpu.backward_input, bench->op->cpu.backward_weight};
+    const struct weir_op_kernels *cpu = &bench->op->cpu;
+    const weir_kernel_fn fns[] = {cpu->forward, cpu->backward_input, cpu->backward_weight};
     struct weir_kernel_context *context;
     struct bound b;
     if (weir_kernel_context_open(s->n_threads, &context))
@@ -325,8 +326,8 @@ int main(int argc, char **argv)
     double peak = product_rate(&s);
     printf("weir %s, %s, %d thread%s; best matrix product %.1f GFLOP/s\n", WEIR_VERSION,
            WEIR_HAVE_ONEDNN ? "oneDNN" : "plain products", s.n_threads, s.n_threads == 1 ? "" : "s", peak);
-    printf("%-14s %-18s %-15s %10s %10s %10s %8s %8s %8s %8s\n", "row", "shape", "pass", "median us", "min us", "max us",
-           "GFLOP/s", "GB/s", "memcpy", "of peak");
+    printf("%-14s %-18s %-15s %10s %10s %10s %8s %8s %8s %8s\n", "row", "shape", "pass", "median us", "min us",
+           "max us", "GFLOP/s", "GB/s", "memcpy", "of peak");
     for (size_t i = 0; i < sizeof benches / sizeof *benches; i++) {
         char name[64];
         snprintf(name, sizeof name, "%s %s", benches[i].op->name, benches[i].shape);
