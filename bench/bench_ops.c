@@ -1,6 +1,6 @@
 /* Rates of the CPU operation rows beside two ceilings of the same run: memcpy and the raw matrix product.
  *
- *     bench_ops [threads] [milliseconds per measurement] [part of a row's name]
+ *     bench_ops [threads] [milliseconds per measurement] [part of "row shape"]
  *
  * Every pass is warmed up, then run until the time is over; the median is printed, with the fastest and slowest run.
  *   GFLOP/s   flops of infer() / median
@@ -211,7 +211,8 @@ static double product_rate(const struct settings *s)
 static void row_run(const struct settings *s, const struct bench *bench, double peak)
 {
     static const char *const names[] = {"forward", "backward_input", "backward_weight"};
-    const weir_kernel_fn fns[] = {bench->op->cpu.forward, bench->op->cpu.backward_input, bench->op->cpu.backward_weight};
+    const struct weir_op_kernels *cpu = &bench->op->cpu;
+    const weir_kernel_fn fns[] = {cpu->forward, cpu->backward_input, cpu->backward_weight};
     struct weir_kernel_context *context;
     struct bound b;
     if (weir_kernel_context_open(s->n_threads, &context))
@@ -325,11 +326,14 @@ int main(int argc, char **argv)
     double peak = product_rate(&s);
     printf("weir %s, %s, %d thread%s; best matrix product %.1f GFLOP/s\n", WEIR_VERSION,
            WEIR_HAVE_ONEDNN ? "oneDNN" : "plain products", s.n_threads, s.n_threads == 1 ? "" : "s", peak);
-    printf("%-14s %-18s %-15s %10s %10s %10s %8s %8s %8s %8s\n", "row", "shape", "pass", "median us", "min us", "max us",
-           "GFLOP/s", "GB/s", "memcpy", "of peak");
-    for (size_t i = 0; i < sizeof benches / sizeof *benches; i++)
-        if (strstr(benches[i].op->name, s.filter))
+    printf("%-14s %-18s %-15s %10s %10s %10s %8s %8s %8s %8s\n", "row", "shape", "pass", "median us", "min us",
+           "max us", "GFLOP/s", "GB/s", "memcpy", "of peak");
+    for (size_t i = 0; i < sizeof benches / sizeof *benches; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%s %s", benches[i].op->name, benches[i].shape);
+        if (strstr(name, s.filter))
             row_run(&s, &benches[i], peak);
+    }
     if (strstr("adamw vector_add square_sum", s.filter))
         updates_run(&s);
     return 0;

@@ -118,18 +118,18 @@ static struct weir_op_call call_make(const struct op_rig *rig, enum weir_pass pa
     call.accumulate = accumulate;
     for (int i = 0; i < WEIR_OP_INPUTS; i++) {
         if (pass != WEIR_FORWARD && !(needs & (unsigned)(WEIR_NEEDS_INPUT_0 << i)))
-            call.inputs[i].data = NULL;
+            call.inputs[i] = (struct weir_tensor){0};
         if (pass == WEIR_BACKWARD_WEIGHT || (pass == WEIR_FORWARD && !(op->flags & WEIR_OP_LOSS)))
-            call.d_inputs[i].data = NULL;
+            call.d_inputs[i] = (struct weir_tensor){0};
         if (pass != WEIR_BACKWARD_WEIGHT)
-            call.d_params[i].data = NULL;
+            call.d_params[i] = (struct weir_tensor){0};
     }
     if (pass != WEIR_FORWARD && !(needs & WEIR_NEEDS_OUTPUT))
-        call.output.data = NULL;
+        call.output = (struct weir_tensor){0};
     if (pass != WEIR_FORWARD && !(needs & WEIR_NEEDS_SAVED))
         call.saved = NULL;
     if (pass == WEIR_FORWARD)
-        call.d_output.data = NULL;
+        call.d_output = (struct weir_tensor){0};
     return call;
 }
 

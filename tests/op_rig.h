@@ -2,7 +2,7 @@
  *
  * Values are drawn from the counter-based generator by tensor and element, so a rig of the same case is the same rig.
  * Buffers are 64-byte aligned, moved by `shift` blocks of 64 bytes, and have guard words on both sides that
- * op_rig_close checks.  op_rig_run hands a pass only what its row declares: everything else is NULL, and scratch holds
+ * op_rig_close checks.  op_rig_run hands a pass only what its row declares: everything else, shape included, is zero, and scratch holds
  * NaN, so a kernel that leans on either is found out. */
 #ifndef WEIR_OP_RIG_H
 #define WEIR_OP_RIG_H

@@ -76,8 +76,11 @@ static void the_plain_product_follows_double(void **state)
     for (int n = 0; n < PRODUCTS; n++) {
         struct weir_product p = product_number(n);
         struct matrices x = matrices_make(&p);
-        weir_gemm_ref(&p, x.a, x.b, p.bias ? x.bias : NULL, x.c, x.scratch);
+        weir_gemm_ref(&p, 0, p.n, x.a, x.b, p.bias ? x.bias : NULL, x.c, x.scratch);
         assert_product(&p, &x, x.c);
+        for (int64_t j = 0; j < p.n; j += 32)
+            weir_gemm_ref(&p, j, 32, x.a, x.b, p.bias ? x.bias : NULL, x.other, x.scratch);
+        assert_memory_equal(x.c, x.other, x.c_bytes);
         matrices_free(&x);
     }
 }

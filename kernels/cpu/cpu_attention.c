@@ -12,12 +12,13 @@
  *
  * scratch of a thread (floats), T and d padded to 32, sizes for T = 1024, d = 64: forward 0.7 MiB, backward 1.6 MiB. */
 #include <math.h>
+#include <string.h>
 
+#include "kernels/cpu/attention_rows.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/dropout_mask.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/tile.h"
-#include "kernels/cpu/vmath.h"
 
 enum { BLOCK = WEIR_TILE_COLUMNS }; /* rows of scores, and positions of a strip */
 enum { SKEW = 16 };                 /* keeps the rows of a block out of one cache set */
@@ -88,105 +89,6 @@ size_t weir_cpu_attention_scratch(const struct weir_op_shapes *shapes, enum weir
     return (size_t)n_threads * sizeof(float) * buffers_carve(&s, pass == WEIR_BACKWARD_INPUT, NULL, &none);
 }
 
-/* to (padded rows, pd) = scale * from (rows, d) of stride `stride`, zero elsewhere. */
-WEIR_KERNEL static void rows_copy(const struct sizes *s, const float *from, int64_t stride, int64_t rows, int64_t padded,
-                                  float scale, float *to)
-{
-    for (int64_t t = 0; t < padded; t++, to += s->padded_d) {
-        int64_t n = t < rows ? s->d : 0;
-        WEIR_LOOP
-        for (int64_t i = 0; i < n; i++)
-            to[i] = scale * from[t * stride + i];
-        memset(to + n, 0, (size_t)(s->padded_d - n) * sizeof *to);
-    }
-}
-
-/* to (strips, d, 32): the transpose of from (T, d), positions past T are zero. */
-static void strips_copy(const struct sizes *s, const float *from, int64_t stride, float *to)
-{
-    for (int64_t t0 = 0; t0 < s->padded_positions; t0 += BLOCK, to += s->d * BLOCK) {
-        for (int64_t t = 0; t < BLOCK; t++)
-            for (int64_t i = 0; i < s->d; i++)
-                to[i * BLOCK + t] = t0 + t < s->positions ? from[(t0 + t) * stride + i] : 0.0f;
-    }
-}
-
-/* C (m, n) = or += A (m, k) B (k, n).  B lies in strips of 32 columns, `b_strip` floats apart. */
-WEIR_KERNEL static void multiply(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_column,
-                                 const float *b, int64_t b_row, int64_t b_strip, bool beta, float *c, int64_t c_row)
-{
-    for (int64_t j = 0; j < n; j += WEIR_TILE_COLUMNS, b += b_strip)
-        for (int64_t i = 0; i < m; i += WEIR_TILE_ROWS)
-            weir_tile(k, a + i * a_row, a_row, a_column, b, b_row, beta, c + i * c_row + j, c_row);
-}
-
-/* p[0..n) = e^(s - shift), zero up to `padded`.  Returns the sum. */
-WEIR_KERNEL static float row_exp(int64_t n, int64_t padded, float shift, float *p)
-{
-    WEIR_LOOP
-    for (int64_t i = 0; i < n; i++)
-        p[i] = weir_exp(p[i] - shift);
-    memset(p + n, 0, (size_t)(padded - n) * sizeof *p);
-    weir_f16 sum = {0};
-    for (int64_t i = 0; i < padded; i += WEIR_LANES)
-        sum += *(const weir_f16_memory *)(p + i);
-    return weir_lanes_sum(&sum);
-}
-
-WEIR_KERNEL static float row_max(int64_t n, const float *x)
-{
-    float best[WEIR_LANES];
-    for (int j = 0; j < WEIR_LANES; j++)
-        best[j] = x[0];
-    int64_t i = 0;
-    for (; i + WEIR_LANES <= n; i += WEIR_LANES)
-        for (int j = 0; j < WEIR_LANES; j++)
-            best[j] = x[i + j] > best[j] ? x[i + j] : best[j];
-    for (; i < n; i++)
-        best[0] = x[i] > best[0] ? x[i] : best[0];
-    for (int j = 1; j < WEIR_LANES; j++)
-        best[0] = best[j] > best[0] ? best[j] : best[0];
-    return best[0];
-}
-
-WEIR_KERNEL static void row_multiply(int64_t n, const float *factors, float *x)
-{
-    WEIR_LOOP
-    for (int64_t i = 0; i < n; i++)
-        x[i] *= factors[i];
-}
-
-/* Sum of p * dp over a row. */
-WEIR_KERNEL static float row_dot(int64_t n, const float *p, const float *dp)
-{
-    weir_f16 sum = {0};
-    for (int64_t i = 0; i < n; i += WEIR_LANES)
-        sum += *(const weir_f16_memory *)(p + i) * *(const weir_f16_memory *)(dp + i);
-    return weir_lanes_sum(&sum);
-}
-
-/* ds = p (dp - shift), over dp */
-WEIR_KERNEL static void row_softmax_backward(int64_t n, const float *p, float shift, float *dp)
-{
-    WEIR_LOOP
-    for (int64_t i = 0; i < n; i++)
-        dp[i] = p[i] * (dp[i] - shift);
-}
-
-/* to[i] = (addend) + scale * from[i] */
-WEIR_KERNEL static void row_store(int64_t n, const float *from, float scale, const float *addend, float *to)
-{
-    if (addend) {
-        WEIR_LOOP
-        for (int64_t i = 0; i < n; i++)
-            to[i] = addend[i] + scale * from[i];
-    } else {
-        WEIR_LOOP
-        for (int64_t i = 0; i < n; i++)
-            to[i] = scale * from[i];
-    }
-}
-
 /* Dropout factors of row t of a head, columns 0..t; the padding keeps any finite value. */
 static void row_factors(const struct job *job, int64_t sample, int64_t head, int64_t t, float *factors)
 {
@@ -203,10 +105,10 @@ static void forward_block(const struct job *job, int64_t sample, int64_t head, i
     const float *q = (const float *)call->inputs[0].data + (sample * s->positions + i0) * 3 * s->width + head * s->d;
     float *y = (float *)call->output.data + (sample * s->positions + i0) * s->width + head * s->d;
     float *lse = (float *)call->saved + (sample * s->heads + head) * s->positions + i0, sums[BLOCK];
-    rows_copy(s, q, 3 * s->width, rows, BLOCK, 1.0f / sqrtf((float)s->d), b->q);
-    multiply(BLOCK, columns, s->d, b->q, s->padded_d, 1, b->k_strips, BLOCK, s->d * BLOCK, false, b->scores, s->row);
+    block_copy(s->d, q, 3 * s->width, rows, BLOCK, 1.0f / sqrtf((float)s->d), b->q);
+    block_multiply(BLOCK, columns, s->d, b->q, s->padded_d, 1, b->k_strips, BLOCK, s->d * BLOCK, false, b->scores, s->row);
     for (int64_t r = 0; r < rows; r++) {
-        float *p = b->scores + r * s->row, most = row_max(i0 + r + 1, p);
+        float *p = b->scores + r * s->row, most = row_largest(i0 + r + 1, p);
         sums[r] = row_exp(i0 + r + 1, columns, most, p);
         lse[r] = most + logf(sums[r]);
         if (weir_dropout_active(call)) {
@@ -214,7 +116,7 @@ static void forward_block(const struct job *job, int64_t sample, int64_t head, i
             row_multiply(i0 + r + 1, b->factors, p);
         }
     }
-    multiply(BLOCK, s->padded_d, columns, b->scores, s->row, 1, b->v, s->padded_d, BLOCK, false, b->o, s->padded_d);
+    block_multiply(BLOCK, s->padded_d, columns, b->scores, s->row, 1, b->v, s->padded_d, BLOCK, false, b->o, s->padded_d);
     for (int64_t r = 0; r < rows; r++)
         row_store(s->d, b->o + r * s->padded_d, 1.0f / sums[r], NULL, y + r * s->width);
 }
@@ -227,8 +129,8 @@ static void forward_task(const void *argument, int64_t task, int thread)
     const float *qkv = (const float *)job->call->inputs[0].data + sample * s->positions * 3 * s->width + head * s->d;
     struct buffers b = {0};
     buffers_carve(s, false, (float *)job->call->scratch + (size_t)thread * job->thread_floats, &b);
-    strips_copy(s, qkv + s->width, 3 * s->width, b.k_strips);
-    rows_copy(s, qkv + 2 * s->width, 3 * s->width, s->positions, s->padded_positions, 1.0f, b.v);
+    strips_copy(s->d, qkv + s->width, 3 * s->width, s->positions, b.k_strips);
+    block_copy(s->d, qkv + 2 * s->width, 3 * s->width, s->positions, s->padded_positions, 1.0f, b.v);
     for (int64_t i0 = 0; i0 < s->positions; i0 += BLOCK)
         forward_block(job, sample, head, i0, &b);
 }
@@ -244,7 +146,6 @@ static void block_softmax_backward(const struct job *job, int64_t sample, int64_
         float *p = b->scores + r * s->row, *dp = b->d_scores + r * s->row;
         int64_t n = i0 + r + 1;
         row_exp(n, columns, lse[r], p);
-        memset(dp + n, 0, (size_t)(columns - n) * sizeof *dp);
         bool drop = weir_dropout_active(job->call);
         if (drop) {
             row_factors(job, sample, head, i0 + r, b->factors);
@@ -269,14 +170,14 @@ static void backward_block(const struct job *job, int64_t sample, int64_t head, 
     const float *dy = (const float *)call->d_output.data + (sample * s->positions + i0) * s->width + head * s->d;
     const float *addend = call->addends[0];
     float scale = 1.0f / sqrtf((float)s->d);
-    rows_copy(s, (const float *)call->inputs[0].data + at, 3 * s->width, rows, BLOCK, scale, b->q);
-    rows_copy(s, dy, s->width, rows, BLOCK, 1.0f, b->o);
-    multiply(BLOCK, columns, s->d, b->q, pd, 1, b->k_strips, BLOCK, s->d * BLOCK, false, b->scores, s->row);
-    multiply(BLOCK, columns, s->d, b->o, pd, 1, b->v_strips, BLOCK, s->d * BLOCK, false, b->d_scores, s->row);
+    block_copy(s->d, (const float *)call->inputs[0].data + at, 3 * s->width, rows, BLOCK, scale, b->q);
+    block_copy(s->d, dy, s->width, rows, BLOCK, 1.0f, b->o);
+    block_multiply(BLOCK, columns, s->d, b->q, pd, 1, b->k_strips, BLOCK, s->d * BLOCK, false, b->scores, s->row);
+    block_multiply(BLOCK, columns, s->d, b->o, pd, 1, b->v_strips, BLOCK, s->d * BLOCK, false, b->d_scores, s->row);
     block_softmax_backward(job, sample, head, i0, b);
-    multiply(columns, pd, BLOCK, b->scores, 1, s->row, b->o, pd, BLOCK, true, b->d_v, pd);
-    multiply(columns, pd, BLOCK, b->d_scores, 1, s->row, b->q, pd, BLOCK, true, b->d_k, pd);
-    multiply(BLOCK, pd, columns, b->d_scores, s->row, 1, b->k, pd, BLOCK, false, b->d_q, pd);
+    block_multiply(columns, pd, BLOCK, b->scores, 1, s->row, b->o, pd, BLOCK, true, b->d_v, pd);
+    block_multiply(columns, pd, BLOCK, b->d_scores, 1, s->row, b->q, pd, BLOCK, true, b->d_k, pd);
+    block_multiply(BLOCK, pd, columns, b->d_scores, s->row, 1, b->k, pd, BLOCK, false, b->d_q, pd);
     for (int64_t r = 0; r < rows; r++)
         row_store(s->d, b->d_q + r * pd, scale, addend ? addend + at + r * 3 * s->width : NULL,
                   (float *)call->d_inputs[0].data + at + r * 3 * s->width);
@@ -292,9 +193,9 @@ static void backward_task(const void *argument, int64_t task, int thread)
     float *d_k = (float *)job->call->d_inputs[0].data + at + s->width;
     struct buffers b = {0};
     buffers_carve(s, true, (float *)job->call->scratch + (size_t)thread * job->thread_floats, &b);
-    strips_copy(s, k, stride, b.k_strips);
-    strips_copy(s, k + s->width, stride, b.v_strips);
-    rows_copy(s, k, stride, s->positions, s->padded_positions, 1.0f, b.k);
+    strips_copy(s->d, k, stride, s->positions, b.k_strips);
+    strips_copy(s->d, k + s->width, stride, s->positions, b.v_strips);
+    block_copy(s->d, k, stride, s->positions, s->padded_positions, 1.0f, b.k);
     memset(b.d_k, 0, (size_t)(s->padded_positions * pd) * sizeof(float));
     memset(b.d_v, 0, (size_t)(s->padded_positions * pd) * sizeof(float));
     for (int64_t i0 = 0; i0 < s->positions; i0 += BLOCK)

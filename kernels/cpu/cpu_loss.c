@@ -21,34 +21,16 @@ struct job {
     double *losses; /* [rows] */
 };
 
-WEIR_INLINE float row_max(int64_t n, const float *x)
+/* Sum of e^(x - shift) over a row; the terms themselves go to d unless it is NULL. */
+WEIR_INLINE double exp_sum(int64_t n, const float *x, float shift, float *d)
 {
-    weir_f16 most;
-    float best = x[0];
-    int64_t i = 0;
-    if (n >= WEIR_LANES) {
-        most = *(const weir_f16_memory *)x;
-        for (i = WEIR_LANES; i + WEIR_LANES <= n; i += WEIR_LANES) {
-            weir_f16 v = *(const weir_f16_memory *)(x + i);
-            for (int j = 0; j < WEIR_LANES; j++)
-                most[j] = v[j] > most[j] ? v[j] : most[j];
-        }
-        best = weir_lanes_max(&most);
-    }
-    for (; i < n; i++)
-        best = x[i] > best ? x[i] : best;
-    return best;
-}
-
-WEIR_KERNEL static double entropy_row(int64_t n, const float *x, int64_t target, float scale, float *d)
-{
-    float most = row_max(n, x), wanted = x[target], e[CHUNK];
+    float e[CHUNK];
     weir_d8 sum = {0};
     for (int64_t i = 0; i < n; i += CHUNK) {
         int64_t width = n - i < CHUNK ? n - i : CHUNK;
         WEIR_LOOP
         for (int64_t j = 0; j < width; j++)
-            e[j] = weir_exp(x[i + j] - most);
+            e[j] = weir_exp(x[i + j] - shift);
         for (int64_t j = width; j % WEIR_LANES != 0; j++)
             e[j] = 0;
         for (int64_t j = 0; j < width; j += 8) {
@@ -59,11 +41,16 @@ WEIR_KERNEL static double entropy_row(int64_t n, const float *x, int64_t target,
         if (d)
             memcpy(d + i, e, (size_t)width * sizeof *d);
     }
-    double total = 0;
-    for (int j = 0; j < 8; j++)
-        total += sum[j];
+    return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+}
+
+/* The loss of a row, and scale * (softmax - onehot) in d. */
+WEIR_KERNEL static double entropy_row(int64_t n, const float *x, int64_t target, float scale, float *d)
+{
+    float most = weir_row_max(n, x), wanted = x[target];
+    double total = exp_sum(n, x, most, d);
     if (d) {
-        float factor = (float)(scale / total);
+        float factor = (float)((double)scale / total);
         WEIR_LOOP
         for (int64_t i = 0; i < n; i++)
             d[i] *= factor;

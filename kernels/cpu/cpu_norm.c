@@ -22,13 +22,18 @@ struct job {
     float *out, *saved;
 };
 
+/* Mean of x. */
 WEIR_INLINE float row_mean(int64_t n, const float *x)
 {
-    weir_f16 sum[2] = {{0}, {0}};
-    for (int64_t i = 0; i < n; i += WEIR_LANES) {
-        weir_f16 v;
+    weir_f16 sum[2] = {{0}, {0}}, v;
+    int64_t i = 0;
+    for (; i + 2 * WEIR_LANES <= n; i += 2 * WEIR_LANES) {
+        sum[0] += *(const weir_f16_memory *)(x + i);
+        sum[1] += *(const weir_f16_memory *)(x + i + WEIR_LANES);
+    }
+    for (; i < n; i += WEIR_LANES) {
         weir_load(&v, x + i, n - i);
-        sum[i / WEIR_LANES % 2] += v;
+        sum[0] += v;
     }
     sum[0] += sum[1];
     return weir_lanes_sum(&sum[0]) / (float)n;
@@ -37,13 +42,16 @@ WEIR_INLINE float row_mean(int64_t n, const float *x)
 /* Mean of (x - mean)^2. */
 WEIR_INLINE float row_variance(int64_t n, const float *x, float mean)
 {
-    weir_f16 sum = {0};
+    weir_f16 sum[2] = {{0}, {0}};
     int64_t i = 0;
-    for (; i + WEIR_LANES <= n; i += WEIR_LANES) {
+    for (; i + 2 * WEIR_LANES <= n; i += 2 * WEIR_LANES) {
         weir_f16 v = *(const weir_f16_memory *)(x + i) - mean;
-        sum += v * v;
+        weir_f16 w = *(const weir_f16_memory *)(x + i + WEIR_LANES) - mean;
+        sum[0] += v * v;
+        sum[1] += w * w;
     }
-    float total = weir_lanes_sum(&sum);
+    sum[0] += sum[1];
+    float total = weir_lanes_sum(&sum[0]);
     for (; i < n; i++)
         total += (x[i] - mean) * (x[i] - mean);
     return total / (float)n;
@@ -70,15 +78,19 @@ WEIR_KERNEL static void row_forward(int64_t n, const float *x, const float *gain
 WEIR_KERNEL static void row_backward(int64_t n, const float *x, const float *dy, const float *gain, float mean, float r,
                                      bool centred, const float *addend, float *dx)
 {
-    weir_f16 sums = {0}, products = {0};
-    for (int64_t i = 0; i < n; i += WEIR_LANES) {
-        weir_f16 v, d, w;
-        weir_load(&v, x + i, n - i);
-        weir_load(&d, dy + i, n - i);
-        weir_load(&w, gain + i, n - i);
-        weir_f16 g = d * w;
+    weir_f16 sums = {0}, products = {0}, v, d, w;
+    int64_t whole = n / WEIR_LANES * WEIR_LANES;
+    for (int64_t i = 0; i < whole; i += WEIR_LANES) {
+        weir_f16 g = *(const weir_f16_memory *)(dy + i) * *(const weir_f16_memory *)(gain + i);
         sums += g;
-        products += g * ((v - mean) * r);
+        products += g * ((*(const weir_f16_memory *)(x + i) - mean) * r);
+    }
+    if (whole < n) {
+        weir_load(&v, x + whole, n - whole);
+        weir_load(&d, dy + whole, n - whole);
+        weir_load(&w, gain + whole, n - whole);
+        sums += d * w;
+        products += d * w * ((v - mean) * r);
     }
     float a = centred ? weir_lanes_sum(&sums) / (float)n : 0.0f, b = weir_lanes_sum(&products) / (float)n;
     if (addend) {

@@ -46,8 +46,10 @@ void weir_dropout_factors(const struct weir_op_call *call, int64_t sample, int64
     while (n > 0) {
         int64_t skip = first % 4, take = MASK_ELEMENTS - skip;
         take = take < n ? take : n;
-        blocks_fill(&key, (uint32_t)(first / 4), chunk);
-        memcpy(factors, chunk + skip, (size_t)take * sizeof *factors);
+        bool whole = take == MASK_ELEMENTS;
+        blocks_fill(&key, (uint32_t)(first / 4), whole ? factors : chunk);
+        if (!whole)
+            memcpy(factors, chunk + skip, (size_t)take * sizeof *factors);
         factors += take, first += take, n -= take;
     }
 }

@@ -71,14 +71,15 @@ WEIR_KERNEL static void strips_multiply(const struct weir_product *product, cons
     }
 }
 
-void weir_gemm_ref(const struct weir_product *product, const float *a, const float *b, const float *bias, float *c,
-                   void *scratch)
+void weir_gemm_ref(const struct weir_product *product, int64_t first_column, int64_t n_columns, const float *a,
+                   const float *b, const float *bias, float *c, void *scratch)
 {
     const struct weir_product *q = product;
+    int64_t end = smaller(q->n, first_column + n_columns);
     int64_t depth = smaller(q->k, BLOCK_K), breadth = smaller(weir_round_up(q->n, WEIR_TILE_COLUMNS), BLOCK_N);
     float *tile = scratch, *a_panel = tile + TILE_FLOATS, *b_panel = a_panel + WEIR_TILE_ROWS * depth;
-    for (int64_t n0 = 0; n0 < q->n; n0 += breadth) {
-        int64_t n = smaller(q->n - n0, breadth);
+    for (int64_t n0 = first_column; n0 < end; n0 += breadth) {
+        int64_t n = smaller(end - n0, breadth);
         for (int64_t k0 = 0; k0 < q->k; k0 += depth) {
             int64_t k = smaller(q->k - k0, depth);
             b_pack(q, b, k0, k, n0, n, b_panel);

@@ -41,9 +41,11 @@ weir_status weir_matmul_prepare(struct weir_matmul *matmul, const struct weir_pr
 weir_status weir_matmul_run(struct weir_matmul *matmul, const struct weir_product *product, const float *a,
                             const float *b, const float *bias, float *c, void *scratch);
 
-/* The plain C product, in every build: the implementation without oneDNN and the oracle of its tests. */
+/* The plain C product, in every build: the implementation without oneDNN and the oracle of its tests.  Computes the
+ * columns first_column .. first_column+n_columns-1 of C that exist; first_column is a multiple of 32.  Column ranges have
+ * the same bits alone and together. */
 size_t weir_gemm_ref_scratch(const struct weir_product *product);
-void weir_gemm_ref(const struct weir_product *product, const float *a, const float *b, const float *bias, float *c,
-                   void *scratch);
+void weir_gemm_ref(const struct weir_product *product, int64_t first_column, int64_t n_columns, const float *a,
+                   const float *b, const float *bias, float *c, void *scratch);
 
 #endif

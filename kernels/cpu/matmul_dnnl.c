@@ -1,15 +1,14 @@
-/* matmul.h through oneDNN.  The only file that knows oneDNN's C API, which changed from 2.x (descriptors by value) to
- * 3.x (opaque descriptors). */
+/* matmul.h through oneDNN: one primitive per product, made once and kept with the memory objects of its arguments. */
 #include "kernels/cpu/matmul.h"
 #include "weir_parts.h"
 
 #if WEIR_HAVE_ONEDNN
 
 #include <dlfcn.h>
-#include <dnnl.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "kernels/cpu/dnnl_api.h"
 
 enum { ARGS = 5 }; /* source, weights, destination, scratchpad, bias */
 
@@ -65,70 +64,6 @@ static int openmp_set_threads(const struct openmp *openmp, int n_threads)
     return before;
 }
 
-#if DNNL_VERSION_MAJOR >= 3
-typedef dnnl_memory_desc_t descriptor;
-
-static dnnl_status_t matrix_describe(descriptor *d, int64_t rows, int64_t columns, bool transposed)
-{
-    const dnnl_dims_t dims = {rows, columns};
-    return dnnl_memory_desc_create_with_tag(d, 2, dims, dnnl_f32, transposed ? dnnl_ba : dnnl_ab);
-}
-
-static void descriptor_release(descriptor d)
-{
-    dnnl_memory_desc_destroy(d);
-}
-
-static dnnl_status_t matmul_describe(dnnl_primitive_desc_t *out, dnnl_engine_t engine, descriptor a, descriptor b,
-                                     const descriptor *bias, descriptor c, dnnl_primitive_attr_t attr)
-{
-    return dnnl_matmul_primitive_desc_create(out, engine, a, b, bias ? *bias : NULL, c, attr);
-}
-
-static dnnl_status_t memory_make(dnnl_memory_t *out, const_dnnl_primitive_desc_t pd, dnnl_query_t what, int index,
-                                 dnnl_engine_t engine)
-{
-    return dnnl_memory_create(out, dnnl_primitive_desc_query_md(pd, what, index), engine, DNNL_MEMORY_NONE);
-}
-
-static size_t descriptor_bytes(const_dnnl_primitive_desc_t pd, dnnl_query_t what)
-{
-    return dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(pd, what, 0));
-}
-#else
-typedef dnnl_memory_desc_t descriptor;
-
-static dnnl_status_t matrix_describe(descriptor *d, int64_t rows, int64_t columns, bool transposed)
-{
-    const dnnl_dims_t dims = {rows, columns};
-    return dnnl_memory_desc_init_by_tag(d, 2, dims, dnnl_f32, transposed ? dnnl_ba : dnnl_ab);
-}
-
-static void descriptor_release(descriptor d)
-{
-    (void)d;
-}
-
-static dnnl_status_t matmul_describe(dnnl_primitive_desc_t *out, dnnl_engine_t engine, descriptor a, descriptor b,
-                                     const descriptor *bias, descriptor c, dnnl_primitive_attr_t attr)
-{
-    dnnl_matmul_desc_t d;
-    dnnl_status_t status = dnnl_matmul_desc_init(&d, &a, &b, bias, &c);
-    return status != dnnl_success ? status : dnnl_primitive_desc_create(out, &d, attr, engine, NULL);
-}
-
-static dnnl_status_t memory_make(dnnl_memory_t *out, const_dnnl_primitive_desc_t pd, dnnl_query_t what, int index,
-                                 dnnl_engine_t engine)
-{
-    return dnnl_memory_create(out, dnnl_primitive_desc_query_md(pd, what, index), engine, DNNL_MEMORY_NONE);
-}
-
-static size_t descriptor_bytes(const_dnnl_primitive_desc_t pd, dnnl_query_t what)
-{
-    return dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(pd, what, 0));
-}
-#endif
-
 /* Attributes: scratchpad by the caller; C += through a sum over the destination. */
 static weir_status attributes_make(bool accumulate, dnnl_primitive_attr_t *attr_out)
 {
@@ -139,13 +74,8 @@ static weir_status attributes_make(bool accumulate, dnnl_primitive_attr_t *attr_
     status = dnnl_primitive_attr_set_scratchpad_mode(*attr_out, dnnl_scratchpad_mode_user);
     if (status == dnnl_success && accumulate)
         status = dnnl_post_ops_create(&sum);
-#if DNNL_VERSION_MAJOR >= 3
     if (status == dnnl_success && accumulate)
-        status = dnnl_post_ops_append_sum(sum, 1.0f, 0, dnnl_data_type_undef);
-#else
-    if (status == dnnl_success && accumulate)
-        status = dnnl_post_ops_append_sum(sum, 1.0f);
-#endif
+        status = weir_dnnl_append_sum(sum);
     if (status == dnnl_success && accumulate)
         status = dnnl_primitive_attr_set_post_ops(*attr_out, sum);
     if (sum)
@@ -161,7 +91,7 @@ static weir_status product_describe(const struct weir_product *p, dnnl_engine_t 
     weir_status failed = attributes_make(p->accumulate, &attr);
     if (failed)
         return failed;
-    descriptor d[4]; /* a, b, c, bias */
+    weir_dnnl_matrix d[4]; /* a, b, c, bias */
     const struct {
         int64_t rows, columns;
         bool transposed;
@@ -169,13 +99,13 @@ static weir_status product_describe(const struct weir_product *p, dnnl_engine_t 
     int n = 0;
     dnnl_status_t status = dnnl_success;
     for (; status == dnnl_success && n < (p->bias ? 4 : 3); n++)
-        status = matrix_describe(&d[n], shapes[n].rows, shapes[n].columns, shapes[n].transposed);
+        status = weir_dnnl_matrix_make(&d[n], shapes[n].rows, shapes[n].columns, shapes[n].transposed);
     if (status == dnnl_success)
-        status = matmul_describe(pd_out, engine, d[0], d[1], p->bias ? &d[3] : NULL, d[2], attr);
+        status = weir_dnnl_matmul_describe(pd_out, engine, d[0], d[1], p->bias ? &d[3] : NULL, d[2], attr);
     else
         n--;
     while (n > 0)
-        descriptor_release(d[--n]);
+        weir_dnnl_matrix_release(d[--n]);
     dnnl_primitive_attr_destroy(attr);
     return check(status, "matmul_primitive_desc_create");
 }
@@ -201,7 +131,8 @@ static weir_status args_make(struct primitive *p, const_dnnl_primitive_desc_t pd
                      {DNNL_ARG_BIAS, dnnl_query_weights_md, 1}};
     for (int i = 0; i < ARGS - !p->product.bias; i++, p->n_args++) {
         p->args[i].arg = kinds[i].arg;
-        dnnl_status_t status = memory_make(&p->args[i].memory, pd, kinds[i].what, kinds[i].index, engine);
+        dnnl_status_t status = dnnl_memory_create(
+            &p->args[i].memory, dnnl_primitive_desc_query_md(pd, kinds[i].what, kinds[i].index), engine, DNNL_MEMORY_NONE);
         if (status != dnnl_success)
             return check(status, "memory_create");
     }
@@ -267,7 +198,7 @@ size_t weir_matmul_scratch(const struct weir_product *product, int n_threads)
     int before = openmp_set_threads(&openmp, n_threads);
     if (dnnl_engine_create(&engine, dnnl_cpu, 0) == dnnl_success) {
         if (product_describe(product, engine, &pd) == WEIR_OK) {
-            bytes = descriptor_bytes(pd, dnnl_query_scratchpad_md);
+            bytes = dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0));
             dnnl_primitive_desc_destroy(pd);
         }
         dnnl_engine_destroy(engine);
