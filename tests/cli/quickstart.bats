@@ -186,7 +186,7 @@ END
     weir_stand_in
     quickstart
     [ "$status" -eq 0 ]
-    [[ $output == *"loss at start 5.5, at the end 2.25"* ]]
+    [[ $output == *"loss at start 5.5000, at the end 2.2500"* ]]
     [[ $output == *"metrics: out/quickstart/metrics.jsonl"* && $output == *"out/quickstart/trace.json"* ]]
     grep -q -- '^weir train --model gpt2-tiny --data out/quickstart/text.txt --stages 2 .*--steps 240 ' "$calls"
     grep -q 'some words' "$repo/out/quickstart/text.txt"
