@@ -70,7 +70,7 @@ static void rig_open(struct rig *rig, int n_streams)
     memset(rig, 0, sizeof *rig);
     rig->n_streams = n_streams;
     for (int s = 0; s < n_streams; s++) {
-        must(kind->open(s, &rig->devices[s]));
+        must(kind->open(s, 1, &rig->devices[s]));
         must(kind->stream_open(rig->devices[s], WEIR_STREAM_COMPUTE, 2 * TASKS, &rig->streams[s]));
         must(kind->stream_open(rig->devices[s], WEIR_STREAM_EDGE, 2 * TASKS, &rig->edges[s]));
         must(kind->event_open(rig->devices[s], &rig->events[s]));

@@ -31,7 +31,7 @@ static int rig_open(void **state)
     static struct rig rig;
     memset(&rig, 0, sizeof rig);
     rig.kind = *state;
-    assert_ok(rig.kind->open(0, &rig.device));
+    assert_ok(rig.kind->open(0, 1, &rig.device));
     assert_ok(rig.kind->stream_open(rig.device, WEIR_STREAM_COMPUTE, 64, &rig.a));
     assert_ok(rig.kind->stream_open(rig.device, WEIR_STREAM_COMPUTE, 64, &rig.b));
     assert_ok(rig.kind->stream_open(rig.device, WEIR_STREAM_EDGE, 64, &rig.edge));
@@ -409,7 +409,7 @@ static weir_status open_everything(const struct weir_device_kind *kind)
     weir_stream *compute, *edge;
     weir_event *event;
     void *small, *large;
-    weir_status status = kind->open(1, &device);
+    weir_status status = kind->open(1, 1, &device);
     if (status)
         return status;
     if ((status = kind->stream_open(device, WEIR_STREAM_COMPUTE, 16, &compute)))

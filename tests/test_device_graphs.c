@@ -158,7 +158,7 @@ static void rig_open(struct rig *rig, const struct weir_device_kind *kind, int n
     rig->n_streams = n_compute + n_edges;
     rig->n_events = 1 + (n_compute * 3 + n_edges) % MOST_EVENTS;
     rig->seed = (uint64_t)(n_compute * 100 + n_edges);
-    assert_ok(kind->open(0, &rig->device));
+    assert_ok(kind->open(0, 1, &rig->device));
     for (int s = 0; s < rig->n_streams; s++)
         assert_ok(kind->stream_open(rig->device, s < n_compute ? WEIR_STREAM_COMPUTE : WEIR_STREAM_EDGE,
                                     1 + draw(rig, 40), &rig->streams[s]));

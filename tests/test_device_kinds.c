@@ -53,7 +53,7 @@ static void affinities_read(int n, cpu_set_t *sets)
     weir_device *devices[MOST_WORKERS];
     weir_stream *streams[MOST_WORKERS];
     for (int w = 0; w < n; w++) {
-        assert_ok(kind->open(w, &devices[w]));
+        assert_ok(kind->open(w, 1, &devices[w]));
         assert_ok(kind->stream_open(devices[w], WEIR_STREAM_COMPUTE, 4, &streams[w]));
     }
     for (int w = 0; w < n; w++) {

@@ -24,7 +24,7 @@ struct rig {
 static weir_status rig_open(struct rig *rig)
 {
     const struct weir_device_kind *kind = rig->kind;
-    weir_status status = kind->open(0, &rig->device);
+    weir_status status = kind->open(0, 1, &rig->device);
     for (int s = 0; s < rig->n_streams && !status; s++) {
         /* the small capacity makes issuing block too */
         status = kind->stream_open(rig->device, WEIR_STREAM_COMPUTE, 8, &rig->compute[s]);

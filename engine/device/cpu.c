@@ -10,16 +10,18 @@ static weir_status device_count(int *n_devices_out)
     return WEIR_OK;
 }
 
-static weir_status device_open(int index, weir_device **device_out)
+static weir_status device_open(int index, int n_threads, weir_device **device_out)
 {
-    if (index < 0)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "index of a cpu device is %d, it must be at least 0", index);
+    if (index < 0 || n_threads < 1)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "index of a cpu device is %d and its threads are %d, they must be at least 0 and 1",
+                         index, n_threads);
     weir_device *device;
     weir_status status = weir_alloc(1, sizeof *device, &device);
     if (status)
         return status;
     device->index = index;
-    weir_cpu_cores_find(index, &device->cores);
+    device->n_threads = n_threads;
+    weir_cpu_cores_find(index * n_threads, n_threads, &device->cores);
     *device_out = device;
     return WEIR_OK;
 }

@@ -60,13 +60,13 @@ bool weir_cpu_gate_wait(struct weir_cpu_gate *gate, uint32_t target, bool spin, 
 /* ---- device, stream, event --------------------------------------------------------------------------------------- */
 struct weir_cpu_cores {
     int n;                                                  /* cores that this process may use */
-    bool bindable;                                          /* `chosen` is one of them */
-    cpu_set_t chosen[WEIR_CPU_MOST_CORES / CPU_SETSIZE];    /* its hardware threads */
+    bool bindable;                                          /* `chosen` are some of them */
+    cpu_set_t chosen[WEIR_CPU_MOST_CORES / CPU_SETSIZE];    /* their hardware threads */
     cpu_set_t allowed[WEIR_CPU_MOST_CORES / CPU_SETSIZE];   /* hardware threads that the process may use */
 };
 
 struct weir_device {
-    int index;
+    int index, n_threads;
     struct weir_cpu_cores cores;
     struct weir_cpu_block *blocks; /* memory handed out, newest first */
 };
@@ -168,7 +168,7 @@ void weir_cpu_memory_free(weir_device *device, void *memory);
 weir_status weir_cpu_memory_info(weir_device *device, size_t *free_out, size_t *total_out);
 
 /* ---- cpu_topology.c: which cores there are ----------------------------------------------------------------------- */
-void weir_cpu_cores_find(int index, struct weir_cpu_cores *cores_out);
+void weir_cpu_cores_find(int first, int n, struct weir_cpu_cores *cores_out); /* chosen: n cores from number `first` on */
 
 /* ---- cpu_bind.c: the workers of the process ---------------------------------------------------------------------- */
 void weir_cpu_worker_enter(weir_stream *stream);

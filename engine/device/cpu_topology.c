@@ -56,30 +56,32 @@ static hwloc_obj_t core_find(hwloc_topology_t topology, hwloc_const_cpuset_t all
     return core;
 }
 
-static void cores_choose(hwloc_topology_t topology, int index, struct weir_cpu_cores *cores)
+static void cores_choose(hwloc_topology_t topology, int first, int n_wanted, struct weir_cpu_cores *cores)
 {
     int n, ignored;
-    hwloc_bitmap_t set = hwloc_bitmap_alloc();
-    if (!set || hwloc_cpuset_from_glibc_sched_affinity(topology, set, cores->allowed, sizeof cores->allowed) != 0)
+    hwloc_bitmap_t set = hwloc_bitmap_alloc(), chosen = hwloc_bitmap_alloc();
+    if (!set || !chosen || hwloc_cpuset_from_glibc_sched_affinity(topology, set, cores->allowed, sizeof cores->allowed) != 0)
         goto free_set;
     core_find(topology, set, -1, &n);
     if (n < 1)
         goto free_set;
     cores->n = n;
-    hwloc_obj_t core = core_find(topology, set, index % n, &ignored);
-    hwloc_bitmap_and(set, set, core->cpuset);
-    cores->bindable = hwloc_cpuset_to_glibc_sched_affinity(topology, set, cores->chosen, sizeof cores->chosen) == 0;
+    for (int i = 0; i < n_wanted && i < n; i++)
+        hwloc_bitmap_or(chosen, chosen, core_find(topology, set, (first + i) % n, &ignored)->cpuset);
+    hwloc_bitmap_and(chosen, chosen, set);
+    cores->bindable = hwloc_cpuset_to_glibc_sched_affinity(topology, chosen, cores->chosen, sizeof cores->chosen) == 0;
 free_set:
+    hwloc_bitmap_free(chosen);
     hwloc_bitmap_free(set);
 }
 
-void weir_cpu_cores_find(int index, struct weir_cpu_cores *cores_out)
+void weir_cpu_cores_find(int first, int n, struct weir_cpu_cores *cores_out)
 {
     hwloc_topology_t topology;
     cores_from_scheduler(cores_out);
     if (topology_open(&topology) != 0)
         return;
-    cores_choose(topology, index, cores_out);
+    cores_choose(topology, first, n, cores_out);
     hwloc_topology_destroy(topology);
 }
 
@@ -90,7 +92,7 @@ weir_status weir_cpu_describe(char *text, size_t bytes)
     cores_from_scheduler(&cores);
     if (topology_open(&topology) != 0)
         return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "hwloc cannot read the topology of this machine");
-    cores_choose(topology, 0, &cores);
+    cores_choose(topology, 0, 1, &cores);
     int n_nodes = hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_NUMANODE);
     hwloc_obj_t package = hwloc_get_obj_by_type(topology, HWLOC_OBJ_PACKAGE, 0);
     const char *model = package ? hwloc_obj_get_info_by_name(package, "CPUModel") : NULL;
@@ -102,9 +104,9 @@ weir_status weir_cpu_describe(char *text, size_t bytes)
 
 #else
 
-void weir_cpu_cores_find(int index, struct weir_cpu_cores *cores_out)
+void weir_cpu_cores_find(int first, int n, struct weir_cpu_cores *cores_out)
 {
-    (void)index;
+    (void)first, (void)n;
     cores_from_scheduler(cores_out);
 }
 
@@ -121,6 +123,6 @@ weir_status weir_cpu_describe(char *text, size_t bytes)
 int weir_cpu_cores(void)
 {
     struct weir_cpu_cores cores;
-    weir_cpu_cores_find(0, &cores);
+    weir_cpu_cores_find(0, 1, &cores);
     return cores.n;
 }

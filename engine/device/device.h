@@ -54,8 +54,9 @@ struct weir_device_kind {
     /* Devices of this kind on this machine.  WEIR_ERR_UNSUPPORTED with the reason when the kind cannot be used here. */
     weir_status (*count)(int *n_devices_out);
 
-    /* cpu: `index` is the worker's preferred core among the allowed ones (modulo their number). */
-    weir_status (*open)(int index, weir_device **device_out);
+    /* cpu: `n_threads` is the number of threads with which kernels on this device compute; the worker prefers the
+     * n_threads cores from number index · n_threads on among the allowed ones (modulo their number).  Others: 1. */
+    weir_status (*open)(int index, int n_threads, weir_device **device_out);
     void (*close)(weir_device *device); /* after its streams and events are closed */
 
     /* Zeroed memory, 64-byte aligned (cpu: page aligned from 2 MiB on), and bytes free and total on the device. */

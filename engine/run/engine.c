@@ -229,7 +229,7 @@ static weir_status arrays_make(struct weir_engine *engine)
         engine->ranks[r].engine = engine;
         engine->ranks[r].index = r;
         engine->peak_bytes[r] = weir_program_rank_bytes(program, r);
-        status = engine->kind->open(r, &engine->ranks[r].device);
+        status = engine->kind->open(r, engine->config.threads_per_rank, &engine->ranks[r].device);
     }
     return status;
 }
