@@ -21,6 +21,7 @@ static const struct option_row rows[] = {
     ROW("microbatch-size", 0, OPTION_INT, microbatch_size, "B", "samples per micro-batch (4)", 1, 1048576),
     ROW("seq-len", 0, OPTION_INT, seq_len, "T", "tokens per sample (the model's own)", 1, 1048576),
     ROW("schedule", 0, OPTION_TEXT, schedule, "NAME|FILE", "pipeline schedule or schedule CSV (1f1b); list shows them", 0, 0),
+    ROW("dialect", 0, OPTION_TEXT, dialect, "NAME", "letters of a schedule file: torch (default) or torch-2024", 0, 0),
     ROW("steps", 'n', OPTION_INT, steps, "N", "steps to train (200)", 1, 1e15),
     ROW("lr", 0, OPTION_REAL, lr, "RATE", "learning rate (0.001 for adamw, 0.1 for sgd)", 0, 1e6),
     ROW("lr-schedule", 0, OPTION_TEXT, lr_schedule, "NAME", "constant (default) or cosine", 0, 0),
@@ -103,7 +104,7 @@ static void result_print(const struct train_run *run, bool json)
 
 static int run_train(int argc, char **argv)
 {
-    struct train_options o = {.schedule = "1f1b", .lr_schedule = "constant", .optimizer = "adamw", .device = "cpu",
+    struct train_options o = {.schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw", .device = "cpu",
                               .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1, .threads = 1,
                               .lr = -1, .weight_decay = -1, .grad_clip = 1};
     int n, stopped = 0;

@@ -105,6 +105,9 @@ no data|--model gpt2-tiny|2|--data is missing
 unknown model|--model gpt2-tny --data text|2|did you mean 'gpt2-tiny'
 unknown option|--model gpt2-tiny --data text --stage 2|2|did you mean '--stages'
 unknown schedule|--model gpt2-tiny --data text --schedule 1f1|2|did you mean '1f1b'
+two copies of the weights|--model gpt2-tiny --data text --schedule dualpipe --stages 4 --microbatches 8|1|schedule 'dualpipe' holds 2 copies
+forwards only|--model gpt2-tiny --data text --schedule inference|1|forwards only
+unknown dialect|--model gpt2-tiny --data text --dialect torch2024|2|did you mean 'torch-2024'
 unknown optimizer|--model gpt2-tiny --data text --optimizer adam|2|did you mean 'adamw'
 unknown device|--model gpt2-tiny --data text --device cpuu|2|did you mean 'cpu'
 transport not built|--model gpt2-tiny --data text --transport nccl|2|transport 'nccl' is not in this
@@ -121,6 +124,30 @@ images from text|--model mlp --data text|1|'text'
 images without a size|--model mlp --print-memory|2|--data is missing
 sequence for images|--model mlp --data text --seq-len 4|1|'text'
 ROWS
+}
+
+@test "the files of PyTorch's tests train, in both dialects and with or without communication" {
+    data="$WEIR_TEST_DATA/reference/torch_csv"
+    [ -n "$WEIR_TEST_DATA" ] && [ -d "$data" ] || skip "WEIR_TEST_DATA is not set, the files lie there"
+    for file in zb1p_2rank_2stagep_compute zb1p_2rank_2stagep_comms torchtitan_custom_schedule dualpipev_4rank_10mb; do
+        run "$WEIR" train --model gpt2-tiny --data text --microbatch-size 1 --seq-len 8 --schedule "$data/$file.csv" --steps 2 --json -q
+        [ "$status" -eq 0 ] || { echo "$file: $output"; false; }
+        echo "$output" | grep -o '"loss_last.*' >"$file.loss"
+    done
+    cmp zb1p_2rank_2stagep_compute.loss zb1p_2rank_2stagep_comms.loss
+    cmp zb1p_2rank_2stagep_compute.loss torchtitan_custom_schedule.loss
+    ls "$data"/old_syntax/*.csv
+    for file in "$data"/old_syntax/*compute*.csv; do
+        run "$WEIR" train --model gpt2-tiny --data text --microbatch-size 1 --seq-len 8 --schedule "$file" --dialect torch-2024 --steps 1 --json -q
+        [ "$status" -eq 0 ] || { echo "$file: $output"; false; }
+    done
+}
+
+@test "with only a model and data the defaults lose a nat in 40 steps of 4 micro-batches" {
+    cat "$WEIR_SOURCE_DIR"/docs/*.md "$WEIR_SOURCE_DIR"/LICENSE >docs
+    run "$WEIR" train --model gpt2-tiny --data docs --steps 40 -q --json
+    [ "$status" -eq 0 ]
+    echo "$output" | awk -F'[:,}]' '{ exit !($10 - $12 > 1) }'
 }
 
 @test "a full disk is an error that names the file" {
