@@ -2,10 +2,10 @@
  *
  *     bench_simulate [SCHEDULE]       default: interleaved-zb and zbv
  *
- * Each size is run three times on one thread; columns: compute actions, processor seconds of the fastest and the slowest
- * run, million actions per second of the fastest, nanoseconds per action, megabytes of the simulation's memory and the
- * makespan, which is compared with the closed form on every run.  The time is that of weir_schedule_simulate alone: scan,
- * messages, flow and report, without building the schedule. */
+ * Each size is run three times on one thread; columns: compute actions, processor seconds of the fastest and the
+ * slowest run, million actions per second of the fastest, nanoseconds per action, megabytes of the simulation's memory
+ * and the makespan, which is compared with the closed form on every run.  The time is that of weir_schedule_simulate
+ * alone: scan, messages, flow and report, without building the schedule. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>

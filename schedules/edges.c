@@ -16,9 +16,8 @@ static bool message_of(const struct weir_scan *scan, const struct weir_action *a
     }
     *to_out = weir_scan_target(scan, &source);
     bool forward = source.type == WEIR_F;
-    *message_out = (struct weir_action){.stage = action->stage + (forward ? 1 : -1),
-                                        .mb = action->mb,
-                                        .type = forward ? WEIR_RECV_F : WEIR_RECV_B};
+    *message_out = (struct weir_action){
+        .stage = action->stage + (forward ? 1 : -1), .mb = action->mb, .type = forward ? WEIR_RECV_F : WEIR_RECV_B};
     return *to_out >= 0 && *to_out != rank;
 }
 
@@ -112,10 +111,11 @@ static weir_status receives_match(const struct weir_scan *scan, const struct wei
         const struct weir_action *sent = &edges->edges[e].messages[taken[e]++];
         if (sent->stage != a.stage || sent->mb != a.mb || sent->type != a.type) {
             char got[WEIR_ACTION_TEXT], wanted[WEIR_ACTION_TEXT];
-            return WEIR_FAIL(WEIR_ERR_INVALID,
-                             "row %d: receive %zu from rank %d is %s, but rank %d sends what %s takes: an edge keeps its order",
-                             rank + 1, taken[e], edges->edges[e].from, weir_action_str(&a, got), edges->edges[e].from,
-                             weir_action_str(sent, wanted));
+            return WEIR_FAIL(
+                WEIR_ERR_INVALID,
+                "row %d: receive %zu from rank %d is %s, but rank %d sends what %s takes: an edge keeps its order",
+                rank + 1, taken[e], edges->edges[e].from, weir_action_str(&a, got), edges->edges[e].from,
+                weir_action_str(sent, wanted));
         }
     }
     return WEIR_OK;

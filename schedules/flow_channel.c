@@ -189,7 +189,8 @@ bool weir_flow_meet(struct weir_flow *flow, int rank)
     struct weir_flow_rank *from = send ? a : b, *to = send ? b : a;
     double *cell = cell_of(flow, send ? &partner : action, &d);
     double start = from->time > to->time ? from->time : to->time;
-    double end = start + transfer_cost(flow, weir_edge_find(flow->edges, (int)(from - flow->ranks), (int)(to - flow->ranks)));
+    double end =
+        start + transfer_cost(flow, weir_edge_find(flow->edges, (int)(from - flow->ranks), (int)(to - flow->ranks)));
     if (flow->record.cause)
         flow->record.cause[from - flow->ranks][from->next] = to->time > from->time ? WEIR_CAUSE_PEER : WEIR_CAUSE_RANK;
     from->exposed += end - from->time;

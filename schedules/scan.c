@@ -103,7 +103,8 @@ static weir_status duplicate_check(const struct weir_scan *scan, int rank, size_
     return WEIR_OK;
 }
 
-/* With nothing twice, a count is enough to see that something is missing before an array of the claimed size is made. */
+/* With nothing twice, a count is enough to see that something is missing before an array of the claimed size is made.
+ * */
 static weir_status size_check(const struct weir_schedule *schedule)
 {
     uint64_t forwards = 0, wanted = (uint64_t)schedule->n_stages * (uint64_t)schedule->n_microbatches;
@@ -114,10 +115,10 @@ static weir_status size_check(const struct weir_schedule *schedule)
         for (size_t i = 0; i < schedule->ranks[r].n_actions; i++)
             forwards += schedule->ranks[r].actions[i].type == WEIR_F;
     if (forwards < wanted && wanted > 1u << 20 && wanted / 2 > forwards)
-        return WEIR_FAIL(WEIR_ERR_INVALID,
-                         "%d stages and %d micro-batches need %llu forwards, but only %llu are there: is a number too large?",
-                         schedule->n_stages, schedule->n_microbatches, (unsigned long long)wanted,
-                         (unsigned long long)forwards);
+        return WEIR_FAIL(
+            WEIR_ERR_INVALID,
+            "%d stages and %d micro-batches need %llu forwards, but only %llu are there: is a number too large?",
+            schedule->n_stages, schedule->n_microbatches, (unsigned long long)wanted, (unsigned long long)forwards);
     return WEIR_OK;
 }
 

@@ -121,7 +121,8 @@ static weir_status times_keep(struct run *run, struct weir_arena *arena)
             status = weir_arena_alloc(arena, s->ranks[r].n_actions, sizeof **record->end, &record->end[r]);
     }
     if (!status)
-        status = weir_arena_alloc(arena, (size_t)run->edges.n_edges, sizeof *record->transfer_end, &record->transfer_end);
+        status =
+            weir_arena_alloc(arena, (size_t)run->edges.n_edges, sizeof *record->transfer_end, &record->transfer_end);
     for (int e = 0; !status && e < run->edges.n_edges; e++)
         status = weir_arena_alloc(arena, run->edges.edges[e].n_messages, sizeof **record->transfer_end,
                                   &record->transfer_end[e]);
