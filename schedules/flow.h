@@ -53,16 +53,20 @@ struct weir_flow_rank {
     bool queued;
 };
 
-struct weir_flow_unit {
+struct weir_flow_unit { /* 64 bytes: one cache line */
+    bool remote[2];               /* its input or gradient comes from another rank */
+    int slots[2];
     int free[2];                  /* slots that hold nothing */
     int32_t oldest[2], newest[2]; /* places in the ring: the release to take next, and where the next one goes */
     int blocked[2];               /* edge whose next message waits for a slot, or -1 */
     double *released[2];          /* [slots]: times of the releases that free slots stem from, a ring; 0 at first */
 };
 
-struct weir_flow_edge {
-    size_t next; /* message that comes next */
-    double time; /* end of the transfer before it */
+struct weir_flow_edge { /* one cache line */
+    const struct weir_action *messages;
+    size_t n_messages, next; /* how many there are, and which comes next */
+    double time, cost;       /* end of the transfer before it; duration of each */
+    int to;
 };
 
 /* Optional records. */

@@ -144,6 +144,8 @@ static void rank_run(struct weir_flow *flow, int r)
 weir_status weir_flow_run(struct weir_flow *flow)
 {
     const struct weir_schedule *s = flow->scan->schedule;
+    for (int e = 0; flow->costs.transfer && e < flow->edges->n_edges; e++)
+        flow->channels[e].cost = flow->costs.transfer[e];
     for (int r = s->n_ranks - 1; r >= 0; r--)
         weir_flow_wake(flow, r);
     while (flow->n_ready) {

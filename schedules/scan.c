@@ -142,6 +142,8 @@ static weir_status scan_open(const struct weir_schedule *schedule, const int32_t
         status = weir_arena_alloc(arena, n_units, sizeof *scan->units, &scan->units);
     if (!status)
         status = weir_arena_alloc(arena, (size_t)schedule->n_ranks, sizeof *scan->rank_peak, &scan->rank_peak);
+    if (!status)
+        status = weir_arena_alloc(arena, (size_t)schedule->n_ranks, sizeof *scan->rank_reduces, &scan->rank_reduces);
     for (size_t u = 0; !status && u < n_units; u++)
         scan->units[u] = (struct weir_scan_unit){.rank = -1, .feeder = {-1, -1}, .last_grad = -1};
     return status;
@@ -194,6 +196,8 @@ weir_status weir_scan_placement(const struct weir_schedule *schedule, const int3
                 status = duplicate_check(&scan, r, i);
             unsigned type = schedule->ranks[r].actions[i].type;
             scan.trainable |= type == WEIR_I || type == WEIR_W || type == WEIR_B;
+            scan.n_compute += type <= WEIR_B;
+            scan.rank_reduces[r] += type == WEIR_REDUCE_GRAD;
         }
     }
     if (!status)

@@ -35,6 +35,8 @@ struct weir_scan {
     uint8_t *copy;                /* [n_stages][stride], NULL when there is one copy */
     struct weir_scan_unit *units; /* [n_stages][n_copies] */
     int *rank_peak;               /* [n_ranks] */
+    int *rank_reduces;            /* [n_ranks]: REDUCE_GRAD actions */
+    size_t n_compute;             /* F, I, W and B in all lists */
     const int32_t *const *cells;  /* [n_ranks][n_actions] cell numbers of the file, or NULL */
 };
 

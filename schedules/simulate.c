@@ -98,12 +98,8 @@ static weir_status reduce_costs(struct run *run)
     double *table;
     const struct weir_schedule *s = &run->schedule;
     weir_status status = weir_arena_alloc(&run->work, (size_t)s->n_ranks, sizeof *table, &table);
-    for (int r = 0; !status && r < s->n_ranks; r++) {
-        size_t n = 0;
-        for (size_t i = 0; i < s->ranks[r].n_actions; i++)
-            n += s->ranks[r].actions[i].type == WEIR_REDUCE_GRAD;
-        table[r] = n ? run->costs->reduce / (double)n : 0;
-    }
+    for (int r = 0; !status && r < s->n_ranks; r++)
+        table[r] = run->scan.rank_reduces[r] ? run->costs->reduce / run->scan.rank_reduces[r] : 0;
     run->flow.costs.reduce = table;
     return status;
 }
@@ -182,6 +178,10 @@ static void memory_peak(const struct run *run, int rank, double *memory_out, dou
     const struct weir_schedule_costs *costs = run->costs;
     bool trainable = run->scan.trainable;
     double memory = 0, units = 0;
+    if (!costs->stages && costs->mem_backward == costs->mem_weight) { /* I changes nothing: the scan has counted */
+        memory_out[rank] = activations_out[rank] = run->scan.rank_peak[rank] * costs->mem_weight;
+        return;
+    }
     for (size_t i = 0; i < list->n_actions; i++) {
         const struct weir_action *a = &list->actions[i];
         struct weir_stage_costs c = stage_costs(costs, a->stage);
@@ -196,8 +196,8 @@ static void memory_peak(const struct run *run, int rank, double *memory_out, dou
             w = -1;
         memory += b * c.mem_backward + w * c.mem_weight;
         units += b * costs->mem_backward + w * costs->mem_weight;
-        memory_out[rank] = fmax(memory_out[rank], memory);
-        activations_out[rank] = fmax(activations_out[rank], units);
+        memory_out[rank] = memory > memory_out[rank] ? memory : memory_out[rank];
+        activations_out[rank] = units > activations_out[rank] ? units : activations_out[rank];
         if (b > 0 && !trainable) {
             memory -= c.mem_backward;
             units -= costs->mem_backward;
@@ -224,15 +224,6 @@ static struct ends ends_find(const struct run *run, double *busy)
         ends.longest = fmax(ends.longest, end - rank->first);
     }
     return ends;
-}
-
-static size_t compute_count(const struct weir_schedule *schedule)
-{
-    size_t n = 0;
-    for (int r = 0; r < schedule->n_ranks; r++)
-        for (size_t i = 0; i < schedule->ranks[r].n_actions; i++)
-            n += schedule->ranks[r].actions[i].type <= WEIR_B;
-    return n;
 }
 
 static weir_status transfers_list(const struct run *run, struct weir_arena *arena, struct weir_simulation *result)
@@ -272,7 +263,7 @@ static weir_status result_build(const struct run *run, struct weir_arena *arena,
         .makespan = ends.makespan,
         .bubble = ends.makespan > 0 ? 1 - ends.busiest / ends.makespan : 0,
         .bubble_span = ends.longest > 0 ? 1 - ends.busiest / ends.longest : 0,
-        .n_actions = compute_count(&run->schedule),
+        .n_actions = run->scan.n_compute,
         .busy = table,
         .idle = table + p,
         .exposed = table + 2 * p,
