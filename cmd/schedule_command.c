@@ -151,6 +151,8 @@ static weir_status make(const struct values *values, const char *name)
 {
     struct weir_arena arena = {0};
     struct weir_schedule schedule;
+    if (!strcmp(name, "list"))
+        return list(values, name);
     weir_status status = schedule_make(name, &values->size, &arena, &schedule);
     if (!status && values->comms)
         status = weir_schedule_lower(&schedule, &arena, &schedule);

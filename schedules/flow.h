@@ -44,6 +44,7 @@ struct weir_flow_rank {
     double time;           /* end of the action before it */
     double first;          /* start of the first action, -1 before it */
     double busy;           /* sum of the durations of its compute actions */
+    double gained;         /* what OVERLAP_F_B saved of the sum of F and B: work = busy + gained */
     double exposed;        /* time lost to transfers: made, but not there yet */
     double reduced;        /* end of the last REDUCE_GRAD action */
     double reduce_work;    /* sum of their durations */

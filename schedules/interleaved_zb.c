@@ -84,6 +84,7 @@ const struct weir_schedule_kind weir_kind_interleaved_zb = {
     .name = "interleaved-zb",
     .summary = "interleaved with weight gradients held back; a third of its bubble, p micro-batches",
     .splits_backward = true,
+    .takes_group_size = true,
     .build = build,
     .peak_in_flight = peak_in_flight,
     .makespan = makespan,

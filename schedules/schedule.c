@@ -50,6 +50,8 @@ static weir_status params_check(const struct weir_schedule_kind *kind, const str
     if (kind->n_chunks && params->n_chunks && params->n_chunks != kind->n_chunks)
         return WEIR_FAIL(WEIR_ERR_INVALID, "%s needs %d chunk%s per rank, not %d: use -v %d", kind->name,
                          kind->n_chunks, kind->n_chunks == 1 ? "" : "s", params->n_chunks, kind->n_chunks);
+    if (params->group_size && !kind->takes_group_size)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%s has no groups: leave out the group size", kind->name);
     if (params->group_size < 0)
         return WEIR_FAIL(WEIR_ERR_INVALID, "group size is %d, it must be at least 1", params->group_size);
     return WEIR_OK;

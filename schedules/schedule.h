@@ -81,6 +81,7 @@ struct weir_schedule_kind {
     int default_chunks;  /* v when it is not given and n_chunks is 0; 0 stands for 1 */
     int n_copies;        /* 2 when each stage stands on two ranks; else 0 or 1 */
     bool splits_backward; /* uses I and W instead of B */
+    bool takes_group_size;
 
     /* Order the operations of one step.  Pure.  `out` and all it points to live in `arena`.
      * WEIR_ERR_INVALID names the parameter and the number to change; WEIR_ERR_NOMEM.  On failure `out` is untouched. */

@@ -220,7 +220,7 @@ static struct ends ends_find(const struct run *run, double *busy)
         double end = fmax(rank->time + tail, rank->reduced) + optimizer;
         busy[r] = rank->busy + rank->reduce_work + tail + optimizer;
         ends.makespan = fmax(ends.makespan, end);
-        ends.busiest = fmax(ends.busiest, busy[r]);
+        ends.busiest = fmax(ends.busiest, busy[r] + rank->gained);
         ends.longest = fmax(ends.longest, end - rank->first);
     }
     return ends;

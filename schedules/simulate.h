@@ -10,8 +10,9 @@
  *     bubble       1 - work of the busiest rank / makespan
  *     bubble_span  1 - work of the busiest rank / max over ranks of (its last end - its first start)
  *
- * The second is the zero-bubble paper's: it forgives ranks that start late and end early.  Work is F, I, W, B,
- * reduction and optimizer; a rank's last end is that of its own optimizer when nobody waits for the others.
+ * The second is the zero-bubble paper's: it forgives ranks that start late and end early.  Work is F, I, W, B, reduction
+ * and optimizer at their full cost, so that a gain by overlap shows as a smaller, even negative bubble; busy is the time
+ * that they take.  A rank's last end is that of its own optimizer when nobody waits for the others.
  *
  *     struct weir_simulation result;
  *     struct weir_schedule_costs costs = {.forward = 1, .input = 1, .weight = 1, .mem_backward = 1, .mem_weight = 1,
@@ -71,7 +72,7 @@ struct weir_transfer_time {
 struct weir_simulation {
     double makespan, bubble, bubble_span;
     size_t n_actions;               /* compute actions */
-    const double *busy;             /* [n_ranks]: work */
+    const double *busy;             /* [n_ranks]: time at work */
     const double *idle;             /* [n_ranks]: makespan - busy */
     const double *exposed;          /* [n_ranks]: idle time in which what it waits for is made, but not there yet */
     const double *peak_memory;      /* [n_ranks]: in list order, after every action */

@@ -119,6 +119,12 @@ static void megatron_groups_follow_its_rules(void **state)
     assert_true(one_is_held(kind, &params));
     params.group_size = 3;
     assert_fails(weir_schedule_build(kind, &params, &arena, &s), WEIR_ERR_INVALID, "must be from 4 (ranks) to 13");
+    params.group_size = 4;
+    params.n_chunks = 1;
+    assert_ok(weir_schedule_kind_find("1f1b", &kind));
+    assert_fails(weir_schedule_build(kind, &params, &arena, &s), WEIR_ERR_INVALID, "1f1b has no groups");
+    assert_ok(weir_schedule_kind_find("interleaved", &kind));
+    params.n_chunks = 2;
     params.group_size = 14;
     assert_fails(weir_schedule_build(kind, &params, &arena, &s), WEIR_ERR_INVALID, "must be from 4 (ranks) to 13");
     weir_arena_release(&arena);

@@ -69,6 +69,7 @@ static void overlap_can_beat_the_ideal_of_serial_work(void **state)
     struct weir_schedule s = build("dualpipev", 8, 2, 32, &arena);
     assert_ok(weir_schedule_simulate(&s, &costs, &options, &arena, &result));
     assert_true(fabs(result.makespan - 90.85) < 1e-9);
+    assert_true(fabs(result.bubble - (1 - 96 / 90.85)) < 1e-9); /* -5.7 % */
     weir_arena_release(&arena);
 }
 
