@@ -20,6 +20,9 @@ set(WEIR_LINK_WORDS "-ljansson -lxxhash -lz -lpthread -lm")
 if(WEIR_HAVE_ONEDNN)
   string(APPEND WEIR_LINK_WORDS " -ldnnl")
 endif()
+if(WEIR_HAVE_OPENMP)
+  string(APPEND WEIR_LINK_WORDS " -lgomp")
+endif()
 if(WEIR_HAVE_HWLOC)
   string(APPEND WEIR_LINK_WORDS " -lhwloc")
 endif()
@@ -31,7 +34,26 @@ endif()
 if(WEIR_HAVE_CUDA)
   string(APPEND WEIR_LINK_WORDS " -L${CUDAToolkit_LIBRARY_DIR} -lcublasLt -lcudart")
 endif()
+if(WEIR_HAVE_NCCL)
+  string(APPEND WEIR_LINK_WORDS " ${NCCL_LIBRARY}")
+endif()
+if(WEIR_HAVE_CUDNN)
+  string(APPEND WEIR_LINK_WORDS " ${CUDNN_LIBRARY}")
+endif()
 string(REPLACE " " ";" WEIR_LINK_LIST "${WEIR_LINK_WORDS}")
+
+# A shared libweir brings them itself.
+if(BUILD_SHARED_LIBS)
+  set(WEIR_PC_PRIVATE "${WEIR_LINK_WORDS}")
+  set(WEIR_PC_LIBS "")
+  set(WEIR_LINK_LIST "")
+  set_target_properties(weir PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
+else()
+  set(WEIR_PC_PRIVATE "")
+  set(WEIR_PC_LIBS "${WEIR_LINK_WORDS}")
+endif()
+# The installed tree can be moved: weir.pc finds its prefix from where it lies.
+file(RELATIVE_PATH WEIR_PC_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 
 configure_file(${CMAKE_CURRENT_LIST_DIR}/weir.pc.in ${CMAKE_BINARY_DIR}/generated/weir.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/generated/weir.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
@@ -41,3 +63,13 @@ configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/weirConfig.cmake.in ${CM
 write_basic_package_version_file(${CMAKE_BINARY_DIR}/generated/weirConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_BINARY_DIR}/generated/weirConfig.cmake ${CMAKE_BINARY_DIR}/generated/weirConfigVersion.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/weir)
+
+# Man pages: the command knows its options, so it writes them.
+if(NOT CMAKE_CROSSCOMPILING)
+  add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/man/stamp DEPENDS weir ${CMAKE_CURRENT_LIST_DIR}/man_pages.cmake
+    COMMAND ${CMAKE_COMMAND} -DWEIR=$<TARGET_FILE:weir> -DFOLDER=${CMAKE_BINARY_DIR}/man
+      -P ${CMAKE_CURRENT_LIST_DIR}/man_pages.cmake
+    COMMAND ${CMAKE_COMMAND} -E touch ${CMAKE_BINARY_DIR}/man/stamp VERBATIM)
+  add_custom_target(man ALL DEPENDS ${CMAKE_BINARY_DIR}/man/stamp)
+  install(DIRECTORY ${CMAKE_BINARY_DIR}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 FILES_MATCHING PATTERN "*.1")
+endif()

@@ -97,5 +97,16 @@ if(WEIR_HAVE_CUDNN)
   target_link_libraries(weir_cudnn INTERFACE ${CUDNN_LIBRARY})
 endif()
 
+# ---- versions, for `weir info` ---------------------------------------------------------------------------------------
+set(ONEDNN_VERSION_TEXT "")
+if(WEIR_HAVE_ONEDNN)
+  foreach(word IN ITEMS MAJOR MINOR PATCH)
+    file(STRINGS ${ONEDNN_INCLUDE}/oneapi/dnnl/dnnl_version.h line REGEX "#define DNNL_VERSION_${word} ")
+    string(REGEX MATCH "[0-9]+" number "${line}")
+    list(APPEND ONEDNN_VERSION_TEXT "${number}")
+  endforeach()
+  list(JOIN ONEDNN_VERSION_TEXT "." ONEDNN_VERSION_TEXT)
+endif()
+
 configure_file(${CMAKE_CURRENT_LIST_DIR}/weir_parts.h.in ${CMAKE_BINARY_DIR}/generated/weir_parts.h)
 include_directories(${CMAKE_BINARY_DIR}/generated)

@@ -1,7 +1,149 @@
-/* The public interface of libweir. */
+/* libweir: train models on pipelines of devices.
+ *
+ * The way from a model to a trained one:
+ *
+ *     struct weir_arena arena = {0};
+ *     const struct weir_graph *graph;                       the layer graph: built in, or made with weir_graph_* calls
+ *     struct weir_schedule schedule;                        the order of work of one step
+ *     weir_engine *engine;
+ *
+ *     struct weir_model_params model = {.microbatch_size = 4};
+ *     weir_model_build(&weir_model_gpt2_tiny, &model, &arena, &graph);
+ *     weir_pipeline_schedule("1f1b", 2, 0, 8, &arena, &schedule);               2 stages, 8 micro-batches
+ *
+ *     struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
+ *     config.graph = graph;
+ *     config.schedule = &schedule;
+ *     weir_engine_open(&config, &engine);
+ *     for (int step = 0; step < 100; step++) {
+ *         for (int mb = 0; mb < 8; mb++) {
+ *             weir_engine_feed(engine, "tokens", mb, tokens[mb]);
+ *             weir_engine_feed(engine, "targets", mb, targets[mb]);
+ *         }
+ *         struct weir_step_report report;
+ *         weir_engine_step(engine, 1e-3, &report);                              report.loss
+ *     }
+ *     weir_engine_close(engine);
+ *     weir_arena_release(&arena);
+ *
+ * Every function returns a status (base/status.h); weir_last_error() has the message.  An engine is used by one thread at
+ * a time.  Structs that callers fill carry their size, so that a program built against an older header keeps working. */
 #ifndef WEIR_H
 #define WEIR_H
 
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/arena.h"
 #include "base/status.h"
+#include "kernels/op.h"
+#include "models/graph.h"
+#include "models/model.h"
+#include "schedules/schedule.h"
+
+typedef struct weir_engine weir_engine;
+
+enum weir_optimizer { WEIR_OPTIMIZER_SGD, WEIR_OPTIMIZER_ADAMW };
+
+struct weir_engine_config {
+    size_t struct_bytes;                  /* sizeof(struct weir_engine_config) */
+    const struct weir_graph *graph;       /* borrowed until close */
+    const struct weir_schedule *schedule; /* borrowed until close; checked by open */
+    const int *first_layer;               /* [n_stages + 1], or NULL: balanced by estimated cost */
+    const char *device;                   /* "cpu" */
+    const char *transport;                /* NULL: chosen by the launcher's variables, else "local" */
+    int threads_per_rank;                 /* >= 1 */
+    enum weir_optimizer optimizer;
+    double beta1, beta2, eps; /* adamw */
+    double weight_decay;      /* decoupled, for parameters with decay */
+    double grad_clip;         /* largest global gradient norm; 0: no clipping */
+    uint64_t seed;            /* of initial values and dropout */
+    int64_t device_memory;    /* bytes each rank may use; 0: what the device has */
+};
+
+#define WEIR_ENGINE_CONFIG_DEFAULT                                                                                     \
+    {                                                                                                                  \
+        .struct_bytes = sizeof(struct weir_engine_config), .device = "cpu", .threads_per_rank = 1,                     \
+        .optimizer = WEIR_OPTIMIZER_ADAMW, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .grad_clip = 1.0, .seed = 1       \
+    }
+
+struct weir_step_report {
+    int64_t step;                 /* from 0 */
+    double loss;                  /* mean over all targets of the step */
+    double grad_norm;             /* global, before clipping */
+    int64_t step_ns;              /* first instruction to end of the optimizer */
+    double bubble;                /* 1 - busiest rank's compute time / step time */
+    int n_ranks;
+    const int64_t *compute_ns;    /* [n_ranks]: time in kernels, waits excluded; valid until the next step */
+    const size_t *peak_bytes;     /* [n_ranks]: bytes of the rank's blocks */
+};
+
+/* What one rank did when, in the last step. */
+struct weir_step_event {
+    int rank;
+    const char *name;     /* "2F3", "update"; valid until the engine is closed */
+    const char *category; /* "F", "I", "W", "B", "optimizer" */
+    int stage, mb;        /* -1: none */
+    int64_t start_ns, end_ns;
+};
+
+/* Time spent in one pass of one operation, all ranks together, since open. */
+struct weir_op_time {
+    const char *op, *pass;
+    int64_t calls, ns;
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The library's version, "0.1.0". */
+const char *weir_version(void);
+
+/* A schedule for `n_stages` stages: kind name or the path of a CSV file (which then fixes ranks and stages).
+ * n_chunks: stages per rank, 0: what the schedule needs, else 1.  WEIR_ERR_USAGE: unknown name, or n_stages is not a
+ * multiple of the chunks.  A file's numbers that contradict n_stages (when > 0), n_chunks (when > 0) or n_microbatches
+ * (when > 0) are WEIR_ERR_USAGE too. */
+weir_status weir_pipeline_schedule(const char *name, int n_stages, int n_chunks, int n_microbatches,
+                                   struct weir_arena *arena, struct weir_schedule *out);
+
+/* Compile, allocate and initialise.  Blocks until all ranks are ready; the ranks' threads live until close.
+ * WEIR_ERR_NOFIT: more stages than layers, or the memory needed exceeds the cap or the device (names rank, bytes and the
+ * options that help).  WEIR_ERR_USAGE: unknown device or transport.  WEIR_ERR_INVALID: schedule or partition. */
+weir_status weir_engine_open(const struct weir_engine_config *config, weir_engine **engine_out);
+void weir_engine_close(weir_engine *engine); /* NULL is fine */
+
+/* Copy the input `name` of micro-batch `mb` of the coming step: as many bytes as the input's shape has. */
+weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, const void *data);
+
+/* Run one step on what was fed.  WEIR_ERR_NUMERIC: the gradient norm is not finite; parameters are as before the step.
+ * After any other failure the engine can only be closed. */
+weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out);
+
+/* Parameters by name, `n` float32 elements (all of it): their values now.  Writing sets every copy of a tied one. */
+weir_status weir_engine_param_read(weir_engine *engine, const char *name, float *values_out, size_t n);
+weir_status weir_engine_param_write(weir_engine *engine, const char *name, const float *values, size_t n);
+
+/* What the ranks did in the last step: fills at most `room` events, returns how many there are. */
+size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room);
+
+/* Where the time went: fills at most `room` rows, returns how many there are. */
+size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *times_out, size_t room);
+
+/* The stage's first layer, for 0 .. n_stages (the last is the number of layers). */
+int weir_engine_first_layer(const weir_engine *engine, int stage);
+
+/* Memory table and step program as text. */
+void weir_engine_print_memory(const weir_engine *engine, FILE *out);
+void weir_engine_print_program(const weir_engine *engine, FILE *out);
+
+/* Compile only, and print: what a run would need, without allocating it. */
+weir_status weir_engine_preview(const struct weir_engine_config *config, FILE *memory_out, FILE *program_out);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

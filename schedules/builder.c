@@ -2,7 +2,7 @@
 
 #include <assert.h>
 
-#include "schedules/large.h"
+#include "base/large.h"
 
 weir_status weir_builder_open(struct weir_builder *builder, const struct weir_schedule_params *params, int n_stages,
                               int n_copies, size_t capacity, struct weir_arena *arena)

@@ -1,6 +1,6 @@
 #include "schedules/edges.h"
 
-#include "schedules/large.h"
+#include "base/large.h"
 
 /* The receive that `action` makes another rank expect; false when it sends nothing. */
 static bool message_of(const struct weir_scan *scan, const struct weir_action *action, int rank,

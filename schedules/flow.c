@@ -2,7 +2,7 @@
 
 #include <math.h>
 
-#include "schedules/large.h"
+#include "base/large.h"
 
 static weir_status cells_open(struct weir_flow *flow, struct weir_arena *arena)
 {

@@ -1,6 +1,6 @@
 #include "schedules/scan.h"
 
-#include "schedules/large.h"
+#include "base/large.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -4,7 +4,7 @@
 
 #include "schedules/critical_path.h"
 #include "schedules/flow.h"
-#include "schedules/large.h"
+#include "base/large.h"
 #include "schedules/lower_torch.h"
 
 /* Everything of one simulation but its result. */

@@ -66,3 +66,12 @@ const char *testing_dir(void)
     }
     return directory;
 }
+
+const char *testing_path(const char *name)
+{
+    static char paths[8][4400];
+    static unsigned turn;
+    char *path = paths[turn++ % 8];
+    snprintf(path, sizeof paths[0], "%s/%s", testing_dir(), name);
+    return path;
+}

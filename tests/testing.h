@@ -29,4 +29,7 @@ const char *testing_data_path(const char *name);
 /* A fresh directory below $TMPDIR, made once per program and removed with its files at exit. */
 const char *testing_dir(void);
 
+/* testing_dir()/`name`; the last eight results stay valid. */
+const char *testing_path(const char *name);
+
 #endif

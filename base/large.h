@@ -2,8 +2,8 @@
  *
  * A schedule of 25 million actions walks through hundreds of megabytes, a few bytes of many rows at a time; with small
  * pages most of that time goes into page faults and address translation. */
-#ifndef WEIR_SCHEDULES_LARGE_H
-#define WEIR_SCHEDULES_LARGE_H
+#ifndef WEIR_BASE_LARGE_H
+#define WEIR_BASE_LARGE_H
 
 #include "base/arena.h"
 

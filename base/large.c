@@ -1,4 +1,4 @@
-#include "schedules/large.h"
+#include "base/large.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -1,0 +1,23 @@
+# Flags of single files in kernels/.
+
+# Files whose inner loops are matrix products: a*b+c may become a fused multiply-add, in bodies and tails alike.
+set_source_files_properties(kernels/cpu/gemm_ref.c kernels/cpu/cpu_attention.c PROPERTIES
+  COMPILE_OPTIONS -ffp-contract=fast)
+
+# WEIR_LOOP is a promise, not an order: clang need not report the loops that it leaves scalar.
+if(CMAKE_C_COMPILER_ID MATCHES "Clang")
+  add_compile_options(-Wno-pass-failed)
+endif()
+
+# Threads inside a rank come from gcc's OpenMP runtime, which oneDNN uses too.  Built with another compiler or with a
+# sanitizer (which cannot see into libgomp) Weir's own loops stay on the rank's thread.
+add_library(weir_openmp INTERFACE)
+set(WEIR_HAVE_OPENMP 0)
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND NOT WEIR_SANITIZE)
+  find_package(OpenMP QUIET COMPONENTS C)
+  if(OpenMP_C_FOUND)
+    set(WEIR_HAVE_OPENMP 1)
+    set_source_files_properties(kernels/cpu/parallel.c PROPERTIES COMPILE_OPTIONS "${OpenMP_C_FLAGS}")
+    target_link_libraries(weir_openmp INTERFACE ${OpenMP_gomp_LIBRARY})
+  endif()
+endif()

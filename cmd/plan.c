@@ -1,0 +1,285 @@
+/* weir plan: split a cost graph over devices, and score splits. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/log.h"
+#include "cmd/command.h"
+#include "partitioner/plan.h"
+
+struct plan_options {
+    const char *graph, *format, *objective, *curve, *output, *draw, *save_graph, *plan;
+    int64_t devices, cpus, memory, seed;
+    double bandwidth, seconds;
+    bool contiguous, any, json, explain;
+};
+
+#define FIELD(name) offsetof(struct plan_options, name)
+
+static const struct option_row solve_rows[] = {
+    {"graph", 0, OPTION_TEXT, FIELD(graph), "FILE", "cost graph to split", 0, 0},
+    {"format", 0, OPTION_TEXT, FIELD(format), "NAME", "auto (default), weir, pipedream, msr or piper", 0, 0},
+    {"devices", 0, OPTION_INT, FIELD(devices), "K", "accelerators; default: what the file says", 0, 65536},
+    {"cpus", 0, OPTION_INT, FIELD(cpus), "N", "CPUs beside them; default 0", 0, 64},
+    {"memory", 0, OPTION_BYTES, FIELD(memory), "BYTES", "cap per accelerator; default: the file's", 0, 0},
+    {"objective", 0, OPTION_TEXT, FIELD(objective), "NAME", "max-load (default) or piper", 0, 0},
+    {"contiguous", 0, OPTION_FLAG, FIELD(contiguous), NULL, "parts are intervals of the data flow (default)", 0, 0},
+    {"any", 0, OPTION_FLAG, FIELD(any), NULL, "any node on any device", 0, 0},
+    {"curve", 0, OPTION_TEXT, FIELD(curve), "A..B", "also solve for A to B devices", 0, 0},
+    {"bandwidth", 0, OPTION_REAL, FIELD(bandwidth), "BYTES_PER_S", "for pipedream files; default 12e9", 1e-3, 1e18},
+    {"seconds", 0, OPTION_REAL, FIELD(seconds), "S", "total wall time", 1e-3, 1e6},
+    {"seed", 0, OPTION_INT, FIELD(seed), "N", "seed of the searches; default 0", 0, 1e15},
+    {"output", 0, OPTION_TEXT, FIELD(output), "FORM", "json, msr, pipedream, layers, dot or explain", 0, 0},
+    {"json", 0, OPTION_FLAG, FIELD(json), NULL, "print one JSON object (--output json)", 0, 0},
+    {"explain", 0, OPTION_FLAG, FIELD(explain), NULL, "time, transfer, memory, slack and cuts per stage", 0, 0},
+    {"draw", 0, OPTION_TEXT, FIELD(draw), "FILE", "drawing coloured by stage: .dot, or .svg by Graphviz", 0, 0},
+    {"save-graph", 0, OPTION_TEXT, FIELD(save_graph), "FILE", "write the graph in Weir's own format", 0, 0},
+    {0},
+};
+
+static const struct option_table solve_table = {
+    "plan", "", "split a cost graph over devices so that the busiest has least to do",
+    "weir plan --graph model.json --devices 8 --explain", solve_rows};
+
+static const struct option_row evaluate_rows[] = {
+    {"graph", 0, OPTION_TEXT, FIELD(graph), "FILE", "cost graph", 0, 0},
+    {"plan", 0, OPTION_TEXT, FIELD(plan), "FILE", "a split: Weir's, msr output or graph.txt with stage ids", 0, 0},
+    {"format", 0, OPTION_TEXT, FIELD(format), "NAME", "of the graph: auto (default), weir, pipedream, msr or piper", 0, 0},
+    {"memory", 0, OPTION_BYTES, FIELD(memory), "BYTES", "cap per accelerator; default: the file's", 0, 0},
+    {"bandwidth", 0, OPTION_REAL, FIELD(bandwidth), "BYTES_PER_S", "for pipedream files; default 12e9", 1e-3, 1e18},
+    {"json", 0, OPTION_FLAG, FIELD(json), NULL, "print one JSON object", 0, 0},
+    {"explain", 0, OPTION_FLAG, FIELD(explain), NULL, "time, transfer, memory, slack and cuts per stage", 0, 0},
+    {0},
+};
+
+static const struct option_table evaluate_table = {"plan evaluate", "", "score anybody's split of a cost graph",
+                                                   "weir plan evaluate --graph model.json --plan split.json",
+                                                   evaluate_rows};
+
+static weir_status name_find(const char *what, const char *word, const char *const *names, int *index_out)
+{
+    for (int i = 0; names[i]; i++)
+        if (!strcmp(names[i], word)) {
+            *index_out = i;
+            return WEIR_OK;
+        }
+    return options_unknown(what, word, names);
+}
+
+static weir_status graph_load(const struct plan_options *options, struct weir_cost_graph *graph_out)
+{
+    int format = WEIR_GRAPH_AUTO;
+    if (!options->graph)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "no graph: give --graph FILE");
+    weir_status status = options->format ? name_find("format", options->format, weir_graph_format_names, &format) : WEIR_OK;
+    if (!status)
+        status = weir_graph_read(options->graph, (enum weir_graph_format)format, options->bandwidth, graph_out);
+    if (status)
+        return status;
+    struct weir_arena arena = {0};
+    const char *suspicion = weir_cost_graph_suspicion(graph_out, &arena);
+    if (suspicion)
+        weir_log(WEIR_LOG_WARN, "'%s': %s", options->graph, suspicion);
+    weir_arena_release(&arena);
+    return WEIR_OK;
+}
+
+static weir_status curve_read(const char *text, struct weir_plan_options *plan)
+{
+    char *end;
+    long first = strtol(text, &end, 10), last = 0;
+    bool good = end != text && !strncmp(end, "..", 2);
+    if (good) {
+        text = end + 2;
+        last = strtol(text, &end, 10);
+        good = end != text && !*end;
+    }
+    if (!good || first < 1 || last < first || last > 65536)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--curve takes A..B with 1 <= A <= B <= 65536");
+    plan->curve_first = (int)first;
+    plan->curve_last = (int)last;
+    return WEIR_OK;
+}
+
+static weir_status options_convert(const struct plan_options *options, const struct weir_cost_graph *graph,
+                                   struct weir_plan_options *plan)
+{
+    static const char *const objectives[] = {"max-load", "piper", NULL};
+    int objective = WEIR_PLAN_MAX_LOAD;
+    weir_status status = options->curve ? curve_read(options->curve, plan) : WEIR_OK;
+    if (!status && options->objective)
+        status = name_find("objective", options->objective, objectives, &objective);
+    if (status)
+        return status;
+    if (options->any && options->contiguous)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--any and --contiguous exclude each other");
+    plan->objective = (enum weir_plan_objective)objective;
+    plan->devices = options_given("devices") ? (int)options->devices : options->curve ? 0 : graph->devices;
+    plan->cpus = (int)options->cpus;
+    plan->memory = options_given("memory") ? (double)options->memory : graph->memory;
+    plan->free_placement = options->any;
+    plan->seconds = options->seconds;
+    plan->seed = (uint64_t)options->seed;
+    if (!plan->devices && !plan->cpus && !options->curve)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "no devices: give --devices K or --curve A..B");
+    return WEIR_OK;
+}
+
+/* Write text to a file; a name that ends in .svg is drawn by Graphviz. */
+static weir_status drawing_write(const char *path, const struct weir_text *text)
+{
+    size_t n = strlen(path);
+    if (n < 4 || strcmp(path + n - 4, ".svg") != 0)
+        return weir_file_write(path, text->data, text->length);
+    if (strchr(path, '\''))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': a drawing's name must not contain a quote", path);
+    struct weir_text command = {0};
+    weir_text_append(&command, "dot -Tsvg -o '%s'", path);
+    FILE *pipe = command.status ? NULL : popen(command.data, "w");
+    weir_text_release(&command);
+    if (!pipe)
+        return WEIR_FAIL(WEIR_ERR_IO, "cannot start Graphviz to draw '%s'", path);
+    bool good = fwrite(text->data, 1, text->length, pipe) == text->length;
+    int code = pclose(pipe);
+    if (!good || code)
+        return WEIR_FAIL(WEIR_ERR_IO, "Graphviz could not draw '%s' (is 'dot' installed?): use a name that ends in .dot", path);
+    return WEIR_OK;
+}
+
+static weir_status file_outputs(const struct plan_options *options, const struct weir_cost_graph *graph,
+                                const struct weir_plan_result *result)
+{
+    struct weir_text text = {0};
+    weir_status status = WEIR_OK;
+    if (options->draw) {
+        status = weir_plan_write(graph, result, WEIR_PLAN_DOT, &text);
+        if (!status)
+            status = drawing_write(options->draw, &text);
+        weir_text_release(&text);
+    }
+    if (!status && options->save_graph) {
+        status = weir_graph_write(graph, WEIR_GRAPH_WEIR, &text);
+        if (!status)
+            status = weir_file_write(options->save_graph, text.data, text.length);
+        weir_text_release(&text);
+    }
+    return status;
+}
+
+static void summary_print(const struct weir_plan_result *result)
+{
+    const struct weir_plan *plan = &result->plan;
+    for (int i = 0; i < result->n_curve; i++)
+        if (isfinite(result->curve[i].objective))
+            printf("%5d devices  %.6g\n", result->curve[i].devices, result->curve[i].objective);
+        else
+            printf("%5d devices  does not fit\n", result->curve[i].devices);
+    if (isfinite(plan->objective))
+        printf("objective %.6g  lower bound %.6g  %d stages  %.3f s\n", plan->objective, plan->lower_bound, plan->n_parts,
+               result->seconds);
+}
+
+static weir_status result_print(const struct plan_options *options, const struct weir_cost_graph *graph,
+                                const struct weir_plan_result *result)
+{
+    int form = WEIR_PLAN_JSON;
+    if (options->output) {
+        weir_status status = name_find("output form", options->output, weir_plan_format_names, &form);
+        if (status)
+            return status;
+    } else if (!options->json && !options->explain) {
+        summary_print(result);
+        return WEIR_OK;
+    } else if (!options->json) {
+        form = WEIR_PLAN_EXPLAIN;
+    }
+    struct weir_text text = {0};
+    weir_status status = weir_plan_write(graph, result, (enum weir_plan_format)form, &text);
+    if (!status && text.length)
+        fwrite(text.data, 1, text.length, stdout);
+    weir_text_release(&text);
+    return status;
+}
+
+/* A plan that does not exist is the answer "does not fit": null in JSON and exit status 3. */
+static weir_status feasibility_check(const struct weir_plan_result *result)
+{
+    bool feasible = isfinite(result->plan.objective);
+    for (int i = 0; i < result->n_curve; i++)
+        feasible = feasible || isfinite(result->curve[i].objective);
+    if (feasible)
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_NOFIT, "no plan on %d device%s: use more devices, more memory (--memory) or --cpus",
+                     result->devices, result->devices == 1 ? "" : "s");
+}
+
+static weir_status solve(const struct plan_options *options, const struct weir_cost_graph *graph)
+{
+    struct weir_plan_options plan = WEIR_PLAN_OPTIONS_DEFAULT;
+    struct weir_plan_result result;
+    struct weir_arena arena = {0};
+    weir_status status = options_convert(options, graph, &plan);
+    if (!status)
+        status = weir_plan_solve(graph, &plan, &arena, &result);
+    if (!status)
+        status = result_print(options, graph, &result);
+    if (!status && isfinite(result.plan.objective))
+        status = file_outputs(options, graph, &result);
+    if (!status)
+        status = feasibility_check(&result);
+    weir_arena_release(&arena);
+    return status;
+}
+
+static weir_status evaluate(const struct plan_options *options, const struct weir_cost_graph *graph)
+{
+    struct weir_plan_options plan = WEIR_PLAN_OPTIONS_DEFAULT;
+    struct weir_plan_result result = {0};
+    struct weir_arena arena = {0};
+    const int *device_of;
+    bool contiguous;
+    plan.memory = options_given("memory") ? (double)options->memory : graph->memory;
+    if (!options->plan)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "no plan: give --plan FILE");
+    weir_status status = weir_plan_read(graph, options->plan, &arena, &device_of, &plan.devices, &plan.cpus);
+    if (!status)
+        status = weir_plan_evaluate(graph, &plan, device_of, &arena, &result.plan, &contiguous);
+    if (!status) {
+        result.devices = plan.devices;
+        result.cpus = plan.cpus;
+        if (options->json || options->explain)
+            status = result_print(options, graph, &result);
+        else
+            printf("objective %.6g  %d stages  %s\n", result.plan.objective, result.plan.n_parts,
+                   contiguous ? "contiguous" : "not contiguous");
+    }
+    weir_arena_release(&arena);
+    return status;
+}
+
+static int run(int argc, char **argv)
+{
+    struct plan_options options = {0};
+    bool evaluating = argc > 1 && !strcmp(argv[1], "evaluate");
+    const char *word[1];
+    int n;
+    enum option_outcome outcome;
+    const struct option_table *table = evaluating ? &evaluate_table : &solve_table;
+    weir_status status = options_parse(table, argc - evaluating, argv + evaluating, &options, word, evaluating ? 0 : 1, &n, &outcome);
+    if (!status && outcome != OPTIONS_HELP_SHOWN && n)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "unexpected argument '%s': the one form with a word is 'weir plan evaluate'", word[0]);
+    if (status || outcome == OPTIONS_HELP_SHOWN)
+        return options_report(table->command, status);
+    struct weir_cost_graph graph;
+    status = graph_load(&options, &graph);
+    if (!status) {
+        status = evaluating ? evaluate(&options, &graph) : solve(&options, &graph);
+        weir_cost_graph_release(&graph);
+    }
+    return options_report(table->command, status);
+}
+
+static const struct option_table *const tables[] = {&solve_table, &evaluate_table, NULL};
+const struct command command_plan = {"plan", "split a cost graph over devices and choose stages", tables, run};

@@ -1,0 +1,24 @@
+/* Progress of a run on stderr: one line that is rewritten on a terminal, a plain line every few seconds elsewhere. */
+#ifndef WEIR_CMD_PROGRESS_H
+#define WEIR_CMD_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/weir.h"
+
+struct progress {
+    bool quiet, terminal, colour;
+    int64_t n_steps;
+    const char *unit; /* "tok" */
+    int64_t start_ns, shown_ns;
+    bool line_open; /* a line without newline stands on the terminal */
+};
+
+void progress_start(struct progress *progress, int64_t n_steps, const char *unit, bool quiet);
+void progress_step(struct progress *progress, const struct weir_step_report *report, double lr, double per_second);
+
+/* End the open line, so that other text starts on a line of its own. */
+void progress_end(struct progress *progress);
+
+#endif

@@ -1,0 +1,133 @@
+/* weir train: train a model on a pipeline of devices. */
+#include "cmd/train.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/command.h"
+#include "engine/device/device.h"
+#include "engine/transport/transport.h"
+
+#define ROW(name, letter, kind, field, argument, help, ...)                                                            \
+    {name, letter, kind, offsetof(struct train_options, field), argument, help, __VA_ARGS__}
+
+static const struct option_row rows[] = {
+    ROW("model", 'm', OPTION_TEXT, model, "NAME", "model to train; list shows them", 0, 0),
+    ROW("data", 'd', OPTION_TEXT, data, "PATH", "text file (bytes are tokens), or folder with IDX images and labels", 0, 0),
+    ROW("stages", 0, OPTION_INT, stages, "S", "pipeline stages (2)", 1, 65536),
+    ROW("chunks", 0, OPTION_INT, chunks, "V", "stages per rank (what the schedule needs, else 1)", 1, 65536),
+    ROW("microbatches", 0, OPTION_INT, microbatches, "M", "micro-batches per step (4)", 1, 1048576),
+    ROW("microbatch-size", 0, OPTION_INT, microbatch_size, "B", "samples per micro-batch (4)", 1, 1048576),
+    ROW("seq-len", 0, OPTION_INT, seq_len, "T", "tokens per sample (the model's own)", 1, 1048576),
+    ROW("schedule", 0, OPTION_TEXT, schedule, "NAME|FILE", "pipeline schedule or schedule CSV (1f1b); list shows them", 0, 0),
+    ROW("steps", 'n', OPTION_INT, steps, "N", "steps to train (200)", 1, 1e15),
+    ROW("lr", 0, OPTION_REAL, lr, "RATE", "learning rate (0.001 for adamw, 0.1 for sgd)", 0, 1e6),
+    ROW("lr-schedule", 0, OPTION_TEXT, lr_schedule, "NAME", "constant (default) or cosine", 0, 0),
+    ROW("warmup", 0, OPTION_INT, warmup, "N", "steps of linear warm-up (0; cosine: a tenth of --steps)", 0, 1e15),
+    ROW("optimizer", 0, OPTION_TEXT, optimizer, "NAME", "adamw (default) or sgd", 0, 0),
+    ROW("weight-decay", 0, OPTION_REAL, weight_decay, "X", "decoupled weight decay (0.1 for adamw, 0 for sgd)", 0, 1e6),
+    ROW("grad-clip", 0, OPTION_REAL, grad_clip, "NORM", "clip the global gradient norm to this (1); 0: no clipping", 0, 1e30),
+    ROW("dropout", 0, OPTION_REAL, dropout, "P", "probability of dropping an element (0)", 0, 0.999),
+    ROW("seed", 0, OPTION_INT, seed, "N", "seed of initial values, data order and dropout (1)", 0, 9e15),
+    ROW("threads-per-rank", 0, OPTION_INT, threads, "N", "threads of each rank (1)", 1, 4096),
+    ROW("device", 0, OPTION_TEXT, device, "NAME", "device kind (cpu)", 0, 0),
+    ROW("device-memory", 0, OPTION_BYTES, device_memory, "BYTES", "refuse a run that needs more per rank", 0, 0),
+    ROW("transport", 0, OPTION_TEXT, transport, "NAME", "local (default)", 0, 0),
+    ROW("metrics", 0, OPTION_TEXT, metrics, "FILE", "write one JSON object per step", 0, 0),
+    ROW("trace", 0, OPTION_TEXT, trace, "FILE", "write a Chrome trace of the first steps", 0, 0),
+    ROW("print-memory", 0, OPTION_FLAG, print_memory, NULL, "print the memory table and stop", 0, 0),
+    ROW("print-program", 0, OPTION_FLAG, print_program, NULL, "print the step program and stop", 0, 0),
+    ROW("config", 'c', OPTION_TEXT, config, "FILE", "read options from a JSON object; the command line wins", 0, 0),
+    ROW("json", 0, OPTION_FLAG, json, NULL, "print the result as one JSON object", 0, 0),
+    ROW("quiet", 'q', OPTION_FLAG, quiet, NULL, "no progress", 0, 0),
+    {0},
+};
+
+static const struct option_table table = {
+    "train", "", "train a model on a pipeline of devices",
+    "weir train --model gpt2-tiny --data book.txt --stages 2 --steps 300", rows};
+
+static void models_list(void)
+{
+    for (const struct weir_model_kind *const *kind = weir_model_kinds; *kind; kind++)
+        printf("%-12s %s\n", (*kind)->name, (*kind)->summary);
+}
+
+static void schedules_list(void)
+{
+    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind; kind++)
+        printf("%-16s %s\n", (*kind)->name, (*kind)->summary);
+}
+
+static void devices_list(void)
+{
+    for (const struct weir_device_kind *const *kind = weir_device_kinds; *kind; kind++)
+        printf("%-12s %s\n", (*kind)->name, (*kind)->summary);
+}
+
+static void transports_list(void)
+{
+    for (const struct weir_transport_kind *const *kind = weir_transport_kinds; *kind; kind++)
+        printf("%-12s %s\n", (*kind)->name, (*kind)->summary);
+}
+
+/* --model list and its like print the set and end. */
+static bool list_shown(const struct train_options *o)
+{
+    const struct {
+        const char *value;
+        void (*show)(void);
+    } sets[] = {{o->model, models_list}, {o->schedule, schedules_list}, {o->device, devices_list},
+                {o->transport, transports_list}};
+    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++)
+        if (sets[i].value && !strcmp(sets[i].value, "list")) {
+            sets[i].show();
+            return true;
+        }
+    return false;
+}
+
+static void result_print(const struct train_run *run, bool json)
+{
+    const struct train_options *o = run->options;
+    if (json)
+        printf("{\"model\": \"%s\", \"steps\": %" PRId64 ", \"stages\": %d, \"ranks\": %d, \"loss_first\": %.17g, "
+               "\"loss_last\": %.17g}\n",
+               run->model->name, run->n_done, run->schedule.n_stages, run->schedule.n_ranks, run->first_loss,
+               run->last_loss);
+    else if (!o->quiet)
+        printf("trained %s for %" PRId64 " steps on %d stages: loss %.4f at the start, %.4f at the end\n",
+               run->model->name, run->n_done, run->schedule.n_stages, run->first_loss, run->last_loss);
+}
+
+static int run_train(int argc, char **argv)
+{
+    struct train_options o = {.schedule = "1f1b", .lr_schedule = "constant", .optimizer = "adamw", .device = "cpu",
+                              .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1, .threads = 1,
+                              .lr = -1, .weight_decay = -1, .grad_clip = 1};
+    int n, stopped = 0;
+    enum option_outcome outcome;
+    weir_status status = options_parse(&table, argc, argv, &o, NULL, 0, &n, &outcome);
+    if (status || outcome == OPTIONS_HELP_SHOWN || list_shown(&o))
+        return options_report("train", status);
+    struct train_run run;
+    status = train_open(&o, &run);
+    if (status)
+        return options_report("train", status);
+    if (o.print_memory)
+        weir_engine_print_memory(run.engine, stdout);
+    if (o.print_program)
+        weir_engine_print_program(run.engine, stdout);
+    if (!o.print_memory && !o.print_program) {
+        status = train_steps(&run, &stopped);
+        if (!status && run.n_done)
+            result_print(&run, o.json);
+    }
+    int code = options_report("train", status);
+    train_close(&run);
+    return code ? code : stopped ? 128 + stopped : 0;
+}
+
+static const struct option_table *const tables[] = {&table, NULL};
+const struct command command_train = {"train", "train a model on a pipeline of devices", tables, run_train};

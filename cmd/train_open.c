@@ -1,0 +1,149 @@
+/* weir train, before the first step: everything that can be wrong is found here. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "cmd/options.h"
+#include "cmd/train.h"
+
+enum { TRACE_EVENTS = 200000 }; /* most events kept for --trace: some 30 MB of file */
+
+static weir_status choices_read(const struct train_options *o, struct train_run *run)
+{
+    static const char *const optimizers[] = {"sgd", "adamw", NULL}; /* in the order of enum weir_optimizer */
+    if (!o->model)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--model is missing: --model list shows the models");
+    if (!o->data && !o->print_memory && !o->print_program)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--data is missing: a text file, or for image models a folder of IDX files");
+    weir_status status = weir_model_find(o->model, &run->model);
+    if (!status)
+        status = weir_lr_schedule_find(o->lr_schedule, &run->lr_schedule);
+    if (status)
+        return status;
+    for (int i = 0; optimizers[i]; i++)
+        if (!strcmp(optimizers[i], o->optimizer)) {
+            run->optimizer = (enum weir_optimizer)i;
+            return WEIR_OK;
+        }
+    return options_unknown("optimizer", o->optimizer, optimizers);
+}
+
+static weir_status data_open(const struct train_options *o, struct train_run *run)
+{
+    if (!o->data)
+        return WEIR_OK;
+    if (run->model->data == WEIR_DATA_IMAGES)
+        return weir_data_open_idx(o->data, (uint64_t)o->seed, &run->data);
+    return weir_data_open_text(o->data, o->seq_len ? o->seq_len : run->model->seq_len, (uint64_t)o->seed, &run->data);
+}
+
+static weir_status model_build(const struct train_options *o, struct train_run *run)
+{
+    struct weir_model_params params = {
+        .microbatch_size = o->microbatch_size, .seq_len = o->seq_len, .dropout = o->dropout};
+    if (run->model->data == WEIR_DATA_IMAGES) {
+        if (!run->data)
+            return WEIR_FAIL(WEIR_ERR_USAGE, "--data is missing: the size of the images decides the model's");
+        params.n_inputs = weir_shape_elements(&weir_data_info(run->data)->input);
+        params.n_classes = weir_data_info(run->data)->n_classes;
+    }
+    return weir_model_build(run->model, &params, &run->arena, &run->graph);
+}
+
+static weir_status schedule_build(const struct train_options *o, struct train_run *run)
+{
+    bool file = strchr(o->schedule, '/') || strchr(o->schedule, '.'); /* it brings its own numbers */
+    int stages = (int)(options_given("stages") ? o->stages : file ? 0 : 2);
+    int microbatches = (int)(options_given("microbatches") ? o->microbatches : file ? 0 : 4);
+    weir_status status =
+        weir_pipeline_schedule(o->schedule, stages, (int)o->chunks, microbatches, &run->arena, &run->schedule);
+    run->n_microbatches = run->schedule.n_microbatches;
+    return status;
+}
+
+static weir_status engine_open(const struct train_options *o, struct train_run *run)
+{
+    struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
+    config.graph = run->graph;
+    config.schedule = &run->schedule;
+    config.device = o->device;
+    config.transport = o->transport;
+    config.threads_per_rank = (int)o->threads;
+    config.optimizer = run->optimizer;
+    config.weight_decay = o->weight_decay >= 0 ? o->weight_decay : run->optimizer == WEIR_OPTIMIZER_ADAMW ? 0.1 : 0;
+    config.grad_clip = o->grad_clip;
+    config.seed = (uint64_t)o->seed;
+    config.device_memory = o->device_memory;
+    return weir_engine_open(&config, &run->engine);
+}
+
+static weir_status buffers_make(struct train_run *run)
+{
+    const struct weir_data_info *info = weir_data_info(run->data);
+    size_t batch = (size_t)run->graph->microbatch_size;
+    run->input_bytes = batch * weir_shape_bytes(&info->input);
+    run->target_bytes = batch * weir_shape_bytes(&info->target);
+    weir_status status = weir_arena_alloc(&run->arena, run->input_bytes, 1, &run->inputs);
+    if (!status)
+        status = weir_arena_alloc(&run->arena, run->target_bytes, 1, &run->targets);
+    return status ? status : weir_arena_alloc(&run->arena, (size_t)run->schedule.n_ranks, sizeof *run->peaks, &run->peaks);
+}
+
+static weir_status trace_open(const struct train_options *o, struct train_run *run)
+{
+    int n_ranks = run->schedule.n_ranks;
+    struct weir_trace_row *trace_rows;
+    run->n_events = weir_engine_events(run->engine, NULL, 0);
+    weir_status status = weir_arena_alloc(&run->arena, run->n_events, sizeof *run->events, &run->events);
+    if (!status)
+        status = weir_arena_alloc(&run->arena, (size_t)n_ranks, sizeof *trace_rows, &trace_rows);
+    for (int r = 0; r < n_ranks && !status; r++)
+        trace_rows[r] = (struct weir_trace_row){r, 0, "compute"};
+    size_t of_a_step = 2 * run->n_events; /* work and the wait before it */
+    run->n_trace_steps = TRACE_EVENTS / (int64_t)of_a_step + 1;
+    size_t most = of_a_step * (size_t)run->n_trace_steps;
+    return status ? status : weir_trace_open(o->trace, trace_rows, n_ranks, most, &run->trace);
+}
+
+static weir_status all_open(const struct train_options *o, struct train_run *run)
+{
+    weir_status status = choices_read(o, run);
+    if (!status)
+        status = data_open(o, run);
+    if (!status)
+        status = model_build(o, run);
+    if (!status)
+        status = schedule_build(o, run);
+    if (!status)
+        status = engine_open(o, run);
+    if (!status && run->data)
+        status = buffers_make(run);
+    if (!status && o->metrics)
+        status = weir_metrics_open(o->metrics, run->schedule.n_ranks, &run->metrics);
+    if (!status && o->trace)
+        status = trace_open(o, run);
+    return status;
+}
+
+weir_status train_open(const struct train_options *options, struct train_run *run)
+{
+    *run = (struct train_run){.options = options};
+    weir_status status = all_open(options, run);
+    if (status) {
+        char message[WEIR_ERROR_MAX];
+        weir_error_take(message);
+        train_close(run);
+        weir_error_put(message);
+    }
+    return status;
+}
+
+void train_close(struct train_run *run)
+{
+    weir_trace_close(run->trace);
+    weir_metrics_close(run->metrics);
+    weir_engine_close(run->engine);
+    weir_data_close(run->data);
+    weir_arena_release(&run->arena);
+}

@@ -1,0 +1,112 @@
+/* Devices: memory, streams, events and copies behind one const table per kind.
+ *
+ * The model is CUDA's.  Work is enqueued on streams and runs asynchronously, in order within a stream; events order
+ * streams against each other.  One thread at a time opens, issues, synchronises, closes and allocates on the devices,
+ * streams and events that belong together (a run's); two runs in one process may each have a thread.
+ *
+ *     stream A:  launch f │ record e            wait() captures what record() was issued last before it: a wait issued
+ *     stream B:           │ wait e │ launch g   before any record returns at once.  Issue records before their waits.
+ *
+ * Records of one event happen in the order in which they were issued, on whichever streams: a later one waits for the
+ * earlier one, so that nobody is let through too early.
+ *
+ * A stream of class WEIR_STREAM_COMPUTE runs kernels.  A stream of class WEIR_STREAM_EDGE carries only waits, copies,
+ * marks and records; on `cpu` it has no thread: its tasks run inline on the thread that satisfies their last dependency
+ * (or on the issuing thread, when nothing is missing).
+ *
+ * Failure.  A kernel that fails poisons its stream: later kernels, host functions and copies of the stream are skipped;
+ * records, waits and marks still happen, so that nobody hangs; stream_sync() returns the first failure with its message.
+ * A poisoned stream stays poisoned until stream_reset().
+ *
+ * cpu: a compute stream is a bounded queue with one worker thread, bound to a core where there are enough of them.  A
+ * worker that has nothing to do spins for some microseconds when no more workers than cores exist, then sleeps on a
+ * futex.  Nothing here allocates or makes a system call other than futex after the streams and events are open. */
+#ifndef WEIR_ENGINE_DEVICE_DEVICE_H
+#define WEIR_ENGINE_DEVICE_DEVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "kernels/op.h"
+
+typedef struct weir_device weir_device;
+typedef struct weir_stream weir_stream;
+typedef struct weir_event weir_event;
+
+enum weir_stream_class { WEIR_STREAM_COMPUTE, WEIR_STREAM_EDGE };
+
+enum weir_device_flags {
+    WEIR_DEVICE_HOST_MEMORY = 1 << 0, /* device memory is host memory: the host may read and write it directly */
+    WEIR_DEVICE_TASKS = 1 << 1,       /* run() works: host functions are executed in stream order */
+    WEIR_DEVICE_CAPTURE = 1 << 2,     /* a step can be recorded and replayed */
+};
+
+/* A host function in stream order (preparation, reductions of the optimizer).  May block only on its own work. */
+typedef weir_status (*weir_task_fn)(void *argument);
+
+struct weir_device_kind {
+    const char *name;    /* "cpu" */
+    const char *summary; /* one line */
+    unsigned flags;      /* enum weir_device_flags */
+
+    /* Devices of this kind on this machine.  WEIR_ERR_UNSUPPORTED with the reason when the kind cannot be used here. */
+    weir_status (*count)(int *n_devices_out);
+
+    /* cpu: `n_threads` is the number of threads with which kernels on this device compute; the worker prefers the
+     * n_threads cores from number index · n_threads on among the allowed ones (modulo their number).  Others: 1. */
+    weir_status (*open)(int index, int n_threads, weir_device **device_out);
+    void (*close)(weir_device *device); /* after its streams and events are closed */
+
+    /* Zeroed memory, 64-byte aligned (cpu: page aligned from 2 MiB on), and bytes free and total on the device. */
+    weir_status (*memory_alloc)(weir_device *device, size_t bytes, void **memory_out);
+    void (*memory_free)(weir_device *device, void *memory);
+    weir_status (*memory_info)(weir_device *device, size_t *free_out, size_t *total_out);
+
+    /* `capacity`: tasks that can be enqueued before issuing blocks until the stream has caught up. */
+    weir_status (*stream_open)(weir_device *device, enum weir_stream_class stream_class, size_t capacity,
+                               weir_stream **stream_out);
+    void (*stream_close)(weir_stream *stream); /* waits for what is enqueued */
+
+    weir_status (*event_open)(weir_device *device, weir_event **event_out);
+    void (*event_close)(weir_event *event); /* once every stream that records or awaits it has been synchronised */
+
+    /* Enqueue: run fn(call, native stream; cpu: NULL); run task(argument); copy; write the time in nanoseconds of the
+     * monotonic clock (cpu) or the device's clock (others) to *ns_out when the stream gets there.
+     * WEIR_ERR_INVALID: launch or run on an edge stream. */
+    weir_status (*launch)(weir_stream *stream, weir_kernel_fn fn, const struct weir_op_call *call);
+    weir_status (*run)(weir_stream *stream, weir_task_fn fn, void *argument);
+    weir_status (*copy)(weir_stream *stream, void *destination, const void *source, size_t bytes);
+    weir_status (*mark)(weir_stream *stream, int64_t *ns_out);
+
+    weir_status (*record)(weir_stream *stream, weir_event *event);
+    weir_status (*wait)(weir_stream *stream, weir_event *event);
+
+    /* Block the calling thread until the stream is empty, at most `timeout_ns` (negative: for ever).
+     * WEIR_ERR_TIMEOUT, or the first failure of the stream. */
+    weir_status (*stream_sync)(weir_stream *stream, int64_t timeout_ns);
+    weir_status (*stream_reset)(weir_stream *stream); /* forget a failure; the stream must be empty */
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+extern const struct weir_device_kind *const weir_device_kinds[]; /* ends with NULL */
+extern const struct weir_device_kind weir_device_cpu;
+
+/* The kind called `name`.  WEIR_ERR_USAGE: unknown (with a suggestion), or known but not in this build (names the CMake
+ * option). */
+weir_status weir_device_kind_find(const char *name, const struct weir_device_kind **kind_out);
+
+/* cpu: cores this process may use, and text about the machine for `weir info` ("2 cores, 1 NUMA node, AMD EPYC").  Both
+ * read the machine's topology, which takes some milliseconds. */
+int weir_cpu_cores(void);
+weir_status weir_cpu_describe(char *text, size_t bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

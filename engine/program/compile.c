@@ -1,0 +1,138 @@
+/* Compilation: the steps in order, and what does not fit anywhere else. */
+#include "engine/program/compile.h"
+
+#include <string.h>
+
+weir_status weir_compile_row(struct weir_compile *c, struct weir_memory_row row)
+{
+    struct weir_program *program = c->program;
+    if (!row.bytes)
+        return WEIR_OK;
+    if (program->n_rows == c->row_room) {
+        int room = c->row_room ? c->row_room * 2 : 256;
+        struct weir_memory_row *grown;
+        weir_status status = weir_arena_alloc(c->arena, (size_t)room, sizeof *grown, &grown);
+        if (status)
+            return status;
+        if (program->n_rows)
+            memcpy(grown, program->rows, sizeof *grown * (size_t)program->n_rows);
+        program->rows = grown;
+        c->row_room = room;
+    }
+    program->rows[program->n_rows++] = row;
+    return WEIR_OK;
+}
+
+static weir_status partition_check(const struct weir_program_params *params)
+{
+    const struct weir_graph *graph = params->graph;
+    int n_stages = params->schedule->n_stages;
+    if (params->first_layer[0] != 0 || params->first_layer[n_stages] != graph->n_layers)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "the partition covers layers %d to %d, the model has %d", params->first_layer[0],
+                         params->first_layer[n_stages], graph->n_layers);
+    for (int s = 0; s < n_stages; s++)
+        if (params->first_layer[s + 1] <= params->first_layer[s])
+            return WEIR_FAIL(WEIR_ERR_INVALID, "stage %d of the partition has no layers", s);
+    return WEIR_OK;
+}
+
+static void stages_set(struct weir_compile *c)
+{
+    const struct weir_graph *graph = c->graph;
+    for (int s = 0; s < c->program->n_stages; s++) {
+        struct weir_stage_program *stage = &c->program->stages[s];
+        stage->rank = c->schedule->stage_rank[s];
+        stage->first_layer = c->params->first_layer[s];
+        stage->n_layers = c->params->first_layer[s + 1] - stage->first_layer;
+        const struct weir_layer *last = &graph->layers[stage->first_layer + stage->n_layers - 1];
+        stage->first_node = graph->layers[stage->first_layer].first_node;
+        stage->n_nodes = last->first_node + last->n_nodes - stage->first_node;
+        if (s > 0) {
+            size_t bytes = weir_shape_bytes(weir_graph_shape(graph, graph->layers[stage->first_layer].input));
+            stage->slot_bytes = c->program->stages[s - 1].grad_slot_bytes = (bytes + 63) / 64 * 64;
+        }
+    }
+}
+
+static weir_status gradients_trace(struct weir_compile *c)
+{
+    const struct weir_graph *graph = c->graph;
+    size_t n = (size_t)graph->n_nodes;
+    weir_status status = weir_arena_alloc(c->arena, n, sizeof *c->shapes, &c->shapes);
+    if (!status)
+        status = weir_arena_alloc(c->arena, n, sizeof *c->wants_grad, &c->wants_grad);
+    for (int k = 0; k < graph->n_nodes && !status; k++) {
+        const struct weir_node *node = &graph->nodes[k];
+        c->shapes[k] = node->shapes;
+        c->wants_grad[k] = node->shapes.n_params > 0;
+        for (int i = 0; i < node->shapes.n_inputs; i++)
+            if (!weir_value_is_input(node->inputs[i]))
+                c->wants_grad[k] = c->wants_grad[k] || c->wants_grad[node->inputs[i]];
+    }
+    return status;
+}
+
+static bool has_backward(const struct weir_schedule *schedule)
+{
+    for (int r = 0; r < schedule->n_ranks; r++)
+        for (size_t a = 0; a < schedule->ranks[r].n_actions; a++)
+            if (schedule->ranks[r].actions[a].type == WEIR_B || schedule->ranks[r].actions[a].type == WEIR_I)
+                return true;
+    return false;
+}
+
+static weir_status program_open(struct weir_compile *c)
+{
+    const struct weir_schedule *schedule = c->schedule;
+    struct weir_program *program;
+    weir_status status = weir_arena_alloc(c->arena, 1, sizeof *program, &program);
+    if (status)
+        return status;
+    c->program = program;
+    program->graph = c->graph;
+    program->schedule = schedule;
+    program->n_stages = schedule->n_stages;
+    program->n_ranks = schedule->n_ranks;
+    program->n_microbatches = schedule->n_microbatches;
+    status = weir_arena_alloc(c->arena, (size_t)program->n_stages, sizeof *program->stages, &program->stages);
+    if (!status)
+        status = weir_arena_alloc(c->arena, (size_t)program->n_ranks, sizeof *program->ranks, &program->ranks);
+    return status;
+}
+
+weir_status weir_program_build(const struct weir_program_params *params, struct weir_arena *arena,
+                               struct weir_program **program_out)
+{
+    struct weir_compile c = {
+        .params = params, .graph = params->graph, .schedule = params->schedule, .arena = arena};
+    if (params->schedule->n_copies != 1)
+        return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "a schedule with %d copies of the weights cannot be run",
+                         params->schedule->n_copies);
+    weir_status status = partition_check(params);
+    if (!status)
+        status = program_open(&c);
+    if (!status)
+        status = gradients_trace(&c);
+    if (status)
+        return status;
+    c.forward_only = !has_backward(params->schedule);
+    stages_set(&c);
+    status = weir_compile_layout(&c);
+    for (int s = 0; s < c.program->n_stages && !status; s++)
+        status = weir_compile_template(&c, s);
+    if (!status)
+        status = weir_compile_places(&c);
+    if (!status)
+        status = weir_compile_instrs(&c);
+    if (!status)
+        *program_out = c.program;
+    return status;
+}
+
+size_t weir_program_rank_bytes(const struct weir_program *program, int rank)
+{
+    size_t bytes = 0;
+    for (int k = 0; k < WEIR_MEMORY_KINDS; k++)
+        bytes += program->ranks[rank].bytes[k];
+    return bytes;
+}

@@ -1,0 +1,148 @@
+/* Layout: parameters, gradients, optimizer state and data of every rank.
+ *
+ * A rank holds a parameter when one of its stages uses it.  The rank of the first use in graph order owns it: it adds up
+ * the gradients, keeps the optimizer state and updates; other ranks of a tied parameter hold a copy. */
+#include <string.h>
+
+#include "engine/program/compile.h"
+#include "engine/program/pack.h"
+
+static int stage_of_node(const struct weir_compile *c, int node)
+{
+    int stage = 0;
+    while (node >= c->program->stages[stage].first_node + c->program->stages[stage].n_nodes)
+        stage++;
+    return stage;
+}
+
+static size_t take(struct weir_rank_program *rank, enum weir_memory_kind kind, size_t bytes)
+{
+    size_t offset = rank->bytes[kind];
+    rank->bytes[kind] += weir_pack_round(bytes);
+    return offset;
+}
+
+const struct weir_param_use *weir_compile_use(const struct weir_compile *c, int node, int slot)
+{
+    for (int u = 0; u < c->program->n_uses; u++)
+        if (c->program->uses[u].node == node && c->program->uses[u].slot == slot)
+            return &c->program->uses[u];
+    return NULL;
+}
+
+const struct weir_rank_param *weir_compile_rank_param(const struct weir_compile *c, int rank, int param)
+{
+    const struct weir_rank_program *r = &c->program->ranks[rank];
+    for (int i = 0; i < r->n_params; i++)
+        if (r->params[i].param == param)
+            return &r->params[i];
+    return NULL;
+}
+
+static weir_status use_add(struct weir_compile *c, int node, int slot)
+{
+    int param = c->graph->nodes[node].params[slot];
+    const struct weir_param *info = &c->graph->params[param];
+    struct weir_program *program = c->program;
+    int rank = program->stages[stage_of_node(c, node)].rank;
+    struct weir_rank_program *r = &program->ranks[rank];
+    size_t bytes = weir_shape_bytes(&info->shape);
+    struct weir_param_use *use = &program->uses[program->n_uses++];
+    *use = (struct weir_param_use){param, node, slot, rank, 0};
+    if (!c->forward_only)
+        use->grad_offset = take(r, WEIR_MEMORY_GRADS, bytes);
+    if (weir_compile_rank_param(c, rank, param))
+        return WEIR_OK;
+    struct weir_rank_param *held = &r->params[r->n_params++];
+    *held = (struct weir_rank_param){.param = param, .owned = node == info->first_node};
+    held->offset = take(r, WEIR_MEMORY_PARAMS, bytes);
+    if (held->owned && !c->forward_only) {
+        size_t state = bytes / sizeof(float) * c->params->state_floats * sizeof(float);
+        held->grad_offset = use->grad_offset;
+        held->state_offset = take(r, WEIR_MEMORY_OPTIMIZER, state);
+    }
+    return weir_compile_row(c, (struct weir_memory_row){rank, WEIR_MEMORY_PARAMS, info->name, held->offset, bytes, 0, -1});
+}
+
+static weir_status params_lay(struct weir_compile *c)
+{
+    const struct weir_graph *graph = c->graph;
+    struct weir_program *program = c->program;
+    int n_uses = 0;
+    for (int n = 0; n < graph->n_nodes; n++)
+        n_uses += graph->nodes[n].shapes.n_params;
+    weir_status status = weir_arena_alloc(c->arena, (size_t)n_uses, sizeof *program->uses, &program->uses);
+    for (int r = 0; r < program->n_ranks && !status; r++)
+        status = weir_arena_alloc(c->arena, (size_t)graph->n_params, sizeof *program->ranks[r].params,
+                                  &program->ranks[r].params);
+    for (int n = 0; n < graph->n_nodes && !status; n++)
+        for (int i = 0; i < graph->nodes[n].shapes.n_params && !status; i++)
+            status = use_add(c, n, i);
+    return status;
+}
+
+/* Norm blocks are numbered in graph order, whoever owns the parameter. */
+static void norm_blocks_number(struct weir_compile *c)
+{
+    for (int param = 0; param < c->graph->n_params; param++) {
+        int64_t n = weir_shape_elements(&c->graph->params[param].shape);
+        for (int r = 0; r < c->program->n_ranks; r++)
+            for (int i = 0; i < c->program->ranks[r].n_params; i++)
+                if (c->program->ranks[r].params[i].param == param)
+                    c->program->ranks[r].params[i].norm_block = c->program->n_norm_blocks;
+        c->program->n_norm_blocks += (n + WEIR_NORM_BLOCK - 1) / WEIR_NORM_BLOCK;
+    }
+}
+
+static bool stage_reads_input(const struct weir_compile *c, const struct weir_stage_program *stage, int input)
+{
+    for (int n = stage->first_node; n < stage->first_node + stage->n_nodes; n++)
+        for (int i = 0; i < c->graph->nodes[n].shapes.n_inputs; i++)
+            if (c->graph->nodes[n].inputs[i] == weir_input_value(input))
+                return true;
+    return false;
+}
+
+static weir_status data_lay(struct weir_compile *c)
+{
+    struct weir_program *program = c->program;
+    size_t m = (size_t)program->n_microbatches;
+    for (int r = 0; r < program->n_ranks; r++) {
+        struct weir_rank_program *rank = &program->ranks[r];
+        weir_status status = weir_arena_alloc(c->arena, (size_t)c->graph->n_inputs, sizeof(size_t), &rank->input_offsets);
+        for (int i = 0; i < c->graph->n_inputs && !status; i++) {
+            const struct weir_graph_input *input = &c->graph->inputs[i];
+            size_t bytes = weir_pack_round(weir_shape_bytes(&input->shape)) * m;
+            bool reads = false;
+            for (int s = 0; s < program->n_stages; s++)
+                reads = reads || (program->stages[s].rank == r && stage_reads_input(c, &program->stages[s], i));
+            rank->input_offsets[i] = reads ? take(rank, WEIR_MEMORY_DATA, bytes) : SIZE_MAX;
+            if (reads)
+                status = weir_compile_row(c, (struct weir_memory_row){r, WEIR_MEMORY_DATA, input->name,
+                                                                      rank->input_offsets[i], bytes, 0, -1});
+        }
+        if (status)
+            return status;
+    }
+    int last = program->stages[program->n_stages - 1].rank;
+    program->ranks[last].loss_offset = take(&program->ranks[last], WEIR_MEMORY_DATA, m * sizeof(double));
+    return weir_compile_row(c, (struct weir_memory_row){last, WEIR_MEMORY_DATA, "losses",
+                                                        program->ranks[last].loss_offset, m * sizeof(double), 0, -1});
+}
+
+weir_status weir_compile_layout(struct weir_compile *c)
+{
+    weir_status status = params_lay(c);
+    if (status)
+        return status;
+    norm_blocks_number(c);
+    for (int r = 0; r < c->program->n_ranks; r++) {
+        const size_t *bytes = c->program->ranks[r].bytes;
+        struct weir_memory_row grads = {r, WEIR_MEMORY_GRADS, "one buffer per use", 0, bytes[WEIR_MEMORY_GRADS], 0, -1};
+        struct weir_memory_row state = {r, WEIR_MEMORY_OPTIMIZER, "state of owned parameters", 0,
+                                        bytes[WEIR_MEMORY_OPTIMIZER], 0, -1};
+        if ((status = weir_compile_row(c, grads)) || (status = weir_compile_row(c, state)))
+            return status;
+    }
+    return data_lay(c);
+}

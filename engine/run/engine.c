@@ -1,0 +1,443 @@
+/* The engine: open, feed, step, close. */
+#include "engine/run/state.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/transport/transport.h"
+#include "partitioner/chain.h"
+#include "weir_parts.h"
+
+const char *weir_version(void)
+{
+    return WEIR_VERSION;
+}
+
+/* ---- compile ------------------------------------------------------------------------------------------------------- */
+
+static weir_status config_check(const struct weir_engine_config *config)
+{
+    if (config->struct_bytes != sizeof *config)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "weir_engine_config has %zu bytes, this library knows %zu: start from "
+                                           "WEIR_ENGINE_CONFIG_DEFAULT and rebuild",
+                         config->struct_bytes, sizeof *config);
+    if (!config->graph || !config->schedule)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "an engine needs a graph and a schedule");
+    if (config->threads_per_rank < 1)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "threads per rank is %d, it must be at least 1", config->threads_per_rank);
+    return WEIR_OK;
+}
+
+static weir_status partition_choose(struct weir_engine *engine)
+{
+    const struct weir_graph *graph = engine->graph;
+    int n_stages = engine->config.schedule->n_stages;
+    double *costs;
+    weir_status status = weir_arena_alloc(&engine->arena, (size_t)n_stages + 1, sizeof(int), &engine->first_layer);
+    if (!status && engine->config.first_layer) {
+        memcpy(engine->first_layer, engine->config.first_layer, sizeof(int) * ((size_t)n_stages + 1));
+        return WEIR_OK;
+    }
+    if (!status)
+        status = weir_arena_alloc(&engine->arena, (size_t)graph->n_layers, sizeof *costs, &costs);
+    if (status)
+        return status;
+    for (int l = 0; l < graph->n_layers; l++)
+        costs[l] = weir_layer_cost(graph, l);
+    return weir_chain_split(costs, graph->n_layers, n_stages, engine->first_layer);
+}
+
+static weir_status program_make(struct weir_engine *engine)
+{
+    const struct weir_engine_config *config = &engine->config;
+    struct weir_schedule_report report;
+    weir_status status = weir_schedule_check(config->schedule, WEIR_CHANNELS_EDGE, &engine->arena, &report);
+    if (!status && !report.trainable)
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "the schedule has forwards only: it cannot train");
+    if (!status)
+        status = partition_choose(engine);
+    if (status)
+        return status;
+    struct weir_program_params params = {
+        .graph = config->graph,
+        .schedule = config->schedule,
+        .peak_in_flight = report.peak_in_flight_stage,
+        .first_layer = engine->first_layer,
+        .n_threads = config->threads_per_rank,
+        .state_floats = config->optimizer == WEIR_OPTIMIZER_ADAMW ? 2 : 0,
+    };
+    return weir_program_build(&params, &engine->arena, &engine->program);
+}
+
+/* ---- memory -------------------------------------------------------------------------------------------------------- */
+
+static void stages_name(const struct weir_program *program, int rank, char *text, size_t room)
+{
+    size_t used = 0;
+    for (int s = 0; s < program->n_stages && used < room; s++)
+        if (program->stages[s].rank == rank)
+            used += (size_t)snprintf(text + used, room - used, "%s%d", used ? ", " : "", s);
+}
+
+static weir_status memory_check(struct weir_engine *engine)
+{
+    const struct weir_program *program = engine->program;
+    size_t cap = (size_t)engine->config.device_memory, all = 0, free_bytes, total_bytes;
+    for (int r = 0; r < program->n_ranks; r++) {
+        size_t bytes = weir_program_rank_bytes(program, r);
+        all += bytes;
+        if (!cap || bytes <= cap)
+            continue;
+        char stages[128];
+        stages_name(program, r, stages, sizeof stages);
+        return WEIR_FAIL(WEIR_ERR_NOFIT,
+                         "rank %d (stage %s) needs %zu bytes (%.1f MiB), the cap is %zu: use more stages, a smaller "
+                         "--microbatch-size, or fewer micro-batches in flight (--schedule 1f1b)",
+                         r, stages, bytes, (double)bytes / 0x1p20, cap);
+    }
+    weir_status status = engine->kind->memory_info(engine->ranks[0].device, &free_bytes, &total_bytes);
+    if (!status && all > free_bytes)
+        return WEIR_FAIL(WEIR_ERR_NOFIT,
+                         "the run needs %.1f MiB for %d ranks, device '%s' has %.1f MiB free: use a smaller "
+                         "--microbatch-size or fewer micro-batches in flight (--schedule 1f1b)",
+                         (double)all / 0x1p20, program->n_ranks, engine->kind->name, (double)free_bytes / 0x1p20);
+    return status;
+}
+
+/* ---- ranks --------------------------------------------------------------------------------------------------------- */
+
+static weir_status calls_prepare(struct weir_rank *rank, int stage, const struct weir_call_list *list)
+{
+    for (int i = 0; i < list->n_calls; i++) {
+        const struct weir_step_call *t = &list->calls[i];
+        if (!t->fn || !t->call.op->cpu.prepare)
+            continue;
+        struct weir_op_call call;
+        weir_call_bind(rank, stage, 0, t, &call);
+        for (int accumulate = 0; accumulate < 2; accumulate++) {
+            call.accumulate = accumulate;
+            weir_status status = t->call.op->cpu.prepare(&call, t->pass);
+            if (status)
+                return status;
+        }
+    }
+    return WEIR_OK;
+}
+
+/* Runs on the rank's own thread: kernel state belongs to it, and its memory is touched there first. */
+static weir_status rank_prepare(void *argument)
+{
+    struct weir_rank *rank = argument;
+    const struct weir_program *program = rank->engine->program;
+    weir_status status = weir_kernel_context_open(rank->engine->config.threads_per_rank, &rank->context);
+    if (status)
+        return status;
+    for (int k = 0; k < WEIR_MEMORY_KINDS; k++)
+        if (rank->blocks[k])
+            memset(rank->blocks[k], 0, program->ranks[rank->index].bytes[k]);
+    weir_params_init(rank);
+    for (int s = 0; s < program->n_stages && !status; s++)
+        for (int l = 0; l < WEIR_LISTS && program->stages[s].rank == rank->index && !status; l++)
+            status = calls_prepare(rank, s, &program->stages[s].lists[l]);
+    return status;
+}
+
+static weir_status rank_finish(void *argument)
+{
+    struct weir_rank *rank = argument;
+    weir_kernel_context_close(rank->context);
+    rank->context = NULL;
+    return WEIR_OK;
+}
+
+static weir_status execs_make(struct weir_rank *rank)
+{
+    struct weir_engine *engine = rank->engine;
+    struct weir_rank_program *r = &engine->program->ranks[rank->index];
+    weir_status status = weir_arena_alloc(&engine->arena, (size_t)r->n_instrs, sizeof *rank->execs, &rank->execs);
+    if (!status)
+        status = weir_arena_alloc(&engine->arena, (size_t)engine->graph->n_nodes * WEIR_PASSES, sizeof *rank->clocks,
+                                  &rank->clocks);
+    for (int i = 0; i < r->n_instrs && !status; i++) {
+        char text[WEIR_ACTION_TEXT];
+        rank->execs[i].rank = rank;
+        rank->execs[i].instr = &r->instrs[i];
+        status = weir_arena_strdup(&engine->arena, weir_instr_str(engine->program, &r->instrs[i], text),
+                                   &rank->execs[i].name);
+    }
+    return status;
+}
+
+static weir_status rank_open(struct weir_engine *engine, int r)
+{
+    struct weir_rank *rank = &engine->ranks[r];
+    const struct weir_rank_program *program = &engine->program->ranks[r];
+    weir_status status = execs_make(rank);
+    for (int k = 0; k < WEIR_MEMORY_KINDS && !status; k++)
+        if (program->bytes[k])
+            status = engine->kind->memory_alloc(rank->device, program->bytes[k], (void **)(void *)&rank->blocks[k]);
+    size_t tasks = 8;
+    for (int i = 0; i < program->n_instrs; i++)
+        tasks += 2 + (size_t)program->instrs[i].n_waits;
+    if (!status)
+        status = engine->kind->stream_open(rank->device, WEIR_STREAM_COMPUTE, tasks, &rank->stream);
+    return status;
+}
+
+static weir_status ranks_sync(struct weir_engine *engine)
+{
+    weir_status first = WEIR_OK;
+    char message[WEIR_ERROR_MAX];
+    for (int r = 0; r < engine->program->n_ranks; r++) {
+        weir_status status = engine->kind->stream_sync(engine->ranks[r].stream, -1);
+        if (status && !first) {
+            first = status;
+            weir_error_take(message);
+        }
+    }
+    if (first)
+        weir_error_put(message);
+    return first;
+}
+
+static weir_status ranks_run(struct weir_engine *engine, weir_task_fn fn)
+{
+    for (int r = 0; r < engine->program->n_ranks; r++) {
+        weir_status status = engine->kind->run(engine->ranks[r].stream, fn, &engine->ranks[r]);
+        if (status)
+            return status;
+    }
+    return ranks_sync(engine);
+}
+
+static weir_status arrays_make(struct weir_engine *engine)
+{
+    const struct weir_program *program = engine->program;
+    size_t p = (size_t)program->n_ranks;
+    weir_status status = weir_arena_alloc(&engine->arena, p, sizeof *engine->ranks, &engine->ranks);
+    if (!status)
+        status = weir_arena_alloc(&engine->arena, p, sizeof *engine->compute_ns, &engine->compute_ns);
+    if (!status)
+        status = weir_arena_alloc(&engine->arena, p, sizeof *engine->peak_bytes, &engine->peak_bytes);
+    if (!status)
+        status = weir_arena_alloc(&engine->arena, (size_t)program->n_events, sizeof *engine->events, &engine->events);
+    if (!status)
+        status = weir_arena_alloc(&engine->arena, (size_t)program->n_norm_blocks, sizeof(double), &engine->norm_blocks);
+    for (int r = 0; r < program->n_ranks && !status; r++) {
+        engine->ranks[r].engine = engine;
+        engine->ranks[r].index = r;
+        engine->peak_bytes[r] = weir_program_rank_bytes(program, r);
+        status = engine->kind->open(r, engine->config.threads_per_rank, &engine->ranks[r].device);
+    }
+    return status;
+}
+
+static weir_status engine_start(struct weir_engine *engine)
+{
+    const struct weir_transport_kind *transport;
+    int n_devices;
+    weir_status status = weir_device_kind_find(engine->config.device, &engine->kind);
+    if (!status)
+        status = weir_transport_find(engine->config.transport, &transport);
+    if (!status)
+        status = engine->kind->count(&n_devices);
+    if (!status)
+        status = program_make(engine);
+    if (!status)
+        status = arrays_make(engine);
+    if (!status)
+        status = memory_check(engine);
+    for (int r = 0; !status && r < engine->program->n_ranks; r++)
+        status = rank_open(engine, r);
+    for (int e = 0; !status && e < engine->program->n_events; e++)
+        status = engine->kind->event_open(engine->ranks[0].device, &engine->events[e]);
+    return status ? status : ranks_run(engine, rank_prepare);
+}
+
+weir_status weir_engine_open(const struct weir_engine_config *config, weir_engine **engine_out)
+{
+    weir_status status = config_check(config);
+    if (status)
+        return status;
+    struct weir_engine *engine;
+    status = weir_alloc(1, sizeof *engine, &engine);
+    if (status)
+        return status;
+    engine->config = *config;
+    engine->graph = config->graph;
+    status = engine_start(engine);
+    if (status) {
+        char message[WEIR_ERROR_MAX];
+        weir_error_take(message);
+        weir_engine_close(engine);
+        weir_error_put(message);
+        return status;
+    }
+    *engine_out = engine;
+    return WEIR_OK;
+}
+
+weir_status weir_engine_preview(const struct weir_engine_config *config, FILE *memory_out, FILE *program_out)
+{
+    weir_status status = config_check(config);
+    if (status)
+        return status;
+    struct weir_engine engine = {.config = *config, .graph = config->graph};
+    status = program_make(&engine);
+    if (!status && memory_out)
+        weir_program_dump_memory(engine.program, memory_out);
+    if (!status && program_out)
+        weir_program_dump(engine.program, program_out);
+    weir_arena_release(&engine.arena);
+    return status;
+}
+
+static void rank_close(struct weir_engine *engine, struct weir_rank *rank)
+{
+    if (rank->stream) {
+        engine->kind->stream_sync(rank->stream, -1);
+        engine->kind->stream_reset(rank->stream); /* a poisoned stream would skip rank_finish */
+        if (engine->kind->run(rank->stream, rank_finish, rank) == WEIR_OK)
+            engine->kind->stream_sync(rank->stream, -1);
+        engine->kind->stream_close(rank->stream);
+    }
+    for (int k = 0; k < WEIR_MEMORY_KINDS; k++)
+        if (rank->blocks[k])
+            engine->kind->memory_free(rank->device, rank->blocks[k]);
+}
+
+void weir_engine_close(weir_engine *engine)
+{
+    if (!engine)
+        return;
+    int n_ranks = engine->program && engine->ranks ? engine->program->n_ranks : 0;
+    for (int r = 0; r < n_ranks; r++)
+        rank_close(engine, &engine->ranks[r]);
+    for (int e = 0; engine->program && engine->events && e < engine->program->n_events; e++)
+        if (engine->events[e])
+            engine->kind->event_close(engine->events[e]);
+    for (int r = 0; r < n_ranks; r++)
+        if (engine->ranks[r].device)
+            engine->kind->close(engine->ranks[r].device);
+    weir_arena_release(&engine->arena);
+    weir_free(engine);
+}
+
+/* ---- steps --------------------------------------------------------------------------------------------------------- */
+
+weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, const void *data)
+{
+    const struct weir_graph *graph = engine->graph;
+    int input = 0;
+    while (input < graph->n_inputs && strcmp(graph->inputs[input].name, name))
+        input++;
+    if (input == graph->n_inputs)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "graph '%s' has no input '%s'", graph->name, name);
+    if (mb < 0 || mb >= engine->program->n_microbatches)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "micro-batch %d is out of range, the schedule has %d", mb,
+                         engine->program->n_microbatches);
+    size_t bytes = weir_shape_bytes(&graph->inputs[input].shape), stride = (bytes + 63) / 64 * 64;
+    for (int r = 0; r < engine->program->n_ranks; r++) {
+        size_t offset = engine->program->ranks[r].input_offsets[input];
+        if (offset != SIZE_MAX)
+            memcpy(engine->ranks[r].blocks[WEIR_MEMORY_DATA] + offset + stride * (size_t)mb, data, bytes);
+    }
+    return WEIR_OK;
+}
+
+static void step_begin(struct weir_engine *engine, double learning_rate)
+{
+    const struct weir_engine_config *config = &engine->config;
+    double t = (double)engine->step + 1;
+    engine->update = (struct weir_adamw){
+        .learning_rate = (float)learning_rate,
+        .beta1 = (float)config->beta1,
+        .beta2 = (float)config->beta2,
+        .eps = (float)config->eps,
+        .weight_decay = (float)config->weight_decay,
+        .correction1 = (float)(1 - pow(config->beta1, t)),
+        .correction2 = (float)(1 - pow(config->beta2, t)),
+    };
+    for (int r = 0; r < engine->program->n_ranks; r++)
+        engine->ranks[r].values =
+            (struct weir_step_values){.seed = config->seed, .step = (uint32_t)engine->step, .training = 1};
+}
+
+static weir_status instr_issue(struct weir_engine *engine, const struct weir_order_entry *entry)
+{
+    struct weir_rank *rank = &engine->ranks[entry->rank];
+    struct weir_exec *exec = &rank->execs[entry->instr];
+    weir_status status = WEIR_OK;
+    for (int w = 0; w < exec->instr->n_waits && !status; w++)
+        status = engine->kind->wait(rank->stream, engine->events[exec->instr->waits[w]]);
+    if (!status)
+        status = engine->kind->run(rank->stream, weir_exec_run, exec);
+    if (!status && exec->instr->signal >= 0)
+        status = engine->kind->record(rank->stream, engine->events[exec->instr->signal]);
+    return status;
+}
+
+static double loss_sum(const struct weir_engine *engine)
+{
+    const struct weir_program *program = engine->program;
+    int last = program->stages[program->n_stages - 1].rank;
+    const char *data = engine->ranks[last].blocks[WEIR_MEMORY_DATA] + program->ranks[last].loss_offset;
+    double sum = 0;
+    for (int k = 0; k < program->n_microbatches; k++) {
+        double loss;
+        memcpy(&loss, data + sizeof loss * (size_t)k, sizeof loss);
+        sum += loss;
+    }
+    return sum / ((double)engine->graph->n_targets * program->n_microbatches);
+}
+
+static void report_fill(struct weir_engine *engine, struct weir_step_report *report)
+{
+    int64_t first = INT64_MAX, last = 0, busiest = 0;
+    for (int r = 0; r < engine->program->n_ranks; r++) {
+        int64_t busy = 0;
+        for (int i = 0; i < engine->program->ranks[r].n_instrs; i++) {
+            const struct weir_exec *exec = &engine->ranks[r].execs[i];
+            busy += exec->end_ns - exec->start_ns;
+            first = exec->start_ns < first ? exec->start_ns : first;
+            last = exec->end_ns > last ? exec->end_ns : last;
+        }
+        engine->compute_ns[r] = busy;
+        busiest = busy > busiest ? busy : busiest;
+    }
+    *report = (struct weir_step_report){
+        .step = engine->step,
+        .loss = loss_sum(engine),
+        .grad_norm = engine->grad_norm,
+        .step_ns = last - first,
+        .bubble = last > first ? 1 - (double)busiest / (double)(last - first) : 0,
+        .n_ranks = engine->program->n_ranks,
+        .compute_ns = engine->compute_ns,
+        .peak_bytes = engine->peak_bytes,
+    };
+}
+
+weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out)
+{
+    if (engine->broken)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "the engine failed before: close it");
+    step_begin(engine, learning_rate);
+    weir_status status = WEIR_OK;
+    for (int i = 0; i < engine->program->n_order && !status; i++)
+        status = instr_issue(engine, &engine->program->order[i]);
+    weir_status synced = ranks_sync(engine);
+    if (status || synced) {
+        engine->broken = true;
+        return status ? status : synced;
+    }
+    report_fill(engine, report_out);
+    if (!isfinite(engine->grad_norm) || !isfinite(report_out->loss))
+        return WEIR_FAIL(WEIR_ERR_NUMERIC,
+                         "step %lld: loss %g, gradient norm %g: not finite, the parameters are those before the step; "
+                         "a smaller --lr or --grad-clip may help",
+                         (long long)engine->step, report_out->loss, engine->grad_norm);
+    engine->step++;
+    return WEIR_OK;
+}

@@ -1,0 +1,105 @@
+/* embedding: y (B, T, C) = wte[token] + wpe[t].  Gradients are summed token by token in ascending order; with threads
+ * each takes a block of columns, so that the order stays the same. */
+#include <inttypes.h>
+
+#include "kernels/cpu/columns.h"
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/simd.h"
+
+enum { ROWS_PER_TASK = 16, COLUMNS_PER_TASK = 256 };
+
+static weir_status tokens_check(const struct weir_op_call *call, int64_t vocabulary)
+{
+    const int32_t *tokens = call->inputs[0].data;
+    int64_t n = weir_tensor_elements(&call->inputs[0]), positions = call->inputs[0].shape[1];
+    for (int64_t i = 0; i < n; i++)
+        if (tokens[i] < 0 || tokens[i] >= vocabulary)
+            return WEIR_FAIL(WEIR_ERR_INVALID, "token %" PRId32 " at position %" PRId64 " of sample %" PRId64
+                             " is outside the vocabulary of %" PRId64, tokens[i], i % positions, i / positions,
+                             vocabulary);
+    return WEIR_OK;
+}
+
+WEIR_KERNEL static void row_make(int64_t n, const float *token, const float *position, float *y)
+{
+    if (!position) {
+        memcpy(y, token, (size_t)n * sizeof *y);
+        return;
+    }
+    WEIR_LOOP
+    for (int64_t i = 0; i < n; i++)
+        y[i] = token[i] + position[i];
+}
+
+static void forward_task(const void *argument, int64_t task, int thread)
+{
+    (void)thread;
+    const struct weir_op_call *call = argument;
+    const int32_t *tokens = call->inputs[0].data;
+    const float *wte = call->params[0].data, *wpe = call->n_params > 1 ? call->params[1].data : NULL;
+    float *y = call->output.data;
+    int64_t positions = call->inputs[0].shape[1], width = call->output.shape[2];
+    int64_t n = weir_task_size(call->inputs[0].shape[0] * positions, ROWS_PER_TASK, task);
+    for (int64_t r = task * ROWS_PER_TASK, end = r + n; r < end; r++)
+        row_make(width, wte + tokens[r] * width, wpe ? wpe + r % positions * width : NULL, y + r * width);
+}
+
+weir_status weir_cpu_embedding_forward(const struct weir_op_call *call, void *stream)
+{
+    (void)stream;
+    weir_status status = tokens_check(call, call->params[0].shape[0]);
+    if (status)
+        return status;
+    int64_t rows = weir_tensor_elements(&call->inputs[0]);
+    weir_parallel(call->context, weir_task_count(rows, ROWS_PER_TASK), forward_task, call);
+    return WEIR_OK;
+}
+
+static void columns_clear(const struct weir_tensor *table, int64_t column, int64_t n)
+{
+    float *data = table->data;
+    int64_t width = table->shape[1];
+    if (n == width)
+        memset(data, 0, (size_t)(table->shape[0] * width) * sizeof *data);
+    else
+        for (int64_t r = 0; r < table->shape[0]; r++)
+            memset(data + r * width + column, 0, (size_t)n * sizeof *data);
+}
+
+static void backward_columns(const struct weir_op_call *call, int64_t column, int64_t n)
+{
+    const int32_t *tokens = call->inputs[0].data;
+    int64_t width = call->d_output.shape[2], positions = call->d_output.shape[1];
+    int64_t rows = call->d_output.shape[0] * positions;
+    const float *dy = (const float *)call->d_output.data + column;
+    float *wte = (float *)call->d_params[0].data + column;
+    float *wpe = call->n_params > 1 ? (float *)call->d_params[1].data + column : NULL;
+    for (int p = 0; p < call->n_params && !call->accumulate; p++)
+        columns_clear(&call->d_params[p], column, n);
+    for (int64_t r = 0; r < rows; r++) {
+        weir_columns_add(n, dy + r * width, wte + tokens[r] * width);
+        if (wpe)
+            weir_columns_add(n, dy + r * width, wpe + r % positions * width);
+    }
+}
+
+static void backward_task(const void *argument, int64_t task, int thread)
+{
+    (void)thread;
+    const struct weir_op_call *call = argument;
+    backward_columns(call, task * COLUMNS_PER_TASK, weir_task_size(call->d_output.shape[2], COLUMNS_PER_TASK, task));
+}
+
+weir_status weir_cpu_embedding_backward_weight(const struct weir_op_call *call, void *stream)
+{
+    (void)stream;
+    int64_t width = call->d_output.shape[2];
+    weir_status status = tokens_check(call, call->d_params[0].shape[0]);
+    if (status)
+        return status;
+    if (call->context->n_threads == 1)
+        backward_columns(call, 0, width);
+    else
+        weir_parallel(call->context, weir_task_count(width, COLUMNS_PER_TASK), backward_task, call);
+    return WEIR_OK;
+}

@@ -1,0 +1,92 @@
+/* linear: y (M, O) = x (M, I) · W^T + bias, with M = product of the leading dimensions.
+ *
+ *     forward          y  = x  · W^T          W (O, I), or (I, O) with attr.in_out and no transposition
+ *     backward_input   dx = dy · W   + addend
+ *     backward_weight  dW = dy^T · x, or x^T · dy with in_out;  db = column sums of dy, rows in ascending order */
+#include <string.h>
+
+#include "kernels/cpu/columns.h"
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/matmul.h"
+
+static struct weir_product product_of(int64_t m, int64_t in, int64_t out, bool in_out, bool bias, bool accumulate,
+                                      enum weir_pass pass)
+{
+    struct weir_product p = {.m = m, .n = out, .k = in, .transpose_b = !in_out, .bias = bias};
+    if (pass == WEIR_BACKWARD_INPUT)
+        p = (struct weir_product){.m = m, .n = in, .k = out, .transpose_b = in_out, .accumulate = accumulate};
+    if (pass == WEIR_BACKWARD_WEIGHT)
+        p = (struct weir_product){.m = in_out ? in : out, .n = in_out ? out : in, .k = m, .transpose_a = true,
+                                  .accumulate = accumulate};
+    return p;
+}
+
+/* The product of one call.  Sizes come from the weight (or its gradient) and the tensor that every pass has. */
+static struct weir_product product_of_call(const struct weir_op_call *call, enum weir_pass pass)
+{
+    const struct weir_tensor *w = pass == WEIR_BACKWARD_WEIGHT ? &call->d_params[0] : &call->params[0];
+    const struct weir_tensor *y = pass == WEIR_FORWARD ? &call->output : &call->d_output;
+    bool in_out = call->attr->in_out;
+    int64_t in = w->shape[in_out ? 0 : 1], out = w->shape[in_out ? 1 : 0];
+    bool accumulate = pass == WEIR_BACKWARD_WEIGHT ? call->accumulate : call->addends[0] != NULL;
+    return product_of(weir_tensor_elements(y) / out, in, out, in_out, call->n_params > 1, accumulate, pass);
+}
+
+size_t weir_cpu_linear_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
+{
+    int64_t in = shapes->inputs[0].dims[shapes->inputs[0].n_dims - 1], out = shapes->attr->out_features;
+    int64_t m = weir_shape_elements(&shapes->output) / out;
+    size_t most = 0;
+    for (int accumulate = 0; accumulate <= (pass != WEIR_FORWARD); accumulate++) {
+        struct weir_product p = product_of(m, in, out, shapes->attr->in_out, shapes->n_params > 1, accumulate, pass);
+        size_t bytes = weir_matmul_scratch(&p, n_threads);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
+weir_status weir_cpu_linear_prepare(const struct weir_op_call *call, enum weir_pass pass)
+{
+    struct weir_product p = product_of_call(call, pass);
+    return weir_matmul_prepare(call->context->matmul, &p);
+}
+
+weir_status weir_cpu_linear_forward(const struct weir_op_call *call, void *stream)
+{
+    (void)stream;
+    struct weir_product p = product_of_call(call, WEIR_FORWARD);
+    const float *bias = p.bias ? call->params[1].data : NULL;
+    return weir_matmul_run(call->context->matmul, &p, call->inputs[0].data, call->params[0].data, bias,
+                           call->output.data, call->scratch);
+}
+
+weir_status weir_cpu_linear_backward_input(const struct weir_op_call *call, void *stream)
+{
+    (void)stream;
+    struct weir_product p = product_of_call(call, WEIR_BACKWARD_INPUT);
+    float *dx = call->d_inputs[0].data;
+    if (call->addends[0] && call->addends[0] != dx)
+        memcpy(dx, call->addends[0], (size_t)(p.m * p.n) * sizeof(float));
+    return weir_matmul_run(call->context->matmul, &p, call->d_output.data, call->params[0].data, NULL, dx,
+                           call->scratch);
+}
+
+static void bias_rows_add(const void *argument, int64_t row, int64_t column, int64_t n, float *sums)
+{
+    const struct weir_op_call *call = argument;
+    int64_t out = call->d_params[1].shape[0];
+    weir_columns_add(n, (const float *)call->d_output.data + row * out + column, sums);
+}
+
+weir_status weir_cpu_linear_backward_weight(const struct weir_op_call *call, void *stream)
+{
+    (void)stream;
+    struct weir_product p = product_of_call(call, WEIR_BACKWARD_WEIGHT);
+    const float *x = call->inputs[0].data, *dy = call->d_output.data;
+    bool in_out = call->attr->in_out;
+    if (call->n_params > 1)
+        weir_column_sums(call->context, p.k, call->d_params[1].shape[0], bias_rows_add, call, call->accumulate,
+                         call->d_params[1].data);
+    return weir_matmul_run(call->context->matmul, &p, in_out ? x : dy, in_out ? dy : x, NULL, call->d_params[0].data,
+                           call->scratch);
+}

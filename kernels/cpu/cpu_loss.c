@@ -1,0 +1,147 @@
+/* cross_entropy and mse: loss of every row in double, added in ascending row order; the gradient goes where the logits
+ * may still be.  scratch: one double per row.
+ *
+ * cross_entropy of a row: the maximum, then e^(x - max) in chunks with a sum of 16 lanes, then the scaling.  Without a
+ * gradient the same sums are made and nothing is written, so the loss has the same bits. */
+#include <inttypes.h>
+#include <math.h>
+
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/vmath.h"
+
+enum { CHUNK = 256, ROWS_PER_TASK = 8 };
+
+struct job {
+    int64_t rows, columns;
+    const float *x;
+    const void *target;
+    float *d; /* NULL: no gradient */
+    double scale;
+    double *losses; /* [rows] */
+};
+
+/* Sum of e^(x - shift) over a row; the terms themselves go to d unless it is NULL. */
+WEIR_INLINE double exp_sum(int64_t n, const float *x, float shift, float *d)
+{
+    float e[CHUNK];
+    weir_d8 sum = {0};
+    for (int64_t i = 0; i < n; i += CHUNK) {
+        int64_t width = n - i < CHUNK ? n - i : CHUNK;
+        WEIR_LOOP
+        for (int64_t j = 0; j < width; j++)
+            e[j] = weir_exp(x[i + j] - shift);
+        for (int64_t j = width; j % WEIR_LANES != 0; j++)
+            e[j] = 0;
+        for (int64_t j = 0; j < width; j += 8) {
+            weir_f8 part;
+            memcpy(&part, e + j, sizeof part);
+            sum += __builtin_convertvector(part, weir_d8);
+        }
+        if (d)
+            memcpy(d + i, e, (size_t)width * sizeof *d);
+    }
+    return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+}
+
+/* The loss of a row, and scale * (softmax - onehot) in d. */
+WEIR_KERNEL static double entropy_row(int64_t n, const float *x, int64_t target, float scale, float *d)
+{
+    float most = weir_row_max(n, x), wanted = x[target];
+    double total = exp_sum(n, x, most, d);
+    if (d) {
+        float factor = (float)((double)scale / total);
+        WEIR_LOOP
+        for (int64_t i = 0; i < n; i++)
+            d[i] *= factor;
+        d[target] -= scale;
+    }
+    return log(total) + (double)most - (double)wanted;
+}
+
+static void entropy_task(const void *argument, int64_t task, int thread)
+{
+    (void)thread;
+    const struct job *job = argument;
+    const int32_t *targets = job->target;
+    int64_t n = job->columns, end = task * ROWS_PER_TASK + weir_task_size(job->rows, ROWS_PER_TASK, task);
+    for (int64_t r = task * ROWS_PER_TASK; r < end; r++)
+        job->losses[r] = entropy_row(n, job->x + r * n, targets[r], (float)job->scale, job->d ? job->d + r * n : NULL);
+}
+
+/* Sum of squares of p - t over a row, and the gradient. */
+WEIR_KERNEL static double square_row(int64_t n, const float *p, const float *t, float scale, float *d)
+{
+    weir_d8 sum = {0};
+    double total = 0;
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8) {
+        weir_f8 a, b;
+        memcpy(&a, p + i, sizeof a);
+        memcpy(&b, t + i, sizeof b);
+        weir_d8 v = __builtin_convertvector(a, weir_d8) - __builtin_convertvector(b, weir_d8);
+        sum += v * v;
+    }
+    for (int j = 0; j < 8; j++)
+        total += sum[j];
+    for (; i < n; i++)
+        total += ((double)p[i] - (double)t[i]) * ((double)p[i] - (double)t[i]);
+    if (d) {
+        WEIR_LOOP
+        for (i = 0; i < n; i++)
+            d[i] = (p[i] - t[i]) * scale;
+    }
+    return total / (double)n;
+}
+
+static void square_task(const void *argument, int64_t task, int thread)
+{
+    (void)thread;
+    const struct job *job = argument;
+    const float *target = job->target;
+    int64_t n = job->columns, end = task * ROWS_PER_TASK + weir_task_size(job->rows, ROWS_PER_TASK, task);
+    float scale = (float)(2.0 * job->scale / (double)n);
+    for (int64_t r = task * ROWS_PER_TASK; r < end; r++)
+        job->losses[r] = square_row(n, job->x + r * n, target + r * n, scale, job->d ? job->d + r * n : NULL);
+}
+
+size_t weir_cpu_loss_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
+{
+    (void)n_threads;
+    const struct weir_shape *x = &shapes->inputs[0];
+    int64_t rows = weir_shape_elements(x) / x->dims[x->n_dims - 1];
+    return pass == WEIR_FORWARD ? (size_t)rows * sizeof(double) : 0;
+}
+
+static weir_status loss_run(const struct weir_op_call *call, weir_task_fn fn)
+{
+    const struct weir_tensor *x = &call->inputs[0];
+    int64_t columns = x->shape[x->n_dims - 1];
+    const struct job job = {weir_tensor_elements(x) / columns, columns, x->data, call->inputs[1].data,
+                            call->d_inputs[0].data, call->loss_scale, call->scratch};
+    weir_parallel(call->context, weir_task_count(job.rows, ROWS_PER_TASK), fn, &job);
+    double loss = 0;
+    for (int64_t r = 0; r < job.rows; r++)
+        loss += job.losses[r];
+    *(double *)call->output.data = loss;
+    return WEIR_OK;
+}
+
+weir_status weir_cpu_cross_entropy_forward(const struct weir_op_call *call, void *stream)
+{
+    (void)stream;
+    const int32_t *targets = call->inputs[1].data;
+    int64_t vocabulary = call->inputs[0].shape[call->inputs[0].n_dims - 1];
+    int64_t rows = weir_tensor_elements(&call->inputs[1]);
+    for (int64_t r = 0; r < rows; r++)
+        if (targets[r] < 0 || targets[r] >= vocabulary)
+            return WEIR_FAIL(WEIR_ERR_INVALID, "target %" PRId32 " of row %" PRId64 " is outside the vocabulary of %"
+                             PRId64, targets[r], r, vocabulary);
+    return loss_run(call, entropy_task);
+}
+
+weir_status weir_cpu_mse_forward(const struct weir_op_call *call, void *stream)
+{
+    (void)stream;
+    return loss_run(call, square_task);
+}

@@ -1,0 +1,70 @@
+/* The parts of oneDNN's C API that changed from 2.x (descriptors by value) to 3.x (opaque descriptors).
+ *
+ * Everything else that matmul_dnnl.c calls has the same form in both. */
+#ifndef WEIR_KERNELS_CPU_DNNL_API_H
+#define WEIR_KERNELS_CPU_DNNL_API_H
+
+#include <dnnl.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Description of a dense f32 matrix; `transposed`: the memory holds its transpose, row-major. */
+typedef dnnl_memory_desc_t weir_dnnl_matrix;
+
+#if DNNL_VERSION_MAJOR >= 3
+
+static inline dnnl_status_t weir_dnnl_matrix_make(weir_dnnl_matrix *d, int64_t rows, int64_t columns, bool transposed)
+{
+    const dnnl_dims_t dims = {rows, columns};
+    return dnnl_memory_desc_create_with_tag(d, 2, dims, dnnl_f32, transposed ? dnnl_ba : dnnl_ab);
+}
+
+static inline void weir_dnnl_matrix_release(weir_dnnl_matrix d)
+{
+    dnnl_memory_desc_destroy(d);
+}
+
+static inline dnnl_status_t weir_dnnl_matmul_describe(dnnl_primitive_desc_t *out, dnnl_engine_t engine,
+                                                      weir_dnnl_matrix a, weir_dnnl_matrix b,
+                                                      const weir_dnnl_matrix *bias, weir_dnnl_matrix c,
+                                                      dnnl_primitive_attr_t attr)
+{
+    return dnnl_matmul_primitive_desc_create(out, engine, a, b, bias ? *bias : NULL, c, attr);
+}
+
+static inline dnnl_status_t weir_dnnl_append_sum(dnnl_post_ops_t ops)
+{
+    return dnnl_post_ops_append_sum(ops, 1.0f, 0, dnnl_data_type_undef);
+}
+
+#else
+
+static inline dnnl_status_t weir_dnnl_matrix_make(weir_dnnl_matrix *d, int64_t rows, int64_t columns, bool transposed)
+{
+    const dnnl_dims_t dims = {rows, columns};
+    return dnnl_memory_desc_init_by_tag(d, 2, dims, dnnl_f32, transposed ? dnnl_ba : dnnl_ab);
+}
+
+static inline void weir_dnnl_matrix_release(weir_dnnl_matrix d)
+{
+    (void)d;
+}
+
+static inline dnnl_status_t weir_dnnl_matmul_describe(dnnl_primitive_desc_t *out, dnnl_engine_t engine,
+                                                      weir_dnnl_matrix a, weir_dnnl_matrix b,
+                                                      const weir_dnnl_matrix *bias, weir_dnnl_matrix c,
+                                                      dnnl_primitive_attr_t attr)
+{
+    dnnl_matmul_desc_t d;
+    dnnl_status_t status = dnnl_matmul_desc_init(&d, &a, &b, bias, &c);
+    return status != dnnl_success ? status : dnnl_primitive_desc_create(out, &d, attr, engine, NULL);
+}
+
+static inline dnnl_status_t weir_dnnl_append_sum(dnnl_post_ops_t ops)
+{
+    return dnnl_post_ops_append_sum(ops, 1.0f);
+}
+
+#endif
+
+#endif

@@ -1,0 +1,263 @@
+/* matmul.h through oneDNN: one primitive per product, made once and kept with the memory objects of its arguments. */
+#include "kernels/cpu/matmul.h"
+#include "weir_parts.h"
+
+#if WEIR_HAVE_ONEDNN
+
+#include <dlfcn.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "kernels/cpu/dnnl_api.h"
+
+enum { ARGS = 5 }; /* source, weights, destination, scratchpad, bias */
+
+/* One primitive with the memory objects of its arguments, whose handles every call sets anew. */
+struct primitive {
+    struct weir_product product;
+    dnnl_primitive_t primitive;
+    int n_args;
+    dnnl_exec_arg_t args[ARGS];
+};
+
+struct openmp {
+    int (*get)(void);
+    void (*set)(int);
+};
+
+struct weir_matmul {
+    int n_threads;
+    struct openmp openmp;
+    dnnl_engine_t engine;
+    dnnl_stream_t stream;
+    struct primitive *primitives; /* [n_primitives], in the order in which they were made */
+    size_t n_primitives, capacity;
+};
+
+static weir_status check(dnnl_status_t status, const char *call)
+{
+    if (status == dnnl_success)
+        return WEIR_OK;
+    return WEIR_FAIL(status == dnnl_out_of_memory ? WEIR_ERR_NOMEM : WEIR_ERR_DEVICE, "onednn: %s gave status %d", call,
+                     (int)status);
+}
+
+/* Which OpenMP runtime oneDNN brought along is found by name, so that Weir itself need not link one. */
+static struct openmp openmp_find(void)
+{
+    struct openmp openmp = {NULL, NULL};
+    void *found = dlsym(RTLD_DEFAULT, "omp_get_max_threads");
+    memcpy(&openmp.get, &found, sizeof found);
+    found = dlsym(RTLD_DEFAULT, "omp_set_num_threads");
+    memcpy(&openmp.set, &found, sizeof found);
+    return openmp;
+}
+
+/* oneDNN sizes its work by the calling thread's OpenMP setting.  Returns the setting before. */
+static int openmp_set_threads(const struct openmp *openmp, int n_threads)
+{
+    if (!openmp->get || !openmp->set)
+        return n_threads;
+    int before = openmp->get();
+    if (before != n_threads)
+        openmp->set(n_threads);
+    return before;
+}
+
+/* Attributes: scratchpad by the caller; C += through a sum over the destination. */
+static weir_status attributes_make(bool accumulate, dnnl_primitive_attr_t *attr_out)
+{
+    dnnl_post_ops_t sum = NULL;
+    dnnl_status_t status = dnnl_primitive_attr_create(attr_out);
+    if (status != dnnl_success)
+        return check(status, "primitive_attr_create");
+    status = dnnl_primitive_attr_set_scratchpad_mode(*attr_out, dnnl_scratchpad_mode_user);
+    if (status == dnnl_success && accumulate)
+        status = dnnl_post_ops_create(&sum);
+    if (status == dnnl_success && accumulate)
+        status = weir_dnnl_append_sum(sum);
+    if (status == dnnl_success && accumulate)
+        status = dnnl_primitive_attr_set_post_ops(*attr_out, sum);
+    if (sum)
+        dnnl_post_ops_destroy(sum);
+    if (status != dnnl_success)
+        dnnl_primitive_attr_destroy(*attr_out);
+    return check(status, "primitive_attr");
+}
+
+static weir_status product_describe(const struct weir_product *p, dnnl_engine_t engine, dnnl_primitive_desc_t *pd_out)
+{
+    dnnl_primitive_attr_t attr;
+    weir_status failed = attributes_make(p->accumulate, &attr);
+    if (failed)
+        return failed;
+    weir_dnnl_matrix d[4]; /* a, b, c, bias */
+    const struct {
+        int64_t rows, columns;
+        bool transposed;
+    } shapes[] = {{p->m, p->k, p->transpose_a}, {p->k, p->n, p->transpose_b}, {p->m, p->n, false}, {1, p->n, false}};
+    int n = 0;
+    dnnl_status_t status = dnnl_success;
+    for (; status == dnnl_success && n < (p->bias ? 4 : 3); n++)
+        status = weir_dnnl_matrix_make(&d[n], shapes[n].rows, shapes[n].columns, shapes[n].transposed);
+    if (status == dnnl_success)
+        status = weir_dnnl_matmul_describe(pd_out, engine, d[0], d[1], p->bias ? &d[3] : NULL, d[2], attr);
+    else
+        n--;
+    while (n > 0)
+        weir_dnnl_matrix_release(d[--n]);
+    dnnl_primitive_attr_destroy(attr);
+    return check(status, "matmul_primitive_desc_create");
+}
+
+static void primitive_release(struct primitive *p)
+{
+    for (int i = 0; i < p->n_args; i++)
+        dnnl_memory_destroy(p->args[i].memory);
+    if (p->primitive)
+        dnnl_primitive_destroy(p->primitive);
+}
+
+static weir_status args_make(struct primitive *p, const_dnnl_primitive_desc_t pd, dnnl_engine_t engine)
+{
+    static const struct {
+        int arg;
+        dnnl_query_t what;
+        int index;
+    } kinds[ARGS] = {{DNNL_ARG_SRC, dnnl_query_src_md, 0},
+                     {DNNL_ARG_WEIGHTS, dnnl_query_weights_md, 0},
+                     {DNNL_ARG_DST, dnnl_query_dst_md, 0},
+                     {DNNL_ARG_SCRATCHPAD, dnnl_query_scratchpad_md, 0},
+                     {DNNL_ARG_BIAS, dnnl_query_weights_md, 1}};
+    for (int i = 0; i < ARGS - !p->product.bias; i++, p->n_args++) {
+        p->args[i].arg = kinds[i].arg;
+        dnnl_status_t status = dnnl_memory_create(
+            &p->args[i].memory, dnnl_primitive_desc_query_md(pd, kinds[i].what, kinds[i].index), engine, DNNL_MEMORY_NONE);
+        if (status != dnnl_success)
+            return check(status, "memory_create");
+    }
+    return WEIR_OK;
+}
+
+static weir_status primitive_make(const struct weir_product *product, dnnl_engine_t engine, struct primitive *p)
+{
+    dnnl_primitive_desc_t pd;
+    *p = (struct primitive){.product = *product};
+    weir_status status = product_describe(product, engine, &pd);
+    if (status)
+        return status;
+    status = check(dnnl_primitive_create(&p->primitive, pd), "primitive_create");
+    if (!status)
+        status = args_make(p, pd, engine);
+    dnnl_primitive_desc_destroy(pd);
+    if (status)
+        primitive_release(p);
+    return status;
+}
+
+weir_status weir_matmul_open(int n_threads, struct weir_matmul **matmul_out)
+{
+    struct weir_matmul *matmul;
+    weir_status status = weir_alloc(1, sizeof *matmul, &matmul);
+    if (status)
+        return status;
+    matmul->n_threads = n_threads;
+    matmul->openmp = openmp_find();
+    openmp_set_threads(&matmul->openmp, n_threads);
+    status = check(dnnl_engine_create(&matmul->engine, dnnl_cpu, 0), "engine_create");
+    if (!status)
+        status = check(dnnl_stream_create(&matmul->stream, matmul->engine, dnnl_stream_default_flags), "stream_create");
+    if (status) {
+        weir_matmul_close(matmul);
+        return status;
+    }
+    *matmul_out = matmul;
+    return WEIR_OK;
+}
+
+void weir_matmul_close(struct weir_matmul *matmul)
+{
+    if (!matmul)
+        return;
+    for (size_t i = 0; i < matmul->n_primitives; i++)
+        primitive_release(&matmul->primitives[i]);
+    if (matmul->stream)
+        dnnl_stream_destroy(matmul->stream);
+    if (matmul->engine)
+        dnnl_engine_destroy(matmul->engine);
+    weir_free(matmul->primitives);
+    weir_free(matmul);
+}
+
+size_t weir_matmul_scratch(const struct weir_product *product, int n_threads)
+{
+    dnnl_engine_t engine = NULL;
+    dnnl_primitive_desc_t pd;
+    size_t bytes = 0;
+    const struct openmp openmp = openmp_find();
+    int before = openmp_set_threads(&openmp, n_threads);
+    if (dnnl_engine_create(&engine, dnnl_cpu, 0) == dnnl_success) {
+        if (product_describe(product, engine, &pd) == WEIR_OK) {
+            bytes = dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(pd, dnnl_query_scratchpad_md, 0));
+            dnnl_primitive_desc_destroy(pd);
+        }
+        dnnl_engine_destroy(engine);
+    }
+    openmp_set_threads(&openmp, before);
+    return bytes;
+}
+
+static bool products_equal(const struct weir_product *a, const struct weir_product *b)
+{
+    return a->m == b->m && a->n == b->n && a->k == b->k && a->transpose_a == b->transpose_a &&
+           a->transpose_b == b->transpose_b && a->accumulate == b->accumulate && a->bias == b->bias;
+}
+
+static weir_status primitive_find(struct weir_matmul *matmul, const struct weir_product *product,
+                                  struct primitive **primitive_out)
+{
+    for (size_t i = 0; i < matmul->n_primitives; i++)
+        if (products_equal(&matmul->primitives[i].product, product)) {
+            *primitive_out = &matmul->primitives[i];
+            return WEIR_OK;
+        }
+    weir_status status = weir_grow(&matmul->primitives, &matmul->capacity, matmul->n_primitives + 1,
+                                   sizeof *matmul->primitives);
+    if (!status)
+        status = primitive_make(product, matmul->engine, &matmul->primitives[matmul->n_primitives]);
+    if (!status)
+        *primitive_out = &matmul->primitives[matmul->n_primitives++];
+    return status;
+}
+
+weir_status weir_matmul_prepare(struct weir_matmul *matmul, const struct weir_product *product)
+{
+    struct primitive *primitive;
+    openmp_set_threads(&matmul->openmp, matmul->n_threads);
+    return primitive_find(matmul, product, &primitive);
+}
+
+/* oneDNN takes all its arguments as writable. */
+static void *writable(const float *x)
+{
+    void *pointer;
+    memcpy(&pointer, &x, sizeof pointer);
+    return pointer;
+}
+
+weir_status weir_matmul_run(struct weir_matmul *matmul, const struct weir_product *product, const float *a,
+                            const float *b, const float *bias, float *c, void *scratch)
+{
+    struct primitive *p;
+    openmp_set_threads(&matmul->openmp, matmul->n_threads);
+    weir_status status = primitive_find(matmul, product, &p);
+    if (status)
+        return status;
+    void *const handles[ARGS] = {writable(a), writable(b), c, scratch, writable(bias)};
+    for (int i = 0; i < p->n_args; i++)
+        if ((status = check(dnnl_memory_set_data_handle(p->args[i].memory, handles[i]), "memory_set_data_handle")))
+            return status;
+    return check(dnnl_primitive_execute(p->primitive, matmul->stream, p->n_args, p->args), "primitive_execute");
+}
+
+#endif

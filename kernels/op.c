@@ -1,0 +1,26 @@
+#include "kernels/op.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+const struct weir_op *const weir_ops[] = {
+    &weir_op_embedding, &weir_op_layer_norm, &weir_op_rms_norm, &weir_op_linear,        &weir_op_gelu_tanh,
+    &weir_op_gelu_erf,  &weir_op_relu,       &weir_op_silu,     &weir_op_attention,     &weir_op_add,
+    &weir_op_dropout,   &weir_op_mse,        &weir_op_cross_entropy, NULL,
+};
+
+weir_status weir_op_find(const char *name, const struct weir_op **op_out)
+{
+    const char *names[sizeof weir_ops / sizeof *weir_ops] = {NULL};
+    for (int i = 0; weir_ops[i]; i++) {
+        names[i] = weir_ops[i]->name;
+        if (strcmp(names[i], name) == 0) {
+            *op_out = weir_ops[i];
+            return WEIR_OK;
+        }
+    }
+    const char *near = weir_suggest(name, names);
+    return WEIR_FAIL(WEIR_ERR_USAGE, "unknown operation '%s'%s%s%s", name, near ? ": did you mean '" : "",
+                     near ? near : "", near ? "'?" : "");
+}

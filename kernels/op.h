@@ -1,0 +1,182 @@
+/* Operations: one row per operation, with its backward in two parts.
+ *
+ * A node of the layer graph is one operation.  Its row says what shapes, parameters, saved tensors and work it has, and
+ * has per device three kernels that never share work, because a pipeline schedule may run them far apart:
+ *
+ *     forward           inputs, params                       ─▶ output, saved
+ *     backward_input    d_output, params, what it needs      ─▶ d_inputs   (+ addend)
+ *     backward_weight   d_output, what it needs              ─▶ d_params   (= on the first micro-batch, += after it)
+ *
+ * "What it needs" is declared: input_needs and weight_needs tell the compiler which tensors to keep until I and until W.
+ * A tensor that no row declares is gone when the kernel runs.
+ *
+ * Gradients of a tensor with several consumers: the compiler runs the consumers' backward_input in descending node order
+ * and hands each the sum so far as `addend`: d_input = addend + own gradient.  `addend` may be the same memory as
+ * d_input, and may not (residual connections hand their gradient on without a copy).
+ *
+ * Exactness.  A kernel's result depends on values and shapes, on the number of threads and on the instruction set, on
+ * nothing else: not on alignment, addresses, stage or time.  Random numbers come from weir_rng_philox with the key
+ * step->seed and the counter (element / 4 within the sample, node, first_sample + sample, step->step).
+ *
+ * A program that embeds Weir makes rows of its own and gives them to weir_graph_node(); they are called exactly as the
+ * built-in ones, on the rank's compute thread (examples/embed.c). */
+#ifndef WEIR_KERNELS_OP_H
+#define WEIR_KERNELS_OP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/status.h"
+#include "kernels/tensor.h"
+
+enum { WEIR_OP_INPUTS = 3, WEIR_OP_PARAMS = 3 }; /* most inputs and parameters of one node */
+
+/* Tensors that a backward needs (bits of input_needs and weight_needs).  d_output is always there. */
+enum weir_op_needs {
+    WEIR_NEEDS_INPUT_0 = 1 << 0,
+    WEIR_NEEDS_INPUT_1 = 1 << 1,
+    WEIR_NEEDS_INPUT_2 = 1 << 2,
+    WEIR_NEEDS_OUTPUT = 1 << 3,
+    WEIR_NEEDS_SAVED = 1 << 4,
+};
+
+enum weir_op_flags {
+    WEIR_OP_LOSS = 1 << 0,     /* output is one float64; forward also writes d_inputs[0], which may be inputs[0] itself;
+                                  no backward_input */
+    WEIR_OP_SUM = 1 << 1,      /* output = sum of the inputs: d_output is handed to every input, no backward at all */
+    WEIR_OP_NO_SPLIT = 1 << 2, /* backward_input does the whole backward, d_params included; no backward_weight */
+};
+
+enum weir_pass { WEIR_FORWARD, WEIR_BACKWARD_INPUT, WEIR_BACKWARD_WEIGHT, WEIR_PASSES };
+
+/* Attributes of a node.  A row reads the fields it documents and no others. */
+struct weir_op_attr {
+    int64_t out_features; /* linear */
+    int64_t vocabulary;   /* embedding */
+    int64_t n_positions;  /* embedding: rows of the position table, 0: no position table */
+    int64_t n_heads;      /* attention */
+    bool bias;            /* linear, layer_norm */
+    bool in_out;          /* linear: the weight is stored (in, out) as GPT-2's files have it, else (out, in) */
+    double eps;           /* layer_norm, rms_norm */
+    double dropout;       /* dropout, attention: probability that an element is zeroed, 0 <= p < 1 */
+    void *user;           /* rows of embedding programs: anything */
+};
+
+/* Shapes of a node for one micro-batch, and what it costs.  infer() reads `attr` and `inputs`, writes the rest. */
+struct weir_op_shapes {
+    const struct weir_op_attr *attr;
+    int n_inputs;
+    struct weir_shape inputs[WEIR_OP_INPUTS];
+    struct weir_shape output;
+    int n_params;
+    struct weir_shape params[WEIR_OP_PARAMS];
+    size_t saved_bytes;             /* beyond inputs and output */
+    double flops[WEIR_PASSES];      /* multiplications and additions of one call */
+    double bytes[WEIR_PASSES];      /* memory traffic of one call, each tensor counted once */
+};
+
+/* What changes from step to step; one per rank, at a fixed address, so that a recorded step stays valid. */
+struct weir_step_values {
+    uint64_t seed;
+    uint32_t step;      /* number of the step, from 0 */
+    uint32_t training;  /* 0: dropout passes its input on */
+};
+
+/* One call, bound to memory.  Constant between compilation and the end of the program.  Tensors that this call does not
+ * need have data == NULL. */
+struct weir_op_call {
+    const struct weir_op *op;
+    const struct weir_op_attr *attr;
+    int n_inputs, n_params;
+    struct weir_tensor inputs[WEIR_OP_INPUTS];
+    struct weir_tensor output;
+    struct weir_tensor params[WEIR_OP_PARAMS];
+    struct weir_tensor d_output;
+    struct weir_tensor d_inputs[WEIR_OP_INPUTS];  /* data == NULL: nobody wants this gradient */
+    const void *addends[WEIR_OP_INPUTS];          /* NULL: nothing to add; else as large as d_inputs[i] */
+    struct weir_tensor d_params[WEIR_OP_PARAMS];
+    bool accumulate;                              /* d_params: += instead of = */
+    void *saved;                                  /* saved_bytes, 64-byte aligned */
+    void *scratch;                                /* scratch_bytes(), 64-byte aligned, undefined on entry and exit */
+    double loss_scale;                            /* loss rows: factor of the gradient, 1 / (targets of the step) */
+    uint32_t node;                                /* index of the node in its graph: names its random numbers */
+    uint32_t first_sample;                        /* index in the step of sample 0 of this micro-batch */
+    const struct weir_step_values *step;
+    struct weir_kernel_context *context;          /* the rank's kernel state (threads, matrix product primitives) */
+};
+
+/* Runs one pass of one call.  On cpu it computes; on cuda it enqueues on `stream` and returns. */
+typedef weir_status (*weir_kernel_fn)(const struct weir_op_call *call, void *stream);
+
+struct weir_op_kernels {
+    weir_kernel_fn forward;
+    weir_kernel_fn backward_input;  /* NULL: the row has no gradient for its inputs */
+    weir_kernel_fn backward_weight; /* NULL: the row has no parameters */
+    /* (optional) scratch of one call in bytes; NULL: none */
+    size_t (*scratch_bytes)(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads);
+    /* (optional) make what the pass will need (primitives), on the compute thread, before the first step */
+    weir_status (*prepare)(const struct weir_op_call *call, enum weir_pass pass);
+};
+
+struct weir_op {
+    size_t struct_bytes; /* sizeof(struct weir_op) of the program that made the row */
+    const char *name;    /* "layer_norm" */
+    const char *summary; /* one line */
+    unsigned flags;        /* enum weir_op_flags */
+    unsigned input_needs;  /* enum weir_op_needs, for backward_input */
+    unsigned weight_needs; /* enum weir_op_needs, for backward_weight */
+    /* Shapes and costs.  WEIR_ERR_INVALID names the input and what it should be. */
+    weir_status (*infer)(struct weir_op_shapes *shapes);
+    struct weir_op_kernels cpu, cuda; /* forward == NULL: not on this device */
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The built-in rows; ends with NULL. */
+extern const struct weir_op *const weir_ops[];
+
+extern const struct weir_op weir_op_embedding;     /* tokens i32 (B, T) ─▶ (B, T, C); params wte (V, C), wpe (P, C) */
+extern const struct weir_op weir_op_layer_norm;    /* (.., C) ─▶ (.., C); params gain (C), bias (C) */
+extern const struct weir_op weir_op_rms_norm;      /* (.., C) ─▶ (.., C); params gain (C) */
+extern const struct weir_op weir_op_linear;        /* (.., I) ─▶ (.., O); params weight, bias (O) */
+extern const struct weir_op weir_op_gelu_tanh;     /* element-wise */
+extern const struct weir_op weir_op_gelu_erf;
+extern const struct weir_op weir_op_relu;
+extern const struct weir_op weir_op_silu;
+extern const struct weir_op weir_op_attention;     /* qkv (B, T, 3C) ─▶ (B, T, C), causal */
+extern const struct weir_op weir_op_add;           /* a, b ─▶ a + b (WEIR_OP_SUM) */
+extern const struct weir_op weir_op_dropout;       /* element-wise; the sample is the first dimension */
+extern const struct weir_op weir_op_cross_entropy; /* logits (.., V), targets i32 (..) ─▶ sum of losses, f64 (1) */
+extern const struct weir_op weir_op_mse;           /* prediction, target (same shape) ─▶ sum over rows of the mean over the
+                                                      last dimension of squared differences, f64 (1) */
+
+/* The built-in row called `name`.  WEIR_ERR_USAGE with a suggestion. */
+weir_status weir_op_find(const char *name, const struct weir_op **op_out);
+
+/* Kernel state of one rank.  Open, use and close on the same thread: primitives belong to it.  cpu: `n_threads` for
+ * matrix products and loops, at least 1. */
+weir_status weir_kernel_context_open(int n_threads, struct weir_kernel_context **context_out);
+void weir_kernel_context_close(struct weir_kernel_context *context);
+
+/* Update kernels, element-wise over n parameters of one tensor (docs/training.md has the formulas). */
+struct weir_adamw {
+    float learning_rate, beta1, beta2, eps, weight_decay; /* decoupled decay */
+    float correction1, correction2;                       /* 1 - beta1^t, 1 - beta2^t */
+    float grad_scale;                                     /* factor of the gradient: clipping */
+};
+void weir_adamw_update(const struct weir_adamw *a, int64_t n, float *param, const float *grad, float *m, float *v);
+void weir_sgd_update(float learning_rate, float weight_decay, float grad_scale, int64_t n, float *param,
+                     const float *grad);
+
+/* sum[i] += term[i], and the float64 sum of squares of one block in ascending order of a fixed tree. */
+void weir_vector_add(int64_t n, float *sum, const float *term);
+double weir_vector_square_sum(int64_t n, const float *x);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,57 @@
+/* layer_norm and rms_norm over the last dimension.  Read attr.eps; layer_norm also attr.bias.
+ *
+ *     layer_norm   xhat = (x - mean) / sqrt(variance + eps),  y = xhat * gain + bias     saved: mean, 1/sqrt per row
+ *     rms_norm     xhat = x / sqrt(mean of x^2 + eps),        y = xhat * gain            saved: 1/sqrt per row
+ *
+ * Ba, Kiros, Hinton, "Layer Normalization", 2016; Zhang, Sennrich, "Root Mean Square Layer Normalization", 2019. */
+#include "kernels/cpu/cpu.h"
+#include "kernels/infer.h"
+
+static weir_status norm_infer(struct weir_op_shapes *shapes, const char *row, int n_params, int saved_per_row)
+{
+    weir_status status = weir_infer_elementwise(shapes, row, 8);
+    if (status)
+        return status;
+    if (!(shapes->attr->eps > 0))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "eps of '%s' is %g, it should be positive", row, shapes->attr->eps);
+    int64_t columns = weir_shape_last(&shapes->output), rows = weir_shape_elements(&shapes->output) / columns;
+    shapes->n_params = n_params;
+    for (int i = 0; i < n_params; i++)
+        shapes->params[i] = (struct weir_shape){1, {columns}, WEIR_DTYPE_F32};
+    shapes->saved_bytes = (size_t)(rows * saved_per_row) * sizeof(float);
+    shapes->flops[WEIR_BACKWARD_WEIGHT] = 5.0 * (double)(rows * columns);
+    weir_infer_bytes(shapes);
+    return WEIR_OK;
+}
+
+static weir_status layer_norm_infer(struct weir_op_shapes *shapes)
+{
+    return norm_infer(shapes, "layer_norm", shapes->attr->bias ? 2 : 1, 2);
+}
+
+static weir_status rms_norm_infer(struct weir_op_shapes *shapes)
+{
+    return norm_infer(shapes, "rms_norm", 1, 1);
+}
+
+const struct weir_op weir_op_layer_norm = {
+    .struct_bytes = sizeof(struct weir_op),
+    .name = "layer_norm",
+    .summary = "(x - mean) / deviation * gain + bias over the last dimension",
+    .input_needs = WEIR_NEEDS_INPUT_0 | WEIR_NEEDS_SAVED,
+    .weight_needs = WEIR_NEEDS_INPUT_0 | WEIR_NEEDS_SAVED,
+    .infer = layer_norm_infer,
+    .cpu = {weir_cpu_layer_norm_forward, weir_cpu_layer_norm_backward_input, weir_cpu_layer_norm_backward_weight,
+            NULL, NULL},
+};
+
+const struct weir_op weir_op_rms_norm = {
+    .struct_bytes = sizeof(struct weir_op),
+    .name = "rms_norm",
+    .summary = "x / root mean square * gain over the last dimension",
+    .input_needs = WEIR_NEEDS_INPUT_0 | WEIR_NEEDS_SAVED,
+    .weight_needs = WEIR_NEEDS_INPUT_0 | WEIR_NEEDS_SAVED,
+    .infer = rms_norm_infer,
+    .cpu = {weir_cpu_rms_norm_forward, weir_cpu_rms_norm_backward_input, weir_cpu_rms_norm_backward_weight, NULL,
+            NULL},
+};

@@ -1,0 +1,138 @@
+/* GPT-2: a decoder-only transformer (Radford et al., "Language models are unsupervised multitask learners", 2019).
+ *
+ *     tokens (B, T) ─▶ wte[token] + wpe[position] ─▶ dropout                                     layer "embed"
+ *     x ─▶ ln_1 ─▶ qkv ─▶ causal attention ─▶ proj ─▶ dropout ─▶ + x                             layer "h.i.attn"
+ *     x ─▶ ln_2 ─▶ fc (4C) ─▶ GELU (tanh) ─▶ proj ─▶ dropout ─▶ + x                              layer "h.i.mlp"
+ *     x ─▶ ln_f ─▶ logits = x · wteᵀ ─▶ cross-entropy                                            layer "head"
+ *
+ * A block is two layers, so a model of L blocks has 2L + 2 layers.  Parameters have their Hugging Face names; linear
+ * weights are stored (in, out) as those files have them.  wte is tied: the embedding and the head share it.
+ * Initial values (the paper's section 2.3 and its published code): normal with standard deviation 0.02, 0.01 for wpe,
+ * residual projections scaled by 1 / sqrt(2L), biases 0, gains 1.  No weight decay on biases and gains. */
+#include <math.h>
+#include <stdio.h>
+
+#include "models/model.h"
+
+struct gpt2_config {
+    int64_t n_blocks, width, n_heads, n_positions, vocabulary;
+};
+
+struct gpt2 {
+    struct weir_graph_builder b;
+    const struct gpt2_config *config;
+    double dropout;
+    char name[32], part[96]; /* prefix of the block, and the name being made */
+};
+
+static const char *part(struct gpt2 *g, const char *suffix)
+{
+    snprintf(g->part, sizeof g->part, "%s%s", g->name, suffix);
+    return g->part;
+}
+
+static int layer_norm(struct gpt2 *g, const char *name, int x)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%s.weight", name);
+    int gain = weir_graph_param(&g->b, part(g, text), WEIR_INIT_CONSTANT, 1, false);
+    snprintf(text, sizeof text, "%s.bias", name);
+    int bias = weir_graph_param(&g->b, part(g, text), WEIR_INIT_CONSTANT, 0, false);
+    struct weir_op_attr attr = {.bias = true, .eps = 1e-5};
+    return weir_graph_node(&g->b, part(g, name), &weir_op_layer_norm, &attr, 1, &x, 2, (int[]){gain, bias});
+}
+
+static int linear(struct gpt2 *g, const char *name, int x, int64_t out, double std)
+{
+    char text[48];
+    snprintf(text, sizeof text, "%s.weight", name);
+    int weight = weir_graph_param(&g->b, part(g, text), WEIR_INIT_NORMAL, std, true);
+    snprintf(text, sizeof text, "%s.bias", name);
+    int bias = weir_graph_param(&g->b, part(g, text), WEIR_INIT_CONSTANT, 0, false);
+    struct weir_op_attr attr = {.out_features = out, .bias = true, .in_out = true};
+    return weir_graph_node(&g->b, part(g, name), &weir_op_linear, &attr, 1, &x, 2, (int[]){weight, bias});
+}
+
+static int dropout(struct gpt2 *g, const char *name, int x)
+{
+    struct weir_op_attr attr = {.dropout = g->dropout};
+    return g->dropout > 0 ? weir_graph_node(&g->b, part(g, name), &weir_op_dropout, &attr, 1, &x, 0, NULL) : x;
+}
+
+static int residual(struct gpt2 *g, const char *name, int x, int branch)
+{
+    return weir_graph_node(&g->b, part(g, name), &weir_op_add, NULL, 2, (int[]){x, branch}, 0, NULL);
+}
+
+static int embedding(struct gpt2 *g, int tokens)
+{
+    const struct gpt2_config *c = g->config;
+    weir_graph_layer(&g->b, "embed");
+    int params[] = {weir_graph_param(&g->b, "wte.weight", WEIR_INIT_NORMAL, 0.02, true),
+                    weir_graph_param(&g->b, "wpe.weight", WEIR_INIT_NORMAL, 0.01, true)};
+    struct weir_op_attr attr = {.out_features = c->width, .vocabulary = c->vocabulary, .n_positions = c->n_positions};
+    int x = weir_graph_node(&g->b, "embed", &weir_op_embedding, &attr, 1, &tokens, 2, params);
+    return dropout(g, "embed.dropout", x);
+}
+
+static int block(struct gpt2 *g, int i, int x)
+{
+    const struct gpt2_config *c = g->config;
+    double residual_std = 0.02 / sqrt(2.0 * (double)c->n_blocks);
+    struct weir_op_attr heads = {.n_heads = c->n_heads, .dropout = g->dropout};
+    snprintf(g->name, sizeof g->name, "h.%d.", i);
+
+    weir_graph_layer(&g->b, part(g, "attn"));
+    int y = layer_norm(g, "ln_1", x);
+    y = linear(g, "attn.c_attn", y, 3 * c->width, 0.02);
+    y = weir_graph_node(&g->b, part(g, "attn.attention"), &weir_op_attention, &heads, 1, &y, 0, NULL);
+    y = linear(g, "attn.c_proj", y, c->width, residual_std);
+    x = residual(g, "attn.residual", x, dropout(g, "attn.dropout", y));
+
+    weir_graph_layer(&g->b, part(g, "mlp"));
+    y = layer_norm(g, "ln_2", x);
+    y = linear(g, "mlp.c_fc", y, 4 * c->width, 0.02);
+    y = weir_graph_node(&g->b, part(g, "mlp.gelu"), &weir_op_gelu_tanh, NULL, 1, &y, 0, NULL);
+    y = linear(g, "mlp.c_proj", y, c->width, residual_std);
+    x = residual(g, "mlp.residual", x, dropout(g, "mlp.dropout", y));
+    g->name[0] = 0;
+    return x;
+}
+
+static void head(struct gpt2 *g, int x, int targets)
+{
+    weir_graph_layer(&g->b, "head");
+    x = layer_norm(g, "ln_f", x);
+    int wte = weir_graph_param(&g->b, "wte.weight", WEIR_INIT_NORMAL, 0.02, true);
+    struct weir_op_attr attr = {.out_features = g->config->vocabulary};
+    int logits = weir_graph_node(&g->b, "lm_head", &weir_op_linear, &attr, 1, &x, 1, &wte);
+    weir_graph_node(&g->b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){logits, targets}, 0, NULL);
+}
+
+static weir_status build(const struct weir_model_kind *kind, const struct weir_model_params *params,
+                         struct weir_arena *arena, const struct weir_graph **graph_out)
+{
+    struct gpt2 g = {.config = kind->config, .dropout = params->dropout};
+    weir_graph_begin(&g.b, kind->name, arena);
+    struct weir_shape shape = {2, {params->microbatch_size, params->seq_len}, WEIR_DTYPE_I32};
+    int tokens = weir_graph_input(&g.b, "tokens", shape);
+    int targets = weir_graph_input(&g.b, "targets", shape);
+    int x = embedding(&g, tokens);
+    for (int i = 0; i < g.config->n_blocks; i++)
+        x = block(&g, i, x);
+    head(&g, x, targets);
+    return weir_graph_finish(&g.b, graph_out);
+}
+
+static const struct gpt2_config tiny = {
+    .n_blocks = 6, .width = 128, .n_heads = 4, .n_positions = 64, .vocabulary = 256};
+
+const struct weir_model_kind weir_model_gpt2_tiny = {
+    .name = "gpt2-tiny",
+    .summary = "GPT-2 with 6 blocks, width 128, 4 heads, 64 positions, 256 byte tokens",
+    .data = WEIR_DATA_TOKENS,
+    .seq_len = 64,
+    .vocabulary = 256,
+    .config = &tiny,
+    .build = build,
+};

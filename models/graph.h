@@ -1,0 +1,151 @@
+/* The layer graph: a model as operations, parameters and layers.
+ *
+ * Nodes are operations in execution order; each has one output.  A value is named by an int: the index of the node that
+ * makes it, or weir_input_value(i) for input i of the graph (tokens, targets, images).  Layers are named runs of nodes, and
+ * the only places where a partition cuts: between two neighbouring layers exactly one value crosses, which is what one
+ * stage sends to the next.
+ *
+ *     layer 0  embed          tokens ─▶ x0
+ *     layer 1  h.0.attn       x0 ─▶ ln ─▶ qkv ─▶ attention ─▶ proj ─▶ + ─▶ x1        one value (x1) crosses
+ *     layer 2  h.0.mlp        x1 ─▶ ...                                  ▲ x0
+ *     ...
+ *     layer n  head           ─▶ logits ─▶ loss (targets)
+ *
+ * Shapes are those of one micro-batch; the first dimension of every value is the sample.  Parameters are named as in the
+ * model's published files.  A parameter that several nodes use is tied: its gradients are added in graph order.
+ *
+ * Build with a builder; it remembers the first error, so that a model file reads from top to bottom:
+ *
+ *     struct weir_graph_builder b;
+ *     weir_graph_begin(&b, "mlp", arena);
+ *     int x = weir_graph_input(&b, "images", image_shape);
+ *     weir_graph_layer(&b, "fc1");
+ *     int w = weir_graph_param(&b, "fc1.weight", WEIR_INIT_NORMAL, 0.05, true);
+ *     x = weir_graph_node(&b, "fc1", &weir_op_linear, &attr, 1, &x, 1, &w);
+ *     ...
+ *     status = weir_graph_finish(&b, &graph);
+ *
+ * The graph and all it points to live in the arena and never change. */
+#ifndef WEIR_MODELS_GRAPH_H
+#define WEIR_MODELS_GRAPH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/status.h"
+#include "kernels/op.h"
+
+enum weir_init {
+    WEIR_INIT_NORMAL,   /* mean 0, standard deviation `scale` */
+    WEIR_INIT_CONSTANT, /* every element is `scale` */
+};
+
+struct weir_param {
+    const char *name; /* "h.0.attn.c_attn.weight" */
+    struct weir_shape shape;
+    enum weir_init init;
+    double scale;
+    bool decay;     /* weight decay applies */
+    int first_node; /* first node that uses it */
+    int n_uses;     /* nodes that use it; > 1: tied */
+};
+
+struct weir_node {
+    const char *name;
+    const struct weir_op *op;
+    struct weir_op_attr attr;
+    int inputs[WEIR_OP_INPUTS];        /* values */
+    int params[WEIR_OP_PARAMS];        /* indices of graph parameters */
+    struct weir_op_shapes shapes;      /* of one micro-batch; shapes.attr points to attr */
+    int layer;
+};
+
+struct weir_layer {
+    const char *name;
+    int first_node, n_nodes;
+    int input; /* the value that crosses from the layer before; meaningless for layer 0 */
+};
+
+struct weir_graph_input {
+    const char *name;
+    struct weir_shape shape;
+};
+
+struct weir_graph {
+    const char *name;
+    int64_t microbatch_size; /* samples of one micro-batch */
+    int64_t n_targets;       /* losses added up in one micro-batch: the mean divides by their number */
+    int n_nodes, n_params, n_layers, n_inputs;
+    const struct weir_node *nodes;
+    const struct weir_param *params; /* in the order of first use */
+    const struct weir_layer *layers;
+    const struct weir_graph_input *inputs;
+};
+
+struct weir_graph_builder {
+    struct weir_arena *arena;
+    weir_status status; /* first failure; its message is the thread's last error */
+    struct weir_graph graph;
+    struct weir_node *nodes;
+    struct weir_param *params;
+    struct weir_layer *layers;
+    struct weir_graph_input *inputs;
+    int node_room, param_room, layer_room, input_room;
+};
+
+static inline int weir_input_value(int input)
+{
+    return -1 - input;
+}
+
+static inline bool weir_value_is_input(int value)
+{
+    return value < 0;
+}
+
+static inline int weir_value_input(int value)
+{
+    return -1 - value;
+}
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+void weir_graph_begin(struct weir_graph_builder *b, const char *name, struct weir_arena *arena);
+
+/* A new input; its first dimension is the micro-batch size.  Returns its value. */
+int weir_graph_input(struct weir_graph_builder *b, const char *name, struct weir_shape shape);
+
+/* Start a layer: the nodes that follow belong to it. */
+void weir_graph_layer(struct weir_graph_builder *b, const char *name);
+
+/* A parameter by name; the same name again is the same parameter (tied), whose init and decay stay the first ones.
+ * Returns its index.  Its shape follows from the first node that uses it. */
+int weir_graph_param(struct weir_graph_builder *b, const char *name, enum weir_init init, double scale, bool decay);
+
+/* A node; `attr` is copied and may be NULL.  Returns the value of its output. */
+int weir_graph_node(struct weir_graph_builder *b, const char *name, const struct weir_op *op,
+                    const struct weir_op_attr *attr, int n_inputs, const int *inputs, int n_params, const int *params);
+
+/* Check the whole and hand it out: layers are not empty; exactly one value crosses each border; every value and every
+ * parameter is used; the last node, and no other, is a loss.  WEIR_ERR_INVALID names layer or node. */
+weir_status weir_graph_finish(struct weir_graph_builder *b, const struct weir_graph **graph_out);
+
+/* Shape of a value. */
+const struct weir_shape *weir_graph_shape(const struct weir_graph *graph, int value);
+
+/* Estimated time of one micro-batch in a layer, forward and backward, in arbitrary units that are the same for all
+ * layers: per pass the larger of flops and of 8 flops per byte of traffic (a core computes about 8 flops in the time in
+ * which it moves one byte).  Used for the default partition. */
+double weir_layer_cost(const struct weir_graph *graph, int layer);
+
+/* Elements of all parameters, tied ones once. */
+int64_t weir_graph_n_elements(const struct weir_graph *graph);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,49 @@
+#include "models/model.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+const struct weir_model_kind *const weir_model_kinds[] = {&weir_model_mlp, &weir_model_gpt2_tiny, NULL};
+
+weir_status weir_model_find(const char *name, const struct weir_model_kind **kind_out)
+{
+    const char *names[sizeof weir_model_kinds / sizeof weir_model_kinds[0]];
+    int n = 0;
+    for (const struct weir_model_kind *const *kind = weir_model_kinds; *kind; kind++) {
+        if (!strcmp((*kind)->name, name)) {
+            *kind_out = *kind;
+            return WEIR_OK;
+        }
+        names[n++] = (*kind)->name;
+    }
+    names[n] = NULL;
+    const char *near = weir_suggest(name, names);
+    if (near)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "unknown model '%s': did you mean '%s'?", name, near);
+    return WEIR_FAIL(WEIR_ERR_USAGE, "unknown model '%s': --model list shows the models", name);
+}
+
+weir_status weir_model_build(const struct weir_model_kind *kind, const struct weir_model_params *params,
+                             struct weir_arena *arena, const struct weir_graph **graph_out)
+{
+    struct weir_model_params p = *params;
+    if (p.microbatch_size < 1)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "micro-batch size is %lld, it must be at least 1",
+                         (long long)p.microbatch_size);
+    if (!(p.dropout >= 0 && p.dropout < 1))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "dropout is %g, it must be at least 0 and below 1", p.dropout);
+    if (kind->data == WEIR_DATA_TOKENS) {
+        if (!p.seq_len)
+            p.seq_len = kind->seq_len;
+        if (p.seq_len < 1 || p.seq_len > kind->seq_len)
+            return WEIR_FAIL(WEIR_ERR_INVALID, "sequence length is %lld, model '%s' takes 1 to %lld",
+                             (long long)p.seq_len, kind->name, (long long)kind->seq_len);
+    } else if (p.seq_len) {
+        return WEIR_FAIL(WEIR_ERR_USAGE, "model '%s' has no sequence length", kind->name);
+    } else if (p.n_inputs < 1 || p.n_classes < 2) {
+        return WEIR_FAIL(WEIR_ERR_INVALID, "model '%s' needs at least 1 input and 2 classes, not %lld and %lld",
+                         kind->name, (long long)p.n_inputs, (long long)p.n_classes);
+    }
+    return kind->build(kind, &p, arena, graph_out);
+}

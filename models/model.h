@@ -1,0 +1,55 @@
+/* The built-in models: one row per model, each a function that builds its layer graph.
+ *
+ *     struct weir_model_params params = {.microbatch_size = 4};
+ *     const struct weir_model_kind *kind;
+ *     weir_model_find("gpt2-tiny", &kind);
+ *     weir_model_build(kind, &params, &arena, &graph);
+ */
+#ifndef WEIR_MODELS_MODEL_H
+#define WEIR_MODELS_MODEL_H
+
+#include "models/graph.h"
+
+enum weir_data_kind {
+    WEIR_DATA_TOKENS, /* inputs "tokens" and "targets": i32 (B, T) */
+    WEIR_DATA_IMAGES, /* inputs "images": f32 (B, n_inputs), "targets": i32 (B) */
+};
+
+struct weir_model_params {
+    int64_t microbatch_size; /* B >= 1 */
+    int64_t seq_len;         /* T; 0: the model's own.  Token models only */
+    int64_t n_inputs;        /* features of one image; image models only */
+    int64_t n_classes;       /* image models only */
+    double dropout;          /* 0 <= p < 1 */
+};
+
+struct weir_model_kind {
+    const char *name, *summary;
+    enum weir_data_kind data;
+    int64_t seq_len;    /* the model's own, and the longest; 0 for image models */
+    int64_t vocabulary; /* 0 for image models */
+    const void *config; /* read by build */
+    /* Build the graph into `arena`.  WEIR_ERR_INVALID names the parameter. */
+    weir_status (*build)(const struct weir_model_kind *kind, const struct weir_model_params *params,
+                         struct weir_arena *arena, const struct weir_graph **graph_out);
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+extern const struct weir_model_kind *const weir_model_kinds[]; /* ends with NULL */
+extern const struct weir_model_kind weir_model_mlp, weir_model_gpt2_tiny;
+
+/* WEIR_ERR_USAGE with a suggestion when there is no such model. */
+weir_status weir_model_find(const char *name, const struct weir_model_kind **kind_out);
+
+/* Check `params` against the kind and build.  See weir_model_kind.build. */
+weir_status weir_model_build(const struct weir_model_kind *kind, const struct weir_model_params *params,
+                             struct weir_arena *arena, const struct weir_graph **graph_out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

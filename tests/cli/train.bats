@@ -1,0 +1,166 @@
+#!/usr/bin/env bats
+# weir train and weir info as a person uses them.   labels: threads
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || exit 1
+    for i in $(seq 400); do printf 'line %d of a small text: the quick brown fox jumps over the lazy dog\n' "$i"; done >text
+    printf 'short' >short
+}
+
+train() {
+    "$WEIR" train --model gpt2-tiny --data text --microbatches 2 --microbatch-size 2 --seq-len 16 "$@"
+}
+
+@test "training prints the loss at the start and at the end, and lowers it" {
+    run --separate-stderr train --steps 30 --lr 0.003
+    [ "$status" -eq 0 ]
+    [[ "$output" == "trained gpt2-tiny for 30 steps on 2 stages: loss 5."*" at the start, "*" at the end" ]]
+    [[ "$stderr" == *"step 1/30 loss 5."* && "$stderr" == *"step 30/30 loss "* ]]
+}
+
+@test "1 and 4 stages, gpipe and 1f1b write the same losses" {
+    train --steps 4 --stages 1 --dropout 0.1 -q --metrics one >/dev/null
+    train --steps 4 --stages 4 --dropout 0.1 -q --metrics four >/dev/null
+    train --steps 4 --stages 4 --dropout 0.1 -q --metrics pipe --schedule gpipe >/dev/null
+    for file in one four pipe; do grep -o '"loss": [^,]*, "grad_norm": [^,]*' "$file" >"$file.losses"; done
+    [ "$(wc -l <one.losses)" -eq 4 ]
+    cmp one.losses four.losses
+    cmp one.losses pipe.losses
+}
+
+@test "metrics have one object per step with every field" {
+    train --steps 3 -q --metrics m.jsonl >/dev/null
+    [ "$(wc -l <m.jsonl)" -eq 3 ]
+    for field in step loss grad_norm lr tokens_per_s step_ms bubble peak_bytes; do
+        [ "$(grep -c "\"$field\": " m.jsonl)" -eq 3 ]
+    done
+}
+
+@test "a trace has a row per rank and tells waiting from working" {
+    train --steps 3 -q --trace t.json >/dev/null
+    grep -q '"rank 1"' t.json
+    grep -q '"0F0"' t.json
+    grep -q '"1B1"' t.json
+    grep -q '"cat": *"wait"' t.json
+}
+
+@test "--json prints one object; --quiet prints no progress" {
+    run --separate-stderr train --steps 2 --json -q
+    [ "$status" -eq 0 ]
+    [[ "$output" == '{"model": "gpt2-tiny", "steps": 2, "stages": 2, '* ]]
+    [ -z "$stderr" ]
+}
+
+@test "--config gives options, and the command line wins" {
+    echo '{"stages": 3, "steps": 2, "quiet": true}' >c.json
+    run train --config c.json --json
+    [[ "$output" == *'"steps": 2, "stages": 3,'* ]]
+    run train --config c.json --json --steps 1
+    [[ "$output" == *'"steps": 1, "stages": 3,'* ]]
+    echo '{"stagse": 3}' >c.json
+    run train --config c.json
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"'c.json': unknown option '--stagse': did you mean '--stages'?"* ]]
+}
+
+@test "the memory table and the step program are printed without training" {
+    run "$WEIR" train --model gpt2-tiny --print-memory --stages 2
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"wte.weight"* && "$output" == *"stage 0 mb 0: F to W"* && "$output" == *"rank 1: params "* ]]
+    run "$WEIR" train --model gpt2-tiny --print-program --stages 2
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"0F0"* && "$output" == *"tied parameters"* ]]
+}
+
+@test "a schedule file is run; numbers that contradict it are usage errors" {
+    printf '0F0,0F1,0I0,0W0,0I1,0W1\n1F0,1B0,1F1,1B1\n' >s.csv
+    run train --schedule ./s.csv --steps 2 --json -q
+    [ "$status" -eq 0 ]
+    run train --schedule ./s.csv --microbatches 3
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"'./s.csv' has 2 micro-batches, --microbatches says 3"* ]]
+    run "$WEIR" train --model gpt2-tiny --data text --microbatch-size 2 --schedule ./s.csv --steps 2 --json -q
+    [ "$status" -eq 0 ]
+    run "$WEIR" train --model gpt2-tiny --data text --schedule ./s.csv --stages 3
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"'./s.csv' has 2 stages, --stages says 3"* ]]
+    printf '0F0,0B0\n1F0\n' >bad.csv
+    run "$WEIR" train --model gpt2-tiny --data text --schedule ./bad.csv
+    [ "$status" -eq 1 ]
+}
+
+# name | arguments | exit status | words of the message
+@test "bad requests: one clear line and the right exit status" {
+    while IFS='|' read -r name arguments code words; do
+        # shellcheck disable=SC2086
+        run "$WEIR" train $arguments
+        [ "$status" -eq "$code" ] || { echo "$name: exit $status, output $output"; false; }
+        [[ "$output" == *"$words"* ]] || { echo "$name: $output"; false; }
+        [ "$(echo "$output" | wc -l)" -eq 1 ] || { echo "$name: $output"; false; }
+    done <<'ROWS'
+no model||2|--model is missing
+no data|--model gpt2-tiny|2|--data is missing
+unknown model|--model gpt2-tny --data text|2|did you mean 'gpt2-tiny'
+unknown option|--model gpt2-tiny --data text --stage 2|2|did you mean '--stages'
+unknown schedule|--model gpt2-tiny --data text --schedule 1f1|2|did you mean '1f1b'
+unknown optimizer|--model gpt2-tiny --data text --optimizer adam|2|did you mean 'adamw'
+unknown device|--model gpt2-tiny --data text --device cpuu|2|did you mean 'cpu'
+transport not built|--model gpt2-tiny --data text --transport nccl|2|transport 'nccl' is not in this
+no micro-batches|--model gpt2-tiny --data text --microbatches 0|2|--microbatches takes a whole number from 1
+more stages than layers|--model gpt2-tiny --data text --stages 15|3|15 stages
+no such data|--model gpt2-tiny --data nowhere|1|cannot open 'nowhere'
+a folder as text|--model gpt2-tiny --data .|1|'.'
+too short|--model gpt2-tiny --data short|1|'short' has 5 bytes
+sequence too long|--model gpt2-tiny --data text --seq-len 65|1|takes 1 to 64
+unwritable metrics|--model gpt2-tiny --data text --metrics none/m --steps 1|1|none/m
+unwritable trace|--model gpt2-tiny --data text --trace none/t --steps 1|1|none/t
+cap too small|--model gpt2-tiny --data text --device-memory 1M|3|the cap is 1048576
+images from text|--model mlp --data text|1|'text'
+images without a size|--model mlp --print-memory|2|--data is missing
+sequence for images|--model mlp --data text --seq-len 4|1|'text'
+ROWS
+}
+
+@test "a full disk is an error that names the file" {
+    [ -e /dev/full ] || skip "no /dev/full here"
+    run train --steps 1 -q --metrics /dev/full
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"/dev/full"* ]]
+}
+
+@test "a signal ends the run after a step with 128 + its number" {
+    "$WEIR" train --model gpt2-tiny --data text --seq-len 16 --steps 1000000 -q --metrics m.jsonl --trace t.json 3>&- &
+    pid=$!
+    for _ in $(seq 200); do [ -s m.jsonl ] && break; sleep 0.05; done
+    kill -TERM "$pid"
+    code=0
+    wait "$pid" || code=$?
+    [ "$code" -eq 143 ]
+    tail -n 1 m.jsonl | grep -q '}$'
+    grep -q '"0F0"' t.json
+}
+
+@test "lists stand where there is a set to choose from" {
+    run "$WEIR" train --model list
+    [[ "$status" -eq 0 && "$output" == *"gpt2-tiny"* && "$output" == *"mlp"* ]]
+    run "$WEIR" train --schedule list
+    [[ "$status" -eq 0 && "$output" == *"1f1b"* && "$output" == *"gpipe"* ]]
+    run "$WEIR" train --device list
+    [[ "$status" -eq 0 && "$output" == *"cpu"* ]]
+}
+
+@test "info names version, machine, devices and libraries; --json is an object" {
+    run "$WEIR" info
+    [[ "$status" -eq 0 && "$output" == *"machine"* && "$output" == *"device      cpu: "* && "$output" == *"oneDNN"* ]]
+    run "$WEIR" info --json
+    [[ "$status" -eq 0 && "$output" == "{"*'"devices"'*"}" ]]
+}
+
+@test "--help fits on a screen and names every option" {
+    run "$WEIR" train --help
+    [ "$status" -eq 0 ]
+    [ "${#lines[@]}" -le 40 ]
+    [[ "$output" == *"--threads-per-rank"* && "$output" == *"--grad-clip"* ]]
+}

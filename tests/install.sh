@@ -1,0 +1,141 @@
+#!/bin/bash
+# Installs Weir into a fresh prefix and uses it from there as another program would: headers on their own, through
+# pkg-config, through find_package, and the command with its man pages.
+#
+#   install.sh static|shared      static: what is built in $WEIR_BINARY_DIR; shared: a build of its own
+set -euo pipefail
+
+kind=$1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+prefix=$work/prefix
+export PKG_CONFIG_PATH=
+
+die() {
+    printf 'install test: %s\n' "$*" >&2
+    exit 1
+}
+
+quiet() {
+    "$@" >"$work/log" 2>&1 </dev/null || {
+        tail -n 40 "$work/log" >&2
+        die "'$*' failed"
+    }
+}
+
+install_tree() {
+    local build=$WEIR_BINARY_DIR
+    if [ "$kind" = shared ]; then
+        build=$work/build
+        quiet cmake -S "$WEIR_SOURCE_DIR" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=ON \
+            -DBUILD_TESTING=OFF -DWEIR_CUDA=OFF
+        quiet cmake --build "$build"
+    fi
+    quiet cmake --install "$build" --prefix "$work/first"
+    mv "$work/first" "$prefix" # what was installed can be moved
+    library=$(find "$prefix" -name 'libweir.*' | head -n 1)
+    [ -n "$library" ] || die "there is no libweir below $prefix"
+    libdir=$(dirname "$library")
+    export PKG_CONFIG_PATH=$libdir/pkgconfig
+}
+
+check_paths() {
+    local found before='(?<![\w.}/-])' # a longer path may end like one of these
+    found=$(grep -rIlP "$before(\\Q$WEIR_SOURCE_DIR\\E|\\Q$WEIR_BINARY_DIR\\E|\\Q$work\\E)/" "$prefix" || true)
+    [ -z "$found" ] || die "these installed files name a folder of the build: $found"
+}
+
+# Every header stands on its own, in C and, where there is a compiler, in C++.
+check_headers() {
+    local header cflags
+    read -ra cflags < <(pkg-config --cflags weir)
+    while read -r header; do
+        printf '#include <%s>\n' "$header" | quiet_stdin "${CC:-cc}" -x c -std=c11 -Wall -Wextra -pedantic -Werror \
+            -fsyntax-only "${cflags[@]}" - || die "installed header '$header' does not stand on its own in C"
+        if command -v g++ >/dev/null; then
+            printf '#include <%s>\n' "$header" | quiet_stdin g++ -x c++ -std=c++17 -Wall -Wextra -Werror -fsyntax-only \
+                "${cflags[@]}" - || die "installed header '$header' does not stand on its own in C++"
+        fi
+    done < <(cd "$prefix/include/weir" && find . -name '*.h' | sed 's|^\./||' | LC_ALL=C sort)
+}
+
+quiet_stdin() {
+    "$@" >"$work/log" 2>&1 || {
+        cat "$work/log" >&2
+        return 1
+    }
+}
+
+# The programs to build: the examples, or the smallest one when there are none.
+make_programs() {
+    mkdir "$work/programs"
+    if compgen -G "$WEIR_SOURCE_DIR/examples/*.c" >/dev/null; then
+        cp "$WEIR_SOURCE_DIR"/examples/*.c "$work/programs/"
+        return
+    fi
+    cat >"$work/programs/smallest.c" <<'END'
+#include <stdio.h>
+#include <weir.h>
+
+int main(void)
+{
+    return printf("%s\n", weir_status_str(WEIR_OK)) < 0;
+}
+END
+}
+
+run_program() {
+    (cd "$work" && quiet env LD_LIBRARY_PATH="$libdir" timeout 120 "$1")
+}
+
+use_pkg_config() {
+    local source name flags libs
+    read -ra flags < <(pkg-config --cflags weir)
+    read -ra libs < <(pkg-config --libs weir)
+    for source in "$work"/programs/*.c; do
+        name=$(basename "$source" .c)
+        quiet "${CC:-cc}" -std=c11 -Wall -Wextra -Werror -D_GNU_SOURCE "${flags[@]}" -o "$work/$name-pc" "$source" \
+            "${libs[@]}" -lm
+        run_program "$work/$name-pc"
+        printf 'pkg-config: built and ran %s\n' "$name"
+    done
+}
+
+use_find_package() {
+    local name
+    cat >"$work/programs/CMakeLists.txt" <<'END'
+cmake_minimum_required(VERSION 3.25)
+project(user C)
+find_package(weir 0.1 REQUIRED)
+file(GLOB sources *.c)
+foreach(source IN LISTS sources)
+  get_filename_component(name ${source} NAME_WE)
+  add_executable(${name} ${source})
+  target_compile_definitions(${name} PRIVATE _GNU_SOURCE)
+  target_link_libraries(${name} PRIVATE weir::weir m)
+endforeach()
+END
+    quiet cmake -S "$work/programs" -B "$work/programs/build" -G Ninja -DCMAKE_PREFIX_PATH="$prefix"
+    quiet cmake --build "$work/programs/build"
+    for name in "$work"/programs/*.c; do
+        name=$(basename "$name" .c)
+        run_program "$work/programs/build/$name"
+        printf 'find_package: built and ran %s\n' "$name"
+    done
+}
+
+use_command() {
+    local command
+    "$prefix/bin/weir" --version
+    while read -r command; do
+        [ -s "$prefix/share/man/man1/weir-$command.1" ] || die "command '$command' has no installed man page"
+    done < <("$prefix/bin/weir" --help | sed -n 's/^  \([a-z]*\)  .*/\1/p')
+}
+
+install_tree
+check_paths
+check_headers
+make_programs
+use_pkg_config
+use_find_package
+use_command

@@ -1,0 +1,154 @@
+/* vector math: accuracy, independence of length and position, dropout numbers, updates.   labels: pure */
+#include "testing.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "kernels/cpu/vmath.h"
+#include "op_rig.h"
+
+static void exp_and_the_normal_distribution_are_accurate(void **state)
+{
+    (void)state;
+    for (double at = -87; at <= 88; at += 0.00037) {
+        float x = (float)at;
+        assert_true(fabs((double)weir_exp(x) / exp((double)x) - 1) < 1.2e-7);
+    }
+    for (double at = -15; at <= 15; at += 0.00037) {
+        float x = (float)at, density;
+        double cdf = 0.5 * erfc(-(double)x / sqrt(2)), slope = exp(-0.5 * (double)x * (double)x) / sqrt(2 * M_PI);
+        assert_true(fabs((double)weir_normal_cdf(x, &density) - cdf) < 2e-7);
+        assert_true(fabs((double)density - slope) < 1e-7);
+        assert_true(fabs((double)weir_sigmoid(x) * (1 + exp(-(double)x)) - 1) < 2e-7);
+    }
+    assert_true(weir_exp(-1000.0f) < 1.3e-38f && weir_exp(-INFINITY) < 1.3e-38f);
+    assert_true(weir_exp(INFINITY) > 1e38f && isnan(weir_exp(NAN)) && weir_exp(0.0f) == 1.0f);
+}
+
+static struct op_case vector_case(const struct weir_op *op, int64_t n)
+{
+    return (struct op_case){"", op, {.dropout = 0.25}, op == &weir_op_add ? 2 : 1,
+                            {{1, {n}, WEIR_DTYPE_F32}, {1, {n}, WEIR_DTYPE_F32}}};
+}
+
+/* Element `from + i` of a long vector against element i of a vector of n. */
+static void part_check(const struct weir_op *op, const struct op_rig *whole, int64_t from, int64_t n)
+{
+    struct op_case c = vector_case(op, n);
+    struct op_rig part;
+    op_rig_open(&part, &c, 1, 1, 0);
+    for (int i = 0; i < c.n_inputs; i++)
+        part.full.inputs[i].data = (float *)whole->full.inputs[i].data + from;
+    part.full.d_output.data = (float *)whole->full.d_output.data + from;
+    assert_ok(op_rig_run(&part, WEIR_FORWARD, NULL, false));
+    assert_memory_equal(part.full.output.data, (float *)whole->full.output.data + from, (size_t)n * 4);
+    if (op->cpu.backward_input) {
+        assert_ok(op_rig_run(&part, WEIR_BACKWARD_INPUT, NULL, false));
+        assert_memory_equal(part.full.d_inputs[0].data, (float *)whole->full.d_inputs[0].data + from, (size_t)n * 4);
+    }
+    op_rig_close(&part);
+}
+
+static void an_element_does_not_depend_on_length_or_position(void **state)
+{
+    (void)state;
+    static const struct weir_op *const rows[] = {&weir_op_gelu_tanh, &weir_op_gelu_erf, &weir_op_relu, &weir_op_silu,
+                                                 &weir_op_add};
+    for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
+        struct op_case c = vector_case(rows[r], 40000);
+        struct op_rig whole;
+        op_rig_open(&whole, &c, 1, 1, 0);
+        float *x = whole.full.inputs[0].data;
+        for (int i = 0; i < 40000; i += 3)
+            x[i] *= 20.0f;
+        assert_ok(op_rig_run(&whole, WEIR_FORWARD, NULL, false));
+        if (rows[r]->cpu.backward_input)
+            assert_ok(op_rig_run(&whole, WEIR_BACKWARD_INPUT, NULL, false));
+        for (int64_t n = 1; n < 70; n++)
+            part_check(rows[r], &whole, n * 7 % 33, n);
+        part_check(rows[r], &whole, 16384, 17000);
+        op_rig_close(&whole);
+    }
+}
+
+static void dropout_drops_its_share_and_only_in_training(void **state)
+{
+    (void)state;
+    struct op_case c = {"", &weir_op_dropout, {.dropout = 0.25}, 1, {{2, {2, 50000}, WEIR_DTYPE_F32}}};
+    struct op_rig rig;
+    op_rig_open(&rig, &c, 1, 1, 0);
+    const float *x = rig.full.inputs[0].data, *y = rig.full.output.data;
+    assert_ok(op_rig_run(&rig, WEIR_FORWARD, NULL, false));
+    int zeros = 0;
+    for (int i = 0; i < 100000; i++)
+        zeros += y[i] == 0.0f;
+    assert_in_range(zeros, 24500, 25500);
+    rig.step.training = 0;
+    assert_ok(op_rig_run(&rig, WEIR_FORWARD, NULL, false));
+    assert_memory_equal(x, y, 400000);
+    op_rig_close(&rig);
+}
+
+enum { N = 1003 };
+
+static void filled(float *x, uint64_t key)
+{
+    for (int i = 0; i < N; i++)
+        x[i] = weir_rng_normal(key, (uint64_t)i);
+}
+
+static void adamw_follows_its_formula(void **state)
+{
+    (void)state;
+    float p[N], g[N], m[N], v[N], before[N], p1[N], m1[N], v1[N];
+    filled(p, 1), filled(g, 2), filled(m, 3), filled(v, 4);
+    for (int i = 0; i < N; i++)
+        v[i] = fabsf(v[i]);
+    memcpy(before, p, sizeof p), memcpy(p1, p, sizeof p), memcpy(m1, m, sizeof m), memcpy(v1, v, sizeof v);
+    const struct weir_adamw a = {1e-2f, 0.9f, 0.95f, 1e-8f, 0.1f, 1 - 0.9f * 0.9f, 1 - 0.95f * 0.95f, 0.5f};
+    for (int i = 0; i < N; i++) {
+        double d = 0.5 * (double)g[i], m2 = 0.9 * (double)m[i] + 0.1 * d, v2 = 0.95 * (double)v[i] + 0.05 * d * d;
+        double w = (double)p[i] * (1 - 1e-2 * 0.1) - 1e-2 * (m2 / 0.19) / (sqrt(v2 / 0.0975) + 1e-8);
+        weir_adamw_update(&a, 1, &p1[i], &g[i], &m1[i], &v1[i]);
+        assert_true(fabs((double)p1[i] - w) < 1e-6 * (1 + fabs(w)));
+    }
+    weir_adamw_update(&a, N, p, g, m, v);
+    assert_memory_equal(p, p1, sizeof p);
+    assert_memory_equal(m, m1, sizeof m);
+    assert_memory_equal(v, v1, sizeof v);
+    assert_memory_not_equal(p, before, sizeof p);
+}
+
+static void sgd_and_sums_follow_their_formulas(void **state)
+{
+    (void)state;
+    float p[N], g[N], sum[N];
+    double squares = 0;
+    filled(p, 1), filled(g, 2);
+    memcpy(sum, p, sizeof p);
+    weir_vector_add(N, sum, g);
+    for (int i = 0; i < N; i++) {
+        assert_true(sum[i] == p[i] + g[i]);
+        squares += (double)g[i] * (double)g[i];
+    }
+    assert_true(fabs(weir_vector_square_sum(N, g) / squares - 1) < 1e-12);
+    assert_true(weir_vector_square_sum(0, g) == 0 && weir_vector_square_sum(1, g) == (double)g[0] * (double)g[0]);
+    memcpy(sum, p, sizeof p);
+    weir_sgd_update(0.1f, 0.01f, 2.0f, N, p, g);
+    for (int i = 0; i < N; i++)
+        assert_true(fabs((double)p[i] - ((double)sum[i] - 0.1 * (2.0 * (double)g[i] + 0.01 * (double)sum[i]))) < 1e-6);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(exp_and_the_normal_distribution_are_accurate),
+        cmocka_unit_test(an_element_does_not_depend_on_length_or_position),
+        cmocka_unit_test(dropout_drops_its_share_and_only_in_training),
+        cmocka_unit_test(adamw_follows_its_formula),
+        cmocka_unit_test(sgd_and_sums_follow_their_formulas),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
