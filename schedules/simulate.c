@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "schedules/cost_tables.h"
 #include "schedules/critical_path.h"
 #include "schedules/flow.h"
 #include "base/large.h"
@@ -17,92 +18,6 @@ struct run {
     struct weir_edges edges;
     struct weir_flow flow;
 };
-
-static bool is_cost(double value)
-{
-    return isfinite(value) && value >= 0;
-}
-
-static weir_status costs_check(const struct weir_schedule_costs *costs, const struct weir_schedule *schedule)
-{
-    if (costs->stages && costs->n_stages != schedule->n_stages)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "the costs have %d stages, the schedule has %d", costs->n_stages,
-                         schedule->n_stages);
-    if (!is_cost(costs->forward) || !is_cost(costs->input) || !is_cost(costs->weight) || !is_cost(costs->transfer) ||
-        !is_cost(costs->reduce) || !is_cost(costs->optimizer) || !is_cost(costs->overlap_gain))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "a cost is negative or not a number");
-    for (int s = 0; costs->stages && s < costs->n_stages; s++) {
-        const struct weir_stage_costs *c = &costs->stages[s];
-        if (!is_cost(c->forward) || !is_cost(c->input) || !is_cost(c->weight))
-            return WEIR_FAIL(WEIR_ERR_INVALID, "a cost of stage %d is negative or not a number", s);
-    }
-    for (int e = 0; e < costs->n_edges; e++) {
-        const struct weir_edge_costs *c = &costs->edges[e];
-        if (c->from < 0 || c->from >= schedule->n_ranks || c->to < 0 || c->to >= schedule->n_ranks)
-            return WEIR_FAIL(WEIR_ERR_INVALID, "costs of the edge from rank %d to rank %d: ranks are 0 to %d", c->from,
-                             c->to, schedule->n_ranks - 1);
-        if (!is_cost(c->latency) || !is_cost(c->bytes) || !is_cost(c->bandwidth))
-            return WEIR_FAIL(WEIR_ERR_INVALID, "a cost of the edge from rank %d to rank %d is negative or not a number",
-                             c->from, c->to);
-    }
-    return WEIR_OK;
-}
-
-static struct weir_stage_costs stage_costs(const struct weir_schedule_costs *costs, int stage)
-{
-    if (costs->stages)
-        return costs->stages[stage];
-    return (struct weir_stage_costs){costs->forward, costs->input, costs->weight, costs->mem_backward,
-                                     costs->mem_weight};
-}
-
-static weir_status type_costs(struct run *run)
-{
-    double *table;
-    int n = run->schedule.n_stages;
-    weir_status status = weir_arena_alloc(&run->work, (size_t)n, 4 * sizeof *table, &table);
-    if (status)
-        return status;
-    for (int s = 0; s < n; s++) {
-        struct weir_stage_costs c = stage_costs(run->costs, s);
-        table[4 * s + WEIR_F] = c.forward;
-        table[4 * s + WEIR_I] = c.input;
-        table[4 * s + WEIR_W] = c.weight;
-        table[4 * s + WEIR_B] = c.input + c.weight;
-    }
-    run->flow.costs.type = table;
-    return WEIR_OK;
-}
-
-static weir_status transfer_costs(struct run *run)
-{
-    double *table;
-    weir_status status = weir_arena_alloc(&run->work, (size_t)run->edges.n_edges, sizeof *table, &table);
-    if (status)
-        return status;
-    for (int e = 0; e < run->edges.n_edges; e++)
-        table[e] = run->costs->transfer;
-    for (int i = 0; i < run->costs->n_edges; i++) {
-        const struct weir_edge_costs *c = &run->costs->edges[i];
-        int e = weir_edge_find(&run->edges, c->from, c->to);
-        if (e >= 0)
-            table[e] = c->latency + (c->bandwidth > 0 ? c->bytes / c->bandwidth : 0);
-    }
-    run->flow.costs.transfer = table;
-    return WEIR_OK;
-}
-
-/* Reducing a rank's gradients is shared out over the REDUCE_GRAD actions of its list. */
-static weir_status reduce_costs(struct run *run)
-{
-    double *table;
-    const struct weir_schedule *s = &run->schedule;
-    weir_status status = weir_arena_alloc(&run->work, (size_t)s->n_ranks, sizeof *table, &table);
-    for (int r = 0; !status && r < s->n_ranks; r++)
-        table[r] = run->scan.rank_reduces[r] ? run->costs->reduce / run->scan.rank_reduces[r] : 0;
-    run->flow.costs.reduce = table;
-    return status;
-}
 
 static weir_status times_keep(struct run *run, struct weir_arena *arena)
 {
@@ -157,18 +72,13 @@ static weir_status flow_prepare(struct run *run, struct weir_arena *arena)
     if (!status)
         status = weir_flow_open(&run->flow, run->options->channels, &run->scan, &run->edges, &run->work);
     if (!status)
-        status = type_costs(run);
-    if (!status)
-        status = transfer_costs(run);
-    if (!status)
-        status = reduce_costs(run);
+        status = weir_costs_tables(run->costs, &run->scan, &run->edges, &run->work, &run->flow.costs);
     if (!status && run->options->keep_times)
         status = times_keep(run, arena);
     if (!status && run->options->keep_path)
         status = causes_keep(run);
     if (!status)
         status = delay_keep(run);
-    run->flow.costs.overlap_gain = run->costs->overlap_gain;
     return status;
 }
 
@@ -184,7 +94,7 @@ static void memory_peak(const struct run *run, int rank, double *memory_out, dou
     }
     for (size_t i = 0; i < list->n_actions; i++) {
         const struct weir_action *a = &list->actions[i];
-        struct weir_stage_costs c = stage_costs(costs, a->stage);
+        struct weir_stage_costs c = weir_costs_stage(costs, a->stage);
         double b = 0, w = 0; /* how many of each this action takes or gives back */
         if (a->type == WEIR_F)
             b = 1;
@@ -299,7 +209,7 @@ weir_status weir_schedule_simulate(const struct weir_schedule *schedule, const s
 {
     struct run run = {.costs = costs, .options = options};
     struct weir_simulation result;
-    weir_status status = costs_check(costs, schedule);
+    weir_status status = weir_costs_check(costs, schedule);
     if (!status)
         status = schedule_prepare(&run, schedule, arena);
     if (!status)
