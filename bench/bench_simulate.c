@@ -2,10 +2,10 @@
  *
  *     bench_simulate [SCHEDULE]       default: interleaved-zb and zbv
  *
- * Each size is run three times on one thread; columns: compute actions, processor seconds of the fastest and the slowest
- * run, million actions per second of the fastest, nanoseconds per action, megabytes of the simulation's memory and the
- * makespan, which is compared with the closed form on every run.  The time is that of weir_schedule_simulate alone: scan,
- * messages, flow and report, without building the schedule. */
+ * Each size is run three times on one thread; columns: compute actions, processor seconds of the fastest and the
+ * slowest run, million actions per second of the fastest, nanoseconds per action, megabytes that the process has had
+ * resident at most so far, and the makespan, which is compared with the closed form on every run.  The time is that of
+ * weir_schedule_simulate alone: scan, messages, flow and report, without building the schedule. */
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -52,7 +52,7 @@ static weir_status size_run(const struct weir_schedule_kind *kind, int p, int m)
                                kind->makespan(&params));
     }
     if (!status)
-        printf("%-15s %5d %2d %5d %10zu %9.3f %9.3f %9.1f %9.1f %8.0f %10.6g\n", kind->name, p, 2, m, result.n_actions,
+        printf("%-15s %5d %2d %5d %10zu %9.3f %9.3f %9.1f %9.1f %9.0f %10.6g\n", kind->name, p, 2, m, result.n_actions,
                fastest, slowest, (double)result.n_actions / fastest * 1e-6, fastest / (double)result.n_actions * 1e9,
                resident_megabytes(), result.makespan);
     weir_arena_release(&arena);
@@ -65,8 +65,8 @@ int main(int argc, char **argv)
         int p, m;
     } sizes[] = {{64, 1024}, {256, 1024}, {1024, 1024}, {1024, 4096}};
     const char *names[] = {argc > 1 ? argv[1] : "interleaved-zb", argc > 1 ? NULL : "zbv"};
-    printf("%-15s %5s %2s %5s %10s %9s %9s %9s %9s %8s %10s\n", "schedule", "p", "v", "m", "actions", "min s", "max s",
-           "M/s", "ns", "MB peak", "makespan");
+    printf("%-15s %5s %2s %5s %10s %9s %9s %9s %9s %9s %10s\n", "schedule", "p", "v", "m", "actions", "min s", "max s",
+           "M/s", "ns", "MB so far", "makespan");
     for (int n = 0; n < 2 && names[n]; n++) {
         const struct weir_schedule_kind *kind;
         weir_status status = weir_schedule_kind_find(names[n], &kind);

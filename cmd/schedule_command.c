@@ -24,7 +24,8 @@ static const struct option_table list_table = {"schedule list", "", "show the sc
 
 static const struct option_row make_rows[] = {
     {"ranks", 'p', OPTION_INT, offsetof(struct values, size.ranks), "P", "ranks of the pipeline", 1, 65536},
-    {"microbatches", 'm', OPTION_INT, offsetof(struct values, size.microbatches), "M", "micro-batches of a step", 1, 1048576},
+    {"microbatches", 'm', OPTION_INT, offsetof(struct values, size.microbatches), "M", "micro-batches of a step", 1,
+     1048576},
     {"chunks", 'v', OPTION_INT, offsetof(struct values, size.chunks), "V",
      "stages per rank (default: what the schedule needs, else 1)", 1, 1048576},
     {"group-size", 0, OPTION_INT, offsetof(struct values, size.group_size), "G",
@@ -46,9 +47,9 @@ static const struct option_row check_rows[] = {
     {0},
 };
 
-static const struct option_table check_table = {
-    "schedule check", "FILE", "prove that a schedule is complete, in order and free of deadlock",
-    "weir schedule check zbv.csv --channels edge", check_rows};
+static const struct option_table check_table = {"schedule check", "FILE",
+                                                "prove that a schedule is complete, in order and free of deadlock",
+                                                "weir schedule check zbv.csv --channels edge", check_rows};
 
 static const struct option_row convert_rows[] = {
     {"to", 0, OPTION_TEXT, offsetof(struct values, to), "FORM",
@@ -82,9 +83,9 @@ weir_status schedule_make(const char *name, const struct schedule_size *size, st
         return status;
     if (!size->ranks || !size->microbatches)
         return WEIR_FAIL(WEIR_ERR_USAGE, "%s needs %s", name,
-                         size->ranks           ? "the number of micro-batches: -m M"
+                         size->ranks          ? "the number of micro-batches: -m M"
                          : size->microbatches ? "the number of ranks: -p P"
-                                               : "the numbers of ranks and micro-batches: -p P -m M");
+                                              : "the numbers of ranks and micro-batches: -p P -m M");
     struct weir_schedule_params params = {(int)size->ranks, (int)size->chunks, (int)size->microbatches,
                                           (int)size->group_size};
     return weir_schedule_build(kind, &params, arena, out);
@@ -150,6 +151,8 @@ static weir_status make(const struct values *values, const char *name)
 {
     struct weir_arena arena = {0};
     struct weir_schedule schedule;
+    if (!strcmp(name, "list"))
+        return list(values, name);
     weir_status status = schedule_make(name, &values->size, &arena, &schedule);
     if (!status && values->comms)
         status = weir_schedule_lower(&schedule, &arena, &schedule);
@@ -248,10 +251,8 @@ static const struct {
     const struct option_table *table;
     weir_status (*run)(const struct values *values, const char *argument);
 } forms[] = {
-    {"list", &list_table, list},
-    {"make", &make_table, make},
-    {"check", &check_table, check},
-    {"simulate", &schedule_simulate_table, NULL},
+    {"list", &list_table, list},          {"make", &make_table, make},
+    {"check", &check_table, check},       {"simulate", &schedule_simulate_table, NULL},
     {"convert", &convert_table, convert},
 };
 
@@ -277,7 +278,8 @@ static int form_run(int form, int argc, char **argv)
 
 static void usage(FILE *out)
 {
-    fprintf(out, "weir schedule: make, check, simulate and convert schedules\n\nusage: weir schedule FORM [options]\n\n");
+    fprintf(out,
+            "weir schedule: make, check, simulate and convert schedules\n\nusage: weir schedule FORM [options]\n\n");
     for (int i = 0; i < N_FORMS; i++)
         fprintf(out, "  %-9s %s\n", forms[i].name, forms[i].table->summary);
     fprintf(out, "\n  weir schedule FORM --help shows the options\n");
@@ -303,6 +305,6 @@ static int run(int argc, char **argv)
     return options_report("schedule", options_unknown("form", argv[1], names));
 }
 
-static const struct option_table *const tables[] = {&list_table,  &make_table,    &check_table, &schedule_simulate_table,
+static const struct option_table *const tables[] = {&list_table,    &make_table, &check_table, &schedule_simulate_table,
                                                     &convert_table, NULL};
 const struct command command_schedule = {"schedule", "make, check, simulate and convert schedules", tables, run};

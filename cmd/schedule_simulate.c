@@ -15,15 +15,17 @@ struct values {
 };
 
 static const struct option_row rows[] = {
-    {"ranks", 'p', OPTION_INT, offsetof(struct values, size.ranks), "P", "with a name: ranks of the pipeline", 1, 65536},
-    {"microbatches", 'm', OPTION_INT, offsetof(struct values, size.microbatches), "M", "with a name: micro-batches of a step",
-     1, 1048576},
+    {"ranks", 'p', OPTION_INT, offsetof(struct values, size.ranks), "P", "with a name: ranks of the pipeline", 1,
+     65536},
+    {"microbatches", 'm', OPTION_INT, offsetof(struct values, size.microbatches), "M",
+     "with a name: micro-batches of a step", 1, 1048576},
     {"chunks", 'v', OPTION_INT, offsetof(struct values, size.chunks), "V", "with a name: stages per rank", 1, 1048576},
     {"group-size", 0, OPTION_INT, offsetof(struct values, size.group_size), "G",
      "with a name, interleaved: micro-batches per group", 1, 1048576},
     {"time", 0, OPTION_TEXT, offsetof(struct values, time), "F=1,I=1,W=1",
      "time of one action on one stage; B takes I + W", 0, 0},
-    {"comm", 0, OPTION_REAL, offsetof(struct values, comm), "T", "time of a transfer between ranks (default 0)", 0, 1e300},
+    {"comm", 0, OPTION_REAL, offsetof(struct values, comm), "T", "time of a transfer between ranks (default 0)", 0,
+     1e300},
     {"costs", 0, OPTION_TEXT, offsetof(struct values, costs), "FILE", "JSON with costs per stage and edge", 0, 0},
     {"mem", 0, OPTION_TEXT, offsetof(struct values, mem), "B=1,W=1",
      "held per micro-batch of a stage: from F to B or I, and from I to W", 0, 0},
@@ -39,10 +41,9 @@ static const struct option_row rows[] = {
     {0},
 };
 
-const struct option_table schedule_simulate_table = {"schedule simulate", "FILE|NAME",
-                                                     "predict time, bubbles, memory and the critical path of a schedule",
-                                                     "weir schedule simulate zbv -p 4 -m 8 --time F=1,I=1,W=1 --comm 0.1",
-                                                     rows};
+const struct option_table schedule_simulate_table = {
+    "schedule simulate", "FILE|NAME", "predict time, bubbles, memory and the critical path of a schedule",
+    "weir schedule simulate zbv -p 4 -m 8 --time F=1,I=1,W=1 --comm 0.1", rows};
 
 struct pair {
     const char *key;
@@ -71,7 +72,8 @@ static weir_status pairs_parse(const char *option, const char *text, const struc
 
 static weir_status costs_parse(const struct values *values, struct weir_arena *arena, struct weir_schedule_costs *costs)
 {
-    *costs = (struct weir_schedule_costs){1, 1, 1, 1, 1, .transfer = values->comm, .overlap_gain = values->overlap_gain};
+    *costs =
+        (struct weir_schedule_costs){1, 1, 1, 1, 1, .transfer = values->comm, .overlap_gain = values->overlap_gain};
     const struct pair times[] = {{"F", &costs->forward}, {"I", &costs->input}, {"W", &costs->weight}, {0}};
     const struct pair memory[] = {{"B", &costs->mem_backward}, {"W", &costs->mem_weight}, {0}};
     weir_status status = pairs_parse("time", values->time, times);
@@ -92,8 +94,8 @@ static weir_status schedule_open(const struct values *values, const char *what, 
     if (is_kind || (sized && access(what, F_OK) != 0))
         return schedule_make(what, &values->size, arena, out);
     if (sized)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' is a file, which fixes ranks, stages and micro-batches: leave out -p, -m and -v",
-                         what);
+        return WEIR_FAIL(WEIR_ERR_USAGE,
+                         "'%s' is a file, which fixes ranks, stages and micro-batches: leave out -p, -m and -v", what);
     return schedule_load(what, values->dialect, arena, out);
 }
 
@@ -113,7 +115,8 @@ static void path_print(const struct weir_simulation *s)
         const struct weir_path_step *step = &s->critical_path[i];
         printf("%s\"", i ? ", " : "");
         if (step->action.fused)
-            printf("(%s;%s)OVERLAP_F_B\"", weir_action_str(&step->action, text), weir_action_str(&step->partner, second));
+            printf("(%s;%s)OVERLAP_F_B\"", weir_action_str(&step->action, text),
+                   weir_action_str(&step->partner, second));
         else
             printf("%s\"", weir_action_str(&step->action, text));
     }
@@ -142,8 +145,9 @@ static void text_print(const struct weir_schedule *schedule, const struct weir_s
            schedule->n_microbatches, s->n_actions, channels);
     printf("makespan     %.6g\n", s->makespan);
     printf("bubble       %.4f  (1 - work of the busiest rank / makespan)\n", s->bubble);
-    printf("bubble span  %.4f  (1 - work of the busiest rank / longest time from a rank's first start to its last end)\n",
-           s->bubble_span);
+    printf(
+        "bubble span  %.4f  (1 - work of the busiest rank / longest time from a rank's first start to its last end)\n",
+        s->bubble_span);
     printf("critical     %zu actions", s->n_path);
     if (s->n_path)
         printf(" from %s on rank %d", weir_action_str(&s->critical_path[0].action, text), s->critical_path[0].rank);

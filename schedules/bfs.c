@@ -1,8 +1,8 @@
 /* bfs: looped breadth first; every chunk runs all micro-batches before the next chunk starts.
  *
  * Source: Lamy-Poirier, "Breadth-first pipeline parallelism", arXiv 2211.05953; PyTorch's ScheduleLoopedBFS.  PyTorch
- * runs the backwards of a chunk in reverse micro-batch order; here they run in ascending order, so that weight gradients
- * accumulate in the order of every other schedule.
+ * runs the backwards of a chunk in reverse micro-batch order; here they run in ascending order, so that weight
+ * gradients accumulate in the order of every other schedule.
  *
  *     2 ranks, 4 micro-batches; small letters are the second chunk
  *       r0  F0 F1 F2 F3 f0 f1 f2 f3 .  .  .  b0 b0 b1 b1 b2 b2 b3 b3 B0 B0 B1 B1 B2 B2 B3 B3

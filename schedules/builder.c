@@ -36,8 +36,7 @@ void weir_builder_add(struct weir_builder *builder, int rank, enum weir_action_t
 {
     struct weir_schedule_rank *list = &builder->ranks[rank];
     assert(list->n_actions < builder->capacity);
-    builder->actions[rank][list->n_actions++] =
-        (struct weir_action){.stage = stage, .mb = mb, .type = (uint8_t)type};
+    builder->actions[rank][list->n_actions++] = (struct weir_action){.stage = stage, .mb = mb, .type = (uint8_t)type};
     int *holder = &builder->stage_rank[stage];
     if (*holder < 0 || rank < *holder)
         *holder = rank;

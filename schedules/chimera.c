@@ -11,7 +11,8 @@
  *
  * Each stage stands on two ranks: stage s of the first m/2 micro-batches on rank s, of the others on rank p-1-s.
  * Constraints: one chunk per rank and copy; p even, m even.
- * Bubble at m = p: 2(p-2) of 3m + 2(p-2) with B = 2F; p-2 of 2m + p-2 with B = F.   Peak in flight: p/2 + 1 + min(r, p-1-r). */
+ * Bubble at m = p: 2(p-2) of 3m + 2(p-2) with B = 2F; p-2 of 2m + p-2 with B = F.   Peak in flight: p/2 + 1 + min(r,
+ * p-1-r). */
 #include "schedules/builder.h"
 #include "schedules/kinds.h"
 
@@ -20,7 +21,8 @@ static weir_status bounds_check(int p, int m)
     if (p % 2)
         return WEIR_FAIL(WEIR_ERR_INVALID, "chimera needs an even number of ranks, not %d: use -p %d", p, p + 1);
     if (m % 2)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "chimera needs an even number of micro-batches, not %d: use -m %d", m, m + 1);
+        return WEIR_FAIL(WEIR_ERR_INVALID, "chimera needs an even number of micro-batches, not %d: use -m %d", m,
+                         m + 1);
     return WEIR_OK;
 }
 

@@ -11,7 +11,8 @@ static weir_status keys_check(json_t *object, const char *where, const char *con
     json_t *value;
     if (!json_is_object(object))
         return WEIR_FAIL(WEIR_ERR_INVALID, "%s must be an object", where);
-    json_object_foreach(object, key, value) {
+    json_object_foreach(object, key, value)
+    {
         int i = 0;
         while (known[i] && strcmp(known[i], key) != 0)
             i++;

@@ -7,7 +7,7 @@
 /* Where the walk stands: an action of a list, or a message of an edge. */
 struct at {
     bool transfer;
-    int where;    /* rank of the action; edge model: edge of the message; else: rank of the SEND */
+    int where; /* rank of the action; edge model: edge of the message; else: rank of the SEND */
     size_t index;
     bool none;
 };
@@ -96,7 +96,8 @@ static struct at transfer_find(const struct path *path, int rank, const struct w
     bool forward = a->type == WEIR_F;
     int source = weir_scan_source(flow->scan, a);
     if (flow->model != WEIR_CHANNELS_EDGE) {
-        struct at at = action_find(path, source, a->stage + (forward ? -1 : 1), a->mb, forward ? WEIR_SEND_F : WEIR_SEND_B);
+        struct at at =
+            action_find(path, source, a->stage + (forward ? -1 : 1), a->mb, forward ? WEIR_SEND_F : WEIR_SEND_B);
         at.transfer = true;
         return at;
     }
@@ -143,7 +144,8 @@ static struct at before_transfer(const struct path *path, struct at at)
 {
     const struct weir_flow *flow = path->flow;
     bool edge_model = flow->model == WEIR_CHANNELS_EDGE;
-    unsigned cause = edge_model ? flow->record.transfer_cause[at.where][at.index] : flow->record.cause[at.where][at.index];
+    unsigned cause =
+        edge_model ? flow->record.transfer_cause[at.where][at.index] : flow->record.cause[at.where][at.index];
     struct weir_action message, partner;
     int from = at.where, to = 0;
     if (edge_model) {

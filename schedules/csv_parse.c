@@ -21,7 +21,7 @@ struct parser {
     const char *at, *end;
     const char *name;
     enum weir_csv_dialect dialect;
-    int row, cell; /* counted from 1 */
+    int row, cell;               /* counted from 1 */
     struct weir_action *actions; /* of all rows, one after the other */
     int32_t *cells;
     size_t n_actions, actions_capacity, cells_capacity;
@@ -86,8 +86,9 @@ static weir_status action_take(const struct parser *parser, const char **at, con
     struct weir_action action = {.mb = -1};
     action.stage = number_take(at);
     if (action.stage < 0)
-        return fail_cell(parser, whole, **at >= '0' && **at <= '9' ? "has a stage above 1048575"
-                                                                    : "does not start with a stage number");
+        return fail_cell(parser, whole,
+                         **at >= '0' && **at <= '9' ? "has a stage above 1048575"
+                                                    : "does not start with a stage number");
     enum weir_action_type type = type_take(at, parser->dialect);
     if (type == WEIR_ACTION_TYPES)
         return fail_cell(parser, whole, "has no action type of this dialect after the stage");
@@ -95,8 +96,9 @@ static weir_status action_take(const struct parser *parser, const char **at, con
     if (type < WEIR_REDUCE_GRAD) {
         action.mb = number_take(at);
         if (action.mb < 0)
-            return fail_cell(parser, whole, **at >= '0' && **at <= '9' ? "has a micro-batch above 1048575"
-                                                                        : "needs a micro-batch number at its end");
+            return fail_cell(parser, whole,
+                             **at >= '0' && **at <= '9' ? "has a micro-batch above 1048575"
+                                                        : "needs a micro-batch number at its end");
     }
     *out = action;
     return WEIR_OK;
@@ -198,8 +200,9 @@ static weir_status header_parse(struct parser *parser)
     if (!strcmp(line, "# weir-schedule 1 copies=2"))
         parser->schedule.n_copies = 2;
     else if (strcmp(line, "# weir-schedule 1") != 0 && strcmp(line, "# weir-schedule 1 copies=1") != 0)
-        return WEIR_FAIL(WEIR_ERR_INVALID,
-                         "the first line must be '# weir-schedule 1' or '# weir-schedule 1 copies=2' when it starts with #");
+        return WEIR_FAIL(
+            WEIR_ERR_INVALID,
+            "the first line must be '# weir-schedule 1' or '# weir-schedule 1 copies=2' when it starts with #");
     parser->at = next;
     return WEIR_OK;
 }
@@ -214,7 +217,8 @@ static weir_status rows_parse(struct parser *parser)
             return WEIR_FAIL(WEIR_ERR_INVALID, "more than %d rows", MOST_ROWS);
         weir_status status = row_parse(parser, end);
         if (!status)
-            status = weir_grow(&parser->row_ends, &parser->rows_capacity, (size_t)parser->row, sizeof *parser->row_ends);
+            status =
+                weir_grow(&parser->row_ends, &parser->rows_capacity, (size_t)parser->row, sizeof *parser->row_ends);
         if (status)
             return status;
         parser->row_ends[parser->row - 1] = parser->n_actions;

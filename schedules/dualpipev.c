@@ -17,8 +17,8 @@ static weir_status build(const struct weir_schedule_params *params, struct weir_
 {
     int p = params->n_ranks, m = params->n_microbatches;
     if (m < 2 * p)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "dualpipev on %d ranks needs at least %d micro-batches, not %d: use -m %d", p,
-                         2 * p, m, 2 * p);
+        return WEIR_FAIL(WEIR_ERR_INVALID, "dualpipev on %d ranks needs at least %d micro-batches, not %d: use -m %d",
+                         p, 2 * p, m, 2 * p);
     struct weir_builder builder;
     struct weir_action *queue;
     weir_status status = weir_arena_alloc(arena, 2 * (size_t)m, sizeof *queue, &queue);
@@ -27,13 +27,10 @@ static weir_status build(const struct weir_schedule_params *params, struct weir_
     if (status)
         return status;
     for (int r = 0; r < p; r++)
-        weir_dual_rank_build(&(struct weir_dual_rank){.builder = &builder,
-                                                      .rank = r,
-                                                      .half = p,
-                                                      .depth = r,
-                                                      .n = m,
-                                                      .stage = {r, 2 * p - 1 - r}},
-                             queue);
+        weir_dual_rank_build(
+            &(struct weir_dual_rank){
+                .builder = &builder, .rank = r, .half = p, .depth = r, .n = m, .stage = {r, 2 * p - 1 - r}},
+            queue);
     weir_builder_close(&builder, out);
     return WEIR_OK;
 }

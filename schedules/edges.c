@@ -16,9 +16,8 @@ static bool message_of(const struct weir_scan *scan, const struct weir_action *a
     }
     *to_out = weir_scan_target(scan, &source);
     bool forward = source.type == WEIR_F;
-    *message_out = (struct weir_action){.stage = action->stage + (forward ? 1 : -1),
-                                        .mb = action->mb,
-                                        .type = forward ? WEIR_RECV_F : WEIR_RECV_B};
+    *message_out = (struct weir_action){
+        .stage = action->stage + (forward ? 1 : -1), .mb = action->mb, .type = forward ? WEIR_RECV_F : WEIR_RECV_B};
     return *to_out >= 0 && *to_out != rank;
 }
 
@@ -30,18 +29,36 @@ static int edge_add(struct weir_edges *edges, int from, int to)
     return e;
 }
 
+static void message_count(struct weir_edges *edges, int from, int to, size_t n)
+{
+    int e = weir_edge_find(edges, from, to);
+    if (e < 0)
+        e = edge_add(edges, from, to);
+    edges->edges[e].n_messages += n;
+}
+
+/* With one copy a complete schedule sends every micro-batch from each stage to its neighbours: no need to read lists. */
+static void stages_count(const struct weir_scan *scan, struct weir_edges *edges)
+{
+    size_t m = (size_t)scan->schedule->n_microbatches;
+    for (int s = 0; s + 1 < scan->schedule->n_stages; s++) {
+        int a = scan->units[s].rank, b = scan->units[s + 1].rank;
+        if (a == b)
+            continue;
+        message_count(edges, a, b, m);
+        if (scan->trainable)
+            message_count(edges, b, a, m);
+    }
+}
+
 static void messages_count(const struct weir_scan *scan, struct weir_edges *edges, int rank)
 {
     const struct weir_schedule_rank *list = &scan->schedule->ranks[rank];
     for (size_t i = 0; i < list->n_actions; i++) {
         struct weir_action message;
         int to;
-        if (!message_of(scan, &list->actions[i], rank, &message, &to))
-            continue;
-        int e = weir_edge_find(edges, rank, to);
-        if (e < 0)
-            e = edge_add(edges, rank, to);
-        edges->edges[e].n_messages++;
+        if (message_of(scan, &list->actions[i], rank, &message, &to))
+            message_count(edges, rank, to, 1);
     }
 }
 
@@ -88,7 +105,9 @@ weir_status weir_edges_build(const struct weir_scan *scan, struct weir_arena *ar
         return status;
     for (int r = 0; r < s->n_ranks; r++)
         edges.first_out[r] = -1;
-    for (int r = 0; r < s->n_ranks; r++)
+    if (s->n_copies == 1)
+        stages_count(scan, &edges);
+    for (int r = 0; s->n_copies > 1 && r < s->n_ranks; r++)
         messages_count(scan, &edges, r);
     status = messages_alloc(&edges, arena);
     if (status)
@@ -112,10 +131,11 @@ static weir_status receives_match(const struct weir_scan *scan, const struct wei
         const struct weir_action *sent = &edges->edges[e].messages[taken[e]++];
         if (sent->stage != a.stage || sent->mb != a.mb || sent->type != a.type) {
             char got[WEIR_ACTION_TEXT], wanted[WEIR_ACTION_TEXT];
-            return WEIR_FAIL(WEIR_ERR_INVALID,
-                             "row %d: receive %zu from rank %d is %s, but rank %d sends what %s takes: an edge keeps its order",
-                             rank + 1, taken[e], edges->edges[e].from, weir_action_str(&a, got), edges->edges[e].from,
-                             weir_action_str(sent, wanted));
+            return WEIR_FAIL(
+                WEIR_ERR_INVALID,
+                "row %d: receive %zu from rank %d is %s, but rank %d sends what %s takes: an edge keeps its order",
+                rank + 1, taken[e], edges->edges[e].from, weir_action_str(&a, got), edges->edges[e].from,
+                weir_action_str(sent, wanted));
         }
     }
     return WEIR_OK;

@@ -1,7 +1,7 @@
 /* Edges: what crosses from rank to rank, and in which order.
  *
- * An edge is a directed pair of ranks, a FIFO; its messages stand in the order of the sender's list.  A message is named
- * by its receive, 3RECV_F1 or 1RECV_B0, because that says whose input or gradient it is.
+ * An edge is a directed pair of ranks, a FIFO; its messages stand in the order of the sender's list.  A message is
+ * named by its receive, 3RECV_F1 or 1RECV_B0, because that says whose input or gradient it is.
  *
  *     rank 0:  0F0 0F1 2F0 ...      edge 0 → 1:  1RECV_F0 1RECV_F1 3RECV_F0 ...                                       */
 #ifndef WEIR_SCHEDULES_EDGES_H
@@ -19,7 +19,7 @@ struct weir_edge {
 struct weir_edges {
     struct weir_edge *edges;
     int n_edges;
-    int *first_out;   /* [n_ranks]: first edge that leaves the rank, -1 */
+    int *first_out; /* [n_ranks]: first edge that leaves the rank, -1 */
 };
 
 /* Collect the messages of a scanned schedule: those of its SEND actions, or what follows from its compute actions when
@@ -35,7 +35,8 @@ static inline int weir_edge_find(const struct weir_edges *edges, int from, int t
     return e;
 }
 
-/* Compare the order of the receives in the lists with that of the sends.  WEIR_ERR_INVALID names the first difference. */
+/* Compare the order of the receives in the lists with that of the sends.  WEIR_ERR_INVALID names the first difference.
+ * */
 weir_status weir_edges_match(const struct weir_scan *scan, const struct weir_edges *edges, struct weir_arena *arena);
 
 #endif

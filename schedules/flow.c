@@ -26,7 +26,9 @@ static weir_status units_open(struct weir_flow *flow, struct weir_arena *arena)
         for (int d = 0; !status && d < 2; d++) {
             struct weir_flow_unit *unit = &flow->units[u];
             unit->blocked[d] = -1;
-            unit->free[d] = flow->scan->units[u].slots[d];
+            const struct weir_scan_unit *info = &flow->scan->units[u];
+            unit->remote[d] = info->feeder[d] >= 0 && info->feeder[d] != info->rank;
+            unit->slots[d] = unit->free[d] = info->slots[d];
             status = weir_arena_alloc(arena, (size_t)flow->scan->units[u].slots[d], sizeof *unit->released[d],
                                       &unit->released[d]);
         }
@@ -51,5 +53,9 @@ weir_status weir_flow_open(struct weir_flow *flow, enum weir_channels model, con
         return status;
     for (size_t r = 0; r < p; r++)
         flow->ranks[r].first = -1;
+    for (int e = 0; e < edges->n_edges; e++)
+        flow->channels[e] = (struct weir_flow_edge){.messages = edges->edges[e].messages,
+                                                    .n_messages = edges->edges[e].n_messages,
+                                                    .to = edges->edges[e].to};
     return WEIR_OK;
 }

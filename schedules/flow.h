@@ -1,20 +1,20 @@
 /* Flow: run the lists of a schedule through a channel model.
  *
  * The order of work is fixed, so every start time is the largest of a few end times: there is no clock to advance and
- * no event queue.  A rank runs until it needs something that is not there yet; whoever makes that wakes it.  Each action
- * is looked at once.  When nothing can go on and something is left, the schedule waits in a circle, and the flow says
- * which.
+ * no event queue.  A rank runs until it needs something that is not there yet; whoever makes that wakes it.  Each
+ * action is looked at once.  When nothing can go on and something is left, the schedule waits in a circle, and the
+ * flow says which.
  *
  *     rank a   compute ──F(s,k)──▶ cell[s+1,k] made ──edge a → b──▶ cell[s+1,k] arrived ──▶ rank b starts F(s+1,k)
  *                                                       ▲
  *                                          slot of stage s+1 released by an earlier W or B
  *
- * Under the shared and blocking models the SEND and RECV actions of the lists take part: a transfer needs its two ranks at
- * the same time, at the head of their channels (shared) or of their lists (blocking), and needs no slot, because such
- * systems give every receive its own buffer.
+ * Under the shared and blocking models the SEND and RECV actions of the lists take part: a transfer needs its two
+ * ranks at the same time, at the head of their channels (shared) or of their lists (blocking), and needs no slot,
+ * because such systems give every receive its own buffer.
  *
- * A cell is one double per (stage, micro-batch, direction): infinity before anything is made, minus the time when it has
- * been made on another rank and waits for its transfer, the time of arrival afterwards. */
+ * A cell is one double per (stage, micro-batch, direction): infinity before anything is made, minus the time when it
+ * has been made on another rank and waits for its transfer, the time of arrival afterwards. */
 #ifndef WEIR_SCHEDULES_FLOW_H
 #define WEIR_SCHEDULES_FLOW_H
 
@@ -44,6 +44,7 @@ struct weir_flow_rank {
     double time;           /* end of the action before it */
     double first;          /* start of the first action, -1 before it */
     double busy;           /* sum of the durations of its compute actions */
+    double gained;         /* what OVERLAP_F_B saved of the sum of F and B: work = busy + gained */
     double exposed;        /* time lost to transfers: made, but not there yet */
     double reduced;        /* end of the last REDUCE_GRAD action */
     double reduce_work;    /* sum of their durations */
@@ -53,22 +54,26 @@ struct weir_flow_rank {
     bool queued;
 };
 
-struct weir_flow_unit {
-    int free[2];              /* slots that hold nothing */
+struct weir_flow_unit { /* 64 bytes: one cache line */
+    bool remote[2];               /* its input or gradient comes from another rank */
+    int slots[2];
+    int free[2];                  /* slots that hold nothing */
     int32_t oldest[2], newest[2]; /* places in the ring: the release to take next, and where the next one goes */
-    int blocked[2];           /* edge whose next message waits for a slot, or -1 */
-    double *released[2];      /* [slots]: times of the releases that free slots stem from, a ring; 0 at first */
+    int blocked[2];               /* edge whose next message waits for a slot, or -1 */
+    double *released[2];          /* [slots]: times of the releases that free slots stem from, a ring; 0 at first */
 };
 
-struct weir_flow_edge {
-    size_t next;  /* message that comes next */
-    double time;  /* end of the transfer before it */
+struct weir_flow_edge { /* one cache line */
+    const struct weir_action *messages;
+    size_t n_messages, next; /* how many there are, and which comes next */
+    double time, cost;       /* end of the transfer before it; duration of each */
+    int to;
 };
 
 /* Optional records. */
 struct weir_flow_record {
-    double **start, **end;    /* [n_ranks][n_actions] of compute and REDUCE_GRAD; the second part of an OVERLAP has none */
-    uint8_t **cause;          /* [n_ranks][n_actions]; shared and blocking keep a transfer's at its SEND */
+    double **start, **end; /* [n_ranks][n_actions] of compute and REDUCE_GRAD; the second part of an OVERLAP has none */
+    uint8_t **cause;       /* [n_ranks][n_actions]; shared and blocking keep a transfer's at its SEND */
     uint8_t **transfer_cause; /* [n_edges][n_messages], edge model */
     double **transfer_end;    /* [n_edges][n_messages] */
 };

@@ -7,6 +7,13 @@
 
 #include "schedules/flow.h"
 
+/* Thousands of rows are walked in turn, each in order: too many for the processor to see, so the next line is asked for
+ * when this one is used. */
+static void line_ahead(const void *used)
+{
+    __builtin_prefetch((const void *)((uintptr_t)used + 64)); /* an address, never read: it may lie behind the end */
+}
+
 static void arrive(struct weir_flow *flow, double *cell, int d, double time, int to)
 {
     double delay = time + *cell; /* the cell holds minus the time when it was made */
@@ -25,10 +32,12 @@ static double transfer_cost(const struct weir_flow *flow, int e)
 /* ---- edge -------------------------------------------------------------------------------------------------------- */
 
 /* Take the slot that has been free longest; returns since when. */
-static double slot_take(struct weir_flow_unit *unit, int d, int slots)
+static double slot_take(struct weir_flow_unit *unit, int d)
 {
-    double time = unit->released[d][unit->oldest[d]];
-    unit->oldest[d] = unit->oldest[d] + 1 == slots ? 0 : unit->oldest[d] + 1;
+    const double *released = &unit->released[d][unit->oldest[d]];
+    double time = *released;
+    line_ahead(released);
+    unit->oldest[d] = unit->oldest[d] + 1 == unit->slots[d] ? 0 : unit->oldest[d] + 1;
     unit->free[d]--;
     return time;
 }
@@ -36,9 +45,8 @@ static double slot_take(struct weir_flow_unit *unit, int d, int slots)
 /* Move the next message of the edge when it is made and has a slot. */
 static bool edge_move(struct weir_flow *flow, int e)
 {
-    const struct weir_edge *edge = &flow->edges->edges[e];
     struct weir_flow_edge *channel = &flow->channels[e];
-    const struct weir_action *message = &edge->messages[channel->next];
+    const struct weir_action *message = &channel->messages[channel->next];
     int d = message->type == WEIR_RECV_F ? WEIR_FORWARD : WEIR_BACKWARD;
     double *cell = &flow->cells[d][weir_scan_index(flow->scan, message->stage, message->mb)];
     if (!signbit(*cell))
@@ -49,36 +57,38 @@ static bool edge_move(struct weir_flow *flow, int e)
         unit->blocked[d] = e;
         return false;
     }
-    double slot = slot_take(unit, d, flow->scan->units[u].slots[d]), start = -*cell;
+    double slot = slot_take(unit, d), start = -*cell;
     uint8_t cause = WEIR_CAUSE_PRODUCER;
     if (channel->time > start)
         start = channel->time, cause = WEIR_CAUSE_CHANNEL;
     if (slot > start)
         start = slot, cause = WEIR_CAUSE_SLOT;
-    channel->time = start + transfer_cost(flow, e);
+    channel->time = start + channel->cost;
     if (flow->record.transfer_cause)
         flow->record.transfer_cause[e][channel->next] = cause;
     if (flow->record.transfer_end)
         flow->record.transfer_end[e][channel->next] = channel->time;
     channel->next++;
-    arrive(flow, cell, d, channel->time, edge->to);
+    line_ahead(message);
+    line_ahead(cell);
+    arrive(flow, cell, d, channel->time, channel->to);
     return true;
 }
 
 static void edge_run(struct weir_flow *flow, int e)
 {
-    while (flow->channels[e].next < flow->edges->edges[e].n_messages && edge_move(flow, e))
+    while (flow->channels[e].next < flow->channels[e].n_messages && edge_move(flow, e))
         continue;
 }
 
 void weir_flow_released(struct weir_flow *flow, int u, enum weir_direction d, double time)
 {
-    const struct weir_scan_unit *info = &flow->scan->units[u];
-    if (flow->model != WEIR_CHANNELS_EDGE || info->feeder[d] < 0 || info->feeder[d] == info->rank)
-        return;
     struct weir_flow_unit *unit = &flow->units[u];
+    if (flow->model != WEIR_CHANNELS_EDGE || !unit->remote[d])
+        return;
     unit->released[d][unit->newest[d]] = time;
-    unit->newest[d] = unit->newest[d] + 1 == info->slots[d] ? 0 : unit->newest[d] + 1;
+    line_ahead(&unit->released[d][unit->newest[d]]);
+    unit->newest[d] = unit->newest[d] + 1 == unit->slots[d] ? 0 : unit->newest[d] + 1;
     unit->free[d]++;
     int e = unit->blocked[d];
     if (e >= 0) {
@@ -189,7 +199,8 @@ bool weir_flow_meet(struct weir_flow *flow, int rank)
     struct weir_flow_rank *from = send ? a : b, *to = send ? b : a;
     double *cell = cell_of(flow, send ? &partner : action, &d);
     double start = from->time > to->time ? from->time : to->time;
-    double end = start + transfer_cost(flow, weir_edge_find(flow->edges, (int)(from - flow->ranks), (int)(to - flow->ranks)));
+    double end =
+        start + transfer_cost(flow, weir_edge_find(flow->edges, (int)(from - flow->ranks), (int)(to - flow->ranks)));
     if (flow->record.cause)
         flow->record.cause[from - flow->ranks][from->next] = to->time > from->time ? WEIR_CAUSE_PEER : WEIR_CAUSE_RANK;
     from->exposed += end - from->time;

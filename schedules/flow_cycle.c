@@ -35,8 +35,7 @@ static const double *cell_of(const struct weir_flow *flow, const struct weir_act
 
 static struct weir_action receive_for(const struct weir_action *a)
 {
-    return (struct weir_action){
-        .stage = a->stage, .mb = a->mb, .type = a->type == WEIR_F ? WEIR_RECV_F : WEIR_RECV_B};
+    return (struct weir_action){.stage = a->stage, .mb = a->mb, .type = a->type == WEIR_F ? WEIR_RECV_F : WEIR_RECV_B};
 }
 
 static int maker_of(const struct weir_flow *flow, const struct weir_action *receive)

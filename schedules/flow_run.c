@@ -65,13 +65,14 @@ static bool input_wait(const struct weir_flow *flow, struct weir_flow_rank *rank
     return true;
 }
 
-static double duration(const struct weir_flow *flow, const struct weir_action *a)
+/* The work of an action, both parts of an OVERLAP_F_B together. */
+static double work(const struct weir_flow *flow, const struct weir_action *a)
 {
     const double *type = flow->costs.type;
-    double time = type ? type[4 * a->stage + a->type] : 0;
-    if (a->fused)
-        time = flow->costs.overlap_gain * (time + (type ? type[4 * a[1].stage + a[1].type] : 0));
-    return time;
+    if (!type)
+        return 0;
+    double time = type[4 * a->stage + a->type];
+    return a->fused ? time + type[4 * a[1].stage + a[1].type] : time;
 }
 
 static void record(const struct weir_flow *flow, int rank, size_t index, double start, double end, uint8_t cause)
@@ -94,11 +95,12 @@ static bool action_run(struct weir_flow *flow, int r, const struct weir_action *
         return false;
     if (a->fused && !input_wait(flow, rank, a + 1, &start, &cause))
         return false;
-    double cost = duration(flow, a), end = start + cost;
+    double done = work(flow, a), cost = a->fused ? flow->costs.overlap_gain * done : done, end = start + cost;
     record(flow, r, rank->next, start, end, cause);
     if (rank->first < 0)
         rank->first = start;
     rank->busy += cost;
+    rank->gained += done - cost;
     rank->time = end;
     action_finish(flow, r, a, end);
     if (a->fused)
@@ -144,6 +146,8 @@ static void rank_run(struct weir_flow *flow, int r)
 weir_status weir_flow_run(struct weir_flow *flow)
 {
     const struct weir_schedule *s = flow->scan->schedule;
+    for (int e = 0; flow->costs.transfer && e < flow->edges->n_edges; e++)
+        flow->channels[e].cost = flow->costs.transfer[e];
     for (int r = s->n_ranks - 1; r >= 0; r--)
         weir_flow_wake(flow, r);
     while (flow->n_ready) {

@@ -1,8 +1,8 @@
 /* gpipe: all forwards, then all backwards.
  *
- * Source: Huang et al., "GPipe", arXiv 1811.06965, section 2.3.  The paper (and torchgpipe) run the backwards in reverse
- * micro-batch order, as automatic differentiation unrolls them; here they run in ascending order, like PyTorch's
- * ScheduleGPipe, so that weight gradients accumulate in the order of every other schedule.
+ * Source: Huang et al., "GPipe", arXiv 1811.06965, section 2.3.  The paper (and torchgpipe) run the backwards in
+ * reverse micro-batch order, as automatic differentiation unrolls them; here they run in ascending order, like
+ * PyTorch's ScheduleGPipe, so that weight gradients accumulate in the order of every other schedule.
  *
  *     3 ranks, 4 micro-batches
  *       r0  F0 F1 F2 F3 .  .  .  .  .  .  B0 B0 B1 B1 B2 B2 B3 B3

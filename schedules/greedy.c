@@ -14,11 +14,11 @@ struct unit {
 struct greedy {
     const struct weir_greedy *plan;
     struct weir_builder *builder;
-    struct unit *units;  /* [n_stages] */
-    int *units_of_rank;  /* [n_stages], number + 1, grouped by rank */
-    int *first_of_rank;  /* [n_ranks + 1] */
-    int *free_at;        /* [n_ranks] */
-    int64_t left;        /* actions that are not started */
+    struct unit *units; /* [n_stages] */
+    int *units_of_rank; /* [n_stages], number + 1, grouped by rank */
+    int *first_of_rank; /* [n_ranks + 1] */
+    int *free_at;       /* [n_ranks] */
+    int64_t left;       /* actions that are not started */
 };
 
 static weir_status units_open(struct greedy *g, struct weir_arena *work)

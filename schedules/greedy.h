@@ -1,9 +1,9 @@
 /* A list scheduler for schedules that are defined by a rule instead of a table.
  *
  * Time goes in ticks: a forward takes one, a backward two.  A rank that is free takes the ready backward of the oldest
- * micro-batch, else the ready forward of the latest chunk.  A new micro-batch is let in only while fewer than `admitted`
- * are between their first forward and their last backward.  Since nothing else is ever held back, it always comes to an
- * end. */
+ * micro-batch, else the ready forward of the latest chunk.  A new micro-batch is let in only while fewer than
+ * `admitted` are between their first forward and their last backward.  Since nothing else is ever held back, it always
+ * comes to an end. */
 #ifndef WEIR_SCHEDULES_GREEDY_H
 #define WEIR_SCHEDULES_GREEDY_H
 

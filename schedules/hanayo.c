@@ -8,8 +8,8 @@
  *       r1  .  F0 f0 F1 f1 .  b0 b0 B0 B0 b1 b1 B1 B1 F2 f2 .  .  .  b2 b2 B2 B2 .  .
  *
  * Chunk c of rank r is stage c·p + r when c is even and c·p + p-1-r when it is odd, so that the turns cross no rank and
- * the weights stand once.  The order is greedy: backwards first, then forwards of the latest chunk, p micro-batches at a
- * time.   Constraints: an even number of chunks (2 per wave); any m. */
+ * the weights stand once.  The order is greedy: backwards first, then forwards of the latest chunk, p micro-batches at
+ * a time.   Constraints: an even number of chunks (2 per wave); any m. */
 #include "schedules/greedy.h"
 #include "schedules/kinds.h"
 
@@ -18,8 +18,9 @@ static weir_status build(const struct weir_schedule_params *params, struct weir_
     int p = params->n_ranks, v = params->n_chunks, m = params->n_microbatches, *rank;
     struct weir_builder builder;
     if (v % 2)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "hanayo needs an even number of chunks per rank, 2 for each wave, not %d: use -v %d",
-                         v, v + 1);
+        return WEIR_FAIL(WEIR_ERR_INVALID,
+                         "hanayo needs an even number of chunks per rank, 2 for each wave, not %d: use -v %d", v,
+                         v + 1);
     weir_status status = weir_arena_alloc(arena, (size_t)p * (size_t)v, sizeof *rank, &rank);
     if (!status)
         status = weir_builder_open(&builder, params, p * v, 1, 2 * (size_t)m * (size_t)v, arena);

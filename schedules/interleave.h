@@ -21,6 +21,7 @@ struct weir_interleave {
 weir_status weir_interleave_open(const struct weir_schedule_params *params, struct weir_interleave *out);
 
 /* Entry `index` of the forward or backward table of `rank`. */
-struct weir_interleave_op weir_interleave_at(const struct weir_interleave *table, int rank, size_t index, bool backward);
+struct weir_interleave_op weir_interleave_at(const struct weir_interleave *table, int rank, size_t index,
+                                             bool backward);
 
 #endif

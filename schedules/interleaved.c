@@ -8,9 +8,9 @@
  *       r0  F0 F1 f0 f1 F2 .  b0 b0 F3 b1 b1 f2 B0 B0 f3 B1 B1 .  b2 b2 .  b3 b3 B2 B2 B3 B3
  *       r1  .  F0 F1 f0 b0 b0 f1 b1 b1 F2 B0 B0 F3 B1 B1 f2 b2 b2 f3 b3 b3 B2 B2 B3 B3 .  .
  *
- * Stage c·p+r is chunk c of rank r.  With groups of g micro-batches rank r warms up with w = 2(p-1-r) + (v-1)g forwards.
- * Constraints: m mod max(1, m div p) = 0; or p <= g <= m and m mod g = 0 or >= p.
- * Bubble: (p-1)(F+B)/v.   Peak in flight: w + 1 chunks, on rank 0 p + (p-1)/v ranks' worth. */
+ * Stage c·p+r is chunk c of rank r.  With groups of g micro-batches rank r warms up with w = 2(p-1-r) + (v-1)g
+ * forwards. Constraints: m mod max(1, m div p) = 0; or p <= g <= m and m mod g = 0 or >= p. Bubble:
+ * (p-1)(F+B)/v.   Peak in flight: w + 1 chunks, on rank 0 p + (p-1)/v ranks' worth. */
 #include "schedules/interleave.h"
 #include "schedules/kinds.h"
 
@@ -42,7 +42,8 @@ static weir_status build(const struct weir_schedule_params *params, struct weir_
     struct weir_builder builder;
     weir_status status = weir_interleave_open(params, &table);
     if (!status)
-        status = weir_builder_open(&builder, params, table.p * table.v, 1, 2 * (size_t)table.m * (size_t)table.v, arena);
+        status =
+            weir_builder_open(&builder, params, table.p * table.v, 1, 2 * (size_t)table.m * (size_t)table.v, arena);
     if (status)
         return status;
     for (int r = 0; r < table.p; r++)
@@ -68,6 +69,7 @@ static double makespan(const struct weir_schedule_params *params)
 const struct weir_schedule_kind weir_kind_interleaved = {
     .name = "interleaved",
     .summary = "1F1B with several chunks per rank; a bubble v times smaller, v times the transfers",
+    .takes_group_size = true,
     .build = build,
     .peak_in_flight = peak_in_flight,
     .makespan = makespan,

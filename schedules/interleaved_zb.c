@@ -55,7 +55,8 @@ static weir_status build(const struct weir_schedule_params *params, struct weir_
     struct weir_builder builder;
     weir_status status = weir_interleave_open(params, &table);
     if (!status)
-        status = weir_builder_open(&builder, params, table.p * table.v, 1, 3 * (size_t)table.m * (size_t)table.v, arena);
+        status =
+            weir_builder_open(&builder, params, table.p * table.v, 1, 3 * (size_t)table.m * (size_t)table.v, arena);
     if (status)
         return status;
     for (int r = 0; r < table.p; r++)
@@ -83,6 +84,7 @@ const struct weir_schedule_kind weir_kind_interleaved_zb = {
     .name = "interleaved-zb",
     .summary = "interleaved with weight gradients held back; a third of its bubble, p micro-batches",
     .splits_backward = true,
+    .takes_group_size = true,
     .build = build,
     .peak_in_flight = peak_in_flight,
     .makespan = makespan,

@@ -40,9 +40,11 @@ static void messages_append(struct rounds *rounds, int rank, const struct weir_a
     if (target < 0 || target == rank)
         return;
     bool forward = a->type == WEIR_F;
-    append(rounds, rank, (struct weir_action){.stage = a->stage, .mb = a->mb, .type = forward ? WEIR_SEND_F : WEIR_SEND_B});
+    append(rounds, rank,
+           (struct weir_action){.stage = a->stage, .mb = a->mb, .type = forward ? WEIR_SEND_F : WEIR_SEND_B});
     append(rounds, target,
-           (struct weir_action){.stage = a->stage + (forward ? 1 : -1), .mb = a->mb, .type = forward ? WEIR_RECV_F : WEIR_RECV_B});
+           (struct weir_action){
+               .stage = a->stage + (forward ? 1 : -1), .mb = a->mb, .type = forward ? WEIR_RECV_F : WEIR_RECV_B});
 }
 
 /* Append the next action of `rank` when it is ready. */

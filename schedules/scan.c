@@ -103,7 +103,8 @@ static weir_status duplicate_check(const struct weir_scan *scan, int rank, size_
     return WEIR_OK;
 }
 
-/* With nothing twice, a count is enough to see that something is missing before an array of the claimed size is made. */
+/* With nothing twice, a count is enough to see that something is missing before an array of the claimed size is made.
+ * */
 static weir_status size_check(const struct weir_schedule *schedule)
 {
     uint64_t forwards = 0, wanted = (uint64_t)schedule->n_stages * (uint64_t)schedule->n_microbatches;
@@ -114,10 +115,10 @@ static weir_status size_check(const struct weir_schedule *schedule)
         for (size_t i = 0; i < schedule->ranks[r].n_actions; i++)
             forwards += schedule->ranks[r].actions[i].type == WEIR_F;
     if (forwards < wanted && wanted > 1u << 20 && wanted / 2 > forwards)
-        return WEIR_FAIL(WEIR_ERR_INVALID,
-                         "%d stages and %d micro-batches need %llu forwards, but only %llu are there: is a number too large?",
-                         schedule->n_stages, schedule->n_microbatches, (unsigned long long)wanted,
-                         (unsigned long long)forwards);
+        return WEIR_FAIL(
+            WEIR_ERR_INVALID,
+            "%d stages and %d micro-batches need %llu forwards, but only %llu are there: is a number too large?",
+            schedule->n_stages, schedule->n_microbatches, (unsigned long long)wanted, (unsigned long long)forwards);
     return WEIR_OK;
 }
 
@@ -141,6 +142,8 @@ static weir_status scan_open(const struct weir_schedule *schedule, const int32_t
         status = weir_arena_alloc(arena, n_units, sizeof *scan->units, &scan->units);
     if (!status)
         status = weir_arena_alloc(arena, (size_t)schedule->n_ranks, sizeof *scan->rank_peak, &scan->rank_peak);
+    if (!status)
+        status = weir_arena_alloc(arena, (size_t)schedule->n_ranks, sizeof *scan->rank_reduces, &scan->rank_reduces);
     for (size_t u = 0; !status && u < n_units; u++)
         scan->units[u] = (struct weir_scan_unit){.rank = -1, .feeder = {-1, -1}, .last_grad = -1};
     return status;
@@ -193,6 +196,8 @@ weir_status weir_scan_placement(const struct weir_schedule *schedule, const int3
                 status = duplicate_check(&scan, r, i);
             unsigned type = schedule->ranks[r].actions[i].type;
             scan.trainable |= type == WEIR_I || type == WEIR_W || type == WEIR_B;
+            scan.n_compute += type <= WEIR_B;
+            scan.rank_reduces[r] += type == WEIR_REDUCE_GRAD;
         }
     }
     if (!status)

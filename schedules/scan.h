@@ -19,10 +19,10 @@
 enum weir_direction { WEIR_FORWARD, WEIR_BACKWARD };
 
 struct weir_scan_unit {
-    int rank;        /* -1: no such unit */
-    int peak;        /* activations in flight at most */
-    int feeder[2];   /* rank its input (forward) and gradient (backward) come from; -1: none */
-    int slots[2];    /* boundary-input and gradient slots */
+    int rank;                          /* -1: no such unit */
+    int peak;                          /* activations in flight at most */
+    int feeder[2];                     /* rank its input (forward) and gradient (backward) come from; -1: none */
+    int slots[2];                      /* boundary-input and gradient slots */
     int in_flight, held[2], last_grad; /* of the walk */
 };
 
@@ -34,8 +34,10 @@ struct weir_scan {
     uint8_t *seen;                /* [n_stages][stride]: one bit per action type */
     uint8_t *copy;                /* [n_stages][stride], NULL when there is one copy */
     struct weir_scan_unit *units; /* [n_stages][n_copies] */
-    int *rank_peak;              /* [n_ranks] */
-    const int32_t *const *cells; /* [n_ranks][n_actions] cell numbers of the file, or NULL */
+    int *rank_peak;               /* [n_ranks] */
+    int *rank_reduces;            /* [n_ranks]: REDUCE_GRAD actions */
+    size_t n_compute;             /* F, I, W and B in all lists */
+    const int32_t *const *cells;  /* [n_ranks][n_actions] cell numbers of the file, or NULL */
 };
 
 /* Scan `schedule`; everything found lives in `arena`.  `cells` gives the cell numbers for messages, or is NULL.

@@ -52,7 +52,8 @@ static weir_status feeder_check(struct walk *walk, enum weir_direction direction
 {
     int source = weir_scan_source(walk->scan, walk->action), *feeder = &walk->unit->feeder[direction];
     if (*feeder >= 0 && *feeder != source)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "stage %d on rank %d is fed by rank %d and by rank %d: a copy takes from one",
+        return WEIR_FAIL(WEIR_ERR_INVALID,
+                         "stage %d on rank %d is fed by rank %d and by rank %d: a copy takes from one",
                          walk->action->stage, walk->rank, *feeder, source);
     *feeder = source;
     return WEIR_OK;
@@ -174,8 +175,8 @@ static weir_status list_walk(struct weir_scan *scan, int rank)
         walk.unit = weir_scan_unit(scan, walk.action->stage, walk.action->mb);
         weir_status status = WEIR_OK;
         if (walk.unit->rank != rank)
-            status = WEIR_FAIL(WEIR_ERR_INVALID, "row %d: stage %d, micro-batch %d has its forward on rank %d", rank + 1,
-                               walk.action->stage, walk.action->mb, walk.unit->rank);
+            status = WEIR_FAIL(WEIR_ERR_INVALID, "row %d: stage %d, micro-batch %d has its forward on rank %d",
+                               rank + 1, walk.action->stage, walk.action->mb, walk.unit->rank);
         if (!status)
             status = action_walk(&walk);
         if (status)
@@ -197,11 +198,13 @@ static weir_status ends_check(const struct weir_scan *scan, int stage, int mb, e
     bool sent = scan->seen[weir_scan_index(scan, from, mb)] & 1u << send;
     bool received = scan->seen[weir_scan_index(scan, stage, mb)] & 1u << receive;
     if (received && !sent)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "row %d: %d%s%d has no matching %d%s%d", weir_scan_unit(scan, stage, mb)->rank + 1,
-                         stage, weir_action_type_str(receive), mb, from, weir_action_type_str(send), mb);
+        return WEIR_FAIL(WEIR_ERR_INVALID, "row %d: %d%s%d has no matching %d%s%d",
+                         weir_scan_unit(scan, stage, mb)->rank + 1, stage, weir_action_type_str(receive), mb, from,
+                         weir_action_type_str(send), mb);
     if (sent && !received)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "row %d: %d%s%d has no matching %d%s%d", weir_scan_unit(scan, from, mb)->rank + 1,
-                         from, weir_action_type_str(send), mb, stage, weir_action_type_str(receive), mb);
+        return WEIR_FAIL(WEIR_ERR_INVALID, "row %d: %d%s%d has no matching %d%s%d",
+                         weir_scan_unit(scan, from, mb)->rank + 1, from, weir_action_type_str(send), mb, stage,
+                         weir_action_type_str(receive), mb);
     return WEIR_OK;
 }
 

@@ -7,22 +7,10 @@
 #include "schedules/kinds.h"
 
 const struct weir_schedule_kind *const weir_schedule_kinds[] = {
-    &weir_kind_gpipe,
-    &weir_kind_1f1b,
-    &weir_kind_interleaved,
-    &weir_kind_bfs,
-    &weir_kind_zb_h1,
-    &weir_kind_zb_h2,
-    &weir_kind_interleaved_zb,
-    &weir_kind_zbv,
-    &weir_kind_v_half,
-    &weir_kind_v_min,
-    &weir_kind_dualpipev,
-    &weir_kind_dualpipe,
-    &weir_kind_chimera,
-    &weir_kind_hanayo,
-    &weir_kind_inference,
-    NULL,
+    &weir_kind_gpipe,   &weir_kind_1f1b,   &weir_kind_interleaved,    &weir_kind_bfs,
+    &weir_kind_zb_h1,   &weir_kind_zb_h2,  &weir_kind_interleaved_zb, &weir_kind_zbv,
+    &weir_kind_v_half,  &weir_kind_v_min,  &weir_kind_dualpipev,      &weir_kind_dualpipe,
+    &weir_kind_chimera, &weir_kind_hanayo, &weir_kind_inference,      NULL,
 };
 
 enum { MOST_KINDS = sizeof weir_schedule_kinds / sizeof weir_schedule_kinds[0] };
@@ -60,8 +48,10 @@ static weir_status params_check(const struct weir_schedule_kind *kind, const str
         return WEIR_FAIL(WEIR_ERR_INVALID, "%d chunks on each of %d ranks, at most %d stages are possible",
                          params->n_chunks, params->n_ranks, MOST_STAGES);
     if (kind->n_chunks && params->n_chunks && params->n_chunks != kind->n_chunks)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "%s needs %d chunk%s per rank, not %d: use -v %d", kind->name, kind->n_chunks,
-                         kind->n_chunks == 1 ? "" : "s", params->n_chunks, kind->n_chunks);
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%s needs %d chunk%s per rank, not %d: use -v %d", kind->name,
+                         kind->n_chunks, kind->n_chunks == 1 ? "" : "s", params->n_chunks, kind->n_chunks);
+    if (params->group_size && !kind->takes_group_size)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%s has no groups: leave out the group size", kind->name);
     if (params->group_size < 0)
         return WEIR_FAIL(WEIR_ERR_INVALID, "group size is %d, it must be at least 1", params->group_size);
     return WEIR_OK;

@@ -8,8 +8,8 @@
  *     0REDUCE_GRAD, 0UNSHARD, 0RESHARD                   no micro-batch
  *     (0F7;7B3)OVERLAP_F_B                               a forward and a backward that run as one
  *
- * Stages are numbered globally, 0..n_stages-1; a stage that a rank holds is one of its chunks.  The data flow that every
- * valid schedule respects:
+ * Stages are numbered globally, 0..n_stages-1; a stage that a rank holds is one of its chunks.  The data flow that
+ * every valid schedule respects:
  *
  *     F(s,k) needs F(s-1,k)         I(s,k), B(s,k) need F(s,k) and I or B of (s+1,k)         W(s,k) needs I(s,k)
  *
@@ -81,6 +81,7 @@ struct weir_schedule_kind {
     int default_chunks;  /* v when it is not given and n_chunks is 0; 0 stands for 1 */
     int n_copies;        /* 2 when each stage stands on two ranks; else 0 or 1 */
     bool splits_backward; /* uses I and W instead of B */
+    bool takes_group_size;
 
     /* Order the operations of one step.  Pure.  `out` and all it points to live in `arena`.
      * WEIR_ERR_INVALID names the parameter and the number to change; WEIR_ERR_NOMEM.  On failure `out` is untouched. */
@@ -144,9 +145,9 @@ weir_status weir_schedule_csv_print(const struct weir_schedule *schedule, struct
 weir_status weir_schedule_lower(const struct weir_schedule *schedule, struct weir_arena *arena,
                                 struct weir_schedule *out);
 
-/* PyTorch's lowering, cell by cell: each I directly followed in its row by the W of the same stage and micro-batch becomes
- * a B, and a receive goes to the end of the receiver's list as soon as its send is made.  Communication that the schedule
- * has is dropped first.  WEIR_ERR_INVALID when the lists wait in a circle. */
+/* PyTorch's lowering, cell by cell: each I directly followed in its row by the W of the same stage and micro-batch
+ * becomes a B, and a receive goes to the end of the receiver's list as soon as its send is made.  Communication that
+ * the schedule has is dropped first.  WEIR_ERR_INVALID when the lists wait in a circle. */
 weir_status weir_schedule_lower_torch(const struct weir_schedule *schedule, struct weir_arena *arena,
                                       struct weir_schedule *out);
 
@@ -179,9 +180,10 @@ struct weir_schedule_report {
 
 /* Prove that every stage does all of its work exactly once, on one rank (copies apart), that dependencies, slots and
  * transfers under `channels` never wait in a circle, and that each edge's receives match its sends in order.
- * A compute-only schedule is lowered first: under edge as weir_schedule_lower does, where the place of a receive does not
- * matter; under shared and blocking, where it does, with receives placed as weir_schedule_lower_torch does.  WEIR_ERR_INVALID: the first problem, or the cycle ("rank 2 waits in
- * 3RECV_F1 for rank 1, which waits in ...").  The report lives in `arena`. */
+ * A compute-only schedule is lowered first: under edge as weir_schedule_lower does, where the place of a receive does
+ * not matter; under shared and blocking, where it does, with receives placed as weir_schedule_lower_torch
+ * does.  WEIR_ERR_INVALID: the first problem, or the cycle ("rank 2 waits in 3RECV_F1 for rank 1, which waits in
+ * ...").  The report lives in `arena`. */
 weir_status weir_schedule_check(const struct weir_schedule *schedule, enum weir_channels channels,
                                 struct weir_arena *arena, struct weir_schedule_report *report_out);
 

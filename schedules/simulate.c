@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "schedules/cost_tables.h"
 #include "schedules/critical_path.h"
 #include "schedules/flow.h"
 #include "base/large.h"
@@ -18,96 +19,6 @@ struct run {
     struct weir_flow flow;
 };
 
-static bool is_cost(double value)
-{
-    return isfinite(value) && value >= 0;
-}
-
-static weir_status costs_check(const struct weir_schedule_costs *costs, const struct weir_schedule *schedule)
-{
-    if (costs->stages && costs->n_stages != schedule->n_stages)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "the costs have %d stages, the schedule has %d", costs->n_stages,
-                         schedule->n_stages);
-    if (!is_cost(costs->forward) || !is_cost(costs->input) || !is_cost(costs->weight) || !is_cost(costs->transfer) ||
-        !is_cost(costs->reduce) || !is_cost(costs->optimizer) || !is_cost(costs->overlap_gain))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "a cost is negative or not a number");
-    for (int s = 0; costs->stages && s < costs->n_stages; s++) {
-        const struct weir_stage_costs *c = &costs->stages[s];
-        if (!is_cost(c->forward) || !is_cost(c->input) || !is_cost(c->weight))
-            return WEIR_FAIL(WEIR_ERR_INVALID, "a cost of stage %d is negative or not a number", s);
-    }
-    for (int e = 0; e < costs->n_edges; e++) {
-        const struct weir_edge_costs *c = &costs->edges[e];
-        if (c->from < 0 || c->from >= schedule->n_ranks || c->to < 0 || c->to >= schedule->n_ranks)
-            return WEIR_FAIL(WEIR_ERR_INVALID, "costs of the edge from rank %d to rank %d: ranks are 0 to %d", c->from,
-                             c->to, schedule->n_ranks - 1);
-        if (!is_cost(c->latency) || !is_cost(c->bytes) || !is_cost(c->bandwidth))
-            return WEIR_FAIL(WEIR_ERR_INVALID, "a cost of the edge from rank %d to rank %d is negative or not a number",
-                             c->from, c->to);
-    }
-    return WEIR_OK;
-}
-
-static struct weir_stage_costs stage_costs(const struct weir_schedule_costs *costs, int stage)
-{
-    if (costs->stages)
-        return costs->stages[stage];
-    return (struct weir_stage_costs){costs->forward, costs->input, costs->weight, costs->mem_backward,
-                                     costs->mem_weight};
-}
-
-static weir_status type_costs(struct run *run)
-{
-    double *table;
-    int n = run->schedule.n_stages;
-    weir_status status = weir_arena_alloc(&run->work, (size_t)n, 4 * sizeof *table, &table);
-    if (status)
-        return status;
-    for (int s = 0; s < n; s++) {
-        struct weir_stage_costs c = stage_costs(run->costs, s);
-        table[4 * s + WEIR_F] = c.forward;
-        table[4 * s + WEIR_I] = c.input;
-        table[4 * s + WEIR_W] = c.weight;
-        table[4 * s + WEIR_B] = c.input + c.weight;
-    }
-    run->flow.costs.type = table;
-    return WEIR_OK;
-}
-
-static weir_status transfer_costs(struct run *run)
-{
-    double *table;
-    weir_status status = weir_arena_alloc(&run->work, (size_t)run->edges.n_edges, sizeof *table, &table);
-    if (status)
-        return status;
-    for (int e = 0; e < run->edges.n_edges; e++)
-        table[e] = run->costs->transfer;
-    for (int i = 0; i < run->costs->n_edges; i++) {
-        const struct weir_edge_costs *c = &run->costs->edges[i];
-        int e = weir_edge_find(&run->edges, c->from, c->to);
-        if (e >= 0)
-            table[e] = c->latency + (c->bandwidth > 0 ? c->bytes / c->bandwidth : 0);
-    }
-    run->flow.costs.transfer = table;
-    return WEIR_OK;
-}
-
-/* Reducing a rank's gradients is shared out over the REDUCE_GRAD actions of its list. */
-static weir_status reduce_costs(struct run *run)
-{
-    double *table;
-    const struct weir_schedule *s = &run->schedule;
-    weir_status status = weir_arena_alloc(&run->work, (size_t)s->n_ranks, sizeof *table, &table);
-    for (int r = 0; !status && r < s->n_ranks; r++) {
-        size_t n = 0;
-        for (size_t i = 0; i < s->ranks[r].n_actions; i++)
-            n += s->ranks[r].actions[i].type == WEIR_REDUCE_GRAD;
-        table[r] = n ? run->costs->reduce / (double)n : 0;
-    }
-    run->flow.costs.reduce = table;
-    return status;
-}
-
 static weir_status times_keep(struct run *run, struct weir_arena *arena)
 {
     const struct weir_schedule *s = &run->schedule;
@@ -121,7 +32,8 @@ static weir_status times_keep(struct run *run, struct weir_arena *arena)
             status = weir_arena_alloc(arena, s->ranks[r].n_actions, sizeof **record->end, &record->end[r]);
     }
     if (!status)
-        status = weir_arena_alloc(arena, (size_t)run->edges.n_edges, sizeof *record->transfer_end, &record->transfer_end);
+        status =
+            weir_arena_alloc(arena, (size_t)run->edges.n_edges, sizeof *record->transfer_end, &record->transfer_end);
     for (int e = 0; !status && e < run->edges.n_edges; e++)
         status = weir_arena_alloc(arena, run->edges.edges[e].n_messages, sizeof **record->transfer_end,
                                   &record->transfer_end[e]);
@@ -160,18 +72,13 @@ static weir_status flow_prepare(struct run *run, struct weir_arena *arena)
     if (!status)
         status = weir_flow_open(&run->flow, run->options->channels, &run->scan, &run->edges, &run->work);
     if (!status)
-        status = type_costs(run);
-    if (!status)
-        status = transfer_costs(run);
-    if (!status)
-        status = reduce_costs(run);
+        status = weir_costs_tables(run->costs, &run->scan, &run->edges, &run->work, &run->flow.costs);
     if (!status && run->options->keep_times)
         status = times_keep(run, arena);
     if (!status && run->options->keep_path)
         status = causes_keep(run);
     if (!status)
         status = delay_keep(run);
-    run->flow.costs.overlap_gain = run->costs->overlap_gain;
     return status;
 }
 
@@ -181,9 +88,13 @@ static void memory_peak(const struct run *run, int rank, double *memory_out, dou
     const struct weir_schedule_costs *costs = run->costs;
     bool trainable = run->scan.trainable;
     double memory = 0, units = 0;
+    if (!costs->stages && costs->mem_backward == costs->mem_weight) { /* I changes nothing: the scan has counted */
+        memory_out[rank] = activations_out[rank] = run->scan.rank_peak[rank] * costs->mem_weight;
+        return;
+    }
     for (size_t i = 0; i < list->n_actions; i++) {
         const struct weir_action *a = &list->actions[i];
-        struct weir_stage_costs c = stage_costs(costs, a->stage);
+        struct weir_stage_costs c = weir_costs_stage(costs, a->stage);
         double b = 0, w = 0; /* how many of each this action takes or gives back */
         if (a->type == WEIR_F)
             b = 1;
@@ -195,8 +106,8 @@ static void memory_peak(const struct run *run, int rank, double *memory_out, dou
             w = -1;
         memory += b * c.mem_backward + w * c.mem_weight;
         units += b * costs->mem_backward + w * costs->mem_weight;
-        memory_out[rank] = fmax(memory_out[rank], memory);
-        activations_out[rank] = fmax(activations_out[rank], units);
+        memory_out[rank] = memory > memory_out[rank] ? memory : memory_out[rank];
+        activations_out[rank] = units > activations_out[rank] ? units : activations_out[rank];
         if (b > 0 && !trainable) {
             memory -= c.mem_backward;
             units -= costs->mem_backward;
@@ -219,19 +130,10 @@ static struct ends ends_find(const struct run *run, double *busy)
         double end = fmax(rank->time + tail, rank->reduced) + optimizer;
         busy[r] = rank->busy + rank->reduce_work + tail + optimizer;
         ends.makespan = fmax(ends.makespan, end);
-        ends.busiest = fmax(ends.busiest, busy[r]);
+        ends.busiest = fmax(ends.busiest, busy[r] + rank->gained);
         ends.longest = fmax(ends.longest, end - rank->first);
     }
     return ends;
-}
-
-static size_t compute_count(const struct weir_schedule *schedule)
-{
-    size_t n = 0;
-    for (int r = 0; r < schedule->n_ranks; r++)
-        for (size_t i = 0; i < schedule->ranks[r].n_actions; i++)
-            n += schedule->ranks[r].actions[i].type <= WEIR_B;
-    return n;
 }
 
 static weir_status transfers_list(const struct run *run, struct weir_arena *arena, struct weir_simulation *result)
@@ -271,7 +173,7 @@ static weir_status result_build(const struct run *run, struct weir_arena *arena,
         .makespan = ends.makespan,
         .bubble = ends.makespan > 0 ? 1 - ends.busiest / ends.makespan : 0,
         .bubble_span = ends.longest > 0 ? 1 - ends.busiest / ends.longest : 0,
-        .n_actions = compute_count(&run->schedule),
+        .n_actions = run->scan.n_compute,
         .busy = table,
         .idle = table + p,
         .exposed = table + 2 * p,
@@ -307,7 +209,7 @@ weir_status weir_schedule_simulate(const struct weir_schedule *schedule, const s
 {
     struct run run = {.costs = costs, .options = options};
     struct weir_simulation result;
-    weir_status status = costs_check(costs, schedule);
+    weir_status status = weir_costs_check(costs, schedule);
     if (!status)
         status = schedule_prepare(&run, schedule, arena);
     if (!status)

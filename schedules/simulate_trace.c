@@ -42,9 +42,10 @@ static void compute_put(struct weir_text *text, const struct weir_simulation *si
     char first[WEIR_ACTION_TEXT], second[WEIR_ACTION_TEXT];
     double start = simulation->start[rank][index], end = simulation->end[rank][index];
     weir_action_str(a, first);
-    weir_text_append(text, ",\n{\"ph\":\"X\",\"pid\":%d,\"tid\":0,\"ts\":%.15g,\"dur\":%.15g,\"cname\":\"%s\",\"name\":\"%s%s%s\",",
-                     rank, start * 1000, (end - start) * 1000, colours[a->type], first, a->fused ? " & " : "",
-                     a->fused ? weir_action_str(a + 1, second) : "");
+    weir_text_append(
+        text, ",\n{\"ph\":\"X\",\"pid\":%d,\"tid\":0,\"ts\":%.15g,\"dur\":%.15g,\"cname\":\"%s\",\"name\":\"%s%s%s\",",
+        rank, start * 1000, (end - start) * 1000, colours[a->type], first, a->fused ? " & " : "",
+        a->fused ? weir_action_str(a + 1, second) : "");
     weir_text_append(text, "\"args\":{\"stage\":%d,\"microbatch\":%d}}", a->stage, a->mb);
 }
 
@@ -53,8 +54,9 @@ static void transfers_put(struct weir_text *text, const struct weir_simulation *
     char name[WEIR_ACTION_TEXT];
     for (size_t i = 0; i < simulation->n_transfers; i++) {
         const struct weir_transfer_time *t = &simulation->transfers[i];
-        weir_text_append(text, ",\n{\"ph\":\"X\",\"pid\":%d,\"tid\":%d,\"ts\":%.15g,\"dur\":%.15g,\"name\":\"%s\"}", t->to,
-                         t->from + 1, t->start * 1000, (t->end - t->start) * 1000, weir_action_str(&t->receive, name));
+        weir_text_append(text, ",\n{\"ph\":\"X\",\"pid\":%d,\"tid\":%d,\"ts\":%.15g,\"dur\":%.15g,\"name\":\"%s\"}",
+                         t->to, t->from + 1, t->start * 1000, (t->end - t->start) * 1000,
+                         weir_action_str(&t->receive, name));
     }
 }
 

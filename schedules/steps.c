@@ -1,7 +1,8 @@
 /* One action per step: the rule of PyTorch's schedule simulator.
  *
- * In every step each rank, in ascending order, does its next action if it is ready, seeing what lower ranks have done in
- * the same step; ranks that could not are asked once more.  A SEND is done at once (buffered), a RECV when its SEND is.
+ * In every step each rank, in ascending order, does its next action if it is ready, seeing what lower ranks have done
+ * in the same step; ranks that could not are asked once more.  A SEND is done at once (buffered), a RECV when its SEND
+ * is.
  *
  * Facts from PyTorch's torch/distributed/pipelining/schedules.py (_simulate_comms_compute). */
 #include "schedules/flow.h"
@@ -28,7 +29,8 @@ static bool input_ready(const struct steps *steps, const struct weir_action *a)
     if (is_done(steps, a->stage, a->mb, forward ? 1u << WEIR_RECV_F : 1u << WEIR_RECV_B))
         return true;
     bool local = weir_scan_source(&steps->scan, a) == weir_scan_unit(&steps->scan, a->stage, a->mb)->rank;
-    return local && is_done(steps, a->stage + (forward ? -1 : 1), a->mb, forward ? 1u << WEIR_F : 1u << WEIR_I | 1u << WEIR_B);
+    return local &&
+           is_done(steps, a->stage + (forward ? -1 : 1), a->mb, forward ? 1u << WEIR_F : 1u << WEIR_I | 1u << WEIR_B);
 }
 
 static bool is_ready(const struct steps *steps, const struct weir_action *a)

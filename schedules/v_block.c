@@ -14,9 +14,9 @@ struct v_rank {
     int cells[WEIR_V_CELLS];
     struct weir_action *order; /* [4m]: F and I in the order of their cells */
     int n_order, next;
-    int queued, taken;         /* I and W so far: W takes the I actions in order */
-    int queue_at;              /* where the I of the next W stands in `order` */
-    int in_flight, most;       /* and how much the repeating part of the drawing holds */
+    int queued, taken;   /* I and W so far: W takes the I actions in order */
+    int queue_at;        /* where the I of the next W stands in `order` */
+    int in_flight, most; /* and how much the repeating part of the drawing holds */
 };
 
 struct v_build {
@@ -49,7 +49,8 @@ static void drawing_read(const struct v_build *b, int rank)
         int kind, mb;
         if (cell_at(v, b->m, time, &kind, &mb)) {
             int stage = cell_kinds[kind].chunk ? 2 * b->p - 1 - rank : rank;
-            v->order[v->n_order++] = (struct weir_action){.stage = stage, .mb = mb, .type = (uint8_t)cell_kinds[kind].type};
+            v->order[v->n_order++] =
+                (struct weir_action){.stage = stage, .mb = mb, .type = (uint8_t)cell_kinds[kind].type};
             inputs += cell_kinds[kind].type == WEIR_I;
             in_flight += cell_kinds[kind].type == WEIR_F;
             v->most = weir_max(v->most, in_flight);

@@ -2,8 +2,8 @@
  *
  * Half the memory of 1f1b and half its bubble.
  *
- * Source: Qi et al., "Pipeline parallelism with controllable memory", arXiv 2405.15362 (V-Half), offsets as in the authors'
- * zero-bubble repository (zbv_greedy).
+ * Source: Qi et al., "Pipeline parallelism with controllable memory", arXiv 2405.15362 (V-Half), offsets as in the
+ * authors' zero-bubble repository (zbv_greedy).
  *
  *     3 ranks, 4 micro-batches; small letters are the second chunk
  *       r0  F0 F1 .  .  .  f0 i0 F2 w0 f1 i1 w1 I0 F3 W0 f2 i2 w2 I1 W1 .  f3 i3 I2 w3 W2 .  I3 W3
@@ -11,7 +11,8 @@
  *       r2  .  .  F0 f0 .  .  F1 f1 i0 I0 w0 F2 W0 f2 i1 I1 w1 F3 W1 f3 i2 I2 w2 W2 i3 I3 w3 W3 .
  *
  * The building block is laid out in v_block.h.  Constraints: -v 2; any m.
- * Bubble: half of 1f1b's for even p and m >= 2p.   Peak in flight: p + 2 chunks, p + 1 for odd p: half of 1f1b's memory. */
+ * Bubble: half of 1f1b's for even p and m >= 2p.   Peak in flight: p + 2 chunks, p + 1 for odd p: half of 1f1b's
+ * memory. */
 #include "schedules/kinds.h"
 #include "schedules/v_block.h"
 

@@ -2,8 +2,8 @@
  *
  * A third of the memory of 1f1b and two thirds of its bubble.
  *
- * Source: Qi et al., "Pipeline parallelism with controllable memory", arXiv 2405.15362 (V-Min), offsets as in the authors'
- * zero-bubble repository (zbv_greedy).
+ * Source: Qi et al., "Pipeline parallelism with controllable memory", arXiv 2405.15362 (V-Min), offsets as in the
+ * authors' zero-bubble repository (zbv_greedy).
  *
  *     3 ranks, 4 micro-batches; small letters are the second chunk
  *       r0  F0 .  .  .  .  f0 F1 i0 w0 .  .  f1 F2 I0 i1 W0 w1 f2 F3 I1 i2 W1 w2 f3 .  I2 i3 W2 w3 .  .  I3 W3

@@ -7,10 +7,10 @@
  *       r1  .  F0 F1 F2 I0 F3 I1 F4 I2 W0 F5 I3 W1 I4 W2 I5 W3 W4 W5 .
  *       r2  .  .  F0 I0 F1 I1 F2 I2 F3 I3 F4 I4 W0 F5 I5 W1 W2 W3 W4 W5
  *
- * Rank r warms up with 2(p-r)-1 forwards and keeps 2r weight gradients back.  The ranks start and end at different times:
- * with F = I = W the bubble is zero in the paper's measure (span), and that of zb-h1 with a synchronous optimizer.
- * Constraints: one chunk per rank; any m.   Bubble (span): (p-1)(F+I-2W).
- * Peak in flight: min(2p-1, m) on every rank, (2p-2r-1) M_B + 2r M_W. */
+ * Rank r warms up with 2(p-r)-1 forwards and keeps 2r weight gradients back.  The ranks start and end at different
+ * times: with F = I = W the bubble is zero in the paper's measure (span), and that of zb-h1 with a synchronous
+ * optimizer. Constraints: one chunk per rank; any m.   Bubble (span): (p-1)(F+I-2W). Peak in flight: min(2p-1, m) on
+ * every rank, (2p-2r-1) M_B + 2r M_W. */
 #include "schedules/builder.h"
 #include "schedules/kinds.h"
 

@@ -77,9 +77,8 @@ static void lowering_puts_receives_before_their_use(void **state)
     (void)state;
     struct weir_schedule s = build("gpipe", 2, 0, 2), low;
     assert_ok(weir_schedule_lower(&s, &arena, &low));
-    assert_string_equal(print(&low),
-                        "0F0,0SEND_F0,0F1,0SEND_F1,0RECV_B0,0B0,0RECV_B1,0B1\n"
-                        "1RECV_F0,1F0,1RECV_F1,1F1,1B0,1SEND_B0,1B1,1SEND_B1\n");
+    assert_string_equal(print(&low), "0F0,0SEND_F0,0F1,0SEND_F1,0RECV_B0,0B0,0RECV_B1,0B1\n"
+                                     "1RECV_F0,1F0,1RECV_F1,1F1,1B0,1SEND_B0,1B1,1SEND_B1\n");
 }
 
 static void lowering_keeps_the_order_of_an_edge(void **state)
@@ -87,9 +86,8 @@ static void lowering_keeps_the_order_of_an_edge(void **state)
     (void)state;
     struct weir_schedule s = parse("0F0,0F1,0B1,0B0\n1F1,1F0,1B1,1B0\n"), low;
     assert_ok(weir_schedule_lower(&s, &arena, &low));
-    assert_string_equal(print(&low),
-                        "0F0,0SEND_F0,0F1,0SEND_F1,0RECV_B1,0B1,0RECV_B0,0B0\n"
-                        "1RECV_F0,1RECV_F1,1F1,1F0,1B1,1SEND_B1,1B0,1SEND_B0\n");
+    assert_string_equal(print(&low), "0F0,0SEND_F0,0F1,0SEND_F1,0RECV_B1,0B1,0RECV_B0,0B0\n"
+                                     "1RECV_F0,1RECV_F1,1F1,1F0,1B1,1SEND_B1,1B0,1SEND_B0\n");
 }
 
 static void a_file_reads_back_as_it_was_written(void **state)
@@ -114,7 +112,8 @@ static void the_dialect_of_2024_has_other_letters(void **state)
     const char *old = "0F0,0F1,0B0,0W0,0BW1\n";
     assert_ok(weir_schedule_csv_parse(old, strlen(old), "t", WEIR_CSV_TORCH_2024, &arena, &s));
     assert_string_equal(print(&s), "0F0,0F1,0I0,0W0,0B1\n");
-    assert_fails(weir_schedule_csv_parse(old, strlen(old), "t", WEIR_CSV_TORCH, &arena, &s), WEIR_ERR_INVALID, "'0BW1'");
+    assert_fails(weir_schedule_csv_parse(old, strlen(old), "t", WEIR_CSV_TORCH, &arena, &s), WEIR_ERR_INVALID,
+                 "'0BW1'");
 }
 
 static void a_bad_file_names_row_cell_and_reason(void **state)
@@ -163,7 +162,8 @@ static void check_refuses_what_cannot_run(void **state)
         {"0B0,0F0\n", "row 1, cell 1: 0B0 comes before the end of 0F0"},
         {"0F0,0W0,0I0\n", "0W0 comes before 0I0"},
         {"1F0,0F0\n", "rank 0 waits in 1F0 for stage 0, which comes later in its own row"},
-        {"0F0,0B0,0F1,0B1\n1F1,1B1,1F0,1B0\n", "deadlock: rank 0 waits in 0RECV_B0 for rank 1, which waits in 1RECV_F1"},
+        {"0F0,0B0,0F1,0B1\n1F1,1B1,1F0,1B0\n",
+         "deadlock: rank 0 waits in 0RECV_B0 for rank 1, which waits in 1RECV_F1"},
         {"0F0,0SEND_F0\n1F0,1RECV_F0\n", "1F0 has no input"},
         {"0SEND_F0,0F0\n1RECV_F0,1F0\n", "0SEND_F0 comes before 0F0"},
         {"0F0,0SEND_F0,0F1,0SEND_F1\n1RECV_F1,1F1,1RECV_F0,1F0\n", "an edge keeps its order"},

@@ -76,7 +76,8 @@ static void every_kind_is_sound_at_every_size(void **state)
         for (int p = 1; p <= 8; p++)
             for (int v = 1; v <= 4; v++)
                 for (int m = 1; m <= 16; m++)
-                    n += one_is_held(*kind, &(struct weir_schedule_params){.n_ranks = p, .n_chunks = v, .n_microbatches = m});
+                    n += one_is_held(*kind,
+                                     &(struct weir_schedule_params){.n_ranks = p, .n_chunks = v, .n_microbatches = m});
         print_message("%-15s %d sizes\n", (*kind)->name, n);
         assert_true(n >= 16);
     }
@@ -86,10 +87,10 @@ static void every_kind_is_sound_at_every_size(void **state)
 static void the_grid_of_pytorch_is_sound(void **state)
 {
     (void)state;
-    static const int grid[][3] = {{2, 2, 2},   {2, 4, 4},   {2, 8, 2},    {2, 8, 4},  {2, 8, 8},  {4, 4, 4},
-                                  {4, 8, 4},   {4, 8, 8},   {4, 16, 4},   {4, 32, 4}, {4, 64, 4}, {4, 16, 16},
-                                  {4, 32, 32}, {4, 128, 64}, {3, 2, 2},   {3, 8, 2},  {3, 12, 4}, {4, 6, 3},
-                                  {4, 10, 5},  {2, 3, 4},   {2, 10, 4},   {2, 15, 4}};
+    static const int grid[][3] = {{2, 2, 2},   {2, 4, 4},    {2, 8, 2},  {2, 8, 4},  {2, 8, 8},  {4, 4, 4},
+                                  {4, 8, 4},   {4, 8, 8},    {4, 16, 4}, {4, 32, 4}, {4, 64, 4}, {4, 16, 16},
+                                  {4, 32, 32}, {4, 128, 64}, {3, 2, 2},  {3, 8, 2},  {3, 12, 4}, {4, 6, 3},
+                                  {4, 10, 5},  {2, 3, 4},    {2, 10, 4}, {2, 15, 4}};
     static const char *const names[] = {"interleaved", "interleaved-zb", "bfs", "inference"};
     for (size_t i = 0; i < sizeof grid / sizeof grid[0]; i++)
         for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
@@ -118,6 +119,12 @@ static void megatron_groups_follow_its_rules(void **state)
     assert_true(one_is_held(kind, &params));
     params.group_size = 3;
     assert_fails(weir_schedule_build(kind, &params, &arena, &s), WEIR_ERR_INVALID, "must be from 4 (ranks) to 13");
+    params.group_size = 4;
+    params.n_chunks = 1;
+    assert_ok(weir_schedule_kind_find("1f1b", &kind));
+    assert_fails(weir_schedule_build(kind, &params, &arena, &s), WEIR_ERR_INVALID, "1f1b has no groups");
+    assert_ok(weir_schedule_kind_find("interleaved", &kind));
+    params.n_chunks = 2;
     params.group_size = 14;
     assert_fails(weir_schedule_build(kind, &params, &arena, &s), WEIR_ERR_INVALID, "must be from 4 (ranks) to 13");
     weir_arena_release(&arena);
@@ -136,7 +143,8 @@ static void chimera_has_its_published_bubbles(void **state)
         struct weir_schedule_report report;
         struct weir_simulation_options options = {0};
         struct weir_schedule_params params = {.n_ranks = p, .n_microbatches = p};
-        struct weir_schedule_costs equal = {1, 0.5, 0.5, 1, 1, .overlap_gain = 1}, twice = {1, 1, 1, 1, 1, .overlap_gain = 1};
+        struct weir_schedule_costs equal = {1, 0.5, 0.5, 1, 1, .overlap_gain = 1},
+                                   twice = {1, 1, 1, 1, 1, .overlap_gain = 1};
         assert_ok(weir_schedule_build(kind, &params, &arena, &s));
         assert_ok(weir_schedule_simulate(&s, &equal, &options, &arena, &result));
         assert_true(fabs(result.bubble - (p - 2) / (2.0 * p + p - 2)) < 1e-12);
@@ -175,10 +183,8 @@ static void upper_bounds_of_memory_hold(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kind_is_sound_at_every_size),
-        cmocka_unit_test(the_grid_of_pytorch_is_sound),
-        cmocka_unit_test(megatron_groups_follow_its_rules),
-        cmocka_unit_test(upper_bounds_of_memory_hold),
+        cmocka_unit_test(every_kind_is_sound_at_every_size), cmocka_unit_test(the_grid_of_pytorch_is_sound),
+        cmocka_unit_test(megatron_groups_follow_its_rules),  cmocka_unit_test(upper_bounds_of_memory_hold),
         cmocka_unit_test(chimera_has_its_published_bubbles),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

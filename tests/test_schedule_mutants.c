@@ -1,7 +1,7 @@
 /* schedules: sound schedules damaged at random, check's verdict against a brute-force executor.   labels: pure
  *
- * The executor below shares no code with check.  It tries every rank over and over until nothing moves: because an action
- * never takes anything away from another one, the order in which it tries makes no difference. */
+ * The executor below shares no code with check.  It tries every rank over and over until nothing moves: because an
+ * action never takes anything away from another one, the order in which it tries makes no difference. */
 #include "testing.h"
 
 #include <stdio.h>
@@ -61,8 +61,8 @@ static bool placed(struct brute *b)
                 return false;
             b->owner[a->stage] = r;
             b->trainable |= a->type == WEIR_I || a->type == WEIR_W || a->type == WEIR_B;
-            if (a->fused && (a->type != WEIR_F || i + 1 == l->n[r] || a[1].fused ||
-                             (a[1].type != WEIR_B && a[1].type != WEIR_I)))
+            if (a->fused &&
+                (a->type != WEIR_F || i + 1 == l->n[r] || a[1].fused || (a[1].type != WEIR_B && a[1].type != WEIR_I)))
                 return false;
         }
     }
@@ -83,7 +83,8 @@ static bool complete(const struct brute *b)
                 continue;
             int in = s > 0 && b->owner[s - 1] != b->owner[s], out = s + 1 < l->s && b->owner[s + 1] != b->owner[s];
             if (count(l, s, k, WEIR_RECV_F) != in || count(l, s, k, WEIR_SEND_F) != out ||
-                count(l, s, k, WEIR_RECV_B) != (out && b->trainable) || count(l, s, k, WEIR_SEND_B) != (in && b->trainable))
+                count(l, s, k, WEIR_RECV_B) != (out && b->trainable) ||
+                count(l, s, k, WEIR_SEND_B) != (in && b->trainable))
                 return false;
         }
     return true;
@@ -128,7 +129,8 @@ static void peaks(struct brute *b)
                 continue;
             now += l->a[r][i].type == WEIR_F;
             most = now > most ? now : most;
-            now -= l->a[r][i].type == WEIR_W || l->a[r][i].type == WEIR_B || (l->a[r][i].type == WEIR_F && !b->trainable);
+            now -=
+                l->a[r][i].type == WEIR_W || l->a[r][i].type == WEIR_B || (l->a[r][i].type == WEIR_F && !b->trainable);
         }
         b->slots[s] = most + 1;
     }
@@ -205,8 +207,10 @@ static bool is_transfer(const struct weir_action *a)
 static int other_end(const struct brute *b, const struct weir_action *a, struct weir_action *out)
 {
     static const int to[] = {[WEIR_SEND_F] = 1, [WEIR_RECV_F] = -1, [WEIR_SEND_B] = -1, [WEIR_RECV_B] = 1};
-    static const uint8_t type[] = {[WEIR_SEND_F] = WEIR_RECV_F, [WEIR_RECV_F] = WEIR_SEND_F,
-                                   [WEIR_SEND_B] = WEIR_RECV_B, [WEIR_RECV_B] = WEIR_SEND_B};
+    static const uint8_t type[] = {[WEIR_SEND_F] = WEIR_RECV_F,
+                                   [WEIR_RECV_F] = WEIR_SEND_F,
+                                   [WEIR_SEND_B] = WEIR_RECV_B,
+                                   [WEIR_RECV_B] = WEIR_SEND_B};
     *out = (struct weir_action){.stage = a->stage + to[a->type], .mb = a->mb, .type = type[a->type]};
     return b->owner[out->stage];
 }
@@ -334,7 +338,10 @@ static void mutate(struct lists *l)
         l->a[r][i] = l->a[r][j];
         l->a[r][j] = a;
         break;
-    case 1: case 2: case 3: case 4: /* near swap: the one that often stays sound */
+    case 1:
+    case 2:
+    case 3:
+    case 4: /* near swap: the one that often stays sound */
         l->a[r][i] = l->a[r][near];
         l->a[r][near] = a;
         break;
@@ -391,7 +398,8 @@ static void mutants_agree(const struct weir_schedule *s, enum weir_channels mode
                     print_error(" %s%s", now.a[r][k].fused ? "&" : "", weir_action_str(&now.a[r][k], text));
                 print_error("\n");
             }
-            fail_msg("%s: brute force says %d, check says %d: %s", weir_channels_str(model), brute, check, weir_last_error());
+            fail_msg("%s: brute force says %d, check says %d: %s", weir_channels_str(model), brute, check,
+                     weir_last_error());
         }
         verdicts[check]++;
         if (!check || pick(20) == 0)
@@ -406,9 +414,9 @@ static void check_and_brute_force_agree(void **state)
     static const struct {
         const char *name;
         int p, v, m;
-    } rows[] = {{"gpipe", 2, 1, 3},       {"1f1b", 3, 1, 4},  {"interleaved", 2, 2, 4}, {"bfs", 2, 2, 3},
-                {"zb-h1", 3, 1, 4},       {"zb-h2", 2, 1, 4}, {"zbv", 2, 2, 3},         {"dualpipev", 2, 2, 4},
-                {"interleaved-zb", 2, 2, 4}, {"hanayo", 2, 2, 3}, {"inference", 3, 2, 4}, {"v-min", 3, 2, 4}};
+    } rows[] = {{"gpipe", 2, 1, 3},          {"1f1b", 3, 1, 4},   {"interleaved", 2, 2, 4}, {"bfs", 2, 2, 3},
+                {"zb-h1", 3, 1, 4},          {"zb-h2", 2, 1, 4},  {"zbv", 2, 2, 3},         {"dualpipev", 2, 2, 4},
+                {"interleaved-zb", 2, 2, 4}, {"hanayo", 2, 2, 3}, {"inference", 3, 2, 4},   {"v-min", 3, 2, 4}};
     int verdicts[2] = {0};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct weir_arena arena = {0};

@@ -28,7 +28,8 @@ static struct weir_schedule parse(const char *text)
 
 static const struct weir_schedule_costs unit = {1, 1, 1, 1, 1, .overlap_gain = 1};
 
-static struct weir_simulation simulate(const char *text, const struct weir_schedule_costs *costs, enum weir_channels model)
+static struct weir_simulation simulate(const char *text, const struct weir_schedule_costs *costs,
+                                       enum weir_channels model)
 {
     struct weir_simulation result;
     struct weir_simulation_options options = {.channels = model, .keep_path = true, .keep_times = true};
@@ -168,7 +169,8 @@ static void costs_are_read_from_a_file(void **state)
     assert_near(s.peak_memory[1], 2);
     struct weir_schedule three = parse("0F0\n1F0\n2F0\n");
     struct weir_simulation_options options = {0};
-    assert_fails(weir_schedule_simulate(&three, &costs, &options, &arena, &s), WEIR_ERR_INVALID, "2 stages, the schedule has 3");
+    assert_fails(weir_schedule_simulate(&three, &costs, &options, &arena, &s), WEIR_ERR_INVALID,
+                 "2 stages, the schedule has 3");
     static const struct {
         const char *text, *words;
     } bad[] = {
@@ -185,7 +187,8 @@ static void costs_are_read_from_a_file(void **state)
 }
 
 /* The critical path has no gaps: its durations add up to the end of the last action, whatever the costs. */
-static void path_adds_up(const struct weir_schedule *schedule, const struct weir_schedule_costs *costs, enum weir_channels model)
+static void path_adds_up(const struct weir_schedule *schedule, const struct weir_schedule_costs *costs,
+                         enum weir_channels model)
 {
     struct weir_simulation result;
     struct weir_simulation_options options = {.channels = model, .keep_path = true};
@@ -235,8 +238,8 @@ static void a_trace_is_json_with_every_action(void **state)
     json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &error), *event;
     assert_non_null(root);
     size_t i, n = 0;
-    json_array_foreach(json_object_get(root, "traceEvents"), i, event)
-        n += !strcmp(json_string_value(json_object_get(event, "ph")), "X");
+    json_array_foreach(json_object_get(root, "traceEvents"), i, event) n +=
+        !strcmp(json_string_value(json_object_get(event, "ph")), "X");
     assert_int_equal(n, 4 + 2);
     json_decref(root);
 }

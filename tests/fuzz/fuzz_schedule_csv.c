@@ -48,7 +48,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct weir_arena arena = {0};
     struct weir_schedule schedule;
     for (int dialect = WEIR_CSV_TORCH; dialect <= WEIR_CSV_TORCH_2024; dialect++)
-        if (!weir_schedule_csv_parse((const char *)data, size, "fuzz", (enum weir_csv_dialect)dialect, &arena, &schedule)) {
+        if (!weir_schedule_csv_parse((const char *)data, size, "fuzz", (enum weir_csv_dialect)dialect, &arena,
+                                     &schedule)) {
             round_trip(&schedule, &arena);
             use(&schedule, &arena);
         }
