@@ -54,44 +54,62 @@ WEIR_KERNEL static void strips_copy(int64_t d, const float *from, int64_t stride
     }
 }
 
-/* C (m, n) = or (beta) += A (m, k) B (k, n).  Element (i, p) of A is a[i * a_row + p * a_column].  B lies in strips of 32
- * columns, `b_strip` floats apart, whose rows are `b_row` apart.  m is a multiple of 4, n of 32. */
-WEIR_KERNEL static void block_multiply(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_column,
-                                       const float *b, int64_t b_row, int64_t b_strip, bool beta, float *c,
-                                       int64_t c_row)
+WEIR_WIDE static void block_multiply_wide(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row,
+                                          int64_t a_column, const float *b, int64_t b_row, int64_t b_strip, bool beta,
+                                          float *c, int64_t c_row)
 {
     for (int64_t j = 0; j < n; j += WEIR_TILE_COLUMNS, b += b_strip)
         for (int64_t i = 0; i < m; i += WEIR_TILE_ROWS)
-            weir_tile(k, a + i * a_row, a_row, a_column, b, b_row, beta, c + i * c_row + j, c_row);
+            weir_tile_wide(k, a + i * a_row, a_row, a_column, b, b_row, beta, c + i * c_row + j, c_row);
 }
 
-/* p[0..n) = e^(p - shift), zero up to `padded`, a multiple of 16.  Returns the sum.  Only whole vectors are stored: a
+WEIR_KERNEL static void block_multiply_narrow(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row,
+                                              int64_t a_column, const float *b, int64_t b_row, int64_t b_strip,
+                                              bool beta, float *c, int64_t c_row)
+{
+    for (int64_t j = 0; j < n; j += WEIR_TILE_COLUMNS, b += b_strip)
+        for (int64_t i = 0; i < m; i += WEIR_TILE_ROWS)
+            weir_tile_narrow(k, a + i * a_row, a_row, a_column, b, b_row, beta, c + i * c_row + j, c_row);
+}
+
+/* C (m, n) = or (beta) += A (m, k) B (k, n).  Element (i, p) of A is a[i * a_row + p * a_column].  B lies in strips of 32
+ * columns, `b_strip` floats apart, whose rows are `b_row` apart.  m is a multiple of 4, n of 32. */
+static inline void block_multiply(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_column,
+                                  const float *b, int64_t b_row, int64_t b_strip, bool beta, float *c, int64_t c_row)
+{
+    if (WEIR_HAS_WIDE())
+        block_multiply_wide(m, n, k, a, a_row, a_column, b, b_row, b_strip, beta, c, c_row);
+    else
+        block_multiply_narrow(m, n, k, a, a_row, a_column, b, b_row, b_strip, beta, c, c_row);
+}
+
+/* p[0..n) = e^(p - shift), zero up to `padded`, a multiple of 8.  Returns the sum.  Only whole vectors are stored: a
  * narrow store before a wide load of the same bytes would stall. */
 WEIR_KERNEL static float row_exp(int64_t n, int64_t padded, float shift, float *p)
 {
-    const weir_f16 zero = {0};
+    const weir_f8 zero = {0};
     int64_t whole = weir_round_up(n, WEIR_LANES);
     WEIR_LOOP
     for (int64_t i = 0; i < whole; i++)
         p[i] = weir_exp(p[i] - shift);
-    weir_f16 sum = {0}, last = *(const weir_f16_memory *)(p + whole - WEIR_LANES);
+    weir_f8 sum = {0}, last = *(const weir_f8_memory *)(p + whole - WEIR_LANES);
     weir_keep_lanes(&last, n - (whole - WEIR_LANES), &zero);
-    *(weir_f16_memory *)(p + whole - WEIR_LANES) = last;
+    *(weir_f8_memory *)(p + whole - WEIR_LANES) = last;
     for (int64_t i = 0; i < whole - WEIR_LANES; i += WEIR_LANES)
-        sum += *(const weir_f16_memory *)(p + i);
+        sum += *(const weir_f8_memory *)(p + i);
     sum += last;
     for (int64_t i = whole; i < padded; i += WEIR_LANES)
-        *(weir_f16_memory *)(p + i) = zero;
+        *(weir_f8_memory *)(p + i) = zero;
     return weir_lanes_sum(&sum);
 }
 
 /* The largest of s[0..n); values up to the next whole vector are read, but do not count. */
 WEIR_KERNEL static float row_largest(int64_t n, const float *s)
 {
-    weir_f16 most = *(const weir_f16_memory *)s, first = (weir_f16){0} + s[0], v;
+    weir_f8 most = *(const weir_f8_memory *)s, first = (weir_f8){0} + s[0], v;
     weir_keep_lanes(&most, n, &first);
     for (int64_t i = WEIR_LANES; i < n; i += WEIR_LANES) {
-        v = *(const weir_f16_memory *)(s + i);
+        v = *(const weir_f8_memory *)(s + i);
         weir_keep_lanes(&v, n - i, &most);
         weir_lanes_keep_max(&most, &v);
     }
@@ -106,12 +124,12 @@ WEIR_KERNEL static void row_multiply(int64_t n, const float *factors, float *x)
         x[i] *= factors[i];
 }
 
-/* The sum of p[i] * dp[i]; n is a multiple of 16. */
+/* The sum of p[i] * dp[i]; n is a multiple of 8. */
 WEIR_KERNEL static float row_dot(int64_t n, const float *p, const float *dp)
 {
-    weir_f16 sum = {0};
+    weir_f8 sum = {0};
     for (int64_t i = 0; i < n; i += WEIR_LANES)
-        sum += *(const weir_f16_memory *)(p + i) * *(const weir_f16_memory *)(dp + i);
+        sum += *(const weir_f8_memory *)(p + i) * *(const weir_f8_memory *)(dp + i);
     return weir_lanes_sum(&sum);
 }
 

@@ -25,11 +25,11 @@ struct job {
 /* Mean of x. */
 WEIR_INLINE float row_mean(int64_t n, const float *x)
 {
-    weir_f16 sum[2] = {{0}, {0}}, v;
+    weir_f8 sum[2] = {{0}, {0}}, v;
     int64_t i = 0;
     for (; i + 2 * WEIR_LANES <= n; i += 2 * WEIR_LANES) {
-        sum[0] += *(const weir_f16_memory *)(x + i);
-        sum[1] += *(const weir_f16_memory *)(x + i + WEIR_LANES);
+        sum[0] += *(const weir_f8_memory *)(x + i);
+        sum[1] += *(const weir_f8_memory *)(x + i + WEIR_LANES);
     }
     for (; i < n; i += WEIR_LANES) {
         weir_load(&v, x + i, n - i);
@@ -42,11 +42,11 @@ WEIR_INLINE float row_mean(int64_t n, const float *x)
 /* Mean of (x - mean)^2. */
 WEIR_INLINE float row_variance(int64_t n, const float *x, float mean)
 {
-    weir_f16 sum[2] = {{0}, {0}};
+    weir_f8 sum[2] = {{0}, {0}};
     int64_t i = 0;
     for (; i + 2 * WEIR_LANES <= n; i += 2 * WEIR_LANES) {
-        weir_f16 v = *(const weir_f16_memory *)(x + i) - mean;
-        weir_f16 w = *(const weir_f16_memory *)(x + i + WEIR_LANES) - mean;
+        weir_f8 v = *(const weir_f8_memory *)(x + i) - mean;
+        weir_f8 w = *(const weir_f8_memory *)(x + i + WEIR_LANES) - mean;
         sum[0] += v * v;
         sum[1] += w * w;
     }
@@ -78,12 +78,12 @@ WEIR_KERNEL static void row_forward(int64_t n, const float *x, const float *gain
 WEIR_KERNEL static void row_backward(int64_t n, const float *x, const float *dy, const float *gain, float mean, float r,
                                      bool centred, const float *addend, float *dx)
 {
-    weir_f16 sums = {0}, products = {0}, v, d, w;
+    weir_f8 sums = {0}, products = {0}, v, d, w;
     int64_t whole = n / WEIR_LANES * WEIR_LANES;
     for (int64_t i = 0; i < whole; i += WEIR_LANES) {
-        weir_f16 g = *(const weir_f16_memory *)(dy + i) * *(const weir_f16_memory *)(gain + i);
+        weir_f8 g = *(const weir_f8_memory *)(dy + i) * *(const weir_f8_memory *)(gain + i);
         sums += g;
-        products += g * ((*(const weir_f16_memory *)(x + i) - mean) * r);
+        products += g * ((*(const weir_f8_memory *)(x + i) - mean) * r);
     }
     if (whole < n) {
         weir_load(&v, x + whole, n - whole);

@@ -61,12 +61,25 @@ static void tile_store(const struct weir_product *product, const float *tile, in
     }
 }
 
-WEIR_KERNEL static void strips_multiply(const struct weir_product *product, const float *a_panel, const float *b_panel,
-                                        int64_t m0, int64_t k, int64_t n0, int64_t n, bool add, const float *bias,
-                                        float *tile, float *c)
+WEIR_WIDE static void tile_wide(int64_t k, const float *a_panel, const float *b_panel, float *tile)
+{
+    weir_tile_wide(k, a_panel, 1, WEIR_TILE_ROWS, b_panel, WEIR_TILE_COLUMNS, false, tile, WEIR_TILE_COLUMNS);
+}
+
+WEIR_KERNEL static void tile_narrow(int64_t k, const float *a_panel, const float *b_panel, float *tile)
+{
+    weir_tile_narrow(k, a_panel, 1, WEIR_TILE_ROWS, b_panel, WEIR_TILE_COLUMNS, false, tile, WEIR_TILE_COLUMNS);
+}
+
+/* One panel of A against n columns of B, strip by strip. */
+static void strips_multiply(const struct weir_product *product, const float *a_panel, const float *b_panel, int64_t m0,
+                            int64_t k, int64_t n0, int64_t n, bool add, const float *bias, float *tile, float *c)
 {
     for (int64_t j = 0; j < n; j += WEIR_TILE_COLUMNS) {
-        weir_tile(k, a_panel, 1, WEIR_TILE_ROWS, b_panel + j * k, WEIR_TILE_COLUMNS, false, tile, WEIR_TILE_COLUMNS);
+        if (WEIR_HAS_WIDE())
+            tile_wide(k, a_panel, b_panel + j * k, tile);
+        else
+            tile_narrow(k, a_panel, b_panel + j * k, tile);
         tile_store(product, tile, m0, n0 + j, add, bias, c);
     }
 }

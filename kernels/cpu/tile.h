@@ -20,8 +20,9 @@ WEIR_INLINE int64_t weir_round_up(int64_t n, int64_t step)
     return (n + step - 1) / step * step;
 }
 
-WEIR_INLINE void weir_tile(int64_t k, const float *a, int64_t a_row, int64_t a_column, const float *b, int64_t b_row,
-                           bool beta, float *c, int64_t c_row)
+/* The tile in registers of 16 floats, for AVX-512. */
+WEIR_INLINE void weir_tile_wide(int64_t k, const float *a, int64_t a_row, int64_t a_column, const float *b,
+                                int64_t b_row, bool beta, float *c, int64_t c_row)
 {
     weir_f16 sum[WEIR_TILE_ROWS][2];
     for (int i = 0; i < WEIR_TILE_ROWS; i++)
@@ -35,14 +36,39 @@ WEIR_INLINE void weir_tile(int64_t k, const float *a, int64_t a_row, int64_t a_c
             sum[i][1] = sum[i][1] + x * b1;
         }
     }
-    for (int i = 0; i < WEIR_TILE_ROWS; i++) {
-        weir_f16_memory *to = (weir_f16_memory *)(c + i * c_row);
-        if (beta) {
-            sum[i][0] = to[0] + sum[i][0];
-            sum[i][1] = to[1] + sum[i][1];
+    for (int i = 0; i < WEIR_TILE_ROWS; i++)
+        for (int j = 0; j < 2; j++) {
+            weir_f16_memory *to = (weir_f16_memory *)(c + i * c_row) + j;
+            if (beta)
+                sum[i][j] = *to + sum[i][j];
+            *to = sum[i][j];
         }
-        to[0] = sum[i][0];
-        to[1] = sum[i][1];
+}
+
+/* The same in registers of 8 floats, as two tiles of 16 columns. */
+WEIR_INLINE void weir_tile_narrow(int64_t k, const float *a, int64_t a_row, int64_t a_column, const float *b,
+                                  int64_t b_row, bool beta, float *c, int64_t c_row)
+{
+    for (int half = 0; half < 2; half++, b += 16, c += 16) {
+        weir_f8 sum[WEIR_TILE_ROWS][2];
+        for (int i = 0; i < WEIR_TILE_ROWS; i++)
+            sum[i][0] = sum[i][1] = (weir_f8){0};
+        for (int64_t p = 0; p < k; p++) {
+            const weir_f8_memory *from = (const weir_f8_memory *)(b + p * b_row);
+            weir_f8 b0 = from[0], b1 = from[1];
+            for (int i = 0; i < WEIR_TILE_ROWS; i++) {
+                float x = a[i * a_row + p * a_column];
+                sum[i][0] = sum[i][0] + x * b0;
+                sum[i][1] = sum[i][1] + x * b1;
+            }
+        }
+        for (int i = 0; i < WEIR_TILE_ROWS; i++)
+            for (int j = 0; j < 2; j++) {
+                weir_f8_memory *to = (weir_f8_memory *)(c + i * c_row) + j;
+                if (beta)
+                    sum[i][j] = *to + sum[i][j];
+                *to = sum[i][j];
+            }
     }
 }
 
