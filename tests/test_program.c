@@ -68,7 +68,8 @@ static void fixture_build(struct fixture *f, const char *schedule, int stages, i
     assert_ok(weir_chain_split(costs, f->graph->n_layers, stages, first_layer));
     struct weir_program_params params = {.graph = f->graph,
                                          .schedule = &f->schedule,
-                                         .peak_in_flight = report.peak_in_flight_stage,
+                                         .input_slots = report.input_slots,
+                                         .gradient_slots = report.gradient_slots,
                                          .first_layer = first_layer,
                                          .n_threads = 1,
                                          .state_floats = 2};
@@ -167,7 +168,7 @@ static void a_partition_that_does_not_fit_is_refused(void **state)
     struct weir_program *program;
     fixture_build(&f, "1f1b", 2, 0, 2);
     struct weir_program_params params = {.graph = f.graph, .schedule = &f.schedule, .n_threads = 1};
-    params.peak_in_flight = (int[]){2, 1};
+    params.input_slots = params.gradient_slots = (int[]){2, 2};
     params.first_layer = (int[]){0, 7, 13};
     assert_fails(weir_program_build(&params, &f.arena, &program), WEIR_ERR_INVALID, "the model has 14");
     params.first_layer = (int[]){0, 14, 14};

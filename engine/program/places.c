@@ -65,21 +65,6 @@ int weir_stage_order(const struct weir_compile *c, int stage, enum weir_moment m
     return n;
 }
 
-/* Most slots in use at once when arrivals and frees are events of one list (the writer is on the stage's own rank). */
-static int peak_count(const struct weir_schedule_rank *rank, int writer, enum weir_moment write, int stage,
-                      enum weir_moment release)
-{
-    int used = 0, peak = 0;
-    for (size_t a = 0; a < rank->n_actions; a++) {
-        const struct weir_action *action = &rank->actions[a];
-        if (action->stage == writer && action_is(action, write) && ++used > peak)
-            peak = used;
-        if (action->stage == stage && action_is(action, release))
-            used--;
-    }
-    return peak;
-}
-
 static void slots_number(const int *arrivals, const int *frees, int m, int n_slots, int *slot_of)
 {
     for (int q = 0; q < m; q++)
@@ -88,21 +73,15 @@ static void slots_number(const int *arrivals, const int *frees, int m, int n_slo
 
 /* ---- slots --------------------------------------------------------------------------------------------------------- */
 
+/* As many as the check counted, but never more than there are micro-batches. */
 static void slot_counts_set(struct weir_compile *c, int stage)
 {
-    struct weir_stage_program *stages = c->program->stages, *s = &stages[stage];
-    const struct weir_schedule_rank *rank = &c->schedule->ranks[s->rank];
-    enum weir_moment end = c->forward_only ? WEIR_MOMENT_F : WEIR_MOMENT_W;
-    if (stage > 0)
-        s->n_slots = stages[stage - 1].rank == s->rank ? peak_count(rank, stage - 1, WEIR_MOMENT_F, stage, end)
-                                                       : c->params->peak_in_flight[stage] + 1;
-    if (stage + 1 < c->program->n_stages && !c->forward_only)
-        s->n_grad_slots = stages[stage + 1].rank == s->rank
-                              ? peak_count(rank, stage + 1, WEIR_MOMENT_I, stage, WEIR_MOMENT_I)
-                              : 2;
+    struct weir_stage_program *s = &c->program->stages[stage];
     int m = c->program->n_microbatches;
-    s->n_slots = s->n_slots > m ? m : s->n_slots;
-    s->n_grad_slots = s->n_grad_slots > m ? m : s->n_grad_slots;
+    if (stage > 0)
+        s->n_slots = c->params->input_slots[stage] < m ? c->params->input_slots[stage] : m;
+    if (stage + 1 < c->program->n_stages && !c->forward_only)
+        s->n_grad_slots = c->params->gradient_slots[stage] < m ? c->params->gradient_slots[stage] : m;
 }
 
 static weir_status slots_set(struct weir_compile *c, int stage, int *work)

@@ -17,7 +17,7 @@
  *
  * The ACT blocks of all (stage, micro-batch) pairs of a rank are packed into one block by their lifetimes in the rank's
  * action list.  A stage has one SLOT more than its peak in-flight count and two GRAD_SLOTs; when writer and reader are on
- * the same rank there are exactly as many as are needed at once, and no events.
+ * the same rank there are as many as its list needs at once, and no events.
  *
  * Order.  Each rank has one compute stream, which runs its instructions in order.  Between ranks:
  *
@@ -189,7 +189,7 @@ enum { WEIR_NORM_BLOCK = 65536 }; /* elements per partial sum of the gradient no
 struct weir_program_params {
     const struct weir_graph *graph;
     const struct weir_schedule *schedule; /* checked; compute actions are bound, SEND and RECV follow from them */
-    const int *peak_in_flight;            /* [n_stages], from the check's report */
+    const int *input_slots, *gradient_slots; /* [n_stages], from the check's report */
     const int *first_layer;               /* [n_stages + 1]: the partition */
     int n_threads;                        /* per rank; decides the kernels' scratch */
     size_t state_floats;                  /* optimizer state per element: 0 sgd, 2 adamw */

@@ -63,7 +63,8 @@ static weir_status program_make(struct weir_engine *engine)
     struct weir_program_params params = {
         .graph = config->graph,
         .schedule = config->schedule,
-        .peak_in_flight = report.peak_in_flight_stage,
+        .input_slots = report.input_slots,
+        .gradient_slots = report.gradient_slots,
         .first_layer = engine->first_layer,
         .n_threads = config->threads_per_rank,
         .state_floats = config->optimizer == WEIR_OPTIMIZER_ADAMW ? 2 : 0,
