@@ -142,6 +142,10 @@ size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *time
 /* The stage's first layer, for 0 .. n_stages (the last is the number of layers). */
 int weir_engine_first_layer(const weir_engine *engine, int stage);
 
+/* Resident memory of a run that is not in its memory table: threads, libc, and the code and primitives of oneDNN where it
+ * is built in.  An allowance from measurements (tests/test_engine_steady.c), not a measurement of this process. */
+size_t weir_library_bytes(void);
+
 /* Memory table and step program as text. */
 void weir_engine_print_memory(const weir_engine *engine, FILE *out);
 void weir_engine_print_program(const weir_engine *engine, FILE *out);

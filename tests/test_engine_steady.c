@@ -126,13 +126,6 @@ static void resident_measure(const struct run *run, int fd)
     _exit(write(fd, &r, sizeof r) != sizeof r);
 }
 
-/* Memory that is not Weir's: code and primitives of oneDNN and its thread pool, thread stacks, libc's heap.  Measured with
- * the smallest model; the README lists it. */
-static size_t library_bytes(void)
-{
-    return (WEIR_HAVE_ONEDNN ? 14 : 2) * 1024 * 1024;
-}
-
 static void the_memory_table_says_what_stays_resident(void **state)
 {
     (void)state;
@@ -153,7 +146,7 @@ static void the_memory_table_says_what_stays_resident(void **state)
         assert_int_equal(code, 0);
         print_message("%d stages: resident %.1f MiB, table %.1f MiB\n", stages, (double)r.grown / 0x1p20,
                       (double)r.table / 0x1p20);
-        assert_true((double)r.grown <= 1.03 * (double)r.table + (double)library_bytes());
+        assert_true((double)r.grown <= 1.03 * (double)(r.table + weir_library_bytes()));
         assert_true((double)r.grown >= 0.97 * (double)r.table);
     }
 }

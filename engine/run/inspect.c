@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "engine/run/state.h"
+#include "weir_parts.h"
 
 static weir_status param_find(const struct weir_engine *engine, const char *name, size_t n, int *param_out)
 {
@@ -92,9 +93,15 @@ int weir_engine_first_layer(const weir_engine *engine, int stage)
     return engine->first_layer[stage];
 }
 
+size_t weir_library_bytes(void)
+{
+    return (size_t)(WEIR_HAVE_ONEDNN ? 10 : 4) << 20;
+}
+
 void weir_engine_print_memory(const weir_engine *engine, FILE *out)
 {
     weir_program_dump_memory(engine->program, out);
+    fprintf(out, "not in the table: libraries and threads, about %zu\n", weir_library_bytes());
 }
 
 void weir_engine_print_program(const weir_engine *engine, FILE *out)
