@@ -70,6 +70,7 @@ static weir_status schedule_build(const struct train_options *o, struct train_ru
     return status;
 }
 
+/* Open the engine, or with --print-... only compile and print. */
 static weir_status engine_open(const struct train_options *o, struct train_run *run)
 {
     struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
@@ -83,6 +84,8 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.grad_clip = o->grad_clip;
     config.seed = (uint64_t)o->seed;
     config.device_memory = o->device_memory;
+    if (o->print_memory || o->print_program)
+        return weir_engine_preview(&config, o->print_memory ? stdout : NULL, o->print_program ? stdout : NULL);
     return weir_engine_open(&config, &run->engine);
 }
 
@@ -125,8 +128,9 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
         status = schedule_build(o, run);
     if (!status)
         status = engine_open(o, run);
-    if (!status && run->data)
-        status = buffers_make(run);
+    if (status || !run->engine)
+        return status;
+    status = buffers_make(run);
     if (!status && o->metrics)
         status = weir_metrics_open(o->metrics, run->schedule.n_ranks, &run->metrics);
     if (!status && o->trace)

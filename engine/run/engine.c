@@ -288,9 +288,9 @@ weir_status weir_engine_preview(const struct weir_engine_config *config, FILE *m
     struct weir_engine engine = {.config = *config, .graph = config->graph};
     status = program_make(&engine);
     if (!status && memory_out)
-        weir_program_dump_memory(engine.program, memory_out);
+        weir_engine_print_memory(&engine, memory_out);
     if (!status && program_out)
-        weir_program_dump(engine.program, program_out);
+        weir_engine_print_program(&engine, program_out);
     weir_arena_release(&engine.arena);
     return status;
 }

@@ -101,7 +101,7 @@ size_t weir_library_bytes(void)
 void weir_engine_print_memory(const weir_engine *engine, FILE *out)
 {
     weir_program_dump_memory(engine->program, out);
-    fprintf(out, "not in the table: libraries and threads, about %zu\n", weir_library_bytes());
+    fprintf(out, "not in the table: libraries and threads, about %zu bytes\n", weir_library_bytes());
 }
 
 void weir_engine_print_program(const weir_engine *engine, FILE *out)
