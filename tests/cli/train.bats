@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# weir train and weir info as a person uses them.   labels: threads
+# weir train and weir info as a person uses them.
 
 bats_require_minimum_version 1.5.0
 
