@@ -181,8 +181,9 @@ weir_status weir_lower_rounds(const struct weir_schedule *schedule, bool merge, 
     return status;
 }
 
-weir_status weir_schedule_compute_only(const struct weir_schedule *schedule, struct weir_arena *arena,
-                                       struct weir_schedule *out)
+/* A copy without the actions of type `first` to `last`. */
+static weir_status types_drop(const struct weir_schedule *schedule, enum weir_action_type first,
+                              enum weir_action_type last, struct weir_arena *arena, struct weir_schedule *out)
 {
     struct weir_schedule s = *schedule;
     struct weir_schedule_rank *ranks;
@@ -194,7 +195,7 @@ weir_status weir_schedule_compute_only(const struct weir_schedule *schedule, str
             break;
         ranks[r].actions = list;
         for (size_t i = 0; i < s.ranks[r].n_actions; i++)
-            if (weir_action_is_compute((enum weir_action_type)s.ranks[r].actions[i].type))
+            if (s.ranks[r].actions[i].type < first || s.ranks[r].actions[i].type > last)
                 list[ranks[r].n_actions++] = s.ranks[r].actions[i];
     }
     if (status)
@@ -205,12 +206,18 @@ weir_status weir_schedule_compute_only(const struct weir_schedule *schedule, str
     return WEIR_OK;
 }
 
+weir_status weir_schedule_compute_only(const struct weir_schedule *schedule, struct weir_arena *arena,
+                                       struct weir_schedule *out)
+{
+    return types_drop(schedule, WEIR_SEND_F, WEIR_RESHARD, arena, out);
+}
+
 weir_status weir_schedule_lower_torch(const struct weir_schedule *schedule, struct weir_arena *arena,
                                       struct weir_schedule *out)
 {
     struct weir_arena work = {0};
     struct weir_schedule compute;
-    weir_status status = weir_schedule_compute_only(schedule, &work, &compute);
+    weir_status status = types_drop(schedule, WEIR_SEND_F, WEIR_RECV_B, &work, &compute);
     if (!status)
         status = weir_lower_rounds(&compute, true, arena, out);
     weir_arena_release(&work);

@@ -24,6 +24,7 @@ struct weir_scan_unit {
     int feeder[2];                     /* rank its input (forward) and gradient (backward) come from; -1: none */
     int slots[2];                      /* boundary-input and gradient slots */
     int in_flight, held[2], last_grad; /* of the walk */
+    bool reduced;                      /* its REDUCE_GRAD has been passed */
 };
 
 struct weir_scan {

@@ -81,12 +81,18 @@ static weir_status forward_walk(struct walk *walk)
     return feeder_check(walk, WEIR_FORWARD);
 }
 
-static void wgrad_walk(struct walk *walk)
+static weir_status wgrad_walk(struct walk *walk)
 {
+    char text[WEIR_ACTION_TEXT];
+    if (walk->unit->reduced)
+        return WEIR_FAIL(WEIR_ERR_INVALID,
+                         "row %d: %s comes after %dREDUCE_GRAD, which must have all gradients of the stage",
+                         walk->rank + 1, weir_action_str(walk->action, text), walk->action->stage);
     if (walk->action->mb < walk->unit->last_grad)
         walk->scan->wgrad_ascending = false;
     walk->unit->last_grad = walk->action->mb;
     activation_release(walk);
+    return WEIR_OK;
 }
 
 static weir_status backward_walk(struct walk *walk)
@@ -100,16 +106,27 @@ static weir_status backward_walk(struct walk *walk)
         return fail(walk, "has no gradient: it needs an earlier", WEIR_RECV_B, stage);
     hand_over(walk, stage - 1, WEIR_BACKWARD);
     walk->unit->held[WEIR_BACKWARD]--;
-    if (walk->action->type == WEIR_B)
-        wgrad_walk(walk);
-    return feeder_check(walk, WEIR_BACKWARD);
+    weir_status status = feeder_check(walk, WEIR_BACKWARD);
+    return status || walk->action->type != WEIR_B ? status : wgrad_walk(walk);
 }
 
 static weir_status wgrad_only_walk(struct walk *walk)
 {
     if (!has(walk, WEIR_I))
         return fail(walk, "comes before", WEIR_I, walk->action->stage);
-    wgrad_walk(walk);
+    return wgrad_walk(walk);
+}
+
+/* A stage reduces its gradients once; wgrad_walk sees to it that this is after the last of them. */
+static weir_status reduce_walk(const struct weir_scan *scan, int rank, const struct weir_action *action)
+{
+    struct weir_scan_unit *unit = &scan->units[action->stage * scan->schedule->n_copies];
+    while (unit->rank != rank) /* one of the copies: the placement has been checked */
+        unit++;
+    if (unit->reduced)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "row %d: %dREDUCE_GRAD stands in the schedule twice", rank + 1,
+                         action->stage);
+    unit->reduced = true;
     return WEIR_OK;
 }
 
@@ -169,8 +186,13 @@ static weir_status list_walk(struct weir_scan *scan, int rank)
     for (size_t i = 0; i < list->n_actions; i++) {
         walk.index = i;
         walk.action = &list->actions[i];
-        if (walk.action->mb < 0)
+        if (walk.action->mb < 0) {
+            bool reduce = walk.action->type == WEIR_REDUCE_GRAD;
+            weir_status status = reduce ? reduce_walk(scan, rank, walk.action) : WEIR_OK;
+            if (status)
+                return status;
             continue;
+        }
         walk.seen = &scan->seen[weir_scan_index(scan, walk.action->stage, walk.action->mb)];
         walk.unit = weir_scan_unit(scan, walk.action->stage, walk.action->mb);
         weir_status status = WEIR_OK;

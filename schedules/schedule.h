@@ -146,8 +146,9 @@ weir_status weir_schedule_lower(const struct weir_schedule *schedule, struct wei
                                 struct weir_schedule *out);
 
 /* PyTorch's lowering, cell by cell: each I directly followed in its row by the W of the same stage and micro-batch
- * becomes a B, and a receive goes to the end of the receiver's list as soon as its send is made.  Communication that
- * the schedule has is dropped first.  WEIR_ERR_INVALID when the lists wait in a circle. */
+ * becomes a B, and a receive goes to the end of the receiver's list as soon as its send is made.  The SENDs and
+ * RECVs that the schedule has are dropped first, REDUCE_GRAD, UNSHARD and RESHARD stay.  WEIR_ERR_INVALID when the
+ * lists wait in a circle. */
 weir_status weir_schedule_lower_torch(const struct weir_schedule *schedule, struct weir_arena *arena,
                                       struct weir_schedule *out);
 

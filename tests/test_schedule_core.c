@@ -90,6 +90,23 @@ static void lowering_keeps_the_order_of_an_edge(void **state)
                                      "1RECV_F0,1RECV_F1,1F1,1F0,1B1,1SEND_B1,1B0,1SEND_B0\n");
 }
 
+/* Both lowerings keep what is neither compute nor a transfer; the compute-only form drops it. */
+static void lowering_keeps_other_actions(void **state)
+{
+    (void)state;
+    struct weir_schedule s = parse("0UNSHARD,0F0,0I0,0W0,0REDUCE_GRAD\n1F0,1B0,1RESHARD\n"), low;
+    struct weir_schedule_report report;
+    assert_ok(weir_schedule_lower(&s, &arena, &low));
+    assert_ok(weir_schedule_check(&low, WEIR_CHANNELS_EDGE, &arena, &report));
+    assert_string_equal(print(&low), "0UNSHARD,0F0,0SEND_F0,0RECV_B0,0I0,0W0,0REDUCE_GRAD\n"
+                                     "1RECV_F0,1F0,1B0,1SEND_B0,1RESHARD\n");
+    assert_ok(weir_schedule_lower_torch(&low, &arena, &s));
+    assert_string_equal(print(&s), "0UNSHARD,0F0,0SEND_F0,0RECV_B0,0B0,0REDUCE_GRAD\n"
+                                   "1RECV_F0,1F0,1B0,1SEND_B0,1RESHARD\n");
+    assert_ok(weir_schedule_compute_only(&low, &arena, &s));
+    assert_string_equal(print(&s), "0F0,0I0,0W0\n1F0,1B0\n");
+}
+
 static void a_file_reads_back_as_it_was_written(void **state)
 {
     (void)state;
@@ -171,6 +188,9 @@ static void check_refuses_what_cannot_run(void **state)
         {"0F0,0SEND_F0,0F1,0SEND_F1\n1RECV_F0,1F0,1F1\n", "1F1 has no input"},
         {"0F0,0SEND_F0,1F0\n", "goes to its own rank"},
         {"0F0,0SEND_F0\n", "no receiver"},
+        {"0F0,0F1,0B0,0REDUCE_GRAD,0B1\n", "0B1 comes after 0REDUCE_GRAD"},
+        {"0F0,0I0,0REDUCE_GRAD,0W0\n", "0W0 comes after 0REDUCE_GRAD"},
+        {"0F0,0B0,0REDUCE_GRAD,0REDUCE_GRAD\n", "0REDUCE_GRAD stands in the schedule twice"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct weir_schedule s = parse(rows[i].text);
@@ -206,6 +226,7 @@ int main(void)
         cmocka_unit_test_teardown(the_1f1b_lists_are_the_published_ones, arena_drop),
         cmocka_unit_test_teardown(lowering_puts_receives_before_their_use, arena_drop),
         cmocka_unit_test_teardown(lowering_keeps_the_order_of_an_edge, arena_drop),
+        cmocka_unit_test_teardown(lowering_keeps_other_actions, arena_drop),
         cmocka_unit_test_teardown(a_file_reads_back_as_it_was_written, arena_drop),
         cmocka_unit_test_teardown(the_dialect_of_2024_has_other_letters, arena_drop),
         cmocka_unit_test_teardown(a_bad_file_names_row_cell_and_reason, arena_drop),
