@@ -45,4 +45,7 @@ uint64_t weir_rng_key(uint64_t seed, const char *name);
 /* Standard normal number `element` of the sequence of `key` (Box-Muller in double, rounded once to float). */
 float weir_rng_normal(uint64_t key, uint64_t element);
 
+/* out[i] = scale times number `first` + i of that sequence, for n of them: a block of Philox makes four. */
+void weir_rng_fill_normal(uint64_t key, uint64_t first, int64_t n, double scale, float *out);
+
 #endif

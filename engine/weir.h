@@ -27,7 +27,8 @@
  *     weir_arena_release(&arena);
  *
  * Every function returns a status (base/status.h); weir_last_error() has the message.  An engine is used by one thread at
- * a time.  Structs that callers fill carry their size, so that a program built against an older header keeps working. */
+ * a time.  Structs that callers fill carry their size, so that a program built against another header is refused instead
+ * of misread. */
 #ifndef WEIR_H
 #define WEIR_H
 
@@ -118,14 +119,16 @@ bool weir_pipeline_is_file(const char *name);
 
 /* Compile, allocate and initialise.  Blocks until all ranks are ready; the ranks' threads live until close.
  * WEIR_ERR_NOFIT: more stages than layers, or the memory needed exceeds the cap or the device (names rank, bytes and the
- * options that help).  WEIR_ERR_USAGE: unknown device or transport.  WEIR_ERR_INVALID: schedule or partition. */
+ * options that help).  WEIR_ERR_USAGE: unknown device or transport, or a number out of range.  WEIR_ERR_INVALID: schedule
+ * or partition. */
 weir_status weir_engine_open(const struct weir_engine_config *config, weir_engine **engine_out);
 void weir_engine_close(weir_engine *engine); /* NULL is fine */
 
 /* Copy the input `name` of micro-batch `mb` of the coming step: as many bytes as the input's shape has. */
 weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, const void *data);
 
-/* Run one step on what was fed.  WEIR_ERR_NUMERIC: the gradient norm is not finite; parameters are as before the step.
+/* Run one step on what was fed.  WEIR_ERR_USAGE: the learning rate is negative or not finite; nothing ran.
+ * WEIR_ERR_NUMERIC: loss or gradient norm is not finite; parameters are as before the step, the report is filled in.
  * After any other failure the engine can only be closed. */
 weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out);
 

@@ -95,6 +95,22 @@ static void normal_numbers_have_mean_0_and_variance_1(void **state)
     assert_true(fabs(squares / n - 1) < 0.02);
 }
 
+static void filling_gives_the_numbers_one_by_one(void **state)
+{
+    (void)state;
+    uint64_t key = weir_rng_key(7, "wte.weight");
+    float filled[64];
+    static const uint64_t firsts[] = {0, 1, 2, 3, 4, 4294967295u, (1ull << 34) - 2};
+    for (size_t k = 0; k < sizeof firsts / sizeof firsts[0]; k++)
+        for (int n = 0; n <= 64; n += 7) {
+            weir_rng_fill_normal(key, firsts[k], n, 0.02, filled);
+            for (int i = 0; i < n; i++) {
+                float wanted = (float)((double)weir_rng_normal(key, firsts[k] + (uint64_t)i) * 0.02);
+                assert_memory_equal(&filled[i], &wanted, sizeof wanted);
+            }
+        }
+}
+
 static void numbers_are_parsed_strictly(void **state)
 {
     (void)state;
@@ -160,6 +176,7 @@ int main(void)
         cmocka_unit_test(a_failed_allocation_is_a_status),
         cmocka_unit_test(philox_gives_the_published_numbers),
         cmocka_unit_test(normal_numbers_have_mean_0_and_variance_1),
+        cmocka_unit_test(filling_gives_the_numbers_one_by_one),
         cmocka_unit_test(numbers_are_parsed_strictly),
         cmocka_unit_test(a_typo_gets_a_suggestion),
         cmocka_unit_test(files_are_written_whole_or_not_at_all),

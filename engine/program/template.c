@@ -337,8 +337,9 @@ static void loss_place(struct plan *p, const enum keep *values)
         p->input_grad_loss = kept_new(p, KEEP_FOR_I, bytes);
         return;
     }
-    enum keep keep = has_weight_backward(p, prediction) ? KEEP_FOR_W : KEEP_FOR_I;
-    p->input_grad_loss = kept_new(p, keep, bytes);
+    /* a sum hands the gradient on, so that the W of whoever made its terms may read it */
+    bool for_w = has_weight_backward(p, prediction) || (node_of(p, prediction)->op->flags & WEIR_OP_SUM);
+    p->input_grad_loss = kept_new(p, for_w ? KEEP_FOR_W : KEEP_FOR_I, bytes);
     if (values[prediction - p->first] == KEEP_NOT && consumers_count(p, prediction) == 1)
         p->value_at[prediction - p->first] = p->input_grad_loss;
 }

@@ -17,17 +17,39 @@ const char *weir_version(void)
 
 /* ---- compile ------------------------------------------------------------------------------------------------------- */
 
+static weir_status optimizer_check(const struct weir_engine_config *config)
+{
+    const struct {
+        const char *name;
+        double value, most;
+    } numbers[] = {{"beta1", config->beta1, 1},
+                   {"beta2", config->beta2, 1},
+                   {"eps", config->eps, HUGE_VAL},
+                   {"weight decay", config->weight_decay, HUGE_VAL},
+                   {"gradient clip", config->grad_clip, HUGE_VAL}};
+    if (config->optimizer != WEIR_OPTIMIZER_SGD && config->optimizer != WEIR_OPTIMIZER_ADAMW)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "unknown optimizer %d", (int)config->optimizer);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        if (!(numbers[i].value >= 0 && numbers[i].value < numbers[i].most))
+            return WEIR_FAIL(WEIR_ERR_USAGE, "%s is %g, it must be at least 0 and below %g", numbers[i].name,
+                             numbers[i].value, numbers[i].most);
+    return WEIR_OK;
+}
+
 static weir_status config_check(const struct weir_engine_config *config)
 {
     if (config->struct_bytes != sizeof *config)
         return WEIR_FAIL(WEIR_ERR_INVALID, "weir_engine_config has %zu bytes, this library knows %zu: start from "
                                            "WEIR_ENGINE_CONFIG_DEFAULT and rebuild",
                          config->struct_bytes, sizeof *config);
-    if (!config->graph || !config->schedule)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "an engine needs a graph and a schedule");
+    if (!config->graph || !config->schedule || !config->device)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "an engine needs a graph, a schedule and a device");
     if (config->threads_per_rank < 1)
         return WEIR_FAIL(WEIR_ERR_USAGE, "threads per rank is %d, it must be at least 1", config->threads_per_rank);
-    return WEIR_OK;
+    if (config->device_memory < 0)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "device memory is %lld bytes, it must not be negative",
+                         (long long)config->device_memory);
+    return optimizer_check(config);
 }
 
 static weir_status partition_choose(struct weir_engine *engine)
@@ -235,13 +257,17 @@ static weir_status arrays_make(struct weir_engine *engine)
     return status;
 }
 
-static weir_status engine_start(struct weir_engine *engine)
+static weir_status parts_find(struct weir_engine *engine)
 {
     const struct weir_transport_kind *transport;
-    int n_devices;
     weir_status status = weir_device_kind_find(engine->config.device, &engine->kind);
-    if (!status)
-        status = weir_transport_find(engine->config.transport, &transport);
+    return status ? status : weir_transport_find(engine->config.transport, &transport);
+}
+
+static weir_status engine_start(struct weir_engine *engine)
+{
+    int n_devices;
+    weir_status status = parts_find(engine);
     if (!status)
         status = engine->kind->count(&n_devices);
     if (!status)
@@ -286,7 +312,9 @@ weir_status weir_engine_preview(const struct weir_engine_config *config, FILE *m
     if (status)
         return status;
     struct weir_engine engine = {.config = *config, .graph = config->graph};
-    status = program_make(&engine);
+    status = parts_find(&engine);
+    if (!status)
+        status = program_make(&engine);
     if (!status && memory_out)
         weir_engine_print_memory(&engine, memory_out);
     if (!status && program_out)
@@ -358,8 +386,9 @@ static void step_begin(struct weir_engine *engine, double learning_rate)
         .beta2 = (float)config->beta2,
         .eps = (float)config->eps,
         .weight_decay = (float)config->weight_decay,
-        .correction1 = (float)(1 - pow(config->beta1, t)),
-        .correction2 = (float)(1 - pow(config->beta2, t)),
+        /* of the betas as the kernel rounds them, so that the first moments are corrected exactly */
+        .correction1 = (float)(1 - pow((double)(float)config->beta1, t)),
+        .correction2 = (float)(1 - pow((double)(float)config->beta2, t)),
     };
     for (int r = 0; r < engine->program->n_ranks; r++)
         engine->ranks[r].values =
@@ -380,20 +409,6 @@ static weir_status instr_issue(struct weir_engine *engine, const struct weir_ord
     return status;
 }
 
-static double loss_sum(const struct weir_engine *engine)
-{
-    const struct weir_program *program = engine->program;
-    int last = program->stages[program->n_stages - 1].rank;
-    const char *data = engine->ranks[last].blocks[WEIR_MEMORY_DATA] + program->ranks[last].loss_offset;
-    double sum = 0;
-    for (int k = 0; k < program->n_microbatches; k++) {
-        double loss;
-        memcpy(&loss, data + sizeof loss * (size_t)k, sizeof loss);
-        sum += loss;
-    }
-    return sum / ((double)engine->graph->n_targets * program->n_microbatches);
-}
-
 static void report_fill(struct weir_engine *engine, struct weir_step_report *report)
 {
     int64_t first = INT64_MAX, last = 0, busiest = 0;
@@ -410,7 +425,7 @@ static void report_fill(struct weir_engine *engine, struct weir_step_report *rep
     }
     *report = (struct weir_step_report){
         .step = engine->step,
-        .loss = loss_sum(engine),
+        .loss = weir_loss_mean(engine),
         .grad_norm = engine->grad_norm,
         .step_ns = last - first,
         .bubble = last > first ? 1 - (double)busiest / (double)(last - first) : 0,
@@ -424,6 +439,8 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
 {
     if (engine->broken)
         return WEIR_FAIL(WEIR_ERR_INVALID, "the engine failed before: close it");
+    if (!(learning_rate >= 0 && learning_rate < HUGE_VAL))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "the learning rate is %g, it must be finite and not negative", learning_rate);
     step_begin(engine, learning_rate);
     weir_status status = WEIR_OK;
     for (int i = 0; i < engine->program->n_order && !status; i++)

@@ -34,8 +34,8 @@ weir_status weir_tie_add(struct weir_rank *rank)
     for (int u = 0; u < program->n_uses; u++) {
         const struct weir_param_use *use = &program->uses[u];
         const struct weir_rank_param *held = held_find(program, rank->index, use->param);
-        if (!held || !held->owned || use->node == engine->graph->params[use->param].first_node)
-            continue;
+        if (!held || !held->owned || (use->rank == rank->index && use->grad_offset == held->grad_offset))
+            continue; /* not ours, or the first use, which the others are added to */
         weir_vector_add(elements_of(engine, use->param), block_at(rank, WEIR_MEMORY_GRADS, held->grad_offset),
                         block_at(&engine->ranks[use->rank], WEIR_MEMORY_GRADS, use->grad_offset));
     }
@@ -76,6 +76,20 @@ static void param_update(struct weir_rank *rank, const struct weir_rank_param *h
     weir_adamw_update(&a, n, values, grad, m, m + n);
 }
 
+double weir_loss_mean(const struct weir_engine *engine)
+{
+    const struct weir_program *program = engine->program;
+    int last = program->stages[program->n_stages - 1].rank;
+    const char *data = engine->ranks[last].blocks[WEIR_MEMORY_DATA] + program->ranks[last].loss_offset;
+    double sum = 0;
+    for (int k = 0; k < program->n_microbatches; k++) {
+        double loss;
+        memcpy(&loss, data + sizeof loss * (size_t)k, sizeof loss);
+        sum += loss;
+    }
+    return sum / ((double)engine->graph->n_targets * program->n_microbatches);
+}
+
 weir_status weir_update(struct weir_rank *rank)
 {
     struct weir_engine *engine = rank->engine;
@@ -87,8 +101,8 @@ weir_status weir_update(struct weir_rank *rank)
     double norm = sqrt(sum), clip = engine->config.grad_clip;
     if (rank->index == 0)
         engine->grad_norm = norm;
-    if (!isfinite(norm))
-        return WEIR_OK; /* every rank sees the same number and none updates; weir_engine_step reports it */
+    if (!isfinite(norm) || !isfinite(weir_loss_mean(engine)))
+        return WEIR_OK; /* every rank sees the same numbers and none updates; weir_engine_step reports it */
     struct weir_adamw update = engine->update;
     double scale = clip > 0 ? clip / (norm + 1e-6) : 1;
     update.grad_scale = (float)(scale < 1 ? scale : 1);
@@ -122,10 +136,9 @@ void weir_params_init(struct weir_rank *rank)
         const struct weir_param *param = &engine->graph->params[r->params[i].param];
         float *values = block_at(rank, WEIR_MEMORY_PARAMS, r->params[i].offset);
         int64_t n = weir_shape_elements(&param->shape);
-        uint64_t key = weir_rng_key(engine->config.seed, param->name);
-        for (int64_t k = 0; k < n; k++)
-            values[k] = param->init == WEIR_INIT_NORMAL
-                            ? (float)((double)weir_rng_normal(key, (uint64_t)k) * param->scale)
-                            : (float)param->scale;
+        if (param->init == WEIR_INIT_NORMAL)
+            weir_rng_fill_normal(weir_rng_key(engine->config.seed, param->name), 0, n, param->scale, values);
+        for (int64_t k = 0; k < n && param->init == WEIR_INIT_CONSTANT; k++)
+            values[k] = (float)param->scale;
     }
 }

@@ -66,6 +66,9 @@ weir_status weir_norm_blocks(struct weir_rank *rank);
 weir_status weir_update(struct weir_rank *rank);
 weir_status weir_tie_copy(struct weir_rank *rank);
 
+/* The step's loss, once the last stage has run all micro-batches (every UPDATE comes after it). */
+double weir_loss_mean(const struct weir_engine *engine);
+
 /* Initial values of the rank's parameters. */
 void weir_params_init(struct weir_rank *rank);
 
