@@ -38,6 +38,7 @@ struct walk {
     int *best_part;
     double scale;  /* 1 / load that counts as 1 */
     double heat;
+    bool ordered;  /* parts must stay contiguous: no block goes before a predecessor or behind a successor */
 };
 
 /* Sum of 12th powers: close to the maximum, but every part that is nearly busiest counts. */
@@ -74,10 +75,30 @@ static int target_choose(struct walk *w, int block)
     return w->state.part[b->net_block[pin]];
 }
 
+/* A neighbouring part that keeps the forward order, or the block's own. */
+static int ordered_target(struct walk *w, int block)
+{
+    const struct weir_blocks *b = w->state.blocks;
+    int from = w->state.part[block], to = dice_word(&w->dice) & 1 ? from + 1 : from - 1;
+    if (to < 0 || to >= w->state.devices)
+        return from;
+    if (to < from) {
+        for (int i = b->pred_first[block]; i < b->pred_first[block + 1]; i++)
+            if (w->state.part[b->pred[i]] > to)
+                return from;
+    } else {
+        for (int i = b->succ_first[block]; i < b->succ_first[block + 1]; i++)
+            if (w->state.part[b->succ[i]] < to)
+                return from;
+    }
+    return to;
+}
+
 static void single_try(struct walk *w)
 {
     struct weir_free_state *s = &w->state;
-    int block = dice_below(&w->dice, s->blocks->n), from = s->part[block], to = target_choose(w, block);
+    int block = dice_below(&w->dice, s->blocks->n), from = s->part[block];
+    int to = w->ordered ? ordered_target(w, block) : target_choose(w, block);
     if (from == to || !weir_free_state_allows(s, block, to))
         return;
     int64_t leave, enter;
@@ -126,7 +147,7 @@ static void anneal(struct walk *w, int64_t moves, double hot, double cold, int64
             if ((i & 16383) == 0 && w->problem->deadline_ns && weir_clock_ns() > w->problem->deadline_ns)
                 return;
         }
-        if ((i & 3) == 3)
+        if ((i & 3) == 3 && !w->ordered)
             exchange_try(w);
         else
             single_try(w);
@@ -417,5 +438,24 @@ weir_status weir_free_search(const struct weir_split_problem *problem, int64_t b
         split->n_parts = problem->devices + problem->cpus;
     weir_free(r.part);
     weir_free(r.coarse_part);
+    return status;
+}
+
+weir_status weir_ordered_anneal(const struct weir_split_problem *problem, int64_t bound, int64_t moves, double hot,
+                                uint64_t seed, struct weir_split *split)
+{
+    const struct weir_blocks *blocks = problem->blocks;
+    struct walk w = {.dice.key = seed, .best = split->value, .scale = 1 / ((double)split->value + 1), .ordered = true};
+    weir_status status = walk_init(problem, &w);
+    if (!status) {
+        weir_free_state_set(&w.state, split->part);
+        memcpy(w.best_part, split->part, sizeof *w.best_part * (size_t)blocks->n);
+        anneal(&w, moves, hot, hot * 1e-3, bound);
+        split->value = w.best;
+        memcpy(split->part, w.best_part, sizeof *w.best_part * (size_t)blocks->n);
+        split->n_parts = problem->devices;
+        memset(split->on_cpu, 0, (size_t)blocks->n + 1);
+    }
+    walk_release(&w);
     return status;
 }
