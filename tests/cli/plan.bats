@@ -84,6 +84,7 @@ field() { python3 -c 'import json, sys; print(eval("json.load(sys.stdin)" + sys.
     [ "$status" -eq 0 ]
     [[ "$output" == *"objective 7.25 on 2 devices: optimal"* ]]
     [[ "$output" == *"slack"* ]]
+    [[ "$output" == *"best single change"* ]]
     grep -q 'cluster_1' plan.dot
     run --separate-stderr "$WEIR" plan --graph again.json --json
     [ "$(field '["objective"]' <<<"$output")" = 7.25 ]
