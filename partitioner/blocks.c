@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "partitioner/block_absorb.h"
 #include "partitioner/block_groups.h"
 #include "partitioner/block_nets.h"
 
@@ -24,7 +25,7 @@ static double tick_choose(const struct weir_cost_graph *graph)
     return sum > 0 ? ldexp(1, exponent - 57) : 1;
 }
 
-static weir_status arrays_allocate(const struct weir_cost_graph *graph, struct weir_arena *arena, struct weir_blocks *blocks)
+static weir_status arrays_allocate(struct weir_arena *arena, struct weir_blocks *blocks)
 {
     size_t n = (size_t)blocks->n;
     weir_status status = weir_arena_alloc(arena, n, sizeof(int64_t), &blocks->time);
@@ -36,7 +37,6 @@ static weir_status arrays_allocate(const struct weir_cost_graph *graph, struct w
         status = weir_arena_alloc(arena, n, sizeof(int), &blocks->pin);
     for (int b = 0; !status && b < blocks->n; b++)
         blocks->pin[b] = -1;
-    (void)graph;
     return status;
 }
 
@@ -143,6 +143,45 @@ release:
     return status;
 }
 
+/* Everything that follows from of_node and n. */
+static weir_status blocks_fill(const struct weir_cost_graph *graph, const struct weir_blocks_purpose *purpose,
+                               struct weir_arena *arena, struct weir_blocks *blocks)
+{
+    weir_status status = arrays_allocate(arena, blocks);
+    if (!status)
+        status = nodes_add(graph, blocks);
+    if (!status)
+        status = weir_block_nets_build(graph, arena, blocks);
+    if (!status && purpose->contiguous)
+        status = order_build(graph, arena, blocks);
+    return status;
+}
+
+/* Join what can be joined for free until nothing is left, or a dozen times. */
+static weir_status blocks_absorb(const struct weir_cost_graph *graph, const struct weir_blocks_purpose *purpose,
+                                 struct weir_arena *arena, struct weir_blocks *blocks)
+{
+    enum { MOST_ROUNDS = 12 };
+    int *group;
+    weir_status status = weir_alloc((size_t)blocks->n, sizeof *group, &group);
+    if (status)
+        return status;
+    for (int round = 0; !status && round < MOST_ROUNDS; round++) {
+        int n = weir_blocks_absorb(blocks, purpose, group);
+        if (n < 0)
+            status = WEIR_FAIL(WEIR_ERR_NOMEM, "out of memory: %d blocks", blocks->n);
+        if (n < 0 || n == blocks->n)
+            break;
+        struct weir_blocks joined = {.n = n, .of_node = blocks->of_node, .tick = blocks->tick};
+        for (int v = 0; v < graph->n_nodes; v++)
+            joined.of_node[v] = group[joined.of_node[v]];
+        status = blocks_fill(graph, purpose, arena, &joined);
+        *blocks = joined;
+    }
+    weir_free(group);
+    return status;
+}
+
 weir_status weir_blocks_build(const struct weir_cost_graph *graph, const struct weir_blocks_purpose *purpose,
                               struct weir_arena *arena, struct weir_blocks *blocks_out)
 {
@@ -151,13 +190,9 @@ weir_status weir_blocks_build(const struct weir_cost_graph *graph, const struct 
     if (!status)
         status = weir_block_groups(graph, purpose, blocks.of_node, &blocks.n);
     if (!status)
-        status = arrays_allocate(graph, arena, &blocks);
+        status = blocks_fill(graph, purpose, arena, &blocks);
     if (!status)
-        status = nodes_add(graph, &blocks);
-    if (!status)
-        status = weir_block_nets_build(graph, arena, &blocks);
-    if (!status && purpose->contiguous)
-        status = order_build(graph, arena, &blocks);
+        status = blocks_absorb(graph, purpose, arena, &blocks);
     if (!status)
         *blocks_out = blocks;
     return status;

@@ -28,8 +28,10 @@ static int64_t seconds_after(const struct weir_contiguous_job *job, double secon
     return ns > 9e18 - (double)job->start_ns ? INT64_MAX : job->start_ns + (int64_t)ns;
 }
 
+/* More devices than blocks cannot be used. */
 static struct weir_split_problem problem_for(const struct run *run, int devices)
 {
+    devices = devices < run->job->blocks->n ? devices : run->job->blocks->n;
     return (struct weir_split_problem){.blocks = run->job->blocks, .devices = devices, .cpus = run->job->cpus,
                                        .memory = run->job->memory, .deadline_ns = run->deadline_ns};
 }
@@ -79,7 +81,7 @@ static weir_status count_solve(struct run *run, int devices, int n_left, struct 
     answer->bound = own > answer->bound ? own : answer->bound;
     if (answer->bound >= WEIR_NEVER || devices + run->job->cpus == 0)
         return WEIR_OK;
-    size_t cells = (size_t)(run->counted ? run->downsets.n : 0) * (size_t)(run->job->cpus + 1) * (size_t)(devices + 1);
+    size_t cells = (size_t)(run->counted ? run->downsets.n : 0) * (size_t)(run->job->cpus + 1) * (size_t)(problem.devices + 1);
     bool exact = run->counted && cells <= MOST_CELLS;
     if (!exact && !run->job->seconds) { /* share what is left of the default among the counts */
         int64_t now = weir_clock_ns(), end = seconds_after(run->job, default_search_seconds);

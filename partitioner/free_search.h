@@ -15,4 +15,9 @@
 weir_status weir_free_search(const struct weir_split_problem *problem, int64_t bound, double seconds, uint64_t seed,
                              struct weir_split *split);
 
+/* The same walk kept contiguous: blocks move between neighbouring parts only, never past a predecessor or a successor.
+ * *split must hold a contiguous plan without CPUs; it is improved or left as it is. */
+weir_status weir_ordered_anneal(const struct weir_split_problem *problem, int64_t bound, int64_t moves, double hot,
+                                uint64_t seed, struct weir_split *split);
+
 #endif

@@ -2,6 +2,11 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "partitioner/free_search.h"
+
+enum { ANNEAL_EVERY = 16, ANNEAL_MOVES = 1000 };
+
+static const double hots[4] = {0.02, 0.1, 0.5, 0.005};
 
 static bool expired(const struct weir_split_problem *problem)
 {
@@ -27,7 +32,7 @@ weir_status weir_order_search(const struct weir_split_problem *problem, int64_t 
                               struct weir_split_table *table, struct weir_split *split)
 {
     const struct weir_blocks *blocks = problem->blocks;
-    int *order;
+    int *order = NULL;
     weir_status status = weir_alloc((size_t)blocks->n, sizeof *order, &order);
     for (int rule = 0; !status && rule < WEIR_ORDER_RANDOM && split->value > bound && !expired(problem); rule++) {
         status = weir_order_make(blocks, NULL, (enum weir_order_rule)rule, seed, order);
@@ -44,6 +49,9 @@ weir_status weir_order_search(const struct weir_split_problem *problem, int64_t 
         status = weir_order_make(blocks, empty ? NULL : split->part, WEIR_ORDER_RULES, draw, order);
         if (!status) /* an equal plan is taken too: it has other parts to re-order */
             status = weir_order_split(problem, order, empty ? WEIR_NEVER : split->value + 1, table, split);
+        if (!status && round % ANNEAL_EVERY == ANNEAL_EVERY - 1 && split->value < WEIR_NEVER && !problem->cpus)
+            status = weir_ordered_anneal(problem, bound, ANNEAL_MOVES * (int64_t)blocks->n, hots[round / ANNEAL_EVERY % 4], draw,
+                                         split);
     }
     weir_free(order);
     return status;

@@ -82,14 +82,15 @@ extern "C" {
 
 /* Solve.  Everything in the result lives in `arena`.  That no plan exists is not a failure: objective is INFINITY and
  * n_parts 0.  WEIR_ERR_INVALID: no device and no curve; a Piper objective for a graph without configurations.
- * WEIR_ERR_NOFIT: contradictory pins.  WEIR_ERR_NOMEM. */
+ * WEIR_ERR_NOFIT: contradictory pins.  WEIR_ERR_TIMEOUT: the Piper objective needs more seconds.  WEIR_ERR_UNSUPPORTED: the
+ * Piper objective with CPUs, free placement or too many nodes.  WEIR_ERR_NOMEM. */
 weir_status weir_plan_solve(const struct weir_cost_graph *graph, const struct weir_plan_options *options,
                             struct weir_arena *arena, struct weir_plan_result *result_out);
 
 /* Score anybody's split for the max-load objective: device_of[node] < options->devices is an accelerator, the next
- * options->cpus are CPUs, -1 is nowhere (only for nodes that no other node touches on time: an error otherwise).  Checks
- * colors, pins, memory and what can run where; *contiguous_out says whether the parts are intervals of the data flow.
- * WEIR_ERR_INVALID or WEIR_ERR_NOFIT names node, part and reason. */
+ * options->cpus are CPUs.  Checks colors, pins, forbidden cuts, memory and what can run where; *contiguous_out says whether
+ * the parts are intervals of the data flow.  The plan's lower_bound is 0.  WEIR_ERR_INVALID or WEIR_ERR_NOFIT names node,
+ * part and reason. */
 weir_status weir_plan_evaluate(const struct weir_cost_graph *graph, const struct weir_plan_options *options,
                                const int *device_of, struct weir_arena *arena, struct weir_plan *plan_out,
                                bool *contiguous_out);

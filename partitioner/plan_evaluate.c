@@ -75,7 +75,7 @@ static weir_status memory_check(const struct weir_plan_options *options, const s
 static weir_status contiguity_find(const struct weir_cost_graph *graph, const int *device_of, int n, bool *contiguous_out)
 {
     size_t m = (size_t)graph->n_edges;
-    int (*pairs)[2], *scratch = NULL, head = 0, tail = 0;
+    int (*pairs)[2] = NULL, *scratch = NULL, head = 0, tail = 0;
     unsigned char *forward = NULL;
     weir_status status = weir_alloc(m, sizeof *pairs, &pairs);
     if (!status)

@@ -143,19 +143,27 @@ static weir_status start_convert(struct solver *s, const struct weir_split *from
     return WEIR_OK;
 }
 
-static weir_status free_run(struct solver *s, int devices, struct weir_plan *plan)
+/* Devices that free placement can use: as many as blocks, and those that pins name. */
+static int useful_devices(const struct solver *s, int devices)
 {
+    int most = most_pin(&s->free_blocks) + 1 > s->free_blocks.n ? most_pin(&s->free_blocks) + 1 : s->free_blocks.n;
+    return devices < most ? devices : most;
+}
+
+static weir_status free_run(struct solver *s, int all_devices, struct weir_plan *plan)
+{
+    int devices = useful_devices(s, all_devices);
     struct weir_split split;
     weir_status status = weir_split_init(&s->free_blocks, &s->scratch, &split);
     if (!status)
-        status = start_convert(s, &s->answers[devices - s->first].split, devices, &split);
+        status = start_convert(s, &s->answers[all_devices - s->first].split, devices, &split);
     if (status)
         return status;
     double total = s->options->seconds > 0 ? s->options->seconds : free_seconds;
     double left = total - (double)(weir_clock_ns() - s->start_ns) * 1e-9;
     struct weir_split_problem problem = {.blocks = &s->free_blocks, .devices = devices, .cpus = s->options->cpus,
                                          .memory = memory_cap(s->options)};
-    double share = (left > 0 ? left : 0) / (devices - s->first + 1);
+    double share = (left > 0 ? left : 0) / (all_devices - s->first + 1);
     problem.deadline_ns = weir_clock_ns() + (int64_t)(share * 1e9);
     int64_t bound = weir_split_bound(&problem, devices);
     if (bound < WEIR_NEVER)
@@ -163,7 +171,7 @@ static weir_status free_run(struct solver *s, int devices, struct weir_plan *pla
                                   s->options->seed, &split);
     for (int p = 0; p < devices + s->options->cpus && !status; p++)
         split.on_cpu[p] = p >= devices;
-    return status ? status : plan_make(s, &s->free_blocks, &split, bound, devices, plan);
+    return status ? status : plan_make(s, &s->free_blocks, &split, bound, all_devices, plan);
 }
 
 static weir_status max_load_solve(struct solver *s)

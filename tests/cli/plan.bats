@@ -1,0 +1,108 @@
+# weir plan: the exact command line, output forms and exit statuses.   labels: pure
+bats_require_minimum_version 1.5.0
+setup() {
+    cd "$BATS_TEST_TMPDIR"
+    cat >graph.json <<'JSON'
+{"maxSizePerFPGA": 100, "maxFPGAs": 2, "maxCPUs": 1, "nodes": [
+ {"id": 1, "supportedOnFpga": 1, "cpuLatency": 50, "fpgaLatency": 4, "isBackwardNode": 0, "size": 10},
+ {"id": 2, "supportedOnFpga": 1, "cpuLatency": 50, "fpgaLatency": 3, "isBackwardNode": 0, "size": 10},
+ {"id": 3, "supportedOnFpga": 1, "cpuLatency": 50, "fpgaLatency": 5, "isBackwardNode": 0, "size": 10}],
+ "edges": [{"sourceId": 1, "destId": 2, "cost": 0.5}, {"sourceId": 2, "destId": 3, "cost": 0.25}]}
+JSON
+    printf 'a -- A -- forward_compute_time=1.0, backward_compute_time=1.0, activation_size=1e6, parameter_size=0.0\n' >graph.txt
+    printf 'b -- B -- forward_compute_time=1.0, backward_compute_time=2.0, activation_size=1e6, parameter_size=0.0\n' >>graph.txt
+    printf '\ta -- b' >>graph.txt
+}
+
+field() { python3 -c 'import json, sys; print(eval("json.load(sys.stdin)" + sys.argv[1]))' "$1"; }
+
+@test "the best split of a chain is printed as JSON" {
+    run --separate-stderr "$WEIR" plan --graph graph.json --devices 2 --json
+    [ "$status" -eq 0 ]
+    [ "$(field '["objective"]' <<<"$output")" = 7.25 ]
+    [ "$(field '["lower_bound"]' <<<"$output")" = 7.25 ]
+    [ "$(field '["gap"]' <<<"$output")" = 0 ]
+    [ "$(field '["stages"][0]["nodes"]' <<<"$output")" = "[1, 2]" ]
+    [ "$(field '["stages"][1]["load"]' <<<"$output")" = 5.25 ]
+    [ "$(field '["stages"][1]["memory"]' <<<"$output")" = 10 ]
+}
+
+@test "the file says how many devices unless --devices does; --cpus defaults to 0" {
+    run --separate-stderr "$WEIR" plan --graph graph.json --json
+    [ "$(field '["devices"]' <<<"$output")" = 2 ]
+    [ "$(field '["cpus"]' <<<"$output")" = 0 ]
+}
+
+@test "a curve ascends, needs no --devices and marks what does not fit" {
+    run --separate-stderr "$WEIR" plan --graph graph.json --curve 1..3 --memory 20 --json
+    [ "$status" -eq 0 ]
+    [ "$(field '["curve"][0]["objective"]' <<<"$output")" = None ]
+    [ "$(field '["curve"][1]["devices"]' <<<"$output")" = 2 ]
+    [ "$(field '["curve"][1]["objective"]' <<<"$output")" = 7.25 ]
+    [ "$(field '["curve"][2]["objective"]' <<<"$output")" = 5.25 ]
+}
+
+@test "no plan is exit status 3 with null, and the way out" {
+    run --separate-stderr "$WEIR" plan --graph graph.json --devices 2 --memory 5 --json
+    [ "$status" -eq 3 ]
+    [ "$(field '["objective"]' <<<"$output")" = None ]
+    [[ "$stderr" == *"--memory"* ]]
+}
+
+@test "evaluate scores Weir's, msr and graph.txt splits alike" {
+    "$WEIR" plan --graph graph.json --devices 2 --output json >plan.json
+    "$WEIR" plan --graph graph.json --devices 2 --output msr >plan.msr
+    for plan in plan.json plan.msr; do
+        run "$WEIR" plan evaluate --graph graph.json --plan $plan
+        [ "$status" -eq 0 ]
+        [[ "$output" == "objective 7.25 "*" contiguous" ]]
+    done
+    "$WEIR" plan --graph graph.txt --devices 2 --output pipedream >plan.txt
+    grep -q 'stage_id=1' plan.txt
+    run --separate-stderr "$WEIR" plan evaluate --graph graph.txt --plan plan.txt --json
+    [ "$(field '["objective"]' <<<"$output" | cut -c1-7)" = 3.16666 ]
+}
+
+@test "free placement, objective, format and bandwidth are accepted; unknown words get a suggestion" {
+    run --separate-stderr "$WEIR" plan --graph graph.json --format msr --devices 2 --any --seconds 0.1 --seed 3 --objective max-load --json
+    [ "$status" -eq 0 ]
+    run --separate-stderr "$WEIR" plan --graph graph.txt --format pipedream --devices 2 --bandwidth 1e6 --contiguous --json
+    [ "$(field '["objective"]' <<<"$output")" = 5 ]
+    run "$WEIR" plan --graph graph.json --devices 2 --objective pipr
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"did you mean 'piper'"* ]]
+    run "$WEIR" plan --graph graph.json --any --contiguous --devices 2
+    [ "$status" -eq 2 ]
+    run "$WEIR" plan --devices 2
+    [ "$status" -eq 2 ]
+    run "$WEIR" plan --graph graph.json --curve 3..1
+    [ "$status" -eq 2 ]
+}
+
+@test "explain, drawing and saved graph" {
+    run "$WEIR" plan --graph graph.json --devices 2 --explain --draw plan.dot --save-graph again.json
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"objective 7.25 on 2 devices: optimal"* ]]
+    [[ "$output" == *"slack"* ]]
+    [[ "$output" == *"best single change"* ]]
+    grep -q 'cluster_1' plan.dot
+    run --separate-stderr "$WEIR" plan --graph again.json --json
+    [ "$(field '["objective"]' <<<"$output")" = 7.25 ]
+}
+
+@test "a broken file is exit status 1 with file and reason" {
+    echo '{"nodes": [' >broken.json
+    run "$WEIR" plan --graph broken.json --devices 2
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"'broken.json' line"* ]]
+    run "$WEIR" plan --graph nowhere.json --devices 2
+    [ "$status" -eq 1 ]
+}
+
+@test "help fits one screen" {
+    run "$WEIR" plan --help
+    [ "$status" -eq 0 ]
+    [ "${#lines[@]}" -le 40 ]
+    run "$WEIR" plan evaluate --help
+    [ "$status" -eq 0 ]
+}
