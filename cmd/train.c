@@ -115,11 +115,7 @@ static int run_train(int argc, char **argv)
     status = train_open(&o, &run);
     if (status)
         return options_report("train", status);
-    if (o.print_memory)
-        weir_engine_print_memory(run.engine, stdout);
-    if (o.print_program)
-        weir_engine_print_program(run.engine, stdout);
-    if (!o.print_memory && !o.print_program) {
+    if (run.engine) {
         status = train_steps(&run, &stopped);
         if (!status && run.n_done)
             result_print(&run, o.json);
