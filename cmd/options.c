@@ -142,7 +142,7 @@ static const char *config_text(const json_t *value, char buffer[64])
 
 static weir_status config_apply(const struct option_table *table, const char *path, void *values)
 {
-    json_t *root; /* kept: text values point into it */
+    static json_t *root; /* kept: text values point into it */
     weir_status status = weir_json_load(path, &root);
     if (status)
         return status;
@@ -158,6 +158,10 @@ static weir_status config_apply(const struct option_table *table, const char *pa
         }
         const struct option_row *row = &table->rows[i];
         char buffer[64];
+        if (!strcmp(key, "config"))
+            return WEIR_FAIL(WEIR_ERR_USAGE, "'%s': a configuration cannot name another one", path);
+        if (given[i])
+            continue;
         if (row->kind == OPTION_FLAG) {
             if (!json_is_boolean(value))
                 return WEIR_FAIL(WEIR_ERR_USAGE, "'%s': '%s' must be true or false", path, key);
@@ -182,17 +186,15 @@ static weir_status config_apply(const struct option_table *table, const char *pa
     return WEIR_OK;
 }
 
-static weir_status config_find(const struct option_table *table, int argc, char **argv, void *values)
+/* After the command line, which wins: rows that it gave are left as they are. */
+static weir_status config_read(const struct option_table *table, void *values)
 {
-    if (row_find(table->rows, "config", 6) < 0)
+    int i = row_find(table->rows, "config", 6);
+    const char *path;
+    if (i < 0 || !given[i])
         return WEIR_OK;
-    for (int i = 1; i < argc && strcmp(argv[i], "--"); i++) {
-        if (!strcmp(argv[i], "--config") && i + 1 < argc)
-            return config_apply(table, argv[i + 1], values);
-        if (!strncmp(argv[i], "--config=", 9))
-            return config_apply(table, argv[i] + 9, values);
-    }
-    return WEIR_OK;
+    memcpy(&path, (char *)values + table->rows[i].offset, sizeof path);
+    return config_apply(table, path, values);
 }
 
 /* getopt accepts abbreviations; Weir does not, so that a later option cannot change what a script means. */
@@ -236,8 +238,6 @@ weir_status options_parse(const struct option_table *table, int argc, char **arg
     *outcome_out = OPTIONS_PARSED;
 
     weir_status status = names_check(table, argc, argv);
-    if (!status)
-        status = config_find(table, argc, argv, values);
     if (status)
         return status;
     optind = 0; /* glibc: start afresh */
@@ -263,6 +263,8 @@ weir_status options_parse(const struct option_table *table, int argc, char **arg
         for (int k = 0; code < 256 && k < n; k++)
             if (table->rows[k].letter == code)
                 i = k;
+        if (given[i] && !strcmp(table->rows[i].name, "config"))
+            return WEIR_FAIL(WEIR_ERR_USAGE, "--config is given twice: join the files");
         given[i] = true;
         status = value_set(&table->rows[i], optarg, values);
         if (status)
@@ -273,7 +275,7 @@ weir_status options_parse(const struct option_table *table, int argc, char **arg
             return WEIR_FAIL(WEIR_ERR_USAGE, "unexpected argument '%s'", argv[optind]);
         positional_out[(*n_positional_out)++] = argv[optind];
     }
-    return WEIR_OK;
+    return config_read(table, values);
 }
 
 static void row_head(const struct option_row *row, char head[64])

@@ -29,7 +29,7 @@ struct train_run {
     struct weir_schedule schedule;
     const struct weir_graph *graph;
     weir_data *data;
-    weir_engine *engine;
+    weir_engine *engine;   /* NULL: memory table or step program were asked for, and printed */
     weir_metrics *metrics; /* NULL: not asked for */
     weir_trace *trace;     /* NULL: not asked for */
     struct weir_step_event *events; /* of one step, for the trace */
@@ -43,7 +43,8 @@ struct train_run {
     int64_t n_done;
 };
 
-/* Open everything that can fail before the first step; on failure all is closed again. */
+/* Open everything that can fail before the first step; on failure all is closed again.  With --print-memory or
+ * --print-program, print what was asked for instead of opening an engine. */
 weir_status train_open(const struct train_options *options, struct train_run *run);
 void train_close(struct train_run *run);
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "cmd/options.h"
@@ -70,7 +71,7 @@ static weir_status schedule_build(const struct train_options *o, struct train_ru
     return status;
 }
 
-/* Open the engine, or with --print-... only compile and print. */
+/* Open the engine; with --print-... only compile and print, which needs no memory and also shows what does not fit. */
 static weir_status engine_open(const struct train_options *o, struct train_run *run)
 {
     struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
@@ -117,6 +118,30 @@ static weir_status trace_open(const struct train_options *o, struct train_run *r
     return status ? status : weir_trace_open(o->trace, trace_rows, n_ranks, most, &run->trace);
 }
 
+/* Both name one regular file, that would be overwritten. */
+static bool same_file(const char *a, const char *b)
+{
+    struct stat x, y;
+    return a && b && stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_dev == y.st_dev &&
+           x.st_ino == y.st_ino;
+}
+
+/* When the metrics file is open but not written yet: an output must not be the file of another option. */
+static weir_status outputs_check(const struct train_options *o)
+{
+    const struct {
+        const char *option, *path;
+    } files[] = {{"data", o->data}, {"config", o->config}, {"schedule", o->schedule}, {"metrics", o->metrics},
+                 {"trace", o->trace}};
+    enum { FIRST_OUTPUT = 3, FILES = sizeof files / sizeof files[0] };
+    for (int out = FIRST_OUTPUT; out < FILES; out++)
+        for (int i = 0; i < out; i++)
+            if (same_file(files[i].path, files[out].path))
+                return WEIR_FAIL(WEIR_ERR_USAGE, "--%s and --%s are the same file '%s': give --%s another name",
+                                 files[i].option, files[out].option, files[out].path, files[out].option);
+    return WEIR_OK;
+}
+
 static weir_status all_open(const struct train_options *o, struct train_run *run)
 {
     weir_status status = choices_read(o, run);
@@ -133,6 +158,8 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
     status = buffers_make(run);
     if (!status && o->metrics)
         status = weir_metrics_open(o->metrics, run->schedule.n_ranks, &run->metrics);
+    if (!status)
+        status = outputs_check(o);
     if (!status && o->trace)
         status = trace_open(o, run);
     return status;

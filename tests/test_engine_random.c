@@ -12,7 +12,7 @@
 #include "random_schedule.h"
 #include "testing.h"
 
-enum { STEPS = 2, MOST_MICROBATCHES = 6, SEEDS = 300, SECONDS = 250 };
+enum { STEPS = 2, MOST_MICROBATCHES = 6, SEEDS = 200, SECONDS = 250 };
 
 struct outcome {
     double losses[STEPS], norms[STEPS];

@@ -7,6 +7,12 @@ setup() {
     cd "$BATS_TEST_TMPDIR" || exit 1
     for i in $(seq 400); do printf 'line %d of a small text: the quick brown fox jumps over the lazy dog\n' "$i"; done >text
     printf 'short' >short
+    printf '{"lrr": 1}' >typo.json
+    printf '{"config": "typo.json"}' >nested.json
+    printf '{"lr": 1, "lr": 2}' >double.json
+    printf '[1]' >array.json
+    printf '{"lr": [1]}' >type.json
+    printf '{"steps": 2, "quiet": true}' >good.json
 }
 
 train() {
@@ -122,6 +128,19 @@ unwritable trace|--model gpt2-tiny --data text --trace none/t --steps 1|1|none/t
 cap too small|--model gpt2-tiny --data text --device-memory 1M|3|the cap is 1048576
 images from text|--model mlp --data text|1|'text'
 images without a size|--model mlp --print-memory|2|--data is missing
+not a number|--model gpt2-tiny --data text --lr nan|2|--lr takes a number
+negative seed|--model gpt2-tiny --data text --seed -1|2|--seed takes a whole number from 0
+no steps|--model gpt2-tiny --data text --steps 0|2|--steps takes a whole number from 1
+no configuration|--model gpt2-tiny --data text --config none.json|1|cannot open 'none.json'
+a typo in the configuration|--model gpt2-tiny --data text --config typo.json|2|did you mean '--lr'
+the short form of it|--model gpt2-tiny --data text -c typo.json|2|did you mean '--lr'
+together with another letter|--model gpt2-tiny --data text -qc typo.json|2|did you mean '--lr'
+two configurations|--model gpt2-tiny --data text --config good.json -c good.json|2|--config is given twice
+a configuration in one|--model gpt2-tiny --data text --config nested.json|2|cannot name another
+a key twice|--model gpt2-tiny --data text --config double.json|1|'double.json' line 1
+a configuration that is a list|--model gpt2-tiny --data text --config array.json|2|one JSON object
+a list as a value|--model gpt2-tiny --data text --config type.json|2|'lr' must be a number
+preview on no device|--model gpt2-tiny --print-memory --device cpuu|2|did you mean 'cpu'
 sequence for images|--model mlp --data text --seq-len 4|1|'text'
 ROWS
 }
@@ -155,6 +174,35 @@ ROWS
     run train --steps 1 -q --metrics /dev/full
     [ "$status" -eq 1 ]
     [[ "$output" == *"/dev/full"* ]]
+}
+
+@test "the command line wins over the configuration" {
+    train --config good.json --steps 3 --metrics m
+    [ "$(wc -l <m)" -eq 3 ]
+    train -c good.json --metrics m
+    [ "$(wc -l <m)" -eq 2 ]
+}
+
+@test "an output never overwrites the file of another option" {
+    cp text kept
+    run train --steps 1 -q --metrics ./text
+    [[ "$status" -eq 2 && "$output" == *"--data and --metrics are the same file './text'"* ]]
+    run train --steps 1 -q --trace text
+    [[ "$status" -eq 2 && "$output" == *"--data and --trace are the same file"* ]]
+    cmp text kept
+    run train --steps 1 -q --metrics both --trace ./both
+    [[ "$status" -eq 2 && "$output" == *"--metrics and --trace are the same file"* ]]
+    [ ! -e both ]
+}
+
+@test "a closed standard output is an error" {
+    run bash -c '"$WEIR" train --model gpt2-tiny --data text --seq-len 16 --steps 1 --json >&-'
+    [[ "$status" -eq 1 && "$output" == *"cannot write to standard output"* ]]
+}
+
+@test "the memory table shows what does not fit" {
+    run "$WEIR" train --model gpt2-tiny --print-memory --microbatch-size 1000000 --device-memory 1M
+    [[ "$status" -eq 0 && "$output" == *"totals per rank"* ]]
 }
 
 @test "a signal ends the run after a step with 128 + its number" {
