@@ -1,6 +1,7 @@
 #include "partitioner/contiguous.h"
 
 #include "base/clock.h"
+#include "partitioner/cut_bound.h"
 #include "partitioner/exact.h"
 #include "partitioner/order_search.h"
 #include "partitioner/path_split.h"
@@ -87,8 +88,12 @@ static weir_status count_solve(struct run *run, int devices, int n_left, struct 
         int64_t now = weir_clock_ns(), end = seconds_after(run->job, default_search_seconds);
         problem.deadline_ns = end > now ? now + (end - now) / n_left : now + 100000000 / n_left;
     }
-    weir_status status = weir_order_search(&problem, answer->bound, exact ? QUICK_ROUNDS : search_rounds(run, n_left),
-                                           run->job->seed, &run->table, &answer->split);
+    weir_status status = WEIR_OK;
+    if (!exact)
+        status = weir_cut_bound_raise(&problem, answer->bound + answer->bound / 2, &answer->bound);
+    if (!status)
+        status = weir_order_search(&problem, answer->bound, exact ? QUICK_ROUNDS : search_rounds(run, n_left),
+                                   run->job->seed, &run->table, &answer->split);
     if (!status && exact)
         status = value_prove(run, &problem, answer);
     return status;

@@ -230,7 +230,15 @@ static double one_order_value(const struct weir_cost_graph *graph, int devices)
     return value;
 }
 
-/* Too many downsets to be exact: a plan with a bound, and a smaller gap than one order has. */
+static double work_of(const struct weir_cost_graph *graph)
+{
+    double work = 0;
+    for (int v = 0; v < graph->n_nodes; v++)
+        work += weir_cost_node_time(&graph->nodes[v]);
+    return work;
+}
+
+/* Too many downsets to be exact: a plan with a bound that counts transfers, and no worse than one order gives. */
 static void huge_graphs_get_a_plan_with_a_bound(void **state)
 {
     (void)state;
@@ -244,10 +252,10 @@ static void huge_graphs_get_a_plan_with_a_bound(void **state)
         struct weir_arena arena = {0};
         if (!graph_load(names[i], &graph))
             skip();
-        options.devices = 8, options.seconds = 2;
+        options.devices = 8, options.seconds = 3;
         assert_ok(weir_plan_solve(&graph, &options, &arena, &result));
-        assert_true(result.plan.lower_bound > 0 && result.plan.lower_bound <= result.plan.objective);
-        assert_true(i == 2 ? result.plan.objective <= one_order_value(&graph, 8) : result.plan.objective < one_order_value(&graph, 8));
+        assert_true(result.plan.lower_bound > work_of(&graph) / 8 && result.plan.lower_bound <= result.plan.objective);
+        assert_true(result.plan.objective <= one_order_value(&graph, 8) * (1 + 1e-12));
         weir_arena_release(&arena);
         weir_cost_graph_release(&graph);
     }
