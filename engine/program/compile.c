@@ -125,6 +125,8 @@ weir_status weir_program_build(const struct weir_program_params *params, struct 
     if (!status)
         status = weir_compile_instrs(&c);
     if (!status)
+        status = weir_compile_order(&c);
+    if (!status)
         *program_out = c.program;
     return status;
 }

@@ -1,5 +1,5 @@
 /* Inside the compiler: what its steps share.  Order of the steps: compile.c calls layout.c (parameters and data),
- * template.c (per stage), places.c (slots and activation blocks), instrs.c (instructions and their order). */
+ * template.c (per stage), places.c (slots and activation blocks), instrs.c and order.c (instructions and their order). */
 #ifndef WEIR_ENGINE_PROGRAM_COMPILE_H
 #define WEIR_ENGINE_PROGRAM_COMPILE_H
 
@@ -32,8 +32,11 @@ weir_status weir_compile_template(struct weir_compile *c, int stage);
 /* Slots and activation blocks of every (stage, micro-batch). */
 weir_status weir_compile_places(struct weir_compile *c);
 
-/* Instructions, events and the global order. */
+/* Instructions and events. */
 weir_status weir_compile_instrs(struct weir_compile *c);
+
+/* The global order.  WEIR_ERR_INVALID names ranks and actions that wait in a circle. */
+weir_status weir_compile_order(struct weir_compile *c);
 
 /* Add a line to the memory table. */
 weir_status weir_compile_row(struct weir_compile *c, struct weir_memory_row row);

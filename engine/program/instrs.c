@@ -1,4 +1,4 @@
-/* Instructions: what each rank's compute stream runs, which events order the ranks, and one order to issue it all. */
+/* Instructions: what each rank's compute stream runs, and which events order the ranks. */
 #include <string.h>
 
 #include "engine/program/compile.h"
@@ -243,83 +243,6 @@ static void copy_add(struct work *w, int r, int *events)
     waits_set(w, copy, n, events);
 }
 
-/* ---- one order ----------------------------------------------------------------------------------------------------- */
-
-static int ready_count(const struct weir_instr *instr, const bool *signalled)
-{
-    int n = 0;
-    for (int i = 0; i < instr->n_waits; i++)
-        n += signalled[instr->waits[i]];
-    return n;
-}
-
-static const struct weir_instr *signaller_find(const struct weir_program *program, int event, int *rank_out)
-{
-    for (int r = 0; r < program->n_ranks; r++)
-        for (int i = 0; i < program->ranks[r].n_instrs; i++)
-            if (program->ranks[r].instrs[i].signal == event) {
-                *rank_out = r;
-                return &program->ranks[r].instrs[i];
-            }
-    return NULL;
-}
-
-/* Name the first rank that is stuck and what it waits for; the schedule as a whole was checked before, so what is left
- * is a wait for a slot. */
-static weir_status stuck(const struct weir_program *program, const int *next, const bool *signalled)
-{
-    for (int r = 0; r < program->n_ranks; r++) {
-        if (next[r] == program->ranks[r].n_instrs)
-            continue;
-        const struct weir_instr *instr = &program->ranks[r].instrs[next[r]];
-        char waiting[WEIR_ACTION_TEXT], awaited[WEIR_ACTION_TEXT];
-        for (int i = 0; i < instr->n_waits; i++) {
-            int other = -1;
-            if (signalled[instr->waits[i]])
-                continue;
-            const struct weir_instr *source = signaller_find(program, instr->waits[i], &other);
-            return WEIR_FAIL(WEIR_ERR_INVALID,
-                             "the step program waits in a circle: rank %d waits in %s for rank %d's %s; another schedule "
-                             "or another number of micro-batches is needed",
-                             r, weir_instr_str(program, instr, waiting), other,
-                             source ? weir_instr_str(program, source, awaited) : "event");
-        }
-    }
-    return WEIR_FAIL(WEIR_ERR_INTERNAL, "the step program has no order");
-}
-
-static weir_status order_build(struct weir_compile *c)
-{
-    struct weir_program *program = c->program;
-    int total = 0, *next;
-    bool *signalled;
-    for (int r = 0; r < program->n_ranks; r++)
-        total += program->ranks[r].n_instrs;
-    weir_status status = weir_arena_alloc(c->arena, (size_t)total, sizeof *program->order, &program->order);
-    if (!status)
-        status = weir_arena_alloc(c->arena, (size_t)program->n_ranks, sizeof *next, &next);
-    if (!status)
-        status = weir_arena_alloc(c->arena, (size_t)program->n_events + 1, sizeof *signalled, &signalled);
-    if (status)
-        return status;
-    while (program->n_order < total) {
-        int before = program->n_order;
-        for (int r = 0; r < program->n_ranks; r++) {
-            if (next[r] == program->ranks[r].n_instrs)
-                continue;
-            const struct weir_instr *instr = &program->ranks[r].instrs[next[r]];
-            if (ready_count(instr, signalled) < instr->n_waits)
-                continue;
-            if (instr->signal != NO_EVENT)
-                signalled[instr->signal] = true;
-            program->order[program->n_order++] = (struct weir_order_entry){r, next[r]++};
-        }
-        if (program->n_order == before)
-            return stuck(program, next, signalled);
-    }
-    return WEIR_OK;
-}
-
 /* ---- all of it ----------------------------------------------------------------------------------------------------- */
 
 static weir_status work_open(struct work *w)
@@ -378,5 +301,5 @@ weir_status weir_compile_instrs(struct weir_compile *c)
             copy_add(&w, r, events);
     }
     signals_set(&w);
-    return w.status ? w.status : order_build(c);
+    return w.status;
 }

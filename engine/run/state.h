@@ -53,6 +53,9 @@ struct weir_engine {
     size_t *peak_bytes;      /* [n_ranks] */
 };
 
+/* Wait for all ranks; the first failure, with its message. */
+weir_status weir_ranks_sync(weir_engine *engine);
+
 /* The task of one instruction; `exec` is a struct weir_exec. */
 weir_status weir_exec_run(void *exec);
 

@@ -1,0 +1,71 @@
+/* Inside the template maker: the plan of one stage while its calls are listed.
+ *
+ * template.c has the pieces (buffers, calls) and the entry, template_forward.c and template_backward.c the two halves,
+ * template_resolve.c gives scratch its offsets.  After a failure `status` is set, further pieces do nothing, and the
+ * caller checks once. */
+#ifndef WEIR_ENGINE_PROGRAM_TEMPLATE_H
+#define WEIR_ENGINE_PROGRAM_TEMPLATE_H
+
+#include "engine/program/compile.h"
+#include "engine/program/pack.h"
+
+struct weir_plan_buffer {
+    size_t bytes;
+    enum weir_place place; /* SCRATCH until decided otherwise */
+    size_t offset;
+    int first, last; /* calls of the list being resolved */
+};
+
+struct weir_plan_list {
+    struct weir_step_call *calls;
+    int n, room;
+};
+
+struct weir_plan {
+    struct weir_compile *c;
+    struct weir_stage_program *stage;
+    int first, end; /* nodes */
+    int input;      /* value that comes from the previous stage, or -1 */
+    int output;     /* value that goes to the next stage, or -1 */
+    struct weir_where *value_at; /* [end - first] */
+    struct weir_where *saved_at; /* [end - first] */
+    struct weir_where input_grad_loss; /* where the loss leaves the gradient of its prediction */
+    struct weir_where *grad_at;  /* [end - first + 1]: sum so far; the last entry is the stage's input */
+    struct weir_plan_buffer *buffers;
+    int n_buffers, buffer_room;
+    struct weir_step_call spare; /* what is written after a failure */
+    weir_status status;          /* first failure */
+};
+
+/* ---- questions ----------------------------------------------------------------------------------------------------- */
+const struct weir_node *weir_plan_node(const struct weir_plan *p, int n);
+bool weir_plan_inside(const struct weir_plan *p, int value); /* a node of this stage makes it */
+bool weir_plan_wants_grad(const struct weir_plan *p, int value);
+bool weir_plan_has_input_backward(const struct weir_plan *p, int n);
+bool weir_plan_has_weight_backward(const struct weir_plan *p, int n);
+
+/* ---- pieces -------------------------------------------------------------------------------------------------------- */
+
+/* A new buffer of scratch; its where carries the buffer's number until the list is resolved. */
+struct weir_where weir_plan_buffer(struct weir_plan *p, size_t bytes);
+
+/* A new call at the end of the list, all zero but for its node, -1. */
+struct weir_step_call *weir_plan_call(struct weir_plan *p, struct weir_plan_list *list);
+
+void weir_plan_copy(struct weir_plan *p, struct weir_plan_list *list, struct weir_where to, struct weir_where from,
+                    size_t bytes);
+
+/* A call of `pass` of node n: shapes, parameters, and what the pass reads (`needs`: enum weir_op_needs). */
+struct weir_step_call *weir_plan_node_call(struct weir_plan *p, struct weir_plan_list *list, int n, enum weir_pass pass,
+                                           unsigned needs);
+void weir_plan_weight_grads(struct weir_plan *p, struct weir_step_call *call);
+
+/* Give every buffer of the list its place and hand the list to the stage. */
+void weir_plan_resolve(struct weir_plan *p, struct weir_plan_list *list, enum weir_list which);
+
+/* ---- halves -------------------------------------------------------------------------------------------------------- */
+void weir_plan_forward(struct weir_plan *p);                               /* decides where values are kept */
+void weir_plan_backward(struct weir_plan *p, struct weir_plan_list *list); /* the calls of B, not yet resolved */
+void weir_plan_split(struct weir_plan *p);                                 /* the lists of I and W */
+
+#endif
