@@ -113,7 +113,7 @@ size_t weir_cpu_loss_scratch(const struct weir_op_shapes *shapes, enum weir_pass
     return pass == WEIR_FORWARD ? (size_t)rows * sizeof(double) : 0;
 }
 
-static weir_status loss_run(const struct weir_op_call *call, weir_task_fn fn)
+static weir_status loss_run(const struct weir_op_call *call, weir_loop_fn fn)
 {
     const struct weir_tensor *x = &call->inputs[0];
     int64_t columns = x->shape[x->n_dims - 1];

@@ -6,7 +6,7 @@
 #ifdef _OPENMP
 #include <omp.h>
 
-static void run_threads(int n_threads, int64_t n_tasks, weir_task_fn fn, const void *argument)
+static void run_threads(int n_threads, int64_t n_tasks, weir_loop_fn fn, const void *argument)
 {
 #pragma omp parallel for num_threads(n_threads) schedule(static)
     for (int64_t task = 0; task < n_tasks; task++)
@@ -14,7 +14,7 @@ static void run_threads(int n_threads, int64_t n_tasks, weir_task_fn fn, const v
 }
 #endif
 
-void weir_parallel(const struct weir_kernel_context *context, int64_t n_tasks, weir_task_fn fn, const void *argument)
+void weir_parallel(const struct weir_kernel_context *context, int64_t n_tasks, weir_loop_fn fn, const void *argument)
 {
 #ifdef _OPENMP
     if (context->n_threads > 1 && n_tasks > 1) {

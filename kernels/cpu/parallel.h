@@ -17,9 +17,9 @@ struct weir_kernel_context {
 };
 
 /* One task; `thread` is 0..n_threads-1 and names the scratch it may use. */
-typedef void (*weir_task_fn)(const void *argument, int64_t task, int thread);
+typedef void (*weir_loop_fn)(const void *argument, int64_t task, int thread);
 
-void weir_parallel(const struct weir_kernel_context *context, int64_t n_tasks, weir_task_fn fn, const void *argument);
+void weir_parallel(const struct weir_kernel_context *context, int64_t n_tasks, weir_loop_fn fn, const void *argument);
 
 /* Element-wise work is cut into tasks of this many elements. */
 enum { WEIR_TASK_ELEMENTS = 16384 };
