@@ -39,14 +39,15 @@ static const struct option_row solve_rows[] = {
     {0},
 };
 
-static const struct option_table solve_table = {
-    "plan", "", "split a cost graph over devices so that the busiest has least to do",
-    "weir plan --graph model.json --devices 8 --explain", solve_rows};
+static const struct option_table solve_table = {"plan", "",
+                                                "split a cost graph over devices so that the busiest has least to do",
+                                                "weir plan --graph model.json --devices 8 --explain", solve_rows};
 
 static const struct option_row evaluate_rows[] = {
     {"graph", 0, OPTION_TEXT, FIELD(graph), "FILE", "cost graph", 0, 0},
     {"plan", 0, OPTION_TEXT, FIELD(plan), "FILE", "a split: Weir's, msr output or graph.txt with stage ids", 0, 0},
-    {"format", 0, OPTION_TEXT, FIELD(format), "NAME", "of the graph: auto (default), weir, pipedream, msr or piper", 0, 0},
+    {"format", 0, OPTION_TEXT, FIELD(format), "NAME", "of the graph: auto (default), weir, pipedream, msr or piper", 0,
+     0},
     {"memory", 0, OPTION_BYTES, FIELD(memory), "BYTES", "cap per accelerator; default: the file's", 0, 0},
     {"bandwidth", 0, OPTION_REAL, FIELD(bandwidth), "BYTES_PER_S", "for pipedream files; default 12e9", 1e-3, 1e18},
     {"json", 0, OPTION_FLAG, FIELD(json), NULL, "print one JSON object", 0, 0},
@@ -73,7 +74,8 @@ static weir_status graph_load(const struct plan_options *options, struct weir_co
     int format = WEIR_GRAPH_AUTO;
     if (!options->graph)
         return WEIR_FAIL(WEIR_ERR_USAGE, "no graph: give --graph FILE");
-    weir_status status = options->format ? name_find("format", options->format, weir_graph_format_names, &format) : WEIR_OK;
+    weir_status status =
+        options->format ? name_find("format", options->format, weir_graph_format_names, &format) : WEIR_OK;
     if (!status)
         status = weir_graph_read(options->graph, (enum weir_graph_format)format, options->bandwidth, graph_out);
     if (status)
@@ -144,7 +146,8 @@ static weir_status drawing_write(const char *path, const struct weir_text *text)
     bool good = fwrite(text->data, 1, text->length, pipe) == text->length;
     int code = pclose(pipe);
     if (!good || code)
-        return WEIR_FAIL(WEIR_ERR_IO, "Graphviz could not draw '%s' (is 'dot' installed?): use a name that ends in .dot", path);
+        return WEIR_FAIL(WEIR_ERR_IO,
+                         "Graphviz could not draw '%s' (is 'dot' installed?): use a name that ends in .dot", path);
     return WEIR_OK;
 }
 
@@ -177,8 +180,8 @@ static void summary_print(const struct weir_plan_result *result)
         else
             printf("%5d devices  does not fit\n", result->curve[i].devices);
     if (isfinite(plan->objective))
-        printf("objective %.6g  lower bound %.6g  %d stages  %.3f s\n", plan->objective, plan->lower_bound, plan->n_parts,
-               result->seconds);
+        printf("objective %.6g  lower bound %.6g  %d stages  %.3f s\n", plan->objective, plan->lower_bound,
+               plan->n_parts, result->seconds);
 }
 
 static weir_status result_print(const struct plan_options *options, const struct weir_cost_graph *graph,
@@ -267,9 +270,11 @@ static int run(int argc, char **argv)
     int n;
     enum option_outcome outcome;
     const struct option_table *table = evaluating ? &evaluate_table : &solve_table;
-    weir_status status = options_parse(table, argc - evaluating, argv + evaluating, &options, word, evaluating ? 0 : 1, &n, &outcome);
+    weir_status status =
+        options_parse(table, argc - evaluating, argv + evaluating, &options, word, evaluating ? 0 : 1, &n, &outcome);
     if (!status && outcome != OPTIONS_HELP_SHOWN && n)
-        status = WEIR_FAIL(WEIR_ERR_USAGE, "unexpected argument '%s': the one form with a word is 'weir plan evaluate'", word[0]);
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "unexpected argument '%s': the one form with a word is 'weir plan evaluate'",
+                           word[0]);
     if (status || outcome == OPTIONS_HELP_SHOWN)
         return options_report(table->command, status);
     struct weir_cost_graph graph;

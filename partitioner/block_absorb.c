@@ -84,7 +84,8 @@ static void neighbours_freeze(struct absorber *a, int v)
 
 int weir_blocks_absorb(const struct weir_blocks *blocks, const struct weir_blocks_purpose *purpose, int *group_out)
 {
-    struct absorber a = {blocks, purpose->contiguous, purpose->cpus, (double)blocks->total_memory <= purpose->memory, NULL, NULL};
+    struct absorber a = {
+        blocks, purpose->contiguous, purpose->cpus, (double)blocks->total_memory <= purpose->memory, NULL, NULL};
     int *into = NULL, n = -1;
     if (weir_alloc((size_t)blocks->n, sizeof *a.shared, &a.shared) || weir_alloc((size_t)blocks->n, 1, &a.frozen) ||
         weir_alloc((size_t)blocks->n, sizeof *into, &into))

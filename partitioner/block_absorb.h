@@ -1,9 +1,10 @@
 /* Joins that cannot make a plan worse.
  *
- * Let block v have no time (and no memory that could bind), let B be the cost of the nets that v shares with block u alone
- * and O the cost of its other nets.  If O ≤ B, some best plan has v in u's part: move it there, and both parts concerned
- * stop paying B and begin to pay at most O.  The move keeps a plan contiguous when u is v's only predecessor or its only
- * successor.  In profiles such blocks are additions, reshapes and views; without them there are far fewer downsets. */
+ * Let block v have no time (and no memory that could bind), let B be the cost of the nets that v shares with block u
+ * alone and O the cost of its other nets.  If O ≤ B, some best plan has v in u's part: move it there, and both parts
+ * concerned stop paying B and begin to pay at most O.  The move keeps a plan contiguous when u is v's only predecessor
+ * or its only successor.  In profiles such blocks are additions, reshapes and views; without them there are far fewer
+ * downsets. */
 #ifndef WEIR_PARTITIONER_BLOCK_ABSORB_H
 #define WEIR_PARTITIONER_BLOCK_ABSORB_H
 

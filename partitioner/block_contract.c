@@ -9,11 +9,14 @@ static int64_t time_add(int64_t a, int64_t b)
     return a >= WEIR_NEVER || b >= WEIR_NEVER ? WEIR_NEVER : a + b;
 }
 
-weir_status weir_blocks_contract(const struct weir_blocks *blocks, const int *group, int n_groups, struct weir_arena *arena,
-                                 struct weir_blocks *out)
+weir_status weir_blocks_contract(const struct weir_blocks *blocks, const int *group, int n_groups,
+                                 struct weir_arena *arena, struct weir_blocks *out)
 {
-    struct weir_blocks small = {.n = n_groups, .tick = blocks->tick, .total_time = blocks->total_time,
-                                .total_memory = blocks->total_memory, .unsupported = blocks->unsupported};
+    struct weir_blocks small = {.n = n_groups,
+                                .tick = blocks->tick,
+                                .total_time = blocks->total_time,
+                                .total_memory = blocks->total_memory,
+                                .unsupported = blocks->unsupported};
     size_t n = (size_t)n_groups;
     weir_status status = weir_arena_alloc(arena, n, sizeof(int64_t), &small.time);
     if (!status)

@@ -4,9 +4,9 @@
 
 #include "partitioner/blocks.h"
 
-/* Blocks with equal group[b] (0..n_groups-1) become one block of *out, which lives in `arena`; of_node maps the blocks of
- * `blocks`.  The forward order is left out.  Groups with two different pins must not occur. */
-weir_status weir_blocks_contract(const struct weir_blocks *blocks, const int *group, int n_groups, struct weir_arena *arena,
-                                 struct weir_blocks *out);
+/* Blocks with equal group[b] (0..n_groups-1) become one block of *out, which lives in `arena`; of_node maps the blocks
+ * of `blocks`.  The forward order is left out.  Groups with two different pins must not occur. */
+weir_status weir_blocks_contract(const struct weir_blocks *blocks, const int *group, int n_groups,
+                                 struct weir_arena *arena, struct weir_blocks *out);
 
 #endif

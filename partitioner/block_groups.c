@@ -166,8 +166,8 @@ static bool weightless(const struct weir_cost_node *node, bool cpus, bool memory
            (memory_free || node->parameter_bytes + node->activation_bytes == 0);
 }
 
-/* Join every weightless group that has one neighbour with that neighbour, or with group 0 when it has none, until none is
- * left.  near[g]: -1 no neighbour, -2 several, else the one. */
+/* Join every weightless group that has one neighbour with that neighbour, or with group 0 when it has none, until none
+ * is left.  near[g]: -1 no neighbour, -2 several, else the one. */
 static bool leaves_join_once(const struct weir_cost_graph *graph, const unsigned char *heavy, int *near, int *parent)
 {
     int n = graph->n_nodes;
@@ -193,7 +193,8 @@ static bool leaves_join_once(const struct weir_cost_graph *graph, const unsigned
     return joined;
 }
 
-static weir_status leaves_join(const struct weir_cost_graph *graph, const struct weir_blocks_purpose *purpose, int *parent)
+static weir_status leaves_join(const struct weir_cost_graph *graph, const struct weir_blocks_purpose *purpose,
+                               int *parent)
 {
     double memory = 0;
     for (int v = 0; v < graph->n_nodes; v++)

@@ -8,8 +8,8 @@
 weir_status weir_block_groups(const struct weir_cost_graph *graph, const struct weir_blocks_purpose *purpose,
                               int *of_node_out, int *n_blocks_out);
 
-/* The forward order between groups as (from, to) pairs, at most n_edges of them; `forward[g]` says that group g has forward
- * nodes, `group` maps nodes.  Returns the number of pairs; pairs inside a group are left out. */
+/* The forward order between groups as (from, to) pairs, at most n_edges of them; `forward[g]` says that group g has
+ * forward nodes, `group` maps nodes.  Returns the number of pairs; pairs inside a group are left out. */
 int weir_block_order_pairs(const struct weir_cost_graph *graph, const int *group, const unsigned char *forward,
                            int (*pairs_out)[2]);
 

@@ -131,7 +131,8 @@ static weir_status nets_store(const struct net_list *list, struct weir_arena *ar
     return WEIR_OK;
 }
 
-weir_status weir_block_nets_build(const struct weir_cost_graph *graph, struct weir_arena *arena, struct weir_blocks *blocks)
+weir_status weir_block_nets_build(const struct weir_cost_graph *graph, struct weir_arena *arena,
+                                  struct weir_blocks *blocks)
 {
     size_t m = (size_t)graph->n_edges;
     struct producer_edge *edges;
@@ -150,8 +151,8 @@ weir_status weir_block_nets_build(const struct weir_cost_graph *graph, struct we
     }
     qsort(edges, m, sizeof *edges, edge_compare);
     for (int begin = 0, end; begin < graph->n_edges; begin = end) {
-        for (end = begin + 1; end < graph->n_edges && edges[end].from == edges[begin].from &&
-                              edges[end].tensor == edges[begin].tensor;)
+        for (end = begin + 1;
+             end < graph->n_edges && edges[end].from == edges[begin].from && edges[end].tensor == edges[begin].tensor;)
             end++;
         net_add(edges, begin, end, blocks, &list);
     }

@@ -55,8 +55,9 @@ static weir_status node_add(const struct weir_cost_node *node, int b, struct wei
         return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': the sizes of its part add up to more than 2^61 bytes", node->id);
     blocks->memory[b] += llround(node->parameter_bytes + node->activation_bytes);
     if (node->device >= 0 && blocks->pin[b] >= 0 && blocks->pin[b] != node->device)
-        return WEIR_FAIL(WEIR_ERR_NOFIT, "node '%s' is pinned to device %d, but must share a part with a node on device %d",
-                         node->id, node->device, blocks->pin[b]);
+        return WEIR_FAIL(WEIR_ERR_NOFIT,
+                         "node '%s' is pinned to device %d, but must share a part with a node on device %d", node->id,
+                         node->device, blocks->pin[b]);
     if (node->device >= 0)
         blocks->pin[b] = node->device;
     return WEIR_OK;
@@ -72,7 +73,8 @@ static weir_status nodes_add(const struct weir_cost_graph *graph, struct weir_bl
             return status;
     }
     if (memory > 0x1p61)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "the sizes of all nodes add up to %g bytes, at most 2^61 are handled", memory);
+        return WEIR_FAIL(WEIR_ERR_INVALID, "the sizes of all nodes add up to %g bytes, at most 2^61 are handled",
+                         memory);
     for (int b = 0; b < blocks->n; b++) {
         blocks->unsupported = blocks->unsupported || blocks->time[b] >= WEIR_NEVER;
         blocks->total_time += blocks->time[b] >= WEIR_NEVER ? 0 : blocks->time[b];
@@ -120,9 +122,10 @@ static weir_status lists_build(int (*pairs)[2], int n_pairs, int side, int n, st
     return WEIR_OK;
 }
 
-static weir_status order_build(const struct weir_cost_graph *graph, struct weir_arena *arena, struct weir_blocks *blocks)
+static weir_status order_build(const struct weir_cost_graph *graph, struct weir_arena *arena,
+                               struct weir_blocks *blocks)
 {
-    int (*pairs)[2];
+    int(*pairs)[2];
     unsigned char *forward = NULL;
     weir_status status = weir_alloc((size_t)graph->n_edges, sizeof *pairs, &pairs);
     if (status)

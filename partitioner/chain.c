@@ -9,8 +9,8 @@ struct probe {
     double refused; /* cheapest interval that exceeded the limit; INFINITY when none did */
 };
 
-/* Fill each stage as far as `limit` allows.  Interval costs are monotone in both ends, rounding included, so greedy uses
- * the fewest stages. */
+/* Fill each stage as far as `limit` allows.  Interval costs are monotone in both ends, rounding included, so greedy
+ * uses the fewest stages. */
 static struct probe probe_limit(const double *cost, int n_layers, int n_stages, double limit)
 {
     struct probe probe = {true, 0, INFINITY};
@@ -95,8 +95,8 @@ weir_status weir_chain_split(const double *cost, int n_layers, int n_stages, int
         total += cost[i];
     }
     if (!isfinite(total))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "the costs of %d layers add up to more than a double holds: use a larger unit",
-                         n_layers);
+        return WEIR_FAIL(WEIR_ERR_INVALID,
+                         "the costs of %d layers add up to more than a double holds: use a larger unit", n_layers);
     cuts_place(cost, n_layers, n_stages, bottleneck_find(cost, n_layers, n_stages), first_layer_out);
     return WEIR_OK;
 }

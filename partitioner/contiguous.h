@@ -1,8 +1,8 @@
 /* Contiguous plans for one or many device counts: bounds, first answers, then proof.
  *
- * Device counts are taken from the largest down, because an optimum for k + 1 devices is a lower bound for k.  For each,
- * the order-based search gives a plan; when it does not meet the bound, the exact search looks for a better one below a
- * limit that starts near the bound and rises to the plan's value, since a small limit makes it quick. */
+ * Device counts are taken from the largest down, because an optimum for k + 1 devices is a lower bound for k.  For
+ * each, the order-based search gives a plan; when it does not meet the bound, the exact search looks for a better one
+ * below a limit that starts near the bound and rises to the plan's value, since a small limit makes it quick. */
 #ifndef WEIR_PARTITIONER_CONTIGUOUS_H
 #define WEIR_PARTITIONER_CONTIGUOUS_H
 

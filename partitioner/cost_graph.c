@@ -169,14 +169,15 @@ static weir_status nets_check(const struct weir_cost_graph *graph, const int *fi
                 other = &graph->edges[order[k]];
             if (other->tensor == edge->tensor && fabs(other->cost - edge->cost) > 1e-6 * (1 + fabs(edge->cost)))
                 return WEIR_FAIL(WEIR_ERR_INVALID,
-                                 "edges of node '%s' cost %g and %g: the edges of one output have one cost", graph->nodes[v].id,
-                                 other->cost, edge->cost);
+                                 "edges of node '%s' cost %g and %g: the edges of one output have one cost",
+                                 graph->nodes[v].id, other->cost, edge->cost);
         }
     return WEIR_OK;
 }
 
 /* Kahn's algorithm; what is never freed of its inputs lies on or behind a cycle. */
-static weir_status cycle_check(const struct weir_cost_graph *graph, const int *first, const int *order, int *waits, int *queue)
+static weir_status cycle_check(const struct weir_cost_graph *graph, const int *first, const int *order, int *waits,
+                               int *queue)
 {
     int n = graph->n_nodes, head = 0, tail = 0;
     memset(waits, 0, sizeof(int) * (size_t)n);
@@ -193,7 +194,8 @@ static weir_status cycle_check(const struct weir_cost_graph *graph, const int *f
     }
     for (int v = 0; tail < n && v < n; v++)
         if (waits[v])
-            return WEIR_FAIL(WEIR_ERR_INVALID, "the graph has a cycle: node '%s' is on it or behind it", graph->nodes[v].id);
+            return WEIR_FAIL(WEIR_ERR_INVALID, "the graph has a cycle: node '%s' is on it or behind it",
+                             graph->nodes[v].id);
     return WEIR_OK;
 }
 
@@ -239,13 +241,15 @@ const char *weir_cost_graph_suspicion(const struct weir_cost_graph *graph, struc
     }
     const char *text = NULL;
     if (fastest > 1e12)
-        (void)weir_arena_printf(arena, &text, "an edge moves %.3g bytes/s: are its cost and the node times in one unit?",
-                                fastest);
+        (void)weir_arena_printf(arena, &text,
+                                "an edge moves %.3g bytes/s: are its cost and the node times in one unit?", fastest);
     else if (time > 0 && transfer > 0 && transfer < time * 5e-5 * graph->n_edges / (1 + graph->n_nodes))
-        (void)weir_arena_printf(arena, &text, "all transfers together take %.3g of the compute time: are the units right?",
+        (void)weir_arena_printf(arena, &text,
+                                "all transfers together take %.3g of the compute time: are the units right?",
                                 transfer / time);
     else if (time > 0 && transfer > 300 * time)
-        (void)weir_arena_printf(arena, &text, "all transfers together take %.3g times the compute time: are the units right?",
+        (void)weir_arena_printf(arena, &text,
+                                "all transfers together take %.3g times the compute time: are the units right?",
                                 transfer / time);
     return text;
 }

@@ -5,8 +5,8 @@
  *
  *     time of a node   forward + input_grad + weight_grad, or cpu on a CPU          (one unit per graph, normally ms)
  *     memory of a node parameter_bytes + activation_bytes
- *     net              one output tensor: its producer and all its consumers.  Edges with the same producer and the same
- *                      `tensor` are one net; its `cost` is the time of one transfer.
+ *     net              one output tensor: its producer and all its consumers.  Edges with one producer and one `tensor`
+ *                      are one net; its `cost` is the time of one transfer.
  *     part             the nodes of one device
  *
  *     load of a part on an accelerator = times of its nodes
@@ -20,8 +20,8 @@
  *          └─▶ c ─┘
  *
  * Which nodes must share a part: equal `color` (tied weights, the forward and the backward of a layer), equal `device`
- * (pinned), both ends of an edge with `no_cut`.  A node with `backward` set follows its color; contiguity (a device's part
- * is an interval of the data flow) is a matter of the forward nodes.
+ * (pinned), both ends of an edge with `no_cut`.  A node with `backward` set follows its color; contiguity (a device's
+ * part is an interval of the data flow) is a matter of the forward nodes.
  *
  *     struct weir_cost_graph graph;
  *     weir_cost_graph_init(&graph);
@@ -46,7 +46,7 @@
 #include "base/arena.h"
 #include "base/status.h"
 
-/* One way to run a node in Piper's model: a stage with `y` micro-batches in flight keeps memory_a · y + memory_b bytes. */
+/* One way to run a node in Piper's model: with `y` micro-batches in flight it keeps memory_a · y + memory_b bytes. */
 struct weir_cost_variant {
     const char *id; /* "vanilla", "activation recomp" */
     double time;    /* per sample */
@@ -54,17 +54,17 @@ struct weir_cost_variant {
 };
 
 struct weir_cost_node {
-    const char *id;   /* unique; an integer in text form where the file has integers */
-    const char *name; /* shown to people; NULL: the id */
+    const char *id;                          /* unique; an integer in text form where the file has integers */
+    const char *name;                        /* shown to people; NULL: the id */
     double forward, input_grad, weight_grad; /* time on an accelerator, ≥ 0 */
     double cpu;                              /* time on a CPU, ≥ 0; NaN: cannot run on a CPU */
     double parameter_bytes, activation_bytes;
-    int64_t color;      /* ≥ 0: shares a part with all nodes of this color; -1: free */
-    int device;         /* ≥ 0: pinned to this accelerator; -1: free */
+    int64_t color;       /* ≥ 0: shares a part with all nodes of this color; -1: free */
+    int device;          /* ≥ 0: pinned to this accelerator; -1: free */
     bool backward;       /* a node of the backward pass */
     bool no_accelerator; /* runs on a CPU only */
-    const char *line;     /* of a pipedream file, without a stage, to be written again; else NULL */
-    int n_variants;       /* Piper: 0, 1 or 2 */
+    const char *line;    /* of a pipedream file, without a stage, to be written again; else NULL */
+    int n_variants;      /* Piper: 0, 1 or 2 */
     struct weir_cost_variant variants[2];
 };
 
@@ -74,11 +74,11 @@ struct weir_cost_node {
     }
 
 struct weir_cost_edge {
-    int from, to;  /* node indices */
-    int tensor;    /* which output of `from`; edges of one output are one net */
-    double bytes;  /* ≥ 0 */
-    double cost;   /* time of a transfer, ≥ 0; the same for all edges of a net */
-    bool no_cut;   /* both ends share a part */
+    int from, to; /* node indices */
+    int tensor;   /* which output of `from`; edges of one output are one net */
+    double bytes; /* ≥ 0 */
+    double cost;  /* time of a transfer, ≥ 0; the same for all edges of a net */
+    bool no_cut;  /* both ends share a part */
 };
 
 /* A node that the file has but the problem leaves out (PipeDream's Input and __getitem__ nodes): written again with the
@@ -94,7 +94,7 @@ struct weir_cost_graph {
     struct weir_cost_edge *edges;
     int n_nodes, n_edges;
     size_t node_capacity, edge_capacity;
-    bool integer_ids;       /* ids are written as JSON integers */
+    bool integer_ids;        /* ids are written as JSON integers */
     double units_per_second; /* of all times; 1000 for ms (the default) */
 
     /* what the file says about the machine; options override it */
@@ -123,7 +123,7 @@ void weir_cost_graph_release(struct weir_cost_graph *graph);
 weir_status weir_cost_graph_add_node(struct weir_cost_graph *graph, const struct weir_cost_node *node, int *index_out);
 weir_status weir_cost_graph_add_edge(struct weir_cost_graph *graph, const struct weir_cost_edge *edge);
 
-/* Check the whole graph: at least one node, ids unique, no duplicate edge, one cost per net, no cycle.  WEIR_ERR_INVALID
+/* Check the whole graph: at least one node, ids unique, no duplicate edge, one cost per net, no cycle. WEIR_ERR_INVALID
  * names the nodes.  Call once, after the last addition. */
 weir_status weir_cost_graph_finish(const struct weir_cost_graph *graph);
 

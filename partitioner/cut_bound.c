@@ -20,8 +20,8 @@ struct cutter {
 };
 
 /* Times of everything reachable through `other`, visiting blocks in `order` (or against it). */
-static weir_status reach_times(const struct weir_blocks *b, const int *first, const int *other, const int *order, bool forth,
-                               int64_t *time_out)
+static weir_status reach_times(const struct weir_blocks *b, const int *first, const int *other, const int *order,
+                               bool forth, int64_t *time_out)
 {
     size_t words = ((size_t)b->n + 63) / 64;
     uint64_t *bits;
@@ -50,7 +50,7 @@ static void sides_find(struct cutter *c, int f, int64_t limit)
     int k = c->problem->devices;
     unsigned char *side = c->side + (size_t)f * (size_t)b->n;
     for (int v = 0; v < b->n; v++) {
-        bool inside = b->total_time - c->behind[v] < b->total_time - (k - f) * limit, outside = c->before[v] > f * limit;
+        bool inside = b->total_time - c->behind[v]<b->total_time - (k - f) * limit, outside = c->before[v]> f * limit;
         side[v] = inside ? INSIDE : outside ? OUTSIDE : FREE;
     }
 }
@@ -66,7 +66,7 @@ static bool may_cross(const struct cutter *c, int f, int e)
     return count[INSIDE] < pins && count[OUTSIDE] < pins;
 }
 
-/* A net is two nodes with its cost between them; whoever is inside drags the first along, the second drags its blocks. */
+/* A net is two nodes with its cost between them: a block inside drags the first along, the second drags its blocks. */
 static weir_status net_add(const struct cutter *c, int e, int first_node, struct weir_flow *flow)
 {
     const struct weir_blocks *b = c->problem->blocks;
@@ -160,8 +160,8 @@ static weir_status cutter_init(struct cutter *c)
 weir_status weir_cut_bound_raise(const struct weir_split_problem *problem, int64_t high, int64_t *bound)
 {
     struct cutter c = {.problem = problem};
-    if (problem->cpus || problem->blocks->unsupported || problem->blocks->n > MOST_BLOCKS || problem->devices > MOST_DEVICES ||
-        problem->devices < 2)
+    if (problem->cpus || problem->blocks->unsupported || problem->blocks->n > MOST_BLOCKS ||
+        problem->devices > MOST_DEVICES || problem->devices < 2)
         return WEIR_OK;
     weir_status status = cutter_init(&c);
     int64_t low = *bound;

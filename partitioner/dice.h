@@ -1,4 +1,4 @@
-/* A stream of random words for the searches: Philox blocks of one key, taken in order, so that a seed means one walk. */
+/* A stream of random words for the searches: Philox blocks of one key in order, so that a seed means one walk. */
 #ifndef WEIR_PARTITIONER_DICE_H
 #define WEIR_PARTITIONER_DICE_H
 

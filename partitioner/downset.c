@@ -163,8 +163,8 @@ static int64_t boundary_of(const struct weir_blocks *blocks, const struct weir_d
     return cost;
 }
 
-/* Moving a settled block from a later part to the prefix makes no part dearer: the nets it begins to share cost less than
- * its time. */
+/* Moving a settled block from a later part to the prefix makes no part dearer: the nets it begins to share cost less
+ * than its time. */
 static bool block_settled(const struct weir_blocks *blocks, const struct weir_downsets *d, int block, int next)
 {
     int64_t cost = 0;

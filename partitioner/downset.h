@@ -1,8 +1,8 @@
 /* Downsets: all sets of blocks that are closed under predecessors, the states of the exact contiguous solver.
  *
- * They are numbered by size, 0 is the empty set and the last one holds every block.  Each lists its steps: the blocks that
- * can be added and the downset that results.  A contiguous part is a difference of two downsets, a plan is a path of
- * differences from the first to the last.
+ * They are numbered by size, 0 is the empty set and the last one holds every block.  Each lists its steps: the blocks
+ * that can be added and the downset that results.  A contiguous part is a difference of two downsets, a plan is a path
+ * of differences from the first to the last.
  *
  *        ┌─▶ b ─┐          {} ─a─▶ {a} ─b─▶ {a,b} ─c─▶ {a,b,c} ─d─▶ all
  *      a ┤      ├─▶ d                └──c─▶ {a,c} ─b──────┘

@@ -69,7 +69,8 @@ static void prefix_set(struct search *s, int start)
 static inline bool part_enter(struct search *s, int start, int downset)
 {
     const struct weir_part_sum *sum = &s->sum;
-    bool device = sum->settled < s->table->limit && sum->memory <= s->problem->memory && !sum->unsupported && sum->pins <= 1;
+    bool device =
+        sum->settled < s->table->limit && sum->memory <= s->problem->memory && !sum->unsupported && sum->pins <= 1;
     bool cpu = s->problem->cpus && sum->cpu < s->table->limit && !sum->cpu_unsupported && !sum->pins;
     if (!device && !cpu)
         return false;
@@ -156,8 +157,8 @@ static bool state_beaten(const struct search *s, int downset, const struct weir_
     return false;
 }
 
-/* A state need not be extended when a larger downset, one settled block ahead, is reached as well: whatever follows from
- * here follows from there with smaller parts.  docs/planning.md has the proof. */
+/* A state need not be extended when a larger downset, one settled block ahead, is reached as well: whatever follows
+ * from here follows from there with smaller parts.  docs/planning.md has the proof. */
 static bool state_dominated(const struct search *s, int downset, const struct weir_split_state *state)
 {
     const struct weir_downsets *d = s->downsets;
@@ -209,8 +210,9 @@ static bool levels_walk(struct search *s)
     return true;
 }
 
-weir_status weir_exact_search(const struct weir_split_problem *problem, const struct weir_downsets *downsets, int64_t bound,
-                              int64_t limit, struct weir_split_table *table, struct weir_split *split, bool *complete_out)
+weir_status weir_exact_search(const struct weir_split_problem *problem, const struct weir_downsets *downsets,
+                              int64_t bound, int64_t limit, struct weir_split_table *table, struct weir_split *split,
+                              bool *complete_out)
 {
     struct search s = {.problem = problem, .downsets = downsets, .table = table, .bound = bound};
     weir_status status = weir_split_table_reset(problem, downsets->n, limit, table);

@@ -108,7 +108,8 @@ weir_status weir_free_dear_nets_join(const struct weir_blocks *blocks, int targe
         status = weir_alloc((size_t)blocks->n_nets, sizeof *nets, &nets);
     for (int e = 0; !status && e < blocks->n_nets; e++) {
         double noise = 0.5 + weir_rng_unit(weir_dice_word(dice));
-        nets[e] = (struct rated){noise * (double)blocks->net_cost[e] / (blocks->net_first[e + 1] - blocks->net_first[e] - 1), e};
+        nets[e] = (struct rated){
+            noise * (double)blocks->net_cost[e] / (blocks->net_first[e + 1] - blocks->net_first[e] - 1), e};
     }
     if (!status)
         qsort(nets, (size_t)blocks->n_nets, sizeof *nets, rated_compare);

@@ -10,8 +10,8 @@
 weir_status weir_free_uncuttable_join(const struct weir_blocks *blocks, int64_t limit, struct weir_arena *arena,
                                       struct weir_blocks *out);
 
-/* Join the blocks of dear nets with few blocks until about `target` groups are left; dice vary the order, groups stay below
- * `most` ticks. */
+/* Join the blocks of dear nets with few blocks until about `target` groups are left; dice vary the order, groups stay
+ * below `most` ticks. */
 weir_status weir_free_dear_nets_join(const struct weir_blocks *blocks, int target, int64_t most, struct weir_dice *dice,
                                      struct weir_arena *arena, struct weir_blocks *out);
 

@@ -36,8 +36,8 @@ static weir_status levels_build(struct rounds *r, int round, int64_t known, stru
     weir_status status = WEIR_OK;
     while (!status && n < MOST_LEVELS && levels[n - 1].n > least + least / 2) {
         int target = levels[n - 1].n / 3;
-        status = weir_free_dear_nets_join(&levels[n - 1], target > least ? target : least, known >> (1 + round % 4), &r->dice, arena,
-                                &levels[n]);
+        status = weir_free_dear_nets_join(&levels[n - 1], target > least ? target : least, known >> (1 + round % 4),
+                                          &r->dice, arena, &levels[n]);
         if (status || levels[n].n == levels[n - 1].n)
             break;
         n++;
@@ -63,8 +63,8 @@ static weir_status round_run(struct rounds *r, int round, int64_t moves)
         status = levels_build(r, round, known, &arena, levels, &n_levels);
     for (int l = n_levels - 1; !status && l >= 0; l--) {
         bool first = l == n_levels - 1 && !polish;
-        status = weir_free_walk(r->problem, &levels[l], first ? NULL : r->part, known, moves / n_levels, first ? 1.0 : 0.05,
-                              &r->dice, r->bound, r->coarse_part, &value);
+        status = weir_free_walk(r->problem, &levels[l], first ? NULL : r->part, known, moves / n_levels,
+                                first ? 1.0 : 0.05, &r->dice, r->bound, r->coarse_part, &value);
         for (int b = 0; !status && l > 0 && b < levels[l - 1].n; b++)
             r->part[b] = r->coarse_part[levels[l].of_node[b]];
     }

@@ -1,10 +1,10 @@
 /* Free placement: every block on any device, to make the largest load small.
  *
- * Simulated annealing and local search over single moves and exchanges, with the true loads kept up to date by counters per
- * net and part.  The true objective is flat (only the busiest part counts), so the walk follows a sum of powers of the
- * loads, whose exponent grows, while the best plan by the true objective is remembered.  It starts from the best contiguous
- * plan among others and never returns a worse one.  The amount of work follows from `seconds`, not from the clock, so that
- * a seed means one result; the clock only stops a machine that is far too slow. */
+ * Simulated annealing over single moves and exchanges, on coarse and fine levels, with the true loads kept up to date
+ * by counters per net and part.  The true objective is flat (only the busiest part counts), so the walk follows the sum
+ * of 12th powers of the loads and remembers the best plan by the true objective.  It starts from the best contiguous
+ * plan among others and never returns a worse one.  The amount of work follows from `seconds`, not from the clock, so
+ * that a seed means one result; the clock only stops a machine that is far too slow. */
 #ifndef WEIR_PARTITIONER_FREE_SEARCH_H
 #define WEIR_PARTITIONER_FREE_SEARCH_H
 

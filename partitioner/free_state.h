@@ -1,7 +1,8 @@
-/* A placement that can be changed block by block: loads of all parts, kept up to date by counting blocks per net and part.
+/* A placement that can be changed block by block: loads of all parts, kept up to date by counting blocks per net and
+ * part.
  *
- * A move changes the loads of two parts only.  Leaving part p: a net that p held whole begins to cost p, one of which the
- * block was the last stops.  Entering q: the reverse. */
+ * A move changes the loads of two parts only.  Leaving part p: a net that p held whole begins to cost p, one of which
+ * the block was the last stops.  Entering q: the reverse. */
 #ifndef WEIR_PARTITIONER_FREE_STATE_H
 #define WEIR_PARTITIONER_FREE_STATE_H
 
@@ -9,10 +10,10 @@
 
 struct weir_free_state {
     const struct weir_blocks *blocks;
-    int devices, n_parts; /* parts 0..devices-1 are accelerators, the others CPUs */
-    int64_t cap;          /* memory of an accelerator */
-    int *part;            /* [blocks] */
-    int *count;           /* [nets][parts] */
+    int devices, n_parts;   /* parts 0..devices-1 are accelerators, the others CPUs */
+    int64_t cap;            /* memory of an accelerator */
+    int *part;              /* [blocks] */
+    int *count;             /* [nets][parts] */
     int64_t *load, *memory; /* [parts] */
 };
 
@@ -36,7 +37,8 @@ static inline bool weir_free_state_allows(const struct weir_free_state *s, int b
 }
 
 /* What a move would add to the loads of the part that is left and of the one that is entered. */
-static inline void weir_free_state_change(const struct weir_free_state *s, int block, int to, int64_t *from_out, int64_t *to_out)
+static inline void weir_free_state_change(const struct weir_free_state *s, int block, int to, int64_t *from_out,
+                                          int64_t *to_out)
 {
     const struct weir_blocks *b = s->blocks;
     int from = s->part[block];
@@ -59,7 +61,8 @@ static inline void weir_free_state_change(const struct weir_free_state *s, int b
 }
 
 /* Do the move whose changes are known. */
-static inline void weir_free_state_move(struct weir_free_state *s, int block, int to, int64_t from_change, int64_t to_change)
+static inline void weir_free_state_move(struct weir_free_state *s, int block, int to, int64_t from_change,
+                                        int64_t to_change)
 {
     const struct weir_blocks *b = s->blocks;
     int from = s->part[block];

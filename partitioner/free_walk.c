@@ -14,9 +14,9 @@ struct walk {
     struct weir_dice dice;
     int64_t best; /* value of best_part */
     int *best_part;
-    double scale;  /* 1 / load that counts as 1 */
+    double scale; /* 1 / load that counts as 1 */
     double heat;
-    bool ordered;  /* parts must stay contiguous: no block goes before a predecessor or behind a successor */
+    bool ordered; /* parts must stay contiguous: no block goes before a predecessor or behind a successor */
 };
 
 /* Sum of 12th powers: close to the maximum, but every part that is nearly busiest counts. */
@@ -94,7 +94,8 @@ static void single_try(struct walk *w)
 static void exchange_try(struct walk *w)
 {
     struct weir_free_state *s = &w->state;
-    int a = weir_dice_below(&w->dice, s->blocks->n), b = weir_dice_below(&w->dice, s->blocks->n), p = s->part[a], q = s->part[b];
+    int a = weir_dice_below(&w->dice, s->blocks->n), b = weir_dice_below(&w->dice, s->blocks->n), p = s->part[a],
+        q = s->part[b];
     if (p == q || !weir_free_state_allows(s, a, q))
         return;
     int64_t leave, enter, load_p = s->load[p], load_q = s->load[q];
@@ -103,7 +104,8 @@ static void exchange_try(struct walk *w)
     bool good = weir_free_state_allows(s, b, p);
     if (good) {
         weir_free_state_change(s, b, p, &leave, &enter);
-        double change = energy(w, s->load[q] + leave) + energy(w, s->load[p] + enter) - energy(w, load_p) - energy(w, load_q);
+        double change =
+            energy(w, s->load[q] + leave) + energy(w, s->load[p] + enter) - energy(w, load_p) - energy(w, load_q);
         good = accept(w, change);
     }
     if (good) {
@@ -155,17 +157,18 @@ static weir_status start_random(struct walk *w)
     if (status)
         return status;
     for (int v = 0; v < b->n; v++)
-        part[v] = b->pin[v] >= 0                    ? b->pin[v]
-                  : b->time[v] >= WEIR_NEVER        ? w->state.devices + weir_dice_below(&w->dice, w->state.n_parts - w->state.devices)
-                                                    : weir_dice_below(&w->dice, w->state.devices);
+        part[v] = b->pin[v] >= 0 ? b->pin[v]
+                  : b->time[v] >= WEIR_NEVER
+                      ? w->state.devices + weir_dice_below(&w->dice, w->state.n_parts - w->state.devices)
+                      : weir_dice_below(&w->dice, w->state.devices);
     weir_free_state_set(&w->state, part);
     weir_free(part);
     return WEIR_OK;
 }
 
 weir_status weir_free_walk(const struct weir_split_problem *problem, const struct weir_blocks *small, const int *part,
-                                int64_t known, int64_t moves, double hot, struct weir_dice *dice, int64_t bound, int *part_out,
-                                int64_t *value_out)
+                           int64_t known, int64_t moves, double hot, struct weir_dice *dice, int64_t bound,
+                           int *part_out, int64_t *value_out)
 {
     struct weir_split_problem local = *problem;
     local.blocks = small;

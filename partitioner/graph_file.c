@@ -11,7 +11,8 @@ enum { LARGEST_FILE = 1 << 30 };
 
 const char *const weir_graph_format_names[] = {"auto", "weir", "pipedream", "msr", "piper", NULL};
 
-weir_status weir_graph_json_real(const json_t *object, const char *where, const char *key, double fallback, double *value_out)
+weir_status weir_graph_json_real(const json_t *object, const char *where, const char *key, double fallback,
+                                 double *value_out)
 {
     if (!json_object_get(object, key)) {
         *value_out = fallback;
@@ -30,7 +31,8 @@ weir_status weir_graph_json_int(const json_t *object, const char *where, const c
     return weir_json_integer(object, where, key, value_out);
 }
 
-weir_status weir_graph_json_bool(const json_t *object, const char *where, const char *key, bool fallback, bool *value_out)
+weir_status weir_graph_json_bool(const json_t *object, const char *where, const char *key, bool fallback,
+                                 bool *value_out)
 {
     const json_t *value = json_object_get(object, key);
     bool truth = fallback;

@@ -1,4 +1,4 @@
-/* The readers behind partitioner/graph_file.h: each fills an initialised graph, which its caller finishes or releases. */
+/* The readers behind partitioner/graph_file.h: each fills an initialised graph; its caller finishes or releases it. */
 #ifndef WEIR_PARTITIONER_GRAPH_READERS_H
 #define WEIR_PARTITIONER_GRAPH_READERS_H
 
@@ -11,8 +11,10 @@ weir_status weir_graph_read_piper(const json_t *root, double bandwidth, struct w
 weir_status weir_graph_read_pipedream(const char *text, size_t bytes, double bandwidth, struct weir_cost_graph *graph);
 
 /* Shared look-ups.  `where` names the object in messages ("node 7").  A missing key gives `fallback`. */
-weir_status weir_graph_json_real(const json_t *object, const char *where, const char *key, double fallback, double *value_out);
-weir_status weir_graph_json_bool(const json_t *object, const char *where, const char *key, bool fallback, bool *value_out);
+weir_status weir_graph_json_real(const json_t *object, const char *where, const char *key, double fallback,
+                                 double *value_out);
+weir_status weir_graph_json_bool(const json_t *object, const char *where, const char *key, bool fallback,
+                                 bool *value_out);
 weir_status weir_graph_json_int(const json_t *object, const char *where, const char *key, int64_t fallback,
                                 int64_t *value_out);
 

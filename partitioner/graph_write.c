@@ -86,8 +86,10 @@ static weir_status msr_check(const struct weir_cost_graph *graph)
                              graph->nodes[v].id);
     for (int e = 0; e < graph->n_edges; e++)
         if (graph->edges[e].no_cut || graph->edges[e].tensor)
-            return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "node '%s' has a forbidden cut or several outputs, which the msr format "
-                                                   "cannot say", graph->nodes[graph->edges[e].from].id);
+            return WEIR_FAIL(WEIR_ERR_UNSUPPORTED,
+                             "node '%s' has a forbidden cut or several outputs, which the msr format "
+                             "cannot say",
+                             graph->nodes[graph->edges[e].from].id);
     return WEIR_OK;
 }
 
@@ -98,7 +100,8 @@ static void msr_node_write(const struct weir_cost_node *node, struct weir_text *
     weir_text_append(text, ", \"id\": %s, \"supportedOnFpga\": %d, ", node->id, node->no_accelerator ? 0 : 1);
     if (!isnan(node->cpu))
         weir_text_append(text, "\"cpuLatency\": %.17g, ", node->cpu);
-    weir_text_append(text, "\"fpgaLatency\": %.17g, \"isBackwardNode\": %d, ", weir_cost_node_time(node), node->backward);
+    weir_text_append(text, "\"fpgaLatency\": %.17g, \"isBackwardNode\": %d, ", weir_cost_node_time(node),
+                     node->backward);
     if (node->color >= 0)
         weir_text_append(text, "\"colorClass\": %lld, ", (long long)node->color);
     weir_text_append(text, "\"size\": %.17g}", node->parameter_bytes + node->activation_bytes);

@@ -8,11 +8,11 @@ struct maker {
     const struct weir_blocks *blocks;
     const int *part;
     uint64_t seed;
-    int *waits;      /* predecessors not yet placed */
-    int *ready;      /* blocks that can be placed, in the order in which they were freed */
+    int *waits; /* predecessors not yet placed */
+    int *ready; /* blocks that can be placed, in the order in which they were freed */
     int n_ready;
-    int *net_count;  /* blocks of each net that are placed */
-    int *freed;      /* when the block was freed */
+    int *net_count; /* blocks of each net that are placed */
+    int *freed;     /* when the block was freed */
 };
 
 /* The drawn rule of a part; the deterministic ones are as likely as chance. */
@@ -61,7 +61,8 @@ static int ready_choose(const struct maker *m, enum weir_order_rule rule)
         if (i && part > best_part)
             continue;
         int64_t s = score(m, block, rule_of_part(m, part, rule));
-        if (!i || part < best_part || s < best_score || (s == best_score && m->freed[block] > m->freed[m->ready[best]])) {
+        if (!i || part < best_part || s < best_score ||
+            (s == best_score && m->freed[block] > m->freed[m->ready[best]])) {
             best = i;
             best_score = s;
         }

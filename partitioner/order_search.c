@@ -50,8 +50,8 @@ weir_status weir_order_search(const struct weir_split_problem *problem, int64_t 
         if (!status) /* an equal plan is taken too: it has other parts to re-order */
             status = weir_order_split(problem, order, empty ? WEIR_NEVER : split->value + 1, table, split);
         if (!status && round % ANNEAL_EVERY == ANNEAL_EVERY - 1 && split->value < WEIR_NEVER && !problem->cpus)
-            status = weir_ordered_anneal(problem, bound, ANNEAL_MOVES * (int64_t)blocks->n, hots[round / ANNEAL_EVERY % 4], draw,
-                                         split);
+            status = weir_ordered_anneal(problem, bound, ANNEAL_MOVES * (int64_t)blocks->n,
+                                         hots[round / ANNEAL_EVERY % 4], draw, split);
     }
     weir_free(order);
     return status;

@@ -48,8 +48,8 @@ static void parts_grow(struct walk *w, int start, int n_states)
         bool cpu = p->cpus && sum->cpu < w->table->limit && !sum->cpu_unsupported && !sum->pins;
         if (!device && !cpu)
             break;
-        weir_split_table_enter(w->table, w->states, n_states, start, end, device ? sum->settled + sum->open : WEIR_NEVER,
-                               cpu ? sum->cpu : WEIR_NEVER);
+        weir_split_table_enter(w->table, w->states, n_states, start, end,
+                               device ? sum->settled + sum->open : WEIR_NEVER, cpu ? sum->cpu : WEIR_NEVER);
     }
     while (end > start)
         weir_part_sum_pop(sum, w->order[--end]);

@@ -1,11 +1,11 @@
 /* The load of one growing part, kept up to date as blocks come and go: O(nets of the block) per step.
  *
- * Parts grow forward from a prefix (the blocks of earlier parts).  A net with a block in the prefix is paid from the moment
- * the part touches it and can never be taken in whole: it counts as `settled`, as do times.  A net without is `open` from
- * the first touch until the part holds all of it.  So
+ * Parts grow forward from a prefix (the blocks of earlier parts).  A net with a block in the prefix is paid from the
+ * moment the part touches it and can never be taken in whole: it counts as `settled`, as do times.  A net without is
+ * `open` from the first touch until the part holds all of it.  So
  *
- *     load = settled + open,    and settled never falls while the part grows: once it reaches a limit, so has every larger
- *                               part, which is what lets the searches stop. */
+ *     load = settled + open,    and settled never falls while the part grows: once it reaches a limit, so has every
+ * larger part, which is what lets the searches stop. */
 #ifndef WEIR_PARTITIONER_PART_SUM_H
 #define WEIR_PARTITIONER_PART_SUM_H
 

@@ -5,21 +5,22 @@
 
 struct path {
     int n;
-    int *order, *place;        /* block at a position; position of a block */
-    int64_t *time, *memory;    /* [n + 1] of the prefix */
-    int64_t *cost;             /* [n + 1] of the cut behind the prefix */
+    int *order, *place;     /* block at a position; position of a block */
+    int64_t *time, *memory; /* [n + 1] of the prefix */
+    int64_t *cost;          /* [n + 1] of the cut behind the prefix */
     int64_t cap;
-    int64_t *later;            /* [n + 1] scratch: smallest time + cost from here on */
-    int *fewest, *from;        /* [n + 1] scratch: parts that reach the prefix, and from where; 0 parts: not reached */
-    int *head, *tail;          /* [n + 2] queue of each group, -1 empty */
-    int *next, *previous;      /* [n + 1] links */
+    int64_t *later;       /* [n + 1] scratch: smallest time + cost from here on */
+    int *fewest, *from;   /* [n + 1] scratch: parts that reach the prefix, and from where; 0 parts: not reached */
+    int *head, *tail;     /* [n + 2] queue of each group, -1 empty */
+    int *next, *previous; /* [n + 1] links */
 };
 
 static int only_source(const struct weir_blocks *blocks)
 {
     int source = -1;
     for (int b = 0; b < blocks->n; b++) {
-        int preds = blocks->pred_first[b + 1] - blocks->pred_first[b], succs = blocks->succ_first[b + 1] - blocks->succ_first[b];
+        int preds = blocks->pred_first[b + 1] - blocks->pred_first[b],
+            succs = blocks->succ_first[b + 1] - blocks->succ_first[b];
         if (preds > 1 || succs > 1 || blocks->pin[b] >= 0 || (!preds && source >= 0))
             return -1;
         if (!preds)
@@ -49,8 +50,8 @@ static weir_status path_build(const struct weir_contiguous_job *job, struct weir
 {
     const struct weir_blocks *blocks = job->blocks;
     size_t n = (size_t)blocks->n;
-    int **ints[] = {&path->order, &path->place, &path->fewest, &path->from, &path->head, &path->tail, &path->next,
-                    &path->previous};
+    int **ints[] = {&path->order, &path->place, &path->fewest, &path->from,
+                    &path->head,  &path->tail,  &path->next,   &path->previous};
     int64_t **longs[] = {&path->time, &path->memory, &path->cost, &path->later};
     weir_status status = WEIR_OK;
     for (size_t i = 0; !status && i < sizeof ints / sizeof ints[0]; i++)
@@ -71,7 +72,8 @@ static weir_status path_build(const struct weir_contiguous_job *job, struct weir
             block = blocks->succ[blocks->succ_first[block]];
     }
     for (int e = 0; e < blocks->n_nets; e++) {
-        int a = path->place[blocks->net_block[blocks->net_first[e]]], b = path->place[blocks->net_block[blocks->net_first[e] + 1]];
+        int a = path->place[blocks->net_block[blocks->net_first[e]]],
+            b = path->place[blocks->net_block[blocks->net_first[e] + 1]];
         path->cost[a > b ? a : b] += blocks->net_cost[e];
     }
     return WEIR_OK;
@@ -119,7 +121,8 @@ static bool limit_feasible(struct path *path, int devices, int64_t limit)
     int n = path->n, most = 0, lowest = 0;
     path->later[n] = path->time[n];
     for (int i = n - 1; i > 0; i--)
-        path->later[i] = path->time[i] + path->cost[i] < path->later[i + 1] ? path->time[i] + path->cost[i] : path->later[i + 1];
+        path->later[i] =
+            path->time[i] + path->cost[i] < path->later[i + 1] ? path->time[i] + path->cost[i] : path->later[i + 1];
     for (int g = 0; g <= devices && g <= n; g++)
         path->head[g] = path->tail[g] = -1;
     queue_push(path, 0, 0);

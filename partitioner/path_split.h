@@ -5,10 +5,10 @@
  *
  *     P[i] − c[i] ≥ P[j] + c[j] − T
  *
- * The fewest parts that reach j come from the earliest-numbered group of prefixes (by fewest parts) whose largest left side
- * is large enough.  Groups keep their candidates in a queue from which worse and out-of-memory prefixes are dropped, so a
- * test of T touches every prefix a few times.  The smallest T is bisected over whole ticks, where both bounds are values
- * that parts really have. */
+ * The fewest parts that reach j come from the earliest-numbered group of prefixes (by fewest parts) whose largest left
+ * side is large enough.  Groups keep their candidates in a queue from which worse and out-of-memory prefixes are
+ * dropped, so a test of T touches every prefix a few times.  The smallest T is bisected over whole ticks, where both
+ * bounds are values that parts really have. */
 #ifndef WEIR_PARTITIONER_PATH_SPLIT_H
 #define WEIR_PARTITIONER_PATH_SPLIT_H
 

@@ -22,9 +22,9 @@ struct planner {
     int devices;
     int *replicas, n_replicas; /* divisors of N up to the number of devices, ascending */
     double *value;
-    int *next, *share; /* [downset][s]: where the stage ends and how many devices it has */
-    double *time, *parameters; /* [in flight] of the stage that grows: configurations chosen; time < 0: does not fit */
-    int *nodes, n_nodes;       /* of the stage */
+    int *next, *share;          /* [downset][s]: where the stage ends and how many devices it has */
+    double *time, *parameters;  /* [in flight] of the stage that grows: configurations chosen; time < 0: does not fit */
+    int *nodes, n_nodes;        /* of the stage */
     int *member_first, *member; /* nodes of a block */
     struct weir_offer *offers;
     struct weir_part_sum sum;
@@ -38,11 +38,15 @@ static weir_status graph_check(const struct weir_cost_graph *graph)
 {
     for (int v = 0; v < graph->n_nodes; v++) {
         if (!graph->nodes[v].n_variants)
-            return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s' has no configurations: the piper objective needs a Piper file or "
-                                               "'variants'", graph->nodes[v].id);
+            return WEIR_FAIL(WEIR_ERR_INVALID,
+                             "node '%s' has no configurations: the piper objective needs a Piper file or "
+                             "'variants'",
+                             graph->nodes[v].id);
         if (graph->nodes[v].device >= 0 || graph->nodes[v].backward)
-            return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "node '%s' is pinned or a backward node: the piper objective has no word "
-                                                   "for that", graph->nodes[v].id);
+            return WEIR_FAIL(WEIR_ERR_UNSUPPORTED,
+                             "node '%s' is pinned or a backward node: the piper objective has no word "
+                             "for that",
+                             graph->nodes[v].id);
     }
     if (!(graph->micro_batches >= 1))
         return WEIR_FAIL(WEIR_ERR_INVALID, "the number of micro-batches is not in the file: add 'mbsInBatch'");
@@ -121,8 +125,8 @@ static weir_status tables_allocate(struct planner *p, struct weir_arena *arena)
 {
     size_t nodes = (size_t)p->graph->n_nodes, width = (size_t)p->devices + 1, cells = (size_t)p->downsets.n * width;
     if (cells > MOST_CELLS)
-        return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "%d states for %d devices are too many: use fewer devices", p->downsets.n,
-                         p->devices);
+        return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "%d states for %d devices are too many: use fewer devices",
+                         p->downsets.n, p->devices);
     weir_status status = weir_arena_alloc(arena, cells, sizeof *p->value, &p->value);
     if (!status)
         status = weir_arena_alloc(arena, cells, sizeof *p->next, &p->next);
@@ -246,7 +250,8 @@ static weir_status plan_read(struct planner *p, int devices, struct weir_arena *
                 !weir_downset_has(&p->downsets, at, p->blocks.of_node[v]))
                 nodes[part.n_nodes++] = v;
         struct weir_recompute choice = {0};
-        (void)weir_recompute_choose(p->graph, nodes, part.n_nodes, part.in_flight, p->options->memory, p->offers, &choice);
+        (void)weir_recompute_choose(p->graph, nodes, part.n_nodes, part.in_flight, p->options->memory, p->offers,
+                                    &choice);
         part.recomputed = choice.recomputed;
         part.memory = choice.memory;
         part.time = choice.time / d;
@@ -282,8 +287,8 @@ static double bound_of(const struct planner *p, int devices)
     return total / devices;
 }
 
-weir_status weir_piper_solve(const struct weir_cost_graph *graph, const struct weir_plan_options *options, int first, int last,
-                             struct weir_arena *arena, struct weir_plan *plans_out)
+weir_status weir_piper_solve(const struct weir_cost_graph *graph, const struct weir_plan_options *options, int first,
+                             int last, struct weir_arena *arena, struct weir_plan *plans_out)
 {
     struct planner p = {.graph = graph, .options = options, .devices = last};
     struct weir_arena scratch = {0};
@@ -309,7 +314,8 @@ weir_status weir_piper_solve(const struct weir_cost_graph *graph, const struct w
     if (!status) {
         stages_walk(&p);
         if (p.stopped)
-            status = WEIR_FAIL(WEIR_ERR_TIMEOUT, "no plan within %g seconds: give it more (--seconds)", options->seconds);
+            status =
+                WEIR_FAIL(WEIR_ERR_TIMEOUT, "no plan within %g seconds: give it more (--seconds)", options->seconds);
     }
     for (int devices = first; !status && devices <= last; devices++) {
         struct weir_plan *plan = &plans_out[devices - first];

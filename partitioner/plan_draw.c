@@ -11,7 +11,8 @@ static double hue(int stage)
     return fmod(stage * 0.381966, 1.0);
 }
 
-weir_status weir_plan_stages_of_nodes(const struct weir_cost_graph *graph, const struct weir_plan *plan, int **stage_out)
+weir_status weir_plan_stages_of_nodes(const struct weir_cost_graph *graph, const struct weir_plan *plan,
+                                      int **stage_out)
 {
     int *stage;
     weir_status status = weir_alloc((size_t)graph->n_nodes, sizeof *stage, &stage);
@@ -31,11 +32,13 @@ static void dot_node(const struct weir_cost_graph *graph, int v, int stage, stru
     const struct weir_cost_node *node = &graph->nodes[v];
     weir_text_append(text, "    n%d [label=", v);
     weir_json_string(text, node->name);
-    weir_text_append(text, ", tooltip=\"%s: %.6g\", fillcolor=\"%.3f 0.25 1.0\"%s];\n", node->backward ? "backward" : "time",
-                     weir_cost_node_time(node), hue(stage), node->backward ? ", shape=ellipse" : "");
+    weir_text_append(text, ", tooltip=\"%s: %.6g\", fillcolor=\"%.3f 0.25 1.0\"%s];\n",
+                     node->backward ? "backward" : "time", weir_cost_node_time(node), hue(stage),
+                     node->backward ? ", shape=ellipse" : "");
 }
 
-weir_status weir_plan_dot_write(const struct weir_cost_graph *graph, const struct weir_plan *plan, struct weir_text *text)
+weir_status weir_plan_dot_write(const struct weir_cost_graph *graph, const struct weir_plan *plan,
+                                struct weir_text *text)
 {
     int *stage;
     weir_status status = weir_plan_stages_of_nodes(graph, plan, &stage);

@@ -16,17 +16,19 @@ static weir_status places_check(const struct weir_cost_graph *graph, const struc
         if (device < 0 || device >= options->devices + options->cpus)
             return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s' is on no device of the plan", node->id);
         if (device < options->devices && node->no_accelerator)
-            return WEIR_FAIL(WEIR_ERR_NOFIT, "node '%s' cannot run on an accelerator, but is on device %d", node->id, device);
-        if (device >= options->devices && isnan(node->cpu))
-            return WEIR_FAIL(WEIR_ERR_NOFIT, "node '%s' has no CPU time, but is on CPU %d", node->id, device - options->devices);
-        if (node->device >= 0 && node->device != device)
-            return WEIR_FAIL(WEIR_ERR_NOFIT, "node '%s' is pinned to device %d, but is on device %d", node->id, node->device,
+            return WEIR_FAIL(WEIR_ERR_NOFIT, "node '%s' cannot run on an accelerator, but is on device %d", node->id,
                              device);
+        if (device >= options->devices && isnan(node->cpu))
+            return WEIR_FAIL(WEIR_ERR_NOFIT, "node '%s' has no CPU time, but is on CPU %d", node->id,
+                             device - options->devices);
+        if (node->device >= 0 && node->device != device)
+            return WEIR_FAIL(WEIR_ERR_NOFIT, "node '%s' is pinned to device %d, but is on device %d", node->id,
+                             node->device, device);
     }
     for (int e = 0; e < graph->n_edges; e++)
         if (graph->edges[e].no_cut && device_of[graph->edges[e].from] != device_of[graph->edges[e].to])
-            return WEIR_FAIL(WEIR_ERR_NOFIT, "the edge '%s' -> '%s' must not be cut", graph->nodes[graph->edges[e].from].id,
-                             graph->nodes[graph->edges[e].to].id);
+            return WEIR_FAIL(WEIR_ERR_NOFIT, "the edge '%s' -> '%s' must not be cut",
+                             graph->nodes[graph->edges[e].from].id, graph->nodes[graph->edges[e].to].id);
     return WEIR_OK;
 }
 
@@ -57,25 +59,29 @@ static weir_status colors_check(const struct weir_cost_graph *graph, const int *
     for (int i = 1; i < n && !status; i++)
         if (items[i].color == items[i - 1].color && device_of[items[i].node] != device_of[items[i - 1].node])
             status = WEIR_FAIL(WEIR_ERR_NOFIT, "nodes '%s' and '%s' have color %lld and must share a part",
-                               graph->nodes[items[i - 1].node].id, graph->nodes[items[i].node].id, (long long)items[i].color);
+                               graph->nodes[items[i - 1].node].id, graph->nodes[items[i].node].id,
+                               (long long)items[i].color);
     weir_free(items);
     return status;
 }
 
-static weir_status memory_check(const struct weir_plan_options *options, const struct weir_plan_part *parts, int n_parts)
+static weir_status memory_check(const struct weir_plan_options *options, const struct weir_plan_part *parts,
+                                int n_parts)
 {
     for (int i = 0; i < n_parts; i++)
         if (!parts[i].cpu && parts[i].memory > options->memory)
-            return WEIR_FAIL(WEIR_ERR_NOFIT, "device %d needs %.0f bytes, the cap is %.0f: use more devices or --memory",
+            return WEIR_FAIL(WEIR_ERR_NOFIT,
+                             "device %d needs %.0f bytes, the cap is %.0f: use more devices or --memory",
                              parts[i].device, parts[i].memory, options->memory);
     return WEIR_OK;
 }
 
 /* Contiguous means that the parts, joined into one node each, have no cycle in the forward order. */
-static weir_status contiguity_find(const struct weir_cost_graph *graph, const int *device_of, int n, bool *contiguous_out)
+static weir_status contiguity_find(const struct weir_cost_graph *graph, const int *device_of, int n,
+                                   bool *contiguous_out)
 {
     size_t m = (size_t)graph->n_edges;
-    int (*pairs)[2] = NULL, *scratch = NULL, head = 0, tail = 0;
+    int(*pairs)[2] = NULL, *scratch = NULL, head = 0, tail = 0;
     unsigned char *forward = NULL;
     weir_status status = weir_alloc(m, sizeof *pairs, &pairs);
     if (!status)

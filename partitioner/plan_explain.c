@@ -111,7 +111,8 @@ static void alternative_write(const struct weir_cost_graph *graph, const struct 
     for (int block = 0; block < b->blocks.n; block++)
         for (int to = 0; to < b->state.n_parts; to++) {
             int from = b->state.part[block];
-            if (from == to || (from != i && to != i) || b->blocks.time[block] >= WEIR_NEVER || (b->ordered && !move_keeps_order(b, block, to)))
+            if (from == to || (from != i && to != i) || b->blocks.time[block] >= WEIR_NEVER ||
+                (b->ordered && !move_keeps_order(b, block, to)))
                 continue;
             int64_t leave, enter;
             weir_free_state_change(&b->state, block, to, &leave, &enter);
@@ -147,7 +148,8 @@ static void ends_write(const struct weir_cost_graph *graph, const struct weir_pl
 static void head_write(const struct weir_plan_result *result, struct weir_text *text)
 {
     const struct weir_plan *plan = &result->plan;
-    weir_text_append(text, "objective %.6g on %d device%s", plan->objective, result->devices, result->devices == 1 ? "" : "s");
+    weir_text_append(text, "objective %.6g on %d device%s", plan->objective, result->devices,
+                     result->devices == 1 ? "" : "s");
     if (result->cpus)
         weir_text_append(text, " and %d CPU%s", result->cpus, result->cpus == 1 ? "" : "s");
     if (plan->lower_bound >= plan->objective)
@@ -174,13 +176,13 @@ weir_status weir_plan_explain_write(const struct weir_cost_graph *graph, const s
     head_write(result, text);
     for (int i = 0; !status && i < plan->n_parts; i++) {
         const struct weir_plan_part *part = &plan->parts[i];
-        weir_text_append(text, "%s%-4d %12.6g %12.6g %12.6g %12.1f %12.4g%s", part->cpu ? "c" : " ", part->device, part->load,
-                         part->time, part->transfer, part->memory / 1048576, plan->objective - part->load,
+        weir_text_append(text, "%s%-4d %12.6g %12.6g %12.6g %12.1f %12.4g%s", part->cpu ? "c" : " ", part->device,
+                         part->load, part->time, part->transfer, part->memory / 1048576, plan->objective - part->load,
                          part->load >= plan->objective ? " <" : "  ");
         ends_write(graph, part, text);
         if (part->in_flight)
-            weir_text_append(text, "      %d replica%s, %d micro-batches in flight, %d nodes recomputed\n", part->replicas,
-                             part->replicas == 1 ? "" : "s", part->in_flight, part->recomputed);
+            weir_text_append(text, "      %d replica%s, %d micro-batches in flight, %d nodes recomputed\n",
+                             part->replicas, part->replicas == 1 ? "" : "s", part->in_flight, part->recomputed);
         status = cuts_write(graph, stage, i, text);
         if (!status && simple)
             alternative_write(graph, &border, i, plan->objective, text);

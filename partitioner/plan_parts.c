@@ -34,7 +34,8 @@ static weir_status term_add(struct terms *terms, int device, int kind, double va
     return status;
 }
 
-static weir_status node_terms_add(const struct weir_cost_graph *graph, const int *device_of, int devices, struct terms *terms)
+static weir_status node_terms_add(const struct weir_cost_graph *graph, const int *device_of, int devices,
+                                  struct terms *terms)
 {
     for (int v = 0; v < graph->n_nodes; v++) {
         const struct weir_cost_node *node = &graph->nodes[v];
@@ -95,7 +96,8 @@ static weir_status transfer_terms_add(const struct weir_cost_graph *graph, const
     }
     qsort(touches, n, sizeof *touches, touch_compare);
     for (size_t begin = 0, end; !status && begin < n; begin = end) {
-        for (end = begin + 1; end < n && touches[end].from == touches[begin].from && touches[end].tensor == touches[begin].tensor;)
+        for (end = begin + 1;
+             end < n && touches[end].from == touches[begin].from && touches[end].tensor == touches[begin].tensor;)
             end++;
         status = output_terms_add(touches + begin, end - begin, devices, terms);
     }

@@ -18,7 +18,7 @@ struct solver {
     struct weir_arena *arena; /* of the result */
     struct weir_arena scratch;
     int64_t start_ns;
-    int first, last; /* device counts */
+    int first, last;                /* device counts */
     struct weir_blocks blocks;      /* contiguous */
     struct weir_blocks free_blocks; /* without the order */
     struct weir_contiguous_answer *answers;
@@ -32,9 +32,10 @@ static weir_status options_check(const struct weir_cost_graph *graph, const stru
     if (options->devices < 0 || options->devices > MOST_DEVICES || options->cpus < 0 || options->cpus > MOST_CPUS)
         return WEIR_FAIL(WEIR_ERR_INVALID, "%d devices and %d CPUs: at most %d and %d are handled", options->devices,
                          options->cpus, MOST_DEVICES, MOST_CPUS);
-    if (curve && (options->curve_first < 1 || options->curve_last < options->curve_first || options->curve_last > MOST_DEVICES))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "the curve %d..%d must ascend from at least 1 to at most %d", options->curve_first,
-                         options->curve_last, MOST_DEVICES);
+    if (curve &&
+        (options->curve_first < 1 || options->curve_last < options->curve_first || options->curve_last > MOST_DEVICES))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "the curve %d..%d must ascend from at least 1 to at most %d",
+                         options->curve_first, options->curve_last, MOST_DEVICES);
     if (!curve && options->devices + options->cpus < 1)
         return WEIR_FAIL(WEIR_ERR_INVALID, "there is no device: give the number of accelerators (--devices)");
     if (!(options->memory >= 0) || !(options->seconds >= 0))
@@ -42,8 +43,8 @@ static weir_status options_check(const struct weir_cost_graph *graph, const stru
     for (int v = 0; v < graph->n_nodes; v++)
         if (graph->nodes[v].device >= (curve ? options->curve_last : options->devices) &&
             graph->nodes[v].device >= options->devices)
-            return WEIR_FAIL(WEIR_ERR_NOFIT, "node '%s' is pinned to device %d: use at least %d devices", graph->nodes[v].id,
-                             graph->nodes[v].device, graph->nodes[v].device + 1);
+            return WEIR_FAIL(WEIR_ERR_NOFIT, "node '%s' is pinned to device %d: use at least %d devices",
+                             graph->nodes[v].id, graph->nodes[v].device, graph->nodes[v].device + 1);
     return WEIR_OK;
 }
 
@@ -93,17 +94,19 @@ static weir_status devices_assign(struct solver *s, const struct weir_blocks *bl
     return WEIR_OK;
 }
 
-static weir_status plan_make(struct solver *s, const struct weir_blocks *blocks, const struct weir_split *split, int64_t bound,
-                             int devices, struct weir_plan *plan)
+static weir_status plan_make(struct solver *s, const struct weir_blocks *blocks, const struct weir_split *split,
+                             int64_t bound, int devices, struct weir_plan *plan)
 {
-    *plan = (struct weir_plan){.objective = INFINITY, .lower_bound = bound >= WEIR_NEVER ? INFINITY : (double)bound * blocks->tick};
+    *plan = (struct weir_plan){.objective = INFINITY,
+                               .lower_bound = bound >= WEIR_NEVER ? INFINITY : (double)bound * blocks->tick};
     if (split->value >= WEIR_NEVER)
         return WEIR_OK;
     int *device_of;
     struct weir_plan_part *parts;
     weir_status status = devices_assign(s, blocks, split, devices, &device_of);
     if (!status)
-        status = weir_plan_parts_build(s->graph, device_of, devices, s->options->cpus, s->arena, &parts, &plan->n_parts);
+        status =
+            weir_plan_parts_build(s->graph, device_of, devices, s->options->cpus, s->arena, &parts, &plan->n_parts);
     if (status)
         return status;
     plan->parts = parts;
@@ -122,7 +125,7 @@ static weir_status contiguous_run(struct solver *s)
     double seconds = s->options->seconds;
     if (s->options->free_placement)
         seconds = (seconds > 0 ? seconds : free_seconds) * free_share_of_contiguous;
-    struct weir_contiguous_job job = {&s->blocks, s->first, s->last, s->options->cpus, memory_cap(s->options),
+    struct weir_contiguous_job job = {&s->blocks,       s->first,    s->last, s->options->cpus, memory_cap(s->options),
                                       s->options->seed, s->start_ns, seconds};
     return weir_contiguous_solve(&job, &s->scratch, s->answers, &s->downsets);
 }
@@ -161,8 +164,8 @@ static weir_status free_run(struct solver *s, int all_devices, struct weir_plan 
         return status;
     double total = s->options->seconds > 0 ? s->options->seconds : free_seconds;
     double left = total - (double)(weir_clock_ns() - s->start_ns) * 1e-9;
-    struct weir_split_problem problem = {.blocks = &s->free_blocks, .devices = devices, .cpus = s->options->cpus,
-                                         .memory = memory_cap(s->options)};
+    struct weir_split_problem problem = {
+        .blocks = &s->free_blocks, .devices = devices, .cpus = s->options->cpus, .memory = memory_cap(s->options)};
     double share = (left > 0 ? left : 0) / (all_devices - s->first + 1);
     problem.deadline_ns = weir_clock_ns() + (int64_t)(share * 1e9);
     int64_t bound = weir_split_bound(&problem, devices);

@@ -26,18 +26,20 @@ static double gap_of(const struct weir_plan *plan)
 
 static void stage_write(const struct weir_cost_graph *graph, const struct weir_plan_part *part, struct weir_text *text)
 {
-    weir_text_append(text, "  {\"device\": %d, \"load\": %.17g, \"memory\": %.17g, ", part->device, part->load, part->memory);
+    weir_text_append(text, "  {\"device\": %d, \"load\": %.17g, \"memory\": %.17g, ", part->device, part->load,
+                     part->memory);
     if (part->cpu)
         weir_text_append(text, "\"cpu\": true, ");
     if (part->in_flight)
-        weir_text_append(text, "\"replicas\": %d, \"in_flight\": %d, \"recomputed\": %d, ", part->replicas, part->in_flight,
-                         part->recomputed);
+        weir_text_append(text, "\"replicas\": %d, \"in_flight\": %d, \"recomputed\": %d, ", part->replicas,
+                         part->in_flight, part->recomputed);
     weir_text_append(text, "\"time\": %.17g, \"transfer\": %.17g, \"nodes\": ", part->time, part->transfer);
     nodes_write(graph, part, text);
     weir_text_append(text, "}");
 }
 
-static void json_write(const struct weir_cost_graph *graph, const struct weir_plan_result *result, struct weir_text *text)
+static void json_write(const struct weir_cost_graph *graph, const struct weir_plan_result *result,
+                       struct weir_text *text)
 {
     const struct weir_plan *plan = &result->plan;
     weir_text_append(text, "{\"objective\": ");
@@ -73,7 +75,8 @@ static void msr_list_write(const struct weir_cost_graph *graph, const struct wei
         i++;
     for (int device = first; device < end; device++) {
         bool used = i < plan->n_parts && plan->parts[i].device == device;
-        weir_text_append(text, "%s\n  {\"load\": %.17g, \"nodes\": ", device > first ? "," : "", used ? plan->parts[i].load : 0);
+        weir_text_append(text, "%s\n  {\"load\": %.17g, \"nodes\": ", device > first ? "," : "",
+                         used ? plan->parts[i].load : 0);
         if (used)
             nodes_write(graph, &plan->parts[i++], text);
         else
@@ -82,7 +85,8 @@ static void msr_list_write(const struct weir_cost_graph *graph, const struct wei
     }
 }
 
-static void msr_write(const struct weir_cost_graph *graph, const struct weir_plan_result *result, struct weir_text *text)
+static void msr_write(const struct weir_cost_graph *graph, const struct weir_plan_result *result,
+                      struct weir_text *text)
 {
     weir_text_append(text, "{\"maxLoad\": ");
     weir_json_real(text, result->plan.objective);
@@ -108,20 +112,24 @@ static int stage_of(const struct weir_plan *plan, int node)
     return 0;
 }
 
-static weir_status pipedream_write(const struct weir_cost_graph *graph, const struct weir_plan *plan, struct weir_text *text)
+static weir_status pipedream_write(const struct weir_cost_graph *graph, const struct weir_plan *plan,
+                                   struct weir_text *text)
 {
     for (int v = 0; v < graph->n_nodes; v++) {
         if (!graph->nodes[v].line)
-            return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "node '%s' does not come from a graph.txt: use --output json or layers",
+            return WEIR_FAIL(WEIR_ERR_UNSUPPORTED,
+                             "node '%s' does not come from a graph.txt: use --output json or layers",
                              graph->nodes[v].id);
         weir_text_append(text, "%s -- stage_id=%d\n", graph->nodes[v].line, stage_of(plan, v));
     }
     for (int i = 0; i < graph->n_passengers; i++) {
         int anchor = graph->passengers[i].anchor;
-        weir_text_append(text, "%s -- stage_id=%d\n", graph->passengers[i].line, anchor < 0 ? 0 : stage_of(plan, anchor));
+        weir_text_append(text, "%s -- stage_id=%d\n", graph->passengers[i].line,
+                         anchor < 0 ? 0 : stage_of(plan, anchor));
     }
     for (int e = 0; e < graph->n_edges; e++)
-        weir_text_append(text, "\t%s -- %s\n", graph->nodes[graph->edges[e].from].id, graph->nodes[graph->edges[e].to].id);
+        weir_text_append(text, "\t%s -- %s\n", graph->nodes[graph->edges[e].from].id,
+                         graph->nodes[graph->edges[e].to].id);
     for (int i = 0; i < graph->n_passenger_edges; i++)
         weir_text_append(text, "\t%s\n", graph->passenger_edges[i]);
     return text->status;
@@ -131,7 +139,8 @@ static void layers_write(const struct weir_cost_graph *graph, const struct weir_
 {
     for (int i = 0; i < plan->n_parts; i++)
         for (int k = 0; k < plan->parts[i].n_nodes; k++)
-            weir_text_append(text, "%s%c", graph->nodes[plan->parts[i].nodes[k]].id, k + 1 < plan->parts[i].n_nodes ? ' ' : '\n');
+            weir_text_append(text, "%s%c", graph->nodes[plan->parts[i].nodes[k]].id,
+                             k + 1 < plan->parts[i].n_nodes ? ' ' : '\n');
 }
 
 weir_status weir_plan_write(const struct weir_cost_graph *graph, const struct weir_plan_result *result,

@@ -1,5 +1,6 @@
-/* dnn-partitioning's JSON (https://github.com/msr-fiddle/dnn-partitioning): accelerators are called FPGAs, flags are 0/1
- * or booleans, colour classes and sizes are optional, an edge's "size" is not used by its authors and kept as bytes. */
+/* dnn-partitioning's JSON (https://github.com/msr-fiddle/dnn-partitioning): accelerators are called FPGAs, flags are
+ * 0/1 or booleans, colour classes and sizes are optional, an edge's "size" is not used by its authors and kept as
+ * bytes. */
 #include <math.h>
 #include <stdio.h>
 
@@ -35,14 +36,15 @@ static weir_status node_read(const json_t *object, size_t position, struct weir_
     if (status)
         return status;
     if (node.color < -1)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "%s: 'colorClass' is %lld, it must not be negative", where, (long long)node.color);
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%s: 'colorClass' is %lld, it must not be negative", where,
+                         (long long)node.color);
     node.no_accelerator = !supported;
     *(node.backward ? &node.input_grad : &node.forward) = supported ? time : 0;
     return weir_cost_graph_add_node(graph, &node, NULL);
 }
 
-static weir_status end_find(const json_t *object, const char *where, const char *key, const struct weir_cost_graph *graph,
-                            const struct weir_node_index *index, int *node_out)
+static weir_status end_find(const json_t *object, const char *where, const char *key,
+                            const struct weir_cost_graph *graph, const struct weir_node_index *index, int *node_out)
 {
     char id[256];
     weir_status status = weir_graph_json_id(json_object_get(object, key), where, id);

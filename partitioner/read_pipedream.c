@@ -4,10 +4,10 @@
  *               parameter_size=0.0 [-- stage_id=3]                                                  (one line)
  *         node1 -- node4
  *
- * A line of two fields without '=' is an edge; files differ in the white space in front of it.  activation_size may be a
- * list ("[a; b]" or "[a, b]"), which is summed.  Sources whose description begins with "Input" carry data loading, sinks
- * whose description begins with "__getitem__" are views: both are left out of the problem, as PipeDream's own optimizer
- * does, and kept as passengers. */
+ * A line of two fields without '=' is an edge; files differ in the white space in front of it.  activation_size may be
+ * a list ("[a; b]" or "[a, b]"), which is summed.  Sources whose description begins with "Input" carry data loading,
+ * sinks whose description begins with "__getitem__" are views: both are left out of the problem, as PipeDream's own
+ * optimizer does, and kept as passengers. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,7 +75,8 @@ static bool value_take(char **cursor, const char *key, double *value_out)
 
 static bool metadata_read(char *text, double values_out[4])
 {
-    static const char *const keys[] = {"forward_compute_time", "backward_compute_time", "activation_size", "parameter_size"};
+    static const char *const keys[] = {"forward_compute_time", "backward_compute_time", "activation_size",
+                                       "parameter_size"};
     for (int i = 0; i < 4; i++) {
         if (!value_take(&text, keys[i], &values_out[i]))
             return false;
@@ -92,8 +93,10 @@ static weir_status node_read(char *fields[MOST_FIELDS], const char *line, struct
 {
     double values[4];
     if (!metadata_read(fields[2], values))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': '%s' is not \"forward_compute_time=.., backward_compute_time=.., "
-                                           "activation_size=.., parameter_size=..\"", fields[0], fields[2]);
+        return WEIR_FAIL(WEIR_ERR_INVALID,
+                         "node '%s': '%s' is not \"forward_compute_time=.., backward_compute_time=.., "
+                         "activation_size=.., parameter_size=..\"",
+                         fields[0], fields[2]);
     struct weir_cost_node node = WEIR_COST_NODE_DEFAULT;
     node.id = fields[0];
     node.name = fields[1];
@@ -146,7 +149,8 @@ static weir_status line_read(char *line, int number, struct weir_cost_graph *all
         return edge_keep(fields, number, &all->arena, edges);
     bool staged = n == 4 && !strncmp(fields[3], "stage_id=", 9);
     if (n != 3 && !staged)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "neither a node (id -- description -- times and sizes) nor an edge (a -- b)");
+        return WEIR_FAIL(WEIR_ERR_INVALID,
+                         "neither a node (id -- description -- times and sizes) nor an edge (a -- b)");
     if (staged)
         ((char *)(uintptr_t)copy)[fields[3] - line - 4] = 0;
     return node_read(fields, copy, all);
@@ -214,7 +218,8 @@ static weir_status passenger_edge_add(struct weir_cost_graph *graph, const char 
     return status;
 }
 
-/* place[v]: index in `graph`, or -1 for a node that is left out.  On entry bit 0 says "has inputs", bit 1 "has outputs". */
+/* place[v]: index in `graph`, or -1 for a node that is left out.  On entry bit 0 says "has inputs", bit 1 "has
+ * outputs". */
 static weir_status nodes_select(const struct weir_cost_graph *all, int *place, struct weir_cost_graph *graph)
 {
     for (int v = 0; v < all->n_nodes; v++) {

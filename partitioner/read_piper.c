@@ -1,5 +1,5 @@
-/* Piper's JSON (https://github.com/msr-fiddle/piper): per node a map "TMPCs" from the tensor-parallel degree to at most two
- * configurations.  The entries of degree 1 are read; there synchronisation inside a node does not exist. */
+/* Piper's JSON (https://github.com/msr-fiddle/piper): per node a map "TMPCs" from the tensor-parallel degree to at most
+ * two configurations.  The entries of degree 1 are read; there synchronisation inside a node does not exist. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +11,7 @@ static weir_status sync_check(const json_t *object, const char *where, const cha
 {
     const char *other;
     json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)json_object_get(object, key), other, value) {
+    json_object_foreach ((json_t *)(uintptr_t)json_object_get(object, key), other, value) {
         if (!json_is_number(value))
             return WEIR_FAIL(WEIR_ERR_INVALID, "%s: '%s' of '%s' must be a number", where, key, other);
         if (json_number_value(value) != 0)

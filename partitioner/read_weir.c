@@ -102,8 +102,8 @@ static weir_status node_read(const json_t *object, size_t position, struct weir_
     return status ? status : weir_cost_graph_add_node(graph, &node, NULL);
 }
 
-static weir_status end_read(const json_t *object, const char *where, const char *key, const struct weir_cost_graph *graph,
-                            const struct weir_node_index *index, int *node_out)
+static weir_status end_read(const json_t *object, const char *where, const char *key,
+                            const struct weir_cost_graph *graph, const struct weir_node_index *index, int *node_out)
 {
     char id[256];
     weir_status status = weir_graph_json_id(json_object_get(object, key), where, id);

@@ -39,9 +39,11 @@ static int offers_list(const struct weir_cost_graph *graph, const int *nodes, in
         start->parameters += fast->parameter_bytes;
         if (!(saved > 0))
             continue;
-        struct weir_offer offer = {small->time - fast->time, saved, small->parameter_bytes - fast->parameter_bytes, 1, 0};
+        struct weir_offer offer = {small->time - fast->time, saved, small->parameter_bytes - fast->parameter_bytes, 1,
+                                   0};
         int k = 0;
-        while (k < n && (offers[k].time != offer.time || offers[k].bytes != offer.bytes || offers[k].parameters != offer.parameters))
+        while (k < n && (offers[k].time != offer.time || offers[k].bytes != offer.bytes ||
+                         offers[k].parameters != offer.parameters))
             k++;
         if (k < n)
             offers[k].n++;
@@ -56,8 +58,8 @@ struct branching {
     struct weir_offer *offers;
     int n_offers;
     int branches;
-    double best;    /* extra time of the best choice */
-    double memory;  /* bytes it saves, and what it adds to parameters */
+    double best;   /* extra time of the best choice */
+    double memory; /* bytes it saves, and what it adds to parameters */
     double parameters;
     int recomputed;
 };
@@ -85,7 +87,8 @@ static void branch(struct branching *b, int i, double need, struct weir_recomput
         }
         return;
     }
-    if (i == b->n_offers || b->branches++ > MOST_BRANCHES || sofar.time + fractional(b, i, need) * (1 - 1e-12) >= b->best)
+    if (i == b->n_offers || b->branches++ > MOST_BRANCHES ||
+        sofar.time + fractional(b, i, need) * (1 - 1e-12) >= b->best)
         return;
     const struct weir_offer *offer = &b->offers[i];
     double enough = ceil(need / offer->bytes);
@@ -96,8 +99,8 @@ static void branch(struct branching *b, int i, double need, struct weir_recomput
     }
 }
 
-bool weir_recompute_choose(const struct weir_cost_graph *graph, const int *nodes, int n_nodes, int in_flight, double cap,
-                           struct weir_offer *offers, struct weir_recompute *choice_out)
+bool weir_recompute_choose(const struct weir_cost_graph *graph, const int *nodes, int n_nodes, int in_flight,
+                           double cap, struct weir_offer *offers, struct weir_recompute *choice_out)
 {
     struct weir_recompute start;
     struct branching b = {.offers = offers, .best = INFINITY};

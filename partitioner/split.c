@@ -28,7 +28,7 @@ static int64_t ceil_divide(int64_t a, int64_t b)
     return a <= 0 ? 0 : (a - 1) / b + 1;
 }
 
-/* The largest accelerator time per CPU time of any block: what a CPU with time T can relieve is at most that times T. */
+/* The largest accelerator time per CPU time of any block: a CPU with time T relieves at most that times T. */
 static double relief_ratio(const struct weir_blocks *blocks)
 {
     double ratio = 0;
@@ -106,7 +106,8 @@ void weir_split_table_release(struct weir_split_table *table)
     *table = (struct weir_split_table){0};
 }
 
-int weir_split_table_most(const struct weir_split_table *table, int64_t rest_time, int64_t boundary, int64_t rest_memory)
+int weir_split_table_most(const struct weir_split_table *table, int64_t rest_time, int64_t boundary,
+                          int64_t rest_memory)
 {
     int64_t most_load = table->limit - 1, need = 0;
     if (table->cpus) {

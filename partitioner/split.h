@@ -1,7 +1,7 @@
 /* A split: blocks on parts, and the table that contiguous searches fill.
  *
- * Contiguous plans are paths through prefixes (downsets, or positions of an order).  Both searches keep, for every prefix
- * and every number of accelerators f and CPUs c used so far, the smallest bottleneck and where it came from:
+ * Contiguous plans are paths through prefixes (downsets, or positions of an order).  Both searches keep, for every
+ * prefix and every number of accelerators f and CPUs c used so far, the smallest bottleneck and where it came from:
  *
  *     value[prefix][c][f] = min over shorter prefixes J of max(value[J][c][f - 1], load(prefix − J)), or a CPU part
  *
@@ -39,10 +39,10 @@ struct weir_split_table {
     int64_t limit;            /* exclusive */
     int64_t cpu_relief;       /* accelerator time that CPU parts below the limit can take over, all together */
     int64_t memory;
-    int n;                    /* prefixes */
-    int64_t *value;           /* [n][width] */
-    int *from;                /* [n][width]: 2 · prefix + (1 when the part is on a CPU) */
-    int *most;                /* [n]: accelerators that may be used up to this prefix */
+    int n;          /* prefixes */
+    int64_t *value; /* [n][width] */
+    int *from;      /* [n][width]: 2 · prefix + (1 when the part is on a CPU) */
+    int *most;      /* [n]: accelerators that may be used up to this prefix */
     size_t value_capacity, from_capacity, most_capacity;
 };
 
@@ -51,9 +51,10 @@ weir_status weir_split_table_reset(const struct weir_split_problem *problem, int
                                    struct weir_split_table *table);
 void weir_split_table_release(struct weir_split_table *table);
 
-/* How many accelerators a prefix may use so that the rest (its time on accelerators, the cost of nets it shares with the
- * prefix, its memory) can fit on the others. */
-int weir_split_table_most(const struct weir_split_table *table, int64_t rest_time, int64_t boundary, int64_t rest_memory);
+/* How many accelerators a prefix may use so that the rest (its time on accelerators, the cost of nets it shares with
+ * the prefix, its memory) can fit on the others. */
+int weir_split_table_most(const struct weir_split_table *table, int64_t rest_time, int64_t boundary,
+                          int64_t rest_memory);
 
 /* The states of `prefix` that a further part can start from. */
 struct weir_split_state {
@@ -65,8 +66,8 @@ struct weir_split_state {
 int weir_split_table_states(const struct weir_split_table *table, int prefix, struct weir_split_state *states_out);
 
 /* Enter the part prefix − from with its loads (WEIR_NEVER: impossible) for all `states` of `from`. */
-static inline void weir_split_table_enter(struct weir_split_table *table, const struct weir_split_state *states, int n_states,
-                                          int from, int prefix, int64_t load, int64_t cpu_load)
+static inline void weir_split_table_enter(struct weir_split_table *table, const struct weir_split_state *states,
+                                          int n_states, int from, int prefix, int64_t load, int64_t cpu_load)
 {
     int64_t *value = table->value + (size_t)prefix * (size_t)table->width;
     int *origin = table->from + (size_t)prefix * (size_t)table->width;
@@ -80,7 +81,8 @@ static inline void weir_split_table_enter(struct weir_split_table *table, const 
             origin[cell + 1] = 2 * from;
         }
         result = state->value > cpu_load ? state->value : cpu_load;
-        if (state->cpus < table->cpus && state->devices <= most && result < table->limit && result < value[cell + stride]) {
+        if (state->cpus < table->cpus && state->devices <= most && result < table->limit &&
+            result < value[cell + stride]) {
             value[cell + stride] = result;
             origin[cell + stride] = 2 * from + 1;
         }

@@ -27,7 +27,8 @@ static double bottleneck(const double *cost, const int *first, int n_stages)
 }
 
 /* Visit all cut vectors in lexicographic order and keep the first with the smallest bottleneck. */
-static void brute_force(const double *cost, int n_layers, int n_stages, int stage, int *first, double *best, int *best_first)
+static void brute_force(const double *cost, int n_layers, int n_stages, int stage, int *first, double *best,
+                        int *best_first)
 {
     if (stage == n_stages) {
         double value = bottleneck(cost, first, n_stages);
@@ -113,7 +114,8 @@ static void bad_chains_are_refused(void **state)
 {
     (void)state;
     int first[8] = {42};
-    const double cost[] = {1, 2, 3}, negative[] = {1, -2, 3}, infinite[] = {1, INFINITY, 3}, nan_cost[] = {NAN}, huge[] = {1e308, 1e308};
+    const double cost[] = {1, 2, 3}, negative[] = {1, -2, 3}, infinite[] = {1, INFINITY, 3}, nan_cost[] = {NAN},
+                 huge[] = {1e308, 1e308};
     assert_fails(weir_chain_split(cost, 3, 4, first), WEIR_ERR_NOFIT, "4 stages, but only 3 layers");
     assert_fails(weir_chain_split(cost, 3, 0, first), WEIR_ERR_INVALID, "at least 1");
     assert_fails(weir_chain_split(cost, 0, 1, first), WEIR_ERR_INVALID, "at least 1");

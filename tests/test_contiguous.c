@@ -195,8 +195,8 @@ static void check_shape(struct shape shape, int rounds, int most_devices, uint32
         double memory = shape.memory ? 100 + draw(300) : INFINITY;
         double want = brute_force(&graph, devices, cpus, memory), got = solve(&graph, devices, cpus, memory);
         if (isfinite(want) ? fabs(got - want) > 1e-9 * (1 + want) : isfinite(got))
-            fail_msg("seed %u: %d devices, %d CPUs, memory %g: got %.17g, brute force says %.17g", draw_seed, devices, cpus,
-                     memory, got, want);
+            fail_msg("seed %u: %d devices, %d CPUs, memory %g: got %.17g, brute force says %.17g", draw_seed, devices,
+                     cpus, memory, got, want);
         weir_cost_graph_release(&graph);
     }
 }
@@ -219,8 +219,8 @@ static void demands_are_met_at_the_least_cost(void **state)
     check_shape((struct shape){.n = 7, .pins = true}, 150, 3, 140000);
     check_shape((struct shape){.n = 7, .no_cut = true}, 150, 3, 150000);
     check_shape((struct shape){.n = 7, .colors = true, .backward = true, .cpus = true, .memory = true}, 200, 3, 160000);
-    check_shape((struct shape){.n = 7, .colors = true, .cpus = true, .pins = true, .no_cut = true, .memory = true}, 200, 3,
-                170000);
+    check_shape((struct shape){.n = 7, .colors = true, .cpus = true, .pins = true, .no_cut = true, .memory = true}, 200,
+                3, 170000);
 }
 
 /* Chains by the definition: all cut positions, loads with transfers and a memory cap. */

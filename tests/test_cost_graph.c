@@ -13,17 +13,20 @@ static weir_status parse(const char *text, enum weir_graph_format format, struct
     return weir_graph_parse(text, strlen(text), "t", format, 0, graph);
 }
 
-#define NODE(id, name, f, b, a, p) \
-    id " -- " name " -- forward_compute_time=" f ", backward_compute_time=" b ", activation_size=" a ", parameter_size=" p
+#define NODE(id, name, f, b, a, p)                                                                                     \
+    id " -- " name " -- forward_compute_time=" f ", backward_compute_time=" b ", activation_size=" a                   \
+       ", parameter_size=" p
 
 static void a_graph_txt_is_read_with_its_quirks(void **state)
 {
     (void)state;
-    static const char text[] = NODE("node1", "Input0", "600.0", "0.0", "100.0", "0.0") "\n"
-        NODE("node2", "Conv2d(1, 2, kernel_size=3)", "1.5", "2.5", "[6e9; 6e9]", "40.0") "\n"
-        NODE("node5", "Tail, with = and, commas", "1", "2", "[1, 2, 3]", "0") " -- stage_id=7 \n"
-        NODE("node9", "__getitem__(0)", "0.0", "0.0", "1.0", "0.0") "\n"
-        " \tnode1 -- node2\n  node2 -- node5\r\n\tnode2 -- node9";
+    static const char text[] = NODE("node1", "Input0", "600.0", "0.0", "100.0", "0.0") "\n" NODE(
+        "node2", "Conv2d(1, 2, kernel_size=3)", "1.5", "2.5", "[6e9; 6e9]",
+        "40.0") "\n" NODE("node5", "Tail, with = and, commas", "1", "2", "[1, 2, 3]",
+                          "0") " -- stage_id=7 \n" NODE("node9", "__getitem__(0)", "0.0", "0.0", "1.0",
+                                                        "0.0") "\n"
+                                                               " \tnode1 -- node2\n  node2 -- node5\r\n\tnode2 -- "
+                                                               "node9";
     struct weir_cost_graph graph;
     assert_ok(parse(text, WEIR_GRAPH_AUTO, &graph));
     assert_int_equal(graph.n_nodes, 2); /* Input and __getitem__ are passengers */
@@ -42,9 +45,10 @@ static void a_graph_txt_is_read_with_its_quirks(void **state)
 static void a_plan_goes_back_into_a_graph_txt(void **state)
 {
     (void)state;
-    static const char text[] = NODE("node1", "Input0", "6.0", "0.0", "1.0", "0.0") "\n"
-        NODE("node2", "A", "1.0", "2.0", "1.0", "4.0") "\n" NODE("node3", "B", "2.0", "1.0", "1.0", "0.0") "\n"
-        "\tnode1 -- node2\n\tnode2 -- node3\n";
+    static const char text[] = NODE("node1", "Input0", "6.0", "0.0", "1.0", "0.0") "\n" NODE(
+        "node2", "A", "1.0", "2.0", "1.0", "4.0") "\n" NODE("node3", "B", "2.0", "1.0", "1.0",
+                                                            "0.0") "\n"
+                                                                   "\tnode1 -- node2\n\tnode2 -- node3\n";
     struct weir_cost_graph graph;
     struct weir_plan_options options = WEIR_PLAN_OPTIONS_DEFAULT;
     struct weir_plan_result result;
@@ -78,11 +82,14 @@ static void a_plan_goes_back_into_a_graph_txt(void **state)
 
 static const char msr_text[] =
     "{\"maxSizePerFPGA\": 100.5, \"maxFPGAs\": 2, \"maxCPUs\": 1, \"nodes\": ["
-    "{\"id\": 7, \"supportedOnFpga\": 1, \"cpuLatency\": 10.5, \"fpgaLatency\": 1.5, \"isBackwardNode\": 0, \"colorClass\": 3, "
+    "{\"id\": 7, \"supportedOnFpga\": 1, \"cpuLatency\": 10.5, \"fpgaLatency\": 1.5, \"isBackwardNode\": 0, "
+    "\"colorClass\": 3, "
     "\"size\": 4.0, \"name\": \"f\"},"
-    "{\"id\": 8, \"supportedOnFpga\": true, \"cpuLatency\": 1, \"fpgaLatency\": 2, \"isBackwardNode\": true, \"colorClass\": 3},"
+    "{\"id\": 8, \"supportedOnFpga\": true, \"cpuLatency\": 1, \"fpgaLatency\": 2, \"isBackwardNode\": true, "
+    "\"colorClass\": 3},"
     "{\"id\": 9, \"supportedOnFpga\": 0, \"cpuLatency\": 5, \"fpgaLatency\": 0, \"isBackwardNode\": false}],"
-    "\"edges\": [{\"sourceId\": 7, \"destId\": 8, \"cost\": 0.25, \"size\": 12}, {\"sourceId\": 7, \"destId\": 9, \"cost\": 0.25}]}";
+    "\"edges\": [{\"sourceId\": 7, \"destId\": 8, \"cost\": 0.25, \"size\": 12}, {\"sourceId\": 7, \"destId\": 9, "
+    "\"cost\": 0.25}]}";
 
 static void an_msr_file_survives_a_round_trip(void **state)
 {
@@ -127,27 +134,36 @@ static void malformed_files_are_refused_with_the_reason(void **state)
         {"{\"nodes\": [{\"id\": \"x\"}], \"edges\": []}", WEIR_GRAPH_MSR, "'id' must be an integer"},
         {"{\"nodes\": [{\"id\": 1}], \"edges\": []}", WEIR_GRAPH_MSR, "'fpgaLatency' is missing"},
         {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": -1}], \"edges\": []}", WEIR_GRAPH_MSR, "forward time is -1"},
-        {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": 1, \"isBackwardNode\": 2}], \"edges\": []}", WEIR_GRAPH_MSR, "0 or 1"},
-        {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": 1, \"colorClass\": -4}], \"edges\": []}", WEIR_GRAPH_MSR, "colorClass"},
-        {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": 1}, {\"id\": 1, \"fpgaLatency\": 1}], \"edges\": []}", WEIR_GRAPH_MSR,
-         "two nodes have the id '1'"},
+        {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": 1, \"isBackwardNode\": 2}], \"edges\": []}", WEIR_GRAPH_MSR,
+         "0 or 1"},
+        {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": 1, \"colorClass\": -4}], \"edges\": []}", WEIR_GRAPH_MSR,
+         "colorClass"},
+        {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": 1}, {\"id\": 1, \"fpgaLatency\": 1}], \"edges\": []}",
+         WEIR_GRAPH_MSR, "two nodes have the id '1'"},
         {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": 1}], \"edges\": [{\"sourceId\": 1, \"destId\": 2, \"cost\": 1}]}",
          WEIR_GRAPH_MSR, "'2', which is not there"},
         {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": 1}], \"edges\": [{\"sourceId\": 1, \"destId\": 1, \"cost\": 1}]}",
          WEIR_GRAPH_MSR, "edge to itself"},
-        {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": 1}, {\"id\": 2, \"fpgaLatency\": 1}], \"edges\": [{\"sourceId\": 1, "
-         "\"destId\": 2, \"cost\": 1}, {\"sourceId\": 1, \"destId\": 2, \"cost\": 1}]}", WEIR_GRAPH_MSR, "stands twice"},
-        {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": 1}, {\"id\": 2, \"fpgaLatency\": 1}], \"edges\": [{\"sourceId\": 1, "
-         "\"destId\": 2, \"cost\": 1}, {\"sourceId\": 2, \"destId\": 1, \"cost\": 1}]}", WEIR_GRAPH_MSR, "cycle"},
-        {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": 1}, {\"id\": 2, \"fpgaLatency\": 1}, {\"id\": 3, \"fpgaLatency\": 1}], "
+        {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": 1}, {\"id\": 2, \"fpgaLatency\": 1}], \"edges\": [{\"sourceId\": "
+         "1, "
+         "\"destId\": 2, \"cost\": 1}, {\"sourceId\": 1, \"destId\": 2, \"cost\": 1}]}",
+         WEIR_GRAPH_MSR, "stands twice"},
+        {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": 1}, {\"id\": 2, \"fpgaLatency\": 1}], \"edges\": [{\"sourceId\": "
+         "1, "
+         "\"destId\": 2, \"cost\": 1}, {\"sourceId\": 2, \"destId\": 1, \"cost\": 1}]}",
+         WEIR_GRAPH_MSR, "cycle"},
+        {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": 1}, {\"id\": 2, \"fpgaLatency\": 1}, {\"id\": 3, \"fpgaLatency\": "
+         "1}], "
          "\"edges\": [{\"sourceId\": 1, \"destId\": 2, \"cost\": 1}, {\"sourceId\": 1, \"destId\": 3, \"cost\": 2}]}",
          WEIR_GRAPH_MSR, "the edges of one output have one cost"},
-        {"{\"nodes\": [{\"id\": 1, \"TMPCs\": {}}], \"edges\": [], \"bandwidth\": 1}", WEIR_GRAPH_PIPER, "0 configurations"},
+        {"{\"nodes\": [{\"id\": 1, \"TMPCs\": {}}], \"edges\": [], \"bandwidth\": 1}", WEIR_GRAPH_PIPER,
+         "0 configurations"},
         {"{\"nodes\": [], \"edges\": []}", WEIR_GRAPH_PIPER, "'bandwidth' is missing"},
         {"{\"nodes\": [], \"edges\": []}", WEIR_GRAPH_WEIR, "'format' is not"},
         {"{\"format\": \"weir-cost-graph\", \"nodes\": [{\"id\": 1}, {\"id\": \"b\"}], \"edges\": []}", WEIR_GRAPH_WEIR,
          "all integers or all strings"},
-        {"{\"format\": \"weir-cost-graph\", \"nodes\": [{\"id\": 1, \"backward\": 1, \"input_grad\": 1}], \"edges\": []}",
+        {"{\"format\": \"weir-cost-graph\", \"nodes\": [{\"id\": 1, \"backward\": 1, \"input_grad\": 1}], \"edges\": "
+         "[]}",
          WEIR_GRAPH_WEIR, "not both"},
         {"a -- b -- c", WEIR_GRAPH_AUTO, "'c' is not"},
         {"a -- b -- c -- d -- e", WEIR_GRAPH_AUTO, "neither a node"},
@@ -170,7 +186,8 @@ static void piper_files_with_inner_synchronisation_are_unsupported(void **state)
     struct weir_cost_graph graph;
     static const char text[] =
         "{\"bandwidth\": 10, \"mbsInBatch\": 4, \"nodes\": [{\"id\": 1, \"TMPCs\": {\"1\": [{\"id\": \"vanilla\", "
-        "\"timePerSample\": 1, \"parameterSize\": 1, \"memoryUsageA\": 1, \"memoryUsageB\": 1, \"syncTimeFw\": {\"2\": 5}}]}}], "
+        "\"timePerSample\": 1, \"parameterSize\": 1, \"memoryUsageA\": 1, \"memoryUsageB\": 1, \"syncTimeFw\": {\"2\": "
+        "5}}]}}], "
         "\"edges\": []}";
     assert_fails(parse(text, WEIR_GRAPH_AUTO, &graph), WEIR_ERR_UNSUPPORTED, "'syncTimeFw' is not zero");
 }
@@ -197,14 +214,17 @@ static void bad_splits_are_refused_with_the_reason(void **state)
     bool contiguous;
     assert_ok(parse(msr_text, WEIR_GRAPH_MSR, &graph));
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        assert_fails(weir_plan_parse(&graph, rows[i].text, strlen(rows[i].text), "p", &arena, &device_of, &options.devices,
-                                     &options.cpus), WEIR_ERR_INVALID, rows[i].words);
+        assert_fails(weir_plan_parse(&graph, rows[i].text, strlen(rows[i].text), "p", &arena, &device_of,
+                                     &options.devices, &options.cpus),
+                     WEIR_ERR_INVALID, rows[i].words);
     const int split_colors[] = {0, 1, 2}, wrong_place[] = {0, 0, 1}, good[] = {1, 1, 2};
     options.devices = 2, options.cpus = 1, options.memory = 1;
-    assert_fails(weir_plan_evaluate(&graph, &options, split_colors, &arena, &plan, &contiguous), WEIR_ERR_NOFIT, "color 3");
+    assert_fails(weir_plan_evaluate(&graph, &options, split_colors, &arena, &plan, &contiguous), WEIR_ERR_NOFIT,
+                 "color 3");
     assert_fails(weir_plan_evaluate(&graph, &options, wrong_place, &arena, &plan, &contiguous), WEIR_ERR_NOFIT,
                  "cannot run on an accelerator");
-    assert_fails(weir_plan_evaluate(&graph, &options, good, &arena, &plan, &contiguous), WEIR_ERR_NOFIT, "the cap is 1");
+    assert_fails(weir_plan_evaluate(&graph, &options, good, &arena, &plan, &contiguous), WEIR_ERR_NOFIT,
+                 "the cap is 1");
     options.memory = 10;
     assert_ok(weir_plan_evaluate(&graph, &options, good, &arena, &plan, &contiguous));
     assert_true(plan.objective == 5 && plan.n_parts == 2 && contiguous); /* 3.5 + 0.25 on the device, 5 on the CPU */
@@ -229,8 +249,8 @@ static void absurd_units_are_noticed(void **state)
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
-    static const char text[] = NODE("a", "A", "1.0", "2.0", "1e6", "4.0") "\n" NODE("b", "B", "2.0", "1.0", "1e6", "0.0") "\n"
-        NODE("c", "C", "2.0", "1.0", "1e6", "0.0") "\n\ta -- b\n\ta -- c\n";
+    static const char text[] = NODE("a", "A", "1.0", "2.0", "1e6", "4.0") "\n" NODE(
+        "b", "B", "2.0", "1.0", "1e6", "0.0") "\n" NODE("c", "C", "2.0", "1.0", "1e6", "0.0") "\n\ta -- b\n\ta -- c\n";
     struct weir_plan_options options = WEIR_PLAN_OPTIONS_DEFAULT;
     options.devices = 2;
     weir_status status = WEIR_ERR_NOMEM;

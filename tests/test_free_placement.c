@@ -117,8 +117,8 @@ struct piper_brute {
     double memory;
 };
 
-/* Least time of nodes [first, end) with y micro-batches in flight, over all choices of configurations; INFINITY when none
- * fits. */
+/* Least time of nodes [first, end) with y micro-batches in flight, over all choices of configurations; INFINITY when
+ * none fits. */
 static double piper_stage(const struct piper_brute *b, int first, int end, int y, int d)
 {
     const struct weir_cost_graph *g = b->graph;
@@ -133,11 +133,13 @@ static double piper_stage(const struct piper_brute *b, int first, int end, int y
         }
         double cut = 0;
         for (int e = 0; e < g->n_edges; e++) {
-            bool from = g->edges[e].from >= first && g->edges[e].from < end, to = g->edges[e].to >= first && g->edges[e].to < end;
+            bool from = g->edges[e].from >= first && g->edges[e].from < end,
+                 to = g->edges[e].to >= first && g->edges[e].to < end;
             cut += from != to ? g->edges[e].bytes : 0;
         }
         if (bytes <= b->memory)
-            best = fmin(best, time / d + (2 * cut / d + 4 * (d - 1) * parameters / (d * g->micro_batches)) / g->bandwidth);
+            best =
+                fmin(best, time / d + (2 * cut / d + 4 * (d - 1) * parameters / (d * g->micro_batches)) / g->bandwidth);
     }
     return best;
 }
@@ -176,14 +178,16 @@ static void pipers_model_is_solved_exactly_on_chains(void **state)
             node.id = id, node.cpu = NAN, node.n_variants = 2;
             double time = 1 + draw(20), parameters = draw(50), a = 10 + draw(30);
             node.variants[0] = (struct weir_cost_variant){"vanilla", time, parameters, a, parameters};
-            node.variants[1] = (struct weir_cost_variant){"recompute", time * 1.3, parameters, a / 4, parameters + draw(10)};
+            node.variants[1] =
+                (struct weir_cost_variant){"recompute", time * 1.3, parameters, a / 4, parameters + draw(10)};
             node.forward = time;
             assert_ok(weir_cost_graph_add_node(&graph, &node, NULL));
         }
         for (int v = 0; v + 1 < n; v++) {
             double bytes = draw(100);
-            assert_ok(weir_cost_graph_add_edge(&graph, &(struct weir_cost_edge){.from = v, .to = v + 1, .tensor = v, .bytes = bytes,
-                                                                                 .cost = 2 * bytes / graph.bandwidth}));
+            assert_ok(weir_cost_graph_add_edge(
+                &graph, &(struct weir_cost_edge){
+                            .from = v, .to = v + 1, .tensor = v, .bytes = bytes, .cost = 2 * bytes / graph.bandwidth}));
         }
         assert_ok(weir_cost_graph_finish(&graph));
         struct weir_plan_options options = WEIR_PLAN_OPTIONS_DEFAULT;

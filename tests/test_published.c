@@ -1,5 +1,5 @@
-/* Published problems (dnn-partitioning, PipeDream, DAPPLE, Piper) and their published or re-measured optima, to six digits.
- * The problem files lie in $WEIR_TEST_DATA/reference/graphs; docs/planning.md has sources and full tables.
+/* Published problems (dnn-partitioning, PipeDream, DAPPLE, Piper) and their published or re-measured optima, to six
+ * digits. The problem files lie in $WEIR_TEST_DATA/reference/graphs; docs/planning.md has sources and full tables.
  * labels: pure slow */
 #include "testing.h"
 
@@ -120,10 +120,14 @@ static void a_free_cpu_matches_to_six_digits(void **state)
 {
     (void)state;
     static const struct value_row rows[] = {
-        {MSR "LayerGraphs/bert24_inference.json", 17.7899},     {MSR "LayerGraphs/gnmt_inference.json", 32.9107},
-        {MSR "LayerGraphs/resnet50_inference.json", 33.7747},   {MSR "LayerGraphs/inceptionv3_inference.json", 51.5519},
-        {MSR "OperatorGraphs/bert_l-3_inference.json", 27.9186}, {MSR "OperatorGraphs/bert_l-6_inference.json", 29.5795},
-        {MSR "OperatorGraphs/bert_l-12_inference.json", 147.478}, {MSR "OperatorGraphs/resnet50_inference.json", 124.349},
+        {MSR "LayerGraphs/bert24_inference.json", 17.7899},
+        {MSR "LayerGraphs/gnmt_inference.json", 32.9107},
+        {MSR "LayerGraphs/resnet50_inference.json", 33.7747},
+        {MSR "LayerGraphs/inceptionv3_inference.json", 51.5519},
+        {MSR "OperatorGraphs/bert_l-3_inference.json", 27.9186},
+        {MSR "OperatorGraphs/bert_l-6_inference.json", 29.5795},
+        {MSR "OperatorGraphs/bert_l-12_inference.json", 147.478},
+        {MSR "OperatorGraphs/resnet50_inference.json", 124.349},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct weir_cost_graph graph;
@@ -145,11 +149,16 @@ static void free_placement_is_at_least_as_good_as_published(void **state)
 {
     (void)state;
     static const struct value_row rows[] = {
-        {MSR "LayerGraphs/bert24_inference.json", 17.7147},      {MSR "LayerGraphs/gnmt_inference.json", 31.6873},
-        {MSR "LayerGraphs/resnet50_inference.json", 33.9806},    {MSR "LayerGraphs/inceptionv3_inference.json", 52.2016},
-        {MSR "OperatorGraphs/bert_l-3_inference.json", 21.9084}, {MSR "OperatorGraphs/bert_l-6_inference.json", 28.8373},
-        {MSR "OperatorGraphs/bert_l-12_inference.json", 136.6576}, {MSR "OperatorGraphs/resnet50_inference.json", 128.074},
-        {MSR "LayerGraphs/gnmt_training.json", 88.4622},         {MSR "OperatorGraphs/bert_l-3_training.json", 54.2074},
+        {MSR "LayerGraphs/bert24_inference.json", 17.7147},
+        {MSR "LayerGraphs/gnmt_inference.json", 31.6873},
+        {MSR "LayerGraphs/resnet50_inference.json", 33.9806},
+        {MSR "LayerGraphs/inceptionv3_inference.json", 52.2016},
+        {MSR "OperatorGraphs/bert_l-3_inference.json", 21.9084},
+        {MSR "OperatorGraphs/bert_l-6_inference.json", 28.8373},
+        {MSR "OperatorGraphs/bert_l-12_inference.json", 136.6576},
+        {MSR "OperatorGraphs/resnet50_inference.json", 128.074},
+        {MSR "LayerGraphs/gnmt_training.json", 88.4622},
+        {MSR "OperatorGraphs/bert_l-3_training.json", 54.2074},
         {MSR "OperatorGraphs/bert_L-12_training.json", 378.1655},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
@@ -159,7 +168,8 @@ static void free_placement_is_at_least_as_good_as_published(void **state)
         struct weir_arena arena = {0};
         if (!graph_load(rows[i].name, &graph))
             skip();
-        options.memory = graph.memory, options.devices = graph.devices, options.free_placement = true, options.seconds = 3;
+        options.memory = graph.memory, options.devices = graph.devices, options.free_placement = true,
+        options.seconds = 3;
         assert_ok(weir_plan_solve(&graph, &options, &arena, &result));
         if (result.plan.objective > rows[i].value * (1 + 5e-6))
             fail_msg("%s: got %.7g, published %.7g", rows[i].name, result.plan.objective, rows[i].value);
@@ -177,8 +187,8 @@ static void piper_is_at_least_as_good_as_published(void **state)
         int devices;
         double micro_batches, value;
     } rows[] = {
-        {8, 8, 1920, 0.165856},   {8, 32, 1920, 0.0415155}, {8, 64, 1920, 0.0202006},  {8, 128, 1920, 0.0101209},
-        {8, 8, 512, 0.165856},    {8, 16, 512, 0.0830567},  {8, 32, 512, 0.0416571},   {8, 64, 512, 0.0209573},
+        {8, 8, 1920, 0.165856},   {8, 32, 1920, 0.0415155},  {8, 64, 1920, 0.0202006},   {8, 128, 1920, 0.0101209},
+        {8, 8, 512, 0.165856},    {8, 16, 512, 0.0830567},   {8, 32, 512, 0.0416571},    {8, 64, 512, 0.0209573},
         {8, 128, 512, 0.0106075}, {8, 256, 512, 0.00543251}, {8, 512, 1920, 0.00256113}, {1, 128, 1920, INFINITY},
     };
     const char *path = testing_data_path("reference/graphs/piper/bert32a100.json");

@@ -1,5 +1,5 @@
-/* Readers of cost graphs and splits: the first byte chooses the format, the rest is the file.  Whatever is accepted must
- * survive a round trip through Weir's own format and small planning. */
+/* Readers of cost graphs and splits: the first byte chooses the format, the rest is the file.  Whatever is accepted
+ * must survive a round trip through Weir's own format and small planning. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

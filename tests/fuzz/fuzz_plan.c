@@ -7,13 +7,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static const char graph_text[] = "node1 -- Conv -- forward_compute_time=1.0, backward_compute_time=2.0, activation_size=8.0, "
-                                 "parameter_size=4.0\n"
-                                 "node2 -- ReLU -- forward_compute_time=1.0, backward_compute_time=1.0, activation_size=8.0, "
-                                 "parameter_size=0.0\n"
-                                 "3 -- Pool -- forward_compute_time=1.0, backward_compute_time=1.0, activation_size=[1; 2], "
-                                 "parameter_size=0.0\n"
-                                 "\tnode1 -- node2\n\tnode2 -- 3\n";
+static const char graph_text[] =
+    "node1 -- Conv -- forward_compute_time=1.0, backward_compute_time=2.0, activation_size=8.0, "
+    "parameter_size=4.0\n"
+    "node2 -- ReLU -- forward_compute_time=1.0, backward_compute_time=1.0, activation_size=8.0, "
+    "parameter_size=0.0\n"
+    "3 -- Pool -- forward_compute_time=1.0, backward_compute_time=1.0, activation_size=[1; 2], "
+    "parameter_size=0.0\n"
+    "\tnode1 -- node2\n\tnode2 -- 3\n";
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
