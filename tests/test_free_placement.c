@@ -60,6 +60,8 @@ static double brute_force(const struct weir_cost_graph *graph, const struct weir
     }
 }
 
+static double seconds_taken; /* by the last solve */
+
 static double solve(const struct weir_cost_graph *graph, const struct weir_plan_options *options, int *device_of_out)
 {
     struct weir_plan_result result;
@@ -69,6 +71,7 @@ static double solve(const struct weir_cost_graph *graph, const struct weir_plan_
         for (int k = 0; k < result.plan.parts[i].n_nodes; k++)
             device_of_out[result.plan.parts[i].nodes[k]] = result.plan.parts[i].device;
     double value = result.plan.objective;
+    seconds_taken = result.seconds;
     assert_true(result.plan.lower_bound <= value);
     weir_arena_release(&arena);
     return value;
@@ -106,8 +109,12 @@ static void free_placement_is_never_worse_and_a_seed_means_one_result(void **sta
         options.free_placement = true, options.seconds = 0.05;
         double value = solve(&graph, &options, first);
         assert_true(value <= contiguous);
-        assert_true(solve(&graph, &options, second) == value);
-        assert_memory_equal(first, second, sizeof first);
+        bool whole = seconds_taken < options.seconds; /* a slow machine may stop the search before its work is done */
+        double again = solve(&graph, &options, second);
+        whole = whole && seconds_taken < options.seconds;
+        assert_true(again <= contiguous && (!whole || again == value));
+        if (whole)
+            assert_memory_equal(first, second, sizeof first);
         weir_cost_graph_release(&graph);
     }
 }
