@@ -7,12 +7,14 @@
 
 #include "base/log.h"
 #include "cmd/command.h"
+#include "engine/run/model_costs.h"
+#include "models/model.h"
 #include "partitioner/plan.h"
 
 struct plan_options {
-    const char *graph, *format, *objective, *curve, *output, *draw, *save_graph, *plan;
-    int64_t devices, cpus, memory, seed;
-    double bandwidth, seconds;
+    const char *graph, *model, *format, *objective, *curve, *output, *draw, *save_graph, *plan;
+    int64_t devices, cpus, memory, seed, microbatch_size;
+    double bandwidth, seconds, flops, traffic;
     bool contiguous, any, json, explain;
 };
 
@@ -20,6 +22,10 @@ struct plan_options {
 
 static const struct option_row solve_rows[] = {
     {"graph", 0, OPTION_TEXT, FIELD(graph), "FILE", "cost graph to split", 0, 0},
+    {"model", 0, OPTION_TEXT, FIELD(model), "NAME", "or: one of Weir's models, its costs by analysis", 0, 0},
+    {"microbatch-size", 0, OPTION_INT, FIELD(microbatch_size), "B", "with --model: samples per micro-batch (4)", 1, 1048576},
+    {"flops", 0, OPTION_REAL, FIELD(flops), "PER_S", "with --model: of a device; default 150e9, a core with AVX-512", 1, 1e18},
+    {"traffic", 0, OPTION_REAL, FIELD(traffic), "BYTES_PER_S", "with --model: of a device's memory; default 15e9", 1, 1e18},
     {"format", 0, OPTION_TEXT, FIELD(format), "NAME", "auto (default), weir, pipedream, msr or piper", 0, 0},
     {"devices", 0, OPTION_INT, FIELD(devices), "K", "accelerators; default: what the file says", 0, 65536},
     {"cpus", 0, OPTION_INT, FIELD(cpus), "N", "CPUs beside them; default 0", 0, 64},
@@ -28,7 +34,7 @@ static const struct option_row solve_rows[] = {
     {"contiguous", 0, OPTION_FLAG, FIELD(contiguous), NULL, "parts are intervals of the data flow (default)", 0, 0},
     {"any", 0, OPTION_FLAG, FIELD(any), NULL, "any node on any device", 0, 0},
     {"curve", 0, OPTION_TEXT, FIELD(curve), "A..B", "also solve for A to B devices", 0, 0},
-    {"bandwidth", 0, OPTION_REAL, FIELD(bandwidth), "BYTES_PER_S", "for pipedream files; default 12e9", 1e-3, 1e18},
+    {"bandwidth", 0, OPTION_REAL, FIELD(bandwidth), "BYTES_PER_S", "of links, for pipedream files and --model; default 12e9", 1e-3, 1e18},
     {"seconds", 0, OPTION_REAL, FIELD(seconds), "S", "total wall time", 1e-3, 1e6},
     {"seed", 0, OPTION_INT, FIELD(seed), "N", "seed of the searches; default 0", 0, 1e15},
     {"output", 0, OPTION_TEXT, FIELD(output), "FORM", "json, msr, pipedream, layers, dot or explain", 0, 0},
@@ -69,11 +75,36 @@ static weir_status name_find(const char *what, const char *word, const char *con
     return options_unknown(what, word, names);
 }
 
+/* Image models are priced for the images of MNIST: 784 pixels, 10 classes. */
+static weir_status model_load(const struct plan_options *options, struct weir_cost_graph *graph_out)
+{
+    const struct weir_model_kind *kind;
+    const struct weir_graph *layers;
+    struct weir_arena arena = {0};
+    struct weir_model_params params = {.microbatch_size = options->microbatch_size};
+    struct weir_ceilings ceilings = {options->flops, options->traffic,
+                                     options->bandwidth > 0 ? options->bandwidth : WEIR_GRAPH_BANDWIDTH};
+    weir_status status = weir_model_find(options->model, &kind);
+    if (status)
+        return status;
+    if (kind->data == WEIR_DATA_IMAGES)
+        params.n_inputs = 784, params.n_classes = 10;
+    status = weir_model_build(kind, &params, &arena, &layers);
+    if (!status)
+        status = weir_model_cost_graph(layers, &ceilings, graph_out);
+    weir_arena_release(&arena);
+    return status;
+}
+
 static weir_status graph_load(const struct plan_options *options, struct weir_cost_graph *graph_out)
 {
     int format = WEIR_GRAPH_AUTO;
+    if (options->graph && options->model)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--graph and --model exclude each other");
+    if (options->model)
+        return model_load(options, graph_out);
     if (!options->graph)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "no graph: give --graph FILE");
+        return WEIR_FAIL(WEIR_ERR_USAGE, "no graph: give --graph FILE or --model NAME");
     weir_status status =
         options->format ? name_find("format", options->format, weir_graph_format_names, &format) : WEIR_OK;
     if (!status)
@@ -264,7 +295,7 @@ static weir_status evaluate(const struct plan_options *options, const struct wei
 
 static int run(int argc, char **argv)
 {
-    struct plan_options options = {0};
+    struct plan_options options = {.microbatch_size = 4, .flops = 150e9, .traffic = 15e9};
     bool evaluating = argc > 1 && !strcmp(argv[1], "evaluate");
     const char *word[1];
     int n;

@@ -1,0 +1,73 @@
+#include "engine/run/model_costs.h"
+
+static double pass_ms(const struct weir_node *node, enum weir_pass pass, const struct weir_ceilings *c)
+{
+    double compute = node->shapes.flops[pass] / c->flops_per_s, traffic = node->shapes.bytes[pass] / c->bytes_per_s;
+    return 1e3 * (compute > traffic ? compute : traffic);
+}
+
+/* A backward of some node of the layer reads `value`. */
+static bool is_kept(const struct weir_graph *graph, const struct weir_layer *layer, int value)
+{
+    for (int n = layer->first_node; n < layer->first_node + layer->n_nodes; n++) {
+        const struct weir_node *node = &graph->nodes[n];
+        unsigned needs = node->op->input_needs | (node->shapes.n_params ? node->op->weight_needs : 0);
+        if (n == value && (needs & WEIR_NEEDS_OUTPUT))
+            return true;
+        for (int i = 0; i < node->shapes.n_inputs; i++)
+            if (node->inputs[i] == value && (needs & (1u << i)))
+                return true;
+    }
+    return false;
+}
+
+static struct weir_cost_node layer_node(const struct weir_graph *graph, int l, const struct weir_ceilings *c)
+{
+    const struct weir_layer *layer = &graph->layers[l];
+    struct weir_cost_node node = WEIR_COST_NODE_DEFAULT;
+    node.id = layer->name;
+    if (l > 0 && is_kept(graph, layer, layer->input))
+        node.activation_bytes += (double)weir_shape_bytes(weir_graph_shape(graph, layer->input));
+    for (int n = layer->first_node; n < layer->first_node + layer->n_nodes; n++) {
+        const struct weir_op_shapes *shapes = &graph->nodes[n].shapes;
+        node.forward += pass_ms(&graph->nodes[n], WEIR_FORWARD, c);
+        node.input_grad += pass_ms(&graph->nodes[n], WEIR_BACKWARD_INPUT, c);
+        node.weight_grad += pass_ms(&graph->nodes[n], WEIR_BACKWARD_WEIGHT, c);
+        node.activation_bytes += (double)shapes->saved_bytes;
+        if (is_kept(graph, layer, n))
+            node.activation_bytes += (double)weir_shape_bytes(&shapes->output);
+        for (int i = 0; i < shapes->n_params; i++)
+            node.parameter_bytes += (double)weir_shape_bytes(&shapes->params[i]);
+    }
+    node.cpu = node.forward + node.input_grad + node.weight_grad;
+    return node;
+}
+
+weir_status weir_model_cost_graph(const struct weir_graph *graph, const struct weir_ceilings *ceilings,
+                                  struct weir_cost_graph *costs_out)
+{
+    if (!(ceilings->flops_per_s > 0 && ceilings->bytes_per_s > 0 && ceilings->link_bytes_per_s > 0))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "the ceilings are %g flops/s, %g bytes/s and %g bytes/s on a link: all must be "
+                                           "above 0",
+                         ceilings->flops_per_s, ceilings->bytes_per_s, ceilings->link_bytes_per_s);
+    struct weir_cost_graph costs;
+    weir_cost_graph_init(&costs);
+    weir_status status = WEIR_OK;
+    for (int l = 0; l < graph->n_layers && !status; l++) {
+        struct weir_cost_node node = layer_node(graph, l, ceilings);
+        status = weir_cost_graph_add_node(&costs, &node, NULL);
+        if (status || l == 0)
+            continue;
+        double bytes = (double)weir_shape_bytes(weir_graph_shape(graph, graph->layers[l].input));
+        struct weir_cost_edge edge = {
+            .from = l - 1, .to = l, .bytes = bytes, .cost = 1e3 * 2 * bytes / ceilings->link_bytes_per_s};
+        status = weir_cost_graph_add_edge(&costs, &edge);
+    }
+    if (!status)
+        status = weir_cost_graph_finish(&costs);
+    if (status)
+        weir_cost_graph_release(&costs);
+    else
+        *costs_out = costs;
+    return status;
+}
