@@ -46,6 +46,26 @@ static void packed_buffers_never_overlap_while_alive(void **state)
     }
 }
 
+/* The order by start, with lives that are short beside the whole, as those of a pipeline are. */
+static void many_buffers_are_packed_as_tightly_as_few(void **state)
+{
+    (void)state;
+    enum { MANY = 3 * WEIR_PACK_LARGEST_FIRST };
+    struct weir_arena arena = {0};
+    struct weir_pack_item *items;
+    size_t bytes;
+    assert_ok(weir_arena_alloc(&arena, MANY, sizeof *items, &items));
+    for (int i = 0; i < MANY; i++)
+        items[i] = (struct weir_pack_item){i % 3 ? 640 : 1280, i, i + 5, 0};
+    assert_ok(weir_pack(items, MANY, &arena, &bytes));
+    assert_true(bytes >= 6 * 640 + 2 * 640 && bytes <= 2 * (6 * 640 + 2 * 640));
+    for (int i = 0; i < MANY; i++)
+        for (int k = i - 5 > 0 ? i - 5 : 0; k < i; k++)
+            assert_true(items[i].offset >= items[k].offset + items[k].bytes ||
+                        items[k].offset >= items[i].offset + items[i].bytes);
+    weir_arena_release(&arena);
+}
+
 struct fixture {
     struct weir_arena arena;
     const struct weir_graph *graph;
@@ -224,6 +244,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(packed_buffers_never_overlap_while_alive),
+        cmocka_unit_test(many_buffers_are_packed_as_tightly_as_few),
         cmocka_unit_test(gpt2_tiny_has_14_layers_and_ties_the_embedding),
         cmocka_unit_test(every_event_is_signalled_before_it_is_awaited),
         cmocka_unit_test(memory_follows_from_the_schedule),

@@ -1,5 +1,6 @@
 #include "engine/program/pack.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 struct placed {
@@ -15,6 +16,24 @@ static int larger_first(const void *a, const void *b)
     if (x->item->first != y->item->first)
         return x->item->first < y->item->first ? -1 : 1;
     return x->index - y->index;
+}
+
+static int earlier_first(const void *a, const void *b)
+{
+    const struct placed *x = a, *y = b;
+    if (x->item->first != y->item->first)
+        return x->item->first < y->item->first ? -1 : 1;
+    return larger_first(a, b);
+}
+
+/* Drop what is dead before `moment`; returns what is left, still sorted by offset. */
+static int dead_drop(struct weir_pack_item **done, int n, int moment)
+{
+    int kept = 0;
+    for (int i = 0; i < n; i++)
+        if (done[i]->last >= moment)
+            done[kept++] = done[i];
+    return kept;
 }
 
 static size_t end_of(const struct weir_pack_item *item)
@@ -48,7 +67,8 @@ weir_status weir_pack(struct weir_pack_item *items, int n_items, struct weir_are
         return status;
     for (int i = 0; i < n_items; i++)
         order[i] = (struct placed){&items[i], i};
-    qsort(order, (size_t)n_items, sizeof *order, larger_first);
+    bool by_start = n_items > WEIR_PACK_LARGEST_FIRST;
+    qsort(order, (size_t)n_items, sizeof *order, by_start ? earlier_first : larger_first);
     size_t total = 0;
     int n_done = 0;
     for (int k = 0; k < n_items; k++) {
@@ -56,6 +76,8 @@ weir_status weir_pack(struct weir_pack_item *items, int n_items, struct weir_are
         item->offset = 0;
         if (!item->bytes)
             continue;
+        if (by_start)
+            n_done = dead_drop(done, n_done, item->first);
         item->offset = gap_find(item, done, n_done);
         int at = n_done++;
         for (; at > 0 && done[at - 1]->offset > item->offset; at--)

@@ -1,8 +1,9 @@
 /* Packing: give buffers with known lifetimes offsets in one block, so that those alive at the same time do not overlap.
  *
- * Greedy by size: largest first (ties: earlier start, then index), each at the lowest offset free of overlap with those
- * placed before that share a moment with it.  Quadratic in the number of buffers.  The result is at least the largest
- * sum of bytes alive at one moment, and usually equal to it. */
+ * Greedy: each buffer at the lowest offset free of overlap with those placed before that share a moment with it.  Up to
+ * 4096 buffers go largest first (ties: earlier start, then index), which packs tightest and is quadratic; more go by
+ * start, so that only those still alive need be looked at.  The result is at least the largest sum of bytes alive at one
+ * moment, and usually equal to it. */
 #ifndef WEIR_ENGINE_PROGRAM_PACK_H
 #define WEIR_ENGINE_PROGRAM_PACK_H
 
@@ -11,7 +12,7 @@
 #include "base/arena.h"
 #include "base/status.h"
 
-enum { WEIR_PACK_ALIGN = 64 };
+enum { WEIR_PACK_ALIGN = 64, WEIR_PACK_LARGEST_FIRST = 4096 };
 
 struct weir_pack_item {
     size_t bytes;
