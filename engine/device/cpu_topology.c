@@ -30,8 +30,10 @@ static int topology_open(hwloc_topology_t *topology_out)
 {
     if (hwloc_topology_init(topology_out) != 0)
         return -1;
-    /* the x86 component moves this thread over every core, which waits for each of them on a busy machine */
-    hwloc_topology_set_components(*topology_out, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86");
+    /* the x86 component moves this thread over every core, which waits for each of them on a busy machine; it is needed
+     * only where the kernel's own description is not there */
+    if (access("/sys/devices/system/cpu", R_OK) == 0)
+        hwloc_topology_set_components(*topology_out, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86");
     hwloc_topology_set_all_types_filter(*topology_out, HWLOC_TYPE_FILTER_KEEP_NONE);
     hwloc_topology_set_type_filter(*topology_out, HWLOC_OBJ_CORE, HWLOC_TYPE_FILTER_KEEP_ALL);
     hwloc_topology_set_type_filter(*topology_out, HWLOC_OBJ_PACKAGE, HWLOC_TYPE_FILTER_KEEP_ALL);
