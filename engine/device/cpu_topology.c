@@ -28,12 +28,10 @@ static void cores_from_scheduler(struct weir_cpu_cores *cores)
 /* Only what is asked below: loading everything takes several times as long. */
 static int topology_open(hwloc_topology_t *topology_out)
 {
-    if (hwloc_topology_init(topology_out) != 0)
-        return -1;
-    /* the x86 component moves this thread over every core, which waits for each of them on a busy machine; it is needed
-     * only where the kernel's own description is not there */
-    if (access("/sys/devices/system/cpu", R_OK) == 0)
-        hwloc_topology_set_components(*topology_out, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86");
+    if (access("/sys/devices/system/cpu", R_OK) != 0 || hwloc_topology_init(topology_out) != 0)
+        return -1; /* hwloc would say on stderr that the kernel's description is missing */
+    /* the x86 component moves this thread over every core, which waits for each of them on a busy machine */
+    hwloc_topology_set_components(*topology_out, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86");
     hwloc_topology_set_all_types_filter(*topology_out, HWLOC_TYPE_FILTER_KEEP_NONE);
     hwloc_topology_set_type_filter(*topology_out, HWLOC_OBJ_CORE, HWLOC_TYPE_FILTER_KEEP_ALL);
     hwloc_topology_set_type_filter(*topology_out, HWLOC_OBJ_PACKAGE, HWLOC_TYPE_FILTER_KEEP_ALL);
@@ -94,8 +92,10 @@ weir_status weir_cpu_describe(char *text, size_t bytes)
     struct weir_cpu_cores cores;
     hwloc_topology_t topology;
     cores_from_scheduler(&cores);
-    if (topology_open(&topology) != 0)
-        return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "hwloc cannot read the topology of this machine");
+    if (topology_open(&topology) != 0) {
+        snprintf(text, bytes, "%d core%s (the topology cannot be read)", cores.n, cores.n == 1 ? "" : "s");
+        return WEIR_OK;
+    }
     cores_choose(topology, 0, 1, &cores);
     int n_nodes = hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_NUMANODE);
     hwloc_obj_t package = hwloc_get_obj_by_type(topology, HWLOC_OBJ_PACKAGE, 0);
