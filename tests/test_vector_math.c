@@ -12,7 +12,7 @@
 static void exp_and_the_normal_distribution_are_accurate(void **state)
 {
     (void)state;
-    for (double at = -87; at <= 88; at += 0.00037) {
+    for (double at = -87.2; at <= 87.2; at += 0.00037) {
         float x = (float)at;
         assert_true(fabs((double)weir_exp(x) / exp((double)x) - 1) < 1.2e-7);
     }
@@ -24,7 +24,7 @@ static void exp_and_the_normal_distribution_are_accurate(void **state)
         assert_true(fabs((double)weir_sigmoid(x) * (1 + exp(-(double)x)) - 1) < 2e-7);
     }
     assert_true(weir_exp(-1000.0f) < 1.3e-38f && weir_exp(-INFINITY) < 1.3e-38f);
-    assert_true(weir_exp(INFINITY) > 1e38f && isnan(weir_exp(NAN)) && weir_exp(0.0f) == 1.0f);
+    assert_true(weir_exp(INFINITY) > 8e37f && weir_exp(1000.0f) < 8.5e37f && isnan(weir_exp(NAN)) && weir_exp(0.0f) == 1.0f);
 }
 
 static struct op_case vector_case(const struct weir_op *op, int64_t n)

@@ -1,7 +1,7 @@
 /* cross_entropy and mse: loss of every row in double, added in ascending row order; the gradient goes where the logits
  * may still be.  scratch: one double per row.
  *
- * cross_entropy of a row: the maximum, then e^(x - max) in chunks with a sum of 16 lanes, then the scaling.  Without a
+ * cross_entropy of a row: the maximum, then e^(x - max) in chunks with a sum of 8 lanes, then the scaling.  Without a
  * gradient the same sums are made and nothing is written, so the loss has the same bits. */
 #include <inttypes.h>
 #include <math.h>

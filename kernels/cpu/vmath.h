@@ -3,7 +3,7 @@
  * They have no branches, no tables and no calls, so that a loop over them is vectorised and element i has the same bits
  * wherever the vector loop ends.  Errors measured over the whole range (tests/test_vector_math.c holds them):
  *   weir_exp 1.2e-7 and weir_sigmoid 2e-7 relative, weir_normal_cdf 2e-7 absolute.
- * Results below 1.2e-38 are not flushed to zero but stay there: exp of anything under -87.3 is 1.2e-38. */
+ * Arguments are clamped to +-87.3: weir_exp gives 1.2e-38 to 8.2e37 and never 0 or infinity. */
 #ifndef WEIR_KERNELS_CPU_VMATH_H
 #define WEIR_KERNELS_CPU_VMATH_H
 
@@ -25,11 +25,14 @@ WEIR_INLINE float weir_from_bits(uint32_t u)
 
 /* e^x = 2^n e^r with n = round(x / ln 2) and |r| <= ln 2 / 2; Taylor series of degree 7 (remainder r^8/8! < 6e-9).
  * Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits; ln 2 is split in two so that n * hi is exact
- * (Cody and Waite, "Software Manual for the Elementary Functions", 1980).  NaN stays NaN. */
+ * (Cody and Waite, "Software Manual for the Elementary Functions", 1980).  NaN stays NaN.  The argument is clamped by its
+ * magnitude in one step: gcc threads two clamps in a row into two copies of the loop body, three times as slow. */
 WEIR_INLINE float weir_exp(float x)
 {
-    x = x < -87.3f ? -87.3f : x;
-    x = x > 88.0f ? 88.0f : x;
+    uint32_t sign = weir_bits(x) & 0x80000000u;
+    float size = weir_from_bits(weir_bits(x) ^ sign);
+    size = size > 87.3f ? 87.3f : size;
+    x = weir_from_bits(weir_bits(size) | sign);
     float shifted = x * 1.44269504088896341f + 12582912.0f;
     float n = shifted - 12582912.0f;
     float r = x - n * 0.693359375f;
