@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 base_packages=(gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libxxhash-dev zlib1g-dev libdnnl-dev
-    libhwloc-dev libopenmpi-dev openmpi-bin)
+    libhwloc-dev)
 test_packages=(libcmocka-dev bats)
 cuda_packages=(g++) # nvcc calls it; the CUDA toolkit itself is never installed
 

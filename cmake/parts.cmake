@@ -55,9 +55,6 @@ if(NOT WEIR_MPI STREQUAL "OFF")
   find_package(MPI QUIET COMPONENTS C)
 endif()
 weir_part(MPI MPI_C_FOUND)
-if(WEIR_HAVE_MPI)
-  target_link_libraries(weir_mpi INTERFACE MPI::MPI_C)
-endif()
 
 # ---- CUDA, cuDNN, NCCL -----------------------------------------------------------------------------------------------
 set(cuda_found FALSE)

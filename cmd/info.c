@@ -22,8 +22,9 @@ static const struct part {
     const char *name;
     int there;
     const char *version, *option;
+    int used;
 } parts[] = {
-#define PART_ROW(name, there, version, option) {name, there, version, option},
+#define PART_ROW(name, there, version, option, used) {name, there, version, option, used},
     WEIR_PARTS_TABLE(PART_ROW)
 #undef PART_ROW
 };
@@ -54,7 +55,8 @@ static void text_print(const char *machine)
         printf("transport   %s: %s\n", (*kind)->name, (*kind)->summary);
     for (int i = 0; i < N_PARTS; i++)
         if (parts[i].there)
-            printf("library     %s %s\n", parts[i].name, parts[i].version);
+            printf("library     %s %s%s\n", parts[i].name, parts[i].version,
+                   parts[i].used ? "" : " (found; nothing in this version uses it)");
         else
             printf("library     %s: not in this build (-D%s=ON)\n", parts[i].name, parts[i].option);
 }
