@@ -125,6 +125,7 @@ too short|--model gpt2-tiny --data short|1|'short' has 5 bytes
 sequence too long|--model gpt2-tiny --data text --seq-len 65|1|takes 1 to 64
 unwritable metrics|--model gpt2-tiny --data text --metrics none/m --steps 1|1|none/m
 unwritable trace|--model gpt2-tiny --data text --trace none/t --steps 1|1|none/t
+larger than the machine|--model gpt2-tiny --data text --microbatch-size 1000000|3|MiB free
 cap too small|--model gpt2-tiny --data text --device-memory 1M|3|the cap is 1048576
 images from text|--model mlp --data text|1|'text'
 images without a size|--model mlp --print-memory|2|--data is missing
