@@ -101,6 +101,21 @@ const char *weir_suggest(const char *word, const char *const *names)
     return best;
 }
 
+weir_status weir_unknown(const char *what, const char *word, const char *const *names)
+{
+    const char *near = weir_suggest(word, names);
+    if (near)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "unknown %s '%s': did you mean '%s'?", what, word, near);
+    struct weir_text all = {0};
+    for (int i = 0; names[i]; i++)
+        weir_text_append(&all, "%s%s", i ? ", " : "", names[i]);
+    weir_status status = all.status;
+    if (!status)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "unknown %s '%s': it is one of %s", what, word, all.data ? all.data : "none");
+    weir_text_release(&all);
+    return status;
+}
+
 static weir_status stream_read(FILE *file, const char *path, size_t limit, char **data_out, size_t *bytes_out)
 {
     char *data = NULL;

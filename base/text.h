@@ -27,6 +27,10 @@ bool weir_parse_double(const char *text, double *value_out); /* finite only */
  * else NULL. */
 const char *weir_suggest(const char *word, const char *const *names);
 
+/* WEIR_ERR_USAGE: `word` is none of `names` (NULL-terminated).  The message has a suggestion, or all names when none is near:
+ * "unknown schedule '1f1': did you mean '1f1b'?". */
+weir_status weir_unknown(const char *what, const char *word, const char *const *names);
+
 /* Read a whole file of at most `limit` bytes into memory from weir_alloc, with a zero byte behind the last one.
  * WEIR_ERR_IO names the file and the reason; WEIR_ERR_INVALID when it is larger. */
 weir_status weir_file_read(const char *path, size_t limit, char **data_out, size_t *bytes_out);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "cmd/command.h"
 #include "weir_parts.h"
 
@@ -39,7 +40,7 @@ static const struct command *command_find(const char *name)
     for (const struct command *const *c = commands; *c; c++)
         names[n++] = (*c)->name;
     names[n] = NULL;
-    options_unknown("command", name, names);
+    weir_unknown("command", name, names);
     return NULL;
 }
 

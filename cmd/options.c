@@ -102,14 +102,6 @@ static int row_find(const struct option_row *rows, const char *name, size_t leng
     return -1;
 }
 
-weir_status options_unknown(const char *what, const char *word, const char *const *names)
-{
-    const char *near = weir_suggest(word, names);
-    if (near)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "unknown %s '%s': did you mean '%s'?", what, word, near);
-    return WEIR_FAIL(WEIR_ERR_USAGE, "unknown %s '%s'", what, word);
-}
-
 static weir_status unknown_option(const struct option_table *table, const char *word, size_t length)
 {
     const char *names[MOST_ROWS + 2];

@@ -68,7 +68,4 @@ void options_print_man(const struct option_table *table);
 /* Print "weir COMMAND: message" for a failed call and return the exit status of `status`. */
 int options_report(const char *command, weir_status status);
 
-/* `word` is not one of `names` (NULL-terminated): record the message, with a suggestion when there is one. */
-weir_status options_unknown(const char *what, const char *word, const char *const *names);
-
 #endif

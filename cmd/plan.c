@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "cmd/command.h"
 #include "engine/run/model_costs.h"
 #include "models/model.h"
@@ -72,7 +73,7 @@ static weir_status name_find(const char *what, const char *word, const char *con
             *index_out = i;
             return WEIR_OK;
         }
-    return options_unknown(what, word, names);
+    return weir_unknown(what, word, names);
 }
 
 /* Image models are priced for the images of MNIST: 784 pixels, 10 classes. */

@@ -70,7 +70,7 @@ weir_status schedule_load(const char *path, const char *dialect, struct weir_are
     if (dialect && !strcmp(dialect, names[1]))
         chosen = WEIR_CSV_TORCH_2024;
     else if (dialect && strcmp(dialect, names[0]) != 0)
-        return options_unknown("dialect", dialect, names);
+        return weir_unknown("dialect", dialect, names);
     return weir_schedule_csv_load(!strcmp(path, "-") ? "/dev/stdin" : path, chosen, arena, out);
 }
 
@@ -230,7 +230,7 @@ static weir_status convert(const struct values *values, const char *path)
     while (forms[form] && strcmp(forms[form], values->to) != 0)
         form++;
     if (!forms[form])
-        return options_unknown("form", values->to, forms);
+        return weir_unknown("form", values->to, forms);
     weir_status status = schedule_load(path, values->dialect, &arena, &schedule);
     if (!status && form == 0)
         status = weir_schedule_compute_only(&schedule, &arena, &schedule);
@@ -302,7 +302,7 @@ static int run(int argc, char **argv)
             continue;
         return forms[i].run ? form_run(i, argc - 1, argv + 1) : schedule_simulate_run(argc - 1, argv + 1);
     }
-    return options_report("schedule", options_unknown("form", argv[1], names));
+    return options_report("schedule", weir_unknown("form", argv[1], names));
 }
 
 static const struct option_table *const tables[] = {&list_table,    &make_table, &check_table, &schedule_simulate_table,

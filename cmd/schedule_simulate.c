@@ -164,7 +164,7 @@ static weir_status steps_print(const struct values *values, const struct weir_sc
     static const char *const names[] = {"one-action-per-step", NULL};
     size_t steps;
     if (strcmp(values->rule, names[0]) != 0)
-        return options_unknown("rule", values->rule, names);
+        return weir_unknown("rule", values->rule, names);
     weir_status status = weir_schedule_count_steps(schedule, &steps);
     if (status)
         return status;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/alloc.h"
+#include "base/text.h"
 #include "cmd/options.h"
 #include "cmd/train.h"
 
@@ -27,7 +28,7 @@ static weir_status choices_read(const struct train_options *o, struct train_run 
             run->optimizer = (enum weir_optimizer)i;
             return WEIR_OK;
         }
-    return options_unknown("optimizer", o->optimizer, optimizers);
+    return weir_unknown("optimizer", o->optimizer, optimizers);
 }
 
 static weir_status data_open(const struct train_options *o, struct train_run *run)
@@ -60,7 +61,7 @@ static weir_status schedule_build(const struct train_options *o, struct train_ru
     while (dialects[dialect] && strcmp(dialects[dialect], o->dialect))
         dialect++;
     if (!dialects[dialect])
-        return options_unknown("dialect", o->dialect, dialects);
+        return weir_unknown("dialect", o->dialect, dialects);
     int stages = (int)(options_given("stages") ? o->stages : file ? 0 : 2);
     int microbatches = (int)(options_given("microbatches") ? o->microbatches : file ? 0 : 4);
     weir_status status =

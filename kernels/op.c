@@ -20,7 +20,5 @@ weir_status weir_op_find(const char *name, const struct weir_op **op_out)
             return WEIR_OK;
         }
     }
-    const char *near = weir_suggest(name, names);
-    return WEIR_FAIL(WEIR_ERR_USAGE, "unknown operation '%s'%s%s%s", name, near ? ": did you mean '" : "",
-                     near ? near : "", near ? "'?" : "");
+    return weir_unknown("operation", name, names);
 }

@@ -18,10 +18,7 @@ weir_status weir_model_find(const char *name, const struct weir_model_kind **kin
         names[n++] = (*kind)->name;
     }
     names[n] = NULL;
-    const char *near = weir_suggest(name, names);
-    if (near)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "unknown model '%s': did you mean '%s'?", name, near);
-    return WEIR_FAIL(WEIR_ERR_USAGE, "unknown model '%s': --model list shows the models", name);
+    return weir_unknown("model", name, names);
 }
 
 weir_status weir_model_build(const struct weir_model_kind *kind, const struct weir_model_params *params,

@@ -88,7 +88,5 @@ weir_status weir_channels_find(const char *name, enum weir_channels *channels_ou
             *channels_out = (enum weir_channels)i;
             return WEIR_OK;
         }
-    const char *near = weir_suggest(name, channel_names);
-    return WEIR_FAIL(WEIR_ERR_USAGE, "unknown channel model '%s': use edge, shared or blocking%s%s", name,
-                     near ? "; did you mean " : "", near ? near : "");
+    return weir_unknown("channel model", name, channel_names);
 }

@@ -31,10 +31,7 @@ weir_status weir_schedule_kind_find(const char *name, const struct weir_schedule
         names[n++] = (*kind)->name;
     }
     names[n] = NULL;
-    const char *near = weir_suggest(name, names);
-    if (near)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "unknown schedule '%s': did you mean '%s'?", name, near);
-    return WEIR_FAIL(WEIR_ERR_USAGE, "unknown schedule '%s': 'weir schedule list' shows them", name);
+    return weir_unknown("schedule", name, names);
 }
 
 static weir_status params_check(const struct weir_schedule_kind *kind, const struct weir_schedule_params *params)

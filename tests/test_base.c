@@ -134,6 +134,16 @@ static void a_typo_gets_a_suggestion(void **state)
     assert_null(weir_suggest("completely-else", names));
 }
 
+static void an_unknown_word_gets_a_suggestion_or_the_whole_set(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"sgd", "adamw", NULL};
+    assert_fails(weir_unknown("optimizer", "adam", names), WEIR_ERR_USAGE,
+                 "unknown optimizer 'adam': did you mean 'adamw'?");
+    assert_fails(weir_unknown("optimizer", "lion-x-9", names), WEIR_ERR_USAGE,
+                 "unknown optimizer 'lion-x-9': it is one of sgd, adamw");
+}
+
 static void files_are_written_whole_or_not_at_all(void **state)
 {
     (void)state;
@@ -179,6 +189,7 @@ int main(void)
         cmocka_unit_test(filling_gives_the_numbers_one_by_one),
         cmocka_unit_test(numbers_are_parsed_strictly),
         cmocka_unit_test(a_typo_gets_a_suggestion),
+        cmocka_unit_test(an_unknown_word_gets_a_suggestion_or_the_whole_set),
         cmocka_unit_test(files_are_written_whole_or_not_at_all),
         cmocka_unit_test(json_errors_name_file_and_line),
     };

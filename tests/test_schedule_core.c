@@ -46,7 +46,7 @@ static void a_kind_is_found_by_name_or_a_near_one_is_named(void **state)
     assert_ok(weir_schedule_kind_find("1f1b", &kind));
     assert_string_equal(kind->name, "1f1b");
     assert_fails(weir_schedule_kind_find("gpip", &kind), WEIR_ERR_USAGE, "did you mean 'gpipe'?");
-    assert_fails(weir_schedule_kind_find("something", &kind), WEIR_ERR_USAGE, "weir schedule list");
+    assert_fails(weir_schedule_kind_find("something", &kind), WEIR_ERR_USAGE, "it is one of gpipe, 1f1b");
 }
 
 static void parameters_out_of_range_name_the_number(void **state)

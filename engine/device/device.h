@@ -96,8 +96,8 @@ extern "C" {
 extern const struct weir_device_kind *const weir_device_kinds[]; /* ends with NULL */
 extern const struct weir_device_kind weir_device_cpu;
 
-/* The kind called `name`.  WEIR_ERR_USAGE: unknown (with a suggestion), or known but not in this build (names the CMake
- * option). */
+/* The kind called `name`.  WEIR_ERR_USAGE: unknown (with a suggestion), or known but not in this
+ * version. */
 weir_status weir_device_kind_find(const char *name, const struct weir_device_kind **kind_out);
 
 /* cpu: cores this process may use, and text about the machine for `weir info` ("2 cores, 1 NUMA node, AMD EPYC").  Both

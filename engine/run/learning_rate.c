@@ -13,10 +13,7 @@ weir_status weir_lr_schedule_find(const char *name, enum weir_lr_schedule *sched
             *schedule_out = (enum weir_lr_schedule)i;
             return WEIR_OK;
         }
-    const char *near = weir_suggest(name, names);
-    if (near)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "unknown learning-rate schedule '%s': did you mean '%s'?", name, near);
-    return WEIR_FAIL(WEIR_ERR_USAGE, "unknown learning-rate schedule '%s': it is constant or cosine", name);
+    return weir_unknown("learning-rate schedule", name, names);
 }
 
 double weir_learning_rate(enum weir_lr_schedule schedule, double lr, int64_t warmup, int64_t step, int64_t n_steps)

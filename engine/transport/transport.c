@@ -44,8 +44,5 @@ weir_status weir_transport_find(const char *name, const struct weir_transport_ki
     for (const char *const *k = known; *k; k++)
         if (!strcmp(*k, name))
             return WEIR_FAIL(WEIR_ERR_USAGE, "transport '%s' is not in this version of Weir: use --transport local", name);
-    const char *near = weir_suggest(name, known);
-    if (near)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "unknown transport '%s': did you mean '%s'?", name, near);
-    return WEIR_FAIL(WEIR_ERR_USAGE, "unknown transport '%s': it is one of local, mpi, nccl", name);
+    return weir_unknown("transport", name, known);
 }

@@ -67,7 +67,7 @@ setup() {
     run -1 "$WEIR" schedule check s.csv --channels blocking
     [[ "$output" == *"rank 0 waits in 0SEND_F1 for rank 1, which waits in 1SEND_B0 for rank 0"* ]]
     run -2 "$WEIR" schedule check s.csv --channels bloking
-    [[ "$output" == *"did you mean blocking"* ]]
+    [[ "$output" == *"did you mean 'blocking'"* ]]
 }
 
 @test "simulate takes a name or a file and prints the agreed keys" {
