@@ -136,3 +136,53 @@ const struct weir_model_kind weir_model_gpt2_tiny = {
     .config = &tiny,
     .build = build,
 };
+
+/* The published sizes (the paper's table 2; parameters as counted in its released models). */
+static const struct gpt2_config small = {
+    .n_blocks = 12, .width = 768, .n_heads = 12, .n_positions = 1024, .vocabulary = 50257};
+static const struct gpt2_config medium = {
+    .n_blocks = 24, .width = 1024, .n_heads = 16, .n_positions = 1024, .vocabulary = 50257};
+static const struct gpt2_config large = {
+    .n_blocks = 36, .width = 1280, .n_heads = 20, .n_positions = 1024, .vocabulary = 50257};
+static const struct gpt2_config xl = {
+    .n_blocks = 48, .width = 1600, .n_heads = 25, .n_positions = 1024, .vocabulary = 50257};
+
+const struct weir_model_kind weir_model_gpt2 = {
+    .name = "gpt2",
+    .summary = "GPT-2 of 124M parameters: 12 blocks, width 768",
+    .data = WEIR_DATA_TOKENS,
+    .seq_len = 1024,
+    .vocabulary = 50257,
+    .config = &small,
+    .build = build,
+};
+
+const struct weir_model_kind weir_model_gpt2_medium = {
+    .name = "gpt2-medium",
+    .summary = "GPT-2 of 355M parameters: 24 blocks, width 1024",
+    .data = WEIR_DATA_TOKENS,
+    .seq_len = 1024,
+    .vocabulary = 50257,
+    .config = &medium,
+    .build = build,
+};
+
+const struct weir_model_kind weir_model_gpt2_large = {
+    .name = "gpt2-large",
+    .summary = "GPT-2 of 774M parameters: 36 blocks, width 1280",
+    .data = WEIR_DATA_TOKENS,
+    .seq_len = 1024,
+    .vocabulary = 50257,
+    .config = &large,
+    .build = build,
+};
+
+const struct weir_model_kind weir_model_gpt2_xl = {
+    .name = "gpt2-xl",
+    .summary = "GPT-2 of 1558M parameters: 48 blocks, width 1600",
+    .data = WEIR_DATA_TOKENS,
+    .seq_len = 1024,
+    .vocabulary = 50257,
+    .config = &xl,
+    .build = build,
+};

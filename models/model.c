@@ -4,7 +4,9 @@
 
 #include "base/text.h"
 
-const struct weir_model_kind *const weir_model_kinds[] = {&weir_model_mlp, &weir_model_gpt2_tiny, NULL};
+const struct weir_model_kind *const weir_model_kinds[] = {
+    &weir_model_mlp,        &weir_model_gpt2_tiny,  &weir_model_gpt2,
+    &weir_model_gpt2_medium, &weir_model_gpt2_large, &weir_model_gpt2_xl, NULL};
 
 weir_status weir_model_find(const char *name, const struct weir_model_kind **kind_out)
 {

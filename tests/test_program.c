@@ -109,6 +109,31 @@ static void gpt2_tiny_has_14_layers_and_ties_the_embedding(void **state)
     weir_arena_release(&f.arena);
 }
 
+/* Parameters as counted in the released models: 124,439,808 and so on (their position tables included). */
+static void the_published_sizes_have_the_published_numbers_of_parameters(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int64_t parameters;
+        int layers;
+    } rows[] = {{"gpt2", 124439808, 26},
+                {"gpt2-medium", 354823168, 50},
+                {"gpt2-large", 774030080, 74},
+                {"gpt2-xl", 1557611200, 98}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct weir_arena arena = {0};
+        const struct weir_model_kind *kind;
+        const struct weir_graph *graph;
+        struct weir_model_params params = {.microbatch_size = 1};
+        assert_ok(weir_model_find(rows[i].name, &kind));
+        assert_ok(weir_model_build(kind, &params, &arena, &graph));
+        assert_int_equal(weir_graph_n_elements(graph), rows[i].parameters);
+        assert_int_equal(graph->n_layers, rows[i].layers);
+        weir_arena_release(&arena);
+    }
+}
+
 static void every_event_is_signalled_before_it_is_awaited(void **state)
 {
     (void)state;
@@ -246,6 +271,7 @@ int main(void)
         cmocka_unit_test(packed_buffers_never_overlap_while_alive),
         cmocka_unit_test(many_buffers_are_packed_as_tightly_as_few),
         cmocka_unit_test(gpt2_tiny_has_14_layers_and_ties_the_embedding),
+        cmocka_unit_test(the_published_sizes_have_the_published_numbers_of_parameters),
         cmocka_unit_test(every_event_is_signalled_before_it_is_awaited),
         cmocka_unit_test(memory_follows_from_the_schedule),
         cmocka_unit_test(memory_rows_of_one_block_never_overlap_while_alive),
