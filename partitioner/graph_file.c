@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "partitioner/graph_readers.h"
+#include "partitioner/node_index.h"
 
 enum { LARGEST_FILE = 1 << 30 };
 
@@ -65,6 +66,19 @@ weir_status weir_graph_json_id(const json_t *value, const char *where, char text
         snprintf(text_out, 256, "%s", json_string_value(value));
     else
         return WEIR_FAIL(WEIR_ERR_INVALID, "%s: a node id must be an integer or a string of 1 to 255 bytes", where);
+    return WEIR_OK;
+}
+
+weir_status weir_graph_json_end(const json_t *object, const char *where, const char *key,
+                                const struct weir_cost_graph *graph, const struct weir_node_index *index, int *node_out)
+{
+    char id[256];
+    weir_status status = weir_graph_json_id(json_object_get(object, key), where, id);
+    if (status)
+        return status;
+    *node_out = weir_node_index_find(index, graph, id);
+    if (*node_out < 0)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%s: '%s' names node '%s', which is not there", where, key, id);
     return WEIR_OK;
 }
 

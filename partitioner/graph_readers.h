@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "partitioner/cost_graph.h"
+#include "partitioner/node_index.h"
 
 weir_status weir_graph_read_weir(const json_t *root, struct weir_cost_graph *graph);
 weir_status weir_graph_read_msr(const json_t *root, struct weir_cost_graph *graph);
@@ -23,5 +24,9 @@ weir_status weir_graph_json_lists(const json_t *root, const json_t **nodes_out, 
 
 /* An id (string or integer, both kinds in one file are not mixed) as text. */
 weir_status weir_graph_json_id(const json_t *value, const char *where, char text_out[256]);
+
+/* The node that an edge's member `key` names.  WEIR_ERR_INVALID when there is none. */
+weir_status weir_graph_json_end(const json_t *object, const char *where, const char *key,
+                                const struct weir_cost_graph *graph, const struct weir_node_index *index, int *node_out);
 
 #endif

@@ -102,19 +102,6 @@ static weir_status node_read(const json_t *object, size_t position, struct weir_
     return status ? status : weir_cost_graph_add_node(graph, &node, NULL);
 }
 
-static weir_status end_read(const json_t *object, const char *where, const char *key,
-                            const struct weir_cost_graph *graph, const struct weir_node_index *index, int *node_out)
-{
-    char id[256];
-    weir_status status = weir_graph_json_id(json_object_get(object, key), where, id);
-    if (status)
-        return status;
-    *node_out = weir_node_index_find(index, graph, id);
-    if (*node_out < 0)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "%s: '%s' names node '%s', which is not there", where, key, id);
-    return WEIR_OK;
-}
-
 static weir_status edge_read(const json_t *object, size_t position, const struct weir_node_index *index,
                              struct weir_cost_graph *graph)
 {
@@ -122,9 +109,9 @@ static weir_status edge_read(const json_t *object, size_t position, const struct
     snprintf(where, sizeof where, "edges[%zu]", position);
     struct weir_cost_edge edge = {0};
     int64_t tensor = 0;
-    weir_status status = end_read(object, where, "from", graph, index, &edge.from);
+    weir_status status = weir_graph_json_end(object, where, "from", graph, index, &edge.from);
     if (!status)
-        status = end_read(object, where, "to", graph, index, &edge.to);
+        status = weir_graph_json_end(object, where, "to", graph, index, &edge.to);
     if (!status)
         status = weir_graph_json_int(object, where, "tensor", 0, &tensor);
     if (!status)
