@@ -57,7 +57,11 @@ weir_status weir_pipeline_schedule(const char *name, int n_stages, int n_chunks,
     weir_status status = weir_schedule_kind_find(name, &kind);
     if (status)
         return status;
-    int v = n_chunks > 0 ? n_chunks : kind->n_chunks > 0 ? kind->n_chunks : 1;
+    if (n_chunks > 0 && kind->n_chunks > 0 && n_chunks != kind->n_chunks)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "schedule '%s' needs %d chunk%s per rank: --chunks %d or no --chunks", name,
+                         kind->n_chunks, kind->n_chunks == 1 ? "" : "s", kind->n_chunks);
+    int own = kind->n_chunks > 0 ? kind->n_chunks : kind->default_chunks > 0 ? kind->default_chunks : 1;
+    int v = n_chunks > 0 ? n_chunks : own;
     if (n_stages < 1 || n_stages % v)
         return WEIR_FAIL(WEIR_ERR_USAGE, "%d stages cannot be dealt out as %d chunks per rank: change --stages or --chunks",
                          n_stages, v);
