@@ -52,9 +52,10 @@ endif()
 
 # ---- MPI -------------------------------------------------------------------------------------------------------------
 if(NOT WEIR_MPI STREQUAL "OFF")
-  find_package(MPI QUIET COMPONENTS C)
+  # by its package file: FindMPI ends the configuration where a compiler wrapper is there without the headers
+  pkg_search_module(mpi_pc QUIET IMPORTED_TARGET mpi-c ompi-c mpich)
 endif()
-weir_part(MPI MPI_C_FOUND)
+weir_part(MPI mpi_pc_FOUND)
 
 # ---- CUDA, cuDNN, NCCL -----------------------------------------------------------------------------------------------
 set(cuda_found FALSE)
