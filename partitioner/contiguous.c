@@ -4,6 +4,7 @@
 #include "partitioner/cut_bound.h"
 #include "partitioner/exact.h"
 #include "partitioner/order_search.h"
+#include "partitioner/part_bound.h"
 #include "partitioner/path_split.h"
 
 enum {
@@ -94,6 +95,8 @@ static weir_status count_solve(struct run *run, int devices, int n_left, struct 
     }
     weir_status status = WEIR_OK;
     if (!exact)
+        status = weir_part_bound_raise(&problem, &answer->bound);
+    if (!status && !exact)
         status = weir_cut_bound_raise(&problem, answer->bound + answer->bound / 2, &answer->bound);
     if (!status)
         status = weir_order_search(&problem, answer->bound, exact ? QUICK_ROUNDS : search_rounds(run, n_left),

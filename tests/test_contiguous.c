@@ -7,6 +7,7 @@
 
 #include "base/rng.h"
 #include "partitioner/cut_bound.h"
+#include "partitioner/part_bound.h"
 #include "partitioner/plan.h"
 
 enum { MOST_NODES = 20, MOST_PARTS = 8 };
@@ -315,11 +316,11 @@ static void relabelling_changes_nothing(void **state)
     }
 }
 
-/* The bound that counts transfers must never pass an optimum, and must say more than work / devices now and then. */
-static void the_cut_bound_is_below_every_plan(void **state)
+/* The bounds that count transfers must never pass an optimum, and must say more than work / devices now and then. */
+static void bounds_are_below_every_plan(void **state)
 {
     (void)state;
-    int better = 0;
+    int better = 0, better_part = 0, tight_part = 0;
     for (int round = 0; round < 300; round++) {
         struct weir_cost_graph graph;
         struct weir_arena arena = {0};
@@ -330,16 +331,23 @@ static void the_cut_bound_is_below_every_plan(void **state)
         graph_draw(&shape, &graph);
         struct weir_split_problem problem = {.blocks = &blocks, .devices = 2 + round % 4, .memory = INT64_MAX / 4};
         assert_ok(weir_blocks_build(&graph, &purpose, &arena, &blocks));
-        int64_t work = (blocks.total_time - 1) / problem.devices + 1, bound = work;
+        int64_t work = (blocks.total_time - 1) / problem.devices + 1, bound = work, part = work;
         assert_ok(weir_cut_bound_raise(&problem, 3 * work, &bound));
+        assert_ok(weir_part_bound_raise(&problem, &part));
         double optimum = solve(&graph, problem.devices, 0, INFINITY);
         if ((double)bound * blocks.tick > optimum * (1 + 1e-12))
             fail_msg("seed %u: bound %.17g, optimum %.17g", draw_seed, (double)bound * blocks.tick, optimum);
+        if ((double)part * blocks.tick > optimum * (1 + 1e-12))
+            fail_msg("seed %u: part bound %.17g, optimum %.17g", draw_seed, (double)part * blocks.tick, optimum);
         better += bound > work;
+        better_part += part > work;
+        tight_part += (double)part * blocks.tick >= optimum * (1 - 1e-12);
         weir_arena_release(&arena);
         weir_cost_graph_release(&graph);
     }
-    assert_true(better > 30);
+    print_message("of 300: cut bound above the work's share %d, part bound %d, of which the optimum %d\n", better,
+                  better_part, tight_part);
+    assert_true(better > 30 && better_part > 30 && tight_part > 3);
 }
 
 static void impossible_demands_are_refused(void **state)
@@ -371,7 +379,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_small_dag_gets_the_best_plan), cmocka_unit_test(demands_are_met_at_the_least_cost),
         cmocka_unit_test(chains_get_the_best_plan),           cmocka_unit_test(more_devices_are_never_worse),
-        cmocka_unit_test(relabelling_changes_nothing),        cmocka_unit_test(the_cut_bound_is_below_every_plan),
+        cmocka_unit_test(relabelling_changes_nothing),        cmocka_unit_test(bounds_are_below_every_plan),
         cmocka_unit_test(impossible_demands_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
