@@ -13,7 +13,7 @@
 #include "engine/weir.h"
 
 struct train_options {
-    const char *model, *data, *schedule, *dialect, *lr_schedule, *optimizer, *device, *transport;
+    const char *model, *data, *schedule, *dialect, *lr_schedule, *optimizer, *device, *transport, *recompute;
     const char *metrics, *trace, *config;
     int64_t stages, chunks, microbatches, microbatch_size, seq_len, steps, warmup, seed, threads, device_memory;
     double lr, weight_decay, grad_clip, dropout;

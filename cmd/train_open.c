@@ -86,6 +86,7 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.grad_clip = o->grad_clip;
     config.seed = (uint64_t)o->seed;
     config.device_memory = o->device_memory;
+    config.recompute = o->recompute;
     if (o->print_memory || o->print_program)
         return weir_engine_preview(&config, o->print_memory ? stdout : NULL, o->print_program ? stdout : NULL);
     return weir_engine_open(&config, &run->engine);

@@ -62,6 +62,8 @@ struct weir_engine_config {
     double grad_clip;         /* largest global gradient norm; 0: no clipping */
     uint64_t seed;            /* of initial values and dropout */
     int64_t device_memory;    /* bytes each rank may use; 0: what the device has */
+    const char *recompute;    /* layers whose activations are made again in the backward: "none" or NULL, "full", or
+                                 names and shell patterns such as "h.*.mlp,head" */
 };
 
 #define WEIR_ENGINE_CONFIG_DEFAULT                                                                                     \

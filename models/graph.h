@@ -136,9 +136,10 @@ weir_status weir_graph_finish(struct weir_graph_builder *b, const struct weir_gr
 /* Shape of a value. */
 const struct weir_shape *weir_graph_shape(const struct weir_graph *graph, int value);
 
-/* Estimated time of one micro-batch in a layer, forward and backward, in arbitrary units that are the same for all
- * layers: per pass the larger of flops and of 8 flops per byte of traffic (a core computes about 8 flops in the time in
- * which it moves one byte).  Used for the default partition. */
+/* Estimated time of one pass of a node, and of one micro-batch in a layer, forward and backward, in arbitrary units that
+ * are the same for all layers: per pass the larger of flops and of 8 flops per byte of traffic (a core computes about 8
+ * flops in the time in which it moves one byte).  Used for the default partition. */
+double weir_node_cost(const struct weir_graph *graph, int node, enum weir_pass pass);
 double weir_layer_cost(const struct weir_graph *graph, int layer);
 
 /* Elements of all parameters, tied ones once. */

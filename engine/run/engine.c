@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/run/recomputed.h"
 #include "engine/transport/transport.h"
 #include "partitioner/chain.h"
 #include "weir_parts.h"
@@ -52,7 +53,7 @@ static weir_status config_check(const struct weir_engine_config *config)
     return optimizer_check(config);
 }
 
-static weir_status partition_choose(struct weir_engine *engine)
+static weir_status partition_choose(struct weir_engine *engine, const bool *recompute)
 {
     const struct weir_graph *graph = engine->graph;
     int n_stages = engine->config.schedule->n_stages;
@@ -68,7 +69,8 @@ static weir_status partition_choose(struct weir_engine *engine)
         return status;
     for (int l = 0; l < graph->n_layers; l++)
         costs[l] = weir_layer_cost(graph, l);
-    return weir_chain_split(costs, graph->n_layers, n_stages, engine->first_layer);
+    status = weir_replay_costs_add(graph, recompute, &engine->arena, costs);
+    return status ? status : weir_chain_split(costs, graph->n_layers, n_stages, engine->first_layer);
 }
 
 static weir_status program_make(struct weir_engine *engine)
@@ -78,8 +80,11 @@ static weir_status program_make(struct weir_engine *engine)
     weir_status status = weir_schedule_check(config->schedule, WEIR_CHANNELS_EDGE, &engine->arena, &report);
     if (!status && !report.trainable)
         status = WEIR_FAIL(WEIR_ERR_INVALID, "the schedule has forwards only: it cannot train");
+    bool *recompute;
     if (!status)
-        status = partition_choose(engine);
+        status = weir_recomputed_layers(config->graph, config->recompute, &engine->arena, &recompute);
+    if (!status)
+        status = partition_choose(engine, recompute);
     if (status)
         return status;
     struct weir_program_params params = {
@@ -90,6 +95,7 @@ static weir_status program_make(struct weir_engine *engine)
         .first_layer = engine->first_layer,
         .n_threads = config->threads_per_rank,
         .state_floats = config->optimizer == WEIR_OPTIMIZER_ADAMW ? 2 : 0,
+        .recompute = recompute,
     };
     return weir_program_build(&params, &engine->arena, &engine->program);
 }
