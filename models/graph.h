@@ -133,6 +133,10 @@ int weir_graph_node(struct weir_graph_builder *b, const char *name, const struct
  * parameter is used; the last node, and no other, is a loss.  WEIR_ERR_INVALID names layer or node. */
 weir_status weir_graph_finish(struct weir_graph_builder *b, const struct weir_graph **graph_out);
 
+/* The same graph with another number of samples in a micro-batch; parameters, nodes and layers keep their numbers. */
+weir_status weir_graph_resize(const struct weir_graph *graph, int64_t microbatch_size, struct weir_arena *arena,
+                              const struct weir_graph **graph_out);
+
 /* Shape of a value. */
 const struct weir_shape *weir_graph_shape(const struct weir_graph *graph, int value);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/run/fit_advice.h"
 #include "engine/run/recomputed.h"
 #include "engine/transport/transport.h"
 #include "partitioner/chain.h"
@@ -73,7 +74,7 @@ static weir_status partition_choose(struct weir_engine *engine, const bool *reco
     return status ? status : weir_chain_split(costs, graph->n_layers, n_stages, engine->first_layer);
 }
 
-static weir_status program_make(struct weir_engine *engine)
+weir_status weir_engine_compile(struct weir_engine *engine)
 {
     const struct weir_engine_config *config = &engine->config;
     struct weir_schedule_report report;
@@ -98,41 +99,6 @@ static weir_status program_make(struct weir_engine *engine)
         .recompute = recompute,
     };
     return weir_program_build(&params, &engine->arena, &engine->program);
-}
-
-/* ---- memory -------------------------------------------------------------------------------------------------------- */
-
-static void stages_name(const struct weir_program *program, int rank, char *text, size_t room)
-{
-    size_t used = 0;
-    for (int s = 0; s < program->n_stages && used < room; s++)
-        if (program->stages[s].rank == rank)
-            used += (size_t)snprintf(text + used, room - used, "%s%d", used ? ", " : "", s);
-}
-
-static weir_status memory_check(struct weir_engine *engine)
-{
-    const struct weir_program *program = engine->program;
-    size_t cap = (size_t)engine->config.device_memory, all = 0, free_bytes, total_bytes;
-    for (int r = 0; r < program->n_ranks; r++) {
-        size_t bytes = weir_program_rank_bytes(program, r);
-        all += bytes;
-        if (!cap || bytes <= cap)
-            continue;
-        char stages[128];
-        stages_name(program, r, stages, sizeof stages);
-        return WEIR_FAIL(WEIR_ERR_NOFIT,
-                         "rank %d (stage %s) needs %zu bytes (%.1f MiB), the cap is %zu: use more stages, a smaller "
-                         "--microbatch-size, or fewer micro-batches in flight (--schedule 1f1b)",
-                         r, stages, bytes, (double)bytes / 0x1p20, cap);
-    }
-    weir_status status = engine->kind->memory_info(engine->ranks[0].device, &free_bytes, &total_bytes);
-    if (!status && all > free_bytes)
-        return WEIR_FAIL(WEIR_ERR_NOFIT,
-                         "the run needs %.1f MiB for %d ranks, device '%s' has %.1f MiB free: use a smaller "
-                         "--microbatch-size or fewer micro-batches in flight (--schedule 1f1b)",
-                         (double)all / 0x1p20, program->n_ranks, engine->kind->name, (double)free_bytes / 0x1p20);
-    return status;
 }
 
 /* ---- ranks --------------------------------------------------------------------------------------------------------- */
@@ -273,15 +239,18 @@ static weir_status parts_find(struct weir_engine *engine)
 static weir_status engine_start(struct weir_engine *engine)
 {
     int n_devices;
+    size_t free_bytes, total_bytes;
     weir_status status = parts_find(engine);
     if (!status)
         status = engine->kind->count(&n_devices);
     if (!status)
-        status = program_make(engine);
+        status = weir_engine_compile(engine);
     if (!status)
         status = arrays_make(engine);
     if (!status)
-        status = memory_check(engine);
+        status = engine->kind->memory_info(engine->ranks[0].device, &free_bytes, &total_bytes);
+    if (!status)
+        status = weir_fit_check(engine, free_bytes);
     for (int r = 0; !status && r < engine->program->n_ranks; r++)
         status = rank_open(engine, r);
     for (int e = 0; !status && e < engine->program->n_events; e++)
@@ -320,7 +289,7 @@ weir_status weir_engine_preview(const struct weir_engine_config *config, FILE *m
     struct weir_engine engine = {.config = *config, .graph = config->graph};
     status = parts_find(&engine);
     if (!status)
-        status = program_make(&engine);
+        status = weir_engine_compile(&engine);
     if (!status && memory_out)
         weir_engine_print_memory(&engine, memory_out);
     if (!status && program_out)

@@ -53,6 +53,9 @@ struct weir_engine {
     size_t *peak_bytes;      /* [n_ranks] */
 };
 
+/* Bind the config's schedule to its graph: fills in first_layer and program, whose memory is the engine's arena. */
+weir_status weir_engine_compile(weir_engine *engine);
+
 /* Wait for all ranks; the first failure, with its message. */
 weir_status weir_ranks_sync(weir_engine *engine);
 
