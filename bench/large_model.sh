@@ -43,7 +43,7 @@ libraries=$(sed -n 's/^not in the table: .* \([0-9]*\) bytes$/\1/p' "$dir/table"
 "$weir" "${options[@]}" --stages "$ranks" --metrics "$dir/metrics" &
 run=$!
 resident=0 # VmHWM only grows: the last reading is that of the last steps
-while now=$(awk '/^VmHWM/ { print $2 * 1024 }' "/proc/$run/status" 2>/dev/null) && [ -n "$now" ]; do
+while now=$(awk '/^VmHWM/ { printf "%.0f\n", $2 * 1024 }' "/proc/$run/status" 2>/dev/null) && [ -n "$now" ]; do
     resident=$now
     sleep 0.1
 done
@@ -53,7 +53,7 @@ grep -o '"loss": [^,]*' "$dir/metrics" | awk '{ printf "%s%.4f", (NR > 1 ? " " :
 grep -o '"step_ms": [^,]*' "$dir/metrics" | awk '{ printf "%s%.0f", (NR > 1 ? " " : "# ms per step "), $2 } END { print "" }'
 echo "# rank, bytes, of the cap of $cap"
 peaks=$(sed -n '1s/.*"peak_bytes": \[\([^]]*\)\].*/\1/p' "$dir/metrics" | tr -d ' ' | tr ',' '\n')
-awk -v cap="$cap" '{ printf "%d %d %.1f%%\n", NR - 1, $1, 100 * $1 / cap; sum += $1 } END { print "all", sum }' <<<"$peaks"
+awk -v cap="$cap" '{ printf "%d %s %.1f%%\n", NR - 1, $1, 100 * $1 / cap; sum += $1 } END { printf "all %.0f\n", sum }' <<<"$peaks"
 echo "# largest resident set of the process, ranks x cap + libraries"
 echo "$resident $((ranks * cap + libraries))"
 
