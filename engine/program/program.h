@@ -205,6 +205,23 @@ struct weir_order_entry {
     int rank, instr;
 };
 
+/* What travels with an event between ranks that do not see each other's memory: a region that the signaller has written
+ * and the one who awaits the event will read or use.  The region is the same place in the address map of both: of the
+ * receiver's block (slots: the signaller writes an image of the receiver's memory), or of the sender's (all else: the
+ * receiver reads an image of the sender's).  An event may have waiters and no push: then only its flag travels. */
+enum { WEIR_REPLICA_ANY = -1, WEIR_REPLICA_OWN = -1, WEIR_REPLICA_OTHERS = -2 };
+
+struct weir_push {
+    int event;
+    int from_rank, from_replica; /* WEIR_REPLICA_ANY, or only this one pushes */
+    int to_rank, to_replica;     /* WEIR_REPLICA_OWN: in the sender's replica; _OTHERS: in every other; else in that one,
+                                    unless it is the sender's */
+    bool receivers;              /* the receiver's block, else the sender's */
+    enum weir_memory_kind kind;
+    size_t offset, bytes;
+    int post_after; /* the receiver's instruction after which the region may be overwritten in this step; -1: its start */
+};
+
 /* One line of the memory table. */
 struct weir_memory_row {
     int rank;
@@ -228,6 +245,8 @@ struct weir_program {
     size_t norm_offset, losses_offset; /* in STEP, of every rank: n_norm_blocks, n_replicas * n_microbatches float64 */
     int n_order;
     struct weir_order_entry *order;
+    int n_pushes;
+    struct weir_push *pushes; /* by kind of use, not by event */
     int n_rows;
     struct weir_memory_row *rows;
 };
