@@ -13,6 +13,7 @@ struct run {
     const char *schedule, *recompute;
     int n_stages, n_chunks;
     int64_t microbatch_size;
+    int replicas, zero;
 };
 
 static weir_status run_open(const struct run *run, int64_t cap)
@@ -28,6 +29,8 @@ static weir_status run_open(const struct run *run, int64_t cap)
     config.schedule = &schedule;
     config.device_memory = cap;
     config.recompute = run->recompute;
+    config.replicas = run->replicas;
+    config.zero = run->zero;
     if (!status)
         status = weir_engine_open(&config, &engine);
     weir_engine_close(engine);
@@ -48,6 +51,8 @@ static struct run advised(struct run run, char *words, char schedule[32])
             run.n_stages = atoi(value);
         else if (!strcmp(word, "--chunks"))
             run.n_chunks = atoi(value);
+        else if (!strcmp(word, "--zero"))
+            run.zero = atoi(value);
         else if (!strcmp(word, "--microbatch-size"))
             run.microbatch_size = atoi(value);
         else if (!strcmp(word, "--schedule"))
@@ -105,6 +110,10 @@ static void the_unnamed_do_not_fit(const struct run *run, int64_t cap, const cha
     if (!strstr(message, "with --microbatch-size"))
         assert_int_equal(run_open(&changed, cap), WEIR_ERR_NOFIT);
     changed = *run;
+    changed.zero = 1;
+    if (!strstr(message, "with --zero 1"))
+        assert_int_equal(run_open(&changed, cap), WEIR_ERR_NOFIT);
+    changed = *run;
     changed.n_stages *= 2;
     if (!strstr(message, "with --stages") && changed.n_stages <= LAYERS)
         assert_int_equal(run_open(&changed, cap), WEIR_ERR_NOFIT);
@@ -113,9 +122,10 @@ static void the_unnamed_do_not_fit(const struct run *run, int64_t cap, const cha
 static void what_a_refusal_advises_fits_and_what_it_leaves_out_does_not(void **state)
 {
     (void)state;
-    static const struct run runs[] = {{"1f1b", NULL, 1, 0, BATCH},        {"gpipe", NULL, 2, 0, BATCH},
-                                      {"zb-h2", NULL, 4, 0, BATCH},       {"zbv", NULL, 4, 0, BATCH},
-                                      {"interleaved", NULL, 4, 2, BATCH}, {"gpipe", "full", 2, 0, BATCH}};
+    static const struct run runs[] = {{"1f1b", NULL, 1, 0, BATCH, 1, 0},        {"gpipe", NULL, 2, 0, BATCH, 1, 0},
+                                      {"zb-h2", NULL, 4, 0, BATCH, 1, 0},       {"zbv", NULL, 4, 0, BATCH, 1, 0},
+                                      {"interleaved", NULL, 4, 2, BATCH, 1, 0}, {"gpipe", "full", 2, 0, BATCH, 1, 0},
+                                      {"1f1b", "full", 1, 0, BATCH, 2, 0}};
     int refused = 0, ways = 0, without = 0;
     for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++)
         for (int64_t cap = 3 << 20; cap < 24 << 20; cap += cap / 2) {
@@ -136,10 +146,13 @@ static void what_a_refusal_advises_fits_and_what_it_leaves_out_does_not(void **s
 static void a_refusal_names_rank_stages_bytes_and_cap(void **state)
 {
     (void)state;
-    struct run run = {"interleaved", NULL, 4, 2, BATCH};
+    struct run run = {"interleaved", NULL, 4, 2, BATCH, 1, 0};
     assert_fails(run_open(&run, 1 << 20), WEIR_ERR_NOFIT, " (stages ");
     assert_fails(run_open(&run, 1 << 20), WEIR_ERR_NOFIT, "the cap is 1048576, 2 of 2 ranks are over it");
     assert_fails(run_open(&run, 1 << 20), WEIR_ERR_NOFIT, "the least found is");
+    run = (struct run){"1f1b", "full", 1, 0, BATCH, 2, 0};
+    assert_fails(run_open(&run, 20 << 20), WEIR_ERR_NOFIT, "with --zero 1");
+    run = (struct run){"interleaved", NULL, 4, 2, BATCH, 1, 0};
     run.microbatch_size = 1 << 20;
     assert_fails(run_open(&run, 0), WEIR_ERR_NOFIT, "MiB free; rank ");
     assert_fails(run_open(&run, 0), WEIR_ERR_NOFIT, "--microbatch-size");

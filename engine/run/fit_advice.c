@@ -6,7 +6,7 @@
 
 /* A difference to the run that does not fit; 0 and NULL: as it is. */
 struct change {
-    bool recompute;
+    bool recompute, zero;
     int n_stages;
     int64_t microbatch_size;
     const struct weir_schedule_kind *kind;
@@ -31,7 +31,7 @@ static struct need need_of(const struct weir_program *program)
     struct need need = {0, 0, 0};
     for (int r = 0; r < program->n_ranks; r++) {
         size_t bytes = weir_program_rank_bytes(program, r);
-        need.all += bytes;
+        need.all += bytes * (size_t)program->n_replicas;
         if (bytes > need.most) {
             need.most = bytes;
             need.rank = r;
@@ -69,10 +69,12 @@ static bool change_fits(struct advisor *a, const struct change *change)
 {
     struct weir_arena arena = {0};
     struct weir_schedule schedule;
-    struct weir_engine trial = {.config = a->engine->config};
+    struct weir_engine trial = {.config = a->engine->config, .n_replicas = a->engine->n_replicas};
     weir_status status = WEIR_OK;
     if (change->recompute)
         trial.config.recompute = "full";
+    if (change->zero)
+        trial.config.zero = 1;
     if (change->microbatch_size)
         status = weir_graph_resize(trial.config.graph, change->microbatch_size, &arena, &trial.config.graph);
     if (!status && change->kind) {
@@ -101,6 +103,8 @@ static void change_name(struct advisor *a, const struct change *change, bool nam
     weir_text_append(&a->text, "%s", a->text.length ? ", or with" : "it fits with");
     if (change->recompute)
         weir_text_append(&a->text, " --recompute full");
+    if (change->zero)
+        weir_text_append(&a->text, " --zero 1");
     if (change->n_stages)
         weir_text_append(&a->text, " --stages %d", change->n_stages);
     if (change->microbatch_size)
@@ -114,7 +118,7 @@ static void change_name(struct advisor *a, const struct change *change, bool nam
         weir_text_append(&a->text, " --chunks %d", v);
 }
 
-/* ---- the four ways out ---------------------------------------------------------------------------------------------- */
+/* ---- the ways out --------------------------------------------------------------------------------------------------- */
 
 /* The kind makes the very schedule of this run. */
 static bool kind_made(const struct weir_schedule_kind *kind, const struct weir_schedule *now)
@@ -190,6 +194,14 @@ static void schedule_try(struct advisor *a, struct change change)
     }
 }
 
+/* Replicas that each keep all of the optimizer's state may share it. */
+static void zero_try(struct advisor *a, struct change change)
+{
+    change.zero = true;
+    if (a->engine->n_replicas > 1 && !a->engine->config.zero && change_fits(a, &change))
+        change_name(a, &change, false);
+}
+
 static void advice_write(struct advisor *a)
 {
     const char *recompute = a->engine->config.recompute;
@@ -201,15 +213,16 @@ static void advice_write(struct advisor *a)
         if (with_full && a->text.length)
             break;
         change.recompute = with_full;
+        zero_try(a, change);
         stages_try(a, change);
         microbatch_try(a, change);
         schedule_try(a, change);
     }
     if (!a->text.length)
         weir_text_append(&a->text,
-                         "neither --recompute full, more --stages, a smaller --microbatch-size, another --schedule nor "
-                         "recomputation with one of them fits: the least found is %zu bytes (%.1f MiB)",
-                         a->least, (double)a->least / 0x1p20);
+                         "neither --recompute full, %smore --stages, a smaller --microbatch-size, another --schedule "
+                         "nor recomputation with one of them fits: the least found is %zu bytes (%.1f MiB)",
+                         a->engine->n_replicas > 1 && !a->engine->config.zero ? "--zero 1, " : "", a->least, (double)a->least / 0x1p20);
 }
 
 /* ---- the refusal ---------------------------------------------------------------------------------------------------- */
@@ -247,7 +260,7 @@ static weir_status refusal(const struct advisor *a, struct need need)
     else if (!status)
         status = WEIR_FAIL(WEIR_ERR_NOFIT,
                            "the run needs %.1f MiB for %d ranks, device '%s' has %.1f MiB free; %s, more than any other: %s",
-                           (double)need.all / 0x1p20, program->n_ranks, a->engine->kind->name,
+                           (double)need.all / 0x1p20, a->engine->n_ranks, a->engine->kind->name,
                            (double)a->free_bytes / 0x1p20, name.data, a->text.data);
     weir_text_release(&name);
     return status;
