@@ -95,7 +95,7 @@ struct weir_step_event {
     int64_t start_ns, end_ns;
 };
 
-/* Time spent in one pass of one operation, all ranks together, since open. */
+/* Time spent in one pass of one operation, all ranks together, since open.  Replays of recomputed layers are forwards. */
 struct weir_op_time {
     const char *op, *pass;
     int64_t calls, ns;

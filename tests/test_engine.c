@@ -165,8 +165,9 @@ static void every_built_in_schedule_that_can_train_gives_the_same_bits(void **st
 static void recomputation_gives_the_same_bits_under_every_built_in_schedule(void **state)
 {
     (void)state;
-    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind; kind++)
-        built_in_train(*kind, 4, "full");
+    for (int k = 0; weir_schedule_kinds[k]; k++)
+        if (!SANITIZED || k % 4 == 0)
+            built_in_train(weir_schedule_kinds[k], 4, "full");
     built_in_train(&weir_kind_1f1b, 1, "full");
     built_in_train(&weir_kind_zb_h1, 2, "embed,h.[1-4].*,head");
 }
