@@ -2,7 +2,6 @@
 #include "engine/run/state.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"

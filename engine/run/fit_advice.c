@@ -64,30 +64,37 @@ static weir_status changed_schedule(const struct weir_schedule *now, const struc
     return weir_schedule_build(change->kind, &params, arena, out);
 }
 
-/* Compile the changed run.  What cannot be built does not fit either. */
+/* Compile the changed run; what it needs beside the engine's own is in `arena` and `schedule`. */
+static weir_status trial_compile(const struct advisor *a, const struct change *change, struct weir_arena *arena,
+                                 struct weir_schedule *schedule, struct weir_engine *trial)
+{
+    struct weir_engine_config *config = &trial->config;
+    weir_status status = WEIR_OK;
+    *trial = (struct weir_engine){.config = a->engine->config, .n_replicas = a->engine->n_replicas};
+    if (change->recompute)
+        config->recompute = "full";
+    if (change->zero)
+        config->zero = 1;
+    if (change->microbatch_size)
+        status = weir_graph_resize(config->graph, change->microbatch_size, arena, &config->graph);
+    if (!status && change->kind) {
+        status = changed_schedule(config->schedule, change, arena, schedule);
+        if (!status && schedule->n_stages != config->schedule->n_stages)
+            config->first_layer = NULL;
+        config->schedule = schedule;
+    }
+    trial->graph = config->graph;
+    return status ? status : weir_engine_compile(trial);
+}
+
+/* What cannot be built does not fit either. */
 static bool change_fits(struct advisor *a, const struct change *change)
 {
     struct weir_arena arena = {0};
     struct weir_schedule schedule;
-    struct weir_engine trial = {.config = a->engine->config, .n_replicas = a->engine->n_replicas};
-    weir_status status = WEIR_OK;
-    if (change->recompute)
-        trial.config.recompute = "full";
-    if (change->zero)
-        trial.config.zero = 1;
-    if (change->microbatch_size)
-        status = weir_graph_resize(trial.config.graph, change->microbatch_size, &arena, &trial.config.graph);
-    if (!status && change->kind) {
-        status = changed_schedule(trial.config.schedule, change, &arena, &schedule);
-        if (!status && schedule.n_stages != trial.config.schedule->n_stages)
-            trial.config.first_layer = NULL;
-        trial.config.schedule = &schedule;
-    }
-    trial.graph = trial.config.graph;
-    if (!status)
-        status = weir_engine_compile(&trial);
+    struct weir_engine trial;
     bool fit = false;
-    if (!status) {
+    if (!trial_compile(a, change, &arena, &schedule, &trial)) {
         struct need need = need_of(trial.program);
         size_t bytes = need_of(a->engine->program).most > a->rank_cap ? need.most : need.all;
         fit = fits(a, need);
