@@ -14,7 +14,7 @@
 
 static const struct option_row rows[] = {
     ROW("model", 'm', OPTION_TEXT, model, "NAME", "model to train; list shows them", 0, 0),
-    ROW("data", 'd', OPTION_TEXT, data, "PATH", "text file (bytes are tokens), or folder with IDX images and labels", 0, 0),
+    ROW("data", 'd', OPTION_TEXT, data, "PATH", "files of text or tokens (a,b or 'x*.bin'), or a folder of IDX images", 0, 0),
     ROW("stages", 0, OPTION_INT, stages, "S", "pipeline stages (2)", 1, 65536),
     ROW("chunks", 0, OPTION_INT, chunks, "V", "stages per rank (what the schedule needs, else 1)", 1, 65536),
     ROW("microbatches", 0, OPTION_INT, microbatches, "M", "micro-batches per step (4)", 1, 1048576),

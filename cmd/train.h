@@ -29,6 +29,8 @@ struct train_run {
     struct weir_schedule schedule;
     const struct weir_graph *graph;
     weir_data *data;
+    const char *const *data_paths; /* [n_data_paths]: the files of --data; none for images */
+    int n_data_paths;
     weir_engine *engine;   /* NULL: memory table or step program were asked for, and printed */
     weir_metrics *metrics; /* NULL: not asked for */
     weir_trace *trace;     /* NULL: not asked for */
@@ -47,6 +49,18 @@ struct train_run {
  * --print-program, print what was asked for instead of opening an engine. */
 weir_status train_open(const struct train_options *options, struct train_run *run);
 void train_close(struct train_run *run);
+
+/* Open what --data names, for the model; nothing when it is not given. */
+weir_status train_data_open(const struct train_options *options, struct train_run *run);
+
+/* WEIR_ERR_USAGE when `path`, the file that --`option` writes, is one of the data. */
+weir_status train_data_keep(const struct train_run *run, const char *option, const char *path);
+
+/* Feed the samples of one step of `data`, from number `first` on. */
+weir_status train_feed(struct train_run *run, const weir_data *data, int64_t first);
+
+/* Both name one regular file, that would be overwritten.  NULL is no file. */
+bool train_same_file(const char *a, const char *b);
 
 /* Run the steps.  *signal_out: the signal that ended the run early, or 0. */
 weir_status train_steps(struct train_run *run, int *signal_out);

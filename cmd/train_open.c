@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/text.h"
@@ -17,7 +16,7 @@ static weir_status choices_read(const struct train_options *o, struct train_run 
     if (!o->model)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--model is missing: --model list shows the models");
     if (!o->data && !o->print_memory && !o->print_program)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--data is missing: a text file, or for image models a folder of IDX files");
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--data is missing: files of text or tokens, or for image models a folder of IDX files");
     weir_status status = weir_model_find(o->model, &run->model);
     if (!status)
         status = weir_lr_schedule_find(o->lr_schedule, &run->lr_schedule);
@@ -29,15 +28,6 @@ static weir_status choices_read(const struct train_options *o, struct train_run 
             return WEIR_OK;
         }
     return weir_unknown("optimizer", o->optimizer, optimizers);
-}
-
-static weir_status data_open(const struct train_options *o, struct train_run *run)
-{
-    if (!o->data)
-        return WEIR_OK;
-    if (run->model->data == WEIR_DATA_IMAGES)
-        return weir_data_open_idx(o->data, (uint64_t)o->seed, &run->data);
-    return weir_data_open_text(o->data, o->seq_len ? o->seq_len : run->model->seq_len, (uint64_t)o->seed, &run->data);
 }
 
 static weir_status model_build(const struct train_options *o, struct train_run *run)
@@ -119,27 +109,22 @@ static weir_status trace_open(const struct train_options *o, struct train_run *r
     return status ? status : weir_trace_open(o->trace, trace_rows, n_ranks, most, &run->trace);
 }
 
-/* Both name one regular file, that would be overwritten. */
-static bool same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    return a && b && stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_dev == y.st_dev &&
-           x.st_ino == y.st_ino;
-}
-
 /* When the metrics file is open but not written yet: an output must not be the file of another option. */
-static weir_status outputs_check(const struct train_options *o)
+static weir_status outputs_check(const struct train_options *o, const struct train_run *run)
 {
     const struct {
         const char *option, *path;
-    } files[] = {{"data", o->data}, {"config", o->config}, {"schedule", o->schedule}, {"metrics", o->metrics},
-                 {"trace", o->trace}};
-    enum { FIRST_OUTPUT = 3, FILES = sizeof files / sizeof files[0] };
-    for (int out = FIRST_OUTPUT; out < FILES; out++)
+    } files[] = {{"config", o->config}, {"schedule", o->schedule}, {"metrics", o->metrics}, {"trace", o->trace}};
+    enum { FIRST_OUTPUT = 2, FILES = sizeof files / sizeof files[0] };
+    for (int out = FIRST_OUTPUT; out < FILES; out++) {
+        weir_status status = train_data_keep(run, files[out].option, files[out].path);
+        if (status)
+            return status;
         for (int i = 0; i < out; i++)
-            if (same_file(files[i].path, files[out].path))
+            if (train_same_file(files[i].path, files[out].path))
                 return WEIR_FAIL(WEIR_ERR_USAGE, "--%s and --%s are the same file '%s': give --%s another name",
                                  files[i].option, files[out].option, files[out].path, files[out].option);
+    }
     return WEIR_OK;
 }
 
@@ -147,7 +132,7 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
 {
     weir_status status = choices_read(o, run);
     if (!status)
-        status = data_open(o, run);
+        status = train_data_open(o, run);
     if (!status)
         status = model_build(o, run);
     if (!status)
@@ -160,7 +145,7 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
     if (!status && o->metrics)
         status = weir_metrics_open(o->metrics, run->schedule.n_ranks, &run->metrics);
     if (!status)
-        status = outputs_check(o);
+        status = outputs_check(o, run);
     if (!status && o->trace)
         status = trace_open(o, run);
     return status;

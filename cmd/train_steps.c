@@ -14,21 +14,14 @@ static void signal_note(int number)
     signal(number, SIG_DFL);
 }
 
+/* Feed a step, and have what the next one needs read from disk while this one runs. */
 static weir_status step_feed(struct train_run *run, int64_t step)
 {
-    const char *input = run->model->data == WEIR_DATA_IMAGES ? "images" : "tokens";
-    int batch = (int)run->graph->microbatch_size;
-    for (int mb = 0; mb < run->n_microbatches; mb++) {
-        int64_t first = (step * run->n_microbatches + mb) * batch;
-        weir_status status = weir_data_read(run->data, first, batch, run->inputs, run->targets);
-        if (!status)
-            status = weir_engine_feed(run->engine, input, mb, run->inputs);
-        if (!status)
-            status = weir_engine_feed(run->engine, "targets", mb, run->targets);
-        if (status)
-            return status;
-    }
-    return WEIR_OK;
+    int64_t samples = run->graph->microbatch_size * run->n_microbatches, first = weir_data_first(step, 0, 1, samples);
+    weir_status status = train_feed(run, run->data, first);
+    if (!status && step + 1 < run->options->steps)
+        weir_data_prefetch(run->data, first + samples, samples);
+    return status;
 }
 
 static weir_status metrics_write(struct train_run *run, const struct weir_step_report *report, double lr,

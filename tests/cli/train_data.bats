@@ -1,0 +1,90 @@
+#!/usr/bin/env bats
+# weir train --data: files of text and of tokens.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || exit 1
+    for i in $(seq 80); do printf 'line %d of a small text: the quick brown fox\n' "$i"; done >text
+    n=$(wc -c <text)
+    tokens 2 <text >bare.bin
+    { words 20240520 1 "$n"; head -c 1012 /dev/zero; tokens 2 <text; } >short.bin
+    { words 20240801 7 "$n"; head -c 1012 /dev/zero; tokens 4 <text; } >wide.bin
+}
+
+# Each byte of the input as a token of $1 bytes.
+tokens() {
+    # shellcheck disable=SC2059
+    printf "$(od -An -v -tx1 -w1 | awk -v n="$1" '{ printf "\\x%s", $1; for (i = 1; i < n; i++) printf "\\x00" }')"
+}
+
+# Numbers as little-endian 32-bit words.
+words() {
+    for word; do
+        # shellcheck disable=SC2059
+        printf "$(printf '\\x%02x\\x%02x\\x%02x\\x%02x' $((word & 255)) $((word >> 8 & 255)) $((word >> 16 & 255)) $((word >> 24 & 255)))"
+    done
+}
+
+train() {
+    "$WEIR" train --model gpt2-tiny --microbatches 2 --microbatch-size 2 --seq-len 16 -q "$@"
+}
+
+@test "the same tokens as text, with and without a header, and four bytes wide, train to the same losses" {
+    for file in text bare.bin short.bin wide.bin; do
+        train --data "$file" --steps 4 --metrics m >/dev/null
+        grep -o '"loss": [^,]*' m >"$file.losses"
+    done
+    [ "$(wc -l <text.losses)" -eq 4 ]
+    cmp text.losses bare.bin.losses
+    cmp text.losses short.bin.losses
+    cmp text.losses wide.bin.losses
+}
+
+@test "a list and a pattern that name the same files train to the same losses" {
+    mkdir parts
+    for part in 1 2 3; do cp short.bin "parts/p$part.bin"; done
+    train --data 'parts/p*.bin' --steps 3 --json >pattern
+    train --data parts/p1.bin,parts/p2.bin,parts/p3.bin --steps 3 --json >list
+    train --data parts/p3.bin,parts/p2.bin,parts/p1.bin --steps 3 --json >other
+    cmp pattern list
+    train --data short.bin --steps 3 --json >one
+    ! cmp -s pattern one
+}
+
+@test "an output never overwrites one of several data files" {
+    cp short.bin a.bin; cp short.bin b.bin
+    run train --data 'a.bin,b.bin' --steps 1 --metrics ./b.bin
+    [[ "$status" -eq 2 && "$output" == *"--data and --metrics are the same file './b.bin'"* ]]
+    cmp b.bin short.bin
+}
+
+# name | arguments | exit status | words of the message
+@test "data that cannot be used: one clear line and the right exit status" {
+    head -c 1025 short.bin >cut.bin
+    head -c 101 bare.bin >odd.bin
+    : >empty.bin
+    { head -c 300 bare.bin; printf '\x00\x02'; head -c 3000 bare.bin; } >large.bin
+    { printf '\x00\x02'; head -c 3000 bare.bin; } >first.bin
+    { words 20240326 3; head -c 3000 bare.bin; } >model.bin
+    while IFS='|' read -r name arguments code words; do
+        # shellcheck disable=SC2086
+        run train --steps 200 $arguments
+        [ "$status" -eq "$code" ] || { echo "$name: exit $status, output $output"; false; }
+        [[ "$output" == *"$words"* ]] || { echo "$name: $output"; false; }
+        [ "$(echo "$output" | wc -l)" -eq 1 ] || { echo "$name: $output"; false; }
+    done <<'ROWS'
+nothing matches|--data none_*.bin|1|no file matches 'none_*.bin'
+an empty name|--data text,|2|'text,' has an empty name
+one of two is missing|--data text,none|1|cannot open 'none'
+two kinds|--data bare.bin,short.bin|1|'bare.bin' is uint16 and 'short.bin' is llm.c gpt-2
+text among tokens|--data bare.bin,text|1|'text' is text
+named twice|--data bare.bin,./bare.bin|1|are the same file
+cut short|--data cut.bin|1|'cut.bin' starts with the magic 20240520
+half a token|--data odd.bin|1|'odd.bin' has no header and ends at byte 101
+empty|--data empty.bin|1|'empty.bin' is empty
+no tokens but a model|--data model.bin|1|files of a GPT-2 model do
+an id too large at the start|--data first.bin|1|'first.bin': token 0 at byte 0 is 512, the model's ids end at 255
+an id too large further on|--data large.bin|1|'large.bin': token 150 at byte 300 is 512
+ROWS
+}
