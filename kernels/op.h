@@ -42,8 +42,8 @@ enum weir_op_needs {
 };
 
 enum weir_op_flags {
-    WEIR_OP_LOSS = 1 << 0,     /* output is one float64; forward also writes d_inputs[0], which may be inputs[0] itself;
-                                  no backward_input */
+    WEIR_OP_LOSS = 1 << 0,     /* output is one float64; forward also writes d_inputs[0], which may be inputs[0] itself,
+                                  or whose data is NULL where only the loss is wanted; no backward_input */
     WEIR_OP_SUM = 1 << 1,      /* output = sum of the inputs: d_output is handed to every input, no backward at all */
     WEIR_OP_NO_SPLIT = 1 << 2, /* backward_input does the whole backward, d_params included; no backward_weight.  Its
                                   gradients are added in the order of I and B, not of W */

@@ -200,6 +200,12 @@ struct weir_program_params {
 weir_status weir_program_build(const struct weir_program_params *params, struct weir_arena *arena,
                                struct weir_program **program_out);
 
+/* Let `guest`, the forward-only program of the same graph, partition and slots, run between the steps of `program` in its
+ * memory: its SCRATCH at the start of ACTIVATIONS, which grows when that is not enough, all else in place.  Adds lines to
+ * the memory table. */
+weir_status weir_program_share(struct weir_program *program, const struct weir_program *guest,
+                               struct weir_arena *arena);
+
 /* Bytes of all blocks of a rank. */
 size_t weir_program_rank_bytes(const struct weir_program *program, int rank);
 

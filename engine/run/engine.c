@@ -71,6 +71,21 @@ static weir_status partition_choose(struct weir_engine *engine)
     return weir_chain_split(costs, graph->n_layers, n_stages, engine->first_layer);
 }
 
+/* The forwards of the training program's schedule, stage by stage on the same ranks and with the same slots. */
+static weir_status evaluation_make(struct weir_engine *engine, const struct weir_program_params *training)
+{
+    struct weir_program_params params = *training;
+    struct weir_schedule *forwards;
+    weir_status status = weir_arena_alloc(&engine->arena, 1, sizeof *forwards, &forwards);
+    if (!status)
+        status = weir_schedule_forwards(training->schedule, &engine->arena, forwards);
+    params.schedule = forwards;
+    if (!status)
+        status = weir_program_build(&params, &engine->arena, &engine->evaluate.program);
+    engine->evaluate.scratch = WEIR_MEMORY_ACTIVATIONS;
+    return status ? status : weir_program_share(engine->program, engine->evaluate.program, &engine->arena);
+}
+
 static weir_status program_make(struct weir_engine *engine)
 {
     const struct weir_engine_config *config = &engine->config;
@@ -91,7 +106,10 @@ static weir_status program_make(struct weir_engine *engine)
         .n_threads = config->threads_per_rank,
         .state_floats = config->optimizer == WEIR_OPTIMIZER_ADAMW ? 2 : 0,
     };
-    return weir_program_build(&params, &engine->arena, &engine->program);
+    status = weir_program_build(&params, &engine->arena, &engine->program);
+    engine->train.program = engine->program;
+    engine->train.scratch = WEIR_MEMORY_SCRATCH;
+    return status || !config->evaluates ? status : evaluation_make(engine, &params);
 }
 
 /* ---- memory -------------------------------------------------------------------------------------------------------- */
@@ -131,14 +149,15 @@ static weir_status memory_check(struct weir_engine *engine)
 
 /* ---- ranks --------------------------------------------------------------------------------------------------------- */
 
-static weir_status calls_prepare(struct weir_rank *rank, int stage, const struct weir_call_list *list)
+static weir_status calls_prepare(struct weir_rank *rank, const struct weir_run_program *run, int stage,
+                                 const struct weir_call_list *list)
 {
     for (int i = 0; i < list->n_calls; i++) {
         const struct weir_step_call *t = &list->calls[i];
         if (!t->fn || !t->call.op->cpu.prepare)
             continue;
         struct weir_op_call call;
-        weir_call_bind(rank, stage, 0, t, &call);
+        weir_call_bind(rank, run, stage, 0, t, &call);
         for (int accumulate = 0; accumulate < 2; accumulate++) {
             call.accumulate = accumulate;
             weir_status status = t->call.op->cpu.prepare(&call, t->pass);
@@ -147,6 +166,15 @@ static weir_status calls_prepare(struct weir_rank *rank, int stage, const struct
         }
     }
     return WEIR_OK;
+}
+
+static weir_status stages_prepare(struct weir_rank *rank, const struct weir_run_program *run)
+{
+    weir_status status = WEIR_OK;
+    for (int s = 0; run->program && s < run->program->n_stages && !status; s++)
+        for (int l = 0; l < WEIR_LISTS && run->program->stages[s].rank == rank->index && !status; l++)
+            status = calls_prepare(rank, run, s, &run->program->stages[s].lists[l]);
+    return status;
 }
 
 /* Runs on the rank's own thread: kernel state belongs to it, and its memory is touched there first. */
@@ -161,10 +189,8 @@ static weir_status rank_prepare(void *argument)
         if (rank->blocks[k])
             memset(rank->blocks[k], 0, program->ranks[rank->index].bytes[k]);
     weir_params_init(rank);
-    for (int s = 0; s < program->n_stages && !status; s++)
-        for (int l = 0; l < WEIR_LISTS && program->stages[s].rank == rank->index && !status; l++)
-            status = calls_prepare(rank, s, &program->stages[s].lists[l]);
-    return status;
+    status = stages_prepare(rank, &rank->engine->train);
+    return status ? status : stages_prepare(rank, &rank->engine->evaluate);
 }
 
 static weir_status rank_finish(void *argument)
@@ -175,33 +201,56 @@ static weir_status rank_finish(void *argument)
     return WEIR_OK;
 }
 
-static weir_status execs_make(struct weir_rank *rank)
+static weir_status execs_make(struct weir_rank *rank, struct weir_run_program *run)
 {
     struct weir_engine *engine = rank->engine;
-    struct weir_rank_program *r = &engine->program->ranks[rank->index];
-    weir_status status = weir_arena_alloc(&engine->arena, (size_t)r->n_instrs, sizeof *rank->execs, &rank->execs);
-    if (!status)
-        status = weir_arena_alloc(&engine->arena, (size_t)engine->graph->n_nodes * WEIR_PASSES, sizeof *rank->clocks,
-                                  &rank->clocks);
+    struct weir_rank_program *r = &run->program->ranks[rank->index];
+    struct weir_exec *execs;
+    weir_status status = weir_arena_alloc(&engine->arena, (size_t)r->n_instrs, sizeof *execs, &execs);
     for (int i = 0; i < r->n_instrs && !status; i++) {
         char text[WEIR_ACTION_TEXT];
-        rank->execs[i].rank = rank;
-        rank->execs[i].instr = &r->instrs[i];
-        status = weir_arena_strdup(&engine->arena, weir_instr_str(engine->program, &r->instrs[i], text),
-                                   &rank->execs[i].name);
+        execs[i].rank = rank;
+        execs[i].run = run;
+        execs[i].instr = &r->instrs[i];
+        status = weir_arena_strdup(&engine->arena, weir_instr_str(run->program, &r->instrs[i], text), &execs[i].name);
     }
+    if (!status)
+        run->execs[rank->index] = execs;
     return status;
+}
+
+/* Everything of a program but its memory: what its ranks run, and the events between them. */
+static weir_status run_open(struct weir_engine *engine, struct weir_run_program *run)
+{
+    const struct weir_program *program = run->program;
+    weir_status status =
+        weir_arena_alloc(&engine->arena, (size_t)program->n_ranks, sizeof(struct weir_exec *), &run->execs);
+    if (!status)
+        status = weir_arena_alloc(&engine->arena, (size_t)program->n_events, sizeof *run->events, &run->events);
+    for (int r = 0; r < program->n_ranks && !status; r++)
+        status = execs_make(&engine->ranks[r], run);
+    for (int e = 0; e < program->n_events && !status; e++)
+        status = engine->kind->event_open(engine->ranks[0].device, &run->events[e]);
+    return status;
+}
+
+static void run_close(struct weir_engine *engine, struct weir_run_program *run)
+{
+    for (int e = 0; run->events && e < run->program->n_events; e++)
+        if (run->events[e])
+            engine->kind->event_close(run->events[e]);
 }
 
 static weir_status rank_open(struct weir_engine *engine, int r)
 {
     struct weir_rank *rank = &engine->ranks[r];
     const struct weir_rank_program *program = &engine->program->ranks[r];
-    weir_status status = execs_make(rank);
+    weir_status status = weir_arena_alloc(&engine->arena, (size_t)engine->graph->n_nodes * WEIR_PASSES,
+                                          sizeof *rank->clocks, &rank->clocks);
     for (int k = 0; k < WEIR_MEMORY_KINDS && !status; k++)
         if (program->bytes[k])
             status = engine->kind->memory_alloc(rank->device, program->bytes[k], (void **)(void *)&rank->blocks[k]);
-    size_t tasks = 8;
+    size_t tasks = 8; /* an evaluation's are some of these */
     for (int i = 0; i < program->n_instrs; i++)
         tasks += 2 + (size_t)program->instrs[i].n_waits;
     if (!status)
@@ -245,8 +294,6 @@ static weir_status arrays_make(struct weir_engine *engine)
     if (!status)
         status = weir_arena_alloc(&engine->arena, p, sizeof *engine->peak_bytes, &engine->peak_bytes);
     if (!status)
-        status = weir_arena_alloc(&engine->arena, (size_t)program->n_events, sizeof *engine->events, &engine->events);
-    if (!status)
         status = weir_arena_alloc(&engine->arena, (size_t)program->n_norm_blocks, sizeof(double), &engine->norm_blocks);
     for (int r = 0; r < program->n_ranks && !status; r++) {
         engine->ranks[r].engine = engine;
@@ -278,8 +325,10 @@ static weir_status engine_start(struct weir_engine *engine)
         status = memory_check(engine);
     for (int r = 0; !status && r < engine->program->n_ranks; r++)
         status = rank_open(engine, r);
-    for (int e = 0; !status && e < engine->program->n_events; e++)
-        status = engine->kind->event_open(engine->ranks[0].device, &engine->events[e]);
+    if (!status)
+        status = run_open(engine, &engine->train);
+    if (!status && engine->evaluate.program)
+        status = run_open(engine, &engine->evaluate);
     return status ? status : ranks_run(engine, rank_prepare);
 }
 
@@ -344,9 +393,8 @@ void weir_engine_close(weir_engine *engine)
     int n_ranks = engine->program && engine->ranks ? engine->program->n_ranks : 0;
     for (int r = 0; r < n_ranks; r++)
         rank_close(engine, &engine->ranks[r]);
-    for (int e = 0; engine->program && engine->events && e < engine->program->n_events; e++)
-        if (engine->events[e])
-            engine->kind->event_close(engine->events[e]);
+    run_close(engine, &engine->train);
+    run_close(engine, &engine->evaluate);
     for (int r = 0; r < n_ranks; r++)
         if (engine->ranks[r].device)
             engine->kind->close(engine->ranks[r].device);

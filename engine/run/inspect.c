@@ -51,7 +51,7 @@ size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *eve
     size_t n = 0;
     for (int r = 0; r < engine->program->n_ranks; r++)
         for (int i = 0; i < engine->program->ranks[r].n_instrs; i++, n++) {
-            const struct weir_exec *exec = &engine->ranks[r].execs[i];
+            const struct weir_exec *exec = &engine->train.execs[r][i];
             bool action = exec->instr->kind == WEIR_INSTR_ACTION;
             if (n < room)
                 events_out[n] = (struct weir_step_event){

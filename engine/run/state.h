@@ -9,9 +9,18 @@
 #include "engine/program/program.h"
 #include "engine/weir.h"
 
+/* A program with what its run needs.  The engine's own, and another for evaluation, share streams and blocks. */
+struct weir_run_program {
+    struct weir_program *program;    /* NULL: there is none */
+    struct weir_exec **execs;        /* [n_ranks][n_instrs] */
+    weir_event **events;             /* [n_events] */
+    enum weir_memory_kind scratch;   /* the block that holds its SCRATCH */
+};
+
 /* One instruction at run time: the argument of its task. */
 struct weir_exec {
     struct weir_rank *rank;
+    const struct weir_run_program *run;
     const struct weir_instr *instr;
     const char *name;
     int64_t start_ns, end_ns; /* of the last step, waits excluded */
@@ -29,7 +38,6 @@ struct weir_rank {
     char *blocks[WEIR_MEMORY_KINDS];
     struct weir_kernel_context *context;
     struct weir_step_values values; /* read by kernels; written between steps */
-    struct weir_exec *execs;        /* [n_instrs] */
     struct weir_op_clock *clocks;   /* [n_nodes * WEIR_PASSES] */
 };
 
@@ -37,11 +45,12 @@ struct weir_engine {
     struct weir_engine_config config;
     const struct weir_graph *graph;
     struct weir_arena arena;
-    struct weir_program *program;
+    struct weir_program *program;     /* that of train */
+    struct weir_run_program train;
+    struct weir_run_program evaluate; /* when the configuration wants it: the forwards of train, in its memory */
     int *first_layer; /* [n_stages + 1] */
     const struct weir_device_kind *kind;
     struct weir_rank *ranks;
-    weir_event **events; /* [n_events] */
     double *norm_blocks; /* [n_norm_blocks]: partial sums, written by the owners */
     struct weir_adamw update;
     float learning_rate;
@@ -60,8 +69,11 @@ weir_status weir_ranks_sync(weir_engine *engine);
 weir_status weir_exec_run(void *exec);
 
 /* Fill the addresses of one call of `stage` for micro-batch `mb`. */
-void weir_call_bind(struct weir_rank *rank, int stage, int mb, const struct weir_step_call *step_call,
-                    struct weir_op_call *call_out);
+void weir_call_bind(struct weir_rank *rank, const struct weir_run_program *run, int stage, int mb,
+                    const struct weir_step_call *step_call, struct weir_op_call *call_out);
+
+/* Enqueue all instructions of a program. */
+weir_status weir_run_issue(weir_engine *engine, const struct weir_run_program *run);
 
 /* Tasks of the optimizer's instructions. */
 weir_status weir_tie_add(struct weir_rank *rank);
@@ -69,7 +81,7 @@ weir_status weir_norm_blocks(struct weir_rank *rank);
 weir_status weir_update(struct weir_rank *rank);
 weir_status weir_tie_copy(struct weir_rank *rank);
 
-/* The step's loss, once the last stage has run all micro-batches (every UPDATE comes after it). */
+/* The step's loss, of the training or of the evaluating program, once the last stage has run all micro-batches (every UPDATE comes after it). */
 double weir_loss_mean(const struct weir_engine *engine);
 
 /* Initial values of the rank's parameters. */

@@ -24,6 +24,13 @@ weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, cons
     return WEIR_OK;
 }
 
+static void values_set(struct weir_engine *engine, uint32_t training)
+{
+    for (int r = 0; r < engine->program->n_ranks; r++)
+        engine->ranks[r].values = (struct weir_step_values){
+            .seed = engine->config.seed, .step = (uint32_t)engine->step, .training = training};
+}
+
 static void step_begin(struct weir_engine *engine, double learning_rate)
 {
     const struct weir_engine_config *config = &engine->config;
@@ -38,22 +45,29 @@ static void step_begin(struct weir_engine *engine, double learning_rate)
         .correction1 = (float)(1 - pow((double)(float)config->beta1, t)),
         .correction2 = (float)(1 - pow((double)(float)config->beta2, t)),
     };
-    for (int r = 0; r < engine->program->n_ranks; r++)
-        engine->ranks[r].values =
-            (struct weir_step_values){.seed = config->seed, .step = (uint32_t)engine->step, .training = 1};
+    values_set(engine, 1);
 }
 
-static weir_status instr_issue(struct weir_engine *engine, const struct weir_order_entry *entry)
+static weir_status instr_issue(struct weir_engine *engine, const struct weir_run_program *run,
+                               const struct weir_order_entry *entry)
 {
     struct weir_rank *rank = &engine->ranks[entry->rank];
-    struct weir_exec *exec = &rank->execs[entry->instr];
+    struct weir_exec *exec = &run->execs[entry->rank][entry->instr];
     weir_status status = WEIR_OK;
     for (int w = 0; w < exec->instr->n_waits && !status; w++)
-        status = engine->kind->wait(rank->stream, engine->events[exec->instr->waits[w]]);
+        status = engine->kind->wait(rank->stream, run->events[exec->instr->waits[w]]);
     if (!status)
         status = engine->kind->run(rank->stream, weir_exec_run, exec);
     if (!status && exec->instr->signal >= 0)
-        status = engine->kind->record(rank->stream, engine->events[exec->instr->signal]);
+        status = engine->kind->record(rank->stream, run->events[exec->instr->signal]);
+    return status;
+}
+
+weir_status weir_run_issue(struct weir_engine *engine, const struct weir_run_program *run)
+{
+    weir_status status = WEIR_OK;
+    for (int i = 0; i < run->program->n_order && !status; i++)
+        status = instr_issue(engine, run, &run->program->order[i]);
     return status;
 }
 
@@ -63,7 +77,7 @@ static void report_fill(struct weir_engine *engine, struct weir_step_report *rep
     for (int r = 0; r < engine->program->n_ranks; r++) {
         int64_t busy = 0;
         for (int i = 0; i < engine->program->ranks[r].n_instrs; i++) {
-            const struct weir_exec *exec = &engine->ranks[r].execs[i];
+            const struct weir_exec *exec = &engine->train.execs[r][i];
             busy += exec->end_ns - exec->start_ns;
             first = exec->start_ns < first ? exec->start_ns : first;
             last = exec->end_ns > last ? exec->end_ns : last;
@@ -90,9 +104,7 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
     if (!(learning_rate >= 0 && learning_rate < HUGE_VAL))
         return WEIR_FAIL(WEIR_ERR_USAGE, "the learning rate is %g, it must be finite and not negative", learning_rate);
     step_begin(engine, learning_rate);
-    weir_status status = WEIR_OK;
-    for (int i = 0; i < engine->program->n_order && !status; i++)
-        status = instr_issue(engine, &engine->program->order[i]);
+    weir_status status = weir_run_issue(engine, &engine->train);
     weir_status synced = weir_ranks_sync(engine);
     if (status || synced) {
         engine->broken = true;
@@ -105,5 +117,23 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
                          "a smaller --lr or --grad-clip may help",
                          (long long)engine->step, report_out->loss, engine->grad_norm);
     engine->step++;
+    return WEIR_OK;
+}
+
+weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out)
+{
+    if (engine->broken)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "the engine failed before: close it");
+    if (!engine->evaluate.program)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "the engine was not opened for evaluation: set evaluates in its configuration");
+    values_set(engine, 0);
+    weir_status status = weir_run_issue(engine, &engine->evaluate), synced = weir_ranks_sync(engine);
+    if (status || synced) {
+        engine->broken = true;
+        return status ? status : synced;
+    }
+    *loss_out = weir_loss_mean(engine);
+    if (!isfinite(*loss_out))
+        return WEIR_FAIL(WEIR_ERR_NUMERIC, "the evaluation's loss is %g: not finite", *loss_out);
     return WEIR_OK;
 }
