@@ -2,6 +2,7 @@
 #include "cmd/train.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,6 +16,9 @@
 static const struct option_row rows[] = {
     ROW("model", 'm', OPTION_TEXT, model, "NAME", "model to train; list shows them", 0, 0),
     ROW("data", 'd', OPTION_TEXT, data, "PATH", "files of text or tokens (a,b or 'x*.bin'), or a folder of IDX images", 0, 0),
+    ROW("val-data", 0, OPTION_TEXT, val_data, "PATH", "data to validate on, in the same forms", 0, 0),
+    ROW("val-every", 0, OPTION_INT, val_every, "N", "steps between validations (a tenth of --steps)", 1, 1e15),
+    ROW("val-batches", 0, OPTION_INT, val_batches, "N", "step-sized batches of one validation (10, or all there are)", 1, 1e12),
     ROW("stages", 0, OPTION_INT, stages, "S", "pipeline stages (2)", 1, 65536),
     ROW("chunks", 0, OPTION_INT, chunks, "V", "stages per rank (what the schedule needs, else 1)", 1, 65536),
     ROW("microbatches", 0, OPTION_INT, microbatches, "M", "micro-batches per step (4)", 1, 1048576),
@@ -92,14 +96,22 @@ static bool list_shown(const struct train_options *o)
 static void result_print(const struct train_run *run, bool json)
 {
     const struct train_options *o = run->options;
-    if (json)
+    bool validated = !isnan(run->val_loss);
+    if (json) {
         printf("{\"model\": \"%s\", \"steps\": %" PRId64 ", \"stages\": %d, \"ranks\": %d, \"loss_first\": %.17g, "
-               "\"loss_last\": %.17g}\n",
+               "\"loss_last\": %.17g",
                run->model->name, run->n_done, run->schedule.n_stages, run->schedule.n_ranks, run->first_loss,
                run->last_loss);
-    else if (!o->quiet)
-        printf("trained %s for %" PRId64 " steps on %d stages: loss %.4f at the start, %.4f at the end\n",
+        if (validated)
+            printf(", \"val_loss_last\": %.17g", run->val_loss);
+        printf("}\n");
+    } else if (!o->quiet) {
+        printf("trained %s for %" PRId64 " steps on %d stages: loss %.4f at the start, %.4f at the end",
                run->model->name, run->n_done, run->schedule.n_stages, run->first_loss, run->last_loss);
+        if (validated)
+            printf(", %.4f in validation", run->val_loss);
+        printf("\n");
+    }
 }
 
 static int run_train(int argc, char **argv)

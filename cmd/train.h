@@ -13,11 +13,19 @@
 #include "engine/weir.h"
 
 struct train_options {
-    const char *model, *data, *schedule, *dialect, *lr_schedule, *optimizer, *device, *transport;
+    const char *model, *data, *val_data, *schedule, *dialect, *lr_schedule, *optimizer, *device, *transport;
     const char *metrics, *trace, *config;
     int64_t stages, chunks, microbatches, microbatch_size, seq_len, steps, warmup, seed, threads, device_memory;
+    int64_t val_every, val_batches; /* 0: chosen */
     double lr, weight_decay, grad_clip, dropout;
     bool print_memory, print_program, json, quiet;
+};
+
+/* What --data or --val-data names. */
+struct train_source {
+    weir_data *data;          /* NULL: not given */
+    const char *const *paths; /* [n_paths]: its files; none for images */
+    int n_paths;
 };
 
 struct train_run {
@@ -28,9 +36,8 @@ struct train_run {
     struct weir_arena arena;
     struct weir_schedule schedule;
     const struct weir_graph *graph;
-    weir_data *data;
-    const char *const *data_paths; /* [n_data_paths]: the files of --data; none for images */
-    int n_data_paths;
+    struct train_source train, validation;
+    int64_t val_every, val_batches; /* steps between validations, batches of each */
     weir_engine *engine;   /* NULL: memory table or step program were asked for, and printed */
     weir_metrics *metrics; /* NULL: not asked for */
     weir_trace *trace;     /* NULL: not asked for */
@@ -41,7 +48,8 @@ struct train_run {
     char *inputs, *targets; /* one micro-batch */
     size_t input_bytes, target_bytes;
     int n_microbatches;
-    double first_loss, last_loss, best_rate;
+    double first_loss, last_loss;
+    double val_loss; /* of the last validation; NaN: none yet */
     int64_t n_done;
 };
 
@@ -50,14 +58,26 @@ struct train_run {
 weir_status train_open(const struct train_options *options, struct train_run *run);
 void train_close(struct train_run *run);
 
-/* Open what --data names, for the model; nothing when it is not given. */
-weir_status train_data_open(const struct train_options *options, struct train_run *run);
+/* Open the source that `text` names, for the run's model. */
+weir_status train_source_open(struct train_run *run, const char *text, uint64_t seed, struct train_source *source);
 
 /* WEIR_ERR_USAGE when `path`, the file that --`option` writes, is one of the data. */
 weir_status train_data_keep(const struct train_run *run, const char *option, const char *path);
 
 /* Feed the samples of one step of `data`, from number `first` on. */
 weir_status train_feed(struct train_run *run, const weir_data *data, int64_t first);
+
+/* Samples of one step. */
+int64_t train_samples(const struct train_run *run);
+
+/* Open --val-data, once the schedule is known, and settle when and how much is validated. */
+weir_status train_validation_open(const struct train_options *options, struct train_run *run);
+
+/* true when a validation follows `step`. */
+bool train_validation_due(const struct train_run *run, int64_t step);
+
+/* The mean loss of the validation set; what was fed is overwritten. */
+weir_status train_validate(struct train_run *run, double *loss_out);
 
 /* Both name one regular file, that would be overwritten.  NULL is no file. */
 bool train_same_file(const char *a, const char *b);

@@ -1,18 +1,18 @@
-/* weir train, the data: opening what --data names, feeding it, keeping outputs off it. */
+/* weir train, the data: opening what --data and --val-data name, feeding it, keeping outputs off it. */
 #include <sys/stat.h>
 
 #include "cmd/train.h"
 
-weir_status train_data_open(const struct train_options *o, struct train_run *run)
+weir_status train_source_open(struct train_run *run, const char *text, uint64_t seed, struct train_source *source)
 {
+    const struct train_options *o = run->options;
     int64_t seq_len = o->seq_len ? o->seq_len : run->model->seq_len;
-    if (!o->data)
-        return WEIR_OK;
     if (run->model->data == WEIR_DATA_IMAGES)
-        return weir_data_open_idx(o->data, (uint64_t)o->seed, &run->data);
-    weir_status status = weir_data_paths(o->data, &run->arena, &run->data_paths, &run->n_data_paths);
-    return status ? status : weir_data_open_tokens(run->data_paths, run->n_data_paths, seq_len, run->model->vocabulary,
-                                                   (uint64_t)o->seed, &run->data);
+        return weir_data_open_idx(text, seed, &source->data);
+    weir_status status = weir_data_paths(text, &run->arena, &source->paths, &source->n_paths);
+    return status ? status
+                  : weir_data_open_tokens(source->paths, source->n_paths, seq_len, run->model->vocabulary, seed,
+                                          &source->data);
 }
 
 weir_status train_feed(struct train_run *run, const weir_data *data, int64_t first)
@@ -31,6 +31,11 @@ weir_status train_feed(struct train_run *run, const weir_data *data, int64_t fir
     return WEIR_OK;
 }
 
+int64_t train_samples(const struct train_run *run)
+{
+    return run->graph->microbatch_size * run->n_microbatches;
+}
+
 bool train_same_file(const char *a, const char *b)
 {
     struct stat x, y;
@@ -40,9 +45,14 @@ bool train_same_file(const char *a, const char *b)
 
 weir_status train_data_keep(const struct train_run *run, const char *option, const char *path)
 {
-    for (int i = 0; i < run->n_data_paths; i++)
-        if (train_same_file(run->data_paths[i], path))
-            return WEIR_FAIL(WEIR_ERR_USAGE, "--data and --%s are the same file '%s': give --%s another name", option, path,
-                             option);
+    const struct {
+        const char *option;
+        const struct train_source *source;
+    } inputs[] = {{"data", &run->train}, {"val-data", &run->validation}};
+    for (int k = 0; k < 2; k++)
+        for (int i = 0; i < inputs[k].source->n_paths; i++)
+            if (train_same_file(inputs[k].source->paths[i], path))
+                return WEIR_FAIL(WEIR_ERR_USAGE, "--%s and --%s are the same file '%s': give --%s another name",
+                                 inputs[k].option, option, path, option);
     return WEIR_OK;
 }

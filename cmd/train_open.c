@@ -1,4 +1,5 @@
 /* weir train, before the first step: everything that can be wrong is found here. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,10 +36,10 @@ static weir_status model_build(const struct train_options *o, struct train_run *
     struct weir_model_params params = {
         .microbatch_size = o->microbatch_size, .seq_len = o->seq_len, .dropout = o->dropout};
     if (run->model->data == WEIR_DATA_IMAGES) {
-        if (!run->data)
+        if (!run->train.data)
             return WEIR_FAIL(WEIR_ERR_USAGE, "--data is missing: the size of the images decides the model's");
-        params.n_inputs = weir_shape_elements(&weir_data_info(run->data)->input);
-        params.n_classes = weir_data_info(run->data)->n_classes;
+        params.n_inputs = weir_shape_elements(&weir_data_info(run->train.data)->input);
+        params.n_classes = weir_data_info(run->train.data)->n_classes;
     }
     return weir_model_build(run->model, &params, &run->arena, &run->graph);
 }
@@ -76,6 +77,7 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.grad_clip = o->grad_clip;
     config.seed = (uint64_t)o->seed;
     config.device_memory = o->device_memory;
+    config.evaluates = run->validation.data;
     if (o->print_memory || o->print_program)
         return weir_engine_preview(&config, o->print_memory ? stdout : NULL, o->print_program ? stdout : NULL);
     return weir_engine_open(&config, &run->engine);
@@ -83,7 +85,7 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
 
 static weir_status buffers_make(struct train_run *run)
 {
-    const struct weir_data_info *info = weir_data_info(run->data);
+    const struct weir_data_info *info = weir_data_info(run->train.data);
     size_t batch = (size_t)run->graph->microbatch_size;
     run->input_bytes = batch * weir_shape_bytes(&info->input);
     run->target_bytes = batch * weir_shape_bytes(&info->target);
@@ -131,12 +133,14 @@ static weir_status outputs_check(const struct train_options *o, const struct tra
 static weir_status all_open(const struct train_options *o, struct train_run *run)
 {
     weir_status status = choices_read(o, run);
-    if (!status)
-        status = train_data_open(o, run);
+    if (!status && o->data)
+        status = train_source_open(run, o->data, (uint64_t)o->seed, &run->train);
     if (!status)
         status = model_build(o, run);
     if (!status)
         status = schedule_build(o, run);
+    if (!status)
+        status = train_validation_open(o, run);
     if (!status)
         status = engine_open(o, run);
     if (status || !run->engine)
@@ -153,7 +157,7 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
 
 weir_status train_open(const struct train_options *options, struct train_run *run)
 {
-    *run = (struct train_run){.options = options};
+    *run = (struct train_run){.options = options, .val_loss = NAN};
     weir_status status = all_open(options, run);
     if (status) {
         char message[WEIR_ERROR_MAX];
@@ -169,6 +173,7 @@ void train_close(struct train_run *run)
     weir_trace_close(run->trace);
     weir_metrics_close(run->metrics);
     weir_engine_close(run->engine);
-    weir_data_close(run->data);
+    weir_data_close(run->train.data);
+    weir_data_close(run->validation.data);
     weir_arena_release(&run->arena);
 }

@@ -14,18 +14,20 @@ static void signal_note(int number)
     signal(number, SIG_DFL);
 }
 
-/* Feed a step, and have what the next one needs read from disk while this one runs. */
+/* Feed a step, and have what comes next read from disk while it runs. */
 static weir_status step_feed(struct train_run *run, int64_t step)
 {
-    int64_t samples = run->graph->microbatch_size * run->n_microbatches, first = weir_data_first(step, 0, 1, samples);
-    weir_status status = train_feed(run, run->data, first);
+    int64_t samples = train_samples(run), first = weir_data_first(step, 0, 1, samples);
+    weir_status status = train_feed(run, run->train.data, first);
     if (!status && step + 1 < run->options->steps)
-        weir_data_prefetch(run->data, first + samples, samples);
+        weir_data_prefetch(run->train.data, first + samples, samples);
+    if (!status && train_validation_due(run, step))
+        weir_data_prefetch(run->validation.data, 0, samples);
     return status;
 }
 
 static weir_status metrics_write(struct train_run *run, const struct weir_step_report *report, double lr,
-                                 double per_second)
+                                 double per_second, const double *val_loss)
 {
     for (int r = 0; r < report->n_ranks; r++)
         run->peaks[r] = (int64_t)report->peak_bytes[r];
@@ -36,7 +38,8 @@ static weir_status metrics_write(struct train_run *run, const struct weir_step_r
                                      .tokens_per_s = per_second,
                                      .step_ms = (double)report->step_ns / 1e6,
                                      .bubble = report->bubble,
-                                     .peak_bytes = run->peaks};
+                                     .peak_bytes = run->peaks,
+                                     .val_loss = val_loss};
     return weir_metrics_write(run->metrics, &line);
 }
 
@@ -83,7 +86,7 @@ static void trace_step(struct train_run *run, int64_t step)
 /* ---- steps --------------------------------------------------------------------------------------------------------- */
 
 static weir_status step_report(struct train_run *run, struct progress *progress, const struct weir_step_report *report,
-                               double lr)
+                               double lr, const double *val_loss)
 {
     double targets = (double)run->graph->n_targets * run->n_microbatches;
     double per_second = report->step_ns > 0 ? targets / ((double)report->step_ns / 1e9) : 0;
@@ -91,10 +94,22 @@ static weir_status step_report(struct train_run *run, struct progress *progress,
         run->first_loss = report->loss;
     run->last_loss = report->loss;
     run->n_done = report->step + 1;
-    progress_step(progress, report, lr, per_second);
+    run->val_loss = val_loss ? *val_loss : run->val_loss;
+    progress_step(progress, report, lr, per_second, val_loss);
     if (run->trace && report->step < run->n_trace_steps)
         trace_step(run, report->step);
-    return run->metrics ? metrics_write(run, report, lr, per_second) : WEIR_OK;
+    return run->metrics ? metrics_write(run, report, lr, per_second, val_loss) : WEIR_OK;
+}
+
+/* Validate when it is due, and report; a validation that fails takes nothing from the step's report. */
+static weir_status step_end(struct train_run *run, struct progress *progress, const struct weir_step_report *report,
+                            double lr)
+{
+    double val_loss;
+    bool due = train_validation_due(run, report->step);
+    weir_status validated = due ? train_validate(run, &val_loss) : WEIR_OK;
+    weir_status reported = step_report(run, progress, report, lr, due && !validated ? &val_loss : NULL);
+    return validated ? validated : reported;
 }
 
 static double lr_at(const struct train_run *run, int64_t step)
@@ -121,7 +136,7 @@ weir_status train_steps(struct train_run *run, int *signal_out)
         if (!status)
             status = weir_engine_step(run->engine, lr, &report);
         if (!status)
-            status = step_report(run, &progress, &report, lr);
+            status = step_end(run, &progress, &report, lr);
     }
     progress_end(&progress);
     if (run->trace) {

@@ -59,11 +59,40 @@ train() {
     cmp b.bin short.bin
 }
 
+@test "validation is on the lines of its steps, in the progress and in the result" {
+    run --separate-stderr "$WEIR" train --model gpt2-tiny --microbatches 2 --microbatch-size 2 --seq-len 16 --data bare.bin --val-data short.bin --steps 7 --val-every 3 --metrics m
+    [ "$status" -eq 0 ]
+    [[ "$output" == *" at the end, "*" in validation" ]]
+    [ "$(grep -n '"val_loss": [0-9]' m | cut -d: -f1 | tr '\n' ' ')" = "3 6 7 " ]
+    [[ "$stderr" == *"step 3/7 loss "*" val "* && "$stderr" == *"step 7/7 loss "*" val "* && "$stderr" != *"step 1/7 loss 5."*" val "*"step 3/7"* ]]
+    run train --data bare.bin --val-data short.bin --steps 20 --metrics m --json
+    [[ "$output" == *', "val_loss_last": '*'}' ]]
+    [ "$(grep -c val_loss m)" -eq 10 ]
+    last=$(grep -o '"val_loss": [^,]*' m | tail -n 1 | cut -d' ' -f2)
+    [[ "$output" == *"\"val_loss_last\": ${last:0:12}"* ]]
+    run train --data bare.bin --steps 2 --json
+    [[ "$output" != *val_loss* ]]
+}
+
+@test "validation changes no step, and sees the same samples every time" {
+    train --data text --steps 6 --metrics without --dropout 0.1 >/dev/null
+    train --data text --steps 6 --metrics with --dropout 0.1 --val-data bare.bin --val-every 1 --val-batches 3 >/dev/null
+    for file in without with; do grep -o '"loss": [^,]*, "grad_norm": [^,]*' "$file" >"$file.losses"; done
+    cmp without.losses with.losses
+    train --data text --steps 6 --metrics still --lr 0 --val-data bare.bin --val-every 2 --seed 3 >/dev/null
+    [ "$(grep -o '"val_loss": [^,]*' still | sort -u | wc -l)" -eq 1 ]
+    [ "$(grep -c val_loss still)" -eq 3 ]
+    train --data text --steps 6 --metrics split --lr 0 --val-data bare.bin --val-every 2 --seed 3 --stages 4 --schedule zbv >/dev/null
+    [ "$(grep -o '"val_loss": [^,]*' split | sort -u)" = "$(grep -o '"val_loss": [^,]*' still | sort -u)" ]
+}
+
 # name | arguments | exit status | words of the message
 @test "data that cannot be used: one clear line and the right exit status" {
     head -c 1025 short.bin >cut.bin
     head -c 101 bare.bin >odd.bin
     : >empty.bin
+    head -c 20 text >little
+    head -c 5 text >tiny
     { head -c 300 bare.bin; printf '\x00\x02'; head -c 3000 bare.bin; } >large.bin
     { printf '\x00\x02'; head -c 3000 bare.bin; } >first.bin
     { words 20240326 3; head -c 3000 bare.bin; } >model.bin
@@ -86,5 +115,14 @@ empty|--data empty.bin|1|'empty.bin' is empty
 no tokens but a model|--data model.bin|1|files of a GPT-2 model do
 an id too large at the start|--data first.bin|1|'first.bin': token 0 at byte 0 is 512, the model's ids end at 255
 an id too large further on|--data large.bin|1|'large.bin': token 150 at byte 300 is 512
+an id too large in validation|--data text --val-data large.bin|1|validation: '
+when, but not what to validate|--data text --val-every 3|2|--val-every says how to validate, --val-data is missing
+how much, but not what|--data text --val-batches 3|2|--val-batches says how
+no steps between validations|--data text --val-data text --val-every 0|2|--val-every takes a whole number from 1
+more than there is|--data text --val-data text --val-batches 100000|2|--val-batches 100000 of 4 samples are more than the
+no sample for a step|--data text --val-data little|2|'little' has 1 samples, a validation needs the 4 of a step
+too little for a sample|--data text --val-data tiny|1|'tiny' has 5 bytes
+metrics over the validation data|--data text --val-data bare.bin --metrics bare.bin|2|--val-data and --metrics are the same file
+no such validation data|--data text --val-data none|1|cannot open 'none'
 ROWS
 }
