@@ -41,6 +41,7 @@ static const struct option_row rows[] = {
     ROW("transport", 0, OPTION_TEXT, transport, "NAME", "local (default)", 0, 0),
     ROW("metrics", 0, OPTION_TEXT, metrics, "FILE", "write one JSON object per step", 0, 0),
     ROW("trace", 0, OPTION_TEXT, trace, "FILE", "write a Chrome trace of the first steps", 0, 0),
+    ROW("profile", 0, OPTION_FLAG, profile, NULL, "print at the end where the time of the steps went", 0, 0),
     ROW("print-memory", 0, OPTION_FLAG, print_memory, NULL, "print the memory table and stop", 0, 0),
     ROW("print-program", 0, OPTION_FLAG, print_program, NULL, "print the step program and stop", 0, 0),
     ROW("config", 'c', OPTION_TEXT, config, "FILE", "read options from a JSON object; the command line wins", 0, 0),
@@ -93,7 +94,7 @@ static bool list_shown(const struct train_options *o)
     return false;
 }
 
-static void result_print(const struct train_run *run, bool json)
+static void result_print(struct train_run *run, bool json)
 {
     const struct train_options *o = run->options;
     bool validated = !isnan(run->val_loss);
@@ -104,6 +105,10 @@ static void result_print(const struct train_run *run, bool json)
                run->last_loss);
         if (validated)
             printf(", \"val_loss_last\": %.17g", run->val_loss);
+        if (run->profile) {
+            printf(", \"profile\": ");
+            train_profile_json(run, stdout);
+        }
         printf("}\n");
     } else if (!o->quiet) {
         printf("trained %s for %" PRId64 " steps on %d stages: loss %.4f at the start, %.4f at the end",
@@ -130,6 +135,8 @@ static int run_train(int argc, char **argv)
         return options_report("train", status);
     if (run.engine) {
         status = train_steps(&run, &stopped);
+        if (!status && run.n_done && run.profile)
+            train_profile_print(&run, stderr);
         if (!status && run.n_done)
             result_print(&run, o.json);
     }

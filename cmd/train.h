@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "cmd/progress.h"
 #include "engine/run/data.h"
@@ -18,7 +19,7 @@ struct train_options {
     int64_t stages, chunks, microbatches, microbatch_size, seq_len, steps, warmup, seed, threads, device_memory;
     int64_t val_every, val_batches; /* 0: chosen */
     double lr, weight_decay, grad_clip, dropout;
-    bool print_memory, print_program, json, quiet;
+    bool print_memory, print_program, json, quiet, profile;
 };
 
 /* What --data or --val-data names. */
@@ -41,7 +42,8 @@ struct train_run {
     weir_engine *engine;   /* NULL: memory table or step program were asked for, and printed */
     weir_metrics *metrics; /* NULL: not asked for */
     weir_trace *trace;     /* NULL: not asked for */
-    struct weir_step_event *events; /* of one step, for the trace */
+    struct train_profile *profile; /* NULL: not asked for */
+    struct weir_step_event *events; /* of one step, for trace and profile */
     size_t n_events;
     int64_t n_trace_steps; /* the first ones are kept, as many whole steps as there is room for */
     int64_t *peaks;        /* [n_ranks] */
@@ -78,6 +80,18 @@ bool train_validation_due(const struct train_run *run, int64_t step);
 
 /* The mean loss of the validation set; what was fed is overwritten. */
 weir_status train_validate(struct train_run *run, double *loss_out);
+
+/* --profile: add up where the time of the steps goes.  Opened when the engine is; events are those of the last step. */
+weir_status train_profile_open(struct train_run *run);
+void train_profile_step(struct train_run *run, const struct weir_step_report *report);
+
+/* Around what uses the engine between steps: its operations are not the steps'. */
+void train_profile_pause(struct train_run *run);
+void train_profile_resume(struct train_run *run);
+
+/* The table, and the same as a JSON array. */
+void train_profile_print(struct train_run *run, FILE *out);
+void train_profile_json(struct train_run *run, FILE *out);
 
 /* Both name one regular file, that would be overwritten.  NULL is no file. */
 bool train_same_file(const char *a, const char *b);

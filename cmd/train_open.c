@@ -92,6 +92,9 @@ static weir_status buffers_make(struct train_run *run)
     weir_status status = weir_arena_alloc(&run->arena, run->input_bytes, 1, &run->inputs);
     if (!status)
         status = weir_arena_alloc(&run->arena, run->target_bytes, 1, &run->targets);
+    run->n_events = weir_engine_events(run->engine, NULL, 0);
+    if (!status)
+        status = weir_arena_alloc(&run->arena, run->n_events, sizeof *run->events, &run->events);
     return status ? status : weir_arena_alloc(&run->arena, (size_t)run->schedule.n_ranks, sizeof *run->peaks, &run->peaks);
 }
 
@@ -99,10 +102,7 @@ static weir_status trace_open(const struct train_options *o, struct train_run *r
 {
     int n_ranks = run->schedule.n_ranks;
     struct weir_trace_row *trace_rows;
-    run->n_events = weir_engine_events(run->engine, NULL, 0);
-    weir_status status = weir_arena_alloc(&run->arena, run->n_events, sizeof *run->events, &run->events);
-    if (!status)
-        status = weir_arena_alloc(&run->arena, (size_t)n_ranks, sizeof *trace_rows, &trace_rows);
+    weir_status status = weir_arena_alloc(&run->arena, (size_t)n_ranks, sizeof *trace_rows, &trace_rows);
     for (int r = 0; r < n_ranks && !status; r++)
         trace_rows[r] = (struct weir_trace_row){r, 0, "compute"};
     size_t of_a_step = 2 * run->n_events; /* work and the wait before it */
@@ -152,6 +152,8 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
         status = outputs_check(o, run);
     if (!status && o->trace)
         status = trace_open(o, run);
+    if (!status && o->profile)
+        status = train_profile_open(run);
     return status;
 }
 

@@ -65,7 +65,6 @@ static enum weir_trace_category category_of(const struct weir_step_event *event)
 /* A compute stream that is not at work waits for what comes next. */
 static void trace_step(struct train_run *run, int64_t step)
 {
-    weir_engine_events(run->engine, run->events, run->n_events);
     for (size_t i = 0; i < run->n_events; i++) {
         const struct weir_step_event *e = &run->events[i], *before = i ? e - 1 : NULL;
         struct weir_trace_event row = {.name = e->name, .rank = e->rank, .category = category_of(e), .stage = e->stage,
@@ -96,6 +95,10 @@ static weir_status step_report(struct train_run *run, struct progress *progress,
     run->n_done = report->step + 1;
     run->val_loss = val_loss ? *val_loss : run->val_loss;
     progress_step(progress, report, lr, per_second, val_loss);
+    if (run->trace || run->profile)
+        weir_engine_events(run->engine, run->events, run->n_events);
+    if (run->profile)
+        train_profile_step(run, report);
     if (run->trace && report->step < run->n_trace_steps)
         trace_step(run, report->step);
     return run->metrics ? metrics_write(run, report, lr, per_second, val_loss) : WEIR_OK;

@@ -60,6 +60,7 @@ weir_status train_validate(struct train_run *run, double *loss_out)
     const weir_data *data = run->validation.data;
     int64_t samples = train_samples(run);
     double sum = 0;
+    train_profile_pause(run);
     for (int64_t batch = 0; batch < run->val_batches; batch++) {
         double loss;
         int64_t first = weir_data_first(batch, 0, 1, samples);
@@ -72,6 +73,7 @@ weir_status train_validate(struct train_run *run, double *loss_out)
             return weir_error_prefix(status, "validation: ");
         sum += loss;
     }
+    train_profile_resume(run);
     *loss_out = sum / (double)run->val_batches;
     return WEIR_OK;
 }
