@@ -8,13 +8,14 @@
  * operations: in kernels.  hand-over: in instructions of the schedule, but not in a kernel (finding addresses, reading the
  * clock, copies between stages).  optimizer: its instructions.  idle: in no instruction. */
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "cmd/train.h"
 
-enum { OPTIMIZER_ROWS = 8, OTHER_ROWS = 2 }; /* more than instructions of the optimizer; hand-over and idle */
+enum { OPTIMIZER_ROWS = 16, OTHER_ROWS = 2 }; /* more than kinds of instructions of the optimizer; hand-over and idle */
 
 struct train_profile {
     size_t room, n_rows, n_before;
@@ -22,7 +23,8 @@ struct train_profile {
     struct weir_op_time *before;  /* [room]: when the steps were left */
     struct weir_op_time *outside; /* [room]: what was called between steps */
     size_t n_outside;
-    struct weir_op_time optimizer[OPTIMIZER_ROWS];
+    struct weir_op_time optimizer[OPTIMIZER_ROWS]; /* by the kind of instruction */
+    char kinds[OPTIMIZER_ROWS][32];
     int n_optimizer;
     int64_t whole_ns, busy_ns, steps_ns, open_ns;
 };
@@ -47,15 +49,27 @@ weir_status train_profile_open(struct train_run *run)
 
 /* ---- adding up ----------------------------------------------------------------------------------------------------- */
 
+/* The kind of an instruction: its name without the number of a bucket, "reduce" of "reduce 3". */
+static void kind_of(const char *name, char kind[32])
+{
+    const char *space = strrchr(name, ' ');
+    bool numbered = space && space[1] && !space[1 + strspn(space + 1, "0123456789")];
+    snprintf(kind, 32, "%.*s", (int)(numbered ? space - name : (ptrdiff_t)strlen(name)), name);
+}
+
 static void optimizer_add(struct train_profile *p, const struct weir_step_event *event)
 {
+    char kind[32];
     int i = 0;
-    while (i < p->n_optimizer && strcmp(p->optimizer[i].pass, event->name) != 0)
+    kind_of(event->name, kind);
+    while (i < p->n_optimizer && strcmp(p->kinds[i], kind) != 0)
         i++;
-    if (i == OPTIMIZER_ROWS)
+    if (i == OPTIMIZER_ROWS) {
         i--; /* a kind too many joins the last */
-    else if (i == p->n_optimizer)
-        p->optimizer[p->n_optimizer++] = (struct weir_op_time){.op = "optimizer", .pass = event->name};
+    } else if (i == p->n_optimizer) {
+        memcpy(p->kinds[i], kind, sizeof kind);
+        p->optimizer[p->n_optimizer++] = (struct weir_op_time){.op = "optimizer", .pass = p->kinds[i]};
+    }
     p->optimizer[i].calls++;
     p->optimizer[i].ns += event->end_ns - event->start_ns;
 }

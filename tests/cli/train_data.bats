@@ -5,7 +5,7 @@ bats_require_minimum_version 1.5.0
 
 setup() {
     cd "$BATS_TEST_TMPDIR" || exit 1
-    for i in $(seq 80); do printf 'line %d of a small text: the quick brown fox\n' "$i"; done >text
+    for i in $(seq 40); do printf 'line %d of a small text: the quick brown fox\n' "$i"; done >text
     n=$(wc -c <text)
     tokens 2 <text >bare.bin
     { words 20240520 1 "$n"; head -c 1012 /dev/zero; tokens 2 <text; } >short.bin
@@ -27,7 +27,7 @@ words() {
 }
 
 train() {
-    "$WEIR" train --model gpt2-tiny --microbatches 2 --microbatch-size 2 --seq-len 16 -q "$@"
+    "$WEIR" train --model gpt2-tiny --microbatches 2 --microbatch-size 2 --seq-len 8 -q "$@"
 }
 
 @test "the same tokens as text, with and without a header, and four bytes wide, train to the same losses" {
@@ -60,14 +60,14 @@ train() {
 }
 
 @test "validation is on the lines of its steps, in the progress and in the result" {
-    run --separate-stderr "$WEIR" train --model gpt2-tiny --microbatches 2 --microbatch-size 2 --seq-len 16 --data bare.bin --val-data short.bin --steps 7 --val-every 3 --metrics m
+    run --separate-stderr "$WEIR" train --model gpt2-tiny --microbatches 2 --microbatch-size 2 --seq-len 8 --data bare.bin --val-data short.bin --steps 7 --val-every 3 --val-batches 2 --metrics m
     [ "$status" -eq 0 ]
     [[ "$output" == *" at the end, "*" in validation" ]]
     [ "$(grep -n '"val_loss": [0-9]' m | cut -d: -f1 | tr '\n' ' ')" = "3 6 7 " ]
     [[ "$stderr" == *"step 3/7 loss "*" val "* && "$stderr" == *"step 7/7 loss "*" val "* && "$stderr" != *"step 1/7 loss 5."*" val "*"step 3/7"* ]]
-    run train --data bare.bin --val-data short.bin --steps 20 --metrics m --json
+    run train --data bare.bin --val-data short.bin --steps 12 --val-batches 1 --metrics m --json
     [[ "$output" == *', "val_loss_last": '*'}' ]]
-    [ "$(grep -c val_loss m)" -eq 10 ]
+    [ "$(grep -c val_loss m)" -eq 12 ]
     last=$(grep -o '"val_loss": [^,]*' m | tail -n 1 | cut -d' ' -f2)
     [[ "$output" == *"\"val_loss_last\": ${last:0:12}"* ]]
     run train --data bare.bin --steps 2 --json
@@ -75,14 +75,14 @@ train() {
 }
 
 @test "validation changes no step, and sees the same samples every time" {
-    train --data text --steps 6 --metrics without --dropout 0.1 >/dev/null
-    train --data text --steps 6 --metrics with --dropout 0.1 --val-data bare.bin --val-every 1 --val-batches 3 >/dev/null
+    train --data text --steps 5 --metrics without --dropout 0.1 >/dev/null
+    train --data text --steps 5 --metrics with --dropout 0.1 --val-data bare.bin --val-every 2 --val-batches 2 >/dev/null
     for file in without with; do grep -o '"loss": [^,]*, "grad_norm": [^,]*' "$file" >"$file.losses"; done
     cmp without.losses with.losses
-    train --data text --steps 6 --metrics still --lr 0 --val-data bare.bin --val-every 2 --seed 3 >/dev/null
+    train --data text --steps 5 --metrics still --lr 0 --val-data bare.bin --val-every 2 --val-batches 2 --seed 3 >/dev/null
     [ "$(grep -o '"val_loss": [^,]*' still | sort -u | wc -l)" -eq 1 ]
     [ "$(grep -c val_loss still)" -eq 3 ]
-    train --data text --steps 6 --metrics split --lr 0 --val-data bare.bin --val-every 2 --seed 3 --stages 4 --schedule zbv >/dev/null
+    train --data text --steps 5 --metrics split --lr 0 --val-data bare.bin --val-every 2 --val-batches 2 --seed 3 --stages 4 --schedule zbv >/dev/null
     [ "$(grep -o '"val_loss": [^,]*' split | sort -u)" = "$(grep -o '"val_loss": [^,]*' still | sort -u)" ]
 }
 
@@ -93,7 +93,7 @@ train() {
     : >empty.bin
     head -c 20 text >little
     head -c 5 text >tiny
-    { head -c 300 bare.bin; printf '\x00\x02'; head -c 3000 bare.bin; } >large.bin
+    { head -c 300 bare.bin; printf '\x00\x02'; head -c 1500 bare.bin; } >large.bin
     { printf '\x00\x02'; head -c 3000 bare.bin; } >first.bin
     { words 20240326 3; head -c 3000 bare.bin; } >model.bin
     while IFS='|' read -r name arguments code words; do
@@ -115,12 +115,12 @@ empty|--data empty.bin|1|'empty.bin' is empty
 no tokens but a model|--data model.bin|1|files of a GPT-2 model do
 an id too large at the start|--data first.bin|1|'first.bin': token 0 at byte 0 is 512, the model's ids end at 255
 an id too large further on|--data large.bin|1|'large.bin': token 150 at byte 300 is 512
-an id too large in validation|--data text --val-data large.bin|1|validation: '
+an id too large in validation|--data text --val-data large.bin --val-every 1 --val-batches 28|1|validation: '
 when, but not what to validate|--data text --val-every 3|2|--val-every says how to validate, --val-data is missing
 how much, but not what|--data text --val-batches 3|2|--val-batches says how
 no steps between validations|--data text --val-data text --val-every 0|2|--val-every takes a whole number from 1
 more than there is|--data text --val-data text --val-batches 100000|2|--val-batches 100000 of 4 samples are more than the
-no sample for a step|--data text --val-data little|2|'little' has 1 samples, a validation needs the 4 of a step
+no sample for a step|--data text --val-data little|2|'little' has 2 samples, a validation needs the 4 of a step
 too little for a sample|--data text --val-data tiny|1|'tiny' has 5 bytes
 metrics over the validation data|--data text --val-data bare.bin --metrics bare.bin|2|--val-data and --metrics are the same file
 no such validation data|--data text --val-data none|1|cannot open 'none'
