@@ -55,7 +55,8 @@ enum weir_memory_kind {
     WEIR_MEMORY_SLOTS,      /* stage inputs */
     WEIR_MEMORY_GRAD_SLOTS, /* gradients of stage outputs */
     WEIR_MEMORY_SCRATCH,
-    WEIR_MEMORY_DATA,       /* inputs of the graph and losses, for all micro-batches of a step */
+    WEIR_MEMORY_DATA,       /* inputs of the graph and losses or results, for all micro-batches of a step */
+    WEIR_MEMORY_CACHE,      /* generation: what each sequence keeps, one sequence after the other */
     WEIR_MEMORY_KINDS
 };
 
@@ -72,6 +73,7 @@ enum weir_place {
     WEIR_PLACE_GRAD_SLOT, /* the stage's own gradient slot */
     WEIR_PLACE_GRAD_SLOT_PREV, /* the previous stage's gradient slot */
     WEIR_PLACE_DATA,      /* offset into DATA, plus the micro-batch times `stride` */
+    WEIR_PLACE_CACHE,     /* offset into the part of the micro-batch's sequence in CACHE */
 };
 
 struct weir_where {
@@ -88,7 +90,7 @@ struct weir_step_call {
     size_t copy_bytes;
     struct weir_op_call call; /* all but the addresses */
     struct weir_where inputs[WEIR_OP_INPUTS], output, params[WEIR_OP_PARAMS], d_output, d_inputs[WEIR_OP_INPUTS],
-        addends[WEIR_OP_INPUTS], d_params[WEIR_OP_PARAMS], saved, scratch;
+        addends[WEIR_OP_INPUTS], d_params[WEIR_OP_PARAMS], saved, scratch, cache;
 };
 
 enum weir_list { WEIR_LIST_F, WEIR_LIST_I, WEIR_LIST_W, WEIR_LIST_B, WEIR_LISTS };
@@ -152,7 +154,8 @@ struct weir_rank_program {
     struct weir_instr *instrs;
     int n_params;
     struct weir_rank_param *params; /* in graph order */
-    size_t loss_offset;             /* DATA: n_microbatches float64, on the rank of the last stage */
+    size_t loss_offset;             /* DATA: n_microbatches losses (float64) or results, on the rank of the last stage */
+    size_t sequence_bytes;          /* CACHE: of one sequence */
     size_t *input_offsets;          /* [n_inputs] in DATA; SIZE_MAX when the rank does not use the input */
 };
 
@@ -173,6 +176,7 @@ struct weir_program {
     const struct weir_graph *graph;
     const struct weir_schedule *schedule;
     int n_stages, n_ranks, n_microbatches, n_events;
+    size_t result_stride;        /* from one micro-batch's loss or result to the next */
     struct weir_stage_program *stages;
     struct weir_rank_program *ranks;
     int n_uses;
@@ -193,6 +197,7 @@ struct weir_program_params {
     const int *first_layer;               /* [n_stages + 1]: the partition */
     int n_threads;                        /* per rank; decides the kernels' scratch */
     size_t state_floats;                  /* optimizer state per element: 0 sgd, 2 adamw */
+    int n_sequences;                      /* generation: sequences that have a cache; else 0 */
 };
 
 /* Compile.  WEIR_ERR_INVALID: the partition does not fit the graph, or the slots make the schedule wait in a circle (the
@@ -200,11 +205,11 @@ struct weir_program_params {
 weir_status weir_program_build(const struct weir_program_params *params, struct weir_arena *arena,
                                struct weir_program **program_out);
 
-/* Let `guest`, the forward-only program of the same graph, partition and slots, run between the steps of `program` in its
- * memory: its SCRATCH at the start of ACTIVATIONS, which grows when that is not enough, all else in place.  Adds lines to
- * the memory table. */
-weir_status weir_program_share(struct weir_program *program, const struct weir_program *guest,
-                               struct weir_arena *arena);
+/* Let `guest`, a forward-only program over the same parameters, partition and caches, run between the steps of `program`
+ * in its memory: SCRATCH at the start of *scratch_out, which is ACTIVATIONS where there are any, all else in place.  What
+ * is too small for the guest grows.  Adds lines to the memory table, called `name`. */
+weir_status weir_program_share(struct weir_program *program, const struct weir_program *guest, const char *name,
+                               struct weir_arena *arena, enum weir_memory_kind *scratch_out);
 
 /* Bytes of all blocks of a rank. */
 size_t weir_program_rank_bytes(const struct weir_program *program, int rank);

@@ -36,7 +36,7 @@ static weir_status optimizer_check(const struct weir_engine_config *config)
     return WEIR_OK;
 }
 
-static weir_status config_check(const struct weir_engine_config *config)
+weir_status weir_engine_config_check(const struct weir_engine_config *config)
 {
     if (config->struct_bytes != sizeof *config)
         return WEIR_FAIL(WEIR_ERR_INVALID, "weir_engine_config has %zu bytes, this library knows %zu: start from "
@@ -52,7 +52,7 @@ static weir_status config_check(const struct weir_engine_config *config)
     return optimizer_check(config);
 }
 
-static weir_status partition_choose(struct weir_engine *engine)
+weir_status weir_engine_partition(struct weir_engine *engine)
 {
     const struct weir_graph *graph = engine->graph;
     int n_stages = engine->config.schedule->n_stages;
@@ -82,8 +82,8 @@ static weir_status evaluation_make(struct weir_engine *engine, const struct weir
     params.schedule = forwards;
     if (!status)
         status = weir_program_build(&params, &engine->arena, &engine->evaluate.program);
-    engine->evaluate.scratch = WEIR_MEMORY_ACTIVATIONS;
-    return status ? status : weir_program_share(engine->program, engine->evaluate.program, &engine->arena);
+    return status ? status : weir_program_share(engine->program, engine->evaluate.program, "evaluation, between steps",
+                                                &engine->arena, &engine->evaluate.scratch);
 }
 
 static weir_status program_make(struct weir_engine *engine)
@@ -94,7 +94,7 @@ static weir_status program_make(struct weir_engine *engine)
     if (!status && !report.trainable)
         status = WEIR_FAIL(WEIR_ERR_INVALID, "the schedule has forwards only: it cannot train");
     if (!status)
-        status = partition_choose(engine);
+        status = weir_engine_partition(engine);
     if (status)
         return status;
     struct weir_program_params params = {
@@ -134,16 +134,15 @@ static weir_status memory_check(struct weir_engine *engine)
         char stages[128];
         stages_name(program, r, stages, sizeof stages);
         return WEIR_FAIL(WEIR_ERR_NOFIT,
-                         "rank %d (stage %s) needs %zu bytes (%.1f MiB), the cap is %zu: use more stages, a smaller "
-                         "--microbatch-size, or fewer micro-batches in flight (--schedule 1f1b)",
-                         r, stages, bytes, (double)bytes / 0x1p20, cap);
+                         "rank %d (stage %s) needs %zu bytes (%.1f MiB), the cap is %zu: use more stages, %s",
+                         r, stages, bytes, (double)bytes / 0x1p20, cap, engine->advice);
     }
     weir_status status = engine->kind->memory_info(engine->ranks[0].device, &free_bytes, &total_bytes);
     if (!status && all > free_bytes)
         return WEIR_FAIL(WEIR_ERR_NOFIT,
-                         "the run needs %.1f MiB for %d ranks, device '%s' has %.1f MiB free: use a smaller "
-                         "--microbatch-size or fewer micro-batches in flight (--schedule 1f1b)",
-                         (double)all / 0x1p20, program->n_ranks, engine->kind->name, (double)free_bytes / 0x1p20);
+                         "the run needs %.1f MiB for %d ranks, device '%s' has %.1f MiB free: use %s",
+                         (double)all / 0x1p20, program->n_ranks, engine->kind->name, (double)free_bytes / 0x1p20,
+                         engine->advice);
     return status;
 }
 
@@ -241,6 +240,15 @@ static void run_close(struct weir_engine *engine, struct weir_run_program *run)
             engine->kind->event_close(run->events[e]);
 }
 
+/* What a stream must hold while a program is enqueued. */
+static size_t tasks_count(const struct weir_program *program, int r)
+{
+    size_t tasks = 8;
+    for (int i = 0; program && i < program->ranks[r].n_instrs; i++)
+        tasks += 2 + (size_t)program->ranks[r].instrs[i].n_waits;
+    return tasks;
+}
+
 static weir_status rank_open(struct weir_engine *engine, int r)
 {
     struct weir_rank *rank = &engine->ranks[r];
@@ -250,11 +258,10 @@ static weir_status rank_open(struct weir_engine *engine, int r)
     for (int k = 0; k < WEIR_MEMORY_KINDS && !status; k++)
         if (program->bytes[k])
             status = engine->kind->memory_alloc(rank->device, program->bytes[k], (void **)(void *)&rank->blocks[k]);
-    size_t tasks = 8; /* an evaluation's are some of these */
-    for (int i = 0; i < program->n_instrs; i++)
-        tasks += 2 + (size_t)program->instrs[i].n_waits;
+    size_t tasks = tasks_count(engine->train.program, r), others = tasks_count(engine->evaluate.program, r);
     if (!status)
-        status = engine->kind->stream_open(rank->device, WEIR_STREAM_COMPUTE, tasks, &rank->stream);
+        status = engine->kind->stream_open(rank->device, WEIR_STREAM_COMPUTE, tasks > others ? tasks : others,
+                                           &rank->stream);
     return status;
 }
 
@@ -274,7 +281,7 @@ weir_status weir_ranks_sync(struct weir_engine *engine)
     return first;
 }
 
-static weir_status ranks_run(struct weir_engine *engine, weir_task_fn fn)
+weir_status weir_ranks_run(struct weir_engine *engine, weir_task_fn fn)
 {
     for (int r = 0; r < engine->program->n_ranks; r++) {
         weir_status status = engine->kind->run(engine->ranks[r].stream, fn, &engine->ranks[r]);
@@ -304,21 +311,17 @@ static weir_status arrays_make(struct weir_engine *engine)
     return status;
 }
 
-static weir_status parts_find(struct weir_engine *engine)
+weir_status weir_engine_parts_find(struct weir_engine *engine)
 {
     const struct weir_transport_kind *transport;
     weir_status status = weir_device_kind_find(engine->config.device, &engine->kind);
     return status ? status : weir_transport_find(engine->config.transport, &transport);
 }
 
-static weir_status engine_start(struct weir_engine *engine)
+weir_status weir_engine_start(struct weir_engine *engine)
 {
     int n_devices;
-    weir_status status = parts_find(engine);
-    if (!status)
-        status = engine->kind->count(&n_devices);
-    if (!status)
-        status = program_make(engine);
+    weir_status status = engine->kind->count(&n_devices);
     if (!status)
         status = arrays_make(engine);
     if (!status)
@@ -329,12 +332,12 @@ static weir_status engine_start(struct weir_engine *engine)
         status = run_open(engine, &engine->train);
     if (!status && engine->evaluate.program)
         status = run_open(engine, &engine->evaluate);
-    return status ? status : ranks_run(engine, rank_prepare);
+    return status ? status : weir_ranks_run(engine, rank_prepare);
 }
 
 weir_status weir_engine_open(const struct weir_engine_config *config, weir_engine **engine_out)
 {
-    weir_status status = config_check(config);
+    weir_status status = weir_engine_config_check(config);
     if (status)
         return status;
     struct weir_engine *engine;
@@ -343,7 +346,12 @@ weir_status weir_engine_open(const struct weir_engine_config *config, weir_engin
         return status;
     engine->config = *config;
     engine->graph = config->graph;
-    status = engine_start(engine);
+    engine->advice = "a smaller --microbatch-size, or fewer micro-batches in flight (--schedule 1f1b)";
+    status = weir_engine_parts_find(engine);
+    if (!status)
+        status = program_make(engine);
+    if (!status)
+        status = weir_engine_start(engine);
     if (status) {
         char message[WEIR_ERROR_MAX];
         weir_error_take(message);
@@ -357,11 +365,11 @@ weir_status weir_engine_open(const struct weir_engine_config *config, weir_engin
 
 weir_status weir_engine_preview(const struct weir_engine_config *config, FILE *memory_out, FILE *program_out)
 {
-    weir_status status = config_check(config);
+    weir_status status = weir_engine_config_check(config);
     if (status)
         return status;
     struct weir_engine engine = {.config = *config, .graph = config->graph};
-    status = parts_find(&engine);
+    status = weir_engine_parts_find(&engine);
     if (!status)
         status = program_make(&engine);
     if (!status && memory_out)

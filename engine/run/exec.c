@@ -39,6 +39,9 @@ static void *where_address(const struct weir_rank *rank, const struct weir_run_p
                s[-1].grad_slot_bytes * (size_t)s[-1].mbs[mb].grad_slot;
     case WEIR_PLACE_DATA:
         return rank->blocks[WEIR_MEMORY_DATA] + where->offset + where->stride * (size_t)mb;
+    case WEIR_PLACE_CACHE:
+        return rank->blocks[WEIR_MEMORY_CACHE] + where->offset +
+               run->program->ranks[rank->index].sequence_bytes * (size_t)run->lanes[mb].sequence;
     }
     return NULL;
 }
@@ -63,6 +66,8 @@ void weir_call_bind(struct weir_rank *rank, const struct weir_run_program *run, 
     call->scratch = where_address(rank, run, stage, mb, &t->scratch);
     call->accumulate = t->pass == WEIR_BACKWARD_WEIGHT ? places->accumulates_w : places->accumulates_i;
     call->first_sample = (uint32_t)((int64_t)mb * rank->engine->graph->microbatch_size);
+    call->cache = where_address(rank, run, stage, mb, &t->cache);
+    call->sequence = run->lanes ? &run->lanes[mb].rows : NULL;
     call->step = &rank->values;
     call->context = rank->context;
 }
@@ -87,10 +92,14 @@ static weir_status call_run(struct weir_rank *rank, const struct weir_run_progra
 
 static weir_status action_run(struct weir_rank *rank, const struct weir_run_program *run, const struct weir_instr *instr)
 {
+    const struct weir_lane *lane = run->lanes ? &run->lanes[instr->mb] : NULL;
     const struct weir_call_list *list = &run->program->stages[instr->stage].lists[instr->list];
     weir_status status = WEIR_OK;
-    for (int i = 0; i < instr->n_calls && !status; i++)
-        status = call_run(rank, run, instr->stage, instr->mb, &list->calls[instr->first_call + i]);
+    for (int i = 0; i < instr->n_calls && !status; i++) {
+        const struct weir_step_call *call = &list->calls[instr->first_call + i];
+        if (!lane || call->node < lane->end_node)
+            status = call_run(rank, run, instr->stage, instr->mb, call);
+    }
     return status;
 }
 

@@ -9,12 +9,20 @@
 #include "engine/program/program.h"
 #include "engine/weir.h"
 
+/* Generation: what a micro-batch of the coming run is. */
+struct weir_lane {
+    struct weir_sequence rows;
+    int sequence; /* whose cache it reads and extends */
+    int end_node; /* calls of nodes from here on are left out; -1: the lane is idle */
+};
+
 /* A program with what its run needs.  The engine's own, and another for evaluation, share streams and blocks. */
 struct weir_run_program {
     struct weir_program *program;    /* NULL: there is none */
     struct weir_exec **execs;        /* [n_ranks][n_instrs] */
     weir_event **events;             /* [n_events] */
     enum weir_memory_kind scratch;   /* the block that holds its SCRATCH */
+    struct weir_lane *lanes;         /* [n_microbatches], written between runs; NULL: training */
 };
 
 /* One instruction at run time: the argument of its task. */
@@ -46,8 +54,10 @@ struct weir_engine {
     const struct weir_graph *graph;
     struct weir_arena arena;
     struct weir_program *program;     /* that of train */
-    struct weir_run_program train;
-    struct weir_run_program evaluate; /* when the configuration wants it: the forwards of train, in its memory */
+    struct weir_run_program train;    /* a generator's: prompts */
+    struct weir_run_program evaluate; /* when the configuration wants it: the forwards of train, in its memory; a
+                                         generator's: one token of every sample */
+    const char *advice;               /* what makes a run smaller, for the message of one that does not fit */
     int *first_layer; /* [n_stages + 1] */
     const struct weir_device_kind *kind;
     struct weir_rank *ranks;
@@ -62,8 +72,18 @@ struct weir_engine {
     size_t *peak_bytes;      /* [n_ranks] */
 };
 
+/* The steps of opening, for generators too: what is wrong with a configuration; first_layer, the configuration's or
+ * balanced; device kind and transport by name; devices, memory, threads and initial values for the programs made. */
+weir_status weir_engine_config_check(const struct weir_engine_config *config);
+weir_status weir_engine_partition(weir_engine *engine);
+weir_status weir_engine_parts_find(weir_engine *engine);
+weir_status weir_engine_start(weir_engine *engine);
+
 /* Wait for all ranks; the first failure, with its message. */
 weir_status weir_ranks_sync(weir_engine *engine);
+
+/* Run `fn`, whose argument is the struct weir_rank, on every rank's thread, and wait. */
+weir_status weir_ranks_run(weir_engine *engine, weir_task_fn fn);
 
 /* The task of one instruction; `exec` is a struct weir_exec. */
 weir_status weir_exec_run(void *exec);

@@ -97,14 +97,24 @@ static void report_fill(struct weir_engine *engine, struct weir_step_report *rep
     };
 }
 
-weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out)
+static weir_status ready_check(const struct weir_engine *engine)
 {
     if (engine->broken)
         return WEIR_FAIL(WEIR_ERR_INVALID, "the engine failed before: close it");
+    if (!engine->graph->n_targets)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "graph '%s' has no loss: this engine generates", engine->graph->name);
+    return WEIR_OK;
+}
+
+weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out)
+{
+    weir_status status = ready_check(engine);
+    if (status)
+        return status;
     if (!(learning_rate >= 0 && learning_rate < HUGE_VAL))
         return WEIR_FAIL(WEIR_ERR_USAGE, "the learning rate is %g, it must be finite and not negative", learning_rate);
     step_begin(engine, learning_rate);
-    weir_status status = weir_run_issue(engine, &engine->train);
+    status = weir_run_issue(engine, &engine->train);
     weir_status synced = weir_ranks_sync(engine);
     if (status || synced) {
         engine->broken = true;
@@ -122,12 +132,14 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
 
 weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out)
 {
-    if (engine->broken)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "the engine failed before: close it");
+    weir_status status = ready_check(engine);
+    if (status)
+        return status;
     if (!engine->evaluate.program)
         return WEIR_FAIL(WEIR_ERR_USAGE, "the engine was not opened for evaluation: set evaluates in its configuration");
     values_set(engine, 0);
-    weir_status status = weir_run_issue(engine, &engine->evaluate), synced = weir_ranks_sync(engine);
+    status = weir_run_issue(engine, &engine->evaluate);
+    weir_status synced = weir_ranks_sync(engine);
     if (status || synced) {
         engine->broken = true;
         return status ? status : synced;
