@@ -100,6 +100,7 @@ static weir_status engine_make(struct weir_generator *g, const struct weir_gener
         return status;
     g->engine = engine;
     engine->graph = config->prompt;
+    engine->n_replicas = 1;
     engine->advice = "fewer --samples or --tokens";
     engine->config = (struct weir_engine_config)WEIR_ENGINE_CONFIG_DEFAULT;
     engine->config.graph = config->prompt;
@@ -188,9 +189,10 @@ static void lane_set(struct weir_generator *g, const struct weir_run_program *ru
 static weir_status lanes_run(struct weir_generator *g, const struct weir_run_program *run)
 {
     weir_engine *engine = g->engine;
-    for (int r = 0; r < engine->program->n_ranks; r++)
-        engine->ranks[r].values = (struct weir_step_values){.seed = engine->config.seed};
-    weir_status status = weir_run_issue(engine, run), synced = weir_ranks_sync(engine);
+    weir_status status = weir_step_begin(engine, 0, false);
+    if (!status)
+        status = weir_run_issue(engine, run);
+    weir_status synced = weir_ranks_sync(engine);
     status = status ? status : synced;
     engine->broken = status != WEIR_OK;
     g->ran = status ? NULL : run;
