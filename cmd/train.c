@@ -21,7 +21,10 @@ static const struct option_row rows[] = {
     ROW("val-batches", 0, OPTION_INT, val_batches, "N", "step-sized batches of one validation (10, or all there are)", 1, 1e12),
     ROW("stages", 0, OPTION_INT, stages, "S", "pipeline stages (2)", 1, 65536),
     ROW("chunks", 0, OPTION_INT, chunks, "V", "stages per rank (what the schedule needs, else 1)", 1, 65536),
-    ROW("microbatches", 0, OPTION_INT, microbatches, "M", "micro-batches per step (4)", 1, 1048576),
+    ROW("replicas", 0, OPTION_INT, replicas, "D", "copies of the pipeline on different micro-batches (1)", 1, 64),
+    ROW("zero", 0, OPTION_INT, zero, "0|1", "1: shard the optimizer state over the replicas, ZeRO-1 (0)", 0, 1),
+    ROW("bucket-bytes", 0, OPTION_BYTES, bucket_bytes, "BYTES", "gradients reduced together (an eighth of the stage's)", 0, 0),
+    ROW("microbatches", 0, OPTION_INT, microbatches, "M", "micro-batches per step and replica (4)", 1, 1048576),
     ROW("microbatch-size", 0, OPTION_INT, microbatch_size, "B", "samples per micro-batch (4)", 1, 1048576),
     ROW("seq-len", 0, OPTION_INT, seq_len, "T", "tokens per sample (the model's own)", 1, 1048576),
     ROW("schedule", 0, OPTION_TEXT, schedule, "NAME|FILE", "pipeline schedule or schedule CSV (1f1b); list shows them", 0, 0),
@@ -101,7 +104,7 @@ static void result_print(struct train_run *run, bool json)
     if (json) {
         printf("{\"model\": \"%s\", \"steps\": %" PRId64 ", \"stages\": %d, \"ranks\": %d, \"loss_first\": %.17g, "
                "\"loss_last\": %.17g",
-               run->model->name, run->n_done, run->schedule.n_stages, run->schedule.n_ranks, run->first_loss,
+               run->model->name, run->n_done, run->schedule.n_stages, run->n_ranks, run->first_loss,
                run->last_loss);
         if (validated)
             printf(", \"val_loss_last\": %.17g", run->val_loss);
@@ -122,7 +125,7 @@ static void result_print(struct train_run *run, bool json)
 static int run_train(int argc, char **argv)
 {
     struct train_options o = {.schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw", .device = "cpu",
-                              .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1, .threads = 1,
+                              .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1, .threads = 1,
                               .lr = -1, .weight_decay = -1, .grad_clip = 1};
     int n, stopped = 0;
     enum option_outcome outcome;

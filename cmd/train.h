@@ -16,7 +16,8 @@
 struct train_options {
     const char *model, *data, *val_data, *schedule, *dialect, *lr_schedule, *optimizer, *device, *transport;
     const char *metrics, *trace, *config;
-    int64_t stages, chunks, microbatches, microbatch_size, seq_len, steps, warmup, seed, threads, device_memory;
+    int64_t stages, chunks, replicas, zero, bucket_bytes, microbatches, microbatch_size, seq_len;
+    int64_t steps, warmup, seed, threads, device_memory;
     int64_t val_every, val_batches; /* 0: chosen */
     double lr, weight_decay, grad_clip, dropout;
     bool print_memory, print_program, json, quiet, profile;
@@ -49,7 +50,7 @@ struct train_run {
     int64_t *peaks;        /* [n_ranks] */
     char *inputs, *targets; /* one micro-batch */
     size_t input_bytes, target_bytes;
-    int n_microbatches;
+    int n_microbatches, n_ranks; /* of all replicas */
     double first_loss, last_loss;
     double val_loss; /* of the last validation; NaN: none yet */
     int64_t n_done;
@@ -66,10 +67,10 @@ weir_status train_source_open(struct train_run *run, const char *text, uint64_t 
 /* WEIR_ERR_USAGE when `path`, the file that --`option` writes, is one of the data. */
 weir_status train_data_keep(const struct train_run *run, const char *option, const char *path);
 
-/* Feed the samples of one step of `data`, from number `first` on. */
+/* Feed the samples of one step of `data`, from number `first` on: replica after replica, as weir_data_first() deals them. */
 weir_status train_feed(struct train_run *run, const weir_data *data, int64_t first);
 
-/* Samples of one step. */
+/* Samples of one step, of all replicas. */
 int64_t train_samples(const struct train_run *run);
 
 /* Open --val-data, once the schedule is known, and settle when and how much is validated. */

@@ -55,8 +55,9 @@ enum weir_pass { WEIR_FORWARD, WEIR_BACKWARD_INPUT, WEIR_BACKWARD_WEIGHT, WEIR_P
 struct weir_op_attr {
     int64_t out_features; /* linear */
     int64_t vocabulary;   /* embedding */
-    int64_t n_positions;  /* embedding: rows of the position table, 0: no position table */
+    int64_t n_positions;  /* embedding: rows of the position table, 0: no position table; attention_cached: the cache's */
     int64_t n_heads;      /* attention */
+    int64_t kv_heads;     /* attention with q, k and v apart: heads of keys and values; 0: n_heads */
     bool bias;            /* linear, layer_norm */
     bool in_out;          /* linear: the weight is stored (in, out) as GPT-2's files have it, else (out, in) */
     double eps;           /* layer_norm, rms_norm */
@@ -73,6 +74,7 @@ struct weir_op_shapes {
     int n_params;
     struct weir_shape params[WEIR_OP_PARAMS];
     size_t saved_bytes;             /* beyond inputs and output */
+    size_t cache_bytes;             /* of one sequence, kept from call to call; rows of generation only */
     double flops[WEIR_PASSES];      /* multiplications and additions of one call */
     double bytes[WEIR_PASSES];      /* memory traffic of one call, each tensor counted once */
 };
@@ -82,6 +84,12 @@ struct weir_step_values {
     uint64_t seed;
     uint32_t step;      /* number of the step, from 0 */
     uint32_t training;  /* 0: dropout passes its input on */
+};
+
+/* Generation: where the rows of a call stand in their sequence.  Row t stands at position + t; rows from n_rows on are
+ * padding, whose values do not matter and stay finite. */
+struct weir_sequence {
+    int64_t position, n_rows;
 };
 
 /* One call, bound to memory.  Constant between compilation and the end of the program.  Tensors that this call does not
@@ -104,6 +112,8 @@ struct weir_op_call {
     uint32_t node;                                /* index of the node in its graph: names its random numbers */
     uint32_t first_sample;                        /* index in the step of sample 0 of this micro-batch */
     const struct weir_step_values *step;
+    const struct weir_sequence *sequence;         /* NULL: not a generator, rows stand at 0, 1, 2 .. */
+    void *cache;                                  /* cache_bytes of the sequence, 64-byte aligned */
     struct weir_kernel_context *context;          /* the rank's kernel state (threads, matrix product primitives) */
 };
 
@@ -154,6 +164,10 @@ extern const struct weir_op weir_op_cross_entropy; /* logits (.., V), targets i3
 extern const struct weir_op weir_op_mse;           /* prediction, target (same shape) ─▶ sum over rows of the mean over the
                                                       last dimension of squared differences, f64 (1) */
 
+/* Rows of generation: forward only, so not among weir_ops. */
+extern const struct weir_op weir_op_attention_cached; /* qkv (1, T, 3C), or q, k, v ─▶ (1, T, C), causal, with a cache */
+extern const struct weir_op weir_op_last_row;         /* (1, T, C) ─▶ (1, 1, C) */
+
 /* The built-in row called `name`.  WEIR_ERR_USAGE with a suggestion. */
 weir_status weir_op_find(const char *name, const struct weir_op **op_out);
 
@@ -161,20 +175,6 @@ weir_status weir_op_find(const char *name, const struct weir_op **op_out);
  * matrix products and loops, at least 1. */
 weir_status weir_kernel_context_open(int n_threads, struct weir_kernel_context **context_out);
 void weir_kernel_context_close(struct weir_kernel_context *context);
-
-/* Update kernels, element-wise over n parameters of one tensor (docs/training.md has the formulas). */
-struct weir_adamw {
-    float learning_rate, beta1, beta2, eps, weight_decay; /* decoupled decay */
-    float correction1, correction2;                       /* 1 - beta1^t, 1 - beta2^t */
-    float grad_scale;                                     /* factor of the gradient: clipping */
-};
-void weir_adamw_update(const struct weir_adamw *a, int64_t n, float *param, const float *grad, float *m, float *v);
-void weir_sgd_update(float learning_rate, float weight_decay, float grad_scale, int64_t n, float *param,
-                     const float *grad);
-
-/* sum[i] += term[i], and the float64 sum of squares of one block in ascending order of a fixed tree. */
-void weir_vector_add(int64_t n, float *sum, const float *term);
-double weir_vector_square_sum(int64_t n, const float *x);
 
 #ifdef __cplusplus
 }

@@ -22,6 +22,7 @@ struct gpt2 {
     struct weir_graph_builder b;
     const struct gpt2_config *config;
     double dropout;
+    int64_t context; /* > 0: to generate */
     char name[32], part[96]; /* prefix of the block, and the name being made */
 };
 
@@ -79,13 +80,14 @@ static int block(struct gpt2 *g, int i, int x)
 {
     const struct gpt2_config *c = g->config;
     double residual_std = 0.02 / sqrt(2.0 * (double)c->n_blocks);
-    struct weir_op_attr heads = {.n_heads = c->n_heads, .dropout = g->dropout};
+    struct weir_op_attr heads = {.n_heads = c->n_heads, .dropout = g->dropout, .n_positions = g->context};
     snprintf(g->name, sizeof g->name, "h.%d.", i);
 
     weir_graph_layer(&g->b, part(g, "attn"));
     int y = layer_norm(g, "ln_1", x);
     y = linear(g, "attn.c_attn", y, 3 * c->width, 0.02);
-    y = weir_graph_node(&g->b, part(g, "attn.attention"), &weir_op_attention, &heads, 1, &y, 0, NULL);
+    y = weir_graph_node(&g->b, part(g, "attn.attention"), g->context ? &weir_op_attention_cached : &weir_op_attention,
+                        &heads, 1, &y, 0, NULL);
     y = linear(g, "attn.c_proj", y, c->width, residual_std);
     x = residual(g, "attn.residual", x, dropout(g, "attn.dropout", y));
 
@@ -103,25 +105,28 @@ static void head(struct gpt2 *g, int x, int targets)
 {
     weir_graph_layer(&g->b, "head");
     x = layer_norm(g, "ln_f", x);
+    if (g->context)
+        x = weir_graph_node(&g->b, "last_row", &weir_op_last_row, NULL, 1, &x, 0, NULL);
     int wte = weir_graph_param(&g->b, "wte.weight", WEIR_INIT_NORMAL, 0.02, true);
     struct weir_op_attr attr = {.out_features = g->config->vocabulary};
     int logits = weir_graph_node(&g->b, "lm_head", &weir_op_linear, &attr, 1, &x, 1, &wte);
-    weir_graph_node(&g->b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){logits, targets}, 0, NULL);
+    if (!g->context)
+        weir_graph_node(&g->b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){logits, targets}, 0, NULL);
 }
 
 static weir_status build(const struct weir_model_kind *kind, const struct weir_model_params *params,
                          struct weir_arena *arena, const struct weir_graph **graph_out)
 {
-    struct gpt2 g = {.config = kind->config, .dropout = params->dropout};
+    struct gpt2 g = {.config = kind->config, .dropout = params->dropout, .context = params->context};
     weir_graph_begin(&g.b, kind->name, arena);
     struct weir_shape shape = {2, {params->microbatch_size, params->seq_len}, WEIR_DTYPE_I32};
     int tokens = weir_graph_input(&g.b, "tokens", shape);
-    int targets = weir_graph_input(&g.b, "targets", shape);
+    int targets = g.context ? 0 : weir_graph_input(&g.b, "targets", shape);
     int x = embedding(&g, tokens);
     for (int i = 0; i < g.config->n_blocks; i++)
         x = block(&g, i, x);
     head(&g, x, targets);
-    return weir_graph_finish(&g.b, graph_out);
+    return g.context ? weir_graph_finish_forward(&g.b, graph_out) : weir_graph_finish(&g.b, graph_out);
 }
 
 static const struct gpt2_config tiny = {

@@ -114,6 +114,27 @@ static double evaluated_after_a_step(const struct weir_schedule *schedule)
     return loss;
 }
 
+/* Two replicas share the micro-batches of one. */
+static void replicas_give_the_same_bits(void **state)
+{
+    (void)state;
+    for (int zero = 0; zero <= 1; zero++) {
+        struct fixture one, f = {0};
+        open_named(&one, "1f1b", 1, 0);
+        assert_ok(weir_pipeline_schedule("1f1b", 2, 0, MICROBATCHES / 2, &f.arena, &f.schedule));
+        struct weir_engine_config config = config_of(&f, 0);
+        config.replicas = 2;
+        config.zero = zero;
+        assert_ok(weir_engine_open(&config, &f.engine));
+        double wanted = evaluate(one.engine, 3), loss = evaluate(f.engine, 3);
+        assert_memory_equal(&loss, &wanted, sizeof loss);
+        loss = step(f.engine, 3).loss;
+        assert_memory_equal(&loss, &wanted, sizeof loss);
+        release(&one);
+        release(&f);
+    }
+}
+
 static void every_schedule_and_partition_gives_the_same_bits(void **state)
 {
     (void)state;
@@ -268,6 +289,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_loss_is_that_of_a_step_without_dropout),
+        cmocka_unit_test(replicas_give_the_same_bits),
         cmocka_unit_test(every_schedule_and_partition_gives_the_same_bits),
         cmocka_unit_test(stages_stay_where_a_file_puts_them),
         cmocka_unit_test(training_goes_on_as_if_nothing_had_happened),

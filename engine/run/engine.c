@@ -36,7 +36,7 @@ static weir_status optimizer_check(const struct weir_engine_config *config)
     return WEIR_OK;
 }
 
-static weir_status config_check(const struct weir_engine_config *config)
+weir_status weir_engine_config_check(const struct weir_engine_config *config)
 {
     if (config->struct_bytes != sizeof *config)
         return WEIR_FAIL(WEIR_ERR_INVALID, "weir_engine_config has %zu bytes, this library knows %zu: start from "
@@ -49,10 +49,16 @@ static weir_status config_check(const struct weir_engine_config *config)
     if (config->device_memory < 0)
         return WEIR_FAIL(WEIR_ERR_USAGE, "device memory is %lld bytes, it must not be negative",
                          (long long)config->device_memory);
+    if (config->replicas < 0 || config->replicas > WEIR_REDUCE_TERMS)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "replicas is %d, it must be from 1 to %d", config->replicas, WEIR_REDUCE_TERMS);
+    if (config->zero != 0 && config->zero != 1)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "zero is %d: ZeRO stage 1 (1) or none (0) are there", config->zero);
+    if (config->bucket_bytes < 0)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "bucket bytes is %lld, it must not be negative", (long long)config->bucket_bytes);
     return optimizer_check(config);
 }
 
-static weir_status partition_choose(struct weir_engine *engine)
+weir_status weir_engine_partition(struct weir_engine *engine)
 {
     const struct weir_graph *graph = engine->graph;
     int n_stages = engine->config.schedule->n_stages;
@@ -82,8 +88,8 @@ static weir_status evaluation_make(struct weir_engine *engine, const struct weir
     params.schedule = forwards;
     if (!status)
         status = weir_program_build(&params, &engine->arena, &engine->evaluate.program);
-    engine->evaluate.scratch = WEIR_MEMORY_ACTIVATIONS;
-    return status ? status : weir_program_share(engine->program, engine->evaluate.program, &engine->arena);
+    return status ? status : weir_program_share(engine->program, engine->evaluate.program, "evaluation, between steps",
+                                                &engine->arena, &engine->evaluate.scratch);
 }
 
 static weir_status program_make(struct weir_engine *engine)
@@ -94,7 +100,7 @@ static weir_status program_make(struct weir_engine *engine)
     if (!status && !report.trainable)
         status = WEIR_FAIL(WEIR_ERR_INVALID, "the schedule has forwards only: it cannot train");
     if (!status)
-        status = partition_choose(engine);
+        status = weir_engine_partition(engine);
     if (status)
         return status;
     struct weir_program_params params = {
@@ -105,6 +111,9 @@ static weir_status program_make(struct weir_engine *engine)
         .first_layer = engine->first_layer,
         .n_threads = config->threads_per_rank,
         .state_floats = config->optimizer == WEIR_OPTIMIZER_ADAMW ? 2 : 0,
+        .n_replicas = engine->n_replicas,
+        .zero = config->zero == 1,
+        .bucket_bytes = (size_t)config->bucket_bytes,
     };
     status = weir_program_build(&params, &engine->arena, &engine->program);
     engine->train.program = engine->program;
@@ -128,22 +137,21 @@ static weir_status memory_check(struct weir_engine *engine)
     size_t cap = (size_t)engine->config.device_memory, all = 0, free_bytes, total_bytes;
     for (int r = 0; r < program->n_ranks; r++) {
         size_t bytes = weir_program_rank_bytes(program, r);
-        all += bytes;
+        all += bytes * (size_t)engine->n_replicas;
         if (!cap || bytes <= cap)
             continue;
         char stages[128];
         stages_name(program, r, stages, sizeof stages);
         return WEIR_FAIL(WEIR_ERR_NOFIT,
-                         "rank %d (stage %s) needs %zu bytes (%.1f MiB), the cap is %zu: use more stages, a smaller "
-                         "--microbatch-size, or fewer micro-batches in flight (--schedule 1f1b)",
-                         r, stages, bytes, (double)bytes / 0x1p20, cap);
+                         "rank %d (stage %s) needs %zu bytes (%.1f MiB), the cap is %zu: use more stages, %s",
+                         r, stages, bytes, (double)bytes / 0x1p20, cap, engine->advice);
     }
     weir_status status = engine->kind->memory_info(engine->ranks[0].device, &free_bytes, &total_bytes);
     if (!status && all > free_bytes)
         return WEIR_FAIL(WEIR_ERR_NOFIT,
-                         "the run needs %.1f MiB for %d ranks, device '%s' has %.1f MiB free: use a smaller "
-                         "--microbatch-size or fewer micro-batches in flight (--schedule 1f1b)",
-                         (double)all / 0x1p20, program->n_ranks, engine->kind->name, (double)free_bytes / 0x1p20);
+                         "the run needs %.1f MiB for %d ranks, device '%s' has %.1f MiB free: use %s",
+                         (double)all / 0x1p20, engine->n_ranks, engine->kind->name, (double)free_bytes / 0x1p20,
+                         engine->advice);
     return status;
 }
 
@@ -215,46 +223,56 @@ static weir_status execs_make(struct weir_rank *rank, struct weir_run_program *r
         status = weir_arena_strdup(&engine->arena, weir_instr_str(run->program, &r->instrs[i], text), &execs[i].name);
     }
     if (!status)
-        run->execs[rank->index] = execs;
+        run->execs[rank - engine->ranks] = execs;
     return status;
 }
 
 /* Everything of a program but its memory: what its ranks run, and the events between them. */
 static weir_status run_open(struct weir_engine *engine, struct weir_run_program *run)
 {
-    const struct weir_program *program = run->program;
+    run->n_events = run->program->n_events * engine->n_replicas;
     weir_status status =
-        weir_arena_alloc(&engine->arena, (size_t)program->n_ranks, sizeof(struct weir_exec *), &run->execs);
+        weir_arena_alloc(&engine->arena, (size_t)engine->n_ranks, sizeof(struct weir_exec *), &run->execs);
     if (!status)
-        status = weir_arena_alloc(&engine->arena, (size_t)program->n_events, sizeof *run->events, &run->events);
-    for (int r = 0; r < program->n_ranks && !status; r++)
+        status = weir_arena_alloc(&engine->arena, (size_t)run->n_events, sizeof *run->events, &run->events);
+    for (int r = 0; r < engine->n_ranks && !status; r++)
         status = execs_make(&engine->ranks[r], run);
-    for (int e = 0; e < program->n_events && !status; e++)
+    for (int e = 0; e < run->n_events && !status; e++)
         status = engine->kind->event_open(engine->ranks[0].device, &run->events[e]);
     return status;
 }
 
 static void run_close(struct weir_engine *engine, struct weir_run_program *run)
 {
-    for (int e = 0; run->events && e < run->program->n_events; e++)
+    for (int e = 0; run->events && e < run->n_events; e++)
         if (run->events[e])
             engine->kind->event_close(run->events[e]);
+}
+
+/* What a stream must hold while a program is enqueued. */
+static size_t tasks_count(const struct weir_engine *engine, const struct weir_program *program, int r)
+{
+    size_t tasks = 16;
+    for (int i = 0; program && i < program->ranks[r].n_instrs; i++)
+        tasks += 2 + (size_t)program->ranks[r].instrs[i].n_waits +
+                 (size_t)program->ranks[r].instrs[i].n_peer_waits * (size_t)(engine->n_replicas - 1);
+    return tasks;
 }
 
 static weir_status rank_open(struct weir_engine *engine, int r)
 {
     struct weir_rank *rank = &engine->ranks[r];
-    const struct weir_rank_program *program = &engine->program->ranks[r];
+    const struct weir_rank_program *program = &engine->program->ranks[rank->index];
     weir_status status = weir_arena_alloc(&engine->arena, (size_t)engine->graph->n_nodes * WEIR_PASSES,
                                           sizeof *rank->clocks, &rank->clocks);
     for (int k = 0; k < WEIR_MEMORY_KINDS && !status; k++)
         if (program->bytes[k])
             status = engine->kind->memory_alloc(rank->device, program->bytes[k], (void **)(void *)&rank->blocks[k]);
-    size_t tasks = 8; /* an evaluation's are some of these */
-    for (int i = 0; i < program->n_instrs; i++)
-        tasks += 2 + (size_t)program->instrs[i].n_waits;
+    size_t tasks = tasks_count(engine, engine->train.program, rank->index);
+    size_t others = tasks_count(engine, engine->evaluate.program, rank->index);
     if (!status)
-        status = engine->kind->stream_open(rank->device, WEIR_STREAM_COMPUTE, tasks, &rank->stream);
+        status = engine->kind->stream_open(rank->device, WEIR_STREAM_COMPUTE, tasks > others ? tasks : others,
+                                           &rank->stream);
     return status;
 }
 
@@ -262,7 +280,7 @@ weir_status weir_ranks_sync(struct weir_engine *engine)
 {
     weir_status first = WEIR_OK;
     char message[WEIR_ERROR_MAX];
-    for (int r = 0; r < engine->program->n_ranks; r++) {
+    for (int r = 0; r < engine->n_ranks; r++) {
         weir_status status = engine->kind->stream_sync(engine->ranks[r].stream, -1);
         if (status && !first) {
             first = status;
@@ -274,9 +292,9 @@ weir_status weir_ranks_sync(struct weir_engine *engine)
     return first;
 }
 
-static weir_status ranks_run(struct weir_engine *engine, weir_task_fn fn)
+weir_status weir_ranks_run(struct weir_engine *engine, weir_task_fn fn)
 {
-    for (int r = 0; r < engine->program->n_ranks; r++) {
+    for (int r = 0; r < engine->n_ranks; r++) {
         weir_status status = engine->kind->run(engine->ranks[r].stream, fn, &engine->ranks[r]);
         if (status)
             return status;
@@ -287,54 +305,57 @@ static weir_status ranks_run(struct weir_engine *engine, weir_task_fn fn)
 static weir_status arrays_make(struct weir_engine *engine)
 {
     const struct weir_program *program = engine->program;
-    size_t p = (size_t)program->n_ranks;
+    size_t p = (size_t)program->n_ranks * (size_t)engine->n_replicas;
     weir_status status = weir_arena_alloc(&engine->arena, p, sizeof *engine->ranks, &engine->ranks);
     if (!status)
         status = weir_arena_alloc(&engine->arena, p, sizeof *engine->compute_ns, &engine->compute_ns);
     if (!status)
         status = weir_arena_alloc(&engine->arena, p, sizeof *engine->peak_bytes, &engine->peak_bytes);
     if (!status)
-        status = weir_arena_alloc(&engine->arena, (size_t)program->n_norm_blocks, sizeof(double), &engine->norm_blocks);
-    for (int r = 0; r < program->n_ranks && !status; r++) {
+        status = weir_arena_alloc(&engine->arena, (size_t)(engine->n_replicas * program->n_microbatches),
+                                  sizeof *engine->losses, &engine->losses);
+    if (!status)
+    if (status)
+        return status;
+    engine->n_ranks = (int)p;
+    for (int r = 0; r < engine->n_ranks && !status; r++) {
         engine->ranks[r].engine = engine;
-        engine->ranks[r].index = r;
-        engine->peak_bytes[r] = weir_program_rank_bytes(program, r);
+        engine->ranks[r].index = r % program->n_ranks;
+        engine->ranks[r].replica = r / program->n_ranks;
+        engine->peak_bytes[r] = weir_program_rank_bytes(program, engine->ranks[r].index);
         status = engine->kind->open(r, engine->config.threads_per_rank, &engine->ranks[r].device);
     }
     return status;
 }
 
-static weir_status parts_find(struct weir_engine *engine)
+weir_status weir_engine_parts_find(struct weir_engine *engine)
 {
     const struct weir_transport_kind *transport;
     weir_status status = weir_device_kind_find(engine->config.device, &engine->kind);
     return status ? status : weir_transport_find(engine->config.transport, &transport);
 }
 
-static weir_status engine_start(struct weir_engine *engine)
+weir_status weir_engine_start(struct weir_engine *engine)
 {
     int n_devices;
-    weir_status status = parts_find(engine);
-    if (!status)
-        status = engine->kind->count(&n_devices);
-    if (!status)
-        status = program_make(engine);
+    engine->vectors = &weir_vector_cpu;
+    weir_status status = engine->kind->count(&n_devices);
     if (!status)
         status = arrays_make(engine);
     if (!status)
         status = memory_check(engine);
-    for (int r = 0; !status && r < engine->program->n_ranks; r++)
+    for (int r = 0; !status && r < engine->n_ranks; r++)
         status = rank_open(engine, r);
     if (!status)
         status = run_open(engine, &engine->train);
     if (!status && engine->evaluate.program)
         status = run_open(engine, &engine->evaluate);
-    return status ? status : ranks_run(engine, rank_prepare);
+    return status ? status : weir_ranks_run(engine, rank_prepare);
 }
 
 weir_status weir_engine_open(const struct weir_engine_config *config, weir_engine **engine_out)
 {
-    weir_status status = config_check(config);
+    weir_status status = weir_engine_config_check(config);
     if (status)
         return status;
     struct weir_engine *engine;
@@ -343,7 +364,13 @@ weir_status weir_engine_open(const struct weir_engine_config *config, weir_engin
         return status;
     engine->config = *config;
     engine->graph = config->graph;
-    status = engine_start(engine);
+    engine->n_replicas = config->replicas ? config->replicas : 1;
+    engine->advice = "a smaller --microbatch-size, or fewer micro-batches in flight (--schedule 1f1b)";
+    status = weir_engine_parts_find(engine);
+    if (!status)
+        status = program_make(engine);
+    if (!status)
+        status = weir_engine_start(engine);
     if (status) {
         char message[WEIR_ERROR_MAX];
         weir_error_take(message);
@@ -357,11 +384,12 @@ weir_status weir_engine_open(const struct weir_engine_config *config, weir_engin
 
 weir_status weir_engine_preview(const struct weir_engine_config *config, FILE *memory_out, FILE *program_out)
 {
-    weir_status status = config_check(config);
+    weir_status status = weir_engine_config_check(config);
     if (status)
         return status;
-    struct weir_engine engine = {.config = *config, .graph = config->graph};
-    status = parts_find(&engine);
+    struct weir_engine engine = {
+        .config = *config, .graph = config->graph, .n_replicas = config->replicas ? config->replicas : 1};
+    status = weir_engine_parts_find(&engine);
     if (!status)
         status = program_make(&engine);
     if (!status && memory_out)
@@ -390,7 +418,7 @@ void weir_engine_close(weir_engine *engine)
 {
     if (!engine)
         return;
-    int n_ranks = engine->program && engine->ranks ? engine->program->n_ranks : 0;
+    int n_ranks = engine->n_ranks;
     for (int r = 0; r < n_ranks; r++)
         rank_close(engine, &engine->ranks[r]);
     run_close(engine, &engine->train);

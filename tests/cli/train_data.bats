@@ -52,6 +52,15 @@ train() {
     ! cmp -s pattern one
 }
 
+@test "two replicas of two micro-batches and one of four see the same samples, across epochs" {
+    head -c 200 text >little
+    train --data little --val-data text --val-batches 2 --val-every 10 --steps 20 --microbatches 4 --metrics one >/dev/null
+    train --data little --val-data text --val-batches 2 --val-every 10 --steps 20 --replicas 2 --metrics two >/dev/null
+    for file in one two; do grep -o '"\(val_\)\?loss": [^,]*' "$file" | cut -d' ' -f2 >"$file.losses"; done
+    [ "$(wc -l <one.losses)" -eq 22 ]
+    paste one.losses two.losses | awk '{ bad += ($1 - $2) ^ 2 > 1e-8 } END { exit bad }'
+}
+
 @test "an output never overwrites one of several data files" {
     cp short.bin a.bin; cp short.bin b.bin
     run train --data 'a.bin,b.bin' --steps 1 --metrics ./b.bin

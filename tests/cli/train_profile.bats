@@ -46,3 +46,11 @@ calls() {
     [ "$(calls with.json attention forward)" -eq "$(calls with.json attention backward_input)" ]
     grep -o '"share": [^,]*' with.json | awk '{ sum += $2; low += $2 < 0 } END { exit !(sum > 1 - 1e-9 && sum < 1 + 1e-9 && !low) }'
 }
+
+@test "replicas are ranks of the whole, and buckets are one row" {
+    train --profile --json --replicas 2 --bucket-bytes 64K >replicas.json 2>/dev/null
+    grep -o '"share": [^,]*' replicas.json | awk '{ sum += $2; low += $2 < 0 } END { exit !(sum > 1 - 1e-9 && sum < 1 + 1e-9 && !low) }'
+    [ "$(calls replicas.json cross_entropy forward)" -eq 20 ]
+    [ "$(calls replicas.json optimizer update)" -eq 20 ]
+    [ "$(calls replicas.json optimizer reduce)" -gt 20 ]
+}
