@@ -49,6 +49,7 @@ struct weir_engine {
     double grad_norm;        /* of the last step, written by rank 0's UPDATE */
     _Atomic int failed;      /* a kernel failed: nobody updates */
     bool broken;             /* only close is left */
+    bool stepped;            /* there are gradients of a step */
     int64_t *compute_ns;     /* [n_ranks] */
     size_t *peak_bytes;      /* [n_ranks] */
 };
