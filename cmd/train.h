@@ -14,7 +14,7 @@
 
 struct train_options {
     const char *model, *data, *schedule, *dialect, *lr_schedule, *optimizer, *device, *transport;
-    const char *metrics, *trace, *config;
+    const char *metrics, *trace, *config, *init_from, *export;
     int64_t stages, chunks, replicas, zero, bucket_bytes, microbatches, microbatch_size, seq_len, steps, warmup, seed, threads, device_memory;
     double lr, weight_decay, grad_clip, dropout;
     bool print_memory, print_program, json, quiet;
