@@ -14,11 +14,13 @@
     {name, letter, kind, offsetof(struct train_options, field), argument, help, __VA_ARGS__}
 
 static const struct option_row rows[] = {
-    ROW("model", 'm', OPTION_TEXT, model, "NAME", "model to train; list shows them", 0, 0),
+    ROW("model", 'm', OPTION_TEXT, model, "NAME|PATH", "model; list shows them; or a folder with config.json", 0, 0),
     ROW("data", 'd', OPTION_TEXT, data, "PATH", "files of text or tokens (a,b or 'x*.bin'), or a folder of IDX images", 0, 0),
     ROW("val-data", 0, OPTION_TEXT, val_data, "PATH", "data to validate on, in the same forms", 0, 0),
     ROW("val-every", 0, OPTION_INT, val_every, "N", "steps between validations (a tenth of --steps)", 1, 1e15),
     ROW("val-batches", 0, OPTION_INT, val_batches, "N", "step-sized batches of one validation (10, or all there are)", 1, 1e12),
+    ROW("init-from", 0, OPTION_TEXT, init_from, "PATH", "read the weights from safetensors: a file or a model folder", 0, 0),
+    ROW("export", 0, OPTION_TEXT, export, "DIR", "write a Hugging Face model folder after the last step", 0, 0),
     ROW("stages", 0, OPTION_INT, stages, "S", "pipeline stages (2)", 1, 65536),
     ROW("chunks", 0, OPTION_INT, chunks, "V", "stages per rank (what the schedule needs, else 1)", 1, 65536),
     ROW("replicas", 0, OPTION_INT, replicas, "D", "copies of the pipeline on different micro-batches (1)", 1, 64),
@@ -140,6 +142,8 @@ static int run_train(int argc, char **argv)
         status = train_steps(&run, &stopped);
         if (!status && run.n_done && run.profile)
             train_profile_print(&run, stderr);
+        if (!status && o.export)
+            status = weir_engine_save_weights(run.engine, o.export);
         if (!status && run.n_done)
             result_print(&run, o.json);
     }

@@ -15,7 +15,7 @@
 
 struct train_options {
     const char *model, *data, *val_data, *schedule, *dialect, *lr_schedule, *optimizer, *device, *transport;
-    const char *metrics, *trace, *config;
+    const char *metrics, *trace, *config, *init_from, *export;
     int64_t stages, chunks, replicas, zero, bucket_bytes, microbatches, microbatch_size, seq_len;
     int64_t steps, warmup, seed, threads, device_memory;
     int64_t val_every, val_batches; /* 0: chosen */

@@ -18,7 +18,7 @@ static weir_status choices_read(const struct train_options *o, struct train_run 
         return WEIR_FAIL(WEIR_ERR_USAGE, "--model is missing: --model list shows the models");
     if (!o->data && !o->print_memory && !o->print_program)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--data is missing: files of text or tokens, or for image models a folder of IDX files");
-    weir_status status = weir_model_find(o->model, &run->model);
+    weir_status status = weir_model_open(o->model, &run->arena, &run->model);
     if (!status)
         status = weir_lr_schedule_find(o->lr_schedule, &run->lr_schedule);
     if (status)
@@ -87,6 +87,13 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     return weir_engine_open(&config, &run->engine);
 }
 
+/* Weights in, and whether they can be written at the end. */
+static weir_status weights_prepare(const struct train_options *o, struct train_run *run)
+{
+    weir_status status = o->export ? weir_export_check(run->graph, o->export) : WEIR_OK;
+    return status || !o->init_from ? status : weir_engine_load_weights(run->engine, o->init_from);
+}
+
 static weir_status buffers_make(struct train_run *run)
 {
     const struct weir_data_info *info = weir_data_info(run->train.data);
@@ -149,7 +156,9 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
         status = engine_open(o, run);
     if (status || !run->engine)
         return status;
-    status = buffers_make(run);
+    status = weights_prepare(o, run);
+    if (!status)
+        status = buffers_make(run);
     if (!status && o->metrics)
         status = weir_metrics_open(o->metrics, run->n_ranks, &run->metrics);
     if (!status)

@@ -152,6 +152,24 @@ weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out);
 weir_status weir_engine_param_read(weir_engine *engine, const char *name, float *values_out, size_t n);
 weir_status weir_engine_param_write(weir_engine *engine, const char *name, const float *values, size_t n);
 
+/* The gradient of a parameter in the last step: of the mean loss over all targets of the step, before clipping, the uses of
+ * a tied parameter added up.  Valid after weir_engine_step, WEIR_ERR_NUMERIC included.  WEIR_ERR_USAGE: no step was run. */
+weir_status weir_engine_gradient_read(weir_engine *engine, const char *name, float *values_out, size_t n);
+
+/* Read all parameters from a safetensors file, an index of shards, or a folder that has one (base/tensor_files.h says how
+ * they are found).  F32, F16 and BF16 tensors under the parameters' names, with or without the model's prefix
+ * ("transformer.", "model."); mask and rotary buffers are passed over, lm_head.weight too where the head is tied.  A
+ * missing, extra, doubled or misshapen tensor is WEIR_ERR_INVALID and named; nothing changes unless all is well. */
+weir_status weir_engine_load_weights(weir_engine *engine, const char *path);
+
+/* Write model.safetensors (F32) and config.json into the folder `dir`, made when it is not there, as
+ * transformers.AutoModelForCausalLM.from_pretrained reads them.  Files are written under temporary names and renamed when
+ * they are whole.  WEIR_ERR_UNSUPPORTED: the model has no Hugging Face form.  WEIR_ERR_IO. */
+weir_status weir_engine_save_weights(weir_engine *engine, const char *dir);
+
+/* What weir_engine_save_weights can refuse, found out before training: makes the folder and tries to write to it. */
+weir_status weir_export_check(const struct weir_graph *graph, const char *dir);
+
 /* What the ranks did in the last step: fills at most `room` events, returns how many there are. */
 size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room);
 

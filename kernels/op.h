@@ -51,17 +51,34 @@ enum weir_op_flags {
 
 enum weir_pass { WEIR_FORWARD, WEIR_BACKWARD_INPUT, WEIR_BACKWARD_WEIGHT, WEIR_PASSES };
 
+/* Rotary positions: the pair i < d / 2 of a head of width d is turned by t * f_i at position t, f_i = theta^(-2i / d) (Su et
+ * al., "RoFormer", 2021), changed for longer texts by the scaling. */
+enum weir_rope_scaling {
+    WEIR_ROPE_PLAIN,
+    WEIR_ROPE_LINEAR, /* f / factor (Chen et al., "Extending context window ... via positional interpolation", 2023) */
+    WEIR_ROPE_LLAMA3, /* f / factor for wavelengths above original / low, f below original / high, between them a mixture
+                         (Grattafiori et al., "The Llama 3 herd of models", 2024, and its published code) */
+};
+
+struct weir_rope {
+    double theta; /* 10000 */
+    enum weir_rope_scaling scaling;
+    double factor;              /* linear, llama3 */
+    double low, high, original; /* llama3: low_freq_factor, high_freq_factor, original_max_position_embeddings */
+};
+
 /* Attributes of a node.  A row reads the fields it documents and no others. */
 struct weir_op_attr {
     int64_t out_features; /* linear */
     int64_t vocabulary;   /* embedding */
     int64_t n_positions;  /* embedding: rows of the position table, 0: no position table; attention_cached: the cache's */
-    int64_t n_heads;      /* attention */
-    int64_t kv_heads;     /* attention with q, k and v apart: heads of keys and values; 0: n_heads */
+    int64_t n_heads;      /* attention, rope */
+    int64_t kv_heads;     /* attention: heads of k and v, which groups of heads share; 0: n_heads */
     bool bias;            /* linear, layer_norm */
     bool in_out;          /* linear: the weight is stored (in, out) as GPT-2's files have it, else (out, in) */
     double eps;           /* layer_norm, rms_norm */
     double dropout;       /* dropout, attention: probability that an element is zeroed, 0 <= p < 1 */
+    struct weir_rope rope; /* rope */
     void *user;           /* rows of embedding programs: anything */
 };
 
@@ -157,7 +174,10 @@ extern const struct weir_op weir_op_gelu_tanh;     /* element-wise */
 extern const struct weir_op weir_op_gelu_erf;
 extern const struct weir_op weir_op_relu;
 extern const struct weir_op weir_op_silu;
-extern const struct weir_op weir_op_attention;     /* qkv (B, T, 3C) ─▶ (B, T, C), causal */
+extern const struct weir_op weir_op_swiglu;        /* gate, up ─▶ silu(gate) up, element-wise */
+extern const struct weir_op weir_op_rope;          /* (B, T, heads d) ─▶ the same, heads turned by position */
+extern const struct weir_op weir_op_attention;     /* qkv (B, T, (H + 2K) d), or q (B, T, H d), k and v (B, T, K d) ─▶
+                                                      (B, T, H d), causal; H heads, K of keys */
 extern const struct weir_op weir_op_add;           /* a, b ─▶ a + b (WEIR_OP_SUM) */
 extern const struct weir_op weir_op_dropout;       /* element-wise; the sample is the first dimension */
 extern const struct weir_op weir_op_cross_entropy; /* logits (.., V), targets i32 (..) ─▶ sum of losses, f64 (1) */
@@ -165,7 +185,7 @@ extern const struct weir_op weir_op_mse;           /* prediction, target (same s
                                                       last dimension of squared differences, f64 (1) */
 
 /* Rows of generation: forward only, so not among weir_ops. */
-extern const struct weir_op weir_op_attention_cached; /* qkv (1, T, 3C), or q, k, v ─▶ (1, T, C), causal, with a cache */
+extern const struct weir_op weir_op_attention_cached; /* as attention, with B = 1 and a cache of k and v */
 extern const struct weir_op weir_op_last_row;         /* (1, T, C) ─▶ (1, 1, C) */
 
 /* The built-in row called `name`.  WEIR_ERR_USAGE with a suggestion. */

@@ -1,6 +1,6 @@
 /* attention_cached: attention of rows at the end of a sequence over all of it.  Forward only.
  *
- *     qkv (1, T, 3C), or q (1, T, heads d), k and v (1, T, kv_heads d) ─▶ (1, T, heads d)
+ *     qkv (1, T, (heads + 2 kv_heads) d), or q (1, T, heads d), k and v (1, T, kv_heads d) ─▶ (1, T, heads d)
  *
  * Reads attr.n_heads, kv_heads and n_positions, the length of the longest sequence.  The call's rows stand at positions
  * p .. p+T-1 of the sequence; their keys and values are put into its cache, then row t attends to positions 0 .. p+t:
@@ -40,7 +40,7 @@ static weir_status infer(struct weir_op_shapes *shapes)
 {
     const struct weir_op_attr *attr = shapes->attr;
     bool packed = shapes->n_inputs == 1;
-    int64_t heads = attr->n_heads, kv_heads = attr->kv_heads && !packed ? attr->kv_heads : heads;
+    int64_t heads = attr->n_heads, kv_heads = attr->kv_heads ? attr->kv_heads : heads;
     weir_status status = packed ? WEIR_OK : weir_infer_count(shapes, "attention_cached", 3);
     if (!status)
         status = heads_check(attr, kv_heads);
@@ -48,7 +48,7 @@ static weir_status infer(struct weir_op_shapes *shapes)
         status = weir_infer_input(shapes, "attention_cached", 0, 3, WEIR_DTYPE_F32);
     if (status)
         return status;
-    int64_t parts = packed ? 3 * heads : heads, d = weir_shape_last(&shapes->inputs[0]) / parts;
+    int64_t parts = packed ? heads + 2 * kv_heads : heads, d = weir_shape_last(&shapes->inputs[0]) / parts;
     status = input_check(shapes, 0, (d ? d : 1) * parts);
     for (int i = 1; i < shapes->n_inputs && !status; i++)
         status = input_check(shapes, i, d * kv_heads);

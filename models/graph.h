@@ -81,6 +81,9 @@ struct weir_graph {
     const struct weir_param *params; /* in the order of first use */
     const struct weir_layer *layers;
     const struct weir_graph_input *inputs;
+    /* The model in Hugging Face form; both NULL when it has none.  Set in the builder's graph, in its arena. */
+    const char *hf_config; /* the text of config.json */
+    const char *hf_prefix; /* what the files of some models put in front of the names: "transformer.", "model." */
 };
 
 struct weir_graph_builder {

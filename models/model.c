@@ -3,10 +3,12 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "models/hf_config.h"
 
 const struct weir_model_kind *const weir_model_kinds[] = {
     &weir_model_mlp,        &weir_model_gpt2_tiny,  &weir_model_gpt2,
-    &weir_model_gpt2_medium, &weir_model_gpt2_large, &weir_model_gpt2_xl, NULL};
+    &weir_model_gpt2_medium, &weir_model_gpt2_large, &weir_model_gpt2_xl,
+    &weir_model_llama_tiny,  NULL};
 
 weir_status weir_model_find(const char *name, const struct weir_model_kind **kind_out)
 {
@@ -21,6 +23,13 @@ weir_status weir_model_find(const char *name, const struct weir_model_kind **kin
     }
     names[n] = NULL;
     return weir_unknown("model", name, names);
+}
+
+weir_status weir_model_open(const char *name, struct weir_arena *arena, const struct weir_model_kind **kind_out)
+{
+    if (strchr(name, '/') || strchr(name, '.'))
+        return weir_hf_config_load(name, arena, kind_out);
+    return weir_model_find(name, kind_out);
 }
 
 weir_status weir_model_build(const struct weir_model_kind *kind, const struct weir_model_params *params,

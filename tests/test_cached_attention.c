@@ -28,6 +28,7 @@ static const struct shape shapes[] = {
     {"a head of one", 4, 4, 1, true},         {"q, k and v apart", 2, 2, 8, false},
     {"four heads on two", 4, 2, 12, false},   {"six heads on one", 6, 1, 9, false},
     {"six heads on three", 6, 3, 33, false},
+    {"four heads on two in one", 4, 2, 7, true},
 };
 
 /* Head h at position p over positions 0..p. */
@@ -64,7 +65,7 @@ struct rig {
 
 static void rig_open(struct rig *rig, const struct shape *s, int64_t rows, int threads)
 {
-    int64_t widths[3] = {s->heads * s->d * (s->packed ? 3 : 1), s->kv_heads * s->d, s->kv_heads * s->d};
+    int64_t widths[3] = {(s->heads + (s->packed ? 2 * s->kv_heads : 0)) * s->d, s->kv_heads * s->d, s->kv_heads * s->d};
     memset(rig, 0, sizeof *rig);
     rig->attr = (struct weir_op_attr){.n_heads = s->heads, .kv_heads = s->kv_heads, .n_positions = POSITIONS};
     rig->shapes.attr = &rig->attr;
@@ -97,8 +98,9 @@ static void rows_fill(struct rig *rig, const struct shape *s, int64_t rows)
 {
     for (int64_t t = 0; t < rows; t++)
         for (int what = 0; what < 3; what++) {
-            int64_t width = (what ? s->kv_heads : s->heads) * s->d;
-            float *to = s->packed ? rig->inputs[0] + (t * 3 + what) * width : rig->inputs[what] + t * width;
+            int64_t width = (what ? s->kv_heads : s->heads) * s->d, whole = (s->heads + 2 * s->kv_heads) * s->d;
+            int64_t part = what == 0 ? 0 : what == 1 ? s->heads * s->d : (s->heads + s->kv_heads) * s->d;
+            float *to = s->packed ? rig->inputs[0] + t * whole + part : rig->inputs[what] + t * width;
             for (int64_t i = 0; i < width; i++)
                 to[i] = value_at(what, rig->at.position + t, i);
         }

@@ -46,6 +46,21 @@ weir_status weir_engine_param_write(weir_engine *engine, const char *name, const
     return status;
 }
 
+weir_status weir_engine_gradient_read(weir_engine *engine, const char *name, float *values_out, size_t n)
+{
+    int param;
+    weir_status status = param_find(engine, name, n, &param);
+    if (!status && !engine->stepped)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "no step was run: parameter '%s' has no gradient yet", name);
+    for (int r = 0; !status && r < engine->program->n_ranks; r++)
+        for (int i = 0; i < engine->program->ranks[r].n_params; i++) {
+            const struct weir_rank_param *held = &engine->program->ranks[r].params[i];
+            if (held->param == param && held->owned) /* TIE_ADD has added the other uses to it */
+                memcpy(values_out, engine->ranks[r].blocks[WEIR_MEMORY_GRADS] + held->grad_offset, n * sizeof(float));
+        }
+    return status;
+}
+
 size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room)
 {
     static const char *const categories[] = {"F", "I", "W", "B"};

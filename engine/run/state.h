@@ -72,6 +72,7 @@ struct weir_engine {
     int64_t step;
     _Atomic int failed;      /* a kernel failed: nobody updates */
     bool broken;             /* only close is left */
+    bool stepped;            /* there are gradients of a step */
     int64_t *compute_ns;     /* [n_ranks] */
     size_t *peak_bytes;      /* [n_ranks] */
 };

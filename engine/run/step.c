@@ -159,6 +159,7 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
         engine->broken = true;
         return status ? status : synced;
     }
+    engine->stepped = true;
     report_fill(engine, report_out);
     if (!engine->ranks[0].host.gate.apply)
         return WEIR_FAIL(WEIR_ERR_NUMERIC,

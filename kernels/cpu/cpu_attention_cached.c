@@ -39,14 +39,14 @@ static struct job job_of(const struct weir_op_call *call)
 {
     struct job job = {.call = call, .heads = call->attr->n_heads, .capacity = call->attr->n_positions};
     bool packed = call->n_inputs == 1;
-    job.kv_heads = call->attr->kv_heads && !packed ? call->attr->kv_heads : job.heads;
+    job.kv_heads = call->attr->kv_heads ? call->attr->kv_heads : job.heads;
     job.d = call->output.shape[2] / job.heads;
     int64_t width = job.heads * job.d, kv_width = job.kv_heads * job.d;
     const float *first = call->inputs[0].data;
     if (packed) {
-        job.q = (struct rows){first, 3 * width};
-        job.k = (struct rows){first + width, 3 * width};
-        job.v = (struct rows){first + 2 * width, 3 * width};
+        job.q = (struct rows){first, width + 2 * kv_width};
+        job.k = (struct rows){first + width, width + 2 * kv_width};
+        job.v = (struct rows){first + width + kv_width, width + 2 * kv_width};
     } else {
         job.q = (struct rows){first, width};
         job.k = (struct rows){call->inputs[1].data, kv_width};
