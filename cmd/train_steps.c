@@ -18,6 +18,8 @@ static void signal_note(int number)
 static weir_status step_feed(struct train_run *run, int64_t step)
 {
     int64_t samples = train_samples(run), first = weir_data_first(step, 0, 1, samples);
+    if (step == 0) /* all at once instead of one after the other */
+        weir_data_prefetch(run->train.data, first, samples);
     weir_status status = train_feed(run, run->train.data, first);
     if (!status && step + 1 < run->options->steps)
         weir_data_prefetch(run->train.data, first + samples, samples);
