@@ -102,9 +102,11 @@ static bool is_read(struct weir_plan_list *list, struct weir_where where)
 {
     for (int i = 0; i < list->n; i++) {
         const struct weir_step_call *call = &list->calls[i];
-        if (where_same(call->d_output, where) || where_same(call->addends[0], where) ||
-            where_same(call->inputs[0], where) || where_same(call->inputs[1], where))
+        if (where_same(call->d_output, where))
             return true;
+        for (int k = 0; k < WEIR_OP_INPUTS; k++)
+            if (where_same(call->addends[k], where) || where_same(call->inputs[k], where))
+                return true;
     }
     return false;
 }

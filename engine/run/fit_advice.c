@@ -211,6 +211,11 @@ static void zero_try(struct advisor *a, struct change change)
 
 static void advice_write(struct advisor *a)
 {
+    if (a->engine->advice) {
+        weir_text_append(&a->text, "use %s%s", need_of(a->engine->program).most > a->rank_cap ? "more stages, " : "",
+                         a->engine->advice);
+        return;
+    }
     const char *recompute = a->engine->config.recompute;
     bool full = recompute && !strcmp(recompute, "full");
     struct change change = {.recompute = !full};

@@ -2,7 +2,7 @@
  *
  * A refusal names the rank, its stages, the bytes and the cap, and then only options that were compiled and found to fit:
  * for each of recomputation, more stages, smaller micro-batches and another schedule the first value that does.  Where
- * none does alone, each is tried together with --recompute full. */
+ * none does alone, each is tried together with --recompute full.  A generator brings an advice of its own. */
 #ifndef WEIR_ENGINE_RUN_FIT_ADVICE_H
 #define WEIR_ENGINE_RUN_FIT_ADVICE_H
 
