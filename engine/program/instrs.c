@@ -202,7 +202,7 @@ static weir_status rank_work_open(struct weir_instr_work *w, int r)
     struct weir_instr_rank *rw = &w->ranks[r];
     struct weir_rank_program *rank = &w->c->program->ranks[r];
     size_t n = w->c->schedule->ranks[r].n_actions, buckets = (size_t)rank->n_buckets, room = 2 * n + 3 * buckets + 8;
-    rw->norm_event = rw->update_event = WEIR_NO_EVENT;
+    rw->norm_event = rw->update_event = rw->shard_event = WEIR_NO_EVENT;
     weir_status status = weir_arena_alloc(arena, n, sizeof *rw->event_of, &rw->event_of);
     if (!status)
         status = weir_arena_alloc(arena, room, sizeof *rw->position_of, &rw->position_of);
@@ -254,5 +254,6 @@ weir_status weir_compile_instrs(struct weir_compile *c)
     if (!c->forward_only)
         status = weir_work_end(&w);
     signals_set(&w);
+    weir_work_pushes(&w);
     return status ? status : w.status;
 }

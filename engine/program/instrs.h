@@ -13,7 +13,8 @@ struct weir_instr_rank {
     int *bucket_event; /* [n_buckets]: the bucket's gradients are complete */
     int *reduce_event; /* [n_buckets]: its kept pieces are sums */
     int n_complete, n_reduced; /* buckets complete so far, and those whose REDUCE is in the list */
-    int norm_event, update_event;
+    int norm_event, update_event; /* update_event: the rank's parameters are whole */
+    int shard_event;              /* ZeRO-1: the end of UPDATE, its kept pieces are new */
 };
 
 struct weir_instr_work {
@@ -21,6 +22,7 @@ struct weir_instr_work {
     struct weir_instr_rank *ranks;
     int *orders;  /* [stage][moment][q]: micro-batch */
     int *indices; /* [stage][moment][mb]: q */
+    int push_room;
     weir_status status; /* first failure */
 };
 
@@ -41,5 +43,11 @@ void weir_work_reduce(struct weir_instr_work *w, int r, int n_complete);
 
 /* TIE_ADD and all that comes after it, on all ranks. */
 weir_status weir_work_end(struct weir_instr_work *w);
+
+/* What travels with the events; after all instructions are made and have their signals. */
+void weir_work_pushes(struct weir_instr_work *w);
+
+/* What travels with the events; after all instructions are made. */
+void weir_work_pushes(struct weir_instr_work *w);
 
 #endif

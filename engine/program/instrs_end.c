@@ -167,6 +167,7 @@ static void update_add(struct weir_instr_work *w, int r, int *events)
         update->signal = w->ranks[r].update_event = weir_work_event(w);
     if (!zero)
         return;
+    w->ranks[r].shard_event = update->signal;
     struct weir_instr *gather = weir_work_instr(w, r, -1, WEIR_INSTR_PARAM_GATHER);
     peer_wait_set(w, gather, update->signal);
     if (copied)

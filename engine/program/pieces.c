@@ -47,14 +47,24 @@ static void piece_extend(struct deal *d, int held, int replica, int64_t first, i
     d->kept[replica] += n;
 }
 
+/* Elements that replicas 0 to `replica` keep so far: their border is the multiple of total / n_replicas nearest to it. */
+static int64_t kept_up_to(const struct deal *d, int replica)
+{
+    int64_t sum = 0;
+    for (int i = 0; i <= replica; i++)
+        sum += d->kept[i];
+    return sum;
+}
+
 static void param_deal(struct deal *d, int held, int *replica)
 {
     int n_replicas = d->c->n_replicas;
     int64_t n = elements_of(d, held);
     for (int64_t first = 0; first < n; first += WEIR_NORM_BLOCK) {
-        while (*replica + 1 < n_replicas && d->kept[*replica] * n_replicas >= d->total)
+        int64_t size = n - first < WEIR_NORM_BLOCK ? n - first : WEIR_NORM_BLOCK;
+        while (*replica + 1 < n_replicas && (kept_up_to(d, *replica) + size / 2) * n_replicas >= (*replica + 1) * d->total)
             (*replica)++;
-        piece_extend(d, held, *replica, first, n - first < WEIR_NORM_BLOCK ? n - first : WEIR_NORM_BLOCK);
+        piece_extend(d, held, *replica, first, size);
     }
 }
 
