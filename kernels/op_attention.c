@@ -7,6 +7,7 @@
 #include <inttypes.h>
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
 
 static weir_status shape_check(const struct weir_op_shapes *shapes)
@@ -56,4 +57,6 @@ const struct weir_op weir_op_attention = {
     .input_needs = WEIR_NEEDS_INPUT_0 | WEIR_NEEDS_SAVED,
     .infer = infer,
     .cpu = {weir_cpu_attention_forward, weir_cpu_attention_backward_input, NULL, weir_cpu_attention_scratch, NULL},
+    .cuda = WEIR_CUDA_ROW(weir_cuda_attention_forward, weir_cuda_attention_backward_input, NULL,
+                          weir_cuda_attention_scratch, NULL),
 };
