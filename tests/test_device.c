@@ -251,7 +251,7 @@ struct chain {
 static weir_stream *small_stream_open(const struct rig *rig)
 {
     weir_stream *stream;
-    size_t usual = default_stack_set(SMALL_STACK);
+    size_t usual = default_stack_set(has_tasks(rig) ? SMALL_STACK : 8 << 20);
     weir_status status = rig->kind->stream_open(rig->device, WEIR_STREAM_COMPUTE, 8, &stream);
     default_stack_set(usual);
     assert_ok(status);

@@ -32,6 +32,7 @@ static const struct {
     {cudaErrorIllegalAddress, "cudaErrorIllegalAddress", "an illegal memory access was encountered"},
     {cudaErrorPeerAccessAlreadyEnabled, "cudaErrorPeerAccessAlreadyEnabled", "peer access is already enabled"},
     {cudaErrorLaunchFailure, "cudaErrorLaunchFailure", "unspecified launch failure"},
+    {cudaErrorUnknown, "cudaErrorUnknown", "unknown error"},
 };
 
 static size_t name_at(cudaError_t error)
@@ -39,7 +40,7 @@ static size_t name_at(cudaError_t error)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (names[i].error == error)
             return i;
-    return 0;
+    return sizeof names / sizeof *names - 1;
 }
 
 const char *cudaGetErrorName(cudaError_t error)
