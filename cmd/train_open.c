@@ -71,6 +71,7 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.graph = run->graph;
     config.schedule = &run->schedule;
     config.device = o->device;
+    config.dtype = run->dtype;
     config.transport = o->transport;
     config.threads_per_rank = (int)o->threads;
     config.optimizer = run->optimizer;

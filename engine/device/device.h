@@ -61,7 +61,7 @@ struct weir_device_kind {
 
     /* Kernels of this kind.  A context is the state that kernels keep for one rank: the issuing thread opens and closes
      * it, or with WEIR_DEVICE_TASKS a task of the rank's stream; it takes context_bytes of device memory.  `tf32`: factors
-     * of f32 products may be rounded; WEIR_ERR_UNSUPPORTED where the kind cannot. */
+     * of f32 products may be rounded; WEIR_ERR_USAGE where the kind cannot. */
     int32_t tensor_device; /* WEIR_DEVICE_TYPE_CPU ..., for weir_tensor.device_type */
     const struct weir_op_kernels *(*kernels)(const struct weir_op *op);
     const struct weir_vector_kernels *vectors;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "engine/run/state.h"
+#include "engine/run/transfer.h"
 #include "weir_parts.h"
 
 static weir_status param_find(const struct weir_engine *engine, const char *name, size_t n, int *param_out)
@@ -27,7 +28,7 @@ weir_status weir_engine_param_read(weir_engine *engine, const char *name, float 
         for (int i = 0; i < engine->program->ranks[r].n_params; i++) {
             const struct weir_rank_param *held = &engine->program->ranks[r].params[i];
             if (held->param == param && held->owned)
-                memcpy(values_out, weir_rank_at(engine, 0, r)->blocks[WEIR_MEMORY_PARAMS] + held->offset, n * sizeof(float));
+                status = weir_read(weir_rank_at(engine, 0, r), WEIR_MEMORY_PARAMS, held->offset, values_out, n * sizeof(float));
         }
     return status;
 }
@@ -37,11 +38,11 @@ weir_status weir_engine_param_write(weir_engine *engine, const char *name, const
     int param;
     weir_status status = param_find(engine, name, n, &param);
     for (int r = 0; !status && r < engine->n_ranks; r++) {
-        const struct weir_rank *rank = &engine->ranks[r];
+        struct weir_rank *rank = &engine->ranks[r];
         const struct weir_rank_program *program = &engine->program->ranks[rank->index];
-        for (int i = 0; i < program->n_params; i++)
+        for (int i = 0; i < program->n_params && !status; i++)
             if (program->params[i].param == param)
-                memcpy(rank->blocks[WEIR_MEMORY_PARAMS] + program->params[i].offset, values, n * sizeof(float));
+                status = weir_write(rank, WEIR_MEMORY_PARAMS, program->params[i].offset, values, n * sizeof(float));
     }
     return status;
 }
@@ -56,7 +57,7 @@ weir_status weir_engine_gradient_read(weir_engine *engine, const char *name, flo
         for (int i = 0; i < engine->program->ranks[r].n_params; i++) {
             const struct weir_rank_param *held = &engine->program->ranks[r].params[i];
             if (held->param == param && held->owned) /* TIE_ADD has added the other uses to it */
-                memcpy(values_out, engine->ranks[r].blocks[WEIR_MEMORY_GRADS] + held->grad_offset, n * sizeof(float));
+                status = weir_read(&engine->ranks[r], WEIR_MEMORY_GRADS, held->grad_offset, values_out, n * sizeof(float));
         }
     return status;
 }
@@ -135,6 +136,8 @@ size_t weir_library_bytes(void)
 void weir_engine_print_memory(const weir_engine *engine, FILE *out)
 {
     weir_program_dump_memory(engine->program, out);
+    if (engine->kind->context_bytes)
+        fprintf(out, "not in the table: matrix products, %zu bytes per rank\n", engine->kind->context_bytes);
     fprintf(out, "not in the table: libraries and threads, about %zu bytes\n", weir_library_bytes());
 }
 
