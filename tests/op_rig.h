@@ -42,6 +42,8 @@ weir_status op_rig_run(struct op_rig *rig, enum weir_pass pass, const void *adde
 
 /* `full` without the tensors that the pass did not ask for. */
 struct weir_op_call op_rig_needed(const struct weir_op_call *full, enum weir_pass pass, bool accumulate);
+/* The same with an addend per input. */
+weir_status op_rig_run_adding(struct op_rig *rig, enum weir_pass pass, const void *const *addends, bool accumulate);
 
 /* A block of the rig with room for `bytes`, zeroed. */
 void *op_rig_block(struct op_rig *rig, size_t bytes);
