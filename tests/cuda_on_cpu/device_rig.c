@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "kernels/cuda/cuda.h"
-#include "testing.h"
+#include "tests/testing.h"
 
 enum { GUARD = 64 }; /* bytes on each side of a block */
 

@@ -10,7 +10,7 @@
 #define WEIR_TESTS_DEVICE_RIG_H
 
 #include "kernels/op.h"
-#include "op_rig.h"
+#include "tests/op_rig.h"
 
 struct device_rig {
     struct op_rig *rig;

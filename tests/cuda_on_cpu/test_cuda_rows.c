@@ -1,5 +1,5 @@
 /* CUDA rows on the processor: every row against the CPU's row, which test_ops holds to a float64 reference.  labels: pure */
-#include "testing.h"
+#include "tests/testing.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 #include "device_rig.h"
 #include "emulation.h"
-#include "op_cases.h"
+#include "tests/op_cases.h"
 
 /* Sizes beyond those of op_cases: several blocks, tiles and chunks, and their edges. */
 #define F32(n, ...) {n, {__VA_ARGS__}, WEIR_DTYPE_F32}
