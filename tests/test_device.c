@@ -235,8 +235,8 @@ static size_t default_stack_set(size_t bytes)
 
 /* Thousands of edge streams hand on to each other, all on the worker that sets the chain off.  Its stack is small: the
  * chain must not be on it. */
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-enum { LINKS = 1000, SMALL_STACK = 8 << 20 }; /* a sanitizer puts its own things on the stack */
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__) || defined(WEIR_CUDA_EMULATED)
+enum { LINKS = 1000, SMALL_STACK = 8 << 20 }; /* a sanitizer, or the kernels' shared arrays, are on it too */
 #else
 enum { LINKS = 4000, SMALL_STACK = 256 << 10 };
 #endif

@@ -17,8 +17,7 @@ static weir_status context_open(weir_device *device, bool tf32, struct weir_kern
 
 static void context_close(weir_device *device, struct weir_kernel_context *context)
 {
-    if (weir_cuda_enter(device))
-        weir_log(WEIR_LOG_WARN, "%s", weir_last_error());
+    weir_cuda_released(device, cudaSetDevice(device->index), "cudaSetDevice");
     weir_cuda_context_close(context);
 }
 
@@ -83,8 +82,7 @@ static weir_status event_open(weir_device *device, weir_event **event_out)
 
 static void event_close(weir_event *event)
 {
-    if (weir_cuda_result(event->device, cudaEventDestroy(event->native), "cudaEventDestroy"))
-        weir_log(WEIR_LOG_WARN, "%s", weir_last_error());
+    weir_cuda_released(event->device, cudaEventDestroy(event->native), "cudaEventDestroy");
     weir_free(event);
 }
 

@@ -25,6 +25,7 @@ struct weir_device {
     cudaEvent_t base, next_base;
     int64_t base_ns; /* of the monotonic clock */
     size_t n_marks;  /* pending on all streams */
+    bool is_broken;  /* releasing something failed and was logged */
 };
 
 struct weir_event {
@@ -64,6 +65,9 @@ weir_status weir_cuda_enter(const weir_device *device);
 
 /* weir_cuda_check with the device's name in front of the message. */
 weir_status weir_cuda_result(const weir_device *device, cudaError_t error, const char *call);
+
+/* A call that releases something has nobody to tell: the first failure of a device is logged, the rest follows from it. */
+void weir_cuda_released(weir_device *device, cudaError_t error, const char *call);
 
 /* ---- cuda_memory.c ------------------------------------------------------------------------------------------------- */
 weir_status weir_cuda_memory_alloc(weir_device *device, size_t bytes, void **memory_out);

@@ -1,7 +1,6 @@
 /* Memory of the cuda device. */
 #include <string.h>
 
-#include "base/log.h"
 #include "engine/device/cuda_device.h"
 
 enum { ALIGNMENT = 256 };
@@ -37,17 +36,12 @@ weir_status weir_cuda_memory_alloc(weir_device *device, size_t bytes, void **mem
     return WEIR_OK;
 }
 
-static void freed(weir_device *device, cudaError_t error, const char *call)
-{
-    device->n_blocks--;
-    if (weir_cuda_result(device, error, call))
-        weir_log(WEIR_LOG_WARN, "%s", weir_last_error());
-}
-
 void weir_cuda_memory_free(weir_device *device, void *memory)
 {
-    if (memory)
-        freed(device, cudaFree(memory), "cudaFree");
+    if (!memory)
+        return;
+    device->n_blocks--;
+    weir_cuda_released(device, cudaFree(memory), "cudaFree");
 }
 
 weir_status weir_cuda_memory_info(weir_device *device, size_t *free_out, size_t *total_out)
@@ -80,6 +74,8 @@ weir_status weir_cuda_host_alloc(weir_device *device, size_t bytes, void **memor
 
 void weir_cuda_host_free(weir_device *device, void *memory)
 {
-    if (memory)
-        freed(device, cudaFreeHost(memory), "cudaFreeHost");
+    if (!memory)
+        return;
+    device->n_blocks--;
+    weir_cuda_released(device, cudaFreeHost(memory), "cudaFreeHost");
 }

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "engine/device/cuda_device.h"
 #include "kernels/cuda/cuda.h"
@@ -42,6 +43,14 @@ weir_status weir_cuda_result(const weir_device *device, cudaError_t error, const
 {
     weir_status status = weir_cuda_check((int)error, call);
     return status ? weir_error_prefix(status, "device 'cuda:%d': ", device->index) : WEIR_OK;
+}
+
+void weir_cuda_released(weir_device *device, cudaError_t error, const char *call)
+{
+    if (!weir_cuda_result(device, error, call) || device->is_broken)
+        return;
+    device->is_broken = true;
+    weir_log(WEIR_LOG_WARN, "%s", weir_last_error());
 }
 
 weir_status weir_cuda_enter(const weir_device *device)

@@ -4,7 +4,6 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "engine/device/cuda_device.h"
 
 weir_status weir_cuda_stream_open(weir_device *device, enum weir_stream_class stream_class, size_t capacity,
@@ -39,12 +38,8 @@ free_stream:
 void weir_cuda_stream_close(weir_stream *stream)
 {
     weir_device *device = stream->device;
-    weir_status status = weir_cuda_enter(device);
-    if (!status)
-        status = weir_cuda_result(device, cudaStreamSynchronize(stream->native), "cudaStreamSynchronize");
-    weir_status destroyed = weir_cuda_result(device, cudaStreamDestroy(stream->native), "cudaStreamDestroy");
-    if (status || destroyed)
-        weir_log(WEIR_LOG_WARN, "a stream is closed after a failure: %s", weir_last_error());
+    weir_cuda_released(device, cudaStreamSynchronize(stream->native), "cudaStreamSynchronize");
+    weir_cuda_released(device, cudaStreamDestroy(stream->native), "cudaStreamDestroy");
     weir_cuda_marks_release(stream);
     weir_cuda_queue_give(device->index);
     device->n_streams--;

@@ -181,10 +181,12 @@ __global__ static void d_kv_kernel(weir_cuda_attention a, backward_inputs<T> in,
                 continue;
             int64_t at_k = task.sample * a.k_sample + key * a.k_row + kv_head * a.width;
             int64_t at_v = task.sample * a.v_sample + key * a.v_row + kv_head * a.width;
-            vector_store<T, PARTS>(a, out.d_k + at_k, out.add_k ? out.add_k + at_k : out.add_k,
-                                      1.0f / sqrtf((float)a.width), first_column, k_sums, x);
-            vector_store<T, PARTS>(a, out.d_v + at_v, out.add_v ? out.add_v + at_v : out.add_v, 1.0f, first_column,
-                                      v_sums, x);
+            if (out.d_k)
+                vector_store<T, PARTS>(a, out.d_k + at_k, out.add_k ? out.add_k + at_k : out.add_k,
+                                       1.0f / sqrtf((float)a.width), first_column, k_sums, x);
+            if (out.d_v)
+                vector_store<T, PARTS>(a, out.d_v + at_v, out.add_v ? out.add_v + at_v : out.add_v, 1.0f, first_column,
+                                       v_sums, x);
         }
     }
 }

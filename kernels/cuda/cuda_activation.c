@@ -1,4 +1,4 @@
-/* gelu_tanh, gelu_erf, relu, silu on CUDA. */
+/* gelu_tanh, gelu_erf, relu, silu and swiglu on CUDA. */
 #include "kernels/cuda/cuda_call.h"
 
 static weir_status forward(const struct weir_op_call *call, enum weir_activation f, void *stream)
@@ -51,4 +51,17 @@ weir_status weir_cuda_silu_forward(const struct weir_op_call *call, void *stream
 weir_status weir_cuda_silu_backward_input(const struct weir_op_call *call, void *stream)
 {
     return backward(call, WEIR_SILU, call->inputs[0].data, stream);
+}
+
+weir_status weir_cuda_swiglu_forward(const struct weir_op_call *call, void *stream)
+{
+    return weir_launch_swiglu(weir_cuda_type(&call->output), weir_tensor_elements(&call->output), call->inputs[0].data,
+                              call->inputs[1].data, call->output.data, stream);
+}
+
+weir_status weir_cuda_swiglu_backward_input(const struct weir_op_call *call, void *stream)
+{
+    return weir_launch_swiglu_slope(weir_cuda_type(&call->d_output), weir_tensor_elements(&call->d_output),
+                                    call->inputs[0].data, call->inputs[1].data, call->d_output.data, call->addends[0],
+                                    call->addends[1], call->d_inputs[0].data, call->d_inputs[1].data, stream);
 }

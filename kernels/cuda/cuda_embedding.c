@@ -13,6 +13,9 @@ weir_status weir_cuda_embedding_forward(const struct weir_op_call *call, void *s
 {
     const struct weir_tensor *wpe = call->n_params > 1 ? &call->params[1] : NULL;
     const struct weir_cuda_embedding e = sizes_of(&call->inputs[0], &call->params[0], wpe);
+    weir_status status = weir_cuda_no_sequence(call);
+    if (status)
+        return status;
     return weir_launch_embedding(weir_cuda_type(&call->output), &e, (const int32_t *)call->inputs[0].data,
                                  call->params[0].data, wpe ? wpe->data : NULL, call->output.data, stream);
 }

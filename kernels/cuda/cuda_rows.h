@@ -22,6 +22,12 @@ weir_status weir_cuda_relu_backward_input(const struct weir_op_call *call, void 
 weir_status weir_cuda_silu_forward(const struct weir_op_call *call, void *stream);
 weir_status weir_cuda_silu_backward_input(const struct weir_op_call *call, void *stream);
 
+weir_status weir_cuda_swiglu_forward(const struct weir_op_call *call, void *stream);
+weir_status weir_cuda_swiglu_backward_input(const struct weir_op_call *call, void *stream);
+weir_status weir_cuda_rope_forward(const struct weir_op_call *call, void *stream);
+weir_status weir_cuda_rope_backward_input(const struct weir_op_call *call, void *stream);
+size_t weir_cuda_rope_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads);
+
 weir_status weir_cuda_add_forward(const struct weir_op_call *call, void *stream);
 weir_status weir_cuda_dropout_forward(const struct weir_op_call *call, void *stream);
 weir_status weir_cuda_dropout_backward_input(const struct weir_op_call *call, void *stream);

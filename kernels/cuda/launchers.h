@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-/* ---- element-wise: activation.cu, dropout.cu ----------------------------------------------------------------------- */
+/* ---- element-wise: activation.cu, rope.cu, dropout.cu -------------------------------------------------------------- */
 
 enum weir_activation { WEIR_GELU_TANH, WEIR_GELU_ERF, WEIR_RELU, WEIR_SILU };
 
@@ -29,6 +29,22 @@ weir_status weir_launch_activation(enum weir_activation f, enum weir_dtype type,
                                    void *stream);
 weir_status weir_launch_activation_slope(enum weir_activation f, enum weir_dtype type, int64_t n, const void *x,
                                          const void *dy, const void *addend, void *dx, void *stream);
+
+/* y = silu(gate) up;  d_gate = addend + silu'(gate) up dy, d_up = addend + silu(gate) dy, each optional.  The addend of
+ * d_up may be d_gate. */
+weir_status weir_launch_swiglu(enum weir_dtype type, int64_t n, const void *gate, const void *up, void *y, void *stream);
+weir_status weir_launch_swiglu_slope(enum weir_dtype type, int64_t n, const void *gate, const void *up, const void *dy,
+                                     const void *add_gate, const void *add_up, void *d_gate, void *d_up, void *stream);
+
+/* y = addend + x turned by position, over (samples, positions, heads, width); `back`: the other way.  table: scratch of
+ * (positions, width) floats, for sines and cosines. */
+struct weir_cuda_rope {
+    int64_t samples, positions, heads, width;
+    bool back;
+    struct weir_rope rope;
+};
+weir_status weir_launch_rope(enum weir_dtype type, const struct weir_cuda_rope *rope, const void *x, const void *addend,
+                             void *y, float *table, void *stream);
 
 /* y = a + b (+ c) */
 weir_status weir_launch_sum(enum weir_dtype type, int64_t n, const void *a, const void *b, const void *c, void *y,
@@ -106,7 +122,7 @@ weir_status weir_launch_attention(enum weir_dtype type, const struct weir_cuda_a
                                   const void *k, const void *v, void *y, float *lse, void *stream);
 
 /* dots (samples, heads, positions): scratch of d_q and d_kv, filled by d_q.  Gradients and addends lie as q, k and v do;
- * each output is optional, but d_k and d_v come together and need the dots. */
+ * each output is optional.  An addend may be a gradient that comes before it in the order q, k, v. */
 weir_status weir_launch_attention_d_q(enum weir_dtype type, const struct weir_cuda_attention *a, const void *q,
                                       const void *k, const void *v, const void *dy, const float *lse, const void *add_q,
                                       void *d_q, float *dots, void *stream);

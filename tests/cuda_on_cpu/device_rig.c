@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "kernels/cuda/cuda.h"
-#include "testing.h"
+#include "tests/testing.h"
 
 enum { GUARD = 64 }; /* bytes on each side of a block */
 
@@ -124,12 +124,13 @@ void device_rig_close(struct device_rig *device)
         free(device->blocks[b]);
 }
 
-weir_status device_rig_run(struct device_rig *device, enum weir_pass pass, const void *addend, bool accumulate)
+weir_status device_rig_run(struct device_rig *device, enum weir_pass pass, const void *const *addends, bool accumulate)
 {
     const struct weir_op_kernels *cuda = &device->full.op->cuda;
     const weir_kernel_fn kernels[] = {cuda->forward, cuda->backward_input, cuda->backward_weight};
     struct weir_op_call call = op_rig_needed(&device->full, pass, accumulate);
-    call.addends[0] = addend;
+    if (addends)
+        memcpy(call.addends, addends, sizeof call.addends);
     memset(device->full.scratch, 0xff, device->scratch_bytes);
     weir_status status = cuda->prepare ? cuda->prepare(&call, pass) : WEIR_OK;
     return status ? status : kernels[pass](&call, NULL);

@@ -3,14 +3,14 @@
  *     op_rig_open(&rig, ...)                     the CPU's side, and the values
  *     device_rig_open(&device, &rig, type)       copies of all tensors, as f32 or rounded to bf16 (and the rig's own values
  *                                                rounded with them, so that both sides compute with the same numbers)
- *     device_rig_run(&device, pass, addend, accumulate)
+ *     device_rig_run(&device, pass, addends, accumulate)
  *
  * Buffers lie between guard bytes, scratch holds NaN before every pass, and a pass gets only what its row declares. */
 #ifndef WEIR_TESTS_DEVICE_RIG_H
 #define WEIR_TESTS_DEVICE_RIG_H
 
 #include "kernels/op.h"
-#include "op_rig.h"
+#include "tests/op_rig.h"
 
 struct device_rig {
     struct op_rig *rig;
@@ -26,7 +26,8 @@ struct device_rig {
 void device_rig_open(struct device_rig *device, struct op_rig *rig, enum weir_dtype type);
 void device_rig_close(struct device_rig *device);
 
-weir_status device_rig_run(struct device_rig *device, enum weir_pass pass, const void *addend, bool accumulate);
+/* `addends`: one per input, or NULL. */
+weir_status device_rig_run(struct device_rig *device, enum weir_pass pass, const void *const *addends, bool accumulate);
 
 /* A block of the device with room for `n` elements of the rig's type, filled from floats. */
 void *device_rig_floats(struct device_rig *device, int64_t n, const float *from);

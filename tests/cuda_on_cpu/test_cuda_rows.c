@@ -1,5 +1,5 @@
 /* CUDA rows on the processor: every row against the CPU's row, which test_ops holds to a float64 reference.  labels: pure */
-#include "testing.h"
+#include "tests/testing.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -7,7 +7,7 @@
 
 #include "device_rig.h"
 #include "emulation.h"
-#include "op_cases.h"
+#include "tests/op_cases.h"
 
 /* Sizes beyond those of op_cases: several blocks, tiles and chunks, and their edges. */
 #define F32(n, ...) {n, {__VA_ARGS__}, WEIR_DTYPE_F32}
@@ -20,6 +20,8 @@ static const struct op_case more_cases[] = {
     {"more elements than a block", &weir_op_gelu_tanh, {.bias = false}, 1, {F32(2, 3, 257)}},
     {"tiles of queries, a wide head, dropout", &weir_op_attention, {.n_heads = 1, .dropout = 0.2}, 1, {F32(3, 1, 130, 3 * 70)}},
     {"a head of more than two parts", &weir_op_attention, {.n_heads = 1}, 1, {F32(3, 1, 35, 3 * 131)}},
+    {"packed, two heads on one of keys", &weir_op_attention, {.n_heads = 2, .kv_heads = 1}, 1, {F32(3, 2, 37, 4 * 6)}},
+    {"more pairs than a block", &weir_op_rope, {.n_heads = 3, .rope = {.theta = 10000}}, 1, {F32(3, 1, 65, 3 * 4)}},
     {"more rows than threads", &weir_op_mse, {.bias = false}, 2, {F32(2, 258, 3), F32(2, 258, 3)}},
     {.sentence = NULL},
 };
@@ -70,25 +72,44 @@ static void output_hand_over(struct op_rig *rig, const struct device_rig *device
         output[i] = device_rig_element(&device->full.output, i);
 }
 
+static void gradients_check(const struct op_case *c, const char *what, const struct op_rig *rig,
+                            const struct device_rig *device, double near)
+{
+    for (int i = 0; i < c->n_inputs; i++)
+        if (rig->full.d_inputs[i].data)
+            assert_near(c, what, &device->full.d_inputs[i], &rig->full.d_inputs[i], near);
+}
+
 static void backward_input_check(const struct op_case *c, struct op_rig *rig, struct device_rig *device, double near)
 {
-    int64_t n = weir_tensor_elements(&rig->full.d_inputs[0]);
-    size_t bytes = (size_t)n * weir_dtype_bytes(device->type);
-    float *addend = op_rig_block(rig, (size_t)n * sizeof *addend);
-    for (int64_t i = 0; i < n; i++)
-        addend[i] = (float)(i % 7) - 3.0f;
-    void *device_addend = device_rig_floats(device, n, addend), *apart = device_rig_floats(device, n, addend);
+    const void *addends[WEIR_OP_INPUTS] = {NULL}, *copies[WEIR_OP_INPUTS] = {NULL}, *own[WEIR_OP_INPUTS] = {NULL};
+    void *wanted[WEIR_OP_INPUTS] = {NULL};
+    size_t bytes[WEIR_OP_INPUTS] = {0};
     assert_ok(op_rig_run(rig, WEIR_BACKWARD_INPUT, NULL, false));
     assert_ok(device_rig_run(device, WEIR_BACKWARD_INPUT, NULL, false));
-    assert_near(c, "d_input", &device->full.d_inputs[0], &rig->full.d_inputs[0], near);
-    assert_ok(op_rig_run(rig, WEIR_BACKWARD_INPUT, addend, false));
-    assert_ok(device_rig_run(device, WEIR_BACKWARD_INPUT, device_addend, false));
-    assert_near(c, "d_input with an addend", &device->full.d_inputs[0], &rig->full.d_inputs[0], near);
-    memcpy(apart, device->full.d_inputs[0].data, bytes);
-    memcpy(device->full.d_inputs[0].data, device_addend, bytes);
-    assert_ok(device_rig_run(device, WEIR_BACKWARD_INPUT, device->full.d_inputs[0].data, false));
-    if (memcmp(device->full.d_inputs[0].data, apart, bytes) != 0)
-        fail_msg("%s, %s: d_input over its addend differs", c->op->name, c->sentence);
+    gradients_check(c, "d_input", rig, device, near);
+    for (int i = 0; i < c->n_inputs; i++) {
+        int64_t n = weir_tensor_elements(&rig->full.d_inputs[i]);
+        float *addend = op_rig_block(rig, (size_t)n * sizeof *addend);
+        for (int64_t k = 0; k < n; k++)
+            addend[k] = (float)((k + i) % 7) - 3.0f;
+        addends[i] = addend;
+        copies[i] = device_rig_floats(device, n, addend);
+        own[i] = device->full.d_inputs[i].data;
+        wanted[i] = device_rig_floats(device, n, addend);
+        bytes[i] = (size_t)n * weir_dtype_bytes(device->type);
+    }
+    assert_ok(op_rig_run_adding(rig, WEIR_BACKWARD_INPUT, addends, false));
+    assert_ok(device_rig_run(device, WEIR_BACKWARD_INPUT, copies, false));
+    gradients_check(c, "d_input with an addend", rig, device, near);
+    for (int i = 0; i < c->n_inputs; i++) {
+        memcpy(wanted[i], device->full.d_inputs[i].data, bytes[i]);
+        memcpy(device->full.d_inputs[i].data, copies[i], bytes[i]);
+    }
+    assert_ok(device_rig_run(device, WEIR_BACKWARD_INPUT, own, false));
+    for (int i = 0; i < c->n_inputs; i++)
+        if (memcmp(device->full.d_inputs[i].data, wanted[i], bytes[i]) != 0)
+            fail_msg("%s, %s: d_input %d over its addend differs", c->op->name, c->sentence, i);
 }
 
 static void backward_weight_check(const struct op_case *c, struct op_rig *rig, struct device_rig *device, double near)
