@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "emulation.h"
+#include "tests/cuda_on_cpu/emulation.h"
 #include "fake_state.h"
 
 /* What WEIR_LAUNCH calls: the call is kept and runs when its stream gets there. */

@@ -1,6 +1,6 @@
 /* The engine on the cuda device, on the stand-in for the CUDA runtime: the same bits for every layout, the CPU's losses
  * nearly, and a clear end when any call fails.   labels: threads */
-#include "testing.h"
+#include "tests/testing.h"
 
 #include <math.h>
 #include <string.h>
