@@ -94,10 +94,11 @@ struct weir_step_event {
     int64_t start_ns, end_ns;
 };
 
-/* Time spent in one pass of one operation, all ranks together, since open, evaluations included. */
+/* Time spent in one pass of one operation, all ranks together, since open: in steps and in evaluations. */
 struct weir_op_time {
-    const char *op, *pass;
+    const char *op, *pass; /* "linear"; "forward", "backward_input" or "backward_weight" */
     int64_t calls, ns;
+    double flops;          /* multiplications and additions of these calls, by the formulas of the operations' rows */
 };
 
 #ifdef __cplusplus
@@ -172,7 +173,8 @@ weir_status weir_export_check(const struct weir_graph *graph, const char *dir);
 /* What the ranks did in the last step: fills at most `room` events, returns how many there are. */
 size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room);
 
-/* Where the time went: fills at most `room` rows, returns how many there are. */
+/* Where the time went, one row per operation and pass that was called: fills at most `room` rows, returns how many there
+ * are (at most 3 per node of the graph). */
 size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *times_out, size_t room);
 
 /* The stage's first layer, for 0 .. n_stages (the last is the number of layers). */
