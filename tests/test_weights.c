@@ -1,6 +1,7 @@
 /* Weights: exported and imported to the bit, by any partition; files that do not fit change nothing.   labels: threads */
 #include "testing.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +17,11 @@ struct trainer {
     const struct weir_graph *graph;
     struct weir_schedule schedule;
     weir_engine *engine;
+    int n_replicas;
+    double grad_norm; /* of the last step */
 };
 
-static void trainer_open(struct trainer *t, const char *model, int stages, uint64_t seed)
+static void replicas_open(struct trainer *t, const char *model, int stages, int replicas, int zero, uint64_t seed)
 {
     const struct weir_model_kind *kind;
     struct weir_model_params params = {.microbatch_size = 1, .seq_len = 8};
@@ -32,7 +35,14 @@ static void trainer_open(struct trainer *t, const char *model, int stages, uint6
     config.graph = t->graph;
     config.schedule = &t->schedule;
     config.seed = seed;
+    config.replicas = t->n_replicas = replicas;
+    config.zero = zero;
     assert_ok(weir_engine_open(&config, &t->engine));
+}
+
+static void trainer_open(struct trainer *t, const char *model, int stages, uint64_t seed)
+{
+    replicas_open(t, model, stages, 1, 0, seed);
 }
 
 static void trainer_close(struct trainer *t)
@@ -44,12 +54,13 @@ static void trainer_close(struct trainer *t)
 static void step_run(struct trainer *t)
 {
     struct weir_step_report report;
-    for (int mb = 0; mb < 2; mb++) {
+    for (int mb = 0; mb < 2 * t->n_replicas; mb++) {
         const int32_t tokens[8] = {1, 2, 3, 4, 5, 6, 7, mb}, targets[8] = {2, 3, 4, 5, 6, 7, 8, 9};
         assert_ok(weir_engine_feed(t->engine, "tokens", mb, tokens));
         assert_ok(weir_engine_feed(t->engine, "targets", mb, targets));
     }
     assert_ok(weir_engine_step(t->engine, 1e-2, &report));
+    t->grad_norm = report.grad_norm;
 }
 
 static float *param_values(struct trainer *t, int i)
@@ -106,6 +117,34 @@ static void training_goes_on_from_imported_weights(void **state)
     assert_true(same_params(&a, &b));
     trainer_close(&a);
     trainer_close(&b);
+}
+
+/* All of it is read, from whoever has it: the norm over what was read is the step's. */
+static void gradients_are_whole_whatever_the_layout(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *model;
+        int stages, replicas, zero;
+    } rows[] = {{"gpt2-tiny", 1, 1, 0}, {"gpt2-tiny", 3, 1, 0}, {"gpt2-tiny", 2, 2, 0}, {"gpt2-tiny", 2, 2, 1},
+                {"llama-tiny", 2, 3, 1}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct trainer t;
+        double sum = 0;
+        replicas_open(&t, rows[i].model, rows[i].stages, rows[i].replicas, rows[i].zero, 1);
+        step_run(&t);
+        for (int p = 0; p < t.graph->n_params; p++) {
+            size_t n = (size_t)weir_shape_elements(&t.graph->params[p].shape);
+            float *values;
+            assert_ok(weir_arena_alloc(&t.arena, n, sizeof *values, &values));
+            assert_ok(weir_engine_gradient_read(t.engine, t.graph->params[p].name, values, n));
+            for (size_t k = 0; k < n; k++)
+                sum += (double)values[k] * (double)values[k];
+        }
+        if (!(fabs(sqrt(sum) - t.grad_norm) <= 1e-6 * t.grad_norm))
+            fail_msg("row %zu: the gradients have norm %.9g, the step has %.9g", i, sqrt(sum), t.grad_norm);
+        trainer_close(&t);
+    }
 }
 
 /* ---- files of our own: GPT-2 with one block, width 2 ------------------------------------------------------------------ */
@@ -300,6 +339,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_exported_is_imported_to_the_bit),
         cmocka_unit_test(training_goes_on_from_imported_weights),
+        cmocka_unit_test(gradients_are_whole_whatever_the_layout),
         cmocka_unit_test(a_file_that_does_not_fit_is_named_and_changes_nothing),
         cmocka_unit_test(a_head_stored_beside_its_table_is_passed_over_when_it_is_tied),
         cmocka_unit_test(linear_weights_have_the_layout_of_the_file),

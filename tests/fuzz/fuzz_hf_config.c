@@ -13,8 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 static const char *const starts[] = {
     "",
     "{\"model_type\":\"gpt2\",\"n_embd\":8,\"n_layer\":1,\"n_head\":2,\"n_positions\":4,\"vocab_size\":5,",
-    "{\"model_type\":\"llama\",\"hidden_size\":8,\"intermediate_size\":4,\"num_hidden_layers\":1,"
-    "\"num_attention_heads\":2,\"max_position_embeddings\":4,\"vocab_size\":5,",
+    ("{\"model_type\":\"llama\",\"hidden_size\":8,\"intermediate_size\":4,\"num_hidden_layers\":1,"
+     "\"num_attention_heads\":2,\"max_position_embeddings\":4,\"vocab_size\":5,"),
 };
 
 static void log_drop(enum weir_log_level level, const char *message, void *context)
