@@ -128,6 +128,39 @@ tokenizer_write() {
     [[ "$stderr" == *"merges.txt"* ]]
 }
 
+# A folder with a model of 257 tokens after one step: room for one token that is no byte.
+coded_make() {
+    mkdir "$1"
+    sed 's/"vocab_size": 256/"vocab_size": 257/' model/config.json >"$1/config.json"
+    "$WEIR" train --model "$1/config.json" --data text --steps 1 --seq-len 8 --microbatches 1 -q --export "$1" >/dev/null
+}
+
+@test "merges shorten the prompt, pieces are printed as their bytes" {
+    coded_make pieces
+    tokenizer_write pieces ', "th": 256'
+    run "$WEIR" generate --init-from pieces --prompt 'the thought' --tokens 1 -q --json
+    [ "$status" -eq 0 ]
+    [[ "$output" == *'"prompt_tokens": 9,'* ]]
+    # at this temperature all tokens are alike
+    run "$WEIR" generate --init-from pieces --prompt 'th' --tokens 60 --samples 16 --temperature 1e6 -q --json
+    [ "$(grep -o '[[ ]256[],]' <<<"$output" | wc -l)" -ge 1 ]
+    [[ "$output" == *th* ]]
+}
+
+@test "a text ends where the tokenizer's end is drawn" {
+    coded_make ends
+    tokenizer_write ends ', "<|endoftext|>": 256'
+    : >ends/merges.txt
+    run "$WEIR" generate --init-from ends --prompt 'a' --tokens 60 --samples 64 --temperature 1e6 -q --json
+    [ "$status" -eq 0 ]
+    [[ "$output" != *256* ]]
+    # 64 samples of 60 draws from 257 tokens: some end early, some do not
+    grep -o '"tokens": \[[^]]*' <<<"$output" | tr -cd ',\n' | awk '{ print length($0) + 1 }' >lengths
+    [ "$(wc -l <lengths)" -eq 64 ]
+    [ "$(sort -n lengths | tail -n 1)" -eq 60 ]
+    [ "$(sort -n lengths | head -n 1)" -lt 60 ]
+}
+
 @test "--help fits one screen" {
     run "$WEIR" generate --help
     [ "$status" -eq 0 ]
