@@ -10,6 +10,7 @@
 #include "models/unicode.h"
 
 enum { BYTES = 256, MOST_TOKENS = 1 << 24, NONE = -1 };
+enum { NO_MERGE = INT32_MAX, STALE = -1 }; /* of a pair of neighbours, beside the index of its merge */
 
 static const size_t most_file = (size_t)256 << 20;
 
@@ -53,12 +54,13 @@ static int byte_of(uint32_t code)
     return -1;
 }
 
-/* The bytes that `text` stands for; text with other characters (added tokens) stands for itself. */
-static weir_status bytes_decode(const char *text, size_t size, struct weir_arena *arena, struct token *out)
+/* The bytes that `text` stands for; text with other characters (*added_out: an added token) stands for itself. */
+static weir_status bytes_decode(const char *text, size_t size, struct weir_arena *arena, struct token *out, bool *added_out)
 {
     char *bytes;
     weir_status status = weir_arena_alloc(arena, size + 1, 1, &bytes);
     size_t n = 0;
+    *added_out = false;
     for (size_t at = 0; at < size && !status;) {
         uint32_t code = 0;
         int length = weir_utf8_read((const unsigned char *)text + at, size - at, &code);
@@ -66,6 +68,7 @@ static weir_status bytes_decode(const char *text, size_t size, struct weir_arena
         if (byte < 0) {
             memcpy(bytes, text, size);
             n = size;
+            *added_out = true;
             break;
         }
         bytes[n++] = (char)byte;
@@ -143,8 +146,9 @@ static weir_status token_add(struct weir_bpe *bpe, const char *key, int32_t id, 
     struct token *token = &bpe->tokens[id];
     if (token->bytes)
         return WEIR_FAIL(WEIR_ERR_INVALID, "vocab.json: id %d of token '%s' is taken by another", id, key);
-    weir_status status = bytes_decode(key, strlen(key), arena, token);
-    if (status)
+    bool added;
+    weir_status status = bytes_decode(key, strlen(key), arena, token, &added);
+    if (status || added) /* no text is encoded as an added token */
         return status;
     if (token_find(bpe, token->bytes, token->n) != NONE)
         return WEIR_FAIL(WEIR_ERR_INVALID, "vocab.json: token '%s' stands for the same bytes as another", key);
@@ -181,10 +185,11 @@ static weir_status part_find(const struct weir_bpe *bpe, const char *text, size_
                              int32_t *token_out)
 {
     struct token part;
-    weir_status status = bytes_decode(text, n, arena, &part);
+    bool added;
+    weir_status status = bytes_decode(text, n, arena, &part, &added);
     if (status)
         return status;
-    *token_out = token_find(bpe, part.bytes, part.n);
+    *token_out = added ? NONE : token_find(bpe, part.bytes, part.n);
     if (*token_out == NONE)
         return WEIR_FAIL(WEIR_ERR_INVALID, "merges.txt:%d: '%.*s' is not in vocab.json", line, (int)n, text);
     return WEIR_OK;
@@ -323,45 +328,73 @@ const char *weir_bpe_token(const struct weir_bpe *bpe, int32_t token, size_t *by
 
 /* ---- encode -------------------------------------------------------------------------------------------------------- */
 
-/* The merge of lowest rank among neighbours, or NONE. */
-static int32_t merge_best(const struct weir_bpe *bpe, const int32_t *tokens, int64_t n)
+/* A word while its pairs are merged: pairs[i] is the merge of tokens i and i + 1, NO_MERGE for the last. */
+struct word {
+    int32_t *tokens, *pairs;
+    int64_t n;
+};
+
+/* Look up the pairs that are not known. */
+static void pairs_find(const struct weir_bpe *bpe, struct word *w)
 {
-    int32_t best = NONE;
-    for (int64_t i = 0; i + 1 < n; i++) {
-        int32_t m = merge_find(bpe, tokens[i], tokens[i + 1]);
-        best = m != NONE && (best == NONE || m < best) ? m : best;
-    }
+    for (int64_t i = 0; i < w->n; i++)
+        if (w->pairs[i] == STALE) {
+            int32_t m = i + 1 < w->n ? merge_find(bpe, w->tokens[i], w->tokens[i + 1]) : NONE;
+            w->pairs[i] = m == NONE ? NO_MERGE : m;
+        }
+}
+
+static int32_t pairs_first(const struct word *w)
+{
+    int32_t best = NO_MERGE;
+    for (int64_t i = 0; i < w->n; i++)
+        best = w->pairs[i] < best ? w->pairs[i] : best;
     return best;
 }
 
-/* Every occurrence of the pair becomes one token, from left to right; returns how many are left. */
-static int64_t merge_apply(const struct merge *merge, int32_t *tokens, int64_t n)
+/* Every occurrence of the pair becomes one token, from left to right; its pairs with both neighbours are new. */
+static void merge_apply(int32_t merge, int32_t result, struct word *w)
 {
     int64_t to = 0;
-    for (int64_t i = 0; i < n; i++) {
-        bool pair = i + 1 < n && tokens[i] == merge->left && tokens[i + 1] == merge->right;
-        tokens[to++] = pair ? merge->result : tokens[i];
-        i += pair;
+    for (int64_t i = 0; i < w->n; i++, to++) {
+        bool merged = w->pairs[i] == merge;
+        w->tokens[to] = merged ? result : w->tokens[i];
+        w->pairs[to] = merged ? STALE : w->pairs[i];
+        if (merged && to > 0)
+            w->pairs[to - 1] = STALE;
+        i += merged;
     }
-    return to;
+    w->n = to;
+}
+
+static void word_encode(const struct weir_bpe *bpe, const char *text, struct word *w)
+{
+    for (int64_t i = 0; i < w->n; i++) {
+        w->tokens[i] = bpe->of_byte[(unsigned char)text[i]];
+        w->pairs[i] = STALE;
+    }
+    pairs_find(bpe, w);
+    for (int32_t m; (m = pairs_first(w)) != NO_MERGE;) {
+        merge_apply(m, bpe->merges[m].result, w);
+        pairs_find(bpe, w);
+    }
 }
 
 weir_status weir_bpe_encode(const struct weir_bpe *bpe, const char *text, size_t bytes, struct weir_arena *arena,
                             int32_t **tokens_out, int64_t *n_out)
 {
-    int32_t *tokens;
+    int32_t *tokens, *pairs;
     int64_t n = 0;
     weir_status status = weir_arena_alloc(arena, bytes + 1, sizeof *tokens, &tokens);
+    if (!status)
+        status = weir_arena_alloc(arena, bytes + 1, sizeof *pairs, &pairs);
     if (status)
         return status;
     while (bytes) {
         size_t size = weir_bpe_word(text, bytes);
-        int64_t left = (int64_t)size;
-        for (size_t i = 0; i < size; i++)
-            tokens[n + (int64_t)i] = bpe->of_byte[(unsigned char)text[i]];
-        for (int32_t m; (m = merge_best(bpe, tokens + n, left)) != NONE;)
-            left = merge_apply(&bpe->merges[m], tokens + n, left);
-        n += left;
+        struct word word = {tokens + n, pairs, (int64_t)size};
+        word_encode(bpe, text, &word);
+        n += word.n;
         text += size;
         bytes -= size;
     }

@@ -161,6 +161,11 @@ static void tokens_have_names(void **state)
     assert_null(weir_bpe_token(bpe, -1, &n));
     assert_memory_equal(weir_bpe_token(bpe, GWORL, &n), " worl", 5);
     assert_int_equal(n, 5);
+    const char *vocabulary = vocabulary_text(", \"he  \": 300"); /* spaces are not written so: an added token */
+    assert_ok(weir_bpe_parse(vocabulary, strlen(vocabulary), merges, strlen(merges), &arena, &bpe));
+    assert_memory_equal(weir_bpe_token(bpe, 300, &n), "he  ", 4);
+    assert_int_equal(weir_bpe_vocabulary(bpe), 301);
+    assert_null(weir_bpe_token(bpe, 299, &n));
 }
 
 /* ---- what is wrong with the files ---------------------------------------------------------------------------------- */
