@@ -135,6 +135,26 @@ static void replicas_give_the_same_bits(void **state)
     }
 }
 
+/* Recomputed layers keep less for the backward; an evaluation keeps nothing either way. */
+static void recomputation_gives_the_same_bits(void **state)
+{
+    (void)state;
+    struct fixture one, f = {0};
+    open_named(&one, "1f1b", 1, 0);
+    assert_ok(weir_pipeline_schedule("zb-h1", 2, 0, MICROBATCHES, &f.arena, &f.schedule));
+    struct weir_engine_config config = config_of(&f, 0);
+    config.recompute = "full";
+    assert_ok(weir_engine_open(&config, &f.engine));
+    for (uint32_t set = 0; set < 2; set++) {
+        double wanted = evaluate(one.engine, set), loss = evaluate(f.engine, set);
+        assert_memory_equal(&loss, &wanted, sizeof loss);
+        step(one.engine, set);
+        step(f.engine, set);
+    }
+    release(&one);
+    release(&f);
+}
+
 static void every_schedule_and_partition_gives_the_same_bits(void **state)
 {
     (void)state;
@@ -290,6 +310,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_loss_is_that_of_a_step_without_dropout),
         cmocka_unit_test(replicas_give_the_same_bits),
+        cmocka_unit_test(recomputation_gives_the_same_bits),
         cmocka_unit_test(every_schedule_and_partition_gives_the_same_bits),
         cmocka_unit_test(stages_stay_where_a_file_puts_them),
         cmocka_unit_test(training_goes_on_as_if_nothing_had_happened),
