@@ -2,7 +2,9 @@
 #include "cmd/train.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cmd/command.h"
@@ -97,14 +99,18 @@ static bool list_shown(const struct train_options *o)
 static void result_print(const struct train_run *run, bool json)
 {
     const struct train_options *o = run->options;
+    json_t *name = json_string(run->model->name); /* a path may need escapes, and may not be UTF-8 */
+    char *model = json_dumps(name, JSON_ENCODE_ANY);
+    json_decref(name);
     if (json)
-        printf("{\"model\": \"%s\", \"steps\": %" PRId64 ", \"stages\": %d, \"ranks\": %d, \"loss_first\": %.17g, "
+        printf("{\"model\": %s, \"steps\": %" PRId64 ", \"stages\": %d, \"ranks\": %d, \"loss_first\": %.17g, "
                "\"loss_last\": %.17g}\n",
-               run->model->name, run->n_done, run->schedule.n_stages, run->n_ranks, run->first_loss,
+               model ? model : "null", run->n_done, run->schedule.n_stages, run->n_ranks, run->first_loss,
                run->last_loss);
     else if (!o->quiet)
         printf("trained %s for %" PRId64 " steps on %d stages: loss %.4f at the start, %.4f at the end\n",
                run->model->name, run->n_done, run->schedule.n_stages, run->first_loss, run->last_loss);
+    free(model);
 }
 
 static int run_train(int argc, char **argv)
