@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,10 @@
 
 static const struct option_row rows[] = {
     ROW("model", 'm', OPTION_TEXT, model, "NAME|PATH", "model; list shows them; or a folder with config.json", 0, 0),
-    ROW("data", 'd', OPTION_TEXT, data, "PATH", "text file (bytes are tokens), or folder with IDX images and labels", 0, 0),
+    ROW("data", 'd', OPTION_TEXT, data, "PATH", "files of text or tokens (a,b or 'x*.bin'), or a folder of IDX images", 0, 0),
+    ROW("val-data", 0, OPTION_TEXT, val_data, "PATH", "data to validate on, in the same forms", 0, 0),
+    ROW("val-every", 0, OPTION_INT, val_every, "N", "steps between validations (a tenth of --steps)", 1, 1e15),
+    ROW("val-batches", 0, OPTION_INT, val_batches, "N", "step-sized batches of one validation (10, or all there are)", 1, 1e12),
     ROW("init-from", 0, OPTION_TEXT, init_from, "PATH", "read the weights from safetensors: a file or a model folder", 0, 0),
     ROW("export", 0, OPTION_TEXT, export, "DIR", "write a Hugging Face model folder after the last step", 0, 0),
     ROW("stages", 0, OPTION_INT, stages, "S", "pipeline stages (2)", 1, 65536),
@@ -44,6 +48,7 @@ static const struct option_row rows[] = {
     ROW("transport", 0, OPTION_TEXT, transport, "NAME", "local (default)", 0, 0),
     ROW("metrics", 0, OPTION_TEXT, metrics, "FILE", "write one JSON object per step", 0, 0),
     ROW("trace", 0, OPTION_TEXT, trace, "FILE", "write a Chrome trace of the first steps", 0, 0),
+    ROW("profile", 0, OPTION_FLAG, profile, NULL, "print at the end where the time of the steps went", 0, 0),
     ROW("print-memory", 0, OPTION_FLAG, print_memory, NULL, "print the memory table and stop", 0, 0),
     ROW("print-program", 0, OPTION_FLAG, print_program, NULL, "print the step program and stop", 0, 0),
     ROW("config", 'c', OPTION_TEXT, config, "FILE", "read options from a JSON object; the command line wins", 0, 0),
@@ -96,20 +101,32 @@ static bool list_shown(const struct train_options *o)
     return false;
 }
 
-static void result_print(const struct train_run *run, bool json)
+static void result_print(struct train_run *run, bool json)
 {
     const struct train_options *o = run->options;
     json_t *name = json_string(run->model->name); /* a path may need escapes, and may not be UTF-8 */
     char *model = json_dumps(name, JSON_ENCODE_ANY);
+    bool validated = !isnan(run->val_loss);
     json_decref(name);
-    if (json)
+    if (json) {
         printf("{\"model\": %s, \"steps\": %" PRId64 ", \"stages\": %d, \"ranks\": %d, \"loss_first\": %.17g, "
-               "\"loss_last\": %.17g}\n",
+               "\"loss_last\": %.17g",
                model ? model : "null", run->n_done, run->schedule.n_stages, run->n_ranks, run->first_loss,
                run->last_loss);
-    else if (!o->quiet)
-        printf("trained %s for %" PRId64 " steps on %d stages: loss %.4f at the start, %.4f at the end\n",
+        if (validated)
+            printf(", \"val_loss_last\": %.17g", run->val_loss);
+        if (run->profile) {
+            printf(", \"profile\": ");
+            train_profile_json(run, stdout);
+        }
+        printf("}\n");
+    } else if (!o->quiet) {
+        printf("trained %s for %" PRId64 " steps on %d stages: loss %.4f at the start, %.4f at the end",
                run->model->name, run->n_done, run->schedule.n_stages, run->first_loss, run->last_loss);
+        if (validated)
+            printf(", %.4f in validation", run->val_loss);
+        printf("\n");
+    }
     free(model);
 }
 
@@ -129,6 +146,8 @@ static int run_train(int argc, char **argv)
         return options_report("train", status);
     if (run.engine) {
         status = train_steps(&run, &stopped);
+        if (!status && run.n_done && run.profile)
+            train_profile_print(&run, stderr);
         if (!status && o.export)
             status = weir_engine_save_weights(run.engine, o.export);
         if (!status && run.n_done)

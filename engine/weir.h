@@ -61,6 +61,7 @@ struct weir_engine_config {
     double weight_decay;      /* decoupled, for parameters with decay */
     double grad_clip;         /* largest global gradient norm; 0: no clipping */
     uint64_t seed;            /* of initial values and dropout */
+    bool evaluates;           /* weir_engine_evaluate will be called: compiled and given memory by open */
     int64_t device_memory;    /* bytes each rank may use; 0: what the device has */
     int replicas;             /* copies of the pipeline that train on different micro-batches; 0: one */
     int zero;                 /* 1: ZeRO-1, optimizer state is sharded over the replicas; 0: each has all */
@@ -93,10 +94,11 @@ struct weir_step_event {
     int64_t start_ns, end_ns;
 };
 
-/* Time spent in one pass of one operation, all ranks together, since open. */
+/* Time spent in one pass of one operation, all ranks together, since open: in steps and in evaluations. */
 struct weir_op_time {
-    const char *op, *pass;
+    const char *op, *pass; /* "linear"; "forward", "backward_input" or "backward_weight" */
     int64_t calls, ns;
+    double flops;          /* multiplications and additions of these calls, by the formulas of the operations' rows */
 };
 
 #ifdef __cplusplus
@@ -136,6 +138,16 @@ weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, cons
  * After any other failure the engine can only be closed. */
 weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out);
 
+/* The mean loss over all targets of what was fed, without dropout: the forwards of a step, added up as a step adds them,
+ * with the same bits for every partition and schedule.  Parameters, optimizer state, the number of the step, its report
+ * and its events stay as they are; the next step wants to be fed again or runs on the same.  The engine must have been
+ * opened with `evaluates`: then its forwards run in the memory of the step, which grows only where the largest forward
+ * needs more than all activations.
+ *
+ * WEIR_ERR_USAGE: opened without.  WEIR_ERR_NUMERIC: the loss is not finite; it is stored all the same.  After any other
+ * failure the engine can only be closed. */
+weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out);
+
 /* Parameters by name, `n` float32 elements (all of it): their values now.  Writing sets every copy of a tied one. */
 weir_status weir_engine_param_read(weir_engine *engine, const char *name, float *values_out, size_t n);
 weir_status weir_engine_param_write(weir_engine *engine, const char *name, const float *values, size_t n);
@@ -161,7 +173,8 @@ weir_status weir_export_check(const struct weir_graph *graph, const char *dir);
 /* What the ranks did in the last step: fills at most `room` events, returns how many there are. */
 size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room);
 
-/* Where the time went: fills at most `room` rows, returns how many there are. */
+/* Where the time went, one row per operation and pass that was called: fills at most `room` rows, returns how many there
+ * are (at most 3 per node of the graph). */
 size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *times_out, size_t room);
 
 /* The stage's first layer, for 0 .. n_stages (the last is the number of layers). */

@@ -42,8 +42,8 @@ enum weir_op_needs {
 };
 
 enum weir_op_flags {
-    WEIR_OP_LOSS = 1 << 0,     /* output is one float64; forward also writes d_inputs[0], which may be inputs[0] itself;
-                                  no backward_input */
+    WEIR_OP_LOSS = 1 << 0,     /* output is one float64; forward also writes d_inputs[0], which may be inputs[0] itself,
+                                  or whose data is NULL where only the loss is wanted; no backward_input */
     WEIR_OP_SUM = 1 << 1,      /* output = sum of the inputs: d_output is handed to every input, no backward at all */
     WEIR_OP_NO_SPLIT = 1 << 2, /* backward_input does the whole backward, d_params included; no backward_weight.  Its
                                   gradients are added in the order of I and B, not of W */
@@ -71,7 +71,7 @@ struct weir_rope {
 struct weir_op_attr {
     int64_t out_features; /* linear */
     int64_t vocabulary;   /* embedding */
-    int64_t n_positions;  /* embedding: rows of the position table, 0: no position table */
+    int64_t n_positions;  /* embedding: rows of the position table, 0: no position table; attention_cached: the cache's */
     int64_t n_heads;      /* attention, rope */
     int64_t kv_heads;     /* attention: heads of k and v, which groups of heads share; 0: n_heads */
     bool bias;            /* linear, layer_norm */
@@ -91,6 +91,7 @@ struct weir_op_shapes {
     int n_params;
     struct weir_shape params[WEIR_OP_PARAMS];
     size_t saved_bytes;             /* beyond inputs and output */
+    size_t cache_bytes;             /* of one sequence, kept from call to call; rows of generation only */
     double flops[WEIR_PASSES];      /* multiplications and additions of one call */
     double bytes[WEIR_PASSES];      /* memory traffic of one call, each tensor counted once */
 };
@@ -100,6 +101,12 @@ struct weir_step_values {
     uint64_t seed;
     uint32_t step;      /* number of the step, from 0 */
     uint32_t training;  /* 0: dropout passes its input on */
+};
+
+/* Generation: where the rows of a call stand in their sequence.  Row t stands at position + t; rows from n_rows on are
+ * padding, whose values do not matter and stay finite. */
+struct weir_sequence {
+    int64_t position, n_rows;
 };
 
 /* One call, bound to memory.  Constant between compilation and the end of the program.  Tensors that this call does not
@@ -122,6 +129,8 @@ struct weir_op_call {
     uint32_t node;                                /* index of the node in its graph: names its random numbers */
     uint32_t first_sample;                        /* index in the step of sample 0 of this micro-batch */
     const struct weir_step_values *step;
+    const struct weir_sequence *sequence;         /* NULL: not a generator, rows stand at 0, 1, 2 .. */
+    void *cache;                                  /* cache_bytes of the sequence, 64-byte aligned */
     struct weir_kernel_context *context;          /* the rank's kernel state (threads, matrix product primitives) */
 };
 
@@ -174,6 +183,10 @@ extern const struct weir_op weir_op_dropout;       /* element-wise; the sample i
 extern const struct weir_op weir_op_cross_entropy; /* logits (.., V), targets i32 (..) ─▶ sum of losses, f64 (1) */
 extern const struct weir_op weir_op_mse;           /* prediction, target (same shape) ─▶ sum over rows of the mean over the
                                                       last dimension of squared differences, f64 (1) */
+
+/* Rows of generation: forward only, so not among weir_ops. */
+extern const struct weir_op weir_op_attention_cached; /* as attention, with B = 1 and a cache of k and v */
+extern const struct weir_op weir_op_last_row;         /* (1, T, C) ─▶ (1, 1, C) */
 
 /* The built-in row called `name`.  WEIR_ERR_USAGE with a suggestion. */
 weir_status weir_op_find(const char *name, const struct weir_op **op_out);

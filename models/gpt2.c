@@ -20,6 +20,7 @@ struct gpt2 {
     struct weir_graph_builder b;
     const struct weir_gpt2_config *config;
     double dropout;
+    int64_t context; /* > 0: to generate */
     char name[32], part[96]; /* prefix of the block, and the name being made */
 };
 
@@ -77,13 +78,14 @@ static int block(struct gpt2 *g, int i, int x)
 {
     const struct weir_gpt2_config *c = g->config;
     double residual_std = c->init_std / sqrt(2.0 * (double)c->n_blocks);
-    struct weir_op_attr heads = {.n_heads = c->n_heads, .dropout = g->dropout};
+    struct weir_op_attr heads = {.n_heads = c->n_heads, .dropout = g->dropout, .n_positions = g->context};
     snprintf(g->name, sizeof g->name, "h.%d.", i);
 
     weir_graph_layer(&g->b, part(g, "attn"));
     int y = layer_norm(g, "ln_1", x);
     y = linear(g, "attn.c_attn", y, 3 * c->width, c->init_std);
-    y = weir_graph_node(&g->b, part(g, "attn.attention"), &weir_op_attention, &heads, 1, &y, 0, NULL);
+    y = weir_graph_node(&g->b, part(g, "attn.attention"), g->context ? &weir_op_attention_cached : &weir_op_attention,
+                        &heads, 1, &y, 0, NULL);
     y = linear(g, "attn.c_proj", y, c->width, residual_std);
     x = residual(g, "attn.residual", x, dropout(g, "attn.dropout", y));
 
@@ -101,11 +103,14 @@ static void head(struct gpt2 *g, int x, int targets)
 {
     weir_graph_layer(&g->b, "head");
     x = layer_norm(g, "ln_f", x);
+    if (g->context)
+        x = weir_graph_node(&g->b, "last_row", &weir_op_last_row, NULL, 1, &x, 0, NULL);
     const char *name = g->config->untied ? "lm_head.weight" : "wte.weight";
     int weight = weir_graph_param(&g->b, name, WEIR_INIT_NORMAL, g->config->init_std, true);
     struct weir_op_attr attr = {.out_features = g->config->vocabulary};
     int logits = weir_graph_node(&g->b, "lm_head", &weir_op_linear, &attr, 1, &x, 1, &weight);
-    weir_graph_node(&g->b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){logits, targets}, 0, NULL);
+    if (!g->context)
+        weir_graph_node(&g->b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){logits, targets}, 0, NULL);
 }
 
 /* What the rows are called in config.json. */
@@ -146,11 +151,11 @@ static weir_status config_print(const struct weir_gpt2_config *c, double dropout
 weir_status weir_gpt2_build(const struct weir_model_kind *kind, const struct weir_model_params *params,
                             struct weir_arena *arena, const struct weir_graph **graph_out)
 {
-    struct gpt2 g = {.config = kind->config, .dropout = params->dropout};
+    struct gpt2 g = {.config = kind->config, .dropout = params->dropout, .context = params->context};
     weir_graph_begin(&g.b, kind->name, arena);
     struct weir_shape shape = {2, {params->microbatch_size, params->seq_len}, WEIR_DTYPE_I32};
     int tokens = weir_graph_input(&g.b, "tokens", shape);
-    int targets = weir_graph_input(&g.b, "targets", shape);
+    int targets = g.context ? 0 : weir_graph_input(&g.b, "targets", shape);
     int x = embedding(&g, tokens);
     for (int i = 0; i < g.config->n_blocks; i++)
         x = block(&g, i, x);
@@ -158,7 +163,7 @@ weir_status weir_gpt2_build(const struct weir_model_kind *kind, const struct wei
     g.b.graph.hf_prefix = "transformer.";
     if (!g.b.status)
         g.b.status = config_print(g.config, params->dropout, arena, &g.b.graph.hf_config);
-    return weir_graph_finish(&g.b, graph_out);
+    return g.context ? weir_graph_finish_forward(&g.b, graph_out) : weir_graph_finish(&g.b, graph_out);
 }
 
 #define SIZES(blocks, c, heads, positions, tokens)                                                                     \

@@ -75,7 +75,7 @@ struct weir_graph_input {
 struct weir_graph {
     const char *name;
     int64_t microbatch_size; /* samples of one micro-batch */
-    int64_t n_targets;       /* losses added up in one micro-batch: the mean divides by their number */
+    int64_t n_targets;       /* losses added up in one micro-batch: the mean divides by their number; 0: no loss */
     int n_nodes, n_params, n_layers, n_inputs;
     const struct weir_node *nodes;
     const struct weir_param *params; /* in the order of first use */
@@ -135,6 +135,9 @@ int weir_graph_node(struct weir_graph_builder *b, const char *name, const struct
 /* Check the whole and hand it out: layers are not empty; exactly one value crosses each border; every value and every
  * parameter is used; the last node, and no other, is a loss.  WEIR_ERR_INVALID names layer or node. */
 weir_status weir_graph_finish(struct weir_graph_builder *b, const struct weir_graph **graph_out);
+
+/* The same for a graph that is only run forwards: its last node is its result, and no node is a loss. */
+weir_status weir_graph_finish_forward(struct weir_graph_builder *b, const struct weir_graph **graph_out);
 
 /* Shape of a value. */
 const struct weir_shape *weir_graph_shape(const struct weir_graph *graph, int value);

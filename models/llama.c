@@ -18,6 +18,7 @@ struct llama {
     struct weir_graph_builder b;
     const struct weir_llama_config *config;
     double dropout;
+    int64_t context; /* > 0: to generate */
     char name[40], part[96]; /* prefix of the block, and the name being made */
 };
 
@@ -65,11 +66,13 @@ static int residual(struct llama *l, const char *name, int x, int branch)
 static int attention(struct llama *l, int x)
 {
     const struct weir_llama_config *c = l->config;
-    struct weir_op_attr attr = {.n_heads = c->n_heads, .kv_heads = c->kv_heads, .dropout = l->dropout};
+    const struct weir_op *op = l->context ? &weir_op_attention_cached : &weir_op_attention;
+    struct weir_op_attr attr = {
+        .n_heads = c->n_heads, .kv_heads = c->kv_heads, .dropout = l->dropout, .n_positions = l->context};
     int q = rotate(l, "self_attn.q_rope", linear(l, "self_attn.q_proj", x, c->n_heads * c->head_width), c->n_heads);
     int k = rotate(l, "self_attn.k_rope", linear(l, "self_attn.k_proj", x, c->kv_heads * c->head_width), c->kv_heads);
     int v = linear(l, "self_attn.v_proj", x, c->kv_heads * c->head_width);
-    int y = weir_graph_node(&l->b, part(l, "self_attn.attention"), &weir_op_attention, &attr, 3, (int[]){q, k, v}, 0, NULL);
+    int y = weir_graph_node(&l->b, part(l, "self_attn.attention"), op, &attr, 3, (int[]){q, k, v}, 0, NULL);
     return linear(l, "self_attn.o_proj", y, c->width);
 }
 
@@ -110,11 +113,14 @@ static void head(struct llama *l, int x, int targets)
 {
     weir_graph_layer(&l->b, "head");
     x = norm(l, "model.norm", x);
+    if (l->context)
+        x = weir_graph_node(&l->b, "last_row", &weir_op_last_row, NULL, 1, &x, 0, NULL);
     const char *name = l->config->tied ? embedding_name : "lm_head.weight";
     int weight = weir_graph_param(&l->b, name, WEIR_INIT_NORMAL, l->config->init_std, true);
     struct weir_op_attr attr = {.out_features = l->config->vocabulary};
     int logits = weir_graph_node(&l->b, "lm_head", &weir_op_linear, &attr, 1, &x, 1, &weight);
-    weir_graph_node(&l->b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){logits, targets}, 0, NULL);
+    if (!l->context)
+        weir_graph_node(&l->b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){logits, targets}, 0, NULL);
 }
 
 /* ---- config.json --------------------------------------------------------------------------------------------------- */
@@ -159,11 +165,11 @@ static weir_status config_print(const struct weir_llama_config *c, double p, str
 weir_status weir_llama_build(const struct weir_model_kind *kind, const struct weir_model_params *params,
                              struct weir_arena *arena, const struct weir_graph **graph_out)
 {
-    struct llama l = {.config = kind->config, .dropout = params->dropout};
+    struct llama l = {.config = kind->config, .dropout = params->dropout, .context = params->context};
     weir_graph_begin(&l.b, kind->name, arena);
     struct weir_shape shape = {2, {params->microbatch_size, params->seq_len}, WEIR_DTYPE_I32};
     int tokens = weir_graph_input(&l.b, "tokens", shape);
-    int targets = weir_graph_input(&l.b, "targets", shape);
+    int targets = l.context ? 0 : weir_graph_input(&l.b, "targets", shape);
     int x = embedding(&l, tokens);
     for (int i = 0; i < l.config->n_blocks; i++)
         x = block(&l, i, x);
@@ -171,7 +177,7 @@ weir_status weir_llama_build(const struct weir_model_kind *kind, const struct we
     l.b.graph.hf_prefix = "model.";
     if (!l.b.status)
         l.b.status = config_print(l.config, params->dropout, arena, &l.b.graph.hf_config);
-    return weir_graph_finish(&l.b, graph_out);
+    return l.context ? weir_graph_finish_forward(&l.b, graph_out) : weir_graph_finish(&l.b, graph_out);
 }
 
 static const struct weir_llama_config tiny = {.n_blocks = 4,

@@ -47,7 +47,12 @@ weir_status weir_model_build(const struct weir_model_kind *kind, const struct we
         if (p.seq_len < 1 || p.seq_len > kind->seq_len)
             return WEIR_FAIL(WEIR_ERR_INVALID, "sequence length is %lld, model '%s' takes 1 to %lld",
                              (long long)p.seq_len, kind->name, (long long)kind->seq_len);
-    } else if (p.seq_len) {
+        if (p.context && (p.context < p.seq_len || p.context > kind->seq_len || p.microbatch_size != 1))
+            return WEIR_FAIL(WEIR_ERR_INVALID, "a cache of %lld positions for %lld tokens of %lld samples: model '%s' takes "
+                                               "at most %lld positions, not fewer than the tokens, of one sample",
+                             (long long)p.context, (long long)p.seq_len, (long long)p.microbatch_size, kind->name,
+                             (long long)kind->seq_len);
+    } else if (p.seq_len || p.context) {
         return WEIR_FAIL(WEIR_ERR_USAGE, "model '%s' has no sequence length", kind->name);
     } else if (p.n_inputs < 1 || p.n_classes < 2) {
         return WEIR_FAIL(WEIR_ERR_INVALID, "model '%s' needs at least 1 input and 2 classes, not %lld and %lld",

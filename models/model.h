@@ -22,6 +22,8 @@ struct weir_model_params {
     int64_t n_inputs;        /* features of one image; image models only */
     int64_t n_classes;       /* image models only */
     double dropout;          /* 0 <= p < 1 */
+    int64_t context;         /* token models: 0, a graph to train; else one that generates, with a cache of so many
+                                positions per sequence: input "tokens" (1, T), result the logits (1, 1, V) of its last row */
 };
 
 struct weir_model_kind {

@@ -113,9 +113,11 @@ weir_status weir_program_build(const struct weir_program_params *params, struct 
         status = program_open(&c);
     if (!status)
         status = gradients_trace(&c);
+    c.forward_only = !has_backward(params->schedule);
+    if (!status && !c.forward_only && !c.graph->n_targets)
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "graph '%s' has no loss: it can run forwards, not train", c.graph->name);
     if (status)
         return status;
-    c.forward_only = !has_backward(params->schedule);
     c.n_replicas = params->n_replicas ? params->n_replicas : 1;
     c.program->n_replicas = c.n_replicas;
     c.program->zero = params->zero && c.n_replicas > 1;

@@ -142,6 +142,8 @@ struct weir_step_call *weir_plan_node_call(struct weir_plan *p, struct weir_plan
         call->saved = p->saved_at[n - p->first];
     size_t scratch = k->scratch_bytes ? k->scratch_bytes(shapes, pass, p->c->params->n_threads) : 0;
     call->scratch = weir_plan_buffer(p, scratch);
+    if (shapes->cache_bytes)
+        call->cache = (struct weir_where){WEIR_PLACE_CACHE, p->c->cache_offsets[n], 0};
     if (!call->fn && !p->status)
         p->status = WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "operation '%s' of node '%s' has no %s on this device",
                               node->op->name, node->name, pass == WEIR_FORWARD ? "forward" : "backward");

@@ -84,8 +84,9 @@ static void forward_places(struct weir_plan *p)
         p->saved_at[i] = kept_new(p, saved[i], shapes->saved_bytes);
         if (p->value_at[i].place != WEIR_PLACE_NONE)
             continue;
-        if (weir_plan_node(p, v)->op->flags & WEIR_OP_LOSS)
-            p->value_at[i] = (struct weir_where){WEIR_PLACE_DATA, p->c->program->ranks[p->stage->rank].loss_offset, 8};
+        if (v == p->c->graph->n_nodes - 1) /* the loss, or the result */
+            p->value_at[i] = (struct weir_where){WEIR_PLACE_DATA, p->c->program->ranks[p->stage->rank].loss_offset,
+                                                 p->c->program->result_stride};
         else if (v == p->output && values[i] == KEEP_NOT)
             p->value_at[i] = (struct weir_where){WEIR_PLACE_SLOT_NEXT, 0, 0};
         else

@@ -72,7 +72,7 @@ size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *eve
     size_t n = 0;
     for (int r = 0; r < engine->n_ranks; r++)
         for (int i = 0; i < engine->program->ranks[engine->ranks[r].index].n_instrs; i++, n++) {
-            const struct weir_exec *exec = &engine->ranks[r].execs[i];
+            const struct weir_exec *exec = &engine->train.execs[r][i];
             bool action = exec->instr->kind == WEIR_INSTR_ACTION;
             if (n < room)
                 events_out[n] = (struct weir_step_event){
@@ -82,30 +82,48 @@ size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *eve
     return n;
 }
 
-size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *times_out, size_t room)
+/* One pass of one node, all ranks together. */
+static struct weir_op_time node_time(const struct weir_engine *engine, int node, int pass)
 {
     static const char *const passes[] = {"forward", "backward_input", "backward_weight"};
+    const struct weir_node *n = &engine->graph->nodes[node];
+    struct weir_op_time time = {.op = n->op->name, .pass = passes[pass]};
+    for (int r = 0; r < engine->n_ranks; r++) {
+        const struct weir_op_clock *clock = &engine->ranks[r].clocks[node * WEIR_PASSES + pass];
+        time.calls += clock->calls;
+        time.ns += clock->ns;
+    }
+    time.flops = (double)time.calls * n->shapes.flops[pass];
+    return time;
+}
+
+/* The pass of the nodes from `first` on that have its operation, when `first` is the first of them that was called. */
+static bool op_time(const struct weir_engine *engine, int first, int pass, struct weir_op_time *sum)
+{
+    const struct weir_node *nodes = engine->graph->nodes;
+    *sum = node_time(engine, first, pass);
+    if (!sum->calls)
+        return false;
+    for (int k = 0; k < first; k++)
+        if (nodes[k].op == nodes[first].op && node_time(engine, k, pass).calls)
+            return false;
+    for (int k = first + 1; k < engine->graph->n_nodes; k++) {
+        struct weir_op_time time = nodes[k].op == nodes[first].op ? node_time(engine, k, pass) : (struct weir_op_time){0};
+        sum->calls += time.calls;
+        sum->ns += time.ns;
+        sum->flops += time.flops;
+    }
+    return true;
+}
+
+size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *times_out, size_t room)
+{
+    struct weir_op_time sum;
     size_t n = 0;
     for (int k = 0; k < engine->graph->n_nodes; k++)
-        for (int pass = 0; pass < WEIR_PASSES; pass++) {
-            const char *op = engine->graph->nodes[k].op->name;
-            size_t at = 0;
-            struct weir_op_clock sum = {0, 0};
-            for (int r = 0; r < engine->n_ranks; r++) {
-                sum.calls += engine->ranks[r].clocks[k * WEIR_PASSES + pass].calls;
-                sum.ns += engine->ranks[r].clocks[k * WEIR_PASSES + pass].ns;
-            }
-            if (!sum.calls)
-                continue;
-            while (at < n && at < room && (times_out[at].op != op || times_out[at].pass != passes[pass]))
-                at++;
-            if (at == n && n++ < room)
-                times_out[at] = (struct weir_op_time){op, passes[pass], 0, 0};
-            if (at < room) {
-                times_out[at].calls += sum.calls;
-                times_out[at].ns += sum.ns;
-            }
-        }
+        for (int pass = 0; pass < WEIR_PASSES; pass++)
+            if (op_time(engine, k, pass, &sum) && n++ < room)
+                times_out[n - 1] = sum;
     return n;
 }
 

@@ -33,12 +33,12 @@ weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, cons
     return WEIR_OK;
 }
 
-static struct weir_step_block step_values(const struct weir_engine *engine, double learning_rate)
+static struct weir_step_block step_values(const struct weir_engine *engine, double learning_rate, bool training)
 {
     const struct weir_engine_config *config = &engine->config;
     double t = (double)engine->step + 1;
     return (struct weir_step_block){
-        .values = {.seed = config->seed, .step = (uint32_t)engine->step, .training = 1},
+        .values = {.seed = config->seed, .step = (uint32_t)engine->step, .training = training},
         .update = {
             .learning_rate = (float)learning_rate,
             .beta1 = (float)config->beta1,
@@ -52,31 +52,31 @@ static struct weir_step_block step_values(const struct weir_engine *engine, doub
     };
 }
 
-static weir_status step_begin(struct weir_engine *engine, double learning_rate)
+weir_status weir_step_begin(struct weir_engine *engine, double learning_rate, bool training)
 {
     weir_status status = WEIR_OK;
     for (int r = 0; r < engine->n_ranks && !status; r++) {
         struct weir_rank *rank = &engine->ranks[r];
-        rank->host = step_values(engine, learning_rate);
+        rank->host = step_values(engine, learning_rate, training);
         status = engine->kind->copy(rank->stream, weir_step_block(rank), &rank->host, sizeof rank->host);
     }
     return status;
 }
 
-static weir_status instr_issue(struct weir_rank *rank, int index)
+static weir_status instr_issue(struct weir_rank *rank, const struct weir_run_program *run, int index)
 {
     const struct weir_engine *engine = rank->engine;
     const struct weir_device_kind *kind = engine->kind;
-    struct weir_exec *exec = &rank->execs[index];
+    struct weir_exec *exec = &run->execs[rank - engine->ranks][index];
     const struct weir_instr *instr = exec->instr;
-    int n_events = engine->program->n_events;
-    weir_event **own = engine->events + (size_t)rank->replica * (size_t)n_events;
+    int n_events = run->program->n_events;
+    weir_event **own = run->events + (size_t)rank->replica * (size_t)n_events;
     weir_status status = WEIR_OK;
     for (int w = 0; w < instr->n_waits && !status; w++)
         status = kind->wait(rank->stream, own[instr->waits[w]]);
     for (int replica = 0; replica < engine->n_replicas; replica++)
         for (int w = 0; w < instr->n_peer_waits && !status && replica != rank->replica; w++)
-            status = kind->wait(rank->stream, engine->events[replica * n_events + instr->peer_waits[w]]);
+            status = kind->wait(rank->stream, run->events[replica * n_events + instr->peer_waits[w]]);
     if (!status)
         status = kind->run(rank->stream, weir_exec_run, exec);
     if (!status && instr->signal >= 0)
@@ -84,14 +84,14 @@ static weir_status instr_issue(struct weir_rank *rank, int index)
     return status;
 }
 
-/* All instructions in the program's order, replicas in turns: every record is issued before its waits. */
-static weir_status program_issue(struct weir_engine *engine)
+/* In the program's order, replicas in turns: every record is issued before its waits. */
+weir_status weir_run_issue(struct weir_engine *engine, const struct weir_run_program *run)
 {
     weir_status status = WEIR_OK;
-    for (int i = 0; i < engine->program->n_order; i++) {
-        const struct weir_order_entry *entry = &engine->program->order[i];
+    for (int i = 0; i < run->program->n_order; i++) {
+        const struct weir_order_entry *entry = &run->program->order[i];
         for (int replica = 0; replica < engine->n_replicas && !status; replica++)
-            status = instr_issue(weir_rank_at(engine, replica, entry->rank), entry->instr);
+            status = instr_issue(weir_rank_at(engine, replica, entry->rank), run, entry->instr);
     }
     return status;
 }
@@ -112,7 +112,7 @@ static void report_fill(struct weir_engine *engine, struct weir_step_report *rep
     for (int r = 0; r < engine->n_ranks; r++) {
         int64_t busy = 0;
         for (int i = 0; i < engine->program->ranks[engine->ranks[r].index].n_instrs; i++) {
-            const struct weir_exec *exec = &engine->ranks[r].execs[i];
+            const struct weir_exec *exec = &engine->train.execs[r][i];
             busy += exec->end_ns - exec->start_ns;
             first = exec->start_ns < first ? exec->start_ns : first;
             last = exec->end_ns > last ? exec->end_ns : last;
@@ -133,15 +133,25 @@ static void report_fill(struct weir_engine *engine, struct weir_step_report *rep
     };
 }
 
-weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out)
+static weir_status ready_check(const struct weir_engine *engine)
 {
     if (engine->broken)
         return WEIR_FAIL(WEIR_ERR_INVALID, "the engine failed before: close it");
+    if (!engine->graph->n_targets)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "graph '%s' has no loss: this engine generates", engine->graph->name);
+    return WEIR_OK;
+}
+
+weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out)
+{
+    weir_status status = ready_check(engine);
+    if (status)
+        return status;
     if (!(learning_rate >= 0 && learning_rate < HUGE_VAL))
         return WEIR_FAIL(WEIR_ERR_USAGE, "the learning rate is %g, it must be finite and not negative", learning_rate);
-    weir_status status = step_begin(engine, learning_rate);
+    status = weir_step_begin(engine, learning_rate, true);
     if (!status)
-        status = program_issue(engine);
+        status = weir_run_issue(engine, &engine->train);
     if (!status)
         status = step_end(engine);
     weir_status synced = weir_ranks_sync(engine);
@@ -157,5 +167,47 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
                          "a smaller --lr or --grad-clip may help",
                          (long long)engine->step, report_out->loss, report_out->grad_norm);
     engine->step++;
+    return WEIR_OK;
+}
+
+/* Enqueued behind the last stages: their losses, micro-batch by micro-batch and replica by replica. */
+static weir_status losses_fetch(struct weir_engine *engine)
+{
+    const struct weir_program *program = engine->evaluate.program;
+    int last = program->stages[program->n_stages - 1].rank;
+    size_t m = (size_t)program->n_microbatches, offset = program->ranks[last].loss_offset;
+    weir_status status = WEIR_OK;
+    for (int replica = 0; replica < engine->n_replicas && !status; replica++) {
+        struct weir_rank *rank = weir_rank_at(engine, replica, last);
+        status = engine->kind->copy(rank->stream, engine->losses + (size_t)replica * m,
+                                    rank->blocks[WEIR_MEMORY_DATA] + offset, m * sizeof(double));
+    }
+    return status;
+}
+
+weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out)
+{
+    weir_status status = ready_check(engine);
+    if (!status && !engine->evaluate.program)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "the engine was not opened for evaluation: set evaluates in its configuration");
+    if (status)
+        return status;
+    status = weir_step_begin(engine, 0, false);
+    if (!status)
+        status = weir_run_issue(engine, &engine->evaluate);
+    if (!status)
+        status = losses_fetch(engine);
+    weir_status synced = weir_ranks_sync(engine);
+    if (status || synced) {
+        engine->broken = true;
+        return status ? status : synced;
+    }
+    int n = engine->n_replicas * engine->program->n_microbatches;
+    double sum = 0;
+    for (int k = 0; k < n; k++)
+        sum += engine->losses[k];
+    *loss_out = sum / ((double)engine->graph->n_targets * n);
+    if (!isfinite(*loss_out))
+        return WEIR_FAIL(WEIR_ERR_NUMERIC, "the evaluation's loss is %g: not finite", *loss_out);
     return WEIR_OK;
 }

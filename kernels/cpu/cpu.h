@@ -38,6 +38,10 @@ weir_status weir_cpu_attention_forward(const struct weir_op_call *call, void *st
 weir_status weir_cpu_attention_backward_input(const struct weir_op_call *call, void *stream);
 size_t weir_cpu_attention_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads);
 
+weir_status weir_cpu_attention_cached_forward(const struct weir_op_call *call, void *stream);
+size_t weir_cpu_attention_cached_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads);
+weir_status weir_cpu_last_row_forward(const struct weir_op_call *call, void *stream);
+
 weir_status weir_cpu_embedding_forward(const struct weir_op_call *call, void *stream);
 weir_status weir_cpu_embedding_backward_weight(const struct weir_op_call *call, void *stream);
 

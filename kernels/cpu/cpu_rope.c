@@ -14,6 +14,7 @@ struct job {
     const float *x, *addend;
     float *y;
     int64_t samples, positions, width, d;
+    int64_t first; /* where row 0 stands in its sequence */
     double direction; /* -1 in the backward */
 };
 
@@ -57,7 +58,7 @@ static void task_run(const void *argument, int64_t position, int thread)
     const double *frequencies = job->call->scratch;
     float *cosines = (float *)job->call->scratch + (1 + thread) * job->d, *sines = cosines + half;
     for (int64_t i = 0; i < half; i++) {
-        double angle = (double)position * frequencies[i];
+        double angle = (double)(job->first + position) * frequencies[i];
         cosines[i] = (float)cos(angle);
         sines[i] = (float)(job->direction * sin(angle));
     }
@@ -74,6 +75,7 @@ static weir_status turn(struct job job, const struct weir_tensor *shape)
     job.positions = shape->shape[1];
     job.width = shape->shape[2];
     job.d = job.width / job.call->attr->n_heads;
+    job.first = job.call->sequence ? job.call->sequence->position : 0;
     for (int64_t i = 0; i < job.d / 2; i++)
         ((double *)job.call->scratch)[i] = frequency(&job.call->attr->rope, i, job.d);
     weir_parallel(job.call->context, job.positions, task_run, &job);
