@@ -45,6 +45,7 @@ static const struct option_row rows[] = {
     ROW("threads-per-rank", 0, OPTION_INT, threads, "N", "threads of each rank (1)", 1, 4096),
     ROW("device", 0, OPTION_TEXT, device, "NAME", "device kind (cpu)", 0, 0),
     ROW("device-memory", 0, OPTION_BYTES, device_memory, "BYTES", "refuse a run that needs more per rank", 0, 0),
+    ROW("recompute", 0, OPTION_TEXT, recompute, "LIST", "none (default), full, or layers (h.*.mlp,head) to run again in backward", 0, 0),
     ROW("transport", 0, OPTION_TEXT, transport, "NAME", "local (default)", 0, 0),
     ROW("metrics", 0, OPTION_TEXT, metrics, "FILE", "write one JSON object per step", 0, 0),
     ROW("trace", 0, OPTION_TEXT, trace, "FILE", "write a Chrome trace of the first steps", 0, 0),

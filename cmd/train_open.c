@@ -78,6 +78,7 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.grad_clip = o->grad_clip;
     config.seed = (uint64_t)o->seed;
     config.device_memory = o->device_memory;
+    config.recompute = o->recompute;
     config.evaluates = run->validation.data;
     config.replicas = (int)o->replicas;
     config.zero = (int)o->zero;

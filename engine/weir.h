@@ -63,6 +63,8 @@ struct weir_engine_config {
     uint64_t seed;            /* of initial values and dropout */
     bool evaluates;           /* weir_engine_evaluate will be called: compiled and given memory by open */
     int64_t device_memory;    /* bytes each rank may use; 0: what the device has */
+    const char *recompute;    /* layers whose activations are made again in the backward: "none" or NULL, "full", or
+                                 names and shell patterns such as "h.*.mlp,head" */
     int replicas;             /* copies of the pipeline that train on different micro-batches; 0: one */
     int zero;                 /* 1: ZeRO-1, optimizer state is sharded over the replicas; 0: each has all */
     int64_t bucket_bytes;     /* gradients reduced together; 0: derived from the stage's size */
@@ -94,7 +96,8 @@ struct weir_step_event {
     int64_t start_ns, end_ns;
 };
 
-/* Time spent in one pass of one operation, all ranks together, since open: in steps and in evaluations. */
+/* Time spent in one pass of one operation, all ranks together, since open: in steps and in evaluations.  Replays of
+ * recomputed layers are forwards. */
 struct weir_op_time {
     const char *op, *pass; /* "linear"; "forward", "backward_input" or "backward_weight" */
     int64_t calls, ns;

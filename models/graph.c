@@ -248,15 +248,19 @@ const struct weir_shape *weir_graph_shape(const struct weir_graph *graph, int va
                                       : &graph->nodes[value].shapes.output;
 }
 
+double weir_node_cost(const struct weir_graph *graph, int node, enum weir_pass pass)
+{
+    double flops = graph->nodes[node].shapes.flops[pass], traffic = 8 * graph->nodes[node].shapes.bytes[pass];
+    return flops > traffic ? flops : traffic;
+}
+
 double weir_layer_cost(const struct weir_graph *graph, int layer)
 {
     const struct weir_layer *l = &graph->layers[layer];
     double cost = 0;
     for (int n = l->first_node; n < l->first_node + l->n_nodes; n++)
-        for (int pass = 0; pass < WEIR_PASSES; pass++) {
-            double flops = graph->nodes[n].shapes.flops[pass], traffic = 8 * graph->nodes[n].shapes.bytes[pass];
-            cost += flops > traffic ? flops : traffic;
-        }
+        for (int pass = 0; pass < WEIR_PASSES; pass++)
+            cost += weir_node_cost(graph, n, (enum weir_pass)pass);
     return cost;
 }
 

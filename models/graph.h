@@ -139,12 +139,17 @@ weir_status weir_graph_finish(struct weir_graph_builder *b, const struct weir_gr
 /* The same for a graph that is only run forwards: its last node is its result, and no node is a loss. */
 weir_status weir_graph_finish_forward(struct weir_graph_builder *b, const struct weir_graph **graph_out);
 
+/* The same graph with another number of samples in a micro-batch; parameters, nodes and layers keep their numbers. */
+weir_status weir_graph_resize(const struct weir_graph *graph, int64_t microbatch_size, struct weir_arena *arena,
+                              const struct weir_graph **graph_out);
+
 /* Shape of a value. */
 const struct weir_shape *weir_graph_shape(const struct weir_graph *graph, int value);
 
-/* Estimated time of one micro-batch in a layer, forward and backward, in arbitrary units that are the same for all
- * layers: per pass the larger of flops and of 8 flops per byte of traffic (a core computes about 8 flops in the time in
- * which it moves one byte).  Used for the default partition. */
+/* Estimated time of one pass of a node, and of one micro-batch in a layer, forward and backward, in arbitrary units that
+ * are the same for all layers: per pass the larger of flops and of 8 flops per byte of traffic (a core computes about 8
+ * flops in the time in which it moves one byte).  Used for the default partition. */
+double weir_node_cost(const struct weir_graph *graph, int node, enum weir_pass pass);
 double weir_layer_cost(const struct weir_graph *graph, int layer);
 
 /* Elements of all parameters, tied ones once. */

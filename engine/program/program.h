@@ -10,10 +10,13 @@
  *     F(s,k) ───────── I(s,k) ───────── W(s,k)          B stands for I directly followed by W
  *     ├─ ACT_FI ────────┤                                 kept for the input gradient only
  *     ├─ ACT_FW ─────────────────────────┤                kept for the weight gradient too
- *                       ├─ ACT_IW ───────┤                gradients that W needs (none when B is used)
+ *                       ├─ ACT_IW ───────┤                gradients and replayed values that W needs (not with B)
  *     ├─ SLOT ───────────────────────────┤                the stage's input; written by stage s-1, owned by s
  *                  ├─ GRAD_SLOT ─┤                        gradient of the stage's output; written by stage s+1
  *     SCRATCH: within one action only
+ *
+ * Layers that are recomputed (keeps.h) have no ACT_FI and ACT_FW but for the value that the next layer starts from.  The
+ * lists of I and B replay their forwards, each right before the layer's backward; what W needs of it is in ACT_IW.
  *
  * The ACT blocks of all (stage, micro-batch) pairs of a rank are packed into one block by their lifetimes in the rank's
  * action list.  A stage has one SLOT more than its peak in-flight count and two GRAD_SLOTs; when writer and reader are on
@@ -269,6 +272,7 @@ struct weir_program_params {
     const int *first_layer;               /* [n_stages + 1]: the partition */
     int n_threads;                        /* per rank; decides the kernels' scratch */
     size_t state_floats;                  /* optimizer state per element: 0 sgd, 2 adamw */
+    const bool *recompute;                /* [n_layers]: layers whose forward I and B replay; NULL: none */
     int n_sequences;                      /* generation: sequences that have a cache; else 0 */
     int n_replicas;                       /* 0: one */
     bool zero;

@@ -2,10 +2,11 @@
 #include "engine/run/state.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/run/fit_advice.h"
+#include "engine/run/recomputed.h"
 #include "engine/transport/transport.h"
 #include "partitioner/chain.h"
 #include "weir_parts.h"
@@ -63,7 +64,9 @@ weir_status weir_engine_partition(struct weir_engine *engine)
     const struct weir_graph *graph = engine->graph;
     int n_stages = engine->config.schedule->n_stages;
     double *costs;
-    weir_status status = weir_arena_alloc(&engine->arena, (size_t)n_stages + 1, sizeof(int), &engine->first_layer);
+    weir_status status = weir_recomputed_layers(graph, engine->config.recompute, &engine->arena, &engine->recompute);
+    if (!status)
+        status = weir_arena_alloc(&engine->arena, (size_t)n_stages + 1, sizeof(int), &engine->first_layer);
     if (!status && engine->config.first_layer) {
         memcpy(engine->first_layer, engine->config.first_layer, sizeof(int) * ((size_t)n_stages + 1));
         return WEIR_OK;
@@ -74,7 +77,8 @@ weir_status weir_engine_partition(struct weir_engine *engine)
         return status;
     for (int l = 0; l < graph->n_layers; l++)
         costs[l] = weir_layer_cost(graph, l);
-    return weir_chain_split(costs, graph->n_layers, n_stages, engine->first_layer);
+    status = weir_replay_costs_add(graph, engine->recompute, &engine->arena, costs);
+    return status ? status : weir_chain_split(costs, graph->n_layers, n_stages, engine->first_layer);
 }
 
 /* The forwards of the training program's schedule, stage by stage on the same ranks and with the same slots. */
@@ -92,7 +96,7 @@ static weir_status evaluation_make(struct weir_engine *engine, const struct weir
                                                 &engine->arena, &engine->evaluate.scratch);
 }
 
-static weir_status program_make(struct weir_engine *engine)
+weir_status weir_engine_compile(struct weir_engine *engine)
 {
     const struct weir_engine_config *config = &engine->config;
     struct weir_schedule_report report;
@@ -111,6 +115,7 @@ static weir_status program_make(struct weir_engine *engine)
         .first_layer = engine->first_layer,
         .n_threads = config->threads_per_rank,
         .state_floats = config->optimizer == WEIR_OPTIMIZER_ADAMW ? 2 : 0,
+        .recompute = engine->recompute,
         .n_replicas = engine->n_replicas,
         .zero = config->zero == 1,
         .bucket_bytes = (size_t)config->bucket_bytes,
@@ -119,40 +124,6 @@ static weir_status program_make(struct weir_engine *engine)
     engine->train.program = engine->program;
     engine->train.scratch = WEIR_MEMORY_SCRATCH;
     return status || !config->evaluates ? status : evaluation_make(engine, &params);
-}
-
-/* ---- memory -------------------------------------------------------------------------------------------------------- */
-
-static void stages_name(const struct weir_program *program, int rank, char *text, size_t room)
-{
-    size_t used = 0;
-    for (int s = 0; s < program->n_stages && used < room; s++)
-        if (program->stages[s].rank == rank)
-            used += (size_t)snprintf(text + used, room - used, "%s%d", used ? ", " : "", s);
-}
-
-static weir_status memory_check(struct weir_engine *engine)
-{
-    const struct weir_program *program = engine->program;
-    size_t cap = (size_t)engine->config.device_memory, all = 0, free_bytes, total_bytes;
-    for (int r = 0; r < program->n_ranks; r++) {
-        size_t bytes = weir_program_rank_bytes(program, r);
-        all += bytes * (size_t)engine->n_replicas;
-        if (!cap || bytes <= cap)
-            continue;
-        char stages[128];
-        stages_name(program, r, stages, sizeof stages);
-        return WEIR_FAIL(WEIR_ERR_NOFIT,
-                         "rank %d (stage %s) needs %zu bytes (%.1f MiB), the cap is %zu: use more stages, %s",
-                         r, stages, bytes, (double)bytes / 0x1p20, cap, engine->advice);
-    }
-    weir_status status = engine->kind->memory_info(engine->ranks[0].device, &free_bytes, &total_bytes);
-    if (!status && all > free_bytes)
-        return WEIR_FAIL(WEIR_ERR_NOFIT,
-                         "the run needs %.1f MiB for %d ranks, device '%s' has %.1f MiB free: use %s",
-                         (double)all / 0x1p20, engine->n_ranks, engine->kind->name, (double)free_bytes / 0x1p20,
-                         engine->advice);
-    return status;
 }
 
 /* ---- ranks --------------------------------------------------------------------------------------------------------- */
@@ -338,12 +309,15 @@ weir_status weir_engine_parts_find(struct weir_engine *engine)
 weir_status weir_engine_start(struct weir_engine *engine)
 {
     int n_devices;
+    size_t free_bytes, total_bytes;
     engine->vectors = &weir_vector_cpu;
     weir_status status = engine->kind->count(&n_devices);
     if (!status)
         status = arrays_make(engine);
     if (!status)
-        status = memory_check(engine);
+        status = engine->kind->memory_info(engine->ranks[0].device, &free_bytes, &total_bytes);
+    if (!status)
+        status = weir_fit_check(engine, free_bytes);
     for (int r = 0; !status && r < engine->n_ranks; r++)
         status = rank_open(engine, r);
     if (!status)
@@ -365,10 +339,9 @@ weir_status weir_engine_open(const struct weir_engine_config *config, weir_engin
     engine->config = *config;
     engine->graph = config->graph;
     engine->n_replicas = config->replicas ? config->replicas : 1;
-    engine->advice = "a smaller --microbatch-size, or fewer micro-batches in flight (--schedule 1f1b)";
     status = weir_engine_parts_find(engine);
     if (!status)
-        status = program_make(engine);
+        status = weir_engine_compile(engine);
     if (!status)
         status = weir_engine_start(engine);
     if (status) {
@@ -391,7 +364,7 @@ weir_status weir_engine_preview(const struct weir_engine_config *config, FILE *m
         .config = *config, .graph = config->graph, .n_replicas = config->replicas ? config->replicas : 1};
     status = weir_engine_parts_find(&engine);
     if (!status)
-        status = program_make(&engine);
+        status = weir_engine_compile(&engine);
     if (!status && memory_out)
         weir_engine_print_memory(&engine, memory_out);
     if (!status && program_out)

@@ -62,8 +62,9 @@ struct weir_engine {
     struct weir_run_program train;    /* a generator's: prompts */
     struct weir_run_program evaluate; /* when the configuration wants it: the forwards of train, in its memory; a
                                          generator's: one token of every sample */
-    const char *advice;               /* what makes a run smaller, for the message of one that does not fit */
+    const char *advice;               /* of a generator: what makes it smaller, should it not fit; NULL: found by trying */
     int *first_layer; /* [n_stages + 1] */
+    bool *recompute;  /* [n_layers] */
     const struct weir_device_kind *kind;
     const struct weir_vector_kernels *vectors;
     int n_replicas, n_ranks; /* n_ranks: of all replicas together */
@@ -77,12 +78,16 @@ struct weir_engine {
     size_t *peak_bytes;      /* [n_ranks] */
 };
 
-/* The steps of opening, for generators too: what is wrong with a configuration; first_layer, the configuration's or
- * balanced; device kind and transport by name; devices, memory, threads and initial values for the programs made. */
+/* The steps of opening, for generators too: what is wrong with a configuration; first_layer and recompute, the
+ * configuration's, layers balanced when it has none; device kind and transport by name; devices, memory, threads and initial values for the programs made. */
 weir_status weir_engine_config_check(const struct weir_engine_config *config);
 weir_status weir_engine_partition(weir_engine *engine);
 weir_status weir_engine_parts_find(weir_engine *engine);
 weir_status weir_engine_start(weir_engine *engine);
+
+/* Training: bind the configuration's schedule to its graph.  Fills in first_layer, recompute and the programs, whose memory
+ * is the engine's arena. */
+weir_status weir_engine_compile(weir_engine *engine);
 
 static inline struct weir_rank *weir_rank_at(const struct weir_engine *engine, int replica, int index)
 {
