@@ -78,8 +78,9 @@ static weir_status places_make(const struct weir_safetensors_spec *spec, struct 
     if (spec->n_tensors)
         qsort(layout->places, (size_t)spec->n_tensors, sizeof *layout->places, by_alignment);
     for (int i = 0; i < spec->n_tensors; i++) {
-        layout->places[i].begin = layout->data_bytes;
-        if (__builtin_add_overflow(layout->data_bytes, layout->places[i].bytes, &layout->data_bytes) || layout->data_bytes > INT64_MAX / 2)
+        struct weir_safetensors_place *place = &layout->places[i];
+        place->begin = layout->data_bytes;
+        if (__builtin_add_overflow(place->begin, place->bytes, &layout->data_bytes) || layout->data_bytes > INT64_MAX / 2)
             return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': the tensors have more bytes than a file can", spec->path);
     }
     return WEIR_OK;

@@ -130,7 +130,8 @@ weir_status weir_safetensors_join(const struct weir_safetensors_spec *spec, weir
 
 weir_status weir_safetensors_write(weir_safetensors_writer *w, int index, uint64_t at, const void *data, size_t bytes)
 {
-    if (index < 0 || index >= w->n_tensors || at > w->layout.places[index].bytes || bytes > w->layout.places[index].bytes - at)
+    uint64_t all = index >= 0 && index < w->n_tensors ? w->layout.places[index].bytes : 0;
+    if (index < 0 || index >= w->n_tensors || at > all || bytes > all - at)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': %zu bytes at %" PRIu64 " lie beyond tensor %d", w->path, bytes, at,
                          index);
     return bytes_write(w, 8 + w->layout.header.length + w->layout.places[index].begin + at, data, bytes);

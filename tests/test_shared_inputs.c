@@ -1,4 +1,5 @@
-/* A value that several nodes read, as their first, second or third input: its gradient is the sum, on every partition.   labels: threads */
+/* A value that several nodes read, as their first, second or third input: its gradient is the sum, on every partition.
+ * labels: threads */
 #include "testing.h"
 
 #include <math.h>
