@@ -26,7 +26,7 @@ static const struct weir_graph *graph_build(struct weir_arena *arena)
 }
 
 /* Losses of all steps and all parameters, one after the other. */
-static size_t train(const char *schedule_name, int stages, float *out)
+static size_t train(const char *schedule_name, int stages, const char *recompute, float *out)
 {
     struct weir_arena arena = {0};
     struct weir_schedule schedule;
@@ -36,6 +36,7 @@ static size_t train(const char *schedule_name, int stages, float *out)
     config.graph = graph_build(&arena);
     assert_ok(weir_pipeline_schedule(schedule_name, stages, 0, MICROBATCHES, &arena, &schedule));
     config.schedule = &schedule;
+    config.recompute = recompute;
     assert_ok(weir_engine_open(&config, &engine));
     for (int step = 0; step < STEPS; step++) {
         int32_t tokens[BATCH * LENGTH], targets[BATCH * LENGTH];
@@ -67,11 +68,13 @@ static void every_partition_and_schedule_gives_the_same_bits(void **state)
     static const struct {
         const char *schedule;
         int stages;
-    } rows[] = {{"1f1b", 2}, {"1f1b", 3}, {"1f1b", 6}, {"gpipe", 4}, {"zb-h1", 2}, {"zbv", 4}, {"zbv", 6}};
+        const char *recompute;
+    } rows[] = {{"1f1b", 2, NULL},  {"1f1b", 3, NULL},   {"1f1b", 6, "full"}, {"gpipe", 4, NULL},
+                {"zb-h1", 2, NULL}, {"zb-h1", 3, "full"}, {"zbv", 4, NULL},    {"zbv", 6, "full"}};
     static float one[8192], other[8192];
-    size_t n = train("1f1b", 1, one);
+    size_t n = train("1f1b", 1, NULL, one);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        assert_int_equal(train(rows[i].schedule, rows[i].stages, other), n);
+        assert_int_equal(train(rows[i].schedule, rows[i].stages, rows[i].recompute, other), n);
         if (memcmp(one, other, n * sizeof *one) != 0)
             fail_msg("%s on %d stages has other bits than one stage", rows[i].schedule, rows[i].stages);
     }

@@ -6,6 +6,7 @@ bats_require_minimum_version 1.5.0
 setup() {
     cd "$BATS_TEST_TMPDIR" || exit 1
     for i in $(seq 400); do printf 'line %d of a small text: the quick brown fox jumps over the lazy dog\n' "$i"; done >text
+    seq 2000 >digits # tokens below 64
     fixtures=$WEIR_SOURCE_DIR/tests/fixtures
 }
 
@@ -58,7 +59,6 @@ losses() {
 
 # name | arguments | exit status | words of the message
 @test "bad requests: one clear line, before anything is trained" {
-    tr -cd '0-9 ' <text >numbers # the small models know 64 tokens
     cp -r "$fixtures/hf-gpt2" g
     cp -r "$fixtures/hf-llama" l
     mkdir odd
@@ -68,7 +68,7 @@ losses() {
     echo '{"weight_map": {"wte.weight": "../g/model.safetensors"}}' >sharded/model.safetensors.index.json
     while IFS='|' read -r name arguments code words; do
         # shellcheck disable=SC2086
-        run "$WEIR" train --data numbers --seq-len 8 -q --metrics m $arguments
+        run "$WEIR" train --data digits --seq-len 8 -q --metrics m $arguments
         [ "$status" -eq "$code" ] || { echo "$name: exit $status, output $output"; false; }
         [[ "$output" == *"$words"* ]] || { echo "$name: $output"; false; }
         [ "$(echo "$output" | wc -l)" -eq 1 ] || { echo "$name: $output"; false; }
