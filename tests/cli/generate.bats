@@ -6,7 +6,8 @@ bats_require_minimum_version 1.5.0
 setup_file() {
     cd "$BATS_FILE_TMPDIR" || exit 1
     for _ in $(seq 600); do printf 'abcde; '; done >text
-    "$WEIR" train --model gpt2-tiny --data text --steps 40 --lr 0.003 --microbatches 2 --microbatch-size 2 --seq-len 16 -q \
+    printf '{"model_type": "gpt2", "n_embd": 32, "n_head": 2, "n_layer": 2, "n_positions": 64, "vocab_size": 256}' >small.json
+    "$WEIR" train --model ./small.json --data text --steps 60 --lr 0.01 --microbatches 2 --microbatch-size 2 --seq-len 16 -q \
         --export model >/dev/null
     mkdir empty
     cp model/config.json empty
@@ -97,7 +98,7 @@ not a number|--init-from model --prompt-tokens 1,,2|2|'' is not a token
 no text|--model mlp --prompt x|2|no tokens to generate
 no tokenizer|--model gpt2 --prompt x|2|vocab.json and merges.txt were looked for
 no room|--init-from model --prompt x --device-memory 1K|3|fewer --samples or --tokens
-too many stages|--init-from model --prompt x --stages 15|3|15 stages
+too many stages|--init-from model --prompt x --stages 7|3|7 stages
 EOF
 }
 
