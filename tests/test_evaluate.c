@@ -8,6 +8,7 @@
 
 #include "base/rng.h"
 #include "engine/weir.h"
+#include "models/hf_config.h"
 
 /* Sanitizers make each run some twenty times slower: there fewer numbers of stages are tried. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -16,10 +17,14 @@ enum { FEWEST = 4, MOST_STAGES = 4, TRIED = 10 };
 enum { FEWEST = 2, MOST_STAGES = 8, TRIED = 30 };
 #endif
 
-enum { MICROBATCHES = 8, BATCH = 1, SEQ = 8, STEPS = 2 };
+enum { MICROBATCHES = 8, BATCH = 1, SEQ = 8, STEPS = 2, WIDTH = 32 };
 
-static const char *const params[] = {"wte.weight", "h.0.attn.c_attn.weight", "h.5.mlp.c_proj.bias", "ln_f.weight"};
-enum { PARAMS = sizeof params / sizeof params[0], MOST = 128 * 384 };
+/* Eight layers. */
+static const char small[] = "{\"model_type\": \"gpt2\", \"n_embd\": 32, \"n_head\": 2, \"n_layer\": 3, \"n_positions\": 8, "
+                            "\"vocab_size\": 256}";
+
+static const char *const params[] = {"wte.weight", "h.0.attn.c_attn.weight", "h.2.mlp.c_proj.bias", "ln_f.weight"};
+enum { PARAMS = sizeof params / sizeof params[0], MOST = 256 * WIDTH };
 
 struct fixture {
     struct weir_arena arena;
@@ -32,7 +37,9 @@ static struct weir_engine_config config_of(struct fixture *f, double dropout)
 {
     struct weir_model_params model = {.microbatch_size = BATCH, .seq_len = SEQ, .dropout = dropout};
     struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
-    assert_ok(weir_model_build(&weir_model_gpt2_tiny, &model, &f->arena, &f->graph));
+    const struct weir_model_kind *kind;
+    assert_ok(weir_hf_config_parse(small, strlen(small), "small", &f->arena, &kind));
+    assert_ok(weir_model_build(kind, &model, &f->arena, &f->graph));
     config.graph = f->graph;
     config.schedule = &f->schedule;
     config.evaluates = true;
@@ -289,17 +296,17 @@ static void a_loss_that_is_not_finite_is_reported_and_survived(void **state)
 {
     (void)state;
     struct fixture f;
-    float gain[128], kept[128];
+    float gain[WIDTH], kept[WIDTH];
     double loss = 0;
     open_named(&f, "1f1b", 2, 0);
     double good = evaluate(f.engine, 1);
-    assert_ok(weir_engine_param_read(f.engine, "ln_f.weight", kept, 128));
-    for (int i = 0; i < 128; i++)
+    assert_ok(weir_engine_param_read(f.engine, "ln_f.weight", kept, WIDTH));
+    for (int i = 0; i < WIDTH; i++)
         gain[i] = NAN;
-    assert_ok(weir_engine_param_write(f.engine, "ln_f.weight", gain, 128));
+    assert_ok(weir_engine_param_write(f.engine, "ln_f.weight", gain, WIDTH));
     assert_fails(weir_engine_evaluate(f.engine, &loss), WEIR_ERR_NUMERIC, "not finite");
     assert_true(isnan(loss));
-    assert_ok(weir_engine_param_write(f.engine, "ln_f.weight", kept, 128));
+    assert_ok(weir_engine_param_write(f.engine, "ln_f.weight", kept, WIDTH));
     loss = evaluate(f.engine, 1);
     assert_memory_equal(&loss, &good, sizeof loss);
     release(&f);
