@@ -98,6 +98,16 @@ ROWS
     [ ! -e out ]
 }
 
+@test "a folder without a slash in its name is a model too, unless a built-in one has the name" {
+    train --model gpt2-tiny --steps 1 --export mine
+    cp -r mine mlp
+    train --model mine --init-from mine --steps 1 --metrics m1
+    train --model ./mlp --init-from mlp --steps 1 --metrics m2
+    [ "$(losses m1)" = "$(losses m2)" ]
+    run "$WEIR" train --model mlp --steps 1
+    [ "$status" -eq 2 ]
+}
+
 @test "an unwritable export folder is found before the first step" {
     mkdir closed
     chmod 555 closed
