@@ -61,7 +61,13 @@ struct weir_engine_config {
     double weight_decay;      /* decoupled, for parameters with decay */
     double grad_clip;         /* largest global gradient norm; 0: no clipping */
     uint64_t seed;            /* of initial values and dropout */
+    bool evaluates;           /* weir_engine_evaluate will be called: compiled and given memory by open */
     int64_t device_memory;    /* bytes each rank may use; 0: what the device has */
+    const char *recompute;    /* layers whose activations are made again in the backward: "none" or NULL, "full", or
+                                 names and shell patterns such as "h.*.mlp,head" */
+    int replicas;             /* copies of the pipeline that train on different micro-batches; 0: one */
+    int zero;                 /* 1: ZeRO-1, optimizer state is sharded over the replicas; 0: each has all */
+    int64_t bucket_bytes;     /* gradients reduced together; 0: derived from the stage's size */
 };
 
 #define WEIR_ENGINE_CONFIG_DEFAULT                                                                                     \
@@ -76,24 +82,26 @@ struct weir_step_report {
     double grad_norm;             /* global, before clipping */
     int64_t step_ns;              /* first instruction to end of the optimizer */
     double bubble;                /* 1 - busiest rank's compute time / step time */
-    int n_ranks;
+    int n_ranks;                  /* of all replicas: rank r of replica d is d * (ranks of a pipeline) + r */
     const int64_t *compute_ns;    /* [n_ranks]: time in kernels, waits excluded; valid until the next step */
     const size_t *peak_bytes;     /* [n_ranks]: bytes of the rank's blocks */
 };
 
 /* What one rank did when, in the last step. */
 struct weir_step_event {
-    int rank;
+    int rank;             /* of all replicas */
     const char *name;     /* "2F3", "update"; valid until the engine is closed */
     const char *category; /* "F", "I", "W", "B", "optimizer" */
     int stage, mb;        /* -1: none */
     int64_t start_ns, end_ns;
 };
 
-/* Time spent in one pass of one operation, all ranks together, since open. */
+/* Time spent in one pass of one operation, all ranks together, since open: in steps and in evaluations.  Replays of
+ * recomputed layers are forwards. */
 struct weir_op_time {
-    const char *op, *pass;
+    const char *op, *pass; /* "linear"; "forward", "backward_input" or "backward_weight" */
     int64_t calls, ns;
+    double flops;          /* multiplications and additions of these calls, by the formulas of the operations' rows */
 };
 
 #ifdef __cplusplus
@@ -124,7 +132,8 @@ bool weir_pipeline_is_file(const char *name);
 weir_status weir_engine_open(const struct weir_engine_config *config, weir_engine **engine_out);
 void weir_engine_close(weir_engine *engine); /* NULL is fine */
 
-/* Copy the input `name` of micro-batch `mb` of the coming step: as many bytes as the input's shape has. */
+/* Copy the input `name` of micro-batch `mb` of the coming step: as many bytes as the input's shape has.  A step has
+ * replicas * n_microbatches micro-batches; replica d trains on [d * n_microbatches, (d + 1) * n_microbatches). */
 weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, const void *data);
 
 /* Run one step on what was fed.  WEIR_ERR_USAGE: the learning rate is negative or not finite; nothing ran.
@@ -132,14 +141,43 @@ weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, cons
  * After any other failure the engine can only be closed. */
 weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out);
 
+/* The mean loss over all targets of what was fed, without dropout: the forwards of a step, added up as a step adds them,
+ * with the same bits for every partition and schedule.  Parameters, optimizer state, the number of the step, its report
+ * and its events stay as they are; the next step wants to be fed again or runs on the same.  The engine must have been
+ * opened with `evaluates`: then its forwards run in the memory of the step, which grows only where the largest forward
+ * needs more than all activations.
+ *
+ * WEIR_ERR_USAGE: opened without.  WEIR_ERR_NUMERIC: the loss is not finite; it is stored all the same.  After any other
+ * failure the engine can only be closed. */
+weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out);
+
 /* Parameters by name, `n` float32 elements (all of it): their values now.  Writing sets every copy of a tied one. */
 weir_status weir_engine_param_read(weir_engine *engine, const char *name, float *values_out, size_t n);
 weir_status weir_engine_param_write(weir_engine *engine, const char *name, const float *values, size_t n);
 
+/* The gradient of a parameter in the last step: of the mean loss over all targets of the step, before clipping, the uses of
+ * a tied parameter and the replicas added up.  Valid after weir_engine_step, WEIR_ERR_NUMERIC included.  WEIR_ERR_USAGE: no step was run. */
+weir_status weir_engine_gradient_read(weir_engine *engine, const char *name, float *values_out, size_t n);
+
+/* Read all parameters from a safetensors file, an index of shards, or a folder that has one (base/tensor_files.h says how
+ * they are found).  F32, F16 and BF16 tensors under the parameters' names, with or without the model's prefix
+ * ("transformer.", "model."); mask and rotary buffers are passed over, lm_head.weight too where the head is tied.  A
+ * missing, extra, doubled or misshapen tensor is WEIR_ERR_INVALID and named; nothing changes unless all is well. */
+weir_status weir_engine_load_weights(weir_engine *engine, const char *path);
+
+/* Write model.safetensors (F32) and config.json into the folder `dir`, made when it is not there, as
+ * transformers.AutoModelForCausalLM.from_pretrained reads them.  Files are written under temporary names and renamed when
+ * they are whole.  WEIR_ERR_UNSUPPORTED: the model has no Hugging Face form.  WEIR_ERR_IO. */
+weir_status weir_engine_save_weights(weir_engine *engine, const char *dir);
+
+/* What weir_engine_save_weights can refuse, found out before training: makes the folder and tries to write to it. */
+weir_status weir_export_check(const struct weir_graph *graph, const char *dir);
+
 /* What the ranks did in the last step: fills at most `room` events, returns how many there are. */
 size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room);
 
-/* Where the time went: fills at most `room` rows, returns how many there are. */
+/* Where the time went, one row per operation and pass that was called: fills at most `room` rows, returns how many there
+ * are (at most 3 per node of the graph). */
 size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *times_out, size_t room);
 
 /* The stage's first layer, for 0 .. n_stages (the last is the number of layers). */

@@ -27,7 +27,7 @@ weir_status weir_engine_param_read(weir_engine *engine, const char *name, float 
         for (int i = 0; i < engine->program->ranks[r].n_params; i++) {
             const struct weir_rank_param *held = &engine->program->ranks[r].params[i];
             if (held->param == param && held->owned)
-                memcpy(values_out, engine->ranks[r].blocks[WEIR_MEMORY_PARAMS] + held->offset, n * sizeof(float));
+                memcpy(values_out, weir_rank_at(engine, 0, r)->blocks[WEIR_MEMORY_PARAMS] + held->offset, n * sizeof(float));
         }
     return status;
 }
@@ -36,12 +36,33 @@ weir_status weir_engine_param_write(weir_engine *engine, const char *name, const
 {
     int param;
     weir_status status = param_find(engine, name, n, &param);
-    for (int r = 0; !status && r < engine->program->n_ranks; r++)
-        for (int i = 0; i < engine->program->ranks[r].n_params; i++) {
-            const struct weir_rank_param *held = &engine->program->ranks[r].params[i];
+    for (int r = 0; !status && r < engine->n_ranks; r++) {
+        const struct weir_rank *rank = &engine->ranks[r];
+        const struct weir_rank_program *program = &engine->program->ranks[rank->index];
+        for (int i = 0; i < program->n_params; i++)
+            if (program->params[i].param == param)
+                memcpy(rank->blocks[WEIR_MEMORY_PARAMS] + program->params[i].offset, values, n * sizeof(float));
+    }
+    return status;
+}
+
+weir_status weir_engine_gradient_read(weir_engine *engine, const char *name, float *values_out, size_t n)
+{
+    int param;
+    weir_status status = param_find(engine, name, n, &param);
+    if (!status && !engine->stepped)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "no step was run: parameter '%s' has no gradient yet", name);
+    for (int r = 0; !status && r < engine->program->n_ranks; r++) {
+        const struct weir_rank_program *program = &engine->program->ranks[r];
+        for (int i = 0; i < program->n_pieces; i++) { /* TIE_ADD and REDUCE have left the sum with the piece's keeper */
+            const struct weir_piece *piece = &program->pieces[i];
+            const struct weir_rank_param *held = &program->params[piece->held];
+            const char *block = weir_rank_at(engine, piece->replica, r)->blocks[WEIR_MEMORY_GRADS];
             if (held->param == param)
-                memcpy(engine->ranks[r].blocks[WEIR_MEMORY_PARAMS] + held->offset, values, n * sizeof(float));
+                memcpy(values_out + piece->first, block + held->grad_offset + (size_t)piece->first * sizeof(float),
+                       (size_t)piece->n * sizeof(float));
         }
+    }
     return status;
 }
 
@@ -49,9 +70,9 @@ size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *eve
 {
     static const char *const categories[] = {"F", "I", "W", "B"};
     size_t n = 0;
-    for (int r = 0; r < engine->program->n_ranks; r++)
-        for (int i = 0; i < engine->program->ranks[r].n_instrs; i++, n++) {
-            const struct weir_exec *exec = &engine->ranks[r].execs[i];
+    for (int r = 0; r < engine->n_ranks; r++)
+        for (int i = 0; i < engine->program->ranks[engine->ranks[r].index].n_instrs; i++, n++) {
+            const struct weir_exec *exec = &engine->train.execs[r][i];
             bool action = exec->instr->kind == WEIR_INSTR_ACTION;
             if (n < room)
                 events_out[n] = (struct weir_step_event){
@@ -61,30 +82,48 @@ size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *eve
     return n;
 }
 
-size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *times_out, size_t room)
+/* One pass of one node, all ranks together. */
+static struct weir_op_time node_time(const struct weir_engine *engine, int node, int pass)
 {
     static const char *const passes[] = {"forward", "backward_input", "backward_weight"};
+    const struct weir_node *n = &engine->graph->nodes[node];
+    struct weir_op_time time = {.op = n->op->name, .pass = passes[pass]};
+    for (int r = 0; r < engine->n_ranks; r++) {
+        const struct weir_op_clock *clock = &engine->ranks[r].clocks[node * WEIR_PASSES + pass];
+        time.calls += clock->calls;
+        time.ns += clock->ns;
+    }
+    time.flops = (double)time.calls * n->shapes.flops[pass];
+    return time;
+}
+
+/* The pass of the nodes from `first` on that have its operation, when `first` is the first of them that was called. */
+static bool op_time(const struct weir_engine *engine, int first, int pass, struct weir_op_time *sum)
+{
+    const struct weir_node *nodes = engine->graph->nodes;
+    *sum = node_time(engine, first, pass);
+    if (!sum->calls)
+        return false;
+    for (int k = 0; k < first; k++)
+        if (nodes[k].op == nodes[first].op && node_time(engine, k, pass).calls)
+            return false;
+    for (int k = first + 1; k < engine->graph->n_nodes; k++) {
+        struct weir_op_time time = nodes[k].op == nodes[first].op ? node_time(engine, k, pass) : (struct weir_op_time){0};
+        sum->calls += time.calls;
+        sum->ns += time.ns;
+        sum->flops += time.flops;
+    }
+    return true;
+}
+
+size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *times_out, size_t room)
+{
+    struct weir_op_time sum;
     size_t n = 0;
     for (int k = 0; k < engine->graph->n_nodes; k++)
-        for (int pass = 0; pass < WEIR_PASSES; pass++) {
-            const char *op = engine->graph->nodes[k].op->name;
-            size_t at = 0;
-            struct weir_op_clock sum = {0, 0};
-            for (int r = 0; r < engine->program->n_ranks; r++) {
-                sum.calls += engine->ranks[r].clocks[k * WEIR_PASSES + pass].calls;
-                sum.ns += engine->ranks[r].clocks[k * WEIR_PASSES + pass].ns;
-            }
-            if (!sum.calls)
-                continue;
-            while (at < n && at < room && (times_out[at].op != op || times_out[at].pass != passes[pass]))
-                at++;
-            if (at == n && n++ < room)
-                times_out[at] = (struct weir_op_time){op, passes[pass], 0, 0};
-            if (at < room) {
-                times_out[at].calls += sum.calls;
-                times_out[at].ns += sum.ns;
-            }
-        }
+        for (int pass = 0; pass < WEIR_PASSES; pass++)
+            if (op_time(engine, k, pass, &sum) && n++ < room)
+                times_out[n - 1] = sum;
     return n;
 }
 

@@ -9,9 +9,27 @@
 #include "engine/program/program.h"
 #include "engine/weir.h"
 
+/* Generation: what a micro-batch of the coming run is. */
+struct weir_lane {
+    struct weir_sequence rows;
+    int sequence; /* whose cache it reads and extends */
+    int end_node; /* calls of nodes from here on are left out; -1: the lane is idle */
+};
+
+/* A program with what its run needs.  The engine's own, and another for evaluation, share streams and blocks. */
+struct weir_run_program {
+    struct weir_program *program;    /* NULL: there is none */
+    struct weir_exec **execs;        /* [n_ranks][n_instrs], replica by replica */
+    int n_events;                    /* of all replicas together */
+    weir_event **events;             /* [n_events], replica by replica */
+    enum weir_memory_kind scratch;   /* the block that holds its SCRATCH */
+    struct weir_lane *lanes;         /* [n_microbatches], written between runs; NULL: training */
+};
+
 /* One instruction at run time: the argument of its task. */
 struct weir_exec {
     struct weir_rank *rank;
+    const struct weir_run_program *run;
     const struct weir_instr *instr;
     const char *name;
     int64_t start_ns, end_ns; /* of the last step, waits excluded */
@@ -21,15 +39,18 @@ struct weir_op_clock {
     int64_t calls, ns;
 };
 
+/* A rank of one replica.  engine->ranks holds those of all replicas, replica by replica; the blocks of a rank that lives
+ * elsewhere are where this process sees them. */
 struct weir_rank {
-    int index;
+    int index;   /* in its pipeline */
+    int replica;
     weir_engine *engine;
     weir_device *device;
     weir_stream *stream;
     char *blocks[WEIR_MEMORY_KINDS];
     struct weir_kernel_context *context;
-    struct weir_step_values values; /* read by kernels; written between steps */
-    struct weir_exec *execs;        /* [n_instrs] */
+    void *native;                   /* the device's own stream: argument of kernels; NULL on cpu */
+    struct weir_step_block host;    /* values and update are copied to STEP when a step begins, its gate back at the end */
     struct weir_op_clock *clocks;   /* [n_nodes * WEIR_PASSES] */
 };
 
@@ -37,40 +58,81 @@ struct weir_engine {
     struct weir_engine_config config;
     const struct weir_graph *graph;
     struct weir_arena arena;
-    struct weir_program *program;
+    struct weir_program *program;     /* that of train */
+    struct weir_run_program train;    /* a generator's: prompts */
+    struct weir_run_program evaluate; /* when the configuration wants it: the forwards of train, in its memory; a
+                                         generator's: one token of every sample */
+    const char *advice;               /* of a generator: what makes it smaller, should it not fit; NULL: found by trying */
     int *first_layer; /* [n_stages + 1] */
+    bool *recompute;  /* [n_layers] */
     const struct weir_device_kind *kind;
+    const struct weir_vector_kernels *vectors;
+    int n_replicas, n_ranks; /* n_ranks: of all replicas together */
     struct weir_rank *ranks;
-    weir_event **events; /* [n_events] */
-    double *norm_blocks; /* [n_norm_blocks]: partial sums, written by the owners */
-    struct weir_adamw update;
-    float learning_rate;
+    double *losses; /* of an evaluation: [n_replicas * n_microbatches] */
     int64_t step;
-    double grad_norm;        /* of the last step, written by rank 0's UPDATE */
     _Atomic int failed;      /* a kernel failed: nobody updates */
     bool broken;             /* only close is left */
+    bool stepped;            /* there are gradients of a step */
     int64_t *compute_ns;     /* [n_ranks] */
     size_t *peak_bytes;      /* [n_ranks] */
 };
 
+/* The steps of opening, for generators too: what is wrong with a configuration; first_layer and recompute, the
+ * configuration's, layers balanced when it has none; device kind and transport by name; devices, memory, threads and initial values for the programs made. */
+weir_status weir_engine_config_check(const struct weir_engine_config *config);
+weir_status weir_engine_partition(weir_engine *engine);
+weir_status weir_engine_parts_find(weir_engine *engine);
+weir_status weir_engine_start(weir_engine *engine);
+
+/* Training: bind the configuration's schedule to its graph.  Fills in first_layer, recompute and the programs, whose memory
+ * is the engine's arena. */
+weir_status weir_engine_compile(weir_engine *engine);
+
+static inline struct weir_rank *weir_rank_at(const struct weir_engine *engine, int replica, int index)
+{
+    return &engine->ranks[replica * engine->program->n_ranks + index];
+}
+
+static inline struct weir_step_block *weir_step_block(const struct weir_rank *rank)
+{
+    return (struct weir_step_block *)(void *)rank->blocks[WEIR_MEMORY_STEP];
+}
+
+/* Copy within the rank's instruction: from its own memory or a peer's. */
+weir_status weir_rank_copy(struct weir_rank *rank, void *destination, const void *source, size_t bytes);
+
 /* Wait for all ranks; the first failure, with its message. */
 weir_status weir_ranks_sync(weir_engine *engine);
+
+/* Run `fn`, whose argument is the struct weir_rank, on every rank's thread, and wait. */
+weir_status weir_ranks_run(weir_engine *engine, weir_task_fn fn);
 
 /* The task of one instruction; `exec` is a struct weir_exec. */
 weir_status weir_exec_run(void *exec);
 
 /* Fill the addresses of one call of `stage` for micro-batch `mb`. */
-void weir_call_bind(struct weir_rank *rank, int stage, int mb, const struct weir_step_call *step_call,
-                    struct weir_op_call *call_out);
+void weir_call_bind(struct weir_rank *rank, const struct weir_run_program *run, int stage, int mb,
+                    const struct weir_step_call *step_call, struct weir_op_call *call_out);
 
-/* Tasks of the optimizer's instructions. */
+/* Give every rank the values of the coming run, and enqueue all instructions of a program. */
+weir_status weir_step_begin(weir_engine *engine, double learning_rate, bool training);
+weir_status weir_run_issue(weir_engine *engine, const struct weir_run_program *run);
+
+/* The instructions after the last micro-batch: reduce.c and optimizer.c. */
 weir_status weir_tie_add(struct weir_rank *rank);
-weir_status weir_norm_blocks(struct weir_rank *rank);
+weir_status weir_reduce(struct weir_rank *rank, int bucket);
+weir_status weir_gather(struct weir_rank *rank, int bucket);
+weir_status weir_norm(struct weir_rank *rank);
 weir_status weir_update(struct weir_rank *rank);
+weir_status weir_param_gather(struct weir_rank *rank);
 weir_status weir_tie_copy(struct weir_rank *rank);
 
-/* The step's loss, once the last stage has run all micro-batches (every UPDATE comes after it). */
-double weir_loss_mean(const struct weir_engine *engine);
+/* The address `offset` bytes into a rank's block. */
+static inline float *weir_block_at(const struct weir_rank *rank, enum weir_memory_kind kind, size_t offset)
+{
+    return (float *)(void *)(rank->blocks[kind] + offset);
+}
 
 /* Initial values of the rank's parameters. */
 void weir_params_init(struct weir_rank *rank);

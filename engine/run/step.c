@@ -4,66 +4,115 @@
 
 #include "engine/run/state.h"
 
-weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, const void *data)
+static weir_status input_find(const struct weir_engine *engine, const char *name, int *input_out)
 {
     const struct weir_graph *graph = engine->graph;
-    int input = 0;
-    while (input < graph->n_inputs && strcmp(graph->inputs[input].name, name))
-        input++;
-    if (input == graph->n_inputs)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "graph '%s' has no input '%s'", graph->name, name);
-    if (mb < 0 || mb >= engine->program->n_microbatches)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "micro-batch %d is out of range, the schedule has %d", mb,
-                         engine->program->n_microbatches);
-    size_t bytes = weir_shape_bytes(&graph->inputs[input].shape), stride = (bytes + 63) / 64 * 64;
+    for (int i = 0; i < graph->n_inputs; i++)
+        if (!strcmp(graph->inputs[i].name, name)) {
+            *input_out = i;
+            return WEIR_OK;
+        }
+    return WEIR_FAIL(WEIR_ERR_INVALID, "graph '%s' has no input '%s'", graph->name, name);
+}
+
+weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, const void *data)
+{
+    int input = 0, m = engine->program->n_microbatches, all = engine->n_replicas * m;
+    weir_status status = input_find(engine, name, &input);
+    if (status)
+        return status;
+    if (mb < 0 || mb >= all)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "micro-batch %d is out of range, a step has %d", mb, all);
+    size_t bytes = weir_shape_bytes(&engine->graph->inputs[input].shape), stride = (bytes + 63) / 64 * 64;
     for (int r = 0; r < engine->program->n_ranks; r++) {
         size_t offset = engine->program->ranks[r].input_offsets[input];
         if (offset != SIZE_MAX)
-            memcpy(engine->ranks[r].blocks[WEIR_MEMORY_DATA] + offset + stride * (size_t)mb, data, bytes);
+            memcpy(weir_rank_at(engine, mb / m, r)->blocks[WEIR_MEMORY_DATA] + offset + stride * (size_t)(mb % m), data,
+                   bytes);
     }
     return WEIR_OK;
 }
 
-static void step_begin(struct weir_engine *engine, double learning_rate)
+static struct weir_step_block step_values(const struct weir_engine *engine, double learning_rate, bool training)
 {
     const struct weir_engine_config *config = &engine->config;
     double t = (double)engine->step + 1;
-    engine->update = (struct weir_adamw){
-        .learning_rate = (float)learning_rate,
-        .beta1 = (float)config->beta1,
-        .beta2 = (float)config->beta2,
-        .eps = (float)config->eps,
-        .weight_decay = (float)config->weight_decay,
-        /* of the betas as the kernel rounds them, so that the first moments are corrected exactly */
-        .correction1 = (float)(1 - pow((double)(float)config->beta1, t)),
-        .correction2 = (float)(1 - pow((double)(float)config->beta2, t)),
+    return (struct weir_step_block){
+        .values = {.seed = config->seed, .step = (uint32_t)engine->step, .training = training},
+        .update = {
+            .learning_rate = (float)learning_rate,
+            .beta1 = (float)config->beta1,
+            .beta2 = (float)config->beta2,
+            .eps = (float)config->eps,
+            .weight_decay = (float)config->weight_decay,
+            /* of the betas as the kernel rounds them, so that the first moments are corrected exactly */
+            .correction1 = (float)(1 - pow((double)(float)config->beta1, t)),
+            .correction2 = (float)(1 - pow((double)(float)config->beta2, t)),
+        },
     };
-    for (int r = 0; r < engine->program->n_ranks; r++)
-        engine->ranks[r].values =
-            (struct weir_step_values){.seed = config->seed, .step = (uint32_t)engine->step, .training = 1};
 }
 
-static weir_status instr_issue(struct weir_engine *engine, const struct weir_order_entry *entry)
+weir_status weir_step_begin(struct weir_engine *engine, double learning_rate, bool training)
 {
-    struct weir_rank *rank = &engine->ranks[entry->rank];
-    struct weir_exec *exec = &rank->execs[entry->instr];
     weir_status status = WEIR_OK;
-    for (int w = 0; w < exec->instr->n_waits && !status; w++)
-        status = engine->kind->wait(rank->stream, engine->events[exec->instr->waits[w]]);
+    for (int r = 0; r < engine->n_ranks && !status; r++) {
+        struct weir_rank *rank = &engine->ranks[r];
+        rank->host = step_values(engine, learning_rate, training);
+        status = engine->kind->copy(rank->stream, weir_step_block(rank), &rank->host, sizeof rank->host);
+    }
+    return status;
+}
+
+static weir_status instr_issue(struct weir_rank *rank, const struct weir_run_program *run, int index)
+{
+    const struct weir_engine *engine = rank->engine;
+    const struct weir_device_kind *kind = engine->kind;
+    struct weir_exec *exec = &run->execs[rank - engine->ranks][index];
+    const struct weir_instr *instr = exec->instr;
+    int n_events = run->program->n_events;
+    weir_event **own = run->events + (size_t)rank->replica * (size_t)n_events;
+    weir_status status = WEIR_OK;
+    for (int w = 0; w < instr->n_waits && !status; w++)
+        status = kind->wait(rank->stream, own[instr->waits[w]]);
+    for (int replica = 0; replica < engine->n_replicas; replica++)
+        for (int w = 0; w < instr->n_peer_waits && !status && replica != rank->replica; w++)
+            status = kind->wait(rank->stream, run->events[replica * n_events + instr->peer_waits[w]]);
     if (!status)
-        status = engine->kind->run(rank->stream, weir_exec_run, exec);
-    if (!status && exec->instr->signal >= 0)
-        status = engine->kind->record(rank->stream, engine->events[exec->instr->signal]);
+        status = kind->run(rank->stream, weir_exec_run, exec);
+    if (!status && instr->signal >= 0)
+        status = kind->record(rank->stream, own[instr->signal]);
+    return status;
+}
+
+/* In the program's order, replicas in turns: every record is issued before its waits. */
+weir_status weir_run_issue(struct weir_engine *engine, const struct weir_run_program *run)
+{
+    weir_status status = WEIR_OK;
+    for (int i = 0; i < run->program->n_order; i++) {
+        const struct weir_order_entry *entry = &run->program->order[i];
+        for (int replica = 0; replica < engine->n_replicas && !status; replica++)
+            status = instr_issue(weir_rank_at(engine, replica, entry->rank), run, entry->instr);
+    }
+    return status;
+}
+
+static weir_status step_end(struct weir_engine *engine)
+{
+    weir_status status = WEIR_OK;
+    for (int r = 0; r < engine->n_ranks && !status; r++) {
+        struct weir_rank *rank = &engine->ranks[r];
+        status = engine->kind->copy(rank->stream, &rank->host.gate, &weir_step_block(rank)->gate, sizeof rank->host.gate);
+    }
     return status;
 }
 
 static void report_fill(struct weir_engine *engine, struct weir_step_report *report)
 {
     int64_t first = INT64_MAX, last = 0, busiest = 0;
-    for (int r = 0; r < engine->program->n_ranks; r++) {
+    for (int r = 0; r < engine->n_ranks; r++) {
         int64_t busy = 0;
-        for (int i = 0; i < engine->program->ranks[r].n_instrs; i++) {
-            const struct weir_exec *exec = &engine->ranks[r].execs[i];
+        for (int i = 0; i < engine->program->ranks[engine->ranks[r].index].n_instrs; i++) {
+            const struct weir_exec *exec = &engine->train.execs[r][i];
             busy += exec->end_ns - exec->start_ns;
             first = exec->start_ns < first ? exec->start_ns : first;
             last = exec->end_ns > last ? exec->end_ns : last;
@@ -71,39 +120,94 @@ static void report_fill(struct weir_engine *engine, struct weir_step_report *rep
         engine->compute_ns[r] = busy;
         busiest = busy > busiest ? busy : busiest;
     }
+    const struct weir_update_gate *gate = &engine->ranks[0].host.gate;
     *report = (struct weir_step_report){
         .step = engine->step,
-        .loss = weir_loss_mean(engine),
-        .grad_norm = engine->grad_norm,
+        .loss = gate->loss,
+        .grad_norm = gate->grad_norm,
         .step_ns = last - first,
         .bubble = last > first ? 1 - (double)busiest / (double)(last - first) : 0,
-        .n_ranks = engine->program->n_ranks,
+        .n_ranks = engine->n_ranks,
         .compute_ns = engine->compute_ns,
         .peak_bytes = engine->peak_bytes,
     };
 }
 
-weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out)
+static weir_status ready_check(const struct weir_engine *engine)
 {
     if (engine->broken)
         return WEIR_FAIL(WEIR_ERR_INVALID, "the engine failed before: close it");
+    if (!engine->graph->n_targets)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "graph '%s' has no loss: this engine generates", engine->graph->name);
+    return WEIR_OK;
+}
+
+weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out)
+{
+    weir_status status = ready_check(engine);
+    if (status)
+        return status;
     if (!(learning_rate >= 0 && learning_rate < HUGE_VAL))
         return WEIR_FAIL(WEIR_ERR_USAGE, "the learning rate is %g, it must be finite and not negative", learning_rate);
-    step_begin(engine, learning_rate);
-    weir_status status = WEIR_OK;
-    for (int i = 0; i < engine->program->n_order && !status; i++)
-        status = instr_issue(engine, &engine->program->order[i]);
+    status = weir_step_begin(engine, learning_rate, true);
+    if (!status)
+        status = weir_run_issue(engine, &engine->train);
+    if (!status)
+        status = step_end(engine);
     weir_status synced = weir_ranks_sync(engine);
     if (status || synced) {
         engine->broken = true;
         return status ? status : synced;
     }
+    engine->stepped = true;
     report_fill(engine, report_out);
-    if (!isfinite(engine->grad_norm) || !isfinite(report_out->loss))
+    if (!engine->ranks[0].host.gate.apply)
         return WEIR_FAIL(WEIR_ERR_NUMERIC,
                          "step %lld: loss %g, gradient norm %g: not finite, the parameters are those before the step; "
                          "a smaller --lr or --grad-clip may help",
-                         (long long)engine->step, report_out->loss, engine->grad_norm);
+                         (long long)engine->step, report_out->loss, report_out->grad_norm);
     engine->step++;
+    return WEIR_OK;
+}
+
+/* Enqueued behind the last stages: their losses, micro-batch by micro-batch and replica by replica. */
+static weir_status losses_fetch(struct weir_engine *engine)
+{
+    const struct weir_program *program = engine->evaluate.program;
+    int last = program->stages[program->n_stages - 1].rank;
+    size_t m = (size_t)program->n_microbatches, offset = program->ranks[last].loss_offset;
+    weir_status status = WEIR_OK;
+    for (int replica = 0; replica < engine->n_replicas && !status; replica++) {
+        struct weir_rank *rank = weir_rank_at(engine, replica, last);
+        status = engine->kind->copy(rank->stream, engine->losses + (size_t)replica * m,
+                                    rank->blocks[WEIR_MEMORY_DATA] + offset, m * sizeof(double));
+    }
+    return status;
+}
+
+weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out)
+{
+    weir_status status = ready_check(engine);
+    if (!status && !engine->evaluate.program)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "the engine was not opened for evaluation: set evaluates in its configuration");
+    if (status)
+        return status;
+    status = weir_step_begin(engine, 0, false);
+    if (!status)
+        status = weir_run_issue(engine, &engine->evaluate);
+    if (!status)
+        status = losses_fetch(engine);
+    weir_status synced = weir_ranks_sync(engine);
+    if (status || synced) {
+        engine->broken = true;
+        return status ? status : synced;
+    }
+    int n = engine->n_replicas * engine->program->n_microbatches;
+    double sum = 0;
+    for (int k = 0; k < n; k++)
+        sum += engine->losses[k];
+    *loss_out = sum / ((double)engine->graph->n_targets * n);
+    if (!isfinite(*loss_out))
+        return WEIR_FAIL(WEIR_ERR_NUMERIC, "the evaluation's loss is %g: not finite", *loss_out);
     return WEIR_OK;
 }
