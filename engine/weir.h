@@ -26,6 +26,8 @@
  *     weir_engine_close(engine);
  *     weir_arena_release(&arena);
  *
+ * A trained model writes text with engine/run/generator.h.
+ *
  * Every function returns a status (base/status.h); weir_last_error() has the message.  An engine is used by one thread at
  * a time.  Structs that callers fill carry their size, so that a program built against another header is refused instead
  * of misread. */
