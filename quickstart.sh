@@ -11,7 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 base_packages=(gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libxxhash-dev zlib1g-dev libdnnl-dev
     libhwloc-dev)
-test_packages=(libcmocka-dev bats)
+test_packages=(libcmocka-dev bats g++) # g++: CUDA kernels on the processor
 cuda_packages=(g++) # nvcc calls it; the CUDA toolkit itself is never installed
 
 out=out/quickstart
@@ -84,7 +84,7 @@ install_packages() {
         install_elsewhere "$@"
         return 0
     }
-    mapfile -t missing < <(packages_missing "$@")
+    mapfile -t missing < <(packages_missing "$@" | awk '!seen[$0]++')
     if [ "${#missing[@]}" -eq 0 ]; then
         printf 'packages: nothing is missing\n'
         return 0
