@@ -53,12 +53,17 @@ weir_status weir_engine_gradient_read(weir_engine *engine, const char *name, flo
     weir_status status = param_find(engine, name, n, &param);
     if (!status && !engine->stepped)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "no step was run: parameter '%s' has no gradient yet", name);
-    for (int r = 0; !status && r < engine->program->n_ranks; r++)
-        for (int i = 0; i < engine->program->ranks[r].n_params; i++) {
-            const struct weir_rank_param *held = &engine->program->ranks[r].params[i];
-            if (held->param == param && held->owned) /* TIE_ADD has added the other uses to it */
-                status = weir_read(&engine->ranks[r], WEIR_MEMORY_GRADS, held->grad_offset, values_out, n * sizeof(float));
+    for (int r = 0; !status && r < engine->program->n_ranks; r++) {
+        const struct weir_rank_program *program = &engine->program->ranks[r];
+        for (int i = 0; i < program->n_pieces && !status; i++) { /* TIE_ADD and REDUCE have left the sum with the piece's keeper */
+            const struct weir_piece *piece = &program->pieces[i];
+            const struct weir_rank_param *held = &program->params[piece->held];
+            if (held->param == param)
+                status = weir_read(weir_rank_at(engine, piece->replica, r), WEIR_MEMORY_GRADS,
+                                   held->grad_offset + (size_t)piece->first * sizeof(float), values_out + piece->first,
+                                   (size_t)piece->n * sizeof(float));
         }
+    }
     return status;
 }
 
