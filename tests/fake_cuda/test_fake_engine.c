@@ -1,5 +1,5 @@
 /* The engine on the cuda device, on the stand-in for the CUDA runtime: the same bits for every layout, the CPU's losses
- * nearly, and a clear end when any call fails.   labels: threads */
+ * nearly, and a clear end when any call fails.  (The thread sanitizer cannot follow fibers: no label.) */
 #include "tests/testing.h"
 
 #include <math.h>
