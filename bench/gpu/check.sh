@@ -5,6 +5,7 @@
 #   bash bench/gpu/check.sh [FOLDER]     FOLDER: what collect.sh fetched, where packages are missing
 #
 # A part that fails does not stop the others.  Without a CUDA device the parts that need one say so.
+# shellcheck disable=SC2317 # parts are called by name
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 root=$PWD
@@ -40,7 +41,8 @@ need_gpu() {
     local text
     text=$("$build/bin/weir" info | grep '^device *cuda')
     [[ $text != *": 0"* && -n $text ]] || {
-        printf 'no CUDA device: %s\n' "$text"
+        text=${text#*: 0, }
+        printf '%s\n' "${text%%: use --device*}"
         exit 77
     }
 }
@@ -51,9 +53,9 @@ part_build() {
         "-DCMAKE_CUDA_ARCHITECTURES=${WEIR_GPU_ARCHITECTURES:-native}" && cmake --build "$build"
 }
 
+# Where no GPU says what it is.
 part_build_portable() {
-    part_build_with=90-real\;80-virtual
-    WEIR_GPU_ARCHITECTURES=$part_build_with part_build
+    WEIR_GPU_ARCHITECTURES='90-real;80-virtual' part_build
 }
 
 # The kernels and the engine on the processor: they must hold before a GPU is asked.
@@ -119,7 +121,8 @@ part_synccheck() { sanitizer synccheck; }
     printf '\n| part | how it went | time |\n| --- | --- | --- |\n'
 } >"$report"
 
-export -f need_gpu losses sanitizer part_build $(compgen -A function part_)
+# shellcheck disable=SC2046 # names of functions have no spaces
+export -f need_gpu losses sanitizer $(compgen -A function part_)
 export root out build
 arch_native=build
 nvidia-smi >/dev/null 2>&1 || arch_native=build_portable

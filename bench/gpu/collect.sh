@@ -17,7 +17,9 @@ done
 rm -r "$folder/debs"
 
 # Package files name /usr: they are made to name the folder they are in.
+# shellcheck disable=SC2016 # pkg-config expands these
 find "$folder/prefix" -name '*.pc' -exec sed -i 's|^prefix=.*|prefix=${pcfiledir}/../../..|; s|=/usr|=${prefix}|' {} +
+# shellcheck disable=SC2016 # and these
 find "$folder/prefix" -path '*x86_64-linux-gnu/pkgconfig/*.pc' -exec sed -i 's|^\(libdir\)=.*|\1=${pcfiledir}/..|' {} +
 rm -rf "$folder"/prefix/usr/share/{doc,man,bash-completion}
 du -sh "$folder/prefix"
