@@ -50,7 +50,8 @@ status=0
 # shellcheck disable=SC2086 # MPI_ARGS is a list
 timeout --kill-after=10 "${MPI_TIMEOUT:-60}" \
     mpirun --oversubscribe --bind-to none "${pass[@]}" ${MPI_ARGS:-} -np "$n" "$@" </dev/null || status=$?
-if [ "$status" -eq 124 ] || [ "$status" -eq 137 ]; then
+# mpirun too says 137, when a process was killed
+if [ "$status" -eq 124 ] || { [ "$status" -eq 137 ] && [ "$SECONDS" -ge "${MPI_TIMEOUT:-60}" ]; }; then
     printf 'mpi.sh: not finished after %s s\n' "${MPI_TIMEOUT:-60}" >&2
     exit 5
 fi

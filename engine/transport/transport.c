@@ -4,11 +4,20 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "weir_parts.h"
 
 static const struct weir_transport_kind local = {
     .name = "local", .summary = "ranks are threads of one process, slots are shared memory", .one_process = true};
 
-const struct weir_transport_kind *const weir_transport_kinds[] = {&local, NULL};
+const struct weir_transport_kind *const weir_transport_kinds[] = {
+    &local,
+#if WEIR_HAVE_MPI
+    &weir_transport_mpi,
+#endif
+    NULL,
+};
+
+static const char mpi_missing[] = "this build of Weir has no MPI: build it with -DWEIR_MPI=ON (Debian: libopenmpi-dev)";
 
 /* A launcher started this process as one of several when such a variable says more than 1. */
 static const char *const size_variables[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE", NULL};
@@ -29,18 +38,20 @@ weir_status weir_transport_find(const char *name, const struct weir_transport_ki
     static const char *const known[] = {"local", "mpi", "nccl", NULL};
     if (!name) {
         const char *variable = launcher_variable();
-        if (variable)
+        if (variable && !WEIR_HAVE_MPI)
             return WEIR_FAIL(WEIR_ERR_USAGE,
-                             "%s=%s says that a launcher started several processes, but transport 'mpi' is not in this "
-                             "version of Weir: start one process, or give --transport local to run each alone",
-                             variable, getenv(variable));
-        name = "local";
+                             "%s=%s says that a launcher started several processes, but %s; start one process, or give "
+                             "--transport local to run each alone",
+                             variable, getenv(variable), mpi_missing);
+        name = variable ? "mpi" : "local";
     }
     for (const struct weir_transport_kind *const *kind = weir_transport_kinds; *kind; kind++)
         if (!strcmp((*kind)->name, name)) {
             *kind_out = *kind;
             return WEIR_OK;
         }
+    if (!strcmp(name, "mpi"))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "%s", mpi_missing);
     for (const char *const *k = known; *k; k++)
         if (!strcmp(*k, name))
             return WEIR_FAIL(WEIR_ERR_USAGE, "transport '%s' is not in this version of Weir: use --transport local", name);
