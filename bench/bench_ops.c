@@ -15,6 +15,7 @@
 #include "base/rng.h"
 #include "kernels/cpu/matmul.h"
 #include "kernels/op.h"
+#include "kernels/vector.h"
 #include "weir_parts.h"
 
 enum { MOST_RUNS = 2000 };
@@ -278,25 +279,22 @@ struct update {
 static weir_status adamw_run(void *argument)
 {
     const struct update *u = argument;
-    const struct weir_adamw a = {1e-4f, 0.9f, 0.95f, 1e-8f, 0.1f, 0.1f, 0.05f, 1.0f};
-    weir_adamw_update(&a, u->n, u->x[0], u->x[1], u->x[2], u->x[3]);
-    return WEIR_OK;
+    const struct weir_update a = {1e-4f, 0.9f, 0.95f, 1e-8f, 0.1f, 0.1f, 0.05f};
+    const struct weir_update_gate gate = {.grad_scale = 1, .apply = 1};
+    return weir_vector_cpu.adamw(&a, &gate, true, u->n, u->x[0], u->x[1], u->x[2], u->x[3], NULL);
 }
 
 static weir_status vector_add_run(void *argument)
 {
     const struct update *u = argument;
-    weir_vector_add(u->n, u->x[0], u->x[1]);
-    return WEIR_OK;
+    return weir_vector_cpu.add(u->n, u->x[0], u->x[1], NULL);
 }
 
-static double sink;
-
-static weir_status square_sum_run(void *argument)
+static weir_status square_sums_run(void *argument)
 {
+    static double sums[(7 << 20) / WEIR_NORM_BLOCK];
     const struct update *u = argument;
-    sink = weir_vector_square_sum(u->n, u->x[0]);
-    return WEIR_OK;
+    return weir_vector_cpu.square_sums(u->n, u->x[0], sums, NULL);
 }
 
 static void updates_run(const struct settings *s)
@@ -305,7 +303,7 @@ static void updates_run(const struct settings *s)
         const char *name;
         run_fn fn;
         double bytes; /* per element */
-    } rows[] = {{"adamw", adamw_run, 28}, {"vector_add", vector_add_run, 12}, {"square_sum", square_sum_run, 4}};
+    } rows[] = {{"adamw", adamw_run, 28}, {"vector_add", vector_add_run, 12}, {"square_sums", square_sums_run, 4}};
     struct update u = {.n = 7 << 20};
     for (int i = 0; i < 4; i++)
         u.x[i] = block((size_t)u.n * sizeof(float));
@@ -334,7 +332,7 @@ int main(int argc, char **argv)
         if (strstr(name, s.filter))
             row_run(&s, &benches[i], peak);
     }
-    if (strstr("adamw vector_add square_sum", s.filter))
+    if (strstr("adamw vector_add square_sums", s.filter))
         updates_run(&s);
     return 0;
 }

@@ -17,7 +17,10 @@ static const struct option_row rows[] = {
     ROW("data", 'd', OPTION_TEXT, data, "PATH", "text file (bytes are tokens), or folder with IDX images and labels", 0, 0),
     ROW("stages", 0, OPTION_INT, stages, "S", "pipeline stages (2)", 1, 65536),
     ROW("chunks", 0, OPTION_INT, chunks, "V", "stages per rank (what the schedule needs, else 1)", 1, 65536),
-    ROW("microbatches", 0, OPTION_INT, microbatches, "M", "micro-batches per step (4)", 1, 1048576),
+    ROW("replicas", 0, OPTION_INT, replicas, "D", "copies of the pipeline on different micro-batches (1)", 1, 64),
+    ROW("zero", 0, OPTION_INT, zero, "0|1", "1: shard the optimizer state over the replicas, ZeRO-1 (0)", 0, 1),
+    ROW("bucket-bytes", 0, OPTION_BYTES, bucket_bytes, "BYTES", "gradients reduced together (an eighth of the stage's)", 0, 0),
+    ROW("microbatches", 0, OPTION_INT, microbatches, "M", "micro-batches per step and replica (4)", 1, 1048576),
     ROW("microbatch-size", 0, OPTION_INT, microbatch_size, "B", "samples per micro-batch (4)", 1, 1048576),
     ROW("seq-len", 0, OPTION_INT, seq_len, "T", "tokens per sample (the model's own)", 1, 1048576),
     ROW("schedule", 0, OPTION_TEXT, schedule, "NAME|FILE", "pipeline schedule or schedule CSV (1f1b); list shows them", 0, 0),
@@ -95,7 +98,7 @@ static void result_print(const struct train_run *run, bool json)
     if (json)
         printf("{\"model\": \"%s\", \"steps\": %" PRId64 ", \"stages\": %d, \"ranks\": %d, \"loss_first\": %.17g, "
                "\"loss_last\": %.17g}\n",
-               run->model->name, run->n_done, run->schedule.n_stages, run->schedule.n_ranks, run->first_loss,
+               run->model->name, run->n_done, run->schedule.n_stages, run->n_ranks, run->first_loss,
                run->last_loss);
     else if (!o->quiet)
         printf("trained %s for %" PRId64 " steps on %d stages: loss %.4f at the start, %.4f at the end\n",
@@ -105,7 +108,7 @@ static void result_print(const struct train_run *run, bool json)
 static int run_train(int argc, char **argv)
 {
     struct train_options o = {.schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw", .device = "cpu",
-                              .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1, .threads = 1,
+                              .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1, .threads = 1,
                               .lr = -1, .weight_decay = -1, .grad_clip = 1};
     int n, stopped = 0;
     enum option_outcome outcome;

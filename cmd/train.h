@@ -15,7 +15,7 @@
 struct train_options {
     const char *model, *data, *schedule, *dialect, *lr_schedule, *optimizer, *device, *transport;
     const char *metrics, *trace, *config;
-    int64_t stages, chunks, microbatches, microbatch_size, seq_len, steps, warmup, seed, threads, device_memory;
+    int64_t stages, chunks, replicas, zero, bucket_bytes, microbatches, microbatch_size, seq_len, steps, warmup, seed, threads, device_memory;
     double lr, weight_decay, grad_clip, dropout;
     bool print_memory, print_program, json, quiet;
 };
@@ -38,7 +38,7 @@ struct train_run {
     int64_t *peaks;        /* [n_ranks] */
     char *inputs, *targets; /* one micro-batch */
     size_t input_bytes, target_bytes;
-    int n_microbatches;
+    int n_microbatches, n_ranks; /* of all replicas */
     double first_loss, last_loss, best_rate;
     int64_t n_done;
 };

@@ -68,7 +68,8 @@ static weir_status schedule_build(const struct train_options *o, struct train_ru
         file ? weir_pipeline_schedule_file(o->schedule, (enum weir_csv_dialect)dialect, stages, (int)o->chunks,
                                            microbatches, &run->arena, &run->schedule)
              : weir_pipeline_schedule(o->schedule, stages, (int)o->chunks, microbatches, &run->arena, &run->schedule);
-    run->n_microbatches = run->schedule.n_microbatches;
+    run->n_microbatches = run->schedule.n_microbatches * (int)o->replicas;
+    run->n_ranks = run->schedule.n_ranks * (int)o->replicas;
     return status;
 }
 
@@ -86,6 +87,9 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.grad_clip = o->grad_clip;
     config.seed = (uint64_t)o->seed;
     config.device_memory = o->device_memory;
+    config.replicas = (int)o->replicas;
+    config.zero = (int)o->zero;
+    config.bucket_bytes = o->bucket_bytes;
     if (o->print_memory || o->print_program)
         return weir_engine_preview(&config, o->print_memory ? stdout : NULL, o->print_program ? stdout : NULL);
     return weir_engine_open(&config, &run->engine);
@@ -100,12 +104,12 @@ static weir_status buffers_make(struct train_run *run)
     weir_status status = weir_arena_alloc(&run->arena, run->input_bytes, 1, &run->inputs);
     if (!status)
         status = weir_arena_alloc(&run->arena, run->target_bytes, 1, &run->targets);
-    return status ? status : weir_arena_alloc(&run->arena, (size_t)run->schedule.n_ranks, sizeof *run->peaks, &run->peaks);
+    return status ? status : weir_arena_alloc(&run->arena, (size_t)run->n_ranks, sizeof *run->peaks, &run->peaks);
 }
 
 static weir_status trace_open(const struct train_options *o, struct train_run *run)
 {
-    int n_ranks = run->schedule.n_ranks;
+    int n_ranks = run->n_ranks;
     struct weir_trace_row *trace_rows;
     run->n_events = weir_engine_events(run->engine, NULL, 0);
     weir_status status = weir_arena_alloc(&run->arena, run->n_events, sizeof *run->events, &run->events);
@@ -158,7 +162,7 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
         return status;
     status = buffers_make(run);
     if (!status && o->metrics)
-        status = weir_metrics_open(o->metrics, run->schedule.n_ranks, &run->metrics);
+        status = weir_metrics_open(o->metrics, run->n_ranks, &run->metrics);
     if (!status)
         status = outputs_check(o);
     if (!status && o->trace)

@@ -62,6 +62,9 @@ struct weir_engine_config {
     double grad_clip;         /* largest global gradient norm; 0: no clipping */
     uint64_t seed;            /* of initial values and dropout */
     int64_t device_memory;    /* bytes each rank may use; 0: what the device has */
+    int replicas;             /* copies of the pipeline that train on different micro-batches; 0: one */
+    int zero;                 /* 1: ZeRO-1, optimizer state is sharded over the replicas; 0: each has all */
+    int64_t bucket_bytes;     /* gradients reduced together; 0: derived from the stage's size */
 };
 
 #define WEIR_ENGINE_CONFIG_DEFAULT                                                                                     \
@@ -76,14 +79,14 @@ struct weir_step_report {
     double grad_norm;             /* global, before clipping */
     int64_t step_ns;              /* first instruction to end of the optimizer */
     double bubble;                /* 1 - busiest rank's compute time / step time */
-    int n_ranks;
+    int n_ranks;                  /* of all replicas: rank r of replica d is d * (ranks of a pipeline) + r */
     const int64_t *compute_ns;    /* [n_ranks]: time in kernels, waits excluded; valid until the next step */
     const size_t *peak_bytes;     /* [n_ranks]: bytes of the rank's blocks */
 };
 
 /* What one rank did when, in the last step. */
 struct weir_step_event {
-    int rank;
+    int rank;             /* of all replicas */
     const char *name;     /* "2F3", "update"; valid until the engine is closed */
     const char *category; /* "F", "I", "W", "B", "optimizer" */
     int stage, mb;        /* -1: none */
@@ -124,7 +127,8 @@ bool weir_pipeline_is_file(const char *name);
 weir_status weir_engine_open(const struct weir_engine_config *config, weir_engine **engine_out);
 void weir_engine_close(weir_engine *engine); /* NULL is fine */
 
-/* Copy the input `name` of micro-batch `mb` of the coming step: as many bytes as the input's shape has. */
+/* Copy the input `name` of micro-batch `mb` of the coming step: as many bytes as the input's shape has.  A step has
+ * replicas * n_microbatches micro-batches; replica d trains on [d * n_microbatches, (d + 1) * n_microbatches). */
 weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, const void *data);
 
 /* Run one step on what was fed.  WEIR_ERR_USAGE: the learning rate is negative or not finite; nothing ran.

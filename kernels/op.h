@@ -162,20 +162,6 @@ weir_status weir_op_find(const char *name, const struct weir_op **op_out);
 weir_status weir_kernel_context_open(int n_threads, struct weir_kernel_context **context_out);
 void weir_kernel_context_close(struct weir_kernel_context *context);
 
-/* Update kernels, element-wise over n parameters of one tensor (docs/training.md has the formulas). */
-struct weir_adamw {
-    float learning_rate, beta1, beta2, eps, weight_decay; /* decoupled decay */
-    float correction1, correction2;                       /* 1 - beta1^t, 1 - beta2^t */
-    float grad_scale;                                     /* factor of the gradient: clipping */
-};
-void weir_adamw_update(const struct weir_adamw *a, int64_t n, float *param, const float *grad, float *m, float *v);
-void weir_sgd_update(float learning_rate, float weight_decay, float grad_scale, int64_t n, float *param,
-                     const float *grad);
-
-/* sum[i] += term[i], and the float64 sum of squares of one block in ascending order of a fixed tree. */
-void weir_vector_add(int64_t n, float *sum, const float *term);
-double weir_vector_square_sum(int64_t n, const float *x);
-
 #ifdef __cplusplus
 }
 #endif

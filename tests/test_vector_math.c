@@ -7,6 +7,7 @@
 
 #include "base/rng.h"
 #include "kernels/cpu/vmath.h"
+#include "kernels/vector.h"
 #include "op_rig.h"
 
 static void exp_and_the_normal_distribution_are_accurate(void **state)
@@ -107,14 +108,17 @@ static void adamw_follows_its_formula(void **state)
     for (int i = 0; i < N; i++)
         v[i] = fabsf(v[i]);
     memcpy(before, p, sizeof p), memcpy(p1, p, sizeof p), memcpy(m1, m, sizeof m), memcpy(v1, v, sizeof v);
-    const struct weir_adamw a = {1e-2f, 0.9f, 0.95f, 1e-8f, 0.1f, 1 - 0.9f * 0.9f, 1 - 0.95f * 0.95f, 0.5f};
+    const struct weir_update a = {1e-2f, 0.9f, 0.95f, 1e-8f, 0.1f, 1 - 0.9f * 0.9f, 1 - 0.95f * 0.95f};
+    const struct weir_update_gate gate = {.grad_scale = 0.5f, .apply = 1}, closed = {.grad_scale = 0.5f};
     for (int i = 0; i < N; i++) {
         double d = 0.5 * (double)g[i], m2 = 0.9 * (double)m[i] + 0.1 * d, v2 = 0.95 * (double)v[i] + 0.05 * d * d;
         double w = (double)p[i] * (1 - 1e-2 * 0.1) - 1e-2 * (m2 / 0.19) / (sqrt(v2 / 0.0975) + 1e-8);
-        weir_adamw_update(&a, 1, &p1[i], &g[i], &m1[i], &v1[i]);
+        weir_vector_cpu.adamw(&a, &gate, true, 1, &p1[i], &g[i], &m1[i], &v1[i], NULL);
         assert_true(fabs((double)p1[i] - w) < 1e-6 * (1 + fabs(w)));
     }
-    weir_adamw_update(&a, N, p, g, m, v);
+    weir_vector_cpu.adamw(&a, &closed, true, N, p, g, m, v, NULL);
+    assert_memory_equal(p, before, sizeof p);
+    weir_vector_cpu.adamw(&a, &gate, true, N, p, g, m, v, NULL);
     assert_memory_equal(p, p1, sizeof p);
     assert_memory_equal(m, m1, sizeof m);
     assert_memory_equal(v, v1, sizeof v);
@@ -128,17 +132,59 @@ static void sgd_and_sums_follow_their_formulas(void **state)
     double squares = 0;
     filled(p, 1), filled(g, 2);
     memcpy(sum, p, sizeof p);
-    weir_vector_add(N, sum, g);
+    weir_vector_cpu.add(N, sum, g, NULL);
     for (int i = 0; i < N; i++) {
         assert_true(sum[i] == p[i] + g[i]);
         squares += (double)g[i] * (double)g[i];
     }
-    assert_true(fabs(weir_vector_square_sum(N, g) / squares - 1) < 1e-12);
-    assert_true(weir_vector_square_sum(0, g) == 0 && weir_vector_square_sum(1, g) == (double)g[0] * (double)g[0]);
+    double found = -1;
+    weir_vector_cpu.square_sums(0, g, &found, NULL);
+    assert_true(found == -1);
+    weir_vector_cpu.square_sums(1, g, &found, NULL);
+    assert_true(found == (double)g[0] * (double)g[0]);
+    weir_vector_cpu.square_sums(N, g, &found, NULL);
+    assert_true(fabs(found / squares - 1) < 1e-12);
     memcpy(sum, p, sizeof p);
-    weir_sgd_update(0.1f, 0.01f, 2.0f, N, p, g);
+    const struct weir_update update = {.learning_rate = 0.1f, .weight_decay = 0.01f};
+    const struct weir_update_gate gate = {.grad_scale = 2.0f, .apply = 1};
+    weir_vector_cpu.sgd(&update, &gate, true, N, p, g, NULL);
     for (int i = 0; i < N; i++)
         assert_true(fabs((double)p[i] - ((double)sum[i] - 0.1 * (2.0 * (double)g[i] + 0.01 * (double)sum[i]))) < 1e-6);
+}
+
+static void replicas_are_added_in_order_whoever_owns_the_sum(void **state)
+{
+    (void)state;
+    enum { LONG = 5000 };
+    static float terms[4][LONG], expected[LONG];
+    for (int t = 0; t < 4; t++)
+        for (int i = 0; i < LONG; i++)
+            terms[t][i] = weir_rng_normal((uint64_t)t + 1, (uint64_t)i);
+    for (int i = 0; i < LONG; i++)
+        expected[i] = ((terms[0][i] + terms[1][i]) + terms[2][i]) + terms[3][i];
+    for (int owner = 0; owner < 4; owner++) {
+        static float copies[4][LONG];
+        memcpy(copies, terms, sizeof copies);
+        const float *const at[4] = {copies[0], copies[1], copies[2], copies[3]};
+        weir_vector_cpu.reduce(LONG, copies[owner], 4, at, NULL);
+        assert_memory_equal(copies[owner], expected, sizeof expected);
+    }
+}
+
+static void the_gate_closes_on_what_is_not_finite(void **state)
+{
+    (void)state;
+    const double sums[] = {9, 16}, losses[] = {3, 5}, bad[] = {3, NAN};
+    struct weir_update_gate gate;
+    weir_vector_cpu.gate(2, sums, 2, losses, 4, 2.5, &gate, NULL);
+    assert_true(gate.apply && gate.grad_norm == 5 && gate.loss == 2);
+    assert_true(fabs((double)gate.grad_scale - 0.5) < 1e-6);
+    weir_vector_cpu.gate(2, sums, 2, losses, 4, 0, &gate, NULL);
+    assert_true(gate.apply && gate.grad_scale == 1.0f);
+    weir_vector_cpu.gate(2, sums, 2, bad, 4, 1, &gate, NULL);
+    assert_false(gate.apply);
+    weir_vector_cpu.gate(2, bad, 2, losses, 4, 1, &gate, NULL);
+    assert_false(gate.apply);
 }
 
 int main(void)
@@ -149,6 +195,8 @@ int main(void)
         cmocka_unit_test(dropout_drops_its_share_and_only_in_training),
         cmocka_unit_test(adamw_follows_its_formula),
         cmocka_unit_test(sgd_and_sums_follow_their_formulas),
+        cmocka_unit_test(replicas_are_added_in_order_whoever_owns_the_sum),
+        cmocka_unit_test(the_gate_closes_on_what_is_not_finite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

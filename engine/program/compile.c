@@ -116,12 +116,17 @@ weir_status weir_program_build(const struct weir_program_params *params, struct 
     if (status)
         return status;
     c.forward_only = !has_backward(params->schedule);
+    c.n_replicas = params->n_replicas ? params->n_replicas : 1;
+    c.program->n_replicas = c.n_replicas;
+    c.program->zero = params->zero && c.n_replicas > 1;
     stages_set(&c);
     status = weir_compile_layout(&c);
     for (int s = 0; s < c.program->n_stages && !status; s++)
         status = weir_compile_template(&c, s);
     if (!status)
         status = weir_compile_places(&c);
+    if (!status)
+        status = weir_compile_pieces(&c);
     if (!status)
         status = weir_compile_instrs(&c);
     if (!status)

@@ -1,5 +1,6 @@
 /* Inside the compiler: what its steps share.  Order of the steps: compile.c calls layout.c (parameters and data),
- * template.c (per stage), places.c (slots and activation blocks), instrs.c and order.c (instructions and their order). */
+ * template.c (per stage), places.c (slots and activation blocks), pieces.c (who keeps which gradients), instrs.c with
+ * instrs_end.c (instructions) and order.c (their order). */
 #ifndef WEIR_ENGINE_PROGRAM_COMPILE_H
 #define WEIR_ENGINE_PROGRAM_COMPILE_H
 
@@ -20,6 +21,7 @@ struct weir_compile {
     bool *wants_grad;              /* [n_nodes]: the node's output depends on a parameter */
     struct weir_span *spans; /* [n_stages * n_microbatches], made by places.c */
     bool forward_only;
+    int n_replicas; /* at least 1 */
     int row_room;
 };
 
@@ -31,6 +33,9 @@ weir_status weir_compile_template(struct weir_compile *c, int stage);
 
 /* Slots and activation blocks of every (stage, micro-batch). */
 weir_status weir_compile_places(struct weir_compile *c);
+
+/* Pieces and buckets of every rank, optimizer state, the STEP block. */
+weir_status weir_compile_pieces(struct weir_compile *c);
 
 /* Instructions and events. */
 weir_status weir_compile_instrs(struct weir_compile *c);

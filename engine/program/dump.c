@@ -6,7 +6,7 @@
 const char *weir_memory_kind_str(enum weir_memory_kind kind)
 {
     static const char *const names[] = {"params",         "grads",   "optimizer", "activations", "input slots",
-                                        "gradient slots", "scratch", "data"};
+                                        "gradient slots", "scratch", "data",    "step"};
     return kind < WEIR_MEMORY_KINDS ? names[kind] : "unknown";
 }
 
@@ -31,17 +31,26 @@ void weir_program_dump_memory(const struct weir_program *program, FILE *out)
     }
 }
 
+static const char *part_str(const struct weir_instr *instr, int n_calls)
+{
+    if (instr->n_calls == n_calls)
+        return "";
+    return !instr->first_call ? " (start)" : instr->first_call + instr->n_calls == n_calls ? " (end)" : " (part)";
+}
+
 const char *weir_instr_str(const struct weir_program *program, const struct weir_instr *instr, char *text)
 {
-    static const char *const ends[] = {"", "tied gradients", "gradient norm", "update", "tied parameters"};
+    static const char *const words[] = {"", "tied gradients", "reduce", "gather", "gradient norm", "update",
+                                        "gather parameters", "tied parameters"};
     static const char types[] = "FIWB";
     if (instr->kind == WEIR_INSTR_ACTION) {
         const struct weir_call_list *list = &program->stages[instr->stage].lists[instr->list];
-        bool part = instr->n_calls < list->n_calls;
         snprintf(text, WEIR_ACTION_TEXT, "%d%c%d%s", instr->stage, types[instr->list], instr->mb,
-                 !part ? "" : instr->first_call ? " (end)" : " (start)");
+                 part_str(instr, list->n_calls));
+    } else if (instr->bucket >= 0) {
+        snprintf(text, WEIR_ACTION_TEXT, "%s %d", words[instr->kind], instr->bucket);
     } else {
-        snprintf(text, WEIR_ACTION_TEXT, "%s", ends[instr->kind]);
+        snprintf(text, WEIR_ACTION_TEXT, "%s", words[instr->kind]);
     }
     return text;
 }
@@ -56,6 +65,8 @@ void weir_program_dump(const struct weir_program *program, FILE *out)
             fprintf(out, "%d %4d  %-18s calls %3d", r, i, weir_instr_str(program, instr, text), instr->n_calls);
             for (int k = 0; k < instr->n_waits; k++)
                 fprintf(out, "%s%d", k ? "," : "  waits ", instr->waits[k]);
+            for (int k = 0; k < instr->n_peer_waits; k++)
+                fprintf(out, "%s%d", k ? "," : "  waits of the other replicas ", instr->peer_waits[k]);
             if (instr->signal >= 0)
                 fprintf(out, "  signals %d", instr->signal);
             fprintf(out, "\n");

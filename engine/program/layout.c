@@ -56,11 +56,7 @@ static weir_status use_add(struct weir_compile *c, int node, int slot)
     struct weir_rank_param *held = &r->params[r->n_params++];
     *held = (struct weir_rank_param){.param = param, .owned = node == info->first_node};
     held->offset = take(r, WEIR_MEMORY_PARAMS, bytes);
-    if (held->owned && !c->forward_only) {
-        size_t state = bytes / sizeof(float) * c->params->state_floats * sizeof(float);
-        held->grad_offset = use->grad_offset;
-        held->state_offset = take(r, WEIR_MEMORY_OPTIMIZER, state);
-    }
+    held->grad_offset = use->grad_offset;
     return weir_compile_row(c, (struct weir_memory_row){rank, WEIR_MEMORY_PARAMS, info->name, held->offset, bytes, 0, -1});
 }
 
@@ -139,9 +135,7 @@ weir_status weir_compile_layout(struct weir_compile *c)
     for (int r = 0; r < c->program->n_ranks; r++) {
         const size_t *bytes = c->program->ranks[r].bytes;
         struct weir_memory_row grads = {r, WEIR_MEMORY_GRADS, "one buffer per use", 0, bytes[WEIR_MEMORY_GRADS], 0, -1};
-        struct weir_memory_row state = {r, WEIR_MEMORY_OPTIMIZER, "state of owned parameters", 0,
-                                        bytes[WEIR_MEMORY_OPTIMIZER], 0, -1};
-        if ((status = weir_compile_row(c, grads)) || (status = weir_compile_row(c, state)))
+        if ((status = weir_compile_row(c, grads)))
             return status;
     }
     return data_lay(c);

@@ -4,12 +4,17 @@
 
 enum { NO_EVENT = -1 };
 
-static int ready_count(const struct weir_instr *instr, const bool *signalled)
+/* The first awaited event that was not signalled, or none.  All replicas take the same order in turns, so what is
+ * signalled in one is in the others. */
+static int missing_event(const struct weir_instr *instr, const bool *signalled)
 {
-    int n = 0;
     for (int i = 0; i < instr->n_waits; i++)
-        n += signalled[instr->waits[i]];
-    return n;
+        if (!signalled[instr->waits[i]])
+            return instr->waits[i];
+    for (int i = 0; i < instr->n_peer_waits; i++)
+        if (!signalled[instr->peer_waits[i]])
+            return instr->peer_waits[i];
+    return NO_EVENT;
 }
 
 static const struct weir_instr *signaller_find(const struct weir_program *program, int event, int *rank_out)
@@ -32,17 +37,13 @@ static weir_status stuck(const struct weir_program *program, const int *next, co
             continue;
         const struct weir_instr *instr = &program->ranks[r].instrs[next[r]];
         char waiting[WEIR_ACTION_TEXT], awaited[WEIR_ACTION_TEXT];
-        for (int i = 0; i < instr->n_waits; i++) {
-            int other = -1;
-            if (signalled[instr->waits[i]])
-                continue;
-            const struct weir_instr *source = signaller_find(program, instr->waits[i], &other);
-            return WEIR_FAIL(WEIR_ERR_INVALID,
-                             "the step program waits in a circle: rank %d waits in %s for rank %d's %s; another schedule "
-                             "or another number of micro-batches is needed",
-                             r, weir_instr_str(program, instr, waiting), other,
-                             source ? weir_instr_str(program, source, awaited) : "event");
-        }
+        int other = -1;
+        const struct weir_instr *source = signaller_find(program, missing_event(instr, signalled), &other);
+        return WEIR_FAIL(WEIR_ERR_INVALID,
+                         "the step program waits in a circle: rank %d waits in %s for rank %d's %s; another schedule or "
+                         "another number of micro-batches is needed",
+                         r, weir_instr_str(program, instr, waiting), other,
+                         source ? weir_instr_str(program, source, awaited) : "event");
     }
     return WEIR_FAIL(WEIR_ERR_INTERNAL, "the step program has no order");
 }
@@ -67,7 +68,7 @@ weir_status weir_compile_order(struct weir_compile *c)
             if (next[r] == program->ranks[r].n_instrs)
                 continue;
             const struct weir_instr *instr = &program->ranks[r].instrs[next[r]];
-            if (ready_count(instr, signalled) < instr->n_waits)
+            if (missing_event(instr, signalled) != NO_EVENT)
                 continue;
             if (instr->signal != NO_EVENT)
                 signalled[instr->signal] = true;

@@ -31,7 +31,20 @@
  *
  * After the last micro-batch each rank runs: TIE_ADD (add the gradients of tied uses in graph order, on the rank of the
  * first use), NORM (squares of owned gradients), UPDATE (optimizer on owned parameters), TIE_COPY (fetch updated tied
- * parameters).  All memory of the program lives in the caller's arena. */
+ * parameters).
+ *
+ * Replicas.  Every replica runs this program on its own micro-batches; rank r of one replica talks to the neighbours in
+ * its replica and to rank r of the others.  A stage's gradients are cut into buckets in the order in which its last W (or
+ * B) completes them, that action is cut into instructions at the buckets' ends, and a bucket is reduced after the rank's
+ * next action (at the end, when there is none): by then the others have mostly completed theirs.
+ *
+ *     replica 0  .. 0B6 | 0B7 bucket 0 | bucket 1 | reduce 0 | reduce 1 | gather 0 | gather 1 | norm | update
+ *     replica 1  ..  0B6 | 0B7 bucket 0 | bucket 1 | reduce 0 ...
+ *
+ * REDUCE adds the pieces that this replica keeps in replica order ((g0 + g1) + g2 ...), GATHER fetches the others; with
+ * ZeRO-1 nobody gathers gradients, each replica updates its pieces and PARAM_GATHER fetches the parameters.
+ *
+ * All memory of the program lives in the caller's arena. */
 #ifndef WEIR_ENGINE_PROGRAM_PROGRAM_H
 #define WEIR_ENGINE_PROGRAM_PROGRAM_H
 
@@ -43,6 +56,7 @@
 #include "base/arena.h"
 #include "base/status.h"
 #include "kernels/op.h"
+#include "kernels/vector.h"
 #include "models/graph.h"
 #include "schedules/schedule.h"
 
@@ -56,6 +70,7 @@ enum weir_memory_kind {
     WEIR_MEMORY_GRAD_SLOTS, /* gradients of stage outputs */
     WEIR_MEMORY_SCRATCH,
     WEIR_MEMORY_DATA,       /* inputs of the graph and losses, for all micro-batches of a step */
+    WEIR_MEMORY_STEP,       /* struct weir_step_block, parts of the gradient norm, losses of all replicas */
     WEIR_MEMORY_KINDS
 };
 
@@ -124,8 +139,24 @@ struct weir_rank_param {
     size_t offset;       /* in PARAMS */
     bool owned;          /* this rank has the first use: it updates the parameter */
     size_t grad_offset;  /* owned: where the whole gradient ends up, in GRADS */
-    size_t state_offset; /* owned: optimizer state, in OPTIMIZER */
-    int64_t norm_block;  /* owned: first of its blocks in the program's norm array */
+    int64_t norm_block;  /* first of its blocks in the program's norm array */
+};
+
+/* A run of an owned parameter's elements that one replica keeps: it adds up their gradients and, with ZeRO-1, has their
+ * optimizer state and updates them.  With one replica there is one piece per owned parameter. */
+struct weir_piece {
+    int held;            /* index in the rank's params */
+    int replica;         /* who keeps it */
+    int64_t first, n;    /* elements; `first` is a multiple of WEIR_NORM_BLOCK */
+    size_t state_offset; /* in OPTIMIZER: state_floats arrays of n floats */
+};
+
+/* Gradients that are reduced over the replicas together, as soon as all of them are complete. */
+struct weir_bucket {
+    int stage; /* -1: tied parameters, complete after TIE_ADD */
+    int first_piece, n_pieces;
+    size_t bytes;
+    int end_call; /* in the list of the stage's last W or B: the calls before it complete the bucket */
 };
 
 /* One use of a parameter by a node. */
@@ -134,16 +165,27 @@ struct weir_param_use {
     size_t grad_offset; /* in GRADS of the rank */
 };
 
-enum weir_instr_kind { WEIR_INSTR_ACTION, WEIR_INSTR_TIE_ADD, WEIR_INSTR_NORM, WEIR_INSTR_UPDATE, WEIR_INSTR_TIE_COPY };
+enum weir_instr_kind {
+    WEIR_INSTR_ACTION,
+    WEIR_INSTR_TIE_ADD,
+    WEIR_INSTR_REDUCE, /* add up the pieces of a bucket that this replica keeps */
+    WEIR_INSTR_GATHER, /* fetch the sums of the bucket's other pieces */
+    WEIR_INSTR_NORM,
+    WEIR_INSTR_UPDATE,
+    WEIR_INSTR_PARAM_GATHER, /* ZeRO-1: fetch the parameters that other replicas updated */
+    WEIR_INSTR_TIE_COPY,
+};
 
 struct weir_instr {
     enum weir_instr_kind kind;
     int stage, mb;          /* ACTION */
     enum weir_list list;    /* ACTION */
     int first_call, n_calls; /* ACTION: part of the list */
-    int n_waits;
-    const int *waits; /* events */
-    int signal;       /* event, or -1 */
+    int bucket;              /* REDUCE, GATHER */
+    int n_waits, n_peer_waits;
+    const int *waits;      /* events of the own replica */
+    const int *peer_waits; /* events of every other replica */
+    int signal;            /* event, or -1 */
 };
 
 struct weir_rank_program {
@@ -152,12 +194,32 @@ struct weir_rank_program {
     struct weir_instr *instrs;
     int n_params;
     struct weir_rank_param *params; /* in graph order */
+    int n_pieces, n_buckets;
+    struct weir_piece *pieces;      /* bucket by bucket; one replica: in graph order */
+    struct weir_bucket *buckets;    /* in the order in which they complete; none with one replica */
     size_t loss_offset;             /* DATA: n_microbatches float64, on the rank of the last stage */
     size_t *input_offsets;          /* [n_inputs] in DATA; SIZE_MAX when the rank does not use the input */
 };
 
 struct weir_order_entry {
     int rank, instr;
+};
+
+/* What travels with an event between ranks that do not see each other's memory: a region that the signaller has written
+ * and the one who awaits the event will read or use.  The region is the same place in the address map of both: of the
+ * receiver's block (slots: the signaller writes an image of the receiver's memory), or of the sender's (all else: the
+ * receiver reads an image of the sender's).  An event may have waiters and no push: then only its flag travels. */
+enum { WEIR_REPLICA_ANY = -1, WEIR_REPLICA_OWN = -1, WEIR_REPLICA_OTHERS = -2 };
+
+struct weir_push {
+    int event;
+    int from_rank, from_replica; /* WEIR_REPLICA_ANY, or only this one pushes */
+    int to_rank, to_replica;     /* WEIR_REPLICA_OWN: in the sender's replica; _OTHERS: in every other; else in that one,
+                                    unless it is the sender's */
+    bool receivers;              /* the receiver's block, else the sender's */
+    enum weir_memory_kind kind;
+    size_t offset, bytes;
+    int post_after; /* the receiver's instruction after which the region may be overwritten in this step; -1: its start */
 };
 
 /* One line of the memory table. */
@@ -173,18 +235,28 @@ struct weir_program {
     const struct weir_graph *graph;
     const struct weir_schedule *schedule;
     int n_stages, n_ranks, n_microbatches, n_events;
+    int n_replicas;   /* of the whole pipeline: n_replicas * n_ranks ranks, all with this program */
+    bool zero;        /* ZeRO-1: a piece's optimizer state is kept and its parameters are updated by one replica */
     struct weir_stage_program *stages;
     struct weir_rank_program *ranks;
     int n_uses;
     struct weir_param_use *uses; /* in graph order */
     int64_t n_norm_blocks;       /* of all parameters, tied ones once */
+    size_t norm_offset, losses_offset; /* in STEP, of every rank: n_norm_blocks, n_replicas * n_microbatches float64 */
     int n_order;
     struct weir_order_entry *order;
+    int n_pushes;
+    struct weir_push *pushes; /* by kind of use, not by event */
     int n_rows;
     struct weir_memory_row *rows;
 };
 
-enum { WEIR_NORM_BLOCK = 65536 }; /* elements per partial sum of the gradient norm */
+/* The beginning of every rank's STEP block: all that changes from step to step. */
+struct weir_step_block {
+    struct weir_step_values values;
+    struct weir_update update;
+    struct weir_update_gate gate;
+};
 
 struct weir_program_params {
     const struct weir_graph *graph;
@@ -193,12 +265,18 @@ struct weir_program_params {
     const int *first_layer;               /* [n_stages + 1]: the partition */
     int n_threads;                        /* per rank; decides the kernels' scratch */
     size_t state_floats;                  /* optimizer state per element: 0 sgd, 2 adamw */
+    int n_replicas;                       /* 0: one */
+    bool zero;
+    size_t bucket_bytes;                  /* of gradients reduced together; 0: weir_bucket_bytes() of the stage */
 };
 
 /* Compile.  WEIR_ERR_INVALID: the partition does not fit the graph, or the slots make the schedule wait in a circle (the
  * message names ranks and actions).  WEIR_ERR_UNSUPPORTED: an operation has no kernels for the device. */
 weir_status weir_program_build(const struct weir_program_params *params, struct weir_arena *arena,
                                struct weir_program **program_out);
+
+/* Default bytes of a bucket for a stage with so many bytes of gradients: an eighth, between 1 and 32 MiB. */
+size_t weir_bucket_bytes(size_t stage_bytes);
 
 /* Bytes of all blocks of a rank. */
 size_t weir_program_rank_bytes(const struct weir_program *program, int rank);

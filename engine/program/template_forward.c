@@ -101,7 +101,8 @@ void weir_plan_forward(struct weir_plan *p)
         struct weir_step_call *call = weir_plan_node_call(p, &list, n, WEIR_FORWARD, ~0u);
         if (weir_plan_node(p, n)->op->flags & WEIR_OP_LOSS) {
             call->d_inputs[0] = p->input_grad_loss;
-            call->call.loss_scale = 1.0 / ((double)p->c->graph->n_targets * p->c->schedule->n_microbatches);
+            call->call.loss_scale =
+                1.0 / ((double)p->c->graph->n_targets * p->c->schedule->n_microbatches * p->c->n_replicas);
         }
     }
     struct weir_where next = {WEIR_PLACE_SLOT_NEXT, 0, 0};

@@ -49,6 +49,12 @@ static weir_status config_check(const struct weir_engine_config *config)
     if (config->device_memory < 0)
         return WEIR_FAIL(WEIR_ERR_USAGE, "device memory is %lld bytes, it must not be negative",
                          (long long)config->device_memory);
+    if (config->replicas < 0 || config->replicas > WEIR_REDUCE_TERMS)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "replicas is %d, it must be from 1 to %d", config->replicas, WEIR_REDUCE_TERMS);
+    if (config->zero != 0 && config->zero != 1)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "zero is %d: ZeRO stage 1 (1) or none (0) are there", config->zero);
+    if (config->bucket_bytes < 0)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "bucket bytes is %lld, it must not be negative", (long long)config->bucket_bytes);
     return optimizer_check(config);
 }
 
@@ -90,6 +96,9 @@ static weir_status program_make(struct weir_engine *engine)
         .first_layer = engine->first_layer,
         .n_threads = config->threads_per_rank,
         .state_floats = config->optimizer == WEIR_OPTIMIZER_ADAMW ? 2 : 0,
+        .n_replicas = engine->n_replicas,
+        .zero = config->zero == 1,
+        .bucket_bytes = (size_t)config->bucket_bytes,
     };
     return weir_program_build(&params, &engine->arena, &engine->program);
 }
@@ -110,7 +119,7 @@ static weir_status memory_check(struct weir_engine *engine)
     size_t cap = (size_t)engine->config.device_memory, all = 0, free_bytes, total_bytes;
     for (int r = 0; r < program->n_ranks; r++) {
         size_t bytes = weir_program_rank_bytes(program, r);
-        all += bytes;
+        all += bytes * (size_t)engine->n_replicas;
         if (!cap || bytes <= cap)
             continue;
         char stages[128];
@@ -125,7 +134,7 @@ static weir_status memory_check(struct weir_engine *engine)
         return WEIR_FAIL(WEIR_ERR_NOFIT,
                          "the run needs %.1f MiB for %d ranks, device '%s' has %.1f MiB free: use a smaller "
                          "--microbatch-size or fewer micro-batches in flight (--schedule 1f1b)",
-                         (double)all / 0x1p20, program->n_ranks, engine->kind->name, (double)free_bytes / 0x1p20);
+                         (double)all / 0x1p20, engine->n_ranks, engine->kind->name, (double)free_bytes / 0x1p20);
     return status;
 }
 
@@ -196,14 +205,15 @@ static weir_status execs_make(struct weir_rank *rank)
 static weir_status rank_open(struct weir_engine *engine, int r)
 {
     struct weir_rank *rank = &engine->ranks[r];
-    const struct weir_rank_program *program = &engine->program->ranks[r];
+    const struct weir_rank_program *program = &engine->program->ranks[rank->index];
     weir_status status = execs_make(rank);
     for (int k = 0; k < WEIR_MEMORY_KINDS && !status; k++)
         if (program->bytes[k])
             status = engine->kind->memory_alloc(rank->device, program->bytes[k], (void **)(void *)&rank->blocks[k]);
-    size_t tasks = 8;
+    size_t tasks = 16;
     for (int i = 0; i < program->n_instrs; i++)
-        tasks += 2 + (size_t)program->instrs[i].n_waits;
+        tasks += 2 + (size_t)program->instrs[i].n_waits +
+                 (size_t)program->instrs[i].n_peer_waits * (size_t)(engine->n_replicas - 1);
     if (!status)
         status = engine->kind->stream_open(rank->device, WEIR_STREAM_COMPUTE, tasks, &rank->stream);
     return status;
@@ -213,7 +223,7 @@ weir_status weir_ranks_sync(struct weir_engine *engine)
 {
     weir_status first = WEIR_OK;
     char message[WEIR_ERROR_MAX];
-    for (int r = 0; r < engine->program->n_ranks; r++) {
+    for (int r = 0; r < engine->n_ranks; r++) {
         weir_status status = engine->kind->stream_sync(engine->ranks[r].stream, -1);
         if (status && !first) {
             first = status;
@@ -227,7 +237,7 @@ weir_status weir_ranks_sync(struct weir_engine *engine)
 
 static weir_status ranks_run(struct weir_engine *engine, weir_task_fn fn)
 {
-    for (int r = 0; r < engine->program->n_ranks; r++) {
+    for (int r = 0; r < engine->n_ranks; r++) {
         weir_status status = engine->kind->run(engine->ranks[r].stream, fn, &engine->ranks[r]);
         if (status)
             return status;
@@ -238,20 +248,23 @@ static weir_status ranks_run(struct weir_engine *engine, weir_task_fn fn)
 static weir_status arrays_make(struct weir_engine *engine)
 {
     const struct weir_program *program = engine->program;
-    size_t p = (size_t)program->n_ranks;
+    size_t p = (size_t)program->n_ranks * (size_t)engine->n_replicas;
+    size_t n_events = (size_t)program->n_events * (size_t)engine->n_replicas;
     weir_status status = weir_arena_alloc(&engine->arena, p, sizeof *engine->ranks, &engine->ranks);
     if (!status)
         status = weir_arena_alloc(&engine->arena, p, sizeof *engine->compute_ns, &engine->compute_ns);
     if (!status)
         status = weir_arena_alloc(&engine->arena, p, sizeof *engine->peak_bytes, &engine->peak_bytes);
     if (!status)
-        status = weir_arena_alloc(&engine->arena, (size_t)program->n_events, sizeof *engine->events, &engine->events);
-    if (!status)
-        status = weir_arena_alloc(&engine->arena, (size_t)program->n_norm_blocks, sizeof(double), &engine->norm_blocks);
-    for (int r = 0; r < program->n_ranks && !status; r++) {
+        status = weir_arena_alloc(&engine->arena, n_events, sizeof *engine->events, &engine->events);
+    if (status)
+        return status;
+    engine->n_ranks = (int)p;
+    for (int r = 0; r < engine->n_ranks && !status; r++) {
         engine->ranks[r].engine = engine;
-        engine->ranks[r].index = r;
-        engine->peak_bytes[r] = weir_program_rank_bytes(program, r);
+        engine->ranks[r].index = r % program->n_ranks;
+        engine->ranks[r].replica = r / program->n_ranks;
+        engine->peak_bytes[r] = weir_program_rank_bytes(program, engine->ranks[r].index);
         status = engine->kind->open(r, engine->config.threads_per_rank, &engine->ranks[r].device);
     }
     return status;
@@ -276,9 +289,9 @@ static weir_status engine_start(struct weir_engine *engine)
         status = arrays_make(engine);
     if (!status)
         status = memory_check(engine);
-    for (int r = 0; !status && r < engine->program->n_ranks; r++)
+    for (int r = 0; !status && r < engine->n_ranks; r++)
         status = rank_open(engine, r);
-    for (int e = 0; !status && e < engine->program->n_events; e++)
+    for (int e = 0; !status && e < engine->program->n_events * engine->n_replicas; e++)
         status = engine->kind->event_open(engine->ranks[0].device, &engine->events[e]);
     return status ? status : ranks_run(engine, rank_prepare);
 }
@@ -294,6 +307,8 @@ weir_status weir_engine_open(const struct weir_engine_config *config, weir_engin
         return status;
     engine->config = *config;
     engine->graph = config->graph;
+    engine->n_replicas = config->replicas ? config->replicas : 1;
+    engine->vectors = &weir_vector_cpu;
     status = engine_start(engine);
     if (status) {
         char message[WEIR_ERROR_MAX];
@@ -311,7 +326,8 @@ weir_status weir_engine_preview(const struct weir_engine_config *config, FILE *m
     weir_status status = config_check(config);
     if (status)
         return status;
-    struct weir_engine engine = {.config = *config, .graph = config->graph};
+    struct weir_engine engine = {
+        .config = *config, .graph = config->graph, .n_replicas = config->replicas ? config->replicas : 1};
     status = parts_find(&engine);
     if (!status)
         status = program_make(&engine);
@@ -341,10 +357,11 @@ void weir_engine_close(weir_engine *engine)
 {
     if (!engine)
         return;
-    int n_ranks = engine->program && engine->ranks ? engine->program->n_ranks : 0;
+    int n_ranks = engine->n_ranks;
+    int n_events = engine->program && engine->events ? engine->program->n_events * engine->n_replicas : 0;
     for (int r = 0; r < n_ranks; r++)
         rank_close(engine, &engine->ranks[r]);
-    for (int e = 0; engine->program && engine->events && e < engine->program->n_events; e++)
+    for (int e = 0; e < n_events; e++)
         if (engine->events[e])
             engine->kind->event_close(engine->events[e]);
     for (int r = 0; r < n_ranks; r++)

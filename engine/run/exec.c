@@ -31,10 +31,10 @@ static void *where_address(const struct weir_rank *rank, int stage, int mb, cons
         return rank->blocks[WEIR_MEMORY_GRAD_SLOTS] + s->grad_slots_offset +
                s->grad_slot_bytes * (size_t)places->grad_slot;
     case WEIR_PLACE_SLOT_NEXT:
-        return engine->ranks[s[1].rank].blocks[WEIR_MEMORY_SLOTS] + s[1].slots_offset +
+        return weir_rank_at(engine, rank->replica, s[1].rank)->blocks[WEIR_MEMORY_SLOTS] + s[1].slots_offset +
                s[1].slot_bytes * (size_t)s[1].mbs[mb].slot;
     case WEIR_PLACE_GRAD_SLOT_PREV:
-        return engine->ranks[s[-1].rank].blocks[WEIR_MEMORY_GRAD_SLOTS] + s[-1].grad_slots_offset +
+        return weir_rank_at(engine, rank->replica, s[-1].rank)->blocks[WEIR_MEMORY_GRAD_SLOTS] + s[-1].grad_slots_offset +
                s[-1].grad_slot_bytes * (size_t)s[-1].mbs[mb].grad_slot;
     case WEIR_PLACE_DATA:
         return rank->blocks[WEIR_MEMORY_DATA] + where->offset + where->stride * (size_t)mb;
@@ -61,21 +61,29 @@ void weir_call_bind(struct weir_rank *rank, int stage, int mb, const struct weir
     call->saved = where_address(rank, stage, mb, &t->saved);
     call->scratch = where_address(rank, stage, mb, &t->scratch);
     call->accumulate = t->pass == WEIR_BACKWARD_WEIGHT ? places->accumulates_w : places->accumulates_i;
-    call->first_sample = (uint32_t)((int64_t)mb * rank->engine->graph->microbatch_size);
-    call->step = &rank->values;
+    int64_t global_mb = (int64_t)rank->replica * rank->engine->program->n_microbatches + mb;
+    call->first_sample = (uint32_t)(global_mb * rank->engine->graph->microbatch_size);
+    call->step = &weir_step_block(rank)->values;
     call->context = rank->context;
+}
+
+weir_status weir_rank_copy(struct weir_rank *rank, void *destination, const void *source, size_t bytes)
+{
+    if (!(rank->engine->kind->flags & WEIR_DEVICE_TASKS))
+        return rank->engine->kind->copy(rank->stream, destination, source, bytes);
+    memcpy(destination, source, bytes); /* instructions are tasks of the stream: it has got here */
+    return WEIR_OK;
 }
 
 static weir_status call_run(struct weir_rank *rank, int stage, int mb, const struct weir_step_call *t)
 {
-    if (!t->fn) {
-        memcpy(where_address(rank, stage, mb, &t->output), where_address(rank, stage, mb, &t->inputs[0]), t->copy_bytes);
-        return WEIR_OK;
-    }
+    if (!t->fn)
+        return weir_rank_copy(rank, where_address(rank, stage, mb, &t->output),
+                              where_address(rank, stage, mb, &t->inputs[0]), t->copy_bytes);
     struct weir_op_call call;
     weir_call_bind(rank, stage, mb, t, &call);
     int64_t start = weir_clock_ns();
-    weir_status status = t->fn(&call, NULL);
+    weir_status status = t->fn(&call, rank->native);
     struct weir_op_clock *clock = &rank->clocks[t->node * WEIR_PASSES + (int)t->pass];
     clock->ns += weir_clock_ns() - start;
     clock->calls++;
@@ -98,10 +106,16 @@ static weir_status instr_run(struct weir_rank *rank, const struct weir_instr *in
         return action_run(rank, instr);
     case WEIR_INSTR_TIE_ADD:
         return weir_tie_add(rank);
+    case WEIR_INSTR_REDUCE:
+        return weir_reduce(rank, instr->bucket);
+    case WEIR_INSTR_GATHER:
+        return weir_gather(rank, instr->bucket);
     case WEIR_INSTR_NORM:
-        return weir_norm_blocks(rank);
+        return weir_norm(rank);
     case WEIR_INSTR_UPDATE:
         return weir_update(rank);
+    case WEIR_INSTR_PARAM_GATHER:
+        return weir_param_gather(rank);
     case WEIR_INSTR_TIE_COPY:
         return weir_tie_copy(rank);
     }
@@ -117,7 +131,10 @@ weir_status weir_exec_run(void *argument)
     exec->end_ns = weir_clock_ns();
     if (status) {
         atomic_store(&rank->engine->failed, 1);
-        weir_error_prefix(status, "rank %d, %s: ", rank->index, exec->name);
+        if (rank->engine->n_replicas > 1)
+            weir_error_prefix(status, "replica %d, rank %d, %s: ", rank->replica, rank->index, exec->name);
+        else
+            weir_error_prefix(status, "rank %d, %s: ", rank->index, exec->name);
     }
     return status;
 }

@@ -27,7 +27,7 @@ weir_status weir_engine_param_read(weir_engine *engine, const char *name, float 
         for (int i = 0; i < engine->program->ranks[r].n_params; i++) {
             const struct weir_rank_param *held = &engine->program->ranks[r].params[i];
             if (held->param == param && held->owned)
-                memcpy(values_out, engine->ranks[r].blocks[WEIR_MEMORY_PARAMS] + held->offset, n * sizeof(float));
+                memcpy(values_out, weir_rank_at(engine, 0, r)->blocks[WEIR_MEMORY_PARAMS] + held->offset, n * sizeof(float));
         }
     return status;
 }
@@ -36,12 +36,13 @@ weir_status weir_engine_param_write(weir_engine *engine, const char *name, const
 {
     int param;
     weir_status status = param_find(engine, name, n, &param);
-    for (int r = 0; !status && r < engine->program->n_ranks; r++)
-        for (int i = 0; i < engine->program->ranks[r].n_params; i++) {
-            const struct weir_rank_param *held = &engine->program->ranks[r].params[i];
-            if (held->param == param)
-                memcpy(engine->ranks[r].blocks[WEIR_MEMORY_PARAMS] + held->offset, values, n * sizeof(float));
-        }
+    for (int r = 0; !status && r < engine->n_ranks; r++) {
+        const struct weir_rank *rank = &engine->ranks[r];
+        const struct weir_rank_program *program = &engine->program->ranks[rank->index];
+        for (int i = 0; i < program->n_params; i++)
+            if (program->params[i].param == param)
+                memcpy(rank->blocks[WEIR_MEMORY_PARAMS] + program->params[i].offset, values, n * sizeof(float));
+    }
     return status;
 }
 
@@ -49,8 +50,8 @@ size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *eve
 {
     static const char *const categories[] = {"F", "I", "W", "B"};
     size_t n = 0;
-    for (int r = 0; r < engine->program->n_ranks; r++)
-        for (int i = 0; i < engine->program->ranks[r].n_instrs; i++, n++) {
+    for (int r = 0; r < engine->n_ranks; r++)
+        for (int i = 0; i < engine->program->ranks[engine->ranks[r].index].n_instrs; i++, n++) {
             const struct weir_exec *exec = &engine->ranks[r].execs[i];
             bool action = exec->instr->kind == WEIR_INSTR_ACTION;
             if (n < room)
@@ -70,7 +71,7 @@ size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *time
             const char *op = engine->graph->nodes[k].op->name;
             size_t at = 0;
             struct weir_op_clock sum = {0, 0};
-            for (int r = 0; r < engine->program->n_ranks; r++) {
+            for (int r = 0; r < engine->n_ranks; r++) {
                 sum.calls += engine->ranks[r].clocks[k * WEIR_PASSES + pass].calls;
                 sum.ns += engine->ranks[r].clocks[k * WEIR_PASSES + pass].ns;
             }

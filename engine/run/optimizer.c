@@ -1,131 +1,141 @@
-/* The end of a step: tied gradients, global norm, update.
+/* The end of a step: global norm and update.
  *
- * Norm: the squares of each owned gradient are summed in float64 over blocks of 65,536 elements by its owner, and the
- * blocks of all parameters are added in graph order, so that the result does not depend on the partition.  Clipping
- * scales every gradient by min(1, clip / (norm + 1e-6)) (as torch.nn.utils.clip_grad_norm_ does). */
-#include <math.h>
-#include <string.h>
-
+ * Norm: the squares of each piece of a gradient are summed in float64 over blocks of 65,536 elements by the rank that
+ * updates it; before it updates, every rank fetches all blocks and all losses and adds them in graph order, so that all
+ * ranks find the same norm, whatever the partition.  Clipping scales every gradient by min(1, clip / (norm + 1e-6)) (as
+ * torch.nn.utils.clip_grad_norm_ does). */
 #include "base/rng.h"
 #include "engine/run/state.h"
 
-static int64_t elements_of(const struct weir_engine *engine, int param)
+static double *norm_at(const struct weir_rank *rank, int64_t block)
 {
-    return weir_shape_elements(&engine->graph->params[param].shape);
+    return (double *)(void *)(rank->blocks[WEIR_MEMORY_STEP] + rank->engine->program->norm_offset) + block;
 }
 
-static float *block_at(const struct weir_rank *rank, enum weir_memory_kind kind, size_t offset)
+static double *losses_at(const struct weir_rank *rank, int replica)
 {
-    return (float *)(void *)(rank->blocks[kind] + offset);
+    const struct weir_program *program = rank->engine->program;
+    return (double *)(void *)(rank->blocks[WEIR_MEMORY_STEP] + program->losses_offset) +
+           (size_t)replica * (size_t)program->n_microbatches;
 }
 
-static const struct weir_rank_param *held_find(const struct weir_program *program, int rank, int param)
+static struct weir_rank *last_rank(const struct weir_engine *engine, int replica)
 {
-    for (int i = 0; i < program->ranks[rank].n_params; i++)
-        if (program->ranks[rank].params[i].param == param)
-            return &program->ranks[rank].params[i];
-    return NULL;
+    const struct weir_program *program = engine->program;
+    return weir_rank_at(engine, replica, program->stages[program->n_stages - 1].rank);
 }
 
-weir_status weir_tie_add(struct weir_rank *rank)
+/* The rank updates the piece: each replica updates all, or with ZeRO-1 what it keeps. */
+static bool updates(const struct weir_rank *rank, const struct weir_piece *piece)
+{
+    return !rank->engine->program->zero || piece->replica == rank->replica;
+}
+
+static int64_t norm_block(const struct weir_rank_program *r, const struct weir_piece *piece)
+{
+    return r->params[piece->held].norm_block + piece->first / WEIR_NORM_BLOCK;
+}
+
+static int64_t n_norm_blocks(const struct weir_piece *piece)
+{
+    return (piece->n + WEIR_NORM_BLOCK - 1) / WEIR_NORM_BLOCK;
+}
+
+/* ---- norm ---------------------------------------------------------------------------------------------------------- */
+
+static weir_status losses_keep(struct weir_rank *rank)
+{
+    const struct weir_program *program = rank->engine->program;
+    return weir_rank_copy(rank, losses_at(rank, rank->replica),
+                          rank->blocks[WEIR_MEMORY_DATA] + program->ranks[rank->index].loss_offset,
+                          sizeof(double) * (size_t)program->n_microbatches);
+}
+
+weir_status weir_norm(struct weir_rank *rank)
 {
     const struct weir_engine *engine = rank->engine;
-    const struct weir_program *program = engine->program;
-    for (int u = 0; u < program->n_uses; u++) {
-        const struct weir_param_use *use = &program->uses[u];
-        const struct weir_rank_param *held = held_find(program, rank->index, use->param);
-        if (!held || !held->owned || (use->rank == rank->index && use->grad_offset == held->grad_offset))
-            continue; /* not ours, or the first use, which the others are added to */
-        weir_vector_add(elements_of(engine, use->param), block_at(rank, WEIR_MEMORY_GRADS, held->grad_offset),
-                        block_at(&engine->ranks[use->rank], WEIR_MEMORY_GRADS, use->grad_offset));
+    const struct weir_rank_program *r = &engine->program->ranks[rank->index];
+    weir_status status = rank == last_rank(engine, rank->replica) ? losses_keep(rank) : WEIR_OK;
+    for (int i = 0; i < r->n_pieces && !status; i++) {
+        const struct weir_piece *piece = &r->pieces[i];
+        size_t offset = r->params[piece->held].grad_offset + (size_t)piece->first * sizeof(float);
+        if (updates(rank, piece))
+            status = engine->vectors->square_sums(piece->n, weir_block_at(rank, WEIR_MEMORY_GRADS, offset),
+                                                  norm_at(rank, norm_block(r, piece)), rank->native);
     }
-    return WEIR_OK;
+    return status;
 }
 
-weir_status weir_norm_blocks(struct weir_rank *rank)
+/* Fetch the norm blocks that `other` made; neighbouring ones together. */
+static weir_status norm_fetch(struct weir_rank *rank, const struct weir_rank *other)
 {
-    const struct weir_rank_program *r = &rank->engine->program->ranks[rank->index];
-    for (int i = 0; i < r->n_params; i++) {
-        const struct weir_rank_param *held = &r->params[i];
-        if (!held->owned)
+    const struct weir_rank_program *r = &rank->engine->program->ranks[other->index];
+    weir_status status = WEIR_OK;
+    for (int i = 0; i < r->n_pieces && !status;) {
+        const struct weir_piece *piece = &r->pieces[i++];
+        int64_t first = norm_block(r, piece), n = n_norm_blocks(piece);
+        if (!updates(other, piece))
             continue;
-        int64_t n = elements_of(rank->engine, held->param);
-        const float *grad = block_at(rank, WEIR_MEMORY_GRADS, held->grad_offset);
-        for (int64_t at = 0, block = held->norm_block; at < n; at += WEIR_NORM_BLOCK, block++)
-            rank->engine->norm_blocks[block] =
-                weir_vector_square_sum(n - at < WEIR_NORM_BLOCK ? n - at : WEIR_NORM_BLOCK, grad + at);
+        for (; i < r->n_pieces && updates(other, &r->pieces[i]) && norm_block(r, &r->pieces[i]) == first + n; i++)
+            n += n_norm_blocks(&r->pieces[i]);
+        status = weir_rank_copy(rank, norm_at(rank, first), norm_at(other, first), (size_t)n * sizeof(double));
     }
-    return WEIR_OK;
+    return status;
 }
 
-static void param_update(struct weir_rank *rank, const struct weir_rank_param *held, const struct weir_adamw *update)
+static weir_status parts_fetch(struct weir_rank *rank)
 {
     const struct weir_engine *engine = rank->engine;
-    const struct weir_param *param = &engine->graph->params[held->param];
-    int64_t n = weir_shape_elements(&param->shape);
-    float *values = block_at(rank, WEIR_MEMORY_PARAMS, held->offset);
-    const float *grad = block_at(rank, WEIR_MEMORY_GRADS, held->grad_offset);
-    struct weir_adamw a = *update;
-    if (!param->decay)
-        a.weight_decay = 0;
-    if (engine->config.optimizer == WEIR_OPTIMIZER_SGD) {
-        weir_sgd_update(a.learning_rate, a.weight_decay, a.grad_scale, n, values, grad);
-        return;
+    weir_status status = WEIR_OK;
+    for (int replica = 0; replica < engine->n_replicas && !status; replica++) {
+        const struct weir_rank *last = last_rank(engine, replica);
+        if (last != rank)
+            status = weir_rank_copy(rank, losses_at(rank, replica), losses_at(last, replica),
+                                    sizeof(double) * (size_t)engine->program->n_microbatches);
+        for (int r = 0; r < engine->program->n_ranks && !status; r++) {
+            const struct weir_rank *other = weir_rank_at(engine, replica, r);
+            if (other != rank && (replica == rank->replica || engine->program->zero))
+                status = norm_fetch(rank, other);
+        }
     }
-    float *m = block_at(rank, WEIR_MEMORY_OPTIMIZER, held->state_offset);
-    weir_adamw_update(&a, n, values, grad, m, m + n);
+    return status;
 }
 
-double weir_loss_mean(const struct weir_engine *engine)
+/* ---- update -------------------------------------------------------------------------------------------------------- */
+
+static weir_status piece_update(struct weir_rank *rank, const struct weir_piece *piece)
 {
-    const struct weir_program *program = engine->program;
-    int last = program->stages[program->n_stages - 1].rank;
-    const char *data = engine->ranks[last].blocks[WEIR_MEMORY_DATA] + program->ranks[last].loss_offset;
-    double sum = 0;
-    for (int k = 0; k < program->n_microbatches; k++) {
-        double loss;
-        memcpy(&loss, data + sizeof loss * (size_t)k, sizeof loss);
-        sum += loss;
-    }
-    return sum / ((double)engine->graph->n_targets * program->n_microbatches);
+    const struct weir_engine *engine = rank->engine;
+    const struct weir_rank_param *held = &engine->program->ranks[rank->index].params[piece->held];
+    const struct weir_step_block *step = weir_step_block(rank);
+    size_t first = (size_t)piece->first * sizeof(float);
+    float *values = weir_block_at(rank, WEIR_MEMORY_PARAMS, held->offset + first);
+    const float *grad = weir_block_at(rank, WEIR_MEMORY_GRADS, held->grad_offset + first);
+    bool decay = engine->graph->params[held->param].decay;
+    if (engine->config.optimizer == WEIR_OPTIMIZER_SGD)
+        return engine->vectors->sgd(&step->update, &step->gate, decay, piece->n, values, grad, rank->native);
+    float *m = weir_block_at(rank, WEIR_MEMORY_OPTIMIZER, piece->state_offset);
+    return engine->vectors->adamw(&step->update, &step->gate, decay, piece->n, values, grad, m, m + piece->n,
+                                  rank->native);
 }
 
 weir_status weir_update(struct weir_rank *rank)
 {
-    struct weir_engine *engine = rank->engine;
+    const struct weir_engine *engine = rank->engine;
+    const struct weir_program *program = engine->program;
     if (atomic_load(&engine->failed))
         return WEIR_OK; /* a kernel failed somewhere: parameters stay as they are */
-    double sum = 0;
-    for (int64_t b = 0; b < engine->program->n_norm_blocks; b++)
-        sum += engine->norm_blocks[b];
-    double norm = sqrt(sum), clip = engine->config.grad_clip;
-    if (rank->index == 0)
-        engine->grad_norm = norm;
-    if (!isfinite(norm) || !isfinite(weir_loss_mean(engine)))
-        return WEIR_OK; /* every rank sees the same numbers and none updates; weir_engine_step reports it */
-    struct weir_adamw update = engine->update;
-    double scale = clip > 0 ? clip / (norm + 1e-6) : 1;
-    update.grad_scale = (float)(scale < 1 ? scale : 1);
-    const struct weir_rank_program *r = &engine->program->ranks[rank->index];
-    for (int i = 0; i < r->n_params; i++)
-        if (r->params[i].owned)
-            param_update(rank, &r->params[i], &update);
-    return WEIR_OK;
-}
-
-weir_status weir_tie_copy(struct weir_rank *rank)
-{
-    struct weir_engine *engine = rank->engine;
-    const struct weir_rank_program *r = &engine->program->ranks[rank->index];
-    for (int i = 0; i < r->n_params; i++)
-        for (int o = 0; o < engine->program->n_ranks && !r->params[i].owned; o++) {
-            const struct weir_rank_param *source = held_find(engine->program, o, r->params[i].param);
-            if (source && source->owned)
-                memcpy(rank->blocks[WEIR_MEMORY_PARAMS] + r->params[i].offset,
-                       engine->ranks[o].blocks[WEIR_MEMORY_PARAMS] + source->offset,
-                       weir_shape_bytes(&engine->graph->params[source->param].shape));
-        }
-    return WEIR_OK;
+    int64_t n_losses = (int64_t)engine->n_replicas * program->n_microbatches;
+    weir_status status = parts_fetch(rank);
+    if (!status)
+        status = engine->vectors->gate(program->n_norm_blocks, norm_at(rank, 0), n_losses, losses_at(rank, 0),
+                                       (double)engine->graph->n_targets * (double)n_losses, engine->config.grad_clip,
+                                       &weir_step_block(rank)->gate, rank->native);
+    const struct weir_rank_program *r = &program->ranks[rank->index];
+    for (int i = 0; i < r->n_pieces && !status; i++)
+        if (updates(rank, &r->pieces[i]))
+            status = piece_update(rank, &r->pieces[i]);
+    return status;
 }
 
 void weir_params_init(struct weir_rank *rank)
@@ -134,7 +144,7 @@ void weir_params_init(struct weir_rank *rank)
     const struct weir_rank_program *r = &engine->program->ranks[rank->index];
     for (int i = 0; i < r->n_params; i++) {
         const struct weir_param *param = &engine->graph->params[r->params[i].param];
-        float *values = block_at(rank, WEIR_MEMORY_PARAMS, r->params[i].offset);
+        float *values = weir_block_at(rank, WEIR_MEMORY_PARAMS, r->params[i].offset);
         int64_t n = weir_shape_elements(&param->shape);
         if (param->init == WEIR_INIT_NORMAL)
             weir_rng_fill_normal(weir_rng_key(engine->config.seed, param->name), 0, n, param->scale, values);

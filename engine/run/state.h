@@ -21,14 +21,18 @@ struct weir_op_clock {
     int64_t calls, ns;
 };
 
+/* A rank of one replica.  engine->ranks holds those of all replicas, replica by replica; the blocks of a rank that lives
+ * elsewhere are where this process sees them. */
 struct weir_rank {
-    int index;
+    int index;   /* in its pipeline */
+    int replica;
     weir_engine *engine;
     weir_device *device;
     weir_stream *stream;
     char *blocks[WEIR_MEMORY_KINDS];
     struct weir_kernel_context *context;
-    struct weir_step_values values; /* read by kernels; written between steps */
+    void *native;                   /* the device's own stream: argument of kernels; NULL on cpu */
+    struct weir_step_block host;    /* values and update are copied to STEP when a step begins, its gate back at the end */
     struct weir_exec *execs;        /* [n_instrs] */
     struct weir_op_clock *clocks;   /* [n_nodes * WEIR_PASSES] */
 };
@@ -40,18 +44,29 @@ struct weir_engine {
     struct weir_program *program;
     int *first_layer; /* [n_stages + 1] */
     const struct weir_device_kind *kind;
+    const struct weir_vector_kernels *vectors;
+    int n_replicas, n_ranks; /* n_ranks: of all replicas together */
     struct weir_rank *ranks;
-    weir_event **events; /* [n_events] */
-    double *norm_blocks; /* [n_norm_blocks]: partial sums, written by the owners */
-    struct weir_adamw update;
-    float learning_rate;
+    weir_event **events; /* [n_replicas * n_events] */
     int64_t step;
-    double grad_norm;        /* of the last step, written by rank 0's UPDATE */
     _Atomic int failed;      /* a kernel failed: nobody updates */
     bool broken;             /* only close is left */
     int64_t *compute_ns;     /* [n_ranks] */
     size_t *peak_bytes;      /* [n_ranks] */
 };
+
+static inline struct weir_rank *weir_rank_at(const struct weir_engine *engine, int replica, int index)
+{
+    return &engine->ranks[replica * engine->program->n_ranks + index];
+}
+
+static inline struct weir_step_block *weir_step_block(const struct weir_rank *rank)
+{
+    return (struct weir_step_block *)(void *)rank->blocks[WEIR_MEMORY_STEP];
+}
+
+/* Copy within the rank's instruction: from its own memory or a peer's. */
+weir_status weir_rank_copy(struct weir_rank *rank, void *destination, const void *source, size_t bytes);
 
 /* Wait for all ranks; the first failure, with its message. */
 weir_status weir_ranks_sync(weir_engine *engine);
@@ -63,14 +78,20 @@ weir_status weir_exec_run(void *exec);
 void weir_call_bind(struct weir_rank *rank, int stage, int mb, const struct weir_step_call *step_call,
                     struct weir_op_call *call_out);
 
-/* Tasks of the optimizer's instructions. */
+/* The instructions after the last micro-batch: reduce.c and optimizer.c. */
 weir_status weir_tie_add(struct weir_rank *rank);
-weir_status weir_norm_blocks(struct weir_rank *rank);
+weir_status weir_reduce(struct weir_rank *rank, int bucket);
+weir_status weir_gather(struct weir_rank *rank, int bucket);
+weir_status weir_norm(struct weir_rank *rank);
 weir_status weir_update(struct weir_rank *rank);
+weir_status weir_param_gather(struct weir_rank *rank);
 weir_status weir_tie_copy(struct weir_rank *rank);
 
-/* The step's loss, once the last stage has run all micro-batches (every UPDATE comes after it). */
-double weir_loss_mean(const struct weir_engine *engine);
+/* The address `offset` bytes into a rank's block. */
+static inline float *weir_block_at(const struct weir_rank *rank, enum weir_memory_kind kind, size_t offset)
+{
+    return (float *)(void *)(rank->blocks[kind] + offset);
+}
 
 /* Initial values of the rank's parameters. */
 void weir_params_init(struct weir_rank *rank);

@@ -1,0 +1,113 @@
+/* Sums over the uses of tied parameters and over replicas.
+ *
+ * A piece's sum is ((g0 + g1) + g2) ..., g_d being replica d's gradient, whoever adds it: loss and parameters are the
+ * same bits for every owner, with ZeRO-1 and without. */
+#include "engine/run/state.h"
+
+static int64_t elements_of(const struct weir_engine *engine, int param)
+{
+    return weir_shape_elements(&engine->graph->params[param].shape);
+}
+
+static const struct weir_rank_param *held_find(const struct weir_program *program, int rank, int param)
+{
+    for (int i = 0; i < program->ranks[rank].n_params; i++)
+        if (program->ranks[rank].params[i].param == param)
+            return &program->ranks[rank].params[i];
+    return NULL;
+}
+
+/* ---- tied parameters ----------------------------------------------------------------------------------------------- */
+
+weir_status weir_tie_add(struct weir_rank *rank)
+{
+    const struct weir_engine *engine = rank->engine;
+    const struct weir_program *program = engine->program;
+    weir_status status = WEIR_OK;
+    for (int u = 0; u < program->n_uses && !status; u++) {
+        const struct weir_param_use *use = &program->uses[u];
+        const struct weir_rank_param *held = held_find(program, rank->index, use->param);
+        if (!held || !held->owned || (use->rank == rank->index && use->grad_offset == held->grad_offset))
+            continue; /* not ours, or the first use, which the others are added to */
+        status = engine->vectors->add(
+            elements_of(engine, use->param), weir_block_at(rank, WEIR_MEMORY_GRADS, held->grad_offset),
+            weir_block_at(weir_rank_at(engine, rank->replica, use->rank), WEIR_MEMORY_GRADS, use->grad_offset),
+            rank->native);
+    }
+    return status;
+}
+
+weir_status weir_tie_copy(struct weir_rank *rank)
+{
+    struct weir_engine *engine = rank->engine;
+    const struct weir_rank_program *r = &engine->program->ranks[rank->index];
+    weir_status status = WEIR_OK;
+    for (int i = 0; i < r->n_params; i++)
+        for (int o = 0; o < engine->program->n_ranks && !r->params[i].owned && !status; o++) {
+            const struct weir_rank_param *source = held_find(engine->program, o, r->params[i].param);
+            if (source && source->owned)
+                status = weir_rank_copy(
+                    rank, weir_block_at(rank, WEIR_MEMORY_PARAMS, r->params[i].offset),
+                    weir_block_at(weir_rank_at(engine, rank->replica, o), WEIR_MEMORY_PARAMS, source->offset),
+                    weir_shape_bytes(&engine->graph->params[source->param].shape));
+        }
+    return status;
+}
+
+/* ---- replicas ------------------------------------------------------------------------------------------------------ */
+
+static size_t piece_offset(const struct weir_rank_program *r, enum weir_memory_kind kind, const struct weir_piece *piece)
+{
+    const struct weir_rank_param *held = &r->params[piece->held];
+    return (kind == WEIR_MEMORY_GRADS ? held->grad_offset : held->offset) + (size_t)piece->first * sizeof(float);
+}
+
+static weir_status piece_reduce(struct weir_rank *rank, const struct weir_piece *piece)
+{
+    const struct weir_engine *engine = rank->engine;
+    const float *terms[WEIR_REDUCE_TERMS];
+    size_t offset = piece_offset(&engine->program->ranks[rank->index], WEIR_MEMORY_GRADS, piece);
+    for (int replica = 0; replica < engine->n_replicas; replica++)
+        terms[replica] = weir_block_at(weir_rank_at(engine, replica, rank->index), WEIR_MEMORY_GRADS, offset);
+    return engine->vectors->reduce(piece->n, weir_block_at(rank, WEIR_MEMORY_GRADS, offset), engine->n_replicas, terms,
+                                   rank->native);
+}
+
+weir_status weir_reduce(struct weir_rank *rank, int bucket)
+{
+    const struct weir_rank_program *r = &rank->engine->program->ranks[rank->index];
+    const struct weir_bucket *b = &r->buckets[bucket];
+    weir_status status = WEIR_OK;
+    for (int i = b->first_piece; i < b->first_piece + b->n_pieces && !status; i++)
+        if (r->pieces[i].replica == rank->replica)
+            status = piece_reduce(rank, &r->pieces[i]);
+    return status;
+}
+
+/* Fetch pieces [first, end) from the replicas that keep them. */
+static weir_status pieces_fetch(struct weir_rank *rank, enum weir_memory_kind kind, int first, int end)
+{
+    const struct weir_engine *engine = rank->engine;
+    const struct weir_rank_program *r = &engine->program->ranks[rank->index];
+    weir_status status = WEIR_OK;
+    for (int i = first; i < end && !status; i++) {
+        const struct weir_piece *piece = &r->pieces[i];
+        size_t offset = piece_offset(r, kind, piece);
+        if (piece->replica != rank->replica)
+            status = weir_rank_copy(rank, weir_block_at(rank, kind, offset),
+                                    weir_block_at(weir_rank_at(engine, piece->replica, rank->index), kind, offset),
+                                    (size_t)piece->n * sizeof(float));
+    }
+    return status;
+}
+
+weir_status weir_gather(struct weir_rank *rank, int bucket)
+{
+    const struct weir_bucket *b = &rank->engine->program->ranks[rank->index].buckets[bucket];
+    return pieces_fetch(rank, WEIR_MEMORY_GRADS, b->first_piece, b->first_piece + b->n_pieces);
+}
+
+weir_status weir_param_gather(struct weir_rank *rank)
+{
+    return pieces_fetch(rank, WEIR_MEMORY_PARAMS, 0, rank->engine->program->ranks[rank->index].n_pieces);
+}

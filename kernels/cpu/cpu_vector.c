@@ -1,0 +1,149 @@
+/* Vector kernels on the CPU. */
+#include "kernels/vector.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels/cpu/simd.h"
+
+WEIR_KERNEL static void adamw(const struct weir_update *restrict a, float grad_scale, float weight_decay, int64_t n,
+                              float *param, const float *grad, float *m, float *v)
+{
+    const struct weir_update c = *a;
+    float decay = c.learning_rate * weight_decay;
+    WEIR_LOOP
+    for (int64_t i = 0; i < n; i++) {
+        float g = grad[i] * grad_scale;
+        float m1 = c.beta1 * m[i] + (1.0f - c.beta1) * g;
+        float v1 = c.beta2 * v[i] + (1.0f - c.beta2) * g * g;
+        m[i] = m1;
+        v[i] = v1;
+        float step = (m1 / c.correction1) / (sqrtf(v1 / c.correction2) + c.eps);
+        param[i] = param[i] - decay * param[i] - c.learning_rate * step;
+    }
+}
+
+static weir_status adamw_run(const struct weir_update *update, const struct weir_update_gate *gate, bool decay,
+                             int64_t n, float *param, const float *grad, float *m, float *v, void *stream)
+{
+    (void)stream;
+    if (gate->apply)
+        adamw(update, gate->grad_scale, decay ? update->weight_decay : 0, n, param, grad, m, v);
+    return WEIR_OK;
+}
+
+WEIR_KERNEL static void sgd(float learning_rate, float weight_decay, float grad_scale, int64_t n, float *param,
+                            const float *grad)
+{
+    WEIR_LOOP
+    for (int64_t i = 0; i < n; i++)
+        param[i] = param[i] - learning_rate * (grad[i] * grad_scale + weight_decay * param[i]);
+}
+
+static weir_status sgd_run(const struct weir_update *update, const struct weir_update_gate *gate, bool decay, int64_t n,
+                           float *param, const float *grad, void *stream)
+{
+    (void)stream;
+    if (gate->apply)
+        sgd(update->learning_rate, decay ? update->weight_decay : 0, gate->grad_scale, n, param, grad);
+    return WEIR_OK;
+}
+
+WEIR_KERNEL static void add(int64_t n, float *sum, const float *term)
+{
+    WEIR_LOOP
+    for (int64_t i = 0; i < n; i++)
+        sum[i] += term[i];
+}
+
+static weir_status add_run(int64_t n, float *sum, const float *term, void *stream)
+{
+    (void)stream;
+    add(n, sum, term);
+    return WEIR_OK;
+}
+
+/* A tile stays in the nearest cache while the terms pass over it; `sum` may be a term, so the tile is a copy. */
+WEIR_KERNEL static void reduce(int64_t n, float *sum, int n_terms, const float *const *terms)
+{
+    enum { TILE = 2048 };
+    float tile[TILE];
+    for (int64_t at = 0; at < n; at += TILE) {
+        int64_t size = n - at < TILE ? n - at : TILE;
+        memcpy(tile, terms[0] + at, (size_t)size * sizeof *tile);
+        for (int t = 1; t < n_terms; t++) {
+            const float *term = terms[t] + at;
+            WEIR_LOOP
+            for (int64_t i = 0; i < size; i++)
+                tile[i] += term[i];
+        }
+        memcpy(sum + at, tile, (size_t)size * sizeof *tile);
+    }
+}
+
+static weir_status reduce_run(int64_t n, float *sum, int n_terms, const float *const *terms, void *stream)
+{
+    (void)stream;
+    reduce(n, sum, n_terms, terms);
+    return WEIR_OK;
+}
+
+/* Four accumulators of 8 doubles; the rest of the last 32 elements is added one by one at the end. */
+WEIR_KERNEL static double square_sum(int64_t n, const float *x)
+{
+    weir_d8 sum[4] = {{0}, {0}, {0}, {0}};
+    int64_t i = 0;
+    for (; i + 32 <= n; i += 32)
+        for (int j = 0; j < 4; j++) {
+            weir_f8 part;
+            memcpy(&part, x + i + 8 * j, sizeof part);
+            weir_d8 v = __builtin_convertvector(part, weir_d8);
+            sum[j] += v * v;
+        }
+    sum[0] = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    double total = ((sum[0][0] + sum[0][1]) + (sum[0][2] + sum[0][3])) +
+                   ((sum[0][4] + sum[0][5]) + (sum[0][6] + sum[0][7]));
+    for (; i < n; i++)
+        total += (double)x[i] * (double)x[i];
+    return total;
+}
+
+static weir_status square_sums_run(int64_t n, const float *x, double *sums, void *stream)
+{
+    (void)stream;
+    for (int64_t at = 0; at < n; at += WEIR_NORM_BLOCK)
+        *sums++ = square_sum(n - at < WEIR_NORM_BLOCK ? n - at : WEIR_NORM_BLOCK, x + at);
+    return WEIR_OK;
+}
+
+static double sum_of(int64_t n, const double *x)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += x[i];
+    return sum;
+}
+
+static weir_status gate_run(int64_t n_sums, const double *sums, int64_t n_losses, const double *losses, double n_targets,
+                            double clip, struct weir_update_gate *gate_out, void *stream)
+{
+    (void)stream;
+    double norm = sqrt(sum_of(n_sums, sums)), loss = sum_of(n_losses, losses) / n_targets;
+    double scale = clip > 0 ? clip / (norm + 1e-6) : 1;
+    *gate_out = (struct weir_update_gate){
+        .grad_norm = norm,
+        .loss = loss,
+        .grad_scale = (float)(scale < 1 ? scale : 1),
+        .apply = isfinite(norm) && isfinite(loss),
+    };
+    return WEIR_OK;
+}
+
+const struct weir_vector_kernels weir_vector_cpu = {
+    .add = add_run,
+    .reduce = reduce_run,
+    .square_sums = square_sums_run,
+    .gate = gate_run,
+    .adamw = adamw_run,
+    .sgd = sgd_run,
+};
