@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "cmd/command.h"
+#include "cmd/info_parts.h"
 #include "engine/device/device.h"
 #include "engine/transport/transport.h"
 #include "weir_parts.h"
@@ -53,6 +54,7 @@ static void text_print(const char *machine)
     }
     for (const struct weir_transport_kind *const *kind = weir_transport_kinds; *kind; kind++)
         printf("transport   %s: %s\n", (*kind)->name, (*kind)->summary);
+    info_launcher_print();
     for (int i = 0; i < N_PARTS; i++)
         if (parts[i].there)
             printf("library     %s %s%s\n", parts[i].name, parts[i].version,
@@ -73,8 +75,9 @@ static int json_print(const char *machine)
         json_array_append_new(transports, json_string((*kind)->name));
     for (int i = 0; i < N_PARTS; i++)
         json_object_set_new(libraries, parts[i].name, parts[i].there ? json_string(parts[i].version) : json_null());
-    json_t *root = json_pack("{s:s, s:s, s:i, s:o, s:o, s:o}", "version", WEIR_VERSION, "machine", machine, "cores",
-                             weir_cpu_cores(), "devices", devices, "transports", transports, "libraries", libraries);
+    json_t *root = json_pack("{s:s, s:s, s:i, s:o, s:o, s:o, s:o}", "version", WEIR_VERSION, "machine", machine, "cores",
+                             weir_cpu_cores(), "devices", devices, "transports", transports, "launcher",
+                             info_launcher_json(), "libraries", libraries);
     int code = root ? json_dumpf(root, stdout, JSON_INDENT(2)) : -1;
     printf("\n");
     json_decref(root);

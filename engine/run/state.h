@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "engine/device/device.h"
 #include "engine/program/program.h"
+#include "engine/transport/transport.h"
 #include "engine/weir.h"
 
 /* One instruction at run time: the argument of its task. */
@@ -37,6 +38,11 @@ struct weir_rank {
     struct weir_op_clock *clocks;   /* [n_nodes * WEIR_PASSES] */
 };
 
+/* From the first instruction of all ranks to the end of the last one. */
+struct weir_step_span {
+    int64_t first_ns, last_ns;
+};
+
 struct weir_engine {
     struct weir_engine_config config;
     const struct weir_graph *graph;
@@ -47,7 +53,16 @@ struct weir_engine {
     const struct weir_vector_kernels *vectors;
     int n_replicas, n_ranks; /* n_ranks: of all replicas together */
     struct weir_rank *ranks;
-    weir_event **events; /* [n_replicas * n_events] */
+    int first_here, end_here;            /* of them live in this process: ranks [first_here, end_here) */
+    const struct weir_transport_kind *wire; /* to other processes; NULL: all ranks live here */
+    weir_transport *transport;
+    weir_link *link;
+    const struct weir_transport_info *info;
+    int *signallers;                     /* [n_events]: rank of its pipeline; when there is a transport */
+    struct weir_step_note *notes;        /* [n_ranks], in the order of the processes */
+    int64_t clock_ahead_ns;              /* of this host, compared to rank 0's */
+    const volatile int *stop_flag;       /* the program's; NULL: none */
+    weir_event **events; /* [n_replicas * n_events]; when all ranks live here */
     int64_t step;
     _Atomic int failed;      /* a kernel failed: nobody updates */
     bool broken;             /* only close is left */
@@ -70,6 +85,27 @@ weir_status weir_rank_copy(struct weir_rank *rank, void *destination, const void
 
 /* Wait for all ranks; the first failure, with its message. */
 weir_status weir_ranks_sync(weir_engine *engine);
+
+/* Ranks in other processes (peers.c).  Join: open the transport, which rank lives here?  Link: share memory and events.
+ * Ready: all ranks are.  Leave: after everything else is closed. */
+weir_status weir_peers_join(weir_engine *engine);
+weir_status weir_peers_link(weir_engine *engine);
+weir_status weir_peers_ready(weir_engine *engine);
+void weir_peers_leave(weir_engine *engine);
+void weir_peers_stop(const weir_engine *engine, weir_status status); /* this process has failed */
+
+/* Around an instruction, on the rank's own thread. */
+weir_status weir_peers_await(const struct weir_rank *rank, const struct weir_instr *instr);
+weir_status weir_peers_passed(const struct weir_rank *rank, const struct weir_instr *instr);
+
+/* The end of a step on all ranks: fills compute_ns of all, makes span and *stop (the largest) the same for all. */
+weir_status weir_peers_step_end(weir_engine *engine, struct weir_step_span *span, int *stop);
+
+/* The times of all ranks' instructions in the last step, on every process. */
+weir_status weir_peers_times(weir_engine *engine);
+
+/* The process that rank `index` of `replica` lives in. */
+int weir_peers_process(const weir_engine *engine, int replica, int index);
 
 /* The task of one instruction; `exec` is a struct weir_exec. */
 weir_status weir_exec_run(void *exec);

@@ -140,9 +140,9 @@ extern "C" {
 extern const struct weir_transport_kind *const weir_transport_kinds[]; /* ends with NULL */
 extern const struct weir_transport_kind weir_transport_mpi;            /* in builds with MPI */
 
-/* The kind called `name`; NULL: `local`, or mpi when a launcher started this process as one of several (the variable
- * that says so is named in the message when that transport is not there).  WEIR_ERR_USAGE: unknown (with a suggestion),
- * or not in this build. */
+/* The kind called `name`; NULL: `local`, or mpi when a launcher (launcher.h) started this process as one of several
+ * (the variable that says so is named in the message when that transport is not there).  WEIR_ERR_USAGE: unknown (with a
+ * suggestion), not in this build, or variables of a launcher that contradict each other. */
 weir_status weir_transport_find(const char *name, const struct weir_transport_kind **kind_out);
 
 #ifdef __cplusplus

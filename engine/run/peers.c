@@ -1,0 +1,392 @@
+/* Ranks in other processes: which ranks live here, memory and events shared with the rest, and what all agree on.
+ *
+ * Process w of the launcher is world rank w, which placement.h turns into a replica and a rank of its pipeline.  Without a
+ * transport that crosses processes every function here does nothing, or acts on this process alone. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "engine/device/placement.h"
+#include "engine/run/state.h"
+
+enum { CLOCK_ROUNDS = 5 };
+
+/* What every rank says at the end of a step. */
+struct weir_step_note {
+    int64_t first_ns, last_ns, busy_ns; /* of rank 0's clock */
+    int64_t stop;
+};
+
+static struct weir_placement_grid grid_of(const struct weir_engine *engine)
+{
+    return (struct weir_placement_grid){.n_ranks = engine->config.schedule->n_ranks, .n_replicas = engine->n_replicas,
+                                        .order = WEIR_PLACEMENT_CLUSTER};
+}
+
+int weir_peers_process(const weir_engine *engine, int replica, int index)
+{
+    struct weir_placement_grid grid = grid_of(engine);
+    return weir_placement_world_rank(&grid, (struct weir_place){replica, index});
+}
+
+static int process_of(const struct weir_rank *rank)
+{
+    return weir_peers_process(rank->engine, rank->replica, rank->index);
+}
+
+/* ---- joining -------------------------------------------------------------------------------------------------------- */
+
+weir_status weir_peers_join(struct weir_engine *engine)
+{
+    struct weir_placement_grid grid = grid_of(engine);
+    struct weir_transport_config config = {.n_threads = engine->config.threads_per_rank,
+                                           .timeout_ns = WEIR_TRANSPORT_TIMEOUT_NS};
+    weir_status status = engine->wire->open(&config, &engine->transport);
+    if (status)
+        return status;
+    engine->info = engine->wire->info(engine->transport);
+    status = weir_placement_grid_check(&grid, engine->info->n_ranks);
+    if (status)
+        return status;
+    struct weir_place place = weir_placement_place(&grid, engine->info->rank);
+    engine->first_here = place.replica * grid.n_ranks + place.rank;
+    engine->end_here = engine->first_here + 1;
+    return WEIR_OK;
+}
+
+/* ---- wires ---------------------------------------------------------------------------------------------------------- */
+
+/* One region of an event's message to one rank, or none. */
+struct item {
+    int event, from, to;
+    int post_after;
+    struct weir_wire_region region;
+};
+
+struct items {
+    struct item *items;
+    size_t n, room;
+    weir_status status;
+};
+
+/* Only what leaves this host or comes from another one makes a message. */
+static void item_add(const struct weir_engine *engine, struct items *items, const struct item *item)
+{
+    const struct weir_transport_info *info = engine->info;
+    bool ours = item->from == info->rank || item->to == info->rank;
+    if (items->status || !ours || info->host_of[item->from] == info->host_of[item->to])
+        return;
+    items->status = weir_grow(&items->items, &items->room, items->n + 1, sizeof *items->items);
+    if (!items->status)
+        items->items[items->n++] = *item;
+}
+
+static void push_expand(const struct weir_engine *engine, struct items *items, const struct weir_push *push)
+{
+    for (int d = 0; d < engine->n_replicas; d++)
+        for (int e = 0; e < engine->n_replicas; e++) {
+            bool from = push->from_replica == WEIR_REPLICA_ANY || push->from_replica == d;
+            bool to = push->to_replica == WEIR_REPLICA_OWN      ? e == d
+                      : push->to_replica == WEIR_REPLICA_OTHERS ? e != d
+                                                                : e == push->to_replica && e != d;
+            if (!from || !to)
+                continue;
+            struct item item = {.event = push->event, .from = weir_peers_process(engine, d, push->from_rank),
+                                .to = weir_peers_process(engine, e, push->to_rank), .post_after = push->post_after};
+            item.region = (struct weir_wire_region){push->receivers ? item.to : item.from, (int)push->kind, push->offset,
+                                                    push->bytes};
+            item_add(engine, items, &item);
+        }
+}
+
+/* A wait without a push still needs a message. */
+static void waits_expand(const struct weir_engine *engine, struct items *items, int r, const struct weir_instr *instr)
+{
+    for (int d = 0; d < engine->n_replicas; d++) {
+        struct item item = {.to = weir_peers_process(engine, d, r), .post_after = -1};
+        for (int w = 0; w < instr->n_waits; w++) {
+            item.event = instr->waits[w];
+            item.from = weir_peers_process(engine, d, engine->signallers[item.event]);
+            item_add(engine, items, &item);
+        }
+        for (int w = 0; w < instr->n_peer_waits; w++)
+            for (int e = 0; e < engine->n_replicas; e++) {
+                item.event = instr->peer_waits[w];
+                item.from = weir_peers_process(engine, e, engine->signallers[item.event]);
+                if (e != d)
+                    item_add(engine, items, &item);
+            }
+    }
+}
+
+static int item_compare(const void *a, const void *b)
+{
+    const struct item *x = a, *y = b;
+    if (x->event != y->event)
+        return x->event < y->event ? -1 : 1;
+    if (x->from != y->from)
+        return x->from < y->from ? -1 : 1;
+    if (x->to != y->to)
+        return x->to < y->to ? -1 : 1;
+    if (x->region.part != y->region.part)
+        return x->region.part < y->region.part ? -1 : 1;
+    return (x->region.offset > y->region.offset) - (x->region.offset < y->region.offset);
+}
+
+static bool same_wire(const struct item *a, const struct item *b)
+{
+    return a->event == b->event && a->from == b->from && a->to == b->to;
+}
+
+/* Items in order become wires; neighbouring regions become one. */
+static void wires_fill(const struct items *items, struct weir_wire *wires, struct weir_wire_region *regions, int *n_out)
+{
+    struct weir_wire *wire = NULL;
+    for (size_t i = 0; i < items->n; i++) {
+        const struct item *item = &items->items[i];
+        if (!wire || !same_wire(item, item - 1)) {
+            wire = &wires[(*n_out)++];
+            *wire = (struct weir_wire){item->event, item->from, item->to, item->post_after, 0, regions};
+        }
+        wire->post_after = item->post_after > wire->post_after ? item->post_after : wire->post_after;
+        if (!item->region.bytes)
+            continue;
+        struct weir_wire_region *last = wire->n_regions ? regions - 1 : NULL;
+        if (last && last->part == item->region.part && last->offset + last->bytes == item->region.offset) {
+            last->bytes += item->region.bytes;
+        } else {
+            *regions++ = item->region;
+            wire->n_regions++;
+        }
+    }
+}
+
+static weir_status wires_make(const struct weir_engine *engine, struct weir_arena *arena, struct weir_link_spec *spec)
+{
+    const struct weir_program *program = engine->program;
+    struct items items = {0};
+    struct weir_wire *wires = NULL;
+    struct weir_wire_region *regions = NULL;
+    for (int p = 0; p < program->n_pushes; p++)
+        push_expand(engine, &items, &program->pushes[p]);
+    for (int r = 0; r < program->n_ranks; r++)
+        for (int i = 0; i < program->ranks[r].n_instrs; i++)
+            waits_expand(engine, &items, r, &program->ranks[r].instrs[i]);
+    if (!items.status)
+        items.status = weir_arena_alloc(arena, items.n, sizeof *wires, &wires);
+    if (!items.status)
+        items.status = weir_arena_alloc(arena, items.n, sizeof *regions, &regions);
+    if (!items.status && items.n) {
+        qsort(items.items, items.n, sizeof *items.items, item_compare);
+        wires_fill(&items, wires, regions, &spec->n_wires);
+        spec->wires = wires;
+    }
+    weir_free(items.items);
+    return items.status;
+}
+
+/* ---- memory and events ---------------------------------------------------------------------------------------------- */
+
+static weir_status signallers_find(struct weir_engine *engine)
+{
+    const struct weir_program *program = engine->program;
+    weir_status status =
+        weir_arena_alloc(&engine->arena, (size_t)program->n_events, sizeof(int), &engine->signallers);
+    for (int r = 0; r < program->n_ranks && !status; r++)
+        for (int i = 0; i < program->ranks[r].n_instrs; i++)
+            if (program->ranks[r].instrs[i].signal >= 0)
+                engine->signallers[program->ranks[r].instrs[i].signal] = r;
+    return status;
+}
+
+/* Blocks that some push names are shared; the others stay with their rank. */
+static weir_status shared_find(const struct weir_engine *engine, struct weir_arena *arena, size_t **bytes_out)
+{
+    const struct weir_program *program = engine->program;
+    size_t *bytes;
+    weir_status status =
+        weir_arena_alloc(arena, (size_t)engine->n_ranks * WEIR_MEMORY_KINDS, sizeof *bytes, &bytes);
+    for (int p = 0; p < program->n_pushes && !status; p++) {
+        const struct weir_push *push = &program->pushes[p];
+        int owner = push->receivers ? push->to_rank : push->from_rank;
+        for (int d = 0; d < engine->n_replicas; d++)
+            bytes[weir_peers_process(engine, d, owner) * WEIR_MEMORY_KINDS + (int)push->kind] =
+                program->ranks[owner].bytes[push->kind];
+    }
+    *bytes_out = status ? NULL : bytes;
+    return status;
+}
+
+/* Every rank's blocks, as this process sees them. */
+static void blocks_set(struct weir_engine *engine)
+{
+    for (int i = 0; i < engine->n_ranks; i++) {
+        struct weir_rank *rank = &engine->ranks[i];
+        for (int k = 0; k < WEIR_MEMORY_KINDS; k++)
+            rank->blocks[k] = engine->wire->memory(engine->link, process_of(rank), k);
+    }
+}
+
+weir_status weir_peers_link(struct weir_engine *engine)
+{
+    struct weir_arena arena = {0};
+    struct weir_link_spec spec = {.n_parts = WEIR_MEMORY_KINDS, .n_events = engine->program->n_events};
+    size_t *bytes = NULL;
+    weir_status status = signallers_find(engine);
+    if (!status)
+        status = shared_find(engine, &arena, &bytes);
+    spec.part_bytes = bytes;
+    if (!status)
+        status = wires_make(engine, &arena, &spec);
+    if (!status)
+        status = engine->wire->link_open(engine->transport, &spec, &engine->link);
+    if (!status)
+        blocks_set(engine);
+    weir_arena_release(&arena);
+    return status;
+}
+
+/* How far this host's clock is ahead of rank 0's: several readings right after a barrier, the one in the middle. */
+static int int64_compare(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static weir_status clock_compare(struct weir_engine *engine, int64_t *readings)
+{
+    int64_t differences[CLOCK_ROUNDS];
+    weir_status status = WEIR_OK;
+    for (int round = 0; round < CLOCK_ROUNDS && !status; round++) {
+        status = engine->wire->exchange(engine->transport, NULL, 0, NULL);
+        int64_t now = weir_clock_ns();
+        if (!status)
+            status = engine->wire->exchange(engine->transport, &now, sizeof now, readings);
+        if (!status)
+            differences[round] = readings[engine->info->rank] - readings[0];
+    }
+    if (status)
+        return status;
+    qsort(differences, CLOCK_ROUNDS, sizeof differences[0], int64_compare);
+    engine->clock_ahead_ns = engine->info->host == engine->info->host_of[0] ? 0 : differences[CLOCK_ROUNDS / 2];
+    return WEIR_OK;
+}
+
+/* All ranks are ready: nobody runs a step before that, and everybody knows everybody's memory. */
+weir_status weir_peers_ready(struct weir_engine *engine)
+{
+    int64_t *all;
+    size_t mirrors = engine->wire->mirror_bytes(engine->link);
+    int64_t mine = (int64_t)(weir_program_rank_bytes(engine->program, engine->ranks[engine->first_here].index) + mirrors);
+    weir_status status = weir_arena_alloc(&engine->arena, (size_t)engine->n_ranks, sizeof *all, &all);
+    if (!status)
+        status = weir_arena_alloc(&engine->arena, (size_t)engine->n_ranks, sizeof(struct weir_step_note), &engine->notes);
+    if (!status)
+        status = engine->wire->exchange(engine->transport, &mine, sizeof mine, all);
+    for (int i = 0; i < engine->n_ranks && !status; i++)
+        engine->peak_bytes[i] =
+            (size_t)all[process_of(&engine->ranks[i])];
+    return status || engine->info->n_hosts == 1 ? status : clock_compare(engine, all);
+}
+
+void weir_peers_leave(struct weir_engine *engine)
+{
+    if (!engine->transport)
+        return;
+    engine->wire->link_close(engine->link);
+    engine->wire->close(engine->transport);
+}
+
+/* ---- one instruction ------------------------------------------------------------------------------------------------ */
+
+/* The instruction that signals `event`, for messages. */
+static const char *signaller_name(const struct weir_engine *engine, const struct weir_rank *from, int event)
+{
+    const struct weir_rank_program *r = &engine->program->ranks[from->index];
+    for (int i = 0; i < r->n_instrs; i++)
+        if (r->instrs[i].signal == event)
+            return from->execs[i].name;
+    return "nothing";
+}
+
+static weir_status event_await(const struct weir_rank *rank, int replica, int event)
+{
+    const struct weir_engine *engine = rank->engine;
+    const struct weir_rank *from = weir_rank_at(engine, replica, engine->signallers[event]);
+    weir_status status = engine->wire->wait(engine->link, process_of(from), event);
+    return status ? weir_error_prefix(status, "waiting for rank %d, %s: ", process_of(from),
+                                      signaller_name(engine, from, event))
+                  : WEIR_OK;
+}
+
+weir_status weir_peers_await(const struct weir_rank *rank, const struct weir_instr *instr)
+{
+    weir_status status = WEIR_OK;
+    for (int w = 0; w < instr->n_waits && !status; w++)
+        status = event_await(rank, rank->replica, instr->waits[w]);
+    for (int replica = 0; replica < rank->engine->n_replicas; replica++)
+        for (int w = 0; w < instr->n_peer_waits && !status && replica != rank->replica; w++)
+            status = event_await(rank, replica, instr->peer_waits[w]);
+    return status;
+}
+
+weir_status weir_peers_passed(const struct weir_rank *rank, const struct weir_instr *instr)
+{
+    const struct weir_engine *engine = rank->engine;
+    int index = (int)(instr - engine->program->ranks[rank->index].instrs);
+    weir_status status = instr->signal >= 0 ? engine->wire->signal(engine->link, instr->signal) : WEIR_OK;
+    return status ? status : engine->wire->passed(engine->link, index);
+}
+
+void weir_peers_stop(const struct weir_engine *engine, weir_status status)
+{
+    if (engine->transport)
+        engine->wire->stop(engine->transport, status);
+}
+
+/* ---- one step ------------------------------------------------------------------------------------------------------- */
+
+weir_status weir_peers_step_end(weir_engine *engine, struct weir_step_span *span, int *stop)
+{
+    int64_t ahead = engine->clock_ahead_ns;
+    struct weir_step_note mine = {span->first_ns - ahead, span->last_ns - ahead, engine->compute_ns[engine->first_here],
+                                  *stop};
+    weir_status status = engine->wire->finish(engine->link);
+    if (!status)
+        status = engine->wire->exchange(engine->transport, &mine, sizeof mine, engine->notes);
+    if (status)
+        return status;
+    *span = (struct weir_step_span){mine.first_ns, mine.last_ns};
+    for (int i = 0; i < engine->n_ranks; i++) {
+        const struct weir_step_note *note = &engine->notes[process_of(&engine->ranks[i])];
+        engine->compute_ns[i] = note->busy_ns;
+        span->first_ns = note->first_ns < span->first_ns ? note->first_ns : span->first_ns;
+        span->last_ns = note->last_ns > span->last_ns ? note->last_ns : span->last_ns;
+        *stop = note->stop > *stop ? (int)note->stop : *stop;
+    }
+    return WEIR_OK;
+}
+
+weir_status weir_peers_times(weir_engine *engine)
+{
+    weir_status status = WEIR_OK;
+    for (int i = 0; i < engine->n_ranks && !status; i++) {
+        struct weir_rank *rank = &engine->ranks[i];
+        int n = engine->program->ranks[rank->index].n_instrs;
+        int64_t *times = NULL;
+        status = weir_alloc(2 * (size_t)n, sizeof *times, &times);
+        for (int k = 0; k < n && !status; k++) {
+            times[2 * k] = rank->execs[k].start_ns - engine->clock_ahead_ns;
+            times[2 * k + 1] = rank->execs[k].end_ns - engine->clock_ahead_ns;
+        }
+        if (!status)
+            status = engine->wire->broadcast(engine->transport, process_of(rank), times, 2 * (size_t)n * sizeof *times);
+        for (int k = 0; k < n && !status; k++) {
+            rank->execs[k].start_ns = times[2 * k];
+            rank->execs[k].end_ns = times[2 * k + 1];
+        }
+        weir_free(times);
+    }
+    return status;
+}

@@ -1,0 +1,35 @@
+#!/usr/bin/env bats
+# Processes and hosts: what mpi.sh and hosts.sh promise, and what weir says when it is started by them.
+
+# Run a script of tests/ into $output and $status; the test is skipped with the script's reason when it is.
+try() {
+    run "$WEIR_SOURCE_DIR/tests/$1" "${@:2}"
+    [ "$status" -ne 77 ] || skip "${output#skipped: }"
+}
+
+@test "mpi.sh starts the processes, passes on their exit status and ends those that hang" {
+    try mpi.sh 3 sh -c 'echo "rank $OMPI_COMM_WORLD_RANK"'
+    [ "$status" -eq 0 ]
+    [ "$(sort <<<"$output")" = $'rank 0\nrank 1\nrank 2' ]
+    try mpi.sh 2 sh -c 'exit 7'
+    [ "$status" -eq 7 ]
+    MPI_TIMEOUT=1 try mpi.sh 2 sleep 60
+    [ "$status" -eq 5 ]
+    [[ "$output" == *"not finished after 1 s"* ]]
+}
+
+@test "under mpirun weir info knows its place" {
+    try mpi.sh 2 "$WEIR" info
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"Open MPI: rank 1 (OMPI_COMM_WORLD_RANK) of 2 (OMPI_COMM_WORLD_SIZE), 1 of 2 on its host"* ]]
+}
+
+@test "hosts.sh spreads processes over hosts and leaves nothing behind" {
+    try hosts.sh -n 3 6 sh -c 'echo "$(hostname) $OMPI_COMM_WORLD_RANK $OMPI_COMM_WORLD_LOCAL_RANK"'
+    [ "$status" -eq 0 ]
+    [ "$(sort <<<"$output")" = $'h1 0 0\nh1 1 1\nh2 2 0\nh2 3 1\nh3 4 0\nh3 5 1' ]
+    try hosts.sh -r 100mbit 2 sh -c 'exit 3'
+    [ "$status" -eq 3 ]
+    try hosts.sh -n 9 2 true
+    [ "$status" -eq 2 ]
+}
