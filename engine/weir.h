@@ -26,6 +26,12 @@
  *     weir_engine_close(engine);
  *     weir_arena_release(&arena);
  *
+ * Several processes.  With transport "mpi" every rank is a process that the launcher started (mpirun); each opens an engine
+ * with the same configuration and calls the same functions in the same order: open, step, param_read, param_write,
+ * events_gather and close are collective.  A process feeds what its own rank reads (weir_engine_reads); the others' data is
+ * ignored.  Reports, parameters read and gathered events are the same on every process.  When one fails or dies, the
+ * others' next call returns WEIR_ERR_PEER, and all of them can only close.
+ *
  * Every function returns a status (base/status.h); weir_last_error() has the message.  An engine is used by one thread at
  * a time.  Structs that callers fill carry their size, so that a program built against another header is refused instead
  * of misread. */
@@ -82,6 +88,7 @@ struct weir_step_report {
     int n_ranks;                  /* of all replicas: rank r of replica d is d * (ranks of a pipeline) + r */
     const int64_t *compute_ns;    /* [n_ranks]: time in kernels, waits excluded; valid until the next step */
     const size_t *peak_bytes;     /* [n_ranks]: bytes of the rank's blocks */
+    int stop;                     /* largest value of the stop flags of all processes when the step ended */
 };
 
 /* What one rank did when, in the last step. */
@@ -140,10 +147,23 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
 weir_status weir_engine_param_read(weir_engine *engine, const char *name, float *values_out, size_t n);
 weir_status weir_engine_param_write(weir_engine *engine, const char *name, const float *values, size_t n);
 
+/* Is the input `name` of micro-batch `mb` read by a rank of this process?  When not, feeding it has no effect. */
+bool weir_engine_reads(const weir_engine *engine, const char *name, int mb);
+
+/* The number of this process, from 0, and how many there are. */
+int weir_engine_process(const weir_engine *engine, int *n_processes_out);
+
+/* A number that the program sets when it wants to stop, from a signal handler for example: each step's report has the
+ * largest of all processes, so that all stop after the same step.  NULL: none. */
+void weir_engine_stop_flag(weir_engine *engine, const volatile int *flag);
+
+/* With several processes: fetch what the ranks of the others did in the last step, for weir_engine_events. */
+weir_status weir_engine_events_gather(weir_engine *engine);
+
 /* What the ranks did in the last step: fills at most `room` events, returns how many there are. */
 size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room);
 
-/* Where the time went: fills at most `room` rows, returns how many there are. */
+/* Where the time of this process's ranks went: fills at most `room` rows, returns how many there are. */
 size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *times_out, size_t room);
 
 /* The stage's first layer, for 0 .. n_stages (the last is the number of layers). */

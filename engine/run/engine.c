@@ -117,9 +117,14 @@ static weir_status memory_check(struct weir_engine *engine)
 {
     const struct weir_program *program = engine->program;
     size_t cap = (size_t)engine->config.device_memory, all = 0, free_bytes, total_bytes;
+    int n_here = 0;
+    for (int i = 0; i < engine->n_ranks; i++)
+        if (weir_peers_on_host(&engine->ranks[i])) {
+            all += engine->peak_bytes[i];
+            n_here++;
+        }
     for (int r = 0; r < program->n_ranks; r++) {
         size_t bytes = weir_program_rank_bytes(program, r);
-        all += bytes * (size_t)engine->n_replicas;
         if (!cap || bytes <= cap)
             continue;
         char stages[128];
@@ -129,12 +134,12 @@ static weir_status memory_check(struct weir_engine *engine)
                          "--microbatch-size, or fewer micro-batches in flight (--schedule 1f1b)",
                          r, stages, bytes, (double)bytes / 0x1p20, cap);
     }
-    weir_status status = engine->kind->memory_info(engine->ranks[0].device, &free_bytes, &total_bytes);
+    weir_status status = engine->kind->memory_info(engine->ranks[engine->first_here].device, &free_bytes, &total_bytes);
     if (!status && all > free_bytes)
         return WEIR_FAIL(WEIR_ERR_NOFIT,
                          "the run needs %.1f MiB for %d ranks, device '%s' has %.1f MiB free: use a smaller "
                          "--microbatch-size or fewer micro-batches in flight (--schedule 1f1b)",
-                         (double)all / 0x1p20, engine->n_ranks, engine->kind->name, (double)free_bytes / 0x1p20);
+                         (double)all / 0x1p20, n_here, engine->kind->name, (double)free_bytes / 0x1p20);
     return status;
 }
 
@@ -206,9 +211,9 @@ static weir_status rank_open(struct weir_engine *engine, int r)
 {
     struct weir_rank *rank = &engine->ranks[r];
     const struct weir_rank_program *program = &engine->program->ranks[rank->index];
-    weir_status status = execs_make(rank);
+    weir_status status = WEIR_OK;
     for (int k = 0; k < WEIR_MEMORY_KINDS && !status; k++)
-        if (program->bytes[k])
+        if (program->bytes[k] && !rank->shared[k])
             status = engine->kind->memory_alloc(rank->device, program->bytes[k], (void **)(void *)&rank->blocks[k]);
     size_t tasks = 16;
     for (int i = 0; i < program->n_instrs; i++)
@@ -223,7 +228,7 @@ weir_status weir_ranks_sync(struct weir_engine *engine)
 {
     weir_status first = WEIR_OK;
     char message[WEIR_ERROR_MAX];
-    for (int r = 0; r < engine->n_ranks; r++) {
+    for (int r = engine->first_here; r < engine->end_here; r++) {
         weir_status status = engine->kind->stream_sync(engine->ranks[r].stream, -1);
         if (status && !first) {
             first = status;
@@ -237,7 +242,7 @@ weir_status weir_ranks_sync(struct weir_engine *engine)
 
 static weir_status ranks_run(struct weir_engine *engine, weir_task_fn fn)
 {
-    for (int r = 0; r < engine->n_ranks; r++) {
+    for (int r = engine->first_here; r < engine->end_here; r++) {
         weir_status status = engine->kind->run(engine->ranks[r].stream, fn, &engine->ranks[r]);
         if (status)
             return status;
@@ -260,21 +265,29 @@ static weir_status arrays_make(struct weir_engine *engine)
     if (status)
         return status;
     engine->n_ranks = (int)p;
+    if (!engine->wire)
+        engine->end_here = engine->n_ranks;
     for (int r = 0; r < engine->n_ranks && !status; r++) {
         engine->ranks[r].engine = engine;
         engine->ranks[r].index = r % program->n_ranks;
         engine->ranks[r].replica = r / program->n_ranks;
         engine->peak_bytes[r] = weir_program_rank_bytes(program, engine->ranks[r].index);
-        status = engine->kind->open(r, engine->config.threads_per_rank, &engine->ranks[r].device);
+        status = execs_make(&engine->ranks[r]);
     }
+    for (int r = engine->first_here; r < engine->end_here && !status; r++)
+        status = engine->kind->open(engine->wire ? engine->info->local_rank : r, engine->config.threads_per_rank,
+                                    &engine->ranks[r].device);
     return status;
 }
 
 static weir_status parts_find(struct weir_engine *engine)
 {
-    const struct weir_transport_kind *transport;
+    const struct weir_transport_kind *transport = NULL;
     weir_status status = weir_device_kind_find(engine->config.device, &engine->kind);
-    return status ? status : weir_transport_find(engine->config.transport, &transport);
+    if (!status)
+        status = weir_transport_find(engine->config.transport, &transport);
+    engine->wire = status || transport->one_process ? NULL : transport;
+    return status;
 }
 
 static weir_status engine_start(struct weir_engine *engine)
@@ -283,17 +296,23 @@ static weir_status engine_start(struct weir_engine *engine)
     weir_status status = parts_find(engine);
     if (!status)
         status = engine->kind->count(&n_devices);
+    if (!status && engine->wire)
+        status = weir_peers_join(engine);
     if (!status)
         status = program_make(engine);
     if (!status)
         status = arrays_make(engine);
     if (!status)
         status = memory_check(engine);
-    for (int r = 0; !status && r < engine->n_ranks; r++)
+    if (!status && engine->wire)
+        status = weir_peers_link(engine);
+    for (int r = engine->first_here; !status && r < engine->end_here; r++)
         status = rank_open(engine, r);
-    for (int e = 0; !status && e < engine->program->n_events * engine->n_replicas; e++)
+    for (int e = 0; !status && !engine->wire && e < engine->program->n_events * engine->n_replicas; e++)
         status = engine->kind->event_open(engine->ranks[0].device, &engine->events[e]);
-    return status ? status : ranks_run(engine, rank_prepare);
+    if (!status)
+        status = ranks_run(engine, rank_prepare);
+    return status || !engine->wire ? status : weir_peers_ready(engine);
 }
 
 weir_status weir_engine_open(const struct weir_engine_config *config, weir_engine **engine_out)
@@ -312,6 +331,7 @@ weir_status weir_engine_open(const struct weir_engine_config *config, weir_engin
     status = engine_start(engine);
     if (status) {
         char message[WEIR_ERROR_MAX];
+        weir_peers_stop(engine, status);
         weir_error_take(message);
         weir_engine_close(engine);
         weir_error_put(message);
@@ -349,7 +369,7 @@ static void rank_close(struct weir_engine *engine, struct weir_rank *rank)
         engine->kind->stream_close(rank->stream);
     }
     for (int k = 0; k < WEIR_MEMORY_KINDS; k++)
-        if (rank->blocks[k])
+        if (rank->blocks[k] && !rank->shared[k])
             engine->kind->memory_free(rank->device, rank->blocks[k]);
 }
 
@@ -357,16 +377,17 @@ void weir_engine_close(weir_engine *engine)
 {
     if (!engine)
         return;
-    int n_ranks = engine->n_ranks;
+    int first = engine->n_ranks ? engine->first_here : 0, end = engine->n_ranks ? engine->end_here : 0;
     int n_events = engine->program && engine->events ? engine->program->n_events * engine->n_replicas : 0;
-    for (int r = 0; r < n_ranks; r++)
+    for (int r = first; r < end; r++)
         rank_close(engine, &engine->ranks[r]);
     for (int e = 0; e < n_events; e++)
         if (engine->events[e])
             engine->kind->event_close(engine->events[e]);
-    for (int r = 0; r < n_ranks; r++)
+    for (int r = first; r < end; r++)
         if (engine->ranks[r].device)
             engine->kind->close(engine->ranks[r].device);
+    weir_peers_leave(engine);
     weir_arena_release(&engine->arena);
     weir_free(engine);
 }

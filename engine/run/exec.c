@@ -94,8 +94,11 @@ static weir_status action_run(struct weir_rank *rank, const struct weir_instr *i
 {
     const struct weir_call_list *list = &rank->engine->program->stages[instr->stage].lists[instr->list];
     weir_status status = WEIR_OK;
-    for (int i = 0; i < instr->n_calls && !status; i++)
+    for (int i = 0; i < instr->n_calls && !status; i++) {
         status = call_run(rank, instr->stage, instr->mb, &list->calls[instr->first_call + i]);
+        if (!status && rank->engine->wire)
+            status = rank->engine->wire->progress(rank->engine->link);
+    }
     return status;
 }
 
@@ -122,19 +125,28 @@ static weir_status instr_run(struct weir_rank *rank, const struct weir_instr *in
     return WEIR_FAIL(WEIR_ERR_INTERNAL, "instruction kind %d", (int)instr->kind);
 }
 
+static weir_status exec_fail(const struct weir_exec *exec, weir_status status)
+{
+    const struct weir_rank *rank = exec->rank;
+    atomic_store(&rank->engine->failed, 1);
+    if (rank->engine->n_replicas > 1)
+        weir_error_prefix(status, "replica %d, rank %d, %s: ", rank->replica, rank->index, exec->name);
+    else
+        weir_error_prefix(status, "rank %d, %s: ", rank->index, exec->name);
+    weir_peers_stop(rank->engine, status);
+    return status;
+}
+
 weir_status weir_exec_run(void *argument)
 {
     struct weir_exec *exec = argument;
     struct weir_rank *rank = exec->rank;
+    weir_status status = rank->engine->wire ? weir_peers_await(rank, exec->instr) : WEIR_OK;
     exec->start_ns = weir_clock_ns();
-    weir_status status = instr_run(rank, exec->instr);
+    if (!status)
+        status = instr_run(rank, exec->instr);
     exec->end_ns = weir_clock_ns();
-    if (status) {
-        atomic_store(&rank->engine->failed, 1);
-        if (rank->engine->n_replicas > 1)
-            weir_error_prefix(status, "replica %d, rank %d, %s: ", rank->replica, rank->index, exec->name);
-        else
-            weir_error_prefix(status, "rank %d, %s: ", rank->index, exec->name);
-    }
-    return status;
+    if (!status && rank->engine->wire)
+        status = weir_peers_passed(rank, exec->instr);
+    return status ? exec_fail(exec, status) : WEIR_OK;
 }

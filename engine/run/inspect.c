@@ -19,24 +19,36 @@ static weir_status param_find(const struct weir_engine *engine, const char *name
     return WEIR_FAIL(WEIR_ERR_INVALID, "model '%s' has no parameter '%s'", engine->graph->name, name);
 }
 
+/* The process that owns it has it; the others get it from there. */
+static weir_status param_share(weir_engine *engine, int owner, float *values, size_t n)
+{
+    return engine->wire ? engine->wire->broadcast(engine->transport, weir_peers_process(engine, 0, owner), values,
+                                                  n * sizeof *values)
+                        : WEIR_OK;
+}
+
 weir_status weir_engine_param_read(weir_engine *engine, const char *name, float *values_out, size_t n)
 {
-    int param;
+    int param, owner = 0;
     weir_status status = param_find(engine, name, n, &param);
     for (int r = 0; !status && r < engine->program->n_ranks; r++)
         for (int i = 0; i < engine->program->ranks[r].n_params; i++) {
             const struct weir_rank_param *held = &engine->program->ranks[r].params[i];
-            if (held->param == param && held->owned)
-                memcpy(values_out, weir_rank_at(engine, 0, r)->blocks[WEIR_MEMORY_PARAMS] + held->offset, n * sizeof(float));
+            const struct weir_rank *rank = weir_rank_at(engine, 0, r);
+            if (held->param != param || !held->owned)
+                continue;
+            owner = r;
+            if (weir_rank_is_here(rank))
+                memcpy(values_out, rank->blocks[WEIR_MEMORY_PARAMS] + held->offset, n * sizeof(float));
         }
-    return status;
+    return status ? status : param_share(engine, owner, values_out, n);
 }
 
 weir_status weir_engine_param_write(weir_engine *engine, const char *name, const float *values, size_t n)
 {
     int param;
     weir_status status = param_find(engine, name, n, &param);
-    for (int r = 0; !status && r < engine->n_ranks; r++) {
+    for (int r = engine->first_here; !status && r < engine->end_here; r++) {
         const struct weir_rank *rank = &engine->ranks[r];
         const struct weir_rank_program *program = &engine->program->ranks[rank->index];
         for (int i = 0; i < program->n_params; i++)
@@ -71,7 +83,7 @@ size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *time
             const char *op = engine->graph->nodes[k].op->name;
             size_t at = 0;
             struct weir_op_clock sum = {0, 0};
-            for (int r = 0; r < engine->n_ranks; r++) {
+            for (int r = engine->first_here; r < engine->end_here; r++) {
                 sum.calls += engine->ranks[r].clocks[k * WEIR_PASSES + pass].calls;
                 sum.ns += engine->ranks[r].clocks[k * WEIR_PASSES + pass].ns;
             }
@@ -87,6 +99,34 @@ size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *time
             }
         }
     return n;
+}
+
+weir_status weir_engine_events_gather(weir_engine *engine)
+{
+    return engine->wire ? weir_peers_times(engine) : WEIR_OK;
+}
+
+int weir_engine_process(const weir_engine *engine, int *n_processes_out)
+{
+    *n_processes_out = engine->wire ? engine->info->n_ranks : 1;
+    return engine->wire ? engine->info->rank : 0;
+}
+
+void weir_engine_stop_flag(weir_engine *engine, const volatile int *flag)
+{
+    engine->stop_flag = flag;
+}
+
+bool weir_engine_reads(const weir_engine *engine, const char *name, int mb)
+{
+    int replica = mb / engine->program->n_microbatches;
+    for (int i = 0; i < engine->graph->n_inputs && replica >= 0 && replica < engine->n_replicas; i++)
+        for (int r = 0; r < engine->program->n_ranks; r++)
+            if (!strcmp(engine->graph->inputs[i].name, name) &&
+                engine->program->ranks[r].input_offsets[i] != SIZE_MAX &&
+                weir_rank_is_here(weir_rank_at(engine, replica, r)))
+                return true;
+    return false;
 }
 
 int weir_engine_first_layer(const weir_engine *engine, int stage)

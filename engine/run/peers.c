@@ -27,12 +27,18 @@ static struct weir_placement_grid grid_of(const struct weir_engine *engine)
 int weir_peers_process(const weir_engine *engine, int replica, int index)
 {
     struct weir_placement_grid grid = grid_of(engine);
-    return weir_placement_world_rank(&grid, (struct weir_place){replica, index});
+    return weir_placement_world_rank(&grid, (struct weir_seat){replica, index});
 }
 
 static int process_of(const struct weir_rank *rank)
 {
     return weir_peers_process(rank->engine, rank->replica, rank->index);
+}
+
+bool weir_peers_on_host(const struct weir_rank *rank)
+{
+    const struct weir_transport_info *info = rank->engine->info;
+    return !info || info->host_of[process_of(rank)] == info->host;
 }
 
 /* ---- joining -------------------------------------------------------------------------------------------------------- */
@@ -49,7 +55,7 @@ weir_status weir_peers_join(struct weir_engine *engine)
     status = weir_placement_grid_check(&grid, engine->info->n_ranks);
     if (status)
         return status;
-    struct weir_place place = weir_placement_place(&grid, engine->info->rank);
+    struct weir_seat place = weir_placement_place(&grid, engine->info->rank);
     engine->first_here = place.replica * grid.n_ranks + place.rank;
     engine->end_here = engine->first_here + 1;
     return WEIR_OK;
@@ -223,17 +229,22 @@ static void blocks_set(struct weir_engine *engine)
 {
     for (int i = 0; i < engine->n_ranks; i++) {
         struct weir_rank *rank = &engine->ranks[i];
-        for (int k = 0; k < WEIR_MEMORY_KINDS; k++)
+        for (int k = 0; k < WEIR_MEMORY_KINDS; k++) {
             rank->blocks[k] = engine->wire->memory(engine->link, process_of(rank), k);
+            rank->shared[k] = rank->blocks[k] != NULL;
+        }
     }
 }
 
+/* The exchange comes first: a rank that has failed up to here is found there, not missed in what follows. */
 weir_status weir_peers_link(struct weir_engine *engine)
 {
     struct weir_arena arena = {0};
     struct weir_link_spec spec = {.n_parts = WEIR_MEMORY_KINDS, .n_events = engine->program->n_events};
     size_t *bytes = NULL;
-    weir_status status = signallers_find(engine);
+    weir_status status = engine->wire->exchange(engine->transport, NULL, 0, NULL);
+    if (!status)
+        status = signallers_find(engine);
     if (!status)
         status = shared_find(engine, &arena, &bytes);
     spec.part_bytes = bytes;

@@ -31,6 +31,7 @@ struct weir_rank {
     weir_device *device;
     weir_stream *stream;
     char *blocks[WEIR_MEMORY_KINDS];
+    bool shared[WEIR_MEMORY_KINDS]; /* the block belongs to the engine's link */
     struct weir_kernel_context *context;
     void *native;                   /* the device's own stream: argument of kernels; NULL on cpu */
     struct weir_step_block host;    /* values and update are copied to STEP when a step begins, its gate back at the end */
@@ -75,6 +76,12 @@ static inline struct weir_rank *weir_rank_at(const struct weir_engine *engine, i
     return &engine->ranks[replica * engine->program->n_ranks + index];
 }
 
+static inline bool weir_rank_is_here(const struct weir_rank *rank)
+{
+    const struct weir_engine *engine = rank->engine;
+    return rank >= engine->ranks + engine->first_here && rank < engine->ranks + engine->end_here;
+}
+
 static inline struct weir_step_block *weir_step_block(const struct weir_rank *rank)
 {
     return (struct weir_step_block *)(void *)rank->blocks[WEIR_MEMORY_STEP];
@@ -103,6 +110,9 @@ weir_status weir_peers_step_end(weir_engine *engine, struct weir_step_span *span
 
 /* The times of all ranks' instructions in the last step, on every process. */
 weir_status weir_peers_times(weir_engine *engine);
+
+/* The rank uses memory of this host. */
+bool weir_peers_on_host(const struct weir_rank *rank);
 
 /* The process that rank `index` of `replica` lives in. */
 int weir_peers_process(const weir_engine *engine, int replica, int index);

@@ -25,10 +25,10 @@ weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, cons
         return WEIR_FAIL(WEIR_ERR_INVALID, "micro-batch %d is out of range, a step has %d", mb, all);
     size_t bytes = weir_shape_bytes(&engine->graph->inputs[input].shape), stride = (bytes + 63) / 64 * 64;
     for (int r = 0; r < engine->program->n_ranks; r++) {
+        const struct weir_rank *rank = weir_rank_at(engine, mb / m, r);
         size_t offset = engine->program->ranks[r].input_offsets[input];
-        if (offset != SIZE_MAX)
-            memcpy(weir_rank_at(engine, mb / m, r)->blocks[WEIR_MEMORY_DATA] + offset + stride * (size_t)(mb % m), data,
-                   bytes);
+        if (offset != SIZE_MAX && weir_rank_is_here(rank))
+            memcpy(rank->blocks[WEIR_MEMORY_DATA] + offset + stride * (size_t)(mb % m), data, bytes);
     }
     return WEIR_OK;
 }
@@ -55,7 +55,7 @@ static struct weir_step_block step_values(const struct weir_engine *engine, doub
 static weir_status step_begin(struct weir_engine *engine, double learning_rate)
 {
     weir_status status = WEIR_OK;
-    for (int r = 0; r < engine->n_ranks && !status; r++) {
+    for (int r = engine->first_here; r < engine->end_here && !status; r++) {
         struct weir_rank *rank = &engine->ranks[r];
         rank->host = step_values(engine, learning_rate);
         status = engine->kind->copy(rank->stream, weir_step_block(rank), &rank->host, sizeof rank->host);
@@ -72,6 +72,8 @@ static weir_status instr_issue(struct weir_rank *rank, int index)
     int n_events = engine->program->n_events;
     weir_event **own = engine->events + (size_t)rank->replica * (size_t)n_events;
     weir_status status = WEIR_OK;
+    if (engine->wire) /* the instruction's task awaits and signals, see exec.c */
+        return kind->run(rank->stream, weir_exec_run, exec);
     for (int w = 0; w < instr->n_waits && !status; w++)
         status = kind->wait(rank->stream, own[instr->waits[w]]);
     for (int replica = 0; replica < engine->n_replicas; replica++)
@@ -90,8 +92,10 @@ static weir_status program_issue(struct weir_engine *engine)
     weir_status status = WEIR_OK;
     for (int i = 0; i < engine->program->n_order; i++) {
         const struct weir_order_entry *entry = &engine->program->order[i];
-        for (int replica = 0; replica < engine->n_replicas && !status; replica++)
-            status = instr_issue(weir_rank_at(engine, replica, entry->rank), entry->instr);
+        for (int replica = 0; replica < engine->n_replicas && !status; replica++) {
+            struct weir_rank *rank = weir_rank_at(engine, replica, entry->rank);
+            status = weir_rank_is_here(rank) ? instr_issue(rank, entry->instr) : WEIR_OK;
+        }
     }
     return status;
 }
@@ -99,38 +103,60 @@ static weir_status program_issue(struct weir_engine *engine)
 static weir_status step_end(struct weir_engine *engine)
 {
     weir_status status = WEIR_OK;
-    for (int r = 0; r < engine->n_ranks && !status; r++) {
+    for (int r = engine->first_here; r < engine->end_here && !status; r++) {
         struct weir_rank *rank = &engine->ranks[r];
         status = engine->kind->copy(rank->stream, &rank->host.gate, &weir_step_block(rank)->gate, sizeof rank->host.gate);
     }
     return status;
 }
 
-static void report_fill(struct weir_engine *engine, struct weir_step_report *report)
+/* Sets compute_ns of the ranks that live here. */
+static struct weir_step_span span_of(struct weir_engine *engine)
 {
-    int64_t first = INT64_MAX, last = 0, busiest = 0;
-    for (int r = 0; r < engine->n_ranks; r++) {
-        int64_t busy = 0;
+    struct weir_step_span span = {INT64_MAX, 0};
+    for (int r = engine->first_here; r < engine->end_here; r++) {
+        engine->compute_ns[r] = 0;
         for (int i = 0; i < engine->program->ranks[engine->ranks[r].index].n_instrs; i++) {
             const struct weir_exec *exec = &engine->ranks[r].execs[i];
-            busy += exec->end_ns - exec->start_ns;
-            first = exec->start_ns < first ? exec->start_ns : first;
-            last = exec->end_ns > last ? exec->end_ns : last;
+            engine->compute_ns[r] += exec->end_ns - exec->start_ns;
+            span.first_ns = exec->start_ns < span.first_ns ? exec->start_ns : span.first_ns;
+            span.last_ns = exec->end_ns > span.last_ns ? exec->end_ns : span.last_ns;
         }
-        engine->compute_ns[r] = busy;
-        busiest = busy > busiest ? busy : busiest;
     }
-    const struct weir_update_gate *gate = &engine->ranks[0].host.gate;
+    return span;
+}
+
+static weir_status report_fill(struct weir_engine *engine, struct weir_step_report *report)
+{
+    struct weir_step_span span = span_of(engine);
+    int stop = engine->stop_flag ? *engine->stop_flag : 0;
+    weir_status status = engine->wire ? weir_peers_step_end(engine, &span, &stop) : WEIR_OK;
+    int64_t busiest = 0, step_ns = span.last_ns > span.first_ns ? span.last_ns - span.first_ns : 0;
+    for (int r = 0; r < engine->n_ranks; r++)
+        busiest = engine->compute_ns[r] > busiest ? engine->compute_ns[r] : busiest;
+    const struct weir_update_gate *gate = &engine->ranks[engine->first_here].host.gate;
+    if (status)
+        return status;
     *report = (struct weir_step_report){
         .step = engine->step,
         .loss = gate->loss,
         .grad_norm = gate->grad_norm,
-        .step_ns = last - first,
-        .bubble = last > first ? 1 - (double)busiest / (double)(last - first) : 0,
+        .step_ns = step_ns,
+        .bubble = step_ns ? 1 - (double)busiest / (double)step_ns : 0,
         .n_ranks = engine->n_ranks,
         .compute_ns = engine->compute_ns,
         .peak_bytes = engine->peak_bytes,
+        .stop = stop,
     };
+    return WEIR_OK;
+}
+
+/* The engine can only be closed, and the other processes cannot go on without it. */
+static weir_status step_break(struct weir_engine *engine, weir_status status)
+{
+    engine->broken = true;
+    weir_peers_stop(engine, status);
+    return status;
 }
 
 weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out)
@@ -139,18 +165,20 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
         return WEIR_FAIL(WEIR_ERR_INVALID, "the engine failed before: close it");
     if (!(learning_rate >= 0 && learning_rate < HUGE_VAL))
         return WEIR_FAIL(WEIR_ERR_USAGE, "the learning rate is %g, it must be finite and not negative", learning_rate);
-    weir_status status = step_begin(engine, learning_rate);
+    weir_status status = engine->wire ? engine->wire->begin(engine->link) : WEIR_OK;
+    if (!status)
+        status = step_begin(engine, learning_rate);
     if (!status)
         status = program_issue(engine);
     if (!status)
         status = step_end(engine);
     weir_status synced = weir_ranks_sync(engine);
-    if (status || synced) {
-        engine->broken = true;
-        return status ? status : synced;
-    }
-    report_fill(engine, report_out);
-    if (!engine->ranks[0].host.gate.apply)
+    status = status ? status : synced;
+    if (!status)
+        status = report_fill(engine, report_out);
+    if (status)
+        return step_break(engine, status);
+    if (!engine->ranks[engine->first_here].host.gate.apply)
         return WEIR_FAIL(WEIR_ERR_NUMERIC,
                          "step %lld: loss %g, gradient norm %g: not finite, the parameters are those before the step; "
                          "a smaller --lr or --grad-clip may help",
