@@ -82,7 +82,9 @@ static weir_status pretended_host(int rank, int *color_out)
 {
     const char *list = getenv("WEIR_TEST_HOSTS");
     *color_out = 0;
-    for (int r = 0; list && r <= rank; r++) {
+    if (!list || !*list)
+        return WEIR_OK;
+    for (int r = 0; r <= rank; r++) {
         char *end;
         long host = strtol(list, &end, 10);
         if (end == list || host < 0 || host > 1000000 || (*end && *end != ','))
