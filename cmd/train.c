@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "cmd/command.h"
 #include "engine/device/device.h"
@@ -37,7 +38,7 @@ static const struct option_row rows[] = {
     ROW("threads-per-rank", 0, OPTION_INT, threads, "N", "threads of each rank (1)", 1, 4096),
     ROW("device", 0, OPTION_TEXT, device, "NAME", "device kind (cpu)", 0, 0),
     ROW("device-memory", 0, OPTION_BYTES, device_memory, "BYTES", "refuse a run that needs more per rank", 0, 0),
-    ROW("transport", 0, OPTION_TEXT, transport, "NAME", "local (default)", 0, 0),
+    ROW("transport", 0, OPTION_TEXT, transport, "NAME", "local, or mpi (default when started by mpirun); list shows them", 0, 0),
     ROW("metrics", 0, OPTION_TEXT, metrics, "FILE", "write one JSON object per step", 0, 0),
     ROW("trace", 0, OPTION_TEXT, trace, "FILE", "write a Chrome trace of the first steps", 0, 0),
     ROW("print-memory", 0, OPTION_FLAG, print_memory, NULL, "print the memory table and stop", 0, 0),
@@ -105,6 +106,17 @@ static void result_print(const struct train_run *run, bool json)
                run->model->name, run->n_done, run->schedule.n_stages, run->first_loss, run->last_loss);
 }
 
+/* Every process fails for these reasons, or none: one message is enough.  A launcher ends all processes when the first one
+ * ends, so the silent ones leave some time for it. */
+static int failure_report(weir_status status, bool leads)
+{
+    bool common = status == WEIR_ERR_USAGE || status == WEIR_ERR_NOFIT || status == WEIR_ERR_NUMERIC;
+    if (!common || leads)
+        return options_report("train", status);
+    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    return weir_status_exit_code(status);
+}
+
 static int run_train(int argc, char **argv)
 {
     struct train_options o = {.schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw", .device = "cpu",
@@ -114,17 +126,17 @@ static int run_train(int argc, char **argv)
     enum option_outcome outcome;
     weir_status status = options_parse(&table, argc, argv, &o, NULL, 0, &n, &outcome);
     if (status || outcome == OPTIONS_HELP_SHOWN || list_shown(&o))
-        return options_report("train", status);
+        return failure_report(status, train_leads(&o));
     struct train_run run;
     status = train_open(&o, &run);
     if (status)
-        return options_report("train", status);
+        return failure_report(status, train_leads(&o));
     if (run.engine) {
         status = train_steps(&run, &stopped);
-        if (!status && run.n_done)
+        if (!status && run.n_done && run.leads)
             result_print(&run, o.json);
     }
-    int code = options_report("train", status);
+    int code = failure_report(status, run.leads);
     train_close(&run);
     return code ? code : stopped ? 128 + stopped : 0;
 }

@@ -20,6 +20,8 @@ static weir_status step_feed(struct train_run *run, int64_t step)
     int batch = (int)run->graph->microbatch_size;
     for (int mb = 0; mb < run->n_microbatches; mb++) {
         int64_t first = (step * run->n_microbatches + mb) * batch;
+        if (!weir_engine_reads(run->engine, input, mb) && !weir_engine_reads(run->engine, "targets", mb))
+            continue; /* another process's */
         weir_status status = weir_data_read(run->data, first, batch, run->inputs, run->targets);
         if (!status)
             status = weir_engine_feed(run->engine, input, mb, run->inputs);
@@ -67,8 +69,11 @@ static enum weir_trace_category category_of(const struct weir_step_event *event)
 }
 
 /* A compute stream that is not at work waits for what comes next. */
-static void trace_step(struct train_run *run, int64_t step)
+static weir_status trace_step(struct train_run *run, int64_t step)
 {
+    weir_status status = weir_engine_events_gather(run->engine);
+    if (status || !run->trace)
+        return status;
     weir_engine_events(run->engine, run->events, run->n_events);
     for (size_t i = 0; i < run->n_events; i++) {
         const struct weir_step_event *e = &run->events[i], *before = i ? e - 1 : NULL;
@@ -85,6 +90,7 @@ static void trace_step(struct train_run *run, int64_t step)
         }
         weir_trace_add(run->trace, &row, 1);
     }
+    return WEIR_OK;
 }
 
 /* ---- steps --------------------------------------------------------------------------------------------------------- */
@@ -99,8 +105,9 @@ static weir_status step_report(struct train_run *run, struct progress *progress,
     run->last_loss = report->loss;
     run->n_done = report->step + 1;
     progress_step(progress, report, lr, per_second);
-    if (run->trace && report->step < run->n_trace_steps)
-        trace_step(run, report->step);
+    weir_status status = report->step < run->n_trace_steps ? trace_step(run, report->step) : WEIR_OK;
+    if (status)
+        return status;
     return run->metrics ? metrics_write(run, report, lr, per_second) : WEIR_OK;
 }
 
@@ -112,35 +119,45 @@ static double lr_at(const struct train_run *run, int64_t step)
     return weir_learning_rate(run->lr_schedule, lr, warmup, step, o->steps);
 }
 
+static weir_status trace_end(struct train_run *run, weir_status status)
+{
+    char message[WEIR_ERROR_MAX];
+    weir_error_take(message);
+    weir_status written = weir_trace_write(run->trace); /* also after a failure: it shows what led there */
+    if (status)
+        weir_error_put(message);
+    return status ? status : written;
+}
+
 weir_status train_steps(struct train_run *run, int *signal_out)
 {
     struct progress progress;
     weir_status status = WEIR_OK;
+    int stop = 0;
     signal_seen = 0;
+    weir_engine_stop_flag(run->engine, &signal_seen);
     signal(SIGINT, signal_note);
     signal(SIGTERM, signal_note);
     progress_start(&progress, run->options->steps, run->model->data == WEIR_DATA_IMAGES ? "img" : "tok",
-                   run->options->quiet);
-    for (int64_t step = 0; step < run->options->steps && !signal_seen && !status; step++) {
+                   run->options->quiet || !run->leads);
+    for (int64_t step = 0; step < run->options->steps && !stop && !status; step++) {
         struct weir_step_report report;
         double lr = lr_at(run, step);
         status = step_feed(run, step);
         if (!status)
             status = weir_engine_step(run->engine, lr, &report);
-        if (!status)
+        if (!status) {
             status = step_report(run, &progress, &report, lr);
+            stop = report.stop;
+        }
     }
     progress_end(&progress);
-    if (run->trace) {
-        char message[WEIR_ERROR_MAX];
-        weir_error_take(message);
-        weir_status written = weir_trace_write(run->trace); /* also after a failure: it shows what led there */
-        if (status)
-            weir_error_put(message);
-        status = status ? status : written;
-    }
-    if (signal_seen && !run->options->quiet)
-        fprintf(stderr, "weir train: stopped by signal %d after %lld steps\n", (int)signal_seen, (long long)run->n_done);
-    *signal_out = signal_seen;
+    if (run->trace)
+        status = trace_end(run, status);
+    if (status && status != WEIR_ERR_NUMERIC) /* which every process sees */
+        weir_engine_fail(run->engine, status);
+    if (stop && !run->options->quiet && run->leads)
+        fprintf(stderr, "weir train: stopped by signal %d after %lld steps\n", stop, (long long)run->n_done);
+    *signal_out = stop;
     return status;
 }

@@ -157,6 +157,10 @@ int weir_engine_process(const weir_engine *engine, int *n_processes_out);
  * largest of all processes, so that all stop after the same step.  NULL: none. */
 void weir_engine_stop_flag(weir_engine *engine, const volatile int *flag);
 
+/* This process cannot go on, for a reason outside the engine: tell the others, with the thread's last error.  Without
+ * others it does nothing; NULL is fine. */
+void weir_engine_fail(weir_engine *engine, weir_status status);
+
 /* With several processes: fetch what the ranks of the others did in the last step, for weir_engine_events. */
 weir_status weir_engine_events_gather(weir_engine *engine);
 

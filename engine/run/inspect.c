@@ -117,6 +117,12 @@ void weir_engine_stop_flag(weir_engine *engine, const volatile int *flag)
     engine->stop_flag = flag;
 }
 
+void weir_engine_fail(weir_engine *engine, weir_status status)
+{
+    if (engine)
+        weir_peers_stop(engine, status);
+}
+
 bool weir_engine_reads(const weir_engine *engine, const char *name, int mb)
 {
     int replica = mb / engine->program->n_microbatches;

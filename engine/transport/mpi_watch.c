@@ -76,13 +76,15 @@ static enum life life_of(struct weir_mpi_lobby *lobby)
 
 /* ---- failure ------------------------------------------------------------------------------------------------------- */
 
-static weir_status peer_failed(weir_transport *transport, int rank, const char *message)
+/* Whoever failed because of another one (WEIR_ERR_PEER) passes on what it heard. */
+static weir_status peer_failed(weir_transport *transport, int rank, weir_status status, const char *message)
 {
     transport->culprit = rank;
-    return WEIR_FAIL(WEIR_ERR_PEER, "rank %d failed: %s", rank, message);
+    return status == WEIR_ERR_PEER ? WEIR_FAIL(WEIR_ERR_PEER, "%s", message)
+                                   : WEIR_FAIL(WEIR_ERR_PEER, "rank %d failed: %s", rank, message);
 }
 
-/* A peer that failed because of another one (WEIR_ERR_PEER) counts only when nobody failed by itself. */
+/* A peer that failed because of another one counts only when nobody failed by itself. */
 static weir_status local_look(weir_transport *transport, bool second_hand)
 {
     for (int l = 0; l < transport->info.n_local; l++) {
@@ -91,7 +93,7 @@ static weir_status local_look(weir_transport *transport, bool second_hand)
         uint32_t stopped = atomic_load_explicit(&lobby->stopped, memory_order_acquire);
         if (stopped && (stopped == WEIR_ERR_PEER) == second_hand)
             return l == transport->info.local_rank ? WEIR_FAIL(WEIR_ERR_PEER, "this rank has failed before")
-                                                   : peer_failed(transport, rank, lobby->message);
+                                                   : peer_failed(transport, rank, (weir_status)stopped, lobby->message);
         enum life life = l == transport->info.local_rank || stopped || second_hand ? ALIVE : life_of(lobby);
         if (life == ALIVE)
             continue;
@@ -112,7 +114,7 @@ weir_status weir_mpi_move(weir_transport *transport)
     if (!status && there)
         status = weir_mpi_check(MPI_Recv(&notice, sizeof notice, MPI_BYTE, MPI_ANY_SOURCE, NOTICE_TAG, transport->control,
                                          MPI_STATUS_IGNORE), "MPI_Recv");
-    return !status && there ? peer_failed(transport, notice.rank, notice.message) : status;
+    return !status && there ? peer_failed(transport, notice.rank, (weir_status)notice.status, notice.message) : status;
 }
 
 weir_status weir_mpi_peers_look(weir_transport *transport)
@@ -147,7 +149,10 @@ void weir_mpi_stop(weir_transport *transport, weir_status status)
     struct weir_mpi_lobby *lobby = weir_mpi_lobby(transport, transport->info.local_rank);
     if (atomic_load(&lobby->stopped))
         return;
-    weir_error_take(lobby->message);
+    if (status == WEIR_ERR_PEER && transport->failed)
+        memcpy(lobby->message, transport->failure, sizeof lobby->message);
+    else
+        weir_error_take(lobby->message);
     atomic_store(&lobby->stopped, (uint32_t)status); /* edge: message ─▶ whoever sees that we stopped */
     struct notice notice = {.rank = transport->info.rank, .status = (int32_t)status};
     memcpy(notice.message, lobby->message, sizeof notice.message);
