@@ -215,6 +215,8 @@ static int failing_run(const char *how)
     assert_ok(kind->link_open(transport, &spec, &link));
     assert_ok(kind->begin(link));
     weir_status status;
+    if (strcmp(how, "die"))
+        assert_ok(kind->exchange(transport, NULL, 0, NULL));
     if (info->rank != 1) {
         status = kind->wait(link, info->rank == 0 ? 1 : info->rank - 1, 0);
     } else if (!strcmp(how, "die")) {

@@ -25,10 +25,18 @@ weir_status weir_mpi_check(int code, const char *what)
     return WEIR_FAIL(WEIR_ERR_PEER, "%s failed: %s", what, text);
 }
 
-weir_status weir_mpi_agree(MPI_Comm comm, weir_status status)
+/* The message of the own failure survives the waiting. */
+weir_status weir_mpi_agree(weir_transport *transport, MPI_Comm comm, weir_status status)
 {
+    char message[WEIR_ERROR_MAX];
     int mine = status != WEIR_OK, any = 0;
-    weir_status told = weir_mpi_check(MPI_Allreduce(&mine, &any, 1, MPI_INT, MPI_MAX, comm), "MPI_Allreduce");
+    MPI_Request request;
+    weir_error_take(message);
+    weir_status told = weir_mpi_check(MPI_Iallreduce(&mine, &any, 1, MPI_INT, MPI_MAX, comm, &request), "MPI_Iallreduce");
+    if (!told)
+        told = weir_mpi_request_wait(transport, &request, "MPI_Iallreduce");
+    if (status)
+        weir_error_put(message);
     if (status || told)
         return status ? status : told;
     return any ? WEIR_FAIL(WEIR_ERR_PEER, "another rank failed to set up the transport") : WEIR_OK;
@@ -100,7 +108,7 @@ static weir_status host_split(weir_transport *transport)
 {
     MPI_Comm machine;
     int color, rank = transport->info.rank;
-    weir_status status = weir_mpi_agree(transport->world, pretended_host(rank, &color));
+    weir_status status = weir_mpi_agree(transport, transport->world, pretended_host(rank, &color));
     if (!status)
         status = weir_mpi_check(MPI_Comm_split_type(transport->world, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &machine),
                                 "MPI_Comm_split_type");
@@ -145,7 +153,7 @@ static weir_status hosts_find(weir_transport *transport)
         status = weir_arena_alloc(&transport->arena, n, sizeof(int), &transport->local_of);
     if (!status)
         status = weir_arena_alloc(&transport->arena, n, sizeof(int), &transport->rank_of_local);
-    status = weir_mpi_agree(transport->world, status);
+    status = weir_mpi_agree(transport, transport->world, status);
     if (!status)
         status = weir_mpi_check(MPI_Bcast(&leader, 1, MPI_INT, 0, transport->host), "MPI_Bcast");
     if (!status)
@@ -197,7 +205,7 @@ static weir_status lobby_open(weir_transport *transport)
 {
     weir_status status = weir_arena_alloc(&transport->arena, (size_t)transport->info.n_local, sizeof *transport->lobbies,
                                           &transport->lobbies);
-    status = weir_mpi_agree(transport->host, status);
+    status = weir_mpi_agree(transport, transport->host, status);
     if (!status)
         status = weir_mpi_segments_open(transport, sizeof(struct weir_mpi_lobby), transport->lobbies);
     if (!status) {
@@ -205,7 +213,9 @@ static weir_status lobby_open(weir_transport *transport)
         transport->turn = (uint32_t)WEIR_MPI_FIRST;
         status = weir_mpi_life_take(transport);
     }
-    return weir_mpi_agree(transport->world, status);
+    status = weir_mpi_agree(transport, transport->world, status);
+    transport->lobby_is_open = !status;
+    return status;
 }
 
 static void transport_free(weir_transport *transport)

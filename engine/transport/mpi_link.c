@@ -60,12 +60,12 @@ static weir_status memory_make(weir_link *link, const struct weir_link_spec *spe
         if (transport->host_of[r] != transport->info.host)
             status = mirror_map(bytes, &link->mirrors[r]);
     }
-    status = weir_mpi_agree(transport->world, status);
+    status = weir_mpi_agree(transport, transport->world, status);
     if (!status)
         status = weir_mpi_segments_open(transport, own, link->segments);
     for (int e = 0; e < spec->n_events && !status; e++)
         atomic_store(&weir_mpi_link_flag(link, transport->info.rank, e)->value, (uint32_t)WEIR_MPI_FIRST);
-    return weir_mpi_agree(transport->world, status); /* edge: flags initialised ─▶ anybody waits for one */
+    return weir_mpi_agree(transport, transport->world, status); /* edge: flags initialised ─▶ anybody waits for one */
 }
 
 static weir_status wire_check(const weir_link *link, const struct weir_link_spec *spec, const struct weir_wire *wire)
@@ -84,6 +84,14 @@ static weir_status wire_check(const weir_link *link, const struct weir_link_spec
                                        wire->event, wire->from, wire->to);
 }
 
+static weir_status comm_make(weir_link *link)
+{
+    MPI_Request request;
+    weir_status status =
+        weir_mpi_check(MPI_Comm_idup(link->transport->world, &link->comm, &request), "MPI_Comm_idup");
+    return status ? status : weir_mpi_request_wait(link->transport, &request, "MPI_Comm_idup");
+}
+
 static weir_status link_fill(weir_link *link, const struct weir_link_spec *spec)
 {
     weir_status status = WEIR_OK;
@@ -93,7 +101,7 @@ static weir_status link_fill(weir_link *link, const struct weir_link_spec *spec)
         return status;
     status = memory_make(link, spec);
     if (!status)
-        status = weir_mpi_check(MPI_Comm_dup(link->transport->world, &link->comm), "MPI_Comm_dup");
+        status = comm_make(link);
     if (!status)
         status = weir_mpi_wires_open(link, spec);
     return status;
@@ -103,7 +111,7 @@ weir_status weir_mpi_link_open(weir_transport *transport, const struct weir_link
 {
     weir_link *link;
     weir_status status = weir_alloc(1, sizeof *link, &link);
-    status = weir_mpi_agree(transport->world, status);
+    status = weir_mpi_agree(transport, transport->world, status);
     if (status)
         return status;
     link->transport = transport;

@@ -58,6 +58,7 @@ void weir_mpi_segments_close(struct weir_mpi_segment *segments, int n);
 
 struct weir_mpi_lobby {
     pthread_mutex_t life;
+    _Atomic uint32_t dead;    /* somebody has found the lock of a dead process */
     _Atomic uint32_t stopped; /* 0, or the status with which the process failed; `message` was written before */
     char message[WEIR_ERROR_MAX];
     struct weir_mpi_flag turn; /* of the exchange; the notes of two turns are kept */
@@ -74,6 +75,7 @@ struct weir_transport {
     bool may_spin;      /* all processes of this host together have no more threads than cores */
     MPI_Comm world, control, host; /* control: only notices of failure */
     struct weir_mpi_segment *lobbies; /* [n_local] */
+    bool lobby_is_open; /* of all processes */
     uint32_t turn;
     weir_status failed; /* why nothing works any more */
     char failure[WEIR_ERROR_MAX];
@@ -85,8 +87,8 @@ struct weir_mpi_lobby *weir_mpi_lobby(const weir_transport *transport, int local
 /* A code that an MPI function returned, as a status: WEIR_ERR_PEER with the library's text. */
 weir_status weir_mpi_check(int code, const char *what);
 
-/* WEIR_OK when every process of `comm` brings WEIR_OK; else the own failure, or WEIR_ERR_PEER.  Blocks. */
-weir_status weir_mpi_agree(MPI_Comm comm, weir_status status);
+/* WEIR_OK when every process of `comm` brings WEIR_OK; else the own failure, or WEIR_ERR_PEER. */
+weir_status weir_mpi_agree(weir_transport *transport, MPI_Comm comm, weir_status status);
 
 /* ---- watching (mpi_watch.c) -------------------------------------------------------------------------------------- */
 

@@ -70,6 +70,15 @@ static weir_status peers_map(weir_transport *transport, const struct note *notes
     return status;
 }
 
+static weir_status notes_gather(weir_transport *transport, const struct note *mine, struct note *notes)
+{
+    MPI_Request request;
+    int bytes = (int)sizeof *mine;
+    weir_status status = weir_mpi_check(
+        MPI_Iallgather(mine, bytes, MPI_BYTE, notes, bytes, MPI_BYTE, transport->host, &request), "MPI_Iallgather");
+    return status ? status : weir_mpi_request_wait(transport, &request, "MPI_Iallgather");
+}
+
 weir_status weir_mpi_segments_open(weir_transport *transport, size_t bytes, struct weir_mpi_segment *segments_out)
 {
     int n = transport->info.n_local, file = -1;
@@ -77,13 +86,12 @@ weir_status weir_mpi_segments_open(weir_transport *transport, size_t bytes, stru
     weir_status status = weir_arena_alloc(&transport->arena, (size_t)n, sizeof *notes, &notes);
     if (!status)
         status = file_make(bytes, &file, &mine);
-    status = weir_mpi_agree(transport->host, status);
+    status = weir_mpi_agree(transport, transport->host, status);
     if (!status)
-        status = weir_mpi_check(MPI_Allgather(&mine, sizeof mine, MPI_BYTE, notes, sizeof mine, MPI_BYTE, transport->host),
-                                "MPI_Allgather");
+        status = notes_gather(transport, &mine, notes);
     if (!status)
         status = peers_map(transport, notes, file, segments_out);
-    status = weir_mpi_agree(transport->host, status); /* the file stays open until all have mapped it */
+    status = weir_mpi_agree(transport, transport->host, status); /* the file stays open until all have mapped it */
     if (file >= 0)
         close(file);
     if (status)

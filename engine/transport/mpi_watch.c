@@ -57,21 +57,18 @@ void weir_mpi_life_give(weir_transport *transport)
 
 enum life { ALIVE, LEFT, DEAD };
 
-/* A dead owner's lock is given back unrepaired: from then on everybody is told so. */
+/* Whoever finds a dead owner's lock writes it down for the others and repairs the lock.  (Left unrepaired, a lock would tell
+ * everybody by itself; but glibc up to 2.36 at least leaves such a lock taken by the first who tries it.) */
 static enum life life_of(struct weir_mpi_lobby *lobby)
 {
-    switch (pthread_mutex_trylock(&lobby->life)) {
-    case 0:
-        pthread_mutex_unlock(&lobby->life);
-        return LEFT;
-    case EOWNERDEAD:
-        pthread_mutex_unlock(&lobby->life);
-        return DEAD;
-    case ENOTRECOVERABLE:
-        return DEAD;
-    default:
-        return ALIVE;
+    int reason = pthread_mutex_trylock(&lobby->life);
+    if (reason == EOWNERDEAD) {
+        atomic_store(&lobby->dead, 1);
+        pthread_mutex_consistent(&lobby->life);
     }
+    if (reason == 0 || reason == EOWNERDEAD)
+        pthread_mutex_unlock(&lobby->life);
+    return atomic_load(&lobby->dead) ? DEAD : reason == 0 ? LEFT : ALIVE;
 }
 
 /* ---- failure ------------------------------------------------------------------------------------------------------- */
@@ -114,7 +111,9 @@ weir_status weir_mpi_move(weir_transport *transport)
     if (!status && there)
         status = weir_mpi_check(MPI_Recv(&notice, sizeof notice, MPI_BYTE, MPI_ANY_SOURCE, NOTICE_TAG, transport->control,
                                          MPI_STATUS_IGNORE), "MPI_Recv");
-    return !status && there ? peer_failed(transport, notice.rank, (weir_status)notice.status, notice.message) : status;
+    if (!status && there)
+        status = peer_failed(transport, notice.rank, (weir_status)notice.status, notice.message);
+    return weir_mpi_fail(transport, status);
 }
 
 weir_status weir_mpi_peers_look(weir_transport *transport)
@@ -127,7 +126,7 @@ weir_status weir_mpi_peers_look(weir_transport *transport)
         weir_status first = local_look(transport, false);
         status = first ? first : local_look(transport, true);
     }
-    return weir_mpi_fail(transport, status ? status : weir_mpi_move(transport));
+    return status ? weir_mpi_fail(transport, status) : weir_mpi_move(transport);
 }
 
 static void notices_send(weir_transport *transport, const struct notice *notice)
@@ -183,7 +182,7 @@ weir_status weir_mpi_watch_look(weir_transport *transport, struct weir_mpi_watch
     if (now - watch->looked_ns < WEIR_TRANSPORT_LOOK_NS)
         return WEIR_OK;
     watch->looked_ns = now;
-    weir_status status = weir_mpi_peers_look(transport);
+    weir_status status = transport->lobby_is_open ? weir_mpi_peers_look(transport) : WEIR_OK;
     if (!status && now - watch->start_ns > transport->config.timeout_ns)
         status = weir_mpi_fail(transport, WEIR_FAIL(WEIR_ERR_TIMEOUT, "nothing came in %.1f s",
                                                     (double)transport->config.timeout_ns * 1e-9));

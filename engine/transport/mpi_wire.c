@@ -262,7 +262,7 @@ weir_status weir_mpi_wires_open(weir_link *link, const struct weir_link_spec *sp
         status = receives_order(link);
     weir_free(receives.items);
     weir_free(sends.items);
-    return weir_mpi_agree(link->transport->world, status);
+    return weir_mpi_agree(link->transport, link->transport->world, status);
 }
 
 void weir_mpi_wires_close(weir_link *link)
