@@ -13,7 +13,7 @@
 #include "partitioner/plan.h"
 
 struct plan_options {
-    const char *graph, *model, *format, *objective, *curve, *output, *draw, *save_graph, *plan;
+    const char *graph, *model, *format, *objective, *curve, *output, *draw, *save_graph, *plan, *recompute;
     int64_t devices, cpus, memory, seed, microbatch_size;
     double bandwidth, seconds, flops, traffic;
     bool contiguous, any, json, explain;
@@ -23,8 +23,9 @@ struct plan_options {
 
 static const struct option_row solve_rows[] = {
     {"graph", 0, OPTION_TEXT, FIELD(graph), "FILE", "cost graph to split", 0, 0},
-    {"model", 0, OPTION_TEXT, FIELD(model), "NAME", "or: one of Weir's models, its costs by analysis", 0, 0},
+    {"model", 0, OPTION_TEXT, FIELD(model), "NAME|PATH", "or: a model (of weir train), its costs by analysis", 0, 0},
     {"microbatch-size", 0, OPTION_INT, FIELD(microbatch_size), "B", "with --model: samples per micro-batch (4)", 1, 1048576},
+    {"recompute", 0, OPTION_TEXT, FIELD(recompute), "LIST", "with --model: none (default), full, or layers run again in backward", 0, 0},
     {"flops", 0, OPTION_REAL, FIELD(flops), "PER_S", "with --model: of a device; default 150e9, a core with AVX-512", 1, 1e18},
     {"traffic", 0, OPTION_REAL, FIELD(traffic), "BYTES_PER_S", "with --model: of a device's memory; default 15e9", 1, 1e18},
     {"format", 0, OPTION_TEXT, FIELD(format), "NAME", "auto (default), weir, pipedream, msr or piper", 0, 0},
@@ -85,14 +86,16 @@ static weir_status model_load(const struct plan_options *options, struct weir_co
     struct weir_model_params params = {.microbatch_size = options->microbatch_size};
     struct weir_ceilings ceilings = {options->flops, options->traffic,
                                      options->bandwidth > 0 ? options->bandwidth : WEIR_GRAPH_BANDWIDTH};
-    weir_status status = weir_model_find(options->model, &kind);
-    if (status)
+    weir_status status = weir_model_open(options->model, &arena, &kind);
+    if (status) {
+        weir_arena_release(&arena);
         return status;
+    }
     if (kind->data == WEIR_DATA_IMAGES)
         params.n_inputs = 784, params.n_classes = 10;
     status = weir_model_build(kind, &params, &arena, &layers);
     if (!status)
-        status = weir_model_cost_graph(layers, &ceilings, graph_out);
+        status = weir_model_cost_graph(layers, options->recompute, &ceilings, graph_out);
     weir_arena_release(&arena);
     return status;
 }
@@ -102,6 +105,8 @@ static weir_status graph_load(const struct plan_options *options, struct weir_co
     int format = WEIR_GRAPH_AUTO;
     if (options->graph && options->model)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--graph and --model exclude each other");
+    if (options->graph && options->recompute)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--recompute needs --model: a cost graph has its times and bytes already");
     if (options->model)
         return model_load(options, graph_out);
     if (!options->graph)

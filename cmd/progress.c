@@ -1,5 +1,6 @@
 #include "cmd/progress.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,8 @@ void progress_start(struct progress *progress, int64_t n_steps, const char *unit
 {
     const char *term = getenv("TERM"), *no_colour = getenv("NO_COLOR");
     bool dumb = !term || !strcmp(term, "dumb");
-    *progress = (struct progress){.quiet = quiet, .n_steps = n_steps, .unit = unit, .start_ns = weir_clock_ns()};
+    *progress = (struct progress){.quiet = quiet, .n_steps = n_steps, .unit = unit, .start_ns = weir_clock_ns(),
+                                  .val_loss = NAN};
     progress->terminal = isatty(STDERR_FILENO) && !dumb;
     progress->colour = progress->terminal && !(no_colour && *no_colour);
 }
@@ -45,16 +47,20 @@ static void line_print(const struct progress *progress, const struct weir_step_r
     fprintf(stderr, "step %lld/%lld ", (long long)done, (long long)progress->n_steps);
     if (progress->terminal)
         fprintf(stderr, "[%s] ", bar);
-    fprintf(stderr, "%sloss %.4f%s norm %.3g lr %.3g %s %s/s bubble %.1f%% eta %02d:%02d", bold, report->loss, plain,
-            report->grad_norm, lr, rate, progress->unit, 100 * report->bubble, (int)left / 60, (int)left % 60);
+    fprintf(stderr, "%sloss %.4f%s ", bold, report->loss, plain);
+    if (!isnan(progress->val_loss))
+        fprintf(stderr, "val %.4f ", progress->val_loss);
+    fprintf(stderr, "norm %.3g lr %.3g %s %s/s bubble %.1f%% eta %02d:%02d", report->grad_norm, lr, rate, progress->unit, 100 * report->bubble, (int)left / 60, (int)left % 60);
 }
 
-void progress_step(struct progress *progress, const struct weir_step_report *report, double lr, double per_second)
+void progress_step(struct progress *progress, const struct weir_step_report *report, double lr, double per_second,
+                   const double *val_loss)
 {
+    progress->val_loss = val_loss ? *val_loss : progress->val_loss;
     if (progress->quiet)
         return;
     int64_t now = weir_clock_ns(), pause = progress->terminal ? second_ns / 10 : 5 * second_ns;
-    bool edge = report->step == 0 || report->step + 1 == progress->n_steps;
+    bool edge = val_loss || report->step == 0 || report->step + 1 == progress->n_steps;
     if (!edge && now - progress->shown_ns < pause)
         return;
     progress->shown_ns = now;

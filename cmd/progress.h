@@ -12,11 +12,15 @@ struct progress {
     int64_t n_steps;
     const char *unit; /* "tok" */
     int64_t start_ns, shown_ns;
+    double val_loss;    /* of the last validation; NaN: none yet */
     bool line_open; /* a line without newline stands on the terminal */
 };
 
 void progress_start(struct progress *progress, int64_t n_steps, const char *unit, bool quiet);
-void progress_step(struct progress *progress, const struct weir_step_report *report, double lr, double per_second);
+
+/* val_loss: measured after this step, or NULL.  It stays on the line until there is a newer one. */
+void progress_step(struct progress *progress, const struct weir_step_report *report, double lr, double per_second,
+                   const double *val_loss);
 
 /* End the open line, so that other text starts on a line of its own. */
 void progress_end(struct progress *progress);

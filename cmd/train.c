@@ -2,6 +2,7 @@
 #include "cmd/train.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -14,8 +15,13 @@
     {name, letter, kind, offsetof(struct train_options, field), argument, help, __VA_ARGS__}
 
 static const struct option_row rows[] = {
-    ROW("model", 'm', OPTION_TEXT, model, "NAME", "model to train; list shows them", 0, 0),
-    ROW("data", 'd', OPTION_TEXT, data, "PATH", "text file (bytes are tokens), or folder with IDX images and labels", 0, 0),
+    ROW("model", 'm', OPTION_TEXT, model, "NAME|PATH", "model; list shows them; or a folder with config.json", 0, 0),
+    ROW("data", 'd', OPTION_TEXT, data, "PATH", "files of text or tokens (a,b or 'x*.bin'), or a folder of IDX images", 0, 0),
+    ROW("val-data", 0, OPTION_TEXT, val_data, "PATH", "data to validate on, in the same forms", 0, 0),
+    ROW("val-every", 0, OPTION_INT, val_every, "N", "steps between validations (a tenth of --steps)", 1, 1e15),
+    ROW("val-batches", 0, OPTION_INT, val_batches, "N", "step-sized batches of one validation (10, or all there are)", 1, 1e12),
+    ROW("init-from", 0, OPTION_TEXT, init_from, "PATH", "read the weights from safetensors: a file or a model folder", 0, 0),
+    ROW("export", 0, OPTION_TEXT, export, "DIR", "write a Hugging Face model folder after the last step", 0, 0),
     ROW("stages", 0, OPTION_INT, stages, "S", "pipeline stages (2)", 1, 65536),
     ROW("chunks", 0, OPTION_INT, chunks, "V", "stages per rank (what the schedule needs, else 1)", 1, 65536),
     ROW("replicas", 0, OPTION_INT, replicas, "D", "copies of the pipeline on different micro-batches (1)", 1, 64),
@@ -38,9 +44,11 @@ static const struct option_row rows[] = {
     ROW("threads-per-rank", 0, OPTION_INT, threads, "N", "threads of each rank (1)", 1, 4096),
     ROW("device", 0, OPTION_TEXT, device, "NAME", "device kind (cpu)", 0, 0),
     ROW("device-memory", 0, OPTION_BYTES, device_memory, "BYTES", "refuse a run that needs more per rank", 0, 0),
+    ROW("recompute", 0, OPTION_TEXT, recompute, "LIST", "none (default), full, or layers (h.*.mlp,head) to run again in backward", 0, 0),
     ROW("transport", 0, OPTION_TEXT, transport, "NAME", "local, or mpi (default when started by mpirun); list shows them", 0, 0),
     ROW("metrics", 0, OPTION_TEXT, metrics, "FILE", "write one JSON object per step", 0, 0),
     ROW("trace", 0, OPTION_TEXT, trace, "FILE", "write a Chrome trace of the first steps", 0, 0),
+    ROW("profile", 0, OPTION_FLAG, profile, NULL, "print at the end where the time of the steps went", 0, 0),
     ROW("print-memory", 0, OPTION_FLAG, print_memory, NULL, "print the memory table and stop", 0, 0),
     ROW("print-program", 0, OPTION_FLAG, print_program, NULL, "print the step program and stop", 0, 0),
     ROW("config", 'c', OPTION_TEXT, config, "FILE", "read options from a JSON object; the command line wins", 0, 0),
@@ -93,17 +101,29 @@ static bool list_shown(const struct train_options *o)
     return false;
 }
 
-static void result_print(const struct train_run *run, bool json)
+static void result_print(struct train_run *run, bool json)
 {
     const struct train_options *o = run->options;
-    if (json)
+    bool validated = !isnan(run->val_loss);
+    if (json) {
         printf("{\"model\": \"%s\", \"steps\": %" PRId64 ", \"stages\": %d, \"ranks\": %d, \"loss_first\": %.17g, "
-               "\"loss_last\": %.17g}\n",
+               "\"loss_last\": %.17g",
                run->model->name, run->n_done, run->schedule.n_stages, run->n_ranks, run->first_loss,
                run->last_loss);
-    else if (!o->quiet)
-        printf("trained %s for %" PRId64 " steps on %d stages: loss %.4f at the start, %.4f at the end\n",
+        if (validated)
+            printf(", \"val_loss_last\": %.17g", run->val_loss);
+        if (run->profile) {
+            printf(", \"profile\": ");
+            train_profile_json(run, stdout);
+        }
+        printf("}\n");
+    } else if (!o->quiet) {
+        printf("trained %s for %" PRId64 " steps on %d stages: loss %.4f at the start, %.4f at the end",
                run->model->name, run->n_done, run->schedule.n_stages, run->first_loss, run->last_loss);
+        if (validated)
+            printf(", %.4f in validation", run->val_loss);
+        printf("\n");
+    }
 }
 
 /* Every process fails for these reasons, or none: one message is enough.  A launcher ends all processes when the first one
@@ -115,6 +135,14 @@ static int failure_report(weir_status status, bool leads)
         return options_report("train", status);
     nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
     return weir_status_exit_code(status);
+}
+
+static weir_status weights_save(const struct train_options *o, struct train_run *run)
+{
+    weir_status status = weir_engine_save_weights(run->engine, o->export);
+    if (status)
+        weir_engine_fail(run->engine, status);
+    return status;
 }
 
 static int run_train(int argc, char **argv)
@@ -133,6 +161,10 @@ static int run_train(int argc, char **argv)
         return failure_report(status, train_leads(&o));
     if (run.engine) {
         status = train_steps(&run, &stopped);
+        if (!status && run.n_done && run.profile && run.leads)
+            train_profile_print(&run, stderr);
+        if (!status && o.export)
+            status = weights_save(&o, &run);
         if (!status && run.n_done && run.leads)
             result_print(&run, o.json);
     }

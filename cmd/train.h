@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "cmd/progress.h"
 #include "engine/run/data.h"
@@ -13,11 +14,20 @@
 #include "engine/weir.h"
 
 struct train_options {
-    const char *model, *data, *schedule, *dialect, *lr_schedule, *optimizer, *device, *transport;
-    const char *metrics, *trace, *config;
-    int64_t stages, chunks, replicas, zero, bucket_bytes, microbatches, microbatch_size, seq_len, steps, warmup, seed, threads, device_memory;
+    const char *model, *data, *val_data, *schedule, *dialect, *lr_schedule, *optimizer, *device, *transport, *recompute;
+    const char *metrics, *trace, *config, *init_from, *export;
+    int64_t stages, chunks, replicas, zero, bucket_bytes, microbatches, microbatch_size, seq_len;
+    int64_t steps, warmup, seed, threads, device_memory;
+    int64_t val_every, val_batches; /* 0: chosen */
     double lr, weight_decay, grad_clip, dropout;
-    bool print_memory, print_program, json, quiet;
+    bool print_memory, print_program, json, quiet, profile;
+};
+
+/* What --data or --val-data names. */
+struct train_source {
+    weir_data *data;          /* NULL: not given */
+    const char *const *paths; /* [n_paths]: its files; none for images */
+    int n_paths;
 };
 
 struct train_run {
@@ -28,11 +38,13 @@ struct train_run {
     struct weir_arena arena;
     struct weir_schedule schedule;
     const struct weir_graph *graph;
-    weir_data *data;
+    struct train_source train, validation;
+    int64_t val_every, val_batches; /* steps between validations, batches of each */
     weir_engine *engine;   /* NULL: memory table or step program were asked for, and printed */
     weir_metrics *metrics; /* NULL: not asked for */
     weir_trace *trace;     /* NULL: not asked for */
-    struct weir_step_event *events; /* of one step, for the trace */
+    struct train_profile *profile; /* NULL: not asked for */
+    struct weir_step_event *events; /* of one step, for trace and profile */
     size_t n_events;
     int64_t n_trace_steps; /* the first ones are kept, as many whole steps as there is room for */
     int64_t *peaks;        /* [n_ranks] */
@@ -40,7 +52,8 @@ struct train_run {
     size_t input_bytes, target_bytes;
     int n_microbatches, n_ranks; /* of all replicas */
     bool leads; /* of several processes, the one that prints and writes files */
-    double first_loss, last_loss, best_rate;
+    double first_loss, last_loss;
+    double val_loss; /* of the last validation; NaN: none yet */
     int64_t n_done;
 };
 
@@ -51,6 +64,42 @@ bool train_leads(const struct train_options *options);
  * --print-program, print what was asked for instead of opening an engine. */
 weir_status train_open(const struct train_options *options, struct train_run *run);
 void train_close(struct train_run *run);
+
+/* Open the source that `text` names, for the run's model. */
+weir_status train_source_open(struct train_run *run, const char *text, uint64_t seed, struct train_source *source);
+
+/* WEIR_ERR_USAGE when `path`, the file that --`option` writes, is one of the data. */
+weir_status train_data_keep(const struct train_run *run, const char *option, const char *path);
+
+/* Feed the samples of one step of `data`, from number `first` on: replica after replica, as weir_data_first() deals them. */
+weir_status train_feed(struct train_run *run, const weir_data *data, int64_t first);
+
+/* Samples of one step, of all replicas. */
+int64_t train_samples(const struct train_run *run);
+
+/* Open --val-data, once the schedule is known, and settle when and how much is validated. */
+weir_status train_validation_open(const struct train_options *options, struct train_run *run);
+
+/* true when a validation follows `step`. */
+bool train_validation_due(const struct train_run *run, int64_t step);
+
+/* The mean loss of the validation set; what was fed is overwritten. */
+weir_status train_validate(struct train_run *run, double *loss_out);
+
+/* --profile: add up where the time of the steps goes.  Opened when the engine is; events are those of the last step. */
+weir_status train_profile_open(struct train_run *run);
+void train_profile_step(struct train_run *run, const struct weir_step_report *report);
+
+/* Around what uses the engine between steps: its operations are not the steps'. */
+void train_profile_pause(struct train_run *run);
+void train_profile_resume(struct train_run *run);
+
+/* The table, and the same as a JSON array. */
+void train_profile_print(struct train_run *run, FILE *out);
+void train_profile_json(struct train_run *run, FILE *out);
+
+/* Both name one regular file, that would be overwritten.  NULL is no file. */
+bool train_same_file(const char *a, const char *b);
 
 /* Run the steps.  *signal_out: the signal that ended the run early, or 0. */
 weir_status train_steps(struct train_run *run, int *signal_out);

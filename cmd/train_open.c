@@ -1,8 +1,8 @@
 /* weir train, before the first step: everything that can be wrong is found here. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -26,8 +26,8 @@ static weir_status choices_read(const struct train_options *o, struct train_run 
     if (!o->model)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--model is missing: --model list shows the models");
     if (!o->data && !o->print_memory && !o->print_program)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--data is missing: a text file, or for image models a folder of IDX files");
-    weir_status status = weir_model_find(o->model, &run->model);
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--data is missing: files of text or tokens, or for image models a folder of IDX files");
+    weir_status status = weir_model_open(o->model, &run->arena, &run->model);
     if (!status)
         status = weir_lr_schedule_find(o->lr_schedule, &run->lr_schedule);
     if (status)
@@ -40,24 +40,15 @@ static weir_status choices_read(const struct train_options *o, struct train_run 
     return weir_unknown("optimizer", o->optimizer, optimizers);
 }
 
-static weir_status data_open(const struct train_options *o, struct train_run *run)
-{
-    if (!o->data)
-        return WEIR_OK;
-    if (run->model->data == WEIR_DATA_IMAGES)
-        return weir_data_open_idx(o->data, (uint64_t)o->seed, &run->data);
-    return weir_data_open_text(o->data, o->seq_len ? o->seq_len : run->model->seq_len, (uint64_t)o->seed, &run->data);
-}
-
 static weir_status model_build(const struct train_options *o, struct train_run *run)
 {
     struct weir_model_params params = {
         .microbatch_size = o->microbatch_size, .seq_len = o->seq_len, .dropout = o->dropout};
     if (run->model->data == WEIR_DATA_IMAGES) {
-        if (!run->data)
+        if (!run->train.data)
             return WEIR_FAIL(WEIR_ERR_USAGE, "--data is missing: the size of the images decides the model's");
-        params.n_inputs = weir_shape_elements(&weir_data_info(run->data)->input);
-        params.n_classes = weir_data_info(run->data)->n_classes;
+        params.n_inputs = weir_shape_elements(&weir_data_info(run->train.data)->input);
+        params.n_classes = weir_data_info(run->train.data)->n_classes;
     }
     return weir_model_build(run->model, &params, &run->arena, &run->graph);
 }
@@ -96,6 +87,8 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.grad_clip = o->grad_clip;
     config.seed = (uint64_t)o->seed;
     config.device_memory = o->device_memory;
+    config.recompute = o->recompute;
+    config.evaluates = run->validation.data;
     config.replicas = (int)o->replicas;
     config.zero = (int)o->zero;
     config.bucket_bytes = o->bucket_bytes;
@@ -109,15 +102,25 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     return status;
 }
 
+/* Weights in, and whether they can be written at the end. */
+static weir_status weights_prepare(const struct train_options *o, struct train_run *run)
+{
+    weir_status status = o->export && run->leads ? weir_export_check(run->graph, o->export) : WEIR_OK;
+    return status || !o->init_from ? status : weir_engine_load_weights(run->engine, o->init_from);
+}
+
 static weir_status buffers_make(struct train_run *run)
 {
-    const struct weir_data_info *info = weir_data_info(run->data);
+    const struct weir_data_info *info = weir_data_info(run->train.data);
     size_t batch = (size_t)run->graph->microbatch_size;
     run->input_bytes = batch * weir_shape_bytes(&info->input);
     run->target_bytes = batch * weir_shape_bytes(&info->target);
     weir_status status = weir_arena_alloc(&run->arena, run->input_bytes, 1, &run->inputs);
     if (!status)
         status = weir_arena_alloc(&run->arena, run->target_bytes, 1, &run->targets);
+    run->n_events = weir_engine_events(run->engine, NULL, 0);
+    if (!status)
+        status = weir_arena_alloc(&run->arena, run->n_events, sizeof *run->events, &run->events);
     return status ? status : weir_arena_alloc(&run->arena, (size_t)run->n_ranks, sizeof *run->peaks, &run->peaks);
 }
 
@@ -125,10 +128,7 @@ static weir_status trace_open(const struct train_options *o, struct train_run *r
 {
     int n_ranks = run->n_ranks;
     struct weir_trace_row *trace_rows;
-    run->n_events = weir_engine_events(run->engine, NULL, 0);
-    weir_status status = weir_arena_alloc(&run->arena, run->n_events, sizeof *run->events, &run->events);
-    if (!status)
-        status = weir_arena_alloc(&run->arena, (size_t)n_ranks, sizeof *trace_rows, &trace_rows);
+    weir_status status = weir_arena_alloc(&run->arena, (size_t)n_ranks, sizeof *trace_rows, &trace_rows);
     for (int r = 0; r < n_ranks && !status; r++)
         trace_rows[r] = (struct weir_trace_row){r, 0, "compute"};
     size_t of_a_step = 2 * run->n_events; /* work and the wait before it */
@@ -137,56 +137,57 @@ static weir_status trace_open(const struct train_options *o, struct train_run *r
     return status || !run->leads ? status : weir_trace_open(o->trace, trace_rows, n_ranks, most, &run->trace);
 }
 
-/* Both name one regular file, that would be overwritten. */
-static bool same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    return a && b && stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_dev == y.st_dev &&
-           x.st_ino == y.st_ino;
-}
-
 /* When the metrics file is open but not written yet: an output must not be the file of another option. */
-static weir_status outputs_check(const struct train_options *o)
+static weir_status outputs_check(const struct train_options *o, const struct train_run *run)
 {
     const struct {
         const char *option, *path;
-    } files[] = {{"data", o->data}, {"config", o->config}, {"schedule", o->schedule}, {"metrics", o->metrics},
-                 {"trace", o->trace}};
-    enum { FIRST_OUTPUT = 3, FILES = sizeof files / sizeof files[0] };
-    for (int out = FIRST_OUTPUT; out < FILES; out++)
+    } files[] = {{"config", o->config}, {"schedule", o->schedule}, {"metrics", o->metrics}, {"trace", o->trace}};
+    enum { FIRST_OUTPUT = 2, FILES = sizeof files / sizeof files[0] };
+    for (int out = FIRST_OUTPUT; out < FILES; out++) {
+        weir_status status = train_data_keep(run, files[out].option, files[out].path);
+        if (status)
+            return status;
         for (int i = 0; i < out; i++)
-            if (same_file(files[i].path, files[out].path))
+            if (train_same_file(files[i].path, files[out].path))
                 return WEIR_FAIL(WEIR_ERR_USAGE, "--%s and --%s are the same file '%s': give --%s another name",
                                  files[i].option, files[out].option, files[out].path, files[out].option);
+    }
     return WEIR_OK;
 }
 
 static weir_status all_open(const struct train_options *o, struct train_run *run)
 {
     weir_status status = choices_read(o, run);
-    if (!status)
-        status = data_open(o, run);
+    if (!status && o->data)
+        status = train_source_open(run, o->data, (uint64_t)o->seed, &run->train);
     if (!status)
         status = model_build(o, run);
     if (!status)
         status = schedule_build(o, run);
     if (!status)
+        status = train_validation_open(o, run);
+    if (!status)
         status = engine_open(o, run);
     if (status || !run->engine)
         return status;
-    status = buffers_make(run);
+    status = weights_prepare(o, run);
+    if (!status)
+        status = buffers_make(run);
     if (!status && o->metrics && run->leads)
         status = weir_metrics_open(o->metrics, run->n_ranks, &run->metrics);
     if (!status)
-        status = outputs_check(o);
+        status = outputs_check(o, run);
     if (!status && o->trace)
         status = trace_open(o, run);
+    if (!status && o->profile)
+        status = train_profile_open(run);
     return status;
 }
 
 weir_status train_open(const struct train_options *options, struct train_run *run)
 {
-    *run = (struct train_run){.options = options, .leads = train_leads(options)};
+    *run = (struct train_run){.options = options, .val_loss = NAN, .leads = train_leads(options)};
     weir_status status = all_open(options, run);
     if (status) {
         char message[WEIR_ERROR_MAX];
@@ -203,6 +204,7 @@ void train_close(struct train_run *run)
     weir_trace_close(run->trace);
     weir_metrics_close(run->metrics);
     weir_engine_close(run->engine);
-    weir_data_close(run->data);
+    weir_data_close(run->train.data);
+    weir_data_close(run->validation.data);
     weir_arena_release(&run->arena);
 }

@@ -14,27 +14,22 @@ static void signal_note(int number)
     signal(number, SIG_DFL);
 }
 
+/* Feed a step, and have what comes next read from disk while it runs. */
 static weir_status step_feed(struct train_run *run, int64_t step)
 {
-    const char *input = run->model->data == WEIR_DATA_IMAGES ? "images" : "tokens";
-    int batch = (int)run->graph->microbatch_size;
-    for (int mb = 0; mb < run->n_microbatches; mb++) {
-        int64_t first = (step * run->n_microbatches + mb) * batch;
-        if (!weir_engine_reads(run->engine, input, mb) && !weir_engine_reads(run->engine, "targets", mb))
-            continue; /* another process's */
-        weir_status status = weir_data_read(run->data, first, batch, run->inputs, run->targets);
-        if (!status)
-            status = weir_engine_feed(run->engine, input, mb, run->inputs);
-        if (!status)
-            status = weir_engine_feed(run->engine, "targets", mb, run->targets);
-        if (status)
-            return status;
-    }
-    return WEIR_OK;
+    int64_t samples = train_samples(run), first = weir_data_first(step, 0, 1, samples);
+    if (step == 0) /* all at once instead of one after the other */
+        weir_data_prefetch(run->train.data, first, samples);
+    weir_status status = train_feed(run, run->train.data, first);
+    if (!status && step + 1 < run->options->steps)
+        weir_data_prefetch(run->train.data, first + samples, samples);
+    if (!status && train_validation_due(run, step))
+        weir_data_prefetch(run->validation.data, 0, samples);
+    return status;
 }
 
 static weir_status metrics_write(struct train_run *run, const struct weir_step_report *report, double lr,
-                                 double per_second)
+                                 double per_second, const double *val_loss)
 {
     for (int r = 0; r < report->n_ranks; r++)
         run->peaks[r] = (int64_t)report->peak_bytes[r];
@@ -45,7 +40,8 @@ static weir_status metrics_write(struct train_run *run, const struct weir_step_r
                                      .tokens_per_s = per_second,
                                      .step_ms = (double)report->step_ns / 1e6,
                                      .bubble = report->bubble,
-                                     .peak_bytes = run->peaks};
+                                     .peak_bytes = run->peaks,
+                                     .val_loss = val_loss};
     return weir_metrics_write(run->metrics, &line);
 }
 
@@ -69,12 +65,8 @@ static enum weir_trace_category category_of(const struct weir_step_event *event)
 }
 
 /* A compute stream that is not at work waits for what comes next. */
-static weir_status trace_step(struct train_run *run, int64_t step)
+static void trace_step(struct train_run *run, int64_t step)
 {
-    weir_status status = weir_engine_events_gather(run->engine);
-    if (status || !run->trace)
-        return status;
-    weir_engine_events(run->engine, run->events, run->n_events);
     for (size_t i = 0; i < run->n_events; i++) {
         const struct weir_step_event *e = &run->events[i], *before = i ? e - 1 : NULL;
         struct weir_trace_event row = {.name = e->name, .rank = e->rank, .category = category_of(e), .stage = e->stage,
@@ -90,13 +82,23 @@ static weir_status trace_step(struct train_run *run, int64_t step)
         }
         weir_trace_add(run->trace, &row, 1);
     }
-    return WEIR_OK;
+}
+
+/* Every process takes part, whoever keeps them. */
+static weir_status step_events(struct train_run *run, int64_t step)
+{
+    if (!run->profile && step >= run->n_trace_steps)
+        return WEIR_OK;
+    weir_status status = weir_engine_events_gather(run->engine);
+    if (!status)
+        weir_engine_events(run->engine, run->events, run->n_events);
+    return status;
 }
 
 /* ---- steps --------------------------------------------------------------------------------------------------------- */
 
 static weir_status step_report(struct train_run *run, struct progress *progress, const struct weir_step_report *report,
-                               double lr)
+                               double lr, const double *val_loss)
 {
     double targets = (double)run->graph->n_targets * run->n_microbatches;
     double per_second = report->step_ns > 0 ? targets / ((double)report->step_ns / 1e9) : 0;
@@ -104,11 +106,27 @@ static weir_status step_report(struct train_run *run, struct progress *progress,
         run->first_loss = report->loss;
     run->last_loss = report->loss;
     run->n_done = report->step + 1;
-    progress_step(progress, report, lr, per_second);
-    weir_status status = report->step < run->n_trace_steps ? trace_step(run, report->step) : WEIR_OK;
+    run->val_loss = val_loss ? *val_loss : run->val_loss;
+    progress_step(progress, report, lr, per_second, val_loss);
+    weir_status status = step_events(run, report->step);
     if (status)
         return status;
-    return run->metrics ? metrics_write(run, report, lr, per_second) : WEIR_OK;
+    if (run->profile)
+        train_profile_step(run, report);
+    if (run->trace && report->step < run->n_trace_steps)
+        trace_step(run, report->step);
+    return run->metrics ? metrics_write(run, report, lr, per_second, val_loss) : WEIR_OK;
+}
+
+/* Validate when it is due, and report; a validation that fails takes nothing from the step's report. */
+static weir_status step_end(struct train_run *run, struct progress *progress, const struct weir_step_report *report,
+                            double lr)
+{
+    double val_loss;
+    bool due = train_validation_due(run, report->step);
+    weir_status validated = due ? train_validate(run, &val_loss) : WEIR_OK;
+    weir_status reported = step_report(run, progress, report, lr, due && !validated ? &val_loss : NULL);
+    return validated ? validated : reported;
 }
 
 static double lr_at(const struct train_run *run, int64_t step)
@@ -147,8 +165,8 @@ weir_status train_steps(struct train_run *run, int *signal_out)
         if (!status)
             status = weir_engine_step(run->engine, lr, &report);
         if (!status) {
-            status = step_report(run, &progress, &report, lr);
             stop = report.stop;
+            status = step_end(run, &progress, &report, lr);
         }
     }
     progress_end(&progress);

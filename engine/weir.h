@@ -27,10 +27,10 @@
  *     weir_arena_release(&arena);
  *
  * Several processes.  With transport "mpi" every rank is a process that the launcher started (mpirun); each opens an engine
- * with the same configuration and calls the same functions in the same order: open, step, param_read, param_write,
- * events_gather and close are collective.  A process feeds what its own rank reads (weir_engine_reads); the others' data is
- * ignored.  Reports, parameters read and gathered events are the same on every process.  When one fails or dies, the
- * others' next call returns WEIR_ERR_PEER, and all of them can only close.
+ * with the same configuration and calls the same functions in the same order.  All functions that may block are collective;
+ * feed and param_write act on what this process holds.  A process feeds what its own rank reads (weir_engine_reads); the
+ * others' data is ignored.  Reports, losses, parameters read and gathered events are the same on every process.  When one
+ * fails or dies, the others' next call returns WEIR_ERR_PEER, and all of them can only close.
  *
  * Every function returns a status (base/status.h); weir_last_error() has the message.  An engine is used by one thread at
  * a time.  Structs that callers fill carry their size, so that a program built against another header is refused instead
@@ -67,7 +67,10 @@ struct weir_engine_config {
     double weight_decay;      /* decoupled, for parameters with decay */
     double grad_clip;         /* largest global gradient norm; 0: no clipping */
     uint64_t seed;            /* of initial values and dropout */
+    bool evaluates;           /* weir_engine_evaluate will be called: compiled and given memory by open */
     int64_t device_memory;    /* bytes each rank may use; 0: what the device has */
+    const char *recompute;    /* layers whose activations are made again in the backward: "none" or NULL, "full", or
+                                 names and shell patterns such as "h.*.mlp,head" */
     int replicas;             /* copies of the pipeline that train on different micro-batches; 0: one */
     int zero;                 /* 1: ZeRO-1, optimizer state is sharded over the replicas; 0: each has all */
     int64_t bucket_bytes;     /* gradients reduced together; 0: derived from the stage's size */
@@ -100,10 +103,12 @@ struct weir_step_event {
     int64_t start_ns, end_ns;
 };
 
-/* Time spent in one pass of one operation, all ranks together, since open. */
+/* Time spent in one pass of one operation, all ranks together, since open: in steps and in evaluations.  Replays of
+ * recomputed layers are forwards. */
 struct weir_op_time {
-    const char *op, *pass;
+    const char *op, *pass; /* "linear"; "forward", "backward_input" or "backward_weight" */
     int64_t calls, ns;
+    double flops;          /* multiplications and additions of these calls, by the formulas of the operations' rows */
 };
 
 #ifdef __cplusplus
@@ -143,9 +148,38 @@ weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, cons
  * After any other failure the engine can only be closed. */
 weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out);
 
+/* The mean loss over all targets of what was fed, without dropout: the forwards of a step, added up as a step adds them,
+ * with the same bits for every partition and schedule.  Parameters, optimizer state, the number of the step, its report
+ * and its events stay as they are; the next step wants to be fed again or runs on the same.  The engine must have been
+ * opened with `evaluates`: then its forwards run in the memory of the step, which grows only where the largest forward
+ * needs more than all activations.
+ *
+ * WEIR_ERR_USAGE: opened without.  WEIR_ERR_NUMERIC: the loss is not finite; it is stored all the same.  After any other
+ * failure the engine can only be closed. */
+weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out);
+
 /* Parameters by name, `n` float32 elements (all of it): their values now.  Writing sets every copy of a tied one. */
 weir_status weir_engine_param_read(weir_engine *engine, const char *name, float *values_out, size_t n);
 weir_status weir_engine_param_write(weir_engine *engine, const char *name, const float *values, size_t n);
+
+/* The gradient of a parameter in the last step: of the mean loss over all targets of the step, before clipping, the uses of
+ * a tied parameter added up.  Valid after weir_engine_step, WEIR_ERR_NUMERIC included.  WEIR_ERR_USAGE: no step was run. */
+weir_status weir_engine_gradient_read(weir_engine *engine, const char *name, float *values_out, size_t n);
+
+/* Read all parameters from a safetensors file, an index of shards, or a folder that has one (base/tensor_files.h says how
+ * they are found).  F32, F16 and BF16 tensors under the parameters' names, with or without the model's prefix
+ * ("transformer.", "model."); mask and rotary buffers are passed over, lm_head.weight too where the head is tied.  A
+ * missing, extra, doubled or misshapen tensor is WEIR_ERR_INVALID and named; nothing changes unless all is well. */
+weir_status weir_engine_load_weights(weir_engine *engine, const char *path);
+
+/* Several processes: process 0 writes what the others send it.
+ * Write model.safetensors (F32) and config.json into the folder `dir`, made when it is not there, as
+ * transformers.AutoModelForCausalLM.from_pretrained reads them.  Files are written under temporary names and renamed when
+ * they are whole.  WEIR_ERR_UNSUPPORTED: the model has no Hugging Face form.  WEIR_ERR_IO. */
+weir_status weir_engine_save_weights(weir_engine *engine, const char *dir);
+
+/* What weir_engine_save_weights can refuse, found out before training: makes the folder and tries to write to it. */
+weir_status weir_export_check(const struct weir_graph *graph, const char *dir);
 
 /* Is the input `name` of micro-batch `mb` read by a rank of this process?  When not, feeding it has no effect. */
 bool weir_engine_reads(const weir_engine *engine, const char *name, int mb);
@@ -161,13 +195,14 @@ void weir_engine_stop_flag(weir_engine *engine, const volatile int *flag);
  * others it does nothing; NULL is fine. */
 void weir_engine_fail(weir_engine *engine, weir_status status);
 
-/* With several processes: fetch what the ranks of the others did in the last step, for weir_engine_events. */
+/* With several processes: fetch what the ranks of the others did, for weir_engine_events and weir_engine_op_times. */
 weir_status weir_engine_events_gather(weir_engine *engine);
 
 /* What the ranks did in the last step: fills at most `room` events, returns how many there are. */
 size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room);
 
-/* Where the time of this process's ranks went: fills at most `room` rows, returns how many there are. */
+/* Where the time went, one row per operation and pass that was called: fills at most `room` rows, returns how many there
+ * are (at most 3 per node of the graph). */
 size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *times_out, size_t room);
 
 /* The stage's first layer, for 0 .. n_stages (the last is the number of layers). */

@@ -7,7 +7,8 @@
 const struct weir_op *const weir_ops[] = {
     &weir_op_embedding, &weir_op_layer_norm, &weir_op_rms_norm, &weir_op_linear,        &weir_op_gelu_tanh,
     &weir_op_gelu_erf,  &weir_op_relu,       &weir_op_silu,     &weir_op_attention,     &weir_op_add,
-    &weir_op_dropout,   &weir_op_mse,        &weir_op_cross_entropy, NULL,
+    &weir_op_dropout,   &weir_op_mse,        &weir_op_cross_entropy, &weir_op_swiglu,      &weir_op_rope,
+    NULL,
 };
 
 weir_status weir_op_find(const char *name, const struct weir_op **op_out)

@@ -42,8 +42,8 @@ enum weir_op_needs {
 };
 
 enum weir_op_flags {
-    WEIR_OP_LOSS = 1 << 0,     /* output is one float64; forward also writes d_inputs[0], which may be inputs[0] itself;
-                                  no backward_input */
+    WEIR_OP_LOSS = 1 << 0,     /* output is one float64; forward also writes d_inputs[0], which may be inputs[0] itself,
+                                  or whose data is NULL where only the loss is wanted; no backward_input */
     WEIR_OP_SUM = 1 << 1,      /* output = sum of the inputs: d_output is handed to every input, no backward at all */
     WEIR_OP_NO_SPLIT = 1 << 2, /* backward_input does the whole backward, d_params included; no backward_weight.  Its
                                   gradients are added in the order of I and B, not of W */
@@ -51,16 +51,34 @@ enum weir_op_flags {
 
 enum weir_pass { WEIR_FORWARD, WEIR_BACKWARD_INPUT, WEIR_BACKWARD_WEIGHT, WEIR_PASSES };
 
+/* Rotary positions: the pair i < d / 2 of a head of width d is turned by t * f_i at position t, f_i = theta^(-2i / d) (Su et
+ * al., "RoFormer", 2021), changed for longer texts by the scaling. */
+enum weir_rope_scaling {
+    WEIR_ROPE_PLAIN,
+    WEIR_ROPE_LINEAR, /* f / factor (Chen et al., "Extending context window ... via positional interpolation", 2023) */
+    WEIR_ROPE_LLAMA3, /* f / factor for wavelengths above original / low, f below original / high, between them a mixture
+                         (Grattafiori et al., "The Llama 3 herd of models", 2024, and its published code) */
+};
+
+struct weir_rope {
+    double theta; /* 10000 */
+    enum weir_rope_scaling scaling;
+    double factor;              /* linear, llama3 */
+    double low, high, original; /* llama3: low_freq_factor, high_freq_factor, original_max_position_embeddings */
+};
+
 /* Attributes of a node.  A row reads the fields it documents and no others. */
 struct weir_op_attr {
     int64_t out_features; /* linear */
     int64_t vocabulary;   /* embedding */
-    int64_t n_positions;  /* embedding: rows of the position table, 0: no position table */
-    int64_t n_heads;      /* attention */
+    int64_t n_positions;  /* embedding: rows of the position table, 0: no position table; attention_cached: the cache's */
+    int64_t n_heads;      /* attention, rope */
+    int64_t kv_heads;     /* attention: heads of k and v, which groups of heads share; 0: n_heads */
     bool bias;            /* linear, layer_norm */
     bool in_out;          /* linear: the weight is stored (in, out) as GPT-2's files have it, else (out, in) */
     double eps;           /* layer_norm, rms_norm */
     double dropout;       /* dropout, attention: probability that an element is zeroed, 0 <= p < 1 */
+    struct weir_rope rope; /* rope */
     void *user;           /* rows of embedding programs: anything */
 };
 
@@ -73,6 +91,7 @@ struct weir_op_shapes {
     int n_params;
     struct weir_shape params[WEIR_OP_PARAMS];
     size_t saved_bytes;             /* beyond inputs and output */
+    size_t cache_bytes;             /* of one sequence, kept from call to call; rows of generation only */
     double flops[WEIR_PASSES];      /* multiplications and additions of one call */
     double bytes[WEIR_PASSES];      /* memory traffic of one call, each tensor counted once */
 };
@@ -82,6 +101,12 @@ struct weir_step_values {
     uint64_t seed;
     uint32_t step;      /* number of the step, from 0 */
     uint32_t training;  /* 0: dropout passes its input on */
+};
+
+/* Generation: where the rows of a call stand in their sequence.  Row t stands at position + t; rows from n_rows on are
+ * padding, whose values do not matter and stay finite. */
+struct weir_sequence {
+    int64_t position, n_rows;
 };
 
 /* One call, bound to memory.  Constant between compilation and the end of the program.  Tensors that this call does not
@@ -104,6 +129,8 @@ struct weir_op_call {
     uint32_t node;                                /* index of the node in its graph: names its random numbers */
     uint32_t first_sample;                        /* index in the step of sample 0 of this micro-batch */
     const struct weir_step_values *step;
+    const struct weir_sequence *sequence;         /* NULL: not a generator, rows stand at 0, 1, 2 .. */
+    void *cache;                                  /* cache_bytes of the sequence, 64-byte aligned */
     struct weir_kernel_context *context;          /* the rank's kernel state (threads, matrix product primitives) */
 };
 
@@ -147,12 +174,19 @@ extern const struct weir_op weir_op_gelu_tanh;     /* element-wise */
 extern const struct weir_op weir_op_gelu_erf;
 extern const struct weir_op weir_op_relu;
 extern const struct weir_op weir_op_silu;
-extern const struct weir_op weir_op_attention;     /* qkv (B, T, 3C) ─▶ (B, T, C), causal */
+extern const struct weir_op weir_op_swiglu;        /* gate, up ─▶ silu(gate) up, element-wise */
+extern const struct weir_op weir_op_rope;          /* (B, T, heads d) ─▶ the same, heads turned by position */
+extern const struct weir_op weir_op_attention;     /* qkv (B, T, (H + 2K) d), or q (B, T, H d), k and v (B, T, K d) ─▶
+                                                      (B, T, H d), causal; H heads, K of keys */
 extern const struct weir_op weir_op_add;           /* a, b ─▶ a + b (WEIR_OP_SUM) */
 extern const struct weir_op weir_op_dropout;       /* element-wise; the sample is the first dimension */
 extern const struct weir_op weir_op_cross_entropy; /* logits (.., V), targets i32 (..) ─▶ sum of losses, f64 (1) */
 extern const struct weir_op weir_op_mse;           /* prediction, target (same shape) ─▶ sum over rows of the mean over the
                                                       last dimension of squared differences, f64 (1) */
+
+/* Rows of generation: forward only, so not among weir_ops. */
+extern const struct weir_op weir_op_attention_cached; /* as attention, with B = 1 and a cache of k and v */
+extern const struct weir_op weir_op_last_row;         /* (1, T, C) ─▶ (1, 1, C) */
 
 /* The built-in row called `name`.  WEIR_ERR_USAGE with a suggestion. */
 weir_status weir_op_find(const char *name, const struct weir_op **op_out);

@@ -1,39 +1,76 @@
-/* attention: qkv (B, T, 3C) ─▶ (B, T, C), causal, heads side by side in C.  Reads attr.n_heads and dropout.
+/* attention: q, k, v ─▶ y (B, T, H d), causal, heads side by side.  Reads attr.n_heads (H), kv_heads (K) and dropout.
  *
- *     s = q k^T / sqrt(C / heads),  p = softmax of s over the columns up to the row's own,  y = dropout(p) v
+ *     s = q k^T / sqrt(d),  p = softmax of s over the columns up to the row's own,  y = dropout(p) v
  *
- * Saved: log of the sum of e^s per row, (B, heads, T).  Probabilities are computed again in the backward (Dao et al.,
+ * One input (B, T, (H + 2K) d) has q, k and v side by side; three inputs have q (B, T, H d), k and v (B, T, K d).  Head h
+ * reads head h / (H / K) of k and v.
+ * Saved: log of the sum of e^s per row, (B, H, T).  Probabilities are computed again in the backward (Dao et al.,
  * "FlashAttention", 2022).  Element (head * T + row) * T + column of the sample names a probability's random number. */
 #include <inttypes.h>
 
 #include "kernels/cpu/cpu.h"
 #include "kernels/infer.h"
 
-static weir_status shape_check(const struct weir_op_shapes *shapes)
+static weir_status heads_check(int64_t heads, int64_t kv_heads)
+{
+    if (heads < 1)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'attention' has %" PRId64 " heads, it should have at least 1", heads);
+    if (kv_heads < 1 || heads % kv_heads != 0)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'attention' has %" PRId64 " heads on %" PRId64 " of keys, which should divide "
+                         "them", heads, kv_heads);
+    return WEIR_OK;
+}
+
+static weir_status packed_check(const struct weir_op_shapes *shapes, int64_t heads, int64_t kv_heads)
 {
     char text[WEIR_SHAPE_TEXT];
     const struct weir_shape *qkv = &shapes->inputs[0];
-    int64_t heads = shapes->attr->n_heads;
-    weir_status status = weir_infer_count(shapes, "attention", 1);
-    if (!status)
-        status = weir_infer_input(shapes, "attention", 0, 3, WEIR_DTYPE_F32);
-    if (status)
-        return status;
-    if (heads < 1)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'attention' has %" PRId64 " heads, it should have at least 1", heads);
-    if (qkv->n_dims != 3 || qkv->dims[2] % (3 * heads) != 0)
+    if (qkv->n_dims == 3 && qkv->dims[2] % (heads + 2 * kv_heads) == 0)
+        return WEIR_OK;
+    if (kv_heads == heads)
         return WEIR_FAIL(WEIR_ERR_INVALID, "input 0 of 'attention' is %s, it should be (samples, positions, 3 * width) "
                          "with a width that %" PRId64 " heads divide", weir_shape_str(qkv, text), heads);
+    return WEIR_FAIL(WEIR_ERR_INVALID, "input 0 of 'attention' is %s, it should be (samples, positions, (%" PRId64
+                     " + 2 * %" PRId64 ") * width of a head)", weir_shape_str(qkv, text), heads, kv_heads);
+}
+
+static weir_status apart_check(const struct weir_op_shapes *shapes, int64_t heads, int64_t kv_heads)
+{
+    char a[WEIR_SHAPE_TEXT], b[WEIR_SHAPE_TEXT];
+    struct weir_shape wanted = shapes->inputs[0];
+    if (wanted.n_dims != 3 || wanted.dims[2] % heads != 0)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "input 0 of 'attention' is %s, it should be (samples, positions, width) with a "
+                         "width that %" PRId64 " heads divide", weir_shape_str(&wanted, a), heads);
+    wanted.dims[2] = wanted.dims[2] / heads * kv_heads;
+    for (int i = 1; i < 3; i++)
+        if (!weir_shapes_equal(&shapes->inputs[i], &wanted))
+            return WEIR_FAIL(WEIR_ERR_INVALID, "input %d of 'attention' is %s, it should be %s", i,
+                             weir_shape_str(&shapes->inputs[i], a), weir_shape_str(&wanted, b));
     return WEIR_OK;
+}
+
+static weir_status shape_check(const struct weir_op_shapes *shapes, int64_t kv_heads)
+{
+    int64_t heads = shapes->attr->n_heads;
+    weir_status status = weir_infer_count(shapes, "attention", shapes->n_inputs == 3 ? 3 : 1);
+    for (int i = 0; i < shapes->n_inputs && !status; i++)
+        status = weir_infer_input(shapes, "attention", i, 3, WEIR_DTYPE_F32);
+    if (!status)
+        status = heads_check(heads, kv_heads);
+    if (status)
+        return status;
+    return shapes->n_inputs == 1 ? packed_check(shapes, heads, kv_heads) : apart_check(shapes, heads, kv_heads);
 }
 
 static weir_status infer(struct weir_op_shapes *shapes)
 {
-    weir_status status = shape_check(shapes);
+    int64_t heads = shapes->attr->n_heads, kv_heads = shapes->attr->kv_heads ? shapes->attr->kv_heads : heads;
+    weir_status status = shape_check(shapes, kv_heads);
     if (status)
         return status;
     int64_t samples = shapes->inputs[0].dims[0], positions = shapes->inputs[0].dims[1];
-    int64_t width = shapes->inputs[0].dims[2] / 3, heads = shapes->attr->n_heads;
+    int64_t parts = shapes->n_inputs == 1 ? heads + 2 * kv_heads : heads;
+    int64_t width = shapes->inputs[0].dims[2] / parts * heads;
     status = weir_infer_dropout(shapes, "attention", (double)heads * (double)positions * (double)positions);
     if (status)
         return status;
@@ -53,7 +90,7 @@ const struct weir_op weir_op_attention = {
     .struct_bytes = sizeof(struct weir_op),
     .name = "attention",
     .summary = "causal multi-head attention, scores in blocks of rows",
-    .input_needs = WEIR_NEEDS_INPUT_0 | WEIR_NEEDS_SAVED,
+    .input_needs = WEIR_NEEDS_INPUT_0 | WEIR_NEEDS_INPUT_1 | WEIR_NEEDS_INPUT_2 | WEIR_NEEDS_SAVED,
     .infer = infer,
     .cpu = {weir_cpu_attention_forward, weir_cpu_attention_backward_input, NULL, weir_cpu_attention_scratch, NULL},
 };

@@ -7,21 +7,20 @@
  *
  * A block is two layers, so a model of L blocks has 2L + 2 layers.  Parameters have their Hugging Face names; linear
  * weights are stored (in, out) as those files have them.  wte is tied: the embedding and the head share it.
- * Initial values (the paper's section 2.3 and its published code): normal with standard deviation 0.02, 0.01 for wpe,
- * residual projections scaled by 1 / sqrt(2L), biases 0, gains 1.  No weight decay on biases and gains. */
+ * Initial values (docs/training.md): normal with standard deviation 0.02, half of it for wpe, residual projections scaled
+ * by 1 / sqrt(2L), biases 0, gains 1.  No weight decay on biases and gains. */
+#include "models/gpt2.h"
+
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
-
-#include "models/model.h"
-
-struct gpt2_config {
-    int64_t n_blocks, width, n_heads, n_positions, vocabulary;
-};
+#include <string.h>
 
 struct gpt2 {
     struct weir_graph_builder b;
-    const struct gpt2_config *config;
+    const struct weir_gpt2_config *config;
     double dropout;
+    int64_t context; /* > 0: to generate */
     char name[32], part[96]; /* prefix of the block, and the name being made */
 };
 
@@ -38,7 +37,7 @@ static int layer_norm(struct gpt2 *g, const char *name, int x)
     int gain = weir_graph_param(&g->b, part(g, text), WEIR_INIT_CONSTANT, 1, false);
     snprintf(text, sizeof text, "%s.bias", name);
     int bias = weir_graph_param(&g->b, part(g, text), WEIR_INIT_CONSTANT, 0, false);
-    struct weir_op_attr attr = {.bias = true, .eps = 1e-5};
+    struct weir_op_attr attr = {.bias = true, .eps = g->config->eps};
     return weir_graph_node(&g->b, part(g, name), &weir_op_layer_norm, &attr, 1, &x, 2, (int[]){gain, bias});
 }
 
@@ -66,10 +65,10 @@ static int residual(struct gpt2 *g, const char *name, int x, int branch)
 
 static int embedding(struct gpt2 *g, int tokens)
 {
-    const struct gpt2_config *c = g->config;
+    const struct weir_gpt2_config *c = g->config;
     weir_graph_layer(&g->b, "embed");
-    int params[] = {weir_graph_param(&g->b, "wte.weight", WEIR_INIT_NORMAL, 0.02, true),
-                    weir_graph_param(&g->b, "wpe.weight", WEIR_INIT_NORMAL, 0.01, true)};
+    int params[] = {weir_graph_param(&g->b, "wte.weight", WEIR_INIT_NORMAL, c->init_std, true),
+                    weir_graph_param(&g->b, "wpe.weight", WEIR_INIT_NORMAL, c->init_std / 2, true)};
     struct weir_op_attr attr = {.out_features = c->width, .vocabulary = c->vocabulary, .n_positions = c->n_positions};
     int x = weir_graph_node(&g->b, "embed", &weir_op_embedding, &attr, 1, &tokens, 2, params);
     return dropout(g, "embed.dropout", x);
@@ -77,22 +76,23 @@ static int embedding(struct gpt2 *g, int tokens)
 
 static int block(struct gpt2 *g, int i, int x)
 {
-    const struct gpt2_config *c = g->config;
-    double residual_std = 0.02 / sqrt(2.0 * (double)c->n_blocks);
-    struct weir_op_attr heads = {.n_heads = c->n_heads, .dropout = g->dropout};
+    const struct weir_gpt2_config *c = g->config;
+    double residual_std = c->init_std / sqrt(2.0 * (double)c->n_blocks);
+    struct weir_op_attr heads = {.n_heads = c->n_heads, .dropout = g->dropout, .n_positions = g->context};
     snprintf(g->name, sizeof g->name, "h.%d.", i);
 
     weir_graph_layer(&g->b, part(g, "attn"));
     int y = layer_norm(g, "ln_1", x);
-    y = linear(g, "attn.c_attn", y, 3 * c->width, 0.02);
-    y = weir_graph_node(&g->b, part(g, "attn.attention"), &weir_op_attention, &heads, 1, &y, 0, NULL);
+    y = linear(g, "attn.c_attn", y, 3 * c->width, c->init_std);
+    y = weir_graph_node(&g->b, part(g, "attn.attention"), g->context ? &weir_op_attention_cached : &weir_op_attention,
+                        &heads, 1, &y, 0, NULL);
     y = linear(g, "attn.c_proj", y, c->width, residual_std);
     x = residual(g, "attn.residual", x, dropout(g, "attn.dropout", y));
 
     weir_graph_layer(&g->b, part(g, "mlp"));
     y = layer_norm(g, "ln_2", x);
-    y = linear(g, "mlp.c_fc", y, 4 * c->width, 0.02);
-    y = weir_graph_node(&g->b, part(g, "mlp.gelu"), &weir_op_gelu_tanh, NULL, 1, &y, 0, NULL);
+    y = linear(g, "mlp.c_fc", y, c->inner, c->init_std);
+    y = weir_graph_node(&g->b, part(g, "mlp.gelu"), c->activation, NULL, 1, &y, 0, NULL);
     y = linear(g, "mlp.c_proj", y, c->width, residual_std);
     x = residual(g, "mlp.residual", x, dropout(g, "mlp.dropout", y));
     g->name[0] = 0;
@@ -103,29 +103,74 @@ static void head(struct gpt2 *g, int x, int targets)
 {
     weir_graph_layer(&g->b, "head");
     x = layer_norm(g, "ln_f", x);
-    int wte = weir_graph_param(&g->b, "wte.weight", WEIR_INIT_NORMAL, 0.02, true);
+    if (g->context)
+        x = weir_graph_node(&g->b, "last_row", &weir_op_last_row, NULL, 1, &x, 0, NULL);
+    const char *name = g->config->untied ? "lm_head.weight" : "wte.weight";
+    int weight = weir_graph_param(&g->b, name, WEIR_INIT_NORMAL, g->config->init_std, true);
     struct weir_op_attr attr = {.out_features = g->config->vocabulary};
-    int logits = weir_graph_node(&g->b, "lm_head", &weir_op_linear, &attr, 1, &x, 1, &wte);
-    weir_graph_node(&g->b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){logits, targets}, 0, NULL);
+    int logits = weir_graph_node(&g->b, "lm_head", &weir_op_linear, &attr, 1, &x, 1, &weight);
+    if (!g->context)
+        weir_graph_node(&g->b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){logits, targets}, 0, NULL);
 }
 
-static weir_status build(const struct weir_model_kind *kind, const struct weir_model_params *params,
-                         struct weir_arena *arena, const struct weir_graph **graph_out)
+/* What the rows are called in config.json. */
+static const struct {
+    const char *name;
+    const struct weir_op *op;
+} activations[] = {{"gelu_new", &weir_op_gelu_tanh}, {"gelu_pytorch_tanh", &weir_op_gelu_tanh}, {"gelu", &weir_op_gelu_erf},
+                   {"relu", &weir_op_relu},          {"silu", &weir_op_silu},                   {"swish", &weir_op_silu}};
+
+const struct weir_op *weir_gpt2_activation(const char *name)
 {
-    struct gpt2 g = {.config = kind->config, .dropout = params->dropout};
+    for (size_t i = 0; i < sizeof activations / sizeof activations[0]; i++)
+        if (!strcmp(activations[i].name, name))
+            return activations[i].op;
+    return NULL;
+}
+
+/* The keys of transformers' GPT2Config.  Its default for the special tokens is 50256, which smaller vocabularies lack. */
+static weir_status config_print(const struct weir_gpt2_config *c, double dropout, struct weir_arena *arena,
+                                const char **text_out)
+{
+    size_t a = 0;
+    while (activations[a].op != c->activation)
+        a++;
+    return weir_arena_printf(
+        arena, text_out,
+        "{\n  \"architectures\": [\"GPT2LMHeadModel\"],\n  \"model_type\": \"gpt2\",\n"
+        "  \"activation_function\": \"%s\",\n  \"attn_pdrop\": %.17g,\n  \"embd_pdrop\": %.17g,\n"
+        "  \"resid_pdrop\": %.17g,\n  \"initializer_range\": %.17g,\n  \"layer_norm_epsilon\": %.17g,\n"
+        "  \"n_embd\": %" PRId64 ",\n  \"n_head\": %" PRId64 ",\n  \"n_inner\": %" PRId64 ",\n  \"n_layer\": %" PRId64
+        ",\n  \"n_positions\": %" PRId64 ",\n  \"vocab_size\": %" PRId64 ",\n  \"bos_token_id\": %s,\n"
+        "  \"eos_token_id\": %s,\n  \"tie_word_embeddings\": %s,\n  \"torch_dtype\": \"float32\"\n}\n",
+        activations[a].name, dropout, dropout, dropout, c->init_std, c->eps, c->width, c->n_heads, c->inner, c->n_blocks,
+        c->n_positions, c->vocabulary, c->vocabulary > 50256 ? "50256" : "null", c->vocabulary > 50256 ? "50256" : "null",
+        c->untied ? "false" : "true");
+}
+
+weir_status weir_gpt2_build(const struct weir_model_kind *kind, const struct weir_model_params *params,
+                            struct weir_arena *arena, const struct weir_graph **graph_out)
+{
+    struct gpt2 g = {.config = kind->config, .dropout = params->dropout, .context = params->context};
     weir_graph_begin(&g.b, kind->name, arena);
     struct weir_shape shape = {2, {params->microbatch_size, params->seq_len}, WEIR_DTYPE_I32};
     int tokens = weir_graph_input(&g.b, "tokens", shape);
-    int targets = weir_graph_input(&g.b, "targets", shape);
+    int targets = g.context ? 0 : weir_graph_input(&g.b, "targets", shape);
     int x = embedding(&g, tokens);
     for (int i = 0; i < g.config->n_blocks; i++)
         x = block(&g, i, x);
     head(&g, x, targets);
-    return weir_graph_finish(&g.b, graph_out);
+    g.b.graph.hf_prefix = "transformer.";
+    if (!g.b.status)
+        g.b.status = config_print(g.config, params->dropout, arena, &g.b.graph.hf_config);
+    return g.context ? weir_graph_finish_forward(&g.b, graph_out) : weir_graph_finish(&g.b, graph_out);
 }
 
-static const struct gpt2_config tiny = {
-    .n_blocks = 6, .width = 128, .n_heads = 4, .n_positions = 64, .vocabulary = 256};
+#define SIZES(blocks, c, heads, positions, tokens)                                                                     \
+    .n_blocks = blocks, .width = c, .n_heads = heads, .n_positions = positions, .vocabulary = tokens, .inner = 4 * (c),   \
+    .eps = 1e-5, .init_std = 0.02, .activation = &weir_op_gelu_tanh
+
+static const struct weir_gpt2_config tiny = {SIZES(6, 128, 4, 64, 256)};
 
 const struct weir_model_kind weir_model_gpt2_tiny = {
     .name = "gpt2-tiny",
@@ -134,18 +179,14 @@ const struct weir_model_kind weir_model_gpt2_tiny = {
     .seq_len = 64,
     .vocabulary = 256,
     .config = &tiny,
-    .build = build,
+    .build = weir_gpt2_build,
 };
 
 /* The published sizes (the paper's table 2; parameters as counted in its released models). */
-static const struct gpt2_config small = {
-    .n_blocks = 12, .width = 768, .n_heads = 12, .n_positions = 1024, .vocabulary = 50257};
-static const struct gpt2_config medium = {
-    .n_blocks = 24, .width = 1024, .n_heads = 16, .n_positions = 1024, .vocabulary = 50257};
-static const struct gpt2_config large = {
-    .n_blocks = 36, .width = 1280, .n_heads = 20, .n_positions = 1024, .vocabulary = 50257};
-static const struct gpt2_config xl = {
-    .n_blocks = 48, .width = 1600, .n_heads = 25, .n_positions = 1024, .vocabulary = 50257};
+static const struct weir_gpt2_config small = {SIZES(12, 768, 12, 1024, 50257)};
+static const struct weir_gpt2_config medium = {SIZES(24, 1024, 16, 1024, 50257)};
+static const struct weir_gpt2_config large = {SIZES(36, 1280, 20, 1024, 50257)};
+static const struct weir_gpt2_config xl = {SIZES(48, 1600, 25, 1024, 50257)};
 
 const struct weir_model_kind weir_model_gpt2 = {
     .name = "gpt2",
@@ -154,7 +195,7 @@ const struct weir_model_kind weir_model_gpt2 = {
     .seq_len = 1024,
     .vocabulary = 50257,
     .config = &small,
-    .build = build,
+    .build = weir_gpt2_build,
 };
 
 const struct weir_model_kind weir_model_gpt2_medium = {
@@ -164,7 +205,7 @@ const struct weir_model_kind weir_model_gpt2_medium = {
     .seq_len = 1024,
     .vocabulary = 50257,
     .config = &medium,
-    .build = build,
+    .build = weir_gpt2_build,
 };
 
 const struct weir_model_kind weir_model_gpt2_large = {
@@ -174,7 +215,7 @@ const struct weir_model_kind weir_model_gpt2_large = {
     .seq_len = 1024,
     .vocabulary = 50257,
     .config = &large,
-    .build = build,
+    .build = weir_gpt2_build,
 };
 
 const struct weir_model_kind weir_model_gpt2_xl = {
@@ -184,5 +225,5 @@ const struct weir_model_kind weir_model_gpt2_xl = {
     .seq_len = 1024,
     .vocabulary = 50257,
     .config = &xl,
-    .build = build,
+    .build = weir_gpt2_build,
 };

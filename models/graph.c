@@ -175,12 +175,14 @@ static bool value_used(const struct weir_graph *graph, int value)
     return false;
 }
 
-static weir_status nodes_check(const struct weir_graph *graph)
+static weir_status nodes_check(const struct weir_graph *graph, bool forward)
 {
     for (int n = 0; n < graph->n_nodes; n++) {
         const struct weir_node *node = &graph->nodes[n];
         bool last = n == graph->n_nodes - 1, loss = node->op->flags & WEIR_OP_LOSS;
-        if (last != loss)
+        if (forward && loss)
+            return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s' is a loss in a graph that is run forwards only", node->name);
+        if (!forward && last != loss)
             return WEIR_FAIL(WEIR_ERR_INVALID, last ? "the last node '%s' is not a loss"
                                                     : "node '%s' is a loss, but not the last node", node->name);
         if (!last && !value_used(graph, n))
@@ -195,7 +197,7 @@ static weir_status nodes_check(const struct weir_graph *graph)
     return WEIR_OK;
 }
 
-weir_status weir_graph_finish(struct weir_graph_builder *b, const struct weir_graph **graph_out)
+static weir_status finish(struct weir_graph_builder *b, bool forward, const struct weir_graph **graph_out)
 {
     if (b->status)
         return b->status;
@@ -220,14 +222,24 @@ weir_status weir_graph_finish(struct weir_graph_builder *b, const struct weir_gr
         if (l > 0 && (status = border_check(graph, &b->layers[l])))
             return status;
     }
-    status = nodes_check(graph);
+    status = nodes_check(graph, forward);
     if (status)
         return status;
     graph->microbatch_size = graph->inputs[0].shape.dims[0];
     const struct weir_shape *predicted = &graph->nodes[graph->n_nodes - 1].shapes.inputs[0];
-    graph->n_targets = weir_shape_elements(predicted) / predicted->dims[predicted->n_dims - 1];
+    graph->n_targets = forward ? 0 : weir_shape_elements(predicted) / predicted->dims[predicted->n_dims - 1];
     *graph_out = graph;
     return WEIR_OK;
+}
+
+weir_status weir_graph_finish(struct weir_graph_builder *b, const struct weir_graph **graph_out)
+{
+    return finish(b, false, graph_out);
+}
+
+weir_status weir_graph_finish_forward(struct weir_graph_builder *b, const struct weir_graph **graph_out)
+{
+    return finish(b, true, graph_out);
 }
 
 const struct weir_shape *weir_graph_shape(const struct weir_graph *graph, int value)
@@ -236,15 +248,19 @@ const struct weir_shape *weir_graph_shape(const struct weir_graph *graph, int va
                                       : &graph->nodes[value].shapes.output;
 }
 
+double weir_node_cost(const struct weir_graph *graph, int node, enum weir_pass pass)
+{
+    double flops = graph->nodes[node].shapes.flops[pass], traffic = 8 * graph->nodes[node].shapes.bytes[pass];
+    return flops > traffic ? flops : traffic;
+}
+
 double weir_layer_cost(const struct weir_graph *graph, int layer)
 {
     const struct weir_layer *l = &graph->layers[layer];
     double cost = 0;
     for (int n = l->first_node; n < l->first_node + l->n_nodes; n++)
-        for (int pass = 0; pass < WEIR_PASSES; pass++) {
-            double flops = graph->nodes[n].shapes.flops[pass], traffic = 8 * graph->nodes[n].shapes.bytes[pass];
-            cost += flops > traffic ? flops : traffic;
-        }
+        for (int pass = 0; pass < WEIR_PASSES; pass++)
+            cost += weir_node_cost(graph, n, (enum weir_pass)pass);
     return cost;
 }
 

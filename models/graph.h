@@ -75,12 +75,15 @@ struct weir_graph_input {
 struct weir_graph {
     const char *name;
     int64_t microbatch_size; /* samples of one micro-batch */
-    int64_t n_targets;       /* losses added up in one micro-batch: the mean divides by their number */
+    int64_t n_targets;       /* losses added up in one micro-batch: the mean divides by their number; 0: no loss */
     int n_nodes, n_params, n_layers, n_inputs;
     const struct weir_node *nodes;
     const struct weir_param *params; /* in the order of first use */
     const struct weir_layer *layers;
     const struct weir_graph_input *inputs;
+    /* The model in Hugging Face form; both NULL when it has none.  Set in the builder's graph, in its arena. */
+    const char *hf_config; /* the text of config.json */
+    const char *hf_prefix; /* what the files of some models put in front of the names: "transformer.", "model." */
 };
 
 struct weir_graph_builder {
@@ -133,12 +136,20 @@ int weir_graph_node(struct weir_graph_builder *b, const char *name, const struct
  * parameter is used; the last node, and no other, is a loss.  WEIR_ERR_INVALID names layer or node. */
 weir_status weir_graph_finish(struct weir_graph_builder *b, const struct weir_graph **graph_out);
 
+/* The same for a graph that is only run forwards: its last node is its result, and no node is a loss. */
+weir_status weir_graph_finish_forward(struct weir_graph_builder *b, const struct weir_graph **graph_out);
+
+/* The same graph with another number of samples in a micro-batch; parameters, nodes and layers keep their numbers. */
+weir_status weir_graph_resize(const struct weir_graph *graph, int64_t microbatch_size, struct weir_arena *arena,
+                              const struct weir_graph **graph_out);
+
 /* Shape of a value. */
 const struct weir_shape *weir_graph_shape(const struct weir_graph *graph, int value);
 
-/* Estimated time of one micro-batch in a layer, forward and backward, in arbitrary units that are the same for all
- * layers: per pass the larger of flops and of 8 flops per byte of traffic (a core computes about 8 flops in the time in
- * which it moves one byte).  Used for the default partition. */
+/* Estimated time of one pass of a node, and of one micro-batch in a layer, forward and backward, in arbitrary units that
+ * are the same for all layers: per pass the larger of flops and of 8 flops per byte of traffic (a core computes about 8
+ * flops in the time in which it moves one byte).  Used for the default partition. */
+double weir_node_cost(const struct weir_graph *graph, int node, enum weir_pass pass);
 double weir_layer_cost(const struct weir_graph *graph, int layer);
 
 /* Elements of all parameters, tied ones once. */

@@ -3,10 +3,12 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "models/hf_config.h"
 
 const struct weir_model_kind *const weir_model_kinds[] = {
     &weir_model_mlp,        &weir_model_gpt2_tiny,  &weir_model_gpt2,
-    &weir_model_gpt2_medium, &weir_model_gpt2_large, &weir_model_gpt2_xl, NULL};
+    &weir_model_gpt2_medium, &weir_model_gpt2_large, &weir_model_gpt2_xl,
+    &weir_model_llama_tiny,  NULL};
 
 weir_status weir_model_find(const char *name, const struct weir_model_kind **kind_out)
 {
@@ -21,6 +23,13 @@ weir_status weir_model_find(const char *name, const struct weir_model_kind **kin
     }
     names[n] = NULL;
     return weir_unknown("model", name, names);
+}
+
+weir_status weir_model_open(const char *name, struct weir_arena *arena, const struct weir_model_kind **kind_out)
+{
+    if (strchr(name, '/') || strchr(name, '.'))
+        return weir_hf_config_load(name, arena, kind_out);
+    return weir_model_find(name, kind_out);
 }
 
 weir_status weir_model_build(const struct weir_model_kind *kind, const struct weir_model_params *params,
@@ -38,7 +47,12 @@ weir_status weir_model_build(const struct weir_model_kind *kind, const struct we
         if (p.seq_len < 1 || p.seq_len > kind->seq_len)
             return WEIR_FAIL(WEIR_ERR_INVALID, "sequence length is %lld, model '%s' takes 1 to %lld",
                              (long long)p.seq_len, kind->name, (long long)kind->seq_len);
-    } else if (p.seq_len) {
+        if (p.context && (p.context < p.seq_len || p.context > kind->seq_len || p.microbatch_size != 1))
+            return WEIR_FAIL(WEIR_ERR_INVALID, "a cache of %lld positions for %lld tokens of %lld samples: model '%s' takes "
+                                               "at most %lld positions, not fewer than the tokens, of one sample",
+                             (long long)p.context, (long long)p.seq_len, (long long)p.microbatch_size, kind->name,
+                             (long long)kind->seq_len);
+    } else if (p.seq_len || p.context) {
         return WEIR_FAIL(WEIR_ERR_USAGE, "model '%s' has no sequence length", kind->name);
     } else if (p.n_inputs < 1 || p.n_classes < 2) {
         return WEIR_FAIL(WEIR_ERR_INVALID, "model '%s' needs at least 1 input and 2 classes, not %lld and %lld",

@@ -4,7 +4,8 @@
  *     const struct weir_model_kind *kind;
  *     weir_model_find("gpt2-tiny", &kind);
  *     weir_model_build(kind, &params, &arena, &graph);
- */
+ *
+ * A model folder with a Hugging Face config.json gives a kind too: weir_model_open. */
 #ifndef WEIR_MODELS_MODEL_H
 #define WEIR_MODELS_MODEL_H
 
@@ -21,6 +22,8 @@ struct weir_model_params {
     int64_t n_inputs;        /* features of one image; image models only */
     int64_t n_classes;       /* image models only */
     double dropout;          /* 0 <= p < 1 */
+    int64_t context;         /* token models: 0, a graph to train; else one that generates, with a cache of so many
+                                positions per sequence: input "tokens" (1, T), result the logits (1, 1, V) of its last row */
 };
 
 struct weir_model_kind {
@@ -40,10 +43,14 @@ extern "C" {
 
 extern const struct weir_model_kind *const weir_model_kinds[]; /* ends with NULL */
 extern const struct weir_model_kind weir_model_mlp, weir_model_gpt2_tiny, weir_model_gpt2, weir_model_gpt2_medium,
-    weir_model_gpt2_large, weir_model_gpt2_xl;
+    weir_model_gpt2_large, weir_model_gpt2_xl, weir_model_llama_tiny;
 
 /* WEIR_ERR_USAGE with a suggestion when there is no such model. */
 weir_status weir_model_find(const char *name, const struct weir_model_kind **kind_out);
+
+/* The same, or the kind of a config.json: a name that holds a '/' or a '.' is the path of such a file or of its folder,
+ * whose kind is made in the arena.  WEIR_ERR_IO, WEIR_ERR_INVALID, WEIR_ERR_UNSUPPORTED as models/hf_config.h says. */
+weir_status weir_model_open(const char *name, struct weir_arena *arena, const struct weir_model_kind **kind_out);
 
 /* Check `params` against the kind and build.  See weir_model_kind.build. */
 weir_status weir_model_build(const struct weir_model_kind *kind, const struct weir_model_params *params,

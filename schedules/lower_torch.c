@@ -195,8 +195,10 @@ static weir_status types_drop(const struct weir_schedule *schedule, enum weir_ac
             break;
         ranks[r].actions = list;
         for (size_t i = 0; i < s.ranks[r].n_actions; i++)
-            if (s.ranks[r].actions[i].type < first || s.ranks[r].actions[i].type > last)
-                list[ranks[r].n_actions++] = s.ranks[r].actions[i];
+            if (s.ranks[r].actions[i].type < first || s.ranks[r].actions[i].type > last) {
+                list[ranks[r].n_actions] = s.ranks[r].actions[i];
+                list[ranks[r].n_actions++].fused &= first > WEIR_B; /* without its backward nothing is fused */
+            }
     }
     if (status)
         return status;
@@ -210,6 +212,12 @@ weir_status weir_schedule_compute_only(const struct weir_schedule *schedule, str
                                        struct weir_schedule *out)
 {
     return types_drop(schedule, WEIR_SEND_F, WEIR_RESHARD, arena, out);
+}
+
+weir_status weir_schedule_forwards(const struct weir_schedule *schedule, struct weir_arena *arena,
+                                   struct weir_schedule *out)
+{
+    return types_drop(schedule, WEIR_I, WEIR_RESHARD, arena, out);
 }
 
 weir_status weir_schedule_lower_torch(const struct weir_schedule *schedule, struct weir_arena *arena,

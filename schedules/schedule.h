@@ -156,6 +156,11 @@ weir_status weir_schedule_lower_torch(const struct weir_schedule *schedule, stru
 weir_status weir_schedule_compute_only(const struct weir_schedule *schedule, struct weir_arena *arena,
                                        struct weir_schedule *out);
 
+/* Only the forwards, each rank's in their order: no two of them wait in a circle, because their order in the whole
+ * schedule is one in which they can run. */
+weir_status weir_schedule_forwards(const struct weir_schedule *schedule, struct weir_arena *arena,
+                                   struct weir_schedule *out);
+
 /* ---- check ------------------------------------------------------------------------------------------------------- */
 
 /* How transfers use the ranks' channels (docs/schedules.md). */

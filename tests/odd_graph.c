@@ -116,6 +116,40 @@ static weir_status tanh_backward(const struct weir_op_call *call, void *stream)
     return WEIR_OK;
 }
 
+/* y = tanh(x · gain): the gradient of the gain reads input and output */
+static weir_status bend_forward(const struct weir_op_call *call, void *stream)
+{
+    const float *x = call->inputs[0].data, *gain = call->params[0].data;
+    float *y = call->output.data;
+    (void)stream;
+    for (int64_t i = 0, c = width_of(call); i < weir_tensor_elements(&call->output); i++)
+        y[i] = tanhf(x[i] * gain[i % c]);
+    return WEIR_OK;
+}
+
+static weir_status bend_backward_input(const struct weir_op_call *call, void *stream)
+{
+    const float *y = call->output.data, *gain = call->params[0].data, *dy = call->d_output.data;
+    float *dx = call->d_inputs[0].data;
+    (void)stream;
+    for (int64_t i = 0, c = width_of(call); dx && i < weir_tensor_elements(&call->output); i++)
+        dx[i] = addend_at(call, 0, i) + dy[i] * (1 - y[i] * y[i]) * gain[i % c];
+    return WEIR_OK;
+}
+
+static weir_status bend_backward_weight(const struct weir_op_call *call, void *stream)
+{
+    const float *x = call->inputs[0].data, *y = call->output.data, *dy = call->d_output.data;
+    float *d = call->d_params[0].data;
+    int64_t c = width_of(call);
+    (void)stream;
+    if (!call->accumulate)
+        memset(d, 0, sizeof *d * (size_t)c);
+    for (int64_t i = 0; i < weir_tensor_elements(&call->output); i++)
+        d[i % c] += dy[i] * (1 - y[i] * y[i]) * x[i];
+    return WEIR_OK;
+}
+
 /* y = x² / 2: its backward reads what it saved */
 static weir_status square_forward(const struct weir_op_call *call, void *stream)
 {
@@ -176,6 +210,11 @@ static const struct weir_op op_tanh = {
     .struct_bytes = sizeof(struct weir_op), .name = "tanh", .input_needs = WEIR_NEEDS_OUTPUT, .infer = same_infer,
     .cpu = {.forward = tanh_forward, .backward_input = tanh_backward}};
 
+static const struct weir_op op_bend = {
+    .struct_bytes = sizeof(struct weir_op), .name = "bend", .input_needs = WEIR_NEEDS_OUTPUT,
+    .weight_needs = WEIR_NEEDS_INPUT_0 | WEIR_NEEDS_OUTPUT, .infer = one_infer,
+    .cpu = {.forward = bend_forward, .backward_input = bend_backward_input, .backward_weight = bend_backward_weight}};
+
 static const struct weir_op op_square = {
     .struct_bytes = sizeof(struct weir_op), .name = "half_square", .input_needs = WEIR_NEEDS_SAVED,
     .infer = square_infer, .cpu = {.forward = square_forward, .backward_input = square_backward}};
@@ -223,6 +262,12 @@ static int scale(struct weir_graph_builder *b, const char *name, int x)
     return weir_graph_node(b, name, &op_whole, NULL, 1, &x, 1, &param);
 }
 
+static int bend(struct weir_graph_builder *b, const char *name, int x)
+{
+    int param = weir_graph_param(b, name, WEIR_INIT_CONSTANT, 0.8, true);
+    return weir_graph_node(b, name, &op_bend, NULL, 1, &x, 1, &param);
+}
+
 /* One parameter in both places of a node. */
 static int twice(struct weir_graph_builder *b, const char *name, int x)
 {
@@ -265,7 +310,7 @@ static void tokens_build(struct weir_graph_builder *b)
     weir_graph_layer(b, "head");
     x = norm(b, "head.gain", x);
     struct weir_op_attr out = {.out_features = VOCABULARY};
-    x = weir_graph_node(b, "logits", &weir_op_linear, &out, 1, &x, 1, tables);
+    x = bend(b, "bend", weir_graph_node(b, "logits", &weir_op_linear, &out, 1, &x, 1, tables));
     weir_graph_layer(b, "loss");
     two(b, &weir_op_cross_entropy, "loss", x, targets);
 }
@@ -278,7 +323,7 @@ static void points_build(struct weir_graph_builder *b)
     weir_graph_layer(b, "start");
     int x = one(b, &op_tanh, "start", drop(b, "start.drop", points));
     weir_graph_layer(b, "fc0");
-    x = dense(b, "shared", x, WIDTH);
+    x = bend(b, "bend", dense(b, "shared", x, WIDTH));
     weir_graph_layer(b, "square");
     x = two(b, &weir_op_add, "square.sum", x, one(b, &op_square, "square", x));
     weir_graph_layer(b, "product");

@@ -135,10 +135,16 @@ static struct weir_op_call call_make(const struct op_rig *rig, enum weir_pass pa
 
 weir_status op_rig_run(struct op_rig *rig, enum weir_pass pass, const void *addend, bool accumulate)
 {
+    const void *const addends[WEIR_OP_INPUTS] = {addend};
+    return op_rig_run_adding(rig, pass, addends, accumulate);
+}
+
+weir_status op_rig_run_adding(struct op_rig *rig, enum weir_pass pass, const void *const *addends, bool accumulate)
+{
     const struct weir_op_kernels *cpu = &rig->c->op->cpu;
     const weir_kernel_fn kernels[] = {cpu->forward, cpu->backward_input, cpu->backward_weight};
     struct weir_op_call call = call_make(rig, pass, accumulate);
-    call.addends[0] = addend;
+    memcpy(call.addends, addends, sizeof call.addends);
     memset(rig->full.scratch, 0xff, rig->scratch_bytes);
     weir_status status = cpu->prepare ? cpu->prepare(&call, pass) : WEIR_OK;
     return status ? status : kernels[pass](&call, NULL);

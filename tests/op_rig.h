@@ -40,6 +40,9 @@ void op_rig_close(struct op_rig *rig);
 /* Run one pass with what it may see.  `addend` (for input 0) and `accumulate` as in op.h. */
 weir_status op_rig_run(struct op_rig *rig, enum weir_pass pass, const void *addend, bool accumulate);
 
+/* The same with an addend per input. */
+weir_status op_rig_run_adding(struct op_rig *rig, enum weir_pass pass, const void *const *addends, bool accumulate);
+
 /* A block of the rig with room for `bytes`, zeroed. */
 void *op_rig_block(struct op_rig *rig, size_t bytes);
 

@@ -100,16 +100,30 @@ static void silu(const struct reference_call *call)
         call->output[i] = call->inputs[0][i] / (1 + exp(-call->inputs[0][i]));
 }
 
+/* Row t of q, k or v (`part` 0, 1, 2), packed side by side or apart. */
+static const double *attention_operand(const struct reference_call *call, int part, int64_t sample, int64_t head, int64_t t)
+{
+    int64_t heads = call->shapes->attr->n_heads, d = call->shapes->output.dims[2] / heads;
+    int64_t kv = call->shapes->attr->kv_heads ? call->shapes->attr->kv_heads : heads;
+    int64_t own = part ? kv : heads, row = sample * call->shapes->output.dims[1] + t;
+    if (part)
+        head = head / (heads / kv);
+    if (call->shapes->n_inputs == 3)
+        return call->inputs[part] + (row * own + head) * d;
+    int64_t before = part == 0 ? 0 : part == 1 ? heads : heads + kv;
+    return call->inputs[0] + (row * (heads + 2 * kv) + before + head) * d;
+}
+
 /* One row of one head: y (d) from q of the row and all k and v up to it. */
 static void attention_row(const struct reference_call *call, int64_t sample, int64_t head, int64_t row)
 {
     int64_t positions = call->shapes->output.dims[1], width = call->shapes->output.dims[2];
     int64_t d = width / call->shapes->attr->n_heads;
-    const double *qkv = call->inputs[0] + sample * positions * 3 * width + head * d;
     double *y = call->output + (sample * positions + row) * width + head * d, total = 0;
+    const double *q = attention_operand(call, 0, sample, head, row);
     memset(y, 0, (size_t)d * sizeof *y);
     for (int64_t t = 0; t <= row; t++) {
-        const double *q = qkv + row * 3 * width, *k = qkv + t * 3 * width + width, *v = k + width;
+        const double *k = attention_operand(call, 1, sample, head, t), *v = attention_operand(call, 2, sample, head, t);
         double score = 0;
         for (int64_t i = 0; i < d; i++)
             score += q[i] * k[i];
@@ -129,6 +143,42 @@ static void attention(const struct reference_call *call)
         for (int64_t h = 0; h < call->shapes->attr->n_heads; h++)
             for (int64_t t = 0; t < call->shapes->output.dims[1]; t++)
                 attention_row(call, b, h, t);
+}
+
+/* The frequency of pair i as transformers' modeling_rope_utils.py states it. */
+static double rope_frequency(const struct weir_rope *r, int64_t i, int64_t d)
+{
+    double f = 1 / pow(r->theta, (double)(2 * i) / (double)d), wavelength = 2 * M_PI / f;
+    if (r->scaling == WEIR_ROPE_LINEAR)
+        return f / r->factor;
+    if (r->scaling == WEIR_ROPE_PLAIN || wavelength < r->original / r->high)
+        return f;
+    if (wavelength > r->original / r->low)
+        return f / r->factor;
+    double smooth = (r->original / wavelength - r->low) / (r->high - r->low);
+    return (1 - smooth) * f / r->factor + smooth * f;
+}
+
+/* A pair as a complex number, multiplied by e^(i t f). */
+static void rope(const struct reference_call *call)
+{
+    const struct weir_shape *shape = &call->shapes->output;
+    int64_t d = shape->dims[2] / call->shapes->attr->n_heads;
+    for (int64_t i = 0; i < weir_shape_elements(shape); i++) {
+        int64_t t = i / shape->dims[2] % shape->dims[1], at = i % d, pair = at % (d / 2);
+        const double *x = call->inputs[0] + i - at;
+        double angle = (double)t * rope_frequency(&call->shapes->attr->rope, pair, d);
+        if (at < d / 2)
+            call->output[i] = x[pair] * cos(angle) - x[pair + d / 2] * sin(angle);
+        else
+            call->output[i] = x[pair] * sin(angle) + x[pair + d / 2] * cos(angle);
+    }
+}
+
+static void swiglu(const struct reference_call *call)
+{
+    for (int64_t i = 0; i < weir_shape_elements(&call->shapes->output); i++)
+        call->output[i] = call->inputs[0][i] / (1 + exp(-call->inputs[0][i])) * call->inputs[1][i];
 }
 
 static void add(const struct reference_call *call)
@@ -176,7 +226,7 @@ reference_fn reference_find(const char *name)
         {"embedding", embedding}, {"layer_norm", layer_norm}, {"rms_norm", rms_norm}, {"linear", linear},
         {"gelu_tanh", gelu_tanh}, {"gelu_erf", gelu_erf},     {"relu", relu},         {"silu", silu},
         {"attention", attention}, {"add", add},               {"dropout", dropout},   {"cross_entropy", cross_entropy},
-        {"mse", mse},
+        {"mse", mse},             {"rope", rope},             {"swiglu", swiglu},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strcmp(rows[i].name, name) == 0)

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "engine/weir.h"
+#include "schedules/kinds.h"
 
 /* Sanitizers make each run some twenty times slower: there fewer numbers of stages are tried. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -54,7 +55,7 @@ static void params_collect(weir_engine *engine, const struct weir_graph *graph, 
     }
 }
 
-static void train(const struct weir_schedule *schedule, int *first_layer, struct outcome *out)
+static void train(const struct weir_schedule *schedule, int *first_layer, const char *recompute, struct outcome *out)
 {
     struct weir_arena arena = {0};
     const struct weir_graph *graph;
@@ -67,6 +68,7 @@ static void train(const struct weir_schedule *schedule, int *first_layer, struct
     config.weight_decay = 0.1;
     config.grad_clip = 0.5;
     config.seed = 1234;
+    config.recompute = recompute;
     weir_engine *engine;
     assert_ok(weir_engine_open(&config, &engine));
     for (int step = 0; step < STEPS; step++) {
@@ -95,7 +97,7 @@ static void named_train(const char *name, int stages, int chunks, struct outcome
     struct weir_arena arena = {0};
     struct weir_schedule schedule;
     assert_ok(weir_pipeline_schedule(name, stages, chunks, MICROBATCHES, &arena, &schedule));
-    train(&schedule, NULL, out);
+    train(&schedule, NULL, NULL, out);
     weir_arena_release(&arena);
 }
 
@@ -130,32 +132,44 @@ static void every_schedule_and_partition_gives_the_same_bits(void **state)
         }
 }
 
+static void built_in_train(const struct weir_schedule_kind *kind, int stages, const char *recompute)
+{
+    struct weir_arena arena = {0};
+    struct weir_schedule schedule;
+    struct weir_schedule_report report;
+    int v = kind->n_chunks ? kind->n_chunks : stages == 8 ? 2 : 1;
+    struct weir_schedule_params params = {.n_ranks = stages / v, .n_chunks = v, .n_microbatches = MICROBATCHES};
+    if (stages % v || weir_schedule_build(kind, &params, &arena, &schedule) || schedule.n_copies != 1) {
+        weir_arena_release(&arena);
+        return; /* the kind refuses these numbers */
+    }
+    assert_ok(weir_schedule_check(&schedule, WEIR_CHANNELS_EDGE, &arena, &report));
+    if (report.trainable && report.wgrad_ascending) {
+        struct outcome out;
+        print_message("%s, %d stages, %d per rank, recompute %s\n", kind->name, stages, v, recompute ? recompute : "none");
+        train(&schedule, NULL, recompute, &out);
+        outcome_compare(&reference, &out);
+        weir_free(out.params);
+    }
+    weir_arena_release(&arena);
+}
+
 static void every_built_in_schedule_that_can_train_gives_the_same_bits(void **state)
 {
     (void)state;
     for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind; kind++)
-        for (int stages = SANITIZED ? 4 : 2; stages <= (SANITIZED ? 4 : 8); stages *= 2) {
-            struct weir_arena arena = {0};
-            struct weir_schedule schedule;
-            struct weir_schedule_report report;
-            int v = (*kind)->n_chunks ? (*kind)->n_chunks : stages == 8 ? 2 : 1;
-            struct weir_schedule_params params = {
-                .n_ranks = stages / v, .n_chunks = v, .n_microbatches = MICROBATCHES};
-            if (stages % v || weir_schedule_build(*kind, &params, &arena, &schedule) ||
-                schedule.n_copies != 1) {
-                weir_arena_release(&arena);
-                continue; /* the kind refuses these numbers */
-            }
-            assert_ok(weir_schedule_check(&schedule, WEIR_CHANNELS_EDGE, &arena, &report));
-            if (report.trainable && report.wgrad_ascending) {
-                struct outcome out;
-                print_message("%s, %d stages, %d per rank\n", (*kind)->name, stages, v);
-                train(&schedule, NULL, &out);
-                outcome_compare(&reference, &out);
-                weir_free(out.params);
-            }
-            weir_arena_release(&arena);
-        }
+        for (int stages = SANITIZED ? 4 : 2; stages <= (SANITIZED ? 4 : 8); stages *= 2)
+            built_in_train(*kind, stages, NULL);
+}
+
+static void recomputation_gives_the_same_bits_under_every_built_in_schedule(void **state)
+{
+    (void)state;
+    for (int k = 0; weir_schedule_kinds[k]; k++)
+        if (!SANITIZED || k % 4 == 0)
+            built_in_train(weir_schedule_kinds[k], 4, "full");
+    built_in_train(&weir_kind_1f1b, 1, "full");
+    built_in_train(&weir_kind_zb_h1, 2, "embed,h.[1-4].*,head");
 }
 
 static void an_uneven_partition_gives_the_same_bits(void **state)
@@ -166,7 +180,7 @@ static void an_uneven_partition_gives_the_same_bits(void **state)
     struct outcome out;
     assert_ok(weir_pipeline_schedule("1f1b", 3, 0, MICROBATCHES, &arena, &schedule));
     int first_layer[] = {0, 1, 13, 14};
-    train(&schedule, first_layer, &out);
+    train(&schedule, first_layer, NULL, &out);
     outcome_compare(&reference, &out);
     weir_free(out.params);
     weir_arena_release(&arena);
@@ -186,7 +200,7 @@ static void imported_train(const char *text, bool ascending, struct outcome *out
     assert_ok(weir_schedule_csv_parse(text, strlen(text), "test.csv", WEIR_CSV_TORCH, &arena, &schedule));
     assert_ok(weir_schedule_check(&schedule, WEIR_CHANNELS_EDGE, &arena, &report));
     assert_int_equal(report.wgrad_ascending, ascending);
-    train(&schedule, NULL, out);
+    train(&schedule, NULL, NULL, out);
     weir_arena_release(&arena);
 }
 
@@ -216,6 +230,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_schedule_and_partition_gives_the_same_bits),
         cmocka_unit_test(every_built_in_schedule_that_can_train_gives_the_same_bits),
+        cmocka_unit_test(recomputation_gives_the_same_bits_under_every_built_in_schedule),
         cmocka_unit_test(an_uneven_partition_gives_the_same_bits),
         cmocka_unit_test(split_backwards_give_the_same_bits),
         cmocka_unit_test(another_order_of_weight_gradients_is_reproducible),

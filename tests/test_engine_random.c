@@ -1,4 +1,5 @@
-/* The engine on random valid schedules and odd graphs: the bits of one stage, whatever the order, and nothing stale read.
+/* The engine on random valid schedules and odd graphs, some layers recomputed: the bits of one stage that keeps
+ * everything, whatever the order, and nothing stale read.
  * labels: threads */
 #include <math.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@
 #include "random_schedule.h"
 #include "testing.h"
 
-enum { STEPS = 2, MOST_MICROBATCHES = 6, SEEDS = 200, SECONDS = 250 };
+enum { STEPS = 2, MOST_MICROBATCHES = 6, SEEDS = 200, SECONDS = 250, LIST_BYTES = 256 };
 
 struct outcome {
     double losses[STEPS], norms[STEPS];
@@ -45,7 +46,7 @@ static void params_collect(weir_engine *engine, const struct weir_graph *graph, 
 
 /* Train; a refusal to open comes back. */
 static weir_status train(enum odd_graph which, const struct weir_schedule *schedule, const int *first_layer,
-                         struct outcome *out)
+                         const char *recompute, struct outcome *out)
 {
     struct weir_arena arena = {0};
     struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
@@ -55,6 +56,7 @@ static weir_status train(enum odd_graph which, const struct weir_schedule *sched
     config.weight_decay = 0.1;
     config.grad_clip = 0.5;
     config.seed = 77;
+    config.recompute = recompute;
     weir_engine *engine;
     weir_status status = weir_engine_open(&config, &engine);
     for (int step = 0; step < STEPS && !status; step++) {
@@ -93,7 +95,7 @@ static int references_make(void **state)
             struct weir_arena arena = {0};
             struct weir_schedule schedule;
             assert_ok(weir_pipeline_schedule("gpipe", 1, 0, m, &arena, &schedule));
-            assert_ok(train((enum odd_graph)which, &schedule, NULL, &references[which][m]));
+            assert_ok(train((enum odd_graph)which, &schedule, NULL, NULL, &references[which][m]));
             weir_arena_release(&arena);
         }
     return 0;
@@ -114,8 +116,23 @@ struct sample {
     enum odd_graph graph;
     struct random_schedule_params params;
     int first_layer[ODD_LAYERS + 1];
+    char recompute[LIST_BYTES];
     struct weir_schedule schedule;
 };
+
+/* A third each: nothing, everything, some layers by name. */
+static void recompute_choose(enum odd_graph which, uint64_t *random, char list[LIST_BYTES])
+{
+    struct weir_arena arena = {0};
+    const struct weir_graph *graph;
+    int choice = random_below(random, 3), used = 0;
+    strcpy(list, choice == 0 ? "full" : "none");
+    odd_graph_build(which, &arena, &graph);
+    for (int l = 0; choice == 1 && l < graph->n_layers; l++)
+        if (random_below(random, 2))
+            used += snprintf(list + used, (size_t)(LIST_BYTES - used), "%s%s", used ? "," : "", graph->layers[l].name);
+    weir_arena_release(&arena);
+}
 
 static void sample_make(uint64_t seed, bool slots, struct weir_arena *arena, struct sample *out)
 {
@@ -134,6 +151,7 @@ static void sample_make(uint64_t seed, bool slots, struct weir_arena *arena, str
     }
     out->first_layer[params->n_stages] = ODD_LAYERS;
     random_schedule_build(params, seed, arena, &out->schedule);
+    recompute_choose(out->graph, &random, out->recompute);
 }
 
 static void sample_print(uint64_t seed, const struct sample *sample, const char *what)
@@ -144,7 +162,7 @@ static void sample_print(uint64_t seed, const struct sample *sample, const char 
     print_error("seed %llu, graph %d: %s\n%s", (unsigned long long)seed, (int)sample->graph, what, text);
     for (int s = 0; s <= sample->params.n_stages; s++)
         print_error("%d ", sample->first_layer[s]);
-    print_error("\n");
+    print_error("\nrecompute %s\n", sample->recompute);
     weir_arena_release(&arena);
 }
 
@@ -163,7 +181,7 @@ static bool same_or_close(uint64_t seed, const struct sample *sample, const stru
             return false;
         }
     struct outcome again = {.params = NULL};
-    assert_ok(train(sample->graph, &sample->schedule, sample->first_layer, &again));
+    assert_ok(train(sample->graph, &sample->schedule, sample->first_layer, sample->recompute, &again));
     bool equal = outcomes_equal(out, &again);
     weir_free(again.params);
     if (!equal)
@@ -178,7 +196,7 @@ static int sample_run(uint64_t seed, bool slots)
     struct sample sample;
     struct outcome out = {.params = NULL};
     sample_make(seed, slots, &arena, &sample);
-    weir_status status = train(sample.graph, &sample.schedule, sample.first_layer, &out);
+    weir_status status = train(sample.graph, &sample.schedule, sample.first_layer, sample.recompute, &out);
     if (status && (slots || !strstr(weir_last_error(), "wait"))) {
         sample_print(seed, &sample, weir_last_error());
         fail();

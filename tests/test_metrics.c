@@ -56,6 +56,32 @@ static void a_line_is_an_object_with_all_fields(void **state)
     weir_metrics_close(metrics);
 }
 
+static void a_validation_loss_stands_on_the_lines_that_have_one(void **state)
+{
+    (void)state;
+    weir_metrics *metrics;
+    const char *path = testing_path("validated.jsonl");
+    const double losses[] = {3.25, NAN};
+    assert_ok(weir_metrics_open(path, 0, &metrics));
+    for (int i = 0; i < 3; i++) {
+        struct weir_metrics_step step = step_make((1 << i) - 1); /* losses are exact */
+        step.step = i;
+        step.val_loss = i ? &losses[i - 1] : NULL;
+        assert_ok(weir_metrics_write(metrics, &step));
+    }
+    weir_metrics_close(metrics);
+    char *lines = content(path);
+    assert_string_equal(lines, "{\"step\": 0, \"loss\": 5.5, \"grad_norm\": 0.10000000149011612, \"lr\": 0.001, "
+                               "\"tokens_per_s\": 41250.5, \"step_ms\": 49.6, \"bubble\": 0.125, \"peak_bytes\": []}\n"
+                               "{\"step\": 1, \"loss\": 2.75, \"grad_norm\": 0.10000000149011612, \"lr\": 0.001, "
+                               "\"tokens_per_s\": 41250.5, \"step_ms\": 49.6, \"bubble\": 0.125, \"val_loss\": 3.25, "
+                               "\"peak_bytes\": []}\n"
+                               "{\"step\": 2, \"loss\": 1.375, \"grad_norm\": 0.10000000149011612, \"lr\": 0.001, "
+                               "\"tokens_per_s\": 41250.5, \"step_ms\": 49.6, \"bubble\": 0.125, \"val_loss\": null, "
+                               "\"peak_bytes\": []}\n");
+    weir_free(lines);
+}
+
 static void numbers_read_back_to_the_same_bits(void **state)
 {
     (void)state;
@@ -200,6 +226,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_is_an_object_with_all_fields),
+        cmocka_unit_test(a_validation_loss_stands_on_the_lines_that_have_one),
         cmocka_unit_test(numbers_read_back_to_the_same_bits),
         cmocka_unit_test(what_json_cannot_say_is_null),
         cmocka_unit_test(a_point_stays_a_point_in_every_locale),

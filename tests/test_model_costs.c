@@ -18,7 +18,7 @@ static void costs_follow_from_flops_bytes_and_ceilings(void **state)
     assert_ok(weir_model_build(&weir_model_gpt2_tiny, &params, &arena, &graph));
     /* memory so fast that only flops count, and a link on which a value of 2 · 64 · 128 floats takes 2 · 1 ms */
     struct weir_ceilings ceilings = {1e9, 1e30, 65536e3};
-    assert_ok(weir_model_cost_graph(graph, &ceilings, &costs));
+    assert_ok(weir_model_cost_graph(graph, NULL, &ceilings, &costs));
     assert_int_equal(costs.n_nodes, 14);
     assert_int_equal(costs.n_edges, 13);
     assert_string_equal(costs.nodes[2].id, "h.0.mlp");
@@ -37,7 +37,33 @@ static void costs_follow_from_flops_bytes_and_ceilings(void **state)
     assert_true(costs.nodes[2].activation_bytes >= kept && costs.nodes[2].activation_bytes < 1.05 * kept);
     weir_cost_graph_release(&costs);
     ceilings.bytes_per_s = 0;
-    assert_fails(weir_model_cost_graph(graph, &ceilings, &costs), WEIR_ERR_INVALID, "above 0");
+    assert_fails(weir_model_cost_graph(graph, NULL, &ceilings, &costs), WEIR_ERR_INVALID, "above 0");
+    weir_arena_release(&arena);
+}
+
+static void a_replay_is_part_of_the_input_gradient(void **state)
+{
+    (void)state;
+    struct weir_arena arena = {0};
+    const struct weir_graph *graph;
+    struct weir_cost_graph kept, again;
+    struct weir_model_params params = {.microbatch_size = 2};
+    struct weir_ceilings ceilings = {1e9, 1e30, 1e15};
+    assert_ok(weir_model_build(&weir_model_gpt2_tiny, &params, &arena, &graph));
+    assert_ok(weir_model_cost_graph(graph, NULL, &ceilings, &kept));
+    assert_ok(weir_model_cost_graph(graph, "h.*.mlp,embed", &ceilings, &again));
+    const struct weir_cost_node *a = &kept.nodes[2], *b = &again.nodes[2];
+    /* all of the forward but the last product, 2 (B T) 4C C flops with C more per row for the bias, and the sum */
+    double spared = (2.0 * 128 * 512 * 128 + 2 * 128 * 128) / 1e6;
+    assert_true(fabs(b->input_grad - a->input_grad - (a->forward - spared)) < 1e-9);
+    assert_true(b->forward == a->forward && b->weight_grad == a->weight_grad);
+    assert_true(b->activation_bytes == 4.0 * 128 * 128); /* the residual stream */
+    assert_true(again.nodes[0].input_grad == kept.nodes[0].input_grad && again.nodes[0].activation_bytes == 0);
+    assert_true(again.nodes[1].input_grad == kept.nodes[1].input_grad);
+    assert_true(again.nodes[1].activation_bytes == kept.nodes[1].activation_bytes);
+    weir_cost_graph_release(&kept);
+    weir_cost_graph_release(&again);
+    assert_fails(weir_model_cost_graph(graph, "h.0.mpl", &ceilings, &again), WEIR_ERR_USAGE, "did you mean 'h.0.mlp'");
     weir_arena_release(&arena);
 }
 
@@ -52,7 +78,7 @@ static void the_planner_splits_the_model(void **state)
     struct weir_model_params params = {.microbatch_size = 4};
     struct weir_ceilings ceilings = {150e9, 15e9, 1e15};
     assert_ok(weir_model_build(&weir_model_gpt2_tiny, &params, &arena, &graph));
-    assert_ok(weir_model_cost_graph(graph, &ceilings, &costs));
+    assert_ok(weir_model_cost_graph(graph, NULL, &ceilings, &costs));
     double total = 0;
     for (int n = 0; n < costs.n_nodes; n++)
         total += weir_cost_node_time(&costs.nodes[n]);
@@ -69,6 +95,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(costs_follow_from_flops_bytes_and_ceilings),
+        cmocka_unit_test(a_replay_is_part_of_the_input_gradient),
         cmocka_unit_test(the_planner_splits_the_model),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,8 +80,10 @@ static void input_gradients_follow_finite_differences(void **state)
         assert_ok(op_rig_run(&rig, WEIR_FORWARD, NULL, false));
         if (!loss)
             assert_ok(op_rig_run(&rig, WEIR_BACKWARD_INPUT, NULL, false));
-        op_rig_differences(&rig, false, 0, wanted);
-        assert_near(c, "d_input", weir_shape_elements(&rig.shapes.inputs[0]), rig.full.d_inputs[0].data, wanted, 3e-6);
+        for (int i = 0; i < (loss ? 1 : c->n_inputs); i++) {
+            op_rig_differences(&rig, false, i, wanted);
+            assert_near(c, "d_input", weir_shape_elements(&rig.shapes.inputs[i]), rig.full.d_inputs[i].data, wanted, 3e-6);
+        }
         op_rig_close(&rig);
     }
 }
@@ -106,32 +108,63 @@ static void weight_gradients_follow_finite_differences(void **state)
     }
 }
 
+/* The gradient of input `i` with an addend apart from it, and with one that it overwrites. */
+static void addend_check(const struct op_case *c, struct op_rig *rig, int i)
+{
+    int64_t n = weir_shape_elements(&rig->shapes.inputs[i]);
+    float *addend = op_rig_block(rig, (size_t)n * 4), *apart = op_rig_block(rig, (size_t)n * 4);
+    float *dx = rig->full.d_inputs[i].data;
+    const void *addends[WEIR_OP_INPUTS] = {NULL};
+    double wanted[MOST_ELEMENTS];
+    for (int64_t k = 0; k < n; k++)
+        addend[k] = (float)(k % 7) - 3.0f;
+    assert_ok(op_rig_run(rig, WEIR_FORWARD, NULL, false));
+    assert_ok(op_rig_run(rig, WEIR_BACKWARD_INPUT, NULL, false));
+    for (int64_t k = 0; k < n; k++)
+        wanted[k] = (double)addend[k] + (double)dx[k];
+    addends[i] = addend;
+    assert_ok(op_rig_run_adding(rig, WEIR_BACKWARD_INPUT, addends, false));
+    assert_near(c, "d_input", n, dx, wanted, 1e-6);
+    memcpy(apart, dx, (size_t)n * 4);
+    memcpy(dx, addend, (size_t)n * 4);
+    addends[i] = dx;
+    assert_ok(op_rig_run_adding(rig, WEIR_BACKWARD_INPUT, addends, false));
+    assert_same_bits(c, "d_input over its addend", dx, apart, (size_t)n * 4);
+}
+
 static void an_addend_is_added_whether_or_not_it_is_the_gradient_itself(void **state)
 {
     (void)state;
-    for (const struct op_case *c = op_cases; c->sentence; c++) {
-        struct op_rig rig;
-        if (!c->op->cpu.backward_input)
-            continue;
-        op_rig_open(&rig, c, 1, 4, 0);
-        int64_t n = weir_shape_elements(&rig.shapes.inputs[0]);
-        float *addend = op_rig_block(&rig, (size_t)n * 4), *apart = op_rig_block(&rig, (size_t)n * 4);
-        float *dx = rig.full.d_inputs[0].data;
-        double wanted[MOST_ELEMENTS];
-        for (int64_t i = 0; i < n; i++)
-            addend[i] = (float)(i % 7) - 3.0f;
-        assert_ok(op_rig_run(&rig, WEIR_FORWARD, NULL, false));
-        assert_ok(op_rig_run(&rig, WEIR_BACKWARD_INPUT, NULL, false));
-        for (int64_t i = 0; i < n; i++)
-            wanted[i] = (double)addend[i] + (double)dx[i];
-        assert_ok(op_rig_run(&rig, WEIR_BACKWARD_INPUT, addend, false));
-        assert_near(c, "d_input", n, dx, wanted, 1e-6);
-        memcpy(apart, dx, (size_t)n * 4);
-        memcpy(dx, addend, (size_t)n * 4);
-        assert_ok(op_rig_run(&rig, WEIR_BACKWARD_INPUT, dx, false));
-        assert_same_bits(c, "d_input over its addend", dx, apart, (size_t)n * 4);
-        op_rig_close(&rig);
-    }
+    for (const struct op_case *c = op_cases; c->sentence; c++)
+        for (int i = 0; i < c->n_inputs && c->op->cpu.backward_input; i++) {
+            struct op_rig rig;
+            op_rig_open(&rig, c, 1, 4, 0);
+            addend_check(c, &rig, i);
+            op_rig_close(&rig);
+        }
+}
+
+/* An input whose gradient nobody wants: the others keep theirs. */
+static void a_gradient_that_nobody_wants_is_left_out(void **state)
+{
+    (void)state;
+    for (const struct op_case *c = op_cases; c->sentence; c++)
+        for (int left = 0; c->n_inputs > 1 && left < c->n_inputs && c->op->cpu.backward_input; left++) {
+            struct op_rig all, rig;
+            op_rig_open(&all, c, 1, 4, 0);
+            op_rig_open(&rig, c, 1, 4, 0);
+            assert_ok(op_rig_run(&all, WEIR_FORWARD, NULL, false));
+            assert_ok(op_rig_run(&rig, WEIR_FORWARD, NULL, false));
+            rig.full.d_inputs[left].data = NULL;
+            assert_ok(op_rig_run(&all, WEIR_BACKWARD_INPUT, NULL, false));
+            assert_ok(op_rig_run(&rig, WEIR_BACKWARD_INPUT, NULL, false));
+            for (int i = 0; i < c->n_inputs; i++)
+                if (i != left)
+                    assert_same_bits(c, "d_input", all.full.d_inputs[i].data, rig.full.d_inputs[i].data,
+                                     weir_shape_bytes(&all.shapes.inputs[i]));
+            op_rig_close(&all);
+            op_rig_close(&rig);
+        }
 }
 
 static void accumulated_weight_gradients_are_sums(void **state)
@@ -220,9 +253,10 @@ static void assert_rigs_equal(const struct op_rig *a, const struct op_rig *b)
 {
     const struct op_case *c = a->c;
     assert_same_bits(c, "output", a->full.output.data, b->full.output.data, weir_shape_bytes(&a->shapes.output));
-    if (a->full.d_inputs[0].data)
-        assert_same_bits(c, "d_input", a->full.d_inputs[0].data, b->full.d_inputs[0].data,
-                         weir_shape_bytes(&a->shapes.inputs[0]));
+    for (int i = 0; i < c->n_inputs; i++)
+        if (a->full.d_inputs[i].data)
+            assert_same_bits(c, "d_input", a->full.d_inputs[i].data, b->full.d_inputs[i].data,
+                             weir_shape_bytes(&a->shapes.inputs[i]));
     for (int i = 0; i < a->shapes.n_params; i++)
         assert_same_bits(c, "d_param", a->full.d_params[i].data, b->full.d_params[i].data,
                          weir_shape_bytes(&a->shapes.params[i]));
@@ -290,16 +324,19 @@ static void a_sample_alone_has_the_bits_it_has_among_others(void **state)
                 alone.inputs[i].dims[0] = 1;
             op_rig_open(&rig, &alone, 1, 10, 0);
             rig.full.first_sample += (uint32_t)s;
-            size_t in = weir_shape_bytes(&rig.shapes.inputs[0]), out = weir_shape_bytes(&rig.shapes.output);
-            for (int i = 0; i < c->n_inputs; i++)
-                memcpy(rig.full.inputs[i].data, (char *)all.full.inputs[i].data + (size_t)s * in, in);
+            size_t in[WEIR_OP_INPUTS], out = weir_shape_bytes(&rig.shapes.output);
+            for (int i = 0; i < c->n_inputs; i++) {
+                in[i] = weir_shape_bytes(&rig.shapes.inputs[i]);
+                memcpy(rig.full.inputs[i].data, (char *)all.full.inputs[i].data + (size_t)s * in[i], in[i]);
+            }
             memcpy(rig.full.d_output.data, (char *)all.full.d_output.data + (size_t)s * out, out);
             assert_ok(op_rig_run(&rig, WEIR_FORWARD, NULL, false));
             assert_same_bits(c, "output", rig.full.output.data, (char *)all.full.output.data + (size_t)s * out, out);
             if (backward) {
                 assert_ok(op_rig_run(&rig, WEIR_BACKWARD_INPUT, NULL, false));
-                assert_same_bits(c, "d_input", rig.full.d_inputs[0].data,
-                                 (char *)all.full.d_inputs[0].data + (size_t)s * in, in);
+                for (int i = 0; i < c->n_inputs; i++)
+                    assert_same_bits(c, "d_input", rig.full.d_inputs[i].data,
+                                     (char *)all.full.d_inputs[i].data + (size_t)s * in[i], in[i]);
             }
             op_rig_close(&rig);
         }
@@ -315,6 +352,7 @@ int main(void)
         cmocka_unit_test(input_gradients_follow_finite_differences),
         cmocka_unit_test(weight_gradients_follow_finite_differences),
         cmocka_unit_test(an_addend_is_added_whether_or_not_it_is_the_gradient_itself),
+        cmocka_unit_test(a_gradient_that_nobody_wants_is_left_out),
         cmocka_unit_test(accumulated_weight_gradients_are_sums),
         cmocka_unit_test(input_and_weight_gradients_do_not_lean_on_each_other),
         cmocka_unit_test(results_do_not_depend_on_addresses),

@@ -7,9 +7,7 @@
 
 #include "base/rng.h"
 #include "engine/program/pack.h"
-#include "engine/program/program.h"
-#include "engine/weir.h"
-#include "partitioner/chain.h"
+#include "program_fixture.h"
 
 static bool alive_together(const struct weir_pack_item *a, const struct weir_pack_item *b)
 {
@@ -66,41 +64,11 @@ static void many_buffers_are_packed_as_tightly_as_few(void **state)
     weir_arena_release(&arena);
 }
 
-struct fixture {
-    struct weir_arena arena;
-    const struct weir_graph *graph;
-    struct weir_schedule schedule;
-    struct weir_program *program;
-};
-
-static void fixture_build(struct fixture *f, const char *schedule, int stages, int chunks, int microbatches)
-{
-    memset(f, 0, sizeof *f);
-    struct weir_model_params model = {.microbatch_size = 2};
-    struct weir_schedule_report report;
-    double costs[64];
-    int first_layer[65];
-    assert_ok(weir_model_build(&weir_model_gpt2_tiny, &model, &f->arena, &f->graph));
-    assert_ok(weir_pipeline_schedule(schedule, stages, chunks, microbatches, &f->arena, &f->schedule));
-    assert_ok(weir_schedule_check(&f->schedule, WEIR_CHANNELS_EDGE, &f->arena, &report));
-    for (int l = 0; l < f->graph->n_layers; l++)
-        costs[l] = weir_layer_cost(f->graph, l);
-    assert_ok(weir_chain_split(costs, f->graph->n_layers, stages, first_layer));
-    struct weir_program_params params = {.graph = f->graph,
-                                         .schedule = &f->schedule,
-                                         .input_slots = report.input_slots,
-                                         .gradient_slots = report.gradient_slots,
-                                         .first_layer = first_layer,
-                                         .n_threads = 1,
-                                         .state_floats = 2};
-    assert_ok(weir_program_build(&params, &f->arena, &f->program));
-}
-
 static void gpt2_tiny_has_14_layers_and_ties_the_embedding(void **state)
 {
     (void)state;
-    struct fixture f;
-    fixture_build(&f, "1f1b", 1, 0, 2);
+    struct program_fixture f;
+    program_fixture_build(&f, "1f1b", 1, 0, 2);
     assert_int_equal(f.graph->n_layers, 14);
     assert_string_equal(f.graph->params[0].name, "wte.weight");
     assert_int_equal(f.graph->params[0].n_uses, 2);
@@ -139,8 +107,8 @@ static void every_event_is_signalled_before_it_is_awaited(void **state)
     (void)state;
     for (int stages = 1; stages <= 14; stages++)
         for (int m = 1; m <= 9; m += 4) {
-            struct fixture f;
-            fixture_build(&f, m == 5 ? "gpipe" : "1f1b", stages, 0, m);
+            struct program_fixture f;
+            program_fixture_build(&f, m == 5 ? "gpipe" : "1f1b", stages, 0, m);
             bool *signalled = calloc((size_t)f.program->n_events + 1, 1);
             int *next = calloc((size_t)f.program->n_ranks, sizeof *next);
             for (int i = 0; i < f.program->n_order; i++) {
@@ -166,9 +134,9 @@ static void every_event_is_signalled_before_it_is_awaited(void **state)
 static void memory_follows_from_the_schedule(void **state)
 {
     (void)state;
-    struct fixture f, g;
-    fixture_build(&f, "1f1b", 4, 0, 8);
-    fixture_build(&g, "gpipe", 4, 0, 8);
+    struct program_fixture f, g;
+    program_fixture_build(&f, "1f1b", 4, 0, 8);
+    program_fixture_build(&g, "gpipe", 4, 0, 8);
     for (int r = 0; r < 4; r++) {
         const struct weir_stage_program *s = &f.program->stages[r];
         size_t block = weir_pack_round(s->act_bytes[0]) + weir_pack_round(s->act_bytes[1]);
@@ -193,8 +161,8 @@ static void memory_follows_from_the_schedule(void **state)
 static void memory_rows_of_one_block_never_overlap_while_alive(void **state)
 {
     (void)state;
-    struct fixture f;
-    fixture_build(&f, "1f1b", 3, 0, 6);
+    struct program_fixture f;
+    program_fixture_build(&f, "1f1b", 3, 0, 6);
     for (int i = 0; i < f.program->n_rows; i++)
         for (int k = 0; k < i; k++) {
             const struct weir_memory_row *a = &f.program->rows[i], *b = &f.program->rows[k];
@@ -209,9 +177,9 @@ static void memory_rows_of_one_block_never_overlap_while_alive(void **state)
 static void a_partition_that_does_not_fit_is_refused(void **state)
 {
     (void)state;
-    struct fixture f;
+    struct program_fixture f;
     struct weir_program *program;
-    fixture_build(&f, "1f1b", 2, 0, 2);
+    program_fixture_build(&f, "1f1b", 2, 0, 2);
     struct weir_program_params params = {.graph = f.graph, .schedule = &f.schedule, .n_threads = 1};
     params.input_slots = params.gradient_slots = (int[]){2, 2};
     params.first_layer = (int[]){0, 7, 13};

@@ -18,6 +18,7 @@ struct layout {
     const char *schedule;
     int n_stages, replicas, zero;
     int64_t bucket_bytes;
+    const char *recompute;
 };
 
 struct outcome {
@@ -90,6 +91,7 @@ static void train(const struct layout *layout, double dropout, int n_steps, stru
     config.replicas = layout->replicas;
     config.zero = layout->zero;
     config.bucket_bytes = layout->bucket_bytes;
+    config.recompute = layout->recompute;
     weir_engine *engine;
     assert_ok(weir_engine_open(&config, &engine));
     for (int step = 0; step < n_steps; step++) {
@@ -118,9 +120,10 @@ static void every_layout_of_a_replica_count_gives_the_same_bits(void **state)
 {
     (void)state;
     static const struct layout layouts[] = {
-        {"1f1b", 2, 0, 0, 0}, {"gpipe", 4, 0, 0, 1}, {"zb-h1", 2, 0, 1, 4096}, {"zbv", 4, 0, 1, 0}, {"1f1b", 1, 0, 1, 1 << 30}};
+        {"1f1b", 2, 0, 0, 0, NULL}, {"gpipe", 4, 0, 0, 1, NULL},      {"zb-h1", 2, 0, 1, 4096, NULL},
+        {"zbv", 4, 0, 1, 0, NULL},  {"1f1b", 1, 0, 1, 1 << 30, NULL}, {"zb-h1", 2, 0, 1, 4096, "full"}};
     for (int replicas = 1; replicas <= (SANITIZED ? 2 : 4); replicas *= 2) {
-        struct layout one = {"gpipe", 1, replicas, 0, 0};
+        struct layout one = {"gpipe", 1, replicas, 0, 0, NULL};
         struct outcome expected;
         train(&one, 0.1, STEPS, &expected);
         for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++) {
@@ -173,7 +176,7 @@ static void the_sum_over_replicas_is_that_of_one_rank_in_replica_order(void **st
     graph_build(0, &arena, &graph);
     int64_t n = weir_graph_n_elements(graph), n_sums = 0;
     float *terms[REPLICAS], *sum, *param, *m, *v;
-    struct layout layout = {"1f1b", 2, REPLICAS, 1, 0}, none = {"1f1b", 2, REPLICAS, 1, 0};
+    struct layout layout = {"1f1b", 2, REPLICAS, 1, 0, NULL}, none = {"1f1b", 2, REPLICAS, 1, 0, NULL};
     struct outcome found, before;
     train(&layout, 0, 1, &found);
     train(&none, 0, 0, &before);

@@ -107,6 +107,14 @@ static void lowering_keeps_other_actions(void **state)
     assert_string_equal(print(&s), "0F0,0I0,0W0\n1F0,1B0\n");
 }
 
+static void forwards_keep_their_order_and_are_fused_with_nothing(void **state)
+{
+    (void)state;
+    struct weir_schedule s = parse("0F0,0SEND_F0,(0F1;0B0)OVERLAP_F_B,0SEND_F1,0B1,0REDUCE_GRAD\n1F0,1I0,1W0,1F1,1B1\n");
+    assert_ok(weir_schedule_forwards(&s, &arena, &s));
+    assert_string_equal(print(&s), "0F0,0F1\n1F0,1F1\n");
+}
+
 static void a_file_reads_back_as_it_was_written(void **state)
 {
     (void)state;
@@ -227,6 +235,7 @@ int main(void)
         cmocka_unit_test_teardown(lowering_puts_receives_before_their_use, arena_drop),
         cmocka_unit_test_teardown(lowering_keeps_the_order_of_an_edge, arena_drop),
         cmocka_unit_test_teardown(lowering_keeps_other_actions, arena_drop),
+        cmocka_unit_test_teardown(forwards_keep_their_order_and_are_fused_with_nothing, arena_drop),
         cmocka_unit_test_teardown(a_file_reads_back_as_it_was_written, arena_drop),
         cmocka_unit_test_teardown(the_dialect_of_2024_has_other_letters, arena_drop),
         cmocka_unit_test_teardown(a_bad_file_names_row_cell_and_reason, arena_drop),

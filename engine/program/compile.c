@@ -1,5 +1,6 @@
 /* Compilation: the steps in order, and what does not fit anywhere else. */
 #include "engine/program/compile.h"
+#include "engine/program/keeps.h"
 
 #include <string.h>
 
@@ -54,22 +55,14 @@ static void stages_set(struct weir_compile *c)
     }
 }
 
-static weir_status gradients_trace(struct weir_compile *c)
+static weir_status nodes_trace(struct weir_compile *c)
 {
     const struct weir_graph *graph = c->graph;
     size_t n = (size_t)graph->n_nodes;
     weir_status status = weir_arena_alloc(c->arena, n, sizeof *c->shapes, &c->shapes);
-    if (!status)
-        status = weir_arena_alloc(c->arena, n, sizeof *c->wants_grad, &c->wants_grad);
-    for (int k = 0; k < graph->n_nodes && !status; k++) {
-        const struct weir_node *node = &graph->nodes[k];
-        c->shapes[k] = node->shapes;
-        c->wants_grad[k] = node->shapes.n_params > 0;
-        for (int i = 0; i < node->shapes.n_inputs; i++)
-            if (!weir_value_is_input(node->inputs[i]))
-                c->wants_grad[k] = c->wants_grad[k] || c->wants_grad[node->inputs[i]];
-    }
-    return status;
+    for (int k = 0; k < graph->n_nodes && !status; k++)
+        c->shapes[k] = graph->nodes[k].shapes;
+    return status ? status : weir_gradients_trace(graph, c->arena, &c->wants_grad);
 }
 
 static bool has_backward(const struct weir_schedule *schedule)
@@ -112,10 +105,12 @@ weir_status weir_program_build(const struct weir_program_params *params, struct 
     if (!status)
         status = program_open(&c);
     if (!status)
-        status = gradients_trace(&c);
+        status = nodes_trace(&c);
+    c.forward_only = !has_backward(params->schedule);
+    if (!status && !c.forward_only && !c.graph->n_targets)
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "graph '%s' has no loss: it can run forwards, not train", c.graph->name);
     if (status)
         return status;
-    c.forward_only = !has_backward(params->schedule);
     c.n_replicas = params->n_replicas ? params->n_replicas : 1;
     c.program->n_replicas = c.n_replicas;
     c.program->zero = params->zero && c.n_replicas > 1;

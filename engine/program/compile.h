@@ -19,6 +19,7 @@ struct weir_compile {
     struct weir_program *program;
     struct weir_op_shapes *shapes; /* [n_nodes]: copies that kernel calls point into */
     bool *wants_grad;              /* [n_nodes]: the node's output depends on a parameter */
+    size_t *cache_offsets;         /* [n_nodes]: in the part of one sequence */
     struct weir_span *spans; /* [n_stages * n_microbatches], made by places.c */
     bool forward_only;
     int n_replicas; /* at least 1 */

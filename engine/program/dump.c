@@ -6,7 +6,7 @@
 const char *weir_memory_kind_str(enum weir_memory_kind kind)
 {
     static const char *const names[] = {"params",         "grads",   "optimizer", "activations", "input slots",
-                                        "gradient slots", "scratch", "data",    "step"};
+                                        "gradient slots", "scratch", "data",    "step",  "cache"};
     return kind < WEIR_MEMORY_KINDS ? names[kind] : "unknown";
 }
 

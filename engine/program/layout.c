@@ -99,6 +99,22 @@ static bool stage_reads_input(const struct weir_compile *c, const struct weir_st
     return false;
 }
 
+/* The losses of all micro-batches, or the values of the last node. */
+static weir_status results_lay(struct weir_compile *c)
+{
+    struct weir_program *program = c->program;
+    const struct weir_node *node = &c->graph->nodes[c->graph->n_nodes - 1];
+    bool loss = node->op->flags & WEIR_OP_LOSS;
+    size_t bytes = weir_shape_bytes(&node->shapes.output);
+    program->result_stride = loss ? bytes : weir_pack_round(bytes);
+    bytes = program->result_stride * (size_t)program->n_microbatches;
+    int last = program->stages[program->n_stages - 1].rank;
+    size_t offset = take(&program->ranks[last], WEIR_MEMORY_DATA, bytes);
+    program->ranks[last].loss_offset = offset;
+    return weir_compile_row(
+        c, (struct weir_memory_row){last, WEIR_MEMORY_DATA, loss ? "losses" : node->name, offset, bytes, 0, -1});
+}
+
 static weir_status data_lay(struct weir_compile *c)
 {
     struct weir_program *program = c->program;
@@ -120,10 +136,29 @@ static weir_status data_lay(struct weir_compile *c)
         if (status)
             return status;
     }
-    int last = program->stages[program->n_stages - 1].rank;
-    program->ranks[last].loss_offset = take(&program->ranks[last], WEIR_MEMORY_DATA, m * sizeof(double));
-    return weir_compile_row(c, (struct weir_memory_row){last, WEIR_MEMORY_DATA, "losses",
-                                                        program->ranks[last].loss_offset, m * sizeof(double), 0, -1});
+    return results_lay(c);
+}
+
+/* What nodes keep of one sequence; the parts of a rank's sequences follow each other. */
+static weir_status cache_lay(struct weir_compile *c)
+{
+    struct weir_program *program = c->program;
+    size_t n = (size_t)c->params->n_sequences;
+    weir_status status = weir_arena_alloc(c->arena, (size_t)c->graph->n_nodes, sizeof(size_t), &c->cache_offsets);
+    for (int k = 0; k < c->graph->n_nodes && !status; k++) {
+        struct weir_rank_program *rank = &program->ranks[program->stages[stage_of_node(c, k)].rank];
+        c->cache_offsets[k] = rank->sequence_bytes;
+        rank->sequence_bytes += weir_pack_round(c->graph->nodes[k].shapes.cache_bytes);
+    }
+    for (int r = 0; r < program->n_ranks && !status; r++) {
+        size_t bytes = n * program->ranks[r].sequence_bytes;
+        struct weir_memory_row row = {r, WEIR_MEMORY_CACHE, NULL, take(&program->ranks[r], WEIR_MEMORY_CACHE, bytes), bytes,
+                                      0, -1};
+        status = weir_arena_printf(c->arena, &row.name, "keys and values of %zu sequence%s", n, n == 1 ? "" : "s");
+        if (!status)
+            status = weir_compile_row(c, row);
+    }
+    return status;
 }
 
 weir_status weir_compile_layout(struct weir_compile *c)
@@ -138,5 +173,6 @@ weir_status weir_compile_layout(struct weir_compile *c)
         if ((status = weir_compile_row(c, grads)))
             return status;
     }
-    return data_lay(c);
+    status = data_lay(c);
+    return status ? status : cache_lay(c);
 }

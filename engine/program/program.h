@@ -10,10 +10,13 @@
  *     F(s,k) ───────── I(s,k) ───────── W(s,k)          B stands for I directly followed by W
  *     ├─ ACT_FI ────────┤                                 kept for the input gradient only
  *     ├─ ACT_FW ─────────────────────────┤                kept for the weight gradient too
- *                       ├─ ACT_IW ───────┤                gradients that W needs (none when B is used)
+ *                       ├─ ACT_IW ───────┤                gradients and replayed values that W needs (not with B)
  *     ├─ SLOT ───────────────────────────┤                the stage's input; written by stage s-1, owned by s
  *                  ├─ GRAD_SLOT ─┤                        gradient of the stage's output; written by stage s+1
  *     SCRATCH: within one action only
+ *
+ * Layers that are recomputed (keeps.h) have no ACT_FI and ACT_FW but for the value that the next layer starts from.  The
+ * lists of I and B replay their forwards, each right before the layer's backward; what W needs of it is in ACT_IW.
  *
  * The ACT blocks of all (stage, micro-batch) pairs of a rank are packed into one block by their lifetimes in the rank's
  * action list.  A stage has one SLOT more than its peak in-flight count and two GRAD_SLOTs; when writer and reader are on
@@ -69,8 +72,9 @@ enum weir_memory_kind {
     WEIR_MEMORY_SLOTS,      /* stage inputs */
     WEIR_MEMORY_GRAD_SLOTS, /* gradients of stage outputs */
     WEIR_MEMORY_SCRATCH,
-    WEIR_MEMORY_DATA,       /* inputs of the graph and losses, for all micro-batches of a step */
+    WEIR_MEMORY_DATA,       /* inputs of the graph and losses or results, for all micro-batches of a step */
     WEIR_MEMORY_STEP,       /* struct weir_step_block, parts of the gradient norm, losses of all replicas */
+    WEIR_MEMORY_CACHE,      /* generation: what each sequence keeps, one sequence after the other */
     WEIR_MEMORY_KINDS
 };
 
@@ -87,6 +91,7 @@ enum weir_place {
     WEIR_PLACE_GRAD_SLOT, /* the stage's own gradient slot */
     WEIR_PLACE_GRAD_SLOT_PREV, /* the previous stage's gradient slot */
     WEIR_PLACE_DATA,      /* offset into DATA, plus the micro-batch times `stride` */
+    WEIR_PLACE_CACHE,     /* offset into the part of the micro-batch's sequence in CACHE */
 };
 
 struct weir_where {
@@ -103,7 +108,7 @@ struct weir_step_call {
     size_t copy_bytes;
     struct weir_op_call call; /* all but the addresses */
     struct weir_where inputs[WEIR_OP_INPUTS], output, params[WEIR_OP_PARAMS], d_output, d_inputs[WEIR_OP_INPUTS],
-        addends[WEIR_OP_INPUTS], d_params[WEIR_OP_PARAMS], saved, scratch;
+        addends[WEIR_OP_INPUTS], d_params[WEIR_OP_PARAMS], saved, scratch, cache;
 };
 
 enum weir_list { WEIR_LIST_F, WEIR_LIST_I, WEIR_LIST_W, WEIR_LIST_B, WEIR_LISTS };
@@ -197,7 +202,8 @@ struct weir_rank_program {
     int n_pieces, n_buckets;
     struct weir_piece *pieces;      /* bucket by bucket; one replica: in graph order */
     struct weir_bucket *buckets;    /* in the order in which they complete; none with one replica */
-    size_t loss_offset;             /* DATA: n_microbatches float64, on the rank of the last stage */
+    size_t loss_offset;             /* DATA: n_microbatches losses (float64) or results, on the rank of the last stage */
+    size_t sequence_bytes;          /* CACHE: of one sequence */
     size_t *input_offsets;          /* [n_inputs] in DATA; SIZE_MAX when the rank does not use the input */
 };
 
@@ -235,6 +241,7 @@ struct weir_program {
     const struct weir_graph *graph;
     const struct weir_schedule *schedule;
     int n_stages, n_ranks, n_microbatches, n_events;
+    size_t result_stride;        /* from one micro-batch's loss or result to the next */
     int n_replicas;   /* of the whole pipeline: n_replicas * n_ranks ranks, all with this program */
     bool zero;        /* ZeRO-1: a piece's optimizer state is kept and its parameters are updated by one replica */
     struct weir_stage_program *stages;
@@ -265,6 +272,8 @@ struct weir_program_params {
     const int *first_layer;               /* [n_stages + 1]: the partition */
     int n_threads;                        /* per rank; decides the kernels' scratch */
     size_t state_floats;                  /* optimizer state per element: 0 sgd, 2 adamw */
+    const bool *recompute;                /* [n_layers]: layers whose forward I and B replay; NULL: none */
+    int n_sequences;                      /* generation: sequences that have a cache; else 0 */
     int n_replicas;                       /* 0: one */
     bool zero;
     size_t bucket_bytes;                  /* of gradients reduced together; 0: weir_bucket_bytes() of the stage */
@@ -274,6 +283,12 @@ struct weir_program_params {
  * message names ranks and actions).  WEIR_ERR_UNSUPPORTED: an operation has no kernels for the device. */
 weir_status weir_program_build(const struct weir_program_params *params, struct weir_arena *arena,
                                struct weir_program **program_out);
+
+/* Let `guest`, a forward-only program over the same parameters, partition and caches, run between the steps of `program`
+ * in its memory: SCRATCH at the start of *scratch_out, which is ACTIVATIONS where there are any, all else in place.  What
+ * is too small for the guest grows.  Adds lines to the memory table, called `name`. */
+weir_status weir_program_share(struct weir_program *program, const struct weir_program *guest, const char *name,
+                               struct weir_arena *arena, enum weir_memory_kind *scratch_out);
 
 /* Default bytes of a bucket for a stage with so many bytes of gradients: an eighth, between 1 and 32 MiB. */
 size_t weir_bucket_bytes(size_t stage_bytes);

@@ -7,7 +7,8 @@
  * Backward: nodes in descending order.  The gradient of a value is the sum over its consumers; the first consumer writes
  * it, each further one adds to it (`addend`).  Sums (residual connections) hand their gradient on without a call.  One
  * pass makes the list of full backwards (B); the lists of I and W are the same calls taken apart, and the gradients that
- * W reads then move from scratch to ACT_IW. */
+ * W reads then move from scratch to ACT_IW.  A recomputed layer's forward calls come again right before its backward;
+ * what they make is scratch, or ACT_IW, in the same way. */
 #include "engine/program/template.h"
 
 #include <string.h>
@@ -27,23 +28,9 @@ bool weir_plan_wants_grad(const struct weir_plan *p, int value)
     return !weir_value_is_input(value) && p->c->wants_grad[value];
 }
 
-bool weir_plan_has_input_backward(const struct weir_plan *p, int n)
+bool weir_plan_recomputes(const struct weir_plan *p, int layer)
 {
-    const struct weir_node *node = weir_plan_node(p, n);
-    if (node->op->flags & (WEIR_OP_LOSS | WEIR_OP_SUM))
-        return false;
-    if ((node->op->flags & WEIR_OP_NO_SPLIT) && node->shapes.n_params)
-        return true;
-    for (int i = 0; i < node->shapes.n_inputs; i++)
-        if (weir_plan_wants_grad(p, node->inputs[i]))
-            return true;
-    return false;
-}
-
-bool weir_plan_has_weight_backward(const struct weir_plan *p, int n)
-{
-    const struct weir_node *node = weir_plan_node(p, n);
-    return node->shapes.n_params && !(node->op->flags & WEIR_OP_NO_SPLIT);
+    return p->c->params->recompute && p->c->params->recompute[layer];
 }
 
 /* A new buffer of scratch; its where carries the buffer's number until the list is resolved. */
@@ -142,6 +129,8 @@ struct weir_step_call *weir_plan_node_call(struct weir_plan *p, struct weir_plan
         call->saved = p->saved_at[n - p->first];
     size_t scratch = k->scratch_bytes ? k->scratch_bytes(shapes, pass, p->c->params->n_threads) : 0;
     call->scratch = weir_plan_buffer(p, scratch);
+    if (shapes->cache_bytes)
+        call->cache = (struct weir_where){WEIR_PLACE_CACHE, p->c->cache_offsets[n], 0};
     if (!call->fn && !p->status)
         p->status = WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "operation '%s' of node '%s' has no %s on this device",
                               node->op->name, node->name, pass == WEIR_FORWARD ? "forward" : "backward");
@@ -179,6 +168,9 @@ weir_status weir_compile_template(struct weir_compile *c, int stage)
         p.status = weir_arena_alloc(c->arena, n, sizeof *p.saved_at, &p.saved_at);
     if (!p.status)
         p.status = weir_arena_alloc(c->arena, n + 1, sizeof *p.grad_at, &p.grad_at);
+    struct weir_keeps_params keeps = {graph, c->forward_only ? NULL : c->wants_grad, c->params->recompute, p.first, p.end};
+    if (!p.status)
+        p.status = weir_keeps_find(&keeps, c->arena, &p.keeps);
     if (!p.status)
         weir_plan_forward(&p);
     if (!p.status && stage_has(c, stage, WEIR_B)) {

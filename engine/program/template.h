@@ -7,6 +7,7 @@
 #define WEIR_ENGINE_PROGRAM_TEMPLATE_H
 
 #include "engine/program/compile.h"
+#include "engine/program/keeps.h"
 #include "engine/program/pack.h"
 
 struct weir_plan_buffer {
@@ -27,7 +28,8 @@ struct weir_plan {
     int first, end; /* nodes */
     int input;      /* value that comes from the previous stage, or -1 */
     int output;     /* value that goes to the next stage, or -1 */
-    struct weir_where *value_at; /* [end - first] */
+    struct weir_keeps keeps;
+    struct weir_where *value_at; /* [end - first]: where calls that are added now find it */
     struct weir_where *saved_at; /* [end - first] */
     struct weir_where input_grad_loss; /* where the loss leaves the gradient of its prediction */
     struct weir_where *grad_at;  /* [end - first + 1]: sum so far; the last entry is the stage's input */
@@ -41,8 +43,7 @@ struct weir_plan {
 const struct weir_node *weir_plan_node(const struct weir_plan *p, int n);
 bool weir_plan_inside(const struct weir_plan *p, int value); /* a node of this stage makes it */
 bool weir_plan_wants_grad(const struct weir_plan *p, int value);
-bool weir_plan_has_input_backward(const struct weir_plan *p, int n);
-bool weir_plan_has_weight_backward(const struct weir_plan *p, int n);
+bool weir_plan_recomputes(const struct weir_plan *p, int layer);
 
 /* ---- pieces -------------------------------------------------------------------------------------------------------- */
 

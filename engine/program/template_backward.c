@@ -68,12 +68,28 @@ static void node_backward(struct weir_plan *p, struct weir_plan_list *list, int 
         sum_backward(p, list, n, d_output);
         return;
     }
-    if (weir_plan_has_input_backward(p, n))
+    if (weir_node_has_input_backward(p->c->graph, p->c->wants_grad, n))
         input_backward(p, list, n, d_output);
-    if (weir_plan_has_weight_backward(p, n)) {
+    if (weir_node_has_weight_backward(p->c->graph, n)) {
         struct weir_step_call *call = weir_plan_node_call(p, list, n, WEIR_BACKWARD_WEIGHT, node->op->weight_needs);
         call->d_output = d_output;
         weir_plan_weight_grads(p, call);
+    }
+}
+
+/* Run the forward of a layer again, as far as its backward reads what F did not keep.  Values go to new buffers: the loss
+ * may have left a gradient where F had one. */
+static void layer_replay(struct weir_plan *p, struct weir_plan_list *list, const struct weir_layer *layer)
+{
+    for (int n = layer->first_node; n < layer->first_node + layer->n_nodes; n++) {
+        const struct weir_op_shapes *shapes = &weir_plan_node(p, n)->shapes;
+        int at = n - p->first;
+        if (!p->keeps.replayed[at])
+            continue;
+        p->saved_at[at] = weir_plan_buffer(p, shapes->saved_bytes);
+        if (p->keeps.values[at] == WEIR_KEEP_NOT)
+            p->value_at[at] = weir_plan_buffer(p, weir_shape_bytes(&shapes->output));
+        weir_plan_node_call(p, list, n, WEIR_FORWARD, ~0u);
     }
 }
 
@@ -86,9 +102,11 @@ static bool is_read(struct weir_plan_list *list, struct weir_where where)
 {
     for (int i = 0; i < list->n; i++) {
         const struct weir_step_call *call = &list->calls[i];
-        if (where_same(call->d_output, where) || where_same(call->addends[0], where) ||
-            where_same(call->inputs[0], where) || where_same(call->inputs[1], where))
+        if (where_same(call->d_output, where))
             return true;
+        for (int k = 0; k < WEIR_OP_INPUTS; k++)
+            if (where_same(call->addends[k], where) || where_same(call->inputs[k], where))
+                return true;
     }
     return false;
 }
@@ -111,32 +129,48 @@ void weir_plan_backward(struct weir_plan *p, struct weir_plan_list *list)
     memset(p->grad_at, 0, sizeof *p->grad_at * (size_t)(p->end - p->first + 1));
     if (p->output >= 0)
         *grad_of(p, p->output) = (struct weir_where){WEIR_PLACE_GRAD_SLOT, 0, 0};
-    for (int n = p->end - 1; n >= p->first && !p->status; n--)
+    for (int n = p->end - 1; n >= p->first && !p->status; n--) {
+        int l = weir_plan_node(p, n)->layer;
+        const struct weir_layer *layer = &p->c->graph->layers[l];
+        if (weir_plan_recomputes(p, l) && n == layer->first_node + layer->n_nodes - 1)
+            layer_replay(p, list, layer);
         node_backward(p, list, n);
+    }
     input_grad_place(p, list);
 }
 
-/* W runs later: what it reads of the gradients is kept, and the slot's content is copied, since I frees the slot. */
+/* What I leaves for W. */
+static void buffer_keep(struct weir_plan *p, struct weir_where where)
+{
+    if (p->status || where.place != WEIR_PLACE_SCRATCH)
+        return;
+    struct weir_plan_buffer *b = &p->buffers[where.offset];
+    if (b->place != WEIR_PLACE_SCRATCH)
+        return;
+    b->place = WEIR_PLACE_ACT_IW;
+    b->offset = p->stage->act_bytes[2];
+    p->stage->act_bytes[2] += weir_pack_round(b->bytes);
+}
+
+/* W runs later: what it reads of gradients and replayed values is kept, and the slot's content is copied, since I frees
+ * the slot. */
 static void weight_inputs_keep(struct weir_plan *p, struct weir_plan_list *i_list, struct weir_plan_list *w_list)
 {
     struct weir_where slot_copy = {WEIR_PLACE_NONE, 0, 0};
     for (int k = 0; k < w_list->n && !p->status; k++) {
-        struct weir_where *d_output = &w_list->calls[k].d_output;
-        if (d_output->place == WEIR_PLACE_GRAD_SLOT) {
+        struct weir_step_call *call = &w_list->calls[k];
+        if (call->d_output.place == WEIR_PLACE_GRAD_SLOT) {
             if (slot_copy.place == WEIR_PLACE_NONE) {
                 slot_copy = weir_plan_buffer(p, p->stage[1].slot_bytes);
-                weir_plan_copy(p, i_list, slot_copy, *d_output, p->stage[1].slot_bytes);
+                weir_plan_copy(p, i_list, slot_copy, call->d_output, p->stage[1].slot_bytes);
             }
-            *d_output = slot_copy;
+            call->d_output = slot_copy;
         }
-        if (p->status || d_output->place != WEIR_PLACE_SCRATCH)
-            continue;
-        struct weir_plan_buffer *b = &p->buffers[d_output->offset];
-        if (b->place == WEIR_PLACE_SCRATCH) {
-            b->place = WEIR_PLACE_ACT_IW;
-            b->offset = p->stage->act_bytes[2];
-            p->stage->act_bytes[2] += weir_pack_round(b->bytes);
-        }
+        buffer_keep(p, call->d_output);
+        for (int i = 0; i < call->call.n_inputs; i++)
+            buffer_keep(p, call->inputs[i]);
+        buffer_keep(p, call->output);
+        buffer_keep(p, call->saved);
     }
 }
 

@@ -1,39 +1,11 @@
 /* Forward templates: where each value is kept, and one call per node. */
 #include "engine/program/template.h"
 
-enum keep { KEEP_NOT, KEEP_FOR_I, KEEP_FOR_W };
-
-static void keep_raise(enum keep *keep, enum keep wanted)
+static struct weir_where kept_new(struct weir_plan *p, enum weir_keep keep, size_t bytes)
 {
-    if (*keep < wanted)
-        *keep = wanted;
-}
-
-/* How long each value and each saved tensor of the stage is needed. */
-static void keeps_find(const struct weir_plan *p, enum keep *values, enum keep *saved)
-{
-    for (int n = p->first; n < p->end && !p->c->forward_only; n++) {
-        const struct weir_node *node = weir_plan_node(p, n);
-        unsigned for_i = weir_plan_has_input_backward(p, n) ? node->op->input_needs : 0;
-        unsigned for_w = weir_plan_has_weight_backward(p, n) ? node->op->weight_needs : 0;
-        if ((node->op->flags & WEIR_OP_NO_SPLIT) && weir_plan_has_input_backward(p, n))
-            for_i |= node->op->weight_needs;
-        for (int i = 0; i < node->shapes.n_inputs; i++)
-            if (weir_plan_inside(p, node->inputs[i])) {
-                enum keep *keep = &values[node->inputs[i] - p->first];
-                keep_raise(keep, for_w & (1u << i) ? KEEP_FOR_W : for_i & (1u << i) ? KEEP_FOR_I : KEEP_NOT);
-            }
-        unsigned output = WEIR_NEEDS_OUTPUT, state = WEIR_NEEDS_SAVED;
-        keep_raise(&values[n - p->first], for_w & output ? KEEP_FOR_W : for_i & output ? KEEP_FOR_I : KEEP_NOT);
-        keep_raise(&saved[n - p->first], for_w & state ? KEEP_FOR_W : for_i & state ? KEEP_FOR_I : KEEP_NOT);
-    }
-}
-
-static struct weir_where kept_new(struct weir_plan *p, enum keep keep, size_t bytes)
-{
-    if (keep == KEEP_NOT || !bytes)
+    if (keep == WEIR_KEEP_NOT || !bytes)
         return weir_plan_buffer(p, bytes);
-    int part = keep == KEEP_FOR_W ? 1 : 0;
+    int part = keep == WEIR_KEEP_FOR_W ? 1 : 0;
     struct weir_where where = {part ? WEIR_PLACE_ACT_FW : WEIR_PLACE_ACT_FI, p->stage->act_bytes[part], 0};
     p->stage->act_bytes[part] += weir_pack_round(bytes);
     return where;
@@ -49,7 +21,7 @@ static int consumers_count(const struct weir_plan *p, int value)
 }
 
 /* The loss leaves the gradient of its prediction behind; when nobody else reads the prediction, in the same memory. */
-static void loss_place(struct weir_plan *p, const enum keep *values)
+static void loss_place(struct weir_plan *p)
 {
     int loss = p->end - 1;
     if (p->output >= 0 || p->c->forward_only)
@@ -57,39 +29,32 @@ static void loss_place(struct weir_plan *p, const enum keep *values)
     int prediction = weir_plan_node(p, loss)->inputs[0];
     size_t bytes = weir_shape_bytes(weir_graph_shape(p->c->graph, prediction));
     if (!weir_plan_inside(p, prediction)) { /* the stage is the loss alone: the gradient waits for its I */
-        p->input_grad_loss = kept_new(p, KEEP_FOR_I, bytes);
+        p->input_grad_loss = kept_new(p, WEIR_KEEP_FOR_I, bytes);
         return;
     }
     /* a sum hands the gradient on, so that the W of whoever made its terms may read it */
-    bool for_w = weir_plan_has_weight_backward(p, prediction) || (weir_plan_node(p, prediction)->op->flags & WEIR_OP_SUM);
-    p->input_grad_loss = kept_new(p, for_w ? KEEP_FOR_W : KEEP_FOR_I, bytes);
-    if (values[prediction - p->first] == KEEP_NOT && consumers_count(p, prediction) == 1)
+    bool for_w = weir_node_has_weight_backward(p->c->graph, prediction) || (weir_plan_node(p, prediction)->op->flags & WEIR_OP_SUM);
+    p->input_grad_loss = kept_new(p, for_w ? WEIR_KEEP_FOR_W : WEIR_KEEP_FOR_I, bytes);
+    if (p->keeps.values[prediction - p->first] == WEIR_KEEP_NOT && consumers_count(p, prediction) == 1)
         p->value_at[prediction - p->first] = p->input_grad_loss;
 }
 
 static void forward_places(struct weir_plan *p)
 {
-    size_t n = (size_t)(p->end - p->first);
-    enum keep *values = NULL, *saved = NULL;
-    p->status = weir_arena_alloc(p->c->arena, n, sizeof *values, &values);
-    if (!p->status)
-        p->status = weir_arena_alloc(p->c->arena, n, sizeof *saved, &saved);
-    if (p->status)
-        return;
-    keeps_find(p, values, saved);
-    loss_place(p, values);
+    loss_place(p);
     for (int v = p->first; v < p->end; v++) {
         int i = v - p->first;
         const struct weir_op_shapes *shapes = &weir_plan_node(p, v)->shapes;
-        p->saved_at[i] = kept_new(p, saved[i], shapes->saved_bytes);
+        p->saved_at[i] = kept_new(p, p->keeps.saved[i], shapes->saved_bytes);
         if (p->value_at[i].place != WEIR_PLACE_NONE)
             continue;
-        if (weir_plan_node(p, v)->op->flags & WEIR_OP_LOSS)
-            p->value_at[i] = (struct weir_where){WEIR_PLACE_DATA, p->c->program->ranks[p->stage->rank].loss_offset, 8};
-        else if (v == p->output && values[i] == KEEP_NOT)
+        if (v == p->c->graph->n_nodes - 1) /* the loss, or the result */
+            p->value_at[i] = (struct weir_where){WEIR_PLACE_DATA, p->c->program->ranks[p->stage->rank].loss_offset,
+                                                 p->c->program->result_stride};
+        else if (v == p->output && p->keeps.values[i] == WEIR_KEEP_NOT)
             p->value_at[i] = (struct weir_where){WEIR_PLACE_SLOT_NEXT, 0, 0};
         else
-            p->value_at[i] = kept_new(p, values[i], weir_shape_bytes(&shapes->output));
+            p->value_at[i] = kept_new(p, p->keeps.values[i], weir_shape_bytes(&shapes->output));
     }
 }
 

@@ -1,5 +1,7 @@
 #include "engine/run/data.h"
 
+#include <stdbool.h>
+
 #include "base/rng.h"
 #include "engine/run/data_source.h"
 
@@ -39,9 +41,26 @@ weir_status weir_data_read(const weir_data *data, int64_t first, int n, void *in
         return WEIR_FAIL(WEIR_ERR_INVALID, "cannot read %d samples from number %lld on", n, (long long)first);
     size_t input_bytes = weir_shape_bytes(&data->info.input), target_bytes = weir_shape_bytes(&data->info.target);
     char *input = inputs_out, *target = targets_out;
-    for (int i = 0; i < n; i++, input += input_bytes, target += target_bytes)
-        data->sample_read(data, weir_data_sample(data, first + i), input, target);
-    return WEIR_OK;
+    weir_status status = WEIR_OK;
+    for (int i = 0; i < n && !status; i++, input += input_bytes, target += target_bytes)
+        status = data->sample_read(data, weir_data_sample(data, first + i), input, target);
+    return status;
+}
+
+void weir_data_prefetch(const weir_data *data, int64_t first, int64_t n)
+{
+    if (!data->sample_want || first < 0 || n < 0 || first > INT64_MAX - n)
+        return;
+    for (int64_t i = 0; i < n; i++)
+        data->sample_want(data, weir_data_sample(data, first + i));
+}
+
+int64_t weir_data_first(int64_t step, int replica, int n_replicas, int64_t samples_per_replica)
+{
+    int64_t first;
+    bool fits = !__builtin_mul_overflow(step, n_replicas, &first) && !__builtin_add_overflow(first, replica, &first) &&
+                !__builtin_mul_overflow(first, samples_per_replica, &first);
+    return fits ? first : -1;
 }
 
 const struct weir_data_info *weir_data_info(const weir_data *data)

@@ -14,7 +14,7 @@ struct idx_data {
     struct weir_idx images, labels;
 };
 
-static void sample_read(const struct weir_data *data, int64_t sample, void *input_out, void *target_out)
+static weir_status sample_read(const struct weir_data *data, int64_t sample, void *input_out, void *target_out)
 {
     const struct idx_data *idx = (const struct idx_data *)data;
     int64_t n = weir_shape_elements(&data->info.input);
@@ -24,6 +24,7 @@ static void sample_read(const struct weir_data *data, int64_t sample, void *inpu
     for (int64_t i = 0; i < n; i++)
         input[i] = (float)pixels[i] / 255.0f;
     *target = idx->labels.elements[sample];
+    return WEIR_OK;
 }
 
 static void idx_close(struct weir_data *data)

@@ -8,7 +8,9 @@ struct weir_data {
     struct weir_data_info info;
     uint64_t seed;
     /* Write sample `sample` to memory for one input and one target. */
-    void (*sample_read)(const struct weir_data *data, int64_t sample, void *input_out, void *target_out);
+    weir_status (*sample_read)(const struct weir_data *data, int64_t sample, void *input_out, void *target_out);
+    /* (optional) have the sample read from disk, without waiting */
+    void (*sample_want)(const struct weir_data *data, int64_t sample);
     void (*close)(struct weir_data *data);
 };
 

@@ -2,10 +2,11 @@
 #include "engine/run/state.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
+#include "engine/run/fit_advice.h"
+#include "engine/run/recomputed.h"
 #include "engine/transport/transport.h"
 #include "partitioner/chain.h"
 #include "weir_parts.h"
@@ -36,7 +37,7 @@ static weir_status optimizer_check(const struct weir_engine_config *config)
     return WEIR_OK;
 }
 
-static weir_status config_check(const struct weir_engine_config *config)
+weir_status weir_engine_config_check(const struct weir_engine_config *config)
 {
     if (config->struct_bytes != sizeof *config)
         return WEIR_FAIL(WEIR_ERR_INVALID, "weir_engine_config has %zu bytes, this library knows %zu: start from "
@@ -58,12 +59,14 @@ static weir_status config_check(const struct weir_engine_config *config)
     return optimizer_check(config);
 }
 
-static weir_status partition_choose(struct weir_engine *engine)
+weir_status weir_engine_partition(struct weir_engine *engine)
 {
     const struct weir_graph *graph = engine->graph;
     int n_stages = engine->config.schedule->n_stages;
     double *costs;
-    weir_status status = weir_arena_alloc(&engine->arena, (size_t)n_stages + 1, sizeof(int), &engine->first_layer);
+    weir_status status = weir_recomputed_layers(graph, engine->config.recompute, &engine->arena, &engine->recompute);
+    if (!status)
+        status = weir_arena_alloc(&engine->arena, (size_t)n_stages + 1, sizeof(int), &engine->first_layer);
     if (!status && engine->config.first_layer) {
         memcpy(engine->first_layer, engine->config.first_layer, sizeof(int) * ((size_t)n_stages + 1));
         return WEIR_OK;
@@ -74,10 +77,26 @@ static weir_status partition_choose(struct weir_engine *engine)
         return status;
     for (int l = 0; l < graph->n_layers; l++)
         costs[l] = weir_layer_cost(graph, l);
-    return weir_chain_split(costs, graph->n_layers, n_stages, engine->first_layer);
+    status = weir_replay_costs_add(graph, engine->recompute, &engine->arena, costs);
+    return status ? status : weir_chain_split(costs, graph->n_layers, n_stages, engine->first_layer);
 }
 
-static weir_status program_make(struct weir_engine *engine)
+/* The forwards of the training program's schedule, stage by stage on the same ranks and with the same slots. */
+static weir_status evaluation_make(struct weir_engine *engine, const struct weir_program_params *training)
+{
+    struct weir_program_params params = *training;
+    struct weir_schedule *forwards;
+    weir_status status = weir_arena_alloc(&engine->arena, 1, sizeof *forwards, &forwards);
+    if (!status)
+        status = weir_schedule_forwards(training->schedule, &engine->arena, forwards);
+    params.schedule = forwards;
+    if (!status)
+        status = weir_program_build(&params, &engine->arena, &engine->evaluate.program);
+    return status ? status : weir_program_share(engine->program, engine->evaluate.program, "evaluation, between steps",
+                                                &engine->arena, &engine->evaluate.scratch);
+}
+
+weir_status weir_engine_compile(struct weir_engine *engine)
 {
     const struct weir_engine_config *config = &engine->config;
     struct weir_schedule_report report;
@@ -85,7 +104,7 @@ static weir_status program_make(struct weir_engine *engine)
     if (!status && !report.trainable)
         status = WEIR_FAIL(WEIR_ERR_INVALID, "the schedule has forwards only: it cannot train");
     if (!status)
-        status = partition_choose(engine);
+        status = weir_engine_partition(engine);
     if (status)
         return status;
     struct weir_program_params params = {
@@ -96,63 +115,28 @@ static weir_status program_make(struct weir_engine *engine)
         .first_layer = engine->first_layer,
         .n_threads = config->threads_per_rank,
         .state_floats = config->optimizer == WEIR_OPTIMIZER_ADAMW ? 2 : 0,
+        .recompute = engine->recompute,
         .n_replicas = engine->n_replicas,
         .zero = config->zero == 1,
         .bucket_bytes = (size_t)config->bucket_bytes,
     };
-    return weir_program_build(&params, &engine->arena, &engine->program);
-}
-
-/* ---- memory -------------------------------------------------------------------------------------------------------- */
-
-static void stages_name(const struct weir_program *program, int rank, char *text, size_t room)
-{
-    size_t used = 0;
-    for (int s = 0; s < program->n_stages && used < room; s++)
-        if (program->stages[s].rank == rank)
-            used += (size_t)snprintf(text + used, room - used, "%s%d", used ? ", " : "", s);
-}
-
-static weir_status memory_check(struct weir_engine *engine)
-{
-    const struct weir_program *program = engine->program;
-    size_t cap = (size_t)engine->config.device_memory, all = 0, free_bytes, total_bytes;
-    int n_here = 0;
-    for (int i = 0; i < engine->n_ranks; i++)
-        if (weir_peers_on_host(&engine->ranks[i])) {
-            all += engine->peak_bytes[i];
-            n_here++;
-        }
-    for (int r = 0; r < program->n_ranks; r++) {
-        size_t bytes = weir_program_rank_bytes(program, r);
-        if (!cap || bytes <= cap)
-            continue;
-        char stages[128];
-        stages_name(program, r, stages, sizeof stages);
-        return WEIR_FAIL(WEIR_ERR_NOFIT,
-                         "rank %d (stage %s) needs %zu bytes (%.1f MiB), the cap is %zu: use more stages, a smaller "
-                         "--microbatch-size, or fewer micro-batches in flight (--schedule 1f1b)",
-                         r, stages, bytes, (double)bytes / 0x1p20, cap);
-    }
-    weir_status status = engine->kind->memory_info(engine->ranks[engine->first_here].device, &free_bytes, &total_bytes);
-    if (!status && all > free_bytes)
-        return WEIR_FAIL(WEIR_ERR_NOFIT,
-                         "the run needs %.1f MiB for %d ranks, device '%s' has %.1f MiB free: use a smaller "
-                         "--microbatch-size or fewer micro-batches in flight (--schedule 1f1b)",
-                         (double)all / 0x1p20, n_here, engine->kind->name, (double)free_bytes / 0x1p20);
-    return status;
+    status = weir_program_build(&params, &engine->arena, &engine->program);
+    engine->train.program = engine->program;
+    engine->train.scratch = WEIR_MEMORY_SCRATCH;
+    return status || !config->evaluates ? status : evaluation_make(engine, &params);
 }
 
 /* ---- ranks --------------------------------------------------------------------------------------------------------- */
 
-static weir_status calls_prepare(struct weir_rank *rank, int stage, const struct weir_call_list *list)
+static weir_status calls_prepare(struct weir_rank *rank, const struct weir_run_program *run, int stage,
+                                 const struct weir_call_list *list)
 {
     for (int i = 0; i < list->n_calls; i++) {
         const struct weir_step_call *t = &list->calls[i];
         if (!t->fn || !t->call.op->cpu.prepare)
             continue;
         struct weir_op_call call;
-        weir_call_bind(rank, stage, 0, t, &call);
+        weir_call_bind(rank, run, stage, 0, t, &call);
         for (int accumulate = 0; accumulate < 2; accumulate++) {
             call.accumulate = accumulate;
             weir_status status = t->call.op->cpu.prepare(&call, t->pass);
@@ -161,6 +145,15 @@ static weir_status calls_prepare(struct weir_rank *rank, int stage, const struct
         }
     }
     return WEIR_OK;
+}
+
+static weir_status stages_prepare(struct weir_rank *rank, const struct weir_run_program *run)
+{
+    weir_status status = WEIR_OK;
+    for (int s = 0; run->program && s < run->program->n_stages && !status; s++)
+        for (int l = 0; l < WEIR_LISTS && run->program->stages[s].rank == rank->index && !status; l++)
+            status = calls_prepare(rank, run, s, &run->program->stages[s].lists[l]);
+    return status;
 }
 
 /* Runs on the rank's own thread: kernel state belongs to it, and its memory is touched there first. */
@@ -175,10 +168,8 @@ static weir_status rank_prepare(void *argument)
         if (rank->blocks[k])
             memset(rank->blocks[k], 0, program->ranks[rank->index].bytes[k]);
     weir_params_init(rank);
-    for (int s = 0; s < program->n_stages && !status; s++)
-        for (int l = 0; l < WEIR_LISTS && program->stages[s].rank == rank->index && !status; l++)
-            status = calls_prepare(rank, s, &program->stages[s].lists[l]);
-    return status;
+    status = stages_prepare(rank, &rank->engine->train);
+    return status ? status : stages_prepare(rank, &rank->engine->evaluate);
 }
 
 static weir_status rank_finish(void *argument)
@@ -189,22 +180,54 @@ static weir_status rank_finish(void *argument)
     return WEIR_OK;
 }
 
-static weir_status execs_make(struct weir_rank *rank)
+static weir_status execs_make(struct weir_rank *rank, struct weir_run_program *run)
 {
     struct weir_engine *engine = rank->engine;
-    struct weir_rank_program *r = &engine->program->ranks[rank->index];
-    weir_status status = weir_arena_alloc(&engine->arena, (size_t)r->n_instrs, sizeof *rank->execs, &rank->execs);
-    if (!status)
-        status = weir_arena_alloc(&engine->arena, (size_t)engine->graph->n_nodes * WEIR_PASSES, sizeof *rank->clocks,
-                                  &rank->clocks);
+    struct weir_rank_program *r = &run->program->ranks[rank->index];
+    struct weir_exec *execs;
+    weir_status status = weir_arena_alloc(&engine->arena, (size_t)r->n_instrs, sizeof *execs, &execs);
     for (int i = 0; i < r->n_instrs && !status; i++) {
         char text[WEIR_ACTION_TEXT];
-        rank->execs[i].rank = rank;
-        rank->execs[i].instr = &r->instrs[i];
-        status = weir_arena_strdup(&engine->arena, weir_instr_str(engine->program, &r->instrs[i], text),
-                                   &rank->execs[i].name);
+        execs[i].rank = rank;
+        execs[i].run = run;
+        execs[i].instr = &r->instrs[i];
+        status = weir_arena_strdup(&engine->arena, weir_instr_str(run->program, &r->instrs[i], text), &execs[i].name);
     }
+    if (!status)
+        run->execs[rank - engine->ranks] = execs;
     return status;
+}
+
+/* Everything of a program but its memory: what its ranks run, and the events between them. */
+static weir_status run_open(struct weir_engine *engine, struct weir_run_program *run)
+{
+    run->n_events = run->program->n_events * engine->n_replicas;
+    weir_status status =
+        weir_arena_alloc(&engine->arena, (size_t)engine->n_ranks, sizeof(struct weir_exec *), &run->execs);
+    if (!status)
+        status = weir_arena_alloc(&engine->arena, (size_t)run->n_events, sizeof *run->events, &run->events);
+    for (int r = 0; r < engine->n_ranks && !status; r++)
+        status = execs_make(&engine->ranks[r], run);
+    for (int e = 0; e < run->n_events && !status && !engine->wire; e++)
+        status = engine->kind->event_open(engine->ranks[0].device, &run->events[e]);
+    return status;
+}
+
+static void run_close(struct weir_engine *engine, struct weir_run_program *run)
+{
+    for (int e = 0; run->events && e < run->n_events; e++)
+        if (run->events[e])
+            engine->kind->event_close(run->events[e]);
+}
+
+/* What a stream must hold while a program is enqueued. */
+static size_t tasks_count(const struct weir_engine *engine, const struct weir_program *program, int r)
+{
+    size_t tasks = 16;
+    for (int i = 0; program && i < program->ranks[r].n_instrs; i++)
+        tasks += 2 + (size_t)program->ranks[r].instrs[i].n_waits +
+                 (size_t)program->ranks[r].instrs[i].n_peer_waits * (size_t)(engine->n_replicas - 1);
+    return tasks;
 }
 
 static weir_status rank_open(struct weir_engine *engine, int r)
@@ -215,12 +238,11 @@ static weir_status rank_open(struct weir_engine *engine, int r)
     for (int k = 0; k < WEIR_MEMORY_KINDS && !status; k++)
         if (program->bytes[k] && !rank->shared[k])
             status = engine->kind->memory_alloc(rank->device, program->bytes[k], (void **)(void *)&rank->blocks[k]);
-    size_t tasks = 16;
-    for (int i = 0; i < program->n_instrs; i++)
-        tasks += 2 + (size_t)program->instrs[i].n_waits +
-                 (size_t)program->instrs[i].n_peer_waits * (size_t)(engine->n_replicas - 1);
+    size_t tasks = tasks_count(engine, engine->train.program, rank->index);
+    size_t others = tasks_count(engine, engine->evaluate.program, rank->index);
     if (!status)
-        status = engine->kind->stream_open(rank->device, WEIR_STREAM_COMPUTE, tasks, &rank->stream);
+        status = engine->kind->stream_open(rank->device, WEIR_STREAM_COMPUTE, tasks > others ? tasks : others,
+                                           &rank->stream);
     return status;
 }
 
@@ -240,7 +262,7 @@ weir_status weir_ranks_sync(struct weir_engine *engine)
     return first;
 }
 
-static weir_status ranks_run(struct weir_engine *engine, weir_task_fn fn)
+weir_status weir_ranks_run(struct weir_engine *engine, weir_task_fn fn)
 {
     for (int r = engine->first_here; r < engine->end_here; r++) {
         weir_status status = engine->kind->run(engine->ranks[r].stream, fn, &engine->ranks[r]);
@@ -254,14 +276,15 @@ static weir_status arrays_make(struct weir_engine *engine)
 {
     const struct weir_program *program = engine->program;
     size_t p = (size_t)program->n_ranks * (size_t)engine->n_replicas;
-    size_t n_events = (size_t)program->n_events * (size_t)engine->n_replicas;
     weir_status status = weir_arena_alloc(&engine->arena, p, sizeof *engine->ranks, &engine->ranks);
     if (!status)
         status = weir_arena_alloc(&engine->arena, p, sizeof *engine->compute_ns, &engine->compute_ns);
     if (!status)
         status = weir_arena_alloc(&engine->arena, p, sizeof *engine->peak_bytes, &engine->peak_bytes);
     if (!status)
-        status = weir_arena_alloc(&engine->arena, n_events, sizeof *engine->events, &engine->events);
+        status = weir_arena_alloc(&engine->arena, (size_t)(engine->n_replicas * program->n_microbatches),
+                                  sizeof *engine->losses, &engine->losses);
+    if (!status)
     if (status)
         return status;
     engine->n_ranks = (int)p;
@@ -272,7 +295,8 @@ static weir_status arrays_make(struct weir_engine *engine)
         engine->ranks[r].index = r % program->n_ranks;
         engine->ranks[r].replica = r / program->n_ranks;
         engine->peak_bytes[r] = weir_program_rank_bytes(program, engine->ranks[r].index);
-        status = execs_make(&engine->ranks[r]);
+        status = weir_arena_alloc(&engine->arena, (size_t)engine->graph->n_nodes * WEIR_PASSES,
+                                  sizeof *engine->ranks[r].clocks, &engine->ranks[r].clocks);
     }
     for (int r = engine->first_here; r < engine->end_here && !status; r++)
         status = engine->kind->open(engine->wire ? engine->info->local_rank : r, engine->config.threads_per_rank,
@@ -280,9 +304,9 @@ static weir_status arrays_make(struct weir_engine *engine)
     return status;
 }
 
-static weir_status parts_find(struct weir_engine *engine)
+weir_status weir_engine_parts_find(struct weir_engine *engine)
 {
-    const struct weir_transport_kind *transport = NULL;
+    const struct weir_transport_kind *transport;
     weir_status status = weir_device_kind_find(engine->config.device, &engine->kind);
     if (!status)
         status = weir_transport_find(engine->config.transport, &transport);
@@ -290,34 +314,36 @@ static weir_status parts_find(struct weir_engine *engine)
     return status;
 }
 
-static weir_status engine_start(struct weir_engine *engine)
+weir_status weir_engine_start(struct weir_engine *engine)
 {
     int n_devices;
-    weir_status status = parts_find(engine);
-    if (!status)
-        status = engine->kind->count(&n_devices);
-    if (!status && engine->wire)
-        status = weir_peers_join(engine);
-    if (!status)
-        status = program_make(engine);
+    size_t free_bytes, total_bytes;
+    engine->vectors = &weir_vector_cpu;
+    weir_status status = engine->kind->count(&n_devices);
     if (!status)
         status = arrays_make(engine);
     if (!status)
-        status = memory_check(engine);
-    if (!status && engine->wire)
+        status = engine->kind->memory_info(engine->ranks[engine->first_here].device, &free_bytes, &total_bytes);
+    if (!status)
+        status = weir_peers_sum(engine, &free_bytes);
+    if (!status)
+        status = weir_fit_check(engine, free_bytes);
+    if (!status)
         status = weir_peers_link(engine);
     for (int r = engine->first_here; !status && r < engine->end_here; r++)
         status = rank_open(engine, r);
-    for (int e = 0; !status && !engine->wire && e < engine->program->n_events * engine->n_replicas; e++)
-        status = engine->kind->event_open(engine->ranks[0].device, &engine->events[e]);
     if (!status)
-        status = ranks_run(engine, rank_prepare);
-    return status || !engine->wire ? status : weir_peers_ready(engine);
+        status = run_open(engine, &engine->train);
+    if (!status && engine->evaluate.program)
+        status = run_open(engine, &engine->evaluate);
+    if (!status)
+        status = weir_ranks_run(engine, rank_prepare);
+    return status ? status : weir_peers_ready(engine);
 }
 
 weir_status weir_engine_open(const struct weir_engine_config *config, weir_engine **engine_out)
 {
-    weir_status status = config_check(config);
+    weir_status status = weir_engine_config_check(config);
     if (status)
         return status;
     struct weir_engine *engine;
@@ -327,8 +353,13 @@ weir_status weir_engine_open(const struct weir_engine_config *config, weir_engin
     engine->config = *config;
     engine->graph = config->graph;
     engine->n_replicas = config->replicas ? config->replicas : 1;
-    engine->vectors = &weir_vector_cpu;
-    status = engine_start(engine);
+    status = weir_engine_parts_find(engine);
+    if (!status)
+        status = weir_peers_join(engine);
+    if (!status)
+        status = weir_engine_compile(engine);
+    if (!status)
+        status = weir_engine_start(engine);
     if (status) {
         char message[WEIR_ERROR_MAX];
         weir_peers_stop(engine, status);
@@ -343,14 +374,14 @@ weir_status weir_engine_open(const struct weir_engine_config *config, weir_engin
 
 weir_status weir_engine_preview(const struct weir_engine_config *config, FILE *memory_out, FILE *program_out)
 {
-    weir_status status = config_check(config);
+    weir_status status = weir_engine_config_check(config);
     if (status)
         return status;
     struct weir_engine engine = {
         .config = *config, .graph = config->graph, .n_replicas = config->replicas ? config->replicas : 1};
-    status = parts_find(&engine);
+    status = weir_engine_parts_find(&engine);
     if (!status)
-        status = program_make(&engine);
+        status = weir_engine_compile(&engine);
     if (!status && memory_out)
         weir_engine_print_memory(&engine, memory_out);
     if (!status && program_out)
@@ -377,13 +408,11 @@ void weir_engine_close(weir_engine *engine)
 {
     if (!engine)
         return;
-    int first = engine->n_ranks ? engine->first_here : 0, end = engine->n_ranks ? engine->end_here : 0;
-    int n_events = engine->program && engine->events ? engine->program->n_events * engine->n_replicas : 0;
+    int first = engine->first_here, end = engine->n_ranks ? engine->end_here : first;
     for (int r = first; r < end; r++)
         rank_close(engine, &engine->ranks[r]);
-    for (int e = 0; e < n_events; e++)
-        if (engine->events[e])
-            engine->kind->event_close(engine->events[e]);
+    run_close(engine, &engine->train);
+    run_close(engine, &engine->evaluate);
     for (int r = first; r < end; r++)
         if (engine->ranks[r].device)
             engine->kind->close(engine->ranks[r].device);

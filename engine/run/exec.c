@@ -4,10 +4,11 @@
 #include "base/clock.h"
 #include "engine/run/state.h"
 
-static void *where_address(const struct weir_rank *rank, int stage, int mb, const struct weir_where *where)
+static void *where_address(const struct weir_rank *rank, const struct weir_run_program *run, int stage, int mb,
+                           const struct weir_where *where)
 {
     const struct weir_engine *engine = rank->engine;
-    const struct weir_stage_program *s = &engine->program->stages[stage];
+    const struct weir_stage_program *s = &run->program->stages[stage];
     const struct weir_mb_places *places = &s->mbs[mb];
     char *activations = rank->blocks[WEIR_MEMORY_ACTIVATIONS];
     switch (where->place) {
@@ -24,7 +25,7 @@ static void *where_address(const struct weir_rank *rank, int stage, int mb, cons
     case WEIR_PLACE_ACT_IW:
         return activations + places->act_offset[2] + where->offset;
     case WEIR_PLACE_SCRATCH:
-        return rank->blocks[WEIR_MEMORY_SCRATCH] + where->offset;
+        return rank->blocks[run->scratch] + where->offset;
     case WEIR_PLACE_SLOT:
         return rank->blocks[WEIR_MEMORY_SLOTS] + s->slots_offset + s->slot_bytes * (size_t)places->slot;
     case WEIR_PLACE_GRAD_SLOT:
@@ -38,31 +39,36 @@ static void *where_address(const struct weir_rank *rank, int stage, int mb, cons
                s[-1].grad_slot_bytes * (size_t)s[-1].mbs[mb].grad_slot;
     case WEIR_PLACE_DATA:
         return rank->blocks[WEIR_MEMORY_DATA] + where->offset + where->stride * (size_t)mb;
+    case WEIR_PLACE_CACHE:
+        return rank->blocks[WEIR_MEMORY_CACHE] + where->offset +
+               run->program->ranks[rank->index].sequence_bytes * (size_t)run->lanes[mb].sequence;
     }
     return NULL;
 }
 
-void weir_call_bind(struct weir_rank *rank, int stage, int mb, const struct weir_step_call *t,
-                    struct weir_op_call *call)
+void weir_call_bind(struct weir_rank *rank, const struct weir_run_program *run, int stage, int mb,
+                    const struct weir_step_call *t, struct weir_op_call *call)
 {
-    const struct weir_mb_places *places = &rank->engine->program->stages[stage].mbs[mb];
+    const struct weir_mb_places *places = &run->program->stages[stage].mbs[mb];
     *call = t->call;
     for (int i = 0; i < call->n_inputs; i++) {
-        call->inputs[i].data = where_address(rank, stage, mb, &t->inputs[i]);
-        call->d_inputs[i].data = where_address(rank, stage, mb, &t->d_inputs[i]);
-        call->addends[i] = where_address(rank, stage, mb, &t->addends[i]);
+        call->inputs[i].data = where_address(rank, run, stage, mb, &t->inputs[i]);
+        call->d_inputs[i].data = where_address(rank, run, stage, mb, &t->d_inputs[i]);
+        call->addends[i] = where_address(rank, run, stage, mb, &t->addends[i]);
     }
     for (int i = 0; i < call->n_params; i++) {
-        call->params[i].data = where_address(rank, stage, mb, &t->params[i]);
-        call->d_params[i].data = where_address(rank, stage, mb, &t->d_params[i]);
+        call->params[i].data = where_address(rank, run, stage, mb, &t->params[i]);
+        call->d_params[i].data = where_address(rank, run, stage, mb, &t->d_params[i]);
     }
-    call->output.data = where_address(rank, stage, mb, &t->output);
-    call->d_output.data = where_address(rank, stage, mb, &t->d_output);
-    call->saved = where_address(rank, stage, mb, &t->saved);
-    call->scratch = where_address(rank, stage, mb, &t->scratch);
+    call->output.data = where_address(rank, run, stage, mb, &t->output);
+    call->d_output.data = where_address(rank, run, stage, mb, &t->d_output);
+    call->saved = where_address(rank, run, stage, mb, &t->saved);
+    call->scratch = where_address(rank, run, stage, mb, &t->scratch);
     call->accumulate = t->pass == WEIR_BACKWARD_WEIGHT ? places->accumulates_w : places->accumulates_i;
-    int64_t global_mb = (int64_t)rank->replica * rank->engine->program->n_microbatches + mb;
+    int64_t global_mb = (int64_t)rank->replica * run->program->n_microbatches + mb;
     call->first_sample = (uint32_t)(global_mb * rank->engine->graph->microbatch_size);
+    call->cache = where_address(rank, run, stage, mb, &t->cache);
+    call->sequence = run->lanes ? &run->lanes[mb].rows : NULL;
     call->step = &weir_step_block(rank)->values;
     call->context = rank->context;
 }
@@ -75,13 +81,14 @@ weir_status weir_rank_copy(struct weir_rank *rank, void *destination, const void
     return WEIR_OK;
 }
 
-static weir_status call_run(struct weir_rank *rank, int stage, int mb, const struct weir_step_call *t)
+static weir_status call_run(struct weir_rank *rank, const struct weir_run_program *run, int stage, int mb,
+                            const struct weir_step_call *t)
 {
     if (!t->fn)
-        return weir_rank_copy(rank, where_address(rank, stage, mb, &t->output),
-                              where_address(rank, stage, mb, &t->inputs[0]), t->copy_bytes);
+        return weir_rank_copy(rank, where_address(rank, run, stage, mb, &t->output),
+                              where_address(rank, run, stage, mb, &t->inputs[0]), t->copy_bytes);
     struct weir_op_call call;
-    weir_call_bind(rank, stage, mb, t, &call);
+    weir_call_bind(rank, run, stage, mb, t, &call);
     int64_t start = weir_clock_ns();
     weir_status status = t->fn(&call, rank->native);
     struct weir_op_clock *clock = &rank->clocks[t->node * WEIR_PASSES + (int)t->pass];
@@ -90,23 +97,26 @@ static weir_status call_run(struct weir_rank *rank, int stage, int mb, const str
     return status ? weir_error_prefix(status, "node '%s': ", rank->engine->graph->nodes[t->node].name) : WEIR_OK;
 }
 
-static weir_status action_run(struct weir_rank *rank, const struct weir_instr *instr)
+static weir_status action_run(struct weir_rank *rank, const struct weir_run_program *run, const struct weir_instr *instr)
 {
-    const struct weir_call_list *list = &rank->engine->program->stages[instr->stage].lists[instr->list];
+    const struct weir_lane *lane = run->lanes ? &run->lanes[instr->mb] : NULL;
+    const struct weir_call_list *list = &run->program->stages[instr->stage].lists[instr->list];
     weir_status status = WEIR_OK;
     for (int i = 0; i < instr->n_calls && !status; i++) {
-        status = call_run(rank, instr->stage, instr->mb, &list->calls[instr->first_call + i]);
-        if (!status && rank->engine->wire)
-            status = rank->engine->wire->progress(rank->engine->link);
+        const struct weir_step_call *call = &list->calls[instr->first_call + i];
+        if (!lane || call->node < lane->end_node)
+            status = call_run(rank, run, instr->stage, instr->mb, call);
+        if (!status)
+            status = weir_peers_progress(rank->engine, run);
     }
     return status;
 }
 
-static weir_status instr_run(struct weir_rank *rank, const struct weir_instr *instr)
+static weir_status instr_run(struct weir_rank *rank, const struct weir_run_program *run, const struct weir_instr *instr)
 {
     switch (instr->kind) {
     case WEIR_INSTR_ACTION:
-        return action_run(rank, instr);
+        return action_run(rank, run, instr);
     case WEIR_INSTR_TIE_ADD:
         return weir_tie_add(rank);
     case WEIR_INSTR_REDUCE:
@@ -140,13 +150,12 @@ static weir_status exec_fail(const struct weir_exec *exec, weir_status status)
 weir_status weir_exec_run(void *argument)
 {
     struct weir_exec *exec = argument;
-    struct weir_rank *rank = exec->rank;
-    weir_status status = rank->engine->wire ? weir_peers_await(rank, exec->instr) : WEIR_OK;
+    weir_status status = weir_peers_await(exec);
     exec->start_ns = weir_clock_ns();
     if (!status)
-        status = instr_run(rank, exec->instr);
+        status = instr_run(exec->rank, exec->run, exec->instr);
     exec->end_ns = weir_clock_ns();
-    if (!status && rank->engine->wire)
-        status = weir_peers_passed(rank, exec->instr);
+    if (!status)
+        status = weir_peers_passed(exec);
     return status ? exec_fail(exec, status) : WEIR_OK;
 }

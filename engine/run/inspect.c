@@ -19,34 +19,42 @@ static weir_status param_find(const struct weir_engine *engine, const char *name
     return WEIR_FAIL(WEIR_ERR_INVALID, "model '%s' has no parameter '%s'", engine->graph->name, name);
 }
 
-/* The process that owns it has it; the others get it from there. */
-static weir_status param_share(weir_engine *engine, int owner, float *values, size_t n)
+/* The rank of its pipeline that owns `param`, and how it holds it. */
+static const struct weir_rank_param *owner_find(const struct weir_engine *engine, int param, int *rank_out)
 {
-    return engine->wire ? engine->wire->broadcast(engine->transport, weir_peers_process(engine, 0, owner), values,
-                                                  n * sizeof *values)
-                        : WEIR_OK;
+    for (int r = 0; r < engine->program->n_ranks; r++)
+        for (int i = 0; i < engine->program->ranks[r].n_params; i++) {
+            const struct weir_rank_param *held = &engine->program->ranks[r].params[i];
+            if (held->param == param && held->owned) {
+                *rank_out = r;
+                return held;
+            }
+        }
+    return NULL;
+}
+
+/* What the owner in replica 0 has of a parameter: on every process. */
+static weir_status values_fetch(weir_engine *engine, enum weir_memory_kind kind, int param, float *values_out, size_t n)
+{
+    int owner = 0;
+    const struct weir_rank_param *held = owner_find(engine, param, &owner);
+    const struct weir_rank *rank = weir_rank_at(engine, 0, owner);
+    if (held && weir_rank_is_here(rank))
+        memcpy(values_out,
+               weir_block_at(rank, kind, kind == WEIR_MEMORY_GRADS ? held->grad_offset : held->offset), n * sizeof(float));
+    return weir_peers_share(engine, 0, owner, values_out, n * sizeof(float));
 }
 
 weir_status weir_engine_param_read(weir_engine *engine, const char *name, float *values_out, size_t n)
 {
-    int param, owner = 0;
+    int param = 0;
     weir_status status = param_find(engine, name, n, &param);
-    for (int r = 0; !status && r < engine->program->n_ranks; r++)
-        for (int i = 0; i < engine->program->ranks[r].n_params; i++) {
-            const struct weir_rank_param *held = &engine->program->ranks[r].params[i];
-            const struct weir_rank *rank = weir_rank_at(engine, 0, r);
-            if (held->param != param || !held->owned)
-                continue;
-            owner = r;
-            if (weir_rank_is_here(rank))
-                memcpy(values_out, rank->blocks[WEIR_MEMORY_PARAMS] + held->offset, n * sizeof(float));
-        }
-    return status ? status : param_share(engine, owner, values_out, n);
+    return status ? status : values_fetch(engine, WEIR_MEMORY_PARAMS, param, values_out, n);
 }
 
 weir_status weir_engine_param_write(weir_engine *engine, const char *name, const float *values, size_t n)
 {
-    int param;
+    int param = 0;
     weir_status status = param_find(engine, name, n, &param);
     for (int r = engine->first_here; !status && r < engine->end_here; r++) {
         const struct weir_rank *rank = &engine->ranks[r];
@@ -58,52 +66,81 @@ weir_status weir_engine_param_write(weir_engine *engine, const char *name, const
     return status;
 }
 
+weir_status weir_engine_gradient_read(weir_engine *engine, const char *name, float *values_out, size_t n)
+{
+    int param = 0;
+    weir_status status = param_find(engine, name, n, &param);
+    if (!status && !engine->stepped)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "no step was run: parameter '%s' has no gradient yet", name);
+    /* TIE_ADD has added the other uses to the owner's */
+    return status ? status : values_fetch(engine, WEIR_MEMORY_GRADS, param, values_out, n);
+}
+
 size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room)
 {
     static const char *const categories[] = {"F", "I", "W", "B"};
     size_t n = 0;
     for (int r = 0; r < engine->n_ranks; r++)
         for (int i = 0; i < engine->program->ranks[engine->ranks[r].index].n_instrs; i++, n++) {
-            const struct weir_exec *exec = &engine->ranks[r].execs[i];
+            const struct weir_exec *exec = &engine->train.execs[r][i];
+            int64_t ahead = weir_rank_is_here(&engine->ranks[r]) ? engine->clock_ahead_ns : 0;
             bool action = exec->instr->kind == WEIR_INSTR_ACTION;
             if (n < room)
                 events_out[n] = (struct weir_step_event){
                     r, exec->name, action ? categories[exec->instr->list] : "optimizer", exec->instr->stage,
-                    exec->instr->mb, exec->start_ns, exec->end_ns};
+                    exec->instr->mb, exec->start_ns - ahead, exec->end_ns - ahead};
         }
     return n;
 }
 
-size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *times_out, size_t room)
+/* One pass of one node, all ranks together. */
+static struct weir_op_time node_time(const struct weir_engine *engine, int node, int pass)
 {
     static const char *const passes[] = {"forward", "backward_input", "backward_weight"};
+    const struct weir_node *n = &engine->graph->nodes[node];
+    struct weir_op_time time = {.op = n->op->name, .pass = passes[pass]};
+    for (int r = 0; r < engine->n_ranks; r++) {
+        const struct weir_op_clock *clock = &engine->ranks[r].clocks[node * WEIR_PASSES + pass];
+        time.calls += clock->calls;
+        time.ns += clock->ns;
+    }
+    time.flops = (double)time.calls * n->shapes.flops[pass];
+    return time;
+}
+
+/* The pass of the nodes from `first` on that have its operation, when `first` is the first of them that was called. */
+static bool op_time(const struct weir_engine *engine, int first, int pass, struct weir_op_time *sum)
+{
+    const struct weir_node *nodes = engine->graph->nodes;
+    *sum = node_time(engine, first, pass);
+    if (!sum->calls)
+        return false;
+    for (int k = 0; k < first; k++)
+        if (nodes[k].op == nodes[first].op && node_time(engine, k, pass).calls)
+            return false;
+    for (int k = first + 1; k < engine->graph->n_nodes; k++) {
+        struct weir_op_time time = nodes[k].op == nodes[first].op ? node_time(engine, k, pass) : (struct weir_op_time){0};
+        sum->calls += time.calls;
+        sum->ns += time.ns;
+        sum->flops += time.flops;
+    }
+    return true;
+}
+
+size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *times_out, size_t room)
+{
+    struct weir_op_time sum;
     size_t n = 0;
     for (int k = 0; k < engine->graph->n_nodes; k++)
-        for (int pass = 0; pass < WEIR_PASSES; pass++) {
-            const char *op = engine->graph->nodes[k].op->name;
-            size_t at = 0;
-            struct weir_op_clock sum = {0, 0};
-            for (int r = engine->first_here; r < engine->end_here; r++) {
-                sum.calls += engine->ranks[r].clocks[k * WEIR_PASSES + pass].calls;
-                sum.ns += engine->ranks[r].clocks[k * WEIR_PASSES + pass].ns;
-            }
-            if (!sum.calls)
-                continue;
-            while (at < n && at < room && (times_out[at].op != op || times_out[at].pass != passes[pass]))
-                at++;
-            if (at == n && n++ < room)
-                times_out[at] = (struct weir_op_time){op, passes[pass], 0, 0};
-            if (at < room) {
-                times_out[at].calls += sum.calls;
-                times_out[at].ns += sum.ns;
-            }
-        }
+        for (int pass = 0; pass < WEIR_PASSES; pass++)
+            if (op_time(engine, k, pass, &sum) && n++ < room)
+                times_out[n - 1] = sum;
     return n;
 }
 
 weir_status weir_engine_events_gather(weir_engine *engine)
 {
-    return engine->wire ? weir_peers_times(engine) : WEIR_OK;
+    return weir_peers_times(engine);
 }
 
 int weir_engine_process(const weir_engine *engine, int *n_processes_out)

@@ -12,7 +12,7 @@
 
 #include "base/alloc.h"
 
-enum { LINE_BYTES = 400, RANK_BYTES = 24 }; /* most of a line without its list, and of one number of the list */
+enum { LINE_BYTES = 440, RANK_BYTES = 24 }; /* most of a line without its list, and of one number of the list */
 
 struct weir_metrics {
     char *path, *line;
@@ -87,6 +87,10 @@ static size_t line_make(const weir_metrics *metrics, const struct weir_metrics_s
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         weir_metrics_number(fields[i].value, number);
         n += (size_t)snprintf(line + n, size - n, ", \"%s\": %s", fields[i].name, number);
+    }
+    if (step->val_loss) {
+        weir_metrics_number(*step->val_loss, number);
+        n += (size_t)snprintf(line + n, size - n, ", \"val_loss\": %s", number);
     }
     n += (size_t)snprintf(line + n, size - n, ", \"peak_bytes\": [");
     for (int rank = 0; rank < metrics->n_ranks; rank++)

@@ -1,7 +1,9 @@
 /* Metrics: one JSON object per step and line, for people and plotting tools.
  *
  *     {"step": 12, "loss": 3.25, "grad_norm": 0.91, "lr": 0.001, "tokens_per_s": 41250.5, "step_ms": 49.6, "bubble": 0.18,
- *      "peak_bytes": [3145728, 2097152]}                                              (on one line)
+ *      "val_loss": 3.5, "peak_bytes": [3145728, 2097152]}                             (on one line)
+ *
+ * val_loss stands only on the lines of steps that a validation followed.
  *
  * Numbers have the fewest digits that read back to the same double (so a float32 reads back to the same float32).  JSON
  * has no NaN and no infinity: they are written as null.
@@ -28,6 +30,7 @@ struct weir_metrics_step {
     double tokens_per_s;      /* targets of the step / step time */
     double step_ms;           /* first instruction to end of optimizer */
     double bubble;            /* 1 - busiest rank's compute time / step time */
+    const double *val_loss;   /* measured after the step; NULL: there was no validation */
     const int64_t *peak_bytes; /* [n_ranks of weir_metrics_open] */
 };
 

@@ -1,5 +1,7 @@
 #include "engine/run/model_costs.h"
 
+#include "engine/run/recomputed.h"
+
 static double pass_ms(const struct weir_node *node, enum weir_pass pass, const struct weir_ceilings *c)
 {
     double compute = node->shapes.flops[pass] / c->flops_per_s, traffic = node->shapes.bytes[pass] / c->bytes_per_s;
@@ -21,20 +23,42 @@ static bool is_kept(const struct weir_graph *graph, const struct weir_layer *lay
     return false;
 }
 
-static struct weir_cost_node layer_node(const struct weir_graph *graph, int l, const struct weir_ceilings *c)
+struct coster {
+    const struct weir_graph *graph;
+    const struct weir_ceilings *ceilings;
+    struct weir_arena arena;
+    bool *recompute; /* [n_layers] */
+    bool *replayed;  /* [n_nodes] */
+};
+
+/* A node of the layer that is replayed reads `value`. */
+static bool replay_reads(const struct coster *c, const struct weir_layer *layer, int value)
 {
+    for (int n = layer->first_node; n < layer->first_node + layer->n_nodes; n++)
+        for (int i = 0; i < c->graph->nodes[n].shapes.n_inputs && c->replayed[n]; i++)
+            if (c->graph->nodes[n].inputs[i] == value)
+                return true;
+    return false;
+}
+
+static struct weir_cost_node layer_node(const struct coster *c, int l)
+{
+    const struct weir_graph *graph = c->graph;
     const struct weir_layer *layer = &graph->layers[l];
     struct weir_cost_node node = WEIR_COST_NODE_DEFAULT;
     node.id = layer->name;
-    if (l > 0 && is_kept(graph, layer, layer->input))
+    if (l > 0 && (is_kept(graph, layer, layer->input) || replay_reads(c, layer, layer->input)))
         node.activation_bytes += (double)weir_shape_bytes(weir_graph_shape(graph, layer->input));
     for (int n = layer->first_node; n < layer->first_node + layer->n_nodes; n++) {
         const struct weir_op_shapes *shapes = &graph->nodes[n].shapes;
-        node.forward += pass_ms(&graph->nodes[n], WEIR_FORWARD, c);
-        node.input_grad += pass_ms(&graph->nodes[n], WEIR_BACKWARD_INPUT, c);
-        node.weight_grad += pass_ms(&graph->nodes[n], WEIR_BACKWARD_WEIGHT, c);
-        node.activation_bytes += (double)shapes->saved_bytes;
-        if (is_kept(graph, layer, n))
+        node.forward += pass_ms(&graph->nodes[n], WEIR_FORWARD, c->ceilings);
+        node.input_grad += pass_ms(&graph->nodes[n], WEIR_BACKWARD_INPUT, c->ceilings);
+        node.weight_grad += pass_ms(&graph->nodes[n], WEIR_BACKWARD_WEIGHT, c->ceilings);
+        if (c->replayed[n])
+            node.input_grad += pass_ms(&graph->nodes[n], WEIR_FORWARD, c->ceilings);
+        if (!c->recompute[l])
+            node.activation_bytes += (double)shapes->saved_bytes;
+        if (!c->recompute[l] && is_kept(graph, layer, n))
             node.activation_bytes += (double)weir_shape_bytes(&shapes->output);
         for (int i = 0; i < shapes->n_params; i++)
             node.parameter_bytes += (double)weir_shape_bytes(&shapes->params[i]);
@@ -43,28 +67,39 @@ static struct weir_cost_node layer_node(const struct weir_graph *graph, int l, c
     return node;
 }
 
-weir_status weir_model_cost_graph(const struct weir_graph *graph, const struct weir_ceilings *ceilings,
-                                  struct weir_cost_graph *costs_out)
+static weir_status layers_add(struct coster *c, const char *recompute, struct weir_cost_graph *costs)
+{
+    const struct weir_graph *graph = c->graph;
+    weir_status status = weir_recomputed_layers(graph, recompute, &c->arena, &c->recompute);
+    if (!status)
+        status = weir_replayed_nodes(graph, c->recompute, &c->arena, &c->replayed);
+    for (int l = 0; l < graph->n_layers && !status; l++) {
+        struct weir_cost_node node = layer_node(c, l);
+        status = weir_cost_graph_add_node(costs, &node, NULL);
+        if (status || l == 0)
+            continue;
+        double bytes = (double)weir_shape_bytes(weir_graph_shape(graph, graph->layers[l].input));
+        struct weir_cost_edge edge = {
+            .from = l - 1, .to = l, .bytes = bytes, .cost = 1e3 * 2 * bytes / c->ceilings->link_bytes_per_s};
+        status = weir_cost_graph_add_edge(costs, &edge);
+    }
+    return status;
+}
+
+weir_status weir_model_cost_graph(const struct weir_graph *graph, const char *recompute,
+                                  const struct weir_ceilings *ceilings, struct weir_cost_graph *costs_out)
 {
     if (!(ceilings->flops_per_s > 0 && ceilings->bytes_per_s > 0 && ceilings->link_bytes_per_s > 0))
         return WEIR_FAIL(WEIR_ERR_INVALID, "the ceilings are %g flops/s, %g bytes/s and %g bytes/s on a link: all must be "
                                            "above 0",
                          ceilings->flops_per_s, ceilings->bytes_per_s, ceilings->link_bytes_per_s);
+    struct coster c = {.graph = graph, .ceilings = ceilings};
     struct weir_cost_graph costs;
     weir_cost_graph_init(&costs);
-    weir_status status = WEIR_OK;
-    for (int l = 0; l < graph->n_layers && !status; l++) {
-        struct weir_cost_node node = layer_node(graph, l, ceilings);
-        status = weir_cost_graph_add_node(&costs, &node, NULL);
-        if (status || l == 0)
-            continue;
-        double bytes = (double)weir_shape_bytes(weir_graph_shape(graph, graph->layers[l].input));
-        struct weir_cost_edge edge = {
-            .from = l - 1, .to = l, .bytes = bytes, .cost = 1e3 * 2 * bytes / ceilings->link_bytes_per_s};
-        status = weir_cost_graph_add_edge(&costs, &edge);
-    }
+    weir_status status = layers_add(&c, recompute, &costs);
     if (!status)
         status = weir_cost_graph_finish(&costs);
+    weir_arena_release(&c.arena);
     if (status)
         weir_cost_graph_release(&costs);
     else

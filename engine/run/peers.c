@@ -24,7 +24,7 @@ static struct weir_placement_grid grid_of(const struct weir_engine *engine)
                                         .order = WEIR_PLACEMENT_CLUSTER};
 }
 
-int weir_peers_process(const weir_engine *engine, int replica, int index)
+static int process_at(const weir_engine *engine, int replica, int index)
 {
     struct weir_placement_grid grid = grid_of(engine);
     return weir_placement_world_rank(&grid, (struct weir_seat){replica, index});
@@ -32,19 +32,37 @@ int weir_peers_process(const weir_engine *engine, int replica, int index)
 
 static int process_of(const struct weir_rank *rank)
 {
-    return weir_peers_process(rank->engine, rank->replica, rank->index);
+    return process_at(rank->engine, rank->replica, rank->index);
 }
 
-bool weir_peers_on_host(const struct weir_rank *rank)
+weir_status weir_peers_share(weir_engine *engine, int replica, int index, void *data, size_t bytes)
 {
-    const struct weir_transport_info *info = rank->engine->info;
-    return !info || info->host_of[process_of(rank)] == info->host;
+    return engine->wire ? engine->wire->broadcast(engine->transport, process_at(engine, replica, index), data, bytes)
+                        : WEIR_OK;
+}
+
+weir_status weir_peers_sum(weir_engine *engine, size_t *bytes)
+{
+    weir_status status = WEIR_OK;
+    size_t sum = 0;
+    for (int host = 0; engine->wire && host < engine->info->n_hosts && !status; host++) {
+        size_t value = *bytes;
+        int first = 0;
+        while (engine->info->host_of[first] != host)
+            first++;
+        status = engine->wire->broadcast(engine->transport, first, &value, sizeof value);
+        sum += value;
+    }
+    *bytes = engine->wire ? sum : *bytes;
+    return status;
 }
 
 /* ---- joining -------------------------------------------------------------------------------------------------------- */
 
 weir_status weir_peers_join(struct weir_engine *engine)
 {
+    if (!engine->wire)
+        return WEIR_OK;
     struct weir_placement_grid grid = grid_of(engine);
     struct weir_transport_config config = {.n_threads = engine->config.threads_per_rank,
                                            .timeout_ns = WEIR_TRANSPORT_TIMEOUT_NS};
@@ -98,8 +116,8 @@ static void push_expand(const struct weir_engine *engine, struct items *items, c
                                                                 : e == push->to_replica && e != d;
             if (!from || !to)
                 continue;
-            struct item item = {.event = push->event, .from = weir_peers_process(engine, d, push->from_rank),
-                                .to = weir_peers_process(engine, e, push->to_rank), .post_after = push->post_after};
+            struct item item = {.event = push->event, .from = process_at(engine, d, push->from_rank),
+                                .to = process_at(engine, e, push->to_rank), .post_after = push->post_after};
             item.region = (struct weir_wire_region){push->receivers ? item.to : item.from, (int)push->kind, push->offset,
                                                     push->bytes};
             item_add(engine, items, &item);
@@ -107,19 +125,20 @@ static void push_expand(const struct weir_engine *engine, struct items *items, c
 }
 
 /* A wait without a push still needs a message. */
-static void waits_expand(const struct weir_engine *engine, struct items *items, int r, const struct weir_instr *instr)
+static void waits_expand(const struct weir_engine *engine, const int *signallers, struct items *items, int r,
+                         const struct weir_instr *instr)
 {
     for (int d = 0; d < engine->n_replicas; d++) {
-        struct item item = {.to = weir_peers_process(engine, d, r), .post_after = -1};
+        struct item item = {.to = process_at(engine, d, r), .post_after = -1};
         for (int w = 0; w < instr->n_waits; w++) {
             item.event = instr->waits[w];
-            item.from = weir_peers_process(engine, d, engine->signallers[item.event]);
+            item.from = process_at(engine, d, signallers[item.event]);
             item_add(engine, items, &item);
         }
         for (int w = 0; w < instr->n_peer_waits; w++)
             for (int e = 0; e < engine->n_replicas; e++) {
                 item.event = instr->peer_waits[w];
-                item.from = weir_peers_process(engine, e, engine->signallers[item.event]);
+                item.from = process_at(engine, e, signallers[item.event]);
                 if (e != d)
                     item_add(engine, items, &item);
             }
@@ -168,9 +187,10 @@ static void wires_fill(const struct items *items, struct weir_wire *wires, struc
     }
 }
 
-static weir_status wires_make(const struct weir_engine *engine, struct weir_arena *arena, struct weir_link_spec *spec)
+static weir_status wires_make(const struct weir_engine *engine, const struct weir_run_program *run,
+                              struct weir_arena *arena, struct weir_link_spec *spec)
 {
-    const struct weir_program *program = engine->program;
+    const struct weir_program *program = run->program;
     struct items items = {0};
     struct weir_wire *wires = NULL;
     struct weir_wire_region *regions = NULL;
@@ -178,7 +198,7 @@ static weir_status wires_make(const struct weir_engine *engine, struct weir_aren
         push_expand(engine, &items, &program->pushes[p]);
     for (int r = 0; r < program->n_ranks; r++)
         for (int i = 0; i < program->ranks[r].n_instrs; i++)
-            waits_expand(engine, &items, r, &program->ranks[r].instrs[i]);
+            waits_expand(engine, run->signallers, &items, r, &program->ranks[r].instrs[i]);
     if (!items.status)
         items.status = weir_arena_alloc(arena, items.n, sizeof *wires, &wires);
     if (!items.status)
@@ -194,34 +214,27 @@ static weir_status wires_make(const struct weir_engine *engine, struct weir_aren
 
 /* ---- memory and events ---------------------------------------------------------------------------------------------- */
 
-static weir_status signallers_find(struct weir_engine *engine)
+static weir_status signallers_find(struct weir_engine *engine, struct weir_run_program *run)
 {
-    const struct weir_program *program = engine->program;
-    weir_status status =
-        weir_arena_alloc(&engine->arena, (size_t)program->n_events, sizeof(int), &engine->signallers);
+    const struct weir_program *program = run->program;
+    weir_status status = weir_arena_alloc(&engine->arena, (size_t)program->n_events, sizeof(int), &run->signallers);
     for (int r = 0; r < program->n_ranks && !status; r++)
         for (int i = 0; i < program->ranks[r].n_instrs; i++)
             if (program->ranks[r].instrs[i].signal >= 0)
-                engine->signallers[program->ranks[r].instrs[i].signal] = r;
+                run->signallers[program->ranks[r].instrs[i].signal] = r;
     return status;
 }
 
 /* Blocks that some push names are shared; the others stay with their rank. */
-static weir_status shared_find(const struct weir_engine *engine, struct weir_arena *arena, size_t **bytes_out)
+static void shared_add(const struct weir_engine *engine, const struct weir_program *program, size_t *bytes)
 {
-    const struct weir_program *program = engine->program;
-    size_t *bytes;
-    weir_status status =
-        weir_arena_alloc(arena, (size_t)engine->n_ranks * WEIR_MEMORY_KINDS, sizeof *bytes, &bytes);
-    for (int p = 0; p < program->n_pushes && !status; p++) {
+    for (int p = 0; program && p < program->n_pushes; p++) {
         const struct weir_push *push = &program->pushes[p];
         int owner = push->receivers ? push->to_rank : push->from_rank;
         for (int d = 0; d < engine->n_replicas; d++)
-            bytes[weir_peers_process(engine, d, owner) * WEIR_MEMORY_KINDS + (int)push->kind] =
-                program->ranks[owner].bytes[push->kind];
+            bytes[process_at(engine, d, owner) * WEIR_MEMORY_KINDS + (int)push->kind] =
+                engine->program->ranks[owner].bytes[push->kind]; /* enough for both programs */
     }
-    *bytes_out = status ? NULL : bytes;
-    return status;
 }
 
 /* Every rank's blocks, as this process sees them. */
@@ -230,32 +243,47 @@ static void blocks_set(struct weir_engine *engine)
     for (int i = 0; i < engine->n_ranks; i++) {
         struct weir_rank *rank = &engine->ranks[i];
         for (int k = 0; k < WEIR_MEMORY_KINDS; k++) {
-            rank->blocks[k] = engine->wire->memory(engine->link, process_of(rank), k);
+            rank->blocks[k] = engine->wire->memory(engine->train.link, process_of(rank), k);
             rank->shared[k] = rank->blocks[k] != NULL;
         }
     }
 }
 
+static weir_status run_link(struct weir_engine *engine, struct weir_run_program *run, const struct weir_link_spec *memory)
+{
+    struct weir_arena arena = {0};
+    struct weir_link_spec spec = *memory;
+    spec.n_events = run->program->n_events;
+    weir_status status = signallers_find(engine, run);
+    if (!status)
+        status = wires_make(engine, run, &arena, &spec);
+    if (!status)
+        status = engine->wire->link_open(engine->transport, &spec, &run->link);
+    weir_arena_release(&arena);
+    return status;
+}
+
 /* The exchange comes first: a rank that has failed up to here is found there, not missed in what follows. */
 weir_status weir_peers_link(struct weir_engine *engine)
 {
-    struct weir_arena arena = {0};
-    struct weir_link_spec spec = {.n_parts = WEIR_MEMORY_KINDS, .n_events = engine->program->n_events};
-    size_t *bytes = NULL;
+    if (!engine->wire)
+        return WEIR_OK;
+    struct weir_link_spec spec = {.n_parts = WEIR_MEMORY_KINDS};
+    size_t *bytes;
     weir_status status = engine->wire->exchange(engine->transport, NULL, 0, NULL);
     if (!status)
-        status = signallers_find(engine);
-    if (!status)
-        status = shared_find(engine, &arena, &bytes);
+        status = weir_arena_alloc(&engine->arena, (size_t)engine->n_ranks * WEIR_MEMORY_KINDS, sizeof *bytes, &bytes);
+    if (status)
+        return status;
+    shared_add(engine, engine->train.program, bytes);
+    shared_add(engine, engine->evaluate.program, bytes);
     spec.part_bytes = bytes;
-    if (!status)
-        status = wires_make(engine, &arena, &spec);
-    if (!status)
-        status = engine->wire->link_open(engine->transport, &spec, &engine->link);
-    if (!status)
-        blocks_set(engine);
-    weir_arena_release(&arena);
-    return status;
+    status = run_link(engine, &engine->train, &spec);
+    if (status)
+        return status;
+    blocks_set(engine);
+    spec.memory = engine->train.link;
+    return engine->evaluate.program ? run_link(engine, &engine->evaluate, &spec) : WEIR_OK;
 }
 
 /* How far this host's clock is ahead of rank 0's: several readings right after a barrier, the one in the middle. */
@@ -287,17 +315,19 @@ static weir_status clock_compare(struct weir_engine *engine, int64_t *readings)
 /* All ranks are ready: nobody runs a step before that, and everybody knows everybody's memory. */
 weir_status weir_peers_ready(struct weir_engine *engine)
 {
+    if (!engine->wire)
+        return WEIR_OK;
     int64_t *all;
-    size_t mirrors = engine->wire->mirror_bytes(engine->link);
-    int64_t mine = (int64_t)(weir_program_rank_bytes(engine->program, engine->ranks[engine->first_here].index) + mirrors);
+    size_t bytes = engine->peak_bytes[engine->first_here] + engine->wire->mirror_bytes(engine->train.link);
+    int64_t mine = (int64_t)bytes;
     weir_status status = weir_arena_alloc(&engine->arena, (size_t)engine->n_ranks, sizeof *all, &all);
     if (!status)
-        status = weir_arena_alloc(&engine->arena, (size_t)engine->n_ranks, sizeof(struct weir_step_note), &engine->notes);
+        status =
+            weir_arena_alloc(&engine->arena, (size_t)engine->n_ranks, sizeof(struct weir_step_note), &engine->notes);
     if (!status)
         status = engine->wire->exchange(engine->transport, &mine, sizeof mine, all);
     for (int i = 0; i < engine->n_ranks && !status; i++)
-        engine->peak_bytes[i] =
-            (size_t)all[process_of(&engine->ranks[i])];
+        engine->peak_bytes[i] = (size_t)all[process_of(&engine->ranks[i])];
     return status || engine->info->n_hosts == 1 ? status : clock_compare(engine, all);
 }
 
@@ -305,49 +335,61 @@ void weir_peers_leave(struct weir_engine *engine)
 {
     if (!engine->transport)
         return;
-    engine->wire->link_close(engine->link);
+    engine->wire->link_close(engine->evaluate.link);
+    engine->wire->link_close(engine->train.link);
     engine->wire->close(engine->transport);
 }
 
 /* ---- one instruction ------------------------------------------------------------------------------------------------ */
 
-/* The instruction that signals `event`, for messages. */
-static const char *signaller_name(const struct weir_engine *engine, const struct weir_rank *from, int event)
+/* The instruction of `from` that signals `event`, for messages. */
+static const char *signaller_name(const struct weir_run_program *run, const struct weir_rank *from, int event)
 {
-    const struct weir_rank_program *r = &engine->program->ranks[from->index];
+    const struct weir_rank_program *r = &run->program->ranks[from->index];
     for (int i = 0; i < r->n_instrs; i++)
         if (r->instrs[i].signal == event)
-            return from->execs[i].name;
+            return run->execs[from - from->engine->ranks][i].name;
     return "nothing";
 }
 
-static weir_status event_await(const struct weir_rank *rank, int replica, int event)
+static weir_status event_await(const struct weir_exec *exec, int replica, int event)
 {
-    const struct weir_engine *engine = rank->engine;
-    const struct weir_rank *from = weir_rank_at(engine, replica, engine->signallers[event]);
-    weir_status status = engine->wire->wait(engine->link, process_of(from), event);
+    const struct weir_engine *engine = exec->rank->engine;
+    const struct weir_rank *from = weir_rank_at(engine, replica, exec->run->signallers[event]);
+    weir_status status = engine->wire->wait(exec->run->link, process_of(from), event);
     return status ? weir_error_prefix(status, "waiting for rank %d, %s: ", process_of(from),
-                                      signaller_name(engine, from, event))
+                                      signaller_name(exec->run, from, event))
                   : WEIR_OK;
 }
 
-weir_status weir_peers_await(const struct weir_rank *rank, const struct weir_instr *instr)
+weir_status weir_peers_await(const struct weir_exec *exec)
 {
+    const struct weir_rank *rank = exec->rank;
+    const struct weir_instr *instr = exec->instr;
     weir_status status = WEIR_OK;
+    if (!rank->engine->wire)
+        return WEIR_OK;
     for (int w = 0; w < instr->n_waits && !status; w++)
-        status = event_await(rank, rank->replica, instr->waits[w]);
+        status = event_await(exec, rank->replica, instr->waits[w]);
     for (int replica = 0; replica < rank->engine->n_replicas; replica++)
         for (int w = 0; w < instr->n_peer_waits && !status && replica != rank->replica; w++)
-            status = event_await(rank, replica, instr->peer_waits[w]);
+            status = event_await(exec, replica, instr->peer_waits[w]);
     return status;
 }
 
-weir_status weir_peers_passed(const struct weir_rank *rank, const struct weir_instr *instr)
+weir_status weir_peers_progress(const struct weir_engine *engine, const struct weir_run_program *run)
 {
-    const struct weir_engine *engine = rank->engine;
-    int index = (int)(instr - engine->program->ranks[rank->index].instrs);
-    weir_status status = instr->signal >= 0 ? engine->wire->signal(engine->link, instr->signal) : WEIR_OK;
-    return status ? status : engine->wire->passed(engine->link, index);
+    return engine->wire ? engine->wire->progress(run->link) : WEIR_OK;
+}
+
+weir_status weir_peers_passed(const struct weir_exec *exec)
+{
+    const struct weir_transport_kind *wire = exec->rank->engine->wire;
+    const struct weir_run_program *run = exec->run;
+    if (!wire)
+        return WEIR_OK;
+    weir_status status = exec->instr->signal >= 0 ? wire->signal(run->link, exec->instr->signal) : WEIR_OK;
+    return status ? status : wire->passed(run->link, (int)(exec->instr - run->program->ranks[exec->rank->index].instrs));
 }
 
 void weir_peers_stop(const struct weir_engine *engine, weir_status status)
@@ -358,14 +400,27 @@ void weir_peers_stop(const struct weir_engine *engine, weir_status status)
 
 /* ---- one step ------------------------------------------------------------------------------------------------------- */
 
+weir_status weir_peers_begin(weir_engine *engine, const struct weir_run_program *run)
+{
+    return engine->wire ? engine->wire->begin(run->link) : WEIR_OK;
+}
+
+/* Nobody begins the next run, of whichever program, before all have finished this one. */
+weir_status weir_peers_finish(weir_engine *engine, const struct weir_run_program *run)
+{
+    weir_status status = engine->wire ? engine->wire->finish(run->link) : WEIR_OK;
+    bool step = run == &engine->train; /* whose end is an exchange of its own */
+    return status || step || !engine->wire ? status : engine->wire->exchange(engine->transport, NULL, 0, NULL);
+}
+
 weir_status weir_peers_step_end(weir_engine *engine, struct weir_step_span *span, int *stop)
 {
+    if (!engine->wire)
+        return WEIR_OK;
     int64_t ahead = engine->clock_ahead_ns;
     struct weir_step_note mine = {span->first_ns - ahead, span->last_ns - ahead, engine->compute_ns[engine->first_here],
                                   *stop};
-    weir_status status = engine->wire->finish(engine->link);
-    if (!status)
-        status = engine->wire->exchange(engine->transport, &mine, sizeof mine, engine->notes);
+    weir_status status = engine->wire->exchange(engine->transport, &mine, sizeof mine, engine->notes);
     if (status)
         return status;
     *span = (struct weir_step_span){mine.first_ns, mine.last_ns};
@@ -379,25 +434,36 @@ weir_status weir_peers_step_end(weir_engine *engine, struct weir_step_span *span
     return WEIR_OK;
 }
 
+static weir_status rank_times(weir_engine *engine, struct weir_rank *rank, int64_t *times)
+{
+    struct weir_exec *execs = engine->train.execs[rank - engine->ranks];
+    int n = engine->program->ranks[rank->index].n_instrs;
+    bool here = weir_rank_is_here(rank);
+    for (int k = 0; k < n && here; k++) {
+        times[2 * k] = execs[k].start_ns - engine->clock_ahead_ns;
+        times[2 * k + 1] = execs[k].end_ns - engine->clock_ahead_ns;
+    }
+    weir_status status = weir_peers_share(engine, rank->replica, rank->index, times, 2 * (size_t)n * sizeof *times);
+    for (int k = 0; k < n && !here && !status; k++) {
+        execs[k].start_ns = times[2 * k];
+        execs[k].end_ns = times[2 * k + 1];
+    }
+    return status ? status
+                  : weir_peers_share(engine, rank->replica, rank->index, rank->clocks,
+                                     (size_t)engine->graph->n_nodes * WEIR_PASSES * sizeof *rank->clocks);
+}
+
 weir_status weir_peers_times(weir_engine *engine)
 {
-    weir_status status = WEIR_OK;
-    for (int i = 0; i < engine->n_ranks && !status; i++) {
-        struct weir_rank *rank = &engine->ranks[i];
-        int n = engine->program->ranks[rank->index].n_instrs;
-        int64_t *times = NULL;
-        status = weir_alloc(2 * (size_t)n, sizeof *times, &times);
-        for (int k = 0; k < n && !status; k++) {
-            times[2 * k] = rank->execs[k].start_ns - engine->clock_ahead_ns;
-            times[2 * k + 1] = rank->execs[k].end_ns - engine->clock_ahead_ns;
-        }
-        if (!status)
-            status = engine->wire->broadcast(engine->transport, process_of(rank), times, 2 * (size_t)n * sizeof *times);
-        for (int k = 0; k < n && !status; k++) {
-            rank->execs[k].start_ns = times[2 * k];
-            rank->execs[k].end_ns = times[2 * k + 1];
-        }
-        weir_free(times);
-    }
+    int64_t *times = NULL;
+    size_t most = 0;
+    for (int r = 0; r < engine->program->n_ranks; r++)
+        most = (size_t)engine->program->ranks[r].n_instrs > most ? (size_t)engine->program->ranks[r].n_instrs : most;
+    if (!engine->wire)
+        return WEIR_OK;
+    weir_status status = weir_alloc(2 * most, sizeof *times, &times);
+    for (int i = 0; i < engine->n_ranks && !status; i++)
+        status = rank_times(engine, &engine->ranks[i], times);
+    weir_free(times);
     return status;
 }

@@ -10,9 +10,29 @@
 #include "engine/transport/transport.h"
 #include "engine/weir.h"
 
+/* Generation: what a micro-batch of the coming run is. */
+struct weir_lane {
+    struct weir_sequence rows;
+    int sequence; /* whose cache it reads and extends */
+    int end_node; /* calls of nodes from here on are left out; -1: the lane is idle */
+};
+
+/* A program with what its run needs.  The engine's own, and another for evaluation, share streams and blocks. */
+struct weir_run_program {
+    struct weir_program *program;    /* NULL: there is none */
+    struct weir_exec **execs;        /* [n_ranks][n_instrs], replica by replica */
+    int n_events;                    /* of all replicas together */
+    weir_event **events;             /* [n_events], replica by replica; when all ranks live here */
+    weir_link *link;                 /* to other processes, in place of events */
+    int *signallers;                 /* [program's n_events]: rank of its pipeline; when there is a link */
+    enum weir_memory_kind scratch;   /* the block that holds its SCRATCH */
+    struct weir_lane *lanes;         /* [n_microbatches], written between runs; NULL: training */
+};
+
 /* One instruction at run time: the argument of its task. */
 struct weir_exec {
     struct weir_rank *rank;
+    const struct weir_run_program *run;
     const struct weir_instr *instr;
     const char *name;
     int64_t start_ns, end_ns; /* of the last step, waits excluded */
@@ -31,11 +51,10 @@ struct weir_rank {
     weir_device *device;
     weir_stream *stream;
     char *blocks[WEIR_MEMORY_KINDS];
-    bool shared[WEIR_MEMORY_KINDS]; /* the block belongs to the engine's link */
+    bool shared[WEIR_MEMORY_KINDS]; /* the block belongs to the link of train */
     struct weir_kernel_context *context;
     void *native;                   /* the device's own stream: argument of kernels; NULL on cpu */
     struct weir_step_block host;    /* values and update are copied to STEP when a step begins, its gate back at the end */
-    struct weir_exec *execs;        /* [n_instrs] */
     struct weir_op_clock *clocks;   /* [n_nodes * WEIR_PASSES] */
 };
 
@@ -48,28 +67,43 @@ struct weir_engine {
     struct weir_engine_config config;
     const struct weir_graph *graph;
     struct weir_arena arena;
-    struct weir_program *program;
+    struct weir_program *program;     /* that of train */
+    struct weir_run_program train;    /* a generator's: prompts */
+    struct weir_run_program evaluate; /* when the configuration wants it: the forwards of train, in its memory; a
+                                         generator's: one token of every sample */
+    const char *advice;               /* of a generator: what makes it smaller, should it not fit; NULL: found by trying */
     int *first_layer; /* [n_stages + 1] */
+    bool *recompute;  /* [n_layers] */
     const struct weir_device_kind *kind;
     const struct weir_vector_kernels *vectors;
     int n_replicas, n_ranks; /* n_ranks: of all replicas together */
     struct weir_rank *ranks;
-    int first_here, end_here;            /* of them live in this process: ranks [first_here, end_here) */
+    int first_here, end_here;               /* of them live in this process: ranks [first_here, end_here) */
     const struct weir_transport_kind *wire; /* to other processes; NULL: all ranks live here */
     weir_transport *transport;
-    weir_link *link;
     const struct weir_transport_info *info;
-    int *signallers;                     /* [n_events]: rank of its pipeline; when there is a transport */
-    struct weir_step_note *notes;        /* [n_ranks], in the order of the processes */
-    int64_t clock_ahead_ns;              /* of this host, compared to rank 0's */
-    const volatile int *stop_flag;       /* the program's; NULL: none */
-    weir_event **events; /* [n_replicas * n_events]; when all ranks live here */
+    struct weir_step_note *notes;           /* [n_ranks], in the order of the processes */
+    int64_t clock_ahead_ns;                 /* of this host, compared to rank 0's */
+    const volatile int *stop_flag;          /* the program's; NULL: none */
+    double *losses; /* of an evaluation: [n_replicas * n_microbatches] */
     int64_t step;
     _Atomic int failed;      /* a kernel failed: nobody updates */
     bool broken;             /* only close is left */
+    bool stepped;            /* there are gradients of a step */
     int64_t *compute_ns;     /* [n_ranks] */
     size_t *peak_bytes;      /* [n_ranks] */
 };
+
+/* The steps of opening, for generators too: what is wrong with a configuration; first_layer and recompute, the
+ * configuration's, layers balanced when it has none; device kind and transport by name; devices, memory, threads and initial values for the programs made. */
+weir_status weir_engine_config_check(const struct weir_engine_config *config);
+weir_status weir_engine_partition(weir_engine *engine);
+weir_status weir_engine_parts_find(weir_engine *engine);
+weir_status weir_engine_start(weir_engine *engine);
+
+/* Training: bind the configuration's schedule to its graph.  Fills in first_layer, recompute and the programs, whose memory
+ * is the engine's arena. */
+weir_status weir_engine_compile(weir_engine *engine);
 
 static inline struct weir_rank *weir_rank_at(const struct weir_engine *engine, int replica, int index)
 {
@@ -93,6 +127,9 @@ weir_status weir_rank_copy(struct weir_rank *rank, void *destination, const void
 /* Wait for all ranks; the first failure, with its message. */
 weir_status weir_ranks_sync(weir_engine *engine);
 
+/* Run `fn`, whose argument is the struct weir_rank, on every rank's thread, and wait. */
+weir_status weir_ranks_run(weir_engine *engine, weir_task_fn fn);
+
 /* Ranks in other processes (peers.c).  Join: open the transport, which rank lives here?  Link: share memory and events.
  * Ready: all ranks are.  Leave: after everything else is closed. */
 weir_status weir_peers_join(weir_engine *engine);
@@ -101,28 +138,39 @@ weir_status weir_peers_ready(weir_engine *engine);
 void weir_peers_leave(weir_engine *engine);
 void weir_peers_stop(const weir_engine *engine, weir_status status); /* this process has failed */
 
-/* Around an instruction, on the rank's own thread. */
-weir_status weir_peers_await(const struct weir_rank *rank, const struct weir_instr *instr);
-weir_status weir_peers_passed(const struct weir_rank *rank, const struct weir_instr *instr);
+/* `bytes` of this host become those of all hosts together. */
+weir_status weir_peers_sum(weir_engine *engine, size_t *bytes);
+
+/* A run of a program; all of them do nothing when all ranks live here.  Between: around an instruction, on the rank's own
+ * thread; progress between the kernels of one. */
+weir_status weir_peers_begin(weir_engine *engine, const struct weir_run_program *run);
+weir_status weir_peers_await(const struct weir_exec *exec);
+weir_status weir_peers_progress(const struct weir_engine *engine, const struct weir_run_program *run);
+weir_status weir_peers_passed(const struct weir_exec *exec);
+weir_status weir_peers_finish(weir_engine *engine, const struct weir_run_program *run);
 
 /* The end of a step on all ranks: fills compute_ns of all, makes span and *stop (the largest) the same for all. */
 weir_status weir_peers_step_end(weir_engine *engine, struct weir_step_span *span, int *stop);
 
+/* The process of rank `index` of `replica` has `data`: all get it. */
+weir_status weir_peers_share(weir_engine *engine, int replica, int index, void *data, size_t bytes);
+
 /* The times of all ranks' instructions in the last step, on every process. */
 weir_status weir_peers_times(weir_engine *engine);
-
-/* The rank uses memory of this host. */
-bool weir_peers_on_host(const struct weir_rank *rank);
-
-/* The process that rank `index` of `replica` lives in. */
-int weir_peers_process(const weir_engine *engine, int replica, int index);
 
 /* The task of one instruction; `exec` is a struct weir_exec. */
 weir_status weir_exec_run(void *exec);
 
 /* Fill the addresses of one call of `stage` for micro-batch `mb`. */
-void weir_call_bind(struct weir_rank *rank, int stage, int mb, const struct weir_step_call *step_call,
-                    struct weir_op_call *call_out);
+void weir_call_bind(struct weir_rank *rank, const struct weir_run_program *run, int stage, int mb,
+                    const struct weir_step_call *step_call, struct weir_op_call *call_out);
+
+/* After a failure the engine can only be closed, and the other processes cannot go on without it.  Returns `status`. */
+weir_status weir_engine_break(weir_engine *engine, weir_status status);
+
+/* Give every rank the values of the coming run, and enqueue all instructions of a program. */
+weir_status weir_step_begin(weir_engine *engine, double learning_rate, bool training);
+weir_status weir_run_issue(weir_engine *engine, const struct weir_run_program *run);
 
 /* The instructions after the last micro-batch: reduce.c and optimizer.c. */
 weir_status weir_tie_add(struct weir_rank *rank);

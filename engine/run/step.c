@@ -33,12 +33,12 @@ weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, cons
     return WEIR_OK;
 }
 
-static struct weir_step_block step_values(const struct weir_engine *engine, double learning_rate)
+static struct weir_step_block step_values(const struct weir_engine *engine, double learning_rate, bool training)
 {
     const struct weir_engine_config *config = &engine->config;
     double t = (double)engine->step + 1;
     return (struct weir_step_block){
-        .values = {.seed = config->seed, .step = (uint32_t)engine->step, .training = 1},
+        .values = {.seed = config->seed, .step = (uint32_t)engine->step, .training = training},
         .update = {
             .learning_rate = (float)learning_rate,
             .beta1 = (float)config->beta1,
@@ -52,25 +52,25 @@ static struct weir_step_block step_values(const struct weir_engine *engine, doub
     };
 }
 
-static weir_status step_begin(struct weir_engine *engine, double learning_rate)
+weir_status weir_step_begin(struct weir_engine *engine, double learning_rate, bool training)
 {
     weir_status status = WEIR_OK;
     for (int r = engine->first_here; r < engine->end_here && !status; r++) {
         struct weir_rank *rank = &engine->ranks[r];
-        rank->host = step_values(engine, learning_rate);
+        rank->host = step_values(engine, learning_rate, training);
         status = engine->kind->copy(rank->stream, weir_step_block(rank), &rank->host, sizeof rank->host);
     }
     return status;
 }
 
-static weir_status instr_issue(struct weir_rank *rank, int index)
+static weir_status instr_issue(struct weir_rank *rank, const struct weir_run_program *run, int index)
 {
     const struct weir_engine *engine = rank->engine;
     const struct weir_device_kind *kind = engine->kind;
-    struct weir_exec *exec = &rank->execs[index];
+    struct weir_exec *exec = &run->execs[rank - engine->ranks][index];
     const struct weir_instr *instr = exec->instr;
-    int n_events = engine->program->n_events;
-    weir_event **own = engine->events + (size_t)rank->replica * (size_t)n_events;
+    int n_events = run->program->n_events;
+    weir_event **own = run->events + (size_t)rank->replica * (size_t)n_events;
     weir_status status = WEIR_OK;
     if (engine->wire) /* the instruction's task awaits and signals, see exec.c */
         return kind->run(rank->stream, weir_exec_run, exec);
@@ -78,7 +78,7 @@ static weir_status instr_issue(struct weir_rank *rank, int index)
         status = kind->wait(rank->stream, own[instr->waits[w]]);
     for (int replica = 0; replica < engine->n_replicas; replica++)
         for (int w = 0; w < instr->n_peer_waits && !status && replica != rank->replica; w++)
-            status = kind->wait(rank->stream, engine->events[replica * n_events + instr->peer_waits[w]]);
+            status = kind->wait(rank->stream, run->events[replica * n_events + instr->peer_waits[w]]);
     if (!status)
         status = kind->run(rank->stream, weir_exec_run, exec);
     if (!status && instr->signal >= 0)
@@ -86,15 +86,15 @@ static weir_status instr_issue(struct weir_rank *rank, int index)
     return status;
 }
 
-/* All instructions in the program's order, replicas in turns: every record is issued before its waits. */
-static weir_status program_issue(struct weir_engine *engine)
+/* In the program's order, replicas in turns: every record is issued before its waits. */
+weir_status weir_run_issue(struct weir_engine *engine, const struct weir_run_program *run)
 {
     weir_status status = WEIR_OK;
-    for (int i = 0; i < engine->program->n_order; i++) {
-        const struct weir_order_entry *entry = &engine->program->order[i];
+    for (int i = 0; i < run->program->n_order; i++) {
+        const struct weir_order_entry *entry = &run->program->order[i];
         for (int replica = 0; replica < engine->n_replicas && !status; replica++) {
             struct weir_rank *rank = weir_rank_at(engine, replica, entry->rank);
-            status = weir_rank_is_here(rank) ? instr_issue(rank, entry->instr) : WEIR_OK;
+            status = weir_rank_is_here(rank) ? instr_issue(rank, run, entry->instr) : WEIR_OK;
         }
     }
     return status;
@@ -117,7 +117,7 @@ static struct weir_step_span span_of(struct weir_engine *engine)
     for (int r = engine->first_here; r < engine->end_here; r++) {
         engine->compute_ns[r] = 0;
         for (int i = 0; i < engine->program->ranks[engine->ranks[r].index].n_instrs; i++) {
-            const struct weir_exec *exec = &engine->ranks[r].execs[i];
+            const struct weir_exec *exec = &engine->train.execs[r][i];
             engine->compute_ns[r] += exec->end_ns - exec->start_ns;
             span.first_ns = exec->start_ns < span.first_ns ? exec->start_ns : span.first_ns;
             span.last_ns = exec->end_ns > span.last_ns ? exec->end_ns : span.last_ns;
@@ -130,13 +130,13 @@ static weir_status report_fill(struct weir_engine *engine, struct weir_step_repo
 {
     struct weir_step_span span = span_of(engine);
     int stop = engine->stop_flag ? *engine->stop_flag : 0;
-    weir_status status = engine->wire ? weir_peers_step_end(engine, &span, &stop) : WEIR_OK;
+    weir_status status = weir_peers_step_end(engine, &span, &stop);
+    if (status)
+        return status;
     int64_t busiest = 0, step_ns = span.last_ns > span.first_ns ? span.last_ns - span.first_ns : 0;
     for (int r = 0; r < engine->n_ranks; r++)
         busiest = engine->compute_ns[r] > busiest ? engine->compute_ns[r] : busiest;
     const struct weir_update_gate *gate = &engine->ranks[engine->first_here].host.gate;
-    if (status)
-        return status;
     *report = (struct weir_step_report){
         .step = engine->step,
         .loss = gate->loss,
@@ -151,38 +151,110 @@ static weir_status report_fill(struct weir_engine *engine, struct weir_step_repo
     return WEIR_OK;
 }
 
-/* The engine can only be closed, and the other processes cannot go on without it. */
-static weir_status step_break(struct weir_engine *engine, weir_status status)
+weir_status weir_engine_break(weir_engine *engine, weir_status status)
 {
     engine->broken = true;
     weir_peers_stop(engine, status);
     return status;
 }
 
-weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out)
+static weir_status ready_check(const struct weir_engine *engine)
 {
     if (engine->broken)
         return WEIR_FAIL(WEIR_ERR_INVALID, "the engine failed before: close it");
+    if (!engine->graph->n_targets)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "graph '%s' has no loss: this engine generates", engine->graph->name);
+    return WEIR_OK;
+}
+
+weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out)
+{
+    weir_status status = ready_check(engine);
+    if (status)
+        return status;
     if (!(learning_rate >= 0 && learning_rate < HUGE_VAL))
         return WEIR_FAIL(WEIR_ERR_USAGE, "the learning rate is %g, it must be finite and not negative", learning_rate);
-    weir_status status = engine->wire ? engine->wire->begin(engine->link) : WEIR_OK;
+    status = weir_peers_begin(engine, &engine->train);
     if (!status)
-        status = step_begin(engine, learning_rate);
+        status = weir_step_begin(engine, learning_rate, true);
     if (!status)
-        status = program_issue(engine);
+        status = weir_run_issue(engine, &engine->train);
     if (!status)
         status = step_end(engine);
     weir_status synced = weir_ranks_sync(engine);
     status = status ? status : synced;
     if (!status)
+        status = weir_peers_finish(engine, &engine->train);
+    if (!status)
         status = report_fill(engine, report_out);
     if (status)
-        return step_break(engine, status);
+        return weir_engine_break(engine, status);
+    engine->stepped = true;
     if (!engine->ranks[engine->first_here].host.gate.apply)
         return WEIR_FAIL(WEIR_ERR_NUMERIC,
                          "step %lld: loss %g, gradient norm %g: not finite, the parameters are those before the step; "
                          "a smaller --lr or --grad-clip may help",
                          (long long)engine->step, report_out->loss, report_out->grad_norm);
     engine->step++;
+    return WEIR_OK;
+}
+
+/* Enqueued behind the last stages: their losses, micro-batch by micro-batch and replica by replica. */
+static weir_status losses_fetch(struct weir_engine *engine)
+{
+    const struct weir_program *program = engine->evaluate.program;
+    int last = program->stages[program->n_stages - 1].rank;
+    size_t m = (size_t)program->n_microbatches, offset = program->ranks[last].loss_offset;
+    weir_status status = WEIR_OK;
+    for (int replica = 0; replica < engine->n_replicas && !status; replica++) {
+        struct weir_rank *rank = weir_rank_at(engine, replica, last);
+        if (!weir_rank_is_here(rank))
+            continue;
+        status = engine->kind->copy(rank->stream, engine->losses + (size_t)replica * m,
+                                    rank->blocks[WEIR_MEMORY_DATA] + offset, m * sizeof(double));
+    }
+    return status;
+}
+
+static weir_status losses_share(struct weir_engine *engine)
+{
+    const struct weir_program *program = engine->evaluate.program;
+    int last = program->stages[program->n_stages - 1].rank;
+    size_t m = (size_t)program->n_microbatches;
+    weir_status status = WEIR_OK;
+    for (int replica = 0; replica < engine->n_replicas && !status; replica++)
+        status = weir_peers_share(engine, replica, last, engine->losses + (size_t)replica * m, m * sizeof(double));
+    return status;
+}
+
+weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out)
+{
+    weir_status status = ready_check(engine);
+    if (!status && !engine->evaluate.program)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "the engine was not opened for evaluation: set evaluates in its configuration");
+    if (status)
+        return status;
+    status = weir_peers_begin(engine, &engine->evaluate);
+    if (!status)
+        status = weir_step_begin(engine, 0, false);
+    if (!status)
+        status = weir_run_issue(engine, &engine->evaluate);
+    if (!status)
+        status = losses_fetch(engine);
+    weir_status synced = weir_ranks_sync(engine);
+    status = status ? status : synced;
+    if (!status)
+        status = weir_peers_finish(engine, &engine->evaluate);
+    if (!status)
+        status = losses_share(engine);
+    if (status)
+        return weir_engine_break(engine, status);
+    int n = engine->n_replicas * engine->program->n_microbatches;
+    double sum = 0;
+    for (int k = 0; k < n; k++)
+        sum += engine->losses[k];
+    *loss_out = sum / ((double)engine->graph->n_targets * n);
+    if (!isfinite(*loss_out))
+        return WEIR_FAIL(WEIR_ERR_NUMERIC, "the evaluation's loss is %g: not finite", *loss_out);
     return WEIR_OK;
 }

@@ -18,7 +18,7 @@ static size_t round_up(size_t bytes, size_t unit)
 static size_t layout(weir_link *link, const struct weir_link_spec *spec, int rank)
 {
     size_t at = round_up((size_t)spec->n_events * sizeof(struct weir_mpi_flag) + 1, PAGE);
-    for (int part = 0; part < spec->n_parts; part++) {
+    for (int part = 0; part < spec->n_parts && !spec->memory; part++) {
         size_t i = (size_t)rank * (size_t)spec->n_parts + (size_t)part, bytes = spec->part_bytes[i];
         at = round_up(at, bytes >= HUGE_PAGE ? HUGE_PAGE : PAGE);
         link->offsets[i] = bytes ? at : SIZE_MAX;
@@ -57,7 +57,7 @@ static weir_status memory_make(weir_link *link, const struct weir_link_spec *spe
         size_t bytes = layout(link, spec, r);
         if (r == transport->info.rank)
             own = bytes;
-        if (transport->host_of[r] != transport->info.host)
+        if (transport->host_of[r] != transport->info.host && !spec->memory)
             status = mirror_map(bytes, &link->mirrors[r]);
     }
     status = weir_mpi_agree(transport, transport->world, status);
@@ -115,6 +115,7 @@ weir_status weir_mpi_link_open(weir_transport *transport, const struct weir_link
     if (status)
         return status;
     link->transport = transport;
+    link->home = spec->memory ? spec->memory : link;
     link->comm = MPI_COMM_NULL;
     link->n_parts = spec->n_parts;
     link->n_events = spec->n_events;
@@ -149,9 +150,10 @@ void weir_mpi_link_close(weir_link *link)
 void *weir_mpi_memory(const weir_link *link, int rank, int part)
 {
     const weir_transport *transport = link->transport;
-    size_t offset = link->offsets[rank * link->n_parts + part];
+    const weir_link *home = link->home;
+    size_t offset = home->offsets[rank * home->n_parts + part];
     bool here = transport->host_of[rank] == transport->info.host;
-    char *base = here ? link->segments[transport->local_of[rank]].base : link->mirrors[rank].base;
+    char *base = here ? home->segments[transport->local_of[rank]].base : home->mirrors[rank].base;
     return offset == SIZE_MAX ? NULL : base + offset;
 }
 

@@ -143,9 +143,10 @@ struct weir_link {
     struct weir_arena arena;
     weir_transport *transport;
     MPI_Comm comm;
+    const struct weir_link *home; /* whose blocks these are: its own, or another link's */
     int n_parts, n_events;
     size_t *offsets;                   /* [n_ranks * n_parts] in the rank's segment or mirror; SIZE_MAX: no bytes */
-    struct weir_mpi_segment *segments; /* [n_local] */
+    struct weir_mpi_segment *segments; /* [n_local]: flags, then blocks when they are its own */
     struct weir_mpi_segment *mirrors;  /* [n_ranks]: of ranks on other hosts */
     size_t mirror_bytes;
     uint32_t run;

@@ -85,6 +85,7 @@ struct weir_wire {
 
 /* The same on every process.  Borrowed until link_open() returns. */
 struct weir_link_spec {
+    const weir_link *memory;  /* the link whose blocks these are; NULL: they are made */
     int n_parts;
     const size_t *part_bytes; /* [n_ranks * n_parts], rank by rank */
     int n_events;             /* of each rank */

@@ -27,9 +27,20 @@ weir_status weir_cpu_relu_backward_input(const struct weir_op_call *call, void *
 weir_status weir_cpu_silu_forward(const struct weir_op_call *call, void *stream);
 weir_status weir_cpu_silu_backward_input(const struct weir_op_call *call, void *stream);
 
+weir_status weir_cpu_swiglu_forward(const struct weir_op_call *call, void *stream);
+weir_status weir_cpu_swiglu_backward_input(const struct weir_op_call *call, void *stream);
+
+weir_status weir_cpu_rope_forward(const struct weir_op_call *call, void *stream);
+weir_status weir_cpu_rope_backward_input(const struct weir_op_call *call, void *stream);
+size_t weir_cpu_rope_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads);
+
 weir_status weir_cpu_attention_forward(const struct weir_op_call *call, void *stream);
 weir_status weir_cpu_attention_backward_input(const struct weir_op_call *call, void *stream);
 size_t weir_cpu_attention_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads);
+
+weir_status weir_cpu_attention_cached_forward(const struct weir_op_call *call, void *stream);
+size_t weir_cpu_attention_cached_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads);
+weir_status weir_cpu_last_row_forward(const struct weir_op_call *call, void *stream);
 
 weir_status weir_cpu_embedding_forward(const struct weir_op_call *call, void *stream);
 weir_status weir_cpu_embedding_backward_weight(const struct weir_op_call *call, void *stream);

@@ -1,4 +1,4 @@
-/* Causal attention, one (sample, head) per task, scores for blocks of 32 rows only.
+/* Causal attention, one head of k and v of a sample per task with the heads of q that read it, scores for blocks of 32 rows only.
  *
  * The operands of a head are copied to scratch first: padded to whole tiles, K and V also transposed in strips of 32
  * positions, so that every product below is a loop over weir_tile without tails and independent of alignment.
@@ -24,8 +24,15 @@ enum { BLOCK = WEIR_TILE_COLUMNS }; /* rows of scores, and positions of a strip 
 enum { SKEW = 16 };                 /* keeps the rows of a block out of one cache set */
 
 struct sizes {
-    int64_t positions, width, heads, d;
-    int64_t padded_positions, padded_d, row; /* row: floats from one row of scores to the next */
+    int64_t positions, heads, kv_heads, group, d; /* group: heads that share one of k and v */
+    int64_t padded_positions, padded_d, row;      /* row: floats from one row of scores to the next */
+};
+
+/* One of q, k, v, or its gradient: row t of a head is at data + t * stride. */
+struct operand {
+    int64_t stride, offset; /* offset: of head 0 within a row */
+    const float *data, *addend;
+    float *gradient; /* NULL: nobody wants it */
 };
 
 /* Blocks of scratch; those that a pass does not use are NULL. */
@@ -39,17 +46,44 @@ struct buffers {
 struct job {
     const struct weir_op_call *call;
     struct sizes s;
+    struct operand q, k, v;
     size_t thread_floats;
 };
 
-static struct sizes sizes_of(const int64_t *dims, int64_t heads)
+static struct sizes sizes_of(const struct weir_op_attr *attr, int n_inputs, const int64_t *dims)
 {
-    struct sizes s = {.positions = dims[1], .width = dims[2] / 3, .heads = heads};
-    s.d = s.width / heads;
+    struct sizes s = {.positions = dims[1], .heads = attr->n_heads};
+    s.kv_heads = attr->kv_heads ? attr->kv_heads : attr->n_heads;
+    s.group = s.heads / s.kv_heads;
+    s.d = dims[2] / (n_inputs == 1 ? s.heads + 2 * s.kv_heads : s.heads);
     s.padded_positions = weir_round_up(s.positions, BLOCK);
     s.padded_d = weir_round_up(s.d, BLOCK);
     s.row = s.padded_positions + SKEW;
     return s;
+}
+
+static struct operand operand_of(const struct weir_op_call *call, const struct sizes *s, int which)
+{
+    bool packed = call->n_inputs == 1;
+    int input = packed ? 0 : which;
+    int64_t heads = which ? s->kv_heads : s->heads, before = which ? s->heads + (which - 1) * s->kv_heads : 0;
+    return (struct operand){(packed ? s->heads + 2 * s->kv_heads : heads) * s->d,
+                            packed ? before * s->d : 0,
+                            call->inputs[input].data,
+                            call->addends[input],
+                            call->d_inputs[input].data};
+}
+
+/* Floats from the operand's start to a row of a head. */
+static int64_t operand_at(const struct job *job, const struct operand *o, int64_t sample, int64_t head, int64_t t)
+{
+    return (sample * job->s.positions + t) * o->stride + o->offset + head * job->s.d;
+}
+
+/* Floats from the output's start to a row of a head. */
+static int64_t output_at(const struct job *job, int64_t sample, int64_t head, int64_t t)
+{
+    return ((sample * job->s.positions + t) * job->s.heads + head) * job->s.d;
 }
 
 /* Carve the buffers of one pass from `base` (NULL: only count).  Returns the floats used. */
@@ -83,7 +117,7 @@ static size_t buffers_carve(const struct sizes *s, bool backward, float *base, s
 size_t weir_cpu_attention_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
 {
     struct buffers none = {0};
-    struct sizes s = sizes_of(shapes->inputs[0].dims, shapes->attr->n_heads);
+    struct sizes s = sizes_of(shapes->attr, shapes->n_inputs, shapes->inputs[0].dims);
     if (pass == WEIR_BACKWARD_WEIGHT)
         return 0;
     return (size_t)n_threads * sizeof(float) * buffers_carve(&s, pass == WEIR_BACKWARD_INPUT, NULL, &none);
@@ -102,10 +136,10 @@ static void forward_block(const struct job *job, int64_t sample, int64_t head, i
     const struct sizes *s = &job->s;
     const struct weir_op_call *call = job->call;
     int64_t rows = weir_task_size(s->positions, BLOCK, i0 / BLOCK), columns = i0 + BLOCK;
-    const float *q = (const float *)call->inputs[0].data + (sample * s->positions + i0) * 3 * s->width + head * s->d;
-    float *y = (float *)call->output.data + (sample * s->positions + i0) * s->width + head * s->d;
+    const float *q = job->q.data + operand_at(job, &job->q, sample, head, i0);
+    float *y = (float *)call->output.data + output_at(job, sample, head, i0);
     float *lse = (float *)call->saved + (sample * s->heads + head) * s->positions + i0, sums[BLOCK];
-    block_copy(s->d, q, 3 * s->width, rows, BLOCK, 1.0f / sqrtf((float)s->d), b->q);
+    block_copy(s->d, q, job->q.stride, rows, BLOCK, 1.0f / sqrtf((float)s->d), b->q);
     block_multiply(BLOCK, columns, s->d, b->q, s->padded_d, 1, b->k_strips, BLOCK, s->d * BLOCK, false, b->scores, s->row);
     for (int64_t r = 0; r < rows; r++) {
         float *p = b->scores + r * s->row, most = row_largest(i0 + r + 1, p);
@@ -118,21 +152,24 @@ static void forward_block(const struct job *job, int64_t sample, int64_t head, i
     }
     block_multiply(BLOCK, s->padded_d, columns, b->scores, s->row, 1, b->v, s->padded_d, BLOCK, false, b->o, s->padded_d);
     for (int64_t r = 0; r < rows; r++)
-        row_store(s->d, b->o + r * s->padded_d, 1.0f / sums[r], NULL, y + r * s->width);
+        row_store(s->d, b->o + r * s->padded_d, 1.0f / sums[r], NULL, y + r * s->heads * s->d);
 }
 
+/* One head of k and v, and all heads of q that read it. */
 static void forward_task(const void *argument, int64_t task, int thread)
 {
     const struct job *job = argument;
     const struct sizes *s = &job->s;
-    int64_t sample = task / s->heads, head = task % s->heads;
-    const float *qkv = (const float *)job->call->inputs[0].data + sample * s->positions * 3 * s->width + head * s->d;
+    int64_t sample = task / s->kv_heads, kv_head = task % s->kv_heads;
+    const float *k = job->k.data + operand_at(job, &job->k, sample, kv_head, 0);
+    const float *v = job->v.data + operand_at(job, &job->v, sample, kv_head, 0);
     struct buffers b = {0};
     buffers_carve(s, false, (float *)job->call->scratch + (size_t)thread * job->thread_floats, &b);
-    strips_copy(s->d, qkv + s->width, 3 * s->width, s->positions, b.k_strips);
-    block_copy(s->d, qkv + 2 * s->width, 3 * s->width, s->positions, s->padded_positions, 1.0f, b.v);
-    for (int64_t i0 = 0; i0 < s->positions; i0 += BLOCK)
-        forward_block(job, sample, head, i0, &b);
+    strips_copy(s->d, k, job->k.stride, s->positions, b.k_strips);
+    block_copy(s->d, v, job->v.stride, s->positions, s->padded_positions, 1.0f, b.v);
+    for (int64_t head = kv_head * s->group; head < (kv_head + 1) * s->group; head++)
+        for (int64_t i0 = 0; i0 < s->positions; i0 += BLOCK)
+            forward_block(job, sample, head, i0, &b);
 }
 
 /* Probabilities and their gradients of rows i0..; on return scores = dropped-out probabilities, d_scores = dS. */
@@ -161,58 +198,63 @@ static void block_softmax_backward(const struct job *job, int64_t sample, int64_
     }
 }
 
+/* Rows of a gradient: scale * from, plus the addend. */
+static void gradient_store(const struct job *job, const struct operand *o, int64_t at, int64_t rows, const float *from,
+                           float scale)
+{
+    for (int64_t r = 0; r < rows && o->gradient; r++, at += o->stride)
+        row_store(job->s.d, from + r * job->s.padded_d, scale, o->addend ? o->addend + at : NULL, o->gradient + at);
+}
+
 static void backward_block(const struct job *job, int64_t sample, int64_t head, int64_t i0, const struct buffers *b)
 {
     const struct sizes *s = &job->s;
-    const struct weir_op_call *call = job->call;
     int64_t rows = weir_task_size(s->positions, BLOCK, i0 / BLOCK), columns = i0 + BLOCK, pd = s->padded_d;
-    int64_t at = (sample * s->positions + i0) * 3 * s->width + head * s->d;
-    const float *dy = (const float *)call->d_output.data + (sample * s->positions + i0) * s->width + head * s->d;
-    const float *addend = call->addends[0];
+    int64_t at = operand_at(job, &job->q, sample, head, i0);
+    const float *dy = (const float *)job->call->d_output.data + output_at(job, sample, head, i0);
     float scale = 1.0f / sqrtf((float)s->d);
-    block_copy(s->d, (const float *)call->inputs[0].data + at, 3 * s->width, rows, BLOCK, scale, b->q);
-    block_copy(s->d, dy, s->width, rows, BLOCK, 1.0f, b->o);
+    block_copy(s->d, job->q.data + at, job->q.stride, rows, BLOCK, scale, b->q);
+    block_copy(s->d, dy, s->heads * s->d, rows, BLOCK, 1.0f, b->o);
     block_multiply(BLOCK, columns, s->d, b->q, pd, 1, b->k_strips, BLOCK, s->d * BLOCK, false, b->scores, s->row);
     block_multiply(BLOCK, columns, s->d, b->o, pd, 1, b->v_strips, BLOCK, s->d * BLOCK, false, b->d_scores, s->row);
     block_softmax_backward(job, sample, head, i0, b);
     block_multiply(columns, pd, BLOCK, b->scores, 1, s->row, b->o, pd, BLOCK, true, b->d_v, pd);
     block_multiply(columns, pd, BLOCK, b->d_scores, 1, s->row, b->q, pd, BLOCK, true, b->d_k, pd);
     block_multiply(BLOCK, pd, columns, b->d_scores, s->row, 1, b->k, pd, BLOCK, false, b->d_q, pd);
-    for (int64_t r = 0; r < rows; r++)
-        row_store(s->d, b->d_q + r * pd, scale, addend ? addend + at + r * 3 * s->width : NULL,
-                  (float *)call->d_inputs[0].data + at + r * 3 * s->width);
+    gradient_store(job, &job->q, at, rows, b->d_q, scale);
 }
 
+/* The gradients of one head of k and v are sums over the heads of q that read it, in ascending order. */
 static void backward_task(const void *argument, int64_t task, int thread)
 {
     const struct job *job = argument;
     const struct sizes *s = &job->s;
-    int64_t sample = task / s->heads, head = task % s->heads, stride = 3 * s->width, pd = s->padded_d;
-    int64_t at = sample * s->positions * stride + head * s->d;
-    const float *k = (const float *)job->call->inputs[0].data + at + s->width, *addend = job->call->addends[0];
-    float *d_k = (float *)job->call->d_inputs[0].data + at + s->width;
+    int64_t sample = task / s->kv_heads, kv_head = task % s->kv_heads;
+    size_t bytes = (size_t)(s->padded_positions * s->padded_d) * sizeof(float);
+    int64_t k_at = operand_at(job, &job->k, sample, kv_head, 0), v_at = operand_at(job, &job->v, sample, kv_head, 0);
     struct buffers b = {0};
     buffers_carve(s, true, (float *)job->call->scratch + (size_t)thread * job->thread_floats, &b);
-    strips_copy(s->d, k, stride, s->positions, b.k_strips);
-    strips_copy(s->d, k + s->width, stride, s->positions, b.v_strips);
-    block_copy(s->d, k, stride, s->positions, s->padded_positions, 1.0f, b.k);
-    memset(b.d_k, 0, (size_t)(s->padded_positions * pd) * sizeof(float));
-    memset(b.d_v, 0, (size_t)(s->padded_positions * pd) * sizeof(float));
-    for (int64_t i0 = 0; i0 < s->positions; i0 += BLOCK)
-        backward_block(job, sample, head, i0, &b);
-    const float *add_k = addend ? addend + at + s->width : NULL, *add_v = addend ? add_k + s->width : NULL;
-    for (int64_t t = 0; t < s->positions; t++) {
-        row_store(s->d, b.d_k + t * pd, 1.0f, addend ? add_k + t * stride : NULL, d_k + t * stride);
-        row_store(s->d, b.d_v + t * pd, 1.0f, addend ? add_v + t * stride : NULL, d_k + s->width + t * stride);
-    }
+    strips_copy(s->d, job->k.data + k_at, job->k.stride, s->positions, b.k_strips);
+    strips_copy(s->d, job->v.data + v_at, job->v.stride, s->positions, b.v_strips);
+    block_copy(s->d, job->k.data + k_at, job->k.stride, s->positions, s->padded_positions, 1.0f, b.k);
+    memset(b.d_k, 0, bytes);
+    memset(b.d_v, 0, bytes);
+    for (int64_t head = kv_head * s->group; head < (kv_head + 1) * s->group; head++)
+        for (int64_t i0 = 0; i0 < s->positions; i0 += BLOCK)
+            backward_block(job, sample, head, i0, &b);
+    gradient_store(job, &job->k, k_at, s->positions, b.d_k, 1.0f);
+    gradient_store(job, &job->v, v_at, s->positions, b.d_v, 1.0f);
 }
 
 static weir_status attention_run(const struct weir_op_call *call, bool backward)
 {
     struct buffers none = {0};
-    struct job job = {.call = call, .s = sizes_of(call->inputs[0].shape, call->attr->n_heads)};
+    struct job job = {.call = call, .s = sizes_of(call->attr, call->n_inputs, call->inputs[0].shape)};
+    job.q = operand_of(call, &job.s, 0);
+    job.k = operand_of(call, &job.s, 1);
+    job.v = operand_of(call, &job.s, 2);
     job.thread_floats = buffers_carve(&job.s, backward, NULL, &none);
-    weir_parallel(call->context, call->inputs[0].shape[0] * job.s.heads, backward ? backward_task : forward_task, &job);
+    weir_parallel(call->context, call->inputs[0].shape[0] * job.s.kv_heads, backward ? backward_task : forward_task, &job);
     return WEIR_OK;
 }
 

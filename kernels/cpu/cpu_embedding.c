@@ -1,4 +1,4 @@
-/* embedding: y (B, T, C) = wte[token] + wpe[t].  Gradients are summed token by token in ascending order; with threads
+/* embedding: y (B, T, C) = wte[token] + wpe[position of t]; padding becomes zeros.  Gradients are summed token by token in ascending order; with threads
  * each takes a block of columns, so that the order stays the same. */
 #include <inttypes.h>
 
@@ -18,6 +18,15 @@ static weir_status tokens_check(const struct weir_op_call *call, int64_t vocabul
                              " is outside the vocabulary of %" PRId64, tokens[i], i % positions, i / positions,
                              vocabulary);
     return WEIR_OK;
+}
+
+static weir_status position_check(const struct weir_op_call *call)
+{
+    int64_t end = call->sequence ? call->sequence->position + call->sequence->n_rows : 0;
+    if (call->n_params < 2 || end <= call->params[1].shape[0])
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_INVALID, "position %" PRId64 " is past the table's %" PRId64, end - 1,
+                     call->params[1].shape[0]);
 }
 
 WEIR_KERNEL static void row_make(int64_t n, const float *token, const float *position, float *y)
@@ -40,14 +49,22 @@ static void forward_task(const void *argument, int64_t task, int thread)
     float *y = call->output.data;
     int64_t positions = call->inputs[0].shape[1], width = call->output.shape[2];
     int64_t n = weir_task_size(call->inputs[0].shape[0] * positions, ROWS_PER_TASK, task);
-    for (int64_t r = task * ROWS_PER_TASK, end = r + n; r < end; r++)
-        row_make(width, wte + tokens[r] * width, wpe ? wpe + r % positions * width : NULL, y + r * width);
+    struct weir_sequence at = call->sequence ? *call->sequence : (struct weir_sequence){0, positions};
+    for (int64_t r = task * ROWS_PER_TASK, end = r + n; r < end; r++) {
+        int64_t t = r % positions;
+        if (t < at.n_rows)
+            row_make(width, wte + tokens[r] * width, wpe ? wpe + (at.position + t) * width : NULL, y + r * width);
+        else
+            memset(y + r * width, 0, (size_t)width * sizeof *y);
+    }
 }
 
 weir_status weir_cpu_embedding_forward(const struct weir_op_call *call, void *stream)
 {
     (void)stream;
     weir_status status = tokens_check(call, call->params[0].shape[0]);
+    if (!status)
+        status = position_check(call);
     if (status)
         return status;
     int64_t rows = weir_tensor_elements(&call->inputs[0]);

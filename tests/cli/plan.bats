@@ -106,3 +106,21 @@ field() { "$JSON_GET" "$1"; }
     run "$WEIR" plan evaluate --help
     [ "$status" -eq 0 ]
 }
+
+@test "a model is priced with its replays; a cost graph has its prices already" {
+    for list in none full 'h.*.mlp'; do
+        run --separate-stderr "$WEIR" plan --model gpt2-tiny --devices 2 --recompute "$list" --json
+        [ "$status" -eq 0 ]
+        field 'objective' <<<"$output" >"objective.$list"
+        field 'stages.0.memory' <<<"$output" >"memory.$list"
+    done
+    awk '{ v[FILENAME] = $1 } END {
+        exit !(v["objective.none"] < v["objective.h.*.mlp"] && v["objective.h.*.mlp"] < v["objective.full"] &&
+               v["memory.none"] > v["memory.h.*.mlp"] && v["memory.h.*.mlp"] > v["memory.full"]) }' objective.* memory.*
+    run "$WEIR" plan --model gpt2-tiny --devices 2 --recompute h.0.mpl
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"did you mean 'h.0.mlp'?"* ]]
+    run "$WEIR" plan --graph graph.json --recompute full
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"--recompute needs --model"* ]]
+}

@@ -36,6 +36,30 @@ train() {
     cmp one.losses pipe.losses
 }
 
+@test "recomputation changes memory, not losses" {
+    train --steps 3 --stages 2 --dropout 0.1 -q --metrics kept >/dev/null
+    for list in full 'h.*.mlp' 'h.[0-2].*,head'; do
+        train --steps 3 --stages 2 --dropout 0.1 -q --metrics again --recompute "$list" >/dev/null
+        cmp <(grep -o '"loss": [^,]*, "grad_norm": [^,]*' kept) <(grep -o '"loss": [^,]*, "grad_norm": [^,]*' again)
+        [ "$(grep -o '"peak_bytes": .*' again | head -1)" != "$(grep -o '"peak_bytes": .*' kept | head -1)" ]
+    done
+}
+
+@test "a run over the cap is refused with options that fit, and fits with them" {
+    run train --steps 3 --stages 1 --microbatches 4 --device-memory 20M
+    [ "$status" -eq 3 ]
+    [[ "$output" == *"rank 0 (stage 0) needs "*", the cap is 20971520, 1 of 1 ranks are over it: it fits with "* ]]
+    [[ "$output" == *"with --stages 2"* ]]
+    run --separate-stderr train --steps 3 --stages 2 --microbatches 4 --device-memory 20M --json -q
+    [ "$status" -eq 0 ]
+    run train --steps 3 --stages 1 --microbatches 4 --device-memory 8M
+    [ "$status" -eq 3 ]
+    [[ "$output" == *": it fits with --stages 4" ]]
+    run --separate-stderr train --steps 3 --stages 4 --microbatches 4 --device-memory 8M --json -q --metrics m
+    [ "$status" -eq 0 ]
+    for peak in $(grep -o '"peak_bytes": \[[^]]*' m | head -1 | grep -o '[0-9]*'); do [ "$peak" -le 8388608 ]; done
+}
+
 @test "metrics have one object per step with every field" {
     train --steps 3 -q --metrics m.jsonl >/dev/null
     [ "$(wc -l <m.jsonl)" -eq 3 ]
@@ -127,6 +151,8 @@ sequence too long|--model gpt2-tiny --data text --seq-len 65|1|takes 1 to 64
 unwritable metrics|--model gpt2-tiny --data text --metrics none/m --steps 1|1|none/m
 unwritable trace|--model gpt2-tiny --data text --trace none/t --steps 1|1|none/t
 larger than the machine|--model gpt2-tiny --data text --microbatch-size 1000000|3|MiB free
+a layer that is none|--model gpt2-tiny --data text --recompute h.0.mlp,h.9.attn|2|did you mean 'h.0.attn'
+an empty list of layers|--model gpt2-tiny --data text --recompute ,|2|empty entry
 cap too small|--model gpt2-tiny --data text --device-memory 1M|3|the cap is 1048576
 images from text|--model mlp --data text|1|'text'
 images without a size|--model mlp --print-memory|2|--data is missing
@@ -231,6 +257,6 @@ ROWS
 @test "--help fits on a screen and names every option" {
     run "$WEIR" train --help
     [ "$status" -eq 0 ]
-    [ "${#lines[@]}" -le 40 ]
+    [ "${#lines[@]}" -le 48 ]
     [[ "$output" == *"--threads-per-rank"* && "$output" == *"--grad-clip"* ]]
 }

@@ -1,0 +1,349 @@
+/* The reader: map, check, look up, convert. */
+#include "base/safetensors.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/json.h"
+#include "base/safetensors_dtype.h"
+
+const char *weir_safetensors_dtype_str(enum weir_safetensors_dtype dtype)
+{
+#define NAME(name, bits) #name,
+    static const char *const names[] = {WEIR_SAFETENSORS_TABLE(NAME)};
+#undef NAME
+    return names[dtype];
+}
+
+unsigned weir_safetensors_bits(enum weir_safetensors_dtype dtype)
+{
+#define BITS(name, bits) bits,
+    static const unsigned char all[] = {WEIR_SAFETENSORS_TABLE(BITS)};
+#undef BITS
+    return all[dtype];
+}
+
+const char *weir_safetensors_shape_str(int n_dims, const int64_t *dims, char text[WEIR_SAFETENSORS_SHAPE_TEXT])
+{
+    size_t used = (size_t)snprintf(text, WEIR_SAFETENSORS_SHAPE_TEXT, "(");
+    for (int i = 0; i < n_dims && used < WEIR_SAFETENSORS_SHAPE_TEXT; i++)
+        used += (size_t)snprintf(text + used, WEIR_SAFETENSORS_SHAPE_TEXT - used, "%s%" PRId64, i ? ", " : "", dims[i]);
+    if (used < WEIR_SAFETENSORS_SHAPE_TEXT)
+        snprintf(text + used, WEIR_SAFETENSORS_SHAPE_TEXT - used, ")");
+    return text;
+}
+
+bool weir_safetensors_size(enum weir_safetensors_dtype dtype, int n_dims, const int64_t *dims, int64_t *elements_out,
+                           uint64_t *bits_out)
+{
+    int64_t n = 1;
+    for (int i = 0; i < n_dims; i++)
+        if (dims[i] < 0 || __builtin_mul_overflow(n, dims[i], &n))
+            return false;
+    *elements_out = n;
+    return !__builtin_mul_overflow((uint64_t)n, (uint64_t)weir_safetensors_bits(dtype), bits_out);
+}
+
+/* ---- the header ---------------------------------------------------------------------------------------------------- */
+
+static weir_status shape_read(struct weir_safetensors *file, const json_t *entry, struct weir_safetensors_tensor *tensor)
+{
+    const json_t *shape = json_object_get(entry, "shape");
+    int64_t *dims;
+    if (!json_is_array(shape))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensor '%s' has no 'shape' list", file->path, tensor->name);
+    tensor->n_dims = (int)json_array_size(shape);
+    weir_status status = weir_arena_alloc(&file->arena, (size_t)tensor->n_dims, sizeof *dims, &dims);
+    for (int i = 0; i < tensor->n_dims && !status; i++) {
+        const json_t *dim = json_array_get(shape, (size_t)i);
+        dims[i] = json_integer_value(dim);
+        if (!json_is_integer(dim) || dims[i] < 0)
+            status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s': dimension %d of tensor '%s' is not a whole number from 0",
+                               file->path, i, tensor->name);
+    }
+    tensor->dims = dims;
+    return status;
+}
+
+static weir_status dtype_read(const struct weir_safetensors *file, const json_t *entry,
+                              struct weir_safetensors_tensor *tensor)
+{
+    const char *name = json_string_value(json_object_get(entry, "dtype"));
+    for (int d = 0; name && d < WEIR_SAFETENSORS_DTYPES; d++)
+        if (!strcmp(name, weir_safetensors_dtype_str((enum weir_safetensors_dtype)d))) {
+            tensor->dtype = (enum weir_safetensors_dtype)d;
+            return WEIR_OK;
+        }
+    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensor '%s' has dtype '%s', which the format does not know", file->path,
+                     tensor->name, name ? name : "none");
+}
+
+static weir_status offsets_read(const struct weir_safetensors *file, const json_t *entry,
+                                struct weir_safetensors_tensor *tensor)
+{
+    const json_t *offsets = json_object_get(entry, "data_offsets");
+    const json_t *begin = json_array_get(offsets, 0), *end = json_array_get(offsets, 1);
+    if (json_array_size(offsets) != 2 || !json_is_integer(begin) || !json_is_integer(end) ||
+        json_integer_value(begin) < 0 || json_integer_value(end) < json_integer_value(begin))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensor '%s' has no 'data_offsets' [BEGIN, END] with 0 <= BEGIN <= END",
+                         file->path, tensor->name);
+    tensor->begin = (uint64_t)json_integer_value(begin);
+    tensor->end = (uint64_t)json_integer_value(end);
+    return WEIR_OK;
+}
+
+/* Shape, dtype and bytes agree. */
+static weir_status bytes_check(const struct weir_safetensors *file, struct weir_safetensors_tensor *tensor)
+{
+    char text[WEIR_SAFETENSORS_SHAPE_TEXT];
+    const char *dtype = weir_safetensors_dtype_str(tensor->dtype);
+    uint64_t bits;
+    weir_safetensors_shape_str(tensor->n_dims, tensor->dims, text);
+    if (!weir_safetensors_size(tensor->dtype, tensor->n_dims, tensor->dims, &tensor->n_elements, &bits))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensor '%s' %s %s has more elements than can be counted", file->path,
+                         tensor->name, dtype, text);
+    if (bits % 8)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensor '%s' %s %s does not end at a whole byte", file->path,
+                         tensor->name, dtype, text);
+    if (bits / 8 != tensor->end - tensor->begin)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensor '%s' %s %s needs %" PRIu64 " bytes, its offsets hold %" PRIu64,
+                         file->path, tensor->name, dtype, text, bits / 8, tensor->end - tensor->begin);
+    return WEIR_OK;
+}
+
+static weir_status tensor_read(struct weir_safetensors *file, const char *name, const json_t *entry,
+                               struct weir_safetensors_tensor *tensor)
+{
+    weir_status status = weir_arena_strdup(&file->arena, name, &tensor->name);
+    if (!status && !json_is_object(entry))
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensor '%s' is not an object", file->path, name);
+    if (!status)
+        status = dtype_read(file, entry, tensor);
+    if (!status)
+        status = shape_read(file, entry, tensor);
+    if (!status)
+        status = offsets_read(file, entry, tensor);
+    return status ? status : bytes_check(file, tensor);
+}
+
+static weir_status metadata_read(struct weir_safetensors *file, json_t *object)
+{
+    const char *key;
+    json_t *value;
+    if (!json_is_object(object))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': '__metadata__' is not an object", file->path);
+    weir_status status =
+        weir_arena_alloc(&file->arena, json_object_size(object), sizeof *file->metadata, &file->metadata);
+    json_object_foreach(object, key, value) {
+        struct weir_safetensors_text text = {NULL, NULL};
+        if (!status && !json_is_string(value))
+            status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s': '%s' of '__metadata__' is not a string", file->path, key);
+        if (!status)
+            status = weir_arena_strdup(&file->arena, key, &text.key);
+        if (!status)
+            status = weir_arena_strdup(&file->arena, json_string_value(value), &text.value);
+        if (status)
+            return status;
+        file->metadata[file->n_metadata++] = text;
+    }
+    return status;
+}
+
+static weir_status header_read(struct weir_safetensors *file, json_t *root)
+{
+    const char *name;
+    json_t *entry;
+    if (!json_is_object(root))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': the header is not a JSON object", file->path);
+    weir_status status = weir_arena_alloc(&file->arena, json_object_size(root), sizeof *file->tensors, &file->tensors);
+    json_object_foreach(root, name, entry) {
+        if (status)
+            return status;
+        if (!strcmp(name, "__metadata__"))
+            status = metadata_read(file, entry);
+        else
+            status = tensor_read(file, name, entry, &file->tensors[file->n_tensors++]);
+    }
+    return status;
+}
+
+static int by_begin(const void *a, const void *b)
+{
+    const struct weir_safetensors_tensor *x = a, *y = b;
+    int begin = (x->begin > y->begin) - (x->begin < y->begin);
+    return begin ? begin : (x->end > y->end) - (x->end < y->end);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct weir_safetensors_tensor *x = a, *y = b;
+    return strcmp(x->name, y->name);
+}
+
+/* The tensors follow each other without a gap and end with the file. */
+static weir_status places_check(struct weir_safetensors *file, uint64_t data_bytes)
+{
+    uint64_t at = 0;
+    if (file->n_tensors)
+        qsort(file->tensors, (size_t)file->n_tensors, sizeof *file->tensors, by_begin);
+    for (int i = 0; i < file->n_tensors; at = file->tensors[i++].end)
+        if (file->tensors[i].begin != at)
+            return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensor '%s' starts at byte %" PRIu64 " of the data, where the tensors "
+                             "before it end at %" PRIu64, file->path, file->tensors[i].name, file->tensors[i].begin, at);
+    if (at != data_bytes)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': the tensors have %" PRIu64 " bytes, the file has %" PRIu64 " for them",
+                         file->path, at, data_bytes);
+    if (file->n_tensors)
+        qsort(file->tensors, (size_t)file->n_tensors, sizeof *file->tensors, by_name);
+    return WEIR_OK;
+}
+
+static weir_status all_read(struct weir_safetensors *file, const char *bytes, size_t n)
+{
+    const unsigned char *size = (const unsigned char *)bytes;
+    uint64_t header = 0;
+    json_t *root;
+    if (n < 8)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has %zu bytes, a safetensors file has at least 8", file->path, n);
+    for (int i = 0; i < 8; i++)
+        header |= (uint64_t)size[i] << (8 * i);
+    if (header > WEIR_SAFETENSORS_HEADER_MAX)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': the header has %" PRIu64 " bytes, at most %d are allowed: it is not a "
+                         "safetensors file", file->path, header, (int)WEIR_SAFETENSORS_HEADER_MAX);
+    if (header > n - 8)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': the header has %" PRIu64 " bytes, %zu follow: the file is cut short",
+                         file->path, header, n - 8);
+    weir_status status = weir_json_parse(bytes + 8, (size_t)header, file->path, &root);
+    if (status)
+        return weir_error_prefix(status, "safetensors header: ");
+    status = header_read(file, root);
+    json_decref(root);
+    file->data = bytes + 8 + header;
+    return status ? status : places_check(file, n - 8 - header);
+}
+
+/* ---- files --------------------------------------------------------------------------------------------------------- */
+
+weir_status weir_safetensors_parse(const void *bytes, size_t n, const char *path, struct weir_safetensors *file_out)
+{
+    struct weir_safetensors file = {0};
+    weir_status status = weir_arena_strdup(&file.arena, path, &file.path);
+    if (!status)
+        status = all_read(&file, bytes, n);
+    if (status)
+        weir_arena_release(&file.arena);
+    else
+        *file_out = file;
+    return status;
+}
+
+weir_status weir_safetensors_open(const char *path, struct weir_safetensors *file_out)
+{
+    struct stat info;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return WEIR_FAIL(WEIR_ERR_IO, "cannot open '%s': %s", path, strerror(errno));
+    weir_status status = WEIR_OK;
+    void *map = NULL;
+    size_t n = 0;
+    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+        status = WEIR_FAIL(WEIR_ERR_IO, "cannot read '%s': it is not a regular file", path);
+    } else if (info.st_size > 0) {
+        n = (size_t)info.st_size;
+        map = mmap(NULL, n, PROT_READ, MAP_PRIVATE, fd, 0);
+        if (map == MAP_FAILED)
+            status = WEIR_FAIL(WEIR_ERR_IO, "cannot map '%s': %s", path, strerror(errno));
+    }
+    close(fd);
+    if (status)
+        return status;
+    status = weir_safetensors_parse(map, n, path, file_out);
+    if (!status) {
+        file_out->map = map;
+        file_out->map_bytes = n;
+    } else if (n) {
+        munmap(map, n);
+    }
+    return status;
+}
+
+void weir_safetensors_close(struct weir_safetensors *file)
+{
+    if (file->map)
+        munmap(file->map, file->map_bytes);
+    weir_arena_release(&file->arena);
+    *file = (struct weir_safetensors){0};
+}
+
+const struct weir_safetensors_tensor *weir_safetensors_find(const struct weir_safetensors *file, const char *name)
+{
+    const struct weir_safetensors_tensor key = {.name = name};
+    return file->n_tensors
+               ? bsearch(&key, file->tensors, (size_t)file->n_tensors, sizeof key, by_name)
+               : NULL;
+}
+
+const char *weir_safetensors_metadata(const struct weir_safetensors *file, const char *key)
+{
+    for (int i = 0; i < file->n_metadata; i++)
+        if (!strcmp(file->metadata[i].key, key))
+            return file->metadata[i].value;
+    return NULL;
+}
+
+/* ---- values -------------------------------------------------------------------------------------------------------- */
+
+static float from_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits (IEEE 754-2008, 3.6). */
+static float from_half(uint16_t half)
+{
+    uint32_t sign = (uint32_t)(half & 0x8000u) << 16, exponent = half >> 10 & 31, fraction = half & 0x3ffu;
+    if (exponent == 31)
+        return from_bits(sign | 0x7f800000u | fraction << 13);
+    if (exponent == 0) /* subnormal: fraction times 2^-24 */
+        return sign ? -(float)fraction * 0x1p-24f : (float)fraction * 0x1p-24f;
+    return from_bits(sign | (exponent + 112) << 23 | fraction << 13);
+}
+
+weir_status weir_safetensors_check_floats(const struct weir_safetensors *file,
+                                          const struct weir_safetensors_tensor *tensor)
+{
+    if (tensor->dtype == WEIR_SAFETENSORS_F32 || tensor->dtype == WEIR_SAFETENSORS_F16 ||
+        tensor->dtype == WEIR_SAFETENSORS_BF16)
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "'%s': tensor '%s' is %s, weights are read from F32, F16 and BF16", file->path,
+                     tensor->name, weir_safetensors_dtype_str(tensor->dtype));
+}
+
+weir_status weir_safetensors_floats(const struct weir_safetensors *file, const struct weir_safetensors_tensor *tensor,
+                                    int64_t first, int64_t n, float *values)
+{
+    weir_status status = weir_safetensors_check_floats(file, tensor);
+    if (status)
+        return status;
+    if (first < 0 || n < 0 || first > tensor->n_elements || n > tensor->n_elements - first)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensor '%s' has %" PRId64 " elements, %" PRId64 " from %" PRId64
+                         " on are not there", file->path, tensor->name, tensor->n_elements, n, first);
+    const char *from = file->data + tensor->begin + (uint64_t)first * weir_safetensors_bits(tensor->dtype) / 8;
+    if (tensor->dtype == WEIR_SAFETENSORS_F32 && n)
+        memcpy(values, from, (size_t)n * sizeof *values);
+    for (int64_t i = 0; i < n && tensor->dtype != WEIR_SAFETENSORS_F32; i++) {
+        uint16_t bits;
+        memcpy(&bits, from + 2 * i, sizeof bits);
+        values[i] = tensor->dtype == WEIR_SAFETENSORS_F16 ? from_half(bits) : from_bits((uint32_t)bits << 16);
+    }
+    return WEIR_OK;
+}

@@ -1,0 +1,147 @@
+/* safetensors: named tensors in one file, read without trust and written whole or not at all.
+ *
+ *     u64 N, little-endian │ N bytes of JSON │ data
+ *     {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ..., "__metadata__": {"key": "text"}}
+ *
+ * (huggingface/safetensors, README and safetensors/src/tensor.rs.)  Data is little-endian and row-major; the tensors
+ * follow each other without a gap and end with the file.
+ *
+ * Reading.  A file is mapped and checked as a whole before anything of it can be seen: sizes, UTF-8, JSON without
+ * duplicate keys, offsets without holes or overlaps, shapes without overflow, the exact end.  Messages name the file, the
+ * tensor and the reason.  All dtypes of the format are listed; F32, F16 and BF16 can be read as float32, exactly.
+ *
+ *     struct weir_safetensors file;
+ *     weir_safetensors_open("model.safetensors", &file);
+ *     const struct weir_safetensors_tensor *t = weir_safetensors_find(&file, "wte.weight");
+ *     weir_safetensors_floats(&file, t, 0, n, values);
+ *     weir_safetensors_close(&file);
+ *
+ * Writing.  Tensors are declared first, which fixes the place of every byte; then whoever has a part of a tensor writes
+ * it, in any order.  Several processes may write their parts into one file: all declare the same, one creates and
+ * commits, the others join.  The file carries a temporary name until it is whole and on the disk:
+ *
+ *     weir_safetensors_create(&spec, &writer)          ─▶ "PATH.tmp.TAG": header, room for the data
+ *     weir_safetensors_write(writer, i, at, data, n)      (also by those who called weir_safetensors_join)
+ *     weir_safetensors_commit(writer)                  ─▶ synced, renamed to PATH, folder synced
+ *
+ * Threads: a file may be read by many; a writer may be written by many, at different places. */
+#ifndef WEIR_BASE_SAFETENSORS_H
+#define WEIR_BASE_SAFETENSORS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/status.h"
+
+/* name, bits of an element */
+#define WEIR_SAFETENSORS_TABLE(X)                                                                                      \
+    X(BOOL, 8) X(F4, 4) X(F6_E2M3, 6) X(F6_E3M2, 6) X(U8, 8) X(I8, 8) X(F8_E5M2, 8) X(F8_E4M3, 8) X(F8_E8M0, 8)        \
+    X(F8_E4M3FNUZ, 8) X(F8_E5M2FNUZ, 8) X(I16, 16) X(U16, 16) X(F16, 16) X(BF16, 16) X(I32, 32) X(U32, 32) X(F32, 32)  \
+    X(C64, 64) X(F64, 64) X(I64, 64) X(U64, 64)
+
+#define WEIR_SAFETENSORS_ENUM(name, bits) WEIR_SAFETENSORS_##name,
+enum weir_safetensors_dtype { WEIR_SAFETENSORS_TABLE(WEIR_SAFETENSORS_ENUM) WEIR_SAFETENSORS_DTYPES };
+#undef WEIR_SAFETENSORS_ENUM
+
+enum { WEIR_SAFETENSORS_HEADER_MAX = 100000000 }; /* bytes of JSON, the format's limit */
+
+struct weir_safetensors_tensor {
+    const char *name;
+    enum weir_safetensors_dtype dtype;
+    int n_dims;
+    const int64_t *dims;  /* [n_dims] */
+    int64_t n_elements;
+    uint64_t begin, end;  /* bytes from the start of the data */
+};
+
+struct weir_safetensors_text {
+    const char *key, *value;
+};
+
+struct weir_safetensors {
+    const char *path;
+    int n_tensors, n_metadata;
+    struct weir_safetensors_tensor *tensors; /* by name */
+    struct weir_safetensors_text *metadata;
+    const char *data; /* of the first tensor; any alignment */
+    struct weir_arena arena;
+    void *map; /* NULL when parsed from memory */
+    size_t map_bytes;
+};
+
+/* Map and check a file.  WEIR_ERR_IO: it cannot be read.  WEIR_ERR_INVALID: it breaks a rule of the format. */
+weir_status weir_safetensors_open(const char *path, struct weir_safetensors *file_out);
+
+/* The same for bytes in memory, which are borrowed until close; `path` stands for the file in messages. */
+weir_status weir_safetensors_parse(const void *bytes, size_t n, const char *path, struct weir_safetensors *file_out);
+
+void weir_safetensors_close(struct weir_safetensors *file); /* all zero bits are fine */
+
+/* The tensor called `name`, or NULL. */
+const struct weir_safetensors_tensor *weir_safetensors_find(const struct weir_safetensors *file, const char *name);
+
+/* The metadata of `key`, or NULL. */
+const char *weir_safetensors_metadata(const struct weir_safetensors *file, const char *key);
+
+/* WEIR_ERR_UNSUPPORTED, naming file, tensor and dtype, unless the tensor is F32, F16 or BF16. */
+weir_status weir_safetensors_check_floats(const struct weir_safetensors *file,
+                                          const struct weir_safetensors_tensor *tensor);
+
+/* Elements first .. first + n - 1 as float32.  Every value of F16 and BF16 has one; NaNs stay NaNs.
+ * WEIR_ERR_UNSUPPORTED as above; WEIR_ERR_INVALID: there are fewer elements. */
+weir_status weir_safetensors_floats(const struct weir_safetensors *file, const struct weir_safetensors_tensor *tensor,
+                                    int64_t first, int64_t n, float *values_out);
+
+/* "BF16" */
+const char *weir_safetensors_dtype_str(enum weir_safetensors_dtype dtype);
+
+/* "(768, 2304)", into `text`; long shapes are cut. */
+enum { WEIR_SAFETENSORS_SHAPE_TEXT = 96 };
+const char *weir_safetensors_shape_str(int n_dims, const int64_t *dims, char text[WEIR_SAFETENSORS_SHAPE_TEXT]);
+
+/* ---- writing ------------------------------------------------------------------------------------------------------- */
+
+struct weir_safetensors_decl {
+    const char *name;
+    enum weir_safetensors_dtype dtype;
+    int n_dims;
+    const int64_t *dims;
+};
+
+struct weir_safetensors_spec {
+    const char *path;
+    const char *tag; /* of the temporary name, the same for all who write; NULL: the process id */
+    int n_tensors, n_metadata;
+    const struct weir_safetensors_decl *tensors;
+    const struct weir_safetensors_text *metadata;
+};
+
+typedef struct weir_safetensors_writer weir_safetensors_writer;
+
+/* Lay the file out and create it under its temporary name: tensors by descending alignment of their dtype, then by name;
+ * the header is padded so that the data starts at a multiple of 64 bytes.  The spec may go afterwards.
+ * WEIR_ERR_INVALID: a name twice, a negative dimension, or more than the format can hold.  WEIR_ERR_IO. */
+weir_status weir_safetensors_create(const struct weir_safetensors_spec *spec, weir_safetensors_writer **writer_out);
+
+/* Open what another process has created from the same spec, to write parts of it; release it with
+ * weir_safetensors_leave.  WEIR_ERR_IO: there is no such file.  WEIR_ERR_INVALID: its size is another. */
+weir_status weir_safetensors_join(const struct weir_safetensors_spec *spec, weir_safetensors_writer **writer_out);
+
+/* Write `bytes` bytes of tensor `index` of the spec, from byte `at` of the tensor on.  WEIR_ERR_IO names file and reason
+ * (a full disk).  WEIR_ERR_INVALID: beyond the tensor's end. */
+weir_status weir_safetensors_write(weir_safetensors_writer *writer, int index, uint64_t at, const void *data,
+                                   size_t bytes);
+
+/* Sync, rename to the final name and sync the folder; frees the writer in any case.  After a failure the temporary file is
+ * gone and the file that was there before is as it was. */
+weir_status weir_safetensors_commit(weir_safetensors_writer *writer);
+
+/* Sync and close a joined file; frees the writer in any case. */
+weir_status weir_safetensors_leave(weir_safetensors_writer *writer);
+
+/* Remove the temporary file and free the writer; NULL is fine. */
+void weir_safetensors_abort(weir_safetensors_writer *writer);
+
+#endif

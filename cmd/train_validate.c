@@ -1,0 +1,79 @@
+/* weir train, the validation: the loss of a fixed set of samples, now and then. */
+#include "cmd/options.h"
+#include "cmd/train.h"
+
+enum { BATCHES = 10, SEED = 0 }; /* the set is the same whatever --seed is: runs can be compared */
+
+/* As many batches as were asked for, or as there are. */
+static weir_status batches_choose(const struct train_options *o, struct train_run *run)
+{
+    int64_t n = weir_data_info(run->validation.data)->n_samples, batches = n / train_samples(run);
+    run->val_batches = o->val_batches ? o->val_batches : batches < BATCHES ? batches : BATCHES;
+    run->val_every = o->val_every ? o->val_every : o->steps < 10 ? 1 : o->steps / 10;
+    if (batches < 1)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' has %lld samples, a validation needs the %lld of a step at least: give more "
+                         "--val-data, or smaller --microbatches or --microbatch-size",
+                         o->val_data, (long long)n, (long long)train_samples(run));
+    if (run->val_batches > batches)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--val-batches %lld of %lld samples are more than the %lld of '%s': at most %lld",
+                         (long long)o->val_batches, (long long)train_samples(run), (long long)n, o->val_data,
+                         (long long)batches);
+    return WEIR_OK;
+}
+
+/* Images of another size, or labels that the model has no output for. */
+static weir_status likeness_check(const struct train_options *o, const struct train_run *run)
+{
+    const struct weir_data_info *train = weir_data_info(run->train.data), *val = weir_data_info(run->validation.data);
+    if (weir_shape_elements(&train->input) != weir_shape_elements(&val->input))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "a sample of '%s' has %lld values, one of '%s' has %lld", o->val_data,
+                         (long long)weir_shape_elements(&val->input), o->data,
+                         (long long)weir_shape_elements(&train->input));
+    if (val->n_classes > train->n_classes)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has label %lld, those of '%s' end at %lld", o->val_data,
+                         (long long)val->n_classes - 1, o->data, (long long)train->n_classes - 1);
+    return WEIR_OK;
+}
+
+weir_status train_validation_open(const struct train_options *o, struct train_run *run)
+{
+    static const char *const needing[] = {"val-every", "val-batches"};
+    for (int i = 0; i < 2 && !o->val_data; i++)
+        if (options_given(needing[i]))
+            return WEIR_FAIL(WEIR_ERR_USAGE, "--%s says how to validate, --val-data is missing", needing[i]);
+    if (!o->val_data)
+        return WEIR_OK;
+    weir_status status = train_source_open(run, o->val_data, SEED, &run->validation);
+    if (!status && run->train.data)
+        status = likeness_check(o, run);
+    return status ? status : batches_choose(o, run);
+}
+
+bool train_validation_due(const struct train_run *run, int64_t step)
+{
+    int64_t done = step + 1;
+    return run->validation.data && (done % run->val_every == 0 || done == run->options->steps);
+}
+
+weir_status train_validate(struct train_run *run, double *loss_out)
+{
+    const weir_data *data = run->validation.data;
+    int64_t samples = train_samples(run);
+    double sum = 0;
+    train_profile_pause(run);
+    for (int64_t batch = 0; batch < run->val_batches; batch++) {
+        double loss;
+        int64_t first = weir_data_first(batch, 0, 1, samples);
+        weir_status status = train_feed(run, data, first);
+        if (!status && batch + 1 < run->val_batches)
+            weir_data_prefetch(data, first + samples, samples);
+        if (!status)
+            status = weir_engine_evaluate(run->engine, &loss);
+        if (status)
+            return weir_error_prefix(status, "validation: ");
+        sum += loss;
+    }
+    train_profile_resume(run);
+    *loss_out = sum / (double)run->val_batches;
+    return WEIR_OK;
+}

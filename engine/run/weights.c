@@ -1,0 +1,294 @@
+/* Weights from and to Hugging Face files.
+ *
+ * Reading checks all tensors before it changes a parameter; both ways go tensor by tensor, with one buffer as large as the
+ * largest of them. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/tensor_files.h"
+#include "base/text.h"
+#include "engine/run/state.h"
+
+/* Where the values of each parameter come from. */
+struct source {
+    const struct weir_safetensors *file;
+    const struct weir_safetensors_tensor *tensor;
+};
+
+struct import {
+    weir_engine *engine;
+    struct weir_tensor_files files;
+    struct source *sources; /* [n_params] */
+};
+
+/* A rank of this process holds parameter `param`. */
+static bool param_held(const weir_engine *engine, int param)
+{
+    for (int r = engine->first_here; r < engine->end_here; r++) {
+        const struct weir_rank_program *program = &engine->program->ranks[engine->ranks[r].index];
+        for (int i = 0; i < program->n_params; i++)
+            if (program->params[i].param == param)
+                return true;
+    }
+    return false;
+}
+
+static weir_status buffer_make(const struct weir_graph *graph, float **values_out)
+{
+    int64_t most = 0;
+    for (int i = 0; i < graph->n_params; i++) {
+        int64_t n = weir_shape_elements(&graph->params[i].shape);
+        most = n > most ? n : most;
+    }
+    return weir_alloc((size_t)most, sizeof **values_out, values_out);
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------------------- */
+
+/* `name` is `wanted`, with or without the prefix on either side. */
+static bool name_matches(const char *name, const char *wanted, const char *prefix)
+{
+    size_t n = prefix ? strlen(prefix) : 0;
+    if (n && !strncmp(name, prefix, n))
+        name += n;
+    if (n && !strncmp(wanted, prefix, n))
+        wanted += n;
+    return !strcmp(name, wanted);
+}
+
+static int param_of(const struct weir_graph *graph, const char *tensor)
+{
+    for (int i = 0; i < graph->n_params; i++)
+        if (name_matches(tensor, graph->params[i].name, graph->hf_prefix))
+            return i;
+    return -1;
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && !strcmp(text + n - m, end);
+}
+
+/* Tensors of published files that are not parameters: causal masks and rotary tables. */
+static bool is_buffer(const char *name)
+{
+    return ends_with(name, ".attn.bias") || ends_with(name, ".attn.masked_bias") || ends_with(name, ".rotary_emb.inv_freq");
+}
+
+/* The parameter of a tied head, which files may hold a second time as lm_head.weight; or -1. */
+static int tied_head(const struct weir_graph *graph, const char *tensor)
+{
+    for (int n = 0; n < graph->n_nodes && !strcmp(tensor, "lm_head.weight"); n++)
+        if (!strcmp(graph->nodes[n].name, "lm_head"))
+            return graph->nodes[n].params[0];
+    return -1;
+}
+
+static weir_status shape_check(const struct weir_param *param, const struct source *s)
+{
+    char want[WEIR_SAFETENSORS_SHAPE_TEXT], got[WEIR_SAFETENSORS_SHAPE_TEXT];
+    const struct weir_shape *shape = &param->shape;
+    bool same = s->tensor->n_dims == shape->n_dims;
+    for (int i = 0; same && i < shape->n_dims; i++)
+        same = s->tensor->dims[i] == shape->dims[i];
+    if (same)
+        return weir_safetensors_check_floats(s->file, s->tensor);
+    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensor '%s' is %s, parameter '%s' is %s", s->file->path, s->tensor->name,
+                     weir_safetensors_shape_str(s->tensor->n_dims, s->tensor->dims, got), param->name,
+                     weir_safetensors_shape_str(shape->n_dims, shape->dims, want));
+}
+
+static weir_status tensor_assign(struct import *import, const struct source *s)
+{
+    const struct weir_graph *graph = import->engine->graph;
+    const char *name = s->tensor->name;
+    int param = param_of(graph, name), head = param < 0 ? tied_head(graph, name) : -1;
+    if (head >= 0)
+        return shape_check(&graph->params[head], s);
+    if (param < 0 && is_buffer(name))
+        return WEIR_OK;
+    if (param < 0)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensor '%s' is extra: model '%s' has no such parameter", s->file->path,
+                         name, graph->name);
+    struct source *source = &import->sources[param];
+    if (source->tensor)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensors '%s' and '%s' are both parameter '%s'", s->file->path,
+                         source->tensor->name, name, graph->params[param].name);
+    *source = *s;
+    return shape_check(&graph->params[param], s);
+}
+
+static weir_status sources_find(struct import *import)
+{
+    const struct weir_graph *graph = import->engine->graph;
+    weir_status status = weir_alloc((size_t)graph->n_params, sizeof *import->sources, &import->sources);
+    for (int f = 0; f < import->files.n_files; f++)
+        for (int t = 0; t < import->files.files[f].n_tensors && !status; t++) {
+            const struct weir_safetensors *file = &import->files.files[f];
+            status = tensor_assign(import, &(struct source){file, &file->tensors[t]});
+        }
+    for (int i = 0; i < graph->n_params && !status; i++)
+        if (!import->sources[i].tensor)
+            status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensor '%s' of model '%s' is missing", import->files.path,
+                               graph->params[i].name, graph->name);
+    return status;
+}
+
+static weir_status values_read(struct import *import)
+{
+    float *values;
+    const struct weir_graph *graph = import->engine->graph;
+    weir_status status = buffer_make(graph, &values);
+    if (status)
+        return status;
+    for (int i = 0; i < graph->n_params && !status; i++) {
+        const struct source *s = &import->sources[i];
+        int64_t n = weir_shape_elements(&graph->params[i].shape);
+        if (!param_held(import->engine, i))
+            continue;
+        status = weir_safetensors_floats(s->file, s->tensor, 0, n, values);
+        if (!status)
+            status = weir_engine_param_write(import->engine, graph->params[i].name, values, (size_t)n);
+    }
+    weir_free(values);
+    return status;
+}
+
+weir_status weir_engine_load_weights(weir_engine *engine, const char *path)
+{
+    struct import import = {.engine = engine};
+    weir_status status = weir_tensor_files_open(path, &import.files);
+    if (status)
+        return status;
+    status = sources_find(&import);
+    if (!status)
+        status = values_read(&import);
+    weir_free(import.sources);
+    weir_tensor_files_close(&import.files);
+    return status;
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------------------- */
+
+static weir_status form_check(const struct weir_graph *graph)
+{
+    if (graph->hf_config)
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "model '%s' has no Hugging Face form: it cannot be exported", graph->name);
+}
+
+static weir_status folder_make(const char *dir)
+{
+    struct stat info;
+    if (mkdir(dir, 0777) == 0)
+        return WEIR_OK;
+    if (errno == EEXIST && stat(dir, &info) == 0 && S_ISDIR(info.st_mode))
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_IO, "cannot make folder '%s': %s", dir, strerror(errno));
+}
+
+weir_status weir_export_check(const struct weir_graph *graph, const char *dir)
+{
+    struct weir_text path = {0};
+    weir_status status = form_check(graph);
+    if (!status)
+        status = folder_make(dir);
+    if (status)
+        return status;
+    weir_text_append(&path, "%s/model.safetensors.tmp.%ld", dir, (long)getpid());
+    status = path.status;
+    FILE *file = status ? NULL : fopen(path.data, "wb");
+    if (!status && !file)
+        status = WEIR_FAIL(WEIR_ERR_IO, "cannot write into folder '%s': %s", dir, strerror(errno));
+    if (file) {
+        fclose(file);
+        unlink(path.data);
+    }
+    weir_text_release(&path);
+    return status;
+}
+
+/* The names that transformers gives: the head stands beside what the prefix is put in front of. */
+static weir_status decls_make(const struct weir_graph *graph, struct weir_arena *arena,
+                              struct weir_safetensors_decl **decls_out)
+{
+    struct weir_safetensors_decl *decls;
+    weir_status status = weir_arena_alloc(arena, (size_t)graph->n_params, sizeof *decls, &decls);
+    for (int i = 0; i < graph->n_params && !status; i++) {
+        const struct weir_param *param = &graph->params[i];
+        size_t n = graph->hf_prefix ? strlen(graph->hf_prefix) : 0;
+        bool bare = !n || !strcmp(param->name, "lm_head.weight") || !strncmp(param->name, graph->hf_prefix, n);
+        decls[i] = (struct weir_safetensors_decl){NULL, WEIR_SAFETENSORS_F32, param->shape.n_dims, param->shape.dims};
+        status = weir_arena_printf(arena, &decls[i].name, "%s%s", bare ? "" : graph->hf_prefix, param->name);
+    }
+    if (!status)
+        *decls_out = decls;
+    return status;
+}
+
+/* Reading is collective; `writer` is NULL on processes that do not write. */
+static weir_status values_write(weir_engine *engine, weir_safetensors_writer *writer)
+{
+    float *values;
+    const struct weir_graph *graph = engine->graph;
+    weir_status status = buffer_make(graph, &values);
+    if (status)
+        return status;
+    for (int i = 0; i < graph->n_params && !status; i++) {
+        size_t n = (size_t)weir_shape_elements(&graph->params[i].shape);
+        status = weir_engine_param_read(engine, graph->params[i].name, values, n);
+        if (!status && writer)
+            status = weir_safetensors_write(writer, i, 0, values, n * sizeof *values);
+    }
+    weir_free(values);
+    return status;
+}
+
+static weir_status tensors_write(weir_engine *engine, const char *path, struct weir_arena *arena)
+{
+    const struct weir_safetensors_text format = {"format", "pt"}; /* transformers refuses files without it */
+    struct weir_safetensors_spec spec = {
+        .path = path, .n_tensors = engine->graph->n_params, .n_metadata = 1, .metadata = &format};
+    struct weir_safetensors_decl *decls;
+    weir_safetensors_writer *writer;
+    weir_status status = decls_make(engine->graph, arena, &decls);
+    if (status)
+        return status;
+    spec.tensors = decls;
+    status = weir_safetensors_create(&spec, &writer);
+    if (status)
+        return status;
+    status = values_write(engine, writer);
+    if (!status)
+        return weir_safetensors_commit(writer);
+    weir_safetensors_abort(writer);
+    return status;
+}
+
+weir_status weir_engine_save_weights(weir_engine *engine, const char *dir)
+{
+    struct weir_arena arena = {0};
+    const char *path;
+    int n_processes;
+    weir_status status = form_check(engine->graph);
+    if (!status && weir_engine_process(engine, &n_processes) != 0) /* process 0 writes */
+        return values_write(engine, NULL);
+    if (!status)
+        status = folder_make(dir);
+    if (!status)
+        status = weir_arena_printf(&arena, &path, "%s/model.safetensors", dir);
+    if (!status)
+        status = tensors_write(engine, path, &arena);
+    if (!status)
+        status = weir_arena_printf(&arena, &path, "%s/config.json", dir);
+    if (!status)
+        status = weir_file_write(path, engine->graph->hf_config, strlen(engine->graph->hf_config));
+    weir_arena_release(&arena);
+    return status;
+}

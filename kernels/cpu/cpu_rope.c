@@ -1,0 +1,99 @@
+/* rope: one position of all samples and heads per task, so that its sines and cosines are computed once.
+ *
+ * Angles, sines and cosines are computed in double and rounded once.  The backward turns the other way. */
+#include <math.h>
+
+#include "kernels/cpu/cpu.h"
+#include "kernels/cpu/parallel.h"
+#include "kernels/cpu/simd.h"
+
+struct job {
+    const struct weir_op_call *call;
+    const float *x, *addend;
+    float *y;
+    int64_t samples, positions, width, d;
+    int64_t first; /* where row 0 stands in its sequence */
+    double direction; /* -1 in the backward */
+};
+
+static double frequency(const struct weir_rope *r, int64_t i, int64_t d)
+{
+    const double turn = 6.283185307179586477;
+    double f = pow(r->theta, -2.0 * (double)i / (double)d), wavelength = turn / f;
+    if (r->scaling == WEIR_ROPE_PLAIN || (r->scaling == WEIR_ROPE_LLAMA3 && wavelength < r->original / r->high))
+        return f;
+    if (r->scaling == WEIR_ROPE_LINEAR || wavelength > r->original / r->low)
+        return f / r->factor;
+    double smooth = (r->original / wavelength - r->low) / (r->high - r->low);
+    return (1 - smooth) * f / r->factor + smooth * f;
+}
+
+/* One head; y may be the addend. */
+WEIR_KERNEL static void head_turn(int64_t half, const float *x, const float *cosines, const float *sines,
+                                  const float *addend, float *y)
+{
+    if (addend) {
+        WEIR_LOOP
+        for (int64_t i = 0; i < half; i++) {
+            float a = x[i], b = x[i + half], low = addend[i], high = addend[i + half];
+            y[i] = low + (a * cosines[i] - b * sines[i]);
+            y[i + half] = high + (b * cosines[i] + a * sines[i]);
+        }
+    } else {
+        WEIR_LOOP
+        for (int64_t i = 0; i < half; i++) {
+            float a = x[i], b = x[i + half];
+            y[i] = a * cosines[i] - b * sines[i];
+            y[i + half] = b * cosines[i] + a * sines[i];
+        }
+    }
+}
+
+static void task_run(const void *argument, int64_t position, int thread)
+{
+    const struct job *job = argument;
+    int64_t half = job->d / 2;
+    float *cosines = (float *)job->call->scratch + thread * job->d, *sines = cosines + half;
+    for (int64_t i = 0; i < half; i++) {
+        double angle = (double)(job->first + position) * frequency(&job->call->attr->rope, i, job->d);
+        cosines[i] = (float)cos(angle);
+        sines[i] = (float)(job->direction * sin(angle));
+    }
+    for (int64_t sample = 0; sample < job->samples; sample++) {
+        int64_t at = (sample * job->positions + position) * job->width;
+        for (int64_t end = at + job->width; at < end; at += job->d)
+            head_turn(half, job->x + at, cosines, sines, job->addend ? job->addend + at : NULL, job->y + at);
+    }
+}
+
+static weir_status turn(struct job job, const struct weir_tensor *shape)
+{
+    job.samples = shape->shape[0];
+    job.positions = shape->shape[1];
+    job.width = shape->shape[2];
+    job.d = job.width / job.call->attr->n_heads;
+    job.first = job.call->sequence ? job.call->sequence->position : 0;
+    weir_parallel(job.call->context, job.positions, task_run, &job);
+    return WEIR_OK;
+}
+
+size_t weir_cpu_rope_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
+{
+    size_t d = (size_t)(shapes->inputs[0].dims[2] / shapes->attr->n_heads);
+    return pass == WEIR_BACKWARD_WEIGHT ? 0 : (size_t)n_threads * d * sizeof(float);
+}
+
+weir_status weir_cpu_rope_forward(const struct weir_op_call *call, void *stream)
+{
+    (void)stream;
+    return turn((struct job){.call = call, .x = call->inputs[0].data, .y = call->output.data, .direction = 1},
+                &call->output);
+}
+
+weir_status weir_cpu_rope_backward_input(const struct weir_op_call *call, void *stream)
+{
+    (void)stream;
+    return turn((struct job){.call = call, .x = call->d_output.data, .addend = call->addends[0],
+                             .y = call->d_inputs[0].data, .direction = -1},
+                &call->d_output);
+}

@@ -1,0 +1,42 @@
+/* rope: (B, T, heads d) ─▶ the same.  Reads attr.n_heads and attr.rope.
+ *
+ *     y_i         = x_i cos(t f_i) - x_{i + d/2} sin(t f_i)          i < d / 2
+ *     y_{i + d/2} = x_{i + d/2} cos(t f_i) + x_i sin(t f_i)
+ *
+ * The two halves of a head are paired, as transformers' Llama pairs them (the paper pairs neighbours). */
+#include <inttypes.h>
+
+#include "kernels/cpu/cpu.h"
+#include "kernels/infer.h"
+
+static bool scaling_is_fine(const struct weir_rope *r)
+{
+    bool fine = r->theta > 0 && (r->scaling == WEIR_ROPE_PLAIN || r->factor > 0);
+    return fine && (r->scaling != WEIR_ROPE_LLAMA3 || (r->low > 0 && r->high > r->low && r->original > 0));
+}
+
+static weir_status infer(struct weir_op_shapes *shapes)
+{
+    char text[WEIR_SHAPE_TEXT];
+    int64_t heads = shapes->attr->n_heads;
+    weir_status status = weir_infer_elementwise(shapes, "rope", 6);
+    if (status)
+        return status;
+    if (heads < 1)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'rope' has %" PRId64 " heads, it should have at least 1", heads);
+    if (shapes->inputs[0].n_dims != 3 || shapes->inputs[0].dims[2] % (2 * heads) != 0)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "input 0 of 'rope' is %s, it should be (samples, positions, heads * width) with "
+                         "%" PRId64 " heads of an even width", weir_shape_str(&shapes->inputs[0], text), heads);
+    if (!scaling_is_fine(&shapes->attr->rope))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'rope' has theta %g and factor %g: theta, factors and lengths should be above "
+                         "0, and high above low", shapes->attr->rope.theta, shapes->attr->rope.factor);
+    return WEIR_OK;
+}
+
+const struct weir_op weir_op_rope = {
+    .struct_bytes = sizeof(struct weir_op),
+    .name = "rope",
+    .summary = "rotary positions: pairs of a head turned by an angle that grows with the position",
+    .infer = infer,
+    .cpu = {weir_cpu_rope_forward, weir_cpu_rope_backward_input, NULL, weir_cpu_rope_scratch, NULL},
+};

@@ -1,0 +1,203 @@
+/* Llama: a decoder-only transformer (Touvron et al., "LLaMA", 2023; Grattafiori et al., "The Llama 3 herd of models",
+ * 2024), as transformers' LlamaForCausalLM has it.
+ *
+ *     tokens (B, T) ─▶ embed_tokens[token]                                                       layer "embed"
+ *     x ─▶ RMS norm ─▶ q, k, v ─▶ rotary positions on q, k ─▶ causal attention ─▶ o ─▶ + x       layer "i.attn"
+ *     x ─▶ RMS norm ─▶ silu(gate) · up ─▶ down ─▶ + x                                            layer "i.mlp"
+ *     x ─▶ RMS norm ─▶ logits ─▶ cross-entropy                                                   layer "head"
+ *
+ * Groups of n_heads / kv_heads query heads share a head of k and v (Ainslie et al., "GQA", 2023).  Parameters have their
+ * Hugging Face names and layout, (out, in).  Initial values: normal with standard deviation 0.02, gains 1.  No weight decay
+ * on gains, no biases. */
+#include "models/llama.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+struct llama {
+    struct weir_graph_builder b;
+    const struct weir_llama_config *config;
+    double dropout;
+    int64_t context; /* > 0: to generate */
+    char name[40], part[96]; /* prefix of the block, and the name being made */
+};
+
+static const char *part(struct llama *l, const char *suffix)
+{
+    snprintf(l->part, sizeof l->part, "%s%s", l->name, suffix);
+    return l->part;
+}
+
+static int norm(struct llama *l, const char *name, int x)
+{
+    char text[48];
+    snprintf(text, sizeof text, "%s.weight", name);
+    int gain = weir_graph_param(&l->b, part(l, text), WEIR_INIT_CONSTANT, 1, false);
+    struct weir_op_attr attr = {.eps = l->config->eps};
+    return weir_graph_node(&l->b, part(l, name), &weir_op_rms_norm, &attr, 1, &x, 1, &gain);
+}
+
+static int linear(struct llama *l, const char *name, int x, int64_t out)
+{
+    char text[48];
+    snprintf(text, sizeof text, "%s.weight", name);
+    int weight = weir_graph_param(&l->b, part(l, text), WEIR_INIT_NORMAL, l->config->init_std, true);
+    struct weir_op_attr attr = {.out_features = out};
+    return weir_graph_node(&l->b, part(l, name), &weir_op_linear, &attr, 1, &x, 1, &weight);
+}
+
+static int rotate(struct llama *l, const char *name, int x, int64_t heads)
+{
+    struct weir_op_attr attr = {.n_heads = heads, .rope = l->config->rope};
+    return weir_graph_node(&l->b, part(l, name), &weir_op_rope, &attr, 1, &x, 0, NULL);
+}
+
+static int dropout(struct llama *l, const char *name, int x)
+{
+    struct weir_op_attr attr = {.dropout = l->dropout};
+    return l->dropout > 0 ? weir_graph_node(&l->b, part(l, name), &weir_op_dropout, &attr, 1, &x, 0, NULL) : x;
+}
+
+static int residual(struct llama *l, const char *name, int x, int branch)
+{
+    return weir_graph_node(&l->b, part(l, name), &weir_op_add, NULL, 2, (int[]){x, branch}, 0, NULL);
+}
+
+static int attention(struct llama *l, int x)
+{
+    const struct weir_llama_config *c = l->config;
+    const struct weir_op *op = l->context ? &weir_op_attention_cached : &weir_op_attention;
+    struct weir_op_attr attr = {
+        .n_heads = c->n_heads, .kv_heads = c->kv_heads, .dropout = l->dropout, .n_positions = l->context};
+    int q = rotate(l, "self_attn.q_rope", linear(l, "self_attn.q_proj", x, c->n_heads * c->head_width), c->n_heads);
+    int k = rotate(l, "self_attn.k_rope", linear(l, "self_attn.k_proj", x, c->kv_heads * c->head_width), c->kv_heads);
+    int v = linear(l, "self_attn.v_proj", x, c->kv_heads * c->head_width);
+    int y = weir_graph_node(&l->b, part(l, "self_attn.attention"), op, &attr, 3, (int[]){q, k, v}, 0, NULL);
+    return linear(l, "self_attn.o_proj", y, c->width);
+}
+
+static int mlp(struct llama *l, int x)
+{
+    int gate = linear(l, "mlp.gate_proj", x, l->config->inner), up = linear(l, "mlp.up_proj", x, l->config->inner);
+    int y = weir_graph_node(&l->b, part(l, "mlp.swiglu"), &weir_op_swiglu, NULL, 2, (int[]){gate, up}, 0, NULL);
+    return linear(l, "mlp.down_proj", y, l->config->width);
+}
+
+static int block(struct llama *l, int i, int x)
+{
+    char layer[32];
+    snprintf(l->name, sizeof l->name, "model.layers.%d.", i);
+    snprintf(layer, sizeof layer, "%d.attn", i);
+    weir_graph_layer(&l->b, layer);
+    int y = attention(l, norm(l, "input_layernorm", x));
+    x = residual(l, "self_attn.residual", x, dropout(l, "self_attn.dropout", y));
+    snprintf(layer, sizeof layer, "%d.mlp", i);
+    weir_graph_layer(&l->b, layer);
+    y = mlp(l, norm(l, "post_attention_layernorm", x));
+    x = residual(l, "mlp.residual", x, dropout(l, "mlp.dropout", y));
+    l->name[0] = 0;
+    return x;
+}
+
+static const char embedding_name[] = "model.embed_tokens.weight";
+
+static int embedding(struct llama *l, int tokens)
+{
+    weir_graph_layer(&l->b, "embed");
+    int table = weir_graph_param(&l->b, embedding_name, WEIR_INIT_NORMAL, l->config->init_std, true);
+    struct weir_op_attr attr = {.out_features = l->config->width, .vocabulary = l->config->vocabulary};
+    return weir_graph_node(&l->b, "model.embed_tokens", &weir_op_embedding, &attr, 1, &tokens, 1, &table);
+}
+
+static void head(struct llama *l, int x, int targets)
+{
+    weir_graph_layer(&l->b, "head");
+    x = norm(l, "model.norm", x);
+    if (l->context)
+        x = weir_graph_node(&l->b, "last_row", &weir_op_last_row, NULL, 1, &x, 0, NULL);
+    const char *name = l->config->tied ? embedding_name : "lm_head.weight";
+    int weight = weir_graph_param(&l->b, name, WEIR_INIT_NORMAL, l->config->init_std, true);
+    struct weir_op_attr attr = {.out_features = l->config->vocabulary};
+    int logits = weir_graph_node(&l->b, "lm_head", &weir_op_linear, &attr, 1, &x, 1, &weight);
+    if (!l->context)
+        weir_graph_node(&l->b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){logits, targets}, 0, NULL);
+}
+
+/* ---- config.json --------------------------------------------------------------------------------------------------- */
+
+static weir_status scaling_print(const struct weir_rope *rope, struct weir_arena *arena, const char **text_out)
+{
+    switch (rope->scaling) {
+    case WEIR_ROPE_PLAIN:
+        return weir_arena_strdup(arena, "null", text_out);
+    case WEIR_ROPE_LINEAR:
+        return weir_arena_printf(arena, text_out, "{\"rope_type\": \"linear\", \"factor\": %.17g}", rope->factor);
+    case WEIR_ROPE_LLAMA3:
+        break;
+    }
+    return weir_arena_printf(arena, text_out,
+                             "{\"rope_type\": \"llama3\", \"factor\": %.17g, \"low_freq_factor\": %.17g, "
+                             "\"high_freq_factor\": %.17g, \"original_max_position_embeddings\": %.0f}",
+                             rope->factor, rope->low, rope->high, rope->original);
+}
+
+/* The keys of transformers' LlamaConfig. */
+static weir_status config_print(const struct weir_llama_config *c, double p, struct weir_arena *arena,
+                                const char **text_out)
+{
+    const char *scaling;
+    weir_status status = scaling_print(&c->rope, arena, &scaling);
+    if (status)
+        return status;
+    return weir_arena_printf(
+        arena, text_out,
+        "{\n  \"architectures\": [\"LlamaForCausalLM\"],\n  \"model_type\": \"llama\",\n  \"attention_bias\": false,\n"
+        "  \"attention_dropout\": %.17g,\n  \"head_dim\": %" PRId64 ",\n  \"hidden_act\": \"silu\",\n  \"hidden_size\": %" PRId64
+        ",\n  \"initializer_range\": %.17g,\n  \"intermediate_size\": %" PRId64 ",\n  \"max_position_embeddings\": %" PRId64
+        ",\n  \"mlp_bias\": false,\n  \"num_attention_heads\": %" PRId64 ",\n  \"num_hidden_layers\": %" PRId64
+        ",\n  \"num_key_value_heads\": %" PRId64 ",\n  \"rms_norm_eps\": %.17g,\n  \"rope_scaling\": %s,\n"
+        "  \"rope_theta\": %.17g,\n  \"vocab_size\": %" PRId64 ",\n  \"bos_token_id\": null,\n  \"eos_token_id\": null,\n"
+        "  \"tie_word_embeddings\": %s,\n  \"torch_dtype\": \"float32\"\n}\n",
+        p, c->head_width, c->width, c->init_std, c->inner, c->n_positions, c->n_heads, c->n_blocks, c->kv_heads, c->eps,
+        scaling, c->rope.theta, c->vocabulary, c->tied ? "true" : "false");
+}
+
+weir_status weir_llama_build(const struct weir_model_kind *kind, const struct weir_model_params *params,
+                             struct weir_arena *arena, const struct weir_graph **graph_out)
+{
+    struct llama l = {.config = kind->config, .dropout = params->dropout, .context = params->context};
+    weir_graph_begin(&l.b, kind->name, arena);
+    struct weir_shape shape = {2, {params->microbatch_size, params->seq_len}, WEIR_DTYPE_I32};
+    int tokens = weir_graph_input(&l.b, "tokens", shape);
+    int targets = l.context ? 0 : weir_graph_input(&l.b, "targets", shape);
+    int x = embedding(&l, tokens);
+    for (int i = 0; i < l.config->n_blocks; i++)
+        x = block(&l, i, x);
+    head(&l, x, targets);
+    l.b.graph.hf_prefix = "model.";
+    if (!l.b.status)
+        l.b.status = config_print(l.config, params->dropout, arena, &l.b.graph.hf_config);
+    return l.context ? weir_graph_finish_forward(&l.b, graph_out) : weir_graph_finish(&l.b, graph_out);
+}
+
+static const struct weir_llama_config tiny = {.n_blocks = 4,
+                                              .width = 128,
+                                              .n_positions = 128,
+                                              .vocabulary = 256,
+                                              .n_heads = 4,
+                                              .kv_heads = 2,
+                                              .head_width = 32,
+                                              .inner = 256,
+                                              .eps = 1e-5,
+                                              .init_std = 0.02,
+                                              .rope = {.theta = 10000}};
+
+const struct weir_model_kind weir_model_llama_tiny = {
+    .name = "llama-tiny",
+    .summary = "Llama with 4 blocks, width 128, 4 heads on 2 of keys, 128 positions, 256 byte tokens",
+    .data = WEIR_DATA_TOKENS,
+    .seq_len = 128,
+    .vocabulary = 256,
+    .config = &tiny,
+    .build = weir_llama_build,
+};

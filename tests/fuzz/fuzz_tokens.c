@@ -1,0 +1,95 @@
+/* Fuzz target: two files called .bin of any content are opened as tokens, or refused, and every sample can be read or is
+ * refused.  The first byte: bit 0 says whether the bytes are differences to valid files with a header, so that what lies
+ * behind it is reached as well; bit 1 which header; the others the sequence length.  The second says where the second file
+ * starts; 255: there is one file only. */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/run/data.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
+
+enum { MOST = 64, VOCABULARY = 50257 };
+
+static char folder_path[64], paths[2][80];
+
+static void folder_remove(void)
+{
+    remove(paths[0]);
+    remove(paths[1]);
+    remove(folder_path);
+}
+
+/* In memory where that can be had: thousands of files are written. */
+static bool folder_make(void)
+{
+    static const char *const parents[] = {"/dev/shm", "/tmp"};
+    for (int i = 0; i < 2 && !folder_path[0]; i++) {
+        snprintf(folder_path, sizeof folder_path, "%s/weir-fuzz-XXXXXX", parents[i]);
+        if (!mkdtemp(folder_path)) {
+            folder_path[0] = 0;
+            continue;
+        }
+        snprintf(paths[0], sizeof paths[0], "%s/a.bin", folder_path);
+        snprintf(paths[1], sizeof paths[1], "%s/b.bin", folder_path);
+        atexit(folder_remove);
+    }
+    return folder_path[0];
+}
+
+/* A file of differences has as many tokens as there are bytes, up to MOST; its first 12 bytes change the header. */
+static void file_write(const char *path, int mode, const uint8_t *bytes, size_t n)
+{
+    static uint8_t whole[1024 + 4 * MOST];
+    size_t width = mode & 2 ? 4 : 2, count = n < 12 ? 0 : n - 12 < MOST ? n - 12 : MOST;
+    uint32_t words[3] = {mode & 2 ? 20240801 : 20240520, mode & 2 ? 7 : 1, (uint32_t)count};
+    FILE *file = fopen(path, "wb");
+    if (!file)
+        abort();
+    memset(whole, 0, sizeof whole);
+    for (size_t i = 0; i < 12; i++)
+        whole[i] = (uint8_t)(words[i / 4] >> 8 * (i % 4)) ^ (i < n ? bytes[i] : 0);
+    for (size_t i = 0; i < count; i++)
+        whole[1024 + i * width + (bytes[12 + i] & 1)] = bytes[12 + i];
+    bool differences = mode & 1;
+    fwrite(differences ? whole : bytes, 1, differences ? 1024 + count * width : n, file);
+    if (fclose(file) != 0)
+        abort();
+}
+
+static void samples_read(const weir_data *data, int32_t *input, int32_t *target)
+{
+    const struct weir_data_info *info = weir_data_info(data);
+    int64_t seq_len = info->input.dims[0];
+    for (int64_t i = 0; i < info->n_samples && i < 300; i++) {
+        weir_data_prefetch(data, i, 2);
+        if (weir_data_read(data, i, 1, input, target))
+            continue;
+        for (int64_t k = 0; k < seq_len; k++)
+            if (input[k] < 0 || input[k] >= VOCABULARY || target[k] < 0 || target[k] >= VOCABULARY ||
+                (k && input[k] != target[k - 1]))
+                abort();
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
+{
+    static int32_t input[MOST], target[MOST];
+    const char *const names[2] = {paths[0], paths[1]};
+    weir_data *data;
+    if (n < 2 || !folder_make())
+        return 0;
+    size_t cut = bytes[1] == 255 ? n : 2 + (size_t)bytes[1] * (n - 2) / 255;
+    file_write(paths[0], bytes[0], bytes + 2, cut - 2);
+    file_write(paths[1], bytes[0], bytes + cut, n - cut);
+    if (!weir_data_open_tokens(names, bytes[1] == 255 ? 1 : 2, 1 + bytes[0] / 4, VOCABULARY, 1, &data)) {
+        samples_read(data, input, target);
+        weir_data_close(data);
+    }
+    return 0;
+}

@@ -1,0 +1,20 @@
+/* Programs of gpt2-tiny (2 samples per micro-batch, adamw) for tests of the compiler. */
+#ifndef WEIR_TESTS_PROGRAM_FIXTURE_H
+#define WEIR_TESTS_PROGRAM_FIXTURE_H
+
+#include "engine/program/program.h"
+#include "engine/weir.h"
+
+struct program_fixture {
+    struct weir_arena arena;
+    const struct weir_graph *graph;
+    struct weir_schedule schedule;
+    struct weir_program *program;
+};
+
+/* Release with weir_arena_release(&f->arena).  recompute: a list of layers, or NULL. */
+void program_fixture_build(struct program_fixture *f, const char *schedule, int stages, int chunks, int microbatches);
+void program_fixture_recompute(struct program_fixture *f, const char *schedule, int stages, int chunks,
+                               int microbatches, const char *recompute);
+
+#endif
