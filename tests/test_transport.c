@@ -1,4 +1,4 @@
-/* What every transport that crosses processes promises.   labels: threads
+/* What every transport that crosses processes promises.
  *
  * Without arguments the program starts itself under mpi.sh: as one, three and four processes, on one host and on pretended
  * ones.  With an argument it is one of these processes: `suite` runs the tests, the others fail on purpose. */

@@ -70,6 +70,7 @@ weir_status weir_peers_join(struct weir_engine *engine)
     if (status)
         return status;
     engine->info = engine->wire->info(engine->transport);
+    weir_cpu_crowded_set(engine->info->crowded);
     status = weir_placement_grid_check(&grid, engine->info->n_ranks);
     if (status)
         return status;
@@ -338,6 +339,7 @@ void weir_peers_leave(struct weir_engine *engine)
     engine->wire->link_close(engine->evaluate.link);
     engine->wire->link_close(engine->train.link);
     engine->wire->close(engine->transport);
+    weir_cpu_crowded_set(false);
 }
 
 /* ---- one instruction ------------------------------------------------------------------------------------------------ */

@@ -176,7 +176,7 @@ static weir_status cores_count(weir_transport *transport)
     if (!status)
         status = weir_mpi_check(MPI_Allreduce(&transport->config.n_threads, &n_threads, 1, MPI_INT, MPI_SUM, transport->host),
                                 "MPI_Allreduce");
-    transport->may_spin = n_threads <= CPU_COUNT_S(sizeof all, all);
+    transport->info.crowded = n_threads > CPU_COUNT_S(sizeof all, all);
     return status;
 }
 

@@ -72,7 +72,6 @@ struct weir_transport {
     int *host_of;       /* [n_ranks] */
     int *local_of;      /* [n_ranks]: index among the processes of its host */
     int *rank_of_local; /* [n_local] */
-    bool may_spin;      /* all processes of this host together have no more threads than cores */
     MPI_Comm world, control, host; /* control: only notices of failure */
     struct weir_mpi_segment *lobbies; /* [n_local] */
     bool lobby_is_open; /* of all processes */

@@ -200,7 +200,7 @@ weir_status weir_mpi_watch_nap(weir_transport *transport, struct weir_mpi_watch 
 weir_status weir_mpi_request_wait(weir_transport *transport, MPI_Request *request, const char *what)
 {
     struct weir_mpi_watch watch = {0};
-    int64_t spin_end = transport->may_spin ? weir_clock_ns() + spin_ns : 0;
+    int64_t spin_end = transport->info.crowded ? 0 : weir_clock_ns() + spin_ns;
     for (;;) {
         int done = 0;
         weir_status status = weir_mpi_fail(transport, weir_mpi_check(MPI_Test(request, &done, MPI_STATUS_IGNORE), what));
@@ -217,7 +217,7 @@ weir_status weir_mpi_request_wait(weir_transport *transport, MPI_Request *reques
 weir_status weir_mpi_flag_await(weir_transport *transport, struct weir_mpi_flag *flag, uint32_t target, bool messages)
 {
     struct weir_mpi_watch watch = {0};
-    if (weir_mpi_flag_reached(flag, target) || (transport->may_spin && weir_mpi_flag_spin(flag, target)))
+    if (weir_mpi_flag_reached(flag, target) || (!transport->info.crowded && weir_mpi_flag_spin(flag, target)))
         return WEIR_OK;
     for (;;) {
         weir_status status = weir_mpi_watch_look(transport, &watch);

@@ -67,6 +67,7 @@ struct weir_transport_info {
     int host, n_hosts;
     const int *host_of;          /* [n_ranks] */
     int local_rank, n_local;     /* among the processes of this host */
+    bool crowded;                /* the processes of this host together have more threads than cores */
 };
 
 /* Bytes that the signaller of a wire's event has written and the waiter will read. */
