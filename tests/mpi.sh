@@ -33,6 +33,8 @@ if ! mpirun --version 2>/dev/null | grep -q "Open MPI"; then
 fi
 
 export OMPI_MCA_mpi_yield_when_idle=1
+# what the library's plugins leak can only be told from ours by whole stacks (lsan.supp names the library)
+[ -z "${ASAN_OPTIONS:-}" ] || export ASAN_OPTIONS=$ASAN_OPTIONS:fast_unwind_on_malloc=0
 if [ "$(id -u)" -eq 0 ]; then
     export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 fi
