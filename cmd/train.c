@@ -2,8 +2,10 @@
 #include "cmd/train.h"
 
 #include <inttypes.h>
+#include <jansson.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -104,11 +106,14 @@ static bool list_shown(const struct train_options *o)
 static void result_print(struct train_run *run, bool json)
 {
     const struct train_options *o = run->options;
+    json_t *name = json_string(run->model->name); /* a path may need escapes, and may not be UTF-8 */
+    char *model = json_dumps(name, JSON_ENCODE_ANY);
     bool validated = !isnan(run->val_loss);
+    json_decref(name);
     if (json) {
-        printf("{\"model\": \"%s\", \"steps\": %" PRId64 ", \"stages\": %d, \"ranks\": %d, \"loss_first\": %.17g, "
+        printf("{\"model\": %s, \"steps\": %" PRId64 ", \"stages\": %d, \"ranks\": %d, \"loss_first\": %.17g, "
                "\"loss_last\": %.17g",
-               run->model->name, run->n_done, run->schedule.n_stages, run->n_ranks, run->first_loss,
+               model ? model : "null", run->n_done, run->schedule.n_stages, run->n_ranks, run->first_loss,
                run->last_loss);
         if (validated)
             printf(", \"val_loss_last\": %.17g", run->val_loss);
@@ -124,6 +129,7 @@ static void result_print(struct train_run *run, bool json)
             printf(", %.4f in validation", run->val_loss);
         printf("\n");
     }
+    free(model);
 }
 
 /* Every process fails for these reasons, or none: one message is enough.  A launcher ends all processes when the first one

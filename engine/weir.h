@@ -163,7 +163,7 @@ weir_status weir_engine_param_read(weir_engine *engine, const char *name, float 
 weir_status weir_engine_param_write(weir_engine *engine, const char *name, const float *values, size_t n);
 
 /* The gradient of a parameter in the last step: of the mean loss over all targets of the step, before clipping, the uses of
- * a tied parameter added up.  Valid after weir_engine_step, WEIR_ERR_NUMERIC included.  WEIR_ERR_USAGE: no step was run. */
+ * a tied parameter and the replicas added up.  Valid after weir_engine_step, WEIR_ERR_NUMERIC included.  WEIR_ERR_USAGE: no step was run. */
 weir_status weir_engine_gradient_read(weir_engine *engine, const char *name, float *values_out, size_t n);
 
 /* Read all parameters from a safetensors file, an index of shards, or a folder that has one (base/tensor_files.h says how

@@ -54,6 +54,22 @@ weir_status weir_hf_count(const struct weir_hf_keys *keys, const char *key, int6
     return WEIR_OK;
 }
 
+weir_status weir_hf_divides(const struct weir_hf_keys *keys, const char *key, int64_t n, const char *divisor, int64_t by)
+{
+    if (n % by == 0)
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': '%s' is %lld, which '%s' %lld does not divide", keys->path, key, (long long)n,
+                     divisor, (long long)by);
+}
+
+weir_status weir_hf_counts(const struct weir_hf_keys *keys, const struct weir_hf_count_row *rows, size_t n)
+{
+    weir_status status = WEIR_OK;
+    for (size_t i = 0; i < n && !status; i++)
+        status = weir_hf_count(keys, rows[i].key, rows[i].most, rows[i].to);
+    return status;
+}
+
 weir_status weir_hf_positive(const struct weir_hf_keys *keys, const char *key, bool required, double *value_out)
 {
     const json_t *value = value_of(keys, key);

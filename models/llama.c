@@ -152,9 +152,9 @@ static weir_status config_print(const struct weir_llama_config *c, double p, str
     return weir_arena_printf(
         arena, text_out,
         "{\n  \"architectures\": [\"LlamaForCausalLM\"],\n  \"model_type\": \"llama\",\n  \"attention_bias\": false,\n"
-        "  \"attention_dropout\": %.17g,\n  \"head_dim\": %" PRId64 ",\n  \"hidden_act\": \"silu\",\n  \"hidden_size\": %" PRId64
-        ",\n  \"initializer_range\": %.17g,\n  \"intermediate_size\": %" PRId64 ",\n  \"max_position_embeddings\": %" PRId64
-        ",\n  \"mlp_bias\": false,\n  \"num_attention_heads\": %" PRId64 ",\n  \"num_hidden_layers\": %" PRId64
+        "  \"attention_dropout\": %.17g,\n  \"head_dim\": %" PRId64 ",\n  \"hidden_act\": \"silu\",\n"
+        "  \"hidden_size\": %" PRId64 ",\n  \"initializer_range\": %.17g,\n  \"intermediate_size\": %" PRId64 ",\n"
+        "  \"max_position_embeddings\": %" PRId64 ",\n  \"mlp_bias\": false,\n  \"num_attention_heads\": %" PRId64 ",\n  \"num_hidden_layers\": %" PRId64
         ",\n  \"num_key_value_heads\": %" PRId64 ",\n  \"rms_norm_eps\": %.17g,\n  \"rope_scaling\": %s,\n"
         "  \"rope_theta\": %.17g,\n  \"vocab_size\": %" PRId64 ",\n  \"bos_token_id\": null,\n  \"eos_token_id\": null,\n"
         "  \"tie_word_embeddings\": %s,\n  \"torch_dtype\": \"float32\"\n}\n",

@@ -33,23 +33,18 @@ static const struct weir_rank_param *owner_find(const struct weir_engine *engine
     return NULL;
 }
 
-/* What the owner in replica 0 has of a parameter: on every process. */
-static weir_status values_fetch(weir_engine *engine, enum weir_memory_kind kind, int param, float *values_out, size_t n)
-{
-    int owner = 0;
-    const struct weir_rank_param *held = owner_find(engine, param, &owner);
-    const struct weir_rank *rank = weir_rank_at(engine, 0, owner);
-    if (held && weir_rank_is_here(rank))
-        memcpy(values_out,
-               weir_block_at(rank, kind, kind == WEIR_MEMORY_GRADS ? held->grad_offset : held->offset), n * sizeof(float));
-    return weir_peers_share(engine, 0, owner, values_out, n * sizeof(float));
-}
-
 weir_status weir_engine_param_read(weir_engine *engine, const char *name, float *values_out, size_t n)
 {
     int param = 0;
     weir_status status = param_find(engine, name, n, &param);
-    return status ? status : values_fetch(engine, WEIR_MEMORY_PARAMS, param, values_out, n);
+    if (status)
+        return status;
+    int owner = 0; /* in replica 0 */
+    const struct weir_rank_param *held = owner_find(engine, param, &owner);
+    const struct weir_rank *rank = weir_rank_at(engine, 0, owner);
+    if (held && weir_rank_is_here(rank))
+        memcpy(values_out, weir_block_at(rank, WEIR_MEMORY_PARAMS, held->offset), n * sizeof(float));
+    return weir_peers_share(engine, 0, owner, values_out, n * sizeof(float));
 }
 
 weir_status weir_engine_param_write(weir_engine *engine, const char *name, const float *values, size_t n)
@@ -66,14 +61,28 @@ weir_status weir_engine_param_write(weir_engine *engine, const char *name, const
     return status;
 }
 
+/* The gradient of a piece of rank `r`: TIE_ADD and REDUCE have left the sum with the piece's keeper. */
+static weir_status piece_fetch(weir_engine *engine, int r, const struct weir_piece *piece, float *values)
+{
+    const struct weir_rank *keeper = weir_rank_at(engine, piece->replica, r);
+    size_t first = (size_t)piece->first * sizeof *values, bytes = (size_t)piece->n * sizeof *values;
+    size_t offset = engine->program->ranks[r].params[piece->held].grad_offset + first;
+    if (weir_rank_is_here(keeper))
+        memcpy(values + piece->first, weir_block_at(keeper, WEIR_MEMORY_GRADS, offset), bytes);
+    return weir_peers_share(engine, piece->replica, r, values + piece->first, bytes);
+}
+
 weir_status weir_engine_gradient_read(weir_engine *engine, const char *name, float *values_out, size_t n)
 {
     int param = 0;
     weir_status status = param_find(engine, name, n, &param);
     if (!status && !engine->stepped)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "no step was run: parameter '%s' has no gradient yet", name);
-    /* TIE_ADD has added the other uses to the owner's */
-    return status ? status : values_fetch(engine, WEIR_MEMORY_GRADS, param, values_out, n);
+    for (int r = 0; !status && r < engine->program->n_ranks; r++)
+        for (int i = 0; i < engine->program->ranks[r].n_pieces && !status; i++)
+            if (engine->program->ranks[r].params[engine->program->ranks[r].pieces[i].held].param == param)
+                status = piece_fetch(engine, r, &engine->program->ranks[r].pieces[i], values_out);
+    return status;
 }
 
 size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room)

@@ -1,4 +1,5 @@
-/* Causal attention, one head of k and v of a sample per task with the heads of q that read it, scores for blocks of 32 rows only.
+/* Causal attention, one head of k and v of a sample per task with the heads of q that read it, scores for blocks of 32
+ * rows only.
  *
  * The operands of a head are copied to scratch first: padded to whole tiles, K and V also transposed in strips of 32
  * positions, so that every product below is a loop over weir_tile without tails and independent of alignment.

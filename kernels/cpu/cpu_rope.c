@@ -1,6 +1,8 @@
 /* rope: one position of all samples and heads per task, so that its sines and cosines are computed once.
  *
- * Angles, sines and cosines are computed in double and rounded once.  The backward turns the other way. */
+ * Angles, sines and cosines are computed in double and rounded once.  The backward turns the other way.
+ *
+ * scratch: d / 2 frequencies (double), and per thread d / 2 cosines and sines (float). */
 #include <math.h>
 
 #include "kernels/cpu/cpu.h"
@@ -53,9 +55,10 @@ static void task_run(const void *argument, int64_t position, int thread)
 {
     const struct job *job = argument;
     int64_t half = job->d / 2;
-    float *cosines = (float *)job->call->scratch + thread * job->d, *sines = cosines + half;
+    const double *frequencies = job->call->scratch;
+    float *cosines = (float *)job->call->scratch + (1 + thread) * job->d, *sines = cosines + half;
     for (int64_t i = 0; i < half; i++) {
-        double angle = (double)(job->first + position) * frequency(&job->call->attr->rope, i, job->d);
+        double angle = (double)(job->first + position) * frequencies[i];
         cosines[i] = (float)cos(angle);
         sines[i] = (float)(job->direction * sin(angle));
     }
@@ -73,6 +76,8 @@ static weir_status turn(struct job job, const struct weir_tensor *shape)
     job.width = shape->shape[2];
     job.d = job.width / job.call->attr->n_heads;
     job.first = job.call->sequence ? job.call->sequence->position : 0;
+    for (int64_t i = 0; i < job.d / 2; i++)
+        ((double *)job.call->scratch)[i] = frequency(&job.call->attr->rope, i, job.d);
     weir_parallel(job.call->context, job.positions, task_run, &job);
     return WEIR_OK;
 }
@@ -80,7 +85,7 @@ static weir_status turn(struct job job, const struct weir_tensor *shape)
 size_t weir_cpu_rope_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
 {
     size_t d = (size_t)(shapes->inputs[0].dims[2] / shapes->attr->n_heads);
-    return pass == WEIR_BACKWARD_WEIGHT ? 0 : (size_t)n_threads * d * sizeof(float);
+    return pass == WEIR_BACKWARD_WEIGHT ? 0 : (size_t)(1 + n_threads) * d * sizeof(float);
 }
 
 weir_status weir_cpu_rope_forward(const struct weir_op_call *call, void *stream)

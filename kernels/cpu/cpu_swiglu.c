@@ -57,7 +57,6 @@ static void forward_task(const void *argument, int64_t task, int thread)
     product(n, floats_at(call->inputs[0].data, at), floats_at(call->inputs[1].data, at), (float *)call->output.data + at);
 }
 
-/* The gate's gradient first: it is the other's addend where both inputs are one value. */
 static void backward_task(const void *argument, int64_t task, int thread)
 {
     (void)thread;

@@ -1,0 +1,119 @@
+#!/usr/bin/env bats
+# weir train and weir plan with model folders: --model PATH, --init-from, --export.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || exit 1
+    for i in $(seq 400); do printf 'line %d of a small text: the quick brown fox jumps over the lazy dog\n' "$i"; done >text
+    seq 2000 >digits # tokens below 64
+    fixtures=$WEIR_SOURCE_DIR/tests/fixtures
+}
+
+train() {
+    "$WEIR" train --data text --microbatches 2 --microbatch-size 2 --seq-len 16 -q "$@"
+}
+
+losses() {
+    sed 's/.*"loss": \([^,]*\),.*/\1/' "$1"
+}
+
+@test "a trained model is exported, and training goes on from the folder" {
+    train --model llama-tiny --steps 6 --lr 0.003 --optimizer sgd --stages 3 --metrics whole
+    train --model llama-tiny --steps 3 --lr 0.003 --optimizer sgd --stages 2 --export half
+    [ "$(ls half)" = "$(printf 'config.json\nmodel.safetensors')" ]
+    "$JSON_GET" model_type num_key_value_heads hidden_act <half/config.json >keys
+    [ "$(cat keys)" = "$(printf '"llama"\n2\n"silu"')" ]
+    # --model from the folder: the same sizes; the loss of the first step shows what was read
+    train --model half/ --init-from half --steps 1 --lr 0 --metrics again
+    train --model llama-tiny --init-from half/model.safetensors --steps 1 --lr 0 --stages 4 --metrics other
+    [ "$(losses again)" = "$(losses other)" ]
+    [ "$(losses again)" != "$(losses whole | head -n 1)" ]
+    train --model llama-tiny --steps 1 --lr 0 --metrics fresh
+    [ "$(losses fresh)" = "$(losses whole | head -n 1)" ]
+}
+
+@test "an export takes the place of the one before" {
+    train --model gpt2-tiny --steps 1 --export out
+    cp out/model.safetensors first
+    train --model gpt2-tiny --steps 2 --export out
+    run cmp -s first out/model.safetensors
+    [ "$status" -eq 1 ]
+    [ "$(ls out)" = "$(printf 'config.json\nmodel.safetensors')" ]
+}
+
+@test "weir plan takes a model folder" {
+    run "$WEIR" plan --model "$fixtures/hf-llama" --devices 2 --json
+    [ "$status" -eq 0 ]
+    run "$WEIR" plan --model "$fixtures/hf-gpt2/config.json" --devices 2
+    [[ "$status" -eq 0 && "$output" == "objective "* ]]
+}
+
+@test "keys that nobody knows are named in one line on stderr" {
+    mkdir m
+    sed 's/"model_type"/"colour": 1, "model_type"/' "$fixtures/hf-gpt2/config.json" >m/config.json
+    run --separate-stderr "$WEIR" plan --model m/ --devices 2
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == *"'m/config.json': unknown keys are not used: 'colour'"* && "$(echo "$stderr" | wc -l)" -eq 1 ]]
+}
+
+# name | arguments | exit status | words of the message
+@test "bad requests: one clear line, before anything is trained" {
+    cp -r "$fixtures/hf-gpt2" g
+    cp -r "$fixtures/hf-llama" l
+    mkdir odd
+    sed 's/gelu_new/relu_sq/' g/config.json >odd/config.json
+    head -c 3000 g/model.safetensors >cut.safetensors
+    mkdir sharded
+    echo '{"weight_map": {"wte.weight": "../g/model.safetensors"}}' >sharded/model.safetensors.index.json
+    while IFS='|' read -r name arguments code words; do
+        # shellcheck disable=SC2086
+        run "$WEIR" train --data digits --seq-len 8 -q --metrics m $arguments
+        [ "$status" -eq "$code" ] || { echo "$name: exit $status, output $output"; false; }
+        [[ "$output" == *"$words"* ]] || { echo "$name: $output"; false; }
+        [ "$(echo "$output" | wc -l)" -eq 1 ] || { echo "$name: $output"; false; }
+        [ ! -s m ]
+    done <<'ROWS'
+no such folder|--model none/|1|cannot open 'none/config.json'
+a value that is not computed|--model odd/|1|'activation_function' is 'relu_sq'
+weights of another family|--model g/ --init-from l|1|is extra: model 'g/config.json' has no such parameter
+weights of another size|--model gpt2-tiny --init-from g|1|parameter 'h.0.
+a file cut short|--model g/ --init-from cut.safetensors|1|'cut.safetensors'
+no weights|--model g/ --init-from odd|1|folder 'odd' has no model.safetensors
+a shard elsewhere|--model g/ --init-from sharded|1|is not a plain name
+text as weights|--model g/ --init-from text|1|it is not a safetensors file
+an export into nowhere|--model g/ --export none/m|1|cannot make folder 'none/m'
+an export over a file|--model g/ --export text|1|cannot make folder 'text'
+ROWS
+}
+
+@test "a model without a Hugging Face form is not exported, and says so before the first step" {
+    data=$BATS_TEST_TMPDIR/images
+    mkdir "$data"
+    printf '\0\0\10\3\0\0\0\2\0\0\0\1\0\0\0\2\1\2\3\4' >"$data/train-images-idx3-ubyte"
+    printf '\0\0\10\1\0\0\0\2\0\1' >"$data/train-labels-idx1-ubyte"
+    run "$WEIR" train --model mlp --data "$data" --microbatches 1 --microbatch-size 1 --steps 1 --stages 1 --export out
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"model 'mlp' has no Hugging Face form: it cannot be exported"* ]]
+    [ ! -e out ]
+}
+
+@test "a folder without a slash in its name is a model too, unless a built-in one has the name" {
+    train --model gpt2-tiny --steps 1 --export mine
+    cp -r mine mlp
+    train --model mine --init-from mine --steps 1 --metrics m1
+    train --model ./mlp --init-from mlp --steps 1 --metrics m2
+    [ "$(losses m1)" = "$(losses m2)" ]
+    run "$WEIR" train --model mlp --steps 1
+    [ "$status" -eq 2 ]
+}
+
+@test "an unwritable export folder is found before the first step" {
+    mkdir closed
+    chmod 555 closed
+    touch closed/probe 2>/dev/null && skip "this user may write everywhere"
+    run train --model gpt2-tiny --steps 1 --export closed --metrics m
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"cannot write into folder 'closed'"* ]]
+    [ ! -s m ]
+}
