@@ -9,11 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/text.h"
 
 enum { MOST_CORES = 1 << 13 };
+static const int64_t end_ns = INT64_C(60000000000); /* the processes of a run end within this time of each other */
 
 weir_status weir_mpi_check(int code, const char *what)
 {
@@ -46,10 +49,24 @@ weir_status weir_mpi_agree(weir_transport *transport, MPI_Comm comm, weir_status
 
 static _Atomic bool abandoned; /* some process may never reach MPI_Finalize */
 
+/* All have come to their end?  Asked with naps in between, so that a launcher can end a process that waits in vain: mpirun
+ * (Open MPI 4.1.4) now and then hangs when processes die while others are inside MPI_Finalize. */
+static bool all_end(void)
+{
+    MPI_Request request;
+    int done = 0;
+    int64_t last = weir_clock_ns() + end_ns;
+    if (MPI_Ibarrier(MPI_COMM_WORLD, &request) != MPI_SUCCESS)
+        return false;
+    while (MPI_Test(&request, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && !done && weir_clock_ns() < last)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    return done;
+}
+
 static void library_end(void)
 {
     int finalized = 0;
-    if (!abandoned && MPI_Finalized(&finalized) == MPI_SUCCESS && !finalized)
+    if (!abandoned && MPI_Finalized(&finalized) == MPI_SUCCESS && !finalized && all_end())
         MPI_Finalize();
 }
 

@@ -9,6 +9,7 @@
 
 enum { NOTICE_TAG = 1 };
 static const int64_t notice_ns = 200000000;                        /* a notice has so long to get away */
+static const int64_t settle_ns = 200000000;                        /* so long a launcher takes to notice a death */
 static const int64_t spin_ns = 50000;                               /* for a message, when there are cores to spare */
 static const int64_t first_nap_ns = 20000, longest_nap_ns = 100000; /* between looks at a message */
 
@@ -166,6 +167,7 @@ void weir_mpi_culprit_wait(weir_transport *transport)
     int64_t end = weir_clock_ns() + WEIR_TRANSPORT_GRACE_NS;
     while (life_of(weir_mpi_lobby(transport, transport->local_of[culprit])) == ALIVE && weir_clock_ns() < end)
         nap(WEIR_TRANSPORT_LOOK_NS / 10);
+    nap(settle_ns);
 }
 
 /* ---- waiting -------------------------------------------------------------------------------------------------------- */
