@@ -11,7 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 base_packages=(gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libxxhash-dev zlib1g-dev libdnnl-dev
     libhwloc-dev)
-test_packages=(libcmocka-dev bats libopenmpi-dev openmpi-bin)
+test_packages=(libcmocka-dev bats libopenmpi-dev openmpi-bin g++) # g++: CUDA kernels on the processor
 cuda_packages=(g++) # nvcc calls it; the CUDA toolkit itself is never installed
 
 out=out/quickstart
@@ -84,7 +84,7 @@ install_packages() {
         install_elsewhere "$@"
         return 0
     }
-    mapfile -t missing < <(packages_missing "$@")
+    mapfile -t missing < <(packages_missing "$@" | awk '!seen[$0]++')
     if [ "${#missing[@]}" -eq 0 ]; then
         printf 'packages: nothing is missing\n'
         return 0
@@ -162,11 +162,22 @@ train_a_minute() {
     printf 'text: %s, %d bytes\n' "$out/text.txt" "$(wc -c <"$out/text.txt")"
     steps_per_minute
     printf 'train: gpt2-tiny on 2 pipeline stages, %s steps\n' "$(<"$out/steps.txt")"
-    train --steps "$(<"$out/steps.txt")" --metrics "$out/metrics.jsonl" --trace "$out/trace.json" ||
+    train --steps "$(<"$out/steps.txt")" --metrics "$out/metrics.jsonl" --trace "$out/trace.json" --export "$out/model" ||
         die "training failed with status $?"
     LC_ALL=C printf '\nloss at start %.4f, at the end %.4f\n' "$(field 1 loss "$out/metrics.jsonl")" \
         "$(field '$' loss "$out/metrics.jsonl")"
     printf 'metrics: %s\ntrace:   %s (open it in ui.perfetto.dev)\n' "$out/metrics.jsonl" "$out/trace.json"
+    text_written
+}
+
+# What the model makes of three openings: it has seen little and spells rather than says.
+text_written() {
+    local prompt
+    printf '\ntext from the model in %s, on 2 pipeline stages:\n' "$out/model"
+    for prompt in 'The ' 'static ' 'License'; do
+        build/release/bin/weir generate --init-from "$out/model" --prompt "$prompt" --stages 2 --temperature 0.8 --seed 1 -q ||
+            die "generating text failed with status $?"
+    done
 }
 
 # ---- what was asked for ----------------------------------------------------------------------------------------------

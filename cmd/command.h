@@ -11,6 +11,6 @@ struct command {
     int (*run)(int argc, char **argv); /* argv[0] is the subcommand's name; returns the exit status */
 };
 
-extern const struct command command_train, command_plan, command_schedule, command_info;
+extern const struct command command_train, command_generate, command_plan, command_schedule, command_info;
 
 #endif

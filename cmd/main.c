@@ -6,7 +6,8 @@
 #include "cmd/command.h"
 #include "weir_parts.h"
 
-static const struct command *const commands[] = {&command_train, &command_plan, &command_schedule, &command_info, NULL};
+static const struct command *const commands[] = {&command_train,    &command_generate, &command_plan,
+                                                 &command_schedule, &command_info,     NULL};
 
 static void usage(FILE *out)
 {

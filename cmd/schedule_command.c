@@ -53,7 +53,7 @@ static const struct option_table check_table = {"schedule check", "FILE",
 
 static const struct option_row convert_rows[] = {
     {"to", 0, OPTION_TEXT, offsetof(struct values, to), "FORM",
-     "compute, comms (SEND and RECV added), torch (lowered as PyTorch does) or trace (Chrome trace)", 0, 0},
+     "compute, comms (SEND and RECV added), reductions (REDUCE_GRAD added), torch (lowered as PyTorch does) or trace", 0, 0},
     {"dialect", 0, OPTION_TEXT, offsetof(struct values, dialect), "D",
      "torch, or torch-2024 where B is the input gradient and BW both (default torch)", 0, 0},
     {"out", 'o', OPTION_TEXT, offsetof(struct values, out), "FILE", "write there instead of to standard output", 0, 0},
@@ -221,12 +221,12 @@ static weir_status trace_write(const struct weir_schedule *schedule, const char 
 
 static weir_status convert(const struct values *values, const char *path)
 {
-    static const char *const forms[] = {"compute", "comms", "torch", "trace", NULL};
+    static const char *const forms[] = {"compute", "comms", "torch", "trace", "reductions", NULL};
     struct weir_arena arena = {0};
     struct weir_schedule schedule;
     int form = 0;
     if (!values->to)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--to is missing: compute, comms, torch or trace");
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--to is missing: compute, comms, reductions, torch or trace");
     while (forms[form] && strcmp(forms[form], values->to) != 0)
         form++;
     if (!forms[form])
@@ -238,6 +238,8 @@ static weir_status convert(const struct values *values, const char *path)
         status = weir_schedule_lower(&schedule, &arena, &schedule);
     if (!status && form == 2)
         status = weir_schedule_lower_torch(&schedule, &arena, &schedule);
+    if (!status && form == 4)
+        status = weir_schedule_add_reductions(&schedule, &arena, &schedule);
     if (!status)
         status = form == 3 ? trace_write(&schedule, values->out, &arena) : csv_write(&schedule, values->out, &arena);
     weir_arena_release(&arena);

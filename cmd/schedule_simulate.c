@@ -9,8 +9,9 @@
 
 struct values {
     struct schedule_size size;
-    const char *time, *mem, *costs, *channels, *rule, *dialect;
+    const char *time, *mem, *costs, *channels, *rule, *dialect, *reduce_link, *stage_bytes;
     double comm, overlap_gain;
+    int64_t replicas, zero, bucket_bytes;
     bool json;
 };
 
@@ -29,6 +30,16 @@ static const struct option_row rows[] = {
     {"costs", 0, OPTION_TEXT, offsetof(struct values, costs), "FILE", "JSON with costs per stage and edge", 0, 0},
     {"mem", 0, OPTION_TEXT, offsetof(struct values, mem), "B=1,W=1",
      "held per micro-batch of a stage: from F to B or I, and from I to W", 0, 0},
+    {"replicas", 0, OPTION_INT, offsetof(struct values, replicas), "D",
+     "copies of the pipeline, whose gradients are added (default 1)", 1, 65536},
+    {"zero", 0, OPTION_INT, offsetof(struct values, zero), "0|1",
+     "1: each replica holds and updates its share of the optimizer's state (default 0)", 0, 1},
+    {"reduce-link", 0, OPTION_TEXT, offsetof(struct values, reduce_link), "L=0,BW=0",
+     "latency and bytes per unit of time between replicas; BW=0: latency alone", 0, 0},
+    {"stage-bytes", 0, OPTION_TEXT, offsetof(struct values, stage_bytes), "P=0,G=0,O=0",
+     "bytes of a stage's parameters, gradients and optimizer state", 0, 0},
+    {"bucket-bytes", 0, OPTION_BYTES, offsetof(struct values, bucket_bytes), "BYTES",
+     "reduce gradients in parts of this size (default: a stage at once)", 0, 0},
     {"overlap-gain", 0, OPTION_REAL, offsetof(struct values, overlap_gain), "X",
      "an OVERLAP_F_B takes X times F + B (default 1)", 0, 1e6},
     {"channels", 0, OPTION_TEXT, offsetof(struct values, channels), "MODEL",
@@ -76,12 +87,29 @@ static weir_status costs_parse(const struct values *values, struct weir_arena *a
         (struct weir_schedule_costs){1, 1, 1, 1, 1, .transfer = values->comm, .overlap_gain = values->overlap_gain};
     const struct pair times[] = {{"F", &costs->forward}, {"I", &costs->input}, {"W", &costs->weight}, {0}};
     const struct pair memory[] = {{"B", &costs->mem_backward}, {"W", &costs->mem_weight}, {0}};
+    const struct pair link[] = {{"L", &costs->reduce_latency}, {"BW", &costs->reduce_bandwidth}, {0}};
+    const struct pair bytes[] = {
+        {"P", &costs->param_bytes}, {"G", &costs->grad_bytes}, {"O", &costs->optimizer_bytes}, {0}};
+    costs->bucket_bytes = (double)values->bucket_bytes;
     weir_status status = pairs_parse("time", values->time, times);
     if (!status)
         status = pairs_parse("mem", values->mem, memory);
+    if (!status)
+        status = pairs_parse("reduce-link", values->reduce_link, link);
+    if (!status)
+        status = pairs_parse("stage-bytes", values->stage_bytes, bytes);
     if (!status && values->costs)
         status = weir_schedule_costs_load(values->costs, arena, costs);
     return status;
+}
+
+static weir_status replicas_parse(const struct values *values, struct weir_simulation_options *options)
+{
+    if (values->zero && values->replicas < 2)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--zero 1 shares state out over replicas: give --replicas of at least 2");
+    options->n_replicas = (int)values->replicas;
+    options->shard_optimizer = values->zero == 1;
+    return WEIR_OK;
 }
 
 /* A name with -p and -m, or a file. */
@@ -123,7 +151,19 @@ static void path_print(const struct weir_simulation *s)
     printf("]");
 }
 
-static void json_print(const struct weir_schedule *schedule, const struct weir_simulation *s)
+static void replicas_json_print(const struct weir_simulation_options *options, const struct weir_simulation *s, int n)
+{
+    printf(", \"replicas\": %d, \"zero\": %d, \"optimizer_start\": %.15g", options->n_replicas,
+           options->shard_optimizer ? 1 : 0, s->optimizer_start);
+    list_print("reduction", s->reduction, n);
+    list_print("reduction_exposed", s->reduction_exposed, n);
+    list_print("gather", s->gather, n);
+    list_print("state_bytes", s->state, n);
+    list_print("state_bytes_zero1", s->state_sharded, n);
+}
+
+static void json_print(const struct weir_schedule *schedule, const struct weir_simulation_options *options,
+                       const struct weir_simulation *s)
 {
     printf("{\"makespan\": %.15g, \"bubble\": %.15g, \"bubble_span\": %.15g", s->makespan, s->bubble, s->bubble_span);
     printf(", \"ranks\": %d, \"stages\": %d, \"microbatches\": %d", schedule->n_ranks, schedule->n_stages,
@@ -134,8 +174,20 @@ static void json_print(const struct weir_schedule *schedule, const struct weir_s
     list_print("idle", s->idle, schedule->n_ranks);
     list_print("exposed", s->exposed, schedule->n_ranks);
     printf(", \"actions\": %zu", s->n_actions);
+    if (options->n_replicas > 1)
+        replicas_json_print(options, s, schedule->n_ranks);
     path_print(s);
     printf("}\n");
+}
+
+static void replicas_print(const struct weir_simulation_options *options, const struct weir_simulation *s, int n_ranks)
+{
+    printf("\n%d replicas%s\n%6s %12s %12s %12s %14s %14s\n", options->n_replicas,
+           options->shard_optimizer ? ", optimizer state shared out (ZeRO-1)" : "", "rank", "reduction", "exposed",
+           "gather", "state bytes", "under ZeRO-1");
+    for (int r = 0; r < n_ranks; r++)
+        printf("%6d %12.6g %12.6g %12.6g %14.10g %14.10g\n", r, s->reduction[r], s->reduction_exposed[r], s->gather[r],
+               s->state[r], s->state_sharded[r]);
 }
 
 static void text_print(const struct weir_schedule *schedule, const struct weir_simulation *s, const char *channels)
@@ -185,6 +237,8 @@ static weir_status simulate(const struct values *values, const char *what)
     struct weir_simulation_options options = {.keep_path = true};
     weir_status status = values->channels ? weir_channels_find(values->channels, &options.channels) : WEIR_OK;
     if (!status)
+        status = replicas_parse(values, &options);
+    if (!status)
         status = costs_parse(values, &arena, &costs);
     if (!status)
         status = schedule_open(values, what, &arena, &schedule);
@@ -195,9 +249,11 @@ static weir_status simulate(const struct values *values, const char *what)
     if (!status)
         status = weir_schedule_simulate(&schedule, &costs, &options, &arena, &simulation);
     if (!status && values->json)
-        json_print(&schedule, &simulation);
+        json_print(&schedule, &options, &simulation);
     else if (!status)
         text_print(&schedule, &simulation, weir_channels_str(options.channels));
+    if (!status && !values->json && options.n_replicas > 1)
+        replicas_print(&options, &simulation, schedule.n_ranks);
 release_arena:
     weir_arena_release(&arena);
     return status;
@@ -205,7 +261,7 @@ release_arena:
 
 int schedule_simulate_run(int argc, char **argv)
 {
-    struct values values = {.overlap_gain = 1};
+    struct values values = {.overlap_gain = 1, .replicas = 1};
     const char *what = NULL;
     int n = 0;
     enum option_outcome outcome;

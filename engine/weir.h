@@ -32,6 +32,8 @@
  * others' data is ignored.  Reports, losses, parameters read and gathered events are the same on every process.  When one
  * fails or dies, the others' next call returns WEIR_ERR_PEER, and all of them can only close.
  *
+ * A trained model writes text with engine/run/generator.h.
+ *
  * Every function returns a status (base/status.h); weir_last_error() has the message.  An engine is used by one thread at
  * a time.  Structs that callers fill carry their size, so that a program built against another header is refused instead
  * of misread. */

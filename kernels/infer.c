@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-static const char *const dtype_names[] = {"f32", "f64", "i32", "u8"};
+static const char *const dtype_names[] = {"f32", "f64", "i32", "u8", "bf16"};
 
 const char *weir_shape_str(const struct weir_shape *shape, char text[WEIR_SHAPE_TEXT])
 {

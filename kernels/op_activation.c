@@ -4,6 +4,7 @@
  *     gelu_tanh   x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))                the same paper's approximation
  *     silu        x / (1 + e^-x)                                               Elfwing, Uchibe, Doya, 2017 */
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
 
 static weir_status gelu_tanh_infer(struct weir_op_shapes *shapes)
@@ -33,6 +34,7 @@ const struct weir_op weir_op_gelu_tanh = {
     .input_needs = WEIR_NEEDS_INPUT_0,
     .infer = gelu_tanh_infer,
     .cpu = {weir_cpu_gelu_tanh_forward, weir_cpu_gelu_tanh_backward_input, NULL, NULL, NULL},
+    .cuda = WEIR_CUDA_ROW(weir_cuda_gelu_tanh_forward, weir_cuda_gelu_tanh_backward_input, NULL, NULL, NULL),
 };
 
 const struct weir_op weir_op_gelu_erf = {
@@ -42,6 +44,7 @@ const struct weir_op weir_op_gelu_erf = {
     .input_needs = WEIR_NEEDS_INPUT_0,
     .infer = gelu_erf_infer,
     .cpu = {weir_cpu_gelu_erf_forward, weir_cpu_gelu_erf_backward_input, NULL, NULL, NULL},
+    .cuda = WEIR_CUDA_ROW(weir_cuda_gelu_erf_forward, weir_cuda_gelu_erf_backward_input, NULL, NULL, NULL),
 };
 
 const struct weir_op weir_op_relu = {
@@ -51,6 +54,7 @@ const struct weir_op weir_op_relu = {
     .input_needs = WEIR_NEEDS_OUTPUT,
     .infer = relu_infer,
     .cpu = {weir_cpu_relu_forward, weir_cpu_relu_backward_input, NULL, NULL, NULL},
+    .cuda = WEIR_CUDA_ROW(weir_cuda_relu_forward, weir_cuda_relu_backward_input, NULL, NULL, NULL),
 };
 
 const struct weir_op weir_op_silu = {
@@ -60,4 +64,5 @@ const struct weir_op weir_op_silu = {
     .input_needs = WEIR_NEEDS_INPUT_0,
     .infer = silu_infer,
     .cpu = {weir_cpu_silu_forward, weir_cpu_silu_backward_input, NULL, NULL, NULL},
+    .cuda = WEIR_CUDA_ROW(weir_cuda_silu_forward, weir_cuda_silu_backward_input, NULL, NULL, NULL),
 };

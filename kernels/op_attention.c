@@ -9,6 +9,7 @@
 #include <inttypes.h>
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
 
 static weir_status heads_check(int64_t heads, int64_t kv_heads)
@@ -93,4 +94,6 @@ const struct weir_op weir_op_attention = {
     .input_needs = WEIR_NEEDS_INPUT_0 | WEIR_NEEDS_INPUT_1 | WEIR_NEEDS_INPUT_2 | WEIR_NEEDS_SAVED,
     .infer = infer,
     .cpu = {weir_cpu_attention_forward, weir_cpu_attention_backward_input, NULL, weir_cpu_attention_scratch, NULL},
+    .cuda = WEIR_CUDA_ROW(weir_cuda_attention_forward, weir_cuda_attention_backward_input, NULL,
+                          weir_cuda_attention_scratch, NULL),
 };

@@ -1,5 +1,6 @@
 /* add (residual connections) and dropout.  dropout reads attr.dropout; a sample is one index of the first dimension. */
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
 
 static weir_status add_infer(struct weir_op_shapes *shapes)
@@ -41,6 +42,7 @@ const struct weir_op weir_op_add = {
     .flags = WEIR_OP_SUM,
     .infer = add_infer,
     .cpu = {weir_cpu_add_forward, NULL, NULL, NULL, NULL},
+    .cuda = WEIR_CUDA_ROW(weir_cuda_add_forward, NULL, NULL, NULL, NULL),
 };
 
 const struct weir_op weir_op_dropout = {
@@ -49,4 +51,5 @@ const struct weir_op weir_op_dropout = {
     .summary = "zeroes elements with a probability, scales the others",
     .infer = dropout_infer,
     .cpu = {weir_cpu_dropout_forward, weir_cpu_dropout_backward_input, NULL, NULL, NULL},
+    .cuda = WEIR_CUDA_ROW(weir_cuda_dropout_forward, weir_cuda_dropout_backward_input, NULL, NULL, NULL),
 };

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
 
 static weir_status infer(struct weir_op_shapes *shapes)
@@ -40,4 +41,6 @@ const struct weir_op weir_op_linear = {
     .infer = infer,
     .cpu = {weir_cpu_linear_forward, weir_cpu_linear_backward_input, weir_cpu_linear_backward_weight,
             weir_cpu_linear_scratch, weir_cpu_linear_prepare},
+    .cuda = WEIR_CUDA_ROW(weir_cuda_linear_forward, weir_cuda_linear_backward_input, weir_cuda_linear_backward_weight,
+                          weir_cuda_linear_scratch, weir_cuda_linear_prepare),
 };

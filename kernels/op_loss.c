@@ -5,6 +5,7 @@
  *
  * The gradient is written by forward, chunk by chunk, over the logits themselves when d_inputs[0] is inputs[0]. */
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
 
 static weir_status loss_infer(struct weir_op_shapes *shapes, const char *row, enum weir_dtype target_dtype,
@@ -58,6 +59,7 @@ const struct weir_op weir_op_cross_entropy = {
     .flags = WEIR_OP_LOSS,
     .infer = cross_entropy_infer,
     .cpu = {weir_cpu_cross_entropy_forward, NULL, NULL, weir_cpu_loss_scratch, NULL},
+    .cuda = WEIR_CUDA_ROW(weir_cuda_cross_entropy_forward, NULL, NULL, weir_cuda_loss_scratch, NULL),
 };
 
 const struct weir_op weir_op_mse = {
@@ -67,4 +69,5 @@ const struct weir_op weir_op_mse = {
     .flags = WEIR_OP_LOSS,
     .infer = mse_infer,
     .cpu = {weir_cpu_mse_forward, NULL, NULL, weir_cpu_loss_scratch, NULL},
+    .cuda = WEIR_CUDA_ROW(weir_cuda_mse_forward, NULL, NULL, weir_cuda_loss_scratch, NULL),
 };

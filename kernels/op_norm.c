@@ -5,6 +5,7 @@
  *
  * Ba, Kiros, Hinton, "Layer Normalization", 2016; Zhang, Sennrich, "Root Mean Square Layer Normalization", 2019. */
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
 
 static weir_status norm_infer(struct weir_op_shapes *shapes, const char *row, int n_params, int saved_per_row)
@@ -43,6 +44,8 @@ const struct weir_op weir_op_layer_norm = {
     .infer = layer_norm_infer,
     .cpu = {weir_cpu_layer_norm_forward, weir_cpu_layer_norm_backward_input, weir_cpu_layer_norm_backward_weight,
             NULL, NULL},
+    .cuda = WEIR_CUDA_ROW(weir_cuda_layer_norm_forward, weir_cuda_layer_norm_backward_input,
+                          weir_cuda_layer_norm_backward_weight, weir_cuda_norm_scratch, NULL),
 };
 
 const struct weir_op weir_op_rms_norm = {
@@ -54,4 +57,6 @@ const struct weir_op weir_op_rms_norm = {
     .infer = rms_norm_infer,
     .cpu = {weir_cpu_rms_norm_forward, weir_cpu_rms_norm_backward_input, weir_cpu_rms_norm_backward_weight, NULL,
             NULL},
+    .cuda = WEIR_CUDA_ROW(weir_cuda_rms_norm_forward, weir_cuda_rms_norm_backward_input,
+                          weir_cuda_rms_norm_backward_weight, weir_cuda_norm_scratch, NULL),
 };

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum weir_dtype { WEIR_DTYPE_F32, WEIR_DTYPE_F64, WEIR_DTYPE_I32, WEIR_DTYPE_U8 };
+enum weir_dtype { WEIR_DTYPE_F32, WEIR_DTYPE_F64, WEIR_DTYPE_I32, WEIR_DTYPE_U8, WEIR_DTYPE_BF16 };
 
 enum { WEIR_DEVICE_TYPE_CPU = 1, WEIR_DEVICE_TYPE_CUDA = 2 }; /* DLPack's kDLCPU, kDLCUDA */
 
@@ -44,7 +44,7 @@ static inline int64_t weir_shape_elements(const struct weir_shape *shape)
 
 static inline size_t weir_dtype_bytes(enum weir_dtype dtype)
 {
-    return dtype == WEIR_DTYPE_F64 ? 8 : dtype == WEIR_DTYPE_U8 ? 1 : 4;
+    return dtype == WEIR_DTYPE_F64 ? 8 : dtype == WEIR_DTYPE_U8 ? 1 : dtype == WEIR_DTYPE_BF16 ? 2 : 4;
 }
 
 static inline size_t weir_shape_bytes(const struct weir_shape *shape)
@@ -55,7 +55,7 @@ static inline size_t weir_shape_bytes(const struct weir_shape *shape)
 /* A view of `data` with the shape of `shape`, whose dims the view points to: `shape` must outlive it. */
 static inline struct weir_tensor weir_tensor_view(void *data, struct weir_shape *shape)
 {
-    static const uint8_t codes[] = {2, 2, 0, 1};
+    static const uint8_t codes[] = {2, 2, 0, 1, 4};
     struct weir_tensor t = {data, WEIR_DEVICE_TYPE_CPU, 0, shape->n_dims, codes[shape->dtype],
                             (uint8_t)(8 * weir_dtype_bytes(shape->dtype)), 1, shape->dims, NULL, 0};
     return t;

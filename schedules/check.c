@@ -10,7 +10,7 @@ static weir_status report_build(const struct weir_scan *scan, struct weir_arena 
                                 struct weir_schedule_report *report_out)
 {
     const struct weir_schedule *s = scan->schedule;
-    int *ranks, *stages, *inputs, *gradients;
+    int *ranks, *stages, *inputs, *gradients, n_reductions = 0;
     weir_status status = weir_arena_alloc(arena, (size_t)s->n_ranks, sizeof *ranks, &ranks);
     if (!status)
         status = weir_arena_alloc(arena, (size_t)s->n_stages, sizeof *stages, &stages);
@@ -20,8 +20,10 @@ static weir_status report_build(const struct weir_scan *scan, struct weir_arena 
         status = weir_arena_alloc(arena, (size_t)s->n_stages, sizeof *gradients, &gradients);
     if (status)
         return status;
-    for (int r = 0; r < s->n_ranks; r++)
+    for (int r = 0; r < s->n_ranks; r++) {
         ranks[r] = scan->rank_peak[r];
+        n_reductions += scan->rank_reduces[r];
+    }
     for (int u = 0; u < s->n_stages * s->n_copies; u++) {
         int stage = u / s->n_copies;
         stages[stage] = weir_max(stages[stage], scan->units[u].peak);
@@ -30,6 +32,7 @@ static weir_status report_build(const struct weir_scan *scan, struct weir_arena 
     }
     *report_out = (struct weir_schedule_report){.wgrad_ascending = scan->wgrad_ascending,
                                                 .trainable = scan->trainable,
+                                                .n_reductions = n_reductions,
                                                 .peak_in_flight_rank = ranks,
                                                 .peak_in_flight_stage = stages,
                                                 .input_slots = inputs,

@@ -2,6 +2,8 @@
 
 #include <math.h>
 
+#include "schedules/reductions.h"
+
 static bool is_cost(double value)
 {
     return isfinite(value) && value >= 0;
@@ -13,11 +15,14 @@ weir_status weir_costs_check(const struct weir_schedule_costs *costs, const stru
         return WEIR_FAIL(WEIR_ERR_INVALID, "the costs have %d stages, the schedule has %d", costs->n_stages,
                          schedule->n_stages);
     if (!is_cost(costs->forward) || !is_cost(costs->input) || !is_cost(costs->weight) || !is_cost(costs->transfer) ||
-        !is_cost(costs->reduce) || !is_cost(costs->optimizer) || !is_cost(costs->overlap_gain))
+        !is_cost(costs->reduce) || !is_cost(costs->optimizer) || !is_cost(costs->overlap_gain) ||
+        !is_cost(costs->reduce_latency) || !is_cost(costs->reduce_bandwidth) || !is_cost(costs->bucket_bytes) ||
+        !is_cost(costs->param_bytes) || !is_cost(costs->grad_bytes) || !is_cost(costs->optimizer_bytes))
         return WEIR_FAIL(WEIR_ERR_INVALID, "a cost is negative or not a number");
     for (int s = 0; costs->stages && s < costs->n_stages; s++) {
         const struct weir_stage_costs *c = &costs->stages[s];
-        if (!is_cost(c->forward) || !is_cost(c->input) || !is_cost(c->weight))
+        if (!is_cost(c->forward) || !is_cost(c->input) || !is_cost(c->weight) || !is_cost(c->param_bytes) ||
+            !is_cost(c->grad_bytes) || !is_cost(c->optimizer_bytes))
             return WEIR_FAIL(WEIR_ERR_INVALID, "a cost of stage %d is negative or not a number", s);
     }
     for (int e = 0; e < costs->n_edges; e++) {
@@ -36,8 +41,8 @@ struct weir_stage_costs weir_costs_stage(const struct weir_schedule_costs *costs
 {
     if (costs->stages)
         return costs->stages[stage];
-    return (struct weir_stage_costs){costs->forward, costs->input, costs->weight, costs->mem_backward,
-                                     costs->mem_weight};
+    return (struct weir_stage_costs){costs->forward,     costs->input,       costs->weight,     costs->mem_backward,
+                                     costs->mem_weight,  costs->param_bytes, costs->grad_bytes, costs->optimizer_bytes};
 }
 
 static weir_status type_table(const struct weir_schedule_costs *costs, int n_stages, struct weir_arena *arena,
@@ -77,28 +82,36 @@ static weir_status transfer_table(const struct weir_schedule_costs *costs, const
     return WEIR_OK;
 }
 
-/* Reducing a rank's gradients is shared out over the REDUCE_GRAD actions of its list. */
-static weir_status reduce_table(const struct weir_schedule_costs *costs, const struct weir_scan *scan,
-                                struct weir_arena *arena, const double **table_out)
+/* One REDUCE_GRAD per unit: what its bytes take, or its share of what reducing the rank's gradients takes. */
+static weir_status reduce_table(const struct weir_schedule_costs *costs, const struct weir_simulation_options *options,
+                                const struct weir_scan *scan, struct weir_arena *arena, const double **table_out)
 {
+    int n_copies = scan->schedule->n_copies, n_units = scan->schedule->n_stages * n_copies;
+    int n_phases = options->shard_optimizer ? 1 : 2; /* without it the owners hand the gradients back */
     double *table;
-    weir_status status = weir_arena_alloc(arena, (size_t)scan->schedule->n_ranks, sizeof *table, &table);
-    for (int r = 0; !status && r < scan->schedule->n_ranks; r++)
-        table[r] = scan->rank_reduces[r] ? costs->reduce / scan->rank_reduces[r] : 0;
+    weir_status status = weir_arena_alloc(arena, (size_t)n_units, sizeof *table, &table);
+    for (int u = 0; !status && u < n_units; u++) {
+        int rank = scan->units[u].rank;
+        double bytes = weir_costs_stage(costs, u / n_copies).grad_bytes;
+        if (rank >= 0 && scan->rank_reduces[rank])
+            table[u] = n_phases * weir_reduce_phase_time(costs, bytes, options->n_replicas) +
+                       costs->reduce / scan->rank_reduces[rank];
+    }
     if (!status)
         *table_out = table;
     return status;
 }
 
-weir_status weir_costs_tables(const struct weir_schedule_costs *costs, const struct weir_scan *scan,
-                              const struct weir_edges *edges, struct weir_arena *arena, struct weir_flow_costs *out)
+weir_status weir_costs_tables(const struct weir_schedule_costs *costs, const struct weir_simulation_options *options,
+                              const struct weir_scan *scan, const struct weir_edges *edges, struct weir_arena *arena,
+                              struct weir_flow_costs *out)
 {
     struct weir_flow_costs tables = {.overlap_gain = costs->overlap_gain};
     weir_status status = type_table(costs, scan->schedule->n_stages, arena, &tables.type);
     if (!status)
         status = transfer_table(costs, edges, arena, &tables.transfer);
     if (!status)
-        status = reduce_table(costs, scan, arena, &tables.reduce);
+        status = reduce_table(costs, options, scan, arena, &tables.reduce);
     if (!status)
         *out = tables;
     return status;

@@ -12,7 +12,8 @@ weir_status weir_costs_check(const struct weir_schedule_costs *costs, const stru
 struct weir_stage_costs weir_costs_stage(const struct weir_schedule_costs *costs, int stage);
 
 /* Fill in *out; the tables live in `arena`.  WEIR_ERR_NOMEM. */
-weir_status weir_costs_tables(const struct weir_schedule_costs *costs, const struct weir_scan *scan,
-                              const struct weir_edges *edges, struct weir_arena *arena, struct weir_flow_costs *out);
+weir_status weir_costs_tables(const struct weir_schedule_costs *costs, const struct weir_simulation_options *options,
+                              const struct weir_scan *scan, const struct weir_edges *edges, struct weir_arena *arena,
+                              struct weir_flow_costs *out);
 
 #endif

@@ -1,4 +1,4 @@
-/* The costs file: {stages: [...], edges: [...], reduce, optimizer}. */
+/* The costs file: {stages: [...], edges: [...], reduce, reduce_link, bucket_bytes, optimizer}. */
 #include <stdio.h>
 #include <string.h>
 
@@ -30,7 +30,8 @@ static weir_status number(const json_t *object, const char *where, const char *k
 
 static weir_status stage_read(json_t *object, const char *where, struct weir_stage_costs *stage)
 {
-    static const char *const keys[] = {"F", "I", "W", "mem_B", "mem_W", NULL};
+    static const char *const keys[] = {"F",           "I",          "W",               "mem_B", "mem_W",
+                                       "param_bytes", "grad_bytes", "optimizer_bytes", NULL};
     weir_status status = keys_check(object, where, keys);
     if (!status)
         status = weir_json_number(object, where, "F", &stage->forward);
@@ -42,6 +43,12 @@ static weir_status stage_read(json_t *object, const char *where, struct weir_sta
         status = number(object, where, "mem_B", &stage->mem_backward);
     if (!status)
         status = number(object, where, "mem_W", &stage->mem_weight);
+    if (!status)
+        status = number(object, where, "param_bytes", &stage->param_bytes);
+    if (!status)
+        status = number(object, where, "grad_bytes", &stage->grad_bytes);
+    if (!status)
+        status = number(object, where, "optimizer_bytes", &stage->optimizer_bytes);
     return status;
 }
 
@@ -82,7 +89,11 @@ static weir_status stages_read(const json_t *array, const char *path, struct wei
     for (size_t i = 0; !status && i < n; i++) {
         char where[512];
         snprintf(where, sizeof where, "'%s' stage %zu", path, i);
-        stages[i] = (struct weir_stage_costs){.mem_backward = costs->mem_backward, .mem_weight = costs->mem_weight};
+        stages[i] = (struct weir_stage_costs){.mem_backward = costs->mem_backward,
+                                              .mem_weight = costs->mem_weight,
+                                              .param_bytes = costs->param_bytes,
+                                              .grad_bytes = costs->grad_bytes,
+                                              .optimizer_bytes = costs->optimizer_bytes};
         status = stage_read(json_array_get(array, i), where, &stages[i]);
     }
     if (!status) {
@@ -114,9 +125,22 @@ static weir_status edges_read(const json_t *array, const char *path, struct weir
     return status;
 }
 
+static weir_status reduce_link_read(json_t *object, const char *path, struct weir_schedule_costs *costs)
+{
+    static const char *const keys[] = {"latency", "bandwidth", NULL};
+    char where[512];
+    if (!object)
+        return WEIR_OK;
+    snprintf(where, sizeof where, "'%s' reduce_link", path);
+    weir_status status = keys_check(object, where, keys);
+    if (!status)
+        status = number(object, where, "latency", &costs->reduce_latency);
+    return status ? status : number(object, where, "bandwidth", &costs->reduce_bandwidth);
+}
+
 weir_status weir_schedule_costs_load(const char *path, struct weir_arena *arena, struct weir_schedule_costs *costs)
 {
-    static const char *const keys[] = {"stages", "edges", "reduce", "optimizer", NULL};
+    static const char *const keys[] = {"stages", "edges", "reduce", "reduce_link", "bucket_bytes", "optimizer", NULL};
     json_t *root;
     struct weir_schedule_costs read = *costs;
     weir_status status = weir_json_load(path, &root);
@@ -129,6 +153,10 @@ weir_status weir_schedule_costs_load(const char *path, struct weir_arena *arena,
         status = edges_read(json_object_get(root, "edges"), path, arena, &read);
     if (!status)
         status = number(root, path, "reduce", &read.reduce);
+    if (!status)
+        status = reduce_link_read(json_object_get(root, "reduce_link"), path, &read);
+    if (!status)
+        status = number(root, path, "bucket_bytes", &read.bucket_bytes);
     if (!status)
         status = number(root, path, "optimizer", &read.optimizer);
     if (!status)

@@ -170,10 +170,21 @@ static struct at before_transfer(const struct path *path, struct at at)
     return flow->model == WEIR_CHANNELS_BLOCKING ? action_before(path, to, receive) : channel_before(path, to, receive);
 }
 
+/* The REDUCE_GRAD before `index` on its rank. */
+static struct at reduction_before(const struct path *path, int rank, size_t index)
+{
+    while (index-- > 0)
+        if (action_at(path, rank, index)->type == WEIR_REDUCE_GRAD)
+            return (struct at){.where = rank, .index = index};
+    return (struct at){.none = true};
+}
+
 static struct at before_action(const struct path *path, struct at at)
 {
     const struct weir_action *a = action_at(path, at.where, at.index);
     unsigned cause = path->flow->record.cause[at.where][at.index];
+    if (a->type == WEIR_REDUCE_GRAD && cause == WEIR_CAUSE_CHANNEL)
+        return reduction_before(path, at.where, at.index);
     if (cause == WEIR_CAUSE_NONE && path->flow->model != WEIR_CHANNELS_BLOCKING)
         return (struct at){.none = true};
     if (cause == WEIR_CAUSE_RANK || cause == WEIR_CAUSE_NONE)
@@ -203,6 +214,11 @@ static weir_status step_add(struct path *path, struct at at)
     } else {
         const struct weir_action *a = action_at(path, at.where, at.index);
         step.action = *a;
+        if (a->type == WEIR_REDUCE_GRAD) {
+            step.duration = flow->costs.reduce[weir_scan_stage_unit(flow->scan, a->stage, at.where)];
+            path->steps[path->n++] = step;
+            return WEIR_OK;
+        }
         step.duration = flow->costs.type[4 * a->stage + a->type];
         if (a->fused)
             step.partner = a[1];
@@ -213,7 +229,7 @@ static weir_status step_add(struct path *path, struct at at)
     return WEIR_OK;
 }
 
-/* The last compute action of the rank that ends last. */
+/* The last compute action or reduction of the rank that ends last. */
 static struct at last_action(const struct path *path, double reduce)
 {
     const struct weir_flow *flow = path->flow;
@@ -221,12 +237,15 @@ static struct at last_action(const struct path *path, double reduce)
     double latest = -1;
     for (int r = 0; r < flow->scan->schedule->n_ranks; r++) {
         const struct weir_flow_rank *rank = &flow->ranks[r];
-        double end = rank->time + (rank->reduce_work > 0 || !flow->scan->trainable ? 0 : reduce);
+        double end = rank->time + (flow->scan->rank_reduces[r] || !flow->scan->trainable ? 0 : reduce);
         end = rank->reduced > end ? rank->reduced : end;
         if (end > latest)
             latest = end, last = r;
     }
-    return action_before(path, last, flow->scan->schedule->ranks[last].n_actions);
+    size_t n = flow->scan->schedule->ranks[last].n_actions;
+    if (flow->ranks[last].reduced > flow->ranks[last].time)
+        return reduction_before(path, last, n);
+    return action_before(path, last, n);
 }
 
 weir_status weir_critical_path(const struct weir_flow *flow, double reduce, struct weir_arena *arena,

@@ -24,7 +24,7 @@ struct weir_flow_costs {
     const double *type;     /* [n_stages][4]: F, I, W, B; NULL: all 0 */
     const double *transfer; /* [n_edges]; NULL: all 0 */
     double overlap_gain;    /* an OVERLAP_F_B lasts this times F + B */
-    const double *reduce;   /* [n_ranks]: one REDUCE_GRAD action; NULL: all 0 */
+    const double *reduce;   /* [n_units]: the REDUCE_GRAD of a stage on a rank; NULL: all 0 */
 };
 
 /* What decided when an action or a transfer started. */
@@ -34,7 +34,8 @@ enum weir_flow_cause {
     WEIR_CAUSE_FORWARD,  /* the arrival of its input */
     WEIR_CAUSE_BACKWARD, /* the arrival of its gradient */
     WEIR_CAUSE_PRODUCER, /* transfers: the action that made the message */
-    WEIR_CAUSE_CHANNEL,  /* transfers: the transfer before it on its edge, or on the sender's channel */
+    WEIR_CAUSE_CHANNEL,  /* transfers: the transfer before it on its edge, or on the sender's channel; REDUCE_GRAD: the
+                            one before it on its rank */
     WEIR_CAUSE_PEER,     /* transfers: what the receiver did before */
     WEIR_CAUSE_SLOT,     /* transfers: the release of a slot */
 };

@@ -110,14 +110,16 @@ static bool action_run(struct weir_flow *flow, int r, const struct weir_action *
 }
 
 /* REDUCE_GRAD runs beside the compute stream, in the order of the list. */
-static void reduce_run(const struct weir_flow *flow, int r)
+static void reduce_run(const struct weir_flow *flow, int r, const struct weir_action *a)
 {
     struct weir_flow_rank *rank = &flow->ranks[r];
-    double start = rank->reduced > rank->time ? rank->reduced : rank->time;
-    double cost = flow->costs.reduce ? flow->costs.reduce[r] : 0;
+    int unit = weir_scan_stage_unit(flow->scan, a->stage, r);
+    bool after_another = rank->reduced > rank->time;
+    double start = after_another ? rank->reduced : rank->time;
+    double cost = flow->costs.reduce ? flow->costs.reduce[unit] : 0;
     rank->reduced = start + cost;
     rank->reduce_work += cost;
-    record(flow, r, rank->next, start, rank->reduced, WEIR_CAUSE_RANK);
+    record(flow, r, rank->next, start, rank->reduced, after_another ? WEIR_CAUSE_CHANNEL : WEIR_CAUSE_RANK);
 }
 
 static void rank_run(struct weir_flow *flow, int r)
@@ -138,7 +140,7 @@ static void rank_run(struct weir_flow *flow, int r)
         if (transfer && flow->model == WEIR_CHANNELS_BLOCKING && !weir_flow_meet(flow, r))
             return;
         if (a->type == WEIR_REDUCE_GRAD)
-            reduce_run(flow, r);
+            reduce_run(flow, r, a);
         rank->next++;
     }
 }

@@ -65,6 +65,15 @@ static inline struct weir_scan_unit *weir_scan_unit(const struct weir_scan *scan
     return &scan->units[weir_scan_unit_index(scan, stage, mb)];
 }
 
+/* The unit of a stage on a rank that holds it. */
+static inline int weir_scan_stage_unit(const struct weir_scan *scan, int stage, int rank)
+{
+    int unit = stage * scan->schedule->n_copies;
+    while (scan->units[unit].rank != rank)
+        unit++;
+    return unit;
+}
+
 /* The rank that the result of a forward or backward goes to; -1 when nobody needs it. */
 static inline int weir_scan_target(const struct weir_scan *scan, const struct weir_action *action)
 {

@@ -120,9 +120,7 @@ static weir_status wgrad_only_walk(struct walk *walk)
 /* A stage reduces its gradients once; wgrad_walk sees to it that this is after the last of them. */
 static weir_status reduce_walk(const struct weir_scan *scan, int rank, const struct weir_action *action)
 {
-    struct weir_scan_unit *unit = &scan->units[action->stage * scan->schedule->n_copies];
-    while (unit->rank != rank) /* one of the copies: the placement has been checked */
-        unit++;
+    struct weir_scan_unit *unit = &scan->units[weir_scan_stage_unit(scan, action->stage, rank)];
     if (unit->reduced)
         return WEIR_FAIL(WEIR_ERR_INVALID, "row %d: %dREDUCE_GRAD stands in the schedule twice", rank + 1,
                          action->stage);

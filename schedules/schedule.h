@@ -152,6 +152,12 @@ weir_status weir_schedule_lower(const struct weir_schedule *schedule, struct wei
 weir_status weir_schedule_lower_torch(const struct weir_schedule *schedule, struct weir_arena *arena,
                                       struct weir_schedule *out);
 
+/* Add a REDUCE_GRAD for every stage on every rank that holds it, where there is none yet, right after its last W or B
+ * and the sends that follow it: from there on the gradients may be added over the replicas while the rank goes on.
+ * `schedule` is one that weir_schedule_check accepts, and so is what comes out; without backwards nothing is added. */
+weir_status weir_schedule_add_reductions(const struct weir_schedule *schedule, struct weir_arena *arena,
+                                         struct weir_schedule *out);
+
 /* Only the compute actions: no communication, REDUCE_GRAD, UNSHARD or RESHARD. */
 weir_status weir_schedule_compute_only(const struct weir_schedule *schedule, struct weir_arena *arena,
                                        struct weir_schedule *out);
@@ -177,6 +183,7 @@ const char *weir_channels_str(enum weir_channels channels);
 struct weir_schedule_report {
     bool wgrad_ascending;   /* every stage accumulates weight gradients in ascending micro-batch order */
     bool trainable;         /* has backwards; false: forward only (inference) */
+    int n_reductions;       /* REDUCE_GRAD actions: n_stages · n_copies when every stage has its own */
     const int *peak_in_flight_rank;  /* [n_ranks]: chunk activations held at most, counted in list order */
     const int *peak_in_flight_stage; /* [n_stages]: the same per stage */
     const int *input_slots;          /* [n_stages]: boundary-input slots: peak + 1, or for an input from the same rank
@@ -185,7 +192,8 @@ struct weir_schedule_report {
 };
 
 /* Prove that every stage does all of its work exactly once, on one rank (copies apart), that dependencies, slots and
- * transfers under `channels` never wait in a circle, and that each edge's receives match its sends in order.
+ * transfers under `channels` never wait in a circle, and that each edge's receives match its sends in order.  A REDUCE_GRAD
+ * stands after the last W or B of its stage on its rank, and once.
  * A compute-only schedule is lowered first: under edge as weir_schedule_lower does, where the place of a receive does
  * not matter; under shared and blocking, where it does, with receives placed as weir_schedule_lower_torch
  * does.  WEIR_ERR_INVALID: the first problem, or the cycle ("rank 2 waits in 3RECV_F1 for rank 1, which waits in

@@ -7,6 +7,7 @@
 #include "schedules/flow.h"
 #include "base/large.h"
 #include "schedules/lower_torch.h"
+#include "schedules/reductions.h"
 
 /* Everything of one simulation but its result. */
 struct run {
@@ -72,7 +73,7 @@ static weir_status flow_prepare(struct run *run, struct weir_arena *arena)
     if (!status)
         status = weir_flow_open(&run->flow, run->options->channels, &run->scan, &run->edges, &run->work);
     if (!status)
-        status = weir_costs_tables(run->costs, &run->scan, &run->edges, &run->work, &run->flow.costs);
+        status = weir_costs_tables(run->costs, run->options, &run->scan, &run->edges, &run->work, &run->flow.costs);
     if (!status && run->options->keep_times)
         status = times_keep(run, arena);
     if (!status && run->options->keep_path)
@@ -116,22 +117,54 @@ static void memory_peak(const struct run *run, int rank, double *memory_out, dou
 }
 
 struct ends {
-    double makespan, busiest, longest;
+    double makespan, busiest, longest, reduced, optimizer;
 };
 
-/* The end of the step: every rank's reduction, then the optimizer on all. */
-static struct ends ends_find(const struct run *run, double *busy)
+/* Bytes of a rank's stages that stay, and what handing round its parameters takes. */
+static void state_count(const struct run *run, struct weir_simulation *result, double *table)
+{
+    size_t p = (size_t)run->schedule.n_ranks;
+    int n_copies = run->schedule.n_copies, replicas = run->options->n_replicas;
+    double *gather = table, *state = table + p, *sharded = table + 2 * p;
+    for (int u = 0; u < run->schedule.n_stages * n_copies; u++) {
+        int rank = run->scan.units[u].rank;
+        struct weir_stage_costs c = weir_costs_stage(run->costs, u / n_copies);
+        if (rank < 0 || !run->scan.trainable)
+            continue;
+        state[rank] += c.param_bytes + c.grad_bytes + c.optimizer_bytes;
+        sharded[rank] += c.param_bytes + c.grad_bytes + c.optimizer_bytes / (replicas > 1 ? replicas : 1);
+        if (run->options->shard_optimizer)
+            gather[rank] += weir_reduce_phase_time(run->costs, c.param_bytes, replicas);
+    }
+    result->gather = gather;
+    result->state = state;
+    result->state_sharded = sharded;
+}
+
+/* What a rank still does when its list is done: reductions, those of the list or all at once. */
+static double tail(const struct run *run, int rank)
+{
+    const struct weir_flow_rank *r = &run->flow.ranks[rank];
+    if (run->scan.rank_reduces[rank])
+        return fmax(r->reduced - r->time, 0);
+    return run->scan.trainable ? run->costs->reduce : 0;
+}
+
+/* The end of the step: the optimizer on all ranks when the last one has reduced, then the parameters are handed round. */
+static struct ends ends_find(const struct run *run, const double *gather, double *busy)
 {
     struct ends ends = {0};
+    int replicas = run->options->shard_optimizer && run->options->n_replicas > 1 ? run->options->n_replicas : 1;
+    ends.optimizer = run->scan.trainable ? run->costs->optimizer / replicas : 0;
+    for (int r = 0; r < run->schedule.n_ranks; r++)
+        ends.reduced = fmax(ends.reduced, run->flow.ranks[r].time + tail(run, r));
     for (int r = 0; r < run->schedule.n_ranks; r++) {
         const struct weir_flow_rank *rank = &run->flow.ranks[r];
-        double tail = rank->reduce_work > 0 ? 0 : run->scan.trainable ? run->costs->reduce : 0;
-        double optimizer = run->scan.trainable ? run->costs->optimizer : 0;
-        double end = fmax(rank->time + tail, rank->reduced) + optimizer;
-        busy[r] = rank->busy + rank->reduce_work + tail + optimizer;
-        ends.makespan = fmax(ends.makespan, end);
+        double after = ends.optimizer + gather[r];
+        busy[r] = rank->busy + tail(run, r) + after;
+        ends.makespan = fmax(ends.makespan, ends.reduced + after);
         ends.busiest = fmax(ends.busiest, busy[r] + rank->gained);
-        ends.longest = fmax(ends.longest, end - rank->first);
+        ends.longest = fmax(ends.longest, rank->time + tail(run, r) + after - rank->first);
     }
     return ends;
 }
@@ -160,16 +193,27 @@ static weir_status result_build(const struct run *run, struct weir_arena *arena,
 {
     size_t p = (size_t)run->schedule.n_ranks;
     double *table;
-    weir_status status = weir_arena_alloc(arena, 5 * p, sizeof *table, &table);
+    weir_status status = weir_arena_alloc(arena, 10 * p, sizeof *table, &table);
     if (status)
         return status;
-    struct ends ends = ends_find(run, table);
+    *result = (struct weir_simulation){0};
+    state_count(run, result, table + 7 * p);
+    struct ends ends = ends_find(run, result->gather, table);
     for (size_t r = 0; r < p; r++) {
         table[p + r] = ends.makespan - table[r];
         table[2 * p + r] = run->flow.ranks[r].exposed;
         memory_peak(run, (int)r, table + 3 * p, table + 4 * p);
+        table[6 * p + r] = tail(run, (int)r);
+        table[5 * p + r] = run->scan.rank_reduces[r] ? run->flow.ranks[r].reduce_work : table[6 * p + r];
     }
     *result = (struct weir_simulation){
+        .gather = result->gather,
+        .state = result->state,
+        .state_sharded = result->state_sharded,
+        .reduction = table + 5 * p,
+        .reduction_exposed = table + 6 * p,
+        .optimizer_start = ends.reduced,
+        .optimizer = ends.optimizer,
         .makespan = ends.makespan,
         .bubble = ends.makespan > 0 ? 1 - ends.busiest / ends.makespan : 0,
         .bubble_span = ends.longest > 0 ? 1 - ends.busiest / ends.longest : 0,
@@ -189,18 +233,20 @@ static weir_status result_build(const struct run *run, struct weir_arena *arena,
     return status;
 }
 
-/* The lists that run: under shared and blocking they need communication. */
+/* The lists that run: under shared and blocking they need communication, with replicas reductions, which come second
+ * because the first would give them time of their own. */
 static weir_status schedule_prepare(struct run *run, const struct weir_schedule *schedule, struct weir_arena *arena)
 {
-    weir_status status = weir_scan(schedule, NULL, &run->work, &run->scan);
+    weir_status status = WEIR_OK;
     run->schedule = *schedule;
-    if (!status && run->options->channels != WEIR_CHANNELS_EDGE && !schedule->has_comms) {
-        status = weir_lower_rounds(schedule, false, arena, &run->schedule);
+    if (run->options->channels != WEIR_CHANNELS_EDGE && !schedule->has_comms) {
+        status = weir_scan(schedule, NULL, &run->work, &run->scan);
         if (!status)
-            status = weir_scan(&run->schedule, NULL, &run->work, &run->scan);
+            status = weir_lower_rounds(schedule, false, arena, &run->schedule);
     }
-    run->scan.schedule = &run->schedule;
-    return status;
+    if (!status && run->options->n_replicas > 1)
+        status = weir_schedule_add_reductions(&run->schedule, arena, &run->schedule);
+    return status ? status : weir_scan(&run->schedule, NULL, &run->work, &run->scan);
 }
 
 weir_status weir_schedule_simulate(const struct weir_schedule *schedule, const struct weir_schedule_costs *costs,

@@ -109,11 +109,10 @@ void op_rig_close(struct op_rig *rig)
         free(rig->blocks[b]);
 }
 
-/* Take away what the pass did not ask for. */
-static struct weir_op_call call_make(const struct op_rig *rig, enum weir_pass pass, bool accumulate)
+struct weir_op_call op_rig_needed(const struct weir_op_call *full, enum weir_pass pass, bool accumulate)
 {
-    struct weir_op_call call = rig->full;
-    const struct weir_op *op = rig->c->op;
+    struct weir_op_call call = *full;
+    const struct weir_op *op = full->op;
     unsigned needs = pass == WEIR_BACKWARD_INPUT ? op->input_needs : op->weight_needs;
     call.accumulate = accumulate;
     for (int i = 0; i < WEIR_OP_INPUTS; i++) {
@@ -143,7 +142,7 @@ weir_status op_rig_run_adding(struct op_rig *rig, enum weir_pass pass, const voi
 {
     const struct weir_op_kernels *cpu = &rig->c->op->cpu;
     const weir_kernel_fn kernels[] = {cpu->forward, cpu->backward_input, cpu->backward_weight};
-    struct weir_op_call call = call_make(rig, pass, accumulate);
+    struct weir_op_call call = op_rig_needed(&rig->full, pass, accumulate);
     memcpy(call.addends, addends, sizeof call.addends);
     memset(rig->full.scratch, 0xff, rig->scratch_bytes);
     weir_status status = cpu->prepare ? cpu->prepare(&call, pass) : WEIR_OK;

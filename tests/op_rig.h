@@ -40,6 +40,8 @@ void op_rig_close(struct op_rig *rig);
 /* Run one pass with what it may see.  `addend` (for input 0) and `accumulate` as in op.h. */
 weir_status op_rig_run(struct op_rig *rig, enum weir_pass pass, const void *addend, bool accumulate);
 
+/* `full` without the tensors that the pass did not ask for. */
+struct weir_op_call op_rig_needed(const struct weir_op_call *full, enum weir_pass pass, bool accumulate);
 /* The same with an addend per input. */
 weir_status op_rig_run_adding(struct op_rig *rig, enum weir_pass pass, const void *const *addends, bool accumulate);
 

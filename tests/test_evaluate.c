@@ -8,6 +8,7 @@
 
 #include "base/rng.h"
 #include "engine/weir.h"
+#include "models/hf_config.h"
 
 /* Sanitizers make each run some twenty times slower: there fewer numbers of stages are tried. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -16,10 +17,14 @@ enum { FEWEST = 4, MOST_STAGES = 4, TRIED = 10 };
 enum { FEWEST = 2, MOST_STAGES = 8, TRIED = 30 };
 #endif
 
-enum { MICROBATCHES = 8, BATCH = 1, SEQ = 8, STEPS = 2 };
+enum { MICROBATCHES = 8, BATCH = 1, SEQ = 8, STEPS = 2, WIDTH = 32 };
 
-static const char *const params[] = {"wte.weight", "h.0.attn.c_attn.weight", "h.5.mlp.c_proj.bias", "ln_f.weight"};
-enum { PARAMS = sizeof params / sizeof params[0], MOST = 128 * 384 };
+/* Eight layers. */
+static const char small[] = "{\"model_type\": \"gpt2\", \"n_embd\": 32, \"n_head\": 2, \"n_layer\": 3, \"n_positions\": 8, "
+                            "\"vocab_size\": 256}";
+
+static const char *const params[] = {"wte.weight", "h.0.attn.c_attn.weight", "h.2.mlp.c_proj.bias", "ln_f.weight"};
+enum { PARAMS = sizeof params / sizeof params[0], MOST = 256 * WIDTH };
 
 struct fixture {
     struct weir_arena arena;
@@ -32,7 +37,9 @@ static struct weir_engine_config config_of(struct fixture *f, double dropout)
 {
     struct weir_model_params model = {.microbatch_size = BATCH, .seq_len = SEQ, .dropout = dropout};
     struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
-    assert_ok(weir_model_build(&weir_model_gpt2_tiny, &model, &f->arena, &f->graph));
+    const struct weir_model_kind *kind;
+    assert_ok(weir_hf_config_parse(small, strlen(small), "small", &f->arena, &kind));
+    assert_ok(weir_model_build(kind, &model, &f->arena, &f->graph));
     config.graph = f->graph;
     config.schedule = &f->schedule;
     config.evaluates = true;
@@ -135,6 +142,26 @@ static void replicas_give_the_same_bits(void **state)
     }
 }
 
+/* Recomputed layers keep less for the backward; an evaluation keeps nothing either way. */
+static void recomputation_gives_the_same_bits(void **state)
+{
+    (void)state;
+    struct fixture one, f = {0};
+    open_named(&one, "1f1b", 1, 0);
+    assert_ok(weir_pipeline_schedule("zb-h1", 2, 0, MICROBATCHES, &f.arena, &f.schedule));
+    struct weir_engine_config config = config_of(&f, 0);
+    config.recompute = "full";
+    assert_ok(weir_engine_open(&config, &f.engine));
+    for (uint32_t set = 0; set < 2; set++) {
+        double wanted = evaluate(one.engine, set), loss = evaluate(f.engine, set);
+        assert_memory_equal(&loss, &wanted, sizeof loss);
+        step(one.engine, set);
+        step(f.engine, set);
+    }
+    release(&one);
+    release(&f);
+}
+
 static void every_schedule_and_partition_gives_the_same_bits(void **state)
 {
     (void)state;
@@ -227,26 +254,40 @@ static void events_are_those_of_the_last_step(void **state)
 
 /* ---- memory and errors --------------------------------------------------------------------------------------------- */
 
+/* Of a model whose activations are larger than the scratch of any product. */
+static void open_wide(struct fixture *f, bool evaluates)
+{
+    *f = (struct fixture){0};
+    struct weir_model_params model = {.microbatch_size = 2, .seq_len = 16};
+    assert_ok(weir_pipeline_schedule("1f1b", 2, 0, MICROBATCHES, &f->arena, &f->schedule));
+    struct weir_engine_config config = config_of(f, 0);
+    assert_ok(weir_model_build(&weir_model_gpt2_tiny, &model, &f->arena, &config.graph));
+    config.evaluates = evaluates;
+    assert_ok(weir_engine_open(&config, &f->engine));
+}
+
+static void totals_of(weir_engine *engine, char **text_out)
+{
+    size_t size;
+    FILE *out = open_memstream(text_out, &size);
+    weir_engine_print_memory(engine, out);
+    fclose(out);
+}
+
 static void it_stands_in_the_memory_table_and_costs_nothing_here(void **state)
 {
     (void)state;
-    struct fixture with, without = {0};
-    struct weir_step_report a, b;
-    char *text;
-    size_t size;
-    open_named(&with, "1f1b", 2, 0);
-    assert_ok(weir_pipeline_schedule("1f1b", 2, 0, MICROBATCHES, &without.arena, &without.schedule));
-    struct weir_engine_config config = config_of(&without, 0);
-    config.evaluates = false;
-    assert_ok(weir_engine_open(&config, &without.engine));
-    a = step(with.engine, 0);
-    b = step(without.engine, 0);
-    assert_memory_equal(a.peak_bytes, b.peak_bytes, 2 * sizeof *a.peak_bytes);
-    FILE *out = open_memstream(&text, &size);
-    weir_engine_print_memory(with.engine, out);
-    fclose(out);
-    assert_non_null(strstr(text, "evaluation, between steps"));
-    free(text);
+    struct fixture with, without;
+    char *a, *b;
+    open_wide(&with, true);
+    open_wide(&without, false);
+    totals_of(with.engine, &a);
+    totals_of(without.engine, &b);
+    assert_non_null(strstr(a, "evaluation, between steps"));
+    assert_null(strstr(b, "evaluation"));
+    assert_string_equal(strstr(a, "# totals"), strstr(b, "# totals"));
+    free(a);
+    free(b);
     release(&with);
     release(&without);
 }
@@ -269,17 +310,17 @@ static void a_loss_that_is_not_finite_is_reported_and_survived(void **state)
 {
     (void)state;
     struct fixture f;
-    float gain[128], kept[128];
+    float gain[WIDTH], kept[WIDTH];
     double loss = 0;
     open_named(&f, "1f1b", 2, 0);
     double good = evaluate(f.engine, 1);
-    assert_ok(weir_engine_param_read(f.engine, "ln_f.weight", kept, 128));
-    for (int i = 0; i < 128; i++)
+    assert_ok(weir_engine_param_read(f.engine, "ln_f.weight", kept, WIDTH));
+    for (int i = 0; i < WIDTH; i++)
         gain[i] = NAN;
-    assert_ok(weir_engine_param_write(f.engine, "ln_f.weight", gain, 128));
+    assert_ok(weir_engine_param_write(f.engine, "ln_f.weight", gain, WIDTH));
     assert_fails(weir_engine_evaluate(f.engine, &loss), WEIR_ERR_NUMERIC, "not finite");
     assert_true(isnan(loss));
-    assert_ok(weir_engine_param_write(f.engine, "ln_f.weight", kept, 128));
+    assert_ok(weir_engine_param_write(f.engine, "ln_f.weight", kept, WIDTH));
     loss = evaluate(f.engine, 1);
     assert_memory_equal(&loss, &good, sizeof loss);
     release(&f);
@@ -290,6 +331,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_loss_is_that_of_a_step_without_dropout),
         cmocka_unit_test(replicas_give_the_same_bits),
+        cmocka_unit_test(recomputation_gives_the_same_bits),
         cmocka_unit_test(every_schedule_and_partition_gives_the_same_bits),
         cmocka_unit_test(stages_stay_where_a_file_puts_them),
         cmocka_unit_test(training_goes_on_as_if_nothing_had_happened),

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "op_cases.h"
+#include "weir_parts.h"
 
 enum { MOST_ELEMENTS = 8192 };
 
@@ -38,6 +39,7 @@ static void every_row_is_whole_and_has_cases(void **state)
         assert_ptr_equal(found, op);
         assert_int_equal(op->struct_bytes, sizeof *op);
         assert_true(op->summary && op->infer && op->cpu.forward);
+        assert_int_equal(op->cuda.forward != NULL, WEIR_HAVE_CUDA);
         if (!reference_find(op->name))
             fail_msg("'%s' has no reference", op->name);
         int n = 0;

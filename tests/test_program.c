@@ -174,6 +174,33 @@ static void memory_rows_of_one_block_never_overlap_while_alive(void **state)
     weir_arena_release(&f.arena);
 }
 
+/* Also where a stage's results must all be made before the first is used: then there are slots for all of them. */
+static void every_built_in_schedule_has_an_order(void **state)
+{
+    (void)state;
+    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind; kind++)
+        for (int p = 1; p <= 4; p++)
+            for (int m = 1; m <= 12; m += m < 4 ? 1 : 4) {
+                int v = (*kind)->n_chunks ? (*kind)->n_chunks : (*kind)->default_chunks ? (*kind)->default_chunks : 1;
+                struct program_fixture f;
+                struct weir_arena arena = {0};
+                struct weir_schedule schedule;
+                struct weir_schedule_params params = {.n_ranks = p, .n_chunks = v, .n_microbatches = m};
+                bool runs = (*kind)->n_copies == 1 && strcmp((*kind)->name, "inference") &&
+                            weir_schedule_build(*kind, &params, &arena, &schedule) == WEIR_OK;
+                weir_arena_release(&arena);
+                if (!runs)
+                    continue;
+                program_fixture_build(&f, (*kind)->name, p * v, v, m);
+                assert_int_equal(f.program->n_ranks, p);
+                weir_arena_release(&f.arena);
+            }
+    struct program_fixture f;
+    program_fixture_build(&f, "bfs", 4, 2, 8);
+    assert_true(f.program->stages[1].n_grad_slots > 2);
+    weir_arena_release(&f.arena);
+}
+
 static void a_partition_that_does_not_fit_is_refused(void **state)
 {
     (void)state;
@@ -243,6 +270,7 @@ int main(void)
         cmocka_unit_test(every_event_is_signalled_before_it_is_awaited),
         cmocka_unit_test(memory_follows_from_the_schedule),
         cmocka_unit_test(memory_rows_of_one_block_never_overlap_while_alive),
+        cmocka_unit_test(every_built_in_schedule_has_an_order),
         cmocka_unit_test(a_partition_that_does_not_fit_is_refused),
         cmocka_unit_test(a_graph_says_what_is_wrong_with_it),
     };

@@ -46,7 +46,7 @@ static weir_status simulate_call(struct weir_arena *arena)
     if (!status)
         status = weir_schedule_build(kind, &params, arena, &s);
     for (int model = WEIR_CHANNELS_EDGE; !status && model <= WEIR_CHANNELS_BLOCKING; model++) {
-        struct weir_simulation_options options = {(enum weir_channels)model, true, true};
+        struct weir_simulation_options options = {(enum weir_channels)model, .keep_path = true, .keep_times = true};
         status = weir_schedule_simulate(&s, &costs, &options, arena, &result);
         if (!status)
             status = weir_schedule_check(&s, options.channels, arena, &report);

@@ -143,7 +143,7 @@ static void one_channel_for_everything_costs_what_it_does(void **state)
         for (int edge = 0; edge < 2; edge++) {
             struct weir_arena arena = {0};
             struct weir_simulation result;
-            struct weir_simulation_options options = {edge ? WEIR_CHANNELS_EDGE : WEIR_CHANNELS_SHARED, false, false};
+            struct weir_simulation_options options = {.channels = edge ? WEIR_CHANNELS_EDGE : WEIR_CHANNELS_SHARED};
             double unit = 1.0 / rows[i].v, wanted = edge ? rows[i].edge : rows[i].shared;
             struct weir_schedule_costs costs = {unit, unit, unit, 1, 1, .transfer = 0.02, .overlap_gain = 1};
             struct weir_schedule s = build(rows[i].name, rows[i].p, rows[i].v, rows[i].m, &arena);

@@ -93,8 +93,8 @@ static weir_status program_open(struct weir_compile *c)
     return status;
 }
 
-weir_status weir_program_build(const struct weir_program_params *params, struct weir_arena *arena,
-                               struct weir_program **program_out)
+static weir_status build(const struct weir_program_params *params, struct weir_arena *arena, bool *circle_out,
+                         struct weir_program **program_out)
 {
     struct weir_compile c = {
         .params = params, .graph = params->graph, .schedule = params->schedule, .arena = arena};
@@ -128,6 +128,38 @@ weir_status weir_program_build(const struct weir_program_params *params, struct 
         status = weir_compile_order(&c);
     if (!status)
         *program_out = c.program;
+    *circle_out = c.circle;
+    return status;
+}
+
+static weir_status slots_double(struct weir_arena *arena, int n, int most, const int *slots, const int **doubled_out)
+{
+    int *doubled;
+    weir_status status = weir_arena_alloc(arena, (size_t)n, sizeof *doubled, &doubled);
+    for (int s = 0; s < n && !status; s++)
+        doubled[s] = 2 * slots[s] < most ? 2 * slots[s] : most;
+    if (!status)
+        *doubled_out = doubled;
+    return status;
+}
+
+/* The check lets a result wait in its sender until the slot is free; here the sender's last kernel writes it into the
+ * slot, so the sender itself waits.  Where that closes a circle (bfs with many micro-batches: all of a stage's gradients
+ * are made before the first is used), more slots open it: with one per micro-batch nobody waits for a slot. */
+weir_status weir_program_build(const struct weir_program_params *params, struct weir_arena *arena,
+                               struct weir_program **program_out)
+{
+    struct weir_program_params p = *params;
+    int n_stages = params->schedule->n_stages, most = params->schedule->n_microbatches;
+    bool circle = false;
+    weir_status status = build(&p, arena, &circle, program_out);
+    for (int slots = 1; status && circle && slots < most; slots *= 2) {
+        status = slots_double(arena, n_stages, most, p.input_slots, &p.input_slots);
+        if (!status)
+            status = slots_double(arena, n_stages, most, p.gradient_slots, &p.gradient_slots);
+        if (!status)
+            status = build(&p, arena, &circle, program_out);
+    }
     return status;
 }
 

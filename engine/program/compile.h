@@ -23,6 +23,7 @@ struct weir_compile {
     struct weir_span *spans; /* [n_stages * n_microbatches], made by places.c */
     bool forward_only;
     int n_replicas; /* at least 1 */
+    bool circle;    /* the instructions wait in a circle: they have no order */
     int row_room;
 };
 

@@ -74,7 +74,8 @@ weir_status weir_compile_order(struct weir_compile *c)
                 signalled[instr->signal] = true;
             program->order[program->n_order++] = (struct weir_order_entry){r, next[r]++};
         }
-        if (program->n_order == before)
+        c->circle = program->n_order == before;
+        if (c->circle)
             return stuck(program, next, signalled);
     }
     return WEIR_OK;

@@ -112,6 +112,8 @@ static weir_status engine_make(struct weir_generator *g, const struct weir_gener
     engine->config.device_memory = config->device_memory;
     int n_chunks = (int)((g->context + g->chunk - 1) / g->chunk);
     status = weir_engine_parts_find(engine);
+    if (!status && !(engine->kind->flags & WEIR_DEVICE_TASKS))
+        status = WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "generation has no kernels on device '%s': use cpu", engine->kind->name);
     if (!status)
         status = program_make(g, config->prompt, config->n_stages, n_chunks, &engine->train);
     if (!status)

@@ -33,3 +33,17 @@ try() {
     try hosts.sh -n 9 2 true
     [ "$status" -eq 2 ]
 }
+
+@test "training over two hosts gives the numbers of one process" {
+    "$WEIR" info | grep -q '^transport   mpi' || skip "this build has no MPI transport"
+    cd "$BATS_TEST_TMPDIR" || exit 1
+    cat "$WEIR_SOURCE_DIR"/docs/*.md >text
+    base=(train --model gpt2-tiny --data text --stages 2 --replicas 2 --microbatches 4 --microbatch-size 2 --seq-len 16
+        --steps 2 -q)
+    "$WEIR" "${base[@]}" --transport local --metrics local >/dev/null
+    MPI_TIMEOUT=120 try hosts.sh -n 2 4 "$WEIR" "${base[@]}" --metrics several
+    [ "$status" -eq 0 ]
+    for run in local several; do grep -o '"loss": [^,]*, "grad_norm": [^,]*' "$run" >"$run.numbers"; done
+    [ "$(wc -l <local.numbers)" -eq 2 ]
+    cmp local.numbers several.numbers
+}

@@ -1,0 +1,150 @@
+/* weir generate: tokens as bytes, as pieces of a tokenizer, or as numbers. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/generate.h"
+#include "models/unicode.h"
+
+enum { BYTE_VOCABULARY = 256 };
+
+static bool folder_has(const char *folder, const char *name, struct weir_arena *arena)
+{
+    const char *path;
+    return folder && weir_arena_printf(arena, &path, "%s/%s", folder, name) == WEIR_OK && access(path, F_OK) == 0;
+}
+
+weir_status codec_open(struct generate_codec *codec, const char *folder, int64_t vocabulary, struct weir_arena *arena)
+{
+    weir_status status = WEIR_OK;
+    *codec = (struct generate_codec){.vocabulary = vocabulary};
+    if (folder_has(folder, "vocab.json", arena) || folder_has(folder, "merges.txt", arena))
+        status = weir_bpe_load(folder, arena, &codec->bpe);
+    else
+        codec->bytes = vocabulary == BYTE_VOCABULARY;
+    if (!status && codec->bpe && weir_bpe_vocabulary(codec->bpe) > vocabulary)
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "%s/vocab.json has %lld tokens, the model %lld", folder,
+                           (long long)weir_bpe_vocabulary(codec->bpe), (long long)vocabulary);
+    return status;
+}
+
+int32_t codec_end(const struct generate_codec *codec)
+{
+    return codec->bpe ? weir_bpe_end(codec->bpe) : -1;
+}
+
+/* ---- prompts ------------------------------------------------------------------------------------------------------- */
+
+static weir_status bytes_encode(const char *text, struct weir_arena *arena, int32_t **tokens_out, int64_t *n_out)
+{
+    size_t n = strlen(text);
+    int32_t *tokens;
+    weir_status status = weir_arena_alloc(arena, n + 1, sizeof *tokens, &tokens);
+    if (status)
+        return status;
+    for (size_t i = 0; i < n; i++)
+        tokens[i] = (unsigned char)text[i];
+    *tokens_out = tokens;
+    *n_out = (int64_t)n;
+    return WEIR_OK;
+}
+
+/* "1,2,3" */
+static weir_status numbers_read(const char *text, int64_t vocabulary, struct weir_arena *arena, int32_t **tokens_out,
+                                int64_t *n_out)
+{
+    int32_t *tokens;
+    int64_t n = 0;
+    weir_status status = weir_arena_alloc(arena, strlen(text) + 1, sizeof *tokens, &tokens);
+    for (const char *at = text; !status; at++) {
+        size_t size = strcspn(at, ",");
+        char number[24] = "";
+        int64_t value = -1;
+        if (size < sizeof number)
+            memcpy(number, at, size);
+        if (!weir_parse_int64(number, &value) || value < 0 || value >= vocabulary)
+            return WEIR_FAIL(WEIR_ERR_USAGE, "--prompt-tokens: '%.*s' is not a token from 0 to %lld", (int)size, at,
+                             (long long)vocabulary - 1);
+        tokens[n++] = (int32_t)value;
+        at += size;
+        if (!*at)
+            break;
+    }
+    *tokens_out = tokens;
+    *n_out = n;
+    return status;
+}
+
+weir_status codec_prompt(const struct generate_codec *codec, const struct generate_options *o, struct weir_arena *arena,
+                         int32_t **tokens_out, int64_t *n_out)
+{
+    weir_status status;
+    if (!o->prompt == !o->prompt_tokens)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "give a --prompt, or --prompt-tokens as numbers");
+    if (o->prompt_tokens)
+        status = numbers_read(o->prompt_tokens, codec->vocabulary, arena, tokens_out, n_out);
+    else if (codec->bpe)
+        status = weir_bpe_encode(codec->bpe, o->prompt, strlen(o->prompt), arena, tokens_out, n_out);
+    else if (codec->bytes)
+        status = bytes_encode(o->prompt, arena, tokens_out, n_out);
+    else
+        status = WEIR_FAIL(WEIR_ERR_USAGE,
+                           "%s%sno tokenizer for a vocabulary of %lld (vocab.json and merges.txt were looked for): "
+                           "give --prompt-tokens",
+                           o->init_from ? o->init_from : "", o->init_from ? ": " : "", (long long)codec->vocabulary);
+    if (!status && !*n_out)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "the prompt is empty: it needs at least one token");
+    return status;
+}
+
+/* ---- output -------------------------------------------------------------------------------------------------------- */
+
+static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
+
+/* The head of what is pending: a character, or a byte that is none. */
+static bool pending_flush(struct token_text *t, struct weir_text *out)
+{
+    uint32_t code;
+    int n = t->n_pending ? weir_utf8_read((const unsigned char *)t->pending, t->n_pending, &code) : -1;
+    if (n < 0)
+        return false;
+    if (n)
+        weir_text_append(out, "%.*s", n, t->pending);
+    else
+        weir_text_append(out, "%s", replacement);
+    size_t used = n ? (size_t)n : 1;
+    t->n_pending -= used;
+    memmove(t->pending, t->pending + used, t->n_pending);
+    return true;
+}
+
+static void bytes_add(struct token_text *t, const char *bytes, size_t n, struct weir_text *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        t->pending[t->n_pending++] = bytes[i] ? bytes[i] : ' '; /* a terminal shows nothing for a zero byte */
+        while (pending_flush(t, out))
+            continue;
+    }
+}
+
+void token_text_add(struct token_text *t, int32_t token, struct weir_text *out)
+{
+    char byte = (char)token;
+    size_t n = 1;
+    const char *bytes = &byte;
+    if (t->numbers || (!t->codec->bpe && !t->codec->bytes)) {
+        weir_text_append(out, "%s%d", t->n_tokens++ ? "," : "", token);
+        return;
+    }
+    if (t->codec->bpe)
+        bytes = weir_bpe_token(t->codec->bpe, token, &n);
+    bytes_add(t, bytes ? bytes : replacement, bytes ? n : strlen(replacement), out);
+}
+
+void token_text_end(struct token_text *t, struct weir_text *out)
+{
+    if (t->n_pending)
+        weir_text_append(out, "%s", replacement);
+    t->n_pending = 0;
+}

@@ -1,0 +1,30 @@
+/* rope on CUDA. */
+#include "kernels/cuda/cuda_call.h"
+
+size_t weir_cuda_rope_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
+{
+    (void)n_threads;
+    const int64_t *dims = shapes->inputs[0].dims;
+    return pass == WEIR_BACKWARD_WEIGHT ? 0 : (size_t)(dims[1] * (dims[2] / shapes->attr->n_heads)) * sizeof(float);
+}
+
+static weir_status turn(const struct weir_op_call *call, bool back, const struct weir_tensor *x, const void *addend,
+                        void *y, void *stream)
+{
+    int64_t heads = call->attr->n_heads;
+    const struct weir_cuda_rope rope = {x->shape[0], x->shape[1], heads, x->shape[2] / heads, back, call->attr->rope};
+    weir_status status = weir_cuda_no_sequence(call);
+    if (status)
+        return status;
+    return weir_launch_rope(weir_cuda_type(x), &rope, x->data, addend, y, (float *)call->scratch, stream);
+}
+
+weir_status weir_cuda_rope_forward(const struct weir_op_call *call, void *stream)
+{
+    return turn(call, false, &call->inputs[0], NULL, call->output.data, stream);
+}
+
+weir_status weir_cuda_rope_backward_input(const struct weir_op_call *call, void *stream)
+{
+    return turn(call, true, &call->d_output, call->addends[0], call->d_inputs[0].data, stream);
+}

@@ -1,0 +1,169 @@
+#!/usr/bin/env bats
+# weir generate as a person uses it: with a model trained a moment before.
+
+bats_require_minimum_version 1.5.0
+
+setup_file() {
+    cd "$BATS_FILE_TMPDIR" || exit 1
+    for _ in $(seq 600); do printf 'abcde; '; done >text
+    printf '{"model_type": "gpt2", "n_embd": 32, "n_head": 2, "n_layer": 2, "n_positions": 64, "vocab_size": 256}' >small.json
+    "$WEIR" train --model ./small.json --data text --steps 60 --lr 0.01 --microbatches 2 --microbatch-size 2 --seq-len 16 -q \
+        --export model >/dev/null
+    mkdir empty
+    cp model/config.json empty
+}
+
+setup() {
+    cd "$BATS_FILE_TMPDIR" || exit 1
+}
+
+generate() {
+    "$WEIR" generate --init-from model -q "$@"
+}
+
+@test "greedy text follows the prompt and is what the model has learnt" {
+    run --separate-stderr generate --prompt 'abc' --tokens 11
+    [ "$status" -eq 0 ]
+    [ "$output" = 'abcde; abcde; ' ]
+    [ -z "$stderr" ]
+}
+
+@test "any number of stages and of samples writes the same text" {
+    generate --prompt 'abcd' --tokens 40 --temperature 0.7 >one
+    for stages in 2 3 4; do
+        generate --prompt 'abcd' --tokens 40 --temperature 0.7 --stages "$stages" >"with-$stages"
+        cmp one "with-$stages"
+    done
+    run generate --prompt 'abcd' --tokens 40 --temperature 0.7 --stages 2 --samples 3
+    [[ "$output" == "--- sample 1 ---
+$(cat one)
+"* ]]
+    [ "$(grep -c '^--- sample ' <<<"$output")" -eq 3 ]
+}
+
+@test "a seed repeats its text, another gives another" {
+    generate --prompt 'a' --temperature 1.5 --seed 3 >a
+    generate --prompt 'a' --temperature 1.5 --seed 3 >b
+    generate --prompt 'a' --temperature 1.5 --seed 4 >c
+    cmp a b
+    run ! cmp -s a c
+}
+
+@test "the most likely token alone is greedy" {
+    generate --prompt 'abcde' --tokens 20 >greedy
+    generate --prompt 'abcde' --tokens 20 --temperature 1 --top-k 1 >top
+    cmp greedy top
+}
+
+@test "numbers in, numbers out" {
+    run generate --prompt-tokens 116,104,101 --tokens 4
+    [ "$status" -eq 0 ]
+    [[ "$output" =~ ^[0-9]+,[0-9]+,[0-9]+,[0-9]+$ ]]
+}
+
+@test "--json has tokens and text of every sample" {
+    run generate --prompt 'abcde' --tokens 3 --samples 2 --json
+    [ "$status" -eq 0 ]
+    [[ "$output" == '{"model": "model/config.json", "prompt_tokens": 5, "samples": [{"text": "'*'", "tokens": ['*']}, {'*'}]}' ]]
+}
+
+@test "without --tokens the text ends where the model's positions do" {
+    run generate --prompt "$(printf 'x%.0s' $(seq 60))" --json
+    [ "$(grep -o '"tokens": \[[^]]*' <<<"$output" | tr -cd , | wc -c)" -eq 3 ]
+}
+
+@test "the caches stand in the memory table" {
+    run generate --prompt abc --tokens 5 --samples 2 --print-memory
+    [ "$status" -eq 0 ]
+    [[ "$output" == *" cache "*"keys and values of 2 sequences"* ]]
+}
+
+# name|arguments|exit status|words of the message
+@test "what is wrong is said" {
+    while IFS='|' read -r name arguments code words; do
+        # shellcheck disable=SC2086
+        run --separate-stderr "$WEIR" generate $arguments
+        echo "$name: $status $stderr"
+        [ "$status" -eq "$code" ]
+        [[ "$stderr" == "weir generate: "*"$words"* ]]
+    done <<'EOF'
+no model|--prompt x|2|--init-from is missing
+no prompt|--init-from model|2|give a --prompt
+both prompts|--init-from model --prompt x --prompt-tokens 1|2|give a --prompt
+too long|--init-from model --prompt x --tokens 64|2|fewer --tokens
+no folder|--init-from nothere --prompt x|1|nothere/config.json
+no weights|--init-from empty --prompt x|1|empty
+not a token|--init-from model --prompt-tokens 1,256|2|'256' is not a token from 0 to 255
+not a number|--init-from model --prompt-tokens 1,,2|2|'' is not a token
+no text|--model mlp --prompt x|2|no tokens to generate
+no tokenizer|--model gpt2 --prompt x|2|vocab.json and merges.txt were looked for
+no room|--init-from model --prompt x --device-memory 1K|3|fewer --samples or --tokens
+too many stages|--init-from model --prompt x --stages 7|3|7 stages
+EOF
+}
+
+# A tokenizer of the 256 bytes and one merge.
+tokenizer_write() {
+    awk 'BEGIN { printf "{"; for (b = 0; b < 256; b++) {
+            self = (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174
+            printf "%s\"\\u%04x\": %d", b ? ", " : "", self ? b : 256 + n++, b } }' >"$1/vocab.json"
+    printf '%s}' "$2" >>"$1/vocab.json"
+    printf '#version: 0.2\nt h\n' >"$1/merges.txt"
+}
+
+@test "the tokenizer of a folder is used" {
+    cp -r model coded
+    tokenizer_write coded ''
+    run --separate-stderr "$WEIR" generate --init-from coded --prompt the -q
+    [ "$status" -eq 1 ]
+    [[ "$stderr" == *"merges.txt:2: 'th' is not in vocab.json"* ]]
+    : >coded/merges.txt
+    "$WEIR" generate --init-from coded --prompt 'abcd' -q >coded.txt
+    generate --prompt 'abcd' | cmp - coded.txt
+    tokenizer_write coded ', "th": 256'
+    run --separate-stderr "$WEIR" generate --init-from coded --prompt the -q
+    [[ "$stderr" == *"has 257 tokens, the model 256"* ]]
+    rm coded/merges.txt
+    run --separate-stderr "$WEIR" generate --init-from coded --prompt the -q
+    [ "$status" -eq 1 ]
+    [[ "$stderr" == *"merges.txt"* ]]
+}
+
+# A folder with a model of 257 tokens after one step: room for one token that is no byte.
+coded_make() {
+    mkdir "$1"
+    sed 's/"vocab_size": 256/"vocab_size": 257/' model/config.json >"$1/config.json"
+    "$WEIR" train --model "$1/config.json" --data text --steps 1 --seq-len 8 --microbatches 1 -q --export "$1" >/dev/null
+}
+
+@test "merges shorten the prompt, pieces are printed as their bytes" {
+    coded_make pieces
+    tokenizer_write pieces ', "th": 256'
+    run "$WEIR" generate --init-from pieces --prompt 'the thought' --tokens 1 -q --json
+    [ "$status" -eq 0 ]
+    [[ "$output" == *'"prompt_tokens": 9,'* ]]
+    # at this temperature all tokens are alike
+    run "$WEIR" generate --init-from pieces --prompt 'th' --tokens 60 --samples 16 --temperature 1e6 -q --json
+    [ "$(grep -o '[[ ]256[],]' <<<"$output" | wc -l)" -ge 1 ]
+    [[ "$output" == *th* ]]
+}
+
+@test "a text ends where the tokenizer's end is drawn" {
+    coded_make ends
+    tokenizer_write ends ', "<|endoftext|>": 256'
+    : >ends/merges.txt
+    run "$WEIR" generate --init-from ends --prompt 'a' --tokens 60 --samples 64 --temperature 1e6 -q --json
+    [ "$status" -eq 0 ]
+    [[ "$output" != *256* ]]
+    # 64 samples of 60 draws from 257 tokens: some end early, some do not
+    grep -o '"tokens": \[[^]]*' <<<"$output" | tr -cd ',\n' | awk '{ print length($0) + 1 }' >lengths
+    [ "$(wc -l <lengths)" -eq 64 ]
+    [ "$(sort -n lengths | tail -n 1)" -eq 60 ]
+    [ "$(sort -n lengths | head -n 1)" -lt 60 ]
+}
+
+@test "--help fits one screen" {
+    run "$WEIR" generate --help
+    [ "$status" -eq 0 ]
+    [ "${#lines[@]}" -le 24 ]
+}

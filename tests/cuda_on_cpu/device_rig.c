@@ -1,0 +1,137 @@
+#include "device_rig.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/cuda/cuda.h"
+#include "tests/testing.h"
+
+enum { GUARD = 64 }; /* bytes on each side of a block */
+
+static void *block_make(struct device_rig *device, size_t bytes)
+{
+    char *base = aligned_alloc(64, GUARD + (bytes + GUARD + 63) / 64 * 64);
+    assert_non_null(base);
+    assert_true(device->n_blocks < 32);
+    memset(base, 0x5a, GUARD + bytes + GUARD);
+    device->block_bytes[device->n_blocks] = bytes;
+    device->blocks[device->n_blocks++] = base;
+    return base + GUARD;
+}
+
+static void guards_check(const struct device_rig *device)
+{
+    for (int b = 0; b < device->n_blocks; b++) {
+        const unsigned char *base = device->blocks[b];
+        for (size_t i = 0; i < GUARD; i++)
+            if (base[i] != 0x5a || base[GUARD + device->block_bytes[b] + i] != 0x5a)
+                fail_msg("'%s' wrote outside of device block %d", device->full.op->name, b);
+    }
+}
+
+/* bf16 by hand, so that the conversions under test are not trusted. */
+static uint16_t bf16_of(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+static float float_of(uint16_t x)
+{
+    uint32_t bits = (uint32_t)x << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+float device_rig_element(const struct weir_tensor *tensor, int64_t i)
+{
+    return tensor->code == 4 ? float_of(((const uint16_t *)tensor->data)[i]) : ((const float *)tensor->data)[i];
+}
+
+void *device_rig_floats(struct device_rig *device, int64_t n, const float *from)
+{
+    void *to = block_make(device, (size_t)n * weir_dtype_bytes(device->type));
+    for (int64_t i = 0; i < n; i++) {
+        if (device->type == WEIR_DTYPE_BF16)
+            ((uint16_t *)to)[i] = bf16_of(from[i]);
+        else
+            ((float *)to)[i] = from[i];
+    }
+    return to;
+}
+
+/* A copy of `tensor` on the device, in the rig's type where `stored`; the original is rounded alike. */
+static struct weir_tensor tensor_copy(struct device_rig *device, const struct weir_tensor *tensor, bool stored)
+{
+    struct weir_tensor copy = *tensor;
+    if (!tensor->data)
+        return copy;
+    int64_t n = weir_tensor_elements(tensor);
+    if (stored && tensor->code == 2 && tensor->bits == 32) {
+        float *values = tensor->data;
+        copy.data = device_rig_floats(device, n, values);
+        copy.code = device->type == WEIR_DTYPE_BF16 ? 4 : 2;
+        copy.bits = (uint8_t)(8 * weir_dtype_bytes(device->type));
+        for (int64_t i = 0; i < n; i++)
+            values[i] = device_rig_element(&copy, i);
+    } else {
+        copy.data = block_make(device, (size_t)n * tensor->bits / 8);
+        memcpy(copy.data, tensor->data, (size_t)n * tensor->bits / 8);
+    }
+    copy.device_type = WEIR_DEVICE_TYPE_CUDA;
+    return copy;
+}
+
+static size_t scratch_bytes(const struct op_rig *rig)
+{
+    const struct weir_op_kernels *cuda = &rig->c->op->cuda;
+    size_t most = 0;
+    for (int pass = 0; pass < WEIR_PASSES && cuda->scratch_bytes; pass++) {
+        size_t bytes = cuda->scratch_bytes(&rig->shapes, (enum weir_pass)pass, 1);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
+void device_rig_open(struct device_rig *device, struct op_rig *rig, enum weir_dtype type)
+{
+    *device = (struct device_rig){.rig = rig, .full = rig->full, .type = type, .scratch_bytes = scratch_bytes(rig)};
+    struct weir_op_call *call = &device->full;
+    for (int i = 0; i < WEIR_OP_INPUTS; i++) {
+        call->inputs[i] = tensor_copy(device, &rig->full.inputs[i], true);
+        call->d_inputs[i] = tensor_copy(device, &rig->full.d_inputs[i], true);
+    }
+    for (int i = 0; i < WEIR_OP_PARAMS; i++) {
+        call->params[i] = tensor_copy(device, &rig->full.params[i], true);
+        call->d_params[i] = tensor_copy(device, &rig->full.d_params[i], false);
+    }
+    call->output = tensor_copy(device, &rig->full.output, true);
+    call->d_output = tensor_copy(device, &rig->full.d_output, true);
+    call->saved = block_make(device, rig->shapes.saved_bytes);
+    call->scratch = block_make(device, device->scratch_bytes);
+    call->step = memcpy(block_make(device, sizeof rig->step), &rig->step, sizeof rig->step);
+    assert_ok(weir_cuda_context_open(0, false, &device->context));
+    call->context = device->context;
+}
+
+void device_rig_close(struct device_rig *device)
+{
+    guards_check(device);
+    weir_cuda_context_close(device->context);
+    for (int b = 0; b < device->n_blocks; b++)
+        free(device->blocks[b]);
+}
+
+weir_status device_rig_run(struct device_rig *device, enum weir_pass pass, const void *const *addends, bool accumulate)
+{
+    const struct weir_op_kernels *cuda = &device->full.op->cuda;
+    const weir_kernel_fn kernels[] = {cuda->forward, cuda->backward_input, cuda->backward_weight};
+    struct weir_op_call call = op_rig_needed(&device->full, pass, accumulate);
+    if (addends)
+        memcpy(call.addends, addends, sizeof call.addends);
+    memset(device->full.scratch, 0xff, device->scratch_bytes);
+    weir_status status = cuda->prepare ? cuda->prepare(&call, pass) : WEIR_OK;
+    return status ? status : kernels[pass](&call, NULL);
+}

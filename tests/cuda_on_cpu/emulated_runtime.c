@@ -1,0 +1,37 @@
+/* The CUDA runtime on the processor, as far as kernels/cuda needs it: device memory is memory. */
+#include <cuda_runtime.h>
+#include <stdlib.h>
+
+cudaError_t cudaMalloc(void **pointer, size_t bytes)
+{
+    void *memory = aligned_alloc(256, (bytes + 255) / 256 * 256);
+    if (!memory)
+        return cudaErrorMemoryAllocation;
+    *pointer = memory;
+    return cudaSuccess;
+}
+
+cudaError_t cudaFree(void *pointer)
+{
+    free(pointer);
+    return cudaSuccess;
+}
+
+cudaError_t cudaGetLastError(void)
+{
+    return cudaSuccess;
+}
+
+const char *cudaGetErrorName(cudaError_t error)
+{
+    return error == cudaErrorMemoryAllocation ? "cudaErrorMemoryAllocation" :
+           error == cudaErrorInvalidValue     ? "cudaErrorInvalidValue" :
+                                                "cudaSuccess";
+}
+
+const char *cudaGetErrorString(cudaError_t error)
+{
+    return error == cudaErrorMemoryAllocation ? "out of memory" :
+           error == cudaErrorInvalidValue     ? "invalid argument" :
+                                                "no error";
+}

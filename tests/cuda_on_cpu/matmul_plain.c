@@ -1,0 +1,73 @@
+/* kernels/cuda/cuda_matmul.h without cuBLASLt: one loop per element, run at once. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels/cuda/cuda_matmul.h"
+
+struct weir_cuda_matmul {
+    size_t workspace_bytes;
+};
+
+weir_status weir_cuda_matmul_open(size_t workspace_bytes, bool tf32, struct weir_cuda_matmul **matmul_out)
+{
+    (void)tf32; /* the products below are more exact than they need be */
+    struct weir_cuda_matmul *matmul = malloc(sizeof *matmul);
+    if (!matmul)
+        return WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for the matrix products");
+    matmul->workspace_bytes = workspace_bytes;
+    *matmul_out = matmul;
+    return WEIR_OK;
+}
+
+void weir_cuda_matmul_close(struct weir_cuda_matmul *matmul)
+{
+    free(matmul);
+}
+
+static float element(enum weir_dtype type, const void *x, int64_t i)
+{
+    if (type != WEIR_DTYPE_BF16)
+        return ((const float *)x)[i];
+    uint32_t bits = (uint32_t)((const uint16_t *)x)[i] << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+static void element_put(enum weir_dtype type, void *x, int64_t i, float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    if (type == WEIR_DTYPE_BF16)
+        ((uint16_t *)x)[i] = (uint16_t)(value != value ? 0x7fff : (bits + 0x7fffu + (bits >> 16 & 1)) >> 16);
+    else
+        ((float *)x)[i] = value;
+}
+
+weir_status weir_cuda_matmul_prepare(struct weir_cuda_matmul *matmul, const struct weir_cuda_product *p)
+{
+    (void)matmul;
+    if (p->m < 1 || p->n < 1 || p->k < 1 || (p->add && p->bias))
+        return WEIR_FAIL(WEIR_ERR_INTERNAL, "a matrix product is described wrongly");
+    return WEIR_OK;
+}
+
+weir_status weir_cuda_matmul_run(struct weir_cuda_matmul *matmul, const struct weir_cuda_product *p, const void *a,
+                                 const void *b, const void *bias, const void *addend, void *c, void *stream)
+{
+    (void)stream;
+    weir_status status = weir_cuda_matmul_prepare(matmul, p);
+    for (int64_t i = 0; !status && i < p->m; i++)
+        for (int64_t j = 0; j < p->n; j++) {
+            float sum = 0;
+            for (int64_t q = 0; q < p->k; q++)
+                sum += element(p->type, a, p->transpose_a ? q * p->m + i : i * p->k + q) *
+                       element(p->type, b, p->transpose_b ? j * p->k + q : q * p->n + j);
+            if (p->bias)
+                sum += element(p->type, bias, j);
+            if (p->add)
+                sum += element(p->result_type, addend, i * p->n + j);
+            element_put(p->result_type, c, i * p->n + j, sum);
+        }
+    return status;
+}
