@@ -138,6 +138,12 @@ weir_status weir_peers_ready(weir_engine *engine);
 void weir_peers_leave(weir_engine *engine);
 void weir_peers_stop(const weir_engine *engine, weir_status status); /* this process has failed */
 
+/* The process of rank `index` of `replica`; the messages of a program that start or end in this process, with its events
+ * known (peers_wires.c; memory of `arena`). */
+int weir_peers_process(const weir_engine *engine, int replica, int index);
+weir_status weir_peers_wires(const weir_engine *engine, const struct weir_run_program *run, struct weir_arena *arena,
+                             struct weir_link_spec *spec);
+
 /* `bytes` of this host become those of all hosts together. */
 weir_status weir_peers_sum(weir_engine *engine, size_t *bytes);
 
