@@ -23,10 +23,12 @@ weir_status weir_devices_open(struct weir_engine *engine)
     weir_status status = weir_arena_alloc(&engine->arena, (size_t)engine->n_ranks, sizeof *indices, &indices);
     if (!status)
         status = weir_device_list(engine->config.device, engine->n_ranks, &engine->kind, indices);
-    for (int r = 0; r < engine->n_ranks && !status; r++) {
-        engine->ranks[r].device_index = indices[r];
+    for (int r = 0; r < engine->n_ranks && !status; r++)
         engine->peak_bytes[r] += engine->kind->context_bytes;
-        status = engine->kind->open(indices[r], engine->config.threads_per_rank, &engine->ranks[r].device);
+    for (int r = engine->first_here; r < engine->end_here && !status; r++) {
+        engine->ranks[r].device_index = engine->wire ? engine->info->local_rank : indices[r];
+        status = engine->kind->open(engine->ranks[r].device_index, engine->config.threads_per_rank,
+                                    &engine->ranks[r].device);
     }
     return status || shares_memory(engine) ? status : all_connect(engine);
 }
@@ -60,7 +62,9 @@ weir_status weir_devices_fit(struct weir_engine *engine)
     size_t free_bytes = SIZE_MAX, total_bytes;
     weir_status status = WEIR_OK;
     if (shares_memory(engine))
-        status = engine->kind->memory_info(engine->ranks[0].device, &free_bytes, &total_bytes);
+        status = engine->kind->memory_info(engine->ranks[engine->first_here].device, &free_bytes, &total_bytes);
+    if (!status && shares_memory(engine))
+        status = weir_peers_sum(engine, &free_bytes);
     for (int r = 0; r < engine->n_ranks && !status && !shares_memory(engine); r++)
         status = device_fit(engine, r);
     return status ? status : weir_fit_check(engine, free_bytes);
