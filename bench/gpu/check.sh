@@ -58,9 +58,15 @@ part_build_portable() {
     WEIR_GPU_ARCHITECTURES='90-real;80-virtual' part_build
 }
 
-# The kernels and the engine on the processor: they must hold before a GPU is asked.
+# The kernels and the device on the processor, with this machine's compiler.
 part_processor() {
-    ctest --test-dir "$build" --output-on-failure -R '^(cuda_.*|emulation|fake_device.*)$'
+    ctest --test-dir "$build" --output-on-failure -R '^(cuda_rows|cuda_vector|emulation|fake_(device.*|rows|vector))$'
+}
+
+# Every row and every vector kernel against the CPU's, on the device.
+part_rows() {
+    need_gpu
+    "$build/tests/cuda_on_cpu/test_cuda_rows_gpu" && "$build/tests/cuda_on_cpu/test_cuda_vector_gpu"
 }
 
 part_device() {
@@ -101,19 +107,33 @@ part_tf32() {
     losses cuda:0 2 1f1b --dtype tf32
 }
 
+# sanitizer TOOL PROGRAM..
 sanitizer() {
     need_gpu
     command -v compute-sanitizer >/dev/null || {
         printf 'compute-sanitizer was not found\n'
         exit 77
     }
-    compute-sanitizer --tool "$1" --error-exitcode 1 "$build/bin/weir" train --model gpt2-tiny \
-        --data "$root/docs/training.md" --steps 1 --microbatches 2 --seq-len 16 --device cuda:0 --stages 2 --quiet
+    compute-sanitizer --tool "$1" --error-exitcode 1 "${@:2}"
 }
 
-part_memcheck() { sanitizer memcheck; }
-part_racecheck() { sanitizer racecheck; }
-part_synccheck() { sanitizer synccheck; }
+# rows_under TOOL: without the larger cases, under which these tools take minutes
+rows_under() {
+    WEIR_ROWS_SMALL=1 sanitizer "$1" "$build/tests/cuda_on_cpu/test_cuda_rows_gpu" &&
+        WEIR_ROWS_SMALL=1 sanitizer "$1" "$build/tests/cuda_on_cpu/test_cuda_vector_gpu"
+}
+
+# step_under TOOL: one step of training
+step_under() {
+    sanitizer "$1" "$build/bin/weir" train --model gpt2-tiny --data "$root/docs/training.md" --steps 1 --microbatches 2 \
+        --seq-len 16 --device cuda:0 --stages 2 --quiet
+}
+
+part_rows_memcheck() { rows_under memcheck; }
+part_rows_racecheck() { rows_under racecheck; }
+part_memcheck() { step_under memcheck; }
+part_racecheck() { step_under racecheck; }
+part_synccheck() { step_under synccheck; }
 
 {
     printf '# Checks on a GPU\n\n%s, commit %s\n\n' "$(date -u +%F)" "$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
@@ -122,13 +142,15 @@ part_synccheck() { sanitizer synccheck; }
 } >"$report"
 
 # shellcheck disable=SC2046 # names of functions have no spaces
-export -f need_gpu losses sanitizer $(compgen -A function part_)
+export -f need_gpu losses sanitizer rows_under step_under $(compgen -A function part_)
 export root out build
 arch_native=build
 nvidia-smi >/dev/null 2>&1 || arch_native=build_portable
-part build 240 bash -c "part_$arch_native"
+part build 180 bash -c "part_$arch_native"
 [ -x "$build/bin/weir" ] || exit 1
-for row in "processor 60" "device 30" "exactness 60" "near_the_cpu 40" "tf32 20" "memcheck 60" "racecheck 60" "synccheck 30"; do
+# limits: with the build's 180 s less than nine minutes together
+for row in "rows 30" "device 25" "exactness 40" "near_the_cpu 20" "tf32 15" "rows_memcheck 60" "rows_racecheck 50" \
+    "memcheck 25" "racecheck 25" "synccheck 20" "processor 40"; do
     part "${row% *}" "${row#* }" bash -c "part_${row% *}"
 done
 printf 'the table is in %s\n' "$report"

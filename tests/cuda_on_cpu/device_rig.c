@@ -1,33 +1,8 @@
 #include "device_rig.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "kernels/cuda/cuda.h"
 #include "tests/testing.h"
-
-enum { GUARD = 64 }; /* bytes on each side of a block */
-
-static void *block_make(struct device_rig *device, size_t bytes)
-{
-    char *base = aligned_alloc(64, GUARD + (bytes + GUARD + 63) / 64 * 64);
-    assert_non_null(base);
-    assert_true(device->n_blocks < 32);
-    memset(base, 0x5a, GUARD + bytes + GUARD);
-    device->block_bytes[device->n_blocks] = bytes;
-    device->blocks[device->n_blocks++] = base;
-    return base + GUARD;
-}
-
-static void guards_check(const struct device_rig *device)
-{
-    for (int b = 0; b < device->n_blocks; b++) {
-        const unsigned char *base = device->blocks[b];
-        for (size_t i = 0; i < GUARD; i++)
-            if (base[i] != 0x5a || base[GUARD + device->block_bytes[b] + i] != 0x5a)
-                fail_msg("'%s' wrote outside of device block %d", device->full.op->name, b);
-    }
-}
 
 /* bf16 by hand, so that the conversions under test are not trusted. */
 static uint16_t bf16_of(float x)
@@ -52,7 +27,7 @@ float device_rig_element(const struct weir_tensor *tensor, int64_t i)
 
 void *device_rig_floats(struct device_rig *device, int64_t n, const float *from)
 {
-    void *to = block_make(device, (size_t)n * weir_dtype_bytes(device->type));
+    void *to = twin_block(&device->memory, (size_t)n * weir_dtype_bytes(device->type));
     for (int64_t i = 0; i < n; i++) {
         if (device->type == WEIR_DTYPE_BF16)
             ((uint16_t *)to)[i] = bf16_of(from[i]);
@@ -77,7 +52,7 @@ static struct weir_tensor tensor_copy(struct device_rig *device, const struct we
         for (int64_t i = 0; i < n; i++)
             values[i] = device_rig_element(&copy, i);
     } else {
-        copy.data = block_make(device, (size_t)n * tensor->bits / 8);
+        copy.data = twin_block(&device->memory, (size_t)n * tensor->bits / 8);
         memcpy(copy.data, tensor->data, (size_t)n * tensor->bits / 8);
     }
     copy.device_type = WEIR_DEVICE_TYPE_CUDA;
@@ -95,9 +70,10 @@ static size_t scratch_bytes(const struct op_rig *rig)
     return most;
 }
 
-void device_rig_open(struct device_rig *device, struct op_rig *rig, enum weir_dtype type)
+void device_rig_open(struct device_rig *device, struct twin_device *on, struct op_rig *rig, enum weir_dtype type)
 {
-    *device = (struct device_rig){.rig = rig, .full = rig->full, .type = type, .scratch_bytes = scratch_bytes(rig)};
+    *device = (struct device_rig){
+        .rig = rig, .full = rig->full, .memory.on = on, .type = type, .scratch_bytes = scratch_bytes(rig)};
     struct weir_op_call *call = &device->full;
     for (int i = 0; i < WEIR_OP_INPUTS; i++) {
         call->inputs[i] = tensor_copy(device, &rig->full.inputs[i], true);
@@ -109,19 +85,33 @@ void device_rig_open(struct device_rig *device, struct op_rig *rig, enum weir_dt
     }
     call->output = tensor_copy(device, &rig->full.output, true);
     call->d_output = tensor_copy(device, &rig->full.d_output, true);
-    call->saved = block_make(device, rig->shapes.saved_bytes);
-    call->scratch = block_make(device, device->scratch_bytes);
-    call->step = memcpy(block_make(device, sizeof rig->step), &rig->step, sizeof rig->step);
-    assert_ok(weir_cuda_context_open(0, false, &device->context));
-    call->context = device->context;
+    call->saved = twin_block(&device->memory, rig->shapes.saved_bytes);
+    call->scratch = twin_block(&device->memory, device->scratch_bytes);
+    call->step = memcpy(twin_block(&device->memory, sizeof rig->step), &rig->step, sizeof rig->step);
+    call->context = on->context;
 }
 
 void device_rig_close(struct device_rig *device)
 {
-    guards_check(device);
-    weir_cuda_context_close(device->context);
-    for (int b = 0; b < device->n_blocks; b++)
-        free(device->blocks[b]);
+    twin_release(&device->memory, device->full.op->name);
+}
+
+static void call_move(const struct twin_memory *memory, struct weir_op_call *call)
+{
+    for (int i = 0; i < WEIR_OP_INPUTS; i++) {
+        call->inputs[i].data = twin_of(memory, call->inputs[i].data);
+        call->d_inputs[i].data = twin_of(memory, call->d_inputs[i].data);
+        call->addends[i] = twin_of(memory, call->addends[i]);
+    }
+    for (int i = 0; i < WEIR_OP_PARAMS; i++) {
+        call->params[i].data = twin_of(memory, call->params[i].data);
+        call->d_params[i].data = twin_of(memory, call->d_params[i].data);
+    }
+    call->output.data = twin_of(memory, call->output.data);
+    call->d_output.data = twin_of(memory, call->d_output.data);
+    call->saved = twin_of(memory, call->saved);
+    call->scratch = twin_of(memory, call->scratch);
+    call->step = twin_of(memory, call->step);
 }
 
 weir_status device_rig_run(struct device_rig *device, enum weir_pass pass, const void *const *addends, bool accumulate)
@@ -132,6 +122,12 @@ weir_status device_rig_run(struct device_rig *device, enum weir_pass pass, const
     if (addends)
         memcpy(call.addends, addends, sizeof call.addends);
     memset(device->full.scratch, 0xff, device->scratch_bytes);
+    call_move(&device->memory, &call);
+    twin_push(&device->memory);
     weir_status status = cuda->prepare ? cuda->prepare(&call, pass) : WEIR_OK;
-    return status ? status : kernels[pass](&call, NULL);
+    if (!status)
+        status = kernels[pass](&call, device->memory.on->native);
+    if (!status)
+        twin_pull(&device->memory);
+    return status;
 }

@@ -1,13 +1,12 @@
-/* CUDA vector kernels on the processor: every entry of the table against the CPU's.   labels: pure */
+/* CUDA vector kernels, emulated or on a device: every entry of the table against the CPU's.   labels: pure */
 #include "tests/testing.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/rng.h"
-#include "emulation.h"
 #include "kernels/cuda/cuda.h"
+#include "rows_device.h"
 
 enum { SIZES = 6 };
 static const int64_t sizes[SIZES] = {0, 1, 31, 257, 65536, 65536 + 65};
@@ -15,14 +14,18 @@ static const int64_t sizes[SIZES] = {0, 1, 31, 257, 65536, 65536 + 65};
 static const struct weir_update update = {.learning_rate = 0.01f, .beta1 = 0.9f, .beta2 = 0.95f, .eps = 1e-8f,
                                           .weight_decay = 0.1f, .correction1 = 0.1f, .correction2 = 0.05f};
 
-/* n normal numbers, and the same again at +n for the other side. */
-static float *numbers_make(int64_t n, uint64_t key)
+/* n normal numbers, and the same again at +n for the device to change. */
+static float *numbers_make(struct twin_memory *memory, int64_t n, uint64_t key)
 {
-    float *x = malloc((size_t)(2 * n + 1) * sizeof *x);
-    assert_non_null(x);
+    float *x = twin_block(memory, (size_t)(2 * n + 1) * sizeof *x);
     for (int64_t i = 0; i < n; i++)
         x[i] = x[n + i] = weir_rng_normal(key, (uint64_t)i);
     return x;
+}
+
+static void *block_of(struct twin_memory *memory, const void *values, size_t bytes)
+{
+    return memcpy(twin_block(memory, bytes), values, bytes);
 }
 
 static void assert_near(int64_t n, const float *got, const float *wanted)
@@ -35,20 +38,23 @@ static void assert_near(int64_t n, const float *got, const float *wanted)
 
 static void sums_of_vectors_are_those_of_the_cpu(void **state)
 {
-    (void)state;
+    struct twin_memory memory = {.on = *state};
     for (int s = 0; s < SIZES; s++) {
         int64_t n = sizes[s];
-        float *sum = numbers_make(n, 1), *term = numbers_make(n, 2), *other = numbers_make(n, 3);
+        float *sum = numbers_make(&memory, n, 1), *term = numbers_make(&memory, n, 2), *other = numbers_make(&memory, n, 3);
+        float *d_sum = twin_of(&memory, sum + n), *d_term = twin_of(&memory, term), *d_other = twin_of(&memory, other);
         assert_ok(weir_vector_cpu.add(n, sum, term, NULL));
-        assert_ok(weir_vector_cuda.add(n, sum + n, term, NULL));
+        twin_push(&memory);
+        assert_ok(weir_vector_cuda.add(n, d_sum, d_term, memory.on->native));
+        twin_pull(&memory);
         assert_memory_equal(sum, sum + n, (size_t)n * sizeof *sum);
-        const float *cpu[] = {term, sum, other}, *cuda[] = {term, sum + n, other};
+        const float *cpu[] = {term, sum, other}, *cuda[] = {d_term, d_sum, d_other};
         assert_ok(weir_vector_cpu.reduce(n, sum, 3, cpu, NULL));
-        assert_ok(weir_vector_cuda.reduce(n, sum + n, 3, cuda, NULL));
+        twin_push(&memory);
+        assert_ok(weir_vector_cuda.reduce(n, d_sum, 3, cuda, memory.on->native));
+        twin_pull(&memory);
         assert_memory_equal(sum, sum + n, (size_t)n * sizeof *sum);
-        free(sum);
-        free(term);
-        free(other);
+        twin_release(&memory, "add, reduce");
     }
     float x = 0;
     const float *terms[WEIR_REDUCE_TERMS + 1] = {&x};
@@ -57,91 +63,100 @@ static void sums_of_vectors_are_those_of_the_cpu(void **state)
 
 static void squares_are_summed_block_by_block(void **state)
 {
-    (void)state;
+    struct twin_memory memory = {.on = *state};
     for (int s = 0; s < SIZES; s++) {
         int64_t n = sizes[s];
-        float *x = numbers_make(n, 4);
-        double wanted[2] = {7, 7}, got[2] = {7, 7}; /* 7: not written */
+        float *x = numbers_make(&memory, n, 4);
+        double wanted[2] = {7, 7}, *got = block_of(&memory, wanted, sizeof wanted); /* 7: not written */
         assert_ok(weir_vector_cpu.square_sums(n, x, wanted, NULL));
-        assert_ok(weir_vector_cuda.square_sums(n, x, got, NULL));
+        twin_push(&memory);
+        assert_ok(weir_vector_cuda.square_sums(n, twin_of(&memory, x), twin_of(&memory, got), memory.on->native));
+        twin_pull(&memory);
         for (int b = 0; b < 2; b++)
             assert_true(fabs(got[b] - wanted[b]) <= 1e-12 * wanted[b]);
-        free(x);
+        twin_release(&memory, "square_sums");
     }
 }
 
 static void the_gate_has_the_bits_of_the_cpu(void **state)
 {
-    (void)state;
+    struct twin_memory memory = {.on = *state};
     double sums[300], losses[3] = {1.5, 2.25, 3.125};
     for (int i = 0; i < 300; i++)
         sums[i] = 1.0 / (i + 1);
     for (int round = 0; round < 4; round++) {
-        struct weir_update_gate wanted, got;
+        struct weir_update_gate wanted, *got;
         double clip = round == 1 ? 1.0 : round == 2 ? 100.0 : 0;
-        memset(&wanted, 0, sizeof wanted);
-        memset(&got, 0, sizeof got);
         losses[1] = round == 3 ? INFINITY : 2.25;
+        memset(&wanted, 0, sizeof wanted);
+        got = block_of(&memory, &wanted, sizeof wanted);
+        const double *d_sums = twin_of(&memory, block_of(&memory, sums, sizeof sums));
+        const double *d_losses = twin_of(&memory, block_of(&memory, losses, sizeof losses));
         assert_ok(weir_vector_cpu.gate(300, sums, 3, losses, 8, clip, &wanted, NULL));
-        assert_ok(weir_vector_cuda.gate(300, sums, 3, losses, 8, clip, &got, NULL));
-        assert_memory_equal(&wanted, &got, sizeof got);
-        assert_int_equal(got.apply, round != 3);
+        twin_push(&memory);
+        assert_ok(weir_vector_cuda.gate(300, d_sums, 3, d_losses, 8, clip, twin_of(&memory, got), memory.on->native));
+        twin_pull(&memory);
+        assert_memory_equal(&wanted, got, sizeof wanted);
+        assert_int_equal(got->apply, round != 3);
+        twin_release(&memory, "gate");
     }
 }
 
 /* One update on both sides; where the gate is shut, nothing changes. */
-static void update_check(int64_t n, bool adamw, bool decay, uint32_t apply)
+static void update_check(struct twin_device *on, int64_t n, bool adamw, bool decay, uint32_t apply)
 {
+    struct twin_memory memory = {.on = on};
     const struct weir_update_gate gate = {1, 1, 0.5f, apply};
-    float *param = numbers_make(n, 5), *grad = numbers_make(n, 6), *m = numbers_make(n, 7), *v = numbers_make(n, 8);
-    float *before = numbers_make(n, 5);
+    float *param = numbers_make(&memory, n, 5), *grad = numbers_make(&memory, n, 6), *m = numbers_make(&memory, n, 7);
+    float *v = numbers_make(&memory, n, 8), *before = numbers_make(&memory, n, 5);
+    const struct weir_update *d_update = twin_of(&memory, block_of(&memory, &update, sizeof update));
+    const struct weir_update_gate *d_gate = twin_of(&memory, block_of(&memory, &gate, sizeof gate));
+    float *d_param = twin_of(&memory, param + n), *d_grad = twin_of(&memory, grad), *d_m = twin_of(&memory, m + n);
     for (int64_t i = 0; i < 2 * n; i++)
         v[i] *= v[i];
-    if (adamw) {
-        assert_ok(weir_vector_cpu.adamw(&update, &gate, decay, n, param, grad, m, v, NULL));
-        assert_ok(weir_vector_cuda.adamw(&update, &gate, decay, n, param + n, grad, m + n, v + n, NULL));
-    } else {
-        assert_ok(weir_vector_cpu.sgd(&update, &gate, decay, n, param, grad, NULL));
-        assert_ok(weir_vector_cuda.sgd(&update, &gate, decay, n, param + n, grad, NULL));
-    }
+    twin_push(&memory);
+    assert_ok(adamw ? weir_vector_cuda.adamw(d_update, d_gate, decay, n, d_param, d_grad, d_m, twin_of(&memory, v + n),
+                                             on->native)
+                    : weir_vector_cuda.sgd(d_update, d_gate, decay, n, d_param, d_grad, on->native));
+    twin_pull(&memory);
+    assert_ok(adamw ? weir_vector_cpu.adamw(&update, &gate, decay, n, param, grad, m, v, NULL)
+                    : weir_vector_cpu.sgd(&update, &gate, decay, n, param, grad, NULL));
     assert_near(n, param + n, param);
     assert_near(n, m + n, m);
     assert_near(n, v + n, v);
     assert_int_equal(n > 0 && memcmp(param + n, before, (size_t)n * sizeof *param) != 0, n > 0 && apply);
-    free(param);
-    free(grad);
-    free(m);
-    free(v);
-    free(before);
+    twin_release(&memory, adamw ? "adamw" : "sgd");
 }
 
 static void updates_follow_the_cpu(void **state)
 {
-    (void)state;
     for (int s = 0; s < SIZES - 1; s++)
         for (int bits = 0; bits < 8; bits++)
-            update_check(sizes[s], bits & 1, bits & 2, (bits & 4) != 0);
+            update_check(*state, sizes[s], bits & 1, bits & 2, (bits & 4) != 0);
 }
 
 static void bf16_is_rounded_to_the_nearest(void **state)
 {
-    (void)state;
     static const struct {
         float value;
         uint16_t bits;
     } rows[] = {{1.0f, 0x3f80},       {0x1.01p0f, 0x3f80}, {0x1.03p0f, 0x3f82}, {0x1.010002p0f, 0x3f81},
                 {-0x1.03p0f, 0xbf82}, {INFINITY, 0x7f80},  {0x1.ffp127f, 0x7f80}, {0.0f, 0}};
     enum { N = sizeof rows / sizeof *rows };
-    float values[N], back[N];
-    uint16_t bits[N];
+    struct twin_memory memory = {.on = *state};
+    float *values = twin_block(&memory, N * sizeof *values), *back = twin_block(&memory, N * sizeof *back);
+    uint16_t *bits = twin_block(&memory, N * sizeof *bits);
     for (int i = 0; i < N; i++)
         values[i] = rows[i].value;
-    assert_ok(weir_cuda_to_bf16(N, values, bits, NULL));
-    assert_ok(weir_cuda_from_bf16(N, bits, back, NULL));
+    twin_push(&memory);
+    assert_ok(weir_cuda_to_bf16(N, twin_of(&memory, values), twin_of(&memory, bits), memory.on->native));
+    assert_ok(weir_cuda_from_bf16(N, twin_of(&memory, bits), twin_of(&memory, back), memory.on->native));
+    twin_pull(&memory);
     for (int i = 0; i < N; i++) {
         assert_int_equal(bits[i], rows[i].bits);
         assert_true(back[i] == values[i] || fabsf(back[i] - values[i]) <= fabsf(values[i]) / 256 || isinf(back[i]));
     }
+    twin_release(&memory, "bf16");
 }
 
 static void errors_of_the_runtime_name_the_call(void **state)
@@ -152,13 +167,6 @@ static void errors_of_the_runtime_name_the_call(void **state)
     assert_fails(weir_cuda_check(1, "cudaFree"), WEIR_ERR_DEVICE, "cuda: cudaFree: cudaErrorInvalidValue, invalid");
 }
 
-static int fibers_release(void **state)
-{
-    (void)state;
-    weir_emulated_release();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,5 +174,5 @@ int main(void)
         cmocka_unit_test(the_gate_has_the_bits_of_the_cpu),     cmocka_unit_test(updates_follow_the_cpu),
         cmocka_unit_test(bf16_is_rounded_to_the_nearest),       cmocka_unit_test(errors_of_the_runtime_name_the_call),
     };
-    return cmocka_run_group_tests(tests, NULL, fibers_release);
+    return rows_device_there() ? cmocka_run_group_tests(tests, rows_device_open, rows_device_close) : 0;
 }
