@@ -208,7 +208,7 @@ weir_status weir_engine_events_gather(weir_engine *engine);
 size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room);
 
 /* Where the time went, one row per operation and pass that was called: fills at most `room` rows, returns how many there
- * are (at most 3 per node of the graph). */
+ * are (at most 3 per node of the graph).  Kernels are timed on the CPU only: on `cuda` there are no rows. */
 size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *times_out, size_t room);
 
 /* The stage's first layer, for 0 .. n_stages (the last is the number of layers). */

@@ -92,4 +92,8 @@ weir_status weir_cuda_mark(weir_stream *stream, int64_t *ns_out);
 weir_status weir_cuda_marks_resolve(weir_stream *stream);
 void weir_cuda_marks_release(weir_stream *stream);
 
+/* ---- cuda_range.c -------------------------------------------------------------------------------------------------- */
+void weir_cuda_range_push(const char *name);
+void weir_cuda_range_pop(void);
+
 #endif

@@ -112,6 +112,11 @@ struct weir_device_kind {
     weir_status (*copy)(weir_stream *stream, void *destination, const void *source, size_t bytes);
     weir_status (*mark)(weir_stream *stream, int64_t *ns_out);
 
+    /* (optional, both or neither) What the calling thread enqueues until the pop has a name in the vendor's tools: NVTX
+     * ranges of the domain "weir" on cuda.  Ranges nest; tools show them beside the kernels that came of them. */
+    void (*range_push)(const char *name);
+    void (*range_pop)(void);
+
     weir_status (*record)(weir_stream *stream, weir_event *event);
     weir_status (*wait)(weir_stream *stream, weir_event *event);
 

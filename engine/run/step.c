@@ -77,8 +77,12 @@ static weir_status instr_run(struct weir_rank *rank, struct weir_exec *exec)
     weir_status status = kind->native(rank->stream, &rank->native);
     if (!status)
         status = kind->mark(rank->stream, &exec->start_ns);
+    if (kind->range_push)
+        kind->range_push(exec->name);
     if (!status)
         status = weir_exec_run(exec);
+    if (kind->range_push)
+        kind->range_pop();
     return status ? status : kind->mark(rank->stream, &exec->end_ns);
 }
 

@@ -48,6 +48,15 @@ void weir_fake_fail(int64_t k, int error, int sticky);
 /* Calls counted since then. */
 int64_t weir_fake_calls(void);
 
+/* NVTX ranges since the last take: how many were pushed, how many are open, the first names. */
+enum { WEIR_FAKE_RANGES = 256 };
+struct weir_fake_ranges {
+    char domain[16];
+    int n, depth;
+    char names[WEIR_FAKE_RANGES][32];
+};
+void weir_fake_ranges_take(struct weir_fake_ranges *out);
+
 /* What is open now: streams, events, blocks of memory. */
 int weir_fake_open(void);
 
