@@ -18,6 +18,7 @@ static void kinds_are_found_by_name(void **state)
         assert_ok(weir_device_kind_find((*kind)->name, &found));
         assert_ptr_equal(found, *kind);
         assert_non_null((*kind)->summary);
+        assert_int_equal(!(*kind)->range_push, !(*kind)->range_pop);
         has_cuda = has_cuda || strcmp((*kind)->name, "cuda") == 0;
     }
     assert_fails(weir_device_kind_find("cpuu", &found), WEIR_ERR_USAGE, "did you mean 'cpu'?");

@@ -1,6 +1,6 @@
 #!/bin/bash
 # Everything that needs a GPU, on a machine that has one and no network.  Each part is reported when it is over, so that a run
-# that is cut short still says what it found; build/gpu/report.md has the table for docs/gpu-results.md.
+# that is cut short still says what it found.  build/gpu/report.md has it all, and the last column for docs/gpu-results.md.
 #
 #   bash bench/gpu/check.sh [FOLDER]     FOLDER: what collect.sh fetched, where packages are missing
 #
@@ -22,6 +22,7 @@ command -v nvcc >/dev/null || PATH=$PATH:/usr/local/cuda/bin
 
 # part NAME SECONDS COMMAND..: run it, remember how it went
 failed=0
+declare -A verdicts
 part() {
     local name=$1 limit=$2 started=$SECONDS verdict=ok code=0
     shift 2
@@ -33,7 +34,30 @@ part() {
         failed=1
         tail -n 20 "$out/$name.log"
     fi
+    verdicts[$name]=$verdict
     printf '| %s | %s | %d s |\n' "$name" "$verdict" $((SECONDS - started)) | tee -a "$report"
+}
+
+# results_row WHAT PART..: a row of the table in docs/gpu-results.md, "yes" when all these parts were well
+results_row() {
+    local what=$1 said=yes name
+    shift
+    for name in "$@"; do
+        [ "${verdicts[$name]}" = ok ] || said="no: $name ${verdicts[$name]}"
+    done
+    printf '| %s | %s |\n' "$what" "$said"
+}
+
+# shellcheck disable=SC2016 # no command, but code in Markdown
+results_table() {
+    printf '\n| part | run on a GPU |\n| --- | --- |\n'
+    results_row 'kernels of all rows of `weir_ops`, f32 and bf16 (`kernels/cuda/*.cu`)' rows rows_memcheck rows_racecheck
+    results_row 'vector kernels: add, reduce, square sums, gate, AdamW, SGD (`vector.cu`)' rows rows_memcheck rows_racecheck
+    results_row 'rows in C that call them (`cuda_*.c`)' rows
+    results_row 'matrix products through cuBLASLt (`cuda_matmul_lt.c`), tf32 among them' rows tf32
+    results_row 'the device: memory, streams, events, copies, marks (`engine/device/cuda*.c`)' device
+    results_row 'the engine on it: training over stages, schedules' exactness near_the_cpu trace memcheck racecheck synccheck
+    results_row 'statuses of the CUDA runtime (`cuda_error.c`)' rows
 }
 
 # Ends the part when there is no GPU.
@@ -107,6 +131,12 @@ part_tf32() {
     losses cuda:0 2 1f1b --dtype tf32
 }
 
+# A trace to look at; that its times are in order is checked on the stand-in.
+part_trace() {
+    need_gpu
+    losses cuda:0 4 zb-h1 --trace "$out/trace.json" && ! grep -q '"dur": *-' "$out/trace.json"
+}
+
 # sanitizer TOOL PROGRAM..
 sanitizer() {
     need_gpu
@@ -149,9 +179,10 @@ nvidia-smi >/dev/null 2>&1 || arch_native=build_portable
 part build 180 bash -c "part_$arch_native"
 [ -x "$build/bin/weir" ] || exit 1
 # limits: with the build's 180 s less than nine minutes together
-for row in "rows 30" "device 25" "exactness 40" "near_the_cpu 20" "tf32 15" "rows_memcheck 60" "rows_racecheck 50" \
+for row in "rows 30" "device 25" "exactness 40" "near_the_cpu 20" "tf32 10" "trace 10" "rows_memcheck 60" "rows_racecheck 50" \
     "memcheck 25" "racecheck 25" "synccheck 20" "processor 40"; do
     part "${row% *}" "${row#* }" bash -c "part_${row% *}"
 done
-printf 'the table is in %s\n' "$report"
+results_table >>"$report"
+printf 'the tables are in %s\n' "$report"
 exit $failed
