@@ -37,11 +37,11 @@
 
 #include "base/status.h"
 #include "kernels/op.h"
-#include "kernels/vector.h"
 
 typedef struct weir_device weir_device;
 typedef struct weir_stream weir_stream;
 typedef struct weir_event weir_event;
+struct weir_vector_kernels; /* kernels/vector.h */
 
 enum weir_stream_class { WEIR_STREAM_COMPUTE, WEIR_STREAM_EDGE };
 
