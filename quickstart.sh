@@ -11,7 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 
 base_packages=(gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libxxhash-dev zlib1g-dev libdnnl-dev
     libhwloc-dev)
-test_packages=(libcmocka-dev bats g++) # g++: CUDA kernels on the processor
+test_packages=(libcmocka-dev bats libopenmpi-dev openmpi-bin g++) # g++: CUDA kernels on the processor
 cuda_packages=(g++) # nvcc calls it; the CUDA toolkit itself is never installed
 
 out=out/quickstart

@@ -56,6 +56,11 @@ if(NOT WEIR_MPI STREQUAL "OFF")
   pkg_search_module(mpi_pc QUIET IMPORTED_TARGET mpi-c ompi-c mpich)
 endif()
 weir_part(MPI mpi_pc_FOUND)
+if(WEIR_HAVE_MPI)
+  target_link_libraries(weir_mpi INTERFACE PkgConfig::mpi_pc)
+else()
+  list(APPEND WEIR_DROPPED_SOURCES "mpi[^/]*[.]c")
+endif()
 
 # ---- CUDA, cuDNN, NCCL -----------------------------------------------------------------------------------------------
 set(cuda_found FALSE)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "cmd/command.h"
 #include "engine/device/device.h"
@@ -46,7 +47,7 @@ static const struct option_row rows[] = {
     ROW("device", 0, OPTION_TEXT, device, "NAME", "device kind (cpu)", 0, 0),
     ROW("device-memory", 0, OPTION_BYTES, device_memory, "BYTES", "refuse a run that needs more per rank", 0, 0),
     ROW("recompute", 0, OPTION_TEXT, recompute, "LIST", "none (default), full, or layers (h.*.mlp,head) to run again in backward", 0, 0),
-    ROW("transport", 0, OPTION_TEXT, transport, "NAME", "local (default)", 0, 0),
+    ROW("transport", 0, OPTION_TEXT, transport, "NAME", "local, or mpi (default when started by mpirun); list shows them", 0, 0),
     ROW("metrics", 0, OPTION_TEXT, metrics, "FILE", "write one JSON object per step", 0, 0),
     ROW("trace", 0, OPTION_TEXT, trace, "FILE", "write a Chrome trace of the first steps", 0, 0),
     ROW("profile", 0, OPTION_FLAG, profile, NULL, "print at the end where the time of the steps went", 0, 0),
@@ -131,6 +132,25 @@ static void result_print(struct train_run *run, bool json)
     free(model);
 }
 
+/* Every process fails for these reasons, or none: one message is enough.  A launcher ends all processes when the first one
+ * ends, so the silent ones leave some time for it. */
+static int failure_report(weir_status status, bool leads)
+{
+    bool common = status == WEIR_ERR_USAGE || status == WEIR_ERR_NOFIT || status == WEIR_ERR_NUMERIC;
+    if (!common || leads)
+        return options_report("train", status);
+    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    return weir_status_exit_code(status);
+}
+
+static weir_status weights_save(const struct train_options *o, struct train_run *run)
+{
+    weir_status status = weir_engine_save_weights(run->engine, o->export);
+    if (status)
+        weir_engine_fail(run->engine, status);
+    return status;
+}
+
 static int run_train(int argc, char **argv)
 {
     struct train_options o = {.schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw", .device = "cpu",
@@ -140,21 +160,21 @@ static int run_train(int argc, char **argv)
     enum option_outcome outcome;
     weir_status status = options_parse(&table, argc, argv, &o, NULL, 0, &n, &outcome);
     if (status || outcome == OPTIONS_HELP_SHOWN || list_shown(&o))
-        return options_report("train", status);
+        return failure_report(status, train_leads(&o));
     struct train_run run;
     status = train_open(&o, &run);
     if (status)
-        return options_report("train", status);
+        return failure_report(status, train_leads(&o));
     if (run.engine) {
         status = train_steps(&run, &stopped);
-        if (!status && run.n_done && run.profile)
+        if (!status && run.n_done && run.profile && run.leads)
             train_profile_print(&run, stderr);
         if (!status && o.export)
-            status = weir_engine_save_weights(run.engine, o.export);
-        if (!status && run.n_done)
+            status = weights_save(&o, &run);
+        if (!status && run.n_done && run.leads)
             result_print(&run, o.json);
     }
-    int code = options_report("train", status);
+    int code = failure_report(status, run.leads);
     train_close(&run);
     return code ? code : stopped ? 128 + stopped : 0;
 }

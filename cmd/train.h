@@ -51,10 +51,14 @@ struct train_run {
     char *inputs, *targets; /* one micro-batch */
     size_t input_bytes, target_bytes;
     int n_microbatches, n_ranks; /* of all replicas */
+    bool leads; /* of several processes, the one that prints and writes files */
     double first_loss, last_loss;
     double val_loss; /* of the last validation; NaN: none yet */
     int64_t n_done;
 };
+
+/* The launcher calls this process the first one, or there is no launcher. */
+bool train_leads(const struct train_options *options);
 
 /* Open everything that can fail before the first step; on failure all is closed again.  With --print-memory or
  * --print-program, print what was asked for instead of opening an engine. */

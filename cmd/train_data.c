@@ -20,6 +20,8 @@ weir_status train_feed(struct train_run *run, const weir_data *data, int64_t fir
     const char *input = run->model->data == WEIR_DATA_IMAGES ? "images" : "tokens";
     int batch = (int)run->graph->microbatch_size;
     for (int mb = 0; mb < run->n_microbatches; mb++) {
+        if (!weir_engine_reads(run->engine, input, mb) && !weir_engine_reads(run->engine, "targets", mb))
+            continue; /* another process's */
         weir_status status = weir_data_read(data, first + (int64_t)mb * batch, batch, run->inputs, run->targets);
         if (!status)
             status = weir_engine_feed(run->engine, input, mb, run->inputs);

@@ -3,13 +3,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/text.h"
 #include "cmd/options.h"
 #include "cmd/train.h"
+#include "engine/transport/launcher.h"
 
 enum { TRACE_EVENTS = 200000 }; /* most events kept for --trace: some 30 MB of file */
+
+bool train_leads(const struct train_options *o)
+{
+    struct weir_launcher launcher;
+    bool alone = o->transport && !strcmp(o->transport, "local");
+    return alone || weir_launcher_detect((const char *const *)environ, &launcher) != WEIR_OK || launcher.rank == 0;
+}
 
 static weir_status choices_read(const struct train_options *o, struct train_run *run)
 {
@@ -84,14 +93,19 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.zero = (int)o->zero;
     config.bucket_bytes = o->bucket_bytes;
     if (o->print_memory || o->print_program)
-        return weir_engine_preview(&config, o->print_memory ? stdout : NULL, o->print_program ? stdout : NULL);
-    return weir_engine_open(&config, &run->engine);
+        return weir_engine_preview(&config, o->print_memory && run->leads ? stdout : NULL,
+                                   o->print_program && run->leads ? stdout : NULL);
+    int n_processes;
+    weir_status status = weir_engine_open(&config, &run->engine);
+    if (!status)
+        run->leads = weir_engine_process(run->engine, &n_processes) == 0;
+    return status;
 }
 
 /* Weights in, and whether they can be written at the end. */
 static weir_status weights_prepare(const struct train_options *o, struct train_run *run)
 {
-    weir_status status = o->export ? weir_export_check(run->graph, o->export) : WEIR_OK;
+    weir_status status = o->export && run->leads ? weir_export_check(run->graph, o->export) : WEIR_OK;
     return status || !o->init_from ? status : weir_engine_load_weights(run->engine, o->init_from);
 }
 
@@ -120,7 +134,7 @@ static weir_status trace_open(const struct train_options *o, struct train_run *r
     size_t of_a_step = 2 * run->n_events; /* work and the wait before it */
     run->n_trace_steps = TRACE_EVENTS / (int64_t)of_a_step + 1;
     size_t most = of_a_step * (size_t)run->n_trace_steps;
-    return status ? status : weir_trace_open(o->trace, trace_rows, n_ranks, most, &run->trace);
+    return status || !run->leads ? status : weir_trace_open(o->trace, trace_rows, n_ranks, most, &run->trace);
 }
 
 /* When the metrics file is open but not written yet: an output must not be the file of another option. */
@@ -160,7 +174,7 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
     status = weights_prepare(o, run);
     if (!status)
         status = buffers_make(run);
-    if (!status && o->metrics)
+    if (!status && o->metrics && run->leads)
         status = weir_metrics_open(o->metrics, run->n_ranks, &run->metrics);
     if (!status)
         status = outputs_check(o, run);
@@ -173,10 +187,11 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
 
 weir_status train_open(const struct train_options *options, struct train_run *run)
 {
-    *run = (struct train_run){.options = options, .val_loss = NAN};
+    *run = (struct train_run){.options = options, .val_loss = NAN, .leads = train_leads(options)};
     weir_status status = all_open(options, run);
     if (status) {
         char message[WEIR_ERROR_MAX];
+        weir_engine_fail(run->engine, status);
         weir_error_take(message);
         train_close(run);
         weir_error_put(message);

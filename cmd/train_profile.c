@@ -106,14 +106,14 @@ static void row_add(struct weir_op_time *row, const struct weir_op_time *term, i
 void train_profile_pause(struct train_run *run)
 {
     struct train_profile *p = run->profile;
-    if (p)
+    if (p && !weir_engine_events_gather(run->engine)) /* a failure comes back with the next step */
         p->n_before = weir_engine_op_times(run->engine, p->before, p->room);
 }
 
 void train_profile_resume(struct train_run *run)
 {
     struct train_profile *p = run->profile;
-    size_t n = p ? weir_engine_op_times(run->engine, p->rows, p->room) : 0;
+    size_t n = p && !weir_engine_events_gather(run->engine) ? weir_engine_op_times(run->engine, p->rows, p->room) : 0;
     for (size_t i = 0; i < n; i++) {
         const struct weir_op_time *before = row_find(p->before, p->n_before, &p->rows[i]);
         struct weir_op_time *outside = row_find(p->outside, p->n_outside, &p->rows[i]);

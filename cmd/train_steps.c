@@ -84,6 +84,17 @@ static void trace_step(struct train_run *run, int64_t step)
     }
 }
 
+/* Every process takes part, whoever keeps them. */
+static weir_status step_events(struct train_run *run, int64_t step)
+{
+    if (!run->profile && step >= run->n_trace_steps)
+        return WEIR_OK;
+    weir_status status = weir_engine_events_gather(run->engine);
+    if (!status)
+        weir_engine_events(run->engine, run->events, run->n_events);
+    return status;
+}
+
 /* ---- steps --------------------------------------------------------------------------------------------------------- */
 
 static weir_status step_report(struct train_run *run, struct progress *progress, const struct weir_step_report *report,
@@ -97,8 +108,9 @@ static weir_status step_report(struct train_run *run, struct progress *progress,
     run->n_done = report->step + 1;
     run->val_loss = val_loss ? *val_loss : run->val_loss;
     progress_step(progress, report, lr, per_second, val_loss);
-    if (run->trace || run->profile)
-        weir_engine_events(run->engine, run->events, run->n_events);
+    weir_status status = step_events(run, report->step);
+    if (status)
+        return status;
     if (run->profile)
         train_profile_step(run, report);
     if (run->trace && report->step < run->n_trace_steps)
@@ -125,35 +137,45 @@ static double lr_at(const struct train_run *run, int64_t step)
     return weir_learning_rate(run->lr_schedule, lr, warmup, step, o->steps);
 }
 
+static weir_status trace_end(struct train_run *run, weir_status status)
+{
+    char message[WEIR_ERROR_MAX];
+    weir_error_take(message);
+    weir_status written = weir_trace_write(run->trace); /* also after a failure: it shows what led there */
+    if (status)
+        weir_error_put(message);
+    return status ? status : written;
+}
+
 weir_status train_steps(struct train_run *run, int *signal_out)
 {
     struct progress progress;
     weir_status status = WEIR_OK;
+    int stop = 0;
     signal_seen = 0;
+    weir_engine_stop_flag(run->engine, &signal_seen);
     signal(SIGINT, signal_note);
     signal(SIGTERM, signal_note);
     progress_start(&progress, run->options->steps, run->model->data == WEIR_DATA_IMAGES ? "img" : "tok",
-                   run->options->quiet);
-    for (int64_t step = 0; step < run->options->steps && !signal_seen && !status; step++) {
+                   run->options->quiet || !run->leads);
+    for (int64_t step = 0; step < run->options->steps && !stop && !status; step++) {
         struct weir_step_report report;
         double lr = lr_at(run, step);
         status = step_feed(run, step);
         if (!status)
             status = weir_engine_step(run->engine, lr, &report);
-        if (!status)
+        if (!status) {
+            stop = report.stop;
             status = step_end(run, &progress, &report, lr);
+        }
     }
     progress_end(&progress);
-    if (run->trace) {
-        char message[WEIR_ERROR_MAX];
-        weir_error_take(message);
-        weir_status written = weir_trace_write(run->trace); /* also after a failure: it shows what led there */
-        if (status)
-            weir_error_put(message);
-        status = status ? status : written;
-    }
-    if (signal_seen && !run->options->quiet)
-        fprintf(stderr, "weir train: stopped by signal %d after %lld steps\n", (int)signal_seen, (long long)run->n_done);
-    *signal_out = signal_seen;
+    if (run->trace)
+        status = trace_end(run, status);
+    if (status && status != WEIR_ERR_NUMERIC) /* which every process sees */
+        weir_engine_fail(run->engine, status);
+    if (stop && !run->options->quiet && run->leads)
+        fprintf(stderr, "weir train: stopped by signal %d after %lld steps\n", stop, (long long)run->n_done);
+    *signal_out = stop;
     return status;
 }

@@ -26,6 +26,12 @@
  *     weir_engine_close(engine);
  *     weir_arena_release(&arena);
  *
+ * Several processes.  With transport "mpi" every rank is a process that the launcher started (mpirun); each opens an engine
+ * with the same configuration and calls the same functions in the same order.  All functions that may block are collective;
+ * feed and param_write act on what this process holds.  A process feeds what its own rank reads (weir_engine_reads); the
+ * others' data is ignored.  Reports, losses, parameters read and gathered events are the same on every process.  When one
+ * fails or dies, the others' next call returns WEIR_ERR_PEER, and all of them can only close.
+ *
  * A trained model writes text with engine/run/generator.h.
  *
  * Every function returns a status (base/status.h); weir_last_error() has the message.  An engine is used by one thread at
@@ -87,6 +93,7 @@ struct weir_step_report {
     int n_ranks;                  /* of all replicas: rank r of replica d is d * (ranks of a pipeline) + r */
     const int64_t *compute_ns;    /* [n_ranks]: time in kernels, waits excluded; valid until the next step */
     const size_t *peak_bytes;     /* [n_ranks]: bytes of the rank's blocks */
+    int stop;                     /* largest value of the stop flags of all processes when the step ended */
 };
 
 /* What one rank did when, in the last step. */
@@ -167,13 +174,31 @@ weir_status weir_engine_gradient_read(weir_engine *engine, const char *name, flo
  * missing, extra, doubled or misshapen tensor is WEIR_ERR_INVALID and named; nothing changes unless all is well. */
 weir_status weir_engine_load_weights(weir_engine *engine, const char *path);
 
-/* Write model.safetensors (F32) and config.json into the folder `dir`, made when it is not there, as
+/* Several processes: process 0 writes what the others send it.
+ * Write model.safetensors (F32) and config.json into the folder `dir`, made when it is not there, as
  * transformers.AutoModelForCausalLM.from_pretrained reads them.  Files are written under temporary names and renamed when
  * they are whole.  WEIR_ERR_UNSUPPORTED: the model has no Hugging Face form.  WEIR_ERR_IO. */
 weir_status weir_engine_save_weights(weir_engine *engine, const char *dir);
 
 /* What weir_engine_save_weights can refuse, found out before training: makes the folder and tries to write to it. */
 weir_status weir_export_check(const struct weir_graph *graph, const char *dir);
+
+/* Is the input `name` of micro-batch `mb` read by a rank of this process?  When not, feeding it has no effect. */
+bool weir_engine_reads(const weir_engine *engine, const char *name, int mb);
+
+/* The number of this process, from 0, and how many there are. */
+int weir_engine_process(const weir_engine *engine, int *n_processes_out);
+
+/* A number that the program sets when it wants to stop, from a signal handler for example: each step's report has the
+ * largest of all processes, so that all stop after the same step.  NULL: none. */
+void weir_engine_stop_flag(weir_engine *engine, const volatile int *flag);
+
+/* This process cannot go on, for a reason outside the engine: tell the others, with the thread's last error.  Without
+ * others it does nothing; NULL is fine. */
+void weir_engine_fail(weir_engine *engine, weir_status status);
+
+/* With several processes: fetch what the ranks of the others did, for weir_engine_events and weir_engine_op_times. */
+weir_status weir_engine_events_gather(weir_engine *engine);
 
 /* What the ranks did in the last step: fills at most `room` events, returns how many there are. */
 size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room);

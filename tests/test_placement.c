@@ -12,7 +12,7 @@ static void place_and_world_rank_undo_each_other(void **state)
                 const struct weir_placement_grid grid = {p, d, (enum weir_placement_order)order};
                 bool seen[8][8] = {{false}};
                 for (int world = 0; world < p * d; world++) {
-                    struct weir_place place = weir_placement_place(&grid, world);
+                    struct weir_seat place = weir_placement_place(&grid, world);
                     assert_in_range(place.replica, 0, d - 1);
                     assert_in_range(place.rank, 0, p - 1);
                     assert_false(seen[place.replica][place.rank]);
@@ -29,7 +29,7 @@ static void cluster_and_spread_are_the_published_ones(void **state)
     const struct weir_placement_grid cluster = {2, 4, WEIR_PLACEMENT_CLUSTER}, spread = {2, 4, WEIR_PLACEMENT_SPREAD};
     for (int replica = 0; replica < 4; replica++)
         for (int rank = 0; rank < 2; rank++) {
-            const struct weir_place place = {replica, rank};
+            const struct weir_seat place = {replica, rank};
             assert_int_equal(weir_placement_world_rank(&cluster, place), 2 * replica + rank);
             assert_int_equal(weir_placement_world_rank(&spread, place), replica + 4 * rank);
         }

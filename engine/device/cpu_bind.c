@@ -7,6 +7,13 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static weir_stream *workers;   /* guarded by lock; linked by next_worker, newest first */
 static _Atomic int n_threads;  /* of all workers' teams; written under lock; a stale value costs some microseconds */
 
+static _Atomic bool is_crowded; /* by other processes; written under lock */
+
+static bool crowded_by_others(void)
+{
+    return atomic_load_explicit(&is_crowded, memory_order_relaxed);
+}
+
 /* An older worker has one of the cores already (two devices with the same index modulo the number of cores). */
 static bool sets_meet(const cpu_set_t *a, const cpu_set_t *b)
 {
@@ -30,7 +37,7 @@ static bool core_is_taken(const weir_stream *worker)
 static void worker_place(weir_stream *worker, int n)
 {
     const struct weir_cpu_cores *cores = &worker->device->cores;
-    bool bind = cores->bindable && n <= cores->n && !core_is_taken(worker);
+    bool bind = cores->bindable && !crowded_by_others() && n <= cores->n && !core_is_taken(worker);
     if (bind == worker->is_bound)
         return;
     if (pthread_setaffinity_np(worker->thread, sizeof cores->chosen, bind ? cores->chosen : cores->allowed) == 0)
@@ -66,12 +73,20 @@ void weir_cpu_worker_leave(weir_stream *stream)
     pthread_mutex_unlock(&lock);
 }
 
+void weir_cpu_crowded_set(bool crowded)
+{
+    pthread_mutex_lock(&lock);
+    atomic_store_explicit(&is_crowded, crowded, memory_order_relaxed);
+    workers_place();
+    pthread_mutex_unlock(&lock);
+}
+
 bool weir_cpu_worker_may_spin(const weir_device *device)
 {
-    return atomic_load_explicit(&n_threads, memory_order_relaxed) <= device->cores.n;
+    return !crowded_by_others() && atomic_load_explicit(&n_threads, memory_order_relaxed) <= device->cores.n;
 }
 
 bool weir_cpu_issuer_may_spin(const weir_device *device)
 {
-    return atomic_load_explicit(&n_threads, memory_order_relaxed) < device->cores.n;
+    return !crowded_by_others() && atomic_load_explicit(&n_threads, memory_order_relaxed) < device->cores.n;
 }

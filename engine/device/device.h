@@ -106,6 +106,10 @@ weir_status weir_device_kind_find(const char *name, const struct weir_device_kin
 int weir_cpu_cores(void);
 weir_status weir_cpu_describe(char *text, size_t bytes);
 
+/* cpu: other processes compute on this machine too, and together there are more threads than cores: from now on workers
+ * neither spin nor are bound. */
+void weir_cpu_crowded_set(bool crowded);
+
 #ifdef __cplusplus
 }
 #endif

@@ -37,14 +37,14 @@ weir_status weir_placement_grid_check(const struct weir_placement_grid *grid, in
     return WEIR_OK;
 }
 
-struct weir_place weir_placement_place(const struct weir_placement_grid *grid, int world_rank)
+struct weir_seat weir_placement_place(const struct weir_placement_grid *grid, int world_rank)
 {
     if (grid->order == WEIR_PLACEMENT_CLUSTER)
-        return (struct weir_place){.replica = world_rank / grid->n_ranks, .rank = world_rank % grid->n_ranks};
-    return (struct weir_place){.replica = world_rank % grid->n_replicas, .rank = world_rank / grid->n_replicas};
+        return (struct weir_seat){.replica = world_rank / grid->n_ranks, .rank = world_rank % grid->n_ranks};
+    return (struct weir_seat){.replica = world_rank % grid->n_replicas, .rank = world_rank / grid->n_replicas};
 }
 
-int weir_placement_world_rank(const struct weir_placement_grid *grid, struct weir_place place)
+int weir_placement_world_rank(const struct weir_placement_grid *grid, struct weir_seat place)
 {
     if (grid->order == WEIR_PLACEMENT_CLUSTER)
         return place.replica * grid->n_ranks + place.rank;

@@ -29,7 +29,7 @@ struct weir_placement_grid {
 };
 
 /* One process: a rank of the pipeline of one replica. */
-struct weir_place {
+struct weir_seat {
     int replica, rank; /* 0..D-1, 0..P-1 */
 };
 
@@ -45,8 +45,8 @@ const char *weir_placement_order_str(enum weir_placement_order order);
 weir_status weir_placement_grid_check(const struct weir_placement_grid *grid, int n_processes);
 
 /* What process `world_rank` (0..P·D-1) plays, and the process that plays `place`: each undoes the other. */
-struct weir_place weir_placement_place(const struct weir_placement_grid *grid, int world_rank);
-int weir_placement_world_rank(const struct weir_placement_grid *grid, struct weir_place place);
+struct weir_seat weir_placement_place(const struct weir_placement_grid *grid, int world_rank);
+int weir_placement_world_rank(const struct weir_placement_grid *grid, struct weir_seat place);
 
 #ifdef __cplusplus
 }

@@ -208,7 +208,7 @@ static weir_status run_open(struct weir_engine *engine, struct weir_run_program 
         status = weir_arena_alloc(&engine->arena, (size_t)run->n_events, sizeof *run->events, &run->events);
     for (int r = 0; r < engine->n_ranks && !status; r++)
         status = execs_make(&engine->ranks[r], run);
-    for (int e = 0; e < run->n_events && !status; e++)
+    for (int e = 0; e < run->n_events && !status && !engine->wire; e++)
         status = engine->kind->event_open(engine->ranks[0].device, &run->events[e]);
     return status;
 }
@@ -234,10 +234,9 @@ static weir_status rank_open(struct weir_engine *engine, int r)
 {
     struct weir_rank *rank = &engine->ranks[r];
     const struct weir_rank_program *program = &engine->program->ranks[rank->index];
-    weir_status status = weir_arena_alloc(&engine->arena, (size_t)engine->graph->n_nodes * WEIR_PASSES,
-                                          sizeof *rank->clocks, &rank->clocks);
+    weir_status status = WEIR_OK;
     for (int k = 0; k < WEIR_MEMORY_KINDS && !status; k++)
-        if (program->bytes[k])
+        if (program->bytes[k] && !rank->shared[k])
             status = engine->kind->memory_alloc(rank->device, program->bytes[k], (void **)(void *)&rank->blocks[k]);
     size_t tasks = tasks_count(engine, engine->train.program, rank->index);
     size_t others = tasks_count(engine, engine->evaluate.program, rank->index);
@@ -251,7 +250,7 @@ weir_status weir_ranks_sync(struct weir_engine *engine)
 {
     weir_status first = WEIR_OK;
     char message[WEIR_ERROR_MAX];
-    for (int r = 0; r < engine->n_ranks; r++) {
+    for (int r = engine->first_here; r < engine->end_here; r++) {
         weir_status status = engine->kind->stream_sync(engine->ranks[r].stream, -1);
         if (status && !first) {
             first = status;
@@ -265,7 +264,7 @@ weir_status weir_ranks_sync(struct weir_engine *engine)
 
 weir_status weir_ranks_run(struct weir_engine *engine, weir_task_fn fn)
 {
-    for (int r = 0; r < engine->n_ranks; r++) {
+    for (int r = engine->first_here; r < engine->end_here; r++) {
         weir_status status = engine->kind->run(engine->ranks[r].stream, fn, &engine->ranks[r]);
         if (status)
             return status;
@@ -289,13 +288,19 @@ static weir_status arrays_make(struct weir_engine *engine)
     if (status)
         return status;
     engine->n_ranks = (int)p;
+    if (!engine->wire)
+        engine->end_here = engine->n_ranks;
     for (int r = 0; r < engine->n_ranks && !status; r++) {
         engine->ranks[r].engine = engine;
         engine->ranks[r].index = r % program->n_ranks;
         engine->ranks[r].replica = r / program->n_ranks;
         engine->peak_bytes[r] = weir_program_rank_bytes(program, engine->ranks[r].index);
-        status = engine->kind->open(r, engine->config.threads_per_rank, &engine->ranks[r].device);
+        status = weir_arena_alloc(&engine->arena, (size_t)engine->graph->n_nodes * WEIR_PASSES,
+                                  sizeof *engine->ranks[r].clocks, &engine->ranks[r].clocks);
     }
+    for (int r = engine->first_here; r < engine->end_here && !status; r++)
+        status = engine->kind->open(engine->wire ? engine->info->local_rank : r, engine->config.threads_per_rank,
+                                    &engine->ranks[r].device);
     return status;
 }
 
@@ -303,7 +308,10 @@ weir_status weir_engine_parts_find(struct weir_engine *engine)
 {
     const struct weir_transport_kind *transport;
     weir_status status = weir_device_kind_find(engine->config.device, &engine->kind);
-    return status ? status : weir_transport_find(engine->config.transport, &transport);
+    if (!status)
+        status = weir_transport_find(engine->config.transport, &transport);
+    engine->wire = status || transport->one_process ? NULL : transport;
+    return status;
 }
 
 weir_status weir_engine_start(struct weir_engine *engine)
@@ -315,16 +323,22 @@ weir_status weir_engine_start(struct weir_engine *engine)
     if (!status)
         status = arrays_make(engine);
     if (!status)
-        status = engine->kind->memory_info(engine->ranks[0].device, &free_bytes, &total_bytes);
+        status = engine->kind->memory_info(engine->ranks[engine->first_here].device, &free_bytes, &total_bytes);
+    if (!status)
+        status = weir_peers_sum(engine, &free_bytes);
     if (!status)
         status = weir_fit_check(engine, free_bytes);
-    for (int r = 0; !status && r < engine->n_ranks; r++)
+    if (!status)
+        status = weir_peers_link(engine);
+    for (int r = engine->first_here; !status && r < engine->end_here; r++)
         status = rank_open(engine, r);
     if (!status)
         status = run_open(engine, &engine->train);
     if (!status && engine->evaluate.program)
         status = run_open(engine, &engine->evaluate);
-    return status ? status : weir_ranks_run(engine, rank_prepare);
+    if (!status)
+        status = weir_ranks_run(engine, rank_prepare);
+    return status ? status : weir_peers_ready(engine);
 }
 
 weir_status weir_engine_open(const struct weir_engine_config *config, weir_engine **engine_out)
@@ -341,11 +355,14 @@ weir_status weir_engine_open(const struct weir_engine_config *config, weir_engin
     engine->n_replicas = config->replicas ? config->replicas : 1;
     status = weir_engine_parts_find(engine);
     if (!status)
+        status = weir_peers_join(engine);
+    if (!status)
         status = weir_engine_compile(engine);
     if (!status)
         status = weir_engine_start(engine);
     if (status) {
         char message[WEIR_ERROR_MAX];
+        weir_peers_stop(engine, status);
         weir_error_take(message);
         weir_engine_close(engine);
         weir_error_put(message);
@@ -383,7 +400,7 @@ static void rank_close(struct weir_engine *engine, struct weir_rank *rank)
         engine->kind->stream_close(rank->stream);
     }
     for (int k = 0; k < WEIR_MEMORY_KINDS; k++)
-        if (rank->blocks[k])
+        if (rank->blocks[k] && !rank->shared[k])
             engine->kind->memory_free(rank->device, rank->blocks[k]);
 }
 
@@ -391,14 +408,15 @@ void weir_engine_close(weir_engine *engine)
 {
     if (!engine)
         return;
-    int n_ranks = engine->n_ranks;
-    for (int r = 0; r < n_ranks; r++)
+    int first = engine->first_here, end = engine->n_ranks ? engine->end_here : first;
+    for (int r = first; r < end; r++)
         rank_close(engine, &engine->ranks[r]);
     run_close(engine, &engine->train);
     run_close(engine, &engine->evaluate);
-    for (int r = 0; r < n_ranks; r++)
+    for (int r = first; r < end; r++)
         if (engine->ranks[r].device)
             engine->kind->close(engine->ranks[r].device);
+    weir_peers_leave(engine);
     weir_arena_release(&engine->arena);
     weir_free(engine);
 }

@@ -106,6 +106,8 @@ static weir_status action_run(struct weir_rank *rank, const struct weir_run_prog
         const struct weir_step_call *call = &list->calls[instr->first_call + i];
         if (!lane || call->node < lane->end_node)
             status = call_run(rank, run, instr->stage, instr->mb, call);
+        if (!status)
+            status = weir_peers_progress(rank->engine, run);
     }
     return status;
 }
@@ -133,19 +135,27 @@ static weir_status instr_run(struct weir_rank *rank, const struct weir_run_progr
     return WEIR_FAIL(WEIR_ERR_INTERNAL, "instruction kind %d", (int)instr->kind);
 }
 
+static weir_status exec_fail(const struct weir_exec *exec, weir_status status)
+{
+    const struct weir_rank *rank = exec->rank;
+    atomic_store(&rank->engine->failed, 1);
+    if (rank->engine->n_replicas > 1)
+        weir_error_prefix(status, "replica %d, rank %d, %s: ", rank->replica, rank->index, exec->name);
+    else
+        weir_error_prefix(status, "rank %d, %s: ", rank->index, exec->name);
+    weir_peers_stop(rank->engine, status);
+    return status;
+}
+
 weir_status weir_exec_run(void *argument)
 {
     struct weir_exec *exec = argument;
-    struct weir_rank *rank = exec->rank;
+    weir_status status = weir_peers_await(exec);
     exec->start_ns = weir_clock_ns();
-    weir_status status = instr_run(rank, exec->run, exec->instr);
+    if (!status)
+        status = instr_run(exec->rank, exec->run, exec->instr);
     exec->end_ns = weir_clock_ns();
-    if (status) {
-        atomic_store(&rank->engine->failed, 1);
-        if (rank->engine->n_replicas > 1)
-            weir_error_prefix(status, "replica %d, rank %d, %s: ", rank->replica, rank->index, exec->name);
-        else
-            weir_error_prefix(status, "rank %d, %s: ", rank->index, exec->name);
-    }
-    return status;
+    if (!status)
+        status = weir_peers_passed(exec);
+    return status ? exec_fail(exec, status) : WEIR_OK;
 }

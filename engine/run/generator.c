@@ -106,6 +106,7 @@ static weir_status engine_make(struct weir_generator *g, const struct weir_gener
     engine->config.graph = config->prompt;
     engine->config.first_layer = config->first_layer;
     engine->config.device = config->device;
+    engine->config.transport = "local"; /* one process generates, whoever started it */
     engine->config.threads_per_rank = config->threads_per_rank;
     engine->config.seed = config->seed;
     engine->config.device_memory = config->device_memory;

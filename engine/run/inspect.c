@@ -19,24 +19,39 @@ static weir_status param_find(const struct weir_engine *engine, const char *name
     return WEIR_FAIL(WEIR_ERR_INVALID, "model '%s' has no parameter '%s'", engine->graph->name, name);
 }
 
-weir_status weir_engine_param_read(weir_engine *engine, const char *name, float *values_out, size_t n)
+/* The rank of its pipeline that owns `param`, and how it holds it. */
+static const struct weir_rank_param *owner_find(const struct weir_engine *engine, int param, int *rank_out)
 {
-    int param;
-    weir_status status = param_find(engine, name, n, &param);
-    for (int r = 0; !status && r < engine->program->n_ranks; r++)
+    for (int r = 0; r < engine->program->n_ranks; r++)
         for (int i = 0; i < engine->program->ranks[r].n_params; i++) {
             const struct weir_rank_param *held = &engine->program->ranks[r].params[i];
-            if (held->param == param && held->owned)
-                memcpy(values_out, weir_rank_at(engine, 0, r)->blocks[WEIR_MEMORY_PARAMS] + held->offset, n * sizeof(float));
+            if (held->param == param && held->owned) {
+                *rank_out = r;
+                return held;
+            }
         }
-    return status;
+    return NULL;
+}
+
+weir_status weir_engine_param_read(weir_engine *engine, const char *name, float *values_out, size_t n)
+{
+    int param = 0;
+    weir_status status = param_find(engine, name, n, &param);
+    if (status)
+        return status;
+    int owner = 0; /* in replica 0 */
+    const struct weir_rank_param *held = owner_find(engine, param, &owner);
+    const struct weir_rank *rank = weir_rank_at(engine, 0, owner);
+    if (held && weir_rank_is_here(rank))
+        memcpy(values_out, weir_block_at(rank, WEIR_MEMORY_PARAMS, held->offset), n * sizeof(float));
+    return weir_peers_share(engine, 0, owner, values_out, n * sizeof(float));
 }
 
 weir_status weir_engine_param_write(weir_engine *engine, const char *name, const float *values, size_t n)
 {
-    int param;
+    int param = 0;
     weir_status status = param_find(engine, name, n, &param);
-    for (int r = 0; !status && r < engine->n_ranks; r++) {
+    for (int r = engine->first_here; !status && r < engine->end_here; r++) {
         const struct weir_rank *rank = &engine->ranks[r];
         const struct weir_rank_program *program = &engine->program->ranks[rank->index];
         for (int i = 0; i < program->n_params; i++)
@@ -46,23 +61,27 @@ weir_status weir_engine_param_write(weir_engine *engine, const char *name, const
     return status;
 }
 
+/* The gradient of a piece of rank `r`: TIE_ADD and REDUCE have left the sum with the piece's keeper. */
+static weir_status piece_fetch(weir_engine *engine, int r, const struct weir_piece *piece, float *values)
+{
+    const struct weir_rank *keeper = weir_rank_at(engine, piece->replica, r);
+    size_t first = (size_t)piece->first * sizeof *values, bytes = (size_t)piece->n * sizeof *values;
+    size_t offset = engine->program->ranks[r].params[piece->held].grad_offset + first;
+    if (weir_rank_is_here(keeper))
+        memcpy(values + piece->first, weir_block_at(keeper, WEIR_MEMORY_GRADS, offset), bytes);
+    return weir_peers_share(engine, piece->replica, r, values + piece->first, bytes);
+}
+
 weir_status weir_engine_gradient_read(weir_engine *engine, const char *name, float *values_out, size_t n)
 {
-    int param;
+    int param = 0;
     weir_status status = param_find(engine, name, n, &param);
     if (!status && !engine->stepped)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "no step was run: parameter '%s' has no gradient yet", name);
-    for (int r = 0; !status && r < engine->program->n_ranks; r++) {
-        const struct weir_rank_program *program = &engine->program->ranks[r];
-        for (int i = 0; i < program->n_pieces; i++) { /* TIE_ADD and REDUCE have left the sum with the piece's keeper */
-            const struct weir_piece *piece = &program->pieces[i];
-            const struct weir_rank_param *held = &program->params[piece->held];
-            const char *block = weir_rank_at(engine, piece->replica, r)->blocks[WEIR_MEMORY_GRADS];
-            if (held->param == param)
-                memcpy(values_out + piece->first, block + held->grad_offset + (size_t)piece->first * sizeof(float),
-                       (size_t)piece->n * sizeof(float));
-        }
-    }
+    for (int r = 0; !status && r < engine->program->n_ranks; r++)
+        for (int i = 0; i < engine->program->ranks[r].n_pieces && !status; i++)
+            if (engine->program->ranks[r].params[engine->program->ranks[r].pieces[i].held].param == param)
+                status = piece_fetch(engine, r, &engine->program->ranks[r].pieces[i], values_out);
     return status;
 }
 
@@ -73,11 +92,12 @@ size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *eve
     for (int r = 0; r < engine->n_ranks; r++)
         for (int i = 0; i < engine->program->ranks[engine->ranks[r].index].n_instrs; i++, n++) {
             const struct weir_exec *exec = &engine->train.execs[r][i];
+            int64_t ahead = weir_rank_is_here(&engine->ranks[r]) ? engine->clock_ahead_ns : 0;
             bool action = exec->instr->kind == WEIR_INSTR_ACTION;
             if (n < room)
                 events_out[n] = (struct weir_step_event){
                     r, exec->name, action ? categories[exec->instr->list] : "optimizer", exec->instr->stage,
-                    exec->instr->mb, exec->start_ns, exec->end_ns};
+                    exec->instr->mb, exec->start_ns - ahead, exec->end_ns - ahead};
         }
     return n;
 }
@@ -125,6 +145,40 @@ size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *time
             if (op_time(engine, k, pass, &sum) && n++ < room)
                 times_out[n - 1] = sum;
     return n;
+}
+
+weir_status weir_engine_events_gather(weir_engine *engine)
+{
+    return weir_peers_times(engine);
+}
+
+int weir_engine_process(const weir_engine *engine, int *n_processes_out)
+{
+    *n_processes_out = engine->wire ? engine->info->n_ranks : 1;
+    return engine->wire ? engine->info->rank : 0;
+}
+
+void weir_engine_stop_flag(weir_engine *engine, const volatile int *flag)
+{
+    engine->stop_flag = flag;
+}
+
+void weir_engine_fail(weir_engine *engine, weir_status status)
+{
+    if (engine)
+        weir_peers_stop(engine, status);
+}
+
+bool weir_engine_reads(const weir_engine *engine, const char *name, int mb)
+{
+    int replica = mb / engine->program->n_microbatches;
+    for (int i = 0; i < engine->graph->n_inputs && replica >= 0 && replica < engine->n_replicas; i++)
+        for (int r = 0; r < engine->program->n_ranks; r++)
+            if (!strcmp(engine->graph->inputs[i].name, name) &&
+                engine->program->ranks[r].input_offsets[i] != SIZE_MAX &&
+                weir_rank_is_here(weir_rank_at(engine, replica, r)))
+                return true;
+    return false;
 }
 
 int weir_engine_first_layer(const weir_engine *engine, int stage)

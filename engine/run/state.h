@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "engine/device/device.h"
 #include "engine/program/program.h"
+#include "engine/transport/transport.h"
 #include "engine/weir.h"
 
 /* Generation: what a micro-batch of the coming run is. */
@@ -21,7 +22,9 @@ struct weir_run_program {
     struct weir_program *program;    /* NULL: there is none */
     struct weir_exec **execs;        /* [n_ranks][n_instrs], replica by replica */
     int n_events;                    /* of all replicas together */
-    weir_event **events;             /* [n_events], replica by replica */
+    weir_event **events;             /* [n_events], replica by replica; when all ranks live here */
+    weir_link *link;                 /* to other processes, in place of events */
+    int *signallers;                 /* [program's n_events]: rank of its pipeline; when there is a link */
     enum weir_memory_kind scratch;   /* the block that holds its SCRATCH */
     struct weir_lane *lanes;         /* [n_microbatches], written between runs; NULL: training */
 };
@@ -48,10 +51,16 @@ struct weir_rank {
     weir_device *device;
     weir_stream *stream;
     char *blocks[WEIR_MEMORY_KINDS];
+    bool shared[WEIR_MEMORY_KINDS]; /* the block belongs to the link of train */
     struct weir_kernel_context *context;
     void *native;                   /* the device's own stream: argument of kernels; NULL on cpu */
     struct weir_step_block host;    /* values and update are copied to STEP when a step begins, its gate back at the end */
     struct weir_op_clock *clocks;   /* [n_nodes * WEIR_PASSES] */
+};
+
+/* From the first instruction of all ranks to the end of the last one. */
+struct weir_step_span {
+    int64_t first_ns, last_ns;
 };
 
 struct weir_engine {
@@ -69,6 +78,13 @@ struct weir_engine {
     const struct weir_vector_kernels *vectors;
     int n_replicas, n_ranks; /* n_ranks: of all replicas together */
     struct weir_rank *ranks;
+    int first_here, end_here;               /* of them live in this process: ranks [first_here, end_here) */
+    const struct weir_transport_kind *wire; /* to other processes; NULL: all ranks live here */
+    weir_transport *transport;
+    const struct weir_transport_info *info;
+    struct weir_step_note *notes;           /* [n_ranks], in the order of the processes */
+    int64_t clock_ahead_ns;                 /* of this host, compared to rank 0's */
+    const volatile int *stop_flag;          /* the program's; NULL: none */
     double *losses; /* of an evaluation: [n_replicas * n_microbatches] */
     int64_t step;
     _Atomic int failed;      /* a kernel failed: nobody updates */
@@ -94,6 +110,12 @@ static inline struct weir_rank *weir_rank_at(const struct weir_engine *engine, i
     return &engine->ranks[replica * engine->program->n_ranks + index];
 }
 
+static inline bool weir_rank_is_here(const struct weir_rank *rank)
+{
+    const struct weir_engine *engine = rank->engine;
+    return rank >= engine->ranks + engine->first_here && rank < engine->ranks + engine->end_here;
+}
+
 static inline struct weir_step_block *weir_step_block(const struct weir_rank *rank)
 {
     return (struct weir_step_block *)(void *)rank->blocks[WEIR_MEMORY_STEP];
@@ -108,12 +130,49 @@ weir_status weir_ranks_sync(weir_engine *engine);
 /* Run `fn`, whose argument is the struct weir_rank, on every rank's thread, and wait. */
 weir_status weir_ranks_run(weir_engine *engine, weir_task_fn fn);
 
+/* Ranks in other processes (peers.c).  Join: open the transport, which rank lives here?  Link: share memory and events.
+ * Ready: all ranks are.  Leave: after everything else is closed. */
+weir_status weir_peers_join(weir_engine *engine);
+weir_status weir_peers_link(weir_engine *engine);
+weir_status weir_peers_ready(weir_engine *engine);
+void weir_peers_leave(weir_engine *engine);
+void weir_peers_stop(const weir_engine *engine, weir_status status); /* this process has failed */
+
+/* The process of rank `index` of `replica`; the messages of a program that start or end in this process, with its events
+ * known (peers_wires.c; memory of `arena`). */
+int weir_peers_process(const weir_engine *engine, int replica, int index);
+weir_status weir_peers_wires(const weir_engine *engine, const struct weir_run_program *run, struct weir_arena *arena,
+                             struct weir_link_spec *spec);
+
+/* `bytes` of this host become those of all hosts together. */
+weir_status weir_peers_sum(weir_engine *engine, size_t *bytes);
+
+/* A run of a program; all of them do nothing when all ranks live here.  Between: around an instruction, on the rank's own
+ * thread; progress between the kernels of one. */
+weir_status weir_peers_begin(weir_engine *engine, const struct weir_run_program *run);
+weir_status weir_peers_await(const struct weir_exec *exec);
+weir_status weir_peers_progress(const struct weir_engine *engine, const struct weir_run_program *run);
+weir_status weir_peers_passed(const struct weir_exec *exec);
+weir_status weir_peers_finish(weir_engine *engine, const struct weir_run_program *run);
+
+/* The end of a step on all ranks: fills compute_ns of all, makes span and *stop (the largest) the same for all. */
+weir_status weir_peers_step_end(weir_engine *engine, struct weir_step_span *span, int *stop);
+
+/* The process of rank `index` of `replica` has `data`: all get it. */
+weir_status weir_peers_share(weir_engine *engine, int replica, int index, void *data, size_t bytes);
+
+/* The times of all ranks' instructions in the last step, on every process. */
+weir_status weir_peers_times(weir_engine *engine);
+
 /* The task of one instruction; `exec` is a struct weir_exec. */
 weir_status weir_exec_run(void *exec);
 
 /* Fill the addresses of one call of `stage` for micro-batch `mb`. */
 void weir_call_bind(struct weir_rank *rank, const struct weir_run_program *run, int stage, int mb,
                     const struct weir_step_call *step_call, struct weir_op_call *call_out);
+
+/* After a failure the engine can only be closed, and the other processes cannot go on without it.  Returns `status`. */
+weir_status weir_engine_break(weir_engine *engine, weir_status status);
 
 /* Give every rank the values of the coming run, and enqueue all instructions of a program. */
 weir_status weir_step_begin(weir_engine *engine, double learning_rate, bool training);

@@ -25,10 +25,10 @@ weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, cons
         return WEIR_FAIL(WEIR_ERR_INVALID, "micro-batch %d is out of range, a step has %d", mb, all);
     size_t bytes = weir_shape_bytes(&engine->graph->inputs[input].shape), stride = (bytes + 63) / 64 * 64;
     for (int r = 0; r < engine->program->n_ranks; r++) {
+        const struct weir_rank *rank = weir_rank_at(engine, mb / m, r);
         size_t offset = engine->program->ranks[r].input_offsets[input];
-        if (offset != SIZE_MAX)
-            memcpy(weir_rank_at(engine, mb / m, r)->blocks[WEIR_MEMORY_DATA] + offset + stride * (size_t)(mb % m), data,
-                   bytes);
+        if (offset != SIZE_MAX && weir_rank_is_here(rank))
+            memcpy(rank->blocks[WEIR_MEMORY_DATA] + offset + stride * (size_t)(mb % m), data, bytes);
     }
     return WEIR_OK;
 }
@@ -55,7 +55,7 @@ static struct weir_step_block step_values(const struct weir_engine *engine, doub
 weir_status weir_step_begin(struct weir_engine *engine, double learning_rate, bool training)
 {
     weir_status status = WEIR_OK;
-    for (int r = 0; r < engine->n_ranks && !status; r++) {
+    for (int r = engine->first_here; r < engine->end_here && !status; r++) {
         struct weir_rank *rank = &engine->ranks[r];
         rank->host = step_values(engine, learning_rate, training);
         status = engine->kind->copy(rank->stream, weir_step_block(rank), &rank->host, sizeof rank->host);
@@ -72,6 +72,8 @@ static weir_status instr_issue(struct weir_rank *rank, const struct weir_run_pro
     int n_events = run->program->n_events;
     weir_event **own = run->events + (size_t)rank->replica * (size_t)n_events;
     weir_status status = WEIR_OK;
+    if (engine->wire) /* the instruction's task awaits and signals, see exec.c */
+        return kind->run(rank->stream, weir_exec_run, exec);
     for (int w = 0; w < instr->n_waits && !status; w++)
         status = kind->wait(rank->stream, own[instr->waits[w]]);
     for (int replica = 0; replica < engine->n_replicas; replica++)
@@ -90,8 +92,10 @@ weir_status weir_run_issue(struct weir_engine *engine, const struct weir_run_pro
     weir_status status = WEIR_OK;
     for (int i = 0; i < run->program->n_order; i++) {
         const struct weir_order_entry *entry = &run->program->order[i];
-        for (int replica = 0; replica < engine->n_replicas && !status; replica++)
-            status = instr_issue(weir_rank_at(engine, replica, entry->rank), run, entry->instr);
+        for (int replica = 0; replica < engine->n_replicas && !status; replica++) {
+            struct weir_rank *rank = weir_rank_at(engine, replica, entry->rank);
+            status = weir_rank_is_here(rank) ? instr_issue(rank, run, entry->instr) : WEIR_OK;
+        }
     }
     return status;
 }
@@ -99,38 +103,59 @@ weir_status weir_run_issue(struct weir_engine *engine, const struct weir_run_pro
 static weir_status step_end(struct weir_engine *engine)
 {
     weir_status status = WEIR_OK;
-    for (int r = 0; r < engine->n_ranks && !status; r++) {
+    for (int r = engine->first_here; r < engine->end_here && !status; r++) {
         struct weir_rank *rank = &engine->ranks[r];
         status = engine->kind->copy(rank->stream, &rank->host.gate, &weir_step_block(rank)->gate, sizeof rank->host.gate);
     }
     return status;
 }
 
-static void report_fill(struct weir_engine *engine, struct weir_step_report *report)
+/* Sets compute_ns of the ranks that live here. */
+static struct weir_step_span span_of(struct weir_engine *engine)
 {
-    int64_t first = INT64_MAX, last = 0, busiest = 0;
-    for (int r = 0; r < engine->n_ranks; r++) {
-        int64_t busy = 0;
+    struct weir_step_span span = {INT64_MAX, 0};
+    for (int r = engine->first_here; r < engine->end_here; r++) {
+        engine->compute_ns[r] = 0;
         for (int i = 0; i < engine->program->ranks[engine->ranks[r].index].n_instrs; i++) {
             const struct weir_exec *exec = &engine->train.execs[r][i];
-            busy += exec->end_ns - exec->start_ns;
-            first = exec->start_ns < first ? exec->start_ns : first;
-            last = exec->end_ns > last ? exec->end_ns : last;
+            engine->compute_ns[r] += exec->end_ns - exec->start_ns;
+            span.first_ns = exec->start_ns < span.first_ns ? exec->start_ns : span.first_ns;
+            span.last_ns = exec->end_ns > span.last_ns ? exec->end_ns : span.last_ns;
         }
-        engine->compute_ns[r] = busy;
-        busiest = busy > busiest ? busy : busiest;
     }
-    const struct weir_update_gate *gate = &engine->ranks[0].host.gate;
+    return span;
+}
+
+static weir_status report_fill(struct weir_engine *engine, struct weir_step_report *report)
+{
+    struct weir_step_span span = span_of(engine);
+    int stop = engine->stop_flag ? *engine->stop_flag : 0;
+    weir_status status = weir_peers_step_end(engine, &span, &stop);
+    if (status)
+        return status;
+    int64_t busiest = 0, step_ns = span.last_ns > span.first_ns ? span.last_ns - span.first_ns : 0;
+    for (int r = 0; r < engine->n_ranks; r++)
+        busiest = engine->compute_ns[r] > busiest ? engine->compute_ns[r] : busiest;
+    const struct weir_update_gate *gate = &engine->ranks[engine->first_here].host.gate;
     *report = (struct weir_step_report){
         .step = engine->step,
         .loss = gate->loss,
         .grad_norm = gate->grad_norm,
-        .step_ns = last - first,
-        .bubble = last > first ? 1 - (double)busiest / (double)(last - first) : 0,
+        .step_ns = step_ns,
+        .bubble = step_ns ? 1 - (double)busiest / (double)step_ns : 0,
         .n_ranks = engine->n_ranks,
         .compute_ns = engine->compute_ns,
         .peak_bytes = engine->peak_bytes,
+        .stop = stop,
     };
+    return WEIR_OK;
+}
+
+weir_status weir_engine_break(weir_engine *engine, weir_status status)
+{
+    engine->broken = true;
+    weir_peers_stop(engine, status);
+    return status;
 }
 
 static weir_status ready_check(const struct weir_engine *engine)
@@ -149,19 +174,23 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
         return status;
     if (!(learning_rate >= 0 && learning_rate < HUGE_VAL))
         return WEIR_FAIL(WEIR_ERR_USAGE, "the learning rate is %g, it must be finite and not negative", learning_rate);
-    status = weir_step_begin(engine, learning_rate, true);
+    status = weir_peers_begin(engine, &engine->train);
+    if (!status)
+        status = weir_step_begin(engine, learning_rate, true);
     if (!status)
         status = weir_run_issue(engine, &engine->train);
     if (!status)
         status = step_end(engine);
     weir_status synced = weir_ranks_sync(engine);
-    if (status || synced) {
-        engine->broken = true;
-        return status ? status : synced;
-    }
+    status = status ? status : synced;
+    if (!status)
+        status = weir_peers_finish(engine, &engine->train);
+    if (!status)
+        status = report_fill(engine, report_out);
+    if (status)
+        return weir_engine_break(engine, status);
     engine->stepped = true;
-    report_fill(engine, report_out);
-    if (!engine->ranks[0].host.gate.apply)
+    if (!engine->ranks[engine->first_here].host.gate.apply)
         return WEIR_FAIL(WEIR_ERR_NUMERIC,
                          "step %lld: loss %g, gradient norm %g: not finite, the parameters are those before the step; "
                          "a smaller --lr or --grad-clip may help",
@@ -179,9 +208,22 @@ static weir_status losses_fetch(struct weir_engine *engine)
     weir_status status = WEIR_OK;
     for (int replica = 0; replica < engine->n_replicas && !status; replica++) {
         struct weir_rank *rank = weir_rank_at(engine, replica, last);
+        if (!weir_rank_is_here(rank))
+            continue;
         status = engine->kind->copy(rank->stream, engine->losses + (size_t)replica * m,
                                     rank->blocks[WEIR_MEMORY_DATA] + offset, m * sizeof(double));
     }
+    return status;
+}
+
+static weir_status losses_share(struct weir_engine *engine)
+{
+    const struct weir_program *program = engine->evaluate.program;
+    int last = program->stages[program->n_stages - 1].rank;
+    size_t m = (size_t)program->n_microbatches;
+    weir_status status = WEIR_OK;
+    for (int replica = 0; replica < engine->n_replicas && !status; replica++)
+        status = weir_peers_share(engine, replica, last, engine->losses + (size_t)replica * m, m * sizeof(double));
     return status;
 }
 
@@ -192,16 +234,21 @@ weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "the engine was not opened for evaluation: set evaluates in its configuration");
     if (status)
         return status;
-    status = weir_step_begin(engine, 0, false);
+    status = weir_peers_begin(engine, &engine->evaluate);
+    if (!status)
+        status = weir_step_begin(engine, 0, false);
     if (!status)
         status = weir_run_issue(engine, &engine->evaluate);
     if (!status)
         status = losses_fetch(engine);
     weir_status synced = weir_ranks_sync(engine);
-    if (status || synced) {
-        engine->broken = true;
-        return status ? status : synced;
-    }
+    status = status ? status : synced;
+    if (!status)
+        status = weir_peers_finish(engine, &engine->evaluate);
+    if (!status)
+        status = losses_share(engine);
+    if (status)
+        return weir_engine_break(engine, status);
     int n = engine->n_replicas * engine->program->n_microbatches;
     double sum = 0;
     for (int k = 0; k < n; k++)

@@ -26,10 +26,16 @@ struct import {
     struct source *sources; /* [n_params] */
 };
 
-/* This process has the values of parameter `param`: all of them, as all ranks are its threads. */
+/* A rank of this process holds parameter `param`. */
 static bool param_held(const weir_engine *engine, int param)
 {
-    return param < engine->graph->n_params;
+    for (int r = engine->first_here; r < engine->end_here; r++) {
+        const struct weir_rank_program *program = &engine->program->ranks[engine->ranks[r].index];
+        for (int i = 0; i < program->n_params; i++)
+            if (program->params[i].param == param)
+                return true;
+    }
+    return false;
 }
 
 static weir_status buffer_make(const struct weir_graph *graph, float **values_out)
@@ -226,6 +232,7 @@ static weir_status decls_make(const struct weir_graph *graph, struct weir_arena 
     return status;
 }
 
+/* Reading is collective; `writer` is NULL on processes that do not write. */
 static weir_status values_write(weir_engine *engine, weir_safetensors_writer *writer)
 {
     float *values;
@@ -235,10 +242,8 @@ static weir_status values_write(weir_engine *engine, weir_safetensors_writer *wr
         return status;
     for (int i = 0; i < graph->n_params && !status; i++) {
         size_t n = (size_t)weir_shape_elements(&graph->params[i].shape);
-        if (!param_held(engine, i))
-            continue;
         status = weir_engine_param_read(engine, graph->params[i].name, values, n);
-        if (!status)
+        if (!status && writer)
             status = weir_safetensors_write(writer, i, 0, values, n * sizeof *values);
     }
     weir_free(values);
@@ -270,7 +275,10 @@ weir_status weir_engine_save_weights(weir_engine *engine, const char *dir)
 {
     struct weir_arena arena = {0};
     const char *path;
+    int n_processes;
     weir_status status = form_check(engine->graph);
+    if (!status && weir_engine_process(engine, &n_processes) != 0) /* process 0 writes */
+        return values_write(engine, NULL);
     if (!status)
         status = folder_make(dir);
     if (!status)

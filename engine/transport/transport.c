@@ -6,11 +6,20 @@
 
 #include "base/text.h"
 #include "engine/transport/launcher.h"
+#include "weir_parts.h"
 
 static const struct weir_transport_kind local = {
     .name = "local", .summary = "ranks are threads of one process, slots are shared memory", .one_process = true};
 
-const struct weir_transport_kind *const weir_transport_kinds[] = {&local, NULL};
+const struct weir_transport_kind *const weir_transport_kinds[] = {
+    &local,
+#if WEIR_HAVE_MPI
+    &weir_transport_mpi,
+#endif
+    NULL,
+};
+
+static const char mpi_missing[] = "this build of Weir has no MPI: build it with -DWEIR_MPI=ON (Debian: libopenmpi-dev)";
 
 weir_status weir_transport_find(const char *name, const struct weir_transport_kind **kind_out)
 {
@@ -20,18 +29,20 @@ weir_status weir_transport_find(const char *name, const struct weir_transport_ki
         weir_status status = weir_launcher_detect((const char *const *)environ, &launcher);
         if (status)
             return status;
-        if (launcher.n_ranks > 1)
+        if (launcher.n_ranks > 1 && !WEIR_HAVE_MPI)
             return WEIR_FAIL(WEIR_ERR_USAGE,
-                             "%s=%s says that a launcher started several processes, but transport 'mpi' is not in this "
-                             "version of Weir: start one process, or give --transport local to run each alone",
-                             launcher.size_variable, getenv(launcher.size_variable));
-        name = "local";
+                             "%s=%s says that a launcher started several processes, but %s; start one process, or give "
+                             "--transport local to run each alone",
+                             launcher.size_variable, getenv(launcher.size_variable), mpi_missing);
+        name = launcher.n_ranks > 1 ? "mpi" : "local";
     }
     for (const struct weir_transport_kind *const *kind = weir_transport_kinds; *kind; kind++)
         if (!strcmp((*kind)->name, name)) {
             *kind_out = *kind;
             return WEIR_OK;
         }
+    if (!strcmp(name, "mpi"))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "%s", mpi_missing);
     for (const char *const *k = known; *k; k++)
         if (!strcmp(*k, name))
             return WEIR_FAIL(WEIR_ERR_USAGE, "transport '%s' is not in this version of Weir: use --transport local", name);

@@ -1,18 +1,138 @@
-/* Transports: how stages of different ranks hand over.
+/* Transports: how ranks that live in different processes hand over.
  *
  * `local`: all ranks are threads of this process.  A producer's last kernel writes straight into the receiver's slot; the
- * device's events order the two, so nothing is left to send.  Kinds that cross processes are known by name, so that a
- * build without them says which option it lacks. */
+ * device's events order the two, so nothing is left to send and the kind has no functions.  Kinds that cross processes are
+ * known by name, so that a build without them says which option it lacks.
+ *
+ * A kind that crosses processes has two objects:
+ *
+ *     transport   this process's place in the run: how many processes there are, on which hosts, and whether all are alive
+ *     link        memory and events of one program, shared by all processes
+ *
+ * Memory.  Every rank has `n_parts` blocks, the same list on every process.  weir_transport_kind.memory() gives an address
+ * for every block of every rank: the rank's own, that of a peer on this host (the same memory), or a *mirror* of a peer's
+ * on another host (memory of this process that starts empty and costs only what is touched).  So a rank writes into its
+ * neighbour's slot and reads its neighbour's sums by address, wherever the neighbour runs.
+ *
+ * Events.  Every rank has events 0 .. n_events-1; it signals each at most once between begin() and finish(), and any rank
+ * may wait for it.  What the signaller has written, the waiter reads.  A *wire* says what that is, for a waiter on another
+ * host:
+ *
+ *     signaller's address map                       waiter's address map
+ *     mirror of the waiter's slot 2   ── message ─▶ slot 2                  region.owner: the waiter
+ *     own gradient of wte             ── message ─▶ mirror of that gradient region.owner: the signaller
+ *
+ * On one host nothing is copied: a signal is a store and, when somebody sleeps, a futex wake.
+ *
+ * A run of a program, on every process:
+ *
+ *     begin(link)
+ *     per instruction i:  wait(link, rank, event)...   kernels, progress(link) between them   signal(link, event)
+ *                         passed(link, i)
+ *     finish(link)
+ *     exchange(transport, ...)        nobody begins the next run before all have finished this one
+ *
+ * Threads.  One thread at a time per transport; the thread that runs the rank's instructions may be another one than the
+ * thread that begins and finishes.
+ *
+ * Failure.  A process that fails says so with stop().  Waits, exchange and broadcast look every WEIR_TRANSPORT_LOOK_NS
+ * after their peers: one that has stopped, has died or has left makes them return WEIR_ERR_PEER, which names the rank and
+ * repeats what it said; nothing at all for `timeout_ns` makes them return WEIR_ERR_TIMEOUT.  After such a failure only
+ * stop() and close() may follow. */
 #ifndef WEIR_ENGINE_TRANSPORT_TRANSPORT_H
 #define WEIR_ENGINE_TRANSPORT_TRANSPORT_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
 
 #include "base/status.h"
 
+typedef struct weir_transport weir_transport;
+typedef struct weir_link weir_link;
+
+enum { WEIR_EXCHANGE_MAX = 512 }; /* bytes that each process can give to an exchange */
+
+#define WEIR_TRANSPORT_LOOK_NS INT64_C(100000000)       /* between two looks after the peers: 0.1 s */
+#define WEIR_TRANSPORT_GRACE_NS INT64_C(3000000000)     /* a process waits this long for the end of a peer that failed first */
+#define WEIR_TRANSPORT_TIMEOUT_NS INT64_C(600000000000) /* ten minutes in one wait */
+
+struct weir_transport_config {
+    int n_threads;      /* with which each process computes: decides whether waits spin before they sleep */
+    int64_t timeout_ns; /* of one wait; > 0 */
+};
+
+struct weir_transport_info {
+    int rank, n_ranks;           /* of the processes of the run */
+    int host, n_hosts;
+    const int *host_of;          /* [n_ranks] */
+    int local_rank, n_local;     /* among the processes of this host */
+    bool crowded;                /* the processes of this host together have more threads than cores */
+};
+
+/* Bytes that the signaller of a wire's event has written and the waiter will read. */
+struct weir_wire_region {
+    int owner, part; /* whose block: the waiter's or the signaller's */
+    size_t offset, bytes;
+};
+
+/* Rank `to` waits for `event` of rank `from`.  Each (event, from, to) stands in the list once at most. */
+struct weir_wire {
+    int event, from, to;
+    int post_after; /* the waiter's instruction after which the regions are free to be received into; -1: all the time */
+    int n_regions;
+    const struct weir_wire_region *regions;
+};
+
+/* The same on every process.  Borrowed until link_open() returns. */
+struct weir_link_spec {
+    const weir_link *memory;  /* the link whose blocks these are; NULL: they are made */
+    int n_parts;
+    const size_t *part_bytes; /* [n_ranks * n_parts], rank by rank */
+    int n_events;             /* of each rank */
+    int n_wires;              /* those within one host may be left out */
+    const struct weir_wire *wires;
+};
+
 struct weir_transport_kind {
     const char *name, *summary;
-    bool one_process; /* all ranks live in the calling process */
+    bool one_process; /* all ranks live in the calling process; the functions below are NULL */
+
+    /* Join the other processes that the launcher started.  Blocks until all have come.
+     * WEIR_ERR_UNSUPPORTED: the library cannot do what is needed.  WEIR_ERR_INVALID: a setting that makes no sense. */
+    weir_status (*open)(const struct weir_transport_config *config, weir_transport **transport_out);
+    const struct weir_transport_info *(*info)(const weir_transport *transport);
+
+    /* Tell all others that this process has failed, with the calling thread's last error.  Never blocks for long; any
+     * number of times, the first one counts. */
+    void (*stop)(weir_transport *transport, weir_status status);
+
+    /* Leave.  After a failure of another process it waits for the end of that one, WEIR_TRANSPORT_GRACE_NS at most, so that
+     * the process that failed first is the first to end.  NULL is fine. */
+    void (*close)(weir_transport *transport);
+
+    /* Every process gives `bytes` (at most WEIR_EXCHANGE_MAX) and gets those of all, rank by rank.  Nobody returns before
+     * all have called; 0 bytes make a barrier. */
+    weir_status (*exchange)(weir_transport *transport, const void *mine, size_t bytes, void *all_out);
+
+    /* Every process gets the `bytes` that `root` has at `data`. */
+    weir_status (*broadcast)(weir_transport *transport, int root, void *data, size_t bytes);
+
+    /* Share the memory and the events that `spec` lists; every process calls, with the same list.  Memory is zero.
+     * WEIR_ERR_NOMEM.  WEIR_ERR_UNSUPPORTED: more messages between two ranks than the library has tags. */
+    weir_status (*link_open)(weir_transport *transport, const struct weir_link_spec *spec, weir_link **link_out);
+    void (*link_close)(weir_link *link); /* NULL is fine */
+
+    /* Where this process finds the block, 64-byte aligned; NULL: it has no bytes. */
+    void *(*memory)(const weir_link *link, int rank, int part);
+    size_t (*mirror_bytes)(const weir_link *link); /* of mirrors that this process will have touched */
+
+    weir_status (*begin)(weir_link *link);
+    weir_status (*wait)(weir_link *link, int rank, int event);
+    weir_status (*signal)(weir_link *link, int event);      /* an event of this process's rank */
+    weir_status (*passed)(weir_link *link, int instruction); /* rising numbers */
+    weir_status (*progress)(weir_link *link);               /* move messages; free when all ranks are on one host */
+    weir_status (*finish)(weir_link *link);
 };
 
 #ifdef __cplusplus
@@ -20,6 +140,7 @@ extern "C" {
 #endif
 
 extern const struct weir_transport_kind *const weir_transport_kinds[]; /* ends with NULL */
+extern const struct weir_transport_kind weir_transport_mpi;            /* in builds with MPI */
 
 /* The kind called `name`; NULL: `local`, or mpi when a launcher (launcher.h) started this process as one of several
  * (the variable that says so is named in the message when that transport is not there).  WEIR_ERR_USAGE: unknown (with a

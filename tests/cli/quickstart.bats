@@ -16,7 +16,7 @@ setup() {
         ln -s "$(command -v "$name")" "$bin/$name"
     done
     all="gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libxxhash-dev zlib1g-dev libdnnl-dev libhwloc-dev
-         libcmocka-dev bats g++"
+         libcmocka-dev bats libopenmpi-dev openmpi-bin g++"
     printf '%s\n' $all >"$installed"
     stand_in dpkg-query 'for name; do :; done; grep -qx -- "$name" "'"$installed"'" && printf installed'
     stand_in apt-get 'exit ${APT_STATUS:-0}'

@@ -1,0 +1,338 @@
+/* Ranks in other processes: which ranks live here, memory and events shared with the rest, and what all agree on.
+ *
+ * Process w of the launcher is world rank w, which placement.h turns into a replica and a rank of its pipeline.  Without a
+ * transport that crosses processes every function here does nothing, or acts on this process alone. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "engine/device/placement.h"
+#include "engine/run/state.h"
+
+enum { CLOCK_ROUNDS = 5 };
+
+/* What every rank says at the end of a step. */
+struct weir_step_note {
+    int64_t first_ns, last_ns, busy_ns; /* of rank 0's clock */
+    int64_t stop;
+};
+
+static struct weir_placement_grid grid_of(const struct weir_engine *engine)
+{
+    return (struct weir_placement_grid){.n_ranks = engine->config.schedule->n_ranks, .n_replicas = engine->n_replicas,
+                                        .order = WEIR_PLACEMENT_CLUSTER};
+}
+
+int weir_peers_process(const weir_engine *engine, int replica, int index)
+{
+    struct weir_placement_grid grid = grid_of(engine);
+    return weir_placement_world_rank(&grid, (struct weir_seat){replica, index});
+}
+
+static int process_of(const struct weir_rank *rank)
+{
+    return weir_peers_process(rank->engine, rank->replica, rank->index);
+}
+
+weir_status weir_peers_share(weir_engine *engine, int replica, int index, void *data, size_t bytes)
+{
+    return engine->wire ? engine->wire->broadcast(engine->transport, weir_peers_process(engine, replica, index), data, bytes)
+                        : WEIR_OK;
+}
+
+weir_status weir_peers_sum(weir_engine *engine, size_t *bytes)
+{
+    weir_status status = WEIR_OK;
+    size_t sum = 0;
+    for (int host = 0; engine->wire && host < engine->info->n_hosts && !status; host++) {
+        size_t value = *bytes;
+        int first = 0;
+        while (engine->info->host_of[first] != host)
+            first++;
+        status = engine->wire->broadcast(engine->transport, first, &value, sizeof value);
+        sum += value;
+    }
+    *bytes = engine->wire ? sum : *bytes;
+    return status;
+}
+
+/* ---- joining -------------------------------------------------------------------------------------------------------- */
+
+weir_status weir_peers_join(struct weir_engine *engine)
+{
+    if (!engine->wire)
+        return WEIR_OK;
+    struct weir_placement_grid grid = grid_of(engine);
+    struct weir_transport_config config = {.n_threads = engine->config.threads_per_rank,
+                                           .timeout_ns = WEIR_TRANSPORT_TIMEOUT_NS};
+    weir_status status = engine->wire->open(&config, &engine->transport);
+    if (status)
+        return status;
+    engine->info = engine->wire->info(engine->transport);
+    weir_cpu_crowded_set(engine->info->crowded);
+    status = weir_placement_grid_check(&grid, engine->info->n_ranks);
+    if (status)
+        return status;
+    struct weir_seat place = weir_placement_place(&grid, engine->info->rank);
+    engine->first_here = place.replica * grid.n_ranks + place.rank;
+    engine->end_here = engine->first_here + 1;
+    return WEIR_OK;
+}
+
+/* ---- memory and events ---------------------------------------------------------------------------------------------- */
+
+static weir_status signallers_find(struct weir_engine *engine, struct weir_run_program *run)
+{
+    const struct weir_program *program = run->program;
+    weir_status status = weir_arena_alloc(&engine->arena, (size_t)program->n_events, sizeof(int), &run->signallers);
+    for (int r = 0; r < program->n_ranks && !status; r++)
+        for (int i = 0; i < program->ranks[r].n_instrs; i++)
+            if (program->ranks[r].instrs[i].signal >= 0)
+                run->signallers[program->ranks[r].instrs[i].signal] = r;
+    return status;
+}
+
+/* Blocks that some push names are shared; the others stay with their rank. */
+static void shared_add(const struct weir_engine *engine, const struct weir_program *program, size_t *bytes)
+{
+    for (int p = 0; program && p < program->n_pushes; p++) {
+        const struct weir_push *push = &program->pushes[p];
+        int owner = push->receivers ? push->to_rank : push->from_rank;
+        for (int d = 0; d < engine->n_replicas; d++)
+            bytes[weir_peers_process(engine, d, owner) * WEIR_MEMORY_KINDS + (int)push->kind] =
+                engine->program->ranks[owner].bytes[push->kind]; /* enough for both programs */
+    }
+}
+
+/* Every rank's blocks, as this process sees them. */
+static void blocks_set(struct weir_engine *engine)
+{
+    for (int i = 0; i < engine->n_ranks; i++) {
+        struct weir_rank *rank = &engine->ranks[i];
+        for (int k = 0; k < WEIR_MEMORY_KINDS; k++) {
+            rank->blocks[k] = engine->wire->memory(engine->train.link, process_of(rank), k);
+            rank->shared[k] = rank->blocks[k] != NULL;
+        }
+    }
+}
+
+static weir_status run_link(struct weir_engine *engine, struct weir_run_program *run, const struct weir_link_spec *memory)
+{
+    struct weir_arena arena = {0};
+    struct weir_link_spec spec = *memory;
+    spec.n_events = run->program->n_events;
+    weir_status status = signallers_find(engine, run);
+    if (!status)
+        status = weir_peers_wires(engine, run, &arena, &spec);
+    if (!status)
+        status = engine->wire->link_open(engine->transport, &spec, &run->link);
+    weir_arena_release(&arena);
+    return status;
+}
+
+/* The exchange comes first: a rank that has failed up to here is found there, not missed in what follows. */
+weir_status weir_peers_link(struct weir_engine *engine)
+{
+    if (!engine->wire)
+        return WEIR_OK;
+    struct weir_link_spec spec = {.n_parts = WEIR_MEMORY_KINDS};
+    size_t *bytes;
+    weir_status status = engine->wire->exchange(engine->transport, NULL, 0, NULL);
+    if (!status)
+        status = weir_arena_alloc(&engine->arena, (size_t)engine->n_ranks * WEIR_MEMORY_KINDS, sizeof *bytes, &bytes);
+    if (status)
+        return status;
+    shared_add(engine, engine->train.program, bytes);
+    shared_add(engine, engine->evaluate.program, bytes);
+    spec.part_bytes = bytes;
+    status = run_link(engine, &engine->train, &spec);
+    if (status)
+        return status;
+    blocks_set(engine);
+    spec.memory = engine->train.link;
+    return engine->evaluate.program ? run_link(engine, &engine->evaluate, &spec) : WEIR_OK;
+}
+
+/* How far this host's clock is ahead of rank 0's: several readings right after a barrier, the one in the middle. */
+static int int64_compare(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static weir_status clock_compare(struct weir_engine *engine, int64_t *readings)
+{
+    int64_t differences[CLOCK_ROUNDS];
+    weir_status status = WEIR_OK;
+    for (int round = 0; round < CLOCK_ROUNDS && !status; round++) {
+        status = engine->wire->exchange(engine->transport, NULL, 0, NULL);
+        int64_t now = weir_clock_ns();
+        if (!status)
+            status = engine->wire->exchange(engine->transport, &now, sizeof now, readings);
+        if (!status)
+            differences[round] = readings[engine->info->rank] - readings[0];
+    }
+    if (status)
+        return status;
+    qsort(differences, CLOCK_ROUNDS, sizeof differences[0], int64_compare);
+    engine->clock_ahead_ns = engine->info->host == engine->info->host_of[0] ? 0 : differences[CLOCK_ROUNDS / 2];
+    return WEIR_OK;
+}
+
+/* All ranks are ready: nobody runs a step before that, and everybody knows everybody's memory. */
+weir_status weir_peers_ready(struct weir_engine *engine)
+{
+    if (!engine->wire)
+        return WEIR_OK;
+    int64_t *all;
+    size_t bytes = engine->peak_bytes[engine->first_here] + engine->wire->mirror_bytes(engine->train.link);
+    int64_t mine = (int64_t)bytes;
+    weir_status status = weir_arena_alloc(&engine->arena, (size_t)engine->n_ranks, sizeof *all, &all);
+    if (!status)
+        status =
+            weir_arena_alloc(&engine->arena, (size_t)engine->n_ranks, sizeof(struct weir_step_note), &engine->notes);
+    if (!status)
+        status = engine->wire->exchange(engine->transport, &mine, sizeof mine, all);
+    for (int i = 0; i < engine->n_ranks && !status; i++)
+        engine->peak_bytes[i] = (size_t)all[process_of(&engine->ranks[i])];
+    return status || engine->info->n_hosts == 1 ? status : clock_compare(engine, all);
+}
+
+void weir_peers_leave(struct weir_engine *engine)
+{
+    if (!engine->transport)
+        return;
+    engine->wire->link_close(engine->evaluate.link);
+    engine->wire->link_close(engine->train.link);
+    engine->wire->close(engine->transport);
+    weir_cpu_crowded_set(false);
+}
+
+/* ---- one instruction ------------------------------------------------------------------------------------------------ */
+
+/* The instruction of `from` that signals `event`, for messages. */
+static const char *signaller_name(const struct weir_run_program *run, const struct weir_rank *from, int event)
+{
+    const struct weir_rank_program *r = &run->program->ranks[from->index];
+    for (int i = 0; i < r->n_instrs; i++)
+        if (r->instrs[i].signal == event)
+            return run->execs[from - from->engine->ranks][i].name;
+    return "nothing";
+}
+
+static weir_status event_await(const struct weir_exec *exec, int replica, int event)
+{
+    const struct weir_engine *engine = exec->rank->engine;
+    const struct weir_rank *from = weir_rank_at(engine, replica, exec->run->signallers[event]);
+    weir_status status = engine->wire->wait(exec->run->link, process_of(from), event);
+    return status ? weir_error_prefix(status, "waiting for rank %d, %s: ", process_of(from),
+                                      signaller_name(exec->run, from, event))
+                  : WEIR_OK;
+}
+
+weir_status weir_peers_await(const struct weir_exec *exec)
+{
+    const struct weir_rank *rank = exec->rank;
+    const struct weir_instr *instr = exec->instr;
+    weir_status status = WEIR_OK;
+    if (!rank->engine->wire)
+        return WEIR_OK;
+    for (int w = 0; w < instr->n_waits && !status; w++)
+        status = event_await(exec, rank->replica, instr->waits[w]);
+    for (int replica = 0; replica < rank->engine->n_replicas; replica++)
+        for (int w = 0; w < instr->n_peer_waits && !status && replica != rank->replica; w++)
+            status = event_await(exec, replica, instr->peer_waits[w]);
+    return status;
+}
+
+weir_status weir_peers_progress(const struct weir_engine *engine, const struct weir_run_program *run)
+{
+    return engine->wire ? engine->wire->progress(run->link) : WEIR_OK;
+}
+
+weir_status weir_peers_passed(const struct weir_exec *exec)
+{
+    const struct weir_transport_kind *wire = exec->rank->engine->wire;
+    const struct weir_run_program *run = exec->run;
+    if (!wire)
+        return WEIR_OK;
+    weir_status status = exec->instr->signal >= 0 ? wire->signal(run->link, exec->instr->signal) : WEIR_OK;
+    return status ? status : wire->passed(run->link, (int)(exec->instr - run->program->ranks[exec->rank->index].instrs));
+}
+
+void weir_peers_stop(const struct weir_engine *engine, weir_status status)
+{
+    if (engine->transport)
+        engine->wire->stop(engine->transport, status);
+}
+
+/* ---- one step ------------------------------------------------------------------------------------------------------- */
+
+weir_status weir_peers_begin(weir_engine *engine, const struct weir_run_program *run)
+{
+    return engine->wire ? engine->wire->begin(run->link) : WEIR_OK;
+}
+
+/* Nobody begins the next run, of whichever program, before all have finished this one. */
+weir_status weir_peers_finish(weir_engine *engine, const struct weir_run_program *run)
+{
+    weir_status status = engine->wire ? engine->wire->finish(run->link) : WEIR_OK;
+    bool step = run == &engine->train; /* whose end is an exchange of its own */
+    return status || step || !engine->wire ? status : engine->wire->exchange(engine->transport, NULL, 0, NULL);
+}
+
+weir_status weir_peers_step_end(weir_engine *engine, struct weir_step_span *span, int *stop)
+{
+    if (!engine->wire)
+        return WEIR_OK;
+    int64_t ahead = engine->clock_ahead_ns;
+    struct weir_step_note mine = {span->first_ns - ahead, span->last_ns - ahead, engine->compute_ns[engine->first_here],
+                                  *stop};
+    weir_status status = engine->wire->exchange(engine->transport, &mine, sizeof mine, engine->notes);
+    if (status)
+        return status;
+    *span = (struct weir_step_span){mine.first_ns, mine.last_ns};
+    for (int i = 0; i < engine->n_ranks; i++) {
+        const struct weir_step_note *note = &engine->notes[process_of(&engine->ranks[i])];
+        engine->compute_ns[i] = note->busy_ns;
+        span->first_ns = note->first_ns < span->first_ns ? note->first_ns : span->first_ns;
+        span->last_ns = note->last_ns > span->last_ns ? note->last_ns : span->last_ns;
+        *stop = note->stop > *stop ? (int)note->stop : *stop;
+    }
+    return WEIR_OK;
+}
+
+static weir_status rank_times(weir_engine *engine, struct weir_rank *rank, int64_t *times)
+{
+    struct weir_exec *execs = engine->train.execs[rank - engine->ranks];
+    int n = engine->program->ranks[rank->index].n_instrs;
+    bool here = weir_rank_is_here(rank);
+    for (int k = 0; k < n && here; k++) {
+        times[2 * k] = execs[k].start_ns - engine->clock_ahead_ns;
+        times[2 * k + 1] = execs[k].end_ns - engine->clock_ahead_ns;
+    }
+    weir_status status = weir_peers_share(engine, rank->replica, rank->index, times, 2 * (size_t)n * sizeof *times);
+    for (int k = 0; k < n && !here && !status; k++) {
+        execs[k].start_ns = times[2 * k];
+        execs[k].end_ns = times[2 * k + 1];
+    }
+    return status ? status
+                  : weir_peers_share(engine, rank->replica, rank->index, rank->clocks,
+                                     (size_t)engine->graph->n_nodes * WEIR_PASSES * sizeof *rank->clocks);
+}
+
+weir_status weir_peers_times(weir_engine *engine)
+{
+    int64_t *times = NULL;
+    size_t most = 0;
+    for (int r = 0; r < engine->program->n_ranks; r++)
+        most = (size_t)engine->program->ranks[r].n_instrs > most ? (size_t)engine->program->ranks[r].n_instrs : most;
+    if (!engine->wire)
+        return WEIR_OK;
+    weir_status status = weir_alloc(2 * most, sizeof *times, &times);
+    for (int i = 0; i < engine->n_ranks && !status; i++)
+        status = rank_times(engine, &engine->ranks[i], times);
+    weir_free(times);
+    return status;
+}

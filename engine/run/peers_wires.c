@@ -1,0 +1,139 @@
+/* Wires: which messages a program needs between ranks of different hosts.
+ *
+ * The compiler lists what travels with events (struct weir_push) for one pipeline, and which instruction awaits which event;
+ * here both become messages between processes, for all replicas, one for each event and waiter. */
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "engine/run/state.h"
+
+/* One region of an event's message to one rank, or none. */
+struct item {
+    int event, from, to;
+    int post_after;
+    struct weir_wire_region region;
+};
+
+struct items {
+    struct item *items;
+    size_t n, room;
+    weir_status status;
+};
+
+/* Only what leaves this host or comes from another one makes a message. */
+static void item_add(const struct weir_engine *engine, struct items *items, const struct item *item)
+{
+    const struct weir_transport_info *info = engine->info;
+    bool ours = item->from == info->rank || item->to == info->rank;
+    if (items->status || !ours || info->host_of[item->from] == info->host_of[item->to])
+        return;
+    items->status = weir_grow(&items->items, &items->room, items->n + 1, sizeof *items->items);
+    if (!items->status)
+        items->items[items->n++] = *item;
+}
+
+static void push_expand(const struct weir_engine *engine, struct items *items, const struct weir_push *push)
+{
+    for (int d = 0; d < engine->n_replicas; d++)
+        for (int e = 0; e < engine->n_replicas; e++) {
+            bool from = push->from_replica == WEIR_REPLICA_ANY || push->from_replica == d;
+            bool to = push->to_replica == WEIR_REPLICA_OWN      ? e == d
+                      : push->to_replica == WEIR_REPLICA_OTHERS ? e != d
+                                                                : e == push->to_replica && e != d;
+            if (!from || !to)
+                continue;
+            struct item item = {.event = push->event, .from = weir_peers_process(engine, d, push->from_rank),
+                                .to = weir_peers_process(engine, e, push->to_rank), .post_after = push->post_after};
+            item.region = (struct weir_wire_region){push->receivers ? item.to : item.from, (int)push->kind, push->offset,
+                                                    push->bytes};
+            item_add(engine, items, &item);
+        }
+}
+
+/* A wait without a push still needs a message. */
+static void waits_expand(const struct weir_engine *engine, const int *signallers, struct items *items, int r,
+                         const struct weir_instr *instr)
+{
+    for (int d = 0; d < engine->n_replicas; d++) {
+        struct item item = {.to = weir_peers_process(engine, d, r), .post_after = -1};
+        for (int w = 0; w < instr->n_waits; w++) {
+            item.event = instr->waits[w];
+            item.from = weir_peers_process(engine, d, signallers[item.event]);
+            item_add(engine, items, &item);
+        }
+        for (int w = 0; w < instr->n_peer_waits; w++)
+            for (int e = 0; e < engine->n_replicas; e++) {
+                item.event = instr->peer_waits[w];
+                item.from = weir_peers_process(engine, e, signallers[item.event]);
+                if (e != d)
+                    item_add(engine, items, &item);
+            }
+    }
+}
+
+static int item_compare(const void *a, const void *b)
+{
+    const struct item *x = a, *y = b;
+    if (x->event != y->event)
+        return x->event < y->event ? -1 : 1;
+    if (x->from != y->from)
+        return x->from < y->from ? -1 : 1;
+    if (x->to != y->to)
+        return x->to < y->to ? -1 : 1;
+    if (x->region.part != y->region.part)
+        return x->region.part < y->region.part ? -1 : 1;
+    return (x->region.offset > y->region.offset) - (x->region.offset < y->region.offset);
+}
+
+static bool same_wire(const struct item *a, const struct item *b)
+{
+    return a->event == b->event && a->from == b->from && a->to == b->to;
+}
+
+/* Items in order become wires; neighbouring regions become one. */
+static void wires_fill(const struct items *items, struct weir_wire *wires, struct weir_wire_region *regions, int *n_out)
+{
+    struct weir_wire *wire = NULL;
+    for (size_t i = 0; i < items->n; i++) {
+        const struct item *item = &items->items[i];
+        if (!wire || !same_wire(item, item - 1)) {
+            wire = &wires[(*n_out)++];
+            *wire = (struct weir_wire){item->event, item->from, item->to, item->post_after, 0, regions};
+        }
+        wire->post_after = item->post_after > wire->post_after ? item->post_after : wire->post_after;
+        if (!item->region.bytes)
+            continue;
+        struct weir_wire_region *last = wire->n_regions ? regions - 1 : NULL;
+        if (last && last->part == item->region.part && last->offset + last->bytes == item->region.offset) {
+            last->bytes += item->region.bytes;
+        } else {
+            *regions++ = item->region;
+            wire->n_regions++;
+        }
+    }
+}
+
+weir_status weir_peers_wires(const weir_engine *engine, const struct weir_run_program *run, struct weir_arena *arena,
+                             struct weir_link_spec *spec)
+{
+    const struct weir_program *program = run->program;
+    struct items items = {0};
+    struct weir_wire *wires = NULL;
+    struct weir_wire_region *regions = NULL;
+    for (int p = 0; p < program->n_pushes; p++)
+        push_expand(engine, &items, &program->pushes[p]);
+    for (int r = 0; r < program->n_ranks; r++)
+        for (int i = 0; i < program->ranks[r].n_instrs; i++)
+            waits_expand(engine, run->signallers, &items, r, &program->ranks[r].instrs[i]);
+    if (!items.status)
+        items.status = weir_arena_alloc(arena, items.n, sizeof *wires, &wires);
+    if (!items.status)
+        items.status = weir_arena_alloc(arena, items.n, sizeof *regions, &regions);
+    if (!items.status && items.n) {
+        qsort(items.items, items.n, sizeof *items.items, item_compare);
+        wires_fill(&items, wires, regions, &spec->n_wires);
+        spec->wires = wires;
+    }
+    weir_free(items.items);
+    return items.status;
+}

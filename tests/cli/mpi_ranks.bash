@@ -1,0 +1,46 @@
+# What the tests with several processes share.
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || exit 1
+    "$WEIR" info | grep -q '^transport   mpi' || skip "this build has no MPI"
+    command -v mpirun >/dev/null || skip "mpirun is not installed"
+    for i in $(seq 400); do printf 'line %d of a small text: the quick brown fox jumps over the lazy dog\n' "$i"; done >text
+    base=(train --model gpt2-tiny --data text --microbatches 4 --microbatch-size 2 --seq-len 16)
+}
+
+# ranks N HOSTS ARGUMENT..: as N processes; HOSTS pretends that they run on several, "" for one
+ranks() {
+    local n=$1 hosts=$2
+    shift 2
+    WEIR_TEST_HOSTS=$hosts MPI_TIMEOUT=100 bash "$WEIR_SOURCE_DIR/tests/mpi.sh" "$n" "$WEIR" "${base[@]}" "$@"
+}
+
+numbers() {
+    grep -o '"loss": [^,]*, "grad_norm": [^,]*' "$1"
+}
+
+# same N HOSTS ARGUMENT..: losses and norms of 2 steps are those of one process, on one host and on HOSTS
+same() {
+    local n=$1 hosts=$2
+    shift 2
+    "$WEIR" "${base[@]}" --transport local --steps 2 -q --metrics local "$@" >/dev/null
+    ranks "$n" "" --steps 2 -q --metrics one "$@"
+    ranks "$n" "$hosts" --steps 2 -q --metrics several "$@"
+    numbers local >local.numbers
+    [ "$(wc -l <local.numbers)" -eq 2 ]
+    numbers one | cmp local.numbers
+    numbers several | cmp local.numbers
+}
+
+# victim RANK SIGNAL: a script that runs its arguments and, as rank RANK, gets the signal after its fifth step
+victim() {
+    cat >victim <<END
+#!/bin/bash
+if [ "\$OMPI_COMM_WORLD_RANK" = $1 ]; then
+    pid=\$\$
+    ( while [ "\$(wc -l 2>/dev/null <metrics)" -lt 5 ] 2>/dev/null || [ ! -e metrics ]; do sleep 0.05; done; kill -$2 \$pid ) &
+fi
+exec "\$@"
+END
+    chmod +x victim
+}
