@@ -63,6 +63,7 @@ struct weir_engine_config {
     const int *first_layer;               /* [n_stages + 1], or NULL: balanced by estimated cost */
     const char *device;                   /* "cpu" */
     const char *transport;                /* NULL: chosen by the launcher's variables, else "local" */
+    const char *placement;                /* of ranks on processes: NULL or "cluster", or "spread" (placement.h) */
     int threads_per_rank;                 /* >= 1 */
     enum weir_optimizer optimizer;
     double beta1, beta2, eps; /* adamw */

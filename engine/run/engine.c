@@ -284,7 +284,6 @@ static weir_status arrays_make(struct weir_engine *engine)
     if (!status)
         status = weir_arena_alloc(&engine->arena, (size_t)(engine->n_replicas * program->n_microbatches),
                                   sizeof *engine->losses, &engine->losses);
-    if (!status)
     if (status)
         return status;
     engine->n_ranks = (int)p;
@@ -298,9 +297,12 @@ static weir_status arrays_make(struct weir_engine *engine)
         status = weir_arena_alloc(&engine->arena, (size_t)engine->graph->n_nodes * WEIR_PASSES,
                                   sizeof *engine->ranks[r].clocks, &engine->ranks[r].clocks);
     }
-    for (int r = engine->first_here; r < engine->end_here && !status; r++)
-        status = engine->kind->open(engine->wire ? engine->info->local_rank : r, engine->config.threads_per_rank,
-                                    &engine->ranks[r].device);
+    for (int r = engine->first_here; r < engine->end_here && !status; r++) {
+        int index = r;
+        status = weir_peers_device_index(engine, &index);
+        if (!status)
+            status = engine->kind->open(index, engine->config.threads_per_rank, &engine->ranks[r].device);
+    }
     return status;
 }
 
@@ -310,6 +312,8 @@ weir_status weir_engine_parts_find(struct weir_engine *engine)
     weir_status status = weir_device_kind_find(engine->config.device, &engine->kind);
     if (!status)
         status = weir_transport_find(engine->config.transport, &transport);
+    if (!status && engine->config.placement)
+        status = weir_placement_order_find(engine->config.placement, &engine->order);
     engine->wire = status || transport->one_process ? NULL : transport;
     return status;
 }
