@@ -44,7 +44,8 @@ static const struct option_row rows[] = {
     ROW("dropout", 0, OPTION_REAL, dropout, "P", "probability of dropping an element (0)", 0, 0.999),
     ROW("seed", 0, OPTION_INT, seed, "N", "seed of initial values, data order and dropout (1)", 0, 9e15),
     ROW("threads-per-rank", 0, OPTION_INT, threads, "N", "threads of each rank (1)", 1, 4096),
-    ROW("device", 0, OPTION_TEXT, device, "NAME", "device kind (cpu)", 0, 0),
+    ROW("device", 0, OPTION_TEXT, device, "LIST", "cpu (default), cuda, or one per rank: cuda:0,cuda:1", 0, 0),
+    ROW("dtype", 0, OPTION_TEXT, dtype, "NAME", "f32 (default), or tf32 on cuda", 0, 0),
     ROW("device-memory", 0, OPTION_BYTES, device_memory, "BYTES", "refuse a run that needs more per rank", 0, 0),
     ROW("recompute", 0, OPTION_TEXT, recompute, "LIST", "none (default), full, or layers (h.*.mlp,head) to run again in backward", 0, 0),
     ROW("transport", 0, OPTION_TEXT, transport, "NAME", "local, or mpi (default when started by mpirun); list shows them", 0, 0),
@@ -154,7 +155,7 @@ static weir_status weights_save(const struct train_options *o, struct train_run 
 
 static int run_train(int argc, char **argv)
 {
-    struct train_options o = {.schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw", .device = "cpu",
+    struct train_options o = {.schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw", .device = "cpu", .dtype = "f32",
                               .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1, .threads = 1,
                               .lr = -1, .weight_decay = -1, .grad_clip = 1};
     int n, stopped = 0;

@@ -20,6 +20,21 @@ bool train_leads(const struct train_options *o)
     return alone || weir_launcher_detect((const char *const *)environ, &launcher) != WEIR_OK || launcher.rank == 0;
 }
 
+static weir_status dtype_read(const struct train_options *o, struct train_run *run)
+{
+    static const char *const dtypes[] = {"f32", "tf32", NULL}; /* in the order of enum weir_compute */
+    for (int i = 0; dtypes[i]; i++)
+        if (!strcmp(dtypes[i], o->dtype)) {
+            run->dtype = (enum weir_compute)i;
+            return i && !strncmp(o->device, "cpu", 3)
+                       ? WEIR_FAIL(WEIR_ERR_USAGE, "--dtype %s is for --device cuda: leave it out", o->dtype)
+                       : WEIR_OK;
+        }
+    if (!strcmp(o->dtype, "bf16"))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--dtype bf16 is not in this version: use f32, or tf32 on cuda");
+    return weir_unknown("dtype", o->dtype, dtypes);
+}
+
 static weir_status choices_read(const struct train_options *o, struct train_run *run)
 {
     static const char *const optimizers[] = {"sgd", "adamw", NULL}; /* in the order of enum weir_optimizer */
@@ -30,6 +45,8 @@ static weir_status choices_read(const struct train_options *o, struct train_run 
     weir_status status = weir_model_open(o->model, &run->arena, &run->model);
     if (!status)
         status = weir_lr_schedule_find(o->lr_schedule, &run->lr_schedule);
+    if (!status)
+        status = dtype_read(o, run);
     if (status)
         return status;
     for (int i = 0; optimizers[i]; i++)
@@ -80,6 +97,7 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.graph = run->graph;
     config.schedule = &run->schedule;
     config.device = o->device;
+    config.dtype = run->dtype;
     config.transport = o->transport;
     config.placement = o->placement;
     config.threads_per_rank = (int)o->threads;

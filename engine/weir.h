@@ -54,6 +54,9 @@
 
 typedef struct weir_engine weir_engine;
 
+/* How f32 products are computed: exactly as f32, or with factors rounded to tf32 (CUDA only). */
+enum weir_compute { WEIR_COMPUTE_F32, WEIR_COMPUTE_TF32 };
+
 enum weir_optimizer { WEIR_OPTIMIZER_SGD, WEIR_OPTIMIZER_ADAMW };
 
 struct weir_engine_config {
@@ -61,7 +64,8 @@ struct weir_engine_config {
     const struct weir_graph *graph;       /* borrowed until close */
     const struct weir_schedule *schedule; /* borrowed until close; checked by open */
     const int *first_layer;               /* [n_stages + 1], or NULL: balanced by estimated cost */
-    const char *device;                   /* "cpu" */
+    const char *device;                   /* "cpu", "cuda", "cuda:0,cuda:1": engine/device/device.h, weir_device_list */
+    enum weir_compute dtype;
     const char *transport;                /* NULL: chosen by the launcher's variables, else "local" */
     const char *placement;                /* of ranks on processes: NULL or "cluster", or "spread" (placement.h) */
     int threads_per_rank;                 /* >= 1 */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "device_calls.h"
 #include "engine/device/device.h"
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
@@ -44,7 +45,7 @@ struct rig {
     int reader[CELLS][MOST_STREAMS]; /* last task per stream that reads it since */
     int stream_of[TASKS];
     struct node nodes[TASKS];
-    uint64_t cells[CELLS], serial[CELLS];
+    uint64_t *cells, serial[CELLS]; /* cells: memory that copies take */
     uint64_t seed;
     uint32_t n_drawn;
 };
@@ -121,8 +122,8 @@ static void task_issue(struct rig *rig, int t)
     node->call.attr = &node->attr;
     if (is_edge)
         assert_ok(rig->kind->copy(rig->streams[stream], node->written, node->read[0], sizeof *node->written));
-    else if (draw(rig, 2))
-        assert_ok(rig->kind->run(rig->streams[stream], node_task, node));
+    else if (draw(rig, 2) || !(rig->kind->flags & WEIR_DEVICE_TASKS))
+        assert_ok(testing_stream_call(rig->kind, rig->streams[stream], node_task, node));
     else
         assert_ok(rig->kind->launch(rig->streams[stream], node_kernel, &node->call));
     rig->serial[written] =
@@ -147,7 +148,7 @@ static void graph_run(struct rig *rig)
         task_issue(rig, t);
     for (int s = 0; s < rig->n_streams; s++)
         assert_ok(rig->kind->stream_sync(rig->streams[s], -1));
-    assert_memory_equal(rig->cells, rig->serial, sizeof rig->cells);
+    assert_memory_equal(rig->cells, rig->serial, sizeof rig->serial);
 }
 
 static void rig_open(struct rig *rig, const struct weir_device_kind *kind, int n_compute, int n_edges)
@@ -159,6 +160,7 @@ static void rig_open(struct rig *rig, const struct weir_device_kind *kind, int n
     rig->n_events = 1 + (n_compute * 3 + n_edges) % MOST_EVENTS;
     rig->seed = (uint64_t)(n_compute * 100 + n_edges);
     assert_ok(kind->open(0, 1, &rig->device));
+    assert_ok(kind->host_alloc(rig->device, sizeof rig->serial, (void **)(void *)&rig->cells));
     for (int s = 0; s < rig->n_streams; s++)
         assert_ok(kind->stream_open(rig->device, s < n_compute ? WEIR_STREAM_COMPUTE : WEIR_STREAM_EDGE,
                                     1 + draw(rig, 40), &rig->streams[s]));
@@ -174,6 +176,7 @@ static void rig_close(struct rig *rig)
         rig->kind->stream_close(rig->streams[s]);
     for (int e = 0; e < rig->n_events; e++)
         rig->kind->event_close(rig->events[e]);
+    rig->kind->host_free(rig->device, rig->cells);
     rig->kind->close(rig->device);
 }
 
@@ -182,15 +185,8 @@ static void run_on_every_kind(int n_compute, int n_edges)
     static struct rig rig;
     for (const struct weir_device_kind *const *kind = weir_device_kinds; *kind; kind++) {
         int n_devices;
-        unsigned needed = WEIR_DEVICE_HOST_MEMORY | WEIR_DEVICE_TASKS;
-        if ((*kind)->count(&n_devices) != WEIR_OK) {
-            print_message("skipped: %s: %s\n", (*kind)->name, weir_last_error());
+        if (!testing_device_there(*kind, &n_devices))
             continue;
-        }
-        if (((*kind)->flags & needed) != needed) {
-            print_message("skipped: %s: it runs no host functions\n", (*kind)->name);
-            continue;
-        }
         rig_open(&rig, *kind, n_compute, n_edges);
         for (int g = 0; g < GRAPHS; g++)
             graph_run(&rig);

@@ -26,6 +26,28 @@ static void kinds_are_found_by_name(void **state)
         assert_fails(weir_device_kind_find("cuda", &found), WEIR_ERR_USAGE, "use --device cpu");
 }
 
+/* What is read, what is refused; cuda stands for itself only where it is built in. */
+static void lists_of_devices_name_one_per_rank(void **state)
+{
+    (void)state;
+    const struct weir_device_kind *kind = NULL;
+    int at[4] = {-1, -1, -1, -1};
+    assert_ok(weir_device_list("cpu", 3, &kind, at));
+    assert_ptr_equal(kind, &weir_device_cpu);
+    assert_true(at[0] == 0 && at[1] == 1 && at[2] == 2 && at[3] == -1);
+    assert_ok(weir_device_list("cpu:7", 2, &kind, at));
+    assert_true(at[0] == 7 && at[1] == 7);
+    assert_ok(weir_device_list("cpu:1,cpu:0,cpu:1", 3, &kind, at));
+    assert_true(at[0] == 1 && at[1] == 0 && at[2] == 1);
+    assert_fails(weir_device_list("cpu:0,cpu:1", 3, &kind, at), WEIR_ERR_USAGE, "2 devices for 3 ranks");
+    assert_fails(weir_device_list("cpu,cpu", 2, &kind, at), WEIR_ERR_USAGE, "without a number");
+    assert_fails(weir_device_list("cpu:0,", 1, &kind, at), WEIR_ERR_USAGE, "entry of 0 bytes");
+    assert_fails(weir_device_list("cpu:x", 1, &kind, at), WEIR_ERR_USAGE, "'x' is not the number");
+    assert_fails(weir_device_list("cpu:-1", 1, &kind, at), WEIR_ERR_USAGE, "'-1' is not the number");
+    assert_fails(weir_device_list("cpuu:0", 1, &kind, at), WEIR_ERR_USAGE, "did you mean 'cpu'?");
+    assert_fails(weir_device_list("cpu:0,abacus:1", 2, &kind, at), WEIR_ERR_USAGE, "all ranks use one kind");
+}
+
 static void the_cpu_describes_itself(void **state)
 {
     (void)state;
@@ -104,6 +126,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(kinds_are_found_by_name),
+        cmocka_unit_test(lists_of_devices_name_one_per_rank),
         cmocka_unit_test(the_cpu_describes_itself),
         cmocka_unit_test(workers_have_a_core_each_while_there_are_enough),
         cmocka_unit_test(workers_beyond_the_cores_are_not_bound),

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "kernels/vector.h"
 
 static weir_status device_count(int *n_devices_out)
 {
@@ -31,6 +32,39 @@ static void device_close(weir_device *device)
     if (device->blocks)
         weir_log(WEIR_LOG_WARN, "device 'cpu:%d' is closed before its memory is freed", device->index);
     weir_free(device);
+}
+
+static const struct weir_op_kernels *kernels_of(const struct weir_op *op)
+{
+    return &op->cpu;
+}
+
+static weir_status context_open(weir_device *device, bool tf32, struct weir_kernel_context **context_out)
+{
+    if (tf32)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "device 'cpu' has no tf32: use --dtype f32");
+    return weir_kernel_context_open(device->n_threads, context_out);
+}
+
+static void context_close(weir_device *device, struct weir_kernel_context *context)
+{
+    (void)device;
+    weir_kernel_context_close(context);
+}
+
+/* One process, one memory. */
+static weir_status device_connect(weir_device *device, weir_device *peer)
+{
+    (void)device;
+    (void)peer;
+    return WEIR_OK;
+}
+
+static weir_status stream_native(weir_stream *stream, void **native_out)
+{
+    (void)stream;
+    *native_out = NULL;
+    return WEIR_OK;
 }
 
 static weir_status needs_worker(const weir_stream *stream)
@@ -87,16 +121,25 @@ const struct weir_device_kind weir_device_cpu = {
     .name = "cpu",
     .summary = "cores of this machine, one worker thread per compute stream",
     .flags = WEIR_DEVICE_HOST_MEMORY | WEIR_DEVICE_TASKS,
+    .tensor_device = WEIR_DEVICE_TYPE_CPU,
+    .kernels = kernels_of,
+    .vectors = &weir_vector_cpu,
+    .context_open = context_open,
+    .context_close = context_close,
     .count = device_count,
     .open = device_open,
     .close = device_close,
+    .connect = device_connect,
     .memory_alloc = weir_cpu_memory_alloc,
     .memory_free = weir_cpu_memory_free,
     .memory_info = weir_cpu_memory_info,
+    .host_alloc = weir_cpu_memory_alloc,
+    .host_free = weir_cpu_memory_free,
     .stream_open = weir_cpu_stream_open,
     .stream_close = weir_cpu_stream_close,
     .event_open = weir_cpu_event_open,
     .event_close = weir_cpu_event_close,
+    .native = stream_native,
     .launch = stream_launch,
     .run = stream_run,
     .copy = stream_copy,

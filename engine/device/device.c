@@ -3,9 +3,13 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "weir_parts.h"
 
 const struct weir_device_kind *const weir_device_kinds[] = {
     &weir_device_cpu,
+#if WEIR_HAVE_CUDA || defined(WEIR_CUDA_EMULATED)
+    &weir_device_cuda,
+#endif
     NULL,
 };
 
@@ -18,6 +22,7 @@ weir_status weir_device_kind_find(const char *name, const struct weir_device_kin
             return WEIR_OK;
         }
     if (strcmp(name, "cuda") == 0)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "device 'cuda' is not in this version of Weir: use --device cpu");
+        return WEIR_FAIL(WEIR_ERR_USAGE, "device 'cuda' is not in this build of Weir: use --device cpu, or build with "
+                                         "-DWEIR_CUDA=ON");
     return weir_unknown("device", name, known);
 }

@@ -14,13 +14,20 @@
  * marks and records; on `cpu` it has no thread: its tasks run inline on the thread that satisfies their last dependency
  * (or on the issuing thread, when nothing is missing).
  *
+ * Memory of a copy is device memory or comes from host_alloc(): other host memory may hold the issuing thread up.
+ *
  * Failure.  A kernel that fails poisons its stream: later kernels, host functions and copies of the stream are skipped;
  * records, waits and marks still happen, so that nobody hangs; stream_sync() returns the first failure with its message.
  * A poisoned stream stays poisoned until stream_reset().
  *
  * cpu: a compute stream is a bounded queue with one worker thread, bound to a core where there are enough of them.  A
  * worker that has nothing to do spins for some microseconds when no more workers than cores exist, then sleeps on a
- * futex.  Nothing here allocates or makes a system call other than futex after the streams and events are open. */
+ * futex.  Nothing here allocates or makes a system call other than futex after the streams and events are open.
+ *
+ * cuda: a stream is a CUDA stream, an event a CUDA event.  A kernel function enqueues and returns, so the issuing thread
+ * calls it itself; it is the only thread, for all GPUs of the process (enqueueing is cheap beside what is enqueued; more
+ * threads would need an order among themselves).  A kernel function that refuses poisons its stream at once; a fault on
+ * the GPU breaks the process's use of it, is reported by whatever call comes next, and nothing heals it. */
 #ifndef WEIR_ENGINE_DEVICE_DEVICE_H
 #define WEIR_ENGINE_DEVICE_DEVICE_H
 
@@ -34,6 +41,7 @@
 typedef struct weir_device weir_device;
 typedef struct weir_stream weir_stream;
 typedef struct weir_event weir_event;
+struct weir_vector_kernels; /* kernels/vector.h */
 
 enum weir_stream_class { WEIR_STREAM_COMPUTE, WEIR_STREAM_EDGE };
 
@@ -51,6 +59,16 @@ struct weir_device_kind {
     const char *summary; /* one line */
     unsigned flags;      /* enum weir_device_flags */
 
+    /* Kernels of this kind.  A context is the state that kernels keep for one rank: the issuing thread opens and closes
+     * it, or with WEIR_DEVICE_TASKS a task of the rank's stream; it takes context_bytes of device memory.  `tf32`: factors
+     * of f32 products may be rounded; WEIR_ERR_USAGE where the kind cannot. */
+    int32_t tensor_device; /* WEIR_DEVICE_TYPE_CPU ..., for weir_tensor.device_type */
+    const struct weir_op_kernels *(*kernels)(const struct weir_op *op);
+    const struct weir_vector_kernels *vectors;
+    size_t context_bytes;
+    weir_status (*context_open)(weir_device *device, bool tf32, struct weir_kernel_context **context_out);
+    void (*context_close)(weir_device *device, struct weir_kernel_context *context);
+
     /* Devices of this kind on this machine.  WEIR_ERR_UNSUPPORTED with the reason when the kind cannot be used here. */
     weir_status (*count)(int *n_devices_out);
 
@@ -60,21 +78,35 @@ struct weir_device_kind {
     weir_status (*open)(int index, int n_threads, weir_device **device_out);
     void (*close)(weir_device *device); /* after its streams and events are closed */
 
+    /* Let kernels and copies of `device` reach memory of `peer`, which may be the same.  WEIR_ERR_UNSUPPORTED: the hardware
+     * does not connect them. */
+    weir_status (*connect)(weir_device *device, weir_device *peer);
+
     /* Zeroed memory, 64-byte aligned (cpu: page aligned from 2 MiB on), and bytes free and total on the device. */
     weir_status (*memory_alloc)(weir_device *device, size_t bytes, void **memory_out);
     void (*memory_free)(weir_device *device, void *memory);
     weir_status (*memory_info)(weir_device *device, size_t *free_out, size_t *total_out);
+
+    /* Host memory, zeroed and 64-byte aligned, that copies read and write while the issuing thread goes on. */
+    weir_status (*host_alloc)(weir_device *device, size_t bytes, void **memory_out);
+    void (*host_free)(weir_device *device, void *memory);
 
     /* `capacity`: tasks that can be enqueued before issuing blocks until the stream has caught up. */
     weir_status (*stream_open)(weir_device *device, enum weir_stream_class stream_class, size_t capacity,
                                weir_stream **stream_out);
     void (*stream_close)(weir_stream *stream); /* waits for what is enqueued */
 
+    /* Streams of `device` record the event, streams of any device wait for it. */
     weir_status (*event_open)(weir_device *device, weir_event **event_out);
     void (*event_close)(weir_event *event); /* once every stream that records or awaits it has been synchronised */
 
-    /* Enqueue: run fn(call, native stream; cpu: NULL); run task(argument); copy; write the time in nanoseconds of the
-     * monotonic clock (cpu) or the device's clock (others) to *ns_out when the stream gets there.
+    /* Make the stream's device the calling thread's current one and give what kernel functions take for a stream (cpu:
+     * NULL), so that the caller may call them itself. */
+    weir_status (*native)(weir_stream *stream, void **native_out);
+
+    /* Enqueue: run fn(call, native stream); run task(argument) (only with WEIR_DEVICE_TASKS, else WEIR_ERR_UNSUPPORTED);
+     * copy; note the time in nanoseconds, which is in *ns_out once stream_sync() has returned.  Times of one device
+     * compare to a microsecond or better, and to weir_clock_ns() and other devices as exactly as the devices' clocks do.
      * WEIR_ERR_INVALID: launch or run on an edge stream. */
     weir_status (*launch)(weir_stream *stream, weir_kernel_fn fn, const struct weir_op_call *call);
     weir_status (*run)(weir_stream *stream, weir_task_fn fn, void *argument);
@@ -96,10 +128,20 @@ extern "C" {
 
 extern const struct weir_device_kind *const weir_device_kinds[]; /* ends with NULL */
 extern const struct weir_device_kind weir_device_cpu;
+extern const struct weir_device_kind weir_device_cuda; /* in builds with CUDA */
 
-/* The kind called `name`.  WEIR_ERR_USAGE: unknown (with a suggestion), or known but not in this
- * version. */
+/* The kind called `name`.  WEIR_ERR_USAGE: unknown (with a suggestion), or not in this build. */
 weir_status weir_device_kind_find(const char *name, const struct weir_device_kind **kind_out);
+
+/* Which devices `n_ranks` ranks use, from text as --device takes it:
+ *     cpu, cuda            rank r on device r
+ *     cuda:1               all ranks on device 1
+ *     cuda:0,cuda:0        rank r on the r-th of the list, which has one entry per rank
+ * WEIR_ERR_USAGE: not of that form, several kinds, an entry too many or too few, or an unknown kind. */
+weir_status weir_device_list(const char *text, int n_ranks, const struct weir_device_kind **kind_out, int *indices_out);
+
+/* The kind that such a text names, whatever its devices. */
+weir_status weir_device_list_kind(const char *text, const struct weir_device_kind **kind_out);
 
 /* cpu: cores this process may use, and text about the machine for `weir info` ("2 cores, 1 NUMA node, AMD EPYC").  Both
  * read the machine's topology, which takes some milliseconds. */

@@ -64,10 +64,10 @@ static weir_status topology_open(const char *source, hwloc_topology_t *topology_
     if (hwloc_topology_init(&topology) != 0)
         return WEIR_FAIL(WEIR_ERR_NOMEM, "hwloc cannot start");
     weir_status status = source ? source_set(topology, source) : WEIR_OK;
-    /* x86 moves this thread over every core, opencl and gl start drivers; all three tell nothing that is asked here */
-    hwloc_topology_set_components(topology, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "x86");
-    hwloc_topology_set_components(topology, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "opencl");
-    hwloc_topology_set_components(topology, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, "gl");
+    /* x86 moves this thread over every core, opencl and gl start drivers, pci leaks what the kernel's files say too */
+    static const char *const unwanted[] = {"x86", "opencl", "gl", "pci"};
+    for (size_t i = 0; i < sizeof unwanted / sizeof unwanted[0]; i++)
+        hwloc_topology_set_components(topology, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, unwanted[i]);
     hwloc_topology_set_io_types_filter(topology, HWLOC_TYPE_FILTER_KEEP_IMPORTANT);
     if (!status && hwloc_topology_load(topology) != 0)
         status = load_failed(source);

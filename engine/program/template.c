@@ -98,7 +98,7 @@ static struct weir_where value_where(const struct weir_plan *p, int value)
 struct weir_step_call *weir_plan_node_call(struct weir_plan *p, struct weir_plan_list *list, int n, enum weir_pass pass, unsigned needs)
 {
     const struct weir_node *node = weir_plan_node(p, n);
-    const struct weir_op_kernels *k = &node->op->cpu;
+    const struct weir_op_kernels *k = p->c->params->kernels ? p->c->params->kernels(node->op) : &node->op->cpu;
     struct weir_op_shapes *shapes = &p->c->shapes[n];
     struct weir_step_call *call = weir_plan_call(p, list);
     call->fn = pass == WEIR_FORWARD ? k->forward : pass == WEIR_BACKWARD_INPUT ? k->backward_input : k->backward_weight;

@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "engine/run/fit_advice.h"
+#include "engine/run/devices.h"
 #include "engine/run/recomputed.h"
+#include "engine/run/transfer.h"
 #include "engine/transport/transport.h"
 #include "partitioner/chain.h"
 #include "weir_parts.h"
@@ -56,6 +57,8 @@ weir_status weir_engine_config_check(const struct weir_engine_config *config)
         return WEIR_FAIL(WEIR_ERR_USAGE, "zero is %d: ZeRO stage 1 (1) or none (0) are there", config->zero);
     if (config->bucket_bytes < 0)
         return WEIR_FAIL(WEIR_ERR_USAGE, "bucket bytes is %lld, it must not be negative", (long long)config->bucket_bytes);
+    if (config->dtype != WEIR_COMPUTE_F32 && config->dtype != WEIR_COMPUTE_TF32)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "unknown dtype %d", (int)config->dtype);
     return optimizer_check(config);
 }
 
@@ -114,6 +117,7 @@ weir_status weir_engine_compile(struct weir_engine *engine)
         .gradient_slots = report.gradient_slots,
         .first_layer = engine->first_layer,
         .n_threads = config->threads_per_rank,
+        .kernels = engine->kind->kernels,
         .state_floats = config->optimizer == WEIR_OPTIMIZER_ADAMW ? 2 : 0,
         .recompute = engine->recompute,
         .n_replicas = engine->n_replicas,
@@ -133,13 +137,14 @@ static weir_status calls_prepare(struct weir_rank *rank, const struct weir_run_p
 {
     for (int i = 0; i < list->n_calls; i++) {
         const struct weir_step_call *t = &list->calls[i];
-        if (!t->fn || !t->call.op->cpu.prepare)
+        const struct weir_op_kernels *kernels = rank->engine->kind->kernels(t->call.op);
+        if (!t->fn || !kernels->prepare)
             continue;
         struct weir_op_call call;
         weir_call_bind(rank, run, stage, 0, t, &call);
         for (int accumulate = 0; accumulate < 2; accumulate++) {
             call.accumulate = accumulate;
-            weir_status status = t->call.op->cpu.prepare(&call, t->pass);
+            weir_status status = kernels->prepare(&call, t->pass);
             if (status)
                 return status;
         }
@@ -161,21 +166,24 @@ static weir_status rank_prepare(void *argument)
 {
     struct weir_rank *rank = argument;
     const struct weir_program *program = rank->engine->program;
-    weir_status status = weir_kernel_context_open(rank->engine->config.threads_per_rank, &rank->context);
+    const struct weir_engine *engine = rank->engine;
+    weir_status status = engine->kind->context_open(rank->device, engine->config.dtype == WEIR_COMPUTE_TF32, &rank->context);
     if (status)
         return status;
-    for (int k = 0; k < WEIR_MEMORY_KINDS; k++)
+    for (int k = 0; k < WEIR_MEMORY_KINDS && (engine->kind->flags & WEIR_DEVICE_HOST_MEMORY); k++)
         if (rank->blocks[k])
             memset(rank->blocks[k], 0, program->ranks[rank->index].bytes[k]);
-    weir_params_init(rank);
-    status = stages_prepare(rank, &rank->engine->train);
+    status = weir_params_init(rank);
+    if (!status)
+        status = stages_prepare(rank, &rank->engine->train);
     return status ? status : stages_prepare(rank, &rank->engine->evaluate);
 }
 
 static weir_status rank_finish(void *argument)
 {
     struct weir_rank *rank = argument;
-    weir_kernel_context_close(rank->context);
+    if (rank->context)
+        rank->engine->kind->context_close(rank->device, rank->context);
     rank->context = NULL;
     return WEIR_OK;
 }
@@ -198,6 +206,19 @@ static weir_status execs_make(struct weir_rank *rank, struct weir_run_program *r
     return status;
 }
 
+/* An event belongs to the device of the rank that signals it. */
+static weir_status rank_events_open(struct weir_rank *rank, struct weir_run_program *run)
+{
+    const struct weir_rank_program *r = &run->program->ranks[rank->index];
+    weir_status status = WEIR_OK;
+    for (int i = 0; i < r->n_instrs && !status; i++) {
+        int event = rank->replica * run->program->n_events + r->instrs[i].signal;
+        if (r->instrs[i].signal >= 0)
+            status = rank->engine->kind->event_open(rank->device, &run->events[event]);
+    }
+    return status;
+}
+
 /* Everything of a program but its memory: what its ranks run, and the events between them. */
 static weir_status run_open(struct weir_engine *engine, struct weir_run_program *run)
 {
@@ -208,8 +229,8 @@ static weir_status run_open(struct weir_engine *engine, struct weir_run_program 
         status = weir_arena_alloc(&engine->arena, (size_t)run->n_events, sizeof *run->events, &run->events);
     for (int r = 0; r < engine->n_ranks && !status; r++)
         status = execs_make(&engine->ranks[r], run);
-    for (int e = 0; e < run->n_events && !status && !engine->wire; e++)
-        status = engine->kind->event_open(engine->ranks[0].device, &run->events[e]);
+    for (int r = 0; r < engine->n_ranks && !status && !engine->wire; r++)
+        status = rank_events_open(&engine->ranks[r], run);
     return status;
 }
 
@@ -243,7 +264,9 @@ static weir_status rank_open(struct weir_engine *engine, int r)
     if (!status)
         status = engine->kind->stream_open(rank->device, WEIR_STREAM_COMPUTE, tasks > others ? tasks : others,
                                            &rank->stream);
-    return status;
+    if (!status)
+        status = engine->kind->native(rank->stream, &rank->native);
+    return status ? status : weir_transfer_open(rank);
 }
 
 weir_status weir_ranks_sync(struct weir_engine *engine)
@@ -262,10 +285,20 @@ weir_status weir_ranks_sync(struct weir_engine *engine)
     return first;
 }
 
+/* As a task of the rank's stream, or where there are none here and now, with the rank's device the current one. */
+static weir_status rank_run(struct weir_rank *rank, weir_task_fn fn)
+{
+    const struct weir_device_kind *kind = rank->engine->kind;
+    if (kind->flags & WEIR_DEVICE_TASKS)
+        return kind->run(rank->stream, fn, rank);
+    weir_status status = kind->native(rank->stream, &rank->native);
+    return status ? status : fn(rank);
+}
+
 weir_status weir_ranks_run(struct weir_engine *engine, weir_task_fn fn)
 {
     for (int r = engine->first_here; r < engine->end_here; r++) {
-        weir_status status = engine->kind->run(engine->ranks[r].stream, fn, &engine->ranks[r]);
+        weir_status status = rank_run(&engine->ranks[r], fn);
         if (status)
             return status;
     }
@@ -297,41 +330,33 @@ static weir_status arrays_make(struct weir_engine *engine)
         status = weir_arena_alloc(&engine->arena, (size_t)engine->graph->n_nodes * WEIR_PASSES,
                                   sizeof *engine->ranks[r].clocks, &engine->ranks[r].clocks);
     }
-    for (int r = engine->first_here; r < engine->end_here && !status; r++) {
-        int index = r;
-        status = weir_peers_device_index(engine, &index);
-        if (!status)
-            status = engine->kind->open(index, engine->config.threads_per_rank, &engine->ranks[r].device);
-    }
-    return status;
+    return status ? status : weir_devices_open(engine);
 }
 
 weir_status weir_engine_parts_find(struct weir_engine *engine)
 {
     const struct weir_transport_kind *transport;
-    weir_status status = weir_device_kind_find(engine->config.device, &engine->kind);
+    weir_status status = weir_device_list_kind(engine->config.device, &engine->kind);
     if (!status)
         status = weir_transport_find(engine->config.transport, &transport);
     if (!status && engine->config.placement)
         status = weir_placement_order_find(engine->config.placement, &engine->order);
     engine->wire = status || transport->one_process ? NULL : transport;
+    if (engine->wire && !(engine->kind->flags & WEIR_DEVICE_HOST_MEMORY))
+        return WEIR_FAIL(WEIR_ERR_UNSUPPORTED,
+                         "ranks on device '%s' are in one process in this version: use --transport local", engine->kind->name);
     return status;
 }
 
 weir_status weir_engine_start(struct weir_engine *engine)
 {
     int n_devices;
-    size_t free_bytes, total_bytes;
-    engine->vectors = &weir_vector_cpu;
+    engine->vectors = engine->kind->vectors;
     weir_status status = engine->kind->count(&n_devices);
     if (!status)
         status = arrays_make(engine);
     if (!status)
-        status = engine->kind->memory_info(engine->ranks[engine->first_here].device, &free_bytes, &total_bytes);
-    if (!status)
-        status = weir_peers_sum(engine, &free_bytes);
-    if (!status)
-        status = weir_fit_check(engine, free_bytes);
+        status = weir_devices_fit(engine);
     if (!status)
         status = weir_peers_link(engine);
     for (int r = engine->first_here; !status && r < engine->end_here; r++)
@@ -399,13 +424,16 @@ static void rank_close(struct weir_engine *engine, struct weir_rank *rank)
     if (rank->stream) {
         engine->kind->stream_sync(rank->stream, -1);
         engine->kind->stream_reset(rank->stream); /* a poisoned stream would skip rank_finish */
-        if (engine->kind->run(rank->stream, rank_finish, rank) == WEIR_OK)
+        if (rank_run(rank, rank_finish) == WEIR_OK)
             engine->kind->stream_sync(rank->stream, -1);
+        else
+            rank_finish(rank);
         engine->kind->stream_close(rank->stream);
     }
     for (int k = 0; k < WEIR_MEMORY_KINDS; k++)
         if (rank->blocks[k] && !rank->shared[k])
             engine->kind->memory_free(rank->device, rank->blocks[k]);
+    weir_transfer_close(rank);
 }
 
 void weir_engine_close(weir_engine *engine)

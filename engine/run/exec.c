@@ -46,6 +46,24 @@ static void *where_address(const struct weir_rank *rank, const struct weir_run_p
     return NULL;
 }
 
+static void tensors_place(const struct weir_rank *rank, struct weir_tensor *tensors, int n)
+{
+    for (int i = 0; i < n; i++) {
+        tensors[i].device_type = rank->engine->kind->tensor_device;
+        tensors[i].device_id = rank->device_index;
+    }
+}
+
+static void call_place(const struct weir_rank *rank, struct weir_op_call *call)
+{
+    tensors_place(rank, call->inputs, call->n_inputs);
+    tensors_place(rank, call->d_inputs, call->n_inputs);
+    tensors_place(rank, call->params, call->n_params);
+    tensors_place(rank, call->d_params, call->n_params);
+    tensors_place(rank, &call->output, 1);
+    tensors_place(rank, &call->d_output, 1);
+}
+
 void weir_call_bind(struct weir_rank *rank, const struct weir_run_program *run, int stage, int mb,
                     const struct weir_step_call *t, struct weir_op_call *call)
 {
@@ -71,6 +89,8 @@ void weir_call_bind(struct weir_rank *rank, const struct weir_run_program *run, 
     call->sequence = run->lanes ? &run->lanes[mb].rows : NULL;
     call->step = &weir_step_block(rank)->values;
     call->context = rank->context;
+    if (rank->engine->kind->tensor_device != WEIR_DEVICE_TYPE_CPU)
+        call_place(rank, call);
 }
 
 weir_status weir_rank_copy(struct weir_rank *rank, void *destination, const void *source, size_t bytes)
@@ -92,8 +112,10 @@ static weir_status call_run(struct weir_rank *rank, const struct weir_run_progra
     int64_t start = weir_clock_ns();
     weir_status status = t->fn(&call, rank->native);
     struct weir_op_clock *clock = &rank->clocks[t->node * WEIR_PASSES + (int)t->pass];
-    clock->ns += weir_clock_ns() - start;
-    clock->calls++;
+    if (rank->engine->kind->flags & WEIR_DEVICE_TASKS) { /* else the call has only been enqueued */
+        clock->ns += weir_clock_ns() - start;
+        clock->calls++;
+    }
     return status ? weir_error_prefix(status, "node '%s': ", rank->engine->graph->nodes[t->node].name) : WEIR_OK;
 }
 

@@ -70,7 +70,8 @@ static weir_status trial_compile(const struct advisor *a, const struct change *c
 {
     struct weir_engine_config *config = &trial->config;
     weir_status status = WEIR_OK;
-    *trial = (struct weir_engine){.config = a->engine->config, .n_replicas = a->engine->n_replicas};
+    *trial = (struct weir_engine){
+        .config = a->engine->config, .n_replicas = a->engine->n_replicas, .kind = a->engine->kind};
     if (change->recompute)
         config->recompute = "full";
     if (change->zero)

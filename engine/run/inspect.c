@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "engine/run/state.h"
+#include "engine/run/transfer.h"
 #include "weir_parts.h"
 
 static weir_status param_find(const struct weir_engine *engine, const char *name, size_t n, int *param_out)
@@ -41,10 +42,10 @@ weir_status weir_engine_param_read(weir_engine *engine, const char *name, float 
         return status;
     int owner = 0; /* in replica 0 */
     const struct weir_rank_param *held = owner_find(engine, param, &owner);
-    const struct weir_rank *rank = weir_rank_at(engine, 0, owner);
+    struct weir_rank *rank = weir_rank_at(engine, 0, owner);
     if (held && weir_rank_is_here(rank))
-        memcpy(values_out, weir_block_at(rank, WEIR_MEMORY_PARAMS, held->offset), n * sizeof(float));
-    return weir_peers_share(engine, 0, owner, values_out, n * sizeof(float));
+        status = weir_read(rank, WEIR_MEMORY_PARAMS, held->offset, values_out, n * sizeof(float));
+    return status ? status : weir_peers_share(engine, 0, owner, values_out, n * sizeof(float));
 }
 
 weir_status weir_engine_param_write(weir_engine *engine, const char *name, const float *values, size_t n)
@@ -52,11 +53,11 @@ weir_status weir_engine_param_write(weir_engine *engine, const char *name, const
     int param = 0;
     weir_status status = param_find(engine, name, n, &param);
     for (int r = engine->first_here; !status && r < engine->end_here; r++) {
-        const struct weir_rank *rank = &engine->ranks[r];
+        struct weir_rank *rank = &engine->ranks[r];
         const struct weir_rank_program *program = &engine->program->ranks[rank->index];
-        for (int i = 0; i < program->n_params; i++)
+        for (int i = 0; i < program->n_params && !status; i++)
             if (program->params[i].param == param)
-                memcpy(rank->blocks[WEIR_MEMORY_PARAMS] + program->params[i].offset, values, n * sizeof(float));
+                status = weir_write(rank, WEIR_MEMORY_PARAMS, program->params[i].offset, values, n * sizeof(float));
     }
     return status;
 }
@@ -64,12 +65,13 @@ weir_status weir_engine_param_write(weir_engine *engine, const char *name, const
 /* The gradient of a piece of rank `r`: TIE_ADD and REDUCE have left the sum with the piece's keeper. */
 static weir_status piece_fetch(weir_engine *engine, int r, const struct weir_piece *piece, float *values)
 {
-    const struct weir_rank *keeper = weir_rank_at(engine, piece->replica, r);
+    struct weir_rank *keeper = weir_rank_at(engine, piece->replica, r);
+    weir_status status = WEIR_OK;
     size_t first = (size_t)piece->first * sizeof *values, bytes = (size_t)piece->n * sizeof *values;
     size_t offset = engine->program->ranks[r].params[piece->held].grad_offset + first;
     if (weir_rank_is_here(keeper))
-        memcpy(values + piece->first, weir_block_at(keeper, WEIR_MEMORY_GRADS, offset), bytes);
-    return weir_peers_share(engine, piece->replica, r, values + piece->first, bytes);
+        status = weir_read(keeper, WEIR_MEMORY_GRADS, offset, values + piece->first, bytes);
+    return status ? status : weir_peers_share(engine, piece->replica, r, values + piece->first, bytes);
 }
 
 weir_status weir_engine_gradient_read(weir_engine *engine, const char *name, float *values_out, size_t n)
@@ -194,6 +196,8 @@ size_t weir_library_bytes(void)
 void weir_engine_print_memory(const weir_engine *engine, FILE *out)
 {
     weir_program_dump_memory(engine->program, out);
+    if (engine->kind->context_bytes)
+        fprintf(out, "not in the table: matrix products, %zu bytes per rank\n", engine->kind->context_bytes);
     fprintf(out, "not in the table: libraries and threads, about %zu bytes\n", weir_library_bytes());
 }
 

@@ -6,6 +6,7 @@
  * torch.nn.utils.clip_grad_norm_ does). */
 #include "base/rng.h"
 #include "engine/run/state.h"
+#include "engine/run/transfer.h"
 
 static double *norm_at(const struct weir_rank *rank, int64_t block)
 {
@@ -138,17 +139,44 @@ weir_status weir_update(struct weir_rank *rank)
     return status;
 }
 
-void weir_params_init(struct weir_rank *rank)
+/* Elements [first, first + n) of a parameter's initial values. */
+static void values_fill(const struct weir_engine *engine, const struct weir_param *param, int64_t first, int64_t n,
+                        float *values)
+{
+    if (param->init == WEIR_INIT_NORMAL)
+        weir_rng_fill_normal(weir_rng_key(engine->config.seed, param->name), first, n, param->scale, values);
+    for (int64_t k = 0; k < n && param->init == WEIR_INIT_CONSTANT; k++)
+        values[k] = (float)param->scale;
+}
+
+/* Made where they will lie, or on the host, chunk by chunk. */
+static weir_status param_init(struct weir_rank *rank, const struct weir_rank_param *held)
 {
     const struct weir_engine *engine = rank->engine;
-    const struct weir_rank_program *r = &engine->program->ranks[rank->index];
-    for (int i = 0; i < r->n_params; i++) {
-        const struct weir_param *param = &engine->graph->params[r->params[i].param];
-        float *values = weir_block_at(rank, WEIR_MEMORY_PARAMS, r->params[i].offset);
-        int64_t n = weir_shape_elements(&param->shape);
-        if (param->init == WEIR_INIT_NORMAL)
-            weir_rng_fill_normal(weir_rng_key(engine->config.seed, param->name), 0, n, param->scale, values);
-        for (int64_t k = 0; k < n && param->init == WEIR_INIT_CONSTANT; k++)
-            values[k] = (float)param->scale;
+    const struct weir_param *param = &engine->graph->params[held->param];
+    int64_t n = weir_shape_elements(&param->shape), most = WEIR_TRANSFER_BYTES / (int64_t)sizeof(float);
+    weir_status status = WEIR_OK;
+    if (engine->kind->flags & WEIR_DEVICE_HOST_MEMORY) {
+        values_fill(engine, param, 0, n, weir_block_at(rank, WEIR_MEMORY_PARAMS, held->offset));
+        return WEIR_OK;
     }
+    for (int64_t at = 0; at < n && !status; at += most) {
+        int64_t part = n - at < most ? n - at : most;
+        size_t offset = held->offset + (size_t)at * sizeof(float);
+        float *values = (float *)(void *)rank->chunk;
+        for (int64_t k = 0; k < part; k++)
+            values[k] = 0;
+        values_fill(engine, param, at, part, values);
+        status = weir_write(rank, WEIR_MEMORY_PARAMS, offset, values, (size_t)part * sizeof(float));
+    }
+    return status;
+}
+
+weir_status weir_params_init(struct weir_rank *rank)
+{
+    const struct weir_rank_program *r = &rank->engine->program->ranks[rank->index];
+    weir_status status = WEIR_OK;
+    for (int i = 0; i < r->n_params && !status; i++)
+        status = param_init(rank, &r->params[i]);
+    return status;
 }

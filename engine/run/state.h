@@ -49,10 +49,13 @@ struct weir_rank {
     int index;   /* in its pipeline */
     int replica;
     weir_engine *engine;
+    int device_index;
     weir_device *device;
     weir_stream *stream;
     char *blocks[WEIR_MEMORY_KINDS];
     bool shared[WEIR_MEMORY_KINDS]; /* the block belongs to the link of train */
+    char *mirrors[WEIR_MEMORY_KINDS]; /* transfer.h */
+    char *chunk;
     struct weir_kernel_context *context;
     void *native;                   /* the device's own stream: argument of kernels; NULL on cpu */
     struct weir_step_block host;    /* values and update are copied to STEP when a step begins, its gate back at the end */
@@ -199,6 +202,6 @@ static inline float *weir_block_at(const struct weir_rank *rank, enum weir_memor
 }
 
 /* Initial values of the rank's parameters. */
-void weir_params_init(struct weir_rank *rank);
+weir_status weir_params_init(struct weir_rank *rank);
 
 #endif

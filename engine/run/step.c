@@ -2,7 +2,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "engine/run/devices.h"
 #include "engine/run/state.h"
+#include "engine/run/transfer.h"
 
 static weir_status input_find(const struct weir_engine *engine, const char *name, int *input_out)
 {
@@ -24,13 +26,15 @@ weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, cons
     if (mb < 0 || mb >= all)
         return WEIR_FAIL(WEIR_ERR_INVALID, "micro-batch %d is out of range, a step has %d", mb, all);
     size_t bytes = weir_shape_bytes(&engine->graph->inputs[input].shape), stride = (bytes + 63) / 64 * 64;
-    for (int r = 0; r < engine->program->n_ranks; r++) {
-        const struct weir_rank *rank = weir_rank_at(engine, mb / m, r);
+    if (!(engine->kind->flags & WEIR_DEVICE_TASKS))
+        status = weir_input_check(engine->graph, input, data);
+    for (int r = 0; r < engine->program->n_ranks && !status; r++) {
+        struct weir_rank *rank = weir_rank_at(engine, mb / m, r);
         size_t offset = engine->program->ranks[r].input_offsets[input];
         if (offset != SIZE_MAX && weir_rank_is_here(rank))
-            memcpy(rank->blocks[WEIR_MEMORY_DATA] + offset + stride * (size_t)(mb % m), data, bytes);
+            status = weir_push(rank, WEIR_MEMORY_DATA, offset + stride * (size_t)(mb % m), data, bytes);
     }
-    return WEIR_OK;
+    return status;
 }
 
 static struct weir_step_block step_values(const struct weir_engine *engine, double learning_rate, bool training)
@@ -58,9 +62,24 @@ weir_status weir_step_begin(struct weir_engine *engine, double learning_rate, bo
     for (int r = engine->first_here; r < engine->end_here && !status; r++) {
         struct weir_rank *rank = &engine->ranks[r];
         rank->host = step_values(engine, learning_rate, training);
-        status = engine->kind->copy(rank->stream, weir_step_block(rank), &rank->host, sizeof rank->host);
+        status = weir_push(rank, WEIR_MEMORY_STEP, 0, &rank->host, sizeof rank->host);
     }
     return status;
+}
+
+/* Where there are no tasks the instruction is enqueued kernel by kernel, from here; its times are known after the sync and
+ * take the place of those at which it was enqueued. */
+static weir_status instr_run(struct weir_rank *rank, struct weir_exec *exec)
+{
+    const struct weir_device_kind *kind = rank->engine->kind;
+    if (kind->flags & WEIR_DEVICE_TASKS)
+        return kind->run(rank->stream, weir_exec_run, exec);
+    weir_status status = kind->native(rank->stream, &rank->native);
+    if (!status)
+        status = kind->mark(rank->stream, &exec->start_ns);
+    if (!status)
+        status = weir_exec_run(exec);
+    return status ? status : kind->mark(rank->stream, &exec->end_ns);
 }
 
 static weir_status instr_issue(struct weir_rank *rank, const struct weir_run_program *run, int index)
@@ -80,7 +99,7 @@ static weir_status instr_issue(struct weir_rank *rank, const struct weir_run_pro
         for (int w = 0; w < instr->n_peer_waits && !status && replica != rank->replica; w++)
             status = kind->wait(rank->stream, run->events[replica * n_events + instr->peer_waits[w]]);
     if (!status)
-        status = kind->run(rank->stream, weir_exec_run, exec);
+        status = instr_run(rank, exec);
     if (!status && instr->signal >= 0)
         status = kind->record(rank->stream, own[instr->signal]);
     return status;
@@ -105,9 +124,18 @@ static weir_status step_end(struct weir_engine *engine)
     weir_status status = WEIR_OK;
     for (int r = engine->first_here; r < engine->end_here && !status; r++) {
         struct weir_rank *rank = &engine->ranks[r];
-        status = engine->kind->copy(rank->stream, &rank->host.gate, &weir_step_block(rank)->gate, sizeof rank->host.gate);
+        status = weir_pull(rank, WEIR_MEMORY_STEP, offsetof(struct weir_step_block, gate), sizeof rank->host.gate);
     }
     return status;
+}
+
+/* After the ranks were synchronised. */
+static void gates_collect(struct weir_engine *engine)
+{
+    for (int r = engine->first_here; r < engine->end_here; r++)
+        memcpy(&engine->ranks[r].host.gate,
+               weir_pulled(&engine->ranks[r], WEIR_MEMORY_STEP, offsetof(struct weir_step_block, gate)),
+               sizeof engine->ranks[r].host.gate);
 }
 
 /* Sets compute_ns of the ranks that live here. */
@@ -185,8 +213,10 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
     status = status ? status : synced;
     if (!status)
         status = weir_peers_finish(engine, &engine->train);
-    if (!status)
+    if (!status) {
+        gates_collect(engine);
         status = report_fill(engine, report_out);
+    }
     if (status)
         return weir_engine_break(engine, status);
     engine->stepped = true;
@@ -208,10 +238,8 @@ static weir_status losses_fetch(struct weir_engine *engine)
     weir_status status = WEIR_OK;
     for (int replica = 0; replica < engine->n_replicas && !status; replica++) {
         struct weir_rank *rank = weir_rank_at(engine, replica, last);
-        if (!weir_rank_is_here(rank))
-            continue;
-        status = engine->kind->copy(rank->stream, engine->losses + (size_t)replica * m,
-                                    rank->blocks[WEIR_MEMORY_DATA] + offset, m * sizeof(double));
+        if (weir_rank_is_here(rank))
+            status = weir_pull(rank, WEIR_MEMORY_DATA, offset, m * sizeof(double));
     }
     return status;
 }
@@ -222,8 +250,13 @@ static weir_status losses_share(struct weir_engine *engine)
     int last = program->stages[program->n_stages - 1].rank;
     size_t m = (size_t)program->n_microbatches;
     weir_status status = WEIR_OK;
-    for (int replica = 0; replica < engine->n_replicas && !status; replica++)
-        status = weir_peers_share(engine, replica, last, engine->losses + (size_t)replica * m, m * sizeof(double));
+    for (int replica = 0; replica < engine->n_replicas && !status; replica++) {
+        const struct weir_rank *rank = weir_rank_at(engine, replica, last);
+        double *losses = engine->losses + (size_t)replica * m;
+        if (weir_rank_is_here(rank))
+            memcpy(losses, weir_pulled(rank, WEIR_MEMORY_DATA, program->ranks[last].loss_offset), m * sizeof(double));
+        status = weir_peers_share(engine, replica, last, losses, m * sizeof(double));
+    }
     return status;
 }
 

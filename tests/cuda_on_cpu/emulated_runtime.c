@@ -1,8 +1,9 @@
-/* The CUDA runtime on the processor, as far as kernels/cuda needs it: device memory is memory. */
+/* The CUDA runtime on the processor, as far as kernels/cuda needs it: device memory is memory.
+ * Weak: a program that links the stand-in of tests/fake_cuda gets that one. */
 #include <cuda_runtime.h>
 #include <stdlib.h>
 
-cudaError_t cudaMalloc(void **pointer, size_t bytes)
+__attribute__((weak)) cudaError_t cudaMalloc(void **pointer, size_t bytes)
 {
     void *memory = aligned_alloc(256, (bytes + 255) / 256 * 256);
     if (!memory)
@@ -11,25 +12,25 @@ cudaError_t cudaMalloc(void **pointer, size_t bytes)
     return cudaSuccess;
 }
 
-cudaError_t cudaFree(void *pointer)
+__attribute__((weak)) cudaError_t cudaFree(void *pointer)
 {
     free(pointer);
     return cudaSuccess;
 }
 
-cudaError_t cudaGetLastError(void)
+__attribute__((weak)) cudaError_t cudaGetLastError(void)
 {
     return cudaSuccess;
 }
 
-const char *cudaGetErrorName(cudaError_t error)
+__attribute__((weak)) const char *cudaGetErrorName(cudaError_t error)
 {
     return error == cudaErrorMemoryAllocation ? "cudaErrorMemoryAllocation" :
            error == cudaErrorInvalidValue     ? "cudaErrorInvalidValue" :
                                                 "cudaSuccess";
 }
 
-const char *cudaGetErrorString(cudaError_t error)
+__attribute__((weak)) const char *cudaGetErrorString(cudaError_t error)
 {
     return error == cudaErrorMemoryAllocation ? "out of memory" :
            error == cudaErrorInvalidValue     ? "invalid argument" :

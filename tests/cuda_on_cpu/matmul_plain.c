@@ -1,7 +1,8 @@
-/* kernels/cuda/cuda_matmul.h without cuBLASLt: one loop per element, run at once. */
+/* kernels/cuda/cuda_matmul.h without cuBLASLt: one loop per element, enqueued as a kernel of one thread. */
 #include <stdlib.h>
 #include <string.h>
 
+#include "emulation.h"
 #include "kernels/cuda/cuda_matmul.h"
 
 struct weir_cuda_matmul {
@@ -52,22 +53,39 @@ weir_status weir_cuda_matmul_prepare(struct weir_cuda_matmul *matmul, const stru
     return WEIR_OK;
 }
 
-weir_status weir_cuda_matmul_run(struct weir_cuda_matmul *matmul, const struct weir_cuda_product *p, const void *a,
-                                 const void *b, const void *bias, const void *addend, void *c, void *stream)
+struct product_call {
+    struct weir_cuda_product product;
+    const void *a, *b, *bias, *addend;
+    void *c;
+};
+
+static void product_run(const void *closure)
 {
-    (void)stream;
-    weir_status status = weir_cuda_matmul_prepare(matmul, p);
-    for (int64_t i = 0; !status && i < p->m; i++)
+    const struct product_call *call = closure;
+    const struct weir_cuda_product *p = &call->product;
+    for (int64_t i = 0; i < p->m; i++)
         for (int64_t j = 0; j < p->n; j++) {
             float sum = 0;
             for (int64_t q = 0; q < p->k; q++)
-                sum += element(p->type, a, p->transpose_a ? q * p->m + i : i * p->k + q) *
-                       element(p->type, b, p->transpose_b ? j * p->k + q : q * p->n + j);
+                sum += element(p->type, call->a, p->transpose_a ? q * p->m + i : i * p->k + q) *
+                       element(p->type, call->b, p->transpose_b ? j * p->k + q : q * p->n + j);
             if (p->bias)
-                sum += element(p->type, bias, j);
+                sum += element(p->type, call->bias, j);
             if (p->add)
-                sum += element(p->result_type, addend, i * p->n + j);
-            element_put(p->result_type, c, i * p->n + j, sum);
+                sum += element(p->result_type, call->addend, i * p->n + j);
+            element_put(p->result_type, call->c, i * p->n + j, sum);
         }
-    return status;
+}
+
+weir_status weir_cuda_matmul_run(struct weir_cuda_matmul *matmul, const struct weir_cuda_product *p, const void *a,
+                                 const void *b, const void *bias, const void *addend, void *c, void *stream)
+{
+    weir_status status = weir_cuda_matmul_prepare(matmul, p);
+    if (status)
+        return status;
+    struct weir_emulated_call launch = {.name = "product", .grid = {1, 1, 1}, .block = {1, 1, 1}, .run = product_run};
+    struct product_call call = {*p, a, b, bias, addend, c};
+    _Static_assert(sizeof call <= sizeof launch.closure, "a closure holds a product");
+    memcpy(launch.closure, &call, sizeof call);
+    return weir_emulated_launch(stream, &launch);
 }

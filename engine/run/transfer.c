@@ -1,0 +1,98 @@
+#include "engine/run/transfer.h"
+
+#include <string.h>
+
+static bool is_direct(const struct weir_rank *rank)
+{
+    return rank->engine->kind->flags & WEIR_DEVICE_HOST_MEMORY;
+}
+
+static weir_status mirror_open(struct weir_rank *rank, enum weir_memory_kind kind)
+{
+    size_t bytes = rank->engine->program->ranks[rank->index].bytes[kind];
+    return bytes ? rank->engine->kind->host_alloc(rank->device, bytes, (void **)(void *)&rank->mirrors[kind]) : WEIR_OK;
+}
+
+weir_status weir_transfer_open(struct weir_rank *rank)
+{
+    if (is_direct(rank))
+        return WEIR_OK;
+    weir_status status = mirror_open(rank, WEIR_MEMORY_DATA);
+    if (!status)
+        status = mirror_open(rank, WEIR_MEMORY_STEP);
+    if (!status)
+        status = rank->engine->kind->host_alloc(rank->device, WEIR_TRANSFER_BYTES, (void **)(void *)&rank->chunk);
+    return status;
+}
+
+void weir_transfer_close(struct weir_rank *rank)
+{
+    const struct weir_device_kind *device = rank->engine->kind;
+    for (int k = 0; k < WEIR_MEMORY_KINDS; k++)
+        if (rank->mirrors[k])
+            device->host_free(rank->device, rank->mirrors[k]);
+    if (rank->chunk)
+        device->host_free(rank->device, rank->chunk);
+}
+
+weir_status weir_push(struct weir_rank *rank, enum weir_memory_kind kind, size_t offset, const void *data, size_t bytes)
+{
+    char *block = rank->blocks[kind] + offset;
+    if (is_direct(rank)) {
+        memcpy(block, data, bytes);
+        return WEIR_OK;
+    }
+    memcpy(rank->mirrors[kind] + offset, data, bytes);
+    return rank->engine->kind->copy(rank->stream, block, rank->mirrors[kind] + offset, bytes);
+}
+
+weir_status weir_pull(struct weir_rank *rank, enum weir_memory_kind kind, size_t offset, size_t bytes)
+{
+    if (is_direct(rank))
+        return WEIR_OK;
+    return rank->engine->kind->copy(rank->stream, rank->mirrors[kind] + offset, rank->blocks[kind] + offset, bytes);
+}
+
+const void *weir_pulled(const struct weir_rank *rank, enum weir_memory_kind kind, size_t offset)
+{
+    return (is_direct(rank) ? rank->blocks[kind] : rank->mirrors[kind]) + offset;
+}
+
+static weir_status copy_now(struct weir_rank *rank, void *to, const void *from, size_t bytes)
+{
+    weir_status status = rank->engine->kind->copy(rank->stream, to, from, bytes);
+    return status ? status : rank->engine->kind->stream_sync(rank->stream, -1);
+}
+
+weir_status weir_write(struct weir_rank *rank, enum weir_memory_kind kind, size_t offset, const void *data, size_t bytes)
+{
+    char *block = rank->blocks[kind] + offset;
+    weir_status status = WEIR_OK;
+    if (is_direct(rank)) {
+        memcpy(block, data, bytes);
+        return WEIR_OK;
+    }
+    for (size_t at = 0, n; at < bytes && !status; at += n) {
+        n = bytes - at < WEIR_TRANSFER_BYTES ? bytes - at : WEIR_TRANSFER_BYTES;
+        memmove(rank->chunk, (const char *)data + at, n); /* the values may stand there already */
+        status = copy_now(rank, block + at, rank->chunk, n);
+    }
+    return status;
+}
+
+weir_status weir_read(struct weir_rank *rank, enum weir_memory_kind kind, size_t offset, void *data_out, size_t bytes)
+{
+    const char *block = rank->blocks[kind] + offset;
+    weir_status status = WEIR_OK;
+    if (is_direct(rank)) {
+        memcpy(data_out, block, bytes);
+        return WEIR_OK;
+    }
+    for (size_t at = 0, n; at < bytes && !status; at += n) {
+        n = bytes - at < WEIR_TRANSFER_BYTES ? bytes - at : WEIR_TRANSFER_BYTES;
+        status = copy_now(rank, rank->chunk, block + at, n);
+        if (!status)
+            memcpy((char *)data_out + at, rank->chunk, n);
+    }
+    return status;
+}

@@ -1,0 +1,26 @@
+/* Between the host and the blocks of a rank, on kinds of device whose memory the host cannot touch and on those where it can.
+ *
+ *     push, pull   what changes every step: DATA and STEP.  Each has a mirror in host memory that copies may use; the copies
+ *                  are enqueued on the rank's stream.  What was pulled can be read once the stream was synchronised.
+ *     write, read  everything else, between steps: chunk by chunk, done when the call returns.
+ *
+ * Where the host reaches the memory there are no mirrors and push and write are memcpy; call them between steps. */
+#ifndef WEIR_ENGINE_RUN_TRANSFER_H
+#define WEIR_ENGINE_RUN_TRANSFER_H
+
+#include "engine/run/state.h"
+
+enum { WEIR_TRANSFER_BYTES = 1 << 20 }; /* of a chunk, a multiple of what one random block fills */
+
+/* Mirrors and the chunk's room, once the rank has its blocks. */
+weir_status weir_transfer_open(struct weir_rank *rank);
+void weir_transfer_close(struct weir_rank *rank);
+
+weir_status weir_push(struct weir_rank *rank, enum weir_memory_kind kind, size_t offset, const void *data, size_t bytes);
+weir_status weir_pull(struct weir_rank *rank, enum weir_memory_kind kind, size_t offset, size_t bytes);
+const void *weir_pulled(const struct weir_rank *rank, enum weir_memory_kind kind, size_t offset);
+
+weir_status weir_write(struct weir_rank *rank, enum weir_memory_kind kind, size_t offset, const void *data, size_t bytes);
+weir_status weir_read(struct weir_rank *rank, enum weir_memory_kind kind, size_t offset, void *data_out, size_t bytes);
+
+#endif

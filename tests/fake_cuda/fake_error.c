@@ -1,0 +1,223 @@
+/* Errors of the stand-in, devices, and what the tests set. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "fake_state.h"
+
+struct fake_state fake = {
+    .lock = PTHREAD_MUTEX_INITIALIZER,
+    .changed = PTHREAD_COND_INITIALIZER,
+    .machine = {.n_devices = 4, .device_bytes = (size_t)4 << 30, .peers = 1, .seed = 1},
+    .fail_at = -1,
+};
+
+static __thread int current;
+static __thread cudaError_t last;
+
+static const struct {
+    cudaError_t error;
+    const char *name, *text;
+} names[] = {
+    {cudaSuccess, "cudaSuccess", "no error"},
+    {cudaErrorInvalidValue, "cudaErrorInvalidValue", "invalid argument"},
+    {cudaErrorMemoryAllocation, "cudaErrorMemoryAllocation", "out of memory"},
+    {cudaErrorInsufficientDriver, "cudaErrorInsufficientDriver",
+     "CUDA driver version is insufficient for CUDA runtime version"},
+    {cudaErrorNoDevice, "cudaErrorNoDevice", "no CUDA-capable device is detected"},
+    {cudaErrorInvalidDevice, "cudaErrorInvalidDevice", "invalid device ordinal"},
+    {cudaErrorPeerAccessUnsupported, "cudaErrorPeerAccessUnsupported", "peer access is not supported between these two devices"},
+    {cudaErrorInvalidResourceHandle, "cudaErrorInvalidResourceHandle", "invalid resource handle"},
+    {cudaErrorNotReady, "cudaErrorNotReady", "device not ready"},
+    {cudaErrorIllegalAddress, "cudaErrorIllegalAddress", "an illegal memory access was encountered"},
+    {cudaErrorPeerAccessAlreadyEnabled, "cudaErrorPeerAccessAlreadyEnabled", "peer access is already enabled"},
+    {cudaErrorLaunchFailure, "cudaErrorLaunchFailure", "unspecified launch failure"},
+    {cudaErrorUnknown, "cudaErrorUnknown", "unknown error"},
+};
+
+static size_t name_at(cudaError_t error)
+{
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (names[i].error == error)
+            return i;
+    return sizeof names / sizeof *names - 1;
+}
+
+const char *cudaGetErrorName(cudaError_t error)
+{
+    return names[name_at(error)].name;
+}
+
+const char *cudaGetErrorString(cudaError_t error)
+{
+    return names[name_at(error)].text;
+}
+
+cudaError_t cudaGetLastError(void)
+{
+    cudaError_t error = last;
+    last = cudaSuccess;
+    return error;
+}
+
+int fake_current(void)
+{
+    return current;
+}
+
+cudaError_t fake_enter(void)
+{
+    pthread_mutex_lock(&fake.lock);
+    int64_t call = fake.n_calls++;
+    if (fake.sticky)
+        return fake.sticky;
+    if (call != fake.fail_at)
+        return cudaSuccess;
+    if (fake.fail_sticky)
+        fake.sticky = fake.fail_with;
+    return fake.fail_with;
+}
+
+cudaError_t fake_leave(cudaError_t error)
+{
+    if (error)
+        last = error;
+    pthread_mutex_unlock(&fake.lock);
+    return error;
+}
+
+void fake_break(cudaError_t error, const char *format, ...)
+{
+    va_list arguments;
+    if (fake.sticky)
+        return;
+    va_start(arguments, format);
+    vsnprintf(fake.reason, sizeof fake.reason, format, arguments);
+    va_end(arguments);
+    fake.sticky = error;
+}
+
+/* ---- devices ------------------------------------------------------------------------------------------------------- */
+
+cudaError_t cudaRuntimeGetVersion(int *version)
+{
+    *version = 13000;
+    return cudaSuccess;
+}
+
+cudaError_t cudaDriverGetVersion(int *version)
+{
+    *version = 13000;
+    return cudaSuccess;
+}
+
+cudaError_t cudaGetDeviceCount(int *count)
+{
+    cudaError_t error = fake_enter();
+    if (!error && fake.machine.n_devices == 0)
+        error = cudaErrorInsufficientDriver;
+    if (!error)
+        *count = fake.machine.n_devices;
+    return fake_leave(error);
+}
+
+cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *properties, int device)
+{
+    cudaError_t error = fake_enter();
+    if (!error && (device < 0 || device >= fake.machine.n_devices))
+        error = cudaErrorInvalidDevice;
+    if (!error) {
+        *properties = (struct cudaDeviceProp){.totalGlobalMem = fake.machine.device_bytes, .major = 9, .multiProcessorCount = 1};
+        snprintf(properties->name, sizeof properties->name, "stand-in");
+    }
+    return fake_leave(error);
+}
+
+cudaError_t cudaSetDevice(int device)
+{
+    cudaError_t error = fake_enter();
+    if (!error && (device < 0 || device >= fake.machine.n_devices))
+        error = cudaErrorInvalidDevice;
+    if (!error)
+        current = device;
+    return fake_leave(error);
+}
+
+cudaError_t cudaDeviceSynchronize(void)
+{
+    cudaError_t error = fake_enter();
+    if (!error)
+        fake_streams_drain(current);
+    return fake_leave(error ? error : fake.sticky);
+}
+
+cudaError_t cudaDeviceCanAccessPeer(int *can, int device, int peer)
+{
+    cudaError_t error = fake_enter();
+    if (!error && (device < 0 || device >= fake.machine.n_devices || peer < 0 || peer >= fake.machine.n_devices))
+        error = cudaErrorInvalidDevice;
+    if (!error)
+        *can = fake.machine.peers && device != peer;
+    return fake_leave(error);
+}
+
+cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned flags)
+{
+    cudaError_t error = fake_enter();
+    if (!error && (peer < 0 || peer >= fake.machine.n_devices || flags))
+        error = cudaErrorInvalidDevice;
+    if (!error && (peer == current || !fake.machine.peers))
+        error = cudaErrorPeerAccessUnsupported;
+    if (!error && fake.reaches[current][peer])
+        error = cudaErrorPeerAccessAlreadyEnabled;
+    if (!error)
+        fake.reaches[current][peer] = true;
+    return fake_leave(error);
+}
+
+/* ---- tests --------------------------------------------------------------------------------------------------------- */
+
+void weir_fake_machine_set(const struct weir_fake_machine *machine)
+{
+    pthread_mutex_lock(&fake.lock);
+    fake.machine = *machine;
+    memset(fake.reaches, 0, sizeof fake.reaches);
+    fake.sticky = cudaSuccess;
+    fake.fail_at = -1;
+    fake.reason[0] = 0;
+    last = cudaSuccess;
+    pthread_mutex_unlock(&fake.lock);
+}
+
+void weir_fake_fail(int64_t k, int error, int sticky)
+{
+    pthread_mutex_lock(&fake.lock);
+    fake.n_calls = 0;
+    fake.fail_at = k;
+    fake.fail_with = (cudaError_t)error;
+    fake.fail_sticky = sticky;
+    fake.sticky = cudaSuccess;
+    last = cudaSuccess;
+    pthread_mutex_unlock(&fake.lock);
+}
+
+int64_t weir_fake_calls(void)
+{
+    pthread_mutex_lock(&fake.lock);
+    int64_t n = fake.n_calls;
+    pthread_mutex_unlock(&fake.lock);
+    return n;
+}
+
+int weir_fake_open(void)
+{
+    pthread_mutex_lock(&fake.lock);
+    int n = fake.n_open;
+    pthread_mutex_unlock(&fake.lock);
+    return n;
+}
+
+const char *weir_fake_reason(void)
+{
+    return fake.reason;
+}

@@ -1,0 +1,40 @@
+/* Kernels of the emulation as work of streams. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "tests/cuda_on_cpu/emulation.h"
+#include "fake_state.h"
+
+/* What WEIR_LAUNCH calls: the call is kept and runs when its stream gets there. */
+weir_status weir_emulated_launch(void *stream, const struct weir_emulated_call *call)
+{
+    cudaStream_t native = stream;
+    cudaError_t error = fake_enter();
+    if (!error && (!native || native->device != fake_current()))
+        error = cudaErrorInvalidResourceHandle;
+    struct weir_emulated_call *copy = error ? NULL : malloc(sizeof *copy);
+    if (!error && !copy)
+        error = cudaErrorMemoryAllocation;
+    if (!error) {
+        *copy = *call;
+        fake_issue(native, FAKE_CALL)->launch = copy;
+    }
+    error = fake_leave(error);
+    if (error)
+        (void)cudaGetLastError();
+    return error ? WEIR_FAIL(WEIR_ERR_DEVICE, "cuda: %s: %s, %s", call->name, cudaGetErrorName(error),
+                             cudaGetErrorString(error)) : WEIR_OK;
+}
+
+int fake_launch_run(void *launch, char reason_out[FAKE_REASON])
+{
+    weir_status status = weir_emulated_run(launch);
+    if (status)
+        snprintf(reason_out, FAKE_REASON, "%s", weir_last_error());
+    return status != WEIR_OK;
+}
+
+void fake_launch_release(void)
+{
+    weir_emulated_release();
+}
