@@ -28,17 +28,25 @@ for program in slurmctld slurmd srun sbatch munged mungekey unshare; do
     command -v "$program" >/dev/null || skip "$program is not installed"
 done
 [ "$(id -u)" -eq 0 ] || skip "starting Slurm's daemons needs root"
-unshare --mount --uts true 2>/dev/null || skip "nodes with names and mounts of their own cannot be made here"
+unshare --mount --uts --pid --fork --kill-child --mount-proc true 2>/dev/null ||
+    skip "nodes with names, processes and mounts of their own cannot be made here"
 
 # sockets have short paths
 work=$(mktemp -d /tmp/weir-slurm.XXXXXX)
-daemons=()
+daemons=() nodes=()
 # shellcheck disable=SC2317 # called by the trap
 slurm_close() {
-    # a step's process outlives its daemon for a moment: the controller ends jobs first
-    [ ! -e "$work/slurm.conf" ] || timeout 5 scancel --state=RUNNING 2>/dev/null || true
+    exec 2>/dev/null # the shell says of every node that it was killed
+    # a node's processes end with the first of its namespace; the others may be asked first
+    for pid in "${nodes[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
     for pid in "${daemons[@]}"; do kill "$pid" 2>/dev/null || true; done
-    for pid in "${daemons[@]}"; do wait "$pid" 2>/dev/null || true; done
+    for _ in $(seq 30); do
+        alive=$(jobs -pr)
+        [ -n "$alive" ] || break
+        sleep 0.1
+    done
+    for pid in "${daemons[@]}"; do kill -KILL "$pid" 2>/dev/null || true; done
+    wait 2>/dev/null || true
     rm -rf "$work"
 }
 trap slurm_close EXIT
@@ -96,11 +104,11 @@ for _ in $(seq 100); do
 done
 slurmctld -D >"$work/state/out" 2>&1 &
 daemons+=($!)
-# each node has a name and shared memory of its own, or MPI's processes would take those of both for neighbours
+# each node has a name, processes and shared memory of its own, or MPI's processes would take those of both for neighbours
 for i in 1 2; do
-    unshare --mount --uts sh -c "mount --bind '$work/hosts' /etc/hosts && mount -t tmpfs tmpfs /dev/shm && hostname n$i &&
+    unshare --mount --uts --pid --fork --kill-child --mount-proc sh -c "mount --bind '$work/hosts' /etc/hosts && mount -t tmpfs tmpfs /dev/shm && hostname n$i &&
         exec slurmd -D -N n$i" >"$work/n$i/out" 2>&1 &
-    daemons+=($!)
+    nodes+=($!)
 done
 ready() {
     [ "$(sinfo --noheader --states=idle --Format=nodes 2>/dev/null | tr -d ' ')" = 2 ]

@@ -117,6 +117,14 @@ static const char *cores_text(const struct weir_machine *machine, int n_ranks, i
     return text;
 }
 
+static void hwloc_needed(void)
+{
+    if (WEIR_HAVE_HWLOC)
+        return;
+    print_message("skipped: this build has no hwloc\n");
+    skip();
+}
+
 static void synthetic_machines_are_dealt_out(void **state)
 {
     (void)state;
@@ -139,10 +147,9 @@ static void synthetic_machines_are_dealt_out(void **state)
         {"more threads than cores go round", "pack:1 core:3 pu:1", 3, 2, "0,1 2,0 1,2*"},
         {"NUMA nodes within packages", "pack:2 group:2 numa:1 core:2 pu:1", 4, 2, "0,1 2,3 4,5 6,7"},
     };
+    hwloc_needed();
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct weir_machine machine;
-        if (!WEIR_HAVE_HWLOC)
-            skip();
+        struct weir_machine machine = {0};
         if (weir_machine_read(rows[i].machine, &arena, &machine))
             fail_msg("%s: %s", rows[i].sentence, weir_last_error());
         const char *cores = cores_text(&machine, rows[i].n_ranks, rows[i].n_threads, true);
@@ -154,9 +161,8 @@ static void synthetic_machines_are_dealt_out(void **state)
 static void cores_know_their_places(void **state)
 {
     (void)state;
-    struct weir_machine machine;
-    if (!WEIR_HAVE_HWLOC)
-        skip();
+    struct weir_machine machine = {0};
+    hwloc_needed();
     assert_ok(weir_machine_read("pack:2 numa:1 core:4 pu:2", &arena, &machine));
     assert_int_equal(machine.n_cores, 8);
     assert_int_equal(machine.n_gpus, 0);
@@ -174,9 +180,10 @@ static void cores_know_their_places(void **state)
 static void this_machine_has_the_cores_of_the_device(void **state)
 {
     (void)state;
-    struct weir_machine machine;
-    if (!WEIR_HAVE_HWLOC || weir_machine_read(NULL, &arena, &machine)) {
-        print_message("skipped: %s\n", WEIR_HAVE_HWLOC ? weir_last_error() : "a build without hwloc");
+    struct weir_machine machine = {0};
+    hwloc_needed();
+    if (weir_machine_read(NULL, &arena, &machine)) {
+        print_message("skipped: %s\n", weir_last_error());
         skip();
     }
     assert_int_equal(machine.n_cores, weir_cpu_cores());
@@ -209,7 +216,8 @@ static bool recorded_read(const char *name, struct weir_machine *out)
     char path[128], *text, *version;
     size_t bytes;
     snprintf(path, sizeof path, "reference/topologies/hwloc/%s", name);
-    const char *file = WEIR_HAVE_HWLOC ? testing_data_path(path) : NULL;
+    hwloc_needed();
+    const char *file = testing_data_path(path);
     if (!file)
         return false;
     assert_ok(weir_file_read(file, 1 << 24, &text, &bytes));
@@ -235,7 +243,7 @@ static void recorded_machines_are_read(void **state)
         {"nvidiaDGX2.xml", 4, 16, "0000:34:00.0"},                 {"power8gpudistances.xml", 8, 4, "0002:01:00.0"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct weir_machine machine;
+        struct weir_machine machine = {0};
         if (!recorded_read(rows[i].name, &machine))
             skip();
         if (machine.n_cores != rows[i].n_cores || machine.n_gpus != rows[i].n_gpus)
@@ -248,7 +256,7 @@ static void recorded_machines_are_read(void **state)
 static void ranks_get_the_cores_beside_their_gpus(void **state)
 {
     (void)state;
-    struct weir_machine machine;
+    struct weir_machine machine = {0};
     struct weir_spots spots;
     if (!recorded_read("nvidiaDGX2.xml", &machine))
         skip();
@@ -290,7 +298,7 @@ static void a_gpu_draws_its_rank_to_its_package(void **state)
 static void neighbours_have_the_fastest_link(void **state)
 {
     (void)state;
-    struct weir_machine machine;
+    struct weir_machine machine = {0};
     struct weir_spots spots;
     if (!recorded_read("power8gpudistances.xml", &machine))
         skip();

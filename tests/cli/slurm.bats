@@ -32,7 +32,7 @@ Slurm srun --mpi=pmi2: rank 1 (PMI_RANK) of 2 (PMI_SIZE), 0 of 1 on its host (SL
 launcher    none: one process
 Open MPI: rank 2 (OMPI_COMM_WORLD_RANK) of 4 (OMPI_COMM_WORLD_SIZE), 0 of 2 on its host
 END
-    [ "$(wc -l <<<"$output")" -eq 13 ]
+    [ "$(grep -c "^launcher" <<<"$output")" -eq 13 ]
 }
 
 @test "training under sbatch with mpirun and with srun gives the numbers of one process" {
