@@ -317,7 +317,6 @@ static weir_status arrays_make(struct weir_engine *engine)
     if (!status)
         status = weir_arena_alloc(&engine->arena, (size_t)(engine->n_replicas * program->n_microbatches),
                                   sizeof *engine->losses, &engine->losses);
-    if (!status)
     if (status)
         return status;
     engine->n_ranks = (int)p;
@@ -340,6 +339,8 @@ weir_status weir_engine_parts_find(struct weir_engine *engine)
     weir_status status = weir_device_list_kind(engine->config.device, &engine->kind);
     if (!status)
         status = weir_transport_find(engine->config.transport, &transport);
+    if (!status && engine->config.placement)
+        status = weir_placement_order_find(engine->config.placement, &engine->order);
     engine->wire = status || transport->one_process ? NULL : transport;
     if (engine->wire && !(engine->kind->flags & WEIR_DEVICE_HOST_MEMORY))
         return WEIR_FAIL(WEIR_ERR_UNSUPPORTED,
