@@ -137,9 +137,9 @@ static weir_status calls_prepare(struct weir_rank *rank, const struct weir_run_p
 {
     for (int i = 0; i < list->n_calls; i++) {
         const struct weir_step_call *t = &list->calls[i];
-        const struct weir_op_kernels *kernels = rank->engine->kind->kernels(t->call.op);
-        if (!t->fn || !kernels->prepare)
-            continue;
+        const struct weir_op_kernels *kernels = t->fn ? rank->engine->kind->kernels(t->call.op) : NULL;
+        if (!kernels || !kernels->prepare)
+            continue; /* a copy has no operation */
         struct weir_op_call call;
         weir_call_bind(rank, run, stage, 0, t, &call);
         for (int accumulate = 0; accumulate < 2; accumulate++) {
