@@ -10,14 +10,26 @@
 
 struct info_options {
     bool json;
+    struct info_placement placement;
 };
 
+#define FIELD(name) offsetof(struct info_options, name)
+
 static const struct option_row rows[] = {
-    {"json", 0, OPTION_FLAG, offsetof(struct info_options, json), NULL, "print one JSON object", 0, 0},
+    {"json", 0, OPTION_FLAG, FIELD(json), NULL, "print one JSON object", 0, 0},
+    {"placement", 0, OPTION_TEXT, FIELD(placement.order), "ORDER", "where the processes of a run go instead: cluster or spread", 0, 0},
+    {"stages", 0, OPTION_INT, FIELD(placement.stages), "S", "of that run: pipeline stages (2)", 1, 1024},
+    {"chunks", 0, OPTION_INT, FIELD(placement.chunks), "V", "stages per rank (what the schedule needs, else 1)", 1, 1024},
+    {"schedule", 0, OPTION_TEXT, FIELD(placement.schedule), "NAME|FILE", "pipeline schedule (1f1b, interleaved with --chunks)", 0, 0},
+    {"replicas", 0, OPTION_INT, FIELD(placement.replicas), "D", "copies of the pipeline (1)", 1, 65536},
+    {"threads-per-rank", 0, OPTION_INT, FIELD(placement.threads), "N", "threads of each rank (1)", 1, 4096},
+    {"ranks-per-host", 0, OPTION_INT, FIELD(placement.ranks_per_host), "N", "processes on each host (all on one)", 1, 4096},
+    {"topology", 0, OPTION_TEXT, FIELD(placement.topology), "FILE|TEXT", "host: hwloc's XML or 'pack:2 core:4 pu:2' (this machine)", 0, 0},
     {0},
 };
 
-static const struct option_table table = {"info", "", "show devices, topology, libraries and versions", "weir info", rows};
+static const struct option_table table = {"info", "", "show devices, topology, libraries and versions",
+                                          "weir info --placement cluster --stages 4 --replicas 2", rows};
 
 static const struct part {
     const char *name;
@@ -84,15 +96,29 @@ static int json_print(const char *machine)
     return code ? 1 : 0;
 }
 
+/* Options that say nothing without --placement are refused: whoever gives them waits for a table. */
+static weir_status placement_check(const struct info_options *options)
+{
+    for (const struct option_row *row = rows; row->name; row++)
+        if (row->offset >= FIELD(placement) && !options->placement.order && options_given(row->name))
+            return WEIR_FAIL(WEIR_ERR_USAGE, "--%s needs --placement cluster or --placement spread", row->name);
+    return WEIR_OK;
+}
+
 static int run(int argc, char **argv)
 {
-    struct info_options options = {0};
-    int n;
+    struct info_options options = {.placement = {.stages = 2, .replicas = 1, .threads = 1}};
+    int n, code;
     char machine[256];
     enum option_outcome outcome;
     weir_status status = options_parse(&table, argc, argv, &options, NULL, 0, &n, &outcome);
     if (status || outcome == OPTIONS_HELP_SHOWN)
         return options_report("info", status);
+    status = placement_check(&options);
+    if (!status && options.placement.order)
+        status = info_placement_print(&options.placement, options.json, &code);
+    if (status || options.placement.order)
+        return status ? options_report("info", status) : code;
     status = weir_cpu_describe(machine, sizeof machine);
     if (status)
         return options_report("info", status);

@@ -14,7 +14,8 @@
 #include "engine/weir.h"
 
 struct train_options {
-    const char *model, *data, *val_data, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport, *recompute;
+    const char *model, *data, *val_data, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
+    const char *placement, *recompute;
     const char *metrics, *trace, *config, *init_from, *export;
     int64_t stages, chunks, replicas, zero, bucket_bytes, microbatches, microbatch_size, seq_len;
     int64_t steps, warmup, seed, threads, device_memory;

@@ -102,6 +102,7 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.device = o->device;
     config.dtype = run->dtype;
     config.transport = o->transport;
+    config.placement = o->placement;
     config.threads_per_rank = (int)o->threads;
     config.optimizer = run->optimizer;
     config.weight_decay = o->weight_decay >= 0 ? o->weight_decay : run->optimizer == WEIR_OPTIMIZER_ADAMW ? 0.1 : 0;

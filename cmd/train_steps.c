@@ -74,7 +74,6 @@ static void trace_step(struct train_run *run, int64_t step)
         bool waited = before && before->rank == e->rank && e->start_ns - before->end_ns > SHORTEST_WAIT_NS;
         if (waited) {
             struct weir_trace_event wait = row;
-            wait.name = "wait";
             wait.category = WEIR_TRACE_WAIT;
             wait.start_ns = before->end_ns;
             wait.end_ns = e->start_ns;

@@ -67,6 +67,7 @@ struct weir_engine_config {
     const char *device;                   /* "cpu", "cuda", "cuda:0,cuda:1": engine/device/device.h, weir_device_list */
     enum weir_compute dtype;
     const char *transport;                /* NULL: chosen by the launcher's variables, else "local" */
+    const char *placement;                /* of ranks on processes: NULL or "cluster", or "spread" (placement.h) */
     int threads_per_rank;                 /* >= 1 */
     enum weir_optimizer optimizer;
     double beta1, beta2, eps; /* adamw */

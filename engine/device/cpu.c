@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "kernels/vector.h"
 
 static weir_status device_count(int *n_devices_out)
 {

@@ -1,5 +1,7 @@
 /* Which cores this process may use: from hwloc where it is built in, else from the scheduler's set alone. */
+#include "base/alloc.h"
 #include "engine/device/cpu_device.h"
+#include "engine/device/placement_cores.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -35,41 +37,60 @@ static int topology_open(hwloc_topology_t *topology_out)
     hwloc_topology_set_all_types_filter(*topology_out, HWLOC_TYPE_FILTER_KEEP_NONE);
     hwloc_topology_set_type_filter(*topology_out, HWLOC_OBJ_CORE, HWLOC_TYPE_FILTER_KEEP_ALL);
     hwloc_topology_set_type_filter(*topology_out, HWLOC_OBJ_PACKAGE, HWLOC_TYPE_FILTER_KEEP_ALL);
+    hwloc_topology_set_type_filter(*topology_out, HWLOC_OBJ_L3CACHE, HWLOC_TYPE_FILTER_KEEP_ALL);
+    hwloc_topology_set_type_filter(*topology_out, HWLOC_OBJ_GROUP, HWLOC_TYPE_FILTER_KEEP_STRUCTURE);
     if (hwloc_topology_load(*topology_out) == 0)
         return 0;
     hwloc_topology_destroy(*topology_out);
     return -1;
 }
 
-/* The `index`-th of the cores that share a hardware thread with `allowed` (all of them counted: index < 0). */
-static hwloc_obj_t core_find(hwloc_topology_t topology, hwloc_const_cpuset_t allowed, int index, int *n_out)
+/* The next core after `core` that shares a hardware thread with `allowed`, or NULL. */
+static hwloc_obj_t core_next(hwloc_topology_t topology, hwloc_const_cpuset_t allowed, hwloc_obj_t core)
 {
-    int n = 0;
-    hwloc_obj_t core = NULL;
     hwloc_obj_type_t type =
         hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_CORE) > 0 ? HWLOC_OBJ_CORE : HWLOC_OBJ_PU;
-    while ((core = hwloc_get_next_obj_by_type(topology, type, core))) {
-        if (!hwloc_bitmap_intersects(core->cpuset, allowed))
-            continue;
-        if (n++ == index)
-            break;
-    }
-    *n_out = n;
+    do
+        core = hwloc_get_next_obj_by_type(topology, type, core);
+    while (core && !hwloc_bitmap_intersects(core->cpuset, allowed));
     return core;
+}
+
+/* Hardware threads of n_wanted cores from number `first` on, in the order in which cores are dealt out to ranks of so many
+ * threads.  false: no memory. */
+static bool cores_pick(hwloc_topology_t topology, hwloc_const_cpuset_t allowed, int n, int first, int n_wanted,
+                       hwloc_bitmap_t chosen)
+{
+    hwloc_obj_t *cores = NULL, core = NULL;
+    int *near = NULL;
+    if (!weir_alloc((size_t)n, sizeof(hwloc_obj_t), &cores) && !weir_alloc((size_t)n, 3 * sizeof *near, &near)) {
+        for (int i = 0; (core = core_next(topology, allowed, core)); i++) {
+            cores[i] = core;
+            near[i] = i > 0 ? hwloc_get_common_ancestor_obj(topology, cores[i - 1], core)->depth : 0;
+        }
+        weir_placement_cores_order(near, n, n_wanted, near + n, near + 2 * n);
+        for (int i = 0; i < n_wanted && i < n; i++)
+            hwloc_bitmap_or(chosen, chosen, cores[near[n + (first + i) % n]]->cpuset);
+    }
+    bool picked = near != NULL;
+    weir_free(near);
+    weir_free(cores);
+    return picked;
 }
 
 static void cores_choose(hwloc_topology_t topology, int first, int n_wanted, struct weir_cpu_cores *cores)
 {
-    int n, ignored;
+    int n = 0;
     hwloc_bitmap_t set = hwloc_bitmap_alloc(), chosen = hwloc_bitmap_alloc();
     if (!set || !chosen || hwloc_cpuset_from_glibc_sched_affinity(topology, set, cores->allowed, sizeof cores->allowed) != 0)
         goto free_set;
-    core_find(topology, set, -1, &n);
+    for (hwloc_obj_t core = NULL; (core = core_next(topology, set, core));)
+        n++;
     if (n < 1)
         goto free_set;
     cores->n = n;
-    for (int i = 0; i < n_wanted && i < n; i++)
-        hwloc_bitmap_or(chosen, chosen, core_find(topology, set, (first + i) % n, &ignored)->cpuset);
+    if (!cores_pick(topology, set, n, first, n_wanted, chosen))
+        goto free_set;
     hwloc_bitmap_and(chosen, chosen, set);
     cores->bindable = hwloc_cpuset_to_glibc_sched_affinity(topology, chosen, cores->chosen, sizeof cores->chosen) == 0;
 free_set:

@@ -37,11 +37,11 @@
 
 #include "base/status.h"
 #include "kernels/op.h"
-#include "kernels/vector.h"
 
 typedef struct weir_device weir_device;
 typedef struct weir_stream weir_stream;
 typedef struct weir_event weir_event;
+struct weir_vector_kernels; /* kernels/vector.h */
 
 enum weir_stream_class { WEIR_STREAM_COMPUTE, WEIR_STREAM_EDGE };
 
@@ -73,7 +73,8 @@ struct weir_device_kind {
     weir_status (*count)(int *n_devices_out);
 
     /* cpu: `n_threads` is the number of threads with which kernels on this device compute; the worker prefers the
-     * n_threads cores from number index · n_threads on among the allowed ones (modulo their number).  Others: 1. */
+     * n_threads cores from number index · n_threads on among the allowed ones (modulo their number), in the order of
+     * placement_cores.h, which keeps a device's cores together.  Others: 1. */
     weir_status (*open)(int index, int n_threads, weir_device **device_out);
     void (*close)(weir_device *device); /* after its streams and events are closed */
 

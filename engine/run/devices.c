@@ -26,9 +26,11 @@ weir_status weir_devices_open(struct weir_engine *engine)
     for (int r = 0; r < engine->n_ranks && !status; r++)
         engine->peak_bytes[r] += engine->kind->context_bytes;
     for (int r = engine->first_here; r < engine->end_here && !status; r++) {
-        engine->ranks[r].device_index = engine->wire ? engine->info->local_rank : indices[r];
-        status = engine->kind->open(engine->ranks[r].device_index, engine->config.threads_per_rank,
-                                    &engine->ranks[r].device);
+        engine->ranks[r].device_index = indices[r];
+        status = weir_peers_device_index(engine, &engine->ranks[r].device_index);
+        if (!status)
+            status = engine->kind->open(engine->ranks[r].device_index, engine->config.threads_per_rank,
+                                        &engine->ranks[r].device);
     }
     return status || shares_memory(engine) ? status : all_connect(engine);
 }

@@ -137,9 +137,9 @@ static weir_status calls_prepare(struct weir_rank *rank, const struct weir_run_p
 {
     for (int i = 0; i < list->n_calls; i++) {
         const struct weir_step_call *t = &list->calls[i];
-        const struct weir_op_kernels *kernels = rank->engine->kind->kernels(t->call.op);
-        if (!t->fn || !kernels->prepare)
-            continue;
+        const struct weir_op_kernels *kernels = t->fn ? rank->engine->kind->kernels(t->call.op) : NULL;
+        if (!kernels || !kernels->prepare)
+            continue; /* a copy has no operation */
         struct weir_op_call call;
         weir_call_bind(rank, run, stage, 0, t, &call);
         for (int accumulate = 0; accumulate < 2; accumulate++) {
@@ -317,7 +317,6 @@ static weir_status arrays_make(struct weir_engine *engine)
     if (!status)
         status = weir_arena_alloc(&engine->arena, (size_t)(engine->n_replicas * program->n_microbatches),
                                   sizeof *engine->losses, &engine->losses);
-    if (!status)
     if (status)
         return status;
     engine->n_ranks = (int)p;
@@ -340,6 +339,8 @@ weir_status weir_engine_parts_find(struct weir_engine *engine)
     weir_status status = weir_device_list_kind(engine->config.device, &engine->kind);
     if (!status)
         status = weir_transport_find(engine->config.transport, &transport);
+    if (!status && engine->config.placement)
+        status = weir_placement_order_find(engine->config.placement, &engine->order);
     engine->wire = status || transport->one_process ? NULL : transport;
     if (engine->wire && !(engine->kind->flags & WEIR_DEVICE_HOST_MEMORY))
         return WEIR_FAIL(WEIR_ERR_UNSUPPORTED,

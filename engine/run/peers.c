@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "engine/device/placement.h"
+#include "engine/device/placement_cores.h"
 #include "engine/run/state.h"
 
 enum { CLOCK_ROUNDS = 5 };
@@ -21,7 +21,7 @@ struct weir_step_note {
 static struct weir_placement_grid grid_of(const struct weir_engine *engine)
 {
     return (struct weir_placement_grid){.n_ranks = engine->config.schedule->n_ranks, .n_replicas = engine->n_replicas,
-                                        .order = WEIR_PLACEMENT_CLUSTER};
+                                        .order = engine->order};
 }
 
 int weir_peers_process(const weir_engine *engine, int replica, int index)
@@ -54,6 +54,25 @@ weir_status weir_peers_sum(weir_engine *engine, size_t *bytes)
         sum += value;
     }
     *bytes = engine->wire ? sum : *bytes;
+    return status;
+}
+
+weir_status weir_peers_device_index(weir_engine *engine, int *index)
+{
+    const struct weir_transport_info *info = engine->info;
+    struct weir_placement_grid grid = grid_of(engine);
+    int *worlds, n = 0, mine = 0;
+    if (!engine->wire)
+        return WEIR_OK;
+    weir_status status = weir_arena_alloc(&engine->arena, (size_t)info->n_local, sizeof *worlds, &worlds);
+    for (int world = 0; world < info->n_ranks && !status; world++) {
+        if (info->host_of[world] != info->host)
+            continue;
+        mine = world == info->rank ? n : mine;
+        worlds[n++] = world;
+    }
+    if (!status)
+        *index = weir_placement_slot(&grid, worlds, n, mine);
     return status;
 }
 

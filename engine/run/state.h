@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "engine/device/device.h"
+#include "engine/device/placement.h"
 #include "engine/program/program.h"
 #include "engine/transport/transport.h"
 #include "engine/weir.h"
@@ -80,6 +81,7 @@ struct weir_engine {
     const struct weir_device_kind *kind;
     const struct weir_vector_kernels *vectors;
     int n_replicas, n_ranks; /* n_ranks: of all replicas together */
+    enum weir_placement_order order; /* of the processes */
     struct weir_rank *ranks;
     int first_here, end_here;               /* of them live in this process: ranks [first_here, end_here) */
     const struct weir_transport_kind *wire; /* to other processes; NULL: all ranks live here */
@@ -136,6 +138,9 @@ weir_status weir_ranks_run(weir_engine *engine, weir_task_fn fn);
 /* Ranks in other processes (peers.c).  Join: open the transport, which rank lives here?  Link: share memory and events.
  * Ready: all ranks are.  Leave: after everything else is closed. */
 weir_status weir_peers_join(weir_engine *engine);
+/* Which device of this host this process opens, so that neighbours in a pipeline are neighbours there; *index stays when
+ * all ranks live here. */
+weir_status weir_peers_device_index(weir_engine *engine, int *index);
 weir_status weir_peers_link(weir_engine *engine);
 weir_status weir_peers_ready(weir_engine *engine);
 void weir_peers_leave(weir_engine *engine);

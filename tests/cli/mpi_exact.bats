@@ -17,6 +17,7 @@ load mpi_ranks
     same 4 0,1,2,3 --stages 1 --replicas 4 --zero 1
     same 4 0,0,1,1 --stages 2 --replicas 2
     same 8 0,0,0,0,1,1,1,1 --stages 4 --replicas 2 --zero 1
+    same 4 0,0,1,1 --stages 2 --replicas 2 --placement spread
 }
 
 @test "evaluation, import and export give the same with several processes" {
