@@ -166,7 +166,7 @@ static int run_train(int argc, char **argv)
     struct train_run run;
     status = train_open(&o, &run);
     if (status)
-        return failure_report(status, train_leads(&o));
+        return failure_report(status, run.leads);
     if (run.engine) {
         status = train_steps(&run, &stopped);
         if (!status && run.n_done && run.profile && run.leads)

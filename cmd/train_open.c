@@ -16,8 +16,13 @@ enum { TRACE_EVENTS = 200000 }; /* most events kept for --trace: some 30 MB of f
 bool train_leads(const struct train_options *o)
 {
     struct weir_launcher launcher;
-    bool alone = o->transport && !strcmp(o->transport, "local");
-    return alone || weir_launcher_detect((const char *const *)environ, &launcher) != WEIR_OK || launcher.rank == 0;
+    char message[WEIR_ERROR_MAX];
+    if (o->transport && !strcmp(o->transport, "local"))
+        return true;
+    weir_error_take(message); /* of a failure that is about to be reported */
+    bool leads = weir_launcher_detect((const char *const *)environ, &launcher) != WEIR_OK || launcher.rank == 0;
+    weir_error_put(message);
+    return leads;
 }
 
 static weir_status dtype_read(const struct train_options *o, struct train_run *run)

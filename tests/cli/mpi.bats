@@ -26,6 +26,14 @@ load mpi_ranks
     [ "$(grep -c "need 4 processes" <<<"$stderr")" -eq 1 ]
 }
 
+@test "a process started without mpirun is told how many there must be" {
+    run --separate-stderr "$WEIR" "${base[@]}" --transport mpi --stages 2 --steps 1
+    [ "$status" -eq 2 ]
+    [[ $stderr == *"need 2 processes, 1 were started"* ]]
+    PMIX_RANK=0 run --separate-stderr "$WEIR" "${base[@]}" --stagse 2
+    [[ $stderr == *"did you mean '--stages'"* ]]
+}
+
 @test "an error of one process ends the others" {
     run --separate-stderr ranks 2 "" --stages 2 --steps 100000 -q --metrics missing/m
     [ "$status" -eq 1 ]
