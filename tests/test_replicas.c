@@ -138,6 +138,31 @@ static void every_layout_of_a_replica_count_gives_the_same_bits(void **state)
     }
 }
 
+/* The forwards of the first step are those of one pipeline with all the micro-batches, dropout masks included: random
+ * numbers are keyed by the sample of the whole step, whichever replica has it. */
+static void replicas_draw_the_random_numbers_of_their_own_samples(void **state)
+{
+    (void)state;
+    struct weir_arena arena = {0};
+    const struct weir_graph *graph;
+    struct weir_schedule schedule;
+    struct weir_step_report report;
+    struct layout two = {"1f1b", 2, 2, 0, 0, NULL};
+    struct outcome found;
+    train(&two, 0.1, 1, &found);
+    graph_build(0.1, &arena, &graph);
+    assert_ok(weir_pipeline_schedule("1f1b", 1, 0, 2 * MICROBATCHES, &arena, &schedule));
+    struct weir_engine_config config = config_of(graph, &schedule);
+    weir_engine *engine;
+    assert_ok(weir_engine_open(&config, &engine));
+    step_feed(engine, 0, 0, 2 * MICROBATCHES);
+    assert_ok(weir_engine_step(engine, 1e-3, &report));
+    assert_true(report.loss == found.losses[0]);
+    weir_engine_close(engine);
+    weir_free(found.params);
+    weir_arena_release(&arena);
+}
+
 /* ---- against the documented order ---------------------------------------------------------------------------------- */
 
 /* The gradient of replica `replica`'s micro-batches on one rank, in graph order, times 1 / replicas (a power of two, so
@@ -364,6 +389,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_layout_of_a_replica_count_gives_the_same_bits),
+        cmocka_unit_test(replicas_draw_the_random_numbers_of_their_own_samples),
         cmocka_unit_test(the_sum_over_replicas_is_that_of_one_rank_in_replica_order),
         cmocka_unit_test(zero_1_keeps_an_equal_share_of_the_optimizer_state),
         cmocka_unit_test(pieces_cover_every_gradient_once),
