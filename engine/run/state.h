@@ -129,6 +129,14 @@ static inline struct weir_step_block *weir_step_block(const struct weir_rank *ra
 /* Copy within the rank's instruction: from its own memory or a peer's. */
 weir_status weir_rank_copy(struct weir_rank *rank, void *destination, const void *source, size_t bytes);
 
+/* A rank's own blocks and stream; what it runs of a program, and the events between ranks; prepare: a task of the rank, once
+ * all of that is there.  Closing takes back what was opened, however far that got. */
+weir_status weir_rank_open(weir_engine *engine, int r);
+void weir_rank_close(weir_engine *engine, struct weir_rank *rank);
+weir_status weir_run_open(weir_engine *engine, struct weir_run_program *run);
+void weir_run_close(weir_engine *engine, struct weir_run_program *run);
+weir_status weir_rank_prepare(void *rank);
+
 /* Wait for all ranks; the first failure, with its message. */
 weir_status weir_ranks_sync(weir_engine *engine);
 
