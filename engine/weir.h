@@ -97,7 +97,8 @@ struct weir_step_report {
     double bubble;                /* 1 - busiest rank's compute time / step time */
     int n_ranks;                  /* of all replicas: rank r of replica d is d * (ranks of a pipeline) + r */
     const int64_t *compute_ns;    /* [n_ranks]: time in kernels, waits excluded; valid until the next step */
-    const size_t *peak_bytes;     /* [n_ranks]: bytes of the rank's blocks */
+    const size_t *peak_bytes;     /* [n_ranks]: bytes of the rank on its device: blocks, workspace, a transport's buffers;
+                                     a GPU's context comes on top, once for all ranks on it */
     int stop;                     /* largest value of the stop flags of all processes when the step ended */
 };
 

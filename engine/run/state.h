@@ -107,6 +107,8 @@ struct weir_engine {
     bool stepped;            /* there are gradients of a step */
     int64_t *compute_ns;     /* [n_ranks] */
     size_t *peak_bytes;      /* [n_ranks] */
+    struct weir_extra *extras; /* memory beside the blocks (extra_memory.h) */
+    const int *extra_devices;  /* [n_ranks]: where that is; -1: of another process */
 };
 
 /* The steps of opening, for generators too: what is wrong with a configuration; first_layer and recompute, the
