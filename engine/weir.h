@@ -81,6 +81,8 @@ struct weir_engine_config {
     int replicas;             /* copies of the pipeline that train on different micro-batches; 0: one */
     int zero;                 /* 1: ZeRO-1, optimizer state is sharded over the replicas; 0: each has all */
     int64_t bucket_bytes;     /* gradients reduced together; 0: derived from the stage's size */
+    bool profiles;            /* weir_engine_op_times will be called: where the host only enqueues kernels, each call is
+                                 timed by an event of the device before and after it; cpu times them anyway */
 };
 
 #define WEIR_ENGINE_CONFIG_DEFAULT                                                                                     \
@@ -210,7 +212,7 @@ weir_status weir_engine_events_gather(weir_engine *engine);
 size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room);
 
 /* Where the time went, one row per operation and pass that was called: fills at most `room` rows, returns how many there
- * are (at most 3 per node of the graph).  Kernels are timed on the CPU only: on `cuda` there are no rows. */
+ * are (at most 3 per node of the graph).  On `cuda` there are none unless the engine was opened with `profiles`. */
 size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *times_out, size_t room);
 
 /* The stage's first layer, for 0 .. n_stages (the last is the number of layers). */

@@ -38,6 +38,7 @@ struct weir_exec {
     const struct weir_instr *instr;
     const char *name;
     int64_t start_ns, end_ns; /* of the last step, waits excluded */
+    int64_t *calls_end_ns;    /* [n_calls] likewise, by marks; NULL: calls are not timed so */
 };
 
 struct weir_op_clock {
@@ -194,6 +195,9 @@ weir_status weir_peers_times(weir_engine *engine);
 
 /* The task of one instruction; `exec` is a struct weir_exec. */
 weir_status weir_exec_run(void *exec);
+
+/* After a run: what the marks of its calls say goes to the clocks of the ranks here. */
+void weir_run_clock(weir_engine *engine, const struct weir_run_program *run);
 
 /* Fill the addresses of one call of `stage` for micro-batch `mb`. */
 void weir_call_bind(struct weir_rank *rank, const struct weir_run_program *run, int stage, int mb,
