@@ -144,6 +144,16 @@ void fake_flush(void)
     pthread_cond_broadcast(&fake.changed);
 }
 
+void fake_stream_follow(cudaStream_t stream, cudaStream_t other)
+{
+    struct fake_moment *moment = calloc(1, sizeof *moment);
+    if (!moment)
+        abort();
+    moment->references = 2;
+    fake_issue(other, FAKE_RECORD)->moment = moment;
+    fake_issue(stream, FAKE_WAIT)->moment = moment;
+}
+
 static void stream_drain(struct CUstream_st *stream)
 {
     uint64_t target = stream->n_issued;
