@@ -38,7 +38,7 @@ weir_status weir_devices_open(struct weir_engine *engine)
     }
     if (!status)
         status = weir_extra_make(engine, indices);
-    return status || shares_memory(engine) ? status : all_connect(engine);
+    return status || shares_memory(engine) || engine->wire ? status : all_connect(engine);
 }
 
 weir_status weir_devices_preview(struct weir_engine *engine)

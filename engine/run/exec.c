@@ -164,7 +164,7 @@ static weir_status instr_run(const struct weir_exec *exec)
     return WEIR_FAIL(WEIR_ERR_INTERNAL, "instruction kind %d", (int)instr->kind);
 }
 
-static weir_status exec_fail(const struct weir_exec *exec, weir_status status)
+weir_status weir_exec_fail(const struct weir_exec *exec, weir_status status)
 {
     const struct weir_rank *rank = exec->rank;
     atomic_store(&rank->engine->failed, 1);
@@ -176,17 +176,22 @@ static weir_status exec_fail(const struct weir_exec *exec, weir_status status)
     return status;
 }
 
+weir_status weir_exec_body(struct weir_exec *exec)
+{
+    return instr_run(exec);
+}
+
 weir_status weir_exec_run(void *argument)
 {
     struct weir_exec *exec = argument;
     weir_status status = weir_peers_await(exec);
     exec->start_ns = weir_clock_ns();
     if (!status)
-        status = instr_run(exec);
+        status = weir_exec_body(exec);
     exec->end_ns = weir_clock_ns();
     if (!status)
         status = weir_peers_passed(exec);
-    return status ? exec_fail(exec, status) : WEIR_OK;
+    return status ? weir_exec_fail(exec, status) : WEIR_OK;
 }
 
 /* Marks follow each other: a call takes from the one before it to its own, a copy between stages belongs to nobody. */

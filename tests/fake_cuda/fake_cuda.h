@@ -18,6 +18,9 @@
  *
  * Any thread may call at any time; each has a current GPU of its own, the first one to begin with.
  *
+ * The machine of a process has four GPUs of 4 GiB that reach each other, unless a test sets another one, or the environment:
+ * WEIR_FAKE_GPUS, WEIR_FAKE_MEMORY (MiB of each), WEIR_FAKE_MODE (eager, random or lazy), WEIR_FAKE_SEED.
+ *
  * Errors are sticky as in CUDA: after a failed kernel every call of the process fails the same way.
  *
  * Not shown: speed, how streams share a GPU, the default stream's order (cudaMemset is done when it returns), memory
@@ -72,7 +75,7 @@ void weir_fake_take(int device, size_t bytes);
 enum { WEIR_FAKE_HOST = -1 };
 size_t weir_fake_bytes(int device, size_t *most_out);
 
-/* Why a kernel or a copy failed last; "" when none has. */
+/* Why a kernel or a copy failed, or what the stand-in for NCCL has found wrong first; "" when nothing is. */
 const char *weir_fake_reason(void);
 
 #endif

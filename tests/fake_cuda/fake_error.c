@@ -2,9 +2,11 @@
 #include <stdarg.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/text.h"
 #include "fake_state.h"
 
 struct fake_state fake = {
@@ -122,6 +124,16 @@ void fake_break(cudaError_t error, const char *format, ...)
     fake.sticky = error;
 }
 
+void fake_reason_set(const char *format, ...)
+{
+    va_list arguments;
+    if (*fake.reason)
+        return;
+    va_start(arguments, format);
+    vsnprintf(fake.reason, sizeof fake.reason, format, arguments);
+    va_end(arguments);
+}
+
 /* ---- devices ------------------------------------------------------------------------------------------------------- */
 
 cudaError_t cudaRuntimeGetVersion(int *version)
@@ -198,6 +210,37 @@ cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned flags)
     if (!error)
         fake.reaches[current][peer] = true;
     return fake_leave(error);
+}
+
+/* ---- the environment ----------------------------------------------------------------------------------------------- */
+
+static int64_t variable_read(const char *name, int64_t otherwise, int64_t most)
+{
+    const char *text = getenv(name);
+    int64_t value = otherwise;
+    if (text && (!weir_parse_int64(text, &value) || value < 0 || value > most)) {
+        fprintf(stderr, "%s: '%s' is not a number from 0 to %lld\n", name, text, (long long)most);
+        _Exit(2);
+    }
+    return value;
+}
+
+__attribute__((constructor)) static void machine_read(void)
+{
+    static const char *const modes[] = {"eager", "random", "lazy"};
+    const char *mode = getenv("WEIR_FAKE_MODE");
+    fake.machine.n_devices = (int)variable_read("WEIR_FAKE_GPUS", fake.machine.n_devices, WEIR_FAKE_DEVICES);
+    fake.machine.device_bytes = (size_t)variable_read("WEIR_FAKE_MEMORY", 4096, 1 << 20) << 20;
+    fake.machine.seed = (uint64_t)variable_read("WEIR_FAKE_SEED", 1, INT64_MAX);
+    for (int i = 0; mode && i < 3; i++)
+        if (!strcmp(mode, modes[i])) {
+            fake.machine.mode = (enum weir_fake_mode)i;
+            mode = NULL;
+        }
+    if (mode) {
+        fprintf(stderr, "WEIR_FAKE_MODE: '%s' is none of eager, random, lazy\n", mode);
+        _Exit(2);
+    }
 }
 
 /* ---- tests --------------------------------------------------------------------------------------------------------- */

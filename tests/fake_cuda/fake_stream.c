@@ -144,6 +144,16 @@ void fake_flush(void)
     pthread_cond_broadcast(&fake.changed);
 }
 
+void fake_stream_follow(cudaStream_t stream, cudaStream_t other)
+{
+    struct fake_moment *moment = calloc(1, sizeof *moment);
+    if (!moment)
+        abort();
+    moment->references = 2;
+    fake_issue(other, FAKE_RECORD)->moment = moment;
+    fake_issue(stream, FAKE_WAIT)->moment = moment;
+}
+
 static void stream_drain(struct CUstream_st *stream)
 {
     uint64_t target = stream->n_issued;
@@ -297,6 +307,15 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
     free(event);
     fake.n_open--;
     return fake_leave(fake.sticky);
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t event)
+{
+    cudaError_t error = fake_enter();
+    fake_flush();
+    if (!error && event->latest && !event->latest->done)
+        error = cudaErrorNotReady;
+    return fake_leave(error);
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
