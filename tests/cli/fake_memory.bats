@@ -42,8 +42,6 @@ calls() {
     [ "$status" -eq 3 ]
     [[ "$output" == *"device 'cuda:0' has $WEIR_FAKE_MEMORY.0 MiB free of $WEIR_FAKE_MEMORY.0"*"its 1 rank needs "* ]]
     [[ "$output" == *": use more devices; it fits with --recompute full, or with --microbatch-size 4"* ]]
-    train "${big[@]}" --recompute full
-    train "${big[@]}" --microbatch-size 4
 }
 
 @test "the profile of GPUs adds up, and counts the calls" {
