@@ -47,9 +47,6 @@ static weir_status choices_read(const struct train_options *o, struct train_run 
         return WEIR_FAIL(WEIR_ERR_USAGE, "--model is missing: --model list shows the models");
     if (!o->data && !o->print_memory && !o->print_program)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--data is missing: files of text or tokens, or for image models a folder of IDX files");
-    if (o->profile && strncmp(o->device, "cpu", 3) != 0)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--profile times kernels on --device cpu only: use --trace, or Nsight Systems, "
-                         "which shows every instruction as a range of the domain 'weir'");
     weir_status status = weir_model_open(o->model, &run->arena, &run->model);
     if (!status)
         status = weir_lr_schedule_find(o->lr_schedule, &run->lr_schedule);
@@ -119,6 +116,7 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.replicas = (int)o->replicas;
     config.zero = (int)o->zero;
     config.bucket_bytes = o->bucket_bytes;
+    config.profiles = o->profile;
     if (o->print_memory || o->print_program)
         return weir_engine_preview(&config, o->print_memory && run->leads ? stdout : NULL,
                                    o->print_program && run->leads ? stdout : NULL);

@@ -84,6 +84,8 @@ struct weir_engine_config {
     int replicas;             /* copies of the pipeline that train on different micro-batches; 0: one */
     int zero;                 /* 1: ZeRO-1, optimizer state is sharded over the replicas; 0: each has all */
     int64_t bucket_bytes;     /* gradients reduced together; 0: derived from the stage's size */
+    bool profiles;            /* weir_engine_op_times will be called: where the host only enqueues kernels, each call is
+                                 timed by an event of the device before and after it; cpu times them anyway */
 };
 
 #define WEIR_ENGINE_CONFIG_DEFAULT                                                                                     \
@@ -100,7 +102,8 @@ struct weir_step_report {
     double bubble;                /* 1 - busiest rank's compute time / step time */
     int n_ranks;                  /* of all replicas: rank r of replica d is d * (ranks of a pipeline) + r */
     const int64_t *compute_ns;    /* [n_ranks]: time in kernels, waits excluded; valid until the next step */
-    const size_t *peak_bytes;     /* [n_ranks]: bytes of the rank's blocks */
+    const size_t *peak_bytes;     /* [n_ranks]: bytes of the rank on its device: blocks, workspace, a transport's buffers;
+                                     a GPU's context comes on top, once for all ranks on it */
     int stop;                     /* largest value of the stop flags of all processes when the step ended */
 };
 
@@ -212,7 +215,7 @@ weir_status weir_engine_events_gather(weir_engine *engine);
 size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room);
 
 /* Where the time went, one row per operation and pass that was called: fills at most `room` rows, returns how many there
- * are (at most 3 per node of the graph).  Kernels are timed on the CPU only: on `cuda` there are no rows. */
+ * are (at most 3 per node of the graph).  On `cuda` there are none unless the engine was opened with `profiles`. */
 size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *times_out, size_t room);
 
 /* The stage's first layer, for 0 .. n_stages (the last is the number of layers). */

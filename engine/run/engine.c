@@ -249,6 +249,8 @@ weir_status weir_engine_preview(const struct weir_engine_config *config, FILE *m
     status = weir_engine_parts_find(&engine);
     if (!status)
         status = weir_engine_compile(&engine);
+    if (!status)
+        status = weir_devices_preview(&engine);
     if (!status && memory_out)
         weir_engine_print_memory(&engine, memory_out);
     if (!status && program_out)

@@ -1,6 +1,7 @@
 /* Looking into an engine: parameters, events of the last step, tables. */
 #include <string.h>
 
+#include "engine/run/extra_memory.h"
 #include "engine/run/state.h"
 #include "engine/run/transfer.h"
 #include "weir_parts.h"
@@ -196,8 +197,9 @@ size_t weir_library_bytes(void)
 void weir_engine_print_memory(const weir_engine *engine, FILE *out)
 {
     weir_program_dump_memory(engine->program, out);
-    if (engine->kind->context_bytes)
-        fprintf(out, "not in the table: matrix products, %zu bytes per rank\n", engine->kind->context_bytes);
+    weir_extra_print(engine, out);
+    if (engine->extras)
+        fprintf(out, "not in the table: what the device's own libraries take of the host, kernels loaded when first called\n");
     fprintf(out, "not in the table: libraries and threads, about %zu bytes\n", weir_library_bytes());
 }
 

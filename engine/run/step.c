@@ -228,6 +228,7 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
     if (!status)
         status = weir_peers_finish(engine, &engine->train);
     if (!status) {
+        weir_run_clock(engine, &engine->train);
         gates_collect(engine);
         status = report_fill(engine, report_out);
     }
@@ -291,6 +292,8 @@ weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out)
     status = issued_sync(engine, status);
     if (!status)
         status = weir_peers_finish(engine, &engine->evaluate);
+    if (!status)
+        weir_run_clock(engine, &engine->evaluate);
     if (!status)
         status = losses_share(engine);
     if (status)

@@ -1,12 +1,14 @@
 /* kernels/cuda/cuda_matmul.h without cuBLASLt: one loop per element, enqueued as a kernel of one thread. */
+#include <cuda_runtime.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "emulation.h"
+#include "kernels/cuda/cuda.h"
 #include "kernels/cuda/cuda_matmul.h"
 
 struct weir_cuda_matmul {
-    size_t workspace_bytes;
+    void *workspace; /* used by nobody: it takes the room that cuBLASLt's would */
 };
 
 weir_status weir_cuda_matmul_open(size_t workspace_bytes, bool tf32, struct weir_cuda_matmul **matmul_out)
@@ -15,13 +17,19 @@ weir_status weir_cuda_matmul_open(size_t workspace_bytes, bool tf32, struct weir
     struct weir_cuda_matmul *matmul = malloc(sizeof *matmul);
     if (!matmul)
         return WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for the matrix products");
-    matmul->workspace_bytes = workspace_bytes;
+    weir_status status = weir_cuda_check(cudaMalloc(&matmul->workspace, workspace_bytes), "cudaMalloc");
+    if (status) {
+        free(matmul);
+        return status;
+    }
     *matmul_out = matmul;
     return WEIR_OK;
 }
 
 void weir_cuda_matmul_close(struct weir_cuda_matmul *matmul)
 {
+    if (matmul)
+        cudaFree(matmul->workspace);
     free(matmul);
 }
 
