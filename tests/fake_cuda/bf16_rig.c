@@ -1,0 +1,117 @@
+#include "bf16_rig.h"
+
+#include "base/rng.h"
+#include "engine/run/transfer.h"
+#include "models/gpt2.h"
+#include "models/llama.h"
+#include "schedules/kinds.h"
+#include "tests/testing.h"
+
+enum { BATCH = 1, SEQ = 6, INPUTS = 10, CLASSES = 4, TOKENS = 40, TABLE = 2100 };
+
+/* Six layers each.  The tied table has more than one norm block, so that with ZeRO-1 two replicas have a part of it. */
+static const struct weir_gpt2_config gpt2 = {.n_blocks = 2, .width = 32, .n_heads = 4, .n_positions = SEQ, .vocabulary = TABLE,
+                                             .inner = 64, .eps = 1e-5, .init_std = 0.2, .activation = &weir_op_gelu_tanh};
+static const struct weir_llama_config llama = {.n_blocks = 2, .width = 16, .n_positions = SEQ, .vocabulary = TOKENS,
+                                               .n_heads = 4, .kv_heads = 2, .head_width = 6, .inner = 40, .eps = 1e-5,
+                                               .init_std = 0.2, .rope = {.theta = 100}};
+static const struct weir_model_kind kinds[] = {
+    {.name = "gpt2", .data = WEIR_DATA_TOKENS, .seq_len = SEQ, .vocabulary = TABLE, .config = &gpt2, .build = weir_gpt2_build},
+    {.name = "llama", .data = WEIR_DATA_TOKENS, .seq_len = SEQ, .vocabulary = TOKENS, .config = &llama, .build = weir_llama_build},
+};
+
+void bf16_machine(int n_devices, enum weir_fake_mode mode, uint64_t seed)
+{
+    const struct weir_fake_machine machine = {n_devices, (size_t)1 << 30, 1, mode, seed};
+    assert_int_equal(weir_fake_open(), 0);
+    weir_fake_machine_set(&machine);
+}
+
+void bf16_configure(const struct bf16_run *run, struct bf16_rig *rig)
+{
+    const struct weir_model_params params = {
+        .microbatch_size = BATCH, .n_inputs = INPUTS, .n_classes = CLASSES, .dropout = 0.1};
+    int replicas = run->replicas ? run->replicas : 1;
+    *rig = (struct bf16_rig){.config = WEIR_ENGINE_CONFIG_DEFAULT, .model = run->model};
+    rig->microbatches = run->microbatches ? run->microbatches : 4;
+    assert_ok(weir_pipeline_schedule(run->schedule ? run->schedule : "1f1b", run->stages ? run->stages : 1, run->chunks,
+                                     rig->microbatches / replicas, &rig->arena, &rig->schedule));
+    assert_ok(weir_model_build(run->model == BF16_MLP ? &weir_model_mlp : &kinds[run->model], &params, &rig->arena,
+                               &rig->config.graph));
+    rig->config.schedule = &rig->schedule;
+    rig->config.device = run->device ? run->device : "cuda";
+    rig->config.dtype = run->dtype;
+    rig->config.recompute = run->recompute;
+    rig->config.replicas = run->replicas;
+    rig->config.zero = run->zero;
+    rig->config.weight_decay = 0.1;
+    rig->config.evaluates = true;
+}
+
+void bf16_open(const struct bf16_run *run, struct bf16_rig *rig)
+{
+    bf16_configure(run, rig);
+    assert_ok(weir_engine_open(&rig->config, &rig->engine));
+}
+
+void bf16_close(struct bf16_rig *rig)
+{
+    weir_engine_close(rig->engine);
+    weir_arena_release(&rig->arena);
+}
+
+/* Something to learn: the next token, and the class of an image, follow from what is fed. */
+void bf16_feed(struct bf16_rig *rig, int step)
+{
+    int32_t tokens[BATCH * SEQ], targets[BATCH * SEQ];
+    float images[BATCH * INPUTS];
+    for (int mb = 0; mb < rig->microbatches; mb++) {
+        for (int i = 0; i < BATCH * SEQ; i++) {
+            tokens[i] = (int32_t)(weir_rng_philox(99, (uint32_t)i, (uint32_t)mb, (uint32_t)step, 0).v[0] % TOKENS);
+            targets[i] = rig->model == BF16_MLP ? tokens[i] % CLASSES : (tokens[i] * 3 + 1) % TOKENS;
+        }
+        for (int i = 0; i < BATCH * INPUTS; i++)
+            images[i] = weir_rng_normal(7, (uint64_t)(step * 4 + mb) * INPUTS + (uint64_t)i) +
+                        (float)(3 * (i % CLASSES == targets[i / INPUTS]));
+        const void *input = rig->model == BF16_MLP ? (const void *)images : tokens;
+        assert_ok(weir_engine_feed(rig->engine, rig->model == BF16_MLP ? "images" : "tokens", mb, input));
+        assert_ok(weir_engine_feed(rig->engine, "targets", mb, targets));
+    }
+}
+
+double bf16_step(struct bf16_rig *rig, int step, double learning_rate)
+{
+    struct weir_step_report report;
+    bf16_feed(rig, step);
+    assert_ok(weir_engine_step(rig->engine, learning_rate, &report));
+    return report.loss;
+}
+
+size_t bf16_elements(const struct bf16_rig *rig)
+{
+    return (size_t)weir_graph_n_elements(rig->config.graph);
+}
+
+void bf16_params(struct bf16_rig *rig, float *values_out)
+{
+    const struct weir_graph *graph = rig->config.graph;
+    for (int i = 0; i < graph->n_params; i++) {
+        size_t n = (size_t)weir_shape_elements(&graph->params[i].shape);
+        assert_ok(weir_engine_param_read(rig->engine, graph->params[i].name, values_out, n));
+        values_out += n;
+    }
+}
+
+void bf16_copies(struct bf16_rig *rig, int r, uint16_t *bits_out)
+{
+    struct weir_rank *rank = &rig->engine->ranks[r];
+    const struct weir_rank_program *program = &rig->engine->program->ranks[rank->index];
+    const struct weir_graph *graph = rig->config.graph;
+    for (int i = 0; i < graph->n_params; i++) {
+        size_t n = (size_t)weir_shape_elements(&graph->params[i].shape);
+        for (int k = 0; k < program->n_params; k++)
+            if (program->params[k].param == i)
+                assert_ok(weir_read(rank, WEIR_MEMORY_COPIES, program->params[k].copy_offset, bits_out, n * sizeof *bits_out));
+        bits_out += n;
+    }
+}
