@@ -343,21 +343,22 @@ static void the_memory_table_lists_the_copies(void **state)
     weir_arena_release(&rig.arena);
 }
 
-/* A cap between what the two need. */
-static void a_cap_that_f32_exceeds_lets_bf16_pass(void **state)
+static void a_cap_that_f32_exceeds_names_bf16_and_lets_it_pass(void **state)
 {
     (void)state;
     struct bf16_rig rig;
-    struct bf16_run run = {BF16_MLP, BF16, .schedule = "gpipe"};
     bf16_machine(1, WEIR_FAKE_EAGER, 5);
-    bf16_open(&run, &rig);
-    size_t need = weir_program_rank_bytes(rig.engine->program, 0);
+    bf16_open(&(struct bf16_run){BF16_LLAMA, BF16, .schedule = "gpipe"}, &rig); /* more values than parameters */
+    rig.config.device_memory = (int64_t)weir_program_rank_bytes(rig.engine->program, 0);
     weir_engine_close(rig.engine);
-    rig.config.device_memory = (int64_t)need;
     assert_ok(weir_engine_open(&rig.config, &rig.engine));
     weir_engine_close(rig.engine);
-    rig.config.device_memory = (int64_t)need - 1;
-    assert_fails(weir_engine_open(&rig.config, &rig.engine), WEIR_ERR_NOFIT, "it fits with --");
+    rig.config.device_memory--;
+    assert_fails(weir_engine_open(&rig.config, &rig.engine), WEIR_ERR_NOFIT, "the cap is");
+    assert_null(strstr(weir_last_error(), "bf16"));
+    rig.config.dtype = WEIR_COMPUTE_F32;
+    rig.config.device_memory++;
+    assert_fails(weir_engine_open(&rig.config, &rig.engine), WEIR_ERR_NOFIT, "--dtype bf16");
     weir_arena_release(&rig.arena);
 }
 
@@ -383,7 +384,7 @@ int main(void)
         cmocka_unit_test(parameters_that_are_written_are_what_runs),
         cmocka_unit_test(values_take_half_the_memory_and_copies_half_of_the_parameters),
         cmocka_unit_test(the_memory_table_lists_the_copies),
-        cmocka_unit_test(a_cap_that_f32_exceeds_lets_bf16_pass),
+        cmocka_unit_test(a_cap_that_f32_exceeds_names_bf16_and_lets_it_pass),
         cmocka_unit_test(bf16_on_the_cpu_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
