@@ -146,7 +146,8 @@ weir_status weir_graph_resize(const struct weir_graph *graph, int64_t microbatch
                               const struct weir_graph **graph_out);
 
 /* The same graph with its floating-point inputs and values, and the parameters that its nodes read, stored as `storage`.
- * Traffic of nodes follows.  WEIR_ERR_INVALID: a row whose infer() does not take that type; it is named. */
+ * Traffic of nodes follows.  WEIR_ERR_INVALID: a row whose infer() does not take that type, which is named, or neither F32
+ * nor BF16. */
 weir_status weir_graph_cast(const struct weir_graph *graph, enum weir_dtype storage, struct weir_arena *arena,
                             const struct weir_graph **graph_out);
 

@@ -38,5 +38,7 @@ weir_status weir_graph_resize(const struct weir_graph *graph, int64_t microbatch
 weir_status weir_graph_cast(const struct weir_graph *graph, enum weir_dtype storage, struct weir_arena *arena,
                             const struct weir_graph **graph_out)
 {
+    if (storage != WEIR_DTYPE_F32 && storage != WEIR_DTYPE_BF16)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "values of graph '%s' can be f32 or bf16, not dtype %d", graph->name, (int)storage);
     return rebuild(graph, graph->microbatch_size, storage, arena, graph_out);
 }

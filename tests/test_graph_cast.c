@@ -95,6 +95,7 @@ static void a_cast_graph_is_resized_and_cast_back(void **state)
     assert_int_equal(small->storage, WEIR_DTYPE_BF16);
     assert_int_equal(weir_shape_bytes(&small->inputs[0].shape), 6 * 2);
     assert_ok(weir_graph_cast(cast, WEIR_DTYPE_F32, &arena, &back));
+    assert_fails(weir_graph_cast(own, WEIR_DTYPE_U8, &arena, &small), WEIR_ERR_INVALID, "f32 or bf16");
     for (int n = 0; n < own->n_nodes; n++)
         assert_memory_equal(&back->nodes[n].shapes.output, &own->nodes[n].shapes.output, sizeof own->nodes[n].shapes.output);
     weir_arena_release(&arena);

@@ -151,7 +151,7 @@ static weir_status stream_wait(weir_stream *stream, weir_event *event)
 
 const struct weir_device_kind weir_device_cuda = {
     .name = "cuda",
-    .summary = "NVIDIA GPUs; cuda:0,cuda:1 names one per rank, and one may serve several ranks",
+    .summary = "NVIDIA GPUs, f32, tf32 or bf16; cuda:0,cuda:1 names one per rank, and one may serve several ranks",
     .flags = WEIR_DEVICE_BF16,
     .tensor_device = WEIR_DEVICE_TYPE_CUDA,
     .kernels = kernels_of,

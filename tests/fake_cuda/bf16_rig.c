@@ -7,6 +7,7 @@
 #include "schedules/kinds.h"
 #include "tests/testing.h"
 
+/* BATCH samples; images of INPUTS pixels, targets of CLASSES classes or numbers. */
 enum { BATCH = 1, SEQ = 6, INPUTS = 10, CLASSES = 4, TOKENS = 40, TABLE = 2100 };
 
 /* Six layers each.  The tied table has more than one norm block, so that with ZeRO-1 two replicas have a part of it. */
@@ -19,6 +20,31 @@ static const struct weir_model_kind kinds[] = {
     {.name = "gpt2", .data = WEIR_DATA_TOKENS, .seq_len = SEQ, .vocabulary = TABLE, .config = &gpt2, .build = weir_gpt2_build},
     {.name = "llama", .data = WEIR_DATA_TOKENS, .seq_len = SEQ, .vocabulary = TOKENS, .config = &llama, .build = weir_llama_build},
 };
+
+/* The rows that none of the models has: both losses, all activations, norms without a bias. */
+static const struct weir_graph *odd_graph(struct weir_arena *arena)
+{
+    struct weir_graph_builder b;
+    const struct weir_graph *graph;
+    const struct weir_op_attr wide = {.out_features = 9, .in_out = true}, out = {.out_features = CLASSES}, eps = {.eps = 1e-5};
+    weir_graph_begin(&b, "odd", arena);
+    int x = weir_graph_input(&b, "images", (struct weir_shape){2, {BATCH, INPUTS}, WEIR_DTYPE_F32});
+    int targets = weir_graph_input(&b, "numbers", (struct weir_shape){2, {BATCH, CLASSES}, WEIR_DTYPE_F32});
+    weir_graph_layer(&b, "in");
+    int w = weir_graph_param(&b, "in", WEIR_INIT_NORMAL, 0.4, true), gain = weir_graph_param(&b, "gain", WEIR_INIT_CONSTANT, 1, false);
+    x = weir_graph_node(&b, "in", &weir_op_linear, &wide, 1, &x, 1, &w);
+    x = weir_graph_node(&b, "silu", &weir_op_silu, NULL, 1, &x, 0, NULL);
+    weir_graph_layer(&b, "middle");
+    int y = weir_graph_node(&b, "norm", &weir_op_layer_norm, &eps, 1, &x, 1, &gain);
+    y = weir_graph_node(&b, "erf", &weir_op_gelu_erf, NULL, 1, &y, 0, NULL);
+    x = weir_graph_node(&b, "sum", &weir_op_add, NULL, 2, (int[]){x, y}, 0, NULL);
+    weir_graph_layer(&b, "out");
+    w = weir_graph_param(&b, "out", WEIR_INIT_NORMAL, 0.4, true);
+    x = weir_graph_node(&b, "out", &weir_op_linear, &out, 1, &x, 1, &w);
+    weir_graph_node(&b, "loss", &weir_op_mse, NULL, 2, (int[]){x, targets}, 0, NULL);
+    assert_ok(weir_graph_finish(&b, &graph));
+    return graph;
+}
 
 void bf16_machine(int n_devices, enum weir_fake_mode mode, uint64_t seed)
 {
@@ -36,8 +62,11 @@ void bf16_configure(const struct bf16_run *run, struct bf16_rig *rig)
     rig->microbatches = run->microbatches ? run->microbatches : 4;
     assert_ok(weir_pipeline_schedule(run->schedule ? run->schedule : "1f1b", run->stages ? run->stages : 1, run->chunks,
                                      rig->microbatches / replicas, &rig->arena, &rig->schedule));
-    assert_ok(weir_model_build(run->model == BF16_MLP ? &weir_model_mlp : &kinds[run->model], &params, &rig->arena,
-                               &rig->config.graph));
+    if (run->model == BF16_ODD)
+        rig->config.graph = odd_graph(&rig->arena);
+    else
+        assert_ok(weir_model_build(run->model == BF16_MLP ? &weir_model_mlp : &kinds[run->model], &params, &rig->arena,
+                                   &rig->config.graph));
     rig->config.schedule = &rig->schedule;
     rig->config.device = run->device ? run->device : "cuda";
     rig->config.dtype = run->dtype;
@@ -60,22 +89,33 @@ void bf16_close(struct bf16_rig *rig)
     weir_arena_release(&rig->arena);
 }
 
-/* Something to learn: the next token, and the class of an image, follow from what is fed. */
+static void images_make(int first, const int32_t *classes, float *images, float *numbers)
+{
+    for (int i = 0; i < BATCH * INPUTS; i++)
+        images[i] = weir_rng_normal(7, (uint64_t)(first * INPUTS + i)) + (float)(3 * (i % CLASSES == classes[i / INPUTS]));
+    for (int i = 0; i < BATCH * CLASSES; i++)
+        numbers[i] = images[i] - 0.3f * images[i + 1];
+}
+
+/* Something to learn: the next token, the class of an image, and the numbers follow from what is fed. */
 void bf16_feed(struct bf16_rig *rig, int step)
 {
-    int32_t tokens[BATCH * SEQ], targets[BATCH * SEQ];
-    float images[BATCH * INPUTS];
+    int32_t tokens[BATCH * SEQ], targets[BATCH * SEQ], classes[BATCH];
+    float images[BATCH * INPUTS], numbers[BATCH * CLASSES];
+    bool has_tokens = rig->model < BF16_MLP;
     for (int mb = 0; mb < rig->microbatches; mb++) {
         for (int i = 0; i < BATCH * SEQ; i++) {
             tokens[i] = (int32_t)(weir_rng_philox(99, (uint32_t)i, (uint32_t)mb, (uint32_t)step, 0).v[0] % TOKENS);
-            targets[i] = rig->model == BF16_MLP ? tokens[i] % CLASSES : (tokens[i] * 3 + 1) % TOKENS;
+            targets[i] = (tokens[i] * 3 + 1) % TOKENS;
         }
-        for (int i = 0; i < BATCH * INPUTS; i++)
-            images[i] = weir_rng_normal(7, (uint64_t)(step * 4 + mb) * INPUTS + (uint64_t)i) +
-                        (float)(3 * (i % CLASSES == targets[i / INPUTS]));
-        const void *input = rig->model == BF16_MLP ? (const void *)images : tokens;
-        assert_ok(weir_engine_feed(rig->engine, rig->model == BF16_MLP ? "images" : "tokens", mb, input));
-        assert_ok(weir_engine_feed(rig->engine, "targets", mb, targets));
+        for (int i = 0; i < BATCH; i++)
+            classes[i] = tokens[i] % CLASSES;
+        images_make(step * 4 + mb, classes, images, numbers);
+        assert_ok(weir_engine_feed(rig->engine, has_tokens ? "tokens" : "images", mb, has_tokens ? (void *)tokens : images));
+        if (rig->model == BF16_ODD)
+            assert_ok(weir_engine_feed(rig->engine, "numbers", mb, numbers));
+        else
+            assert_ok(weir_engine_feed(rig->engine, "targets", mb, has_tokens ? targets : classes));
     }
 }
 

@@ -5,7 +5,7 @@
 #include "engine/run/state.h"
 #include "fake_cuda.h"
 
-enum bf16_model { BF16_GPT2, BF16_LLAMA, BF16_MLP, BF16_MODELS };
+enum bf16_model { BF16_GPT2, BF16_LLAMA, BF16_MLP, BF16_ODD, BF16_MODELS };
 
 /* One run: what differs from the configuration's defaults. */
 struct bf16_run {

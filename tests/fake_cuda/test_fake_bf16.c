@@ -89,6 +89,8 @@ static void every_layout_gives_the_same_bits(void **state)
         {BF16_MLP, BF16, .schedule = "gpipe", .stages = 1},
         {BF16_MLP, BF16, .device = "cuda:0", .schedule = "bfs", .stages = 4, .chunks = 2},
         {BF16_MLP, BF16, .schedule = "zb-h1", .stages = 2},
+        {BF16_ODD, BF16, .schedule = "gpipe", .stages = 1},
+        {BF16_ODD, BF16, .schedule = "zb-h1", .stages = 2, .recompute = "full"},
     };
     static const enum weir_fake_mode modes[] = {WEIR_FAKE_LAZY, WEIR_FAKE_RANDOM, WEIR_FAKE_EAGER};
     struct outcome one = {.n = 0};
