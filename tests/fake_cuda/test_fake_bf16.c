@@ -34,7 +34,7 @@ static void train(const struct bf16_run *run, struct outcome *out)
     struct bf16_rig rig;
     bf16_open(run, &rig);
     for (int step = 0; step < STEPS; step++)
-        out->losses[step] = bf16_step(&rig, step, 1e-3);
+        out->losses[step] = bf16_step(&rig, step, 2e-4);
     assert_ok(weir_engine_evaluate(rig.engine, &out->evaluated));
     out->n = bf16_elements(&rig);
     assert_ok(weir_alloc(out->n, sizeof *out->params, &out->params));
@@ -122,7 +122,8 @@ static void replicas_give_the_same_bits_with_and_without_zero(void **state)
 /* ---- f32 ------------------------------------------------------------------------------------------------------------ */
 
 /* A rounding changes a value by at most 2^-9 of itself.  The loss is a mean of differences of logits, each a few roundings
- * deep, and their errors have either sign: well below 2^-6 of the loss is left, and far more than nothing. */
+ * deep, and their errors have either sign: well below 2^-6 of the loss is left, and far more than nothing.  Steps are
+ * small, because AdamW's first ones go by the signs of gradients, and where these are all but 0 rounding changes them. */
 static void losses_are_near_those_of_f32(void **state)
 {
     (void)state;
@@ -136,7 +137,8 @@ static void losses_are_near_those_of_f32(void **state)
             if (!(off > 1e-7 && off < 0x1p-6))
                 fail_msg("model %d, step %d: %.9g, in f32 %.9g", model, step, bf16.losses[step], f32.losses[step]);
         }
-        assert_true(fabs(bf16.evaluated / f32.evaluated - 1) < 0x1p-6);
+        if (!(fabs(bf16.evaluated / f32.evaluated - 1) < 0x1p-6))
+            fail_msg("model %d: %.9g in the evaluation, in f32 %.9g", model, bf16.evaluated, f32.evaluated);
         outcome_release(&f32);
         outcome_release(&bf16);
     }
