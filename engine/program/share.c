@@ -1,8 +1,8 @@
 /* Sharing: a forward-only program runs between the steps of another, in its memory.
  *
- * Of two programs over the same graph, partition and sequences PARAMS, COPIES and CACHE are laid out alike.  All other blocks hold
- * nothing from one step to the next, so the guest takes what is there and what it lacks is added.  Where the program
- * keeps activations for a backward, the guest, which keeps none, has its SCRATCH in their place. */
+ * Of two programs over the same graph, partition and sequences PARAMS, COPIES and CACHE are laid out alike.  All other
+ * blocks hold nothing from one step to the next, so the guest takes what is there and what it lacks is added.  Where the
+ * program keeps activations for a backward, the guest, which keeps none, has its SCRATCH in their place. */
 #include <assert.h>
 #include <string.h>
 

@@ -18,7 +18,8 @@ static const struct weir_llama_config llama = {.n_blocks = 2, .width = 16, .n_po
                                                .init_std = 0.2, .rope = {.theta = 100}};
 static const struct weir_model_kind kinds[] = {
     {.name = "gpt2", .data = WEIR_DATA_TOKENS, .seq_len = SEQ, .vocabulary = TABLE, .config = &gpt2, .build = weir_gpt2_build},
-    {.name = "llama", .data = WEIR_DATA_TOKENS, .seq_len = SEQ, .vocabulary = TOKENS, .config = &llama, .build = weir_llama_build},
+    {.name = "llama", .data = WEIR_DATA_TOKENS, .seq_len = SEQ, .vocabulary = TOKENS, .config = &llama,
+     .build = weir_llama_build},
 };
 
 /* The rows that none of the models has: both losses, all activations, norms without a bias. */
@@ -31,7 +32,8 @@ static const struct weir_graph *odd_graph(struct weir_arena *arena)
     int x = weir_graph_input(&b, "images", (struct weir_shape){2, {BATCH, INPUTS}, WEIR_DTYPE_F32});
     int targets = weir_graph_input(&b, "numbers", (struct weir_shape){2, {BATCH, CLASSES}, WEIR_DTYPE_F32});
     weir_graph_layer(&b, "in");
-    int w = weir_graph_param(&b, "in", WEIR_INIT_NORMAL, 0.4, true), gain = weir_graph_param(&b, "gain", WEIR_INIT_CONSTANT, 1, false);
+    int w = weir_graph_param(&b, "in", WEIR_INIT_NORMAL, 0.4, true);
+    int gain = weir_graph_param(&b, "gain", WEIR_INIT_CONSTANT, 1, false);
     x = weir_graph_node(&b, "in", &weir_op_linear, &wide, 1, &x, 1, &w);
     x = weir_graph_node(&b, "silu", &weir_op_silu, NULL, 1, &x, 0, NULL);
     weir_graph_layer(&b, "middle");
