@@ -16,6 +16,8 @@ static void *where_address(const struct weir_rank *rank, const struct weir_run_p
         return NULL;
     case WEIR_PLACE_PARAM:
         return rank->blocks[WEIR_MEMORY_PARAMS] + where->offset;
+    case WEIR_PLACE_COPY:
+        return rank->blocks[WEIR_MEMORY_COPIES] + where->offset;
     case WEIR_PLACE_GRAD:
         return rank->blocks[WEIR_MEMORY_GRADS] + where->offset;
     case WEIR_PLACE_ACT_FI:

@@ -268,6 +268,10 @@ static inline float *weir_block_at(const struct weir_rank *rank, enum weir_memor
     return (float *)(void *)(rank->blocks[kind] + offset);
 }
 
+/* Elements [first, first + n) of a parameter of the rank have changed: round them into the copy that kernels read, if there
+ * is one.  Call it wherever PARAMS is written, with the rank's device the current one. */
+weir_status weir_param_round(struct weir_rank *rank, const struct weir_rank_param *held, int64_t first, int64_t n);
+
 /* Initial values of the rank's parameters. */
 weir_status weir_params_init(struct weir_rank *rank);
 
