@@ -53,10 +53,12 @@ static weir_status device_fit(struct weir_engine *engine, int first)
     if (status || need <= free_bytes)
         return status;
     return WEIR_FAIL(WEIR_ERR_NOFIT,
-                     "device '%s:%d' has %.1f MiB free of %.1f, its %d rank%s need %.1f MiB: use more devices, "
-                     "--recompute full, a smaller --microbatch-size or fewer micro-batches in flight (--schedule 1f1b)",
+                     "device '%s:%d' has %.1f MiB free of %.1f, its %d rank%s need %.1f MiB: use more devices, %s",
                      engine->kind->name, rank->device_index, (double)free_bytes / 0x1p20, (double)total_bytes / 0x1p20, n,
-                     n == 1 ? "" : "s", (double)need / 0x1p20);
+                     n == 1 ? "" : "s", (double)need / 0x1p20,
+                     engine->advice ? engine->advice
+                                    : "--recompute full, a smaller --microbatch-size or fewer micro-batches in flight "
+                                      "(--schedule 1f1b)");
 }
 
 weir_status weir_devices_fit(struct weir_engine *engine)
