@@ -188,6 +188,8 @@ weir_status weir_engine_start(struct weir_engine *engine)
     for (int r = engine->first_here; !status && r < engine->end_here; r++)
         status = weir_rank_open(engine, r);
     if (!status)
+        status = weir_issuers_open(engine);
+    if (!status)
         status = weir_run_open(engine, &engine->train);
     if (!status && engine->evaluate.program)
         status = weir_run_open(engine, &engine->evaluate);
@@ -250,6 +252,7 @@ void weir_engine_close(weir_engine *engine)
     if (!engine)
         return;
     int first = engine->first_here, end = engine->n_ranks ? engine->end_here : first;
+    weir_issuers_close(engine);
     for (int r = first; r < end; r++)
         weir_rank_close(engine, &engine->ranks[r]);
     weir_run_close(engine, &engine->train);

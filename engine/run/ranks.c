@@ -84,9 +84,9 @@ static weir_status rank_events_open(struct weir_rank *rank, struct weir_run_prog
     const struct weir_rank_program *r = &run->program->ranks[rank->index];
     weir_status status = WEIR_OK;
     for (int i = 0; i < r->n_instrs && !status; i++) {
-        int event = rank->replica * run->program->n_events + r->instrs[i].signal;
+        const struct weir_exec *exec = &run->execs[rank - rank->engine->ranks][i];
         if (r->instrs[i].signal >= 0)
-            status = rank->engine->kind->event_open(rank->device, &run->events[event]);
+            status = rank->engine->kind->event_open(rank->device, weir_signal_of(exec, run->events));
     }
     return status;
 }
@@ -103,7 +103,7 @@ weir_status weir_run_open(struct weir_engine *engine, struct weir_run_program *r
         status = execs_make(&engine->ranks[r], run);
     for (int r = 0; r < engine->n_ranks && !status && !engine->wire; r++)
         status = rank_events_open(&engine->ranks[r], run);
-    return status;
+    return status ? status : weir_issued_open(engine, run);
 }
 
 void weir_run_close(struct weir_engine *engine, struct weir_run_program *run)
@@ -111,6 +111,9 @@ void weir_run_close(struct weir_engine *engine, struct weir_run_program *run)
     for (int e = 0; run->events && e < run->n_events; e++)
         if (run->events[e])
             engine->kind->event_close(run->events[e]);
+    for (int e = 0; run->issued && e < run->n_events; e++)
+        if (run->issued[e])
+            weir_device_cpu.event_close(run->issued[e]);
 }
 
 /* What a stream must hold while a program is enqueued. */

@@ -24,6 +24,7 @@ struct weir_run_program {
     struct weir_exec **execs;        /* [n_ranks][n_instrs], replica by replica */
     int n_events;                    /* of all replicas together */
     weir_event **events;             /* [n_events], replica by replica; when all ranks live here */
+    weir_event **issued;             /* [n_events]: their twins on the host (issue.c); NULL: one thread issues */
     weir_link *link;                 /* to other processes, in place of events */
     int *signallers;                 /* [program's n_events]: rank of its pipeline; when there is a link */
     enum weir_memory_kind scratch;   /* the block that holds its SCRATCH */
@@ -43,6 +44,12 @@ struct weir_op_clock {
     int64_t calls, ns;
 };
 
+/* A thread that issues: a compute stream of a cpu device of its own. */
+struct weir_issuer {
+    weir_device *device;
+    weir_stream *stream;
+};
+
 /* A rank of one replica.  engine->ranks holds those of all replicas, replica by replica; the blocks of a rank that lives
  * elsewhere are where this process sees them. */
 struct weir_rank {
@@ -52,6 +59,7 @@ struct weir_rank {
     int device_index;
     weir_device *device;
     weir_stream *stream;
+    weir_stream *issuer; /* whose thread enqueues its instructions, a stream of issue.c; NULL: the calling thread */
     char *blocks[WEIR_MEMORY_KINDS];
     bool shared[WEIR_MEMORY_KINDS]; /* the block belongs to the link of train */
     char *mirrors[WEIR_MEMORY_KINDS]; /* transfer.h */
@@ -83,6 +91,8 @@ struct weir_engine {
     int n_replicas, n_ranks; /* n_ranks: of all replicas together */
     enum weir_placement_order order; /* of the processes */
     struct weir_rank *ranks;
+    struct weir_issuer *issuers;            /* [n_issuers] */
+    int n_issuers;                          /* 0: the calling thread issues everything */
     int first_here, end_here;               /* of them live in this process: ranks [first_here, end_here) */
     const struct weir_transport_kind *wire; /* to other processes; NULL: all ranks live here */
     weir_transport *transport;
@@ -190,8 +200,27 @@ void weir_call_bind(struct weir_rank *rank, const struct weir_run_program *run, 
 /* After a failure the engine can only be closed, and the other processes cannot go on without it.  Returns `status`. */
 weir_status weir_engine_break(weir_engine *engine, weir_status status);
 
-/* Give every rank the values of the coming run, and enqueue all instructions of a program. */
+/* Give every rank the values of the coming run. */
 weir_status weir_step_begin(weir_engine *engine, double learning_rate, bool training);
+
+/* Enqueue one instruction with what it awaits and signals, on the thread that issues for its rank.  Whatever orders
+ * communication between processes can go by it: a rank's calls come in the program's order, from one thread. */
+weir_status weir_instr_issue(struct weir_exec *exec);
+
+/* Make `stream` of `kind` wait for what the instruction awaits, and where it finds what it signals; `events` are those of its
+ * run or their twins. */
+weir_status weir_waits_issue(const struct weir_exec *exec, const struct weir_device_kind *kind, weir_stream *stream,
+                             weir_event *const *events);
+static inline weir_event **weir_signal_of(const struct weir_exec *exec, weir_event **events)
+{
+    return &events[exec->rank->replica * exec->run->program->n_events + exec->instr->signal];
+}
+
+/* Issuing programs (issue.c): the threads that do it, once ranks have devices; the twins of a program's events, once it has
+ * events; all instructions of a program: when it returns, all of them are enqueued. */
+weir_status weir_issuers_open(weir_engine *engine);
+void weir_issuers_close(weir_engine *engine);
+weir_status weir_issued_open(weir_engine *engine, struct weir_run_program *run);
 weir_status weir_run_issue(weir_engine *engine, const struct weir_run_program *run);
 
 /* The instructions after the last micro-batch: reduce.c and optimizer.c. */

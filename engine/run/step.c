@@ -86,40 +86,31 @@ static weir_status instr_run(struct weir_rank *rank, struct weir_exec *exec)
     return status ? status : kind->mark(rank->stream, &exec->end_ns);
 }
 
-static weir_status instr_issue(struct weir_rank *rank, const struct weir_run_program *run, int index)
+weir_status weir_waits_issue(const struct weir_exec *exec, const struct weir_device_kind *kind, weir_stream *stream,
+                             weir_event *const *events)
 {
-    const struct weir_engine *engine = rank->engine;
-    const struct weir_device_kind *kind = engine->kind;
-    struct weir_exec *exec = &run->execs[rank - engine->ranks][index];
     const struct weir_instr *instr = exec->instr;
-    int n_events = run->program->n_events;
-    weir_event **own = run->events + (size_t)rank->replica * (size_t)n_events;
+    int n_events = exec->run->program->n_events, own = exec->rank->replica;
     weir_status status = WEIR_OK;
-    if (engine->wire) /* the instruction's task awaits and signals, see exec.c */
-        return kind->run(rank->stream, weir_exec_run, exec);
     for (int w = 0; w < instr->n_waits && !status; w++)
-        status = kind->wait(rank->stream, own[instr->waits[w]]);
-    for (int replica = 0; replica < engine->n_replicas; replica++)
-        for (int w = 0; w < instr->n_peer_waits && !status && replica != rank->replica; w++)
-            status = kind->wait(rank->stream, run->events[replica * n_events + instr->peer_waits[w]]);
-    if (!status)
-        status = instr_run(rank, exec);
-    if (!status && instr->signal >= 0)
-        status = kind->record(rank->stream, own[instr->signal]);
+        status = kind->wait(stream, events[own * n_events + instr->waits[w]]);
+    for (int replica = 0; replica < exec->rank->engine->n_replicas; replica++)
+        for (int w = 0; w < instr->n_peer_waits && !status && replica != own; w++)
+            status = kind->wait(stream, events[replica * n_events + instr->peer_waits[w]]);
     return status;
 }
 
-/* In the program's order, replicas in turns: every record is issued before its waits. */
-weir_status weir_run_issue(struct weir_engine *engine, const struct weir_run_program *run)
+weir_status weir_instr_issue(struct weir_exec *exec)
 {
-    weir_status status = WEIR_OK;
-    for (int i = 0; i < run->program->n_order; i++) {
-        const struct weir_order_entry *entry = &run->program->order[i];
-        for (int replica = 0; replica < engine->n_replicas && !status; replica++) {
-            struct weir_rank *rank = weir_rank_at(engine, replica, entry->rank);
-            status = weir_rank_is_here(rank) ? instr_issue(rank, run, entry->instr) : WEIR_OK;
-        }
-    }
+    struct weir_rank *rank = exec->rank;
+    const struct weir_device_kind *kind = rank->engine->kind;
+    if (rank->engine->wire) /* the instruction's task awaits and signals, see exec.c */
+        return kind->run(rank->stream, weir_exec_run, exec);
+    weir_status status = weir_waits_issue(exec, kind, rank->stream, exec->run->events);
+    if (!status)
+        status = instr_run(rank, exec);
+    if (!status && exec->instr->signal >= 0)
+        status = kind->record(rank->stream, *weir_signal_of(exec, exec->run->events));
     return status;
 }
 

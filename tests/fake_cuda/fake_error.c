@@ -1,8 +1,12 @@
 /* Errors of the stand-in, devices, and what the tests set. */
 #include <stdarg.h>
+#include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/text.h"
 #include "fake_state.h"
 
 struct fake_state fake = {
@@ -65,9 +69,32 @@ int fake_current(void)
     return current;
 }
 
+unsigned fake_draw(uint64_t *random)
+{
+    *random = *random * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(*random >> 40);
+}
+
+/* The thread loses its turn now and then, and sometimes for up to 100 microseconds: with the lock, which it gives up. */
+static void caller_delay(void)
+{
+    static __thread uint64_t random;
+    if (!random)
+        random = fake.machine.seed * 1000 + ++fake.n_callers;
+    unsigned draw = fake_draw(&random);
+    pthread_mutex_unlock(&fake.lock);
+    if (draw % 4 == 0)
+        sched_yield();
+    if (draw % 32 == 0)
+        nanosleep(&(struct timespec){.tv_nsec = (long)(draw % 100000)}, NULL);
+    pthread_mutex_lock(&fake.lock);
+}
+
 cudaError_t fake_enter(void)
 {
     pthread_mutex_lock(&fake.lock);
+    if (fake.machine.mode == WEIR_FAKE_RANDOM)
+        caller_delay();
     int64_t call = fake.n_calls++;
     if (fake.sticky)
         return fake.sticky;
@@ -95,6 +122,16 @@ void fake_break(cudaError_t error, const char *format, ...)
     vsnprintf(fake.reason, sizeof fake.reason, format, arguments);
     va_end(arguments);
     fake.sticky = error;
+}
+
+void fake_reason_set(const char *format, ...)
+{
+    va_list arguments;
+    if (*fake.reason)
+        return;
+    va_start(arguments, format);
+    vsnprintf(fake.reason, sizeof fake.reason, format, arguments);
+    va_end(arguments);
 }
 
 /* ---- devices ------------------------------------------------------------------------------------------------------- */
@@ -173,6 +210,37 @@ cudaError_t cudaDeviceEnablePeerAccess(int peer, unsigned flags)
     if (!error)
         fake.reaches[current][peer] = true;
     return fake_leave(error);
+}
+
+/* ---- the environment ----------------------------------------------------------------------------------------------- */
+
+static int64_t variable_read(const char *name, int64_t otherwise, int64_t most)
+{
+    const char *text = getenv(name);
+    int64_t value = otherwise;
+    if (text && (!weir_parse_int64(text, &value) || value < 0 || value > most)) {
+        fprintf(stderr, "%s: '%s' is not a number from 0 to %lld\n", name, text, (long long)most);
+        _Exit(2);
+    }
+    return value;
+}
+
+__attribute__((constructor)) static void machine_read(void)
+{
+    static const char *const modes[] = {"eager", "random", "lazy"};
+    const char *mode = getenv("WEIR_FAKE_MODE");
+    fake.machine.n_devices = (int)variable_read("WEIR_FAKE_GPUS", fake.machine.n_devices, WEIR_FAKE_DEVICES);
+    fake.machine.device_bytes = (size_t)variable_read("WEIR_FAKE_MEMORY", 4096, 1 << 20) << 20;
+    fake.machine.seed = (uint64_t)variable_read("WEIR_FAKE_SEED", 1, INT64_MAX);
+    for (int i = 0; mode && i < 3; i++)
+        if (!strcmp(mode, modes[i])) {
+            fake.machine.mode = (enum weir_fake_mode)i;
+            mode = NULL;
+        }
+    if (mode) {
+        fprintf(stderr, "WEIR_FAKE_MODE: '%s' is none of eager, random, lazy\n", mode);
+        _Exit(2);
+    }
 }
 
 /* ---- tests --------------------------------------------------------------------------------------------------------- */

@@ -65,6 +65,7 @@ struct fake_state {
     bool reaches[WEIR_FAKE_DEVICES][WEIR_FAKE_DEVICES];
     uint64_t serial, flushed; /* work up to `flushed` may begin */
     int n_open;
+    unsigned n_callers; /* threads that were delayed */
     int64_t n_calls, fail_at;
     cudaError_t fail_with, sticky;
     bool fail_sticky;
@@ -82,7 +83,11 @@ cudaError_t fake_leave(cudaError_t error);
 /* With the lock: a kernel or copy failed; from now on every call does. */
 void fake_break(cudaError_t error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* With the lock: what weir_fake_reason() says, when nothing has been said yet. */
+void fake_reason_set(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 int fake_current(void); /* the thread's current device */
+unsigned fake_draw(uint64_t *random); /* 24 bits */
 
 /* ---- fake_memory.c, with the lock ---------------------------------------------------------------------------------- */
 
@@ -96,6 +101,7 @@ void fake_memory_close(int device);
 /* ---- fake_stream.c, with the lock ---------------------------------------------------------------------------------- */
 struct fake_task *fake_issue(cudaStream_t stream, enum fake_kind kind); /* to be filled before the lock is given back */
 void fake_flush(void);
+void fake_stream_follow(cudaStream_t stream, cudaStream_t other); /* what comes waits for what `other` has now */
 void fake_streams_drain(int device); /* wait for all streams of the device */
 void fake_moment_release(struct fake_moment *moment);
 int64_t fake_now(void);

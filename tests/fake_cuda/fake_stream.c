@@ -33,8 +33,7 @@ static bool may_begin(const struct fake_task *task)
 /* Now and then up to 200 microseconds. */
 static void pause_maybe(struct CUstream_st *stream)
 {
-    stream->random = stream->random * 6364136223846793005u + 1442695040888963407u;
-    unsigned draw = (unsigned)(stream->random >> 40);
+    unsigned draw = fake_draw(&stream->random);
     if (draw % 8 == 0)
         nanosleep(&(struct timespec){.tv_nsec = (long)(draw % 200000)}, NULL);
 }
@@ -143,6 +142,16 @@ void fake_flush(void)
 {
     fake.flushed = fake.serial;
     pthread_cond_broadcast(&fake.changed);
+}
+
+void fake_stream_follow(cudaStream_t stream, cudaStream_t other)
+{
+    struct fake_moment *moment = calloc(1, sizeof *moment);
+    if (!moment)
+        abort();
+    moment->references = 2;
+    fake_issue(other, FAKE_RECORD)->moment = moment;
+    fake_issue(stream, FAKE_WAIT)->moment = moment;
 }
 
 static void stream_drain(struct CUstream_st *stream)

@@ -1,0 +1,48 @@
+#!/usr/bin/env bats
+# The command on stand-ins for the CUDA runtime and for NCCL (tests/fake_cuda, tests/fake_nccl): device cuda without a GPU.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || exit 1
+    [ -n "${WEIR_FAKE:-}" ] || skip "this build has no C++ compiler for the stand-ins"
+    for i in $(seq 80); do printf 'line %d of a small text: the quick brown fox\n' "$i"; done >text
+}
+
+train() {
+    "$WEIR_FAKE" train --model gpt2-tiny --data text --microbatches 2 --microbatch-size 1 --seq-len 8 --steps 2 -q "$@"
+}
+
+@test "the machine of the stand-in comes from the environment" {
+    WEIR_FAKE_GPUS=3 "$WEIR_FAKE" info | grep -q '^device *cuda: 3 '
+    WEIR_FAKE_GPUS=0 "$WEIR_FAKE" info | grep -q '^device *cuda: 0, '
+    WEIR_FAKE_GPUS=9 run "$WEIR_FAKE" info
+    [ "$status" -eq 2 ]
+    [[ $output == "WEIR_FAKE_GPUS: '9' is not a number from 0 to 8" ]]
+    WEIR_FAKE_MODE=lasy run "$WEIR_FAKE" info
+    [[ $status -eq 2 && $output == "WEIR_FAKE_MODE: 'lasy' is none of"* ]]
+    WEIR_FAKE_NCCL=random,serail run "$WEIR_FAKE" info
+    [[ $status -eq 2 && $output == "WEIR_FAKE_NCCL: 'serail' is no mode"* ]]
+    WEIR_FAKE_MEMORY=16 run train --device cuda:0
+    [ "$status" -eq 3 ]
+}
+
+@test "training on it gives the same losses for two layouts" {
+    WEIR_FAKE_MODE=lazy train --device cuda --stages 2 --metrics two
+    WEIR_FAKE_MODE=random WEIR_FAKE_SEED=5 train --device cuda:0 --stages 1 --metrics one
+    [ "$(wc -l <one)" -eq 2 ]
+    grep -o '"loss": [^,]*' one | cmp - <(grep -o '"loss": [^,]*' two)
+}
+
+@test "generating on it continues the text as the processor does, on any layout" {
+    generate() {
+        "$WEIR_FAKE" generate --model gpt2-tiny --prompt 'a stage' --tokens 6 --samples 2 --json -q "$@"
+    }
+    generate --device cpu >cpu
+    generate --device cuda:0 | cmp - cpu
+    WEIR_FAKE_MODE=random generate --device cuda:1,cuda:0,cuda:0 --stages 3 | cmp - cpu
+    generate --device cuda --stages 2 --temperature 1.5 --seed 3 >one
+    generate --device cuda:0 --temperature 1.5 --seed 3 | cmp - one
+    run generate --device cuda --stages 9
+    [[ $status -eq 2 && $output == *"no device 'cuda:2', this machine has 2" ]]
+}
