@@ -122,6 +122,9 @@ struct weir_device_kind {
     weir_status (*record)(weir_stream *stream, weir_event *event);
     weir_status (*wait)(weir_stream *stream, weir_event *event);
 
+    /* Has the latest issued record of the event happened?  Without any record it has. */
+    weir_status (*event_done)(weir_event *event, bool *done_out);
+
     /* Block the calling thread until the stream is empty, at most `timeout_ns` (negative: for ever).
      * WEIR_ERR_TIMEOUT, or the first failure of the stream. */
     weir_status (*stream_sync)(weir_stream *stream, int64_t timeout_ns);

@@ -126,6 +126,16 @@ static size_t tasks_count(const struct weir_engine *engine, const struct weir_pr
     return tasks;
 }
 
+weir_status weir_rank_stream_open(struct weir_engine *engine, int r)
+{
+    struct weir_rank *rank = &engine->ranks[r];
+    size_t tasks = tasks_count(engine, engine->train.program, rank->index);
+    size_t others = tasks_count(engine, engine->evaluate.program, rank->index);
+    weir_status status = engine->kind->stream_open(rank->device, WEIR_STREAM_COMPUTE, tasks > others ? tasks : others,
+                                                   &rank->stream);
+    return status ? status : engine->kind->native(rank->stream, &rank->native);
+}
+
 weir_status weir_rank_open(struct weir_engine *engine, int r)
 {
     struct weir_rank *rank = &engine->ranks[r];
@@ -134,14 +144,24 @@ weir_status weir_rank_open(struct weir_engine *engine, int r)
     for (int k = 0; k < WEIR_MEMORY_KINDS && !status; k++)
         if (program->bytes[k] && !rank->shared[k])
             status = engine->kind->memory_alloc(rank->device, program->bytes[k], (void **)(void *)&rank->blocks[k]);
-    size_t tasks = tasks_count(engine, engine->train.program, rank->index);
-    size_t others = tasks_count(engine, engine->evaluate.program, rank->index);
-    if (!status)
-        status = engine->kind->stream_open(rank->device, WEIR_STREAM_COMPUTE, tasks > others ? tasks : others,
-                                           &rank->stream);
-    if (!status)
-        status = engine->kind->native(rank->stream, &rank->native);
+    if (!status && weir_peers_terms_bytes(engine))
+        status = engine->kind->memory_alloc(rank->device, weir_peers_terms_bytes(engine), (void **)(void *)&rank->terms);
     return status ? status : weir_transfer_open(rank);
+}
+
+/* In stream order a wait may never end by itself: it is looked after meanwhile. */
+static weir_status rank_sync(const struct weir_rank *rank)
+{
+    const struct weir_engine *engine = rank->engine;
+    bool watched = weir_peers_stream(engine) && engine->train.link;
+    for (;;) {
+        weir_status status = engine->kind->stream_sync(rank->stream, watched ? WEIR_TRANSPORT_LOOK_NS : -1);
+        if (status != WEIR_ERR_TIMEOUT || !watched)
+            return status;
+        status = weir_peers_look(engine);
+        if (status)
+            return status;
+    }
 }
 
 weir_status weir_ranks_sync(struct weir_engine *engine)
@@ -149,7 +169,7 @@ weir_status weir_ranks_sync(struct weir_engine *engine)
     weir_status first = WEIR_OK;
     char message[WEIR_ERROR_MAX];
     for (int r = engine->first_here; r < engine->end_here; r++) {
-        weir_status status = engine->kind->stream_sync(engine->ranks[r].stream, -1);
+        weir_status status = rank_sync(&engine->ranks[r]);
         if (status && !first) {
             first = status;
             weir_error_take(message);
@@ -194,5 +214,7 @@ void weir_rank_close(struct weir_engine *engine, struct weir_rank *rank)
     for (int k = 0; k < WEIR_MEMORY_KINDS; k++)
         if (rank->blocks[k] && !rank->shared[k])
             engine->kind->memory_free(rank->device, rank->blocks[k]);
+    if (rank->terms)
+        engine->kind->memory_free(rank->device, rank->terms);
     weir_transfer_close(rank);
 }

@@ -309,6 +309,15 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
     return fake_leave(fake.sticky);
 }
 
+cudaError_t cudaEventQuery(cudaEvent_t event)
+{
+    cudaError_t error = fake_enter();
+    fake_flush();
+    if (!error && event->latest && !event->latest->done)
+        error = cudaErrorNotReady;
+    return fake_leave(error);
+}
+
 cudaError_t cudaEventSynchronize(cudaEvent_t event)
 {
     cudaError_t error = fake_enter();
