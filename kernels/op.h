@@ -108,8 +108,8 @@ struct weir_step_values {
     uint32_t training;  /* 0: dropout passes its input on */
 };
 
-/* Generation: where the rows of a call stand in their sequence.  Row t stands at position + t; rows from n_rows on are
- * padding, whose values do not matter and stay finite. */
+/* Generation: where the rows of a call stand in their sequence.  Row t stands at position + t; rows from n_rows >= 1 on are
+ * padding, whose values do not matter and stay finite.  Host memory on every device, read while the row enqueues. */
 struct weir_sequence {
     int64_t position, n_rows;
 };

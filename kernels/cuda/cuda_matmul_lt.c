@@ -192,7 +192,7 @@ static weir_status algorithm_choose(const struct weir_cuda_matmul *matmul, struc
     cublasLtMatmulPreferenceDestroy(preference);
     if (status)
         return status;
-    if (n < 1)
+    if (n < 1 || result.state != CUBLAS_STATUS_SUCCESS)
         return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "cublaslt has no algorithm for a product of %" PRId64 " x %" PRId64
                          " x %" PRId64 " in a workspace of %zu bytes: give it more", p->m, p->n, p->k,
                          matmul->workspace_bytes);

@@ -45,3 +45,16 @@ train() {
     train --device cuda:0 --stages 1 --dtype bf16 --init-from out --steps 1
     train --device cuda --stages 2 --dtype bf16 --print-memory | grep -q ' param copies '
 }
+
+@test "generating on it continues the text as the processor does, on any layout" {
+    generate() {
+        "$WEIR_FAKE" generate --model gpt2-tiny --prompt 'a stage' --tokens 6 --samples 2 --json -q "$@"
+    }
+    generate --device cpu >cpu
+    generate --device cuda:0 | cmp - cpu
+    WEIR_FAKE_MODE=random generate --device cuda:1,cuda:0,cuda:0 --stages 3 | cmp - cpu
+    generate --device cuda --stages 2 --temperature 1.5 --seed 3 >one
+    generate --device cuda:0 --temperature 1.5 --seed 3 | cmp - one
+    WEIR_FAKE_GPUS=2 run generate --device cuda --stages 3
+    [[ $status -eq 2 && $output == *"there is no device 'cuda:2', this machine has 2"* ]]
+}
