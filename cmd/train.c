@@ -45,7 +45,7 @@ static const struct option_row rows[] = {
     ROW("seed", 0, OPTION_INT, seed, "N", "seed of initial values, data order and dropout (1)", 0, 9e15),
     ROW("threads-per-rank", 0, OPTION_INT, threads, "N", "threads of each rank (1)", 1, 4096),
     ROW("device", 0, OPTION_TEXT, device, "LIST", "cpu (default), cuda, or one per rank: cuda:0,cuda:1", 0, 0),
-    ROW("dtype", 0, OPTION_TEXT, dtype, "NAME", "f32 (default), or tf32 on cuda", 0, 0),
+    ROW("dtype", 0, OPTION_TEXT, dtype, "NAME", "f32 (default), or on cuda tf32 or bf16", 0, 0),
     ROW("device-memory", 0, OPTION_BYTES, device_memory, "BYTES", "refuse a run that needs more per rank", 0, 0),
     ROW("recompute", 0, OPTION_TEXT, recompute, "LIST", "none (default), full, or layers (h.*.mlp,head) to run again in backward", 0, 0),
     ROW("transport", 0, OPTION_TEXT, transport, "NAME", "local, mpi or nccl (the device's, when started by mpirun); list", 0, 0),

@@ -27,7 +27,7 @@ bool train_leads(const struct train_options *o)
 
 static weir_status dtype_read(const struct train_options *o, struct train_run *run)
 {
-    static const char *const dtypes[] = {"f32", "tf32", NULL}; /* in the order of enum weir_compute */
+    static const char *const dtypes[] = {"f32", "tf32", "bf16", NULL}; /* in the order of enum weir_compute */
     for (int i = 0; dtypes[i]; i++)
         if (!strcmp(dtypes[i], o->dtype)) {
             run->dtype = (enum weir_compute)i;
@@ -35,8 +35,6 @@ static weir_status dtype_read(const struct train_options *o, struct train_run *r
                        ? WEIR_FAIL(WEIR_ERR_USAGE, "--dtype %s is for --device cuda: leave it out", o->dtype)
                        : WEIR_OK;
         }
-    if (!strcmp(o->dtype, "bf16"))
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--dtype bf16 is not in this version: use f32, or tf32 on cuda");
     return weir_unknown("dtype", o->dtype, dtypes);
 }
 

@@ -56,8 +56,13 @@
 
 typedef struct weir_engine weir_engine;
 
-/* How f32 products are computed: exactly as f32, or with factors rounded to tf32 (CUDA only). */
-enum weir_compute { WEIR_COMPUTE_F32, WEIR_COMPUTE_TF32 };
+/* How values are stored and products computed.  The last two are for CUDA; docs/training.md says what bf16 rounds.
+ * Parameters that are read, written, saved and updated, their gradients and the optimizer's state are f32 in all three. */
+enum weir_compute {
+    WEIR_COMPUTE_F32,
+    WEIR_COMPUTE_TF32, /* f32 values; products round their factors to tf32 */
+    WEIR_COMPUTE_BF16, /* bf16 values, and bf16 copies of the parameters; sums are f32 */
+};
 
 enum weir_optimizer { WEIR_OPTIMIZER_SGD, WEIR_OPTIMIZER_ADAMW };
 
@@ -152,7 +157,8 @@ bool weir_pipeline_is_file(const char *name);
 weir_status weir_engine_open(const struct weir_engine_config *config, weir_engine **engine_out);
 void weir_engine_close(weir_engine *engine); /* NULL is fine */
 
-/* Copy the input `name` of micro-batch `mb` of the coming step: as many bytes as the input's shape has.  A step has
+/* Copy the input `name` of micro-batch `mb` of the coming step: as many bytes as the input's shape has in the graph of the
+ * configuration; with bf16, f32 numbers are rounded on their way.  A step has
  * replicas * n_microbatches micro-batches; replica d trains on [d * n_microbatches, (d + 1) * n_microbatches). */
 weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, const void *data);
 

@@ -52,11 +52,15 @@ results_row() {
 results_table() {
     printf '\n| part | run on a GPU |\n| --- | --- |\n'
     results_row 'kernels of all rows of `weir_ops`, f32 and bf16 (`kernels/cuda/*.cu`)' rows rows_memcheck rows_racecheck
-    results_row 'vector kernels: add, reduce, square sums, gate, AdamW, SGD (`vector.cu`)' rows rows_memcheck rows_racecheck
+    results_row 'rows of generation: attention over a cache, last row, rows within a sequence (`attention_cached.cu`, `last_row.cu`)' \
+        rows rows_memcheck rows_racecheck
+    results_row 'vector kernels: add, reduce, square sums, gate, AdamW, SGD, rounding to bf16 (`vector.cu`)' rows rows_memcheck rows_racecheck
     results_row 'rows in C that call them (`cuda_*.c`)' rows
     results_row 'matrix products through cuBLASLt (`cuda_matmul_lt.c`), tf32 among them' rows tf32
     results_row 'the device: memory, streams, events, copies, marks (`engine/device/cuda*.c`)' device
     results_row 'the engine on it: training over stages, schedules' exactness near_the_cpu trace memcheck racecheck synccheck
+    results_row 'the same in bf16 (`--dtype bf16`)' bf16
+    results_row 'the generator on it: prompts in chunks, tokens, several samples, stages' generation
     results_row 'statuses of the CUDA runtime (`cuda_error.c`)' rows
 }
 
@@ -84,13 +88,14 @@ part_build_portable() {
 
 # The kernels and the device on the processor, with this machine's compiler.
 part_processor() {
-    ctest --test-dir "$build" --output-on-failure -R '^(cuda_rows|cuda_vector|emulation|fake_(device.*|rows|vector))$'
+    ctest --test-dir "$build" --output-on-failure -R '^(cuda_rows|cuda_vector|cuda_generation|emulation|fake_(device.*|rows|vector|generation))$'
 }
 
 # Every row and every vector kernel against the CPU's, on the device.
 part_rows() {
     need_gpu
-    "$build/tests/cuda_on_cpu/test_cuda_rows_gpu" && "$build/tests/cuda_on_cpu/test_cuda_vector_gpu"
+    "$build/tests/cuda_on_cpu/test_cuda_rows_gpu" && "$build/tests/cuda_on_cpu/test_cuda_vector_gpu" &&
+        "$build/tests/cuda_on_cpu/test_cuda_generation_gpu"
 }
 
 part_device() {
@@ -126,9 +131,43 @@ part_near_the_cpu() {
         { print; d = $1 - $2; if (d < 0) d = -d; if (d > 1e-3 * $1) bad = 1 } END { exit bad || NR == 0 }'
 }
 
+# texts DEVICE STAGES: of a model that a few steps of training have made sure of its next byte
+texts() {
+    "$build/bin/weir" generate --init-from "$out/model" --prompt 'A schedule is ' --tokens 40 --samples 2 --json --quiet \
+        --device "$1" --stages "$2"
+}
+
+# The CPU's greedy texts, on any number of stages.
+part_generation() {
+    need_gpu
+    local one other
+    losses cuda:0 2 1f1b --export "$out/model" >/dev/null && one=$(texts cpu 1) || exit 1
+    printf '%s\n' "$one"
+    for stages in 1 3; do
+        other=$(texts cuda:0 "$stages") || exit 1
+        [ "$one" = "$other" ] || {
+            printf '%s stages on a GPU say\n%s\n' "$stages" "$other"
+            exit 1
+        }
+    done
+}
+
 part_tf32() {
     need_gpu
     losses cuda:0 2 1f1b --dtype tf32
+}
+
+# The same losses on one stage and four, and not far from those in f32.
+part_bf16() {
+    need_gpu
+    local one other
+    one=$(losses cuda:0 1 gpipe --dtype bf16) && other=$(losses cuda:0 4 zb-h1 --dtype bf16) || exit 1
+    [ "$one" = "$other" ] || {
+        printf 'on four stages the losses are others:\n%s\n%s\n' "$one" "$other"
+        exit 1
+    }
+    paste <(losses cuda:0 1 gpipe) <(printf '%s\n' "$one") | sed 's/"loss": *//g' | awk '
+        { print; d = $1 - $2; if (d < 0) d = -d; if (d > 2e-2 * $1) bad = 1 } END { exit bad || NR == 0 }'
 }
 
 # A trace to look at; that its times are in order is checked on the stand-in.
@@ -150,7 +189,8 @@ sanitizer() {
 # rows_under TOOL: without the larger cases, under which these tools take minutes
 rows_under() {
     WEIR_ROWS_SMALL=1 sanitizer "$1" "$build/tests/cuda_on_cpu/test_cuda_rows_gpu" &&
-        WEIR_ROWS_SMALL=1 sanitizer "$1" "$build/tests/cuda_on_cpu/test_cuda_vector_gpu"
+        WEIR_ROWS_SMALL=1 sanitizer "$1" "$build/tests/cuda_on_cpu/test_cuda_vector_gpu" &&
+        sanitizer "$1" "$build/tests/cuda_on_cpu/test_cuda_generation_gpu"
 }
 
 # step_under TOOL: one step of training
@@ -172,14 +212,14 @@ part_synccheck() { step_under synccheck; }
 } >"$report"
 
 # shellcheck disable=SC2046 # names of functions have no spaces
-export -f need_gpu losses sanitizer rows_under step_under $(compgen -A function part_)
+export -f need_gpu losses texts sanitizer rows_under step_under $(compgen -A function part_)
 export root out build
 arch_native=build
 nvidia-smi >/dev/null 2>&1 || arch_native=build_portable
 part build 180 bash -c "part_$arch_native"
 [ -x "$build/bin/weir" ] || exit 1
 # limits: with the build's 180 s less than nine minutes together
-for row in "rows 30" "device 25" "exactness 40" "near_the_cpu 20" "tf32 10" "trace 10" "rows_memcheck 60" "rows_racecheck 50" \
+for row in "rows 30" "device 25" "exactness 40" "near_the_cpu 15" "tf32 10" "bf16 8" "generation 14" "trace 10" "rows_memcheck 60" "rows_racecheck 50" \
     "memcheck 25" "racecheck 25" "synccheck 20" "processor 40"; do
     part "${row% *}" "${row#* }" bash -c "part_${row% *}"
 done

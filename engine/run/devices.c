@@ -49,7 +49,12 @@ weir_status weir_devices_preview(struct weir_engine *engine)
         status = weir_device_list(engine->config.device, n, &engine->kind, indices);
     for (int r = 0; r < n && !status && engine->wire; r++)
         indices[r] = WEIR_EXTRA_UNKNOWN; /* every process finds its own */
-    return status ? status : weir_extra_make(engine, indices);
+    if (!status)
+        status = weir_extra_make(engine, indices);
+    for (int r = 0; r < n && !status && weir_peers_stream(engine); r++)
+        status = weir_extra_add(engine, &(struct weir_extra){.what = "buffers and mirrors of the transport", .rank = r,
+                                                             .device = WEIR_EXTRA_UNKNOWN});
+    return status;
 }
 
 /* What the rank still takes of its device. */

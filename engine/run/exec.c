@@ -16,6 +16,8 @@ static void *where_address(const struct weir_rank *rank, const struct weir_run_p
         return NULL;
     case WEIR_PLACE_PARAM:
         return rank->blocks[WEIR_MEMORY_PARAMS] + where->offset;
+    case WEIR_PLACE_COPY:
+        return rank->blocks[WEIR_MEMORY_COPIES] + where->offset;
     case WEIR_PLACE_GRAD:
         return rank->blocks[WEIR_MEMORY_GRADS] + where->offset;
     case WEIR_PLACE_ACT_FI:
@@ -139,7 +141,7 @@ static weir_status action_run(const struct weir_exec *exec)
     return status;
 }
 
-static weir_status instr_run(const struct weir_exec *exec)
+weir_status weir_exec_body(const struct weir_exec *exec)
 {
     struct weir_rank *rank = exec->rank;
     const struct weir_instr *instr = exec->instr;
@@ -174,11 +176,6 @@ weir_status weir_exec_fail(const struct weir_exec *exec, weir_status status)
         weir_error_prefix(status, "rank %d, %s: ", rank->index, exec->name);
     weir_peers_stop(rank->engine, status);
     return status;
-}
-
-weir_status weir_exec_body(struct weir_exec *exec)
-{
-    return instr_run(exec);
 }
 
 weir_status weir_exec_run(void *argument)

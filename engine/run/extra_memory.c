@@ -73,21 +73,12 @@ static bool is_first_on(const int *indices, int r)
     return indices[r] != WEIR_EXTRA_UNKNOWN;
 }
 
-/* A preview of ranks that are processes: which GPUs these find is not known, but that each of them has this. */
-static weir_status process_rows_make(struct weir_engine *engine)
-{
-    const struct weir_extra row = {.what = "transport: buffers of its library, mirrors of what peers hold", .rank = WEIR_EXTRA_ALL,
-                                   .device = WEIR_EXTRA_UNKNOWN};
-    weir_status status = device_row_make(engine, NULL, WEIR_EXTRA_UNKNOWN);
-    return status ? status : weir_extra_add(engine, &row);
-}
-
 weir_status weir_extra_make(weir_engine *engine, const int *indices)
 {
     weir_status status = WEIR_OK;
     engine->extra_devices = indices;
     if (has_rows(engine) && engine->wire && !engine->ranks)
-        status = process_rows_make(engine);
+        status = device_row_make(engine, NULL, WEIR_EXTRA_UNKNOWN); /* of each process: which GPUs they find is not known */
     for (int r = 0; r < n_ranks(engine) && !status && has_rows(engine); r++)
         if (is_first_on(indices, r))
             status = device_row_make(engine, engine->ranks ? &engine->ranks[r] : NULL, indices[r]);

@@ -6,7 +6,7 @@
 
 /* A difference to the run that does not fit; 0 and NULL: as it is. */
 struct change {
-    bool recompute, zero;
+    bool recompute, zero, bf16;
     int n_stages;
     int64_t microbatch_size;
     const struct weir_schedule_kind *kind;
@@ -78,6 +78,8 @@ static weir_status trial_compile(const struct advisor *a, const struct change *c
         config->recompute = "full";
     if (change->zero)
         config->zero = 1;
+    if (change->bf16)
+        config->dtype = WEIR_COMPUTE_BF16;
     if (change->microbatch_size)
         status = weir_graph_resize(config->graph, change->microbatch_size, arena, &config->graph);
     if (!status && change->kind) {
@@ -115,6 +117,8 @@ static void change_name(struct advisor *a, const struct change *change, bool nam
         weir_text_append(&a->text, " --recompute full");
     if (change->zero)
         weir_text_append(&a->text, " --zero 1");
+    if (change->bf16)
+        weir_text_append(&a->text, " --dtype bf16");
     if (change->n_stages)
         weir_text_append(&a->text, " --stages %d", change->n_stages);
     if (change->microbatch_size)
@@ -212,6 +216,14 @@ static void zero_try(struct advisor *a, struct change change)
         change_name(a, &change, false);
 }
 
+static void bf16_try(struct advisor *a, struct change change)
+{
+    bool can = a->engine->config.dtype != WEIR_COMPUTE_BF16 && (a->engine->kind->flags & WEIR_DEVICE_BF16);
+    change.bf16 = true;
+    if (can && change_fits(a, &change))
+        change_name(a, &change, false);
+}
+
 static void advice_write(struct advisor *a)
 {
     if (a->engine->advice) {
@@ -229,6 +241,7 @@ static void advice_write(struct advisor *a)
             break;
         change.recompute = with_full;
         zero_try(a, change);
+        bf16_try(a, change);
         if (!a->same_ranks)
             stages_try(a, change);
         microbatch_try(a, change);

@@ -49,6 +49,15 @@ weir_status weir_engine_param_read(weir_engine *engine, const char *name, float 
     return status ? status : weir_peers_share(engine, 0, owner, values_out, n * sizeof(float));
 }
 
+static weir_status held_write(struct weir_rank *rank, const struct weir_rank_param *held, const float *values, size_t n)
+{
+    const struct weir_device_kind *kind = rank->engine->kind;
+    weir_status status = weir_write(rank, WEIR_MEMORY_PARAMS, held->offset, values, n * sizeof(float));
+    if (!status && !(kind->flags & WEIR_DEVICE_TASKS))
+        status = kind->native(rank->stream, &rank->native);
+    return status ? status : weir_param_round(rank, held, 0, (int64_t)n);
+}
+
 weir_status weir_engine_param_write(weir_engine *engine, const char *name, const float *values, size_t n)
 {
     int param = 0;
@@ -58,7 +67,7 @@ weir_status weir_engine_param_write(weir_engine *engine, const char *name, const
         const struct weir_rank_program *program = &engine->program->ranks[rank->index];
         for (int i = 0; i < program->n_params && !status; i++)
             if (program->params[i].param == param)
-                status = weir_write(rank, WEIR_MEMORY_PARAMS, program->params[i].offset, values, n * sizeof(float));
+                status = held_write(rank, &program->params[i], values, n);
     }
     return status;
 }

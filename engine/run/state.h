@@ -217,7 +217,7 @@ weir_status weir_peers_times(weir_engine *engine);
 /* The task of one instruction; `exec` is a struct weir_exec.  Where the issuing thread runs it, it awaits first, then marks
  * times around the body, then passes. */
 weir_status weir_exec_run(void *exec);
-weir_status weir_exec_body(struct weir_exec *exec);
+weir_status weir_exec_body(const struct weir_exec *exec);
 weir_status weir_exec_fail(const struct weir_exec *exec, weir_status status); /* returns `status` */
 
 /* After a run: what the marks of its calls say goes to the clocks of the ranks here. */
@@ -267,6 +267,10 @@ static inline float *weir_block_at(const struct weir_rank *rank, enum weir_memor
 {
     return (float *)(void *)(rank->blocks[kind] + offset);
 }
+
+/* Elements [first, first + n) of a parameter of the rank have changed: round them into the copy that kernels read, if there
+ * is one.  Call it wherever PARAMS is written, with the rank's device the current one. */
+weir_status weir_param_round(struct weir_rank *rank, const struct weir_rank_param *held, int64_t first, int64_t n);
 
 /* Initial values of the rank's parameters. */
 weir_status weir_params_init(struct weir_rank *rank);

@@ -56,7 +56,8 @@ static void element_put(enum weir_dtype type, void *x, int64_t i, float value)
 weir_status weir_cuda_matmul_prepare(struct weir_cuda_matmul *matmul, const struct weir_cuda_product *p)
 {
     (void)matmul;
-    if (p->m < 1 || p->n < 1 || p->k < 1 || (p->add && p->bias))
+    bool types = p->type == p->result_type || (p->type == WEIR_DTYPE_BF16 && p->result_type == WEIR_DTYPE_F32 && !p->bias);
+    if (p->m < 1 || p->n < 1 || p->k < 1 || (p->add && p->bias) || !types)
         return WEIR_FAIL(WEIR_ERR_INTERNAL, "a matrix product is described wrongly");
     return WEIR_OK;
 }
