@@ -1,6 +1,7 @@
 /* The `weir` command: find the subcommand, run it. */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "cmd/command.h"
@@ -72,7 +73,11 @@ int main(int argc, char **argv)
     int code = command->run(argc - 1, argv + 1);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "weir %s: cannot write to standard output\n", command->name);
-        return code ? code : 1;
+        code = code ? code : 1;
+    }
+    if (code == weir_status_exit_code(WEIR_ERR_PEER) || code == weir_status_exit_code(WEIR_ERR_TIMEOUT)) {
+        fflush(NULL);
+        _exit(code); /* exit functions of CUDA and NCCL may wait for a device that waits for the lost process */
     }
     return code;
 }

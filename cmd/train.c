@@ -48,7 +48,7 @@ static const struct option_row rows[] = {
     ROW("dtype", 0, OPTION_TEXT, dtype, "NAME", "f32 (default), or tf32 on cuda", 0, 0),
     ROW("device-memory", 0, OPTION_BYTES, device_memory, "BYTES", "refuse a run that needs more per rank", 0, 0),
     ROW("recompute", 0, OPTION_TEXT, recompute, "LIST", "none (default), full, or layers (h.*.mlp,head) to run again in backward", 0, 0),
-    ROW("transport", 0, OPTION_TEXT, transport, "NAME", "local, or mpi (default when started by mpirun); list shows them", 0, 0),
+    ROW("transport", 0, OPTION_TEXT, transport, "NAME", "local, mpi or nccl (the device's, when started by mpirun); list", 0, 0),
     ROW("placement", 0, OPTION_TEXT, placement, "ORDER", "of processes: cluster (default) or spread, see weir info --placement", 0, 0),
     ROW("metrics", 0, OPTION_TEXT, metrics, "FILE", "write one JSON object per step", 0, 0),
     ROW("trace", 0, OPTION_TEXT, trace, "FILE", "write a Chrome trace of the first steps", 0, 0),

@@ -30,7 +30,9 @@
  * with the same configuration and calls the same functions in the same order.  All functions that may block are collective;
  * feed and param_write act on what this process holds.  A process feeds what its own rank reads (weir_engine_reads); the
  * others' data is ignored.  Reports, losses, parameters read and gathered events are the same on every process.  When one
- * fails or dies, the others' next call returns WEIR_ERR_PEER, and all of them can only close.
+ * fails or dies, the others' next call returns WEIR_ERR_PEER, and all of them can only close.  With GPUs the transport is
+ * "nccl", to which the same applies; after WEIR_ERR_PEER or WEIR_ERR_TIMEOUT the program should then end with _exit(), for
+ * exit functions of CUDA may wait for what a lost process was to send.
  *
  * A trained model writes text with engine/run/generator.h.
  *
@@ -66,7 +68,8 @@ struct weir_engine_config {
     const int *first_layer;               /* [n_stages + 1], or NULL: balanced by estimated cost */
     const char *device;                   /* "cpu", "cuda", "cuda:0,cuda:1": engine/device/device.h, weir_device_list */
     enum weir_compute dtype;
-    const char *transport;                /* NULL: chosen by the launcher's variables, else "local" */
+    const char *transport;                /* NULL: by the launcher's variables "mpi" (device cpu) or "nccl" (cuda), else
+                                             "local" */
     const char *placement;                /* of ranks on processes: NULL or "cluster", or "spread" (placement.h) */
     int threads_per_rank;                 /* >= 1 */
     enum weir_optimizer optimizer;

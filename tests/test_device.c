@@ -410,6 +410,25 @@ static void sync_gives_up_at_its_timeout(void **state)
     assert_int_equal(ran, 63);
 }
 
+static void an_event_tells_whether_its_record_happened(void **state)
+{
+    struct rig *rig = *state;
+    bool done = false;
+    assert_ok(rig->kind->event_done(rig->event, &done));
+    assert_true(done); /* never recorded */
+    for (int round = 0; round < 2; round++) {
+        atomic_store(&rig->is_open, false);
+        assert_ok(call(rig, rig->a, hold, &rig->is_open));
+        assert_ok(rig->kind->record(rig->a, rig->event));
+        assert_ok(rig->kind->event_done(rig->event, &done));
+        assert_false(done);
+        atomic_store(&rig->is_open, true);
+        assert_ok(rig->kind->stream_sync(rig->a, -1));
+        assert_ok(rig->kind->event_done(rig->event, &done));
+        assert_true(done);
+    }
+}
+
 static void close_runs_what_is_enqueued(void **state)
 {
     struct rig *rig = *state;
@@ -595,6 +614,7 @@ static const struct CMUnitTest conformance[] = {
     cmocka_unit_test_setup_teardown(the_first_failure_poisons_the_stream, rig_open, rig_close),
     cmocka_unit_test_setup_teardown(reset_forgets_a_failure, rig_open, rig_close),
     cmocka_unit_test_setup_teardown(sync_gives_up_at_its_timeout, rig_open, rig_close),
+    cmocka_unit_test_setup_teardown(an_event_tells_whether_its_record_happened, rig_open, rig_close),
     cmocka_unit_test_setup_teardown(close_runs_what_is_enqueued, rig_open, rig_close),
     cmocka_unit_test_setup_teardown(an_edge_stream_refuses_kernels, rig_open, rig_close),
     cmocka_unit_test_setup_teardown(every_failed_allocation_is_a_status, rig_open, rig_close),

@@ -136,7 +136,7 @@ static void numbers_out_of_range_are_refused(void **state)
     const struct weir_transport_info *info = kind->info(*state);
     size_t bytes[PROGRAM_MOST_RANKS];
     struct weir_wire_region region = {0, 0, 90, 20};
-    struct weir_wire wire = {0, 0, 1, -1, 1, &region};
+    struct weir_wire wire = {.to = 1, .post_after = -1, .n_regions = 1, .regions = &region};
     struct weir_link_spec spec = {.n_parts = 1, .part_bytes = bytes, .n_events = 1, .n_wires = 1, .wires = &wire};
     weir_link *link;
     for (int r = 0; r < info->n_ranks; r++)
@@ -211,7 +211,7 @@ static int failing_run(const char *how)
     weir_link *link;
     for (int r = 0; r < info->n_ranks; r++)
         if (r != 1)
-            wires[spec.n_wires++] = (struct weir_wire){0, r == 0 ? 1 : r - 1, r == 0 ? 0 : r, -1, 0, NULL};
+            wires[spec.n_wires++] = (struct weir_wire){.from = r == 0 ? 1 : r - 1, .to = r == 0 ? 0 : r, .post_after = -1};
     assert_ok(kind->link_open(transport, &spec, &link));
     assert_ok(kind->begin(link));
     weir_status status;

@@ -71,14 +71,16 @@ static void wires_make(struct program *p, struct weir_wire *wires)
             if (!receives(t, r))
                 continue;
             int after = t->previous < 0 ? -1 : instruction_of(p, r, t->previous);
-            wires[n++] = (struct weir_wire){2 * k, t->from, r, after, t->n_regions, t->regions};
+            wires[n++] = (struct weir_wire){.event = 2 * k, .from = t->from, .to = r, .post_after = after,
+                                              .n_regions = t->n_regions, .regions = t->regions};
         }
         /* freed for whoever uses the slot next */
         for (int j = k + 1; j < p->n_transfers; j++)
             if (p->transfers[j].previous == k) {
                 for (int r = 0; r < p->n_ranks; r++)
                     if (receives(t, r) && r != p->transfers[j].from)
-                        wires[n++] = (struct weir_wire){2 * k + 1, r, p->transfers[j].from, -1, 0, NULL};
+                        wires[n++] = (struct weir_wire){.event = 2 * k + 1, .from = r, .to = p->transfers[j].from,
+                                                          .post_after = -1};
                 break;
             }
     }

@@ -146,6 +146,7 @@ const struct weir_device_kind weir_device_cpu = {
     .mark = stream_mark,
     .record = stream_record,
     .wait = stream_wait,
+    .event_done = weir_cpu_event_done,
     .stream_sync = weir_cpu_stream_sync,
     .stream_reset = weir_cpu_stream_reset,
 };

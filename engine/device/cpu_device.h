@@ -149,6 +149,7 @@ void weir_cpu_ready_run(struct weir_cpu_ready *ready);
 
 /* ---- cpu_event.c ------------------------------------------------------------------------------------------------- */
 weir_status weir_cpu_event_open(weir_device *device, weir_event **event_out);
+weir_status weir_cpu_event_done(weir_event *event, bool *done_out);
 void weir_cpu_event_close(weir_event *event);
 void weir_cpu_event_record(weir_event *event, uint32_t generation, struct weir_cpu_ready *ready);
 /* Park `stream` until the event may have reached `target`; the owner of the stream calls it. */

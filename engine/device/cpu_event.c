@@ -23,6 +23,12 @@ void weir_cpu_event_close(weir_event *event)
     weir_free(event);
 }
 
+weir_status weir_cpu_event_done(weir_event *event, bool *done_out)
+{
+    *done_out = weir_cpu_reached(atomic_load(&event->done.value), event->issued);
+    return WEIR_OK;
+}
+
 /* Take all parked streams off the list and make them runnable.  A stream is read for the last time before its bit is
  * set: from then on another thread may run it, and park it elsewhere. */
 static void event_unpark(weir_event *event, struct weir_cpu_ready *ready)

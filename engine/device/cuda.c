@@ -149,6 +149,17 @@ static weir_status stream_wait(weir_stream *stream, weir_event *event)
     return status ? status : weir_cuda_result(stream->device, cudaStreamWaitEvent(stream->native, event->native, 0), "cudaStreamWaitEvent");
 }
 
+static weir_status event_done(weir_event *event, bool *done_out)
+{
+    cudaError_t error = cudaEventQuery(event->native);
+    *done_out = error == cudaSuccess;
+    if (error == cudaErrorNotReady) {
+        (void)cudaGetLastError(); /* a handled error must not be found by the next check */
+        return WEIR_OK;
+    }
+    return weir_cuda_result(event->device, error, "cudaEventQuery");
+}
+
 const struct weir_device_kind weir_device_cuda = {
     .name = "cuda",
     .summary = "NVIDIA GPUs; cuda:0,cuda:1 names one per rank, and one may serve several ranks",
@@ -181,6 +192,7 @@ const struct weir_device_kind weir_device_cuda = {
     .range_pop = weir_cuda_range_pop,
     .record = stream_record,
     .wait = stream_wait,
+    .event_done = event_done,
     .stream_sync = weir_cuda_stream_sync,
     .stream_reset = weir_cuda_stream_reset,
 };

@@ -4,7 +4,9 @@
  * streams of its own.  What belongs to the GPU in this process, streams in use and who reaches whom, is counted in
  * cuda_process.c.
  *
- * The calling thread's current device is set before every call that depends on it, never assumed: one thread serves all.
+ * The calling thread's current device is set before every call that depends on it, never assumed: a thread may serve several
+ * GPUs, and several threads one.  A device, its streams and its events are used by one thread at a time; only a wait for an
+ * event comes from the thread of another device, after that event's record.
  *
  * Failure.  A kernel function that returns a failure poisons its stream on the host's side: what is issued to it later is
  * left out.  A fault of the GPU surfaces as the status of any later call; stream_sync() reports it in the end.

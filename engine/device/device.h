@@ -2,7 +2,9 @@
  *
  * The model is CUDA's.  Work is enqueued on streams and runs asynchronously, in order within a stream; events order
  * streams against each other.  One thread at a time opens, issues, synchronises, closes and allocates on the devices,
- * streams and events that belong together (a run's); two runs in one process may each have a thread.
+ * streams and events that belong together (a run's); two runs in one process may each have a thread.  Where the host
+ * enqueues kernel by kernel (no WEIR_DEVICE_TASKS), a run may have a thread per device that does: each issues to the streams
+ * of its own device, and between them they keep the record of an event before its waits (engine/run/issue.c).
  *
  *     stream A:  launch f │ record e            wait() captures what record() was issued last before it: a wait issued
  *     stream B:           │ wait e │ launch g   before any record returns at once.  Issue records before their waits.
@@ -25,8 +27,7 @@
  * futex.  Nothing here allocates or makes a system call other than futex after the streams and events are open.
  *
  * cuda: a stream is a CUDA stream, an event a CUDA event.  A kernel function enqueues and returns, so the issuing thread
- * calls it itself; it is the only thread, for all GPUs of the process (enqueueing is cheap beside what is enqueued; more
- * threads would need an order among themselves).  A kernel function that refuses poisons its stream at once; a fault on
+ * calls it itself.  A kernel function that refuses poisons its stream at once; a fault on
  * the GPU breaks the process's use of it, is reported by whatever call comes next, and nothing heals it. */
 #ifndef WEIR_ENGINE_DEVICE_DEVICE_H
 #define WEIR_ENGINE_DEVICE_DEVICE_H
@@ -120,6 +121,9 @@ struct weir_device_kind {
 
     weir_status (*record)(weir_stream *stream, weir_event *event);
     weir_status (*wait)(weir_stream *stream, weir_event *event);
+
+    /* Has the latest issued record of the event happened?  Without any record it has. */
+    weir_status (*event_done)(weir_event *event, bool *done_out);
 
     /* Block the calling thread until the stream is empty, at most `timeout_ns` (negative: for ever).
      * WEIR_ERR_TIMEOUT, or the first failure of the stream. */

@@ -30,7 +30,8 @@
  *     I,B(s+1,k)'s last kernel after the I or B of (s,k') that freed the gradient slot it writes
  *
  * weir_program.order lists all instructions of all ranks such that every event is signalled before it is awaited; that it
- * exists proves that the program cannot deadlock, and one thread can issue it to any kind of device.
+ * exists proves that the program cannot deadlock, and that one thread, or several that keep to it, can issue it to any kind
+ * of device.
  *
  * After the last micro-batch each rank runs: TIE_ADD (add the gradients of tied uses in graph order, on the rank of the
  * first use), NORM (squares of owned gradients), UPDATE (optimizer on owned parameters), TIE_COPY (fetch updated tied

@@ -32,7 +32,7 @@ weir_status weir_devices_open(struct weir_engine *engine)
             status = engine->kind->open(engine->ranks[r].device_index, engine->config.threads_per_rank,
                                         &engine->ranks[r].device);
     }
-    return status || shares_memory(engine) ? status : all_connect(engine);
+    return status || shares_memory(engine) || engine->wire ? status : all_connect(engine);
 }
 
 /* Ranks that share a device are checked together, by the first of them. */
@@ -41,7 +41,7 @@ static weir_status device_fit(struct weir_engine *engine, int first)
     const struct weir_rank *rank = &engine->ranks[first];
     size_t free_bytes, total_bytes, need = 0;
     int n = 0;
-    for (int r = 0; r < engine->n_ranks; r++) {
+    for (int r = engine->first_here; r < engine->end_here; r++) {
         if (engine->ranks[r].device_index != rank->device_index)
             continue;
         if (r < first)
@@ -67,7 +67,7 @@ weir_status weir_devices_fit(struct weir_engine *engine)
         status = engine->kind->memory_info(engine->ranks[engine->first_here].device, &free_bytes, &total_bytes);
     if (!status && shares_memory(engine))
         status = weir_peers_sum(engine, &free_bytes);
-    for (int r = 0; r < engine->n_ranks && !status && !shares_memory(engine); r++)
+    for (int r = engine->first_here; r < engine->end_here && !status && !shares_memory(engine); r++)
         status = device_fit(engine, r);
     return status ? status : weir_fit_check(engine, free_bytes);
 }

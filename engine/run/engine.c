@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "engine/run/devices.h"
 #include "engine/run/recomputed.h"
 #include "engine/transport/transport.h"
@@ -167,10 +168,13 @@ weir_status weir_engine_parts_find(struct weir_engine *engine)
         status = weir_transport_find(engine->config.transport, &transport);
     if (!status && engine->config.placement)
         status = weir_placement_order_find(engine->config.placement, &engine->order);
+    bool on_host = !status && engine->kind->flags & WEIR_DEVICE_HOST_MEMORY;
+    if (!status && !engine->config.transport && !transport->one_process && !on_host)
+        status = weir_transport_find("nccl", &transport); /* a launcher started several */
+    if (!status && !transport->one_process && transport->streams == on_host)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "transport '%s' moves memory of %s, device '%s' has other memory: use --transport %s",
+                         transport->name, on_host ? "GPUs" : "the host", engine->kind->name, on_host ? "mpi" : "nccl");
     engine->wire = status || transport->one_process ? NULL : transport;
-    if (engine->wire && !(engine->kind->flags & WEIR_DEVICE_HOST_MEMORY))
-        return WEIR_FAIL(WEIR_ERR_UNSUPPORTED,
-                         "ranks on device '%s' are in one process in this version: use --transport local", engine->kind->name);
     return status;
 }
 
@@ -181,12 +185,20 @@ weir_status weir_engine_start(struct weir_engine *engine)
     weir_status status = engine->kind->count(&n_devices);
     if (!status)
         status = arrays_make(engine);
-    if (!status)
+    for (int r = engine->first_here; !status && r < engine->end_here; r++)
+        status = weir_rank_stream_open(engine, r);
+    if (!status && !weir_peers_stream(engine))
         status = weir_devices_fit(engine);
     if (!status)
         status = weir_peers_link(engine);
+    if (!status && weir_peers_stream(engine)) /* with what the library's buffers left */
+        status = weir_devices_fit(engine);
     for (int r = engine->first_here; !status && r < engine->end_here; r++)
         status = weir_rank_open(engine, r);
+    if (!status)
+        status = weir_peers_place(engine);
+    if (!status)
+        status = weir_issuers_open(engine);
     if (!status)
         status = weir_run_open(engine, &engine->train);
     if (!status && engine->evaluate.program)
@@ -217,7 +229,7 @@ weir_status weir_engine_open(const struct weir_engine_config *config, weir_engin
         status = weir_engine_start(engine);
     if (status) {
         char message[WEIR_ERROR_MAX];
-        weir_peers_stop(engine, status);
+        weir_engine_break(engine, status);
         weir_error_take(message);
         weir_engine_close(engine);
         weir_error_put(message);
@@ -245,15 +257,29 @@ weir_status weir_engine_preview(const struct weir_engine_config *config, FILE *m
     return status;
 }
 
+/* After a failure the streams of this process end by themselves, or never. */
+static void streams_end(struct weir_engine *engine)
+{
+    for (int r = engine->first_here; r < engine->end_here && !engine->stuck; r++)
+        engine->stuck = engine->ranks && engine->ranks[r].stream &&
+                        engine->kind->stream_sync(engine->ranks[r].stream, WEIR_TRANSPORT_GRACE_NS) == WEIR_ERR_TIMEOUT;
+    if (engine->stuck)
+        weir_log(WEIR_LOG_WARN, "what waits on the device for a lost rank could not be ended: its memory is left as it is");
+}
+
 void weir_engine_close(weir_engine *engine)
 {
     if (!engine)
         return;
-    int first = engine->first_here, end = engine->n_ranks ? engine->end_here : first;
+    if (engine->broken && weir_peers_stream(engine))
+        streams_end(engine);
+    int first = engine->first_here, end = engine->n_ranks && !engine->stuck ? engine->end_here : first;
+    weir_issuers_close(engine);
     for (int r = first; r < end; r++)
         weir_rank_close(engine, &engine->ranks[r]);
     weir_run_close(engine, &engine->train);
     weir_run_close(engine, &engine->evaluate);
+    weir_peers_unlink(engine);
     for (int r = first; r < end; r++)
         if (engine->ranks[r].device)
             engine->kind->close(engine->ranks[r].device);

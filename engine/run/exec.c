@@ -157,7 +157,7 @@ static weir_status instr_run(struct weir_rank *rank, const struct weir_run_progr
     return WEIR_FAIL(WEIR_ERR_INTERNAL, "instruction kind %d", (int)instr->kind);
 }
 
-static weir_status exec_fail(const struct weir_exec *exec, weir_status status)
+weir_status weir_exec_fail(const struct weir_exec *exec, weir_status status)
 {
     const struct weir_rank *rank = exec->rank;
     atomic_store(&rank->engine->failed, 1);
@@ -169,15 +169,20 @@ static weir_status exec_fail(const struct weir_exec *exec, weir_status status)
     return status;
 }
 
+weir_status weir_exec_body(struct weir_exec *exec)
+{
+    return instr_run(exec->rank, exec->run, exec->instr);
+}
+
 weir_status weir_exec_run(void *argument)
 {
     struct weir_exec *exec = argument;
     weir_status status = weir_peers_await(exec);
     exec->start_ns = weir_clock_ns();
     if (!status)
-        status = instr_run(exec->rank, exec->run, exec->instr);
+        status = weir_exec_body(exec);
     exec->end_ns = weir_clock_ns();
     if (!status)
         status = weir_peers_passed(exec);
-    return status ? exec_fail(exec, status) : WEIR_OK;
+    return status ? weir_exec_fail(exec, status) : WEIR_OK;
 }

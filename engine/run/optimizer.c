@@ -26,6 +26,17 @@ static struct weir_rank *last_rank(const struct weir_engine *engine, int replica
     return weir_rank_at(engine, replica, program->stages[program->n_stages - 1].rank);
 }
 
+/* Where this rank's own blocks and losses go. */
+static double *norm_out(const struct weir_rank *rank, int64_t block)
+{
+    return rank->terms ? rank->terms + block : norm_at(rank, block);
+}
+
+static double *losses_out(const struct weir_rank *rank)
+{
+    return rank->terms ? rank->terms + (losses_at(rank, rank->replica) - norm_at(rank, 0)) : losses_at(rank, rank->replica);
+}
+
 /* The rank updates the piece: each replica updates all, or with ZeRO-1 what it keeps. */
 static bool updates(const struct weir_rank *rank, const struct weir_piece *piece)
 {
@@ -47,9 +58,23 @@ static int64_t n_norm_blocks(const struct weir_piece *piece)
 static weir_status losses_keep(struct weir_rank *rank)
 {
     const struct weir_program *program = rank->engine->program;
-    return weir_rank_copy(rank, losses_at(rank, rank->replica),
+    return weir_rank_copy(rank, losses_out(rank),
                           rank->blocks[WEIR_MEMORY_DATA] + program->ranks[rank->index].loss_offset,
                           sizeof(double) * (size_t)program->n_microbatches);
+}
+
+/* Of what all replicas have, the first one's share counts. */
+static bool contributes(const struct weir_rank *rank, const struct weir_piece *piece)
+{
+    return rank->engine->program->zero ? piece->replica == rank->replica : rank->replica == 0;
+}
+
+/* Every number has one term that is not 0, so the order of the additions does not matter. */
+static weir_status terms_add(struct weir_rank *rank)
+{
+    size_t n = weir_peers_terms_bytes(rank->engine) / sizeof(double);
+    struct weir_collective_part part = {0, rank->terms, norm_at(rank, 0), n};
+    return weir_peers_collect(rank->engine, WEIR_COLLECT_ALL, WEIR_COLLECT_SUM, WEIR_DTYPE_F64, 1, &part);
 }
 
 weir_status weir_norm(struct weir_rank *rank)
@@ -57,14 +82,16 @@ weir_status weir_norm(struct weir_rank *rank)
     const struct weir_engine *engine = rank->engine;
     const struct weir_rank_program *r = &engine->program->ranks[rank->index];
     weir_status status = rank == last_rank(engine, rank->replica) ? losses_keep(rank) : WEIR_OK;
+    if (!status && weir_peers_stream(engine) && engine->n_replicas > 1)
+        status = weir_peers_collected(engine, WEIR_COLLECT_GROUP); /* the gradients' sums */
     for (int i = 0; i < r->n_pieces && !status; i++) {
         const struct weir_piece *piece = &r->pieces[i];
         size_t offset = r->params[piece->held].grad_offset + (size_t)piece->first * sizeof(float);
-        if (updates(rank, piece))
+        if (rank->terms ? contributes(rank, piece) : updates(rank, piece))
             status = engine->vectors->square_sums(piece->n, weir_block_at(rank, WEIR_MEMORY_GRADS, offset),
-                                                  norm_at(rank, norm_block(r, piece)), rank->native);
+                                                  norm_out(rank, norm_block(r, piece)), rank->native);
     }
-    return status;
+    return status || !rank->terms ? status : terms_add(rank);
 }
 
 /* Fetch the norm blocks that `other` made; neighbouring ones together. */
@@ -127,7 +154,7 @@ weir_status weir_update(struct weir_rank *rank)
     if (atomic_load(&engine->failed))
         return WEIR_OK; /* a kernel failed somewhere: parameters stay as they are */
     int64_t n_losses = (int64_t)engine->n_replicas * program->n_microbatches;
-    weir_status status = parts_fetch(rank);
+    weir_status status = !rank->terms ? parts_fetch(rank) : weir_peers_collected(engine, WEIR_COLLECT_ALL);
     if (!status)
         status = engine->vectors->gate(program->n_norm_blocks, norm_at(rank, 0), n_losses, losses_at(rank, 0),
                                        (double)engine->graph->n_targets * (double)n_losses, engine->config.grad_clip,

@@ -62,7 +62,7 @@ weir_status weir_peers_device_index(weir_engine *engine, int *index)
     const struct weir_transport_info *info = engine->info;
     struct weir_placement_grid grid = grid_of(engine);
     int *worlds, n = 0, mine = 0;
-    if (!engine->wire)
+    if (!engine->wire || strchr(engine->config.device, ':')) /* a number that was given is meant */
         return WEIR_OK;
     weir_status status = weir_arena_alloc(&engine->arena, (size_t)info->n_local, sizeof *worlds, &worlds);
     for (int world = 0; world < info->n_ranks && !status; world++) {
@@ -124,14 +124,14 @@ static void shared_add(const struct weir_engine *engine, const struct weir_progr
     }
 }
 
-/* Every rank's blocks, as this process sees them. */
+/* Every rank's blocks, as this process sees them.  In stream order its own are there already. */
 static void blocks_set(struct weir_engine *engine)
 {
     for (int i = 0; i < engine->n_ranks; i++) {
         struct weir_rank *rank = &engine->ranks[i];
         for (int k = 0; k < WEIR_MEMORY_KINDS; k++) {
             rank->blocks[k] = engine->wire->memory(engine->train.link, process_of(rank), k);
-            rank->shared[k] = rank->blocks[k] != NULL;
+            rank->shared[k] = rank->blocks[k] != NULL && !engine->wire->streams;
         }
     }
 }
@@ -148,6 +148,13 @@ static weir_status run_link(struct weir_engine *engine, struct weir_run_program 
         status = engine->wire->link_open(engine->transport, &spec, &run->link);
     weir_arena_release(&arena);
     return status;
+}
+
+size_t weir_peers_terms_bytes(const struct weir_engine *engine)
+{
+    const struct weir_program *program = engine->program;
+    size_t step = program->ranks[engine->ranks[engine->first_here].index].bytes[WEIR_MEMORY_STEP];
+    return weir_peers_stream(engine) && engine->n_ranks > 1 ? step - program->norm_offset : 0;
 }
 
 /* The exchange comes first: a rank that has failed up to here is found there, not missed in what follows. */
@@ -168,9 +175,28 @@ weir_status weir_peers_link(struct weir_engine *engine)
     status = run_link(engine, &engine->train, &spec);
     if (status)
         return status;
-    blocks_set(engine);
     spec.memory = engine->train.link;
-    return engine->evaluate.program ? run_link(engine, &engine->evaluate, &spec) : WEIR_OK;
+    if (engine->evaluate.program)
+        status = run_link(engine, &engine->evaluate, &spec);
+    if (!status && engine->wire->streams)
+        engine->peak_bytes[engine->first_here] += engine->wire->mirror_bytes(engine->train.link) +
+                                                weir_peers_terms_bytes(engine);
+    else if (!status)
+        blocks_set(engine);
+    return status;
+}
+
+weir_status weir_peers_place(struct weir_engine *engine)
+{
+    if (!weir_peers_stream(engine))
+        return WEIR_OK;
+    void *blocks[WEIR_MEMORY_KINDS];
+    for (int k = 0; k < WEIR_MEMORY_KINDS; k++)
+        blocks[k] = engine->ranks[engine->first_here].blocks[k];
+    weir_status status = engine->wire->place(engine->train.link, blocks);
+    if (!status)
+        blocks_set(engine);
+    return status;
 }
 
 /* How far this host's clock is ahead of rank 0's: several readings right after a barrier, the one in the middle. */
@@ -205,7 +231,9 @@ weir_status weir_peers_ready(struct weir_engine *engine)
     if (!engine->wire)
         return WEIR_OK;
     int64_t *all;
-    size_t bytes = engine->peak_bytes[engine->first_here] + engine->wire->mirror_bytes(engine->train.link);
+    size_t bytes = engine->peak_bytes[engine->first_here]; /* in stream order mirrors were counted with the blocks */
+    bytes += weir_peers_stream(engine) ? engine->wire->buffer_bytes(engine->train.link)
+                                       : engine->wire->mirror_bytes(engine->train.link);
     int64_t mine = (int64_t)bytes;
     weir_status status = weir_arena_alloc(&engine->arena, (size_t)engine->n_ranks, sizeof *all, &all);
     if (!status)
@@ -218,12 +246,18 @@ weir_status weir_peers_ready(struct weir_engine *engine)
     return status || engine->info->n_hosts == 1 ? status : clock_compare(engine, all);
 }
 
-void weir_peers_leave(struct weir_engine *engine)
+void weir_peers_unlink(struct weir_engine *engine)
 {
     if (!engine->transport)
         return;
     engine->wire->link_close(engine->evaluate.link);
     engine->wire->link_close(engine->train.link);
+}
+
+void weir_peers_leave(struct weir_engine *engine)
+{
+    if (!engine->transport)
+        return;
     engine->wire->close(engine->transport);
     weir_cpu_crowded_set(false);
 }
@@ -240,14 +274,17 @@ static const char *signaller_name(const struct weir_run_program *run, const stru
     return "nothing";
 }
 
+static weir_status await_fail(const struct weir_run_program *run, const struct weir_rank *from, int event, weir_status status)
+{
+    return status ? weir_error_prefix(status, "waiting for rank %d, %s: ", process_of(from), signaller_name(run, from, event))
+                  : WEIR_OK;
+}
+
 static weir_status event_await(const struct weir_exec *exec, int replica, int event)
 {
     const struct weir_engine *engine = exec->rank->engine;
     const struct weir_rank *from = weir_rank_at(engine, replica, exec->run->signallers[event]);
-    weir_status status = engine->wire->wait(exec->run->link, process_of(from), event);
-    return status ? weir_error_prefix(status, "waiting for rank %d, %s: ", process_of(from),
-                                      signaller_name(exec->run, from, event))
-                  : WEIR_OK;
+    return await_fail(exec->run, from, event, engine->wire->wait(exec->run->link, process_of(from), event));
 }
 
 weir_status weir_peers_await(const struct weir_exec *exec)
@@ -262,6 +299,8 @@ weir_status weir_peers_await(const struct weir_exec *exec)
     for (int replica = 0; replica < rank->engine->n_replicas; replica++)
         for (int w = 0; w < instr->n_peer_waits && !status && replica != rank->replica; w++)
             status = event_await(exec, replica, instr->peer_waits[w]);
+    if (!status && weir_peers_stream(rank->engine) && instr->signal >= 0)
+        status = rank->engine->wire->claim(exec->run->link, instr->signal);
     return status;
 }
 
@@ -280,16 +319,42 @@ weir_status weir_peers_passed(const struct weir_exec *exec)
     return status ? status : wire->passed(run->link, (int)(exec->instr - run->program->ranks[exec->rank->index].instrs));
 }
 
-void weir_peers_stop(const struct weir_engine *engine, weir_status status)
+/* In stream order what waits on the device would wait for ever. */
+void weir_peers_stop(struct weir_engine *engine, weir_status status)
 {
     if (engine->transport)
         engine->wire->stop(engine->transport, status);
+    if (weir_peers_stream(engine) && engine->train.link && !engine->wire->abort(engine->train.link))
+        engine->stuck = true;
+}
+
+weir_status weir_peers_look(const struct weir_engine *engine)
+{
+    const struct weir_run_program *run = engine->running;
+    int process, event;
+    weir_status status = engine->wire->look(run ? run->link : engine->train.link);
+    if (!status || !run || !engine->wire->awaited(run->link, &process, &event))
+        return status;
+    int replica = engine->ranks[engine->first_here].replica; /* messages stay within a pipeline */
+    return await_fail(run, weir_rank_at(engine, replica, run->signallers[event]), event, status);
+}
+
+weir_status weir_peers_collect(const struct weir_engine *engine, enum weir_collective_scope scope, enum weir_collective what,
+                               enum weir_dtype dtype, int n_parts, const struct weir_collective_part *parts)
+{
+    return engine->wire->collect(engine->running->link, scope, what, dtype, n_parts, parts);
+}
+
+weir_status weir_peers_collected(const struct weir_engine *engine, enum weir_collective_scope scope)
+{
+    return engine->wire->collected(engine->running->link, scope);
 }
 
 /* ---- one step ------------------------------------------------------------------------------------------------------- */
 
 weir_status weir_peers_begin(weir_engine *engine, const struct weir_run_program *run)
 {
+    engine->running = run;
     return engine->wire ? engine->wire->begin(run->link) : WEIR_OK;
 }
 

@@ -1,7 +1,11 @@
-/* Wires: which messages a program needs between ranks of different hosts.
+/* Wires: which messages a program needs between ranks that do not see each other's memory.
  *
  * The compiler lists what travels with events (struct weir_push) for one pipeline, and which instruction awaits which event;
- * here both become messages between processes, for all replicas, one for each event and waiter. */
+ * here both become messages between processes, for all replicas, one for each event and waiter.
+ *
+ * A transport in stream order has wires between all processes, in the order of turns, and only where something travels: its
+ * claim() takes the place of events that free a slot, and its collectives that of messages between replicas and of the
+ * parts of the gradient norm. */
 #include <stdlib.h>
 
 #include "base/alloc.h"
@@ -11,6 +15,9 @@
 struct item {
     int event, from, to;
     int post_after;
+    struct turn {
+        int at, after; /* the signaller's place in the order of all; this rank's last instruction before; 0: does not matter */
+    } turn;
     struct weir_wire_region region;
 };
 
@@ -18,22 +25,33 @@ struct items {
     struct item *items;
     size_t n, room;
     weir_status status;
+    const struct turn *turns; /* [n_events]; NULL: not in stream order */
 };
 
-/* Only what leaves this host or comes from another one makes a message. */
+/* Only what leaves this host or comes from another one makes a message; in stream order all that leaves this process. */
 static void item_add(const struct weir_engine *engine, struct items *items, const struct item *item)
 {
     const struct weir_transport_info *info = engine->info;
     bool ours = item->from == info->rank || item->to == info->rank;
-    if (items->status || !ours || info->host_of[item->from] == info->host_of[item->to])
+    if (items->status || !ours || (!items->turns && info->host_of[item->from] == info->host_of[item->to]))
         return;
     items->status = weir_grow(&items->items, &items->room, items->n + 1, sizeof *items->items);
-    if (!items->status)
-        items->items[items->n++] = *item;
+    if (items->status)
+        return;
+    items->items[items->n] = *item;
+    items->items[items->n++].turn = items->turns ? items->turns[item->event] : (struct turn){0, 0};
+}
+
+/* In stream order collectives do the rest. */
+static bool is_message(const struct weir_push *push)
+{
+    return push->to_replica == WEIR_REPLICA_OWN && push->kind != WEIR_MEMORY_STEP;
 }
 
 static void push_expand(const struct weir_engine *engine, struct items *items, const struct weir_push *push)
 {
+    if (items->turns && !is_message(push))
+        return;
     for (int d = 0; d < engine->n_replicas; d++)
         for (int e = 0; e < engine->n_replicas; e++) {
             bool from = push->from_replica == WEIR_REPLICA_ANY || push->from_replica == d;
@@ -74,6 +92,8 @@ static void waits_expand(const struct weir_engine *engine, const int *signallers
 static int item_compare(const void *a, const void *b)
 {
     const struct item *x = a, *y = b;
+    if (x->turn.at != y->turn.at)
+        return x->turn.at < y->turn.at ? -1 : 1;
     if (x->event != y->event)
         return x->event < y->event ? -1 : 1;
     if (x->from != y->from)
@@ -98,7 +118,7 @@ static void wires_fill(const struct items *items, struct weir_wire *wires, struc
         const struct item *item = &items->items[i];
         if (!wire || !same_wire(item, item - 1)) {
             wire = &wires[(*n_out)++];
-            *wire = (struct weir_wire){item->event, item->from, item->to, item->post_after, 0, regions};
+            *wire = (struct weir_wire){item->event, item->from, item->to, item->post_after, item->turn.after, 0, regions};
         }
         wire->post_after = item->post_after > wire->post_after ? item->post_after : wire->post_after;
         if (!item->region.bytes)
@@ -113,6 +133,79 @@ static void wires_fill(const struct items *items, struct weir_wire *wires, struc
     }
 }
 
+/* ---- in stream order -------------------------------------------------------------------------------------------------- */
+
+static weir_status turns_make(const weir_engine *engine, const struct weir_program *program, struct weir_arena *arena,
+                              const struct turn **turns_out)
+{
+    int own = engine->ranks[engine->first_here].index, n_own = 0;
+    struct turn *turns;
+    weir_status status = weir_arena_alloc(arena, (size_t)program->n_events + 1, sizeof *turns, &turns);
+    if (status)
+        return status;
+    for (int i = 0; i < program->n_order; i++) {
+        const struct weir_order_entry *entry = &program->order[i];
+        const struct weir_instr *instr = &program->ranks[entry->rank].instrs[entry->instr];
+        if (instr->signal >= 0)
+            turns[instr->signal] = (struct turn){i, n_own - 1};
+        n_own += entry->rank == own;
+    }
+    *turns_out = turns;
+    return WEIR_OK;
+}
+
+/* Between which ranks of a pipeline is there a wire? */
+static weir_status edges_make(const weir_engine *engine, const struct weir_program *program, struct weir_arena *arena,
+                              struct weir_link_spec *spec)
+{
+    int p = program->n_ranks;
+    bool *there;
+    struct weir_edge *edges;
+    weir_status status = weir_arena_alloc(arena, (size_t)p * (size_t)p, sizeof *there, &there);
+    for (int i = 0; i < program->n_pushes && !status; i++)
+        if (is_message(&program->pushes[i]) && !there[program->pushes[i].from_rank * p + program->pushes[i].to_rank]) {
+            there[program->pushes[i].from_rank * p + program->pushes[i].to_rank] = true;
+            spec->n_edges += engine->n_replicas;
+        }
+    if (!status)
+        status = weir_arena_alloc(arena, (size_t)spec->n_edges, sizeof *edges, &edges);
+    if (status)
+        return status;
+    spec->edges = edges;
+    for (int i = 0; i < p * p; i++)
+        for (int d = 0; d < engine->n_replicas && there[i]; d++)
+            *edges++ = (struct weir_edge){weir_peers_process(engine, d, i / p), weir_peers_process(engine, d, i % p)};
+    return WEIR_OK;
+}
+
+static weir_status groups_make(const weir_engine *engine, const struct weir_program *program, struct weir_arena *arena,
+                               struct weir_link_spec *spec)
+{
+    int *groups;
+    weir_status status = weir_arena_alloc(arena, (size_t)engine->n_ranks, sizeof *groups, &groups);
+    for (int i = 0; i < engine->n_ranks && !status; i++)
+        groups[i] = weir_peers_process(engine, i % engine->n_replicas, i / engine->n_replicas);
+    if (status)
+        return status;
+    spec->n_groups = program->n_ranks;
+    spec->group_size = engine->n_replicas;
+    spec->groups = groups;
+    return WEIR_OK;
+}
+
+static weir_status streams_describe(const weir_engine *engine, const struct weir_program *program, struct weir_arena *arena,
+                                    struct weir_link_spec *spec)
+{
+    const struct weir_rank *rank = &engine->ranks[engine->first_here];
+    spec->kind = engine->kind;
+    spec->device = rank->device;
+    spec->stream = rank->stream;
+    weir_status status = edges_make(engine, program, arena, spec);
+    return status ? status : groups_make(engine, program, arena, spec);
+}
+
+/* ---- all of them ------------------------------------------------------------------------------------------------------ */
+
 weir_status weir_peers_wires(const weir_engine *engine, const struct weir_run_program *run, struct weir_arena *arena,
                              struct weir_link_spec *spec)
 {
@@ -120,9 +213,13 @@ weir_status weir_peers_wires(const weir_engine *engine, const struct weir_run_pr
     struct items items = {0};
     struct weir_wire *wires = NULL;
     struct weir_wire_region *regions = NULL;
+    if (engine->wire->streams)
+        items.status = turns_make(engine, program, arena, &items.turns);
+    if (engine->wire->streams && !items.status)
+        items.status = streams_describe(engine, program, arena, spec);
     for (int p = 0; p < program->n_pushes; p++)
         push_expand(engine, &items, &program->pushes[p]);
-    for (int r = 0; r < program->n_ranks; r++)
+    for (int r = 0; r < program->n_ranks && !engine->wire->streams; r++)
         for (int i = 0; i < program->ranks[r].n_instrs; i++)
             waits_expand(engine, run->signallers, &items, r, &program->ranks[r].instrs[i]);
     if (!items.status)

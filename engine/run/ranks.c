@@ -84,9 +84,9 @@ static weir_status rank_events_open(struct weir_rank *rank, struct weir_run_prog
     const struct weir_rank_program *r = &run->program->ranks[rank->index];
     weir_status status = WEIR_OK;
     for (int i = 0; i < r->n_instrs && !status; i++) {
-        int event = rank->replica * run->program->n_events + r->instrs[i].signal;
+        const struct weir_exec *exec = &run->execs[rank - rank->engine->ranks][i];
         if (r->instrs[i].signal >= 0)
-            status = rank->engine->kind->event_open(rank->device, &run->events[event]);
+            status = rank->engine->kind->event_open(rank->device, weir_signal_of(exec, run->events));
     }
     return status;
 }
@@ -103,7 +103,7 @@ weir_status weir_run_open(struct weir_engine *engine, struct weir_run_program *r
         status = execs_make(&engine->ranks[r], run);
     for (int r = 0; r < engine->n_ranks && !status && !engine->wire; r++)
         status = rank_events_open(&engine->ranks[r], run);
-    return status;
+    return status ? status : weir_issued_open(engine, run);
 }
 
 void weir_run_close(struct weir_engine *engine, struct weir_run_program *run)
@@ -111,6 +111,9 @@ void weir_run_close(struct weir_engine *engine, struct weir_run_program *run)
     for (int e = 0; run->events && e < run->n_events; e++)
         if (run->events[e])
             engine->kind->event_close(run->events[e]);
+    for (int e = 0; run->issued && e < run->n_events; e++)
+        if (run->issued[e])
+            weir_device_cpu.event_close(run->issued[e]);
 }
 
 /* What a stream must hold while a program is enqueued. */
@@ -123,6 +126,16 @@ static size_t tasks_count(const struct weir_engine *engine, const struct weir_pr
     return tasks;
 }
 
+weir_status weir_rank_stream_open(struct weir_engine *engine, int r)
+{
+    struct weir_rank *rank = &engine->ranks[r];
+    size_t tasks = tasks_count(engine, engine->train.program, rank->index);
+    size_t others = tasks_count(engine, engine->evaluate.program, rank->index);
+    weir_status status = engine->kind->stream_open(rank->device, WEIR_STREAM_COMPUTE, tasks > others ? tasks : others,
+                                                   &rank->stream);
+    return status ? status : engine->kind->native(rank->stream, &rank->native);
+}
+
 weir_status weir_rank_open(struct weir_engine *engine, int r)
 {
     struct weir_rank *rank = &engine->ranks[r];
@@ -131,14 +144,24 @@ weir_status weir_rank_open(struct weir_engine *engine, int r)
     for (int k = 0; k < WEIR_MEMORY_KINDS && !status; k++)
         if (program->bytes[k] && !rank->shared[k])
             status = engine->kind->memory_alloc(rank->device, program->bytes[k], (void **)(void *)&rank->blocks[k]);
-    size_t tasks = tasks_count(engine, engine->train.program, rank->index);
-    size_t others = tasks_count(engine, engine->evaluate.program, rank->index);
-    if (!status)
-        status = engine->kind->stream_open(rank->device, WEIR_STREAM_COMPUTE, tasks > others ? tasks : others,
-                                           &rank->stream);
-    if (!status)
-        status = engine->kind->native(rank->stream, &rank->native);
+    if (!status && weir_peers_terms_bytes(engine))
+        status = engine->kind->memory_alloc(rank->device, weir_peers_terms_bytes(engine), (void **)(void *)&rank->terms);
     return status ? status : weir_transfer_open(rank);
+}
+
+/* In stream order a wait may never end by itself: it is looked after meanwhile. */
+static weir_status rank_sync(const struct weir_rank *rank)
+{
+    const struct weir_engine *engine = rank->engine;
+    bool watched = weir_peers_stream(engine) && engine->train.link;
+    for (;;) {
+        weir_status status = engine->kind->stream_sync(rank->stream, watched ? WEIR_TRANSPORT_LOOK_NS : -1);
+        if (status != WEIR_ERR_TIMEOUT || !watched)
+            return status;
+        status = weir_peers_look(engine);
+        if (status)
+            return status;
+    }
 }
 
 weir_status weir_ranks_sync(struct weir_engine *engine)
@@ -146,7 +169,7 @@ weir_status weir_ranks_sync(struct weir_engine *engine)
     weir_status first = WEIR_OK;
     char message[WEIR_ERROR_MAX];
     for (int r = engine->first_here; r < engine->end_here; r++) {
-        weir_status status = engine->kind->stream_sync(engine->ranks[r].stream, -1);
+        weir_status status = rank_sync(&engine->ranks[r]);
         if (status && !first) {
             first = status;
             weir_error_take(message);
@@ -191,5 +214,7 @@ void weir_rank_close(struct weir_engine *engine, struct weir_rank *rank)
     for (int k = 0; k < WEIR_MEMORY_KINDS; k++)
         if (rank->blocks[k] && !rank->shared[k])
             engine->kind->memory_free(rank->device, rank->blocks[k]);
+    if (rank->terms)
+        engine->kind->memory_free(rank->device, rank->terms);
     weir_transfer_close(rank);
 }

@@ -1,8 +1,11 @@
 /* Sums over the uses of tied parameters and over replicas.
  *
  * A piece's sum is ((g0 + g1) + g2) ..., g_d being replica d's gradient, whoever adds it: loss and parameters are the
- * same bits for every owner, with ZeRO-1 and without. */
+ * same bits for every owner, with ZeRO-1 and without.  A transport in stream order adds in an order of its own, the same
+ * one each time. */
 #include "engine/run/state.h"
+
+enum { PARTS = 64 }; /* of one collective */
 
 static int64_t elements_of(const struct weir_engine *engine, int param)
 {
@@ -73,11 +76,43 @@ static weir_status piece_reduce(struct weir_rank *rank, const struct weir_piece 
                                    rank->native);
 }
 
+/* In stream order: all replicas' pieces [first, end) at once, neighbouring ones as one.  Without ZeRO-1 everybody takes all
+ * sums, else who keeps a piece its sum; a broadcast brings what they keep to all. */
+static weir_status pieces_collect(struct weir_rank *rank, enum weir_memory_kind kind, enum weir_collective what, int first,
+                                  int end)
+{
+    const struct weir_rank_program *r = &rank->engine->program->ranks[rank->index];
+    struct weir_collective_part parts[PARTS];
+    weir_status status = WEIR_OK;
+    size_t next = SIZE_MAX;
+    int n = 0;
+    for (int i = first; i < end && !status; i++) {
+        const struct weir_piece *piece = &r->pieces[i];
+        size_t offset = piece_offset(r, kind, piece), bytes = (size_t)piece->n * sizeof(float);
+        if (n && offset == next && (what == WEIR_COLLECT_SUM || parts[n - 1].root == piece->replica)) {
+            parts[n - 1].n += (size_t)piece->n;
+        } else {
+            if (n == PARTS) {
+                status = weir_peers_collect(rank->engine, WEIR_COLLECT_GROUP, what, WEIR_DTYPE_F32, n, parts);
+                n = 0;
+            }
+            float *at = weir_block_at(rank, kind, offset);
+            parts[n++] = (struct weir_collective_part){piece->replica, at, at, (size_t)piece->n};
+        }
+        next = offset + bytes;
+    }
+    return status ? status : weir_peers_collect(rank->engine, WEIR_COLLECT_GROUP, what, WEIR_DTYPE_F32, n, parts);
+}
+
 weir_status weir_reduce(struct weir_rank *rank, int bucket)
 {
     const struct weir_rank_program *r = &rank->engine->program->ranks[rank->index];
     const struct weir_bucket *b = &r->buckets[bucket];
     weir_status status = WEIR_OK;
+    if (weir_peers_stream(rank->engine))
+        return pieces_collect(rank, WEIR_MEMORY_GRADS,
+                              rank->engine->program->zero ? WEIR_COLLECT_SUM_ROOT : WEIR_COLLECT_SUM, b->first_piece,
+                              b->first_piece + b->n_pieces);
     for (int i = b->first_piece; i < b->first_piece + b->n_pieces && !status; i++)
         if (r->pieces[i].replica == rank->replica)
             status = piece_reduce(rank, &r->pieces[i]);
@@ -104,10 +139,16 @@ static weir_status pieces_fetch(struct weir_rank *rank, enum weir_memory_kind ki
 weir_status weir_gather(struct weir_rank *rank, int bucket)
 {
     const struct weir_bucket *b = &rank->engine->program->ranks[rank->index].buckets[bucket];
+    if (weir_peers_stream(rank->engine))
+        return WEIR_OK; /* the sums are everywhere, see weir_reduce() */
     return pieces_fetch(rank, WEIR_MEMORY_GRADS, b->first_piece, b->first_piece + b->n_pieces);
 }
 
 weir_status weir_param_gather(struct weir_rank *rank)
 {
-    return pieces_fetch(rank, WEIR_MEMORY_PARAMS, 0, rank->engine->program->ranks[rank->index].n_pieces);
+    int n_pieces = rank->engine->program->ranks[rank->index].n_pieces;
+    if (!weir_peers_stream(rank->engine))
+        return pieces_fetch(rank, WEIR_MEMORY_PARAMS, 0, n_pieces);
+    weir_status status = pieces_collect(rank, WEIR_MEMORY_PARAMS, WEIR_COLLECT_BROADCAST, 0, n_pieces);
+    return status ? status : weir_peers_collected(rank->engine, WEIR_COLLECT_GROUP);
 }

@@ -24,6 +24,7 @@ struct weir_run_program {
     struct weir_exec **execs;        /* [n_ranks][n_instrs], replica by replica */
     int n_events;                    /* of all replicas together */
     weir_event **events;             /* [n_events], replica by replica; when all ranks live here */
+    weir_event **issued;             /* [n_events]: their twins on the host (issue.c); NULL: one thread issues */
     weir_link *link;                 /* to other processes, in place of events */
     int *signallers;                 /* [program's n_events]: rank of its pipeline; when there is a link */
     enum weir_memory_kind scratch;   /* the block that holds its SCRATCH */
@@ -43,6 +44,12 @@ struct weir_op_clock {
     int64_t calls, ns;
 };
 
+/* A thread that issues: a compute stream of a cpu device of its own. */
+struct weir_issuer {
+    weir_device *device;
+    weir_stream *stream;
+};
+
 /* A rank of one replica.  engine->ranks holds those of all replicas, replica by replica; the blocks of a rank that lives
  * elsewhere are where this process sees them. */
 struct weir_rank {
@@ -52,9 +59,12 @@ struct weir_rank {
     int device_index;
     weir_device *device;
     weir_stream *stream;
+    weir_stream *issuer; /* whose thread enqueues its instructions, a stream of issue.c; NULL: the calling thread */
     char *blocks[WEIR_MEMORY_KINDS];
     bool shared[WEIR_MEMORY_KINDS]; /* the block belongs to the link of train */
     char *mirrors[WEIR_MEMORY_KINDS]; /* transfer.h */
+    double *terms;                  /* transport in stream order: what this rank adds to the sums of norm and losses, laid out
+                                       as in STEP from norm_offset on, 0 where others do; NULL: STEP itself */
     char *chunk;
     struct weir_kernel_context *context;
     void *native;                   /* the device's own stream: argument of kernels; NULL on cpu */
@@ -83,6 +93,8 @@ struct weir_engine {
     int n_replicas, n_ranks; /* n_ranks: of all replicas together */
     enum weir_placement_order order; /* of the processes */
     struct weir_rank *ranks;
+    struct weir_issuer *issuers;            /* [n_issuers] */
+    int n_issuers;                          /* 0: the calling thread issues everything */
     int first_here, end_here;               /* of them live in this process: ranks [first_here, end_here) */
     const struct weir_transport_kind *wire; /* to other processes; NULL: all ranks live here */
     weir_transport *transport;
@@ -94,6 +106,8 @@ struct weir_engine {
     int64_t step;
     _Atomic int failed;      /* a kernel failed: nobody updates */
     bool broken;             /* only close is left */
+    bool stuck;              /* and what is on the devices cannot be ended: nothing of it may be touched */
+    const struct weir_run_program *running; /* the last one that began; transports in stream order */
     bool stepped;            /* there are gradients of a step */
     int64_t *compute_ns;     /* [n_ranks] */
     size_t *peak_bytes;      /* [n_ranks] */
@@ -129,8 +143,9 @@ static inline struct weir_step_block *weir_step_block(const struct weir_rank *ra
 /* Copy within the rank's instruction: from its own memory or a peer's. */
 weir_status weir_rank_copy(struct weir_rank *rank, void *destination, const void *source, size_t bytes);
 
-/* A rank's own blocks and stream; what it runs of a program, and the events between ranks; prepare: a task of the rank, once
+/* A rank's stream; its own blocks; what it runs of a program, and the events between ranks; prepare: a task of the rank, once
  * all of that is there.  Closing takes back what was opened, however far that got. */
+weir_status weir_rank_stream_open(weir_engine *engine, int r);
 weir_status weir_rank_open(weir_engine *engine, int r);
 void weir_rank_close(weir_engine *engine, struct weir_rank *rank);
 weir_status weir_run_open(weir_engine *engine, struct weir_run_program *run);
@@ -150,9 +165,25 @@ weir_status weir_peers_join(weir_engine *engine);
  * all ranks live here. */
 weir_status weir_peers_device_index(weir_engine *engine, int *index);
 weir_status weir_peers_link(weir_engine *engine);
+weir_status weir_peers_place(weir_engine *engine); /* once this rank has its blocks: now those of others have addresses */
+size_t weir_peers_terms_bytes(const weir_engine *engine); /* of struct weir_rank.terms; 0: none */
 weir_status weir_peers_ready(weir_engine *engine);
+void weir_peers_unlink(weir_engine *engine); /* before the devices are closed */
 void weir_peers_leave(weir_engine *engine);
-void weir_peers_stop(const weir_engine *engine, weir_status status); /* this process has failed */
+void weir_peers_stop(weir_engine *engine, weir_status status); /* this process has failed */
+
+/* Transports in stream order: is all well?  Names what is awaited, when it is not. */
+weir_status weir_peers_look(const weir_engine *engine);
+
+static inline bool weir_peers_stream(const weir_engine *engine)
+{
+    return engine->wire && engine->wire->streams;
+}
+
+/* Collectives of the run that began last. */
+weir_status weir_peers_collect(const weir_engine *engine, enum weir_collective_scope scope, enum weir_collective what,
+                               enum weir_dtype dtype, int n_parts, const struct weir_collective_part *parts);
+weir_status weir_peers_collected(const weir_engine *engine, enum weir_collective_scope scope);
 
 /* The process of rank `index` of `replica`; the messages of a program that start or end in this process, with its events
  * known (peers_wires.c; memory of `arena`). */
@@ -166,7 +197,7 @@ weir_status weir_peers_sum(weir_engine *engine, size_t *bytes);
 /* A run of a program; all of them do nothing when all ranks live here.  Between: around an instruction, on the rank's own
  * thread; progress between the kernels of one. */
 weir_status weir_peers_begin(weir_engine *engine, const struct weir_run_program *run);
-weir_status weir_peers_await(const struct weir_exec *exec);
+weir_status weir_peers_await(const struct weir_exec *exec); /* and before something is written that goes to others */
 weir_status weir_peers_progress(const struct weir_engine *engine, const struct weir_run_program *run);
 weir_status weir_peers_passed(const struct weir_exec *exec);
 weir_status weir_peers_finish(weir_engine *engine, const struct weir_run_program *run);
@@ -180,8 +211,11 @@ weir_status weir_peers_share(weir_engine *engine, int replica, int index, void *
 /* The times of all ranks' instructions in the last step, on every process. */
 weir_status weir_peers_times(weir_engine *engine);
 
-/* The task of one instruction; `exec` is a struct weir_exec. */
+/* The task of one instruction; `exec` is a struct weir_exec.  Where the issuing thread runs it, it awaits first, then marks
+ * times around the body, then passes. */
 weir_status weir_exec_run(void *exec);
+weir_status weir_exec_body(struct weir_exec *exec);
+weir_status weir_exec_fail(const struct weir_exec *exec, weir_status status); /* returns `status` */
 
 /* Fill the addresses of one call of `stage` for micro-batch `mb`. */
 void weir_call_bind(struct weir_rank *rank, const struct weir_run_program *run, int stage, int mb,
@@ -190,8 +224,27 @@ void weir_call_bind(struct weir_rank *rank, const struct weir_run_program *run, 
 /* After a failure the engine can only be closed, and the other processes cannot go on without it.  Returns `status`. */
 weir_status weir_engine_break(weir_engine *engine, weir_status status);
 
-/* Give every rank the values of the coming run, and enqueue all instructions of a program. */
+/* Give every rank the values of the coming run. */
 weir_status weir_step_begin(weir_engine *engine, double learning_rate, bool training);
+
+/* Enqueue one instruction with what it awaits and signals, on the thread that issues for its rank.  Whatever orders
+ * communication between processes can go by it: a rank's calls come in the program's order, from one thread. */
+weir_status weir_instr_issue(struct weir_exec *exec);
+
+/* Make `stream` of `kind` wait for what the instruction awaits, and where it finds what it signals; `events` are those of its
+ * run or their twins. */
+weir_status weir_waits_issue(const struct weir_exec *exec, const struct weir_device_kind *kind, weir_stream *stream,
+                             weir_event *const *events);
+static inline weir_event **weir_signal_of(const struct weir_exec *exec, weir_event **events)
+{
+    return &events[exec->rank->replica * exec->run->program->n_events + exec->instr->signal];
+}
+
+/* Issuing programs (issue.c): the threads that do it, once ranks have devices; the twins of a program's events, once it has
+ * events; all instructions of a program: when it returns, all of them are enqueued. */
+weir_status weir_issuers_open(weir_engine *engine);
+void weir_issuers_close(weir_engine *engine);
+weir_status weir_issued_open(weir_engine *engine, struct weir_run_program *run);
 weir_status weir_run_issue(weir_engine *engine, const struct weir_run_program *run);
 
 /* The instructions after the last micro-batch: reduce.c and optimizer.c. */

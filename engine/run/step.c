@@ -74,52 +74,49 @@ static weir_status instr_run(struct weir_rank *rank, struct weir_exec *exec)
     const struct weir_device_kind *kind = rank->engine->kind;
     if (kind->flags & WEIR_DEVICE_TASKS)
         return kind->run(rank->stream, weir_exec_run, exec);
-    weir_status status = kind->native(rank->stream, &rank->native);
+    weir_status status = weir_peers_await(exec);
+    if (!status)
+        status = kind->native(rank->stream, &rank->native);
     if (!status)
         status = kind->mark(rank->stream, &exec->start_ns);
     if (kind->range_push)
         kind->range_push(exec->name);
     if (!status)
-        status = weir_exec_run(exec);
+        status = weir_exec_body(exec);
     if (kind->range_push)
         kind->range_pop();
-    return status ? status : kind->mark(rank->stream, &exec->end_ns);
+    if (!status)
+        status = kind->mark(rank->stream, &exec->end_ns);
+    if (!status)
+        status = weir_peers_passed(exec);
+    return status ? weir_exec_fail(exec, status) : WEIR_OK;
 }
 
-static weir_status instr_issue(struct weir_rank *rank, const struct weir_run_program *run, int index)
+weir_status weir_waits_issue(const struct weir_exec *exec, const struct weir_device_kind *kind, weir_stream *stream,
+                             weir_event *const *events)
 {
-    const struct weir_engine *engine = rank->engine;
-    const struct weir_device_kind *kind = engine->kind;
-    struct weir_exec *exec = &run->execs[rank - engine->ranks][index];
     const struct weir_instr *instr = exec->instr;
-    int n_events = run->program->n_events;
-    weir_event **own = run->events + (size_t)rank->replica * (size_t)n_events;
+    int n_events = exec->run->program->n_events, own = exec->rank->replica;
     weir_status status = WEIR_OK;
-    if (engine->wire) /* the instruction's task awaits and signals, see exec.c */
-        return kind->run(rank->stream, weir_exec_run, exec);
     for (int w = 0; w < instr->n_waits && !status; w++)
-        status = kind->wait(rank->stream, own[instr->waits[w]]);
-    for (int replica = 0; replica < engine->n_replicas; replica++)
-        for (int w = 0; w < instr->n_peer_waits && !status && replica != rank->replica; w++)
-            status = kind->wait(rank->stream, run->events[replica * n_events + instr->peer_waits[w]]);
-    if (!status)
-        status = instr_run(rank, exec);
-    if (!status && instr->signal >= 0)
-        status = kind->record(rank->stream, own[instr->signal]);
+        status = kind->wait(stream, events[own * n_events + instr->waits[w]]);
+    for (int replica = 0; replica < exec->rank->engine->n_replicas; replica++)
+        for (int w = 0; w < instr->n_peer_waits && !status && replica != own; w++)
+            status = kind->wait(stream, events[replica * n_events + instr->peer_waits[w]]);
     return status;
 }
 
-/* In the program's order, replicas in turns: every record is issued before its waits. */
-weir_status weir_run_issue(struct weir_engine *engine, const struct weir_run_program *run)
+weir_status weir_instr_issue(struct weir_exec *exec)
 {
-    weir_status status = WEIR_OK;
-    for (int i = 0; i < run->program->n_order; i++) {
-        const struct weir_order_entry *entry = &run->program->order[i];
-        for (int replica = 0; replica < engine->n_replicas && !status; replica++) {
-            struct weir_rank *rank = weir_rank_at(engine, replica, entry->rank);
-            status = weir_rank_is_here(rank) ? instr_issue(rank, run, entry->instr) : WEIR_OK;
-        }
-    }
+    struct weir_rank *rank = exec->rank;
+    const struct weir_device_kind *kind = rank->engine->kind;
+    if (rank->engine->wire) /* the instruction awaits and signals by itself, see exec.c */
+        return instr_run(rank, exec);
+    weir_status status = weir_waits_issue(exec, kind, rank->stream, exec->run->events);
+    if (!status)
+        status = instr_run(rank, exec);
+    if (!status && exec->instr->signal >= 0)
+        status = kind->record(rank->stream, *weir_signal_of(exec, exec->run->events));
     return status;
 }
 
@@ -190,6 +187,20 @@ weir_status weir_engine_break(weir_engine *engine, weir_status status)
     return status;
 }
 
+/* Wait for what was issued.  Peers wait for what was not: they are told first. */
+static weir_status issued_sync(struct weir_engine *engine, weir_status issued)
+{
+    char message[WEIR_ERROR_MAX];
+    if (!issued)
+        return weir_ranks_sync(engine);
+    weir_error_take(message);
+    weir_peers_stop(engine, issued);
+    if (!engine->stuck)
+        (void)weir_ranks_sync(engine); /* what follows from it */
+    weir_error_put(message);
+    return issued;
+}
+
 static weir_status ready_check(const struct weir_engine *engine)
 {
     if (engine->broken)
@@ -213,8 +224,7 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
         status = weir_run_issue(engine, &engine->train);
     if (!status)
         status = step_end(engine);
-    weir_status synced = weir_ranks_sync(engine);
-    status = status ? status : synced;
+    status = issued_sync(engine, status);
     if (!status)
         status = weir_peers_finish(engine, &engine->train);
     if (!status) {
@@ -278,8 +288,7 @@ weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out)
         status = weir_run_issue(engine, &engine->evaluate);
     if (!status)
         status = losses_fetch(engine);
-    weir_status synced = weir_ranks_sync(engine);
-    status = status ? status : synced;
+    status = issued_sync(engine, status);
     if (!status)
         status = weir_peers_finish(engine, &engine->evaluate);
     if (!status)

@@ -245,7 +245,7 @@ static void transport_free(weir_transport *transport)
     weir_free(transport);
 }
 
-static weir_status mpi_open(const struct weir_transport_config *config, weir_transport **transport_out)
+weir_status weir_mpi_open(const struct weir_transport_config *config, weir_transport **transport_out)
 {
     weir_transport *transport;
     weir_status status = library_start();
@@ -273,7 +273,7 @@ static weir_status mpi_open(const struct weir_transport_config *config, weir_tra
 }
 
 /* A process that failed keeps its life lock until its end, which is what its peers wait for. */
-static void mpi_close(weir_transport *transport)
+void weir_mpi_close(weir_transport *transport)
 {
     if (!transport)
         return;
@@ -291,9 +291,14 @@ static void mpi_close(weir_transport *transport)
     transport_free(transport);
 }
 
-static const struct weir_transport_info *mpi_info(const weir_transport *transport)
+const struct weir_transport_info *weir_mpi_info(const weir_transport *transport)
 {
     return &transport->info;
+}
+
+int64_t weir_mpi_timeout_ns(const weir_transport *transport)
+{
+    return transport->config.timeout_ns;
 }
 
 static size_t mpi_mirror_bytes(const weir_link *link)
@@ -304,10 +309,10 @@ static size_t mpi_mirror_bytes(const weir_link *link)
 const struct weir_transport_kind weir_transport_mpi = {
     .name = "mpi",
     .summary = "ranks are processes: shared memory within a host, messages between hosts",
-    .open = mpi_open,
-    .info = mpi_info,
+    .open = weir_mpi_open,
+    .info = weir_mpi_info,
     .stop = weir_mpi_stop,
-    .close = mpi_close,
+    .close = weir_mpi_close,
     .exchange = weir_mpi_exchange,
     .broadcast = weir_mpi_broadcast,
     .link_open = weir_mpi_link_open,

@@ -21,7 +21,7 @@
 #include <stdatomic.h>
 
 #include "base/arena.h"
-#include "engine/transport/transport.h"
+#include "engine/transport/mpi_base.h"
 
 /* ---- flags (mpi_flag.c) ------------------------------------------------------------------------------------------ */
 
@@ -119,13 +119,7 @@ weir_status weir_mpi_peers_look(weir_transport *transport);
 /* Remember why nothing works any more (the first time), and return it. */
 weir_status weir_mpi_fail(weir_transport *transport, weir_status status);
 
-/* kind functions */
-void weir_mpi_stop(weir_transport *transport, weir_status status);
 void weir_mpi_culprit_wait(weir_transport *transport);
-
-/* ---- mpi_exchange.c ---------------------------------------------------------------------------------------------- */
-weir_status weir_mpi_exchange(weir_transport *transport, const void *mine, size_t bytes, void *all_out);
-weir_status weir_mpi_broadcast(weir_transport *transport, int root, void *data, size_t bytes);
 
 /* ---- links ------------------------------------------------------------------------------------------------------- */
 

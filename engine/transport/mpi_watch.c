@@ -130,6 +130,14 @@ weir_status weir_mpi_peers_look(weir_transport *transport)
     return status ? weir_mpi_fail(transport, status) : weir_mpi_move(transport);
 }
 
+weir_status weir_mpi_look(weir_transport *transport)
+{
+    if (!transport->failed)
+        return transport->lobby_is_open ? weir_mpi_peers_look(transport) : WEIR_OK;
+    weir_error_put(transport->failure);
+    return transport->failed;
+}
+
 static void notices_send(weir_transport *transport, const struct notice *notice)
 {
     int64_t end = weir_clock_ns() + notice_ns;

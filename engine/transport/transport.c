@@ -8,6 +8,13 @@
 #include "engine/transport/launcher.h"
 #include "weir_parts.h"
 
+/* WEIR_NCCL_EMULATED: the build of tests/fake_nccl, which has the transport without having NCCL. */
+#if WEIR_HAVE_MPI && (WEIR_HAVE_NCCL || defined(WEIR_NCCL_EMULATED))
+#define WITH_NCCL 1
+#else
+#define WITH_NCCL 0
+#endif
+
 static const struct weir_transport_kind local = {
     .name = "local", .summary = "ranks are threads of one process, slots are shared memory", .one_process = true};
 
@@ -15,6 +22,9 @@ const struct weir_transport_kind *const weir_transport_kinds[] = {
     &local,
 #if WEIR_HAVE_MPI
     &weir_transport_mpi,
+#endif
+#if WITH_NCCL
+    &weir_transport_nccl,
 #endif
     NULL,
 };
@@ -43,8 +53,8 @@ weir_status weir_transport_find(const char *name, const struct weir_transport_ki
         }
     if (!strcmp(name, "mpi"))
         return WEIR_FAIL(WEIR_ERR_USAGE, "%s", mpi_missing);
-    for (const char *const *k = known; *k; k++)
-        if (!strcmp(*k, name))
-            return WEIR_FAIL(WEIR_ERR_USAGE, "transport '%s' is not in this version of Weir: use --transport local", name);
+    if (!strcmp(name, "nccl"))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "transport 'nccl' is not in this build of Weir: build it with -DWEIR_CUDA=ON "
+                                         "-DWEIR_NCCL=ON -DWEIR_MPI=ON");
     return weir_unknown("transport", name, known);
 }

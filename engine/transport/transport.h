@@ -32,6 +32,21 @@
  *     finish(link)
  *     exchange(transport, ...)        nobody begins the next run before all have finished this one
  *
+ * Kinds in stream order (`streams`).  Blocks are device memory and the functions of a run enqueue on the rank's stream and
+ * return, so the thread that issues the rank's instructions calls them, in the order of all ranks' instructions:
+ *
+ *     begin(link)
+ *     per instruction i of this rank:   wait(link, rank, event)...  claim(link, event)   kernels   signal(link, event)
+ *                                       passed(link, i)
+ *     sync of the rank's stream, with look(link) again and again meanwhile
+ *     finish(link)
+ *
+ * Every wire has two regions of memory, so that nobody waits for a peer before it writes: the signaller writes a mirror (or
+ * its own block) and the message is copied out of it.  claim() makes the stream wait until the message that was sent from
+ * there before has left.  Sums over replicas and over all ranks are collectives, not wires: collect() enqueues one behind
+ * what the stream has, collected() makes the stream wait for those of a group.  Own blocks are the engine's: place() names
+ * them, and only then are mirrors made.
+ *
  * Threads.  One thread at a time per transport; the thread that runs the rank's instructions may be another one than the
  * thread that begins and finishes.
  *
@@ -47,6 +62,8 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "engine/device/device.h"
+#include "kernels/tensor.h"
 
 typedef struct weir_transport weir_transport;
 typedef struct weir_link weir_link;
@@ -80,23 +97,55 @@ struct weir_wire_region {
 struct weir_wire {
     int event, from, to;
     int post_after; /* the waiter's instruction after which the regions are free to be received into; -1: all the time */
+    int turn_after; /* kinds in stream order: the waiter's last instruction before the signaller's, in the order of all */
     int n_regions;
     const struct weir_wire_region *regions;
 };
 
-/* The same on every process.  Borrowed until link_open() returns. */
+/* A directed pair of ranks. */
+struct weir_edge {
+    int from, to;
+};
+
+/* The same on every process, but for what says `here`.  Borrowed until link_open() returns. */
 struct weir_link_spec {
     const weir_link *memory;  /* the link whose blocks these are; NULL: they are made */
     int n_parts;
     const size_t *part_bytes; /* [n_ranks * n_parts], rank by rank */
     int n_events;             /* of each rank */
-    int n_wires;              /* those within one host may be left out */
+    int n_wires;              /* those within one host may be left out; in stream order all that start or end here, by turn */
     const struct weir_wire *wires;
+
+    /* kinds in stream order only */
+    const struct weir_device_kind *kind;
+    weir_device *device;
+    weir_stream *stream;      /* the rank's */
+    int n_edges;              /* all pairs of ranks between which there are wires */
+    const struct weir_edge *edges;
+    int n_groups, group_size; /* of ranks that hold the same parameters; group_size 1: no collectives among them */
+    const int *groups;        /* [n_groups * group_size] ranks */
+};
+
+/* What collect() does with each part's `n` elements, among the ranks of a group or all. */
+enum weir_collective {
+    WEIR_COLLECT_SUM,       /* everybody has the sum, at `to` */
+    WEIR_COLLECT_SUM_ROOT,  /* only member `root` of the group does */
+    WEIR_COLLECT_BROADCAST, /* everybody has the root's */
+};
+
+enum weir_collective_scope { WEIR_COLLECT_GROUP, WEIR_COLLECT_ALL, WEIR_COLLECT_SCOPES };
+
+struct weir_collective_part {
+    int root; /* index among the members of the group */
+    const void *from;
+    void *to; /* may be `from` */
+    size_t n;
 };
 
 struct weir_transport_kind {
     const char *name, *summary;
     bool one_process; /* all ranks live in the calling process; the functions below are NULL */
+    bool streams;     /* in stream order, on device memory; else on memory of the host */
 
     /* Join the other processes that the launcher started.  Blocks until all have come.
      * WEIR_ERR_UNSUPPORTED: the library cannot do what is needed.  WEIR_ERR_INVALID: a setting that makes no sense. */
@@ -133,6 +182,33 @@ struct weir_transport_kind {
     weir_status (*passed)(weir_link *link, int instruction); /* rising numbers */
     weir_status (*progress)(weir_link *link);               /* move messages; free when all ranks are on one host */
     weir_status (*finish)(weir_link *link);
+
+    /* ---- kinds in stream order only; NULL otherwise ---- */
+
+    /* Bytes of device memory that the library took for its buffers when the links were connected, measured. */
+    size_t (*buffer_bytes)(const weir_link *link);
+
+    /* The rank's own blocks ([n_parts], NULL where there is none), once all links are open: makes the mirrors. */
+    weir_status (*place)(weir_link *link, void *const *blocks);
+
+    /* The regions that go with `event` are written by what is enqueued from now on. */
+    weir_status (*claim)(weir_link *link, int event);
+
+    weir_status (*collect)(weir_link *link, enum weir_collective_scope scope, enum weir_collective what,
+                           enum weir_dtype dtype, int n_parts, const struct weir_collective_part *parts);
+    weir_status (*collected)(weir_link *link, enum weir_collective_scope scope);
+
+    /* What is wrong with the library or the peers, if anything: WEIR_ERR_PEER, WEIR_ERR_DEVICE, or WEIR_ERR_TIMEOUT when no
+     * message has come for `timeout_ns`.  Never blocks for long. */
+    weir_status (*look)(weir_link *link);
+
+    /* The next message of this run to come.  false: all that were asked for are there. */
+    bool (*awaited)(const weir_link *link, int *rank_out, int *event_out);
+
+    /* Nothing will come any more: end all that is enqueued, whatever state the peers are in, so that the stream can be
+     * synchronised and closed.  false: it could not be ended within WEIR_TRANSPORT_GRACE_NS, and neither the device nor
+     * the link may be touched any more.  Any number of times. */
+    bool (*abort)(weir_link *link);
 };
 
 #ifdef __cplusplus
@@ -141,6 +217,7 @@ extern "C" {
 
 extern const struct weir_transport_kind *const weir_transport_kinds[]; /* ends with NULL */
 extern const struct weir_transport_kind weir_transport_mpi;            /* in builds with MPI */
+extern const struct weir_transport_kind weir_transport_nccl;           /* in builds with MPI, CUDA and NCCL */
 
 /* The kind called `name`; NULL: `local`, or mpi when a launcher (launcher.h) started this process as one of several
  * (the variable that says so is named in the message when that transport is not there).  WEIR_ERR_USAGE: unknown (with a

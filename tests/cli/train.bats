@@ -145,7 +145,7 @@ forwards only|--model gpt2-tiny --data text --schedule inference|1|forwards only
 unknown dialect|--model gpt2-tiny --data text --dialect torch2024|2|did you mean 'torch-2024'
 unknown optimizer|--model gpt2-tiny --data text --optimizer adam|2|did you mean 'adamw'
 unknown device|--model gpt2-tiny --data text --device cpuu|2|did you mean 'cpu'
-transport not built|--model gpt2-tiny --data text --transport nccl|2|transport 'nccl' is not in this
+transport of another device|--model gpt2-tiny --data text --transport nccl --stages 1|2|transport 'nccl'
 no micro-batches|--model gpt2-tiny --data text --microbatches 0|2|--microbatches takes a whole number from 1
 more stages than layers|--model gpt2-tiny --data text --stages 15|3|15 stages
 no such data|--model gpt2-tiny --data nowhere|1|cannot open 'nowhere'

@@ -4,7 +4,7 @@
  * host too.  When work begins is up to the mode:
  *
  *     WEIR_FAKE_EAGER    as soon as it can
- *     WEIR_FAKE_RANDOM   after pauses drawn from the seed
+ *     WEIR_FAKE_RANDOM   after pauses drawn from the seed; threads that call are delayed at random too
  *     WEIR_FAKE_LAZY     not before the host waits or asks for something: whoever takes an enqueued thing for done fails
  *
  * Stricter than CUDA, so that mistakes are found:
@@ -14,6 +14,8 @@
  *     (CUDA would take pageable memory, and may then hold the host up);
  *   - a kernel on a stream of another GPU than the current one is refused, as is recording an event of another GPU;
  *   - whatever a kernel of tests/cuda_on_cpu/emulation.h finds wrong with itself is a launch failure.
+ *
+ * Any thread may call at any time; each has a current GPU of its own, the first one to begin with.
  *
  * The machine of a process has four GPUs of 4 GiB that reach each other, unless a test sets another one, or the environment:
  * WEIR_FAKE_GPUS, WEIR_FAKE_MEMORY (MiB of each), WEIR_FAKE_MODE (eager, random or lazy), WEIR_FAKE_SEED.
@@ -43,7 +45,7 @@ enum { WEIR_FAKE_DEVICES = 8 }; /* most of them */
 /* Another machine, without errors: nothing of the old one may be in use. */
 void weir_fake_machine_set(const struct weir_fake_machine *machine);
 
-/* From now on the k-th call (from 0) of a function that can fail fails with `error` (a cudaError_t), once, or with
+/* From now on the k-th call (from 0, of all threads together) of a function that can fail fails with `error` (a cudaError_t), once, or with
  * `sticky` it and all that follow.  Calls that release something, ask for the last error or for a name do not count.
  * k < 0: none. */
 void weir_fake_fail(int64_t k, int error, int sticky);

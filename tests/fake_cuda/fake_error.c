@@ -1,8 +1,10 @@
 /* Errors of the stand-in, devices, and what the tests set. */
 #include <stdarg.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/text.h"
 #include "fake_state.h"
@@ -67,9 +69,32 @@ int fake_current(void)
     return current;
 }
 
+unsigned fake_draw(uint64_t *random)
+{
+    *random = *random * 6364136223846793005u + 1442695040888963407u;
+    return (unsigned)(*random >> 40);
+}
+
+/* The thread loses its turn now and then, and sometimes for up to 100 microseconds: with the lock, which it gives up. */
+static void caller_delay(void)
+{
+    static __thread uint64_t random;
+    if (!random)
+        random = fake.machine.seed * 1000 + ++fake.n_callers;
+    unsigned draw = fake_draw(&random);
+    pthread_mutex_unlock(&fake.lock);
+    if (draw % 4 == 0)
+        sched_yield();
+    if (draw % 32 == 0)
+        nanosleep(&(struct timespec){.tv_nsec = (long)(draw % 100000)}, NULL);
+    pthread_mutex_lock(&fake.lock);
+}
+
 cudaError_t fake_enter(void)
 {
     pthread_mutex_lock(&fake.lock);
+    if (fake.machine.mode == WEIR_FAKE_RANDOM)
+        caller_delay();
     int64_t call = fake.n_calls++;
     if (fake.sticky)
         return fake.sticky;

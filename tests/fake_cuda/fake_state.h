@@ -65,6 +65,7 @@ struct fake_state {
     bool reaches[WEIR_FAKE_DEVICES][WEIR_FAKE_DEVICES];
     uint64_t serial, flushed; /* work up to `flushed` may begin */
     int n_open;
+    unsigned n_callers; /* threads that were delayed */
     int64_t n_calls, fail_at;
     cudaError_t fail_with, sticky;
     bool fail_sticky;
@@ -86,6 +87,7 @@ void fake_break(cudaError_t error, const char *format, ...) __attribute__((forma
 void fake_reason_set(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 int fake_current(void); /* the thread's current device */
+unsigned fake_draw(uint64_t *random); /* 24 bits */
 
 /* ---- fake_memory.c, with the lock ---------------------------------------------------------------------------------- */
 

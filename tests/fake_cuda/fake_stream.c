@@ -33,8 +33,7 @@ static bool may_begin(const struct fake_task *task)
 /* Now and then up to 200 microseconds. */
 static void pause_maybe(struct CUstream_st *stream)
 {
-    stream->random = stream->random * 6364136223846793005u + 1442695040888963407u;
-    unsigned draw = (unsigned)(stream->random >> 40);
+    unsigned draw = fake_draw(&stream->random);
     if (draw % 8 == 0)
         nanosleep(&(struct timespec){.tv_nsec = (long)(draw % 200000)}, NULL);
 }
@@ -308,6 +307,15 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
     free(event);
     fake.n_open--;
     return fake_leave(fake.sticky);
+}
+
+cudaError_t cudaEventQuery(cudaEvent_t event)
+{
+    cudaError_t error = fake_enter();
+    fake_flush();
+    if (!error && event->latest && !event->latest->done)
+        error = cudaErrorNotReady;
+    return fake_leave(error);
 }
 
 cudaError_t cudaEventSynchronize(cudaEvent_t event)

@@ -164,6 +164,21 @@ static void every_layout_gives_the_same_bits(void **state)
     }
 }
 
+/* One thread issues for each GPU: three and four of them, which lose their turns at random. */
+static void delayed_threads_give_the_same_bits(void **state)
+{
+    (void)state;
+    static const struct run runs[] = {
+        {"cuda:2,cuda:0,cuda:1,cuda:0", "zb-h1", NULL, 4, 0, 1, false},
+        {"cuda", "1f1b", NULL, 4, 0, 1, false},
+        {"cuda:0,cuda:1,cuda:2,cuda:1", "interleaved", NULL, 4, 1, 1, false},
+    };
+    for (size_t i = 0; i < (SANITIZED ? 1 : sizeof runs / sizeof runs[0]); i++) {
+        machine_set(4, WEIR_FAKE_RANDOM, 10 + i);
+        train_and_compare(&runs[i], &reference);
+    }
+}
+
 /* Gradients of the replicas are added one replica after the other: other bits than those of one, the same with ZeRO-1. */
 static void replicas_give_the_same_bits_with_and_without_zero(void **state)
 {
@@ -205,19 +220,17 @@ static weir_status one_step(const struct run *run)
     return status;
 }
 
-/* Some calls spread over the whole run, so that opening, feeding, stepping and closing all meet one. */
-static void any_failing_call_ends_the_run_with_one_message(void **state)
+/* `n_calls` calls spread over the whole run, so that opening, feeding, stepping and closing all meet one, and the first
+ * ones. */
+static void calls_fail(const struct run *run, int64_t n_calls, int64_t first_ones)
 {
-    (void)state;
-    const struct run run = {"cuda:0,cuda:1", "1f1b", NULL, 2, 0, 1, false};
-    machine_set(2, WEIR_FAKE_EAGER, 1);
     weir_fake_fail(-1, 0, 0);
-    assert_ok(one_step(&run));
-    int64_t n = weir_fake_calls(), stride = n / (SANITIZED ? 6 : 24) + 1;
-    for (int64_t k = 0; k < n; k += k < 16 && !SANITIZED ? 1 : stride)
+    assert_ok(one_step(run));
+    int64_t n = weir_fake_calls(), stride = n / n_calls + 1;
+    for (int64_t k = 0; k < n; k += k < first_ones ? 1 : stride)
         for (int sticky = 0; sticky < 2; sticky++) {
             weir_fake_fail(k, 719, sticky);
-            weir_status status = one_step(&run);
+            weir_status status = one_step(run);
             weir_fake_fail(-1, 0, 0);
             assert_int_equal(weir_fake_open(), 0);
             if (!status)
@@ -225,6 +238,15 @@ static void any_failing_call_ends_the_run_with_one_message(void **state)
             if (!strstr(weir_last_error(), "unspecified launch failure"))
                 fail_msg("call %d: %s", (int)k, weir_last_error());
         }
+}
+
+static void any_failing_call_ends_the_run_with_one_message(void **state)
+{
+    (void)state;
+    machine_set(2, WEIR_FAKE_EAGER, 1);
+    calls_fail(&(struct run){"cuda:0,cuda:1", "1f1b", NULL, 2, 0, 1, false}, SANITIZED ? 4 : 12, SANITIZED ? 0 : 16);
+    machine_set(3, WEIR_FAKE_RANDOM, 1);
+    calls_fail(&(struct run){"cuda:0,cuda:2,cuda:1,cuda:2", "zb-h1", NULL, 2, 0, 2, false}, SANITIZED ? 4 : 12, 0);
 }
 
 static void a_run_that_cannot_be_says_why(void **state)
@@ -272,6 +294,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(losses_are_nearly_those_of_the_cpu),
         cmocka_unit_test(every_layout_gives_the_same_bits),
+        cmocka_unit_test(delayed_threads_give_the_same_bits),
         cmocka_unit_test(replicas_give_the_same_bits_with_and_without_zero),
         cmocka_unit_test(any_failing_call_ends_the_run_with_one_message),
         cmocka_unit_test(a_run_that_cannot_be_says_why),

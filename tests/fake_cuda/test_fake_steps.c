@@ -6,6 +6,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/rng.h"
 #include "engine/weir.h"
@@ -205,6 +206,27 @@ static void every_instruction_is_a_range(void **state)
     fixture_close(&f);
 }
 
+/* ---- a steady step -------------------------------------------------------------------------------------------------- */
+
+static void the_steps_after_the_first_allocate_nothing(void **state)
+{
+    (void)state;
+    static const char *const devices[] = {"cuda:0", "cuda"};
+    for (size_t i = 0; i < sizeof devices / sizeof devices[0]; i++) {
+        struct weir_step_report report;
+        struct fixture f;
+        machine_set(3, WEIR_FAKE_EAGER, 1);
+        fixture_open(&f, devices[i], "1f1b", 3, 0);
+        step_run(&f, 0, &report);
+        uint64_t before = weir_alloc_count();
+        int open = weir_fake_open();
+        step_run(&f, 1, &report);
+        assert_int_equal(weir_alloc_count(), before);
+        assert_int_equal(weir_fake_open(), open);
+        fixture_close(&f);
+    }
+}
+
 /* Nothing is timed kernel by kernel: there are no rows, rather than rows of zeros. */
 static void there_are_no_times_of_operations(void **state)
 {
@@ -224,6 +246,7 @@ int main(void)
         cmocka_unit_test(an_mlp_gives_the_same_bits_on_one_rank_and_two),
         cmocka_unit_test(events_of_a_step_are_ordered_and_lie_within_it),
         cmocka_unit_test(every_instruction_is_a_range),
+        cmocka_unit_test(the_steps_after_the_first_allocate_nothing),
         cmocka_unit_test(there_are_no_times_of_operations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,122 @@
+#!/usr/bin/env bats
+# weir train as processes with a GPU each, on stand-ins for CUDA and NCCL: the numbers are those of one process, in whatever
+# order operations get done, and a failure ends all processes.   labels: slow
+
+bats_require_minimum_version 1.5.0
+load mpi_ranks
+
+setup() {
+    [ -x "${WEIR_FAKE:-}" ] || skip "there is no command on stand-ins (WEIR_FAKE)"
+    cd "$BATS_TEST_TMPDIR" || exit 1
+    "$WEIR_FAKE" info | grep -q '^transport   nccl' || skip "this build has no MPI"
+    command -v mpirun >/dev/null || skip "mpirun is not installed"
+    for i in $(seq 100); do printf 'line %d of a small text: the quick brown fox jumps over the lazy dog\n' "$i"; done >text
+    base=(train --model gpt2-tiny --data text --microbatches 4 --microbatch-size 1 --seq-len 4 --dropout 0.1 --steps 2 -q)
+}
+
+# gpus N ARGUMENT..: as N processes
+gpus() {
+    local n=$1
+    shift
+    MPI_PASS="WEIR_FAKE_GPUS WEIR_FAKE_MODE WEIR_FAKE_SEED WEIR_FAKE_NCCL" MPI_TIMEOUT=100 \
+        bash "$WEIR_SOURCE_DIR/tests/mpi.sh" "$n" "$WEIR_FAKE" "${base[@]}" --device cuda "$@"
+}
+
+# one ARGUMENT..: all ranks in one process, on one GPU; its numbers are in one.numbers
+one() {
+    "$WEIR_FAKE" "${base[@]}" --transport local --device cuda:0 --metrics one "$@" >/dev/null
+    numbers one >one.numbers
+    [ "$(wc -l <one.numbers)" -eq 2 ]
+}
+
+# same N ARGUMENT..: N processes have the numbers of one
+same() {
+    local n=$1
+    shift
+    rm -f several
+    gpus "$n" --metrics several "$@"
+    numbers several | cmp one.numbers
+}
+
+@test "pipelines of processes have the bits of one stage" {
+    export WEIR_FAKE_GPUS=4
+    one --stages 1
+    same 1 --stages 1 --transport nccl
+    same 2 --stages 2
+    same 3 --stages 3 --schedule zb-h1
+    WEIR_FAKE_NCCL=serial same 4 --stages 4 --schedule 1f1b
+    WEIR_FAKE_NCCL=serial,random same 2 --stages 4 --chunks 2 --schedule interleaved
+    WEIR_FAKE_MODE=lazy same 2 --stages 4 --schedule zbv
+}
+
+@test "replicas of processes are reproducible, and two have the bits of one process" {
+    export WEIR_FAKE_GPUS=4
+    one --stages 2 --replicas 2 --microbatches 2
+    WEIR_FAKE_NCCL=serial same 4 --stages 2 --replicas 2 --microbatches 2
+    WEIR_FAKE_NCCL=random same 4 --stages 2 --replicas 2 --microbatches 2 --zero 1 --placement spread
+}
+
+@test "evaluation, import and export are those of one process" {
+    export WEIR_FAKE_GPUS=2
+    "$WEIR_FAKE" "${base[@]}" --transport local --device cuda:0 --stages 2 --json --val-data text --val-every 1 --export a >a.json
+    gpus 2 --stages 2 --json --val-data text --val-every 1 --export b >b.json
+    cmp a.json b.json
+    cmp a/model.safetensors b/model.safetensors
+    "$WEIR_FAKE" "${base[@]}" --transport local --device cuda:0 --stages 2 --steps 1 --json --init-from a >c.json
+    gpus 2 --stages 2 --steps 1 --json --init-from a >d.json
+    cmp c.json d.json
+}
+
+@test "one process prints a trace of all GPUs" {
+    gpus 3 --stages 3 --trace t --metrics m
+    [ "$(wc -l <m)" -eq 2 ]
+    for r in 0 1 2; do grep -q "\"rank $r\"" t; done
+    ! grep -q '"dur": *-' t
+}
+
+@test "device and transport must belong together" {
+    run --separate-stderr "$WEIR_FAKE" "${base[@]}" --stages 2 --device cuda --transport mpi
+    [ "$status" -eq 2 ]
+    [[ $stderr == *"transport 'mpi' moves memory of the host, device 'cuda' has other memory: use --transport nccl"* ]]
+    run --separate-stderr "$WEIR_FAKE" "${base[@]}" --stages 2 --device cpu --transport nccl
+    [ "$status" -eq 2 ]
+    [[ $stderr == *"transport 'nccl' moves memory of GPUs, device 'cpu' has other memory: use --transport mpi"* ]]
+    WEIR_FAKE_GPUS=1 run --separate-stderr gpus 2 --stages 2
+    [ "$status" -eq 2 ]
+    [[ $stderr == *"there is no device 'cuda:1', this machine has 1"* ]]
+    NCCL_HOSTID=same run --separate-stderr gpus 2 --stages 2 --device cuda:0
+    [ "$status" -ne 0 ] && [ "$status" -ne 5 ]
+    [[ $stderr == *"connecting rank 0 to rank 1: ncclCommInitRankConfig: "* ]]
+}
+
+@test "a call of NCCL that fails ends all processes" {
+    for k in 0 9 32; do
+        cat >failing <<END
+#!/bin/bash
+[ "\$OMPI_COMM_WORLD_RANK" = 1 ] && export WEIR_FAKE_NCCL=fail=$k
+exec "\$@"
+END
+        chmod +x failing
+        run --separate-stderr bash "$WEIR_SOURCE_DIR/tests/mpi.sh" 2 ./failing "$WEIR_FAKE" "${base[@]}" --device cuda --stages 2
+        [ "$status" -eq 1 ] || [ "$status" -eq 4 ] # of who failed, or of who heard of it first
+        [[ $stderr == *": unhandled system error"* ]]
+    done
+}
+
+@test "an operation that never ends and reports an error ends all processes" {
+    WEIR_FAKE_NCCL=async=12,abort-syncs run --separate-stderr gpus 3 --stages 3
+    [ "$status" -eq 1 ] || [ "$status" -eq 4 ]
+    [[ $stderr == *": unhandled system error: the operation that mode \`async\` names has failed"* ]]
+}
+
+@test "a killed process ends the others, even if NCCL does not let go" {
+    victim 1 KILL
+    for mode in "" abort-hangs; do
+        rm -f metrics
+        export WEIR_FAKE_NCCL=$mode
+        MPI_PASS=WEIR_FAKE_NCCL MPI_TIMEOUT=60 run --separate-stderr bash "$WEIR_SOURCE_DIR/tests/mpi.sh" 3 ./victim \
+            "$WEIR_FAKE" "${base[@]}" --device cuda --stages 3 --steps 1000000 --metrics metrics
+        [ "$status" -ne 0 ] && [ "$status" -ne 5 ]
+        [[ $stderr == *"the process of rank 1 has died"* || $stderr == *"signal 9"* ]]
+    done
+}
