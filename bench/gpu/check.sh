@@ -7,7 +7,7 @@
 #                                        mistakes of these scripts where there is no GPU, and says so in its report
 #
 #   WEIR_GPU_PARTS     names of parts, split at blanks, to run only these; a build of before is used
-#   WEIR_GPU_SECONDS   for all parts together; 530
+#   WEIR_GPU_SECONDS   for all parts together; 530.  With more, on a slow machine, each part has more too
 #   WEIR_GPU_MPS       1: processes share the GPU through a private MPS daemon instead of taking turns
 #
 # A part that fails does not stop the others, and one for which the build or the machine lacks something has failed.  Without a
@@ -29,6 +29,7 @@ else
     build=$out/build
     weir=$build/bin/weir
 fi
+seconds=${WEIR_GPU_SECONDS:-530}
 mkdir -p "$out"
 report=$out/report.md
 
@@ -37,19 +38,23 @@ report=$out/report.md
 # shellcheck source=bench/gpu/parts.bash
 . "$root/bench/gpu/parts.bash"
 [ $# -eq 0 ] || use_folder "$1"
-command -v nvcc >/dev/null || PATH=$PATH:/usr/local/cuda/bin
-find_nccl
-[ "$rehearse" -eq 0 ] || use_stand_ins
+nccl_options=
+if [ "$rehearse" -eq 1 ]; then
+    use_stand_ins
+else
+    find_cuda_and_nccl
+fi
 
 # part NAME SECONDS: run part_NAME, remember how it went
 failed=0
 declare -A verdicts
 part() {
-    local name=$1 limit=$2 started=$SECONDS verdict=ok code=0 left=$((${WEIR_GPU_SECONDS:-530} - SECONDS))
+    local name=$1 limit=$2 started=$SECONDS verdict=ok code=0 left=$((seconds - SECONDS))
     [[ " ${WEIR_GPU_PARTS:-$name} " == *" $name "* ]] || {
         verdicts[$name]="not run"
         return
     }
+    [ "$seconds" -le 530 ] || limit=$((limit * seconds / 530))
     [ "$limit" -le "$left" ] || limit=$left
     if [ "$left" -le 0 ]; then
         verdict="FAILED: no time was left (WEIR_GPU_PARTS=$name runs it alone)"
@@ -97,6 +102,12 @@ results_table() {
     results_row 'statuses of the CUDA runtime (`cuda_error.c`)' rows
 }
 
+for name in ${WEIR_GPU_PARTS:-}; do
+    declare -F "part_$name" >/dev/null || {
+        printf "check.sh: there is no part '%s'\n" "$name" >&2
+        exit 2
+    }
+done
 {
     [ "$rehearse" -eq 1 ] && printf '# Rehearsal of the checks: stand-in, no GPU\n\nNothing of this was run on a GPU.\n\n' ||
         printf '# Checks on a GPU\n\n'
@@ -112,7 +123,7 @@ mps_start
 part build 170
 if [ -x "$weir" ]; then
     # what has never run anywhere comes first: when time runs out, the rest is repeated by name
-    for row in "rows 30" "device 20" "exactness 30" "nccl_2 40" "nccl_replicas 45" "nccl_4 40" "bf16 15" "generate 20" \
+    for row in "mpi 15" "rows 30" "device 20" "exactness 30" "nccl_2 40" "nccl_replicas 45" "nccl_4 40" "bf16 15" "generate 20" \
         "near_the_cpu 15" "profile 10" "tf32 10" "trace 10" "nccl_death 20" "rows_memcheck 60" "memcheck 25" \
         "nccl_memcheck 60" "rows_racecheck 50" "racecheck 25" "synccheck 20" "processor 60"; do
         part "${row% *}" "${row#* }"

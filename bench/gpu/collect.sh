@@ -23,9 +23,10 @@ rm -r "$folder/debs"
 usr=$folder/prefix/usr
 arch=$usr/lib/x86_64-linux-gnu
 
-# One folder of libraries, and links that lead into it instead of into the system.
+# One folder of libraries and one of headers, which any compiler finds, and links that lead into them instead of the system.
 cp -a "$folder/prefix/lib/." "$usr/lib/"
-rm -r "$folder/prefix/lib"
+cp -a "$usr/include/x86_64-linux-gnu/." "$usr/include/"
+rm -r "$folder/prefix/lib" "$usr/include/x86_64-linux-gnu"
 find "$folder/prefix" -type l -lname '/*' | while read -r link; do
     target=$(readlink "$link")
     ln -sfr "$usr/${target#/usr}" "$link"
@@ -33,7 +34,8 @@ done
 
 # Package files name /usr: they are made to name the folder they are in.
 # shellcheck disable=SC2016 # pkg-config expands these
-find "$folder/prefix" -name '*.pc' -exec sed -i 's|^prefix=.*|prefix=${pcfiledir}/../../..|; s|=/usr|=${prefix}|' {} +
+find "$folder/prefix" -name '*.pc' -exec sed -i 's|^prefix=.*|prefix=${pcfiledir}/../../..|; s|=/usr|=${prefix}|
+    s|-L/usr/lib/[^ ]*|-L${pcfiledir}/..|; s|-I/usr/include|-I${pcfiledir}/../../../include|' {} +
 # shellcheck disable=SC2016 # and these
 find "$arch/pkgconfig" -name '*.pc' ! -name 'o*mpi*' -exec sed -i 's|^\(libdir\)=.*|\1=${pcfiledir}/..|' {} +
 

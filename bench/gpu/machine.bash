@@ -18,15 +18,19 @@ use_folder() {
     done
     export PKG_CONFIG_PATH=$arch/pkgconfig:$folder/usr/share/pkgconfig
     export LD_LIBRARY_PATH=$out/lib:${LD_LIBRARY_PATH:-} PATH=$folder/usr/bin:$PATH
-    export OPAL_PREFIX=$folder/usr OPAL_SYSCONFDIR=$folder/etc PMIX_INSTALL_PREFIX=$arch/pmix2
+    export OPAL_PREFIX=$folder/usr OPAL_SYSCONFDIR=$folder/etc PMIX_PKGLIBDIR=$arch/pmix2/lib/pmix \
+        PMIX_PKGDATADIR=$arch/pmix2/share/pmix
+    export OMPI_MCA_plm=isolated # processes of this machine alone: there may be no ssh, without which mpirun ends
 }
 
-# Where NCCL is: beside CUDA, in the system, or in Python's package of it, which has no name to link with.
-find_nccl() {
+# CUDA's own libraries, where nobody has told the loader of them.  NCCL beside CUDA, in the system, or in Python's package of
+# it, which has no name to link with.
+find_cuda_and_nccl() {
     local cuda home
     nccl_where="not found"
-    nccl_options= # a list split at blanks: an array cannot be handed to the parts
+    command -v nvcc >/dev/null || PATH=$PATH:/usr/local/cuda/bin
     cuda=$(command -v nvcc) && cuda=$(dirname "$(dirname "$(readlink -f "$cuda")")")
+    export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$cuda/lib64
     for home in "$cuda" /usr /usr/local; do
         if [ "$nccl_where" = "not found" ] && [ -e "$home/include/nccl.h" ]; then
             nccl_where=$home
@@ -36,6 +40,7 @@ find_nccl() {
     home=$(python3 -c 'import nvidia.nccl; print(list(nvidia.nccl.__path__)[0])' 2>/dev/null) || home=
     if [ "$nccl_where" = "not found" ] && [ -e "$home/include/nccl.h" ]; then
         nccl_where=$home
+        # shellcheck disable=SC2034 # a list split at blanks, which check.sh hands to the build
         nccl_options="-DWEIR_NCCL=ON -DNCCL_LIBRARY=$home/lib/libnccl.so.2 -DNCCL_INCLUDE=$home/include"
         export LD_LIBRARY_PATH=$home/lib:${LD_LIBRARY_PATH:-}
     fi

@@ -5,8 +5,8 @@
 # Ends the part when there is no GPU.
 need_gpu() {
     local text
-    text=$("$weir" info | grep '^device *cuda')
-    [[ $text != *": 0"* && -n $text ]] || {
+    text=$("$weir" info | grep '^device *cuda') || exit 1
+    [[ $text != *": 0"* ]] || {
         text=${text#*: 0, }
         printf '%s\n' "${text%%: use --device*}"
         exit 77
@@ -64,11 +64,16 @@ part_device() {
     [ "$rehearse" -eq 1 ] || "$(test_program device_kinds)"
 }
 
-# What all trainings share; few and short steps in a rehearsal.
+# What all trainings share; a smaller model, and few and short steps in a rehearsal.
 base() {
-    local size="--steps 20"
-    [ "$rehearse" -eq 0 ] || size="--steps 2 --seq-len 8 --microbatch-size 1"
-    echo "train --model gpt2-tiny --data $root/docs/training.md --microbatches 4 --seed 7 --quiet $size"
+    local size="--model gpt2-tiny --steps 20"
+    [ "$rehearse" -eq 0 ] || size="--model $(small_model) --steps 2 --seq-len 8 --microbatch-size 1"
+    echo "train --data $root/docs/training.md --microbatches 4 --seed 7 --quiet $size"
+}
+
+small_model() {
+    printf '{"model_type": "gpt2", "n_embd": 32, "n_head": 2, "n_layer": 2, "n_positions": 64, "vocab_size": 256}' >"$out/small.json"
+    echo "$out/small.json"
 }
 
 reported() {
@@ -99,15 +104,28 @@ near() {
         END { exit bad || NR == 0 }' || exit 1
 }
 
+# each_layout COMMAND LAYOUT..: run it with each, with the first alone in a rehearsal
+each_layout() {
+    local command=$1 layout
+    shift
+    for layout in "$@"; do
+        $command "$layout"
+        [ "$rehearse" -eq 0 ] || return 0
+    done
+}
+
+layout_is_one() {
+    local other
+    # shellcheck disable=SC2086 # a layout is several words
+    other=$(losses cuda:0 $1) || exit 1
+    same "layout $1" "$one" "$other"
+}
+
 part_exactness() {
     need_gpu
-    local one other
+    local one
     one=$(losses cuda:0 1 gpipe) || exit 1
-    for layout in "2 1f1b" "4 1f1b" "4 zb-h1" "4 gpipe" "2 1f1b --recompute full"; do
-        # shellcheck disable=SC2086 # a layout is several words
-        other=$(losses cuda:0 $layout) || exit 1
-        same "layout $layout" "$one" "$other"
-    done
+    each_layout layout_is_one "4 zb-h1" "2 1f1b" "4 1f1b" "4 gpipe" "2 1f1b --recompute full"
 }
 
 part_near_the_cpu() {
@@ -150,9 +168,8 @@ part_generate() {
     local steps=60 cpu cuda
     [ "$rehearse" -eq 0 ] || steps=4
     for _ in $(seq 600); do printf 'abcde; '; done >"$out/text"
-    printf '{"model_type": "gpt2", "n_embd": 32, "n_head": 2, "n_layer": 2, "n_positions": 64, "vocab_size": 256}' >"$out/small.json"
     rm -rf "$out/model"
-    "$weir" train --model "$out/small.json" --data "$out/text" --steps $steps --lr 0.01 --microbatches 2 --microbatch-size 2 \
+    "$weir" train --model "$(small_model)" --data "$out/text" --steps $steps --lr 0.01 --microbatches 2 --microbatch-size 2 \
         --seq-len 16 --device cuda:0 --stages 1 -q --export "$out/model" || exit 1
     cpu=$("$weir" generate --init-from "$out/model" -q --prompt abc --tokens 20) || exit 1
     for stages in 1 2; do
@@ -182,45 +199,61 @@ ranks() {
     bash "$root/tests/mpi.sh" "$n" bash -c 'NCCL_HOSTID=host$OMPI_COMM_WORLD_RANK exec "$@"' rank "$@"
 }
 
-# nccl_losses N [OPTION..]: of N processes on one GPU
-nccl_losses() {
+# rank_losses N DEVICE TRANSPORT [OPTION..]: of N processes
+rank_losses() {
     rm -f "$out/metrics.json"
     # shellcheck disable=SC2046 # several words
-    ranks "$1" "$weir" $(base) --device cuda:0 --transport nccl --metrics "$out/metrics.json" "${@:2}" && reported
+    ranks "$1" "$weir" $(base) --device "$2" --transport "$3" --metrics "$out/metrics.json" "${@:4}" && reported
 }
 
-# as_one N LAYOUT..: N processes report the losses of one stage in one process
-as_one() {
-    local n=$1 one other
-    one=$(losses cuda:0 1 gpipe) || exit 1
-    shift
-    for layout in "$@"; do
-        # shellcheck disable=SC2086 # a layout is several words
-        other=$(nccl_losses "$n" $layout) || exit 1
-        same "$n processes, $layout" "$one" "$other"
-    done
+# nccl_losses N [OPTION..]: of N processes on one GPU
+nccl_losses() {
+    rank_losses "$1" cuda:0 nccl "${@:2}"
 }
 
+# That processes meet at all, without a GPU.
+part_mpi() {
+    local one
+    one=$(losses cpu 2 1f1b --steps 2) || exit 1
+    same "two processes on cpu" "$one" "$(rank_losses 2 cpu mpi --stages 2 --steps 2)"
+}
+
+ranks_are_one() {
+    local other
+    # shellcheck disable=SC2086 # a layout is several words
+    other=$(nccl_losses $1) || exit 1
+    same "processes, stages: $1" "$one" "$other"
+}
+
+# Processes report the losses of one stage in one process.
 part_nccl_2() {
     need_nccl
-    as_one 2 "--stages 2" "--stages 4 --schedule interleaved --chunks 2" "--stages 4 --schedule zbv"
+    local one
+    one=$(losses cuda:0 1 gpipe) || exit 1
+    each_layout ranks_are_one "2 --stages 2" "2 --stages 4 --schedule interleaved --chunks 2" "2 --stages 4 --schedule zbv"
 }
 
 part_nccl_4() {
     need_nccl
-    as_one 4 "--stages 4" "--stages 4 --schedule zb-h1"
+    local one
+    one=$(losses cuda:0 1 gpipe) || exit 1
+    each_layout ranks_are_one "4 --stages 4" "4 --stages 4 --schedule zb-h1"
+}
+
+replicas_are_near() {
+    local first again
+    # shellcheck disable=SC2086 # a layout is several words
+    first=$(nccl_losses $1) && again=$(nccl_losses $1) || exit 1
+    near "one process and $1" 1e-4 "$one" "$first"
+    same "$1 again" "$first" "$again"
 }
 
 # NCCL adds in an order of its own: near what one process computes, and the same every time.
 part_nccl_replicas() {
     need_nccl
-    local one first again
-    for layout in "2 --stages 1 --replicas 2" "4 --stages 2 --replicas 2 --zero 1"; do
-        # shellcheck disable=SC2086 # a layout is several words
-        one=$(losses cuda:0 1 gpipe --replicas 2) && first=$(nccl_losses $layout) && again=$(nccl_losses $layout) || exit 1
-        near "one process and $layout" 1e-4 "$one" "$first"
-        same "$layout again" "$first" "$again"
-    done
+    local one
+    one=$(losses cuda:0 1 gpipe --replicas 2) || exit 1
+    each_layout replicas_are_near "4 --stages 2 --replicas 2 --zero 1" "2 --stages 1 --replicas 2"
 }
 
 # The process that is left says that it has lost its peer.
@@ -266,8 +299,7 @@ rows_under() {
 }
 
 one_step() {
-    echo "train --model gpt2-tiny --data $root/docs/training.md --steps 1 --microbatches 2 --seq-len 16 --microbatch-size 1" \
-        "--device cuda:0 --stages 2 --quiet"
+    echo "$(base) --steps 1 --microbatches 2 --seq-len 16 --microbatch-size 1 --device cuda:0 --stages 2"
 }
 
 # step_under TOOL: one step of training
