@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# bench/gpu/check.sh, which is for a machine with a GPU, rehearsed on stand-ins: its parts run, and it never says that a GPU did.
+# bench/gpu/check.sh, which is for a machine with a GPU, rehearsed on stand-ins: its parts run, and it never says that a GPU
+# did.   labels: slow
 
 bats_require_minimum_version 1.5.0
 
