@@ -7,10 +7,11 @@
  * head h to the keys of head h / (heads / kv_heads) (Ainslie et al., "GQA", 2023).  Rows that stand past the end of the
  * sequence come out as zeros.
  *
- * Cache, f32: keys (kv_heads, n_positions, d), then values of the same shape. */
+ * Cache, of the inputs' type: keys (kv_heads, n_positions, d), then values of the same shape. */
 #include <inttypes.h>
 
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
 
 static weir_status heads_check(const struct weir_op_attr *attr, int64_t kv_heads)
@@ -56,7 +57,7 @@ static weir_status infer(struct weir_op_shapes *shapes)
         return status;
     shapes->output = shapes->inputs[0];
     shapes->output.dims[2] = heads * d;
-    shapes->cache_bytes = (size_t)(2 * kv_heads * attr->n_positions * d) * sizeof(float);
+    shapes->cache_bytes = (size_t)(2 * kv_heads * attr->n_positions * d) * weir_dtype_bytes(shapes->inputs[0].dtype);
     double pairs = (double)shapes->output.dims[1] * (double)attr->n_positions;
     shapes->flops[WEIR_FORWARD] = pairs * (4.0 * (double)(heads * d) + 20.0 * (double)heads);
     weir_infer_bytes(shapes);
@@ -69,4 +70,5 @@ const struct weir_op weir_op_attention_cached = {
     .summary = "causal attention over the keys and values of a sequence so far",
     .infer = infer,
     .cpu = {weir_cpu_attention_cached_forward, NULL, NULL, weir_cpu_attention_cached_scratch, NULL},
+    .cuda = WEIR_CUDA_ROW(weir_cuda_attention_cached_forward, NULL, NULL, weir_cuda_attention_cached_scratch, NULL),
 };

@@ -1,6 +1,7 @@
 /* last_row: (1, T, C) ─▶ (1, 1, C), the last row that is part of the sequence: only it decides the next token.  Forward
  * only. */
 #include "kernels/cpu/cpu.h"
+#include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
 
 static weir_status infer(struct weir_op_shapes *shapes)
@@ -26,4 +27,5 @@ const struct weir_op weir_op_last_row = {
     .summary = "the last row of a sequence",
     .infer = infer,
     .cpu = {weir_cpu_last_row_forward, NULL, NULL, NULL, NULL},
+    .cuda = WEIR_CUDA_ROW(weir_cuda_last_row_forward, NULL, NULL, NULL, NULL),
 };

@@ -83,6 +83,8 @@ static void scratch_make(struct op_rig *rig, int n_threads)
     }
     rig->full.scratch = op_rig_block(rig, rig->scratch_bytes);
     rig->full.saved = op_rig_block(rig, rig->shapes.saved_bytes);
+    if (rig->shapes.cache_bytes)
+        rig->full.cache = op_rig_block(rig, rig->shapes.cache_bytes);
 }
 
 void op_rig_open(struct op_rig *rig, const struct op_case *c, int n_threads, uint64_t salt, int shift)

@@ -89,15 +89,18 @@ results_row() {
 results_table() {
     printf '\n| part | run on a GPU |\n| --- | --- |\n'
     results_row 'kernels of all rows of `weir_ops`, f32 and bf16 (`kernels/cuda/*.cu`)' rows rows_memcheck rows_racecheck
-    results_row 'vector kernels: add, reduce, square sums, gate, AdamW, SGD (`vector.cu`)' rows rows_memcheck rows_racecheck
+    results_row 'rows of generation: attention over a cache, last row, rows within a sequence (`attention_cached.cu`, `last_row.cu`)' \
+        rows rows_memcheck rows_racecheck
+    results_row 'vector kernels: add, reduce, square sums, gate, AdamW, SGD, rounding to bf16 (`vector.cu`)' rows rows_memcheck \
+        rows_racecheck
     results_row 'rows in C that call them (`cuda_*.c`)' rows
     results_row 'matrix products through cuBLASLt (`cuda_matmul_lt.c`), tf32 among them' rows tf32
     results_row 'the device: memory, streams, events, copies, marks (`engine/device/cuda*.c`)' device
     results_row 'the engine on it: training over stages, schedules' exactness near_the_cpu trace memcheck racecheck synccheck
-    results_row 'training in bf16' bf16
-    results_row 'generation' generate
-    results_row '`--profile`' profile
-    results_row 'pipelines of processes over NCCL' nccl_2 nccl_4 nccl_death nccl_memcheck
+    results_row 'the same in bf16 (`--dtype bf16`)' bf16
+    results_row 'the generator on it: prompts in chunks, tokens, several samples, stages' generation
+    results_row 'times of kernels (`--profile`)' profile
+    results_row 'pipelines of processes over NCCL (`engine/transport/nccl*.c`)' nccl_2 nccl_4 nccl_death nccl_memcheck
     results_row 'replicas and ZeRO-1 over NCCL' nccl_replicas
     results_row 'statuses of the CUDA runtime (`cuda_error.c`)' rows
 }
@@ -123,7 +126,7 @@ mps_start
 part build 170
 if [ -x "$weir" ]; then
     # what has never run anywhere comes first: when time runs out, the rest is repeated by name
-    for row in "mpi 15" "rows 30" "device 20" "exactness 30" "nccl_2 40" "nccl_replicas 45" "nccl_4 40" "bf16 15" "generate 20" \
+    for row in "mpi 15" "rows 30" "device 20" "exactness 30" "nccl_2 40" "nccl_replicas 45" "nccl_4 40" "bf16 15" "generation 20" \
         "near_the_cpu 15" "profile 10" "tf32 10" "trace 10" "nccl_death 20" "rows_memcheck 60" "memcheck 25" \
         "nccl_memcheck 60" "rows_racecheck 50" "racecheck 25" "synccheck 20" "processor 60"; do
         part "${row% *}" "${row#* }"

@@ -16,8 +16,8 @@ need_gpu() {
 # test_program NAME: real, or on the stand-in
 test_program() {
     case $rehearse$1 in
-    0rows | 0vector) echo "$build/tests/cuda_on_cpu/test_cuda_$1_gpu" ;;
-    1rows | 1vector) echo "$build/tests/fake_cuda/test_fake_$1" ;;
+    0rows | 0vector | 0generation) echo "$build/tests/cuda_on_cpu/test_cuda_$1_gpu" ;;
+    1rows | 1vector | 1generation) echo "$build/tests/fake_cuda/test_fake_$1" ;;
     0device*) echo "$build/tests/test_$1" ;;
     1device*) echo "$build/tests/fake_cuda/test_fake_$1" ;;
     esac
@@ -34,8 +34,8 @@ part_build() {
     # shellcheck disable=SC2086 # several options
     cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DWEIR_CUDA=ON -DWEIR_ONEDNN=OFF \
         "$(mpi_option)" "-DCMAKE_CUDA_ARCHITECTURES=${WEIR_GPU_ARCHITECTURES:-$architectures}" $nccl_options &&
-        cmake --build "$build" --target weir test_cuda_rows_gpu test_cuda_vector_gpu test_device test_device_graphs \
-            test_device_kinds json_get
+        cmake --build "$build" --target weir test_cuda_rows_gpu test_cuda_vector_gpu test_cuda_generation_gpu \
+            test_device test_device_graphs test_device_kinds
 }
 
 mpi_option() {
@@ -44,10 +44,12 @@ mpi_option() {
 
 # The kernels and the device on the processor, with this machine's compiler.
 part_processor() {
-    local names=(test_cuda_rows test_cuda_vector test_emulation test_fake_device test_fake_device_graphs test_fake_rows
-                 test_fake_vector)
+    local names=(test_emulation test_fake_device test_fake_device_graphs)
+    local what
+    for what in rows vector generation; do names+=("test_cuda_$what" "test_fake_$what"); done
     [ "$rehearse" -eq 1 ] || cmake --build "$build" --target "${names[@]}" || exit 1
-    ctest --test-dir "$build" --output-on-failure -R '^(cuda_rows|cuda_vector|emulation|fake_(device.*|rows|vector))$'
+    ctest --test-dir "$build" --output-on-failure -R \
+        '^(cuda_rows|cuda_vector|cuda_generation|emulation|fake_(device.*|rows|vector|generation))$'
 }
 
 # ---- one process -------------------------------------------------------------------------------------------------------
@@ -55,7 +57,7 @@ part_processor() {
 # Every row and every vector kernel against the CPU's, on the device.
 part_rows() {
     need_gpu
-    "$(test_program rows)" && "$(test_program vector)"
+    "$(test_program rows)" && "$(test_program vector)" && "$(test_program generation)"
 }
 
 part_device() {
@@ -88,11 +90,11 @@ losses() {
         reported
 }
 
-# same WHAT ONE OTHER, near WHAT TOLERANCE ONE OTHER: end the part when losses are not
+# same WHAT ONE OTHER, near WHAT TOLERANCE ONE OTHER: end the part when they are not
 same() {
     printf '%s:\n%s\n' "$1" "$3"
     [[ -n $2 && $2 == "$3" ]] || {
-        printf 'these losses were to be those of the first:\n%s\n' "$2"
+        printf 'wanted:\n%s\n' "$2"
         exit 1
     }
 }
@@ -162,19 +164,20 @@ part_profile() {
     grep -q '^total .* 100.00 %' "$out/profile.txt"
 }
 
-# A model that has learnt a little continues a text as it does on the CPU.
-part_generate() {
+# texts DEVICE STAGES: of a model that a few steps of training have made sure of its next byte
+texts() {
+    "$weir" generate --init-from "$out/model" --prompt 'A schedule is ' --tokens 40 --samples 2 --quiet --device "$1" --stages "$2"
+}
+
+# The CPU's greedy texts, on any number of stages.
+part_generation() {
     need_gpu
-    local steps=60 cpu cuda
-    [ "$rehearse" -eq 0 ] || steps=4
-    for _ in $(seq 600); do printf 'abcde; '; done >"$out/text"
+    local one other stages
     rm -rf "$out/model"
-    "$weir" train --model "$(small_model)" --data "$out/text" --steps $steps --lr 0.01 --microbatches 2 --microbatch-size 2 \
-        --seq-len 16 --device cuda:0 --stages 1 -q --export "$out/model" || exit 1
-    cpu=$("$weir" generate --init-from "$out/model" -q --prompt abc --tokens 20) || exit 1
-    for stages in 1 2; do
-        cuda=$("$weir" generate --init-from "$out/model" -q --prompt abc --tokens 20 --device cuda:0 --stages $stages) || exit 1
-        same "$stages stages on cuda" "$cpu" "$cuda"
+    losses cuda:0 2 1f1b --export "$out/model" >/dev/null && one=$(texts cpu 1) || exit 1
+    for stages in 1 3; do
+        other=$(texts cuda:0 "$stages") || exit 1
+        same "$stages stages on a GPU" "$one" "$other"
     done
 }
 
@@ -295,7 +298,8 @@ sanitizer() {
 
 # rows_under TOOL: without the larger cases, under which these tools take minutes
 rows_under() {
-    WEIR_ROWS_SMALL=1 sanitizer "$1" "$(test_program rows)" && WEIR_ROWS_SMALL=1 sanitizer "$1" "$(test_program vector)"
+    WEIR_ROWS_SMALL=1 sanitizer "$1" "$(test_program rows)" && WEIR_ROWS_SMALL=1 sanitizer "$1" "$(test_program vector)" &&
+        sanitizer "$1" "$(test_program generation)"
 }
 
 one_step() {

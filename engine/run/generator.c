@@ -1,21 +1,6 @@
-#include "engine/run/generator.h"
-
-#include <string.h>
-
+/* Generation: open and close. */
 #include "base/alloc.h"
-#include "engine/run/state.h"
-
-enum { IDLE = -1 };
-
-struct weir_generator {
-    weir_engine *engine;
-    const struct weir_run_program *ran; /* whose results the logits are; NULL: none yet */
-    int n_samples, result;              /* result: of all samples after a prompt, -1 after a token of each */
-    int64_t chunk, context, vocabulary, position;
-    int cached_end;                     /* nodes from here on change no cache */
-};
-
-/* ---- open ---------------------------------------------------------------------------------------------------------- */
+#include "engine/run/generator_state.h"
 
 static weir_status config_check(const struct weir_generator_config *config)
 {
@@ -86,6 +71,7 @@ static weir_status program_make(struct weir_generator *g, const struct weir_grap
         .gradient_slots = report.gradient_slots,
         .first_layer = engine->first_layer,
         .n_threads = engine->config.threads_per_rank,
+        .kernels = engine->kind->kernels,
         .n_sequences = g->n_samples,
     };
     run->scratch = WEIR_MEMORY_SCRATCH;
@@ -111,9 +97,9 @@ static weir_status engine_make(struct weir_generator *g, const struct weir_gener
     engine->config.seed = config->seed;
     engine->config.device_memory = config->device_memory;
     int n_chunks = (int)((g->context + g->chunk - 1) / g->chunk);
-    status = weir_engine_parts_find(engine);
-    if (!status && !(engine->kind->flags & WEIR_DEVICE_TASKS))
-        status = WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "generation has no kernels on device '%s': use cpu", engine->kind->name);
+    status = weir_arena_alloc(&engine->arena, (size_t)g->chunk, sizeof *g->row, &g->row);
+    if (!status)
+        status = weir_engine_parts_find(engine);
     if (!status)
         status = program_make(g, config->prompt, config->n_stages, n_chunks, &engine->train);
     if (!status)
@@ -172,103 +158,4 @@ int64_t weir_generator_context(const weir_generator *generator)
 int64_t weir_generator_vocabulary(const weir_generator *generator)
 {
     return generator->vocabulary;
-}
-
-/* ---- run ----------------------------------------------------------------------------------------------------------- */
-
-static void lane_set(struct weir_generator *g, const struct weir_run_program *run, int mb, struct weir_lane lane,
-                     const int32_t *tokens)
-{
-    const struct weir_program *program = run->program;
-    int first = program->stages[0].rank;
-    size_t stride = (weir_shape_bytes(&program->graph->inputs[0].shape) + 63) / 64 * 64;
-    char *to = g->engine->ranks[first].blocks[WEIR_MEMORY_DATA] + program->ranks[first].input_offsets[0] +
-               stride * (size_t)mb;
-    run->lanes[mb] = lane;
-    memset(to, 0, stride);
-    memcpy(to, tokens, (size_t)lane.rows.n_rows * sizeof *tokens);
-}
-
-static weir_status lanes_run(struct weir_generator *g, const struct weir_run_program *run)
-{
-    weir_engine *engine = g->engine;
-    weir_status status = weir_step_begin(engine, 0, false);
-    if (!status)
-        status = weir_run_issue(engine, run);
-    weir_status synced = weir_ranks_sync(engine);
-    status = status ? status : synced;
-    engine->broken = status != WEIR_OK;
-    g->ran = status ? NULL : run;
-    return status;
-}
-
-/* What the prompt left in the cache of the first sequence goes to the others. */
-static weir_status cache_spread(void *argument)
-{
-    struct weir_rank *rank = argument;
-    size_t bytes = rank->engine->program->ranks[rank->index].sequence_bytes;
-    char *cache = rank->blocks[WEIR_MEMORY_CACHE];
-    for (int k = 1; bytes && k < rank->engine->evaluate.program->n_microbatches; k++)
-        memcpy(cache + bytes * (size_t)k, cache, bytes);
-    return WEIR_OK;
-}
-
-static weir_status broken_check(const struct weir_generator *g)
-{
-    return g->engine->broken ? WEIR_FAIL(WEIR_ERR_INVALID, "the generator failed before: close it") : WEIR_OK;
-}
-
-weir_status weir_generator_prompt(weir_generator *g, const int32_t *tokens, int64_t n)
-{
-    const struct weir_run_program *run = &g->engine->train;
-    weir_status status = broken_check(g);
-    if (!status && (n < 1 || n > g->context))
-        status = WEIR_FAIL(WEIR_ERR_USAGE, "the prompt has %lld tokens, it must have 1 to %lld", (long long)n,
-                           (long long)g->context);
-    if (status)
-        return status;
-    for (int k = 0; k < run->program->n_microbatches; k++) {
-        int64_t at = k * g->chunk, rows = n - at < g->chunk ? n - at : g->chunk;
-        struct weir_lane lane = {{at, rows}, 0, at + rows == n ? g->engine->graph->n_nodes : g->cached_end};
-        if (rows > 0)
-            lane_set(g, run, k, lane, tokens + at);
-        else
-            run->lanes[k] = (struct weir_lane){{0, 0}, 0, IDLE};
-    }
-    status = lanes_run(g, run);
-    if (!status)
-        status = weir_ranks_run(g->engine, cache_spread);
-    g->position = n;
-    g->result = (int)((n - 1) / g->chunk);
-    return status;
-}
-
-weir_status weir_generator_next(weir_generator *g, const int32_t *tokens)
-{
-    const struct weir_run_program *run = &g->engine->evaluate;
-    weir_status status = broken_check(g);
-    if (!status && !g->ran)
-        status = WEIR_FAIL(WEIR_ERR_USAGE, "a sequence starts with a prompt: call weir_generator_prompt first");
-    if (!status && g->position == g->context)
-        status = WEIR_FAIL(WEIR_ERR_USAGE, "the sequence has %lld tokens, as many as its cache", (long long)g->context);
-    if (status)
-        return status;
-    for (int k = 0; k < g->n_samples; k++) {
-        struct weir_lane lane = {{g->position, 1}, k, g->engine->graph->n_nodes};
-        lane_set(g, run, k, lane, tokens + k);
-    }
-    status = lanes_run(g, run);
-    g->position++;
-    g->result = -1;
-    return status;
-}
-
-const float *weir_generator_logits(const weir_generator *g, int sample)
-{
-    if (!g->ran)
-        return NULL;
-    const struct weir_program *program = g->ran->program;
-    int last = program->stages[program->n_stages - 1].rank, mb = g->result >= 0 ? g->result : sample;
-    return (const float *)(const void *)(g->engine->ranks[last].blocks[WEIR_MEMORY_DATA] +
-                                         program->ranks[last].loss_offset + program->result_stride * (size_t)mb);
 }

@@ -43,7 +43,7 @@ struct weir_generator_config {
     int n_samples;                   /* >= 1 */
     int n_stages;                    /* >= 1, one per rank */
     const int *first_layer;          /* [n_stages + 1], or NULL: balanced by estimated cost */
-    const char *device;              /* "cpu" */
+    const char *device;              /* "cpu", "cuda", "cuda:0,cuda:1": as weir_device_list has it, a rank per stage */
     int threads_per_rank;            /* >= 1 */
     uint64_t seed;                   /* of initial values, where no weights are loaded */
     int64_t device_memory;           /* bytes each rank may use; 0: what the device has */

@@ -27,7 +27,7 @@ static weir_status end_make(weir_link *link, const struct weir_wire *wire, struc
     if (status)
         return status;
     memcpy(regions, wire->regions, sizeof *regions * (size_t)wire->n_regions);
-    *end = (struct weir_nccl_end){.wire = *wire, .edge = edge_find(link, wire->from, wire->to), .before = -1};
+    *end = (struct weir_nccl_end){.wire = *wire, .edge = edge_find(link, wire->from, wire->to)};
     end->wire.regions = regions;
     return end->edge ? WEIR_OK
                      : WEIR_FAIL(WEIR_ERR_INTERNAL, "no communicator from rank %d to rank %d", wire->from, wire->to);
@@ -52,17 +52,41 @@ static weir_status event_ensure(weir_link *link, weir_event **event)
     return *event ? WEIR_OK : link->kind->event_open(link->device, event);
 }
 
-/* The send that left from the same memory before. */
-static weir_status befores_find(weir_link *link)
+/* Does a send of the event go out of the memory of the earlier send k? */
+static bool is_claimed(const weir_link *link, int event, int k)
+{
+    for (int i = link->first_send[event]; i < link->n_sends && link->sends[i].wire.event == event; i++)
+        if (wires_overlap(&link->sends[k].wire, &link->sends[i].wire))
+            return true;
+    return false;
+}
+
+static weir_status claims_find(weir_link *link, int event, int *n)
 {
     weir_status status = WEIR_OK;
-    for (int i = 0; i < link->n_sends && !status; i++) {
-        int k = i - 1;
-        while (k >= 0 && !wires_overlap(&link->sends[k].wire, &link->sends[i].wire))
+    for (int e = 0; e < link->home->n_edges && link->first_send[event] >= 0 && !status; e++) {
+        int k = link->first_send[event] - 1;
+        while (k >= 0 && !(link->sends[k].edge == &link->home->edges[e] && is_claimed(link, event, k)))
             k--;
-        link->sends[i].before = k;
-        if (k >= 0)
-            status = event_ensure(link, &link->sends[k].done);
+        if (k < 0)
+            continue;
+        link->claims[(*n)++] = k;
+        status = event_ensure(link, &link->sends[k].done);
+    }
+    return status;
+}
+
+static weir_status claims_make(weir_link *link)
+{
+    size_t most = (size_t)link->n_sends * (size_t)link->home->n_edges;
+    int n = 0;
+    weir_status status = weir_arena_alloc(&link->arena, most, sizeof *link->claims, &link->claims);
+    if (!status)
+        status = weir_arena_alloc(&link->arena, (size_t)link->n_events + 1, sizeof *link->first_claim, &link->first_claim);
+    for (int e = 0; e < link->n_events && !status; e++) {
+        link->first_claim[e] = n;
+        status = claims_find(link, e, &n);
+        link->first_claim[e + 1] = n;
     }
     return status;
 }
@@ -101,7 +125,7 @@ static weir_status ends_index(weir_link *link)
         status = send_index(link, i);
     for (int i = 0; i < link->n_receives && !status; i++)
         status = receive_index(link, i);
-    return status ? status : befores_find(link);
+    return status ? status : claims_make(link);
 }
 
 static weir_status ends_make(weir_link *link, const struct weir_link_spec *spec)

@@ -45,7 +45,6 @@ struct weir_nccl_end {
     struct weir_wire wire; /* regions in the link's arena */
     struct weir_nccl_edge *edge;
     weir_event *done; /* receive: it came; send: it left, NULL when nobody asks */
-    int before;       /* send: the last one out of the same memory; -1: none */
 };
 
 /* The part of a peer's block that wires of this rank touch: offsets low .. high of it have memory here. */
@@ -69,6 +68,8 @@ struct weir_link {
     int *first_send;    /* [n_events]: sends of an event follow each other; -1: none */
     int *receive_of;    /* [n_events]; -1: none */
     weir_event **made;  /* [n_events]: what the event's sends take; NULL where there are none */
+    int *claims, *first_claim; /* sends that must have left before the event's memory is written: claims[first_claim[e]] ..
+                                  claims[first_claim[e + 1] - 1], the last one of each edge */
     int n_free;
     weir_event **free;  /* [n_free]: instruction i has left what is received next; NULL where nobody asks */
     int n_posted;       /* receives issued in this run */

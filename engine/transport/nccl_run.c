@@ -110,9 +110,9 @@ weir_status weir_nccl_progress(weir_link *link)
 weir_status weir_nccl_claim(weir_link *link, int event)
 {
     weir_status status = WEIR_OK;
-    for (int i = link->first_send[event]; i >= 0 && i < link->n_sends && link->sends[i].wire.event == event && !status; i++)
-        if (link->sends[i].before >= 0) /* edge: what left from here before ─▶ who writes here now */
-            status = link->kind->wait(link->stream, link->sends[link->sends[i].before].done);
+    for (int c = link->first_claim[event]; c < link->first_claim[event + 1] && !status; c++)
+        /* edge: what left from here before ─▶ who writes here now */
+        status = link->kind->wait(link->stream, link->sends[link->claims[c]].done);
     return status;
 }
 

@@ -21,12 +21,12 @@ static inline int64_t weir_cuda_rows(const struct weir_tensor *tensor)
     return weir_tensor_elements(tensor) / weir_cuda_columns(tensor);
 }
 
-/* Rows whose values depend on the place in a sequence know it only on the CPU, where generators run. */
-static inline weir_status weir_cuda_no_sequence(const struct weir_op_call *call)
+/* Where the rows of a call stand.  The numbers are read while the row enqueues and go along with the launch: a generator
+ * changes them from call to call, and what it enqueues is not captured. */
+static inline struct weir_sequence weir_cuda_sequence_of(const struct weir_op_call *call, int64_t rows)
 {
-    if (!call->sequence)
-        return WEIR_OK;
-    return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "'%s' has no generation on cuda: generate on cpu", call->op->name);
+    struct weir_sequence all = {0, rows};
+    return call->sequence ? *call->sequence : all;
 }
 
 /* p == 0 when the row has no dropout; whether the step is one of training, the device finds out. */

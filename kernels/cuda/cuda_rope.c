@@ -12,10 +12,10 @@ static weir_status turn(const struct weir_op_call *call, bool back, const struct
                         void *y, void *stream)
 {
     int64_t heads = call->attr->n_heads;
-    const struct weir_cuda_rope rope = {x->shape[0], x->shape[1], heads, x->shape[2] / heads, back, call->attr->rope};
-    weir_status status = weir_cuda_no_sequence(call);
-    if (status)
-        return status;
+    const struct weir_cuda_rope rope = {.samples = x->shape[0], .positions = x->shape[1], .heads = heads,
+                                        .width = x->shape[2] / heads,
+                                        .first = weir_cuda_sequence_of(call, x->shape[1]).position, .back = back,
+                                        .rope = call->attr->rope};
     return weir_launch_rope(weir_cuda_type(x), &rope, x->data, addend, y, (float *)call->scratch, stream);
 }
 

@@ -53,6 +53,10 @@ size_t weir_cuda_attention_scratch(const struct weir_op_shapes *shapes, enum wei
 weir_status weir_cuda_embedding_forward(const struct weir_op_call *call, void *stream);
 weir_status weir_cuda_embedding_backward_weight(const struct weir_op_call *call, void *stream);
 
+weir_status weir_cuda_attention_cached_forward(const struct weir_op_call *call, void *stream);
+size_t weir_cuda_attention_cached_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads);
+weir_status weir_cuda_last_row_forward(const struct weir_op_call *call, void *stream);
+
 weir_status weir_cuda_cross_entropy_forward(const struct weir_op_call *call, void *stream);
 weir_status weir_cuda_mse_forward(const struct weir_op_call *call, void *stream);
 size_t weir_cuda_loss_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads);

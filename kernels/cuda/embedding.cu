@@ -11,13 +11,17 @@ __global__ static void embedding_kernel(weir_cuda_embedding e, const int32_t *to
 {
     int64_t n = e.samples * e.positions * e.width;
     for (int64_t i = weir_thread_first(); i < n; i += weir_thread_stride()) {
-        int64_t row = i / e.width, column = i % e.width, token = tokens[row];
+        int64_t row = i / e.width, column = i % e.width, position = row % e.positions, token = tokens[row];
+        if (position >= e.n_rows) {
+            weir_put(y, i, 0.0f);
+            continue;
+        }
         if (token < 0 || token >= e.vocabulary) {
             weir_put(y, i, NAN);
             continue;
         }
         float value = weir_get(wte, token * e.width + column);
-        weir_put(y, i, wpe ? value + weir_get(wpe, row % e.positions * e.width + column) : value);
+        weir_put(y, i, wpe ? value + weir_get(wpe, (e.first + position) * e.width + column) : value);
     }
 }
 

@@ -36,10 +36,10 @@ weir_status weir_launch_swiglu(enum weir_dtype type, int64_t n, const void *gate
 weir_status weir_launch_swiglu_slope(enum weir_dtype type, int64_t n, const void *gate, const void *up, const void *dy,
                                      const void *add_gate, const void *add_up, void *d_gate, void *d_up, void *stream);
 
-/* y = addend + x turned by position, over (samples, positions, heads, width); `back`: the other way.  table: scratch of
- * (positions, width) floats, for sines and cosines. */
+/* y = addend + x turned by position, over (samples, positions, heads, width); `back`: the other way.  Row t of a sample
+ * stands at position first + t.  table: scratch of (positions, width) floats, for sines and cosines. */
 struct weir_cuda_rope {
-    int64_t samples, positions, heads, width;
+    int64_t samples, positions, heads, width, first;
     bool back;
     struct weir_rope rope;
 };
@@ -95,9 +95,11 @@ weir_status weir_launch_cross_entropy(enum weir_dtype type, int64_t rows, int64_
 weir_status weir_launch_mse(enum weir_dtype type, int64_t rows, int64_t columns, const void *x, const void *target,
                             float scale, void *d, double *losses, double *loss, void *stream);
 
-/* Sizes of an embedding: tokens (samples, positions) into tables (vocabulary, width) and (n_positions, width). */
+/* Sizes of an embedding: tokens (samples, positions) into tables (vocabulary, width) and (n_positions, width).  Forward: row
+ * t of a sample stands at position first + t; rows from n_rows on become zeros. */
 struct weir_cuda_embedding {
     int64_t samples, positions, vocabulary, n_positions, width;
+    int64_t first, n_rows;
 };
 
 weir_status weir_launch_embedding(enum weir_dtype type, const struct weir_cuda_embedding *sizes, const int32_t *tokens,
@@ -131,6 +133,39 @@ weir_status weir_launch_attention_d_kv(enum weir_dtype type, const struct weir_c
                                        const float *dots, const void *add_k, const void *add_v, void *d_k, void *d_v,
                                        void *stream);
 
+/* ---- generation: attention_cached.cu, last_row.cu ------------------------------------------------------------------ */
+
+/* Rows at the end of a sequence: `rows` of the call, of which n_rows are there; row t stands at position + t.  Head h of row t
+ * lies at q + t * q_row + h * width, likewise k and v.  All distances are in elements. */
+struct weir_cuda_cached_attention {
+    int64_t rows, n_rows, position;
+    int64_t heads, kv_heads, width, capacity;
+    int64_t q_row, k_row, v_row;
+};
+
+/* Keys of one partial sum of a call of so many rows; floats of scratch. */
+enum { WEIR_SPAN = 128, WEIR_SPAN_ROWS = 32 };
+
+static inline int64_t weir_cached_span(int64_t rows)
+{
+    return WEIR_SPAN * ((rows + WEIR_SPAN_ROWS - 1) / WEIR_SPAN_ROWS);
+}
+
+static inline int64_t weir_cached_floats(int64_t rows, int64_t heads, int64_t width, int64_t capacity)
+{
+    int64_t span = weir_cached_span(rows);
+    return rows * heads * ((capacity + span - 1) / span) * (width + 2);
+}
+
+/* Keys and values go to the cache (op_attention_cached.c has its layout, whose type is `type`), then y (rows, heads, width) =
+ * attention over positions 0 .. position + t; zeros from row n_rows on. */
+weir_status weir_launch_attention_cached(enum weir_dtype type, const struct weir_cuda_cached_attention *a, const void *q,
+                                         const void *k, const void *v, void *cache, void *y, float *scratch,
+                                         void *stream);
+
+/* y = row `row` of x. */
+weir_status weir_launch_row(enum weir_dtype type, int64_t columns, int64_t row, const void *x, void *y, void *stream);
+
 /* ---- vectors: vector.cu (vector.h has the contracts) --------------------------------------------------------------- */
 
 weir_status weir_launch_vector_add(int64_t n, float *sum, const float *term, void *stream);
@@ -142,6 +177,7 @@ weir_status weir_launch_adamw(const struct weir_update *update, const struct wei
                               int64_t n, float *param, const float *grad, float *m, float *v, void *stream);
 weir_status weir_launch_sgd(const struct weir_update *update, const struct weir_update_gate *gate, bool decay, int64_t n,
                             float *param, const float *grad, void *stream);
+weir_status weir_launch_to_bf16(int64_t n, const float *from, void *to, void *stream);
 
 #ifdef __cplusplus
 }

@@ -21,7 +21,7 @@ __global__ static void table_kernel(weir_cuda_rope rope, float *table)
     int64_t half = rope.width / 2;
     for (int64_t i = weir_thread_first(); i < rope.positions * half; i += weir_thread_stride()) {
         int64_t position = i / half, pair = i % half;
-        double angle = (double)position * frequency(rope.rope, pair, rope.width);
+        double angle = (double)(rope.first + position) * frequency(rope.rope, pair, rope.width);
         table[position * rope.width + pair] = (float)cos(angle);
         table[position * rope.width + half + pair] = (float)(rope.back ? -sin(angle) : sin(angle));
     }

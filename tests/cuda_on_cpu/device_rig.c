@@ -20,6 +20,14 @@ static float float_of(uint16_t x)
     return value;
 }
 
+void device_rig_put(const struct weir_tensor *tensor, int64_t i, float value)
+{
+    if (tensor->code == 4)
+        ((uint16_t *)tensor->data)[i] = bf16_of(value);
+    else
+        ((float *)tensor->data)[i] = value;
+}
+
 float device_rig_element(const struct weir_tensor *tensor, int64_t i)
 {
     return tensor->code == 4 ? float_of(((const uint16_t *)tensor->data)[i]) : ((const float *)tensor->data)[i];
@@ -27,14 +35,11 @@ float device_rig_element(const struct weir_tensor *tensor, int64_t i)
 
 void *device_rig_floats(struct device_rig *device, int64_t n, const float *from)
 {
-    void *to = twin_block(&device->memory, (size_t)n * weir_dtype_bytes(device->type));
-    for (int64_t i = 0; i < n; i++) {
-        if (device->type == WEIR_DTYPE_BF16)
-            ((uint16_t *)to)[i] = bf16_of(from[i]);
-        else
-            ((float *)to)[i] = from[i];
-    }
-    return to;
+    struct weir_tensor to = {.data = twin_block(&device->memory, (size_t)n * weir_dtype_bytes(device->type)),
+                             .code = device->type == WEIR_DTYPE_BF16 ? 4 : 2};
+    for (int64_t i = 0; i < n; i++)
+        device_rig_put(&to, i, from[i]);
+    return to.data;
 }
 
 /* A copy of `tensor` on the device, in the rig's type where `stored`; the original is rounded alike. */
@@ -87,6 +92,8 @@ void device_rig_open(struct device_rig *device, struct twin_device *on, struct o
     call->d_output = tensor_copy(device, &rig->full.d_output, true);
     call->saved = twin_block(&device->memory, rig->shapes.saved_bytes);
     call->scratch = twin_block(&device->memory, device->scratch_bytes);
+    if (rig->shapes.cache_bytes) /* bytes as of f32: enough for bf16; NaN until it is written */
+        call->cache = memset(twin_block(&device->memory, rig->shapes.cache_bytes), 0xff, rig->shapes.cache_bytes);
     call->step = memcpy(twin_block(&device->memory, sizeof rig->step), &rig->step, sizeof rig->step);
     call->context = on->context;
 }
@@ -111,6 +118,7 @@ static void call_move(const struct twin_memory *memory, struct weir_op_call *cal
     call->d_output.data = twin_of(memory, call->d_output.data);
     call->saved = twin_of(memory, call->saved);
     call->scratch = twin_of(memory, call->scratch);
+    call->cache = twin_of(memory, call->cache);
     call->step = twin_of(memory, call->step);
 }
 

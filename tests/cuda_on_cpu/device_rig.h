@@ -32,5 +32,6 @@ void *device_rig_floats(struct device_rig *device, int64_t n, const float *from)
 
 /* Element i of a device tensor (f32 or bf16). */
 float device_rig_element(const struct weir_tensor *tensor, int64_t i);
+void device_rig_put(const struct weir_tensor *tensor, int64_t i, float value);
 
 #endif
