@@ -40,7 +40,7 @@ with_nccl() {
 }
 
 @test "parts of one process" {
-    rehearsed exactness near_the_cpu tf32 trace memcheck synccheck
+    rehearsed exactness near_the_cpu bf16 tf32 generation profile trace memcheck synccheck
     grep -qF "| matrix products through cuBLASLt (\`cuda_matmul_lt.c\`), tf32 among them | no: rows not run |" "$report"
 }
 
