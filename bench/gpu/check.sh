@@ -2,7 +2,7 @@
 # Everything that needs a GPU, on a machine that has one and no network.  Each part is reported when it is over, so that a run
 # that is cut short still says what it found.  build/gpu/report.md has it all, and the last column for docs/gpu-results.md.
 #
-#   bash bench/gpu/check.sh [FOLDER]     FOLDER: what collect.sh fetched, where packages are missing
+#   bash bench/gpu/check.sh [FOLDER]     FOLDER or FOLDER.tar.gz: what collect.sh fetched, where packages are missing
 #   bash bench/gpu/check.sh --rehearse   the same parts on stand-ins for CUDA and NCCL, with the command $WEIR_FAKE: finds
 #                                        mistakes of these scripts where there is no GPU, and says so in its report
 #
@@ -60,7 +60,8 @@ part() {
         verdict="FAILED: no time was left (WEIR_GPU_PARTS=$name runs it alone)"
         failed=1
     else
-        MPI_TIMEOUT=$limit timeout --kill-after=5 "$limit" bash -c "part_$name" >"$out/$name.log" 2>&1 || code=$?
+        # processes that hang end before the part does
+        MPI_TIMEOUT=$((limit * 2 / 3)) timeout --kill-after=5 "$limit" bash -c "part_$name" >"$out/$name.log" 2>&1 || code=$?
     fi
     if [ "$code" -eq 77 ]; then
         verdict="skipped: $(tail -n 1 "$out/$name.log")"
@@ -127,7 +128,7 @@ part build 170
 if [ -x "$weir" ]; then
     # what has never run anywhere comes first: when time runs out, the rest is repeated by name
     for row in "mpi 15" "rows 30" "device 20" "exactness 30" "nccl_2 40" "nccl_replicas 45" "nccl_4 40" "bf16 15" "generation 20" \
-        "near_the_cpu 15" "profile 10" "tf32 10" "trace 10" "nccl_death 20" "rows_memcheck 60" "memcheck 25" \
+        "near_the_cpu 15" "profile 10" "tf32 10" "trace 10" "nccl_death 30" "rows_memcheck 60" "memcheck 25" \
         "nccl_memcheck 60" "rows_racecheck 50" "racecheck 25" "synccheck 20" "processor 60"; do
         part "${row% *}" "${row#* }"
     done

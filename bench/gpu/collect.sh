@@ -2,7 +2,7 @@
 # Fetch what a machine with a GPU and no network may lack to build and test Weir: Debian packages, unpacked into one folder.
 #
 #   bash bench/gpu/collect.sh FOLDER      on a Debian machine with a network
-#   bash bench/gpu/check.sh FOLDER        on the machine with the GPU, FOLDER copied to it (`tar -cJf` packs it below 40 MB)
+#   bash bench/gpu/check.sh FOLDER        on the machine with the GPU, FOLDER or FOLDER.tar.gz copied to it
 #
 # Open MPI comes along for runs of several processes on one machine.  Its parts for networks that are not in the folder are
 # left out, since each would complain that it cannot be loaded.
@@ -55,4 +55,5 @@ for plugin in "$arch"/libmca_common_*.so.* "$arch"/openmpi/lib/openmpi3/*.so; do
     done
 done
 find "$folder/prefix" -xtype l -delete # links to what was left out, or into the system
-du -sh "$folder/prefix"
+tar -C "$folder" -czf "$folder.tar.gz" prefix
+du -sh "$folder" "$folder.tar.gz"

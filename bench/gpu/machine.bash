@@ -1,11 +1,17 @@
 # What check.sh needs of the machine: the folder of packages, NCCL, MPS, and stand-ins for a rehearsal.  Sourced.
 # shellcheck shell=bash disable=SC2154 # `out` is check.sh's
 
-# use_folder FOLDER: build and run with what collect.sh fetched.  Libraries that the machine has stay its own, but for Open
+# use_folder FOLDER|FOLDER.tar.gz: build and run with what collect.sh fetched.  Libraries that the machine has stay its own, but for Open
 # MPI, whose parts belong together; it finds them by these variables.
 use_folder() {
     local folder arch file known
-    folder=$(cd "$1" && pwd)/prefix
+    folder=$1
+    if [ -f "$1" ]; then
+        folder=$out/folder
+        mkdir -p "$folder"
+        tar -C "$folder" -xzf "$1" || exit 1
+    fi
+    folder=$(cd "$folder" && pwd)/prefix || exit 1
     arch=$folder/usr/lib/x86_64-linux-gnu
     known=$(PATH=$PATH:/sbin:/usr/sbin ldconfig -p)
     rm -rf "${out:?}/lib"
@@ -20,7 +26,9 @@ use_folder() {
     export LD_LIBRARY_PATH=$out/lib:${LD_LIBRARY_PATH:-} PATH=$folder/usr/bin:$PATH
     export OPAL_PREFIX=$folder/usr OPAL_SYSCONFDIR=$folder/etc PMIX_PKGLIBDIR=$arch/pmix2/lib/pmix \
         PMIX_PKGDATADIR=$arch/pmix2/share/pmix
-    export OMPI_MCA_plm=isolated # processes of this machine alone: there may be no ssh, without which mpirun ends
+    # processes of this machine alone: there may be no ssh, without which mpirun ends, and containers forbid to read each
+    # other's memory
+    export OMPI_MCA_plm=isolated OMPI_MCA_btl_vader_single_copy_mechanism=none
 }
 
 # CUDA's own libraries, where nobody has told the loader of them.  NCCL beside CUDA, in the system, or in Python's package of
@@ -65,11 +73,13 @@ use_stand_ins() {
     printf '#!/bin/bash\necho "stand-in, no GPU"\n' >"$tools/nvidia-smi"
     cat >"$tools/compute-sanitizer" <<'END'
 #!/bin/bash
-# compute-sanitizer --tool TOOL --error-exitcode 1 PROGRAM..
+# compute-sanitizer --tool TOOL --error-exitcode 1 [--report-api-errors no] PROGRAM..
 [ "$1 $3 $4" = "--tool --error-exitcode 1" ] || exit 2
 case $2 in memcheck | racecheck | synccheck) ;; *) exit 2 ;; esac
+shift 4
+[ "$1 $2" != "--report-api-errors no" ] || shift 2
 printf '========= stand-in for compute-sanitizer, no GPU\n'
-exec "${@:5}"
+exec "$@"
 END
     chmod +x "$tools"/*
     PATH=$tools:$PATH
