@@ -13,7 +13,7 @@
 #include "partitioner/plan.h"
 
 struct plan_options {
-    const char *graph, *model, *format, *objective, *curve, *output, *draw, *save_graph, *plan, *recompute;
+    const char *graph, *model, *format, *objective, *curve, *output, *draw, *save_graph, *plan, *recompute, *dtype;
     int64_t devices, cpus, memory, seed, microbatch_size;
     double bandwidth, seconds, flops, traffic;
     bool contiguous, any, json, explain;
@@ -26,6 +26,7 @@ static const struct option_row solve_rows[] = {
     {"model", 0, OPTION_TEXT, FIELD(model), "NAME|PATH", "or: a model (of weir train), its costs by analysis", 0, 0},
     {"microbatch-size", 0, OPTION_INT, FIELD(microbatch_size), "B", "with --model: samples per micro-batch (4)", 1, 1048576},
     {"recompute", 0, OPTION_TEXT, FIELD(recompute), "LIST", "with --model: none (default), full, or layers run again in backward", 0, 0},
+    {"dtype", 0, OPTION_TEXT, FIELD(dtype), "NAME", "with --model: of values, f32 (default) or bf16", 0, 0},
     {"flops", 0, OPTION_REAL, FIELD(flops), "PER_S", "with --model: of a device; default 150e9, a core with AVX-512", 1, 1e18},
     {"traffic", 0, OPTION_REAL, FIELD(traffic), "BYTES_PER_S", "with --model: of a device's memory; default 15e9", 1, 1e18},
     {"format", 0, OPTION_TEXT, FIELD(format), "NAME", "auto (default), weir, pipedream, msr or piper", 0, 0},
@@ -77,6 +78,16 @@ static weir_status name_find(const char *what, const char *word, const char *con
     return weir_unknown(what, word, names);
 }
 
+static weir_status storage_read(const struct plan_options *options, enum weir_dtype *storage_out)
+{
+    static const char *const names[] = {"f32", "bf16", NULL};
+    static const enum weir_dtype storages[] = {WEIR_DTYPE_F32, WEIR_DTYPE_BF16};
+    int index = 0;
+    weir_status status = options->dtype ? name_find("dtype", options->dtype, names, &index) : WEIR_OK;
+    *storage_out = storages[index];
+    return status;
+}
+
 /* Image models are priced for the images of MNIST: 784 pixels, 10 classes. */
 static weir_status model_load(const struct plan_options *options, struct weir_cost_graph *graph_out)
 {
@@ -86,7 +97,10 @@ static weir_status model_load(const struct plan_options *options, struct weir_co
     struct weir_model_params params = {.microbatch_size = options->microbatch_size};
     struct weir_ceilings ceilings = {options->flops, options->traffic,
                                      options->bandwidth > 0 ? options->bandwidth : WEIR_GRAPH_BANDWIDTH};
-    weir_status status = weir_model_open(options->model, &arena, &kind);
+    enum weir_dtype storage;
+    weir_status status = storage_read(options, &storage);
+    if (!status)
+        status = weir_model_open(options->model, &arena, &kind);
     if (status) {
         weir_arena_release(&arena);
         return status;
@@ -94,6 +108,8 @@ static weir_status model_load(const struct plan_options *options, struct weir_co
     if (kind->data == WEIR_DATA_IMAGES)
         params.n_inputs = 784, params.n_classes = 10;
     status = weir_model_build(kind, &params, &arena, &layers);
+    if (!status)
+        status = weir_graph_cast(layers, storage, &arena, &layers);
     if (!status)
         status = weir_model_cost_graph(layers, options->recompute, &ceilings, graph_out);
     weir_arena_release(&arena);
@@ -105,8 +121,9 @@ static weir_status graph_load(const struct plan_options *options, struct weir_co
     int format = WEIR_GRAPH_AUTO;
     if (options->graph && options->model)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--graph and --model exclude each other");
-    if (options->graph && options->recompute)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--recompute needs --model: a cost graph has its times and bytes already");
+    if (options->graph && (options->recompute || options->dtype))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--%s needs --model: a cost graph has its times and bytes already",
+                         options->recompute ? "recompute" : "dtype");
     if (options->model)
         return model_load(options, graph_out);
     if (!options->graph)

@@ -27,7 +27,7 @@ bool train_leads(const struct train_options *o)
 
 static weir_status dtype_read(const struct train_options *o, struct train_run *run)
 {
-    static const char *const dtypes[] = {"f32", "tf32", NULL}; /* in the order of enum weir_compute */
+    static const char *const dtypes[] = {"f32", "tf32", "bf16", NULL}; /* in the order of enum weir_compute */
     for (int i = 0; dtypes[i]; i++)
         if (!strcmp(dtypes[i], o->dtype)) {
             run->dtype = (enum weir_compute)i;
@@ -35,8 +35,6 @@ static weir_status dtype_read(const struct train_options *o, struct train_run *r
                        ? WEIR_FAIL(WEIR_ERR_USAGE, "--dtype %s is for --device cuda: leave it out", o->dtype)
                        : WEIR_OK;
         }
-    if (!strcmp(o->dtype, "bf16"))
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--dtype bf16 is not in this version: use f32, or tf32 on cuda");
     return weir_unknown("dtype", o->dtype, dtypes);
 }
 
@@ -47,9 +45,6 @@ static weir_status choices_read(const struct train_options *o, struct train_run 
         return WEIR_FAIL(WEIR_ERR_USAGE, "--model is missing: --model list shows the models");
     if (!o->data && !o->print_memory && !o->print_program)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--data is missing: files of text or tokens, or for image models a folder of IDX files");
-    if (o->profile && strncmp(o->device, "cpu", 3) != 0)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--profile times kernels on --device cpu only: use --trace, or Nsight Systems, "
-                         "which shows every instruction as a range of the domain 'weir'");
     weir_status status = weir_model_open(o->model, &run->arena, &run->model);
     if (!status)
         status = weir_lr_schedule_find(o->lr_schedule, &run->lr_schedule);
@@ -119,6 +114,7 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.replicas = (int)o->replicas;
     config.zero = (int)o->zero;
     config.bucket_bytes = o->bucket_bytes;
+    config.profiles = o->profile;
     if (o->print_memory || o->print_program)
         return weir_engine_preview(&config, o->print_memory && run->leads ? stdout : NULL,
                                    o->print_program && run->leads ? stdout : NULL);

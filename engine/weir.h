@@ -56,8 +56,13 @@
 
 typedef struct weir_engine weir_engine;
 
-/* How f32 products are computed: exactly as f32, or with factors rounded to tf32 (CUDA only). */
-enum weir_compute { WEIR_COMPUTE_F32, WEIR_COMPUTE_TF32 };
+/* How values are stored and products computed.  The last two are for CUDA; docs/training.md says what bf16 rounds.
+ * Parameters that are read, written, saved and updated, their gradients and the optimizer's state are f32 in all three. */
+enum weir_compute {
+    WEIR_COMPUTE_F32,
+    WEIR_COMPUTE_TF32, /* f32 values; products round their factors to tf32 */
+    WEIR_COMPUTE_BF16, /* bf16 values, and bf16 copies of the parameters; sums are f32 */
+};
 
 enum weir_optimizer { WEIR_OPTIMIZER_SGD, WEIR_OPTIMIZER_ADAMW };
 
@@ -84,6 +89,8 @@ struct weir_engine_config {
     int replicas;             /* copies of the pipeline that train on different micro-batches; 0: one */
     int zero;                 /* 1: ZeRO-1, optimizer state is sharded over the replicas; 0: each has all */
     int64_t bucket_bytes;     /* gradients reduced together; 0: derived from the stage's size */
+    bool profiles;            /* weir_engine_op_times will be called: where the host only enqueues kernels, each call is
+                                 timed by an event of the device before and after it; cpu times them anyway */
 };
 
 #define WEIR_ENGINE_CONFIG_DEFAULT                                                                                     \
@@ -100,7 +107,8 @@ struct weir_step_report {
     double bubble;                /* 1 - busiest rank's compute time / step time */
     int n_ranks;                  /* of all replicas: rank r of replica d is d * (ranks of a pipeline) + r */
     const int64_t *compute_ns;    /* [n_ranks]: time in kernels, waits excluded; valid until the next step */
-    const size_t *peak_bytes;     /* [n_ranks]: bytes of the rank's blocks */
+    const size_t *peak_bytes;     /* [n_ranks]: bytes of the rank on its device: blocks, workspace, a transport's buffers;
+                                     a GPU's context comes on top, once for all ranks on it */
     int stop;                     /* largest value of the stop flags of all processes when the step ended */
 };
 
@@ -149,7 +157,8 @@ bool weir_pipeline_is_file(const char *name);
 weir_status weir_engine_open(const struct weir_engine_config *config, weir_engine **engine_out);
 void weir_engine_close(weir_engine *engine); /* NULL is fine */
 
-/* Copy the input `name` of micro-batch `mb` of the coming step: as many bytes as the input's shape has.  A step has
+/* Copy the input `name` of micro-batch `mb` of the coming step: as many bytes as the input's shape has in the graph of the
+ * configuration; with bf16, f32 numbers are rounded on their way.  A step has
  * replicas * n_microbatches micro-batches; replica d trains on [d * n_microbatches, (d + 1) * n_microbatches). */
 weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, const void *data);
 
@@ -212,7 +221,7 @@ weir_status weir_engine_events_gather(weir_engine *engine);
 size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room);
 
 /* Where the time went, one row per operation and pass that was called: fills at most `room` rows, returns how many there
- * are (at most 3 per node of the graph).  Kernels are timed on the CPU only: on `cuda` there are no rows. */
+ * are (at most 3 per node of the graph).  On `cuda` there are none unless the engine was opened with `profiles`. */
 size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *times_out, size_t room);
 
 /* The stage's first layer, for 0 .. n_stages (the last is the number of layers). */

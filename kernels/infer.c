@@ -26,6 +26,7 @@ weir_status weir_infer_input(const struct weir_op_shapes *shapes, const char *ro
 {
     char text[WEIR_SHAPE_TEXT];
     const struct weir_shape *shape = &shapes->inputs[index];
+    dtype = dtype == WEIR_DTYPE_F32 ? shapes->storage : dtype;
     bool fine = shape->n_dims >= min_dims && shape->n_dims <= WEIR_MAX_DIMS && shape->dtype == dtype;
     for (int i = 0; fine && i < shape->n_dims; i++)
         fine = shape->dims[i] >= 1;
@@ -66,13 +67,15 @@ weir_status weir_infer_elementwise(struct weir_op_shapes *shapes, const char *ro
 
 void weir_infer_bytes(struct weir_op_shapes *shapes)
 {
-    double inputs = 0, params = 0, output = (double)weir_shape_bytes(&shapes->output);
+    double inputs = 0, params = 0, gradients = 0, output = (double)weir_shape_bytes(&shapes->output);
     for (int i = 0; i < shapes->n_inputs; i++)
         inputs += (double)weir_shape_bytes(&shapes->inputs[i]);
-    for (int i = 0; i < shapes->n_params; i++)
+    for (int i = 0; i < shapes->n_params; i++) {
         params += (double)weir_shape_bytes(&shapes->params[i]);
+        gradients += (double)weir_shape_elements(&shapes->params[i]) * sizeof(float);
+    }
     double saved = (double)shapes->saved_bytes;
     shapes->bytes[WEIR_FORWARD] = inputs + params + output + saved;
     shapes->bytes[WEIR_BACKWARD_INPUT] = output + params + saved + 2 * inputs;
-    shapes->bytes[WEIR_BACKWARD_WEIGHT] = shapes->n_params ? output + saved + inputs + params : 0;
+    shapes->bytes[WEIR_BACKWARD_WEIGHT] = shapes->n_params ? output + saved + inputs + gradients : 0;
 }

@@ -8,7 +8,7 @@
 enum { WEIR_SHAPE_TEXT = 128 };
 const char *weir_shape_str(const struct weir_shape *shape, char text[WEIR_SHAPE_TEXT]);
 
-/* Input `index` has at least `min_dims` dimensions, all at least 1, and this dtype. */
+/* Input `index` has at least `min_dims` dimensions, all at least 1, and this dtype; F32 stands for shapes->storage. */
 weir_status weir_infer_input(const struct weir_op_shapes *shapes, const char *row, int index, int min_dims,
                              enum weir_dtype dtype);
 
@@ -18,11 +18,12 @@ weir_status weir_infer_count(const struct weir_op_shapes *shapes, const char *ro
 /* 0 <= attr.dropout < 1, and an element index that the random counter can hold. */
 weir_status weir_infer_dropout(const struct weir_op_shapes *shapes, const char *row, double elements_per_sample);
 
-/* One f32 input with at least one dimension, an output of the same shape, no parameters. */
+/* One floating-point input with at least one dimension, an output of the same shape, no parameters. */
 weir_status weir_infer_elementwise(struct weir_op_shapes *shapes, const char *row, double flops_per_element);
 
 /* bytes[pass] from tensors: forward reads inputs and parameters and writes the output; backward_input reads d_output and
- * the f32 inputs and writes their gradients; backward_weight reads d_output and inputs and writes the gradients. */
+ * the inputs and writes their gradients; backward_weight reads d_output and inputs and writes the gradients, which are
+ * f32. */
 void weir_infer_bytes(struct weir_op_shapes *shapes);
 
 static inline bool weir_shapes_equal(const struct weir_shape *a, const struct weir_shape *b)

@@ -14,6 +14,10 @@
  * and hands each the sum so far as `addend`: d_input = addend + own gradient.  `addend` may be the same memory as
  * d_input, and may not (residual connections hand their gradient on without a copy).
  *
+ * Storage.  Values between nodes are f32 or bf16, all of a graph alike.  With bf16 the inputs (numbers of a vocabulary
+ * aside), output, parameters, d_output, d_inputs and addends are bf16; d_params, saved, scratch and all arithmetic stay
+ * f32, losses f64.  A tensor has its storage type whether or not a partition cuts there.
+ *
  * Exactness.  A kernel's result depends on values and shapes, on the number of threads and on the instruction set, on
  * nothing else: not on alignment, addresses, stage or time.  Random numbers come from weir_rng_philox with the key
  * step->seed and the counter (element / 4 within the sample, node, first_sample + sample, step->step).
@@ -82,9 +86,10 @@ struct weir_op_attr {
     void *user;           /* rows of embedding programs: anything */
 };
 
-/* Shapes of a node for one micro-batch, and what it costs.  infer() reads `attr` and `inputs`, writes the rest. */
+/* Shapes of a node for one micro-batch, and what it costs.  infer() reads `attr`, `storage` and `inputs`, writes the rest. */
 struct weir_op_shapes {
     const struct weir_op_attr *attr;
+    enum weir_dtype storage; /* F32 or BF16: of floating-point inputs, and to be that of output and params */
     int n_inputs;
     struct weir_shape inputs[WEIR_OP_INPUTS];
     struct weir_shape output;

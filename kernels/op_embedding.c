@@ -35,10 +35,10 @@ static weir_status infer(struct weir_op_shapes *shapes)
         return status;
     const struct weir_op_attr *attr = shapes->attr;
     const struct weir_shape *tokens = &shapes->inputs[0];
-    shapes->output = (struct weir_shape){3, {tokens->dims[0], tokens->dims[1], attr->out_features}, WEIR_DTYPE_F32};
+    shapes->output = (struct weir_shape){3, {tokens->dims[0], tokens->dims[1], attr->out_features}, shapes->storage};
     shapes->n_params = attr->n_positions ? 2 : 1;
-    shapes->params[0] = (struct weir_shape){2, {attr->vocabulary, attr->out_features}, WEIR_DTYPE_F32};
-    shapes->params[1] = (struct weir_shape){2, {attr->n_positions, attr->out_features}, WEIR_DTYPE_F32};
+    shapes->params[0] = (struct weir_shape){2, {attr->vocabulary, attr->out_features}, shapes->storage};
+    shapes->params[1] = (struct weir_shape){2, {attr->n_positions, attr->out_features}, shapes->storage};
     shapes->saved_bytes = 0;
     double n = (double)weir_shape_elements(&shapes->output), output = (double)weir_shape_bytes(&shapes->output);
     double tables = (double)shapes->n_params;
@@ -47,7 +47,7 @@ static weir_status infer(struct weir_op_shapes *shapes)
     shapes->flops[WEIR_BACKWARD_WEIGHT] = n * tables;
     shapes->bytes[WEIR_FORWARD] = output * (1 + tables); /* only the rows that are looked up */
     shapes->bytes[WEIR_BACKWARD_INPUT] = 0;
-    shapes->bytes[WEIR_BACKWARD_WEIGHT] = output * (1 + 2 * tables);
+    shapes->bytes[WEIR_BACKWARD_WEIGHT] = output + n * sizeof(float) * 2 * tables;
     return WEIR_OK;
 }
 

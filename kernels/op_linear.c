@@ -20,8 +20,8 @@ static weir_status infer(struct weir_op_shapes *shapes)
     shapes->output = shapes->inputs[0];
     shapes->output.dims[shapes->output.n_dims - 1] = out;
     shapes->n_params = attr->bias ? 2 : 1;
-    shapes->params[0] = (struct weir_shape){2, {attr->in_out ? in : out, attr->in_out ? out : in}, WEIR_DTYPE_F32};
-    shapes->params[1] = (struct weir_shape){1, {out}, WEIR_DTYPE_F32};
+    shapes->params[0] = (struct weir_shape){2, {attr->in_out ? in : out, attr->in_out ? out : in}, shapes->storage};
+    shapes->params[1] = (struct weir_shape){1, {out}, shapes->storage};
     shapes->saved_bytes = 0;
     double rows = (double)weir_shape_elements(&shapes->inputs[0]) / (double)in;
     double product = 2.0 * rows * (double)in * (double)out, bias = attr->bias ? rows * (double)out : 0;

@@ -18,7 +18,7 @@ static weir_status norm_infer(struct weir_op_shapes *shapes, const char *row, in
     int64_t columns = weir_shape_last(&shapes->output), rows = weir_shape_elements(&shapes->output) / columns;
     shapes->n_params = n_params;
     for (int i = 0; i < n_params; i++)
-        shapes->params[i] = (struct weir_shape){1, {columns}, WEIR_DTYPE_F32};
+        shapes->params[i] = (struct weir_shape){1, {columns}, shapes->storage};
     shapes->saved_bytes = (size_t)(rows * saved_per_row) * sizeof(float);
     shapes->flops[WEIR_BACKWARD_WEIGHT] = 5.0 * (double)(rows * columns);
     weir_infer_bytes(shapes);

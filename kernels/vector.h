@@ -4,6 +4,7 @@
  *     square_sums      float64 partial sums of the gradient norm
  *     gate             norm and loss from their parts: is this step applied, and how much are gradients scaled?
  *     adamw, sgd       element-wise updates; they read the gate, so that no number travels to the host inside a step
+ *     to_bf16          the copies of parameters that bf16 kernels read
  *
  * All pointers are memory of the device.  On cpu a call computes before it returns and `stream` is NULL; on cuda it
  * enqueues on `stream`.  Results depend on values and n alone; every kernel but gate is element-wise or works on whole
@@ -57,6 +58,9 @@ struct weir_vector_kernels {
                          float *param, const float *grad, float *m, float *v, void *stream);
     weir_status (*sgd)(const struct weir_update *update, const struct weir_update_gate *gate, bool decay, int64_t n,
                        float *param, const float *grad, void *stream);
+
+    /* to[i] = from[i] as bf16, to the nearest, ties to even; past the largest bf16 an infinity, and every NaN 0x7fff */
+    weir_status (*to_bf16)(int64_t n, const float *from, void *to, void *stream);
 };
 
 #ifdef __cplusplus

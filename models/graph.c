@@ -78,6 +78,7 @@ static weir_status param_bind(struct weir_graph_builder *b, struct weir_node *no
     const struct weir_shape *shape = &node->shapes.params[slot];
     if (param->n_uses == 0) {
         param->shape = *shape;
+        param->shape.dtype = WEIR_DTYPE_F32;
         param->first_node = b->graph.n_nodes;
     } else if (param->shape.n_dims != shape->n_dims ||
                memcmp(param->shape.dims, shape->dims, sizeof shape->dims[0] * (size_t)shape->n_dims)) {
@@ -86,6 +87,18 @@ static weir_status param_bind(struct weir_graph_builder *b, struct weir_node *no
     }
     param->n_uses++;
     return WEIR_OK;
+}
+
+/* Rows of embedding programs may not know of storage types, and infer f32 whatever they are asked for. */
+static weir_status storage_check(const struct weir_node *node)
+{
+    const struct weir_op_shapes *shapes = &node->shapes;
+    bool fine = shapes->output.dtype != WEIR_DTYPE_F32 || shapes->storage == WEIR_DTYPE_F32;
+    for (int i = 0; i < shapes->n_params; i++)
+        fine = fine && shapes->params[i].dtype == shapes->storage;
+    if (fine)
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': operation '%s' is for f32 alone", node->name, node->op->name);
 }
 
 static weir_status node_add(struct weir_graph_builder *b, const char *name, const struct weir_op *op,
@@ -110,6 +123,7 @@ static weir_status node_add(struct weir_graph_builder *b, const char *name, cons
     if (attr)
         node->attr = *attr;
     node->shapes.attr = &node->attr;
+    node->shapes.storage = b->graph.storage;
     node->shapes.n_inputs = n_inputs;
     for (int i = 0; i < n_inputs; i++) {
         for (int k = 0; k < i && !(op->flags & WEIR_OP_SUM); k++)
@@ -129,7 +143,7 @@ static weir_status node_add(struct weir_graph_builder *b, const char *name, cons
         node->params[i] = params[i];
         status = param_bind(b, node, i);
     }
-    return status;
+    return status ? status : storage_check(node);
 }
 
 int weir_graph_node(struct weir_graph_builder *b, const char *name, const struct weir_op *op,

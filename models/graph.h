@@ -11,7 +11,8 @@
  *     ...
  *     layer n  head           ─▶ logits ─▶ loss (targets)
  *
- * Shapes are those of one micro-batch; the first dimension of every value is the sample.  Parameters are named as in the
+ * Shapes are those of one micro-batch; the first dimension of every value is the sample.  Models are built in f32;
+ * weir_graph_cast makes the same graph with values of another storage type (op.h).  Parameters are named as in the
  * model's published files.  A parameter that several nodes use is tied: its gradients are added in graph order.
  *
  * Build with a builder; it remembers the first error, so that a model file reads from top to bottom:
@@ -43,7 +44,7 @@ enum weir_init {
 
 struct weir_param {
     const char *name; /* "h.0.attn.c_attn.weight" */
-    struct weir_shape shape;
+    struct weir_shape shape; /* f32, whatever the storage type of the copies that kernels read (weir_node.shapes) */
     enum weir_init init;
     double scale;
     bool decay;     /* weight decay applies */
@@ -75,6 +76,7 @@ struct weir_graph_input {
 struct weir_graph {
     const char *name;
     int64_t microbatch_size; /* samples of one micro-batch */
+    enum weir_dtype storage; /* of values and of the parameters that kernels read: F32 or BF16 */
     int64_t n_targets;       /* losses added up in one micro-batch: the mean divides by their number; 0: no loss */
     int n_nodes, n_params, n_layers, n_inputs;
     const struct weir_node *nodes;
@@ -142,6 +144,12 @@ weir_status weir_graph_finish_forward(struct weir_graph_builder *b, const struct
 /* The same graph with another number of samples in a micro-batch; parameters, nodes and layers keep their numbers. */
 weir_status weir_graph_resize(const struct weir_graph *graph, int64_t microbatch_size, struct weir_arena *arena,
                               const struct weir_graph **graph_out);
+
+/* The same graph with its floating-point inputs and values, and the parameters that its nodes read, stored as `storage`.
+ * Traffic of nodes follows.  WEIR_ERR_INVALID: a row whose infer() does not take that type, which is named, or neither F32
+ * nor BF16. */
+weir_status weir_graph_cast(const struct weir_graph *graph, enum weir_dtype storage, struct weir_arena *arena,
+                            const struct weir_graph **graph_out);
 
 /* Shape of a value. */
 const struct weir_shape *weir_graph_shape(const struct weir_graph *graph, int value);

@@ -6,8 +6,8 @@
 #include "partitioner/chain.h"
 #include "testing.h"
 
-void program_fixture_recompute(struct program_fixture *f, const char *schedule, int stages, int chunks, int microbatches,
-                               const char *recompute)
+static void build(struct program_fixture *f, const char *schedule, int stages, int chunks, int microbatches,
+                  const char *recompute, enum weir_dtype storage)
 {
     bool *layers;
     memset(f, 0, sizeof *f);
@@ -16,6 +16,7 @@ void program_fixture_recompute(struct program_fixture *f, const char *schedule, 
     double costs[64];
     int first_layer[65];
     assert_ok(weir_model_build(&weir_model_gpt2_tiny, &model, &f->arena, &f->graph));
+    assert_ok(weir_graph_cast(f->graph, storage, &f->arena, &f->graph));
     assert_ok(weir_recomputed_layers(f->graph, recompute, &f->arena, &layers));
     assert_ok(weir_pipeline_schedule(schedule, stages, chunks, microbatches, &f->arena, &f->schedule));
     assert_ok(weir_schedule_check(&f->schedule, WEIR_CHANNELS_EDGE, &f->arena, &report));
@@ -33,7 +34,18 @@ void program_fixture_recompute(struct program_fixture *f, const char *schedule, 
     assert_ok(weir_program_build(&params, &f->arena, &f->program));
 }
 
+void program_fixture_recompute(struct program_fixture *f, const char *schedule, int stages, int chunks, int microbatches,
+                               const char *recompute)
+{
+    build(f, schedule, stages, chunks, microbatches, recompute, WEIR_DTYPE_F32);
+}
+
 void program_fixture_build(struct program_fixture *f, const char *schedule, int stages, int chunks, int microbatches)
 {
-    program_fixture_recompute(f, schedule, stages, chunks, microbatches, NULL);
+    build(f, schedule, stages, chunks, microbatches, NULL, WEIR_DTYPE_F32);
+}
+
+void program_fixture_bf16(struct program_fixture *f, const char *schedule, int stages, int chunks, int microbatches)
+{
+    build(f, schedule, stages, chunks, microbatches, NULL, WEIR_DTYPE_BF16);
 }

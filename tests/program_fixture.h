@@ -16,5 +16,6 @@ struct program_fixture {
 void program_fixture_build(struct program_fixture *f, const char *schedule, int stages, int chunks, int microbatches);
 void program_fixture_recompute(struct program_fixture *f, const char *schedule, int stages, int chunks,
                                int microbatches, const char *recompute);
+void program_fixture_bf16(struct program_fixture *f, const char *schedule, int stages, int chunks, int microbatches);
 
 #endif

@@ -41,6 +41,32 @@ static void costs_follow_from_flops_bytes_and_ceilings(void **state)
     weir_arena_release(&arena);
 }
 
+/* Values take half the bytes, times of passes that traffic bounds less, and a parameter 4 bytes with a copy of 2. */
+static void bf16_halves_values_and_adds_copies(void **state)
+{
+    (void)state;
+    struct weir_arena arena = {0};
+    const struct weir_graph *graph, *cast;
+    struct weir_cost_graph wide, narrow;
+    struct weir_model_params params = {.microbatch_size = 2};
+    struct weir_ceilings ceilings = {1e30, 1e9, 1e15};
+    assert_ok(weir_model_build(&weir_model_gpt2_tiny, &params, &arena, &graph));
+    assert_ok(weir_graph_cast(graph, WEIR_DTYPE_BF16, &arena, &cast));
+    assert_ok(weir_model_cost_graph(graph, NULL, &ceilings, &wide));
+    assert_ok(weir_model_cost_graph(cast, NULL, &ceilings, &narrow));
+    for (int e = 0; e < wide.n_edges; e++)
+        assert_true(narrow.edges[e].bytes == wide.edges[e].bytes / 2);
+    for (int n = 0; n < wide.n_nodes; n++) {
+        assert_true(narrow.nodes[n].parameter_bytes == 1.5 * wide.nodes[n].parameter_bytes);
+        assert_true(narrow.nodes[n].activation_bytes >= wide.nodes[n].activation_bytes / 2);
+        assert_true(narrow.nodes[n].activation_bytes <= wide.nodes[n].activation_bytes * 0.6);
+        assert_true(narrow.nodes[n].forward >= wide.nodes[n].forward / 2 && narrow.nodes[n].forward < wide.nodes[n].forward);
+    }
+    weir_cost_graph_release(&wide);
+    weir_cost_graph_release(&narrow);
+    weir_arena_release(&arena);
+}
+
 static void a_replay_is_part_of_the_input_gradient(void **state)
 {
     (void)state;
@@ -95,6 +121,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(costs_follow_from_flops_bytes_and_ceilings),
+        cmocka_unit_test(bf16_halves_values_and_adds_copies),
         cmocka_unit_test(a_replay_is_part_of_the_input_gradient),
         cmocka_unit_test(the_planner_splits_the_model),
     };

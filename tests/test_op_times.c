@@ -1,11 +1,18 @@
-/* times by operation: calls and flops are those of the graph, whatever the partition.   labels: threads */
+/* times by operation: calls and flops are those of the graph, whatever the partition; on the CPU, and on the device
+ * WEIR_TIMED_DEVICE of the program that is built with it.   labels: threads */
 #include "testing.h"
 
 #include <string.h>
 
 #include "engine/weir.h"
 
-enum { MICROBATCHES = 4, BATCH = 1, SEQ = 8, STEPS = 3, EVALUATIONS = 2, ROOM = 200 };
+#ifdef WEIR_TIMED_DEVICE /* not a quick one */
+enum { STEPS = 1, EVALUATIONS = 1, RUNS = 2 };
+#else
+#define WEIR_TIMED_DEVICE "cpu"
+enum { STEPS = 3, EVALUATIONS = 2, RUNS = 3 };
+#endif
+enum { MICROBATCHES = 4, BATCH = 1, SEQ = 8, ROOM = 200 };
 
 static const char *const passes[WEIR_PASSES] = {"forward", "backward_input", "backward_weight"};
 
@@ -62,7 +69,7 @@ static void calls_and_flops_follow_from_the_graph(void **state)
         const char *schedule;
         int stages;
     } rows[] = {{"1f1b", 1}, {"zb-h1", 3}, {"zbv", 4}};
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < RUNS; i++) {
         struct weir_arena arena = {0};
         const struct weir_graph *graph;
         struct weir_schedule schedule;
@@ -75,7 +82,9 @@ static void calls_and_flops_follow_from_the_graph(void **state)
         assert_ok(weir_pipeline_schedule(rows[i].schedule, rows[i].stages, 0, MICROBATCHES, &arena, &schedule));
         config.graph = graph;
         config.schedule = &schedule;
+        config.device = WEIR_TIMED_DEVICE;
         config.evaluates = true;
+        config.profiles = true;
         assert_ok(weir_engine_open(&config, &engine));
         assert_int_equal(weir_engine_op_times(engine, NULL, 0), 0);
         feed(engine);

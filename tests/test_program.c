@@ -201,6 +201,41 @@ static void every_built_in_schedule_has_an_order(void **state)
     weir_arena_release(&f.arena);
 }
 
+static void type_check(const struct weir_tensor *tensor, struct weir_where where, int code, int bits)
+{
+    if (where.place != WEIR_PLACE_NONE && tensor->code != 0 && tensor->bits != 64) /* numbers of a vocabulary, losses */
+        assert_true(tensor->code == code && tensor->bits == bits);
+}
+
+/* Kernels of a bf16 graph read bf16 copies of parameters and write f32 gradients of them; all other values are bf16. */
+static void calls_of_a_bf16_graph_have_its_types(void **state)
+{
+    (void)state;
+    struct program_fixture f;
+    program_fixture_bf16(&f, "zb-h1", 2, 0, 4);
+    int n_params = 0, n_gradients = 0;
+    for (int s = 0; s < 2; s++)
+        for (int l = 0; l < WEIR_LISTS; l++)
+            for (int k = 0; k < f.program->stages[s].lists[l].n_calls; k++) {
+                const struct weir_step_call *t = &f.program->stages[s].lists[l].calls[k];
+                for (int i = 0; t->fn && i < t->call.n_inputs; i++) {
+                    type_check(&t->call.inputs[i], t->inputs[i], 4, 16);
+                    type_check(&t->call.d_inputs[i], t->d_inputs[i], 4, 16);
+                }
+                type_check(&t->call.output, t->output, 4, 16);
+                type_check(&t->call.d_output, t->d_output, 4, 16);
+                for (int i = 0; t->fn && i < t->call.n_params; i++) {
+                    type_check(&t->call.params[i], t->params[i], 4, 16);
+                    type_check(&t->call.d_params[i], t->d_params[i], 2, 32);
+                    assert_int_equal(t->params[i].place, WEIR_PLACE_COPY);
+                    n_params++;
+                    n_gradients += t->d_params[i].place == WEIR_PLACE_GRAD;
+                }
+            }
+    assert_true(n_gradients > 0 && n_params > n_gradients);
+    weir_arena_release(&f.arena);
+}
+
 static void a_partition_that_does_not_fit_is_refused(void **state)
 {
     (void)state;
@@ -271,6 +306,7 @@ int main(void)
         cmocka_unit_test(memory_follows_from_the_schedule),
         cmocka_unit_test(memory_rows_of_one_block_never_overlap_while_alive),
         cmocka_unit_test(every_built_in_schedule_has_an_order),
+        cmocka_unit_test(calls_of_a_bf16_graph_have_its_types),
         cmocka_unit_test(a_partition_that_does_not_fit_is_refused),
         cmocka_unit_test(a_graph_says_what_is_wrong_with_it),
     };

@@ -152,6 +152,40 @@ static void sgd_and_sums_follow_their_formulas(void **state)
         assert_true(fabs((double)p[i] - ((double)sum[i] - 0.1 * (2.0 * (double)g[i] + 0.01 * (double)sum[i]))) < 1e-6);
 }
 
+/* The nearest of the two bf16 numbers around x, the even one of two that are equally near. */
+static uint16_t bf16_nearest(float x)
+{
+    uint32_t low, high;
+    float a, b;
+    memcpy(&low, &x, sizeof low);
+    low &= 0xffff0000u;
+    high = low + 0x10000u;
+    memcpy(&a, &low, sizeof a), memcpy(&b, &high, sizeof b);
+    double above = isinf(b) ? copysign(0x1p128, (double)x) : (double)b; /* the next number, were there one */
+    double to_a = fabs((double)x - (double)a), to_b = fabs(above - (double)x);
+    bool down = to_a < to_b || (to_a == to_b && !(low >> 16 & 1));
+    return (uint16_t)((isnan(x) ? 0x7fff0000u : isinf(x) || down ? low : high) >> 16);
+}
+
+static void bf16_is_the_nearest_number_for_every_upper_half(void **state)
+{
+    (void)state;
+    static const uint32_t lower[] = {0, 1, 0x7fff, 0x8000, 0x8001, 0xffff};
+    enum { EACH = sizeof lower / sizeof *lower, PART = 256 * EACH };
+    for (uint32_t upper = 0; upper < 0x10000; upper += 256) {
+        float from[PART];
+        uint16_t to[PART];
+        for (uint32_t i = 0; i < PART; i++) {
+            uint32_t bits = (upper + i / EACH) << 16 | lower[i % EACH];
+            memcpy(from + i, &bits, sizeof bits);
+        }
+        weir_vector_cpu.to_bf16(PART, from, to, NULL);
+        for (int i = 0; i < PART; i++)
+            if (to[i] != bf16_nearest(from[i]))
+                fail_msg("%a became %04x, not %04x", (double)from[i], to[i], bf16_nearest(from[i]));
+    }
+}
+
 static void replicas_are_added_in_order_whoever_owns_the_sum(void **state)
 {
     (void)state;
@@ -195,6 +229,7 @@ int main(void)
         cmocka_unit_test(dropout_drops_its_share_and_only_in_training),
         cmocka_unit_test(adamw_follows_its_formula),
         cmocka_unit_test(sgd_and_sums_follow_their_formulas),
+        cmocka_unit_test(bf16_is_the_nearest_number_for_every_upper_half),
         cmocka_unit_test(replicas_are_added_in_order_whoever_owns_the_sum),
         cmocka_unit_test(the_gate_closes_on_what_is_not_finite),
     };

@@ -54,11 +54,12 @@ results_table() {
     results_row 'kernels of all rows of `weir_ops`, f32 and bf16 (`kernels/cuda/*.cu`)' rows rows_memcheck rows_racecheck
     results_row 'rows of generation: attention over a cache, last row, rows within a sequence (`attention_cached.cu`, `last_row.cu`)' \
         rows rows_memcheck rows_racecheck
-    results_row 'vector kernels: add, reduce, square sums, gate, AdamW, SGD (`vector.cu`)' rows rows_memcheck rows_racecheck
+    results_row 'vector kernels: add, reduce, square sums, gate, AdamW, SGD, rounding to bf16 (`vector.cu`)' rows rows_memcheck rows_racecheck
     results_row 'rows in C that call them (`cuda_*.c`)' rows
     results_row 'matrix products through cuBLASLt (`cuda_matmul_lt.c`), tf32 among them' rows tf32
     results_row 'the device: memory, streams, events, copies, marks (`engine/device/cuda*.c`)' device
     results_row 'the engine on it: training over stages, schedules' exactness near_the_cpu trace memcheck racecheck synccheck
+    results_row 'the same in bf16 (`--dtype bf16`)' bf16
     results_row 'the generator on it: prompts in chunks, tokens, several samples, stages' generation
     results_row 'statuses of the CUDA runtime (`cuda_error.c`)' rows
 }
@@ -156,6 +157,19 @@ part_tf32() {
     losses cuda:0 2 1f1b --dtype tf32
 }
 
+# The same losses on one stage and four, and not far from those in f32.
+part_bf16() {
+    need_gpu
+    local one other
+    one=$(losses cuda:0 1 gpipe --dtype bf16) && other=$(losses cuda:0 4 zb-h1 --dtype bf16) || exit 1
+    [ "$one" = "$other" ] || {
+        printf 'on four stages the losses are others:\n%s\n%s\n' "$one" "$other"
+        exit 1
+    }
+    paste <(losses cuda:0 1 gpipe) <(printf '%s\n' "$one") | sed 's/"loss": *//g' | awk '
+        { print; d = $1 - $2; if (d < 0) d = -d; if (d > 2e-2 * $1) bad = 1 } END { exit bad || NR == 0 }'
+}
+
 # A trace to look at; that its times are in order is checked on the stand-in.
 part_trace() {
     need_gpu
@@ -205,8 +219,8 @@ nvidia-smi >/dev/null 2>&1 || arch_native=build_portable
 part build 180 bash -c "part_$arch_native"
 [ -x "$build/bin/weir" ] || exit 1
 # limits: with the build's 180 s less than nine minutes together
-for row in "rows 30" "device 25" "exactness 35" "near_the_cpu 15" "generation 14" "tf32 10" "trace 10" "rows_memcheck 60" \
-    "rows_racecheck 50" "memcheck 25" "racecheck 25" "synccheck 20" "processor 40"; do
+for row in "rows 30" "device 25" "exactness 40" "near_the_cpu 15" "tf32 10" "bf16 8" "generation 14" "trace 10" "rows_memcheck 60" "rows_racecheck 50" \
+    "memcheck 25" "racecheck 25" "synccheck 20" "processor 40"; do
     part "${row% *}" "${row#* }" bash -c "part_${row% *}"
 done
 results_table >>"$report"

@@ -162,8 +162,8 @@ static weir_status event_done(weir_event *event, bool *done_out)
 
 const struct weir_device_kind weir_device_cuda = {
     .name = "cuda",
-    .summary = "NVIDIA GPUs; cuda:0,cuda:1 names one per rank, and one may serve several ranks",
-    .flags = 0,
+    .summary = "NVIDIA GPUs, f32, tf32 or bf16; cuda:0,cuda:1 names one per rank, and one may serve several ranks",
+    .flags = WEIR_DEVICE_BF16,
     .tensor_device = WEIR_DEVICE_TYPE_CUDA,
     .kernels = kernels_of,
     .vectors = &weir_vector_cuda,

@@ -13,7 +13,8 @@
  *
  * Marks.  Times come from events, whose distance CUDA gives in milliseconds as a float.  So that a long run does not lose
  * its digits, each device keeps a base event, and moves it when a stream has become empty, no mark is pending and the base
- * is old: base_ns grows by the distance of two events on one clock and never drifts from it. */
+ * is old: base_ns grows by the distance of two events on one clock and never drifts from it.
+ * A stream keeps its marks' events from one synchronisation to the next: a step makes none after the first. */
 #ifndef WEIR_ENGINE_DEVICE_CUDA_DEVICE_H
 #define WEIR_ENGINE_DEVICE_CUDA_DEVICE_H
 

@@ -5,8 +5,8 @@
 
 const char *weir_memory_kind_str(enum weir_memory_kind kind)
 {
-    static const char *const names[] = {"params",         "grads",   "optimizer", "activations", "input slots",
-                                        "gradient slots", "scratch", "data",    "step",  "cache"};
+    static const char *const names[] = {"params",      "param copies",   "grads",   "optimizer", "activations",
+                                        "input slots", "gradient slots", "scratch", "data",      "step",  "cache"};
     return kind < WEIR_MEMORY_KINDS ? names[kind] : "unknown";
 }
 

@@ -1,4 +1,4 @@
-/* Layout: parameters, gradients, optimizer state and data of every rank.
+/* Layout: parameters and their copies, gradients, optimizer state and data of every rank.
  *
  * A rank holds a parameter when one of its stages uses it.  The rank of the first use in graph order owns it: it adds up
  * the gradients, keeps the optimizer state and updates; other ranks of a tied parameter hold a copy. */
@@ -39,6 +39,18 @@ const struct weir_rank_param *weir_compile_rank_param(const struct weir_compile 
     return NULL;
 }
 
+/* What kernels read, when they do not read the parameter itself. */
+static weir_status copy_lay(struct weir_compile *c, int rank, struct weir_rank_param *held)
+{
+    const struct weir_param *info = &c->graph->params[held->param];
+    size_t bytes = (size_t)weir_shape_elements(&info->shape) * weir_dtype_bytes(c->graph->storage);
+    if (c->graph->storage == info->shape.dtype)
+        return WEIR_OK;
+    held->copy_offset = take(&c->program->ranks[rank], WEIR_MEMORY_COPIES, bytes);
+    return weir_compile_row(
+        c, (struct weir_memory_row){rank, WEIR_MEMORY_COPIES, info->name, held->copy_offset, bytes, 0, -1});
+}
+
 static weir_status use_add(struct weir_compile *c, int node, int slot)
 {
     int param = c->graph->nodes[node].params[slot];
@@ -57,7 +69,9 @@ static weir_status use_add(struct weir_compile *c, int node, int slot)
     *held = (struct weir_rank_param){.param = param, .owned = node == info->first_node};
     held->offset = take(r, WEIR_MEMORY_PARAMS, bytes);
     held->grad_offset = use->grad_offset;
-    return weir_compile_row(c, (struct weir_memory_row){rank, WEIR_MEMORY_PARAMS, info->name, held->offset, bytes, 0, -1});
+    struct weir_memory_row row = {rank, WEIR_MEMORY_PARAMS, info->name, held->offset, bytes, 0, -1};
+    weir_status status = weir_compile_row(c, row);
+    return status ? status : copy_lay(c, rank, held);
 }
 
 static weir_status params_lay(struct weir_compile *c)

@@ -48,6 +48,10 @@
  * REDUCE adds the pieces that this replica keeps in replica order ((g0 + g1) + g2 ...), GATHER fetches the others; with
  * ZeRO-1 nobody gathers gradients, each replica updates its pieces and PARAM_GATHER fetches the parameters.
  *
+ * A graph cast to bf16 (models/graph.h) has bf16 values in every place but GRAD and what rows save.  Its parameters are
+ * there twice: in f32 in PARAMS, which is initialised, updated, gathered, read and written, and rounded in COPIES, which
+ * kernels read; whoever changes a part of PARAMS rounds it into COPIES in the same instruction.
+ *
  * All memory of the program lives in the caller's arena. */
 #ifndef WEIR_ENGINE_PROGRAM_PROGRAM_H
 #define WEIR_ENGINE_PROGRAM_PROGRAM_H
@@ -67,6 +71,7 @@
 /* One block of memory per rank and kind. */
 enum weir_memory_kind {
     WEIR_MEMORY_PARAMS,
+    WEIR_MEMORY_COPIES,     /* of parameters in the graph's storage type; none when that is f32 */
     WEIR_MEMORY_GRADS,      /* one buffer per use of a parameter */
     WEIR_MEMORY_OPTIMIZER,
     WEIR_MEMORY_ACTIVATIONS,
@@ -82,6 +87,7 @@ enum weir_memory_kind {
 enum weir_place {
     WEIR_PLACE_NONE,
     WEIR_PLACE_PARAM,     /* offset into the rank's block */
+    WEIR_PLACE_COPY,      /* offset into the rank's block */
     WEIR_PLACE_GRAD,      /* offset into the rank's block */
     WEIR_PLACE_ACT_FI,    /* offset into the (stage, micro-batch) part of ACTIVATIONS */
     WEIR_PLACE_ACT_FW,
@@ -143,6 +149,7 @@ struct weir_stage_program {
 struct weir_rank_param {
     int param;           /* index in the graph */
     size_t offset;       /* in PARAMS */
+    size_t copy_offset;  /* in COPIES, when the graph's storage type is not f32 */
     bool owned;          /* this rank has the first use: it updates the parameter */
     size_t grad_offset;  /* owned: where the whole gradient ends up, in GRADS */
     int64_t norm_block;  /* first of its blocks in the program's norm array */

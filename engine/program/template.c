@@ -94,6 +94,15 @@ static struct weir_where value_where(const struct weir_plan *p, int value)
     return (struct weir_where){WEIR_PLACE_SLOT, 0, 0};
 }
 
+/* Gradients of parameters are f32, whatever kernels read: sums of many small terms (docs/training.md). */
+static struct weir_tensor gradient_view(struct weir_shape *shape)
+{
+    struct weir_tensor view = weir_tensor_view(NULL, shape);
+    view.code = 2;
+    view.bits = 8 * sizeof(float);
+    return view;
+}
+
 /* A call of `pass` of node n: shapes, parameters, and what the pass reads. */
 struct weir_step_call *weir_plan_node_call(struct weir_plan *p, struct weir_plan_list *list, int n, enum weir_pass pass, unsigned needs)
 {
@@ -119,9 +128,11 @@ struct weir_step_call *weir_plan_node_call(struct weir_plan *p, struct weir_plan
     }
     for (int i = 0; i < shapes->n_params; i++) {
         const struct weir_rank_param *held = weir_compile_rank_param(p->c, p->stage->rank, node->params[i]);
+        bool copied = p->c->graph->storage != WEIR_DTYPE_F32;
         call->call.params[i] = weir_tensor_view(NULL, &shapes->params[i]);
-        call->call.d_params[i] = call->call.params[i];
-        call->params[i] = (struct weir_where){WEIR_PLACE_PARAM, held->offset, 0};
+        call->call.d_params[i] = gradient_view(&shapes->params[i]);
+        call->params[i] = (struct weir_where){copied ? WEIR_PLACE_COPY : WEIR_PLACE_PARAM,
+                                              copied ? held->copy_offset : held->offset, 0};
     }
     if (needs & WEIR_NEEDS_OUTPUT)
         call->output = p->value_at[n - p->first];

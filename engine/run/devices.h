@@ -8,6 +8,9 @@
  * WEIR_ERR_UNSUPPORTED. */
 weir_status weir_devices_open(weir_engine *engine);
 
+/* Without opening any: the rows of memory beside the blocks that are known beforehand. */
+weir_status weir_devices_preview(weir_engine *engine);
+
 /* WEIR_ERR_NOFIT names the device, its ranks' bytes and what it has. */
 weir_status weir_devices_fit(weir_engine *engine);
 

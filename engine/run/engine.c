@@ -57,7 +57,7 @@ weir_status weir_engine_config_check(const struct weir_engine_config *config)
         return WEIR_FAIL(WEIR_ERR_USAGE, "zero is %d: ZeRO stage 1 (1) or none (0) are there", config->zero);
     if (config->bucket_bytes < 0)
         return WEIR_FAIL(WEIR_ERR_USAGE, "bucket bytes is %lld, it must not be negative", (long long)config->bucket_bytes);
-    if (config->dtype != WEIR_COMPUTE_F32 && config->dtype != WEIR_COMPUTE_TF32)
+    if (config->dtype != WEIR_COMPUTE_F32 && config->dtype != WEIR_COMPUTE_TF32 && config->dtype != WEIR_COMPUTE_BF16)
         return WEIR_FAIL(WEIR_ERR_USAGE, "unknown dtype %d", (int)config->dtype);
     return optimizer_check(config);
 }
@@ -104,6 +104,8 @@ weir_status weir_engine_compile(struct weir_engine *engine)
     const struct weir_engine_config *config = &engine->config;
     struct weir_schedule_report report;
     weir_status status = weir_schedule_check(config->schedule, WEIR_CHANNELS_EDGE, &engine->arena, &report);
+    if (!status && config->dtype == WEIR_COMPUTE_BF16)
+        status = weir_graph_cast(config->graph, WEIR_DTYPE_BF16, &engine->arena, &engine->graph);
     if (!status && !report.trainable)
         status = WEIR_FAIL(WEIR_ERR_INVALID, "the schedule has forwards only: it cannot train");
     if (!status)
@@ -111,7 +113,7 @@ weir_status weir_engine_compile(struct weir_engine *engine)
     if (status)
         return status;
     struct weir_program_params params = {
-        .graph = config->graph,
+        .graph = engine->graph,
         .schedule = config->schedule,
         .input_slots = report.input_slots,
         .gradient_slots = report.gradient_slots,
@@ -166,6 +168,8 @@ weir_status weir_engine_parts_find(struct weir_engine *engine)
     weir_status status = weir_device_list_kind(engine->config.device, &engine->kind);
     if (!status)
         status = weir_transport_find(engine->config.transport, &transport);
+    if (!status && engine->config.dtype == WEIR_COMPUTE_BF16 && !(engine->kind->flags & WEIR_DEVICE_BF16))
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "device '%s' has no bf16: use --dtype f32", engine->kind->name);
     if (!status && engine->config.placement)
         status = weir_placement_order_find(engine->config.placement, &engine->order);
     bool on_host = !status && engine->kind->flags & WEIR_DEVICE_HOST_MEMORY;
@@ -249,6 +253,8 @@ weir_status weir_engine_preview(const struct weir_engine_config *config, FILE *m
     status = weir_engine_parts_find(&engine);
     if (!status)
         status = weir_engine_compile(&engine);
+    if (!status)
+        status = weir_devices_preview(&engine);
     if (!status && memory_out)
         weir_engine_print_memory(&engine, memory_out);
     if (!status && program_out)

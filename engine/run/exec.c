@@ -16,6 +16,8 @@ static void *where_address(const struct weir_rank *rank, const struct weir_run_p
         return NULL;
     case WEIR_PLACE_PARAM:
         return rank->blocks[WEIR_MEMORY_PARAMS] + where->offset;
+    case WEIR_PLACE_COPY:
+        return rank->blocks[WEIR_MEMORY_COPIES] + where->offset;
     case WEIR_PLACE_GRAD:
         return rank->blocks[WEIR_MEMORY_GRADS] + where->offset;
     case WEIR_PLACE_ACT_FI:
@@ -119,8 +121,11 @@ static weir_status call_run(struct weir_rank *rank, const struct weir_run_progra
     return status ? weir_error_prefix(status, "node '%s': ", rank->engine->graph->nodes[t->node].name) : WEIR_OK;
 }
 
-static weir_status action_run(struct weir_rank *rank, const struct weir_run_program *run, const struct weir_instr *instr)
+static weir_status action_run(const struct weir_exec *exec)
 {
+    struct weir_rank *rank = exec->rank;
+    const struct weir_run_program *run = exec->run;
+    const struct weir_instr *instr = exec->instr;
     const struct weir_lane *lane = run->lanes ? &run->lanes[instr->mb] : NULL;
     const struct weir_call_list *list = &run->program->stages[instr->stage].lists[instr->list];
     weir_status status = WEIR_OK;
@@ -128,17 +133,21 @@ static weir_status action_run(struct weir_rank *rank, const struct weir_run_prog
         const struct weir_step_call *call = &list->calls[instr->first_call + i];
         if (!lane || call->node < lane->end_node)
             status = call_run(rank, run, instr->stage, instr->mb, call);
+        if (!status && exec->calls_end_ns)
+            status = rank->engine->kind->mark(rank->stream, &exec->calls_end_ns[i]);
         if (!status)
             status = weir_peers_progress(rank->engine, run);
     }
     return status;
 }
 
-static weir_status instr_run(struct weir_rank *rank, const struct weir_run_program *run, const struct weir_instr *instr)
+weir_status weir_exec_body(const struct weir_exec *exec)
 {
+    struct weir_rank *rank = exec->rank;
+    const struct weir_instr *instr = exec->instr;
     switch (instr->kind) {
     case WEIR_INSTR_ACTION:
-        return action_run(rank, run, instr);
+        return action_run(exec);
     case WEIR_INSTR_TIE_ADD:
         return weir_tie_add(rank);
     case WEIR_INSTR_REDUCE:
@@ -169,11 +178,6 @@ weir_status weir_exec_fail(const struct weir_exec *exec, weir_status status)
     return status;
 }
 
-weir_status weir_exec_body(struct weir_exec *exec)
-{
-    return instr_run(exec->rank, exec->run, exec->instr);
-}
-
 weir_status weir_exec_run(void *argument)
 {
     struct weir_exec *exec = argument;
@@ -185,4 +189,28 @@ weir_status weir_exec_run(void *argument)
     if (!status)
         status = weir_peers_passed(exec);
     return status ? weir_exec_fail(exec, status) : WEIR_OK;
+}
+
+/* Marks follow each other: a call takes from the one before it to its own, a copy between stages belongs to nobody. */
+static void calls_clock(const struct weir_exec *exec)
+{
+    const struct weir_instr *instr = exec->instr;
+    const struct weir_step_call *calls =
+        exec->run->program->stages[instr->stage].lists[instr->list].calls + instr->first_call;
+    int64_t start = exec->start_ns;
+    for (int i = 0; i < instr->n_calls; start = exec->calls_end_ns[i++]) {
+        if (!calls[i].fn)
+            continue;
+        struct weir_op_clock *clock = &exec->rank->clocks[calls[i].node * WEIR_PASSES + (int)calls[i].pass];
+        clock->ns += exec->calls_end_ns[i] - start;
+        clock->calls++;
+    }
+}
+
+void weir_run_clock(struct weir_engine *engine, const struct weir_run_program *run)
+{
+    for (int r = engine->first_here; r < engine->end_here; r++)
+        for (int i = 0; i < run->program->ranks[engine->ranks[r].index].n_instrs; i++)
+            if (run->execs[r][i].calls_end_ns)
+                calls_clock(&run->execs[r][i]);
 }

@@ -2,11 +2,11 @@
 
 #include <string.h>
 
-#include "base/text.h"
+#include "engine/run/extra_memory.h"
 
 /* A difference to the run that does not fit; 0 and NULL: as it is. */
 struct change {
-    bool recompute, zero;
+    bool recompute, zero, bf16;
     int n_stages;
     int64_t microbatch_size;
     const struct weir_schedule_kind *kind;
@@ -15,6 +15,8 @@ struct change {
 struct advisor {
     const struct weir_engine *engine;
     size_t rank_cap, free_bytes;
+    size_t extra;          /* bytes of a rank beside its blocks, the most of any */
+    bool same_ranks;       /* there are no more */
     size_t least;          /* fewest bytes, of what is too much, of all that was tried */
     struct weir_text text; /* the changes that fit */
 };
@@ -26,11 +28,11 @@ struct need {
     size_t most, all;
 };
 
-static struct need need_of(const struct weir_program *program)
+static struct need need_of(const struct advisor *a, const struct weir_program *program)
 {
     struct need need = {0, 0, 0};
     for (int r = 0; r < program->n_ranks; r++) {
-        size_t bytes = weir_program_rank_bytes(program, r);
+        size_t bytes = weir_program_rank_bytes(program, r) + a->extra;
         need.all += bytes * (size_t)program->n_replicas;
         if (bytes > need.most) {
             need.most = bytes;
@@ -76,6 +78,8 @@ static weir_status trial_compile(const struct advisor *a, const struct change *c
         config->recompute = "full";
     if (change->zero)
         config->zero = 1;
+    if (change->bf16)
+        config->dtype = WEIR_COMPUTE_BF16;
     if (change->microbatch_size)
         status = weir_graph_resize(config->graph, change->microbatch_size, arena, &config->graph);
     if (!status && change->kind) {
@@ -96,8 +100,8 @@ static bool change_fits(struct advisor *a, const struct change *change)
     struct weir_engine trial;
     bool fit = false;
     if (!trial_compile(a, change, &arena, &schedule, &trial)) {
-        struct need need = need_of(trial.program);
-        size_t bytes = need_of(a->engine->program).most > a->rank_cap ? need.most : need.all;
+        struct need need = need_of(a, trial.program);
+        size_t bytes = need_of(a, a->engine->program).most > a->rank_cap ? need.most : need.all;
         fit = fits(a, need);
         a->least = bytes < a->least ? bytes : a->least;
     }
@@ -113,6 +117,8 @@ static void change_name(struct advisor *a, const struct change *change, bool nam
         weir_text_append(&a->text, " --recompute full");
     if (change->zero)
         weir_text_append(&a->text, " --zero 1");
+    if (change->bf16)
+        weir_text_append(&a->text, " --dtype bf16");
     if (change->n_stages)
         weir_text_append(&a->text, " --stages %d", change->n_stages);
     if (change->microbatch_size)
@@ -210,11 +216,19 @@ static void zero_try(struct advisor *a, struct change change)
         change_name(a, &change, false);
 }
 
+static void bf16_try(struct advisor *a, struct change change)
+{
+    bool can = a->engine->config.dtype != WEIR_COMPUTE_BF16 && (a->engine->kind->flags & WEIR_DEVICE_BF16);
+    change.bf16 = true;
+    if (can && change_fits(a, &change))
+        change_name(a, &change, false);
+}
+
 static void advice_write(struct advisor *a)
 {
     if (a->engine->advice) {
-        weir_text_append(&a->text, "use %s%s", need_of(a->engine->program).most > a->rank_cap ? "more stages, " : "",
-                         a->engine->advice);
+        bool stages = need_of(a, a->engine->program).most > a->rank_cap;
+        weir_text_append(&a->text, "%s%s", a->same_ranks ? "or " : stages ? "use more stages, " : "use ", a->engine->advice);
         return;
     }
     const char *recompute = a->engine->config.recompute;
@@ -227,15 +241,18 @@ static void advice_write(struct advisor *a)
             break;
         change.recompute = with_full;
         zero_try(a, change);
-        stages_try(a, change);
+        bf16_try(a, change);
+        if (!a->same_ranks)
+            stages_try(a, change);
         microbatch_try(a, change);
         schedule_try(a, change);
     }
     if (!a->text.length)
         weir_text_append(&a->text,
-                         "neither --recompute full, %smore --stages, a smaller --microbatch-size, another --schedule "
+                         "neither --recompute full, %s%sa smaller --microbatch-size, another --schedule "
                          "nor recomputation with one of them fits: the least found is %zu bytes (%.1f MiB)",
-                         a->engine->n_replicas > 1 && !a->engine->config.zero ? "--zero 1, " : "", a->least, (double)a->least / 0x1p20);
+                         a->engine->n_replicas > 1 && !a->engine->config.zero ? "--zero 1, " : "",
+                         a->same_ranks ? "" : "more --stages, ", a->least, (double)a->least / 0x1p20);
 }
 
 /* ---- the refusal ---------------------------------------------------------------------------------------------------- */
@@ -258,7 +275,7 @@ static int ranks_over(const struct advisor *a)
 {
     int n = 0;
     for (int r = 0; r < a->engine->program->n_ranks; r++)
-        n += weir_program_rank_bytes(a->engine->program, r) > a->rank_cap;
+        n += weir_program_rank_bytes(a->engine->program, r) + a->extra > a->rank_cap;
     return n;
 }
 
@@ -279,11 +296,22 @@ static weir_status refusal(const struct advisor *a, struct need need)
     return status;
 }
 
+static size_t extra_of(const struct weir_engine *engine)
+{
+    size_t most = 0;
+    for (int r = 0; r < engine->n_ranks; r++) {
+        size_t bytes = weir_extra_bytes(engine, r, true);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
 weir_status weir_fit_check(const struct weir_engine *engine, size_t free_bytes)
 {
     int64_t cap = engine->config.device_memory;
-    struct need need = need_of(engine->program);
-    struct advisor a = {.engine = engine, .free_bytes = free_bytes, .rank_cap = cap ? (size_t)cap : SIZE_MAX, .least = SIZE_MAX};
+    struct advisor a = {.engine = engine, .free_bytes = free_bytes, .rank_cap = cap ? (size_t)cap : SIZE_MAX,
+                        .extra = extra_of(engine)};
+    struct need need = need_of(&a, engine->program);
     if (fits(&a, need))
         return WEIR_OK;
     a.least = need.most > a.rank_cap ? need.most : need.all;
@@ -291,4 +319,13 @@ weir_status weir_fit_check(const struct weir_engine *engine, size_t free_bytes)
     weir_status status = a.text.status ? a.text.status : refusal(&a, need);
     weir_text_release(&a.text);
     return status;
+}
+
+void weir_fit_advise(const struct weir_engine *engine, size_t rank_cap, struct weir_text *text)
+{
+    struct advisor a = {.engine = engine, .free_bytes = SIZE_MAX, .rank_cap = rank_cap, .extra = extra_of(engine),
+                        .same_ranks = true, .text = *text};
+    a.least = need_of(&a, engine->program).most;
+    advice_write(&a);
+    *text = a.text;
 }

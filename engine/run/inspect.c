@@ -1,6 +1,7 @@
 /* Looking into an engine: parameters, events of the last step, tables. */
 #include <string.h>
 
+#include "engine/run/extra_memory.h"
 #include "engine/run/state.h"
 #include "engine/run/transfer.h"
 #include "weir_parts.h"
@@ -48,6 +49,15 @@ weir_status weir_engine_param_read(weir_engine *engine, const char *name, float 
     return status ? status : weir_peers_share(engine, 0, owner, values_out, n * sizeof(float));
 }
 
+static weir_status held_write(struct weir_rank *rank, const struct weir_rank_param *held, const float *values, size_t n)
+{
+    const struct weir_device_kind *kind = rank->engine->kind;
+    weir_status status = weir_write(rank, WEIR_MEMORY_PARAMS, held->offset, values, n * sizeof(float));
+    if (!status && !(kind->flags & WEIR_DEVICE_TASKS))
+        status = kind->native(rank->stream, &rank->native);
+    return status ? status : weir_param_round(rank, held, 0, (int64_t)n);
+}
+
 weir_status weir_engine_param_write(weir_engine *engine, const char *name, const float *values, size_t n)
 {
     int param = 0;
@@ -57,7 +67,7 @@ weir_status weir_engine_param_write(weir_engine *engine, const char *name, const
         const struct weir_rank_program *program = &engine->program->ranks[rank->index];
         for (int i = 0; i < program->n_params && !status; i++)
             if (program->params[i].param == param)
-                status = weir_write(rank, WEIR_MEMORY_PARAMS, program->params[i].offset, values, n * sizeof(float));
+                status = held_write(rank, &program->params[i], values, n);
     }
     return status;
 }
@@ -196,8 +206,9 @@ size_t weir_library_bytes(void)
 void weir_engine_print_memory(const weir_engine *engine, FILE *out)
 {
     weir_program_dump_memory(engine->program, out);
-    if (engine->kind->context_bytes)
-        fprintf(out, "not in the table: matrix products, %zu bytes per rank\n", engine->kind->context_bytes);
+    weir_extra_print(engine, out);
+    if (engine->extras)
+        fprintf(out, "not in the table: what the device's own libraries take of the host, kernels loaded when first called\n");
     fprintf(out, "not in the table: libraries and threads, about %zu bytes\n", weir_library_bytes());
 }
 

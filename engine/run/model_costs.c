@@ -60,8 +60,11 @@ static struct weir_cost_node layer_node(const struct coster *c, int l)
             node.activation_bytes += (double)shapes->saved_bytes;
         if (!c->recompute[l] && is_kept(graph, layer, n))
             node.activation_bytes += (double)weir_shape_bytes(&shapes->output);
-        for (int i = 0; i < shapes->n_params; i++)
-            node.parameter_bytes += (double)weir_shape_bytes(&shapes->params[i]);
+        for (int i = 0; i < shapes->n_params; i++) {
+            node.parameter_bytes += (double)weir_shape_elements(&shapes->params[i]) * sizeof(float);
+            if (graph->storage != WEIR_DTYPE_F32) /* and the copy that kernels read */
+                node.parameter_bytes += (double)weir_shape_bytes(&shapes->params[i]);
+        }
     }
     node.cpu = node.forward + node.input_grad + node.weight_grad;
     return node;

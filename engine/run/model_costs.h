@@ -20,10 +20,10 @@ extern "C" {
 #endif
 
 /* Build and finish the cost graph of one micro-batch; times in ms.  A tied parameter counts on every layer that uses it:
- * each stage holds a copy.  Activation bytes are those kept from forward to weight gradient.  `recompute` is a list of
- * layers as in struct weir_engine_config, or NULL: their replay is part of the input gradient's time, and of their
- * activations only the layer's input is kept.  The caller releases *costs_out.  WEIR_ERR_INVALID: a ceiling that is not
- * above 0.  WEIR_ERR_USAGE: a list that names no layer.  WEIR_ERR_NOMEM. */
+ * each stage holds a copy; in a bf16 graph a parameter is f32 with a bf16 copy.  Activation bytes are those kept from forward
+ * to weight gradient.  `recompute` is a list of layers as in struct weir_engine_config, or NULL: their replay is part of the
+ * input gradient's time, and of their activations only the layer's input is kept.  The caller releases *costs_out.
+ * WEIR_ERR_INVALID: a ceiling that is not above 0.  WEIR_ERR_USAGE: a list that names no layer.  WEIR_ERR_NOMEM. */
 weir_status weir_model_cost_graph(const struct weir_graph *graph, const char *recompute,
                                   const struct weir_ceilings *ceilings, struct weir_cost_graph *costs_out);
 

@@ -139,12 +139,13 @@ static weir_status piece_update(struct weir_rank *rank, const struct weir_piece 
     size_t first = (size_t)piece->first * sizeof(float);
     float *values = weir_block_at(rank, WEIR_MEMORY_PARAMS, held->offset + first);
     const float *grad = weir_block_at(rank, WEIR_MEMORY_GRADS, held->grad_offset + first);
-    bool decay = engine->graph->params[held->param].decay;
-    if (engine->config.optimizer == WEIR_OPTIMIZER_SGD)
-        return engine->vectors->sgd(&step->update, &step->gate, decay, piece->n, values, grad, rank->native);
-    float *m = weir_block_at(rank, WEIR_MEMORY_OPTIMIZER, piece->state_offset);
-    return engine->vectors->adamw(&step->update, &step->gate, decay, piece->n, values, grad, m, m + piece->n,
-                                  rank->native);
+    bool decay = engine->graph->params[held->param].decay, sgd = engine->config.optimizer == WEIR_OPTIMIZER_SGD;
+    float *m = sgd ? NULL : weir_block_at(rank, WEIR_MEMORY_OPTIMIZER, piece->state_offset);
+    weir_status status =
+        sgd ? engine->vectors->sgd(&step->update, &step->gate, decay, piece->n, values, grad, rank->native)
+            : engine->vectors->adamw(&step->update, &step->gate, decay, piece->n, values, grad, m, m + piece->n,
+                                     rank->native);
+    return status ? status : weir_param_round(rank, held, piece->first, piece->n);
 }
 
 weir_status weir_update(struct weir_rank *rank)
@@ -166,6 +167,19 @@ weir_status weir_update(struct weir_rank *rank)
     return status;
 }
 
+/* ---- values -------------------------------------------------------------------------------------------------------- */
+
+/* Enqueued on the rank's stream, on which the parameter was changed and on which all that read the copy run: no event. */
+weir_status weir_param_round(struct weir_rank *rank, const struct weir_rank_param *held, int64_t first, int64_t n)
+{
+    const struct weir_engine *engine = rank->engine;
+    if (engine->graph->storage == WEIR_DTYPE_F32)
+        return WEIR_OK; /* there are no copies */
+    size_t size = weir_dtype_bytes(engine->graph->storage), at = (size_t)first;
+    return engine->vectors->to_bf16(n, weir_block_at(rank, WEIR_MEMORY_PARAMS, held->offset + at * sizeof(float)),
+                                    rank->blocks[WEIR_MEMORY_COPIES] + held->copy_offset + at * size, rank->native);
+}
+
 /* Elements [first, first + n) of a parameter's initial values. */
 static void values_fill(const struct weir_engine *engine, const struct weir_param *param, int64_t first, int64_t n,
                         float *values)
@@ -185,7 +199,7 @@ static weir_status param_init(struct weir_rank *rank, const struct weir_rank_par
     weir_status status = WEIR_OK;
     if (engine->kind->flags & WEIR_DEVICE_HOST_MEMORY) {
         values_fill(engine, param, 0, n, weir_block_at(rank, WEIR_MEMORY_PARAMS, held->offset));
-        return WEIR_OK;
+        return weir_param_round(rank, held, 0, n);
     }
     for (int64_t at = 0; at < n && !status; at += most) {
         int64_t part = n - at < most ? n - at : most;
@@ -196,7 +210,7 @@ static weir_status param_init(struct weir_rank *rank, const struct weir_rank_par
         values_fill(engine, param, at, part, values);
         status = weir_write(rank, WEIR_MEMORY_PARAMS, offset, values, (size_t)part * sizeof(float));
     }
-    return status;
+    return status ? status : weir_param_round(rank, held, 0, n);
 }
 
 weir_status weir_params_init(struct weir_rank *rank)

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "engine/device/placement_cores.h"
+#include "engine/run/extra_memory.h"
 #include "engine/run/state.h"
 
 enum { CLOCK_ROUNDS = 5 };
@@ -157,6 +158,27 @@ size_t weir_peers_terms_bytes(const struct weir_engine *engine)
     return weir_peers_stream(engine) && engine->n_ranks > 1 ? step - program->norm_offset : 0;
 }
 
+/* What this rank has on its device for the transport. */
+static weir_status streams_memory_count(struct weir_engine *engine)
+{
+    const struct weir_transport_kind *wire = engine->wire;
+    int rank = engine->first_here;
+    const struct weir_extra rows[] = {
+        {.what = "buffers of the transport", .is_taken = true, .bytes = wire->buffer_bytes(engine->train.link)},
+        {.what = "mirrors of what goes to other ranks", .bytes = wire->mirror_bytes(engine->train.link)},
+        {.what = "terms of norm and losses", .bytes = weir_peers_terms_bytes(engine)},
+    };
+    weir_status status = WEIR_OK;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0] && !status; i++) {
+        struct weir_extra row = rows[i];
+        row.rank = rank;
+        row.device = engine->ranks[rank].device_index;
+        row.is_known = true;
+        status = row.bytes ? weir_extra_add(engine, &row) : WEIR_OK;
+    }
+    return status;
+}
+
 /* The exchange comes first: a rank that has failed up to here is found there, not missed in what follows. */
 weir_status weir_peers_link(struct weir_engine *engine)
 {
@@ -178,12 +200,9 @@ weir_status weir_peers_link(struct weir_engine *engine)
     spec.memory = engine->train.link;
     if (engine->evaluate.program)
         status = run_link(engine, &engine->evaluate, &spec);
-    if (!status && engine->wire->streams)
-        engine->peak_bytes[engine->first_here] += engine->wire->mirror_bytes(engine->train.link) +
-                                                weir_peers_terms_bytes(engine);
-    else if (!status)
+    if (!status && !engine->wire->streams)
         blocks_set(engine);
-    return status;
+    return status || !engine->wire->streams ? status : streams_memory_count(engine);
 }
 
 weir_status weir_peers_place(struct weir_engine *engine)
@@ -231,9 +250,8 @@ weir_status weir_peers_ready(struct weir_engine *engine)
     if (!engine->wire)
         return WEIR_OK;
     int64_t *all;
-    size_t bytes = engine->peak_bytes[engine->first_here]; /* in stream order mirrors were counted with the blocks */
-    bytes += weir_peers_stream(engine) ? engine->wire->buffer_bytes(engine->train.link)
-                                       : engine->wire->mirror_bytes(engine->train.link);
+    size_t bytes = engine->peak_bytes[engine->first_here]; /* in stream order it has rows for mirrors */
+    bytes += weir_peers_stream(engine) ? 0 : engine->wire->mirror_bytes(engine->train.link);
     int64_t mine = (int64_t)bytes;
     weir_status status = weir_arena_alloc(&engine->arena, (size_t)engine->n_ranks, sizeof *all, &all);
     if (!status)

@@ -60,6 +60,12 @@ static weir_status rank_finish(void *argument)
     return WEIR_OK;
 }
 
+/* Where the host only enqueues, the device's marks tell how long a call took. */
+static bool marks_calls(const struct weir_engine *engine, const struct weir_instr *instr)
+{
+    return engine->config.profiles && !(engine->kind->flags & WEIR_DEVICE_TASKS) && instr->kind == WEIR_INSTR_ACTION;
+}
+
 static weir_status execs_make(struct weir_rank *rank, struct weir_run_program *run)
 {
     struct weir_engine *engine = rank->engine;
@@ -72,6 +78,8 @@ static weir_status execs_make(struct weir_rank *rank, struct weir_run_program *r
         execs[i].run = run;
         execs[i].instr = &r->instrs[i];
         status = weir_arena_strdup(&engine->arena, weir_instr_str(run->program, &r->instrs[i], text), &execs[i].name);
+        if (!status && marks_calls(engine, &r->instrs[i]))
+            status = weir_arena_alloc(&engine->arena, (size_t)r->instrs[i].n_calls, sizeof(int64_t), &execs[i].calls_end_ns);
     }
     if (!status)
         run->execs[rank - engine->ranks] = execs;

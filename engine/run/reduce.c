@@ -48,11 +48,14 @@ weir_status weir_tie_copy(struct weir_rank *rank)
     for (int i = 0; i < r->n_params; i++)
         for (int o = 0; o < engine->program->n_ranks && !r->params[i].owned && !status; o++) {
             const struct weir_rank_param *source = held_find(engine->program, o, r->params[i].param);
-            if (source && source->owned)
-                status = weir_rank_copy(
-                    rank, weir_block_at(rank, WEIR_MEMORY_PARAMS, r->params[i].offset),
-                    weir_block_at(weir_rank_at(engine, rank->replica, o), WEIR_MEMORY_PARAMS, source->offset),
-                    weir_shape_bytes(&engine->graph->params[source->param].shape));
+            if (!source || !source->owned)
+                continue;
+            status = weir_rank_copy(
+                rank, weir_block_at(rank, WEIR_MEMORY_PARAMS, r->params[i].offset),
+                weir_block_at(weir_rank_at(engine, rank->replica, o), WEIR_MEMORY_PARAMS, source->offset),
+                weir_shape_bytes(&engine->graph->params[source->param].shape));
+            if (!status)
+                status = weir_param_round(rank, &r->params[i], 0, elements_of(engine, source->param));
         }
     return status;
 }
@@ -146,9 +149,17 @@ weir_status weir_gather(struct weir_rank *rank, int bucket)
 
 weir_status weir_param_gather(struct weir_rank *rank)
 {
-    int n_pieces = rank->engine->program->ranks[rank->index].n_pieces;
-    if (!weir_peers_stream(rank->engine))
-        return pieces_fetch(rank, WEIR_MEMORY_PARAMS, 0, n_pieces);
-    weir_status status = pieces_collect(rank, WEIR_MEMORY_PARAMS, WEIR_COLLECT_BROADCAST, 0, n_pieces);
-    return status ? status : weir_peers_collected(rank->engine, WEIR_COLLECT_GROUP);
+    const struct weir_rank_program *r = &rank->engine->program->ranks[rank->index];
+    weir_status status;
+    if (!weir_peers_stream(rank->engine)) {
+        status = pieces_fetch(rank, WEIR_MEMORY_PARAMS, 0, r->n_pieces);
+    } else {
+        status = pieces_collect(rank, WEIR_MEMORY_PARAMS, WEIR_COLLECT_BROADCAST, 0, r->n_pieces);
+        if (!status)
+            status = weir_peers_collected(rank->engine, WEIR_COLLECT_GROUP);
+    }
+    for (int i = 0; i < r->n_pieces && !status; i++)
+        if (r->pieces[i].replica != rank->replica)
+            status = weir_param_round(rank, &r->params[r->pieces[i].held], r->pieces[i].first, r->pieces[i].n);
+    return status;
 }

@@ -38,6 +38,7 @@ struct weir_exec {
     const struct weir_instr *instr;
     const char *name;
     int64_t start_ns, end_ns; /* of the last step, waits excluded */
+    int64_t *calls_end_ns;    /* [n_calls] likewise, by marks; NULL: calls are not timed so */
 };
 
 struct weir_op_clock {
@@ -111,6 +112,8 @@ struct weir_engine {
     bool stepped;            /* there are gradients of a step */
     int64_t *compute_ns;     /* [n_ranks] */
     size_t *peak_bytes;      /* [n_ranks] */
+    struct weir_extra *extras; /* memory beside the blocks (extra_memory.h) */
+    const int *extra_devices;  /* [n_ranks]: where that is; -1: of another process */
 };
 
 /* The steps of opening, for generators too: what is wrong with a configuration; first_layer and recompute, the
@@ -214,8 +217,11 @@ weir_status weir_peers_times(weir_engine *engine);
 /* The task of one instruction; `exec` is a struct weir_exec.  Where the issuing thread runs it, it awaits first, then marks
  * times around the body, then passes. */
 weir_status weir_exec_run(void *exec);
-weir_status weir_exec_body(struct weir_exec *exec);
+weir_status weir_exec_body(const struct weir_exec *exec);
 weir_status weir_exec_fail(const struct weir_exec *exec, weir_status status); /* returns `status` */
+
+/* After a run: what the marks of its calls say goes to the clocks of the ranks here. */
+void weir_run_clock(weir_engine *engine, const struct weir_run_program *run);
 
 /* Fill the addresses of one call of `stage` for micro-batch `mb`. */
 void weir_call_bind(struct weir_rank *rank, const struct weir_run_program *run, int stage, int mb,
@@ -261,6 +267,10 @@ static inline float *weir_block_at(const struct weir_rank *rank, enum weir_memor
 {
     return (float *)(void *)(rank->blocks[kind] + offset);
 }
+
+/* Elements [first, first + n) of a parameter of the rank have changed: round them into the copy that kernels read, if there
+ * is one.  Call it wherever PARAMS is written, with the rank's device the current one. */
+weir_status weir_param_round(struct weir_rank *rank, const struct weir_rank_param *held, int64_t first, int64_t n);
 
 /* Initial values of the rank's parameters. */
 weir_status weir_params_init(struct weir_rank *rank);

@@ -25,14 +25,19 @@ weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, cons
         return status;
     if (mb < 0 || mb >= all)
         return WEIR_FAIL(WEIR_ERR_INVALID, "micro-batch %d is out of range, a step has %d", mb, all);
-    size_t bytes = weir_shape_bytes(&engine->graph->inputs[input].shape), stride = (bytes + 63) / 64 * 64;
+    const struct weir_shape *shape = &engine->graph->inputs[input].shape, *given = &engine->config.graph->inputs[input].shape;
+    size_t bytes = weir_shape_bytes(shape), stride = (bytes + 63) / 64 * 64;
     if (!(engine->kind->flags & WEIR_DEVICE_TASKS))
         status = weir_input_check(engine->graph, input, data);
     for (int r = 0; r < engine->program->n_ranks && !status; r++) {
         struct weir_rank *rank = weir_rank_at(engine, mb / m, r);
         size_t offset = engine->program->ranks[r].input_offsets[input];
-        if (offset != SIZE_MAX && weir_rank_is_here(rank))
-            status = weir_push(rank, WEIR_MEMORY_DATA, offset + stride * (size_t)(mb % m), data, bytes);
+        if (offset == SIZE_MAX || !weir_rank_is_here(rank))
+            continue;
+        offset += stride * (size_t)(mb % m);
+        status = shape->dtype == given->dtype
+                     ? weir_push(rank, WEIR_MEMORY_DATA, offset, data, bytes)
+                     : weir_push_bf16(rank, WEIR_MEMORY_DATA, offset, data, weir_shape_elements(shape));
     }
     return status;
 }
@@ -228,6 +233,7 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
     if (!status)
         status = weir_peers_finish(engine, &engine->train);
     if (!status) {
+        weir_run_clock(engine, &engine->train);
         gates_collect(engine);
         status = report_fill(engine, report_out);
     }
@@ -291,6 +297,8 @@ weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out)
     status = issued_sync(engine, status);
     if (!status)
         status = weir_peers_finish(engine, &engine->evaluate);
+    if (!status)
+        weir_run_clock(engine, &engine->evaluate);
     if (!status)
         status = losses_share(engine);
     if (status)

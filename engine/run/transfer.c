@@ -46,6 +46,15 @@ weir_status weir_push(struct weir_rank *rank, enum weir_memory_kind kind, size_t
     return rank->engine->kind->copy(rank->stream, block, rank->mirrors[kind] + offset, bytes);
 }
 
+weir_status weir_push_bf16(struct weir_rank *rank, enum weir_memory_kind kind, size_t offset, const float *values, int64_t n)
+{
+    char *block = rank->blocks[kind] + offset, *host = is_direct(rank) ? block : rank->mirrors[kind] + offset;
+    weir_status status = weir_vector_cpu.to_bf16(n, values, host, NULL);
+    if (status || is_direct(rank))
+        return status;
+    return rank->engine->kind->copy(rank->stream, block, host, (size_t)n * weir_dtype_bytes(WEIR_DTYPE_BF16));
+}
+
 weir_status weir_pull(struct weir_rank *rank, enum weir_memory_kind kind, size_t offset, size_t bytes)
 {
     if (is_direct(rank))

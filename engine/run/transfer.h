@@ -17,6 +17,8 @@ weir_status weir_transfer_open(struct weir_rank *rank);
 void weir_transfer_close(struct weir_rank *rank);
 
 weir_status weir_push(struct weir_rank *rank, enum weir_memory_kind kind, size_t offset, const void *data, size_t bytes);
+weir_status weir_push_bf16(struct weir_rank *rank, enum weir_memory_kind kind, size_t offset, const float *values,
+                           int64_t n); /* rounded on the way */
 weir_status weir_pull(struct weir_rank *rank, enum weir_memory_kind kind, size_t offset, size_t bytes);
 const void *weir_pulled(const struct weir_rank *rank, enum weir_memory_kind kind, size_t offset);
 

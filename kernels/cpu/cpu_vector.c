@@ -139,6 +139,25 @@ static weir_status gate_run(int64_t n_sums, const double *sums, int64_t n_losses
     return WEIR_OK;
 }
 
+/* Half of the last kept bit, less one where that bit is even, carries into what is kept.  kernels/cuda does the same. */
+WEIR_KERNEL static void to_bf16(int64_t n, const float *from, uint16_t *to)
+{
+    WEIR_LOOP
+    for (int64_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, from + i, sizeof bits);
+        uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;
+        to[i] = (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? 0x7fffu : rounded);
+    }
+}
+
+static weir_status to_bf16_run(int64_t n, const float *from, void *to, void *stream)
+{
+    (void)stream;
+    to_bf16(n, from, to);
+    return WEIR_OK;
+}
+
 const struct weir_vector_kernels weir_vector_cpu = {
     .add = add_run,
     .reduce = reduce_run,
@@ -146,4 +165,5 @@ const struct weir_vector_kernels weir_vector_cpu = {
     .gate = gate_run,
     .adamw = adamw_run,
     .sgd = sgd_run,
+    .to_bf16 = to_bf16_run,
 };

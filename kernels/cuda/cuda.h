@@ -48,10 +48,6 @@ void weir_cuda_context_close(struct weir_kernel_context *context);
 /* Vector kernels of vector.h.  `terms` of reduce is a host array of device pointers, read while the call enqueues. */
 extern const struct weir_vector_kernels weir_vector_cuda;
 
-/* to[i] = from[i] rounded to the nearest bf16 (compute copies of parameters), and back. */
-weir_status weir_cuda_to_bf16(int64_t n, const float *from, void *to, void *stream);
-weir_status weir_cuda_from_bf16(int64_t n, const void *from, float *to, void *stream);
-
 /* The one way in which results of the CUDA runtime become statuses: WEIR_OK for cudaSuccess, else WEIR_ERR_NOMEM or
  * WEIR_ERR_DEVICE with the call, the error's name and its text; the runtime's last error is popped, so that the next check
  * does not report it again.  `error` is a cudaError_t, `call` the name of the function or kernel. */

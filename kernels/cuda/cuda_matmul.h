@@ -20,7 +20,7 @@ struct weir_cuda_product {
     int64_t m, n, k; /* all at least 1 */
     bool transpose_a, transpose_b;
     bool add;  /* C = addend + .., where the addend may be C itself and may not */
-    bool bias; /* add a vector (n), of A's type, to every row; not together with `add` */
+    bool bias; /* add a vector (n), of A's and C's type, to every row; not together with `add` */
     enum weir_dtype type;        /* of A and B: f32 or bf16 */
     enum weir_dtype result_type; /* of C and the addend: f32, or bf16 where A and B are */
 };

@@ -5,7 +5,16 @@
  *
  * The algorithm is the first that cuBLASLt's heuristic names for the description, a workspace of a fixed size and pointers
  * that are aligned to 16 bytes.  Products whose sum over k is split are added in f32 in a separate step
- * (CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE) or not split at all; adding in place is not allowed. */
+ * (CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE) or not split at all; adding in place is not allowed, and neither are partial
+ * sums in the type of the result (.._OUTPUT_TYPE), which a bf16 result would round one by one.
+ *
+ * bf16.  Two of the combinations of types that cuBLASLt knows are used, both with f32 sums and factors (cuBLAS 13.0, manual of
+ * cublasLtMatmul): bf16 x bf16 with C and D bf16 and a bf16 bias, for values and their gradients, and bf16 x bf16 with C and D
+ * f32, for gradients of weights, which are added to with beta = 1 where they are.  A bias has the type of D (cublasLt.h),
+ * which is A's here, since only forward has one.  C may be another matrix than D when both have the same layout.  Sizes need
+ * not be even: the leading dimension is known from the layouts, and an odd one, as that of the logits of 50,257 words,
+ * leaves kernels that load element by element; multiples of 8 elements (16 bytes) are what tensor cores are fast with (NVIDIA,
+ * "Matrix Multiplication Background", 2023, section 2.2). */
 #include "kernels/cuda/cuda_matmul.h"
 
 #include <cublasLt.h>
@@ -109,6 +118,7 @@ static weir_status operation_make(const struct weir_cuda_matmul *matmul, struct 
     cublasOperation_t a = p->transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N, b = p->transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
     cublasLtEpilogue_t epilogue = p->bias ? CUBLASLT_EPILOGUE_BIAS : CUBLASLT_EPILOGUE_DEFAULT;
     cudaDataType_t bias = data_type(p->type);
+    const void *aligned = (const void *)(uintptr_t)ALIGNMENT; /* never read: the choice of an algorithm takes its alignment */
     weir_status status = check(cublasLtMatmulDescCreate(&plan->operation, compute, CUDA_R_32F),
                                "cublasLtMatmulDescCreate");
     if (!status)
@@ -119,6 +129,8 @@ static weir_status operation_make(const struct weir_cuda_matmul *matmul, struct 
         status = operation_set(plan, CUBLASLT_MATMUL_DESC_EPILOGUE, &epilogue, sizeof epilogue);
     if (!status && p->bias)
         status = operation_set(plan, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, &bias, sizeof bias);
+    if (!status && p->bias)
+        status = operation_set(plan, CUBLASLT_MATMUL_DESC_BIAS_POINTER, &aligned, sizeof aligned);
     return status;
 }
 

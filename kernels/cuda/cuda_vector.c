@@ -16,4 +16,5 @@ const struct weir_vector_kernels weir_vector_cuda = {
     .gate = weir_launch_gate,
     .adamw = weir_launch_adamw,
     .sgd = weir_launch_sgd,
+    .to_bf16 = weir_launch_to_bf16,
 };

@@ -177,6 +177,7 @@ weir_status weir_launch_adamw(const struct weir_update *update, const struct wei
                               int64_t n, float *param, const float *grad, float *m, float *v, void *stream);
 weir_status weir_launch_sgd(const struct weir_update *update, const struct weir_update_gate *gate, bool decay, int64_t n,
                             float *param, const float *grad, void *stream);
+weir_status weir_launch_to_bf16(int64_t n, const float *from, void *to, void *stream);
 
 #ifdef __cplusplus
 }

@@ -1,4 +1,4 @@
-/* The vector kernels of vector.h on CUDA, and conversions.  kernels/cpu has the same formulas. */
+/* The vector kernels of vector.h on CUDA.  kernels/cpu has the same formulas. */
 #include "kernels/cuda/cuda_launch.cuh"
 
 __global__ static void add_kernel(int64_t n, float *sum, const float *term)
@@ -135,20 +135,13 @@ extern "C" weir_status weir_launch_sgd(const struct weir_update *update, const s
                        grad);
 }
 
-template <typename From, typename To> __global__ static void convert_kernel(int64_t n, const From *from, To *to)
+__global__ static void to_bf16_kernel(int64_t n, const float *from, weir_bf16 *to)
 {
     for (int64_t i = weir_thread_first(); i < n; i += weir_thread_stride())
-        weir_put(to, i, weir_get(from, i));
+        weir_put(to, i, from[i]);
 }
 
-extern "C" weir_status weir_cuda_to_bf16(int64_t n, const float *from, void *to, void *stream)
+extern "C" weir_status weir_launch_to_bf16(int64_t n, const float *from, void *to, void *stream)
 {
-    return weir_launch("to_bf16", convert_kernel<float, weir_bf16>, weir_blocks(n, WEIR_THREADS), WEIR_THREADS, stream,
-                       n, from, (weir_bf16 *)to);
-}
-
-extern "C" weir_status weir_cuda_from_bf16(int64_t n, const void *from, float *to, void *stream)
-{
-    return weir_launch("from_bf16", convert_kernel<weir_bf16, float>, weir_blocks(n, WEIR_THREADS), WEIR_THREADS, stream,
-                       n, (const weir_bf16 *)from, to);
+    return WEIR_LAUNCH(to_bf16_kernel, weir_blocks(n, WEIR_THREADS), WEIR_THREADS, stream, n, from, (weir_bf16 *)to);
 }

@@ -34,6 +34,18 @@ train() {
     grep -o '"loss": [^,]*' one | cmp - <(grep -o '"loss": [^,]*' two)
 }
 
+@test "bf16 has losses of its own, the same for two layouts, and weights that go out and in as f32" {
+    WEIR_FAKE_MODE=lazy train --device cuda --stages 2 --dtype bf16 --metrics two --export out
+    train --device cuda:0 --stages 1 --dtype bf16 --metrics one
+    train --device cuda:0 --stages 1 --metrics f32
+    grep -o '"loss": [^,]*' one >losses
+    grep -o '"loss": [^,]*' two | cmp - losses
+    run ! cmp -s losses <(grep -o '"loss": [^,]*' f32)
+    grep -q '"dtype":"F32"' out/model.safetensors
+    train --device cuda:0 --stages 1 --dtype bf16 --init-from out --steps 1
+    train --device cuda --stages 2 --dtype bf16 --print-memory | grep -q ' param copies '
+}
+
 @test "generating on it continues the text as the processor does, on any layout" {
     generate() {
         "$WEIR_FAKE" generate --model gpt2-tiny --prompt 'a stage' --tokens 6 --samples 2 --json -q "$@"

@@ -56,6 +56,12 @@ same() {
     WEIR_FAKE_NCCL=random same 4 --stages 2 --replicas 2 --microbatches 2 --zero 1 --placement spread
 }
 
+@test "in bf16 every process rounds the parameters that it fetched" {
+    export WEIR_FAKE_GPUS=4
+    one --stages 2 --replicas 2 --microbatches 2 --dtype bf16
+    WEIR_FAKE_NCCL=random same 4 --stages 2 --replicas 2 --microbatches 2 --zero 1 --dtype bf16 # the tied table is on all
+}
+
 @test "evaluation, import and export are those of one process" {
     export WEIR_FAKE_GPUS=2
     "$WEIR_FAKE" "${base[@]}" --transport local --device cuda:0 --stages 2 --json --val-data text --val-every 1 --export a >a.json

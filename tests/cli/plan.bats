@@ -124,3 +124,20 @@ field() { "$JSON_GET" "$1"; }
     [ "$status" -eq 2 ]
     [[ "$output" == *"--recompute needs --model"* ]]
 }
+
+@test "a model in bf16 takes less time on links and in memory" {
+    for dtype in f32 bf16; do
+        run --separate-stderr "$WEIR" plan --model gpt2-tiny --devices 2 --dtype "$dtype" --json
+        [ "$status" -eq 0 ]
+        field 'objective' <<<"$output" >"objective.$dtype"
+        field 'stages.0.memory' <<<"$output" >"memory.$dtype"
+    done
+    awk '{ v[FILENAME] = $1 } END {
+        exit !(v["objective.bf16"] < v["objective.f32"] && v["memory.bf16"] < v["memory.f32"]) }' objective.* memory.*
+    run "$WEIR" plan --model gpt2-tiny --devices 2 --dtype bf61
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"did you mean 'bf16'?"* ]]
+    run "$WEIR" plan --graph graph.json --dtype bf16
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"--dtype needs --model"* ]]
+}

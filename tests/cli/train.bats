@@ -133,8 +133,8 @@ train() {
 no model||2|--model is missing
 no data|--model gpt2-tiny|2|--data is missing
 tf32 without a GPU|--model gpt2-tiny --data text --dtype tf32|2|--dtype tf32 is for --device cuda
-a dtype of another version|--model gpt2-tiny --data text --dtype bf16|2|bf16 is not in this version
-unknown dtype|--model gpt2-tiny --data text --dtype f23|2|unknown dtype 'f23': it is one of f32, tf32
+bf16 without a GPU|--model gpt2-tiny --data text --dtype bf16|2|--dtype bf16 is for --device cuda
+unknown dtype|--model gpt2-tiny --data text --dtype f23|2|unknown dtype 'f23': it is one of f32, tf32, bf16
 devices that are not one per rank|--model gpt2-tiny --data text --device cpu:0,cpu:1,cpu:2 --stages 2|2|has 3 devices for 2 ranks
 unknown model|--model gpt2-tny --data text|2|did you mean 'gpt2-tiny'
 unknown option|--model gpt2-tiny --data text --stage 2|2|did you mean '--stages'

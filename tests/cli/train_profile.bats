@@ -30,12 +30,6 @@ calls() {
     [ ! -s plain ]
 }
 
-@test "where kernels are not timed the profile is refused, and what else there is named" {
-    run train --profile --device cuda:0
-    [ "$status" -eq 2 ]
-    [[ "$output" == *"--profile times kernels on --device cpu only: use --trace, or Nsight Systems"* ]]
-}
-
 @test "the shares in the JSON add up to 1, none is negative" {
     for schedule in 1f1b zbv; do
         train --profile --json --schedule "$schedule" >"$schedule.json" 2>/dev/null

@@ -1,12 +1,14 @@
 /* kernels/cuda/cuda_matmul.h without cuBLASLt: one loop per element, enqueued as a kernel of one thread. */
+#include <cuda_runtime.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "emulation.h"
+#include "kernels/cuda/cuda.h"
 #include "kernels/cuda/cuda_matmul.h"
 
 struct weir_cuda_matmul {
-    size_t workspace_bytes;
+    void *workspace; /* used by nobody: it takes the room that cuBLASLt's would */
 };
 
 weir_status weir_cuda_matmul_open(size_t workspace_bytes, bool tf32, struct weir_cuda_matmul **matmul_out)
@@ -15,13 +17,19 @@ weir_status weir_cuda_matmul_open(size_t workspace_bytes, bool tf32, struct weir
     struct weir_cuda_matmul *matmul = malloc(sizeof *matmul);
     if (!matmul)
         return WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for the matrix products");
-    matmul->workspace_bytes = workspace_bytes;
+    weir_status status = weir_cuda_check(cudaMalloc(&matmul->workspace, workspace_bytes), "cudaMalloc");
+    if (status) {
+        free(matmul);
+        return status;
+    }
     *matmul_out = matmul;
     return WEIR_OK;
 }
 
 void weir_cuda_matmul_close(struct weir_cuda_matmul *matmul)
 {
+    if (matmul)
+        cudaFree(matmul->workspace);
     free(matmul);
 }
 
@@ -48,7 +56,8 @@ static void element_put(enum weir_dtype type, void *x, int64_t i, float value)
 weir_status weir_cuda_matmul_prepare(struct weir_cuda_matmul *matmul, const struct weir_cuda_product *p)
 {
     (void)matmul;
-    if (p->m < 1 || p->n < 1 || p->k < 1 || (p->add && p->bias))
+    bool types = p->type == p->result_type || (p->type == WEIR_DTYPE_BF16 && p->result_type == WEIR_DTYPE_F32 && !p->bias);
+    if (p->m < 1 || p->n < 1 || p->k < 1 || (p->add && p->bias) || !types)
         return WEIR_FAIL(WEIR_ERR_INTERNAL, "a matrix product is described wrongly");
     return WEIR_OK;
 }

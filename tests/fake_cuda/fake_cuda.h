@@ -9,7 +9,8 @@
  *
  * Stricter than CUDA, so that mistakes are found:
  *   - device memory is out of the host's reach: touching it between kernels and copies is a segmentation fault.  It is
- *     opened for the GPU whose work runs and for the peers it has enabled; fresh memory holds 0xff bytes, not zeros.
+ *     opened for the GPU whose work runs and for the peers it has enabled; fresh memory holds 0xff bytes, not zeros (blocks
+ *     of 16 MiB and more excepted, which would take their time).
  *   - a copy that touches memory which is neither device memory nor pinned, or passes the end of a block, is an error
  *     (CUDA would take pageable memory, and may then hold the host up);
  *   - a kernel on a stream of another GPU than the current one is refused, as is recording an event of another GPU;
@@ -64,6 +65,15 @@ void weir_fake_ranges_take(struct weir_fake_ranges *out);
 
 /* What is open now: streams, events, blocks of memory. */
 int weir_fake_open(void);
+
+/* So many bytes of a GPU are taken by something else than allocations: contexts, other processes.  Until another machine is
+ * set. */
+void weir_fake_take(int device, size_t bytes);
+
+/* Bytes that were asked for and are allocated on a GPU, or pinned on the host (WEIR_FAKE_HOST), and the most of them at any
+ * time since the machine was set. */
+enum { WEIR_FAKE_HOST = -1 };
+size_t weir_fake_bytes(int device, size_t *most_out);
 
 /* Why a kernel or a copy failed, or what the stand-in for NCCL has found wrong first; "" when nothing is. */
 const char *weir_fake_reason(void);

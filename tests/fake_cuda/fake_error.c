@@ -250,6 +250,8 @@ void weir_fake_machine_set(const struct weir_fake_machine *machine)
     pthread_mutex_lock(&fake.lock);
     fake.machine = *machine;
     memset(fake.reaches, 0, sizeof fake.reaches);
+    memset(fake.taken, 0, sizeof fake.taken);
+    memcpy(fake.most_asked, fake.asked, sizeof fake.asked);
     fake.sticky = cudaSuccess;
     fake.fail_at = -1;
     fake.reason[0] = 0;

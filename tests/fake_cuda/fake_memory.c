@@ -43,6 +43,14 @@ bool fake_find(const void *at, size_t bytes, int *device_out)
     return false;
 }
 
+/* Count what was asked for. */
+static void bytes_count(int device, size_t more, size_t less)
+{
+    int i = device == FAKE_HOST ? WEIR_FAKE_DEVICES : device;
+    fake.asked[i] += more - less;
+    fake.most_asked[i] = fake.asked[i] > fake.most_asked[i] ? fake.asked[i] : fake.most_asked[i];
+}
+
 static cudaError_t range_make(void **pointer, size_t bytes, int device)
 {
     size_t mapped = pages(bytes), page = (size_t)sysconf(_SC_PAGESIZE);
@@ -53,11 +61,13 @@ static cudaError_t range_make(void **pointer, size_t bytes, int device)
     char *at = mmap(NULL, mapped + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (at == MAP_FAILED)
         return cudaErrorMemoryAllocation;
-    memset(at, 0xff, mapped);
+    if (mapped < FAKE_FILLED)
+        memset(at, 0xff, mapped);
     mprotect(at + mapped, page, PROT_NONE);
     if (device != FAKE_HOST && !fake.busy[device])
         mprotect(at, mapped, PROT_NONE);
     fake.ranges[fake.n_ranges++] = (struct fake_range){at, bytes, mapped, device};
+    bytes_count(device, bytes, 0);
     fake.n_open++;
     *pointer = at;
     return cudaSuccess;
@@ -74,17 +84,24 @@ static cudaError_t range_free(void *pointer, bool host)
         return cudaErrorInvalidValue;
     if (!host)
         fake.used[fake.ranges[i].device] -= fake.ranges[i].mapped;
+    bytes_count(fake.ranges[i].device, 0, fake.ranges[i].bytes);
     munmap(fake.ranges[i].at, fake.ranges[i].mapped + (size_t)sysconf(_SC_PAGESIZE));
     fake.ranges[i] = fake.ranges[--fake.n_ranges];
     fake.n_open--;
     return cudaSuccess;
 }
 
+static size_t device_free(int device)
+{
+    size_t gone = fake.used[device] + fake.taken[device];
+    return gone < fake.machine.device_bytes ? fake.machine.device_bytes - gone : 0;
+}
+
 cudaError_t cudaMalloc(void **pointer, size_t bytes)
 {
     cudaError_t error = fake_enter();
     int device = fake_current();
-    if (!error && (bytes > fake.machine.device_bytes || pages(bytes) > fake.machine.device_bytes - fake.used[device]))
+    if (!error && (bytes > fake.machine.device_bytes || pages(bytes) > device_free(device)))
         error = cudaErrorMemoryAllocation;
     if (!error)
         error = range_make(pointer, bytes, device);
@@ -129,7 +146,7 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total_bytes)
     cudaError_t error = fake_enter();
     if (!error) {
         *total_bytes = fake.machine.device_bytes;
-        *free_bytes = fake.machine.device_bytes - fake.used[fake_current()];
+        *free_bytes = device_free(fake_current());
     }
     return fake_leave(error);
 }
@@ -146,4 +163,21 @@ cudaError_t cudaMemset(void *pointer, int value, size_t bytes)
         fake_memory_close(device);
     }
     return fake_leave(error);
+}
+
+void weir_fake_take(int device, size_t bytes)
+{
+    pthread_mutex_lock(&fake.lock);
+    fake.taken[device] = bytes;
+    pthread_mutex_unlock(&fake.lock);
+}
+
+size_t weir_fake_bytes(int device, size_t *most_out)
+{
+    int i = device == FAKE_HOST ? WEIR_FAKE_DEVICES : device;
+    pthread_mutex_lock(&fake.lock);
+    size_t bytes = fake.asked[i];
+    *most_out = fake.most_asked[i];
+    pthread_mutex_unlock(&fake.lock);
+    return bytes;
 }

@@ -9,7 +9,7 @@
 
 #include "fake_cuda.h"
 
-enum { FAKE_RANGES = 4096, FAKE_HOST = -1, FAKE_REASON = 600 };
+enum { FAKE_RANGES = 4096, FAKE_HOST = WEIR_FAKE_HOST, FAKE_REASON = 600, FAKE_FILLED = 16 << 20 };
 
 /* A block of memory. */
 struct fake_range {
@@ -60,7 +60,8 @@ struct fake_state {
     struct weir_fake_machine machine;
     struct fake_range ranges[FAKE_RANGES];
     int n_ranges;
-    size_t used[WEIR_FAKE_DEVICES];
+    size_t used[WEIR_FAKE_DEVICES], taken[WEIR_FAKE_DEVICES];
+    size_t asked[WEIR_FAKE_DEVICES + 1], most_asked[WEIR_FAKE_DEVICES + 1]; /* the last: pinned on the host */
     int busy[WEIR_FAKE_DEVICES]; /* pieces of work for which the memory is open */
     bool reaches[WEIR_FAKE_DEVICES][WEIR_FAKE_DEVICES];
     uint64_t serial, flushed; /* work up to `flushed` may begin */

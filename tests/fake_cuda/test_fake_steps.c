@@ -26,7 +26,8 @@ struct fixture {
     weir_engine *engine;
 };
 
-static void fixture_open(struct fixture *f, const char *device, const char *schedule, int stages, int chunks)
+static struct weir_engine_config config_make(struct fixture *f, const char *device, const char *schedule, int stages,
+                                             int chunks)
 {
     const struct weir_model_params model = {
         .microbatch_size = BATCH, .n_inputs = INPUTS, .n_classes = CLASSES, .dropout = 0.1};
@@ -37,6 +38,20 @@ static void fixture_open(struct fixture *f, const char *device, const char *sche
     config.schedule = &f->schedule;
     config.device = device;
     config.grad_clip = 0.5;
+    return config;
+}
+
+static void fixture_open(struct fixture *f, const char *device, const char *schedule, int stages, int chunks)
+{
+    struct weir_engine_config config = config_make(f, device, schedule, stages, chunks);
+    assert_ok(weir_engine_open(&config, &f->engine));
+}
+
+static void profile_open(struct fixture *f, const char *device, const char *schedule, int stages)
+{
+    struct weir_engine_config config = config_make(f, device, schedule, stages, 0);
+    config.profiles = true;
+    config.evaluates = true;
     assert_ok(weir_engine_open(&config, &f->engine));
 }
 
@@ -206,29 +221,10 @@ static void every_instruction_is_a_range(void **state)
     fixture_close(&f);
 }
 
-/* ---- a steady step -------------------------------------------------------------------------------------------------- */
+/* ---- times of operations ------------------------------------------------------------------------------------------- */
 
-static void the_steps_after_the_first_allocate_nothing(void **state)
-{
-    (void)state;
-    static const char *const devices[] = {"cuda:0", "cuda"};
-    for (size_t i = 0; i < sizeof devices / sizeof devices[0]; i++) {
-        struct weir_step_report report;
-        struct fixture f;
-        machine_set(3, WEIR_FAKE_EAGER, 1);
-        fixture_open(&f, devices[i], "1f1b", 3, 0);
-        step_run(&f, 0, &report);
-        uint64_t before = weir_alloc_count();
-        int open = weir_fake_open();
-        step_run(&f, 1, &report);
-        assert_int_equal(weir_alloc_count(), before);
-        assert_int_equal(weir_fake_open(), open);
-        fixture_close(&f);
-    }
-}
-
-/* Nothing is timed kernel by kernel: there are no rows, rather than rows of zeros. */
-static void there_are_no_times_of_operations(void **state)
+/* Rather no rows than rows of zeros. */
+static void without_a_profile_there_are_no_times_of_operations(void **state)
 {
     (void)state;
     struct weir_step_report report;
@@ -240,14 +236,77 @@ static void there_are_no_times_of_operations(void **state)
     fixture_close(&f);
 }
 
+static int64_t op_times_sum(const weir_engine *engine)
+{
+    struct weir_op_time times[MOST_EVENTS];
+    size_t n = weir_engine_op_times(engine, times, MOST_EVENTS);
+    int64_t sum = 0;
+    assert_in_range(n, 4, MOST_EVENTS);
+    for (size_t i = 0; i < n; i++) {
+        assert_true(times[i].ns > 0 && times[i].calls > 0);
+        sum += times[i].ns;
+    }
+    return sum;
+}
+
+/* The kernels of a step lie within its instructions, whenever they start. */
+static void times_of_operations_lie_within_the_instructions(void **state)
+{
+    (void)state;
+    static const enum weir_fake_mode modes[] = {WEIR_FAKE_EAGER, WEIR_FAKE_RANDOM, WEIR_FAKE_LAZY};
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        struct weir_step_report report;
+        struct fixture f;
+        int64_t before = 0, compute_ns;
+        machine_set(2, modes[i], i);
+        profile_open(&f, "cuda", "zb-h1", 2);
+        for (int step = 0; step < STEPS; step++) {
+            step_run(&f, step, &report);
+            int64_t now = op_times_sum(f.engine);
+            compute_ns = report.compute_ns[0] + report.compute_ns[1];
+            assert_true(now > before && now - before <= compute_ns);
+            before = now;
+        }
+        fixture_close(&f);
+    }
+}
+
+/* ---- a steady step -------------------------------------------------------------------------------------------------- */
+
+static void the_steps_after_the_first_allocate_nothing(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *device;
+        bool profiles;
+    } rows[] = {{"cuda:0", false}, {"cuda", false}, {"cuda", true}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct weir_step_report report;
+        struct fixture f;
+        machine_set(3, WEIR_FAKE_EAGER, 1);
+        if (rows[i].profiles)
+            profile_open(&f, rows[i].device, "1f1b", 3);
+        else
+            fixture_open(&f, rows[i].device, "1f1b", 3, 0);
+        step_run(&f, 0, &report);
+        uint64_t before = weir_alloc_count();
+        int open = weir_fake_open();
+        step_run(&f, 1, &report);
+        assert_int_equal(weir_alloc_count(), before);
+        assert_int_equal(weir_fake_open(), open);
+        fixture_close(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_mlp_gives_the_same_bits_on_one_rank_and_two),
         cmocka_unit_test(events_of_a_step_are_ordered_and_lie_within_it),
         cmocka_unit_test(every_instruction_is_a_range),
+        cmocka_unit_test(without_a_profile_there_are_no_times_of_operations),
+        cmocka_unit_test(times_of_operations_lie_within_the_instructions),
         cmocka_unit_test(the_steps_after_the_first_allocate_nothing),
-        cmocka_unit_test(there_are_no_times_of_operations),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -44,6 +44,7 @@ static void fixture_open(struct fixture *f, const struct run *run)
     config.zero = run->zero;
     config.grad_clip = 0.5;
     config.evaluates = true;
+    config.profiles = true;
     assert_ok(weir_engine_open(&config, &f->engine));
 }
 
