@@ -2,11 +2,16 @@
 # Fetch what a machine with a GPU and no network may lack to build and test Weir: Debian packages, unpacked into one folder.
 #
 #   bash bench/gpu/collect.sh FOLDER      on a Debian machine with a network
-#   bash bench/gpu/check.sh FOLDER        on the machine with the GPU, FOLDER copied to it
+#   bash bench/gpu/check.sh FOLDER        on the machine with the GPU, FOLDER or FOLDER.tar.gz copied to it
+#
+# Open MPI comes along for runs of several processes on one machine.  Its parts for networks that are not in the folder are
+# left out, since each would complain that it cannot be loaded.
 set -euo pipefail
 folder=${1:?usage: collect.sh FOLDER}
 packages=(libcmocka-dev libcmocka0 libjansson-dev libjansson4 libxxhash-dev libxxhash0 zlib1g-dev zlib1g libhwloc-dev
-          libhwloc15 libnuma-dev libnuma1 libltdl-dev libltdl7 libudev1 ninja-build)
+          libhwloc15 libnuma-dev libnuma1 libltdl-dev libltdl7 libudev1 ninja-build
+          libopenmpi-dev libopenmpi3 openmpi-bin openmpi-common libpmix2 libmunge2 libevent-core-2.1-7
+          libevent-pthreads-2.1-7 pkgconf pkgconf-bin libpkgconf3)
 
 mkdir -p "$folder/debs" "$folder/prefix"
 folder=$(cd "$folder" && pwd)
@@ -15,11 +20,40 @@ for deb in "$folder"/debs/*.deb; do
     dpkg-deb -x "$deb" "$folder/prefix"
 done
 rm -r "$folder/debs"
+usr=$folder/prefix/usr
+arch=$usr/lib/x86_64-linux-gnu
+
+# One folder of libraries and one of headers, which any compiler finds, and links that lead into them instead of the system.
+cp -a "$folder/prefix/lib/." "$usr/lib/"
+cp -a "$usr/include/x86_64-linux-gnu/." "$usr/include/"
+rm -r "$folder/prefix/lib" "$usr/include/x86_64-linux-gnu"
+find "$folder/prefix" -type l -lname '/*' | while read -r link; do
+    target=$(readlink "$link")
+    ln -sfr "$usr/${target#/usr}" "$link"
+done
 
 # Package files name /usr: they are made to name the folder they are in.
 # shellcheck disable=SC2016 # pkg-config expands these
-find "$folder/prefix" -name '*.pc' -exec sed -i 's|^prefix=.*|prefix=${pcfiledir}/../../..|; s|=/usr|=${prefix}|' {} +
+find "$folder/prefix" -name '*.pc' -exec sed -i 's|^prefix=.*|prefix=${pcfiledir}/../../..|; s|=/usr|=${prefix}|
+    s|-L/usr/lib/[^ ]*|-L${pcfiledir}/..|; s|-I/usr/include|-I${pcfiledir}/../../../include|' {} +
 # shellcheck disable=SC2016 # and these
-find "$folder/prefix" -path '*x86_64-linux-gnu/pkgconfig/*.pc' -exec sed -i 's|^\(libdir\)=.*|\1=${pcfiledir}/..|' {} +
-rm -rf "$folder"/prefix/usr/share/{doc,man,bash-completion}
-du -sh "$folder/prefix"
+find "$arch/pkgconfig" -name '*.pc' ! -name 'o*mpi*' -exec sed -i 's|^\(libdir\)=.*|\1=${pcfiledir}/..|' {} +
+
+# Debian makes this name when it installs the package.
+ln -sf orterun "$usr/bin/mpirun"
+# other languages, another programming model, static libraries
+rm -rf "$usr"/share/{doc,man,bash-completion} "$arch"/fortran "$arch"/openmpi/lib/*.a "$arch"/*.a \
+    "$arch"/lib{mpi_cxx,mpi_java,mpi_mpifh,mpi_usempi,oshmem,ompitrace}* "$usr"/bin/osh* "$arch"/openmpi/lib/openmpi3/mca_{s,}memheap_* \
+    "$arch"/openmpi/lib/openmpi3/mca_{spml,scoll,sshmem,atomic}_* "$arch"/openmpi/include/oshmem
+
+for plugin in "$arch"/libmca_common_*.so.* "$arch"/openmpi/lib/openmpi3/*.so; do
+    for library in $(objdump -p "$plugin" | awk '/NEEDED/ { print $2 }'); do
+        case $library in
+        libc.so* | libm.so* | libdl.so* | libpthread.so* | librt.so* | ld-linux*) ;;
+        *) [ -e "$arch/$library" ] || rm -f "$plugin" ;;
+        esac
+    done
+done
+find "$folder/prefix" -xtype l -delete # links to what was left out, or into the system
+tar -C "$folder" -czf "$folder.tar.gz" prefix
+du -sh "$folder" "$folder.tar.gz"

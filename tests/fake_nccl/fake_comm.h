@@ -38,7 +38,7 @@ struct fake_member {
     char host[64];
     _Atomic uint64_t phase;    /* rises; all ranks go through the same ones */
     struct fake_call posted[2]; /* the present collective and the next: nobody is further ahead */
-    char piece[FAKE_PIECE];
+    _Alignas(64) char piece[FAKE_PIECE];
 };
 
 struct fake_channel {
@@ -46,11 +46,11 @@ struct fake_channel {
     _Atomic uint64_t n_sends, n_recvs;      /* begun */
     _Atomic uint64_t n_written, n_read;     /* bytes of all messages */
     struct fake_call send[2], recv[2];      /* the present message and the next */
-    char piece[FAKE_PIECE];
+    _Alignas(64) char piece[FAKE_PIECE];
 };
 
 struct fake_shared {
-    _Atomic uint32_t bell;
+    _Alignas(64) _Atomic uint32_t bell;
     _Atomic int n_ranks; /* as the first rank said */
     _Atomic int broken;  /* 0 no, 1 somebody writes why, 2 yes */
     char reason[FAKE_REASON];
