@@ -47,6 +47,34 @@ static weir_status machine_open(void)
     return machine ? WEIR_OK : WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for the threads of a block");
 }
 
+/* In front of every shared array of the thread. */
+struct room {
+    struct room *next;
+    void **slot;
+};
+
+static WEIR_EMULATED_LOCAL struct room *rooms;
+
+void *weir_emulated_room(size_t bytes, void **slot)
+{
+    struct room *room = calloc(1, sizeof *room + bytes);
+    if (!room)
+        abort();
+    *room = (struct room){rooms, slot};
+    rooms = room;
+    return *slot = room + 1;
+}
+
+static void rooms_release(void)
+{
+    while (rooms) {
+        struct room *room = rooms;
+        rooms = room->next;
+        *room->slot = NULL;
+        free(room);
+    }
+}
+
 static void fibers_close(void)
 {
     for (unsigned i = 0; i < machine->n_fibers; i++)
@@ -56,6 +84,7 @@ static void fibers_close(void)
 
 void weir_emulated_release(void)
 {
+    rooms_release();
     if (!machine)
         return;
     fibers_close();

@@ -90,19 +90,23 @@ template <typename T> struct weir_emulated_element {
 };
 
 template <typename T, size_t N> struct weir_emulated_array {
-    uint64_t block_serial;
-    T values[N];
-    weir_emulated_log logs[N];
+    struct contents {
+        uint64_t block_serial;
+        T values[N];
+        weir_emulated_log logs[N];
+    };
+    void *room; /* NULL until the first use */
 
     weir_emulated_element<T> operator[](size_t i)
     {
-        if (block_serial != weir_emulated_now->block_serial) {
-            memset(values, 0xff, sizeof values);
-            block_serial = weir_emulated_now->block_serial;
+        contents *at = (contents *)(room ? room : weir_emulated_room(sizeof(contents), &room));
+        if (at->block_serial != weir_emulated_now->block_serial) {
+            memset(at->values, 0xff, sizeof at->values);
+            at->block_serial = weir_emulated_now->block_serial;
         }
         if (i >= N)
             weir_emulated_fault("thread %u uses element %zu of a shared array of %zu", weir_emulated_now->index, i, N);
-        return weir_emulated_element<T>{&values[i], &logs[i], i};
+        return weir_emulated_element<T>{&at->values[i], &at->logs[i], i};
     }
 };
 

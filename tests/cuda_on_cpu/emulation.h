@@ -76,8 +76,12 @@ weir_status weir_emulated_run(const struct weir_emulated_call *call);
 /* The order of blocks and threads from now on, for launches of this thread. */
 void weir_emulated_set_order(enum weir_emulated_order order);
 
-/* Release the fibers of this thread. */
+/* Release the fibers of this thread and its shared arrays. */
 void weir_emulated_release(void);
+
+/* Room of this thread for a shared array, zeroed: *slot, which is NULL again when it has been released.  (All arrays of all
+ * kernels as thread-local variables would leave a thread no stack: the C library puts them there.) */
+void *weir_emulated_room(size_t bytes, void **slot);
 
 /* ---- called by running threads ------------------------------------------------------------------------------------- */
 
