@@ -24,8 +24,16 @@ struct thread {
     uint64_t value, result;
 };
 
+/* Memory of a shared array. */
+struct kept {
+    struct kept *next;
+    void **slot;
+    uint64_t bytes[]; /* aligned for whatever an array holds */
+};
+
 struct machine {
     struct weir_fiber main;
+    struct kept *kept;
     const struct weir_emulated_call *call;
     enum weir_emulated_order order;
     uint64_t clock; /* numbers of blocks and intervals */
@@ -47,34 +55,6 @@ static weir_status machine_open(void)
     return machine ? WEIR_OK : WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for the threads of a block");
 }
 
-/* In front of every shared array of the thread. */
-struct room {
-    struct room *next;
-    void **slot;
-};
-
-static WEIR_EMULATED_LOCAL struct room *rooms;
-
-void *weir_emulated_room(size_t bytes, void **slot)
-{
-    struct room *room = calloc(1, sizeof *room + bytes);
-    if (!room)
-        abort();
-    *room = (struct room){rooms, slot};
-    rooms = room;
-    return *slot = room + 1;
-}
-
-static void rooms_release(void)
-{
-    while (rooms) {
-        struct room *room = rooms;
-        rooms = room->next;
-        *room->slot = NULL;
-        free(room);
-    }
-}
-
 static void fibers_close(void)
 {
     for (unsigned i = 0; i < machine->n_fibers; i++)
@@ -82,11 +62,32 @@ static void fibers_close(void)
     machine->n_fibers = 0;
 }
 
+void *weir_emulated_keep(void **slot, size_t bytes)
+{
+    struct kept *kept = calloc(1, sizeof *kept + bytes);
+    if (!kept)
+        weir_emulated_fault("no memory for a shared array of %zu bytes", bytes);
+    kept->next = machine->kept;
+    kept->slot = slot;
+    machine->kept = kept;
+    return *slot = kept->bytes;
+}
+
+static void kept_release(void)
+{
+    while (machine->kept) {
+        struct kept *kept = machine->kept;
+        machine->kept = kept->next;
+        *kept->slot = NULL;
+        free(kept);
+    }
+}
+
 void weir_emulated_release(void)
 {
-    rooms_release();
     if (!machine)
         return;
+    kept_release();
     fibers_close();
     free(machine);
     machine = NULL;
