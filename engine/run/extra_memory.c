@@ -77,6 +77,8 @@ weir_status weir_extra_make(weir_engine *engine, const int *indices)
 {
     weir_status status = WEIR_OK;
     engine->extra_devices = indices;
+    if (has_rows(engine) && engine->wire && !engine->ranks)
+        status = device_row_make(engine, NULL, WEIR_EXTRA_UNKNOWN); /* of each process: which GPUs they find is not known */
     for (int r = 0; r < n_ranks(engine) && !status && has_rows(engine); r++)
         if (is_first_on(indices, r))
             status = device_row_make(engine, engine->ranks ? &engine->ranks[r] : NULL, indices[r]);

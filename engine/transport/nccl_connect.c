@@ -3,8 +3,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 enum {
@@ -16,7 +18,10 @@ enum {
     EDGE_BLOCKS = 8,
     GROUP_BLOCKS = 16,
     ALL_BLOCKS = 1,
+    FINALIZE_NAP_NS = 20000,
 };
+
+static const int64_t finalize_ns = INT64_C(10000000000); /* in which a communicator without work comes to its end */
 
 /* ---- order ---------------------------------------------------------------------------------------------------------- */
 
@@ -232,9 +237,9 @@ static weir_status comms_open(weir_link *link, const struct weir_link_spec *spec
     size_t before, after, total;
     weir_status status = weir_arena_alloc(&link->arena, (size_t)spec->n_edges, sizeof *link->edges, &link->edges);
     if (!status)
-        status = link->kind->memory_alloc(link->device, PROBE_BYTES, (void **)(void *)&link->probe);
-    if (!status)
         status = link->kind->memory_info(link->device, &before, &total);
+    if (!status)
+        status = link->kind->memory_alloc(link->device, PROBE_BYTES, (void **)(void *)&link->probe);
     for (int e = 0; e < ids->n_edges && !status; e++)
         status = edge_open(link, ids, e);
     if (!status)
@@ -263,12 +268,18 @@ weir_status weir_nccl_connect(weir_link *link, const struct weir_link_spec *spec
 
 /* ---- the end --------------------------------------------------------------------------------------------------------- */
 
-static weir_status comm_finalize(weir_link *link, struct weir_nccl_comm *comm)
+/* Nobody looks at the peers here: one that is done before may have left. */
+static weir_status comm_finalize(struct weir_nccl_comm *comm)
 {
+    int64_t end = weir_clock_ns() + finalize_ns;
     if (!comm->native)
         return WEIR_OK;
-    weir_status status =
-        weir_nccl_settle(link, comm->native, ncclCommFinalize(comm->native), "ncclCommFinalize");
+    ncclResult_t result = ncclCommFinalize(comm->native), asked = ncclSuccess;
+    while (result == ncclInProgress && asked == ncclSuccess && weir_clock_ns() < end) {
+        asked = ncclCommGetAsyncError(comm->native, &result);
+        nanosleep(&(struct timespec){.tv_nsec = FINALIZE_NAP_NS}, NULL);
+    }
+    weir_status status = weir_nccl_result(asked ? asked : result, "ncclCommFinalize");
     if (status)
         return status;
     status = weir_nccl_result(ncclCommDestroy(comm->native), "ncclCommDestroy");
@@ -291,9 +302,9 @@ void weir_nccl_disconnect(weir_link *link)
 {
     weir_status status = WEIR_OK;
     for (int e = 0; e < link->n_edges && !status; e++)
-        status = comm_finalize(link, &link->edges[e].comm);
+        status = comm_finalize(&link->edges[e].comm);
     for (int s = 0; s < WEIR_COLLECT_SCOPES && !status; s++)
-        status = comm_finalize(link, &link->scopes[s]);
+        status = comm_finalize(&link->scopes[s]);
     if (status && !link->aborted)
         weir_log(WEIR_LOG_WARN, "closing NCCL: %s", weir_last_error());
     if (status)

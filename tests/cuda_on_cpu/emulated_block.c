@@ -24,8 +24,16 @@ struct thread {
     uint64_t value, result;
 };
 
+/* Memory of a shared array. */
+struct kept {
+    struct kept *next;
+    void **slot;
+    uint64_t bytes[]; /* aligned for whatever an array holds */
+};
+
 struct machine {
     struct weir_fiber main;
+    struct kept *kept;
     const struct weir_emulated_call *call;
     enum weir_emulated_order order;
     uint64_t clock; /* numbers of blocks and intervals */
@@ -54,10 +62,32 @@ static void fibers_close(void)
     machine->n_fibers = 0;
 }
 
+void *weir_emulated_keep(void **slot, size_t bytes)
+{
+    struct kept *kept = calloc(1, sizeof *kept + bytes);
+    if (!kept)
+        weir_emulated_fault("no memory for a shared array of %zu bytes", bytes);
+    kept->next = machine->kept;
+    kept->slot = slot;
+    machine->kept = kept;
+    return *slot = kept->bytes;
+}
+
+static void kept_release(void)
+{
+    while (machine->kept) {
+        struct kept *kept = machine->kept;
+        machine->kept = kept->next;
+        *kept->slot = NULL;
+        free(kept);
+    }
+}
+
 void weir_emulated_release(void)
 {
     if (!machine)
         return;
+    kept_release();
     fibers_close();
     free(machine);
     machine = NULL;

@@ -89,20 +89,25 @@ template <typename T> struct weir_emulated_element {
     }
 };
 
+/* One per thread that runs kernels, which is why it holds a pointer: a thread's own variables lie on its stack. */
 template <typename T, size_t N> struct weir_emulated_array {
-    uint64_t block_serial;
-    T values[N];
-    weir_emulated_log logs[N];
+    struct storage {
+        uint64_t block_serial;
+        T values[N];
+        weir_emulated_log logs[N];
+    };
+    void *kept;
 
     weir_emulated_element<T> operator[](size_t i)
     {
-        if (block_serial != weir_emulated_now->block_serial) {
-            memset(values, 0xff, sizeof values);
-            block_serial = weir_emulated_now->block_serial;
+        storage *s = static_cast<storage *>(kept ? kept : weir_emulated_keep(&kept, sizeof(storage)));
+        if (s->block_serial != weir_emulated_now->block_serial) {
+            memset(s->values, 0xff, sizeof s->values);
+            s->block_serial = weir_emulated_now->block_serial;
         }
         if (i >= N)
             weir_emulated_fault("thread %u uses element %zu of a shared array of %zu", weir_emulated_now->index, i, N);
-        return weir_emulated_element<T>{&values[i], &logs[i], i};
+        return weir_emulated_element<T>{&s->values[i], &s->logs[i], i};
     }
 };
 

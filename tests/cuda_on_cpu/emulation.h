@@ -76,7 +76,7 @@ weir_status weir_emulated_run(const struct weir_emulated_call *call);
 /* The order of blocks and threads from now on, for launches of this thread. */
 void weir_emulated_set_order(enum weir_emulated_order order);
 
-/* Release the fibers of this thread. */
+/* Release the fibers of this thread, and its shared arrays. */
 void weir_emulated_release(void);
 
 /* ---- called by running threads ------------------------------------------------------------------------------------- */
@@ -92,6 +92,9 @@ uint64_t weir_emulated_exchange(enum weir_emulated_wait what, unsigned mask, uin
 
 /* Record a mistake of the running thread and leave the kernel; does not return. */
 void weir_emulated_fault(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
+
+/* `bytes` of zeros for this thread, also in *slot, until it releases its fibers; then *slot is NULL again. */
+void *weir_emulated_keep(void **slot, size_t bytes);
 
 /* Note an access to an element of a shared array. */
 void weir_emulated_access(struct weir_emulated_log *log, size_t index, bool write);

@@ -89,7 +89,9 @@ static void thread_note(int device)
 
 static void turn_lose(int64_t call)
 {
-    uint64_t draw = (atomic_load(&prompt.seed) + (uint64_t)call) * 6364136223846793005u;
+    uint64_t seed = atomic_load(&prompt.seed), draw = (seed + (uint64_t)call) * 6364136223846793005u;
+    if (seed == 0)
+        return;
     draw = (draw ^ draw >> 29) * 1442695040888963407u >> 40;
     if (draw % 4 == 0)
         sched_yield();

@@ -4,7 +4,7 @@
  * here: between the ranks of two devices there is only the order of the threads that issue for them, and where that is
  * missing a kernel reads what is not there yet.  Everything is plain memory, which the thread sanitizer watches.
  *
- * Every call loses its turn now and then, by a number drawn from the seed. */
+ * Every call loses its turn now and then, by a number drawn from the seed; with seed 0 none does. */
 #ifndef WEIR_TESTS_PROMPT_DEVICE_H
 #define WEIR_TESTS_PROMPT_DEVICE_H
 

@@ -7,6 +7,8 @@
 #include "base/alloc.h"
 #include "engine/weir.h"
 #include "prompt_device.h"
+#include "tests/step_guard.h"
+#include "weir_parts.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { STEPS = 1, MICROBATCHES = 4, RUNS = 3, FAILURES = 2 };
@@ -113,7 +115,7 @@ static void delayed_threads_give_the_bits_of_the_cpu(void **state)
         struct outcome wanted, out;
         on_cpu.device = "cpu";
         train(&on_cpu, &wanted);
-        prompt_set(i, -1, 0);
+        prompt_set(i + 1, -1, 0);
         train(&runs[i], &out);
         assert_int_equal(prompt_early_waits(), 0);
         assert_memory_equal(out.losses, wanted.losses, sizeof out.losses);
@@ -141,12 +143,48 @@ static void each_gpu_has_one_thread_and_a_single_one_the_callers(void **state)
         struct fixture f;
         struct weir_step_report report;
         fixture_open(&f, &(struct run){.device = rows[i].device, .schedule = "1f1b", .stages = rows[i].stages});
-        prompt_set(i, -1, 0);
+        prompt_set(i + 1, -1, 0);
         assert_ok(step_run(&f, 0, &report));
         for (int d = 0; d < PROMPT_DEVICES; d++)
             assert_int_equal(prompt_threads(d), rows[i].threads[d]);
         fixture_close(&f);
     }
+}
+
+/* ---- a steady step -------------------------------------------------------------------------------------------------- */
+
+static weir_status steps_guarded(void *argument)
+{
+    const int *n_steps = argument;
+    struct weir_step_report report;
+    static struct fixture f;
+    weir_status status = WEIR_OK;
+    prompt_set(0, -1, 0);
+    fixture_open(&f, &(struct run){.device = "cuda", .schedule = "1f1b", .stages = 3});
+    for (int step = 0; step < 3 && !status; step++)
+        status = step_run(&f, step, &report);
+    testing_guard_begin();
+    for (int step = 0; step < *n_steps && !status; step++)
+        status = step_run(&f, step, &report);
+    testing_guard_end();
+    return status;
+}
+
+/* What oneDNN allocates is the same in every step (test_engine_steady.c). */
+static void the_threads_allocate_nothing_and_make_no_system_call_but_futex(void **state)
+{
+    (void)state;
+    if (!testing_guard_available())
+        skip();
+    struct testing_guard_counts few, many;
+    int n_few = 3, n_many = 12;
+    assert_ok(testing_guard_run(steps_guarded, &n_few, &few));
+    assert_ok(testing_guard_run(steps_guarded, &n_many, &many));
+    assert_int_equal(many.n_allocations, 4 * few.n_allocations);
+    if (!WEIR_HAVE_ONEDNN)
+        assert_int_equal(many.n_allocations, 0);
+    if (many.saw_system_calls)
+        assert_int_equal(many.n_system_calls, 0);
 }
 
 /* ---- what goes wrong ----------------------------------------------------------------------------------------------- */
@@ -166,7 +204,7 @@ static void a_failure_on_any_thread_ends_the_step_with_its_message(void **state)
     for (int64_t k = 0; k < n; k += n / FAILURES + 1)
         for (int all = 0; all < 2; all++) {
             fixture_open(&f, &run);
-            prompt_set((uint64_t)k, k, all);
+            prompt_set((uint64_t)k + 1, k, all);
             assert_fails(step_run(&f, 0, &report), WEIR_ERR_DEVICE, "was told to fail");
             prompt_set(1, -1, 0);
             assert_fails(weir_engine_step(f.engine, 1e-3, &report), WEIR_ERR_INVALID, "failed before: close it");
@@ -180,6 +218,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(delayed_threads_give_the_bits_of_the_cpu),
         cmocka_unit_test(each_gpu_has_one_thread_and_a_single_one_the_callers),
+        cmocka_unit_test(the_threads_allocate_nothing_and_make_no_system_call_but_futex),
         cmocka_unit_test(a_failure_on_any_thread_ends_the_step_with_its_message),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
