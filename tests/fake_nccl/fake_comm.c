@@ -128,7 +128,7 @@ static ncclResult_t peers_look(struct ncclComm *comm)
         comm->error = ncclRemoteError;
         snprintf(comm->reason, sizeof comm->reason, "rank %d of the communicator is gone", lost);
     }
-    if (!comm->error && comm->shared->broken == 2)
+    if (!comm->error && fake_shared_broken(comm))
         fake_misuse(comm, "%s", comm->shared->reason);
     return comm->error;
 }

@@ -33,11 +33,13 @@ struct fake_call {
 enum fake_presence { FAKE_ABSENT, FAKE_JOINED, FAKE_FINALIZED };
 
 struct fake_member {
-    _Atomic int presence, connects; /* connects: it has come to its first collective */
+    _Atomic int presence, connects; /* connects: the ways of collectives that it has come to */
     int device;
     char host[64];
     _Atomic uint64_t phase;    /* rises; all ranks go through the same ones */
     struct fake_call posted[2]; /* the present collective and the next: nobody is further ahead */
+    _Atomic uint64_t announced_at; /* number of the collective that it has come to connect, from 1 */
+    struct fake_call announced;
     _Alignas(64) char piece[FAKE_PIECE];
 };
 
@@ -95,8 +97,9 @@ struct ncclComm {
     struct fake_work *waiting; /* for its ranks to connect */
     int n_works;               /* launched and not done */
     uint64_t n_launches;
-    bool collects, sends[FAKE_MOST_RANKS], receives[FAKE_MOST_RANKS]; /* connected */
-    uint64_t n_collectives;
+    int collects; /* ways */
+    bool sends[FAKE_MOST_RANKS], receives[FAKE_MOST_RANKS]; /* connected */
+    uint64_t n_collectives, n_called; /* begun, launched */
     pthread_t user;
     bool in_use;
     ncclResult_t error;
@@ -138,6 +141,7 @@ int fake_lost_peer(const struct ncclComm *comm);
 
 /* A mistake that concerns all ranks: the first one counts. */
 void fake_shared_break(struct ncclComm *comm, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool fake_shared_broken(struct ncclComm *comm); /* then shared->reason is whole */
 
 /* ---- fake_comm.c, with the lock ------------------------------------------------------------------------------------ */
 
@@ -170,6 +174,10 @@ bool fake_works_running(const struct ncclComm *comm);
 
 /* ---- fake_progress.c: without the lock; whether something has moved ------------------------------------------------ */
 bool fake_op_progress(struct ncclComm *comm, struct fake_op *op);
+
+/* A mistake of all, unless rank `other` calls the same collective number `number`. */
+void fake_calls_compare(struct ncclComm *comm, uint64_t number, const struct fake_call *mine, int other,
+                        const struct fake_call *theirs);
 const char *fake_call_name(enum fake_call_kind kind);
 const char *fake_type_name(ncclDataType_t type);
 size_t fake_type_bytes(ncclDataType_t type); /* 0: not supported here */

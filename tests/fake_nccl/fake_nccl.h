@@ -6,8 +6,9 @@
  * run in the order in which they were launched; those of one group side by side, but for messages to the same peer and for
  * collectives.  Sums go from rank 0 upwards, bfloat16 is rounded after every addition.
  *
- * Non-blocking communicators report ncclInProgress after initialization, after finalization, when operations connect two
- * ranks for the first time, which needs both, and after every third launch.  An operation enters its stream only when
+ * Non-blocking communicators report ncclInProgress after initialization, after finalization, when messages connect two ranks
+ * for the first time or a collective is the first of its kind with less, or not less, than 1024 elements, which needs all its
+ * ranks, and after every third launch.  An operation enters its stream only when
  * ncclCommGetAsyncError is asked and finds it ready: whoever records an event before that has it too early.
  *
  * Stricter than NCCL, so that mistakes are found.  All of these are ncclInvalidUsage, here or as the asynchronous error of

@@ -204,19 +204,16 @@ static void call_str(const struct fake_call *call, char text[96])
         snprintf(text + n, 96 - (size_t)n, ", root %d", call->root);
 }
 
-static void posts_compare(struct ncclComm *comm, const struct fake_op *op)
+void fake_calls_compare(struct ncclComm *comm, uint64_t number, const struct fake_call *mine, int other,
+                        const struct fake_call *theirs)
 {
-    char mine[96], theirs[96];
-    for (int r = 0; r < comm->n_ranks; r++) {
-        const struct fake_call *other = &fake_member(comm, r)->posted[op->number & 1];
-        if (other->kind == op->call.kind && other->count == op->call.count && other->type == op->call.type &&
-            other->root == op->call.root)
-            continue;
-        call_str(&op->call, mine);
-        call_str(other, theirs);
-        fake_shared_break(comm, "collective %llu of a communicator: rank %d calls %s, rank %d %s",
-                          (unsigned long long)op->number, comm->rank, mine, r, theirs);
-    }
+    char mine_text[96], their_text[96];
+    if (theirs->kind == mine->kind && theirs->count == mine->count && theirs->type == mine->type && theirs->root == mine->root)
+        return;
+    call_str(mine, mine_text);
+    call_str(theirs, their_text);
+    fake_shared_break(comm, "collective %llu of a communicator: rank %d calls %s, rank %d %s", (unsigned long long)number,
+                      comm->rank, mine_text, other, their_text);
 }
 
 static bool all_reached(const struct ncclComm *comm, uint64_t phase)
@@ -238,7 +235,8 @@ static bool collective_progress(struct ncclComm *comm, struct fake_op *op)
         op->number = comm->n_collectives++;
         me->posted[op->number & 1] = op->call;
     } else if (op->stage == 1) {
-        posts_compare(comm, op);
+        for (int r = 0; r < comm->n_ranks; r++)
+            fake_calls_compare(comm, op->number, &op->call, r, &fake_member(comm, r)->posted[op->number & 1]);
         op->stage = 2;
         return true;
     } else if (op->stage == 2) {

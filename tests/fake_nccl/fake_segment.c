@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,4 +139,11 @@ void fake_shared_break(struct ncclComm *comm, const char *format, ...)
     va_end(arguments);
     atomic_store(&comm->shared->broken, 2);
     fake_ring(comm->shared);
+}
+
+bool fake_shared_broken(struct ncclComm *comm)
+{
+    for (int i = 0; i < 10000 && atomic_load(&comm->shared->broken) == 1; i++)
+        sched_yield(); /* who found it writes why, or was killed meanwhile */
+    return atomic_load(&comm->shared->broken);
 }

@@ -7,51 +7,88 @@ static struct fake_work *first_work, **end_work = &first_work; /* launched and n
 
 /* ---- connecting ---------------------------------------------------------------------------------------------------- */
 
-/* Whether this rank knows that the operation is connected. */
-static bool *known_of(const struct fake_op *op, struct ncclComm *comm)
+/* NCCL chooses how to do a collective by its kind and its size, and connects the ranks for that: one bit of each. */
+static int way_of(const struct fake_op *op)
 {
-    return op->call.kind == FAKE_SEND   ? &comm->sends[op->peer]
-           : op->call.kind == FAKE_RECV ? &comm->receives[op->peer]
-                                        : &comm->collects;
+    return 1 << (2 * (int)op->call.kind + (op->call.count >= 1024));
+}
+
+static bool known(const struct ncclComm *comm, const struct fake_op *op)
+{
+    return op->call.kind == FAKE_SEND   ? comm->sends[op->peer]
+           : op->call.kind == FAKE_RECV ? comm->receives[op->peer]
+                                        : comm->collects & way_of(op);
 }
 
 bool fake_work_announce(struct fake_work *work)
 {
     struct ncclComm *comm = work->comm;
-    bool known = true;
+    struct fake_member *me = fake_member(comm, comm->rank);
+    bool all_known = true, announced = false;
     for (int i = 0; i < work->n_ops; i++) {
         const struct fake_op *op = &work->ops[i];
-        known = known && *known_of(op, comm);
+        bool collective = op->call.kind > FAKE_RECV;
         if (op->call.kind == FAKE_SEND)
             atomic_store(&fake_channel(comm, comm->rank, op->peer)->sender_came, 1);
         else if (op->call.kind == FAKE_RECV)
             atomic_store(&fake_channel(comm, op->peer, comm->rank)->receiver_came, 1);
-        else
-            atomic_store(&fake_member(comm, comm->rank)->connects, 1);
+        else if (!announced && !known(comm, op)) {
+            me->announced = op->call;
+            atomic_store(&me->announced_at, comm->n_called + 1);
+            announced = true;
+        }
+        if (collective)
+            atomic_fetch_or(&me->connects, way_of(op));
+        comm->n_called += collective;
+        all_known = all_known && known(comm, op);
     }
-    return known;
+    return all_known;
 }
 
-static bool all_connect(const struct ncclComm *comm)
+/* Ranks that wait for each other with different collectives would wait for ever. */
+static void announced_compare(struct ncclComm *comm)
+{
+    const struct fake_member *me = fake_member(comm, comm->rank);
+    uint64_t at = me->announced_at;
+    for (int r = 0; r < comm->n_ranks; r++) {
+        const struct fake_member *other = fake_member(comm, r);
+        bool there = atomic_load(&other->announced_at) == at;
+        struct fake_call theirs = other->announced;
+        if (there && atomic_load(&other->announced_at) == at)
+            fake_calls_compare(comm, at - 1, &me->announced, r, &theirs);
+    }
+}
+
+static bool all_connect(const struct ncclComm *comm, int way)
 {
     for (int r = 0; r < comm->n_ranks; r++)
-        if (!atomic_load(&fake_member(comm, r)->connects))
+        if (!(atomic_load(&fake_member(comm, r)->connects) & way))
             return false;
     return true;
 }
 
+/* Look after one that is not known to be connected. */
+static void connection_look(struct ncclComm *comm, const struct fake_op *op)
+{
+    if (op->call.kind == FAKE_SEND)
+        comm->sends[op->peer] = atomic_load(&fake_channel(comm, comm->rank, op->peer)->receiver_came);
+    else if (op->call.kind == FAKE_RECV)
+        comm->receives[op->peer] = atomic_load(&fake_channel(comm, op->peer, comm->rank)->sender_came);
+    else {
+        announced_compare(comm);
+        if (all_connect(comm, way_of(op)))
+            comm->collects |= way_of(op);
+    }
+}
+
 bool fake_work_connected(struct fake_work *work)
 {
-    struct ncclComm *comm = work->comm;
     bool all = true;
     for (int i = 0; i < work->n_ops; i++) {
         const struct fake_op *op = &work->ops[i];
-        bool *known = known_of(op, comm);
-        if (!*known)
-            *known = op->call.kind == FAKE_SEND   ? atomic_load(&fake_channel(comm, comm->rank, op->peer)->receiver_came)
-                     : op->call.kind == FAKE_RECV ? atomic_load(&fake_channel(comm, op->peer, comm->rank)->sender_came)
-                                                  : all_connect(comm);
-        all = all && *known;
+        if (!known(work->comm, op))
+            connection_look(work->comm, op);
+        all = all && known(work->comm, op);
     }
     return all;
 }

@@ -2,6 +2,7 @@
  * (The thread sanitizer cannot follow what processes share: no label.) */
 #include "tests/testing.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "nccl_ranks.h"
@@ -180,30 +181,34 @@ static ncclResult_t collective_call(struct ranks_one *one, ncclComm_t comm, enum
     }
 }
 
-static bool collective_fine(struct ranks_one *one, ncclComm_t comm, enum collective what, ncclDataType_t type, size_t count,
-                            bool in_place)
+/* What a rank gives, gets and should get; too much for a thread's stack, which holds the shared arrays of kernels. */
+struct vectors {
+    double input[3 * MANY], output[3 * MANY], right[3 * MANY];
+};
+
+static bool collective_fine(struct ranks_one *one, ncclComm_t comm, struct vectors *v, enum collective what,
+                            ncclDataType_t type, size_t count, bool in_place)
 {
-    static _Thread_local double input[3 * MANY], output[3 * MANY], right[3 * MANY];
     size_t all = count * (size_t)one->n_ranks, size = 1, n_out = what == ALL_GATHER ? all : count;
     for (size_t i = 0; i < all || i < 1; i++)
-        size = element_put(type, input, i, element(one->rank, i));
+        size = element_put(type, v->input, i, element(one->rank, i));
     for (size_t i = 0; i < n_out; i++)
-        element_put(type, right, i, wanted(what, one->rank, one->n_ranks, count, i));
-    char *from = ranks_device(one, input, all * size + 1), *to = ranks_device(one, NULL, all * size + 1);
+        element_put(type, v->right, i, wanted(what, one->rank, one->n_ranks, count, i));
+    char *from = ranks_device(one, v->input, all * size + 1), *to = ranks_device(one, NULL, all * size + 1);
     char *start = from, *target = in_place ? from : to;
     if (in_place && what == REDUCE_SCATTER)
         target += (size_t)one->rank * count * size;
     if (in_place && what == ALL_GATHER) {
         cudaFree(from);
-        memset(output, 0, sizeof output);
-        memcpy((char *)output + (size_t)one->rank * count * size, input, count * size);
-        start = from = target = ranks_device(one, output, all * size + 1);
+        memset(v->output, 0, sizeof v->output);
+        memcpy((char *)v->output + (size_t)one->rank * count * size, v->input, count * size);
+        start = from = target = ranks_device(one, v->output, all * size + 1);
         start += (size_t)one->rank * count * size;
     }
     ncclResult_t result = collective_call(one, comm, what, start, target, count, type);
     bool fine = (!result || result == ncclInProgress) && !ranks_ready(comm);
-    ranks_fetch(one, output, target, n_out * size + 1);
-    fine = fine && ((what == REDUCE && one->rank != 1) || !memcmp(output, right, n_out * size));
+    ranks_fetch(one, v->output, target, n_out * size + 1);
+    fine = fine && ((what == REDUCE && one->rank != 1) || !memcmp(v->output, v->right, n_out * size));
     cudaFree(from);
     cudaFree(to);
     return fine;
@@ -212,17 +217,19 @@ static bool collective_fine(struct ranks_one *one, ncclComm_t comm, enum collect
 static void collectives_body(struct ranks_one *one)
 {
     static const ncclDataType_t types[] = {ncclFloat32, ncclFloat64, ncclBfloat16, ncclInt8, ncclUint8, ncclInt32};
-    ncclComm_t comm = ranks_open(one, 0, one->board->flags[6]);
-    RANKS_CHECK(one, comm);
+    ncclComm_t comm = ranks_open(one, 0, false);
+    struct vectors *v = calloc(1, sizeof *v);
+    RANKS_CHECK(one, comm && v);
     for (int what = 0; what < N_COLLECTIVES; what++)
         for (size_t t = 0; t < 6; t++) {
-            RANKS_CHECK(one, collective_fine(one, comm, (enum collective)what, types[t], 7, t % 2));
+            RANKS_CHECK(one, collective_fine(one, comm, v, (enum collective)what, types[t], 7, t % 2));
             if (t < 2)
-                RANKS_CHECK(one, collective_fine(one, comm, (enum collective)what, types[t], MANY, t % 2));
+                RANKS_CHECK(one, collective_fine(one, comm, v, (enum collective)what, types[t], MANY, t % 2));
         }
     for (int what = 0; what < N_COLLECTIVES; what++)
-        RANKS_CHECK(one, collective_fine(one, comm, (enum collective)what, ncclFloat32, 0, false));
+        RANKS_CHECK(one, collective_fine(one, comm, v, (enum collective)what, ncclFloat32, 0, false));
     RANKS_CHECK(one, !ranks_close(comm));
+    free(v);
 }
 
 static void collectives_give_what_they_say(void **state)

@@ -177,7 +177,7 @@ static void mistakes_of_one_rank_are_told(void **state)
 
 /* ---- of two ranks -------------------------------------------------------------------------------------------------- */
 
-enum { WRONG_COUNT, WRONG_TYPE, WRONG_COLLECTIVE, WRONG_ROOT, WRONG_SIZE, N_WRONG };
+enum { WRONG_COUNT, WRONG_TYPE, WRONG_FIRST, WRONG_COLLECTIVE, WRONG_ROOT, WRONG_SIZE, N_WRONG };
 static int wrong;
 
 static ncclResult_t wrong_call(struct ranks_one *one, ncclComm_t comm, float *x)
@@ -188,6 +188,7 @@ static ncclResult_t wrong_call(struct ranks_one *one, ncclComm_t comm, float *x)
         return r ? ncclRecv(x, 2, ncclFloat32, 0, comm, one->stream) : ncclSend(x, 3, ncclFloat32, 1, comm, one->stream);
     case WRONG_TYPE:
         return r ? ncclRecv(x, 2, ncclInt32, 0, comm, one->stream) : ncclSend(x, 2, ncclFloat32, 1, comm, one->stream);
+    case WRONG_FIRST:
     case WRONG_COLLECTIVE:
         return r ? ncclAllReduce(x, x, 2, ncclFloat32, ncclSum, comm, one->stream)
                  : ncclBroadcast(x, x, 2, ncclFloat32, 0, comm, one->stream);
@@ -196,18 +197,29 @@ static ncclResult_t wrong_call(struct ranks_one *one, ncclComm_t comm, float *x)
     }
 }
 
-/* Both ranks are told; the operation does not end before it is aborted. */
+static void collectives_connect(struct ranks_one *one, ncclComm_t comm, float *x)
+{
+    RANKS_CHECK(one, ncclAllReduce(x, x, 2, ncclFloat32, ncclSum, comm, one->stream) == ncclInProgress);
+    RANKS_CHECK(one, !ranks_done(one, comm, 20000));
+    RANKS_CHECK(one, ncclBroadcast(x, x, 2, ncclFloat32, 0, comm, one->stream) == ncclInProgress);
+    RANKS_CHECK(one, !ranks_done(one, comm, 20000));
+}
+
+/* Both ranks are told.  The operation does not end before it is aborted, or does not even begin when ranks come to connect
+ * with different ones. */
 static void wrong_body(struct ranks_one *one)
 {
     static const char *const reasons[] = {
         "message 0 from rank 0 to rank 1: 3 of float32 are sent, 2 of float32 received",
         "message 0 from rank 0 to rank 1: 2 of float32 are sent, 2 of int32 received", "collective 0 of a communicator",
-        "ncclBroadcast of 2 float32, root 1", "ncclAllReduce of 1 float32"};
+        "collective 2 of a communicator", "ncclBroadcast of 2 float32, root 1", "ncclAllReduce of 1 float32"};
     ncclComm_t comm = ranks_open(one, 0, false);
     float *x = ranks_device(one, NULL, 16);
-    RANKS_CHECK(one, wrong_call(one, comm, x) == ncclInProgress);
+    if (wrong >= WRONG_COLLECTIVE)
+        collectives_connect(one, comm, x);
+    RANKS_CHECK(one, wrong_call(one, comm, x) != ncclInvalidUsage);
     RANKS_CHECK(one, ranks_done(one, comm, 20000) == ncclInvalidUsage && says(comm, reasons[wrong]));
-    RANKS_CHECK(one, cudaStreamQuery(one->stream) == cudaErrorNotReady);
+    RANKS_CHECK(one, wrong == WRONG_FIRST || cudaStreamQuery(one->stream) == cudaErrorNotReady);
     (void)cudaGetLastError();
     RANKS_CHECK(one, !ncclCommAbort(comm) && !cudaStreamSynchronize(one->stream));
     cudaFree(x);
@@ -289,9 +301,12 @@ static void death_body(struct ranks_one *one)
     RANKS_CHECK(one, (one->rank ? ncclRecv(x, 1, ncclFloat32, 0, comm, one->stream)
                                 : ncclSend(x, 1, ncclFloat32, 1, comm, one->stream)) == ncclInProgress);
     RANKS_CHECK(one, !ranks_done(one, comm, 20000));
-    if (one->rank == 0)
+    if (one->rank == 0) {
+        ranks_await(one, 0);
         for (one->board->flags[7] = 1;;)
             ranks_sleep(1000);
+    }
+    one->board->flags[0] = 1;
     ncclResult_t result = ncclRecv(x, 1, ncclFloat32, 0, comm, one->stream);
     RANKS_CHECK(one, !result || result == ncclInProgress);
     result = ranks_done(one, comm, how ? 20000 : 300);
