@@ -86,8 +86,9 @@ weir_status weir_cuda_connect(int index, int peer)
         return WEIR_OK;
     weir_status status = weir_cuda_check((int)cudaDeviceCanAccessPeer(&can, index, peer), "cudaDeviceCanAccessPeer");
     if (!status && !can)
-        return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "device 'cuda:%d' cannot reach the memory of 'cuda:%d': put the stages on "
-                         "one of them (--device cuda:%d)", index, peer, index);
+        return WEIR_FAIL(WEIR_ERR_UNSUPPORTED,
+                         "device 'cuda:%d' cannot reach the memory of 'cuda:%d': give each a process (mpirun, --transport "
+                         "nccl), or put the stages on one of them (--device cuda:%d)", index, peer, index);
     if (!status)
         status = weir_cuda_check((int)cudaSetDevice(index), "cudaSetDevice");
     if (status)
