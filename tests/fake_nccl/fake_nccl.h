@@ -28,6 +28,7 @@
  *     serial        one operation at a time on each GPU, in the order of their launches: the least that a GPU must have
  *                   room for.  Processes that launch in different orders hang.
  *     random        pauses before operations, between their pieces and within calls (WEIR_FAKE_SEED)
+ *     slow          every operation takes 10 ms more, so that computing overtakes it
  *     remote        a dead peer, or one that has aborted, becomes ncclRemoteError when asked; else it shows nowhere
  *     abort-hangs   ncclCommAbort never returns
  *     abort-syncs   ncclCommAbort waits for operations that run on this GPU for other communicators
@@ -44,7 +45,7 @@
 #include <stdint.h>
 
 struct weir_fake_nccl_modes {
-    bool serial, random, remote, abort_hangs, abort_syncs;
+    bool serial, random, slow, remote, abort_hangs, abort_syncs;
     int64_t async_at; /* -1: none */
 };
 

@@ -1,5 +1,6 @@
 /* What a group has launched on one communicator: connecting, entering the streams, running on one of them. */
 #include <stdlib.h>
+#include <time.h>
 
 #include "fake_comm.h"
 
@@ -167,6 +168,8 @@ static void work_run(void *argument)
     fake_pause_maybe();
     for (int i = 0; i < work->n_ops && work->comm->life == FAKE_ALIVE; i++)
         fake_op_begin(work->comm, &work->ops[i]);
+    if (fake_modes.slow)
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     pthread_mutex_lock(&fake.lock);
     while (work->comm->life == FAKE_ALIVE && !may_start(work))
         pthread_cond_wait(&fake.changed, &fake.lock);
