@@ -10,7 +10,10 @@
  * Order.  NCCL's operations wait for their peers on the device, so operations of different communicators must come in one
  * order on all ranks, or be able to run side by side.  Both are taken care of: every rank issues its operations in the
  * order of the instructions that signal, which is one order for all ranks (a receive takes the place of its sender's
- * instruction, turn_after); and the blocks that the kernels may take (most_blocks) are few beside a GPU's processors.
+ * instruction, turn_after); and the blocks that the kernels may take (most_blocks) are few beside a GPU's processors.  What
+ * an operation needs from other ranks comes before it in that order, so whatever is enqueued comes to its end without
+ * anything that is enqueued later: a wait for the whole device in the middle of a step, as CUDA's lazy loading of a kernel
+ * may be, is only a wait.
  *
  * Streams.    compute   ... kernels of F3 │ record made(F3)                       wait came(F4) │ kernels of F4 ...
  *             edge out                    │ wait made(F3) │ send │ record left(F3)

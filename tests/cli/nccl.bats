@@ -18,7 +18,7 @@ setup() {
 gpus() {
     local n=$1
     shift
-    MPI_PASS="WEIR_FAKE_GPUS WEIR_FAKE_MODE WEIR_FAKE_SEED WEIR_FAKE_NCCL" MPI_TIMEOUT=100 \
+    MPI_PASS="WEIR_FAKE_GPUS WEIR_FAKE_MODE WEIR_FAKE_SEED WEIR_FAKE_LOADING WEIR_FAKE_NCCL" MPI_TIMEOUT=100 \
         bash "$WEIR_SOURCE_DIR/tests/mpi.sh" "$n" "$WEIR_FAKE" "${base[@]}" --device cuda "$@"
 }
 
@@ -47,6 +47,7 @@ same() {
     WEIR_FAKE_NCCL=serial same 4 --stages 4 --schedule 1f1b
     WEIR_FAKE_NCCL=serial,random same 2 --stages 4 --chunks 2 --schedule interleaved
     WEIR_FAKE_MODE=lazy same 2 --stages 4 --schedule zbv
+    WEIR_FAKE_LOADING=waits same 2 --stages 2
 }
 
 @test "replicas of processes are reproducible, and two have the bits of one process" {

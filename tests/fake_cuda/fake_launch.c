@@ -1,9 +1,29 @@
 /* Kernels of the emulation as work of streams. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/cuda_on_cpu/emulation.h"
 #include "fake_state.h"
+
+enum { KERNELS = 512 };
+
+/* WEIR_FAKE_LOADING=waits: a kernel that a GPU has not run before is loaded, and that waits for all work on the GPU, as
+ * CUDA's lazy loading may.  Kernels are told apart by what runs them, which has their types in it. */
+static void kernel_load(int device, const struct weir_emulated_call *call)
+{
+    static void (*known[WEIR_FAKE_DEVICES][KERNELS])(const void *closure);
+    static int n_known[WEIR_FAKE_DEVICES];
+    const char *loading = getenv("WEIR_FAKE_LOADING");
+    if (!loading || strcmp(loading, "waits") != 0)
+        return;
+    for (int i = 0; i < n_known[device]; i++)
+        if (known[device][i] == call->run)
+            return;
+    if (n_known[device] < KERNELS)
+        known[device][n_known[device]++] = call->run;
+    fake_streams_drain(device);
+}
 
 /* What WEIR_LAUNCH calls: the call is kept and runs when its stream gets there. */
 weir_status weir_emulated_launch(void *stream, const struct weir_emulated_call *call)
@@ -16,6 +36,7 @@ weir_status weir_emulated_launch(void *stream, const struct weir_emulated_call *
     if (!error && !copy)
         error = cudaErrorMemoryAllocation;
     if (!error) {
+        kernel_load(native->device, call);
         *copy = *call;
         fake_issue(native, FAKE_CALL)->launch = copy;
     }
