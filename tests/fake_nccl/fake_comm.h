@@ -68,7 +68,7 @@ struct fake_op {
     cudaStream_t stream;
     int stage;
     bool done;
-    uint64_t number, base, phase, piece;
+    uint64_t number, base, phase, piece, hash;
 };
 
 /* What one group launches on one communicator. */
@@ -174,6 +174,10 @@ bool fake_works_running(const struct ncclComm *comm);
 
 /* ---- fake_progress.c: without the lock; whether something has moved ------------------------------------------------ */
 bool fake_op_progress(struct ncclComm *comm, struct fake_op *op);
+
+/* An operation may write its result as soon as its stream gets there, and read what it is given until it is done. */
+void fake_op_begin(struct ncclComm *comm, struct fake_op *op);
+void fake_op_end(struct ncclComm *comm, const struct fake_op *op); /* a mistake of all when that has changed */
 
 /* A mistake of all, unless rank `other` calls the same collective number `number`. */
 void fake_calls_compare(struct ncclComm *comm, uint64_t number, const struct fake_call *mine, int other,

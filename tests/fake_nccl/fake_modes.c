@@ -72,8 +72,9 @@ static bool flag_read(const char *word)
     static const struct {
         const char *name;
         bool *flag;
-    } flags[] = {{"serial", &fake_modes.serial}, {"random", &fake_modes.random}, {"remote", &fake_modes.remote},
-                 {"abort-hangs", &fake_modes.abort_hangs}, {"abort-syncs", &fake_modes.abort_syncs}};
+    } flags[] = {{"serial", &fake_modes.serial}, {"random", &fake_modes.random}, {"slow", &fake_modes.slow},
+                 {"remote", &fake_modes.remote}, {"abort-hangs", &fake_modes.abort_hangs},
+                 {"abort-syncs", &fake_modes.abort_syncs}};
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
         if (!strcmp(word, flags[i].name))
             return *flags[i].flag = true;

@@ -8,13 +8,15 @@
  *
  * Non-blocking communicators report ncclInProgress after initialization, after finalization, when messages connect two ranks
  * for the first time or a collective is the first of its kind with less, or not less, than 1024 elements, which needs all its
- * ranks, and after every third launch.  An operation enters its stream only when
- * ncclCommGetAsyncError is asked and finds it ready: whoever records an event before that has it too early.
+ * ranks, and after every third launch.  An operation enters its stream only when ncclCommGetAsyncError is asked and finds it
+ * ready: whoever records an event before that has it too early.
  *
  * Stricter than NCCL, so that mistakes are found.  All of these are ncclInvalidUsage, here or as the asynchronous error of
  * every rank, and weir_fake_reason() and ncclGetLastError() say why:
  *   - another count or type on the other end; another collective, another root, another order of them;
  *   - a buffer that is not within one block of the communicator's GPU, or overlaps the other one; a stream of another GPU;
+ *   - a buffer that is written while it is sent; and what an operation will write holds 0xff bytes as soon as its stream gets
+ *     there, whether or not a peer is ready: whoever still reads it then reads NaN;
  *   - use while an earlier call is in progress, by two threads at once, after the end, after an error; two threads that
  *     launch on communicators of one GPU at once;
  *   - the end of a communicator with work that is not done; a group that is never ended;
@@ -26,6 +28,7 @@
  *     serial        one operation at a time on each GPU, in the order of their launches: the least that a GPU must have
  *                   room for.  Processes that launch in different orders hang.
  *     random        pauses before operations, between their pieces and within calls (WEIR_FAKE_SEED)
+ *     slow          every operation takes 10 ms more, so that computing overtakes it
  *     remote        a dead peer, or one that has aborted, becomes ncclRemoteError when asked; else it shows nowhere
  *     abort-hangs   ncclCommAbort never returns
  *     abort-syncs   ncclCommAbort waits for operations that run on this GPU for other communicators
@@ -42,7 +45,7 @@
 #include <stdint.h>
 
 struct weir_fake_nccl_modes {
-    bool serial, random, remote, abort_hangs, abort_syncs;
+    bool serial, random, slow, remote, abort_hangs, abort_syncs;
     int64_t async_at; /* -1: none */
 };
 

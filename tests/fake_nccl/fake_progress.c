@@ -86,6 +86,51 @@ static void device_copy(const struct ncclComm *comm, char *to, const char *from,
     memory_close(comm);
 }
 
+/* ---- from the moment a stream gets there ------------------------------------------------------------------------------ */
+
+/* Bytes that the operation reads and writes on this rank; none that it reads where it also writes. */
+static void op_extent(const struct ncclComm *comm, const struct fake_op *op, size_t *reads_out, size_t *writes_out)
+{
+    size_t bytes = op->call.count * fake_type_bytes(op->call.type), all = bytes * (size_t)comm->n_ranks;
+    bool root = op->call.root == comm->rank;
+    enum fake_call_kind kind = op->call.kind;
+    *reads_out = kind == FAKE_RECV || (kind == FAKE_BROADCAST && !root) ? 0 : kind == FAKE_REDUCE_SCATTER ? all : bytes;
+    *writes_out = kind == FAKE_SEND || (kind == FAKE_REDUCE && !root) ? 0 : kind == FAKE_ALL_GATHER ? all : bytes;
+    if (*reads_out && *writes_out && op->from < op->to + *writes_out && op->to < op->from + *reads_out)
+        *reads_out = *writes_out = 0;
+}
+
+static uint64_t bytes_hash(const char *at, size_t n)
+{
+    uint64_t hash = 14695981039346656037u; /* FNV-1a */
+    for (size_t i = 0; i < n; i++)
+        hash = (hash ^ (unsigned char)at[i]) * 1099511628211u;
+    return hash;
+}
+
+void fake_op_begin(struct ncclComm *comm, struct fake_op *op)
+{
+    size_t reads, writes;
+    op_extent(comm, op, &reads, &writes);
+    memory_open(comm);
+    op->hash = bytes_hash(op->from, reads);
+    if (writes)
+        memset(op->to, 0xff, writes);
+    memory_close(comm);
+}
+
+void fake_op_end(struct ncclComm *comm, const struct fake_op *op)
+{
+    size_t reads, writes;
+    op_extent(comm, op, &reads, &writes);
+    memory_open(comm);
+    bool same = bytes_hash(op->from, reads) == op->hash;
+    memory_close(comm);
+    if (!same)
+        fake_shared_break(comm, "%s on rank %d: its %zu bytes were written while it was under way", fake_call_name(op->call.kind),
+                          comm->rank, reads);
+}
+
 /* ---- messages ------------------------------------------------------------------------------------------------------ */
 
 static void message_compare(struct ncclComm *comm, const struct fake_channel *channel, const struct fake_op *op, int from, int to)

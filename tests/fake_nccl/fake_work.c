@@ -1,5 +1,6 @@
 /* What a group has launched on one communicator: connecting, entering the streams, running on one of them. */
 #include <stdlib.h>
+#include <time.h>
 
 #include "fake_comm.h"
 
@@ -126,12 +127,19 @@ static void ops_run(struct fake_work *work)
     while (left && comm->life == FAKE_ALIVE) {
         uint32_t bell = atomic_load(&comm->shared->bell);
         bool moved = false;
-        left = work->stuck || atomic_load(&comm->shared->broken);
+        left = work->stuck;
         for (int i = 0; i < work->n_ops && !work->stuck && !atomic_load(&comm->shared->broken); i++) {
-            if (!work->ops[i].done && may_progress(work, i))
-                moved |= fake_op_progress(comm, &work->ops[i]);
-            left |= !work->ops[i].done;
+            struct fake_op *op = &work->ops[i];
+            if (op->done || !may_progress(work, i)) {
+                left |= !op->done;
+                continue;
+            }
+            moved |= fake_op_progress(comm, op);
+            if (op->done)
+                fake_op_end(comm, op);
+            left |= !op->done;
         }
+        left |= atomic_load(&comm->shared->broken) != 0;
         if (left && !moved)
             fake_listen(comm->shared, bell);
     }
@@ -158,6 +166,10 @@ static void work_run(void *argument)
 {
     struct fake_work *work = argument;
     fake_pause_maybe();
+    for (int i = 0; i < work->n_ops && work->comm->life == FAKE_ALIVE; i++)
+        fake_op_begin(work->comm, &work->ops[i]);
+    if (fake_modes.slow)
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     pthread_mutex_lock(&fake.lock);
     while (work->comm->life == FAKE_ALIVE && !may_start(work))
         pthread_cond_wait(&fake.changed, &fake.lock);

@@ -20,10 +20,11 @@ static void modes_set(struct weir_fake_nccl_modes modes, enum weir_fake_mode mod
 
 static void for_all_ways(int n_ranks, void (*body)(struct ranks_one *one))
 {
-    static const struct weir_fake_nccl_modes modes[] = {{.serial = false}, {.random = true}, {.serial = true}};
-    for (int i = 0; i < 3; i++)
+    static const struct weir_fake_nccl_modes modes[] = {
+        {.serial = false}, {.random = true}, {.serial = true}, {.slow = true}};
+    for (int i = 0; i < 4; i++)
         for (int where = 0; where < 2; where++) {
-            modes_set(modes[i], (enum weir_fake_mode)i);
+            modes_set(modes[i], (enum weir_fake_mode)(i % 3));
             ranks_run((enum ranks_where)where, n_ranks, -1, body);
             assert_int_equal(weir_fake_open(), 0);
             assert_int_equal(weir_fake_nccl_open(), 0);

@@ -235,7 +235,43 @@ static void ranks_that_do_not_agree_are_told(void **state)
         }
 }
 
-/* Flag 0 is set before the fork: 0 both on one GPU, 1 as hosts of their own, 2 different numbers of ranks, 3 one rank twice. */
+/* Rank 1 finds its buffer overwritten before rank 0 has sent; rank 0 receives into what it sends. */
+static void buffers_body(struct ranks_one *one)
+{
+    ncclComm_t comm = ranks_open(one, 0, true);
+    struct ranks_one beside = *one;
+    uint32_t word = 7, nine = 9;
+    int other = 1 - one->rank;
+    uint32_t *x = ranks_device(one, &word, sizeof word), *y = ranks_device(one, &nine, sizeof nine);
+    RANKS_CHECK(one, !cudaStreamCreateWithFlags(&beside.stream, cudaStreamNonBlocking));
+    for (int k = 0; k < 2; k++) { /* the first time connects */
+        if (one->rank == 0 && k == 1)
+            ranks_await(one, 0);
+        RANKS_CHECK(one, !(one->rank ? ncclRecv(x, 1, ncclInt32, 0, comm, one->stream)
+                                     : ncclSend(x, 1, ncclInt32, 1, comm, one->stream)));
+        while (one->rank == 1 && k == 1 && word != UINT32_MAX)
+            ranks_fetch(&beside, &word, x, sizeof word);
+        one->board->flags[0] = one->rank == 1 && k == 1;
+        RANKS_CHECK(one, !ranks_done(one, comm, 20000));
+    }
+    RANKS_CHECK(one, !ncclGroupStart() && !ncclSend(one->rank ? y : x, 1, ncclInt32, other, comm, one->stream));
+    RANKS_CHECK(one, !ncclRecv(x, 1, ncclInt32, other, comm, one->stream) && !ncclGroupEnd());
+    ncclResult_t result = ranks_done(one, comm, 20000); /* rank 1 may be done before it shows */
+    RANKS_CHECK(one, result == ncclInvalidUsage || (one->rank && !result));
+    RANKS_CHECK(one, !result || says(comm, "ncclSend on rank 0: its 4 bytes were written while it was under way"));
+    RANKS_CHECK(one, !ncclCommAbort(comm) && !cudaStreamDestroy(beside.stream));
+    cudaFree(x);
+    cudaFree(y);
+}
+
+static void buffers_belong_to_operations_under_way(void **state)
+{
+    (void)state;
+    machine_set((struct weir_fake_nccl_modes){.serial = false});
+    ranks_run(RANKS_PROCESSES, 2, -1, buffers_body);
+}
+
+/* 0: both on one GPU, 1 as hosts of their own, 2 different numbers of ranks, 3 one rank twice. */
 static int how;
 
 static void init_body(struct ranks_one *one)
@@ -389,6 +425,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mistakes_of_one_rank_are_told),
         cmocka_unit_test(ranks_that_do_not_agree_are_told),
+        cmocka_unit_test(buffers_belong_to_operations_under_way),
         cmocka_unit_test(ranks_that_cannot_be_together_are_told),
         cmocka_unit_test(nonblocking_communicators_take_a_while),
         cmocka_unit_test(a_dead_peer_hangs_or_is_told),
