@@ -73,6 +73,12 @@ struct weir_rank {
     struct weir_op_clock *clocks;   /* [n_nodes * WEIR_PASSES] */
 };
 
+/* What every rank says at the end of a step. */
+struct weir_step_note {
+    int64_t first_ns, last_ns, busy_ns; /* of rank 0's clock */
+    int64_t stop;
+};
+
 /* From the first instruction of all ranks to the end of the last one. */
 struct weir_step_span {
     int64_t first_ns, last_ns;
@@ -161,7 +167,7 @@ weir_status weir_ranks_sync(weir_engine *engine);
 /* Run `fn`, whose argument is the struct weir_rank, on every rank's thread, and wait. */
 weir_status weir_ranks_run(weir_engine *engine, weir_task_fn fn);
 
-/* Ranks in other processes (peers.c).  Join: open the transport, which rank lives here?  Link: share memory and events.
+/* Ranks in other processes (peers.c, peers_run.c).  Join: open the transport, which rank lives here?  Link: share memory and events.
  * Ready: all ranks are.  Leave: after everything else is closed. */
 weir_status weir_peers_join(weir_engine *engine);
 /* Which device of this host this process opens, so that neighbours in a pipeline are neighbours there; *index stays when
@@ -191,6 +197,11 @@ weir_status weir_peers_collected(const weir_engine *engine, enum weir_collective
 /* The process of rank `index` of `replica`; the messages of a program that start or end in this process, with its events
  * known (peers_wires.c; memory of `arena`). */
 int weir_peers_process(const weir_engine *engine, int replica, int index);
+static inline int weir_rank_process(const struct weir_rank *rank)
+{
+    return weir_peers_process(rank->engine, rank->replica, rank->index);
+}
+
 weir_status weir_peers_wires(const weir_engine *engine, const struct weir_run_program *run, struct weir_arena *arena,
                              struct weir_link_spec *spec);
 
