@@ -67,8 +67,8 @@ weir_status weir_cuda_queue_take(int index)
     if (free)
         return WEIR_OK;
     return WEIR_FAIL(WEIR_ERR_UNSUPPORTED,
-                     "device 'cuda:%d' has %d queues (CUDA_DEVICE_MAX_CONNECTIONS, 32 at most) and all have a stream: put "
-                     "fewer ranks on it",
+                     "device 'cuda:%d' has %d queues and all have a stream: raise CUDA_DEVICE_MAX_CONNECTIONS (32 at most), or "
+                     "put fewer ranks on it",
                      index, n_queues);
 }
 
