@@ -41,8 +41,8 @@
  *     sync of the rank's stream, with look(link) again and again meanwhile
  *     finish(link)
  *
- * Every wire has two regions of memory, so that nobody waits for a peer before it writes: the signaller writes a mirror (or
- * its own block) and the message is copied out of it.  claim() makes the stream wait until the message that was sent from
+ * What a wire moves has memory on both sides, so that nobody waits for a peer before it writes: the signaller writes a mirror
+ * (or its own block) and the message is copied out of it.  claim() makes the stream wait until the message that was sent from
  * there before has left.  Sums over replicas and over all ranks are collectives, not wires: collect() enqueues one behind
  * what the stream has, collected() makes the stream wait for those of a group.  Own blocks are the engine's: place() names
  * them, and only then are mirrors made.
@@ -107,11 +107,12 @@ struct weir_edge {
     int from, to;
 };
 
-/* The same on every process, but for what says `here`.  Borrowed until link_open() returns. */
+/* The same on every process; in stream order the wires are those of the own rank, and device and stream its own.  Borrowed until
+ * link_open() returns. */
 struct weir_link_spec {
     const weir_link *memory;  /* the link whose blocks these are; NULL: they are made */
     int n_parts;
-    const size_t *part_bytes; /* [n_ranks * n_parts], rank by rank */
+    const size_t *part_bytes; /* [n_ranks * n_parts], rank by rank; not read in stream order, see place() */
     int n_events;             /* of each rank */
     int n_wires;              /* those within one host may be left out; in stream order all that start or end here, by turn */
     const struct weir_wire *wires;
