@@ -4,7 +4,7 @@
  * order, twice, and get the same bits.  Weir keys by seed and counts by (element / 4, node, sample, step).
  *
  * Source: Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011 (Philox4x32, 10 rounds;
- * known-answer values of the authors' Random123 distribution are in tests/test_base.c). */
+ * known-answer values of the authors' Random123 distribution are in tests/base/test_base.c). */
 #ifndef WEIR_BASE_RNG_H
 #define WEIR_BASE_RNG_H
 

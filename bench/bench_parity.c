@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../tests/logit_tap.h"
+#include "tests/support/logit_tap.h"
 #include "base/safetensors.h"
 #include "engine/weir.h"
 

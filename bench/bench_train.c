@@ -12,7 +12,7 @@
 
 #include "base/text.h"
 #include "engine/weir.h"
-#include "schedules/simulate.h"
+#include "schedules/simulate/simulate.h"
 
 enum { MICROBATCHES = 8, WARM_UP = 3, MOST_STEPS = 1000 };
 

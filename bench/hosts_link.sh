@@ -4,7 +4,7 @@
 #     bench/hosts_link.sh [RATE_MBIT..]                                     100 40
 #
 # Two replicas of gpt2-tiny on one stage, each on a host of its own: network namespaces whose links are shaped to RATE
-# (tests/hosts.sh, which needs root).  Without shaping a step shows how long computing takes; the simulator is given that
+# (tests/support/hosts.sh, which needs root).  Without shaping a step shows how long computing takes; the simulator is given that
 # time, the rate and an assumed latency.  Training over the link must give the losses of one process: it fails otherwise.
 #
 # Prints per rate the median step of 2..STEPS, the fastest and the slowest, the prediction and their ratio.  77 with
@@ -39,7 +39,7 @@ spread() {
 run() {
     local file=$1 status=0
     shift
-    MPI_TIMEOUT=300 "$root/tests/hosts.sh" "$@" 2 "$WEIR" "${train[@]}" --metrics "$dir/$file" >"$dir/out" 2>&1 || status=$?
+    MPI_TIMEOUT=300 "$root/tests/support/hosts.sh" "$@" 2 "$WEIR" "${train[@]}" --metrics "$dir/$file" >"$dir/out" 2>&1 || status=$?
     [ $status -ne 77 ] || { cat "$dir/out"; exit 77; }
     [ $status -eq 0 ] || fail "training on two hosts ended with $status: $(tail -1 "$dir/out")"
     cmp -s <(value loss "$dir/local") <(value loss "$dir/$file") || fail "the losses are not those of one process"

@@ -3,6 +3,7 @@ include(CMakePackageConfigHelpers)
 
 # The public headers keep their folders below include/weir; the package files add include/weir and include/weir/engine to
 # the search path, so that a program writes #include <weir.h>.
+set_property(DIRECTORY ${CMAKE_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS cmake/public_headers.txt)
 file(STRINGS ${CMAKE_SOURCE_DIR}/cmake/public_headers.txt public_headers)
 foreach(header IN LISTS public_headers)
   if(header MATCHES "^#" OR header STREQUAL "")

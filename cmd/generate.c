@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "cmd/command.h"
-#include "engine/run/generator.h"
+#include "engine/generate/generator.h"
 
 enum { CHUNK = 32, DEFAULT_TOKENS = 50 };
 

@@ -7,7 +7,7 @@
 
 #include "base/arena.h"
 #include "base/text.h"
-#include "models/bpe.h"
+#include "models/tokens/bpe.h"
 #include "models/model.h"
 
 struct generate_options {

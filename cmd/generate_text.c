@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "cmd/generate.h"
-#include "models/unicode.h"
+#include "models/tokens/unicode.h"
 
 enum { BYTE_VOCABULARY = 256 };
 

@@ -3,7 +3,7 @@
 #include <unistd.h>
 
 #include "cmd/info_parts.h"
-#include "engine/transport/launcher.h"
+#include "engine/transport/bootstrap/launcher.h"
 
 static weir_status detect(struct weir_launcher *launcher)
 {

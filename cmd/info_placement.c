@@ -4,7 +4,7 @@
 #include "base/text.h"
 #include "cmd/info_parts.h"
 #include "cmd/options.h"
-#include "engine/device/placement_cores.h"
+#include "engine/device/placement/placement_cores.h"
 #include "engine/weir.h"
 
 enum { MOST_PER_HOST = 4096 };

@@ -8,9 +8,9 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cmd/command.h"
-#include "engine/run/model_costs.h"
+#include "engine/program/model_costs.h"
 #include "models/model.h"
-#include "partitioner/plan.h"
+#include "partitioner/plan/plan.h"
 
 struct plan_options {
     const char *graph, *model, *format, *objective, *curve, *output, *draw, *save_graph, *plan, *recompute, *dtype;

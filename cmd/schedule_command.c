@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 #include "cmd/command.h"
-#include "schedules/simulate.h"
+#include "schedules/simulate/simulate.h"
 
 struct values {
     bool json, comms;

@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 #include "cmd/schedule_command.h"
-#include "schedules/simulate.h"
+#include "schedules/simulate/simulate.h"
 
 struct values {
     struct schedule_size size;

@@ -7,10 +7,10 @@
 #include <stdio.h>
 
 #include "cmd/progress.h"
-#include "engine/run/data.h"
-#include "engine/run/learning_rate.h"
-#include "engine/run/metrics.h"
-#include "engine/run/trace.h"
+#include "engine/data/data.h"
+#include "engine/train/learning_rate.h"
+#include "engine/report/metrics.h"
+#include "engine/report/trace.h"
 #include "engine/weir.h"
 
 struct train_options {

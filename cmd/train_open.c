@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "cmd/options.h"
 #include "cmd/train.h"
-#include "engine/transport/launcher.h"
+#include "engine/transport/bootstrap/launcher.h"
 
 enum { TRACE_EVENTS = 200000 }; /* most events kept for --trace: some 30 MB of file */
 

@@ -49,6 +49,7 @@
 
 #include "base/arena.h"
 #include "base/status.h"
+#include "engine/program/pipeline.h"
 #include "kernels/op.h"
 #include "models/graph.h"
 #include "models/model.h"
@@ -136,20 +137,6 @@ extern "C" {
 /* The library's version, "0.1.0". */
 const char *weir_version(void);
 
-/* A schedule for `n_stages` stages: kind name or the path of a CSV file (which then fixes ranks and stages).
- * n_chunks: stages per rank, 0: what the schedule needs, else 1.  WEIR_ERR_USAGE: unknown name, chunks that the schedule
- * does not take, or n_stages is not a multiple of the chunks.  A file's numbers that contradict n_stages (when > 0), n_chunks (when > 0) or n_microbatches
- * (when > 0) are WEIR_ERR_USAGE too.  WEIR_ERR_UNSUPPORTED: a schedule with two copies of the weights. */
-weir_status weir_pipeline_schedule(const char *name, int n_stages, int n_chunks, int n_microbatches,
-                                   struct weir_arena *arena, struct weir_schedule *out);
-
-/* The same for a file in a dialect of its letters. */
-weir_status weir_pipeline_schedule_file(const char *path, enum weir_csv_dialect dialect, int n_stages, int n_chunks,
-                                        int n_microbatches, struct weir_arena *arena, struct weir_schedule *out);
-
-/* true when weir_pipeline_schedule takes `name` for a file: it holds a '/' or a '.'. */
-bool weir_pipeline_is_file(const char *name);
-
 /* Compile, allocate and initialise.  Blocks until all ranks are ready; the ranks' threads live until close.
  * WEIR_ERR_NOFIT: more stages than layers, or the memory needed exceeds the cap or the device (names rank, bytes and the
  * options that help).  WEIR_ERR_USAGE: unknown device or transport, or a number out of range.  WEIR_ERR_INVALID: schedule
@@ -228,7 +215,7 @@ size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *time
 int weir_engine_first_layer(const weir_engine *engine, int stage);
 
 /* Resident memory of a run that is not in its memory table: threads, libc, and the code and primitives of oneDNN where it
- * is built in.  An allowance from measurements (tests/test_engine_steady.c), not a measurement of this process. */
+ * is built in.  An allowance from measurements (tests/engine/run/test_engine_steady.c), not a measurement of this process. */
 size_t weir_library_bytes(void);
 
 /* Memory table and step program as text. */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "models/hf_config.h"
+#include "models/hf/hf_config.h"
 
 const struct weir_model_kind *const weir_model_kinds[] = {
     &weir_model_mlp,        &weir_model_gpt2_tiny,  &weir_model_gpt2,

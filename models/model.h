@@ -49,7 +49,7 @@ extern const struct weir_model_kind weir_model_mlp, weir_model_gpt2_tiny, weir_m
 weir_status weir_model_find(const char *name, const struct weir_model_kind **kind_out);
 
 /* The same, or the kind of a config.json: a name that holds a '/' or a '.', or that is no built-in model's but a folder
- * with a config.json, is the path of such a file or of its folder, whose kind is made in the arena.  WEIR_ERR_IO, WEIR_ERR_INVALID, WEIR_ERR_UNSUPPORTED as models/hf_config.h says. */
+ * with a config.json, is the path of such a file or of its folder, whose kind is made in the arena.  WEIR_ERR_IO, WEIR_ERR_INVALID, WEIR_ERR_UNSUPPORTED as models/hf/hf_config.h says. */
 weir_status weir_model_open(const char *name, struct weir_arena *arena, const struct weir_model_kind **kind_out);
 
 /* Check `params` against the kind and build.  See weir_model_kind.build. */

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "schedules/kinds.h"
+#include "schedules/kinds/kinds.h"
 
 const struct weir_schedule_kind *const weir_schedule_kinds[] = {
     &weir_kind_gpipe,   &weir_kind_1f1b,   &weir_kind_interleaved,    &weir_kind_bfs,

@@ -22,7 +22,7 @@ rehearse=0
 }
 if [ "$rehearse" -eq 1 ]; then
     out=${WEIR_GPU_OUT:-$root/build/gpu-rehearsal}
-    weir=${WEIR_FAKE:?"--rehearse needs WEIR_FAKE, the command on the stand-ins: build/release/tests/fake_nccl/weir_fake"}
+    weir=${WEIR_FAKE:?"--rehearse needs WEIR_FAKE, the command on the stand-ins: build/release/tests/stand_ins/fake_nccl/weir_fake"}
     build=$(cd "$(dirname "$weir")/../.." && pwd)
 else
     out=${WEIR_GPU_OUT:-$root/build/gpu}

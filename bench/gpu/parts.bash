@@ -16,10 +16,10 @@ need_gpu() {
 # test_program NAME: real, or on the stand-in
 test_program() {
     case $rehearse$1 in
-    0rows | 0vector | 0generation) echo "$build/tests/cuda_on_cpu/test_cuda_$1_gpu" ;;
-    1rows | 1vector | 1generation) echo "$build/tests/fake_cuda/test_fake_$1" ;;
+    0rows | 0vector | 0generation) echo "$build/tests/stand_ins/cuda_on_cpu/test_cuda_$1_gpu" ;;
+    1rows | 1vector | 1generation) echo "$build/tests/stand_ins/fake_cuda/test_fake_$1" ;;
     0device*) echo "$build/tests/test_$1" ;;
-    1device*) echo "$build/tests/fake_cuda/test_fake_$1" ;;
+    1device*) echo "$build/tests/stand_ins/fake_cuda/test_fake_$1" ;;
     esac
 }
 
@@ -199,7 +199,7 @@ ranks() {
     export NCCL_NET=Socket NCCL_IB_DISABLE=1 NCCL_SOCKET_IFNAME=lo NCCL_NVLS_ENABLE=0 NCCL_MNNVL_ENABLE=0 NCCL_CUMEM_ENABLE=0 \
         NCCL_MAX_NCHANNELS=2 NCCL_BUFFSIZE=1048576 NCCL_RAS_ENABLE=0
     # shellcheck disable=SC2016 # of the process
-    bash "$root/tests/mpi.sh" "$n" bash -c 'NCCL_HOSTID=host$OMPI_COMM_WORLD_RANK exec "$@"' rank "$@"
+    bash "$root/tests/support/mpi.sh" "$n" bash -c 'NCCL_HOSTID=host$OMPI_COMM_WORLD_RANK exec "$@"' rank "$@"
 }
 
 # rank_losses N DEVICE TRANSPORT [OPTION..]: of N processes

@@ -12,7 +12,7 @@ trained weights that Weir writes are read back with from_pretrained.  Exits with
     export          largest difference of logits between Weir's trained weights in
                     transformers and PyTorch's own trained weights                      1e-2
 
---fixtures DIR writes the models of tests/test_hf_parity.c with their reference values. """
+--fixtures DIR writes the models of tests/engine/checkpoint/test_hf_parity.c with their reference values. """
 import argparse
 import json
 import os
@@ -126,7 +126,7 @@ def gradients_compare(grads, out):
 
 
 def fixture_write(folder, path, tokens, targets, logits, grads, losses):
-    """What tests/test_hf_parity.c reads: the model's files, and reference.json."""
+    """What tests/engine/checkpoint/test_hf_parity.c reads: the model's files, and reference.json."""
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
     for name in ("config.json", "model.safetensors"):

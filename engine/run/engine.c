@@ -7,9 +7,9 @@
 #include "base/alloc.h"
 #include "base/log.h"
 #include "engine/run/devices.h"
-#include "engine/run/recomputed.h"
+#include "engine/program/recomputed.h"
 #include "engine/transport/transport.h"
-#include "partitioner/chain.h"
+#include "partitioner/contiguous/chain.h"
 #include "weir_parts.h"
 
 const char *weir_version(void)

@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "engine/device/placement_cores.h"
+#include "engine/device/placement/placement_cores.h"
 #include "engine/run/extra_memory.h"
 #include "engine/run/state.h"
 

@@ -6,7 +6,7 @@
 
 #include "base/arena.h"
 #include "engine/device/device.h"
-#include "engine/device/placement.h"
+#include "engine/device/placement/placement.h"
 #include "engine/program/program.h"
 #include "engine/transport/transport.h"
 #include "engine/weir.h"

@@ -5,10 +5,10 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "engine/transport/launcher.h"
+#include "engine/transport/bootstrap/launcher.h"
 #include "weir_parts.h"
 
-/* WEIR_NCCL_EMULATED: the build of tests/fake_nccl, which has the transport without having NCCL. */
+/* WEIR_NCCL_EMULATED: the build of tests/stand_ins/fake_nccl, which has the transport without having NCCL. */
 #if WEIR_HAVE_MPI && (WEIR_HAVE_NCCL || defined(WEIR_NCCL_EMULATED))
 #define WITH_NCCL 1
 #else

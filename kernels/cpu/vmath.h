@@ -1,7 +1,7 @@
 /* exp, sigmoid and the normal distribution as inline scalar functions that compilers turn into vector code.
  *
  * They have no branches, no tables and no calls, so that a loop over them is vectorised and element i has the same bits
- * wherever the vector loop ends.  Errors measured over the whole range (tests/test_vector_math.c holds them):
+ * wherever the vector loop ends.  Errors measured over the whole range (tests/kernels/test_vector_math.c holds them):
  *   weir_exp 1.2e-7 and weir_sigmoid 2e-7 relative, weir_normal_cdf 2e-7 absolute.
  * Arguments are clamped to +-87.3: weir_exp gives 1.2e-38 to 8.2e37 and never 0 or infinity. */
 #ifndef WEIR_KERNELS_CPU_VMATH_H

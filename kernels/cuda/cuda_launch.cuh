@@ -1,7 +1,7 @@
 /* What every .cu file shares: launching, shared memory, storage types.
  *
  * A kernel is started through WEIR_LAUNCH and nothing else; under nvcc that is <<<>>> with a check, elsewhere (a C++
- * compiler with the stand-in headers of tests/cuda_on_cpu) a call that runs the kernel on the processor.  Arrays in shared
+ * compiler with the stand-in headers of tests/stand_ins/cuda_on_cpu) a call that runs the kernel on the processor.  Arrays in shared
  * memory are declared with WEIR_SHARED, so that the emulation can watch them. */
 #ifndef WEIR_KERNELS_CUDA_CUDA_LAUNCH_CUH
 #define WEIR_KERNELS_CUDA_CUDA_LAUNCH_CUH

@@ -4,7 +4,7 @@
  * A (k, m); op(B) is B (k, n), or the transpose of B (n, k).  Sums are made in f32.
  *
  * Which algorithm computes a product follows from its description, the size of the workspace and the device, never from a
- * timing or an address, and none adds with atomics.  cuda_matmul_lt.c implements this with cuBLASLt; tests/cuda_on_cpu has
+ * timing or an address, and none adds with atomics.  cuda_matmul_lt.c implements this with cuBLASLt; tests/stand_ins/cuda_on_cpu has
  * a plain one in its place. */
 #ifndef WEIR_KERNELS_CUDA_CUDA_MATMUL_H
 #define WEIR_KERNELS_CUDA_CUDA_MATMUL_H

@@ -6,7 +6,7 @@
 #include "kernels/op.h"
 #include "weir_parts.h"
 
-/* WEIR_CUDA_EMULATED: the build of tests/cuda_on_cpu, which has the rows without having CUDA. */
+/* WEIR_CUDA_EMULATED: the build of tests/stand_ins/cuda_on_cpu, which has the rows without having CUDA. */
 #if WEIR_HAVE_CUDA || defined(WEIR_CUDA_EMULATED)
 #define WEIR_CUDA_ROW(...) {__VA_ARGS__}
 #else

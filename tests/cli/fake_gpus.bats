@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# The command on stand-ins for the CUDA runtime and for NCCL (tests/fake_cuda, tests/fake_nccl): device cuda without a
+# The command on stand-ins for the CUDA runtime and for NCCL (tests/stand_ins/fake_cuda, tests/stand_ins/fake_nccl): device cuda without a
 # GPU.   labels: slow
 
 bats_require_minimum_version 1.5.0

@@ -3,7 +3,7 @@
 
 # Run a script of tests/ into $output and $status; the test is skipped with the script's reason when it is.
 try() {
-    run "$WEIR_SOURCE_DIR/tests/$1" "${@:2}"
+    run "$WEIR_SOURCE_DIR/tests/support/$1" "${@:2}"
     [ "$status" -ne 77 ] || skip "${output#skipped: }"
 }
 

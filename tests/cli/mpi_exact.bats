@@ -47,7 +47,7 @@ load mpi_ranks
     for hosts in "" 0,0,1,1; do
         rm -f metrics
         export WEIR_TEST_HOSTS=$hosts MPI_TIMEOUT=60
-        run --separate-stderr bash "$WEIR_SOURCE_DIR/tests/mpi.sh" 4 ./victim "$WEIR" "${base[@]}" --stages 4 --steps 1000000 \
+        run --separate-stderr bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" 4 ./victim "$WEIR" "${base[@]}" --stages 4 --steps 1000000 \
             -q --metrics metrics
         [ "$status" -ne 0 ] && [ "$status" -ne 5 ]
         [[ $stderr == *"the process of rank 2 has died"* || $stderr == *"signal 9"* ]]
@@ -56,7 +56,7 @@ load mpi_ranks
 
 @test "a signal to one process lets all finish the same step" {
     victim 1 TERM
-    run --separate-stderr bash "$WEIR_SOURCE_DIR/tests/mpi.sh" 2 ./victim "$WEIR" "${base[@]}" --stages 2 --steps 1000000 \
+    run --separate-stderr bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" 2 ./victim "$WEIR" "${base[@]}" --stages 2 --steps 1000000 \
         --metrics metrics
     [ "$status" -eq 143 ]
     [[ $stderr == *"stopped by signal 15 after $(wc -l <metrics) steps"* ]]

@@ -12,7 +12,7 @@ setup() {
 ranks() {
     local n=$1 hosts=$2
     shift 2
-    WEIR_TEST_HOSTS=$hosts MPI_TIMEOUT=100 bash "$WEIR_SOURCE_DIR/tests/mpi.sh" "$n" "$WEIR" "${base[@]}" "$@"
+    WEIR_TEST_HOSTS=$hosts MPI_TIMEOUT=100 bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" "$n" "$WEIR" "${base[@]}" "$@"
 }
 
 numbers() {

@@ -19,7 +19,7 @@ gpus() {
     local n=$1
     shift
     MPI_PASS="WEIR_FAKE_GPUS WEIR_FAKE_MODE WEIR_FAKE_SEED WEIR_FAKE_LOADING WEIR_FAKE_REPORT WEIR_FAKE_NCCL" MPI_TIMEOUT=100 \
-        bash "$WEIR_SOURCE_DIR/tests/mpi.sh" "$n" "$WEIR_FAKE" "${base[@]}" --device cuda "$@"
+        bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" "$n" "$WEIR_FAKE" "${base[@]}" --device cuda "$@"
 }
 
 # one ARGUMENT..: all ranks in one process, on one GPU; its numbers are in one.numbers
@@ -117,7 +117,7 @@ same() {
 exec "\$@"
 END
         chmod +x failing
-        run --separate-stderr bash "$WEIR_SOURCE_DIR/tests/mpi.sh" 2 ./failing "$WEIR_FAKE" "${base[@]}" --device cuda --stages 2
+        run --separate-stderr bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" 2 ./failing "$WEIR_FAKE" "${base[@]}" --device cuda --stages 2
         [ "$status" -eq 1 ] || [ "$status" -eq 4 ] # of who failed, or of who heard of it first
         [[ $stderr == *": unhandled system error"* ]]
     done
@@ -134,7 +134,7 @@ END
     for mode in "" abort-hangs; do
         rm -f metrics
         export WEIR_FAKE_NCCL=$mode
-        MPI_PASS=WEIR_FAKE_NCCL MPI_TIMEOUT=60 run --separate-stderr bash "$WEIR_SOURCE_DIR/tests/mpi.sh" 3 ./victim \
+        MPI_PASS=WEIR_FAKE_NCCL MPI_TIMEOUT=60 run --separate-stderr bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" 3 ./victim \
             "$WEIR_FAKE" "${base[@]}" --device cuda --stages 3 --steps 1000000 --metrics metrics
         [ "$status" -ne 0 ] && [ "$status" -ne 5 ]
         [[ $stderr == *"the process of rank 1 has died"* || $stderr == *"signal 9"* ]]

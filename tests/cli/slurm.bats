@@ -5,7 +5,7 @@ bats_require_minimum_version 1.5.0
 
 # Run a script of bash lines within slurm.sh into $output and $status; the test is skipped with its reason when that is.
 slurm() {
-    run "$WEIR_SOURCE_DIR/tests/slurm.sh" bash -c 'set -e; cd "$WEIR_SLURM_DIR"
+    run "$WEIR_SOURCE_DIR/tests/support/slurm.sh" bash -c 'set -e; cd "$WEIR_SLURM_DIR"
         export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_mpi_yield_when_idle=1
         export OMPI_MCA_pml=ob1 OMPI_MCA_btl=self,vader,tcp OMPI_MCA_btl_tcp_if_include=127.0.0.0/8
         export OMPI_MCA_oob_tcp_if_include=127.0.0.0/8

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "partitioner/plan.h"
+#include "partitioner/plan/plan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "models/hf_config.h"
+#include "models/hf/hf_config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/transport/launcher.h"
+#include "engine/transport/bootstrap/launcher.h"
 
 enum { VARIABLES_MAX = 64 };
 

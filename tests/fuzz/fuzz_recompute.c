@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "engine/run/model_costs.h"
+#include "engine/program/model_costs.h"
 #include "models/model.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "engine/run/data.h"
+#include "engine/data/data.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

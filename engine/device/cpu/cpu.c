@@ -1,0 +1,152 @@
+/* The cpu device: its table, and what is too short for a file of its own.  cpu_device.h explains how it works. */
+#include "engine/device/cpu/cpu_device.h"
+
+#include "base/alloc.h"
+#include "base/log.h"
+#include "kernels/vector.h"
+
+static weir_status device_count(int *n_devices_out)
+{
+    *n_devices_out = weir_cpu_cores();
+    return WEIR_OK;
+}
+
+static weir_status device_open(int index, int n_threads, weir_device **device_out)
+{
+    if (index < 0 || n_threads < 1)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "index of a cpu device is %d and its threads are %d, they must be at least 0 and 1",
+                         index, n_threads);
+    weir_device *device;
+    weir_status status = weir_alloc(1, sizeof *device, &device);
+    if (status)
+        return status;
+    device->index = index;
+    device->n_threads = n_threads;
+    weir_cpu_cores_find(index * n_threads, n_threads, &device->cores);
+    *device_out = device;
+    return WEIR_OK;
+}
+
+static void device_close(weir_device *device)
+{
+    if (device->blocks)
+        weir_log(WEIR_LOG_WARN, "device 'cpu:%d' is closed before its memory is freed", device->index);
+    weir_free(device);
+}
+
+static const struct weir_op_kernels *kernels_of(const struct weir_op *op)
+{
+    return &op->cpu;
+}
+
+static weir_status context_open(weir_device *device, bool tf32, struct weir_kernel_context **context_out)
+{
+    if (tf32)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "device 'cpu' has no tf32: use --dtype f32");
+    return weir_kernel_context_open(device->n_threads, context_out);
+}
+
+static void context_close(weir_device *device, struct weir_kernel_context *context)
+{
+    (void)device;
+    weir_kernel_context_close(context);
+}
+
+/* One process, one memory. */
+static weir_status device_connect(weir_device *device, weir_device *peer)
+{
+    (void)device;
+    (void)peer;
+    return WEIR_OK;
+}
+
+static weir_status stream_native(weir_stream *stream, void **native_out)
+{
+    (void)stream;
+    *native_out = NULL;
+    return WEIR_OK;
+}
+
+static weir_status needs_worker(const weir_stream *stream)
+{
+    if (stream->stream_class == WEIR_STREAM_COMPUTE)
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_INVALID, "an edge stream runs no kernels and no host functions: use a compute stream");
+}
+
+static weir_status stream_launch(weir_stream *stream, weir_kernel_fn fn, const struct weir_op_call *call)
+{
+    weir_status status = needs_worker(stream);
+    if (status)
+        return status;
+    return weir_cpu_issue(stream, &(struct weir_cpu_task){.kind = WEIR_CPU_LAUNCH, .launch = {fn, call}});
+}
+
+static weir_status stream_run(weir_stream *stream, weir_task_fn fn, void *argument)
+{
+    weir_status status = needs_worker(stream);
+    if (status)
+        return status;
+    return weir_cpu_issue(stream, &(struct weir_cpu_task){.kind = WEIR_CPU_RUN, .run = {fn, argument}});
+}
+
+static weir_status stream_copy(weir_stream *stream, void *destination, const void *source, size_t bytes)
+{
+    return weir_cpu_issue(stream,
+                          &(struct weir_cpu_task){.kind = WEIR_CPU_COPY, .copy = {destination, source, bytes}});
+}
+
+static weir_status stream_mark(weir_stream *stream, int64_t *ns_out)
+{
+    return weir_cpu_issue(stream, &(struct weir_cpu_task){.kind = WEIR_CPU_MARK, .ns_out = ns_out});
+}
+
+static weir_status stream_record(weir_stream *stream, weir_event *event)
+{
+    event->issued++;
+    return weir_cpu_issue(
+        stream, &(struct weir_cpu_task){.kind = WEIR_CPU_RECORD, .generation = event->issued, .event = event});
+}
+
+/* A record that has happened already needs no task: what the issuing thread saw done is published with its next task. */
+static weir_status stream_wait(weir_stream *stream, weir_event *event)
+{
+    if (weir_cpu_gate_reached(&event->done, event->issued))
+        return WEIR_OK;
+    return weir_cpu_issue(
+        stream, &(struct weir_cpu_task){.kind = WEIR_CPU_WAIT, .generation = event->issued, .event = event});
+}
+
+const struct weir_device_kind weir_device_cpu = {
+    .name = "cpu",
+    .summary = "cores of this machine, one worker thread per compute stream",
+    .flags = WEIR_DEVICE_HOST_MEMORY | WEIR_DEVICE_TASKS,
+    .tensor_device = WEIR_DEVICE_TYPE_CPU,
+    .kernels = kernels_of,
+    .vectors = &weir_vector_cpu,
+    .context_open = context_open,
+    .context_close = context_close,
+    .count = device_count,
+    .open = device_open,
+    .close = device_close,
+    .connect = device_connect,
+    .memory_alloc = weir_cpu_memory_alloc,
+    .memory_free = weir_cpu_memory_free,
+    .memory_info = weir_cpu_memory_info,
+    .host_alloc = weir_cpu_memory_alloc,
+    .host_free = weir_cpu_memory_free,
+    .stream_open = weir_cpu_stream_open,
+    .stream_close = weir_cpu_stream_close,
+    .event_open = weir_cpu_event_open,
+    .event_close = weir_cpu_event_close,
+    .native = stream_native,
+    .launch = stream_launch,
+    .run = stream_run,
+    .copy = stream_copy,
+    .mark = stream_mark,
+    .record = stream_record,
+    .wait = stream_wait,
+    .event_done = weir_cpu_event_done,
+    .stream_sync = weir_cpu_stream_sync,
+    .stream_reset = weir_cpu_stream_reset,
+};

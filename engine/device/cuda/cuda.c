@@ -1,0 +1,198 @@
+/* The cuda device: its table, and what is too short for a file of its own.  cuda_device.h explains how it works. */
+#include "base/alloc.h"
+#include "base/log.h"
+#include "engine/device/cuda/cuda_device.h"
+#include "kernels/cuda/cuda.h"
+
+static const struct weir_op_kernels *kernels_of(const struct weir_op *op)
+{
+    return &op->cuda;
+}
+
+static weir_status context_open(weir_device *device, bool tf32, struct weir_kernel_context **context_out)
+{
+    weir_status status = weir_cuda_enter(device);
+    return status ? status : weir_cuda_context_open(WEIR_CUDA_WORKSPACE_BYTES, tf32, context_out);
+}
+
+static void context_close(weir_device *device, struct weir_kernel_context *context)
+{
+    weir_cuda_released(device, cudaSetDevice(device->index), "cudaSetDevice");
+    weir_cuda_context_close(context);
+}
+
+static weir_status device_open(int index, int n_threads, weir_device **device_out)
+{
+    int n;
+    (void)n_threads; /* what a GPU computes with is not for us to choose */
+    weir_status status = weir_cuda_count(&n);
+    if (status)
+        return status;
+    if (index < 0 || index >= n)
+        return WEIR_FAIL(WEIR_ERR_USAGE,
+                         "there is no device 'cuda:%d', this machine has %d: several ranks may share one (--device cuda:0)",
+                         index, n);
+    weir_device *device;
+    status = weir_alloc(1, sizeof *device, &device);
+    if (status)
+        return status;
+    device->index = index;
+    status = weir_cuda_enter(device);
+    if (!status)
+        status = weir_cuda_clock_open(device);
+    if (status) {
+        weir_cuda_clock_close(device);
+        weir_free(device);
+        return status;
+    }
+    *device_out = device;
+    return WEIR_OK;
+}
+
+static void device_close(weir_device *device)
+{
+    if (device->n_blocks || device->n_streams)
+        weir_log(WEIR_LOG_WARN, "device 'cuda:%d' is closed before its memory and its streams are", device->index);
+    weir_cuda_clock_close(device);
+    weir_free(device);
+}
+
+static weir_status device_connect(weir_device *device, weir_device *peer)
+{
+    return weir_cuda_connect(device->index, peer->index);
+}
+
+static weir_status event_open(weir_device *device, weir_event **event_out)
+{
+    weir_event *event;
+    weir_status status = weir_alloc(1, sizeof *event, &event);
+    if (status)
+        return status;
+    event->device = device;
+    status = weir_cuda_enter(device);
+    if (!status)
+        status = weir_cuda_result(device, cudaEventCreateWithFlags(&event->native, cudaEventDisableTiming), "cudaEventCreate");
+    if (status) {
+        weir_free(event);
+        return status;
+    }
+    *event_out = event;
+    return WEIR_OK;
+}
+
+static void event_close(weir_event *event)
+{
+    weir_cuda_released(event->device, cudaEventDestroy(event->native), "cudaEventDestroy");
+    weir_free(event);
+}
+
+static weir_status needs_compute(const weir_stream *stream)
+{
+    if (stream->stream_class == WEIR_STREAM_COMPUTE)
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_INVALID, "an edge stream runs no kernels and no host functions: use a compute stream");
+}
+
+static weir_status stream_native(weir_stream *stream, void **native_out)
+{
+    weir_status status = weir_cuda_enter(stream->device);
+    if (!status)
+        *native_out = stream->native;
+    return status;
+}
+
+/* As on cpu, a failure of the kernel is the stream's, not the caller's. */
+static weir_status stream_launch(weir_stream *stream, weir_kernel_fn fn, const struct weir_op_call *call)
+{
+    weir_status status = needs_compute(stream);
+    if (!status)
+        status = weir_cuda_enter(stream->device);
+    if (status || stream->failure)
+        return status;
+    weir_error_put("");
+    stream->failure = fn(call, stream->native);
+    if (stream->failure && !*weir_last_error())
+        weir_error_put(weir_status_str(stream->failure));
+    if (stream->failure)
+        weir_error_take(stream->message);
+    return WEIR_OK;
+}
+
+static weir_status stream_run(weir_stream *stream, weir_task_fn fn, void *argument)
+{
+    (void)fn;
+    (void)argument;
+    weir_status status = needs_compute(stream);
+    return status ? status : WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "device 'cuda' runs no host functions");
+}
+
+static weir_status stream_copy(weir_stream *stream, void *destination, const void *source, size_t bytes)
+{
+    if (stream->failure || bytes == 0)
+        return WEIR_OK;
+    weir_status status = weir_cuda_enter(stream->device);
+    return status ? status : weir_cuda_result(stream->device, cudaMemcpyAsync(destination, source, bytes, cudaMemcpyDefault, stream->native),
+                                              "cudaMemcpyAsync");
+}
+
+static weir_status stream_record(weir_stream *stream, weir_event *event)
+{
+    if (stream->device->index != event->device->index)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "a stream of 'cuda:%d' cannot record an event of 'cuda:%d'",
+                         stream->device->index, event->device->index);
+    return weir_cuda_result(stream->device, cudaEventRecord(event->native, stream->native), "cudaEventRecord");
+}
+
+static weir_status stream_wait(weir_stream *stream, weir_event *event)
+{
+    weir_status status = weir_cuda_enter(stream->device);
+    return status ? status : weir_cuda_result(stream->device, cudaStreamWaitEvent(stream->native, event->native, 0), "cudaStreamWaitEvent");
+}
+
+static weir_status event_done(weir_event *event, bool *done_out)
+{
+    cudaError_t error = cudaEventQuery(event->native);
+    *done_out = error == cudaSuccess;
+    if (error == cudaErrorNotReady) {
+        (void)cudaGetLastError(); /* a handled error must not be found by the next check */
+        return WEIR_OK;
+    }
+    return weir_cuda_result(event->device, error, "cudaEventQuery");
+}
+
+const struct weir_device_kind weir_device_cuda = {
+    .name = "cuda",
+    .summary = "NVIDIA GPUs, f32, tf32 or bf16; cuda:0,cuda:1 names one per rank, and one may serve several ranks",
+    .flags = WEIR_DEVICE_BF16,
+    .tensor_device = WEIR_DEVICE_TYPE_CUDA,
+    .kernels = kernels_of,
+    .vectors = &weir_vector_cuda,
+    .context_bytes = WEIR_CUDA_WORKSPACE_BYTES,
+    .context_open = context_open,
+    .context_close = context_close,
+    .count = weir_cuda_count,
+    .open = device_open,
+    .close = device_close,
+    .connect = device_connect,
+    .memory_alloc = weir_cuda_memory_alloc,
+    .memory_free = weir_cuda_memory_free,
+    .memory_info = weir_cuda_memory_info,
+    .host_alloc = weir_cuda_host_alloc,
+    .host_free = weir_cuda_host_free,
+    .stream_open = weir_cuda_stream_open,
+    .stream_close = weir_cuda_stream_close,
+    .event_open = event_open,
+    .event_close = event_close,
+    .native = stream_native,
+    .launch = stream_launch,
+    .run = stream_run,
+    .copy = stream_copy,
+    .mark = weir_cuda_mark,
+    .range_push = weir_cuda_range_push,
+    .range_pop = weir_cuda_range_pop,
+    .record = stream_record,
+    .wait = stream_wait,
+    .event_done = event_done,
+    .stream_sync = weir_cuda_stream_sync,
+    .stream_reset = weir_cuda_stream_reset,
+};

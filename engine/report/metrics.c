@@ -1,0 +1,148 @@
+#include "engine/report/metrics.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+
+enum { LINE_BYTES = 440, RANK_BYTES = 24 }; /* most of a line without its list, and of one number of the list */
+
+struct weir_metrics {
+    char *path, *line;
+    size_t line_bytes;
+    int file, n_ranks;
+    bool created, regular;
+    off_t written; /* bytes of whole lines */
+    bool any;      /* a line was written */
+};
+
+void weir_metrics_number(double value, char text[32])
+{
+    if (!isfinite(value)) {
+        memcpy(text, "null", 5);
+        return;
+    }
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, 32, "%.*g", digits, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    char *comma = strchr(text, ','); /* the program that embeds us may have set a locale */
+    if (comma)
+        *comma = '.';
+}
+
+static weir_status file_open(weir_metrics *metrics)
+{
+    struct stat info;
+    metrics->file = open(metrics->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    metrics->created = metrics->file >= 0;
+    if (metrics->file < 0 && errno == EEXIST)
+        metrics->file = open(metrics->path, O_WRONLY | O_CLOEXEC);
+    if (metrics->file < 0 || fstat(metrics->file, &info) != 0)
+        return WEIR_FAIL(WEIR_ERR_IO, "cannot write metrics to '%s': %s", metrics->path, strerror(errno));
+    metrics->regular = S_ISREG(info.st_mode);
+    return WEIR_OK;
+}
+
+weir_status weir_metrics_open(const char *path, int n_ranks, weir_metrics **metrics_out)
+{
+    weir_metrics *metrics;
+    weir_status status = weir_alloc(1, sizeof *metrics, &metrics);
+    if (status)
+        return status;
+    metrics->file = -1;
+    metrics->n_ranks = n_ranks;
+    metrics->line_bytes = LINE_BYTES + RANK_BYTES * (size_t)n_ranks;
+    status = weir_strdup(path, &metrics->path);
+    if (!status)
+        status = weir_alloc(metrics->line_bytes, 1, &metrics->line);
+    if (!status)
+        status = file_open(metrics);
+    if (status) {
+        weir_metrics_close(metrics);
+        return status;
+    }
+    *metrics_out = metrics;
+    return WEIR_OK;
+}
+
+static size_t line_make(const weir_metrics *metrics, const struct weir_metrics_step *step)
+{
+    const struct {
+        const char *name;
+        double value;
+    } fields[] = {{"loss", step->loss},         {"grad_norm", step->grad_norm}, {"lr", step->lr},
+                  {"tokens_per_s", step->tokens_per_s}, {"step_ms", step->step_ms},     {"bubble", step->bubble}};
+    char *line = metrics->line, number[32];
+    size_t size = metrics->line_bytes;
+    size_t n = (size_t)snprintf(line, size, "{\"step\": %lld", (long long)step->step);
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        weir_metrics_number(fields[i].value, number);
+        n += (size_t)snprintf(line + n, size - n, ", \"%s\": %s", fields[i].name, number);
+    }
+    if (step->val_loss) {
+        weir_metrics_number(*step->val_loss, number);
+        n += (size_t)snprintf(line + n, size - n, ", \"val_loss\": %s", number);
+    }
+    n += (size_t)snprintf(line + n, size - n, ", \"peak_bytes\": [");
+    for (int rank = 0; rank < metrics->n_ranks; rank++)
+        n += (size_t)snprintf(line + n, size - n, "%s%lld", rank ? ", " : "", (long long)step->peak_bytes[rank]);
+    return n + (size_t)snprintf(line + n, size - n, "]}\n");
+}
+
+static bool write_whole(int file, const char *data, size_t bytes)
+{
+    while (bytes) {
+        ssize_t n = write(file, data, bytes);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        data += n;
+        bytes -= (size_t)n;
+    }
+    return true;
+}
+
+/* Cut the file to its whole lines (at first: forget what it held before). */
+static bool file_cut(const weir_metrics *metrics)
+{
+    return !metrics->regular ||
+           (ftruncate(metrics->file, metrics->written) == 0 && lseek(metrics->file, metrics->written, SEEK_SET) >= 0);
+}
+
+weir_status weir_metrics_write(weir_metrics *metrics, const struct weir_metrics_step *step)
+{
+    size_t n = line_make(metrics, step);
+    bool good = (metrics->any || file_cut(metrics)) && write_whole(metrics->file, metrics->line, n);
+    if (!good) {
+        int reason = errno;
+        if (metrics->any && !file_cut(metrics))
+            reason = errno;
+        return WEIR_FAIL(WEIR_ERR_IO, "cannot write metrics to '%s': %s", metrics->path, strerror(reason));
+    }
+    metrics->any = true;
+    metrics->written += (off_t)n;
+    return WEIR_OK;
+}
+
+void weir_metrics_close(weir_metrics *metrics)
+{
+    if (!metrics)
+        return;
+    if (metrics->file >= 0)
+        close(metrics->file);
+    if (metrics->created && !metrics->any)
+        unlink(metrics->path);
+    weir_free(metrics->line);
+    weir_free(metrics->path);
+    weir_free(metrics);
+}

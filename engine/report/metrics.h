@@ -1,0 +1,56 @@
+/* Metrics: one JSON object per step and line, for people and plotting tools.
+ *
+ *     {"step": 12, "loss": 3.25, "grad_norm": 0.91, "lr": 0.001, "tokens_per_s": 41250.5, "step_ms": 49.6, "bubble": 0.18,
+ *      "val_loss": 3.5, "peak_bytes": [3145728, 2097152]}                             (on one line)
+ *
+ * val_loss stands only on the lines of steps that a validation followed.
+ *
+ * Numbers have the fewest digits that read back to the same double (so a float32 reads back to the same float32).  JSON
+ * has no NaN and no infinity: they are written as null.
+ *
+ * The file is created when the writer is opened, so that an unwritable place is known before any work is done, but what
+ * it held is kept until the first step is written; a file that was created for nothing is removed again.  A line is
+ * written in one piece after its step.  When the disk is full the line is taken back: the file holds whole lines only.
+ *
+ * One thread at a time.  Nothing is allocated after weir_metrics_open(). */
+#ifndef WEIR_ENGINE_REPORT_METRICS_H
+#define WEIR_ENGINE_REPORT_METRICS_H
+
+#include <stdint.h>
+
+#include "base/status.h"
+
+typedef struct weir_metrics weir_metrics;
+
+struct weir_metrics_step {
+    int64_t step;
+    double loss;              /* mean over the targets of the step */
+    double grad_norm;         /* global, before clipping */
+    double lr;                /* learning rate of the step */
+    double tokens_per_s;      /* targets of the step / step time */
+    double step_ms;           /* first instruction to end of optimizer */
+    double bubble;            /* 1 - busiest rank's compute time / step time */
+    const double *val_loss;   /* measured after the step; NULL: there was no validation */
+    const int64_t *peak_bytes; /* [n_ranks of weir_metrics_open] */
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* WEIR_ERR_IO names the file and the reason.  WEIR_ERR_NOMEM. */
+weir_status weir_metrics_open(const char *path, int n_ranks, weir_metrics **metrics_out);
+
+/* Write one line.  WEIR_ERR_IO names the file and the reason. */
+weir_status weir_metrics_write(weir_metrics *metrics, const struct weir_metrics_step *step);
+
+void weir_metrics_close(weir_metrics *metrics); /* NULL is fine */
+
+/* The number as written above: at most 24 characters and a terminator, '.' as the point in every locale. */
+void weir_metrics_number(double value, char text[32]);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,263 @@
+#include "engine/report/trace.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/arena.h"
+
+struct weir_trace {
+    struct weir_arena arena; /* names, rows, events */
+    const char *path;
+    const char *temporary; /* NULL: `path` is no regular file and is written in place */
+    FILE *file;
+    struct weir_trace_row *rows;
+    int n_rows;
+    struct weir_trace_event *events;
+    size_t n_events, max_events, n_lost;
+};
+
+/* Names and reserved colours of the Chrome trace format. */
+static const struct {
+    const char *name, *colour;
+} categories[WEIR_TRACE_CATEGORIES] = {
+    [WEIR_TRACE_FORWARD] = {"forward", "rail_response"}, [WEIR_TRACE_BACKWARD] = {"backward", "rail_animate"},
+    [WEIR_TRACE_WEIGHT] = {"weight", "good"},            [WEIR_TRACE_COPY] = {"copy", "rail_load"},
+    [WEIR_TRACE_OPTIMIZER] = {"optimizer", "olive"},     [WEIR_TRACE_WAIT] = {"wait", "grey"},
+};
+
+/* ---- open and close ------------------------------------------------------------------------------------------------ */
+
+static weir_status file_open(weir_trace *trace)
+{
+    struct stat info;
+    bool regular = stat(trace->path, &info) != 0 || S_ISREG(info.st_mode);
+    if (regular) {
+        weir_status status =
+            weir_arena_printf(&trace->arena, &trace->temporary, "%s.tmp.%ld", trace->path, (long)getpid());
+        if (status)
+            return status;
+    }
+    trace->file = fopen(regular ? trace->temporary : trace->path, "we");
+    if (trace->file)
+        return WEIR_OK;
+    trace->temporary = NULL;
+    return WEIR_FAIL(WEIR_ERR_IO, "cannot write the trace to '%s': %s", trace->path, strerror(errno));
+}
+
+static weir_status memory_take(weir_trace *trace, const char *path, const struct weir_trace_row *rows)
+{
+    weir_status status = weir_arena_strdup(&trace->arena, path, &trace->path);
+    if (!status)
+        status = weir_arena_alloc(&trace->arena, trace->max_events, sizeof *trace->events, &trace->events);
+    if (!status)
+        status = weir_arena_alloc(&trace->arena, (size_t)trace->n_rows, sizeof *trace->rows, &trace->rows);
+    for (int i = 0; !status && i < trace->n_rows; i++) {
+        trace->rows[i] = rows[i];
+        status = weir_arena_strdup(&trace->arena, rows[i].name, &trace->rows[i].name);
+    }
+    return status;
+}
+
+weir_status weir_trace_open(const char *path, const struct weir_trace_row *rows, int n_rows, size_t max_events,
+                            weir_trace **trace_out)
+{
+    weir_trace *trace;
+    weir_status status = weir_alloc(1, sizeof *trace, &trace);
+    if (status)
+        return status;
+    trace->n_rows = n_rows;
+    trace->max_events = max_events;
+    status = memory_take(trace, path, rows);
+    if (!status)
+        status = file_open(trace);
+    if (status) {
+        weir_trace_close(trace);
+        return status;
+    }
+    *trace_out = trace;
+    return WEIR_OK;
+}
+
+void weir_trace_close(weir_trace *trace)
+{
+    if (!trace)
+        return;
+    if (trace->file)
+        fclose(trace->file);
+    if (trace->temporary)
+        unlink(trace->temporary);
+    weir_arena_release(&trace->arena);
+    weir_free(trace);
+}
+
+/* ---- events -------------------------------------------------------------------------------------------------------- */
+
+void weir_trace_add(weir_trace *trace, const struct weir_trace_event *events, size_t n)
+{
+    size_t room = trace->max_events - trace->n_events, taken = n < room ? n : room;
+    if (taken)
+        memcpy(trace->events + trace->n_events, events, taken * sizeof *events);
+    trace->n_events += taken;
+    trace->n_lost += n - taken;
+}
+
+size_t weir_trace_lost(const weir_trace *trace)
+{
+    return trace->n_lost;
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------------------- */
+
+static void string_write(FILE *file, const char *prefix, const char *text)
+{
+    fprintf(file, "\"%s", prefix);
+    for (const unsigned char *c = (const unsigned char *)text; *c; c++) {
+        if (*c < 0x20)
+            fprintf(file, "\\u%04x", *c);
+        else
+            fprintf(file, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
+    }
+    fputc('"', file);
+}
+
+static void microseconds_write(FILE *file, const char *key, int64_t ns)
+{
+    fprintf(file, ", \"%s\": %lld.%03d", key, (long long)(ns / 1000), (int)(ns % 1000));
+}
+
+/* What the writing of one document carries along. */
+struct writer {
+    FILE *file;
+    const char *separator; /* before the next item */
+    int64_t origin;        /* time 0 of the document */
+};
+
+static void item_begin(struct writer *writer, const char *phase, int rank, int stream)
+{
+    fprintf(writer->file, "%s{\"ph\": \"%s\", \"pid\": %d, \"tid\": %d", writer->separator, phase, rank, stream);
+    writer->separator = ",\n";
+}
+
+static void metadata_write(struct writer *writer, const char *what, const struct weir_trace_row *row, const char *name,
+                           int order)
+{
+    item_begin(writer, "M", row->rank, row->stream);
+    fprintf(writer->file, ", \"name\": \"%s_name\", \"args\": {\"name\": ", what);
+    string_write(writer->file, "", name);
+    fprintf(writer->file, "}}");
+    item_begin(writer, "M", row->rank, row->stream);
+    fprintf(writer->file, ", \"name\": \"%s_sort_index\", \"args\": {\"sort_index\": %d}}", what, order);
+}
+
+static bool rank_is_new(const weir_trace *trace, int row)
+{
+    for (int i = 0; i < row; i++)
+        if (trace->rows[i].rank == trace->rows[row].rank)
+            return false;
+    return true;
+}
+
+static void rows_write(struct writer *writer, const weir_trace *trace)
+{
+    for (int i = 0; i < trace->n_rows; i++) {
+        const struct weir_trace_row *row = &trace->rows[i];
+        char name[32];
+        snprintf(name, sizeof name, "rank %d", row->rank);
+        if (rank_is_new(trace, i))
+            metadata_write(writer, "process", row, name, row->rank);
+        metadata_write(writer, "thread", row, row->name, i);
+    }
+}
+
+static void arguments_write(FILE *file, const struct weir_trace_event *event)
+{
+    const char *comma = "";
+    fprintf(file, ", \"args\": {");
+    if (event->stage >= 0) {
+        fprintf(file, "\"stage\": %d", event->stage);
+        comma = ", ";
+    }
+    if (event->mb >= 0) {
+        fprintf(file, "%s\"mb\": %d", comma, event->mb);
+        comma = ", ";
+    }
+    if (event->step >= 0)
+        fprintf(file, "%s\"step\": %lld", comma, (long long)event->step);
+    fprintf(file, "}}");
+}
+
+static void event_write(struct writer *writer, const struct weir_trace_event *event)
+{
+    FILE *file = writer->file;
+    item_begin(writer, "X", event->rank, event->stream);
+    fprintf(file, ", \"name\": ");
+    string_write(file, event->category == WEIR_TRACE_WAIT ? "wait " : "", event->name);
+    fprintf(file, ", \"cat\": \"%s\", \"cname\": \"%s\"", categories[event->category].name,
+            categories[event->category].colour);
+    microseconds_write(file, "ts", event->start_ns - writer->origin);
+    microseconds_write(file, "dur", event->end_ns - event->start_ns);
+    arguments_write(file, event);
+}
+
+/* One end of an arrow, at the start of its event: phase "s" where it leaves, "f" where it arrives. */
+static void flow_write(struct writer *writer, const struct weir_trace_event *event, const char *phase, uint64_t id)
+{
+    if (!id)
+        return;
+    item_begin(writer, phase, event->rank, event->stream);
+    fprintf(writer->file, ", \"bp\": \"e\", \"name\": \"message\", \"cat\": \"flow\", \"id\": %llu",
+            (unsigned long long)id);
+    microseconds_write(writer->file, "ts", event->start_ns - writer->origin);
+    fprintf(writer->file, "}");
+}
+
+static int64_t earliest(const weir_trace *trace)
+{
+    int64_t ns = trace->n_events ? trace->events[0].start_ns : 0;
+    for (size_t i = 0; i < trace->n_events; i++)
+        if (trace->events[i].start_ns < ns)
+            ns = trace->events[i].start_ns;
+    return ns;
+}
+
+static void document_write(const weir_trace *trace)
+{
+    struct writer writer = {trace->file, "", earliest(trace)};
+    fprintf(trace->file, "{\"displayTimeUnit\": \"ns\", \"lostEvents\": %zu, \"traceEvents\": [\n", trace->n_lost);
+    rows_write(&writer, trace);
+    for (size_t i = 0; i < trace->n_events; i++) {
+        const struct weir_trace_event *event = &trace->events[i];
+        event_write(&writer, event);
+        flow_write(&writer, event, "s", event->flow_out);
+        flow_write(&writer, event, "f", event->flow_in);
+    }
+    fprintf(trace->file, "\n]}\n");
+}
+
+weir_status weir_trace_write(weir_trace *trace)
+{
+    document_write(trace);
+    errno = 0;
+    bool good = fflush(trace->file) == 0 && !ferror(trace->file);
+    good = good && (!trace->temporary || fsync(fileno(trace->file)) == 0);
+    int reason = errno;
+    if (fclose(trace->file) != 0 && good) {
+        good = false;
+        reason = errno;
+    }
+    trace->file = NULL;
+    if (good && trace->temporary && rename(trace->temporary, trace->path) != 0) {
+        good = false;
+        reason = errno;
+    }
+    if (!good)
+        return WEIR_FAIL(WEIR_ERR_IO, "cannot write the trace to '%s': %s", trace->path,
+                         reason ? strerror(reason) : "an earlier write failed");
+    trace->temporary = NULL;
+    return WEIR_OK;
+}

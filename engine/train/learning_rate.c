@@ -1,0 +1,28 @@
+#include "engine/train/learning_rate.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/text.h"
+
+weir_status weir_lr_schedule_find(const char *name, enum weir_lr_schedule *schedule_out)
+{
+    static const char *const names[] = {"constant", "cosine", NULL};
+    for (int i = 0; names[i]; i++)
+        if (!strcmp(names[i], name)) {
+            *schedule_out = (enum weir_lr_schedule)i;
+            return WEIR_OK;
+        }
+    return weir_unknown("learning-rate schedule", name, names);
+}
+
+double weir_learning_rate(enum weir_lr_schedule schedule, double lr, int64_t warmup, int64_t step, int64_t n_steps)
+{
+    if (step < warmup)
+        return lr * (double)(step + 1) / (double)warmup;
+    if (schedule == WEIR_LR_CONSTANT)
+        return lr;
+    int64_t span = n_steps - 1 - warmup;
+    double part = span > 0 ? (double)(step - warmup) / (double)span : 1;
+    return lr * (0.1 + 0.45 * (1 + cos(3.14159265358979323846 * (part < 1 ? part : 1))));
+}

@@ -1,0 +1,57 @@
+/* Exchange and broadcast: what all processes do together, outside runs. */
+#include "engine/transport/mpi/mpi_parts.h"
+
+#include <string.h>
+
+#include "base/clock.h"
+
+enum { BROADCAST_BYTES = 1 << 30 }; /* of one message: counts are int */
+
+/* Notes of turn k are overwritten in turn k + 2, which nobody reaches before all have read them: turn k + 1 is between. */
+static weir_status notes_exchange(weir_transport *transport, const void *mine, size_t bytes, void *all_out)
+{
+    uint32_t turn = ++transport->turn;
+    struct weir_mpi_lobby *own = weir_mpi_lobby(transport, transport->info.local_rank);
+    if (bytes)
+        memcpy(own->notes[turn & 1], mine, bytes);
+    weir_mpi_flag_set(&own->turn, turn); /* edge: note ─▶ its readers */
+    weir_status status = WEIR_OK;
+    for (int l = 0; l < transport->info.n_local && !status; l++) {
+        struct weir_mpi_lobby *lobby = weir_mpi_lobby(transport, l);
+        status = weir_mpi_flag_await(transport, &lobby->turn, turn, false);
+        if (!status && bytes)
+            memcpy((char *)all_out + (size_t)transport->rank_of_local[l] * bytes, lobby->notes[turn & 1], bytes);
+    }
+    return status;
+}
+
+static weir_status messages_exchange(weir_transport *transport, const void *mine, size_t bytes, void *all_out)
+{
+    MPI_Request request;
+    int code = bytes ? MPI_Iallgather(mine, (int)bytes, MPI_BYTE, all_out, (int)bytes, MPI_BYTE, transport->world, &request)
+                     : MPI_Ibarrier(transport->world, &request);
+    weir_status status = weir_mpi_fail(transport, weir_mpi_check(code, "an exchange"));
+    return status ? status : weir_mpi_request_wait(transport, &request, "an exchange");
+}
+
+weir_status weir_mpi_exchange(weir_transport *transport, const void *mine, size_t bytes, void *all_out)
+{
+    if (bytes > WEIR_EXCHANGE_MAX)
+        return WEIR_FAIL(WEIR_ERR_INTERNAL, "an exchange of %zu bytes, the most are %d", bytes, WEIR_EXCHANGE_MAX);
+    return transport->info.n_hosts == 1 ? notes_exchange(transport, mine, bytes, all_out)
+                                        : messages_exchange(transport, mine, bytes, all_out);
+}
+
+weir_status weir_mpi_broadcast(weir_transport *transport, int root, void *data, size_t bytes)
+{
+    weir_status status = WEIR_OK;
+    for (size_t at = 0; at < bytes && !status; at += BROADCAST_BYTES) {
+        size_t n = bytes - at < BROADCAST_BYTES ? bytes - at : BROADCAST_BYTES;
+        MPI_Request request;
+        status = weir_mpi_fail(transport, weir_mpi_check(MPI_Ibcast((char *)data + at, (int)n, MPI_BYTE, root,
+                                                                    transport->world, &request), "a broadcast"));
+        if (!status)
+            status = weir_mpi_request_wait(transport, &request, "a broadcast");
+    }
+    return status;
+}

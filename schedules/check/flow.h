@@ -1,0 +1,134 @@
+/* Flow: run the lists of a schedule through a channel model.
+ *
+ * The order of work is fixed, so every start time is the largest of a few end times: there is no clock to advance and
+ * no event queue.  A rank runs until it needs something that is not there yet; whoever makes that wakes it.  Each
+ * action is looked at once.  When nothing can go on and something is left, the schedule waits in a circle, and the
+ * flow says which.
+ *
+ *     rank a   compute ──F(s,k)──▶ cell[s+1,k] made ──edge a → b──▶ cell[s+1,k] arrived ──▶ rank b starts F(s+1,k)
+ *                                                       ▲
+ *                                          slot of stage s+1 released by an earlier W or B
+ *
+ * Under the shared and blocking models the SEND and RECV actions of the lists take part: a transfer needs its two
+ * ranks at the same time, at the head of their channels (shared) or of their lists (blocking), and needs no slot,
+ * because such systems give every receive its own buffer.
+ *
+ * A cell is one double per (stage, micro-batch, direction): infinity before anything is made, minus the time when it
+ * has been made on another rank and waits for its transfer, the time of arrival afterwards. */
+#ifndef WEIR_SCHEDULES_CHECK_FLOW_H
+#define WEIR_SCHEDULES_CHECK_FLOW_H
+
+#include "schedules/check/edges.h"
+
+struct weir_flow_costs {
+    const double *type;     /* [n_stages][4]: F, I, W, B; NULL: all 0 */
+    const double *transfer; /* [n_edges]; NULL: all 0 */
+    double overlap_gain;    /* an OVERLAP_F_B lasts this times F + B */
+    const double *reduce;   /* [n_units]: the REDUCE_GRAD of a stage on a rank; NULL: all 0 */
+};
+
+/* What decided when an action or a transfer started. */
+enum weir_flow_cause {
+    WEIR_CAUSE_NONE,     /* nothing: it started at 0 */
+    WEIR_CAUSE_RANK,     /* the action before it on its rank (blocking transfers: on the sender) */
+    WEIR_CAUSE_FORWARD,  /* the arrival of its input */
+    WEIR_CAUSE_BACKWARD, /* the arrival of its gradient */
+    WEIR_CAUSE_PRODUCER, /* transfers: the action that made the message */
+    WEIR_CAUSE_CHANNEL,  /* transfers: the transfer before it on its edge, or on the sender's channel; REDUCE_GRAD: the
+                            one before it on its rank */
+    WEIR_CAUSE_PEER,     /* transfers: what the receiver did before */
+    WEIR_CAUSE_SLOT,     /* transfers: the release of a slot */
+};
+
+struct weir_flow_rank {
+    size_t next;           /* action that comes next */
+    double time;           /* end of the action before it */
+    double first;          /* start of the first action, -1 before it */
+    double busy;           /* sum of the durations of its compute actions */
+    double gained;         /* what OVERLAP_F_B saved of the sum of F and B: work = busy + gained */
+    double exposed;        /* time lost to transfers: made, but not there yet */
+    double reduced;        /* end of the last REDUCE_GRAD action */
+    double reduce_work;    /* sum of their durations */
+    const double *waiting; /* the cell it waits for, or NULL */
+    size_t channel_next;   /* shared: first action of the list whose transfer is not done */
+    double channel_time;   /* shared: end of the transfer before it */
+    bool queued;
+};
+
+struct weir_flow_unit { /* 64 bytes: one cache line */
+    bool remote[2];               /* its input or gradient comes from another rank */
+    int slots[2];
+    int free[2];                  /* slots that hold nothing */
+    int32_t oldest[2], newest[2]; /* places in the ring: the release to take next, and where the next one goes */
+    int blocked[2];               /* edge whose next message waits for a slot, or -1 */
+    double *released[2];          /* [slots]: times of the releases that free slots stem from, a ring; 0 at first */
+};
+
+struct weir_flow_edge { /* one cache line */
+    const struct weir_action *messages;
+    size_t n_messages, next; /* how many there are, and which comes next */
+    double time, cost;       /* end of the transfer before it; duration of each */
+    int to;
+};
+
+/* Optional records. */
+struct weir_flow_record {
+    double **start, **end; /* [n_ranks][n_actions] of compute and REDUCE_GRAD; the second part of an OVERLAP has none */
+    uint8_t **cause;       /* [n_ranks][n_actions]; shared and blocking keep a transfer's at its SEND */
+    uint8_t **transfer_cause; /* [n_edges][n_messages], edge model */
+    double **transfer_end;    /* [n_edges][n_messages] */
+};
+
+struct weir_flow {
+    const struct weir_scan *scan;
+    const struct weir_edges *edges;
+    enum weir_channels model;
+    struct weir_flow_costs costs;
+    struct weir_flow_record record;
+    struct weir_flow_rank *ranks;
+    struct weir_flow_unit *units;
+    struct weir_flow_edge *channels; /* [n_edges] */
+    double *cells[2];                /* [n_stages][n_microbatches] per direction */
+    double *delay[2];                /* the same: from made to arrived, of what crosses ranks; NULL: not kept */
+    int *ready;                      /* ranks to look at */
+    int n_ready;
+};
+
+/* Prepare a flow over a scanned schedule and its edges.  All memory comes from `arena`.  The shared and blocking models
+ * need a schedule with communication.  WEIR_ERR_NOMEM. */
+weir_status weir_flow_open(struct weir_flow *flow, enum weir_channels model, const struct weir_scan *scan,
+                           const struct weir_edges *edges, struct weir_arena *arena);
+
+/* Run until the end.  WEIR_ERR_INVALID: the cycle in which the schedule waits. */
+weir_status weir_flow_run(struct weir_flow *flow);
+
+/* ---- between the files of the flow ------------------------------------------------------------------------------- */
+
+/* Look at `rank` again. */
+static inline void weir_flow_wake(struct weir_flow *flow, int rank)
+{
+    if (flow->ranks[rank].queued)
+        return;
+    flow->ranks[rank].queued = true;
+    flow->ready[flow->n_ready++] = rank;
+}
+
+/* `from` has made a message for `to`: its cell holds minus the time. */
+void weir_flow_made(struct weir_flow *flow, int from, int to);
+
+/* `unit` has released a slot. */
+void weir_flow_released(struct weir_flow *flow, int unit, enum weir_direction direction, double time);
+
+/* shared: do the transfers that the channel of `rank` can do. */
+void weir_flow_channel_run(struct weir_flow *flow, int rank);
+
+/* blocking: do the SEND or RECV that `rank` has come to.  false when the other rank is not there yet. */
+bool weir_flow_meet(struct weir_flow *flow, int rank);
+
+/* The other end of a SEND or RECV: its rank, and the action it is there. */
+int weir_flow_partner(const struct weir_flow *flow, const struct weir_action *action, struct weir_action *partner_out);
+
+/* The message of a flow that stands still: who waits for whom. */
+weir_status weir_flow_cycle(const struct weir_flow *flow);
+
+#endif

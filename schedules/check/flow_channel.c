@@ -1,0 +1,213 @@
+/* The transfers of a flow under the three channel models.
+ *
+ * edge       a transfer starts at max(made, previous transfer of the edge done, slot free)
+ * shared     at max(made, previous transfer of the sender done, previous transfer of the receiver done)
+ * blocking   at max(sender has come to it, receiver has come to it); both go on when it is done */
+#include <math.h>
+
+#include "schedules/check/flow.h"
+
+/* Thousands of rows are walked in turn, each in order: too many for the processor to see, so the next line is asked for
+ * when this one is used. */
+static void line_ahead(const void *used)
+{
+    __builtin_prefetch((const void *)((uintptr_t)used + 64)); /* an address, never read: it may lie behind the end */
+}
+
+static void arrive(struct weir_flow *flow, double *cell, int d, double time, int to)
+{
+    double delay = time + *cell; /* the cell holds minus the time when it was made */
+    if (delay > 0 && flow->delay[d])
+        flow->delay[d][cell - flow->cells[d]] = delay;
+    *cell = time;
+    if (flow->ranks[to].waiting == cell)
+        weir_flow_wake(flow, to);
+}
+
+static double transfer_cost(const struct weir_flow *flow, int e)
+{
+    return flow->costs.transfer ? flow->costs.transfer[e] : 0;
+}
+
+/* ---- edge -------------------------------------------------------------------------------------------------------- */
+
+/* Take the slot that has been free longest; returns since when. */
+static double slot_take(struct weir_flow_unit *unit, int d)
+{
+    const double *released = &unit->released[d][unit->oldest[d]];
+    double time = *released;
+    line_ahead(released);
+    unit->oldest[d] = unit->oldest[d] + 1 == unit->slots[d] ? 0 : unit->oldest[d] + 1;
+    unit->free[d]--;
+    return time;
+}
+
+/* Move the next message of the edge when it is made and has a slot. */
+static bool edge_move(struct weir_flow *flow, int e)
+{
+    struct weir_flow_edge *channel = &flow->channels[e];
+    const struct weir_action *message = &channel->messages[channel->next];
+    int d = message->type == WEIR_RECV_F ? WEIR_FORWARD : WEIR_BACKWARD;
+    double *cell = &flow->cells[d][weir_scan_index(flow->scan, message->stage, message->mb)];
+    if (!signbit(*cell))
+        return false;
+    int u = weir_scan_unit_index(flow->scan, message->stage, message->mb);
+    struct weir_flow_unit *unit = &flow->units[u];
+    if (!unit->free[d]) {
+        unit->blocked[d] = e;
+        return false;
+    }
+    double slot = slot_take(unit, d), start = -*cell;
+    uint8_t cause = WEIR_CAUSE_PRODUCER;
+    if (channel->time > start)
+        start = channel->time, cause = WEIR_CAUSE_CHANNEL;
+    if (slot > start)
+        start = slot, cause = WEIR_CAUSE_SLOT;
+    channel->time = start + channel->cost;
+    if (flow->record.transfer_cause)
+        flow->record.transfer_cause[e][channel->next] = cause;
+    if (flow->record.transfer_end)
+        flow->record.transfer_end[e][channel->next] = channel->time;
+    channel->next++;
+    line_ahead(message);
+    line_ahead(cell);
+    arrive(flow, cell, d, channel->time, channel->to);
+    return true;
+}
+
+static void edge_run(struct weir_flow *flow, int e)
+{
+    while (flow->channels[e].next < flow->channels[e].n_messages && edge_move(flow, e))
+        continue;
+}
+
+void weir_flow_released(struct weir_flow *flow, int u, enum weir_direction d, double time)
+{
+    struct weir_flow_unit *unit = &flow->units[u];
+    if (flow->model != WEIR_CHANNELS_EDGE || !unit->remote[d])
+        return;
+    unit->released[d][unit->newest[d]] = time;
+    line_ahead(&unit->released[d][unit->newest[d]]);
+    unit->newest[d] = unit->newest[d] + 1 == unit->slots[d] ? 0 : unit->newest[d] + 1;
+    unit->free[d]++;
+    int e = unit->blocked[d];
+    if (e >= 0) {
+        unit->blocked[d] = -1;
+        edge_run(flow, e);
+    }
+}
+
+void weir_flow_made(struct weir_flow *flow, int from, int to)
+{
+    if (flow->model == WEIR_CHANNELS_EDGE)
+        edge_run(flow, weir_edge_find(flow->edges, from, to));
+    else if (flow->model == WEIR_CHANNELS_SHARED)
+        weir_flow_channel_run(flow, from);
+}
+
+/* ---- shared and blocking ----------------------------------------------------------------------------------------- */
+
+static bool is_send(const struct weir_action *action)
+{
+    return action->type == WEIR_SEND_F || action->type == WEIR_SEND_B;
+}
+
+static bool is_transfer(const struct weir_action *action)
+{
+    return action->type >= WEIR_SEND_F && action->type <= WEIR_RECV_B;
+}
+
+int weir_flow_partner(const struct weir_flow *flow, const struct weir_action *action, struct weir_action *partner_out)
+{
+    bool forward = action->type == WEIR_SEND_F || action->type == WEIR_RECV_F, send = is_send(action);
+    int stage = action->stage + (forward == send ? 1 : -1);
+    unsigned type = forward ? (send ? WEIR_RECV_F : WEIR_SEND_F) : (send ? WEIR_RECV_B : WEIR_SEND_B);
+    *partner_out = (struct weir_action){.stage = stage, .mb = action->mb, .type = (uint8_t)type};
+    return weir_scan_unit(flow->scan, stage, action->mb)->rank;
+}
+
+static bool same(const struct weir_action *a, const struct weir_action *b)
+{
+    return a->stage == b->stage && a->mb == b->mb && a->type == b->type;
+}
+
+/* The next transfer on the channel of a rank, or NULL. */
+static const struct weir_action *channel_head(struct weir_flow *flow, int rank)
+{
+    const struct weir_schedule_rank *list = &flow->scan->schedule->ranks[rank];
+    size_t *next = &flow->ranks[rank].channel_next;
+    while (*next < list->n_actions && !is_transfer(&list->actions[*next]))
+        ++*next;
+    return *next < list->n_actions ? &list->actions[*next] : NULL;
+}
+
+static double *cell_of(const struct weir_flow *flow, const struct weir_action *receive, int *d_out)
+{
+    *d_out = receive->type == WEIR_RECV_F ? WEIR_FORWARD : WEIR_BACKWARD;
+    return &flow->cells[*d_out][weir_scan_index(flow->scan, receive->stage, receive->mb)];
+}
+
+/* Do the transfer at the heads of the channels of `from` and `to`.  false when it is not made yet. */
+static bool channels_transfer(struct weir_flow *flow, int from, int to, const struct weir_action *receive)
+{
+    int d;
+    double *cell = cell_of(flow, receive, &d);
+    if (!signbit(*cell))
+        return false;
+    struct weir_flow_rank *a = &flow->ranks[from], *b = &flow->ranks[to];
+    double start = -*cell;
+    uint8_t cause = WEIR_CAUSE_PRODUCER;
+    if (a->channel_time > start)
+        start = a->channel_time, cause = WEIR_CAUSE_CHANNEL;
+    if (b->channel_time > start)
+        start = b->channel_time, cause = WEIR_CAUSE_PEER;
+    if (flow->record.cause)
+        flow->record.cause[from][a->channel_next] = cause;
+    a->channel_time = b->channel_time = start + transfer_cost(flow, weir_edge_find(flow->edges, from, to));
+    a->channel_next++;
+    b->channel_next++;
+    arrive(flow, cell, d, a->channel_time, to);
+    return true;
+}
+
+void weir_flow_channel_run(struct weir_flow *flow, int rank)
+{
+    const struct weir_action *head;
+    while ((head = channel_head(flow, rank))) {
+        struct weir_action partner;
+        int other = weir_flow_partner(flow, head, &partner);
+        const struct weir_action *other_head = channel_head(flow, other);
+        if (!other_head || !same(other_head, &partner))
+            return;
+        bool send = is_send(head);
+        if (!channels_transfer(flow, send ? rank : other, send ? other : rank, send ? &partner : head))
+            return;
+        weir_flow_wake(flow, other);
+    }
+}
+
+bool weir_flow_meet(struct weir_flow *flow, int rank)
+{
+    const struct weir_action *action = &flow->scan->schedule->ranks[rank].actions[flow->ranks[rank].next];
+    struct weir_action partner;
+    int other = weir_flow_partner(flow, action, &partner), d;
+    const struct weir_schedule_rank *list = &flow->scan->schedule->ranks[other];
+    struct weir_flow_rank *a = &flow->ranks[rank], *b = &flow->ranks[other];
+    if (b->next >= list->n_actions || !same(&list->actions[b->next], &partner))
+        return false;
+    bool send = is_send(action);
+    struct weir_flow_rank *from = send ? a : b, *to = send ? b : a;
+    double *cell = cell_of(flow, send ? &partner : action, &d);
+    double start = from->time > to->time ? from->time : to->time;
+    double end =
+        start + transfer_cost(flow, weir_edge_find(flow->edges, (int)(from - flow->ranks), (int)(to - flow->ranks)));
+    if (flow->record.cause)
+        flow->record.cause[from - flow->ranks][from->next] = to->time > from->time ? WEIR_CAUSE_PEER : WEIR_CAUSE_RANK;
+    from->exposed += end - from->time;
+    to->exposed += end - to->time;
+    from->time = to->time = end;
+    *cell = end;
+    b->next++;
+    weir_flow_wake(flow, other);
+    return true;
+}

@@ -1,0 +1,273 @@
+/* The second half of the scan: every list in order, with what is held at each point. */
+#include <stdio.h>
+#include <string.h>
+
+#include "schedules/kinds/builder.h"
+#include "schedules/check/scan.h"
+
+struct walk {
+    struct weir_scan *scan;
+    int rank;
+    size_t index;
+    int in_flight; /* on the rank */
+    const struct weir_action *action;
+    uint8_t *seen;
+    struct weir_scan_unit *unit;
+};
+
+static weir_status fail(const struct walk *walk, const char *reason, enum weir_action_type other, int stage)
+{
+    char text[WEIR_ACTION_TEXT];
+    long cell = 1;
+    const struct weir_scan *scan = walk->scan;
+    for (size_t i = 0; !scan->cells && i < walk->index; i++)
+        cell += !scan->schedule->ranks[walk->rank].actions[i].fused;
+    if (scan->cells)
+        cell = scan->cells[walk->rank][walk->index];
+    return WEIR_FAIL(WEIR_ERR_INVALID, "row %d, cell %ld: %s %s %d%s%d", walk->rank + 1, cell,
+                     weir_action_str(walk->action, text), reason, stage, weir_action_type_str(other), walk->action->mb);
+}
+
+static bool has(const struct walk *walk, enum weir_action_type type)
+{
+    return *walk->seen & 1u << type;
+}
+
+static void hold(struct walk *walk, struct weir_scan_unit *unit, enum weir_direction direction)
+{
+    if (unit->rank != walk->rank)
+        return;
+    unit->held[direction]++;
+    unit->slots[direction] = weir_max(unit->slots[direction], unit->held[direction]);
+}
+
+/* The result of a forward or backward goes to a unit of the same rank: it is held from now on. */
+static void hand_over(struct walk *walk, int stage, enum weir_direction direction)
+{
+    if (stage >= 0 && stage < walk->scan->schedule->n_stages)
+        hold(walk, weir_scan_unit(walk->scan, stage, walk->action->mb), direction);
+}
+
+static weir_status feeder_check(struct walk *walk, enum weir_direction direction)
+{
+    int source = weir_scan_source(walk->scan, walk->action), *feeder = &walk->unit->feeder[direction];
+    if (*feeder >= 0 && *feeder != source)
+        return WEIR_FAIL(WEIR_ERR_INVALID,
+                         "stage %d on rank %d is fed by rank %d and by rank %d: a copy takes from one",
+                         walk->action->stage, walk->rank, *feeder, source);
+    *feeder = source;
+    return WEIR_OK;
+}
+
+static void activation_release(struct walk *walk)
+{
+    walk->in_flight--;
+    walk->unit->in_flight--;
+    walk->unit->held[WEIR_FORWARD]--;
+}
+
+static weir_status forward_walk(struct walk *walk)
+{
+    int stage = walk->action->stage, source = weir_scan_source(walk->scan, walk->action);
+    if (walk->scan->schedule->has_comms && source >= 0 && source != walk->rank && !has(walk, WEIR_RECV_F))
+        return fail(walk, "has no input: it needs an earlier", WEIR_RECV_F, stage);
+    walk->unit->in_flight++;
+    walk->in_flight++;
+    walk->unit->peak = weir_max(walk->unit->peak, walk->unit->in_flight);
+    walk->scan->rank_peak[walk->rank] = weir_max(walk->scan->rank_peak[walk->rank], walk->in_flight);
+    hand_over(walk, stage + 1, WEIR_FORWARD);
+    if (!walk->scan->trainable)
+        activation_release(walk);
+    return feeder_check(walk, WEIR_FORWARD);
+}
+
+static weir_status wgrad_walk(struct walk *walk)
+{
+    char text[WEIR_ACTION_TEXT];
+    if (walk->unit->reduced)
+        return WEIR_FAIL(WEIR_ERR_INVALID,
+                         "row %d: %s comes after %dREDUCE_GRAD, which must have all gradients of the stage",
+                         walk->rank + 1, weir_action_str(walk->action, text), walk->action->stage);
+    if (walk->action->mb < walk->unit->last_grad)
+        walk->scan->wgrad_ascending = false;
+    walk->unit->last_grad = walk->action->mb;
+    activation_release(walk);
+    return WEIR_OK;
+}
+
+static weir_status backward_walk(struct walk *walk)
+{
+    int stage = walk->action->stage, source = weir_scan_source(walk->scan, walk->action);
+    const struct weir_action *a = walk->action;
+    bool together = walk->index > 0 && a[-1].fused && a[-1].stage == stage && a[-1].mb == a->mb;
+    if (!has(walk, WEIR_F) || together)
+        return fail(walk, "comes before the end of", WEIR_F, stage);
+    if (walk->scan->schedule->has_comms && source >= 0 && source != walk->rank && !has(walk, WEIR_RECV_B))
+        return fail(walk, "has no gradient: it needs an earlier", WEIR_RECV_B, stage);
+    hand_over(walk, stage - 1, WEIR_BACKWARD);
+    walk->unit->held[WEIR_BACKWARD]--;
+    weir_status status = feeder_check(walk, WEIR_BACKWARD);
+    return status || walk->action->type != WEIR_B ? status : wgrad_walk(walk);
+}
+
+static weir_status wgrad_only_walk(struct walk *walk)
+{
+    if (!has(walk, WEIR_I))
+        return fail(walk, "comes before", WEIR_I, walk->action->stage);
+    return wgrad_walk(walk);
+}
+
+/* A stage reduces its gradients once; wgrad_walk sees to it that this is after the last of them. */
+static weir_status reduce_walk(const struct weir_scan *scan, int rank, const struct weir_action *action)
+{
+    struct weir_scan_unit *unit = &scan->units[weir_scan_stage_unit(scan, action->stage, rank)];
+    if (unit->reduced)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "row %d: %dREDUCE_GRAD stands in the schedule twice", rank + 1,
+                         action->stage);
+    unit->reduced = true;
+    return WEIR_OK;
+}
+
+static weir_status send_walk(const struct walk *walk)
+{
+    bool forward = walk->action->type == WEIR_SEND_F;
+    int stage = walk->action->stage, next = forward ? stage + 1 : stage - 1;
+    if (next < 0 || next >= walk->scan->schedule->n_stages)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "row %d: %d%s%d has no receiver: stages are 0 to %d", walk->rank + 1, stage,
+                         weir_action_type_str((enum weir_action_type)walk->action->type), walk->action->mb,
+                         walk->scan->schedule->n_stages - 1);
+    if (weir_scan_unit(walk->scan, next, walk->action->mb)->rank == walk->rank)
+        return fail(walk, "goes to its own rank, which holds", forward ? WEIR_F : WEIR_B, next);
+    if (forward ? !has(walk, WEIR_F) : !has(walk, WEIR_I) && !has(walk, WEIR_B))
+        return fail(walk, "comes before", forward ? WEIR_F : WEIR_B, stage);
+    return WEIR_OK;
+}
+
+static weir_status receive_walk(struct walk *walk)
+{
+    bool forward = walk->action->type == WEIR_RECV_F;
+    int stage = walk->action->stage, from = forward ? stage - 1 : stage + 1;
+    if (from < 0 || from >= walk->scan->schedule->n_stages)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "row %d: %d%s%d has no sender: stages are 0 to %d", walk->rank + 1, stage,
+                         weir_action_type_str((enum weir_action_type)walk->action->type), walk->action->mb,
+                         walk->scan->schedule->n_stages - 1);
+    if (weir_scan_unit(walk->scan, from, walk->action->mb)->rank == walk->rank)
+        return fail(walk, "comes from its own rank, which holds", forward ? WEIR_F : WEIR_B, from);
+    return WEIR_OK;
+}
+
+static weir_status action_walk(struct walk *walk)
+{
+    switch ((enum weir_action_type)walk->action->type) {
+    case WEIR_F:
+        return forward_walk(walk);
+    case WEIR_I:
+    case WEIR_B:
+        return backward_walk(walk);
+    case WEIR_W:
+        return wgrad_only_walk(walk);
+    case WEIR_SEND_F:
+    case WEIR_SEND_B:
+        return send_walk(walk);
+    case WEIR_RECV_F:
+    case WEIR_RECV_B:
+        return receive_walk(walk);
+    default:
+        return WEIR_OK;
+    }
+}
+
+static weir_status list_walk(struct weir_scan *scan, int rank)
+{
+    const struct weir_schedule_rank *list = &scan->schedule->ranks[rank];
+    struct walk walk = {.scan = scan, .rank = rank};
+    for (size_t i = 0; i < list->n_actions; i++) {
+        walk.index = i;
+        walk.action = &list->actions[i];
+        if (walk.action->mb < 0) {
+            bool reduce = walk.action->type == WEIR_REDUCE_GRAD;
+            weir_status status = reduce ? reduce_walk(scan, rank, walk.action) : WEIR_OK;
+            if (status)
+                return status;
+            continue;
+        }
+        walk.seen = &scan->seen[weir_scan_index(scan, walk.action->stage, walk.action->mb)];
+        walk.unit = weir_scan_unit(scan, walk.action->stage, walk.action->mb);
+        weir_status status = WEIR_OK;
+        if (walk.unit->rank != rank)
+            status = WEIR_FAIL(WEIR_ERR_INVALID, "row %d: stage %d, micro-batch %d has its forward on rank %d",
+                               rank + 1, walk.action->stage, walk.action->mb, walk.unit->rank);
+        if (!status)
+            status = action_walk(&walk);
+        if (status)
+            return status;
+        *walk.seen |= (uint8_t)(1u << walk.action->type);
+    }
+    return WEIR_OK;
+}
+
+/* A message that crosses ranks needs both of its ends in a schedule with communication. */
+static weir_status ends_check(const struct weir_scan *scan, int stage, int mb, enum weir_direction direction)
+{
+    int from = direction == WEIR_FORWARD ? stage - 1 : stage + 1;
+    if (from < 0 || from >= scan->schedule->n_stages ||
+        weir_scan_unit(scan, from, mb)->rank == weir_scan_unit(scan, stage, mb)->rank)
+        return WEIR_OK;
+    enum weir_action_type send = direction == WEIR_FORWARD ? WEIR_SEND_F : WEIR_SEND_B;
+    enum weir_action_type receive = direction == WEIR_FORWARD ? WEIR_RECV_F : WEIR_RECV_B;
+    bool sent = scan->seen[weir_scan_index(scan, from, mb)] & 1u << send;
+    bool received = scan->seen[weir_scan_index(scan, stage, mb)] & 1u << receive;
+    if (received && !sent)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "row %d: %d%s%d has no matching %d%s%d",
+                         weir_scan_unit(scan, stage, mb)->rank + 1, stage, weir_action_type_str(receive), mb, from,
+                         weir_action_type_str(send), mb);
+    if (sent && !received)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "row %d: %d%s%d has no matching %d%s%d",
+                         weir_scan_unit(scan, from, mb)->rank + 1, from, weir_action_type_str(send), mb, stage,
+                         weir_action_type_str(receive), mb);
+    return WEIR_OK;
+}
+
+static weir_status messages_check(const struct weir_scan *scan)
+{
+    weir_status status = WEIR_OK;
+    if (!scan->schedule->has_comms)
+        return WEIR_OK;
+    for (int s = 0; !status && s < scan->schedule->n_stages; s++)
+        for (int k = 0; !status && k < scan->schedule->n_microbatches; k++) {
+            status = ends_check(scan, s, k, WEIR_FORWARD);
+            if (!status && scan->trainable)
+                status = ends_check(scan, s, k, WEIR_BACKWARD);
+        }
+    return status;
+}
+
+static void slots_count(struct weir_scan *scan)
+{
+    int n_units = scan->schedule->n_stages * scan->schedule->n_copies;
+    for (int u = 0; u < n_units; u++) {
+        struct weir_scan_unit *unit = &scan->units[u];
+        if (unit->feeder[WEIR_FORWARD] != unit->rank)
+            unit->slots[WEIR_FORWARD] = unit->peak + 1;
+        unit->slots[WEIR_BACKWARD] = weir_max(unit->slots[WEIR_BACKWARD], 2);
+    }
+}
+
+weir_status weir_scan(const struct weir_schedule *schedule, const int32_t *const *cells, struct weir_arena *arena,
+                      struct weir_scan *scan_out)
+{
+    struct weir_scan scan;
+    weir_status status = weir_scan_placement(schedule, cells, arena, &scan);
+    if (status)
+        return status;
+    memset(scan.seen, 0, scan.n_cells);
+    for (int r = 0; !status && r < schedule->n_ranks; r++)
+        status = list_walk(&scan, r);
+    if (!status)
+        status = messages_check(&scan);
+    if (status)
+        return status;
+    slots_count(&scan);
+    *scan_out = scan;
+    return WEIR_OK;
+}

@@ -1,0 +1,300 @@
+/* PyTorch's schedule CSV, read strictly.
+ *
+ *     file   = [ "# weir-schedule 1" [ " copies=2" ] newline ] row { newline row }
+ *     row    = cell { "," cell }                      one row per rank
+ *     cell   = blank | action | "(" action ";" action ")OVERLAP_F_B"
+ *     action = stage TYPE [ micro-batch ]             12F3, 0SEND_F1, 4UNSHARD
+ *
+ * Blank cells (an idle step) are dropped; blank rows at the end of the file as well. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/text.h"
+#include "schedules/check/scan.h"
+
+enum { LONGEST_CELL = 96, LARGEST_NUMBER = 1 << 20, MOST_ROWS = 1 << 16 };
+
+static const size_t LARGEST_FILE = (size_t)4 << 30;
+
+struct parser {
+    const char *at, *end;
+    const char *name;
+    enum weir_csv_dialect dialect;
+    int row, cell;               /* counted from 1 */
+    struct weir_action *actions; /* of all rows, one after the other */
+    int32_t *cells;
+    size_t n_actions, actions_capacity, cells_capacity;
+    size_t *row_ends;
+    size_t rows_capacity;
+    struct weir_schedule schedule;
+};
+
+static weir_status fail_cell(const struct parser *parser, const char *cell, const char *reason)
+{
+    return WEIR_FAIL(WEIR_ERR_INVALID, "row %d, cell %d: '%s' %s", parser->row, parser->cell, cell, reason);
+}
+
+/* A number without sign; -1 when there is none or it is too large. */
+static int32_t number_take(const char **at)
+{
+    int32_t value = 0;
+    if (**at < '0' || **at > '9')
+        return -1;
+    for (; **at >= '0' && **at <= '9'; (*at)++) {
+        value = value * 10 + (**at - '0');
+        if (value >= LARGEST_NUMBER)
+            return -1;
+    }
+    return value;
+}
+
+static const struct {
+    const char *name;
+    enum weir_action_type torch, torch_2024;
+} types[] = {
+    {"F", WEIR_F, WEIR_F},
+    {"I", WEIR_I, WEIR_ACTION_TYPES},
+    {"B", WEIR_B, WEIR_I},
+    {"W", WEIR_W, WEIR_W},
+    {"BW", WEIR_ACTION_TYPES, WEIR_B},
+    {"SEND_F", WEIR_SEND_F, WEIR_SEND_F},
+    {"RECV_F", WEIR_RECV_F, WEIR_RECV_F},
+    {"SEND_B", WEIR_SEND_B, WEIR_SEND_B},
+    {"RECV_B", WEIR_RECV_B, WEIR_RECV_B},
+    {"REDUCE_GRAD", WEIR_REDUCE_GRAD, WEIR_REDUCE_GRAD},
+    {"UNSHARD", WEIR_UNSHARD, WEIR_UNSHARD},
+    {"RESHARD", WEIR_RESHARD, WEIR_RESHARD},
+};
+
+static enum weir_action_type type_take(const char **at, enum weir_csv_dialect dialect)
+{
+    size_t length = 0;
+    while (((*at)[length] >= 'A' && (*at)[length] <= 'Z') || (*at)[length] == '_')
+        length++;
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        if (strlen(types[i].name) == length && !memcmp(types[i].name, *at, length)) {
+            *at += length;
+            return dialect == WEIR_CSV_TORCH_2024 ? types[i].torch_2024 : types[i].torch;
+        }
+    return WEIR_ACTION_TYPES;
+}
+
+/* One action from `*at`; `whole` is the cell it stands in, for messages. */
+static weir_status action_take(const struct parser *parser, const char **at, const char *whole, struct weir_action *out)
+{
+    struct weir_action action = {.mb = -1};
+    action.stage = number_take(at);
+    if (action.stage < 0)
+        return fail_cell(parser, whole,
+                         **at >= '0' && **at <= '9' ? "has a stage above 1048575"
+                                                    : "does not start with a stage number");
+    enum weir_action_type type = type_take(at, parser->dialect);
+    if (type == WEIR_ACTION_TYPES)
+        return fail_cell(parser, whole, "has no action type of this dialect after the stage");
+    action.type = (uint8_t)type;
+    if (type < WEIR_REDUCE_GRAD) {
+        action.mb = number_take(at);
+        if (action.mb < 0)
+            return fail_cell(parser, whole,
+                             **at >= '0' && **at <= '9' ? "has a micro-batch above 1048575"
+                                                        : "needs a micro-batch number at its end");
+    }
+    *out = action;
+    return WEIR_OK;
+}
+
+static weir_status action_append(struct parser *parser, const struct weir_action *action)
+{
+    weir_status status =
+        weir_grow(&parser->actions, &parser->actions_capacity, parser->n_actions + 1, sizeof *parser->actions);
+    if (!status)
+        status = weir_grow(&parser->cells, &parser->cells_capacity, parser->n_actions + 1, sizeof *parser->cells);
+    if (status)
+        return status;
+    parser->actions[parser->n_actions] = *action;
+    parser->cells[parser->n_actions++] = parser->cell;
+    struct weir_schedule *s = &parser->schedule;
+    s->n_stages = action->stage >= s->n_stages ? action->stage + 1 : s->n_stages;
+    s->n_microbatches = action->mb >= s->n_microbatches ? action->mb + 1 : s->n_microbatches;
+    s->has_comms |= action->type >= WEIR_SEND_F && action->type <= WEIR_RECV_B;
+    return WEIR_OK;
+}
+
+static weir_status overlap_parse(struct parser *parser, const char *cell)
+{
+    const char *at = cell + 1;
+    struct weir_action forward, backward;
+    weir_status status = action_take(parser, &at, cell, &forward);
+    if (!status && *at++ != ';')
+        status = fail_cell(parser, cell, "is not of the form (0F1;7B0)OVERLAP_F_B");
+    if (!status)
+        status = action_take(parser, &at, cell, &backward);
+    if (!status && strcmp(at, ")OVERLAP_F_B") != 0)
+        status = fail_cell(parser, cell, "is not of the form (0F1;7B0)OVERLAP_F_B");
+    if (!status && (forward.type != WEIR_F || (backward.type != WEIR_B && backward.type != WEIR_I)))
+        status = fail_cell(parser, cell, "must overlap a forward with a backward, in this order");
+    forward.fused = 1;
+    if (!status)
+        status = action_append(parser, &forward);
+    if (!status)
+        status = action_append(parser, &backward);
+    return status;
+}
+
+static weir_status cell_parse(struct parser *parser, const char *text, size_t length)
+{
+    while (length && (*text == ' ' || *text == '\t'))
+        text++, length--;
+    while (length && (text[length - 1] == ' ' || text[length - 1] == '\t'))
+        length--;
+    if (!length)
+        return WEIR_OK;
+    char cell[LONGEST_CELL];
+    if (length >= sizeof cell || memchr(text, 0, length))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "row %d, cell %d: %zu bytes that are no action", parser->row, parser->cell,
+                         length);
+    memcpy(cell, text, length);
+    cell[length] = 0;
+    if (*cell == '(')
+        return overlap_parse(parser, cell);
+    struct weir_action action;
+    const char *at = cell;
+    weir_status status = action_take(parser, &at, cell, &action);
+    if (!status && *at)
+        status = fail_cell(parser, cell, "has trailing characters");
+    return status ? status : action_append(parser, &action);
+}
+
+static weir_status row_parse(struct parser *parser, const char *end)
+{
+    parser->cell = 0;
+    while (parser->at <= end) {
+        const char *comma = memchr(parser->at, ',', (size_t)(end - parser->at));
+        const char *cell_end = comma ? comma : end;
+        parser->cell++;
+        weir_status status = cell_parse(parser, parser->at, (size_t)(cell_end - parser->at));
+        if (status)
+            return status;
+        parser->at = cell_end + 1;
+    }
+    return WEIR_OK;
+}
+
+static const char *line_end(const struct parser *parser, const char **next_out)
+{
+    const char *newline = memchr(parser->at, '\n', (size_t)(parser->end - parser->at));
+    const char *end = newline ? newline : parser->end;
+    *next_out = newline ? newline + 1 : parser->end;
+    return end > parser->at && end[-1] == '\r' ? end - 1 : end;
+}
+
+static weir_status header_parse(struct parser *parser)
+{
+    if (parser->at == parser->end || *parser->at != '#')
+        return WEIR_OK;
+    const char *next, *end = line_end(parser, &next);
+    char line[64] = "";
+    if ((size_t)(end - parser->at) < sizeof line)
+        memcpy(line, parser->at, (size_t)(end - parser->at));
+    if (!strcmp(line, "# weir-schedule 1 copies=2"))
+        parser->schedule.n_copies = 2;
+    else if (strcmp(line, "# weir-schedule 1") != 0 && strcmp(line, "# weir-schedule 1 copies=1") != 0)
+        return WEIR_FAIL(
+            WEIR_ERR_INVALID,
+            "the first line must be '# weir-schedule 1' or '# weir-schedule 1 copies=2' when it starts with #");
+    parser->at = next;
+    return WEIR_OK;
+}
+
+static weir_status rows_parse(struct parser *parser)
+{
+    int n_rows = 0; /* up to the last one with an action */
+    while (parser->at < parser->end) {
+        const char *next, *end = line_end(parser, &next);
+        size_t before = parser->n_actions;
+        if (++parser->row > MOST_ROWS)
+            return WEIR_FAIL(WEIR_ERR_INVALID, "more than %d rows", MOST_ROWS);
+        weir_status status = row_parse(parser, end);
+        if (!status)
+            status =
+                weir_grow(&parser->row_ends, &parser->rows_capacity, (size_t)parser->row, sizeof *parser->row_ends);
+        if (status)
+            return status;
+        parser->row_ends[parser->row - 1] = parser->n_actions;
+        if (parser->n_actions > before)
+            n_rows = parser->row;
+        parser->at = next;
+    }
+    parser->schedule.n_ranks = n_rows;
+    return n_rows ? WEIR_OK : WEIR_FAIL(WEIR_ERR_INVALID, "the schedule is empty: no row has an action");
+}
+
+/* Move the lists to the arena and check what makes them a schedule. */
+static weir_status lists_build(const struct parser *parser, struct weir_arena *arena, struct weir_schedule *out)
+{
+    struct weir_schedule s = parser->schedule;
+    struct weir_action *actions;
+    struct weir_schedule_rank *ranks;
+    const int32_t **cells;
+    int *stage_rank;
+    struct weir_arena work = {0};
+    struct weir_scan scan;
+    weir_status status = weir_arena_alloc(arena, parser->n_actions, sizeof *actions, &actions);
+    if (!status)
+        status = weir_arena_alloc(arena, (size_t)s.n_ranks, sizeof *ranks, &ranks);
+    if (!status)
+        status = weir_arena_alloc(arena, (size_t)s.n_stages, sizeof *stage_rank, &stage_rank);
+    if (!status)
+        status = weir_arena_alloc(&work, (size_t)s.n_ranks, sizeof *cells, &cells);
+    if (status)
+        goto release_work;
+    memcpy(actions, parser->actions, parser->n_actions * sizeof *actions);
+    for (int r = 0; r < s.n_ranks; r++) {
+        size_t start = r ? parser->row_ends[r - 1] : 0;
+        ranks[r] = (struct weir_schedule_rank){actions + start, parser->row_ends[r] - start};
+        cells[r] = parser->cells + start;
+    }
+    s.ranks = ranks;
+    s.stage_rank = stage_rank;
+    status = weir_scan_placement(&s, cells, &work, &scan);
+    if (status)
+        goto release_work;
+    for (int stage = 0; stage < s.n_stages; stage++) {
+        int a = scan.units[stage * s.n_copies].rank, b = scan.units[(stage + 1) * s.n_copies - 1].rank;
+        stage_rank[stage] = b >= 0 && b < a ? b : a;
+    }
+    *out = s;
+release_work:
+    weir_arena_release(&work);
+    return status;
+}
+
+weir_status weir_schedule_csv_parse(const char *text, size_t bytes, const char *name, enum weir_csv_dialect dialect,
+                                    struct weir_arena *arena, struct weir_schedule *out)
+{
+    struct parser parser = {.at = text, .end = text + bytes, .name = name, .dialect = dialect};
+    parser.schedule.n_copies = 1;
+    weir_status status = header_parse(&parser);
+    if (!status)
+        status = rows_parse(&parser);
+    if (!status)
+        status = lists_build(&parser, arena, out);
+    weir_free(parser.actions);
+    weir_free(parser.cells);
+    weir_free(parser.row_ends);
+    return status == WEIR_ERR_INVALID ? weir_error_prefix(status, "'%s': ", name) : status;
+}
+
+weir_status weir_schedule_csv_load(const char *path, enum weir_csv_dialect dialect, struct weir_arena *arena,
+                                   struct weir_schedule *out)
+{
+    char *text;
+    size_t bytes;
+    weir_status status = weir_file_read(path, LARGEST_FILE, &text, &bytes);
+    if (status)
+        return status;
+    status = weir_schedule_csv_parse(text, bytes, path, dialect, arena, out);
+    weir_free(text);
+    return status;
+}

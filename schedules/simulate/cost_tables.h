@@ -1,0 +1,19 @@
+/* The costs of a simulation, checked and laid out as a flow reads them. */
+#ifndef WEIR_SCHEDULES_SIMULATE_COST_TABLES_H
+#define WEIR_SCHEDULES_SIMULATE_COST_TABLES_H
+
+#include "schedules/check/flow.h"
+#include "schedules/simulate/simulate.h"
+
+/* Every cost is a finite number, not negative, and belongs to a stage or edge that is there.  WEIR_ERR_INVALID. */
+weir_status weir_costs_check(const struct weir_schedule_costs *costs, const struct weir_schedule *schedule);
+
+/* What one stage costs: its own row, or the common values. */
+struct weir_stage_costs weir_costs_stage(const struct weir_schedule_costs *costs, int stage);
+
+/* Fill in *out; the tables live in `arena`.  WEIR_ERR_NOMEM. */
+weir_status weir_costs_tables(const struct weir_schedule_costs *costs, const struct weir_simulation_options *options,
+                              const struct weir_scan *scan, const struct weir_edges *edges, struct weir_arena *arena,
+                              struct weir_flow_costs *out);
+
+#endif

@@ -1,0 +1,166 @@
+/* The costs file: {stages: [...], edges: [...], reduce, reduce_link, bucket_bytes, optimizer}. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "schedules/simulate/simulate.h"
+
+static weir_status keys_check(json_t *object, const char *where, const char *const *known)
+{
+    const char *key;
+    json_t *value;
+    if (!json_is_object(object))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%s must be an object", where);
+    json_object_foreach(object, key, value)
+    {
+        int i = 0;
+        while (known[i] && strcmp(known[i], key) != 0)
+            i++;
+        if (!known[i])
+            return WEIR_FAIL(WEIR_ERR_INVALID, "%s: unknown key '%s'", where, key);
+    }
+    return WEIR_OK;
+}
+
+/* A number that may be missing; *value_out keeps what it has then. */
+static weir_status number(const json_t *object, const char *where, const char *key, double *value_out)
+{
+    return json_object_get(object, key) ? weir_json_number(object, where, key, value_out) : WEIR_OK;
+}
+
+static weir_status stage_read(json_t *object, const char *where, struct weir_stage_costs *stage)
+{
+    static const char *const keys[] = {"F",           "I",          "W",               "mem_B", "mem_W",
+                                       "param_bytes", "grad_bytes", "optimizer_bytes", NULL};
+    weir_status status = keys_check(object, where, keys);
+    if (!status)
+        status = weir_json_number(object, where, "F", &stage->forward);
+    if (!status)
+        status = weir_json_number(object, where, "I", &stage->input);
+    if (!status)
+        status = weir_json_number(object, where, "W", &stage->weight);
+    if (!status)
+        status = number(object, where, "mem_B", &stage->mem_backward);
+    if (!status)
+        status = number(object, where, "mem_W", &stage->mem_weight);
+    if (!status)
+        status = number(object, where, "param_bytes", &stage->param_bytes);
+    if (!status)
+        status = number(object, where, "grad_bytes", &stage->grad_bytes);
+    if (!status)
+        status = number(object, where, "optimizer_bytes", &stage->optimizer_bytes);
+    return status;
+}
+
+static weir_status edge_read(json_t *object, const char *where, struct weir_edge_costs *edge)
+{
+    static const char *const keys[] = {"from", "to", "latency", "bytes", "bandwidth", NULL};
+    int64_t from = 0, to = 0;
+    weir_status status = keys_check(object, where, keys);
+    if (!status)
+        status = weir_json_integer(object, where, "from", &from);
+    if (!status)
+        status = weir_json_integer(object, where, "to", &to);
+    if (!status)
+        status = number(object, where, "latency", &edge->latency);
+    if (!status)
+        status = number(object, where, "bytes", &edge->bytes);
+    if (!status)
+        status = number(object, where, "bandwidth", &edge->bandwidth);
+    if (!status && (from < 0 || from > INT32_MAX || to < 0 || to > INT32_MAX))
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "%s: a rank is out of range", where);
+    if (!status && edge->bytes > 0 && edge->bandwidth <= 0)
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "%s: 'bytes' needs a 'bandwidth' above 0", where);
+    edge->from = (int)from;
+    edge->to = (int)to;
+    return status;
+}
+
+static weir_status stages_read(const json_t *array, const char *path, struct weir_arena *arena,
+                               struct weir_schedule_costs *costs)
+{
+    struct weir_stage_costs *stages;
+    size_t n = json_array_size(array);
+    if (!array)
+        return WEIR_OK;
+    if (!json_is_array(array) || !n)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': 'stages' must be an array with one object per stage", path);
+    weir_status status = weir_arena_alloc(arena, n, sizeof *stages, &stages);
+    for (size_t i = 0; !status && i < n; i++) {
+        char where[512];
+        snprintf(where, sizeof where, "'%s' stage %zu", path, i);
+        stages[i] = (struct weir_stage_costs){.mem_backward = costs->mem_backward,
+                                              .mem_weight = costs->mem_weight,
+                                              .param_bytes = costs->param_bytes,
+                                              .grad_bytes = costs->grad_bytes,
+                                              .optimizer_bytes = costs->optimizer_bytes};
+        status = stage_read(json_array_get(array, i), where, &stages[i]);
+    }
+    if (!status) {
+        costs->stages = stages;
+        costs->n_stages = (int)n;
+    }
+    return status;
+}
+
+static weir_status edges_read(const json_t *array, const char *path, struct weir_arena *arena,
+                              struct weir_schedule_costs *costs)
+{
+    struct weir_edge_costs *edges;
+    size_t n = json_array_size(array);
+    if (!array)
+        return WEIR_OK;
+    if (!json_is_array(array))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': 'edges' must be an array of objects", path);
+    weir_status status = weir_arena_alloc(arena, n, sizeof *edges, &edges);
+    for (size_t i = 0; !status && i < n; i++) {
+        char where[512];
+        snprintf(where, sizeof where, "'%s' edge %zu", path, i);
+        status = edge_read(json_array_get(array, i), where, &edges[i]);
+    }
+    if (!status) {
+        costs->edges = edges;
+        costs->n_edges = (int)n;
+    }
+    return status;
+}
+
+static weir_status reduce_link_read(json_t *object, const char *path, struct weir_schedule_costs *costs)
+{
+    static const char *const keys[] = {"latency", "bandwidth", NULL};
+    char where[512];
+    if (!object)
+        return WEIR_OK;
+    snprintf(where, sizeof where, "'%s' reduce_link", path);
+    weir_status status = keys_check(object, where, keys);
+    if (!status)
+        status = number(object, where, "latency", &costs->reduce_latency);
+    return status ? status : number(object, where, "bandwidth", &costs->reduce_bandwidth);
+}
+
+weir_status weir_schedule_costs_load(const char *path, struct weir_arena *arena, struct weir_schedule_costs *costs)
+{
+    static const char *const keys[] = {"stages", "edges", "reduce", "reduce_link", "bucket_bytes", "optimizer", NULL};
+    json_t *root;
+    struct weir_schedule_costs read = *costs;
+    weir_status status = weir_json_load(path, &root);
+    if (status)
+        return status;
+    status = keys_check(root, path, keys);
+    if (!status)
+        status = stages_read(json_object_get(root, "stages"), path, arena, &read);
+    if (!status)
+        status = edges_read(json_object_get(root, "edges"), path, arena, &read);
+    if (!status)
+        status = number(root, path, "reduce", &read.reduce);
+    if (!status)
+        status = reduce_link_read(json_object_get(root, "reduce_link"), path, &read);
+    if (!status)
+        status = number(root, path, "bucket_bytes", &read.bucket_bytes);
+    if (!status)
+        status = number(root, path, "optimizer", &read.optimizer);
+    if (!status)
+        *costs = read;
+    json_decref(root);
+    return status;
+}

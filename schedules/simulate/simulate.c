@@ -1,0 +1,273 @@
+#include "schedules/simulate/simulate.h"
+
+#include <math.h>
+
+#include "schedules/simulate/cost_tables.h"
+#include "schedules/simulate/critical_path.h"
+#include "schedules/check/flow.h"
+#include "base/large.h"
+#include "schedules/io/lower_torch.h"
+#include "schedules/io/reductions.h"
+
+/* Everything of one simulation but its result. */
+struct run {
+    const struct weir_schedule_costs *costs;
+    const struct weir_simulation_options *options;
+    struct weir_arena work;
+    struct weir_schedule schedule; /* the lists that run */
+    struct weir_scan scan;
+    struct weir_edges edges;
+    struct weir_flow flow;
+};
+
+static weir_status times_keep(struct run *run, struct weir_arena *arena)
+{
+    const struct weir_schedule *s = &run->schedule;
+    struct weir_flow_record *record = &run->flow.record;
+    weir_status status = weir_arena_alloc(arena, (size_t)s->n_ranks, sizeof *record->start, &record->start);
+    if (!status)
+        status = weir_arena_alloc(arena, (size_t)s->n_ranks, sizeof *record->end, &record->end);
+    for (int r = 0; !status && r < s->n_ranks; r++) {
+        status = weir_arena_alloc(arena, s->ranks[r].n_actions, sizeof **record->start, &record->start[r]);
+        if (!status)
+            status = weir_arena_alloc(arena, s->ranks[r].n_actions, sizeof **record->end, &record->end[r]);
+    }
+    if (!status)
+        status =
+            weir_arena_alloc(arena, (size_t)run->edges.n_edges, sizeof *record->transfer_end, &record->transfer_end);
+    for (int e = 0; !status && e < run->edges.n_edges; e++)
+        status = weir_arena_alloc(arena, run->edges.edges[e].n_messages, sizeof **record->transfer_end,
+                                  &record->transfer_end[e]);
+    return status;
+}
+
+static weir_status causes_keep(struct run *run)
+{
+    const struct weir_schedule *s = &run->schedule;
+    struct weir_flow_record *record = &run->flow.record;
+    weir_status status = weir_arena_alloc(&run->work, (size_t)s->n_ranks, sizeof *record->cause, &record->cause);
+    for (int r = 0; !status && r < s->n_ranks; r++)
+        status = weir_arena_alloc(&run->work, s->ranks[r].n_actions, 1, &record->cause[r]);
+    if (!status)
+        status = weir_arena_alloc(&run->work, (size_t)run->edges.n_edges, sizeof *record->transfer_cause,
+                                  &record->transfer_cause);
+    for (int e = 0; !status && e < run->edges.n_edges; e++)
+        status = weir_arena_alloc(&run->work, run->edges.edges[e].n_messages, 1, &record->transfer_cause[e]);
+    return status;
+}
+
+/* How long each message took, so that waiting for a transfer can be told from waiting for work. */
+static weir_status delay_keep(struct run *run)
+{
+    weir_status status = WEIR_OK;
+    for (int d = 0; !status && d < 2; d++)
+        status = weir_large_alloc(&run->work, run->scan.n_cells, sizeof *run->flow.delay[d], &run->flow.delay[d]);
+    return status;
+}
+
+static weir_status flow_prepare(struct run *run, struct weir_arena *arena)
+{
+    weir_status status = weir_edges_build(&run->scan, &run->work, &run->edges);
+    if (!status && run->schedule.has_comms)
+        status = weir_edges_match(&run->scan, &run->edges, &run->work);
+    if (!status)
+        status = weir_flow_open(&run->flow, run->options->channels, &run->scan, &run->edges, &run->work);
+    if (!status)
+        status = weir_costs_tables(run->costs, run->options, &run->scan, &run->edges, &run->work, &run->flow.costs);
+    if (!status && run->options->keep_times)
+        status = times_keep(run, arena);
+    if (!status && run->options->keep_path)
+        status = causes_keep(run);
+    if (!status)
+        status = delay_keep(run);
+    return status;
+}
+
+static void memory_peak(const struct run *run, int rank, double *memory_out, double *activations_out)
+{
+    const struct weir_schedule_rank *list = &run->schedule.ranks[rank];
+    const struct weir_schedule_costs *costs = run->costs;
+    bool trainable = run->scan.trainable;
+    double memory = 0, units = 0;
+    if (!costs->stages && costs->mem_backward == costs->mem_weight) { /* I changes nothing: the scan has counted */
+        memory_out[rank] = activations_out[rank] = run->scan.rank_peak[rank] * costs->mem_weight;
+        return;
+    }
+    for (size_t i = 0; i < list->n_actions; i++) {
+        const struct weir_action *a = &list->actions[i];
+        struct weir_stage_costs c = weir_costs_stage(costs, a->stage);
+        double b = 0, w = 0; /* how many of each this action takes or gives back */
+        if (a->type == WEIR_F)
+            b = 1;
+        else if (a->type == WEIR_B || a->type == WEIR_I)
+            b = -1;
+        if (a->type == WEIR_I)
+            w = 1;
+        else if (a->type == WEIR_W)
+            w = -1;
+        memory += b * c.mem_backward + w * c.mem_weight;
+        units += b * costs->mem_backward + w * costs->mem_weight;
+        memory_out[rank] = memory > memory_out[rank] ? memory : memory_out[rank];
+        activations_out[rank] = units > activations_out[rank] ? units : activations_out[rank];
+        if (b > 0 && !trainable) {
+            memory -= c.mem_backward;
+            units -= costs->mem_backward;
+        }
+    }
+}
+
+struct ends {
+    double makespan, busiest, longest, reduced, optimizer;
+};
+
+/* Bytes of a rank's stages that stay, and what handing round its parameters takes. */
+static void state_count(const struct run *run, struct weir_simulation *result, double *table)
+{
+    size_t p = (size_t)run->schedule.n_ranks;
+    int n_copies = run->schedule.n_copies, replicas = run->options->n_replicas;
+    double *gather = table, *state = table + p, *sharded = table + 2 * p;
+    for (int u = 0; u < run->schedule.n_stages * n_copies; u++) {
+        int rank = run->scan.units[u].rank;
+        struct weir_stage_costs c = weir_costs_stage(run->costs, u / n_copies);
+        if (rank < 0 || !run->scan.trainable)
+            continue;
+        state[rank] += c.param_bytes + c.grad_bytes + c.optimizer_bytes;
+        sharded[rank] += c.param_bytes + c.grad_bytes + c.optimizer_bytes / (replicas > 1 ? replicas : 1);
+        if (run->options->shard_optimizer)
+            gather[rank] += weir_reduce_phase_time(run->costs, c.param_bytes, replicas);
+    }
+    result->gather = gather;
+    result->state = state;
+    result->state_sharded = sharded;
+}
+
+/* What a rank still does when its list is done: reductions, those of the list or all at once. */
+static double tail(const struct run *run, int rank)
+{
+    const struct weir_flow_rank *r = &run->flow.ranks[rank];
+    if (run->scan.rank_reduces[rank])
+        return fmax(r->reduced - r->time, 0);
+    return run->scan.trainable ? run->costs->reduce : 0;
+}
+
+/* The end of the step: the optimizer on all ranks when the last one has reduced, then the parameters are handed round. */
+static struct ends ends_find(const struct run *run, const double *gather, double *busy)
+{
+    struct ends ends = {0};
+    int replicas = run->options->shard_optimizer && run->options->n_replicas > 1 ? run->options->n_replicas : 1;
+    ends.optimizer = run->scan.trainable ? run->costs->optimizer / replicas : 0;
+    for (int r = 0; r < run->schedule.n_ranks; r++)
+        ends.reduced = fmax(ends.reduced, run->flow.ranks[r].time + tail(run, r));
+    for (int r = 0; r < run->schedule.n_ranks; r++) {
+        const struct weir_flow_rank *rank = &run->flow.ranks[r];
+        double after = ends.optimizer + gather[r];
+        busy[r] = rank->busy + tail(run, r) + after;
+        ends.makespan = fmax(ends.makespan, ends.reduced + after);
+        ends.busiest = fmax(ends.busiest, busy[r] + rank->gained);
+        ends.longest = fmax(ends.longest, rank->time + tail(run, r) + after - rank->first);
+    }
+    return ends;
+}
+
+static weir_status transfers_list(const struct run *run, struct weir_arena *arena, struct weir_simulation *result)
+{
+    struct weir_transfer_time *list;
+    size_t n = 0;
+    for (int e = 0; e < run->edges.n_edges; e++)
+        n += run->edges.edges[e].n_messages;
+    weir_status status = weir_arena_alloc(arena, n, sizeof *list, &list);
+    if (status)
+        return status;
+    result->transfers = list;
+    for (int e = 0; e < run->edges.n_edges; e++)
+        for (size_t i = 0; i < run->edges.edges[e].n_messages; i++) {
+            double end = run->flow.record.transfer_end[e][i];
+            *list++ = (struct weir_transfer_time){run->edges.edges[e].messages[i], run->edges.edges[e].from,
+                                                  run->edges.edges[e].to, end - run->flow.costs.transfer[e], end};
+        }
+    result->n_transfers = n;
+    return WEIR_OK;
+}
+
+static weir_status result_build(const struct run *run, struct weir_arena *arena, struct weir_simulation *result)
+{
+    size_t p = (size_t)run->schedule.n_ranks;
+    double *table;
+    weir_status status = weir_arena_alloc(arena, 10 * p, sizeof *table, &table);
+    if (status)
+        return status;
+    *result = (struct weir_simulation){0};
+    state_count(run, result, table + 7 * p);
+    struct ends ends = ends_find(run, result->gather, table);
+    for (size_t r = 0; r < p; r++) {
+        table[p + r] = ends.makespan - table[r];
+        table[2 * p + r] = run->flow.ranks[r].exposed;
+        memory_peak(run, (int)r, table + 3 * p, table + 4 * p);
+        table[6 * p + r] = tail(run, (int)r);
+        table[5 * p + r] = run->scan.rank_reduces[r] ? run->flow.ranks[r].reduce_work : table[6 * p + r];
+    }
+    *result = (struct weir_simulation){
+        .gather = result->gather,
+        .state = result->state,
+        .state_sharded = result->state_sharded,
+        .reduction = table + 5 * p,
+        .reduction_exposed = table + 6 * p,
+        .optimizer_start = ends.reduced,
+        .optimizer = ends.optimizer,
+        .makespan = ends.makespan,
+        .bubble = ends.makespan > 0 ? 1 - ends.busiest / ends.makespan : 0,
+        .bubble_span = ends.longest > 0 ? 1 - ends.busiest / ends.longest : 0,
+        .n_actions = run->scan.n_compute,
+        .busy = table,
+        .idle = table + p,
+        .exposed = table + 2 * p,
+        .peak_memory = table + 3 * p,
+        .peak_activations = table + 4 * p,
+        .start = (const double *const *)run->flow.record.start,
+        .end = (const double *const *)run->flow.record.end,
+    };
+    if (run->options->keep_times && run->options->channels == WEIR_CHANNELS_EDGE)
+        status = transfers_list(run, arena, result);
+    if (!status && run->options->keep_path)
+        status = weir_critical_path(&run->flow, run->costs->reduce, arena, result);
+    return status;
+}
+
+/* The lists that run: under shared and blocking they need communication, with replicas reductions, which come second
+ * because the first would give them time of their own. */
+static weir_status schedule_prepare(struct run *run, const struct weir_schedule *schedule, struct weir_arena *arena)
+{
+    weir_status status = WEIR_OK;
+    run->schedule = *schedule;
+    if (run->options->channels != WEIR_CHANNELS_EDGE && !schedule->has_comms) {
+        status = weir_scan(schedule, NULL, &run->work, &run->scan);
+        if (!status)
+            status = weir_lower_rounds(schedule, false, arena, &run->schedule);
+    }
+    if (!status && run->options->n_replicas > 1)
+        status = weir_schedule_add_reductions(&run->schedule, arena, &run->schedule);
+    return status ? status : weir_scan(&run->schedule, NULL, &run->work, &run->scan);
+}
+
+weir_status weir_schedule_simulate(const struct weir_schedule *schedule, const struct weir_schedule_costs *costs,
+                                   const struct weir_simulation_options *options, struct weir_arena *arena,
+                                   struct weir_simulation *result_out)
+{
+    struct run run = {.costs = costs, .options = options};
+    struct weir_simulation result;
+    weir_status status = weir_costs_check(costs, schedule);
+    if (!status)
+        status = schedule_prepare(&run, schedule, arena);
+    if (!status)
+        status = flow_prepare(&run, arena);
+    if (!status)
+        status = weir_flow_run(&run.flow);
+    if (!status)
+        status = result_build(&run, arena, &result);
+    if (!status) {
+        result.lowered = run.schedule;
+        *result_out = result;
+    }
+    weir_arena_release(&run.work);
+    return status;
+}

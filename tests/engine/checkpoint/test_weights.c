@@ -1,0 +1,349 @@
+/* Weights: exported and imported to the bit, by any partition; files that do not fit change nothing.   labels: threads */
+#include "tests/support/testing.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/safetensors.h"
+#include "base/text.h"
+#include "engine/weir.h"
+
+struct trainer {
+    struct weir_arena arena;
+    const struct weir_graph *graph;
+    struct weir_schedule schedule;
+    weir_engine *engine;
+    int n_replicas;
+    double grad_norm; /* of the last step */
+};
+
+static void replicas_open(struct trainer *t, const char *model, int stages, int replicas, int zero, uint64_t seed)
+{
+    const struct weir_model_kind *kind;
+    struct weir_model_params params = {.microbatch_size = 1, .seq_len = 8};
+    struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
+    *t = (struct trainer){.engine = NULL};
+    assert_ok(weir_model_open(model, &t->arena, &kind));
+    if (kind->data == WEIR_DATA_IMAGES)
+        params = (struct weir_model_params){.microbatch_size = 1, .n_inputs = 4, .n_classes = 2};
+    assert_ok(weir_model_build(kind, &params, &t->arena, &t->graph));
+    assert_ok(weir_pipeline_schedule("1f1b", stages, 0, 2, &t->arena, &t->schedule));
+    config.graph = t->graph;
+    config.schedule = &t->schedule;
+    config.seed = seed;
+    config.replicas = t->n_replicas = replicas;
+    config.zero = zero;
+    assert_ok(weir_engine_open(&config, &t->engine));
+}
+
+static void trainer_open(struct trainer *t, const char *model, int stages, uint64_t seed)
+{
+    replicas_open(t, model, stages, 1, 0, seed);
+}
+
+static void trainer_close(struct trainer *t)
+{
+    weir_engine_close(t->engine);
+    weir_arena_release(&t->arena);
+}
+
+static void step_run(struct trainer *t)
+{
+    struct weir_step_report report;
+    for (int mb = 0; mb < 2 * t->n_replicas; mb++) {
+        const int32_t tokens[8] = {1, 2, 3, 4, 5, 6, 7, mb}, targets[8] = {2, 3, 4, 5, 6, 7, 8, 9};
+        assert_ok(weir_engine_feed(t->engine, "tokens", mb, tokens));
+        assert_ok(weir_engine_feed(t->engine, "targets", mb, targets));
+    }
+    assert_ok(weir_engine_step(t->engine, 1e-2, &report));
+    t->grad_norm = report.grad_norm;
+}
+
+static float *param_values(struct trainer *t, int i)
+{
+    size_t n = (size_t)weir_shape_elements(&t->graph->params[i].shape);
+    float *values;
+    assert_ok(weir_arena_alloc(&t->arena, n, sizeof *values, &values));
+    assert_ok(weir_engine_param_read(t->engine, t->graph->params[i].name, values, n));
+    return values;
+}
+
+static bool same_params(struct trainer *a, struct trainer *b)
+{
+    assert_int_equal(a->graph->n_params, b->graph->n_params);
+    for (int i = 0; i < a->graph->n_params; i++)
+        if (memcmp(param_values(a, i), param_values(b, i), weir_shape_bytes(&a->graph->params[i].shape)) != 0)
+            return false;
+    return true;
+}
+
+static void what_is_exported_is_imported_to_the_bit(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *model;
+        int from, to;
+    } rows[] = {{"gpt2-tiny", 1, 3}, {"gpt2-tiny", 4, 1}, {"llama-tiny", 1, 2}, {"llama-tiny", 4, 3}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct trainer a, b;
+        trainer_open(&a, rows[i].model, rows[i].from, 1);
+        step_run(&a);
+        assert_ok(weir_export_check(a.graph, testing_path("model")));
+        assert_ok(weir_engine_save_weights(a.engine, testing_path("model")));
+        trainer_open(&b, testing_path("model"), rows[i].to, 2); /* the sizes come from config.json */
+        assert_false(same_params(&a, &b));
+        assert_ok(weir_engine_load_weights(b.engine, testing_path("model")));
+        assert_true(same_params(&a, &b));
+        trainer_close(&a);
+        trainer_close(&b);
+    }
+}
+
+/* Two engines with the same weights, one imported: the next step is the same, tied copies on other ranks included. */
+static void training_goes_on_from_imported_weights(void **state)
+{
+    (void)state;
+    struct trainer a, b;
+    trainer_open(&a, "gpt2-tiny", 2, 5);
+    trainer_open(&b, "gpt2-tiny", 4, 6);
+    assert_ok(weir_engine_save_weights(a.engine, testing_path("start")));
+    assert_ok(weir_engine_load_weights(b.engine, testing_path("start/model.safetensors")));
+    step_run(&a);
+    step_run(&b);
+    assert_true(same_params(&a, &b));
+    trainer_close(&a);
+    trainer_close(&b);
+}
+
+/* All of it is read, from whoever has it: the norm over what was read is the step's. */
+static void gradients_are_whole_whatever_the_layout(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *model;
+        int stages, replicas, zero;
+    } rows[] = {{"gpt2-tiny", 1, 1, 0}, {"gpt2-tiny", 3, 1, 0}, {"gpt2-tiny", 2, 2, 0}, {"gpt2-tiny", 2, 2, 1},
+                {"llama-tiny", 2, 3, 1}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct trainer t;
+        double sum = 0;
+        replicas_open(&t, rows[i].model, rows[i].stages, rows[i].replicas, rows[i].zero, 1);
+        step_run(&t);
+        for (int p = 0; p < t.graph->n_params; p++) {
+            size_t n = (size_t)weir_shape_elements(&t.graph->params[p].shape);
+            float *values;
+            assert_ok(weir_arena_alloc(&t.arena, n, sizeof *values, &values));
+            assert_ok(weir_engine_gradient_read(t.engine, t.graph->params[p].name, values, n));
+            for (size_t k = 0; k < n; k++)
+                sum += (double)values[k] * (double)values[k];
+        }
+        if (!(fabs(sqrt(sum) - t.grad_norm) <= 1e-6 * t.grad_norm))
+            fail_msg("row %zu: the gradients have norm %.9g, the step has %.9g", i, sqrt(sum), t.grad_norm);
+        trainer_close(&t);
+    }
+}
+
+/* ---- files of our own: GPT-2 with one block, width 2 ------------------------------------------------------------------ */
+
+static const char small[] = "{\"model_type\":\"gpt2\",\"n_embd\":2,\"n_layer\":1,\"n_head\":1,\"n_positions\":8,"
+                            "\"vocab_size\":10}";
+
+/* What is done to the tensors of a right file. */
+struct change {
+    const char *sentence;
+    const char *prefix;                 /* in front of the names */
+    const char *omit, *instead;         /* a tensor left out, and its new name where there is one */
+    const char *extra;                  /* one more tensor, (1, 1, 8, 8) */
+    const char *misshapen;              /* a tensor whose two dimensions trade places, or which gets one more */
+    enum weir_safetensors_dtype dtype;  /* of all of them */
+    weir_status status;
+    const char *words;
+};
+
+static const struct change changes[] = {
+    {"nothing", "", NULL, NULL, NULL, NULL, WEIR_SAFETENSORS_F32, WEIR_OK, ""},
+    {"a prefix", "transformer.", NULL, NULL, NULL, NULL, WEIR_SAFETENSORS_F32, WEIR_OK, ""},
+    {"a mask", "", NULL, NULL, "h.0.attn.bias", NULL, WEIR_SAFETENSORS_F32, WEIR_OK, ""},
+    {"an old mask", "transformer.", NULL, NULL, "transformer.h.0.attn.masked_bias", NULL, WEIR_SAFETENSORS_F32, WEIR_OK, ""},
+    {"half", "", NULL, NULL, NULL, NULL, WEIR_SAFETENSORS_F16, WEIR_OK, ""},
+    {"bfloat16", "", NULL, NULL, NULL, NULL, WEIR_SAFETENSORS_BF16, WEIR_OK, ""},
+    {"a missing tensor", "", "h.0.mlp.c_fc.bias", NULL, NULL, NULL, WEIR_SAFETENSORS_F32, WEIR_ERR_INVALID,
+     "tensor 'h.0.mlp.c_fc.bias' of model"},
+    {"an extra tensor", "", NULL, NULL, "h.1.ln_1.weight", NULL, WEIR_SAFETENSORS_F32, WEIR_ERR_INVALID,
+     "tensor 'h.1.ln_1.weight' is extra"},
+    {"another name", "", "ln_f.bias", "ln_g.bias", NULL, NULL, WEIR_SAFETENSORS_F32, WEIR_ERR_INVALID,
+     "tensor 'ln_g.bias' is extra"},
+    {"twice", "", NULL, NULL, "transformer.ln_f.bias", NULL, WEIR_SAFETENSORS_F32, WEIR_ERR_INVALID,
+     "'transformer.ln_f.bias' are both parameter 'ln_f.bias'"},
+    {"(out, in)", "", NULL, NULL, NULL, "h.0.attn.c_attn.weight", WEIR_SAFETENSORS_F32, WEIR_ERR_INVALID,
+     "tensor 'h.0.attn.c_attn.weight' is (6, 2), parameter 'h.0.attn.c_attn.weight' is (2, 6)"},
+    {"one dimension more", "", NULL, NULL, NULL, "ln_f.weight", WEIR_SAFETENSORS_F32, WEIR_ERR_INVALID,
+     "tensor 'ln_f.weight' is (2, 1), parameter 'ln_f.weight' is (2)"},
+    {"a head of another shape", "", NULL, NULL, "lm_head.weight", NULL, WEIR_SAFETENSORS_F32, WEIR_ERR_INVALID,
+     "tensor 'lm_head.weight' is (1, 1, 8, 8), parameter 'wte.weight' is (10, 2)"},
+    {"whole numbers", "", NULL, NULL, NULL, NULL, WEIR_SAFETENSORS_I32, WEIR_ERR_UNSUPPORTED, "is I32"},
+};
+
+static const int64_t dims_mask[] = {1, 1, 8, 8};
+
+/* The declarations of the changed file. */
+static int decls_make(const struct weir_graph *graph, const struct change *c, struct weir_arena *arena,
+                      struct weir_safetensors_decl *decls)
+{
+    int n = 0;
+    for (int i = 0; i < graph->n_params; i++) {
+        const struct weir_param *param = &graph->params[i];
+        bool omitted = c->omit && !strcmp(param->name, c->omit);
+        int64_t *dims;
+        if (omitted && !c->instead)
+            continue;
+        struct weir_safetensors_decl *decl = &decls[n++];
+        assert_ok(weir_arena_alloc(arena, 4, sizeof *dims, &dims));
+        memcpy(dims, param->shape.dims, sizeof param->shape.dims);
+        *decl = (struct weir_safetensors_decl){NULL, c->dtype, param->shape.n_dims, dims};
+        assert_ok(weir_arena_printf(arena, &decl->name, "%s%s", c->prefix, omitted ? c->instead : param->name));
+        if (c->misshapen && !strcmp(c->misshapen, param->name)) {
+            int64_t last = decl->n_dims > 1 ? dims[1] : 1;
+            decl->n_dims = 2;
+            dims[1] = dims[0];
+            dims[0] = last == 1 ? dims[1] : last;
+            dims[1] = last == 1 ? 1 : dims[1];
+        }
+    }
+    if (c->extra)
+        decls[n++] = (struct weir_safetensors_decl){c->extra, c->dtype, 4, dims_mask};
+    return n;
+}
+
+/* Element k of every tensor is 1 + k / 4 as far as 16 bits hold it: bit patterns are made by hand. */
+static void values_write(weir_safetensors_writer *writer, const struct weir_safetensors_decl *decls, int n)
+{
+    for (int i = 0; i < n; i++) {
+        size_t elements = 1;
+        for (int d = 0; d < decls[i].n_dims; d++)
+            elements *= (size_t)decls[i].dims[d];
+        for (size_t k = 0; k < elements; k++) {
+            float value = 1 + (float)(k % 4) / 4; /* 1, 1.25, 1.5, 1.75: the two highest bits of the fraction */
+            uint16_t half = (uint16_t)(0x3c00 + 0x100 * (k % 4)), brain = (uint16_t)(0x3f80 + 0x20 * (k % 4));
+            bool is_half = decls[i].dtype == WEIR_SAFETENSORS_F16, is_brain = decls[i].dtype == WEIR_SAFETENSORS_BF16;
+            const void *data = is_half ? (void *)&half : is_brain ? (void *)&brain : (void *)&value;
+            size_t bytes = is_half || is_brain ? 2 : 4;
+            assert_ok(weir_safetensors_write(writer, i, k * bytes, data, bytes));
+        }
+    }
+}
+
+static void changed_write(const struct weir_graph *graph, const struct change *c, const char *path)
+{
+    struct weir_arena arena = {0};
+    struct weir_safetensors_decl decls[64];
+    weir_safetensors_writer *writer;
+    struct weir_safetensors_spec spec = {.path = path, .tensors = decls};
+    spec.n_tensors = decls_make(graph, c, &arena, decls);
+    assert_ok(weir_safetensors_create(&spec, &writer));
+    values_write(writer, decls, spec.n_tensors);
+    assert_ok(weir_safetensors_commit(writer));
+    weir_arena_release(&arena);
+}
+
+static void a_file_that_does_not_fit_is_named_and_changes_nothing(void **state)
+{
+    (void)state;
+    const char *folder = testing_path("small");
+    mkdir(folder, 0777);
+    assert_ok(weir_file_write(testing_path("small/config.json"), small, strlen(small)));
+    for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+        struct trainer t, untouched;
+        trainer_open(&t, testing_path("small"), 2, 3);
+        trainer_open(&untouched, testing_path("small"), 2, 3);
+        changed_write(t.graph, &changes[i], testing_path("small/model.safetensors"));
+        weir_status status = weir_engine_load_weights(t.engine, testing_path("small"));
+        if (status != changes[i].status || (status && !strstr(weir_last_error(), changes[i].words)))
+            fail_msg("%s: got %d, '%s'", changes[i].sentence, (int)status, weir_last_error());
+        assert_int_equal(same_params(&t, &untouched), status != WEIR_OK);
+        for (int p = 0; !status && p < t.graph->n_params; p++)
+            for (int64_t k = 0; k < weir_shape_elements(&t.graph->params[p].shape); k++)
+                assert_true(param_values(&t, p)[k] == 1 + (float)(k % 4) / 4);
+        trainer_close(&t);
+        trainer_close(&untouched);
+    }
+}
+
+static void a_head_stored_beside_its_table_is_passed_over_when_it_is_tied(void **state)
+{
+    (void)state;
+    static const struct change head = {"", "", "wte.weight", "lm_head.weight", NULL, NULL, WEIR_SAFETENSORS_F32, 0, ""};
+    struct trainer t;
+    struct weir_safetensors_decl decls[64];
+    struct weir_arena arena = {0};
+    weir_safetensors_writer *writer;
+    const char *path = testing_path("head.safetensors");
+    mkdir(testing_path("small"), 0777);
+    assert_ok(weir_file_write(testing_path("small/config.json"), small, strlen(small)));
+    trainer_open(&t, testing_path("small"), 1, 3);
+    struct weir_safetensors_spec spec = {.path = path, .tensors = decls};
+    spec.n_tensors = decls_make(t.graph, &head, &arena, decls);
+    decls[spec.n_tensors++] = (struct weir_safetensors_decl){"wte.weight", WEIR_SAFETENSORS_F32, 2,
+                                                             t.graph->params[0].shape.dims};
+    assert_string_equal(t.graph->params[0].name, "wte.weight");
+    assert_ok(weir_safetensors_create(&spec, &writer));
+    values_write(writer, decls, spec.n_tensors);
+    assert_ok(weir_safetensors_commit(writer));
+    assert_ok(weir_engine_load_weights(t.engine, path));
+    trainer_close(&t);
+    weir_arena_release(&arena);
+}
+
+/* y = x W with W (in, out) in the blocks, (out, in) in the head; tests/engine/checkpoint/test_hf_parity.c holds the values to it. */
+static void linear_weights_have_the_layout_of_the_file(void **state)
+{
+    (void)state;
+    struct trainer t;
+    trainer_open(&t, "gpt2-tiny", 1, 1);
+    int attn = 0, head = 0;
+    for (int n = 0; n < t.graph->n_nodes; n++) {
+        attn = strcmp(t.graph->nodes[n].name, "h.0.attn.c_attn") ? attn : n;
+        head = strcmp(t.graph->nodes[n].name, "lm_head") ? head : n;
+    }
+    assert_true(t.graph->nodes[attn].attr.in_out);
+    assert_int_equal(t.graph->nodes[attn].shapes.params[0].dims[0], 128);
+    assert_int_equal(t.graph->nodes[attn].shapes.params[0].dims[1], 384);
+    assert_false(t.graph->nodes[head].attr.in_out);
+    trainer_close(&t);
+}
+
+static void what_cannot_be_exported_says_so_first(void **state)
+{
+    (void)state;
+    struct trainer t;
+    trainer_open(&t, "mlp", 1, 1);
+    assert_fails(weir_export_check(t.graph, testing_path("mlp")), WEIR_ERR_UNSUPPORTED, "'mlp' has no Hugging Face form");
+    assert_fails(weir_engine_save_weights(t.engine, testing_path("mlp")), WEIR_ERR_UNSUPPORTED, "no Hugging Face form");
+    assert_int_not_equal(access(testing_path("mlp"), F_OK), 0);
+    trainer_close(&t);
+    trainer_open(&t, "gpt2-tiny", 1, 1);
+    assert_fails(weir_export_check(t.graph, testing_path("no/folder")), WEIR_ERR_IO, "cannot make folder");
+    assert_ok(weir_file_write(testing_path("file"), "x", 1));
+    assert_fails(weir_export_check(t.graph, testing_path("file")), WEIR_ERR_IO, "cannot make folder");
+    assert_fails(weir_export_check(t.graph, "/proc"), WEIR_ERR_IO, "cannot write into folder '/proc'");
+    assert_fails(weir_engine_load_weights(t.engine, testing_path("none")), WEIR_ERR_IO, "cannot open");
+    trainer_close(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_exported_is_imported_to_the_bit),
+        cmocka_unit_test(training_goes_on_from_imported_weights),
+        cmocka_unit_test(gradients_are_whole_whatever_the_layout),
+        cmocka_unit_test(a_file_that_does_not_fit_is_named_and_changes_nothing),
+        cmocka_unit_test(a_head_stored_beside_its_table_is_passed_over_when_it_is_tied),
+        cmocka_unit_test(linear_weights_have_the_layout_of_the_file),
+        cmocka_unit_test(what_cannot_be_exported_says_so_first),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

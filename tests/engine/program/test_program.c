@@ -1,0 +1,314 @@
+/* The compiler: packing, places and the order of instructions, held to what they promise.   labels: pure */
+#include "tests/support/testing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/rng.h"
+#include "engine/program/pack.h"
+#include "tests/support/program_fixture.h"
+
+static bool alive_together(const struct weir_pack_item *a, const struct weir_pack_item *b)
+{
+    return a->first <= b->last && b->first <= a->last;
+}
+
+static void packed_buffers_never_overlap_while_alive(void **state)
+{
+    (void)state;
+    for (uint32_t round = 0; round < 200; round++) {
+        struct weir_arena arena = {0};
+        struct weir_pack_item items[40];
+        int n = 1 + (int)(round % 40);
+        size_t peak = 0, bytes;
+        for (int i = 0; i < n; i++) {
+            struct weir_rng_block b = weir_rng_philox(5, (uint32_t)i, round, 0, 0);
+            int first = (int)(b.v[0] % 30);
+            items[i] = (struct weir_pack_item){b.v[1] % 1000, first, first + (int)(b.v[2] % 10), 0};
+        }
+        assert_ok(weir_pack(items, n, &arena, &bytes));
+        for (int t = 0; t < 40; t++) {
+            size_t now = 0;
+            for (int i = 0; i < n; i++)
+                now += items[i].first <= t && t <= items[i].last ? weir_pack_round(items[i].bytes) : 0;
+            peak = now > peak ? now : peak;
+        }
+        assert_true(bytes >= peak && bytes <= 2 * peak);
+        for (int i = 0; i < n; i++)
+            for (int k = 0; k < i; k++)
+                if (items[i].bytes && items[k].bytes && alive_together(&items[i], &items[k]))
+                    assert_true(items[i].offset >= items[k].offset + items[k].bytes ||
+                                items[k].offset >= items[i].offset + items[i].bytes);
+        weir_arena_release(&arena);
+    }
+}
+
+/* The order by start, with lives that are short beside the whole, as those of a pipeline are. */
+static void many_buffers_are_packed_as_tightly_as_few(void **state)
+{
+    (void)state;
+    enum { MANY = 3 * WEIR_PACK_LARGEST_FIRST };
+    struct weir_arena arena = {0};
+    struct weir_pack_item *items;
+    size_t bytes;
+    assert_ok(weir_arena_alloc(&arena, MANY, sizeof *items, &items));
+    for (int i = 0; i < MANY; i++)
+        items[i] = (struct weir_pack_item){i % 3 ? 640 : 1280, i, i + 5, 0};
+    assert_ok(weir_pack(items, MANY, &arena, &bytes));
+    assert_true(bytes >= 6 * 640 + 2 * 640 && bytes <= 2 * (6 * 640 + 2 * 640));
+    for (int i = 0; i < MANY; i++)
+        for (int k = i - 5 > 0 ? i - 5 : 0; k < i; k++)
+            assert_true(items[i].offset >= items[k].offset + items[k].bytes ||
+                        items[k].offset >= items[i].offset + items[i].bytes);
+    weir_arena_release(&arena);
+}
+
+static void gpt2_tiny_has_14_layers_and_ties_the_embedding(void **state)
+{
+    (void)state;
+    struct program_fixture f;
+    program_fixture_build(&f, "1f1b", 1, 0, 2);
+    assert_int_equal(f.graph->n_layers, 14);
+    assert_string_equal(f.graph->params[0].name, "wte.weight");
+    assert_int_equal(f.graph->params[0].n_uses, 2);
+    /* 6 blocks of 12 C^2 + 13 C, final norm 2 C, tables (256 + 64) C, C = 128 */
+    assert_int_equal(weir_graph_n_elements(f.graph), 6 * (12 * 128 * 128 + 13 * 128) + 2 * 128 + 320 * 128);
+    weir_arena_release(&f.arena);
+}
+
+/* Parameters as counted in the released models: 124,439,808 and so on (their position tables included). */
+static void the_published_sizes_have_the_published_numbers_of_parameters(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        int64_t parameters;
+        int layers;
+    } rows[] = {{"gpt2", 124439808, 26},
+                {"gpt2-medium", 354823168, 50},
+                {"gpt2-large", 774030080, 74},
+                {"gpt2-xl", 1557611200, 98}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct weir_arena arena = {0};
+        const struct weir_model_kind *kind;
+        const struct weir_graph *graph;
+        struct weir_model_params params = {.microbatch_size = 1};
+        assert_ok(weir_model_find(rows[i].name, &kind));
+        assert_ok(weir_model_build(kind, &params, &arena, &graph));
+        assert_int_equal(weir_graph_n_elements(graph), rows[i].parameters);
+        assert_int_equal(graph->n_layers, rows[i].layers);
+        weir_arena_release(&arena);
+    }
+}
+
+static void every_event_is_signalled_before_it_is_awaited(void **state)
+{
+    (void)state;
+    for (int stages = 1; stages <= 14; stages++)
+        for (int m = 1; m <= 9; m += 4) {
+            struct program_fixture f;
+            program_fixture_build(&f, m == 5 ? "gpipe" : "1f1b", stages, 0, m);
+            bool *signalled = calloc((size_t)f.program->n_events + 1, 1);
+            int *next = calloc((size_t)f.program->n_ranks, sizeof *next);
+            for (int i = 0; i < f.program->n_order; i++) {
+                struct weir_order_entry at = f.program->order[i];
+                assert_int_equal(at.instr, next[at.rank]++);
+                const struct weir_instr *instr = &f.program->ranks[at.rank].instrs[at.instr];
+                for (int w = 0; w < instr->n_waits; w++)
+                    assert_true(signalled[instr->waits[w]]);
+                if (instr->signal >= 0) {
+                    assert_false(signalled[instr->signal]);
+                    signalled[instr->signal] = true;
+                }
+            }
+            for (int r = 0; r < f.program->n_ranks; r++)
+                assert_int_equal(next[r], f.program->ranks[r].n_instrs);
+            free(signalled);
+            free(next);
+            weir_arena_release(&f.arena);
+        }
+}
+
+/* 1F1B holds min(p - r, m) micro-batches on rank r; GPipe holds m on each. */
+static void memory_follows_from_the_schedule(void **state)
+{
+    (void)state;
+    struct program_fixture f, g;
+    program_fixture_build(&f, "1f1b", 4, 0, 8);
+    program_fixture_build(&g, "gpipe", 4, 0, 8);
+    for (int r = 0; r < 4; r++) {
+        const struct weir_stage_program *s = &f.program->stages[r];
+        size_t block = weir_pack_round(s->act_bytes[0]) + weir_pack_round(s->act_bytes[1]);
+        assert_int_equal(f.program->ranks[r].bytes[WEIR_MEMORY_ACTIVATIONS], block * (size_t)(4 - r));
+        assert_int_equal(g.program->ranks[r].bytes[WEIR_MEMORY_ACTIVATIONS], block * 8);
+        assert_int_equal(s->n_slots, r ? 4 - r + 1 : 0);
+        assert_int_equal(s->n_grad_slots, r < 3 ? 2 : 0);
+        assert_int_equal(s->act_bytes[2], 0);
+    }
+    size_t params = 0, state_bytes = 0;
+    for (int r = 0; r < 4; r++) {
+        params += f.program->ranks[r].bytes[WEIR_MEMORY_PARAMS];
+        state_bytes += f.program->ranks[r].bytes[WEIR_MEMORY_OPTIMIZER];
+    }
+    size_t elements = (size_t)weir_graph_n_elements(f.graph);
+    assert_int_equal(params, 4 * (elements + 256 * 128)); /* wte stands on the first and the last rank */
+    assert_int_equal(state_bytes, 8 * elements);          /* its state on the first only */
+    weir_arena_release(&f.arena);
+    weir_arena_release(&g.arena);
+}
+
+static void memory_rows_of_one_block_never_overlap_while_alive(void **state)
+{
+    (void)state;
+    struct program_fixture f;
+    program_fixture_build(&f, "1f1b", 3, 0, 6);
+    for (int i = 0; i < f.program->n_rows; i++)
+        for (int k = 0; k < i; k++) {
+            const struct weir_memory_row *a = &f.program->rows[i], *b = &f.program->rows[k];
+            bool whole_run = a->last < a->first || b->last < b->first;
+            bool together = whole_run || (a->first <= b->last && b->first <= a->last);
+            if (a->rank == b->rank && a->kind == b->kind && together)
+                assert_true(a->offset >= b->offset + b->bytes || b->offset >= a->offset + a->bytes);
+        }
+    weir_arena_release(&f.arena);
+}
+
+/* Also where a stage's results must all be made before the first is used: then there are slots for all of them. */
+static void every_built_in_schedule_has_an_order(void **state)
+{
+    (void)state;
+    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind; kind++)
+        for (int p = 1; p <= 4; p++)
+            for (int m = 1; m <= 12; m += m < 4 ? 1 : 4) {
+                int v = (*kind)->n_chunks ? (*kind)->n_chunks : (*kind)->default_chunks ? (*kind)->default_chunks : 1;
+                struct program_fixture f;
+                struct weir_arena arena = {0};
+                struct weir_schedule schedule;
+                struct weir_schedule_params params = {.n_ranks = p, .n_chunks = v, .n_microbatches = m};
+                bool runs = (*kind)->n_copies == 1 && strcmp((*kind)->name, "inference") &&
+                            weir_schedule_build(*kind, &params, &arena, &schedule) == WEIR_OK;
+                weir_arena_release(&arena);
+                if (!runs)
+                    continue;
+                program_fixture_build(&f, (*kind)->name, p * v, v, m);
+                assert_int_equal(f.program->n_ranks, p);
+                weir_arena_release(&f.arena);
+            }
+    struct program_fixture f;
+    program_fixture_build(&f, "bfs", 4, 2, 8);
+    assert_true(f.program->stages[1].n_grad_slots > 2);
+    weir_arena_release(&f.arena);
+}
+
+static void type_check(const struct weir_tensor *tensor, struct weir_where where, int code, int bits)
+{
+    if (where.place != WEIR_PLACE_NONE && tensor->code != 0 && tensor->bits != 64) /* numbers of a vocabulary, losses */
+        assert_true(tensor->code == code && tensor->bits == bits);
+}
+
+/* Kernels of a bf16 graph read bf16 copies of parameters and write f32 gradients of them; all other values are bf16. */
+static void calls_of_a_bf16_graph_have_its_types(void **state)
+{
+    (void)state;
+    struct program_fixture f;
+    program_fixture_bf16(&f, "zb-h1", 2, 0, 4);
+    int n_params = 0, n_gradients = 0;
+    for (int s = 0; s < 2; s++)
+        for (int l = 0; l < WEIR_LISTS; l++)
+            for (int k = 0; k < f.program->stages[s].lists[l].n_calls; k++) {
+                const struct weir_step_call *t = &f.program->stages[s].lists[l].calls[k];
+                for (int i = 0; t->fn && i < t->call.n_inputs; i++) {
+                    type_check(&t->call.inputs[i], t->inputs[i], 4, 16);
+                    type_check(&t->call.d_inputs[i], t->d_inputs[i], 4, 16);
+                }
+                type_check(&t->call.output, t->output, 4, 16);
+                type_check(&t->call.d_output, t->d_output, 4, 16);
+                for (int i = 0; t->fn && i < t->call.n_params; i++) {
+                    type_check(&t->call.params[i], t->params[i], 4, 16);
+                    type_check(&t->call.d_params[i], t->d_params[i], 2, 32);
+                    assert_int_equal(t->params[i].place, WEIR_PLACE_COPY);
+                    n_params++;
+                    n_gradients += t->d_params[i].place == WEIR_PLACE_GRAD;
+                }
+            }
+    assert_true(n_gradients > 0 && n_params > n_gradients);
+    weir_arena_release(&f.arena);
+}
+
+static void a_partition_that_does_not_fit_is_refused(void **state)
+{
+    (void)state;
+    struct program_fixture f;
+    struct weir_program *program;
+    program_fixture_build(&f, "1f1b", 2, 0, 2);
+    struct weir_program_params params = {.graph = f.graph, .schedule = &f.schedule, .n_threads = 1};
+    params.input_slots = params.gradient_slots = (int[]){2, 2};
+    params.first_layer = (int[]){0, 7, 13};
+    assert_fails(weir_program_build(&params, &f.arena, &program), WEIR_ERR_INVALID, "the model has 14");
+    params.first_layer = (int[]){0, 14, 14};
+    assert_fails(weir_program_build(&params, &f.arena, &program), WEIR_ERR_INVALID, "stage 1 of the partition has no");
+    weir_arena_release(&f.arena);
+}
+
+static void a_graph_says_what_is_wrong_with_it(void **state)
+{
+    (void)state;
+    struct weir_arena arena = {0};
+    struct weir_graph_builder b;
+    const struct weir_graph *graph;
+    struct weir_shape rows = {2, {4, 8}, WEIR_DTYPE_F32}, labels = {1, {4}, WEIR_DTYPE_I32};
+    struct weir_op_attr attr = {.out_features = 8};
+
+    weir_graph_begin(&b, "two cross", &arena);
+    int x = weir_graph_input(&b, "x", rows), t = weir_graph_input(&b, "t", labels);
+    weir_graph_layer(&b, "one");
+    int w = weir_graph_param(&b, "w", WEIR_INIT_NORMAL, 1, true);
+    int y = weir_graph_node(&b, "y", &weir_op_linear, &attr, 1, &x, 1, &w);
+    int z = weir_graph_node(&b, "z", &weir_op_relu, NULL, 1, &y, 0, NULL);
+    weir_graph_layer(&b, "two");
+    int s = weir_graph_node(&b, "s", &weir_op_add, NULL, 2, (int[]){y, z}, 0, NULL);
+    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){s, t}, 0, NULL);
+    assert_fails(weir_graph_finish(&b, &graph), WEIR_ERR_INVALID, "both cross into layer 'two'");
+
+    weir_graph_begin(&b, "unused", &arena);
+    x = weir_graph_input(&b, "x", rows), t = weir_graph_input(&b, "t", labels);
+    weir_graph_layer(&b, "one");
+    weir_graph_node(&b, "lost", &weir_op_relu, NULL, 1, &x, 0, NULL);
+    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){x, t}, 0, NULL);
+    assert_fails(weir_graph_finish(&b, &graph), WEIR_ERR_INVALID, "output of node 'lost' is never used");
+
+    weir_graph_begin(&b, "no loss", &arena);
+    x = weir_graph_input(&b, "x", rows);
+    weir_graph_layer(&b, "one");
+    weir_graph_node(&b, "end", &weir_op_relu, NULL, 1, &x, 0, NULL);
+    assert_fails(weir_graph_finish(&b, &graph), WEIR_ERR_INVALID, "the last node 'end' is not a loss");
+
+    weir_graph_begin(&b, "tied shapes", &arena);
+    x = weir_graph_input(&b, "x", rows);
+    weir_graph_layer(&b, "one");
+    w = weir_graph_param(&b, "w", WEIR_INIT_NORMAL, 1, true);
+    y = weir_graph_node(&b, "a", &weir_op_linear, &attr, 1, &x, 1, &w);
+    attr.out_features = 5;
+    weir_graph_node(&b, "b", &weir_op_linear, &attr, 1, &y, 1, &w);
+    assert_fails(weir_graph_finish(&b, &graph), WEIR_ERR_INVALID, "another shape than node 'a'");
+    weir_arena_release(&arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(packed_buffers_never_overlap_while_alive),
+        cmocka_unit_test(many_buffers_are_packed_as_tightly_as_few),
+        cmocka_unit_test(gpt2_tiny_has_14_layers_and_ties_the_embedding),
+        cmocka_unit_test(the_published_sizes_have_the_published_numbers_of_parameters),
+        cmocka_unit_test(every_event_is_signalled_before_it_is_awaited),
+        cmocka_unit_test(memory_follows_from_the_schedule),
+        cmocka_unit_test(memory_rows_of_one_block_never_overlap_while_alive),
+        cmocka_unit_test(every_built_in_schedule_has_an_order),
+        cmocka_unit_test(calls_of_a_bf16_graph_have_its_types),
+        cmocka_unit_test(a_partition_that_does_not_fit_is_refused),
+        cmocka_unit_test(a_graph_says_what_is_wrong_with_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

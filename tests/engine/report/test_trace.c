@@ -1,0 +1,270 @@
+/* trace: a document that viewers can read, exact times, whole files.   labels: pure */
+#include "tests/support/testing.h"
+
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "engine/report/trace.h"
+
+static const struct weir_trace_row rows[] = {{0, 0, "compute"}, {0, 1, "to rank 1"}, {1, 0, "compute \"quoted\"\n"}};
+
+enum { BASE_NS = 1000000000 };
+
+static const struct weir_trace_event events[] = {
+    {"0F0", 0, 0, WEIR_TRACE_FORWARD, 0, 0, 7, BASE_NS + 1, BASE_NS + 2000, 5, 0},
+    {"0SEND_F0", 0, 1, WEIR_TRACE_COPY, 0, 0, 7, BASE_NS + 2000, BASE_NS + 2500, 0, 0},
+    {"1RECV_F0", 1, 0, WEIR_TRACE_WAIT, 1, 0, 7, BASE_NS, BASE_NS + 2500, 0, 0},
+    {"1F0", 1, 0, WEIR_TRACE_FORWARD, 1, 0, 7, BASE_NS + 2500, BASE_NS + 9999, 0, 5},
+    {"1B0", 1, 0, WEIR_TRACE_BACKWARD, 1, 0, 7, BASE_NS + 9999, BASE_NS + 30001, 0, 0},
+    {"1W0", 1, 0, WEIR_TRACE_WEIGHT, 1, 0, 7, BASE_NS + 30001, BASE_NS + 30001, 0, 0},
+    {"optimizer", 1, 0, WEIR_TRACE_OPTIMIZER, -1, -1, 7, BASE_NS + 40000, BASE_NS + 50000, 0, 0},
+    {"setup", 1, 0, WEIR_TRACE_COPY, -1, -1, -1, BASE_NS + 60000, BASE_NS + 70000, 0, 0},
+};
+
+enum { N_EVENTS = sizeof events / sizeof events[0], N_ROWS = 3 };
+
+static json_t *document(const char *name)
+{
+    weir_trace *trace;
+    json_t *root;
+    assert_ok(weir_trace_open(testing_path(name), rows, N_ROWS, N_EVENTS, &trace));
+    uint64_t before = weir_alloc_count();
+    weir_trace_add(trace, events, 3);
+    weir_trace_add(trace, events + 3, N_EVENTS - 3);
+    assert_int_equal(weir_alloc_count(), before);
+    assert_int_not_equal(access(testing_path(name), F_OK), 0); /* nothing before it is whole */
+    assert_ok(weir_trace_write(trace));
+    weir_trace_close(trace);
+    assert_ok(weir_json_load(testing_path(name), &root));
+    return root;
+}
+
+static const char *text_of(const json_t *item, const char *key)
+{
+    const char *text = json_string_value(json_object_get(item, key));
+    return text ? text : "";
+}
+
+static json_int_t number_of(const json_t *item, const char *key)
+{
+    const json_t *value = json_object_get(item, key);
+    assert_true(json_is_integer(value));
+    return json_integer_value(value);
+}
+
+static int64_t ns_of(const json_t *item, const char *key)
+{
+    return llround(json_number_value(json_object_get(item, key)) * 1000);
+}
+
+/* The next item with phase `phase` from *at on. */
+static const json_t *item_next(const json_t *root, const char *phase, size_t *at)
+{
+    const json_t *items = json_object_get(root, "traceEvents");
+    while (*at < json_array_size(items)) {
+        const json_t *item = json_array_get(items, (*at)++);
+        if (!strcmp(text_of(item, "ph"), phase))
+            return item;
+    }
+    return NULL;
+}
+
+static void every_event_is_there_with_exact_times(void **state)
+{
+    (void)state;
+    json_t *root = document("times.json");
+    size_t at = 0;
+    for (int i = 0; i < N_EVENTS; i++) {
+        const json_t *item = item_next(root, "X", &at), *args = json_object_get(item, "args");
+        const struct weir_trace_event *event = &events[i];
+        assert_non_null(item);
+        assert_int_equal(ns_of(item, "ts"), event->start_ns - BASE_NS);
+        assert_int_equal(ns_of(item, "dur"), event->end_ns - event->start_ns);
+        assert_int_equal(number_of(item, "pid"), event->rank);
+        assert_int_equal(number_of(item, "tid"), event->stream);
+        assert_int_equal(json_object_size(args), (event->stage >= 0) + (event->mb >= 0) + (event->step >= 0));
+        if (event->stage >= 0) {
+            assert_int_equal(number_of(args, "stage"), event->stage);
+            assert_int_equal(number_of(args, "mb"), event->mb);
+            assert_int_equal(number_of(args, "step"), event->step);
+        }
+    }
+    assert_null(item_next(root, "X", &at));
+    json_decref(root);
+}
+
+static void waiting_is_told_apart_from_working(void **state)
+{
+    (void)state;
+    json_t *root = document("wait.json");
+    size_t at = 0;
+    int n_waits = 0;
+    for (const json_t *item; (item = item_next(root, "X", &at));) {
+        bool wait = !strcmp(text_of(item, "cat"), "wait");
+        n_waits += wait;
+        assert_int_equal(wait, !strcmp(text_of(item, "cname"), "grey"));
+        assert_int_equal(wait, !strncmp(text_of(item, "name"), "wait ", 5));
+    }
+    assert_int_equal(n_waits, 1);
+    json_decref(root);
+}
+
+static void rows_have_names_in_order(void **state)
+{
+    (void)state;
+    json_t *root = document("rows.json");
+    size_t at = 0;
+    int n_processes = 0, n_threads = 0;
+    for (const json_t *item; (item = item_next(root, "M", &at));) {
+        const json_t *args = json_object_get(item, "args");
+        if (!strcmp(text_of(item, "name"), "process_name"))
+            assert_string_equal(text_of(args, "name"), n_processes++ == 0 ? "rank 0" : "rank 1");
+        if (!strcmp(text_of(item, "name"), "thread_name"))
+            assert_string_equal(text_of(args, "name"), rows[n_threads++].name);
+        if (!strcmp(text_of(item, "name"), "thread_sort_index"))
+            assert_int_equal(number_of(args, "sort_index"), n_threads - 1);
+    }
+    assert_int_equal(n_processes, 2);
+    assert_int_equal(n_threads, N_ROWS);
+    json_decref(root);
+}
+
+/* On each row, an event starts after the one before it has ended: in written times, not only in ours. */
+static void events_of_a_row_nest(void **state)
+{
+    (void)state;
+    json_t *root = document("nest.json");
+    int64_t ends[2][2] = {{0}};
+    size_t at = 0;
+    for (const json_t *item; (item = item_next(root, "X", &at));) {
+        int64_t *end = &ends[number_of(item, "pid")][number_of(item, "tid")];
+        assert_true(ns_of(item, "ts") >= *end);
+        *end = ns_of(item, "ts") + ns_of(item, "dur");
+    }
+    json_decref(root);
+}
+
+static void an_arrow_has_two_ends(void **state)
+{
+    (void)state;
+    json_t *root = document("arrow.json");
+    size_t at = 0;
+    const json_t *from = item_next(root, "s", &at), *to = item_next(root, "f", &at);
+    assert_true(number_of(from, "id") == 5 && number_of(to, "id") == 5);
+    assert_int_equal(ns_of(from, "ts"), 1);
+    assert_int_equal(ns_of(to, "ts"), 2500);
+    assert_string_equal(text_of(to, "bp"), "e");
+    assert_null(item_next(root, "f", &at));
+    json_decref(root);
+}
+
+static void events_beyond_the_limit_are_counted(void **state)
+{
+    (void)state;
+    weir_trace *trace;
+    json_t *root;
+    assert_ok(weir_trace_open(testing_path("limit.json"), rows, N_ROWS, 3, &trace));
+    weir_trace_add(trace, events, 2);
+    weir_trace_add(trace, events, 2);
+    weir_trace_add(trace, events, 2);
+    assert_int_equal(weir_trace_lost(trace), 3);
+    assert_ok(weir_trace_write(trace));
+    weir_trace_close(trace);
+    assert_ok(weir_json_load(testing_path("limit.json"), &root));
+    assert_int_equal(number_of(root, "lostEvents"), 3);
+    json_decref(root);
+}
+
+static void an_empty_trace_is_a_document(void **state)
+{
+    (void)state;
+    weir_trace *trace;
+    json_t *root;
+    assert_ok(weir_trace_open(testing_path("bare.json"), NULL, 0, 0, &trace));
+    assert_ok(weir_trace_write(trace));
+    weir_trace_close(trace);
+    assert_ok(weir_json_load(testing_path("bare.json"), &root));
+    assert_int_equal(json_array_size(json_object_get(root, "traceEvents")), 0);
+    json_decref(root);
+}
+
+static int files_with(const char *words)
+{
+    int n = 0;
+    DIR *folder = opendir(testing_dir());
+    assert_non_null(folder);
+    for (const struct dirent *entry; (entry = readdir(folder));)
+        n += strstr(entry->d_name, words) != NULL;
+    closedir(folder);
+    return n;
+}
+
+static void a_trace_that_is_not_written_leaves_nothing(void **state)
+{
+    (void)state;
+    weir_trace *trace;
+    assert_ok(weir_file_write(testing_path("old.json"), "old", 3));
+    assert_ok(weir_trace_open(testing_path("old.json"), rows, N_ROWS, 10, &trace));
+    assert_int_equal(files_with("old.json"), 2);
+    weir_trace_close(trace);
+    assert_int_equal(files_with("old.json"), 1);
+    char *text;
+    size_t bytes;
+    assert_ok(weir_file_read(testing_path("old.json"), 100, &text, &bytes));
+    assert_string_equal(text, "old");
+    weir_free(text);
+    weir_trace_close(NULL);
+}
+
+static void an_unwritable_place_is_known_at_once(void **state)
+{
+    (void)state;
+    weir_trace *trace = NULL;
+    assert_fails(weir_trace_open(testing_path("none/t.json"), rows, N_ROWS, 10, &trace), WEIR_ERR_IO,
+                 "none/t.json': No such file");
+    assert_fails(weir_trace_open(testing_dir(), rows, N_ROWS, 10, &trace), WEIR_ERR_IO, "Is a directory");
+    assert_fails(weir_trace_open(testing_path("unwritten.json"), rows, N_ROWS, SIZE_MAX / 4, &trace), WEIR_ERR_NOMEM,
+                 "out of memory");
+    weir_status status = WEIR_ERR_NOMEM;
+    for (int budget = 0; status; budget++) {
+        weir_alloc_set_budget(budget);
+        status = weir_trace_open(testing_path("unwritten.json"), rows, N_ROWS, 10, &trace);
+        weir_alloc_set_budget(-1);
+        assert_true(status == WEIR_OK || status == WEIR_ERR_NOMEM);
+    }
+    weir_trace_close(trace);
+    assert_int_equal(files_with("unwritten.json"), 0);
+}
+
+static void a_full_disk_is_an_error(void **state)
+{
+    (void)state;
+    weir_trace *trace;
+    assert_ok(weir_trace_open("/dev/full", rows, N_ROWS, N_EVENTS, &trace));
+    weir_trace_add(trace, events, N_EVENTS);
+    assert_fails(weir_trace_write(trace), WEIR_ERR_IO, "'/dev/full': No space left on device");
+    weir_trace_close(trace);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_event_is_there_with_exact_times),
+        cmocka_unit_test(waiting_is_told_apart_from_working),
+        cmocka_unit_test(rows_have_names_in_order),
+        cmocka_unit_test(events_of_a_row_nest),
+        cmocka_unit_test(an_arrow_has_two_ends),
+        cmocka_unit_test(events_beyond_the_limit_are_counted),
+        cmocka_unit_test(an_empty_trace_is_a_document),
+        cmocka_unit_test(a_trace_that_is_not_written_leaves_nothing),
+        cmocka_unit_test(an_unwritable_place_is_known_at_once),
+        cmocka_unit_test(a_full_disk_is_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

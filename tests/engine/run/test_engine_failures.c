@@ -1,0 +1,159 @@
+/* The engine when something is wrong: one clear error, no hang, nothing leaked.   labels: threads */
+#include "tests/support/testing.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "engine/weir.h"
+
+enum { MICROBATCHES = 4, BATCH = 2, SEQ = 8 };
+
+struct setup {
+    struct weir_arena arena;
+    const struct weir_graph *graph;
+    struct weir_schedule schedule;
+    struct weir_engine_config config;
+};
+
+static void setup_make(struct setup *s, const char *schedule, int stages)
+{
+    memset(s, 0, sizeof *s);
+    struct weir_model_params model = {.microbatch_size = BATCH, .seq_len = SEQ};
+    assert_ok(weir_model_build(&weir_model_gpt2_tiny, &model, &s->arena, &s->graph));
+    assert_ok(weir_pipeline_schedule(schedule, stages, 0, MICROBATCHES, &s->arena, &s->schedule));
+    s->config = (struct weir_engine_config)WEIR_ENGINE_CONFIG_DEFAULT;
+    s->config.graph = s->graph;
+    s->config.schedule = &s->schedule;
+}
+
+static void feed(weir_engine *engine, int32_t token, int32_t target)
+{
+    int32_t tokens[BATCH * SEQ], targets[BATCH * SEQ];
+    for (int i = 0; i < BATCH * SEQ; i++)
+        tokens[i] = token, targets[i] = target;
+    for (int mb = 0; mb < MICROBATCHES; mb++) {
+        assert_ok(weir_engine_feed(engine, "tokens", mb, tokens));
+        assert_ok(weir_engine_feed(engine, "targets", mb, targets));
+    }
+}
+
+static void a_failing_kernel_stops_every_rank_and_is_named(void **state)
+{
+    (void)state;
+    for (int stages = 1; stages <= 4; stages++)
+        for (int last = 0; last < 2; last++) {
+            struct setup s;
+            weir_engine *engine;
+            struct weir_step_report report;
+            setup_make(&s, "1f1b", stages);
+            assert_ok(weir_engine_open(&s.config, &engine));
+            feed(engine, last ? 1 : 256, last ? 256 : 1);
+            assert_fails(weir_engine_step(engine, 1e-3, &report), WEIR_ERR_INVALID, last ? "node 'loss'" : "node 'embed'");
+            assert_non_null(strstr(weir_last_error(), "256"));
+            assert_fails(weir_engine_step(engine, 1e-3, &report), WEIR_ERR_INVALID, "failed before");
+            weir_engine_close(engine);
+            weir_arena_release(&s.arena);
+        }
+}
+
+static void a_gradient_that_is_not_finite_leaves_the_parameters(void **state)
+{
+    (void)state;
+    struct setup s;
+    weir_engine *engine;
+    struct weir_step_report report;
+    static float wpe[64 * 128], before[64 * 128], after[64 * 128];
+    setup_make(&s, "1f1b", 3);
+    assert_ok(weir_engine_open(&s.config, &engine));
+    feed(engine, 1, 2);
+    assert_ok(weir_engine_step(engine, 1e-3, &report));
+    wpe[5] = NAN;
+    assert_ok(weir_engine_param_write(engine, "wpe.weight", wpe, 64 * 128));
+    assert_ok(weir_engine_param_read(engine, "wpe.weight", before, 64 * 128));
+    assert_fails(weir_engine_step(engine, 1e-3, &report), WEIR_ERR_NUMERIC, "step 1: loss");
+    assert_ok(weir_engine_param_read(engine, "wpe.weight", after, 64 * 128));
+    assert_memory_equal(before, after, sizeof before);
+    memset(wpe, 0, sizeof wpe);
+    assert_ok(weir_engine_param_write(engine, "wpe.weight", wpe, 64 * 128));
+    assert_ok(weir_engine_step(engine, 1e-3, &report)); /* usable again once the cause is gone */
+    weir_engine_close(engine);
+    weir_arena_release(&s.arena);
+}
+
+static void bad_requests_are_refused_before_anything_runs(void **state)
+{
+    (void)state;
+    struct setup s;
+    weir_engine *engine = NULL;
+    setup_make(&s, "1f1b", 15);
+    assert_fails(weir_engine_open(&s.config, &engine), WEIR_ERR_NOFIT, "14 layers");
+    weir_arena_release(&s.arena);
+
+    setup_make(&s, "gpipe", 2);
+    s.config.device_memory = 1 << 20;
+    assert_fails(weir_engine_open(&s.config, &engine), WEIR_ERR_NOFIT, "the cap is 1048576");
+    s.config.device_memory = 0;
+    s.config.device = "cpx";
+    assert_fails(weir_engine_open(&s.config, &engine), WEIR_ERR_USAGE, "did you mean 'cpu'");
+    s.config.device = "cpu";
+    s.config.transport = "loca";
+    assert_fails(weir_engine_open(&s.config, &engine), WEIR_ERR_USAGE, "did you mean 'local'");
+    s.config.transport = NULL;
+    s.config.threads_per_rank = 0;
+    assert_fails(weir_engine_open(&s.config, &engine), WEIR_ERR_USAGE, "threads per rank");
+    s.config.threads_per_rank = 1;
+    s.config.struct_bytes = 8;
+    assert_fails(weir_engine_open(&s.config, &engine), WEIR_ERR_INVALID, "rebuild");
+    assert_null(engine);
+    weir_arena_release(&s.arena);
+}
+
+static void feeding_and_reading_check_names_and_sizes(void **state)
+{
+    (void)state;
+    struct setup s;
+    weir_engine *engine;
+    float values[4];
+    setup_make(&s, "gpipe", 2);
+    assert_ok(weir_engine_open(&s.config, &engine));
+    assert_fails(weir_engine_feed(engine, "token", 0, values), WEIR_ERR_INVALID, "no input 'token'");
+    assert_fails(weir_engine_feed(engine, "tokens", 4, values), WEIR_ERR_INVALID, "micro-batch 4 is out of range");
+    assert_fails(weir_engine_param_read(engine, "wte", values, 4), WEIR_ERR_INVALID, "no parameter 'wte'");
+    assert_fails(weir_engine_param_read(engine, "wte.weight", values, 4), WEIR_ERR_INVALID, "has 32768 elements");
+    weir_engine_close(engine);
+    weir_arena_release(&s.arena);
+}
+
+/* Every allocation of opening fails once: a status, no leak (the sanitizers look), and at last it opens. */
+static void opening_survives_every_failed_allocation(void **state)
+{
+    (void)state;
+    struct setup s;
+    weir_engine *engine = NULL;
+    setup_make(&s, "1f1b", 3);
+    int64_t budget = 0;
+    for (; budget < 5000; budget++) {
+        weir_alloc_set_budget(budget);
+        weir_status status = weir_engine_open(&s.config, &engine);
+        weir_alloc_set_budget(-1);
+        if (!status)
+            break;
+        assert_int_equal(status, WEIR_ERR_NOMEM);
+    }
+    assert_true(budget > 3 && budget < 5000);
+    weir_engine_close(engine);
+    weir_arena_release(&s.arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_failing_kernel_stops_every_rank_and_is_named),
+        cmocka_unit_test(a_gradient_that_is_not_finite_leaves_the_parameters),
+        cmocka_unit_test(bad_requests_are_refused_before_anything_runs),
+        cmocka_unit_test(feeding_and_reading_check_names_and_sizes),
+        cmocka_unit_test(opening_survives_every_failed_allocation),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

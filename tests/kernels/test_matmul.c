@@ -1,0 +1,163 @@
+/* matrix products: gemm_ref against double, the build's implementation against gemm_ref.   labels: pure */
+#include "tests/support/testing.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/rng.h"
+#include "kernels/cpu/matmul.h"
+
+static const int64_t sizes[][3] = {{1, 1, 1},    {1, 17, 3},   {17, 1, 33},   {3, 3, 3},     {4, 32, 64},
+                                   {5, 33, 257}, {64, 96, 16}, {67, 131, 97}, {33, 300, 513}, {128, 64, 256}};
+
+struct matrices {
+    float *a, *b, *bias, *c, *other, *start, *scratch;
+    size_t c_bytes;
+};
+
+static float *matrix_make(int64_t n, uint64_t key)
+{
+    float *x = aligned_alloc(64, (size_t)(n + 31) / 16 * 64);
+    assert_non_null(x);
+    for (int64_t i = 0; i < n; i++)
+        x[i] = weir_rng_normal(key, (uint64_t)i);
+    return x;
+}
+
+static struct matrices matrices_make(const struct weir_product *p)
+{
+    size_t scratch = weir_matmul_scratch(p, 2), plain = weir_gemm_ref_scratch(p), one = weir_matmul_scratch(p, 1);
+    scratch = scratch > plain ? scratch : plain;
+    scratch = scratch > one ? scratch : one;
+    return (struct matrices){matrix_make(p->m * p->k, 1), matrix_make(p->k * p->n, 2), matrix_make(p->n, 3),
+                             matrix_make(p->m * p->n, 4), matrix_make(p->m * p->n, 4), matrix_make(p->m * p->n, 4),
+                             matrix_make((int64_t)(scratch / 4 + 1), 5), (size_t)(p->m * p->n) * sizeof(float)};
+}
+
+static void matrices_free(struct matrices *x)
+{
+    free(x->a), free(x->b), free(x->bias), free(x->c), free(x->other), free(x->start), free(x->scratch);
+}
+
+/* All descriptions: sizes, transposes, and plain, accumulating or with a bias. */
+static struct weir_product product_number(int number)
+{
+    int size = number / 12, kind = number % 3;
+    return (struct weir_product){sizes[size][0], sizes[size][1], sizes[size][2], number / 3 % 2 == 1,
+                                 number / 6 % 2 == 1, kind == 1, kind == 2};
+}
+
+enum { PRODUCTS = 12 * (int)(sizeof sizes / sizeof *sizes) };
+
+static double element(const struct weir_product *p, const struct matrices *x, int64_t i, int64_t j)
+{
+    double sum = p->accumulate ? (double)x->start[i * p->n + j] : p->bias ? (double)x->bias[j] : 0;
+    for (int64_t k = 0; k < p->k; k++)
+        sum += (double)x->a[p->transpose_a ? k * p->m + i : i * p->k + k] *
+               (double)x->b[p->transpose_b ? j * p->k + k : k * p->n + j];
+    return sum;
+}
+
+static void assert_product(const struct weir_product *p, const struct matrices *x, const float *c)
+{
+    for (int64_t i = 0; i < p->m; i++)
+        for (int64_t j = 0; j < p->n; j++)
+            if (fabs((double)c[i * p->n + j] - element(p, x, i, j)) > 3e-6 * (3 + 3 * sqrt((double)p->k)))
+                fail_msg("(%ld, %ld, %ld)%s%s: [%ld][%ld] is %g, it should be %g", (long)p->m, (long)p->n, (long)p->k,
+                         p->transpose_a ? " a^T" : "", p->transpose_b ? " b^T" : "", (long)i, (long)j,
+                         (double)c[i * p->n + j], element(p, x, i, j));
+}
+
+static void the_plain_product_follows_double(void **state)
+{
+    (void)state;
+    for (int n = 0; n < PRODUCTS; n++) {
+        struct weir_product p = product_number(n);
+        struct matrices x = matrices_make(&p);
+        weir_gemm_ref(&p, 0, p.n, x.a, x.b, p.bias ? x.bias : NULL, x.c, x.scratch);
+        assert_product(&p, &x, x.c);
+        for (int64_t j = 0; j < p.n; j += 32)
+            weir_gemm_ref(&p, j, 32, x.a, x.b, p.bias ? x.bias : NULL, x.other, x.scratch);
+        assert_memory_equal(x.c, x.other, x.c_bytes);
+        matrices_free(&x);
+    }
+}
+
+static void run_all(int n_threads)
+{
+    struct weir_matmul *matmul;
+    assert_ok(weir_matmul_open(n_threads, &matmul));
+    for (int n = 0; n < PRODUCTS; n++) {
+        struct weir_product p = product_number(n);
+        struct matrices x = matrices_make(&p);
+        const float *bias = p.bias ? x.bias : NULL;
+        assert_ok(weir_matmul_prepare(matmul, &p));
+        assert_ok(weir_matmul_run(matmul, &p, x.a, x.b, bias, x.c, x.scratch));
+        assert_product(&p, &x, x.c);
+        assert_ok(weir_matmul_run(matmul, &p, x.a, x.b, bias, x.other, x.scratch));
+        assert_memory_equal(x.c, x.other, x.c_bytes);
+        matrices_free(&x);
+    }
+    weir_matmul_close(matmul);
+}
+
+static void the_product_of_this_build_follows_double_and_repeats_its_bits(void **state)
+{
+    (void)state;
+    run_all(1);
+}
+
+static void so_it_does_with_two_threads(void **state)
+{
+    (void)state;
+    run_all(2);
+}
+
+static void a_prepared_product_allocates_nothing_of_ours(void **state)
+{
+    (void)state;
+    struct weir_matmul *matmul;
+    struct weir_product p = {.m = 33, .n = 65, .k = 17, .transpose_b = true, .accumulate = true};
+    struct matrices x = matrices_make(&p);
+    assert_ok(weir_matmul_open(1, &matmul));
+    assert_ok(weir_matmul_prepare(matmul, &p));
+    uint64_t before = weir_alloc_count();
+    for (int i = 0; i < 10; i++)
+        assert_ok(weir_matmul_run(matmul, &p, x.a, x.b, NULL, x.c, x.scratch));
+    assert_int_equal(weir_alloc_count(), before);
+    weir_matmul_close(matmul);
+    matrices_free(&x);
+}
+
+static void every_failed_allocation_is_a_status(void **state)
+{
+    (void)state;
+    const struct weir_product p = {.m = 3, .n = 5, .k = 7};
+    for (int budget = 0;; budget++) {
+        struct weir_matmul *matmul = NULL;
+        weir_alloc_set_budget(budget);
+        weir_status status = weir_matmul_open(1, &matmul);
+        if (!status)
+            status = weir_matmul_prepare(matmul, &p);
+        weir_alloc_set_budget(-1);
+        weir_matmul_close(matmul);
+        if (!status)
+            break;
+        assert_int_equal(status, WEIR_ERR_NOMEM);
+        assert_true(budget < 10);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_plain_product_follows_double),
+        cmocka_unit_test(the_product_of_this_build_follows_double_and_repeats_its_bits),
+        cmocka_unit_test(so_it_does_with_two_threads),
+        cmocka_unit_test(a_prepared_product_allocates_nothing_of_ours),
+        cmocka_unit_test(every_failed_allocation_is_a_status),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

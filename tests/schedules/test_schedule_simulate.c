@@ -1,0 +1,262 @@
+/* schedules: what simulate says about time, memory and the critical path, held to values worked out by hand.
+ * labels: pure */
+#include "tests/support/testing.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "schedules/simulate/simulate.h"
+
+static struct weir_arena arena;
+
+static int arena_drop(void **state)
+{
+    (void)state;
+    weir_arena_release(&arena);
+    return 0;
+}
+
+static struct weir_schedule parse(const char *text)
+{
+    struct weir_schedule schedule;
+    assert_ok(weir_schedule_csv_parse(text, strlen(text), "t.csv", WEIR_CSV_TORCH, &arena, &schedule));
+    return schedule;
+}
+
+static const struct weir_schedule_costs unit = {1, 1, 1, 1, 1, .overlap_gain = 1};
+
+static struct weir_simulation simulate(const char *text, const struct weir_schedule_costs *costs,
+                                       enum weir_channels model)
+{
+    struct weir_simulation result;
+    struct weir_simulation_options options = {.channels = model, .keep_path = true, .keep_times = true};
+    struct weir_schedule schedule = parse(text);
+    assert_ok(weir_schedule_simulate(&schedule, costs, &options, &arena, &result));
+    return result;
+}
+
+static void assert_near(double value, double wanted)
+{
+    if (fabs(value - wanted) > 1e-9)
+        fail_msg("%.12g, not %.12g", value, wanted);
+}
+
+static void two_ranks_by_hand(void **state)
+{
+    (void)state;
+    struct weir_schedule_costs costs = unit;
+    costs.transfer = 0.5;
+    /* r0  F0 F1 . .  .  B0 B0 B1 B1     F0 0-1, F1 1-2; B0 arrives at 5: 5-7, 7.5 for B1 -> 7.5-9.5
+     * r1  .  F0 B0 B0 F1 B1 B1          F0 1.5-2.5, B0 2.5-4.5, F1 4.5-5.5, B1 5.5-7.5 */
+    struct weir_simulation s = simulate("0F0,0F1,0B0,0B1\n1F0,1B0,1F1,1B1\n", &costs, WEIR_CHANNELS_EDGE);
+    assert_near(s.makespan, 10);
+    assert_near(s.busy[0], 6);
+    assert_near(s.idle[0], 4);
+    assert_near(s.bubble, 0.4);
+    assert_near(s.bubble_span, 0.4);
+    assert_near(s.exposed[0], 1); /* 0.5 before each backward */
+    assert_near(s.exposed[1], 0.5);
+    assert_int_equal(s.n_actions, 8);
+    assert_near(s.start[0][2], 5);
+    assert_near(s.start[0][3], 8);
+}
+
+static void memory_is_counted_in_list_order(void **state)
+{
+    (void)state;
+    struct weir_schedule_costs costs = unit;
+    costs.mem_backward = 3;
+    struct weir_simulation s = simulate("0F0,0F1,0I0,0F2,0I1,0I2,0W0,0W1,0W2\n", &costs, WEIR_CHANNELS_EDGE);
+    assert_near(s.peak_activations[0], 7); /* 3+3, I leaves 1 of 3: 4, F: 7 */
+    s = simulate("0F0,0F1\n", &unit, WEIR_CHANNELS_EDGE);
+    assert_near(s.peak_activations[0], 1); /* without backward nothing is kept */
+}
+
+/* An OVERLAP_F_B waits for both inputs, lasts F + B times the gain, and counts its F before its B. */
+static void an_overlap_is_one_action(void **state)
+{
+    (void)state;
+    struct weir_schedule_costs costs = unit;
+    costs.overlap_gain = 0.5;
+    const char *text = "0F0,1F0,(0F1;1B0)OVERLAP_F_B,1F1,1B1,0B0,0B1\n";
+    struct weir_simulation s = simulate(text, &costs, WEIR_CHANNELS_EDGE);
+    assert_near(s.makespan, 1 + 1 + 1.5 + 1 + 2 + 2 + 2);
+    assert_near(s.peak_activations[0], 3);
+    s = simulate("0F0,(0F1;0B0)OVERLAP_F_B,0B1\n1F0,1B0,1F1,1B1\n", &unit, WEIR_CHANNELS_EDGE);
+    assert_near(s.start[0][1], 4); /* F1 could start at 1, B0's gradient comes at 4 */
+    assert_near(s.start[1][2], 7); /* and F1's output at the end of both */
+}
+
+/* One boundary-input slot more than the peak in flight: rank 1 holds one, so two fit and the third waits. */
+static void a_transfer_waits_for_a_slot(void **state)
+{
+    (void)state;
+    struct weir_simulation s =
+        simulate("0F0,0F1,0F2,0F3,0B0,0B1,0B2,0B3\n1F0,1B0,1F1,1B1,1F2,1B2,1F3,1B3\n", &unit, WEIR_CHANNELS_EDGE);
+    double arrival[4] = {0};
+    for (size_t i = 0; i < s.n_transfers; i++)
+        if (s.transfers[i].receive.type == WEIR_RECV_F)
+            arrival[s.transfers[i].receive.mb] = s.transfers[i].end;
+    assert_near(arrival[0], 1);
+    assert_near(arrival[1], 2);
+    assert_near(arrival[2], 4); /* made at 3, the slot of micro-batch 0 is free at the end of its B */
+    assert_near(arrival[3], 7);
+}
+
+/* On one channel for everything a transfer that is not made yet holds up the ones behind it. */
+static void a_shared_channel_blocks_at_its_head(void **state)
+{
+    (void)state;
+    const char *text = "0F0,0SEND_F0,0F1,0SEND_F1,0RECV_B0,0B0,0RECV_B1,0B1\n"
+                       "1RECV_F0,1F0,1RECV_F1,1B0,1SEND_B0,1F1,1B1,1SEND_B1\n";
+    struct weir_schedule_costs costs = {4, 1, 0, 1, 1, .transfer = 1, .overlap_gain = 1};
+    struct weir_simulation edge = simulate(text, &costs, WEIR_CHANNELS_EDGE);
+    struct weir_simulation shared = simulate(text, &costs, WEIR_CHANNELS_SHARED);
+    struct weir_simulation blocking = simulate(text, &costs, WEIR_CHANNELS_BLOCKING);
+    /* r0 F0 0-4, sends 4-5, F1 4-8, sends 8-9;  r1 F0 5-9, B0 9-10 sends 10-11, F1 10-14, B1 14-15, sends 15-16 */
+    assert_near(edge.makespan, 17);
+    assert_near(shared.makespan, 17);
+    /* r0 F0 0-4, send 4-5, F1 5-9, send 9-10;  r1 F0 5-9, recv 9-10, B0 10-11, send 11-12, F1 12-16, B1 16-17, send 18 */
+    assert_near(blocking.makespan, 19);
+}
+
+static void a_rendezvous_deadlock_is_seen_under_blocking_only(void **state)
+{
+    (void)state;
+    const char *text = "0F0,0SEND_F0,0F1,0SEND_F1,0RECV_B0,0B0,0RECV_B1,0B1\n"
+                       "1RECV_F0,1F0,1B0,1SEND_B0,1RECV_F1,1F1,1B1,1SEND_B1\n";
+    struct weir_schedule s = parse(text);
+    struct weir_schedule_report report;
+    assert_ok(weir_schedule_check(&s, WEIR_CHANNELS_EDGE, &arena, &report));
+    assert_fails(weir_schedule_check(&s, WEIR_CHANNELS_BLOCKING, &arena, &report), WEIR_ERR_INVALID,
+                 "deadlock: rank 0 waits in 0SEND_F1 for rank 1, which waits in 1SEND_B0 for rank 0");
+    assert_fails(weir_schedule_check(&s, WEIR_CHANNELS_SHARED, &arena, &report), WEIR_ERR_INVALID,
+                 "waits in 0SEND_F1 for the channel of rank 1, which waits in 1SEND_B0 for the channel of rank 0");
+}
+
+static void reduction_and_optimizer_come_at_the_end(void **state)
+{
+    (void)state;
+    struct weir_schedule_costs costs = unit;
+    costs.reduce = 2;
+    costs.optimizer = 3;
+    struct weir_simulation s = simulate("0F0,0B0\n1F0,1B0\n", &costs, WEIR_CHANNELS_EDGE);
+    assert_near(s.makespan, 6 + 2 + 3);
+    assert_near(s.busy[1], 3 + 2 + 3);
+    s = simulate("0F0,1F0,1B0,1REDUCE_GRAD,0B0,0REDUCE_GRAD\n", &costs, WEIR_CHANNELS_EDGE);
+    assert_near(s.makespan, 6 + 1 + 3); /* half of the reduction beside 0B0 */
+    s = simulate("0F0\n1F0\n", &costs, WEIR_CHANNELS_EDGE);
+    assert_near(s.makespan, 2); /* inference has neither */
+}
+
+static void costs_are_read_from_a_file(void **state)
+{
+    (void)state;
+    char path[4200];
+    snprintf(path, sizeof path, "%s/costs.json", testing_dir());
+    const char *text = "{\"stages\": [{\"F\": 1, \"I\": 2, \"W\": 3}, {\"F\": 4, \"I\": 5, \"W\": 6, \"mem_B\": 2}],\n"
+                       " \"edges\": [{\"from\": 0, \"to\": 1, \"latency\": 0.5, \"bytes\": 100, \"bandwidth\": 200}],\n"
+                       " \"reduce\": 10, \"optimizer\": 20}";
+    assert_ok(weir_file_write(path, text, strlen(text)));
+    struct weir_schedule_costs costs = unit;
+    assert_ok(weir_schedule_costs_load(path, &arena, &costs));
+    struct weir_simulation s = simulate("0F0,0B0\n1F0,1I0,1W0\n", &costs, WEIR_CHANNELS_EDGE);
+    /* F0 0-1, transfer 1-2, F 2-6, I 6-11, B 11-16 | W 11-17; reduce 10, optimizer 20 */
+    assert_near(s.makespan, 17 + 30);
+    assert_near(s.peak_memory[1], 2);
+    struct weir_schedule three = parse("0F0\n1F0\n2F0\n");
+    struct weir_simulation_options options = {0};
+    assert_fails(weir_schedule_simulate(&three, &costs, &options, &arena, &s), WEIR_ERR_INVALID,
+                 "2 stages, the schedule has 3");
+    static const struct {
+        const char *text, *words;
+    } bad[] = {
+        {"[]", "must be an object"},
+        {"{\"stage\": []}", "unknown key 'stage'"},
+        {"{\"stages\": []}", "one object per stage"},
+        {"{\"stages\": [{\"F\": 1, \"I\": 1}]}", "'W' is missing"},
+        {"{\"edges\": [{\"from\": 0, \"to\": 1, \"bytes\": 5}]}", "needs a 'bandwidth'"},
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_ok(weir_file_write(path, bad[i].text, strlen(bad[i].text)));
+        assert_fails(weir_schedule_costs_load(path, &arena, &costs), WEIR_ERR_INVALID, bad[i].words);
+    }
+}
+
+/* The critical path has no gaps: its durations add up to the end of the last action, whatever the costs. */
+static void path_adds_up(const struct weir_schedule *schedule, const struct weir_schedule_costs *costs,
+                         enum weir_channels model)
+{
+    struct weir_simulation result;
+    struct weir_simulation_options options = {.channels = model, .keep_path = true};
+    assert_ok(weir_schedule_simulate(schedule, costs, &options, &arena, &result));
+    double sum = 0;
+    for (size_t i = 0; i < result.n_path; i++)
+        sum += result.critical_path[i].duration;
+    if (fabs(sum - result.makespan) > 1e-9 * result.makespan)
+        fail_msg("%s: the path lasts %.12g, the schedule %.12g", weir_channels_str(model), sum, result.makespan);
+    const struct weir_action *first = &result.critical_path[0].action;
+    assert_int_equal(first->type, WEIR_F);
+    assert_int_equal(first->stage, 0);
+}
+
+static void the_critical_path_adds_up_to_the_makespan(void **state)
+{
+    (void)state;
+    static const struct weir_schedule_costs rows[] = {
+        {1, 1, 1, 1, 1, .transfer = 0, .overlap_gain = 1},
+        {1.37, 1.91, 0.73, 1, 1, .transfer = 0.11, .overlap_gain = 0.9},
+        {0.31, 2.7, 0.17, 1, 1, .transfer = 1.9, .overlap_gain = 1},
+        {3.1, 0.27, 4.17, 1, 1, .transfer = 0.5, .overlap_gain = 1.1},
+    };
+    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind; kind++)
+        for (int p = 1; p <= 4; p++)
+            for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+                struct weir_schedule s;
+                struct weir_schedule_params params = {.n_ranks = p, .n_microbatches = 8};
+                params.n_chunks = (*kind)->n_chunks ? 0 : 2;
+                if (weir_schedule_build(*kind, &params, &arena, &s))
+                    continue;
+                for (int model = WEIR_CHANNELS_EDGE; model <= WEIR_CHANNELS_BLOCKING; model++)
+                    path_adds_up(&s, &rows[i], (enum weir_channels)model);
+                weir_arena_release(&arena);
+            }
+}
+
+static void a_trace_is_json_with_every_action(void **state)
+{
+    (void)state;
+    struct weir_schedule_costs costs = unit;
+    costs.transfer = 0.5;
+    struct weir_simulation s = simulate("0F0,0B0\n1F0,1B0\n", &costs, WEIR_CHANNELS_EDGE);
+    const char *text;
+    json_error_t error;
+    assert_ok(weir_simulation_trace(&s, &arena, &text));
+    json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &error), *event;
+    assert_non_null(root);
+    size_t i, n = 0;
+    json_array_foreach(json_object_get(root, "traceEvents"), i, event) n +=
+        !strcmp(json_string_value(json_object_get(event, "ph")), "X");
+    assert_int_equal(n, 4 + 2);
+    json_decref(root);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(two_ranks_by_hand, arena_drop),
+        cmocka_unit_test_teardown(memory_is_counted_in_list_order, arena_drop),
+        cmocka_unit_test_teardown(an_overlap_is_one_action, arena_drop),
+        cmocka_unit_test_teardown(a_transfer_waits_for_a_slot, arena_drop),
+        cmocka_unit_test_teardown(a_shared_channel_blocks_at_its_head, arena_drop),
+        cmocka_unit_test_teardown(a_rendezvous_deadlock_is_seen_under_blocking_only, arena_drop),
+        cmocka_unit_test_teardown(reduction_and_optimizer_come_at_the_end, arena_drop),
+        cmocka_unit_test_teardown(costs_are_read_from_a_file, arena_drop),
+        cmocka_unit_test_teardown(the_critical_path_adds_up_to_the_makespan, arena_drop),
+        cmocka_unit_test_teardown(a_trace_is_json_with_every_action, arena_drop),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

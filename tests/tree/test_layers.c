@@ -1,0 +1,238 @@
+/* The tree itself: includes keep to tests/layers.txt, file names are unique, no path of a machine.   labels: pure */
+#include "tests/support/testing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/layer_rules.h"
+#include "tests/support/tree.h"
+
+static struct layer_rules rules;
+static char *rules_text, *public_text;
+
+static int rules_setup(void **state)
+{
+    (void)state;
+    rules_text = tree_read("tests/layers.txt");
+    public_text = tree_read("cmake/public_headers.txt");
+    const char *reason = layer_rules_read(rules_text, public_text, &rules);
+    if (reason)
+        print_error("tests/layers.txt: %s\n", reason);
+    return reason != NULL;
+}
+
+static int rules_teardown(void **state)
+{
+    (void)state;
+    free(rules_text);
+    free(public_text);
+    return 0;
+}
+
+static bool ends_with(const char *path, const char *const *endings)
+{
+    for (; *endings; endings++) {
+        size_t n = strlen(path), k = strlen(*endings);
+        if (n >= k && !strcmp(path + n - k, *endings))
+            return true;
+    }
+    return false;
+}
+
+/* ---- the rules see what they should -------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name, *path, *text, *violation; /* violation == NULL: permitted */
+} rows[] = {
+    {"a layer includes itself and what lies below", "schedules/x.c", "#include \"base/arena.h\"\n", NULL},
+    {"a header beside the file", "base/x.c", "#include \"arena.h\"\n", NULL},
+    {"an include that points up", "schedules/x.c", "\n#include \"engine/device/device.h\"\n", "schedules/x.c:2:"},
+    {"angle brackets do not hide it", "base/x.c", "#include <kernels/op.h>\n", "includes 'kernels/op.h'"},
+    {"dots do not hide it", "base/x.c", "#include \"../kernels/./op.h\"\n", "includes 'kernels/op.h'"},
+    {"blanks do not hide it", "base/x.c", "  #\tinclude/**/\"kernels/op.h\"\n", "x.c:1:"},
+    {"a comment before it does not hide it", "base/x.c", "/* a\n b */ #include \"kernels/op.h\"\n", "x.c:2:"},
+    {"a continued line does not hide it", "base/x.c", "#inc\\\nlude \"kernels/op.h\"\n", "x.c:1:"},
+    {"a continued comment does not show what it hides", "base/x.c", "// \\\n#include \"kernels/op.h\"\n", NULL},
+    {"a digraph does not hide it", "base/x.c", "%:include \"kernels/op.h\"\n", "x.c:1:"},
+    {"include_next does not hide it", "base/x.c", "#include_next \"kernels/op.h\"\n", "x.c:1:"},
+    {"a condition does not hide it", "base/x.c", "#if 0\n#include \"kernels/op.h\"\n#endif\n", "x.c:2:"},
+    {"a macro cannot be followed", "base/x.c", "#include HEADER\n", "names a macro"},
+    {"an include in a comment is none", "base/x.c", "/*\n#include \"kernels/op.h\"\n*/\n", NULL},
+    {"an include in a string is none", "base/x.c", "char *s = \"/*\\\"\";\nchar *t = \"#include \\\"x\\\"\";\n", NULL},
+    {"a quote in a comment opens nothing", "base/x.c", "// don't\n#include \"kernels/op.h\"\n", "x.c:2:"},
+    {"the command uses public headers", "cmd/x.c", "#include \"base/json.h\"\n#include \"cmd/options.h\"\n", NULL},
+    {"the command uses no other header", "cmd/x.c", "#include \"engine/program/program.h\"\n", "layer 'cmd'"},
+    {"the engine hides the processor's library", "kernels/x.c", "#include <dnnl.h>\n", "keeps it to other files"},
+    {"one file may use it", "kernels/cpu/matmul_dnnl.c", "#include <dnnl.h>\n", NULL},
+    {"schedules have no threads", "schedules/x.c", "#include <pthread.h>\n", "keeps it to other files"},
+    {"an unknown library", "base/x.c", "#include <gtk/gtk.h>\n", "no 'header' row"},
+    {"a file of no layer", "stray/x.c", "", "no layer for this file"},
+    {"the bottom never sees the public interface", "base/x.c", "#include \"engine/weir.h\"\n", "layer 'base'"},
+};
+
+struct seen {
+    char first[1500];
+    int n;
+};
+
+static void violation_keep(const char *violation, void *context)
+{
+    struct seen *seen = context;
+    if (seen->n++ == 0)
+        snprintf(seen->first, sizeof seen->first, "%s", violation);
+}
+
+static bool exists(const char *path, void *context)
+{
+    (void)context;
+    return tree_has(path);
+}
+
+static void the_rules_see_through_disguises(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct seen seen = {"", 0};
+        layer_check(&rules, rows[i].path, rows[i].text, exists, violation_keep, &seen);
+        bool as_wanted = rows[i].violation ? strstr(seen.first, rows[i].violation) != NULL : seen.n == 0;
+        if (!as_wanted)
+            fail_msg("%s: got '%s'", rows[i].name, seen.first);
+    }
+}
+
+static void malformed_rules_name_their_line(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *reason;
+    } bad[] = {
+        {"layer a = a/* ->\nlayer b = b/* -> c\nlayer c = c/* ->\n", "line 2: 'c' is not a layer below 'b'"},
+        {"layer a = a/* -> a\n", "'a' is not a layer below 'a'"},
+        {"\nlayer a a/* ->\n", "line 2: a layer row is"},
+        {"layer a = a/*\n", "line 1: a row needs"},
+        {"lair a = a/* ->\n", "line 1: a row starts with"},
+    };
+    static struct layer_rules scratch;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        char text[200], none[1] = "";
+        snprintf(text, sizeof text, "%s", bad[i].text);
+        const char *reason = layer_rules_read(text, none, &scratch);
+        assert_non_null(reason);
+        if (!strstr(reason, bad[i].reason))
+            fail_msg("got '%s', wanted '%s'", reason, bad[i].reason);
+    }
+}
+
+/* ---- the tree keeps to them ---------------------------------------------------------------------------------------- */
+
+static void violation_print(const char *violation, void *context)
+{
+    print_error("%s\n", violation);
+    ++*(int *)context;
+}
+
+static void file_check_layers(const char *path, const char *text, void *context)
+{
+    static const char *const endings[] = {".c", ".h", ".cu", ".cuh", NULL};
+    if (ends_with(path, endings))
+        layer_check(&rules, path, text, exists, violation_print, context);
+}
+
+static void includes_keep_to_the_layers(void **state)
+{
+    (void)state;
+    int n = 0;
+    tree_visit(file_check_layers, &n);
+    assert_int_equal(n, 0);
+}
+
+/* ---- file names ---------------------------------------------------------------------------------------------------- */
+
+struct names {
+    char (*paths)[256];
+    int n, n_twice;
+};
+
+static void file_check_name(const char *path, const char *text, void *context)
+{
+    static const char *const endings[] = {".c", ".h", ".cu", ".cuh", ".md", ".sh", ".bats", ".py", ".cmake", NULL};
+    struct names *names = context;
+    const char *name = strrchr(path, '/');
+    (void)text;
+    name = name ? name + 1 : path;
+    if (!ends_with(path, endings) || !strcmp(name, "README.md"))
+        return;
+    for (int i = 0; i < names->n; i++) {
+        const char *other = strrchr(names->paths[i], '/');
+        if (strcmp(other ? other + 1 : names->paths[i], name) != 0)
+            continue;
+        print_error("%s:1: '%s' has the same name: file names are unique\n", path, names->paths[i]);
+        names->n_twice++;
+    }
+    names->paths = realloc(names->paths, (size_t)(names->n + 1) * sizeof *names->paths);
+    assert_non_null(names->paths);
+    snprintf(names->paths[names->n++], sizeof *names->paths, "%s", path);
+}
+
+static void file_names_are_unique(void **state)
+{
+    (void)state;
+    struct names names = {0};
+    tree_visit(file_check_name, &names);
+    free(names.paths);
+    assert_true(names.n > 20);
+    assert_int_equal(names.n_twice, 0);
+}
+
+/* ---- paths of one machine ------------------------------------------------------------------------------------------ */
+
+/* An absolute path starts where the character before it belongs to no path. */
+static bool starts_path(const char *text, const char *at)
+{
+    return at == text || !(strchr("._~$}{-*/", at[-1]) || (at[-1] >= '0' && at[-1] <= '9') ||
+                           (at[-1] >= 'A' && at[-1] <= 'Z') || (at[-1] >= 'a' && at[-1] <= 'z'));
+}
+
+static int machine_paths(const char *path, const char *text)
+{
+    static const char *const roots[] = {"/" "work/", "/" "root/", "/" "home/", NULL};
+    int n = 0;
+    for (const char *const *root = roots; *root; root++)
+        for (const char *at = strstr(text, *root); at; at = strstr(at + 1, *root)) {
+            if (!starts_path(text, at))
+                continue;
+            int line = 1;
+            for (const char *c = text; c < at; c++)
+                line += *c == '\n';
+            print_error("%s:%d: '%s' is a path of one machine\n", path, line, *root);
+            n++;
+        }
+    return n;
+}
+
+static void file_check_paths(const char *path, const char *text, void *context)
+{
+    *(int *)context += machine_paths(path, text);
+}
+
+static void no_file_names_a_path_of_one_machine(void **state)
+{
+    (void)state;
+    print_message("three complaints about 'sample' belong to this test\n");
+    assert_int_equal(machine_paths("sample", "cd /" "work/x\n'/" "home/me'\n/" "root/\n"), 3);
+    assert_int_equal(machine_paths("sample", "src/" "work/x ~/" "home/ http://" "home/x"), 0);
+    int n = 0;
+    tree_visit(file_check_paths, &n);
+    assert_int_equal(n, 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_rules_see_through_disguises),     cmocka_unit_test(malformed_rules_name_their_line),
+        cmocka_unit_test(includes_keep_to_the_layers),         cmocka_unit_test(file_names_are_unique),
+        cmocka_unit_test(no_file_names_a_path_of_one_machine),
+    };
+    return cmocka_run_group_tests(tests, rules_setup, rules_teardown);
+}
