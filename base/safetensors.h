@@ -33,6 +33,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/mapped_file.h"
 #include "base/status.h"
 
 /* name, bits of an element */
@@ -67,11 +68,11 @@ struct weir_safetensors {
     struct weir_safetensors_text *metadata;
     const char *data; /* of the first tensor; any alignment */
     struct weir_arena arena;
-    void *map; /* NULL when parsed from memory */
-    size_t map_bytes;
+    struct weir_mapped_file map; /* all zero bits when parsed from memory */
 };
 
-/* Map and check a file.  WEIR_ERR_IO: it cannot be read.  WEIR_ERR_INVALID: it breaks a rule of the format. */
+/* Map and check a file.  WEIR_ERR_IO: it cannot be read.  WEIR_ERR_INVALID: it breaks a rule of the format, or is nothing
+ * that base/input_file.h opens. */
 weir_status weir_safetensors_open(const char *path, struct weir_safetensors *file_out);
 
 /* The same for bytes in memory, which are borrowed until close; `path` stands for the file in messages. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/input_file.h"
 #include "base/text.h"
 #include "models/hf/hf_config.h"
 
@@ -37,10 +38,7 @@ static bool is_built_in(const char *name)
 static bool has_config(const char *folder)
 {
     char path[1024];
-    FILE *file = snprintf(path, sizeof path, "%s/config.json", folder) < (int)sizeof path ? fopen(path, "r") : NULL;
-    if (file)
-        fclose(file);
-    return file;
+    return snprintf(path, sizeof path, "%s/config.json", folder) < (int)sizeof path && weir_input_exists(path);
 }
 
 weir_status weir_model_open(const char *name, struct weir_arena *arena, const struct weir_model_kind **kind_out)
