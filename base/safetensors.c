@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "base/safetensors_dtype.h"
 
 /* ---- the header ---------------------------------------------------------------------------------------------------- */
 
