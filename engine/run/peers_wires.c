@@ -18,7 +18,7 @@ struct item {
     struct turn {
         int at, after; /* the signaller's place in the order of all; this rank's last instruction before; 0: does not matter */
     } turn;
-    struct weir_wire_region region;
+    struct weir_message_region region;
 };
 
 struct items {
@@ -62,7 +62,7 @@ static void push_expand(const struct weir_engine *engine, struct items *items, c
                 continue;
             struct item item = {.event = push->event, .from = weir_peers_process(engine, d, push->from_rank),
                                 .to = weir_peers_process(engine, e, push->to_rank), .post_after = push->post_after};
-            item.region = (struct weir_wire_region){push->receivers ? item.to : item.from, (int)push->kind, push->offset,
+            item.region = (struct weir_message_region){push->receivers ? item.to : item.from, (int)push->kind, push->offset,
                                                     push->bytes};
             item_add(engine, items, &item);
         }
@@ -111,19 +111,19 @@ static bool same_wire(const struct item *a, const struct item *b)
 }
 
 /* Items in order become wires; neighbouring regions become one. */
-static void wires_fill(const struct items *items, struct weir_wire *wires, struct weir_wire_region *regions, int *n_out)
+static void wires_fill(const struct items *items, struct weir_message *wires, struct weir_message_region *regions, int *n_out)
 {
-    struct weir_wire *wire = NULL;
+    struct weir_message *wire = NULL;
     for (size_t i = 0; i < items->n; i++) {
         const struct item *item = &items->items[i];
         if (!wire || !same_wire(item, item - 1)) {
             wire = &wires[(*n_out)++];
-            *wire = (struct weir_wire){item->event, item->from, item->to, item->post_after, item->turn.after, 0, regions};
+            *wire = (struct weir_message){item->event, item->from, item->to, item->post_after, item->turn.after, 0, regions};
         }
         wire->post_after = item->post_after > wire->post_after ? item->post_after : wire->post_after;
         if (!item->region.bytes)
             continue;
-        struct weir_wire_region *last = wire->n_regions ? regions - 1 : NULL;
+        struct weir_message_region *last = wire->n_regions ? regions - 1 : NULL;
         if (last && last->part == item->region.part && last->offset + last->bytes == item->region.offset) {
             last->bytes += item->region.bytes;
         } else {
@@ -160,7 +160,7 @@ static weir_status edges_make(const weir_engine *engine, const struct weir_progr
 {
     int p = program->n_ranks;
     bool *there;
-    struct weir_edge *edges;
+    struct weir_transport_edge *edges;
     weir_status status = weir_arena_alloc(arena, (size_t)p * (size_t)p, sizeof *there, &there);
     for (int i = 0; i < program->n_pushes && !status; i++)
         if (is_message(&program->pushes[i]) && !there[program->pushes[i].from_rank * p + program->pushes[i].to_rank]) {
@@ -174,7 +174,7 @@ static weir_status edges_make(const weir_engine *engine, const struct weir_progr
     spec->edges = edges;
     for (int i = 0; i < p * p; i++)
         for (int d = 0; d < engine->n_replicas && there[i]; d++)
-            *edges++ = (struct weir_edge){weir_peers_process(engine, d, i / p), weir_peers_process(engine, d, i % p)};
+            *edges++ = (struct weir_transport_edge){weir_peers_process(engine, d, i / p), weir_peers_process(engine, d, i % p)};
     return WEIR_OK;
 }
 
@@ -211,8 +211,8 @@ weir_status weir_peers_wires(const weir_engine *engine, const struct weir_run_pr
 {
     const struct weir_program *program = run->program;
     struct items items = {0};
-    struct weir_wire *wires = NULL;
-    struct weir_wire_region *regions = NULL;
+    struct weir_message *wires = NULL;
+    struct weir_message_region *regions = NULL;
     if (engine->wire->streams)
         items.status = turns_make(engine, program, arena, &items.turns);
     if (engine->wire->streams && !items.status)
@@ -228,8 +228,8 @@ weir_status weir_peers_wires(const weir_engine *engine, const struct weir_run_pr
         items.status = weir_arena_alloc(arena, items.n, sizeof *regions, &regions);
     if (!items.status && items.n) {
         qsort(items.items, items.n, sizeof *items.items, item_compare);
-        wires_fill(&items, wires, regions, &spec->n_wires);
-        spec->wires = wires;
+        wires_fill(&items, wires, regions, &spec->n_messages);
+        spec->messages = wires;
     }
     weir_free(items.items);
     return items.status;

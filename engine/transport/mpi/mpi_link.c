@@ -68,20 +68,20 @@ static weir_status memory_make(weir_link *link, const struct weir_link_spec *spe
     return weir_mpi_agree(transport, transport->world, status); /* edge: flags initialised ─▶ anybody waits for one */
 }
 
-static weir_status wire_check(const weir_link *link, const struct weir_link_spec *spec, const struct weir_wire *wire)
+static weir_status message_check(const weir_link *link, const struct weir_link_spec *spec, const struct weir_message *message)
 {
     int n_ranks = link->transport->info.n_ranks;
-    bool right = wire->event >= 0 && wire->event < spec->n_events && wire->from >= 0 && wire->from < n_ranks &&
-                 wire->to >= 0 && wire->to < n_ranks && wire->from != wire->to;
-    for (int k = 0; k < wire->n_regions && right; k++) {
-        const struct weir_wire_region *region = &wire->regions[k];
-        right = (region->owner == wire->from || region->owner == wire->to) && region->part >= 0 &&
+    bool right = message->event >= 0 && message->event < spec->n_events && message->from >= 0 && message->from < n_ranks &&
+                 message->to >= 0 && message->to < n_ranks && message->from != message->to;
+    for (int k = 0; k < message->n_regions && right; k++) {
+        const struct weir_message_region *region = &message->regions[k];
+        right = (region->owner == message->from || region->owner == message->to) && region->part >= 0 &&
                 region->part < spec->n_parts && region->bytes > 0;
         size_t block = right ? spec->part_bytes[region->owner * spec->n_parts + region->part] : 0;
         right = right && region->bytes <= block && region->offset <= block - region->bytes;
     }
     return right ? WEIR_OK : WEIR_FAIL(WEIR_ERR_INVALID, "event %d from rank %d to rank %d: a number is out of range",
-                                       wire->event, wire->from, wire->to);
+                                       message->event, message->from, message->to);
 }
 
 static weir_status comm_make(weir_link *link)
@@ -95,15 +95,15 @@ static weir_status comm_make(weir_link *link)
 static weir_status link_fill(weir_link *link, const struct weir_link_spec *spec)
 {
     weir_status status = WEIR_OK;
-    for (int w = 0; w < spec->n_wires && !status; w++)
-        status = wire_check(link, spec, &spec->wires[w]);
+    for (int w = 0; w < spec->n_messages && !status; w++)
+        status = message_check(link, spec, &spec->messages[w]);
     if (status) /* the list is the same everywhere, and so is the failure */
         return status;
     status = memory_make(link, spec);
     if (!status)
         status = comm_make(link);
     if (!status)
-        status = weir_mpi_wires_open(link, spec);
+        status = weir_mpi_messages_open(link, spec);
     return status;
 }
 
@@ -136,7 +136,7 @@ void weir_mpi_link_close(weir_link *link)
     const struct weir_transport_info *info = &link->transport->info;
     bool failed = link->transport->failed || atomic_load(&weir_mpi_lobby(link->transport, info->local_rank)->stopped);
     if (!failed) /* otherwise messages may be under way that nobody will ever complete */
-        weir_mpi_wires_close(link);
+        weir_mpi_messages_close(link);
     if (!failed && link->comm != MPI_COMM_NULL)
         MPI_Comm_free(&link->comm);
     if (link->segments)

@@ -6,7 +6,7 @@
  *     lobby segment   one per process, from open to close: its life lock, why it stopped, its notes of the exchange
  *     link segment    one per process and link: the flags of its events, then its blocks
  *
- * Processes of different hosts send messages: a wire between two hosts is one persistent send on one side and one
+ * Processes of different hosts send messages: a message between two hosts is one persistent send on one side and one
  * persistent receive on the other.  Nothing progresses by itself, so whoever waits looks again and again, asleep in
  * between.
  *
@@ -123,7 +123,7 @@ void weir_mpi_culprit_wait(weir_transport *transport);
 
 /* ---- links ------------------------------------------------------------------------------------------------------- */
 
-/* This process's end of a wire to or from another host. */
+/* This process's end of a message to or from another host. */
 struct weir_mpi_end {
     int event, peer, post_after;
     MPI_Request request; /* persistent */
@@ -152,13 +152,13 @@ struct weir_link {
 
 struct weir_mpi_flag *weir_mpi_link_flag(const weir_link *link, int rank, int event); /* of a rank on this host */
 
-/* ---- mpi_link.c, mpi_wire.c, mpi_run.c ---------------------------------------------------------------------------- */
+/* ---- mpi_link.c, mpi_message.c, mpi_run.c ---------------------------------------------------------------------------- */
 weir_status weir_mpi_link_open(weir_transport *transport, const struct weir_link_spec *spec, weir_link **link_out);
 void weir_mpi_link_close(weir_link *link);
 void *weir_mpi_memory(const weir_link *link, int rank, int part);
 
-weir_status weir_mpi_wires_open(weir_link *link, const struct weir_link_spec *spec);
-void weir_mpi_wires_close(weir_link *link);
+weir_status weir_mpi_messages_open(weir_link *link, const struct weir_link_spec *spec);
+void weir_mpi_messages_close(weir_link *link);
 
 weir_status weir_mpi_begin(weir_link *link);
 weir_status weir_mpi_wait(weir_link *link, int rank, int event);

@@ -1,7 +1,7 @@
 /* Running a program over a link: begin, wait, signal, finish. */
 #include "engine/transport/mpi/mpi_parts.h"
 
-static bool has_wires(const weir_link *link)
+static bool has_messages(const weir_link *link)
 {
     return link->n_sends || link->n_receives;
 }
@@ -74,12 +74,12 @@ weir_status weir_mpi_wait(weir_link *link, int rank, int event)
     weir_transport *transport = link->transport;
     if (transport->host_of[rank] != transport->info.host)
         return message_wait(link, rank, event);
-    return weir_mpi_flag_await(transport, weir_mpi_link_flag(link, rank, event), link->run, has_wires(link));
+    return weir_mpi_flag_await(transport, weir_mpi_link_flag(link, rank, event), link->run, has_messages(link));
 }
 
 weir_status weir_mpi_progress(weir_link *link)
 {
-    return has_wires(link) ? weir_mpi_move(link->transport) : WEIR_OK;
+    return has_messages(link) ? weir_mpi_move(link->transport) : WEIR_OK;
 }
 
 /* Receives that nobody waited for are completed too: their messages come all the same. */

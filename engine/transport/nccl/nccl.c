@@ -104,8 +104,8 @@ bool weir_nccl_awaited(const weir_link *link, int *rank_out, int *event_out)
 {
     if (link->n_came >= link->n_posted)
         return false;
-    *rank_out = link->receives[link->n_came].wire.from;
-    *event_out = link->receives[link->n_came].wire.event;
+    *rank_out = link->receives[link->n_came].message.from;
+    *event_out = link->receives[link->n_came].message.event;
     return true;
 }
 

@@ -28,7 +28,7 @@ static const int64_t finalize_ns = INT64_C(10000000000); /* in which a communica
 /* An edge and the round in which it is connected: edges of a round share no rank, so that a chain of any length needs a few
  * rounds.  All ranks make the same list. */
 struct draft {
-    struct weir_edge edge;
+    struct weir_transport_edge edge;
     int round;
 };
 
@@ -42,7 +42,7 @@ static int by_round(const void *a, const void *b)
     return (x->edge.to > y->edge.to) - (x->edge.to < y->edge.to);
 }
 
-static bool shares_rank(const struct weir_edge *a, const struct weir_edge *b)
+static bool shares_rank(const struct weir_transport_edge *a, const struct weir_transport_edge *b)
 {
     return a->from == b->from || a->from == b->to || a->to == b->from || a->to == b->to;
 }
@@ -166,7 +166,7 @@ static weir_status edge_connect(weir_link *link, struct weir_nccl_edge *edge)
 
 static weir_status edge_open(weir_link *link, const struct ids *ids, int e)
 {
-    const struct weir_edge *edge = &ids->drafts[e].edge;
+    const struct weir_transport_edge *edge = &ids->drafts[e].edge;
     int n = link->info->n_ranks, rank = link->info->rank;
     if (edge->from != rank && edge->to != rank)
         return WEIR_OK;

@@ -43,14 +43,14 @@ struct weir_nccl_edge {
     struct weir_nccl_comm comm; /* its ranks: 0 sends, 1 receives */
 };
 
-/* This rank's end of a wire. */
+/* This rank's end of a message. */
 struct weir_nccl_end {
-    struct weir_wire wire; /* regions in the link's arena */
+    struct weir_message message; /* regions in the link's arena */
     struct weir_nccl_edge *edge;
     weir_event *done; /* receive: it came; send: it left, NULL when nobody asks */
 };
 
-/* The part of a peer's block that wires of this rank touch: offsets low .. high of it have memory here. */
+/* The part of a peer's block that messages of this rank touch: offsets low .. high of it have memory here. */
 struct weir_nccl_mirror {
     size_t low, high;
     char *memory;

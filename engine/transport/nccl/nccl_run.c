@@ -24,7 +24,7 @@ static ncclResult_t group_end(ncclResult_t result)
 static weir_status regions_move(weir_link *link, const struct weir_nccl_end *end, bool sends)
 {
     ncclComm_t comm = end->edge->comm.native;
-    bool grouped = end->wire.n_regions > 1;
+    bool grouped = end->message.n_regions > 1;
     void *queue;
     weir_status status = link->kind->native(end->edge->comm.stream, &queue);
     if (!status && grouped)
@@ -32,8 +32,8 @@ static weir_status regions_move(weir_link *link, const struct weir_nccl_end *end
     if (status)
         return status;
     ncclResult_t result = ncclSuccess;
-    for (int k = 0; k < end->wire.n_regions && is_going(result); k++) {
-        const struct weir_wire_region *region = &end->wire.regions[k];
+    for (int k = 0; k < end->message.n_regions && is_going(result); k++) {
+        const struct weir_message_region *region = &end->message.regions[k];
         char *at = (char *)weir_nccl_memory(link, region->owner, region->part) + region->offset;
         result = sends ? ncclSend(at, region->bytes, ncclInt8, 1, comm, queue)
                        : ncclRecv(at, region->bytes, ncclInt8, 0, comm, queue);
@@ -45,7 +45,7 @@ static weir_status regions_move(weir_link *link, const struct weir_nccl_end *end
 
 static weir_status end_fail(const struct weir_nccl_end *end, weir_status status)
 {
-    return status ? weir_error_prefix(status, "rank %d to rank %d: ", end->wire.from, end->wire.to) : WEIR_OK;
+    return status ? weir_error_prefix(status, "rank %d to rank %d: ", end->message.from, end->message.to) : WEIR_OK;
 }
 
 /* ---- receiving --------------------------------------------------------------------------------------------------------- */
@@ -54,8 +54,8 @@ static weir_status receive_post(weir_link *link, const struct weir_nccl_end *end
 {
     weir_stream *stream = end->edge->comm.stream;
     weir_status status = WEIR_OK;
-    if (end->wire.post_after >= 0) /* edge: who used the slot before ─▶ what comes into it */
-        status = link->kind->wait(stream, link->free[end->wire.post_after]);
+    if (end->message.post_after >= 0) /* edge: who used the slot before ─▶ what comes into it */
+        status = link->kind->wait(stream, link->free[end->message.post_after]);
     if (!status)
         status = regions_move(link, end, false);
     return status ? end_fail(end, status) : link->kind->record(stream, end->done);
@@ -66,7 +66,7 @@ static weir_status receives_post(weir_link *link, int instruction)
 {
     weir_status status = WEIR_OK;
     while (!status && link->n_posted < link->n_receives &&
-           link->receives[link->n_posted].wire.turn_after <= instruction)
+           link->receives[link->n_posted].message.turn_after <= instruction)
         status = receive_post(link, &link->receives[link->n_posted++]);
     return status;
 }
@@ -84,7 +84,7 @@ weir_status weir_nccl_begin(weir_link *link)
 weir_status weir_nccl_wait(weir_link *link, int rank, int event)
 {
     int i = link->receive_of[event];
-    if (i < 0 || link->receives[i].wire.from != rank)
+    if (i < 0 || link->receives[i].message.from != rank)
         return WEIR_OK;
     if (i >= link->n_posted)
         return WEIR_FAIL(WEIR_ERR_INTERNAL, "event %d of rank %d is awaited before its turn", event, rank);
@@ -119,7 +119,7 @@ weir_status weir_nccl_claim(weir_link *link, int event)
 static weir_status send_issue(weir_link *link, const struct weir_nccl_end *end)
 {
     weir_stream *stream = end->edge->comm.stream;
-    weir_status status = link->kind->wait(stream, link->made[end->wire.event]); /* edge: who wrote ─▶ what leaves */
+    weir_status status = link->kind->wait(stream, link->made[end->message.event]); /* edge: who wrote ─▶ what leaves */
     if (!status)
         status = regions_move(link, end, true);
     if (!status && end->done)
@@ -131,7 +131,7 @@ weir_status weir_nccl_signal(weir_link *link, int event)
 {
     int i = link->first_send[event];
     weir_status status = i < 0 ? WEIR_OK : link->kind->record(link->stream, link->made[event]);
-    for (; i >= 0 && i < link->n_sends && link->sends[i].wire.event == event && !status; i++)
+    for (; i >= 0 && i < link->n_sends && link->sends[i].message.event == event && !status; i++)
         status = send_issue(link, &link->sends[i]);
     return status;
 }
