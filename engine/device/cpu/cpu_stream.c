@@ -8,19 +8,19 @@
 #include "base/clock.h"
 
 /* Block the issuing thread until `target` tasks are done; false: the deadline came first. */
-static bool head_wait(weir_stream *stream, uint32_t target, int64_t deadline_ns)
+static bool head_wait(struct weir_cpu_stream *stream, uint32_t target, int64_t deadline_ns)
 {
     atomic_store_explicit(&stream->wanted, target, memory_order_relaxed);
     return weir_cpu_gate_wait(&stream->head, target, weir_cpu_issuer_may_spin(stream->device), deadline_ns);
 }
 
-static uint32_t tail_of(const weir_stream *stream)
+static uint32_t tail_of(const struct weir_cpu_stream *stream)
 {
     return atomic_load_explicit(&stream->tail.value, memory_order_relaxed); /* the issuing thread's own */
 }
 
 /* A full ring is left alone until a quarter of it is free, so that the issuing thread is not woken for every task. */
-weir_status weir_cpu_issue(weir_stream *stream, const struct weir_cpu_task *task)
+weir_status weir_cpu_issue(struct weir_cpu_stream *stream, const struct weir_cpu_task *task)
 {
     uint32_t tail = tail_of(stream);
     if (!weir_cpu_gate_reached(&stream->head, tail + 1 - stream->capacity))
@@ -35,7 +35,7 @@ weir_status weir_cpu_issue(weir_stream *stream, const struct weir_cpu_task *task
     return WEIR_OK;
 }
 
-weir_status weir_cpu_stream_sync(weir_stream *stream, int64_t timeout_ns)
+weir_status weir_cpu_stream_sync(struct weir_cpu_stream *stream, int64_t timeout_ns)
 {
     int64_t now = weir_clock_ns();
     bool bounded = timeout_ns >= 0 && timeout_ns < WEIR_CPU_FOREVER - now;
@@ -46,7 +46,7 @@ weir_status weir_cpu_stream_sync(weir_stream *stream, int64_t timeout_ns)
     return stream->failure;
 }
 
-weir_status weir_cpu_stream_reset(weir_stream *stream)
+weir_status weir_cpu_stream_reset(struct weir_cpu_stream *stream)
 {
     if (!weir_cpu_gate_reached(&stream->head, tail_of(stream)))
         return WEIR_FAIL(WEIR_ERR_INVALID, "a stream with unfinished tasks cannot be reset: synchronise it first");
@@ -56,7 +56,7 @@ weir_status weir_cpu_stream_reset(weir_stream *stream)
 }
 
 /* The worker takes no signals, they are for the program's own threads, except those that its own instructions raise. */
-static weir_status worker_start(weir_stream *stream)
+static weir_status worker_start(struct weir_cpu_stream *stream)
 {
     static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
     sigset_t blocked, before;
@@ -81,7 +81,8 @@ static uint32_t ring_slots(size_t capacity)
     return slots;
 }
 
-static void stream_init(weir_stream *stream, weir_device *device, enum weir_stream_class stream_class, size_t capacity)
+static void stream_init(struct weir_cpu_stream *stream, struct weir_cpu_device *device,
+                        enum weir_stream_class stream_class, size_t capacity)
 {
     stream->device = device;
     stream->stream_class = stream_class;
@@ -95,12 +96,12 @@ static void stream_init(weir_stream *stream, weir_device *device, enum weir_stre
     atomic_init(&stream->claim, 0);
 }
 
-weir_status weir_cpu_stream_open(weir_device *device, enum weir_stream_class stream_class, size_t capacity,
-                                 weir_stream **stream_out)
+weir_status weir_cpu_stream_open(struct weir_cpu_device *device, enum weir_stream_class stream_class, size_t capacity,
+                                 struct weir_cpu_stream **stream_out)
 {
     if (capacity < 1 || capacity > 1u << 30)
         return WEIR_FAIL(WEIR_ERR_INVALID, "capacity of a stream is %zu, it must be from 1 to 2^30", capacity);
-    weir_stream *stream;
+    struct weir_cpu_stream *stream;
     weir_status status = weir_alloc(1, sizeof *stream, &stream);
     if (status)
         return status;
@@ -121,7 +122,7 @@ free_stream:
     return status;
 }
 
-void weir_cpu_stream_close(weir_stream *stream)
+void weir_cpu_stream_close(struct weir_cpu_stream *stream)
 {
     if (stream->stream_class == WEIR_STREAM_COMPUTE) {
         weir_cpu_issue(stream, &(struct weir_cpu_task){.kind = WEIR_CPU_STOP});
