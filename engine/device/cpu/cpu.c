@@ -188,7 +188,7 @@ static weir_status stream_record(weir_stream *stream, weir_event *handle)
 static weir_status stream_wait(weir_stream *stream, weir_event *handle)
 {
     struct weir_cpu_event *event = event_of(handle);
-    if (weir_cpu_gate_reached(&event->done, event->issued))
+    if (weir_futex_reached(&event->done, event->issued))
         return WEIR_OK;
     return issue(stream, &(struct weir_cpu_task){.kind = WEIR_CPU_WAIT, .generation = event->issued, .event = event});
 }

@@ -1,12 +1,11 @@
 /* What the files of the cpu device share.
  *
- * Everything that waits, waits on a gate: a 32-bit counter that only grows, is read and spun on in user space, and is
- * slept on as a futex.  Setting a gate costs no system call while nobody sleeps on it.
+ * Everything that waits, waits on a counter that only grows (base/futex.h).
  *
  *     issuing thread             worker of stream A                     worker of stream B
- *     ring slot, tail gate ────▶ sleeps on tail, runs tasks
- *     sleeps on head      ◀───── head gate, after each task
- *                                record: event's done gate ───────────▶ wait: sleeps on done
+ *     ring slot, tail ─────────▶ sleeps on tail, runs tasks
+ *     sleeps on head      ◀───── head, after each task
+ *                                record: event's done ────────────────▶ wait: sleeps on done
  *                                        └─ parked edge streams are run here, inline
  *
  * Edge streams have a ring but no thread.  The word `claim` says who runs one: whoever sets OWNED first owns the stream,
@@ -23,39 +22,14 @@
 #include <sched.h>
 #include <stdatomic.h>
 
+#include "base/futex.h"
 #include "engine/device/device.h"
 
 enum {
     WEIR_CPU_LINE = 64,            /* bytes of a cache line */
     WEIR_CPU_MOST_CORES = 1 << 13, /* hardware threads that the sets below can hold */
 };
-#define WEIR_CPU_FOREVER INT64_MAX /* a deadline that never comes */
 #define WEIR_CPU_FIRST 0xffffff00u /* first value of every counter */
-
-/* ---- gates (cpu_gate.c) ------------------------------------------------------------------------------------------ */
-struct weir_cpu_gate {
-    _Atomic uint32_t value;      /* the futex word */
-    _Atomic uint32_t n_sleepers; /* threads about to sleep or asleep on it */
-};
-
-/* `value` has come as far as `target`; right across the wrap while they are less than 2^31 apart. */
-static inline bool weir_cpu_reached(uint32_t value, uint32_t target)
-{
-    return (int32_t)(value - target) >= 0;
-}
-
-static inline bool weir_cpu_gate_reached(const struct weir_cpu_gate *gate, uint32_t target)
-{
-    return weir_cpu_reached(atomic_load_explicit(&gate->value, memory_order_acquire), target);
-}
-
-/* Set the value (one setter at a time) and wake the sleepers if there are any. */
-void weir_cpu_gate_set(struct weir_cpu_gate *gate, uint32_t value);
-void weir_cpu_gate_wake(struct weir_cpu_gate *gate);
-
-/* Wait until `target` is reached: at once, by spinning for some microseconds when `spin`, then asleep.  false: the
- * deadline (monotonic clock) passed before. */
-bool weir_cpu_gate_wait(struct weir_cpu_gate *gate, uint32_t target, bool spin, int64_t deadline_ns);
 
 /* ---- device, stream, event --------------------------------------------------------------------------------------- */
 struct weir_cpu_cores {
@@ -74,7 +48,7 @@ struct weir_cpu_device {
 struct weir_cpu_event {
     char before[WEIR_CPU_LINE]; /* events that are neighbours in memory share no line */
     uint32_t issued;            /* records issued; the issuing thread's own */
-    struct weir_cpu_gate done;  /* records that happened */
+    struct weir_futex done;     /* records that happened */
     _Atomic(struct weir_cpu_stream *) parked; /* edge streams that wait, linked by next_parked */
     char after[WEIR_CPU_LINE];
 };
@@ -119,12 +93,12 @@ struct weir_cpu_stream {
 
     /* issuing thread writes */
     char pad_tail[WEIR_CPU_LINE];
-    struct weir_cpu_gate tail;        /* tasks issued */
+    struct weir_futex tail;           /* tasks issued */
     _Atomic uint32_t wanted;          /* value of head that the issuing thread sleeps for; published by n_sleepers */
 
     /* whoever runs the stream's tasks writes */
     char pad_head[WEIR_CPU_LINE];
-    struct weir_cpu_gate head;        /* tasks done */
+    struct weir_futex head;           /* tasks done */
     weir_status failure;              /* first failure, published by head */
     bool is_parked;                   /* edge: on an event's list */
     struct weir_cpu_stream *next_parked; /* edge: link of that list */

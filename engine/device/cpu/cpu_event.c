@@ -10,8 +10,7 @@ weir_status weir_cpu_event_open(struct weir_cpu_event **event_out)
     if (status)
         return status;
     event->issued = WEIR_CPU_FIRST;
-    atomic_init(&event->done.value, WEIR_CPU_FIRST);
-    atomic_init(&event->done.n_sleepers, 0);
+    weir_futex_init(&event->done, WEIR_CPU_FIRST);
     atomic_init(&event->parked, NULL);
     *event_out = event;
     return WEIR_OK;
@@ -19,7 +18,7 @@ weir_status weir_cpu_event_open(struct weir_cpu_event **event_out)
 
 bool weir_cpu_event_done(const struct weir_cpu_event *event)
 {
-    return weir_cpu_reached(atomic_load(&event->done.value), event->issued);
+    return weir_futex_passed(atomic_load(&event->done.value), event->issued);
 }
 
 /* edge: issuing thread or recorder ─▶ owner; former owner ─▶ next owner (is_parked, failure, links) */
@@ -52,7 +51,7 @@ static void event_unpark(struct weir_cpu_event *event, struct weir_cpu_ready *re
  * then looks at `done` (weir_cpu_event_park).  Both in sequentially consistent order, so at least one sees the other. */
 void weir_cpu_event_record(struct weir_cpu_event *event, uint32_t generation, struct weir_cpu_ready *ready)
 {
-    weir_cpu_gate_set(&event->done, generation);
+    weir_futex_set(&event->done, generation, WEIR_FUTEX_THREADS);
     if (atomic_load(&event->parked))
         event_unpark(event, ready);
 }
@@ -67,6 +66,6 @@ void weir_cpu_event_park(struct weir_cpu_event *event, uint32_t target, struct w
     do
         stream->next_parked = first;
     while (!atomic_compare_exchange_weak(&event->parked, &first, stream));
-    if (weir_cpu_reached(atomic_load(&event->done.value), target))
+    if (weir_futex_passed(atomic_load(&event->done.value), target))
         event_unpark(event, ready);
 }

@@ -11,7 +11,7 @@
 static bool head_wait(struct weir_cpu_stream *stream, uint32_t target, int64_t deadline_ns)
 {
     atomic_store_explicit(&stream->wanted, target, memory_order_relaxed);
-    return weir_cpu_gate_wait(&stream->head, target, weir_cpu_issuer_may_spin(stream->device), deadline_ns);
+    return weir_futex_wait(&stream->head, target, weir_cpu_issuer_may_spin(stream->device), deadline_ns, WEIR_FUTEX_THREADS);
 }
 
 static uint32_t tail_of(const struct weir_cpu_stream *stream)
@@ -23,10 +23,10 @@ static uint32_t tail_of(const struct weir_cpu_stream *stream)
 weir_status weir_cpu_issue(struct weir_cpu_stream *stream, const struct weir_cpu_task *task)
 {
     uint32_t tail = tail_of(stream);
-    if (!weir_cpu_gate_reached(&stream->head, tail + 1 - stream->capacity))
-        head_wait(stream, tail + 1 - stream->capacity + stream->capacity / 4, WEIR_CPU_FOREVER);
+    if (!weir_futex_reached(&stream->head, tail + 1 - stream->capacity))
+        head_wait(stream, tail + 1 - stream->capacity + stream->capacity / 4, WEIR_FUTEX_FOREVER);
     stream->ring[tail & stream->mask] = *task;
-    weir_cpu_gate_set(&stream->tail, tail + 1);
+    weir_futex_set(&stream->tail, tail + 1, WEIR_FUTEX_THREADS);
     if (stream->stream_class == WEIR_STREAM_EDGE) {
         struct weir_cpu_ready ready = {0};
         weir_cpu_edge_kick(stream, WEIR_CPU_KICKED, &ready);
@@ -38,8 +38,8 @@ weir_status weir_cpu_issue(struct weir_cpu_stream *stream, const struct weir_cpu
 weir_status weir_cpu_stream_sync(struct weir_cpu_stream *stream, int64_t timeout_ns)
 {
     int64_t now = weir_clock_ns();
-    bool bounded = timeout_ns >= 0 && timeout_ns < WEIR_CPU_FOREVER - now;
-    if (!head_wait(stream, tail_of(stream), bounded ? now + timeout_ns : WEIR_CPU_FOREVER))
+    bool bounded = timeout_ns >= 0 && timeout_ns < WEIR_FUTEX_FOREVER - now;
+    if (!head_wait(stream, tail_of(stream), bounded ? now + timeout_ns : WEIR_FUTEX_FOREVER))
         return WEIR_FAIL(WEIR_ERR_TIMEOUT, "a cpu stream did not finish its tasks in %.3f s", (double)timeout_ns * 1e-9);
     if (stream->failure)
         weir_error_put(stream->message);
@@ -48,7 +48,7 @@ weir_status weir_cpu_stream_sync(struct weir_cpu_stream *stream, int64_t timeout
 
 weir_status weir_cpu_stream_reset(struct weir_cpu_stream *stream)
 {
-    if (!weir_cpu_gate_reached(&stream->head, tail_of(stream)))
+    if (!weir_futex_reached(&stream->head, tail_of(stream)))
         return WEIR_FAIL(WEIR_ERR_INVALID, "a stream with unfinished tasks cannot be reset: synchronise it first");
     stream->failure = WEIR_OK; /* edge: the next task's tail publishes it */
     stream->message[0] = 0;
@@ -88,10 +88,8 @@ static void stream_init(struct weir_cpu_stream *stream, struct weir_cpu_device *
     stream->stream_class = stream_class;
     stream->capacity = (uint32_t)capacity;
     stream->mask = ring_slots(capacity) - 1;
-    atomic_init(&stream->tail.value, WEIR_CPU_FIRST);
-    atomic_init(&stream->tail.n_sleepers, 0);
-    atomic_init(&stream->head.value, WEIR_CPU_FIRST);
-    atomic_init(&stream->head.n_sleepers, 0);
+    weir_futex_init(&stream->tail, WEIR_CPU_FIRST);
+    weir_futex_init(&stream->head, WEIR_CPU_FIRST);
     atomic_init(&stream->wanted, WEIR_CPU_FIRST);
     atomic_init(&stream->claim, 0);
 }
@@ -129,7 +127,7 @@ void weir_cpu_stream_close(struct weir_cpu_stream *stream)
         pthread_join(stream->thread, NULL);
         weir_cpu_worker_leave(stream);
     } else {
-        head_wait(stream, tail_of(stream), WEIR_CPU_FOREVER);
+        head_wait(stream, tail_of(stream), WEIR_FUTEX_FOREVER);
         /* edge: last owner ─▶ closing thread: it looks at the ring once more before it lets go */
         while (atomic_load_explicit(&stream->claim, memory_order_acquire))
             sched_yield();

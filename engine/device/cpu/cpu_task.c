@@ -66,8 +66,13 @@ static void stream_retire(struct weir_cpu_stream *stream, uint32_t head)
     atomic_store(&stream->head.value, head);
     if (!atomic_load(&stream->head.n_sleepers))
         return;
-    if (weir_cpu_reached(head, atomic_load_explicit(&stream->wanted, memory_order_relaxed)))
-        weir_cpu_gate_wake(&stream->head);
+    if (weir_futex_passed(head, atomic_load_explicit(&stream->wanted, memory_order_relaxed)))
+        weir_futex_wake(&stream->head, WEIR_FUTEX_THREADS);
+}
+
+static void worker_await(const struct weir_cpu_stream *stream, struct weir_futex *futex, uint32_t target)
+{
+    weir_futex_wait(futex, target, weir_cpu_worker_may_spin(stream->device), WEIR_FUTEX_FOREVER, WEIR_FUTEX_THREADS);
 }
 
 void *weir_cpu_worker(void *argument)
@@ -77,13 +82,13 @@ void *weir_cpu_worker(void *argument)
     uint32_t head = WEIR_CPU_FIRST;
     do {
         /* edge: issuing thread ─▶ worker: the slot is written before tail moves */
-        weir_cpu_gate_wait(&stream->tail, head + 1, weir_cpu_worker_may_spin(stream->device), WEIR_CPU_FOREVER);
+        worker_await(stream, &stream->tail, head + 1);
         const struct weir_cpu_task *task = &stream->ring[head & stream->mask];
         kind = task->kind;
         uint32_t target;
         struct weir_cpu_event *event = task_dependency(task, &target);
         if (event) /* edge: the stream that records ─▶ this one */
-            weir_cpu_gate_wait(&event->done, target, weir_cpu_worker_may_spin(stream->device), WEIR_CPU_FOREVER);
+            worker_await(stream, &event->done, target);
         struct weir_cpu_ready ready = {0};
         task_run(stream, task, &ready);
         weir_cpu_ready_run(&ready);
@@ -98,11 +103,11 @@ void *weir_cpu_worker(void *argument)
 static void edge_advance(struct weir_cpu_stream *stream, struct weir_cpu_ready *ready)
 {
     uint32_t head = atomic_load_explicit(&stream->head.value, memory_order_relaxed);
-    for (; weir_cpu_gate_reached(&stream->tail, head + 1); head++) {
+    for (; weir_futex_reached(&stream->tail, head + 1); head++) {
         const struct weir_cpu_task *task = &stream->ring[head & stream->mask];
         uint32_t target;
         struct weir_cpu_event *event = task_dependency(task, &target);
-        if (event && !weir_cpu_gate_reached(&event->done, target)) {
+        if (event && !weir_futex_reached(&event->done, target)) {
             weir_cpu_event_park(event, target, stream, ready);
             return;
         }

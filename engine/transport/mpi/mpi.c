@@ -18,33 +18,6 @@
 enum { MOST_CORES = 1 << 13 };
 static const int64_t end_ns = INT64_C(60000000000); /* the processes of a run end within this time of each other */
 
-weir_status weir_mpi_check(int code, const char *what)
-{
-    char text[MPI_MAX_ERROR_STRING] = "";
-    int length;
-    if (code == MPI_SUCCESS)
-        return WEIR_OK;
-    MPI_Error_string(code, text, &length);
-    return WEIR_FAIL(WEIR_ERR_PEER, "%s failed: %s", what, text);
-}
-
-/* The message of the own failure survives the waiting. */
-weir_status weir_mpi_agree(weir_transport *transport, MPI_Comm comm, weir_status status)
-{
-    char message[WEIR_ERROR_MAX];
-    int mine = status != WEIR_OK, any = 0;
-    MPI_Request request;
-    weir_error_take(message);
-    weir_status told = weir_mpi_check(MPI_Iallreduce(&mine, &any, 1, MPI_INT, MPI_MAX, comm, &request), "MPI_Iallreduce");
-    if (!told)
-        told = weir_mpi_request_wait(transport, &request, "MPI_Iallreduce");
-    if (status)
-        weir_error_put(message);
-    if (status || told)
-        return status ? status : told;
-    return any ? WEIR_FAIL(WEIR_ERR_PEER, "another rank failed to set up the transport") : WEIR_OK;
-}
-
 /* ---- the library ---------------------------------------------------------------------------------------------------- */
 
 static _Atomic bool abandoned; /* some process may never reach MPI_Finalize */
@@ -199,11 +172,6 @@ static weir_status cores_count(weir_transport *transport)
 
 /* ---- open and close ------------------------------------------------------------------------------------------------- */
 
-struct weir_mpi_lobby *weir_mpi_lobby(const weir_transport *transport, int local)
-{
-    return (struct weir_mpi_lobby *)(void *)transport->lobbies[local].base;
-}
-
 static weir_status comms_make(weir_transport *transport)
 {
     weir_status status = weir_mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &transport->world), "MPI_Comm_dup");
@@ -226,7 +194,7 @@ static weir_status lobby_open(weir_transport *transport)
     if (!status)
         status = weir_mpi_segments_open(transport, sizeof(struct weir_mpi_lobby), transport->lobbies);
     if (!status) {
-        atomic_init(&weir_mpi_lobby(transport, transport->info.local_rank)->turn.value, (uint32_t)WEIR_MPI_FIRST);
+        weir_futex_init(&weir_mpi_lobby(transport, transport->info.local_rank)->turn, (uint32_t)WEIR_MPI_FIRST);
         transport->turn = (uint32_t)WEIR_MPI_FIRST;
         status = weir_mpi_life_take(transport);
     }
@@ -301,9 +269,70 @@ int64_t weir_mpi_timeout_ns(const weir_transport *transport)
     return transport->config.timeout_ns;
 }
 
-static size_t mpi_mirror_bytes(const weir_link *link)
+/* ---- the table: its links are struct weir_mpi_link, and only this file knows it ------------------------------------------ */
+
+static struct weir_mpi_link *link_of(weir_link *handle)
 {
-    return link->mirror_bytes;
+    return (struct weir_mpi_link *)handle;
+}
+
+static const struct weir_mpi_link *link_seen(const weir_link *handle)
+{
+    return (const struct weir_mpi_link *)handle;
+}
+
+static weir_status link_open(weir_transport *transport, const struct weir_link_spec *spec, weir_link **link_out)
+{
+    struct weir_mpi_link *link;
+    weir_status status = weir_mpi_link_open(transport, spec, link_seen(spec->memory), &link);
+    if (!status)
+        *link_out = (weir_link *)link;
+    return status;
+}
+
+static void link_close(weir_link *link)
+{
+    weir_mpi_link_close(link_of(link));
+}
+
+static void *link_memory(const weir_link *link, int rank, int part)
+{
+    return weir_mpi_memory(link_seen(link), rank, part);
+}
+
+static size_t link_mirror_bytes(const weir_link *link)
+{
+    return link_seen(link)->mirror_bytes;
+}
+
+static weir_status link_begin(weir_link *link)
+{
+    return weir_mpi_begin(link_of(link));
+}
+
+static weir_status link_wait(weir_link *link, int rank, int event)
+{
+    return weir_mpi_wait(link_of(link), rank, event);
+}
+
+static weir_status link_signal(weir_link *link, int event)
+{
+    return weir_mpi_signal(link_of(link), event);
+}
+
+static weir_status link_passed(weir_link *link, int instruction)
+{
+    return weir_mpi_passed(link_of(link), instruction);
+}
+
+static weir_status link_progress(weir_link *link)
+{
+    return weir_mpi_progress(link_of(link));
+}
+
+static weir_status link_finish(weir_link *link)
+{
+    return weir_mpi_finish(link_of(link));
 }
 
 const struct weir_transport_kind weir_transport_mpi = {
@@ -315,14 +344,14 @@ const struct weir_transport_kind weir_transport_mpi = {
     .close = weir_mpi_close,
     .exchange = weir_mpi_exchange,
     .broadcast = weir_mpi_broadcast,
-    .link_open = weir_mpi_link_open,
-    .link_close = weir_mpi_link_close,
-    .memory = weir_mpi_memory,
-    .mirror_bytes = mpi_mirror_bytes,
-    .begin = weir_mpi_begin,
-    .wait = weir_mpi_wait,
-    .signal = weir_mpi_signal,
-    .passed = weir_mpi_passed,
-    .progress = weir_mpi_progress,
-    .finish = weir_mpi_finish,
+    .link_open = link_open,
+    .link_close = link_close,
+    .memory = link_memory,
+    .mirror_bytes = link_mirror_bytes,
+    .begin = link_begin,
+    .wait = link_wait,
+    .signal = link_signal,
+    .passed = link_passed,
+    .progress = link_progress,
+    .finish = link_finish,
 };

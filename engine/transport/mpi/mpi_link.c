@@ -15,9 +15,9 @@ static size_t round_up(size_t bytes, size_t unit)
 }
 
 /* Where the blocks of `rank` stand behind its flags; the same on every process.  Returns the bytes of all. */
-static size_t layout(weir_link *link, const struct weir_link_spec *spec, int rank)
+static size_t layout(struct weir_mpi_link *link, const struct weir_link_spec *spec, int rank)
 {
-    size_t at = round_up((size_t)spec->n_events * sizeof(struct weir_mpi_flag) + 1, PAGE);
+    size_t at = round_up((size_t)spec->n_events * sizeof(struct weir_futex) + 1, PAGE);
     for (int part = 0; part < spec->n_parts && !spec->memory; part++) {
         size_t i = (size_t)rank * (size_t)spec->n_parts + (size_t)part, bytes = spec->part_bytes[i];
         at = round_up(at, bytes >= HUGE_PAGE ? HUGE_PAGE : PAGE);
@@ -37,7 +37,7 @@ static weir_status mirror_map(size_t bytes, struct weir_mpi_segment *mirror)
     return WEIR_OK;
 }
 
-static weir_status arrays_make(weir_link *link)
+static weir_status arrays_make(struct weir_mpi_link *link)
 {
     const struct weir_transport_info *info = &link->transport->info;
     size_t n = (size_t)info->n_ranks;
@@ -48,7 +48,7 @@ static weir_status arrays_make(weir_link *link)
                   : weir_arena_alloc(&link->arena, (size_t)info->n_local, sizeof *link->segments, &link->segments);
 }
 
-static weir_status memory_make(weir_link *link, const struct weir_link_spec *spec)
+static weir_status memory_make(struct weir_mpi_link *link, const struct weir_link_spec *spec)
 {
     weir_transport *transport = link->transport;
     size_t own = 0;
@@ -64,11 +64,11 @@ static weir_status memory_make(weir_link *link, const struct weir_link_spec *spe
     if (!status)
         status = weir_mpi_segments_open(transport, own, link->segments);
     for (int e = 0; e < spec->n_events && !status; e++)
-        atomic_store(&weir_mpi_link_flag(link, transport->info.rank, e)->value, (uint32_t)WEIR_MPI_FIRST);
+        weir_futex_init(weir_mpi_link_flag(link, transport->info.rank, e), (uint32_t)WEIR_MPI_FIRST);
     return weir_mpi_agree(transport, transport->world, status); /* edge: flags initialised ─▶ anybody waits for one */
 }
 
-static weir_status message_check(const weir_link *link, const struct weir_link_spec *spec, const struct weir_message *message)
+static weir_status message_check(const struct weir_mpi_link *link, const struct weir_link_spec *spec, const struct weir_message *message)
 {
     int n_ranks = link->transport->info.n_ranks;
     bool right = message->event >= 0 && message->event < spec->n_events && message->from >= 0 && message->from < n_ranks &&
@@ -84,7 +84,7 @@ static weir_status message_check(const weir_link *link, const struct weir_link_s
                                        message->event, message->from, message->to);
 }
 
-static weir_status comm_make(weir_link *link)
+static weir_status comm_make(struct weir_mpi_link *link)
 {
     MPI_Request request;
     weir_status status =
@@ -92,7 +92,7 @@ static weir_status comm_make(weir_link *link)
     return status ? status : weir_mpi_request_wait(link->transport, &request, "MPI_Comm_idup");
 }
 
-static weir_status link_fill(weir_link *link, const struct weir_link_spec *spec)
+static weir_status link_fill(struct weir_mpi_link *link, const struct weir_link_spec *spec)
 {
     weir_status status = WEIR_OK;
     for (int w = 0; w < spec->n_messages && !status; w++)
@@ -107,15 +107,16 @@ static weir_status link_fill(weir_link *link, const struct weir_link_spec *spec)
     return status;
 }
 
-weir_status weir_mpi_link_open(weir_transport *transport, const struct weir_link_spec *spec, weir_link **link_out)
+weir_status weir_mpi_link_open(weir_transport *transport, const struct weir_link_spec *spec,
+                               const struct weir_mpi_link *memory, struct weir_mpi_link **link_out)
 {
-    weir_link *link;
+    struct weir_mpi_link *link;
     weir_status status = weir_alloc(1, sizeof *link, &link);
     status = weir_mpi_agree(transport, transport->world, status);
     if (status)
         return status;
     link->transport = transport;
-    link->home = spec->memory ? spec->memory : link;
+    link->home = memory ? memory : link;
     link->comm = MPI_COMM_NULL;
     link->n_parts = spec->n_parts;
     link->n_events = spec->n_events;
@@ -129,7 +130,7 @@ weir_status weir_mpi_link_open(weir_transport *transport, const struct weir_link
     return WEIR_OK;
 }
 
-void weir_mpi_link_close(weir_link *link)
+void weir_mpi_link_close(struct weir_mpi_link *link)
 {
     if (!link)
         return;
@@ -145,19 +146,4 @@ void weir_mpi_link_close(weir_link *link)
         weir_mpi_segments_close(link->mirrors, info->n_ranks);
     weir_arena_release(&link->arena);
     weir_free(link);
-}
-
-void *weir_mpi_memory(const weir_link *link, int rank, int part)
-{
-    const weir_transport *transport = link->transport;
-    const weir_link *home = link->home;
-    size_t offset = home->offsets[rank * home->n_parts + part];
-    bool here = transport->host_of[rank] == transport->info.host;
-    char *base = here ? home->segments[transport->local_of[rank]].base : home->mirrors[rank].base;
-    return offset == SIZE_MAX ? NULL : base + offset;
-}
-
-struct weir_mpi_flag *weir_mpi_link_flag(const weir_link *link, int rank, int event)
-{
-    return (struct weir_mpi_flag *)(void *)link->segments[link->transport->local_of[rank]].base + event;
 }

@@ -45,7 +45,7 @@ static int blocks_count(const struct weir_message *message)
     return (int)n;
 }
 
-static weir_status type_make(const weir_link *link, const struct weir_message *message, int n_blocks, MPI_Datatype *type_out)
+static weir_status type_make(const struct weir_mpi_link *link, const struct weir_message *message, int n_blocks, MPI_Datatype *type_out)
 {
     int *lengths = NULL, n = 0;
     MPI_Aint *places = NULL;
@@ -70,7 +70,7 @@ static weir_status type_make(const weir_link *link, const struct weir_message *m
     return status;
 }
 
-static weir_status end_open(const weir_link *link, const struct draft *draft, bool sends, struct weir_mpi_end *end)
+static weir_status end_open(const struct weir_mpi_link *link, const struct draft *draft, bool sends, struct weir_mpi_end *end)
 {
     const struct weir_message *message = draft->message;
     int n_blocks = blocks_count(message), count = 0;
@@ -117,7 +117,7 @@ static int by_start(const void *a, const void *b)
     return (x->start > y->start) - (x->start < y->start);
 }
 
-static int ranges_add(const weir_link *link, const struct drafts *drafts, struct range *ranges)
+static int ranges_add(const struct weir_mpi_link *link, const struct drafts *drafts, struct range *ranges)
 {
     int n = 0;
     for (int i = 0; i < drafts->n; i++)
@@ -140,7 +140,7 @@ static int regions_count(const struct drafts *drafts)
 }
 
 /* Pages of mirrors that messages are sent from or received into. */
-static weir_status mirrors_measure(weir_link *link, const struct drafts *sends, const struct drafts *receives)
+static weir_status mirrors_measure(struct weir_mpi_link *link, const struct drafts *sends, const struct drafts *receives)
 {
     struct range *ranges;
     int n = regions_count(sends) + regions_count(receives);
@@ -163,13 +163,13 @@ static weir_status mirrors_measure(weir_link *link, const struct drafts *sends, 
 
 /* ---- all of them ---------------------------------------------------------------------------------------------------- */
 
-static bool between_hosts(const weir_link *link, const struct weir_message *message)
+static bool between_hosts(const struct weir_mpi_link *link, const struct weir_message *message)
 {
     return link->transport->host_of[message->from] != link->transport->host_of[message->to];
 }
 
 /* The messages that start and end here, with their tags. */
-static weir_status drafts_make(weir_link *link, const struct weir_link_spec *spec, struct drafts *sends,
+static weir_status drafts_make(struct weir_mpi_link *link, const struct weir_link_spec *spec, struct drafts *sends,
                                struct drafts *receives)
 {
     const struct weir_transport_info *info = &link->transport->info;
@@ -194,7 +194,7 @@ static weir_status drafts_make(weir_link *link, const struct weir_link_spec *spe
     return status;
 }
 
-static weir_status ends_make(weir_link *link, const struct drafts *drafts, bool sends, struct weir_mpi_end **ends_out,
+static weir_status ends_make(struct weir_mpi_link *link, const struct drafts *drafts, bool sends, struct weir_mpi_end **ends_out,
                              int *n_out)
 {
     weir_status status = weir_arena_alloc(&link->arena, (size_t)drafts->n, sizeof **ends_out, ends_out);
@@ -206,7 +206,7 @@ static weir_status ends_make(weir_link *link, const struct drafts *drafts, bool 
 }
 
 /* first[e]: where event e starts among the ends in order of their events. */
-static weir_status index_make(weir_link *link, const struct weir_mpi_end *ends, int n, int **first_out)
+static weir_status index_make(struct weir_mpi_link *link, const struct weir_mpi_end *ends, int n, int **first_out)
 {
     int *first;
     weir_status status = weir_arena_alloc(&link->arena, (size_t)link->n_events + 1, sizeof *first, &first);
@@ -220,7 +220,7 @@ static weir_status index_make(weir_link *link, const struct weir_mpi_end *ends, 
     return WEIR_OK;
 }
 
-static weir_status receives_order(weir_link *link)
+static weir_status receives_order(struct weir_mpi_link *link)
 {
     int *at;
     weir_status status = index_make(link, link->receives, link->n_receives, &link->first_receive);
@@ -238,7 +238,7 @@ static weir_status receives_order(weir_link *link)
     return WEIR_OK;
 }
 
-weir_status weir_mpi_messages_open(weir_link *link, const struct weir_link_spec *spec)
+weir_status weir_mpi_messages_open(struct weir_mpi_link *link, const struct weir_link_spec *spec)
 {
     struct drafts sends = {0}, receives = {0};
     weir_status status = weir_alloc((size_t)spec->n_messages, sizeof *sends.items, &sends.items);
@@ -264,7 +264,7 @@ weir_status weir_mpi_messages_open(weir_link *link, const struct weir_link_spec 
     return weir_mpi_agree(link->transport, link->transport->world, status);
 }
 
-void weir_mpi_messages_close(weir_link *link)
+void weir_mpi_messages_close(struct weir_mpi_link *link)
 {
     ends_close(link->sends, link->n_sends);
     ends_close(link->receives, link->n_receives);

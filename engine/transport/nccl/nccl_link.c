@@ -9,7 +9,7 @@ enum { ALIGNMENT = 256 }; /* of mirrors, so that addresses in them are aligned a
 
 /* ---- ends ------------------------------------------------------------------------------------------------------------ */
 
-static struct weir_nccl_edge *edge_find(const weir_link *link, int from, int to)
+static struct weir_nccl_edge *edge_find(const struct weir_nccl_link *link, int from, int to)
 {
     for (int e = 0; e < link->home->n_edges; e++)
         if (link->home->edges[e].from == from && link->home->edges[e].to == to)
@@ -17,7 +17,7 @@ static struct weir_nccl_edge *edge_find(const weir_link *link, int from, int to)
     return NULL;
 }
 
-static weir_status end_make(weir_link *link, const struct weir_message *message, struct weir_nccl_end *end)
+static weir_status end_make(struct weir_nccl_link *link, const struct weir_message *message, struct weir_nccl_end *end)
 {
     struct weir_message_region *regions;
     if (message->n_regions == 0 || message->turn_after < message->post_after)
@@ -47,13 +47,13 @@ static bool messages_overlap(const struct weir_message *a, const struct weir_mes
     return false;
 }
 
-static weir_status event_ensure(weir_link *link, weir_event **event)
+static weir_status event_ensure(struct weir_nccl_link *link, weir_event **event)
 {
     return *event ? WEIR_OK : link->kind->event_open(link->device, event);
 }
 
 /* Does a send of the event go out of the memory of the earlier send k? */
-static bool is_claimed(const weir_link *link, int event, int k)
+static bool is_claimed(const struct weir_nccl_link *link, int event, int k)
 {
     for (int i = link->first_send[event]; i < link->n_sends && link->sends[i].message.event == event; i++)
         if (messages_overlap(&link->sends[k].message, &link->sends[i].message))
@@ -61,7 +61,7 @@ static bool is_claimed(const weir_link *link, int event, int k)
     return false;
 }
 
-static weir_status claims_find(weir_link *link, int event, int *n)
+static weir_status claims_find(struct weir_nccl_link *link, int event, int *n)
 {
     weir_status status = WEIR_OK;
     for (int e = 0; e < link->home->n_edges && link->first_send[event] >= 0 && !status; e++) {
@@ -76,7 +76,7 @@ static weir_status claims_find(weir_link *link, int event, int *n)
     return status;
 }
 
-static weir_status claims_make(weir_link *link)
+static weir_status claims_make(struct weir_nccl_link *link)
 {
     size_t most = (size_t)link->n_sends * (size_t)link->home->n_edges;
     int n = 0;
@@ -91,7 +91,7 @@ static weir_status claims_make(weir_link *link)
     return status;
 }
 
-static weir_status receive_index(weir_link *link, int i)
+static weir_status receive_index(struct weir_nccl_link *link, int i)
 {
     struct weir_nccl_end *end = &link->receives[i];
     link->receive_of[end->message.event] = i;
@@ -99,7 +99,7 @@ static weir_status receive_index(weir_link *link, int i)
     return status || end->message.post_after < 0 ? status : event_ensure(link, &link->free[end->message.post_after]);
 }
 
-static weir_status send_index(weir_link *link, int i)
+static weir_status send_index(struct weir_nccl_link *link, int i)
 {
     int event = link->sends[i].message.event;
     if (link->first_send[event] < 0)
@@ -107,7 +107,7 @@ static weir_status send_index(weir_link *link, int i)
     return event_ensure(link, &link->made[event]);
 }
 
-static weir_status ends_index(weir_link *link)
+static weir_status ends_index(struct weir_nccl_link *link)
 {
     weir_status status = weir_arena_alloc(&link->arena, (size_t)link->n_events, sizeof(int), &link->first_send);
     if (!status)
@@ -128,7 +128,7 @@ static weir_status ends_index(weir_link *link)
     return status ? status : claims_make(link);
 }
 
-static weir_status ends_make(weir_link *link, const struct weir_link_spec *spec)
+static weir_status ends_make(struct weir_nccl_link *link, const struct weir_link_spec *spec)
 {
     int rank = link->info->rank;
     weir_status status = weir_arena_alloc(&link->arena, (size_t)spec->n_messages, sizeof *link->sends, &link->sends);
@@ -146,12 +146,12 @@ static weir_status ends_make(weir_link *link, const struct weir_link_spec *spec)
 
 /* ---- mirrors --------------------------------------------------------------------------------------------------------- */
 
-static struct weir_nccl_mirror *mirror_at(const weir_link *link, int rank, int part)
+static struct weir_nccl_mirror *mirror_at(const struct weir_nccl_link *link, int rank, int part)
 {
     return &link->home->mirrors[rank * link->home->n_parts + part];
 }
 
-static void mirrors_grow(weir_link *link, const struct weir_nccl_end *ends, int n)
+static void mirrors_grow(struct weir_nccl_link *link, const struct weir_nccl_end *ends, int n)
 {
     for (int i = 0; i < n; i++)
         for (int k = 0; k < ends[i].message.n_regions; k++) {
@@ -165,7 +165,7 @@ static void mirrors_grow(weir_link *link, const struct weir_nccl_end *ends, int 
         }
 }
 
-weir_status weir_nccl_place(weir_link *link, void *const *blocks)
+weir_status weir_nccl_place(struct weir_nccl_link *link, void *const *blocks)
 {
     weir_status status = WEIR_OK;
     memcpy(link->blocks, blocks, sizeof *blocks * (size_t)link->n_parts);
@@ -178,7 +178,7 @@ weir_status weir_nccl_place(weir_link *link, void *const *blocks)
 }
 
 /* An address into a mirror is only meant for the regions of messages; below `low` there is nothing. */
-void *weir_nccl_memory(const weir_link *link, int rank, int part)
+void *weir_nccl_memory(const struct weir_nccl_link *link, int rank, int part)
 {
     const struct weir_nccl_mirror *mirror = mirror_at(link, rank, part);
     if (rank == link->info->rank)
@@ -186,7 +186,7 @@ void *weir_nccl_memory(const weir_link *link, int rank, int part)
     return mirror->memory ? (void *)((uintptr_t)mirror->memory - mirror->low) : NULL;
 }
 
-size_t weir_nccl_mirror_bytes(const weir_link *link)
+size_t weir_nccl_mirror_bytes(const struct weir_nccl_link *link)
 {
     size_t bytes = 0;
     for (int i = 0; i < link->info->n_ranks * link->n_parts; i++)
@@ -194,14 +194,14 @@ size_t weir_nccl_mirror_bytes(const weir_link *link)
     return bytes;
 }
 
-size_t weir_nccl_buffer_bytes(const weir_link *link)
+size_t weir_nccl_buffer_bytes(const struct weir_nccl_link *link)
 {
     return link->home->buffer_bytes;
 }
 
 /* ---- open and close --------------------------------------------------------------------------------------------------- */
 
-static weir_status home_make(weir_link *link, const struct weir_link_spec *spec)
+static weir_status home_make(struct weir_nccl_link *link, const struct weir_link_spec *spec)
 {
     size_t n = (size_t)link->info->n_ranks * (size_t)spec->n_parts;
     weir_status status = weir_arena_alloc(&link->arena, n, sizeof *link->mirrors, &link->mirrors);
@@ -211,9 +211,10 @@ static weir_status home_make(weir_link *link, const struct weir_link_spec *spec)
     return status ? status : weir_nccl_connect(link, spec);
 }
 
-weir_status weir_nccl_link_open(weir_transport *transport, const struct weir_link_spec *spec, weir_link **link_out)
+weir_status weir_nccl_link_open(weir_transport *transport, const struct weir_link_spec *spec,
+                                const struct weir_nccl_link *memory, struct weir_nccl_link **link_out)
 {
-    weir_link *link;
+    struct weir_nccl_link *link;
     weir_status status = weir_alloc(1, sizeof *link, &link);
     if (status)
         return status;
@@ -225,8 +226,8 @@ weir_status weir_nccl_link_open(weir_transport *transport, const struct weir_lin
     link->n_parts = spec->n_parts;
     link->n_events = spec->n_events;
     link->home = link;
-    if (spec->memory) /* borrowed from a caller that has it mutable: a link is its own link's home */
-        link->home = ((const struct weir_link *)spec->memory)->home;
+    if (memory)
+        link->home = memory->home;
     else
         status = home_make(link, spec);
     if (!status)
@@ -245,13 +246,13 @@ weir_status weir_nccl_link_open(weir_transport *transport, const struct weir_lin
     return WEIR_OK;
 }
 
-static void event_close(weir_link *link, weir_event *event)
+static void event_close(struct weir_nccl_link *link, weir_event *event)
 {
     if (event)
         link->kind->event_close(event);
 }
 
-static void home_close(weir_link *link)
+static void home_close(struct weir_nccl_link *link)
 {
     weir_nccl_disconnect(link);
     if (link->stuck)
@@ -261,7 +262,7 @@ static void home_close(weir_link *link)
 }
 
 /* A link whose operations cannot be ended is left as it is. */
-void weir_nccl_link_close(weir_link *link)
+void weir_nccl_link_close(struct weir_nccl_link *link)
 {
     if (!link || link->home->stuck)
         return;
