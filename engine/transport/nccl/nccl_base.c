@@ -59,6 +59,20 @@ weir_status weir_nccl_settle(struct weir_nccl_link *link, ncclComm_t comm, ncclR
     return status ? status : outcome(link, result, call);
 }
 
+struct weir_nccl_mirror *weir_nccl_mirror(const struct weir_nccl_link *link, int rank, int part)
+{
+    return &link->home->mirrors[rank * link->home->n_parts + part];
+}
+
+/* An address into a mirror is only meant for the regions of messages; below `low` there is nothing. */
+void *weir_nccl_memory(const struct weir_nccl_link *link, int rank, int part)
+{
+    const struct weir_nccl_mirror *mirror = weir_nccl_mirror(link, rank, part);
+    if (rank == link->info->rank)
+        return link->home->blocks[part];
+    return mirror->memory ? (void *)((uintptr_t)mirror->memory - mirror->low) : NULL;
+}
+
 /* ---- watching ------------------------------------------------------------------------------------------------------- */
 
 static weir_status comm_look(const struct weir_nccl_comm *comm)

@@ -146,17 +146,12 @@ static weir_status ends_make(struct weir_nccl_link *link, const struct weir_link
 
 /* ---- mirrors --------------------------------------------------------------------------------------------------------- */
 
-static struct weir_nccl_mirror *mirror_at(const struct weir_nccl_link *link, int rank, int part)
-{
-    return &link->home->mirrors[rank * link->home->n_parts + part];
-}
-
 static void mirrors_grow(struct weir_nccl_link *link, const struct weir_nccl_end *ends, int n)
 {
     for (int i = 0; i < n; i++)
         for (int k = 0; k < ends[i].message.n_regions; k++) {
             const struct weir_message_region *region = &ends[i].message.regions[k];
-            struct weir_nccl_mirror *mirror = mirror_at(link, region->owner, region->part);
+            struct weir_nccl_mirror *mirror = weir_nccl_mirror(link, region->owner, region->part);
             size_t low = region->offset / ALIGNMENT * ALIGNMENT, high = region->offset + region->bytes;
             if (region->owner == link->info->rank)
                 continue;
@@ -175,15 +170,6 @@ weir_status weir_nccl_place(struct weir_nccl_link *link, void *const *blocks)
             status = link->kind->memory_alloc(link->device, mirror->high - mirror->low, (void **)(void *)&mirror->memory);
     }
     return status;
-}
-
-/* An address into a mirror is only meant for the regions of messages; below `low` there is nothing. */
-void *weir_nccl_memory(const struct weir_nccl_link *link, int rank, int part)
-{
-    const struct weir_nccl_mirror *mirror = mirror_at(link, rank, part);
-    if (rank == link->info->rank)
-        return link->home->blocks[part];
-    return mirror->memory ? (void *)((uintptr_t)mirror->memory - mirror->low) : NULL;
 }
 
 size_t weir_nccl_mirror_bytes(const struct weir_nccl_link *link)

@@ -100,6 +100,10 @@ weir_status weir_nccl_result(ncclResult_t result, const char *call);
 /* Wait while a call on `comm` is in progress, for the peers' answer maybe. */
 weir_status weir_nccl_settle(struct weir_nccl_link *link, ncclComm_t comm, ncclResult_t result, const char *call);
 
+/* What there is here of a peer's block; a block as kernels and NCCL see it: the rank's own, or the mirror. */
+struct weir_nccl_mirror *weir_nccl_mirror(const struct weir_nccl_link *link, int rank, int part);
+void *weir_nccl_memory(const struct weir_nccl_link *link, int rank, int part);
+
 weir_status weir_nccl_look(struct weir_nccl_link *link);
 bool weir_nccl_awaited(const struct weir_nccl_link *link, int *rank_out, int *event_out);
 bool weir_nccl_abort(struct weir_nccl_link *link);
@@ -116,7 +120,6 @@ weir_status weir_nccl_link_open(weir_transport *transport, const struct weir_lin
                                 const struct weir_nccl_link *memory, struct weir_nccl_link **link_out);
 void weir_nccl_link_close(struct weir_nccl_link *link);
 weir_status weir_nccl_place(struct weir_nccl_link *link, void *const *blocks);
-void *weir_nccl_memory(const struct weir_nccl_link *link, int rank, int part);
 size_t weir_nccl_mirror_bytes(const struct weir_nccl_link *link);
 size_t weir_nccl_buffer_bytes(const struct weir_nccl_link *link);
 
