@@ -220,10 +220,14 @@ extern const struct weir_transport_kind *const weir_transport_kinds[]; /* ends w
 extern const struct weir_transport_kind weir_transport_mpi;            /* in builds with MPI */
 extern const struct weir_transport_kind weir_transport_nccl;           /* in builds with MPI, CUDA and NCCL */
 
-/* The kind called `name`; NULL: `local`, or mpi when a launcher (launcher.h) started this process as one of several
- * (the variable that says so is named in the message when that transport is not there).  WEIR_ERR_USAGE: unknown (with a
- * suggestion), not in this build, or variables of a launcher that contradict each other. */
+/* The kind called `name`; NULL: `local`.  WEIR_ERR_USAGE: unknown (with a suggestion), or not in this build. */
 weir_status weir_transport_find(const char *name, const struct weir_transport_kind **kind_out);
+
+/* The name of the kind for ranks on `device` (text as weir_device_list takes it) in a program whose processes are those that
+ * a launcher starts: when launcher.h says that there are several, that which moves the device's memory between them, else
+ * "local".  Reads the environment.  WEIR_ERR_USAGE: a device that is not there, variables of a launcher that contradict
+ * each other, or a build without that kind: the variable that says how many processes there are is named. */
+weir_status weir_transport_launched(const char *device, const char **name_out);
 
 #ifdef __cplusplus
 }

@@ -243,3 +243,8 @@ weir_status weir_launcher_detect(const char *const *environment, struct weir_lau
         *launcher_out = launcher;
     return status;
 }
+
+int weir_launcher_started(const struct weir_launcher *launcher)
+{
+    return launcher->hosts_only ? launcher->n_nodes : launcher->n_ranks;
+}

@@ -10,10 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/text.h"
+#include "engine/transport/bootstrap/launcher.h"
 
 enum { MOST_CORES = 1 << 13 };
 static const int64_t end_ns = INT64_C(60000000000); /* the processes of a run end within this time of each other */
@@ -21,6 +22,7 @@ static const int64_t end_ns = INT64_C(60000000000); /* the processes of a run en
 /* ---- the library ---------------------------------------------------------------------------------------------------- */
 
 static _Atomic bool abandoned; /* some process may never reach MPI_Finalize */
+static _Atomic bool is_lone;   /* the launcher started others, of whom MPI knows nothing */
 
 /* All have come to their end?  Asked with naps in between, so that a launcher can end a process that waits in vain: mpirun
  * (Open MPI 4.1.4) now and then hangs when processes die while others are inside MPI_Finalize. */
@@ -51,6 +53,38 @@ static const char *level_str(int level)
                                             : "MPI_THREAD_MULTIPLE";
 }
 
+/* "Open MPI v4.1.4" */
+static void library_name(char name[MPI_MAX_LIBRARY_VERSION_STRING])
+{
+    int length;
+    if (MPI_Get_library_version(name, &length) != MPI_SUCCESS)
+        snprintf(name, MPI_MAX_LIBRARY_VERSION_STRING, "this library");
+    name[strcspn(name, ",\n")] = 0;
+}
+
+/* A launcher that the library does not know starts processes of which each finds itself alone, and would train everything.
+ * Its variables are read before MPI starts, which sets some of its own. */
+static weir_status library_join(void)
+{
+    struct weir_launcher launcher;
+    bool several = !weir_launcher_detect((const char *const *)environ, &launcher) && weir_launcher_started(&launcher) > 1;
+    int n_ranks = 0, level;
+    char name[MPI_MAX_LIBRARY_VERSION_STRING];
+    weir_status status = weir_mpi_check(MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &level), "MPI_Init_thread");
+    if (!status && atexit(library_end) != 0)
+        status = WEIR_FAIL(WEIR_ERR_NOMEM, "cannot register the end of MPI");
+    if (!status)
+        status = weir_mpi_check(MPI_Comm_size(MPI_COMM_WORLD, &n_ranks), "MPI_Comm_size");
+    if (status || n_ranks > 1 || !several)
+        return status;
+    is_lone = true;
+    library_name(name);
+    return WEIR_FAIL(WEIR_ERR_USAGE,
+                     "%s says that %s started %d processes, but MPI (%s) sees one: start them with the mpirun of that MPI, or "
+                     "give " WEIR_OPTION("transport=local") " to run each alone",
+                     launcher.size_variable, launcher.name, weir_launcher_started(&launcher), name);
+}
+
 /* The thread that issues a step and the thread that runs it both call MPI, never at once: MPI_THREAD_SERIALIZED. */
 static weir_status library_start(void)
 {
@@ -60,11 +94,11 @@ static weir_status library_start(void)
         status = WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "MPI was finalised: no transport can be opened any more");
     if (!status)
         status = weir_mpi_check(MPI_Initialized(&initialized), "MPI_Initialized");
-    if (!status && !initialized) {
-        status = weir_mpi_check(MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &level), "MPI_Init_thread");
-        if (!status && atexit(library_end) != 0)
-            status = WEIR_FAIL(WEIR_ERR_NOMEM, "cannot register the end of MPI");
-    }
+    if (!status && is_lone)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "MPI sees one of the processes that the launcher started: start them with the mpirun "
+                                           "of that MPI, or give " WEIR_OPTION("transport=local"));
+    if (!status && !initialized)
+        status = library_join();
     if (!status)
         status = weir_mpi_check(MPI_Query_thread(&level), "MPI_Query_thread");
     if (!status && level < MPI_THREAD_SERIALIZED)
