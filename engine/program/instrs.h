@@ -47,7 +47,4 @@ weir_status weir_work_end(struct weir_instr_work *w);
 /* What travels with the events; after all instructions are made and have their signals. */
 void weir_work_pushes(struct weir_instr_work *w);
 
-/* What travels with the events; after all instructions are made. */
-void weir_work_pushes(struct weir_instr_work *w);
-
 #endif
