@@ -1,74 +1,9 @@
 /* Instructions: what each rank's compute stream runs, and which events order the ranks. */
-#include <string.h>
-
 #include "engine/program/instrs.h"
-
-/* ---- what all share ------------------------------------------------------------------------------------------------ */
-
-static int *moment_order(const struct weir_instr_work *w, int stage, enum weir_moment moment)
-{
-    return w->orders + ((size_t)stage * WEIR_MOMENTS + moment) * (size_t)w->c->program->n_microbatches;
-}
-
-const int *weir_work_order(const struct weir_instr_work *w, int stage, enum weir_moment moment)
-{
-    return moment_order(w, stage, moment);
-}
-
-static int index_of(const struct weir_instr_work *w, int stage, enum weir_moment moment, int mb)
-{
-    return w->indices[((size_t)stage * WEIR_MOMENTS + moment) * (size_t)w->c->program->n_microbatches + (size_t)mb];
-}
-
-static void orders_fill(struct weir_instr_work *w)
-{
-    int m = w->c->program->n_microbatches;
-    for (int s = 0; s < w->c->program->n_stages; s++)
-        for (int moment = 0; moment < WEIR_MOMENTS; moment++) {
-            int *order = moment_order(w, s, (enum weir_moment)moment);
-            int n = weir_stage_order(w->c, s, (enum weir_moment)moment, order);
-            for (int q = 0; q < n; q++)
-                w->indices[((size_t)s * WEIR_MOMENTS + (size_t)moment) * (size_t)m + (size_t)order[q]] = q;
-        }
-}
 
 static int rank_of(const struct weir_instr_work *w, int stage)
 {
     return w->c->program->stages[stage].rank;
-}
-
-int weir_work_event_after(struct weir_instr_work *w, int stage, int mb, enum weir_moment moment)
-{
-    const struct weir_span *span = &w->c->spans[(size_t)stage * (size_t)w->c->program->n_microbatches + (size_t)mb];
-    int position = moment == WEIR_MOMENT_F ? span->f : moment == WEIR_MOMENT_I ? span->i : span->w;
-    int *event = &w->ranks[rank_of(w, stage)].event_of[position];
-    if (*event == WEIR_NO_EVENT)
-        *event = w->c->program->n_events++;
-    return *event;
-}
-
-int weir_work_event(struct weir_instr_work *w)
-{
-    return w->c->program->n_events++;
-}
-
-struct weir_instr *weir_work_instr(struct weir_instr_work *w, int r, int position, enum weir_instr_kind kind)
-{
-    struct weir_rank_program *rank = &w->c->program->ranks[r];
-    struct weir_instr *instr = &rank->instrs[rank->n_instrs];
-    *instr = (struct weir_instr){.kind = kind, .signal = WEIR_NO_EVENT, .stage = -1, .mb = -1, .bucket = -1};
-    w->ranks[r].position_of[rank->n_instrs++] = position;
-    return instr;
-}
-
-const int *weir_work_events(struct weir_instr_work *w, int n, const int *events)
-{
-    int *copy = NULL;
-    if (!w->status && n)
-        w->status = weir_arena_alloc(w->c->arena, (size_t)n, sizeof *copy, &copy);
-    if (!w->status && n)
-        memcpy(copy, events, sizeof *copy * (size_t)n);
-    return w->status ? NULL : copy;
 }
 
 /* ---- actions ------------------------------------------------------------------------------------------------------- */
@@ -88,7 +23,7 @@ static int slot_event(struct weir_instr_work *w, int stage, int mb, bool forward
     if (to < 0 || to >= w->c->program->n_stages || rank_of(w, to) == rank_of(w, stage))
         return WEIR_NO_EVENT;
     const struct weir_stage_program *target = &w->c->program->stages[to];
-    int q = index_of(w, stage, forward ? WEIR_MOMENT_F : WEIR_MOMENT_I, mb);
+    int q = weir_moment_index(&w->c->moments, stage, mb, forward ? WEIR_MOMENT_F : WEIR_MOMENT_I);
     int n = forward ? target->n_slots : target->n_grad_slots;
     if (q < n)
         return WEIR_NO_EVENT;
@@ -221,12 +156,7 @@ static weir_status work_open(struct weir_instr_work *w)
 {
     struct weir_compile *c = w->c;
     size_t p = (size_t)c->program->n_ranks;
-    size_t cells = (size_t)c->program->n_stages * WEIR_MOMENTS * (size_t)c->program->n_microbatches;
     weir_status status = weir_arena_alloc(c->arena, p, sizeof *w->ranks, &w->ranks);
-    if (!status)
-        status = weir_arena_alloc(c->arena, cells, sizeof *w->orders, &w->orders);
-    if (!status)
-        status = weir_arena_alloc(c->arena, cells, sizeof *w->indices, &w->indices);
     for (int r = 0; r < (int)p && !status; r++)
         status = rank_work_open(w, r);
     return status;
@@ -246,7 +176,6 @@ weir_status weir_compile_instrs(struct weir_compile *c)
     weir_status status = work_open(&w);
     if (status)
         return status;
-    orders_fill(&w);
     for (int r = 0; r < c->program->n_ranks; r++)
         for (size_t a = 0; a < c->schedule->ranks[r].n_actions; a++)
             if (weir_action_is_compute((enum weir_action_type)c->schedule->ranks[r].actions[a].type))

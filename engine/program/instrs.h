@@ -1,11 +1,11 @@
-/* Inside the instruction maker: instrs.c makes the actions, instrs_end.c what follows the last micro-batch. */
+/* Inside the instruction maker: instrs.c makes the actions, instrs_end.c below it what follows the last micro-batch, pushes.c
+ * what travels; all of them out of what instrs_base.c has. */
 #ifndef WEIR_ENGINE_PROGRAM_INSTRS_H
 #define WEIR_ENGINE_PROGRAM_INSTRS_H
 
 #include "engine/program/compile.h"
-#include "engine/program/places.h"
 
-enum { WEIR_NO_EVENT = -1, WEIR_MOMENTS = 3 };
+enum { WEIR_NO_EVENT = -1 };
 
 struct weir_instr_rank {
     int *event_of;     /* [n_actions]: the event at the action's end; made when somebody awaits it */
@@ -20,8 +20,6 @@ struct weir_instr_rank {
 struct weir_instr_work {
     struct weir_compile *c;
     struct weir_instr_rank *ranks;
-    int *orders;  /* [stage][moment][q]: micro-batch */
-    int *indices; /* [stage][moment][mb]: q */
     int push_room;
     weir_status status; /* first failure */
 };

@@ -37,15 +37,6 @@ static void peer_wait_set(struct weir_instr_work *w, struct weir_instr *instr, i
 
 /* ---- tied gradients ------------------------------------------------------------------------------------------------ */
 
-static int stage_of_use(const struct weir_instr_work *w, const struct weir_param_use *use)
-{
-    int stage = 0;
-    const struct weir_stage_program *stages = w->c->program->stages;
-    while (use->node >= stages[stage].first_node + stages[stage].n_nodes)
-        stage++;
-    return stage;
-}
-
 static bool owns(const struct weir_instr_work *w, int r, int param)
 {
     const struct weir_rank_param *held = weir_compile_rank_param(w->c, r, param);
@@ -60,7 +51,7 @@ static void tie_waits_find(struct weir_instr_work *w, int r, struct event_list *
         const struct weir_param_use *use = &program->uses[u];
         if (use->rank == r || !owns(w, r, use->param))
             continue;
-        int stage = stage_of_use(w, use), last = weir_work_order(w, stage, WEIR_MOMENT_W)[program->n_microbatches - 1];
+        int stage = weir_compile_stage_of(w->c, use->node), last = weir_work_order(w, stage, WEIR_MOMENT_W)[program->n_microbatches - 1];
         event_add(list, weir_work_event_after(w, stage, last, WEIR_MOMENT_W));
     }
 }

@@ -41,9 +41,7 @@ static int freeing_instr(const struct weir_instr_work *w, int stage, bool forwar
         return -1;
     enum weir_moment end = !forward ? WEIR_MOMENT_I : w->c->forward_only ? WEIR_MOMENT_F : WEIR_MOMENT_W;
     int mb = weir_work_order(w, stage, end)[q - n_slots];
-    const struct weir_span *span = &w->c->spans[(size_t)stage * (size_t)w->c->program->n_microbatches + (size_t)mb];
-    int position = end == WEIR_MOMENT_F ? span->f : end == WEIR_MOMENT_I ? span->i : span->w;
-    return instr_ending(w, w->c->program->stages[stage].rank, position);
+    return instr_ending(w, w->c->program->stages[stage].rank, weir_moment_position(&w->c->moments, stage, mb, end));
 }
 
 /* From stage `from` into the slots of `to`, its neighbour. */
@@ -86,9 +84,7 @@ static void ties_push(struct weir_instr_work *w)
             const struct weir_rank_param *held = weir_compile_rank_param(w->c, o, use->param);
             if (!held || !held->owned || o == use->rank)
                 continue;
-            int stage = 0;
-            while (use->node >= program->stages[stage].first_node + program->stages[stage].n_nodes)
-                stage++;
+            int stage = weir_compile_stage_of(w->c, use->node);
             int last = weir_work_order(w, stage, WEIR_MOMENT_W)[program->n_microbatches - 1];
             push_add(w, (struct weir_push){weir_work_event_after(w, stage, last, WEIR_MOMENT_W), use->rank,
                                            WEIR_REPLICA_ANY, o, WEIR_REPLICA_OWN, false, WEIR_MEMORY_GRADS,

@@ -1,8 +1,8 @@
 /* Inside the template maker: the templates of one stage while their calls are listed.
  *
- * template.c has what lists are made of (buffers, calls) and the entry, template_forward.c and template_backward.c the two
- * halves, template_resolve.c gives scratch its offsets.  After a failure `status` is set, nothing more is added, and the
- * caller checks once. */
+ * template.c is the entry, template_forward.c and template_backward.c are its two halves, template_resolve.c gives scratch
+ * its offsets; template_base.c below them has what all lists are made of: buffers and calls.  After a failure `status` is
+ * set, nothing more is added, and the caller checks once. */
 #ifndef WEIR_ENGINE_PROGRAM_TEMPLATE_H
 #define WEIR_ENGINE_PROGRAM_TEMPLATE_H
 
@@ -39,7 +39,7 @@ struct weir_template {
     weir_status status;          /* first failure */
 };
 
-/* ---- questions ----------------------------------------------------------------------------------------------------- */
+/* ---- questions --------------------------------------------------------------------------------------------------- */
 const struct weir_node *weir_template_node(const struct weir_template *t, int n);
 bool weir_template_inside(const struct weir_template *t, int value); /* a node of this stage makes it */
 bool weir_template_wants_grad(const struct weir_template *t, int value);
@@ -64,7 +64,7 @@ void weir_template_weight_grads(struct weir_template *t, struct weir_step_call *
 /* Give every buffer of the list its place and hand the list to the stage. */
 void weir_template_resolve(struct weir_template *t, struct weir_template_list *list, enum weir_list which);
 
-/* ---- halves -------------------------------------------------------------------------------------------------------- */
+/* ---- halves ------------------------------------------------------------------------------------------------------ */
 void weir_template_forward(struct weir_template *t); /* decides where values are kept */
 
 /* The calls of B, not yet resolved; the lists of I and W. */

@@ -1,0 +1,48 @@
+#include "engine/program/compile.h"
+
+#include <string.h>
+
+weir_status weir_compile_row(struct weir_compile *c, struct weir_memory_row row)
+{
+    struct weir_program *program = c->program;
+    if (!row.bytes)
+        return WEIR_OK;
+    if (program->n_rows == c->row_room) {
+        int room = c->row_room ? c->row_room * 2 : 256;
+        struct weir_memory_row *grown;
+        weir_status status = weir_arena_alloc(c->arena, (size_t)room, sizeof *grown, &grown);
+        if (status)
+            return status;
+        if (program->n_rows)
+            memcpy(grown, program->rows, sizeof *grown * (size_t)program->n_rows);
+        program->rows = grown;
+        c->row_room = room;
+    }
+    program->rows[program->n_rows++] = row;
+    return WEIR_OK;
+}
+
+int weir_compile_stage_of(const struct weir_compile *c, int node)
+{
+    int stage = 0;
+    while (node >= c->program->stages[stage].first_node + c->program->stages[stage].n_nodes)
+        stage++;
+    return stage;
+}
+
+const struct weir_param_use *weir_compile_use(const struct weir_compile *c, int node, int slot)
+{
+    for (int u = 0; u < c->program->n_uses; u++)
+        if (c->program->uses[u].node == node && c->program->uses[u].slot == slot)
+            return &c->program->uses[u];
+    return NULL;
+}
+
+const struct weir_rank_param *weir_compile_rank_param(const struct weir_compile *c, int rank, int param)
+{
+    const struct weir_rank_program *r = &c->program->ranks[rank];
+    for (int i = 0; i < r->n_params; i++)
+        if (r->params[i].param == param)
+            return &r->params[i];
+    return NULL;
+}
