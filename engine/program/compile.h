@@ -22,7 +22,7 @@ struct weir_compile {
     bool forward_only;
     int n_replicas; /* at least 1 */
     bool circle;    /* the instructions wait in a circle: they have no order */
-    int row_room;
+    size_t row_room;
 };
 
 /* Parameters, gradients, optimizer state and graph inputs of every rank. */

@@ -1,25 +1,15 @@
 #include "engine/program/compile.h"
 
-#include <string.h>
-
 weir_status weir_compile_row(struct weir_compile *c, struct weir_memory_row row)
 {
     struct weir_program *program = c->program;
     if (!row.bytes)
         return WEIR_OK;
-    if (program->n_rows == c->row_room) {
-        int room = c->row_room ? c->row_room * 2 : 256;
-        struct weir_memory_row *grown;
-        weir_status status = weir_arena_alloc(c->arena, (size_t)room, sizeof *grown, &grown);
-        if (status)
-            return status;
-        if (program->n_rows)
-            memcpy(grown, program->rows, sizeof *grown * (size_t)program->n_rows);
-        program->rows = grown;
-        c->row_room = room;
-    }
-    program->rows[program->n_rows++] = row;
-    return WEIR_OK;
+    size_t need = (size_t)program->n_rows + 1;
+    weir_status status = weir_arena_grow(c->arena, &program->rows, &c->row_room, need, sizeof *program->rows);
+    if (!status)
+        program->rows[program->n_rows++] = row;
+    return status;
 }
 
 int weir_compile_stage_of(const struct weir_compile *c, int node)

@@ -20,7 +20,7 @@ struct weir_instr_rank {
 struct weir_instr_work {
     struct weir_compile *c;
     struct weir_instr_rank *ranks;
-    int push_room;
+    size_t push_room;
     weir_status status; /* first failure */
 };
 

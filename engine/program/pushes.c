@@ -1,7 +1,5 @@
 /* Pushes: which regions travel with which events.  Each group here is the counterpart of a wait in instrs.c or
  * instrs_end.c. */
-#include <string.h>
-
 #include "engine/program/instrs.h"
 
 static void push_add(struct weir_instr_work *w, struct weir_push push)
@@ -9,18 +7,10 @@ static void push_add(struct weir_instr_work *w, struct weir_push push)
     struct weir_program *program = w->c->program;
     if (w->status || !push.bytes)
         return;
-    if (program->n_pushes == w->push_room) {
-        int room = w->push_room ? w->push_room * 2 : 64;
-        struct weir_push *grown;
-        w->status = weir_arena_alloc(w->c->arena, (size_t)room, sizeof *grown, &grown);
-        if (w->status)
-            return;
-        if (program->n_pushes)
-            memcpy(grown, program->pushes, sizeof *grown * (size_t)program->n_pushes);
-        program->pushes = grown;
-        w->push_room = room;
-    }
-    program->pushes[program->n_pushes++] = push;
+    size_t need = (size_t)program->n_pushes + 1;
+    w->status = weir_arena_grow(w->c->arena, &program->pushes, &w->push_room, need, sizeof push);
+    if (!w->status)
+        program->pushes[program->n_pushes++] = push;
 }
 
 /* ---- slots --------------------------------------------------------------------------------------------------------- */

@@ -19,7 +19,8 @@ struct weir_template_buffer {
 
 struct weir_template_list {
     struct weir_step_call *calls;
-    int n, room;
+    int n;
+    size_t room;
 };
 
 struct weir_template {
@@ -34,7 +35,8 @@ struct weir_template {
     struct weir_where input_grad_loss; /* where the loss leaves the gradient of its prediction */
     struct weir_where *grad_at;  /* [end - first + 1]: sum so far; the last entry is the stage's input */
     struct weir_template_buffer *buffers;
-    int n_buffers, buffer_room;
+    int n_buffers;
+    size_t buffer_room;
     struct weir_step_call spare; /* what is written after a failure */
     weir_status status;          /* first failure */
 };

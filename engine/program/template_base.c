@@ -23,40 +23,22 @@ bool weir_template_recomputes(const struct weir_template *t, int layer)
     return t->c->params->recompute && t->c->params->recompute[layer];
 }
 
-/* A new buffer of scratch; its where carries the buffer's number until the list is resolved. */
 struct weir_where weir_template_buffer(struct weir_template *t, size_t bytes)
 {
     struct weir_where none = {WEIR_PLACE_NONE, 0, 0};
     if (t->status || !bytes)
         return none;
-    if (t->n_buffers == t->buffer_room) {
-        int room = t->buffer_room ? t->buffer_room * 2 : 256;
-        struct weir_template_buffer *grown;
-        t->status = weir_arena_alloc(t->c->arena, (size_t)room, sizeof *grown, &grown);
-        if (t->status)
-            return none;
-        if (t->n_buffers)
-            memcpy(grown, t->buffers, sizeof *grown * (size_t)t->n_buffers);
-        t->buffers = grown;
-        t->buffer_room = room;
-    }
+    t->status = weir_arena_grow(t->c->arena, &t->buffers, &t->buffer_room, (size_t)t->n_buffers + 1, sizeof *t->buffers);
+    if (t->status)
+        return none;
     t->buffers[t->n_buffers] = (struct weir_template_buffer){bytes, WEIR_PLACE_SCRATCH, 0, 0, 0};
     return (struct weir_where){WEIR_PLACE_SCRATCH, (size_t)t->n_buffers++, 0};
 }
 
 struct weir_step_call *weir_template_call(struct weir_template *t, struct weir_template_list *list)
 {
-    if (!t->status && list->n == list->room) {
-        int room = list->room ? list->room * 2 : 64;
-        struct weir_step_call *grown;
-        t->status = weir_arena_alloc(t->c->arena, (size_t)room, sizeof *grown, &grown);
-        if (!t->status) {
-            if (list->n)
-                memcpy(grown, list->calls, sizeof *grown * (size_t)list->n);
-            list->calls = grown;
-            list->room = room;
-        }
-    }
+    if (!t->status)
+        t->status = weir_arena_grow(t->c->arena, &list->calls, &list->room, (size_t)list->n + 1, sizeof *list->calls);
     struct weir_step_call *call = t->status ? &t->spare : &list->calls[list->n++];
     memset(call, 0, sizeof *call);
     call->node = -1;
