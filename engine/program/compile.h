@@ -40,6 +40,10 @@ weir_status weir_compile_pieces(struct weir_compile *c);
 /* Instructions and events. */
 weir_status weir_compile_instrs(struct weir_compile *c);
 
+/* What they await of each other, and the events that follow from that. */
+weir_status weir_compile_deps(struct weir_compile *c);
+weir_status weir_compile_waits(struct weir_compile *c);
+
 /* The global order.  WEIR_ERR_INVALID names ranks and actions that wait in a circle. */
 weir_status weir_compile_order(struct weir_compile *c);
 

@@ -1,4 +1,5 @@
 /* Questions to a program. */
+#include "engine/program/deps.h"
 #include "engine/program/program.h"
 
 size_t weir_program_rank_bytes(const struct weir_program *program, int rank)
@@ -38,4 +39,11 @@ const char *weir_instr_str(const struct weir_program *program, const struct weir
         snprintf(text, WEIR_ACTION_TEXT, "%s", words[instr->kind]);
     }
     return text;
+}
+
+const char *weir_dep_why_str(enum weir_dep_why why)
+{
+    static const char *const words[] = {"input",  "gradient", "input slot", "gradient slot", "tied gradient",
+                                        "bucket", "sum",      "norm",       "update",        "tied parameter"};
+    return why < WEIR_DEP_WHYS ? words[why] : "unknown";
 }

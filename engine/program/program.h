@@ -199,6 +199,8 @@ struct weir_instr {
     const int *waits;      /* events of the own replica */
     const int *peer_waits; /* events of every other replica */
     int signal;            /* event, or -1 */
+    int first_dep, n_deps;          /* deps.h: what the instruction awaits, in the program's deps */
+    int first_leaving, n_leaving;   /* those that await it, in the program's leaving */
 };
 
 struct weir_rank_program {
@@ -260,6 +262,10 @@ struct weir_program {
     size_t norm_offset, losses_offset; /* in STEP, of every rank: n_norm_blocks, n_replicas * n_microbatches float64 */
     int n_order;
     struct weir_order_entry *order;
+    int n_deps, n_regions;
+    struct weir_dep *deps;           /* deps.h: by the instruction that awaits */
+    struct weir_dep_region *regions; /* of all of them, one's beside each other */
+    int *leaving;                    /* [n_deps]: their numbers, by the instruction that is awaited */
     int n_pushes;
     struct weir_push *pushes; /* by kind of use, not by event */
     int n_rows;
