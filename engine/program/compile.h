@@ -1,8 +1,8 @@
 /* Inside the compiler: what its steps share.
  *
  * compile.c calls the steps in order: moments.c (where actions stand), layout.c (parameters and data), template.c (per
- * stage), places.c (slots and activation blocks), pieces.c (who keeps which gradients), instrs.c (instructions) and order.c
- * (their order).  A step may use what is below it, compile_base.c and program.c, but no other step. */
+ * stage), places.c (slots and activation blocks), pieces.c (who keeps which gradients), instrs.c (instructions), deps.c (what
+ * they await of each other), waits.c (the events of that) and order.c (their order).  A step may use what is below it, compile_base.c and program.c, but no other step. */
 #ifndef WEIR_ENGINE_PROGRAM_COMPILE_H
 #define WEIR_ENGINE_PROGRAM_COMPILE_H
 
@@ -37,7 +37,7 @@ weir_status weir_compile_places(struct weir_compile *c);
 /* Pieces and buckets of every rank, optimizer state, the STEP block. */
 weir_status weir_compile_pieces(struct weir_compile *c);
 
-/* Instructions and events. */
+/* Instructions of every rank. */
 weir_status weir_compile_instrs(struct weir_compile *c);
 
 /* What they await of each other, and the events that follow from that. */

@@ -102,15 +102,15 @@ static weir_status signallers_find(struct weir_engine *engine, struct weir_run_p
     return status;
 }
 
-/* Blocks that some push names are shared; the others stay with their rank. */
+/* Blocks that some move names are shared; the others stay with their rank. */
 static void shared_add(const struct weir_engine *engine, const struct weir_program *program, size_t *bytes)
 {
-    for (int p = 0; program && p < program->n_pushes; p++) {
-        const struct weir_push *push = &program->pushes[p];
-        int owner = push->receivers ? push->to_rank : push->from_rank;
+    for (int p = 0; program && p < program->n_regions; p++) {
+        const struct weir_region_move *move = &program->moves[p];
+        int owner = move->receivers ? move->to_rank : move->from_rank;
         for (int d = 0; d < engine->n_replicas; d++)
-            bytes[weir_peers_process(engine, d, owner) * WEIR_MEMORY_KINDS + (int)push->kind] =
-                engine->program->ranks[owner].bytes[push->kind]; /* enough for both programs */
+            bytes[weir_peers_process(engine, d, owner) * WEIR_MEMORY_KINDS + (int)move->kind] =
+                engine->program->ranks[owner].bytes[move->kind]; /* enough for both programs */
     }
 }
 

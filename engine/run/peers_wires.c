@@ -1,7 +1,7 @@
 /* Wires: which messages a program needs between ranks that do not see each other's memory.
  *
- * The compiler lists what travels with events (struct weir_push) for one pipeline, and which instruction awaits which event;
- * here both become messages between processes, for all replicas, one for each event and waiter.
+ * The compiler lists what travels with events (struct weir_region_move) for one pipeline, and which instruction awaits which
+ * event; here both become messages between processes, for all replicas, one for each event and waiter.
  *
  * A transport in stream order has wires between all processes, in the order of turns, and only where something travels: its
  * claim() takes the place of events that free a slot, and its collectives that of messages between replicas and of the
@@ -43,32 +43,32 @@ static void item_add(const struct weir_engine *engine, struct items *items, cons
 }
 
 /* In stream order collectives do the rest. */
-static bool is_message(const struct weir_push *push)
+static bool is_message(const struct weir_region_move *move)
 {
-    return push->to_replica == WEIR_REPLICA_OWN && push->kind != WEIR_MEMORY_STEP;
+    return move->to_replica == WEIR_REPLICA_OWN && move->kind != WEIR_MEMORY_STEP;
 }
 
-static void push_expand(const struct weir_engine *engine, struct items *items, const struct weir_push *push)
+static void move_expand(const struct weir_engine *engine, struct items *items, const struct weir_region_move *move)
 {
-    if (items->turns && !is_message(push))
+    if (items->turns && !is_message(move))
         return;
     for (int d = 0; d < engine->n_replicas; d++)
         for (int e = 0; e < engine->n_replicas; e++) {
-            bool from = push->from_replica == WEIR_REPLICA_ANY || push->from_replica == d;
-            bool to = push->to_replica == WEIR_REPLICA_OWN      ? e == d
-                      : push->to_replica == WEIR_REPLICA_OTHERS ? e != d
-                                                                : e == push->to_replica && e != d;
+            bool from = move->from_replica == WEIR_REPLICA_ANY || move->from_replica == d;
+            bool to = move->to_replica == WEIR_REPLICA_OWN      ? e == d
+                      : move->to_replica == WEIR_REPLICA_OTHERS ? e != d
+                                                                : e == move->to_replica && e != d;
             if (!from || !to)
                 continue;
-            struct item item = {.event = push->event, .from = weir_peers_process(engine, d, push->from_rank),
-                                .to = weir_peers_process(engine, e, push->to_rank), .post_after = push->post_after};
-            item.region = (struct weir_wire_region){push->receivers ? item.to : item.from, (int)push->kind, push->offset,
-                                                    push->bytes};
+            struct item item = {.event = move->event, .from = weir_peers_process(engine, d, move->from_rank),
+                                .to = weir_peers_process(engine, e, move->to_rank), .post_after = move->post_after};
+            item.region = (struct weir_wire_region){move->receivers ? item.to : item.from, (int)move->kind, move->offset,
+                                                    move->bytes};
             item_add(engine, items, &item);
         }
 }
 
-/* A wait without a push still needs a message. */
+/* A wait without a move still needs a message. */
 static void waits_expand(const struct weir_engine *engine, const int *signallers, struct items *items, int r,
                          const struct weir_instr *instr)
 {
@@ -162,9 +162,9 @@ static weir_status edges_make(const weir_engine *engine, const struct weir_progr
     bool *there;
     struct weir_edge *edges;
     weir_status status = weir_arena_alloc(arena, (size_t)p * (size_t)p, sizeof *there, &there);
-    for (int i = 0; i < program->n_pushes && !status; i++)
-        if (is_message(&program->pushes[i]) && !there[program->pushes[i].from_rank * p + program->pushes[i].to_rank]) {
-            there[program->pushes[i].from_rank * p + program->pushes[i].to_rank] = true;
+    for (int i = 0; i < program->n_regions && !status; i++)
+        if (is_message(&program->moves[i]) && !there[program->moves[i].from_rank * p + program->moves[i].to_rank]) {
+            there[program->moves[i].from_rank * p + program->moves[i].to_rank] = true;
             spec->n_edges += engine->n_replicas;
         }
     if (!status)
@@ -217,8 +217,8 @@ weir_status weir_peers_wires(const weir_engine *engine, const struct weir_run_pr
         items.status = turns_make(engine, program, arena, &items.turns);
     if (engine->wire->streams && !items.status)
         items.status = streams_describe(engine, program, arena, spec);
-    for (int p = 0; p < program->n_pushes; p++)
-        push_expand(engine, &items, &program->pushes[p]);
+    for (int p = 0; p < program->n_regions; p++)
+        move_expand(engine, &items, &program->moves[p]);
     for (int r = 0; r < program->n_ranks && !engine->wire->streams; r++)
         for (int i = 0; i < program->ranks[r].n_instrs; i++)
             waits_expand(engine, run->signallers, &items, r, &program->ranks[r].instrs[i]);
