@@ -96,7 +96,7 @@ static weir_status model_load(const struct plan_options *options, struct weir_co
     struct weir_arena arena = {0};
     struct weir_model_params params = {.microbatch_size = options->microbatch_size};
     struct weir_ceilings ceilings = {options->flops, options->traffic,
-                                     options->bandwidth > 0 ? options->bandwidth : WEIR_GRAPH_BANDWIDTH};
+                                     options->bandwidth > 0 ? options->bandwidth : WEIR_COST_GRAPH_BANDWIDTH};
     enum weir_dtype storage;
     weir_status status = storage_read(options, &storage);
     if (!status)
@@ -118,7 +118,7 @@ static weir_status model_load(const struct plan_options *options, struct weir_co
 
 static weir_status graph_load(const struct plan_options *options, struct weir_cost_graph *graph_out)
 {
-    int format = WEIR_GRAPH_AUTO;
+    int format = WEIR_COST_GRAPH_AUTO;
     if (options->graph && options->model)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--graph and --model exclude each other");
     if (options->graph && (options->recompute || options->dtype))
@@ -129,9 +129,9 @@ static weir_status graph_load(const struct plan_options *options, struct weir_co
     if (!options->graph)
         return WEIR_FAIL(WEIR_ERR_USAGE, "no graph: give --graph FILE or --model NAME");
     weir_status status =
-        options->format ? name_find("format", options->format, weir_graph_format_names, &format) : WEIR_OK;
+        options->format ? name_find("format", options->format, weir_cost_graph_format_names, &format) : WEIR_OK;
     if (!status)
-        status = weir_graph_read(options->graph, (enum weir_graph_format)format, options->bandwidth, graph_out);
+        status = weir_cost_graph_read(options->graph, (enum weir_cost_graph_format)format, options->bandwidth, graph_out);
     if (status)
         return status;
     struct weir_arena arena = {0};
@@ -175,7 +175,7 @@ static weir_status options_convert(const struct plan_options *options, const str
     plan->devices = options_given("devices") ? (int)options->devices : options->curve ? 0 : graph->devices;
     plan->cpus = (int)options->cpus;
     plan->memory = options_given("memory") ? (double)options->memory : graph->memory;
-    plan->free_placement = options->any;
+    plan->unordered = options->any;
     plan->seconds = options->seconds;
     plan->seed = (uint64_t)options->seed;
     if (!plan->devices && !plan->cpus && !options->curve)
@@ -217,7 +217,7 @@ static weir_status file_outputs(const struct plan_options *options, const struct
         weir_text_release(&text);
     }
     if (!status && options->save_graph) {
-        status = weir_graph_write(graph, WEIR_GRAPH_WEIR, &text);
+        status = weir_cost_graph_write(graph, WEIR_COST_GRAPH_WEIR, &text);
         if (!status)
             status = weir_file_write(options->save_graph, text.data, text.length);
         weir_text_release(&text);

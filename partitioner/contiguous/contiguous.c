@@ -1,3 +1,12 @@
+/* Which solver for which graph, and how much work each may do (partitioner/contiguous/contiguous.h).
+ *
+ *     one path of blocks              path_split.c, exact
+ *     at most MOST_DOWNSETS           order_search.c for a first plan, then exact.c below rising limits
+ *     more                            part_bound.c and cut_bound.c for the bound, order_search.c for the plan
+ *
+ * The limit of the exact search starts 1 % above the bound and the slack doubles: a search below a small limit is
+ * quick, and the first one that finds anything has found the optimum.  The work of the order-based search follows from
+ * the seconds asked for and not from the clock, so that a seed means one plan. */
 #include "partitioner/contiguous/contiguous.h"
 
 #include "base/clock.h"

@@ -1,9 +1,13 @@
+/* Dynamic programming along one order: the prefixes of the order are the only downsets, so a part is an interval and
+ * its load is kept up to date block by block (part_sum.h).  An interval grows until its settled load reaches the
+ * limit, which bounds the work by the lengths of parts that can be in a plan below it. */
+#include "partitioner/contiguous/order_split.h"
+
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "partitioner/contiguous/order_search.h"
-#include "partitioner/contiguous/part_sum.h"
+#include "partitioner/blocks/part_sum.h"
 
 struct walk {
     const struct weir_split_problem *problem;
@@ -29,7 +33,7 @@ static void windows_fill(struct walk *w)
             struct weir_part_net *net = &w->sum.nets[blocks->block_net[k]];
             if (net->prefix++ == 0)
                 boundary += net->cost;
-            if (net->prefix == net->pins)
+            if (net->prefix == net->size)
                 boundary -= net->cost;
         }
     }
@@ -44,8 +48,9 @@ static void parts_grow(struct walk *w, int start, int n_states)
     int end = start;
     while (end < p->blocks->n) {
         weir_part_sum_push(sum, w->order[end++]);
-        bool device = sum->settled < w->table->limit && sum->memory <= p->memory && !sum->unsupported && sum->pins <= 1;
-        bool cpu = p->cpus && sum->cpu < w->table->limit && !sum->cpu_unsupported && !sum->pins;
+        bool device =
+            sum->settled < w->table->limit && sum->memory <= p->memory && !sum->unsupported && sum->pinned <= 1;
+        bool cpu = p->cpus && sum->cpu < w->table->limit && !sum->cpu_unsupported && !sum->pinned;
         if (!device && !cpu)
             break;
         weir_split_table_enter(w->table, w->states, n_states, start, end,

@@ -1,3 +1,6 @@
+/* Checks and storage of cost graphs.  What one number can show is checked when it is added; what needs the whole graph
+ * (ids, nets, sums, cycles) in weir_cost_graph_finish, in time linear in nodes and edges but for nets with many edges
+ * and several tensors. */
 #include "partitioner/costs/cost_graph.h"
 
 #include <math.h>

@@ -9,9 +9,9 @@
  *         printf("%g, at least %g\n", result.plan.objective, result.plan.lower_bound);
  *
  * Contiguous plans are intervals of the data flow: no device gets data back from a later one.  They are exact whenever
- * the downsets of the graph can be counted (partitioner/contiguous/exact.h), chains of any length included; else they come from a
- * search over orders, with a lower bound.  Free placement (contiguous = false) drops that demand, starts from the
- * contiguous plan and never returns a worse one.  docs/planning.md has the model and the algorithms. */
+ * the downsets of the graph can be counted (partitioner/contiguous/exact.h), chains of any length included; else they
+ * come from a search over orders, with a lower bound.  Unordered plans (`unordered`) drop that demand, start
+ * from the contiguous plan and never returns a worse one.  docs/planning.md has the model and the algorithms. */
 #ifndef WEIR_PARTITIONER_PLAN_PLAN_H
 #define WEIR_PARTITIONER_PLAN_PLAN_H
 
@@ -19,7 +19,7 @@
 
 #include "base/text.h"
 #include "partitioner/costs/cost_graph.h"
-#include "partitioner/costs/graph_file.h"
+#include "partitioner/costs/cost_graph_file.h"
 
 enum weir_plan_objective {
     WEIR_PLAN_MAX_LOAD, /* the largest load of a part */
@@ -32,7 +32,7 @@ struct weir_plan_options {
     int devices; /* accelerators, 0: none */
     int cpus;
     double memory;       /* bytes per accelerator; INFINITY: no cap */
-    bool free_placement; /* parts need not be contiguous */
+    bool unordered; /* parts need not be contiguous */
     double seconds;      /* wall time; 0: a default that lets exact solvers finish */
     uint64_t seed;
     int curve_first, curve_last; /* also solve for these device counts; 0: no curve */
@@ -84,7 +84,7 @@ extern "C" {
 /* Solve.  Everything in the result lives in `arena`.  That no plan exists is not a failure: objective is INFINITY and
  * n_parts 0.  WEIR_ERR_INVALID: no device and no curve; a Piper objective for a graph without configurations.
  * WEIR_ERR_NOFIT: contradictory pins.  WEIR_ERR_TIMEOUT: the Piper objective needs more seconds.  WEIR_ERR_UNSUPPORTED:
- * the Piper objective with CPUs, free placement or too many nodes.  WEIR_ERR_NOMEM. */
+ * the Piper objective with CPUs, unordered plans or too many nodes.  WEIR_ERR_NOMEM. */
 weir_status weir_plan_solve(const struct weir_cost_graph *graph, const struct weir_plan_options *options,
                             struct weir_arena *arena, struct weir_plan_result *result_out);
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "partitioner/contiguous/block_groups.h"
+#include "partitioner/blocks/block_groups.h"
 #include "partitioner/plan/plan.h"
 #include "partitioner/plan/plan_parts.h"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "partitioner/costs/graph_readers.h"
+#include "partitioner/costs/cost_json.h"
 #include "partitioner/costs/node_index.h"
 #include "partitioner/plan/plan.h"
 
@@ -35,7 +35,7 @@ static weir_status nodes_assign(struct reader *r, const json_t *object, const ch
         return WEIR_FAIL(WEIR_ERR_INVALID, "%s has no array 'nodes'", where);
     for (size_t i = 0; i < json_array_size(nodes); i++) {
         char id[256];
-        weir_status status = weir_graph_json_id(json_array_get(nodes, i), where, id);
+        weir_status status = weir_cost_json_id(json_array_get(nodes, i), where, id);
         if (!status)
             status = node_assign(r, id, device);
         if (status)
@@ -49,16 +49,16 @@ static weir_status stages_read(struct reader *r, const json_t *root)
 {
     const json_t *stages = json_object_get(root, "stages");
     int64_t devices, cpus;
-    weir_status status = weir_graph_json_int(root, "document", "devices", 0, &devices);
+    weir_status status = weir_cost_json_int(root, "document", "devices", 0, &devices);
     if (!status)
-        status = weir_graph_json_int(root, "document", "cpus", 0, &cpus);
+        status = weir_cost_json_int(root, "document", "cpus", 0, &cpus);
     bool sized = json_object_get(root, "devices") != NULL;
     for (size_t i = 0; !status && i < json_array_size(stages); i++) {
         const json_t *stage = json_array_get(stages, i);
         char where[64];
         int64_t device;
         snprintf(where, sizeof where, "stages[%zu]", i);
-        status = weir_graph_json_int(stage, where, "device", (int64_t)i, &device);
+        status = weir_cost_json_int(stage, where, "device", (int64_t)i, &device);
         if (status)
             break;
         if (device < 0 || device >= MOST_PARTS || (sized && device >= devices + cpus))

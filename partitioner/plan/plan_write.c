@@ -4,6 +4,7 @@
 #include "partitioner/costs/json_text.h"
 #include "partitioner/plan/plan.h"
 #include "partitioner/plan/plan_draw.h"
+#include "partitioner/plan/plan_explain.h"
 
 const char *const weir_plan_format_names[] = {"json", "msr", "pipedream", "layers", "dot", "explain", NULL};
 

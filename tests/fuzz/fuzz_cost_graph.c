@@ -13,8 +13,8 @@ static void round_trip(const struct weir_cost_graph *graph)
 {
     struct weir_text text = {0};
     struct weir_cost_graph again;
-    if (weir_graph_write(graph, WEIR_GRAPH_WEIR, &text) == WEIR_OK &&
-        weir_graph_parse(text.data, text.length, "again", WEIR_GRAPH_WEIR, 0, &again) == WEIR_OK) {
+    if (weir_cost_graph_write(graph, WEIR_COST_GRAPH_WEIR, &text) == WEIR_OK &&
+        weir_cost_graph_parse(text.data, text.length, "again", WEIR_COST_GRAPH_WEIR, 0, &again) == WEIR_OK) {
         if (again.n_nodes != graph->n_nodes || again.n_edges != graph->n_edges)
             abort();
         weir_cost_graph_release(&again);
@@ -44,8 +44,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     memcpy(text, data + 1, size - 1);
     text[size - 1] = 0;
     struct weir_cost_graph graph;
-    enum weir_graph_format format = (enum weir_graph_format)(data[0] % WEIR_GRAPH_FORMATS);
-    if (weir_graph_parse(text, size - 1, "fuzz", format, 0, &graph) == WEIR_OK) {
+    enum weir_cost_graph_format format = (enum weir_cost_graph_format)(data[0] % WEIR_COST_GRAPH_FORMATS);
+    if (weir_cost_graph_parse(text, size - 1, "fuzz", format, 0, &graph) == WEIR_OK) {
         round_trip(&graph);
         plan(&graph);
         weir_cost_graph_release(&graph);

@@ -350,6 +350,32 @@ static void bounds_are_below_every_plan(void **state)
     assert_true(better > 30 && better_part > 30 && tight_part > 3);
 }
 
+/* One node has nearly all the time: 64 times its ticks do not fit 63 bits. */
+static void a_bound_for_many_devices_does_not_overflow(void **state)
+{
+    (void)state;
+    struct weir_cost_graph graph;
+    struct weir_arena arena = {0};
+    struct weir_blocks blocks;
+    struct weir_blocks_purpose purpose = {true, false, INFINITY};
+    double times[3] = {1, 1000, 1}, cost = 0.5;
+    weir_cost_graph_init(&graph);
+    for (int v = 0; v < 3; v++) {
+        struct weir_cost_node node = WEIR_COST_NODE_DEFAULT;
+        node.id = v == 0 ? "a" : v == 1 ? "b" : "c", node.forward = times[v];
+        assert_ok(weir_cost_graph_add_node(&graph, &node, NULL));
+    }
+    for (int v = 0; v < 2; v++)
+        assert_ok(weir_cost_graph_add_edge(&graph, &(struct weir_cost_edge){.from = v, .to = v + 1, .cost = cost}));
+    assert_ok(weir_blocks_build(&graph, &purpose, &arena, &blocks));
+    struct weir_split_problem problem = {.blocks = &blocks, .devices = 64, .memory = INT64_MAX / 4};
+    int64_t bound = (int64_t)(1000 / blocks.tick);
+    assert_ok(weir_cut_bound_raise(&problem, bound + bound / 2, &bound));
+    assert_true((double)bound * blocks.tick <= solve(&graph, 64, 0, INFINITY) * (1 + 1e-12));
+    weir_arena_release(&arena);
+    weir_cost_graph_release(&graph);
+}
+
 static void impossible_demands_are_refused(void **state)
 {
     (void)state;
@@ -380,6 +406,7 @@ int main(void)
         cmocka_unit_test(every_small_dag_gets_the_best_plan), cmocka_unit_test(demands_are_met_at_the_least_cost),
         cmocka_unit_test(chains_get_the_best_plan),           cmocka_unit_test(more_devices_are_never_worse),
         cmocka_unit_test(relabelling_changes_nothing),        cmocka_unit_test(bounds_are_below_every_plan),
+        cmocka_unit_test(a_bound_for_many_devices_does_not_overflow),
         cmocka_unit_test(impossible_demands_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,9 +8,9 @@
 #include "base/alloc.h"
 #include "partitioner/plan/plan.h"
 
-static weir_status parse(const char *text, enum weir_graph_format format, struct weir_cost_graph *graph)
+static weir_status parse(const char *text, enum weir_cost_graph_format format, struct weir_cost_graph *graph)
 {
-    return weir_graph_parse(text, strlen(text), "t", format, 0, graph);
+    return weir_cost_graph_parse(text, strlen(text), "t", format, 0, graph);
 }
 
 #define NODE(id, name, f, b, a, p)                                                                                     \
@@ -28,7 +28,7 @@ static void a_graph_txt_is_read_with_its_quirks(void **state)
                                                                " \tnode1 -- node2\n  node2 -- node5\r\n\tnode2 -- "
                                                                "node9";
     struct weir_cost_graph graph;
-    assert_ok(parse(text, WEIR_GRAPH_AUTO, &graph));
+    assert_ok(parse(text, WEIR_COST_GRAPH_AUTO, &graph));
     assert_int_equal(graph.n_nodes, 2); /* Input and __getitem__ are passengers */
     assert_int_equal(graph.n_edges, 1);
     assert_int_equal(graph.n_passengers, 2);
@@ -37,7 +37,7 @@ static void a_graph_txt_is_read_with_its_quirks(void **state)
     assert_true(graph.nodes[0].activation_bytes == 12e9 && graph.nodes[1].activation_bytes == 6);
     assert_true(fabs(graph.edges[0].cost - 2000) < 1e-9); /* 2 · 12e9 B / 12e9 B/s in ms */
     weir_cost_graph_release(&graph);
-    assert_ok(weir_graph_parse(text, strlen(text), "t", WEIR_GRAPH_PIPEDREAM, 24e9, &graph));
+    assert_ok(weir_cost_graph_parse(text, strlen(text), "t", WEIR_COST_GRAPH_PIPEDREAM, 24e9, &graph));
     assert_true(fabs(graph.edges[0].cost - 1000) < 1e-9);
     weir_cost_graph_release(&graph);
 }
@@ -54,7 +54,7 @@ static void a_plan_goes_back_into_a_graph_txt(void **state)
     struct weir_plan_result result;
     struct weir_arena arena = {0};
     struct weir_text out = {0};
-    assert_ok(parse(text, WEIR_GRAPH_AUTO, &graph));
+    assert_ok(parse(text, WEIR_COST_GRAPH_AUTO, &graph));
     options.devices = 2;
     assert_ok(weir_plan_solve(&graph, &options, &arena, &result));
     assert_ok(weir_plan_write(&graph, &result, WEIR_PLAN_PIPEDREAM, &out));
@@ -95,13 +95,13 @@ static void an_msr_file_survives_a_round_trip(void **state)
 {
     (void)state;
     struct weir_cost_graph graph, again;
-    assert_ok(parse(msr_text, WEIR_GRAPH_AUTO, &graph));
+    assert_ok(parse(msr_text, WEIR_COST_GRAPH_AUTO, &graph));
     assert_true(graph.memory == 100.5 && graph.devices == 2 && graph.cpus == 1 && graph.integer_ids);
     assert_true(graph.nodes[1].backward && graph.nodes[1].input_grad == 2 && graph.nodes[2].no_accelerator);
-    for (int format = WEIR_GRAPH_WEIR; format <= WEIR_GRAPH_MSR; format += WEIR_GRAPH_MSR - WEIR_GRAPH_WEIR) {
+    for (int format = WEIR_COST_GRAPH_WEIR; format <= WEIR_COST_GRAPH_MSR; format += WEIR_COST_GRAPH_MSR - WEIR_COST_GRAPH_WEIR) {
         struct weir_text text = {0};
-        assert_ok(weir_graph_write(&graph, (enum weir_graph_format)format, &text));
-        assert_ok(weir_graph_parse(text.data, text.length, "again", WEIR_GRAPH_AUTO, 0, &again));
+        assert_ok(weir_cost_graph_write(&graph, (enum weir_cost_graph_format)format, &text));
+        assert_ok(weir_cost_graph_parse(text.data, text.length, "again", WEIR_COST_GRAPH_AUTO, 0, &again));
         assert_int_equal(again.n_nodes, 3);
         for (int v = 0; v < 3; v++) {
             const struct weir_cost_node *a = &graph.nodes[v], *b = &again.nodes[v];
@@ -122,57 +122,57 @@ static void malformed_files_are_refused_with_the_reason(void **state)
     (void)state;
     static const struct {
         const char *text;
-        enum weir_graph_format format;
+        enum weir_cost_graph_format format;
         const char *words;
     } rows[] = {
-        {"", WEIR_GRAPH_AUTO, "no nodes"},
-        {"\n\n", WEIR_GRAPH_AUTO, "no nodes"},
-        {"{", WEIR_GRAPH_AUTO, "line 1"},
-        {"[]", WEIR_GRAPH_MSR, "no JSON object"},
-        {"{\"nodes\": []}", WEIR_GRAPH_MSR, "no array 'edges'"},
-        {"{\"nodes\": [], \"edges\": []}", WEIR_GRAPH_MSR, "no nodes"},
-        {"{\"nodes\": [{\"id\": \"x\"}], \"edges\": []}", WEIR_GRAPH_MSR, "'id' must be an integer"},
-        {"{\"nodes\": [{\"id\": 1}], \"edges\": []}", WEIR_GRAPH_MSR, "'fpgaLatency' is missing"},
-        {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": -1}], \"edges\": []}", WEIR_GRAPH_MSR, "forward time is -1"},
-        {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": 1, \"isBackwardNode\": 2}], \"edges\": []}", WEIR_GRAPH_MSR,
+        {"", WEIR_COST_GRAPH_AUTO, "no nodes"},
+        {"\n\n", WEIR_COST_GRAPH_AUTO, "no nodes"},
+        {"{", WEIR_COST_GRAPH_AUTO, "line 1"},
+        {"[]", WEIR_COST_GRAPH_MSR, "no JSON object"},
+        {"{\"nodes\": []}", WEIR_COST_GRAPH_MSR, "no array 'edges'"},
+        {"{\"nodes\": [], \"edges\": []}", WEIR_COST_GRAPH_MSR, "no nodes"},
+        {"{\"nodes\": [{\"id\": \"x\"}], \"edges\": []}", WEIR_COST_GRAPH_MSR, "'id' must be an integer"},
+        {"{\"nodes\": [{\"id\": 1}], \"edges\": []}", WEIR_COST_GRAPH_MSR, "'fpgaLatency' is missing"},
+        {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": -1}], \"edges\": []}", WEIR_COST_GRAPH_MSR, "forward time is -1"},
+        {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": 1, \"isBackwardNode\": 2}], \"edges\": []}", WEIR_COST_GRAPH_MSR,
          "0 or 1"},
-        {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": 1, \"colorClass\": -4}], \"edges\": []}", WEIR_GRAPH_MSR,
+        {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": 1, \"colorClass\": -4}], \"edges\": []}", WEIR_COST_GRAPH_MSR,
          "colorClass"},
         {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": 1}, {\"id\": 1, \"fpgaLatency\": 1}], \"edges\": []}",
-         WEIR_GRAPH_MSR, "two nodes have the id '1'"},
+         WEIR_COST_GRAPH_MSR, "two nodes have the id '1'"},
         {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": 1}], \"edges\": [{\"sourceId\": 1, \"destId\": 2, \"cost\": 1}]}",
-         WEIR_GRAPH_MSR, "'2', which is not there"},
+         WEIR_COST_GRAPH_MSR, "'2', which is not there"},
         {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": 1}], \"edges\": [{\"sourceId\": 1, \"destId\": 1, \"cost\": 1}]}",
-         WEIR_GRAPH_MSR, "edge to itself"},
+         WEIR_COST_GRAPH_MSR, "edge to itself"},
         {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": 1}, {\"id\": 2, \"fpgaLatency\": 1}], \"edges\": [{\"sourceId\": "
          "1, "
          "\"destId\": 2, \"cost\": 1}, {\"sourceId\": 1, \"destId\": 2, \"cost\": 1}]}",
-         WEIR_GRAPH_MSR, "stands twice"},
+         WEIR_COST_GRAPH_MSR, "stands twice"},
         {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": 1}, {\"id\": 2, \"fpgaLatency\": 1}], \"edges\": [{\"sourceId\": "
          "1, "
          "\"destId\": 2, \"cost\": 1}, {\"sourceId\": 2, \"destId\": 1, \"cost\": 1}]}",
-         WEIR_GRAPH_MSR, "cycle"},
+         WEIR_COST_GRAPH_MSR, "cycle"},
         {"{\"nodes\": [{\"id\": 1, \"fpgaLatency\": 1}, {\"id\": 2, \"fpgaLatency\": 1}, {\"id\": 3, \"fpgaLatency\": "
          "1}], "
          "\"edges\": [{\"sourceId\": 1, \"destId\": 2, \"cost\": 1}, {\"sourceId\": 1, \"destId\": 3, \"cost\": 2}]}",
-         WEIR_GRAPH_MSR, "the edges of one output have one cost"},
-        {"{\"nodes\": [{\"id\": 1, \"TMPCs\": {}}], \"edges\": [], \"bandwidth\": 1}", WEIR_GRAPH_PIPER,
+         WEIR_COST_GRAPH_MSR, "the edges of one output have one cost"},
+        {"{\"nodes\": [{\"id\": 1, \"TMPCs\": {}}], \"edges\": [], \"bandwidth\": 1}", WEIR_COST_GRAPH_PIPER,
          "0 configurations"},
-        {"{\"nodes\": [], \"edges\": []}", WEIR_GRAPH_PIPER, "'bandwidth' is missing"},
-        {"{\"nodes\": [], \"edges\": []}", WEIR_GRAPH_WEIR, "'format' is not"},
-        {"{\"format\": \"weir-cost-graph\", \"nodes\": [{\"id\": 1}, {\"id\": \"b\"}], \"edges\": []}", WEIR_GRAPH_WEIR,
+        {"{\"nodes\": [], \"edges\": []}", WEIR_COST_GRAPH_PIPER, "'bandwidth' is missing"},
+        {"{\"nodes\": [], \"edges\": []}", WEIR_COST_GRAPH_WEIR, "'format' is not"},
+        {"{\"format\": \"weir-cost-graph\", \"nodes\": [{\"id\": 1}, {\"id\": \"b\"}], \"edges\": []}", WEIR_COST_GRAPH_WEIR,
          "all integers or all strings"},
         {"{\"format\": \"weir-cost-graph\", \"nodes\": [{\"id\": 1, \"backward\": 1, \"input_grad\": 1}], \"edges\": "
          "[]}",
-         WEIR_GRAPH_WEIR, "not both"},
-        {"a -- b -- c", WEIR_GRAPH_AUTO, "'c' is not"},
-        {"a -- b -- c -- d -- e", WEIR_GRAPH_AUTO, "neither a node"},
-        {"a -- b", WEIR_GRAPH_AUTO, "node 'a' is not there"},
-        {"a -- b -- forward_compute_time=1", WEIR_GRAPH_AUTO, "is not \"forward_compute_time="},
-        {NODE("a", "b", "1", "1", "[1; 2", "0"), WEIR_GRAPH_AUTO, "line 1"},
-        {NODE("a", "b", "1", "1", "1", "0") " trailing", WEIR_GRAPH_AUTO, "line 1"},
-        {NODE("a", "b", "nan", "1", "1", "0"), WEIR_GRAPH_AUTO, "line 1"},
-        {NODE("a", "b", "-1", "1", "1", "0"), WEIR_GRAPH_AUTO, "forward time is -1"},
+         WEIR_COST_GRAPH_WEIR, "not both"},
+        {"a -- b -- c", WEIR_COST_GRAPH_AUTO, "'c' is not"},
+        {"a -- b -- c -- d -- e", WEIR_COST_GRAPH_AUTO, "neither a node"},
+        {"a -- b", WEIR_COST_GRAPH_AUTO, "node 'a' is not there"},
+        {"a -- b -- forward_compute_time=1", WEIR_COST_GRAPH_AUTO, "is not \"forward_compute_time="},
+        {NODE("a", "b", "1", "1", "[1; 2", "0"), WEIR_COST_GRAPH_AUTO, "line 1"},
+        {NODE("a", "b", "1", "1", "1", "0") " trailing", WEIR_COST_GRAPH_AUTO, "line 1"},
+        {NODE("a", "b", "nan", "1", "1", "0"), WEIR_COST_GRAPH_AUTO, "line 1"},
+        {NODE("a", "b", "-1", "1", "1", "0"), WEIR_COST_GRAPH_AUTO, "forward time is -1"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct weir_cost_graph graph;
@@ -189,7 +189,7 @@ static void piper_files_with_inner_synchronisation_are_unsupported(void **state)
         "\"timePerSample\": 1, \"parameterSize\": 1, \"memoryUsageA\": 1, \"memoryUsageB\": 1, \"syncTimeFw\": {\"2\": "
         "5}}]}}], "
         "\"edges\": []}";
-    assert_fails(parse(text, WEIR_GRAPH_AUTO, &graph), WEIR_ERR_UNSUPPORTED, "'syncTimeFw' is not zero");
+    assert_fails(parse(text, WEIR_COST_GRAPH_AUTO, &graph), WEIR_ERR_UNSUPPORTED, "'syncTimeFw' is not zero");
 }
 
 static void bad_splits_are_refused_with_the_reason(void **state)
@@ -212,7 +212,7 @@ static void bad_splits_are_refused_with_the_reason(void **state)
     struct weir_plan_options options = WEIR_PLAN_OPTIONS_DEFAULT;
     struct weir_plan plan;
     bool contiguous;
-    assert_ok(parse(msr_text, WEIR_GRAPH_MSR, &graph));
+    assert_ok(parse(msr_text, WEIR_COST_GRAPH_MSR, &graph));
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         assert_fails(weir_plan_parse(&graph, rows[i].text, strlen(rows[i].text), "p", &arena, &device_of,
                                      &options.devices, &options.cpus),
@@ -237,7 +237,7 @@ static void absurd_units_are_noticed(void **state)
     (void)state;
     struct weir_cost_graph graph;
     struct weir_arena arena = {0};
-    assert_ok(parse(msr_text, WEIR_GRAPH_MSR, &graph));
+    assert_ok(parse(msr_text, WEIR_COST_GRAPH_MSR, &graph));
     assert_null(weir_cost_graph_suspicion(&graph, &arena));
     graph.edges[0].bytes = 1e12;
     assert_non_null(strstr(weir_cost_graph_suspicion(&graph, &arena), "bytes/s"));
@@ -254,15 +254,15 @@ static void every_allocation_may_fail(void **state)
     struct weir_plan_options options = WEIR_PLAN_OPTIONS_DEFAULT;
     options.devices = 2;
     weir_status status = WEIR_ERR_NOMEM;
-    for (int free_placement = 0; free_placement < 2; free_placement++) {
-        options.free_placement = free_placement;
-        options.seconds = free_placement ? 0.002 : 0;
+    for (int unordered = 0; unordered < 2; unordered++) {
+        options.unordered = unordered;
+        options.seconds = unordered ? 0.002 : 0;
         for (int64_t budget = 0; budget < 100000; budget++) {
             struct weir_cost_graph graph;
             struct weir_plan_result result;
             struct weir_arena arena = {0};
             weir_alloc_set_budget(budget);
-            status = parse(text, WEIR_GRAPH_AUTO, &graph);
+            status = parse(text, WEIR_COST_GRAPH_AUTO, &graph);
             if (!status) {
                 status = weir_plan_solve(&graph, &options, &arena, &result);
                 weir_cost_graph_release(&graph);
