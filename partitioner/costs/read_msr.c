@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "partitioner/costs/cost_graph_readers.h"
-#include "partitioner/costs/cost_json.h"
+#include "partitioner/costs/cost_json_read.h"
 #include "partitioner/costs/node_index.h"
 
 static weir_status node_read(const json_t *object, size_t position, struct weir_cost_graph *graph)

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "partitioner/costs/cost_graph_readers.h"
-#include "partitioner/costs/cost_json.h"
+#include "partitioner/costs/cost_json_read.h"
 #include "partitioner/costs/node_index.h"
 
 static weir_status variant_read(const json_t *object, const char *where, struct weir_cost_variant *variant)

@@ -5,7 +5,6 @@
 #include <math.h>
 
 #include "base/alloc.h"
-#include "partitioner/costs/json_text.h"
 #include "partitioner/plan/plan_parts.h"
 
 /* Hues far apart for neighbouring parts. */
@@ -14,11 +13,22 @@ static double hue(int part)
     return fmod(part * 0.381966, 1.0);
 }
 
+/* A string of Graphviz: its own escapes are taken literally, control characters are spaces. */
+static void quoted_write(struct weir_text *text, const char *string)
+{
+    weir_text_append(text, "\"");
+    for (; *string; string++) {
+        bool escaped = *string == '"' || *string == '\\', control = (unsigned char)*string < ' ';
+        weir_text_append(text, "%s%c", escaped ? "\\" : "", control ? ' ' : *string);
+    }
+    weir_text_append(text, "\"");
+}
+
 static void dot_node(const struct weir_cost_graph *graph, int v, int part, struct weir_text *text)
 {
     const struct weir_cost_node *node = &graph->nodes[v];
     weir_text_append(text, "    n%d [label=", v);
-    weir_json_string(text, node->name);
+    quoted_write(text, node->name);
     weir_text_append(text, ", tooltip=\"%s: %.6g\", fillcolor=\"%.3f 0.25 1.0\"%s];\n",
                      node->backward ? "backward" : "time", weir_cost_node_time(node), hue(part),
                      node->backward ? ", shape=ellipse" : "");

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "partitioner/costs/cost_json.h"
+#include "partitioner/costs/cost_json_read.h"
 #include "partitioner/costs/node_index.h"
 #include "partitioner/plan/plan.h"
 

@@ -1,4 +1,4 @@
-#include "partitioner/costs/cost_json.h"
+#include "partitioner/costs/cost_json_read.h"
 
 #include <stdio.h>
 

@@ -1,8 +1,8 @@
 /* Typed look-ups in the JSON of cost graphs and plans, for the readers.
  *
  * `where` names the object in messages ("node 7").  All functions answer WEIR_ERR_INVALID with key and reason. */
-#ifndef WEIR_PARTITIONER_COSTS_COST_JSON_H
-#define WEIR_PARTITIONER_COSTS_COST_JSON_H
+#ifndef WEIR_PARTITIONER_COSTS_COST_JSON_READ_H
+#define WEIR_PARTITIONER_COSTS_COST_JSON_READ_H
 
 #include "base/json.h"
 #include "partitioner/costs/node_index.h"
