@@ -7,6 +7,7 @@
  * the graph alone. */
 #include "partitioner/blocks/blocks.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,7 @@ static double tick_choose(const struct weir_cost_graph *graph)
         sum += 2 * graph->edges[e].cost;
     int exponent;
     frexp(sum, &exponent);
-    return sum > 0 ? ldexp(1, exponent - 57) : 1;
+    return sum > 0 ? fmax(ldexp(1, exponent - 57), DBL_TRUE_MIN) : 1;
 }
 
 static weir_status arrays_allocate(struct weir_arena *arena, struct weir_blocks *blocks)
@@ -57,9 +58,6 @@ static weir_status node_add(const struct weir_cost_node *node, int b, struct wei
         blocks->cpu[b] = WEIR_NEVER;
     else if (blocks->cpu[b] < WEIR_NEVER)
         blocks->cpu[b] += llround(node->cpu / blocks->tick);
-    double memory = (double)blocks->memory[b] + node->parameter_bytes + node->activation_bytes;
-    if (memory > 0x1p61)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': the sizes of its part add up to more than 2^61 bytes", node->id);
     blocks->memory[b] += llround(node->parameter_bytes + node->activation_bytes);
     if (node->device >= 0 && blocks->pin[b] >= 0 && blocks->pin[b] != node->device)
         return WEIR_FAIL(WEIR_ERR_NOFIT,
@@ -72,16 +70,11 @@ static weir_status node_add(const struct weir_cost_node *node, int b, struct wei
 
 static weir_status nodes_add(const struct weir_cost_graph *graph, struct weir_blocks *blocks)
 {
-    double memory = 0;
     for (int v = 0; v < graph->n_nodes; v++) {
-        memory += graph->nodes[v].parameter_bytes + graph->nodes[v].activation_bytes;
         weir_status status = node_add(&graph->nodes[v], blocks->of_node[v], blocks);
         if (status)
             return status;
     }
-    if (memory > 0x1p61)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "the sizes of all nodes add up to %g bytes, at most 2^61 are handled",
-                         memory);
     for (int b = 0; b < blocks->n; b++) {
         blocks->unsupported = blocks->unsupported || blocks->time[b] >= WEIR_NEVER;
         blocks->total_time += blocks->time[b] >= WEIR_NEVER ? 0 : blocks->time[b];

@@ -28,7 +28,7 @@ enum weir_cost_graph_format {
 extern "C" {
 #endif
 
-/* Names for --format, indexed by the enum and NULL-terminated. */
+/* Names of the formats, indexed by the enum and NULL-terminated. */
 extern const char *const weir_cost_graph_format_names[];
 
 /* Read a graph and finish it.  `bandwidth` (bytes/s) prices the edges of pipedream and Piper files: 2 · bytes /

@@ -70,8 +70,8 @@ static weir_status machine_read(const json_t *root, struct weir_cost_graph *grap
         status = weir_cost_json_int(root, "document", "maxCPUs", 0, &cpus);
     if (status)
         return status;
-    if (devices < 0 || devices > 1 << 20 || cpus < 0 || cpus > 1 << 20 || graph->memory < 0)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "maxFPGAs, maxCPUs or maxSizePerFPGA is out of range");
+    if (devices < 0 || devices > 1 << 20 || cpus < 0 || cpus > 1 << 20)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'maxFPGAs' or 'maxCPUs' is not from 0 to %d", 1 << 20);
     graph->devices = (int)devices;
     graph->cpus = (int)cpus;
     return WEIR_OK;

@@ -103,9 +103,11 @@ static weir_status machine_read(const json_t *root, struct weir_cost_graph *grap
         status = weir_cost_json_real(root, "document", batch, 0, &graph->micro_batches);
     if (status)
         return status;
-    if (devices < 0 || devices > 1 << 20 || graph->memory < 0 || !(graph->bandwidth > 0))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "maxDevices, maxMemoryPerDevice or bandwidth is out of range");
-    if (graph->micro_batches < 0 || graph->micro_batches > 1e9 || graph->micro_batches != floor(graph->micro_batches))
+    if (devices < 0 || devices > 1 << 20)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'maxDevices' is not from 0 to %d", 1 << 20);
+    if (!(graph->bandwidth > 0))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'bandwidth' is %g, it must be positive", graph->bandwidth);
+    if (graph->micro_batches != floor(graph->micro_batches))
         return WEIR_FAIL(WEIR_ERR_INVALID, "%s is %g, it must be a whole number", batch, graph->micro_batches);
     graph->devices = (int)devices;
     return WEIR_OK;

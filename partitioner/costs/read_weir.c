@@ -9,8 +9,11 @@
 
 static weir_status variant_read(const json_t *object, const char *where, struct weir_cost_variant *variant)
 {
+    static const char *const keys[] = {"id", "time", "parameter_bytes", "memory_a", "memory_b", NULL};
+    weir_status status = weir_json_keys(object, where, keys);
     variant->id = json_string_value(json_object_get(object, "id"));
-    weir_status status = weir_json_number(object, where, "time", &variant->time);
+    if (!status)
+        status = weir_json_number(object, where, "time", &variant->time);
     if (!status)
         status = weir_cost_json_real(object, where, "parameter_bytes", 0, &variant->parameter_bytes);
     if (!status)
@@ -82,6 +85,10 @@ static weir_status places_read(const json_t *object, const char *where, struct w
 
 static weir_status node_read(const json_t *object, size_t position, struct weir_cost_graph *graph)
 {
+    static const char *const keys[] = {
+        "id",           "name",            "forward",          "backward", "input_grad", "weight_grad",   "cpu",
+        "accelerator",  "parameter_bytes", "activation_bytes", "color",    "device",     "backward_node", "variants",
+        NULL};
     char where[300], id[256];
     snprintf(where, sizeof where, "nodes[%zu]", position);
     weir_status status = weir_cost_json_id(json_object_get(object, "id"), where, id);
@@ -95,7 +102,9 @@ static weir_status node_read(const json_t *object, size_t position, struct weir_
     struct weir_cost_node node = WEIR_COST_NODE_DEFAULT;
     node.id = id;
     node.name = json_string_value(json_object_get(object, "name"));
-    status = times_read(object, where, &node);
+    status = weir_json_keys(object, where, keys);
+    if (!status)
+        status = times_read(object, where, &node);
     if (!status)
         status = places_read(object, where, &node);
     if (!status)
@@ -106,11 +115,14 @@ static weir_status node_read(const json_t *object, size_t position, struct weir_
 static weir_status edge_read(const json_t *object, size_t position, const struct weir_node_index *index,
                              struct weir_cost_graph *graph)
 {
+    static const char *const keys[] = {"from", "to", "tensor", "bytes", "cost", "no_cut", NULL};
     char where[64];
     snprintf(where, sizeof where, "edges[%zu]", position);
     struct weir_cost_edge edge = {0};
     int64_t tensor = 0;
-    weir_status status = weir_cost_json_end(object, where, "from", graph, index, &edge.from);
+    weir_status status = weir_json_keys(object, where, keys);
+    if (!status)
+        status = weir_cost_json_end(object, where, "from", graph, index, &edge.from);
     if (!status)
         status = weir_cost_json_end(object, where, "to", graph, index, &edge.to);
     if (!status)
@@ -134,11 +146,18 @@ static weir_status edge_read(const json_t *object, size_t position, const struct
 
 static weir_status machine_read(const json_t *root, struct weir_cost_graph *graph)
 {
+    static const char *const keys[] = {"format", "version",   "units_per_second", "devices", "cpus",
+                                       "memory", "bandwidth", "micro_batches",    "nodes",   "edges",
+                                       NULL};
     const char *format = json_string_value(json_object_get(root, "format"));
     if (!format || strcmp(format, "weir-cost-graph") != 0)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'format' is not \"weir-cost-graph\"");
-    int64_t devices = 0, cpus = 0;
-    weir_status status = weir_cost_json_int(root, "document", "devices", 0, &devices);
+    int64_t devices = 0, cpus = 0, version = 1;
+    weir_status status = weir_json_keys(root, "document", keys);
+    if (!status)
+        status = weir_cost_json_int(root, "document", "version", 1, &version);
+    if (!status)
+        status = weir_cost_json_int(root, "document", "devices", 0, &devices);
     if (!status)
         status = weir_cost_json_int(root, "document", "cpus", 0, &cpus);
     if (!status)
@@ -151,9 +170,10 @@ static weir_status machine_read(const json_t *root, struct weir_cost_graph *grap
         status = weir_cost_json_real(root, "document", "units_per_second", 1e3, &graph->units_per_second);
     if (status)
         return status;
-    if (devices < 0 || devices > 1 << 20 || cpus < 0 || cpus > 1 << 20 || graph->memory < 0 || graph->bandwidth < 0 ||
-        graph->micro_batches < 0 || graph->micro_batches > 1e9 || !(graph->units_per_second > 0))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "a number that describes the machine is out of range");
+    if (version != 1)
+        return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "'version' is %lld, files of version 1 are read", (long long)version);
+    if (devices < 0 || devices > 1 << 20 || cpus < 0 || cpus > 1 << 20)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'devices' or 'cpus' is not from 0 to %d", 1 << 20);
     graph->devices = (int)devices;
     graph->cpus = (int)cpus;
     return WEIR_OK;

@@ -58,7 +58,7 @@ static weir_status graph_check(const struct weir_cost_graph *graph)
     if (!(graph->micro_batches >= 1))
         return WEIR_FAIL(WEIR_ERR_INVALID, "the number of micro-batches is not in the file: add 'mbsInBatch'");
     if (!(graph->bandwidth > 0))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "the bandwidth is not in the file: give --bandwidth");
+        return WEIR_FAIL(WEIR_ERR_INVALID, "the bandwidth is not in the file: give " WEIR_OPTION("bandwidth"));
     return WEIR_OK;
 }
 
@@ -232,6 +232,25 @@ static void stages_walk(struct planner *p)
     }
 }
 
+/* When the time ran out: all nodes in one stage, so that there is a plan if that fits. */
+static void whole_enter(struct planner *p)
+{
+    for (int b = 0; b < p->blocks.n; b++)
+        block_push(p, b);
+    stage_enter(p, 0, p->downsets.n - 1);
+    for (int b = 0; b < p->blocks.n; b++)
+        weir_part_sum_pop(&p->sum, b);
+    p->n_nodes = 0;
+}
+
+static bool any_plan(const struct planner *p)
+{
+    for (int s = 1; s <= p->devices; s++)
+        if (isfinite(p->value[s]))
+            return true;
+    return false;
+}
+
 /* Write the parts of the best plan with at most `devices` devices. */
 static weir_status plan_read(struct planner *p, int devices, struct weir_arena *arena, struct weir_plan *plan)
 {
@@ -320,9 +339,13 @@ weir_status weir_piper_solve(const struct weir_cost_graph *graph, const struct w
         status = weir_part_sum_init(&p.blocks, &p.sum);
     if (!status) {
         stages_walk(&p);
-        if (p.stopped)
+        if (p.stopped) {
+            whole_enter(&p);
+            p.exact = false;
+        }
+        if (p.stopped && !any_plan(&p))
             status =
-                WEIR_FAIL(WEIR_ERR_TIMEOUT, "no plan within %g seconds: give it more (--seconds)", options->seconds);
+                WEIR_FAIL(WEIR_ERR_TIMEOUT, "no plan within %g seconds: give more " WEIR_OPTION("seconds"), options->seconds);
     }
     for (int devices = first; !status && devices <= last; devices++) {
         struct weir_plan *plan = &plans_out[devices - first];

@@ -168,6 +168,11 @@ weir_status weir_plan_explain_write(const struct weir_cost_graph *graph, const s
                                     struct weir_text *text)
 {
     const struct weir_plan *plan = &result->plan;
+    if (!plan->n_parts) {
+        weir_text_append(text, "no plan on %d device%s; %.3f s\n", result->devices, result->devices == 1 ? "" : "s",
+                         result->seconds);
+        return text->status;
+    }
     int *part_of;
     weir_status status = weir_plan_parts_of_nodes(graph, plan, &part_of);
     if (status)

@@ -198,3 +198,12 @@ weir_status weir_plan_parts_of_nodes(const struct weir_cost_graph *graph, const 
     *part_of_out = part_of;
     return WEIR_OK;
 }
+
+weir_status weir_plan_cap_check(double memory)
+{
+    if (memory >= 1)
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_INVALID,
+                     "the memory cap is %g bytes: give " WEIR_OPTION("memory") " of at least one byte, or none for no cap",
+                     memory);
+}

@@ -43,9 +43,12 @@ static weir_status options_check(const struct weir_cost_graph *graph, const stru
         return WEIR_FAIL(WEIR_ERR_INVALID, "the curve %d..%d must ascend from at least 1 to at most %d",
                          options->curve_first, options->curve_last, MOST_DEVICES);
     if (!curve && options->devices + options->cpus < 1)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "there is no device: give the number of accelerators (--devices)");
-    if (!(options->memory >= 0) || !(options->seconds >= 0))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "memory cap and seconds must not be negative");
+        return WEIR_FAIL(WEIR_ERR_INVALID, "there is no device: give the number of accelerators, " WEIR_OPTION("devices"));
+    if (!(options->seconds >= 0))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%g seconds: the time must not be negative", options->seconds);
+    weir_status status = weir_plan_cap_check(options->memory);
+    if (status)
+        return status;
     for (int v = 0; v < graph->n_nodes; v++)
         if (graph->nodes[v].device >= (curve ? options->curve_last : options->devices) &&
             graph->nodes[v].device >= options->devices)

@@ -142,7 +142,7 @@ static weir_status pipedream_write(const struct weir_cost_graph *graph, const st
     for (int v = 0; v < graph->n_nodes; v++) {
         if (!graph->nodes[v].line)
             return WEIR_FAIL(WEIR_ERR_UNSUPPORTED,
-                             "node '%s' does not come from a graph.txt: use --output json or layers",
+                             "node '%s' does not come from a graph.txt: use " WEIR_OPTION("output=json") " or layers",
                              graph->nodes[v].id);
         weir_text_append(text, "%s -- stage_id=%d\n", graph->nodes[v].line, stage_of(plan, v));
     }
@@ -178,12 +178,12 @@ weir_status weir_plan_write(const struct weir_cost_graph *graph, const struct we
         msr_write(graph, result, text);
         return text->status;
     case WEIR_PLAN_PIPEDREAM:
-        return pipedream_write(graph, &result->plan, text);
+        return result->plan.n_parts ? pipedream_write(graph, &result->plan, text) : WEIR_OK;
     case WEIR_PLAN_LAYERS:
         layers_write(graph, &result->plan, text);
         return text->status;
     case WEIR_PLAN_DOT:
-        return weir_plan_dot_write(graph, &result->plan, text);
+        return result->plan.n_parts ? weir_plan_dot_write(graph, &result->plan, text) : WEIR_OK;
     case WEIR_PLAN_EXPLAIN:
         return weir_plan_explain_write(graph, result, text);
     case WEIR_PLAN_FORMATS:

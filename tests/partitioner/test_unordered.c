@@ -95,7 +95,7 @@ static void small_graphs_get_the_best_placement(void **state)
     }
 }
 
-static void free_placement_is_never_worse_and_a_seed_means_one_result(void **state)
+static void the_search_is_never_worse_and_a_seed_means_one_result(void **state)
 {
     (void)state;
     for (int round = 0; round < 10; round++) {
@@ -207,12 +207,44 @@ static void pipers_model_is_solved_exactly_on_chains(void **state)
     }
 }
 
+static void pipers_model_without_time_still_has_a_plan(void **state)
+{
+    (void)state;
+    struct weir_cost_graph graph;
+    struct weir_arena arena = {0};
+    struct weir_plan_result result;
+    struct weir_plan_options options = WEIR_PLAN_OPTIONS_DEFAULT;
+    weir_cost_graph_init(&graph);
+    graph.bandwidth = 100, graph.micro_batches = 12;
+    for (int v = 0; v < 200; v++) {
+        char id[16];
+        snprintf(id, sizeof id, "%d", v);
+        struct weir_cost_node node = WEIR_COST_NODE_DEFAULT;
+        node.id = id, node.forward = 1, node.cpu = NAN, node.n_variants = 1;
+        node.variants[0] = (struct weir_cost_variant){"vanilla", 1, 1, 1, 1};
+        assert_ok(weir_cost_graph_add_node(&graph, &node, NULL));
+    }
+    for (int v = 0; v + 1 < 200; v++)
+        assert_ok(weir_cost_graph_add_edge(&graph, &(struct weir_cost_edge){.from = v, .to = v + 1, .cost = 1}));
+    assert_ok(weir_cost_graph_finish(&graph));
+    options.objective = WEIR_PLAN_PIPER, options.devices = 4, options.seconds = 1e-9;
+    assert_ok(weir_plan_solve(&graph, &options, &arena, &result));
+    assert_int_equal(result.plan.n_parts, 1);
+    assert_int_equal(result.plan.parts[0].n_nodes, 200);
+    assert_true(result.plan.objective >= 50 && result.plan.lower_bound == 50);
+    options.memory = 100; /* 200 nodes of 2 bytes do not fit one stage */
+    assert_fails(weir_plan_solve(&graph, &options, &arena, &result), WEIR_ERR_TIMEOUT, "give more seconds");
+    weir_arena_release(&arena);
+    weir_cost_graph_release(&graph);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_graphs_get_the_best_placement),
-        cmocka_unit_test(free_placement_is_never_worse_and_a_seed_means_one_result),
+        cmocka_unit_test(the_search_is_never_worse_and_a_seed_means_one_result),
         cmocka_unit_test(pipers_model_is_solved_exactly_on_chains),
+        cmocka_unit_test(pipers_model_without_time_still_has_a_plan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
