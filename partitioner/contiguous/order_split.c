@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "partitioner/blocks/part_sum.h"
 
-struct walk {
+struct order_walk {
     const struct weir_split_problem *problem;
     const int *order;
     struct weir_split_table *table;
@@ -18,7 +18,7 @@ struct walk {
 };
 
 /* What is left behind every prefix of the order. */
-static void windows_fill(struct walk *w)
+static void windows_fill(struct order_walk *w)
 {
     const struct weir_blocks *blocks = w->problem->blocks;
     int64_t time = blocks->total_time, memory = blocks->total_memory, boundary = 0;
@@ -41,7 +41,7 @@ static void windows_fill(struct walk *w)
         w->sum.nets[e].prefix = 0;
 }
 
-static void parts_grow(struct walk *w, int start, int n_states)
+static void parts_grow(struct order_walk *w, int start, int n_states)
 {
     const struct weir_split_problem *p = w->problem;
     struct weir_part_sum *sum = &w->sum;
@@ -60,7 +60,7 @@ static void parts_grow(struct walk *w, int start, int n_states)
         weir_part_sum_pop(sum, w->order[--end]);
 }
 
-static void split_read(const struct walk *w, int cell, int64_t value, struct weir_split *split)
+static void split_read(const struct order_walk *w, int cell, int64_t value, struct weir_split *split)
 {
     const struct weir_split_table *table = w->table;
     int stride = table->devices + 1, parts = cell / stride + cell % stride;
@@ -80,7 +80,7 @@ static void split_read(const struct walk *w, int cell, int64_t value, struct wei
 weir_status weir_order_split(const struct weir_split_problem *problem, const int *order, int64_t limit,
                              struct weir_split_table *table, struct weir_split *split)
 {
-    struct walk w = {.problem = problem, .order = order, .table = table};
+    struct order_walk w = {.problem = problem, .order = order, .table = table};
     int n = problem->blocks->n, cell;
     weir_status status = weir_split_table_reset(problem, n + 1, limit, table);
     if (status)

@@ -43,7 +43,7 @@ static int offers_list(const struct weir_cost_graph *graph, const int *nodes, in
         if (!(saved > 0))
             continue;
         struct weir_piper_offer offer = {small->time - fast->time, saved,
-                                         small->parameter_bytes - fast->parameter_bytes, 1, 0};
+                                         small->parameter_bytes - fast->parameter_bytes, 1};
         int k = 0;
         while (k < n && (offers[k].time != offer.time || offers[k].bytes != offer.bytes ||
                          offers[k].parameters != offer.parameters))

@@ -10,7 +10,7 @@
 
 struct weir_piper_offer {
     double time, bytes, parameters; /* extra time, bytes saved, extra parameter bytes */
-    int n, taken;
+    int n;                          /* equal offers */
 };
 
 struct weir_piper_choice {

@@ -226,3 +226,16 @@ JSON
     [ "$(head -n 1 "it's; a plan.svg")" = "<svg>-Tsvg" ]
     grep -q 'cluster_1' "it's; a plan.svg"
 }
+
+@test "a pipe, a device or a folder given as graph or as plan is refused by name and not waited for" {
+    mkfifo pipe
+    mkdir folder
+    for path in pipe /dev/zero folder; do
+        run timeout 60 "$WEIR" plan --graph $path --devices 2
+        [ "$status" -eq 1 ]
+        [[ "$output" == *"'$path' is a "* ]]
+        run timeout 60 "$WEIR" plan evaluate --graph graph.json --plan $path
+        [ "$status" -eq 1 ]
+        [[ "$output" == *"'$path' is a "* ]]
+    done
+}
