@@ -25,4 +25,9 @@ weir_status weir_json_print(json_t *root, int indent, struct weir_arena *arena, 
 weir_status weir_json_number(const json_t *object, const char *where, const char *key, double *value_out);
 weir_status weir_json_integer(const json_t *object, const char *where, const char *key, int64_t *value_out);
 
+/* Every key of `object` is one of `known` (NULL-terminated).  For formats that are Weir's own: a misspelt key would be a
+ * default otherwise.  WEIR_ERR_INVALID: it is no object, or names `where`, the key, and the nearest known one or
+ * all of them. */
+weir_status weir_json_keys(const json_t *object, const char *where, const char *const *known);
+
 #endif
