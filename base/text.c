@@ -116,6 +116,16 @@ weir_status weir_unknown(const char *what, const char *word, const char *const *
     return status;
 }
 
+weir_status weir_name_find(const char *what, const char *word, const char *const *names, int *index_out)
+{
+    for (int i = 0; names[i]; i++)
+        if (!strcmp(names[i], word)) {
+            *index_out = i;
+            return WEIR_OK;
+        }
+    return weir_unknown(what, word, names);
+}
+
 static weir_status stream_read(FILE *file, const char *path, size_t limit, char **data_out, size_t *bytes_out)
 {
     char *data = NULL;

@@ -1,11 +1,11 @@
 /* weir schedule: list, make, check, simulate and convert schedules. */
-#include "cmd/schedule_command.h"
-
 #include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
 #include "cmd/command.h"
+#include "cmd/schedule_command.h"
+#include "cmd/schedule_input.h"
 #include "schedules/simulate/simulate.h"
 
 struct values {
@@ -53,7 +53,8 @@ static const struct option_table check_table = {"schedule check", "FILE",
 
 static const struct option_row convert_rows[] = {
     {"to", 0, OPTION_TEXT, offsetof(struct values, to), "FORM",
-     "compute, comms (SEND and RECV added), reductions (REDUCE_GRAD added), torch (lowered as PyTorch does) or trace", 0, 0},
+     "compute, comms (SEND and RECV added), reductions (REDUCE_GRAD added), torch (lowered as PyTorch does) or trace",
+     0, 0},
     {"dialect", 0, OPTION_TEXT, offsetof(struct values, dialect), "D",
      "torch, or torch-2024 where B is the input gradient and BW both (default torch)", 0, 0},
     {"out", 'o', OPTION_TEXT, offsetof(struct values, out), "FILE", "write there instead of to standard output", 0, 0},
@@ -62,48 +63,6 @@ static const struct option_row convert_rows[] = {
 
 static const struct option_table convert_table = {"schedule convert", "FILE", "rewrite a schedule in another form",
                                                   "weir schedule convert zbv.csv --to comms", convert_rows};
-
-weir_status schedule_load(const char *path, const char *dialect, struct weir_arena *arena, struct weir_schedule *out)
-{
-    static const char *const names[] = {"torch", "torch-2024", NULL};
-    enum weir_csv_dialect chosen = WEIR_CSV_TORCH;
-    if (dialect && !strcmp(dialect, names[1]))
-        chosen = WEIR_CSV_TORCH_2024;
-    else if (dialect && strcmp(dialect, names[0]) != 0)
-        return weir_unknown("dialect", dialect, names);
-    return weir_schedule_csv_load(!strcmp(path, "-") ? "/dev/stdin" : path, chosen, arena, out);
-}
-
-weir_status schedule_make(const char *name, const struct schedule_size *size, struct weir_arena *arena,
-                          struct weir_schedule *out)
-{
-    const struct weir_schedule_kind *kind;
-    weir_status status = weir_schedule_kind_find(name, &kind);
-    if (status)
-        return status;
-    if (!size->ranks || !size->microbatches)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "%s needs %s", name,
-                         size->ranks          ? "the number of micro-batches: -m M"
-                         : size->microbatches ? "the number of ranks: -p P"
-                                              : "the numbers of ranks and micro-batches: -p P -m M");
-    struct weir_schedule_params params = {(int)size->ranks, (int)size->chunks, (int)size->microbatches,
-                                          (int)size->group_size};
-    return weir_schedule_build(kind, &params, arena, out);
-}
-
-void schedule_json_string(const char *text)
-{
-    putchar('"');
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\')
-            printf("\\%c", *text);
-        else if ((unsigned char)*text < 0x20)
-            printf("\\u%04x", (unsigned)*text);
-        else
-            putchar(*text);
-    }
-    putchar('"');
-}
 
 static weir_status text_write(const char *path, const char *text)
 {
@@ -224,14 +183,13 @@ static weir_status convert(const struct values *values, const char *path)
     static const char *const forms[] = {"compute", "comms", "torch", "trace", "reductions", NULL};
     struct weir_arena arena = {0};
     struct weir_schedule schedule;
-    int form = 0;
+    int form;
     if (!values->to)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--to is missing: compute, comms, reductions, torch or trace");
-    while (forms[form] && strcmp(forms[form], values->to) != 0)
-        form++;
-    if (!forms[form])
-        return weir_unknown("form", values->to, forms);
-    weir_status status = schedule_load(path, values->dialect, &arena, &schedule);
+    weir_status status = weir_name_find("form", values->to, forms, &form);
+    if (status)
+        return status;
+    status = schedule_load(path, values->dialect, &arena, &schedule);
     if (!status && form == 0)
         status = weir_schedule_compute_only(&schedule, &arena, &schedule);
     if (!status && form == 1)

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cmd/schedule_command.h"
+#include "cmd/schedule_input.h"
 #include "schedules/simulate/simulate.h"
 
 struct values {
@@ -215,9 +216,10 @@ static weir_status steps_print(const struct values *values, const struct weir_sc
 {
     static const char *const names[] = {"one-action-per-step", NULL};
     size_t steps;
-    if (strcmp(values->rule, names[0]) != 0)
-        return weir_unknown("rule", values->rule, names);
-    weir_status status = weir_schedule_count_steps(schedule, &steps);
+    int rule;
+    weir_status status = weir_name_find("rule", values->rule, names, &rule);
+    if (!status)
+        status = weir_schedule_count_steps(schedule, &steps);
     if (status)
         return status;
     if (values->json)

@@ -1,7 +1,6 @@
 #include "schedules/schedule.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "base/text.h"
 #include "schedules/kinds/kinds.h"
@@ -21,17 +20,14 @@ static const int64_t MOST_ACTIONS = 1ll << 31;
 
 weir_status weir_schedule_kind_find(const char *name, const struct weir_schedule_kind **kind_out)
 {
-    const char *names[MOST_KINDS];
-    int n = 0;
-    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind; kind++) {
-        if (!strcmp((*kind)->name, name)) {
-            *kind_out = *kind;
-            return WEIR_OK;
-        }
-        names[n++] = (*kind)->name;
-    }
-    names[n] = NULL;
-    return weir_unknown("schedule", name, names);
+    const char *names[MOST_KINDS] = {NULL};
+    int index;
+    for (int i = 0; weir_schedule_kinds[i]; i++)
+        names[i] = weir_schedule_kinds[i]->name;
+    weir_status status = weir_name_find("schedule", name, names, &index);
+    if (!status)
+        *kind_out = weir_schedule_kinds[index];
+    return status;
 }
 
 static weir_status params_check(const struct weir_schedule_kind *kind, const struct weir_schedule_params *params)

@@ -125,6 +125,9 @@ enum weir_csv_dialect {
     WEIR_CSV_TORCH_2024, /* B = input gradient, BW = full backward */
 };
 
+/* The dialect called "torch" or "torch-2024".  WEIR_ERR_USAGE, with a suggestion. */
+weir_status weir_csv_dialect_find(const char *name, enum weir_csv_dialect *dialect_out);
+
 /* Parse PyTorch's schedule CSV: one row per rank, blank cells dropped, an optional first line `# weir-schedule 1
  * [copies=2]`.  Ranks, stages and micro-batches follow from the content.  `name` stands for the file in messages.
  * WEIR_ERR_INVALID names row, cell and reason. */

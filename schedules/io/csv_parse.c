@@ -67,6 +67,16 @@ static const struct {
     {"RESHARD", WEIR_RESHARD, WEIR_RESHARD},
 };
 
+weir_status weir_csv_dialect_find(const char *name, enum weir_csv_dialect *dialect_out)
+{
+    static const char *const names[] = {[WEIR_CSV_TORCH] = "torch", [WEIR_CSV_TORCH_2024] = "torch-2024", NULL};
+    int index;
+    weir_status status = weir_name_find("dialect", name, names, &index);
+    if (!status)
+        *dialect_out = (enum weir_csv_dialect)index;
+    return status;
+}
+
 static enum weir_action_type type_take(const char **at, enum weir_csv_dialect dialect)
 {
     size_t length = 0;
@@ -257,7 +267,7 @@ static weir_status lists_build(const struct parser *parser, struct weir_arena *a
     }
     s.ranks = ranks;
     s.stage_rank = stage_rank;
-    status = weir_scan_placement(&s, cells, &work, &scan);
+    status = weir_scan_placement_build(&s, cells, &work, &scan);
     if (status)
         goto release_work;
     for (int stage = 0; stage < s.n_stages; stage++) {

@@ -75,7 +75,7 @@ static weir_status build(const struct weir_schedule_params *params, struct weir_
 static int peak_in_flight(const struct weir_schedule_params *params, int rank)
 {
     int p = params->n_ranks;
-    return params->n_microbatches < p ? -1 : p / 2 + 1 + weir_min(rank, p - 1 - rank);
+    return params->n_microbatches < p ? -1 : p / 2 + 1 + weir_int_min(rank, p - 1 - rank);
 }
 
 static double makespan(const struct weir_schedule_params *params)

@@ -22,7 +22,7 @@ static weir_status bounds_check(int p, int m)
     if (m < 2 * p || m % 2)
         return WEIR_FAIL(WEIR_ERR_INVALID,
                          "dualpipe on %d ranks needs an even number of micro-batches from %d up, not %d: use -m %d", p,
-                         2 * p, m, weir_max(2 * p, m + m % 2));
+                         2 * p, m, weir_int_max(2 * p, m + m % 2));
     return WEIR_OK;
 }
 

@@ -19,7 +19,7 @@ weir_status weir_interleave_open(const struct weir_schedule_params *params, stru
 {
     struct weir_interleave table = {.p = params->n_ranks, .v = params->n_chunks, .m = params->n_microbatches};
     weir_status status = WEIR_OK;
-    int rounds = weir_max(1, table.m / table.p);
+    int rounds = weir_int_max(1, table.m / table.p);
     table.group = table.m / rounds;
     if (params->group_size)
         status = group_given(params, &table);
@@ -36,7 +36,7 @@ struct weir_interleave_op weir_interleave_at(const struct weir_interleave *table
 {
     size_t per_group = (size_t)table->group * (size_t)table->v;
     int first = (int)(index / per_group) * table->group;
-    int size = weir_min(table->group, table->m - first), within = (int)(index % per_group);
+    int size = weir_int_min(table->group, table->m - first), within = (int)(index % per_group);
     int chunk = within / size;
     if (backward)
         chunk = table->v - 1 - chunk;

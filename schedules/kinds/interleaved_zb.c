@@ -71,7 +71,7 @@ static int peak_in_flight(const struct weir_schedule_params *params, int rank)
     (void)rank;
     if (weir_interleave_open(params, &table))
         return -1;
-    return weir_min((table.v - 1) * table.group + table.p, table.m * table.v);
+    return weir_int_min((table.v - 1) * table.group + table.p, table.m * table.v);
 }
 
 static double makespan(const struct weir_schedule_params *params)

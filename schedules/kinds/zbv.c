@@ -80,7 +80,7 @@ static weir_status build(const struct weir_schedule_params *params, struct weir_
     for (int r = 0; r < p; r++) {
         struct v_rank v = {.builder = &builder, .rank = r, .m = m, .stage = {r, 2 * p - 1 - r}};
         warm_up(&v, p, r);
-        steady(&v, weir_max(2 * p - 1, m));
+        steady(&v, weir_int_max(2 * p - 1, m));
         cool_down(&v, p, r);
     }
     weir_builder_close(&builder, out);

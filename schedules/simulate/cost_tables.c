@@ -2,8 +2,6 @@
 
 #include <math.h>
 
-#include "schedules/io/reductions.h"
-
 static bool is_cost(double value)
 {
     return isfinite(value) && value >= 0;
@@ -41,8 +39,18 @@ struct weir_stage_costs weir_costs_stage(const struct weir_schedule_costs *costs
 {
     if (costs->stages)
         return costs->stages[stage];
-    return (struct weir_stage_costs){costs->forward,     costs->input,       costs->weight,     costs->mem_backward,
-                                     costs->mem_weight,  costs->param_bytes, costs->grad_bytes, costs->optimizer_bytes};
+    return (struct weir_stage_costs){costs->forward,    costs->input,       costs->weight,     costs->mem_backward,
+                                     costs->mem_weight, costs->param_bytes, costs->grad_bytes, costs->optimizer_bytes};
+}
+
+double weir_costs_phase_time(const struct weir_schedule_costs *costs, double bytes, int n_replicas)
+{
+    if (n_replicas < 2 || bytes <= 0)
+        return 0;
+    double n_buckets = costs->bucket_bytes > 0 ? ceil(bytes / costs->bucket_bytes) : 1;
+    double others = (double)(n_replicas - 1) / n_replicas;
+    return n_buckets * costs->reduce_latency +
+           (costs->reduce_bandwidth > 0 ? others * bytes / costs->reduce_bandwidth : 0);
 }
 
 static weir_status type_table(const struct weir_schedule_costs *costs, int n_stages, struct weir_arena *arena,
@@ -63,7 +71,7 @@ static weir_status type_table(const struct weir_schedule_costs *costs, int n_sta
     return WEIR_OK;
 }
 
-static weir_status transfer_table(const struct weir_schedule_costs *costs, const struct weir_edges *edges,
+static weir_status transfer_table(const struct weir_schedule_costs *costs, const struct weir_schedule_edges *edges,
                                   struct weir_arena *arena, const double **table_out)
 {
     double *table;
@@ -74,7 +82,7 @@ static weir_status transfer_table(const struct weir_schedule_costs *costs, const
         table[e] = costs->transfer;
     for (int i = 0; i < costs->n_edges; i++) {
         const struct weir_edge_costs *c = &costs->edges[i];
-        int e = weir_edge_find(edges, c->from, c->to);
+        int e = weir_schedule_edge_find(edges, c->from, c->to);
         if (e >= 0)
             table[e] = c->latency + (c->bandwidth > 0 ? c->bytes / c->bandwidth : 0);
     }
@@ -94,7 +102,7 @@ static weir_status reduce_table(const struct weir_schedule_costs *costs, const s
         int rank = scan->units[u].rank;
         double bytes = weir_costs_stage(costs, u / n_copies).grad_bytes;
         if (rank >= 0 && scan->rank_reduces[rank])
-            table[u] = n_phases * weir_reduce_phase_time(costs, bytes, options->n_replicas) +
+            table[u] = n_phases * weir_costs_phase_time(costs, bytes, options->n_replicas) +
                        costs->reduce / scan->rank_reduces[rank];
     }
     if (!status)
@@ -103,8 +111,8 @@ static weir_status reduce_table(const struct weir_schedule_costs *costs, const s
 }
 
 weir_status weir_costs_tables(const struct weir_schedule_costs *costs, const struct weir_simulation_options *options,
-                              const struct weir_scan *scan, const struct weir_edges *edges, struct weir_arena *arena,
-                              struct weir_flow_costs *out)
+                              const struct weir_scan *scan, const struct weir_schedule_edges *edges,
+                              struct weir_arena *arena, struct weir_flow_costs *out)
 {
     struct weir_flow_costs tables = {.overlap_gain = costs->overlap_gain};
     weir_status status = type_table(costs, scan->schedule->n_stages, arena, &tables.type);

@@ -2,12 +2,11 @@
 
 #include <math.h>
 
+#include "base/large.h"
+#include "schedules/check/flow.h"
+#include "schedules/io/lower_torch.h"
 #include "schedules/simulate/cost_tables.h"
 #include "schedules/simulate/critical_path.h"
-#include "schedules/check/flow.h"
-#include "base/large.h"
-#include "schedules/io/lower_torch.h"
-#include "schedules/io/reductions.h"
 
 /* Everything of one simulation but its result. */
 struct run {
@@ -16,7 +15,7 @@ struct run {
     struct weir_arena work;
     struct weir_schedule schedule; /* the lists that run */
     struct weir_scan scan;
-    struct weir_edges edges;
+    struct weir_schedule_edges edges;
     struct weir_flow flow;
 };
 
@@ -67,9 +66,9 @@ static weir_status delay_keep(struct run *run)
 
 static weir_status flow_prepare(struct run *run, struct weir_arena *arena)
 {
-    weir_status status = weir_edges_build(&run->scan, &run->work, &run->edges);
+    weir_status status = weir_schedule_edges_build(&run->scan, &run->work, &run->edges);
     if (!status && run->schedule.has_comms)
-        status = weir_edges_match(&run->scan, &run->edges, &run->work);
+        status = weir_schedule_edges_match(&run->scan, &run->edges, &run->work);
     if (!status)
         status = weir_flow_open(&run->flow, run->options->channels, &run->scan, &run->edges, &run->work);
     if (!status)
@@ -134,7 +133,7 @@ static void state_count(const struct run *run, struct weir_simulation *result, d
         state[rank] += c.param_bytes + c.grad_bytes + c.optimizer_bytes;
         sharded[rank] += c.param_bytes + c.grad_bytes + c.optimizer_bytes / (replicas > 1 ? replicas : 1);
         if (run->options->shard_optimizer)
-            gather[rank] += weir_reduce_phase_time(run->costs, c.param_bytes, replicas);
+            gather[rank] += weir_costs_phase_time(run->costs, c.param_bytes, replicas);
     }
     result->gather = gather;
     result->state = state;
@@ -229,7 +228,7 @@ static weir_status result_build(const struct run *run, struct weir_arena *arena,
     if (run->options->keep_times && run->options->channels == WEIR_CHANNELS_EDGE)
         status = transfers_list(run, arena, result);
     if (!status && run->options->keep_path)
-        status = weir_critical_path(&run->flow, run->costs->reduce, arena, result);
+        status = weir_critical_path_find(&run->flow, run->costs->reduce, arena, result);
     return status;
 }
 
@@ -240,13 +239,13 @@ static weir_status schedule_prepare(struct run *run, const struct weir_schedule 
     weir_status status = WEIR_OK;
     run->schedule = *schedule;
     if (run->options->channels != WEIR_CHANNELS_EDGE && !schedule->has_comms) {
-        status = weir_scan(schedule, NULL, &run->work, &run->scan);
+        status = weir_scan_build(schedule, NULL, &run->work, &run->scan);
         if (!status)
-            status = weir_lower_rounds(schedule, false, arena, &run->schedule);
+            status = weir_schedule_lower_rounds(schedule, false, arena, &run->schedule);
     }
     if (!status && run->options->n_replicas > 1)
         status = weir_schedule_add_reductions(&run->schedule, arena, &run->schedule);
-    return status ? status : weir_scan(&run->schedule, NULL, &run->work, &run->scan);
+    return status ? status : weir_scan_build(&run->schedule, NULL, &run->work, &run->scan);
 }
 
 weir_status weir_schedule_simulate(const struct weir_schedule *schedule, const struct weir_schedule_costs *costs,

@@ -1,0 +1,42 @@
+#include "cmd/schedule_input.h"
+
+#include <stdio.h>
+#include <string.h>
+
+weir_status schedule_load(const char *path, const char *dialect, struct weir_arena *arena, struct weir_schedule *out)
+{
+    enum weir_csv_dialect chosen = WEIR_CSV_TORCH;
+    weir_status status = dialect ? weir_csv_dialect_find(dialect, &chosen) : WEIR_OK;
+    return status ? status : weir_schedule_csv_load(!strcmp(path, "-") ? "/dev/stdin" : path, chosen, arena, out);
+}
+
+weir_status schedule_make(const char *name, const struct schedule_size *size, struct weir_arena *arena,
+                          struct weir_schedule *out)
+{
+    const struct weir_schedule_kind *kind;
+    weir_status status = weir_schedule_kind_find(name, &kind);
+    if (status)
+        return status;
+    if (!size->ranks || !size->microbatches)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "%s needs %s", name,
+                         size->ranks          ? "the number of micro-batches: -m M"
+                         : size->microbatches ? "the number of ranks: -p P"
+                                              : "the numbers of ranks and micro-batches: -p P -m M");
+    struct weir_schedule_params params = {(int)size->ranks, (int)size->chunks, (int)size->microbatches,
+                                          (int)size->group_size};
+    return weir_schedule_build(kind, &params, arena, out);
+}
+
+void schedule_json_string(const char *text)
+{
+    putchar('"');
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            printf("\\%c", *text);
+        else if ((unsigned char)*text < 0x20)
+            printf("\\u%04x", (unsigned)*text);
+        else
+            putchar(*text);
+    }
+    putchar('"');
+}
