@@ -81,26 +81,31 @@ static weir_status csv_write(const struct weir_schedule *schedule, const char *p
 
 /* ---- list -------------------------------------------------------------------------------------------------------- */
 
+static json_t *kind_json(const struct weir_schedule_kind *kind)
+{
+    return json_pack("{s:s, s:s, s:o, s:i, s:b}", "name", kind->name, "summary", kind->summary, "chunks",
+                     kind->n_chunks ? json_integer(kind->n_chunks) : json_null(), "copies",
+                     kind->n_copies ? kind->n_copies : 1, "splits_backward", (int)kind->splits_backward);
+}
+
+static weir_status list_json(void)
+{
+    json_t *array = json_array();
+    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; array && *kind; kind++)
+        if (json_array_append_new(array, kind_json(*kind))) {
+            json_decref(array);
+            array = NULL;
+        }
+    return schedule_json_print(array);
+}
+
 static weir_status list(const struct values *values, const char *argument)
 {
     (void)argument;
     if (values->json)
-        printf("[");
-    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind; kind++) {
-        const struct weir_schedule_kind *k = *kind;
-        if (!values->json) {
-            printf("%-15s %s\n", k->name, k->summary);
-            continue;
-        }
-        printf("%s\n{\"name\": \"%s\", \"summary\": ", kind == weir_schedule_kinds ? "" : ",", k->name);
-        schedule_json_string(k->summary);
-        printf(", \"chunks\": ");
-        printf(k->n_chunks ? "%d" : "null", k->n_chunks);
-        printf(", \"copies\": %d, \"splits_backward\": %s}", k->n_copies ? k->n_copies : 1,
-               k->splits_backward ? "true" : "false");
-    }
-    if (values->json)
-        printf("\n]\n");
+        return list_json();
+    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind; kind++)
+        printf("%-15s %s\n", (*kind)->name, (*kind)->summary);
     return WEIR_OK;
 }
 
@@ -124,23 +129,22 @@ static weir_status make(const struct values *values, const char *name)
 /* ---- check ------------------------------------------------------------------------------------------------------- */
 
 /* A number of the schedule, or null for a file that could not be read as one. */
-static void json_count(const char *key, const struct weir_schedule *schedule, int value)
+static json_t *count_json(const struct weir_schedule *schedule, int value)
 {
-    printf(schedule ? ", \"%s\": %d" : ", \"%s\": null", key, value);
+    return schedule ? json_integer(value) : json_null();
 }
 
-static void verdict_print(const struct weir_schedule *schedule, const struct weir_schedule_report *report)
+static weir_status verdict_print(const struct weir_schedule *schedule, const struct weir_schedule_report *report)
 {
+    static const struct weir_schedule none = {0};
+    const struct weir_schedule *s = schedule ? schedule : &none;
     char message[WEIR_ERROR_MAX];
-    printf("{\"valid\": %s, \"reason\": ", report ? "true" : "false");
-    if (report)
-        printf("null");
-    else
-        schedule_json_string(options_error(message));
-    json_count("ranks", schedule, schedule ? schedule->n_ranks : 0);
-    json_count("stages", schedule, schedule ? schedule->n_stages : 0);
-    json_count("microbatches", schedule, schedule ? schedule->n_microbatches : 0);
-    printf(", \"wgrad_order\": %s}\n", !report ? "null" : report->wgrad_ascending ? "\"ascending\"" : "\"other\"");
+    const char *order = !report ? NULL : report->wgrad_ascending ? "ascending" : "other";
+    return schedule_json_print(json_pack("{s:b, s:o, s:o, s:o, s:o, s:s?}", "valid", report != NULL, "reason",
+                                         report ? json_null() : weir_json_utf8(options_error(message)), "ranks",
+                                         count_json(schedule, s->n_ranks), "stages", count_json(schedule, s->n_stages),
+                                         "microbatches", count_json(schedule, s->n_microbatches), "wgrad_order",
+                                         order));
 }
 
 static weir_status check(const struct values *values, const char *path)
@@ -149,20 +153,21 @@ static weir_status check(const struct values *values, const char *path)
     struct weir_schedule schedule;
     struct weir_schedule_report report;
     enum weir_channels channels = WEIR_CHANNELS_EDGE;
-    weir_status status = values->channels ? weir_channels_find(values->channels, &channels) : WEIR_OK, read;
+    weir_status status = values->channels ? weir_channels_find(values->channels, &channels) : WEIR_OK, read,
+                printed = WEIR_OK;
     if (status)
         return status;
     status = read = schedule_load(path, values->dialect, &arena, &schedule);
     if (!status)
         status = weir_schedule_check(&schedule, channels, &arena, &report);
     if (values->json && (!status || status == WEIR_ERR_INVALID))
-        verdict_print(read ? NULL : &schedule, status ? NULL : &report);
+        printed = verdict_print(read ? NULL : &schedule, status ? NULL : &report);
     else if (!status)
         printf("valid under %s channels: %d ranks, %d stages, %d micro-batches%s, weight gradients in %s order\n",
                weir_channels_str(channels), schedule.n_ranks, schedule.n_stages, schedule.n_microbatches,
                report.trainable ? "" : ", forward only", report.wgrad_ascending ? "ascending" : "another");
     weir_arena_release(&arena);
-    return status;
+    return printed ? printed : status;
 }
 
 /* ---- convert ----------------------------------------------------------------------------------------------------- */

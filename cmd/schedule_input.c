@@ -27,16 +27,13 @@ weir_status schedule_make(const char *name, const struct schedule_size *size, st
     return weir_schedule_build(kind, &params, arena, out);
 }
 
-void schedule_json_string(const char *text)
+weir_status schedule_json_print(json_t *root)
 {
-    putchar('"');
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\')
-            printf("\\%c", *text);
-        else if ((unsigned char)*text < 0x20)
-            printf("\\u%04x", (unsigned)*text);
-        else
-            putchar(*text);
-    }
-    putchar('"');
+    enum { DIGITS = 15 };
+    struct weir_text text = {0};
+    weir_json_append(&text, root, DIGITS);
+    if (!text.status)
+        puts(text.data);
+    weir_text_release(&text);
+    return text.status;
 }

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 
+#include "base/json.h"
 #include "schedules/schedule.h"
 
 /* -p, -v and -m as given; 0 where not. */
@@ -18,7 +19,7 @@ weir_status schedule_load(const char *path, const char *dialect, struct weir_are
 weir_status schedule_make(const char *name, const struct schedule_size *size, struct weir_arena *arena,
                           struct weir_schedule *out);
 
-/* Text of a library message as the inside of a JSON string, on stdout. */
-void schedule_json_string(const char *text);
+/* Print one JSON document, and a newline, on stdout.  Takes the reference; NULL is WEIR_ERR_NOMEM. */
+weir_status schedule_json_print(json_t *root);
 
 #endif

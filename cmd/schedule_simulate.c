@@ -128,57 +128,49 @@ static weir_status schedule_open(const struct values *values, const char *what, 
     return schedule_load(what, values->dialect, arena, out);
 }
 
-static void list_print(const char *key, const double *values, int n)
-{
-    printf(", \"%s\": [", key);
-    for (int i = 0; i < n; i++)
-        printf("%s%.15g", i ? ", " : "", values[i]);
-    printf("]");
-}
-
-static void path_print(const struct weir_simulation *s)
+static json_t *path_json(const struct weir_simulation *s)
 {
     char text[WEIR_ACTION_TEXT], second[WEIR_ACTION_TEXT];
-    printf(", \"critical_path\": [");
-    for (size_t i = 0; i < s->n_path; i++) {
+    json_t *array = json_array();
+    for (size_t i = 0; array && i < s->n_path; i++) {
         const struct weir_path_step *step = &s->critical_path[i];
-        printf("%s\"", i ? ", " : "");
-        if (step->action.fused)
-            printf("(%s;%s)OVERLAP_F_B\"", weir_action_str(&step->action, text),
-                   weir_action_str(&step->partner, second));
-        else
-            printf("%s\"", weir_action_str(&step->action, text));
+        weir_action_str(&step->action, text);
+        json_t *name = step->action.fused
+                           ? json_sprintf("(%s;%s)OVERLAP_F_B", text, weir_action_str(&step->partner, second))
+                           : json_string(text);
+        if (json_array_append_new(array, name)) {
+            json_decref(array);
+            return NULL;
+        }
     }
-    printf("]");
+    return array;
 }
 
-static void replicas_json_print(const struct weir_simulation_options *options, const struct weir_simulation *s, int n)
+static json_t *replicas_json(const struct weir_simulation_options *options, const struct weir_simulation *s, size_t n)
 {
-    printf(", \"replicas\": %d, \"zero\": %d, \"optimizer_start\": %.15g", options->n_replicas,
-           options->shard_optimizer ? 1 : 0, s->optimizer_start);
-    list_print("reduction", s->reduction, n);
-    list_print("reduction_exposed", s->reduction_exposed, n);
-    list_print("gather", s->gather, n);
-    list_print("state_bytes", s->state, n);
-    list_print("state_bytes_zero1", s->state_sharded, n);
+    return json_pack("{s:i, s:i, s:f, s:o, s:o, s:o, s:o, s:o}", "replicas", options->n_replicas, "zero",
+                     (int)options->shard_optimizer, "optimizer_start", s->optimizer_start, "reduction",
+                     weir_json_reals(s->reduction, n), "reduction_exposed", weir_json_reals(s->reduction_exposed, n),
+                     "gather", weir_json_reals(s->gather, n), "state_bytes", weir_json_reals(s->state, n),
+                     "state_bytes_zero1", weir_json_reals(s->state_sharded, n));
 }
 
-static void json_print(const struct weir_schedule *schedule, const struct weir_simulation_options *options,
-                       const struct weir_simulation *s)
+static weir_status json_print(const struct weir_schedule *schedule, const struct weir_simulation_options *options,
+                              const struct weir_simulation *s)
 {
-    printf("{\"makespan\": %.15g, \"bubble\": %.15g, \"bubble_span\": %.15g", s->makespan, s->bubble, s->bubble_span);
-    printf(", \"ranks\": %d, \"stages\": %d, \"microbatches\": %d", schedule->n_ranks, schedule->n_stages,
-           schedule->n_microbatches);
-    list_print("peak_activations", s->peak_activations, schedule->n_ranks);
-    list_print("peak_memory", s->peak_memory, schedule->n_ranks);
-    list_print("busy", s->busy, schedule->n_ranks);
-    list_print("idle", s->idle, schedule->n_ranks);
-    list_print("exposed", s->exposed, schedule->n_ranks);
-    printf(", \"actions\": %zu", s->n_actions);
-    if (options->n_replicas > 1)
-        replicas_json_print(options, s, schedule->n_ranks);
-    path_print(s);
-    printf("}\n");
+    size_t n = (size_t)schedule->n_ranks;
+    json_t *root = json_pack("{s:f, s:f, s:f, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:I}", "makespan", s->makespan,
+                             "bubble", s->bubble, "bubble_span", s->bubble_span, "ranks", schedule->n_ranks, "stages",
+                             schedule->n_stages, "microbatches", schedule->n_microbatches, "peak_activations",
+                             weir_json_reals(s->peak_activations, n), "peak_memory", weir_json_reals(s->peak_memory, n),
+                             "busy", weir_json_reals(s->busy, n), "idle", weir_json_reals(s->idle, n), "exposed",
+                             weir_json_reals(s->exposed, n), "actions", (json_int_t)s->n_actions);
+    bool whole = root && (options->n_replicas < 2 || !json_object_update_new(root, replicas_json(options, s, n)));
+    if (!whole || json_object_set_new(root, "critical_path", path_json(s))) {
+        json_decref(root);
+        root = NULL;
+    }
+    return schedule_json_print(root);
 }
 
 static void replicas_print(const struct weir_simulation_options *options, const struct weir_simulation *s, int n_ranks)
@@ -223,10 +215,10 @@ static weir_status steps_print(const struct values *values, const struct weir_sc
     if (status)
         return status;
     if (values->json)
-        printf("{\"steps\": %zu, \"ranks\": %d, \"stages\": %d, \"microbatches\": %d}\n", steps, schedule->n_ranks,
-               schedule->n_stages, schedule->n_microbatches);
-    else
-        printf("%zu steps\n", steps);
+        return schedule_json_print(json_pack("{s:I, s:i, s:i, s:i}", "steps", (json_int_t)steps, "ranks",
+                                             schedule->n_ranks, "stages", schedule->n_stages, "microbatches",
+                                             schedule->n_microbatches));
+    printf("%zu steps\n", steps);
     return WEIR_OK;
 }
 
@@ -251,7 +243,7 @@ static weir_status simulate(const struct values *values, const char *what)
     if (!status)
         status = weir_schedule_simulate(&schedule, &costs, &options, &arena, &simulation);
     if (!status && values->json)
-        json_print(&schedule, &options, &simulation);
+        status = json_print(&schedule, &options, &simulation);
     else if (!status)
         text_print(&schedule, &simulation, weir_channels_str(options.channels));
     if (!status && !values->json && options.n_replicas > 1)
