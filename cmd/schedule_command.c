@@ -27,7 +27,7 @@ static const struct option_row make_rows[] = {
     {"microbatches", 'm', OPTION_INT, offsetof(struct values, size.microbatches), "M", "micro-batches of a step", 1,
      1048576},
     {"chunks", 'v', OPTION_INT, offsetof(struct values, size.chunks), "V",
-     "stages per rank (default: what the schedule needs, else 1)", 1, 1048576},
+     "stages per rank (default: the schedule's own, which list shows)", 1, 1048576},
     {"group-size", 0, OPTION_INT, offsetof(struct values, size.group_size), "G",
      "interleaved: micro-batches per group (default: m / max(1, m div p))", 1, 1048576},
     {"comms", 0, OPTION_FLAG, offsetof(struct values, comms), NULL, "add the SEND and RECV actions", 0, 0},
@@ -83,9 +83,10 @@ static weir_status csv_write(const struct weir_schedule *schedule, const char *p
 
 static json_t *kind_json(const struct weir_schedule_kind *kind)
 {
-    return json_pack("{s:s, s:s, s:o, s:i, s:b}", "name", kind->name, "summary", kind->summary, "chunks",
-                     kind->n_chunks ? json_integer(kind->n_chunks) : json_null(), "copies",
-                     kind->n_copies ? kind->n_copies : 1, "splits_backward", (int)kind->splits_backward);
+    return json_pack("{s:s, s:s, s:o, s:i, s:i, s:b}", "name", kind->name, "summary", kind->summary, "chunks",
+                     kind->n_chunks ? json_integer(kind->n_chunks) : json_null(), "default_chunks",
+                     weir_schedule_kind_chunks(kind), "copies", kind->n_copies ? kind->n_copies : 1, "splits_backward",
+                     (int)kind->splits_backward);
 }
 
 static weir_status list_json(void)
@@ -104,8 +105,13 @@ static weir_status list(const struct values *values, const char *argument)
     (void)argument;
     if (values->json)
         return list_json();
-    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind; kind++)
-        printf("%-15s %s\n", (*kind)->name, (*kind)->summary);
+    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind; kind++) {
+        int own = weir_schedule_kind_chunks(*kind);
+        printf("%-15s %s", (*kind)->name, (*kind)->summary);
+        if (own > 1)
+            printf("; %d chunks%s", own, (*kind)->n_chunks ? "" : " unless told otherwise");
+        printf("\n");
+    }
     return WEIR_OK;
 }
 

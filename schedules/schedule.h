@@ -68,7 +68,7 @@ struct weir_schedule {
 /* What a generator is asked for. */
 struct weir_schedule_params {
     int n_ranks;        /* p >= 1 */
-    int n_chunks;       /* v, stages per rank; 0: what the schedule needs, else 1 */
+    int n_chunks;       /* v, stages per rank; 0: weir_schedule_kind_chunks */
     int n_microbatches; /* m >= 1 */
     int group_size;     /* interleaved only: micro-batches per group (Megatron's parameter); 0: the schedule's default */
 };
@@ -103,6 +103,9 @@ extern const struct weir_schedule_kind *const weir_schedule_kinds[];
 
 /* The kind called `name`.  WEIR_ERR_USAGE, with a suggestion, when there is none. */
 weir_status weir_schedule_kind_find(const char *name, const struct weir_schedule_kind **kind_out);
+
+/* The stages per rank of a kind when no number is asked for. */
+int weir_schedule_kind_chunks(const struct weir_schedule_kind *kind);
 
 /* Check the common bounds of `params`, fill in n_chunks, and build.  See weir_schedule_kind.build. */
 weir_status weir_schedule_build(const struct weir_schedule_kind *kind, const struct weir_schedule_params *params,

@@ -19,10 +19,12 @@
 static weir_status bounds_check(int p, int m)
 {
     if (p % 2)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "chimera needs an even number of ranks, not %d: use -p %d", p, p + 1);
+        return WEIR_FAIL(WEIR_ERR_INVALID,
+                         "chimera needs an even number of ranks, not %d: use " WEIR_OPTION("ranks=%d"), p, p + 1);
     if (m % 2)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "chimera needs an even number of micro-batches, not %d: use -m %d", m,
-                         m + 1);
+        return WEIR_FAIL(WEIR_ERR_INVALID,
+                         "chimera needs an even number of micro-batches, not %d: use " WEIR_OPTION("microbatches=%d"),
+                         m, m + 1);
     return WEIR_OK;
 }
 

@@ -7,10 +7,10 @@ static weir_status group_given(const struct weir_schedule_params *params, struct
         return WEIR_FAIL(WEIR_ERR_INVALID, "group size is %d, it must be from %d (ranks) to %d (micro-batches)", g, p,
                          m);
     if (m % g && m % g < p)
-        return WEIR_FAIL(
-            WEIR_ERR_INVALID,
-            "%d micro-batches in groups of %d leave %d, fewer than the %d ranks: use -m %d or another group size", m, g,
-            m % g, p, m - m % g);
+        return WEIR_FAIL(WEIR_ERR_INVALID,
+                         "%d micro-batches in groups of %d leave %d, fewer than the %d ranks: use " WEIR_OPTION(
+                             "microbatches=%d") " or another group size",
+                         m, g, m % g, p, m - m % g);
     table->group = g;
     return WEIR_OK;
 }
@@ -24,9 +24,10 @@ weir_status weir_interleave_open(const struct weir_schedule_params *params, stru
     if (params->group_size)
         status = group_given(params, &table);
     else if (table.m % rounds)
-        status =
-            WEIR_FAIL(WEIR_ERR_INVALID, "%d micro-batches do not divide into %d rounds on %d ranks: use -m %d or -m %d",
-                      table.m, rounds, table.p, rounds * table.p, (rounds + 1) * table.p);
+        status = WEIR_FAIL(WEIR_ERR_INVALID,
+                           "%d micro-batches do not divide into %d rounds on %d ranks: use " WEIR_OPTION(
+                               "microbatches=%d") " or " WEIR_OPTION("microbatches=%d"),
+                           table.m, rounds, table.p, rounds * table.p, (rounds + 1) * table.p);
     if (!status)
         *out = table;
     return status;

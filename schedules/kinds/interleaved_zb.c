@@ -83,6 +83,7 @@ static double makespan(const struct weir_schedule_params *params)
 const struct weir_schedule_kind weir_kind_interleaved_zb = {
     .name = "interleaved-zb",
     .summary = "interleaved with weight gradients held back; a third of its bubble, p micro-batches",
+    .default_chunks = 2,
     .splits_backward = true,
     .takes_group_size = true,
     .build = build,

@@ -27,13 +27,25 @@ setup() {
     [ "${lines[0]}" = "# weir-schedule 1 copies=2" ]
 }
 
+@test "schedules that go through chunks in turn have two of them unless told otherwise" {
+    run -0 "$WEIR" schedule make bfs -p 2 -m 2
+    [ "${lines[0]}" = "0F0,0F1,2F0,2F1,2B0,2B1,0B0,0B1" ]
+    run -0 "$WEIR" schedule make bfs -p 2 -m 2 -v 1
+    [ "${lines[0]}" = "0F0,0F1,0B0,0B1" ]
+    run -0 "$WEIR" schedule list
+    [[ "$output" == *"; 2 chunks unless told otherwise"* ]]
+    head -c 4000 "$WEIR" | base64 >data.txt
+    run -2 "$WEIR" train --model gpt2-tiny --data data.txt --stages 3 --schedule bfs --steps 1
+    [[ "$output" == *"with 2 stages on each rank cannot have 3 stages: use --stages 4 or another number of --chunks"* ]]
+}
+
 @test "make suggests a name and names the number to change" {
     run -2 "$WEIR" schedule make zb-h3 -p 2 -m 2
     [[ "$output" == *"did you mean 'zb-h1'"* ]]
     run -1 "$WEIR" schedule make interleaved -p 4 -m 9 -v 2
-    [[ "$output" == *"use -m 8 or -m 12"* ]]
+    [[ "$output" == *"use --microbatches 8 or --microbatches 12"* ]]
     run -1 "$WEIR" schedule make zbv -p 4 -m 8 -v 3
-    [[ "$output" == *"use -v 2"* ]]
+    [[ "$output" == *"use --chunks 2"* ]]
     run -2 "$WEIR" schedule make zbv -p 4
     [[ "$output" == *"-m M"* ]]
 }
