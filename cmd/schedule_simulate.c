@@ -29,9 +29,11 @@ static const struct option_row rows[] = {
      "time of one action on one stage; B takes I + W", 0, 0},
     {"comm", 0, OPTION_REAL, offsetof(struct values, comm), "T", "time of a transfer between ranks (default 0)", 0,
      1e300},
-    {"costs", 0, OPTION_TEXT, offsetof(struct values, costs), "FILE", "JSON with costs per stage and edge", 0, 0},
-    {"mem", 0, OPTION_TEXT, offsetof(struct values, mem), "B=1,W=1",
-     "held per micro-batch of a stage: from F to B or I, and from I to W", 0, 0},
+    {"costs", 0, OPTION_TEXT, offsetof(struct values, costs), "FILE",
+     "JSON with costs per stage and edge, instead of --time and --mem", 0, 0},
+    {"mem", 0, OPTION_TEXT, offsetof(struct values, mem), "B=X,W=Y,IW=Y",
+     "held per micro-batch of a stage: from F to B or I, from I to W, and what of that I makes (default: counted)", 0,
+     0},
     {"replicas", 0, OPTION_INT, offsetof(struct values, replicas), "D",
      "copies of the pipeline, whose gradients are added (default 1)", 1, 65536},
     {"zero", 0, OPTION_INT, offsetof(struct values, zero), "0|1",
@@ -83,25 +85,82 @@ static weir_status pairs_parse(const char *option, const char *text, const struc
     return WEIR_OK;
 }
 
+/* --mem: what is given as bytes is given whole, because a default of 1 beside it would mean nothing. */
+static weir_status memory_parse(const struct values *values, struct weir_schedule_costs *costs)
+{
+    double b = -1, w = -1, made = -1;
+    const struct pair memory[] = {{"B", &b}, {"W", &w}, {"IW", &made}, {0}};
+    weir_status status = pairs_parse("mem", values->mem, memory);
+    if (status || !values->mem)
+        return status;
+    if (b < 0 || w < 0)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--mem needs B and W: what is held from F to I, and from I to W");
+    costs->mem_backward = b;
+    costs->mem_weight = w;
+    costs->mem_made = made < 0 ? w : made;
+    return WEIR_OK;
+}
+
+/* The file and an option must not say the same thing: one of them would count for nothing. */
+static weir_status sources_check(const struct values *values, const struct weir_schedule_costs *file)
+{
+    const struct weir_stage_costs *stage = file->stages;
+    bool bytes = false;
+    for (int s = 0; s < file->n_stages; s++)
+        bytes |= stage[s].param_bytes >= 0 || stage[s].grad_bytes >= 0 || stage[s].optimizer_bytes >= 0;
+    const struct {
+        const char *option;
+        bool given, in_file;
+        const char *what;
+    } sources[] = {{"time", values->time, stage, "the times of F, I and W"},
+                   {"mem", values->mem, stage && stage->mem_backward >= 0, "what actions hold"},
+                   {"stage-bytes", values->stage_bytes, bytes, "bytes of stages"},
+                   {"reduce-link", values->reduce_link, file->reduce_latency >= 0 || file->reduce_bandwidth >= 0,
+                    "the link between replicas"},
+                   {"bucket-bytes", values->bucket_bytes > 0, file->bucket_bytes >= 0, "the size of buckets"}};
+    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++)
+        if (sources[i].given && sources[i].in_file)
+            return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' has %s: leave out --%s", values->costs, sources[i].what,
+                             sources[i].option);
+    if (!values->time && !stage)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' has no stages, so the times of F, I and W are missing: give --time",
+                         values->costs);
+    return WEIR_OK;
+}
+
+static weir_status file_parse(const struct values *values, struct weir_arena *arena, struct weir_schedule_costs *costs)
+{
+    struct weir_schedule_costs file = {.mem_backward = -1,
+                                       .param_bytes = -1,
+                                       .grad_bytes = -1,
+                                       .optimizer_bytes = -1,
+                                       .reduce_latency = -1,
+                                       .reduce_bandwidth = -1,
+                                       .bucket_bytes = -1}; /* -1: the file does not say */
+    weir_status status = weir_schedule_costs_load(values->costs, arena, &file);
+    if (!status)
+        status = sources_check(values, &file);
+    return status ? status : weir_schedule_costs_load(values->costs, arena, costs);
+}
+
 static weir_status costs_parse(const struct values *values, struct weir_arena *arena, struct weir_schedule_costs *costs)
 {
     *costs =
         (struct weir_schedule_costs){1, 1, 1, 1, 1, .transfer = values->comm, .overlap_gain = values->overlap_gain};
     const struct pair times[] = {{"F", &costs->forward}, {"I", &costs->input}, {"W", &costs->weight}, {0}};
-    const struct pair memory[] = {{"B", &costs->mem_backward}, {"W", &costs->mem_weight}, {0}};
     const struct pair link[] = {{"L", &costs->reduce_latency}, {"BW", &costs->reduce_bandwidth}, {0}};
     const struct pair bytes[] = {
         {"P", &costs->param_bytes}, {"G", &costs->grad_bytes}, {"O", &costs->optimizer_bytes}, {0}};
     costs->bucket_bytes = (double)values->bucket_bytes;
     weir_status status = pairs_parse("time", values->time, times);
     if (!status)
-        status = pairs_parse("mem", values->mem, memory);
+        status = memory_parse(values, costs);
     if (!status)
         status = pairs_parse("reduce-link", values->reduce_link, link);
     if (!status)
         status = pairs_parse("stage-bytes", values->stage_bytes, bytes);
     if (!status && values->costs)
-        status = weir_schedule_costs_load(values->costs, arena, costs);
+        status = file_parse(values, arena, costs);
     return status;
 }
 

@@ -1,4 +1,4 @@
-/* zbv: two chunks per rank in a V, backward split; the memory of 1F1B without its bubble.
+/* zbv: two chunks per rank in a V, backward split; as much in flight as 1F1B, without its bubble.
  *
  * Source: Qi et al., "Zero bubble pipeline parallelism", arXiv 2401.10241, section 6; PyTorch's ScheduleZBVZeroBubble.
  *
@@ -101,7 +101,7 @@ static double makespan(const struct weir_schedule_params *params)
 
 const struct weir_schedule_kind weir_kind_zbv = {
     .name = "zbv",
-    .summary = "two chunks in a V, backward split; the memory of 1F1B, half the bubble of zb-h1",
+    .summary = "two chunks in a V, backward split; as much in flight as 1F1B, half the bubble of zb-h1",
     .n_chunks = 2,
     .splits_backward = true,
     .build = build,

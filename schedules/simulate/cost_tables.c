@@ -19,6 +19,7 @@ static weir_status stage_check(const struct weir_stage_costs *c, const char *who
                 {"W", c->weight},
                 {"mem_B", c->mem_backward},
                 {"mem_W", c->mem_weight},
+                {"mem_IW", c->mem_made},
                 {"param_bytes", c->param_bytes},
                 {"grad_bytes", c->grad_bytes},
                 {"optimizer_bytes", c->optimizer_bytes}};
@@ -26,7 +27,26 @@ static weir_status stage_check(const struct weir_stage_costs *c, const char *who
         if (!is_cost(rows[i].value))
             return WEIR_FAIL(WEIR_ERR_INVALID, "%s of %s is %g: it must be a finite number, not negative", rows[i].name,
                              whose, rows[i].value);
+    if (c->mem_made > c->mem_weight || c->mem_weight - c->mem_made > c->mem_backward)
+        return WEIR_FAIL(WEIR_ERR_INVALID,
+                         "mem_IW of %s is %g, of mem_W %g: it must be from mem_W - mem_B, %g, to mem_W", whose,
+                         c->mem_made, c->mem_weight, fmax(c->mem_weight - c->mem_backward, 0));
     return WEIR_OK;
+}
+
+static struct weir_stage_costs common_stage(const struct weir_schedule_costs *costs)
+{
+    return (struct weir_stage_costs){
+        .forward = costs->forward,
+        .input = costs->input,
+        .weight = costs->weight,
+        .mem_backward = costs->mem_backward,
+        .mem_weight = costs->mem_weight,
+        .param_bytes = costs->param_bytes,
+        .grad_bytes = costs->grad_bytes,
+        .optimizer_bytes = costs->optimizer_bytes,
+        .mem_made = costs->mem_made,
+    };
 }
 
 static weir_status common_check(const struct weir_schedule_costs *costs)
@@ -41,8 +61,7 @@ static weir_status common_check(const struct weir_schedule_costs *costs)
                 {"the latency between replicas", costs->reduce_latency},
                 {"the bandwidth between replicas", costs->reduce_bandwidth},
                 {"the size of a bucket", costs->bucket_bytes}};
-    struct weir_stage_costs stage = {costs->forward,    costs->input,       costs->weight,     costs->mem_backward,
-                                     costs->mem_weight, costs->param_bytes, costs->grad_bytes, costs->optimizer_bytes};
+    struct weir_stage_costs stage = common_stage(costs);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (!is_cost(rows[i].value))
             return WEIR_FAIL(WEIR_ERR_INVALID, "%s is %g: it must be a finite number, not negative", rows[i].name,
@@ -81,8 +100,7 @@ struct weir_stage_costs weir_costs_stage(const struct weir_schedule_costs *costs
 {
     if (costs->stages)
         return costs->stages[stage];
-    return (struct weir_stage_costs){costs->forward,    costs->input,       costs->weight,     costs->mem_backward,
-                                     costs->mem_weight, costs->param_bytes, costs->grad_bytes, costs->optimizer_bytes};
+    return common_stage(costs);
 }
 
 double weir_costs_phase_time(const struct weir_schedule_costs *costs, double bytes, int n_replicas)
@@ -181,10 +199,10 @@ static weir_status stages_add(const struct weir_schedule_costs *costs, const str
         struct weir_stage_costs c = weir_costs_stage(costs, s);
         snprintf(where, sizeof where, "stage %d", s);
         sums->time += m * gain * (c.forward + c.input + c.weight);
-        sums->memory += m * (c.mem_backward + c.mem_weight) + c.param_bytes + c.grad_bytes + c.optimizer_bytes;
+        sums->memory += m * (c.mem_backward + 2 * c.mem_weight) + c.param_bytes + c.grad_bytes + c.optimizer_bytes;
         for (int u = s * n_copies; u < (s + 1) * n_copies; u++)
             sums->time += tables->reduce[u] + weir_costs_phase_time(costs, c.param_bytes, options->n_replicas);
-        sums->memory += m * (costs->mem_backward + costs->mem_weight);
+        sums->memory += m * (costs->mem_backward + 2 * costs->mem_weight);
         status = sums_check(sums, where);
     }
     return status;

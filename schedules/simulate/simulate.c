@@ -82,37 +82,58 @@ static weir_status flow_prepare(struct run *run, struct weir_arena *arena)
     return status;
 }
 
+/* What is held while an action runs, beyond what was before it, and what it leaves. */
+struct memory_step {
+    double during, after;
+};
+
+static struct memory_step memory_step(const struct weir_stage_costs *c, unsigned type, bool trainable)
+{
+    switch (type) {
+    case WEIR_F:
+        return (struct memory_step){c->mem_backward, trainable ? c->mem_backward : 0};
+    case WEIR_B:
+        return (struct memory_step){0, -c->mem_backward};
+    case WEIR_I:
+        return (struct memory_step){c->mem_made, c->mem_weight - c->mem_backward};
+    case WEIR_W:
+        return (struct memory_step){0, -c->mem_weight};
+    default:
+        return (struct memory_step){0, 0};
+    }
+}
+
+struct memory {
+    double held, peak;
+};
+
+static void memory_count(struct memory *memory, const struct weir_stage_costs *costs, unsigned type, bool trainable)
+{
+    struct memory_step step = memory_step(costs, type, trainable);
+    memory->peak = fmax(memory->peak, memory->held + step.during);
+    memory->held += step.after;
+}
+
 static void memory_peak(const struct run *run, int rank, double *memory_out, double *activations_out)
 {
     const struct weir_schedule_rank *list = &run->schedule.ranks[rank];
     const struct weir_schedule_costs *costs = run->costs;
-    bool trainable = run->scan.trainable;
-    double memory = 0, units = 0;
-    if (!costs->stages && costs->mem_backward == costs->mem_weight) { /* I changes nothing: the scan has counted */
-        memory_out[rank] = activations_out[rank] = run->scan.rank_peak[rank] * costs->mem_weight;
+    struct weir_schedule_costs common = *costs;
+    common.stages = NULL;
+    struct weir_stage_costs unit = weir_costs_stage(&common, 0);
+    if (!costs->stages && unit.mem_backward == unit.mem_weight && !unit.mem_made) { /* the scan has counted */
+        memory_out[rank] = activations_out[rank] = run->scan.rank_peak[rank] * unit.mem_weight;
         return;
     }
+    struct memory memory = {0}, units = {0};
     for (size_t i = 0; i < list->n_actions; i++) {
         const struct weir_action *a = &list->actions[i];
         struct weir_stage_costs c = weir_costs_stage(costs, a->stage);
-        double b = 0, w = 0; /* how many of each this action takes or gives back */
-        if (a->type == WEIR_F)
-            b = 1;
-        else if (a->type == WEIR_B || a->type == WEIR_I)
-            b = -1;
-        if (a->type == WEIR_I)
-            w = 1;
-        else if (a->type == WEIR_W)
-            w = -1;
-        memory += b * c.mem_backward + w * c.mem_weight;
-        units += b * costs->mem_backward + w * costs->mem_weight;
-        memory_out[rank] = memory > memory_out[rank] ? memory : memory_out[rank];
-        activations_out[rank] = units > activations_out[rank] ? units : activations_out[rank];
-        if (b > 0 && !trainable) {
-            memory -= c.mem_backward;
-            units -= costs->mem_backward;
-        }
+        memory_count(&memory, &c, a->type, run->scan.trainable);
+        memory_count(&units, &unit, a->type, run->scan.trainable);
     }
+    memory_out[rank] = memory.peak;
+    activations_out[rank] = units.peak;
 }
 
 struct ends {

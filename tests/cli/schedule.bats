@@ -106,6 +106,36 @@ setup() {
     run -2 "$WEIR" schedule simulate 1f1b -p 2 -m 2 --comm -1
 }
 
+@test "a costs file and options that say the same thing are refused, and so is a part of the memory" {
+    printf '{"stages": [{"F": 1, "I": 2, "W": 3, "mem_B": 8, "mem_W": 6, "mem_IW": 4}]}' >c.json
+    run -0 "$WEIR" schedule simulate zb-h1 -p 1 -m 2 --costs c.json --json
+    [[ "$output" == *'"peak_memory": [12]'* ]]
+    run -2 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --costs c.json --time F=5
+    [[ "$output" == *"'c.json' has the times of F, I and W: leave out --time"* ]]
+    run -2 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --costs c.json --mem B=1,W=1
+    [[ "$output" == *"leave out --mem"* ]]
+    printf '{"optimizer": 4, "bucket_bytes": 9, "reduce_link": {"latency": 1}}' >o.json
+    run -2 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --costs o.json
+    [[ "$output" == *"'o.json' has no stages, so the times of F, I and W are missing: give --time"* ]]
+    run -0 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --costs o.json --time F=1,I=1,W=1
+    [[ "$output" == *"makespan     10"* ]]
+    run -2 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --costs o.json --time F=1 --bucket-bytes 5
+    [[ "$output" == *"leave out --bucket-bytes"* ]]
+    run -2 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --costs o.json --time F=1 --reduce-link L=5
+    [[ "$output" == *"leave out --reduce-link"* ]]
+    printf '{}' >none.json
+    run -1 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --costs none.json
+    [[ "$output" == *"'none.json' has no costs"* ]]
+    run -2 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --mem B=3e9
+    [[ "$output" == *"--mem needs B and W"* ]]
+}
+
+@test "a time that cannot be added up is no deadlock" {
+    run -1 --separate-stderr "$WEIR" schedule simulate 1f1b -p 2 -m 4 --time F=1e308 --json
+    [ -z "$output" ]
+    [[ "$stderr" == *"with stage 0 the times of all actions add up to more than 1.79769e+308"* ]]
+}
+
 @test "simulate counts steps by PyTorch's rule" {
     run -0 "$WEIR" schedule simulate gpipe -p 1 -m 3 --rule one-action-per-step --json
     [[ "$output" == '{"steps": 6,'* ]]
