@@ -25,7 +25,7 @@ static const struct option_row rows[] = {
     ROW("init-from", 0, OPTION_TEXT, init_from, "PATH", "read the weights from safetensors: a file or a model folder", 0, 0),
     ROW("export", 0, OPTION_TEXT, export, "DIR", "write a Hugging Face model folder after the last step", 0, 0),
     ROW("stages", 0, OPTION_INT, stages, "S", "pipeline stages (2)", 1, 65536),
-    ROW("chunks", 0, OPTION_INT, chunks, "V", "stages per rank (what the schedule needs, else 1)", 1, 65536),
+    ROW("chunks", 0, OPTION_INT, chunks, "V", "stages per rank (the schedule's own)", 1, 65536),
     ROW("replicas", 0, OPTION_INT, replicas, "D", "copies of the pipeline on different micro-batches (1)", 1, 64),
     ROW("zero", 0, OPTION_INT, zero, "0|1", "1: shard the optimizer state over the replicas, ZeRO-1 (0)", 0, 1),
     ROW("bucket-bytes", 0, OPTION_BYTES, bucket_bytes, "BYTES", "gradients reduced together (an eighth of the stage's)", 0, 0),

@@ -69,18 +69,16 @@ static weir_status model_build(const struct train_options *o, struct train_run *
 
 static weir_status schedule_build(const struct train_options *o, struct train_run *run)
 {
-    static const char *const dialects[] = {"torch", "torch-2024", NULL}; /* in the order of enum weir_csv_dialect */
     bool file = weir_pipeline_is_file(o->schedule); /* it brings its own numbers */
-    int dialect = 0;
-    while (dialects[dialect] && strcmp(dialects[dialect], o->dialect))
-        dialect++;
-    if (!dialects[dialect])
-        return weir_unknown("dialect", o->dialect, dialects);
+    enum weir_csv_dialect dialect;
+    weir_status status = weir_csv_dialect_find(o->dialect, &dialect);
+    if (status)
+        return status;
     int stages = (int)(options_given("stages") ? o->stages : file ? 0 : 2);
     int microbatches = (int)(options_given("microbatches") ? o->microbatches : file ? 0 : 4);
-    weir_status status =
-        file ? weir_pipeline_schedule_file(o->schedule, (enum weir_csv_dialect)dialect, stages, (int)o->chunks,
-                                           microbatches, &run->arena, &run->schedule)
+    status =
+        file ? weir_pipeline_schedule_file(o->schedule, dialect, stages, (int)o->chunks, microbatches, &run->arena,
+                                           &run->schedule)
              : weir_pipeline_schedule(o->schedule, stages, (int)o->chunks, microbatches, &run->arena, &run->schedule);
     run->n_microbatches = run->schedule.n_microbatches * (int)o->replicas;
     run->n_ranks = run->schedule.n_ranks * (int)o->replicas;
