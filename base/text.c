@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/replace.h"
 
 void weir_text_append(struct weir_text *text, const char *format, ...)
 {
@@ -154,37 +154,29 @@ weir_status weir_file_read(const char *path, size_t limit, char **data_out, size
     return status;
 }
 
+static bool bytes_write(int fd, const char *data, size_t bytes)
+{
+    while (bytes) {
+        ssize_t n = write(fd, data, bytes);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        data += n;
+        bytes -= (size_t)n;
+    }
+    return true;
+}
+
 weir_status weir_file_write(const char *path, const void *data, size_t bytes)
 {
-    struct stat info;
-    bool regular = stat(path, &info) != 0 || S_ISREG(info.st_mode); /* /dev/stdout and pipes are written in place */
-    struct weir_text name = {0};
-    weir_text_append(&name, regular ? "%s.tmp.%ld" : "%s", path, (long)getpid());
-    if (name.status)
-        return name.status;
-    weir_status status = WEIR_OK;
-    FILE *file = fopen(name.data, "wb");
-    if (!file) {
-        status = WEIR_FAIL(WEIR_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
-        goto release_name;
-    }
-    bool good = fwrite(data, 1, bytes, file) == bytes && fflush(file) == 0;
-    good = good && (!regular || fsync(fileno(file)) == 0);
-    int reason = errno;
-    if (fclose(file) != 0 && good) {
-        good = false;
-        reason = errno;
-    }
-    if (good && regular && rename(name.data, path) != 0) {
-        good = false;
-        reason = errno;
-    }
-    if (!good) {
-        status = WEIR_FAIL(WEIR_ERR_IO, "cannot write '%s': %s", path, strerror(reason));
-        if (regular)
-            unlink(name.data);
-    }
-release_name:
-    weir_text_release(&name);
+    struct weir_replacement file;
+    weir_status status = weir_replace_open(path, NULL, &file);
+    if (status)
+        return status;
+    if (bytes_write(file.fd, data, bytes))
+        return weir_replace_commit(&file);
+    status = WEIR_FAIL(WEIR_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
+    weir_replace_abort(&file);
     return status;
 }

@@ -35,7 +35,7 @@ weir_status weir_unknown(const char *what, const char *word, const char *const *
  * WEIR_ERR_IO names the file and the reason; WEIR_ERR_INVALID when it is larger. */
 weir_status weir_file_read(const char *path, size_t limit, char **data_out, size_t *bytes_out);
 
-/* Write `bytes` to `path` by way of a temporary name beside it and a rename, so that the file is whole or absent. */
+/* Write `bytes` to `path`, which is then whole or as it was (base/replace.h).  WEIR_ERR_IO names the file and the reason. */
 weir_status weir_file_write(const char *path, const void *data, size_t bytes);
 
 #endif

@@ -39,6 +39,13 @@ void weir_metrics_number(double value, char text[32])
         *comma = '.';
 }
 
+/* false: another open file has it.  It goes with the file.  Without locks in the file system all go on. */
+static bool lock_take(int file)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fcntl(file, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES);
+}
+
 static weir_status file_open(weir_metrics *metrics)
 {
     struct stat info;
@@ -49,6 +56,9 @@ static weir_status file_open(weir_metrics *metrics)
     if (metrics->file < 0 || fstat(metrics->file, &info) != 0)
         return WEIR_FAIL(WEIR_ERR_IO, "cannot write metrics to '%s': %s", metrics->path, strerror(errno));
     metrics->regular = S_ISREG(info.st_mode);
+    if (metrics->regular && !lock_take(metrics->file))
+        return WEIR_FAIL(WEIR_ERR_IO, "'%s' is being written by another run: give the metrics of this one another name",
+                         metrics->path);
     return WEIR_OK;
 }
 

@@ -12,6 +12,8 @@
  * it held is kept until the first step is written; a file that was created for nothing is removed again.  A line is
  * written in one piece after its step.  When the disk is full the line is taken back: the file holds whole lines only.
  *
+ * While a writer is open its file is locked: a second writer of the same file, of any process, is refused.
+ *
  * One thread at a time.  Nothing is allocated after weir_metrics_open(). */
 #ifndef WEIR_ENGINE_REPORT_METRICS_H
 #define WEIR_ENGINE_REPORT_METRICS_H
@@ -38,7 +40,7 @@ struct weir_metrics_step {
 extern "C" {
 #endif
 
-/* WEIR_ERR_IO names the file and the reason.  WEIR_ERR_NOMEM. */
+/* WEIR_ERR_IO names the file and the reason: it cannot be written, or another writer has it.  WEIR_ERR_NOMEM. */
 weir_status weir_metrics_open(const char *path, int n_ranks, weir_metrics **metrics_out);
 
 /* Write one line.  WEIR_ERR_IO names the file and the reason. */
