@@ -172,11 +172,12 @@ static void json_count(const char *key, const struct weir_schedule *schedule, in
 
 static void verdict_print(const struct weir_schedule *schedule, const struct weir_schedule_report *report)
 {
+    char message[WEIR_ERROR_MAX];
     printf("{\"valid\": %s, \"reason\": ", report ? "true" : "false");
     if (report)
         printf("null");
     else
-        schedule_json_string(weir_last_error());
+        schedule_json_string(options_error(message));
     json_count("ranks", schedule, schedule ? schedule->n_ranks : 0);
     json_count("stages", schedule, schedule ? schedule->n_stages : 0);
     json_count("microbatches", schedule, schedule ? schedule->n_microbatches : 0);

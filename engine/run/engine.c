@@ -169,14 +169,14 @@ weir_status weir_engine_parts_find(struct weir_engine *engine)
     if (!status)
         status = weir_transport_find(engine->config.transport, &transport);
     if (!status && engine->config.dtype == WEIR_COMPUTE_BF16 && !(engine->kind->flags & WEIR_DEVICE_BF16))
-        status = WEIR_FAIL(WEIR_ERR_USAGE, "device '%s' has no bf16: use --dtype f32", engine->kind->name);
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "device '%s' has no bf16: use " WEIR_OPTION("dtype=f32"), engine->kind->name);
     if (!status && engine->config.placement)
         status = weir_placement_order_find(engine->config.placement, &engine->order);
     bool on_host = !status && engine->kind->flags & WEIR_DEVICE_HOST_MEMORY;
     if (!status && !engine->config.transport && !transport->one_process && !on_host)
         status = weir_transport_find("nccl", &transport); /* a launcher started several */
     if (!status && !transport->one_process && transport->streams == on_host)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "transport '%s' moves memory of %s, device '%s' has other memory: use --transport %s",
+        return WEIR_FAIL(WEIR_ERR_USAGE, "transport '%s' moves memory of %s, device '%s' has other memory: use " WEIR_OPTION("transport=%s"),
                          transport->name, on_host ? "GPUs" : "the host", engine->kind->name, on_host ? "mpi" : "nccl");
     engine->wire = status || transport->one_process ? NULL : transport;
     return status;

@@ -243,7 +243,7 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
     if (!engine->ranks[engine->first_here].host.gate.apply)
         return WEIR_FAIL(WEIR_ERR_NUMERIC,
                          "step %lld: loss %g, gradient norm %g: not finite, the parameters are those before the step; "
-                         "a smaller --lr or --grad-clip may help",
+                         "a smaller learning rate or " WEIR_OPTION("grad_clip") " may help",
                          (long long)engine->step, report_out->loss, report_out->grad_norm);
     engine->step++;
     return WEIR_OK;
