@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cmd/command.h"
+#include "cmd/paths.h"
 #include "engine/program/model_costs.h"
 #include "models/model.h"
 #include "partitioner/plan/plan.h"
@@ -316,6 +317,19 @@ static weir_status evaluate(const struct plan_options *options, const struct wei
     return status;
 }
 
+static weir_status paths_register(const struct plan_options *options)
+{
+    struct paths paths = {0};
+    paths_read(&paths, "--graph", options->graph);
+    paths_read(&paths, "--plan", options->plan);
+    paths_read_model_name(&paths, "--model", options->model);
+    paths_write(&paths, "--draw", options->draw);
+    paths_write(&paths, "--save-graph", options->save_graph);
+    weir_status status = paths_check(&paths, false);
+    paths_release(&paths);
+    return status;
+}
+
 static int run(int argc, char **argv)
 {
     struct plan_options options = {.microbatch_size = 4, .flops = 150e9, .traffic = 15e9};
@@ -332,7 +346,9 @@ static int run(int argc, char **argv)
     if (status || outcome == OPTIONS_HELP_SHOWN)
         return options_report(table->command, status);
     struct weir_cost_graph graph;
-    status = graph_load(&options, &graph);
+    status = paths_register(&options);
+    if (!status)
+        status = graph_load(&options, &graph);
     if (!status) {
         status = evaluating ? evaluate(&options, &graph) : solve(&options, &graph);
         weir_cost_graph_release(&graph);

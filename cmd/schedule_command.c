@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "cmd/command.h"
+#include "cmd/paths.h"
 #include "schedules/simulate/simulate.h"
 
 struct values {
@@ -105,6 +106,17 @@ void schedule_json_string(const char *text)
     putchar('"');
 }
 
+/* Before anything is read: what is written is no input. */
+static weir_status paths_register(const char *input, const char *output)
+{
+    struct paths paths = {0};
+    paths_read(&paths, "FILE", input);
+    paths_write(&paths, "--out", output);
+    weir_status status = paths_check(&paths, false);
+    paths_release(&paths);
+    return status;
+}
+
 static weir_status text_write(const char *path, const char *text)
 {
     if (path && strcmp(path, "-") != 0)
@@ -153,7 +165,9 @@ static weir_status make(const struct values *values, const char *name)
     struct weir_schedule schedule;
     if (!strcmp(name, "list"))
         return list(values, name);
-    weir_status status = schedule_make(name, &values->size, &arena, &schedule);
+    weir_status status = paths_register(NULL, values->out);
+    if (!status)
+        status = schedule_make(name, &values->size, &arena, &schedule);
     if (!status && values->comms)
         status = weir_schedule_lower(&schedule, &arena, &schedule);
     if (!status)
@@ -232,7 +246,9 @@ static weir_status convert(const struct values *values, const char *path)
         form++;
     if (!forms[form])
         return weir_unknown("form", values->to, forms);
-    weir_status status = schedule_load(path, values->dialect, &arena, &schedule);
+    weir_status status = paths_register(path, values->out);
+    if (!status)
+        status = schedule_load(path, values->dialect, &arena, &schedule);
     if (!status && form == 0)
         status = weir_schedule_compute_only(&schedule, &arena, &schedule);
     if (!status && form == 1)

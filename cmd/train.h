@@ -21,7 +21,7 @@ struct train_options {
     int64_t steps, warmup, seed, threads, device_memory;
     int64_t val_every, val_batches; /* 0: chosen */
     double lr, weight_decay, grad_clip, dropout;
-    bool print_memory, print_program, json, quiet, profile;
+    bool print_memory, print_program, json, quiet, profile, force;
 };
 
 /* What --data or --val-data names. */
@@ -70,9 +70,6 @@ void train_close(struct train_run *run);
 /* Open the source that `text` names, for the run's model. */
 weir_status train_source_open(struct train_run *run, const char *text, uint64_t seed, struct train_source *source);
 
-/* WEIR_ERR_USAGE when `path`, the file that --`option` writes, is one of the data. */
-weir_status train_data_keep(const struct train_run *run, const char *option, const char *path);
-
 /* Feed the samples of one step of `data`, from number `first` on: replica after replica, as weir_data_first() deals them. */
 weir_status train_feed(struct train_run *run, const weir_data *data, int64_t first);
 
@@ -99,9 +96,6 @@ void train_profile_resume(struct train_run *run);
 /* The table, and the same as a JSON array. */
 void train_profile_print(struct train_run *run, FILE *out);
 void train_profile_json(struct train_run *run, FILE *out);
-
-/* Both name one regular file, that would be overwritten.  NULL is no file. */
-bool train_same_file(const char *a, const char *b);
 
 /* Run the steps.  *signal_out: the signal that ended the run early, or 0. */
 weir_status train_steps(struct train_run *run, int *signal_out);

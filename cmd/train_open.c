@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/text.h"
 #include "cmd/options.h"
+#include "cmd/paths.h"
 #include "cmd/train.h"
 #include "engine/transport/bootstrap/launcher.h"
 
@@ -160,28 +161,31 @@ static weir_status trace_open(const struct train_options *o, struct train_run *r
     return status || !run->leads ? status : weir_trace_open(o->trace, trace_rows, n_ranks, most, &run->trace);
 }
 
-/* When the metrics file is open but not written yet: an output must not be the file of another option. */
-static weir_status outputs_check(const struct train_options *o, const struct train_run *run)
+/* What is read and what is written, before anything is.  What is there already is looked at where it is replaced. */
+static weir_status paths_register(const struct train_options *o, bool leads)
 {
-    const struct {
-        const char *option, *path;
-    } files[] = {{"config", o->config}, {"schedule", o->schedule}, {"metrics", o->metrics}, {"trace", o->trace}};
-    enum { FIRST_OUTPUT = 2, FILES = sizeof files / sizeof files[0] };
-    for (int out = FIRST_OUTPUT; out < FILES; out++) {
-        weir_status status = train_data_keep(run, files[out].option, files[out].path);
-        if (status)
-            return status;
-        for (int i = 0; i < out; i++)
-            if (train_same_file(files[i].path, files[out].path))
-                return WEIR_FAIL(WEIR_ERR_USAGE, "--%s and --%s are the same file '%s': give --%s another name",
-                                 files[i].option, files[out].option, files[out].path, files[out].option);
-    }
-    return WEIR_OK;
+    struct paths paths = {0};
+    paths_read(&paths, "--config", o->config);
+    paths_read(&paths, "--schedule", weir_pipeline_is_file(o->schedule) ? o->schedule : NULL);
+    paths_read_data(&paths, "--data", o->data);
+    paths_read_data(&paths, "--val-data", o->val_data);
+    paths_read_model_name(&paths, "--model", o->model);
+    paths_read_model(&paths, "--init-from", o->init_from);
+    paths_write_model(&paths, "--export", o->export);
+    paths_write_metrics(&paths, "--metrics", o->metrics);
+    paths_write(&paths, "--trace", o->trace);
+    weir_status status = paths_check(&paths, o->force);
+    if (!status && leads && !o->force)
+        status = paths_check_replaced(&paths);
+    paths_release(&paths);
+    return status;
 }
 
 static weir_status all_open(const struct train_options *o, struct train_run *run)
 {
     weir_status status = choices_read(o, run);
+    if (!status)
+        status = paths_register(o, run->leads);
     if (!status && o->data)
         status = train_source_open(run, o->data, (uint64_t)o->seed, &run->train);
     if (!status)
@@ -199,8 +203,6 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
         status = buffers_make(run);
     if (!status && o->metrics && run->leads)
         status = weir_metrics_open(o->metrics, run->n_ranks, &run->metrics);
-    if (!status)
-        status = outputs_check(o, run);
     if (!status && o->trace)
         status = trace_open(o, run);
     if (!status && o->profile)

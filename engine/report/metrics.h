@@ -18,6 +18,7 @@
 #ifndef WEIR_ENGINE_REPORT_METRICS_H
 #define WEIR_ENGINE_REPORT_METRICS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -47,6 +48,9 @@ weir_status weir_metrics_open(const char *path, int n_ranks, weir_metrics **metr
 weir_status weir_metrics_write(weir_metrics *metrics, const struct weir_metrics_step *step);
 
 void weir_metrics_close(weir_metrics *metrics); /* NULL is fine */
+
+/* false: the regular file `path` has something else than metrics in it.  One that cannot be read is for open to refuse. */
+bool weir_metrics_is_file(const char *path);
 
 /* The number as written above: at most 24 characters and a terminator, '.' as the point in every locale. */
 void weir_metrics_number(double value, char text[32]);
