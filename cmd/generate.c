@@ -211,7 +211,7 @@ static weir_status generate(struct run *run)
     run->prompt_ns = weir_clock_ns() - start;
     for (int64_t i = 0; i < run->n_tokens && !status; i++) {
         status = samples_draw(run, run->n_prompt + i, &left);
-        if (status || !left || i + 1 == run->n_tokens)
+        if (status || !left || i + 1 == run->n_tokens || ferror(stdout)) /* of which main tells */
             break;
         start = weir_clock_ns();
         status = weir_generator_next(run->generator, run->next);

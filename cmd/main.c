@@ -1,4 +1,8 @@
 /* The `weir` command: find the subcommand, run it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,7 +50,8 @@ static const struct command *command_find(const char *name)
     return NULL;
 }
 
-int main(int argc, char **argv)
+/* The command's exit status; *name_out: the subcommand, for messages. */
+static int command_line_run(int argc, char **argv, const char **name_out)
 {
     if (argc < 2) {
         usage(stderr);
@@ -66,15 +71,60 @@ int main(int argc, char **argv)
         fprintf(stderr, "weir: %s\n", weir_last_error()); /* it names no option */
         return 2;
     }
-    if (man) {
-        man_page(command);
-        return 0;
-    }
-    int code = command->run(argc - 1, argv + 1);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "weir %s: cannot write to standard output\n", command->name);
-        code = code ? code : 1;
-    }
+    *name_out = command->name;
+    if (!man)
+        return command->run(argc - 1, argv + 1);
+    man_page(command);
+    return 0;
+}
+
+/* ---- surroundings --------------------------------------------------------------------------------------------------- */
+
+/* A stream that the parent has closed would be the number of the next file that is opened: what is printed would go into
+ * it.  In its place stands a file of which every use fails; what is said on standard error goes nowhere. */
+static void streams_open(void)
+{
+    static const int modes[] = {O_WRONLY, O_RDONLY, O_WRONLY};
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd)
+            _exit(1); /* there is nowhere to say why */
+}
+
+/* A reader that goes away and a limit on the size of files are errors of the write, not the end of the process. */
+static void signals_ignore(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+}
+
+/* The reader of standard output has gone, as in `weir schedule list | head -n 1`: not worth a message. */
+static bool reader_left(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+}
+
+/* What was printed must have arrived. */
+static int output_check(const char *name, int code)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    int reason = errno;
+    if (reader_left())
+        return code ? code : 128 + SIGPIPE;
+    fprintf(stderr, "weir%s%s: cannot write to standard output%s%s\n", *name ? " " : "", name, reason ? ": " : "",
+            reason ? strerror(reason) : "");
+    return code ? code : 1;
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = "";
+    streams_open();
+    signals_ignore();
+    int code = command_line_run(argc, argv, &name);
+    code = output_check(name, code);
     if (code == weir_status_exit_code(WEIR_ERR_PEER) || code == weir_status_exit_code(WEIR_ERR_TIMEOUT)) {
         fflush(NULL);
         _exit(code); /* exit functions of CUDA and NCCL may wait for a device that waits for the lost process */
