@@ -146,12 +146,13 @@ static int failure_report(weir_status status, bool leads)
     return weir_status_exit_code(status);
 }
 
-static weir_status weights_save(const struct train_options *o, struct train_run *run)
+/* Messages of all that failed; the exit status of what failed first. */
+static int run_report(const struct train_run *run, weir_status status)
 {
-    weir_status status = weir_engine_save_weights(run->engine, o->export);
-    if (status)
-        weir_engine_fail(run->engine, status);
-    return status;
+    int code = failure_report(status, run->leads);
+    int of_output = run->leads ? train_failure_report(&run->output) : 0;
+    int of_export = train_failure_report(&run->export);
+    return code ? code : of_output ? of_output : of_export;
 }
 
 static int run_train(int argc, char **argv)
@@ -172,12 +173,11 @@ static int run_train(int argc, char **argv)
         status = train_steps(&run, &stopped);
         if (!status && run.n_done && run.profile && run.leads)
             train_profile_print(&run, stderr);
-        if (!status && o.export)
-            status = weights_save(&o, &run);
-        if (!status && run.n_done && run.leads)
+        weir_status exported = train_export(&run, status);
+        if (!status && !exported && run.n_done && run.leads)
             result_print(&run, o.json);
     }
-    int code = failure_report(status, run.leads);
+    int code = run_report(&run, status);
     train_close(&run);
     return code ? code : stopped ? 128 + stopped : 0;
 }

@@ -31,6 +31,12 @@ struct train_source {
     int n_paths;
 };
 
+/* A failure that is reported when what the run has learnt is safe. */
+struct train_failure {
+    weir_status status;
+    char message[WEIR_ERROR_MAX];
+};
+
 struct train_run {
     const struct train_options *options;
     const struct weir_model_kind *model;
@@ -57,6 +63,9 @@ struct train_run {
     double first_loss, last_loss;
     double val_loss; /* of the last validation; NaN: none yet */
     int64_t n_done;
+    bool engine_failed;   /* it can only be closed */
+    bool validation_cut;  /* a signal ended the last validation early */
+    struct train_failure output, export; /* of metrics or trace, and of --export */
 };
 
 /* The launcher calls this process the first one, or there is no launcher. */
@@ -82,8 +91,9 @@ weir_status train_validation_open(const struct train_options *options, struct tr
 /* true when a validation follows `step`. */
 bool train_validation_due(const struct train_run *run, int64_t step);
 
-/* The mean loss of the validation set; what was fed is overwritten. */
-weir_status train_validate(struct train_run *run, double *loss_out);
+/* The mean loss of the validation set; what was fed is overwritten.  *whole_out: false when a signal cut it short, and there
+ * is no loss. */
+weir_status train_validate(struct train_run *run, double *loss_out, bool *whole_out);
 
 /* --profile: add up where the time of the steps goes.  Opened when the engine is; events are those of the last step. */
 weir_status train_profile_open(struct train_run *run);
@@ -97,7 +107,27 @@ void train_profile_resume(struct train_run *run);
 void train_profile_print(struct train_run *run, FILE *out);
 void train_profile_json(struct train_run *run, FILE *out);
 
-/* Run the steps.  *signal_out: the signal that ended the run early, or 0. */
+/* Run the steps.  *signal_out: the signal that ended the run early, or 0.  Failures of metrics and trace are kept in
+ * run->output. */
 weir_status train_steps(struct train_run *run, int *signal_out);
+
+/* From now on SIGINT, SIGTERM and SIGHUP end the run after a step. */
+void train_stop_watch(struct train_run *run);
+
+/* The signal, or another reason to stop, that this process has seen; 0: none, or other processes take part, and agree in a
+ * step's report. */
+int train_stop_seen(const struct train_run *run);
+int train_stop_signal(int stop); /* the signal of a reason to stop; 0: it was none */
+
+/* An output could not be written: keep the message, stop after the step. */
+void train_output_failed(struct train_run *run, weir_status status);
+
+/* Export what the steps have learnt, also when they ended with `status`, as far as the engine has it.  A failure is kept in
+ * run->export; the message of `status` stays. */
+weir_status train_export(struct train_run *run, weir_status status);
+
+/* Keep the first of several failures, with the thread's last error; print it and return its exit status. */
+void train_failure_keep(struct train_failure *failure, weir_status status);
+int train_failure_report(const struct train_failure *failure);
 
 #endif
