@@ -74,7 +74,7 @@ static weir_status schedule_make(const struct info_placement *o, struct mapping 
 {
     const char *name = o->schedule ? o->schedule : o->chunks > 1 ? "interleaved" : "1f1b";
     bool file = weir_pipeline_is_file(name);
-    int stages = options_given("stages") || !file ? (int)o->stages : 0;
+    int stages = o->stages_given || !file ? (int)o->stages : 0;
     return weir_pipeline_schedule(name, stages, (int)o->chunks, file ? 0 : 2 * stages, &m->arena, &m->schedule);
 }
 

@@ -11,9 +11,6 @@
 #include "cmd/command.h"
 #include "weir_parts.h"
 
-static const struct command *const commands[] = {&command_train,    &command_generate, &command_plan,
-                                                 &command_schedule, &command_info,     NULL};
-
 static void usage(FILE *out)
 {
     fprintf(out, "weir: train models on pipelines of devices\n\nusage: weir COMMAND [options]\n\n");
@@ -41,11 +38,9 @@ static const struct command *command_find(const char *name)
     for (const struct command *const *c = commands; *c; c++)
         if (!strcmp((*c)->name, name))
             return *c;
-    const char *names[sizeof commands / sizeof commands[0]];
-    int n = 0;
-    for (const struct command *const *c = commands; *c; c++)
-        names[n++] = (*c)->name;
-    names[n] = NULL;
+    const char *names[COMMANDS_MOST + 1] = {0};
+    for (int n = 0; commands[n]; n++)
+        names[n] = commands[n]->name;
     weir_unknown("command", name, names);
     return NULL;
 }

@@ -18,6 +18,7 @@ struct plan_options {
     int64_t devices, cpus, memory, seed, microbatch_size;
     double bandwidth, seconds, flops, traffic;
     bool contiguous, any, json, explain;
+    struct options given;
 };
 
 #define FIELD(name) offsetof(struct plan_options, name)
@@ -173,9 +174,9 @@ static weir_status options_convert(const struct plan_options *options, const str
     if (options->any && options->contiguous)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--any and --contiguous exclude each other");
     plan->objective = (enum weir_plan_objective)objective;
-    plan->devices = options_given("devices") ? (int)options->devices : options->curve ? 0 : graph->devices;
+    plan->devices = options_given(&options->given, "devices") ? (int)options->devices : options->curve ? 0 : graph->devices;
     plan->cpus = (int)options->cpus;
-    plan->memory = options_given("memory") ? (double)options->memory : graph->memory;
+    plan->memory = options_given(&options->given, "memory") ? (double)options->memory : graph->memory;
     plan->free_placement = options->any;
     plan->seconds = options->seconds;
     plan->seed = (uint64_t)options->seed;
@@ -298,7 +299,7 @@ static weir_status evaluate(const struct plan_options *options, const struct wei
     struct weir_arena arena = {0};
     const int *device_of;
     bool contiguous;
-    plan.memory = options_given("memory") ? (double)options->memory : graph->memory;
+    plan.memory = options_given(&options->given, "memory") ? (double)options->memory : graph->memory;
     if (!options->plan)
         return WEIR_FAIL(WEIR_ERR_USAGE, "no plan: give --plan FILE");
     weir_status status = weir_plan_read(graph, options->plan, &arena, &device_of, &plan.devices, &plan.cpus);
@@ -339,12 +340,12 @@ static int run(int argc, char **argv)
     enum option_outcome outcome;
     const struct option_table *table = evaluating ? &evaluate_table : &solve_table;
     weir_status status =
-        options_parse(table, argc - evaluating, argv + evaluating, &options, word, evaluating ? 0 : 1, &n, &outcome);
+        options_parse(&options.given, table, argc - evaluating, argv + evaluating, &options, word, evaluating ? 0 : 1, &n, &outcome);
     if (!status && outcome != OPTIONS_HELP_SHOWN && n)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "unexpected argument '%s': the one form with a word is 'weir plan evaluate'",
                            word[0]);
     if (status || outcome == OPTIONS_HELP_SHOWN)
-        return options_report(table->command, status);
+        return options_report(table->command, status); /* it has no --config: nothing to release */
     struct weir_cost_graph graph;
     status = paths_register(&options);
     if (!status)

@@ -280,11 +280,12 @@ enum { N_FORMS = sizeof forms / sizeof forms[0] };
 static int form_run(int form, int argc, char **argv)
 {
     struct values values = {0};
+    struct options given; /* nothing to release without --config */
     const struct option_table *table = forms[form].table;
     const char *argument = NULL;
     int n = 0, wanted = *table->arguments ? 1 : 0;
     enum option_outcome outcome;
-    weir_status status = options_parse(table, argc, argv, &values, &argument, wanted, &n, &outcome);
+    weir_status status = options_parse(&given, table, argc, argv, &values, &argument, wanted, &n, &outcome);
     if (!status && outcome == OPTIONS_HELP_SHOWN)
         return 0;
     if (!status && n < wanted)

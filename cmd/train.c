@@ -155,18 +155,12 @@ static int run_report(const struct train_run *run, weir_status status)
     return code ? code : of_output ? of_output : of_export;
 }
 
-static int run_train(int argc, char **argv)
+/* Open, step, export, report; the exit status. */
+static int train(const struct train_options *o)
 {
-    struct train_options o = {.schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw", .device = "cpu", .dtype = "f32",
-                              .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1, .threads = 1,
-                              .lr = -1, .weight_decay = -1, .grad_clip = 1};
-    int n, stopped = 0;
-    enum option_outcome outcome;
-    weir_status status = options_parse(&table, argc, argv, &o, NULL, 0, &n, &outcome);
-    if (status || outcome == OPTIONS_HELP_SHOWN || list_shown(&o))
-        return failure_report(status, train_leads(&o));
     struct train_run run;
-    status = train_open(&o, &run);
+    int stopped = 0;
+    weir_status status = train_open(o, &run);
     if (status)
         return failure_report(status, run.leads);
     if (run.engine) {
@@ -175,11 +169,25 @@ static int run_train(int argc, char **argv)
             train_profile_print(&run, stderr);
         weir_status exported = train_export(&run, status);
         if (!status && !exported && run.n_done && run.leads)
-            result_print(&run, o.json);
+            result_print(&run, o->json);
     }
     int code = run_report(&run, status);
     train_close(&run);
     return code ? code : stopped ? 128 + stopped : 0;
+}
+
+static int run_train(int argc, char **argv)
+{
+    struct train_options o = {.schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw", .device = "cpu", .dtype = "f32",
+                              .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1, .threads = 1,
+                              .lr = -1, .weight_decay = -1, .grad_clip = 1};
+    int n;
+    enum option_outcome outcome;
+    weir_status status = options_parse(&o.given, &table, argc, argv, &o, NULL, 0, &n, &outcome);
+    bool done = status || outcome == OPTIONS_HELP_SHOWN || list_shown(&o);
+    int code = done ? failure_report(status, train_leads(&o)) : train(&o);
+    options_release(&o.given);
+    return code;
 }
 
 static const struct option_table *const tables[] = {&table, NULL};

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "cmd/options.h"
 #include "cmd/progress.h"
 #include "engine/data/data.h"
 #include "engine/train/learning_rate.h"
@@ -22,6 +23,7 @@ struct train_options {
     int64_t val_every, val_batches; /* 0: chosen */
     double lr, weight_decay, grad_clip, dropout;
     bool print_memory, print_program, json, quiet, profile, force;
+    struct options given;
 };
 
 /* What --data or --val-data names. */

@@ -7,7 +7,6 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
-#include "cmd/options.h"
 #include "cmd/paths.h"
 #include "cmd/train.h"
 #include "engine/transport/bootstrap/launcher.h"
@@ -83,8 +82,8 @@ static weir_status schedule_build(const struct train_options *o, struct train_ru
         dialect++;
     if (!dialects[dialect])
         return weir_unknown("dialect", o->dialect, dialects);
-    int stages = (int)(options_given("stages") ? o->stages : file ? 0 : 2);
-    int microbatches = (int)(options_given("microbatches") ? o->microbatches : file ? 0 : 4);
+    int stages = (int)(options_given(&o->given, "stages") ? o->stages : file ? 0 : 2);
+    int microbatches = (int)(options_given(&o->given, "microbatches") ? o->microbatches : file ? 0 : 4);
     weir_status status =
         file ? weir_pipeline_schedule_file(o->schedule, (enum weir_csv_dialect)dialect, stages, (int)o->chunks,
                                            microbatches, &run->arena, &run->schedule)

@@ -8,7 +8,6 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "cmd/options.h"
 #include "cmd/train.h"
 
 enum { OUTPUT_FAILED = 1000 }; /* as a stop flag: beyond all signals */

@@ -1,5 +1,4 @@
 /* weir train, the validation: the loss of a fixed set of samples, now and then. */
-#include "cmd/options.h"
 #include "cmd/train.h"
 
 enum { BATCHES = 10, SEED = 0 }; /* the set is the same whatever --seed is: runs can be compared */
@@ -39,7 +38,7 @@ weir_status train_validation_open(const struct train_options *o, struct train_ru
 {
     static const char *const needing[] = {"val-every", "val-batches"};
     for (int i = 0; i < 2 && !o->val_data; i++)
-        if (options_given(needing[i]))
+        if (options_given(&o->given, needing[i]))
             return WEIR_FAIL(WEIR_ERR_USAGE, "--%s says how to validate, --val-data is missing", needing[i]);
     if (!o->val_data)
         return WEIR_OK;

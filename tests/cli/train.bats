@@ -158,6 +158,8 @@ larger than the machine|--model gpt2-tiny --data text --microbatch-size 1000000|
 a layer that is none|--model gpt2-tiny --data text --recompute h.0.mlp,h.9.attn|2|did you mean 'h.0.attn'
 an empty list of layers|--model gpt2-tiny --data text --recompute ,|2|empty entry
 cap too small|--model gpt2-tiny --data text --device-memory 1M|3|the cap is 1048576
+no cap at all|--model gpt2-tiny --data text --device-memory 0|2|--device-memory takes a number of bytes, at least 1
+half a byte|--model gpt2-tiny --data text --device-memory 0.5|2|--device-memory takes a number of bytes, at least 1
 images from text|--model mlp --data text|1|'text'
 images without a size|--model mlp --print-memory|2|--data is missing
 not a number|--model gpt2-tiny --data text --lr nan|2|--lr takes a number
