@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/printable.h"
 #include "base/text.h"
 #include "cmd/command.h"
 #include "weir_parts.h"
@@ -63,7 +64,8 @@ static int command_line_run(int argc, char **argv, const char **name_out)
     bool man = !strcmp(argv[1], "--man") && argc == 3;
     const struct command *command = command_find(argv[man ? 2 : 1]);
     if (!command) {
-        fprintf(stderr, "weir: %s\n", weir_last_error()); /* it names no option */
+        char shown[4 * WEIR_ERROR_MAX];
+        fprintf(stderr, "weir: %s\n", weir_printable(weir_last_error(), shown, sizeof shown)); /* it names no option */
         return 2;
     }
     *name_out = command->name;

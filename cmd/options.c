@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/printable.h"
 #include "base/text.h"
 
 bool options_given(const struct options *options, const char *name)
@@ -407,7 +408,8 @@ int options_report(const char *command, weir_status status)
 {
     if (!status)
         return 0;
-    char message[WEIR_ERROR_MAX];
-    fprintf(stderr, "weir %s: %s\n", command, *options_error(message) ? message : weir_status_str(status));
+    char message[WEIR_ERROR_MAX], shown[4 * WEIR_ERROR_MAX];
+    weir_printable(options_error(message), shown, sizeof shown);
+    fprintf(stderr, "weir %s: %s\n", command, *shown ? shown : weir_status_str(status));
     return weir_status_exit_code(status);
 }

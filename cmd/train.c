@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/printable.h"
 #include "cmd/command.h"
 #include "engine/device/device.h"
 #include "engine/transport/transport.h"
@@ -126,8 +127,9 @@ static void result_print(struct train_run *run, bool json)
         }
         printf("}\n");
     } else if (!o->quiet) {
+        char shown[4096];
         printf("trained %s for %" PRId64 " steps on %d stages: loss %.4f at the start, %.4f at the end",
-               run->model->name, run->n_done, run->schedule.n_stages, run->first_loss, run->last_loss);
+               weir_printable(run->model->name, shown, sizeof shown), run->n_done, run->schedule.n_stages, run->first_loss, run->last_loss);
         if (validated)
             printf(", %.4f in validation", run->val_loss);
         printf("\n");

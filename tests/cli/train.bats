@@ -232,6 +232,29 @@ ROWS
     [[ "$status" -eq 0 && "$output" == *"totals per rank"* ]]
 }
 
+@test "names of files and of what stands in them cannot speak to the terminal" {
+    name=$'a\e[2Jb\nc'
+    run train --steps 1 --data "$name"
+    [[ "$status" -eq 1 && "$output" == *"'a\\x1b[2Jb\\nc'"* ]]
+    for arguments in "--metrics $name/m" "--trace $name/t" "--schedule ./$name" "--config $name" "--init-from $name" "--model ./$name" "--device $name" \
+        "--recompute $name" "--optimizer $name" "--$name" "--steps $name"; do
+        option=${arguments%% *} value=${arguments#* }
+        [ "$option" != "--$name" ] || value=1
+        run train --steps 1 "$option" "$value"
+        [ "$status" -ne 0 ]
+        [ "${#lines[@]}" -eq 1 ] || { echo "$arguments: $output"; false; }
+        [[ "$output" != *$'\e'* ]] || { echo "$arguments"; false; }
+    done
+    printf '{"steps": 1, "st\\u001b[2Jeps": 2}' >odd.json
+    run train --config odd.json
+    [[ "$status" -eq 2 && "$output" == *"unknown option '--st\\x1b[2Jeps'"* ]]
+    mkdir "$name"
+    printf '{"model_type": "gpt2", "n_embd": 8, "n_head": 2, "n_layer": 1, "n_positions": 16, "vocab_size": 256}' >"$name/config.json"
+    run --separate-stderr train --model "./$name" --stages 1 --steps 1 -q --export odd --quiet
+    run --separate-stderr "$WEIR" train --model "./$name" --data text --stages 1 --steps 1
+    [[ "$status" -eq 0 && "$output" == *"trained ./a\\x1b[2Jb\\nc"*" for 1 steps"* ]]
+}
+
 @test "a signal ends the run after a step with 128 + its number" {
     "$WEIR" train --model gpt2-tiny --data text --seq-len 16 --steps 1000000 -q --metrics m.jsonl --trace t.json 3>&- &
     pid=$!
