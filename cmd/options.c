@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/printable.h"
 #include "base/text.h"
+#include "cmd/synonyms.h"
 
 bool options_given(const struct options *options, const char *name)
 {
@@ -107,10 +108,29 @@ static weir_status value_set(const struct option_row *row, const char *text, voi
 
 /* ---- names --------------------------------------------------------------------------------------------------------- */
 
-static int row_find(const struct option_row *rows, const char *name, size_t length)
+/* `word` is `name`, or would be with '-' for '_'. */
+static bool is_name(const char *name, const char *word, size_t length)
 {
+    for (size_t i = 0; i < length; i++)
+        if ((word[i] == '_' ? '-' : word[i]) != name[i])
+            return false;
+    return !name[length];
+}
+
+/* `--pp` is what most people type. */
+static const struct {
+    const char *word, *name;
+} aliases[] = {{"pp", "ranks"}};
+
+static int row_find(const struct option_row *rows, const char *word, size_t length)
+{
+    for (size_t k = 0; k < sizeof aliases / sizeof aliases[0]; k++)
+        if (is_name(aliases[k].word, word, length)) {
+            word = aliases[k].name;
+            length = strlen(word);
+        }
     for (int i = 0; rows[i].name; i++)
-        if (strlen(rows[i].name) == length && !strncmp(rows[i].name, name, length))
+        if (is_name(rows[i].name, word, length))
             return i;
     return -1;
 }
@@ -125,6 +145,11 @@ static weir_status unknown_option(const struct option_table *table, const char *
     names[n] = NULL;
     char name[128];
     snprintf(name, sizeof name, "%.*s", (int)length, word);
+    const struct synonym *synonym = synonym_find(table, word, length);
+    if (synonym && synonym->option)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "unknown option '--%s': in weir it is --%s", name, synonym->option);
+    if (synonym)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "unknown option '--%s': %s", name, synonym->answer);
     const char *near = weir_suggest(name, names);
     if (near)
         return WEIR_FAIL(WEIR_ERR_USAGE, "unknown option '--%s': did you mean '--%s'?", name, near);
@@ -155,8 +180,8 @@ static weir_status config_keep(json_t *root, const char *key, const char **text,
     return WEIR_OK;
 }
 
-static weir_status config_value_set(const struct options *options, const struct option_row *row, json_t *value,
-                                    const char *path, void *values)
+static weir_status config_value_set(const struct options *options, const struct option_row *row, const char *key,
+                                    json_t *value, const char *path, void *values)
 {
     char buffer[64];
     if (row->kind == OPTION_FLAG && !json_is_boolean(value))
@@ -170,7 +195,7 @@ static weir_status config_value_set(const struct options *options, const struct 
         return WEIR_FAIL(WEIR_ERR_USAGE, "'%s': '%s' must be a number or a string", path, row->name);
     weir_status status = WEIR_OK;
     if (row->kind == OPTION_TEXT && text == buffer)
-        status = config_keep(options->config, row->name, &text, path);
+        status = config_keep(options->config, key, &text, path);
     if (!status)
         status = value_set(row, text, values);
     return status == WEIR_ERR_USAGE ? weir_error_prefix(status, "'%s': ", path) : status;
@@ -185,9 +210,10 @@ static weir_status config_apply(struct options *options, const char *path, void 
         int i = row_find(options->table->rows, key, strlen(key));
         if (i < 0)
             return weir_error_prefix(unknown_option(options->table, key, strlen(key)), "'%s': ", path);
-        if (!strcmp(key, "config"))
+        if (!strcmp(options->table->rows[i].name, "config"))
             return WEIR_FAIL(WEIR_ERR_USAGE, "'%s': a configuration cannot name another one", path);
-        weir_status status = options->given[i] ? WEIR_OK : config_value_set(options, &options->table->rows[i], value, path, values);
+        const struct option_row *row = &options->table->rows[i];
+        weir_status status = options->given[i] ? WEIR_OK : config_value_set(options, row, key, value, path, values);
         if (status)
             return status;
         options->given[i] = true;

@@ -26,6 +26,7 @@ static const struct option_row rows[] = {
     ROW("init-from", 0, OPTION_TEXT, init_from, "PATH", "read the weights from safetensors: a file or a model folder", 0, 0),
     ROW("export", 0, OPTION_TEXT, export, "DIR", "write a Hugging Face model folder after the last step", 0, 0),
     ROW("stages", 0, OPTION_INT, stages, "S", "pipeline stages (2)", 1, 65536),
+    ROW("ranks", 'p', OPTION_INT, ranks, "P", "or: ranks (--pp), each with --chunks stages", 1, 65536),
     ROW("chunks", 0, OPTION_INT, chunks, "V", "stages per rank (what the schedule needs, else 1)", 1, 65536),
     ROW("replicas", 0, OPTION_INT, replicas, "D", "copies of the pipeline on different micro-batches (1)", 1, 64),
     ROW("zero", 0, OPTION_INT, zero, "0|1", "1: shard the optimizer state over the replicas, ZeRO-1 (0)", 0, 1),
@@ -38,8 +39,12 @@ static const struct option_row rows[] = {
     ROW("steps", 'n', OPTION_INT, steps, "N", "steps to train (200)", 1, 1e15),
     ROW("lr", 0, OPTION_REAL, lr, "RATE", "learning rate (0.001 for adamw, 0.1 for sgd)", 0, 1e6),
     ROW("lr-schedule", 0, OPTION_TEXT, lr_schedule, "NAME", "constant (default) or cosine", 0, 0),
+    ROW("min-lr", 0, OPTION_REAL, min_lr, "RATE", "where the cosine ends (a tenth of --lr)", 0, 1e6),
     ROW("warmup", 0, OPTION_INT, warmup, "N", "steps of linear warm-up (0; cosine: a tenth of --steps)", 0, 1e15),
     ROW("optimizer", 0, OPTION_TEXT, optimizer, "NAME", "adamw (default) or sgd", 0, 0),
+    ROW("adam-beta1", 0, OPTION_REAL, beta1, "B", "adamw: decay of the mean of gradients (0.9)", 0, 0.999999),
+    ROW("adam-beta2", 0, OPTION_REAL, beta2, "B", "adamw: decay of the mean of their squares (0.95)", 0, 0.999999),
+    ROW("adam-eps", 0, OPTION_REAL, eps, "X", "adamw: added to the root of that mean (1e-8)", 1e-30, 1),
     ROW("weight-decay", 0, OPTION_REAL, weight_decay, "X", "decoupled weight decay (0.1 for adamw, 0 for sgd)", 0, 1e6),
     ROW("grad-clip", 0, OPTION_REAL, grad_clip, "NORM", "clip the global gradient norm to this (1); 0: no clipping", 0, 1e30),
     ROW("dropout", 0, OPTION_REAL, dropout, "P", "probability of dropping an element (0)", 0, 0.999),
@@ -165,6 +170,10 @@ static int train(const struct train_options *o)
     weir_status status = train_open(o, &run);
     if (status)
         return failure_report(status, run.leads);
+    if (run.engine && run.leads && !o->quiet) {
+        train_layout_print(&run, "weir train: ", stderr);
+        train_layout_warn(&run);
+    }
     if (run.engine) {
         status = train_steps(&run, &stopped);
         if (!status && run.n_done && run.profile && run.leads)
@@ -182,7 +191,7 @@ static int run_train(int argc, char **argv)
 {
     struct train_options o = {.schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw", .device = "cpu", .dtype = "f32",
                               .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1, .threads = 1,
-                              .lr = -1, .weight_decay = -1, .grad_clip = 1};
+                              .lr = -1, .min_lr = -1, .weight_decay = -1, .grad_clip = 1};
     int n;
     enum option_outcome outcome;
     weir_status status = options_parse(&o.given, &table, argc, argv, &o, NULL, 0, &n, &outcome);

@@ -18,10 +18,10 @@ struct train_options {
     const char *model, *data, *val_data, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
     const char *placement, *recompute;
     const char *metrics, *trace, *config, *init_from, *export;
-    int64_t stages, chunks, replicas, zero, bucket_bytes, microbatches, microbatch_size, seq_len;
+    int64_t stages, ranks, chunks, replicas, zero, bucket_bytes, microbatches, microbatch_size, seq_len;
     int64_t steps, warmup, seed, threads, device_memory;
     int64_t val_every, val_batches; /* 0: chosen */
-    double lr, weight_decay, grad_clip, dropout;
+    double lr, min_lr, weight_decay, grad_clip, dropout, beta1, beta2, eps;
     bool print_memory, print_program, json, quiet, profile, force;
     struct options given;
 };
@@ -47,6 +47,7 @@ struct train_run {
     enum weir_compute dtype;
     struct weir_arena arena;
     struct weir_schedule schedule;
+    const char *schedule_name; /* or its file */
     const struct weir_graph *graph;
     struct train_source train, validation;
     int64_t val_every, val_batches; /* steps between validations, batches of each */
@@ -83,6 +84,21 @@ weir_status train_source_open(struct train_run *run, const char *text, uint64_t 
 
 /* Feed the samples of one step of `data`, from number `first` on: replica after replica, as weir_data_first() deals them. */
 weir_status train_feed(struct train_run *run, const weir_data *data, int64_t first);
+
+/* The highest learning rate: --lr, or what the optimizer begins with. */
+double train_lr(const struct train_run *run);
+
+/* The schedule that options name, on as many stages as they say; settles micro-batches and ranks of all replicas. */
+weir_status train_schedule_build(const struct train_options *options, struct train_run *run);
+
+/* "gpt2-tiny, 0.43 million parameters: 4 stages on 2 ranks x 2 chunks (zbv); a step is 16 samples, 1024 tokens" */
+void train_layout_print(const struct train_run *run, const char *begin, FILE *out);
+
+/* Say on standard error what the layout cannot give. */
+void train_layout_warn(const struct train_run *run);
+
+/* Targets of one step: tokens, or images. */
+int64_t train_targets(const struct train_run *run);
 
 /* Samples of one step, of all replicas. */
 int64_t train_samples(const struct train_run *run);

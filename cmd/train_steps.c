@@ -90,7 +90,7 @@ static weir_status step_events(struct train_run *run, int64_t step)
 static weir_status step_report(struct train_run *run, struct progress *progress, const struct weir_step_report *report,
                                double lr, const double *val_loss)
 {
-    double targets = (double)run->graph->n_targets * run->n_microbatches;
+    double targets = (double)train_targets(run);
     double per_second = report->step_ns > 0 ? targets / ((double)report->step_ns / 1e9) : 0;
     if (report->step == 0)
         run->first_loss = report->loss;
@@ -122,12 +122,18 @@ static weir_status step_end(struct train_run *run, struct progress *progress, co
     return validated ? validated : reported;
 }
 
+double train_lr(const struct train_run *run)
+{
+    double lr = run->options->lr;
+    return lr >= 0 ? lr : run->optimizer == WEIR_OPTIMIZER_ADAMW ? 1e-3 : 0.1;
+}
+
 static double lr_at(const struct train_run *run, int64_t step)
 {
     const struct train_options *o = run->options;
-    double lr = o->lr >= 0 ? o->lr : run->optimizer == WEIR_OPTIMIZER_ADAMW ? 1e-3 : 0.1;
     int64_t warmup = o->warmup >= 0 ? o->warmup : run->lr_schedule == WEIR_LR_COSINE ? o->steps / 10 : 0;
-    return weir_learning_rate(run->lr_schedule, lr, warmup, step, o->steps);
+    return o->min_lr < 0 ? weir_learning_rate(run->lr_schedule, train_lr(run), warmup, step, o->steps)
+                         : weir_learning_rate_to(run->lr_schedule, train_lr(run), o->min_lr, warmup, step, o->steps);
 }
 
 /* Also after a failure: it shows what led there. */

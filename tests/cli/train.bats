@@ -286,6 +286,6 @@ ROWS
 @test "--help fits on a screen and names every option" {
     run "$WEIR" train --help
     [ "$status" -eq 0 ]
-    [ "${#lines[@]}" -le 48 ]
+    [ "${#lines[@]}" -le 60 ]
     [[ "$output" == *"--threads-per-rank"* && "$output" == *"--grad-clip"* ]]
 }
