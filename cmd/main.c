@@ -10,6 +10,7 @@
 #include "base/printable.h"
 #include "base/text.h"
 #include "cmd/command.h"
+#include "cmd/launched.h"
 #include "weir_parts.h"
 
 static void usage(FILE *out)
@@ -46,6 +47,23 @@ static const struct command *command_find(const char *name)
     return NULL;
 }
 
+static bool help_wanted(int argc, char **argv)
+{
+    bool wanted = false;
+    for (int i = 2; i < argc; i++)
+        wanted |= !strcmp(argv[i], "--help") || !strcmp(argv[i], "-h");
+    return wanted;
+}
+
+/* Each of the processes would do everything and write the same files. */
+static int several_refuse(const struct command *command)
+{
+    if (launched_leads())
+        return options_report(command->name, WEIR_ERR_USAGE);
+    launched_linger();
+    return weir_status_exit_code(WEIR_ERR_USAGE);
+}
+
 /* The command's exit status; *name_out: the subcommand, for messages. */
 static int command_line_run(int argc, char **argv, const char **name_out)
 {
@@ -69,10 +87,13 @@ static int command_line_run(int argc, char **argv, const char **name_out)
         return 2;
     }
     *name_out = command->name;
-    if (!man)
-        return command->run(argc - 1, argv + 1);
-    man_page(command);
-    return 0;
+    if (man) {
+        man_page(command);
+        return 0;
+    }
+    if (command->is_single && !help_wanted(argc, argv) && launched_alone(command->name))
+        return several_refuse(command);
+    return command->run(argc - 1, argv + 1);
 }
 
 /* ---- surroundings --------------------------------------------------------------------------------------------------- */

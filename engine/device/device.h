@@ -49,8 +49,7 @@ enum weir_stream_class { WEIR_STREAM_COMPUTE, WEIR_STREAM_EDGE };
 enum weir_device_flags {
     WEIR_DEVICE_HOST_MEMORY = 1 << 0, /* device memory is host memory: the host may read and write it directly */
     WEIR_DEVICE_TASKS = 1 << 1,       /* run() works: host functions are executed in stream order */
-    WEIR_DEVICE_CAPTURE = 1 << 2,     /* a step can be recorded and replayed */
-    WEIR_DEVICE_BF16 = 1 << 3,        /* kernels take bf16 tensors */
+    WEIR_DEVICE_BF16 = 1 << 2,        /* kernels take bf16 tensors */
 };
 
 /* A host function in stream order (preparation, reductions of the optimizer).  May block only on its own work. */

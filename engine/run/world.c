@@ -19,8 +19,6 @@ weir_status weir_world_find(struct weir_world *world, const struct weir_engine_c
     weir_status status = weir_transport_find(config->transport, &transport);
     if (!status && config->placement)
         status = weir_placement_order_find(config->placement, &order);
-    if (!status && !config->transport && !transport->one_process && !on_host)
-        status = weir_transport_find("nccl", &transport); /* a launcher started several */
     if (status)
         return status;
     if (!transport->one_process && transport->streams == on_host)

@@ -4,7 +4,7 @@
 #include "engine/device/cpu/cpu_device.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static weir_stream *workers;   /* guarded by lock; linked by next_worker, newest first */
+static struct weir_cpu_stream *workers;   /* guarded by lock; linked by next_worker, newest first */
 static _Atomic int n_threads;  /* of all workers' teams; written under lock; a stale value costs some microseconds */
 
 static _Atomic bool is_crowded; /* by other processes; written under lock */
@@ -23,10 +23,10 @@ static bool sets_meet(const cpu_set_t *a, const cpu_set_t *b)
     return false;
 }
 
-static bool core_is_taken(const weir_stream *worker)
+static bool core_is_taken(const struct weir_cpu_stream *worker)
 {
     const struct weir_cpu_cores *mine = &worker->device->cores;
-    for (const weir_stream *other = worker->next_worker; other; other = other->next_worker)
+    for (const struct weir_cpu_stream *other = worker->next_worker; other; other = other->next_worker)
         if (sets_meet(mine->chosen, other->device->cores.chosen))
             return true;
     return false;
@@ -34,7 +34,7 @@ static bool core_is_taken(const weir_stream *worker)
 
 /* A team's threads inherit the worker's cores.  With more threads than cores the scheduler must be free to balance them.  A failure leaves the worker where it is:
  * slower at worst. */
-static void worker_place(weir_stream *worker, int n)
+static void worker_place(struct weir_cpu_stream *worker, int n)
 {
     const struct weir_cpu_cores *cores = &worker->device->cores;
     bool bind = cores->bindable && !crowded_by_others() && n <= cores->n && !core_is_taken(worker);
@@ -47,11 +47,11 @@ static void worker_place(weir_stream *worker, int n)
 static void workers_place(void)
 {
     int n = atomic_load_explicit(&n_threads, memory_order_relaxed);
-    for (weir_stream *worker = workers; worker; worker = worker->next_worker)
+    for (struct weir_cpu_stream *worker = workers; worker; worker = worker->next_worker)
         worker_place(worker, n);
 }
 
-void weir_cpu_worker_enter(weir_stream *stream)
+void weir_cpu_worker_enter(struct weir_cpu_stream *stream)
 {
     pthread_mutex_lock(&lock);
     stream->next_worker = workers;
@@ -61,10 +61,10 @@ void weir_cpu_worker_enter(weir_stream *stream)
     pthread_mutex_unlock(&lock);
 }
 
-void weir_cpu_worker_leave(weir_stream *stream)
+void weir_cpu_worker_leave(struct weir_cpu_stream *stream)
 {
     pthread_mutex_lock(&lock);
-    weir_stream **link = &workers;
+    struct weir_cpu_stream **link = &workers;
     while (*link != stream)
         link = &(*link)->next_worker;
     *link = stream->next_worker;
@@ -81,12 +81,12 @@ void weir_cpu_crowded_set(bool crowded)
     pthread_mutex_unlock(&lock);
 }
 
-bool weir_cpu_worker_may_spin(const weir_device *device)
+bool weir_cpu_worker_may_spin(const struct weir_cpu_device *device)
 {
     return !crowded_by_others() && atomic_load_explicit(&n_threads, memory_order_relaxed) <= device->cores.n;
 }
 
-bool weir_cpu_issuer_may_spin(const weir_device *device)
+bool weir_cpu_issuer_may_spin(const struct weir_cpu_device *device)
 {
     return !crowded_by_others() && atomic_load_explicit(&n_threads, memory_order_relaxed) < device->cores.n;
 }
