@@ -1,6 +1,4 @@
-/* weir train, the data: opening what --data and --val-data name, feeding it, keeping outputs off it. */
-#include <sys/stat.h>
-
+/* weir train, the data: opening what --data and --val-data name, feeding it. */
 #include "cmd/train.h"
 
 weir_status train_source_open(struct train_run *run, const char *text, uint64_t seed, struct train_source *source)
@@ -36,25 +34,4 @@ weir_status train_feed(struct train_run *run, const weir_data *data, int64_t fir
 int64_t train_samples(const struct train_run *run)
 {
     return run->graph->microbatch_size * run->n_microbatches;
-}
-
-bool train_same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    return a && b && stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_dev == y.st_dev &&
-           x.st_ino == y.st_ino;
-}
-
-weir_status train_data_keep(const struct train_run *run, const char *option, const char *path)
-{
-    const struct {
-        const char *option;
-        const struct train_source *source;
-    } inputs[] = {{"data", &run->train}, {"val-data", &run->validation}};
-    for (int k = 0; k < 2; k++)
-        for (int i = 0; i < inputs[k].source->n_paths; i++)
-            if (train_same_file(inputs[k].source->paths[i], path))
-                return WEIR_FAIL(WEIR_ERR_USAGE, "--%s and --%s are the same file '%s': give --%s another name",
-                                 inputs[k].option, option, path, option);
-    return WEIR_OK;
 }

@@ -126,7 +126,8 @@ weir_status weir_engine_load_weights(weir_engine *engine, const char *path);
  * they are whole.  WEIR_ERR_UNSUPPORTED: the model has no Hugging Face form.  WEIR_ERR_IO. */
 weir_status weir_engine_save_weights(weir_engine *engine, const char *dir);
 
-/* What weir_engine_save_weights can refuse, found out before training: makes the folder and tries to write to it. */
+/* What weir_engine_save_weights can refuse, found out before training: makes the folder, tries to write to it, looks whether
+ * the files in it can be replaced and whether there is room (engine/checkpoint/export_folder.h). */
 weir_status weir_export_check(const struct weir_graph *graph, const char *dir);
 
 /* Is the input `name` of micro-batch `mb` read by a rank of this process?  When not, feeding it has no effect. */

@@ -13,7 +13,9 @@
 
 #include "base/alloc.h"
 #include "base/tensor_files.h"
+#include "base/replace.h"
 #include "base/text.h"
+#include "engine/checkpoint/export_folder.h"
 #include "engine/run/params.h"
 
 /* Where the values of each parameter come from. */
@@ -185,23 +187,13 @@ static weir_status folder_make(const char *dir)
 
 weir_status weir_export_check(const struct weir_graph *graph, const char *dir)
 {
-    struct weir_text path = {0};
+    uint64_t bytes = 0;
+    for (int i = 0; i < graph->n_params; i++)
+        bytes += weir_shape_bytes(&graph->params[i].shape);
     weir_status status = form_check(graph);
     if (!status)
         status = folder_make(dir);
-    if (status)
-        return status;
-    weir_text_append(&path, "%s/model.safetensors.tmp.%ld", dir, (long)getpid());
-    status = path.status;
-    FILE *file = status ? NULL : fopen(path.data, "wb");
-    if (!status && !file)
-        status = WEIR_FAIL(WEIR_ERR_IO, "cannot write into folder '%s': %s", dir, strerror(errno));
-    if (file) {
-        fclose(file);
-        unlink(path.data);
-    }
-    weir_text_release(&path);
-    return status;
+    return status ? status : weir_export_place_check(dir, bytes);
 }
 
 /* The names that transformers gives: the head stands beside what the prefix is put in front of. */
@@ -242,9 +234,10 @@ static weir_status values_write(struct weir_runner *runner, weir_safetensors_wri
 
 static weir_status tensors_write(struct weir_runner *runner, const char *path, struct weir_arena *arena)
 {
-    const struct weir_safetensors_text format = {"format", "pt"}; /* transformers refuses files without it */
+    const struct weir_safetensors_text metadata[] = {{"format", "pt"}, /* transformers refuses files without it */
+                                                     {weir_export_mark_key, weir_export_mark}};
     struct weir_safetensors_spec spec = {
-        .path = path, .n_tensors = runner->build.graph->n_params, .n_metadata = 1, .metadata = &format};
+        .path = path, .n_tensors = runner->build.graph->n_params, .n_metadata = 2, .metadata = metadata};
     struct weir_safetensors_decl *decls;
     weir_safetensors_writer *writer;
     weir_status status = decls_make(runner->build.graph, arena, &decls);

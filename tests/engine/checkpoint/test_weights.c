@@ -5,11 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/safetensors.h"
+#include "base/replace.h"
 #include "base/text.h"
+#include "engine/checkpoint/export_folder.h"
 #include "engine/weir.h"
 
 struct trainer {
@@ -329,8 +332,48 @@ static void what_cannot_be_exported_says_so_first(void **state)
     assert_fails(weir_export_check(t.graph, testing_path("no/folder")), WEIR_ERR_IO, "cannot make folder");
     assert_ok(weir_file_write(testing_path("file"), "x", 1));
     assert_fails(weir_export_check(t.graph, testing_path("file")), WEIR_ERR_IO, "cannot make folder");
-    assert_fails(weir_export_check(t.graph, "/proc"), WEIR_ERR_IO, "cannot write into folder '/proc'");
+    assert_fails(weir_export_check(t.graph, "/proc"), WEIR_ERR_IO, "cannot write '/proc/model.safetensors'");
     assert_fails(weir_engine_load_weights(t.engine, testing_path("none")), WEIR_ERR_IO, "cannot open");
+    assert_ok(weir_export_check(t.graph, testing_path("fresh")));
+    assert_int_equal(mkdir(testing_path("fresh/config.json"), 0777), 0);
+    assert_fails(weir_export_check(t.graph, testing_path("fresh")), WEIR_ERR_IO, "fresh/config.json': Is a directory");
+    trainer_close(&t);
+}
+
+static void a_limit_on_files_is_known_before_training(void **state)
+{
+    (void)state;
+    struct trainer t;
+    struct rlimit old, limited;
+    trainer_open(&t, "gpt2-tiny", 1, 1);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    limited = old;
+    limited.rlim_cur = 1000;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limited), 0);
+    weir_status status = weir_export_check(t.graph, testing_path("limited"));
+    setrlimit(RLIMIT_FSIZE, &old);
+    assert_int_equal(status, WEIR_ERR_IO);
+    assert_non_null(strstr(weir_last_error(), "files may have 1000 (ulimit -f)"));
+    assert_fails(weir_export_place_check(testing_dir(), (uint64_t)1 << 62), WEIR_ERR_IO, "the disk has ");
+    trainer_close(&t);
+}
+
+static void an_export_folder_knows_its_owner(void **state)
+{
+    (void)state;
+    struct trainer t;
+    const char *dir = testing_path("owned");
+    trainer_open(&t, "gpt2-tiny", 1, 1);
+    assert_int_equal(weir_export_owner(dir), WEIR_EXPORT_NOBODY);
+    assert_ok(weir_export_check(t.graph, dir));
+    assert_ok(weir_file_write(testing_path("owned/notes"), "mine", 4));
+    assert_int_equal(weir_export_owner(dir), WEIR_EXPORT_NOBODY);
+    assert_ok(weir_file_write(testing_path("owned/config.json"), "{}", 2));
+    assert_int_equal(weir_export_owner(dir), WEIR_EXPORT_OTHERS);
+    assert_ok(weir_engine_save_weights(t.engine, dir));
+    assert_int_equal(weir_export_owner(dir), WEIR_EXPORT_WEIR);
+    assert_ok(weir_file_write(testing_path("owned/model.safetensors"), "no weights", 10));
+    assert_int_equal(weir_export_owner(dir), WEIR_EXPORT_OTHERS);
     trainer_close(&t);
 }
 
@@ -344,6 +387,8 @@ int main(void)
         cmocka_unit_test(a_head_stored_beside_its_table_is_passed_over_when_it_is_tied),
         cmocka_unit_test(linear_weights_have_the_layout_of_the_file),
         cmocka_unit_test(what_cannot_be_exported_says_so_first),
+        cmocka_unit_test(a_limit_on_files_is_known_before_training),
+        cmocka_unit_test(an_export_folder_knows_its_owner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/replace.h"
 #include "base/text.h"
 #include "engine/data/data.h"
 
