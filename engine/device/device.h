@@ -71,6 +71,10 @@ struct weir_device_kind {
     weir_status (*context_open)(weir_device *device, bool tf32, struct weir_kernel_context **context_out);
     void (*context_close)(weir_device *device, struct weir_kernel_context *context);
 
+    /* (optional) Set what the kind's library reads when it starts: before anything in the process may have started it,
+     * another library of this process among them.  Any number of times. */
+    void (*process_start)(void);
+
     /* Devices of this kind on this machine.  WEIR_ERR_UNSUPPORTED with the reason when the kind cannot be used here. */
     weir_status (*count)(int *n_devices_out);
 

@@ -166,6 +166,8 @@ weir_status weir_engine_parts_find(struct weir_engine *engine)
 {
     const struct weir_transport_kind *transport;
     weir_status status = weir_device_list_kind(engine->config.device, &engine->kind);
+    if (!status && engine->kind->process_start)
+        engine->kind->process_start();
     if (!status)
         status = weir_transport_find(engine->config.transport, &transport);
     if (!status && engine->config.dtype == WEIR_COMPUTE_BF16 && !(engine->kind->flags & WEIR_DEVICE_BF16))

@@ -51,7 +51,7 @@ weir_status weir_peers_device_index(weir_engine *engine, int *index)
 {
     const struct weir_transport_info *info = engine->info;
     struct weir_placement_grid grid = grid_of(engine);
-    int *worlds, n = 0, mine = 0;
+    int *worlds, n = 0, mine = 0, n_visible;
     if (!engine->wire || strchr(engine->config.device, ':')) /* a number that was given is meant */
         return WEIR_OK;
     weir_status status = weir_arena_alloc(&engine->arena, (size_t)info->n_local, sizeof *worlds, &worlds);
@@ -63,6 +63,10 @@ weir_status weir_peers_device_index(weir_engine *engine, int *index)
     }
     if (!status)
         *index = weir_placement_slot(&grid, worlds, n, mine);
+    if (!status)
+        status = engine->kind->count(&n_visible);
+    if (!status && n_visible == 1) /* launchers may show each process its own one */
+        *index = 0;
     return status;
 }
 

@@ -170,6 +170,7 @@ const struct weir_device_kind weir_device_cuda = {
     .context_bytes = WEIR_CUDA_WORKSPACE_BYTES,
     .context_open = context_open,
     .context_close = context_close,
+    .process_start = weir_cuda_process_start,
     .count = weir_cuda_count,
     .open = device_open,
     .close = device_close,

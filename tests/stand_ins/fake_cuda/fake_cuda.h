@@ -19,7 +19,8 @@
  * Any thread may call at any time; each has a current GPU of its own, the first one to begin with.
  *
  * The machine of a process has four GPUs of 4 GiB that reach each other, unless a test sets another one, or the environment:
- * WEIR_FAKE_GPUS, WEIR_FAKE_MEMORY (MiB of each), WEIR_FAKE_MODE (eager, random or lazy), WEIR_FAKE_SEED.  With
+ * WEIR_FAKE_GPUS, WEIR_FAKE_MEMORY (MiB of each), WEIR_FAKE_MODE (eager, random or lazy), WEIR_FAKE_SEED.
+ * CUDA_VISIBLE_DEVICES shows the process one of them, which it knows as number 0.  With
  * WEIR_FAKE_LOADING=waits the first launch of every kernel waits for all work on its GPU; WEIR_FAKE_REPORT names a file that
  * the process adds a line to for every GPU: the most bytes that were allocated there.
  *
