@@ -39,7 +39,8 @@ weir_status weir_rank_prepare(void *argument)
     struct weir_rank *rank = argument;
     const struct weir_program *program = rank->engine->program;
     const struct weir_engine *engine = rank->engine;
-    weir_status status = engine->kind->context_open(rank->device, engine->config.dtype == WEIR_COMPUTE_TF32, &rank->context);
+    weir_status status = engine->kind->context_open(rank->device, rank->stream, engine->config.dtype == WEIR_COMPUTE_TF32,
+                                                    &rank->context);
     if (status)
         return status;
     for (int k = 0; k < WEIR_MEMORY_KINDS && (engine->kind->flags & WEIR_DEVICE_HOST_MEMORY); k++)

@@ -9,10 +9,11 @@ static const struct weir_op_kernels *kernels_of(const struct weir_op *op)
     return &op->cuda;
 }
 
-static weir_status context_open(weir_device *device, bool tf32, struct weir_kernel_context **context_out)
+static weir_status context_open(weir_device *device, weir_stream *stream, bool tf32,
+                                struct weir_kernel_context **context_out)
 {
     weir_status status = weir_cuda_enter(device);
-    return status ? status : weir_cuda_context_open(WEIR_CUDA_WORKSPACE_BYTES, tf32, context_out);
+    return status ? status : weir_cuda_context_open(WEIR_CUDA_WORKSPACE_BYTES, tf32, stream->native, context_out);
 }
 
 static void context_close(weir_device *device, struct weir_kernel_context *context)

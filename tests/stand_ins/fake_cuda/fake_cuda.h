@@ -57,6 +57,14 @@ void weir_fake_fail(int64_t k, int error, int sticky);
 /* Calls counted since then. */
 int64_t weir_fake_calls(void);
 
+/* Kernels that the GPUs of the process have loaded, each when it was launched there first, and the name of the last of them;
+ * unload: as in a new process. */
+int weir_fake_loaded(char name_out[64]);
+void weir_fake_unload(void);
+
+/* Kernels launched by this process. */
+int64_t weir_fake_launches(void);
+
 /* NVTX ranges since the last take: how many were pushed, how many are open, the first names. */
 enum { WEIR_FAKE_RANGES = 256 };
 struct weir_fake_ranges {
