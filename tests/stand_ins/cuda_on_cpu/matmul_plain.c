@@ -1,11 +1,12 @@
 /* kernels/cuda/cuda_lt.h without cuBLASLt: one loop per element, enqueued as a kernel of one thread.
  *
- * WEIR_FAKE_PRODUCTS, words with commas between them, is how it refuses, as cuBLASLt may:
+ * WEIR_FAKE_PRODUCTS, words with commas between them, is how it refuses or errs, as cuBLASLt may:
  *
  *     none           it names no algorithm
  *     no-bias        .. for a product with a bias
  *     thin           a matrix with one row or one column is an invalid value
- *     first-fails    the first algorithm passes every check and fails when it is run */
+ *     first-fails    the first algorithm passes every check and fails when it is run
+ *     wrong          the first element of every result is off by one */
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,6 +106,7 @@ static void element_put(enum weir_dtype type, void *x, int64_t i, float value)
 struct product_call {
     struct weir_cuda_product product;
     struct weir_cuda_operands o;
+    bool is_wrong;
 };
 
 static void product_run(const void *closure)
@@ -117,6 +119,8 @@ static void product_run(const void *closure)
             for (int64_t q = 0; q < p->k; q++)
                 sum += element(p->type, call->o.a, p->transpose_a ? q * p->m + i : i * p->k + q) *
                        element(p->type, call->o.b, p->transpose_b ? j * p->k + q : q * p->n + j);
+            if (call->is_wrong && i == 0 && j == 0)
+                sum += 1;
             if (p->bias)
                 sum += element(p->type, call->o.bias, j);
             if (p->add)
@@ -140,7 +144,7 @@ weir_status weir_cuda_lt_run(struct weir_cuda_lt *lt, struct weir_cuda_lt_plan *
         return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "stand-in: the algorithm failed");
     struct weir_emulated_call launch = {.name = "product", .grid = {1, 1, 1}, .block = {1, 1, 1}, .run = product_run,
                                         .kernel = kernel_of(&plan->product)};
-    struct product_call call = {plan->product, *operands};
+    struct product_call call = {plan->product, *operands, has_word("wrong")};
     _Static_assert(sizeof call <= sizeof launch.closure, "a closure holds a product");
     memcpy(launch.closure, &call, sizeof call);
     return weir_emulated_launch(stream, &launch);
