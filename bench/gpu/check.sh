@@ -100,7 +100,7 @@ if [ -x "$weir" ]; then
         [ "${row% *}" != nccl_2 ] || [[ ${verdicts[nccl_2]} != FAILED* && -z ${WEIR_GPU_PARTS:-} ]] || part mpi 15
     done
     # where there is time for them
-    for row in "memcheck 25" "nccl_memcheck 60" "synccheck 20" "racecheck 25"; do
+    for row in "products 30" "memcheck 25" "nccl_memcheck 60" "synccheck 20" "racecheck 25"; do
         part "${row% *}" "${row#* }" extra
     done
 else

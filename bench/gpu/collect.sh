@@ -15,7 +15,7 @@
 set -euo pipefail
 folder=${1:?usage: collect.sh FOLDER}
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-binaries=(bin/weir tests/test_device tests/test_device_graphs tests/test_device_kinds
+binaries=(bin/weir bench/bench_products tests/test_device tests/test_device_graphs tests/test_device_kinds
           tests/stand_ins/cuda_on_cpu/test_cuda_{rows,vector,generation,logits}_gpu)
 limit_kb=40000
 packages=(libcmocka-dev libcmocka0 libjansson-dev libjansson4 libxxhash-dev libxxhash0 zlib1g-dev zlib1g libhwloc-dev
@@ -72,7 +72,7 @@ binaries_make() {
     cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DWEIR_CUDA=ON -DWEIR_CUDA_STATIC=ON -DWEIR_NCCL=ON -DWEIR_MPI=ON \
         -DWEIR_ONEDNN=OFF -DWEIR_CUDNN=OFF "-DCMAKE_CUDA_ARCHITECTURES=${WEIR_GPU_ARCHITECTURES:-90-real}" >/dev/null
     cmake --build "$build" --target "${binaries[@]##*/}" >/dev/null
-    rm -rf "$folder/bin"
+    rm -rf "${folder:?}/bin"
     mkdir -p "$folder/bin"
     (cd "$build" && cp "${binaries[@]}" "$folder/bin/")
     strip "$folder"/bin/*
@@ -102,7 +102,9 @@ if command -v nvcc >/dev/null; then
 else
     printf 'collect.sh: there is no nvcc: the folder has no binaries, and the other machine will build them\n' >&2
 fi
-tar -C "$folder" -czf "$folder.tar.gz" prefix $([ ! -d "$folder/bin" ] || echo bin)
+parts=(prefix)
+[ ! -d "$folder/bin" ] || parts+=(bin)
+tar -C "$folder" -czf "$folder.tar.gz" "${parts[@]}"
 du -sh "$folder" "$folder.tar.gz"
 [ "$(du -sk "$folder" | cut -f 1)" -le "$limit_kb" ] || {
     printf 'collect.sh: %s is larger than %d MB\n' "$folder" $((limit_kb / 1000)) >&2

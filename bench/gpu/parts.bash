@@ -22,6 +22,8 @@ limited() {
 test_program() {
     local folder=${built_bin:-}
     case $rehearse$1 in
+    0products) echo "${folder:-$build/bench}/bench_products" ;;
+    1products) echo "$build/tests/stand_ins/fake_cuda/bench_products_fake" ;;
     0device*) echo "${folder:-$build/tests}/test_$1" ;;
     0*) echo "${folder:-$build/tests/stand_ins/cuda_on_cpu}/test_cuda_$1_gpu" ;;
     1*) echo "$build/tests/stand_ins/fake_cuda/test_fake_$1" ;;
@@ -58,7 +60,7 @@ build_run() {
     cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DWEIR_CUDA=ON -DWEIR_ONEDNN=OFF \
         "$(mpi_option)" "-DCMAKE_CUDA_ARCHITECTURES=${WEIR_GPU_ARCHITECTURES:-$architectures}" $nccl_options &&
         cmake --build "$build" --target weir test_cuda_rows_gpu test_cuda_vector_gpu test_cuda_generation_gpu \
-            test_cuda_logits_gpu test_device test_device_graphs test_device_kinds
+            test_cuda_logits_gpu test_device test_device_graphs test_device_kinds bench_products
 }
 
 # In the background, as long as the part of it may take.

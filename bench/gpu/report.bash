@@ -4,7 +4,7 @@
 #   report.md     how each part went, figures, the worst error of each operation, a table for docs/gpu-results.md
 #   logs.txt      the end of every part's log
 #   running.txt   the log of the part that runs now
-#   speed.txt, profile.txt, ncu.txt, nccl.txt    what parts write themselves
+#   speed.txt, profile.txt, products.txt, ncu.txt, nccl.txt    what parts write themselves
 
 log_bytes=600000 # of one part: 25 of them stay below 16 MiB
 file_bytes=16000000
@@ -75,7 +75,7 @@ figure() {
 }
 
 report_begin() {
-    rm -f "$out"/{report.md,logs,running,speed,profile,ncu,nccl}* "$work/findings.txt"
+    rm -f "$out"/{report.md,logs,running,speed,profile,products,ncu,nccl}* "$work/findings.txt"
     {
         [ "$rehearse" -eq 1 ] && printf '# Rehearsal of the checks: stand-in, no GPU\n\nNothing of this was run on a GPU.\n\n' ||
             printf '# Checks on a GPU\n\n'

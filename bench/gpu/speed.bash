@@ -67,6 +67,15 @@ part_speed() {
     grep -q '^total .* 100.00 %' "$out/profile.txt"
 }
 
+# The algorithms that cuBLASLt names, timed: rows for kernels/cuda/cuda_choices.c.
+part_products() {
+    need_gpu
+    local sizes=(16384 768 50257)
+    [ "$rehearse" -eq 0 ] || sizes=(6 4 9)
+    limited 30 "$(test_program products)" "${sizes[@]}" | tee "$out/products.txt"
+    exit "${PIPESTATUS[0]}"
+}
+
 # kernel WORDS REGEX: its second launch, for the first is the one that loads it
 kernel() {
     # shellcheck disable=SC2086,SC2034 # several words; over() reads it

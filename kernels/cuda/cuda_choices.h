@@ -1,7 +1,7 @@
 /* Algorithms of products that were measured beforehand: a table, so that a run never times anything.
  *
- * cuBLASLt's first guess is not always its fastest algorithm.  bench/gpu/choose.sh times the candidates of each product on a
- * kind of device and prints rows for cuda_choices.c.  A row holds for one kind of device and one version of cuBLASLt: where
+ * cuBLASLt's first guess is not always its fastest algorithm.  bench/gpu/bench_products.c times the candidates of each
+ * product on a kind of device and prints rows for cuda_choices.c.  A row holds for one kind of device and one version of cuBLASLt: where
  * either differs the list of candidates may too, and the row is passed over. */
 #ifndef WEIR_KERNELS_CUDA_CUDA_CHOICES_H
 #define WEIR_KERNELS_CUDA_CUDA_CHOICES_H
