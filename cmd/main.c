@@ -63,7 +63,7 @@ int main(int argc, char **argv)
     bool man = !strcmp(argv[1], "--man") && argc == 3;
     const struct command *command = command_find(argv[man ? 2 : 1]);
     if (!command) {
-        fprintf(stderr, "weir: %s\n", weir_last_error());
+        fprintf(stderr, "weir: %s\n", weir_last_error()); /* it names no option */
         return 2;
     }
     if (man) {

@@ -338,11 +338,27 @@ void options_print_man(const struct option_table *table)
     }
 }
 
+/* "microbatch_size=2" of the library is "--microbatch-size 2" here. */
+static void flag_word(void *context, const char *name, const char *value, char *out, size_t room)
+{
+    (void)context;
+    snprintf(out, room, "--%s%s%s", name, *value ? " " : "", value);
+    for (char *at = out; *at && *at != ' '; at++)
+        if (*at == '_')
+            *at = '-';
+}
+
+const char *options_error(char text_out[WEIR_ERROR_MAX])
+{
+    weir_error_word(flag_word, NULL, text_out);
+    return text_out;
+}
+
 int options_report(const char *command, weir_status status)
 {
     if (!status)
         return 0;
-    const char *message = weir_last_error();
-    fprintf(stderr, "weir %s: %s\n", command, *message ? message : weir_status_str(status));
+    char message[WEIR_ERROR_MAX];
+    fprintf(stderr, "weir %s: %s\n", command, *options_error(message) ? message : weir_status_str(status));
     return weir_status_exit_code(status);
 }

@@ -68,4 +68,7 @@ void options_print_man(const struct option_table *table);
 /* Print "weir COMMAND: message" for a failed call and return the exit status of `status`. */
 int options_report(const char *command, weir_status status);
 
+/* The thread's last error with its options as flags; returns `text_out`. */
+const char *options_error(char text_out[WEIR_ERROR_MAX]);
+
 #endif

@@ -70,13 +70,16 @@ find "$folder/prefix" -xtype l -delete # links to what was left out, or into the
 binaries_make() {
     local build=$folder.build
     cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DWEIR_CUDA=ON -DWEIR_CUDA_STATIC=ON -DWEIR_NCCL=ON -DWEIR_MPI=ON \
-        -DWEIR_ONEDNN=OFF -DWEIR_CUDNN=OFF "-DCMAKE_CUDA_ARCHITECTURES=${WEIR_GPU_ARCHITECTURES:-90-real}" >/dev/null
-    cmake --build "$build" --target "${binaries[@]##*/}" >/dev/null
+        -DWEIR_ONEDNN=OFF -DWEIR_CUDNN=OFF "-DCMAKE_CUDA_ARCHITECTURES=${WEIR_GPU_ARCHITECTURES:-90-real}" >"$folder.log" &&
+        cmake --build "$build" --target "${binaries[@]##*/}" >>"$folder.log" || {
+        tail -n 30 "$folder.log" >&2
+        return 1
+    }
     rm -rf "${folder:?}/bin"
     mkdir -p "$folder/bin"
     (cd "$build" && cp "${binaries[@]}" "$folder/bin/")
     strip "$folder"/bin/*
-    git -C "$root" rev-parse --short HEAD >"$folder/bin/commit"
+    git -C "$root" rev-parse --short HEAD >"$folder/bin/commit" 2>/dev/null || echo unknown >"$folder/bin/commit"
 }
 
 # Every library that the binaries name comes along, or is one that the other machine has.

@@ -42,7 +42,7 @@ weir_status weir_transport_find(const char *name, const struct weir_transport_ki
         if (launcher.n_ranks > 1 && !WEIR_HAVE_MPI)
             return WEIR_FAIL(WEIR_ERR_USAGE,
                              "%s=%s says that a launcher started several processes, but %s; start one process, or give "
-                             "--transport local to run each alone",
+                             WEIR_OPTION("transport=local") " to run each alone",
                              launcher.size_variable, getenv(launcher.size_variable), mpi_missing);
         name = launcher.n_ranks > 1 ? "mpi" : "local";
     }

@@ -44,7 +44,7 @@ static weir_status context_open(weir_device *device, weir_stream *stream, bool t
 {
     (void)stream; /* kernels run where they are called */
     if (tf32)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "device 'cpu' has no tf32: use --dtype f32");
+        return WEIR_FAIL(WEIR_ERR_USAGE, "device 'cpu' has no tf32: use " WEIR_OPTION("dtype=f32"));
     return weir_kernel_context_open(device->n_threads, context_out);
 }
 

@@ -25,17 +25,17 @@ static void graphs_make(struct weir_arena *arena, struct weir_generator_config *
 }
 
 /* Wider than initial values, so that logits differ and attention is not flat. */
-static void weights_widen(weir_engine *engine, const struct weir_graph *graph)
+static void weights_widen(weir_generator *generator, const struct weir_graph *graph)
 {
     for (int i = 0; i < graph->n_params; i++) {
         const struct weir_param *param = &graph->params[i];
         size_t n = (size_t)weir_shape_elements(&param->shape);
         float *values = malloc(n * sizeof *values);
         assert_non_null(values);
-        assert_ok(weir_engine_param_read(engine, param->name, values, n));
+        assert_ok(weir_generator_param_read(generator, param->name, values, n));
         for (size_t k = 0; k < n && param->init == WEIR_INIT_NORMAL; k++)
             values[k] *= 6;
-        assert_ok(weir_engine_param_write(engine, param->name, values, n));
+        assert_ok(weir_generator_param_write(generator, param->name, values, n));
         free(values);
     }
 }
@@ -51,7 +51,7 @@ static void text_make(const char *device, int stages, struct text *out)
     config.n_samples = SAMPLES;
     config.device = device;
     assert_ok(weir_generator_open(&config, &generator));
-    weights_widen(weir_generator_engine(generator), config.prompt);
+    weights_widen(generator, config.prompt);
     for (int i = 0; i < PROMPT; i++)
         prompt[i] = (i * 37 + 11) % VOCABULARY;
     assert_ok(weir_generator_prompt(generator, prompt, PROMPT));

@@ -1,15 +1,14 @@
-/* Wires: which messages a program needs between ranks that do not see each other's memory.
+/* The compiler lists what travels with events for one pipeline, and which instruction awaits which event; here both become
+ * messages between processes, for all replicas, one for each event and waiter.
  *
- * The compiler lists what travels with events (struct weir_push) for one pipeline, and which instruction awaits which event;
- * here both become messages between processes, for all replicas, one for each event and waiter.
- *
- * A transport in stream order has wires between all processes, in the order of turns, and only where something travels: its
+ * A device-side transport has messages between all processes, in the order of turns, and only where something travels: its
  * claim() takes the place of events that free a slot, and its collectives that of messages between replicas and of the
  * parts of the gradient norm. */
+#include "engine/run/messages.h"
+
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "engine/run/state.h"
 
 /* One region of an event's message to one rank, or none. */
 struct item {
@@ -25,13 +24,13 @@ struct items {
     struct item *items;
     size_t n, room;
     weir_status status;
-    const struct turn *turns; /* [n_events]; NULL: not in stream order */
+    const struct turn *turns; /* [n_events]; NULL: host-side */
 };
 
-/* Only what leaves this host or comes from another one makes a message; in stream order all that leaves this process. */
-static void item_add(const struct weir_engine *engine, struct items *items, const struct item *item)
+/* Only what leaves this host or comes from another one makes a message; device-side: all that leaves this process. */
+static void item_add(const struct weir_world *world, struct items *items, const struct item *item)
 {
-    const struct weir_transport_info *info = engine->info;
+    const struct weir_transport_info *info = world->info;
     bool ours = item->from == info->rank || item->to == info->rank;
     if (items->status || !ours || (!items->turns && info->host_of[item->from] == info->host_of[item->to]))
         return;
@@ -42,49 +41,49 @@ static void item_add(const struct weir_engine *engine, struct items *items, cons
     items->items[items->n++].turn = items->turns ? items->turns[item->event] : (struct turn){0, 0};
 }
 
-/* In stream order collectives do the rest. */
+/* Device-side, collectives do the rest. */
 static bool is_message(const struct weir_push *push)
 {
     return push->to_replica == WEIR_REPLICA_OWN && push->kind != WEIR_MEMORY_STEP;
 }
 
-static void push_expand(const struct weir_engine *engine, struct items *items, const struct weir_push *push)
+static void push_expand(const struct weir_world *world, struct items *items, const struct weir_push *push)
 {
     if (items->turns && !is_message(push))
         return;
-    for (int d = 0; d < engine->n_replicas; d++)
-        for (int e = 0; e < engine->n_replicas; e++) {
+    for (int d = 0; d < world->grid.n_replicas; d++)
+        for (int e = 0; e < world->grid.n_replicas; e++) {
             bool from = push->from_replica == WEIR_REPLICA_ANY || push->from_replica == d;
             bool to = push->to_replica == WEIR_REPLICA_OWN      ? e == d
                       : push->to_replica == WEIR_REPLICA_OTHERS ? e != d
                                                                 : e == push->to_replica && e != d;
             if (!from || !to)
                 continue;
-            struct item item = {.event = push->event, .from = weir_peers_process(engine, d, push->from_rank),
-                                .to = weir_peers_process(engine, e, push->to_rank), .post_after = push->post_after};
+            struct item item = {.event = push->event, .from = weir_world_process(world, d, push->from_rank),
+                                .to = weir_world_process(world, e, push->to_rank), .post_after = push->post_after};
             item.region = (struct weir_wire_region){push->receivers ? item.to : item.from, (int)push->kind, push->offset,
                                                     push->bytes};
-            item_add(engine, items, &item);
+            item_add(world, items, &item);
         }
 }
 
 /* A wait without a push still needs a message. */
-static void waits_expand(const struct weir_engine *engine, const int *signallers, struct items *items, int r,
+static void waits_expand(const struct weir_world *world, const int *signallers, struct items *items, int r,
                          const struct weir_instr *instr)
 {
-    for (int d = 0; d < engine->n_replicas; d++) {
-        struct item item = {.to = weir_peers_process(engine, d, r), .post_after = -1};
+    for (int d = 0; d < world->grid.n_replicas; d++) {
+        struct item item = {.to = weir_world_process(world, d, r), .post_after = -1};
         for (int w = 0; w < instr->n_waits; w++) {
             item.event = instr->waits[w];
-            item.from = weir_peers_process(engine, d, signallers[item.event]);
-            item_add(engine, items, &item);
+            item.from = weir_world_process(world, d, signallers[item.event]);
+            item_add(world, items, &item);
         }
         for (int w = 0; w < instr->n_peer_waits; w++)
-            for (int e = 0; e < engine->n_replicas; e++) {
+            for (int e = 0; e < world->grid.n_replicas; e++) {
                 item.event = instr->peer_waits[w];
-                item.from = weir_peers_process(engine, e, signallers[item.event]);
+                item.from = weir_world_process(world, e, signallers[item.event]);
                 if (e != d)
-                    item_add(engine, items, &item);
+                    item_add(world, items, &item);
             }
     }
 }
@@ -133,12 +132,12 @@ static void wires_fill(const struct items *items, struct weir_wire *wires, struc
     }
 }
 
-/* ---- in stream order -------------------------------------------------------------------------------------------------- */
+/* ---- device-side -------------------------------------------------------------------------------------------------------- */
 
-static weir_status turns_make(const weir_engine *engine, const struct weir_program *program, struct weir_arena *arena,
+static weir_status turns_make(const struct weir_world *world, const struct weir_program *program, struct weir_arena *arena,
                               const struct turn **turns_out)
 {
-    int own = engine->ranks[engine->first_here].index, n_own = 0;
+    int own = world->first_here % program->n_ranks, n_own = 0;
     struct turn *turns;
     weir_status status = weir_arena_alloc(arena, (size_t)program->n_events + 1, sizeof *turns, &turns);
     if (status)
@@ -155,7 +154,7 @@ static weir_status turns_make(const weir_engine *engine, const struct weir_progr
 }
 
 /* Between which ranks of a pipeline is there a wire? */
-static weir_status edges_make(const weir_engine *engine, const struct weir_program *program, struct weir_arena *arena,
+static weir_status edges_make(const struct weir_world *world, const struct weir_program *program, struct weir_arena *arena,
                               struct weir_link_spec *spec)
 {
     int p = program->n_ranks;
@@ -165,7 +164,7 @@ static weir_status edges_make(const weir_engine *engine, const struct weir_progr
     for (int i = 0; i < program->n_pushes && !status; i++)
         if (is_message(&program->pushes[i]) && !there[program->pushes[i].from_rank * p + program->pushes[i].to_rank]) {
             there[program->pushes[i].from_rank * p + program->pushes[i].to_rank] = true;
-            spec->n_edges += engine->n_replicas;
+            spec->n_edges += world->grid.n_replicas;
         }
     if (!status)
         status = weir_arena_alloc(arena, (size_t)spec->n_edges, sizeof *edges, &edges);
@@ -173,55 +172,56 @@ static weir_status edges_make(const weir_engine *engine, const struct weir_progr
         return status;
     spec->edges = edges;
     for (int i = 0; i < p * p; i++)
-        for (int d = 0; d < engine->n_replicas && there[i]; d++)
-            *edges++ = (struct weir_edge){weir_peers_process(engine, d, i / p), weir_peers_process(engine, d, i % p)};
+        for (int d = 0; d < world->grid.n_replicas && there[i]; d++)
+            *edges++ = (struct weir_edge){weir_world_process(world, d, i / p), weir_world_process(world, d, i % p)};
     return WEIR_OK;
 }
 
-static weir_status groups_make(const weir_engine *engine, const struct weir_program *program, struct weir_arena *arena,
+static weir_status groups_make(const struct weir_world *world, const struct weir_program *program, struct weir_arena *arena,
                                struct weir_link_spec *spec)
 {
     int *groups;
-    weir_status status = weir_arena_alloc(arena, (size_t)engine->n_ranks, sizeof *groups, &groups);
-    for (int i = 0; i < engine->n_ranks && !status; i++)
-        groups[i] = weir_peers_process(engine, i % engine->n_replicas, i / engine->n_replicas);
+    weir_status status = weir_arena_alloc(arena, (size_t)world->info->n_ranks, sizeof *groups, &groups);
+    for (int i = 0; i < world->info->n_ranks && !status; i++)
+        groups[i] = weir_world_process(world, i % world->grid.n_replicas, i / world->grid.n_replicas);
     if (status)
         return status;
     spec->n_groups = program->n_ranks;
-    spec->group_size = engine->n_replicas;
+    spec->group_size = world->grid.n_replicas;
     spec->groups = groups;
     return WEIR_OK;
 }
 
-static weir_status streams_describe(const weir_engine *engine, const struct weir_program *program, struct weir_arena *arena,
-                                    struct weir_link_spec *spec)
+static weir_status device_side_describe(const struct weir_run *run, struct weir_arena *arena, struct weir_link_spec *spec)
 {
-    const struct weir_rank *rank = &engine->ranks[engine->first_here];
-    spec->kind = engine->kind;
+    const struct weir_machine *machine = &run->runner->machine;
+    const struct weir_rank *rank = &machine->ranks[machine->first_here];
+    spec->kind = machine->kind;
     spec->device = rank->device;
     spec->stream = rank->stream;
-    weir_status status = edges_make(engine, program, arena, spec);
-    return status ? status : groups_make(engine, program, arena, spec);
+    weir_status status = edges_make(&run->runner->world, run->program, arena, spec);
+    return status ? status : groups_make(&run->runner->world, run->program, arena, spec);
 }
 
 /* ---- all of them ------------------------------------------------------------------------------------------------------ */
 
-weir_status weir_peers_wires(const weir_engine *engine, const struct weir_run_program *run, struct weir_arena *arena,
-                             struct weir_link_spec *spec)
+weir_status weir_messages_make(const struct weir_run *run, struct weir_arena *arena, struct weir_link_spec *spec)
 {
     const struct weir_program *program = run->program;
+    const struct weir_world *world = &run->runner->world;
+    bool device_side = weir_world_is_device_side(world);
     struct items items = {0};
     struct weir_wire *wires = NULL;
     struct weir_wire_region *regions = NULL;
-    if (engine->wire->streams)
-        items.status = turns_make(engine, program, arena, &items.turns);
-    if (engine->wire->streams && !items.status)
-        items.status = streams_describe(engine, program, arena, spec);
+    if (device_side)
+        items.status = turns_make(world, program, arena, &items.turns);
+    if (device_side && !items.status)
+        items.status = device_side_describe(run, arena, spec);
     for (int p = 0; p < program->n_pushes; p++)
-        push_expand(engine, &items, &program->pushes[p]);
-    for (int r = 0; r < program->n_ranks && !engine->wire->streams; r++)
+        push_expand(world, &items, &program->pushes[p]);
+    for (int r = 0; r < program->n_ranks && !device_side; r++)
         for (int i = 0; i < program->ranks[r].n_instrs; i++)
-            waits_expand(engine, run->signallers, &items, r, &program->ranks[r].instrs[i]);
+            waits_expand(world, run->signallers, &items, r, &program->ranks[r].instrs[i]);
     if (!items.status)
         items.status = weir_arena_alloc(arena, items.n, sizeof *wires, &wires);
     if (!items.status)

@@ -43,24 +43,25 @@ static weir_status run_open(const struct run *run, int64_t cap)
     return status;
 }
 
-/* One way out, "--recompute full --stages 8": what its words change. */
+/* One way out, "recompute=full stages=8": what its words change. */
 static struct run advised(struct run run, char *words, char schedule[32])
 {
     char *save, *word = strtok_r(words, " ", &save);
     for (; word; word = strtok_r(NULL, " ", &save)) {
-        const char *value = strtok_r(NULL, " ", &save);
+        char *value = strchr(word, '=');
         assert_non_null(value);
-        if (!strcmp(word, "--recompute"))
+        *value++ = 0;
+        if (!strcmp(word, "recompute"))
             run.recompute = "full", assert_string_equal(value, "full");
-        else if (!strcmp(word, "--stages"))
+        else if (!strcmp(word, "stages"))
             run.n_stages = atoi(value);
-        else if (!strcmp(word, "--chunks"))
+        else if (!strcmp(word, "chunks"))
             run.n_chunks = atoi(value);
-        else if (!strcmp(word, "--zero"))
+        else if (!strcmp(word, "zero"))
             run.zero = atoi(value);
-        else if (!strcmp(word, "--microbatch-size"))
+        else if (!strcmp(word, "microbatch_size"))
             run.microbatch_size = atoi(value);
-        else if (!strcmp(word, "--schedule"))
+        else if (!strcmp(word, "schedule"))
             snprintf(schedule, 32, "%s", value), run.schedule = schedule;
         else
             fail_msg("unknown option '%s'", word);
@@ -108,19 +109,19 @@ static void the_unnamed_do_not_fit(const struct run *run, int64_t cap, const cha
     char ended[WEIR_ERROR_MAX + 1];
     snprintf(ended, sizeof ended, "%s,", message);
     changed.recompute = "full";
-    if (!strstr(ended, "with --recompute full,"))
+    if (!strstr(ended, "with recompute=full,"))
         assert_int_equal(run_open(&changed, cap), WEIR_ERR_NOFIT);
     changed = *run;
     changed.microbatch_size = 1;
-    if (!strstr(message, "with --microbatch-size"))
+    if (!strstr(message, "with microbatch_size"))
         assert_int_equal(run_open(&changed, cap), WEIR_ERR_NOFIT);
     changed = *run;
     changed.zero = 1;
-    if (!strstr(message, "with --zero 1"))
+    if (!strstr(message, "with zero=1"))
         assert_int_equal(run_open(&changed, cap), WEIR_ERR_NOFIT);
     changed = *run;
     changed.n_stages *= 2;
-    if (!strstr(message, "with --stages") && changed.n_stages <= LAYERS)
+    if (!strstr(message, "with stages") && changed.n_stages <= LAYERS)
         assert_int_equal(run_open(&changed, cap), WEIR_ERR_NOFIT);
 }
 
@@ -139,7 +140,7 @@ static void what_a_refusal_advises_fits_and_what_it_leaves_out_does_not(void **s
             if (!status)
                 continue;
             assert_int_equal(status, WEIR_ERR_NOFIT);
-            weir_error_take(message);
+            snprintf(message, sizeof message, "%s", weir_last_error());
             int n = advice_follow(&runs[i], cap, message);
             the_unnamed_do_not_fit(&runs[i], cap, message);
             refused++, ways += n, without += !n;
@@ -156,11 +157,11 @@ static void a_refusal_names_rank_stages_bytes_and_cap(void **state)
     assert_fails(run_open(&run, 1 << 20), WEIR_ERR_NOFIT, "the cap is 1048576, 2 of 2 ranks are over it");
     assert_fails(run_open(&run, 1 << 20), WEIR_ERR_NOFIT, "the least found is");
     run = (struct run){"1f1b", "full", 1, 0, BATCH, 2, 0};
-    assert_fails(run_open(&run, 20 << 20), WEIR_ERR_NOFIT, "with --zero 1");
+    assert_fails(run_open(&run, 20 << 20), WEIR_ERR_NOFIT, "with zero=1");
     run = (struct run){"interleaved", NULL, 4, 2, BATCH, 1, 0};
     run.microbatch_size = 1 << 20;
     assert_fails(run_open(&run, 0), WEIR_ERR_NOFIT, "MiB free; rank ");
-    assert_fails(run_open(&run, 0), WEIR_ERR_NOFIT, "--microbatch-size");
+    assert_fails(run_open(&run, 0), WEIR_ERR_NOFIT, "microbatch_size");
 }
 
 static void a_resized_graph_is_the_graph_of_that_size(void **state)
