@@ -313,4 +313,4 @@ static int run_generate(int argc, char **argv)
 
 static const struct option_table *const tables[] = {&table, NULL};
 const struct command command_generate = {"generate", "continue a text with a model on a pipeline of devices", tables,
-                                         run_generate};
+                                         run_generate, true};

@@ -341,4 +341,4 @@ static int run(int argc, char **argv)
 }
 
 static const struct option_table *const tables[] = {&solve_table, &evaluate_table, NULL};
-const struct command command_plan = {"plan", "split a cost graph over devices and choose stages", tables, run};
+const struct command command_plan = {"plan", "split a cost graph over devices and choose stages", tables, run, true};

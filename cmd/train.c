@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cmd/command.h"
+#include "cmd/launched.h"
 #include "engine/device/device.h"
 #include "engine/transport/transport.h"
 
@@ -134,14 +134,13 @@ static void result_print(struct train_run *run, bool json)
     free(model);
 }
 
-/* Every process fails for these reasons, or none: one message is enough.  A launcher ends all processes when the first one
- * ends, so the silent ones leave some time for it. */
+/* Every process fails for these reasons, or none: one message is enough. */
 static int failure_report(weir_status status, bool leads)
 {
     bool common = status == WEIR_ERR_USAGE || status == WEIR_ERR_NOFIT || status == WEIR_ERR_NUMERIC;
     if (!common || leads)
         return options_report("train", status);
-    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    launched_linger();
     return weir_status_exit_code(status);
 }
 
@@ -182,4 +181,4 @@ static int run_train(int argc, char **argv)
 }
 
 static const struct option_table *const tables[] = {&table, NULL};
-const struct command command_train = {"train", "train a model on a pipeline of devices", tables, run_train};
+const struct command command_train = {"train", "train a model on a pipeline of devices", tables, run_train, false};

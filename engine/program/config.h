@@ -34,8 +34,8 @@ struct weir_engine_config {
     const int *first_layer;               /* [n_stages + 1], or NULL: balanced by estimated cost */
     const char *device;                   /* "cpu", "cuda", "cuda:0,cuda:1": engine/device/device.h, weir_device_list */
     enum weir_compute dtype;
-    const char *transport;                /* NULL: by the launcher's variables "mpi" (device cpu) or "nccl" (cuda), else
-                                             "local" */
+    const char *transport;                /* NULL: "local", all ranks in this process; weir_transport_launched() says what
+                                             fits processes that a launcher starts */
     const char *placement;                /* of ranks on processes: NULL or "cluster", or "spread" (placement.h) */
     int threads_per_rank;                 /* >= 1 */
     enum weir_optimizer optimizer;

@@ -17,7 +17,7 @@ struct item {
     struct turn {
         int at, after; /* the signaller's place in the order of all; this rank's last instruction before; 0: does not matter */
     } turn;
-    struct weir_wire_region region;
+    struct weir_message_region region;
 };
 
 struct items {
@@ -61,7 +61,7 @@ static void push_expand(const struct weir_world *world, struct items *items, con
                 continue;
             struct item item = {.event = push->event, .from = weir_world_process(world, d, push->from_rank),
                                 .to = weir_world_process(world, e, push->to_rank), .post_after = push->post_after};
-            item.region = (struct weir_wire_region){push->receivers ? item.to : item.from, (int)push->kind, push->offset,
+            item.region = (struct weir_message_region){push->receivers ? item.to : item.from, (int)push->kind, push->offset,
                                                     push->bytes};
             item_add(world, items, &item);
         }
@@ -104,30 +104,30 @@ static int item_compare(const void *a, const void *b)
     return (x->region.offset > y->region.offset) - (x->region.offset < y->region.offset);
 }
 
-static bool same_wire(const struct item *a, const struct item *b)
+static bool same_message(const struct item *a, const struct item *b)
 {
     return a->event == b->event && a->from == b->from && a->to == b->to;
 }
 
-/* Items in order become wires; neighbouring regions become one. */
-static void wires_fill(const struct items *items, struct weir_wire *wires, struct weir_wire_region *regions, int *n_out)
+/* Items in order become messages; neighbouring regions become one. */
+static void messages_fill(const struct items *items, struct weir_message *messages, struct weir_message_region *regions, int *n_out)
 {
-    struct weir_wire *wire = NULL;
+    struct weir_message *message = NULL;
     for (size_t i = 0; i < items->n; i++) {
         const struct item *item = &items->items[i];
-        if (!wire || !same_wire(item, item - 1)) {
-            wire = &wires[(*n_out)++];
-            *wire = (struct weir_wire){item->event, item->from, item->to, item->post_after, item->turn.after, 0, regions};
+        if (!message || !same_message(item, item - 1)) {
+            message = &messages[(*n_out)++];
+            *message = (struct weir_message){item->event, item->from, item->to, item->post_after, item->turn.after, 0, regions};
         }
-        wire->post_after = item->post_after > wire->post_after ? item->post_after : wire->post_after;
+        message->post_after = item->post_after > message->post_after ? item->post_after : message->post_after;
         if (!item->region.bytes)
             continue;
-        struct weir_wire_region *last = wire->n_regions ? regions - 1 : NULL;
+        struct weir_message_region *last = message->n_regions ? regions - 1 : NULL;
         if (last && last->part == item->region.part && last->offset + last->bytes == item->region.offset) {
             last->bytes += item->region.bytes;
         } else {
             *regions++ = item->region;
-            wire->n_regions++;
+            message->n_regions++;
         }
     }
 }
@@ -153,13 +153,13 @@ static weir_status turns_make(const struct weir_world *world, const struct weir_
     return WEIR_OK;
 }
 
-/* Between which ranks of a pipeline is there a wire? */
+/* Between which ranks of a pipeline is there a message? */
 static weir_status edges_make(const struct weir_world *world, const struct weir_program *program, struct weir_arena *arena,
                               struct weir_link_spec *spec)
 {
     int p = program->n_ranks;
     bool *there;
-    struct weir_edge *edges;
+    struct weir_transport_edge *edges;
     weir_status status = weir_arena_alloc(arena, (size_t)p * (size_t)p, sizeof *there, &there);
     for (int i = 0; i < program->n_pushes && !status; i++)
         if (is_message(&program->pushes[i]) && !there[program->pushes[i].from_rank * p + program->pushes[i].to_rank]) {
@@ -173,7 +173,7 @@ static weir_status edges_make(const struct weir_world *world, const struct weir_
     spec->edges = edges;
     for (int i = 0; i < p * p; i++)
         for (int d = 0; d < world->grid.n_replicas && there[i]; d++)
-            *edges++ = (struct weir_edge){weir_world_process(world, d, i / p), weir_world_process(world, d, i % p)};
+            *edges++ = (struct weir_transport_edge){weir_world_process(world, d, i / p), weir_world_process(world, d, i % p)};
     return WEIR_OK;
 }
 
@@ -211,8 +211,8 @@ weir_status weir_messages_make(const struct weir_run *run, struct weir_arena *ar
     const struct weir_world *world = &run->runner->world;
     bool device_side = weir_world_is_device_side(world);
     struct items items = {0};
-    struct weir_wire *wires = NULL;
-    struct weir_wire_region *regions = NULL;
+    struct weir_message *messages = NULL;
+    struct weir_message_region *regions = NULL;
     if (device_side)
         items.status = turns_make(world, program, arena, &items.turns);
     if (device_side && !items.status)
@@ -223,13 +223,13 @@ weir_status weir_messages_make(const struct weir_run *run, struct weir_arena *ar
         for (int i = 0; i < program->ranks[r].n_instrs; i++)
             waits_expand(world, run->signallers, &items, r, &program->ranks[r].instrs[i]);
     if (!items.status)
-        items.status = weir_arena_alloc(arena, items.n, sizeof *wires, &wires);
+        items.status = weir_arena_alloc(arena, items.n, sizeof *messages, &messages);
     if (!items.status)
         items.status = weir_arena_alloc(arena, items.n, sizeof *regions, &regions);
     if (!items.status && items.n) {
         qsort(items.items, items.n, sizeof *items.items, item_compare);
-        wires_fill(&items, wires, regions, &spec->n_wires);
-        spec->wires = wires;
+        messages_fill(&items, messages, regions, &spec->n_messages);
+        spec->messages = messages;
     }
     weir_free(items.items);
     return items.status;

@@ -19,8 +19,6 @@ weir_status weir_world_find(struct weir_world *world, const struct weir_engine_c
     weir_status status = weir_transport_find(config->transport, &transport);
     if (!status && config->placement)
         status = weir_placement_order_find(config->placement, &order);
-    if (!status && !config->transport && !transport->one_process && !on_host)
-        status = weir_transport_find("nccl", &transport); /* a launcher started several */
     if (status)
         return status;
     if (kind->process_start) /* before the transport may start the device's library */
@@ -43,7 +41,6 @@ weir_status weir_world_join(struct weir_world *world, int n_threads)
     if (status)
         return status;
     world->info = world->transport->info(world->handle);
-    weir_cpu_crowded_set(world->info->crowded);
     status = weir_placement_grid_check(&world->grid, world->info->n_ranks);
     if (status)
         return status;
@@ -59,7 +56,6 @@ void weir_world_leave(struct weir_world *world)
         return;
     world->transport->close(world->handle);
     world->handle = NULL;
-    weir_cpu_crowded_set(false);
 }
 
 /* ---- who is where -------------------------------------------------------------------------------------------------- */

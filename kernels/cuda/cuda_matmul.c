@@ -56,13 +56,6 @@ void weir_cuda_matmul_close(struct weir_cuda_matmul *matmul)
     weir_free(matmul);
 }
 
-bool weir_cuda_product_same(const struct weir_cuda_product *p, const struct weir_cuda_product *q)
-{
-    return p->m == q->m && p->n == q->n && p->k == q->k && p->transpose_a == q->transpose_a &&
-           p->transpose_b == q->transpose_b && p->add == q->add && p->bias == q->bias && p->type == q->type &&
-           p->result_type == q->result_type;
-}
-
 static struct plan *plan_find(const struct weir_cuda_matmul *matmul, const struct weir_cuda_product *product)
 {
     for (size_t i = 0; i < matmul->n_plans; i++)

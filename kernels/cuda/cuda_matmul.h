@@ -37,6 +37,14 @@ struct weir_cuda_product {
     enum weir_dtype result_type; /* of C and the addend: f32, or bf16 where A and B are */
 };
 
+/* Do two descriptions mean the same product? */
+static inline bool weir_cuda_product_same(const struct weir_cuda_product *p, const struct weir_cuda_product *q)
+{
+    return p->m == q->m && p->n == q->n && p->k == q->k && p->transpose_a == q->transpose_a &&
+           p->transpose_b == q->transpose_b && p->add == q->add && p->bias == q->bias && p->type == q->type &&
+           p->result_type == q->result_type;
+}
+
 struct weir_cuda_operands {
     const void *a, *b, *bias, *addend; /* bias, addend: NULL where the product has none */
     void *c;
@@ -67,9 +75,6 @@ weir_status weir_cuda_matmul_run(struct weir_cuda_matmul *matmul, const struct w
 /* What was decided about a product that has been run; false: it has not. */
 bool weir_cuda_matmul_decision(const struct weir_cuda_matmul *matmul, const struct weir_cuda_product *product,
                                struct weir_cuda_decision *decision_out);
-
-/* Do two descriptions mean the same product? */
-bool weir_cuda_product_same(const struct weir_cuda_product *p, const struct weir_cuda_product *q);
 
 #ifdef __cplusplus
 }

@@ -9,7 +9,7 @@
 enum { FIRST_PAUSE_NS = 10000, LONGEST_PAUSE_NS = 40000 };
 
 /* What goes to another rank is waited for: it may start before the blocks of a long kernel that are still to come. */
-static weir_status native_open(const weir_device *device, enum weir_stream_class stream_class, cudaStream_t *native_out)
+static weir_status native_open(const struct weir_cuda_device *device, enum weir_stream_class stream_class, cudaStream_t *native_out)
 {
     int least, greatest; /* of the device; a greater priority is a smaller number */
     weir_status status = weir_cuda_result(device, cudaDeviceGetStreamPriorityRange(&least, &greatest),
@@ -23,12 +23,12 @@ static weir_status native_open(const weir_device *device, enum weir_stream_class
                             "cudaStreamCreateWithPriority");
 }
 
-weir_status weir_cuda_stream_open(weir_device *device, enum weir_stream_class stream_class, size_t capacity,
-                                  weir_stream **stream_out)
+weir_status weir_cuda_stream_open(struct weir_cuda_device *device, enum weir_stream_class stream_class, size_t capacity,
+                                  struct weir_cuda_stream **stream_out)
 {
     if (capacity < 1 || capacity > (size_t)1 << 30)
         return WEIR_FAIL(WEIR_ERR_INVALID, "capacity of a stream is %zu, it must be from 1 to 2^30", capacity);
-    weir_stream *stream;
+    struct weir_cuda_stream *stream;
     weir_status status = weir_alloc(1, sizeof *stream, &stream);
     if (status)
         return status;
@@ -50,9 +50,9 @@ free_stream:
     return status;
 }
 
-void weir_cuda_stream_close(weir_stream *stream)
+void weir_cuda_stream_close(struct weir_cuda_stream *stream)
 {
-    weir_device *device = stream->device;
+    struct weir_cuda_device *device = stream->device;
     weir_cuda_released(device, cudaStreamSynchronize(stream->native), "cudaStreamSynchronize");
     weir_cuda_released(device, cudaStreamDestroy(stream->native), "cudaStreamDestroy");
     weir_cuda_marks_release(stream);
@@ -63,7 +63,7 @@ void weir_cuda_stream_close(weir_stream *stream)
 
 /* Ask again and again: first at once, then with pauses.  They stay short, for the end of a step is waited for here, and a
  * query costs a microsecond or two. */
-static cudaError_t poll(const weir_stream *stream, int64_t timeout_ns)
+static cudaError_t poll(const struct weir_cuda_stream *stream, int64_t timeout_ns)
 {
     int64_t start = weir_clock_ns(), pause = 0;
     for (;;) {
@@ -79,7 +79,7 @@ static cudaError_t poll(const weir_stream *stream, int64_t timeout_ns)
     }
 }
 
-weir_status weir_cuda_stream_sync(weir_stream *stream, int64_t timeout_ns)
+weir_status weir_cuda_stream_sync(struct weir_cuda_stream *stream, int64_t timeout_ns)
 {
     weir_status status = weir_cuda_enter(stream->device);
     if (status)
@@ -100,7 +100,7 @@ weir_status weir_cuda_stream_sync(weir_stream *stream, int64_t timeout_ns)
     return status;
 }
 
-weir_status weir_cuda_stream_reset(weir_stream *stream)
+weir_status weir_cuda_stream_reset(struct weir_cuda_stream *stream)
 {
     weir_status status = weir_cuda_enter(stream->device);
     if (status)

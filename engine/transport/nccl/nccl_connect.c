@@ -8,7 +8,6 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "engine/device/cuda/cuda_device.h"
 
 enum {
     IDS = WEIR_EXCHANGE_MAX / sizeof(ncclUniqueId), /* in one exchange */
@@ -36,7 +35,7 @@ static const int64_t finalize_ns = INT64_C(10000000000); /* in which a communica
 /* An edge and the round in which it is connected: edges of a round share no rank, so that a chain of any length needs a few
  * rounds.  All ranks make the same list. */
 struct draft {
-    struct weir_edge edge;
+    struct weir_transport_edge edge;
     int round;
 };
 
@@ -50,12 +49,12 @@ static int by_round(const void *a, const void *b)
     return (x->edge.to > y->edge.to) - (x->edge.to < y->edge.to);
 }
 
-static bool shares_rank(const struct weir_edge *a, const struct weir_edge *b)
+static bool shares_rank(const struct weir_transport_edge *a, const struct weir_transport_edge *b)
 {
     return a->from == b->from || a->from == b->to || a->to == b->from || a->to == b->to;
 }
 
-static weir_status drafts_make(weir_link *link, const struct weir_link_spec *spec, struct draft **drafts_out)
+static weir_status drafts_make(struct weir_nccl_link *link, const struct weir_link_spec *spec, struct draft **drafts_out)
 {
     struct draft *drafts;
     weir_status status = weir_arena_alloc(&link->arena, (size_t)spec->n_edges, sizeof *drafts, &drafts);
@@ -99,7 +98,7 @@ static ncclUniqueId *id_at(const struct ids *ids, int n_ranks, int rank, int k)
     return &ids->all[(k / IDS * n_ranks + rank) * IDS + k % IDS];
 }
 
-static weir_status ids_make(weir_link *link, const struct weir_link_spec *spec, struct ids *ids)
+static weir_status ids_make(struct weir_nccl_link *link, const struct weir_link_spec *spec, struct ids *ids)
 {
     int n = link->info->n_ranks, most = 0;
     for (int r = 0; r < n; r++) {
@@ -129,7 +128,7 @@ static int edge_id(const struct ids *ids, int edge)
 
 /* ---- communicators ---------------------------------------------------------------------------------------------------- */
 
-static weir_status comm_open(weir_link *link, struct weir_nccl_comm *comm, const ncclUniqueId *id, int n_ranks, int rank,
+static weir_status comm_open(struct weir_nccl_link *link, struct weir_nccl_comm *comm, const ncclUniqueId *id, int n_ranks, int rank,
                              int most_blocks)
 {
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
@@ -137,10 +136,10 @@ static weir_status comm_open(weir_link *link, struct weir_nccl_comm *comm, const
     config.blocking = 0;
     config.minCTAs = 1;
     config.maxCTAs = most_blocks;
-    weir_status status = weir_cuda_queues_take(link->device->index, OWN_STREAMS);
+    weir_status status = link->kind->streams_reserve(link->device, OWN_STREAMS);
     if (status)
         return status;
-    comm->has_queues = true;
+    comm->has_reserved = true;
     status = link->kind->stream_open(link->device, WEIR_STREAM_EDGE, 1 << 16, &comm->stream);
     if (!status)
         status = link->kind->native(comm->stream, &queue); /* makes the device current */
@@ -151,7 +150,7 @@ static weir_status comm_open(weir_link *link, struct weir_nccl_comm *comm, const
 }
 
 /* Wait for the first operations.  They are awaited from now on, so that peers that never come are a timeout. */
-static weir_status comm_sync(weir_link *link, struct weir_nccl_comm *comm)
+static weir_status comm_sync(struct weir_nccl_link *link, struct weir_nccl_comm *comm)
 {
     weir_status status = WEIR_ERR_TIMEOUT;
     link->came_ns = weir_clock_ns();
@@ -167,7 +166,7 @@ static weir_status comm_sync(weir_link *link, struct weir_nccl_comm *comm)
     return status;
 }
 
-static weir_status edge_connect(weir_link *link, struct weir_nccl_edge *edge)
+static weir_status edge_connect(struct weir_nccl_link *link, struct weir_nccl_edge *edge)
 {
     struct weir_nccl_comm *comm = &edge->comm;
     bool sends = edge->from == link->info->rank;
@@ -181,9 +180,9 @@ static weir_status edge_connect(weir_link *link, struct weir_nccl_edge *edge)
     return status ? status : comm_sync(link, comm);
 }
 
-static weir_status edge_open(weir_link *link, const struct ids *ids, int e)
+static weir_status edge_open(struct weir_nccl_link *link, const struct ids *ids, int e)
 {
-    const struct weir_edge *edge = &ids->drafts[e].edge;
+    const struct weir_transport_edge *edge = &ids->drafts[e].edge;
     int n = link->info->n_ranks, rank = link->info->rank;
     if (edge->from != rank && edge->to != rank)
         return WEIR_OK;
@@ -198,7 +197,7 @@ static weir_status edge_open(weir_link *link, const struct ids *ids, int e)
 }
 
 /* Every kind of collective that a step has, of n elements. */
-static weir_status scope_probe(weir_link *link, enum weir_collective_scope scope, size_t n)
+static weir_status scope_probe(struct weir_nccl_link *link, enum weir_collective_scope scope, size_t n)
 {
     struct weir_collective_part part = {0, link->probe, link->probe, n};
     enum weir_dtype dtype = scope == WEIR_COLLECT_ALL ? WEIR_DTYPE_F64 : WEIR_DTYPE_F32;
@@ -211,7 +210,7 @@ static weir_status scope_probe(weir_link *link, enum weir_collective_scope scope
 }
 
 /* So that connections and kernels are there.  What all ranks sum is thousands of numbers at most. */
-static weir_status scope_connect(weir_link *link, enum weir_collective_scope scope)
+static weir_status scope_connect(struct weir_nccl_link *link, enum weir_collective_scope scope)
 {
     weir_status status = scope_probe(link, scope, 1);
     if (!status)
@@ -219,7 +218,7 @@ static weir_status scope_connect(weir_link *link, enum weir_collective_scope sco
     return status ? status : comm_sync(link, &link->scopes[scope]);
 }
 
-static weir_status scope_open(weir_link *link, enum weir_collective_scope scope, const ncclUniqueId *id, int n_ranks, int rank,
+static weir_status scope_open(struct weir_nccl_link *link, enum weir_collective_scope scope, const ncclUniqueId *id, int n_ranks, int rank,
                               int most_blocks)
 {
     struct weir_nccl_comm *comm = &link->scopes[scope];
@@ -234,7 +233,7 @@ static weir_status scope_open(weir_link *link, enum weir_collective_scope scope,
     return status ? weir_error_prefix(status, "connecting %d ranks: ", n_ranks) : WEIR_OK;
 }
 
-static weir_status group_open(weir_link *link, const struct weir_link_spec *spec, const struct ids *ids)
+static weir_status group_open(struct weir_nccl_link *link, const struct weir_link_spec *spec, const struct ids *ids)
 {
     for (int i = 0; i < spec->n_groups * spec->group_size && spec->group_size > 1; i++) {
         if (spec->groups[i] != link->info->rank)
@@ -248,7 +247,7 @@ static weir_status group_open(weir_link *link, const struct weir_link_spec *spec
     return WEIR_OK;
 }
 
-static weir_status all_open(weir_link *link, const struct weir_link_spec *spec, const struct ids *ids)
+static weir_status all_open(struct weir_nccl_link *link, const struct weir_link_spec *spec, const struct ids *ids)
 {
     int n = link->info->n_ranks;
     if (n == 1)
@@ -257,7 +256,7 @@ static weir_status all_open(weir_link *link, const struct weir_link_spec *spec, 
                       ALL_BLOCKS);
 }
 
-static weir_status comms_open(weir_link *link, const struct weir_link_spec *spec, const struct ids *ids)
+static weir_status comms_open(struct weir_nccl_link *link, const struct weir_link_spec *spec, const struct ids *ids)
 {
     size_t before, after, total;
     weir_status status = weir_arena_alloc(&link->arena, (size_t)spec->n_edges, sizeof *link->edges, &link->edges);
@@ -278,7 +277,7 @@ static weir_status comms_open(weir_link *link, const struct weir_link_spec *spec
     return status;
 }
 
-weir_status weir_nccl_connect(weir_link *link, const struct weir_link_spec *spec)
+weir_status weir_nccl_connect(struct weir_nccl_link *link, const struct weir_link_spec *spec)
 {
     struct draft *drafts = NULL;
     weir_status status = drafts_make(link, spec, &drafts);
@@ -312,7 +311,7 @@ static weir_status comm_finalize(struct weir_nccl_comm *comm)
     return status;
 }
 
-static void comm_release(weir_link *link, struct weir_nccl_comm *comm)
+static void comm_release(struct weir_nccl_link *link, struct weir_nccl_comm *comm)
 {
     if (comm->stream)
         link->kind->stream_close(comm->stream);
@@ -320,12 +319,12 @@ static void comm_release(weir_link *link, struct weir_nccl_comm *comm)
         link->kind->event_close(comm->ready);
     if (comm->done)
         link->kind->event_close(comm->done);
-    if (comm->has_queues)
-        weir_cuda_queues_give(link->device->index, OWN_STREAMS);
+    if (comm->has_reserved)
+        link->kind->streams_release(link->device, OWN_STREAMS);
 }
 
 /* Whoever cannot leave in order gives up. */
-void weir_nccl_disconnect(weir_link *link)
+void weir_nccl_disconnect(struct weir_nccl_link *link)
 {
     weir_status status = WEIR_OK;
     for (int e = 0; e < link->n_edges && !status; e++)

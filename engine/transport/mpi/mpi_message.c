@@ -1,8 +1,7 @@
-/* Wires to other hosts: one persistent message each.
+/* Messages to other hosts: one persistent request each at either end.
  *
- * Both ends number the wires from one rank to another in the order of the list; the number is the tag.  A wire with one
- * region sends it as it stands, one with several sends them as one message with a data type of its own, one with none
- * sends an empty message. */
+ * Both ends number the messages from one rank to another in the order of the list; the number is the tag.  One region is
+ * sent as it stands, several are sent together with a data type of their own, and a message without any is empty. */
 #include "engine/transport/mpi/mpi_parts.h"
 
 #include <stdlib.h>
@@ -11,9 +10,9 @@
 
 enum { BLOCK = 1 << 30, PAGE = 4096 }; /* bytes of one block of a message: counts are int */
 
-/* A wire on its way to an end of this process. */
+/* A message on its way to an end of this process. */
 struct draft {
-    const struct weir_wire *wire;
+    const struct weir_message *message;
     int tag, order;
 };
 
@@ -25,36 +24,36 @@ struct drafts {
 static int by_event(const void *a, const void *b)
 {
     const struct draft *x = a, *y = b;
-    return x->wire->event != y->wire->event ? (x->wire->event > y->wire->event) - (x->wire->event < y->wire->event)
-                                            : (x->order > y->order) - (x->order < y->order);
+    int p = x->message->event, q = y->message->event;
+    return p != q ? (p > q) - (p < q) : (x->order > y->order) - (x->order < y->order);
 }
 
 static int by_post(const void *a, const void *b)
 {
     const struct draft *x = a, *y = b;
-    int p = x->wire->post_after, q = y->wire->post_after;
+    int p = x->message->post_after, q = y->message->post_after;
     return p != q ? (p > q) - (p < q) : (x->order > y->order) - (x->order < y->order);
 }
 
 /* ---- one message ---------------------------------------------------------------------------------------------------- */
 
-static int blocks_count(const struct weir_wire *wire)
+static int blocks_count(const struct weir_message *message)
 {
     size_t n = 0;
-    for (int k = 0; k < wire->n_regions; k++)
-        n += (wire->regions[k].bytes + BLOCK - 1) / BLOCK;
+    for (int k = 0; k < message->n_regions; k++)
+        n += (message->regions[k].bytes + BLOCK - 1) / BLOCK;
     return (int)n;
 }
 
-static weir_status type_make(const weir_link *link, const struct weir_wire *wire, int n_blocks, MPI_Datatype *type_out)
+static weir_status type_make(const struct weir_mpi_link *link, const struct weir_message *message, int n_blocks, MPI_Datatype *type_out)
 {
     int *lengths = NULL, n = 0;
     MPI_Aint *places = NULL;
     weir_status status = weir_alloc((size_t)n_blocks, sizeof *lengths, &lengths);
     if (!status)
         status = weir_alloc((size_t)n_blocks, sizeof *places, &places);
-    for (int k = 0; k < wire->n_regions && !status; k++) {
-        const struct weir_wire_region *region = &wire->regions[k];
+    for (int k = 0; k < message->n_regions && !status; k++) {
+        const struct weir_message_region *region = &message->regions[k];
         char *base = (char *)weir_mpi_memory(link, region->owner, region->part) + region->offset;
         for (size_t at = 0; at < region->bytes; at += BLOCK) {
             lengths[n] = (int)(region->bytes - at < BLOCK ? region->bytes - at : BLOCK);
@@ -71,20 +70,20 @@ static weir_status type_make(const weir_link *link, const struct weir_wire *wire
     return status;
 }
 
-static weir_status end_open(const weir_link *link, const struct draft *draft, bool sends, struct weir_mpi_end *end)
+static weir_status end_open(const struct weir_mpi_link *link, const struct draft *draft, bool sends, struct weir_mpi_end *end)
 {
-    const struct weir_wire *wire = draft->wire;
-    int n_blocks = blocks_count(wire), count = 0;
+    const struct weir_message *message = draft->message;
+    int n_blocks = blocks_count(message), count = 0;
     void *data = MPI_BOTTOM;
-    *end = (struct weir_mpi_end){.event = wire->event, .peer = sends ? wire->to : wire->from,
-                                 .post_after = wire->post_after, .request = MPI_REQUEST_NULL,
+    *end = (struct weir_mpi_end){.event = message->event, .peer = sends ? message->to : message->from,
+                                 .post_after = message->post_after, .request = MPI_REQUEST_NULL,
                                  .type = MPI_DATATYPE_NULL, .run = link->run};
     weir_status status = WEIR_OK;
     if (n_blocks == 1) {
-        data = (char *)weir_mpi_memory(link, wire->regions[0].owner, wire->regions[0].part) + wire->regions[0].offset;
-        count = (int)wire->regions[0].bytes;
+        data = (char *)weir_mpi_memory(link, message->regions[0].owner, message->regions[0].part) + message->regions[0].offset;
+        count = (int)message->regions[0].bytes;
     } else if (n_blocks > 1) {
-        status = type_make(link, wire, n_blocks, &end->type);
+        status = type_make(link, message, n_blocks, &end->type);
         count = 1;
     }
     if (status)
@@ -118,12 +117,12 @@ static int by_start(const void *a, const void *b)
     return (x->start > y->start) - (x->start < y->start);
 }
 
-static int ranges_add(const weir_link *link, const struct drafts *drafts, struct range *ranges)
+static int ranges_add(const struct weir_mpi_link *link, const struct drafts *drafts, struct range *ranges)
 {
     int n = 0;
     for (int i = 0; i < drafts->n; i++)
-        for (int k = 0; k < drafts->items[i].wire->n_regions; k++) {
-            const struct weir_wire_region *region = &drafts->items[i].wire->regions[k];
+        for (int k = 0; k < drafts->items[i].message->n_regions; k++) {
+            const struct weir_message_region *region = &drafts->items[i].message->regions[k];
             if (region->owner == link->transport->info.rank)
                 continue;
             uintptr_t at = (uintptr_t)weir_mpi_memory(link, region->owner, region->part) + region->offset;
@@ -136,12 +135,12 @@ static int regions_count(const struct drafts *drafts)
 {
     int n = 0;
     for (int i = 0; i < drafts->n; i++)
-        n += drafts->items[i].wire->n_regions;
+        n += drafts->items[i].message->n_regions;
     return n;
 }
 
 /* Pages of mirrors that messages are sent from or received into. */
-static weir_status mirrors_measure(weir_link *link, const struct drafts *sends, const struct drafts *receives)
+static weir_status mirrors_measure(struct weir_mpi_link *link, const struct drafts *sends, const struct drafts *receives)
 {
     struct range *ranges;
     int n = regions_count(sends) + regions_count(receives);
@@ -164,13 +163,13 @@ static weir_status mirrors_measure(weir_link *link, const struct drafts *sends, 
 
 /* ---- all of them ---------------------------------------------------------------------------------------------------- */
 
-static bool between_hosts(const weir_link *link, const struct weir_wire *wire)
+static bool between_hosts(const struct weir_mpi_link *link, const struct weir_message *message)
 {
-    return link->transport->host_of[wire->from] != link->transport->host_of[wire->to];
+    return link->transport->host_of[message->from] != link->transport->host_of[message->to];
 }
 
-/* The wires that start and end here, with their tags. */
-static weir_status drafts_make(weir_link *link, const struct weir_link_spec *spec, struct drafts *sends,
+/* The messages that start and end here, with their tags. */
+static weir_status drafts_make(struct weir_mpi_link *link, const struct weir_link_spec *spec, struct drafts *sends,
                                struct drafts *receives)
 {
     const struct weir_transport_info *info = &link->transport->info;
@@ -178,24 +177,24 @@ static weir_status drafts_make(weir_link *link, const struct weir_link_spec *spe
     weir_status status = weir_alloc(2 * (size_t)info->n_ranks, sizeof *tags, &tags);
     if (!status)
         status = weir_mpi_check(MPI_Comm_get_attr(link->comm, MPI_TAG_UB, &most, &there), "MPI_Comm_get_attr");
-    for (int w = 0; w < spec->n_wires && !status; w++) {
-        const struct weir_wire *wire = &spec->wires[w];
-        bool from_here = wire->from == info->rank;
-        if (!between_hosts(link, wire) || (!from_here && wire->to != info->rank))
+    for (int w = 0; w < spec->n_messages && !status; w++) {
+        const struct weir_message *message = &spec->messages[w];
+        bool from_here = message->from == info->rank;
+        if (!between_hosts(link, message) || (!from_here && message->to != info->rank))
             continue;
-        int *tag = &tags[from_here ? 2 * wire->to : 2 * wire->from + 1];
+        int *tag = &tags[from_here ? 2 * message->to : 2 * message->from + 1];
         struct drafts *drafts = from_here ? sends : receives;
         if (there && *tag > *most)
             status = WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "more than %d messages per step from rank %d to rank %d: use fewer "
-                                                     "micro-batches", *most, wire->from, wire->to);
-        drafts->items[drafts->n] = (struct draft){wire, (*tag)++, drafts->n};
+                                                     "micro-batches", *most, message->from, message->to);
+        drafts->items[drafts->n] = (struct draft){message, (*tag)++, drafts->n};
         drafts->n++;
     }
     weir_free(tags);
     return status;
 }
 
-static weir_status ends_make(weir_link *link, const struct drafts *drafts, bool sends, struct weir_mpi_end **ends_out,
+static weir_status ends_make(struct weir_mpi_link *link, const struct drafts *drafts, bool sends, struct weir_mpi_end **ends_out,
                              int *n_out)
 {
     weir_status status = weir_arena_alloc(&link->arena, (size_t)drafts->n, sizeof **ends_out, ends_out);
@@ -207,7 +206,7 @@ static weir_status ends_make(weir_link *link, const struct drafts *drafts, bool 
 }
 
 /* first[e]: where event e starts among the ends in order of their events. */
-static weir_status index_make(weir_link *link, const struct weir_mpi_end *ends, int n, int **first_out)
+static weir_status index_make(struct weir_mpi_link *link, const struct weir_mpi_end *ends, int n, int **first_out)
 {
     int *first;
     weir_status status = weir_arena_alloc(&link->arena, (size_t)link->n_events + 1, sizeof *first, &first);
@@ -221,7 +220,7 @@ static weir_status index_make(weir_link *link, const struct weir_mpi_end *ends, 
     return WEIR_OK;
 }
 
-static weir_status receives_order(weir_link *link)
+static weir_status receives_order(struct weir_mpi_link *link)
 {
     int *at;
     weir_status status = index_make(link, link->receives, link->n_receives, &link->first_receive);
@@ -239,12 +238,12 @@ static weir_status receives_order(weir_link *link)
     return WEIR_OK;
 }
 
-weir_status weir_mpi_wires_open(weir_link *link, const struct weir_link_spec *spec)
+weir_status weir_mpi_messages_open(struct weir_mpi_link *link, const struct weir_link_spec *spec)
 {
     struct drafts sends = {0}, receives = {0};
-    weir_status status = weir_alloc((size_t)spec->n_wires, sizeof *sends.items, &sends.items);
+    weir_status status = weir_alloc((size_t)spec->n_messages, sizeof *sends.items, &sends.items);
     if (!status)
-        status = weir_alloc((size_t)spec->n_wires, sizeof *receives.items, &receives.items);
+        status = weir_alloc((size_t)spec->n_messages, sizeof *receives.items, &receives.items);
     if (!status)
         status = drafts_make(link, spec, &sends, &receives);
     if (!status) {
@@ -265,7 +264,7 @@ weir_status weir_mpi_wires_open(weir_link *link, const struct weir_link_spec *sp
     return weir_mpi_agree(link->transport, link->transport->world, status);
 }
 
-void weir_mpi_wires_close(weir_link *link)
+void weir_mpi_messages_close(struct weir_mpi_link *link)
 {
     ends_close(link->sends, link->n_sends);
     ends_close(link->receives, link->n_receives);
