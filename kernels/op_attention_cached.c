@@ -70,5 +70,5 @@ const struct weir_op weir_op_attention_cached = {
     .summary = "causal attention over the keys and values of a sequence so far",
     .infer = infer,
     .cpu = {weir_cpu_attention_cached_forward, NULL, NULL, weir_cpu_attention_cached_scratch, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_attention_cached_forward, NULL, NULL, weir_cuda_attention_cached_scratch, NULL),
+    .cuda = WEIR_CUDA_ROW(weir_cuda_attention_cached_forward, NULL, NULL, weir_cuda_attention_cached_scratch),
 };
