@@ -22,7 +22,7 @@
  * action list.  A stage has one SLOT more than its peak in-flight count and two GRAD_SLOTs; when writer and reader are on
  * the same rank there are as many as its list needs at once, and no events.
  *
- * Order.  Each rank has one compute stream, which runs its instructions in order.  Between ranks:
+ * Order.  Each rank has one compute stream, which runs its instructions in order.  Between ranks (deps.h lists all of it):
  *
  *     F(s,k)      after F(s-1,k)                      its input is there
  *     F(s-1,k)'s  last kernel after the W or B of (s,k') that freed the slot it writes
@@ -310,7 +310,12 @@ size_t weir_program_rank_bytes(const struct weir_program *program, int rank);
 /* "activations" */
 const char *weir_memory_kind_str(enum weir_memory_kind kind);
 
-/* The memory table and the instruction lists as text. */
+/* The memory table and the instruction lists as text.  A line of an instruction has rank, number, name, kernel calls, whom
+ * it awaits and who awaits it, with the reason (weir_dep_why_str()); of another replica's rank it says so.
+ *
+ *     1    6  1B2 (end)          calls   2  after 0B0 of rank 0 (gradient slot)  before 0B2 of rank 0 (gradient)
+ *     1   11  update             calls   0  after gradient norm of rank 0,2 (norm), gradient norm of rank 0,1,2 of the
+ *                                           other replicas (norm)                      (one line) */
 void weir_program_dump_memory(const struct weir_program *program, FILE *out);
 void weir_program_dump(const struct weir_program *program, FILE *out);
 

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "engine/program/compile.h"
+#include "engine/program/deps.h"
 #include "engine/program/pack.h"
 #include "tests/support/program_fixture.h"
 
@@ -201,6 +203,75 @@ static void every_built_in_schedule_has_an_order(void **state)
     weir_arena_release(&f.arena);
 }
 
+/* ---- circles ------------------------------------------------------------------------------------------------------- */
+
+/* The schedule was not checked: rank 0 ends micro-batch 0 before it begins the other, which rank 1 begins with. */
+static void a_circle_is_named_from_rank_to_rank_with_its_reasons(void **state)
+{
+    (void)state;
+    struct program_fixture f;
+    struct weir_schedule schedule;
+    struct weir_program *program;
+    static const char csv[] = "0F0,0B0,0F1,0B1\n1F1,1F0,1B0,1B1\n";
+    program_fixture_build(&f, "1f1b", 2, 0, 2);
+    assert_ok(weir_schedule_csv_parse(csv, strlen(csv), "circle", WEIR_CSV_TORCH, &f.arena, &schedule));
+    struct weir_program_params params = {.graph = f.graph, .schedule = &schedule, .n_threads = 1};
+    params.input_slots = params.gradient_slots = (int[]){2, 2};
+    params.first_layer = (int[]){0, 7, 14};
+    assert_fails(weir_program_build(&params, &f.arena, &program), WEIR_ERR_INVALID,
+                 "waits in a circle, another schedule or another number of micro-batches is needed: "
+                 "rank 0 waits in 0B0 for 1B0 of rank 1 (gradient); rank 1 waits in 1F1 for 0F1 of rank 0 (input)");
+    weir_arena_release(&f.arena);
+}
+
+static struct weir_dep *dep_find(struct weir_program *program, enum weir_dep_why why)
+{
+    for (int d = 0; d < program->n_deps; d++)
+        if (program->deps[d].why == why)
+            return &program->deps[d];
+    fail();
+    return NULL;
+}
+
+/* A program whose slot is freed too late: weir_program_build() would give it more slots. */
+static void a_circle_through_slots_says_how_many_there_are(void **state)
+{
+    (void)state;
+    struct program_fixture f;
+    program_fixture_build(&f, "1f1b", 2, 0, 4);
+    struct weir_compile c = {.program = f.program, .arena = &f.arena};
+    dep_find(f.program, WEIR_DEP_INPUT_SLOT)->from_instr = 5; /* 0F2 awaits 1B2, which comes after 1F2 */
+    f.program->n_order = 0;
+    assert_fails(weir_compile_order(&c), WEIR_ERR_INVALID,
+                 "rank 0 waits in 0F2 (end) for 1B2 (start) of rank 1 (input slot, of which stage 1 has 2); rank 1 waits in "
+                 "1F2 for 0F2 (end) of rank 0 (input)");
+    assert_true(c.circle);
+    weir_arena_release(&f.arena);
+}
+
+/* ---- text ---------------------------------------------------------------------------------------------------------- */
+
+static void the_text_of_a_program_says_who_is_awaited_and_why(void **state)
+{
+    (void)state;
+    struct program_fixture f;
+    char *text;
+    size_t bytes;
+    program_fixture_build(&f, "1f1b", 3, 0, 4);
+    FILE *out = open_memstream(&text, &bytes);
+    assert_non_null(out);
+    weir_program_dump(f.program, out);
+    fclose(out);
+    assert_non_null(strstr(text, "  after 0F0 of rank 0 (input)  before 2F0 of rank 2 (input)\n"));
+    assert_non_null(strstr(text, "  after 2B0 of rank 2 (gradient)  before 0B0 of rank 0 (gradient), 0F3 (end) of rank 0 "
+                                 "(input slot), 2B2 (end) of rank 2 (gradient slot)\n"));
+    assert_non_null(strstr(text, "  update             calls   0  after gradient norm of rank 0,2 (norm)\n"));
+    free(text);
+    weir_arena_release(&f.arena);
+}
+
+/* ---- calls --------------------------------------------------------------------------------------------------------- */
+
 static void type_check(const struct weir_tensor *tensor, struct weir_where where, int code, int bits)
 {
     if (where.place != WEIR_PLACE_NONE && tensor->code != 0 && tensor->bits != 64) /* numbers of a vocabulary, losses */
@@ -306,6 +377,9 @@ int main(void)
         cmocka_unit_test(memory_follows_from_the_schedule),
         cmocka_unit_test(memory_rows_of_one_block_never_overlap_while_alive),
         cmocka_unit_test(every_built_in_schedule_has_an_order),
+        cmocka_unit_test(a_circle_is_named_from_rank_to_rank_with_its_reasons),
+        cmocka_unit_test(a_circle_through_slots_says_how_many_there_are),
+        cmocka_unit_test(the_text_of_a_program_says_who_is_awaited_and_why),
         cmocka_unit_test(calls_of_a_bf16_graph_have_its_types),
         cmocka_unit_test(a_partition_that_does_not_fit_is_refused),
         cmocka_unit_test(a_graph_says_what_is_wrong_with_it),
