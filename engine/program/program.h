@@ -39,8 +39,9 @@
  *
  * Replicas.  Every replica runs this program on its own micro-batches; rank r of one replica talks to the neighbours in
  * its replica and to rank r of the others.  A stage's gradients are cut into buckets in the order in which its last W (or
- * B) completes them, that action is cut into instructions at the buckets' ends, and a bucket is reduced after the rank's
- * next action (at the end, when there is none): by then the others have mostly completed theirs.
+ * B) completes them, that action is cut into instructions at the buckets' ends, and a bucket is reduced where the schedule
+ * has the stage's REDUCE_GRAD, else after the rank's next action (at the end, when there is none): by then the others have
+ * mostly completed theirs.
  *
  *     replica 0  .. 0B6 | 0B7 bucket 0 | bucket 1 | reduce 0 | reduce 1 | gather 0 | gather 1 | norm | update
  *     replica 1  ..  0B6 | 0B7 bucket 0 | bucket 1 | reduce 0 ...
