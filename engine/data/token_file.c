@@ -32,7 +32,7 @@ static weir_status bare_check(const struct weir_mapped_file *map)
 {
     for (size_t i = 0; map->n_bytes >= 4 && i < sizeof others / sizeof others[0]; i++)
         if (word_at(map, 0) == others[i].magic)
-            return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' starts with %u at byte 0, as llm.c's files of %s do: --data needs tokens",
+            return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' starts with %u at byte 0, as llm.c's files of %s do: tokens are needed",
                              map->path, (unsigned)others[i].magic, others[i].what);
     if (map->n_bytes % 2)
         return WEIR_FAIL(WEIR_ERR_INVALID,

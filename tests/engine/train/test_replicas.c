@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/rng.h"
-#include "engine/run/state.h"
+#include "engine/train/trainer.h"
 #include "tests/support/random_schedule.h"
 #include "tests/support/testing.h"
 
@@ -75,10 +75,10 @@ static void params_collect(weir_engine *engine, const struct weir_graph *graph, 
 /* All ranks of all replicas hold the same values. */
 static void assert_replicas_agree(const weir_engine *engine)
 {
-    for (int r = engine->program->n_ranks; r < engine->n_ranks; r++) {
-        const struct weir_rank *rank = &engine->ranks[r], *first = weir_rank_at(engine, 0, rank->index);
+    for (int r = engine->runner.build.program->n_ranks; r < engine->runner.machine.n_ranks; r++) {
+        const struct weir_rank *rank = &engine->runner.machine.ranks[r], *first = weir_rank_at(&engine->runner.machine, 0, rank->index);
         assert_memory_equal(rank->blocks[WEIR_MEMORY_PARAMS], first->blocks[WEIR_MEMORY_PARAMS],
-                            engine->program->ranks[rank->index].bytes[WEIR_MEMORY_PARAMS]);
+                            engine->runner.build.program->ranks[rank->index].bytes[WEIR_MEMORY_PARAMS]);
     }
 }
 
@@ -202,10 +202,10 @@ static double gradient_of(int replica, int replicas, float *grads)
     assert_ok(weir_engine_open(&config, &engine));
     step_feed(engine, 0, replica * MICROBATCHES, MICROBATCHES);
     assert_ok(weir_engine_step(engine, 0, &report));
-    const struct weir_rank_program *r = &engine->program->ranks[0];
+    const struct weir_rank_program *r = &engine->runner.build.program->ranks[0];
     for (int i = 0; i < r->n_params; i++) {
         int64_t n = weir_shape_elements(&graph->params[r->params[i].param].shape);
-        const float *grad = weir_block_at(&engine->ranks[0], WEIR_MEMORY_GRADS, r->params[i].grad_offset);
+        const float *grad = weir_block_at(&engine->runner.machine.ranks[0], WEIR_MEMORY_GRADS, r->params[i].grad_offset);
         for (int64_t k = 0; k < n; k++)
             *grads++ = grad[k] / (float)replicas;
     }
@@ -308,7 +308,7 @@ static void pieces_cover_every_gradient_once(void **state)
         weir_engine *engine;
         assert_ok(weir_engine_open(&config, &engine));
         for (int r = 0; r < 3; r++) {
-            const struct weir_rank_program *p = &engine->program->ranks[r];
+            const struct weir_rank_program *p = &engine->runner.build.program->ranks[r];
             int64_t owned = 0, covered = 0;
             for (int i = 0; i < p->n_params; i++)
                 owned += p->params[i].owned ? weir_shape_elements(&graph->params[p->params[i].param].shape) : 0;
