@@ -222,20 +222,6 @@ struct weir_order_entry {
     int rank, instr;
 };
 
-/* A region that travels with an event (deps.h), for those who make messages of them. */
-enum { WEIR_REPLICA_ANY = -1, WEIR_REPLICA_OWN = -1, WEIR_REPLICA_OTHERS = -2 };
-
-struct weir_region_move {
-    int event;
-    int from_rank, from_replica; /* WEIR_REPLICA_ANY, or only this one sends it */
-    int to_rank, to_replica;     /* WEIR_REPLICA_OWN: in the sender's replica; _OTHERS: in every other; else in that one,
-                                    unless it is the sender's */
-    bool receivers;              /* the receiver's block, else the sender's */
-    enum weir_memory_kind kind;
-    size_t offset, bytes;
-    int post_after; /* the receiver's instruction after which the region may be overwritten in this step; -1: its start */
-};
-
 /* One line of the memory table. */
 struct weir_memory_row {
     int rank;
@@ -264,7 +250,6 @@ struct weir_program {
     struct weir_dep *deps;           /* deps.h: by the instruction that awaits */
     struct weir_dep_region *regions; /* of all of them, one's beside each other */
     int *leaving;                    /* [n_deps]: their numbers, by the instruction that is awaited */
-    struct weir_region_move *moves;  /* [n_regions], in the order of the regions' dependencies */
     int n_rows;
     struct weir_memory_row *rows;
 };
