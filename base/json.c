@@ -1,5 +1,7 @@
 #include "base/json.h"
 
+#include <stdlib.h>
+
 #include "base/alloc.h"
 #include "base/text.h"
 
@@ -24,6 +26,18 @@ weir_status weir_json_load(const char *path, json_t **root_out)
         return status;
     status = weir_json_parse(data, bytes, path, root_out);
     weir_free(data);
+    return status;
+}
+
+weir_status weir_json_print(json_t *root, int indent, struct weir_arena *arena, const char **text_out)
+{
+    size_t form = indent ? JSON_INDENT((size_t)indent) : JSON_COMPACT;
+    char *text = root ? json_dumps(root, form | JSON_REAL_PRECISION(17)) : NULL;
+    json_decref(root);
+    if (!text)
+        return WEIR_FAIL(WEIR_ERR_NOMEM, "out of memory for a JSON document");
+    weir_status status = weir_arena_strdup(arena, text, text_out);
+    free(text);
     return status;
 }
 

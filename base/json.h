@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/status.h"
 
 /* Load a document; the caller owns the reference.  WEIR_ERR_IO (cannot read), WEIR_ERR_INVALID (file:line: reason). */
@@ -15,6 +16,10 @@ weir_status weir_json_load(const char *path, json_t **root_out);
 
 /* Parse text; `name` stands for the file in messages. */
 weir_status weir_json_parse(const char *text, size_t bytes, const char *name, json_t **root_out);
+
+/* A document as text in the arena: members in the order in which they were set, over lines when `indent` > 0.  Takes the
+ * reference to `root`, which may be NULL (jansson's out of memory).  WEIR_ERR_NOMEM. */
+weir_status weir_json_print(json_t *root, int indent, struct weir_arena *arena, const char **text_out);
 
 /* Member `key` of `object` as a number or an integer.  WEIR_ERR_INVALID names `where`, key and what was found. */
 weir_status weir_json_number(const json_t *object, const char *where, const char *key, double *value_out);

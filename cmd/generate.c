@@ -116,7 +116,7 @@ static weir_status generator_open(struct run *run)
     if (!status)
         status = weir_generator_open(&config, &run->generator);
     if (!status && o->init_from && !o->print_memory)
-        status = weir_engine_load_weights(weir_generator_engine(run->generator), o->init_from);
+        status = weir_generator_load_weights(run->generator, o->init_from);
     return status;
 }
 
@@ -281,7 +281,7 @@ static weir_status run_all(struct run *run)
     if (status)
         return status;
     if (run->options->print_memory) {
-        weir_engine_print_memory(weir_generator_engine(run->generator), stdout);
+        weir_generator_print_memory(run->generator, stdout);
         return WEIR_OK;
     }
     if (streams(run))

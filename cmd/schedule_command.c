@@ -4,9 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/text.h"
 #include "cmd/command.h"
 #include "schedules/simulate/simulate.h"
+
+static const size_t LARGEST_INPUT = (size_t)4 << 30;
 
 struct values {
     bool json, comms;
@@ -63,6 +66,18 @@ static const struct option_row convert_rows[] = {
 static const struct option_table convert_table = {"schedule convert", "FILE", "rewrite a schedule in another form",
                                                   "weir schedule convert zbv.csv --to comms", convert_rows};
 
+static weir_status stdin_load(enum weir_csv_dialect dialect, struct weir_arena *arena, struct weir_schedule *out)
+{
+    char *text;
+    size_t bytes;
+    weir_status status = weir_stdin_read(LARGEST_INPUT, &text, &bytes);
+    if (status)
+        return status;
+    status = weir_schedule_csv_parse(text, bytes, "standard input", dialect, arena, out);
+    weir_free(text);
+    return status;
+}
+
 weir_status schedule_load(const char *path, const char *dialect, struct weir_arena *arena, struct weir_schedule *out)
 {
     static const char *const names[] = {"torch", "torch-2024", NULL};
@@ -71,7 +86,7 @@ weir_status schedule_load(const char *path, const char *dialect, struct weir_are
         chosen = WEIR_CSV_TORCH_2024;
     else if (dialect && strcmp(dialect, names[0]) != 0)
         return weir_unknown("dialect", dialect, names);
-    return weir_schedule_csv_load(!strcmp(path, "-") ? "/dev/stdin" : path, chosen, arena, out);
+    return !strcmp(path, "-") ? stdin_load(chosen, arena, out) : weir_schedule_csv_load(path, chosen, arena, out);
 }
 
 weir_status schedule_make(const char *name, const struct schedule_size *size, struct weir_arena *arena,
