@@ -14,7 +14,7 @@
 #include "engine/weir.h"
 
 struct train_options {
-    const char *model, *data, *val_data, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
+    const char *model, *data, *val_data, *data_format, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
     const char *placement, *recompute;
     const char *metrics, *trace, *config, *init_from, *export;
     int64_t stages, chunks, replicas, zero, bucket_bytes, microbatches, microbatch_size, seq_len;
@@ -27,6 +27,7 @@ struct train_options {
 /* What --data or --val-data names. */
 struct train_source {
     weir_data *data;          /* NULL: not given */
+    const char *text;         /* what the option says */
     const char *const *paths; /* [n_paths]: its files; none for images */
     int n_paths;
 };
@@ -69,6 +70,11 @@ void train_close(struct train_run *run);
 
 /* Open the source that `text` names, for the run's model. */
 weir_status train_source_open(struct train_run *run, const char *text, uint64_t seed, struct train_source *source);
+
+/* What was taken for what: "data: book.txt as text (bytes), 1115394 tokens" in lines, or as members of the result's
+ * JSON object. */
+void train_data_print(const struct train_run *run, FILE *out);
+void train_data_json(const struct train_run *run, FILE *out);
 
 /* WEIR_ERR_USAGE when `path`, the file that --`option` writes, is one of the data. */
 weir_status train_data_keep(const struct train_run *run, const char *option, const char *path);

@@ -1,4 +1,6 @@
 /* weir train, the data: opening what --data and --val-data name, feeding it, keeping outputs off it. */
+#include <jansson.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 
 #include "cmd/train.h"
@@ -7,13 +9,71 @@ weir_status train_source_open(struct train_run *run, const char *text, uint64_t 
 {
     const struct train_options *o = run->options;
     int64_t seq_len = o->seq_len ? o->seq_len : run->model->seq_len;
+    enum weir_data_format format;
+    weir_status status = weir_data_format_find(o->data_format, &format);
+    source->text = text;
+    if (status)
+        return status;
     if (run->model->data == WEIR_DATA_IMAGES)
         return weir_data_open_idx(text, seed, &source->data);
-    weir_status status = weir_data_paths(text, &run->arena, &source->paths, &source->n_paths);
+    status = weir_data_paths(text, &run->arena, &source->paths, &source->n_paths);
     return status ? status
-                  : weir_data_open_tokens(source->paths, source->n_paths, seq_len, run->model->vocabulary, seed,
+                  : weir_data_open_tokens(source->paths, source->n_paths, format, seq_len, run->model->vocabulary, seed,
                                           &source->data);
 }
+
+/* ---- what was taken for what ---------------------------------------------------------------------------------------- */
+
+static void source_print(const char *option, const struct train_source *source, FILE *out)
+{
+    const struct weir_data_info *info = source->data ? weir_data_info(source->data) : NULL;
+    if (!info)
+        return;
+    fprintf(out, "%s: %s as %s%s%s, ", option, source->text, info->kind, info->is_text ? " (bytes)" : "",
+            info->packed ? " from gzip" : "");
+    if (info->n_tokens)
+        fprintf(out, "%lld tokens", (long long)info->n_tokens);
+    else
+        fprintf(out, "%lld images", (long long)info->n_samples);
+    if (source->n_paths > 1)
+        fprintf(out, " in %d files", source->n_paths);
+    if (info->n_documents)
+        fprintf(out, " of %lld documents", (long long)info->n_documents);
+    fprintf(out, "\n");
+}
+
+void train_data_print(const struct train_run *run, FILE *out)
+{
+    if (run->options->quiet || !run->leads)
+        return;
+    source_print("data", &run->train, out);
+    source_print("val-data", &run->validation, out);
+}
+
+static void source_json(const char *name, const struct train_source *source, FILE *out)
+{
+    const struct weir_data_info *info = source->data ? weir_data_info(source->data) : NULL;
+    json_t *path = json_string(source->text ? source->text : ""); /* NULL where the name is not UTF-8 */
+    if (!info) {
+        json_decref(path);
+        return;
+    }
+    json_t *object = json_pack("{s:o?, s:s, s:I}", "path", path, "kind", info->kind, "samples", (json_int_t)info->n_samples);
+    if (info->n_tokens)
+        json_object_set_new(object, "tokens", json_integer(info->n_tokens));
+    char *text = json_dumps(object, 0);
+    fprintf(out, ", \"%s\": %s", name, text ? text : "null");
+    free(text);
+    json_decref(object);
+}
+
+void train_data_json(const struct train_run *run, FILE *out)
+{
+    source_json("data", &run->train, out);
+    source_json("val_data", &run->validation, out);
+}
+
+/* ---- feeding ------------------------------------------------------------------------------------------------------- */
 
 weir_status train_feed(struct train_run *run, const weir_data *data, int64_t first)
 {

@@ -1,106 +1,155 @@
 #include "engine/data/token_file.h"
 
 #include <string.h>
+#include <strings.h>
 
-enum { HEADER_BYTES = 1024, VERSION_AT = 4, COUNT_AT = 8 };
+#include "base/alloc.h"
+#include "engine/data/gzip_file.h"
+#include "engine/data/token_formats.h"
 
-static const struct weir_token_format text = {.kind = "text", .width = 1},
-                                      bare = {.kind = "uint16", .width = 2};
+static const size_t MOST_UNPACKED = (size_t)8 << 30;
 
-/* llm.c: dev/data/data_common.py, write_datafile(). */
-static const struct weir_token_format with_header[] = {
-    {"llm.c gpt-2", 20240520, 1, HEADER_BYTES, 2},
-    {"llm.c llama-3", 20240801, 7, HEADER_BYTES, 4},
-};
-
-/* What else llm.c writes to files called .bin. */
-static const struct {
-    uint32_t magic;
-    const char *what;
-} others[] = {
-    {20240326, "a GPT-2 model"},   {20240327, "a debug state"},       {20240328, "a tokenizer"},
-    {20240522, "an evaluation set"}, {20240527, "an optimizer state"}, {20240803, "a Llama-3 model"},
-};
-
-static uint32_t word_at(const struct weir_mapped_file *map, size_t at)
+static int type_width(enum weir_token_type type)
 {
-    const unsigned char *b = map->bytes + at;
-    return (uint32_t)b[0] | (uint32_t)b[1] << 8 | (uint32_t)b[2] << 16 | (uint32_t)b[3] << 24;
+#define WIDTH(name, width) width,
+    static const unsigned char widths[] = {WEIR_TOKEN_TABLE(WIDTH)};
+#undef WIDTH
+    return widths[type];
 }
 
-static weir_status bare_check(const struct weir_mapped_file *map)
+void weir_token_file_set(const struct weir_token_content *content, enum weir_token_type type, size_t first_byte,
+                         struct weir_token_file *file)
 {
-    for (size_t i = 0; map->n_bytes >= 4 && i < sizeof others / sizeof others[0]; i++)
-        if (word_at(map, 0) == others[i].magic)
-            return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' starts with %u at byte 0, as llm.c's files of %s do: --data needs tokens",
-                             map->path, (unsigned)others[i].magic, others[i].what);
-    if (map->n_bytes % 2)
-        return WEIR_FAIL(WEIR_ERR_INVALID,
-                         "'%s' has no header and ends at byte %zu, within a uint16 token that starts at byte %zu", map->path,
-                         map->n_bytes, map->n_bytes - 1);
+    file->type = type;
+    file->width = type_width(type);
+    file->first_byte = first_byte;
+    file->tokens = content->bytes + first_byte;
+    file->n_tokens = (int64_t)((content->n_bytes - first_byte) / (size_t)file->width);
+}
+
+bool weir_name_ends(const char *name, const char *end)
+{
+    size_t n = strlen(name), m = strlen(end);
+    return n >= m && !strcasecmp(name + n - m, end);
+}
+
+/* ---- formats without a header -------------------------------------------------------------------------------------- */
+
+static weir_status text_read(const struct weir_token_content *content, struct weir_token_file *file)
+{
+    file->kind = "text";
+    file->is_text = true;
+    weir_token_file_set(content, WEIR_TOKEN_uint8, 0, file);
     return WEIR_OK;
 }
 
-/* The file starts with the magic of `format`: is the rest as it must be? */
-static weir_status header_check(const struct weir_mapped_file *map, const struct weir_token_format *format)
+static weir_status bare_read(const struct weir_token_content *content, const char *kind, enum weir_token_type type,
+                             struct weir_token_file *file)
 {
-    static const char *const chance =
-        "; if these are tokens without a header that start so by chance, take off the first one";
-    if (map->n_bytes < HEADER_BYTES)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' starts with the magic %u of llm.c's token files but ends at byte %zu, within "
-                         "its header of %d bytes: it is cut short%s",
-                         map->path, (unsigned)format->magic, map->n_bytes, HEADER_BYTES, chance);
-    uint32_t version = word_at(map, VERSION_AT), count = word_at(map, COUNT_AT);
-    if (version != format->version)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' starts with the magic %u of llm.c's token files but its version at byte %d is "
-                         "%u, not %u%s",
-                         map->path, (unsigned)format->magic, VERSION_AT, (unsigned)version, (unsigned)format->version, chance);
-    size_t wanted = HEADER_BYTES + (size_t)count * (size_t)format->width;
-    if (map->n_bytes != wanted)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' starts with the magic %u of llm.c's token files, and its count %u at byte %d asks "
-                         "for %zu bytes, but it ends at byte %zu: it is %s%s",
-                         map->path, (unsigned)format->magic, (unsigned)count, COUNT_AT, wanted, map->n_bytes,
-                         map->n_bytes < wanted ? "cut short" : "too long", chance);
-    if (!count)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' holds no tokens: its count at byte %d is 0", map->path, COUNT_AT);
+    size_t beyond = content->n_bytes % (size_t)type_width(type);
+    if (beyond)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has no header and ends at byte %zu, within a %s token that starts at byte %zu",
+                         content->path, content->n_bytes, kind, content->n_bytes - beyond);
+    file->kind = kind;
+    weir_token_file_set(content, type, 0, file);
     return WEIR_OK;
 }
 
-static weir_status format_find(const struct weir_mapped_file *map, bool as_text, const struct weir_token_format **format_out)
+static weir_status format_read(const struct weir_token_content *content, enum weir_data_format format,
+                               struct weir_token_file *file)
 {
-    size_t length = strlen(map->path);
-    bool binary = length >= 4 && !strcmp(map->path + length - 4, ".bin");
-    *format_out = as_text || !binary ? &text : &bare;
-    if (!map->n_bytes)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is empty: it has 0 bytes", map->path);
-    if (*format_out == &text)
+    switch (format) {
+    case WEIR_DATA_FORMAT_U16:
+        return bare_read(content, "uint16", WEIR_TOKEN_uint16, file);
+    case WEIR_DATA_FORMAT_U32:
+        return bare_read(content, "uint32", WEIR_TOKEN_uint32, file);
+    case WEIR_DATA_FORMAT_I64:
+        return bare_read(content, "int64", WEIR_TOKEN_int64, file);
+    case WEIR_DATA_FORMAT_LLMC:
+        return weir_token_llmc_read(content, file);
+    case WEIR_DATA_FORMAT_MEGATRON:
+        return weir_token_megatron_read(content, file);
+    case WEIR_DATA_FORMAT_NPY:
+        return weir_token_npy_read(content, file);
+    case WEIR_DATA_FORMAT_JSONL:
+        return weir_token_lines_read(content, file);
+    default:
+        return text_read(content, file);
+    }
+}
+
+/* ---- opening ------------------------------------------------------------------------------------------------------- */
+
+/* Two bytes of magic, deflate, and no flag that the format does not know. */
+static bool is_gzip(const struct weir_mapped_file *map)
+{
+    return map->n_bytes >= 4 && !memcmp(map->bytes, "\x1f\x8b\x08", 3) && map->bytes[3] < 0x20;
+}
+
+/* The name without .gz, and unpacked content where the file is gzip; `memory` is the caller's to free. */
+static weir_status unpack(const struct weir_mapped_file *map, enum weir_data_format format, char *name,
+                          struct weir_token_content *content, unsigned char **memory)
+{
+    bool named = weir_name_ends(name, ".gz");
+    if (named)
+        name[strlen(name) - 3] = 0;
+    if (named && !is_gzip(map))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is not gzip, though its name ends in .gz: give it another name", map->path);
+    if (!named && (format != WEIR_DATA_FORMAT_AUTO || !is_gzip(map)))
         return WEIR_OK;
-    for (size_t i = 0; map->n_bytes >= 4 && i < sizeof with_header / sizeof with_header[0]; i++)
-        if (word_at(map, 0) == with_header[i].magic) {
-            *format_out = &with_header[i];
-            return header_check(map, &with_header[i]);
-        }
-    return bare_check(map);
+    weir_status status = weir_gzip_unpack(map->path, MOST_UNPACKED, memory, &content->n_bytes);
+    content->bytes = *memory;
+    return status;
 }
 
-weir_status weir_token_file_open(const char *path, bool as_text, struct weir_token_file *file_out)
+static weir_status content_find(const struct weir_token_content *content, enum weir_data_format format,
+                                struct weir_token_file *file)
+{
+    if (!content->n_bytes)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is empty: it has 0 bytes%s", content->path,
+                         file->map.n_bytes ? " when unpacked" : "");
+    weir_status status = format == WEIR_DATA_FORMAT_AUTO ? weir_token_format_guess(content, &format) : WEIR_OK;
+    return status ? status : format_read(content, format, file);
+}
+
+static weir_status mapped_read(struct weir_token_file *file, enum weir_data_format format, int64_t vocabulary)
+{
+    unsigned char *memory = NULL;
+    char *name;
+    weir_status status = weir_strdup(file->map.path, &name);
+    if (status)
+        return status;
+    struct weir_token_content content = {file->map.path, name, file->map.bytes, file->map.n_bytes, vocabulary};
+    if (file->map.n_bytes)
+        status = unpack(&file->map, format, name, &content, &memory);
+    file->packed = memory;
+    if (!status)
+        status = content_find(&content, format, file);
+    if (!file->memory)
+        file->memory = memory;
+    else
+        weir_free(memory); /* lines were taken out of it */
+    weir_free(name);
+    return status;
+}
+
+weir_status weir_token_file_open(const char *path, enum weir_data_format format, int64_t vocabulary,
+                                 struct weir_token_file *file_out)
 {
     struct weir_token_file file = {0};
     weir_status status = weir_mapped_open(path, &file.map);
     if (status)
         return status;
-    status = format_find(&file.map, as_text, &file.format);
-    if (status) {
-        weir_mapped_close(&file.map);
-        return status;
-    }
-    file.tokens = file.map.bytes + file.format->header_bytes;
-    file.n_tokens = (int64_t)((file.map.n_bytes - file.format->header_bytes) / (size_t)file.format->width);
-    *file_out = file;
-    return WEIR_OK;
+    status = mapped_read(&file, format, vocabulary);
+    if (status)
+        weir_token_file_close(&file);
+    else
+        *file_out = file;
+    return status;
 }
 
 void weir_token_file_close(struct weir_token_file *file)
 {
+    weir_free(file->memory);
     weir_mapped_close(&file->map);
 }

@@ -1,0 +1,43 @@
+/* The formats of token files, one function each, and what tells them apart.
+ *
+ * A reader finds the tokens in `content` and fills kind, type, tokens, n_tokens and what else its format says; it leaves
+ * `map` alone.  Only jsonl makes memory of its own. */
+#ifndef WEIR_ENGINE_DATA_TOKEN_FORMATS_H
+#define WEIR_ENGINE_DATA_TOKEN_FORMATS_H
+
+#include "engine/data/token_file.h"
+
+struct weir_token_content {
+    const char *path;           /* of the file, for messages */
+    const char *name;           /* path without .gz */
+    const unsigned char *bytes; /* [n_bytes], unpacked */
+    size_t n_bytes;             /* at least 1 */
+    int64_t vocabulary;
+};
+
+/* Find what `auto` stands for.  WEIR_ERR_INVALID: nothing that can be read, or not to be told. */
+weir_status weir_token_format_guess(const struct weir_token_content *content, enum weir_data_format *format_out);
+
+weir_status weir_token_llmc_read(const struct weir_token_content *content, struct weir_token_file *file);
+weir_status weir_token_megatron_read(const struct weir_token_content *content, struct weir_token_file *file);
+weir_status weir_token_npy_read(const struct weir_token_content *content, struct weir_token_file *file);
+weir_status weir_token_lines_read(const struct weir_token_content *content, struct weir_token_file *file);
+
+/* The bytes from `first_byte` on are tokens of `type`, as many as fit. */
+void weir_token_file_set(const struct weir_token_content *content, enum weir_token_type type, size_t first_byte,
+                         struct weir_token_file *file);
+
+/* `name` ends in `end`, whatever the case of its letters. */
+bool weir_name_ends(const char *name, const char *end);
+
+/* The content starts with a magic of llm.c's token files, or of another of its files, which `what_out` names then (else
+ * NULL). */
+bool weir_token_llmc_is(const struct weir_token_content *content, const char **what_out);
+
+/* The path of the index that would belong to a .bin, in memory from weir_alloc; NULL when there is no such file. */
+weir_status weir_token_megatron_index(const struct weir_token_content *content, char **path_out);
+
+/* The first line is a JSON object with a string "text". */
+bool weir_token_lines_is(const struct weir_token_content *content);
+
+#endif
