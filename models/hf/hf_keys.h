@@ -12,7 +12,7 @@ struct weir_hf_keys {
 };
 
 /* Larger numbers are typing errors; products of two of them fit easily into 64 bits. */
-enum { WEIR_HF_MOST_WIDTH = 1 << 24, WEIR_HF_MOST_BLOCKS = 1 << 16 };
+enum { WEIR_HF_MOST_WIDTH = 1 << 24, WEIR_HF_MOST_BLOCKS = 1 << 12 };
 
 /* The key is there and not null. */
 bool weir_hf_has(const struct weir_hf_keys *keys, const char *key);

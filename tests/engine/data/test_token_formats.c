@@ -22,7 +22,7 @@ static int token(int at)
 static void put(uint64_t value, int width)
 {
     for (int i = 0; i < width; i++)
-        bytes[n_bytes++] = (unsigned char)(value >> 8 * i);
+        bytes[n_bytes++] = (unsigned char)(i < 8 ? value >> 8 * i : 0);
 }
 
 static void put_text(const char *text)
