@@ -1,10 +1,14 @@
 #include "base/status.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-static _Thread_local char last_error[WEIR_ERROR_MAX];
+enum { OPTION_BEGIN = '\001', OPTION_END = '\002', NAME_MAX_BYTES = 128 };
+
+static _Thread_local char last_error[WEIR_ERROR_MAX]; /* with marks */
+static _Thread_local char last_words[WEIR_ERROR_MAX]; /* as weir_last_error() words it */
 
 const char *weir_status_str(weir_status status)
 {
@@ -34,10 +38,64 @@ int weir_status_exit_code(weir_status status)
     return 1;
 }
 
+/* ---- options in a message ------------------------------------------------------------------------------------------ */
+
+/* The option at `at`, which is behind its mark; returns what follows its end mark.  A cut message may lack that. */
+static const char *option_split(const char *at, char *name, char *value, size_t room)
+{
+    size_t length = strcspn(at, "\002"), name_length = strcspn(at, "=\002");
+    bool has_value = name_length < length;
+    const char *text = at + name_length + has_value;
+    snprintf(name, room, "%.*s", (int)name_length, at);
+    snprintf(value, room, "%.*s", (int)(length - name_length - has_value), text);
+    return at + length + (at[length] == OPTION_END);
+}
+
+void weir_error_word(weir_option_word_fn word, void *context, char text_out[WEIR_ERROR_MAX])
+{
+    size_t n = 0;
+    const char *at = last_error;
+    while (*at && n + 1 < WEIR_ERROR_MAX) {
+        if (*at != OPTION_BEGIN) {
+            text_out[n++] = *at++;
+            continue;
+        }
+        char name[NAME_MAX_BYTES], value[NAME_MAX_BYTES];
+        at = option_split(at + 1, name, value, sizeof name);
+        text_out[n] = 0;
+        word(context, name, value, text_out + n, WEIR_ERROR_MAX - n);
+        n += strlen(text_out + n);
+    }
+    text_out[n] = 0;
+}
+
+size_t weir_error_option(size_t index, char *name_out, char *value_out, size_t room)
+{
+    size_t n = 0;
+    for (const char *at = strchr(last_error, OPTION_BEGIN); at; at = strchr(at, OPTION_BEGIN), n++) {
+        char name[NAME_MAX_BYTES], value[NAME_MAX_BYTES];
+        at = option_split(at + 1, name, value, sizeof name);
+        if (n != index)
+            continue;
+        snprintf(name_out, room, "%s", name);
+        snprintf(value_out, room, "%s", value);
+    }
+    return n;
+}
+
+static void plain_word(void *context, const char *name, const char *value, char *out, size_t room)
+{
+    (void)context;
+    snprintf(out, room, "%s%s%s", name, *value ? "=" : "", value);
+}
+
 const char *weir_last_error(void)
 {
-    return last_error;
+    weir_error_word(plain_word, NULL, last_words);
+    return last_words;
 }
+
+/* ---- recording ----------------------------------------------------------------------------------------------------- */
 
 weir_status weir_error_record(weir_status status, const char *format, ...)
 {

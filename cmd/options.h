@@ -26,7 +26,7 @@ enum option_kind {
     OPTION_FLAG,  /* bool */
     OPTION_INT,   /* int64_t within [min, max] */
     OPTION_REAL,  /* double within [min, max] */
-    OPTION_BYTES, /* int64_t >= 0: a number with an optional suffix K, M, G, T (powers of 1024; a trailing iB is fine) */
+    OPTION_BYTES, /* int64_t >= 0 within [min, max]: a number with an optional suffix K, M, G, T (powers of 1024; a trailing iB is fine) */
     OPTION_TEXT,  /* const char * */
 };
 
@@ -67,5 +67,8 @@ void options_print_man(const struct option_table *table);
 
 /* Print "weir COMMAND: message" for a failed call and return the exit status of `status`. */
 int options_report(const char *command, weir_status status);
+
+/* The thread's last error with its options as flags; returns `text_out`. */
+const char *options_error(char text_out[WEIR_ERROR_MAX]);
 
 #endif

@@ -24,7 +24,7 @@ static weir_status attr_check(const struct weir_op_shapes *shapes)
                          attr->n_positions);
     if (attr->n_positions && shapes->inputs[0].dims[1] > attr->n_positions)
         return WEIR_FAIL(WEIR_ERR_INVALID, "input 0 of 'embedding' has %" PRId64 " positions, the table has %" PRId64
-                         ": use a shorter --seq-len", shapes->inputs[0].dims[1], attr->n_positions);
+                         ": use a shorter " WEIR_OPTION("seq_len"), shapes->inputs[0].dims[1], attr->n_positions);
     return WEIR_OK;
 }
 

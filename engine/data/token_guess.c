@@ -68,8 +68,8 @@ static weir_status name_refuse(const struct weir_token_content *content)
     static const char *const promises[] = {".npy", ".npz", ".parquet", ".arrow", ".zst", ".xz", ".bz2", ".zip"};
     for (size_t i = 0; i < sizeof promises / sizeof promises[0]; i++)
         if (weir_name_ends(content->name, promises[i]))
-            return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is no %s file, though its name ends so: give it another name, or say what it is "
-                             "(--data-format text)", content->path, promises[i]);
+            return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is no %s file, though its name ends so: give it another name, or say "
+                             "what it is (" WEIR_OPTION("data-format=text") ")", content->path, promises[i]);
     return WEIR_OK;
 }
 
@@ -96,13 +96,13 @@ static weir_status text_check(const struct weir_token_content *content)
     static const char marks[][5] = {{'\xff', '\xfe', 0, 0}, {0, 0, '\xfe', '\xff'}, {'\xff', '\xfe'}, {'\xfe', '\xff'}};
     for (size_t i = 0; i < 4; i++)
         if (starts_with(content, marks[i], i < 2 ? 4 : 2))
-            return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is text in %s: convert it with 'iconv -f %s -t UTF-8'", content->path, wide[i],
-                             wide[i]);
+            return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is text in %s: convert it with 'iconv -f %s -t UTF-8'",
+                             content->path, wide[i], wide[i]);
     size_t n = content->n_bytes < PROBE ? content->n_bytes : PROBE, at = text_length(content);
     if (at == n)
         return WEIR_OK;
-    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has byte 0x%02x at %zu, which no text has: are these tokens, or text in UTF-16? Name the "
-                     "format (--data-format u16, u32, i64, or text to take every byte as it is)",
+    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has byte 0x%02x at %zu, which no text has: are these tokens, or text in UTF-16? "
+                     "Name the format (" WEIR_OPTION("data-format=u16") ", u32, i64, or text to take every byte as it is)",
                      content->path, content->bytes[at], at);
 }
 
@@ -124,11 +124,11 @@ static weir_status bare_check(const struct weir_token_content *content)
 {
     size_t letters = text_length(content);
     if (letters >= FEWEST_LETTERS && (letters == content->n_bytes || letters == PROBE))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is called .bin and holds text: name its format (--data-format text, or u16 if it is "
-                         "tokens after all)", content->path);
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is called .bin and holds text: name its format ("
+                         WEIR_OPTION("data-format=text") ", or u16 if it is tokens after all)", content->path);
     if (words_are_ids(content))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' may hold tokens of 2, 4 or 8 bytes, as every second number of 2 bytes is next to 0: "
-                         "name the format (--data-format u16, u32 or i64)", content->path);
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' may hold tokens of 2, 4 or 8 bytes, as every second number of 2 bytes is next "
+                         "to 0: name the format (" WEIR_OPTION("data-format=u16") ", u32 or i64)", content->path);
     return WEIR_OK;
 }
 
@@ -138,8 +138,8 @@ static weir_status bin_guess(const struct weir_token_content *content, enum weir
     char *index;
     if (weir_token_llmc_is(content, &what)) {
         *format_out = WEIR_DATA_FORMAT_LLMC;
-        return what ? WEIR_FAIL(WEIR_ERR_INVALID, "'%s' starts with %u at byte 0, as llm.c's files of %s do: --data needs tokens",
-                                content->path, (unsigned)weir_little_endian(content->bytes, 4), what)
+        return what ? WEIR_FAIL(WEIR_ERR_INVALID, "'%s' starts with %u at byte 0, as llm.c's files of %s do: tokens are "
+                                "needed", content->path, (unsigned)weir_little_endian(content->bytes, 4), what)
                     : WEIR_OK;
     }
     weir_status status = weir_token_megatron_index(content, &index);

@@ -47,7 +47,7 @@ bool weir_token_llmc_is(const struct weir_token_content *content, const char **w
 static weir_status header_check(const struct weir_token_content *content, const struct format *format)
 {
     static const char *const chance = "; if these are tokens without a header that start so by chance, name their format "
-                                      "(--data-format u16)";
+                                      "(" WEIR_OPTION("data-format=u16") ")";
     if (content->n_bytes < HEADER_BYTES)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' starts with the magic %u of llm.c's token files but ends at byte %zu, within "
                          "its header of %d bytes: it is cut short%s",

@@ -55,12 +55,12 @@ static weir_status header_read(struct index *index, struct weir_token_file *file
                          "tools/preprocess_data.py", index->path);
     if (index->n_bytes < HEADER || memcmp(index->bytes, "MMIDIDX\0\0", 9) != 0)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is no index of Megatron (MMIDIDX): move it away, or name the format of the tokens "
-                         "beside it (--data-format u16, u32 or i64)", index->path);
+                         "beside it (" WEIR_OPTION("data-format=u16") ", u32 or i64)", index->path);
     uint64_t version = weir_little_endian(index->bytes + VERSION_AT, 8);
     unsigned code = index->bytes[DTYPE_AT];
     if (version != 1)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': the version at byte %d is %llu, Megatron's indices have 1: if it is damaged, name "
-                         "the format of the tokens beside it (--data-format u16, u32 or i64)",
+                         "the format of the tokens beside it (" WEIR_OPTION("data-format=u16") ", u32 or i64)",
                          index->path, VERSION_AT, (unsigned long long)version);
     if (code >= sizeof types / sizeof types[0] || !types[code].kind)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': the dtype at byte %d is %u, tokens are integers: 1 to 5 or 8", index->path,

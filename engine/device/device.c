@@ -22,7 +22,7 @@ weir_status weir_device_kind_find(const char *name, const struct weir_device_kin
             return WEIR_OK;
         }
     if (strcmp(name, "cuda") == 0)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "device 'cuda' is not in this build of Weir: use --device cpu, or build with "
-                                         "-DWEIR_CUDA=ON");
+        return WEIR_FAIL(WEIR_ERR_USAGE, "device 'cuda' is not in this build of Weir: use " WEIR_OPTION("device=cpu")
+                                         ", or build with -DWEIR_CUDA=ON");
     return weir_unknown("device", name, known);
 }

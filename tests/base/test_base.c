@@ -23,6 +23,45 @@ static void the_first_detector_records_the_message(void **state)
         assert_string_not_equal(weir_status_str((weir_status)s), "unknown status");
 }
 
+static void shout(void *context, const char *name, const char *value, char *out, size_t room)
+{
+    snprintf(out, room, "%s%s<%s>", (const char *)context, name, value);
+}
+
+static void options_in_a_message_are_data(void **state)
+{
+    (void)state;
+    char text[WEIR_ERROR_MAX], name[32] = "", value[32] = "", kept[WEIR_ERROR_MAX];
+    WEIR_FAIL(WEIR_ERR_USAGE, "%d layers: use " WEIR_OPTION("stages=%d") " or a smaller " WEIR_OPTION("seq_len"), 3, 2);
+    assert_string_equal(weir_last_error(), "3 layers: use stages=2 or a smaller seq_len");
+    weir_error_word(shout, (void *)(uintptr_t)"--", text);
+    assert_string_equal(text, "3 layers: use --stages<2> or a smaller --seq_len<>");
+    assert_int_equal(weir_error_option(0, name, value, sizeof name), 2);
+    assert_string_equal(name, "stages");
+    assert_string_equal(value, "2");
+    assert_int_equal(weir_error_option(1, name, value, sizeof name), 2);
+    assert_string_equal(name, "seq_len");
+    assert_string_equal(value, "");
+    weir_error_prefix(WEIR_ERR_USAGE, "rank 1: ");
+    weir_error_take(kept);
+    weir_error_put("");
+    assert_int_equal(weir_error_option(0, name, value, sizeof name), 0);
+    weir_error_put(kept);
+    assert_string_equal(weir_last_error(), "rank 1: 3 layers: use stages=2 or a smaller seq_len");
+}
+
+static void a_message_cut_within_an_option_is_still_worded(void **state)
+{
+    (void)state;
+    char long_name[WEIR_ERROR_MAX], text[WEIR_ERROR_MAX];
+    memset(long_name, 'x', sizeof long_name);
+    long_name[WEIR_ERROR_MAX - 6] = 0;
+    WEIR_FAIL(WEIR_ERR_USAGE, "%s" WEIR_OPTION("stages=%d"), long_name, 2);
+    weir_error_word(shout, (void *)(uintptr_t)"--", text);
+    assert_int_equal(strlen(text), WEIR_ERROR_MAX - 1);
+    assert_string_equal(weir_last_error() + WEIR_ERROR_MAX - 6, "stag");
+}
+
 static void an_arena_keeps_pointers_and_aligns(void **state)
 {
     (void)state;
@@ -196,6 +235,9 @@ static void json_errors_name_file_and_line(void **state)
     assert_ok(weir_json_number(root, "t.json", "b", &d));
     assert_fails(weir_json_integer(root, "t.json", "b", &i), WEIR_ERR_INVALID, "'b' is a real");
     assert_fails(weir_json_number(root, "t.json", "z", &d), WEIR_ERR_INVALID, "'z' is missing");
+    static const char *const known[] = {"a", "b", "label", NULL};
+    assert_fails(weir_json_keys(root, "t.json", known + 1), WEIR_ERR_INVALID, "t.json: unknown key 'a': ");
+    assert_fails(weir_json_keys(json_object_get(root, "a"), "a", known), WEIR_ERR_INVALID, "a must be an object");
     json_decref(root);
     assert_fails(weir_json_parse("{\n\"a\":1,\"a\":2}", 15, "t.json", &root), WEIR_ERR_INVALID, "'t.json' line 2");
 }
@@ -204,6 +246,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_detector_records_the_message),
+        cmocka_unit_test(options_in_a_message_are_data),
+        cmocka_unit_test(a_message_cut_within_an_option_is_still_worded),
         cmocka_unit_test(an_arena_keeps_pointers_and_aligns),
         cmocka_unit_test(an_array_in_an_arena_grows_and_keeps_its_items),
         cmocka_unit_test(a_failed_allocation_is_a_status),

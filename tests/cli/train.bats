@@ -110,12 +110,12 @@ train() {
     [ "$status" -eq 0 ]
     run train --schedule ./s.csv --microbatches 3
     [ "$status" -eq 2 ]
-    [[ "$output" == *"'./s.csv' has 2 micro-batches, --microbatches says 3"* ]]
+    [[ "$output" == *"'./s.csv' has 2 micro-batches, but --microbatches 3 was given"* ]]
     run "$WEIR" train --model gpt2-tiny --data text --microbatch-size 2 --schedule ./s.csv --steps 2 --json -q
     [ "$status" -eq 0 ]
     run "$WEIR" train --model gpt2-tiny --data text --schedule ./s.csv --stages 3
     [ "$status" -eq 2 ]
-    [[ "$output" == *"'./s.csv' has 2 stages, --stages says 3"* ]]
+    [[ "$output" == *"'./s.csv' has 2 stages, but --stages 3 was given"* ]]
     printf '0F0,0B0\n1F0\n' >bad.csv
     run "$WEIR" train --model gpt2-tiny --data text --schedule ./bad.csv
     [ "$status" -eq 1 ]

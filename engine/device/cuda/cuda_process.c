@@ -32,20 +32,20 @@ weir_status weir_cuda_count(int *n_devices_out)
     cudaError_t error = cudaGetDeviceCount(&n);
     if (error != cudaSuccess || n == 0) {
         (void)cudaGetLastError(); /* a handled error must not be found by the next check */
-        return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "no CUDA device: %s: use --device cpu",
+        return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "no CUDA device: %s: use " WEIR_OPTION("device=cpu"),
                          error == cudaSuccess ? "the driver shows none" : cudaGetErrorString(error));
     }
     *n_devices_out = n < MOST_DEVICES ? n : MOST_DEVICES;
     return WEIR_OK;
 }
 
-weir_status weir_cuda_result(const weir_device *device, cudaError_t error, const char *call)
+weir_status weir_cuda_result(const struct weir_cuda_device *device, cudaError_t error, const char *call)
 {
     weir_status status = weir_cuda_check((int)error, call);
     return status ? weir_error_prefix(status, "device 'cuda:%d': ", device->index) : WEIR_OK;
 }
 
-void weir_cuda_released(weir_device *device, cudaError_t error, const char *call)
+void weir_cuda_released(struct weir_cuda_device *device, cudaError_t error, const char *call)
 {
     if (!weir_cuda_result(device, error, call) || device->is_broken)
         return;
@@ -53,7 +53,7 @@ void weir_cuda_released(weir_device *device, cudaError_t error, const char *call
     weir_log(WEIR_LOG_WARN, "%s", weir_last_error());
 }
 
-weir_status weir_cuda_enter(const weir_device *device)
+weir_status weir_cuda_enter(const struct weir_cuda_device *device)
 {
     return weir_cuda_result(device, cudaSetDevice(device->index), "cudaSetDevice");
 }
@@ -87,8 +87,8 @@ weir_status weir_cuda_connect(int index, int peer)
     weir_status status = weir_cuda_check((int)cudaDeviceCanAccessPeer(&can, index, peer), "cudaDeviceCanAccessPeer");
     if (!status && !can)
         return WEIR_FAIL(WEIR_ERR_UNSUPPORTED,
-                         "device 'cuda:%d' cannot reach the memory of 'cuda:%d': give each a process (mpirun, --transport "
-                         "nccl), or put the stages on one of them (--device cuda:%d)", index, peer, index);
+                         "device 'cuda:%d' cannot reach the memory of 'cuda:%d': give each a process (mpirun, "
+                         WEIR_OPTION("transport=nccl") "), or put the stages on one of them (" WEIR_OPTION("device=cuda:%d") ")", index, peer, index);
     if (!status)
         status = weir_cuda_check((int)cudaSetDevice(index), "cudaSetDevice");
     if (status)

@@ -32,7 +32,7 @@ weir_status weir_placement_grid_check(const struct weir_placement_grid *grid, in
     if (wanted != n_processes)
         return WEIR_FAIL(WEIR_ERR_USAGE,
                          "%d replicas of %d ranks need %lld processes, %d were started: start %lld, or change "
-                         "--replicas or --stages",
+                         WEIR_OPTION("replicas") " or " WEIR_OPTION("stages"),
                          grid->n_replicas, grid->n_ranks, (long long)wanted, n_processes, (long long)wanted);
     return WEIR_OK;
 }

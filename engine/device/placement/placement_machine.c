@@ -59,10 +59,10 @@ static weir_status source_set(hwloc_topology_t topology, const char *source)
 static weir_status load_failed(const char *source)
 {
     if (!source)
-        return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "the topology of this machine cannot be read: give one with --topology");
+        return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "the topology of this machine cannot be read: give one with " WEIR_OPTION("topology"));
     return WEIR_FAIL(WEIR_ERR_INVALID,
-                     "'%s' is no topology that hwloc %d.%d can read: a newer hwloc writes the older form with lstopo "
-                     "--of xml --export-xml-flags v2",
+                     "'%s' is no topology that hwloc %d.%d can read: a newer hwloc writes the older form with lstopo's "
+                     "export flags v2",
                      source, HWLOC_API_VERSION >> 16, HWLOC_API_VERSION >> 8 & 0xff);
 }
 

@@ -105,7 +105,7 @@ static void tokens_of_four_and_eight_bytes_are_read_when_they_are_named(void **s
     put_tokens(4, VOCABULARY);
     const char *four = written("four.bin");
     refused(four, WEIR_DATA_FORMAT_AUTO, "may hold tokens of 2, 4 or 8 bytes");
-    assert_non_null(strstr(weir_last_error(), "(--data-format u16, u32 or i64)"));
+    assert_non_null(strstr(weir_last_error(), "u16, u32 or i64)"));
     holds_tokens(four, WEIR_DATA_FORMAT_U32, "uint32", VOCABULARY);
     put_tokens(8, VOCABULARY);
     const char *eight = written("eight.bin");

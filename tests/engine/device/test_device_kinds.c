@@ -24,7 +24,7 @@ static void kinds_are_found_by_name(void **state)
     assert_fails(weir_device_kind_find("cpuu", &found), WEIR_ERR_USAGE, "did you mean 'cpu'?");
     assert_fails(weir_device_kind_find("abacus", &found), WEIR_ERR_USAGE, "unknown device 'abacus'");
     if (!has_cuda)
-        assert_fails(weir_device_kind_find("cuda", &found), WEIR_ERR_USAGE, "use --device cpu");
+        assert_fails(weir_device_kind_find("cuda", &found), WEIR_ERR_USAGE, "use device=cpu");
 }
 
 /* What is read, what is refused; cuda stands for itself only where it is built in. */
