@@ -14,7 +14,7 @@
  * There are two kinds:
  *
  *     tokens  one or several files of tokens: text (bytes are tokens 0..255), the .bin files of nanoGPT, llm.c and
- *             Megatron, NumPy arrays, JSON Lines (engine/data/token_file.h has the formats).  Sample i of a file is the seq_len + 1 tokens from i · seq_len
+ *             Megatron, NumPy arrays, JSON Lines (engine/data/token_open.h has the formats).  Sample i of a file is the seq_len + 1 tokens from i · seq_len
  *             on: inputs are the first seq_len of them, targets the last seq_len.  In an epoch every token of a file but
  *             those of an incomplete end is an input once; no sample spans two files.  Files are mapped, not read: an
  *             epoch may be larger than memory.

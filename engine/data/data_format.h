@@ -4,7 +4,7 @@
 
 #include "base/status.h"
 
-/* in order of the enum; engine/data/token_file.h says what each is */
+/* in order of the enum; engine/data/token_open.h says what each is */
 #define WEIR_DATA_FORMAT_TABLE(X)                                                                                      \
     X(AUTO, "auto") X(TEXT, "text") X(U16, "u16") X(U32, "u32") X(I64, "i64") X(LLMC, "llmc") X(MEGATRON, "megatron")  \
     X(NPY, "npy") X(JSONL, "jsonl")

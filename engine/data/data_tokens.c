@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "engine/data/data_source.h"
-#include "engine/data/token_file.h"
+#include "engine/data/token_open.h"
 
 struct tokens_file {
     struct weir_token_file file;

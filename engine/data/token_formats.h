@@ -5,15 +5,8 @@
 #ifndef WEIR_ENGINE_DATA_TOKEN_FORMATS_H
 #define WEIR_ENGINE_DATA_TOKEN_FORMATS_H
 
-#include "engine/data/token_file.h"
-
-struct weir_token_content {
-    const char *path;           /* of the file, for messages */
-    const char *name;           /* path without .gz */
-    const unsigned char *bytes; /* [n_bytes], unpacked */
-    size_t n_bytes;             /* at least 1 */
-    int64_t vocabulary;
-};
+#include "engine/data/data_format.h"
+#include "engine/data/token_content.h"
 
 /* Find what `auto` stands for.  WEIR_ERR_INVALID: nothing that can be read, or not to be told. */
 weir_status weir_token_format_guess(const struct weir_token_content *content, enum weir_data_format *format_out);
@@ -22,13 +15,6 @@ weir_status weir_token_llmc_read(const struct weir_token_content *content, struc
 weir_status weir_token_megatron_read(const struct weir_token_content *content, struct weir_token_file *file);
 weir_status weir_token_npy_read(const struct weir_token_content *content, struct weir_token_file *file);
 weir_status weir_token_lines_read(const struct weir_token_content *content, struct weir_token_file *file);
-
-/* The bytes from `first_byte` on are tokens of `type`, as many as fit. */
-void weir_token_file_set(const struct weir_token_content *content, enum weir_token_type type, size_t first_byte,
-                         struct weir_token_file *file);
-
-/* `name` ends in `end`, whatever the case of its letters. */
-bool weir_name_ends(const char *name, const char *end);
 
 /* The content starts with a magic of llm.c's token files, or of another of its files, which `what_out` names then (else
  * NULL). */

@@ -1,6 +1,6 @@
 /* Megatron's indexed datasets: tokens in NAME.bin, and beside it NAME.idx, which says what they are.
  *
- *     MMIDIDX\0\0 │ u64 1 │ u8 dtype │ u64 S │ u64 D │ S × i32 lengths │ S × i64 byte offsets │ D × i64 documents │ (S × i8 modes)
+ *     MMIDIDX\0\0 │ u64 1 │ u8 dtype │ u64 S │ u64 D │ S × i32 lengths │ S × i64 offsets │ D × i64 documents │ (S × i8)
  *
  * (megatron/core/datasets/indexed_dataset.py.)  Sequences follow each other in the .bin, so that it is one run of tokens;
  * the documents are the sequences from one entry of the last list to the next, so there are D - 1 of them. */

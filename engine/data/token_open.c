@@ -1,37 +1,12 @@
-#include "engine/data/token_file.h"
+#include "engine/data/token_open.h"
 
 #include <string.h>
-#include <strings.h>
 
 #include "base/alloc.h"
 #include "engine/data/gzip_file.h"
 #include "engine/data/token_formats.h"
 
 static const size_t MOST_UNPACKED = (size_t)8 << 30;
-
-static int type_width(enum weir_token_type type)
-{
-#define WIDTH(name, width) width,
-    static const unsigned char widths[] = {WEIR_TOKEN_TABLE(WIDTH)};
-#undef WIDTH
-    return widths[type];
-}
-
-void weir_token_file_set(const struct weir_token_content *content, enum weir_token_type type, size_t first_byte,
-                         struct weir_token_file *file)
-{
-    file->type = type;
-    file->width = type_width(type);
-    file->first_byte = first_byte;
-    file->tokens = content->bytes + first_byte;
-    file->n_tokens = (int64_t)((content->n_bytes - first_byte) / (size_t)file->width);
-}
-
-bool weir_name_ends(const char *name, const char *end)
-{
-    size_t n = strlen(name), m = strlen(end);
-    return n >= m && !strcasecmp(name + n - m, end);
-}
 
 /* ---- formats without a header -------------------------------------------------------------------------------------- */
 
@@ -46,7 +21,7 @@ static weir_status text_read(const struct weir_token_content *content, struct we
 static weir_status bare_read(const struct weir_token_content *content, const char *kind, enum weir_token_type type,
                              struct weir_token_file *file)
 {
-    size_t beyond = content->n_bytes % (size_t)type_width(type);
+    size_t beyond = content->n_bytes % (size_t)weir_token_width(type);
     if (beyond)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has no header and ends at byte %zu, within a %s token that starts at byte %zu",
                          content->path, content->n_bytes, kind, content->n_bytes - beyond);
