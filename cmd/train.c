@@ -21,6 +21,7 @@ static const struct option_row rows[] = {
     ROW("model", 'm', OPTION_TEXT, model, "NAME|PATH", "model; list shows them; or a folder with config.json", 0, 0),
     ROW("data", 'd', OPTION_TEXT, data, "PATH", "files of text or tokens (a,b or 'x*.bin'), or a folder of IDX images", 0, 0),
     ROW("val-data", 0, OPTION_TEXT, val_data, "PATH", "data to validate on, in the same forms", 0, 0),
+    ROW("data-format", 0, OPTION_TEXT, data_format, "NAME", "auto (default), text, u16, u32, i64, llmc, megatron, npy or jsonl", 0, 0),
     ROW("val-every", 0, OPTION_INT, val_every, "N", "steps between validations (a tenth of --steps)", 1, 1e15),
     ROW("val-batches", 0, OPTION_INT, val_batches, "N", "step-sized batches of one validation (10, or all there are)", 1, 1e12),
     ROW("init-from", 0, OPTION_TEXT, init_from, "PATH", "read the weights from safetensors: a file or a model folder", 0, 0),
@@ -126,6 +127,7 @@ static void result_print(struct train_run *run, bool json)
                run->last_loss);
         if (validated)
             printf(", \"val_loss_last\": %.17g", run->val_loss);
+        train_data_json(run, stdout);
         if (run->profile) {
             printf(", \"profile\": ");
             train_profile_json(run, stdout);
@@ -188,7 +190,7 @@ static int train(const struct train_options *o)
 
 static int run_train(int argc, char **argv)
 {
-    struct train_options o = {.schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw", .device = "cpu", .dtype = "f32",
+    struct train_options o = {.schedule = "1f1b", .data_format = "auto", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw", .device = "cpu", .dtype = "f32",
                               .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1, .threads = 1,
                               .lr = -1, .min_lr = -1, .weight_decay = -1, .grad_clip = 1};
     int n;
