@@ -13,7 +13,7 @@ struct weir_arena_chunk {
     char data[];
 };
 
-enum { FIRST_CHUNK = 16 * 1024, LARGEST_CHUNK = 4 * 1024 * 1024 };
+enum { FIRST_CHUNK = 16 * 1024, LARGEST_CHUNK = 4 * 1024 * 1024, FIRST_ITEMS = 32 };
 
 static char *chunk_take(struct weir_arena_chunk *chunk, size_t bytes, size_t align)
 {
@@ -56,6 +56,25 @@ weir_status weir_arena_alloc(struct weir_arena *arena, size_t count, size_t size
         pointer = chunk_take(arena->head, bytes, align);
     }
     memcpy(pointer_out, &pointer, sizeof pointer);
+    return WEIR_OK;
+}
+
+weir_status weir_arena_grow(struct weir_arena *arena, void *items, size_t *capacity, size_t need, size_t size)
+{
+    void *old, *grown;
+    if (need <= *capacity)
+        return WEIR_OK;
+    size_t wanted = *capacity < FIRST_ITEMS / 2 ? FIRST_ITEMS : *capacity < SIZE_MAX / 2 ? *capacity * 2 : SIZE_MAX;
+    if (wanted < need)
+        wanted = need;
+    weir_status status = weir_arena_alloc(arena, wanted, size, &grown);
+    if (status)
+        return status;
+    memcpy(&old, items, sizeof old);
+    if (*capacity)
+        memcpy(grown, old, *capacity * size);
+    memcpy(items, &grown, sizeof grown);
+    *capacity = wanted;
     return WEIR_OK;
 }
 

@@ -26,6 +26,10 @@ extern "C" {
  * address of a pointer of any type.  WEIR_ERR_NOMEM. */
 weir_status weir_arena_alloc(struct weir_arena *arena, size_t count, size_t size, void *pointer_out);
 
+/* weir_grow() for an array in the arena: room for `need` items, the new ones zeroed; capacity at least doubles, from 32.
+ * The array before it stays behind until the arena goes, so pointers into it stay readable. */
+weir_status weir_arena_grow(struct weir_arena *arena, void *items, size_t *capacity, size_t need, size_t size);
+
 /* A copy of `text` in the arena. */
 weir_status weir_arena_strdup(struct weir_arena *arena, const char *text, const char **copy_out);
 

@@ -1,6 +1,8 @@
 #include "base/json.h"
 
 #include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -30,6 +32,18 @@ weir_status weir_json_load(const char *path, json_t **root_out)
     return status;
 }
 
+weir_status weir_json_print(json_t *root, int indent, struct weir_arena *arena, const char **text_out)
+{
+    size_t form = indent ? JSON_INDENT((size_t)indent) : JSON_COMPACT;
+    char *text = root ? json_dumps(root, form | JSON_REAL_PRECISION(17)) : NULL;
+    json_decref(root);
+    if (!text)
+        return WEIR_FAIL(WEIR_ERR_NOMEM, "out of memory for a JSON document");
+    weir_status status = weir_arena_strdup(arena, text, text_out);
+    free(text);
+    return status;
+}
+
 static const char *type_name(const json_t *value)
 {
     static const char *const names[] = {"an object", "an array", "a string", "an integer",
@@ -52,6 +66,40 @@ weir_status weir_json_integer(const json_t *object, const char *where, const cha
     if (!json_is_integer(value))
         return WEIR_FAIL(WEIR_ERR_INVALID, "%s: '%s' is %s, an integer is needed", where, key, type_name(value));
     *value_out = json_integer_value(value);
+    return WEIR_OK;
+}
+
+static bool is_one_of(const char *word, const char *const *names)
+{
+    while (*names && strcmp(*names, word) != 0)
+        names++;
+    return *names != NULL;
+}
+
+static weir_status key_unknown(const char *where, const char *key, const char *const *known)
+{
+    const char *near = weir_suggest(key, known);
+    if (near)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%s: unknown key '%.64s': did you mean '%s'?", where, key, near);
+    struct weir_text all = {0};
+    for (int i = 0; known[i]; i++)
+        weir_text_append(&all, "%s%s", i ? ", " : "", known[i]);
+    weir_status status = all.status;
+    if (!status)
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "%s: unknown key '%.64s': it is one of %s", where, key,
+                           all.data ? all.data : "none");
+    weir_text_release(&all);
+    return status;
+}
+
+weir_status weir_json_keys(const json_t *object, const char *where, const char *const *known)
+{
+    json_t *iterated = (json_t *)(uintptr_t)object; /* jansson's iterators take no const */
+    if (!json_is_object(object))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%s must be an object, not %s", where, type_name(object));
+    for (void *at = json_object_iter(iterated); at; at = json_object_iter_next(iterated, at))
+        if (!is_one_of(json_object_iter_key(at), known))
+            return key_unknown(where, json_object_iter_key(at), known);
     return WEIR_OK;
 }
 

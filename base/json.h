@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/status.h"
 #include "base/text.h"
 
@@ -17,9 +18,18 @@ weir_status weir_json_load(const char *path, json_t **root_out);
 /* Parse text; `name` stands for the file in messages. */
 weir_status weir_json_parse(const char *text, size_t bytes, const char *name, json_t **root_out);
 
+/* A document as text in the arena: members in the order in which they were set, over lines when `indent` > 0.  Takes the
+ * reference to `root`, which may be NULL (jansson's out of memory).  WEIR_ERR_NOMEM. */
+weir_status weir_json_print(json_t *root, int indent, struct weir_arena *arena, const char **text_out);
+
 /* Member `key` of `object` as a number or an integer.  WEIR_ERR_INVALID names `where`, key and what was found. */
 weir_status weir_json_number(const json_t *object, const char *where, const char *key, double *value_out);
 weir_status weir_json_integer(const json_t *object, const char *where, const char *key, int64_t *value_out);
+
+/* Every key of `object` is one of `known` (NULL-terminated).  For formats that are Weir's own: a misspelt key would be a
+ * default otherwise.  WEIR_ERR_INVALID: it is no object, or names `where`, the key, and the nearest known one or
+ * all of them. */
+weir_status weir_json_keys(const json_t *object, const char *where, const char *const *known);
 
 /* Append the document in one line.  Reals have at most `digits` significant digits and are written as %g does (3, 0.25,
  * 1e-05); integers and strings are jansson's.  `root` NULL, which is what building gives when memory is short, sets

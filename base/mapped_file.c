@@ -1,7 +1,6 @@
 #include "base/mapped_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -9,22 +8,16 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/input_file.h"
 
-static weir_status descriptor_map(int descriptor, const char *path, struct weir_mapped_file *file)
+static weir_status bytes_map(const struct weir_input_file *input, const char *path, struct weir_mapped_file *file)
 {
-    struct stat info;
-    if (fstat(descriptor, &info) != 0)
-        return WEIR_FAIL(WEIR_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
-    if (S_ISDIR(info.st_mode))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is a directory, a file is needed", path);
-    if (!S_ISREG(info.st_mode))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is not a regular file: copy its content to one", path);
-    file->n_bytes = (size_t)info.st_size;
-    file->device = (uint64_t)info.st_dev;
-    file->inode = (uint64_t)info.st_ino;
+    file->n_bytes = (size_t)input->n_bytes;
+    file->device = input->device;
+    file->inode = input->inode;
     if (!file->n_bytes)
         return WEIR_OK;
-    void *bytes = mmap(NULL, file->n_bytes, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    void *bytes = mmap(NULL, file->n_bytes, PROT_READ, MAP_PRIVATE, input->descriptor, 0);
     if (bytes == MAP_FAILED)
         return WEIR_FAIL(WEIR_ERR_IO, "cannot map '%s': %s", path, strerror(errno));
     file->bytes = bytes;
@@ -34,13 +27,14 @@ static weir_status descriptor_map(int descriptor, const char *path, struct weir_
 weir_status weir_mapped_open(const char *path, struct weir_mapped_file *file_out)
 {
     struct weir_mapped_file file = {0};
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe is refused, not waited for */
-    if (descriptor < 0)
-        return WEIR_FAIL(WEIR_ERR_IO, "cannot open '%s': %s", path, strerror(errno));
-    weir_status status = weir_strdup(path, &file.path);
+    struct weir_input_file input;
+    weir_status status = weir_input_open(path, SIZE_MAX, &input);
+    if (status)
+        return status;
+    status = weir_strdup(path, &file.path);
     if (!status)
-        status = descriptor_map(descriptor, path, &file);
-    close(descriptor);
+        status = bytes_map(&input, path, &file);
+    weir_input_close(&input);
     if (status)
         weir_mapped_close(&file);
     else

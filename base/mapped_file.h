@@ -19,8 +19,8 @@ struct weir_mapped_file {
     uint64_t device, inode; /* which file it was */
 };
 
-/* WEIR_ERR_IO: cannot be opened or mapped.  WEIR_ERR_INVALID: a directory, or another thing that is not a regular file.
- * WEIR_ERR_NOMEM.  On failure `file_out` is untouched. */
+/* WEIR_ERR_IO: cannot be opened or mapped.  WEIR_ERR_INVALID: what weir_input_open() refuses.  WEIR_ERR_NOMEM.  On failure
+ * `file_out` is untouched. */
 weir_status weir_mapped_open(const char *path, struct weir_mapped_file *file_out);
 
 void weir_mapped_close(struct weir_mapped_file *file); /* all zero bits are fine */

@@ -1,18 +1,12 @@
 /* The reader: map, check, look up. */
 #include "base/safetensors.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/json.h"
-#include "base/safetensors_dtype.h"
 
 /* ---- the header ---------------------------------------------------------------------------------------------------- */
 
@@ -209,38 +203,21 @@ weir_status weir_safetensors_parse(const void *bytes, size_t n, const char *path
 
 weir_status weir_safetensors_open(const char *path, struct weir_safetensors *file_out)
 {
-    struct stat info;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return WEIR_FAIL(WEIR_ERR_IO, "cannot open '%s': %s", path, strerror(errno));
-    weir_status status = WEIR_OK;
-    void *map = NULL;
-    size_t n = 0;
-    if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode)) {
-        status = WEIR_FAIL(WEIR_ERR_IO, "cannot read '%s': it is not a regular file", path);
-    } else if (info.st_size > 0) {
-        n = (size_t)info.st_size;
-        map = mmap(NULL, n, PROT_READ, MAP_PRIVATE, fd, 0);
-        if (map == MAP_FAILED)
-            status = WEIR_FAIL(WEIR_ERR_IO, "cannot map '%s': %s", path, strerror(errno));
-    }
-    close(fd);
+    struct weir_mapped_file map;
+    weir_status status = weir_mapped_open(path, &map);
     if (status)
         return status;
-    status = weir_safetensors_parse(map, n, path, file_out);
-    if (!status) {
+    status = weir_safetensors_parse(map.bytes, map.n_bytes, path, file_out);
+    if (status)
+        weir_mapped_close(&map);
+    else
         file_out->map = map;
-        file_out->map_bytes = n;
-    } else if (n) {
-        munmap(map, n);
-    }
     return status;
 }
 
 void weir_safetensors_close(struct weir_safetensors *file)
 {
-    if (file->map)
-        munmap(file->map, file->map_bytes);
+    weir_mapped_close(&file->map);
     weir_arena_release(&file->arena);
     *file = (struct weir_safetensors){0};
 }

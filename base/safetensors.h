@@ -33,17 +33,9 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/mapped_file.h"
+#include "base/safetensors_dtype.h"
 #include "base/status.h"
-
-/* name, bits of an element */
-#define WEIR_SAFETENSORS_TABLE(X)                                                                                      \
-    X(BOOL, 8) X(F4, 4) X(F6_E2M3, 6) X(F6_E3M2, 6) X(U8, 8) X(I8, 8) X(F8_E5M2, 8) X(F8_E4M3, 8) X(F8_E8M0, 8)        \
-    X(F8_E4M3FNUZ, 8) X(F8_E5M2FNUZ, 8) X(I16, 16) X(U16, 16) X(F16, 16) X(BF16, 16) X(I32, 32) X(U32, 32) X(F32, 32)  \
-    X(C64, 64) X(F64, 64) X(I64, 64) X(U64, 64)
-
-#define WEIR_SAFETENSORS_ENUM(name, bits) WEIR_SAFETENSORS_##name,
-enum weir_safetensors_dtype { WEIR_SAFETENSORS_TABLE(WEIR_SAFETENSORS_ENUM) WEIR_SAFETENSORS_DTYPES };
-#undef WEIR_SAFETENSORS_ENUM
 
 enum { WEIR_SAFETENSORS_HEADER_MAX = 100000000 }; /* bytes of JSON, the format's limit */
 
@@ -67,11 +59,11 @@ struct weir_safetensors {
     struct weir_safetensors_text *metadata;
     const char *data; /* of the first tensor; any alignment */
     struct weir_arena arena;
-    void *map; /* NULL when parsed from memory */
-    size_t map_bytes;
+    struct weir_mapped_file map; /* all zero bits when parsed from memory */
 };
 
-/* Map and check a file.  WEIR_ERR_IO: it cannot be read.  WEIR_ERR_INVALID: it breaks a rule of the format. */
+/* Map and check a file.  WEIR_ERR_IO: it cannot be read.  WEIR_ERR_INVALID: it breaks a rule of the format, or is nothing
+ * that base/input_file.h opens. */
 weir_status weir_safetensors_open(const char *path, struct weir_safetensors *file_out);
 
 /* The same for bytes in memory, which are borrowed until close; `path` stands for the file in messages. */
@@ -93,13 +85,6 @@ weir_status weir_safetensors_check_floats(const struct weir_safetensors *file,
  * WEIR_ERR_UNSUPPORTED as above; WEIR_ERR_INVALID: there are fewer elements. */
 weir_status weir_safetensors_floats(const struct weir_safetensors *file, const struct weir_safetensors_tensor *tensor,
                                     int64_t first, int64_t n, float *values_out);
-
-/* "BF16" */
-const char *weir_safetensors_dtype_str(enum weir_safetensors_dtype dtype);
-
-/* "(768, 2304)", into `text`; long shapes are cut. */
-enum { WEIR_SAFETENSORS_SHAPE_TEXT = 96 };
-const char *weir_safetensors_shape_str(int n_dims, const int64_t *dims, char text[WEIR_SAFETENSORS_SHAPE_TEXT]);
 
 /* ---- writing ------------------------------------------------------------------------------------------------------- */
 

@@ -1,9 +1,7 @@
-/* Dtypes: names, sizes, and values as float32. */
 #include "base/safetensors_dtype.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 
 const char *weir_safetensors_dtype_str(enum weir_safetensors_dtype dtype)
 {
@@ -40,52 +38,4 @@ bool weir_safetensors_size(enum weir_safetensors_dtype dtype, int n_dims, const 
             return false;
     *elements_out = n;
     return !__builtin_mul_overflow((uint64_t)n, (uint64_t)weir_safetensors_bits(dtype), bits_out);
-}
-
-static float from_bits(uint32_t bits)
-{
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-/* binary16: 1 sign, 5 exponent (bias 15), 10 fraction bits (IEEE 754-2008, 3.6). */
-static float from_half(uint16_t half)
-{
-    uint32_t sign = (uint32_t)(half & 0x8000u) << 16, exponent = half >> 10 & 31, fraction = half & 0x3ffu;
-    if (exponent == 31)
-        return from_bits(sign | 0x7f800000u | fraction << 13);
-    if (exponent == 0) /* subnormal: fraction times 2^-24 */
-        return sign ? -(float)fraction * 0x1p-24f : (float)fraction * 0x1p-24f;
-    return from_bits(sign | (exponent + 112) << 23 | fraction << 13);
-}
-
-weir_status weir_safetensors_check_floats(const struct weir_safetensors *file,
-                                          const struct weir_safetensors_tensor *tensor)
-{
-    if (tensor->dtype == WEIR_SAFETENSORS_F32 || tensor->dtype == WEIR_SAFETENSORS_F16 ||
-        tensor->dtype == WEIR_SAFETENSORS_BF16)
-        return WEIR_OK;
-    return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "'%s': tensor '%s' is %s, weights are read from F32, F16 and BF16", file->path,
-                     tensor->name, weir_safetensors_dtype_str(tensor->dtype));
-}
-
-weir_status weir_safetensors_floats(const struct weir_safetensors *file, const struct weir_safetensors_tensor *tensor,
-                                    int64_t first, int64_t n, float *values)
-{
-    weir_status status = weir_safetensors_check_floats(file, tensor);
-    if (status)
-        return status;
-    if (first < 0 || n < 0 || first > tensor->n_elements || n > tensor->n_elements - first)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensor '%s' has %" PRId64 " elements, %" PRId64 " from %" PRId64
-                         " on are not there", file->path, tensor->name, tensor->n_elements, n, first);
-    const char *from = file->data + tensor->begin + (uint64_t)first * weir_safetensors_bits(tensor->dtype) / 8;
-    if (tensor->dtype == WEIR_SAFETENSORS_F32 && n)
-        memcpy(values, from, (size_t)n * sizeof *values);
-    for (int64_t i = 0; i < n && tensor->dtype != WEIR_SAFETENSORS_F32; i++) {
-        uint16_t bits;
-        memcpy(&bits, from + 2 * i, sizeof bits);
-        values[i] = tensor->dtype == WEIR_SAFETENSORS_F16 ? from_half(bits) : from_bits((uint32_t)bits << 16);
-    }
-    return WEIR_OK;
 }

@@ -1,13 +1,11 @@
 /* Where every byte of a file to be written will lie: places and header follow from the declarations alone. */
 #include "base/safetensors_layout.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/json.h"
-#include "base/safetensors_dtype.h"
 
 enum { DATA_ALIGNMENT = 64 };
 
@@ -24,42 +22,33 @@ static int by_index(const void *a, const void *b)
     return (x->index > y->index) - (x->index < y->index);
 }
 
-static weir_status json_append(struct weir_text *text, const char *word)
+/* A member of the header; takes the reference to `value`.  jansson takes names and texts in UTF-8 alone. */
+static weir_status member_set(json_t *object, const char *name, json_t *value)
 {
-    json_t *string = json_string(word);
-    char *quoted = string ? json_dumps(string, JSON_ENCODE_ANY) : NULL;
-    json_decref(string);
-    if (!quoted)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "a safetensors file cannot hold the name or text '%s': it is not UTF-8", word);
-    weir_text_append(text, "%s", quoted);
-    free(quoted);
-    return text->status;
+    if (json_object_set_new(object, name, value) == 0)
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_INVALID, "a safetensors file cannot hold the name or text of '%s': it is not UTF-8", name);
 }
 
-static weir_status metadata_append(const struct weir_safetensors_spec *spec, struct weir_text *text)
+static weir_status metadata_set(const struct weir_safetensors_spec *spec, json_t *root)
 {
-    weir_status status = WEIR_OK;
-    weir_text_append(text, "\"__metadata__\":{");
-    for (int i = 0; i < spec->n_metadata && !status; i++) {
-        weir_text_append(text, "%s", i ? "," : "");
-        status = json_append(text, spec->metadata[i].key);
-        weir_text_append(text, ":");
-        if (!status)
-            status = json_append(text, spec->metadata[i].value);
-    }
-    weir_text_append(text, "}");
-    return status ? status : text->status;
+    json_t *metadata = json_object();
+    weir_status status = spec->n_metadata ? member_set(root, "__metadata__", json_incref(metadata)) : WEIR_OK;
+    for (int i = 0; i < spec->n_metadata && !status; i++)
+        status = member_set(metadata, spec->metadata[i].key, json_string(spec->metadata[i].value));
+    json_decref(metadata);
+    return status;
 }
 
-static weir_status tensor_append(const struct weir_safetensors_place *place, struct weir_text *text)
+static weir_status tensor_set(const struct weir_safetensors_place *place, json_t *root)
 {
     const struct weir_safetensors_decl *decl = place->decl;
-    weir_status status = json_append(text, decl->name);
-    weir_text_append(text, ":{\"dtype\":\"%s\",\"shape\":[", weir_safetensors_dtype_str(decl->dtype));
+    json_t *shape = json_array();
     for (int i = 0; i < decl->n_dims; i++)
-        weir_text_append(text, "%s%" PRId64, i ? "," : "", decl->dims[i]);
-    weir_text_append(text, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", place->begin, place->begin + place->bytes);
-    return status ? status : text->status;
+        json_array_append_new(shape, json_integer(decl->dims[i]));
+    json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", weir_safetensors_dtype_str(decl->dtype), "shape", shape,
+                              "data_offsets", (json_int_t)place->begin, (json_int_t)(place->begin + place->bytes));
+    return member_set(root, decl->name, entry);
 }
 
 /* Sort, give every tensor its place; refuse what the format cannot say. */
@@ -109,24 +98,35 @@ static weir_status names_check(const struct weir_safetensors_spec *spec)
     return status;
 }
 
+static weir_status members_set(const struct weir_safetensors_spec *spec, const struct weir_safetensors_layout *layout,
+                               json_t *root)
+{
+    weir_status status = metadata_set(spec, root);
+    for (int i = 0; i < spec->n_tensors && !status; i++)
+        status = tensor_set(&layout->places[i], root);
+    return status;
+}
+
 static weir_status header_make(const struct weir_safetensors_spec *spec, struct weir_safetensors_layout *layout)
 {
     struct weir_text *text = &layout->header;
-    weir_text_append(text, "{");
-    weir_status status = spec->n_metadata ? metadata_append(spec, text) : WEIR_OK;
-    for (int i = 0; i < spec->n_tensors && !status; i++) {
-        weir_text_append(text, "%s", i || spec->n_metadata ? "," : "");
-        status = tensor_append(&layout->places[i], text);
+    struct weir_arena arena = {0};
+    const char *members = NULL;
+    json_t *root = json_object();
+    weir_status status = members_set(spec, layout, root);
+    if (!status)
+        status = weir_json_print(json_incref(root), 0, &arena, &members);
+    json_decref(root);
+    if (!status) {
+        size_t padding = (DATA_ALIGNMENT - (8 + strlen(members)) % DATA_ALIGNMENT) % DATA_ALIGNMENT;
+        weir_text_append(text, "%s%*s", members, (int)padding, "");
+        status = text->status;
     }
-    weir_text_append(text, "}");
-    if (status || text->status)
-        return status ? status : text->status;
-    int padding = (int)((DATA_ALIGNMENT - (8 + text->length) % DATA_ALIGNMENT) % DATA_ALIGNMENT);
-    weir_text_append(text, "%*s", padding, "");
-    if (!text->status && text->length > WEIR_SAFETENSORS_HEADER_MAX)
+    weir_arena_release(&arena);
+    if (!status && text->length > WEIR_SAFETENSORS_HEADER_MAX)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': the names and shapes need %zu bytes, the format allows %d", spec->path,
                          text->length, (int)WEIR_SAFETENSORS_HEADER_MAX);
-    return text->status;
+    return status;
 }
 
 weir_status weir_safetensors_layout_make(const struct weir_safetensors_spec *spec, struct weir_safetensors_layout *layout)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/input_file.h"
 
 void weir_text_append(struct weir_text *text, const char *format, ...)
 {
@@ -65,7 +66,7 @@ bool weir_parse_double(const char *text, double *value_out)
     return true;
 }
 
-enum { LONGEST_WORD = 64 };
+enum { LONGEST_WORD = 64, READ_STEP = 65536 };
 
 static size_t edit_distance(const char *a, const char *b)
 {
@@ -126,24 +127,32 @@ weir_status weir_name_find(const char *what, const char *word, const char *const
     return weir_unknown(what, word, names);
 }
 
-static weir_status stream_read(FILE *file, const char *path, size_t limit, char **data_out, size_t *bytes_out)
+/* Up to the end or one byte beyond `limit`, whichever comes first; the caller frees `data` in any case. */
+static weir_status bytes_read(int descriptor, const char *name, size_t limit, char **data, size_t *used)
+{
+    size_t capacity = 0;
+    for (;;) {
+        weir_status status = weir_grow(data, &capacity, *used + READ_STEP + 1, 1);
+        if (status)
+            return status;
+        ssize_t n = read(descriptor, *data + *used, capacity - *used - 1);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return WEIR_FAIL(WEIR_ERR_IO, "cannot read '%s': %s", name, strerror(errno));
+        *used += (size_t)n;
+        if (*used > limit)
+            return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is larger than the %zu bytes read at most", name, limit);
+        if (n == 0)
+            return WEIR_OK;
+    }
+}
+
+static weir_status descriptor_read(int descriptor, const char *name, size_t limit, char **data_out, size_t *bytes_out)
 {
     char *data = NULL;
-    size_t capacity = 0, used = 0;
-    weir_status status = WEIR_OK;
-    for (;;) {
-        status = weir_grow(&data, &capacity, used + 65536 + 1, 1);
-        if (status)
-            break;
-        size_t n = fread(data + used, 1, capacity - used - 1, file);
-        used += n;
-        if (ferror(file))
-            status = WEIR_FAIL(WEIR_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
-        else if (used > limit)
-            status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is larger than the %zu bytes read at most", path, limit);
-        if (status || n == 0)
-            break;
-    }
+    size_t used = 0;
+    weir_status status = bytes_read(descriptor, name, limit, &data, &used);
     if (status) {
         weir_free(data);
         return status;
@@ -156,12 +165,18 @@ static weir_status stream_read(FILE *file, const char *path, size_t limit, char 
 
 weir_status weir_file_read(const char *path, size_t limit, char **data_out, size_t *bytes_out)
 {
-    FILE *file = fopen(path, "rb");
-    if (!file)
-        return WEIR_FAIL(WEIR_ERR_IO, "cannot open '%s': %s", path, strerror(errno));
-    weir_status status = stream_read(file, path, limit, data_out, bytes_out);
-    fclose(file);
+    struct weir_input_file file;
+    weir_status status = weir_input_open(path, limit, &file);
+    if (status)
+        return status;
+    status = descriptor_read(file.descriptor, path, limit, data_out, bytes_out);
+    weir_input_close(&file);
     return status;
+}
+
+weir_status weir_stdin_read(size_t limit, char **data_out, size_t *bytes_out)
+{
+    return descriptor_read(STDIN_FILENO, "standard input", limit, data_out, bytes_out);
 }
 
 weir_status weir_file_write(const char *path, const void *data, size_t bytes)

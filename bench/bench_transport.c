@@ -62,11 +62,11 @@ static void samples_print(struct rig *rig, const char *name, size_t bytes)
 static void link_open(struct rig *rig, size_t bytes)
 {
     size_t blocks[2] = {bytes, bytes};
-    struct weir_wire_region regions[2] = {{1, 0, 0, bytes}, {0, 0, 0, bytes}};
-    struct weir_wire wires[2] = {{.to = 1, .post_after = -1, .n_regions = bytes > 0, .regions = &regions[0]},
+    struct weir_message_region regions[2] = {{1, 0, 0, bytes}, {0, 0, 0, bytes}};
+    struct weir_message messages[2] = {{.to = 1, .post_after = -1, .n_regions = bytes > 0, .regions = &regions[0]},
                                  {.from = 1, .post_after = -1, .n_regions = bytes > 0, .regions = &regions[1]}};
     struct weir_link_spec spec = {
-        .n_parts = 1, .part_bytes = blocks, .n_events = 1, .n_wires = 2, .wires = wires};
+        .n_parts = 1, .part_bytes = blocks, .n_events = 1, .n_messages = 2, .messages = messages};
     must(rig->kind->link_open(rig->transport, &spec, &rig->link));
 }
 

@@ -2,6 +2,8 @@
 #ifndef WEIR_CMD_COMMAND_H
 #define WEIR_CMD_COMMAND_H
 
+#include <stdbool.h>
+
 #include "cmd/options.h"
 
 struct command {
@@ -9,6 +11,7 @@ struct command {
     const char *summary; /* one line, no full stop */
     const struct option_table *const *tables; /* NULL-terminated: one per form of the command, for help and man page */
     int (*run)(int argc, char **argv); /* argv[0] is the subcommand's name; returns the exit status */
+    bool is_single; /* one process does all of it: refused when a launcher has started several */
 };
 
 extern const struct command command_train, command_generate, command_plan, command_schedule, command_info;

@@ -28,7 +28,7 @@ static const struct option_row rows[] = {
     ROW("stages", 0, OPTION_INT, stages, "S", "pipeline stages (1)", 1, 65536),
     ROW("threads-per-rank", 0, OPTION_INT, threads, "N", "threads of each rank (1)", 1, 4096),
     ROW("device", 0, OPTION_TEXT, device, "LIST", "cpu (default), cuda, or one per stage: cuda:0,cuda:1", 0, 0),
-    ROW("device-memory", 0, OPTION_BYTES, device_memory, "BYTES", "refuse a run that needs more per rank", 0, 0),
+    ROW("device-memory", 0, OPTION_BYTES, device_memory, "BYTES", "refuse a run that needs more per rank", 1, 0x1p62),
     ROW("print-memory", 0, OPTION_FLAG, print_memory, NULL, "print the memory table and stop", 0, 0),
     ROW("config", 'c', OPTION_TEXT, config, "FILE", "read options from a JSON object; the command line wins", 0, 0),
     ROW("json", 0, OPTION_FLAG, json, NULL, "print the result as one JSON object", 0, 0),
@@ -116,7 +116,7 @@ static weir_status generator_open(struct run *run)
     if (!status)
         status = weir_generator_open(&config, &run->generator);
     if (!status && o->init_from && !o->print_memory)
-        status = weir_engine_load_weights(weir_generator_engine(run->generator), o->init_from);
+        status = weir_generator_load_weights(run->generator, o->init_from);
     return status;
 }
 
@@ -281,7 +281,7 @@ static weir_status run_all(struct run *run)
     if (status)
         return status;
     if (run->options->print_memory) {
-        weir_engine_print_memory(weir_generator_engine(run->generator), stdout);
+        weir_generator_print_memory(run->generator, stdout);
         return WEIR_OK;
     }
     if (streams(run))
@@ -313,4 +313,4 @@ static int run_generate(int argc, char **argv)
 
 static const struct option_table *const tables[] = {&table, NULL};
 const struct command command_generate = {"generate", "continue a text with a model on a pipeline of devices", tables,
-                                         run_generate};
+                                         run_generate, true};

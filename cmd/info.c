@@ -129,4 +129,5 @@ static int run(int argc, char **argv)
 }
 
 static const struct option_table *const tables[] = {&table, NULL};
-const struct command command_info = {"info", "show devices, topology, libraries and versions", tables, run};
+/* In each of several processes: what a launcher tells each is what people ask. */
+const struct command command_info = {"info", "show devices, topology, libraries and versions", tables, run, false};

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cmd/command.h"
+#include "cmd/launched.h"
 #include "weir_parts.h"
 
 static const struct command *const commands[] = {&command_train,    &command_generate, &command_plan,
@@ -46,6 +47,23 @@ static const struct command *command_find(const char *name)
     return NULL;
 }
 
+static bool help_wanted(int argc, char **argv)
+{
+    bool wanted = false;
+    for (int i = 2; i < argc; i++)
+        wanted |= !strcmp(argv[i], "--help") || !strcmp(argv[i], "-h");
+    return wanted;
+}
+
+/* Each of the processes would do everything and write the same files. */
+static int several_refuse(const struct command *command)
+{
+    if (launched_leads())
+        return options_report(command->name, WEIR_ERR_USAGE);
+    launched_linger();
+    return weir_status_exit_code(WEIR_ERR_USAGE);
+}
+
 int main(int argc, char **argv)
 {
     if (argc < 2) {
@@ -70,6 +88,8 @@ int main(int argc, char **argv)
         man_page(command);
         return 0;
     }
+    if (command->is_single && !help_wanted(argc, argv) && launched_alone(command->name))
+        return several_refuse(command);
     int code = command->run(argc - 1, argv + 1);
     if (fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "weir %s: cannot write to standard output\n", command->name);

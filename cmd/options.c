@@ -48,9 +48,12 @@ static bool bytes_parse(const char *text, int64_t *bytes_out)
 static weir_status out_of_range(const struct option_row *row, const char *text)
 {
     bool whole = row->kind == OPTION_INT;
-    if (row->max > row->min)
+    if (row->kind != OPTION_BYTES && row->max > row->min)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--%s takes %s from %.15g to %.15g, not '%s'", row->name,
                          whole ? "a whole number" : "a number", row->min, row->max, text);
+    if (row->kind == OPTION_BYTES && row->min > 0)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--%s takes bytes such as 512M or 4GiB, at least %.0f, not '%s'", row->name,
+                         row->min, text);
     return WEIR_FAIL(WEIR_ERR_USAGE, "--%s takes %s, not '%s'", row->name,
                      whole                       ? "a whole number"
                      : row->kind == OPTION_BYTES ? "bytes such as 512M or 4GiB"
@@ -83,7 +86,7 @@ static weir_status value_set(const struct option_row *row, const char *text, voi
         memcpy(field, &real, sizeof real);
         return WEIR_OK;
     case OPTION_BYTES:
-        if (!bytes_parse(text, &whole))
+        if (!bytes_parse(text, &whole) || !in_range(row, (double)whole))
             return out_of_range(row, text);
         memcpy(field, &whole, sizeof whole);
         return WEIR_OK;

@@ -279,4 +279,4 @@ static int run(int argc, char **argv)
 
 static const struct option_table *const tables[] = {&list_table,    &make_table, &check_table, &schedule_simulate_table,
                                                     &convert_table, NULL};
-const struct command command_schedule = {"schedule", "make, check, simulate and convert schedules", tables, run};
+const struct command command_schedule = {"schedule", "make, check, simulate and convert schedules", tables, run, true};

@@ -3,11 +3,30 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
+#include "base/text.h"
+
+static const size_t LARGEST_INPUT = (size_t)4 << 30;
+
+static weir_status stdin_load(enum weir_csv_dialect dialect, struct weir_arena *arena, struct weir_schedule *out)
+{
+    char *text;
+    size_t bytes;
+    weir_status status = weir_stdin_read(LARGEST_INPUT, &text, &bytes);
+    if (status)
+        return status;
+    status = weir_schedule_csv_parse(text, bytes, "standard input", dialect, arena, out);
+    weir_free(text);
+    return status;
+}
+
 weir_status schedule_load(const char *path, const char *dialect, struct weir_arena *arena, struct weir_schedule *out)
 {
     enum weir_csv_dialect chosen = WEIR_CSV_TORCH;
     weir_status status = dialect ? weir_csv_dialect_find(dialect, &chosen) : WEIR_OK;
-    return status ? status : weir_schedule_csv_load(!strcmp(path, "-") ? "/dev/stdin" : path, chosen, arena, out);
+    if (status)
+        return status;
+    return !strcmp(path, "-") ? stdin_load(chosen, arena, out) : weir_schedule_csv_load(path, chosen, arena, out);
 }
 
 weir_status schedule_make(const char *name, const struct schedule_size *size, struct weir_arena *arena,

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "cmd/command.h"
+#include "cmd/launched.h"
 #include "engine/device/device.h"
 #include "engine/transport/transport.h"
 
@@ -46,7 +46,7 @@ static const struct option_row rows[] = {
     ROW("threads-per-rank", 0, OPTION_INT, threads, "N", "threads of each rank (1)", 1, 4096),
     ROW("device", 0, OPTION_TEXT, device, "LIST", "cpu (default), cuda, or one per rank: cuda:0,cuda:1", 0, 0),
     ROW("dtype", 0, OPTION_TEXT, dtype, "NAME", "f32 (default), or on cuda tf32 or bf16", 0, 0),
-    ROW("device-memory", 0, OPTION_BYTES, device_memory, "BYTES", "refuse a run that needs more per rank", 0, 0),
+    ROW("device-memory", 0, OPTION_BYTES, device_memory, "BYTES", "refuse a run that needs more per rank", 1, 0x1p62),
     ROW("recompute", 0, OPTION_TEXT, recompute, "LIST", "none (default), full, or layers (h.*.mlp,head) to run again in backward", 0, 0),
     ROW("transport", 0, OPTION_TEXT, transport, "NAME", "local, mpi or nccl (the device's, when started by mpirun); list", 0, 0),
     ROW("placement", 0, OPTION_TEXT, placement, "ORDER", "of processes: cluster (default) or spread, see weir info --placement", 0, 0),
@@ -134,14 +134,13 @@ static void result_print(struct train_run *run, bool json)
     free(model);
 }
 
-/* Every process fails for these reasons, or none: one message is enough.  A launcher ends all processes when the first one
- * ends, so the silent ones leave some time for it. */
+/* Every process fails for these reasons, or none: one message is enough. */
 static int failure_report(weir_status status, bool leads)
 {
     bool common = status == WEIR_ERR_USAGE || status == WEIR_ERR_NOFIT || status == WEIR_ERR_NUMERIC;
     if (!common || leads)
         return options_report("train", status);
-    nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL);
+    launched_linger();
     return weir_status_exit_code(status);
 }
 
@@ -182,4 +181,4 @@ static int run_train(int argc, char **argv)
 }
 
 static const struct option_table *const tables[] = {&table, NULL};
-const struct command command_train = {"train", "train a model on a pipeline of devices", tables, run_train};
+const struct command command_train = {"train", "train a model on a pipeline of devices", tables, run_train, false};

@@ -7,22 +7,16 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
+#include "cmd/launched.h"
 #include "cmd/options.h"
 #include "cmd/train.h"
-#include "engine/transport/bootstrap/launcher.h"
+#include "engine/transport/transport.h"
 
 enum { TRACE_EVENTS = 200000 }; /* most events kept for --trace: some 30 MB of file */
 
 bool train_leads(const struct train_options *o)
 {
-    struct weir_launcher launcher;
-    char message[WEIR_ERROR_MAX];
-    if (o->transport && !strcmp(o->transport, "local"))
-        return true;
-    weir_error_take(message); /* of a failure that is about to be reported */
-    bool leads = weir_launcher_detect((const char *const *)environ, &launcher) != WEIR_OK || launcher.rank == 0;
-    weir_error_put(message);
-    return leads;
+    return (o->transport && !strcmp(o->transport, "local")) || launched_leads();
 }
 
 static weir_status dtype_read(const struct train_options *o, struct train_run *run)
@@ -99,7 +93,6 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.schedule = &run->schedule;
     config.device = o->device;
     config.dtype = run->dtype;
-    config.transport = o->transport;
     config.placement = o->placement;
     config.threads_per_rank = (int)o->threads;
     config.optimizer = run->optimizer;
@@ -113,11 +106,15 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.zero = (int)o->zero;
     config.bucket_bytes = o->bucket_bytes;
     config.profiles = o->profile;
+    config.transport = o->transport;
+    weir_status status = o->transport ? WEIR_OK : weir_transport_launched(o->device, &config.transport);
+    if (status)
+        return status;
     if (o->print_memory || o->print_program)
         return weir_engine_preview(&config, o->print_memory && run->leads ? stdout : NULL,
                                    o->print_program && run->leads ? stdout : NULL);
     int n_processes;
-    weir_status status = weir_engine_open(&config, &run->engine);
+    status = weir_engine_open(&config, &run->engine);
     if (!status)
         run->leads = weir_engine_process(run->engine, &n_processes) == 0;
     return status;

@@ -49,56 +49,15 @@
 
 #include "base/arena.h"
 #include "base/status.h"
+#include "engine/program/config.h"
 #include "engine/program/pipeline.h"
+#include "engine/report/events.h"
 #include "kernels/op.h"
 #include "models/graph.h"
 #include "models/model.h"
 #include "schedules/schedule.h"
 
 typedef struct weir_engine weir_engine;
-
-/* How values are stored and products computed.  The last two are for CUDA; docs/training.md says what bf16 rounds.
- * Parameters that are read, written, saved and updated, their gradients and the optimizer's state are f32 in all three. */
-enum weir_compute {
-    WEIR_COMPUTE_F32,
-    WEIR_COMPUTE_TF32, /* f32 values; products round their factors to tf32 */
-    WEIR_COMPUTE_BF16, /* bf16 values, and bf16 copies of the parameters; sums are f32 */
-};
-
-enum weir_optimizer { WEIR_OPTIMIZER_SGD, WEIR_OPTIMIZER_ADAMW };
-
-struct weir_engine_config {
-    size_t struct_bytes;                  /* sizeof(struct weir_engine_config) */
-    const struct weir_graph *graph;       /* borrowed until close */
-    const struct weir_schedule *schedule; /* borrowed until close; checked by open */
-    const int *first_layer;               /* [n_stages + 1], or NULL: balanced by estimated cost */
-    const char *device;                   /* "cpu", "cuda", "cuda:0,cuda:1": engine/device/device.h, weir_device_list */
-    enum weir_compute dtype;
-    const char *transport;                /* NULL: by the launcher's variables "mpi" (device cpu) or "nccl" (cuda), else
-                                             "local" */
-    const char *placement;                /* of ranks on processes: NULL or "cluster", or "spread" (placement.h) */
-    int threads_per_rank;                 /* >= 1 */
-    enum weir_optimizer optimizer;
-    double beta1, beta2, eps; /* adamw */
-    double weight_decay;      /* decoupled, for parameters with decay */
-    double grad_clip;         /* largest global gradient norm; 0: no clipping */
-    uint64_t seed;            /* of initial values and dropout */
-    bool evaluates;           /* weir_engine_evaluate will be called: compiled and given memory by open */
-    int64_t device_memory;    /* bytes each rank may use; 0: what the device has */
-    const char *recompute;    /* layers whose activations are made again in the backward: "none" or NULL, "full", or
-                                 names and shell patterns such as "h.*.mlp,head" */
-    int replicas;             /* copies of the pipeline that train on different micro-batches; 0: one */
-    int zero;                 /* 1: ZeRO-1, optimizer state is sharded over the replicas; 0: each has all */
-    int64_t bucket_bytes;     /* gradients reduced together; 0: derived from the stage's size */
-    bool profiles;            /* weir_engine_op_times will be called: where the host only enqueues kernels, each call is
-                                 timed by an event of the device before and after it; cpu times them anyway */
-};
-
-#define WEIR_ENGINE_CONFIG_DEFAULT                                                                                     \
-    {                                                                                                                  \
-        .struct_bytes = sizeof(struct weir_engine_config), .device = "cpu", .threads_per_rank = 1,                     \
-        .optimizer = WEIR_OPTIMIZER_ADAMW, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .grad_clip = 1.0, .seed = 1       \
-    }
 
 struct weir_step_report {
     int64_t step;                 /* from 0 */
@@ -111,23 +70,6 @@ struct weir_step_report {
     const size_t *peak_bytes;     /* [n_ranks]: bytes of the rank on its device: blocks, workspace, a transport's buffers;
                                      a GPU's context comes on top, once for all ranks on it */
     int stop;                     /* largest value of the stop flags of all processes when the step ended */
-};
-
-/* What one rank did when, in the last step. */
-struct weir_step_event {
-    int rank;             /* of all replicas */
-    const char *name;     /* "2F3", "update"; valid until the engine is closed */
-    const char *category; /* "F", "I", "W", "B", "optimizer" */
-    int stage, mb;        /* -1: none */
-    int64_t start_ns, end_ns;
-};
-
-/* Time spent in one pass of one operation, all ranks together, since open: in steps and in evaluations.  Replays of
- * recomputed layers are forwards. */
-struct weir_op_time {
-    const char *op, *pass; /* "linear"; "forward", "backward_input" or "backward_weight" */
-    int64_t calls, ns;
-    double flops;          /* multiplications and additions of these calls, by the formulas of the operations' rows */
 };
 
 #ifdef __cplusplus
@@ -213,10 +155,6 @@ size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *time
 
 /* The stage's first layer, for 0 .. n_stages (the last is the number of layers). */
 int weir_engine_first_layer(const weir_engine *engine, int stage);
-
-/* Resident memory of a run that is not in its memory table: threads, libc, and the code and primitives of oneDNN where it
- * is built in.  An allowance from measurements (tests/engine/run/test_engine_steady.c), not a measurement of this process. */
-size_t weir_library_bytes(void);
 
 /* Memory table and step program as text. */
 void weir_engine_print_memory(const weir_engine *engine, FILE *out);

@@ -22,6 +22,9 @@
  * nothing else: not on alignment, addresses, stage or time.  Random numbers come from weir_rng_philox with the key
  * step->seed and the counter (element / 4 within the sample, node, first_sample + sample, step->step).
  *
+ * NaN.  Whatever depends on an element that is NaN becomes NaN, forward and backward: comparisons are written so that it
+ * passes (tests/support/nan_flow.h).
+ *
  * A program that embeds Weir makes rows of its own and gives them to weir_graph_node(); they are called exactly as the
  * built-in ones, on the rank's compute thread (examples/embed.c). */
 #ifndef WEIR_KERNELS_OP_H

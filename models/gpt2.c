@@ -11,10 +11,13 @@
  * by 1 / sqrt(2L), biases 0, gains 1.  No weight decay on biases and gains. */
 #include "models/gpt2.h"
 
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "base/json.h"
+
+enum { GPT2_END = 50256 };
 
 struct gpt2 {
     struct weir_graph_builder b;
@@ -135,17 +138,19 @@ static weir_status config_print(const struct weir_gpt2_config *c, double dropout
     size_t a = 0;
     while (activations[a].op != c->activation)
         a++;
-    return weir_arena_printf(
-        arena, text_out,
-        "{\n  \"architectures\": [\"GPT2LMHeadModel\"],\n  \"model_type\": \"gpt2\",\n"
-        "  \"activation_function\": \"%s\",\n  \"attn_pdrop\": %.17g,\n  \"embd_pdrop\": %.17g,\n"
-        "  \"resid_pdrop\": %.17g,\n  \"initializer_range\": %.17g,\n  \"layer_norm_epsilon\": %.17g,\n"
-        "  \"n_embd\": %" PRId64 ",\n  \"n_head\": %" PRId64 ",\n  \"n_inner\": %" PRId64 ",\n  \"n_layer\": %" PRId64
-        ",\n  \"n_positions\": %" PRId64 ",\n  \"vocab_size\": %" PRId64 ",\n  \"bos_token_id\": %s,\n"
-        "  \"eos_token_id\": %s,\n  \"tie_word_embeddings\": %s,\n  \"torch_dtype\": \"float32\"\n}\n",
-        activations[a].name, dropout, dropout, dropout, c->init_std, c->eps, c->width, c->n_heads, c->inner, c->n_blocks,
-        c->n_positions, c->vocabulary, c->vocabulary > 50256 ? "50256" : "null", c->vocabulary > 50256 ? "50256" : "null",
-        c->untied ? "false" : "true");
+    json_t *end = c->vocabulary > GPT2_END ? json_integer(GPT2_END) : json_null();
+    json_t *root = json_pack("{s:[s], s:s, s:s}", "architectures", "GPT2LMHeadModel", "model_type", "gpt2",
+                             "activation_function", activations[a].name);
+    json_t *more = json_pack("{s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:O, s:o, s:b, s:s}", "attn_pdrop",
+                             dropout, "embd_pdrop", dropout, "resid_pdrop", dropout, "initializer_range", c->init_std,
+                             "layer_norm_epsilon", c->eps, "n_embd", (json_int_t)c->width, "n_head",
+                             (json_int_t)c->n_heads, "n_inner", (json_int_t)c->inner, "n_layer", (json_int_t)c->n_blocks,
+                             "n_positions", (json_int_t)c->n_positions, "vocab_size", (json_int_t)c->vocabulary,
+                             "bos_token_id", end, "eos_token_id", end, "tie_word_embeddings", !c->untied, "torch_dtype",
+                             "float32");
+    json_object_update(root, more);
+    json_decref(more);
+    return weir_json_print(root, 2, arena, text_out);
 }
 
 weir_status weir_gpt2_build(const struct weir_model_kind *kind, const struct weir_model_params *params,

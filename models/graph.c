@@ -2,24 +2,6 @@
 
 #include <string.h>
 
-/* Arrays of the builder live in the arena and double; old ones stay behind until the arena goes. */
-static weir_status room_make(struct weir_arena *arena, void *items, int *room, int count, size_t size)
-{
-    if (count < *room)
-        return WEIR_OK;
-    int wanted = *room ? *room * 2 : 32;
-    void *old, *grown;
-    memcpy(&old, items, sizeof old);
-    weir_status status = weir_arena_alloc(arena, (size_t)wanted, size, &grown);
-    if (status)
-        return status;
-    if (count)
-        memcpy(grown, old, (size_t)count * size);
-    memcpy(items, &grown, sizeof grown);
-    *room = wanted;
-    return WEIR_OK;
-}
-
 void weir_graph_begin(struct weir_graph_builder *b, const char *name, struct weir_arena *arena)
 {
     memset(b, 0, sizeof *b);
@@ -30,7 +12,7 @@ void weir_graph_begin(struct weir_graph_builder *b, const char *name, struct wei
 int weir_graph_input(struct weir_graph_builder *b, const char *name, struct weir_shape shape)
 {
     if (!b->status)
-        b->status = room_make(b->arena, &b->inputs, &b->input_room, b->graph.n_inputs, sizeof *b->inputs);
+        b->status = weir_arena_grow(b->arena, &b->inputs, &b->input_room, (size_t)b->graph.n_inputs + 1, sizeof *b->inputs);
     if (!b->status && (shape.n_dims < 1 || weir_shape_elements(&shape) < 1))
         b->status = WEIR_FAIL(WEIR_ERR_INVALID, "input '%s' is empty: every dimension must be at least 1", name);
     if (!b->status && b->graph.n_inputs && shape.dims[0] != b->inputs[0].shape.dims[0])
@@ -47,7 +29,7 @@ int weir_graph_input(struct weir_graph_builder *b, const char *name, struct weir
 void weir_graph_layer(struct weir_graph_builder *b, const char *name)
 {
     if (!b->status)
-        b->status = room_make(b->arena, &b->layers, &b->layer_room, b->graph.n_layers, sizeof *b->layers);
+        b->status = weir_arena_grow(b->arena, &b->layers, &b->layer_room, (size_t)b->graph.n_layers + 1, sizeof *b->layers);
     if (b->status)
         return;
     struct weir_layer *layer = &b->layers[b->graph.n_layers];
@@ -63,7 +45,7 @@ int weir_graph_param(struct weir_graph_builder *b, const char *name, enum weir_i
     for (int i = 0; i < b->graph.n_params; i++)
         if (!strcmp(b->params[i].name, name))
             return i;
-    b->status = room_make(b->arena, &b->params, &b->param_room, b->graph.n_params, sizeof *b->params);
+    b->status = weir_arena_grow(b->arena, &b->params, &b->param_room, (size_t)b->graph.n_params + 1, sizeof *b->params);
     if (b->status)
         return 0;
     struct weir_param *param = &b->params[b->graph.n_params];
@@ -113,7 +95,7 @@ static weir_status node_add(struct weir_graph_builder *b, const char *name, cons
     if (n_inputs > WEIR_OP_INPUTS || n_params > WEIR_OP_PARAMS)
         return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s' has more than %d inputs or %d parameters", name, WEIR_OP_INPUTS,
                          WEIR_OP_PARAMS);
-    weir_status status = room_make(b->arena, &b->nodes, &b->node_room, b->graph.n_nodes, sizeof *b->nodes);
+    weir_status status = weir_arena_grow(b->arena, &b->nodes, &b->node_room, (size_t)b->graph.n_nodes + 1, sizeof *b->nodes);
     if (status)
         return status;
     struct weir_node *node = &b->nodes[b->graph.n_nodes];

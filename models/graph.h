@@ -96,7 +96,7 @@ struct weir_graph_builder {
     struct weir_param *params;
     struct weir_layer *layers;
     struct weir_graph_input *inputs;
-    int node_room, param_room, layer_room, input_room;
+    size_t node_room, param_room, layer_room, input_room;
 };
 
 static inline int weir_input_value(int input)

@@ -11,8 +11,9 @@
  * on gains, no biases. */
 #include "models/llama.h"
 
-#include <inttypes.h>
 #include <stdio.h>
+
+#include "base/json.h"
 
 struct llama {
     struct weir_graph_builder b;
@@ -125,41 +126,39 @@ static void head(struct llama *l, int x, int targets)
 
 /* ---- config.json --------------------------------------------------------------------------------------------------- */
 
-static weir_status scaling_print(const struct weir_rope *rope, struct weir_arena *arena, const char **text_out)
+static json_t *scaling_json(const struct weir_rope *rope)
 {
     switch (rope->scaling) {
     case WEIR_ROPE_PLAIN:
-        return weir_arena_strdup(arena, "null", text_out);
+        return json_null();
     case WEIR_ROPE_LINEAR:
-        return weir_arena_printf(arena, text_out, "{\"rope_type\": \"linear\", \"factor\": %.17g}", rope->factor);
+        return json_pack("{s:s, s:f}", "rope_type", "linear", "factor", rope->factor);
     case WEIR_ROPE_LLAMA3:
         break;
     }
-    return weir_arena_printf(arena, text_out,
-                             "{\"rope_type\": \"llama3\", \"factor\": %.17g, \"low_freq_factor\": %.17g, "
-                             "\"high_freq_factor\": %.17g, \"original_max_position_embeddings\": %.0f}",
-                             rope->factor, rope->low, rope->high, rope->original);
+    return json_pack("{s:s, s:f, s:f, s:f, s:I}", "rope_type", "llama3", "factor", rope->factor, "low_freq_factor",
+                     rope->low, "high_freq_factor", rope->high, "original_max_position_embeddings",
+                     (json_int_t)rope->original);
 }
 
 /* The keys of transformers' LlamaConfig. */
 static weir_status config_print(const struct weir_llama_config *c, double p, struct weir_arena *arena,
                                 const char **text_out)
 {
-    const char *scaling;
-    weir_status status = scaling_print(&c->rope, arena, &scaling);
-    if (status)
-        return status;
-    return weir_arena_printf(
-        arena, text_out,
-        "{\n  \"architectures\": [\"LlamaForCausalLM\"],\n  \"model_type\": \"llama\",\n  \"attention_bias\": false,\n"
-        "  \"attention_dropout\": %.17g,\n  \"head_dim\": %" PRId64 ",\n  \"hidden_act\": \"silu\",\n"
-        "  \"hidden_size\": %" PRId64 ",\n  \"initializer_range\": %.17g,\n  \"intermediate_size\": %" PRId64 ",\n"
-        "  \"max_position_embeddings\": %" PRId64 ",\n  \"mlp_bias\": false,\n  \"num_attention_heads\": %" PRId64 ",\n  \"num_hidden_layers\": %" PRId64
-        ",\n  \"num_key_value_heads\": %" PRId64 ",\n  \"rms_norm_eps\": %.17g,\n  \"rope_scaling\": %s,\n"
-        "  \"rope_theta\": %.17g,\n  \"vocab_size\": %" PRId64 ",\n  \"bos_token_id\": null,\n  \"eos_token_id\": null,\n"
-        "  \"tie_word_embeddings\": %s,\n  \"torch_dtype\": \"float32\"\n}\n",
-        p, c->head_width, c->width, c->init_std, c->inner, c->n_positions, c->n_heads, c->n_blocks, c->kv_heads, c->eps,
-        scaling, c->rope.theta, c->vocabulary, c->tied ? "true" : "false");
+    json_t *root = json_pack("{s:[s], s:s, s:b, s:f, s:I, s:s, s:I, s:f, s:I}", "architectures", "LlamaForCausalLM",
+                             "model_type", "llama", "attention_bias", 0, "attention_dropout", p, "head_dim",
+                             (json_int_t)c->head_width, "hidden_act", "silu", "hidden_size", (json_int_t)c->width,
+                             "initializer_range", c->init_std, "intermediate_size", (json_int_t)c->inner);
+    json_t *more = json_pack("{s:I, s:b, s:I, s:I, s:I, s:f, s:o, s:f, s:I, s:n, s:n, s:b, s:s}",
+                             "max_position_embeddings", (json_int_t)c->n_positions, "mlp_bias", 0,
+                             "num_attention_heads", (json_int_t)c->n_heads, "num_hidden_layers",
+                             (json_int_t)c->n_blocks, "num_key_value_heads", (json_int_t)c->kv_heads, "rms_norm_eps",
+                             c->eps, "rope_scaling", scaling_json(&c->rope), "rope_theta", c->rope.theta, "vocab_size",
+                             (json_int_t)c->vocabulary, "bos_token_id", "eos_token_id", "tie_word_embeddings", c->tied,
+                             "torch_dtype", "float32");
+    json_object_update(root, more);
+    json_decref(more);
+    return weir_json_print(root, 2, arena, text_out);
 }
 
 weir_status weir_llama_build(const struct weir_model_kind *kind, const struct weir_model_params *params,

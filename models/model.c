@@ -1,10 +1,8 @@
 #include "models/model.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
-#include "models/hf/hf_config.h"
 
 const struct weir_model_kind *const weir_model_kinds[] = {
     &weir_model_mlp,        &weir_model_gpt2_tiny,  &weir_model_gpt2,
@@ -24,30 +22,6 @@ weir_status weir_model_find(const char *name, const struct weir_model_kind **kin
     }
     names[n] = NULL;
     return weir_unknown("model", name, names);
-}
-
-static bool is_built_in(const char *name)
-{
-    for (const struct weir_model_kind *const *kind = weir_model_kinds; *kind; kind++)
-        if (!strcmp((*kind)->name, name))
-            return true;
-    return false;
-}
-
-static bool has_config(const char *folder)
-{
-    char path[1024];
-    FILE *file = snprintf(path, sizeof path, "%s/config.json", folder) < (int)sizeof path ? fopen(path, "r") : NULL;
-    if (file)
-        fclose(file);
-    return file;
-}
-
-weir_status weir_model_open(const char *name, struct weir_arena *arena, const struct weir_model_kind **kind_out)
-{
-    if (strchr(name, '/') || strchr(name, '.') || (!is_built_in(name) && has_config(name)))
-        return weir_hf_config_load(name, arena, kind_out);
-    return weir_model_find(name, kind_out);
 }
 
 weir_status weir_model_build(const struct weir_model_kind *kind, const struct weir_model_params *params,

@@ -2,6 +2,8 @@
  *
  * Reading checks all tensors before it changes a parameter; both ways go tensor by tensor, with one buffer as large as the
  * largest of them. */
+#include "engine/checkpoint/weights.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -12,7 +14,7 @@
 #include "base/alloc.h"
 #include "base/tensor_files.h"
 #include "base/text.h"
-#include "engine/run/state.h"
+#include "engine/run/params.h"
 
 /* Where the values of each parameter come from. */
 struct source {
@@ -21,22 +23,10 @@ struct source {
 };
 
 struct import {
-    weir_engine *engine;
+    struct weir_runner *runner;
     struct weir_tensor_files files;
     struct source *sources; /* [n_params] */
 };
-
-/* A rank of this process holds parameter `param`. */
-static bool param_held(const weir_engine *engine, int param)
-{
-    for (int r = engine->first_here; r < engine->end_here; r++) {
-        const struct weir_rank_program *program = &engine->program->ranks[engine->ranks[r].index];
-        for (int i = 0; i < program->n_params; i++)
-            if (program->params[i].param == param)
-                return true;
-    }
-    return false;
-}
 
 static weir_status buffer_make(const struct weir_graph *graph, float **values_out)
 {
@@ -106,7 +96,7 @@ static weir_status shape_check(const struct weir_param *param, const struct sour
 
 static weir_status tensor_assign(struct import *import, const struct source *s)
 {
-    const struct weir_graph *graph = import->engine->graph;
+    const struct weir_graph *graph = import->runner->build.graph;
     const char *name = s->tensor->name;
     int param = param_of(graph, name), head = param < 0 ? tied_head(graph, name) : -1;
     if (head >= 0)
@@ -126,7 +116,7 @@ static weir_status tensor_assign(struct import *import, const struct source *s)
 
 static weir_status sources_find(struct import *import)
 {
-    const struct weir_graph *graph = import->engine->graph;
+    const struct weir_graph *graph = import->runner->build.graph;
     weir_status status = weir_alloc((size_t)graph->n_params, sizeof *import->sources, &import->sources);
     for (int f = 0; f < import->files.n_files; f++)
         for (int t = 0; t < import->files.files[f].n_tensors && !status; t++) {
@@ -143,26 +133,26 @@ static weir_status sources_find(struct import *import)
 static weir_status values_read(struct import *import)
 {
     float *values;
-    const struct weir_graph *graph = import->engine->graph;
+    const struct weir_graph *graph = import->runner->build.graph;
     weir_status status = buffer_make(graph, &values);
     if (status)
         return status;
     for (int i = 0; i < graph->n_params && !status; i++) {
         const struct source *s = &import->sources[i];
         int64_t n = weir_shape_elements(&graph->params[i].shape);
-        if (!param_held(import->engine, i))
+        if (!weir_runner_holds(import->runner, i))
             continue;
         status = weir_safetensors_floats(s->file, s->tensor, 0, n, values);
         if (!status)
-            status = weir_engine_param_write(import->engine, graph->params[i].name, values, (size_t)n);
+            status = weir_runner_param_write(import->runner, graph->params[i].name, values, (size_t)n);
     }
     weir_free(values);
     return status;
 }
 
-weir_status weir_engine_load_weights(weir_engine *engine, const char *path)
+weir_status weir_weights_load(struct weir_runner *runner, const char *path)
 {
-    struct import import = {.engine = engine};
+    struct import import = {.runner = runner};
     weir_status status = weir_tensor_files_open(path, &import.files);
     if (status)
         return status;
@@ -233,16 +223,16 @@ static weir_status decls_make(const struct weir_graph *graph, struct weir_arena 
 }
 
 /* Reading is collective; `writer` is NULL on processes that do not write. */
-static weir_status values_write(weir_engine *engine, weir_safetensors_writer *writer)
+static weir_status values_write(struct weir_runner *runner, weir_safetensors_writer *writer)
 {
     float *values;
-    const struct weir_graph *graph = engine->graph;
+    const struct weir_graph *graph = runner->build.graph;
     weir_status status = buffer_make(graph, &values);
     if (status)
         return status;
     for (int i = 0; i < graph->n_params && !status; i++) {
         size_t n = (size_t)weir_shape_elements(&graph->params[i].shape);
-        status = weir_engine_param_read(engine, graph->params[i].name, values, n);
+        status = weir_runner_param_read(runner, graph->params[i].name, values, n);
         if (!status && writer)
             status = weir_safetensors_write(writer, i, 0, values, n * sizeof *values);
     }
@@ -250,45 +240,44 @@ static weir_status values_write(weir_engine *engine, weir_safetensors_writer *wr
     return status;
 }
 
-static weir_status tensors_write(weir_engine *engine, const char *path, struct weir_arena *arena)
+static weir_status tensors_write(struct weir_runner *runner, const char *path, struct weir_arena *arena)
 {
     const struct weir_safetensors_text format = {"format", "pt"}; /* transformers refuses files without it */
     struct weir_safetensors_spec spec = {
-        .path = path, .n_tensors = engine->graph->n_params, .n_metadata = 1, .metadata = &format};
+        .path = path, .n_tensors = runner->build.graph->n_params, .n_metadata = 1, .metadata = &format};
     struct weir_safetensors_decl *decls;
     weir_safetensors_writer *writer;
-    weir_status status = decls_make(engine->graph, arena, &decls);
+    weir_status status = decls_make(runner->build.graph, arena, &decls);
     if (status)
         return status;
     spec.tensors = decls;
     status = weir_safetensors_create(&spec, &writer);
     if (status)
         return status;
-    status = values_write(engine, writer);
+    status = values_write(runner, writer);
     if (!status)
         return weir_safetensors_commit(writer);
     weir_safetensors_abort(writer);
     return status;
 }
 
-weir_status weir_engine_save_weights(weir_engine *engine, const char *dir)
+weir_status weir_weights_save(struct weir_runner *runner, const char *dir)
 {
     struct weir_arena arena = {0};
     const char *path;
-    int n_processes;
-    weir_status status = form_check(engine->graph);
-    if (!status && weir_engine_process(engine, &n_processes) != 0) /* process 0 writes */
-        return values_write(engine, NULL);
+    weir_status status = form_check(runner->build.graph);
+    if (!status && runner->world.info && runner->world.info->rank != 0) /* process 0 writes */
+        return values_write(runner, NULL);
     if (!status)
         status = folder_make(dir);
     if (!status)
         status = weir_arena_printf(&arena, &path, "%s/model.safetensors", dir);
     if (!status)
-        status = tensors_write(engine, path, &arena);
+        status = tensors_write(runner, path, &arena);
     if (!status)
         status = weir_arena_printf(&arena, &path, "%s/config.json", dir);
     if (!status)
-        status = weir_file_write(path, engine->graph->hf_config, strlen(engine->graph->hf_config));
+        status = weir_file_write(path, runner->build.graph->hf_config, strlen(runner->build.graph->hf_config));
     weir_arena_release(&arena);
     return status;
 }

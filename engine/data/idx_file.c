@@ -2,10 +2,10 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <zlib.h>
 
 #include "base/alloc.h"
+#include "base/input_file.h"
 
 /* A byte of deflated data stands for at most 1032 bytes, so a file of n bytes holds less than 1032 · (n + 1). */
 enum { LARGEST_EXPANSION = 1032, LARGEST_READ = 1 << 24 };
@@ -19,18 +19,16 @@ struct reader {
 
 static weir_status reader_open(const char *path, struct reader *reader)
 {
-    struct stat info;
-    errno = 0;
-    *reader = (struct reader){.path = path, .file = gzopen(path, "rbe")};
-    if (!reader->file)
-        return WEIR_FAIL(errno ? WEIR_ERR_IO : WEIR_ERR_NOMEM, "cannot open '%s': %s", path,
-                         errno ? strerror(errno) : "out of memory");
-    if (stat(path, &info) != 0) {
-        gzclose_r(reader->file);
-        return WEIR_FAIL(WEIR_ERR_IO, "cannot read '%s': %s", path, strerror(errno));
+    struct weir_input_file input;
+    weir_status status = weir_input_open(path, WEIR_INPUT_ANY_SIZE / LARGEST_EXPANSION - 1, &input);
+    if (status)
+        return status;
+    *reader = (struct reader){.path = path, .file = gzdopen(input.descriptor, "rb")}; /* the descriptor is its own now */
+    if (!reader->file) {
+        weir_input_close(&input);
+        return WEIR_FAIL(WEIR_ERR_NOMEM, "cannot open '%s': out of memory", path);
     }
-    uint64_t bytes = (uint64_t)info.st_size;
-    reader->capacity = gzdirect(reader->file) ? bytes : (bytes + 1) * LARGEST_EXPANSION;
+    reader->capacity = gzdirect(reader->file) ? input.n_bytes : (input.n_bytes + 1) * LARGEST_EXPANSION;
     return WEIR_OK;
 }
 

@@ -49,8 +49,7 @@ enum weir_stream_class { WEIR_STREAM_COMPUTE, WEIR_STREAM_EDGE };
 enum weir_device_flags {
     WEIR_DEVICE_HOST_MEMORY = 1 << 0, /* device memory is host memory: the host may read and write it directly */
     WEIR_DEVICE_TASKS = 1 << 1,       /* run() works: host functions are executed in stream order */
-    WEIR_DEVICE_CAPTURE = 1 << 2,     /* a step can be recorded and replayed */
-    WEIR_DEVICE_BF16 = 1 << 3,        /* kernels take bf16 tensors */
+    WEIR_DEVICE_BF16 = 1 << 2,        /* kernels take bf16 tensors */
 };
 
 /* A host function in stream order (preparation, reductions of the optimizer).  May block only on its own work. */
@@ -79,6 +78,10 @@ struct weir_device_kind {
      * placement_cores.h, which keeps a device's cores together.  Others: 1. */
     weir_status (*open)(int index, int n_threads, weir_device **device_out);
     void (*close)(weir_device *device); /* after its streams and events are closed */
+
+    /* (optional) cpu: other processes compute on this machine too, and together there are more threads than cores: workers of
+     * the device neither spin nor are bound.  Before the first stream is opened. */
+    void (*crowd)(weir_device *device);
 
     /* Let kernels and copies of `device` reach memory of `peer`, which may be the same.  WEIR_ERR_UNSUPPORTED: the hardware
      * does not connect them. */
@@ -157,10 +160,6 @@ weir_status weir_device_list_kind(const char *text, const struct weir_device_kin
  * read the machine's topology, which takes some milliseconds. */
 int weir_cpu_cores(void);
 weir_status weir_cpu_describe(char *text, size_t bytes);
-
-/* cpu: other processes compute on this machine too, and together there are more threads than cores: from now on workers
- * neither spin nor are bound. */
-void weir_cpu_crowded_set(bool crowded);
 
 #ifdef __cplusplus
 }

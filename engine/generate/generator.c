@@ -1,6 +1,8 @@
 /* Generation: open and close. */
 #include "base/alloc.h"
+#include "engine/checkpoint/weights.h"
 #include "engine/generate/generator_state.h"
+#include "engine/run/params.h"
 
 static weir_status config_check(const struct weir_generator_config *config)
 {
@@ -45,73 +47,38 @@ static weir_status graphs_check(struct weir_generator *g, const struct weir_grap
     return WEIR_OK;
 }
 
-/* Forwards of `graph` for `n` micro-batches in ascending order. */
-static weir_status program_make(struct weir_generator *g, const struct weir_graph *graph, int n_stages, int n,
-                                struct weir_run_program *run)
+static weir_status lanes_make(struct weir_generator *g, int n_chunks)
 {
-    weir_engine *engine = g->engine;
-    struct weir_schedule *schedule;
-    struct weir_schedule_report report;
-    weir_status status = weir_arena_alloc(&engine->arena, 1, sizeof *schedule, &schedule);
+    struct weir_runner *runner = &g->runner;
+    weir_status status = weir_arena_alloc(&runner->arena, (size_t)g->chunk, sizeof *g->row, &g->row);
     if (!status)
-        status = weir_pipeline_schedule("inference", n_stages, 1, n, &engine->arena, schedule);
-    if (!status)
-        status = weir_schedule_check(schedule, WEIR_CHANNELS_EDGE, &engine->arena, &report);
-    if (!status)
-        status = weir_arena_alloc(&engine->arena, (size_t)n, sizeof *run->lanes, &run->lanes);
-    engine->config.schedule = schedule;
-    if (!status && !engine->first_layer)
-        status = weir_engine_partition(engine);
-    if (status)
-        return status;
-    struct weir_program_params params = {
-        .graph = graph,
-        .schedule = schedule,
-        .input_slots = report.input_slots,
-        .gradient_slots = report.gradient_slots,
-        .first_layer = engine->first_layer,
-        .n_threads = engine->config.threads_per_rank,
-        .kernels = engine->kind->kernels,
-        .n_sequences = g->n_samples,
-    };
-    run->scratch = WEIR_MEMORY_SCRATCH;
-    return weir_program_build(&params, &engine->arena, &run->program);
+        status = weir_arena_alloc(&runner->arena, (size_t)n_chunks, sizeof *runner->main.lanes, &runner->main.lanes);
+    return status ? status
+                  : weir_arena_alloc(&runner->arena, (size_t)g->n_samples, sizeof *runner->guest.lanes, &runner->guest.lanes);
 }
 
-static weir_status engine_make(struct weir_generator *g, const struct weir_generator_config *config)
+static weir_status runner_make(struct weir_generator *g, const struct weir_generator_config *given)
 {
-    weir_engine *engine;
-    weir_status status = weir_alloc(1, sizeof *engine, &engine);
-    if (status)
-        return status;
-    g->engine = engine;
-    engine->graph = config->prompt;
-    engine->n_replicas = 1;
-    engine->advice = "fewer --samples or --tokens";
-    engine->config = (struct weir_engine_config)WEIR_ENGINE_CONFIG_DEFAULT;
-    engine->config.graph = config->prompt;
-    engine->config.first_layer = config->first_layer;
-    engine->config.device = config->device;
-    engine->config.transport = "local"; /* one process generates, whoever started it */
-    engine->config.threads_per_rank = config->threads_per_rank;
-    engine->config.seed = config->seed;
-    engine->config.device_memory = config->device_memory;
-    int n_chunks = (int)((g->context + g->chunk - 1) / g->chunk);
-    status = weir_arena_alloc(&engine->arena, (size_t)g->chunk, sizeof *g->row, &g->row);
+    struct weir_runner *runner = &g->runner;
+    const struct weir_device_kind *kind;
+    struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
+    struct weir_generation_params params = {.token = given->token, .n_stages = given->n_stages, .n_samples = given->n_samples,
+                                            .n_chunks = (int)((g->context + g->chunk - 1) / g->chunk)};
+    config.graph = given->prompt;
+    config.first_layer = given->first_layer;
+    config.device = given->device;
+    config.transport = "local"; /* one process generates, whoever started it */
+    config.threads_per_rank = given->threads_per_rank;
+    config.seed = given->seed;
+    config.device_memory = given->device_memory;
+    weir_status status = lanes_make(g, params.n_chunks);
     if (!status)
-        status = weir_engine_parts_find(engine);
+        status = weir_build_kind_find(&config, &kind);
     if (!status)
-        status = program_make(g, config->prompt, config->n_stages, n_chunks, &engine->train);
+        status = weir_build_generation(&config, &params, kind, &runner->arena, &runner->build);
     if (!status)
-        status = program_make(g, config->token, config->n_stages, g->n_samples, &engine->evaluate);
-    if (!status)
-        status = weir_engine_config_check(&engine->config);
-    if (status)
-        return status;
-    engine->program = engine->train.program;
-    status = weir_program_share(engine->program, engine->evaluate.program, "one token of every sample", &engine->arena,
-                                &engine->evaluate.scratch);
-    return status ? status : weir_engine_start(engine);
+        status = weir_world_find(&runner->world, &runner->build.config, kind, 1);
+    return status ? status : weir_runner_open(runner);
 }
 
 weir_status weir_generator_open(const struct weir_generator_config *config, weir_generator **generator_out)
@@ -125,7 +92,7 @@ weir_status weir_generator_open(const struct weir_generator_config *config, weir
     g->n_samples = config->n_samples;
     status = graphs_check(g, config->prompt, config->token);
     if (!status)
-        status = engine_make(g, config);
+        status = runner_make(g, config);
     if (status) {
         char message[WEIR_ERROR_MAX];
         weir_error_take(message);
@@ -141,13 +108,28 @@ void weir_generator_close(weir_generator *generator)
 {
     if (!generator)
         return;
-    weir_engine_close(generator->engine);
+    weir_runner_close(&generator->runner);
     weir_free(generator);
 }
 
-weir_engine *weir_generator_engine(weir_generator *generator)
+weir_status weir_generator_load_weights(weir_generator *generator, const char *path)
 {
-    return generator->engine;
+    return weir_weights_load(&generator->runner, path);
+}
+
+weir_status weir_generator_param_read(weir_generator *generator, const char *name, float *values_out, size_t n)
+{
+    return weir_runner_param_read(&generator->runner, name, values_out, n);
+}
+
+weir_status weir_generator_param_write(weir_generator *generator, const char *name, const float *values, size_t n)
+{
+    return weir_runner_param_write(&generator->runner, name, values, n);
+}
+
+void weir_generator_print_memory(const weir_generator *generator, FILE *out)
+{
+    weir_memory_print(&generator->runner.build, &generator->runner.extras, out);
 }
 
 int64_t weir_generator_context(const weir_generator *generator)

@@ -16,7 +16,7 @@
  *     config.token = token;                   the same with .seq_len = 1
  *     config.n_stages = 2;
  *     weir_generator_open(&config, &generator);
- *     weir_engine_load_weights(weir_generator_engine(generator), "model/");
+ *     weir_generator_load_weights(generator, "model/");
  *     weir_generator_prompt(generator, tokens, n);
  *     for (int i = 0; i < 20; i++) {
  *         int32_t next;
@@ -71,8 +71,11 @@ extern "C" {
 weir_status weir_generator_open(const struct weir_generator_config *config, weir_generator **generator_out);
 void weir_generator_close(weir_generator *generator); /* NULL is fine */
 
-/* The engine inside: its parameters, memory table, program of prompts and times of operations.  It is not for steps. */
-weir_engine *weir_generator_engine(weir_generator *generator);
+/* Parameters and memory table, as the functions of an engine (engine/weir.h). */
+weir_status weir_generator_load_weights(weir_generator *generator, const char *path);
+weir_status weir_generator_param_read(weir_generator *generator, const char *name, float *values_out, size_t n);
+weir_status weir_generator_param_write(weir_generator *generator, const char *name, const float *values, size_t n);
+void weir_generator_print_memory(const weir_generator *generator, FILE *out);
 
 /* The longest sequence, prompt and generated tokens together, and the number of logits. */
 int64_t weir_generator_context(const weir_generator *generator);

@@ -1,13 +1,13 @@
 /* Generation: prompts, tokens and their logits. */
 #include <string.h>
 
-#include "engine/run/devices.h"
 #include "engine/generate/generator_state.h"
+#include "engine/run/inputs.h"
 #include "engine/run/transfer.h"
 
 enum { IDLE = -1 };
 
-static weir_status lane_set(struct weir_generator *g, const struct weir_run_program *run, int mb, struct weir_lane lane,
+static weir_status lane_set(struct weir_generator *g, const struct weir_run *run, int mb, struct weir_lane lane,
                             const int32_t *tokens)
 {
     const struct weir_program *program = run->program;
@@ -17,17 +17,17 @@ static weir_status lane_set(struct weir_generator *g, const struct weir_run_prog
     run->lanes[mb] = lane;
     memset(g->row, 0, bytes);
     memcpy(g->row, tokens, (size_t)lane.rows.n_rows * sizeof *tokens);
-    if (!(g->engine->kind->flags & WEIR_DEVICE_TASKS))
+    if (!(g->runner.machine.kind->flags & WEIR_DEVICE_TASKS))
         status = weir_input_check(program->graph, 0, g->row);
     if (status)
         return status;
-    return weir_push(&g->engine->ranks[first], WEIR_MEMORY_DATA,
+    return weir_push(&g->runner.machine.ranks[first], WEIR_MEMORY_DATA,
                      program->ranks[first].input_offsets[0] + stride * (size_t)mb, g->row, bytes);
 }
 
 static struct weir_rank *last_rank(const struct weir_generator *g, const struct weir_program *program)
 {
-    return &g->engine->ranks[program->stages[program->n_stages - 1].rank];
+    return &g->runner.machine.ranks[program->stages[program->n_stages - 1].rank];
 }
 
 static size_t logits_offset(const struct weir_rank *last, const struct weir_program *program, int mb)
@@ -35,29 +35,31 @@ static size_t logits_offset(const struct weir_rank *last, const struct weir_prog
     return program->ranks[last->index].loss_offset + program->result_stride * (size_t)mb;
 }
 
-/* Enqueued behind the last stage: the logits of micro-batches [from, to). */
-static weir_status logits_fetch(struct weir_generator *g, const struct weir_program *program, int from, int to)
+/* The logits of micro-batches [from, to) are wanted. */
+struct wanted {
+    struct weir_generator *g;
+    const struct weir_run *run;
+    int from, to;
+};
+
+/* Enqueued behind the last stage. */
+static weir_status logits_fetch(void *context)
 {
-    struct weir_rank *last = last_rank(g, program);
-    size_t offset = logits_offset(last, program, from);
-    size_t end = logits_offset(last, program, to - 1) + (size_t)g->vocabulary * sizeof(float);
+    const struct wanted *wanted = context;
+    const struct weir_program *program = wanted->run->program;
+    struct weir_rank *last = last_rank(wanted->g, program);
+    size_t offset = logits_offset(last, program, wanted->from);
+    size_t end = logits_offset(last, program, wanted->to - 1) + (size_t)wanted->g->vocabulary * sizeof(float);
     return weir_pull(last, WEIR_MEMORY_DATA, offset, end - offset);
 }
 
-/* `status`: how it went so far; the logits of micro-batches [from, to) are wanted. */
-static weir_status lanes_run(struct weir_generator *g, const struct weir_run_program *run, weir_status status, int from,
-                             int to)
+/* `status`: how it went so far. */
+static weir_status lanes_run(struct weir_generator *g, struct weir_run *run, weir_status status, int from, int to)
 {
-    weir_engine *engine = g->engine;
-    if (!status)
-        status = weir_step_begin(engine, 0, false);
-    if (!status)
-        status = weir_run_issue(engine, run);
-    if (!status)
-        status = logits_fetch(g, run->program, from, to);
-    weir_status synced = weir_ranks_sync(engine);
-    status = status ? status : synced;
-    engine->broken = status != WEIR_OK;
+    struct wanted wanted = {g, run, from, to};
+    const struct weir_step_block values = {.values = {.seed = g->runner.build.config.seed}};
+    status = status ? weir_runner_fail(&g->runner, status)
+                    : weir_runner_run(&g->runner, run, &values, logits_fetch, &wanted);
     g->ran = status ? NULL : run;
     return status;
 }
@@ -65,24 +67,24 @@ static weir_status lanes_run(struct weir_generator *g, const struct weir_run_pro
 /* What the prompt left in the cache of the first sequence goes to the others. */
 static weir_status cache_spread(void *argument)
 {
-    struct weir_rank *rank = argument;
-    size_t bytes = rank->engine->program->ranks[rank->index].sequence_bytes;
+    const struct weir_rank *rank = argument;
+    size_t bytes = weir_rank_program(rank)->sequence_bytes;
     char *cache = rank->blocks[WEIR_MEMORY_CACHE];
     weir_status status = WEIR_OK;
-    for (int k = 1; bytes && k < rank->engine->evaluate.program->n_microbatches && !status; k++)
+    for (int k = 1; bytes && k < rank->machine->build->guest->n_microbatches && !status; k++)
         status = weir_rank_copy(rank, cache + bytes * (size_t)k, cache, bytes);
     return status;
 }
 
-static weir_status broken_check(const struct weir_generator *g)
+static weir_status ready_check(const struct weir_generator *g)
 {
-    return g->engine->broken ? WEIR_FAIL(WEIR_ERR_INVALID, "the generator failed before: close it") : WEIR_OK;
+    return weir_runner_is_ready(&g->runner) ? WEIR_OK : WEIR_FAIL(WEIR_ERR_INVALID, "the generator failed before: close it");
 }
 
 weir_status weir_generator_prompt(weir_generator *g, const int32_t *tokens, int64_t n)
 {
-    const struct weir_run_program *run = &g->engine->train;
-    weir_status status = broken_check(g);
+    struct weir_run *run = &g->runner.main;
+    weir_status status = ready_check(g);
     if (!status && (n < 1 || n > g->context))
         status = WEIR_FAIL(WEIR_ERR_USAGE, "the prompt has %lld tokens, it must have 1 to %lld", (long long)n,
                            (long long)g->context);
@@ -91,15 +93,17 @@ weir_status weir_generator_prompt(weir_generator *g, const int32_t *tokens, int6
     int last = (int)((n - 1) / g->chunk);
     for (int k = 0; k < run->program->n_microbatches && !status; k++) {
         int64_t at = k * g->chunk, rows = n - at < g->chunk ? n - at : g->chunk;
-        struct weir_lane lane = {{at, rows}, 0, k == last ? g->engine->graph->n_nodes : g->cached_end};
+        struct weir_lane lane = {{at, rows}, 0, k == last ? g->runner.build.graph->n_nodes : g->cached_end};
         if (k <= last)
             status = lane_set(g, run, k, lane, tokens + at);
         else
             run->lanes[k] = (struct weir_lane){{0, 0}, 0, IDLE};
     }
     status = lanes_run(g, run, status, last, last + 1);
-    if (!status && (status = weir_ranks_run(g->engine, cache_spread))) {
-        g->engine->broken = true;
+    if (!status)
+        status = weir_machine_tasks_run(&g->runner.machine, cache_spread, g->runner.machine.ranks, sizeof(struct weir_rank));
+    if (status) {
+        weir_runner_fail(&g->runner, status);
         g->ran = NULL;
     }
     g->position = n;
@@ -109,8 +113,8 @@ weir_status weir_generator_prompt(weir_generator *g, const int32_t *tokens, int6
 
 weir_status weir_generator_next(weir_generator *g, const int32_t *tokens)
 {
-    const struct weir_run_program *run = &g->engine->evaluate;
-    weir_status status = broken_check(g);
+    struct weir_run *run = &g->runner.guest;
+    weir_status status = ready_check(g);
     if (!status && !g->ran)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "a sequence starts with a prompt: call weir_generator_prompt first");
     if (!status && g->position == g->context)
@@ -118,7 +122,7 @@ weir_status weir_generator_next(weir_generator *g, const int32_t *tokens)
     if (status)
         return status;
     for (int k = 0; k < g->n_samples && !status; k++) {
-        struct weir_lane lane = {{g->position, 1}, k, g->engine->graph->n_nodes};
+        struct weir_lane lane = {{g->position, 1}, k, g->runner.build.graph->n_nodes};
         status = lane_set(g, run, k, lane, tokens + k);
     }
     status = lanes_run(g, run, status, 0, g->n_samples);

@@ -1,13 +1,18 @@
-/* The executor: bind a call to its addresses and run it. */
-#include <string.h>
+/* The executor: bind a call to its addresses and run it.
+ *
+ * An instruction is a part of a stage's call list for one micro-batch, or something at the end of the step.  Its task runs
+ * on the rank's stream when everything it waits for has happened; on devices without tasks the issuing thread enqueues its
+ * kernels one by one.  Nothing here decides an order.  A failure makes the runner FAILED: what is enqueued behind it is
+ * skipped by the stream, events are still signalled, and no rank updates. */
+#include "engine/run/exec.h"
 
 #include "base/clock.h"
-#include "engine/run/state.h"
+#include "engine/run/link.h"
 
-static void *where_address(const struct weir_rank *rank, const struct weir_run_program *run, int stage, int mb,
+static void *where_address(const struct weir_rank *rank, const struct weir_run *run, int stage, int mb,
                            const struct weir_where *where)
 {
-    const struct weir_engine *engine = rank->engine;
+    const struct weir_machine *machine = rank->machine;
     const struct weir_stage_program *s = &run->program->stages[stage];
     const struct weir_mb_places *places = &s->mbs[mb];
     char *activations = rank->blocks[WEIR_MEMORY_ACTIVATIONS];
@@ -34,10 +39,10 @@ static void *where_address(const struct weir_rank *rank, const struct weir_run_p
         return rank->blocks[WEIR_MEMORY_GRAD_SLOTS] + s->grad_slots_offset +
                s->grad_slot_bytes * (size_t)places->grad_slot;
     case WEIR_PLACE_SLOT_NEXT:
-        return weir_rank_at(engine, rank->replica, s[1].rank)->blocks[WEIR_MEMORY_SLOTS] + s[1].slots_offset +
+        return weir_rank_at(machine, rank->replica, s[1].rank)->blocks[WEIR_MEMORY_SLOTS] + s[1].slots_offset +
                s[1].slot_bytes * (size_t)s[1].mbs[mb].slot;
     case WEIR_PLACE_GRAD_SLOT_PREV:
-        return weir_rank_at(engine, rank->replica, s[-1].rank)->blocks[WEIR_MEMORY_GRAD_SLOTS] + s[-1].grad_slots_offset +
+        return weir_rank_at(machine, rank->replica, s[-1].rank)->blocks[WEIR_MEMORY_GRAD_SLOTS] + s[-1].grad_slots_offset +
                s[-1].grad_slot_bytes * (size_t)s[-1].mbs[mb].grad_slot;
     case WEIR_PLACE_DATA:
         return rank->blocks[WEIR_MEMORY_DATA] + where->offset + where->stride * (size_t)mb;
@@ -51,7 +56,7 @@ static void *where_address(const struct weir_rank *rank, const struct weir_run_p
 static void tensors_place(const struct weir_rank *rank, struct weir_tensor *tensors, int n)
 {
     for (int i = 0; i < n; i++) {
-        tensors[i].device_type = rank->engine->kind->tensor_device;
+        tensors[i].device_type = rank->machine->kind->tensor_device;
         tensors[i].device_id = rank->device_index;
     }
 }
@@ -66,7 +71,7 @@ static void call_place(const struct weir_rank *rank, struct weir_op_call *call)
     tensors_place(rank, &call->d_output, 1);
 }
 
-void weir_call_bind(struct weir_rank *rank, const struct weir_run_program *run, int stage, int mb,
+void weir_call_bind(struct weir_rank *rank, const struct weir_run *run, int stage, int mb,
                     const struct weir_step_call *t, struct weir_op_call *call)
 {
     const struct weir_mb_places *places = &run->program->stages[stage].mbs[mb];
@@ -86,26 +91,19 @@ void weir_call_bind(struct weir_rank *rank, const struct weir_run_program *run, 
     call->scratch = where_address(rank, run, stage, mb, &t->scratch);
     call->accumulate = t->pass == WEIR_BACKWARD_WEIGHT ? places->accumulates_w : places->accumulates_i;
     int64_t global_mb = (int64_t)rank->replica * run->program->n_microbatches + mb;
-    call->first_sample = (uint32_t)(global_mb * rank->engine->graph->microbatch_size);
+    call->first_sample = (uint32_t)(global_mb * rank->machine->build->graph->microbatch_size);
     call->cache = where_address(rank, run, stage, mb, &t->cache);
     call->sequence = run->lanes ? &run->lanes[mb].rows : NULL;
     call->step = &weir_step_block(rank)->values;
     call->context = rank->context;
-    if (rank->engine->kind->tensor_device != WEIR_DEVICE_TYPE_CPU)
+    if (rank->machine->kind->tensor_device != WEIR_DEVICE_TYPE_CPU)
         call_place(rank, call);
 }
 
-weir_status weir_rank_copy(struct weir_rank *rank, void *destination, const void *source, size_t bytes)
+static weir_status call_run(const struct weir_exec *exec, int stage, int mb, const struct weir_step_call *t)
 {
-    if (!(rank->engine->kind->flags & WEIR_DEVICE_TASKS))
-        return rank->engine->kind->copy(rank->stream, destination, source, bytes);
-    memcpy(destination, source, bytes); /* instructions are tasks of the stream: it has got here */
-    return WEIR_OK;
-}
-
-static weir_status call_run(struct weir_rank *rank, const struct weir_run_program *run, int stage, int mb,
-                            const struct weir_step_call *t)
-{
+    struct weir_rank *rank = exec->rank;
+    const struct weir_run *run = exec->run;
     if (!t->fn)
         return weir_rank_copy(rank, where_address(rank, run, stage, mb, &t->output),
                               where_address(rank, run, stage, mb, &t->inputs[0]), t->copy_bytes);
@@ -113,18 +111,18 @@ static weir_status call_run(struct weir_rank *rank, const struct weir_run_progra
     weir_call_bind(rank, run, stage, mb, t, &call);
     int64_t start = weir_clock_ns();
     weir_status status = t->fn(&call, rank->native);
-    struct weir_op_clock *clock = &rank->clocks[t->node * WEIR_PASSES + (int)t->pass];
-    if (rank->engine->kind->flags & WEIR_DEVICE_TASKS) { /* else the call has only been enqueued */
+    struct weir_op_clock *clock = &exec->clocks[t->node * WEIR_PASSES + (int)t->pass];
+    if (rank->machine->kind->flags & WEIR_DEVICE_TASKS) { /* else the call has only been enqueued */
         clock->ns += weir_clock_ns() - start;
         clock->calls++;
     }
-    return status ? weir_error_prefix(status, "node '%s': ", rank->engine->graph->nodes[t->node].name) : WEIR_OK;
+    return status ? weir_error_prefix(status, "node '%s': ", run->program->graph->nodes[t->node].name) : WEIR_OK;
 }
 
 static weir_status action_run(const struct weir_exec *exec)
 {
     struct weir_rank *rank = exec->rank;
-    const struct weir_run_program *run = exec->run;
+    const struct weir_run *run = exec->run;
     const struct weir_instr *instr = exec->instr;
     const struct weir_lane *lane = run->lanes ? &run->lanes[instr->mb] : NULL;
     const struct weir_call_list *list = &run->program->stages[instr->stage].lists[instr->list];
@@ -132,62 +130,45 @@ static weir_status action_run(const struct weir_exec *exec)
     for (int i = 0; i < instr->n_calls && !status; i++) {
         const struct weir_step_call *call = &list->calls[instr->first_call + i];
         if (!lane || call->node < lane->end_node)
-            status = call_run(rank, run, instr->stage, instr->mb, call);
+            status = call_run(exec, instr->stage, instr->mb, call);
         if (!status && exec->calls_end_ns)
-            status = rank->engine->kind->mark(rank->stream, &exec->calls_end_ns[i]);
+            status = rank->machine->kind->mark(rank->stream, &exec->calls_end_ns[i]);
         if (!status)
-            status = weir_peers_progress(rank->engine, run);
+            status = weir_link_progress(run);
     }
     return status;
 }
 
 weir_status weir_exec_body(const struct weir_exec *exec)
 {
-    struct weir_rank *rank = exec->rank;
-    const struct weir_instr *instr = exec->instr;
-    switch (instr->kind) {
-    case WEIR_INSTR_ACTION:
+    const struct weir_runner *runner = exec->run->runner;
+    if (exec->instr->kind == WEIR_INSTR_ACTION)
         return action_run(exec);
-    case WEIR_INSTR_TIE_ADD:
-        return weir_tie_add(rank);
-    case WEIR_INSTR_REDUCE:
-        return weir_reduce(rank, instr->bucket);
-    case WEIR_INSTR_GATHER:
-        return weir_gather(rank, instr->bucket);
-    case WEIR_INSTR_NORM:
-        return weir_norm(rank);
-    case WEIR_INSTR_UPDATE:
-        return weir_update(rank);
-    case WEIR_INSTR_PARAM_GATHER:
-        return weir_param_gather(rank);
-    case WEIR_INSTR_TIE_COPY:
-        return weir_tie_copy(rank);
-    }
-    return WEIR_FAIL(WEIR_ERR_INTERNAL, "instruction kind %d", (int)instr->kind);
+    return runner->step_end(runner->step_end_context, exec->rank, exec->instr);
 }
 
 weir_status weir_exec_fail(const struct weir_exec *exec, weir_status status)
 {
     const struct weir_rank *rank = exec->rank;
-    atomic_store(&rank->engine->failed, 1);
-    if (rank->engine->n_replicas > 1)
+    weir_runner_raise(exec->run->runner, WEIR_RUNNER_FAILED);
+    if (rank->machine->build->n_replicas > 1)
         weir_error_prefix(status, "replica %d, rank %d, %s: ", rank->replica, rank->index, exec->name);
     else
         weir_error_prefix(status, "rank %d, %s: ", rank->index, exec->name);
-    weir_peers_stop(rank->engine, status);
+    weir_link_stop(exec->run->runner, status);
     return status;
 }
 
 weir_status weir_exec_run(void *argument)
 {
     struct weir_exec *exec = argument;
-    weir_status status = weir_peers_await(exec);
+    weir_status status = weir_link_await(exec);
     exec->start_ns = weir_clock_ns();
     if (!status)
         status = weir_exec_body(exec);
     exec->end_ns = weir_clock_ns();
     if (!status)
-        status = weir_peers_passed(exec);
+        status = weir_link_passed(exec);
     return status ? weir_exec_fail(exec, status) : WEIR_OK;
 }
 
@@ -201,16 +182,17 @@ static void calls_clock(const struct weir_exec *exec)
     for (int i = 0; i < instr->n_calls; start = exec->calls_end_ns[i++]) {
         if (!calls[i].fn)
             continue;
-        struct weir_op_clock *clock = &exec->rank->clocks[calls[i].node * WEIR_PASSES + (int)calls[i].pass];
+        struct weir_op_clock *clock = &exec->clocks[calls[i].node * WEIR_PASSES + (int)calls[i].pass];
         clock->ns += exec->calls_end_ns[i] - start;
         clock->calls++;
     }
 }
 
-void weir_run_clock(struct weir_engine *engine, const struct weir_run_program *run)
+void weir_run_clock(const struct weir_run *run)
 {
-    for (int r = engine->first_here; r < engine->end_here; r++)
-        for (int i = 0; i < run->program->ranks[engine->ranks[r].index].n_instrs; i++)
+    const struct weir_machine *machine = &run->runner->machine;
+    for (int r = machine->first_here; r < machine->end_here; r++)
+        for (int i = 0; i < run->program->ranks[machine->ranks[r].index].n_instrs; i++)
             if (run->execs[r][i].calls_end_ns)
                 calls_clock(&run->execs[r][i]);
 }

@@ -15,77 +15,142 @@
  * Failure.  The first one poisons its thread's stream, and the others enqueue nothing more: what a stream would have waited
  * for may never be recorded, and a wait for an older record returns at once.  Records and waits of twins go on, so that every
  * thread comes to its end. */
-#include "engine/run/state.h"
+#include "engine/run/issue.h"
+
+#include "engine/run/exec.h"
+#include "engine/run/link.h"
 
 enum { ROOM = 1024 }; /* tasks dealt out to a thread that has not got to them; then the calling thread waits */
 
+/* ---- the threads ---------------------------------------------------------------------------------------------------- */
+
 /* The first rank on the device of rank `r`. */
-static int first_on_device(const struct weir_engine *engine, int r)
+static int first_on_device(const struct weir_machine *machine, int r)
 {
-    int first = engine->first_here;
-    while (engine->ranks[first].device_index != engine->ranks[r].device_index)
+    int first = machine->first_here;
+    while (machine->device_of[first] != machine->device_of[r])
         first++;
     return first;
 }
 
-static weir_status issuer_open(struct weir_engine *engine, struct weir_rank *rank)
+static weir_status issuer_open(struct weir_machine *machine, struct weir_rank *rank)
 {
-    struct weir_issuer *issuer = &engine->issuers[engine->n_issuers];
-    weir_status status = weir_device_cpu.open(engine->n_issuers, 1, &issuer->device);
+    struct weir_issuer *issuer = &machine->issuers[machine->n_issuers];
+    weir_status status = weir_device_cpu.open(machine->n_issuers, 1, &issuer->device);
     if (status)
         return status;
-    engine->n_issuers++;
+    machine->n_issuers++;
     status = weir_device_cpu.stream_open(issuer->device, WEIR_STREAM_COMPUTE, ROOM, &issuer->stream);
     rank->issuer = issuer->stream;
     return status;
 }
 
-weir_status weir_issuers_open(struct weir_engine *engine)
+weir_status weir_machine_issuers(struct weir_machine *machine, struct weir_arena *arena)
 {
     int n_devices = 0;
-    for (int r = engine->first_here; r < engine->end_here; r++)
-        n_devices += first_on_device(engine, r) == r;
-    if (n_devices < 2 || engine->kind->flags & WEIR_DEVICE_TASKS)
+    for (int r = machine->first_here; r < machine->end_here; r++)
+        n_devices += first_on_device(machine, r) == r;
+    if (n_devices < 2 || machine->kind->flags & WEIR_DEVICE_TASKS)
         return WEIR_OK;
-    weir_status status = weir_arena_alloc(&engine->arena, (size_t)n_devices, sizeof *engine->issuers, &engine->issuers);
-    for (int r = engine->first_here; r < engine->end_here && !status; r++) {
-        int first = first_on_device(engine, r);
+    weir_status status = weir_arena_alloc(arena, (size_t)n_devices, sizeof *machine->issuers, &machine->issuers);
+    for (int r = machine->first_here; r < machine->end_here && !status; r++) {
+        int first = first_on_device(machine, r);
         if (first == r)
-            status = issuer_open(engine, &engine->ranks[r]);
-        engine->ranks[r].issuer = engine->ranks[first].issuer;
+            status = issuer_open(machine, &machine->ranks[r]);
+        machine->ranks[r].issuer = machine->ranks[first].issuer;
     }
     return status;
 }
 
-void weir_issuers_close(struct weir_engine *engine)
+void weir_issuers_close(struct weir_machine *machine)
 {
-    for (int i = 0; i < engine->n_issuers; i++) {
-        if (engine->issuers[i].stream)
-            weir_device_cpu.stream_close(engine->issuers[i].stream);
-        weir_device_cpu.close(engine->issuers[i].device);
+    for (int i = 0; i < machine->n_issuers; i++) {
+        if (machine->issuers[i].stream)
+            weir_device_cpu.stream_close(machine->issuers[i].stream);
+        weir_device_cpu.close(machine->issuers[i].device);
     }
 }
 
-weir_status weir_issued_open(struct weir_engine *engine, struct weir_run_program *run)
+weir_status weir_run_twins_open(struct weir_run *run)
 {
-    if (!engine->n_issuers)
+    const struct weir_machine *machine = &run->runner->machine;
+    if (!machine->n_issuers)
         return WEIR_OK;
-    weir_status status = weir_arena_alloc(&engine->arena, (size_t)run->n_events, sizeof *run->issued, &run->issued);
+    weir_status status = weir_arena_alloc(&run->runner->arena, (size_t)run->n_events, sizeof *run->issued, &run->issued);
     for (int e = 0; e < run->n_events && !status; e++)
-        status = weir_device_cpu.event_open(engine->issuers[0].device, &run->issued[e]);
+        status = weir_device_cpu.event_open(machine->issuers[0].device, &run->issued[e]);
     return status;
 }
+
+/* ---- one instruction ------------------------------------------------------------------------------------------------- */
+
+/* Where there are no tasks the instruction is enqueued kernel by kernel, from here; its times are known after the sync and
+ * take the place of those at which it was enqueued. */
+static weir_status instr_run(struct weir_rank *rank, struct weir_exec *exec)
+{
+    const struct weir_device_kind *kind = rank->machine->kind;
+    if (kind->flags & WEIR_DEVICE_TASKS)
+        return kind->run(rank->stream, weir_exec_run, exec);
+    weir_status status = weir_link_await(exec);
+    if (!status)
+        status = kind->native(rank->stream, &rank->native);
+    if (!status)
+        status = kind->mark(rank->stream, &exec->start_ns);
+    if (kind->range_push)
+        kind->range_push(exec->name);
+    if (!status)
+        status = weir_exec_body(exec);
+    if (kind->range_push)
+        kind->range_pop();
+    if (!status)
+        status = kind->mark(rank->stream, &exec->end_ns);
+    if (!status)
+        status = weir_link_passed(exec);
+    return status ? weir_exec_fail(exec, status) : WEIR_OK;
+}
+
+/* Make `stream` of `kind` wait for what the instruction awaits; `events` are those of its run or their twins. */
+static weir_status waits_issue(const struct weir_exec *exec, const struct weir_device_kind *kind, weir_stream *stream,
+                               weir_event *const *events)
+{
+    const struct weir_instr *instr = exec->instr;
+    int n_events = exec->run->program->n_events, own = exec->rank->replica, n_replicas = exec->run->program->n_replicas;
+    weir_status status = WEIR_OK;
+    for (int w = 0; w < instr->n_waits && !status; w++)
+        status = kind->wait(stream, events[own * n_events + instr->waits[w]]);
+    for (int replica = 0; replica < n_replicas; replica++)
+        for (int w = 0; w < instr->n_peer_waits && !status && replica != own; w++)
+            status = kind->wait(stream, events[replica * n_events + instr->peer_waits[w]]);
+    return status;
+}
+
+/* Enqueue one instruction with what it awaits and signals, on the thread that issues for its rank.  Whatever orders
+ * communication between processes can go by it: a rank's calls come in the program's order, from one thread. */
+static weir_status instr_issue(struct weir_exec *exec)
+{
+    struct weir_rank *rank = exec->rank;
+    const struct weir_device_kind *kind = rank->machine->kind;
+    if (exec->run->link) /* the instruction awaits and signals by itself, see exec.c */
+        return instr_run(rank, exec);
+    weir_status status = waits_issue(exec, kind, rank->stream, exec->run->events);
+    if (!status)
+        status = instr_run(rank, exec);
+    if (!status && exec->instr->signal >= 0)
+        status = kind->record(rank->stream, *weir_signal_of(exec, exec->run->events));
+    return status;
+}
+
+/* ---- all of them ----------------------------------------------------------------------------------------------------- */
 
 /* The task of an issuing thread. */
 static weir_status exec_issue(void *argument)
 {
     struct weir_exec *exec = argument;
-    struct weir_engine *engine = exec->rank->engine;
-    if (atomic_load(&engine->failed))
+    if (!weir_runner_is_ready(exec->run->runner))
         return WEIR_OK;
-    weir_status status = weir_instr_issue(exec);
+    weir_status status = instr_issue(exec);
     if (status)
-        atomic_store(&engine->failed, 1);
+        weir_runner_raise(exec->run->runner, WEIR_RUNNER_FAILED);
     return status;
 }
 
@@ -93,8 +158,8 @@ static weir_status exec_deal(struct weir_exec *exec)
 {
     weir_stream *issuer = exec->rank->issuer;
     if (!issuer)
-        return weir_instr_issue(exec);
-    weir_status status = weir_waits_issue(exec, &weir_device_cpu, issuer, exec->run->issued);
+        return instr_issue(exec);
+    weir_status status = waits_issue(exec, &weir_device_cpu, issuer, exec->run->issued);
     if (!status)
         status = weir_device_cpu.run(issuer, exec_issue, exec);
     if (!status && exec->instr->signal >= 0)
@@ -103,12 +168,12 @@ static weir_status exec_deal(struct weir_exec *exec)
 }
 
 /* The first failure in the order of the threads, with its message. */
-static weir_status issuers_sync(const struct weir_engine *engine)
+static weir_status issuers_sync(const struct weir_machine *machine)
 {
     weir_status first = WEIR_OK;
     char message[WEIR_ERROR_MAX];
-    for (int i = 0; i < engine->n_issuers; i++) {
-        weir_status status = weir_device_cpu.stream_sync(engine->issuers[i].stream, -1);
+    for (int i = 0; i < machine->n_issuers; i++) {
+        weir_status status = weir_device_cpu.stream_sync(machine->issuers[i].stream, -1);
         if (status && !first) {
             first = status;
             weir_error_take(message);
@@ -120,17 +185,18 @@ static weir_status issuers_sync(const struct weir_engine *engine)
 }
 
 /* In the program's order, replicas in turns: every record is issued before its waits. */
-weir_status weir_run_issue(struct weir_engine *engine, const struct weir_run_program *run)
+weir_status weir_run_issue(const struct weir_run *run)
 {
+    const struct weir_machine *machine = &run->runner->machine;
     weir_status status = WEIR_OK;
     for (int i = 0; i < run->program->n_order; i++) {
         const struct weir_order_entry *entry = &run->program->order[i];
-        for (int replica = 0; replica < engine->n_replicas && !status; replica++) {
-            const struct weir_rank *rank = weir_rank_at(engine, replica, entry->rank);
+        for (int replica = 0; replica < run->program->n_replicas && !status; replica++) {
+            const struct weir_rank *rank = weir_rank_at(machine, replica, entry->rank);
             if (weir_rank_is_here(rank))
-                status = exec_deal(&run->execs[rank - engine->ranks][entry->instr]);
+                status = exec_deal(&run->execs[rank->number][entry->instr]);
         }
     }
-    weir_status synced = issuers_sync(engine);
+    weir_status synced = issuers_sync(machine);
     return status ? status : synced;
 }

@@ -4,13 +4,13 @@
 
 static bool is_direct(const struct weir_rank *rank)
 {
-    return rank->engine->kind->flags & WEIR_DEVICE_HOST_MEMORY;
+    return rank->machine->kind->flags & WEIR_DEVICE_HOST_MEMORY;
 }
 
 static weir_status mirror_open(struct weir_rank *rank, enum weir_memory_kind kind)
 {
-    size_t bytes = rank->engine->program->ranks[rank->index].bytes[kind];
-    return bytes ? rank->engine->kind->host_alloc(rank->device, bytes, (void **)(void *)&rank->mirrors[kind]) : WEIR_OK;
+    size_t bytes = weir_rank_program(rank)->bytes[kind];
+    return bytes ? rank->machine->kind->host_alloc(rank->device, bytes, (void **)(void *)&rank->mirrors[kind]) : WEIR_OK;
 }
 
 weir_status weir_transfer_open(struct weir_rank *rank)
@@ -21,13 +21,13 @@ weir_status weir_transfer_open(struct weir_rank *rank)
     if (!status)
         status = mirror_open(rank, WEIR_MEMORY_STEP);
     if (!status)
-        status = rank->engine->kind->host_alloc(rank->device, WEIR_TRANSFER_BYTES, (void **)(void *)&rank->chunk);
+        status = rank->machine->kind->host_alloc(rank->device, WEIR_TRANSFER_BYTES, (void **)(void *)&rank->chunk);
     return status;
 }
 
 void weir_transfer_close(struct weir_rank *rank)
 {
-    const struct weir_device_kind *device = rank->engine->kind;
+    const struct weir_device_kind *device = rank->machine->kind;
     for (int k = 0; k < WEIR_MEMORY_KINDS; k++)
         if (rank->mirrors[k])
             device->host_free(rank->device, rank->mirrors[k]);
@@ -43,7 +43,7 @@ weir_status weir_push(struct weir_rank *rank, enum weir_memory_kind kind, size_t
         return WEIR_OK;
     }
     memcpy(rank->mirrors[kind] + offset, data, bytes);
-    return rank->engine->kind->copy(rank->stream, block, rank->mirrors[kind] + offset, bytes);
+    return rank->machine->kind->copy(rank->stream, block, rank->mirrors[kind] + offset, bytes);
 }
 
 weir_status weir_push_bf16(struct weir_rank *rank, enum weir_memory_kind kind, size_t offset, const float *values, int64_t n)
@@ -52,14 +52,14 @@ weir_status weir_push_bf16(struct weir_rank *rank, enum weir_memory_kind kind, s
     weir_status status = weir_vector_cpu.to_bf16(n, values, host, NULL);
     if (status || is_direct(rank))
         return status;
-    return rank->engine->kind->copy(rank->stream, block, host, (size_t)n * weir_dtype_bytes(WEIR_DTYPE_BF16));
+    return rank->machine->kind->copy(rank->stream, block, host, (size_t)n * weir_dtype_bytes(WEIR_DTYPE_BF16));
 }
 
 weir_status weir_pull(struct weir_rank *rank, enum weir_memory_kind kind, size_t offset, size_t bytes)
 {
     if (is_direct(rank))
         return WEIR_OK;
-    return rank->engine->kind->copy(rank->stream, rank->mirrors[kind] + offset, rank->blocks[kind] + offset, bytes);
+    return rank->machine->kind->copy(rank->stream, rank->mirrors[kind] + offset, rank->blocks[kind] + offset, bytes);
 }
 
 const void *weir_pulled(const struct weir_rank *rank, enum weir_memory_kind kind, size_t offset)
@@ -69,8 +69,8 @@ const void *weir_pulled(const struct weir_rank *rank, enum weir_memory_kind kind
 
 static weir_status copy_now(struct weir_rank *rank, void *to, const void *from, size_t bytes)
 {
-    weir_status status = rank->engine->kind->copy(rank->stream, to, from, bytes);
-    return status ? status : rank->engine->kind->stream_sync(rank->stream, -1);
+    weir_status status = rank->machine->kind->copy(rank->stream, to, from, bytes);
+    return status ? status : rank->machine->kind->stream_sync(rank->stream, -1);
 }
 
 weir_status weir_write(struct weir_rank *rank, enum weir_memory_kind kind, size_t offset, const void *data, size_t bytes)

@@ -8,9 +8,7 @@
 #ifndef WEIR_ENGINE_RUN_TRANSFER_H
 #define WEIR_ENGINE_RUN_TRANSFER_H
 
-#include "engine/run/state.h"
-
-enum { WEIR_TRANSFER_BYTES = 1 << 20 }; /* of a chunk, a multiple of what one random block fills */
+#include "engine/run/machine.h"
 
 /* Mirrors and the chunk's room, once the rank has its blocks. */
 weir_status weir_transfer_open(struct weir_rank *rank);

@@ -34,20 +34,8 @@ static const char mpi_missing[] = "this build of Weir has no MPI: build it with 
 weir_status weir_transport_find(const char *name, const struct weir_transport_kind **kind_out)
 {
     static const char *const known[] = {"local", "mpi", "nccl", NULL};
-    if (!name) {
-        struct weir_launcher launcher;
-        weir_status status = weir_launcher_detect((const char *const *)environ, &launcher);
-        if (status)
-            return status;
-        if (launcher.n_ranks > 1 && !WEIR_HAVE_MPI)
-            return WEIR_FAIL(WEIR_ERR_USAGE,
-                             "%s=%s says that a launcher started several processes, but %s; start one process, or give "
-                             WEIR_OPTION("transport=local") " to run each alone",
-                             launcher.size_variable, getenv(launcher.size_variable), mpi_missing);
-        name = launcher.n_ranks > 1 ? "mpi" : "local";
-    }
     for (const struct weir_transport_kind *const *kind = weir_transport_kinds; *kind; kind++)
-        if (!strcmp((*kind)->name, name)) {
+        if (!strcmp((*kind)->name, name ? name : local.name)) {
             *kind_out = *kind;
             return WEIR_OK;
         }
@@ -57,4 +45,23 @@ weir_status weir_transport_find(const char *name, const struct weir_transport_ki
         return WEIR_FAIL(WEIR_ERR_USAGE, "transport 'nccl' is not in this build of Weir: build it with -DWEIR_CUDA=ON "
                                          "-DWEIR_NCCL=ON -DWEIR_MPI=ON");
     return weir_unknown("transport", name, known);
+}
+
+weir_status weir_transport_launched(const char *device, const char **name_out)
+{
+    struct weir_launcher launcher;
+    const struct weir_device_kind *kind;
+    weir_status status = weir_launcher_detect((const char *const *)environ, &launcher);
+    if (!status)
+        status = weir_device_list_kind(device, &kind);
+    if (status)
+        return status;
+    bool several = weir_launcher_started(&launcher) > 1;
+    if (several && !WEIR_HAVE_MPI)
+        return WEIR_FAIL(WEIR_ERR_USAGE,
+                         "%s=%s says that a launcher started several processes, but %s; start one process, or give "
+                         WEIR_OPTION("transport=local") " to run each alone",
+                         launcher.size_variable, getenv(launcher.size_variable), mpi_missing);
+    *name_out = !several ? local.name : kind->flags & WEIR_DEVICE_HOST_MEMORY ? "mpi" : "nccl";
+    return WEIR_OK;
 }

@@ -15,7 +15,7 @@
  * neighbour's slot and reads its neighbour's sums by address, wherever the neighbour runs.
  *
  * Events.  Every rank has events 0 .. n_events-1; it signals each at most once between begin() and finish(), and any rank
- * may wait for it.  What the signaller has written, the waiter reads.  A *wire* says what that is, for a waiter on another
+ * may wait for it.  What the signaller has written, the waiter reads.  A *message* says what that is, for a waiter on another
  * host:
  *
  *     signaller's address map                       waiter's address map
@@ -41,9 +41,9 @@
  *     sync of the rank's stream, with look(link) again and again meanwhile
  *     finish(link)
  *
- * What a wire moves has memory on both sides, so that nobody waits for a peer before it writes: the signaller writes a mirror
+ * What a message moves has memory on both sides, so that nobody waits for a peer before it writes: the signaller writes a mirror
  * (or its own block) and the message is copied out of it.  claim() makes the stream wait until the message that was sent from
- * there before has left.  Sums over replicas and over all ranks are collectives, not wires: collect() enqueues one behind
+ * there before has left.  Sums over replicas and over all ranks are collectives, not messages: collect() enqueues one behind
  * what the stream has, collected() makes the stream wait for those of a group.  Own blocks are the engine's: place() names
  * them, and only then are mirrors made.
  *
@@ -87,42 +87,42 @@ struct weir_transport_info {
     bool crowded;                /* the processes of this host together have more threads than cores */
 };
 
-/* Bytes that the signaller of a wire's event has written and the waiter will read. */
-struct weir_wire_region {
+/* Bytes that the signaller of a message's event has written and the waiter will read. */
+struct weir_message_region {
     int owner, part; /* whose block: the waiter's or the signaller's */
     size_t offset, bytes;
 };
 
 /* Rank `to` waits for `event` of rank `from`.  Each (event, from, to) stands in the list once at most. */
-struct weir_wire {
+struct weir_message {
     int event, from, to;
     int post_after; /* the waiter's instruction after which the regions are free to be received into; -1: all the time */
     int turn_after; /* kinds in stream order: the waiter's last instruction before the signaller's, in the order of all */
     int n_regions;
-    const struct weir_wire_region *regions;
+    const struct weir_message_region *regions;
 };
 
 /* A directed pair of ranks. */
-struct weir_edge {
+struct weir_transport_edge {
     int from, to;
 };
 
-/* The same on every process; in stream order the wires are those of the own rank, and device and stream its own.  Borrowed until
- * link_open() returns. */
+/* The same on every process; in stream order the messages are those of the own rank, and device and stream its own.
+ * Borrowed until link_open() returns. */
 struct weir_link_spec {
     const weir_link *memory;  /* the link whose blocks these are; NULL: they are made */
     int n_parts;
     const size_t *part_bytes; /* [n_ranks * n_parts], rank by rank; not read in stream order, see place() */
     int n_events;             /* of each rank */
-    int n_wires;              /* those within one host may be left out; in stream order all that start or end here, by turn */
-    const struct weir_wire *wires;
+    int n_messages;           /* those within one host may be left out; in stream order all that start or end here, by turn */
+    const struct weir_message *messages;
 
     /* kinds in stream order only */
     const struct weir_device_kind *kind;
     weir_device *device;
     weir_stream *stream;      /* the rank's */
-    int n_edges;              /* all pairs of ranks between which there are wires */
-    const struct weir_edge *edges;
+    int n_edges;              /* all pairs of ranks between which there are messages */
+    const struct weir_transport_edge *edges;
     int n_groups, group_size; /* of ranks that hold the same parameters; group_size 1: no collectives among them */
     const int *groups;        /* [n_groups * group_size] ranks */
 };
@@ -220,10 +220,14 @@ extern const struct weir_transport_kind *const weir_transport_kinds[]; /* ends w
 extern const struct weir_transport_kind weir_transport_mpi;            /* in builds with MPI */
 extern const struct weir_transport_kind weir_transport_nccl;           /* in builds with MPI, CUDA and NCCL */
 
-/* The kind called `name`; NULL: `local`, or mpi when a launcher (launcher.h) started this process as one of several
- * (the variable that says so is named in the message when that transport is not there).  WEIR_ERR_USAGE: unknown (with a
- * suggestion), not in this build, or variables of a launcher that contradict each other. */
+/* The kind called `name`; NULL: `local`.  WEIR_ERR_USAGE: unknown (with a suggestion), or not in this build. */
 weir_status weir_transport_find(const char *name, const struct weir_transport_kind **kind_out);
+
+/* The name of the kind for ranks on `device` (text as weir_device_list takes it) in a program whose processes are those that
+ * a launcher starts: when launcher.h says that there are several, that which moves the device's memory between them, else
+ * "local".  Reads the environment.  WEIR_ERR_USAGE: a device that is not there, variables of a launcher that contradict
+ * each other, or a build without that kind: the variable that says how many processes there are is named. */
+weir_status weir_transport_launched(const char *device, const char **name_out);
 
 #ifdef __cplusplus
 }

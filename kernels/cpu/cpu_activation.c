@@ -57,12 +57,12 @@ WEIR_INLINE float gelu_erf_slope(float x)
 
 WEIR_INLINE float relu(float x)
 {
-    return x > 0.0f ? x : 0.0f;
+    return x <= 0.0f ? 0.0f : x; /* NaN stays */
 }
 
 WEIR_INLINE float relu_slope(float y)
 {
-    return y > 0.0f ? 1.0f : 0.0f;
+    return y > 0.0f ? 1.0f : y; /* 0, or NaN */
 }
 
 WEIR_INLINE float silu(float x)

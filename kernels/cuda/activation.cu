@@ -41,11 +41,11 @@ struct gelu_erf {
 struct relu {
     __device__ static float value(float x)
     {
-        return x > 0.0f ? x : 0.0f;
+        return x <= 0.0f ? 0.0f : x; /* NaN stays */
     }
     __device__ static float slope(float y)
     {
-        return y > 0.0f ? 1.0f : 0.0f;
+        return y > 0.0f ? 1.0f : y; /* 0, or NaN */
     }
 };
 

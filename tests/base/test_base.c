@@ -83,6 +83,28 @@ static void an_arena_keeps_pointers_and_aligns(void **state)
     assert_int_equal(arena.bytes, 0);
 }
 
+static void an_array_in_an_arena_grows_and_keeps_its_items(void **state)
+{
+    (void)state;
+    struct weir_arena arena = {0};
+    int *items = NULL;
+    size_t room = 0;
+    for (int n = 0; n < 1000; n++) {
+        assert_ok(weir_arena_grow(&arena, &items, &room, (size_t)n + 1, sizeof *items));
+        assert_int_equal(items[n], 0);
+        items[n] = n + 1;
+    }
+    for (int n = 0; n < 1000; n++)
+        assert_int_equal(items[n], n + 1);
+    assert_int_equal(room, 1024);
+    assert_ok(weir_arena_grow(&arena, &items, &room, 5000, sizeof *items));
+    assert_int_equal(room, 5000);
+    int *before = items;
+    assert_fails(weir_arena_grow(&arena, &items, &room, SIZE_MAX, sizeof *items), WEIR_ERR_NOMEM, "out of memory");
+    assert_true(items == before && room == 5000);
+    weir_arena_release(&arena);
+}
+
 static void a_failed_allocation_is_a_status(void **state)
 {
     (void)state;
@@ -213,6 +235,9 @@ static void json_errors_name_file_and_line(void **state)
     assert_ok(weir_json_number(root, "t.json", "b", &d));
     assert_fails(weir_json_integer(root, "t.json", "b", &i), WEIR_ERR_INVALID, "'b' is a real");
     assert_fails(weir_json_number(root, "t.json", "z", &d), WEIR_ERR_INVALID, "'z' is missing");
+    static const char *const known[] = {"a", "b", "label", NULL};
+    assert_fails(weir_json_keys(root, "t.json", known + 1), WEIR_ERR_INVALID, "t.json: unknown key 'a': ");
+    assert_fails(weir_json_keys(json_object_get(root, "a"), "a", known), WEIR_ERR_INVALID, "a must be an object");
     json_decref(root);
     assert_fails(weir_json_parse("{\n\"a\":1,\"a\":2}", 15, "t.json", &root), WEIR_ERR_INVALID, "'t.json' line 2");
 }
@@ -224,6 +249,7 @@ int main(void)
         cmocka_unit_test(options_in_a_message_are_data),
         cmocka_unit_test(a_message_cut_within_an_option_is_still_worded),
         cmocka_unit_test(an_arena_keeps_pointers_and_aligns),
+        cmocka_unit_test(an_array_in_an_arena_grows_and_keeps_its_items),
         cmocka_unit_test(a_failed_allocation_is_a_status),
         cmocka_unit_test(philox_gives_the_published_numbers),
         cmocka_unit_test(normal_numbers_have_mean_0_and_variance_1),

@@ -65,7 +65,7 @@ hwloc() {
     hwloc
     run "$WEIR" info --placement cluster --topology missing.xml
     [ "$status" -eq 1 ]
-    [[ "$output" == "weir info: cannot read topology 'missing.xml': No such file or directory" ]]
+    [[ "$output" == "weir info: topology: cannot open 'missing.xml': No such file or directory" ]]
     run "$WEIR" info --placement cluster --topology "$BATS_TEST_FILENAME"
     [ "$status" -eq 1 ]
     [[ "$output" == *"is no topology in hwloc's XML"* || "$output" == *"is no topology that hwloc"* ]]

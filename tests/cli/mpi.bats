@@ -41,3 +41,44 @@ load mpi_ranks
     [ "$status" -eq 1 ]
     [[ $stderr == *"cannot write metrics to 'missing/m'"* ]]
 }
+
+# alone_as VARIABLES ARGUMENT..: the command alone, as a launcher that MPI does not know starts it
+alone_as() {
+    local variables=$1
+    shift
+    # what the library's plugins leak can only be told from ours by whole stacks, as in mpi.sh
+    # shellcheck disable=SC2086 # VARIABLES is a list
+    env OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 ASAN_OPTIONS="${ASAN_OPTIONS:-}:fast_unwind_on_malloc=0" \
+        $variables "$WEIR" "$@"
+}
+
+@test "processes that MPI sees one by one are refused with one message" {
+    for launcher in "PMI_SIZE=2 PMI_RANK" "TORCHELASTIC_RUN_ID=x WORLD_SIZE=2 RANK"; do
+        run --separate-stderr alone_as "$launcher=1" "${base[@]}" --steps 1 --metrics m
+        [ "$status" -eq 2 ]
+        [ -z "$stderr" ]
+        run --separate-stderr alone_as "$launcher=0" "${base[@]}" --steps 1 --metrics m
+        [ "$status" -eq 2 ]
+        [[ $stderr == *"_SIZE says that "*" started 2 processes, but MPI (Open MPI v"*") sees one: "*"--transport local"* ]]
+    done
+    [ ! -e m ]
+    run alone_as "PMI_SIZE=2 PMI_RANK=1" "${base[@]}" --steps 1 -q --transport local --metrics m
+    [ "$status" -eq 0 ]
+    [ -s m ]
+}
+
+@test "commands that are one process refuse to be several, with one message" {
+    one() { MPI_TIMEOUT=60 bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" 2 "$WEIR" "$@"; }
+    for command in "generate --model gpt2-tiny --prompt x" "schedule make 1f1b --stages 2 -o out" "plan none -o out"; do
+        # shellcheck disable=SC2086 # a command line
+        run --separate-stderr one $command
+        [ "$status" -eq 2 ]
+        [ -z "$output" ]
+        [ "$(grep -c "^weir ${command%% *}: 'weir ${command%% *}' is one process, OMPI_COMM_WORLD_SIZE says" <<<"$stderr")" -eq 1 ]
+    done
+    [ ! -e out ]
+    run one generate --help
+    [ "$status" -eq 0 ]
+    run one info
+    [ "$(grep -c 'rank [01] (OMPI_COMM_WORLD_RANK) of 2' <<<"$output")" -eq 2 ]
+}

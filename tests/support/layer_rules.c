@@ -4,8 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "tests/support/include_scan.h"
-
 static bool matches(const char *const *patterns, const char *path)
 {
     for (; *patterns; patterns++)
@@ -153,15 +151,14 @@ static bool path_join(const char *folder, int folder_length, const char *name, c
     return true;
 }
 
-/* The file of the tree that an include means: beside the file that includes, else from the root. */
-static bool resolve(const struct check *check, const struct include_directive *include, char target[512])
+bool layer_target(const char *path, const struct include_directive *include, layer_exists_fn exists, void *context,
+                  char target[512])
 {
-    const char *slash = strrchr(check->path, '/');
-    int folder_length = slash ? (int)(slash - check->path) : 0;
-    if (!include->angled && path_join(check->path, folder_length, include->path, target) &&
-        check->exists(target, check->context))
+    const char *slash = strrchr(path, '/');
+    int folder_length = slash ? (int)(slash - path) : 0;
+    if (!include->angled && path_join(path, folder_length, include->path, target) && exists(target, context))
         return true;
-    return path_join("", 0, include->path, target) && check->exists(target, check->context);
+    return path_join("", 0, include->path, target) && exists(target, context);
 }
 
 static bool layer_allows(const struct check *check, const char *target)
@@ -194,7 +191,7 @@ static void include_check(const struct include_directive *include, void *context
     const struct layer_row *row = NULL;
     if (!include->path[0]) {
         snprintf(text, sizeof text, "%s:%d: the include names a macro: spell the file out", check->path, include->line);
-    } else if (resolve(check, include, target)) {
+    } else if (layer_target(check->path, include, check->exists, check->context, target)) {
         if (layer_allows(check, target))
             return;
         snprintf(text, sizeof text, "%s:%d: includes '%s': tests/layers.txt line %d does not let layer '%s' do that",

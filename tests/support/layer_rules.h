@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "tests/support/include_scan.h"
+
 enum { LAYER_WORDS = 24, LAYER_ROWS = 64 };
 
 struct layer_row {
@@ -29,6 +31,10 @@ typedef bool (*layer_exists_fn)(const char *path, void *context);
 
 /* Receives "file:line: what: which rule". */
 typedef void (*layer_report_fn)(const char *violation, void *context);
+
+/* The file of the tree that `include` in `path` means: beside that file, else from the root.  false: none. */
+bool layer_target(const char *path, const struct include_directive *include, layer_exists_fn exists, void *context,
+                  char target[512]);
 
 /* Check the includes of `path` (relative to the root of the tree), whose content is `text`. */
 void layer_check(const struct layer_rules *rules, const char *path, const char *text, layer_exists_fn exists,

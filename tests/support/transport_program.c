@@ -44,7 +44,7 @@ static void transfer_make(struct program *p, int k, size_t largest)
         uint32_t span = largest > 300 && pick(p->seed, k, 20 + (uint32_t)i, 3) ? 300 : (uint32_t)largest; /* many are short */
         size_t bytes = 1 + pick(p->seed, k, 10 + (uint32_t)i, span);
         size_t start = (size_t)(t->slot * PROGRAM_REGIONS + i) * largest;
-        t->regions[i] = (struct weir_wire_region){owner_of(t), part_of(t), start, bytes};
+        t->regions[i] = (struct weir_message_region){owner_of(t), part_of(t), start, bytes};
     }
     t->previous = -1;
     for (int j = k - 1; j >= 0 && t->previous < 0; j--)
@@ -62,7 +62,7 @@ static int instruction_of(const struct program *p, int rank, int k)
     return n;
 }
 
-static void wires_make(struct program *p, struct weir_wire *wires)
+static void messages_make(struct program *p, struct weir_message *messages)
 {
     int n = 0;
     for (int k = 0; k < p->n_transfers; k++) {
@@ -71,7 +71,7 @@ static void wires_make(struct program *p, struct weir_wire *wires)
             if (!receives(t, r))
                 continue;
             int after = t->previous < 0 ? -1 : instruction_of(p, r, t->previous);
-            wires[n++] = (struct weir_wire){.event = 2 * k, .from = t->from, .to = r, .post_after = after,
+            messages[n++] = (struct weir_message){.event = 2 * k, .from = t->from, .to = r, .post_after = after,
                                               .n_regions = t->n_regions, .regions = t->regions};
         }
         /* freed for whoever uses the slot next */
@@ -79,30 +79,30 @@ static void wires_make(struct program *p, struct weir_wire *wires)
             if (p->transfers[j].previous == k) {
                 for (int r = 0; r < p->n_ranks; r++)
                     if (receives(t, r) && r != p->transfers[j].from)
-                        wires[n++] = (struct weir_wire){.event = 2 * k + 1, .from = r, .to = p->transfers[j].from,
+                        messages[n++] = (struct weir_message){.event = 2 * k + 1, .from = r, .to = p->transfers[j].from,
                                                           .post_after = -1};
                 break;
             }
     }
-    p->spec.wires = wires;
-    p->spec.n_wires = n;
+    p->spec.messages = messages;
+    p->spec.n_messages = n;
 }
 
 void program_make(struct weir_arena *arena, uint32_t seed, int n_ranks, int n_transfers, size_t largest,
                   struct program *out)
 {
     size_t *bytes;
-    struct weir_wire *wires;
+    struct weir_message *messages;
     *out = (struct program){.seed = seed, .n_ranks = n_ranks, .n_transfers = n_ranks > 1 ? n_transfers : 0};
     assert_ok(weir_arena_alloc(arena, (size_t)n_transfers, sizeof *out->transfers, &out->transfers));
     assert_ok(weir_arena_alloc(arena, (size_t)n_ranks * PROGRAM_PARTS, sizeof *bytes, &bytes));
-    assert_ok(weir_arena_alloc(arena, (size_t)n_transfers * (size_t)n_ranks * 2, sizeof *wires, &wires));
+    assert_ok(weir_arena_alloc(arena, (size_t)n_transfers * (size_t)n_ranks * 2, sizeof *messages, &messages));
     for (int k = 0; k < out->n_transfers; k++)
         transfer_make(out, k, largest);
     for (int i = 0; i < n_ranks * PROGRAM_PARTS; i++)
         bytes[i] = PROGRAM_SLOTS * PROGRAM_REGIONS * largest;
     out->spec = (struct weir_link_spec){.n_parts = PROGRAM_PARTS, .part_bytes = bytes, .n_events = 2 * n_transfers};
-    wires_make(out, wires);
+    messages_make(out, messages);
 }
 
 /* ---- running -------------------------------------------------------------------------------------------------------- */
@@ -125,7 +125,7 @@ static void regions_write(const struct runner *r, int k)
 {
     const struct program_transfer *t = &r->program->transfers[k];
     for (int i = 0; i < t->n_regions; i++) {
-        const struct weir_wire_region *region = &t->regions[i];
+        const struct weir_message_region *region = &t->regions[i];
         unsigned char *data = (unsigned char *)r->kind->memory(r->link, region->owner, region->part) + region->offset;
         for (size_t at = 0; at < region->bytes; at++)
             data[at] = byte_at(r, k, i, at);
@@ -136,7 +136,7 @@ static weir_status regions_check(const struct runner *r, int k)
 {
     const struct program_transfer *t = &r->program->transfers[k];
     for (int i = 0; i < t->n_regions; i++) {
-        const struct weir_wire_region *region = &t->regions[i];
+        const struct weir_message_region *region = &t->regions[i];
         const unsigned char *data =
             (const unsigned char *)r->kind->memory(r->link, region->owner, region->part) + region->offset;
         for (size_t at = 0; at < region->bytes; at++)

@@ -20,7 +20,7 @@ struct program_transfer {
     int from, to; /* to: -1 for all others */
     int slot;     /* of the receiver's block; of the sender's own for all */
     int n_regions;
-    struct weir_wire_region regions[PROGRAM_REGIONS];
+    struct weir_message_region regions[PROGRAM_REGIONS];
     int previous; /* transfer that used the slot before, -1 */
 };
 

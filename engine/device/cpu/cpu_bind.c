@@ -4,15 +4,8 @@
 #include "engine/device/cpu/cpu_device.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static weir_stream *workers;   /* guarded by lock; linked by next_worker, newest first */
+static struct weir_cpu_stream *workers;   /* guarded by lock; linked by next_worker, newest first */
 static _Atomic int n_threads;  /* of all workers' teams; written under lock; a stale value costs some microseconds */
-
-static _Atomic bool is_crowded; /* by other processes; written under lock */
-
-static bool crowded_by_others(void)
-{
-    return atomic_load_explicit(&is_crowded, memory_order_relaxed);
-}
 
 /* An older worker has one of the cores already (two devices with the same index modulo the number of cores). */
 static bool sets_meet(const cpu_set_t *a, const cpu_set_t *b)
@@ -23,10 +16,10 @@ static bool sets_meet(const cpu_set_t *a, const cpu_set_t *b)
     return false;
 }
 
-static bool core_is_taken(const weir_stream *worker)
+static bool core_is_taken(const struct weir_cpu_stream *worker)
 {
     const struct weir_cpu_cores *mine = &worker->device->cores;
-    for (const weir_stream *other = worker->next_worker; other; other = other->next_worker)
+    for (const struct weir_cpu_stream *other = worker->next_worker; other; other = other->next_worker)
         if (sets_meet(mine->chosen, other->device->cores.chosen))
             return true;
     return false;
@@ -34,10 +27,10 @@ static bool core_is_taken(const weir_stream *worker)
 
 /* A team's threads inherit the worker's cores.  With more threads than cores the scheduler must be free to balance them.  A failure leaves the worker where it is:
  * slower at worst. */
-static void worker_place(weir_stream *worker, int n)
+static void worker_place(struct weir_cpu_stream *worker, int n)
 {
     const struct weir_cpu_cores *cores = &worker->device->cores;
-    bool bind = cores->bindable && !crowded_by_others() && n <= cores->n && !core_is_taken(worker);
+    bool bind = cores->bindable && !worker->device->is_crowded && n <= cores->n && !core_is_taken(worker);
     if (bind == worker->is_bound)
         return;
     if (pthread_setaffinity_np(worker->thread, sizeof cores->chosen, bind ? cores->chosen : cores->allowed) == 0)
@@ -47,11 +40,11 @@ static void worker_place(weir_stream *worker, int n)
 static void workers_place(void)
 {
     int n = atomic_load_explicit(&n_threads, memory_order_relaxed);
-    for (weir_stream *worker = workers; worker; worker = worker->next_worker)
+    for (struct weir_cpu_stream *worker = workers; worker; worker = worker->next_worker)
         worker_place(worker, n);
 }
 
-void weir_cpu_worker_enter(weir_stream *stream)
+void weir_cpu_worker_enter(struct weir_cpu_stream *stream)
 {
     pthread_mutex_lock(&lock);
     stream->next_worker = workers;
@@ -61,10 +54,10 @@ void weir_cpu_worker_enter(weir_stream *stream)
     pthread_mutex_unlock(&lock);
 }
 
-void weir_cpu_worker_leave(weir_stream *stream)
+void weir_cpu_worker_leave(struct weir_cpu_stream *stream)
 {
     pthread_mutex_lock(&lock);
-    weir_stream **link = &workers;
+    struct weir_cpu_stream **link = &workers;
     while (*link != stream)
         link = &(*link)->next_worker;
     *link = stream->next_worker;
@@ -73,20 +66,17 @@ void weir_cpu_worker_leave(weir_stream *stream)
     pthread_mutex_unlock(&lock);
 }
 
-void weir_cpu_crowded_set(bool crowded)
+void weir_cpu_crowd(weir_device *device)
 {
-    pthread_mutex_lock(&lock);
-    atomic_store_explicit(&is_crowded, crowded, memory_order_relaxed);
-    workers_place();
-    pthread_mutex_unlock(&lock);
+    ((struct weir_cpu_device *)(void *)device)->is_crowded = true;
 }
 
-bool weir_cpu_worker_may_spin(const weir_device *device)
+bool weir_cpu_worker_may_spin(const struct weir_cpu_device *device)
 {
-    return !crowded_by_others() && atomic_load_explicit(&n_threads, memory_order_relaxed) <= device->cores.n;
+    return !device->is_crowded && atomic_load_explicit(&n_threads, memory_order_relaxed) <= device->cores.n;
 }
 
-bool weir_cpu_issuer_may_spin(const weir_device *device)
+bool weir_cpu_issuer_may_spin(const struct weir_cpu_device *device)
 {
-    return !crowded_by_others() && atomic_load_explicit(&n_threads, memory_order_relaxed) < device->cores.n;
+    return !device->is_crowded && atomic_load_explicit(&n_threads, memory_order_relaxed) < device->cores.n;
 }

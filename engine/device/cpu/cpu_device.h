@@ -1,12 +1,11 @@
 /* What the files of the cpu device share.
  *
- * Everything that waits, waits on a gate: a 32-bit counter that only grows, is read and spun on in user space, and is
- * slept on as a futex.  Setting a gate costs no system call while nobody sleeps on it.
+ * Everything that waits, waits on a counter that only grows (base/futex.h).
  *
  *     issuing thread             worker of stream A                     worker of stream B
- *     ring slot, tail gate ────▶ sleeps on tail, runs tasks
- *     sleeps on head      ◀───── head gate, after each task
- *                                record: event's done gate ───────────▶ wait: sleeps on done
+ *     ring slot, tail ─────────▶ sleeps on tail, runs tasks
+ *     sleeps on head      ◀───── head, after each task
+ *                                record: event's done ────────────────▶ wait: sleeps on done
  *                                        └─ parked edge streams are run here, inline
  *
  * Edge streams have a ring but no thread.  The word `claim` says who runs one: whoever sets OWNED first owns the stream,
@@ -23,39 +22,14 @@
 #include <sched.h>
 #include <stdatomic.h>
 
+#include "base/futex.h"
 #include "engine/device/device.h"
 
 enum {
     WEIR_CPU_LINE = 64,            /* bytes of a cache line */
     WEIR_CPU_MOST_CORES = 1 << 13, /* hardware threads that the sets below can hold */
 };
-#define WEIR_CPU_FOREVER INT64_MAX /* a deadline that never comes */
 #define WEIR_CPU_FIRST 0xffffff00u /* first value of every counter */
-
-/* ---- gates (cpu_gate.c) ------------------------------------------------------------------------------------------ */
-struct weir_cpu_gate {
-    _Atomic uint32_t value;      /* the futex word */
-    _Atomic uint32_t n_sleepers; /* threads about to sleep or asleep on it */
-};
-
-/* `value` has come as far as `target`; right across the wrap while they are less than 2^31 apart. */
-static inline bool weir_cpu_reached(uint32_t value, uint32_t target)
-{
-    return (int32_t)(value - target) >= 0;
-}
-
-static inline bool weir_cpu_gate_reached(const struct weir_cpu_gate *gate, uint32_t target)
-{
-    return weir_cpu_reached(atomic_load_explicit(&gate->value, memory_order_acquire), target);
-}
-
-/* Set the value (one setter at a time) and wake the sleepers if there are any. */
-void weir_cpu_gate_set(struct weir_cpu_gate *gate, uint32_t value);
-void weir_cpu_gate_wake(struct weir_cpu_gate *gate);
-
-/* Wait until `target` is reached: at once, by spinning for some microseconds when `spin`, then asleep.  false: the
- * deadline (monotonic clock) passed before. */
-bool weir_cpu_gate_wait(struct weir_cpu_gate *gate, uint32_t target, bool spin, int64_t deadline_ns);
 
 /* ---- device, stream, event --------------------------------------------------------------------------------------- */
 struct weir_cpu_cores {
@@ -65,17 +39,18 @@ struct weir_cpu_cores {
     cpu_set_t allowed[WEIR_CPU_MOST_CORES / CPU_SETSIZE];   /* hardware threads that the process may use */
 };
 
-struct weir_device {
+struct weir_cpu_device {
     int index, n_threads;
+    bool is_crowded; /* set before any stream is there */
     struct weir_cpu_cores cores;
     struct weir_cpu_block *blocks; /* memory handed out, newest first */
 };
 
-struct weir_event {
+struct weir_cpu_event {
     char before[WEIR_CPU_LINE]; /* events that are neighbours in memory share no line */
     uint32_t issued;            /* records issued; the issuing thread's own */
-    struct weir_cpu_gate done;  /* records that happened */
-    _Atomic(weir_stream *) parked; /* edge streams that wait, linked by next_parked */
+    struct weir_futex done;     /* records that happened */
+    _Atomic(struct weir_cpu_stream *) parked; /* edge streams that wait, linked by next_parked */
     char after[WEIR_CPU_LINE];
 };
 
@@ -100,35 +75,35 @@ struct weir_cpu_task {
             size_t bytes;
         } copy;
         int64_t *ns_out;
-        weir_event *event;
+        struct weir_cpu_event *event;
     };
 };
 
 /* Bits of `claim`. */
 enum { WEIR_CPU_OWNED = 1, WEIR_CPU_KICKED = 2, WEIR_CPU_UNPARKED = 4 };
 
-struct weir_stream {
+struct weir_cpu_stream {
     /* set at opening */
-    weir_device *device;
+    struct weir_cpu_device *device;
     enum weir_stream_class stream_class;
     struct weir_cpu_task *ring;
     uint32_t capacity, mask;
     pthread_t thread;                 /* compute */
-    weir_stream *next_worker;         /* compute: the process's list of workers (cpu_bind.c) */
+    struct weir_cpu_stream *next_worker; /* compute: the process's list of workers (cpu_bind.c) */
     bool is_bound;                    /* compute: to its device's core */
 
     /* issuing thread writes */
     char pad_tail[WEIR_CPU_LINE];
-    struct weir_cpu_gate tail;        /* tasks issued */
+    struct weir_futex tail;           /* tasks issued */
     _Atomic uint32_t wanted;          /* value of head that the issuing thread sleeps for; published by n_sleepers */
 
     /* whoever runs the stream's tasks writes */
     char pad_head[WEIR_CPU_LINE];
-    struct weir_cpu_gate head;        /* tasks done */
+    struct weir_futex head;           /* tasks done */
     weir_status failure;              /* first failure, published by head */
     bool is_parked;                   /* edge: on an event's list */
-    weir_stream *next_parked;         /* edge: link of that list */
-    weir_stream *next_ready;          /* edge: link of the owner's ready list */
+    struct weir_cpu_stream *next_parked; /* edge: link of that list */
+    struct weir_cpu_stream *next_ready;  /* edge: link of the owner's ready list */
 
     char pad_claim[WEIR_CPU_LINE];
     _Atomic unsigned claim;           /* edge */
@@ -137,45 +112,46 @@ struct weir_stream {
 
 /* Edge streams that the calling thread owns and has yet to run. */
 struct weir_cpu_ready {
-    weir_stream *first, *last;
+    struct weir_cpu_stream *first, *last;
 };
 
 /* ---- cpu_task.c: running tasks ----------------------------------------------------------------------------------- */
 void *weir_cpu_worker(void *stream); /* the thread of a compute stream */
 
-/* Leave `bit` in the stream's claim; becomes the owner (the stream goes to `ready`) when nobody is. */
-void weir_cpu_edge_kick(weir_stream *stream, unsigned bit, struct weir_cpu_ready *ready);
-void weir_cpu_ready_run(struct weir_cpu_ready *ready);
+void weir_cpu_ready_run(struct weir_cpu_ready *ready); /* edge streams, until none of them can go on */
 
 /* ---- cpu_event.c ------------------------------------------------------------------------------------------------- */
-weir_status weir_cpu_event_open(weir_device *device, weir_event **event_out);
-weir_status weir_cpu_event_done(weir_event *event, bool *done_out);
-void weir_cpu_event_close(weir_event *event);
-void weir_cpu_event_record(weir_event *event, uint32_t generation, struct weir_cpu_ready *ready);
+weir_status weir_cpu_event_open(struct weir_cpu_event **event_out); /* freed with weir_free */
+bool weir_cpu_event_done(const struct weir_cpu_event *event);
+void weir_cpu_event_record(struct weir_cpu_event *event, uint32_t generation, struct weir_cpu_ready *ready);
+/* Leave `bit` in the stream's claim; becomes the owner (the stream goes to `ready`) when nobody is. */
+void weir_cpu_edge_kick(struct weir_cpu_stream *stream, unsigned bit, struct weir_cpu_ready *ready);
 /* Park `stream` until the event may have reached `target`; the owner of the stream calls it. */
-void weir_cpu_event_park(weir_event *event, uint32_t target, weir_stream *stream, struct weir_cpu_ready *ready);
+void weir_cpu_event_park(struct weir_cpu_event *event, uint32_t target, struct weir_cpu_stream *stream,
+                         struct weir_cpu_ready *ready);
 
 /* ---- cpu_stream.c: issuing --------------------------------------------------------------------------------------- */
-weir_status weir_cpu_stream_open(weir_device *device, enum weir_stream_class stream_class, size_t capacity,
-                                 weir_stream **stream_out);
-void weir_cpu_stream_close(weir_stream *stream);
-weir_status weir_cpu_issue(weir_stream *stream, const struct weir_cpu_task *task);
-weir_status weir_cpu_stream_sync(weir_stream *stream, int64_t timeout_ns);
-weir_status weir_cpu_stream_reset(weir_stream *stream);
+weir_status weir_cpu_stream_open(struct weir_cpu_device *device, enum weir_stream_class stream_class, size_t capacity,
+                                 struct weir_cpu_stream **stream_out);
+void weir_cpu_stream_close(struct weir_cpu_stream *stream);
+weir_status weir_cpu_issue(struct weir_cpu_stream *stream, const struct weir_cpu_task *task);
+weir_status weir_cpu_stream_sync(struct weir_cpu_stream *stream, int64_t timeout_ns);
+weir_status weir_cpu_stream_reset(struct weir_cpu_stream *stream);
 
 /* ---- cpu_memory.c ------------------------------------------------------------------------------------------------ */
-weir_status weir_cpu_memory_alloc(weir_device *device, size_t bytes, void **memory_out);
-void weir_cpu_memory_free(weir_device *device, void *memory);
-weir_status weir_cpu_memory_info(weir_device *device, size_t *free_out, size_t *total_out);
+weir_status weir_cpu_memory_alloc(struct weir_cpu_device *device, size_t bytes, void **memory_out);
+void weir_cpu_memory_free(struct weir_cpu_device *device, void *memory);
+weir_status weir_cpu_memory_info(size_t *free_out, size_t *total_out);
 
 /* ---- cpu_topology.c: which cores there are ----------------------------------------------------------------------- */
 void weir_cpu_cores_find(int first, int n, struct weir_cpu_cores *cores_out); /* chosen: n cores from number `first` on */
 
 /* ---- cpu_bind.c: the workers of the process ---------------------------------------------------------------------- */
-void weir_cpu_worker_enter(weir_stream *stream);
-void weir_cpu_worker_leave(weir_stream *stream);
+void weir_cpu_worker_enter(struct weir_cpu_stream *stream);
+void weir_cpu_crowd(weir_device *device);
+void weir_cpu_worker_leave(struct weir_cpu_stream *stream);
 /* A thread that waits may spin: with it, no more threads than cores are busy. */
-bool weir_cpu_worker_may_spin(const weir_device *device);
-bool weir_cpu_issuer_may_spin(const weir_device *device);
+bool weir_cpu_worker_may_spin(const struct weir_cpu_device *device);
+bool weir_cpu_issuer_may_spin(const struct weir_cpu_device *device);
 
 #endif

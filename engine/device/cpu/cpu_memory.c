@@ -44,7 +44,7 @@ static weir_status block_map(size_t bytes, void **memory_out, size_t *mapped_out
     return WEIR_OK;
 }
 
-weir_status weir_cpu_memory_alloc(weir_device *device, size_t bytes, void **memory_out)
+weir_status weir_cpu_memory_alloc(struct weir_cpu_device *device, size_t bytes, void **memory_out)
 {
     bool large = bytes >= HUGE_PAGE;
     struct weir_cpu_block *block;
@@ -67,7 +67,7 @@ weir_status weir_cpu_memory_alloc(weir_device *device, size_t bytes, void **memo
     return WEIR_OK;
 }
 
-void weir_cpu_memory_free(weir_device *device, void *memory)
+void weir_cpu_memory_free(struct weir_cpu_device *device, void *memory)
 {
     struct weir_cpu_block **link = &device->blocks;
     while (*link && (*link)->memory != memory)
@@ -158,9 +158,8 @@ static void groups_apply(const struct cgroup_version *version, const char *table
     }
 }
 
-weir_status weir_cpu_memory_info(weir_device *device, size_t *free_out, size_t *total_out)
+weir_status weir_cpu_memory_info(size_t *free_out, size_t *total_out)
 {
-    (void)device;
     char text[8192];
     text_read("/proc/meminfo", text, sizeof text);
     size_t total = number_find(text, "MemTotal:", 0) * 1024;

@@ -8,25 +8,25 @@
 #include "base/clock.h"
 
 /* Block the issuing thread until `target` tasks are done; false: the deadline came first. */
-static bool head_wait(weir_stream *stream, uint32_t target, int64_t deadline_ns)
+static bool head_wait(struct weir_cpu_stream *stream, uint32_t target, int64_t deadline_ns)
 {
     atomic_store_explicit(&stream->wanted, target, memory_order_relaxed);
-    return weir_cpu_gate_wait(&stream->head, target, weir_cpu_issuer_may_spin(stream->device), deadline_ns);
+    return weir_futex_wait(&stream->head, target, weir_cpu_issuer_may_spin(stream->device), deadline_ns, WEIR_FUTEX_THREADS);
 }
 
-static uint32_t tail_of(const weir_stream *stream)
+static uint32_t tail_of(const struct weir_cpu_stream *stream)
 {
     return atomic_load_explicit(&stream->tail.value, memory_order_relaxed); /* the issuing thread's own */
 }
 
 /* A full ring is left alone until a quarter of it is free, so that the issuing thread is not woken for every task. */
-weir_status weir_cpu_issue(weir_stream *stream, const struct weir_cpu_task *task)
+weir_status weir_cpu_issue(struct weir_cpu_stream *stream, const struct weir_cpu_task *task)
 {
     uint32_t tail = tail_of(stream);
-    if (!weir_cpu_gate_reached(&stream->head, tail + 1 - stream->capacity))
-        head_wait(stream, tail + 1 - stream->capacity + stream->capacity / 4, WEIR_CPU_FOREVER);
+    if (!weir_futex_reached(&stream->head, tail + 1 - stream->capacity))
+        head_wait(stream, tail + 1 - stream->capacity + stream->capacity / 4, WEIR_FUTEX_FOREVER);
     stream->ring[tail & stream->mask] = *task;
-    weir_cpu_gate_set(&stream->tail, tail + 1);
+    weir_futex_set(&stream->tail, tail + 1, WEIR_FUTEX_THREADS);
     if (stream->stream_class == WEIR_STREAM_EDGE) {
         struct weir_cpu_ready ready = {0};
         weir_cpu_edge_kick(stream, WEIR_CPU_KICKED, &ready);
@@ -35,20 +35,20 @@ weir_status weir_cpu_issue(weir_stream *stream, const struct weir_cpu_task *task
     return WEIR_OK;
 }
 
-weir_status weir_cpu_stream_sync(weir_stream *stream, int64_t timeout_ns)
+weir_status weir_cpu_stream_sync(struct weir_cpu_stream *stream, int64_t timeout_ns)
 {
     int64_t now = weir_clock_ns();
-    bool bounded = timeout_ns >= 0 && timeout_ns < WEIR_CPU_FOREVER - now;
-    if (!head_wait(stream, tail_of(stream), bounded ? now + timeout_ns : WEIR_CPU_FOREVER))
+    bool bounded = timeout_ns >= 0 && timeout_ns < WEIR_FUTEX_FOREVER - now;
+    if (!head_wait(stream, tail_of(stream), bounded ? now + timeout_ns : WEIR_FUTEX_FOREVER))
         return WEIR_FAIL(WEIR_ERR_TIMEOUT, "a cpu stream did not finish its tasks in %.3f s", (double)timeout_ns * 1e-9);
     if (stream->failure)
         weir_error_put(stream->message);
     return stream->failure;
 }
 
-weir_status weir_cpu_stream_reset(weir_stream *stream)
+weir_status weir_cpu_stream_reset(struct weir_cpu_stream *stream)
 {
-    if (!weir_cpu_gate_reached(&stream->head, tail_of(stream)))
+    if (!weir_futex_reached(&stream->head, tail_of(stream)))
         return WEIR_FAIL(WEIR_ERR_INVALID, "a stream with unfinished tasks cannot be reset: synchronise it first");
     stream->failure = WEIR_OK; /* edge: the next task's tail publishes it */
     stream->message[0] = 0;
@@ -56,7 +56,7 @@ weir_status weir_cpu_stream_reset(weir_stream *stream)
 }
 
 /* The worker takes no signals, they are for the program's own threads, except those that its own instructions raise. */
-static weir_status worker_start(weir_stream *stream)
+static weir_status worker_start(struct weir_cpu_stream *stream)
 {
     static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
     sigset_t blocked, before;
@@ -81,26 +81,25 @@ static uint32_t ring_slots(size_t capacity)
     return slots;
 }
 
-static void stream_init(weir_stream *stream, weir_device *device, enum weir_stream_class stream_class, size_t capacity)
+static void stream_init(struct weir_cpu_stream *stream, struct weir_cpu_device *device,
+                        enum weir_stream_class stream_class, size_t capacity)
 {
     stream->device = device;
     stream->stream_class = stream_class;
     stream->capacity = (uint32_t)capacity;
     stream->mask = ring_slots(capacity) - 1;
-    atomic_init(&stream->tail.value, WEIR_CPU_FIRST);
-    atomic_init(&stream->tail.n_sleepers, 0);
-    atomic_init(&stream->head.value, WEIR_CPU_FIRST);
-    atomic_init(&stream->head.n_sleepers, 0);
+    weir_futex_init(&stream->tail, WEIR_CPU_FIRST);
+    weir_futex_init(&stream->head, WEIR_CPU_FIRST);
     atomic_init(&stream->wanted, WEIR_CPU_FIRST);
     atomic_init(&stream->claim, 0);
 }
 
-weir_status weir_cpu_stream_open(weir_device *device, enum weir_stream_class stream_class, size_t capacity,
-                                 weir_stream **stream_out)
+weir_status weir_cpu_stream_open(struct weir_cpu_device *device, enum weir_stream_class stream_class, size_t capacity,
+                                 struct weir_cpu_stream **stream_out)
 {
     if (capacity < 1 || capacity > 1u << 30)
         return WEIR_FAIL(WEIR_ERR_INVALID, "capacity of a stream is %zu, it must be from 1 to 2^30", capacity);
-    weir_stream *stream;
+    struct weir_cpu_stream *stream;
     weir_status status = weir_alloc(1, sizeof *stream, &stream);
     if (status)
         return status;
@@ -121,14 +120,14 @@ free_stream:
     return status;
 }
 
-void weir_cpu_stream_close(weir_stream *stream)
+void weir_cpu_stream_close(struct weir_cpu_stream *stream)
 {
     if (stream->stream_class == WEIR_STREAM_COMPUTE) {
         weir_cpu_issue(stream, &(struct weir_cpu_task){.kind = WEIR_CPU_STOP});
         pthread_join(stream->thread, NULL);
         weir_cpu_worker_leave(stream);
     } else {
-        head_wait(stream, tail_of(stream), WEIR_CPU_FOREVER);
+        head_wait(stream, tail_of(stream), WEIR_FUTEX_FOREVER);
         /* edge: last owner ─▶ closing thread: it looks at the ring once more before it lets go */
         while (atomic_load_explicit(&stream->claim, memory_order_acquire))
             sched_yield();

@@ -4,6 +4,25 @@
 #include "engine/device/cuda/cuda_device.h"
 #include "kernels/cuda/cuda.h"
 
+/* ---- handles: those of device.h are these structs, and only this file knows it ---------------------------------------- */
+
+static struct weir_cuda_device *device_of(weir_device *handle)
+{
+    return (struct weir_cuda_device *)handle;
+}
+
+static struct weir_cuda_stream *stream_of(weir_stream *handle)
+{
+    return (struct weir_cuda_stream *)handle;
+}
+
+static struct weir_cuda_event *event_of(weir_event *handle)
+{
+    return (struct weir_cuda_event *)handle;
+}
+
+/* ---- devices and their memory ------------------------------------------------------------------------------------------ */
+
 static const struct weir_op_kernels *kernels_of(const struct weir_op *op)
 {
     return &op->cuda;
@@ -11,12 +30,13 @@ static const struct weir_op_kernels *kernels_of(const struct weir_op *op)
 
 static weir_status context_open(weir_device *device, bool tf32, struct weir_kernel_context **context_out)
 {
-    weir_status status = weir_cuda_enter(device);
+    weir_status status = weir_cuda_enter(device_of(device));
     return status ? status : weir_cuda_context_open(WEIR_CUDA_WORKSPACE_BYTES, tf32, context_out);
 }
 
-static void context_close(weir_device *device, struct weir_kernel_context *context)
+static void context_close(weir_device *handle, struct weir_kernel_context *context)
 {
+    struct weir_cuda_device *device = device_of(handle);
     weir_cuda_released(device, cudaSetDevice(device->index), "cudaSetDevice");
     weir_cuda_context_close(context);
 }
@@ -33,7 +53,7 @@ static weir_status device_open(int index, int n_threads, weir_device **device_ou
                          "there is no device 'cuda:%d', this machine has %d: several ranks may share one ("
                          WEIR_OPTION("device=cuda:0") ")",
                          index, n);
-    weir_device *device;
+    struct weir_cuda_device *device;
     status = weir_alloc(1, sizeof *device, &device);
     if (status)
         return status;
@@ -46,12 +66,13 @@ static weir_status device_open(int index, int n_threads, weir_device **device_ou
         weir_free(device);
         return status;
     }
-    *device_out = device;
+    *device_out = (weir_device *)device;
     return WEIR_OK;
 }
 
-static void device_close(weir_device *device)
+static void device_close(weir_device *handle)
 {
+    struct weir_cuda_device *device = device_of(handle);
     if (device->n_blocks || device->n_streams)
         weir_log(WEIR_LOG_WARN, "device 'cuda:%d' is closed before its memory and its streams are", device->index);
     weir_cuda_clock_close(device);
@@ -60,12 +81,70 @@ static void device_close(weir_device *device)
 
 static weir_status device_connect(weir_device *device, weir_device *peer)
 {
-    return weir_cuda_connect(device->index, peer->index);
+    return weir_cuda_connect(device_of(device)->index, device_of(peer)->index);
 }
 
-static weir_status event_open(weir_device *device, weir_event **event_out)
+static weir_status memory_alloc(weir_device *device, size_t bytes, void **memory_out)
 {
-    weir_event *event;
+    return weir_cuda_memory_alloc(device_of(device), bytes, memory_out);
+}
+
+static void memory_free(weir_device *device, void *memory)
+{
+    weir_cuda_memory_free(device_of(device), memory);
+}
+
+static weir_status memory_info(weir_device *device, size_t *free_out, size_t *total_out)
+{
+    return weir_cuda_memory_info(device_of(device), free_out, total_out);
+}
+
+static weir_status host_alloc(weir_device *device, size_t bytes, void **memory_out)
+{
+    return weir_cuda_host_alloc(device_of(device), bytes, memory_out);
+}
+
+static void host_free(weir_device *device, void *memory)
+{
+    weir_cuda_host_free(device_of(device), memory);
+}
+
+/* ---- streams and events ------------------------------------------------------------------------------------------------ */
+
+static weir_status stream_open(weir_device *device, enum weir_stream_class stream_class, size_t capacity,
+                               weir_stream **stream_out)
+{
+    struct weir_cuda_stream *stream;
+    weir_status status = weir_cuda_stream_open(device_of(device), stream_class, capacity, &stream);
+    if (!status)
+        *stream_out = (weir_stream *)stream;
+    return status;
+}
+
+static void stream_close(weir_stream *stream)
+{
+    weir_cuda_stream_close(stream_of(stream));
+}
+
+static weir_status stream_sync(weir_stream *stream, int64_t timeout_ns)
+{
+    return weir_cuda_stream_sync(stream_of(stream), timeout_ns);
+}
+
+static weir_status stream_reset(weir_stream *stream)
+{
+    return weir_cuda_stream_reset(stream_of(stream));
+}
+
+static weir_status stream_mark(weir_stream *stream, int64_t *ns_out)
+{
+    return weir_cuda_mark(stream_of(stream), ns_out);
+}
+
+static weir_status event_open(weir_device *handle, weir_event **event_out)
+{
+    struct weir_cuda_device *device = device_of(handle);
+    struct weir_cuda_event *event;
     weir_status status = weir_alloc(1, sizeof *event, &event);
     if (status)
         return status;
@@ -77,25 +156,27 @@ static weir_status event_open(weir_device *device, weir_event **event_out)
         weir_free(event);
         return status;
     }
-    *event_out = event;
+    *event_out = (weir_event *)event;
     return WEIR_OK;
 }
 
-static void event_close(weir_event *event)
+static void event_close(weir_event *handle)
 {
+    struct weir_cuda_event *event = event_of(handle);
     weir_cuda_released(event->device, cudaEventDestroy(event->native), "cudaEventDestroy");
     weir_free(event);
 }
 
-static weir_status needs_compute(const weir_stream *stream)
+static weir_status needs_compute(const struct weir_cuda_stream *stream)
 {
     if (stream->stream_class == WEIR_STREAM_COMPUTE)
         return WEIR_OK;
     return WEIR_FAIL(WEIR_ERR_INVALID, "an edge stream runs no kernels and no host functions: use a compute stream");
 }
 
-static weir_status stream_native(weir_stream *stream, void **native_out)
+static weir_status stream_native(weir_stream *handle, void **native_out)
 {
+    const struct weir_cuda_stream *stream = stream_of(handle);
     weir_status status = weir_cuda_enter(stream->device);
     if (!status)
         *native_out = stream->native;
@@ -103,8 +184,9 @@ static weir_status stream_native(weir_stream *stream, void **native_out)
 }
 
 /* As on cpu, a failure of the kernel is the stream's, not the caller's. */
-static weir_status stream_launch(weir_stream *stream, weir_kernel_fn fn, const struct weir_op_call *call)
+static weir_status stream_launch(weir_stream *handle, weir_kernel_fn fn, const struct weir_op_call *call)
 {
+    struct weir_cuda_stream *stream = stream_of(handle);
     weir_status status = needs_compute(stream);
     if (!status)
         status = weir_cuda_enter(stream->device);
@@ -123,12 +205,13 @@ static weir_status stream_run(weir_stream *stream, weir_task_fn fn, void *argume
 {
     (void)fn;
     (void)argument;
-    weir_status status = needs_compute(stream);
+    weir_status status = needs_compute(stream_of(stream));
     return status ? status : WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "device 'cuda' runs no host functions");
 }
 
-static weir_status stream_copy(weir_stream *stream, void *destination, const void *source, size_t bytes)
+static weir_status stream_copy(weir_stream *handle, void *destination, const void *source, size_t bytes)
 {
+    const struct weir_cuda_stream *stream = stream_of(handle);
     if (stream->failure || bytes == 0)
         return WEIR_OK;
     weir_status status = weir_cuda_enter(stream->device);
@@ -136,22 +219,27 @@ static weir_status stream_copy(weir_stream *stream, void *destination, const voi
                                               "cudaMemcpyAsync");
 }
 
-static weir_status stream_record(weir_stream *stream, weir_event *event)
+static weir_status stream_record(weir_stream *stream_handle, weir_event *event_handle)
 {
+    const struct weir_cuda_stream *stream = stream_of(stream_handle);
+    const struct weir_cuda_event *event = event_of(event_handle);
     if (stream->device->index != event->device->index)
         return WEIR_FAIL(WEIR_ERR_INVALID, "a stream of 'cuda:%d' cannot record an event of 'cuda:%d'",
                          stream->device->index, event->device->index);
     return weir_cuda_result(stream->device, cudaEventRecord(event->native, stream->native), "cudaEventRecord");
 }
 
-static weir_status stream_wait(weir_stream *stream, weir_event *event)
+static weir_status stream_wait(weir_stream *stream_handle, weir_event *event_handle)
 {
+    const struct weir_cuda_stream *stream = stream_of(stream_handle);
+    const struct weir_cuda_event *event = event_of(event_handle);
     weir_status status = weir_cuda_enter(stream->device);
     return status ? status : weir_cuda_result(stream->device, cudaStreamWaitEvent(stream->native, event->native, 0), "cudaStreamWaitEvent");
 }
 
-static weir_status event_done(weir_event *event, bool *done_out)
+static weir_status event_done(weir_event *handle, bool *done_out)
 {
+    const struct weir_cuda_event *event = event_of(handle);
     cudaError_t error = cudaEventQuery(event->native);
     *done_out = error == cudaSuccess;
     if (error == cudaErrorNotReady) {
@@ -175,25 +263,25 @@ const struct weir_device_kind weir_device_cuda = {
     .open = device_open,
     .close = device_close,
     .connect = device_connect,
-    .memory_alloc = weir_cuda_memory_alloc,
-    .memory_free = weir_cuda_memory_free,
-    .memory_info = weir_cuda_memory_info,
-    .host_alloc = weir_cuda_host_alloc,
-    .host_free = weir_cuda_host_free,
-    .stream_open = weir_cuda_stream_open,
-    .stream_close = weir_cuda_stream_close,
+    .memory_alloc = memory_alloc,
+    .memory_free = memory_free,
+    .memory_info = memory_info,
+    .host_alloc = host_alloc,
+    .host_free = host_free,
+    .stream_open = stream_open,
+    .stream_close = stream_close,
     .event_open = event_open,
     .event_close = event_close,
     .native = stream_native,
     .launch = stream_launch,
     .run = stream_run,
     .copy = stream_copy,
-    .mark = weir_cuda_mark,
+    .mark = stream_mark,
     .range_push = weir_cuda_range_push,
     .range_pop = weir_cuda_range_pop,
     .record = stream_record,
     .wait = stream_wait,
     .event_done = event_done,
-    .stream_sync = weir_cuda_stream_sync,
-    .stream_reset = weir_cuda_stream_reset,
+    .stream_sync = stream_sync,
+    .stream_reset = stream_reset,
 };

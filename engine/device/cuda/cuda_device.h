@@ -1,8 +1,8 @@
 /* What the files of the cuda device share.
  *
- * A weir_device stands for one rank's use of a GPU; several may stand for the same GPU (--device cuda:0,cuda:0), each with
- * streams of its own.  What belongs to the GPU in this process, streams in use and who reaches whom, is counted in
- * cuda_process.c.
+ * A struct weir_cuda_device stands for one rank's use of a GPU; several may stand for the same GPU (device cuda:0,cuda:0),
+ * each with streams of its own.  What belongs to the GPU in this process, streams in use and who reaches whom, is counted
+ * in cuda_process.c.
  *
  * The calling thread's current device is set before every call that depends on it, never assumed: a thread may serve several
  * GPUs, and several threads one.  A device, its streams and its events are used by one thread at a time; only a wait for an
@@ -22,7 +22,7 @@
 
 #include "engine/device/device.h"
 
-struct weir_device {
+struct weir_cuda_device {
     int index;
     size_t n_blocks, n_streams; /* open */
     cudaEvent_t base, next_base;
@@ -31,8 +31,8 @@ struct weir_device {
     bool is_broken;  /* releasing something failed and was logged */
 };
 
-struct weir_event {
-    weir_device *device;
+struct weir_cuda_event {
+    struct weir_cuda_device *device;
     cudaEvent_t native;
 };
 
@@ -42,8 +42,8 @@ struct weir_cuda_mark {
     int64_t *ns_out;
 };
 
-struct weir_stream {
-    weir_device *device;
+struct weir_cuda_stream {
+    struct weir_cuda_device *device;
     enum weir_stream_class stream_class;
     cudaStream_t native;
     weir_status failure; /* of a kernel function */
@@ -64,36 +64,36 @@ void weir_cuda_queue_give(int index);
 weir_status weir_cuda_connect(int index, int peer);
 
 /* Make the GPU the calling thread's current one. */
-weir_status weir_cuda_enter(const weir_device *device);
+weir_status weir_cuda_enter(const struct weir_cuda_device *device);
 
 /* weir_cuda_check with the device's name in front of the message. */
-weir_status weir_cuda_result(const weir_device *device, cudaError_t error, const char *call);
+weir_status weir_cuda_result(const struct weir_cuda_device *device, cudaError_t error, const char *call);
 
 /* A call that releases something has nobody to tell: the first failure of a device is logged, the rest follows from it. */
-void weir_cuda_released(weir_device *device, cudaError_t error, const char *call);
+void weir_cuda_released(struct weir_cuda_device *device, cudaError_t error, const char *call);
 
 /* ---- cuda_memory.c ------------------------------------------------------------------------------------------------- */
-weir_status weir_cuda_memory_alloc(weir_device *device, size_t bytes, void **memory_out);
-void weir_cuda_memory_free(weir_device *device, void *memory);
-weir_status weir_cuda_memory_info(weir_device *device, size_t *free_out, size_t *total_out);
-weir_status weir_cuda_host_alloc(weir_device *device, size_t bytes, void **memory_out);
-void weir_cuda_host_free(weir_device *device, void *memory);
+weir_status weir_cuda_memory_alloc(struct weir_cuda_device *device, size_t bytes, void **memory_out);
+void weir_cuda_memory_free(struct weir_cuda_device *device, void *memory);
+weir_status weir_cuda_memory_info(struct weir_cuda_device *device, size_t *free_out, size_t *total_out);
+weir_status weir_cuda_host_alloc(struct weir_cuda_device *device, size_t bytes, void **memory_out);
+void weir_cuda_host_free(struct weir_cuda_device *device, void *memory);
 
 /* ---- cuda_stream.c ------------------------------------------------------------------------------------------------- */
-weir_status weir_cuda_stream_open(weir_device *device, enum weir_stream_class stream_class, size_t capacity,
-                                  weir_stream **stream_out);
-void weir_cuda_stream_close(weir_stream *stream);
-weir_status weir_cuda_stream_sync(weir_stream *stream, int64_t timeout_ns);
-weir_status weir_cuda_stream_reset(weir_stream *stream);
+weir_status weir_cuda_stream_open(struct weir_cuda_device *device, enum weir_stream_class stream_class, size_t capacity,
+                                  struct weir_cuda_stream **stream_out);
+void weir_cuda_stream_close(struct weir_cuda_stream *stream);
+weir_status weir_cuda_stream_sync(struct weir_cuda_stream *stream, int64_t timeout_ns);
+weir_status weir_cuda_stream_reset(struct weir_cuda_stream *stream);
 
 /* ---- cuda_mark.c --------------------------------------------------------------------------------------------------- */
-weir_status weir_cuda_clock_open(weir_device *device);
-void weir_cuda_clock_close(weir_device *device);
-weir_status weir_cuda_mark(weir_stream *stream, int64_t *ns_out);
+weir_status weir_cuda_clock_open(struct weir_cuda_device *device);
+void weir_cuda_clock_close(struct weir_cuda_device *device);
+weir_status weir_cuda_mark(struct weir_cuda_stream *stream, int64_t *ns_out);
 
 /* Write the times of the stream's marks, all of which have happened. */
-weir_status weir_cuda_marks_resolve(weir_stream *stream);
-void weir_cuda_marks_release(weir_stream *stream);
+weir_status weir_cuda_marks_resolve(struct weir_cuda_stream *stream);
+void weir_cuda_marks_release(struct weir_cuda_stream *stream);
 
 /* ---- cuda_range.c -------------------------------------------------------------------------------------------------- */
 void weir_cuda_range_push(const char *name);

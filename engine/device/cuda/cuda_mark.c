@@ -5,13 +5,13 @@
 
 static const int64_t base_age_ns = 500000000; /* a float still has 30 ns at this distance */
 
-static weir_status event_wait(const weir_device *device, cudaEvent_t event, cudaStream_t stream)
+static weir_status event_wait(const struct weir_cuda_device *device, cudaEvent_t event, cudaStream_t stream)
 {
     weir_status status = weir_cuda_result(device, cudaEventRecord(event, stream), "cudaEventRecord");
     return status ? status : weir_cuda_result(device, cudaEventSynchronize(event), "cudaEventSynchronize");
 }
 
-weir_status weir_cuda_clock_open(weir_device *device)
+weir_status weir_cuda_clock_open(struct weir_cuda_device *device)
 {
     weir_status status = weir_cuda_result(device, cudaEventCreateWithFlags(&device->base, cudaEventDefault), "cudaEventCreate");
     if (!status)
@@ -22,7 +22,7 @@ weir_status weir_cuda_clock_open(weir_device *device)
     return status;
 }
 
-void weir_cuda_clock_close(weir_device *device)
+void weir_cuda_clock_close(struct weir_cuda_device *device)
 {
     if (device->base)
         (void)cudaEventDestroy(device->base);
@@ -30,7 +30,7 @@ void weir_cuda_clock_close(weir_device *device)
         (void)cudaEventDestroy(device->next_base);
 }
 
-static weir_status distance_ns(const weir_device *device, cudaEvent_t event, int64_t *ns_out)
+static weir_status distance_ns(const struct weir_cuda_device *device, cudaEvent_t event, int64_t *ns_out)
 {
     float milliseconds;
     weir_status status = weir_cuda_result(device, cudaEventElapsedTime(&milliseconds, device->base, event), "cudaEventElapsedTime");
@@ -40,7 +40,7 @@ static weir_status distance_ns(const weir_device *device, cudaEvent_t event, int
 }
 
 /* One more entry with an event; entries are reused, so that a steady step makes none. */
-static weir_status entry_add(weir_stream *stream)
+static weir_status entry_add(struct weir_cuda_stream *stream)
 {
     weir_status status = weir_grow(&stream->marks, &stream->mark_room, stream->n_mark_events + 1, sizeof *stream->marks);
     if (!status)
@@ -51,7 +51,7 @@ static weir_status entry_add(weir_stream *stream)
     return status;
 }
 
-weir_status weir_cuda_mark(weir_stream *stream, int64_t *ns_out)
+weir_status weir_cuda_mark(struct weir_cuda_stream *stream, int64_t *ns_out)
 {
     weir_status status = weir_cuda_enter(stream->device);
     if (!status && stream->n_marks == stream->n_mark_events)
@@ -69,9 +69,9 @@ weir_status weir_cuda_mark(weir_stream *stream, int64_t *ns_out)
 }
 
 /* The stream is empty: the new base happens at once. */
-static weir_status base_move(weir_stream *stream)
+static weir_status base_move(struct weir_cuda_stream *stream)
 {
-    weir_device *device = stream->device;
+    struct weir_cuda_device *device = stream->device;
     int64_t ns;
     weir_status status = event_wait(device, device->next_base, stream->native);
     if (!status)
@@ -85,9 +85,9 @@ static weir_status base_move(weir_stream *stream)
     return WEIR_OK;
 }
 
-weir_status weir_cuda_marks_resolve(weir_stream *stream)
+weir_status weir_cuda_marks_resolve(struct weir_cuda_stream *stream)
 {
-    weir_device *device = stream->device;
+    struct weir_cuda_device *device = stream->device;
     weir_status status = WEIR_OK;
     for (size_t i = 0; i < stream->n_marks && !status; i++)
         status = distance_ns(device, stream->marks[i].event, stream->marks[i].ns_out);
@@ -98,7 +98,7 @@ weir_status weir_cuda_marks_resolve(weir_stream *stream)
     return status;
 }
 
-void weir_cuda_marks_release(weir_stream *stream)
+void weir_cuda_marks_release(struct weir_cuda_stream *stream)
 {
     stream->device->n_marks -= stream->n_marks;
     for (size_t i = 0; i < stream->n_mark_events; i++)

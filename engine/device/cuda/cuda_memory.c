@@ -12,13 +12,13 @@ static size_t rounded(size_t bytes)
 }
 
 /* Zeroed before the call returns: streams do not wait for the default stream that does it. */
-static weir_status memory_zero(const weir_device *device, void *memory, size_t bytes)
+static weir_status memory_zero(const struct weir_cuda_device *device, void *memory, size_t bytes)
 {
     weir_status status = weir_cuda_result(device, cudaMemset(memory, 0, bytes), "cudaMemset");
     return status ? status : weir_cuda_result(device, cudaDeviceSynchronize(), "cudaDeviceSynchronize");
 }
 
-weir_status weir_cuda_memory_alloc(weir_device *device, size_t bytes, void **memory_out)
+weir_status weir_cuda_memory_alloc(struct weir_cuda_device *device, size_t bytes, void **memory_out)
 {
     void *memory;
     weir_status status = weir_cuda_enter(device);
@@ -36,7 +36,7 @@ weir_status weir_cuda_memory_alloc(weir_device *device, size_t bytes, void **mem
     return WEIR_OK;
 }
 
-void weir_cuda_memory_free(weir_device *device, void *memory)
+void weir_cuda_memory_free(struct weir_cuda_device *device, void *memory)
 {
     if (!memory)
         return;
@@ -44,7 +44,7 @@ void weir_cuda_memory_free(weir_device *device, void *memory)
     weir_cuda_released(device, cudaFree(memory), "cudaFree");
 }
 
-weir_status weir_cuda_memory_info(weir_device *device, size_t *free_out, size_t *total_out)
+weir_status weir_cuda_memory_info(struct weir_cuda_device *device, size_t *free_out, size_t *total_out)
 {
     size_t free_bytes, total_bytes;
     weir_status status = weir_cuda_enter(device);
@@ -58,7 +58,7 @@ weir_status weir_cuda_memory_info(weir_device *device, size_t *free_out, size_t 
 }
 
 /* Portable: pinned for all GPUs of the process. */
-weir_status weir_cuda_host_alloc(weir_device *device, size_t bytes, void **memory_out)
+weir_status weir_cuda_host_alloc(struct weir_cuda_device *device, size_t bytes, void **memory_out)
 {
     void *memory;
     weir_status status = weir_cuda_enter(device);
@@ -72,7 +72,7 @@ weir_status weir_cuda_host_alloc(weir_device *device, size_t bytes, void **memor
     return WEIR_OK;
 }
 
-void weir_cuda_host_free(weir_device *device, void *memory)
+void weir_cuda_host_free(struct weir_cuda_device *device, void *memory)
 {
     if (!memory)
         return;

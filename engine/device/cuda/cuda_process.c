@@ -39,13 +39,13 @@ weir_status weir_cuda_count(int *n_devices_out)
     return WEIR_OK;
 }
 
-weir_status weir_cuda_result(const weir_device *device, cudaError_t error, const char *call)
+weir_status weir_cuda_result(const struct weir_cuda_device *device, cudaError_t error, const char *call)
 {
     weir_status status = weir_cuda_check((int)error, call);
     return status ? weir_error_prefix(status, "device 'cuda:%d': ", device->index) : WEIR_OK;
 }
 
-void weir_cuda_released(weir_device *device, cudaError_t error, const char *call)
+void weir_cuda_released(struct weir_cuda_device *device, cudaError_t error, const char *call)
 {
     if (!weir_cuda_result(device, error, call) || device->is_broken)
         return;
@@ -53,7 +53,7 @@ void weir_cuda_released(weir_device *device, cudaError_t error, const char *call
     weir_log(WEIR_LOG_WARN, "%s", weir_last_error());
 }
 
-weir_status weir_cuda_enter(const weir_device *device)
+weir_status weir_cuda_enter(const struct weir_cuda_device *device)
 {
     return weir_cuda_result(device, cudaSetDevice(device->index), "cudaSetDevice");
 }

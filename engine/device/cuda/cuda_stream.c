@@ -6,12 +6,12 @@
 #include "base/clock.h"
 #include "engine/device/cuda/cuda_device.h"
 
-weir_status weir_cuda_stream_open(weir_device *device, enum weir_stream_class stream_class, size_t capacity,
-                                  weir_stream **stream_out)
+weir_status weir_cuda_stream_open(struct weir_cuda_device *device, enum weir_stream_class stream_class, size_t capacity,
+                                  struct weir_cuda_stream **stream_out)
 {
     if (capacity < 1 || capacity > (size_t)1 << 30)
         return WEIR_FAIL(WEIR_ERR_INVALID, "capacity of a stream is %zu, it must be from 1 to 2^30", capacity);
-    weir_stream *stream;
+    struct weir_cuda_stream *stream;
     weir_status status = weir_alloc(1, sizeof *stream, &stream);
     if (status)
         return status;
@@ -35,9 +35,9 @@ free_stream:
     return status;
 }
 
-void weir_cuda_stream_close(weir_stream *stream)
+void weir_cuda_stream_close(struct weir_cuda_stream *stream)
 {
-    weir_device *device = stream->device;
+    struct weir_cuda_device *device = stream->device;
     weir_cuda_released(device, cudaStreamSynchronize(stream->native), "cudaStreamSynchronize");
     weir_cuda_released(device, cudaStreamDestroy(stream->native), "cudaStreamDestroy");
     weir_cuda_marks_release(stream);
@@ -47,7 +47,7 @@ void weir_cuda_stream_close(weir_stream *stream)
 }
 
 /* Ask again and again: first at once, then with pauses that grow to a millisecond. */
-static cudaError_t poll(const weir_stream *stream, int64_t timeout_ns)
+static cudaError_t poll(const struct weir_cuda_stream *stream, int64_t timeout_ns)
 {
     int64_t start = weir_clock_ns(), pause = 0;
     for (;;) {
@@ -63,7 +63,7 @@ static cudaError_t poll(const weir_stream *stream, int64_t timeout_ns)
     }
 }
 
-weir_status weir_cuda_stream_sync(weir_stream *stream, int64_t timeout_ns)
+weir_status weir_cuda_stream_sync(struct weir_cuda_stream *stream, int64_t timeout_ns)
 {
     weir_status status = weir_cuda_enter(stream->device);
     if (status)
@@ -84,7 +84,7 @@ weir_status weir_cuda_stream_sync(weir_stream *stream, int64_t timeout_ns)
     return status;
 }
 
-weir_status weir_cuda_stream_reset(weir_stream *stream)
+weir_status weir_cuda_stream_reset(struct weir_cuda_stream *stream)
 {
     weir_status status = weir_cuda_enter(stream->device);
     if (status)

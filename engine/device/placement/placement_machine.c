@@ -1,19 +1,20 @@
 /* Reading a machine: from hwloc into plain lists. */
 #include "engine/device/placement/placement_cores.h"
 
-#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
+#include "base/text.h"
 #include "weir_parts.h"
 
 #if WEIR_HAVE_HWLOC
 #include <hwloc.h>
 #include <hwloc/glibc-sched.h>
 
-enum { PCI_DISPLAY = 0x03, PCI_VGA = 0x0300, PCI_NVIDIA = 0x10de, DEPTH_BITS = 8, MOST_CPUS = 1 << 13 };
+enum { PCI_DISPLAY = 0x03, PCI_VGA = 0x0300, PCI_NVIDIA = 0x10de, DEPTH_BITS = 8, MOST_CPUS = 1 << 13, LARGEST_XML = 1 << 28 };
 
 struct reading {
     hwloc_topology_t topology;
@@ -32,6 +33,19 @@ static bool is_synthetic(const char *source)
     return strchr(source, ':') && !strchr(source, '/');
 }
 
+static weir_status xml_set(hwloc_topology_t topology, const char *path)
+{
+    char *text;
+    size_t bytes;
+    weir_status status = weir_file_read(path, LARGEST_XML, &text, &bytes);
+    if (status)
+        return weir_error_prefix(status, "topology: ");
+    if (hwloc_topology_set_xmlbuffer(topology, text, (int)bytes + 1) != 0)
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is no topology in hwloc's XML, as lstopo writes it", path);
+    weir_free(text);
+    return status;
+}
+
 static weir_status source_set(hwloc_topology_t topology, const char *source)
 {
     if (is_synthetic(source))
@@ -39,11 +53,7 @@ static weir_status source_set(hwloc_topology_t topology, const char *source)
                    ? WEIR_OK
                    : WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is no topology in hwloc's synthetic form, like 'pack:2 numa:1 core:4 pu:2'",
                                source);
-    if (access(source, R_OK) != 0)
-        return WEIR_FAIL(WEIR_ERR_IO, "cannot read topology '%s': %s", source, strerror(errno));
-    return hwloc_topology_set_xml(topology, source) == 0
-               ? WEIR_OK
-               : WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is no topology in hwloc's XML, as lstopo writes it", source);
+    return xml_set(topology, source);
 }
 
 static weir_status load_failed(const char *source)

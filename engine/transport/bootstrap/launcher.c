@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-#include "base/text.h"
-
 /* The variables of one launcher; NULL where it has none. */
 struct family {
     const char *name;
@@ -70,27 +68,6 @@ static const struct family plain = {.name = "RANK and WORLD_SIZE",
 static const struct family *const families[] = {&torchrun, &open_mpi, &mvapich, &jsrun, &pmix,
                                                 &pmi,      &slurm,    &flux,    &pals,  &plain, NULL};
 
-const char *weir_environment_get(const char *const *environment, const char *name)
-{
-    size_t length = strlen(name);
-    for (; *environment; environment++)
-        if (!strncmp(*environment, name, length) && (*environment)[length] == '=')
-            return *environment + length + 1;
-    return NULL;
-}
-
-/* A number of at least `least`; -1, with WEIR_OK, when the variable is not set. */
-weir_status weir_launcher_number_read(const char *const *environment, const char *name, int least, int *value_out)
-{
-    const char *text = name ? weir_environment_get(environment, name) : NULL;
-    int64_t value = -1;
-    *value_out = -1;
-    if (text && (!weir_parse_int64(text, &value) || value < least || value > INT32_MAX))
-        return WEIR_FAIL(WEIR_ERR_USAGE, "%s='%s' is not a number from %d on", name, text, least);
-    *value_out = (int)value;
-    return WEIR_OK;
-}
-
 /* Optional ones: the number, and in *variable_out where it stands when it is there. */
 static weir_status optional_read(const char *const *environment, const char *name, int least, int *value_out,
                                  const char **variable_out)
@@ -99,13 +76,6 @@ static weir_status optional_read(const char *const *environment, const char *nam
     if (!status && *value_out >= 0 && variable_out)
         *variable_out = name;
     return status;
-}
-
-weir_status weir_launcher_below_check(const char *name, int value, const char *limit_name, int limit)
-{
-    if (value < 0 || limit < 0 || value < limit)
-        return WEIR_OK;
-    return WEIR_FAIL(WEIR_ERR_USAGE, "%s=%d contradicts %s=%d: it must be less", name, value, limit_name, limit);
 }
 
 /* Where the step's processes run; its lists must agree with its numbers. */
@@ -213,12 +183,6 @@ static weir_status lender_read(const char *const *environment, const struct fami
     return status ? status : host_read(environment, lender, launcher);
 }
 
-weir_status weir_launcher_half_set(const char *const *environment, const char *set, const char *missing)
-{
-    return WEIR_FAIL(WEIR_ERR_USAGE, "%s=%s is set, but %s is not: set both or none", set,
-                     weir_environment_get(environment, set), missing);
-}
-
 /* Open MPI and PMIx come together, unless one is left over from an outer launcher. */
 static weir_status pmix_check(const char *const *environment, const struct weir_launcher *launcher)
 {
@@ -278,4 +242,9 @@ weir_status weir_launcher_detect(const char *const *environment, struct weir_lau
     if (!status)
         *launcher_out = launcher;
     return status;
+}
+
+int weir_launcher_started(const struct weir_launcher *launcher)
+{
+    return launcher->hosts_only ? launcher->n_nodes : launcher->n_ranks;
 }

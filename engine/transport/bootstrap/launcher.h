@@ -49,6 +49,10 @@ extern "C" {
  * WEIR_ERR_USAGE names the variables that are no numbers, missing or contradictory. */
 weir_status weir_launcher_detect(const char *const *environment, struct weir_launcher *launcher_out);
 
+/* How many processes the launcher has started: all, or where it starts one per host and leaves the rest to that one, the
+ * hosts. */
+int weir_launcher_started(const struct weir_launcher *launcher);
+
 /* The value of `name` in `environment`, or NULL. */
 const char *weir_environment_get(const char *const *environment, const char *name);
 

@@ -10,44 +10,19 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/text.h"
+#include "engine/transport/bootstrap/launcher.h"
 
 enum { MOST_CORES = 1 << 13 };
 static const int64_t end_ns = INT64_C(60000000000); /* the processes of a run end within this time of each other */
 
-weir_status weir_mpi_check(int code, const char *what)
-{
-    char text[MPI_MAX_ERROR_STRING] = "";
-    int length;
-    if (code == MPI_SUCCESS)
-        return WEIR_OK;
-    MPI_Error_string(code, text, &length);
-    return WEIR_FAIL(WEIR_ERR_PEER, "%s failed: %s", what, text);
-}
-
-/* The message of the own failure survives the waiting. */
-weir_status weir_mpi_agree(weir_transport *transport, MPI_Comm comm, weir_status status)
-{
-    char message[WEIR_ERROR_MAX];
-    int mine = status != WEIR_OK, any = 0;
-    MPI_Request request;
-    weir_error_take(message);
-    weir_status told = weir_mpi_check(MPI_Iallreduce(&mine, &any, 1, MPI_INT, MPI_MAX, comm, &request), "MPI_Iallreduce");
-    if (!told)
-        told = weir_mpi_request_wait(transport, &request, "MPI_Iallreduce");
-    if (status)
-        weir_error_put(message);
-    if (status || told)
-        return status ? status : told;
-    return any ? WEIR_FAIL(WEIR_ERR_PEER, "another rank failed to set up the transport") : WEIR_OK;
-}
-
 /* ---- the library ---------------------------------------------------------------------------------------------------- */
 
 static _Atomic bool abandoned; /* some process may never reach MPI_Finalize */
+static _Atomic bool is_lone;   /* the launcher started others, of whom MPI knows nothing */
 
 /* All have come to their end?  Asked with naps in between, so that a launcher can end a process that waits in vain: mpirun
  * (Open MPI 4.1.4) now and then hangs when processes die while others are inside MPI_Finalize. */
@@ -78,6 +53,38 @@ static const char *level_str(int level)
                                             : "MPI_THREAD_MULTIPLE";
 }
 
+/* "Open MPI v4.1.4" */
+static void library_name(char name[MPI_MAX_LIBRARY_VERSION_STRING])
+{
+    int length;
+    if (MPI_Get_library_version(name, &length) != MPI_SUCCESS)
+        snprintf(name, MPI_MAX_LIBRARY_VERSION_STRING, "this library");
+    name[strcspn(name, ",\n")] = 0;
+}
+
+/* A launcher that the library does not know starts processes of which each finds itself alone, and would train everything.
+ * Its variables are read before MPI starts, which sets some of its own. */
+static weir_status library_join(void)
+{
+    struct weir_launcher launcher;
+    bool several = !weir_launcher_detect((const char *const *)environ, &launcher) && weir_launcher_started(&launcher) > 1;
+    int n_ranks = 0, level;
+    char name[MPI_MAX_LIBRARY_VERSION_STRING];
+    weir_status status = weir_mpi_check(MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &level), "MPI_Init_thread");
+    if (!status && atexit(library_end) != 0)
+        status = WEIR_FAIL(WEIR_ERR_NOMEM, "cannot register the end of MPI");
+    if (!status)
+        status = weir_mpi_check(MPI_Comm_size(MPI_COMM_WORLD, &n_ranks), "MPI_Comm_size");
+    if (status || n_ranks > 1 || !several)
+        return status;
+    is_lone = true;
+    library_name(name);
+    return WEIR_FAIL(WEIR_ERR_USAGE,
+                     "%s says that %s started %d processes, but MPI (%s) sees one: start them with the mpirun of that MPI, or "
+                     "give " WEIR_OPTION("transport=local") " to run each alone",
+                     launcher.size_variable, launcher.name, weir_launcher_started(&launcher), name);
+}
+
 /* The thread that issues a step and the thread that runs it both call MPI, never at once: MPI_THREAD_SERIALIZED. */
 static weir_status library_start(void)
 {
@@ -87,11 +94,11 @@ static weir_status library_start(void)
         status = WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "MPI was finalised: no transport can be opened any more");
     if (!status)
         status = weir_mpi_check(MPI_Initialized(&initialized), "MPI_Initialized");
-    if (!status && !initialized) {
-        status = weir_mpi_check(MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &level), "MPI_Init_thread");
-        if (!status && atexit(library_end) != 0)
-            status = WEIR_FAIL(WEIR_ERR_NOMEM, "cannot register the end of MPI");
-    }
+    if (!status && is_lone)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "MPI sees one of the processes that the launcher started: start them with the mpirun "
+                                           "of that MPI, or give " WEIR_OPTION("transport=local"));
+    if (!status && !initialized)
+        status = library_join();
     if (!status)
         status = weir_mpi_check(MPI_Query_thread(&level), "MPI_Query_thread");
     if (!status && level < MPI_THREAD_SERIALIZED)
@@ -199,11 +206,6 @@ static weir_status cores_count(weir_transport *transport)
 
 /* ---- open and close ------------------------------------------------------------------------------------------------- */
 
-struct weir_mpi_lobby *weir_mpi_lobby(const weir_transport *transport, int local)
-{
-    return (struct weir_mpi_lobby *)(void *)transport->lobbies[local].base;
-}
-
 static weir_status comms_make(weir_transport *transport)
 {
     weir_status status = weir_mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &transport->world), "MPI_Comm_dup");
@@ -226,7 +228,7 @@ static weir_status lobby_open(weir_transport *transport)
     if (!status)
         status = weir_mpi_segments_open(transport, sizeof(struct weir_mpi_lobby), transport->lobbies);
     if (!status) {
-        atomic_init(&weir_mpi_lobby(transport, transport->info.local_rank)->turn.value, (uint32_t)WEIR_MPI_FIRST);
+        weir_futex_init(&weir_mpi_lobby(transport, transport->info.local_rank)->turn, (uint32_t)WEIR_MPI_FIRST);
         transport->turn = (uint32_t)WEIR_MPI_FIRST;
         status = weir_mpi_life_take(transport);
     }
@@ -301,9 +303,70 @@ int64_t weir_mpi_timeout_ns(const weir_transport *transport)
     return transport->config.timeout_ns;
 }
 
-static size_t mpi_mirror_bytes(const weir_link *link)
+/* ---- the table: its links are struct weir_mpi_link, and only this file knows it ------------------------------------------ */
+
+static struct weir_mpi_link *link_of(weir_link *handle)
 {
-    return link->mirror_bytes;
+    return (struct weir_mpi_link *)handle;
+}
+
+static const struct weir_mpi_link *link_seen(const weir_link *handle)
+{
+    return (const struct weir_mpi_link *)handle;
+}
+
+static weir_status link_open(weir_transport *transport, const struct weir_link_spec *spec, weir_link **link_out)
+{
+    struct weir_mpi_link *link;
+    weir_status status = weir_mpi_link_open(transport, spec, link_seen(spec->memory), &link);
+    if (!status)
+        *link_out = (weir_link *)link;
+    return status;
+}
+
+static void link_close(weir_link *link)
+{
+    weir_mpi_link_close(link_of(link));
+}
+
+static void *link_memory(const weir_link *link, int rank, int part)
+{
+    return weir_mpi_memory(link_seen(link), rank, part);
+}
+
+static size_t link_mirror_bytes(const weir_link *link)
+{
+    return link_seen(link)->mirror_bytes;
+}
+
+static weir_status link_begin(weir_link *link)
+{
+    return weir_mpi_begin(link_of(link));
+}
+
+static weir_status link_wait(weir_link *link, int rank, int event)
+{
+    return weir_mpi_wait(link_of(link), rank, event);
+}
+
+static weir_status link_signal(weir_link *link, int event)
+{
+    return weir_mpi_signal(link_of(link), event);
+}
+
+static weir_status link_passed(weir_link *link, int instruction)
+{
+    return weir_mpi_passed(link_of(link), instruction);
+}
+
+static weir_status link_progress(weir_link *link)
+{
+    return weir_mpi_progress(link_of(link));
+}
+
+static weir_status link_finish(weir_link *link)
+{
+    return weir_mpi_finish(link_of(link));
 }
 
 const struct weir_transport_kind weir_transport_mpi = {
@@ -315,14 +378,14 @@ const struct weir_transport_kind weir_transport_mpi = {
     .close = weir_mpi_close,
     .exchange = weir_mpi_exchange,
     .broadcast = weir_mpi_broadcast,
-    .link_open = weir_mpi_link_open,
-    .link_close = weir_mpi_link_close,
-    .memory = weir_mpi_memory,
-    .mirror_bytes = mpi_mirror_bytes,
-    .begin = weir_mpi_begin,
-    .wait = weir_mpi_wait,
-    .signal = weir_mpi_signal,
-    .passed = weir_mpi_passed,
-    .progress = weir_mpi_progress,
-    .finish = weir_mpi_finish,
+    .link_open = link_open,
+    .link_close = link_close,
+    .memory = link_memory,
+    .mirror_bytes = link_mirror_bytes,
+    .begin = link_begin,
+    .wait = link_wait,
+    .signal = link_signal,
+    .passed = link_passed,
+    .progress = link_progress,
+    .finish = link_finish,
 };

@@ -1,4 +1,4 @@
-/* Exchange and broadcast: what all processes do together, outside runs. */
+/* What all processes do together, outside runs: agree, exchange, broadcast. */
 #include "engine/transport/mpi/mpi_parts.h"
 
 #include <string.h>
@@ -7,6 +7,23 @@
 
 enum { BROADCAST_BYTES = 1 << 30 }; /* of one message: counts are int */
 
+/* The message of the own failure survives the waiting. */
+weir_status weir_mpi_agree(weir_transport *transport, MPI_Comm comm, weir_status status)
+{
+    char message[WEIR_ERROR_MAX];
+    int mine = status != WEIR_OK, any = 0;
+    MPI_Request request;
+    weir_error_take(message);
+    weir_status told = weir_mpi_check(MPI_Iallreduce(&mine, &any, 1, MPI_INT, MPI_MAX, comm, &request), "MPI_Iallreduce");
+    if (!told)
+        told = weir_mpi_request_wait(transport, &request, "MPI_Iallreduce");
+    if (status)
+        weir_error_put(message);
+    if (status || told)
+        return status ? status : told;
+    return any ? WEIR_FAIL(WEIR_ERR_PEER, "another rank failed to set up the transport") : WEIR_OK;
+}
+
 /* Notes of turn k are overwritten in turn k + 2, which nobody reaches before all have read them: turn k + 1 is between. */
 static weir_status notes_exchange(weir_transport *transport, const void *mine, size_t bytes, void *all_out)
 {
@@ -14,7 +31,7 @@ static weir_status notes_exchange(weir_transport *transport, const void *mine, s
     struct weir_mpi_lobby *own = weir_mpi_lobby(transport, transport->info.local_rank);
     if (bytes)
         memcpy(own->notes[turn & 1], mine, bytes);
-    weir_mpi_flag_set(&own->turn, turn); /* edge: note ─▶ its readers */
+    weir_futex_set(&own->turn, turn, WEIR_FUTEX_PROCESSES); /* edge: note ─▶ its readers */
     weir_status status = WEIR_OK;
     for (int l = 0; l < transport->info.n_local && !status; l++) {
         struct weir_mpi_lobby *lobby = weir_mpi_lobby(transport, l);

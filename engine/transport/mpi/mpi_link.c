@@ -15,9 +15,9 @@ static size_t round_up(size_t bytes, size_t unit)
 }
 
 /* Where the blocks of `rank` stand behind its flags; the same on every process.  Returns the bytes of all. */
-static size_t layout(weir_link *link, const struct weir_link_spec *spec, int rank)
+static size_t layout(struct weir_mpi_link *link, const struct weir_link_spec *spec, int rank)
 {
-    size_t at = round_up((size_t)spec->n_events * sizeof(struct weir_mpi_flag) + 1, PAGE);
+    size_t at = round_up((size_t)spec->n_events * sizeof(struct weir_futex) + 1, PAGE);
     for (int part = 0; part < spec->n_parts && !spec->memory; part++) {
         size_t i = (size_t)rank * (size_t)spec->n_parts + (size_t)part, bytes = spec->part_bytes[i];
         at = round_up(at, bytes >= HUGE_PAGE ? HUGE_PAGE : PAGE);
@@ -37,7 +37,7 @@ static weir_status mirror_map(size_t bytes, struct weir_mpi_segment *mirror)
     return WEIR_OK;
 }
 
-static weir_status arrays_make(weir_link *link)
+static weir_status arrays_make(struct weir_mpi_link *link)
 {
     const struct weir_transport_info *info = &link->transport->info;
     size_t n = (size_t)info->n_ranks;
@@ -48,7 +48,7 @@ static weir_status arrays_make(weir_link *link)
                   : weir_arena_alloc(&link->arena, (size_t)info->n_local, sizeof *link->segments, &link->segments);
 }
 
-static weir_status memory_make(weir_link *link, const struct weir_link_spec *spec)
+static weir_status memory_make(struct weir_mpi_link *link, const struct weir_link_spec *spec)
 {
     weir_transport *transport = link->transport;
     size_t own = 0;
@@ -64,27 +64,27 @@ static weir_status memory_make(weir_link *link, const struct weir_link_spec *spe
     if (!status)
         status = weir_mpi_segments_open(transport, own, link->segments);
     for (int e = 0; e < spec->n_events && !status; e++)
-        atomic_store(&weir_mpi_link_flag(link, transport->info.rank, e)->value, (uint32_t)WEIR_MPI_FIRST);
+        weir_futex_init(weir_mpi_link_flag(link, transport->info.rank, e), (uint32_t)WEIR_MPI_FIRST);
     return weir_mpi_agree(transport, transport->world, status); /* edge: flags initialised ─▶ anybody waits for one */
 }
 
-static weir_status wire_check(const weir_link *link, const struct weir_link_spec *spec, const struct weir_wire *wire)
+static weir_status message_check(const struct weir_mpi_link *link, const struct weir_link_spec *spec, const struct weir_message *message)
 {
     int n_ranks = link->transport->info.n_ranks;
-    bool right = wire->event >= 0 && wire->event < spec->n_events && wire->from >= 0 && wire->from < n_ranks &&
-                 wire->to >= 0 && wire->to < n_ranks && wire->from != wire->to;
-    for (int k = 0; k < wire->n_regions && right; k++) {
-        const struct weir_wire_region *region = &wire->regions[k];
-        right = (region->owner == wire->from || region->owner == wire->to) && region->part >= 0 &&
+    bool right = message->event >= 0 && message->event < spec->n_events && message->from >= 0 && message->from < n_ranks &&
+                 message->to >= 0 && message->to < n_ranks && message->from != message->to;
+    for (int k = 0; k < message->n_regions && right; k++) {
+        const struct weir_message_region *region = &message->regions[k];
+        right = (region->owner == message->from || region->owner == message->to) && region->part >= 0 &&
                 region->part < spec->n_parts && region->bytes > 0;
         size_t block = right ? spec->part_bytes[region->owner * spec->n_parts + region->part] : 0;
         right = right && region->bytes <= block && region->offset <= block - region->bytes;
     }
     return right ? WEIR_OK : WEIR_FAIL(WEIR_ERR_INVALID, "event %d from rank %d to rank %d: a number is out of range",
-                                       wire->event, wire->from, wire->to);
+                                       message->event, message->from, message->to);
 }
 
-static weir_status comm_make(weir_link *link)
+static weir_status comm_make(struct weir_mpi_link *link)
 {
     MPI_Request request;
     weir_status status =
@@ -92,30 +92,31 @@ static weir_status comm_make(weir_link *link)
     return status ? status : weir_mpi_request_wait(link->transport, &request, "MPI_Comm_idup");
 }
 
-static weir_status link_fill(weir_link *link, const struct weir_link_spec *spec)
+static weir_status link_fill(struct weir_mpi_link *link, const struct weir_link_spec *spec)
 {
     weir_status status = WEIR_OK;
-    for (int w = 0; w < spec->n_wires && !status; w++)
-        status = wire_check(link, spec, &spec->wires[w]);
+    for (int w = 0; w < spec->n_messages && !status; w++)
+        status = message_check(link, spec, &spec->messages[w]);
     if (status) /* the list is the same everywhere, and so is the failure */
         return status;
     status = memory_make(link, spec);
     if (!status)
         status = comm_make(link);
     if (!status)
-        status = weir_mpi_wires_open(link, spec);
+        status = weir_mpi_messages_open(link, spec);
     return status;
 }
 
-weir_status weir_mpi_link_open(weir_transport *transport, const struct weir_link_spec *spec, weir_link **link_out)
+weir_status weir_mpi_link_open(weir_transport *transport, const struct weir_link_spec *spec,
+                               const struct weir_mpi_link *memory, struct weir_mpi_link **link_out)
 {
-    weir_link *link;
+    struct weir_mpi_link *link;
     weir_status status = weir_alloc(1, sizeof *link, &link);
     status = weir_mpi_agree(transport, transport->world, status);
     if (status)
         return status;
     link->transport = transport;
-    link->home = spec->memory ? spec->memory : link;
+    link->home = memory ? memory : link;
     link->comm = MPI_COMM_NULL;
     link->n_parts = spec->n_parts;
     link->n_events = spec->n_events;
@@ -129,14 +130,14 @@ weir_status weir_mpi_link_open(weir_transport *transport, const struct weir_link
     return WEIR_OK;
 }
 
-void weir_mpi_link_close(weir_link *link)
+void weir_mpi_link_close(struct weir_mpi_link *link)
 {
     if (!link)
         return;
     const struct weir_transport_info *info = &link->transport->info;
     bool failed = link->transport->failed || atomic_load(&weir_mpi_lobby(link->transport, info->local_rank)->stopped);
     if (!failed) /* otherwise messages may be under way that nobody will ever complete */
-        weir_mpi_wires_close(link);
+        weir_mpi_messages_close(link);
     if (!failed && link->comm != MPI_COMM_NULL)
         MPI_Comm_free(&link->comm);
     if (link->segments)
@@ -145,19 +146,4 @@ void weir_mpi_link_close(weir_link *link)
         weir_mpi_segments_close(link->mirrors, info->n_ranks);
     weir_arena_release(&link->arena);
     weir_free(link);
-}
-
-void *weir_mpi_memory(const weir_link *link, int rank, int part)
-{
-    const weir_transport *transport = link->transport;
-    const weir_link *home = link->home;
-    size_t offset = home->offsets[rank * home->n_parts + part];
-    bool here = transport->host_of[rank] == transport->info.host;
-    char *base = here ? home->segments[transport->local_of[rank]].base : home->mirrors[rank].base;
-    return offset == SIZE_MAX ? NULL : base + offset;
-}
-
-struct weir_mpi_flag *weir_mpi_link_flag(const weir_link *link, int rank, int event)
-{
-    return (struct weir_mpi_flag *)(void *)link->segments[link->transport->local_of[rank]].base + event;
 }

@@ -6,7 +6,7 @@
  *     lobby segment   one per process, from open to close: its life lock, why it stopped, its notes of the exchange
  *     link segment    one per process and link: the flags of its events, then its blocks
  *
- * Processes of different hosts send messages: a wire between two hosts is one persistent send on one side and one
+ * Processes of different hosts send messages: a message between two hosts is one persistent send on one side and one
  * persistent receive on the other.  Nothing progresses by itself, so whoever waits looks again and again, asleep in
  * between.
  *
@@ -21,26 +21,11 @@
 #include <stdatomic.h>
 
 #include "base/arena.h"
+#include "base/futex.h"
 #include "engine/transport/mpi/mpi_base.h"
 
-/* ---- flags (mpi_flag.c) ------------------------------------------------------------------------------------------ */
-
-/* A number in shared memory that goes up by one with every run; awaited asleep on a futex. */
-struct weir_mpi_flag {
-    _Atomic uint32_t value;
-    _Atomic uint32_t n_sleepers;
-};
-
-enum { WEIR_MPI_FIRST = -256 }; /* first value of every flag: every long run goes through the wrap */
-
-static inline bool weir_mpi_flag_reached(const struct weir_mpi_flag *flag, uint32_t target)
-{
-    return (int32_t)(atomic_load_explicit(&flag->value, memory_order_acquire) - target) >= 0;
-}
-
-void weir_mpi_flag_set(struct weir_mpi_flag *flag, uint32_t value);
-bool weir_mpi_flag_spin(const struct weir_mpi_flag *flag, uint32_t target); /* for some microseconds; reached? */
-bool weir_mpi_flag_sleep(struct weir_mpi_flag *flag, uint32_t target, int64_t ns); /* at most; reached? */
+/* Numbers in shared memory that go up by one with every run.  All start here, so that every long run goes through the wrap. */
+enum { WEIR_MPI_FIRST = -256 };
 
 /* ---- segments (mpi_segment.c) ------------------------------------------------------------------------------------ */
 
@@ -61,7 +46,7 @@ struct weir_mpi_lobby {
     _Atomic uint32_t dead;    /* somebody has found the lock of a dead process */
     _Atomic uint32_t stopped; /* 0, or the status with which the process failed; `message` was written before */
     char message[WEIR_ERROR_MAX];
-    struct weir_mpi_flag turn; /* of the exchange; the notes of two turns are kept */
+    struct weir_futex turn; /* of the exchange; the notes of two turns are kept */
     char notes[2][WEIR_EXCHANGE_MAX];
 };
 
@@ -80,14 +65,6 @@ struct weir_transport {
     char failure[WEIR_ERROR_MAX];
     int culprit;        /* rank that failed first, as far as known; -1 */
 };
-
-struct weir_mpi_lobby *weir_mpi_lobby(const weir_transport *transport, int local);
-
-/* A code that an MPI function returned, as a status: WEIR_ERR_PEER with the library's text. */
-weir_status weir_mpi_check(int code, const char *what);
-
-/* WEIR_OK when every process of `comm` brings WEIR_OK; else the own failure, or WEIR_ERR_PEER. */
-weir_status weir_mpi_agree(weir_transport *transport, MPI_Comm comm, weir_status status);
 
 /* ---- watching (mpi_watch.c) -------------------------------------------------------------------------------------- */
 
@@ -108,7 +85,7 @@ weir_status weir_mpi_watch_nap(weir_transport *transport, struct weir_mpi_watch 
 weir_status weir_mpi_request_wait(weir_transport *transport, MPI_Request *request, const char *what);
 
 /* Wait for a flag; `messages`: others wait for messages of this process, which must be moved meanwhile. */
-weir_status weir_mpi_flag_await(weir_transport *transport, struct weir_mpi_flag *flag, uint32_t target, bool messages);
+weir_status weir_mpi_flag_await(weir_transport *transport, struct weir_futex *flag, uint32_t target, bool messages);
 
 /* Let the library move messages, and take notices of failure. */
 weir_status weir_mpi_move(weir_transport *transport);
@@ -123,7 +100,7 @@ void weir_mpi_culprit_wait(weir_transport *transport);
 
 /* ---- links ------------------------------------------------------------------------------------------------------- */
 
-/* This process's end of a wire to or from another host. */
+/* This process's end of a message to or from another host. */
 struct weir_mpi_end {
     int event, peer, post_after;
     MPI_Request request; /* persistent */
@@ -132,11 +109,11 @@ struct weir_mpi_end {
     uint32_t run;        /* in which it was completed last */
 };
 
-struct weir_link {
+struct weir_mpi_link {
     struct weir_arena arena;
     weir_transport *transport;
     MPI_Comm comm;
-    const struct weir_link *home; /* whose blocks these are: its own, or another link's */
+    const struct weir_mpi_link *home; /* whose blocks these are: its own, or another link's */
     int n_parts, n_events;
     size_t *offsets;                   /* [n_ranks * n_parts] in the rank's segment or mirror; SIZE_MAX: no bytes */
     struct weir_mpi_segment *segments; /* [n_local]: flags, then blocks when they are its own */
@@ -150,21 +127,34 @@ struct weir_link {
     int next_post;
 };
 
-struct weir_mpi_flag *weir_mpi_link_flag(const weir_link *link, int rank, int event); /* of a rank on this host */
+/* ---- mpi_common.c ------------------------------------------------------------------------------------------------- */
 
-/* ---- mpi_link.c, mpi_wire.c, mpi_run.c ---------------------------------------------------------------------------- */
-weir_status weir_mpi_link_open(weir_transport *transport, const struct weir_link_spec *spec, weir_link **link_out);
-void weir_mpi_link_close(weir_link *link);
-void *weir_mpi_memory(const weir_link *link, int rank, int part);
+struct weir_mpi_lobby *weir_mpi_lobby(const weir_transport *transport, int local);
+struct weir_futex *weir_mpi_link_flag(const struct weir_mpi_link *link, int rank, int event); /* of a rank on this host */
+void *weir_mpi_memory(const struct weir_mpi_link *link, int rank, int part);
 
-weir_status weir_mpi_wires_open(weir_link *link, const struct weir_link_spec *spec);
-void weir_mpi_wires_close(weir_link *link);
+/* A code that an MPI function returned, as a status: WEIR_ERR_PEER with the library's text. */
+weir_status weir_mpi_check(int code, const char *what);
 
-weir_status weir_mpi_begin(weir_link *link);
-weir_status weir_mpi_wait(weir_link *link, int rank, int event);
-weir_status weir_mpi_signal(weir_link *link, int event);
-weir_status weir_mpi_passed(weir_link *link, int instruction);
-weir_status weir_mpi_progress(weir_link *link);
-weir_status weir_mpi_finish(weir_link *link);
+/* ---- mpi_exchange.c ----------------------------------------------------------------------------------------------- */
+
+/* WEIR_OK when every process of `comm` brings WEIR_OK; else the own failure, or WEIR_ERR_PEER. */
+weir_status weir_mpi_agree(weir_transport *transport, MPI_Comm comm, weir_status status);
+
+/* ---- mpi_link.c, mpi_message.c, mpi_run.c ---------------------------------------------------------------------------- */
+/* `memory`: the link that spec->memory names. */
+weir_status weir_mpi_link_open(weir_transport *transport, const struct weir_link_spec *spec,
+                               const struct weir_mpi_link *memory, struct weir_mpi_link **link_out);
+void weir_mpi_link_close(struct weir_mpi_link *link);
+
+weir_status weir_mpi_messages_open(struct weir_mpi_link *link, const struct weir_link_spec *spec);
+void weir_mpi_messages_close(struct weir_mpi_link *link);
+
+weir_status weir_mpi_begin(struct weir_mpi_link *link);
+weir_status weir_mpi_wait(struct weir_mpi_link *link, int rank, int event);
+weir_status weir_mpi_signal(struct weir_mpi_link *link, int event);
+weir_status weir_mpi_passed(struct weir_mpi_link *link, int instruction);
+weir_status weir_mpi_progress(struct weir_mpi_link *link);
+weir_status weir_mpi_finish(struct weir_mpi_link *link);
 
 #endif

@@ -1,18 +1,18 @@
 /* Running a program over a link: begin, wait, signal, finish. */
 #include "engine/transport/mpi/mpi_parts.h"
 
-static bool has_wires(const weir_link *link)
+static bool has_messages(const struct weir_mpi_link *link)
 {
     return link->n_sends || link->n_receives;
 }
 
-static weir_status end_start(weir_link *link, struct weir_mpi_end *end)
+static weir_status end_start(struct weir_mpi_link *link, struct weir_mpi_end *end)
 {
     end->active = true;
     return weir_mpi_fail(link->transport, weir_mpi_check(MPI_Start(&end->request), "MPI_Start"));
 }
 
-static weir_status end_complete(weir_link *link, struct weir_mpi_end *end)
+static weir_status end_complete(struct weir_mpi_link *link, struct weir_mpi_end *end)
 {
     weir_status status = weir_mpi_request_wait(link->transport, &end->request, "a message");
     if (!status) {
@@ -23,7 +23,7 @@ static weir_status end_complete(weir_link *link, struct weir_mpi_end *end)
 }
 
 /* Post the receives into regions that instruction `instruction` and those before it have left. */
-weir_status weir_mpi_passed(weir_link *link, int instruction)
+weir_status weir_mpi_passed(struct weir_mpi_link *link, int instruction)
 {
     weir_status status = WEIR_OK;
     while (!status && link->next_post < link->n_receives && link->receives[link->next_post].post_after <= instruction)
@@ -31,24 +31,24 @@ weir_status weir_mpi_passed(weir_link *link, int instruction)
     return status;
 }
 
-weir_status weir_mpi_begin(weir_link *link)
+weir_status weir_mpi_begin(struct weir_mpi_link *link)
 {
     link->run++;
     link->next_post = 0;
     return weir_mpi_passed(link, -1);
 }
 
-weir_status weir_mpi_signal(weir_link *link, int event)
+weir_status weir_mpi_signal(struct weir_mpi_link *link, int event)
 {
     /* edge: what this rank wrote ─▶ the waiters of this host */
-    weir_mpi_flag_set(weir_mpi_link_flag(link, link->transport->info.rank, event), link->run);
+    weir_futex_set(weir_mpi_link_flag(link, link->transport->info.rank, event), link->run, WEIR_FUTEX_PROCESSES);
     weir_status status = WEIR_OK;
     for (int i = link->first_send[event]; i < link->first_send[event + 1] && !status; i++)
         status = end_start(link, &link->sends[i]); /* edge: the same ─▶ a waiter of another host */
     return status;
 }
 
-static struct weir_mpi_end *receive_find(const weir_link *link, int rank, int event)
+static struct weir_mpi_end *receive_find(const struct weir_mpi_link *link, int rank, int event)
 {
     for (int k = link->first_receive[event]; k < link->first_receive[event + 1]; k++)
         if (link->receives[link->receive_order[k]].peer == rank)
@@ -56,7 +56,7 @@ static struct weir_mpi_end *receive_find(const weir_link *link, int rank, int ev
     return NULL;
 }
 
-static weir_status message_wait(weir_link *link, int rank, int event)
+static weir_status message_wait(struct weir_mpi_link *link, int rank, int event)
 {
     struct weir_mpi_end *end = receive_find(link, rank, event);
     if (!end)
@@ -69,21 +69,21 @@ static weir_status message_wait(weir_link *link, int rank, int event)
     return end_complete(link, end);
 }
 
-weir_status weir_mpi_wait(weir_link *link, int rank, int event)
+weir_status weir_mpi_wait(struct weir_mpi_link *link, int rank, int event)
 {
     weir_transport *transport = link->transport;
     if (transport->host_of[rank] != transport->info.host)
         return message_wait(link, rank, event);
-    return weir_mpi_flag_await(transport, weir_mpi_link_flag(link, rank, event), link->run, has_wires(link));
+    return weir_mpi_flag_await(transport, weir_mpi_link_flag(link, rank, event), link->run, has_messages(link));
 }
 
-weir_status weir_mpi_progress(weir_link *link)
+weir_status weir_mpi_progress(struct weir_mpi_link *link)
 {
-    return has_wires(link) ? weir_mpi_move(link->transport) : WEIR_OK;
+    return has_messages(link) ? weir_mpi_move(link->transport) : WEIR_OK;
 }
 
 /* Receives that nobody waited for are completed too: their messages come all the same. */
-weir_status weir_mpi_finish(weir_link *link)
+weir_status weir_mpi_finish(struct weir_mpi_link *link)
 {
     weir_status status = weir_mpi_passed(link, INT32_MAX);
     for (int i = 0; i < link->n_receives && !status; i++)

@@ -224,16 +224,17 @@ weir_status weir_mpi_request_wait(weir_transport *transport, MPI_Request *reques
 }
 
 /* With messages to move the sleep is short. */
-weir_status weir_mpi_flag_await(weir_transport *transport, struct weir_mpi_flag *flag, uint32_t target, bool messages)
+weir_status weir_mpi_flag_await(weir_transport *transport, struct weir_futex *flag, uint32_t target, bool messages)
 {
     struct weir_mpi_watch watch = {0};
-    if (weir_mpi_flag_reached(flag, target) || (!transport->info.crowded && weir_mpi_flag_spin(flag, target)))
+    if (weir_futex_reached(flag, target) || (!transport->info.crowded && weir_futex_spin(flag, target)))
         return WEIR_OK;
     for (;;) {
         weir_status status = weir_mpi_watch_look(transport, &watch);
         if (!status && messages)
             status = weir_mpi_move(transport);
-        if (status || weir_mpi_flag_sleep(flag, target, messages ? longest_nap_ns : WEIR_TRANSPORT_LOOK_NS))
+        if (status || weir_futex_sleep(flag, target, messages ? longest_nap_ns : WEIR_TRANSPORT_LOOK_NS,
+                                        WEIR_FUTEX_PROCESSES))
             return status;
     }
 }

@@ -1,184 +1,111 @@
-/* The nccl transport: its table, results, and the end of a run that failed.  nccl_parts.h explains how it works. */
+/* The nccl transport: its table.  nccl_parts.h explains how it works. */
 #include "engine/transport/nccl/nccl_parts.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
-#include <string.h>
-#include <time.h>
+/* ---- the table: its links are struct weir_nccl_link, and only this file knows it ------------------------------------------ */
 
-#include "base/alloc.h"
-#include "base/clock.h"
-
-enum { FIRST_NAP_NS = 1000, LONGEST_NAP_NS = 1000000 };
-
-weir_status weir_nccl_result(ncclResult_t result, const char *call)
+static struct weir_nccl_link *link_of(weir_link *handle)
 {
-    if (result == ncclSuccess)
-        return WEIR_OK;
-    weir_status status = result == ncclRemoteError ? WEIR_ERR_PEER
-                         : result == ncclInvalidArgument || result == ncclInvalidUsage ? WEIR_ERR_INTERNAL
-                                                                                       : WEIR_ERR_DEVICE;
-    const char *detail = ncclGetLastError(NULL);
-    return WEIR_FAIL(status, "%s: %s%s%s", call, ncclGetErrorString(result), detail && *detail ? ": " : "",
-                     detail ? detail : "");
+    return (struct weir_nccl_link *)handle;
 }
 
-static weir_status hang_fail(const weir_link *link, int64_t since_ns)
+static const struct weir_nccl_link *link_seen(const weir_link *handle)
 {
-    int64_t timeout = weir_mpi_timeout_ns(link->transport);
-    if (weir_clock_ns() - since_ns <= timeout)
-        return WEIR_OK;
-    return WEIR_FAIL(WEIR_ERR_TIMEOUT, "nothing came in %.1f s", (double)timeout * 1e-9);
+    return (const struct weir_nccl_link *)handle;
 }
 
-/* What a call came to.  A process that died is the cause of what NCCL says about its connections: it is asked for first. */
-static weir_status outcome(const weir_link *link, ncclResult_t result, const char *call)
+static weir_status link_open(weir_transport *transport, const struct weir_link_spec *spec, weir_link **link_out)
 {
-    weir_status status = result == ncclSuccess ? WEIR_OK : weir_mpi_look(link->transport);
-    return status ? status : weir_nccl_result(result, call);
-}
-
-weir_status weir_nccl_settle(weir_link *link, ncclComm_t comm, ncclResult_t result, const char *call)
-{
-    int64_t start = weir_clock_ns(), looked = start, pause = FIRST_NAP_NS;
-    weir_status status = WEIR_OK;
-    while (result == ncclInProgress && !status) {
-        ncclResult_t asked = ncclCommGetAsyncError(comm, &result);
-        status = weir_nccl_result(asked, "ncclCommGetAsyncError");
-        if (status || result != ncclInProgress)
-            break;
-        nanosleep(&(struct timespec){.tv_nsec = (long)pause}, NULL);
-        pause = pause < LONGEST_NAP_NS ? pause * 2 : pause;
-        if (weir_clock_ns() - looked < WEIR_TRANSPORT_LOOK_NS)
-            continue;
-        looked = weir_clock_ns();
-        status = weir_mpi_look(link->transport);
-        if (!status)
-            status = hang_fail(link, start);
-    }
-    return status ? status : outcome(link, result, call);
-}
-
-/* ---- watching ------------------------------------------------------------------------------------------------------- */
-
-static weir_status comm_look(const struct weir_nccl_comm *comm)
-{
-    ncclResult_t state = ncclSuccess;
-    if (!comm->native)
-        return WEIR_OK;
-    weir_status status = weir_nccl_result(ncclCommGetAsyncError(comm->native, &state), "ncclCommGetAsyncError");
-    return status || state == ncclInProgress ? status : weir_nccl_result(state, "NCCL");
-}
-
-/* Which of the receives that were issued have come, in their order?  As long as some come nobody hangs. */
-static weir_status arrivals_count(weir_link *link)
-{
-    bool done = true;
-    weir_status status = WEIR_OK;
-    while (!status && done && link->n_came < link->n_posted) {
-        status = link->kind->event_done(link->receives[link->n_came].done, &done);
-        if (status || !done)
-            continue;
-        link->n_came++;
-        link->came_ns = weir_clock_ns();
-    }
+    struct weir_nccl_link *link;
+    weir_status status = weir_nccl_link_open(transport, spec, link_seen(spec->memory), &link);
+    if (!status)
+        *link_out = (weir_link *)link;
     return status;
 }
 
-weir_status weir_nccl_look(weir_link *link)
+static void link_close(weir_link *link)
 {
-    const struct weir_link *home = link->home;
-    if (home->aborted)
-        return WEIR_FAIL(WEIR_ERR_PEER, "the run was given up before");
-    weir_status status = weir_mpi_look(link->transport);
-    for (int e = 0; e < home->n_edges && !status; e++)
-        status = comm_look(&home->edges[e].comm);
-    for (int s = 0; s < WEIR_COLLECT_SCOPES && !status; s++)
-        status = comm_look(&home->scopes[s]);
-    if (!status)
-        status = arrivals_count(link);
-    return status ? status : hang_fail(link, link->came_ns);
+    weir_nccl_link_close(link_of(link));
 }
 
-bool weir_nccl_awaited(const weir_link *link, int *rank_out, int *event_out)
+static void *link_memory(const weir_link *link, int rank, int part)
 {
-    if (link->n_came >= link->n_posted)
-        return false;
-    *rank_out = link->receives[link->n_came].wire.from;
-    *event_out = link->receives[link->n_came].wire.event;
-    return true;
+    return weir_nccl_memory(link_seen(link), rank, part);
 }
 
-/* ---- giving up ------------------------------------------------------------------------------------------------------ */
-
-/* Outlives the call when an abort hangs. */
-struct aborts {
-    _Atomic int n_left, n_users;
-};
-
-struct abort_task {
-    struct aborts *aborts;
-    ncclComm_t comm;
-};
-
-static void aborts_leave(struct aborts *aborts)
+static size_t link_mirror_bytes(const weir_link *link)
 {
-    if (atomic_fetch_sub(&aborts->n_users, 1) == 1)
-        weir_free(aborts);
+    return weir_nccl_mirror_bytes(link_seen(link));
 }
 
-static void *abort_run(void *argument)
+static weir_status link_begin(weir_link *link)
 {
-    struct abort_task *task = argument;
-    (void)ncclCommAbort(task->comm); /* nobody to tell */
-    atomic_fetch_sub(&task->aborts->n_left, 1);
-    aborts_leave(task->aborts);
-    weir_free(task);
-    return NULL;
+    return weir_nccl_begin(link_of(link));
 }
 
-/* Without memory or a thread for it the calling thread does it. */
-static void comm_abort(struct weir_nccl_comm *comm, struct aborts *aborts)
+static weir_status link_wait(weir_link *link, int rank, int event)
 {
-    struct abort_task *task = NULL;
-    pthread_t thread;
-    if (!comm->native)
-        return;
-    ncclComm_t native = comm->native;
-    comm->native = NULL;
-    if (!aborts || weir_alloc(1, sizeof *task, &task)) {
-        (void)ncclCommAbort(native);
-        return;
-    }
-    *task = (struct abort_task){aborts, native};
-    atomic_fetch_add(&aborts->n_left, 1);
-    atomic_fetch_add(&aborts->n_users, 1);
-    if (pthread_create(&thread, NULL, abort_run, task) == 0)
-        pthread_detach(thread);
-    else
-        abort_run(task);
+    return weir_nccl_wait(link_of(link), rank, event);
 }
 
-bool weir_nccl_abort(weir_link *link)
+static weir_status link_signal(weir_link *link, int event)
 {
-    struct weir_link *home = link->home;
-    struct aborts *aborts = NULL;
-    if (home->aborted)
-        return !home->stuck;
-    home->aborted = true;
-    if (weir_alloc(1, sizeof *aborts, &aborts) == WEIR_OK)
-        atomic_store(&aborts->n_users, 1);
-    for (int e = 0; e < home->n_edges; e++)
-        comm_abort(&home->edges[e].comm, aborts);
-    for (int s = 0; s < WEIR_COLLECT_SCOPES; s++)
-        comm_abort(&home->scopes[s], aborts);
-    int64_t end = weir_clock_ns() + WEIR_TRANSPORT_GRACE_NS;
-    while (aborts && atomic_load(&aborts->n_left) && weir_clock_ns() < end)
-        nanosleep(&(struct timespec){.tv_nsec = LONGEST_NAP_NS}, NULL);
-    home->stuck = aborts && atomic_load(&aborts->n_left) > 0;
-    if (aborts)
-        aborts_leave(aborts);
-    return !home->stuck;
+    return weir_nccl_signal(link_of(link), event);
+}
+
+static weir_status link_passed(weir_link *link, int instruction)
+{
+    return weir_nccl_passed(link_of(link), instruction);
+}
+
+static weir_status link_progress(weir_link *link)
+{
+    return weir_nccl_progress(link_of(link));
+}
+
+static weir_status link_finish(weir_link *link)
+{
+    return weir_nccl_finish(link_of(link));
+}
+
+static size_t link_buffer_bytes(const weir_link *link)
+{
+    return weir_nccl_buffer_bytes(link_seen(link));
+}
+
+static weir_status link_place(weir_link *link, void *const *blocks)
+{
+    return weir_nccl_place(link_of(link), blocks);
+}
+
+static weir_status link_claim(weir_link *link, int event)
+{
+    return weir_nccl_claim(link_of(link), event);
+}
+
+static weir_status link_collect(weir_link *link, enum weir_collective_scope scope, enum weir_collective what,
+                                enum weir_dtype dtype, int n_parts, const struct weir_collective_part *parts)
+{
+    return weir_nccl_collect(link_of(link), scope, what, dtype, n_parts, parts);
+}
+
+static weir_status link_collected(weir_link *link, enum weir_collective_scope scope)
+{
+    return weir_nccl_collected(link_of(link), scope);
+}
+
+static weir_status link_look(weir_link *link)
+{
+    return weir_nccl_look(link_of(link));
+}
+
+static bool link_awaited(const weir_link *link, int *rank_out, int *event_out)
+{
+    return weir_nccl_awaited(link_seen(link), rank_out, event_out);
+}
+
+static bool link_abort(weir_link *link)
+{
+    return weir_nccl_abort(link_of(link));
 }
 
 const struct weir_transport_kind weir_transport_nccl = {
@@ -191,22 +118,22 @@ const struct weir_transport_kind weir_transport_nccl = {
     .close = weir_mpi_close,
     .exchange = weir_mpi_exchange,
     .broadcast = weir_mpi_broadcast,
-    .link_open = weir_nccl_link_open,
-    .link_close = weir_nccl_link_close,
-    .memory = weir_nccl_memory,
-    .mirror_bytes = weir_nccl_mirror_bytes,
-    .begin = weir_nccl_begin,
-    .wait = weir_nccl_wait,
-    .signal = weir_nccl_signal,
-    .passed = weir_nccl_passed,
-    .progress = weir_nccl_progress,
-    .finish = weir_nccl_finish,
-    .buffer_bytes = weir_nccl_buffer_bytes,
-    .place = weir_nccl_place,
-    .claim = weir_nccl_claim,
-    .collect = weir_nccl_collect,
-    .collected = weir_nccl_collected,
-    .look = weir_nccl_look,
-    .awaited = weir_nccl_awaited,
-    .abort = weir_nccl_abort,
+    .link_open = link_open,
+    .link_close = link_close,
+    .memory = link_memory,
+    .mirror_bytes = link_mirror_bytes,
+    .begin = link_begin,
+    .wait = link_wait,
+    .signal = link_signal,
+    .passed = link_passed,
+    .progress = link_progress,
+    .finish = link_finish,
+    .buffer_bytes = link_buffer_bytes,
+    .place = link_place,
+    .claim = link_claim,
+    .collect = link_collect,
+    .collected = link_collected,
+    .look = link_look,
+    .awaited = link_awaited,
+    .abort = link_abort,
 };

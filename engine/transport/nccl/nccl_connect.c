@@ -28,7 +28,7 @@ static const int64_t finalize_ns = INT64_C(10000000000); /* in which a communica
 /* An edge and the round in which it is connected: edges of a round share no rank, so that a chain of any length needs a few
  * rounds.  All ranks make the same list. */
 struct draft {
-    struct weir_edge edge;
+    struct weir_transport_edge edge;
     int round;
 };
 
@@ -42,12 +42,12 @@ static int by_round(const void *a, const void *b)
     return (x->edge.to > y->edge.to) - (x->edge.to < y->edge.to);
 }
 
-static bool shares_rank(const struct weir_edge *a, const struct weir_edge *b)
+static bool shares_rank(const struct weir_transport_edge *a, const struct weir_transport_edge *b)
 {
     return a->from == b->from || a->from == b->to || a->to == b->from || a->to == b->to;
 }
 
-static weir_status drafts_make(weir_link *link, const struct weir_link_spec *spec, struct draft **drafts_out)
+static weir_status drafts_make(struct weir_nccl_link *link, const struct weir_link_spec *spec, struct draft **drafts_out)
 {
     struct draft *drafts;
     weir_status status = weir_arena_alloc(&link->arena, (size_t)spec->n_edges, sizeof *drafts, &drafts);
@@ -91,7 +91,7 @@ static ncclUniqueId *id_at(const struct ids *ids, int n_ranks, int rank, int k)
     return &ids->all[(k / IDS * n_ranks + rank) * IDS + k % IDS];
 }
 
-static weir_status ids_make(weir_link *link, const struct weir_link_spec *spec, struct ids *ids)
+static weir_status ids_make(struct weir_nccl_link *link, const struct weir_link_spec *spec, struct ids *ids)
 {
     int n = link->info->n_ranks, most = 0;
     for (int r = 0; r < n; r++) {
@@ -121,7 +121,7 @@ static int edge_id(const struct ids *ids, int edge)
 
 /* ---- communicators ---------------------------------------------------------------------------------------------------- */
 
-static weir_status comm_open(weir_link *link, struct weir_nccl_comm *comm, const ncclUniqueId *id, int n_ranks, int rank,
+static weir_status comm_open(struct weir_nccl_link *link, struct weir_nccl_comm *comm, const ncclUniqueId *id, int n_ranks, int rank,
                              int most_blocks)
 {
     ncclConfig_t config = NCCL_CONFIG_INITIALIZER;
@@ -138,7 +138,7 @@ static weir_status comm_open(weir_link *link, struct weir_nccl_comm *comm, const
     return weir_nccl_settle(link, comm->native, result, "ncclCommInitRankConfig");
 }
 
-static weir_status comm_sync(weir_link *link, struct weir_nccl_comm *comm)
+static weir_status comm_sync(struct weir_nccl_link *link, struct weir_nccl_comm *comm)
 {
     for (;;) {
         weir_status status = link->kind->stream_sync(comm->stream, WEIR_TRANSPORT_LOOK_NS);
@@ -150,7 +150,7 @@ static weir_status comm_sync(weir_link *link, struct weir_nccl_comm *comm)
     }
 }
 
-static weir_status edge_connect(weir_link *link, struct weir_nccl_edge *edge)
+static weir_status edge_connect(struct weir_nccl_link *link, struct weir_nccl_edge *edge)
 {
     struct weir_nccl_comm *comm = &edge->comm;
     bool sends = edge->from == link->info->rank;
@@ -164,9 +164,9 @@ static weir_status edge_connect(weir_link *link, struct weir_nccl_edge *edge)
     return status ? status : comm_sync(link, comm);
 }
 
-static weir_status edge_open(weir_link *link, const struct ids *ids, int e)
+static weir_status edge_open(struct weir_nccl_link *link, const struct ids *ids, int e)
 {
-    const struct weir_edge *edge = &ids->drafts[e].edge;
+    const struct weir_transport_edge *edge = &ids->drafts[e].edge;
     int n = link->info->n_ranks, rank = link->info->rank;
     if (edge->from != rank && edge->to != rank)
         return WEIR_OK;
@@ -181,7 +181,7 @@ static weir_status edge_open(weir_link *link, const struct ids *ids, int e)
 }
 
 /* Every kind of collective that a step has, so that its connections are there. */
-static weir_status scope_connect(weir_link *link, enum weir_collective_scope scope)
+static weir_status scope_connect(struct weir_nccl_link *link, enum weir_collective_scope scope)
 {
     struct weir_nccl_comm *comm = &link->scopes[scope];
     struct weir_collective_part part = {0, link->probe, link->probe, 1};
@@ -194,7 +194,7 @@ static weir_status scope_connect(weir_link *link, enum weir_collective_scope sco
     return status ? status : comm_sync(link, comm);
 }
 
-static weir_status scope_open(weir_link *link, enum weir_collective_scope scope, const ncclUniqueId *id, int n_ranks, int rank,
+static weir_status scope_open(struct weir_nccl_link *link, enum weir_collective_scope scope, const ncclUniqueId *id, int n_ranks, int rank,
                               int most_blocks)
 {
     struct weir_nccl_comm *comm = &link->scopes[scope];
@@ -209,7 +209,7 @@ static weir_status scope_open(weir_link *link, enum weir_collective_scope scope,
     return status ? weir_error_prefix(status, "connecting %d ranks: ", n_ranks) : WEIR_OK;
 }
 
-static weir_status group_open(weir_link *link, const struct weir_link_spec *spec, const struct ids *ids)
+static weir_status group_open(struct weir_nccl_link *link, const struct weir_link_spec *spec, const struct ids *ids)
 {
     for (int i = 0; i < spec->n_groups * spec->group_size && spec->group_size > 1; i++) {
         if (spec->groups[i] != link->info->rank)
@@ -223,7 +223,7 @@ static weir_status group_open(weir_link *link, const struct weir_link_spec *spec
     return WEIR_OK;
 }
 
-static weir_status all_open(weir_link *link, const struct weir_link_spec *spec, const struct ids *ids)
+static weir_status all_open(struct weir_nccl_link *link, const struct weir_link_spec *spec, const struct ids *ids)
 {
     int n = link->info->n_ranks;
     if (n == 1)
@@ -232,7 +232,7 @@ static weir_status all_open(weir_link *link, const struct weir_link_spec *spec, 
                       ALL_BLOCKS);
 }
 
-static weir_status comms_open(weir_link *link, const struct weir_link_spec *spec, const struct ids *ids)
+static weir_status comms_open(struct weir_nccl_link *link, const struct weir_link_spec *spec, const struct ids *ids)
 {
     size_t before, after, total;
     weir_status status = weir_arena_alloc(&link->arena, (size_t)spec->n_edges, sizeof *link->edges, &link->edges);
@@ -253,7 +253,7 @@ static weir_status comms_open(weir_link *link, const struct weir_link_spec *spec
     return status;
 }
 
-weir_status weir_nccl_connect(weir_link *link, const struct weir_link_spec *spec)
+weir_status weir_nccl_connect(struct weir_nccl_link *link, const struct weir_link_spec *spec)
 {
     struct draft *drafts = NULL;
     weir_status status = drafts_make(link, spec, &drafts);
@@ -287,7 +287,7 @@ static weir_status comm_finalize(struct weir_nccl_comm *comm)
     return status;
 }
 
-static void comm_release(weir_link *link, struct weir_nccl_comm *comm)
+static void comm_release(struct weir_nccl_link *link, struct weir_nccl_comm *comm)
 {
     if (comm->stream)
         link->kind->stream_close(comm->stream);
@@ -298,7 +298,7 @@ static void comm_release(weir_link *link, struct weir_nccl_comm *comm)
 }
 
 /* Whoever cannot leave in order gives up. */
-void weir_nccl_disconnect(weir_link *link)
+void weir_nccl_disconnect(struct weir_nccl_link *link)
 {
     weir_status status = WEIR_OK;
     for (int e = 0; e < link->n_edges && !status; e++)

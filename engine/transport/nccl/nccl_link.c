@@ -1,4 +1,4 @@
-/* Links of the nccl transport: this rank's ends of wires, their events, and mirrors of what peers hold. */
+/* Links of the nccl transport: this rank's ends of messages, their events, and mirrors of what peers hold. */
 #include "engine/transport/nccl/nccl_parts.h"
 
 #include <string.h>
@@ -9,7 +9,7 @@ enum { ALIGNMENT = 256 }; /* of mirrors, so that addresses in them are aligned a
 
 /* ---- ends ------------------------------------------------------------------------------------------------------------ */
 
-static struct weir_nccl_edge *edge_find(const weir_link *link, int from, int to)
+static struct weir_nccl_edge *edge_find(const struct weir_nccl_link *link, int from, int to)
 {
     for (int e = 0; e < link->home->n_edges; e++)
         if (link->home->edges[e].from == from && link->home->edges[e].to == to)
@@ -17,28 +17,28 @@ static struct weir_nccl_edge *edge_find(const weir_link *link, int from, int to)
     return NULL;
 }
 
-static weir_status end_make(weir_link *link, const struct weir_wire *wire, struct weir_nccl_end *end)
+static weir_status end_make(struct weir_nccl_link *link, const struct weir_message *message, struct weir_nccl_end *end)
 {
-    struct weir_wire_region *regions;
-    if (wire->n_regions == 0 || wire->turn_after < wire->post_after)
+    struct weir_message_region *regions;
+    if (message->n_regions == 0 || message->turn_after < message->post_after)
         return WEIR_FAIL(WEIR_ERR_INTERNAL, "the message from rank %d to rank %d with event %d is empty or before its turn",
-                         wire->from, wire->to, wire->event);
-    weir_status status = weir_arena_alloc(&link->arena, (size_t)wire->n_regions, sizeof *regions, &regions);
+                         message->from, message->to, message->event);
+    weir_status status = weir_arena_alloc(&link->arena, (size_t)message->n_regions, sizeof *regions, &regions);
     if (status)
         return status;
-    memcpy(regions, wire->regions, sizeof *regions * (size_t)wire->n_regions);
-    *end = (struct weir_nccl_end){.wire = *wire, .edge = edge_find(link, wire->from, wire->to)};
-    end->wire.regions = regions;
+    memcpy(regions, message->regions, sizeof *regions * (size_t)message->n_regions);
+    *end = (struct weir_nccl_end){.message = *message, .edge = edge_find(link, message->from, message->to)};
+    end->message.regions = regions;
     return end->edge ? WEIR_OK
-                     : WEIR_FAIL(WEIR_ERR_INTERNAL, "no communicator from rank %d to rank %d", wire->from, wire->to);
+                     : WEIR_FAIL(WEIR_ERR_INTERNAL, "no communicator from rank %d to rank %d", message->from, message->to);
 }
 
-static bool overlap(const struct weir_wire_region *a, const struct weir_wire_region *b)
+static bool overlap(const struct weir_message_region *a, const struct weir_message_region *b)
 {
     return a->owner == b->owner && a->part == b->part && a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
 }
 
-static bool wires_overlap(const struct weir_wire *a, const struct weir_wire *b)
+static bool messages_overlap(const struct weir_message *a, const struct weir_message *b)
 {
     for (int i = 0; i < a->n_regions; i++)
         for (int k = 0; k < b->n_regions; k++)
@@ -47,21 +47,21 @@ static bool wires_overlap(const struct weir_wire *a, const struct weir_wire *b)
     return false;
 }
 
-static weir_status event_ensure(weir_link *link, weir_event **event)
+static weir_status event_ensure(struct weir_nccl_link *link, weir_event **event)
 {
     return *event ? WEIR_OK : link->kind->event_open(link->device, event);
 }
 
 /* Does a send of the event go out of the memory of the earlier send k? */
-static bool is_claimed(const weir_link *link, int event, int k)
+static bool is_claimed(const struct weir_nccl_link *link, int event, int k)
 {
-    for (int i = link->first_send[event]; i < link->n_sends && link->sends[i].wire.event == event; i++)
-        if (wires_overlap(&link->sends[k].wire, &link->sends[i].wire))
+    for (int i = link->first_send[event]; i < link->n_sends && link->sends[i].message.event == event; i++)
+        if (messages_overlap(&link->sends[k].message, &link->sends[i].message))
             return true;
     return false;
 }
 
-static weir_status claims_find(weir_link *link, int event, int *n)
+static weir_status claims_find(struct weir_nccl_link *link, int event, int *n)
 {
     weir_status status = WEIR_OK;
     for (int e = 0; e < link->home->n_edges && link->first_send[event] >= 0 && !status; e++) {
@@ -76,7 +76,7 @@ static weir_status claims_find(weir_link *link, int event, int *n)
     return status;
 }
 
-static weir_status claims_make(weir_link *link)
+static weir_status claims_make(struct weir_nccl_link *link)
 {
     size_t most = (size_t)link->n_sends * (size_t)link->home->n_edges;
     int n = 0;
@@ -91,23 +91,23 @@ static weir_status claims_make(weir_link *link)
     return status;
 }
 
-static weir_status receive_index(weir_link *link, int i)
+static weir_status receive_index(struct weir_nccl_link *link, int i)
 {
     struct weir_nccl_end *end = &link->receives[i];
-    link->receive_of[end->wire.event] = i;
+    link->receive_of[end->message.event] = i;
     weir_status status = event_ensure(link, &end->done);
-    return status || end->wire.post_after < 0 ? status : event_ensure(link, &link->free[end->wire.post_after]);
+    return status || end->message.post_after < 0 ? status : event_ensure(link, &link->free[end->message.post_after]);
 }
 
-static weir_status send_index(weir_link *link, int i)
+static weir_status send_index(struct weir_nccl_link *link, int i)
 {
-    int event = link->sends[i].wire.event;
+    int event = link->sends[i].message.event;
     if (link->first_send[event] < 0)
         link->first_send[event] = i;
     return event_ensure(link, &link->made[event]);
 }
 
-static weir_status ends_index(weir_link *link)
+static weir_status ends_index(struct weir_nccl_link *link)
 {
     weir_status status = weir_arena_alloc(&link->arena, (size_t)link->n_events, sizeof(int), &link->first_send);
     if (!status)
@@ -117,8 +117,8 @@ static weir_status ends_index(weir_link *link)
     for (int e = 0; e < link->n_events && !status; e++)
         link->first_send[e] = link->receive_of[e] = -1;
     for (int i = 0; i < link->n_receives; i++)
-        if (link->receives[i].wire.post_after >= link->n_free)
-            link->n_free = link->receives[i].wire.post_after + 1;
+        if (link->receives[i].message.post_after >= link->n_free)
+            link->n_free = link->receives[i].message.post_after + 1;
     if (!status)
         status = weir_arena_alloc(&link->arena, (size_t)link->n_free, sizeof(weir_event *), &link->free);
     for (int i = 0; i < link->n_sends && !status; i++)
@@ -128,35 +128,30 @@ static weir_status ends_index(weir_link *link)
     return status ? status : claims_make(link);
 }
 
-static weir_status ends_make(weir_link *link, const struct weir_link_spec *spec)
+static weir_status ends_make(struct weir_nccl_link *link, const struct weir_link_spec *spec)
 {
     int rank = link->info->rank;
-    weir_status status = weir_arena_alloc(&link->arena, (size_t)spec->n_wires, sizeof *link->sends, &link->sends);
+    weir_status status = weir_arena_alloc(&link->arena, (size_t)spec->n_messages, sizeof *link->sends, &link->sends);
     if (!status)
-        status = weir_arena_alloc(&link->arena, (size_t)spec->n_wires, sizeof *link->receives, &link->receives);
-    for (int w = 0; w < spec->n_wires && !status; w++) {
-        const struct weir_wire *wire = &spec->wires[w];
-        if (wire->from == rank)
-            status = end_make(link, wire, &link->sends[link->n_sends++]);
-        else if (wire->to == rank)
-            status = end_make(link, wire, &link->receives[link->n_receives++]);
+        status = weir_arena_alloc(&link->arena, (size_t)spec->n_messages, sizeof *link->receives, &link->receives);
+    for (int w = 0; w < spec->n_messages && !status; w++) {
+        const struct weir_message *message = &spec->messages[w];
+        if (message->from == rank)
+            status = end_make(link, message, &link->sends[link->n_sends++]);
+        else if (message->to == rank)
+            status = end_make(link, message, &link->receives[link->n_receives++]);
     }
     return status ? status : ends_index(link);
 }
 
 /* ---- mirrors --------------------------------------------------------------------------------------------------------- */
 
-static struct weir_nccl_mirror *mirror_at(const weir_link *link, int rank, int part)
-{
-    return &link->home->mirrors[rank * link->home->n_parts + part];
-}
-
-static void mirrors_grow(weir_link *link, const struct weir_nccl_end *ends, int n)
+static void mirrors_grow(struct weir_nccl_link *link, const struct weir_nccl_end *ends, int n)
 {
     for (int i = 0; i < n; i++)
-        for (int k = 0; k < ends[i].wire.n_regions; k++) {
-            const struct weir_wire_region *region = &ends[i].wire.regions[k];
-            struct weir_nccl_mirror *mirror = mirror_at(link, region->owner, region->part);
+        for (int k = 0; k < ends[i].message.n_regions; k++) {
+            const struct weir_message_region *region = &ends[i].message.regions[k];
+            struct weir_nccl_mirror *mirror = weir_nccl_mirror(link, region->owner, region->part);
             size_t low = region->offset / ALIGNMENT * ALIGNMENT, high = region->offset + region->bytes;
             if (region->owner == link->info->rank)
                 continue;
@@ -165,7 +160,7 @@ static void mirrors_grow(weir_link *link, const struct weir_nccl_end *ends, int 
         }
 }
 
-weir_status weir_nccl_place(weir_link *link, void *const *blocks)
+weir_status weir_nccl_place(struct weir_nccl_link *link, void *const *blocks)
 {
     weir_status status = WEIR_OK;
     memcpy(link->blocks, blocks, sizeof *blocks * (size_t)link->n_parts);
@@ -177,16 +172,7 @@ weir_status weir_nccl_place(weir_link *link, void *const *blocks)
     return status;
 }
 
-/* An address into a mirror is only meant for the regions of wires; below `low` there is nothing. */
-void *weir_nccl_memory(const weir_link *link, int rank, int part)
-{
-    const struct weir_nccl_mirror *mirror = mirror_at(link, rank, part);
-    if (rank == link->info->rank)
-        return link->home->blocks[part];
-    return mirror->memory ? (void *)((uintptr_t)mirror->memory - mirror->low) : NULL;
-}
-
-size_t weir_nccl_mirror_bytes(const weir_link *link)
+size_t weir_nccl_mirror_bytes(const struct weir_nccl_link *link)
 {
     size_t bytes = 0;
     for (int i = 0; i < link->info->n_ranks * link->n_parts; i++)
@@ -194,14 +180,14 @@ size_t weir_nccl_mirror_bytes(const weir_link *link)
     return bytes;
 }
 
-size_t weir_nccl_buffer_bytes(const weir_link *link)
+size_t weir_nccl_buffer_bytes(const struct weir_nccl_link *link)
 {
     return link->home->buffer_bytes;
 }
 
 /* ---- open and close --------------------------------------------------------------------------------------------------- */
 
-static weir_status home_make(weir_link *link, const struct weir_link_spec *spec)
+static weir_status home_make(struct weir_nccl_link *link, const struct weir_link_spec *spec)
 {
     size_t n = (size_t)link->info->n_ranks * (size_t)spec->n_parts;
     weir_status status = weir_arena_alloc(&link->arena, n, sizeof *link->mirrors, &link->mirrors);
@@ -211,9 +197,10 @@ static weir_status home_make(weir_link *link, const struct weir_link_spec *spec)
     return status ? status : weir_nccl_connect(link, spec);
 }
 
-weir_status weir_nccl_link_open(weir_transport *transport, const struct weir_link_spec *spec, weir_link **link_out)
+weir_status weir_nccl_link_open(weir_transport *transport, const struct weir_link_spec *spec,
+                                const struct weir_nccl_link *memory, struct weir_nccl_link **link_out)
 {
-    weir_link *link;
+    struct weir_nccl_link *link;
     weir_status status = weir_alloc(1, sizeof *link, &link);
     if (status)
         return status;
@@ -225,8 +212,8 @@ weir_status weir_nccl_link_open(weir_transport *transport, const struct weir_lin
     link->n_parts = spec->n_parts;
     link->n_events = spec->n_events;
     link->home = link;
-    if (spec->memory) /* borrowed from a caller that has it mutable: a link is its own link's home */
-        link->home = ((const struct weir_link *)spec->memory)->home;
+    if (memory)
+        link->home = memory->home;
     else
         status = home_make(link, spec);
     if (!status)
@@ -245,13 +232,13 @@ weir_status weir_nccl_link_open(weir_transport *transport, const struct weir_lin
     return WEIR_OK;
 }
 
-static void event_close(weir_link *link, weir_event *event)
+static void event_close(struct weir_nccl_link *link, weir_event *event)
 {
     if (event)
         link->kind->event_close(event);
 }
 
-static void home_close(weir_link *link)
+static void home_close(struct weir_nccl_link *link)
 {
     weir_nccl_disconnect(link);
     if (link->stuck)
@@ -261,7 +248,7 @@ static void home_close(weir_link *link)
 }
 
 /* A link whose operations cannot be ended is left as it is. */
-void weir_nccl_link_close(weir_link *link)
+void weir_nccl_link_close(struct weir_nccl_link *link)
 {
     if (!link || link->home->stuck)
         return;

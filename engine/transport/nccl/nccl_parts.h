@@ -43,27 +43,27 @@ struct weir_nccl_edge {
     struct weir_nccl_comm comm; /* its ranks: 0 sends, 1 receives */
 };
 
-/* This rank's end of a wire. */
+/* This rank's end of a message. */
 struct weir_nccl_end {
-    struct weir_wire wire; /* regions in the link's arena */
+    struct weir_message message; /* regions in the link's arena */
     struct weir_nccl_edge *edge;
     weir_event *done; /* receive: it came; send: it left, NULL when nobody asks */
 };
 
-/* The part of a peer's block that wires of this rank touch: offsets low .. high of it have memory here. */
+/* The part of a peer's block that messages of this rank touch: offsets low .. high of it have memory here. */
 struct weir_nccl_mirror {
     size_t low, high;
     char *memory;
 };
 
-struct weir_link {
+struct weir_nccl_link {
     struct weir_arena arena;
     weir_transport *transport;
     const struct weir_transport_info *info;
     const struct weir_device_kind *kind;
     weir_device *device;
     weir_stream *stream; /* the rank's */
-    struct weir_link *home; /* whose communicators and mirrors these are: its own, or another link's */
+    struct weir_nccl_link *home; /* whose communicators and mirrors these are: its own, or another link's */
     int n_parts, n_events;
 
     int n_sends, n_receives;
@@ -91,43 +91,48 @@ struct weir_link {
     bool aborted, stuck;
 };
 
-/* ---- nccl.c ---------------------------------------------------------------------------------------------------------- */
+/* ---- nccl_base.c ----------------------------------------------------------------------------------------------------- */
 
 /* A result as a status: WEIR_OK for ncclSuccess; WEIR_ERR_PEER when another process is the cause, WEIR_ERR_DEVICE, or
  * WEIR_ERR_INTERNAL for a call that NCCL refuses, with the library's own words. */
 weir_status weir_nccl_result(ncclResult_t result, const char *call);
 
 /* Wait while a call on `comm` is in progress, for the peers' answer maybe. */
-weir_status weir_nccl_settle(weir_link *link, ncclComm_t comm, ncclResult_t result, const char *call);
+weir_status weir_nccl_settle(struct weir_nccl_link *link, ncclComm_t comm, ncclResult_t result, const char *call);
 
-weir_status weir_nccl_look(weir_link *link);
-bool weir_nccl_awaited(const weir_link *link, int *rank_out, int *event_out);
-bool weir_nccl_abort(weir_link *link);
+/* What there is here of a peer's block; a block as kernels and NCCL see it: the rank's own, or the mirror. */
+struct weir_nccl_mirror *weir_nccl_mirror(const struct weir_nccl_link *link, int rank, int part);
+void *weir_nccl_memory(const struct weir_nccl_link *link, int rank, int part);
+
+weir_status weir_nccl_look(struct weir_nccl_link *link);
+bool weir_nccl_awaited(const struct weir_nccl_link *link, int *rank_out, int *event_out);
+bool weir_nccl_abort(struct weir_nccl_link *link);
 
 /* ---- nccl_connect.c: home links only --------------------------------------------------------------------------------- */
 
 /* Open the communicators that `spec` names and send something over each, so that no step does it for the first time. */
-weir_status weir_nccl_connect(weir_link *link, const struct weir_link_spec *spec);
-void weir_nccl_disconnect(weir_link *link);
+weir_status weir_nccl_connect(struct weir_nccl_link *link, const struct weir_link_spec *spec);
+void weir_nccl_disconnect(struct weir_nccl_link *link);
 
 /* ---- nccl_link.c ------------------------------------------------------------------------------------------------------ */
-weir_status weir_nccl_link_open(weir_transport *transport, const struct weir_link_spec *spec, weir_link **link_out);
-void weir_nccl_link_close(weir_link *link);
-weir_status weir_nccl_place(weir_link *link, void *const *blocks);
-void *weir_nccl_memory(const weir_link *link, int rank, int part);
-size_t weir_nccl_mirror_bytes(const weir_link *link);
-size_t weir_nccl_buffer_bytes(const weir_link *link);
+/* `memory`: the link that spec->memory names. */
+weir_status weir_nccl_link_open(weir_transport *transport, const struct weir_link_spec *spec,
+                                const struct weir_nccl_link *memory, struct weir_nccl_link **link_out);
+void weir_nccl_link_close(struct weir_nccl_link *link);
+weir_status weir_nccl_place(struct weir_nccl_link *link, void *const *blocks);
+size_t weir_nccl_mirror_bytes(const struct weir_nccl_link *link);
+size_t weir_nccl_buffer_bytes(const struct weir_nccl_link *link);
 
 /* ---- nccl_run.c ------------------------------------------------------------------------------------------------------- */
-weir_status weir_nccl_begin(weir_link *link);
-weir_status weir_nccl_wait(weir_link *link, int rank, int event);
-weir_status weir_nccl_claim(weir_link *link, int event);
-weir_status weir_nccl_signal(weir_link *link, int event);
-weir_status weir_nccl_passed(weir_link *link, int instruction);
-weir_status weir_nccl_progress(weir_link *link);
-weir_status weir_nccl_finish(weir_link *link);
-weir_status weir_nccl_collect(weir_link *link, enum weir_collective_scope scope, enum weir_collective what,
+weir_status weir_nccl_begin(struct weir_nccl_link *link);
+weir_status weir_nccl_wait(struct weir_nccl_link *link, int rank, int event);
+weir_status weir_nccl_claim(struct weir_nccl_link *link, int event);
+weir_status weir_nccl_signal(struct weir_nccl_link *link, int event);
+weir_status weir_nccl_passed(struct weir_nccl_link *link, int instruction);
+weir_status weir_nccl_progress(struct weir_nccl_link *link);
+weir_status weir_nccl_finish(struct weir_nccl_link *link);
+weir_status weir_nccl_collect(struct weir_nccl_link *link, enum weir_collective_scope scope, enum weir_collective what,
                               enum weir_dtype dtype, int n_parts, const struct weir_collective_part *parts);
-weir_status weir_nccl_collected(weir_link *link, enum weir_collective_scope scope);
+weir_status weir_nccl_collected(struct weir_nccl_link *link, enum weir_collective_scope scope);
 
 #endif

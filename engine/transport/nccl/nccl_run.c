@@ -21,10 +21,10 @@ static ncclResult_t group_end(ncclResult_t result)
 }
 
 /* One message: its regions in their order, as one group when there are several. */
-static weir_status regions_move(weir_link *link, const struct weir_nccl_end *end, bool sends)
+static weir_status regions_move(struct weir_nccl_link *link, const struct weir_nccl_end *end, bool sends)
 {
     ncclComm_t comm = end->edge->comm.native;
-    bool grouped = end->wire.n_regions > 1;
+    bool grouped = end->message.n_regions > 1;
     void *queue;
     weir_status status = link->kind->native(end->edge->comm.stream, &queue);
     if (!status && grouped)
@@ -32,8 +32,8 @@ static weir_status regions_move(weir_link *link, const struct weir_nccl_end *end
     if (status)
         return status;
     ncclResult_t result = ncclSuccess;
-    for (int k = 0; k < end->wire.n_regions && is_going(result); k++) {
-        const struct weir_wire_region *region = &end->wire.regions[k];
+    for (int k = 0; k < end->message.n_regions && is_going(result); k++) {
+        const struct weir_message_region *region = &end->message.regions[k];
         char *at = (char *)weir_nccl_memory(link, region->owner, region->part) + region->offset;
         result = sends ? ncclSend(at, region->bytes, ncclInt8, 1, comm, queue)
                        : ncclRecv(at, region->bytes, ncclInt8, 0, comm, queue);
@@ -45,33 +45,33 @@ static weir_status regions_move(weir_link *link, const struct weir_nccl_end *end
 
 static weir_status end_fail(const struct weir_nccl_end *end, weir_status status)
 {
-    return status ? weir_error_prefix(status, "rank %d to rank %d: ", end->wire.from, end->wire.to) : WEIR_OK;
+    return status ? weir_error_prefix(status, "rank %d to rank %d: ", end->message.from, end->message.to) : WEIR_OK;
 }
 
 /* ---- receiving --------------------------------------------------------------------------------------------------------- */
 
-static weir_status receive_post(weir_link *link, const struct weir_nccl_end *end)
+static weir_status receive_post(struct weir_nccl_link *link, const struct weir_nccl_end *end)
 {
     weir_stream *stream = end->edge->comm.stream;
     weir_status status = WEIR_OK;
-    if (end->wire.post_after >= 0) /* edge: who used the slot before ─▶ what comes into it */
-        status = link->kind->wait(stream, link->free[end->wire.post_after]);
+    if (end->message.post_after >= 0) /* edge: who used the slot before ─▶ what comes into it */
+        status = link->kind->wait(stream, link->free[end->message.post_after]);
     if (!status)
         status = regions_move(link, end, false);
     return status ? end_fail(end, status) : link->kind->record(stream, end->done);
 }
 
 /* The receives whose turn is before the instruction after `instruction`. */
-static weir_status receives_post(weir_link *link, int instruction)
+static weir_status receives_post(struct weir_nccl_link *link, int instruction)
 {
     weir_status status = WEIR_OK;
     while (!status && link->n_posted < link->n_receives &&
-           link->receives[link->n_posted].wire.turn_after <= instruction)
+           link->receives[link->n_posted].message.turn_after <= instruction)
         status = receive_post(link, &link->receives[link->n_posted++]);
     return status;
 }
 
-weir_status weir_nccl_begin(weir_link *link)
+weir_status weir_nccl_begin(struct weir_nccl_link *link)
 {
     link->n_posted = link->n_came = 0;
     link->came_ns = weir_clock_ns();
@@ -81,17 +81,17 @@ weir_status weir_nccl_begin(weir_link *link)
 }
 
 /* Events without a message order nothing here: what a peer may still read is this rank's mirror, see claim(). */
-weir_status weir_nccl_wait(weir_link *link, int rank, int event)
+weir_status weir_nccl_wait(struct weir_nccl_link *link, int rank, int event)
 {
     int i = link->receive_of[event];
-    if (i < 0 || link->receives[i].wire.from != rank)
+    if (i < 0 || link->receives[i].message.from != rank)
         return WEIR_OK;
     if (i >= link->n_posted)
         return WEIR_FAIL(WEIR_ERR_INTERNAL, "event %d of rank %d is awaited before its turn", event, rank);
     return link->kind->wait(link->stream, link->receives[i].done); /* edge: what came ─▶ who reads it */
 }
 
-weir_status weir_nccl_passed(weir_link *link, int instruction)
+weir_status weir_nccl_passed(struct weir_nccl_link *link, int instruction)
 {
     weir_status status = WEIR_OK;
     if (instruction < link->n_free && link->free[instruction])
@@ -99,7 +99,7 @@ weir_status weir_nccl_passed(weir_link *link, int instruction)
     return status ? status : receives_post(link, instruction);
 }
 
-weir_status weir_nccl_progress(weir_link *link)
+weir_status weir_nccl_progress(struct weir_nccl_link *link)
 {
     (void)link; /* the device's copies go on by themselves */
     return WEIR_OK;
@@ -107,7 +107,7 @@ weir_status weir_nccl_progress(weir_link *link)
 
 /* ---- sending ------------------------------------------------------------------------------------------------------------ */
 
-weir_status weir_nccl_claim(weir_link *link, int event)
+weir_status weir_nccl_claim(struct weir_nccl_link *link, int event)
 {
     weir_status status = WEIR_OK;
     for (int c = link->first_claim[event]; c < link->first_claim[event + 1] && !status; c++)
@@ -116,10 +116,10 @@ weir_status weir_nccl_claim(weir_link *link, int event)
     return status;
 }
 
-static weir_status send_issue(weir_link *link, const struct weir_nccl_end *end)
+static weir_status send_issue(struct weir_nccl_link *link, const struct weir_nccl_end *end)
 {
     weir_stream *stream = end->edge->comm.stream;
-    weir_status status = link->kind->wait(stream, link->made[end->wire.event]); /* edge: who wrote ─▶ what leaves */
+    weir_status status = link->kind->wait(stream, link->made[end->message.event]); /* edge: who wrote ─▶ what leaves */
     if (!status)
         status = regions_move(link, end, true);
     if (!status && end->done)
@@ -127,11 +127,11 @@ static weir_status send_issue(weir_link *link, const struct weir_nccl_end *end)
     return end_fail(end, status);
 }
 
-weir_status weir_nccl_signal(weir_link *link, int event)
+weir_status weir_nccl_signal(struct weir_nccl_link *link, int event)
 {
     int i = link->first_send[event];
     weir_status status = i < 0 ? WEIR_OK : link->kind->record(link->stream, link->made[event]);
-    for (; i >= 0 && i < link->n_sends && link->sends[i].wire.event == event && !status; i++)
+    for (; i >= 0 && i < link->n_sends && link->sends[i].message.event == event && !status; i++)
         status = send_issue(link, &link->sends[i]);
     return status;
 }
@@ -152,7 +152,7 @@ static ncclResult_t part_collect(const struct weir_nccl_comm *comm, enum weir_co
     return ncclInvalidArgument;
 }
 
-weir_status weir_nccl_collect(weir_link *link, enum weir_collective_scope scope, enum weir_collective what,
+weir_status weir_nccl_collect(struct weir_nccl_link *link, enum weir_collective_scope scope, enum weir_collective what,
                               enum weir_dtype dtype, int n_parts, const struct weir_collective_part *parts)
 {
     struct weir_nccl_comm *comm = &link->home->scopes[scope];
@@ -175,14 +175,14 @@ weir_status weir_nccl_collect(weir_link *link, enum weir_collective_scope scope,
     return status ? status : link->kind->record(comm->stream, comm->done);
 }
 
-weir_status weir_nccl_collected(weir_link *link, enum weir_collective_scope scope)
+weir_status weir_nccl_collected(struct weir_nccl_link *link, enum weir_collective_scope scope)
 {
     return link->kind->wait(link->stream, link->home->scopes[scope].done); /* edge: the sum ─▶ who reads it */
 }
 
 /* ---- the end of a run ----------------------------------------------------------------------------------------------------- */
 
-static weir_status stream_end(weir_link *link, weir_stream *stream)
+static weir_status stream_end(struct weir_nccl_link *link, weir_stream *stream)
 {
     weir_status status = stream ? WEIR_ERR_TIMEOUT : WEIR_OK;
     while (status == WEIR_ERR_TIMEOUT) {
@@ -195,7 +195,7 @@ static weir_status stream_end(weir_link *link, weir_stream *stream)
 }
 
 /* Messages that nobody waited for have come too, and what was sent has left, when this returns. */
-weir_status weir_nccl_finish(weir_link *link)
+weir_status weir_nccl_finish(struct weir_nccl_link *link)
 {
     weir_status status = receives_post(link, INT32_MAX);
     for (int e = 0; e < link->home->n_edges && !status; e++)

@@ -200,7 +200,7 @@ static void a_bad_topology_is_named(void **state)
     }
     assert_ok(weir_file_write(path, "<topology><object", 17));
     assert_fails(weir_machine_read("pack:two", &arena, &machine), WEIR_ERR_INVALID, "'pack:two' is no topology");
-    assert_fails(weir_machine_read("none.xml", &arena, &machine), WEIR_ERR_IO, "cannot read topology 'none.xml'");
+    assert_fails(weir_machine_read("none.xml", &arena, &machine), WEIR_ERR_IO, "topology: cannot open 'none.xml'");
     assert_fails(weir_machine_read(path, &arena, &machine), WEIR_ERR_INVALID, "ill.xml' is no topology");
     assert_int_equal(machine.n_cores, -7);
     struct weir_spots spots;

@@ -48,7 +48,7 @@ static void parity_open(struct parity *p, const char *model, int stages, int64_t
     assert_ok(weir_model_build(kind, &params, &p->arena, &config.token));
     config.n_stages = stages;
     assert_ok(weir_generator_open(&config, &p->generator));
-    assert_ok(weir_engine_load_weights(weir_generator_engine(p->generator), fixture_path(model, "")));
+    assert_ok(weir_generator_load_weights(p->generator, fixture_path(model, "")));
     assert_ok(weir_arena_alloc(&p->arena, (size_t)p->length, sizeof *p->tokens, &p->tokens));
     for (int64_t i = 0; i < p->length; i++) /* sample 1 of the first micro-batch */
         p->tokens[i] = (int32_t)number_at(p, "tokens", p->length + i);

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "engine/run/state.h"
+#include "engine/train/trainer.h"
 #include "tests/support/odd_graph.h"
 #include "tests/support/random_schedule.h"
 #include "tests/support/testing.h"
@@ -26,10 +26,10 @@ static void poison(weir_engine *engine)
 {
     static const enum weir_memory_kind kinds[] = {WEIR_MEMORY_GRADS, WEIR_MEMORY_ACTIVATIONS, WEIR_MEMORY_SLOTS,
                                                   WEIR_MEMORY_GRAD_SLOTS, WEIR_MEMORY_SCRATCH};
-    for (int r = 0; r < engine->program->n_ranks; r++)
+    for (int r = 0; r < engine->runner.build.program->n_ranks; r++)
         for (size_t k = 0; k < sizeof kinds / sizeof kinds[0]; k++)
-            if (engine->ranks[r].blocks[kinds[k]])
-                memset(engine->ranks[r].blocks[kinds[k]], 0xff, engine->program->ranks[r].bytes[kinds[k]]);
+            if (engine->runner.machine.ranks[r].blocks[kinds[k]])
+                memset(engine->runner.machine.ranks[r].blocks[kinds[k]], 0xff, engine->runner.build.program->ranks[r].bytes[kinds[k]]);
 }
 
 static void params_collect(weir_engine *engine, const struct weir_graph *graph, struct outcome *out)

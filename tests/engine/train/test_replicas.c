@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/rng.h"
-#include "engine/run/state.h"
+#include "engine/train/trainer.h"
 #include "tests/support/testing.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -73,10 +73,10 @@ static void params_collect(weir_engine *engine, const struct weir_graph *graph, 
 /* All ranks of all replicas hold the same values. */
 static void assert_replicas_agree(const weir_engine *engine)
 {
-    for (int r = engine->program->n_ranks; r < engine->n_ranks; r++) {
-        const struct weir_rank *rank = &engine->ranks[r], *first = weir_rank_at(engine, 0, rank->index);
+    for (int r = engine->runner.build.program->n_ranks; r < engine->runner.machine.n_ranks; r++) {
+        const struct weir_rank *rank = &engine->runner.machine.ranks[r], *first = weir_rank_at(&engine->runner.machine, 0, rank->index);
         assert_memory_equal(rank->blocks[WEIR_MEMORY_PARAMS], first->blocks[WEIR_MEMORY_PARAMS],
-                            engine->program->ranks[rank->index].bytes[WEIR_MEMORY_PARAMS]);
+                            engine->runner.build.program->ranks[rank->index].bytes[WEIR_MEMORY_PARAMS]);
     }
 }
 
@@ -180,10 +180,10 @@ static double gradient_of(int replica, int replicas, float *grads)
     assert_ok(weir_engine_open(&config, &engine));
     step_feed(engine, 0, replica * MICROBATCHES, MICROBATCHES);
     assert_ok(weir_engine_step(engine, 0, &report));
-    const struct weir_rank_program *r = &engine->program->ranks[0];
+    const struct weir_rank_program *r = &engine->runner.build.program->ranks[0];
     for (int i = 0; i < r->n_params; i++) {
         int64_t n = weir_shape_elements(&graph->params[r->params[i].param].shape);
-        const float *grad = weir_block_at(&engine->ranks[0], WEIR_MEMORY_GRADS, r->params[i].grad_offset);
+        const float *grad = weir_block_at(&engine->runner.machine.ranks[0], WEIR_MEMORY_GRADS, r->params[i].grad_offset);
         for (int64_t k = 0; k < n; k++)
             *grads++ = grad[k] / (float)replicas;
     }
@@ -286,7 +286,7 @@ static void pieces_cover_every_gradient_once(void **state)
         weir_engine *engine;
         assert_ok(weir_engine_open(&config, &engine));
         for (int r = 0; r < 3; r++) {
-            const struct weir_rank_program *p = &engine->program->ranks[r];
+            const struct weir_rank_program *p = &engine->runner.build.program->ranks[r];
             int64_t owned = 0, covered = 0;
             for (int i = 0; i < p->n_params; i++)
                 owned += p->params[i].owned ? weir_shape_elements(&graph->params[p->params[i].param].shape) : 0;
@@ -302,61 +302,6 @@ static void pieces_cover_every_gradient_once(void **state)
         weir_engine_close(engine);
     }
     weir_arena_release(&arena);
-}
-
-/* ---- pushes -------------------------------------------------------------------------------------------------------- */
-
-static bool signals(const struct weir_rank_program *r, int event)
-{
-    for (int i = 0; i < r->n_instrs; i++)
-        if (r->instrs[i].signal == event)
-            return true;
-    return false;
-}
-
-static bool awaits(const struct weir_rank_program *r, int event, bool peers)
-{
-    for (int i = 0; i < r->n_instrs; i++) {
-        int n = peers ? r->instrs[i].n_peer_waits : r->instrs[i].n_waits;
-        for (int k = 0; k < n; k++)
-            if ((peers ? r->instrs[i].peer_waits : r->instrs[i].waits)[k] == event)
-                return true;
-    }
-    return false;
-}
-
-static void what_travels_with_an_event_is_made_and_awaited(void **state)
-{
-    (void)state;
-    for (int zero = 0; zero < 2; zero++) {
-        struct weir_arena arena = {0};
-        const struct weir_graph *graph;
-        struct weir_schedule schedule;
-        graph_build(0, &arena, &graph);
-        assert_ok(weir_pipeline_schedule("zbv", 4, 0, 6, &arena, &schedule));
-        struct weir_engine_config config = config_of(graph, &schedule);
-        config.replicas = 3;
-        config.zero = zero;
-        weir_engine *engine;
-        assert_ok(weir_engine_open(&config, &engine));
-        const struct weir_program *program = engine->program;
-        size_t slot_bytes = 0, kept_bytes = 0;
-        for (int i = 0; i < program->n_pushes; i++) {
-            const struct weir_push *push = &program->pushes[i];
-            const struct weir_rank_program *from = &program->ranks[push->from_rank], *to = &program->ranks[push->to_rank];
-            assert_true(push->offset + push->bytes <= (push->receivers ? to : from)->bytes[push->kind]);
-            assert_true(signals(from, push->event) && awaits(to, push->event, push->to_replica != WEIR_REPLICA_OWN));
-            assert_true(push->post_after < to->n_instrs);
-            slot_bytes += push->receivers ? push->bytes : 0;
-            kept_bytes += push->to_replica == WEIR_REPLICA_OTHERS && push->kind == WEIR_MEMORY_GRADS ? push->bytes : 0;
-            kept_bytes += push->to_replica == WEIR_REPLICA_OTHERS && push->kind == WEIR_MEMORY_PARAMS ? push->bytes : 0;
-        }
-        /* zbv on 4 stages and 2 ranks: borders 0-1 and 2-3 are between ranks, the one between 1 and 2 is not */
-        assert_int_equal(slot_bytes, 6 * 2 * 2 * program->stages[1].slot_bytes);
-        assert_int_equal(kept_bytes, (size_t)weir_graph_n_elements(graph) * sizeof(float));
-        weir_engine_close(engine);
-        weir_arena_release(&arena);
-    }
 }
 
 static void bad_numbers_are_refused(void **state)
@@ -393,7 +338,6 @@ int main(void)
         cmocka_unit_test(the_sum_over_replicas_is_that_of_one_rank_in_replica_order),
         cmocka_unit_test(zero_1_keeps_an_equal_share_of_the_optimizer_state),
         cmocka_unit_test(pieces_cover_every_gradient_once),
-        cmocka_unit_test(what_travels_with_an_event_is_made_and_awaited),
         cmocka_unit_test(bad_numbers_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -135,18 +135,18 @@ static void numbers_out_of_range_are_refused(void **state)
 {
     const struct weir_transport_info *info = kind->info(*state);
     size_t bytes[PROGRAM_MOST_RANKS];
-    struct weir_wire_region region = {0, 0, 90, 20};
-    struct weir_wire wire = {.to = 1, .post_after = -1, .n_regions = 1, .regions = &region};
-    struct weir_link_spec spec = {.n_parts = 1, .part_bytes = bytes, .n_events = 1, .n_wires = 1, .wires = &wire};
+    struct weir_message_region region = {0, 0, 90, 20};
+    struct weir_message message = {.to = 1, .post_after = -1, .n_regions = 1, .regions = &region};
+    struct weir_link_spec spec = {.n_parts = 1, .part_bytes = bytes, .n_events = 1, .n_messages = 1, .messages = &message};
     weir_link *link;
     for (int r = 0; r < info->n_ranks; r++)
         bytes[r] = 100;
     assert_fails(kind->link_open(*state, &spec, &link), WEIR_ERR_INVALID, "event 0 from rank 0 to rank 1");
     region.bytes = 10;
-    wire.event = 1;
+    message.event = 1;
     assert_fails(kind->link_open(*state, &spec, &link), WEIR_ERR_INVALID, "out of range");
-    wire.event = 0;
-    wire.to = 0;
+    message.event = 0;
+    message.to = 0;
     assert_fails(kind->link_open(*state, &spec, &link), WEIR_ERR_INVALID, "out of range");
 }
 
@@ -205,13 +205,13 @@ static int failing_run(const char *how)
     int64_t timeout = strcmp(how, "silent") ? WEIR_TRANSPORT_TIMEOUT_NS : 400000000;
     weir_transport *transport = transport_open(timeout);
     const struct weir_transport_info *info = kind->info(transport);
-    struct weir_wire wires[PROGRAM_MOST_RANKS];
+    struct weir_message messages[PROGRAM_MOST_RANKS];
     size_t bytes[PROGRAM_MOST_RANKS] = {0};
-    struct weir_link_spec spec = {.n_parts = 1, .part_bytes = bytes, .n_events = 1, .wires = wires};
+    struct weir_link_spec spec = {.n_parts = 1, .part_bytes = bytes, .n_events = 1, .messages = messages};
     weir_link *link;
     for (int r = 0; r < info->n_ranks; r++)
         if (r != 1)
-            wires[spec.n_wires++] = (struct weir_wire){.from = r == 0 ? 1 : r - 1, .to = r == 0 ? 0 : r, .post_after = -1};
+            messages[spec.n_messages++] = (struct weir_message){.from = r == 0 ? 1 : r - 1, .to = r == 0 ? 0 : r, .post_after = -1};
     assert_ok(kind->link_open(transport, &spec, &link));
     assert_ok(kind->begin(link));
     weir_status status;

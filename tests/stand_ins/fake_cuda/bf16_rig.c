@@ -146,8 +146,8 @@ void bf16_params(struct bf16_rig *rig, float *values_out)
 
 void bf16_copies(struct bf16_rig *rig, int r, uint16_t *bits_out)
 {
-    struct weir_rank *rank = &rig->engine->ranks[r];
-    const struct weir_rank_program *program = &rig->engine->program->ranks[rank->index];
+    struct weir_rank *rank = &rig->engine->runner.machine.ranks[r];
+    const struct weir_rank_program *program = &rig->engine->runner.build.program->ranks[rank->index];
     const struct weir_graph *graph = rig->config.graph;
     for (int i = 0; i < graph->n_params; i++) {
         size_t n = (size_t)weir_shape_elements(&graph->params[i].shape);

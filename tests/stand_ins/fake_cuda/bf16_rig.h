@@ -2,7 +2,7 @@
 #ifndef WEIR_TESTS_BF16_RIG_H
 #define WEIR_TESTS_BF16_RIG_H
 
-#include "engine/run/state.h"
+#include "engine/train/trainer.h"
 #include "fake_cuda.h"
 
 enum bf16_model { BF16_GPT2, BF16_LLAMA, BF16_MLP, BF16_ODD, BF16_MODELS };

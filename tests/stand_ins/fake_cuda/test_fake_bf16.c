@@ -51,7 +51,7 @@ static void copies_follow_the_parameters(struct bf16_rig *rig, const float *para
     assert_ok(weir_alloc(2 * n, sizeof *wanted, &wanted));
     found = wanted + n;
     assert_ok(weir_vector_cpu.to_bf16((int64_t)n, params, wanted, NULL));
-    for (int r = 0; r < rig->engine->n_ranks; r++) {
+    for (int r = 0; r < rig->engine->runner.machine.n_ranks; r++) {
         memcpy(found, wanted, n * sizeof *found);
         bf16_copies(rig, r, found);
         assert_memory_equal(found, wanted, n * sizeof *found);
@@ -295,7 +295,7 @@ static void parameters_that_are_written_are_what_runs(void **state)
 static const size_t *bytes_of(struct bf16_rig *rig, const struct bf16_run *run, int rank)
 {
     bf16_open(run, rig);
-    return rig->engine->program->ranks[rank].bytes;
+    return rig->engine->runner.build.program->ranks[rank].bytes;
 }
 
 static void values_take_half_the_memory_and_copies_half_of_the_parameters(void **state)
@@ -319,7 +319,7 @@ static void values_take_half_the_memory_and_copies_half_of_the_parameters(void *
         assert_in_range(narrow[WEIR_MEMORY_SCRATCH], scratch / 2, scratch - 1);
         assert_int_equal(wide[WEIR_MEMORY_COPIES], 0);
         size_t copies = 0;
-        const struct weir_rank_program *program = &bf16.engine->program->ranks[rank];
+        const struct weir_rank_program *program = &bf16.engine->runner.build.program->ranks[rank];
         for (int i = 0; i < program->n_params; i++)
             copies += weir_pack_round(
                 2 * (size_t)weir_shape_elements(&bf16.config.graph->params[program->params[i].param].shape));
@@ -354,7 +354,7 @@ static void a_cap_that_f32_exceeds_names_bf16_and_lets_it_pass(void **state)
     struct bf16_rig rig;
     bf16_machine(1, WEIR_FAKE_EAGER, 5);
     bf16_open(&(struct bf16_run){BF16_LLAMA, BF16, .schedule = "gpipe"}, &rig); /* more values than parameters */
-    rig.config.device_memory = (int64_t)rig.engine->peak_bytes[0]; /* with what stands beside the blocks */
+    rig.config.device_memory = (int64_t)rig.engine->runner.peak_bytes[0]; /* with what stands beside the blocks */
     weir_engine_close(rig.engine);
     assert_ok(weir_engine_open(&rig.config, &rig.engine));
     weir_engine_close(rig.engine);
@@ -363,7 +363,7 @@ static void a_cap_that_f32_exceeds_names_bf16_and_lets_it_pass(void **state)
     assert_null(strstr(weir_last_error(), "bf16"));
     rig.config.dtype = WEIR_COMPUTE_F32;
     rig.config.device_memory++;
-    assert_fails(weir_engine_open(&rig.config, &rig.engine), WEIR_ERR_NOFIT, "--dtype bf16");
+    assert_fails(weir_engine_open(&rig.config, &rig.engine), WEIR_ERR_NOFIT, "dtype=bf16");
     weir_arena_release(&rig.arena);
 }
 

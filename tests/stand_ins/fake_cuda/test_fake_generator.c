@@ -73,16 +73,15 @@ static void release(struct fixture *f)
 /* Wider than initial values, so that logits differ and attention is not flat. */
 static weir_status weights_widen(const struct fixture *f)
 {
-    weir_engine *engine = weir_generator_engine(f->generator);
     weir_status status = WEIR_OK;
     for (int i = 0; i < f->config.prompt->n_params && !status; i++) {
         const struct weir_param *param = &f->config.prompt->params[i];
         size_t n = (size_t)weir_shape_elements(&param->shape);
         float *values = malloc(n * sizeof *values);
-        if (param->init == WEIR_INIT_NORMAL && !(status = weir_engine_param_read(engine, param->name, values, n))) {
+        if (param->init == WEIR_INIT_NORMAL && !(status = weir_generator_param_read(f->generator, param->name, values, n))) {
             for (size_t k = 0; k < n; k++)
                 values[k] *= 6;
-            status = weir_engine_param_write(engine, param->name, values, n);
+            status = weir_generator_param_write(f->generator, param->name, values, n);
         }
         free(values);
     }
@@ -252,7 +251,7 @@ static void what_does_not_fit_says_what_to_change(void **state)
     struct weir_fake_machine small = {1, (size_t)33 << 20, 1, WEIR_FAKE_EAGER, 1};
     machine_set(1, WEIR_FAKE_EAGER, 1);
     weir_fake_machine_set(&small);
-    assert_fails(open_on(&f, GPT2, &(struct layout){"cuda:0", 2, CHUNK}), WEIR_ERR_NOFIT, "fewer --samples or --tokens");
+    assert_fails(open_on(&f, GPT2, &(struct layout){"cuda:0", 2, CHUNK}), WEIR_ERR_NOFIT, "fewer samples or tokens");
     release(&f);
     assert_int_equal(weir_fake_open(), 0);
 }

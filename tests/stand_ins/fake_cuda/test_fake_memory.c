@@ -193,7 +193,7 @@ static void a_gpu_that_is_too_small_is_refused_before_anything_is_allocated(void
         config_make(&f, &runs[i]);
         assert_fails(weir_engine_open(&f.config, &f.engine), WEIR_ERR_NOFIT, "device 'cuda:0' has ");
         assert_int_equal(weir_status_exit_code(WEIR_ERR_NOFIT), 3);
-        assert_non_null(strstr(weir_last_error(), "it fits with --recompute full, or with --microbatch-size 1"));
+        assert_non_null(strstr(weir_last_error(), "it fits with recompute=full, or with microbatch_size=1"));
         assert_untouched();
         release(&f);
 
@@ -212,7 +212,7 @@ static void a_gpu_without_room_for_anything_is_refused_too(void **state)
     machine_set(taken);
     config_make(&f, &(struct run){"cuda", "1f1b", 2, 1, 0});
     assert_fails(weir_engine_open(&f.config, &f.engine), WEIR_ERR_NOFIT, "device 'cuda:0' has 0.0 MiB free of 117.7");
-    assert_non_null(strstr(weir_last_error(), "neither --recompute full"));
+    assert_non_null(strstr(weir_last_error(), "neither recompute=full"));
     assert_untouched();
     release(&f);
 }

@@ -82,27 +82,27 @@ static int instructions_before(const struct program *p, int rank, int k)
 /* What weir_peers_wires makes of a program: messages only, those of this rank, in the order of turns. */
 static void spec_make(const struct rig *rig, const struct program *p, struct weir_arena *arena, struct weir_link_spec *spec)
 {
-    struct weir_wire *wires;
-    struct weir_edge *edges;
+    struct weir_message *messages;
+    struct weir_transport_edge *edges;
     int n = rig->info->n_ranks;
     *spec = p->spec;
     spec->kind = gpu;
     spec->device = rig->device;
     spec->stream = rig->stream;
-    spec->n_wires = 0;
-    assert_ok(weir_arena_alloc(arena, (size_t)p->spec.n_wires + 1, sizeof *wires, &wires));
+    spec->n_messages = 0;
+    assert_ok(weir_arena_alloc(arena, (size_t)p->spec.n_messages + 1, sizeof *messages, &messages));
     assert_ok(weir_arena_alloc(arena, (size_t)(n * n), sizeof *edges, &edges));
-    for (int w = 0; w < p->spec.n_wires; w++) {
-        struct weir_wire wire = p->spec.wires[w];
-        if (wire.n_regions == 0 || (wire.from != rig->info->rank && wire.to != rig->info->rank))
+    for (int w = 0; w < p->spec.n_messages; w++) {
+        struct weir_message message = p->spec.messages[w];
+        if (message.n_regions == 0 || (message.from != rig->info->rank && message.to != rig->info->rank))
             continue;
-        wire.turn_after = instructions_before(p, wire.to, wire.event / 2) - 1;
-        wires[spec->n_wires++] = wire;
+        message.turn_after = instructions_before(p, message.to, message.event / 2) - 1;
+        messages[spec->n_messages++] = message;
     }
     for (int i = 0; i < n * n; i++)
         if (i / n != i % n)
-            edges[spec->n_edges++] = (struct weir_edge){i / n, i % n};
-    spec->wires = wires;
+            edges[spec->n_edges++] = (struct weir_transport_edge){i / n, i % n};
+    spec->messages = messages;
     spec->edges = edges;
 }
 
@@ -122,7 +122,7 @@ static void regions_copy(const struct rig *rig, weir_link *link, const struct pr
 {
     const struct program_transfer *t = &p->transfers[k];
     for (int i = 0; i < t->n_regions; i++) {
-        const struct weir_wire_region *region = &t->regions[i];
+        const struct weir_message_region *region = &t->regions[i];
         char *there = (char *)kind->memory(link, region->owner, region->part) + region->offset;
         char *here = pinned + pinned_at(k, i);
         assert_ok(gpu->copy(rig->stream, out ? there : here, out ? here : there, region->bytes));
@@ -307,15 +307,15 @@ static int suite(void)
 static weir_link *failing_link(const struct rig *rig, void **block)
 {
     size_t bytes[3] = {64, 64, 64};
-    struct weir_edge edges[2] = {{1, 0}, {1, 2}};
-    struct weir_wire_region regions[2] = {{0, 0, 0, 64}, {2, 0, 0, 64}};
-    struct weir_wire wires[2];
-    struct weir_link_spec spec = {.n_parts = 1, .part_bytes = bytes, .n_events = 1, .wires = wires, .kind = gpu,
+    struct weir_transport_edge edges[2] = {{1, 0}, {1, 2}};
+    struct weir_message_region regions[2] = {{0, 0, 0, 64}, {2, 0, 0, 64}};
+    struct weir_message messages[2];
+    struct weir_link_spec spec = {.n_parts = 1, .part_bytes = bytes, .n_events = 1, .messages = messages, .kind = gpu,
                                   .device = rig->device, .stream = rig->stream, .n_edges = 2, .edges = edges};
     weir_link *link;
     for (int i = 0; i < 2; i++)
         if (rig->info->rank == 1 || rig->info->rank == edges[i].to)
-            wires[spec.n_wires++] = (struct weir_wire){.from = 1, .to = edges[i].to, .post_after = -1, .turn_after = -1,
+            messages[spec.n_messages++] = (struct weir_message){.from = 1, .to = edges[i].to, .post_after = -1, .turn_after = -1,
                                                        .n_regions = 1, .regions = &regions[i]};
     assert_ok(kind->link_open(rig->transport, &spec, &link));
     assert_ok(gpu->memory_alloc(rig->device, 64, block));

@@ -1,0 +1,19 @@
+/* The command as one of several processes that a launcher started: who speaks for all. */
+#ifndef WEIR_CMD_LAUNCHED_H
+#define WEIR_CMD_LAUNCHED_H
+
+#include <stdbool.h>
+
+#include "base/status.h"
+
+/* The launcher calls this process the first one, or there is no launcher.  The recorded message stays. */
+bool launched_leads(void);
+
+/* WEIR_ERR_USAGE when a launcher has started several processes of `command`, which is one. */
+weir_status launched_alone(const char *command);
+
+/* Every process has failed for one reason, which the first one prints: the others leave it time for that, because a launcher
+ * ends all processes when one has ended. */
+void launched_linger(void);
+
+#endif

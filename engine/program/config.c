@@ -1,0 +1,56 @@
+#include "engine/program/config.h"
+
+#include <math.h>
+
+#include "kernels/vector.h"
+
+static weir_status optimizer_check(const struct weir_engine_config *config)
+{
+    const struct {
+        const char *name;
+        double value, most;
+    } numbers[] = {{"beta1", config->beta1, 1},
+                   {"beta2", config->beta2, 1},
+                   {"eps", config->eps, HUGE_VAL},
+                   {"weight decay", config->weight_decay, HUGE_VAL},
+                   {"gradient clip", config->grad_clip, HUGE_VAL}};
+    if (config->optimizer != WEIR_OPTIMIZER_SGD && config->optimizer != WEIR_OPTIMIZER_ADAMW)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "unknown optimizer %d", (int)config->optimizer);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        if (!(numbers[i].value >= 0 && numbers[i].value < numbers[i].most))
+            return WEIR_FAIL(WEIR_ERR_USAGE, "%s is %g, it must be at least 0 and below %g", numbers[i].name,
+                             numbers[i].value, numbers[i].most);
+    return WEIR_OK;
+}
+
+static weir_status replicas_check(const struct weir_engine_config *config)
+{
+    if (config->replicas < 0 || config->replicas > WEIR_REDUCE_TERMS)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "replicas is %d, it must be from 1 to %d", config->replicas, WEIR_REDUCE_TERMS);
+    if (config->zero != 0 && config->zero != 1)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "zero is %d: ZeRO stage 1 (1) or none (0) are there", config->zero);
+    if (config->bucket_bytes < 0)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "bucket bytes is %lld, it must not be negative", (long long)config->bucket_bytes);
+    return WEIR_OK;
+}
+
+weir_status weir_engine_config_check(const struct weir_engine_config *config)
+{
+    if (config->struct_bytes != sizeof *config)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "weir_engine_config has %zu bytes, this library knows %zu: start from "
+                                           "WEIR_ENGINE_CONFIG_DEFAULT and rebuild",
+                         config->struct_bytes, sizeof *config);
+    if (!config->graph || !config->schedule || !config->device)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "an engine needs a graph, a schedule and a device");
+    if (config->threads_per_rank < 1)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "threads per rank is %d, it must be at least 1", config->threads_per_rank);
+    if (config->device_memory < 0)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "device memory is %lld bytes, it must not be negative",
+                         (long long)config->device_memory);
+    weir_status status = replicas_check(config);
+    if (status)
+        return status;
+    if (config->dtype != WEIR_COMPUTE_F32 && config->dtype != WEIR_COMPUTE_TF32 && config->dtype != WEIR_COMPUTE_BF16)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "unknown dtype %d", (int)config->dtype);
+    return optimizer_check(config);
+}

@@ -1,0 +1,160 @@
+#include "engine/program/extra_memory.h"
+
+#include "weir_parts.h"
+
+static bool has_rows(const struct weir_build *build)
+{
+    return !(build->kind->flags & WEIR_DEVICE_HOST_MEMORY);
+}
+
+/* ---- making -------------------------------------------------------------------------------------------------------- */
+
+weir_status weir_extra_add(struct weir_extras *extras, struct weir_arena *arena, const struct weir_extra *row)
+{
+    struct weir_extra *copy, **end = &extras->rows;
+    weir_status status = weir_arena_alloc(arena, 1, sizeof *copy, &copy);
+    if (status)
+        return status;
+    *copy = *row;
+    copy->next = NULL;
+    while (*end)
+        end = &(*end)->next;
+    *end = copy;
+    return WEIR_OK;
+}
+
+static weir_status pinned_add(struct weir_extras *extras, struct weir_arena *arena, int r, const char *what, size_t bytes)
+{
+    struct weir_extra row = {.what = what, .rank = r, .on_host = true, .is_known = true, .bytes = bytes};
+    return bytes ? weir_extra_add(extras, arena, &row) : WEIR_OK;
+}
+
+static weir_status rank_rows_make(const struct weir_build *build, struct weir_extras *extras, struct weir_arena *arena, int r)
+{
+    const size_t *blocks = build->program->ranks[r % build->program->n_ranks].bytes;
+    struct weir_extra workspace = {.what = "workspace of matrix products", .rank = r, .device = extras->device_of[r],
+                                   .is_known = true, .bytes = build->kind->context_bytes};
+    weir_status status = weir_extra_add(extras, arena, &workspace);
+    if (!status)
+        status = pinned_add(extras, arena, r, "pinned mirror of data", blocks[WEIR_MEMORY_DATA]);
+    if (!status)
+        status = pinned_add(extras, arena, r, "pinned mirror of step", blocks[WEIR_MEMORY_STEP]);
+    return status ? status : pinned_add(extras, arena, r, "pinned chunk for parameters", WEIR_TRANSFER_BYTES);
+}
+
+static weir_status device_row_make(struct weir_extras *extras, struct weir_arena *arena, int device, const size_t *taken)
+{
+    struct weir_extra row = {.what = "context, modules and other users of the GPU", .rank = WEIR_EXTRA_ALL, .device = device,
+                             .is_taken = true, .is_known = taken, .bytes = taken ? *taken : 0};
+    return weir_extra_add(extras, arena, &row);
+}
+
+static bool is_first_on(const int *device_of, int r)
+{
+    for (int q = 0; q < r; q++)
+        if (device_of[q] == device_of[r])
+            return false;
+    return device_of[r] != WEIR_DEVICE_ELSEWHERE;
+}
+
+static bool all_elsewhere(const struct weir_resources *have, int n)
+{
+    for (int r = 0; r < n; r++)
+        if (have->device_of[r] != WEIR_DEVICE_ELSEWHERE)
+            return false;
+    return true;
+}
+
+weir_status weir_extras_make(const struct weir_build *build, const struct weir_resources *have, struct weir_arena *arena,
+                             struct weir_extras *extras_out)
+{
+    struct weir_extras extras = {.device_of = have->device_of};
+    int n = has_rows(build) ? weir_build_n_ranks(build) : 0;
+    weir_status status = WEIR_OK;
+    if (n && all_elsewhere(have, n)) /* of each process: which GPUs they find is not known */
+        status = device_row_make(&extras, arena, WEIR_DEVICE_ELSEWHERE, NULL);
+    for (int r = 0; r < n && !status; r++)
+        if (is_first_on(have->device_of, r))
+            status = device_row_make(&extras, arena, have->device_of[r], have->taken ? &have->taken[r] : NULL);
+    for (int r = 0; r < n && !status; r++)
+        status = rank_rows_make(build, &extras, arena, r);
+    if (!status)
+        *extras_out = extras;
+    return status;
+}
+
+/* ---- asking -------------------------------------------------------------------------------------------------------- */
+
+size_t weir_extra_bytes(const struct weir_extras *extras, int r, bool taken_too)
+{
+    size_t bytes = 0;
+    for (const struct weir_extra *row = extras->rows; row; row = row->next)
+        if (row->rank == r && !row->on_host && (taken_too || !row->is_taken))
+            bytes += row->bytes;
+    return bytes;
+}
+
+size_t weir_rank_device_bytes(const struct weir_build *build, const struct weir_extras *extras, int r)
+{
+    return weir_program_rank_bytes(build->program, r % build->program->n_ranks) + weir_extra_bytes(extras, r, true);
+}
+
+static void row_print(const struct weir_build *build, const struct weir_extra *row, FILE *out)
+{
+    char rank[16] = "-", where[32] = "host", bytes[24] = "measured at start";
+    if (row->rank != WEIR_EXTRA_ALL)
+        snprintf(rank, sizeof rank, "%d", row->rank);
+    if (!row->on_host && row->device == WEIR_DEVICE_ELSEWHERE)
+        snprintf(where, sizeof where, "%s", build->kind->name);
+    else if (!row->on_host)
+        snprintf(where, sizeof where, "%s:%d", build->kind->name, row->device);
+    if (row->is_known)
+        snprintf(bytes, sizeof bytes, "%zu", row->bytes);
+    fprintf(out, "%s %-8s %18s %s\n", rank, where, bytes, row->what);
+}
+
+static void device_print(const struct weir_build *build, const struct weir_extras *extras, int device, FILE *out)
+{
+    size_t blocks = 0, beside = 0;
+    bool known = true;
+    fprintf(out, "%s:%d: ranks", build->kind->name, device);
+    for (int r = 0; r < weir_build_n_ranks(build); r++)
+        if (extras->device_of[r] == device) {
+            fprintf(out, " %d", r);
+            blocks += weir_program_rank_bytes(build->program, r % build->program->n_ranks);
+        }
+    for (const struct weir_extra *row = extras->rows; row; row = row->next)
+        if (!row->on_host && row->device == device) {
+            beside += row->bytes;
+            known &= row->is_known;
+        }
+    fprintf(out, ", blocks %zu, beside them %zu, all %zu%s\n", blocks, beside, blocks + beside,
+            known ? "" : " and what is measured at start");
+}
+
+static void extras_print(const struct weir_build *build, const struct weir_extras *extras, FILE *out)
+{
+    if (!extras->rows)
+        return;
+    fprintf(out, "# beside the blocks: rank where bytes what\n");
+    for (const struct weir_extra *row = extras->rows; row; row = row->next)
+        row_print(build, row, out);
+    fprintf(out, "# totals per device in bytes\n");
+    for (int r = 0; r < weir_build_n_ranks(build); r++)
+        if (is_first_on(extras->device_of, r))
+            device_print(build, extras, extras->device_of[r], out);
+}
+
+size_t weir_library_bytes(void)
+{
+    return (size_t)(WEIR_HAVE_ONEDNN ? 10 : 4) << 20;
+}
+
+void weir_memory_print(const struct weir_build *build, const struct weir_extras *extras, FILE *out)
+{
+    weir_program_dump_memory(build->program, out);
+    extras_print(build, extras, out);
+    if (extras->rows)
+        fprintf(out, "not in the table: what the device's own libraries take of the host, kernels loaded when first called\n");
+    fprintf(out, "not in the table: libraries and threads, about %zu bytes\n", weir_library_bytes());
+}

@@ -1,0 +1,392 @@
+#include "engine/program/fit.h"
+
+#include <string.h>
+
+#include "base/text.h"
+
+/* Work on one verdict. */
+struct advisor {
+    const struct weir_build *build;
+    struct weir_fit *fit;
+    size_t extra;                /* bytes of a rank beside its blocks, the most of any */
+    size_t rank_cap, free_bytes; /* that a change must keep to */
+    bool by_rank;                /* a single rank is too large, not all of them together */
+};
+
+/* ---- what a program needs ------------------------------------------------------------------------------------------- */
+
+struct need {
+    int rank; /* the one that needs most */
+    size_t most, all;
+};
+
+static struct need need_of(const struct weir_program *program, size_t extra)
+{
+    struct need need = {0, 0, 0};
+    for (int r = 0; r < program->n_ranks; r++) {
+        size_t bytes = weir_program_rank_bytes(program, r) + extra;
+        need.all += bytes * (size_t)program->n_replicas;
+        if (bytes > need.most) {
+            need.most = bytes;
+            need.rank = r;
+        }
+    }
+    return need;
+}
+
+/* ---- trying --------------------------------------------------------------------------------------------------------- */
+
+static int chunks_of(const struct weir_schedule_kind *kind, const struct weir_schedule *now)
+{
+    return kind->n_chunks ? kind->n_chunks : now->n_stages / now->n_ranks;
+}
+
+static weir_status changed_schedule(const struct weir_schedule *now, const struct weir_fit_way *way, struct weir_arena *arena,
+                                    struct weir_schedule *out)
+{
+    int v = chunks_of(way->kind, now);
+    int n_stages = way->n_stages ? way->n_stages : now->n_stages;
+    if (n_stages % v || way->kind->n_copies > 1)
+        return WEIR_ERR_UNSUPPORTED;
+    struct weir_schedule_params params = {
+        .n_ranks = n_stages / v, .n_chunks = v, .n_microbatches = now->n_microbatches};
+    return weir_schedule_build(way->kind, &params, arena, out);
+}
+
+/* Build the changed run; what it needs beside the build's own is in `arena` and `schedule`. */
+static weir_status trial_build(const struct advisor *a, const struct weir_fit_way *way, struct weir_arena *arena,
+                               struct weir_schedule *schedule, struct weir_build *trial_out)
+{
+    struct weir_engine_config config = a->build->config;
+    weir_status status = WEIR_OK;
+    if (way->recompute)
+        config.recompute = "full";
+    if (way->zero)
+        config.zero = 1;
+    if (way->bf16)
+        config.dtype = WEIR_COMPUTE_BF16;
+    if (way->microbatch_size)
+        status = weir_graph_resize(config.graph, way->microbatch_size, arena, &config.graph);
+    if (!status && way->kind) {
+        status = changed_schedule(config.schedule, way, arena, schedule);
+        if (!status && schedule->n_stages != config.schedule->n_stages)
+            config.first_layer = NULL;
+        config.schedule = schedule;
+    }
+    return status ? status : weir_build_training(&config, a->build->kind, arena, trial_out);
+}
+
+/* What cannot be built does not fit either. */
+static bool way_fits(struct advisor *a, const struct weir_fit_way *way)
+{
+    struct weir_arena arena = {0};
+    struct weir_schedule schedule;
+    struct weir_build trial;
+    bool fit = false;
+    if (!trial_build(a, way, &arena, &schedule, &trial)) {
+        struct need need = need_of(trial.program, a->extra);
+        size_t bytes = a->by_rank ? need.most : need.all;
+        fit = need.most <= a->rank_cap && need.all <= a->free_bytes;
+        a->fit->least = bytes < a->fit->least ? bytes : a->fit->least;
+    }
+    weir_arena_release(&arena);
+    return fit;
+}
+
+static void way_keep(struct advisor *a, const struct weir_fit_way *way)
+{
+    if (a->fit->n_ways < WEIR_FIT_WAYS)
+        a->fit->ways[a->fit->n_ways++] = *way;
+}
+
+/* ---- the ways out --------------------------------------------------------------------------------------------------- */
+
+/* The kind makes the very schedule of this run. */
+static bool kind_made(const struct weir_schedule_kind *kind, const struct weir_schedule *now)
+{
+    struct weir_arena arena = {0};
+    struct weir_schedule made;
+    struct weir_fit_way same = {.kind = kind};
+    bool equal = !changed_schedule(now, &same, &arena, &made) && made.n_ranks == now->n_ranks;
+    for (int r = 0; equal && r < now->n_ranks; r++) {
+        const struct weir_schedule_rank *x = &made.ranks[r], *y = &now->ranks[r];
+        equal = x->n_actions == y->n_actions && !memcmp(x->actions, y->actions, x->n_actions * sizeof *x->actions);
+    }
+    weir_arena_release(&arena);
+    return equal;
+}
+
+/* On few ranks several kinds make the same schedule, and any of them may have been asked for: all of them must fit. */
+static bool stages_fit(struct advisor *a, struct weir_fit_way way)
+{
+    bool some = false;
+    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind; kind++) {
+        if (!kind_made(*kind, a->build->config.schedule))
+            continue;
+        way.kind = *kind;
+        if (!way_fits(a, &way))
+            return false;
+        some = true;
+    }
+    return some;
+}
+
+static void stages_try(struct advisor *a, struct weir_fit_way way)
+{
+    const struct weir_schedule *now = a->build->config.schedule;
+    int v = now->n_stages / now->n_ranks, most = a->build->graph->n_layers / v * v;
+    for (int n = now->n_stages; n < most;) {
+        n = 2 * n < most ? 2 * n : most;
+        way.n_stages = n;
+        if (stages_fit(a, way)) {
+            way_keep(a, &way);
+            return;
+        }
+    }
+}
+
+static void microbatch_try(struct advisor *a, struct weir_fit_way way)
+{
+    for (int64_t size = a->build->graph->microbatch_size / 2; size >= 1; size /= 2) {
+        way.microbatch_size = size;
+        if (way_fits(a, &way)) {
+            way_keep(a, &way);
+            return;
+        }
+    }
+}
+
+/* The chunks must be said with a schedule that would take another number by itself. */
+static int chunks_said(const struct weir_schedule_kind *kind, const struct weir_schedule *now)
+{
+    int v = chunks_of(kind, now), own = kind->default_chunks ? kind->default_chunks : 1;
+    return v * now->n_ranks != now->n_stages || (!kind->n_chunks && v != own) ? v : 0;
+}
+
+/* Another schedule on as many stages, or, where it puts more of them on a rank, on as many ranks. */
+static void schedule_try(struct advisor *a, struct weir_fit_way way)
+{
+    const struct weir_schedule *now = a->build->config.schedule;
+    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind; kind++) {
+        way.kind = *kind;
+        way.n_stages = 0;
+        bool fit = way_fits(a, &way);
+        if (!fit && (*kind)->n_chunks > 1) {
+            way.n_stages = now->n_ranks * (*kind)->n_chunks;
+            fit = way.n_stages != now->n_stages && way_fits(a, &way);
+        }
+        if (fit) {
+            way.n_chunks = chunks_said(*kind, now);
+            way_keep(a, &way);
+            return;
+        }
+    }
+}
+
+/* Replicas that each keep all of the optimizer's state may share it. */
+static void zero_try(struct advisor *a, struct weir_fit_way way)
+{
+    way.zero = true;
+    if (a->build->n_replicas > 1 && !a->build->config.zero && way_fits(a, &way))
+        way_keep(a, &way);
+}
+
+static void bf16_try(struct advisor *a, struct weir_fit_way way)
+{
+    bool can = a->build->config.dtype != WEIR_COMPUTE_BF16 && (a->build->kind->flags & WEIR_DEVICE_BF16);
+    way.bf16 = true;
+    if (can && way_fits(a, &way))
+        way_keep(a, &way);
+}
+
+static void ways_find(struct advisor *a)
+{
+    const char *recompute = a->build->config.recompute;
+    bool full = recompute && !strcmp(recompute, "full");
+    struct weir_fit_way way = {.recompute = !full};
+    if (a->build->smaller)
+        return;
+    if (!full && way_fits(a, &way))
+        way_keep(a, &way);
+    for (int with_full = 0; with_full < (full ? 1 : 2); with_full++) {
+        if (with_full && a->fit->n_ways)
+            break;
+        way.recompute = with_full;
+        zero_try(a, way);
+        bf16_try(a, way);
+        if (!a->fit->same_ranks)
+            stages_try(a, way);
+        microbatch_try(a, way);
+        schedule_try(a, way);
+    }
+}
+
+/* ---- weighing ------------------------------------------------------------------------------------------------------- */
+
+static size_t extra_most(const struct weir_build *build, const struct weir_extras *extras)
+{
+    size_t most = 0;
+    for (int r = 0; r < weir_build_n_ranks(build); r++) {
+        size_t bytes = weir_extra_bytes(extras, r, true);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
+static bool is_first_on(const int *device_of, int r)
+{
+    for (int q = 0; q < r; q++)
+        if (device_of[q] == device_of[r])
+            return false;
+    return device_of[r] != WEIR_DEVICE_ELSEWHERE;
+}
+
+/* Ranks that share a device are weighed together, by the first of them. */
+static bool device_fits(const struct weir_build *build, const struct weir_extras *extras, const struct weir_resources *have,
+                        int first, struct weir_fit *fit)
+{
+    size_t need = 0;
+    int n = 0;
+    for (int r = first; r < weir_build_n_ranks(build); r++)
+        if (have->device_of[r] == have->device_of[first]) {
+            need += weir_program_rank_bytes(build->program, r % build->program->n_ranks) + weir_extra_bytes(extras, r, false);
+            n++;
+        }
+    if (need <= have->free_bytes[first])
+        return true;
+    fit->fits = false;
+    fit->device = have->device_of[first];
+    fit->n_on_device = n;
+    fit->device_need = need;
+    fit->device_free = have->free_bytes[first];
+    fit->device_total = have->total_bytes[first];
+    return false;
+}
+
+/* Ways out: a share of what there is for each of the device's ranks, on as many ranks as now. */
+static void device_advise(struct advisor *a, const struct weir_extras *extras, int first)
+{
+    struct weir_fit *fit = a->fit;
+    size_t taken = weir_extra_bytes(extras, first, true) - weir_extra_bytes(extras, first, false);
+    size_t share = fit->device_free / (size_t)fit->n_on_device + taken;
+    a->rank_cap = share < fit->rank_cap ? share : fit->rank_cap;
+    a->free_bytes = SIZE_MAX;
+    a->by_rank = fit->most > a->rank_cap;
+    fit->same_ranks = true;
+    fit->least = fit->most;
+    ways_find(a);
+}
+
+struct weir_fit weir_fit_weigh(const struct weir_build *build, const struct weir_extras *extras,
+                               const struct weir_resources *have)
+{
+    int64_t cap = build->config.device_memory;
+    size_t extra = extra_most(build, extras);
+    struct need need = need_of(build->program, extra);
+    struct weir_fit fit = {.fits = true, .rank = need.rank, .most = need.most, .all = need.all,
+                           .rank_cap = cap ? (size_t)cap : SIZE_MAX, .free_bytes = have->host_free,
+                           .device = WEIR_DEVICE_ELSEWHERE};
+    struct advisor a = {.build = build, .fit = &fit, .extra = extra, .rank_cap = fit.rank_cap, .free_bytes = have->host_free};
+    for (int r = 0; r < weir_build_n_ranks(build) && have->free_bytes && fit.fits; r++)
+        if (is_first_on(have->device_of, r) && !device_fits(build, extras, have, r, &fit))
+            device_advise(&a, extras, r);
+    if (fit.fits && (need.most > fit.rank_cap || need.all > fit.free_bytes)) {
+        fit.fits = false;
+        a.by_rank = need.most > fit.rank_cap;
+        fit.least = a.by_rank ? need.most : need.all;
+        for (int r = 0; r < build->program->n_ranks; r++)
+            fit.n_over += weir_program_rank_bytes(build->program, r) + extra > fit.rank_cap;
+        ways_find(&a);
+    }
+    return fit;
+}
+
+/* ---- the refusal ---------------------------------------------------------------------------------------------------- */
+
+static void way_name(const struct weir_fit_way *way, struct weir_text *text)
+{
+    weir_text_append(text, "%s", text->length ? ", or with" : "it fits with");
+    if (way->recompute)
+        weir_text_append(text, " " WEIR_OPTION("recompute=full"));
+    if (way->zero)
+        weir_text_append(text, " " WEIR_OPTION("zero=1"));
+    if (way->bf16)
+        weir_text_append(text, " " WEIR_OPTION("dtype=bf16"));
+    if (way->n_stages)
+        weir_text_append(text, " " WEIR_OPTION("stages=%d"), way->n_stages);
+    if (way->microbatch_size)
+        weir_text_append(text, " " WEIR_OPTION("microbatch_size=%lld"), (long long)way->microbatch_size);
+    if (way->kind)
+        weir_text_append(text, " " WEIR_OPTION("schedule=%s"), way->kind->name);
+    if (way->n_chunks)
+        weir_text_append(text, " " WEIR_OPTION("chunks=%d"), way->n_chunks);
+}
+
+static void nothing_name(const struct weir_build *build, const struct weir_fit *fit, struct weir_text *text)
+{
+    weir_text_append(text, "neither " WEIR_OPTION("recompute=full") ", %s%sa smaller " WEIR_OPTION("microbatch_size")
+                           ", another " WEIR_OPTION("schedule") " nor recomputation with one of them fits: the least found "
+                           "is %zu bytes (%.1f MiB)",
+                     build->n_replicas > 1 && !build->config.zero ? WEIR_OPTION("zero=1") ", " : "",
+                     fit->same_ranks ? "" : "more " WEIR_OPTION("stages") ", ", fit->least, (double)fit->least / 0x1p20);
+}
+
+static void ways_name(const struct weir_build *build, const struct weir_fit *fit, struct weir_text *text)
+{
+    if (build->smaller) {
+        bool stages = fit->most > fit->rank_cap;
+        weir_text_append(text, "%s%s", fit->same_ranks ? "or " : stages ? "use more stages, " : "use ", build->smaller);
+        return;
+    }
+    for (int i = 0; i < fit->n_ways; i++)
+        way_name(&fit->ways[i], text);
+    if (!fit->n_ways)
+        nothing_name(build, fit, text);
+}
+
+/* "rank 1 (stages 1, 5) needs 130023424 bytes (124.0 MiB)" */
+static void need_name(const struct weir_program *program, const struct weir_fit *fit, struct weir_text *text)
+{
+    int n = 0, n_stages = 0;
+    for (int s = 0; s < program->n_stages; s++)
+        n_stages += program->stages[s].rank == fit->rank;
+    weir_text_append(text, "rank %d (%s", fit->rank, n_stages > 1 ? "stages" : "stage");
+    for (int s = 0; s < program->n_stages; s++)
+        if (program->stages[s].rank == fit->rank)
+            weir_text_append(text, n++ ? ", %d" : " %d", s);
+    weir_text_append(text, ") needs %zu bytes (%.1f MiB)", fit->most, (double)fit->most / 0x1p20);
+}
+
+static weir_status device_refuse(const struct weir_build *build, const struct weir_fit *fit, const char *ways)
+{
+    return WEIR_FAIL(WEIR_ERR_NOFIT,
+                     "device '%s:%d' has %.1f MiB free of %.1f, the rest is its context's and other users', its %d rank%s %.1f "
+                     "MiB: use more devices; %s",
+                     build->kind->name, fit->device, (double)fit->device_free / 0x1p20, (double)fit->device_total / 0x1p20,
+                     fit->n_on_device, fit->n_on_device == 1 ? " needs" : "s need", (double)fit->device_need / 0x1p20, ways);
+}
+
+static weir_status total_refuse(const struct weir_build *build, const struct weir_fit *fit, const char *name, const char *ways)
+{
+    if (fit->most > fit->rank_cap)
+        return WEIR_FAIL(WEIR_ERR_NOFIT, "%s, the cap is %zu, %d of %d ranks are over it: %s", name, fit->rank_cap,
+                         fit->n_over, build->program->n_ranks, ways);
+    return WEIR_FAIL(WEIR_ERR_NOFIT,
+                     "the run needs %.1f MiB for %d ranks, device '%s' has %.1f MiB free; %s, more than any other: %s",
+                     (double)fit->all / 0x1p20, weir_build_n_ranks(build), build->kind->name,
+                     (double)fit->free_bytes / 0x1p20, name, ways);
+}
+
+weir_status weir_fit_refuse(const struct weir_build *build, const struct weir_fit *fit)
+{
+    struct weir_text ways = {0}, name = {0};
+    ways_name(build, fit, &ways);
+    need_name(build->program, fit, &name);
+    weir_status status = ways.status ? ways.status : name.status;
+    if (!status)
+        status = fit->device != WEIR_DEVICE_ELSEWHERE ? device_refuse(build, fit, ways.data)
+                                                      : total_refuse(build, fit, name.data, ways.data);
+    weir_text_release(&ways);
+    weir_text_release(&name);
+    return status;
+}

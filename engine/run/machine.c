@@ -1,0 +1,267 @@
+#include "engine/run/machine.h"
+
+#include <string.h>
+
+#include "engine/run/transfer.h"
+
+/* ---- devices ------------------------------------------------------------------------------------------------------- */
+
+static bool on_host(const struct weir_machine *machine)
+{
+    return machine->kind->flags & WEIR_DEVICE_HOST_MEMORY;
+}
+
+static weir_status arrays_make(struct weir_machine *machine, struct weir_arena *arena)
+{
+    size_t n = (size_t)machine->n_ranks;
+    weir_status status = weir_arena_alloc(arena, n, sizeof *machine->ranks, &machine->ranks);
+    if (!status)
+        status = weir_arena_alloc(arena, n, sizeof *machine->device_of, &machine->device_of);
+    if (!status)
+        status = weir_arena_alloc(arena, n, sizeof *machine->taken, &machine->taken);
+    if (!status)
+        status = weir_arena_alloc(arena, n, sizeof *machine->free_bytes, &machine->free_bytes);
+    if (!status)
+        status = weir_arena_alloc(arena, n, sizeof *machine->total_bytes, &machine->total_bytes);
+    for (int r = 0; r < machine->n_ranks && !status; r++) {
+        struct weir_rank *rank = &machine->ranks[r];
+        rank->machine = machine;
+        rank->number = r;
+        rank->index = r % machine->build->program->n_ranks;
+        rank->replica = r / machine->build->program->n_ranks;
+    }
+    return status;
+}
+
+static weir_status devices_open(struct weir_machine *machine, const struct weir_machine_place *place)
+{
+    weir_status status = WEIR_OK;
+    for (int r = 0; r < machine->n_ranks && !status; r++) {
+        struct weir_rank *rank = &machine->ranks[r];
+        if (!weir_rank_is_here(rank)) {
+            machine->device_of[r] = WEIR_DEVICE_ELSEWHERE;
+            continue;
+        }
+        if (place->device_index >= 0)
+            machine->device_of[r] = place->device_index;
+        rank->device_index = machine->device_of[r];
+        status = machine->kind->open(rank->device_index, machine->build->config.threads_per_rank, &rank->device);
+        if (!status && place->is_crowded && machine->kind->crowd)
+            machine->kind->crowd(rank->device);
+    }
+    return status;
+}
+
+static weir_status all_connect(struct weir_machine *machine)
+{
+    weir_status status = WEIR_OK;
+    for (int r = machine->first_here; r < machine->end_here; r++)
+        for (int q = machine->first_here; q < machine->end_here && !status; q++)
+            if (machine->device_of[r] != machine->device_of[q])
+                status = machine->kind->connect(machine->ranks[r].device, machine->ranks[q].device);
+    return status;
+}
+
+/* What is in use of each device once it is open. */
+static weir_status taken_measure(struct weir_machine *machine)
+{
+    weir_status status = WEIR_OK;
+    for (int r = machine->first_here; r < machine->end_here && !status; r++) {
+        size_t free_bytes = 0, total_bytes = 0;
+        status = machine->kind->memory_info(machine->ranks[r].device, &free_bytes, &total_bytes);
+        machine->taken[r] = total_bytes - free_bytes;
+    }
+    return status;
+}
+
+weir_status weir_machine_open(struct weir_machine *machine, const struct weir_build *build,
+                              const struct weir_machine_place *place, struct weir_arena *arena)
+{
+    int n_devices;
+    const struct weir_device_kind *kind;
+    *machine = (struct weir_machine){.kind = build->kind, .build = build, .n_ranks = weir_build_n_ranks(build),
+                                     .first_here = place->first_here, .end_here = place->end_here};
+    weir_status status = machine->kind->count(&n_devices);
+    if (!status)
+        status = arrays_make(machine, arena);
+    if (!status)
+        status = weir_device_list(build->config.device, machine->n_ranks, &kind, machine->device_of);
+    if (!status)
+        status = devices_open(machine, place);
+    if (!status && !on_host(machine))
+        status = taken_measure(machine);
+    return status || on_host(machine) ? status : all_connect(machine);
+}
+
+weir_status weir_machine_look(struct weir_machine *machine, struct weir_resources *have_out)
+{
+    struct weir_resources have = {.device_of = machine->device_of, .host_free = SIZE_MAX};
+    size_t total_bytes;
+    weir_status status = WEIR_OK;
+    if (on_host(machine)) {
+        status = machine->kind->memory_info(machine->ranks[machine->first_here].device, &have.host_free, &total_bytes);
+    } else {
+        for (int r = machine->first_here; r < machine->end_here && !status; r++)
+            status = machine->kind->memory_info(machine->ranks[r].device, &machine->free_bytes[r], &machine->total_bytes[r]);
+        have.taken = machine->taken;
+        have.free_bytes = machine->free_bytes;
+        have.total_bytes = machine->total_bytes;
+    }
+    if (!status)
+        *have_out = have;
+    return status;
+}
+
+/* ---- streams and blocks -------------------------------------------------------------------------------------------- */
+
+weir_status weir_machine_streams(struct weir_machine *machine, size_t (*capacity)(const struct weir_build *build, int index))
+{
+    weir_status status = WEIR_OK;
+    for (int r = machine->first_here; r < machine->end_here && !status; r++) {
+        struct weir_rank *rank = &machine->ranks[r];
+        status = machine->kind->stream_open(rank->device, WEIR_STREAM_COMPUTE, capacity(machine->build, rank->index),
+                                            &rank->stream);
+        if (!status)
+            status = machine->kind->native(rank->stream, &rank->native);
+    }
+    return status;
+}
+
+static weir_status rank_blocks(struct weir_rank *rank, size_t partial_bytes)
+{
+    const struct weir_device_kind *kind = rank->machine->kind;
+    const size_t *bytes = weir_rank_program(rank)->bytes;
+    weir_status status = WEIR_OK;
+    for (int k = 0; k < WEIR_MEMORY_KINDS && !status; k++)
+        if (bytes[k] && !rank->shared[k])
+            status = kind->memory_alloc(rank->device, bytes[k], (void **)(void *)&rank->blocks[k]);
+    if (!status && partial_bytes)
+        status = kind->memory_alloc(rank->device, partial_bytes, (void **)(void *)&rank->partial_sums);
+    return status ? status : weir_transfer_open(rank);
+}
+
+weir_status weir_machine_blocks(struct weir_machine *machine, size_t partial_bytes)
+{
+    weir_status status = WEIR_OK;
+    for (int r = machine->first_here; r < machine->end_here && !status; r++)
+        status = rank_blocks(&machine->ranks[r], partial_bytes);
+    return status;
+}
+
+/* ---- tasks --------------------------------------------------------------------------------------------------------- */
+
+weir_status weir_rank_copy(const struct weir_rank *rank, void *destination, const void *source, size_t bytes)
+{
+    const struct weir_device_kind *kind = rank->machine->kind;
+    if (!(kind->flags & WEIR_DEVICE_TASKS))
+        return kind->copy(rank->stream, destination, source, bytes);
+    memcpy(destination, source, bytes); /* instructions are tasks of the stream: it has got here */
+    return WEIR_OK;
+}
+
+/* In stream order a wait may never end by itself: it is looked after meanwhile. */
+static weir_status rank_sync(const struct weir_rank *rank, const struct weir_machine_watch *watch)
+{
+    for (;;) {
+        weir_status status = rank->machine->kind->stream_sync(rank->stream, watch ? WEIR_MACHINE_LOOK_NS : -1);
+        if (status != WEIR_ERR_TIMEOUT || !watch)
+            return status;
+        status = watch->look(watch->context);
+        if (status)
+            return status;
+    }
+}
+
+weir_status weir_machine_sync(const struct weir_machine *machine, const struct weir_machine_watch *watch)
+{
+    weir_status first = WEIR_OK;
+    char message[WEIR_ERROR_MAX];
+    for (int r = machine->first_here; r < machine->end_here; r++) {
+        weir_status status = rank_sync(&machine->ranks[r], watch);
+        if (status && !first) {
+            first = status;
+            weir_error_take(message);
+        }
+    }
+    if (first)
+        weir_error_put(message);
+    return first;
+}
+
+bool weir_machine_is_stuck(const struct weir_machine *machine, int64_t grace_ns)
+{
+    bool stuck = false;
+    for (int r = machine->first_here; r < machine->end_here && machine->ranks && !stuck; r++)
+        stuck = machine->ranks[r].stream &&
+                machine->kind->stream_sync(machine->ranks[r].stream, grace_ns) == WEIR_ERR_TIMEOUT;
+    return stuck;
+}
+
+static weir_status rank_run(struct weir_rank *rank, weir_task_fn fn, void *argument)
+{
+    const struct weir_device_kind *kind = rank->machine->kind;
+    if (kind->flags & WEIR_DEVICE_TASKS)
+        return kind->run(rank->stream, fn, argument);
+    weir_status status = kind->native(rank->stream, &rank->native);
+    return status ? status : fn(argument);
+}
+
+weir_status weir_machine_tasks_run(const struct weir_machine *machine, weir_task_fn fn, void *arguments, size_t stride)
+{
+    for (int r = machine->first_here; r < machine->end_here; r++) {
+        weir_status status = rank_run(&machine->ranks[r], fn, (char *)arguments + (size_t)r * stride);
+        if (status)
+            return status;
+    }
+    return weir_machine_sync(machine, NULL);
+}
+
+/* ---- closing ------------------------------------------------------------------------------------------------------- */
+
+/* Kernel state belongs to the rank's thread. */
+static weir_status context_close(void *argument)
+{
+    struct weir_rank *rank = argument;
+    if (rank->context)
+        rank->machine->kind->context_close(rank->device, rank->context);
+    rank->context = NULL;
+    return WEIR_OK;
+}
+
+static void stream_close(struct weir_rank *rank)
+{
+    const struct weir_device_kind *kind = rank->machine->kind;
+    kind->stream_sync(rank->stream, -1);
+    kind->stream_reset(rank->stream); /* a poisoned stream would skip the task */
+    if (rank_run(rank, context_close, rank) == WEIR_OK)
+        kind->stream_sync(rank->stream, -1);
+    else
+        context_close(rank);
+    kind->stream_close(rank->stream);
+}
+
+static void rank_close(struct weir_rank *rank)
+{
+    const struct weir_device_kind *kind = rank->machine->kind;
+    if (rank->stream)
+        stream_close(rank);
+    for (int k = 0; k < WEIR_MEMORY_KINDS; k++)
+        if (rank->blocks[k] && !rank->shared[k])
+            kind->memory_free(rank->device, rank->blocks[k]);
+    if (rank->partial_sums)
+        kind->memory_free(rank->device, rank->partial_sums);
+    weir_transfer_close(rank);
+}
+
+void weir_machine_close(struct weir_machine *machine)
+{
+    for (int r = machine->first_here; machine->ranks && r < machine->end_here; r++)
+        rank_close(&machine->ranks[r]);
+}
+
+void weir_machine_devices_close(struct weir_machine *machine)
+{
+    for (int r = machine->first_here; machine->ranks && r < machine->end_here; r++)
+        if (machine->ranks[r].device)
+            machine->kind->close(machine->ranks[r].device);
+}

@@ -1,0 +1,146 @@
+#include "engine/run/world.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "engine/device/placement/placement_cores.h"
+
+enum { CLOCK_ROUNDS = 5 };
+
+/* ---- joining ------------------------------------------------------------------------------------------------------- */
+
+weir_status weir_world_find(struct weir_world *world, const struct weir_engine_config *config,
+                            const struct weir_device_kind *kind, int n_replicas)
+{
+    const struct weir_transport_kind *transport;
+    enum weir_placement_order order = (enum weir_placement_order)0;
+    bool on_host = kind->flags & WEIR_DEVICE_HOST_MEMORY;
+    weir_status status = weir_transport_find(config->transport, &transport);
+    if (!status && config->placement)
+        status = weir_placement_order_find(config->placement, &order);
+    if (status)
+        return status;
+    if (!transport->one_process && transport->streams == on_host)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "transport '%s' moves memory of %s, device '%s' has other memory: use " WEIR_OPTION("transport=%s"),
+                         transport->name, on_host ? "GPUs" : "the host", kind->name, on_host ? "mpi" : "nccl");
+    *world = (struct weir_world){.grid = {.n_ranks = config->schedule->n_ranks, .n_replicas = n_replicas, .order = order},
+                                 .transport = transport->one_process ? NULL : transport};
+    world->end_here = world->transport ? 0 : world->grid.n_ranks * n_replicas;
+    return WEIR_OK;
+}
+
+weir_status weir_world_join(struct weir_world *world, int n_threads)
+{
+    struct weir_transport_config config = {.n_threads = n_threads, .timeout_ns = WEIR_TRANSPORT_TIMEOUT_NS};
+    if (!world->transport)
+        return WEIR_OK;
+    weir_status status = world->transport->open(&config, &world->handle);
+    if (status)
+        return status;
+    world->info = world->transport->info(world->handle);
+    status = weir_placement_grid_check(&world->grid, world->info->n_ranks);
+    if (status)
+        return status;
+    struct weir_seat seat = weir_placement_place(&world->grid, world->info->rank);
+    world->first_here = seat.replica * world->grid.n_ranks + seat.rank;
+    world->end_here = world->first_here + 1;
+    return WEIR_OK;
+}
+
+void weir_world_leave(struct weir_world *world)
+{
+    if (!world->handle)
+        return;
+    world->transport->close(world->handle);
+    world->handle = NULL;
+}
+
+/* ---- who is where -------------------------------------------------------------------------------------------------- */
+
+int weir_world_process(const struct weir_world *world, int replica, int index)
+{
+    return weir_placement_world_rank(&world->grid, (struct weir_seat){replica, index});
+}
+
+weir_status weir_world_device_index(const struct weir_world *world, const char *device, struct weir_arena *arena,
+                                    int *index_out)
+{
+    const struct weir_transport_info *info = world->info;
+    int *worlds, n = 0, mine = 0;
+    *index_out = -1;
+    if (!world->transport || strchr(device, ':')) /* a number that was given is meant */
+        return WEIR_OK;
+    weir_status status = weir_arena_alloc(arena, (size_t)info->n_local, sizeof *worlds, &worlds);
+    for (int process = 0; process < info->n_ranks && !status; process++) {
+        if (info->host_of[process] != info->host)
+            continue;
+        mine = process == info->rank ? n : mine;
+        worlds[n++] = process;
+    }
+    if (!status)
+        *index_out = weir_placement_slot(&world->grid, worlds, n, mine);
+    return status;
+}
+
+/* ---- what all agree on --------------------------------------------------------------------------------------------- */
+
+weir_status weir_world_share(const struct weir_world *world, int replica, int index, void *data, size_t bytes)
+{
+    return world->transport
+               ? world->transport->broadcast(world->handle, weir_world_process(world, replica, index), data, bytes)
+               : WEIR_OK;
+}
+
+weir_status weir_world_sum(const struct weir_world *world, size_t *bytes)
+{
+    weir_status status = WEIR_OK;
+    size_t sum = 0;
+    for (int host = 0; world->transport && host < world->info->n_hosts && !status; host++) {
+        size_t value = *bytes;
+        int first = 0;
+        while (world->info->host_of[first] != host)
+            first++;
+        status = world->transport->broadcast(world->handle, first, &value, sizeof value);
+        sum += value;
+    }
+    *bytes = world->transport ? sum : *bytes;
+    return status;
+}
+
+weir_status weir_world_exchange(const struct weir_world *world, const void *mine, size_t bytes, void *all_out)
+{
+    return world->transport ? world->transport->exchange(world->handle, mine, bytes, all_out) : WEIR_OK;
+}
+
+static int int64_compare(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Several readings right after a barrier, the one in the middle. */
+weir_status weir_world_clock(struct weir_world *world, int64_t *readings)
+{
+    int64_t differences[CLOCK_ROUNDS];
+    weir_status status = WEIR_OK;
+    for (int round = 0; round < CLOCK_ROUNDS && !status; round++) {
+        status = weir_world_exchange(world, NULL, 0, NULL);
+        int64_t now = weir_clock_ns();
+        if (!status)
+            status = weir_world_exchange(world, &now, sizeof now, readings);
+        if (!status)
+            differences[round] = readings[world->info->rank] - readings[0];
+    }
+    if (status)
+        return status;
+    qsort(differences, CLOCK_ROUNDS, sizeof differences[0], int64_compare);
+    world->clock_ahead_ns = world->info->host == world->info->host_of[0] ? 0 : differences[CLOCK_ROUNDS / 2];
+    return WEIR_OK;
+}
+
+void weir_world_stop(const struct weir_world *world, weir_status status)
+{
+    if (world->handle)
+        world->transport->stop(world->handle, status);
+}

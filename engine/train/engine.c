@@ -1,0 +1,119 @@
+/* The engine: open and close. */
+#include "engine/train/trainer.h"
+
+#include "base/alloc.h"
+#include "weir_parts.h"
+
+const char *weir_version(void)
+{
+    return WEIR_VERSION;
+}
+
+static weir_status arrays_make(weir_engine *engine)
+{
+    struct weir_runner *runner = &engine->runner;
+    size_t n = (size_t)weir_build_n_ranks(&runner->build);
+    size_t n_losses = (size_t)(runner->build.n_replicas * runner->build.program->n_microbatches);
+    weir_status status = weir_arena_alloc(&runner->arena, n, sizeof *engine->compute_ns, &engine->compute_ns);
+    if (!status)
+        status = weir_arena_alloc(&runner->arena, n, sizeof *engine->notes, &engine->notes);
+    return status ? status : weir_arena_alloc(&runner->arena, n_losses, sizeof *engine->losses, &engine->losses);
+}
+
+static int n_replicas_of(const struct weir_engine_config *config)
+{
+    return config->replicas ? config->replicas : 1;
+}
+
+/* Processes meet before anything is compiled: one that fails from here on is found by the others. */
+static weir_status engine_start(weir_engine *engine, const struct weir_engine_config *config)
+{
+    struct weir_runner *runner = &engine->runner;
+    const struct weir_device_kind *kind;
+    weir_status status = weir_build_kind_find(config, &kind);
+    if (!status)
+        status = weir_world_find(&runner->world, config, kind, n_replicas_of(config));
+    if (!status)
+        status = weir_world_join(&runner->world, config->threads_per_rank);
+    if (!status)
+        status = weir_build_training(config, kind, &runner->arena, &runner->build);
+    if (!status)
+        status = arrays_make(engine);
+    runner->step_end = weir_step_end;
+    runner->step_end_context = runner;
+    return status ? status : weir_runner_open(runner);
+}
+
+weir_status weir_engine_open(const struct weir_engine_config *config, weir_engine **engine_out)
+{
+    weir_engine *engine;
+    weir_status status = weir_engine_config_check(config);
+    if (!status)
+        status = weir_alloc(1, sizeof *engine, &engine);
+    if (status)
+        return status;
+    status = engine_start(engine, config);
+    if (status) {
+        char message[WEIR_ERROR_MAX];
+        weir_runner_fail(&engine->runner, status);
+        weir_error_take(message);
+        weir_engine_close(engine);
+        weir_error_put(message);
+        return status;
+    }
+    *engine_out = engine;
+    return WEIR_OK;
+}
+
+void weir_engine_close(weir_engine *engine)
+{
+    if (!engine)
+        return;
+    weir_runner_close(&engine->runner);
+    weir_free(engine);
+}
+
+/* ---- preview ------------------------------------------------------------------------------------------------------- */
+
+static weir_status preview_extras(const struct weir_build *build, const struct weir_world *world, struct weir_arena *arena,
+                                  struct weir_extras *extras_out)
+{
+    const struct weir_device_kind *kind;
+    int *device_of, n = weir_build_n_ranks(build);
+    weir_status status = weir_arena_alloc(arena, (size_t)n, sizeof *device_of, &device_of);
+    if (!status)
+        status = weir_device_list(build->config.device, n, &kind, device_of);
+    for (int r = 0; r < n && !status && world->transport; r++)
+        device_of[r] = WEIR_DEVICE_ELSEWHERE; /* every process finds its own */
+    const struct weir_resources have = {.device_of = device_of, .host_free = SIZE_MAX};
+    if (!status)
+        status = weir_extras_make(build, &have, arena, extras_out);
+    for (int r = 0; r < n && !status && weir_world_is_device_side(world); r++)
+        status = weir_extra_add(extras_out, arena, &(struct weir_extra){.what = "buffers and mirrors of the transport",
+                                                                        .rank = r, .device = WEIR_DEVICE_ELSEWHERE});
+    return status;
+}
+
+weir_status weir_engine_preview(const struct weir_engine_config *config, FILE *memory_out, FILE *program_out)
+{
+    struct weir_arena arena = {0};
+    struct weir_build build;
+    struct weir_world world;
+    struct weir_extras extras;
+    const struct weir_device_kind *kind;
+    weir_status status = weir_engine_config_check(config);
+    if (!status)
+        status = weir_build_kind_find(config, &kind);
+    if (!status)
+        status = weir_world_find(&world, config, kind, n_replicas_of(config));
+    if (!status)
+        status = weir_build_training(config, kind, &arena, &build);
+    if (!status)
+        status = preview_extras(&build, &world, &arena, &extras);
+    if (!status && memory_out)
+        weir_memory_print(&build, &extras, memory_out);
+    if (!status && program_out)
+        weir_program_dump(build.program, program_out);
+    weir_arena_release(&arena);
+    return status;
+}

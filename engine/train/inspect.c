@@ -1,0 +1,81 @@
+/* Looking into an engine: the public functions over its runner. */
+#include "engine/checkpoint/weights.h"
+#include "engine/run/link.h"
+#include "engine/run/params.h"
+#include "engine/run/times.h"
+#include "engine/train/trainer.h"
+
+weir_status weir_engine_param_read(weir_engine *engine, const char *name, float *values_out, size_t n)
+{
+    return weir_runner_param_read(&engine->runner, name, values_out, n);
+}
+
+weir_status weir_engine_param_write(weir_engine *engine, const char *name, const float *values, size_t n)
+{
+    return weir_runner_param_write(&engine->runner, name, values, n);
+}
+
+weir_status weir_engine_gradient_read(weir_engine *engine, const char *name, float *values_out, size_t n)
+{
+    if (!engine->has_gradients)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "no step was run: parameter '%s' has no gradient yet", name);
+    return weir_runner_gradient_read(&engine->runner, name, values_out, n);
+}
+
+weir_status weir_engine_load_weights(weir_engine *engine, const char *path)
+{
+    return weir_weights_load(&engine->runner, path);
+}
+
+weir_status weir_engine_save_weights(weir_engine *engine, const char *dir)
+{
+    return weir_weights_save(&engine->runner, dir);
+}
+
+size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room)
+{
+    return weir_run_events(&engine->runner.main, events_out, room);
+}
+
+size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *times_out, size_t room)
+{
+    return weir_runner_op_times(&engine->runner, times_out, room);
+}
+
+weir_status weir_engine_events_gather(weir_engine *engine)
+{
+    return weir_run_times_gather(&engine->runner.main);
+}
+
+int weir_engine_process(const weir_engine *engine, int *n_processes_out)
+{
+    const struct weir_transport_info *info = engine->runner.world.info;
+    *n_processes_out = info ? info->n_ranks : 1;
+    return info ? info->rank : 0;
+}
+
+void weir_engine_stop_flag(weir_engine *engine, const volatile int *flag)
+{
+    engine->stop_flag = flag;
+}
+
+void weir_engine_fail(weir_engine *engine, weir_status status)
+{
+    if (engine)
+        weir_link_stop(&engine->runner, status);
+}
+
+int weir_engine_first_layer(const weir_engine *engine, int stage)
+{
+    return engine->runner.build.first_layer[stage];
+}
+
+void weir_engine_print_memory(const weir_engine *engine, FILE *out)
+{
+    weir_memory_print(&engine->runner.build, &engine->runner.extras, out);
+}
+
+void weir_engine_print_program(const weir_engine *engine, FILE *out)
+{
+    weir_program_dump(engine->runner.build.program, out);
+}

@@ -1,0 +1,221 @@
+/* Steps: feed, run, report. */
+#include <math.h>
+#include <string.h>
+
+#include "engine/run/inputs.h"
+#include "engine/run/times.h"
+#include "engine/run/transfer.h"
+#include "engine/train/trainer.h"
+
+/* ---- feeding ------------------------------------------------------------------------------------------------------- */
+
+weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, const void *data)
+{
+    struct weir_runner *runner = &engine->runner;
+    int input = 0, m = runner->build.program->n_microbatches, all = runner->build.n_replicas * m;
+    weir_status status = weir_input_find(runner->build.graph, name, &input);
+    if (status)
+        return status;
+    if (mb < 0 || mb >= all)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "micro-batch %d is out of range, a step has %d", mb, all);
+    if (!(runner->machine.kind->flags & WEIR_DEVICE_TASKS))
+        status = weir_input_check(runner->build.graph, input, data);
+    return status ? status : weir_input_push(runner, input, mb / m, mb % m, data);
+}
+
+bool weir_engine_reads(const weir_engine *engine, const char *name, int mb)
+{
+    const struct weir_build *build = &engine->runner.build;
+    int replica = mb / build->program->n_microbatches;
+    for (int i = 0; i < build->graph->n_inputs && replica >= 0 && replica < build->n_replicas; i++)
+        for (int r = 0; r < build->program->n_ranks; r++)
+            if (!strcmp(build->graph->inputs[i].name, name) && build->program->ranks[r].input_offsets[i] != SIZE_MAX &&
+                weir_rank_is_here(weir_rank_at(&engine->runner.machine, replica, r)))
+                return true;
+    return false;
+}
+
+/* ---- one step ------------------------------------------------------------------------------------------------------ */
+
+static struct weir_step_block step_values(const weir_engine *engine, double learning_rate, bool training)
+{
+    const struct weir_engine_config *config = &engine->runner.build.config;
+    double t = (double)engine->step + 1;
+    return (struct weir_step_block){
+        .values = {.seed = config->seed, .step = (uint32_t)engine->step, .training = training},
+        .update = {
+            .learning_rate = (float)learning_rate,
+            .beta1 = (float)config->beta1,
+            .beta2 = (float)config->beta2,
+            .eps = (float)config->eps,
+            .weight_decay = (float)config->weight_decay,
+            /* of the betas as the kernel rounds them, so that the first moments are corrected exactly */
+            .correction1 = (float)(1 - pow((double)(float)config->beta1, t)),
+            .correction2 = (float)(1 - pow((double)(float)config->beta2, t)),
+        },
+    };
+}
+
+enum { GATE_OFFSET = offsetof(struct weir_step_block, gate) };
+
+/* Enqueued behind UPDATE. */
+static weir_status gates_fetch(void *context)
+{
+    const weir_engine *engine = context;
+    const struct weir_machine *machine = &engine->runner.machine;
+    weir_status status = WEIR_OK;
+    for (int r = machine->first_here; r < machine->end_here && !status; r++)
+        status = weir_pull(&machine->ranks[r], WEIR_MEMORY_STEP, GATE_OFFSET, sizeof(struct weir_update_gate));
+    return status;
+}
+
+/* All ranks find the same. */
+static struct weir_update_gate gate_of(const weir_engine *engine)
+{
+    const struct weir_machine *machine = &engine->runner.machine;
+    struct weir_update_gate gate;
+    memcpy(&gate, weir_pulled(&machine->ranks[machine->first_here], WEIR_MEMORY_STEP, GATE_OFFSET), sizeof gate);
+    return gate;
+}
+
+/* Span, compute times and *stop (the largest) of all processes. */
+static weir_status notes_exchange(weir_engine *engine, struct weir_run_span *span, int *stop)
+{
+    const struct weir_world *world = &engine->runner.world;
+    int64_t ahead = world->clock_ahead_ns;
+    if (!world->transport)
+        return WEIR_OK;
+    struct weir_step_note mine = {span->first_ns - ahead, span->last_ns - ahead, engine->compute_ns[world->first_here], *stop};
+    weir_status status = weir_world_exchange(world, &mine, sizeof mine, engine->notes);
+    if (status)
+        return status;
+    *span = (struct weir_run_span){mine.first_ns, mine.last_ns};
+    for (int i = 0; i < engine->runner.machine.n_ranks; i++) {
+        const struct weir_rank *rank = &engine->runner.machine.ranks[i];
+        const struct weir_step_note *note = &engine->notes[weir_world_process(world, rank->replica, rank->index)];
+        engine->compute_ns[i] = note->busy_ns;
+        span->first_ns = note->first_ns < span->first_ns ? note->first_ns : span->first_ns;
+        span->last_ns = note->last_ns > span->last_ns ? note->last_ns : span->last_ns;
+        *stop = note->stop > *stop ? (int)note->stop : *stop;
+    }
+    return WEIR_OK;
+}
+
+static weir_status report_fill(weir_engine *engine, const struct weir_update_gate *gate, struct weir_step_report *report)
+{
+    struct weir_run_span span = weir_run_span(&engine->runner.main, engine->compute_ns);
+    int stop = engine->stop_flag ? *engine->stop_flag : 0, n = engine->runner.machine.n_ranks;
+    weir_status status = notes_exchange(engine, &span, &stop);
+    if (status)
+        return weir_runner_fail(&engine->runner, status);
+    int64_t busiest = 0, step_ns = span.last_ns > span.first_ns ? span.last_ns - span.first_ns : 0;
+    for (int r = 0; r < n; r++)
+        busiest = engine->compute_ns[r] > busiest ? engine->compute_ns[r] : busiest;
+    *report = (struct weir_step_report){
+        .step = engine->step,
+        .loss = gate->loss,
+        .grad_norm = gate->grad_norm,
+        .step_ns = step_ns,
+        .bubble = step_ns ? 1 - (double)busiest / (double)step_ns : 0,
+        .n_ranks = n,
+        .compute_ns = engine->compute_ns,
+        .peak_bytes = engine->runner.peak_bytes,
+        .stop = stop,
+    };
+    return WEIR_OK;
+}
+
+static weir_status ready_check(const weir_engine *engine)
+{
+    return weir_runner_is_ready(&engine->runner) ? WEIR_OK
+                                                 : WEIR_FAIL(WEIR_ERR_INVALID, "the engine failed before: close it");
+}
+
+weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out)
+{
+    struct weir_runner *runner = &engine->runner;
+    weir_status status = ready_check(engine);
+    if (status)
+        return status;
+    if (!(learning_rate >= 0 && learning_rate < HUGE_VAL))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "the learning rate is %g, it must be finite and not negative", learning_rate);
+    struct weir_step_block values = step_values(engine, learning_rate, true);
+    status = weir_runner_run(runner, &runner->main, &values, gates_fetch, engine);
+    if (status)
+        return status;
+    struct weir_update_gate gate = gate_of(engine);
+    status = report_fill(engine, &gate, report_out);
+    if (status)
+        return status;
+    engine->has_gradients = true;
+    if (!gate.apply)
+        return WEIR_FAIL(WEIR_ERR_NUMERIC,
+                         "step %lld: loss %g, gradient norm %g: not finite, the parameters are those before the step; "
+                         "a smaller learning rate or " WEIR_OPTION("grad_clip") " may help",
+                         (long long)engine->step, report_out->loss, report_out->grad_norm);
+    engine->step++;
+    return WEIR_OK;
+}
+
+/* ---- evaluation ---------------------------------------------------------------------------------------------------- */
+
+static int last_rank(const struct weir_program *program)
+{
+    return program->stages[program->n_stages - 1].rank;
+}
+
+/* Enqueued behind the last stages: their losses, micro-batch by micro-batch and replica by replica. */
+static weir_status losses_fetch(void *context)
+{
+    const weir_engine *engine = context;
+    const struct weir_program *program = engine->runner.build.guest;
+    int last = last_rank(program);
+    weir_status status = WEIR_OK;
+    for (int replica = 0; replica < program->n_replicas && !status; replica++) {
+        struct weir_rank *rank = weir_rank_at(&engine->runner.machine, replica, last);
+        if (weir_rank_is_here(rank))
+            status = weir_pull(rank, WEIR_MEMORY_DATA, program->ranks[last].loss_offset,
+                               (size_t)program->n_microbatches * sizeof(double));
+    }
+    return status;
+}
+
+static weir_status losses_share(weir_engine *engine)
+{
+    const struct weir_program *program = engine->runner.build.guest;
+    int last = last_rank(program);
+    size_t m = (size_t)program->n_microbatches;
+    weir_status status = WEIR_OK;
+    for (int replica = 0; replica < program->n_replicas && !status; replica++) {
+        const struct weir_rank *rank = weir_rank_at(&engine->runner.machine, replica, last);
+        double *losses = engine->losses + (size_t)replica * m;
+        if (weir_rank_is_here(rank))
+            memcpy(losses, weir_pulled(rank, WEIR_MEMORY_DATA, program->ranks[last].loss_offset), m * sizeof(double));
+        status = weir_world_share(&engine->runner.world, replica, last, losses, m * sizeof(double));
+    }
+    return status ? weir_runner_fail(&engine->runner, status) : WEIR_OK;
+}
+
+weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out)
+{
+    struct weir_runner *runner = &engine->runner;
+    weir_status status = ready_check(engine);
+    if (!status && !runner->guest.program)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "the engine was not opened for evaluation: set evaluates in its configuration");
+    if (status)
+        return status;
+    struct weir_step_block values = step_values(engine, 0, false);
+    status = weir_runner_run(runner, &runner->guest, &values, losses_fetch, engine);
+    if (!status)
+        status = losses_share(engine);
+    if (status)
+        return status;
+    int n = runner->build.n_replicas * runner->build.program->n_microbatches;
+    double sum = 0;
+    for (int k = 0; k < n; k++)
+        sum += engine->losses[k];
+    *loss_out = sum / ((double)runner->build.graph->n_targets * n);
+    if (!isfinite(*loss_out))
+        return WEIR_FAIL(WEIR_ERR_NUMERIC, "the evaluation's loss is %g: not finite", *loss_out);
+    return WEIR_OK;
+}

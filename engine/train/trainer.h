@@ -1,0 +1,43 @@
+/* The trainer: steps over a runner.  struct weir_engine of the public interface is this.
+ *
+ *     engine.c      open, close, preview
+ *     step.c        feed, step, evaluate
+ *     step_end.c    the instructions after the last micro-batch, for the runner: reduce.c and optimizer.c have them
+ *     inspect.c     parameters, events, tables */
+#ifndef WEIR_ENGINE_TRAIN_TRAINER_H
+#define WEIR_ENGINE_TRAIN_TRAINER_H
+
+#include "engine/run/runner.h"
+#include "engine/weir.h"
+
+/* What every rank says at the end of a step. */
+struct weir_step_note {
+    int64_t first_ns, last_ns, busy_ns; /* of rank 0's clock */
+    int64_t stop;
+};
+
+struct weir_engine {
+    struct weir_runner runner;
+    int64_t step;
+    bool has_gradients;             /* a step was run to its end */
+    const volatile int *stop_flag;  /* the program's; NULL: none */
+    struct weir_step_note *notes;   /* [n_ranks], in the order of the processes; when there are several */
+    int64_t *compute_ns;            /* [n_ranks], of the last step */
+    double *losses;                 /* of an evaluation: [n_replicas * n_microbatches] */
+};
+
+/* The runner's weir_step_end_fn; `context` is the struct weir_runner. */
+weir_status weir_step_end(void *context, struct weir_rank *rank, const struct weir_instr *instr);
+
+/* Sums over the uses of tied parameters and over replicas (reduce.c). */
+weir_status weir_tie_add(struct weir_rank *rank);
+weir_status weir_tie_copy(struct weir_rank *rank);
+weir_status weir_reduce(const struct weir_runner *runner, struct weir_rank *rank, int bucket);
+weir_status weir_gather(const struct weir_runner *runner, struct weir_rank *rank, int bucket);
+weir_status weir_param_gather(const struct weir_runner *runner, struct weir_rank *rank);
+
+/* Global norm and update (optimizer.c). */
+weir_status weir_norm(const struct weir_runner *runner, struct weir_rank *rank);
+weir_status weir_update(const struct weir_runner *runner, struct weir_rank *rank);
+
+#endif
