@@ -90,11 +90,11 @@ static const char *plural(int64_t n)
     return n == 1 ? "" : "s";
 }
 
-static double parameters(const struct weir_graph *graph)
+double train_parameters(const struct train_run *run)
 {
     double n = 0;
-    for (int i = 0; i < graph->n_params; i++)
-        n += (double)weir_shape_elements(&graph->params[i].shape);
+    for (int i = 0; i < run->graph->n_params; i++)
+        n += (double)weir_shape_elements(&run->graph->params[i].shape);
     return n;
 }
 
@@ -121,7 +121,7 @@ void train_layout_print(const struct train_run *run, const char *begin, FILE *ou
     bool even = chunks * s->n_ranks == s->n_stages;
     char name[1024];
     fprintf(out, "%s%s, ", begin, weir_printable(run->model->name, name, sizeof name));
-    count_print(parameters(run->graph), out);
+    count_print(train_parameters(run), out);
     fprintf(out, " parameters: %d stage%s on %d rank%s", s->n_stages, plural(s->n_stages), s->n_ranks, plural(s->n_ranks));
     if (even && chunks > 1)
         fprintf(out, " x %d chunks", chunks);
