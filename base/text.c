@@ -117,6 +117,16 @@ weir_status weir_unknown(const char *what, const char *word, const char *const *
     return status;
 }
 
+weir_status weir_name_find(const char *what, const char *word, const char *const *names, int *index_out)
+{
+    for (int i = 0; names[i]; i++)
+        if (!strcmp(names[i], word)) {
+            *index_out = i;
+            return WEIR_OK;
+        }
+    return weir_unknown(what, word, names);
+}
+
 /* Up to the end or one byte beyond `limit`, whichever comes first; the caller frees `data` in any case. */
 static weir_status bytes_read(int descriptor, const char *name, size_t limit, char **data, size_t *used)
 {

@@ -20,7 +20,7 @@ static const struct option_row rows[] = {
     {"json", 0, OPTION_FLAG, FIELD(json), NULL, "print one JSON object", 0, 0},
     {"placement", 0, OPTION_TEXT, FIELD(placement.order), "ORDER", "where the processes of a run go instead: cluster or spread", 0, 0},
     {"stages", 0, OPTION_INT, FIELD(placement.stages), "S", "of that run: pipeline stages (2)", 1, 1024},
-    {"chunks", 0, OPTION_INT, FIELD(placement.chunks), "V", "stages per rank (what the schedule needs, else 1)", 1, 1024},
+    {"chunks", 0, OPTION_INT, FIELD(placement.chunks), "V", "stages per rank (the schedule's own)", 1, 1024},
     {"schedule", 0, OPTION_TEXT, FIELD(placement.schedule), "NAME|FILE", "pipeline schedule (1f1b, interleaved with --chunks)", 0, 0},
     {"replicas", 0, OPTION_INT, FIELD(placement.replicas), "D", "copies of the pipeline (1)", 1, 65536},
     {"threads-per-rank", 0, OPTION_INT, FIELD(placement.threads), "N", "threads of each rank (1)", 1, 4096},

@@ -59,15 +59,14 @@ static bool bytes_parse(const char *text, int64_t *bytes_out)
 
 static weir_status out_of_range(const struct option_row *row, const char *text)
 {
-    bool whole = row->kind == OPTION_INT;
+    const char *what = row->kind == OPTION_INT ? "a whole number" : "a number";
+    if (row->kind == OPTION_BYTES)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--%s takes bytes such as 512M or 4GiB, at least %.0f, not '%s'", row->name,
+                         row->min > 1 ? row->min : 1, text);
     if (row->max > row->min)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--%s takes %s from %.15g to %.15g, not '%s'", row->name,
-                         whole ? "a whole number" : "a number", row->min, row->max, text);
-    return WEIR_FAIL(WEIR_ERR_USAGE, "--%s takes %s, not '%s'", row->name,
-                     whole                       ? "a whole number"
-                     : row->kind == OPTION_BYTES ? "a number of bytes, at least 1, such as 512M or 4GiB"
-                                                 : "a number",
-                     text);
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--%s takes %s from %.15g to %.15g, not '%s'", row->name, what, row->min, row->max,
+                         text);
+    return WEIR_FAIL(WEIR_ERR_USAGE, "--%s takes %s, not '%s'", row->name, what, text);
 }
 
 static bool in_range(const struct option_row *row, double value)
@@ -95,7 +94,7 @@ static weir_status value_set(const struct option_row *row, const char *text, voi
         memcpy(field, &real, sizeof real);
         return WEIR_OK;
     case OPTION_BYTES:
-        if (!bytes_parse(text, &whole))
+        if (!bytes_parse(text, &whole) || !in_range(row, (double)whole))
             return out_of_range(row, text);
         memcpy(field, &whole, sizeof whole);
         return WEIR_OK;

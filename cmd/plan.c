@@ -3,12 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "base/log.h"
 #include "base/text.h"
 #include "cmd/command.h"
 #include "cmd/paths.h"
+#include "cmd/plan_drawing.h"
 #include "engine/program/model_costs.h"
 #include "models/model.h"
 #include "partitioner/plan/plan.h"
@@ -34,7 +34,7 @@ static const struct option_row solve_rows[] = {
     {"format", 0, OPTION_TEXT, FIELD(format), "NAME", "auto (default), weir, pipedream, msr or piper", 0, 0},
     {"devices", 0, OPTION_INT, FIELD(devices), "K", "accelerators; default: what the file says", 0, 65536},
     {"cpus", 0, OPTION_INT, FIELD(cpus), "N", "CPUs beside them; default 0", 0, 64},
-    {"memory", 0, OPTION_BYTES, FIELD(memory), "BYTES", "cap per accelerator; default: the file's", 0, 0},
+    {"memory", 0, OPTION_BYTES, FIELD(memory), "BYTES", "cap per accelerator; default: the file's", 1, 0x1p62},
     {"objective", 0, OPTION_TEXT, FIELD(objective), "NAME", "max-load (default) or piper", 0, 0},
     {"contiguous", 0, OPTION_FLAG, FIELD(contiguous), NULL, "parts are intervals of the data flow (default)", 0, 0},
     {"any", 0, OPTION_FLAG, FIELD(any), NULL, "any node on any device", 0, 0},
@@ -59,7 +59,7 @@ static const struct option_row evaluate_rows[] = {
     {"plan", 0, OPTION_TEXT, FIELD(plan), "FILE", "a split: Weir's, msr output or graph.txt with stage ids", 0, 0},
     {"format", 0, OPTION_TEXT, FIELD(format), "NAME", "of the graph: auto (default), weir, pipedream, msr or piper", 0,
      0},
-    {"memory", 0, OPTION_BYTES, FIELD(memory), "BYTES", "cap per accelerator; default: the file's", 0, 0},
+    {"memory", 0, OPTION_BYTES, FIELD(memory), "BYTES", "cap per accelerator; default: the file's", 1, 0x1p62},
     {"bandwidth", 0, OPTION_REAL, FIELD(bandwidth), "BYTES_PER_S", "for pipedream files; default 12e9", 1e-3, 1e18},
     {"json", 0, OPTION_FLAG, FIELD(json), NULL, "print one JSON object", 0, 0},
     {"explain", 0, OPTION_FLAG, FIELD(explain), NULL, "time, transfer, memory, slack and cuts per stage", 0, 0},
@@ -98,7 +98,7 @@ static weir_status model_load(const struct plan_options *options, struct weir_co
     struct weir_arena arena = {0};
     struct weir_model_params params = {.microbatch_size = options->microbatch_size};
     struct weir_ceilings ceilings = {options->flops, options->traffic,
-                                     options->bandwidth > 0 ? options->bandwidth : WEIR_GRAPH_BANDWIDTH};
+                                     options->bandwidth > 0 ? options->bandwidth : WEIR_COST_GRAPH_BANDWIDTH};
     enum weir_dtype storage;
     weir_status status = storage_read(options, &storage);
     if (!status)
@@ -120,7 +120,7 @@ static weir_status model_load(const struct plan_options *options, struct weir_co
 
 static weir_status graph_load(const struct plan_options *options, struct weir_cost_graph *graph_out)
 {
-    int format = WEIR_GRAPH_AUTO;
+    int format = WEIR_COST_GRAPH_AUTO;
     if (options->graph && options->model)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--graph and --model exclude each other");
     if (options->graph && (options->recompute || options->dtype))
@@ -131,9 +131,9 @@ static weir_status graph_load(const struct plan_options *options, struct weir_co
     if (!options->graph)
         return WEIR_FAIL(WEIR_ERR_USAGE, "no graph: give --graph FILE or --model NAME");
     weir_status status =
-        options->format ? name_find("format", options->format, weir_graph_format_names, &format) : WEIR_OK;
+        options->format ? name_find("format", options->format, weir_cost_graph_format_names, &format) : WEIR_OK;
     if (!status)
-        status = weir_graph_read(options->graph, (enum weir_graph_format)format, options->bandwidth, graph_out);
+        status = weir_cost_graph_read(options->graph, (enum weir_cost_graph_format)format, options->bandwidth, graph_out);
     if (status)
         return status;
     struct weir_arena arena = {0};
@@ -177,33 +177,11 @@ static weir_status options_convert(const struct plan_options *options, const str
     plan->devices = options_given(&options->given, "devices") ? (int)options->devices : options->curve ? 0 : graph->devices;
     plan->cpus = (int)options->cpus;
     plan->memory = options_given(&options->given, "memory") ? (double)options->memory : graph->memory;
-    plan->free_placement = options->any;
+    plan->unordered = options->any;
     plan->seconds = options->seconds;
     plan->seed = (uint64_t)options->seed;
     if (!plan->devices && !plan->cpus && !options->curve)
         return WEIR_FAIL(WEIR_ERR_USAGE, "no devices: give --devices K or --curve A..B");
-    return WEIR_OK;
-}
-
-/* Write text to a file; a name that ends in .svg is drawn by Graphviz. */
-static weir_status drawing_write(const char *path, const struct weir_text *text)
-{
-    size_t n = strlen(path);
-    if (n < 4 || strcmp(path + n - 4, ".svg") != 0)
-        return weir_file_write(path, text->data, text->length);
-    if (strchr(path, '\''))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': a drawing's name must not contain a quote", path);
-    struct weir_text command = {0};
-    weir_text_append(&command, "dot -Tsvg -o '%s'", path);
-    FILE *pipe = command.status ? NULL : popen(command.data, "w");
-    weir_text_release(&command);
-    if (!pipe)
-        return WEIR_FAIL(WEIR_ERR_IO, "cannot start Graphviz to draw '%s'", path);
-    bool good = fwrite(text->data, 1, text->length, pipe) == text->length;
-    int code = pclose(pipe);
-    if (!good || code)
-        return WEIR_FAIL(WEIR_ERR_IO,
-                         "Graphviz could not draw '%s' (is 'dot' installed?): use a name that ends in .dot", path);
     return WEIR_OK;
 }
 
@@ -215,11 +193,11 @@ static weir_status file_outputs(const struct plan_options *options, const struct
     if (options->draw) {
         status = weir_plan_write(graph, result, WEIR_PLAN_DOT, &text);
         if (!status)
-            status = drawing_write(options->draw, &text);
+            status = plan_drawing_write(options->draw, &text);
         weir_text_release(&text);
     }
     if (!status && options->save_graph) {
-        status = weir_graph_write(graph, WEIR_GRAPH_WEIR, &text);
+        status = weir_cost_graph_write(graph, WEIR_COST_GRAPH_WEIR, &text);
         if (!status)
             status = weir_file_write(options->save_graph, text.data, text.length);
         weir_text_release(&text);
@@ -263,15 +241,13 @@ static weir_status result_print(const struct plan_options *options, const struct
 }
 
 /* A plan that does not exist is the answer "does not fit": null in JSON and exit status 3. */
-static weir_status feasibility_check(const struct weir_plan_result *result)
+static weir_status feasibility_check(const struct weir_cost_graph *graph, const struct weir_plan_options *plan,
+                                     const struct weir_plan_result *result)
 {
     bool feasible = isfinite(result->plan.objective);
     for (int i = 0; i < result->n_curve; i++)
         feasible = feasible || isfinite(result->curve[i].objective);
-    if (feasible)
-        return WEIR_OK;
-    return WEIR_FAIL(WEIR_ERR_NOFIT, "no plan on %d device%s: use more devices, more memory (--memory) or --cpus",
-                     result->devices, result->devices == 1 ? "" : "s");
+    return feasible ? WEIR_OK : weir_plan_refuse(graph, plan, result);
 }
 
 static weir_status solve(const struct plan_options *options, const struct weir_cost_graph *graph)
@@ -287,7 +263,7 @@ static weir_status solve(const struct plan_options *options, const struct weir_c
     if (!status && isfinite(result.plan.objective))
         status = file_outputs(options, graph, &result);
     if (!status)
-        status = feasibility_check(&result);
+        status = feasibility_check(graph, &plan, &result);
     weir_arena_release(&arena);
     return status;
 }

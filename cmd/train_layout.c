@@ -12,23 +12,6 @@
 
 enum { STAGES = 2, MICROBATCHES = 4 }; /* when nothing is said */
 
-static weir_status dialect_find(const char *word, enum weir_csv_dialect *dialect_out)
-{
-    static const char *const dialects[] = {"torch", "torch-2024", NULL}; /* in the order of enum weir_csv_dialect */
-    for (int i = 0; dialects[i]; i++)
-        if (!strcmp(dialects[i], word)) {
-            *dialect_out = (enum weir_csv_dialect)i;
-            return WEIR_OK;
-        }
-    return weir_unknown("dialect", word, dialects);
-}
-
-/* Stages per rank of a schedule when no number is asked for. */
-static int chunks_of(const struct weir_schedule_kind *kind)
-{
-    return kind->n_chunks > 0 ? kind->n_chunks : kind->default_chunks > 0 ? kind->default_chunks : 1;
-}
-
 /* As many stages as --ranks and --chunks make, or --stages says. */
 static weir_status stages_count(const struct train_options *o, const char *name, int *stages_out)
 {
@@ -40,7 +23,7 @@ static weir_status stages_count(const struct train_options *o, const char *name,
     weir_status status = weir_schedule_kind_find(name, &kind);
     if (status)
         return status;
-    int64_t chunks = o->chunks ? o->chunks : chunks_of(kind), stages = o->ranks * chunks;
+    int64_t chunks = o->chunks ? o->chunks : weir_schedule_kind_chunks(kind), stages = o->ranks * chunks;
     if (o->stages && o->stages != stages)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--ranks %" PRId64 " with %" PRId64 " chunk%s each are %" PRId64 " stages, --stages says %" PRId64
                          ": leave one of them out", o->ranks, chunks, chunks == 1 ? "" : "s", stages, o->stages);
@@ -51,7 +34,7 @@ static weir_status stages_count(const struct train_options *o, const char *name,
 static weir_status file_load(const struct train_options *o, struct train_run *run)
 {
     enum weir_csv_dialect dialect = WEIR_CSV_TORCH;
-    weir_status status = dialect_find(o->dialect, &dialect);
+    weir_status status = weir_csv_dialect_find(o->dialect, &dialect);
     if (!status)
         status = weir_pipeline_schedule_file(o->schedule, dialect, (int)o->stages, (int)o->chunks, (int)o->microbatches,
                                              &run->arena, &run->schedule);
@@ -65,7 +48,7 @@ static weir_status kind_build(const struct train_options *o, const char *name, s
 {
     enum weir_csv_dialect dialect;
     int stages = 0;
-    weir_status status = dialect_find(o->dialect, &dialect); /* of no use here, wrong all the same */
+    weir_status status = weir_csv_dialect_find(o->dialect, &dialect); /* of no use here, wrong all the same */
     if (!status)
         status = stages_count(o, name, &stages);
     return status ? status

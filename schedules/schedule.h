@@ -68,7 +68,7 @@ struct weir_schedule {
 /* What a generator is asked for. */
 struct weir_schedule_params {
     int n_ranks;        /* p >= 1 */
-    int n_chunks;       /* v, stages per rank; 0: what the schedule needs, else 1 */
+    int n_chunks;       /* v, stages per rank; 0: weir_schedule_kind_chunks */
     int n_microbatches; /* m >= 1 */
     int group_size;     /* interleaved only: micro-batches per group (Megatron's parameter); 0: the schedule's default */
 };
@@ -104,6 +104,9 @@ extern const struct weir_schedule_kind *const weir_schedule_kinds[];
 /* The kind called `name`.  WEIR_ERR_USAGE, with a suggestion, when there is none. */
 weir_status weir_schedule_kind_find(const char *name, const struct weir_schedule_kind **kind_out);
 
+/* The stages per rank of a kind when no number is asked for. */
+int weir_schedule_kind_chunks(const struct weir_schedule_kind *kind);
+
 /* Check the common bounds of `params`, fill in n_chunks, and build.  See weir_schedule_kind.build. */
 weir_status weir_schedule_build(const struct weir_schedule_kind *kind, const struct weir_schedule_params *params,
                                 struct weir_arena *arena, struct weir_schedule *out);
@@ -124,6 +127,9 @@ enum weir_csv_dialect {
     WEIR_CSV_TORCH,      /* F, I, W, B as above */
     WEIR_CSV_TORCH_2024, /* B = input gradient, BW = full backward */
 };
+
+/* The dialect called "torch" or "torch-2024".  WEIR_ERR_USAGE, with a suggestion. */
+weir_status weir_csv_dialect_find(const char *name, enum weir_csv_dialect *dialect_out);
 
 /* Parse PyTorch's schedule CSV: one row per rank, blank cells dropped, an optional first line `# weir-schedule 1
  * [copies=2]`.  Ranks, stages and micro-batches follow from the content.  `name` stands for the file in messages.

@@ -79,6 +79,10 @@ struct weir_device_kind {
     weir_status (*open)(int index, int n_threads, weir_device **device_out);
     void (*close)(weir_device *device); /* after its streams and events are closed */
 
+    /* (optional) cpu: other processes compute on this machine too, and together there are more threads than cores: workers of
+     * the device neither spin nor are bound.  Before the first stream is opened. */
+    void (*crowd)(weir_device *device);
+
     /* Let kernels and copies of `device` reach memory of `peer`, which may be the same.  WEIR_ERR_UNSUPPORTED: the hardware
      * does not connect them. */
     weir_status (*connect)(weir_device *device, weir_device *peer);
@@ -156,10 +160,6 @@ weir_status weir_device_list_kind(const char *text, const struct weir_device_kin
  * read the machine's topology, which takes some milliseconds. */
 int weir_cpu_cores(void);
 weir_status weir_cpu_describe(char *text, size_t bytes);
-
-/* cpu: other processes compute on this machine too, and together there are more threads than cores: from now on workers
- * neither spin nor are bound. */
-void weir_cpu_crowded_set(bool crowded);
 
 #ifdef __cplusplus
 }

@@ -3,13 +3,6 @@
 
 #include "engine/program/program.h"
 
-const char *weir_memory_kind_str(enum weir_memory_kind kind)
-{
-    static const char *const names[] = {"params",      "param copies",   "grads",   "optimizer", "activations",
-                                        "input slots", "gradient slots", "scratch", "data",      "step",  "cache"};
-    return kind < WEIR_MEMORY_KINDS ? names[kind] : "unknown";
-}
-
 void weir_program_dump_memory(const struct weir_program *program, FILE *out)
 {
     fprintf(out, "# rank kind offset bytes lifetime name\n");
@@ -29,30 +22,6 @@ void weir_program_dump_memory(const struct weir_program *program, FILE *out)
             fprintf(out, " %s %zu,", weir_memory_kind_str((enum weir_memory_kind)k), program->ranks[r].bytes[k]);
         fprintf(out, " all %zu\n", weir_program_rank_bytes(program, r));
     }
-}
-
-static const char *part_str(const struct weir_instr *instr, int n_calls)
-{
-    if (instr->n_calls == n_calls)
-        return "";
-    return !instr->first_call ? " (start)" : instr->first_call + instr->n_calls == n_calls ? " (end)" : " (part)";
-}
-
-const char *weir_instr_str(const struct weir_program *program, const struct weir_instr *instr, char *text)
-{
-    static const char *const words[] = {"", "tied gradients", "reduce", "gather", "gradient norm", "update",
-                                        "gather parameters", "tied parameters"};
-    static const char types[] = "FIWB";
-    if (instr->kind == WEIR_INSTR_ACTION) {
-        const struct weir_call_list *list = &program->stages[instr->stage].lists[instr->list];
-        snprintf(text, WEIR_ACTION_TEXT, "%d%c%d%s", instr->stage, types[instr->list], instr->mb,
-                 part_str(instr, list->n_calls));
-    } else if (instr->bucket >= 0) {
-        snprintf(text, WEIR_ACTION_TEXT, "%s %d", words[instr->kind], instr->bucket);
-    } else {
-        snprintf(text, WEIR_ACTION_TEXT, "%s", words[instr->kind]);
-    }
-    return text;
 }
 
 void weir_program_dump(const struct weir_program *program, FILE *out)

@@ -199,6 +199,8 @@ struct weir_instr {
     const int *waits;      /* events of the own replica */
     const int *peer_waits; /* events of every other replica */
     int signal;            /* event, or -1 */
+    int first_dep, n_deps;          /* deps.h: what the instruction awaits, in the program's deps */
+    int first_leaving, n_leaving;   /* those that await it, in the program's leaving */
 };
 
 struct weir_rank_program {
@@ -219,15 +221,12 @@ struct weir_order_entry {
     int rank, instr;
 };
 
-/* What travels with an event between ranks that do not see each other's memory: a region that the signaller has written
- * and the one who awaits the event will read or use.  The region is the same place in the address map of both: of the
- * receiver's block (slots: the signaller writes an image of the receiver's memory), or of the sender's (all else: the
- * receiver reads an image of the sender's).  An event may have waiters and no push: then only its flag travels. */
+/* A region that travels with an event (deps.h), for those who make messages of them. */
 enum { WEIR_REPLICA_ANY = -1, WEIR_REPLICA_OWN = -1, WEIR_REPLICA_OTHERS = -2 };
 
-struct weir_push {
+struct weir_region_move {
     int event;
-    int from_rank, from_replica; /* WEIR_REPLICA_ANY, or only this one pushes */
+    int from_rank, from_replica; /* WEIR_REPLICA_ANY, or only this one sends it */
     int to_rank, to_replica;     /* WEIR_REPLICA_OWN: in the sender's replica; _OTHERS: in every other; else in that one,
                                     unless it is the sender's */
     bool receivers;              /* the receiver's block, else the sender's */
@@ -260,8 +259,11 @@ struct weir_program {
     size_t norm_offset, losses_offset; /* in STEP, of every rank: n_norm_blocks, n_replicas * n_microbatches float64 */
     int n_order;
     struct weir_order_entry *order;
-    int n_pushes;
-    struct weir_push *pushes; /* by kind of use, not by event */
+    int n_deps, n_regions;
+    struct weir_dep *deps;           /* deps.h: by the instruction that awaits */
+    struct weir_dep_region *regions; /* of all of them, one's beside each other */
+    int *leaving;                    /* [n_deps]: their numbers, by the instruction that is awaited */
+    struct weir_region_move *moves;  /* [n_regions], in the order of the regions' dependencies */
     int n_rows;
     struct weir_memory_row *rows;
 };

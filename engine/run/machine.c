@@ -46,6 +46,8 @@ static weir_status devices_open(struct weir_machine *machine, const struct weir_
             machine->device_of[r] = place->device_index;
         rank->device_index = machine->device_of[r];
         status = machine->kind->open(rank->device_index, machine->build->config.threads_per_rank, &rank->device);
+        if (!status && place->is_crowded && machine->kind->crowd)
+            machine->kind->crowd(rank->device);
     }
     return status;
 }

@@ -90,6 +90,7 @@ static inline float *weir_block_at(const struct weir_rank *rank, enum weir_memor
 struct weir_machine_place {
     int first_here, end_here;
     int device_index;
+    bool is_crowded; /* other processes compute on this host too, more threads than cores together */
 };
 
 /* Memory of `arena`.  WEIR_ERR_USAGE, WEIR_ERR_UNSUPPORTED: devices that are not there or do not reach each other. */

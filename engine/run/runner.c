@@ -182,7 +182,8 @@ static weir_status clocks_make(struct weir_runner *runner)
 
 static weir_status machine_open(struct weir_runner *runner)
 {
-    struct weir_machine_place place = {.first_here = runner->world.first_here, .end_here = runner->world.end_here};
+    struct weir_machine_place place = {.first_here = runner->world.first_here, .end_here = runner->world.end_here,
+                                       .is_crowded = runner->world.info && runner->world.info->crowded};
     struct weir_resources have = {.host_free = SIZE_MAX};
     weir_status status = weir_world_device_index(&runner->world, runner->build.config.device, &runner->arena,
                                                  &place.device_index);

@@ -39,7 +39,6 @@ weir_status weir_world_join(struct weir_world *world, int n_threads)
     if (status)
         return status;
     world->info = world->transport->info(world->handle);
-    weir_cpu_crowded_set(world->info->crowded);
     status = weir_placement_grid_check(&world->grid, world->info->n_ranks);
     if (status)
         return status;
@@ -55,7 +54,6 @@ void weir_world_leave(struct weir_world *world)
         return;
     world->transport->close(world->handle);
     world->handle = NULL;
-    weir_cpu_crowded_set(false);
 }
 
 /* ---- who is where -------------------------------------------------------------------------------------------------- */

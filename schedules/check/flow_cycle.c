@@ -25,7 +25,7 @@ struct wait {
 
 static enum weir_direction direction_of(const struct weir_action *receive)
 {
-    return receive->type == WEIR_RECV_F ? WEIR_FORWARD : WEIR_BACKWARD;
+    return receive->type == WEIR_RECV_F ? WEIR_DIRECTION_FORWARD : WEIR_DIRECTION_BACKWARD;
 }
 
 static const double *cell_of(const struct weir_flow *flow, const struct weir_action *receive)
@@ -47,7 +47,7 @@ static int maker_of(const struct weir_flow *flow, const struct weir_action *rece
 /* edge: the message is made but has not arrived; what stands at the head of its edge decides. */
 static void wait_on_edge(const struct weir_flow *flow, int rank, struct wait *wait)
 {
-    int from = wait->next.rank, e = weir_edge_find(flow->edges, from, rank);
+    int from = wait->next.rank, e = weir_schedule_edge_find(flow->edges, from, rank);
     const struct weir_action *head = &flow->edges->edges[e].messages[flow->channels[e].next];
     char text[WEIR_ACTION_TEXT], behind[96] = "";
     const struct weir_action *own = &wait->action;

@@ -178,8 +178,8 @@ static weir_status complete_check(const struct weir_scan *scan)
     return WEIR_OK;
 }
 
-weir_status weir_scan_placement(const struct weir_schedule *schedule, const int32_t *const *cells,
-                                struct weir_arena *arena, struct weir_scan *scan_out)
+weir_status weir_scan_placement_build(const struct weir_schedule *schedule, const int32_t *const *cells,
+                                      struct weir_arena *arena, struct weir_scan *scan_out)
 {
     struct weir_scan scan;
     weir_status status = size_check(schedule);

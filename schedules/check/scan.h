@@ -16,7 +16,7 @@
 
 #include "schedules/schedule.h"
 
-enum weir_direction { WEIR_FORWARD, WEIR_BACKWARD };
+enum weir_direction { WEIR_DIRECTION_FORWARD, WEIR_DIRECTION_BACKWARD };
 
 struct weir_scan_unit {
     int rank;                          /* -1: no such unit */
@@ -43,12 +43,12 @@ struct weir_scan {
 
 /* Scan `schedule`; everything found lives in `arena`.  `cells` gives the cell numbers for messages, or is NULL.
  * WEIR_ERR_INVALID names row, cell and reason; WEIR_ERR_NOMEM. */
-weir_status weir_scan(const struct weir_schedule *schedule, const int32_t *const *cells, struct weir_arena *arena,
-                      struct weir_scan *scan_out);
+weir_status weir_scan_build(const struct weir_schedule *schedule, const int32_t *const *cells, struct weir_arena *arena,
+                            struct weir_scan *scan_out);
 
 /* The part that a file must satisfy to be read: ranges, duplicates, placement, nothing missing. */
-weir_status weir_scan_placement(const struct weir_schedule *schedule, const int32_t *const *cells,
-                                struct weir_arena *arena, struct weir_scan *scan_out);
+weir_status weir_scan_placement_build(const struct weir_schedule *schedule, const int32_t *const *cells,
+                                      struct weir_arena *arena, struct weir_scan *scan_out);
 
 static inline size_t weir_scan_index(const struct weir_scan *scan, int stage, int mb)
 {

@@ -112,12 +112,12 @@ train() {
     [ "$status" -eq 0 ]
     run train --schedule ./s.csv --microbatches 3
     [ "$status" -eq 2 ]
-    [[ "$output" == *"'./s.csv' has 2 micro-batches, --microbatches says 3"* ]]
+    [[ "$output" == *"'./s.csv' has 2 micro-batches, but --microbatches 3 was given"* ]]
     run "$WEIR" train --model gpt2-tiny --data text --microbatch-size 2 --schedule ./s.csv --steps 2 --json -q
     [ "$status" -eq 0 ]
     run "$WEIR" train --model gpt2-tiny --data text --schedule ./s.csv --stages 3
     [ "$status" -eq 2 ]
-    [[ "$output" == *"'./s.csv' has 2 stages, --stages says 3"* ]]
+    [[ "$output" == *"'./s.csv' has 2 stages, but --stages 3 was given"* ]]
     printf '0F0,0B0\n1F0\n' >bad.csv
     run "$WEIR" train --model gpt2-tiny --data text --schedule ./bad.csv
     [ "$status" -eq 1 ]
@@ -160,8 +160,8 @@ larger than the machine|--model gpt2-tiny --data text --microbatch-size 1000000|
 a layer that is none|--model gpt2-tiny --data text --recompute h.0.mlp,h.9.attn|2|did you mean 'h.0.attn'
 an empty list of layers|--model gpt2-tiny --data text --recompute ,|2|empty entry
 cap too small|--model gpt2-tiny --data text --device-memory 1M|3|the cap is 1048576
-no cap at all|--model gpt2-tiny --data text --device-memory 0|2|--device-memory takes a number of bytes, at least 1
-half a byte|--model gpt2-tiny --data text --device-memory 0.5|2|--device-memory takes a number of bytes, at least 1
+no cap at all|--model gpt2-tiny --data text --device-memory 0|2|--device-memory takes bytes such as 512M or 4GiB, at least 1
+half a byte|--model gpt2-tiny --data text --device-memory 0.5|2|--device-memory takes bytes such as 512M or 4GiB, at least 1
 images from text|--model mlp --data text|1|'text'
 images without a size|--model mlp --print-memory|2|--data is missing
 not a number|--model gpt2-tiny --data text --lr nan|2|--lr takes a number

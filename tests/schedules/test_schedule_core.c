@@ -60,7 +60,7 @@ static void parameters_out_of_range_name_the_number(void **state)
     bad = (struct weir_schedule_params){.n_ranks = 2, .n_microbatches = 0};
     assert_fails(weir_schedule_build(kind, &bad, &arena, &s), WEIR_ERR_INVALID, "micro-batch count is 0");
     bad = (struct weir_schedule_params){.n_ranks = 2, .n_microbatches = 1, .n_chunks = 2};
-    assert_fails(weir_schedule_build(kind, &bad, &arena, &s), WEIR_ERR_INVALID, "use -v 1");
+    assert_fails(weir_schedule_build(kind, &bad, &arena, &s), WEIR_ERR_INVALID, "use chunks=1");
 }
 
 static void the_1f1b_lists_are_the_published_ones(void **state)

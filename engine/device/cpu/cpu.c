@@ -215,6 +215,7 @@ const struct weir_device_kind weir_device_cpu = {
     .count = device_count,
     .open = device_open,
     .close = device_close,
+    .crowd = weir_cpu_crowd,
     .connect = device_connect,
     .memory_alloc = memory_alloc,
     .memory_free = memory_free,

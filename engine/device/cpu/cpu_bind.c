@@ -7,13 +7,6 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct weir_cpu_stream *workers;   /* guarded by lock; linked by next_worker, newest first */
 static _Atomic int n_threads;  /* of all workers' teams; written under lock; a stale value costs some microseconds */
 
-static _Atomic bool is_crowded; /* by other processes; written under lock */
-
-static bool crowded_by_others(void)
-{
-    return atomic_load_explicit(&is_crowded, memory_order_relaxed);
-}
-
 /* An older worker has one of the cores already (two devices with the same index modulo the number of cores). */
 static bool sets_meet(const cpu_set_t *a, const cpu_set_t *b)
 {
@@ -37,7 +30,7 @@ static bool core_is_taken(const struct weir_cpu_stream *worker)
 static void worker_place(struct weir_cpu_stream *worker, int n)
 {
     const struct weir_cpu_cores *cores = &worker->device->cores;
-    bool bind = cores->bindable && !crowded_by_others() && n <= cores->n && !core_is_taken(worker);
+    bool bind = cores->bindable && !worker->device->is_crowded && n <= cores->n && !core_is_taken(worker);
     if (bind == worker->is_bound)
         return;
     if (pthread_setaffinity_np(worker->thread, sizeof cores->chosen, bind ? cores->chosen : cores->allowed) == 0)
@@ -73,20 +66,17 @@ void weir_cpu_worker_leave(struct weir_cpu_stream *stream)
     pthread_mutex_unlock(&lock);
 }
 
-void weir_cpu_crowded_set(bool crowded)
+void weir_cpu_crowd(weir_device *device)
 {
-    pthread_mutex_lock(&lock);
-    atomic_store_explicit(&is_crowded, crowded, memory_order_relaxed);
-    workers_place();
-    pthread_mutex_unlock(&lock);
+    ((struct weir_cpu_device *)(void *)device)->is_crowded = true;
 }
 
 bool weir_cpu_worker_may_spin(const struct weir_cpu_device *device)
 {
-    return !crowded_by_others() && atomic_load_explicit(&n_threads, memory_order_relaxed) <= device->cores.n;
+    return !device->is_crowded && atomic_load_explicit(&n_threads, memory_order_relaxed) <= device->cores.n;
 }
 
 bool weir_cpu_issuer_may_spin(const struct weir_cpu_device *device)
 {
-    return !crowded_by_others() && atomic_load_explicit(&n_threads, memory_order_relaxed) < device->cores.n;
+    return !device->is_crowded && atomic_load_explicit(&n_threads, memory_order_relaxed) < device->cores.n;
 }

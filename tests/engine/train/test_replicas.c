@@ -304,61 +304,6 @@ static void pieces_cover_every_gradient_once(void **state)
     weir_arena_release(&arena);
 }
 
-/* ---- pushes -------------------------------------------------------------------------------------------------------- */
-
-static bool signals(const struct weir_rank_program *r, int event)
-{
-    for (int i = 0; i < r->n_instrs; i++)
-        if (r->instrs[i].signal == event)
-            return true;
-    return false;
-}
-
-static bool awaits(const struct weir_rank_program *r, int event, bool peers)
-{
-    for (int i = 0; i < r->n_instrs; i++) {
-        int n = peers ? r->instrs[i].n_peer_waits : r->instrs[i].n_waits;
-        for (int k = 0; k < n; k++)
-            if ((peers ? r->instrs[i].peer_waits : r->instrs[i].waits)[k] == event)
-                return true;
-    }
-    return false;
-}
-
-static void what_travels_with_an_event_is_made_and_awaited(void **state)
-{
-    (void)state;
-    for (int zero = 0; zero < 2; zero++) {
-        struct weir_arena arena = {0};
-        const struct weir_graph *graph;
-        struct weir_schedule schedule;
-        graph_build(0, &arena, &graph);
-        assert_ok(weir_pipeline_schedule("zbv", 4, 0, 6, &arena, &schedule));
-        struct weir_engine_config config = config_of(graph, &schedule);
-        config.replicas = 3;
-        config.zero = zero;
-        weir_engine *engine;
-        assert_ok(weir_engine_open(&config, &engine));
-        const struct weir_program *program = engine->runner.build.program;
-        size_t slot_bytes = 0, kept_bytes = 0;
-        for (int i = 0; i < program->n_pushes; i++) {
-            const struct weir_push *push = &program->pushes[i];
-            const struct weir_rank_program *from = &program->ranks[push->from_rank], *to = &program->ranks[push->to_rank];
-            assert_true(push->offset + push->bytes <= (push->receivers ? to : from)->bytes[push->kind]);
-            assert_true(signals(from, push->event) && awaits(to, push->event, push->to_replica != WEIR_REPLICA_OWN));
-            assert_true(push->post_after < to->n_instrs);
-            slot_bytes += push->receivers ? push->bytes : 0;
-            kept_bytes += push->to_replica == WEIR_REPLICA_OTHERS && push->kind == WEIR_MEMORY_GRADS ? push->bytes : 0;
-            kept_bytes += push->to_replica == WEIR_REPLICA_OTHERS && push->kind == WEIR_MEMORY_PARAMS ? push->bytes : 0;
-        }
-        /* zbv on 4 stages and 2 ranks: borders 0-1 and 2-3 are between ranks, the one between 1 and 2 is not */
-        assert_int_equal(slot_bytes, 6 * 2 * 2 * program->stages[1].slot_bytes);
-        assert_int_equal(kept_bytes, (size_t)weir_graph_n_elements(graph) * sizeof(float));
-        weir_engine_close(engine);
-        weir_arena_release(&arena);
-    }
-}
-
 static void bad_numbers_are_refused(void **state)
 {
     (void)state;
@@ -393,7 +338,6 @@ int main(void)
         cmocka_unit_test(the_sum_over_replicas_is_that_of_one_rank_in_replica_order),
         cmocka_unit_test(zero_1_keeps_an_equal_share_of_the_optimizer_state),
         cmocka_unit_test(pieces_cover_every_gradient_once),
-        cmocka_unit_test(what_travels_with_an_event_is_made_and_awaited),
         cmocka_unit_test(bad_numbers_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
