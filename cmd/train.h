@@ -128,9 +128,9 @@ void train_profile_step(struct train_run *run, const struct weir_step_report *re
 void train_profile_pause(struct train_run *run);
 void train_profile_resume(struct train_run *run);
 
-/* The table, and the same as a JSON array. */
+/* The table, and the same as a JSON array; NULL: out of memory. */
 void train_profile_print(struct train_run *run, FILE *out);
-void train_profile_json(struct train_run *run, FILE *out);
+struct json_t *train_profile_json(struct train_run *run);
 
 /* Run the steps.  *signal_out: the signal that ended the run early, or 0.  Failures of metrics and trace are kept in
  * run->output. */

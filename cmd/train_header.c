@@ -4,16 +4,12 @@
 #include <time.h>
 
 #include "base/json.h"
-#include "base/printable.h"
 #include "cmd/train.h"
 #include "weir_parts.h"
 
-/* A name as JSON has it: bytes that are no UTF-8 are written out. */
 static json_t *name_json(const char *name)
 {
-    char shown[4096];
-    json_t *text = name ? json_string(name) : json_null();
-    return text ? text : json_string(weir_printable(name, shown, sizeof shown));
+    return name ? weir_json_utf8(name) : json_null();
 }
 
 static json_t *began_json(void)
