@@ -2,8 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <math.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +39,13 @@ void weir_metrics_number(double value, char text[32])
         *comma = '.';
 }
 
+/* false: another open file has it.  It goes with the file.  Without locks in the file system all go on. */
+static bool lock_take(int file)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fcntl(file, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES);
+}
+
 static weir_status file_open(weir_metrics *metrics)
 {
     struct stat info;
@@ -46,9 +53,16 @@ static weir_status file_open(weir_metrics *metrics)
     metrics->created = metrics->file >= 0;
     if (metrics->file < 0 && errno == EEXIST)
         metrics->file = open(metrics->path, O_WRONLY | O_CLOEXEC);
+    if (metrics->file < 0 && errno == ENOENT) { /* a link to a file that is still to come */
+        metrics->file = open(metrics->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+        metrics->created = metrics->file >= 0;
+    }
     if (metrics->file < 0 || fstat(metrics->file, &info) != 0)
         return WEIR_FAIL(WEIR_ERR_IO, "cannot write metrics to '%s': %s", metrics->path, strerror(errno));
     metrics->regular = S_ISREG(info.st_mode);
+    if (metrics->regular && !lock_take(metrics->file))
+        return WEIR_FAIL(WEIR_ERR_IO, "'%s' is being written by another run: give the metrics of this one another name",
+                         metrics->path);
     return WEIR_OK;
 }
 
@@ -134,14 +148,29 @@ weir_status weir_metrics_write(weir_metrics *metrics, const struct weir_metrics_
     return WEIR_OK;
 }
 
+bool weir_metrics_is_file(const char *path)
+{
+    static const char start[] = "{\"step\": ";
+    char found[sizeof start - 1];
+    struct stat info;
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
+        return true;
+    FILE *file = fopen(path, "re");
+    size_t n = file ? fread(found, 1, sizeof found, file) : 0;
+    if (file)
+        fclose(file);
+    return !n || (n == sizeof found && !memcmp(found, start, n));
+}
+
 void weir_metrics_close(weir_metrics *metrics)
 {
+    char target[PATH_MAX];
     if (!metrics)
         return;
     if (metrics->file >= 0)
         close(metrics->file);
-    if (metrics->created && !metrics->any)
-        unlink(metrics->path);
+    if (metrics->created && !metrics->any && realpath(metrics->path, target)) /* a link stays */
+        unlink(target);
     weir_free(metrics->line);
     weir_free(metrics->path);
     weir_free(metrics);

@@ -12,10 +12,13 @@
  * it held is kept until the first step is written; a file that was created for nothing is removed again.  A line is
  * written in one piece after its step.  When the disk is full the line is taken back: the file holds whole lines only.
  *
+ * While a writer is open its file is locked: a second writer of the same file, of any process, is refused.
+ *
  * One thread at a time.  Nothing is allocated after weir_metrics_open(). */
 #ifndef WEIR_ENGINE_REPORT_METRICS_H
 #define WEIR_ENGINE_REPORT_METRICS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -38,13 +41,16 @@ struct weir_metrics_step {
 extern "C" {
 #endif
 
-/* WEIR_ERR_IO names the file and the reason.  WEIR_ERR_NOMEM. */
+/* WEIR_ERR_IO names the file and the reason: it cannot be written, or another writer has it.  WEIR_ERR_NOMEM. */
 weir_status weir_metrics_open(const char *path, int n_ranks, weir_metrics **metrics_out);
 
 /* Write one line.  WEIR_ERR_IO names the file and the reason. */
 weir_status weir_metrics_write(weir_metrics *metrics, const struct weir_metrics_step *step);
 
 void weir_metrics_close(weir_metrics *metrics); /* NULL is fine */
+
+/* false: the regular file `path` has something else than metrics in it.  One that cannot be read is for open to refuse. */
+bool weir_metrics_is_file(const char *path);
 
 /* The number as written above: at most 24 characters and a terminator, '.' as the point in every locale. */
 void weir_metrics_number(double value, char text[32]);

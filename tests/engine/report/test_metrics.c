@@ -8,11 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/json.h"
 #include "base/rng.h"
+#include "base/replace.h"
 #include "base/text.h"
 #include "engine/report/metrics.h"
 
@@ -166,6 +168,53 @@ static void a_file_made_for_nothing_is_removed(void **state)
     assert_int_equal(access(testing_path("nothing.jsonl"), F_OK), 0);
     weir_metrics_close(metrics);
     assert_int_not_equal(access(testing_path("nothing.jsonl"), F_OK), 0);
+    assert_int_equal(symlink("nothing.jsonl", testing_path("link.jsonl")), 0);
+    assert_ok(weir_metrics_open(testing_path("link.jsonl"), 1, &metrics));
+    assert_int_equal(access(testing_path("nothing.jsonl"), F_OK), 0);
+    weir_metrics_close(metrics);
+    assert_int_not_equal(access(testing_path("nothing.jsonl"), F_OK), 0);
+    char target[32];
+    assert_int_equal(readlink(testing_path("link.jsonl"), target, sizeof target), 13);
+}
+
+static void a_metrics_file_is_told_from_others(void **state)
+{
+    (void)state;
+    weir_metrics *metrics;
+    const char *path = testing_path("told.jsonl");
+    struct weir_metrics_step step = step_make(0);
+    assert_true(weir_metrics_is_file(path));
+    assert_ok(weir_file_write(path, "", 0));
+    assert_true(weir_metrics_is_file(path));
+    assert_ok(weir_file_write(path, "{\"step\"", 7));
+    assert_false(weir_metrics_is_file(path));
+    assert_ok(weir_file_write(path, "notes of a week", 15));
+    assert_false(weir_metrics_is_file(path));
+    assert_ok(weir_metrics_open(path, 1, &metrics));
+    assert_ok(weir_metrics_write(metrics, &step));
+    weir_metrics_close(metrics);
+    assert_true(weir_metrics_is_file(path));
+    assert_true(weir_metrics_is_file("/dev/null"));
+}
+
+static void two_writers_of_one_file_are_told(void **state)
+{
+    (void)state;
+    weir_metrics *metrics, *second = NULL;
+    const char *path = testing_path("locked.jsonl");
+    struct weir_metrics_step step = step_make(0);
+    assert_ok(weir_metrics_open(path, 1, &metrics));
+    assert_fails(weir_metrics_open(path, 1, &second), WEIR_ERR_IO, "locked.jsonl' is being written by another run");
+    pid_t child = fork(); /* another process is refused too, and the file stays */
+    if (!child)
+        _exit(weir_metrics_open(testing_path("locked.jsonl"), 1, &second) == WEIR_ERR_IO ? 0 : 1);
+    int outcome;
+    assert_int_equal(waitpid(child, &outcome, 0), child);
+    assert_true(WIFEXITED(outcome) && WEXITSTATUS(outcome) == 0);
+    assert_ok(weir_metrics_write(metrics, &step));
+    weir_metrics_close(metrics);
+    assert_ok(weir_metrics_open(path, 1, &second));
+    weir_metrics_close(second);
 }
 
 static void an_unwritable_place_is_known_at_once(void **state)
@@ -232,6 +281,8 @@ int main(void)
         cmocka_unit_test(a_point_stays_a_point_in_every_locale),
         cmocka_unit_test(what_was_there_stays_until_the_first_step),
         cmocka_unit_test(a_file_made_for_nothing_is_removed),
+        cmocka_unit_test(a_metrics_file_is_told_from_others),
+        cmocka_unit_test(two_writers_of_one_file_are_told),
         cmocka_unit_test(an_unwritable_place_is_known_at_once),
         cmocka_unit_test(a_full_disk_is_an_error),
         cmocka_unit_test(a_line_that_does_not_fit_is_taken_back),

@@ -88,7 +88,9 @@ static weir_status steps_run(struct steps *steps, size_t *steps_out)
             for (int r = 0; r < p; r++)
                 progress |= rank_step(steps, r);
         if (!progress)
-            return WEIR_FAIL(WEIR_ERR_INVALID, "the schedule does not progress after %zu steps: check says why", n);
+            return weir_schedule_error_name(
+                steps->scan.schedule,
+                WEIR_FAIL(WEIR_ERR_INVALID, "the schedule does not progress after %zu steps: check says why", n));
     }
     *steps_out = n;
     return WEIR_OK;
@@ -110,9 +112,9 @@ weir_status weir_schedule_count_steps(const struct weir_schedule *schedule, size
     struct weir_arena work = {0};
     struct weir_schedule lowered;
     struct steps steps;
-    weir_status status = weir_lower_rounds(schedule, true, &work, &lowered);
+    weir_status status = weir_schedule_lower_rounds(schedule, true, &work, &lowered);
     if (!status)
-        status = weir_scan(&lowered, NULL, &work, &steps.scan);
+        status = weir_scan_build(&lowered, NULL, &work, &steps.scan);
     if (!status)
         status = steps_open(&steps, &work);
     if (!status)
