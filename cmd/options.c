@@ -59,18 +59,14 @@ static bool bytes_parse(const char *text, int64_t *bytes_out)
 
 static weir_status out_of_range(const struct option_row *row, const char *text)
 {
-    bool whole = row->kind == OPTION_INT;
-    if (row->kind != OPTION_BYTES && row->max > row->min)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--%s takes %s from %.15g to %.15g, not '%s'", row->name,
-                         whole ? "a whole number" : "a number", row->min, row->max, text);
-    if (row->kind == OPTION_BYTES && row->min > 0)
+    const char *what = row->kind == OPTION_INT ? "a whole number" : "a number";
+    if (row->kind == OPTION_BYTES)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--%s takes bytes such as 512M or 4GiB, at least %.0f, not '%s'", row->name,
-                         row->min, text);
-    return WEIR_FAIL(WEIR_ERR_USAGE, "--%s takes %s, not '%s'", row->name,
-                     whole                       ? "a whole number"
-                     : row->kind == OPTION_BYTES ? "a number of bytes, at least 1, such as 512M or 4GiB"
-                                                 : "a number",
-                     text);
+                         row->min > 1 ? row->min : 1, text);
+    if (row->max > row->min)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--%s takes %s from %.15g to %.15g, not '%s'", row->name, what, row->min, row->max,
+                         text);
+    return WEIR_FAIL(WEIR_ERR_USAGE, "--%s takes %s, not '%s'", row->name, what, text);
 }
 
 static bool in_range(const struct option_row *row, double value)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/printable.h"
 #include "cmd/command.h"
 #include "cmd/launched.h"
@@ -113,35 +114,45 @@ static bool list_shown(const struct train_options *o)
     return false;
 }
 
-static void result_print(struct train_run *run, bool json)
+/* jansson has no numbers that are not finite. */
+static json_t *real_json(double value)
 {
-    const struct train_options *o = run->options;
-    json_t *name = json_string(run->model->name); /* a path may need escapes, and may not be UTF-8 */
-    char *model = json_dumps(name, JSON_ENCODE_ANY);
-    bool validated = !isnan(run->val_loss);
-    json_decref(name);
-    if (json) {
-        printf("{\"model\": %s, \"steps\": %" PRId64 ", \"stages\": %d, \"ranks\": %d, \"loss_first\": %.17g, "
-               "\"loss_last\": %.17g",
-               model ? model : "null", run->n_done, run->schedule.n_stages, run->n_ranks, run->first_loss,
-               run->last_loss);
-        if (validated)
-            printf(", \"val_loss_last\": %.17g", run->val_loss);
-        train_data_json(run, stdout);
-        if (run->profile) {
-            printf(", \"profile\": ");
-            train_profile_json(run, stdout);
-        }
-        printf("}\n");
-    } else if (!o->quiet) {
-        char shown[4096];
-        printf("trained %s for %" PRId64 " steps on %d stages: loss %.4f at the start, %.4f at the end",
-               weir_printable(run->model->name, shown, sizeof shown), run->n_done, run->schedule.n_stages, run->first_loss, run->last_loss);
-        if (validated)
-            printf(", %.4f in validation", run->val_loss);
-        printf("\n");
-    }
-    free(model);
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static void result_json_print(struct train_run *run)
+{
+    enum { DIGITS = 17 };
+    struct weir_text text = {0};
+    json_t *root = json_object();
+    json_object_set_new(root, "model", weir_json_utf8(run->model->name));
+    json_object_set_new(root, "steps", json_integer(run->n_done));
+    json_object_set_new(root, "stages", json_integer(run->schedule.n_stages));
+    json_object_set_new(root, "ranks", json_integer(run->n_ranks));
+    json_object_set_new(root, "loss_first", real_json(run->first_loss));
+    json_object_set_new(root, "loss_last", real_json(run->last_loss));
+    if (!isnan(run->val_loss))
+        json_object_set_new(root, "val_loss_last", real_json(run->val_loss));
+    train_data_json(run, root);
+    if (run->profile)
+        json_object_set_new(root, "profile", train_profile_json(run));
+    weir_json_append(&text, root, DIGITS);
+    if (text.status)
+        options_report("train", text.status);
+    else
+        printf("%s\n", text.data);
+    weir_text_release(&text);
+}
+
+static void result_print(struct train_run *run)
+{
+    char shown[4096];
+    printf("trained %s for %" PRId64 " steps on %d stages: loss %.4f at the start, %.4f at the end",
+           weir_printable(run->model->name, shown, sizeof shown), run->n_done, run->schedule.n_stages, run->first_loss,
+           run->last_loss);
+    if (!isnan(run->val_loss))
+        printf(", %.4f in validation", run->val_loss);
+    printf("\n");
 }
 
 /* Every process fails for these reasons, or none: one message is enough. */
@@ -174,14 +185,18 @@ static int train(const struct train_options *o)
     if (run.engine && run.leads && !o->quiet) {
         train_layout_print(&run, "weir train: ", stderr);
         train_layout_warn(&run);
+        train_data_print(&run, stderr);
     }
     if (run.engine) {
         status = train_steps(&run, &stopped);
         if (!status && run.n_done && run.profile && run.leads)
             train_profile_print(&run, stderr);
         weir_status exported = train_export(&run, status);
-        if (!status && !exported && run.n_done && run.leads)
-            result_print(&run, o->json);
+        bool shown = !status && !exported && run.n_done && run.leads;
+        if (shown && o->json)
+            result_json_print(&run);
+        else if (shown && !o->quiet)
+            result_print(&run);
     }
     int code = run_report(&run, status);
     train_close(&run);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/json.h"
 #include "cmd/options.h"
 #include "cmd/progress.h"
 #include "engine/data/data.h"
@@ -67,6 +68,7 @@ struct train_run {
     double first_loss, last_loss;
     double val_loss; /* of the last validation; NaN: none yet */
     int64_t n_done;
+    int64_t begin_ns;      /* of the first step */
     bool engine_failed;   /* it can only be closed */
     bool validation_cut;  /* a signal ended the last validation early */
     struct train_failure output, export; /* of metrics or trace, and of --export */
@@ -96,6 +98,12 @@ double train_lr(const struct train_run *run);
 
 /* The schedule that options name, on as many stages as they say; settles micro-batches and ranks of all replicas. */
 weir_status train_schedule_build(const struct train_options *options, struct train_run *run);
+
+/* Elements of all parameters, tied ones once. */
+double train_parameters(const struct train_run *run);
+
+/* The first line of the metrics: what the run is. */
+weir_status train_header_write(struct train_run *run);
 
 /* "gpt2-tiny, 0.43 million parameters: 4 stages on 2 ranks x 2 chunks (zbv); a step is 16 samples, 1024 tokens" */
 void train_layout_print(const struct train_run *run, const char *begin, FILE *out);
@@ -127,9 +135,9 @@ void train_profile_step(struct train_run *run, const struct weir_step_report *re
 void train_profile_pause(struct train_run *run);
 void train_profile_resume(struct train_run *run);
 
-/* The table, and the same as a JSON array. */
+/* The table, and the same as a JSON array; NULL: out of memory. */
 void train_profile_print(struct train_run *run, FILE *out);
-void train_profile_json(struct train_run *run, FILE *out);
+struct json_t *train_profile_json(struct train_run *run);
 
 /* Run the steps.  *signal_out: the signal that ended the run early, or 0.  Failures of metrics and trace are kept in
  * run->output. */

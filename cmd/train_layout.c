@@ -12,12 +12,6 @@
 
 enum { STAGES = 2, MICROBATCHES = 4 }; /* when nothing is said */
 
-/* Stages per rank of a schedule when no number is asked for. */
-static int chunks_of(const struct weir_schedule_kind *kind)
-{
-    return kind->n_chunks > 0 ? kind->n_chunks : kind->default_chunks > 0 ? kind->default_chunks : 1;
-}
-
 /* As many stages as --ranks and --chunks make, or --stages says. */
 static weir_status stages_count(const struct train_options *o, const char *name, int *stages_out)
 {
@@ -29,7 +23,7 @@ static weir_status stages_count(const struct train_options *o, const char *name,
     weir_status status = weir_schedule_kind_find(name, &kind);
     if (status)
         return status;
-    int64_t chunks = o->chunks ? o->chunks : chunks_of(kind), stages = o->ranks * chunks;
+    int64_t chunks = o->chunks ? o->chunks : weir_schedule_kind_chunks(kind), stages = o->ranks * chunks;
     if (o->stages && o->stages != stages)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--ranks %" PRId64 " with %" PRId64 " chunk%s each are %" PRId64 " stages, --stages says %" PRId64
                          ": leave one of them out", o->ranks, chunks, chunks == 1 ? "" : "s", stages, o->stages);
@@ -79,11 +73,11 @@ static const char *plural(int64_t n)
     return n == 1 ? "" : "s";
 }
 
-static double parameters(const struct weir_graph *graph)
+double train_parameters(const struct train_run *run)
 {
     double n = 0;
-    for (int i = 0; i < graph->n_params; i++)
-        n += (double)weir_shape_elements(&graph->params[i].shape);
+    for (int i = 0; i < run->graph->n_params; i++)
+        n += (double)weir_shape_elements(&run->graph->params[i].shape);
     return n;
 }
 
@@ -110,7 +104,7 @@ void train_layout_print(const struct train_run *run, const char *begin, FILE *ou
     bool even = chunks * s->n_ranks == s->n_stages;
     char name[1024];
     fprintf(out, "%s%s, ", begin, weir_printable(run->model->name, name, sizeof name));
-    count_print(parameters(run->graph), out);
+    count_print(train_parameters(run), out);
     fprintf(out, " parameters: %d stage%s on %d rank%s", s->n_stages, plural(s->n_stages), s->n_ranks, plural(s->n_ranks));
     if (even && chunks > 1)
         fprintf(out, " x %d chunks", chunks);

@@ -225,6 +225,8 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
         status = buffers_make(run);
     if (!status && o->metrics && run->leads)
         status = weir_metrics_open(o->metrics, run->n_ranks, &run->metrics);
+    if (!status && run->metrics)
+        status = train_header_write(run);
     if (!status && o->trace)
         status = trace_open(o, run);
     if (!status && o->profile)

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "cmd/train.h"
 
 /* Feed a step, and have what comes next read from disk while it runs. */
@@ -23,7 +24,9 @@ static weir_status metrics_write(struct train_run *run, const struct weir_step_r
 {
     for (int r = 0; r < report->n_ranks; r++)
         run->peaks[r] = (int64_t)report->peak_bytes[r];
-    struct weir_metrics_step line = {.step = report->step,
+    struct weir_metrics_step line = {.step = report->step + 1, /* how many are done, as on the screen */
+                                     .time_s = (double)(weir_clock_ns() - run->begin_ns) / 1e9,
+                                     .tokens = train_targets(run) * (report->step + 1),
                                      .loss = report->loss,
                                      .grad_norm = report->grad_norm,
                                      .lr = lr,
@@ -60,7 +63,7 @@ static void trace_step(struct train_run *run, int64_t step)
     for (size_t i = 0; i < run->n_events; i++) {
         const struct weir_step_event *e = &run->events[i], *before = i ? e - 1 : NULL;
         struct weir_trace_event row = {.name = e->name, .rank = e->rank, .category = category_of(e), .stage = e->stage,
-                                       .mb = e->mb, .step = step, .start_ns = e->start_ns, .end_ns = e->end_ns};
+                                       .mb = e->mb, .step = step + 1, .start_ns = e->start_ns, .end_ns = e->end_ns};
         bool waited = before && before->rank == e->rank && e->start_ns - before->end_ns > SHORTEST_WAIT_NS;
         if (waited) {
             struct weir_trace_event wait = row;
@@ -167,6 +170,7 @@ weir_status train_steps(struct train_run *run, int *signal_out)
     weir_status status = WEIR_OK;
     int stop = 0;
     train_stop_watch(run);
+    run->begin_ns = weir_clock_ns();
     progress_start(&progress, run->options->steps, run->model->data == WEIR_DATA_IMAGES ? "img" : "tok",
                    run->options->quiet || !run->leads);
     for (int64_t step = 0; step < run->options->steps && !stop && !status; step++)

@@ -15,7 +15,7 @@ train() {
 }
 
 losses() {
-    sed 's/.*"loss": \([^,]*\),.*/\1/' "$1"
+    sed -n 's/.*"loss": \([^,]*\),.*/\1/p' "$1"
 }
 
 @test "a trained model is exported, and training goes on from the folder" {

@@ -17,14 +17,14 @@ train() {
 
 @test "with closed streams nothing but metrics is in the metrics file" {
     train --steps 3 --metrics plain >/dev/null 2>&1
-    [ "$(wc -l <plain)" -eq 3 ]
+    [ "$(wc -l <plain)" -eq 4 ]
     train --steps 3 --metrics m2 2>&- >/dev/null
     train --steps 3 --metrics m0 <&- >/dev/null
     run train --steps 3 --metrics m1 >&-
     for file in m0 m1 m2; do
         echo "$file"
-        [ "$(wc -l <$file)" -eq 3 ]
-        [ "$(grep -c '^{"step": [0-2], .*}$' $file)" -eq 3 ]
+        [ "$(wc -l <$file)" -eq 4 ]
+        [ "$(grep -c '^{"step": [1-3], .*}$' $file)" -eq 3 ]
     done
     train --steps 3 --trace t.json -q 0<&- 1>&- 2>&- || true
     head -c 20 t.json | grep -q '^{"displayTimeUnit"'
@@ -68,7 +68,7 @@ train() {
 @test "a reader of standard error that leaves ends the progress, not the run" {
     run bash -c 'set -o pipefail; { "$WEIR" train --model ./small.json --data text --stages 1 --microbatches 1 --steps 40 --val-data text --val-every 1 --metrics m --export e 2>&1 >result; echo "$?" >code; } | true'
     [ "$(cat code)" -eq 0 ]
-    [ "$(wc -l <m)" -eq 40 ]
+    [ "$(grep -c '"step"' m)" -eq 40 ]
     [ -s e/model.safetensors ]
     grep -q 'trained .* for 40 steps' result
 }

@@ -62,9 +62,11 @@ train() {
 
 @test "metrics have one object per step with every field" {
     train --steps 3 -q --metrics m.jsonl >/dev/null
-    [ "$(wc -l <m.jsonl)" -eq 3 ]
-    for field in step loss grad_norm lr tokens_per_s step_ms bubble peak_bytes; do
-        [ "$(grep -c "\"$field\": " m.jsonl)" -eq 3 ]
+    [ "$(wc -l <m.jsonl)" -eq 4 ]
+    head -n 1 m.jsonl | grep -q '^{"run": {.*"model": "gpt2-tiny".*}}$'
+    [ "$(grep -o '^{"step": [0-9]*' m.jsonl | tr -dc '0-9\n' | paste -sd ' ')" = "1 2 3" ]
+    for field in step time_s tokens loss grad_norm lr tokens_per_s step_ms bubble peak_bytes; do
+        [ "$(grep "^{\"step\"" m.jsonl | grep -c "\"$field\": ")" -eq 3 ]
     done
 }
 
@@ -205,9 +207,9 @@ ROWS
 
 @test "the command line wins over the configuration" {
     train --config good.json --steps 3 --metrics m
-    [ "$(wc -l <m)" -eq 3 ]
+    [ "$(grep -c '"step"' m)" -eq 3 ]
     train -c good.json --metrics m
-    [ "$(wc -l <m)" -eq 2 ]
+    [ "$(grep -c '"step"' m)" -eq 2 ]
 }
 
 @test "an output never overwrites the file of another option" {

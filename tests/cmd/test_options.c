@@ -240,7 +240,7 @@ static void text_of_a_configuration_lives_as_long_as_the_options(void **state)
     assert_string_equal(s.text, "7");
     options_release(&options);
     assert_ok(weir_file_write(testing_path("c.json"), "{\"bytes\": 0.5}", 14));
-    assert_fails(line_parse(line, &options, &s, positional, &n), WEIR_ERR_USAGE, "c.json': --bytes takes a number of bytes");
+    assert_fails(line_parse(line, &options, &s, positional, &n), WEIR_ERR_USAGE, "c.json': --bytes takes bytes");
     options_release(&options);
 }
 
@@ -262,7 +262,7 @@ static void what_is_wrong_is_named(void **state)
         {"a b c", "unexpected argument 'c'"},
         {"-- a b -c", "unexpected argument '-c'"},
         {"-c a -c b", "--config is given twice"},
-        {"--bytes 0", "--bytes takes a number of bytes, at least 1, such as 512M or 4GiB, not '0'"},
+        {"--bytes 0", "--bytes takes bytes such as 512M or 4GiB, at least 1, not '0'"},
         {"--bytes 0.0001K", "not '0.0001K'"},
         {"--bytes 1KB3", "not '1KB3'"},
         {"--bytes 9999999T", "not '9999999T'"},

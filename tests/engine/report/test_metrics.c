@@ -84,6 +84,37 @@ static void a_validation_loss_stands_on_the_lines_that_have_one(void **state)
     weir_free(lines);
 }
 
+static void the_first_line_says_what_the_run_is(void **state)
+{
+    (void)state;
+    weir_metrics *metrics;
+    const char *path = testing_path("run.jsonl");
+    struct weir_metrics_step step = step_make(0);
+    step.step = 1;
+    step.time_s = 0.25;
+    step.tokens = 9007199254740993;
+    assert_ok(weir_file_write(path, "old", 3));
+    assert_ok(weir_metrics_open(path, 0, &metrics));
+    assert_ok(weir_metrics_run(metrics, "{\"model\": \"small\"}"));
+    assert_ok(weir_metrics_run(metrics, "{\"model\": \"large\"}")); /* the last one counts */
+    char *text = content(path);
+    assert_string_equal(text, "old");
+    weir_free(text);
+    uint64_t before = weir_alloc_count();
+    assert_ok(weir_metrics_write(metrics, &step));
+    assert_ok(weir_metrics_write(metrics, &step));
+    assert_int_equal(weir_alloc_count(), before);
+    weir_metrics_close(metrics);
+    text = content(path);
+    static const char line[] = "{\"step\": 1, \"time_s\": 0.25, \"tokens\": 9007199254740993, \"loss\": 5.5, ";
+    static const char run[] = "{\"run\": {\"model\": \"large\"}}\n";
+    assert_memory_equal(text, run, strlen(run));
+    assert_memory_equal(text + strlen(run), line, strlen(line));
+    assert_null(strstr(strchr(text, '\n'), "run"));
+    weir_free(text);
+    assert_true(weir_metrics_is_file(path));
+}
+
 static void numbers_read_back_to_the_same_bits(void **state)
 {
     (void)state;
@@ -276,6 +307,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_is_an_object_with_all_fields),
         cmocka_unit_test(a_validation_loss_stands_on_the_lines_that_have_one),
+        cmocka_unit_test(the_first_line_says_what_the_run_is),
         cmocka_unit_test(numbers_read_back_to_the_same_bits),
         cmocka_unit_test(what_json_cannot_say_is_null),
         cmocka_unit_test(a_point_stays_a_point_in_every_locale),
