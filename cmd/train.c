@@ -114,9 +114,9 @@ static void result_print(struct train_run *run, bool json)
     json_decref(name);
     if (json) {
         printf("{\"model\": %s, \"steps\": %" PRId64 ", \"stages\": %d, \"ranks\": %d, \"loss_first\": %.17g, "
-               "\"loss_last\": %.17g",
+               "\"loss_last\": %.17g, \"wgrad_order\": \"%s\"",
                model ? model : "null", run->n_done, run->schedule.n_stages, run->n_ranks, run->first_loss,
-               run->last_loss);
+               run->last_loss, train_wgrad_order(run));
         if (validated)
             printf(", \"val_loss_last\": %.17g", run->val_loss);
         if (run->profile) {
@@ -167,6 +167,7 @@ static int run_train(int argc, char **argv)
     if (status)
         return failure_report(status, run.leads);
     if (run.engine) {
+        train_order_print(&run);
         status = train_steps(&run, &stopped);
         if (!status && run.n_done && run.profile && run.leads)
             train_profile_print(&run, stderr);

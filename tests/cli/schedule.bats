@@ -27,6 +27,17 @@ setup() {
     [ "${lines[0]}" = "# weir-schedule 1 copies=2" ]
 }
 
+@test "training says that a file adds weight gradients up in another order" {
+    head -c 4000 "$WEIR" | base64 >data.txt
+    printf '0F0,0F1,0B1,0B0\n' >down.csv
+    run -0 --separate-stderr "$WEIR" train --model gpt2-tiny --data data.txt --schedule ./down.csv --steps 1 --json
+    [[ "$output" == *'"wgrad_order": "other"'* ]]
+    [[ "$stderr" == *"'./down.csv' runs W in another than ascending order of micro-batches"* ]]
+    run -0 --separate-stderr "$WEIR" train --model gpt2-tiny --data data.txt --stages 1 --steps 1 --json
+    [[ "$output" == *'"wgrad_order": "ascending"'* ]]
+    [[ "$stderr" != *"ascending"* ]]
+}
+
 @test "schedules that go through chunks in turn have two of them unless told otherwise" {
     run -0 "$WEIR" schedule make bfs -p 2 -m 2
     [ "${lines[0]}" = "0F0,0F1,2F0,2F1,2B0,2B1,0B0,0B1" ]
