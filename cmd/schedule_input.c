@@ -46,6 +46,14 @@ weir_status schedule_make(const char *name, const struct schedule_size *size, st
     return weir_schedule_build(kind, &params, arena, out);
 }
 
+weir_status schedule_text_write(const char *path, const char *text)
+{
+    if (path && strcmp(path, "-") != 0)
+        return weir_file_write(path, text, strlen(text));
+    fputs(text, stdout);
+    return WEIR_OK;
+}
+
 weir_status schedule_json_print(json_t *root)
 {
     enum { DIGITS = 15 };

@@ -141,6 +141,27 @@ setup() {
     [[ "$output" == *"--mem needs B and W"* ]]
 }
 
+# Bytes of ACTIVATIONS on the rank that needs most, from the memory table.
+packed() {
+    "$WEIR" train --model gpt2-tiny "$@" --microbatches 16 --print-memory |
+        awk '$2 == "activations" && $3 + $4 > most { most = $3 + $4 } END { print most }'
+}
+
+@test "costs of a model give simulate the memory that the engine needs" {
+    "$WEIR" schedule costs gpt2-tiny --stages 4 -o c.json
+    for name in 1f1b zb-h1; do
+        run -0 bash -c '"$WEIR" schedule simulate '$name' -p 4 -m 16 --costs c.json --json | "$JSON_GET" peak_memory'
+        [[ "$output" == *"$(packed --stages 4 --schedule $name)"* ]]
+    done
+    run -1 "$WEIR" schedule simulate 1f1b -p 2 -m 4 --costs c.json
+    [[ "$output" == *"the costs have 4 stages, the schedule has 2"* ]]
+    run -3 "$WEIR" schedule costs gpt2-tiny --stages 99
+    [[ "$output" == *"99 stages, but only 14 layers"* ]]
+    run -2 "$WEIR" schedule costs gpt2-tin
+    [[ "$output" == *"did you mean 'gpt2-tiny'"* ]]
+    run -2 "$WEIR" schedule costs
+}
+
 @test "a time that cannot be added up is no deadlock" {
     run -1 --separate-stderr "$WEIR" schedule simulate 1f1b -p 2 -m 4 --time F=1e308 --json
     [ -z "$output" ]
