@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "base/text.h"
+#include "cmd/paths.h"
 #include "cmd/schedule_command.h"
 #include "cmd/schedule_input.h"
 #include "engine/program/stage_costs.h"
@@ -84,13 +85,26 @@ static weir_status costs_write(const struct values *values, const struct weir_st
     return status;
 }
 
+/* Before anything is read: what is written is no file of the model. */
+static weir_status paths_register(const char *model, const char *output)
+{
+    struct paths paths = {0};
+    paths_read_model_name(&paths, "MODEL", model);
+    paths_write(&paths, "--out", output);
+    weir_status status = paths_check(&paths, false);
+    paths_release(&paths);
+    return status;
+}
+
 static weir_status costs(const struct values *values, const char *model)
 {
     struct weir_arena arena = {0};
     struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
     struct weir_ceilings ceilings = {values->flops, values->traffic, 1}; /* links are simulate's: --comm */
     const struct weir_stage_costs *stages;
-    weir_status status = config_parse(values, &config);
+    weir_status status = paths_register(model, values->out);
+    if (!status)
+        status = config_parse(values, &config);
     if (!status)
         status = graph_build(values, model, &arena, &config.graph);
     if (!status)
@@ -106,8 +120,9 @@ int schedule_costs_run(int argc, char **argv)
     struct values values = {.stages = 2, .microbatch_size = 4, .flops = 150e9, .traffic = 15e9};
     const char *model = NULL;
     int n = 0;
+    struct options given; /* nothing to release without --config */
     enum option_outcome outcome;
-    weir_status status = options_parse(&schedule_costs_table, argc, argv, &values, &model, 1, &n, &outcome);
+    weir_status status = options_parse(&given, &schedule_costs_table, argc, argv, &values, &model, 1, &n, &outcome);
     if (!status && outcome == OPTIONS_HELP_SHOWN)
         return 0;
     if (!status && !n)

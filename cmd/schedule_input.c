@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/replace.h"
 #include "base/text.h"
 
 static const size_t LARGEST_INPUT = (size_t)4 << 30;

@@ -18,5 +18,5 @@ void train_order_print(const struct train_run *run)
         fprintf(stderr,
                 "weir train: '%s' runs W in another than ascending order of micro-batches: losses and parameters may "
                 "differ from other schedules' in their last bits\n",
-                run->options->schedule);
+                run->schedule_name);
 }
