@@ -84,6 +84,11 @@ bool train_leads(const struct train_options *options);
 weir_status train_open(const struct train_options *options, struct train_run *run);
 void train_close(struct train_run *run);
 
+/* "ascending", or "other" for a file whose stages run W (or B) in another order of micro-batches; and a line about that on
+ * standard error. */
+const char *train_wgrad_order(const struct train_run *run);
+void train_order_print(const struct train_run *run);
+
 /* Open the source that `text` names, for the run's model. */
 weir_status train_source_open(struct train_run *run, const char *text, uint64_t seed, struct train_source *source);
 
