@@ -28,7 +28,7 @@ static const struct option_row rows[] = {
     ROW("stages", 0, OPTION_INT, stages, "S", "pipeline stages (1)", 1, 65536),
     ROW("threads-per-rank", 0, OPTION_INT, threads, "N", "threads of each rank (1)", 1, 4096),
     ROW("device", 0, OPTION_TEXT, device, "LIST", "cpu (default), cuda, or one per stage: cuda:0,cuda:1", 0, 0),
-    ROW("device-memory", 0, OPTION_BYTES, device_memory, "BYTES", "refuse a run that needs more per rank", 1, 0x1p62),
+    ROW("device-memory", 0, OPTION_BYTES, device_memory, "BYTES", "refuse a run that needs more per rank", 0, 0),
     ROW("print-memory", 0, OPTION_FLAG, print_memory, NULL, "print the memory table and stop", 0, 0),
     ROW("config", 'c', OPTION_TEXT, config, "FILE", "read options from a JSON object; the command line wins", 0, 0),
     ROW("json", 0, OPTION_FLAG, json, NULL, "print the result as one JSON object", 0, 0),

@@ -23,6 +23,7 @@ bool options_given(const char *name)
     return false;
 }
 
+/* Whole bytes; parts of a suffix are rounded down, "1.5K" is 1536. */
 static bool bytes_parse(const char *text, int64_t *bytes_out)
 {
     char *end;
@@ -39,7 +40,7 @@ static bool bytes_parse(const char *text, int64_t *bytes_out)
     }
     if (*end == 'B')
         end++;
-    if (*end || value >= 0x1p62)
+    if (*end || !(value >= 1 && value < 0x1p62) || (!suffix && value != floor(value)))
         return false;
     *bytes_out = (int64_t)value;
     return true;
@@ -48,15 +49,12 @@ static bool bytes_parse(const char *text, int64_t *bytes_out)
 static weir_status out_of_range(const struct option_row *row, const char *text)
 {
     bool whole = row->kind == OPTION_INT;
-    if (row->kind != OPTION_BYTES && row->max > row->min)
+    if (row->max > row->min)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--%s takes %s from %.15g to %.15g, not '%s'", row->name,
                          whole ? "a whole number" : "a number", row->min, row->max, text);
-    if (row->kind == OPTION_BYTES && row->min > 0)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--%s takes bytes such as 512M or 4GiB, at least %.0f, not '%s'", row->name,
-                         row->min, text);
     return WEIR_FAIL(WEIR_ERR_USAGE, "--%s takes %s, not '%s'", row->name,
                      whole                       ? "a whole number"
-                     : row->kind == OPTION_BYTES ? "bytes such as 512M or 4GiB"
+                     : row->kind == OPTION_BYTES ? "a number of bytes, at least 1, such as 512M or 4GiB"
                                                  : "a number",
                      text);
 }
@@ -86,7 +84,7 @@ static weir_status value_set(const struct option_row *row, const char *text, voi
         memcpy(field, &real, sizeof real);
         return WEIR_OK;
     case OPTION_BYTES:
-        if (!bytes_parse(text, &whole) || !in_range(row, (double)whole))
+        if (!bytes_parse(text, &whole))
             return out_of_range(row, text);
         memcpy(field, &whole, sizeof whole);
         return WEIR_OK;

@@ -26,7 +26,7 @@ enum option_kind {
     OPTION_FLAG,  /* bool */
     OPTION_INT,   /* int64_t within [min, max] */
     OPTION_REAL,  /* double within [min, max] */
-    OPTION_BYTES, /* int64_t >= 0 within [min, max]: a number with an optional suffix K, M, G, T (powers of 1024; a trailing iB is fine) */
+    OPTION_BYTES, /* int64_t >= 1: a number with an optional suffix K, M, G, T (powers of 1024; a trailing iB is fine) */
     OPTION_TEXT,  /* const char * */
 };
 
