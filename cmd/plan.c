@@ -5,8 +5,10 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/replace.h"
 #include "base/text.h"
 #include "cmd/command.h"
+#include "cmd/paths.h"
 #include "cmd/plan_drawing.h"
 #include "engine/program/model_costs.h"
 #include "models/model.h"
@@ -17,6 +19,7 @@ struct plan_options {
     int64_t devices, cpus, memory, seed, microbatch_size;
     double bandwidth, seconds, flops, traffic;
     bool contiguous, any, json, explain;
+    struct options given;
 };
 
 #define FIELD(name) offsetof(struct plan_options, name)
@@ -32,7 +35,7 @@ static const struct option_row solve_rows[] = {
     {"format", 0, OPTION_TEXT, FIELD(format), "NAME", "auto (default), weir, pipedream, msr or piper", 0, 0},
     {"devices", 0, OPTION_INT, FIELD(devices), "K", "accelerators; default: what the file says", 0, 65536},
     {"cpus", 0, OPTION_INT, FIELD(cpus), "N", "CPUs beside them; default 0", 0, 64},
-    {"memory", 0, OPTION_BYTES, FIELD(memory), "BYTES", "cap per accelerator; default: the file's", 0, 0},
+    {"memory", 0, OPTION_BYTES, FIELD(memory), "BYTES", "cap per accelerator; default: the file's", 1, 0x1p62},
     {"objective", 0, OPTION_TEXT, FIELD(objective), "NAME", "max-load (default) or piper", 0, 0},
     {"contiguous", 0, OPTION_FLAG, FIELD(contiguous), NULL, "parts are intervals of the data flow (default)", 0, 0},
     {"any", 0, OPTION_FLAG, FIELD(any), NULL, "any node on any device", 0, 0},
@@ -57,7 +60,7 @@ static const struct option_row evaluate_rows[] = {
     {"plan", 0, OPTION_TEXT, FIELD(plan), "FILE", "a split: Weir's, msr output or graph.txt with stage ids", 0, 0},
     {"format", 0, OPTION_TEXT, FIELD(format), "NAME", "of the graph: auto (default), weir, pipedream, msr or piper", 0,
      0},
-    {"memory", 0, OPTION_BYTES, FIELD(memory), "BYTES", "cap per accelerator; default: the file's", 0, 0},
+    {"memory", 0, OPTION_BYTES, FIELD(memory), "BYTES", "cap per accelerator; default: the file's", 1, 0x1p62},
     {"bandwidth", 0, OPTION_REAL, FIELD(bandwidth), "BYTES_PER_S", "for pipedream files; default 12e9", 1e-3, 1e18},
     {"json", 0, OPTION_FLAG, FIELD(json), NULL, "print one JSON object", 0, 0},
     {"explain", 0, OPTION_FLAG, FIELD(explain), NULL, "time, transfer, memory, slack and cuts per stage", 0, 0},
@@ -172,9 +175,9 @@ static weir_status options_convert(const struct plan_options *options, const str
     if (options->any && options->contiguous)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--any and --contiguous exclude each other");
     plan->objective = (enum weir_plan_objective)objective;
-    plan->devices = options_given("devices") ? (int)options->devices : options->curve ? 0 : graph->devices;
+    plan->devices = options_given(&options->given, "devices") ? (int)options->devices : options->curve ? 0 : graph->devices;
     plan->cpus = (int)options->cpus;
-    plan->memory = options_given("memory") ? (double)options->memory : graph->memory;
+    plan->memory = options_given(&options->given, "memory") ? (double)options->memory : graph->memory;
     plan->unordered = options->any;
     plan->seconds = options->seconds;
     plan->seed = (uint64_t)options->seed;
@@ -273,7 +276,7 @@ static weir_status evaluate(const struct plan_options *options, const struct wei
     struct weir_arena arena = {0};
     const int *device_of;
     bool contiguous;
-    plan.memory = options_given("memory") ? (double)options->memory : graph->memory;
+    plan.memory = options_given(&options->given, "memory") ? (double)options->memory : graph->memory;
     if (!options->plan)
         return WEIR_FAIL(WEIR_ERR_USAGE, "no plan: give --plan FILE");
     weir_status status = weir_plan_read(graph, options->plan, &arena, &device_of, &plan.devices, &plan.cpus);
@@ -292,6 +295,19 @@ static weir_status evaluate(const struct plan_options *options, const struct wei
     return status;
 }
 
+static weir_status paths_register(const struct plan_options *options)
+{
+    struct paths paths = {0};
+    paths_read(&paths, "--graph", options->graph);
+    paths_read(&paths, "--plan", options->plan);
+    paths_read_model_name(&paths, "--model", options->model);
+    paths_write(&paths, "--draw", options->draw);
+    paths_write(&paths, "--save-graph", options->save_graph);
+    weir_status status = paths_check(&paths, false);
+    paths_release(&paths);
+    return status;
+}
+
 static int run(int argc, char **argv)
 {
     struct plan_options options = {.microbatch_size = 4, .flops = 150e9, .traffic = 15e9};
@@ -301,14 +317,16 @@ static int run(int argc, char **argv)
     enum option_outcome outcome;
     const struct option_table *table = evaluating ? &evaluate_table : &solve_table;
     weir_status status =
-        options_parse(table, argc - evaluating, argv + evaluating, &options, word, evaluating ? 0 : 1, &n, &outcome);
+        options_parse(&options.given, table, argc - evaluating, argv + evaluating, &options, word, evaluating ? 0 : 1, &n, &outcome);
     if (!status && outcome != OPTIONS_HELP_SHOWN && n)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "unexpected argument '%s': the one form with a word is 'weir plan evaluate'",
                            word[0]);
     if (status || outcome == OPTIONS_HELP_SHOWN)
-        return options_report(table->command, status);
+        return options_report(table->command, status); /* it has no --config: nothing to release */
     struct weir_cost_graph graph;
-    status = graph_load(&options, &graph);
+    status = paths_register(&options);
+    if (!status)
+        status = graph_load(&options, &graph);
     if (!status) {
         status = evaluating ? evaluate(&options, &graph) : solve(&options, &graph);
         weir_cost_graph_release(&graph);

@@ -2,8 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/replace.h"
 #include "base/text.h"
 #include "cmd/command.h"
+#include "cmd/paths.h"
 #include "cmd/schedule_command.h"
 #include "cmd/schedule_input.h"
 #include "schedules/simulate/simulate.h"
@@ -64,6 +66,17 @@ static const struct option_row convert_rows[] = {
 static const struct option_table convert_table = {"schedule convert", "FILE", "rewrite a schedule in another form",
                                                   "weir schedule convert zbv.csv --to comms", convert_rows};
 
+/* Before anything is read: what is written is no input. */
+static weir_status paths_register(const char *input, const char *output)
+{
+    struct paths paths = {0};
+    paths_read(&paths, "FILE", input);
+    paths_write(&paths, "--out", output);
+    weir_status status = paths_check(&paths, false);
+    paths_release(&paths);
+    return status;
+}
+
 static weir_status text_write(const char *path, const char *text)
 {
     if (path && strcmp(path, "-") != 0)
@@ -123,7 +136,9 @@ static weir_status make(const struct values *values, const char *name)
     struct weir_schedule schedule;
     if (!strcmp(name, "list"))
         return list(values, name);
-    weir_status status = schedule_make(name, &values->size, &arena, &schedule);
+    weir_status status = paths_register(NULL, values->out);
+    if (!status)
+        status = schedule_make(name, &values->size, &arena, &schedule);
     if (!status && values->comms)
         status = weir_schedule_lower(&schedule, &arena, &schedule);
     if (!status)
@@ -199,9 +214,10 @@ static weir_status convert(const struct values *values, const char *path)
     if (!values->to)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--to is missing: compute, comms, reductions, torch or trace");
     weir_status status = weir_name_find("form", values->to, forms, &form);
-    if (status)
-        return status;
-    status = schedule_load(path, values->dialect, &arena, &schedule);
+    if (!status)
+        status = paths_register(path, values->out);
+    if (!status)
+        status = schedule_load(path, values->dialect, &arena, &schedule);
     if (!status && form == 0)
         status = weir_schedule_compute_only(&schedule, &arena, &schedule);
     if (!status && form == 1)
@@ -233,11 +249,12 @@ enum { N_FORMS = sizeof forms / sizeof forms[0] };
 static int form_run(int form, int argc, char **argv)
 {
     struct values values = {0};
+    struct options given; /* nothing to release without --config */
     const struct option_table *table = forms[form].table;
     const char *argument = NULL;
     int n = 0, wanted = *table->arguments ? 1 : 0;
     enum option_outcome outcome;
-    weir_status status = options_parse(table, argc, argv, &values, &argument, wanted, &n, &outcome);
+    weir_status status = options_parse(&given, table, argc, argv, &values, &argument, wanted, &n, &outcome);
     if (!status && outcome == OPTIONS_HELP_SHOWN)
         return 0;
     if (!status && n < wanted)

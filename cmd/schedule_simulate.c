@@ -316,10 +316,11 @@ release_arena:
 int schedule_simulate_run(int argc, char **argv)
 {
     struct values values = {.overlap_gain = 1, .replicas = 1};
+    struct options given; /* nothing to release without --config */
     const char *what = NULL;
     int n = 0;
     enum option_outcome outcome;
-    weir_status status = options_parse(&schedule_simulate_table, argc, argv, &values, &what, 1, &n, &outcome);
+    weir_status status = options_parse(&given, &schedule_simulate_table, argc, argv, &values, &what, 1, &n, &outcome);
     if (!status && outcome == OPTIONS_HELP_SHOWN)
         return 0;
     if (!status && !n)

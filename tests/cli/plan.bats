@@ -163,7 +163,7 @@ field() { "$JSON_GET" "$1"; }
     for memory in 0 0.5 -1 nan inf; do
         run "$WEIR" plan --graph graph.json --devices 2 --memory $memory
         [ "$status" -eq 2 ]
-        [[ "$output" == *"--memory takes a number of bytes, at least 1, such as 512M or 4GiB, not '$memory'"* ]]
+        [[ "$output" == *"--memory takes bytes such as 512M or 4GiB, at least 1, not '$memory'"* ]]
     done
     "$WEIR" plan --graph graph.json --devices 2 --json >plan.json
     run "$WEIR" plan evaluate --graph graph.json --plan plan.json --memory 0
@@ -171,7 +171,7 @@ field() { "$JSON_GET" "$1"; }
     for command in train generate; do
         run "$WEIR" $command --model gpt2-tiny --device-memory 0.5
         [ "$status" -eq 2 ]
-        [[ "$output" == *"--device-memory takes a number of bytes, at least 1, such as 512M or 4GiB, not '0.5'"* ]]
+        [[ "$output" == *"--device-memory takes bytes such as 512M or 4GiB, at least 1, not '0.5'"* ]]
     done
     sed 's/"maxSizePerFPGA": 100/"maxSizePerFPGA": 0/' graph.json >nothing.json
     run "$WEIR" plan --graph nothing.json --devices 2
