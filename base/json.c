@@ -1,8 +1,8 @@
 #include "base/json.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"

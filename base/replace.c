@@ -267,3 +267,30 @@ weir_status weir_replace_check(const char *path)
         weir_replace_abort(&file);
     return status;
 }
+
+static bool bytes_write(int fd, const char *data, size_t bytes)
+{
+    while (bytes) {
+        ssize_t n = write(fd, data, bytes);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return false;
+        data += n;
+        bytes -= (size_t)n;
+    }
+    return true;
+}
+
+weir_status weir_file_write(const char *path, const void *data, size_t bytes)
+{
+    struct weir_replacement file;
+    weir_status status = weir_replace_open(path, NULL, &file);
+    if (status)
+        return status;
+    if (bytes_write(file.fd, data, bytes))
+        return weir_replace_commit(&file);
+    status = WEIR_FAIL(WEIR_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
+    weir_replace_abort(&file);
+    return status;
+}

@@ -39,4 +39,7 @@ weir_status weir_replace_check(const char *path);
 /* The name until commit, "PATH.tmp.TAG" with links in `path` followed; to be freed with weir_free. */
 weir_status weir_replace_name(const char *path, const char *tag, char **name_out);
 
+/* Write `bytes` to `path`, which is then whole or as it was (base/replace.h).  WEIR_ERR_IO names the file and the reason. */
+weir_status weir_file_write(const char *path, const void *data, size_t bytes);
+
 #endif

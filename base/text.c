@@ -10,7 +10,6 @@
 
 #include "base/alloc.h"
 #include "base/input_file.h"
-#include "base/replace.h"
 
 void weir_text_append(struct weir_text *text, const char *format, ...)
 {
@@ -177,31 +176,4 @@ weir_status weir_file_read(const char *path, size_t limit, char **data_out, size
 weir_status weir_stdin_read(size_t limit, char **data_out, size_t *bytes_out)
 {
     return descriptor_read(STDIN_FILENO, "standard input", limit, data_out, bytes_out);
-}
-
-static bool bytes_write(int fd, const char *data, size_t bytes)
-{
-    while (bytes) {
-        ssize_t n = write(fd, data, bytes);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return false;
-        data += n;
-        bytes -= (size_t)n;
-    }
-    return true;
-}
-
-weir_status weir_file_write(const char *path, const void *data, size_t bytes)
-{
-    struct weir_replacement file;
-    weir_status status = weir_replace_open(path, NULL, &file);
-    if (status)
-        return status;
-    if (bytes_write(file.fd, data, bytes))
-        return weir_replace_commit(&file);
-    status = WEIR_FAIL(WEIR_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
-    weir_replace_abort(&file);
-    return status;
 }

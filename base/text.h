@@ -41,7 +41,4 @@ weir_status weir_file_read(const char *path, size_t limit, char **data_out, size
 /* The same of standard input, whatever it is: waits for its end. */
 weir_status weir_stdin_read(size_t limit, char **data_out, size_t *bytes_out);
 
-/* Write `bytes` to `path`, which is then whole or as it was (base/replace.h).  WEIR_ERR_IO names the file and the reason. */
-weir_status weir_file_write(const char *path, const void *data, size_t bytes);
-
 #endif

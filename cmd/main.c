@@ -143,9 +143,10 @@ int main(int argc, char **argv)
     signals_ignore();
     int code = command_line_run(argc, argv, &name);
     code = output_check(name, code);
-    if (code == weir_status_exit_code(WEIR_ERR_PEER) || code == weir_status_exit_code(WEIR_ERR_TIMEOUT)) {
+    bool lost = code == weir_status_exit_code(WEIR_ERR_PEER) || code == weir_status_exit_code(WEIR_ERR_TIMEOUT);
+    if (lost || (code && launched_several())) {
         fflush(NULL);
-        _exit(code); /* exit functions of CUDA and NCCL may wait for a device that waits for the lost process */
+        _exit(code); /* exit functions of CUDA and NCCL may wait for a device that waits for a lost process */
     }
     return code;
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/replace.h"
 #include "base/text.h"
 #include "cmd/command.h"
 #include "cmd/paths.h"

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/replace.h"
 #include "base/text.h"
 #include "cmd/command.h"
 #include "cmd/paths.h"
@@ -213,9 +214,8 @@ static weir_status convert(const struct values *values, const char *path)
     if (!values->to)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--to is missing: compute, comms, reductions, torch or trace");
     weir_status status = weir_name_find("form", values->to, forms, &form);
-    if (status)
-        return status;
-    status = paths_register(path, values->out);
+    if (!status)
+        status = paths_register(path, values->out);
     if (!status)
         status = schedule_load(path, values->dialect, &arena, &schedule);
     if (!status && form == 0)

@@ -22,6 +22,7 @@ static const struct option_row rows[] = {
     ROW("model", 'm', OPTION_TEXT, model, "NAME|PATH", "model; list shows them; or a folder with config.json", 0, 0),
     ROW("data", 'd', OPTION_TEXT, data, "PATH", "files of text or tokens (a,b or 'x*.bin'), or a folder of IDX images", 0, 0),
     ROW("val-data", 0, OPTION_TEXT, val_data, "PATH", "data to validate on, in the same forms", 0, 0),
+    ROW("data-format", 0, OPTION_TEXT, data_format, "NAME", "auto (default), text, u16, u32, i64, llmc, megatron, npy or jsonl", 0, 0),
     ROW("val-every", 0, OPTION_INT, val_every, "N", "steps between validations (a tenth of --steps)", 1, 1e15),
     ROW("val-batches", 0, OPTION_INT, val_batches, "N", "step-sized batches of one validation (10, or all there are)", 1, 1e12),
     ROW("init-from", 0, OPTION_TEXT, init_from, "PATH", "read the weights from safetensors: a file or a model folder", 0, 0),
@@ -132,6 +133,7 @@ static void result_json_print(struct train_run *run)
     json_object_set_new(root, "loss_last", real_json(run->last_loss));
     if (!isnan(run->val_loss))
         json_object_set_new(root, "val_loss_last", real_json(run->val_loss));
+    train_data_json(run, root);
     if (run->profile)
         json_object_set_new(root, "profile", train_profile_json(run));
     weir_json_append(&text, root, DIGITS);

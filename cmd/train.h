@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/json.h"
 #include "cmd/options.h"
 #include "cmd/progress.h"
 #include "engine/data/data.h"
@@ -15,7 +16,7 @@
 #include "engine/weir.h"
 
 struct train_options {
-    const char *model, *data, *val_data, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
+    const char *model, *data, *val_data, *data_format, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
     const char *placement, *recompute;
     const char *metrics, *trace, *config, *init_from, *export;
     int64_t stages, ranks, chunks, replicas, zero, bucket_bytes, microbatches, microbatch_size, seq_len;
@@ -30,6 +31,7 @@ struct train_options {
 /* What --data or --val-data names. */
 struct train_source {
     weir_data *data;          /* NULL: not given */
+    const char *text;         /* what the option says */
     const char *const *paths; /* [n_paths]: its files; none for images */
     int n_paths;
 };
@@ -90,15 +92,20 @@ int train_failed(const struct train_options *options, weir_status status, bool l
 
 /* Values of options that are not given. */
 #define TRAIN_OPTIONS_DEFAULT                                                                                          \
-    {.schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw", .device = "cpu",         \
-     .dtype = "f32", .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1, .threads = 1,         \
-     .lr = -1, .min_lr = -1, .weight_decay = -1, .grad_clip = 1}
+    {.data_format = "auto", .schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw",   \
+     .device = "cpu", .dtype = "f32", .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1,      \
+     .threads = 1, .lr = -1, .min_lr = -1, .weight_decay = -1, .grad_clip = 1}
 
 /* "train" or "evaluate", for messages. */
 const char *train_command(const struct train_options *options);
 
 /* Open the source that `text` names, for the run's model. */
 weir_status train_source_open(struct train_run *run, const char *text, uint64_t seed, struct train_source *source);
+
+/* What was taken for what: "data: book.txt as text (bytes), 1115394 tokens" in lines, or as members of the result's
+ * JSON object. */
+void train_data_print(const struct train_run *run, FILE *out);
+void train_data_json(const struct train_run *run, json_t *result);
 
 /* Feed the samples of one step of `data`, from number `first` on: replica after replica, as weir_data_first() deals them. */
 weir_status train_feed(struct train_run *run, const weir_data *data, int64_t first);

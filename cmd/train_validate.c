@@ -29,6 +29,9 @@ static weir_status likeness_check(const struct train_options *o, const struct tr
         return WEIR_FAIL(WEIR_ERR_INVALID, "a sample of '%s' has %lld values, one of '%s' has %lld", o->val_data,
                          (long long)weir_shape_elements(&val->input), o->data,
                          (long long)weir_shape_elements(&train->input));
+    if (val->is_text != train->is_text)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is %s and '%s' is %s: bytes of a text and ids of a tokenizer are not the same "
+                         "tokens, validate on data of one kind with --data", o->val_data, val->kind, o->data, train->kind);
     if (val->n_classes > train->n_classes)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has label %lld, those of '%s' end at %lld", o->val_data,
                          (long long)val->n_classes - 1, o->data, (long long)train->n_classes - 1);

@@ -30,9 +30,9 @@
  * with the same configuration and calls the same functions in the same order.  All functions that may block are collective;
  * feed and param_write act on what this process holds.  A process feeds what its own rank reads (weir_engine_reads); the
  * others' data is ignored.  Reports, losses, parameters read and gathered events are the same on every process.  When one
- * fails or dies, the others' next call returns WEIR_ERR_PEER, and all of them can only close.  With GPUs the transport is
- * "nccl", to which the same applies; after WEIR_ERR_PEER or WEIR_ERR_TIMEOUT the program should then end with _exit(), for
- * exit functions of CUDA may wait for what a lost process was to send.
+ * fails, the others' next call returns the status with which it did ("rank 1 failed: ..."), WEIR_ERR_PEER when it has died,
+ * and all of them can only close.  With GPUs the transport is "nccl", to which the same applies; after a failure the program
+ * should then end with _exit(), for exit functions of CUDA may wait for what a lost process was to send.
  *
  * A trained model writes text with engine/run/generator.h.
  *

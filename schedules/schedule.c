@@ -107,3 +107,8 @@ bool weir_action_is_compute(enum weir_action_type type)
 {
     return type <= WEIR_B;
 }
+
+weir_status weir_schedule_error_name(const struct weir_schedule *schedule, weir_status status)
+{
+    return status == WEIR_ERR_INVALID && schedule->name ? weir_error_prefix(status, "'%s': ", schedule->name) : status;
+}

@@ -63,6 +63,7 @@ struct weir_schedule {
     bool has_comms;     /* SEND and RECV actions stand in the lists */
     const struct weir_schedule_rank *ranks; /* [n_ranks] */
     const int *stage_rank;                  /* [n_stages]: the rank that holds the stage (the lowest with two copies) */
+    const char *name; /* of the file it was read from, which messages about it name; NULL: none */
 };
 
 /* What a generator is asked for. */
@@ -120,6 +121,10 @@ const char *weir_action_str(const struct weir_action *action, char text[WEIR_ACT
 
 /* true for F, I, W, B. */
 bool weir_action_is_compute(enum weir_action_type type);
+
+/* Name the schedule's file, when it has one, in the message of a failed call ("'s.csv': row 2 ...").  Returns
+ * `status`. */
+weir_status weir_schedule_error_name(const struct weir_schedule *schedule, weir_status status);
 
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 

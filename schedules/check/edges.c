@@ -150,5 +150,5 @@ weir_status weir_schedule_edges_match(const struct weir_scan *scan, const struct
     weir_status status = weir_arena_alloc(arena, (size_t)edges->n_edges, sizeof *taken, &taken);
     for (int r = 0; !status && r < scan->schedule->n_ranks; r++)
         status = receives_match(scan, edges, r, taken);
-    return status;
+    return weir_schedule_error_name(scan->schedule, status);
 }

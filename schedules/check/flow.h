@@ -132,6 +132,10 @@ bool weir_flow_meet(struct weir_flow *flow, int rank);
 /* The other end of a SEND or RECV: its rank, and the action it is there. */
 int weir_flow_partner(const struct weir_flow *flow, const struct weir_action *action, struct weir_action *partner_out);
 
+/* The message of a flow whose edge `e` stands still because its next message has no slot: who holds the slots, how many
+ * are needed. */
+weir_status weir_flow_slots(const struct weir_flow *flow, int e, struct weir_arena *work);
+
 /* The message of a flow that stands still: who waits for whom. */
 weir_status weir_flow_cycle(const struct weir_flow *flow);
 

@@ -1,5 +1,4 @@
 /* The second half of the scan: every list in order, with what is held at each point. */
-#include <stdio.h>
 #include <string.h>
 
 #include "base/integers.h"
@@ -17,14 +16,8 @@ struct walk {
 
 static weir_status fail(const struct walk *walk, const char *reason, enum weir_action_type other, int stage)
 {
-    char text[WEIR_ACTION_TEXT];
-    long cell = 1;
-    const struct weir_scan *scan = walk->scan;
-    for (size_t i = 0; !scan->cells && i < walk->index; i++)
-        cell += !scan->schedule->ranks[walk->rank].actions[i].fused;
-    if (scan->cells)
-        cell = scan->cells[walk->rank][walk->index];
-    return WEIR_FAIL(WEIR_ERR_INVALID, "row %d, cell %ld: %s %s %d%s%d", walk->rank + 1, cell,
+    char where[WEIR_PLACE_TEXT], text[WEIR_ACTION_TEXT];
+    return WEIR_FAIL(WEIR_ERR_INVALID, "%s: %s %s %d%s%d", weir_scan_place(walk->scan, walk->rank, walk->index, where),
                      weir_action_str(walk->action, text), reason, stage, weir_action_type_str(other), walk->action->mb);
 }
 
@@ -253,21 +246,27 @@ static void slots_count(struct weir_scan *scan)
     }
 }
 
+static weir_status lists_scan(struct weir_scan *scan)
+{
+    weir_status status = WEIR_OK;
+    memset(scan->seen, 0, scan->n_cells);
+    for (int r = 0; !status && r < scan->schedule->n_ranks; r++)
+        status = list_walk(scan, r);
+    if (!status)
+        status = messages_check(scan);
+    if (!status)
+        slots_count(scan);
+    return status;
+}
+
 weir_status weir_scan_build(const struct weir_schedule *schedule, const int32_t *const *cells, struct weir_arena *arena,
                             struct weir_scan *scan_out)
 {
     struct weir_scan scan;
     weir_status status = weir_scan_placement_build(schedule, cells, arena, &scan);
-    if (status)
-        return status;
-    memset(scan.seen, 0, scan.n_cells);
-    for (int r = 0; !status && r < schedule->n_ranks; r++)
-        status = list_walk(&scan, r);
     if (!status)
-        status = messages_check(&scan);
-    if (status)
-        return status;
-    slots_count(&scan);
-    *scan_out = scan;
-    return WEIR_OK;
+        status = lists_scan(&scan);
+    if (!status)
+        *scan_out = scan;
+    return weir_schedule_error_name(schedule, status);
 }

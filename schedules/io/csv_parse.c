@@ -311,6 +311,7 @@ weir_status weir_schedule_csv_parse(const char *text, size_t bytes, const char *
                                     struct weir_arena *arena, struct weir_schedule *out)
 {
     struct parser parser = {.dialect = dialect};
+    struct weir_schedule schedule;
     parser.schedule.n_copies = 1;
     weir_status status = weir_csv_cells_open(&parser.cells_left, text, bytes);
     if (!status)
@@ -318,11 +319,15 @@ weir_status weir_schedule_csv_parse(const char *text, size_t bytes, const char *
     if (!status)
         status = rows_parse(&parser);
     if (!status)
-        status = lists_build(&parser, arena, out);
+        status = lists_build(&parser, arena, &schedule);
     weir_csv_cells_release(&parser.cells_left);
     weir_free(parser.actions);
     weir_free(parser.cells);
     weir_free(parser.row_ends);
+    if (!status)
+        status = weir_arena_strdup(arena, name, &schedule.name);
+    if (!status)
+        *out = schedule;
     return status == WEIR_ERR_INVALID ? weir_error_prefix(status, "'%s': ", name) : status;
 }
 

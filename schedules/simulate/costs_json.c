@@ -1,26 +1,8 @@
 /* The costs file: {stages: [...], edges: [...], reduce, reduce_link, bucket_bytes, optimizer}. */
 #include <stdio.h>
-#include <string.h>
 
 #include "base/json.h"
 #include "schedules/simulate/simulate.h"
-
-static weir_status keys_check(json_t *object, const char *where, const char *const *known)
-{
-    const char *key;
-    json_t *value;
-    if (!json_is_object(object))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "%s must be an object", where);
-    json_object_foreach(object, key, value)
-    {
-        int i = 0;
-        while (known[i] && strcmp(known[i], key) != 0)
-            i++;
-        if (!known[i])
-            return WEIR_FAIL(WEIR_ERR_INVALID, "%s: unknown key '%s'", where, key);
-    }
-    return WEIR_OK;
-}
 
 /* A number that may be missing; *value_out keeps what it has then. */
 static weir_status number(const json_t *object, const char *where, const char *key, double *value_out)
@@ -51,7 +33,7 @@ static weir_status stage_read(json_t *object, const char *where, struct weir_sta
 {
     static const char *const keys[] = {"F",           "I",          "W",               "mem_B", "mem_W", "mem_IW",
                                        "param_bytes", "grad_bytes", "optimizer_bytes", NULL};
-    weir_status status = keys_check(object, where, keys);
+    weir_status status = weir_json_keys(object, where, keys);
     if (!status)
         status = weir_json_number(object, where, "F", &stage->forward);
     if (!status)
@@ -73,7 +55,7 @@ static weir_status edge_read(json_t *object, const char *where, struct weir_edge
 {
     static const char *const keys[] = {"from", "to", "latency", "bytes", "bandwidth", NULL};
     int64_t from = 0, to = 0;
-    weir_status status = keys_check(object, where, keys);
+    weir_status status = weir_json_keys(object, where, keys);
     if (!status)
         status = weir_json_integer(object, where, "from", &from);
     if (!status)
@@ -159,7 +141,7 @@ static weir_status reduce_link_read(json_t *object, const char *path, struct wei
     if (!object)
         return WEIR_OK;
     snprintf(where, sizeof where, "'%s' reduce_link", path);
-    weir_status status = keys_check(object, where, keys);
+    weir_status status = weir_json_keys(object, where, keys);
     if (!status)
         status = number(object, where, "latency", &costs->reduce_latency);
     return status ? status : number(object, where, "bandwidth", &costs->reduce_bandwidth);
@@ -175,7 +157,7 @@ weir_status weir_schedule_costs_load(const char *path, struct weir_arena *arena,
         return status;
     char where[512];
     snprintf(where, sizeof where, "'%s'", path);
-    status = keys_check(root, where, keys);
+    status = weir_json_keys(root, where, keys);
     if (!status && !json_object_size(root))
         status = WEIR_FAIL(WEIR_ERR_INVALID,
                            "'%s' has no costs, as in {\"stages\": [{\"F\": 1, \"I\": 1, \"W\": 1}]}", path);

@@ -88,7 +88,9 @@ static weir_status steps_run(struct steps *steps, size_t *steps_out)
             for (int r = 0; r < p; r++)
                 progress |= rank_step(steps, r);
         if (!progress)
-            return WEIR_FAIL(WEIR_ERR_INVALID, "the schedule does not progress after %zu steps: check says why", n);
+            return weir_schedule_error_name(
+                steps->scan.schedule,
+                WEIR_FAIL(WEIR_ERR_INVALID, "the schedule does not progress after %zu steps: check says why", n));
     }
     *steps_out = n;
     return WEIR_OK;

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "base/rng.h"
+#include "base/replace.h"
 #include "base/text.h"
 
 static void the_first_detector_records_the_message(void **state)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/replace.h"
 #include "base/text.h"
 #include "cmd/command.h"
 

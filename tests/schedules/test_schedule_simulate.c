@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/replace.h"
 #include "base/text.h"
 #include "schedules/simulate/simulate.h"
 

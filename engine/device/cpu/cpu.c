@@ -54,6 +54,11 @@ static void device_close(weir_device *handle)
     weir_free(device);
 }
 
+static void device_crowd(weir_device *device)
+{
+    device_of(device)->is_crowded = true;
+}
+
 /* One process, one memory. */
 static weir_status device_connect(weir_device *device, weir_device *peer)
 {
@@ -83,8 +88,10 @@ static const struct weir_op_kernels *kernels_of(const struct weir_op *op)
     return &op->cpu;
 }
 
-static weir_status context_open(weir_device *device, bool tf32, struct weir_kernel_context **context_out)
+static weir_status context_open(weir_device *device, weir_stream *stream, bool tf32,
+                                struct weir_kernel_context **context_out)
 {
+    (void)stream; /* kernels run where they are called */
     if (tf32)
         return WEIR_FAIL(WEIR_ERR_USAGE, "device 'cpu' has no tf32: use " WEIR_OPTION("dtype=f32"));
     return weir_kernel_context_open(device_of(device)->n_threads, context_out);
@@ -215,7 +222,7 @@ const struct weir_device_kind weir_device_cpu = {
     .count = device_count,
     .open = device_open,
     .close = device_close,
-    .crowd = weir_cpu_crowd,
+    .crowd = device_crowd,
     .connect = device_connect,
     .memory_alloc = memory_alloc,
     .memory_free = memory_free,

@@ -14,6 +14,7 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "base/rng.h"
+#include "base/replace.h"
 #include "base/text.h"
 #include "engine/report/metrics.h"
 

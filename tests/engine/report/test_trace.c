@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "base/replace.h"
 #include "base/text.h"
 #include "engine/report/trace.h"
 
