@@ -1,4 +1,4 @@
-/* The subcommands of `weir`: one const row each, listed in cmd/main.c. */
+/* The subcommands of `weir`: one const row each, listed in cmd/commands.c. */
 #ifndef WEIR_CMD_COMMAND_H
 #define WEIR_CMD_COMMAND_H
 
@@ -15,5 +15,8 @@ struct command {
 };
 
 extern const struct command command_train, command_generate, command_plan, command_schedule, command_info;
+
+enum { COMMANDS_MOST = 16 };
+extern const struct command *const commands[]; /* NULL-terminated: all of them, in the order of help */
 
 #endif

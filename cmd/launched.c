@@ -21,6 +21,12 @@ bool launched_leads(void)
 }
 
 /* Variables that contradict each other say nothing of several. */
+bool launched_several(void)
+{
+    struct weir_launcher launcher;
+    return detect(&launcher) == WEIR_OK && weir_launcher_started(&launcher) > 1;
+}
+
 weir_status launched_alone(const char *command)
 {
     struct weir_launcher launcher;

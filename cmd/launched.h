@@ -9,6 +9,9 @@
 /* The launcher calls this process the first one, or there is no launcher.  The recorded message stays. */
 bool launched_leads(void);
 
+/* The launcher started several processes. */
+bool launched_several(void);
+
 /* WEIR_ERR_USAGE when a launcher has started several processes of `command`, which is one. */
 weir_status launched_alone(const char *command);
 

@@ -8,6 +8,7 @@
  * operations: in kernels.  hand-over: in instructions of the schedule, but not in a kernel (finding addresses, reading the
  * clock, copies between stages).  optimizer: its instructions.  idle: in no instruction. */
 #include <inttypes.h>
+#include <jansson.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,18 +191,16 @@ void train_profile_print(struct train_run *run, FILE *out)
     row_print(p, &total, out);
 }
 
-void train_profile_json(struct train_run *run, FILE *out)
+json_t *train_profile_json(struct train_run *run)
 {
     struct train_profile *p = run->profile;
-    char share[32], flops[32];
+    json_t *rows = json_array();
     rows_make(run);
     for (size_t i = 0; i < p->n_rows; i++) {
         const struct weir_op_time *row = &p->rows[i];
-        weir_metrics_number(share_of(p, row->ns), share);
-        weir_metrics_number(row->flops, flops);
-        fprintf(out, "%s{\"op\": \"%s\", \"pass\": \"%s\", \"calls\": %" PRId64 ", \"ns\": %" PRId64
-                     ", \"share\": %s, \"flops\": %s}",
-                i ? ", " : "[", row->op, row->pass ? row->pass : "", row->calls, row->ns, share, flops);
+        json_array_append_new(rows, json_pack("{s:s, s:s, s:I, s:I, s:f, s:f}", "op", row->op, "pass", row->pass ? row->pass : "",
+                                              "calls", (json_int_t)row->calls, "ns", (json_int_t)row->ns, "share",
+                                              share_of(p, row->ns), "flops", row->flops));
     }
-    fprintf(out, "]");
+    return rows;
 }

@@ -30,9 +30,9 @@
  * with the same configuration and calls the same functions in the same order.  All functions that may block are collective;
  * feed and param_write act on what this process holds.  A process feeds what its own rank reads (weir_engine_reads); the
  * others' data is ignored.  Reports, losses, parameters read and gathered events are the same on every process.  When one
- * fails or dies, the others' next call returns WEIR_ERR_PEER, and all of them can only close.  With GPUs the transport is
- * "nccl", to which the same applies; after WEIR_ERR_PEER or WEIR_ERR_TIMEOUT the program should then end with _exit(), for
- * exit functions of CUDA may wait for what a lost process was to send.
+ * fails, the others' next call returns the status with which it did ("rank 1 failed: ..."), WEIR_ERR_PEER when it has died,
+ * and all of them can only close.  With GPUs the transport is "nccl", to which the same applies; after a failure the program
+ * should then end with _exit(), for exit functions of CUDA may wait for what a lost process was to send.
  *
  * A trained model writes text with engine/run/generator.h.
  *
@@ -126,7 +126,8 @@ weir_status weir_engine_load_weights(weir_engine *engine, const char *path);
  * they are whole.  WEIR_ERR_UNSUPPORTED: the model has no Hugging Face form.  WEIR_ERR_IO. */
 weir_status weir_engine_save_weights(weir_engine *engine, const char *dir);
 
-/* What weir_engine_save_weights can refuse, found out before training: makes the folder and tries to write to it. */
+/* What weir_engine_save_weights can refuse, found out before training: makes the folder, tries to write to it, looks whether
+ * the files in it can be replaced and whether there is room (engine/checkpoint/export_folder.h). */
 weir_status weir_export_check(const struct weir_graph *graph, const char *dir);
 
 /* Is the input `name` of micro-batch `mb` read by a rank of this process?  When not, feeding it has no effect. */

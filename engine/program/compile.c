@@ -2,28 +2,6 @@
 #include "engine/program/compile.h"
 #include "engine/program/keeps.h"
 
-#include <string.h>
-
-weir_status weir_compile_row(struct weir_compile *c, struct weir_memory_row row)
-{
-    struct weir_program *program = c->program;
-    if (!row.bytes)
-        return WEIR_OK;
-    if (program->n_rows == c->row_room) {
-        int room = c->row_room ? c->row_room * 2 : 256;
-        struct weir_memory_row *grown;
-        weir_status status = weir_arena_alloc(c->arena, (size_t)room, sizeof *grown, &grown);
-        if (status)
-            return status;
-        if (program->n_rows)
-            memcpy(grown, program->rows, sizeof *grown * (size_t)program->n_rows);
-        program->rows = grown;
-        c->row_room = room;
-    }
-    program->rows[program->n_rows++] = row;
-    return WEIR_OK;
-}
-
 static weir_status partition_check(const struct weir_program_params *params)
 {
     const struct weir_graph *graph = params->graph;
@@ -106,6 +84,8 @@ static weir_status build(const struct weir_program_params *params, struct weir_a
         status = program_open(&c);
     if (!status)
         status = nodes_trace(&c);
+    if (!status)
+        status = weir_moments_find(params->schedule, arena, &c.moments);
     c.forward_only = !has_backward(params->schedule);
     if (!status && !c.forward_only && !c.graph->n_targets)
         status = WEIR_FAIL(WEIR_ERR_INVALID, "graph '%s' has no loss: it can run forwards, not train", c.graph->name);
@@ -124,6 +104,10 @@ static weir_status build(const struct weir_program_params *params, struct weir_a
         status = weir_compile_pieces(&c);
     if (!status)
         status = weir_compile_instrs(&c);
+    if (!status)
+        status = weir_compile_deps(&c);
+    if (!status)
+        status = weir_compile_waits(&c);
     if (!status)
         status = weir_compile_order(&c);
     if (!status)
@@ -161,12 +145,4 @@ weir_status weir_program_build(const struct weir_program_params *params, struct 
             status = build(&p, arena, &circle, program_out);
     }
     return status;
-}
-
-size_t weir_program_rank_bytes(const struct weir_program *program, int rank)
-{
-    size_t bytes = 0;
-    for (int k = 0; k < WEIR_MEMORY_KINDS; k++)
-        bytes += program->ranks[rank].bytes[k];
-    return bytes;
 }

@@ -1,15 +1,13 @@
-/* Inside the compiler: what its steps share.  Order of the steps: compile.c calls layout.c (parameters and data),
- * template.c (per stage), places.c (slots and activation blocks), pieces.c (who keeps which gradients), instrs.c with
- * instrs_end.c (instructions) and order.c (their order). */
+/* Inside the compiler: what its steps share.
+ *
+ * compile.c calls the steps in order: moments.c (where actions stand), layout.c (parameters and data), template.c (per
+ * stage), places.c (slots and activation blocks), pieces.c (who keeps which gradients), instrs.c (instructions), deps.c (what
+ * they await of each other), waits.c (the events of that) and order.c (their order).  A step may use what is below it, compile_base.c and program.c, but no other step. */
 #ifndef WEIR_ENGINE_PROGRAM_COMPILE_H
 #define WEIR_ENGINE_PROGRAM_COMPILE_H
 
+#include "engine/program/moments.h"
 #include "engine/program/program.h"
-
-/* Positions of the actions of one (stage, micro-batch) in its rank's list; -1: none. */
-struct weir_span {
-    int f, i, w; /* B stands at i and w */
-};
 
 struct weir_compile {
     const struct weir_program_params *params;
@@ -20,11 +18,11 @@ struct weir_compile {
     struct weir_op_shapes *shapes; /* [n_nodes]: copies that kernel calls point into */
     bool *wants_grad;              /* [n_nodes]: the node's output depends on a parameter */
     size_t *cache_offsets;         /* [n_nodes]: in the part of one sequence */
-    struct weir_span *spans; /* [n_stages * n_microbatches], made by places.c */
+    struct weir_moments moments;
     bool forward_only;
     int n_replicas; /* at least 1 */
     bool circle;    /* the instructions wait in a circle: they have no order */
-    int row_room;
+    size_t row_room;
 };
 
 /* Parameters, gradients, optimizer state and graph inputs of every rank. */
@@ -39,14 +37,23 @@ weir_status weir_compile_places(struct weir_compile *c);
 /* Pieces and buckets of every rank, optimizer state, the STEP block. */
 weir_status weir_compile_pieces(struct weir_compile *c);
 
-/* Instructions and events. */
+/* Instructions of every rank. */
 weir_status weir_compile_instrs(struct weir_compile *c);
+
+/* What they await of each other, and the events that follow from that. */
+weir_status weir_compile_deps(struct weir_compile *c);
+weir_status weir_compile_waits(struct weir_compile *c);
 
 /* The global order.  WEIR_ERR_INVALID names ranks and actions that wait in a circle. */
 weir_status weir_compile_order(struct weir_compile *c);
 
-/* Add a line to the memory table. */
+/* ---- what all steps use ------------------------------------------------------------------------------------------ */
+
+/* Add a line to the memory table; one of no bytes is left out. */
 weir_status weir_compile_row(struct weir_compile *c, struct weir_memory_row row);
+
+/* The stage that has the node. */
+int weir_compile_stage_of(const struct weir_compile *c, int node);
 
 /* The use of `slot` of `node`. */
 const struct weir_param_use *weir_compile_use(const struct weir_compile *c, int node, int slot);

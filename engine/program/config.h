@@ -68,9 +68,11 @@ extern "C" {
  * range.  WEIR_ERR_INVALID: something is missing, or the struct is not this library's. */
 weir_status weir_engine_config_check(const struct weir_engine_config *config);
 
-/* Resident memory of a run that is not in its memory table: threads, libc, and the code and primitives of oneDNN where it
- * is built in.  An allowance from measurements (tests/engine/run/test_engine_steady.c), not a measurement of this process. */
-size_t weir_library_bytes(void);
+/* Resident memory of a process that is not in the memory table, when `n_threads` of its threads compute (threads per rank,
+ * times the ranks that live in it): threads, libc, the code and primitives of oneDNN where it is built in, and what that
+ * packs factors into on processors without AVX-512.  An allowance from measurements (tests/engine/run/test_engine_steady.c),
+ * not a measurement of this process. */
+size_t weir_library_bytes(int n_threads);
 
 #ifdef __cplusplus
 }

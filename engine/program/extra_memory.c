@@ -1,5 +1,6 @@
 #include "engine/program/extra_memory.h"
 
+#include "kernels/cpu/matmul.h"
 #include "weir_parts.h"
 
 static bool has_rows(const struct weir_build *build)
@@ -145,9 +146,19 @@ static void extras_print(const struct weir_build *build, const struct weir_extra
             device_print(build, extras, extras->device_of[r], out);
 }
 
-size_t weir_library_bytes(void)
+size_t weir_library_bytes(int n_threads)
 {
-    return (size_t)(WEIR_HAVE_ONEDNN ? 10 : 4) << 20;
+    size_t of_process = (size_t)(WEIR_HAVE_ONEDNN ? 10 : 4) << 20;
+    return of_process + (size_t)n_threads * weir_matmul_library_bytes();
+}
+
+static void library_print(FILE *out)
+{
+    size_t of_process = weir_library_bytes(0), of_thread = weir_library_bytes(1) - of_process;
+    fprintf(out, "not in the table: libraries and threads, about %zu bytes", of_process);
+    if (of_thread)
+        fprintf(out, " and %zu for each thread that computes", of_thread);
+    fprintf(out, "\n");
 }
 
 void weir_memory_print(const struct weir_build *build, const struct weir_extras *extras, FILE *out)
@@ -156,5 +167,5 @@ void weir_memory_print(const struct weir_build *build, const struct weir_extras 
     extras_print(build, extras, out);
     if (extras->rows)
         fprintf(out, "not in the table: what the device's own libraries take of the host, kernels loaded when first called\n");
-    fprintf(out, "not in the table: libraries and threads, about %zu bytes\n", weir_library_bytes());
+    library_print(out);
 }

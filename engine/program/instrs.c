@@ -1,259 +1,196 @@
-/* Instructions: what each rank's compute stream runs, and which events order the ranks. */
-#include <string.h>
-
-#include "engine/program/instrs.h"
-
-/* ---- what all share ------------------------------------------------------------------------------------------------ */
-
-static int *moment_order(const struct weir_instr_work *w, int stage, enum weir_moment moment)
-{
-    return w->orders + ((size_t)stage * WEIR_MOMENTS + moment) * (size_t)w->c->program->n_microbatches;
-}
-
-const int *weir_work_order(const struct weir_instr_work *w, int stage, enum weir_moment moment)
-{
-    return moment_order(w, stage, moment);
-}
-
-static int index_of(const struct weir_instr_work *w, int stage, enum weir_moment moment, int mb)
-{
-    return w->indices[((size_t)stage * WEIR_MOMENTS + moment) * (size_t)w->c->program->n_microbatches + (size_t)mb];
-}
-
-static void orders_fill(struct weir_instr_work *w)
-{
-    int m = w->c->program->n_microbatches;
-    for (int s = 0; s < w->c->program->n_stages; s++)
-        for (int moment = 0; moment < WEIR_MOMENTS; moment++) {
-            int *order = moment_order(w, s, (enum weir_moment)moment);
-            int n = weir_stage_order(w->c, s, (enum weir_moment)moment, order);
-            for (int q = 0; q < n; q++)
-                w->indices[((size_t)s * WEIR_MOMENTS + (size_t)moment) * (size_t)m + (size_t)order[q]] = q;
-        }
-}
-
-static int rank_of(const struct weir_instr_work *w, int stage)
-{
-    return w->c->program->stages[stage].rank;
-}
-
-int weir_work_event_after(struct weir_instr_work *w, int stage, int mb, enum weir_moment moment)
-{
-    const struct weir_span *span = &w->c->spans[(size_t)stage * (size_t)w->c->program->n_microbatches + (size_t)mb];
-    int position = moment == WEIR_MOMENT_F ? span->f : moment == WEIR_MOMENT_I ? span->i : span->w;
-    int *event = &w->ranks[rank_of(w, stage)].event_of[position];
-    if (*event == WEIR_NO_EVENT)
-        *event = w->c->program->n_events++;
-    return *event;
-}
-
-int weir_work_event(struct weir_instr_work *w)
-{
-    return w->c->program->n_events++;
-}
-
-struct weir_instr *weir_work_instr(struct weir_instr_work *w, int r, int position, enum weir_instr_kind kind)
-{
-    struct weir_rank_program *rank = &w->c->program->ranks[r];
-    struct weir_instr *instr = &rank->instrs[rank->n_instrs];
-    *instr = (struct weir_instr){.kind = kind, .signal = WEIR_NO_EVENT, .stage = -1, .mb = -1, .bucket = -1};
-    w->ranks[r].position_of[rank->n_instrs++] = position;
-    return instr;
-}
-
-const int *weir_work_events(struct weir_instr_work *w, int n, const int *events)
-{
-    int *copy = NULL;
-    if (!w->status && n)
-        w->status = weir_arena_alloc(w->c->arena, (size_t)n, sizeof *copy, &copy);
-    if (!w->status && n)
-        memcpy(copy, events, sizeof *copy * (size_t)n);
-    return w->status ? NULL : copy;
-}
-
-/* ---- actions ------------------------------------------------------------------------------------------------------- */
-
-/* The neighbour whose result the action needs, and the neighbour whose slot it writes. */
-static int input_event(struct weir_instr_work *w, int stage, int mb, bool forward)
-{
-    int from = forward ? stage - 1 : stage + 1;
-    if (from < 0 || from >= w->c->program->n_stages || rank_of(w, from) == rank_of(w, stage))
-        return WEIR_NO_EVENT;
-    return weir_work_event_after(w, from, mb, forward ? WEIR_MOMENT_F : WEIR_MOMENT_I);
-}
-
-static int slot_event(struct weir_instr_work *w, int stage, int mb, bool forward)
-{
-    int to = forward ? stage + 1 : stage - 1;
-    if (to < 0 || to >= w->c->program->n_stages || rank_of(w, to) == rank_of(w, stage))
-        return WEIR_NO_EVENT;
-    const struct weir_stage_program *target = &w->c->program->stages[to];
-    int q = index_of(w, stage, forward ? WEIR_MOMENT_F : WEIR_MOMENT_I, mb);
-    int n = forward ? target->n_slots : target->n_grad_slots;
-    if (q < n)
-        return WEIR_NO_EVENT;
-    enum weir_moment end = !forward ? WEIR_MOMENT_I : w->c->forward_only ? WEIR_MOMENT_F : WEIR_MOMENT_W;
-    return weir_work_event_after(w, to, weir_work_order(w, to, end)[q - n], end);
-}
+/* Instructions: what each rank runs, in order.  Who awaits whom is found afterwards (deps.h).
+ *
+ * An action is one instruction, but for two cuts: before the call that writes a slot which may still be in use, so that all
+ * calls before it need not wait; and, in a stage's last W or B, where a bucket of gradients is complete, so that others may
+ * begin to add it up.  REDUCE of a bucket stands where the schedule has the stage's REDUCE_GRAD.  Where it has none, it stands
+ * after the rank's next action: by then the other replicas have mostly completed theirs.  The bucket of tied parameters is
+ * complete after TIE_ADD, whatever the schedule says.
+ *
+ *     rank r    1F3   1B2 (start)  1B2 (end)   1B3 (start)   1B3 (end)   reduce 0   reduce 1   norm   update
+ *                                  └ slot                    └ bucket 0 is complete */
+#include "engine/program/compile.h"
 
 static const enum weir_list list_of_type[] = {
     [WEIR_F] = WEIR_LIST_F, [WEIR_I] = WEIR_LIST_I, [WEIR_W] = WEIR_LIST_W, [WEIR_B] = WEIR_LIST_B};
 
-/* ---- parts of an action -------------------------------------------------------------------------------------------- */
-
-/* An action is cut before the call that writes a slot which may still be in use, and at the ends of buckets. */
-struct cutter {
-    const struct weir_action *action;
-    const struct weir_call_list *calls;
-    enum weir_list list;
-    int position;
-    int input, slot;   /* events, or none */
-    int first, buckets; /* buckets that this action completes: [first, first + buckets) of its rank */
+/* The list of one rank while it is made. */
+struct lister {
+    struct weir_compile *c;
+    struct weir_rank_program *rank;
+    int index;
+    int n_complete;   /* buckets complete so far */
+    bool *is_reduced; /* [n_buckets]: its REDUCE is in the list */
+    bool *is_placed;  /* [n_stages]: the schedule says where the stage's gradients are reduced */
 };
 
-static int cut_next(const struct weir_instr_work *w, int r, const struct cutter *cut, int from)
+static struct weir_instr *instr_add(struct lister *l, enum weir_instr_kind kind)
 {
-    int next = cut->calls->n_calls;
-    if (cut->slot != WEIR_NO_EVENT && cut->calls->slot_call > from && cut->calls->slot_call < next)
-        next = cut->calls->slot_call;
-    for (int b = cut->first; b < cut->first + cut->buckets; b++) {
-        int end = w->c->program->ranks[r].buckets[b].end_call;
-        if (end > from && end < next)
-            next = end;
+    struct weir_instr *instr = &l->rank->instrs[l->rank->n_instrs++];
+    *instr = (struct weir_instr){.kind = kind, .signal = -1, .stage = -1, .mb = -1, .bucket = -1};
+    return instr;
+}
+
+static void reduce_add(struct lister *l, int bucket)
+{
+    instr_add(l, WEIR_INSTR_REDUCE)->bucket = bucket;
+    l->is_reduced[bucket] = true;
+}
+
+/* REDUCE for the first `n` buckets, as far as it is not there and has no other place. */
+static void reduces_add(struct lister *l, int n)
+{
+    for (int b = 0; b < n; b++) {
+        int stage = l->rank->buckets[b].stage;
+        if (!l->is_reduced[b] && (stage < 0 || !l->is_placed[stage]))
+            reduce_add(l, b);
     }
+}
+
+/* REDUCE for all buckets of the stage. */
+static weir_status stage_reduce(struct lister *l, int stage)
+{
+    for (int b = 0; b < l->rank->n_buckets; b++) {
+        if (l->rank->buckets[b].stage != stage)
+            continue;
+        if (b >= l->n_complete)
+            return WEIR_FAIL(WEIR_ERR_INVALID, "row %d: %dREDUCE_GRAD stands before the last W or B of its stage",
+                             l->index + 1, stage);
+        reduce_add(l, b);
+    }
+    return WEIR_OK;
+}
+
+/* ---- actions ------------------------------------------------------------------------------------------------------- */
+
+/* The action writes a slot on another rank that had another content before. */
+static bool slot_is_reused(const struct lister *l, const struct weir_action *action)
+{
+    bool forward = action->type == WEIR_F;
+    int to = forward ? action->stage + 1 : action->stage - 1;
+    const struct weir_stage_program *target = &l->c->program->stages[to];
+    if (action->type == WEIR_W || to < 0 || to >= l->c->program->n_stages || target->rank == l->index)
+        return false;
+    int q = weir_moment_index(&l->c->moments, action->stage, action->mb, forward ? WEIR_MOMENT_F : WEIR_MOMENT_I);
+    return q >= (forward ? target->n_slots : target->n_grad_slots);
+}
+
+/* The number of buckets that the action completes: all of its stage when it is the stage's last W or B. */
+static int buckets_of(const struct lister *l, const struct weir_action *action)
+{
+    int n = 0;
+    bool ends = action->type == WEIR_W || action->type == WEIR_B;
+    if (!ends || weir_moment_last(&l->c->moments, action->stage, WEIR_MOMENT_W) != action->mb)
+        return 0;
+    for (int b = 0; b < l->rank->n_buckets; b++)
+        n += l->rank->buckets[b].stage == action->stage;
+    return n;
+}
+
+/* The end of the instruction that begins with call `from`. */
+static int cut_next(const struct lister *l, const struct weir_call_list *calls, int from, bool slot, int n_buckets)
+{
+    int next = calls->n_calls;
+    if (slot && calls->slot_call > from && calls->slot_call < next)
+        next = calls->slot_call;
+    for (int b = l->n_complete; b < l->n_complete + n_buckets; b++)
+        if (l->rank->buckets[b].end_call > from && l->rank->buckets[b].end_call < next)
+            next = l->rank->buckets[b].end_call;
     return next;
 }
 
-static int bucket_ending(const struct weir_instr_work *w, int r, const struct cutter *cut, int end)
+static void action_add(struct lister *l, const struct weir_action *action)
 {
-    for (int b = cut->first; b < cut->first + cut->buckets; b++)
-        if (w->c->program->ranks[r].buckets[b].end_call == end)
-            return w->ranks[r].bucket_event[b];
-    return WEIR_NO_EVENT;
-}
-
-static void part_add(struct weir_instr_work *w, int r, const struct cutter *cut, int from, int to)
-{
-    bool last = to == cut->calls->n_calls;
-    struct weir_instr *instr = weir_work_instr(w, r, last ? cut->position : -1, WEIR_INSTR_ACTION);
-    int events[2], n = 0;
-    instr->stage = cut->action->stage;
-    instr->mb = cut->action->mb;
-    instr->list = cut->list;
-    instr->first_call = from;
-    instr->n_calls = to - from;
-    if (from == 0 && cut->input != WEIR_NO_EVENT)
-        events[n++] = cut->input;
-    if (cut->slot != WEIR_NO_EVENT && from == cut->calls->slot_call)
-        events[n++] = cut->slot;
-    instr->waits = weir_work_events(w, n, events);
-    instr->n_waits = n;
-    if (!last)
-        instr->signal = bucket_ending(w, r, cut, to);
-}
-
-/* The buckets that the action completes: all of its stage when it is the stage's last W or B. */
-static void buckets_find(struct weir_instr_work *w, int r, struct cutter *cut)
-{
-    const struct weir_rank_program *rank = &w->c->program->ranks[r];
-    int stage = cut->action->stage, m = w->c->program->n_microbatches;
-    bool ends = cut->action->type == WEIR_W || cut->action->type == WEIR_B;
-    if (!ends || weir_work_order(w, stage, WEIR_MOMENT_W)[m - 1] != cut->action->mb)
-        return;
-    for (int b = rank->n_buckets - 1; b >= 0; b--)
-        if (rank->buckets[b].stage == stage) {
-            cut->first = b;
-            cut->buckets++;
-        }
-    for (int b = cut->first; b < cut->first + cut->buckets; b++)
-        w->ranks[r].bucket_event[b] = b + 1 < cut->first + cut->buckets
-                                          ? weir_work_event(w)
-                                          : weir_work_event_after(w, stage, cut->action->mb, WEIR_MOMENT_W);
-}
-
-static void action_add(struct weir_instr_work *w, int r, int position)
-{
-    const struct weir_action *action = &w->c->schedule->ranks[r].actions[position];
-    bool forward = action->type == WEIR_F, moves = action->type != WEIR_W;
-    struct cutter cut = {.action = action, .position = position, .list = list_of_type[action->type],
-                         .input = WEIR_NO_EVENT, .slot = WEIR_NO_EVENT};
-    cut.calls = &w->c->program->stages[action->stage].lists[cut.list];
-    if (moves)
-        cut.input = input_event(w, action->stage, action->mb, forward);
-    if (moves && cut.calls->slot_call < cut.calls->n_calls)
-        cut.slot = slot_event(w, action->stage, action->mb, forward);
-    int n_complete = w->ranks[r].n_complete;
-    buckets_find(w, r, &cut);
-    int from = 0;
+    enum weir_list list = list_of_type[action->type];
+    const struct weir_call_list *calls = &l->c->program->stages[action->stage].lists[list];
+    bool slot = slot_is_reused(l, action);
+    int n_buckets = buckets_of(l, action), before = l->n_complete, from = 0;
     do {
-        int to = cut_next(w, r, &cut, from);
-        part_add(w, r, &cut, from, to);
+        struct weir_instr *instr = instr_add(l, WEIR_INSTR_ACTION);
+        int to = cut_next(l, calls, from, slot, n_buckets);
+        instr->stage = action->stage;
+        instr->mb = action->mb;
+        instr->list = list;
+        instr->first_call = from;
+        instr->n_calls = to - from;
         from = to;
-    } while (from < cut.calls->n_calls);
-    weir_work_reduce(w, r, n_complete); /* those of earlier actions: the other replicas had the time of this one */
-    w->ranks[r].n_complete += cut.buckets;
+    } while (from < calls->n_calls);
+    reduces_add(l, before); /* those of earlier actions: the other replicas had the time of this one */
+    l->n_complete += n_buckets;
+}
+
+/* ---- after the last micro-batch ------------------------------------------------------------------------------------ */
+
+static bool has_ties(const struct lister *l)
+{
+    for (int i = 0; i < l->rank->n_params; i++)
+        if (l->rank->params[i].owned && l->c->graph->params[l->rank->params[i].param].n_uses > 1)
+            return true;
+    return false;
+}
+
+static bool has_copies(const struct lister *l)
+{
+    for (int i = 0; i < l->rank->n_params; i++)
+        if (!l->rank->params[i].owned)
+            return true;
+    return false;
+}
+
+static void end_add(struct lister *l)
+{
+    bool zero = l->c->program->zero;
+    if (has_ties(l))
+        instr_add(l, WEIR_INSTR_TIE_ADD); /* completes the last bucket */
+    reduces_add(l, l->rank->n_buckets);
+    for (int b = 0; b < l->rank->n_buckets && !zero; b++)
+        instr_add(l, WEIR_INSTR_GATHER)->bucket = b;
+    instr_add(l, WEIR_INSTR_NORM);
+    instr_add(l, WEIR_INSTR_UPDATE);
+    if (zero)
+        instr_add(l, WEIR_INSTR_PARAM_GATHER);
+    if (has_copies(l))
+        instr_add(l, WEIR_INSTR_TIE_COPY);
 }
 
 /* ---- all of it ----------------------------------------------------------------------------------------------------- */
 
-static weir_status rank_work_open(struct weir_instr_work *w, int r)
+static weir_status lister_open(struct lister *l)
 {
-    struct weir_arena *arena = w->c->arena;
-    struct weir_instr_rank *rw = &w->ranks[r];
-    struct weir_rank_program *rank = &w->c->program->ranks[r];
-    size_t n = w->c->schedule->ranks[r].n_actions, buckets = (size_t)rank->n_buckets, room = 2 * n + 3 * buckets + 8;
-    rw->norm_event = rw->update_event = rw->shard_event = WEIR_NO_EVENT;
-    weir_status status = weir_arena_alloc(arena, n, sizeof *rw->event_of, &rw->event_of);
+    struct weir_arena *arena = l->c->arena;
+    const struct weir_schedule_rank *list = &l->c->schedule->ranks[l->index];
+    size_t buckets = (size_t)l->rank->n_buckets, most = 2 * list->n_actions + 3 * buckets + 5;
+    weir_status status = weir_arena_alloc(arena, most, sizeof *l->rank->instrs, &l->rank->instrs);
     if (!status)
-        status = weir_arena_alloc(arena, room, sizeof *rw->position_of, &rw->position_of);
+        status = weir_arena_alloc(arena, buckets, sizeof *l->is_reduced, &l->is_reduced);
     if (!status)
-        status = weir_arena_alloc(arena, room, sizeof *rank->instrs, &rank->instrs);
-    if (!status)
-        status = weir_arena_alloc(arena, buckets, sizeof *rw->bucket_event, &rw->bucket_event);
-    if (!status)
-        status = weir_arena_alloc(arena, buckets, sizeof *rw->reduce_event, &rw->reduce_event);
-    for (size_t a = 0; a < n && !status; a++)
-        rw->event_of[a] = WEIR_NO_EVENT;
+        status = weir_arena_alloc(arena, (size_t)l->c->program->n_stages, sizeof *l->is_placed, &l->is_placed);
+    for (size_t a = 0; a < list->n_actions && !status; a++)
+        if (list->actions[a].type == WEIR_REDUCE_GRAD)
+            l->is_placed[list->actions[a].stage] = true;
     return status;
 }
 
-static weir_status work_open(struct weir_instr_work *w)
+static weir_status rank_list(struct weir_compile *c, int r)
 {
-    struct weir_compile *c = w->c;
-    size_t p = (size_t)c->program->n_ranks;
-    size_t cells = (size_t)c->program->n_stages * WEIR_MOMENTS * (size_t)c->program->n_microbatches;
-    weir_status status = weir_arena_alloc(c->arena, p, sizeof *w->ranks, &w->ranks);
-    if (!status)
-        status = weir_arena_alloc(c->arena, cells, sizeof *w->orders, &w->orders);
-    if (!status)
-        status = weir_arena_alloc(c->arena, cells, sizeof *w->indices, &w->indices);
-    for (int r = 0; r < (int)p && !status; r++)
-        status = rank_work_open(w, r);
+    struct lister l = {.c = c, .rank = &c->program->ranks[r], .index = r};
+    const struct weir_schedule_rank *list = &c->schedule->ranks[r];
+    weir_status status = lister_open(&l);
+    for (size_t a = 0; a < list->n_actions && !status; a++) {
+        const struct weir_action *action = &list->actions[a];
+        if (weir_action_is_compute((enum weir_action_type)action->type))
+            action_add(&l, action);
+        else if (action->type == WEIR_REDUCE_GRAD)
+            status = stage_reduce(&l, action->stage);
+    }
+    if (!status && !c->forward_only)
+        end_add(&l);
     return status;
-}
-
-static void signals_set(struct weir_instr_work *w)
-{
-    for (int r = 0; r < w->c->program->n_ranks; r++)
-        for (int i = 0; i < w->c->program->ranks[r].n_instrs; i++)
-            if (w->ranks[r].position_of[i] >= 0)
-                w->c->program->ranks[r].instrs[i].signal = w->ranks[r].event_of[w->ranks[r].position_of[i]];
 }
 
 weir_status weir_compile_instrs(struct weir_compile *c)
 {
-    struct weir_instr_work w = {.c = c};
-    weir_status status = work_open(&w);
-    if (status)
-        return status;
-    orders_fill(&w);
-    for (int r = 0; r < c->program->n_ranks; r++)
-        for (size_t a = 0; a < c->schedule->ranks[r].n_actions; a++)
-            if (weir_action_is_compute((enum weir_action_type)c->schedule->ranks[r].actions[a].type))
-                action_add(&w, r, (int)a);
-    if (!c->forward_only)
-        status = weir_work_end(&w);
-    signals_set(&w);
-    weir_work_pushes(&w);
-    return status ? status : w.status;
+    weir_status status = WEIR_OK;
+    for (int r = 0; r < c->program->n_ranks && !status; r++)
+        status = rank_list(c, r);
+    return status;
 }

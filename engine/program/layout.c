@@ -2,41 +2,14 @@
  *
  * A rank holds a parameter when one of its stages uses it.  The rank of the first use in graph order owns it: it adds up
  * the gradients, keeps the optimizer state and updates; other ranks of a tied parameter hold a copy. */
-#include <string.h>
-
 #include "engine/program/compile.h"
 #include "engine/program/pack.h"
-
-static int stage_of_node(const struct weir_compile *c, int node)
-{
-    int stage = 0;
-    while (node >= c->program->stages[stage].first_node + c->program->stages[stage].n_nodes)
-        stage++;
-    return stage;
-}
 
 static size_t take(struct weir_rank_program *rank, enum weir_memory_kind kind, size_t bytes)
 {
     size_t offset = rank->bytes[kind];
     rank->bytes[kind] += weir_pack_round(bytes);
     return offset;
-}
-
-const struct weir_param_use *weir_compile_use(const struct weir_compile *c, int node, int slot)
-{
-    for (int u = 0; u < c->program->n_uses; u++)
-        if (c->program->uses[u].node == node && c->program->uses[u].slot == slot)
-            return &c->program->uses[u];
-    return NULL;
-}
-
-const struct weir_rank_param *weir_compile_rank_param(const struct weir_compile *c, int rank, int param)
-{
-    const struct weir_rank_program *r = &c->program->ranks[rank];
-    for (int i = 0; i < r->n_params; i++)
-        if (r->params[i].param == param)
-            return &r->params[i];
-    return NULL;
 }
 
 /* What kernels read, when they do not read the parameter itself. */
@@ -56,7 +29,7 @@ static weir_status use_add(struct weir_compile *c, int node, int slot)
     int param = c->graph->nodes[node].params[slot];
     const struct weir_param *info = &c->graph->params[param];
     struct weir_program *program = c->program;
-    int rank = program->stages[stage_of_node(c, node)].rank;
+    int rank = program->stages[weir_compile_stage_of(c, node)].rank;
     struct weir_rank_program *r = &program->ranks[rank];
     size_t bytes = weir_shape_bytes(&info->shape);
     struct weir_param_use *use = &program->uses[program->n_uses++];
@@ -160,7 +133,7 @@ static weir_status cache_lay(struct weir_compile *c)
     size_t n = (size_t)c->params->n_sequences;
     weir_status status = weir_arena_alloc(c->arena, (size_t)c->graph->n_nodes, sizeof(size_t), &c->cache_offsets);
     for (int k = 0; k < c->graph->n_nodes && !status; k++) {
-        struct weir_rank_program *rank = &program->ranks[program->stages[stage_of_node(c, k)].rank];
+        struct weir_rank_program *rank = &program->ranks[program->stages[weir_compile_stage_of(c, k)].rank];
         c->cache_offsets[k] = rank->sequence_bytes;
         rank->sequence_bytes += weir_pack_round(c->graph->nodes[k].shapes.cache_bytes);
     }

@@ -4,7 +4,6 @@
  * keeps an equal share of all buckets so far, to one block. */
 #include "engine/program/compile.h"
 #include "engine/program/pack.h"
-#include "engine/program/places.h"
 
 /* Work on one rank. */
 struct deal {
@@ -13,7 +12,6 @@ struct deal {
     int index;
     int *order, *ready; /* [n_params]: parameters of a bucket run, by the call that completes them */
     int n;
-    int *mbs;           /* [n_microbatches] */
     int64_t *kept;      /* [n_replicas]: elements dealt so far */
     int64_t total;
     size_t *state_bytes; /* [n_replicas] */
@@ -121,9 +119,11 @@ static void by_ready_insert(struct deal *d, int held, int ready)
 
 static const struct weir_call_list *last_list(const struct deal *d, int stage)
 {
-    int m = d->c->program->n_microbatches, last = d->mbs[weir_stage_order(d->c, stage, WEIR_MOMENT_W, d->mbs) - 1];
-    const struct weir_span *span = &d->c->spans[(size_t)stage * (size_t)m + (size_t)last];
-    return &d->c->program->stages[stage].lists[span->i == span->w ? WEIR_LIST_B : WEIR_LIST_W];
+    const struct weir_moments *moments = &d->c->moments;
+    int last = weir_moment_last(moments, stage, WEIR_MOMENT_W);
+    bool whole = weir_moment_position(moments, stage, last, WEIR_MOMENT_I) ==
+                 weir_moment_position(moments, stage, last, WEIR_MOMENT_W);
+    return &d->c->program->stages[stage].lists[whole ? WEIR_LIST_B : WEIR_LIST_W];
 }
 
 static bool stage_uses(const struct deal *d, int stage, int param)
@@ -180,14 +180,13 @@ static void tied_bucket(struct deal *d)
 static void rank_buckets(struct deal *d)
 {
     struct weir_program *program = d->c->program;
-    int m = program->n_microbatches;
     for (int ended = -1;;) {
         int next = -1, end = 0;
         for (int s = 0; s < program->n_stages; s++) {
             if (program->stages[s].rank != d->index)
                 continue;
-            int last = d->mbs[weir_stage_order(d->c, s, WEIR_MOMENT_W, d->mbs) - 1];
-            int position = d->c->spans[(size_t)s * (size_t)m + (size_t)last].w;
+            int last = weir_moment_last(&d->c->moments, s, WEIR_MOMENT_W);
+            int position = weir_moment_position(&d->c->moments, s, last, WEIR_MOMENT_W);
             if (position > ended && (next < 0 || position < end)) {
                 next = s;
                 end = position;
@@ -210,8 +209,6 @@ static weir_status deal_open(struct deal *d)
     weir_status status = weir_arena_alloc(arena, n + 1, sizeof *d->order, &d->order);
     if (!status)
         status = weir_arena_alloc(arena, n + 1, sizeof *d->ready, &d->ready);
-    if (!status)
-        status = weir_arena_alloc(arena, (size_t)d->c->program->n_microbatches, sizeof *d->mbs, &d->mbs);
     if (!status)
         status = weir_arena_alloc(arena, replicas, sizeof *d->kept, &d->kept);
     if (!status)

@@ -7,69 +7,8 @@
  *     frees (W or B of s)      2  0  1            here that of micro-batch 2, and waits for it
  *
  * A free that the same rank makes needs no event, so there the count is what the rank's own order needs at most. */
-#include <stdio.h>
-
 #include "engine/program/compile.h"
 #include "engine/program/pack.h"
-#include "engine/program/places.h"
-
-enum { NO_POSITION = -1 };
-
-static weir_status spans_find(struct weir_compile *c)
-{
-    struct weir_program *program = c->program;
-    size_t m = (size_t)program->n_microbatches;
-    weir_status status = weir_arena_alloc(c->arena, (size_t)program->n_stages * m, sizeof *c->spans, &c->spans);
-    if (status)
-        return status;
-    for (size_t k = 0; k < (size_t)program->n_stages * m; k++)
-        c->spans[k] = (struct weir_span){NO_POSITION, NO_POSITION, NO_POSITION};
-    for (int r = 0; r < program->n_ranks; r++)
-        for (size_t a = 0; a < c->schedule->ranks[r].n_actions; a++) {
-            const struct weir_action *action = &c->schedule->ranks[r].actions[a];
-            if (!weir_action_is_compute((enum weir_action_type)action->type))
-                continue;
-            struct weir_span *span = &c->spans[(size_t)action->stage * m + (size_t)action->mb];
-            if (action->type == WEIR_F)
-                span->f = (int)a;
-            if (action->type == WEIR_I || action->type == WEIR_B)
-                span->i = (int)a;
-            if (action->type == WEIR_W || action->type == WEIR_B)
-                span->w = (int)a;
-        }
-    return WEIR_OK;
-}
-
-/* ---- orders -------------------------------------------------------------------------------------------------------- */
-
-static bool action_is(const struct weir_action *action, enum weir_moment moment)
-{
-    switch (moment) {
-    case WEIR_MOMENT_F:
-        return action->type == WEIR_F;
-    case WEIR_MOMENT_I:
-        return action->type == WEIR_I || action->type == WEIR_B;
-    case WEIR_MOMENT_W:
-        return action->type == WEIR_W || action->type == WEIR_B;
-    }
-    return false;
-}
-
-int weir_stage_order(const struct weir_compile *c, int stage, enum weir_moment moment, int *mbs_out)
-{
-    const struct weir_schedule_rank *rank = &c->schedule->ranks[c->program->stages[stage].rank];
-    int n = 0;
-    for (size_t a = 0; a < rank->n_actions; a++)
-        if (rank->actions[a].stage == stage && action_is(&rank->actions[a], moment))
-            mbs_out[n++] = rank->actions[a].mb;
-    return n;
-}
-
-static void slots_number(const int *arrivals, const int *frees, int m, int n_slots, int *slot_of)
-{
-    for (int q = 0; q < m; q++)
-        slot_of[arrivals[q]] = q < n_slots ? q : slot_of[frees[q - n_slots]];
-}
 
 /* ---- slots --------------------------------------------------------------------------------------------------------- */
 
@@ -84,25 +23,29 @@ static void slot_counts_set(struct weir_compile *c, int stage)
         s->n_grad_slots = c->params->gradient_slots[stage] < m ? c->params->gradient_slots[stage] : m;
 }
 
-static weir_status slots_set(struct weir_compile *c, int stage, int *work)
+/* The slot of every micro-batch, by the orders in which slots are taken and given back. */
+static void slots_deal(struct weir_compile *c, int stage)
 {
     struct weir_stage_program *s = &c->program->stages[stage];
-    int m = c->program->n_microbatches, *arrivals = work, *frees = work + m, *slot_of = work + 2 * m;
+    int m = c->program->n_microbatches;
+    enum weir_moment end = c->forward_only ? WEIR_MOMENT_F : WEIR_MOMENT_W;
+    const int *arrivals = s->n_slots ? weir_moment_order(&c->moments, stage - 1, WEIR_MOMENT_F) : NULL;
+    for (int q = 0; q < m && arrivals; q++)
+        s->mbs[arrivals[q]].slot =
+            q < s->n_slots ? q : s->mbs[weir_moment_order(&c->moments, stage, end)[q - s->n_slots]].slot;
+    arrivals = s->n_grad_slots ? weir_moment_order(&c->moments, stage + 1, WEIR_MOMENT_I) : NULL;
+    for (int q = 0; q < m && arrivals; q++)
+        s->mbs[arrivals[q]].grad_slot =
+            q < s->n_grad_slots
+                ? q
+                : s->mbs[weir_moment_order(&c->moments, stage, WEIR_MOMENT_I)[q - s->n_grad_slots]].grad_slot;
+}
+
+static weir_status slots_set(struct weir_compile *c, int stage)
+{
+    struct weir_stage_program *s = &c->program->stages[stage];
     slot_counts_set(c, stage);
-    if (s->n_slots) {
-        weir_stage_order(c, stage - 1, WEIR_MOMENT_F, arrivals);
-        weir_stage_order(c, stage, c->forward_only ? WEIR_MOMENT_F : WEIR_MOMENT_W, frees);
-        slots_number(arrivals, frees, m, s->n_slots, slot_of);
-        for (int k = 0; k < m; k++)
-            s->mbs[k].slot = slot_of[k];
-    }
-    if (s->n_grad_slots) {
-        weir_stage_order(c, stage + 1, WEIR_MOMENT_I, arrivals);
-        weir_stage_order(c, stage, WEIR_MOMENT_I, frees);
-        slots_number(arrivals, frees, m, s->n_grad_slots, slot_of);
-        for (int k = 0; k < m; k++)
-            s->mbs[k].grad_slot = slot_of[k];
-    }
+    slots_deal(c, stage);
     struct weir_rank_program *rank = &c->program->ranks[s->rank];
     s->slots_offset = rank->bytes[WEIR_MEMORY_SLOTS];
     s->grad_slots_offset = rank->bytes[WEIR_MEMORY_GRAD_SLOTS];
@@ -123,12 +66,14 @@ static weir_status slots_set(struct weir_compile *c, int stage, int *work)
 
 /* ---- activation blocks --------------------------------------------------------------------------------------------- */
 
-static struct weir_pack_item part_item(const struct weir_stage_program *s, const struct weir_span *span, int part)
+static struct weir_pack_item part_item(const struct weir_compile *c, int stage, int mb, int part)
 {
-    int first = part == 2 ? span->i : span->f, last = part == 0 ? span->i : span->w;
-    bool whole_backward = span->i == span->w;
-    size_t bytes = part == 2 && whole_backward ? 0 : s->act_bytes[part];
-    return (struct weir_pack_item){first == NO_POSITION || last == NO_POSITION ? 0 : bytes, first, last, 0};
+    int f = weir_moment_position(&c->moments, stage, mb, WEIR_MOMENT_F);
+    int i = weir_moment_position(&c->moments, stage, mb, WEIR_MOMENT_I);
+    int w = weir_moment_position(&c->moments, stage, mb, WEIR_MOMENT_W);
+    int first = part == 2 ? i : f, last = part == 0 ? i : w;
+    bool none = first < 0 || last < 0 || (part == 2 && i == w); /* a B leaves nothing for a W */
+    return (struct weir_pack_item){none ? 0 : c->program->stages[stage].act_bytes[part], first, last, 0};
 }
 
 static const char *const part_words[] = {"F to I", "F to W", "I to W"};
@@ -141,11 +86,9 @@ static weir_status rank_pack(struct weir_compile *c, int r)
     weir_status status = weir_arena_alloc(c->arena, most, sizeof *items, &items);
     if (status)
         return status;
-    for (size_t k = 0; k < most; k++) {
-        const struct weir_stage_program *s = &program->stages[k / 3 / m];
-        if (s->rank == r)
-            items[k] = part_item(s, &c->spans[k / 3], (int)(k % 3));
-    }
+    for (size_t k = 0; k < most; k++)
+        if (program->stages[k / 3 / m].rank == r)
+            items[k] = part_item(c, (int)(k / 3 / m), (int)(k / 3 % m), (int)(k % 3));
     status = weir_pack(items, (int)most, c->arena, &program->ranks[r].bytes[WEIR_MEMORY_ACTIVATIONS]);
     for (size_t k = 0; k < most && !status; k++) {
         struct weir_stage_program *s = &program->stages[k / 3 / m];
@@ -164,31 +107,26 @@ static weir_status rank_pack(struct weir_compile *c, int r)
     return status;
 }
 
-static void accumulation_set(struct weir_compile *c, int stage, int *work)
+static void accumulation_set(struct weir_compile *c, int stage)
 {
     struct weir_stage_program *s = &c->program->stages[stage];
-    int n = weir_stage_order(c, stage, WEIR_MOMENT_W, work);
-    for (int k = 1; k < n; k++)
-        s->mbs[work[k]].accumulates_w = true;
-    n = weir_stage_order(c, stage, WEIR_MOMENT_I, work);
-    for (int k = 1; k < n; k++)
-        s->mbs[work[k]].accumulates_i = true;
+    for (int mb = 0; mb < c->program->n_microbatches && !c->forward_only; mb++) {
+        s->mbs[mb].accumulates_w = weir_moment_index(&c->moments, stage, mb, WEIR_MOMENT_W) > 0;
+        s->mbs[mb].accumulates_i = weir_moment_index(&c->moments, stage, mb, WEIR_MOMENT_I) > 0;
+    }
 }
 
 weir_status weir_compile_places(struct weir_compile *c)
 {
     struct weir_program *program = c->program;
     size_t m = (size_t)program->n_microbatches;
-    int *work;
-    weir_status status = spans_find(c);
-    if (!status)
-        status = weir_arena_alloc(c->arena, 3 * m, sizeof *work, &work);
+    weir_status status = WEIR_OK;
     for (int s = 0; s < program->n_stages && !status; s++) {
         status = weir_arena_alloc(c->arena, m, sizeof *program->stages[s].mbs, &program->stages[s].mbs);
         if (!status)
-            status = slots_set(c, s, work);
+            status = slots_set(c, s);
         if (!status)
-            accumulation_set(c, s, work);
+            accumulation_set(c, s);
     }
     for (int r = 0; r < program->n_ranks && !status; r++)
         status = rank_pack(c, r);

@@ -1,8 +1,8 @@
-/* Inside the template maker: the plan of one stage while its calls are listed.
+/* Inside the template maker: the templates of one stage while their calls are listed.
  *
- * template.c has the pieces (buffers, calls) and the entry, template_forward.c and template_backward.c the two halves,
- * template_resolve.c gives scratch its offsets.  After a failure `status` is set, further pieces do nothing, and the
- * caller checks once. */
+ * template.c is the entry, template_forward.c and template_backward.c are its two halves, template_resolve.c gives scratch
+ * its offsets; template_base.c below them has what all lists are made of: buffers and calls.  After a failure `status` is
+ * set, nothing more is added, and the caller checks once. */
 #ifndef WEIR_ENGINE_PROGRAM_TEMPLATE_H
 #define WEIR_ENGINE_PROGRAM_TEMPLATE_H
 
@@ -10,19 +10,20 @@
 #include "engine/program/keeps.h"
 #include "engine/program/pack.h"
 
-struct weir_plan_buffer {
+struct weir_template_buffer {
     size_t bytes;
     enum weir_place place; /* SCRATCH until decided otherwise */
     size_t offset;
     int first, last; /* calls of the list being resolved */
 };
 
-struct weir_plan_list {
+struct weir_template_list {
     struct weir_step_call *calls;
-    int n, room;
+    int n;
+    size_t room;
 };
 
-struct weir_plan {
+struct weir_template {
     struct weir_compile *c;
     struct weir_stage_program *stage;
     int first, end; /* nodes */
@@ -33,40 +34,43 @@ struct weir_plan {
     struct weir_where *saved_at; /* [end - first] */
     struct weir_where input_grad_loss; /* where the loss leaves the gradient of its prediction */
     struct weir_where *grad_at;  /* [end - first + 1]: sum so far; the last entry is the stage's input */
-    struct weir_plan_buffer *buffers;
-    int n_buffers, buffer_room;
+    struct weir_template_buffer *buffers;
+    int n_buffers;
+    size_t buffer_room;
     struct weir_step_call spare; /* what is written after a failure */
     weir_status status;          /* first failure */
 };
 
-/* ---- questions ----------------------------------------------------------------------------------------------------- */
-const struct weir_node *weir_plan_node(const struct weir_plan *p, int n);
-bool weir_plan_inside(const struct weir_plan *p, int value); /* a node of this stage makes it */
-bool weir_plan_wants_grad(const struct weir_plan *p, int value);
-bool weir_plan_recomputes(const struct weir_plan *p, int layer);
+/* ---- questions --------------------------------------------------------------------------------------------------- */
+const struct weir_node *weir_template_node(const struct weir_template *t, int n);
+bool weir_template_inside(const struct weir_template *t, int value); /* a node of this stage makes it */
+bool weir_template_wants_grad(const struct weir_template *t, int value);
+bool weir_template_recomputes(const struct weir_template *t, int layer);
 
-/* ---- pieces -------------------------------------------------------------------------------------------------------- */
+/* ---- what lists are made of ---------------------------------------------------------------------------------------- */
 
 /* A new buffer of scratch; its where carries the buffer's number until the list is resolved. */
-struct weir_where weir_plan_buffer(struct weir_plan *p, size_t bytes);
+struct weir_where weir_template_buffer(struct weir_template *t, size_t bytes);
 
 /* A new call at the end of the list, all zero but for its node, -1. */
-struct weir_step_call *weir_plan_call(struct weir_plan *p, struct weir_plan_list *list);
+struct weir_step_call *weir_template_call(struct weir_template *t, struct weir_template_list *list);
 
-void weir_plan_copy(struct weir_plan *p, struct weir_plan_list *list, struct weir_where to, struct weir_where from,
-                    size_t bytes);
+void weir_template_copy(struct weir_template *t, struct weir_template_list *list, struct weir_where to,
+                        struct weir_where from, size_t bytes);
 
 /* A call of `pass` of node n: shapes, parameters, and what the pass reads (`needs`: enum weir_op_needs). */
-struct weir_step_call *weir_plan_node_call(struct weir_plan *p, struct weir_plan_list *list, int n, enum weir_pass pass,
-                                           unsigned needs);
-void weir_plan_weight_grads(struct weir_plan *p, struct weir_step_call *call);
+struct weir_step_call *weir_template_node_call(struct weir_template *t, struct weir_template_list *list, int n,
+                                               enum weir_pass pass, unsigned needs);
+void weir_template_weight_grads(struct weir_template *t, struct weir_step_call *call);
 
 /* Give every buffer of the list its place and hand the list to the stage. */
-void weir_plan_resolve(struct weir_plan *p, struct weir_plan_list *list, enum weir_list which);
+void weir_template_resolve(struct weir_template *t, struct weir_template_list *list, enum weir_list which);
 
-/* ---- halves -------------------------------------------------------------------------------------------------------- */
-void weir_plan_forward(struct weir_plan *p);                               /* decides where values are kept */
-void weir_plan_backward(struct weir_plan *p, struct weir_plan_list *list); /* the calls of B, not yet resolved */
-void weir_plan_split(struct weir_plan *p);                                 /* the lists of I and W */
+/* ---- halves ------------------------------------------------------------------------------------------------------ */
+void weir_template_forward(struct weir_template *t); /* decides where values are kept */
+
+/* The calls of B, not yet resolved; the lists of I and W. */
+void weir_template_backward(struct weir_template *t, struct weir_template_list *list);
+void weir_template_split(struct weir_template *t);
 
 #endif

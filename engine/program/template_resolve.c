@@ -21,17 +21,17 @@ static void wheres_of(struct weir_step_call *call, struct weir_where *out[WHERES
     out[n++] = &call->scratch;
 }
 
-static void lifetimes_find(struct weir_plan *p, struct weir_plan_list *list)
+static void lifetimes_find(struct weir_template *t, struct weir_template_list *list)
 {
     struct weir_where *wheres[WHERES];
-    for (int b = 0; b < p->n_buffers; b++)
-        p->buffers[b].first = -1;
+    for (int b = 0; b < t->n_buffers; b++)
+        t->buffers[b].first = -1;
     for (int i = 0; i < list->n; i++) {
         wheres_of(&list->calls[i], wheres);
         for (int k = 0; k < WHERES; k++) {
             if (wheres[k]->place != WEIR_PLACE_SCRATCH)
                 continue;
-            struct weir_plan_buffer *b = &p->buffers[wheres[k]->offset];
+            struct weir_template_buffer *b = &t->buffers[wheres[k]->offset];
             if (b->first < 0)
                 b->first = i;
             b->last = i;
@@ -39,38 +39,38 @@ static void lifetimes_find(struct weir_plan *p, struct weir_plan_list *list)
     }
 }
 
-static weir_status scratch_pack(struct weir_plan *p)
+static weir_status scratch_pack(struct weir_template *t)
 {
     struct weir_pack_item *items;
-    weir_status status = weir_arena_alloc(p->c->arena, (size_t)p->n_buffers, sizeof *items, &items);
+    weir_status status = weir_arena_alloc(t->c->arena, (size_t)t->n_buffers, sizeof *items, &items);
     if (status)
         return status;
-    for (int b = 0; b < p->n_buffers; b++) {
-        const struct weir_plan_buffer *buffer = &p->buffers[b];
+    for (int b = 0; b < t->n_buffers; b++) {
+        const struct weir_template_buffer *buffer = &t->buffers[b];
         bool scratch = buffer->place == WEIR_PLACE_SCRATCH && buffer->first >= 0;
         items[b] = (struct weir_pack_item){scratch ? buffer->bytes : 0, buffer->first, buffer->last, 0};
     }
     size_t bytes;
-    status = weir_pack(items, p->n_buffers, p->c->arena, &bytes);
+    status = weir_pack(items, t->n_buffers, t->c->arena, &bytes);
     if (status)
         return status;
-    for (int b = 0; b < p->n_buffers; b++)
-        if (p->buffers[b].place == WEIR_PLACE_SCRATCH)
-            p->buffers[b].offset = items[b].offset;
-    size_t *rank_bytes = &p->c->program->ranks[p->stage->rank].bytes[WEIR_MEMORY_SCRATCH];
+    for (int b = 0; b < t->n_buffers; b++)
+        if (t->buffers[b].place == WEIR_PLACE_SCRATCH)
+            t->buffers[b].offset = items[b].offset;
+    size_t *rank_bytes = &t->c->program->ranks[t->stage->rank].bytes[WEIR_MEMORY_SCRATCH];
     if (bytes > *rank_bytes)
         *rank_bytes = bytes;
     return WEIR_OK;
 }
 
 /* Give every buffer of the list its place and hand the list to the stage. */
-void weir_plan_resolve(struct weir_plan *p, struct weir_plan_list *list, enum weir_list which)
+void weir_template_resolve(struct weir_template *t, struct weir_template_list *list, enum weir_list which)
 {
-    if (p->status)
+    if (t->status)
         return;
-    lifetimes_find(p, list);
-    p->status = scratch_pack(p);
-    if (p->status)
+    lifetimes_find(t, list);
+    t->status = scratch_pack(t);
+    if (t->status)
         return;
     struct weir_where *wheres[WHERES];
     int slot_call = list->n;
@@ -78,12 +78,12 @@ void weir_plan_resolve(struct weir_plan *p, struct weir_plan_list *list, enum we
         wheres_of(&list->calls[i], wheres);
         for (int k = 0; k < WHERES; k++) {
             if (wheres[k]->place == WEIR_PLACE_SCRATCH) {
-                const struct weir_plan_buffer *b = &p->buffers[wheres[k]->offset];
+                const struct weir_template_buffer *b = &t->buffers[wheres[k]->offset];
                 *wheres[k] = (struct weir_where){b->place, b->offset, 0};
             }
             if (wheres[k]->place == WEIR_PLACE_SLOT_NEXT || wheres[k]->place == WEIR_PLACE_GRAD_SLOT_PREV)
                 slot_call = i;
         }
     }
-    p->stage->lists[which] = (struct weir_call_list){list->calls, list->n, slot_call};
+    t->stage->lists[which] = (struct weir_call_list){list->calls, list->n, slot_call};
 }

@@ -1,20 +1,20 @@
 #include "engine/report/trace.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/arena.h"
+#include "base/replace.h"
 
 struct weir_trace {
     struct weir_arena arena; /* names, rows, events */
     const char *path;
-    const char *temporary; /* NULL: `path` is no regular file and is written in place */
-    FILE *file;
+    struct weir_replacement file; /* open from the start where `path` is written in place */
     struct weir_trace_row *rows;
     int n_rows;
     struct weir_trace_event *events;
@@ -32,21 +32,13 @@ static const struct {
 
 /* ---- open and close ------------------------------------------------------------------------------------------------ */
 
+/* Can it be written?  What has a place of its own, a pipe, is kept open; a file is made when there is something for it. */
 static weir_status file_open(weir_trace *trace)
 {
-    struct stat info;
-    bool regular = stat(trace->path, &info) != 0 || S_ISREG(info.st_mode);
-    if (regular) {
-        weir_status status =
-            weir_arena_printf(&trace->arena, &trace->temporary, "%s.tmp.%ld", trace->path, (long)getpid());
-        if (status)
-            return status;
-    }
-    trace->file = fopen(regular ? trace->temporary : trace->path, "we");
-    if (trace->file)
-        return WEIR_OK;
-    trace->temporary = NULL;
-    return WEIR_FAIL(WEIR_ERR_IO, "cannot write the trace to '%s': %s", trace->path, strerror(errno));
+    weir_status status = weir_replace_open(trace->path, NULL, &trace->file);
+    if (!status && !trace->file.in_place)
+        weir_replace_abort(&trace->file);
+    return status ? weir_error_prefix(status, "trace: ") : WEIR_OK;
 }
 
 static weir_status memory_take(weir_trace *trace, const char *path, const struct weir_trace_row *rows)
@@ -87,10 +79,7 @@ void weir_trace_close(weir_trace *trace)
 {
     if (!trace)
         return;
-    if (trace->file)
-        fclose(trace->file);
-    if (trace->temporary)
-        unlink(trace->temporary);
+    weir_replace_abort(&trace->file);
     weir_arena_release(&trace->arena);
     weir_free(trace);
 }
@@ -225,10 +214,10 @@ static int64_t earliest(const weir_trace *trace)
     return ns;
 }
 
-static void document_write(const weir_trace *trace)
+static void document_write(const weir_trace *trace, FILE *file)
 {
-    struct writer writer = {trace->file, "", earliest(trace)};
-    fprintf(trace->file, "{\"displayTimeUnit\": \"ns\", \"lostEvents\": %zu, \"traceEvents\": [\n", trace->n_lost);
+    struct writer writer = {file, "", earliest(trace)};
+    fprintf(file, "{\"displayTimeUnit\": \"ns\", \"lostEvents\": %zu, \"traceEvents\": [\n", trace->n_lost);
     rows_write(&writer, trace);
     for (size_t i = 0; i < trace->n_events; i++) {
         const struct weir_trace_event *event = &trace->events[i];
@@ -236,28 +225,36 @@ static void document_write(const weir_trace *trace)
         flow_write(&writer, event, "s", event->flow_out);
         flow_write(&writer, event, "f", event->flow_in);
     }
-    fprintf(trace->file, "\n]}\n");
+    fprintf(file, "\n]}\n");
+}
+
+/* 0, or the errno of what failed. */
+static int stream_write(const weir_trace *trace)
+{
+    int fd = fcntl(trace->file.fd, F_DUPFD_CLOEXEC, 0);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+    if (!file)
+        return errno;
+    errno = 0;
+    document_write(trace, file);
+    bool bad = fflush(file) != 0 || ferror(file);
+    int reason = errno;
+    if (fclose(file) != 0 && !bad) {
+        bad = true;
+        reason = errno;
+    }
+    return !bad ? 0 : reason ? reason : EIO;
 }
 
 weir_status weir_trace_write(weir_trace *trace)
 {
-    document_write(trace);
-    errno = 0;
-    bool good = fflush(trace->file) == 0 && !ferror(trace->file);
-    good = good && (!trace->temporary || fsync(fileno(trace->file)) == 0);
-    int reason = errno;
-    if (fclose(trace->file) != 0 && good) {
-        good = false;
-        reason = errno;
-    }
-    trace->file = NULL;
-    if (good && trace->temporary && rename(trace->temporary, trace->path) != 0) {
-        good = false;
-        reason = errno;
-    }
-    if (!good)
-        return WEIR_FAIL(WEIR_ERR_IO, "cannot write the trace to '%s': %s", trace->path,
-                         reason ? strerror(reason) : "an earlier write failed");
-    trace->temporary = NULL;
-    return WEIR_OK;
+    weir_status status = trace->file.in_place ? WEIR_OK : weir_replace_open(trace->path, NULL, &trace->file);
+    int reason = status ? 0 : stream_write(trace);
+    if (reason)
+        status = WEIR_FAIL(WEIR_ERR_IO, "cannot write '%s': %s", trace->path, strerror(reason));
+    if (!status)
+        status = weir_replace_commit(&trace->file);
+    else
+        weir_replace_abort(&trace->file);
+    return status ? weir_error_prefix(status, "trace: ") : WEIR_OK;
 }

@@ -19,8 +19,9 @@
  *     status = weir_trace_write(trace);         at the end
  *     weir_trace_close(trace);
  *
- * Memory for the most events is taken at the start, and so is a temporary file beside `path`, which shows early that the
- * place is writable; weir_trace_write() renames it, so that `path` is whole or as it was.  Threads: one at a time. */
+ * Memory for the most events is taken at the start, when `path` is also tried: a place that cannot be written is known
+ * before any work is done.  weir_trace_write() replaces the file as base/replace.h has it: `path` is whole or as it was,
+ * links and permissions stay, nothing else is left.  Threads: one at a time. */
 #ifndef WEIR_ENGINE_REPORT_TRACE_H
 #define WEIR_ENGINE_REPORT_TRACE_H
 

@@ -11,6 +11,7 @@
  * would wait for ever, so all communication is aborted; if that does not end, the runner is STUCK. */
 #include "engine/run/link.h"
 
+#include "engine/program/deps.h"
 #include "engine/run/messages.h"
 
 /* ---- state --------------------------------------------------------------------------------------------------------- */
@@ -46,13 +47,14 @@ static weir_status signallers_find(struct weir_run *run, struct weir_arena *aren
 /* Blocks of which regions travel are shared; the others stay with their rank. */
 static void shared_add(const struct weir_runner *runner, const struct weir_program *program, size_t *bytes)
 {
-    for (int p = 0; program && p < program->n_pushes; p++) {
-        const struct weir_push *push = &program->pushes[p];
-        int owner = push->receivers ? push->to_rank : push->from_rank;
-        for (int d = 0; d < runner->build.n_replicas; d++)
-            bytes[weir_world_process(&runner->world, d, owner) * WEIR_MEMORY_KINDS + (int)push->kind] =
-                runner->build.program->ranks[owner].bytes[push->kind]; /* enough for both programs */
-    }
+    for (int i = 0; program && i < program->n_deps; i++)
+        for (int k = 0; k < program->deps[i].n_regions; k++) {
+            const struct weir_dep_region *region = &program->regions[program->deps[i].first_region + k];
+            int owner = region->receivers ? program->deps[i].to_rank : program->deps[i].from_rank;
+            for (int d = 0; d < runner->build.n_replicas; d++)
+                bytes[weir_world_process(&runner->world, d, owner) * WEIR_MEMORY_KINDS + (int)region->kind] =
+                    runner->build.program->ranks[owner].bytes[region->kind]; /* enough for both programs */
+        }
 }
 
 /* Every rank's blocks, as this process sees them.  Device-side its own are there already. */

@@ -1,4 +1,4 @@
-/* The compiler lists what travels with events for one pipeline, and which instruction awaits which event; here both become
+/* The compiler lists dependencies and what travels with them (engine/program/deps.h) for one pipeline; here they become
  * messages between processes, for all replicas, one for each event and waiter.
  *
  * A device-side transport has messages between all processes, in the order of turns, and only where something travels: its
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "engine/program/deps.h"
 
 /* One region of an event's message to one rank, or none. */
 struct item {
@@ -41,51 +42,45 @@ static void item_add(const struct weir_world *world, struct items *items, const 
     items->items[items->n++].turn = items->turns ? items->turns[item->event] : (struct turn){0, 0};
 }
 
-/* Device-side, collectives do the rest. */
-static bool is_message(const struct weir_push *push)
+/* Device-side, collectives do what concerns other replicas and the parts of the gradient norm. */
+static bool is_message(const struct weir_dep *dep, const struct weir_dep_region *region)
 {
-    return push->to_replica == WEIR_REPLICA_OWN && push->kind != WEIR_MEMORY_STEP;
+    return dep->replicas == WEIR_DEP_OWN && region->kind != WEIR_MEMORY_STEP;
 }
 
-static void push_expand(const struct weir_world *world, struct items *items, const struct weir_push *push)
+/* What travels from replica `d` to replica `e`. */
+static void regions_expand(const struct weir_run *run, struct items *items, const struct weir_dep *dep, int d, int e,
+                           struct item item)
 {
-    if (items->turns && !is_message(push))
-        return;
+    const struct weir_dep_region *regions = &run->program->regions[dep->first_region];
+    item.post_after = dep->post_after;
+    for (int i = 0; i < dep->n_regions; i++) {
+        const struct weir_dep_region *region = &regions[i];
+        bool from = region->from_replica == WEIR_REPLICA_ANY || region->from_replica == d;
+        bool to = region->to_replica == WEIR_REPLICA_ANY || region->to_replica == e;
+        if (!from || !to || (items->turns && !is_message(dep, region)))
+            continue;
+        item.region = (struct weir_message_region){region->receivers ? item.to : item.from, (int)region->kind,
+                                                   region->offset, region->bytes};
+        item_add(&run->runner->world, items, &item);
+    }
+}
+
+/* A dependency without a region is a message too; device-side, claim() takes its place. */
+static void dep_expand(const struct weir_run *run, struct items *items, const struct weir_dep *dep)
+{
+    const struct weir_world *world = &run->runner->world;
+    int event = run->program->ranks[dep->from_rank].instrs[dep->from_instr].signal;
     for (int d = 0; d < world->grid.n_replicas; d++)
         for (int e = 0; e < world->grid.n_replicas; e++) {
-            bool from = push->from_replica == WEIR_REPLICA_ANY || push->from_replica == d;
-            bool to = push->to_replica == WEIR_REPLICA_OWN      ? e == d
-                      : push->to_replica == WEIR_REPLICA_OTHERS ? e != d
-                                                                : e == push->to_replica && e != d;
-            if (!from || !to)
+            if ((d == e) != (dep->replicas == WEIR_DEP_OWN))
                 continue;
-            struct item item = {.event = push->event, .from = weir_world_process(world, d, push->from_rank),
-                                .to = weir_world_process(world, e, push->to_rank), .post_after = push->post_after};
-            item.region = (struct weir_message_region){push->receivers ? item.to : item.from, (int)push->kind, push->offset,
-                                                    push->bytes};
-            item_add(world, items, &item);
+            struct item item = {.event = event, .from = weir_world_process(world, d, dep->from_rank),
+                                .to = weir_world_process(world, e, dep->to_rank), .post_after = -1};
+            if (!items->turns)
+                item_add(world, items, &item);
+            regions_expand(run, items, dep, d, e, item);
         }
-}
-
-/* A wait without a push still needs a message. */
-static void waits_expand(const struct weir_world *world, const int *signallers, struct items *items, int r,
-                         const struct weir_instr *instr)
-{
-    for (int d = 0; d < world->grid.n_replicas; d++) {
-        struct item item = {.to = weir_world_process(world, d, r), .post_after = -1};
-        for (int w = 0; w < instr->n_waits; w++) {
-            item.event = instr->waits[w];
-            item.from = weir_world_process(world, d, signallers[item.event]);
-            item_add(world, items, &item);
-        }
-        for (int w = 0; w < instr->n_peer_waits; w++)
-            for (int e = 0; e < world->grid.n_replicas; e++) {
-                item.event = instr->peer_waits[w];
-                item.from = weir_world_process(world, e, signallers[item.event]);
-                if (e != d)
-                    item_add(world, items, &item);
-            }
-    }
 }
 
 static int item_compare(const void *a, const void *b)
@@ -153,6 +148,13 @@ static weir_status turns_make(const struct weir_world *world, const struct weir_
     return WEIR_OK;
 }
 
+static void edge_mark(const struct weir_program *program, const struct weir_dep *dep, bool *there)
+{
+    for (int i = 0; i < dep->n_regions; i++)
+        if (is_message(dep, &program->regions[dep->first_region + i]))
+            there[dep->from_rank * program->n_ranks + dep->to_rank] = true;
+}
+
 /* Between which ranks of a pipeline is there a message? */
 static weir_status edges_make(const struct weir_world *world, const struct weir_program *program, struct weir_arena *arena,
                               struct weir_link_spec *spec)
@@ -161,11 +163,10 @@ static weir_status edges_make(const struct weir_world *world, const struct weir_
     bool *there;
     struct weir_transport_edge *edges;
     weir_status status = weir_arena_alloc(arena, (size_t)p * (size_t)p, sizeof *there, &there);
-    for (int i = 0; i < program->n_pushes && !status; i++)
-        if (is_message(&program->pushes[i]) && !there[program->pushes[i].from_rank * p + program->pushes[i].to_rank]) {
-            there[program->pushes[i].from_rank * p + program->pushes[i].to_rank] = true;
-            spec->n_edges += world->grid.n_replicas;
-        }
+    for (int i = 0; i < program->n_deps && !status; i++)
+        edge_mark(program, &program->deps[i], there);
+    for (int i = 0; i < p * p && !status; i++)
+        spec->n_edges += there[i] ? world->grid.n_replicas : 0;
     if (!status)
         status = weir_arena_alloc(arena, (size_t)spec->n_edges, sizeof *edges, &edges);
     if (status)
@@ -217,11 +218,8 @@ weir_status weir_messages_make(const struct weir_run *run, struct weir_arena *ar
         items.status = turns_make(world, program, arena, &items.turns);
     if (device_side && !items.status)
         items.status = device_side_describe(run, arena, spec);
-    for (int p = 0; p < program->n_pushes; p++)
-        push_expand(world, &items, &program->pushes[p]);
-    for (int r = 0; r < program->n_ranks && !device_side; r++)
-        for (int i = 0; i < program->ranks[r].n_instrs; i++)
-            waits_expand(world, run->signallers, &items, r, &program->ranks[r].instrs[i]);
+    for (int i = 0; i < program->n_deps; i++)
+        dep_expand(run, &items, &program->deps[i]);
     if (!items.status)
         items.status = weir_arena_alloc(arena, items.n, sizeof *messages, &messages);
     if (!items.status)

@@ -51,9 +51,9 @@
  * thread that begins and finishes.
  *
  * Failure.  A process that fails says so with stop().  Waits, exchange and broadcast look every WEIR_TRANSPORT_LOOK_NS
- * after their peers: one that has stopped, has died or has left makes them return WEIR_ERR_PEER, which names the rank and
- * repeats what it said; nothing at all for `timeout_ns` makes them return WEIR_ERR_TIMEOUT.  After such a failure only
- * stop() and close() may follow. */
+ * after their peers: one that has stopped makes them return the status with which it did, and the message names the rank and
+ * repeats what it said; one that has died or has left, WEIR_ERR_PEER; nothing at all for `timeout_ns`, WEIR_ERR_TIMEOUT.
+ * After such a failure only stop() and close() may follow. */
 #ifndef WEIR_ENGINE_TRANSPORT_TRANSPORT_H
 #define WEIR_ENGINE_TRANSPORT_TRANSPORT_H
 

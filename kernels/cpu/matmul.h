@@ -34,6 +34,10 @@ void weir_matmul_close(struct weir_matmul *matmul);
 /* Bytes of scratch that weir_matmul_run needs, 64-byte aligned; may be called from any thread. */
 size_t weir_matmul_scratch(const struct weir_product *product, int n_threads);
 
+/* Bytes that a thread which takes part in products keeps beside their scratch, at most: what the library copies factors
+ * into, on processors for which it has no kernels that do without. */
+size_t weir_matmul_library_bytes(void);
+
 /* Make ready for a product.  WEIR_ERR_NOMEM, WEIR_ERR_DEVICE with oneDNN's status. */
 weir_status weir_matmul_prepare(struct weir_matmul *matmul, const struct weir_product *product);
 

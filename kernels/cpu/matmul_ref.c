@@ -36,6 +36,11 @@ void weir_matmul_close(struct weir_matmul *matmul)
     weir_free(matmul);
 }
 
+size_t weir_matmul_library_bytes(void)
+{
+    return 0;
+}
+
 size_t weir_matmul_scratch(const struct weir_product *product, int n_threads)
 {
     return (size_t)n_threads * weir_gemm_ref_scratch(product);

@@ -59,6 +59,33 @@ load mpi_ranks
     run --separate-stderr bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" 2 ./victim "$WEIR" "${base[@]}" --stages 2 --steps 1000000 \
         --metrics metrics
     [ "$status" -eq 143 ]
-    [[ $stderr == *"stopped by signal 15 after $(wc -l <metrics) steps"* ]]
-    [ "$(wc -l <metrics)" -ge 5 ]
+    [[ $stderr == *"stopped by signal 15 after $(grep -c '"step"' metrics) steps"* ]]
+    [ "$(grep -c '"step"' metrics)" -ge 5 ]
+}
+
+# spoilt_for RANK FILE: a script that runs its arguments in a folder of its own for every rank, FILE spoilt in that of rank RANK; statuses in status.R
+spoilt_for() {
+    cat >spoilt <<END
+#!/bin/bash
+rank=\$OMPI_COMM_WORLD_RANK
+rm -rf own.\$rank && mkdir own.\$rank && cp -r text weights own.\$rank && cd own.\$rank || exit 9
+[ \$rank != $1 ] || echo spoilt >$2
+"\$@"
+echo \$? >../status.\$rank
+END
+    chmod +x spoilt
+}
+
+@test "a bad file on one host gives its status and its message to all processes" {
+    "$WEIR" "${base[@]}" --transport local --stages 2 --steps 1 -q --export weights >/dev/null
+    for victim in 0 1; do
+        spoilt_for $victim weights/model.safetensors
+        for hosts in "" 0,1; do
+            rm -f status.*
+            WEIR_TEST_HOSTS=$hosts MPI_TIMEOUT=60 MPI_ARGS=--enable-recovery run --separate-stderr \
+                bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" 2 ./spoilt "$WEIR" "${base[@]}" --stages 2 --steps 3 -q --init-from weights
+            [ "$(cat status.0 status.1)" = $'1\n1' ]
+            [[ $stderr == *"rank $victim failed: "*model.safetensors* ]]
+        done
+    done
 }

@@ -4,7 +4,11 @@
 
 #include "engine/program/recomputed.h"
 #include "partitioner/contiguous/chain.h"
+#include "tests/support/odd_graph.h"
+#include "tests/support/random_schedule.h"
 #include "tests/support/testing.h"
+
+enum { MOST_MICROBATCHES = 6, MOST_REPLICAS = 3 };
 
 static void build(struct program_fixture *f, const char *schedule, int stages, int chunks, int microbatches,
                   const char *recompute, enum weir_dtype storage)
@@ -48,4 +52,67 @@ void program_fixture_build(struct program_fixture *f, const char *schedule, int 
 void program_fixture_bf16(struct program_fixture *f, const char *schedule, int stages, int chunks, int microbatches)
 {
     build(f, schedule, stages, chunks, microbatches, NULL, WEIR_DTYPE_BF16);
+}
+
+static void random_cut(uint64_t *random, int n_stages, int *first_layer)
+{
+    for (int s = 0, layer = 0; s < n_stages; s++) {
+        first_layer[s] = layer;
+        layer += 1 + random_below(random, ODD_LAYERS - layer - (n_stages - s - 1));
+    }
+    first_layer[n_stages] = ODD_LAYERS;
+}
+
+static struct random_schedule_params random_params(uint64_t *random)
+{
+    struct random_schedule_params params = {.n_ranks = 1 + random_below(random, 4)};
+    int most = 3 * params.n_ranks < ODD_LAYERS ? 3 * params.n_ranks : ODD_LAYERS;
+    params.n_stages = params.n_ranks + random_below(random, most - params.n_ranks + 1);
+    params.n_microbatches = 1 + random_below(random, MOST_MICROBATCHES);
+    params.slots = random_below(random, 4) > 0;
+    params.ascending = random_below(random, 2);
+    return params;
+}
+
+/* Without slots of the engine's a schedule may wait in a circle; another one is made. */
+static void random_schedule(struct program_fixture *f, uint64_t seed, uint64_t *random,
+                            struct weir_schedule_report *report_out)
+{
+    struct random_schedule_params params = random_params(random);
+    bool reductions = random_below(random, 2);
+    random_schedule_build(&params, seed, &f->arena, &f->schedule);
+    if (reductions)
+        random_reductions_add(&f->schedule, random, &f->arena);
+    if (weir_schedule_check(&f->schedule, WEIR_CHANNELS_EDGE, &f->arena, report_out) == WEIR_OK)
+        return;
+    params.slots = true;
+    random_schedule_build(&params, seed, &f->arena, &f->schedule);
+    assert_ok(weir_schedule_check(&f->schedule, WEIR_CHANNELS_EDGE, &f->arena, report_out));
+}
+
+void program_fixture_random(struct program_fixture *f, uint64_t seed)
+{
+    static const size_t bucket_bytes[] = {0, 1, 64, 256};
+    uint64_t random = seed;
+    struct weir_schedule_report report;
+    int first_layer[ODD_LAYERS + 1];
+    bool recompute[ODD_LAYERS];
+    memset(f, 0, sizeof *f);
+    odd_graph_build((enum odd_graph)random_below(&random, ODD_GRAPHS), &f->arena, &f->graph);
+    random_schedule(f, seed, &random, &report);
+    random_cut(&random, f->schedule.n_stages, first_layer);
+    for (int l = 0, odds = random_below(&random, 3); l < ODD_LAYERS; l++)
+        recompute[l] = random_below(&random, 2) < odds;
+    struct weir_program_params params = {.graph = f->graph,
+                                         .schedule = &f->schedule,
+                                         .input_slots = report.input_slots,
+                                         .gradient_slots = report.gradient_slots,
+                                         .first_layer = first_layer,
+                                         .n_threads = 1,
+                                         .state_floats = 2,
+                                         .recompute = recompute,
+                                         .n_replicas = 1 + random_below(&random, MOST_REPLICAS),
+                                         .zero = random_below(&random, 2),
+                                         .bucket_bytes = bucket_bytes[random_below(&random, 4)]};
+    assert_ok(weir_program_build(&params, &f->arena, &f->program));
 }

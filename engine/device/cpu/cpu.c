@@ -54,6 +54,11 @@ static void device_close(weir_device *handle)
     weir_free(device);
 }
 
+static void device_crowd(weir_device *device)
+{
+    device_of(device)->is_crowded = true;
+}
+
 /* One process, one memory. */
 static weir_status device_connect(weir_device *device, weir_device *peer)
 {
@@ -217,7 +222,7 @@ const struct weir_device_kind weir_device_cpu = {
     .count = device_count,
     .open = device_open,
     .close = device_close,
-    .crowd = weir_cpu_crowd,
+    .crowd = device_crowd,
     .connect = device_connect,
     .memory_alloc = memory_alloc,
     .memory_free = memory_free,

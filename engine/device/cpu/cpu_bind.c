@@ -66,11 +66,6 @@ void weir_cpu_worker_leave(struct weir_cpu_stream *stream)
     pthread_mutex_unlock(&lock);
 }
 
-void weir_cpu_crowd(weir_device *device)
-{
-    ((struct weir_cpu_device *)(void *)device)->is_crowded = true;
-}
-
 bool weir_cpu_worker_may_spin(const struct weir_cpu_device *device)
 {
     return !device->is_crowded && atomic_load_explicit(&n_threads, memory_order_relaxed) <= device->cores.n;

@@ -148,7 +148,6 @@ void weir_cpu_cores_find(int first, int n, struct weir_cpu_cores *cores_out); /*
 
 /* ---- cpu_bind.c: the workers of the process ---------------------------------------------------------------------- */
 void weir_cpu_worker_enter(struct weir_cpu_stream *stream);
-void weir_cpu_crowd(weir_device *device);
 void weir_cpu_worker_leave(struct weir_cpu_stream *stream);
 /* A thread that waits may spin: with it, no more threads than cores are busy. */
 bool weir_cpu_worker_may_spin(const struct weir_cpu_device *device);

@@ -7,11 +7,17 @@
 
 enum { BROADCAST_BYTES = 1 << 30 }; /* of one message: counts are int */
 
+/* A failure as a number to take the largest of: what another rank failed with counts more than that one was lost. */
+static int failure_rank(weir_status status)
+{
+    return status == WEIR_ERR_PEER ? 1 : status ? (int)status + 1 : 0;
+}
+
 /* The message of the own failure survives the waiting. */
 weir_status weir_mpi_agree(weir_transport *transport, MPI_Comm comm, weir_status status)
 {
     char message[WEIR_ERROR_MAX];
-    int mine = status != WEIR_OK, any = 0;
+    int mine = failure_rank(status), any = 0;
     MPI_Request request;
     weir_error_take(message);
     weir_status told = weir_mpi_check(MPI_Iallreduce(&mine, &any, 1, MPI_INT, MPI_MAX, comm, &request), "MPI_Iallreduce");
@@ -21,7 +27,8 @@ weir_status weir_mpi_agree(weir_transport *transport, MPI_Comm comm, weir_status
         weir_error_put(message);
     if (status || told)
         return status ? status : told;
-    return any ? WEIR_FAIL(WEIR_ERR_PEER, "another rank failed to set up the transport") : WEIR_OK;
+    return any ? WEIR_FAIL(any == 1 ? WEIR_ERR_PEER : (weir_status)(any - 1), "another rank failed to set up the transport")
+               : WEIR_OK;
 }
 
 /* Notes of turn k are overwritten in turn k + 2, which nobody reaches before all have read them: turn k + 1 is between. */

@@ -44,7 +44,9 @@ void weir_mpi_segments_close(struct weir_mpi_segment *segments, int n);
 struct weir_mpi_lobby {
     pthread_mutex_t life;
     _Atomic uint32_t dead;    /* somebody has found the lock of a dead process */
-    _Atomic uint32_t stopped; /* 0, or the status with which the process failed; `message` was written before */
+    _Atomic uint32_t stopped; /* 0, or the status with which the process failed; WEIR_ERR_PEER when another one did first.
+                                 The rest was written before */
+    weir_status cause;        /* the status of the one that failed first */
     char message[WEIR_ERROR_MAX];
     struct weir_futex turn; /* of the exchange; the notes of two turns are kept */
     char notes[2][WEIR_EXCHANGE_MAX];
@@ -138,7 +140,7 @@ weir_status weir_mpi_check(int code, const char *what);
 
 /* ---- mpi_exchange.c ----------------------------------------------------------------------------------------------- */
 
-/* WEIR_OK when every process of `comm` brings WEIR_OK; else the own failure, or WEIR_ERR_PEER. */
+/* WEIR_OK when every process of `comm` brings WEIR_OK; else the own failure, or one of the others'. */
 weir_status weir_mpi_agree(weir_transport *transport, MPI_Comm comm, weir_status status);
 
 /* ---- mpi_link.c, mpi_message.c, mpi_run.c ---------------------------------------------------------------------------- */

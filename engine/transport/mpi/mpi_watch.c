@@ -15,7 +15,7 @@ static const int64_t first_nap_ns = 20000, longest_nap_ns = 100000; /* between l
 
 /* A notice of failure to another host. */
 struct notice {
-    int32_t rank, status;
+    int32_t rank, status, cause; /* as in the lobby */
     char message[WEIR_ERROR_MAX];
 };
 
@@ -74,12 +74,12 @@ static enum life life_of(struct weir_mpi_lobby *lobby)
 
 /* ---- failure ------------------------------------------------------------------------------------------------------- */
 
-/* Whoever failed because of another one (WEIR_ERR_PEER) passes on what it heard. */
-static weir_status peer_failed(weir_transport *transport, int rank, weir_status status, const char *message)
+/* The status is that of whoever failed first.  Who failed because of another one (WEIR_ERR_PEER) passes on what it heard. */
+static weir_status peer_failed(weir_transport *transport, int rank, weir_status status, weir_status cause,
+                               const char *message)
 {
     transport->culprit = rank;
-    return status == WEIR_ERR_PEER ? WEIR_FAIL(WEIR_ERR_PEER, "%s", message)
-                                   : WEIR_FAIL(WEIR_ERR_PEER, "rank %d failed: %s", rank, message);
+    return status == WEIR_ERR_PEER ? WEIR_FAIL(cause, "%s", message) : WEIR_FAIL(cause, "rank %d failed: %s", rank, message);
 }
 
 /* A peer that failed because of another one counts only when nobody failed by itself. */
@@ -91,7 +91,8 @@ static weir_status local_look(weir_transport *transport, bool second_hand)
         uint32_t stopped = atomic_load_explicit(&lobby->stopped, memory_order_acquire);
         if (stopped && (stopped == WEIR_ERR_PEER) == second_hand)
             return l == transport->info.local_rank ? WEIR_FAIL(WEIR_ERR_PEER, "this rank has failed before")
-                                                   : peer_failed(transport, rank, (weir_status)stopped, lobby->message);
+                                                   : peer_failed(transport, rank, (weir_status)stopped, lobby->cause,
+                                                                 lobby->message);
         enum life life = l == transport->info.local_rank || stopped || second_hand ? ALIVE : life_of(lobby);
         if (life == ALIVE)
             continue;
@@ -113,7 +114,7 @@ weir_status weir_mpi_move(weir_transport *transport)
         status = weir_mpi_check(MPI_Recv(&notice, sizeof notice, MPI_BYTE, MPI_ANY_SOURCE, NOTICE_TAG, transport->control,
                                          MPI_STATUS_IGNORE), "MPI_Recv");
     if (!status && there)
-        status = peer_failed(transport, notice.rank, (weir_status)notice.status, notice.message);
+        status = peer_failed(transport, notice.rank, (weir_status)notice.status, (weir_status)notice.cause, notice.message);
     return weir_mpi_fail(transport, status);
 }
 
@@ -157,12 +158,15 @@ void weir_mpi_stop(weir_transport *transport, weir_status status)
     struct weir_mpi_lobby *lobby = weir_mpi_lobby(transport, transport->info.local_rank);
     if (atomic_load(&lobby->stopped))
         return;
-    if (status == WEIR_ERR_PEER && transport->failed)
+    bool second_hand = transport->failed && transport->culprit >= 0;
+    if (second_hand)
         memcpy(lobby->message, transport->failure, sizeof lobby->message);
     else
         weir_error_take(lobby->message);
-    atomic_store(&lobby->stopped, (uint32_t)status); /* edge: message ─▶ whoever sees that we stopped */
-    struct notice notice = {.rank = transport->info.rank, .status = (int32_t)status};
+    lobby->cause = second_hand ? transport->failed : status;
+    uint32_t stopped = second_hand ? WEIR_ERR_PEER : (uint32_t)status;
+    atomic_store(&lobby->stopped, stopped); /* edge: message ─▶ whoever sees that we stopped */
+    struct notice notice = {.rank = transport->info.rank, .status = (int32_t)stopped, .cause = (int32_t)lobby->cause};
     memcpy(notice.message, lobby->message, sizeof notice.message);
     notices_send(transport, &notice);
 }

@@ -5,10 +5,12 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "base/replace.h"
 #include "base/text.h"
 #include "engine/report/trace.h"
 
@@ -211,7 +213,7 @@ static void a_trace_that_is_not_written_leaves_nothing(void **state)
     weir_trace *trace;
     assert_ok(weir_file_write(testing_path("old.json"), "old", 3));
     assert_ok(weir_trace_open(testing_path("old.json"), rows, N_ROWS, 10, &trace));
-    assert_int_equal(files_with("old.json"), 2);
+    assert_int_equal(files_with("old.json"), 1);
     weir_trace_close(trace);
     assert_int_equal(files_with("old.json"), 1);
     char *text;
@@ -220,6 +222,25 @@ static void a_trace_that_is_not_written_leaves_nothing(void **state)
     assert_string_equal(text, "old");
     weir_free(text);
     weir_trace_close(NULL);
+}
+
+static void a_link_stays_a_link_and_permissions_stay(void **state)
+{
+    (void)state;
+    weir_trace *trace;
+    struct stat info;
+    const char *path = testing_path("link.json"), *target = testing_path("linked.json");
+    assert_ok(weir_file_write(target, "old", 3));
+    assert_int_equal(chmod(target, 0640), 0);
+    assert_int_equal(symlink("linked.json", path), 0);
+    assert_ok(weir_trace_open(path, rows, N_ROWS, 10, &trace));
+    assert_ok(weir_trace_write(trace));
+    weir_trace_close(trace);
+    assert_int_equal(lstat(path, &info), 0);
+    assert_true(S_ISLNK(info.st_mode));
+    assert_int_equal(lstat(target, &info), 0);
+    assert_int_equal(info.st_mode & 07777, 0640);
+    assert_true(S_ISREG(info.st_mode) && info.st_size > 3);
 }
 
 static void an_unwritable_place_is_known_at_once(void **state)
@@ -263,6 +284,7 @@ int main(void)
         cmocka_unit_test(events_beyond_the_limit_are_counted),
         cmocka_unit_test(an_empty_trace_is_a_document),
         cmocka_unit_test(a_trace_that_is_not_written_leaves_nothing),
+        cmocka_unit_test(a_link_stays_a_link_and_permissions_stay),
         cmocka_unit_test(an_unwritable_place_is_known_at_once),
         cmocka_unit_test(a_full_disk_is_an_error),
     };

@@ -1,0 +1,49 @@
+/* Questions to a program. */
+#include "engine/program/deps.h"
+#include "engine/program/program.h"
+
+size_t weir_program_rank_bytes(const struct weir_program *program, int rank)
+{
+    size_t bytes = 0;
+    for (int k = 0; k < WEIR_MEMORY_KINDS; k++)
+        bytes += program->ranks[rank].bytes[k];
+    return bytes;
+}
+
+const char *weir_memory_kind_str(enum weir_memory_kind kind)
+{
+    static const char *const names[] = {"params",      "param copies",   "grads",   "optimizer", "activations",
+                                        "input slots", "gradient slots", "scratch", "data",      "step",  "cache"};
+    return kind < WEIR_MEMORY_KINDS ? names[kind] : "unknown";
+}
+
+static const char *part_str(const struct weir_instr *instr, int n_calls)
+{
+    if (instr->n_calls == n_calls)
+        return "";
+    return !instr->first_call ? " (start)" : instr->first_call + instr->n_calls == n_calls ? " (end)" : " (part)";
+}
+
+const char *weir_instr_str(const struct weir_program *program, const struct weir_instr *instr, char *text)
+{
+    static const char *const words[] = {"", "tied gradients", "reduce", "gather", "gradient norm", "update",
+                                        "gather parameters", "tied parameters"};
+    static const char types[] = "FIWB";
+    if (instr->kind == WEIR_INSTR_ACTION) {
+        const struct weir_call_list *list = &program->stages[instr->stage].lists[instr->list];
+        snprintf(text, WEIR_ACTION_TEXT, "%d%c%d%s", instr->stage, types[instr->list], instr->mb,
+                 part_str(instr, list->n_calls));
+    } else if (instr->bucket >= 0) {
+        snprintf(text, WEIR_ACTION_TEXT, "%s %d", words[instr->kind], instr->bucket);
+    } else {
+        snprintf(text, WEIR_ACTION_TEXT, "%s", words[instr->kind]);
+    }
+    return text;
+}
+
+const char *weir_dep_why_str(enum weir_dep_why why)
+{
+    static const char *const words[] = {"input",  "gradient", "input slot", "gradient slot", "tied gradient",
+                                        "bucket", "sum",      "norm",       "update",        "tied parameter"};
+    return why < WEIR_DEP_WHYS ? words[why] : "unknown";
+}
