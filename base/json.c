@@ -1,6 +1,9 @@
 #include "base/json.h"
 
+#include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/text.h"
@@ -64,4 +67,123 @@ weir_status weir_json_integer(const json_t *object, const char *where, const cha
         return WEIR_FAIL(WEIR_ERR_INVALID, "%s: '%s' is %s, an integer is needed", where, key, type_name(value));
     *value_out = json_integer_value(value);
     return WEIR_OK;
+}
+
+static bool is_one_of(const char *word, const char *const *names)
+{
+    while (*names && strcmp(*names, word) != 0)
+        names++;
+    return *names != NULL;
+}
+
+static weir_status key_unknown(const char *where, const char *key, const char *const *known)
+{
+    const char *near = weir_suggest(key, known);
+    if (near)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%s: unknown key '%.64s': did you mean '%s'?", where, key, near);
+    struct weir_text all = {0};
+    for (int i = 0; known[i]; i++)
+        weir_text_append(&all, "%s%s", i ? ", " : "", known[i]);
+    weir_status status = all.status;
+    if (!status)
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "%s: unknown key '%.64s': it is one of %s", where, key,
+                           all.data ? all.data : "none");
+    weir_text_release(&all);
+    return status;
+}
+
+weir_status weir_json_keys(const json_t *object, const char *where, const char *const *known)
+{
+    json_t *iterated = (json_t *)(uintptr_t)object; /* jansson's iterators take no const */
+    if (!json_is_object(object))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%s must be an object, not %s", where, type_name(object));
+    for (void *at = json_object_iter(iterated); at; at = json_object_iter_next(iterated, at))
+        if (!is_one_of(json_object_iter_key(at), known))
+            return key_unknown(where, json_object_iter_key(at), known);
+    return WEIR_OK;
+}
+
+/* ---- printing ---------------------------------------------------------------------------------------------------- */
+
+static int dump_append(const char *bytes, size_t n, void *text)
+{
+    weir_text_append(text, "%.*s", (int)n, bytes);
+    return ((struct weir_text *)text)->status ? -1 : 0;
+}
+
+static void value_append(struct weir_text *text, json_t *value, int digits);
+
+static void object_append(struct weir_text *text, json_t *object, int digits)
+{
+    const char *key, *comma = "";
+    json_t *value;
+    weir_text_append(text, "{");
+    json_object_foreach(object, key, value)
+    {
+        weir_text_append(text, "%s", comma);
+        weir_json_append(text, weir_json_utf8(key), digits);
+        weir_text_append(text, ": ");
+        value_append(text, value, digits);
+        comma = ", ";
+    }
+    weir_text_append(text, "}");
+}
+
+static void array_append(struct weir_text *text, const json_t *array, int digits)
+{
+    weir_text_append(text, "[");
+    for (size_t i = 0; i < json_array_size(array); i++) {
+        weir_text_append(text, i ? ", " : "");
+        value_append(text, json_array_get(array, i), digits);
+    }
+    weir_text_append(text, "]");
+}
+
+/* jansson writes 3.0 and 1e-5 where %g writes 3 and 1e-05, so only the structure and the reals are written here. */
+static void value_append(struct weir_text *text, json_t *value, int digits)
+{
+    if (json_is_object(value))
+        object_append(text, value, digits);
+    else if (json_is_array(value))
+        array_append(text, value, digits);
+    else if (json_is_real(value))
+        weir_text_append(text, "%.*g", digits, json_real_value(value));
+    else if (json_dump_callback(value, dump_append, text, JSON_ENCODE_ANY) && !text->status)
+        text->status = WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for a JSON document");
+}
+
+void weir_json_append(struct weir_text *text, json_t *root, int digits)
+{
+    if (root)
+        value_append(text, root, digits);
+    else if (!text->status)
+        text->status = WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for a JSON document");
+    json_decref(root);
+}
+
+json_t *weir_json_utf8(const char *string)
+{
+    json_t *value = json_string(string); /* NULL: no UTF-8, or no memory */
+    size_t n = strlen(string);
+    char *copy;
+    if (value || weir_alloc(n + 1, 1, &copy))
+        return value;
+    memcpy(copy, string, n + 1);
+    for (size_t i = 0; i < n; i++)
+        if (copy[i] & 0x80)
+            copy[i] = '?';
+    value = json_string(copy);
+    weir_free(copy);
+    return value;
+}
+
+json_t *weir_json_reals(const double *values, size_t n)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; array && i < n; i++)
+        if (json_array_append_new(array, isfinite(values[i]) ? json_real(values[i]) : json_null())) {
+            json_decref(array);
+            return NULL;
+        }
+    return array;
 }

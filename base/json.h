@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/status.h"
+#include "base/text.h"
 
 /* Load a document; the caller owns the reference.  WEIR_ERR_IO (cannot read), WEIR_ERR_INVALID (file:line: reason). */
 weir_status weir_json_load(const char *path, json_t **root_out);
@@ -24,5 +25,21 @@ weir_status weir_json_print(json_t *root, int indent, struct weir_arena *arena, 
 /* Member `key` of `object` as a number or an integer.  WEIR_ERR_INVALID names `where`, key and what was found. */
 weir_status weir_json_number(const json_t *object, const char *where, const char *key, double *value_out);
 weir_status weir_json_integer(const json_t *object, const char *where, const char *key, int64_t *value_out);
+
+/* Every key of `object` is one of `known` (NULL-terminated).  For formats that are Weir's own: a misspelt key would be a
+ * default otherwise.  WEIR_ERR_INVALID: it is no object, or names `where`, the key, and the nearest known one or
+ * all of them. */
+weir_status weir_json_keys(const json_t *object, const char *where, const char *const *known);
+
+/* Append the document in one line.  Reals have at most `digits` significant digits and are written as %g does (3, 0.25,
+ * 1e-05); integers and strings are jansson's.  `root` NULL, which is what building gives when memory is short, sets
+ * text->status.  Takes the reference. */
+void weir_json_append(struct weir_text *text, json_t *root, int digits);
+
+/* A string of whatever bytes: those that are not UTF-8 become '?'. */
+json_t *weir_json_utf8(const char *string);
+
+/* An array of numbers; one that is not finite is null. */
+json_t *weir_json_reals(const double *values, size_t n);
 
 #endif

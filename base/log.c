@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/printable.h"
+
 static const char *const level_names[] = {"error", "warn", "info", "debug"};
 
 static struct {
@@ -27,15 +29,16 @@ void weir_log(enum weir_log_level level, const char *format, ...)
     int limit = sink.level < 0 ? level_from_environment() : sink.level;
     if ((int)level > limit)
         return;
-    char message[1024];
+    char message[1024], shown[4 * sizeof message];
     va_list args;
     va_start(args, format);
     vsnprintf(message, sizeof message, format, args);
     va_end(args);
+    weir_printable(message, shown, sizeof shown);
     if (sink.fn)
-        sink.fn(level, message, sink.context);
+        sink.fn(level, shown, sink.context);
     else
-        fprintf(stderr, "weir: %s: %s\n", level_names[level], message);
+        fprintf(stderr, "weir: %s: %s\n", level_names[level], shown);
 }
 
 void weir_log_set(weir_log_fn fn, void *context)

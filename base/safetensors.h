@@ -18,9 +18,10 @@
  *
  * Writing.  Tensors are declared first, which fixes the place of every byte; then whoever has a part of a tensor writes
  * it, in any order.  Several processes may write their parts into one file: all declare the same, one creates and
- * commits, the others join.  The file carries a temporary name until it is whole and on the disk:
+ * commits, the others join.  Until it is whole and on the disk the file has no name, or one to be joined by
+ * (base/replace.h):
  *
- *     weir_safetensors_create(&spec, &writer)          ─▶ "PATH.tmp.TAG": header, room for the data
+ *     weir_safetensors_create(&spec, &writer)          ─▶ nameless, or "PATH.tmp.TAG": header, room for the data
  *     weir_safetensors_write(writer, i, at, data, n)      (also by those who called weir_safetensors_join)
  *     weir_safetensors_commit(writer)                  ─▶ synced, renamed to PATH, folder synced
  *
@@ -97,7 +98,7 @@ struct weir_safetensors_decl {
 
 struct weir_safetensors_spec {
     const char *path;
-    const char *tag; /* of the temporary name, the same for all who write; NULL: the process id */
+    const char *tag; /* of the temporary name, the same for all who write; NULL: nobody joins */
     int n_tensors, n_metadata;
     const struct weir_safetensors_decl *tensors;
     const struct weir_safetensors_text *metadata;
@@ -119,7 +120,7 @@ weir_status weir_safetensors_join(const struct weir_safetensors_spec *spec, weir
 weir_status weir_safetensors_write(weir_safetensors_writer *writer, int index, uint64_t at, const void *data,
                                    size_t bytes);
 
-/* Sync, rename to the final name and sync the folder; frees the writer in any case.  After a failure the temporary file is
+/* Sync, rename to the final name and sync the folder; frees the writer in any case.  After a failure the new file is
  * gone and the file that was there before is as it was. */
 weir_status weir_safetensors_commit(weir_safetensors_writer *writer);
 

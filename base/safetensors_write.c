@@ -2,39 +2,28 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/replace.h"
 #include "base/safetensors_layout.h"
 
 struct weir_safetensors_writer {
-    char *path, *temporary;
-    int fd, n_tensors;
+    struct weir_replacement file; /* joined: fd alone */
+    char *path;
+    int n_tensors;
     struct weir_safetensors_layout layout;
 };
 
+/* What is not committed goes. */
 static void writer_free(weir_safetensors_writer *w)
 {
-    if (w->fd >= 0)
-        close(w->fd);
+    weir_replace_abort(&w->file);
     weir_safetensors_layout_release(&w->layout);
     weir_free(w->path);
-    weir_free(w->temporary);
     weir_free(w);
-}
-
-static weir_status names_make(const struct weir_safetensors_spec *spec, weir_safetensors_writer *w)
-{
-    struct weir_text name = {0};
-    if (spec->tag)
-        weir_text_append(&name, "%s.tmp.%s", spec->path, spec->tag);
-    else
-        weir_text_append(&name, "%s.tmp.%ld", spec->path, (long)getpid());
-    w->temporary = name.data;
-    return name.status ? name.status : weir_strdup(spec->path, &w->path);
 }
 
 /* Everything but the file itself. */
@@ -44,9 +33,8 @@ static weir_status writer_make(const struct weir_safetensors_spec *spec, weir_sa
     weir_status status = weir_alloc(1, sizeof *w, &w);
     if (status)
         return status;
-    w->fd = -1;
     w->n_tensors = spec->n_tensors;
-    status = names_make(spec, w);
+    status = weir_strdup(spec->path, &w->path);
     if (!status)
         status = weir_safetensors_layout_make(spec, &w->layout);
     if (status)
@@ -64,7 +52,7 @@ static weir_status io_fail(const weir_safetensors_writer *w)
 static weir_status bytes_write(const weir_safetensors_writer *w, uint64_t at, const void *data, size_t bytes)
 {
     for (const char *from = data; bytes;) {
-        ssize_t n = pwrite(w->fd, from, bytes, (off_t)at);
+        ssize_t n = pwrite(w->file.fd, from, bytes, (off_t)at);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -76,21 +64,21 @@ static weir_status bytes_write(const weir_safetensors_writer *w, uint64_t at, co
     return WEIR_OK;
 }
 
-static weir_status file_create(weir_safetensors_writer *w)
+static weir_status file_create(weir_safetensors_writer *w, const char *tag)
 {
     unsigned char size[8];
     uint64_t all = 8 + w->layout.header.length + w->layout.data_bytes;
     for (int i = 0; i < 8; i++)
         size[i] = (unsigned char)(w->layout.header.length >> (8 * i));
-    w->fd = open(w->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (w->fd < 0)
-        return io_fail(w);
+    weir_status status = weir_replace_open(w->path, tag, &w->file);
+    if (status)
+        return status;
     /* a full disk shows here where the file system can tell */
-    if (fallocate(w->fd, 0, 0, (off_t)all) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
+    if (fallocate(w->file.fd, 0, 0, (off_t)all) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
         return io_fail(w);
-    if (ftruncate(w->fd, (off_t)all) != 0)
+    if (ftruncate(w->file.fd, (off_t)all) != 0)
         return io_fail(w);
-    weir_status status = bytes_write(w, 0, size, sizeof size);
+    status = bytes_write(w, 0, size, sizeof size);
     return status ? status : bytes_write(w, sizeof size, w->layout.header.data, w->layout.header.length);
 }
 
@@ -100,7 +88,7 @@ weir_status weir_safetensors_create(const struct weir_safetensors_spec *spec, we
     weir_status status = writer_make(spec, &w);
     if (status)
         return status;
-    status = file_create(w);
+    status = file_create(w, spec->tag);
     if (status)
         weir_safetensors_abort(w);
     else
@@ -108,19 +96,34 @@ weir_status weir_safetensors_create(const struct weir_safetensors_spec *spec, we
     return status;
 }
 
+/* The name is the creator's to give and to take. */
+static weir_status file_join(weir_safetensors_writer *w, const char *tag)
+{
+    struct stat info;
+    char *name;
+    weir_status status = weir_replace_name(w->path, tag, &name);
+    if (status)
+        return status;
+    uint64_t all = 8 + w->layout.header.length + w->layout.data_bytes;
+    w->file.fd = open(name, O_WRONLY | O_CLOEXEC);
+    if (w->file.fd < 0 || fstat(w->file.fd, &info) != 0)
+        status = WEIR_FAIL(WEIR_ERR_IO, "cannot open '%s': %s", name, strerror(errno));
+    else if ((uint64_t)info.st_size != all)
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has %lld bytes, the declared tensors need %" PRIu64, name,
+                           (long long)info.st_size, all);
+    if (status && w->file.fd >= 0)
+        close(w->file.fd);
+    weir_free(name);
+    return status;
+}
+
 weir_status weir_safetensors_join(const struct weir_safetensors_spec *spec, weir_safetensors_writer **writer_out)
 {
     weir_safetensors_writer *w;
-    struct stat info;
     weir_status status = writer_make(spec, &w);
     if (status)
         return status;
-    w->fd = open(w->temporary, O_WRONLY | O_CLOEXEC);
-    if (w->fd < 0 || fstat(w->fd, &info) != 0)
-        status = WEIR_FAIL(WEIR_ERR_IO, "cannot open '%s': %s", w->temporary, strerror(errno));
-    else if ((uint64_t)info.st_size != 8 + w->layout.header.length + w->layout.data_bytes)
-        status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has %lld bytes, the declared tensors need %" PRIu64, w->temporary,
-                           (long long)info.st_size, 8 + w->layout.header.length + w->layout.data_bytes);
+    status = file_join(w, spec->tag);
     if (status)
         writer_free(w);
     else
@@ -137,63 +140,29 @@ weir_status weir_safetensors_write(weir_safetensors_writer *w, int index, uint64
     return bytes_write(w, 8 + w->layout.header.length + w->layout.places[index].begin + at, data, bytes);
 }
 
-/* A rename is on the disk once its folder is. */
-static weir_status folder_sync(const weir_safetensors_writer *w)
-{
-    const char *slash = strrchr(w->path, '/');
-    struct weir_text folder = {0};
-    if (slash)
-        weir_text_append(&folder, "%.*s/", (int)(slash - w->path), w->path);
-    else
-        weir_text_append(&folder, ".");
-    if (folder.status)
-        return folder.status;
-    int fd = open(folder.data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    weir_status status = fd >= 0 && (fsync(fd) == 0 || errno == EINVAL) ? WEIR_OK : io_fail(w);
-    if (fd >= 0)
-        close(fd);
-    weir_text_release(&folder);
-    return status;
-}
-
-static weir_status file_close(weir_safetensors_writer *w)
-{
-    bool good = fsync(w->fd) == 0;
-    int reason = errno;
-    if (close(w->fd) != 0 && good) {
-        good = false;
-        reason = errno;
-    }
-    w->fd = -1;
-    errno = reason;
-    return good ? WEIR_OK : io_fail(w);
-}
-
 weir_status weir_safetensors_commit(weir_safetensors_writer *w)
 {
-    weir_status status = file_close(w);
-    if (!status && rename(w->temporary, w->path) != 0)
-        status = io_fail(w);
-    if (status) {
-        weir_safetensors_abort(w);
-        return status;
-    }
-    status = folder_sync(w);
+    weir_status status = weir_replace_commit(&w->file);
     writer_free(w);
     return status;
 }
 
 weir_status weir_safetensors_leave(weir_safetensors_writer *w)
 {
-    weir_status status = file_close(w);
+    bool good = fsync(w->file.fd) == 0;
+    int reason = errno;
+    if (close(w->file.fd) != 0 && good) {
+        good = false;
+        reason = errno;
+    }
+    errno = reason;
+    weir_status status = good ? WEIR_OK : io_fail(w);
     writer_free(w);
     return status;
 }
 
 void weir_safetensors_abort(weir_safetensors_writer *w)
 {
-    if (!w)
-        return;
-    unlink(w->temporary);
-    writer_free(w);
+    if (w)
+        writer_free(w);
 }

@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -117,6 +116,16 @@ weir_status weir_unknown(const char *what, const char *word, const char *const *
     return status;
 }
 
+weir_status weir_name_find(const char *what, const char *word, const char *const *names, int *index_out)
+{
+    for (int i = 0; names[i]; i++)
+        if (!strcmp(names[i], word)) {
+            *index_out = i;
+            return WEIR_OK;
+        }
+    return weir_unknown(what, word, names);
+}
+
 /* Up to the end or one byte beyond `limit`, whichever comes first; the caller frees `data` in any case. */
 static weir_status bytes_read(int descriptor, const char *name, size_t limit, char **data, size_t *used)
 {
@@ -167,39 +176,4 @@ weir_status weir_file_read(const char *path, size_t limit, char **data_out, size
 weir_status weir_stdin_read(size_t limit, char **data_out, size_t *bytes_out)
 {
     return descriptor_read(STDIN_FILENO, "standard input", limit, data_out, bytes_out);
-}
-
-weir_status weir_file_write(const char *path, const void *data, size_t bytes)
-{
-    struct stat info;
-    bool regular = stat(path, &info) != 0 || S_ISREG(info.st_mode); /* /dev/stdout and pipes are written in place */
-    struct weir_text name = {0};
-    weir_text_append(&name, regular ? "%s.tmp.%ld" : "%s", path, (long)getpid());
-    if (name.status)
-        return name.status;
-    weir_status status = WEIR_OK;
-    FILE *file = fopen(name.data, "wb");
-    if (!file) {
-        status = WEIR_FAIL(WEIR_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
-        goto release_name;
-    }
-    bool good = fwrite(data, 1, bytes, file) == bytes && fflush(file) == 0;
-    good = good && (!regular || fsync(fileno(file)) == 0);
-    int reason = errno;
-    if (fclose(file) != 0 && good) {
-        good = false;
-        reason = errno;
-    }
-    if (good && regular && rename(name.data, path) != 0) {
-        good = false;
-        reason = errno;
-    }
-    if (!good) {
-        status = WEIR_FAIL(WEIR_ERR_IO, "cannot write '%s': %s", path, strerror(reason));
-        if (regular)
-            unlink(name.data);
-    }
-release_name:
-    weir_text_release(&name);
-    return status;
 }

@@ -31,14 +31,14 @@ const char *weir_suggest(const char *word, const char *const *names);
  * "unknown schedule '1f1': did you mean '1f1b'?". */
 weir_status weir_unknown(const char *what, const char *word, const char *const *names);
 
+/* The place of `word` in `names` (NULL-terminated); else as weir_unknown. */
+weir_status weir_name_find(const char *what, const char *word, const char *const *names, int *index_out);
+
 /* Read a whole regular file of at most `limit` bytes into memory from weir_alloc, with a zero byte behind the last one.
  * WEIR_ERR_IO names the file and the reason; WEIR_ERR_INVALID when it is larger, or what base/input_file.h refuses. */
 weir_status weir_file_read(const char *path, size_t limit, char **data_out, size_t *bytes_out);
 
 /* The same of standard input, whatever it is: waits for its end. */
 weir_status weir_stdin_read(size_t limit, char **data_out, size_t *bytes_out);
-
-/* Write `bytes` to `path` by way of a temporary name beside it and a rename, so that the file is whole or absent. */
-weir_status weir_file_write(const char *path, const void *data, size_t bytes);
 
 #endif

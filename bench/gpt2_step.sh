@@ -33,7 +33,7 @@ cat >"$work/report.py" <<'PY'
 import json, statistics, subprocess, sys
 work, rounds, weir = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 def steps(name):
-    return [json.loads(l) for r in range(1, rounds + 1) for l in open(f"{work}/{name}.{r}").read().splitlines()[1:]]
+    return [json.loads(l) for r in range(1, rounds + 1) for l in open(f"{work}/{name}.{r}").read().splitlines()[2:]]
 def row(name, words):
     s = steps(name)
     rate = [x["tokens_per_s"] for x in s]
@@ -48,7 +48,7 @@ for r in range(1, rounds + 1):
     for e in json.load(open(f"{work}/trace.{r}"))["traceEvents"]:
         step = e.get("args", {}).get("step", 0)
         kind = {"forward": "F", "backward": "B", "optimizer": "optimizer"}.get(e.get("cat"))
-        if kind and step > 0:
+        if kind and step > 1:
             key = (e["pid"], step, e["args"].get("mb"), kind)
             parts[key] = parts.get(key, 0) + e["dur"]
     for (rank, _, _, kind), t in parts.items():

@@ -52,7 +52,7 @@ wait "$run" || fail "the run on $ranks ranks failed"
 grep -o '"loss": [^,]*' "$dir/metrics" | awk '{ printf "%s%.4f", (NR > 1 ? " " : "# losses "), $2 } END { print "" }'
 grep -o '"step_ms": [^,]*' "$dir/metrics" | awk '{ printf "%s%.0f", (NR > 1 ? " " : "# ms per step "), $2 } END { print "" }'
 echo "# rank, bytes, of the cap of $cap"
-peaks=$(sed -n '1s/.*"peak_bytes": \[\([^]]*\)\].*/\1/p' "$dir/metrics" | tr -d ' ' | tr ',' '\n')
+peaks=$(sed -n '2s/.*"peak_bytes": \[\([^]]*\)\].*/\1/p' "$dir/metrics" | tr -d ' ' | tr ',' '\n')
 awk -v cap="$cap" '{ printf "%d %s %.1f%%\n", NR - 1, $1, 100 * $1 / cap; sum += $1 } END { printf "all %.0f\n", sum }' <<<"$peaks"
 echo "# largest resident set of the process, ranks x cap + libraries"
 echo "$resident $((ranks * cap + libraries))"

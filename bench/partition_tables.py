@@ -180,7 +180,7 @@ def main():
     curve_table(CURVES, problems, ".json", DEVICES)
     print("### Contiguous, with the CPU that the problems ship with (ms)\n")
     cpu_table(problems)
-    print("### Free placement on the problem's accelerators (ms)\n")
+    print("### Unordered plans on the problem's accelerators (ms)\n")
     free_table(problems)
     print("### PipeDream and DAPPLE profiles, contiguous (ms)\n")
     curve_table(PROFILES, graphs, "", (1, 2, 4, 8, 16))

@@ -28,7 +28,7 @@ static const struct option_row rows[] = {
     ROW("stages", 0, OPTION_INT, stages, "S", "pipeline stages (1)", 1, 65536),
     ROW("threads-per-rank", 0, OPTION_INT, threads, "N", "threads of each rank (1)", 1, 4096),
     ROW("device", 0, OPTION_TEXT, device, "LIST", "cpu (default), cuda, or one per stage: cuda:0,cuda:1", 0, 0),
-    ROW("device-memory", 0, OPTION_BYTES, device_memory, "BYTES", "refuse a run that needs more per rank", 0, 0),
+    ROW("device-memory", 0, OPTION_BYTES, device_memory, "BYTES", "refuse a run that needs more per rank", 1, 0x1p62),
     ROW("print-memory", 0, OPTION_FLAG, print_memory, NULL, "print the memory table and stop", 0, 0),
     ROW("config", 'c', OPTION_TEXT, config, "FILE", "read options from a JSON object; the command line wins", 0, 0),
     ROW("json", 0, OPTION_FLAG, json, NULL, "print the result as one JSON object", 0, 0),
@@ -85,7 +85,7 @@ static weir_status lengths_set(struct run *run)
 {
     const struct generate_options *o = run->options;
     int64_t room = run->kind->seq_len - run->n_prompt;
-    bool given = options_given("tokens");
+    bool given = options_given(&o->given, "tokens");
     run->n_tokens = given ? o->tokens : room < DEFAULT_TOKENS ? room : DEFAULT_TOKENS;
     if (room < 1 || run->n_tokens > room)
         return WEIR_FAIL(WEIR_ERR_USAGE, "a prompt of %lld tokens and %lld more pass the %lld positions of model '%s': use a "
@@ -211,7 +211,7 @@ static weir_status generate(struct run *run)
     run->prompt_ns = weir_clock_ns() - start;
     for (int64_t i = 0; i < run->n_tokens && !status; i++) {
         status = samples_draw(run, run->n_prompt + i, &left);
-        if (status || !left || i + 1 == run->n_tokens)
+        if (status || !left || i + 1 == run->n_tokens || ferror(stdout)) /* of which main tells */
             break;
         start = weir_clock_ns();
         status = weir_generator_next(run->generator, run->next);
@@ -302,12 +302,12 @@ static int run_generate(int argc, char **argv)
     struct run run = {.options = &o};
     int n;
     enum option_outcome outcome;
-    weir_status status = options_parse(&table, argc, argv, &o, NULL, 0, &n, &outcome);
-    if (status || outcome == OPTIONS_HELP_SHOWN)
-        return options_report("generate", status);
-    status = run_all(&run);
+    weir_status status = options_parse(&o.given, &table, argc, argv, &o, NULL, 0, &n, &outcome);
+    if (!status && outcome == OPTIONS_PARSED)
+        status = run_all(&run);
     int code = options_report("generate", status);
     run_close(&run);
+    options_release(&o.given);
     return code;
 }
 

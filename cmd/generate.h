@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/text.h"
+#include "cmd/options.h"
 #include "models/tokens/bpe.h"
 #include "models/model.h"
 
@@ -15,6 +16,7 @@ struct generate_options {
     int64_t tokens, top_k, seed, samples, stages, threads, device_memory;
     double temperature;
     bool print_memory, json, quiet;
+    struct options given;
 };
 
 /* How the model's tokens are written. */

@@ -9,6 +9,7 @@
 #include "weir_parts.h"
 
 struct info_options {
+    struct options given;
     bool json;
     struct info_placement placement;
 };
@@ -19,7 +20,7 @@ static const struct option_row rows[] = {
     {"json", 0, OPTION_FLAG, FIELD(json), NULL, "print one JSON object", 0, 0},
     {"placement", 0, OPTION_TEXT, FIELD(placement.order), "ORDER", "where the processes of a run go instead: cluster or spread", 0, 0},
     {"stages", 0, OPTION_INT, FIELD(placement.stages), "S", "of that run: pipeline stages (2)", 1, 1024},
-    {"chunks", 0, OPTION_INT, FIELD(placement.chunks), "V", "stages per rank (what the schedule needs, else 1)", 1, 1024},
+    {"chunks", 0, OPTION_INT, FIELD(placement.chunks), "V", "stages per rank (the schedule's own)", 1, 1024},
     {"schedule", 0, OPTION_TEXT, FIELD(placement.schedule), "NAME|FILE", "pipeline schedule (1f1b, interleaved with --chunks)", 0, 0},
     {"replicas", 0, OPTION_INT, FIELD(placement.replicas), "D", "copies of the pipeline (1)", 1, 65536},
     {"threads-per-rank", 0, OPTION_INT, FIELD(placement.threads), "N", "threads of each rank (1)", 1, 4096},
@@ -100,7 +101,7 @@ static int json_print(const char *machine)
 static weir_status placement_check(const struct info_options *options)
 {
     for (const struct option_row *row = rows; row->name; row++)
-        if (row->offset >= FIELD(placement) && !options->placement.order && options_given(row->name))
+        if (row->offset >= FIELD(placement) && !options->placement.order && options_given(&options->given, row->name))
             return WEIR_FAIL(WEIR_ERR_USAGE, "--%s needs --placement cluster or --placement spread", row->name);
     return WEIR_OK;
 }
@@ -111,9 +112,10 @@ static int run(int argc, char **argv)
     int n, code;
     char machine[256];
     enum option_outcome outcome;
-    weir_status status = options_parse(&table, argc, argv, &options, NULL, 0, &n, &outcome);
+    weir_status status = options_parse(&options.given, &table, argc, argv, &options, NULL, 0, &n, &outcome);
     if (status || outcome == OPTIONS_HELP_SHOWN)
         return options_report("info", status);
+    options.placement.stages_given = options_given(&options.given, "stages");
     status = placement_check(&options);
     if (!status && options.placement.order)
         status = info_placement_print(&options.placement, options.json, &code);

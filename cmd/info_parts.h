@@ -15,6 +15,7 @@ json_t *info_launcher_json(void);
 /* A run whose processes are to be placed, as options say. */
 struct info_placement {
     const char *order, *schedule, *topology; /* topology NULL: this machine */
+    bool stages_given;
     int64_t stages, chunks, replicas, threads, ranks_per_host; /* ranks_per_host 0: all */
 };
 

@@ -3,7 +3,7 @@
 
 #include "base/text.h"
 #include "cmd/info_parts.h"
-#include "cmd/options.h"
+#include "cmd/synonyms.h"
 #include "engine/device/placement/placement_cores.h"
 #include "engine/weir.h"
 
@@ -72,9 +72,9 @@ static void quantity_print(const struct weir_machine *machine, const struct weir
 /* Only which rank holds which stage is asked of the schedule. */
 static weir_status schedule_make(const struct info_placement *o, struct mapping *m)
 {
-    const char *name = o->schedule ? o->schedule : o->chunks > 1 ? "interleaved" : "1f1b";
+    const char *name = o->schedule ? schedule_understood(o->schedule) : o->chunks > 1 ? "interleaved" : "1f1b";
     bool file = weir_pipeline_is_file(name);
-    int stages = options_given("stages") || !file ? (int)o->stages : 0;
+    int stages = o->stages_given || !file ? (int)o->stages : 0;
     return weir_pipeline_schedule(name, stages, (int)o->chunks, file ? 0 : 2 * stages, &m->arena, &m->schedule);
 }
 

@@ -1,15 +1,17 @@
 /* The `weir` command: find the subcommand, run it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/printable.h"
 #include "base/text.h"
 #include "cmd/command.h"
 #include "cmd/launched.h"
 #include "weir_parts.h"
-
-static const struct command *const commands[] = {&command_train,    &command_generate, &command_plan,
-                                                 &command_schedule, &command_info,     NULL};
 
 static void usage(FILE *out)
 {
@@ -38,11 +40,9 @@ static const struct command *command_find(const char *name)
     for (const struct command *const *c = commands; *c; c++)
         if (!strcmp((*c)->name, name))
             return *c;
-    const char *names[sizeof commands / sizeof commands[0]];
-    int n = 0;
-    for (const struct command *const *c = commands; *c; c++)
-        names[n++] = (*c)->name;
-    names[n] = NULL;
+    const char *names[COMMANDS_MOST + 1] = {0};
+    for (int n = 0; commands[n]; n++)
+        names[n] = commands[n]->name;
     weir_unknown("command", name, names);
     return NULL;
 }
@@ -64,7 +64,8 @@ static int several_refuse(const struct command *command)
     return weir_status_exit_code(WEIR_ERR_USAGE);
 }
 
-int main(int argc, char **argv)
+/* The command's exit status; *name_out: the subcommand, for messages. */
+static int command_line_run(int argc, char **argv, const char **name_out)
 {
     if (argc < 2) {
         usage(stderr);
@@ -81,20 +82,67 @@ int main(int argc, char **argv)
     bool man = !strcmp(argv[1], "--man") && argc == 3;
     const struct command *command = command_find(argv[man ? 2 : 1]);
     if (!command) {
-        fprintf(stderr, "weir: %s\n", weir_last_error()); /* it names no option */
+        char shown[4 * WEIR_ERROR_MAX];
+        fprintf(stderr, "weir: %s\n", weir_printable(weir_last_error(), shown, sizeof shown)); /* it names no option */
         return 2;
     }
+    *name_out = command->name;
     if (man) {
         man_page(command);
         return 0;
     }
     if (command->is_single && !help_wanted(argc, argv) && launched_alone(command->name))
         return several_refuse(command);
-    int code = command->run(argc - 1, argv + 1);
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-        fprintf(stderr, "weir %s: cannot write to standard output\n", command->name);
-        code = code ? code : 1;
-    }
+    return command->run(argc - 1, argv + 1);
+}
+
+/* ---- surroundings --------------------------------------------------------------------------------------------------- */
+
+/* A stream that the parent has closed would be the number of the next file that is opened: what is printed would go into
+ * it.  In its place stands a file of which every use fails; what is said on standard error goes nowhere. */
+static void streams_open(void)
+{
+    static const int modes[] = {O_WRONLY, O_RDONLY, O_WRONLY};
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd)
+            _exit(1); /* there is nowhere to say why */
+}
+
+/* A reader that goes away and a limit on the size of files are errors of the write, not the end of the process. */
+static void signals_ignore(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
+}
+
+/* The reader of standard output has gone, as in `weir schedule list | head -n 1`: not worth a message. */
+static bool reader_left(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR);
+}
+
+/* What was printed must have arrived. */
+static int output_check(const char *name, int code)
+{
+    errno = 0;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return code;
+    int reason = errno;
+    if (reader_left())
+        return code ? code : 128 + SIGPIPE;
+    fprintf(stderr, "weir%s%s: cannot write to standard output%s%s\n", *name ? " " : "", name, reason ? ": " : "",
+            reason ? strerror(reason) : "");
+    return code ? code : 1;
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = "";
+    streams_open();
+    signals_ignore();
+    int code = command_line_run(argc, argv, &name);
+    code = output_check(name, code);
     bool lost = code == weir_status_exit_code(WEIR_ERR_PEER) || code == weir_status_exit_code(WEIR_ERR_TIMEOUT);
     if (lost || (code && launched_several())) {
         fflush(NULL);

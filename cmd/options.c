@@ -1,6 +1,5 @@
 #include "cmd/options.h"
 
-#include <getopt.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -8,26 +7,39 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/printable.h"
 #include "base/text.h"
+#include "cmd/synonyms.h"
 
-enum { MOST_ROWS = 96 };
-
-static bool given[MOST_ROWS];
-static const struct option_row *given_rows;
-
-bool options_given(const char *name)
+bool options_given(const struct options *options, const char *name)
 {
-    for (int i = 0; given_rows && given_rows[i].name; i++)
-        if (!strcmp(given_rows[i].name, name))
-            return given[i];
+    for (int i = 0; options->table->rows[i].name; i++)
+        if (!strcmp(options->table->rows[i].name, name))
+            return options->given[i];
     return false;
 }
 
+void options_release(struct options *options)
+{
+    json_decref(options->config);
+    options->config = NULL;
+}
+
+/* ---- values -------------------------------------------------------------------------------------------------------- */
+
+/* strtod takes more: blanks, hexadecimal, "infinity". */
+static bool is_decimal(const char *text)
+{
+    size_t n = strspn(text, "0123456789.eE+-");
+    return n && text[n] == 0;
+}
+
+/* Whole bytes; parts of a suffix are rounded down, "1.5K" is 1536. */
 static bool bytes_parse(const char *text, int64_t *bytes_out)
 {
     char *end;
     double value = strtod(text, &end);
-    if (end == text || !isfinite(value) || value < 0)
+    if (!strchr("0123456789.", *text) || end == text || strpbrk(text, "xX"))
         return false;
     static const char suffixes[] = "KMGT";
     const char *suffix = *end ? strchr(suffixes, *end) : NULL;
@@ -39,7 +51,7 @@ static bool bytes_parse(const char *text, int64_t *bytes_out)
     }
     if (*end == 'B')
         end++;
-    if (*end || value >= 0x1p62)
+    if (*end || !(value >= 1 && value < 0x1p62) || (!suffix && value != floor(value)))
         return false;
     *bytes_out = (int64_t)value;
     return true;
@@ -47,15 +59,14 @@ static bool bytes_parse(const char *text, int64_t *bytes_out)
 
 static weir_status out_of_range(const struct option_row *row, const char *text)
 {
-    bool whole = row->kind == OPTION_INT;
+    const char *what = row->kind == OPTION_INT ? "a whole number" : "a number";
+    if (row->kind == OPTION_BYTES)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--%s takes bytes such as 512M or 4GiB, at least %.0f, not '%s'", row->name,
+                         row->min > 1 ? row->min : 1, text);
     if (row->max > row->min)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--%s takes %s from %.15g to %.15g, not '%s'", row->name,
-                         whole ? "a whole number" : "a number", row->min, row->max, text);
-    return WEIR_FAIL(WEIR_ERR_USAGE, "--%s takes %s, not '%s'", row->name,
-                     whole                       ? "a whole number"
-                     : row->kind == OPTION_BYTES ? "bytes such as 512M or 4GiB"
-                                                 : "a number",
-                     text);
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--%s takes %s from %.15g to %.15g, not '%s'", row->name, what, row->min, row->max,
+                         text);
+    return WEIR_FAIL(WEIR_ERR_USAGE, "--%s takes %s, not '%s'", row->name, what, text);
 }
 
 static bool in_range(const struct option_row *row, double value)
@@ -78,12 +89,12 @@ static weir_status value_set(const struct option_row *row, const char *text, voi
         memcpy(field, &whole, sizeof whole);
         return WEIR_OK;
     case OPTION_REAL:
-        if (!weir_parse_double(text, &real) || !in_range(row, real))
+        if (!is_decimal(text) || !weir_parse_double(text, &real) || !in_range(row, real))
             return out_of_range(row, text);
         memcpy(field, &real, sizeof real);
         return WEIR_OK;
     case OPTION_BYTES:
-        if (!bytes_parse(text, &whole))
+        if (!bytes_parse(text, &whole) || !in_range(row, (double)whole))
             return out_of_range(row, text);
         memcpy(field, &whole, sizeof whole);
         return WEIR_OK;
@@ -94,17 +105,38 @@ static weir_status value_set(const struct option_row *row, const char *text, voi
     return WEIR_FAIL(WEIR_ERR_INTERNAL, "option kind %d", (int)row->kind);
 }
 
-static int row_find(const struct option_row *rows, const char *name, size_t length)
+/* ---- names --------------------------------------------------------------------------------------------------------- */
+
+/* `word` is `name`, or would be with '-' for '_'. */
+static bool is_name(const char *name, const char *word, size_t length)
 {
+    for (size_t i = 0; i < length; i++)
+        if ((word[i] == '_' ? '-' : word[i]) != name[i])
+            return false;
+    return !name[length];
+}
+
+/* `--pp` is what most people type. */
+static const struct {
+    const char *word, *name;
+} aliases[] = {{"pp", "ranks"}};
+
+static int row_find(const struct option_row *rows, const char *word, size_t length)
+{
+    for (size_t k = 0; k < sizeof aliases / sizeof aliases[0]; k++)
+        if (is_name(aliases[k].word, word, length)) {
+            word = aliases[k].name;
+            length = strlen(word);
+        }
     for (int i = 0; rows[i].name; i++)
-        if (strlen(rows[i].name) == length && !strncmp(rows[i].name, name, length))
+        if (is_name(rows[i].name, word, length))
             return i;
     return -1;
 }
 
 static weir_status unknown_option(const struct option_table *table, const char *word, size_t length)
 {
-    const char *names[MOST_ROWS + 2];
+    const char *names[OPTIONS_MOST_ROWS + 2];
     int n = 0;
     for (const struct option_row *row = table->rows; row->name; row++)
         names[n++] = row->name;
@@ -112,6 +144,11 @@ static weir_status unknown_option(const struct option_table *table, const char *
     names[n] = NULL;
     char name[128];
     snprintf(name, sizeof name, "%.*s", (int)length, word);
+    const struct synonym *synonym = synonym_find(table, word, length);
+    if (synonym && synonym->option)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "unknown option '--%s': in weir it is --%s", name, synonym->option);
+    if (synonym)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "unknown option '--%s': %s", name, synonym->answer);
     const char *near = weir_suggest(name, names);
     if (near)
         return WEIR_FAIL(WEIR_ERR_USAGE, "unknown option '--%s': did you mean '--%s'?", name, near);
@@ -132,143 +169,181 @@ static const char *config_text(const json_t *value, char buffer[64])
     return buffer;
 }
 
-static weir_status config_apply(const struct option_table *table, const char *path, void *values)
+/* A number where text is wanted ("init-from": 7): its text becomes a string of the document. */
+static weir_status config_keep(json_t *root, const char *key, const char **text, const char *path)
 {
-    static json_t *root; /* kept: text values point into it */
-    weir_status status = weir_json_load(path, &root);
-    if (status)
-        return status;
-    if (!json_is_object(root))
-        return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' must hold one JSON object whose keys are option names", path);
+    json_t *kept = json_string(*text);
+    if (!kept || json_object_set_new(root, key, kept))
+        return WEIR_FAIL(WEIR_ERR_NOMEM, "out of memory reading '%s'", path);
+    *text = json_string_value(kept);
+    return WEIR_OK;
+}
+
+static weir_status config_value_set(const struct options *options, const struct option_row *row, const char *key,
+                                    json_t *value, const char *path, void *values)
+{
+    char buffer[64];
+    if (row->kind == OPTION_FLAG && !json_is_boolean(value))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "'%s': '%s' must be true or false", path, row->name);
+    if (row->kind == OPTION_FLAG) {
+        *(bool *)((char *)values + row->offset) = json_is_true(value);
+        return WEIR_OK;
+    }
+    const char *text = config_text(value, buffer);
+    if (!text)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "'%s': '%s' must be a number or a string", path, row->name);
+    weir_status status = WEIR_OK;
+    if (row->kind == OPTION_TEXT && text == buffer)
+        status = config_keep(options->config, key, &text, path);
+    if (!status)
+        status = value_set(row, text, values);
+    return status == WEIR_ERR_USAGE ? weir_error_prefix(status, "'%s': ", path) : status;
+}
+
+static weir_status config_apply(struct options *options, const char *path, void *values)
+{
     const char *key;
     json_t *value;
-    json_object_foreach(root, key, value) {
-        int i = row_find(table->rows, key, strlen(key));
-        if (i < 0) {
-            status = unknown_option(table, key, strlen(key));
-            return weir_error_prefix(status, "'%s': ", path);
-        }
-        const struct option_row *row = &table->rows[i];
-        char buffer[64];
-        if (!strcmp(key, "config"))
+    void *next;
+    json_object_foreach_safe(options->config, next, key, value) {
+        int i = row_find(options->table->rows, key, strlen(key));
+        if (i < 0)
+            return weir_error_prefix(unknown_option(options->table, key, strlen(key)), "'%s': ", path);
+        if (!strcmp(options->table->rows[i].name, "config"))
             return WEIR_FAIL(WEIR_ERR_USAGE, "'%s': a configuration cannot name another one", path);
-        if (given[i])
-            continue;
-        if (row->kind == OPTION_FLAG) {
-            if (!json_is_boolean(value))
-                return WEIR_FAIL(WEIR_ERR_USAGE, "'%s': '%s' must be true or false", path, key);
-            *(bool *)((char *)values + row->offset) = json_is_true(value);
-        } else {
-            const char *text = config_text(value, buffer);
-            if (!text)
-                return WEIR_FAIL(WEIR_ERR_USAGE, "'%s': '%s' must be a number or a string", path, key);
-            if (row->kind == OPTION_TEXT && text == buffer) {
-                /* a number where text is wanted ("--seed-file": 7): keep its text as a string of the document */
-                json_t *kept = json_string(buffer);
-                if (!kept || json_object_set_new(root, key, kept))
-                    return WEIR_FAIL(WEIR_ERR_NOMEM, "out of memory reading '%s'", path);
-                text = json_string_value(kept);
-            }
-            status = value_set(row, text, values);
-            if (status)
-                return weir_error_prefix(status, "'%s': ", path);
-        }
-        given[i] = true;
+        const struct option_row *row = &options->table->rows[i];
+        weir_status status = options->given[i] ? WEIR_OK : config_value_set(options, row, key, value, path, values);
+        if (status)
+            return status;
+        options->given[i] = true;
     }
     return WEIR_OK;
 }
 
 /* After the command line, which wins: rows that it gave are left as they are. */
-static weir_status config_read(const struct option_table *table, void *values)
+static weir_status config_read(struct options *options, void *values)
 {
-    int i = row_find(table->rows, "config", 6);
+    int i = row_find(options->table->rows, "config", 6);
     const char *path;
-    if (i < 0 || !given[i])
+    if (i < 0 || !options->given[i])
         return WEIR_OK;
-    memcpy(&path, (char *)values + table->rows[i].offset, sizeof path);
-    return config_apply(table, path, values);
+    memcpy(&path, (char *)values + options->table->rows[i].offset, sizeof path);
+    weir_status status = weir_json_load(path, &options->config);
+    if (!status && !json_is_object(options->config))
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "'%s' must hold one JSON object whose keys are option names", path);
+    return status ? status : config_apply(options, path, values);
 }
 
-/* getopt accepts abbreviations; Weir does not, so that a later option cannot change what a script means. */
-static weir_status names_check(const struct option_table *table, int argc, char **argv)
+/* ---- the command line ---------------------------------------------------------------------------------------------- */
+
+struct words {
+    struct options *options;
+    void *values;
+    char **next, **end; /* of argv */
+    const char **positional;
+    int most, n; /* positional arguments */
+    bool help;
+};
+
+/* Row `i` was named; `value` is what stands behind it in the same word, or NULL. */
+static weir_status row_take(struct words *words, int i, const char *name, const char *value)
 {
-    for (int i = 1; i < argc; i++) {
-        if (!strcmp(argv[i], "--"))
-            break;
-        if (strncmp(argv[i], "--", 2))
-            continue;
-        const char *name = argv[i] + 2;
-        size_t length = strcspn(name, "=");
-        int k = row_find(table->rows, name, length);
-        if (k < 0 && !(length == 4 && !strncmp(name, "help", 4)))
-            return unknown_option(table, name, length);
-        if (k >= 0 && table->rows[k].kind != OPTION_FLAG && !name[length])
-            i++; /* the next word is its value */
-    }
+    const struct option_row *row = &words->options->table->rows[i];
+    if (row->kind == OPTION_FLAG && value)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "option '%s' takes no value", name);
+    if (row->kind != OPTION_FLAG && !value && words->next == words->end)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "option '%s' needs a value", name);
+    if (row->kind != OPTION_FLAG && !value)
+        value = *words->next++;
+    if (words->options->given[i] && !strcmp(row->name, "config"))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--config is given twice: join the files");
+    words->options->given[i] = true;
+    return value_set(row, value, words->values);
+}
+
+/* "--name", "--name=value" */
+static weir_status long_take(struct words *words, const char *word)
+{
+    const char *name = word + 2, *equals = strchr(name, '=');
+    size_t length = equals ? (size_t)(equals - name) : strlen(name);
+    int i = row_find(words->options->table->rows, name, length);
+    if (i >= 0)
+        return row_take(words, i, word, equals ? equals + 1 : NULL);
+    if (strcmp(name, "help") != 0)
+        return unknown_option(words->options->table, name, length);
+    words->help = true;
     return WEIR_OK;
 }
 
-weir_status options_parse(const struct option_table *table, int argc, char **argv, void *values,
+static int letter_find(const struct option_row *rows, char letter)
+{
+    for (int i = 0; rows[i].name; i++)
+        if (rows[i].letter == letter)
+            return i;
+    return -1;
+}
+
+/* "-q", "-n5", "-qn 5" */
+static weir_status letters_take(struct words *words, const char *word)
+{
+    weir_status status = WEIR_OK;
+    for (const char *at = word + 1; *at && !status && !words->help; at++) {
+        int i = letter_find(words->options->table->rows, *at);
+        char name[3] = {'-', *at, 0};
+        words->help = i < 0 && *at == 'h';
+        if (i < 0 && !words->help)
+            return WEIR_FAIL(WEIR_ERR_USAGE, "unknown option '%s'", name);
+        if (i < 0)
+            return WEIR_OK;
+        if (words->options->table->rows[i].kind != OPTION_FLAG)
+            return row_take(words, i, name, at[1] ? at + 1 : NULL);
+        status = row_take(words, i, name, NULL);
+    }
+    return status;
+}
+
+static weir_status positional_take(struct words *words, const char *word)
+{
+    if (words->n == words->most)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "unexpected argument '%s'", word);
+    words->positional[words->n++] = word;
+    return WEIR_OK;
+}
+
+static weir_status words_take(struct words *words)
+{
+    weir_status status = WEIR_OK;
+    bool plain = false; /* "--" was there */
+    while (words->next < words->end && !status && !words->help) {
+        const char *word = *words->next++;
+        if (plain || *word != '-' || !word[1])
+            status = positional_take(words, word);
+        else if (!strcmp(word, "--"))
+            plain = true;
+        else
+            status = word[1] == '-' ? long_take(words, word) : letters_take(words, word);
+    }
+    return status;
+}
+
+weir_status options_parse(struct options *options, const struct option_table *table, int argc, char **argv, void *values,
                           const char **positional_out, int max_positional, int *n_positional_out,
                           enum option_outcome *outcome_out)
 {
-    struct option longs[MOST_ROWS + 2];
-    char shorts[2 * MOST_ROWS + 8] = "-:h";
-    int n = 0;
-    for (const struct option_row *row = table->rows; row->name; row++, n++) {
-        longs[n] = (struct option){row->name, row->kind == OPTION_FLAG ? no_argument : required_argument, NULL, 256 + n};
-        if (row->letter) {
-            char text[3] = {row->letter, row->kind == OPTION_FLAG ? 0 : ':', 0};
-            strcat(shorts, text);
-        }
-    }
-    longs[n] = (struct option){"help", no_argument, NULL, 'h'};
-    longs[n + 1] = (struct option){0};
-    memset(given, 0, sizeof given);
-    given_rows = table->rows;
-    *n_positional_out = 0;
-    *outcome_out = OPTIONS_PARSED;
-
-    weir_status status = names_check(table, argc, argv);
+    struct words words = {.options = options, .values = values, .next = argv + 1, .end = argv + argc,
+                          .positional = positional_out, .most = max_positional};
+    *options = (struct options){.table = table};
+    weir_status status = words_take(&words);
+    *n_positional_out = words.n;
+    *outcome_out = words.help ? OPTIONS_HELP_SHOWN : OPTIONS_PARSED;
     if (status)
         return status;
-    optind = 0; /* glibc: start afresh */
-    int code;
-    while ((code = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
-        if (code == 'h') {
-            options_print_help(table);
-            *outcome_out = OPTIONS_HELP_SHOWN;
-            return WEIR_OK;
-        }
-        if (code == 1) { /* a positional argument, because shorts begins with '-' */
-            if (*n_positional_out >= max_positional)
-                return WEIR_FAIL(WEIR_ERR_USAGE, "unexpected argument '%s'", optarg);
-            positional_out[(*n_positional_out)++] = optarg;
-            continue;
-        }
-        if (code == ':')
-            return WEIR_FAIL(WEIR_ERR_USAGE, "option '%s' needs a value", argv[optind - 1]);
-        if (code == '?')
-            return optopt > 0 && optopt < 256 ? WEIR_FAIL(WEIR_ERR_USAGE, "unknown option '-%c'", optopt)
-                                              : WEIR_FAIL(WEIR_ERR_USAGE, "option '%s' takes no value", argv[optind - 1]);
-        int i = code - 256;
-        for (int k = 0; code < 256 && k < n; k++)
-            if (table->rows[k].letter == code)
-                i = k;
-        if (given[i] && !strcmp(table->rows[i].name, "config"))
-            return WEIR_FAIL(WEIR_ERR_USAGE, "--config is given twice: join the files");
-        given[i] = true;
-        status = value_set(&table->rows[i], optarg, values);
-        if (status)
-            return status;
-    }
-    for (; optind < argc; optind++) { /* what follows "--" */
-        if (*n_positional_out >= max_positional)
-            return WEIR_FAIL(WEIR_ERR_USAGE, "unexpected argument '%s'", argv[optind]);
-        positional_out[(*n_positional_out)++] = argv[optind];
-    }
-    return config_read(table, values);
+    if (words.help)
+        options_print_help(table);
+    return words.help ? WEIR_OK : config_read(options, values);
 }
+
+/* ---- help ---------------------------------------------------------------------------------------------------------- */
 
 static void row_head(const struct option_row *row, char head[64])
 {
@@ -358,7 +433,8 @@ int options_report(const char *command, weir_status status)
 {
     if (!status)
         return 0;
-    char message[WEIR_ERROR_MAX];
-    fprintf(stderr, "weir %s: %s\n", command, *options_error(message) ? message : weir_status_str(status));
+    char message[WEIR_ERROR_MAX], shown[4 * WEIR_ERROR_MAX];
+    weir_printable(options_error(message), shown, sizeof shown);
+    fprintf(stderr, "weir %s: %s\n", command, *shown ? shown : weir_status_str(status));
     return weir_status_exit_code(status);
 }

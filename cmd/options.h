@@ -11,8 +11,15 @@
  *     static const struct option_table table = {
  *         "train", "", "train a model on a pipeline of devices", "weir train --model gpt2-tiny --data text", rows};
  *
+ *     struct train_options o = {.stages = 2};
+ *     struct options given;
+ *     status = options_parse(&given, &table, argc, argv, &o, ...);
+ *     if (options_given(&given, "stages")) ...
+ *     options_release(&given);
+ *
  * The caller fills its struct with the defaults first; parsing overwrites what was given.  Text values point into argv
- * or into the configuration document and live as long as the process.  All errors are WEIR_ERR_USAGE (exit status 2). */
+ * or into the configuration document, which lives as long as the caller's struct options.  All errors but those of memory
+ * and of the configuration file are WEIR_ERR_USAGE (exit status 2). */
 #ifndef WEIR_CMD_OPTIONS_H
 #define WEIR_CMD_OPTIONS_H
 
@@ -26,7 +33,8 @@ enum option_kind {
     OPTION_FLAG,  /* bool */
     OPTION_INT,   /* int64_t within [min, max] */
     OPTION_REAL,  /* double within [min, max] */
-    OPTION_BYTES, /* int64_t >= 0: a number with an optional suffix K, M, G, T (powers of 1024; a trailing iB is fine) */
+    OPTION_BYTES, /* int64_t >= 1, within [min, max]: a number with an optional suffix K, M, G, T (powers of 1024; a trailing
+                     iB is fine) */
     OPTION_TEXT,  /* const char * */
 };
 
@@ -50,15 +58,27 @@ struct option_table {
 
 enum option_outcome { OPTIONS_PARSED, OPTIONS_HELP_SHOWN };
 
+enum { OPTIONS_MOST_ROWS = 96 };
+
+/* What one command line and its configuration gave. */
+struct options {
+    const struct option_table *table;
+    bool given[OPTIONS_MOST_ROWS]; /* by row */
+    struct json_t *config;         /* text values may point into it; NULL: none */
+};
+
 /* Parse argv[1..] into `values`.  Options and positional arguments may be mixed.  --help prints to stdout.  When the
- * table has an option "config", its JSON object is applied first (keys are long names; flags win).  positional_out gets
- * pointers into argv; at most max_positional, more is an error. */
-weir_status options_parse(const struct option_table *table, int argc, char **argv, void *values,
+ * table has an option "config", its JSON object is applied last, to what the command line did not give (keys are long
+ * names).  '_' may stand for '-' in names; names of other tools are answered (cmd/synonyms.h).  positional_out gets pointers into argv; at most max_positional, more is an error.  `options` is to be released
+ * after a failure too. */
+weir_status options_parse(struct options *options, const struct option_table *table, int argc, char **argv, void *values,
                           const char **positional_out, int max_positional, int *n_positional_out,
                           enum option_outcome *outcome_out);
 
-/* true when the option was given on the command line or in the configuration during the last options_parse. */
-bool options_given(const char *name);
+/* true when the option was given on the command line or in the configuration. */
+bool options_given(const struct options *options, const char *name);
+
+void options_release(struct options *options);
 
 void options_print_help(const struct option_table *table);
 

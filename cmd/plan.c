@@ -3,11 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "base/log.h"
+#include "base/replace.h"
 #include "base/text.h"
 #include "cmd/command.h"
+#include "cmd/paths.h"
+#include "cmd/plan_drawing.h"
 #include "engine/program/model_costs.h"
 #include "models/model.h"
 #include "partitioner/plan/plan.h"
@@ -17,6 +19,7 @@ struct plan_options {
     int64_t devices, cpus, memory, seed, microbatch_size;
     double bandwidth, seconds, flops, traffic;
     bool contiguous, any, json, explain;
+    struct options given;
 };
 
 #define FIELD(name) offsetof(struct plan_options, name)
@@ -32,7 +35,7 @@ static const struct option_row solve_rows[] = {
     {"format", 0, OPTION_TEXT, FIELD(format), "NAME", "auto (default), weir, pipedream, msr or piper", 0, 0},
     {"devices", 0, OPTION_INT, FIELD(devices), "K", "accelerators; default: what the file says", 0, 65536},
     {"cpus", 0, OPTION_INT, FIELD(cpus), "N", "CPUs beside them; default 0", 0, 64},
-    {"memory", 0, OPTION_BYTES, FIELD(memory), "BYTES", "cap per accelerator; default: the file's", 0, 0},
+    {"memory", 0, OPTION_BYTES, FIELD(memory), "BYTES", "cap per accelerator; default: the file's", 1, 0x1p62},
     {"objective", 0, OPTION_TEXT, FIELD(objective), "NAME", "max-load (default) or piper", 0, 0},
     {"contiguous", 0, OPTION_FLAG, FIELD(contiguous), NULL, "parts are intervals of the data flow (default)", 0, 0},
     {"any", 0, OPTION_FLAG, FIELD(any), NULL, "any node on any device", 0, 0},
@@ -57,7 +60,7 @@ static const struct option_row evaluate_rows[] = {
     {"plan", 0, OPTION_TEXT, FIELD(plan), "FILE", "a split: Weir's, msr output or graph.txt with stage ids", 0, 0},
     {"format", 0, OPTION_TEXT, FIELD(format), "NAME", "of the graph: auto (default), weir, pipedream, msr or piper", 0,
      0},
-    {"memory", 0, OPTION_BYTES, FIELD(memory), "BYTES", "cap per accelerator; default: the file's", 0, 0},
+    {"memory", 0, OPTION_BYTES, FIELD(memory), "BYTES", "cap per accelerator; default: the file's", 1, 0x1p62},
     {"bandwidth", 0, OPTION_REAL, FIELD(bandwidth), "BYTES_PER_S", "for pipedream files; default 12e9", 1e-3, 1e18},
     {"json", 0, OPTION_FLAG, FIELD(json), NULL, "print one JSON object", 0, 0},
     {"explain", 0, OPTION_FLAG, FIELD(explain), NULL, "time, transfer, memory, slack and cuts per stage", 0, 0},
@@ -96,7 +99,7 @@ static weir_status model_load(const struct plan_options *options, struct weir_co
     struct weir_arena arena = {0};
     struct weir_model_params params = {.microbatch_size = options->microbatch_size};
     struct weir_ceilings ceilings = {options->flops, options->traffic,
-                                     options->bandwidth > 0 ? options->bandwidth : WEIR_GRAPH_BANDWIDTH};
+                                     options->bandwidth > 0 ? options->bandwidth : WEIR_COST_GRAPH_BANDWIDTH};
     enum weir_dtype storage;
     weir_status status = storage_read(options, &storage);
     if (!status)
@@ -118,7 +121,7 @@ static weir_status model_load(const struct plan_options *options, struct weir_co
 
 static weir_status graph_load(const struct plan_options *options, struct weir_cost_graph *graph_out)
 {
-    int format = WEIR_GRAPH_AUTO;
+    int format = WEIR_COST_GRAPH_AUTO;
     if (options->graph && options->model)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--graph and --model exclude each other");
     if (options->graph && (options->recompute || options->dtype))
@@ -129,9 +132,9 @@ static weir_status graph_load(const struct plan_options *options, struct weir_co
     if (!options->graph)
         return WEIR_FAIL(WEIR_ERR_USAGE, "no graph: give --graph FILE or --model NAME");
     weir_status status =
-        options->format ? name_find("format", options->format, weir_graph_format_names, &format) : WEIR_OK;
+        options->format ? name_find("format", options->format, weir_cost_graph_format_names, &format) : WEIR_OK;
     if (!status)
-        status = weir_graph_read(options->graph, (enum weir_graph_format)format, options->bandwidth, graph_out);
+        status = weir_cost_graph_read(options->graph, (enum weir_cost_graph_format)format, options->bandwidth, graph_out);
     if (status)
         return status;
     struct weir_arena arena = {0};
@@ -172,36 +175,14 @@ static weir_status options_convert(const struct plan_options *options, const str
     if (options->any && options->contiguous)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--any and --contiguous exclude each other");
     plan->objective = (enum weir_plan_objective)objective;
-    plan->devices = options_given("devices") ? (int)options->devices : options->curve ? 0 : graph->devices;
+    plan->devices = options_given(&options->given, "devices") ? (int)options->devices : options->curve ? 0 : graph->devices;
     plan->cpus = (int)options->cpus;
-    plan->memory = options_given("memory") ? (double)options->memory : graph->memory;
-    plan->free_placement = options->any;
+    plan->memory = options_given(&options->given, "memory") ? (double)options->memory : graph->memory;
+    plan->unordered = options->any;
     plan->seconds = options->seconds;
     plan->seed = (uint64_t)options->seed;
     if (!plan->devices && !plan->cpus && !options->curve)
         return WEIR_FAIL(WEIR_ERR_USAGE, "no devices: give --devices K or --curve A..B");
-    return WEIR_OK;
-}
-
-/* Write text to a file; a name that ends in .svg is drawn by Graphviz. */
-static weir_status drawing_write(const char *path, const struct weir_text *text)
-{
-    size_t n = strlen(path);
-    if (n < 4 || strcmp(path + n - 4, ".svg") != 0)
-        return weir_file_write(path, text->data, text->length);
-    if (strchr(path, '\''))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': a drawing's name must not contain a quote", path);
-    struct weir_text command = {0};
-    weir_text_append(&command, "dot -Tsvg -o '%s'", path);
-    FILE *pipe = command.status ? NULL : popen(command.data, "w");
-    weir_text_release(&command);
-    if (!pipe)
-        return WEIR_FAIL(WEIR_ERR_IO, "cannot start Graphviz to draw '%s'", path);
-    bool good = fwrite(text->data, 1, text->length, pipe) == text->length;
-    int code = pclose(pipe);
-    if (!good || code)
-        return WEIR_FAIL(WEIR_ERR_IO,
-                         "Graphviz could not draw '%s' (is 'dot' installed?): use a name that ends in .dot", path);
     return WEIR_OK;
 }
 
@@ -213,11 +194,11 @@ static weir_status file_outputs(const struct plan_options *options, const struct
     if (options->draw) {
         status = weir_plan_write(graph, result, WEIR_PLAN_DOT, &text);
         if (!status)
-            status = drawing_write(options->draw, &text);
+            status = plan_drawing_write(options->draw, &text);
         weir_text_release(&text);
     }
     if (!status && options->save_graph) {
-        status = weir_graph_write(graph, WEIR_GRAPH_WEIR, &text);
+        status = weir_cost_graph_write(graph, WEIR_COST_GRAPH_WEIR, &text);
         if (!status)
             status = weir_file_write(options->save_graph, text.data, text.length);
         weir_text_release(&text);
@@ -261,15 +242,13 @@ static weir_status result_print(const struct plan_options *options, const struct
 }
 
 /* A plan that does not exist is the answer "does not fit": null in JSON and exit status 3. */
-static weir_status feasibility_check(const struct weir_plan_result *result)
+static weir_status feasibility_check(const struct weir_cost_graph *graph, const struct weir_plan_options *plan,
+                                     const struct weir_plan_result *result)
 {
     bool feasible = isfinite(result->plan.objective);
     for (int i = 0; i < result->n_curve; i++)
         feasible = feasible || isfinite(result->curve[i].objective);
-    if (feasible)
-        return WEIR_OK;
-    return WEIR_FAIL(WEIR_ERR_NOFIT, "no plan on %d device%s: use more devices, more memory (--memory) or --cpus",
-                     result->devices, result->devices == 1 ? "" : "s");
+    return feasible ? WEIR_OK : weir_plan_refuse(graph, plan, result);
 }
 
 static weir_status solve(const struct plan_options *options, const struct weir_cost_graph *graph)
@@ -285,7 +264,7 @@ static weir_status solve(const struct plan_options *options, const struct weir_c
     if (!status && isfinite(result.plan.objective))
         status = file_outputs(options, graph, &result);
     if (!status)
-        status = feasibility_check(&result);
+        status = feasibility_check(graph, &plan, &result);
     weir_arena_release(&arena);
     return status;
 }
@@ -297,7 +276,7 @@ static weir_status evaluate(const struct plan_options *options, const struct wei
     struct weir_arena arena = {0};
     const int *device_of;
     bool contiguous;
-    plan.memory = options_given("memory") ? (double)options->memory : graph->memory;
+    plan.memory = options_given(&options->given, "memory") ? (double)options->memory : graph->memory;
     if (!options->plan)
         return WEIR_FAIL(WEIR_ERR_USAGE, "no plan: give --plan FILE");
     weir_status status = weir_plan_read(graph, options->plan, &arena, &device_of, &plan.devices, &plan.cpus);
@@ -316,6 +295,19 @@ static weir_status evaluate(const struct plan_options *options, const struct wei
     return status;
 }
 
+static weir_status paths_register(const struct plan_options *options)
+{
+    struct paths paths = {0};
+    paths_read(&paths, "--graph", options->graph);
+    paths_read(&paths, "--plan", options->plan);
+    paths_read_model_name(&paths, "--model", options->model);
+    paths_write(&paths, "--draw", options->draw);
+    paths_write(&paths, "--save-graph", options->save_graph);
+    weir_status status = paths_check(&paths, false);
+    paths_release(&paths);
+    return status;
+}
+
 static int run(int argc, char **argv)
 {
     struct plan_options options = {.microbatch_size = 4, .flops = 150e9, .traffic = 15e9};
@@ -325,14 +317,16 @@ static int run(int argc, char **argv)
     enum option_outcome outcome;
     const struct option_table *table = evaluating ? &evaluate_table : &solve_table;
     weir_status status =
-        options_parse(table, argc - evaluating, argv + evaluating, &options, word, evaluating ? 0 : 1, &n, &outcome);
+        options_parse(&options.given, table, argc - evaluating, argv + evaluating, &options, word, evaluating ? 0 : 1, &n, &outcome);
     if (!status && outcome != OPTIONS_HELP_SHOWN && n)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "unexpected argument '%s': the one form with a word is 'weir plan evaluate'",
                            word[0]);
     if (status || outcome == OPTIONS_HELP_SHOWN)
-        return options_report(table->command, status);
+        return options_report(table->command, status); /* it has no --config: nothing to release */
     struct weir_cost_graph graph;
-    status = graph_load(&options, &graph);
+    status = paths_register(&options);
+    if (!status)
+        status = graph_load(&options, &graph);
     if (!status) {
         status = evaluating ? evaluate(&options, &graph) : solve(&options, &graph);
         weir_cost_graph_release(&graph);

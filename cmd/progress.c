@@ -56,7 +56,8 @@ static void line_print(const struct progress *progress, const struct weir_step_r
 void progress_step(struct progress *progress, const struct weir_step_report *report, double lr, double per_second,
                    const double *val_loss)
 {
-    progress->val_loss = val_loss ? *val_loss : progress->val_loss;
+    bool stays = progress->terminal && !val_loss; /* there is one line, on which the last one stands */
+    progress->val_loss = val_loss ? *val_loss : stays ? progress->val_loss : NAN;
     if (progress->quiet)
         return;
     int64_t now = weir_clock_ns(), pause = progress->terminal ? second_ns / 10 : 5 * second_ns;

@@ -1,15 +1,13 @@
 /* weir schedule: list, make, check, simulate and convert schedules. */
-#include "cmd/schedule_command.h"
-
 #include <stdio.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "base/text.h"
 #include "cmd/command.h"
+#include "cmd/paths.h"
+#include "cmd/schedule_command.h"
+#include "cmd/schedule_input.h"
 #include "schedules/simulate/simulate.h"
-
-static const size_t LARGEST_INPUT = (size_t)4 << 30;
 
 struct values {
     bool json, comms;
@@ -30,7 +28,7 @@ static const struct option_row make_rows[] = {
     {"microbatches", 'm', OPTION_INT, offsetof(struct values, size.microbatches), "M", "micro-batches of a step", 1,
      1048576},
     {"chunks", 'v', OPTION_INT, offsetof(struct values, size.chunks), "V",
-     "stages per rank (default: what the schedule needs, else 1)", 1, 1048576},
+     "stages per rank (default: the schedule's own, which list shows)", 1, 1048576},
     {"group-size", 0, OPTION_INT, offsetof(struct values, size.group_size), "G",
      "interleaved: micro-batches per group (default: m / max(1, m div p))", 1, 1048576},
     {"comms", 0, OPTION_FLAG, offsetof(struct values, comms), NULL, "add the SEND and RECV actions", 0, 0},
@@ -56,7 +54,8 @@ static const struct option_table check_table = {"schedule check", "FILE",
 
 static const struct option_row convert_rows[] = {
     {"to", 0, OPTION_TEXT, offsetof(struct values, to), "FORM",
-     "compute, comms (SEND and RECV added), reductions (REDUCE_GRAD added), torch (lowered as PyTorch does) or trace", 0, 0},
+     "compute, comms (SEND and RECV added), reductions (REDUCE_GRAD added), torch (lowered as PyTorch does) or trace",
+     0, 0},
     {"dialect", 0, OPTION_TEXT, offsetof(struct values, dialect), "D",
      "torch, or torch-2024 where B is the input gradient and BW both (default torch)", 0, 0},
     {"out", 'o', OPTION_TEXT, offsetof(struct values, out), "FILE", "write there instead of to standard output", 0, 0},
@@ -66,97 +65,57 @@ static const struct option_row convert_rows[] = {
 static const struct option_table convert_table = {"schedule convert", "FILE", "rewrite a schedule in another form",
                                                   "weir schedule convert zbv.csv --to comms", convert_rows};
 
-static weir_status stdin_load(enum weir_csv_dialect dialect, struct weir_arena *arena, struct weir_schedule *out)
+/* Before anything is read: what is written is no input. */
+static weir_status paths_register(const char *input, const char *output)
 {
-    char *text;
-    size_t bytes;
-    weir_status status = weir_stdin_read(LARGEST_INPUT, &text, &bytes);
-    if (status)
-        return status;
-    status = weir_schedule_csv_parse(text, bytes, "standard input", dialect, arena, out);
-    weir_free(text);
+    struct paths paths = {0};
+    paths_read(&paths, "FILE", input);
+    paths_write(&paths, "--out", output);
+    weir_status status = paths_check(&paths, false);
+    paths_release(&paths);
     return status;
-}
-
-weir_status schedule_load(const char *path, const char *dialect, struct weir_arena *arena, struct weir_schedule *out)
-{
-    static const char *const names[] = {"torch", "torch-2024", NULL};
-    enum weir_csv_dialect chosen = WEIR_CSV_TORCH;
-    if (dialect && !strcmp(dialect, names[1]))
-        chosen = WEIR_CSV_TORCH_2024;
-    else if (dialect && strcmp(dialect, names[0]) != 0)
-        return weir_unknown("dialect", dialect, names);
-    return !strcmp(path, "-") ? stdin_load(chosen, arena, out) : weir_schedule_csv_load(path, chosen, arena, out);
-}
-
-weir_status schedule_make(const char *name, const struct schedule_size *size, struct weir_arena *arena,
-                          struct weir_schedule *out)
-{
-    const struct weir_schedule_kind *kind;
-    weir_status status = weir_schedule_kind_find(name, &kind);
-    if (status)
-        return status;
-    if (!size->ranks || !size->microbatches)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "%s needs %s", name,
-                         size->ranks          ? "the number of micro-batches: -m M"
-                         : size->microbatches ? "the number of ranks: -p P"
-                                              : "the numbers of ranks and micro-batches: -p P -m M");
-    struct weir_schedule_params params = {(int)size->ranks, (int)size->chunks, (int)size->microbatches,
-                                          (int)size->group_size};
-    return weir_schedule_build(kind, &params, arena, out);
-}
-
-void schedule_json_string(const char *text)
-{
-    putchar('"');
-    for (; *text; text++) {
-        if (*text == '"' || *text == '\\')
-            printf("\\%c", *text);
-        else if ((unsigned char)*text < 0x20)
-            printf("\\u%04x", (unsigned)*text);
-        else
-            putchar(*text);
-    }
-    putchar('"');
-}
-
-static weir_status text_write(const char *path, const char *text)
-{
-    if (path && strcmp(path, "-") != 0)
-        return weir_file_write(path, text, strlen(text));
-    fputs(text, stdout);
-    return WEIR_OK;
 }
 
 static weir_status csv_write(const struct weir_schedule *schedule, const char *path, struct weir_arena *arena)
 {
     const char *text;
     weir_status status = weir_schedule_csv_print(schedule, arena, &text);
-    return status ? status : text_write(path, text);
+    return status ? status : schedule_text_write(path, text);
 }
 
 /* ---- list -------------------------------------------------------------------------------------------------------- */
+
+static json_t *kind_json(const struct weir_schedule_kind *kind)
+{
+    return json_pack("{s:s, s:s, s:o, s:i, s:i, s:b}", "name", kind->name, "summary", kind->summary, "chunks",
+                     kind->n_chunks ? json_integer(kind->n_chunks) : json_null(), "default_chunks",
+                     weir_schedule_kind_chunks(kind), "copies", kind->n_copies ? kind->n_copies : 1, "splits_backward",
+                     (int)kind->splits_backward);
+}
+
+static weir_status list_json(void)
+{
+    json_t *array = json_array();
+    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; array && *kind; kind++)
+        if (json_array_append_new(array, kind_json(*kind))) {
+            json_decref(array);
+            array = NULL;
+        }
+    return schedule_json_print(array);
+}
 
 static weir_status list(const struct values *values, const char *argument)
 {
     (void)argument;
     if (values->json)
-        printf("[");
+        return list_json();
     for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind; kind++) {
-        const struct weir_schedule_kind *k = *kind;
-        if (!values->json) {
-            printf("%-15s %s\n", k->name, k->summary);
-            continue;
-        }
-        printf("%s\n{\"name\": \"%s\", \"summary\": ", kind == weir_schedule_kinds ? "" : ",", k->name);
-        schedule_json_string(k->summary);
-        printf(", \"chunks\": ");
-        printf(k->n_chunks ? "%d" : "null", k->n_chunks);
-        printf(", \"copies\": %d, \"splits_backward\": %s}", k->n_copies ? k->n_copies : 1,
-               k->splits_backward ? "true" : "false");
+        int own = weir_schedule_kind_chunks(*kind);
+        printf("%-15s %s", (*kind)->name, (*kind)->summary);
+        if (own > 1)
+            printf("; %d chunks%s", own, (*kind)->n_chunks ? "" : " unless told otherwise");
+        printf("\n");
     }
-    if (values->json)
-        printf("\n]\n");
     return WEIR_OK;
 }
 
@@ -168,7 +127,9 @@ static weir_status make(const struct values *values, const char *name)
     struct weir_schedule schedule;
     if (!strcmp(name, "list"))
         return list(values, name);
-    weir_status status = schedule_make(name, &values->size, &arena, &schedule);
+    weir_status status = paths_register(NULL, values->out);
+    if (!status)
+        status = schedule_make(name, &values->size, &arena, &schedule);
     if (!status && values->comms)
         status = weir_schedule_lower(&schedule, &arena, &schedule);
     if (!status)
@@ -180,23 +141,22 @@ static weir_status make(const struct values *values, const char *name)
 /* ---- check ------------------------------------------------------------------------------------------------------- */
 
 /* A number of the schedule, or null for a file that could not be read as one. */
-static void json_count(const char *key, const struct weir_schedule *schedule, int value)
+static json_t *count_json(const struct weir_schedule *schedule, int value)
 {
-    printf(schedule ? ", \"%s\": %d" : ", \"%s\": null", key, value);
+    return schedule ? json_integer(value) : json_null();
 }
 
-static void verdict_print(const struct weir_schedule *schedule, const struct weir_schedule_report *report)
+static weir_status verdict_print(const struct weir_schedule *schedule, const struct weir_schedule_report *report)
 {
+    static const struct weir_schedule none = {0};
+    const struct weir_schedule *s = schedule ? schedule : &none;
     char message[WEIR_ERROR_MAX];
-    printf("{\"valid\": %s, \"reason\": ", report ? "true" : "false");
-    if (report)
-        printf("null");
-    else
-        schedule_json_string(options_error(message));
-    json_count("ranks", schedule, schedule ? schedule->n_ranks : 0);
-    json_count("stages", schedule, schedule ? schedule->n_stages : 0);
-    json_count("microbatches", schedule, schedule ? schedule->n_microbatches : 0);
-    printf(", \"wgrad_order\": %s}\n", !report ? "null" : report->wgrad_ascending ? "\"ascending\"" : "\"other\"");
+    const char *order = !report ? NULL : report->wgrad_ascending ? "ascending" : "other";
+    return schedule_json_print(json_pack("{s:b, s:o, s:o, s:o, s:o, s:s?}", "valid", report != NULL, "reason",
+                                         report ? json_null() : weir_json_utf8(options_error(message)), "ranks",
+                                         count_json(schedule, s->n_ranks), "stages", count_json(schedule, s->n_stages),
+                                         "microbatches", count_json(schedule, s->n_microbatches), "wgrad_order",
+                                         order));
 }
 
 static weir_status check(const struct values *values, const char *path)
@@ -205,20 +165,21 @@ static weir_status check(const struct values *values, const char *path)
     struct weir_schedule schedule;
     struct weir_schedule_report report;
     enum weir_channels channels = WEIR_CHANNELS_EDGE;
-    weir_status status = values->channels ? weir_channels_find(values->channels, &channels) : WEIR_OK, read;
+    weir_status status = values->channels ? weir_channels_find(values->channels, &channels) : WEIR_OK, read,
+                printed = WEIR_OK;
     if (status)
         return status;
     status = read = schedule_load(path, values->dialect, &arena, &schedule);
     if (!status)
         status = weir_schedule_check(&schedule, channels, &arena, &report);
     if (values->json && (!status || status == WEIR_ERR_INVALID))
-        verdict_print(read ? NULL : &schedule, status ? NULL : &report);
+        printed = verdict_print(read ? NULL : &schedule, status ? NULL : &report);
     else if (!status)
         printf("valid under %s channels: %d ranks, %d stages, %d micro-batches%s, weight gradients in %s order\n",
                weir_channels_str(channels), schedule.n_ranks, schedule.n_stages, schedule.n_microbatches,
                report.trainable ? "" : ", forward only", report.wgrad_ascending ? "ascending" : "another");
     weir_arena_release(&arena);
-    return status;
+    return printed ? printed : status;
 }
 
 /* ---- convert ----------------------------------------------------------------------------------------------------- */
@@ -232,7 +193,7 @@ static weir_status trace_write(const struct weir_schedule *schedule, const char 
     weir_status status = weir_schedule_simulate(schedule, &costs, &options, arena, &simulation);
     if (!status)
         status = weir_simulation_trace(&simulation, arena, &text);
-    return status ? status : text_write(path, text);
+    return status ? status : schedule_text_write(path, text);
 }
 
 static weir_status convert(const struct values *values, const char *path)
@@ -240,14 +201,14 @@ static weir_status convert(const struct values *values, const char *path)
     static const char *const forms[] = {"compute", "comms", "torch", "trace", "reductions", NULL};
     struct weir_arena arena = {0};
     struct weir_schedule schedule;
-    int form = 0;
+    int form;
     if (!values->to)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--to is missing: compute, comms, reductions, torch or trace");
-    while (forms[form] && strcmp(forms[form], values->to) != 0)
-        form++;
-    if (!forms[form])
-        return weir_unknown("form", values->to, forms);
-    weir_status status = schedule_load(path, values->dialect, &arena, &schedule);
+    weir_status status = weir_name_find("form", values->to, forms, &form);
+    if (!status)
+        status = paths_register(path, values->out);
+    if (!status)
+        status = schedule_load(path, values->dialect, &arena, &schedule);
     if (!status && form == 0)
         status = weir_schedule_compute_only(&schedule, &arena, &schedule);
     if (!status && form == 1)
@@ -268,10 +229,14 @@ static const struct {
     const char *name;
     const struct option_table *table;
     weir_status (*run)(const struct values *values, const char *argument);
+    int (*run_apart)(int argc, char **argv); /* instead of run */
 } forms[] = {
-    {"list", &list_table, list},          {"make", &make_table, make},
-    {"check", &check_table, check},       {"simulate", &schedule_simulate_table, NULL},
-    {"convert", &convert_table, convert},
+    {"list", &list_table, list, NULL},
+    {"make", &make_table, make, NULL},
+    {"check", &check_table, check, NULL},
+    {"simulate", &schedule_simulate_table, NULL, schedule_simulate_run},
+    {"costs", &schedule_costs_table, NULL, schedule_costs_run},
+    {"convert", &convert_table, convert, NULL},
 };
 
 enum { N_FORMS = sizeof forms / sizeof forms[0] };
@@ -279,11 +244,12 @@ enum { N_FORMS = sizeof forms / sizeof forms[0] };
 static int form_run(int form, int argc, char **argv)
 {
     struct values values = {0};
+    struct options given; /* nothing to release without --config */
     const struct option_table *table = forms[form].table;
     const char *argument = NULL;
     int n = 0, wanted = *table->arguments ? 1 : 0;
     enum option_outcome outcome;
-    weir_status status = options_parse(table, argc, argv, &values, &argument, wanted, &n, &outcome);
+    weir_status status = options_parse(&given, table, argc, argv, &values, &argument, wanted, &n, &outcome);
     if (!status && outcome == OPTIONS_HELP_SHOWN)
         return 0;
     if (!status && n < wanted)
@@ -318,11 +284,11 @@ static int run(int argc, char **argv)
         names[i] = forms[i].name;
         if (strcmp(argv[1], forms[i].name) != 0)
             continue;
-        return forms[i].run ? form_run(i, argc - 1, argv + 1) : schedule_simulate_run(argc - 1, argv + 1);
+        return forms[i].run ? form_run(i, argc - 1, argv + 1) : forms[i].run_apart(argc - 1, argv + 1);
     }
     return options_report("schedule", weir_unknown("form", argv[1], names));
 }
 
-static const struct option_table *const tables[] = {&list_table,    &make_table, &check_table, &schedule_simulate_table,
-                                                    &convert_table, NULL};
+static const struct option_table *const tables[] = {
+    &list_table, &make_table, &check_table, &schedule_simulate_table, &schedule_costs_table, &convert_table, NULL};
 const struct command command_schedule = {"schedule", "make, check, simulate and convert schedules", tables, run, true};

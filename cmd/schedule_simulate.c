@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cmd/schedule_command.h"
+#include "cmd/schedule_input.h"
 #include "schedules/simulate/simulate.h"
 
 struct values {
@@ -20,16 +21,19 @@ static const struct option_row rows[] = {
      65536},
     {"microbatches", 'm', OPTION_INT, offsetof(struct values, size.microbatches), "M",
      "with a name: micro-batches of a step", 1, 1048576},
-    {"chunks", 'v', OPTION_INT, offsetof(struct values, size.chunks), "V", "with a name: stages per rank", 1, 1048576},
+    {"chunks", 'v', OPTION_INT, offsetof(struct values, size.chunks), "V",
+     "with a name: stages per rank (default: the schedule's own)", 1, 1048576},
     {"group-size", 0, OPTION_INT, offsetof(struct values, size.group_size), "G",
      "with a name, interleaved: micro-batches per group", 1, 1048576},
     {"time", 0, OPTION_TEXT, offsetof(struct values, time), "F=1,I=1,W=1",
      "time of one action on one stage; B takes I + W", 0, 0},
     {"comm", 0, OPTION_REAL, offsetof(struct values, comm), "T", "time of a transfer between ranks (default 0)", 0,
      1e300},
-    {"costs", 0, OPTION_TEXT, offsetof(struct values, costs), "FILE", "JSON with costs per stage and edge", 0, 0},
-    {"mem", 0, OPTION_TEXT, offsetof(struct values, mem), "B=1,W=1",
-     "held per micro-batch of a stage: from F to B or I, and from I to W", 0, 0},
+    {"costs", 0, OPTION_TEXT, offsetof(struct values, costs), "FILE",
+     "JSON with costs per stage and edge, instead of --time and --mem", 0, 0},
+    {"mem", 0, OPTION_TEXT, offsetof(struct values, mem), "B=X,W=Y,IW=Y",
+     "held per micro-batch of a stage: from F to B or I, from I to W, and what of that I makes (default: counted)", 0,
+     0},
     {"replicas", 0, OPTION_INT, offsetof(struct values, replicas), "D",
      "copies of the pipeline, whose gradients are added (default 1)", 1, 65536},
     {"zero", 0, OPTION_INT, offsetof(struct values, zero), "0|1",
@@ -81,25 +85,82 @@ static weir_status pairs_parse(const char *option, const char *text, const struc
     return WEIR_OK;
 }
 
+/* --mem: what is given as bytes is given whole, because a default of 1 beside it would mean nothing. */
+static weir_status memory_parse(const struct values *values, struct weir_schedule_costs *costs)
+{
+    double b = -1, w = -1, made = -1;
+    const struct pair memory[] = {{"B", &b}, {"W", &w}, {"IW", &made}, {0}};
+    weir_status status = pairs_parse("mem", values->mem, memory);
+    if (status || !values->mem)
+        return status;
+    if (b < 0 || w < 0)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--mem needs B and W: what is held from F to I, and from I to W");
+    costs->mem_backward = b;
+    costs->mem_weight = w;
+    costs->mem_made = made < 0 ? w : made;
+    return WEIR_OK;
+}
+
+/* The file and an option must not say the same thing: one of them would count for nothing. */
+static weir_status sources_check(const struct values *values, const struct weir_schedule_costs *file)
+{
+    const struct weir_stage_costs *stage = file->stages;
+    bool bytes = false;
+    for (int s = 0; s < file->n_stages; s++)
+        bytes |= stage[s].param_bytes >= 0 || stage[s].grad_bytes >= 0 || stage[s].optimizer_bytes >= 0;
+    const struct {
+        const char *option;
+        bool given, in_file;
+        const char *what;
+    } sources[] = {{"time", values->time, stage, "the times of F, I and W"},
+                   {"mem", values->mem, stage && stage->mem_backward >= 0, "what actions hold"},
+                   {"stage-bytes", values->stage_bytes, bytes, "bytes of stages"},
+                   {"reduce-link", values->reduce_link, file->reduce_latency >= 0 || file->reduce_bandwidth >= 0,
+                    "the link between replicas"},
+                   {"bucket-bytes", values->bucket_bytes > 0, file->bucket_bytes >= 0, "the size of buckets"}};
+    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++)
+        if (sources[i].given && sources[i].in_file)
+            return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' has %s: leave out --%s", values->costs, sources[i].what,
+                             sources[i].option);
+    if (!values->time && !stage)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' has no stages, so the times of F, I and W are missing: give --time",
+                         values->costs);
+    return WEIR_OK;
+}
+
+static weir_status file_parse(const struct values *values, struct weir_arena *arena, struct weir_schedule_costs *costs)
+{
+    struct weir_schedule_costs file = {.mem_backward = -1,
+                                       .param_bytes = -1,
+                                       .grad_bytes = -1,
+                                       .optimizer_bytes = -1,
+                                       .reduce_latency = -1,
+                                       .reduce_bandwidth = -1,
+                                       .bucket_bytes = -1}; /* -1: the file does not say */
+    weir_status status = weir_schedule_costs_load(values->costs, arena, &file);
+    if (!status)
+        status = sources_check(values, &file);
+    return status ? status : weir_schedule_costs_load(values->costs, arena, costs);
+}
+
 static weir_status costs_parse(const struct values *values, struct weir_arena *arena, struct weir_schedule_costs *costs)
 {
     *costs =
         (struct weir_schedule_costs){1, 1, 1, 1, 1, .transfer = values->comm, .overlap_gain = values->overlap_gain};
     const struct pair times[] = {{"F", &costs->forward}, {"I", &costs->input}, {"W", &costs->weight}, {0}};
-    const struct pair memory[] = {{"B", &costs->mem_backward}, {"W", &costs->mem_weight}, {0}};
     const struct pair link[] = {{"L", &costs->reduce_latency}, {"BW", &costs->reduce_bandwidth}, {0}};
     const struct pair bytes[] = {
         {"P", &costs->param_bytes}, {"G", &costs->grad_bytes}, {"O", &costs->optimizer_bytes}, {0}};
     costs->bucket_bytes = (double)values->bucket_bytes;
     weir_status status = pairs_parse("time", values->time, times);
     if (!status)
-        status = pairs_parse("mem", values->mem, memory);
+        status = memory_parse(values, costs);
     if (!status)
         status = pairs_parse("reduce-link", values->reduce_link, link);
     if (!status)
         status = pairs_parse("stage-bytes", values->stage_bytes, bytes);
     if (!status && values->costs)
-        status = weir_schedule_costs_load(values->costs, arena, costs);
+        status = file_parse(values, arena, costs);
     return status;
 }
 
@@ -127,57 +188,49 @@ static weir_status schedule_open(const struct values *values, const char *what, 
     return schedule_load(what, values->dialect, arena, out);
 }
 
-static void list_print(const char *key, const double *values, int n)
-{
-    printf(", \"%s\": [", key);
-    for (int i = 0; i < n; i++)
-        printf("%s%.15g", i ? ", " : "", values[i]);
-    printf("]");
-}
-
-static void path_print(const struct weir_simulation *s)
+static json_t *path_json(const struct weir_simulation *s)
 {
     char text[WEIR_ACTION_TEXT], second[WEIR_ACTION_TEXT];
-    printf(", \"critical_path\": [");
-    for (size_t i = 0; i < s->n_path; i++) {
+    json_t *array = json_array();
+    for (size_t i = 0; array && i < s->n_path; i++) {
         const struct weir_path_step *step = &s->critical_path[i];
-        printf("%s\"", i ? ", " : "");
-        if (step->action.fused)
-            printf("(%s;%s)OVERLAP_F_B\"", weir_action_str(&step->action, text),
-                   weir_action_str(&step->partner, second));
-        else
-            printf("%s\"", weir_action_str(&step->action, text));
+        weir_action_str(&step->action, text);
+        json_t *name = step->action.fused
+                           ? json_sprintf("(%s;%s)OVERLAP_F_B", text, weir_action_str(&step->partner, second))
+                           : json_string(text);
+        if (json_array_append_new(array, name)) {
+            json_decref(array);
+            return NULL;
+        }
     }
-    printf("]");
+    return array;
 }
 
-static void replicas_json_print(const struct weir_simulation_options *options, const struct weir_simulation *s, int n)
+static json_t *replicas_json(const struct weir_simulation_options *options, const struct weir_simulation *s, size_t n)
 {
-    printf(", \"replicas\": %d, \"zero\": %d, \"optimizer_start\": %.15g", options->n_replicas,
-           options->shard_optimizer ? 1 : 0, s->optimizer_start);
-    list_print("reduction", s->reduction, n);
-    list_print("reduction_exposed", s->reduction_exposed, n);
-    list_print("gather", s->gather, n);
-    list_print("state_bytes", s->state, n);
-    list_print("state_bytes_zero1", s->state_sharded, n);
+    return json_pack("{s:i, s:i, s:f, s:o, s:o, s:o, s:o, s:o}", "replicas", options->n_replicas, "zero",
+                     (int)options->shard_optimizer, "optimizer_start", s->optimizer_start, "reduction",
+                     weir_json_reals(s->reduction, n), "reduction_exposed", weir_json_reals(s->reduction_exposed, n),
+                     "gather", weir_json_reals(s->gather, n), "state_bytes", weir_json_reals(s->state, n),
+                     "state_bytes_zero1", weir_json_reals(s->state_sharded, n));
 }
 
-static void json_print(const struct weir_schedule *schedule, const struct weir_simulation_options *options,
-                       const struct weir_simulation *s)
+static weir_status json_print(const struct weir_schedule *schedule, const struct weir_simulation_options *options,
+                              const struct weir_simulation *s)
 {
-    printf("{\"makespan\": %.15g, \"bubble\": %.15g, \"bubble_span\": %.15g", s->makespan, s->bubble, s->bubble_span);
-    printf(", \"ranks\": %d, \"stages\": %d, \"microbatches\": %d", schedule->n_ranks, schedule->n_stages,
-           schedule->n_microbatches);
-    list_print("peak_activations", s->peak_activations, schedule->n_ranks);
-    list_print("peak_memory", s->peak_memory, schedule->n_ranks);
-    list_print("busy", s->busy, schedule->n_ranks);
-    list_print("idle", s->idle, schedule->n_ranks);
-    list_print("exposed", s->exposed, schedule->n_ranks);
-    printf(", \"actions\": %zu", s->n_actions);
-    if (options->n_replicas > 1)
-        replicas_json_print(options, s, schedule->n_ranks);
-    path_print(s);
-    printf("}\n");
+    size_t n = (size_t)schedule->n_ranks;
+    json_t *root = json_pack("{s:f, s:f, s:f, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:I}", "makespan", s->makespan,
+                             "bubble", s->bubble, "bubble_span", s->bubble_span, "ranks", schedule->n_ranks, "stages",
+                             schedule->n_stages, "microbatches", schedule->n_microbatches, "peak_activations",
+                             weir_json_reals(s->peak_activations, n), "peak_memory", weir_json_reals(s->peak_memory, n),
+                             "busy", weir_json_reals(s->busy, n), "idle", weir_json_reals(s->idle, n), "exposed",
+                             weir_json_reals(s->exposed, n), "actions", (json_int_t)s->n_actions);
+    bool whole = root && (options->n_replicas < 2 || !json_object_update_new(root, replicas_json(options, s, n)));
+    if (!whole || json_object_set_new(root, "critical_path", path_json(s))) {
+        json_decref(root);
+        root = NULL;
+    }
+    return schedule_json_print(root);
 }
 
 static void replicas_print(const struct weir_simulation_options *options, const struct weir_simulation *s, int n_ranks)
@@ -215,16 +268,17 @@ static weir_status steps_print(const struct values *values, const struct weir_sc
 {
     static const char *const names[] = {"one-action-per-step", NULL};
     size_t steps;
-    if (strcmp(values->rule, names[0]) != 0)
-        return weir_unknown("rule", values->rule, names);
-    weir_status status = weir_schedule_count_steps(schedule, &steps);
+    int rule;
+    weir_status status = weir_name_find("rule", values->rule, names, &rule);
+    if (!status)
+        status = weir_schedule_count_steps(schedule, &steps);
     if (status)
         return status;
     if (values->json)
-        printf("{\"steps\": %zu, \"ranks\": %d, \"stages\": %d, \"microbatches\": %d}\n", steps, schedule->n_ranks,
-               schedule->n_stages, schedule->n_microbatches);
-    else
-        printf("%zu steps\n", steps);
+        return schedule_json_print(json_pack("{s:I, s:i, s:i, s:i}", "steps", (json_int_t)steps, "ranks",
+                                             schedule->n_ranks, "stages", schedule->n_stages, "microbatches",
+                                             schedule->n_microbatches));
+    printf("%zu steps\n", steps);
     return WEIR_OK;
 }
 
@@ -249,7 +303,7 @@ static weir_status simulate(const struct values *values, const char *what)
     if (!status)
         status = weir_schedule_simulate(&schedule, &costs, &options, &arena, &simulation);
     if (!status && values->json)
-        json_print(&schedule, &options, &simulation);
+        status = json_print(&schedule, &options, &simulation);
     else if (!status)
         text_print(&schedule, &simulation, weir_channels_str(options.channels));
     if (!status && !values->json && options.n_replicas > 1)
@@ -262,10 +316,11 @@ release_arena:
 int schedule_simulate_run(int argc, char **argv)
 {
     struct values values = {.overlap_gain = 1, .replicas = 1};
+    struct options given; /* nothing to release without --config */
     const char *what = NULL;
     int n = 0;
     enum option_outcome outcome;
-    weir_status status = options_parse(&schedule_simulate_table, argc, argv, &values, &what, 1, &n, &outcome);
+    weir_status status = options_parse(&given, &schedule_simulate_table, argc, argv, &values, &what, 1, &n, &outcome);
     if (!status && outcome == OPTIONS_HELP_SHOWN)
         return 0;
     if (!status && !n)

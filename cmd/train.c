@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
+#include "base/printable.h"
 #include "cmd/command.h"
 #include "cmd/launched.h"
 #include "engine/device/device.h"
@@ -20,12 +22,14 @@ static const struct option_row rows[] = {
     ROW("model", 'm', OPTION_TEXT, model, "NAME|PATH", "model; list shows them; or a folder with config.json", 0, 0),
     ROW("data", 'd', OPTION_TEXT, data, "PATH", "files of text or tokens (a,b or 'x*.bin'), or a folder of IDX images", 0, 0),
     ROW("val-data", 0, OPTION_TEXT, val_data, "PATH", "data to validate on, in the same forms", 0, 0),
+    ROW("data-format", 0, OPTION_TEXT, data_format, "NAME", "auto (default), text, u16, u32, i64, llmc, megatron, npy or jsonl", 0, 0),
     ROW("val-every", 0, OPTION_INT, val_every, "N", "steps between validations (a tenth of --steps)", 1, 1e15),
     ROW("val-batches", 0, OPTION_INT, val_batches, "N", "step-sized batches of one validation (10, or all there are)", 1, 1e12),
     ROW("init-from", 0, OPTION_TEXT, init_from, "PATH", "read the weights from safetensors: a file or a model folder", 0, 0),
     ROW("export", 0, OPTION_TEXT, export, "DIR", "write a Hugging Face model folder after the last step", 0, 0),
     ROW("stages", 0, OPTION_INT, stages, "S", "pipeline stages (2)", 1, 65536),
-    ROW("chunks", 0, OPTION_INT, chunks, "V", "stages per rank (what the schedule needs, else 1)", 1, 65536),
+    ROW("ranks", 'p', OPTION_INT, ranks, "P", "or: ranks (--pp), each with --chunks stages", 1, 65536),
+    ROW("chunks", 0, OPTION_INT, chunks, "V", "stages per rank (the schedule's own)", 1, 65536),
     ROW("replicas", 0, OPTION_INT, replicas, "D", "copies of the pipeline on different micro-batches (1)", 1, 64),
     ROW("zero", 0, OPTION_INT, zero, "0|1", "1: shard the optimizer state over the replicas, ZeRO-1 (0)", 0, 1),
     ROW("bucket-bytes", 0, OPTION_BYTES, bucket_bytes, "BYTES", "gradients reduced together (an eighth of the stage's)", 0, 0),
@@ -34,11 +38,15 @@ static const struct option_row rows[] = {
     ROW("seq-len", 0, OPTION_INT, seq_len, "T", "tokens per sample (the model's own)", 1, 1048576),
     ROW("schedule", 0, OPTION_TEXT, schedule, "NAME|FILE", "pipeline schedule or schedule CSV (1f1b); list shows them", 0, 0),
     ROW("dialect", 0, OPTION_TEXT, dialect, "NAME", "letters of a schedule file: torch (default) or torch-2024", 0, 0),
-    ROW("steps", 'n', OPTION_INT, steps, "N", "steps to train (200)", 1, 1e15),
+    ROW("steps", 'n', OPTION_INT, steps, "N", "steps to train (200); 0: validate, export", 0, 1e15),
     ROW("lr", 0, OPTION_REAL, lr, "RATE", "learning rate (0.001 for adamw, 0.1 for sgd)", 0, 1e6),
     ROW("lr-schedule", 0, OPTION_TEXT, lr_schedule, "NAME", "constant (default) or cosine", 0, 0),
+    ROW("min-lr", 0, OPTION_REAL, min_lr, "RATE", "where the cosine ends (a tenth of --lr)", 0, 1e6),
     ROW("warmup", 0, OPTION_INT, warmup, "N", "steps of linear warm-up (0; cosine: a tenth of --steps)", 0, 1e15),
     ROW("optimizer", 0, OPTION_TEXT, optimizer, "NAME", "adamw (default) or sgd", 0, 0),
+    ROW("adam-beta1", 0, OPTION_REAL, beta1, "B", "adamw: decay of the mean of gradients (0.9)", 0, 0.999999),
+    ROW("adam-beta2", 0, OPTION_REAL, beta2, "B", "adamw: decay of the mean of their squares (0.95)", 0, 0.999999),
+    ROW("adam-eps", 0, OPTION_REAL, eps, "X", "adamw: added to the root of that mean (1e-8)", 1e-30, 1),
     ROW("weight-decay", 0, OPTION_REAL, weight_decay, "X", "decoupled weight decay (0.1 for adamw, 0 for sgd)", 0, 1e6),
     ROW("grad-clip", 0, OPTION_REAL, grad_clip, "NORM", "clip the global gradient norm to this (1); 0: no clipping", 0, 1e30),
     ROW("dropout", 0, OPTION_REAL, dropout, "P", "probability of dropping an element (0)", 0, 0.999),
@@ -46,12 +54,13 @@ static const struct option_row rows[] = {
     ROW("threads-per-rank", 0, OPTION_INT, threads, "N", "threads of each rank (1)", 1, 4096),
     ROW("device", 0, OPTION_TEXT, device, "LIST", "cpu (default), cuda, or one per rank: cuda:0,cuda:1", 0, 0),
     ROW("dtype", 0, OPTION_TEXT, dtype, "NAME", "f32 (default), or on cuda tf32 or bf16", 0, 0),
-    ROW("device-memory", 0, OPTION_BYTES, device_memory, "BYTES", "refuse a run that needs more per rank", 0, 0),
+    ROW("device-memory", 0, OPTION_BYTES, device_memory, "BYTES", "refuse a run that needs more per rank", 1, 0x1p62),
     ROW("recompute", 0, OPTION_TEXT, recompute, "LIST", "none (default), full, or layers (h.*.mlp,head) to run again in backward", 0, 0),
     ROW("transport", 0, OPTION_TEXT, transport, "NAME", "local, mpi or nccl (the device's, when started by mpirun); list", 0, 0),
     ROW("placement", 0, OPTION_TEXT, placement, "ORDER", "of processes: cluster (default) or spread, see weir info --placement", 0, 0),
     ROW("metrics", 0, OPTION_TEXT, metrics, "FILE", "write one JSON object per step", 0, 0),
     ROW("trace", 0, OPTION_TEXT, trace, "FILE", "write a Chrome trace of the first steps", 0, 0),
+    ROW("force", 0, OPTION_FLAG, force, NULL, "replace what is there, though weir did not write it", 0, 0),
     ROW("profile", 0, OPTION_FLAG, profile, NULL, "print at the end where the time of the steps went", 0, 0),
     ROW("print-memory", 0, OPTION_FLAG, print_memory, NULL, "print the memory table and stop", 0, 0),
     ROW("print-program", 0, OPTION_FLAG, print_program, NULL, "print the step program and stop", 0, 0),
@@ -105,79 +114,73 @@ static bool list_shown(const struct train_options *o)
     return false;
 }
 
-static void result_print(struct train_run *run, bool json)
+/* jansson has no numbers that are not finite. */
+static json_t *real_json(double value)
 {
-    const struct train_options *o = run->options;
-    json_t *name = json_string(run->model->name); /* a path may need escapes, and may not be UTF-8 */
-    char *model = json_dumps(name, JSON_ENCODE_ANY);
-    bool validated = !isnan(run->val_loss);
-    json_decref(name);
-    if (json) {
-        printf("{\"model\": %s, \"steps\": %" PRId64 ", \"stages\": %d, \"ranks\": %d, \"loss_first\": %.17g, "
-               "\"loss_last\": %.17g",
-               model ? model : "null", run->n_done, run->schedule.n_stages, run->n_ranks, run->first_loss,
-               run->last_loss);
-        if (validated)
-            printf(", \"val_loss_last\": %.17g", run->val_loss);
-        if (run->profile) {
-            printf(", \"profile\": ");
-            train_profile_json(run, stdout);
-        }
-        printf("}\n");
-    } else if (!o->quiet) {
-        printf("trained %s for %" PRId64 " steps on %d stages: loss %.4f at the start, %.4f at the end",
-               run->model->name, run->n_done, run->schedule.n_stages, run->first_loss, run->last_loss);
-        if (validated)
-            printf(", %.4f in validation", run->val_loss);
+    return isfinite(value) ? json_real(value) : json_null();
+}
+
+static void result_json_print(struct train_run *run)
+{
+    enum { DIGITS = 17 };
+    struct weir_text text = {0};
+    json_t *root = json_object();
+    json_object_set_new(root, "model", weir_json_utf8(run->model->name));
+    json_object_set_new(root, "steps", json_integer(run->n_done));
+    json_object_set_new(root, "stages", json_integer(run->schedule.n_stages));
+    json_object_set_new(root, "ranks", json_integer(run->n_ranks));
+    json_object_set_new(root, "loss_first", real_json(run->first_loss));
+    json_object_set_new(root, "loss_last", real_json(run->last_loss));
+    json_object_set_new(root, "wgrad_order", json_string(train_wgrad_order(run)));
+    if (!isnan(run->val_loss))
+        json_object_set_new(root, "val_loss_last", real_json(run->val_loss));
+    train_data_json(run, root);
+    if (run->profile)
+        json_object_set_new(root, "profile", train_profile_json(run));
+    weir_json_append(&text, root, DIGITS);
+    if (text.status)
+        options_report("train", text.status);
+    else
+        printf("%s\n", text.data);
+    weir_text_release(&text);
+}
+
+static void result_print(struct train_run *run)
+{
+    char shown[4096];
+    if (!run->n_done) { /* --steps 0 */
+        printf("%s took no step", weir_printable(run->model->name, shown, sizeof shown));
+        if (!isnan(run->val_loss))
+            printf(": loss %.4f in validation", run->val_loss);
         printf("\n");
+        return;
     }
-    free(model);
+    printf("trained %s for %" PRId64 " steps on %d stages: loss %.4f at the start, %.4f at the end",
+           weir_printable(run->model->name, shown, sizeof shown), run->n_done, run->schedule.n_stages, run->first_loss,
+           run->last_loss);
+    if (!isnan(run->val_loss))
+        printf(", %.4f in validation", run->val_loss);
+    printf("\n");
 }
 
-/* Every process fails for these reasons, or none: one message is enough. */
-static int failure_report(weir_status status, bool leads)
+static void result_show(struct train_run *run)
 {
-    bool common = status == WEIR_ERR_USAGE || status == WEIR_ERR_NOFIT || status == WEIR_ERR_NUMERIC;
-    if (!common || leads)
-        return options_report("train", status);
-    launched_linger();
-    return weir_status_exit_code(status);
-}
-
-static weir_status weights_save(const struct train_options *o, struct train_run *run)
-{
-    weir_status status = weir_engine_save_weights(run->engine, o->export);
-    if (status)
-        weir_engine_fail(run->engine, status);
-    return status;
+    if (run->options->json)
+        result_json_print(run);
+    else if (!run->options->quiet)
+        result_print(run);
 }
 
 static int run_train(int argc, char **argv)
 {
-    struct train_options o = {.schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw", .device = "cpu", .dtype = "f32",
-                              .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1, .threads = 1,
-                              .lr = -1, .weight_decay = -1, .grad_clip = 1};
-    int n, stopped = 0;
+    struct train_options o = TRAIN_OPTIONS_DEFAULT;
+    int n;
     enum option_outcome outcome;
-    weir_status status = options_parse(&table, argc, argv, &o, NULL, 0, &n, &outcome);
-    if (status || outcome == OPTIONS_HELP_SHOWN || list_shown(&o))
-        return failure_report(status, train_leads(&o));
-    struct train_run run;
-    status = train_open(&o, &run);
-    if (status)
-        return failure_report(status, run.leads);
-    if (run.engine) {
-        status = train_steps(&run, &stopped);
-        if (!status && run.n_done && run.profile && run.leads)
-            train_profile_print(&run, stderr);
-        if (!status && o.export)
-            status = weights_save(&o, &run);
-        if (!status && run.n_done && run.leads)
-            result_print(&run, o.json);
-    }
-    int code = failure_report(status, run.leads);
-    train_close(&run);
-    return code ? code : stopped ? 128 + stopped : 0;
+    weir_status status = options_parse(&o.given, &table, argc, argv, &o, NULL, 0, &n, &outcome);
+    bool done = status || outcome == OPTIONS_HELP_SHOWN || list_shown(&o);
+    int code = done ? train_failed(&o, status, launched_leads()) : train_do(&o, result_show);
+    options_release(&o.given);
+    return code;
 }
 
 static const struct option_table *const tables[] = {&table, NULL};

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/json.h"
+#include "cmd/options.h"
 #include "cmd/progress.h"
 #include "engine/data/data.h"
 #include "engine/train/learning_rate.h"
@@ -14,21 +16,30 @@
 #include "engine/weir.h"
 
 struct train_options {
-    const char *model, *data, *val_data, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
+    const char *model, *data, *val_data, *data_format, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
     const char *placement, *recompute;
     const char *metrics, *trace, *config, *init_from, *export;
-    int64_t stages, chunks, replicas, zero, bucket_bytes, microbatches, microbatch_size, seq_len;
+    int64_t stages, ranks, chunks, replicas, zero, bucket_bytes, microbatches, microbatch_size, seq_len;
     int64_t steps, warmup, seed, threads, device_memory;
     int64_t val_every, val_batches; /* 0: chosen */
-    double lr, weight_decay, grad_clip, dropout;
-    bool print_memory, print_program, json, quiet, profile;
+    double lr, min_lr, weight_decay, grad_clip, dropout, beta1, beta2, eps;
+    bool print_memory, print_program, json, quiet, profile, force;
+    bool evaluates; /* weir evaluate: no steps, and val_data is its --data */
+    struct options given;
 };
 
 /* What --data or --val-data names. */
 struct train_source {
     weir_data *data;          /* NULL: not given */
+    const char *text;         /* what the option says */
     const char *const *paths; /* [n_paths]: its files; none for images */
     int n_paths;
+};
+
+/* A failure that is reported when what the run has learnt is safe. */
+struct train_failure {
+    weir_status status;
+    char message[WEIR_ERROR_MAX];
 };
 
 struct train_run {
@@ -39,6 +50,7 @@ struct train_run {
     enum weir_compute dtype;
     struct weir_arena arena;
     struct weir_schedule schedule;
+    const char *schedule_name; /* or its file */
     const struct weir_graph *graph;
     struct train_source train, validation;
     int64_t val_every, val_batches; /* steps between validations, batches of each */
@@ -48,6 +60,8 @@ struct train_run {
     struct train_profile *profile; /* NULL: not asked for */
     struct weir_step_event *events; /* of one step, for trace and profile */
     size_t n_events;
+    struct weir_step_wait *waits; /* [waits_room]: of the last step that was looked at */
+    size_t n_waits, waits_room;
     int64_t n_trace_steps; /* the first ones are kept, as many whole steps as there is room for */
     int64_t *peaks;        /* [n_ranks] */
     char *inputs, *targets; /* one micro-batch */
@@ -57,6 +71,10 @@ struct train_run {
     double first_loss, last_loss;
     double val_loss; /* of the last validation; NaN: none yet */
     int64_t n_done;
+    int64_t begin_ns;      /* of the first step */
+    bool engine_failed;   /* it can only be closed */
+    bool validation_cut;  /* a signal ended the last validation early */
+    struct train_failure output, export; /* of metrics or trace, and of --export */
 };
 
 /* The launcher calls this process the first one, or there is no launcher. */
@@ -67,26 +85,86 @@ bool train_leads(const struct train_options *options);
 weir_status train_open(const struct train_options *options, struct train_run *run);
 void train_close(struct train_run *run);
 
+/* "ascending", or "other" for a file whose stages run W (or B) in another order of micro-batches; and a line about that on
+ * standard error. */
+const char *train_wgrad_order(const struct train_run *run);
+void train_order_print(const struct train_run *run);
+
+/* Open, step, export, `show` the result where there is one, report what failed; the exit status. */
+int train_do(const struct train_options *options, void (*show)(struct train_run *run));
+
+/* The exit status of `status`, with its message.  Every process fails for the reasons of a usage error and its like, or none:
+ * then one message, of the process that `leads`, is enough. */
+int train_failed(const struct train_options *options, weir_status status, bool leads);
+
+/* Values of options that are not given. */
+#define TRAIN_OPTIONS_DEFAULT                                                                                          \
+    {.data_format = "auto", .schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw",   \
+     .device = "cpu", .dtype = "f32", .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1,      \
+     .threads = 1, .lr = -1, .min_lr = -1, .weight_decay = -1, .grad_clip = 1}
+
+/* "train" or "evaluate", for messages. */
+const char *train_command(const struct train_options *options);
+
 /* Open the source that `text` names, for the run's model. */
 weir_status train_source_open(struct train_run *run, const char *text, uint64_t seed, struct train_source *source);
 
-/* WEIR_ERR_USAGE when `path`, the file that --`option` writes, is one of the data. */
-weir_status train_data_keep(const struct train_run *run, const char *option, const char *path);
+/* What was taken for what: "data: book.txt as text (bytes), 1115394 tokens" in lines, or as members of the result's
+ * JSON object. */
+void train_data_print(const struct train_run *run, FILE *out);
+void train_data_json(const struct train_run *run, json_t *result);
+
+/* What ranks wait for (train_waits.c): added up step by step, in ns. */
+enum { TRAIN_WAIT_CLASSES = 7 };
+struct train_waits;
+weir_status train_waits_open(struct train_run *run, struct train_waits **waits_out);
+void train_waits_add(const struct train_run *run, struct train_waits *waits); /* of the step in run->events and run->waits */
+const char *train_waits_class(int class);
+int64_t train_waits_ns(const struct train_waits *waits, int class);
+void train_waits_print(const struct train_waits *waits, int64_t n_steps, FILE *out);
 
 /* Feed the samples of one step of `data`, from number `first` on: replica after replica, as weir_data_first() deals them. */
 weir_status train_feed(struct train_run *run, const weir_data *data, int64_t first);
 
+/* The highest learning rate: --lr, or what the optimizer begins with. */
+double train_lr(const struct train_run *run);
+
+/* The schedule that options name, on as many stages as they say; settles micro-batches and ranks of all replicas. */
+weir_status train_schedule_build(const struct train_options *options, struct train_run *run);
+
+/* Elements of all parameters, tied ones once. */
+double train_parameters(const struct train_run *run);
+
+/* The first line of the metrics: what the run is. */
+weir_status train_header_write(struct train_run *run);
+
+/* "gpt2-tiny, 0.43 million parameters: 4 stages on 2 ranks x 2 chunks (zbv); a step is 16 samples, 1024 tokens" */
+void train_layout_print(const struct train_run *run, FILE *out);
+
+/* Say on standard error what the layout cannot give. */
+void train_layout_warn(const struct train_run *run);
+
+/* Targets of one step: tokens, or images. */
+int64_t train_targets(const struct train_run *run);
+
 /* Samples of one step, of all replicas. */
 int64_t train_samples(const struct train_run *run);
 
-/* Open --val-data, once the schedule is known, and settle when and how much is validated. */
+/* The validation without steps. */
+weir_status train_validate_alone(struct train_run *run);
+
+/* Open --val-data. */
 weir_status train_validation_open(const struct train_options *options, struct train_run *run);
+
+/* Once the schedule is known, settle when and how much is validated. */
+weir_status train_validation_settle(const struct train_options *options, struct train_run *run);
 
 /* true when a validation follows `step`. */
 bool train_validation_due(const struct train_run *run, int64_t step);
 
-/* The mean loss of the validation set; what was fed is overwritten. */
-weir_status train_validate(struct train_run *run, double *loss_out);
+/* The mean loss of the validation set; what was fed is overwritten.  *whole_out: false when a signal cut it short, and there
+ * is no loss. */
+weir_status train_validate(struct train_run *run, double *loss_out, bool *whole_out);
 
 /* --profile: add up where the time of the steps goes.  Opened when the engine is; events are those of the last step. */
 weir_status train_profile_open(struct train_run *run);
@@ -96,14 +174,31 @@ void train_profile_step(struct train_run *run, const struct weir_step_report *re
 void train_profile_pause(struct train_run *run);
 void train_profile_resume(struct train_run *run);
 
-/* The table, and the same as a JSON array. */
+/* The table, and the same as a JSON array; NULL: out of memory. */
 void train_profile_print(struct train_run *run, FILE *out);
-void train_profile_json(struct train_run *run, FILE *out);
+struct json_t *train_profile_json(struct train_run *run);
 
-/* Both name one regular file, that would be overwritten.  NULL is no file. */
-bool train_same_file(const char *a, const char *b);
-
-/* Run the steps.  *signal_out: the signal that ended the run early, or 0. */
+/* Run the steps.  *signal_out: the signal that ended the run early, or 0.  Failures of metrics and trace are kept in
+ * run->output. */
 weir_status train_steps(struct train_run *run, int *signal_out);
+
+/* From now on SIGINT, SIGTERM and SIGHUP end the run after a step. */
+void train_stop_watch(struct train_run *run);
+
+/* The signal, or another reason to stop, that this process has seen; 0: none, or other processes take part, and agree in a
+ * step's report. */
+int train_stop_seen(const struct train_run *run);
+int train_stop_signal(int stop); /* the signal of a reason to stop; 0: it was none */
+
+/* An output could not be written: keep the message, stop after the step. */
+void train_output_failed(struct train_run *run, weir_status status);
+
+/* Export what the steps have learnt, also when they ended with `status`, as far as the engine has it.  A failure is kept in
+ * run->export; the message of `status` stays. */
+weir_status train_export(struct train_run *run, weir_status status);
+
+/* Keep the first of several failures, with the thread's last error; print it and return its exit status. */
+void train_failure_keep(struct train_failure *failure, weir_status status);
+int train_failure_report(const struct train_run *run, const struct train_failure *failure);
 
 #endif

@@ -1,19 +1,75 @@
-/* weir train, the data: opening what --data and --val-data name, feeding it, keeping outputs off it. */
-#include <sys/stat.h>
-
+/* weir train, the data: opening what --data and --val-data name, feeding it. */
+#include "base/json.h"
+#include "base/printable.h"
 #include "cmd/train.h"
 
 weir_status train_source_open(struct train_run *run, const char *text, uint64_t seed, struct train_source *source)
 {
     const struct train_options *o = run->options;
     int64_t seq_len = o->seq_len ? o->seq_len : run->model->seq_len;
+    enum weir_data_format format;
+    weir_status status = weir_data_format_find(o->data_format, &format);
+    source->text = text;
+    if (status)
+        return status;
     if (run->model->data == WEIR_DATA_IMAGES)
         return weir_data_open_idx(text, seed, &source->data);
-    weir_status status = weir_data_paths(text, &run->arena, &source->paths, &source->n_paths);
+    status = weir_data_paths(text, &run->arena, &source->paths, &source->n_paths);
     return status ? status
-                  : weir_data_open_tokens(source->paths, source->n_paths, seq_len, run->model->vocabulary, seed,
+                  : weir_data_open_tokens(source->paths, source->n_paths, format, seq_len, run->model->vocabulary, seed,
                                           &source->data);
 }
+
+/* ---- what was taken for what ---------------------------------------------------------------------------------------- */
+
+static void source_print(const char *option, const struct train_source *source, FILE *out)
+{
+    const struct weir_data_info *info = source->data ? weir_data_info(source->data) : NULL;
+    if (!info)
+        return;
+    char shown[4096];
+    fprintf(out, "%s: %s as %s%s%s, ", option, weir_printable(source->text, shown, sizeof shown), info->kind, info->is_text ? " (bytes)" : "",
+            info->packed ? " from gzip" : "");
+    if (info->n_tokens)
+        fprintf(out, "%lld tokens", (long long)info->n_tokens);
+    else
+        fprintf(out, "%lld images", (long long)info->n_samples);
+    if (source->n_paths > 1)
+        fprintf(out, " in %d files", source->n_paths);
+    if (info->n_documents)
+        fprintf(out, " of %lld documents", (long long)info->n_documents);
+    fprintf(out, "\n");
+}
+
+void train_data_print(const struct train_run *run, FILE *out)
+{
+    if (run->options->quiet || !run->leads)
+        return;
+    source_print("data", &run->train, out);
+    source_print(run->options->evaluates ? "data" : "val-data", &run->validation, out);
+}
+
+static void source_json(json_t *result, const char *name, const struct train_source *source)
+{
+    const struct weir_data_info *info = source->data ? weir_data_info(source->data) : NULL;
+    if (!info)
+        return;
+    json_t *object = json_object();
+    json_object_set_new(object, "path", weir_json_utf8(source->text ? source->text : ""));
+    json_object_set_new(object, "kind", json_string(info->kind));
+    json_object_set_new(object, "samples", json_integer(info->n_samples));
+    if (info->n_tokens)
+        json_object_set_new(object, "tokens", json_integer(info->n_tokens));
+    json_object_set_new(result, name, object);
+}
+
+void train_data_json(const struct train_run *run, json_t *result)
+{
+    source_json(result, "data", &run->train);
+    source_json(result, "val_data", &run->validation);
+}
+
+/* ---- feeding ------------------------------------------------------------------------------------------------------- */
 
 weir_status train_feed(struct train_run *run, const weir_data *data, int64_t first)
 {
@@ -36,25 +92,4 @@ weir_status train_feed(struct train_run *run, const weir_data *data, int64_t fir
 int64_t train_samples(const struct train_run *run)
 {
     return run->graph->microbatch_size * run->n_microbatches;
-}
-
-bool train_same_file(const char *a, const char *b)
-{
-    struct stat x, y;
-    return a && b && stat(a, &x) == 0 && stat(b, &y) == 0 && S_ISREG(x.st_mode) && x.st_dev == y.st_dev &&
-           x.st_ino == y.st_ino;
-}
-
-weir_status train_data_keep(const struct train_run *run, const char *option, const char *path)
-{
-    const struct {
-        const char *option;
-        const struct train_source *source;
-    } inputs[] = {{"data", &run->train}, {"val-data", &run->validation}};
-    for (int k = 0; k < 2; k++)
-        for (int i = 0; i < inputs[k].source->n_paths; i++)
-            if (train_same_file(inputs[k].source->paths[i], path))
-                return WEIR_FAIL(WEIR_ERR_USAGE, "--%s and --%s are the same file '%s': give --%s another name",
-                                 inputs[k].option, option, path, option);
-    return WEIR_OK;
 }

@@ -8,7 +8,8 @@
 #include "base/alloc.h"
 #include "base/text.h"
 #include "cmd/launched.h"
-#include "cmd/options.h"
+#include "cmd/paths.h"
+#include "cmd/synonyms.h"
 #include "cmd/train.h"
 #include "engine/transport/transport.h"
 
@@ -22,36 +23,69 @@ bool train_leads(const struct train_options *o)
 static weir_status dtype_read(const struct train_options *o, struct train_run *run)
 {
     static const char *const dtypes[] = {"f32", "tf32", "bf16", NULL}; /* in the order of enum weir_compute */
+    const char *name = name_understood(o->dtype, dtypes, dtype_synonyms);
     for (int i = 0; dtypes[i]; i++)
-        if (!strcmp(dtypes[i], o->dtype)) {
+        if (!strcmp(dtypes[i], name)) {
             run->dtype = (enum weir_compute)i;
             return i && !strncmp(o->device, "cpu", 3)
-                       ? WEIR_FAIL(WEIR_ERR_USAGE, "--dtype %s is for --device cuda: leave it out", o->dtype)
+                       ? WEIR_FAIL(WEIR_ERR_USAGE, "--dtype %s is for --device cuda: leave it out", name)
                        : WEIR_OK;
         }
     return weir_unknown("dtype", o->dtype, dtypes);
 }
 
-static weir_status choices_read(const struct train_options *o, struct train_run *run)
+static weir_status optimizer_read(const struct train_options *o, struct train_run *run)
 {
     static const char *const optimizers[] = {"sgd", "adamw", NULL}; /* in the order of enum weir_optimizer */
+    static const char *const of_adamw[] = {"adam-beta1", "adam-beta2", "adam-eps"};
+    const char *name = name_understood(o->optimizer, optimizers, NULL);
+    int found = 0;
+    while (optimizers[found] && strcmp(optimizers[found], name) != 0)
+        found++;
+    if (!optimizers[found])
+        return weir_unknown("optimizer", name, optimizers);
+    run->optimizer = (enum weir_optimizer)found;
+    for (int i = 0; i < 3 && run->optimizer != WEIR_OPTIMIZER_ADAMW; i++)
+        if (options_given(&o->given, of_adamw[i]))
+            return WEIR_FAIL(WEIR_ERR_USAGE, "--%s is for --optimizer adamw: leave it out", of_adamw[i]);
+    return WEIR_OK;
+}
+
+static weir_status rates_read(const struct train_options *o, struct train_run *run)
+{
+    static const char *const names[] = {"constant", "cosine", NULL};
+    weir_status status = weir_lr_schedule_find(name_understood(o->lr_schedule, names, NULL), &run->lr_schedule);
+    if (status || o->min_lr < 0)
+        return status;
+    if (run->lr_schedule != WEIR_LR_COSINE)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--min-lr is where --lr-schedule cosine ends: give both");
+    if (o->min_lr > train_lr(run))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--min-lr %g is above the learning rate %g: give a smaller one", o->min_lr, train_lr(run));
+    return WEIR_OK;
+}
+
+static weir_status choices_read(const struct train_options *o, struct train_run *run)
+{
+    if (o->evaluates && !o->init_from)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--init-from is missing: a folder with config.json and weights");
     if (!o->model)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--model is missing: --model list shows the models");
-    if (!o->data && !o->print_memory && !o->print_program)
+    if (o->evaluates && !o->val_data)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--data is missing: files of text or tokens, or a folder of IDX files");
+    if (!o->data && o->steps && !o->print_memory && !o->print_program)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--data is missing: files of text or tokens, or for image models a folder of IDX files");
     weir_status status = weir_model_open(o->model, &run->arena, &run->model);
     if (!status)
-        status = weir_lr_schedule_find(o->lr_schedule, &run->lr_schedule);
+        status = optimizer_read(o, run);
     if (!status)
-        status = dtype_read(o, run);
-    if (status)
-        return status;
-    for (int i = 0; optimizers[i]; i++)
-        if (!strcmp(optimizers[i], o->optimizer)) {
-            run->optimizer = (enum weir_optimizer)i;
-            return WEIR_OK;
-        }
-    return weir_unknown("optimizer", o->optimizer, optimizers);
+        status = rates_read(o, run);
+    return status ? status : dtype_read(o, run);
+}
+
+/* Samples of either source have the same form. */
+static const weir_data *any_data(const struct train_run *run)
+{
+    return run->train.data ? run->train.data : run->validation.data;
 }
 
 static weir_status model_build(const struct train_options *o, struct train_run *run)
@@ -59,31 +93,34 @@ static weir_status model_build(const struct train_options *o, struct train_run *
     struct weir_model_params params = {
         .microbatch_size = o->microbatch_size, .seq_len = o->seq_len, .dropout = o->dropout};
     if (run->model->data == WEIR_DATA_IMAGES) {
-        if (!run->train.data)
+        const weir_data *data = any_data(run);
+        if (!data)
             return WEIR_FAIL(WEIR_ERR_USAGE, "--data is missing: the size of the images decides the model's");
-        params.n_inputs = weir_shape_elements(&weir_data_info(run->train.data)->input);
-        params.n_classes = weir_data_info(run->train.data)->n_classes;
+        params.n_inputs = weir_shape_elements(&weir_data_info(data)->input);
+        params.n_classes = weir_data_info(data)->n_classes;
     }
     return weir_model_build(run->model, &params, &run->arena, &run->graph);
 }
 
-static weir_status schedule_build(const struct train_options *o, struct train_run *run)
+/* What was asked for, once it is whole: a run that cannot be prints its message alone. */
+static weir_status preview_print(const struct train_run *run, const struct weir_engine_config *config)
 {
-    static const char *const dialects[] = {"torch", "torch-2024", NULL}; /* in the order of enum weir_csv_dialect */
-    bool file = weir_pipeline_is_file(o->schedule); /* it brings its own numbers */
-    int dialect = 0;
-    while (dialects[dialect] && strcmp(dialects[dialect], o->dialect))
-        dialect++;
-    if (!dialects[dialect])
-        return weir_unknown("dialect", o->dialect, dialects);
-    int stages = (int)(options_given("stages") ? o->stages : file ? 0 : 2);
-    int microbatches = (int)(options_given("microbatches") ? o->microbatches : file ? 0 : 4);
-    weir_status status =
-        file ? weir_pipeline_schedule_file(o->schedule, (enum weir_csv_dialect)dialect, stages, (int)o->chunks,
-                                           microbatches, &run->arena, &run->schedule)
-             : weir_pipeline_schedule(o->schedule, stages, (int)o->chunks, microbatches, &run->arena, &run->schedule);
-    run->n_microbatches = run->schedule.n_microbatches * (int)o->replicas;
-    run->n_ranks = run->schedule.n_ranks * (int)o->replicas;
+    const struct train_options *o = run->options;
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+    if (!out)
+        return WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for a table");
+    weir_status status = weir_engine_preview(config, o->print_memory ? out : NULL, o->print_program ? out : NULL);
+    if (fclose(out) != 0 && !status)
+        status = WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for a table");
+    if (!status && o->print_memory && run->leads) {
+        printf("# ");
+        train_layout_print(run, stdout);
+    }
+    if (!status && run->leads)
+        fwrite(text, 1, bytes, stdout);
+    free(text);
     return status;
 }
 
@@ -100,6 +137,9 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.optimizer = run->optimizer;
     config.weight_decay = o->weight_decay >= 0 ? o->weight_decay : run->optimizer == WEIR_OPTIMIZER_ADAMW ? 0.1 : 0;
     config.grad_clip = o->grad_clip;
+    config.beta1 = options_given(&o->given, "adam-beta1") ? o->beta1 : config.beta1;
+    config.beta2 = options_given(&o->given, "adam-beta2") ? o->beta2 : config.beta2;
+    config.eps = options_given(&o->given, "adam-eps") ? o->eps : config.eps;
     config.seed = (uint64_t)o->seed;
     config.device_memory = o->device_memory;
     config.recompute = o->recompute;
@@ -113,8 +153,7 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     if (status)
         return status;
     if (o->print_memory || o->print_program)
-        return weir_engine_preview(&config, o->print_memory && run->leads ? stdout : NULL,
-                                   o->print_program && run->leads ? stdout : NULL);
+        return preview_print(run, &config);
     int n_processes;
     status = weir_engine_open(&config, &run->engine);
     if (!status)
@@ -131,7 +170,9 @@ static weir_status weights_prepare(const struct train_options *o, struct train_r
 
 static weir_status buffers_make(struct train_run *run)
 {
-    const struct weir_data_info *info = weir_data_info(run->train.data);
+    if (!any_data(run)) /* nothing is fed */
+        return WEIR_OK;
+    const struct weir_data_info *info = weir_data_info(any_data(run));
     size_t batch = (size_t)run->graph->microbatch_size;
     run->input_bytes = batch * weir_shape_bytes(&info->input);
     run->target_bytes = batch * weir_shape_bytes(&info->target);
@@ -141,7 +182,29 @@ static weir_status buffers_make(struct train_run *run)
     run->n_events = weir_engine_events(run->engine, NULL, 0);
     if (!status)
         status = weir_arena_alloc(&run->arena, run->n_events, sizeof *run->events, &run->events);
+    run->waits_room = run->n_events + (size_t)run->n_ranks;
+    if (!status)
+        status = weir_arena_alloc(&run->arena, run->waits_room, sizeof *run->waits, &run->waits);
     return status ? status : weir_arena_alloc(&run->arena, (size_t)run->n_ranks, sizeof *run->peaks, &run->peaks);
+}
+
+/* What `weir explain` needs to hold the trace against the simulator. */
+static weir_status trace_about(struct train_run *run)
+{
+    const char *schedule;
+    weir_status status = weir_schedule_csv_print(&run->schedule, &run->arena, &schedule);
+    if (status)
+        return status;
+    json_t *about = json_object();
+    json_object_set_new(about, "model", weir_json_utf8(run->model->name));
+    json_object_set_new(about, "ranks", json_integer(run->schedule.n_ranks));
+    json_object_set_new(about, "replicas", json_integer(run->options->replicas));
+    json_object_set_new(about, "schedule", weir_json_utf8(schedule));
+    struct weir_text text = {0};
+    weir_json_append(&text, about, 17);
+    status = text.status ? text.status : weir_trace_about(run->trace, text.data);
+    weir_text_release(&text);
+    return status;
 }
 
 static weir_status trace_open(const struct train_options *o, struct train_run *run)
@@ -154,39 +217,46 @@ static weir_status trace_open(const struct train_options *o, struct train_run *r
     size_t of_a_step = 2 * run->n_events; /* work and the wait before it */
     run->n_trace_steps = TRACE_EVENTS / (int64_t)of_a_step + 1;
     size_t most = of_a_step * (size_t)run->n_trace_steps;
-    return status || !run->leads ? status : weir_trace_open(o->trace, trace_rows, n_ranks, most, &run->trace);
+    if (!status && run->leads)
+        status = weir_trace_open(o->trace, trace_rows, n_ranks, most, &run->trace);
+    return status || !run->leads ? status : trace_about(run);
 }
 
-/* When the metrics file is open but not written yet: an output must not be the file of another option. */
-static weir_status outputs_check(const struct train_options *o, const struct train_run *run)
+/* What is read and what is written, before anything is.  What is there already is looked at where it is replaced. */
+static weir_status paths_register(const struct train_options *o, bool leads)
 {
-    const struct {
-        const char *option, *path;
-    } files[] = {{"config", o->config}, {"schedule", o->schedule}, {"metrics", o->metrics}, {"trace", o->trace}};
-    enum { FIRST_OUTPUT = 2, FILES = sizeof files / sizeof files[0] };
-    for (int out = FIRST_OUTPUT; out < FILES; out++) {
-        weir_status status = train_data_keep(run, files[out].option, files[out].path);
-        if (status)
-            return status;
-        for (int i = 0; i < out; i++)
-            if (train_same_file(files[i].path, files[out].path))
-                return WEIR_FAIL(WEIR_ERR_USAGE, "--%s and --%s are the same file '%s': give --%s another name",
-                                 files[i].option, files[out].option, files[out].path, files[out].option);
-    }
-    return WEIR_OK;
+    struct paths paths = {0};
+    paths_read(&paths, "--config", o->config);
+    paths_read(&paths, "--schedule", weir_pipeline_is_file(o->schedule) ? o->schedule : NULL);
+    paths_read_data(&paths, "--data", o->data);
+    paths_read_data(&paths, o->evaluates ? "--data" : "--val-data", o->val_data);
+    paths_read_model_name(&paths, "--model", o->model);
+    paths_read_model(&paths, "--init-from", o->init_from);
+    paths_write_model(&paths, "--export", o->export);
+    paths_write_metrics(&paths, "--metrics", o->metrics);
+    paths_write(&paths, "--trace", o->trace);
+    weir_status status = paths_check(&paths, o->force);
+    if (!status && leads && !o->force)
+        status = paths_check_replaced(&paths);
+    paths_release(&paths);
+    return status;
 }
 
 static weir_status all_open(const struct train_options *o, struct train_run *run)
 {
     weir_status status = choices_read(o, run);
+    if (!status)
+        status = paths_register(o, run->leads);
     if (!status && o->data)
         status = train_source_open(run, o->data, (uint64_t)o->seed, &run->train);
     if (!status)
+        status = train_validation_open(o, run);
+    if (!status)
         status = model_build(o, run);
     if (!status)
-        status = schedule_build(o, run);
+        status = train_schedule_build(o, run);
     if (!status)
-        status = train_validation_open(o, run);
+        status = train_validation_settle(o, run);
     if (!status)
         status = engine_open(o, run);
     if (status || !run->engine)
@@ -196,8 +266,8 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
         status = buffers_make(run);
     if (!status && o->metrics && run->leads)
         status = weir_metrics_open(o->metrics, run->n_ranks, &run->metrics);
-    if (!status)
-        status = outputs_check(o, run);
+    if (!status && run->metrics)
+        status = train_header_write(run);
     if (!status && o->trace)
         status = trace_open(o, run);
     if (!status && o->profile)
@@ -207,7 +277,7 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
 
 weir_status train_open(const struct train_options *options, struct train_run *run)
 {
-    *run = (struct train_run){.options = options, .val_loss = NAN, .leads = train_leads(options)};
+    *run = (struct train_run){.options = options, .first_loss = NAN, .last_loss = NAN, .val_loss = NAN, .leads = train_leads(options)};
     weir_status status = all_open(options, run);
     if (status) {
         char message[WEIR_ERROR_MAX];

@@ -1,18 +1,9 @@
 /* weir train, the steps: feed, step, report. */
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "cmd/train.h"
-
-/* A first signal ends the run after the step; a second one ends the process (the default action is restored). */
-static volatile sig_atomic_t signal_seen;
-
-static void signal_note(int number)
-{
-    signal_seen = number;
-    signal(number, SIG_DFL);
-}
 
 /* Feed a step, and have what comes next read from disk while it runs. */
 static weir_status step_feed(struct train_run *run, int64_t step)
@@ -33,7 +24,9 @@ static weir_status metrics_write(struct train_run *run, const struct weir_step_r
 {
     for (int r = 0; r < report->n_ranks; r++)
         run->peaks[r] = (int64_t)report->peak_bytes[r];
-    struct weir_metrics_step line = {.step = report->step,
+    struct weir_metrics_step line = {.step = report->step + 1, /* how many are done, as on the screen */
+                                     .time_s = (double)(weir_clock_ns() - run->begin_ns) / 1e9,
+                                     .tokens = train_targets(run) * (report->step + 1),
                                      .loss = report->loss,
                                      .grad_norm = report->grad_norm,
                                      .lr = lr,
@@ -64,19 +57,33 @@ static enum weir_trace_category category_of(const struct weir_step_event *event)
     }
 }
 
+/* The wait before an event, or NULL; `at` goes over the waits of all ranks, in their order. */
+static const struct weir_step_wait *wait_before(const struct train_run *run, size_t event, size_t *at)
+{
+    while (*at < run->n_waits && (run->waits[*at].event < 0 || (size_t)run->waits[*at].event < event))
+        (*at)++;
+    const struct weir_step_wait *wait = *at < run->n_waits ? &run->waits[*at] : NULL;
+    return wait && (size_t)wait->event == event && wait->end_ns - wait->start_ns > SHORTEST_WAIT_NS ? wait : NULL;
+}
+
 /* A compute stream that is not at work waits for what comes next. */
 static void trace_step(struct train_run *run, int64_t step)
 {
+    size_t at = 0;
     for (size_t i = 0; i < run->n_events; i++) {
-        const struct weir_step_event *e = &run->events[i], *before = i ? e - 1 : NULL;
+        const struct weir_step_event *e = &run->events[i];
+        const struct weir_step_wait *waited = wait_before(run, i, &at);
         struct weir_trace_event row = {.name = e->name, .rank = e->rank, .category = category_of(e), .stage = e->stage,
-                                       .mb = e->mb, .step = step, .start_ns = e->start_ns, .end_ns = e->end_ns};
-        bool waited = before && before->rank == e->rank && e->start_ns - before->end_ns > SHORTEST_WAIT_NS;
+                                       .mb = e->mb, .step = step + 1, .start_ns = e->start_ns, .end_ns = e->end_ns};
         if (waited) {
             struct weir_trace_event wait = row;
             wait.category = WEIR_TRACE_WAIT;
-            wait.start_ns = before->end_ns;
-            wait.end_ns = e->start_ns;
+            wait.start_ns = waited->start_ns;
+            wait.end_ns = waited->end_ns;
+            wait.cause = waited->cause;
+            wait.peer = waited->peer;
+            wait.awaited = waited->cause ? run->events[waited->peer_event].name : NULL;
+            wait.way_ns = waited->end_ns - waited->made_ns;
             weir_trace_add(run->trace, &wait, 1);
         }
         weir_trace_add(run->trace, &row, 1);
@@ -89,8 +96,11 @@ static weir_status step_events(struct train_run *run, int64_t step)
     if (!run->profile && step >= run->n_trace_steps)
         return WEIR_OK;
     weir_status status = weir_engine_events_gather(run->engine);
+    run->engine_failed = status;
     if (!status)
         weir_engine_events(run->engine, run->events, run->n_events);
+    if (!status)
+        run->n_waits = weir_engine_waits(run->engine, run->waits, run->waits_room);
     return status;
 }
 
@@ -99,7 +109,7 @@ static weir_status step_events(struct train_run *run, int64_t step)
 static weir_status step_report(struct train_run *run, struct progress *progress, const struct weir_step_report *report,
                                double lr, const double *val_loss)
 {
-    double targets = (double)run->graph->n_targets * run->n_microbatches;
+    double targets = (double)train_targets(run);
     double per_second = report->step_ns > 0 ? targets / ((double)report->step_ns / 1e9) : 0;
     if (report->step == 0)
         run->first_loss = report->loss;
@@ -114,7 +124,9 @@ static weir_status step_report(struct train_run *run, struct progress *progress,
         train_profile_step(run, report);
     if (run->trace && report->step < run->n_trace_steps)
         trace_step(run, report->step);
-    return run->metrics ? metrics_write(run, report, lr, per_second, val_loss) : WEIR_OK;
+    if (run->metrics && !run->output.status)
+        train_output_failed(run, metrics_write(run, report, lr, per_second, val_loss));
+    return WEIR_OK;
 }
 
 /* Validate when it is due, and report; a validation that fails takes nothing from the step's report. */
@@ -122,28 +134,50 @@ static weir_status step_end(struct train_run *run, struct progress *progress, co
                             double lr)
 {
     double val_loss;
-    bool due = train_validation_due(run, report->step);
-    weir_status validated = due ? train_validate(run, &val_loss) : WEIR_OK;
-    weir_status reported = step_report(run, progress, report, lr, due && !validated ? &val_loss : NULL);
+    bool due = train_validation_due(run, report->step), whole = true;
+    weir_status validated = due ? train_validate(run, &val_loss, &whole) : WEIR_OK;
+    weir_status reported = step_report(run, progress, report, lr, due && whole && !validated ? &val_loss : NULL);
+    run->validation_cut = !whole;
     return validated ? validated : reported;
+}
+
+double train_lr(const struct train_run *run)
+{
+    double lr = run->options->lr;
+    return lr >= 0 ? lr : run->optimizer == WEIR_OPTIMIZER_ADAMW ? 1e-3 : 0.1;
 }
 
 static double lr_at(const struct train_run *run, int64_t step)
 {
     const struct train_options *o = run->options;
-    double lr = o->lr >= 0 ? o->lr : run->optimizer == WEIR_OPTIMIZER_ADAMW ? 1e-3 : 0.1;
     int64_t warmup = o->warmup >= 0 ? o->warmup : run->lr_schedule == WEIR_LR_COSINE ? o->steps / 10 : 0;
-    return weir_learning_rate(run->lr_schedule, lr, warmup, step, o->steps);
+    return o->min_lr < 0 ? weir_learning_rate(run->lr_schedule, train_lr(run), warmup, step, o->steps)
+                         : weir_learning_rate_to(run->lr_schedule, train_lr(run), o->min_lr, warmup, step, o->steps);
 }
 
-static weir_status trace_end(struct train_run *run, weir_status status)
+/* Also after a failure: it shows what led there. */
+static void trace_end(struct train_run *run)
 {
     char message[WEIR_ERROR_MAX];
     weir_error_take(message);
-    weir_status written = weir_trace_write(run->trace); /* also after a failure: it shows what led there */
+    train_output_failed(run, weir_trace_write(run->trace));
+    weir_error_put(message);
+}
+
+static weir_status step_run(struct train_run *run, struct progress *progress, int64_t step, int *stop_out)
+{
+    struct weir_step_report report;
+    double lr = lr_at(run, step);
+    weir_status status = step_feed(run, step);
     if (status)
-        weir_error_put(message);
-    return status ? status : written;
+        return status;
+    status = weir_engine_step(run->engine, lr, &report);
+    run->engine_failed = status && status != WEIR_ERR_NUMERIC;
+    if (!status)
+        status = step_end(run, progress, &report, lr);
+    if (!status)
+        *stop_out = report.stop ? report.stop : train_stop_seen(run);
+    return status;
 }
 
 weir_status train_steps(struct train_run *run, int *signal_out)
@@ -151,30 +185,24 @@ weir_status train_steps(struct train_run *run, int *signal_out)
     struct progress progress;
     weir_status status = WEIR_OK;
     int stop = 0;
-    signal_seen = 0;
-    weir_engine_stop_flag(run->engine, &signal_seen);
-    signal(SIGINT, signal_note);
-    signal(SIGTERM, signal_note);
+    train_stop_watch(run);
+    run->begin_ns = weir_clock_ns();
     progress_start(&progress, run->options->steps, run->model->data == WEIR_DATA_IMAGES ? "img" : "tok",
                    run->options->quiet || !run->leads);
-    for (int64_t step = 0; step < run->options->steps && !stop && !status; step++) {
-        struct weir_step_report report;
-        double lr = lr_at(run, step);
-        status = step_feed(run, step);
-        if (!status)
-            status = weir_engine_step(run->engine, lr, &report);
-        if (!status) {
-            stop = report.stop;
-            status = step_end(run, &progress, &report, lr);
-        }
+    for (int64_t step = 0; step < run->options->steps && !stop && !status; step++)
+        status = step_run(run, &progress, step, &stop);
+    if (!run->options->steps && run->validation.data) {
+        status = train_validate_alone(run);
+        stop = train_stop_seen(run);
     }
     progress_end(&progress);
     if (run->trace)
-        status = trace_end(run, status);
+        trace_end(run);
     if (status && status != WEIR_ERR_NUMERIC) /* which every process sees */
         weir_engine_fail(run->engine, status);
-    if (stop && !run->options->quiet && run->leads)
-        fprintf(stderr, "weir train: stopped by signal %d after %lld steps\n", stop, (long long)run->n_done);
-    *signal_out = stop;
+    *signal_out = train_stop_signal(stop);
+    if (*signal_out && !run->options->quiet && run->leads)
+        fprintf(stderr, "weir %s: stopped by signal %d after %lld steps%s\n", train_command(run->options), *signal_out, (long long)run->n_done,
+                run->validation_cut ? ", the validation was not finished" : "");
     return status;
 }

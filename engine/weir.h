@@ -129,7 +129,8 @@ weir_status weir_engine_load_weights(weir_engine *engine, const char *path);
  * they are whole.  WEIR_ERR_UNSUPPORTED: the model has no Hugging Face form.  WEIR_ERR_IO. */
 weir_status weir_engine_save_weights(weir_engine *engine, const char *dir);
 
-/* What weir_engine_save_weights can refuse, found out before training: makes the folder and tries to write to it. */
+/* What weir_engine_save_weights can refuse, found out before training: makes the folder, tries to write to it, looks whether
+ * the files in it can be replaced and whether there is room (engine/checkpoint/export_folder.h). */
 weir_status weir_export_check(const struct weir_graph *graph, const char *dir);
 
 /* Is the input `name` of micro-batch `mb` read by a rank of this process?  When not, feeding it has no effect. */
@@ -151,6 +152,10 @@ weir_status weir_engine_events_gather(weir_engine *engine);
 
 /* What the ranks did in the last step: fills at most `room` events, returns how many there are. */
 size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room);
+
+/* Why the ranks stood still in the last step, by rank and time: fills at most `room` entries, returns how many there are, at
+ * most one per event and one per rank.  With several processes gather the events first. */
+size_t weir_engine_waits(const weir_engine *engine, struct weir_step_wait *waits_out, size_t room);
 
 /* Where the time went, one row per operation and pass that was called: fills at most `room` rows, returns how many there
  * are (at most 3 per node of the graph).  On `cuda` there are none unless the engine was opened with `profiles`. */

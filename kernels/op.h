@@ -151,7 +151,8 @@ struct weir_op_kernels {
     weir_kernel_fn backward_weight; /* NULL: the row has no parameters */
     /* (optional) scratch of one call in bytes; NULL: none */
     size_t (*scratch_bytes)(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads);
-    /* (optional) make what the pass will need (primitives), on the compute thread, before the first step */
+    /* (optional) make what the pass will need (primitives, code on a device), on the compute thread, before the first step.
+     * It may run the pass: what that writes is undefined afterwards */
     weir_status (*prepare)(const struct weir_op_call *call, enum weir_pass pass);
 };
 

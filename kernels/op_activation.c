@@ -34,7 +34,7 @@ const struct weir_op weir_op_gelu_tanh = {
     .input_needs = WEIR_NEEDS_INPUT_0,
     .infer = gelu_tanh_infer,
     .cpu = {weir_cpu_gelu_tanh_forward, weir_cpu_gelu_tanh_backward_input, NULL, NULL, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_gelu_tanh_forward, weir_cuda_gelu_tanh_backward_input, NULL, NULL, NULL),
+    .cuda = WEIR_CUDA_ROW(weir_cuda_gelu_tanh_forward, weir_cuda_gelu_tanh_backward_input, NULL, NULL),
 };
 
 const struct weir_op weir_op_gelu_erf = {
@@ -44,7 +44,7 @@ const struct weir_op weir_op_gelu_erf = {
     .input_needs = WEIR_NEEDS_INPUT_0,
     .infer = gelu_erf_infer,
     .cpu = {weir_cpu_gelu_erf_forward, weir_cpu_gelu_erf_backward_input, NULL, NULL, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_gelu_erf_forward, weir_cuda_gelu_erf_backward_input, NULL, NULL, NULL),
+    .cuda = WEIR_CUDA_ROW(weir_cuda_gelu_erf_forward, weir_cuda_gelu_erf_backward_input, NULL, NULL),
 };
 
 const struct weir_op weir_op_relu = {
@@ -54,7 +54,7 @@ const struct weir_op weir_op_relu = {
     .input_needs = WEIR_NEEDS_OUTPUT,
     .infer = relu_infer,
     .cpu = {weir_cpu_relu_forward, weir_cpu_relu_backward_input, NULL, NULL, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_relu_forward, weir_cuda_relu_backward_input, NULL, NULL, NULL),
+    .cuda = WEIR_CUDA_ROW(weir_cuda_relu_forward, weir_cuda_relu_backward_input, NULL, NULL),
 };
 
 const struct weir_op weir_op_silu = {
@@ -64,5 +64,5 @@ const struct weir_op weir_op_silu = {
     .input_needs = WEIR_NEEDS_INPUT_0,
     .infer = silu_infer,
     .cpu = {weir_cpu_silu_forward, weir_cpu_silu_backward_input, NULL, NULL, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_silu_forward, weir_cuda_silu_backward_input, NULL, NULL, NULL),
+    .cuda = WEIR_CUDA_ROW(weir_cuda_silu_forward, weir_cuda_silu_backward_input, NULL, NULL),
 };

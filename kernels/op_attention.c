@@ -95,5 +95,5 @@ const struct weir_op weir_op_attention = {
     .infer = infer,
     .cpu = {weir_cpu_attention_forward, weir_cpu_attention_backward_input, NULL, weir_cpu_attention_scratch, NULL},
     .cuda = WEIR_CUDA_ROW(weir_cuda_attention_forward, weir_cuda_attention_backward_input, NULL,
-                          weir_cuda_attention_scratch, NULL),
+                          weir_cuda_attention_scratch),
 };

@@ -57,7 +57,8 @@ static weir_status infer(struct weir_op_shapes *shapes)
         return status;
     shapes->output = shapes->inputs[0];
     shapes->output.dims[2] = heads * d;
-    shapes->cache_bytes = (size_t)(2 * kv_heads * attr->n_positions * d) * weir_dtype_bytes(shapes->inputs[0].dtype);
+    const struct weir_shape cache = {4, {2, kv_heads, attr->n_positions, d}, shapes->inputs[0].dtype};
+    shapes->cache_bytes = weir_shape_bytes(&cache);
     double pairs = (double)shapes->output.dims[1] * (double)attr->n_positions;
     shapes->flops[WEIR_FORWARD] = pairs * (4.0 * (double)(heads * d) + 20.0 * (double)heads);
     weir_infer_bytes(shapes);
@@ -70,5 +71,5 @@ const struct weir_op weir_op_attention_cached = {
     .summary = "causal attention over the keys and values of a sequence so far",
     .infer = infer,
     .cpu = {weir_cpu_attention_cached_forward, NULL, NULL, weir_cpu_attention_cached_scratch, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_attention_cached_forward, NULL, NULL, weir_cuda_attention_cached_scratch, NULL),
+    .cuda = WEIR_CUDA_ROW(weir_cuda_attention_cached_forward, NULL, NULL, weir_cuda_attention_cached_scratch),
 };

@@ -42,7 +42,7 @@ const struct weir_op weir_op_add = {
     .flags = WEIR_OP_SUM,
     .infer = add_infer,
     .cpu = {weir_cpu_add_forward, NULL, NULL, NULL, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_add_forward, NULL, NULL, NULL, NULL),
+    .cuda = WEIR_CUDA_ROW(weir_cuda_add_forward, NULL, NULL, NULL),
 };
 
 const struct weir_op weir_op_dropout = {
@@ -51,5 +51,5 @@ const struct weir_op weir_op_dropout = {
     .summary = "zeroes elements with a probability, scales the others",
     .infer = dropout_infer,
     .cpu = {weir_cpu_dropout_forward, weir_cpu_dropout_backward_input, NULL, NULL, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_dropout_forward, weir_cuda_dropout_backward_input, NULL, NULL, NULL),
+    .cuda = WEIR_CUDA_ROW(weir_cuda_dropout_forward, weir_cuda_dropout_backward_input, NULL, NULL),
 };

@@ -58,5 +58,5 @@ const struct weir_op weir_op_embedding = {
     .weight_needs = WEIR_NEEDS_INPUT_0,
     .infer = infer,
     .cpu = {weir_cpu_embedding_forward, NULL, weir_cpu_embedding_backward_weight, NULL, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_embedding_forward, NULL, weir_cuda_embedding_backward_weight, NULL, NULL),
+    .cuda = WEIR_CUDA_ROW(weir_cuda_embedding_forward, NULL, weir_cuda_embedding_backward_weight, NULL),
 };

@@ -27,5 +27,5 @@ const struct weir_op weir_op_last_row = {
     .summary = "the last row of a sequence",
     .infer = infer,
     .cpu = {weir_cpu_last_row_forward, NULL, NULL, NULL, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_last_row_forward, NULL, NULL, NULL, NULL),
+    .cuda = WEIR_CUDA_ROW(weir_cuda_last_row_forward, NULL, NULL, NULL),
 };

@@ -42,5 +42,5 @@ const struct weir_op weir_op_linear = {
     .cpu = {weir_cpu_linear_forward, weir_cpu_linear_backward_input, weir_cpu_linear_backward_weight,
             weir_cpu_linear_scratch, weir_cpu_linear_prepare},
     .cuda = WEIR_CUDA_ROW(weir_cuda_linear_forward, weir_cuda_linear_backward_input, weir_cuda_linear_backward_weight,
-                          weir_cuda_linear_scratch, weir_cuda_linear_prepare),
+                          weir_cuda_linear_scratch),
 };

@@ -59,7 +59,7 @@ const struct weir_op weir_op_cross_entropy = {
     .flags = WEIR_OP_LOSS,
     .infer = cross_entropy_infer,
     .cpu = {weir_cpu_cross_entropy_forward, NULL, NULL, weir_cpu_loss_scratch, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_cross_entropy_forward, NULL, NULL, weir_cuda_loss_scratch, NULL),
+    .cuda = WEIR_CUDA_ROW(weir_cuda_cross_entropy_forward, NULL, NULL, weir_cuda_loss_scratch),
 };
 
 const struct weir_op weir_op_mse = {
@@ -69,5 +69,5 @@ const struct weir_op weir_op_mse = {
     .flags = WEIR_OP_LOSS,
     .infer = mse_infer,
     .cpu = {weir_cpu_mse_forward, NULL, NULL, weir_cpu_loss_scratch, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_mse_forward, NULL, NULL, weir_cuda_loss_scratch, NULL),
+    .cuda = WEIR_CUDA_ROW(weir_cuda_mse_forward, NULL, NULL, weir_cuda_loss_scratch),
 };

@@ -45,7 +45,7 @@ const struct weir_op weir_op_layer_norm = {
     .cpu = {weir_cpu_layer_norm_forward, weir_cpu_layer_norm_backward_input, weir_cpu_layer_norm_backward_weight,
             NULL, NULL},
     .cuda = WEIR_CUDA_ROW(weir_cuda_layer_norm_forward, weir_cuda_layer_norm_backward_input,
-                          weir_cuda_layer_norm_backward_weight, weir_cuda_norm_scratch, NULL),
+                          weir_cuda_layer_norm_backward_weight, weir_cuda_norm_scratch),
 };
 
 const struct weir_op weir_op_rms_norm = {
@@ -58,5 +58,5 @@ const struct weir_op weir_op_rms_norm = {
     .cpu = {weir_cpu_rms_norm_forward, weir_cpu_rms_norm_backward_input, weir_cpu_rms_norm_backward_weight, NULL,
             NULL},
     .cuda = WEIR_CUDA_ROW(weir_cuda_rms_norm_forward, weir_cuda_rms_norm_backward_input,
-                          weir_cuda_rms_norm_backward_weight, weir_cuda_norm_scratch, NULL),
+                          weir_cuda_rms_norm_backward_weight, weir_cuda_norm_scratch),
 };

@@ -40,5 +40,5 @@ const struct weir_op weir_op_rope = {
     .summary = "rotary positions: pairs of a head turned by an angle that grows with the position",
     .infer = infer,
     .cpu = {weir_cpu_rope_forward, weir_cpu_rope_backward_input, NULL, weir_cpu_rope_scratch, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_rope_forward, weir_cuda_rope_backward_input, NULL, weir_cuda_rope_scratch, NULL),
+    .cuda = WEIR_CUDA_ROW(weir_cuda_rope_forward, weir_cuda_rope_backward_input, NULL, weir_cuda_rope_scratch),
 };

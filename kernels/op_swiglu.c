@@ -32,5 +32,5 @@ const struct weir_op weir_op_swiglu = {
     .input_needs = WEIR_NEEDS_INPUT_0 | WEIR_NEEDS_INPUT_1,
     .infer = infer,
     .cpu = {weir_cpu_swiglu_forward, weir_cpu_swiglu_backward_input, NULL, NULL, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_swiglu_forward, weir_cuda_swiglu_backward_input, NULL, NULL, NULL),
+    .cuda = WEIR_CUDA_ROW(weir_cuda_swiglu_forward, weir_cuda_swiglu_backward_input, NULL, NULL),
 };

@@ -6,6 +6,7 @@
 #ifndef WEIR_KERNELS_TENSOR_H
 #define WEIR_KERNELS_TENSOR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -34,11 +35,13 @@ struct weir_tensor {
     uint64_t byte_offset;
 };
 
+/* INT64_MAX when the product does not fit: the graph builder refuses such shapes. */
 static inline int64_t weir_shape_elements(const struct weir_shape *shape)
 {
     int64_t n = 1;
     for (int i = 0; i < shape->n_dims; i++)
-        n *= shape->dims[i];
+        if (__builtin_mul_overflow(n, shape->dims[i], &n))
+            return INT64_MAX;
     return n;
 }
 
@@ -49,7 +52,9 @@ static inline size_t weir_dtype_bytes(enum weir_dtype dtype)
 
 static inline size_t weir_shape_bytes(const struct weir_shape *shape)
 {
-    return (size_t)weir_shape_elements(shape) * weir_dtype_bytes(shape->dtype);
+    size_t bytes;
+    bool fits = !__builtin_mul_overflow((size_t)weir_shape_elements(shape), weir_dtype_bytes(shape->dtype), &bytes);
+    return fits ? bytes : SIZE_MAX;
 }
 
 /* A view of `data` with the shape of `shape`, whose dims the view points to: `shape` must outlive it. */

@@ -33,24 +33,33 @@ static const char *part(struct gpt2 *g, const char *suffix)
     return g->part;
 }
 
+/* A parameter whose dimensions are these keys of config.json. */
+static int param(struct gpt2 *g, const char *name, enum weir_init init, double scale, bool decay, const char *sizes)
+{
+    int index = weir_graph_param(&g->b, name, init, scale, decay);
+    weir_graph_param_sizes(&g->b, index, sizes);
+    return index;
+}
+
 static int layer_norm(struct gpt2 *g, const char *name, int x)
 {
     char text[32];
     snprintf(text, sizeof text, "%s.weight", name);
-    int gain = weir_graph_param(&g->b, part(g, text), WEIR_INIT_CONSTANT, 1, false);
+    int gain = param(g, part(g, text), WEIR_INIT_CONSTANT, 1, false, "n_embd");
     snprintf(text, sizeof text, "%s.bias", name);
-    int bias = weir_graph_param(&g->b, part(g, text), WEIR_INIT_CONSTANT, 0, false);
+    int bias = param(g, part(g, text), WEIR_INIT_CONSTANT, 0, false, "n_embd");
     struct weir_op_attr attr = {.bias = true, .eps = g->config->eps};
     return weir_graph_node(&g->b, part(g, name), &weir_op_layer_norm, &attr, 1, &x, 2, (int[]){gain, bias});
 }
 
-static int linear(struct gpt2 *g, const char *name, int x, int64_t out, double std)
+/* `sizes` are those of the weight, in and out. */
+static int linear(struct gpt2 *g, const char *name, int x, int64_t out, double std, const char *sizes)
 {
     char text[48];
     snprintf(text, sizeof text, "%s.weight", name);
-    int weight = weir_graph_param(&g->b, part(g, text), WEIR_INIT_NORMAL, std, true);
+    int weight = param(g, part(g, text), WEIR_INIT_NORMAL, std, true, sizes);
     snprintf(text, sizeof text, "%s.bias", name);
-    int bias = weir_graph_param(&g->b, part(g, text), WEIR_INIT_CONSTANT, 0, false);
+    int bias = param(g, part(g, text), WEIR_INIT_CONSTANT, 0, false, strchr(sizes, ',') + 2);
     struct weir_op_attr attr = {.out_features = out, .bias = true, .in_out = true};
     return weir_graph_node(&g->b, part(g, name), &weir_op_linear, &attr, 1, &x, 2, (int[]){weight, bias});
 }
@@ -70,8 +79,8 @@ static int embedding(struct gpt2 *g, int tokens)
 {
     const struct weir_gpt2_config *c = g->config;
     weir_graph_layer(&g->b, "embed");
-    int params[] = {weir_graph_param(&g->b, "wte.weight", WEIR_INIT_NORMAL, c->init_std, true),
-                    weir_graph_param(&g->b, "wpe.weight", WEIR_INIT_NORMAL, c->init_std / 2, true)};
+    int params[] = {param(g, "wte.weight", WEIR_INIT_NORMAL, c->init_std, true, "vocab_size, n_embd"),
+                    param(g, "wpe.weight", WEIR_INIT_NORMAL, c->init_std / 2, true, "n_positions, n_embd")};
     struct weir_op_attr attr = {.out_features = c->width, .vocabulary = c->vocabulary, .n_positions = c->n_positions};
     int x = weir_graph_node(&g->b, "embed", &weir_op_embedding, &attr, 1, &tokens, 2, params);
     return dropout(g, "embed.dropout", x);
@@ -86,17 +95,17 @@ static int block(struct gpt2 *g, int i, int x)
 
     weir_graph_layer(&g->b, part(g, "attn"));
     int y = layer_norm(g, "ln_1", x);
-    y = linear(g, "attn.c_attn", y, 3 * c->width, c->init_std);
+    y = linear(g, "attn.c_attn", y, 3 * c->width, c->init_std, "n_embd, 3 n_embd");
     y = weir_graph_node(&g->b, part(g, "attn.attention"), g->context ? &weir_op_attention_cached : &weir_op_attention,
                         &heads, 1, &y, 0, NULL);
-    y = linear(g, "attn.c_proj", y, c->width, residual_std);
+    y = linear(g, "attn.c_proj", y, c->width, residual_std, "n_embd, n_embd");
     x = residual(g, "attn.residual", x, dropout(g, "attn.dropout", y));
 
     weir_graph_layer(&g->b, part(g, "mlp"));
     y = layer_norm(g, "ln_2", x);
-    y = linear(g, "mlp.c_fc", y, c->inner, c->init_std);
+    y = linear(g, "mlp.c_fc", y, c->inner, c->init_std, "n_embd, n_inner");
     y = weir_graph_node(&g->b, part(g, "mlp.gelu"), c->activation, NULL, 1, &y, 0, NULL);
-    y = linear(g, "mlp.c_proj", y, c->width, residual_std);
+    y = linear(g, "mlp.c_proj", y, c->width, residual_std, "n_inner, n_embd");
     x = residual(g, "mlp.residual", x, dropout(g, "mlp.dropout", y));
     g->name[0] = 0;
     return x;
@@ -109,7 +118,7 @@ static void head(struct gpt2 *g, int x, int targets)
     if (g->context)
         x = weir_graph_node(&g->b, "last_row", &weir_op_last_row, NULL, 1, &x, 0, NULL);
     const char *name = g->config->untied ? "lm_head.weight" : "wte.weight";
-    int weight = weir_graph_param(&g->b, name, WEIR_INIT_NORMAL, g->config->init_std, true);
+    int weight = param(g, name, WEIR_INIT_NORMAL, g->config->init_std, true, "vocab_size, n_embd");
     struct weir_op_attr attr = {.out_features = g->config->vocabulary};
     int logits = weir_graph_node(&g->b, "lm_head", &weir_op_linear, &attr, 1, &x, 1, &weight);
     if (!g->context)

@@ -1,23 +1,65 @@
 #include "models/graph.h"
 
+#include <math.h>
 #include <string.h>
+
+#include "base/alloc.h"
+#include "kernels/infer.h"
+
+/* A tensor or a sum that counts more is no model but a wrong number; bytes of a few such sums still fit into 64 bits. */
+static const int64_t MOST_ELEMENTS = (int64_t)1 << 56;
+
+static weir_status name_check(const char *name, const char *what)
+{
+    return name && *name ? WEIR_OK : WEIR_FAIL(WEIR_ERR_INVALID, "a %s has no name", what);
+}
+
+/* Whatever a program fills a shape with, it can be printed and multiplied afterwards. */
+static weir_status shape_check(const struct weir_shape *shape, const char *what, const char *name)
+{
+    char text[WEIR_SHAPE_TEXT];
+    if (shape->n_dims < 0 || shape->n_dims > WEIR_MAX_DIMS || (unsigned)shape->dtype > WEIR_DTYPE_BF16)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%s '%s' has %d dimensions of dtype %d, a shape has at most %d of a known "
+                         "dtype", what,
+                         name, shape->n_dims, (int)shape->dtype, WEIR_MAX_DIMS);
+    for (int i = 0; i < shape->n_dims; i++)
+        if (shape->dims[i] < 1)
+            return WEIR_FAIL(WEIR_ERR_INVALID, "%s '%s' is %s: every dimension must be at least 1", what, name,
+                             weir_shape_str(shape, text));
+    if (weir_shape_elements(shape) > MOST_ELEMENTS)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%s '%s' is %s: more than 2^56 elements cannot be", what, name,
+                         weir_shape_str(shape, text));
+    return WEIR_OK;
+}
 
 void weir_graph_begin(struct weir_graph_builder *b, const char *name, struct weir_arena *arena)
 {
     memset(b, 0, sizeof *b);
     b->arena = arena;
-    b->status = weir_arena_strdup(arena, name, &b->graph.name);
+    b->status = name_check(name, "graph");
+    if (!b->status)
+        b->status = weir_arena_strdup(arena, name, &b->graph.name);
+}
+
+static weir_status input_check(const struct weir_graph_builder *b, const char *name, const struct weir_shape *shape)
+{
+    weir_status status = name_check(name, "graph input");
+    if (!status)
+        status = shape_check(shape, "input", name);
+    if (!status && shape->n_dims < 1)
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "input '%s' has no dimensions: the first one is the sample", name);
+    if (!status && b->graph.n_inputs && shape->dims[0] != b->inputs[0].shape.dims[0])
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "input '%s' has %lld samples, input '%s' has %lld", name,
+                           (long long)shape->dims[0], b->inputs[0].name, (long long)b->inputs[0].shape.dims[0]);
+    return status;
 }
 
 int weir_graph_input(struct weir_graph_builder *b, const char *name, struct weir_shape shape)
 {
     if (!b->status)
+        b->status = input_check(b, name, &shape);
+    if (!b->status)
         b->status = weir_arena_grow(b->arena, &b->inputs, &b->input_room, (size_t)b->graph.n_inputs + 1, sizeof *b->inputs);
-    if (!b->status && (shape.n_dims < 1 || weir_shape_elements(&shape) < 1))
-        b->status = WEIR_FAIL(WEIR_ERR_INVALID, "input '%s' is empty: every dimension must be at least 1", name);
-    if (!b->status && b->graph.n_inputs && shape.dims[0] != b->inputs[0].shape.dims[0])
-        b->status = WEIR_FAIL(WEIR_ERR_INVALID, "input '%s' has %lld samples, input '%s' has %lld", name,
-                              (long long)shape.dims[0], b->inputs[0].name, (long long)b->inputs[0].shape.dims[0]);
     if (b->status)
         return 0;
     struct weir_graph_input *input = &b->inputs[b->graph.n_inputs];
@@ -29,6 +71,8 @@ int weir_graph_input(struct weir_graph_builder *b, const char *name, struct weir
 void weir_graph_layer(struct weir_graph_builder *b, const char *name)
 {
     if (!b->status)
+        b->status = name_check(name, "layer");
+    if (!b->status)
         b->status = weir_arena_grow(b->arena, &b->layers, &b->layer_room, (size_t)b->graph.n_layers + 1, sizeof *b->layers);
     if (b->status)
         return;
@@ -38,8 +82,22 @@ void weir_graph_layer(struct weir_graph_builder *b, const char *name)
     b->graph.n_layers++;
 }
 
+static weir_status param_check(const char *name, enum weir_init init, double scale)
+{
+    weir_status status = name_check(name, "parameter");
+    if (!status && init != WEIR_INIT_NORMAL && init != WEIR_INIT_CONSTANT)
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "parameter '%s' has initial values of kind %d, there are normal and "
+                           "constant", name,
+                           (int)init);
+    if (!status && !isfinite(scale))
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "parameter '%s' has the scale %g, a number is needed", name, scale);
+    return status;
+}
+
 int weir_graph_param(struct weir_graph_builder *b, const char *name, enum weir_init init, double scale, bool decay)
 {
+    if (!b->status)
+        b->status = param_check(name, init, scale);
     if (b->status)
         return 0;
     for (int i = 0; i < b->graph.n_params; i++)
@@ -54,10 +112,21 @@ int weir_graph_param(struct weir_graph_builder *b, const char *name, enum weir_i
     return b->graph.n_params++;
 }
 
+void weir_graph_param_sizes(struct weir_graph_builder *b, int param, const char *sizes)
+{
+    if (!b->status && (param < 0 || param >= b->graph.n_params))
+        b->status = WEIR_FAIL(WEIR_ERR_INVALID, "there is no parameter %d, the graph has %d so far", param, b->graph.n_params);
+    if (!b->status && sizes && !b->params[param].sizes)
+        b->status = weir_arena_strdup(b->arena, sizes, &b->params[param].sizes);
+}
+
 static weir_status param_bind(struct weir_graph_builder *b, struct weir_node *node, int slot)
 {
     struct weir_param *param = &b->params[node->params[slot]];
     const struct weir_shape *shape = &node->shapes.params[slot];
+    weir_status status = shape_check(shape, "parameter", param->name);
+    if (status)
+        return status;
     if (param->n_uses == 0) {
         param->shape = *shape;
         param->shape.dtype = WEIR_DTYPE_F32;
@@ -83,19 +152,100 @@ static weir_status storage_check(const struct weir_node *node)
     return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': operation '%s' is for f32 alone", node->name, node->op->name);
 }
 
+static weir_status row_check(const struct weir_graph_builder *b, const char *name, const struct weir_op *op)
+{
+    weir_status status = name_check(name, "node");
+    if (status)
+        return status;
+    if (!b->graph.n_layers)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s' stands before the first layer", name);
+    if (!op)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s' has no operation", name);
+    if (op->struct_bytes != sizeof *op)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': operation '%s' has %zu bytes, this library's rows have %zu: rebuild",
+                         name, op->name ? op->name : "", op->struct_bytes, sizeof *op);
+    if (!op->name || !op->infer)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': the row of operation '%s' has no %s", name, op->name ? op->name : "",
+                         op->name ? "infer" : "name");
+    return WEIR_OK;
+}
+
+static weir_status value_check(const struct weir_graph_builder *b, const char *name, int slot, int value)
+{
+    if (!weir_value_is_input(value) && value >= b->graph.n_nodes)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': input %d is value %d, the nodes before it are 0 to "
+                         "%d", name, slot, value,
+                         b->graph.n_nodes - 1);
+    if (weir_value_is_input(value) && weir_value_input(value) >= b->graph.n_inputs)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': input %d is input %d of the graph, which has %d so far", name, slot,
+                         weir_value_input(value), b->graph.n_inputs);
+    return WEIR_OK;
+}
+
+/* What the node takes is there: counts, values, parameters. */
+static weir_status takes_check(const struct weir_graph_builder *b, const char *name, int n_inputs, const int *inputs,
+                               int n_params, const int *params)
+{
+    if (n_inputs > WEIR_OP_INPUTS || n_params > WEIR_OP_PARAMS)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s' has more than %d inputs or %d parameters", name, WEIR_OP_INPUTS,
+                         WEIR_OP_PARAMS);
+    if (n_inputs < 0 || n_params < 0 || (n_inputs && !inputs) || (n_params && !params))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s' has %d inputs and %d parameters, of which a list is "
+                         "missing", name, n_inputs,
+                         n_params);
+    weir_status status = WEIR_OK;
+    for (int i = 0; i < n_inputs && !status; i++)
+        status = value_check(b, name, i, inputs[i]);
+    for (int i = 0; i < n_params && !status; i++)
+        if (params[i] < 0 || params[i] >= b->graph.n_params)
+            status = WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': parameter %d is number %d, the graph has %d so far", name, i,
+                               params[i], b->graph.n_params);
+    return status;
+}
+
+static weir_status inputs_set(const struct weir_graph_builder *b, const char *name, int n_inputs, const int *inputs,
+                              struct weir_node *node)
+{
+    node->shapes.n_inputs = n_inputs;
+    for (int i = 0; i < n_inputs; i++) {
+        for (int k = 0; k < i && !(node->op->flags & WEIR_OP_SUM); k++)
+            if (inputs[k] == inputs[i])
+                return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s' takes the same value twice", name);
+        node->inputs[i] = inputs[i];
+        node->shapes.inputs[i] = weir_value_is_input(inputs[i]) ? b->inputs[weir_value_input(inputs[i])].shape
+                                                                : b->nodes[inputs[i]].shapes.output;
+    }
+    return WEIR_OK;
+}
+
+/* Ask the row, and hold what it says to what can be. */
+static weir_status node_infer(struct weir_node *node, int n_params)
+{
+    const struct weir_op *op = node->op;
+    weir_status status = op->infer(&node->shapes);
+    if (status)
+        return weir_error_prefix(status, "node '%s': ", node->name);
+    if (node->shapes.n_params != n_params)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': %s takes %d parameters here, not %d", node->name, op->name,
+                         node->shapes.n_params, n_params);
+    if ((op->flags & WEIR_OP_LOSS) && (!node->shapes.n_inputs || !node->shapes.inputs[0].n_dims))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': loss '%s' has no prediction as its first input", node->name, op->name);
+    if (node->shapes.saved_bytes > 8 * (uint64_t)MOST_ELEMENTS || node->shapes.cache_bytes > 8 * (uint64_t)MOST_ELEMENTS)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': %s keeps %zu bytes, more than can be", node->name, op->name,
+                         node->shapes.saved_bytes > node->shapes.cache_bytes ? node->shapes.saved_bytes
+                                                                             : node->shapes.cache_bytes);
+    return shape_check(&node->shapes.output, "node", node->name);
+}
+
 static weir_status node_add(struct weir_graph_builder *b, const char *name, const struct weir_op *op,
                             const struct weir_op_attr *attr, int n_inputs, const int *inputs, int n_params,
                             const int *params)
 {
-    if (!b->graph.n_layers)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s' stands before the first layer", name);
-    if (op->struct_bytes != sizeof *op)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': operation '%s' has %zu bytes, this library's rows have %zu: rebuild",
-                         name, op->name, op->struct_bytes, sizeof *op);
-    if (n_inputs > WEIR_OP_INPUTS || n_params > WEIR_OP_PARAMS)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s' has more than %d inputs or %d parameters", name, WEIR_OP_INPUTS,
-                         WEIR_OP_PARAMS);
-    weir_status status = weir_arena_grow(b->arena, &b->nodes, &b->node_room, (size_t)b->graph.n_nodes + 1, sizeof *b->nodes);
+    weir_status status = row_check(b, name, op);
+    if (!status)
+        status = takes_check(b, name, n_inputs, inputs, n_params, params);
+    if (!status)
+        status = weir_arena_grow(b->arena, &b->nodes, &b->node_room, (size_t)b->graph.n_nodes + 1, sizeof *b->nodes);
     if (status)
         return status;
     struct weir_node *node = &b->nodes[b->graph.n_nodes];
@@ -106,21 +256,11 @@ static weir_status node_add(struct weir_graph_builder *b, const char *name, cons
         node->attr = *attr;
     node->shapes.attr = &node->attr;
     node->shapes.storage = b->graph.storage;
-    node->shapes.n_inputs = n_inputs;
-    for (int i = 0; i < n_inputs; i++) {
-        for (int k = 0; k < i && !(op->flags & WEIR_OP_SUM); k++)
-            if (inputs[k] == inputs[i])
-                return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s' takes the same value twice", name);
-        node->inputs[i] = inputs[i];
-        node->shapes.inputs[i] = weir_value_is_input(inputs[i]) ? b->inputs[weir_value_input(inputs[i])].shape
-                                                                : b->nodes[inputs[i]].shapes.output;
-    }
-    status = weir_arena_strdup(b->arena, name, &node->name);
-    if (!status && (status = op->infer(&node->shapes)))
-        return weir_error_prefix(status, "node '%s': ", name);
-    if (!status && node->shapes.n_params != n_params)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': %s takes %d parameters here, not %d", name, op->name,
-                         node->shapes.n_params, n_params);
+    status = inputs_set(b, name, n_inputs, inputs, node);
+    if (!status)
+        status = weir_arena_strdup(b->arena, name, &node->name);
+    if (!status)
+        status = node_infer(node, n_params);
     for (int i = 0; !status && i < n_params; i++) {
         node->params[i] = params[i];
         status = param_bind(b, node, i);
@@ -140,38 +280,64 @@ int weir_graph_node(struct weir_graph_builder *b, const char *name, const struct
 
 /* ---- checks -------------------------------------------------------------------------------------------------------- */
 
-/* The value that the nodes from `first` on take from before it; -1 (an input's value) stands for none yet. */
-static weir_status border_check(const struct weir_graph *graph, struct weir_layer *layer)
+/* The last node that takes each value: of nodes, then of inputs; -1: none does. */
+struct uses {
+    int *of_nodes, *of_inputs;
+};
+
+static weir_status uses_find(const struct weir_graph *graph, struct uses *uses)
 {
-    int first = layer->first_node, crossing = -1;
-    for (int n = first; n < graph->n_nodes; n++)
+    weir_status status = weir_alloc((size_t)graph->n_nodes + (size_t)graph->n_inputs, sizeof *uses->of_nodes, &uses->of_nodes);
+    if (status)
+        return status;
+    uses->of_inputs = uses->of_nodes + graph->n_nodes;
+    memset(uses->of_nodes, 0xff, sizeof *uses->of_nodes * ((size_t)graph->n_nodes + (size_t)graph->n_inputs));
+    for (int n = 0; n < graph->n_nodes; n++)
         for (int i = 0; i < graph->nodes[n].shapes.n_inputs; i++) {
             int value = graph->nodes[n].inputs[i];
-            if (weir_value_is_input(value) || value >= first || value == crossing)
-                continue;
-            if (crossing >= 0)
-                return WEIR_FAIL(WEIR_ERR_INVALID,
-                                 "values '%s' and '%s' both cross into layer '%s': a border may be crossed by one value, "
-                                 "join the layers",
-                                 graph->nodes[crossing].name, graph->nodes[value].name, layer->name);
-            crossing = value;
+            *(weir_value_is_input(value) ? &uses->of_inputs[weir_value_input(value)] : &uses->of_nodes[value]) = n;
         }
-    if (crossing < 0)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "layer '%s' takes nothing from the layers before it", layer->name);
-    layer->input = crossing;
     return WEIR_OK;
 }
 
-static bool value_used(const struct weir_graph *graph, int value)
+/* Exactly one value of the nodes before `layer` is taken from its first node on.  `crossing` is the one that crosses into the
+ * layer before, -1 for none: no value but that and those of the layer before can cross into this one. */
+static weir_status border_check(const struct weir_graph *graph, const struct uses *uses, int layer, int *crossing)
 {
-    for (int n = 0; n < graph->n_nodes; n++)
-        for (int i = 0; i < graph->nodes[n].shapes.n_inputs; i++)
-            if (graph->nodes[n].inputs[i] == value)
-                return true;
-    return false;
+    int first = graph->layers[layer].first_node, found = -1;
+    for (int v = graph->layers[layer - 1].first_node - 1; v < first; v++) {
+        int value = v < graph->layers[layer - 1].first_node ? *crossing : v;
+        if (value < 0 || uses->of_nodes[value] < first)
+            continue;
+        if (found >= 0)
+            return WEIR_FAIL(WEIR_ERR_INVALID,
+                             "values '%s' and '%s' both cross into layer '%s': a border may be crossed by one value, "
+                             "join the layers",
+                             graph->nodes[found].name, graph->nodes[value].name, graph->layers[layer].name);
+        found = value;
+    }
+    if (found < 0)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "layer '%s' takes nothing from the layers before it", graph->layers[layer].name);
+    *crossing = found;
+    return WEIR_OK;
 }
 
-static weir_status nodes_check(const struct weir_graph *graph, bool forward)
+/* Parameters together, and what one micro-batch makes: sums of bytes over them fit. */
+static weir_status totals_check(const struct weir_graph *graph)
+{
+    int64_t params = 0, values = 0;
+    for (int i = 0; i < graph->n_params && params <= MOST_ELEMENTS; i++)
+        params += weir_shape_elements(&graph->params[i].shape);
+    for (int n = 0; n < graph->n_nodes && values <= MOST_ELEMENTS; n++)
+        values += weir_shape_elements(&graph->nodes[n].shapes.output) + (int64_t)(graph->nodes[n].shapes.saved_bytes / 4);
+    if (params <= MOST_ELEMENTS && values <= MOST_ELEMENTS)
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_INVALID, "graph '%s' has more than 2^56 elements in its %s: a size of the model is "
+                     "wrong", graph->name,
+                     params > MOST_ELEMENTS ? "parameters" : "values");
+}
+
+static weir_status nodes_check(const struct weir_graph *graph, const struct uses *uses, bool forward)
 {
     for (int n = 0; n < graph->n_nodes; n++) {
         const struct weir_node *node = &graph->nodes[n];
@@ -181,16 +347,46 @@ static weir_status nodes_check(const struct weir_graph *graph, bool forward)
         if (!forward && last != loss)
             return WEIR_FAIL(WEIR_ERR_INVALID, last ? "the last node '%s' is not a loss"
                                                     : "node '%s' is a loss, but not the last node", node->name);
-        if (!last && !value_used(graph, n))
+        if (!last && uses->of_nodes[n] < 0)
             return WEIR_FAIL(WEIR_ERR_INVALID, "the output of node '%s' is never used", node->name);
     }
     for (int i = 0; i < graph->n_inputs; i++)
-        if (!value_used(graph, weir_input_value(i)))
+        if (uses->of_inputs[i] < 0)
             return WEIR_FAIL(WEIR_ERR_INVALID, "input '%s' is never used", graph->inputs[i].name);
     for (int i = 0; i < graph->n_params; i++)
         if (!graph->params[i].n_uses)
             return WEIR_FAIL(WEIR_ERR_INVALID, "parameter '%s' is never used", graph->params[i].name);
     return WEIR_OK;
+}
+
+static weir_status layers_close(struct weir_graph_builder *b, const struct weir_graph *graph, const struct uses *uses)
+{
+    int crossing = -1;
+    for (int l = 0; l < graph->n_layers; l++) {
+        int end = l + 1 < graph->n_layers ? b->layers[l + 1].first_node : graph->n_nodes;
+        b->layers[l].n_nodes = end - b->layers[l].first_node;
+        if (!b->layers[l].n_nodes)
+            return WEIR_FAIL(WEIR_ERR_INVALID, "layer '%s' has no nodes", b->layers[l].name);
+        weir_status status = l > 0 ? border_check(graph, uses, l, &crossing) : WEIR_OK;
+        if (status)
+            return status;
+        if (l > 0)
+            b->layers[l].input = crossing;
+    }
+    return WEIR_OK;
+}
+
+static weir_status all_check(struct weir_graph_builder *b, const struct weir_graph *graph, bool forward)
+{
+    struct uses uses;
+    weir_status status = uses_find(graph, &uses);
+    if (status)
+        return status;
+    status = layers_close(b, graph, &uses);
+    if (!status)
+        status = nodes_check(graph, &uses, forward);
+    weir_free(uses.of_nodes);
+    return status ? status : totals_check(graph);
 }
 
 static weir_status finish(struct weir_graph_builder *b, bool forward, const struct weir_graph **graph_out)
@@ -210,15 +406,7 @@ static weir_status finish(struct weir_graph_builder *b, bool forward, const stru
         return WEIR_FAIL(WEIR_ERR_INVALID, "graph '%s' has no nodes or no inputs", graph->name);
     for (int n = 0; n < graph->n_nodes; n++) /* the array may have moved since infer() */
         b->nodes[n].shapes.attr = &b->nodes[n].attr;
-    for (int l = 0; l < graph->n_layers; l++) {
-        int end = l + 1 < graph->n_layers ? b->layers[l + 1].first_node : graph->n_nodes;
-        b->layers[l].n_nodes = end - b->layers[l].first_node;
-        if (!b->layers[l].n_nodes)
-            return WEIR_FAIL(WEIR_ERR_INVALID, "layer '%s' has no nodes", b->layers[l].name);
-        if (l > 0 && (status = border_check(graph, &b->layers[l])))
-            return status;
-    }
-    status = nodes_check(graph, forward);
+    status = all_check(b, graph, forward);
     if (status)
         return status;
     graph->microbatch_size = graph->inputs[0].shape.dims[0];
@@ -240,6 +428,8 @@ weir_status weir_graph_finish_forward(struct weir_graph_builder *b, const struct
 
 const struct weir_shape *weir_graph_shape(const struct weir_graph *graph, int value)
 {
+    if (weir_value_is_input(value) ? weir_value_input(value) >= graph->n_inputs : value >= graph->n_nodes)
+        return NULL;
     return weir_value_is_input(value) ? &graph->inputs[weir_value_input(value)].shape
                                       : &graph->nodes[value].shapes.output;
 }

@@ -15,7 +15,8 @@
  * weir_graph_cast makes the same graph with values of another storage type (op.h).  Parameters are named as in the
  * model's published files.  A parameter that several nodes use is tied: its gradients are added in graph order.
  *
- * Build with a builder; it remembers the first error, so that a model file reads from top to bottom:
+ * Build with a builder; it checks what it is given (names, numbers of values and parameters, sizes whose products do not
+ * fit) and remembers the first error, so that a model file reads from top to bottom:
  *
  *     struct weir_graph_builder b;
  *     weir_graph_begin(&b, "mlp", arena);
@@ -48,6 +49,7 @@ struct weir_param {
     enum weir_init init;
     double scale;
     bool decay;     /* weight decay applies */
+    const char *sizes; /* "vocab_size, n_embd": its dimensions in the keys of the model's config.json; NULL: it has none */
     int first_node; /* first node that uses it */
     int n_uses;     /* nodes that use it; > 1: tied */
 };
@@ -130,11 +132,15 @@ void weir_graph_layer(struct weir_graph_builder *b, const char *name);
  * Returns its index.  Its shape follows from the first node that uses it. */
 int weir_graph_param(struct weir_graph_builder *b, const char *name, enum weir_init init, double scale, bool decay);
 
+/* Say what the dimensions of a parameter are in the keys of the model's config.json, for messages; the first text stays. */
+void weir_graph_param_sizes(struct weir_graph_builder *b, int param, const char *sizes);
+
 /* A node; `attr` is copied and may be NULL.  Returns the value of its output. */
 int weir_graph_node(struct weir_graph_builder *b, const char *name, const struct weir_op *op,
                     const struct weir_op_attr *attr, int n_inputs, const int *inputs, int n_params, const int *params);
 
-/* Check the whole and hand it out: layers are not empty; exactly one value crosses each border; every value and every
+/* Check the whole and hand it out: layers are not empty; its parameters, and the values of a micro-batch, have at most 2^56
+ * elements; exactly one value crosses each border; every value and every
  * parameter is used; the last node, and no other, is a loss.  WEIR_ERR_INVALID names layer or node. */
 weir_status weir_graph_finish(struct weir_graph_builder *b, const struct weir_graph **graph_out);
 
@@ -151,7 +157,7 @@ weir_status weir_graph_resize(const struct weir_graph *graph, int64_t microbatch
 weir_status weir_graph_cast(const struct weir_graph *graph, enum weir_dtype storage, struct weir_arena *arena,
                             const struct weir_graph **graph_out);
 
-/* Shape of a value. */
+/* Shape of a value; NULL when the graph has no such value. */
 const struct weir_shape *weir_graph_shape(const struct weir_graph *graph, int value);
 
 /* Estimated time of one pass of a node, and of one micro-batch in a layer, forward and backward, in arbitrary units that

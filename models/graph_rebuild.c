@@ -18,6 +18,7 @@ static weir_status rebuild(const struct weir_graph *graph, int64_t microbatch_si
     for (int i = 0; i < graph->n_params; i++) { /* all first, so that they keep their numbers */
         const struct weir_param *param = &graph->params[i];
         weir_graph_param(&b, param->name, param->init, param->scale, param->decay);
+        weir_graph_param_sizes(&b, i, param->sizes);
     }
     for (int n = 0; n < graph->n_nodes; n++) {
         const struct weir_node *node = &graph->nodes[n];

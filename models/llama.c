@@ -29,20 +29,28 @@ static const char *part(struct llama *l, const char *suffix)
     return l->part;
 }
 
+/* A weight whose dimensions are these keys of config.json. */
+static int weight_of(struct llama *l, const char *name, enum weir_init init, double scale, const char *sizes)
+{
+    int index = weir_graph_param(&l->b, name, init, scale, init == WEIR_INIT_NORMAL);
+    weir_graph_param_sizes(&l->b, index, sizes);
+    return index;
+}
+
 static int norm(struct llama *l, const char *name, int x)
 {
     char text[48];
     snprintf(text, sizeof text, "%s.weight", name);
-    int gain = weir_graph_param(&l->b, part(l, text), WEIR_INIT_CONSTANT, 1, false);
+    int gain = weight_of(l, part(l, text), WEIR_INIT_CONSTANT, 1, "hidden_size");
     struct weir_op_attr attr = {.eps = l->config->eps};
     return weir_graph_node(&l->b, part(l, name), &weir_op_rms_norm, &attr, 1, &x, 1, &gain);
 }
 
-static int linear(struct llama *l, const char *name, int x, int64_t out)
+static int linear(struct llama *l, const char *name, int x, int64_t out, const char *sizes)
 {
     char text[48];
     snprintf(text, sizeof text, "%s.weight", name);
-    int weight = weir_graph_param(&l->b, part(l, text), WEIR_INIT_NORMAL, l->config->init_std, true);
+    int weight = weight_of(l, part(l, text), WEIR_INIT_NORMAL, l->config->init_std, sizes);
     struct weir_op_attr attr = {.out_features = out};
     return weir_graph_node(&l->b, part(l, name), &weir_op_linear, &attr, 1, &x, 1, &weight);
 }
@@ -70,18 +78,22 @@ static int attention(struct llama *l, int x)
     const struct weir_op *op = l->context ? &weir_op_attention_cached : &weir_op_attention;
     struct weir_op_attr attr = {
         .n_heads = c->n_heads, .kv_heads = c->kv_heads, .dropout = l->dropout, .n_positions = l->context};
-    int q = rotate(l, "self_attn.q_rope", linear(l, "self_attn.q_proj", x, c->n_heads * c->head_width), c->n_heads);
-    int k = rotate(l, "self_attn.k_rope", linear(l, "self_attn.k_proj", x, c->kv_heads * c->head_width), c->kv_heads);
-    int v = linear(l, "self_attn.v_proj", x, c->kv_heads * c->head_width);
+    static const char *const of_q = "num_attention_heads head_dim, hidden_size";
+    static const char *const of_kv = "num_key_value_heads head_dim, hidden_size";
+    int q = rotate(l, "self_attn.q_rope", linear(l, "self_attn.q_proj", x, c->n_heads * c->head_width, of_q), c->n_heads);
+    int k = rotate(l, "self_attn.k_rope", linear(l, "self_attn.k_proj", x, c->kv_heads * c->head_width, of_kv), c->kv_heads);
+    int v = linear(l, "self_attn.v_proj", x, c->kv_heads * c->head_width, of_kv);
     int y = weir_graph_node(&l->b, part(l, "self_attn.attention"), op, &attr, 3, (int[]){q, k, v}, 0, NULL);
-    return linear(l, "self_attn.o_proj", y, c->width);
+    return linear(l, "self_attn.o_proj", y, c->width, "hidden_size, num_attention_heads head_dim");
 }
 
 static int mlp(struct llama *l, int x)
 {
-    int gate = linear(l, "mlp.gate_proj", x, l->config->inner), up = linear(l, "mlp.up_proj", x, l->config->inner);
+    static const char *const sizes = "intermediate_size, hidden_size";
+    int gate = linear(l, "mlp.gate_proj", x, l->config->inner, sizes);
+    int up = linear(l, "mlp.up_proj", x, l->config->inner, sizes);
     int y = weir_graph_node(&l->b, part(l, "mlp.swiglu"), &weir_op_swiglu, NULL, 2, (int[]){gate, up}, 0, NULL);
-    return linear(l, "mlp.down_proj", y, l->config->width);
+    return linear(l, "mlp.down_proj", y, l->config->width, "hidden_size, intermediate_size");
 }
 
 static int block(struct llama *l, int i, int x)
@@ -105,7 +117,7 @@ static const char embedding_name[] = "model.embed_tokens.weight";
 static int embedding(struct llama *l, int tokens)
 {
     weir_graph_layer(&l->b, "embed");
-    int table = weir_graph_param(&l->b, embedding_name, WEIR_INIT_NORMAL, l->config->init_std, true);
+    int table = weight_of(l, embedding_name, WEIR_INIT_NORMAL, l->config->init_std, "vocab_size, hidden_size");
     struct weir_op_attr attr = {.out_features = l->config->width, .vocabulary = l->config->vocabulary};
     return weir_graph_node(&l->b, "model.embed_tokens", &weir_op_embedding, &attr, 1, &tokens, 1, &table);
 }
@@ -117,7 +129,7 @@ static void head(struct llama *l, int x, int targets)
     if (l->context)
         x = weir_graph_node(&l->b, "last_row", &weir_op_last_row, NULL, 1, &x, 0, NULL);
     const char *name = l->config->tied ? embedding_name : "lm_head.weight";
-    int weight = weir_graph_param(&l->b, name, WEIR_INIT_NORMAL, l->config->init_std, true);
+    int weight = weight_of(l, name, WEIR_INIT_NORMAL, l->config->init_std, "vocab_size, hidden_size");
     struct weir_op_attr attr = {.out_features = l->config->vocabulary};
     int logits = weir_graph_node(&l->b, "lm_head", &weir_op_linear, &attr, 1, &x, 1, &weight);
     if (!l->context)

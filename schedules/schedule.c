@@ -1,7 +1,6 @@
 #include "schedules/schedule.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "base/text.h"
 #include "schedules/kinds/kinds.h"
@@ -21,17 +20,21 @@ static const int64_t MOST_ACTIONS = 1ll << 31;
 
 weir_status weir_schedule_kind_find(const char *name, const struct weir_schedule_kind **kind_out)
 {
-    const char *names[MOST_KINDS];
-    int n = 0;
-    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind; kind++) {
-        if (!strcmp((*kind)->name, name)) {
-            *kind_out = *kind;
-            return WEIR_OK;
-        }
-        names[n++] = (*kind)->name;
-    }
-    names[n] = NULL;
-    return weir_unknown("schedule", name, names);
+    const char *names[MOST_KINDS] = {NULL};
+    int index;
+    for (int i = 0; weir_schedule_kinds[i]; i++)
+        names[i] = weir_schedule_kinds[i]->name;
+    weir_status status = weir_name_find("schedule", name, names, &index);
+    if (!status)
+        *kind_out = weir_schedule_kinds[index];
+    return status;
+}
+
+int weir_schedule_kind_chunks(const struct weir_schedule_kind *kind)
+{
+    if (kind->n_chunks)
+        return kind->n_chunks;
+    return kind->default_chunks ? kind->default_chunks : 1;
 }
 
 static weir_status params_check(const struct weir_schedule_kind *kind, const struct weir_schedule_params *params)
@@ -45,10 +48,10 @@ static weir_status params_check(const struct weir_schedule_kind *kind, const str
         return WEIR_FAIL(WEIR_ERR_INVALID, "%d chunks on each of %d ranks, at most %d stages are possible",
                          params->n_chunks, params->n_ranks, MOST_STAGES);
     if (kind->n_chunks && params->n_chunks && params->n_chunks != kind->n_chunks)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "%s needs %d chunk%s per rank, not %d: use -v %d", kind->name,
-                         kind->n_chunks, kind->n_chunks == 1 ? "" : "s", params->n_chunks, kind->n_chunks);
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%s needs %d chunk%s per rank, not %d: use " WEIR_OPTION("chunks=%d"),
+                         kind->name, kind->n_chunks, kind->n_chunks == 1 ? "" : "s", params->n_chunks, kind->n_chunks);
     if (params->group_size && !kind->takes_group_size)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "%s has no groups: leave out the group size", kind->name);
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%s has no groups: leave out " WEIR_OPTION("group_size"), kind->name);
     if (params->group_size < 0)
         return WEIR_FAIL(WEIR_ERR_INVALID, "group size is %d, it must be at least 1", params->group_size);
     return WEIR_OK;
@@ -62,7 +65,7 @@ weir_status weir_schedule_build(const struct weir_schedule_kind *kind, const str
         return status;
     struct weir_schedule_params full = *params;
     if (!full.n_chunks)
-        full.n_chunks = kind->n_chunks ? kind->n_chunks : kind->default_chunks ? kind->default_chunks : 1;
+        full.n_chunks = weir_schedule_kind_chunks(kind);
     int64_t n_actions = 3ll * full.n_ranks * full.n_chunks * full.n_microbatches;
     if (n_actions > MOST_ACTIONS)
         return WEIR_FAIL(WEIR_ERR_INVALID, "%d ranks, %d chunks and %d micro-batches make %lld actions, at most %lld",
@@ -103,4 +106,9 @@ const char *weir_action_str(const struct weir_action *action, char text[WEIR_ACT
 bool weir_action_is_compute(enum weir_action_type type)
 {
     return type <= WEIR_B;
+}
+
+weir_status weir_schedule_error_name(const struct weir_schedule *schedule, weir_status status)
+{
+    return status == WEIR_ERR_INVALID && schedule->name ? weir_error_prefix(status, "'%s': ", schedule->name) : status;
 }

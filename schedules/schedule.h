@@ -63,12 +63,13 @@ struct weir_schedule {
     bool has_comms;     /* SEND and RECV actions stand in the lists */
     const struct weir_schedule_rank *ranks; /* [n_ranks] */
     const int *stage_rank;                  /* [n_stages]: the rank that holds the stage (the lowest with two copies) */
+    const char *name; /* of the file it was read from, which messages about it name; NULL: none */
 };
 
 /* What a generator is asked for. */
 struct weir_schedule_params {
     int n_ranks;        /* p >= 1 */
-    int n_chunks;       /* v, stages per rank; 0: what the schedule needs, else 1 */
+    int n_chunks;       /* v, stages per rank; 0: weir_schedule_kind_chunks */
     int n_microbatches; /* m >= 1 */
     int group_size;     /* interleaved only: micro-batches per group (Megatron's parameter); 0: the schedule's default */
 };
@@ -104,6 +105,9 @@ extern const struct weir_schedule_kind *const weir_schedule_kinds[];
 /* The kind called `name`.  WEIR_ERR_USAGE, with a suggestion, when there is none. */
 weir_status weir_schedule_kind_find(const char *name, const struct weir_schedule_kind **kind_out);
 
+/* The stages per rank of a kind when no number is asked for. */
+int weir_schedule_kind_chunks(const struct weir_schedule_kind *kind);
+
 /* Check the common bounds of `params`, fill in n_chunks, and build.  See weir_schedule_kind.build. */
 weir_status weir_schedule_build(const struct weir_schedule_kind *kind, const struct weir_schedule_params *params,
                                 struct weir_arena *arena, struct weir_schedule *out);
@@ -118,12 +122,19 @@ const char *weir_action_str(const struct weir_action *action, char text[WEIR_ACT
 /* true for F, I, W, B. */
 bool weir_action_is_compute(enum weir_action_type type);
 
+/* Name the schedule's file, when it has one, in the message of a failed call ("'s.csv': row 2 ...").  Returns
+ * `status`. */
+weir_status weir_schedule_error_name(const struct weir_schedule *schedule, weir_status status);
+
 /* ---- files ------------------------------------------------------------------------------------------------------- */
 
 enum weir_csv_dialect {
     WEIR_CSV_TORCH,      /* F, I, W, B as above */
     WEIR_CSV_TORCH_2024, /* B = input gradient, BW = full backward */
 };
+
+/* The dialect called "torch" or "torch-2024".  WEIR_ERR_USAGE, with a suggestion. */
+weir_status weir_csv_dialect_find(const char *name, enum weir_csv_dialect *dialect_out);
 
 /* Parse PyTorch's schedule CSV: one row per rank, blank cells dropped, an optional first line `# weir-schedule 1
  * [copies=2]`.  Ranks, stages and micro-batches follow from the content.  `name` stands for the file in messages.

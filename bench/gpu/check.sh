@@ -1,110 +1,69 @@
 #!/bin/bash
-# Everything that needs a GPU, on a machine that has one and no network.  Each part is reported when it is over, so that a run
-# that is cut short still says what it found.  build/gpu/report.md has it all, and the last column for docs/gpu-results.md.
+# Everything that needs a GPU, in one visit of eight minutes to a machine that has one and no network.
 #
-#   bash bench/gpu/check.sh [FOLDER]     FOLDER or FOLDER.tar.gz: what collect.sh fetched, where packages are missing
-#   bash bench/gpu/check.sh --rehearse   the same parts on stand-ins for CUDA and NCCL, with the command $WEIR_FAKE: finds
-#                                        mistakes of these scripts where there is no GPU, and says so in its report
+#   bash bench/gpu/check.sh [--built DIR] [--out DIR] [FOLDER]
+#   bash bench/gpu/check.sh --rehearse [--out DIR]
 #
-#   WEIR_GPU_PARTS     names of parts, split at blanks, to run only these; a build of before is used
-#   WEIR_GPU_SECONDS   for all parts together; 530.  With more, on a slow machine, each part has more too
+#   --built DIR   DIR or DIR.tar.gz of collect.sh: binaries made elsewhere, with the libraries they need.  Weir is built here
+#                 only when they do not start
+#   --out DIR     what comes back: report.md, logs.txt and what figures the parts print, at most 8 files of at most 16 MiB.
+#                 Written after every part, so that a run that is cut still says what it found; build/gpu/out
+#   --rehearse    the same parts in the same order on stand-ins for CUDA and NCCL, with the command $WEIR_FAKE: finds mistakes
+#                 of these scripts where there is no GPU, and says so in its report
+#   FOLDER        FOLDER or FOLDER.tar.gz of collect.sh, for its packages alone: Weir is built here
+#
+#   WEIR_GPU_PARTS     names of parts, split at blanks, to run only these
+#   WEIR_GPU_SECONDS   for all parts together; 480.  With more, on a slow machine, each part and process has more too
+#   WEIR_GPU_WORK      where it builds and keeps what does not come back; build/gpu
 #   WEIR_GPU_MPS       1: processes share the GPU through a private MPS daemon instead of taking turns
 #
 # A part that fails does not stop the others, and one for which the build or the machine lacks something has failed.  Without a
-# CUDA device the parts that need one say so.
+# CUDA device the parts that need one say so.  Every process has a limit of its own beside its part's.
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 root=$PWD
-rehearse=0
-[ "${1:-}" != --rehearse ] || {
-    rehearse=1
-    shift
+usage() {
+    printf 'check.sh: %s; usage: check.sh [--rehearse] [--built DIR] [--out DIR] [FOLDER]\n' "$1" >&2
+    exit 2
 }
+rehearse=0 built='' out='' folder=''
+while [ $# -gt 0 ]; do
+    case $1 in
+    --rehearse) rehearse=1 ;;
+    --built | --out)
+        [ $# -ge 2 ] || usage "$1 needs a folder"
+        printf -v "${1#--}" %s "$2"
+        shift
+        ;;
+    -*) usage "there is no option '$1'" ;;
+    *) folder=$1 ;;
+    esac
+    shift
+done
 if [ "$rehearse" -eq 1 ]; then
-    out=${WEIR_GPU_OUT:-$root/build/gpu-rehearsal}
+    work=${WEIR_GPU_WORK:-$root/build/gpu-rehearsal}
     weir=${WEIR_FAKE:?"--rehearse needs WEIR_FAKE, the command on the stand-ins: build/release/tests/stand_ins/fake_nccl/weir_fake"}
-    build=$(cd "$(dirname "$weir")/../.." && pwd)
+    build=$(cd "$(dirname "$weir")/../../.." && pwd)
 else
-    out=${WEIR_GPU_OUT:-$root/build/gpu}
-    build=$out/build
+    work=${WEIR_GPU_WORK:-$root/build/gpu}
+    build=$work/build
     weir=$build/bin/weir
 fi
-seconds=${WEIR_GPU_SECONDS:-530}
-mkdir -p "$out"
-report=$out/report.md
+mkdir -p "$work" "${out:=$work/out}" || exit 1
+work=$(cd "$work" && pwd) out=$(cd "$out" && pwd)
+seconds=${WEIR_GPU_SECONDS:-480}
+slow=$(((seconds + 479) / 480)) # times as long as on the machine that the limits are for
+[ "$slow" -gt 0 ] || slow=1
+nccl_options='' nccl_where='' built_bin=''
 
 # shellcheck source=bench/gpu/machine.bash
 . "$root/bench/gpu/machine.bash"
+# shellcheck source=bench/gpu/report.bash
+. "$root/bench/gpu/report.bash"
 # shellcheck source=bench/gpu/parts.bash
 . "$root/bench/gpu/parts.bash"
-[ $# -eq 0 ] || use_folder "$1"
-nccl_options=
-if [ "$rehearse" -eq 1 ]; then
-    use_stand_ins
-else
-    find_cuda_and_nccl
-fi
-
-# part NAME SECONDS: run part_NAME, remember how it went
-failed=0
-declare -A verdicts
-part() {
-    local name=$1 limit=$2 started=$SECONDS verdict=ok code=0 left=$((seconds - SECONDS))
-    [[ " ${WEIR_GPU_PARTS:-$name} " == *" $name "* ]] || {
-        verdicts[$name]="not run"
-        return
-    }
-    [ "$seconds" -le 530 ] || limit=$((limit * seconds / 530))
-    [ "$limit" -le "$left" ] || limit=$left
-    if [ "$left" -le 0 ]; then
-        verdict="FAILED: no time was left (WEIR_GPU_PARTS=$name runs it alone)"
-        failed=1
-    else
-        # processes that hang end before the part does
-        MPI_TIMEOUT=$((limit * 2 / 3)) timeout --kill-after=5 "$limit" bash -c "part_$name" >"$out/$name.log" 2>&1 || code=$?
-    fi
-    if [ "$code" -eq 77 ]; then
-        verdict="skipped: $(tail -n 1 "$out/$name.log")"
-    elif [ "$code" -ne 0 ]; then
-        verdict="FAILED ($code)"
-        [ "$code" -ne 124 ] || verdict="FAILED (not finished after $limit s)"
-        failed=1
-        tail -n 20 "$out/$name.log"
-    fi
-    verdicts[$name]=$verdict
-    printf '| %s | %s | %d s |\n' "$name" "$verdict" $((SECONDS - started)) | tee -a "$report"
-}
-
-# results_row WHAT PART..: a row of the table in docs/gpu-results.md, "yes" when all these parts were well
-results_row() {
-    local what=$1 said=yes name
-    [ "$rehearse" -eq 0 ] || said="no: rehearsed"
-    shift
-    for name in "$@"; do
-        [ "${verdicts[$name]-not run}" = ok ] || said="no: $name ${verdicts[$name]-not run}"
-    done
-    printf '| %s | %s |\n' "$what" "$said"
-}
-
-# shellcheck disable=SC2016 # no command, but code in Markdown
-results_table() {
-    printf '\n| part | run on a GPU |\n| --- | --- |\n'
-    results_row 'kernels of all rows of `weir_ops`, f32 and bf16 (`kernels/cuda/*.cu`)' rows rows_memcheck rows_racecheck
-    results_row 'rows of generation: attention over a cache, last row, rows within a sequence (`attention_cached.cu`, `last_row.cu`)' \
-        rows rows_memcheck rows_racecheck
-    results_row 'vector kernels: add, reduce, square sums, gate, AdamW, SGD, rounding to bf16 (`vector.cu`)' rows rows_memcheck \
-        rows_racecheck
-    results_row 'rows in C that call them (`cuda_*.c`)' rows
-    results_row 'matrix products through cuBLASLt (`cuda_matmul_lt.c`), tf32 among them' rows tf32
-    results_row 'the device: memory, streams, events, copies, marks (`engine/device/cuda*.c`)' device
-    results_row 'the engine on it: training over stages, schedules' exactness near_the_cpu trace memcheck racecheck synccheck
-    results_row 'the same in bf16 (`--dtype bf16`)' bf16
-    results_row 'the generator on it: prompts in chunks, tokens, several samples, stages' generation
-    results_row 'times of kernels (`--profile`)' profile
-    results_row 'pipelines of processes over NCCL (`engine/transport/nccl*.c`)' nccl_2 nccl_4 nccl_death nccl_memcheck
-    results_row 'replicas and ZeRO-1 over NCCL' nccl_replicas
-    results_row 'statuses of the CUDA runtime (`cuda_error.c`)' rows
-}
+# shellcheck source=bench/gpu/speed.bash
+. "$root/bench/gpu/speed.bash"
 
 for name in ${WEIR_GPU_PARTS:-}; do
     declare -F "part_$name" >/dev/null || {
@@ -112,31 +71,43 @@ for name in ${WEIR_GPU_PARTS:-}; do
         exit 2
     }
 done
-{
-    [ "$rehearse" -eq 1 ] && printf '# Rehearsal of the checks: stand-in, no GPU\n\nNothing of this was run on a GPU.\n\n' ||
-        printf '# Checks on a GPU\n\n'
-    printf '%s, commit %s\n\n' "$(date -u +%F)" "$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
-    nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null || echo "no CUDA device"
-    printf 'NCCL: %s\n\n| part | how it went | time |\n| --- | --- | --- |\n' "$nccl_where"
-} >"$report"
+[ -z "$built$folder" ] || use_folder "${built:-$folder}"
+if [ "$rehearse" -eq 1 ]; then
+    use_stand_ins
+else
+    find_cuda_and_nccl
+fi
 
 # shellcheck disable=SC2046 # names of functions have no spaces
 export -f $(compgen -A function)
-export root out build weir rehearse nccl_where nccl_options
+export root work out build weir rehearse nccl_where nccl_options built_bin slow
+report_begin
 mps_start
+
+part env 10
+if [ "$rehearse" -eq 0 ] && is_wanted build && ! use_built; then
+    build_begin # on the processor, beside what needs no Weir
+fi
+part ceilings 25
 part build 170
 if [ -x "$weir" ]; then
-    # what has never run anywhere comes first: when time runs out, the rest is repeated by name
-    for row in "mpi 15" "rows 30" "device 20" "exactness 30" "nccl_2 40" "nccl_replicas 45" "nccl_4 40" "bf16 15" "generation 20" \
-        "near_the_cpu 15" "profile 10" "tf32 10" "trace 10" "nccl_death 30" "rows_memcheck 60" "memcheck 25" \
-        "nccl_memcheck 60" "rows_racecheck 50" "racecheck 25" "synccheck 20" "processor 60"; do
+    # what has never run anywhere and what is asked first; what repeats the rest under a tool comes last
+    for row in "rows 30" "device 15" "speed 60" "torch 60" "exactness 20" "bf16 15" "near_the_cpu 10" "tf32 10" "nccl_2 40" \
+        "rows_memcheck 50" "nccl_replicas 40" "nccl_4 30" "ncu 45" "nccl_death 20" "generation 15" "trace 10" \
+        "rows_racecheck 50"; do
         part "${row% *}" "${row#* }"
+        # does Open MPI work at all?
+        [ "${row% *}" != nccl_2 ] || [[ ${verdicts[nccl_2]} != FAILED* && -z ${WEIR_GPU_PARTS:-} ]] || part mpi 15
+    done
+    # where there is time for them
+    for row in "products 30" "memcheck 25" "nccl_memcheck 60" "synccheck 20" "racecheck 25"; do
+        part "${row% *}" "${row#* }" extra
     done
 else
     failed=1
 fi
 mps_stop
-results_table >>"$report"
+report_write
 [ "$rehearse" -eq 0 ] || printf 'stand-in, no GPU: nothing of this was run on one\n'
-printf 'the tables are in %s\n' "$report"
-exit $failed
+printf 'the report is %s\n' "$out/report.md"
+exit "$failed"

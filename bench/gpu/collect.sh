@@ -1,17 +1,27 @@
 #!/bin/bash
-# Fetch what a machine with a GPU and no network may lack to build and test Weir: Debian packages, unpacked into one folder.
+# Collect what a machine with a GPU and no network may lack to test Weir, in one folder of at most 40 MB: binaries, where there is
+# an nvcc to make them, and Debian packages, unpacked.
 #
-#   bash bench/gpu/collect.sh FOLDER      on a Debian machine with a network
-#   bash bench/gpu/check.sh FOLDER        on the machine with the GPU, FOLDER or FOLDER.tar.gz copied to it
+#   bash bench/gpu/collect.sh FOLDER              on a Debian machine with a network
+#   bash bench/gpu/check.sh --built FOLDER        on the machine with the GPU, FOLDER or FOLDER.tar.gz copied to it
+#   bash bench/gpu/check.sh FOLDER                the same without the binaries
+#
+#   bin/          the command and the tests of the GPU, with machine code of $WEIR_GPU_ARCHITECTURES (90-real) and CUDA's runtime
+#                 in them; of the machine they need the driver, libcublasLt.so.13 and libnccl.so.2, which are ten times as large
+#   prefix/       the packages
 #
 # Open MPI comes along for runs of several processes on one machine.  Its parts for networks that are not in the folder are
 # left out, since each would complain that it cannot be loaded.
 set -euo pipefail
 folder=${1:?usage: collect.sh FOLDER}
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+binaries=(bin/weir bench/bench_products tests/test_device tests/test_device_graphs tests/test_device_kinds
+          tests/stand_ins/cuda_on_cpu/test_cuda_{rows,vector,generation,logits}_gpu)
+limit_kb=40000
 packages=(libcmocka-dev libcmocka0 libjansson-dev libjansson4 libxxhash-dev libxxhash0 zlib1g-dev zlib1g libhwloc-dev
           libhwloc15 libnuma-dev libnuma1 libltdl-dev libltdl7 libudev1 ninja-build
           libopenmpi-dev libopenmpi3 openmpi-bin openmpi-common libpmix2 libmunge2 libevent-core-2.1-7
-          libevent-pthreads-2.1-7 pkgconf pkgconf-bin libpkgconf3)
+          libevent-pthreads-2.1-7 libgomp1 pkgconf pkgconf-bin libpkgconf3)
 
 mkdir -p "$folder/debs" "$folder/prefix"
 folder=$(cd "$folder" && pwd)
@@ -55,5 +65,51 @@ for plugin in "$arch"/libmca_common_*.so.* "$arch"/openmpi/lib/openmpi3/*.so; do
     done
 done
 find "$folder/prefix" -xtype l -delete # links to what was left out, or into the system
-tar -C "$folder" -czf "$folder.tar.gz" prefix
+
+# binaries_make: for the GPU's machine code alone, without what only makes them larger
+binaries_make() {
+    local build=$folder.build
+    cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DWEIR_CUDA=ON -DWEIR_CUDA_STATIC=ON -DWEIR_NCCL=ON -DWEIR_MPI=ON \
+        -DWEIR_ONEDNN=OFF -DWEIR_CUDNN=OFF "-DCMAKE_CUDA_ARCHITECTURES=${WEIR_GPU_ARCHITECTURES:-90-real}" >"$folder.log" &&
+        cmake --build "$build" --target "${binaries[@]##*/}" >>"$folder.log" || {
+        tail -n 30 "$folder.log" >&2
+        return 1
+    }
+    rm -rf "${folder:?}/bin"
+    mkdir -p "$folder/bin"
+    (cd "$build" && cp "${binaries[@]}" "$folder/bin/")
+    strip "$folder"/bin/*
+    git -C "$root" rev-parse --short HEAD >"$folder/bin/commit" 2>/dev/null || echo unknown >"$folder/bin/commit"
+}
+
+# Every library that the binaries name comes along, or is one that the other machine has.
+binaries_check() {
+    local file library missing=0
+    for file in "$folder"/bin/*; do
+        for library in $(objdump -p "$file" 2>/dev/null | awk '/NEEDED/ { print $2 }'); do
+            case $library in
+            libc.so* | libm.so* | libgcc_s.so* | ld-linux* | libcublasLt.so.13 | libnccl.so.2) ;;
+            *) [ -e "$arch/$library" ] || {
+                printf 'collect.sh: %s needs %s, which is not in the folder\n' "${file##*/}" "$library" >&2
+                missing=1
+            } ;;
+            esac
+        done
+    done
+    return "$missing"
+}
+
+if command -v nvcc >/dev/null; then
+    binaries_make
+    binaries_check
+else
+    printf 'collect.sh: there is no nvcc: the folder has no binaries, and the other machine will build them\n' >&2
+fi
+parts=(prefix)
+[ ! -d "$folder/bin" ] || parts+=(bin)
+tar -C "$folder" -czf "$folder.tar.gz" "${parts[@]}"
 du -sh "$folder" "$folder.tar.gz"
+[ "$(du -sk "$folder" | cut -f 1)" -le "$limit_kb" ] || {
+    printf 'collect.sh: %s is larger than %d MB\n' "$folder" $((limit_kb / 1000)) >&2
+    exit 1
+}

@@ -12,9 +12,14 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/log.h"
 #include "base/tensor_files.h"
+#include "base/replace.h"
 #include "base/text.h"
+#include "engine/checkpoint/export_folder.h"
 #include "engine/run/params.h"
+
+enum { MOST_PADDING = 1024, PADDED_TO = 8, COMPARED = 1 << 14 };
 
 /* Where the values of each parameter come from. */
 struct source {
@@ -26,6 +31,8 @@ struct import {
     struct weir_runner *runner;
     struct weir_tensor_files files;
     struct source *sources; /* [n_params] */
+    struct source head;     /* what a tied model's file holds beside the table; tensor NULL: nothing */
+    int tied;               /* the parameter that `head` is */
 };
 
 static weir_status buffer_make(const struct weir_graph *graph, float **values_out)
@@ -80,18 +87,51 @@ static int tied_head(const struct weir_graph *graph, const char *tensor)
     return -1;
 }
 
-static weir_status shape_check(const struct weir_param *param, const struct source *s)
+/* The parameter has a row per id: a table of tokens, or the head. */
+static bool has_row_per_id(const struct weir_graph *graph, int param)
 {
-    char want[WEIR_SAFETENSORS_SHAPE_TEXT], got[WEIR_SAFETENSORS_SHAPE_TEXT];
-    const struct weir_shape *shape = &param->shape;
-    bool same = s->tensor->n_dims == shape->n_dims;
+    for (int n = 0; n < graph->n_nodes; n++) {
+        const struct weir_node *node = &graph->nodes[n];
+        if (node->shapes.n_params && node->params[0] == param &&
+            (node->op == &weir_op_embedding || !strcmp(node->name, "lm_head")))
+            return true;
+    }
+    return false;
+}
+
+/* Rows beyond the vocabulary, up to a round number: there so that products are faster, and never an id. */
+static bool is_padded(const struct weir_graph *graph, int param, const struct weir_safetensors_tensor *tensor)
+{
+    const struct weir_shape *shape = &graph->params[param].shape;
+    int64_t rows = tensor->n_dims ? tensor->dims[0] : 0;
+    return tensor->n_dims == 2 && shape->n_dims == 2 && tensor->dims[1] == shape->dims[1] && rows > shape->dims[0] &&
+           rows - shape->dims[0] < MOST_PADDING && rows % PADDED_TO == 0 && has_row_per_id(graph, param);
+}
+
+static bool shapes_match(const struct weir_shape *shape, const struct weir_safetensors_tensor *tensor)
+{
+    bool same = tensor->n_dims == shape->n_dims;
     for (int i = 0; same && i < shape->n_dims; i++)
-        same = s->tensor->dims[i] == shape->dims[i];
-    if (same)
-        return weir_safetensors_check_floats(s->file, s->tensor);
-    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensor '%s' is %s, parameter '%s' is %s", s->file->path, s->tensor->name,
-                     weir_safetensors_shape_str(s->tensor->n_dims, s->tensor->dims, got), param->name,
-                     weir_safetensors_shape_str(shape->n_dims, shape->dims, want));
+        same = tensor->dims[i] == shape->dims[i];
+    return same;
+}
+
+static weir_status shape_check(const struct weir_runner *runner, int param, const struct source *s)
+{
+    const struct weir_graph *graph = runner->build.graph;
+    char want[WEIR_SAFETENSORS_SHAPE_TEXT], got[WEIR_SAFETENSORS_SHAPE_TEXT];
+    const struct weir_param *p = &graph->params[param];
+    bool padded = is_padded(graph, param, s->tensor);
+    if (padded && (!runner->world.info || runner->world.info->rank == 0)) /* said once */
+        weir_log(WEIR_LOG_WARN, "'%s': tensor '%s' has %" PRId64 " rows for a vocabulary of %" PRId64 ": the rest is padding and is "
+                 "not read", s->file->path, s->tensor->name, s->tensor->dims[0], p->shape.dims[0]);
+    if (!padded && !shapes_match(&p->shape, s->tensor))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensor '%s' is %s, parameter '%s' is "
+                         "%s%s%s%s", s->file->path, s->tensor->name,
+                         weir_safetensors_shape_str(s->tensor->n_dims, s->tensor->dims, got), p->name,
+                         weir_safetensors_shape_str(p->shape.n_dims, p->shape.dims, want), p->sizes ? ", in config.json (" : "",
+                         p->sizes ? p->sizes : "", p->sizes ? ")" : "");
+    return weir_safetensors_check_floats(s->file, s->tensor);
 }
 
 static weir_status tensor_assign(struct import *import, const struct source *s)
@@ -99,8 +139,11 @@ static weir_status tensor_assign(struct import *import, const struct source *s)
     const struct weir_graph *graph = import->runner->build.graph;
     const char *name = s->tensor->name;
     int param = param_of(graph, name), head = param < 0 ? tied_head(graph, name) : -1;
-    if (head >= 0)
-        return shape_check(&graph->params[head], s);
+    if (head >= 0) {
+        import->head = *s;
+        import->tied = head;
+        return shape_check(import->runner, head, s);
+    }
     if (param < 0 && is_buffer(name))
         return WEIR_OK;
     if (param < 0)
@@ -111,7 +154,62 @@ static weir_status tensor_assign(struct import *import, const struct source *s)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensors '%s' and '%s' are both parameter '%s'", s->file->path,
                          source->tensor->name, name, graph->params[param].name);
     *source = *s;
-    return shape_check(&graph->params[param], s);
+    return shape_check(import->runner, param, s);
+}
+
+/* The first `n` values of two tensors, `values` of them at a time. */
+static weir_status values_compare(const struct source *a, const struct source *b, int64_t n, float *values, bool *same_out)
+{
+    float *others = values + COMPARED;
+    weir_status status = WEIR_OK;
+    *same_out = true;
+    for (int64_t at = 0; at < n && !status && *same_out; at += COMPARED) {
+        int64_t some = n - at < COMPARED ? n - at : COMPARED;
+        status = weir_safetensors_floats(a->file, a->tensor, at, some, values);
+        if (!status)
+            status = weir_safetensors_floats(b->file, b->tensor, at, some, others);
+        if (!status)
+            *same_out = !memcmp(values, others, (size_t)some * sizeof *values);
+    }
+    return status;
+}
+
+/* A tied model's head stands in for a missing table; where both are there, they are the same. */
+static weir_status head_settle(struct import *import)
+{
+    const struct weir_graph *graph = import->runner->build.graph;
+    const struct source *head = &import->head;
+    float *values;
+    bool same;
+    if (!head->tensor)
+        return WEIR_OK;
+    struct source *table = &import->sources[import->tied];
+    if (!table->tensor) {
+        *table = *head;
+        return WEIR_OK;
+    }
+    weir_status status = weir_alloc(2 * COMPARED, sizeof *values, &values);
+    if (status)
+        return status;
+    status = values_compare(table, head, weir_shape_elements(&graph->params[import->tied].shape), values, &same);
+    weir_free(values);
+    if (status || same)
+        return status;
+    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensors '%s' and '%s' differ, and config.json ties them: with "
+                     "'tie_word_embeddings' false "
+                     "both are read, without '%s' the table is both", import->files.path, table->tensor->name, head->tensor->name,
+                     head->tensor->name);
+}
+
+static weir_status missing_check(const struct import *import)
+{
+    const struct weir_graph *graph = import->runner->build.graph;
+    for (int i = 0; i < graph->n_params; i++)
+        if (!import->sources[i].tensor)
+            return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensor '%s' of model '%s' is missing%s", import->files.path,
+                             graph->params[i].name, graph->name,
+                             strcmp(graph->params[i].name, "lm_head.weight") ? "" : ": is 'tie_word_embeddings' true for it?");
+    return WEIR_OK;
 }
 
 static weir_status sources_find(struct import *import)
@@ -123,11 +221,9 @@ static weir_status sources_find(struct import *import)
             const struct weir_safetensors *file = &import->files.files[f];
             status = tensor_assign(import, &(struct source){file, &file->tensors[t]});
         }
-    for (int i = 0; i < graph->n_params && !status; i++)
-        if (!import->sources[i].tensor)
-            status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensor '%s' of model '%s' is missing", import->files.path,
-                               graph->params[i].name, graph->name);
-    return status;
+    if (!status)
+        status = head_settle(import);
+    return status ? status : missing_check(import);
 }
 
 static weir_status values_read(struct import *import)
@@ -185,23 +281,13 @@ static weir_status folder_make(const char *dir)
 
 weir_status weir_export_check(const struct weir_graph *graph, const char *dir)
 {
-    struct weir_text path = {0};
+    uint64_t bytes = 0;
+    for (int i = 0; i < graph->n_params; i++)
+        bytes += weir_shape_bytes(&graph->params[i].shape);
     weir_status status = form_check(graph);
     if (!status)
         status = folder_make(dir);
-    if (status)
-        return status;
-    weir_text_append(&path, "%s/model.safetensors.tmp.%ld", dir, (long)getpid());
-    status = path.status;
-    FILE *file = status ? NULL : fopen(path.data, "wb");
-    if (!status && !file)
-        status = WEIR_FAIL(WEIR_ERR_IO, "cannot write into folder '%s': %s", dir, strerror(errno));
-    if (file) {
-        fclose(file);
-        unlink(path.data);
-    }
-    weir_text_release(&path);
-    return status;
+    return status ? status : weir_export_place_check(dir, bytes);
 }
 
 /* The names that transformers gives: the head stands beside what the prefix is put in front of. */
@@ -242,9 +328,10 @@ static weir_status values_write(struct weir_runner *runner, weir_safetensors_wri
 
 static weir_status tensors_write(struct weir_runner *runner, const char *path, struct weir_arena *arena)
 {
-    const struct weir_safetensors_text format = {"format", "pt"}; /* transformers refuses files without it */
+    const struct weir_safetensors_text metadata[] = {{"format", "pt"}, /* transformers refuses files without it */
+                                                     {weir_export_mark_key, weir_export_mark}};
     struct weir_safetensors_spec spec = {
-        .path = path, .n_tensors = runner->build.graph->n_params, .n_metadata = 1, .metadata = &format};
+        .path = path, .n_tensors = runner->build.graph->n_params, .n_metadata = 2, .metadata = metadata};
     struct weir_safetensors_decl *decls;
     weir_safetensors_writer *writer;
     weir_status status = decls_make(runner->build.graph, arena, &decls);

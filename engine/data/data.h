@@ -13,8 +13,8 @@
  *
  * There are two kinds:
  *
- *     tokens  one or several files of tokens: text (bytes are tokens 0..255), or the .bin files of nanoGPT and llm.c
- *             (engine/data/token_file.h has the formats).  Sample i of a file is the seq_len + 1 tokens from i · seq_len
+ *     tokens  one or several files of tokens: text (bytes are tokens 0..255), the .bin files of nanoGPT, llm.c and
+ *             Megatron, NumPy arrays, JSON Lines (engine/data/token_open.h has the formats).  Sample i of a file is the seq_len + 1 tokens from i · seq_len
  *             on: inputs are the first seq_len of them, targets the last seq_len.  In an epoch every token of a file but
  *             those of an incomplete end is an input once; no sample spans two files.  Files are mapped, not read: an
  *             epoch may be larger than memory.
@@ -24,7 +24,7 @@
  *
  *     weir_data *data;
  *     status = weir_data_paths("train_*.bin", &arena, &paths, &n_paths);
- *     status = weir_data_open_tokens(paths, n_paths, 1024, 50257, seed, &data);
+ *     status = weir_data_open_tokens(paths, n_paths, WEIR_DATA_FORMAT_AUTO, 1024, 50257, seed, &data);
  *     const struct weir_data_info *info = weir_data_info(data);
  *     int32_t *inputs = ..., *targets = ...;                  n · elements of info->input and info->target
  *     int64_t first = weir_data_first(step, replica, n_replicas, n);
@@ -36,19 +36,25 @@
 #ifndef WEIR_ENGINE_DATA_DATA_H
 #define WEIR_ENGINE_DATA_DATA_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/arena.h"
 #include "base/status.h"
+#include "engine/data/data_format.h"
 #include "kernels/tensor.h"
 
 typedef struct weir_data weir_data;
 
 struct weir_data_info {
-    const char *kind;         /* "idx", or the format of the tokens: "text", "uint16", "llm.c gpt-2", "llm.c llama-3" */
+    const char *kind;         /* "idx", or what was found: "text", "uint16", "llm.c gpt-2", "Megatron int32", "JSON Lines" */
     struct weir_shape input;  /* of one sample; tokens: i32 (seq_len), idx: f32 (rows, columns) */
     struct weir_shape target; /* of one sample; tokens: i32 (seq_len), idx: i32 () */
     int64_t n_samples;        /* in an epoch, at least 1 */
+    int64_t n_tokens;         /* of all files; idx: 0 */
+    int64_t n_documents;      /* of files that say so, else 0 */
+    bool is_text;             /* tokens are the bytes of a text */
+    bool packed;              /* a file is gzip */
     int64_t n_classes;        /* targets are below this; tokens: the vocabulary, idx: largest label + 1 */
 };
 
@@ -63,16 +69,19 @@ extern "C" {
  * WEIR_ERR_IO: a pattern without match.  WEIR_ERR_USAGE: an empty name.  WEIR_ERR_NOMEM. */
 weir_status weir_data_paths(const char *text, struct weir_arena *arena, const char *const **paths_out, int *n_paths_out);
 
-/* Open files of tokens, all of one format, for a model with `vocabulary` ids.  The files are mapped: one that is cut short
+/* Open files of tokens, all of one kind, for a model with `vocabulary` ids.  `format` holds for all of them;
+ * WEIR_DATA_FORMAT_AUTO finds it out and refuses a file that leaves a doubt.  The files are mapped: one that is cut short
  * is found by the next read of it, but a cut in the very moment of a read ends the process.  At most 2^31 - 1 ids.
  *
- * Opening reads headers and the first sample of each file; the ids of every other sample are checked when it is read.
+ * Opening reads headers and the first sample of each file, and all of a gzip file or of JSON Lines; the ids of every
+ * other sample are checked when it is read.
  *
  * WEIR_ERR_IO: cannot be opened or mapped.  WEIR_ERR_INVALID: seq_len < 1, vocabulary < 1, no file, not a regular file,
- * empty, damaged (names file and byte), a file with fewer than seq_len + 1 tokens, files of several formats, a file named
- * twice, an id in a first sample that is not below `vocabulary`.  WEIR_ERR_NOMEM.  On failure `data_out` is untouched. */
-weir_status weir_data_open_tokens(const char *const *paths, int n_paths, int64_t seq_len, int64_t vocabulary, uint64_t seed,
-                                  weir_data **data_out);
+ * empty, damaged (names file and byte), of no format that is read or not to be told, with fewer than seq_len + 1 tokens,
+ * files of several kinds, a file named twice, an id in a first sample that is not below `vocabulary`.  WEIR_ERR_NOMEM.
+ * On failure `data_out` is untouched. */
+weir_status weir_data_open_tokens(const char *const *paths, int n_paths, enum weir_data_format format, int64_t seq_len,
+                                  int64_t vocabulary, uint64_t seed, weir_data **data_out);
 
 /* Open one file as text, whatever its name, with a vocabulary of 256.  Fails as weir_data_open_tokens() does. */
 weir_status weir_data_open_text(const char *path, int64_t seq_len, uint64_t seed, weir_data **data_out);

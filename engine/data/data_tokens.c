@@ -1,9 +1,10 @@
 /* Tokens: the samples of one or several mapped files. */
 #include <limits.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "engine/data/data_source.h"
-#include "engine/data/token_file.h"
+#include "engine/data/token_open.h"
 
 struct tokens_file {
     struct weir_token_file file;
@@ -32,18 +33,21 @@ static const struct tokens_file *file_of(const struct tokens_data *tokens, int64
 
 static weir_status token_refuse(const struct weir_token_file *file, int64_t at, int64_t vocabulary)
 {
-    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': token %lld at byte %lld is %u, the model's ids end at %lld: the file was made for "
+    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': token %lld at byte %lld is %lld, the model's ids end at %lld: the file was "
+                     "made for "
                      "another tokenizer, or is damaged",
-                     file->map.path, (long long)at, (long long)weir_token_byte(file, at), (unsigned)weir_token_at(file, at),
+                     file->map.path, (long long)at, (long long)weir_token_byte(file, at), (long long)weir_token_at(file, at),
                      (long long)vocabulary - 1);
 }
 
 /* `n` tokens from `from` on. */
 static weir_status tokens_check(const struct weir_token_file *file, int64_t from, int64_t n, int64_t vocabulary)
 {
-    for (int64_t i = 0; i < n; i++)
-        if ((int64_t)weir_token_at(file, from + i) >= vocabulary)
+    for (int64_t i = 0; i < n; i++) {
+        int64_t token = weir_token_at(file, from + i);
+        if (token < 0 || token >= vocabulary)
             return token_refuse(file, from + i, vocabulary);
+    }
     return WEIR_OK;
 }
 
@@ -53,7 +57,7 @@ static weir_status sample_read(const struct weir_data *data, int64_t sample, voi
     const struct weir_token_file *file = &holder->file;
     int64_t seq_len = data->info.input.dims[0], from = (sample - holder->first_sample) * seq_len;
     int32_t *input = input_out, *target = target_out;
-    weir_status status = weir_mapped_check(&file->map);
+    weir_status status = file->memory ? WEIR_OK : weir_mapped_check(&file->map);
     if (!status)
         status = tokens_check(file, from, seq_len + 1, data->info.n_classes);
     for (int64_t i = 0; i < seq_len && !status; i++) {
@@ -67,8 +71,9 @@ static void sample_want(const struct weir_data *data, int64_t sample)
 {
     const struct tokens_file *holder = file_of((const struct tokens_data *)data, sample);
     int64_t seq_len = data->info.input.dims[0], from = (sample - holder->first_sample) * seq_len;
-    weir_mapped_want(&holder->file.map, (size_t)weir_token_byte(&holder->file, from),
-                     (size_t)(seq_len + 1) * (size_t)holder->file.format->width);
+    if (!holder->file.memory)
+        weir_mapped_want(&holder->file.map, (size_t)weir_token_byte(&holder->file, from),
+                         (size_t)(seq_len + 1) * (size_t)holder->file.width);
 }
 
 static void tokens_close(struct weir_data *data)
@@ -84,24 +89,24 @@ static void tokens_close(struct weir_data *data)
 
 static weir_status length_check(const struct weir_token_file *file, int64_t seq_len)
 {
-    bool text = file->format->width == 1;
     if (file->n_tokens > seq_len)
         return WEIR_OK;
-    if (text)
+    if (file->is_text)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has %lld bytes, sequence length %lld needs at least %lld", file->map.path,
                          (long long)file->n_tokens, (long long)seq_len, (long long)seq_len + 1);
-    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has %lld tokens and ends at byte %zu, sequence length %lld needs at least %lld tokens",
-                     file->map.path, (long long)file->n_tokens, file->map.n_bytes, (long long)seq_len,
-                     (long long)seq_len + 1);
+    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has %lld tokens and ends at byte %lld, sequence length %lld needs at least "
+                     "%lld tokens",
+                     file->map.path, (long long)file->n_tokens, (long long)weir_token_byte(file, file->n_tokens),
+                     (long long)seq_len, (long long)seq_len + 1);
 }
 
 /* File `i` beside those before it: one kind, none twice. */
 static weir_status company_check(const struct tokens_data *tokens, int i)
 {
     const struct weir_token_file *file = &tokens->files[i].file, *first = &tokens->files[0].file;
-    if (file->format != first->format)
+    if (strcmp(file->kind, first->kind) != 0)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is %s and '%s' is %s: the files of one source must be of one kind",
-                         first->map.path, first->format->kind, file->map.path, file->format->kind);
+                         first->map.path, first->kind, file->map.path, file->kind);
     for (int k = 0; k < i; k++) {
         const struct weir_mapped_file *other = &tokens->files[k].file.map;
         if (other->device == file->map.device && other->inode == file->map.inode)
@@ -110,26 +115,34 @@ static weir_status company_check(const struct tokens_data *tokens, int i)
     return WEIR_OK;
 }
 
-static weir_status files_open(struct tokens_data *tokens, const char *const *paths, int n_paths, bool as_text,
-                              int64_t seq_len, int64_t vocabulary)
+static void info_add(struct weir_data_info *info, const struct weir_token_file *file, int64_t seq_len)
+{
+    info->n_samples += (file->n_tokens - 1) / seq_len;
+    info->n_tokens += file->n_tokens;
+    info->n_documents += file->n_documents;
+    info->is_text = file->is_text;
+    info->packed |= file->packed;
+}
+
+static weir_status files_open(struct tokens_data *tokens, const char *const *paths, int n_paths,
+                              enum weir_data_format format, int64_t seq_len, int64_t vocabulary)
 {
     weir_status status = weir_alloc((size_t)n_paths, sizeof *tokens->files, &tokens->files);
-    int64_t n_samples = 0;
+    struct weir_data_info *info = &tokens->base.info;
     for (int i = 0; i < n_paths && !status; i++) {
         struct weir_token_file *file = &tokens->files[i].file;
-        status = weir_token_file_open(paths[i], as_text, file);
+        status = weir_token_file_open(paths[i], format, vocabulary, file);
         if (status)
             break;
         tokens->n_files = i + 1;
-        tokens->files[i].first_sample = n_samples;
-        n_samples += (file->n_tokens - 1) / seq_len;
+        tokens->files[i].first_sample = info->n_samples;
+        info_add(info, file, seq_len);
         status = length_check(file, seq_len);
         if (!status)
             status = company_check(tokens, i);
         if (!status) /* what was made for another tokenizer mostly shows at once; every sample is checked when it is read */
             status = tokens_check(file, 0, seq_len + 1, vocabulary);
     }
-    tokens->base.info.n_samples = n_samples;
     return status;
 }
 
@@ -145,8 +158,8 @@ static weir_status numbers_check(int n_paths, int64_t seq_len, int64_t vocabular
     return WEIR_OK;
 }
 
-static weir_status tokens_open(const char *const *paths, int n_paths, bool as_text, int64_t seq_len, int64_t vocabulary,
-                               uint64_t seed, weir_data **data_out)
+weir_status weir_data_open_tokens(const char *const *paths, int n_paths, enum weir_data_format format, int64_t seq_len,
+                                  int64_t vocabulary, uint64_t seed, weir_data **data_out)
 {
     struct tokens_data *tokens;
     weir_status status = numbers_check(n_paths, seq_len, vocabulary);
@@ -154,34 +167,26 @@ static weir_status tokens_open(const char *const *paths, int n_paths, bool as_te
         status = weir_alloc(1, sizeof *tokens, &tokens);
     if (status)
         return status;
-    status = files_open(tokens, paths, n_paths, as_text, seq_len, vocabulary);
+    status = files_open(tokens, paths, n_paths, format, seq_len, vocabulary);
     if (status) {
         tokens_close(&tokens->base);
         return status;
     }
     struct weir_shape shape = {.n_dims = 1, .dims = {seq_len}, .dtype = WEIR_DTYPE_I32};
-    tokens->base = (struct weir_data){
-        .info = {.kind = tokens->files[0].file.format->kind,
-                 .input = shape,
-                 .target = shape,
-                 .n_samples = tokens->base.info.n_samples,
-                 .n_classes = vocabulary},
-        .seed = seed,
-        .sample_read = sample_read,
-        .sample_want = sample_want,
-        .close = tokens_close,
-    };
+    struct weir_data_info info = tokens->base.info; /* what was added up */
+    info.kind = tokens->files[0].file.kind;
+    info.input = info.target = shape;
+    info.n_classes = vocabulary;
+    tokens->base = (struct weir_data){.info = info,
+                                      .seed = seed,
+                                      .sample_read = sample_read,
+                                      .sample_want = sample_want,
+                                      .close = tokens_close};
     *data_out = &tokens->base;
     return WEIR_OK;
 }
 
 weir_status weir_data_open_text(const char *path, int64_t seq_len, uint64_t seed, weir_data **data_out)
 {
-    return tokens_open(&path, 1, true, seq_len, UCHAR_MAX + 1, seed, data_out);
-}
-
-weir_status weir_data_open_tokens(const char *const *paths, int n_paths, int64_t seq_len, int64_t vocabulary, uint64_t seed,
-                                  weir_data **data_out)
-{
-    return tokens_open(paths, n_paths, false, seq_len, vocabulary, seed, data_out);
+    return weir_data_open_tokens(&path, 1, WEIR_DATA_FORMAT_TEXT, seq_len, UCHAR_MAX + 1, seed, data_out);
 }

@@ -1,74 +1,12 @@
 #include "engine/data/idx_file.h"
 
-#include <errno.h>
-#include <string.h>
-#include <zlib.h>
-
 #include "base/alloc.h"
-#include "base/input_file.h"
+#include "engine/data/gzip_file.h"
 
-/* A byte of deflated data stands for at most 1032 bytes, so a file of n bytes holds less than 1032 · (n + 1). */
-enum { LARGEST_EXPANSION = 1032, LARGEST_READ = 1 << 24 };
-
-struct reader {
-    const char *path;
-    gzFile file;
-    uint64_t offset;   /* inflated bytes read so far */
-    uint64_t capacity; /* more cannot be in the file */
-};
-
-static weir_status reader_open(const char *path, struct reader *reader)
-{
-    struct weir_input_file input;
-    weir_status status = weir_input_open(path, WEIR_INPUT_ANY_SIZE / LARGEST_EXPANSION - 1, &input);
-    if (status)
-        return status;
-    *reader = (struct reader){.path = path, .file = gzdopen(input.descriptor, "rb")}; /* the descriptor is its own now */
-    if (!reader->file) {
-        weir_input_close(&input);
-        return WEIR_FAIL(WEIR_ERR_NOMEM, "cannot open '%s': out of memory", path);
-    }
-    reader->capacity = gzdirect(reader->file) ? input.n_bytes : (input.n_bytes + 1) * LARGEST_EXPANSION;
-    return WEIR_OK;
-}
-
-static weir_status zlib_fail(const struct reader *reader)
-{
-    int code = Z_OK;
-    const char *text = gzerror(reader->file, &code);
-    if (code == Z_ERRNO)
-        return WEIR_FAIL(WEIR_ERR_IO, "cannot read '%s': %s", reader->path, strerror(errno));
-    size_t prefix = strlen(reader->path); /* zlib's messages start with the path */
-    if (!strncmp(text, reader->path, prefix) && !strncmp(text + prefix, ": ", 2))
-        text += prefix + 2;
-    const char *reason = code == Z_BUF_ERROR ? "the gzip data ends early" : text;
-    return WEIR_FAIL(code == Z_MEM_ERROR ? WEIR_ERR_NOMEM : WEIR_ERR_INVALID, "'%s' is damaged at byte %llu: %s",
-                     reader->path, (unsigned long long)reader->offset, reason);
-}
-
-/* Read up to `bytes` bytes; less only at the end of the file. */
-static weir_status reader_read(struct reader *reader, void *to, size_t bytes, size_t *got_out)
+static weir_status reader_fill(struct weir_gzip *reader, void *to, size_t bytes, const char *what)
 {
     size_t got = 0;
-    int n = 1;
-    while (got < bytes && n > 0) {
-        size_t want = bytes - got < LARGEST_READ ? bytes - got : LARGEST_READ;
-        n = gzread(reader->file, (char *)to + got, (unsigned)want);
-        got += n > 0 ? (size_t)n : 0;
-        reader->offset += n > 0 ? (uint64_t)n : 0;
-    }
-    int code = Z_OK;
-    gzerror(reader->file, &code);
-    if (code != Z_OK && code != Z_STREAM_END)
-        return zlib_fail(reader);
-    *got_out = got;
-    return WEIR_OK;
-}
-
-static weir_status reader_fill(struct reader *reader, void *to, size_t bytes, const char *what)
-{
-    size_t got = 0;
-    weir_status status = reader_read(reader, to, bytes, &got);
+    weir_status status = weir_gzip_read(reader, to, bytes, &got);
     if (status || got == bytes)
         return status;
     return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' ends at byte %llu, within its %s, which needs %zu more", reader->path,
@@ -82,20 +20,20 @@ static uint32_t big_endian(const unsigned char *b)
 
 weir_status weir_idx_magic(const char *path, uint32_t *magic_out)
 {
-    struct reader reader;
-    weir_status status = reader_open(path, &reader);
+    struct weir_gzip reader;
+    weir_status status = weir_gzip_open(path, &reader);
     if (status)
         return status;
     unsigned char start[4];
     size_t got = 0;
-    status = reader_read(&reader, start, sizeof start, &got);
+    status = weir_gzip_read(&reader, start, sizeof start, &got);
     if (!status)
         *magic_out = got == sizeof start ? big_endian(start) : 0;
-    gzclose_r(reader.file);
+    weir_gzip_close(&reader);
     return status;
 }
 
-static weir_status header_read(struct reader *reader, uint32_t magic, struct weir_idx *idx)
+static weir_status header_read(struct weir_gzip *reader, uint32_t magic, struct weir_idx *idx)
 {
     unsigned char header[4 + 4 * 4];
     idx->n_dims = (int)(magic & 0xff);
@@ -118,7 +56,7 @@ static weir_status header_read(struct reader *reader, uint32_t magic, struct wei
     return WEIR_OK;
 }
 
-static weir_status elements_read(struct reader *reader, struct weir_idx *idx)
+static weir_status elements_read(struct weir_gzip *reader, struct weir_idx *idx)
 {
     char beyond;
     size_t got = 0;
@@ -127,7 +65,7 @@ static weir_status elements_read(struct reader *reader, struct weir_idx *idx)
         return status;
     status = reader_fill(reader, idx->elements, idx->n_elements, "elements");
     if (!status) /* reading on also makes zlib compare the checksum */
-        status = reader_read(reader, &beyond, 1, &got);
+        status = weir_gzip_read(reader, &beyond, 1, &got);
     if (!status && got)
         status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s' goes on after byte %llu, where its dimensions end", reader->path,
                            (unsigned long long)reader->offset - 1);
@@ -138,9 +76,9 @@ static weir_status elements_read(struct reader *reader, struct weir_idx *idx)
 
 weir_status weir_idx_read(const char *path, uint32_t magic, struct weir_idx *idx_out)
 {
-    struct reader reader;
+    struct weir_gzip reader;
     struct weir_idx idx = {0};
-    weir_status status = reader_open(path, &reader);
+    weir_status status = weir_gzip_open(path, &reader);
     if (status)
         return status;
     status = header_read(&reader, magic, &idx);
@@ -148,6 +86,6 @@ weir_status weir_idx_read(const char *path, uint32_t magic, struct weir_idx *idx
         status = elements_read(&reader, &idx);
     if (!status)
         *idx_out = idx;
-    gzclose_r(reader.file);
+    weir_gzip_close(&reader);
     return status;
 }

@@ -63,15 +63,20 @@ struct weir_device_kind {
     const char *summary; /* one line */
     unsigned flags;      /* enum weir_device_flags */
 
-    /* Kernels of this kind.  A context is the state that kernels keep for one rank: the issuing thread opens and closes
-     * it, or with WEIR_DEVICE_TASKS a task of the rank's stream; it takes context_bytes of device memory.  `tf32`: factors
-     * of f32 products may be rounded; WEIR_ERR_USAGE where the kind cannot. */
+    /* Kernels of this kind.  A context is the state that kernels keep for one rank, whose kernels run on `stream`: the issuing
+     * thread opens and closes it, or with WEIR_DEVICE_TASKS a task of the stream; it takes context_bytes of device memory.
+     * `tf32`: factors of f32 products may be rounded; WEIR_ERR_USAGE where the kind cannot. */
     int32_t tensor_device; /* WEIR_DEVICE_TYPE_CPU ..., for weir_tensor.device_type */
     const struct weir_op_kernels *(*kernels)(const struct weir_op *op);
     const struct weir_vector_kernels *vectors;
     size_t context_bytes;
-    weir_status (*context_open)(weir_device *device, bool tf32, struct weir_kernel_context **context_out);
+    weir_status (*context_open)(weir_device *device, weir_stream *stream, bool tf32,
+                                struct weir_kernel_context **context_out);
     void (*context_close)(weir_device *device, struct weir_kernel_context *context);
+
+    /* (optional) Set what the kind's library reads when it starts: before anything in the process may have started it,
+     * another library of this process among them.  Any number of times. */
+    void (*process_start)(void);
 
     /* Devices of this kind on this machine.  WEIR_ERR_UNSUPPORTED with the reason when the kind cannot be used here. */
     weir_status (*count)(int *n_devices_out);
@@ -103,6 +108,11 @@ struct weir_device_kind {
     weir_status (*stream_open)(weir_device *device, enum weir_stream_class stream_class, size_t capacity,
                                weir_stream **stream_out);
     void (*stream_close)(weir_stream *stream); /* waits for what is enqueued */
+
+    /* (optional, both or neither) Streams that another library of the caller's makes on the device by itself.  They count as
+     * those that are opened here do.  WEIR_ERR_UNSUPPORTED: there is no room for so many. */
+    weir_status (*streams_reserve)(weir_device *device, int n);
+    void (*streams_release)(weir_device *device, int n);
 
     /* Streams of `device` record the event, streams of any device wait for it. */
     weir_status (*event_open)(weir_device *device, weir_event **event_out);

@@ -41,6 +41,8 @@ enum weir_dep_replicas {
     WEIR_DEP_OTHERS, /* that of every other replica */
 };
 
+enum { WEIR_REPLICA_ANY = -1 };
+
 struct weir_dep_region {
     int from_replica, to_replica; /* WEIR_REPLICA_ANY; else only this one sends it, only this one gets it */
     bool receivers;               /* a place in the receiver's block, else in the sender's */

@@ -151,12 +151,11 @@ static void norm_add(struct weir_deps_maker *m, int from, int to, enum weir_dep_
 
 static void norms_add(struct weir_deps_maker *m, int to)
 {
-    for (int from = 0; from < m->program->n_ranks; from++) {
+    for (int from = 0; from < m->program->n_ranks; from++)
         if (from != to)
             norm_add(m, from, to, WEIR_DEP_OWN);
-        if (m->c->n_replicas > 1)
-            norm_add(m, from, to, WEIR_DEP_OTHERS);
-    }
+    for (int from = 0; from < m->program->n_ranks && m->c->n_replicas > 1; from++)
+        norm_add(m, from, to, WEIR_DEP_OTHERS);
 }
 
 void weir_deps_end(struct weir_deps_maker *m, int rank)

@@ -2,8 +2,9 @@
  *
  * An action is one instruction, but for two cuts: before the call that writes a slot which may still be in use, so that all
  * calls before it need not wait; and, in a stage's last W or B, where a bucket of gradients is complete, so that others may
- * begin to add it up.  REDUCE of a bucket stands after the rank's next action: by then the other replicas have mostly
- * completed theirs.
+ * begin to add it up.  REDUCE of a bucket stands where the schedule has the stage's REDUCE_GRAD.  Where it has none, it stands
+ * after the rank's next action: by then the other replicas have mostly completed theirs.  The bucket of tied parameters is
+ * complete after TIE_ADD, whatever the schedule says.
  *
  *     rank r    1F3   1B2 (start)  1B2 (end)   1B3 (start)   1B3 (end)   reduce 0   reduce 1   norm   update
  *                                  └ slot                    └ bucket 0 is complete */
@@ -17,7 +18,9 @@ struct lister {
     struct weir_compile *c;
     struct weir_rank_program *rank;
     int index;
-    int n_complete, n_reduced; /* buckets complete so far, and those whose REDUCE is in the list */
+    int n_complete;   /* buckets complete so far */
+    bool *is_reduced; /* [n_buckets]: its REDUCE is in the list */
+    bool *is_placed;  /* [n_stages]: the schedule says where the stage's gradients are reduced */
 };
 
 static struct weir_instr *instr_add(struct lister *l, enum weir_instr_kind kind)
@@ -27,11 +30,34 @@ static struct weir_instr *instr_add(struct lister *l, enum weir_instr_kind kind)
     return instr;
 }
 
-/* REDUCE for the first `n` buckets, as far as it is not there. */
+static void reduce_add(struct lister *l, int bucket)
+{
+    instr_add(l, WEIR_INSTR_REDUCE)->bucket = bucket;
+    l->is_reduced[bucket] = true;
+}
+
+/* REDUCE for the first `n` buckets, as far as it is not there and has no other place. */
 static void reduces_add(struct lister *l, int n)
 {
-    while (l->n_reduced < n)
-        instr_add(l, WEIR_INSTR_REDUCE)->bucket = l->n_reduced++;
+    for (int b = 0; b < n; b++) {
+        int stage = l->rank->buckets[b].stage;
+        if (!l->is_reduced[b] && (stage < 0 || !l->is_placed[stage]))
+            reduce_add(l, b);
+    }
+}
+
+/* REDUCE for all buckets of the stage. */
+static weir_status stage_reduce(struct lister *l, int stage)
+{
+    for (int b = 0; b < l->rank->n_buckets; b++) {
+        if (l->rank->buckets[b].stage != stage)
+            continue;
+        if (b >= l->n_complete)
+            return WEIR_FAIL(WEIR_ERR_INVALID, "row %d: %dREDUCE_GRAD stands before the last W or B of its stage",
+                             l->index + 1, stage);
+        reduce_add(l, b);
+    }
+    return WEIR_OK;
 }
 
 /* ---- actions ------------------------------------------------------------------------------------------------------- */
@@ -126,20 +152,45 @@ static void end_add(struct lister *l)
         instr_add(l, WEIR_INSTR_TIE_COPY);
 }
 
+/* ---- all of it ----------------------------------------------------------------------------------------------------- */
+
+static weir_status lister_open(struct lister *l)
+{
+    struct weir_arena *arena = l->c->arena;
+    const struct weir_schedule_rank *list = &l->c->schedule->ranks[l->index];
+    size_t buckets = (size_t)l->rank->n_buckets, most = 2 * list->n_actions + 3 * buckets + 5;
+    weir_status status = weir_arena_alloc(arena, most, sizeof *l->rank->instrs, &l->rank->instrs);
+    if (!status)
+        status = weir_arena_alloc(arena, buckets, sizeof *l->is_reduced, &l->is_reduced);
+    if (!status)
+        status = weir_arena_alloc(arena, (size_t)l->c->program->n_stages, sizeof *l->is_placed, &l->is_placed);
+    for (size_t a = 0; a < list->n_actions && !status; a++)
+        if (list->actions[a].type == WEIR_REDUCE_GRAD)
+            l->is_placed[list->actions[a].stage] = true;
+    return status;
+}
+
+static weir_status rank_list(struct weir_compile *c, int r)
+{
+    struct lister l = {.c = c, .rank = &c->program->ranks[r], .index = r};
+    const struct weir_schedule_rank *list = &c->schedule->ranks[r];
+    weir_status status = lister_open(&l);
+    for (size_t a = 0; a < list->n_actions && !status; a++) {
+        const struct weir_action *action = &list->actions[a];
+        if (weir_action_is_compute((enum weir_action_type)action->type))
+            action_add(&l, action);
+        else if (action->type == WEIR_REDUCE_GRAD)
+            status = stage_reduce(&l, action->stage);
+    }
+    if (!status && !c->forward_only)
+        end_add(&l);
+    return status;
+}
+
 weir_status weir_compile_instrs(struct weir_compile *c)
 {
-    for (int r = 0; r < c->program->n_ranks; r++) {
-        struct lister l = {.c = c, .rank = &c->program->ranks[r], .index = r};
-        const struct weir_schedule_rank *list = &c->schedule->ranks[r];
-        size_t most = 2 * list->n_actions + 3 * (size_t)l.rank->n_buckets + 5;
-        weir_status status = weir_arena_alloc(c->arena, most, sizeof *l.rank->instrs, &l.rank->instrs);
-        if (status)
-            return status;
-        for (size_t a = 0; a < list->n_actions; a++)
-            if (weir_action_is_compute((enum weir_action_type)list->actions[a].type))
-                action_add(&l, &list->actions[a]);
-        if (!c->forward_only)
-            end_add(&l);
-    }
-    return WEIR_OK;
+    weir_status status = WEIR_OK;
+    for (int r = 0; r < c->program->n_ranks && !status; r++)
+        status = rank_list(c, r);
+    return status;
 }

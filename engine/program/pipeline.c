@@ -2,30 +2,31 @@
 
 #include <string.h>
 
-#include "base/text.h"
+#include "base/integers.h"
 
 static weir_status file_agrees(const char *path, const struct weir_schedule *s, int n_stages, int n_chunks, int n_mb)
 {
     if (n_stages > 0 && s->n_stages != n_stages)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' has %d stages, --stages says %d", path, s->n_stages, n_stages);
+        return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' has %d stages, but " WEIR_OPTION("stages=%d") " was given", path,
+                         s->n_stages, n_stages);
     if (n_chunks > 0 && s->n_stages != n_chunks * s->n_ranks)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' has %d stages on %d ranks, --chunks says %d per rank", path, s->n_stages,
-                         s->n_ranks, n_chunks);
+        return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' has %d stages on %d ranks, but " WEIR_OPTION("chunks=%d") " was given",
+                         path, s->n_stages, s->n_ranks, n_chunks);
     if (n_mb > 0 && s->n_microbatches != n_mb)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' has %d micro-batches, --microbatches says %d", path, s->n_microbatches,
-                         n_mb);
+        return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' has %d micro-batches, but " WEIR_OPTION("microbatches=%d") " was given",
+                         path, s->n_microbatches, n_mb);
     return WEIR_OK;
 }
 
 /* Two ranks that hold the same stage would have to add their gradients; the executor has one owner per stage. */
-static weir_status copies_check(const char *name, const struct weir_schedule *s)
+static weir_status copies_check(const char *name, int n_copies)
 {
-    if (s->n_copies == 1)
+    if (n_copies < 2)
         return WEIR_OK;
     return WEIR_FAIL(WEIR_ERR_UNSUPPORTED,
                      "schedule '%s' holds %d copies of the weights: it can be checked and simulated, not run; dualpipev "
                      "and interleaved hold one",
-                     name, s->n_copies);
+                     name, n_copies);
 }
 
 bool weir_pipeline_is_file(const char *name)
@@ -39,7 +40,7 @@ weir_status weir_pipeline_schedule_file(const char *path, enum weir_csv_dialect 
     struct weir_schedule schedule;
     weir_status status = weir_schedule_csv_load(path, dialect, arena, &schedule);
     if (!status)
-        status = copies_check(path, &schedule);
+        status = copies_check(path, schedule.n_copies);
     if (!status)
         status = file_agrees(path, &schedule, n_stages, n_chunks, n_microbatches);
     if (!status)
@@ -47,29 +48,38 @@ weir_status weir_pipeline_schedule_file(const char *path, enum weir_csv_dialect 
     return status;
 }
 
+/* Stages per rank of a kind: as asked for, or what it has without. */
+static weir_status chunks_settle(const struct weir_schedule_kind *kind, int n_stages, int n_chunks, int *chunks_out)
+{
+    int v = n_chunks > 0 ? n_chunks : weir_schedule_kind_chunks(kind);
+    if (kind->n_chunks > 0 && v != kind->n_chunks)
+        return WEIR_FAIL(WEIR_ERR_USAGE,
+                         "schedule '%s' needs %d chunk%s per rank, not %d: use " WEIR_OPTION("chunks=%d"), kind->name,
+                         kind->n_chunks, kind->n_chunks == 1 ? "" : "s", v, kind->n_chunks);
+    if (n_stages < 1 || n_stages % v)
+        return WEIR_FAIL(WEIR_ERR_USAGE,
+                         "schedule '%s' with %d stages on each rank cannot have %d stages: use "
+                         WEIR_OPTION("stages=%d") "%s",
+                         kind->name, v, n_stages, (weir_int_max(n_stages, 1) + v - 1) / v * v,
+                         kind->n_chunks ? "" : " or another number of " WEIR_OPTION("chunks"));
+    *chunks_out = v;
+    return WEIR_OK;
+}
+
 weir_status weir_pipeline_schedule(const char *name, int n_stages, int n_chunks, int n_microbatches,
                                    struct weir_arena *arena, struct weir_schedule *out)
 {
-    struct weir_schedule schedule;
     if (weir_pipeline_is_file(name))
         return weir_pipeline_schedule_file(name, WEIR_CSV_TORCH, n_stages, n_chunks, n_microbatches, arena, out);
     const struct weir_schedule_kind *kind;
+    int v = 0;
     weir_status status = weir_schedule_kind_find(name, &kind);
+    if (!status)
+        status = copies_check(name, kind->n_copies);
+    if (!status)
+        status = chunks_settle(kind, n_stages, n_chunks, &v);
     if (status)
         return status;
-    if (n_chunks > 0 && kind->n_chunks > 0 && n_chunks != kind->n_chunks)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "schedule '%s' needs %d chunk%s per rank: --chunks %d or no --chunks", name,
-                         kind->n_chunks, kind->n_chunks == 1 ? "" : "s", kind->n_chunks);
-    int own = kind->n_chunks > 0 ? kind->n_chunks : kind->default_chunks > 0 ? kind->default_chunks : 1;
-    int v = n_chunks > 0 ? n_chunks : own;
-    if (n_stages < 1 || n_stages % v)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "%d stages cannot be dealt out as %d chunks per rank: change --stages or --chunks",
-                         n_stages, v);
     struct weir_schedule_params params = {.n_ranks = n_stages / v, .n_chunks = v, .n_microbatches = n_microbatches};
-    status = weir_schedule_build(kind, &params, arena, &schedule);
-    if (!status)
-        status = copies_check(name, &schedule);
-    if (!status)
-        *out = schedule;
-    return status;
+    return weir_schedule_build(kind, &params, arena, out);
 }

@@ -22,7 +22,7 @@
  * action list.  A stage has one SLOT more than its peak in-flight count and two GRAD_SLOTs; when writer and reader are on
  * the same rank there are as many as its list needs at once, and no events.
  *
- * Order.  Each rank has one compute stream, which runs its instructions in order.  Between ranks:
+ * Order.  Each rank has one compute stream, which runs its instructions in order.  Between ranks (deps.h lists all of it):
  *
  *     F(s,k)      after F(s-1,k)                      its input is there
  *     F(s-1,k)'s  last kernel after the W or B of (s,k') that freed the slot it writes
@@ -39,8 +39,9 @@
  *
  * Replicas.  Every replica runs this program on its own micro-batches; rank r of one replica talks to the neighbours in
  * its replica and to rank r of the others.  A stage's gradients are cut into buckets in the order in which its last W (or
- * B) completes them, that action is cut into instructions at the buckets' ends, and a bucket is reduced after the rank's
- * next action (at the end, when there is none): by then the others have mostly completed theirs.
+ * B) completes them, that action is cut into instructions at the buckets' ends, and a bucket is reduced where the schedule
+ * has the stage's REDUCE_GRAD, else after the rank's next action (at the end, when there is none): by then the others have
+ * mostly completed theirs.
  *
  *     replica 0  .. 0B6 | 0B7 bucket 0 | bucket 1 | reduce 0 | reduce 1 | gather 0 | gather 1 | norm | update
  *     replica 1  ..  0B6 | 0B7 bucket 0 | bucket 1 | reduce 0 ...
@@ -221,20 +222,6 @@ struct weir_order_entry {
     int rank, instr;
 };
 
-/* A region that travels with an event (deps.h), for those who make messages of them. */
-enum { WEIR_REPLICA_ANY = -1, WEIR_REPLICA_OWN = -1, WEIR_REPLICA_OTHERS = -2 };
-
-struct weir_region_move {
-    int event;
-    int from_rank, from_replica; /* WEIR_REPLICA_ANY, or only this one sends it */
-    int to_rank, to_replica;     /* WEIR_REPLICA_OWN: in the sender's replica; _OTHERS: in every other; else in that one,
-                                    unless it is the sender's */
-    bool receivers;              /* the receiver's block, else the sender's */
-    enum weir_memory_kind kind;
-    size_t offset, bytes;
-    int post_after; /* the receiver's instruction after which the region may be overwritten in this step; -1: its start */
-};
-
 /* One line of the memory table. */
 struct weir_memory_row {
     int rank;
@@ -263,7 +250,6 @@ struct weir_program {
     struct weir_dep *deps;           /* deps.h: by the instruction that awaits */
     struct weir_dep_region *regions; /* of all of them, one's beside each other */
     int *leaving;                    /* [n_deps]: their numbers, by the instruction that is awaited */
-    struct weir_region_move *moves;  /* [n_regions], in the order of the regions' dependencies */
     int n_rows;
     struct weir_memory_row *rows;
 };
@@ -310,7 +296,12 @@ size_t weir_program_rank_bytes(const struct weir_program *program, int rank);
 /* "activations" */
 const char *weir_memory_kind_str(enum weir_memory_kind kind);
 
-/* The memory table and the instruction lists as text. */
+/* The memory table and the instruction lists as text.  A line of an instruction has rank, number, name, kernel calls, whom
+ * it awaits and who awaits it, with the reason (weir_dep_why_str()); of another replica's rank it says so.
+ *
+ *     1    6  1B2 (end)          calls   2  after 0B0 of rank 0 (gradient slot)  before 0B2 of rank 0 (gradient)
+ *     1   11  update             calls   0  after gradient norm of rank 0,2 (norm), gradient norm of rank 0,1,2 of the
+ *                                           other replicas (norm)                      (one line) */
 void weir_program_dump_memory(const struct weir_program *program, FILE *out);
 void weir_program_dump(const struct weir_program *program, FILE *out);
 

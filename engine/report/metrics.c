@@ -2,8 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <math.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,11 +11,13 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/text.h"
 
-enum { LINE_BYTES = 440, RANK_BYTES = 24 }; /* most of a line without its list, and of one number of the list */
+enum { LINE_BYTES = 520, RANK_BYTES = 24 }; /* most of a line without its list, and of one number of the list */
 
 struct weir_metrics {
     char *path, *line;
+    char *run; /* the first line; NULL: none, or written */
     size_t line_bytes;
     int file, n_ranks;
     bool created, regular;
@@ -39,6 +41,13 @@ void weir_metrics_number(double value, char text[32])
         *comma = '.';
 }
 
+/* false: another open file has it.  It goes with the file.  Without locks in the file system all go on. */
+static bool lock_take(int file)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fcntl(file, F_OFD_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES);
+}
+
 static weir_status file_open(weir_metrics *metrics)
 {
     struct stat info;
@@ -46,9 +55,16 @@ static weir_status file_open(weir_metrics *metrics)
     metrics->created = metrics->file >= 0;
     if (metrics->file < 0 && errno == EEXIST)
         metrics->file = open(metrics->path, O_WRONLY | O_CLOEXEC);
+    if (metrics->file < 0 && errno == ENOENT) { /* a link to a file that is still to come */
+        metrics->file = open(metrics->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+        metrics->created = metrics->file >= 0;
+    }
     if (metrics->file < 0 || fstat(metrics->file, &info) != 0)
         return WEIR_FAIL(WEIR_ERR_IO, "cannot write metrics to '%s': %s", metrics->path, strerror(errno));
     metrics->regular = S_ISREG(info.st_mode);
+    if (metrics->regular && !lock_take(metrics->file))
+        return WEIR_FAIL(WEIR_ERR_IO, "'%s' is being written by another run: give the metrics of this one another name",
+                         metrics->path);
     return WEIR_OK;
 }
 
@@ -84,6 +100,12 @@ static size_t line_make(const weir_metrics *metrics, const struct weir_metrics_s
     char *line = metrics->line, number[32];
     size_t size = metrics->line_bytes;
     size_t n = (size_t)snprintf(line, size, "{\"step\": %lld", (long long)step->step);
+    if (step->time_s > 0) {
+        weir_metrics_number(step->time_s, number);
+        n += (size_t)snprintf(line + n, size - n, ", \"time_s\": %s", number);
+    }
+    if (step->tokens > 0)
+        n += (size_t)snprintf(line + n, size - n, ", \"tokens\": %lld", (long long)step->tokens);
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         weir_metrics_number(fields[i].value, number);
         n += (size_t)snprintf(line + n, size - n, ", \"%s\": %s", fields[i].name, number);
@@ -119,10 +141,10 @@ static bool file_cut(const weir_metrics *metrics)
            (ftruncate(metrics->file, metrics->written) == 0 && lseek(metrics->file, metrics->written, SEEK_SET) >= 0);
 }
 
-weir_status weir_metrics_write(weir_metrics *metrics, const struct weir_metrics_step *step)
+/* The line is in the file, or the file is as it was. */
+static weir_status line_write(weir_metrics *metrics, const char *line, size_t n)
 {
-    size_t n = line_make(metrics, step);
-    bool good = (metrics->any || file_cut(metrics)) && write_whole(metrics->file, metrics->line, n);
+    bool good = (metrics->any || file_cut(metrics)) && write_whole(metrics->file, line, n);
     if (!good) {
         int reason = errno;
         if (metrics->any && !file_cut(metrics))
@@ -134,14 +156,47 @@ weir_status weir_metrics_write(weir_metrics *metrics, const struct weir_metrics_
     return WEIR_OK;
 }
 
+weir_status weir_metrics_run(weir_metrics *metrics, const char *object)
+{
+    struct weir_text line = {0};
+    weir_text_append(&line, "{\"run\": %s}\n", object);
+    if (line.status)
+        return line.status;
+    weir_free(metrics->run);
+    metrics->run = line.data;
+    return WEIR_OK;
+}
+
+weir_status weir_metrics_write(weir_metrics *metrics, const struct weir_metrics_step *step)
+{
+    weir_status status = metrics->run && !metrics->any ? line_write(metrics, metrics->run, strlen(metrics->run)) : WEIR_OK;
+    return status ? status : line_write(metrics, metrics->line, line_make(metrics, step));
+}
+
+bool weir_metrics_is_file(const char *path)
+{
+    static const char step[] = "{\"step\": ", run[] = "{\"run\": {";
+    char found[sizeof step - 1];
+    struct stat info;
+    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
+        return true;
+    FILE *file = fopen(path, "re");
+    size_t n = file ? fread(found, 1, sizeof found, file) : 0;
+    if (file)
+        fclose(file);
+    return !n || (n == sizeof found && (!memcmp(found, step, n) || !memcmp(found, run, n)));
+}
+
 void weir_metrics_close(weir_metrics *metrics)
 {
+    char target[PATH_MAX];
     if (!metrics)
         return;
     if (metrics->file >= 0)
         close(metrics->file);
-    if (metrics->created && !metrics->any)
-        unlink(metrics->path);
+    if (metrics->created && !metrics->any && realpath(metrics->path, target)) /* a link stays */
+        unlink(target);
+    weir_free(metrics->run);
     weir_free(metrics->line);
     weir_free(metrics->path);
     weir_free(metrics);

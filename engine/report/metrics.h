@@ -1,9 +1,10 @@
-/* Metrics: one JSON object per step and line, for people and plotting tools.
+/* Metrics: one JSON object per line, for people and plotting tools: what the run is, then its steps.
  *
- *     {"step": 12, "loss": 3.25, "grad_norm": 0.91, "lr": 0.001, "tokens_per_s": 41250.5, "step_ms": 49.6, "bubble": 0.18,
- *      "val_loss": 3.5, "peak_bytes": [3145728, 2097152]}                             (on one line)
+ *     {"run": {"model": "gpt2-tiny", "stages": 2, ...}}
+ *     {"step": 12, "time_s": 0.61, "tokens": 24576, "loss": 3.25, "grad_norm": 0.91, "lr": 0.001, "tokens_per_s": 41250.5,
+ *      "step_ms": 49.6, "bubble": 0.18, "val_loss": 3.5, "peak_bytes": [3145728, 2097152]}     (on one line)
  *
- * val_loss stands only on the lines of steps that a validation followed.
+ * val_loss stands only on the lines of steps that a validation followed; the first line is the caller's, if any.
  *
  * Numbers have the fewest digits that read back to the same double (so a float32 reads back to the same float32).  JSON
  * has no NaN and no infinity: they are written as null.
@@ -12,10 +13,13 @@
  * it held is kept until the first step is written; a file that was created for nothing is removed again.  A line is
  * written in one piece after its step.  When the disk is full the line is taken back: the file holds whole lines only.
  *
- * One thread at a time.  Nothing is allocated after weir_metrics_open(). */
+ * While a writer is open its file is locked: a second writer of the same file, of any process, is refused.
+ *
+ * One thread at a time.  weir_metrics_write() allocates nothing. */
 #ifndef WEIR_ENGINE_REPORT_METRICS_H
 #define WEIR_ENGINE_REPORT_METRICS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/status.h"
@@ -24,6 +28,8 @@ typedef struct weir_metrics weir_metrics;
 
 struct weir_metrics_step {
     int64_t step;
+    double time_s;            /* since the run began, validations included; 0: not said */
+    int64_t tokens;           /* targets of all steps so far; 0: not said */
     double loss;              /* mean over the targets of the step */
     double grad_norm;         /* global, before clipping */
     double lr;                /* learning rate of the step */
@@ -38,13 +44,20 @@ struct weir_metrics_step {
 extern "C" {
 #endif
 
-/* WEIR_ERR_IO names the file and the reason.  WEIR_ERR_NOMEM. */
+/* WEIR_ERR_IO names the file and the reason: it cannot be written, or another writer has it.  WEIR_ERR_NOMEM. */
 weir_status weir_metrics_open(const char *path, int n_ranks, weir_metrics **metrics_out);
+
+/* What the run is, as a JSON object on one line: stands as {"run": ...} before the first step.  The text is copied.
+ * WEIR_ERR_NOMEM. */
+weir_status weir_metrics_run(weir_metrics *metrics, const char *object);
 
 /* Write one line.  WEIR_ERR_IO names the file and the reason. */
 weir_status weir_metrics_write(weir_metrics *metrics, const struct weir_metrics_step *step);
 
 void weir_metrics_close(weir_metrics *metrics); /* NULL is fine */
+
+/* false: the regular file `path` has something else than metrics in it.  One that cannot be read is for open to refuse. */
+bool weir_metrics_is_file(const char *path);
 
 /* The number as written above: at most 24 characters and a terminator, '.' as the point in every locale. */
 void weir_metrics_number(double value, char text[32]);

@@ -1,24 +1,25 @@
 #include "engine/report/trace.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/arena.h"
+#include "base/replace.h"
 
 struct weir_trace {
     struct weir_arena arena; /* names, rows, events */
     const char *path;
-    const char *temporary; /* NULL: `path` is no regular file and is written in place */
-    FILE *file;
+    struct weir_replacement file; /* open from the start where `path` is written in place */
     struct weir_trace_row *rows;
     int n_rows;
     struct weir_trace_event *events;
     size_t n_events, max_events, n_lost;
+    const char *about; /* JSON; NULL: nothing */
 };
 
 /* Names and reserved colours of the Chrome trace format. */
@@ -32,21 +33,13 @@ static const struct {
 
 /* ---- open and close ------------------------------------------------------------------------------------------------ */
 
+/* Can it be written?  What has a place of its own, a pipe, is kept open; a file is made when there is something for it. */
 static weir_status file_open(weir_trace *trace)
 {
-    struct stat info;
-    bool regular = stat(trace->path, &info) != 0 || S_ISREG(info.st_mode);
-    if (regular) {
-        weir_status status =
-            weir_arena_printf(&trace->arena, &trace->temporary, "%s.tmp.%ld", trace->path, (long)getpid());
-        if (status)
-            return status;
-    }
-    trace->file = fopen(regular ? trace->temporary : trace->path, "we");
-    if (trace->file)
-        return WEIR_OK;
-    trace->temporary = NULL;
-    return WEIR_FAIL(WEIR_ERR_IO, "cannot write the trace to '%s': %s", trace->path, strerror(errno));
+    weir_status status = weir_replace_open(trace->path, NULL, &trace->file);
+    if (!status && !trace->file.in_place)
+        weir_replace_abort(&trace->file);
+    return status ? weir_error_prefix(status, "trace: ") : WEIR_OK;
 }
 
 static weir_status memory_take(weir_trace *trace, const char *path, const struct weir_trace_row *rows)
@@ -87,10 +80,7 @@ void weir_trace_close(weir_trace *trace)
 {
     if (!trace)
         return;
-    if (trace->file)
-        fclose(trace->file);
-    if (trace->temporary)
-        unlink(trace->temporary);
+    weir_replace_abort(&trace->file);
     weir_arena_release(&trace->arena);
     weir_free(trace);
 }
@@ -104,6 +94,11 @@ void weir_trace_add(weir_trace *trace, const struct weir_trace_event *events, si
         memcpy(trace->events + trace->n_events, events, taken * sizeof *events);
     trace->n_events += taken;
     trace->n_lost += n - taken;
+}
+
+weir_status weir_trace_about(weir_trace *trace, const char *json)
+{
+    return weir_arena_strdup(&trace->arena, json, &trace->about);
 }
 
 size_t weir_trace_lost(const weir_trace *trace)
@@ -135,6 +130,7 @@ struct writer {
     FILE *file;
     const char *separator; /* before the next item */
     int64_t origin;        /* time 0 of the document */
+    uint64_t n_arrows;
 };
 
 static void item_begin(struct writer *writer, const char *phase, int rank, int stream)
@@ -186,8 +182,15 @@ static void arguments_write(FILE *file, const struct weir_trace_event *event)
         fprintf(file, "%s\"mb\": %d", comma, event->mb);
         comma = ", ";
     }
-    if (event->step >= 0)
+    if (event->step >= 0) {
         fprintf(file, "%s\"step\": %lld", comma, (long long)event->step);
+        comma = ", ";
+    }
+    if (event->cause) {
+        fprintf(file, "%s\"cause\": \"%s\", \"peer\": %d, \"awaited\": ", comma, event->cause, event->peer);
+        string_write(file, "", event->awaited);
+        microseconds_write(file, "way_us", event->way_ns);
+    }
     fprintf(file, "}}");
 }
 
@@ -204,16 +207,25 @@ static void event_write(struct writer *writer, const struct weir_trace_event *ev
     arguments_write(file, event);
 }
 
-/* One end of an arrow, at the start of its event: phase "s" where it leaves, "f" where it arrives. */
-static void flow_write(struct writer *writer, const struct weir_trace_event *event, const char *phase, uint64_t id)
+/* One end of an arrow. */
+static void arrow_end_write(struct writer *writer, const char *phase, int rank, int stream, int64_t ns)
 {
-    if (!id)
-        return;
-    item_begin(writer, phase, event->rank, event->stream);
-    fprintf(writer->file, ", \"bp\": \"e\", \"name\": \"message\", \"cat\": \"flow\", \"id\": %llu",
-            (unsigned long long)id);
-    microseconds_write(writer->file, "ts", event->start_ns - writer->origin);
+    item_begin(writer, phase, rank, stream);
+    fprintf(writer->file, ", \"bp\": \"e\", \"name\": \"awaited\", \"cat\": \"flow\", \"id\": %llu",
+            (unsigned long long)writer->n_arrows);
+    microseconds_write(writer->file, "ts", ns - writer->origin);
     fprintf(writer->file, "}");
+}
+
+/* It leaves within the event that was awaited and arrives where the wait ends and the next event starts. */
+static void arrow_write(struct writer *writer, const struct weir_trace_event *wait)
+{
+    int64_t made_ns = wait->end_ns - wait->way_ns;
+    if (!wait->cause)
+        return;
+    writer->n_arrows++;
+    arrow_end_write(writer, "s", wait->peer, 0, made_ns > writer->origin ? made_ns - 1 : made_ns);
+    arrow_end_write(writer, "f", wait->rank, wait->stream, wait->end_ns);
 }
 
 static int64_t earliest(const weir_trace *trace)
@@ -225,39 +237,49 @@ static int64_t earliest(const weir_trace *trace)
     return ns;
 }
 
-static void document_write(const weir_trace *trace)
+static void document_write(const weir_trace *trace, FILE *file)
 {
-    struct writer writer = {trace->file, "", earliest(trace)};
-    fprintf(trace->file, "{\"displayTimeUnit\": \"ns\", \"lostEvents\": %zu, \"traceEvents\": [\n", trace->n_lost);
+    struct writer writer = {file, "", earliest(trace), 0};
+    fprintf(file, "{\"displayTimeUnit\": \"ns\", \"lostEvents\": %zu,", trace->n_lost);
+    if (trace->about)
+        fprintf(file, " \"otherData\": %s,", trace->about);
+    fprintf(file, " \"traceEvents\": [\n");
     rows_write(&writer, trace);
     for (size_t i = 0; i < trace->n_events; i++) {
         const struct weir_trace_event *event = &trace->events[i];
         event_write(&writer, event);
-        flow_write(&writer, event, "s", event->flow_out);
-        flow_write(&writer, event, "f", event->flow_in);
+        arrow_write(&writer, event);
     }
-    fprintf(trace->file, "\n]}\n");
+    fprintf(file, "\n]}\n");
+}
+
+/* 0, or the errno of what failed. */
+static int stream_write(const weir_trace *trace)
+{
+    int fd = fcntl(trace->file.fd, F_DUPFD_CLOEXEC, 0);
+    FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
+    if (!file)
+        return errno;
+    errno = 0;
+    document_write(trace, file);
+    bool bad = fflush(file) != 0 || ferror(file);
+    int reason = errno;
+    if (fclose(file) != 0 && !bad) {
+        bad = true;
+        reason = errno;
+    }
+    return !bad ? 0 : reason ? reason : EIO;
 }
 
 weir_status weir_trace_write(weir_trace *trace)
 {
-    document_write(trace);
-    errno = 0;
-    bool good = fflush(trace->file) == 0 && !ferror(trace->file);
-    good = good && (!trace->temporary || fsync(fileno(trace->file)) == 0);
-    int reason = errno;
-    if (fclose(trace->file) != 0 && good) {
-        good = false;
-        reason = errno;
-    }
-    trace->file = NULL;
-    if (good && trace->temporary && rename(trace->temporary, trace->path) != 0) {
-        good = false;
-        reason = errno;
-    }
-    if (!good)
-        return WEIR_FAIL(WEIR_ERR_IO, "cannot write the trace to '%s': %s", trace->path,
-                         reason ? strerror(reason) : "an earlier write failed");
-    trace->temporary = NULL;
-    return WEIR_OK;
+    weir_status status = trace->file.in_place ? WEIR_OK : weir_replace_open(trace->path, NULL, &trace->file);
+    int reason = status ? 0 : stream_write(trace);
+    if (reason)
+        status = WEIR_FAIL(WEIR_ERR_IO, "cannot write '%s': %s", trace->path, strerror(reason));
+    if (!status)
+        status = weir_replace_commit(&trace->file);
+    else
+        weir_replace_abort(&trace->file);
+    return status ? weir_error_prefix(status, "trace: ") : WEIR_OK;
 }

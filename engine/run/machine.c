@@ -33,7 +33,7 @@ static weir_status arrays_make(struct weir_machine *machine, struct weir_arena *
     return status;
 }
 
-static weir_status devices_open(struct weir_machine *machine, const struct weir_machine_place *place)
+static weir_status devices_open(struct weir_machine *machine, const struct weir_machine_place *place, int n_devices)
 {
     weir_status status = WEIR_OK;
     for (int r = 0; r < machine->n_ranks && !status; r++) {
@@ -42,8 +42,8 @@ static weir_status devices_open(struct weir_machine *machine, const struct weir_
             machine->device_of[r] = WEIR_DEVICE_ELSEWHERE;
             continue;
         }
-        if (place->device_index >= 0)
-            machine->device_of[r] = place->device_index;
+        if (place->device_index >= 0) /* a launcher may show each process its own device, as the only one */
+            machine->device_of[r] = n_devices == 1 ? 0 : place->device_index;
         rank->device_index = machine->device_of[r];
         status = machine->kind->open(rank->device_index, machine->build->config.threads_per_rank, &rank->device);
         if (!status && place->is_crowded && machine->kind->crowd)
@@ -87,7 +87,7 @@ weir_status weir_machine_open(struct weir_machine *machine, const struct weir_bu
     if (!status)
         status = weir_device_list(build->config.device, machine->n_ranks, &kind, machine->device_of);
     if (!status)
-        status = devices_open(machine, place);
+        status = devices_open(machine, place, n_devices);
     if (!status && !on_host(machine))
         status = taken_measure(machine);
     return status || on_host(machine) ? status : all_connect(machine);

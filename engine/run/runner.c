@@ -64,7 +64,7 @@ static weir_status rank_prepare(void *argument)
     struct weir_rank *rank = p->rank;
     const struct weir_device_kind *kind = rank->machine->kind;
     bool tf32 = p->runner->build.config.dtype == WEIR_COMPUTE_TF32;
-    weir_status status = kind->context_open(rank->device, tf32, &rank->context);
+    weir_status status = kind->context_open(rank->device, rank->stream, tf32, &rank->context);
     if (status)
         return status;
     for (int k = 0; k < WEIR_MEMORY_KINDS && (kind->flags & WEIR_DEVICE_HOST_MEMORY); k++)

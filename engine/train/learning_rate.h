@@ -22,6 +22,10 @@ weir_status weir_lr_schedule_find(const char *name, enum weir_lr_schedule *sched
 /* The rate of step `step` (from 0) of `n_steps`, with `warmup` warm-up steps. */
 double weir_learning_rate(enum weir_lr_schedule schedule, double lr, int64_t warmup, int64_t step, int64_t n_steps);
 
+/* The same, with a cosine that ends at `lowest` instead of lr / 10. */
+double weir_learning_rate_to(enum weir_lr_schedule schedule, double lr, double lowest, int64_t warmup, int64_t step,
+                             int64_t n_steps);
+
 #ifdef __cplusplus
 }
 #endif

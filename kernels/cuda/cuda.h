@@ -1,11 +1,11 @@
 /* CUDA: what the engine needs from the kernels besides the rows of op.h.
  *
- * A rank that computes on a GPU has one context: the cuBLASLt handle, the matrix-product algorithms chosen so far and a
- * fixed workspace in device memory.  It is passed to the rows as weir_op_call.context.
+ * A rank that computes on a GPU has one context: its stream, the cuBLASLt handle, the matrix-product algorithms chosen so far
+ * and a fixed workspace in device memory.  It is passed to the rows as weir_op_call.context.
  *
- *     weir_cuda_context_open(WEIR_CUDA_WORKSPACE_BYTES, false, &context)    on the rank's thread, its device being current
- *     op->cuda.prepare(&call, pass)                                         every call once, before the first step
- *     op->cuda.forward(&call, stream)                                       every step: enqueues, allocates nothing
+ *     weir_cuda_context_open(WEIR_CUDA_WORKSPACE_BYTES, false, stream, &context)    on the rank's thread, its device being current
+ *     op->cuda.prepare(&call, pass)                every call once, before the first step: runs it, so that its code is loaded
+ *     op->cuda.forward(&call, stream)              every step: enqueues, allocates nothing
  *     weir_cuda_context_close(context)
  *
  * Rules of the CUDA rows (op.cuda, weir_vector_cuda):
@@ -39,10 +39,12 @@ enum { WEIR_CUDA_WORKSPACE_BYTES = 32 << 20 }; /* what cuBLASLt is recommended t
 extern "C" {
 #endif
 
-/* Open the kernel state of one rank on the current device.  `workspace_bytes` of device memory for matrix products: the
+/* Open the kernel state of one rank on the current device.  `stream`: a cudaStream_t, the one on which the context's kernels
+ * run; every vector kernel is enqueued there once.  `workspace_bytes` of device memory for matrix products: the
  * algorithms, and with them the last bits of results, may depend on this number.  `tf32`: f32 products may round their
  * factors to tf32.  WEIR_ERR_DEVICE, WEIR_ERR_NOMEM. */
-weir_status weir_cuda_context_open(size_t workspace_bytes, bool tf32, struct weir_kernel_context **context_out);
+weir_status weir_cuda_context_open(size_t workspace_bytes, bool tf32, void *stream,
+                                   struct weir_kernel_context **context_out);
 void weir_cuda_context_close(struct weir_kernel_context *context);
 
 /* Vector kernels of vector.h.  `terms` of reduce is a host array of device pointers, read while the call enqueues. */

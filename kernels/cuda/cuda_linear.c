@@ -32,24 +32,20 @@ size_t weir_cuda_linear_scratch(const struct weir_op_shapes *shapes, enum weir_p
     return (size_t)(weir_column_partials(rows) * out) * sizeof(float);
 }
 
-weir_status weir_cuda_linear_prepare(const struct weir_op_call *call, enum weir_pass pass)
-{
-    const struct weir_cuda_product p = product_of(call, pass);
-    return weir_cuda_matmul_prepare(weir_cuda_context_of(call)->matmul, &p);
-}
-
 weir_status weir_cuda_linear_forward(const struct weir_op_call *call, void *stream)
 {
     const struct weir_cuda_product p = product_of(call, WEIR_FORWARD);
-    return weir_cuda_matmul_run(weir_cuda_context_of(call)->matmul, &p, call->inputs[0].data, call->params[0].data,
-                                p.bias ? call->params[1].data : NULL, NULL, call->output.data, stream);
+    const struct weir_cuda_operands operands = {.a = call->inputs[0].data, .b = call->params[0].data,
+                                                .bias = p.bias ? call->params[1].data : NULL, .c = call->output.data};
+    return weir_cuda_matmul_run(weir_cuda_context_of(call)->matmul, &p, &operands, stream);
 }
 
 weir_status weir_cuda_linear_backward_input(const struct weir_op_call *call, void *stream)
 {
     const struct weir_cuda_product p = product_of(call, WEIR_BACKWARD_INPUT);
-    return weir_cuda_matmul_run(weir_cuda_context_of(call)->matmul, &p, call->d_output.data, call->params[0].data, NULL,
-                                call->addends[0], call->d_inputs[0].data, stream);
+    const struct weir_cuda_operands operands = {.a = call->d_output.data, .b = call->params[0].data,
+                                                .addend = call->addends[0], .c = call->d_inputs[0].data};
+    return weir_cuda_matmul_run(weir_cuda_context_of(call)->matmul, &p, &operands, stream);
 }
 
 weir_status weir_cuda_linear_backward_weight(const struct weir_op_call *call, void *stream)
@@ -63,6 +59,7 @@ weir_status weir_cuda_linear_backward_weight(const struct weir_op_call *call, vo
                                          (float *)call->d_params[1].data, (float *)call->scratch, stream);
     if (status)
         return status;
-    return weir_cuda_matmul_run(weir_cuda_context_of(call)->matmul, &p, in_out ? x : dy, in_out ? dy : x, NULL,
-                                call->d_params[0].data, call->d_params[0].data, stream);
+    const struct weir_cuda_operands operands = {.a = in_out ? x : dy, .b = in_out ? dy : x,
+                                                .addend = call->d_params[0].data, .c = call->d_params[0].data};
+    return weir_cuda_matmul_run(weir_cuda_context_of(call)->matmul, &p, &operands, stream);
 }

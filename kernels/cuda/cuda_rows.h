@@ -1,5 +1,5 @@
 /* The kernels of the built-in rows on CUDA (op.h has the contract of each pass, cuda.h the rules), and the macro by which a
- * row names them: nothing is named in builds without CUDA, so that those need none. */
+ * row names them: nothing is named in builds without CUDA, so that those need none.  The prepare of all of them is one. */
 #ifndef WEIR_KERNELS_CUDA_CUDA_ROWS_H
 #define WEIR_KERNELS_CUDA_CUDA_ROWS_H
 
@@ -8,10 +8,13 @@
 
 /* WEIR_CUDA_EMULATED: the build of tests/stand_ins/cuda_on_cpu, which has the rows without having CUDA. */
 #if WEIR_HAVE_CUDA || defined(WEIR_CUDA_EMULATED)
-#define WEIR_CUDA_ROW(...) {__VA_ARGS__}
+#define WEIR_CUDA_ROW(...) {__VA_ARGS__, weir_cuda_row_prepare}
 #else
 #define WEIR_CUDA_ROW(...) {NULL, NULL, NULL, NULL, NULL}
 #endif
+
+/* cuda_load.c: run the pass, so that what it launches is loaded. */
+weir_status weir_cuda_row_prepare(const struct weir_op_call *call, enum weir_pass pass);
 
 weir_status weir_cuda_gelu_tanh_forward(const struct weir_op_call *call, void *stream);
 weir_status weir_cuda_gelu_tanh_backward_input(const struct weir_op_call *call, void *stream);
@@ -44,7 +47,6 @@ weir_status weir_cuda_linear_forward(const struct weir_op_call *call, void *stre
 weir_status weir_cuda_linear_backward_input(const struct weir_op_call *call, void *stream);
 weir_status weir_cuda_linear_backward_weight(const struct weir_op_call *call, void *stream);
 size_t weir_cuda_linear_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads);
-weir_status weir_cuda_linear_prepare(const struct weir_op_call *call, enum weir_pass pass);
 
 weir_status weir_cuda_attention_forward(const struct weir_op_call *call, void *stream);
 weir_status weir_cuda_attention_backward_input(const struct weir_op_call *call, void *stream);

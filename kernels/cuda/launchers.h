@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "kernels/cuda/cuda_matmul.h"
 #include "kernels/op.h"
 #include "kernels/tensor.h"
 #include "kernels/vector.h"
@@ -107,6 +108,16 @@ weir_status weir_launch_embedding(enum weir_dtype type, const struct weir_cuda_e
 weir_status weir_launch_embedding_weights(enum weir_dtype type, const struct weir_cuda_embedding *sizes,
                                           const int32_t *tokens, const void *dy, bool accumulate, float *d_wte,
                                           float *d_wpe, void *stream);
+
+/* ---- products: product.cu ------------------------------------------------------------------------------------------ */
+
+/* A product as cuda_matmul.h describes it, without a library. */
+weir_status weir_launch_product(const struct weir_cuda_product *product, const struct weir_cuda_operands *operands,
+                                void *stream);
+
+/* y (rows, columns) += bias (columns) */
+weir_status weir_launch_row_bias(enum weir_dtype type, int64_t rows, int64_t columns, const void *bias, void *y,
+                                 void *stream);
 
 /* ---- attention: attention_forward.cu, attention_backward.cu -------------------------------------------------------- */
 

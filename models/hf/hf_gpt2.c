@@ -3,21 +3,25 @@
 #include "models/hf/hf_family.h"
 
 static const char *const gpt2_keys[] = {
-    "activation_function", "add_cross_attention", "attn_pdrop", "embd_pdrop", "initializer_range", "layer_norm_epsilon",
-    "n_ctx", "n_embd", "n_head", "n_inner", "n_layer", "n_positions", "reorder_and_upcast_attn", "resid_pdrop",
+    "activation_function", "add_cross_attention", "attn_pdrop", "embd_pdrop", "hidden_size", "initializer_range",
+    "layer_norm_epsilon", "max_position_embeddings", "n_ctx", "n_embd", "n_head", "n_inner", "n_layer", "n_positions",
+    "num_attention_heads", "num_hidden_layers", "reorder_and_upcast_attn", "resid_pdrop",
     "scale_attn_by_inverse_layer_idx", "scale_attn_weights", "tie_word_embeddings", "vocab_size", NULL};
 
 static weir_status gpt2_sizes(const struct weir_hf_keys *keys, struct weir_gpt2_config *c)
 {
+    bool named = weir_hf_has(keys, "max_position_embeddings") && !weir_hf_has(keys, "n_positions");
+    const char *positions = named ? "max_position_embeddings" : "n_positions";
     const struct weir_hf_count_row rows[] = {
-        {"n_embd", WEIR_HF_MOST_WIDTH, &c->width},
-        {"n_layer", WEIR_HF_MOST_BLOCKS, &c->n_blocks},
-        {"n_head", WEIR_HF_MOST_WIDTH, &c->n_heads},
-        {weir_hf_has(keys, "n_positions") || !weir_hf_has(keys, "n_ctx") ? "n_positions" : "n_ctx", WEIR_HF_MOST_WIDTH,
-         &c->n_positions},
-        {"vocab_size", WEIR_HF_MOST_WIDTH, &c->vocabulary},
+        {"n_embd", "hidden_size", WEIR_HF_MOST_WIDTH, &c->width},
+        {"n_layer", "num_hidden_layers", WEIR_HF_MOST_BLOCKS, &c->n_blocks},
+        {"n_head", "num_attention_heads", WEIR_HF_MOST_WIDTH, &c->n_heads},
+        {positions, "n_ctx", WEIR_HF_MOST_WIDTH, &c->n_positions},
+        {"vocab_size", NULL, WEIR_HF_MOST_WIDTH, &c->vocabulary},
     };
-    weir_status status = weir_hf_counts(keys, rows, sizeof rows / sizeof rows[0]);
+    weir_status status = weir_hf_agree(keys, "n_positions", NULL, "max_position_embeddings");
+    if (!status)
+        status = weir_hf_counts(keys, rows, sizeof rows / sizeof rows[0]);
     c->inner = 4 * c->width;
     if (!status && weir_hf_has(keys, "n_inner"))
         status = weir_hf_count(keys, "n_inner", WEIR_HF_MOST_WIDTH, &c->inner);

@@ -54,6 +54,26 @@ weir_status weir_hf_count(const struct weir_hf_keys *keys, const char *key, int6
     return WEIR_OK;
 }
 
+weir_status weir_hf_agree(const struct weir_hf_keys *keys, const char *key, const char *object, const char *other)
+{
+    const struct weir_hf_keys inner = {object ? json_object_get(keys->object, object) : keys->object, keys->path};
+    const json_t *a = value_of(keys, key), *b = value_of(&inner, other);
+    if (!a || !b || (json_is_number(a) && json_is_number(b) && json_number_value(a) == json_number_value(b)) ||
+        json_equal(a, b))
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': '%s' and '%s%s%s' say the same thing and differ: remove the wrong "
+                     "one", keys->path,
+                     key, object ? object : "", object ? "." : "", other);
+}
+
+weir_status weir_hf_count_named(const struct weir_hf_keys *keys, const char *key, const char *other, int64_t most,
+                                int64_t *value_out)
+{
+    weir_status status = weir_hf_agree(keys, key, NULL, other);
+    return status ? status
+                  : weir_hf_count(keys, !weir_hf_has(keys, key) && weir_hf_has(keys, other) ? other : key, most, value_out);
+}
+
 weir_status weir_hf_divides(const struct weir_hf_keys *keys, const char *key, int64_t n, const char *divisor, int64_t by)
 {
     if (n % by == 0)
@@ -66,7 +86,8 @@ weir_status weir_hf_counts(const struct weir_hf_keys *keys, const struct weir_hf
 {
     weir_status status = WEIR_OK;
     for (size_t i = 0; i < n && !status; i++)
-        status = weir_hf_count(keys, rows[i].key, rows[i].most, rows[i].to);
+        status = rows[i].other ? weir_hf_count_named(keys, rows[i].key, rows[i].other, rows[i].most, rows[i].to)
+                               : weir_hf_count(keys, rows[i].key, rows[i].most, rows[i].to);
     return status;
 }
 

@@ -12,7 +12,7 @@ struct weir_hf_keys {
 };
 
 /* Larger numbers are typing errors; products of two of them fit easily into 64 bits. */
-enum { WEIR_HF_MOST_WIDTH = 1 << 24, WEIR_HF_MOST_BLOCKS = 1 << 16 };
+enum { WEIR_HF_MOST_WIDTH = 1 << 24, WEIR_HF_MOST_BLOCKS = 1 << 12 };
 
 /* The key is there and not null. */
 bool weir_hf_has(const struct weir_hf_keys *keys, const char *key);
@@ -20,9 +20,16 @@ bool weir_hf_has(const struct weir_hf_keys *keys, const char *key);
 /* A whole number from 1 to `most`; required. */
 weir_status weir_hf_count(const struct weir_hf_keys *keys, const char *key, int64_t most, int64_t *value_out);
 
+/* The same of a key that has another name.  WEIR_ERR_INVALID: both are there and differ. */
+weir_status weir_hf_count_named(const struct weir_hf_keys *keys, const char *key, const char *other, int64_t most,
+                                int64_t *value_out);
+
+/* WEIR_ERR_INVALID when two keys that say the same thing, with or without `object` around the second, have other numbers. */
+weir_status weir_hf_agree(const struct weir_hf_keys *keys, const char *key, const char *object, const char *other);
+
 /* Rows of counts; reading stops at the first error. */
 struct weir_hf_count_row {
-    const char *key;
+    const char *key, *other; /* other: NULL, or another name of the key */
     int64_t most;
     int64_t *to;
 };

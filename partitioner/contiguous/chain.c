@@ -1,3 +1,6 @@
+/* Bisection over limits where each probe returns a cost that really occurs (partitioner/contiguous/chain.h): the
+ * bounds meet at the optimum and no tolerance is chosen.  Probes add from left to right like the caller would, so the
+ * optimum is one in floating point, too. */
 #include "partitioner/contiguous/chain.h"
 
 #include <math.h>

@@ -1,4 +1,15 @@
+/* Which solver for which graph, and how much work each may do (partitioner/contiguous/contiguous.h).
+ *
+ *     one path of blocks              path_split.c, exact
+ *     at most MOST_DOWNSETS           order_search.c for a first plan, then exact.c below rising limits
+ *     more                            part_bound.c and cut_bound.c for the bound, order_search.c for the plan
+ *
+ * The limit of the exact search starts 1 % above the bound and the slack doubles: a search below a small limit is
+ * quick, and the first one that finds anything has found the optimum.  The work of the order-based search follows from
+ * the seconds asked for and not from the clock, so that a seed means one plan. */
 #include "partitioner/contiguous/contiguous.h"
+
+#include <string.h>
 
 #include "base/clock.h"
 #include "partitioner/contiguous/cut_bound.h"
@@ -79,6 +90,29 @@ static int search_rounds(const struct run *run, int n_counts)
     return rounds > 1e6 ? 1000000 : rounds < 20 ? 20 : (int)rounds;
 }
 
+/* Everything on one accelerator, or on one CPU, is a plan when it fits; it takes no search, so it is there however early the
+ * time runs out. */
+static void whole_take(const struct weir_split_problem *problem, struct weir_split *split)
+{
+    const struct weir_blocks *blocks = problem->blocks;
+    int64_t cpu = 0;
+    int n_pinned = 0;
+    for (int b = 0; b < blocks->n; b++) {
+        cpu = cpu >= WEIR_NEVER || blocks->cpu[b] >= WEIR_NEVER ? WEIR_NEVER : cpu + blocks->cpu[b];
+        n_pinned += blocks->pin[b] >= 0;
+    }
+    bool device = problem->devices && n_pinned <= 1 && !blocks->unsupported && blocks->total_memory <= problem->memory;
+    int64_t load = device ? blocks->total_time : WEIR_NEVER;
+    bool on_cpu = problem->cpus && !n_pinned && cpu < load;
+    load = on_cpu ? cpu : load;
+    if (load >= split->value)
+        return;
+    split->value = load;
+    split->n_parts = 1;
+    split->on_cpu[0] = on_cpu;
+    memset(split->part, 0, sizeof *split->part * (size_t)blocks->n);
+}
+
 static weir_status count_solve(struct run *run, int devices, int n_left, struct weir_contiguous_answer *answer)
 {
     struct weir_split_problem problem = problem_for(run, devices);
@@ -101,6 +135,8 @@ static weir_status count_solve(struct run *run, int devices, int n_left, struct 
     if (!status)
         status = weir_order_search(&problem, answer->bound, exact ? QUICK_ROUNDS : search_rounds(run, n_left),
                                    run->job->seed, &run->table, &answer->split);
+    if (!status)
+        whole_take(&problem, &answer->split);
     if (!status && exact)
         status = value_prove(run, &problem, answer);
     return status;

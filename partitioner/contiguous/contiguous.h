@@ -6,7 +6,7 @@
 #ifndef WEIR_PARTITIONER_CONTIGUOUS_CONTIGUOUS_H
 #define WEIR_PARTITIONER_CONTIGUOUS_CONTIGUOUS_H
 
-#include "partitioner/contiguous/split.h"
+#include "partitioner/blocks/split.h"
 
 struct weir_contiguous_job {
     const struct weir_blocks *blocks; /* built for contiguous plans */

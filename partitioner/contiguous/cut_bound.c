@@ -1,3 +1,11 @@
+/* Tests of limits for the bound of partitioner/contiguous/cut_bound.h: bisection between the known bound and `high`,
+ * each test up to k - 1 minimum cuts.
+ *
+ * Network of one cut: source = blocks that must be in the first f parts, sink = blocks that must not, the others are
+ * nodes.  An infinite arc from a block to each predecessor makes the source side closed; a net is two nodes with its
+ * cost between them (Lawler, "Cutsets and partitions of hypergraphs", Networks 3, 1973).
+ *
+ * Invariant: limits times devices fit 63 bits (`high` is cut to that), so the sums of a test are exact. */
 #include "partitioner/contiguous/cut_bound.h"
 
 #include <string.h>
@@ -5,11 +13,11 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "partitioner/contiguous/max_flow.h"
-#include "partitioner/contiguous/order_search.h"
+#include "partitioner/contiguous/order_make.h"
 
 enum { MOST_BLOCKS = 4000, MOST_DEVICES = 64, TESTS = 7 };
 
-enum side { FREE, INSIDE, OUTSIDE };
+enum side { UNDECIDED, INSIDE, OUTSIDE };
 
 struct cutter {
     const struct weir_split_problem *problem;
@@ -50,8 +58,12 @@ static void sides_find(struct cutter *c, int f, int64_t limit)
     int k = c->problem->devices;
     unsigned char *side = c->side + (size_t)f * (size_t)b->n;
     for (int v = 0; v < b->n; v++) {
-        bool inside = b->total_time - c->behind[v]<b->total_time - (k - f) * limit, outside = c->before[v]> f * limit;
-        side[v] = inside ? INSIDE : outside ? OUTSIDE : FREE;
+        if (c->behind[v] > (k - f) * limit) /* more than the last k - f parts can hold */
+            side[v] = INSIDE;
+        else if (c->before[v] > f * limit) /* more than the first f parts can hold */
+            side[v] = OUTSIDE;
+        else
+            side[v] = UNDECIDED;
     }
 }
 
@@ -62,19 +74,19 @@ static bool may_cross(const struct cutter *c, int f, int e)
     int count[3] = {0};
     for (int i = b->net_first[e]; i < b->net_first[e + 1]; i++)
         count[side[b->net_block[i]]]++;
-    int pins = b->net_first[e + 1] - b->net_first[e];
-    return count[INSIDE] < pins && count[OUTSIDE] < pins;
+    int size = b->net_first[e + 1] - b->net_first[e];
+    return count[INSIDE] < size && count[OUTSIDE] < size;
 }
 
 /* A net is two nodes with its cost between them: a block inside drags the first along, the second drags its blocks. */
-static weir_status net_add(const struct cutter *c, int e, int first_node, struct weir_flow *flow)
+static weir_status net_add(const struct cutter *c, int e, int first_node, struct weir_max_flow *flow)
 {
     const struct weir_blocks *b = c->problem->blocks;
-    weir_status status = weir_flow_add(flow, first_node, first_node + 1, b->net_cost[e] / c->crossings[e], 0);
+    weir_status status = weir_max_flow_add(flow, first_node, first_node + 1, b->net_cost[e] / c->crossings[e], 0);
     for (int i = b->net_first[e]; !status && i < b->net_first[e + 1]; i++) {
-        status = weir_flow_add(flow, c->node[b->net_block[i]], first_node, WEIR_NEVER, 0);
+        status = weir_max_flow_add(flow, c->node[b->net_block[i]], first_node, WEIR_NEVER, 0);
         if (!status)
-            status = weir_flow_add(flow, first_node + 1, c->node[b->net_block[i]], WEIR_NEVER, 0);
+            status = weir_max_flow_add(flow, first_node + 1, c->node[b->net_block[i]], WEIR_NEVER, 0);
     }
     return status;
 }
@@ -84,7 +96,7 @@ static weir_status cut_find(struct cutter *c, int f, int64_t *cut_out)
 {
     const struct weir_blocks *b = c->problem->blocks;
     const unsigned char *side = c->side + (size_t)f * (size_t)b->n;
-    struct weir_flow flow = {0};
+    struct weir_max_flow flow = {0};
     int n = 2, inside = 0, outside = 0;
     for (int v = 0; v < b->n; v++) {
         c->node[v] = side[v] == INSIDE ? 0 : side[v] == OUTSIDE ? 1 : n++;
@@ -94,17 +106,17 @@ static weir_status cut_find(struct cutter *c, int f, int64_t *cut_out)
     *cut_out = 0;
     if (!inside || !outside)
         return WEIR_OK;
-    weir_status status = weir_flow_init(n + 2 * b->n_nets, &flow);
+    weir_status status = weir_max_flow_init(n + 2 * b->n_nets, &flow);
     for (int e = 0; !status && e < b->n_nets; e++)
         if (may_cross(c, f, e))
             status = net_add(c, e, n + 2 * e, &flow);
     for (int v = 0; !status && v < b->n; v++)
         for (int i = b->pred_first[v]; !status && i < b->pred_first[v + 1]; i++)
             if (c->node[v] != c->node[b->pred[i]])
-                status = weir_flow_add(&flow, c->node[v], c->node[b->pred[i]], WEIR_NEVER, 0);
+                status = weir_max_flow_add(&flow, c->node[v], c->node[b->pred[i]], WEIR_NEVER, 0);
     if (!status)
-        *cut_out = weir_flow_solve(&flow, 0, 1);
-    weir_flow_release(&flow);
+        *cut_out = weir_max_flow_solve(&flow, 0, 1);
+    weir_max_flow_release(&flow);
     return status;
 }
 
@@ -164,7 +176,8 @@ weir_status weir_cut_bound_raise(const struct weir_split_problem *problem, int64
         problem->devices > MOST_DEVICES || problem->devices < 2)
         return WEIR_OK;
     weir_status status = cutter_init(&c);
-    int64_t low = *bound;
+    int64_t low = *bound, most = INT64_MAX / problem->devices;
+    high = high < most ? high : most;
     for (int test = 0; !status && test < TESTS && low < high; test++) {
         int64_t limit = low + (high - low) / 2;
         bool refuted = false;

@@ -11,7 +11,7 @@
 #ifndef WEIR_PARTITIONER_CONTIGUOUS_CUT_BOUND_H
 #define WEIR_PARTITIONER_CONTIGUOUS_CUT_BOUND_H
 
-#include "partitioner/contiguous/split.h"
+#include "partitioner/blocks/split.h"
 
 /* Raise *bound (ticks) as far as a few tests between it and `high` allow.  Does nothing with CPUs, for more than 64
  * devices or 4,000 blocks, or past the problem's deadline. */

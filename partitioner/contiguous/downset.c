@@ -1,3 +1,9 @@
+/* Enumeration of downsets by breadth: a queue of bit sets in which each set is extended by every block whose
+ * predecessors it holds.  The hash of a set is the exclusive or of its blocks' keys (Zobrist, 1970), so that of a
+ * larger one costs one operation; equal hashes are compared in full.  A set takes over its parent's list of steps,
+ * which makes finding its own cheap.
+ *
+ * Invariants: sets are numbered by size, so every step leads to a higher number; the last one holds all blocks. */
 #include "partitioner/contiguous/downset.h"
 
 #include <string.h>

@@ -10,7 +10,7 @@
 #ifndef WEIR_PARTITIONER_CONTIGUOUS_DOWNSET_H
 #define WEIR_PARTITIONER_CONTIGUOUS_DOWNSET_H
 
-#include "partitioner/contiguous/blocks.h"
+#include "partitioner/blocks/blocks.h"
 
 struct weir_downset_step {
     int block, next;

@@ -1,10 +1,20 @@
+/* The search of partitioner/contiguous/exact.h.
+ *
+ * levels_walk goes through the numbers of parts used so far; for each downset with a state worth extending, parts_grow
+ * walks depth first over the downsets behind it and enters every part that ends there into the table.  What keeps this
+ * small, each exact: the settled load turns a branch back at the limit; `most` of the table leaves no rest that cannot
+ * fit; a state that a larger downset dominates is not extended (docs/planning.md has the proof); the limit falls to the
+ * best value found.
+ *
+ * Invariants: on return from parts_grow the sum is empty again; a downset is met once per start (`seen`), because the
+ * load of a part does not depend on the order in which it grew. */
 #include "partitioner/contiguous/exact.h"
 
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "partitioner/contiguous/part_sum.h"
+#include "partitioner/blocks/part_sum.h"
 
 struct frame {
     int downset, block; /* the block whose addition led here */
@@ -70,8 +80,8 @@ static inline bool part_enter(struct search *s, int start, int downset)
 {
     const struct weir_part_sum *sum = &s->sum;
     bool device =
-        sum->settled < s->table->limit && sum->memory <= s->problem->memory && !sum->unsupported && sum->pins <= 1;
-    bool cpu = s->problem->cpus && sum->cpu < s->table->limit && !sum->cpu_unsupported && !sum->pins;
+        sum->settled < s->table->limit && sum->memory <= s->problem->memory && !sum->unsupported && sum->pinned <= 1;
+    bool cpu = s->problem->cpus && sum->cpu < s->table->limit && !sum->cpu_unsupported && !sum->pinned;
     if (!device && !cpu)
         return false;
     int64_t load = device ? sum->settled + sum->open : WEIR_NEVER;

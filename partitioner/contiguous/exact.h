@@ -8,8 +8,8 @@
 #ifndef WEIR_PARTITIONER_CONTIGUOUS_EXACT_H
 #define WEIR_PARTITIONER_CONTIGUOUS_EXACT_H
 
+#include "partitioner/blocks/split.h"
 #include "partitioner/contiguous/downset.h"
-#include "partitioner/contiguous/split.h"
 
 /* Find the best split with a value below `limit` (ticks), where none is known to be below `bound`.  *split is set when
  * there is one and untouched otherwise; *complete_out is false when the deadline came first, and then *split may be

@@ -1,3 +1,6 @@
+/* Dinic, "Algorithm for solution of a problem of maximum flow in networks with power estimation", Soviet Math. Doklady
+ * 11 (1970): shortest distances from the source, then pushes along ascending levels until none is left, then again. 
+ * `at` remembers per node the first arc that may still carry something in this phase. */
 #include "partitioner/contiguous/max_flow.h"
 
 #include <stdbool.h>
@@ -5,9 +8,9 @@
 
 #include "base/alloc.h"
 
-weir_status weir_flow_init(int n_nodes, struct weir_flow *flow_out)
+weir_status weir_max_flow_init(int n_nodes, struct weir_max_flow *flow_out)
 {
-    struct weir_flow flow = {.n_nodes = n_nodes};
+    struct weir_max_flow flow = {.n_nodes = n_nodes};
     weir_status status = weir_alloc(4 * (size_t)n_nodes, sizeof *flow.head, &flow.head);
     if (status)
         return status;
@@ -18,27 +21,27 @@ weir_status weir_flow_init(int n_nodes, struct weir_flow *flow_out)
     return WEIR_OK;
 }
 
-void weir_flow_release(struct weir_flow *flow)
+void weir_max_flow_release(struct weir_max_flow *flow)
 {
     weir_free(flow->arcs);
     weir_free(flow->head);
-    *flow = (struct weir_flow){0};
+    *flow = (struct weir_max_flow){0};
 }
 
-weir_status weir_flow_add(struct weir_flow *flow, int from, int to, int64_t room, int64_t back)
+weir_status weir_max_flow_add(struct weir_max_flow *flow, int from, int to, int64_t room, int64_t back)
 {
     weir_status status = weir_grow(&flow->arcs, &flow->arc_capacity, (size_t)flow->n_arcs + 2, sizeof *flow->arcs);
     if (status)
         return status;
-    flow->arcs[flow->n_arcs] = (struct weir_flow_arc){to, flow->head[from], room};
+    flow->arcs[flow->n_arcs] = (struct weir_max_flow_arc){to, flow->head[from], room};
     flow->head[from] = flow->n_arcs++;
-    flow->arcs[flow->n_arcs] = (struct weir_flow_arc){from, flow->head[to], back};
+    flow->arcs[flow->n_arcs] = (struct weir_max_flow_arc){from, flow->head[to], back};
     flow->head[to] = flow->n_arcs++;
     return WEIR_OK;
 }
 
 /* Distances from the source along arcs with room; false when the sink is not reached. */
-static bool levels_find(struct weir_flow *flow, int source, int sink)
+static bool levels_find(struct weir_max_flow *flow, int source, int sink)
 {
     int head = 0, tail = 0;
     for (int v = 0; v < flow->n_nodes; v++)
@@ -57,13 +60,13 @@ static bool levels_find(struct weir_flow *flow, int source, int sink)
 }
 
 /* Push up to `most` from v to the sink along ascending levels. */
-static int64_t flow_push(struct weir_flow *flow, int v, int sink, int64_t most)
+static int64_t flow_push(struct weir_max_flow *flow, int v, int sink, int64_t most)
 {
     if (v == sink)
         return most;
     int64_t pushed = 0;
     for (int *a = &flow->at[v]; *a >= 0; *a = flow->arcs[*a].next) {
-        struct weir_flow_arc *arc = &flow->arcs[*a];
+        struct weir_max_flow_arc *arc = &flow->arcs[*a];
         if (arc->room <= 0 || flow->level[arc->to] != flow->level[v] + 1)
             continue;
         int64_t left = most - pushed, got = flow_push(flow, arc->to, sink, left < arc->room ? left : arc->room);
@@ -76,7 +79,7 @@ static int64_t flow_push(struct weir_flow *flow, int v, int sink, int64_t most)
     return pushed;
 }
 
-int64_t weir_flow_solve(struct weir_flow *flow, int source, int sink)
+int64_t weir_max_flow_solve(struct weir_max_flow *flow, int source, int sink)
 {
     int64_t total = 0;
     while (levels_find(flow, source, sink)) {

@@ -1,8 +1,11 @@
+/* Kahn's algorithm (1962) with a rule for which of the ready blocks comes next.  With a split the ready blocks of the
+ * earliest part come first, so the order keeps the parts as intervals. */
+#include "partitioner/contiguous/order_make.h"
+
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/rng.h"
-#include "partitioner/contiguous/order_search.h"
 
 struct maker {
     const struct weir_blocks *blocks;

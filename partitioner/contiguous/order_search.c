@@ -1,12 +1,27 @@
+/* Rounds of re-ordering (partitioner/contiguous/order_search.h).  The first rounds take the plain rules, the others
+ * re-order inside the parts of the best plan; every ANNEAL_EVERY rounds a walk moves blocks between neighbouring
+ * parts, which orders alone do not reach.
+ *
+ * Invariant: the value of *split never rises.  An equal plan replaces it: the next order then starts from other parts.
+ */
 #include "partitioner/contiguous/order_search.h"
+
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "partitioner/free/free_search.h"
+#include "partitioner/blocks/anneal.h"
+#include "partitioner/contiguous/order_make.h"
+#include "partitioner/contiguous/order_split.h"
 
-enum { ANNEAL_EVERY = 16, ANNEAL_MOVES = 1000 };
+enum {
+    ANNEAL_EVERY = 16,   /* orders tried per walk */
+    ANNEAL_MOVES = 1000, /* per block */
+};
 
-static const double hots[4] = {0.02, 0.1, 0.5, 0.005};
+/* First heats in turn, where 1 is the energy of a busiest part: a plan of the dynamic program is good, so most walks
+ * only disturb its borders; one in four shakes it.  A walk ends at a thousandth of its first heat. */
+static const double hots[4] = {0.02, 0.1, 0.5, 0.005}, cooling = 1e-3;
 
 static bool expired(const struct weir_split_problem *problem)
 {
@@ -26,6 +41,26 @@ static weir_status first_split(const struct weir_split_problem *problem, const i
             return status;
         slack *= 3;
     }
+}
+
+/* Blocks move between neighbouring parts without passing a predecessor or a successor. */
+static weir_status split_anneal(const struct weir_split_problem *problem, int64_t bound, double hot, uint64_t seed,
+                                struct weir_split *split)
+{
+    struct weir_dice dice = {.key = seed};
+    struct weir_anneal walk = {.problem = problem,
+                               .ordered = true,
+                               .scale = split->value,
+                               .moves = ANNEAL_MOVES * (int64_t)problem->blocks->n,
+                               .hot = hot,
+                               .cold = hot * cooling,
+                               .bound = bound};
+    weir_status status = weir_anneal(&walk, split->part, &dice, split->part, &split->value);
+    if (!status) {
+        split->n_parts = problem->devices;
+        memset(split->on_cpu, 0, (size_t)problem->blocks->n + 1);
+    }
+    return status;
 }
 
 weir_status weir_order_search(const struct weir_split_problem *problem, int64_t bound, int rounds, uint64_t seed,
@@ -50,8 +85,7 @@ weir_status weir_order_search(const struct weir_split_problem *problem, int64_t 
         if (!status) /* an equal plan is taken too: it has other parts to re-order */
             status = weir_order_split(problem, order, empty ? WEIR_NEVER : split->value + 1, table, split);
         if (!status && round % ANNEAL_EVERY == ANNEAL_EVERY - 1 && split->value < WEIR_NEVER && !problem->cpus)
-            status = weir_ordered_anneal(problem, bound, ANNEAL_MOVES * (int64_t)blocks->n,
-                                         hots[round / ANNEAL_EVERY % 4], draw, split);
+            status = split_anneal(problem, bound, hots[round / ANNEAL_EVERY % 4], draw, split);
     }
     weir_free(order);
     return status;

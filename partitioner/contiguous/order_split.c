@@ -1,11 +1,15 @@
+/* Dynamic programming along one order: the prefixes of the order are the only downsets, so a part is an interval and
+ * its load is kept up to date block by block (part_sum.h).  An interval grows until its settled load reaches the
+ * limit, which bounds the work by the lengths of parts that can be in a plan below it. */
+#include "partitioner/contiguous/order_split.h"
+
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "partitioner/contiguous/order_search.h"
-#include "partitioner/contiguous/part_sum.h"
+#include "partitioner/blocks/part_sum.h"
 
-struct walk {
+struct order_walk {
     const struct weir_split_problem *problem;
     const int *order;
     struct weir_split_table *table;
@@ -14,7 +18,7 @@ struct walk {
 };
 
 /* What is left behind every prefix of the order. */
-static void windows_fill(struct walk *w)
+static void windows_fill(struct order_walk *w)
 {
     const struct weir_blocks *blocks = w->problem->blocks;
     int64_t time = blocks->total_time, memory = blocks->total_memory, boundary = 0;
@@ -29,7 +33,7 @@ static void windows_fill(struct walk *w)
             struct weir_part_net *net = &w->sum.nets[blocks->block_net[k]];
             if (net->prefix++ == 0)
                 boundary += net->cost;
-            if (net->prefix == net->pins)
+            if (net->prefix == net->size)
                 boundary -= net->cost;
         }
     }
@@ -37,15 +41,16 @@ static void windows_fill(struct walk *w)
         w->sum.nets[e].prefix = 0;
 }
 
-static void parts_grow(struct walk *w, int start, int n_states)
+static void parts_grow(struct order_walk *w, int start, int n_states)
 {
     const struct weir_split_problem *p = w->problem;
     struct weir_part_sum *sum = &w->sum;
     int end = start;
     while (end < p->blocks->n) {
         weir_part_sum_push(sum, w->order[end++]);
-        bool device = sum->settled < w->table->limit && sum->memory <= p->memory && !sum->unsupported && sum->pins <= 1;
-        bool cpu = p->cpus && sum->cpu < w->table->limit && !sum->cpu_unsupported && !sum->pins;
+        bool device =
+            sum->settled < w->table->limit && sum->memory <= p->memory && !sum->unsupported && sum->pinned <= 1;
+        bool cpu = p->cpus && sum->cpu < w->table->limit && !sum->cpu_unsupported && !sum->pinned;
         if (!device && !cpu)
             break;
         weir_split_table_enter(w->table, w->states, n_states, start, end,
@@ -55,7 +60,7 @@ static void parts_grow(struct walk *w, int start, int n_states)
         weir_part_sum_pop(sum, w->order[--end]);
 }
 
-static void split_read(const struct walk *w, int cell, int64_t value, struct weir_split *split)
+static void split_read(const struct order_walk *w, int cell, int64_t value, struct weir_split *split)
 {
     const struct weir_split_table *table = w->table;
     int stride = table->devices + 1, parts = cell / stride + cell % stride;
@@ -75,7 +80,7 @@ static void split_read(const struct walk *w, int cell, int64_t value, struct wei
 weir_status weir_order_split(const struct weir_split_problem *problem, const int *order, int64_t limit,
                              struct weir_split_table *table, struct weir_split *split)
 {
-    struct walk w = {.problem = problem, .order = order, .table = table};
+    struct order_walk w = {.problem = problem, .order = order, .table = table};
     int n = problem->blocks->n, cell;
     weir_status status = weir_split_table_reset(problem, n + 1, limit, table);
     if (status)

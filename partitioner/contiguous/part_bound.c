@@ -1,3 +1,5 @@
+/* The minimum cuts of partitioner/contiguous/part_bound.h, for the MOST_TRIED blocks whose load alone is largest,
+ * since a block can show no more than that. */
 #include "partitioner/contiguous/part_bound.h"
 
 #include "base/alloc.h"
@@ -8,14 +10,14 @@ enum { MOST_TRIED = 8 };
 
 enum { SINK = 0 }; /* block v is node v + 1, net e the pair of nodes behind all blocks */
 
-static weir_status net_add(const struct weir_blocks *b, int e, struct weir_flow *flow)
+static weir_status net_add(const struct weir_blocks *b, int e, struct weir_max_flow *flow)
 {
     int touched = 1 + b->n + 2 * e;
-    weir_status status = weir_flow_add(flow, touched, touched + 1, b->net_cost[e], 0);
+    weir_status status = weir_max_flow_add(flow, touched, touched + 1, b->net_cost[e], 0);
     for (int i = b->net_first[e]; !status && i < b->net_first[e + 1]; i++) {
-        status = weir_flow_add(flow, 1 + b->net_block[i], touched, WEIR_NEVER, 0);
+        status = weir_max_flow_add(flow, 1 + b->net_block[i], touched, WEIR_NEVER, 0);
         if (!status)
-            status = weir_flow_add(flow, touched + 1, 1 + b->net_block[i], WEIR_NEVER, 0);
+            status = weir_max_flow_add(flow, touched + 1, 1 + b->net_block[i], WEIR_NEVER, 0);
     }
     return status;
 }
@@ -23,16 +25,16 @@ static weir_status net_add(const struct weir_blocks *b, int e, struct weir_flow 
 /* The smallest load of a part that holds `block`. */
 static weir_status cheapest_part(const struct weir_blocks *b, int block, int64_t *load_out)
 {
-    struct weir_flow flow = {0};
-    weir_status status = weir_flow_init(1 + b->n + 2 * b->n_nets, &flow);
+    struct weir_max_flow flow = {0};
+    weir_status status = weir_max_flow_init(1 + b->n + 2 * b->n_nets, &flow);
     for (int v = 0; !status && v < b->n; v++)
         if (v != block)
-            status = weir_flow_add(&flow, 1 + v, SINK, b->time[v], 0);
+            status = weir_max_flow_add(&flow, 1 + v, SINK, b->time[v], 0);
     for (int e = 0; !status && e < b->n_nets; e++)
         status = net_add(b, e, &flow);
     if (!status)
-        *load_out = b->time[block] + weir_flow_solve(&flow, 1 + block, SINK);
-    weir_flow_release(&flow);
+        *load_out = b->time[block] + weir_max_flow_solve(&flow, 1 + block, SINK);
+    weir_max_flow_release(&flow);
     return status;
 }
 

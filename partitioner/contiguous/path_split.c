@@ -1,3 +1,11 @@
+/* Queues of left ends (partitioner/contiguous/path_split.h).
+ *
+ * limit_feasible goes through the prefixes once.  Group g holds the prefixes that g parts reach, in a queue with
+ * falling left sides P - c: a new prefix drops those behind it that are no better and will expire earlier, and the
+ * front leaves when the part would exceed the memory cap.  So the front is the best start of its group, and the first
+ * group whose front reaches j gives the fewest parts.
+ *
+ * Invariant: head and tail are linked by next and previous over prefix numbers, which ascend from front to back. */
 #include "partitioner/contiguous/path_split.h"
 
 #include "base/alloc.h"
@@ -34,12 +42,12 @@ bool weir_path_applies(const struct weir_blocks *blocks, int cpus)
     if (cpus || blocks->unsupported || only_source(blocks) < 0)
         return false;
     for (int e = 0; e < blocks->n_nets; e++) {
-        const int *pins = blocks->net_block + blocks->net_first[e];
+        const int *ends = blocks->net_block + blocks->net_first[e];
         if (blocks->net_first[e + 1] - blocks->net_first[e] != 2)
             return false;
-        int s0 = blocks->succ_first[pins[0]], s1 = blocks->succ_first[pins[1]];
-        bool forth = blocks->succ_first[pins[0] + 1] > s0 && blocks->succ[s0] == pins[1];
-        bool back = blocks->succ_first[pins[1] + 1] > s1 && blocks->succ[s1] == pins[0];
+        int s0 = blocks->succ_first[ends[0]], s1 = blocks->succ_first[ends[1]];
+        bool forth = blocks->succ_first[ends[0] + 1] > s0 && blocks->succ[s0] == ends[1];
+        bool back = blocks->succ_first[ends[1] + 1] > s1 && blocks->succ[s1] == ends[0];
         if (!forth && !back)
             return false;
     }

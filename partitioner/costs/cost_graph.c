@@ -1,3 +1,6 @@
+/* Checks and storage of cost graphs.  What one number can show is checked when it is added; what needs the whole graph
+ * (ids, nets, sums, cycles) in weir_cost_graph_finish, in time linear in nodes and edges but for nets with many edges
+ * and several tensors. */
 #include "partitioner/costs/cost_graph.h"
 
 #include <math.h>
@@ -8,7 +11,8 @@
 
 enum { MOST_NODES = 4000000, MOST_EDGES = 16000000 };
 
-static const double most_bytes = 0x1p60;
+static const double most_bytes = 0x1p60, most_sum = 0x1p61;
+static const double least_units = 1e-15, most_units = 1e15, most_micro_batches = 1e9;
 
 void weir_cost_graph_init(struct weir_cost_graph *graph)
 {
@@ -199,11 +203,51 @@ static weir_status cycle_check(const struct weir_cost_graph *graph, const int *f
     return WEIR_OK;
 }
 
+static weir_status machine_check(const struct weir_cost_graph *graph)
+{
+    if (!(graph->memory >= 1))
+        return WEIR_FAIL(WEIR_ERR_INVALID,
+                         "the memory of a device is %g bytes: it must be at least 1, or left out for no cap",
+                         graph->memory);
+    if (!(graph->bandwidth >= 0 && isfinite(graph->bandwidth)))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "the bandwidth is %g bytes/s, it must be finite and not negative",
+                         graph->bandwidth);
+    if (!(graph->units_per_second >= least_units && graph->units_per_second <= most_units))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "a second has %g units of time, from %g to %g are handled",
+                         graph->units_per_second, least_units, most_units);
+    if (!(graph->micro_batches >= 0 && graph->micro_batches <= most_micro_batches))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "a step has %g micro-batches, at most %g are handled", graph->micro_batches,
+                         most_micro_batches);
+    return WEIR_OK;
+}
+
+/* Solvers add bytes up as 64-bit integers. */
+static weir_status sum_check(const struct weir_cost_graph *graph)
+{
+    double sum = 0, most = -1;
+    const char *id = "";
+    for (int v = 0; v < graph->n_nodes; v++) {
+        double bytes = graph->nodes[v].parameter_bytes + graph->nodes[v].activation_bytes;
+        sum += bytes;
+        if (bytes > most)
+            most = bytes, id = graph->nodes[v].id;
+    }
+    if (sum > most_sum)
+        return WEIR_FAIL(WEIR_ERR_INVALID,
+                         "the sizes of all nodes add up to %g bytes (node '%s' has %g), at most %g are handled", sum, id,
+                         most, most_sum);
+    return WEIR_OK;
+}
+
 weir_status weir_cost_graph_finish(const struct weir_cost_graph *graph)
 {
     if (!graph->n_nodes)
         return WEIR_FAIL(WEIR_ERR_INVALID, "the graph has no nodes");
-    weir_status status = ids_check(graph);
+    weir_status status = machine_check(graph);
+    if (!status)
+        status = sum_check(graph);
+    if (!status)
+        status = ids_check(graph);
     if (status)
         return status;
     size_t n = (size_t)graph->n_nodes;

@@ -34,8 +34,8 @@
  *     ...
  *     weir_cost_graph_release(&graph);
  *
- * Reading and writing files: partitioner/graph_file.h.  Solving: partitioner/plan.h.  A finished graph is never changed
- * by Weir and may be used by many threads. */
+ * Reading and writing files: partitioner/costs/cost_graph_file.h.  Solving: partitioner/plan/plan.h.  A finished graph
+ * is never changed by Weir and may be used by many threads. */
 #ifndef WEIR_PARTITIONER_COSTS_COST_GRAPH_H
 #define WEIR_PARTITIONER_COSTS_COST_GRAPH_H
 
@@ -99,7 +99,7 @@ struct weir_cost_graph {
 
     /* what the file says about the machine; options override it */
     int devices, cpus;    /* 0: not said */
-    double memory;        /* bytes per accelerator; INFINITY: no cap */
+    double memory;        /* bytes per accelerator, ≥ 1; INFINITY: no cap */
     double bandwidth;     /* bytes/s; 0: not said */
     double micro_batches; /* Piper's N: micro-batches per step; 0: not said */
 
@@ -123,8 +123,9 @@ void weir_cost_graph_release(struct weir_cost_graph *graph);
 weir_status weir_cost_graph_add_node(struct weir_cost_graph *graph, const struct weir_cost_node *node, int *index_out);
 weir_status weir_cost_graph_add_edge(struct weir_cost_graph *graph, const struct weir_cost_edge *edge);
 
-/* Check the whole graph: at least one node, ids unique, no duplicate edge, one cost per net, no cycle. WEIR_ERR_INVALID
- * names the nodes.  Call once, after the last addition. */
+/* Check the whole graph: at least one node, ids unique, no duplicate edge, one cost per net, no cycle, a memory cap of at
+ * least one byte, sizes that add up to 2^61 bytes at most.  WEIR_ERR_INVALID names the nodes or the number.  Call once,
+ * after the last addition. */
 weir_status weir_cost_graph_finish(const struct weir_cost_graph *graph);
 
 /* forward + input_grad + weight_grad */

@@ -1,3 +1,4 @@
+/* Open addressing with linear probing, at most half full; slots hold index + 1. */
 #include "partitioner/costs/node_index.h"
 
 #include <string.h>

@@ -4,7 +4,8 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "partitioner/costs/graph_readers.h"
+#include "partitioner/costs/cost_graph_readers.h"
+#include "partitioner/costs/cost_json_read.h"
 #include "partitioner/costs/node_index.h"
 
 static weir_status node_read(const json_t *object, size_t position, struct weir_cost_graph *graph)
@@ -13,7 +14,7 @@ static weir_status node_read(const json_t *object, size_t position, struct weir_
     snprintf(where, sizeof where, "nodes[%zu]", position);
     if (!json_is_integer(json_object_get(object, "id")))
         return WEIR_FAIL(WEIR_ERR_INVALID, "%s: 'id' must be an integer", where);
-    weir_status status = weir_graph_json_id(json_object_get(object, "id"), where, id);
+    weir_status status = weir_cost_json_id(json_object_get(object, "id"), where, id);
     if (status)
         return status;
     snprintf(where, sizeof where, "node %s", id);
@@ -24,15 +25,15 @@ static weir_status node_read(const json_t *object, size_t position, struct weir_
     double time = 0;
     status = weir_json_number(object, where, "fpgaLatency", &time);
     if (!status)
-        status = weir_graph_json_real(object, where, "cpuLatency", NAN, &node.cpu);
+        status = weir_cost_json_real(object, where, "cpuLatency", NAN, &node.cpu);
     if (!status)
-        status = weir_graph_json_bool(object, where, "supportedOnFpga", true, &supported);
+        status = weir_cost_json_bool(object, where, "supportedOnFpga", true, &supported);
     if (!status)
-        status = weir_graph_json_bool(object, where, "isBackwardNode", false, &node.backward);
+        status = weir_cost_json_bool(object, where, "isBackwardNode", false, &node.backward);
     if (!status)
-        status = weir_graph_json_int(object, where, "colorClass", -1, &node.color);
+        status = weir_cost_json_int(object, where, "colorClass", -1, &node.color);
     if (!status)
-        status = weir_graph_json_real(object, where, "size", 0, &node.parameter_bytes);
+        status = weir_cost_json_real(object, where, "size", 0, &node.parameter_bytes);
     if (status)
         return status;
     if (node.color < -1)
@@ -49,39 +50,39 @@ static weir_status edge_read(const json_t *object, size_t position, const struct
     char where[64];
     snprintf(where, sizeof where, "edges[%zu]", position);
     struct weir_cost_edge edge = {0};
-    weir_status status = weir_graph_json_end(object, where, "sourceId", graph, index, &edge.from);
+    weir_status status = weir_cost_json_end(object, where, "sourceId", graph, index, &edge.from);
     if (!status)
-        status = weir_graph_json_end(object, where, "destId", graph, index, &edge.to);
+        status = weir_cost_json_end(object, where, "destId", graph, index, &edge.to);
     if (!status)
         status = weir_json_number(object, where, "cost", &edge.cost);
     if (!status)
-        status = weir_graph_json_real(object, where, "size", 0, &edge.bytes);
+        status = weir_cost_json_real(object, where, "size", 0, &edge.bytes);
     return status ? status : weir_cost_graph_add_edge(graph, &edge);
 }
 
 static weir_status machine_read(const json_t *root, struct weir_cost_graph *graph)
 {
     int64_t devices = 0, cpus = 0;
-    weir_status status = weir_graph_json_real(root, "document", "maxSizePerFPGA", INFINITY, &graph->memory);
+    weir_status status = weir_cost_json_real(root, "document", "maxSizePerFPGA", INFINITY, &graph->memory);
     if (!status)
-        status = weir_graph_json_int(root, "document", "maxFPGAs", 0, &devices);
+        status = weir_cost_json_int(root, "document", "maxFPGAs", 0, &devices);
     if (!status)
-        status = weir_graph_json_int(root, "document", "maxCPUs", 0, &cpus);
+        status = weir_cost_json_int(root, "document", "maxCPUs", 0, &cpus);
     if (status)
         return status;
-    if (devices < 0 || devices > 1 << 20 || cpus < 0 || cpus > 1 << 20 || graph->memory < 0)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "maxFPGAs, maxCPUs or maxSizePerFPGA is out of range");
+    if (devices < 0 || devices > 1 << 20 || cpus < 0 || cpus > 1 << 20)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'maxFPGAs' or 'maxCPUs' is not from 0 to %d", 1 << 20);
     graph->devices = (int)devices;
     graph->cpus = (int)cpus;
     return WEIR_OK;
 }
 
-weir_status weir_graph_read_msr(const json_t *root, struct weir_cost_graph *graph)
+weir_status weir_cost_graph_read_msr(const json_t *root, struct weir_cost_graph *graph)
 {
     const json_t *nodes, *edges, *value;
     size_t i;
     graph->integer_ids = true;
-    weir_status status = weir_graph_json_lists(root, &nodes, &edges);
+    weir_status status = weir_cost_json_lists(root, &nodes, &edges);
     if (!status)
         status = machine_read(root, graph);
     for (i = 0; !status && i < json_array_size(nodes); i++)

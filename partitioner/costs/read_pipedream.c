@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "partitioner/costs/graph_readers.h"
+#include "partitioner/costs/cost_graph_readers.h"
 #include "partitioner/costs/node_index.h"
 
 enum { MOST_FIELDS = 4 };
@@ -280,7 +280,8 @@ static weir_status problem_select(const struct weir_cost_graph *all, struct weir
     return status;
 }
 
-weir_status weir_graph_read_pipedream(const char *text, size_t bytes, double bandwidth, struct weir_cost_graph *graph)
+weir_status weir_cost_graph_read_pipedream(const char *text, size_t bytes, double bandwidth,
+                                           struct weir_cost_graph *graph)
 {
     struct weir_cost_graph all;
     struct edge_list edges = {0};

@@ -4,7 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "partitioner/costs/graph_readers.h"
+#include "partitioner/costs/cost_graph_readers.h"
+#include "partitioner/costs/cost_json_read.h"
 #include "partitioner/costs/node_index.h"
 
 static weir_status sync_check(const json_t *object, const char *where, const char *key)
@@ -44,7 +45,7 @@ static weir_status node_read(const json_t *object, size_t position, struct weir_
     snprintf(where, sizeof where, "nodes[%zu]", position);
     if (!json_is_integer(json_object_get(object, "id")))
         return WEIR_FAIL(WEIR_ERR_INVALID, "%s: 'id' must be an integer", where);
-    weir_status status = weir_graph_json_id(json_object_get(object, "id"), where, id);
+    weir_status status = weir_cost_json_id(json_object_get(object, "id"), where, id);
     if (status)
         return status;
     snprintf(where, sizeof where, "node %s", id);
@@ -74,9 +75,9 @@ static weir_status edge_read(const json_t *object, size_t position, const struct
     char where[64], from[256], to[256];
     snprintf(where, sizeof where, "edges[%zu]", position);
     struct weir_cost_edge edge = {.tensor = tensor};
-    weir_status status = weir_graph_json_id(json_object_get(object, "sourceId"), where, from);
+    weir_status status = weir_cost_json_id(json_object_get(object, "sourceId"), where, from);
     if (!status)
-        status = weir_graph_json_id(json_object_get(object, "destId"), where, to);
+        status = weir_cost_json_id(json_object_get(object, "destId"), where, to);
     if (!status)
         status = weir_json_number(object, where, "communicationCost", &edge.bytes);
     if (status)
@@ -93,30 +94,32 @@ static weir_status machine_read(const json_t *root, struct weir_cost_graph *grap
 {
     int64_t devices;
     const char *batch = json_object_get(root, "mbsInBatch") ? "mbsInBatch" : "maxBatchSize"; /* its README's name */
-    weir_status status = weir_graph_json_int(root, "document", "maxDevices", 0, &devices);
+    weir_status status = weir_cost_json_int(root, "document", "maxDevices", 0, &devices);
     if (!status)
-        status = weir_graph_json_real(root, "document", "maxMemoryPerDevice", INFINITY, &graph->memory);
+        status = weir_cost_json_real(root, "document", "maxMemoryPerDevice", INFINITY, &graph->memory);
     if (!status && !(graph->bandwidth > 0)) /* else the caller knows better */
         status = weir_json_number(root, "document", "bandwidth", &graph->bandwidth);
     if (!status)
-        status = weir_graph_json_real(root, "document", batch, 0, &graph->micro_batches);
+        status = weir_cost_json_real(root, "document", batch, 0, &graph->micro_batches);
     if (status)
         return status;
-    if (devices < 0 || devices > 1 << 20 || graph->memory < 0 || !(graph->bandwidth > 0))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "maxDevices, maxMemoryPerDevice or bandwidth is out of range");
-    if (graph->micro_batches < 0 || graph->micro_batches > 1e9 || graph->micro_batches != floor(graph->micro_batches))
+    if (devices < 0 || devices > 1 << 20)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'maxDevices' is not from 0 to %d", 1 << 20);
+    if (!(graph->bandwidth > 0))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'bandwidth' is %g, it must be positive", graph->bandwidth);
+    if (graph->micro_batches != floor(graph->micro_batches))
         return WEIR_FAIL(WEIR_ERR_INVALID, "%s is %g, it must be a whole number", batch, graph->micro_batches);
     graph->devices = (int)devices;
     return WEIR_OK;
 }
 
-weir_status weir_graph_read_piper(const json_t *root, double bandwidth, struct weir_cost_graph *graph)
+weir_status weir_cost_graph_read_piper(const json_t *root, double bandwidth, struct weir_cost_graph *graph)
 {
     const json_t *nodes, *edges;
     graph->integer_ids = true;
     graph->units_per_second = 1;
     graph->bandwidth = bandwidth;
-    weir_status status = weir_graph_json_lists(root, &nodes, &edges);
+    weir_status status = weir_cost_json_lists(root, &nodes, &edges);
     if (!status)
         status = machine_read(root, graph);
     for (size_t i = 0; !status && i < json_array_size(nodes); i++)

@@ -1,3 +1,10 @@
+/* Piper's dynamic program over downsets (partitioner/piper/piper.h), from the back: value[downset][s] is the best
+ * largest stage for what is outside the downset on exactly s devices, since the number of devices behind a stage
+ * decides how many micro-batches it keeps.  From each downset a stage grows block by block; for every end all numbers
+ * of replicas and devices are entered.
+ *
+ * Graphs with more than MOST_DOWNSETS of them are planned along one order, as a chain; then the bound is only the work
+ * shared by all devices. */
 #include "partitioner/piper/piper.h"
 
 #include <math.h>
@@ -5,10 +12,10 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "partitioner/blocks/part_sum.h"
 #include "partitioner/contiguous/downset.h"
-#include "partitioner/contiguous/order_search.h"
-#include "partitioner/contiguous/part_sum.h"
-#include "partitioner/costs/recompute.h"
+#include "partitioner/contiguous/order_make.h"
+#include "partitioner/piper/piper_recompute.h"
 
 enum { MOST_DOWNSETS = 3000, MOST_CELLS = 40000000, MOST_BLOCKS = 10000 };
 
@@ -26,7 +33,7 @@ struct planner {
     double *time, *parameters;  /* [in flight] of the stage that grows: configurations chosen; time < 0: does not fit */
     int *nodes, n_nodes;        /* of the stage */
     int *member_first, *member; /* nodes of a block */
-    struct weir_offer *offers;
+    struct weir_piper_offer *offers;
     struct weir_part_sum sum;
     unsigned *seen;
     unsigned round;
@@ -51,7 +58,7 @@ static weir_status graph_check(const struct weir_cost_graph *graph)
     if (!(graph->micro_batches >= 1))
         return WEIR_FAIL(WEIR_ERR_INVALID, "the number of micro-batches is not in the file: add 'mbsInBatch'");
     if (!(graph->bandwidth > 0))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "the bandwidth is not in the file: give --bandwidth");
+        return WEIR_FAIL(WEIR_ERR_INVALID, "the bandwidth is not in the file: give " WEIR_OPTION("bandwidth"));
     return WEIR_OK;
 }
 
@@ -152,8 +159,8 @@ static void stage_configure(struct planner *p)
 {
     bool fits = true;
     for (int y = 1; y <= p->devices; y++) {
-        struct weir_recompute choice;
-        fits = fits && weir_recompute_choose(p->graph, p->nodes, p->n_nodes, y, p->options->memory, p->offers, &choice);
+        struct weir_piper_choice choice;
+        fits = fits && weir_piper_recompute(p->graph, p->nodes, p->n_nodes, y, p->options->memory, p->offers, &choice);
         p->time[y] = fits ? choice.time : -1;
         p->parameters[y] = fits ? choice.parameters : 0;
     }
@@ -225,6 +232,25 @@ static void stages_walk(struct planner *p)
     }
 }
 
+/* When the time ran out: all nodes in one stage, so that there is a plan if that fits. */
+static void whole_enter(struct planner *p)
+{
+    for (int b = 0; b < p->blocks.n; b++)
+        block_push(p, b);
+    stage_enter(p, 0, p->downsets.n - 1);
+    for (int b = 0; b < p->blocks.n; b++)
+        weir_part_sum_pop(&p->sum, b);
+    p->n_nodes = 0;
+}
+
+static bool any_plan(const struct planner *p)
+{
+    for (int s = 1; s <= p->devices; s++)
+        if (isfinite(p->value[s]))
+            return true;
+    return false;
+}
+
 /* Write the parts of the best plan with at most `devices` devices. */
 static weir_status plan_read(struct planner *p, int devices, struct weir_arena *arena, struct weir_plan *plan)
 {
@@ -249,19 +275,19 @@ static weir_status plan_read(struct planner *p, int devices, struct weir_arena *
             if (weir_downset_has(&p->downsets, end, p->blocks.of_node[v]) &&
                 !weir_downset_has(&p->downsets, at, p->blocks.of_node[v]))
                 nodes[part.n_nodes++] = v;
-        struct weir_recompute choice = {0};
-        (void)weir_recompute_choose(p->graph, nodes, part.n_nodes, part.in_flight, p->options->memory, p->offers,
+        struct weir_piper_choice choice = {0};
+        (void)weir_piper_recompute(p->graph, nodes, part.n_nodes, part.in_flight, p->options->memory, p->offers,
                                     &choice);
         part.recomputed = choice.recomputed;
         part.memory = choice.memory;
         part.time = choice.time / d;
         double transfer = 0;
         for (int e = 0; e < p->blocks.n_nets; e++) {
-            int inside = 0, pins = p->blocks.net_first[e + 1] - p->blocks.net_first[e];
+            int inside = 0, size = p->blocks.net_first[e + 1] - p->blocks.net_first[e];
             for (int i = p->blocks.net_first[e]; i < p->blocks.net_first[e + 1]; i++)
                 inside += weir_downset_has(&p->downsets, end, p->blocks.net_block[i]) &&
                           !weir_downset_has(&p->downsets, at, p->blocks.net_block[i]);
-            if (inside && inside < pins)
+            if (inside && inside < size)
                 transfer += (double)p->blocks.net_cost[e] * p->blocks.tick;
         }
         part.load = stage_time(p, choice.time, choice.parameters, transfer, d);
@@ -296,7 +322,7 @@ weir_status weir_piper_solve(const struct weir_cost_graph *graph, const struct w
     weir_status status = graph_check(graph);
     if (status)
         return status;
-    if (options->cpus || options->free_placement || last < 1)
+    if (options->cpus || options->unordered || last < 1)
         return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "the piper objective takes accelerators and contiguous stages only");
     if (options->seconds > 0)
         p.deadline_ns = weir_clock_ns() + (int64_t)(options->seconds * 1e9);
@@ -313,9 +339,13 @@ weir_status weir_piper_solve(const struct weir_cost_graph *graph, const struct w
         status = weir_part_sum_init(&p.blocks, &p.sum);
     if (!status) {
         stages_walk(&p);
-        if (p.stopped)
+        if (p.stopped) {
+            whole_enter(&p);
+            p.exact = false;
+        }
+        if (p.stopped && !any_plan(&p))
             status =
-                WEIR_FAIL(WEIR_ERR_TIMEOUT, "no plan within %g seconds: give it more (--seconds)", options->seconds);
+                WEIR_FAIL(WEIR_ERR_TIMEOUT, "no plan within %g seconds: give more " WEIR_OPTION("seconds"), options->seconds);
     }
     for (int devices = first; !status && devices <= last; devices++) {
         struct weir_plan *plan = &plans_out[devices - first];

@@ -9,9 +9,9 @@
  *         printf("%g, at least %g\n", result.plan.objective, result.plan.lower_bound);
  *
  * Contiguous plans are intervals of the data flow: no device gets data back from a later one.  They are exact whenever
- * the downsets of the graph can be counted (partitioner/contiguous/exact.h), chains of any length included; else they come from a
- * search over orders, with a lower bound.  Free placement (contiguous = false) drops that demand, starts from the
- * contiguous plan and never returns a worse one.  docs/planning.md has the model and the algorithms. */
+ * the downsets of the graph can be counted (partitioner/contiguous/exact.h), chains of any length included; else they
+ * come from a search over orders, with a lower bound.  Unordered plans (`unordered`) drop that demand, start
+ * from the contiguous plan and never returns a worse one.  docs/planning.md has the model and the algorithms. */
 #ifndef WEIR_PARTITIONER_PLAN_PLAN_H
 #define WEIR_PARTITIONER_PLAN_PLAN_H
 
@@ -19,7 +19,7 @@
 
 #include "base/text.h"
 #include "partitioner/costs/cost_graph.h"
-#include "partitioner/costs/graph_file.h"
+#include "partitioner/costs/cost_graph_file.h"
 
 enum weir_plan_objective {
     WEIR_PLAN_MAX_LOAD, /* the largest load of a part */
@@ -31,8 +31,8 @@ struct weir_plan_options {
     enum weir_plan_objective objective;
     int devices; /* accelerators, 0: none */
     int cpus;
-    double memory;       /* bytes per accelerator; INFINITY: no cap */
-    bool free_placement; /* parts need not be contiguous */
+    double memory;       /* bytes per accelerator, ≥ 1; INFINITY: no cap */
+    bool unordered; /* parts need not be contiguous */
     double seconds;      /* wall time; 0: a default that lets exact solvers finish */
     uint64_t seed;
     int curve_first, curve_last; /* also solve for these device counts; 0: no curve */
@@ -82,11 +82,19 @@ extern "C" {
 #endif
 
 /* Solve.  Everything in the result lives in `arena`.  That no plan exists is not a failure: objective is INFINITY and
- * n_parts 0.  WEIR_ERR_INVALID: no device and no curve; a Piper objective for a graph without configurations.
+ * n_parts 0 (weir_plan_refuse has the reason), and lower_bound is INFINITY, too, unless the search ended before it could
+ * tell.  However early it ends, everything on one device is found where it fits.  WEIR_ERR_INVALID: no device and no
+ * curve; a memory cap below one byte; a Piper objective for a graph without configurations.
  * WEIR_ERR_NOFIT: contradictory pins.  WEIR_ERR_TIMEOUT: the Piper objective needs more seconds.  WEIR_ERR_UNSUPPORTED:
- * the Piper objective with CPUs, free placement or too many nodes.  WEIR_ERR_NOMEM. */
+ * the Piper objective with CPUs, unordered plans or too many nodes.  WEIR_ERR_NOMEM. */
 weir_status weir_plan_solve(const struct weir_cost_graph *graph, const struct weir_plan_options *options,
                             struct weir_arena *arena, struct weir_plan_result *result_out);
+
+/* Why a result has no parts, as a failure: WEIR_ERR_NOFIT names the node whose bytes no device holds, the node that runs
+ * nowhere, what all nodes need together, or says that no plan meets all demands; WEIR_ERR_TIMEOUT: the search ended
+ * before it found a plan or could tell that there is none.  WEIR_ERR_NOMEM. */
+weir_status weir_plan_refuse(const struct weir_cost_graph *graph, const struct weir_plan_options *options,
+                             const struct weir_plan_result *result);
 
 /* Score anybody's split for the max-load objective: device_of[node] < options->devices is an accelerator, the next
  * options->cpus are CPUs.  Checks colors, pins, forbidden cuts, memory and what can run where; *contiguous_out says
@@ -96,7 +104,7 @@ weir_status weir_plan_evaluate(const struct weir_cost_graph *graph, const struct
                                const int *device_of, struct weir_arena *arena, struct weir_plan *plan_out,
                                bool *contiguous_out);
 
-/* Read a split for `graph`: Weir's plan JSON ("stages"), the msr output ("fpgas", "cpus") or a graph.txt with stage
+/* Read a split for `graph`: Weir's plan JSON ("stages", whose unknown keys are errors), the msr output ("fpgas", "cpus") or a graph.txt with stage
  * ids. devices_out and cpus_out are the numbers of parts it names.  The array (one entry per node) lives in `arena`. */
 weir_status weir_plan_read(const struct weir_cost_graph *graph, const char *path, struct weir_arena *arena,
                            const int **device_of_out, int *devices_out, int *cpus_out);
@@ -113,10 +121,11 @@ enum weir_plan_format {
     WEIR_PLAN_FORMATS
 };
 
-/* Names for --output, indexed by the enum and NULL-terminated. */
+/* Names of the forms, indexed by the enum and NULL-terminated. */
 extern const char *const weir_plan_format_names[];
 
-/* Append the result.  WEIR_ERR_UNSUPPORTED: PIPEDREAM for a graph that was not read from a graph.txt. */
+/* Append the result; without a plan the last four forms have nothing to show, or a line that says so.
+ * WEIR_ERR_UNSUPPORTED: PIPEDREAM for a graph that was not read from a graph.txt. */
 weir_status weir_plan_write(const struct weir_cost_graph *graph, const struct weir_plan_result *result,
                             enum weir_plan_format format, struct weir_text *text);
 

@@ -1,47 +1,44 @@
+/* Graphviz: one cluster per part, hues by the golden ratio so that neighbours differ, cut edges in red with their
+ * cost. */
 #include "partitioner/plan/plan_draw.h"
 
 #include <math.h>
 
 #include "base/alloc.h"
-#include "partitioner/costs/json_text.h"
+#include "partitioner/plan/plan_parts.h"
 
-/* Hues far apart for neighbouring stages. */
-static double hue(int stage)
+/* Hues far apart for neighbouring parts. */
+static double hue(int part)
 {
-    return fmod(stage * 0.381966, 1.0);
+    return fmod(part * 0.381966, 1.0);
 }
 
-weir_status weir_plan_stages_of_nodes(const struct weir_cost_graph *graph, const struct weir_plan *plan,
-                                      int **stage_out)
+/* A string of Graphviz: its own escapes are taken literally, control characters are spaces. */
+static void quoted_write(struct weir_text *text, const char *string)
 {
-    int *stage;
-    weir_status status = weir_alloc((size_t)graph->n_nodes, sizeof *stage, &stage);
-    if (status)
-        return status;
-    for (int v = 0; v < graph->n_nodes; v++)
-        stage[v] = -1;
-    for (int i = 0; i < plan->n_parts; i++)
-        for (int k = 0; k < plan->parts[i].n_nodes; k++)
-            stage[plan->parts[i].nodes[k]] = i;
-    *stage_out = stage;
-    return WEIR_OK;
+    weir_text_append(text, "\"");
+    for (; *string; string++) {
+        bool escaped = *string == '"' || *string == '\\', control = (unsigned char)*string < ' ';
+        weir_text_append(text, "%s%c", escaped ? "\\" : "", control ? ' ' : *string);
+    }
+    weir_text_append(text, "\"");
 }
 
-static void dot_node(const struct weir_cost_graph *graph, int v, int stage, struct weir_text *text)
+static void dot_node(const struct weir_cost_graph *graph, int v, int part, struct weir_text *text)
 {
     const struct weir_cost_node *node = &graph->nodes[v];
     weir_text_append(text, "    n%d [label=", v);
-    weir_json_string(text, node->name);
+    quoted_write(text, node->name);
     weir_text_append(text, ", tooltip=\"%s: %.6g\", fillcolor=\"%.3f 0.25 1.0\"%s];\n",
-                     node->backward ? "backward" : "time", weir_cost_node_time(node), hue(stage),
+                     node->backward ? "backward" : "time", weir_cost_node_time(node), hue(part),
                      node->backward ? ", shape=ellipse" : "");
 }
 
 weir_status weir_plan_dot_write(const struct weir_cost_graph *graph, const struct weir_plan *plan,
                                 struct weir_text *text)
 {
-    int *stage;
-    weir_status status = weir_plan_stages_of_nodes(graph, plan, &stage);
+    int *part_of;
+    weir_status status = weir_plan_parts_of_nodes(graph, plan, &part_of);
     if (status)
         return status;
     weir_text_append(text, "digraph plan {\n  rankdir=TB;\n  node [shape=box, style=filled, fontsize=10];\n");
@@ -55,13 +52,13 @@ weir_status weir_plan_dot_write(const struct weir_cost_graph *graph, const struc
     }
     for (int e = 0; e < graph->n_edges; e++) {
         const struct weir_cost_edge *edge = &graph->edges[e];
-        bool cut = stage[edge->from] != stage[edge->to];
+        bool cut = part_of[edge->from] != part_of[edge->to];
         weir_text_append(text, "  n%d -> n%d", edge->from, edge->to);
         if (cut)
             weir_text_append(text, " [color=red, penwidth=2, label=\"%.4g\"]", edge->cost);
         weir_text_append(text, ";\n");
     }
     weir_text_append(text, "}\n");
-    weir_free(stage);
+    weir_free(part_of);
     return text->status;
 }

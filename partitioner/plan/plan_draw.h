@@ -1,4 +1,4 @@
-/* Plans for people: a drawing and a table. */
+/* Plans drawn: a graph of nodes for Graphviz, coloured by part, with the cut edges in red. */
 #ifndef WEIR_PARTITIONER_PLAN_PLAN_DRAW_H
 #define WEIR_PARTITIONER_PLAN_PLAN_DRAW_H
 
@@ -6,11 +6,5 @@
 
 weir_status weir_plan_dot_write(const struct weir_cost_graph *graph, const struct weir_plan *plan,
                                 struct weir_text *text);
-weir_status weir_plan_explain_write(const struct weir_cost_graph *graph, const struct weir_plan_result *result,
-                                    struct weir_text *text);
-
-/* stage_out[node]: the part it is in, -1 for none; release with weir_free. */
-weir_status weir_plan_stages_of_nodes(const struct weir_cost_graph *graph, const struct weir_plan *plan,
-                                      int **stage_out);
 
 #endif

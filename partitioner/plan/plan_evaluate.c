@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
-#include "partitioner/contiguous/block_groups.h"
+#include "partitioner/blocks/block_groups.h"
 #include "partitioner/plan/plan.h"
 #include "partitioner/plan/plan_parts.h"
 
@@ -71,7 +71,7 @@ static weir_status memory_check(const struct weir_plan_options *options, const s
     for (int i = 0; i < n_parts; i++)
         if (!parts[i].cpu && parts[i].memory > options->memory)
             return WEIR_FAIL(WEIR_ERR_NOFIT,
-                             "device %d needs %.0f bytes, the cap is %.0f: use more devices or --memory",
+                             "device %d needs %.0f bytes, the cap is %.0f: use more devices or more " WEIR_OPTION("memory"),
                              parts[i].device, parts[i].memory, options->memory);
     return WEIR_OK;
 }
@@ -124,7 +124,9 @@ weir_status weir_plan_evaluate(const struct weir_cost_graph *graph, const struct
 {
     struct weir_plan_part *parts;
     struct weir_plan plan = {0};
-    weir_status status = places_check(graph, options, device_of);
+    weir_status status = weir_plan_cap_check(options->memory);
+    if (!status)
+        status = places_check(graph, options, device_of);
     if (!status)
         status = colors_check(graph, device_of);
     if (!status)

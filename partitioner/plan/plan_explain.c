@@ -1,11 +1,13 @@
-/* Plans as a table for people: where the time of every stage goes, and why its border is where it is. */
+/* Plans as a table for people: where the time of every part goes, and why its border is where it is. */
+#include "partitioner/plan/plan_explain.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
-#include "partitioner/free/free_state.h"
-#include "partitioner/plan/plan_draw.h"
+#include "partitioner/blocks/part_loads.h"
+#include "partitioner/plan/plan_parts.h"
 
 /* Id and, when it says more, the beginning of the name. */
 static void node_name_write(const struct weir_cost_graph *graph, int v, struct weir_text *text)
@@ -32,7 +34,7 @@ static int cut_compare(const void *a, const void *b)
 }
 
 /* The outputs that part `i` pays for, dearest first. */
-static weir_status cuts_write(const struct weir_cost_graph *graph, const int *stage, int i, struct weir_text *text)
+static weir_status cuts_write(const struct weir_cost_graph *graph, const int *part_of, int i, struct weir_text *text)
 {
     enum { SHOWN = 3 };
     struct cut *cuts;
@@ -42,7 +44,7 @@ static weir_status cuts_write(const struct weir_cost_graph *graph, const int *st
         return status;
     for (int e = 0; e < graph->n_edges; e++) {
         const struct weir_cost_edge *edge = &graph->edges[e];
-        if ((stage[edge->from] == i) != (stage[edge->to] == i))
+        if ((part_of[edge->from] == i) != (part_of[edge->to] == i))
             cuts[n++] = (struct cut){edge->from, edge->cost};
     }
     qsort(cuts, (size_t)n, sizeof *cuts, cut_compare);
@@ -50,7 +52,8 @@ static weir_status cuts_write(const struct weir_cost_graph *graph, const int *st
         if (!kept || cuts[k].node != cuts[kept - 1].node)
             cuts[kept++] = cuts[k];
     for (int k = 0; k < kept && k < SHOWN; k++) {
-        weir_text_append(text, "%s%s ", k ? ", " : "      transfers ", stage[cuts[k].node] == i ? "out of" : "in from");
+        weir_text_append(text, "%s%s ", k ? ", " : "      transfers ",
+                         part_of[cuts[k].node] == i ? "out of" : "in from");
         node_name_write(graph, cuts[k].node, text);
         weir_text_append(text, " %.4g", cuts[k].cost);
     }
@@ -64,7 +67,7 @@ static weir_status cuts_write(const struct weir_cost_graph *graph, const int *st
 /* What single moves would do: the blocks of the plan with their loads. */
 struct border {
     struct weir_blocks blocks;
-    struct weir_free_state state;
+    struct weir_part_loads state;
     bool ordered; /* parts ascend along the data flow and must stay so */
     struct weir_arena arena;
 };
@@ -81,7 +84,7 @@ static bool move_keeps_order(const struct border *b, int block, int to)
 }
 
 static weir_status border_build(const struct weir_cost_graph *graph, const struct weir_plan_result *result,
-                                const int *stage, struct border *b)
+                                const int *part_of, struct border *b)
 {
     int *part, n = result->plan.n_parts;
     struct weir_blocks_purpose purpose = {true, true, 0};
@@ -90,12 +93,12 @@ static weir_status border_build(const struct weir_cost_graph *graph, const struc
         status = weir_arena_alloc(&b->arena, (size_t)b->blocks.n, sizeof *part, &part);
     struct weir_split_problem problem = {.blocks = &b->blocks, .devices = n, .memory = INT64_MAX / 2};
     if (!status)
-        status = weir_free_state_init(&problem, &b->state);
+        status = weir_part_loads_init(&problem, &b->state);
     if (status)
         return status;
     for (int v = 0; v < graph->n_nodes; v++)
-        part[b->blocks.of_node[v]] = stage[v];
-    weir_free_state_set(&b->state, part);
+        part[b->blocks.of_node[v]] = part_of[v];
+    weir_part_loads_set(&b->state, part);
     b->ordered = true;
     for (int block = 0; block < b->blocks.n; block++)
         b->ordered = b->ordered && move_keeps_order(b, block, part[block]);
@@ -115,7 +118,7 @@ static void alternative_write(const struct weir_cost_graph *graph, const struct 
                 (b->ordered && !move_keeps_order(b, block, to)))
                 continue;
             int64_t leave, enter;
-            weir_free_state_change(&b->state, block, to, &leave, &enter);
+            weir_part_loads_change(&b->state, block, to, &leave, &enter);
             int64_t value = b->state.load[from] + leave, other = b->state.load[to] + enter;
             value = value > other ? value : other;
             if (value < best)
@@ -165,14 +168,19 @@ weir_status weir_plan_explain_write(const struct weir_cost_graph *graph, const s
                                     struct weir_text *text)
 {
     const struct weir_plan *plan = &result->plan;
-    int *stage;
-    weir_status status = weir_plan_stages_of_nodes(graph, plan, &stage);
+    if (!plan->n_parts) {
+        weir_text_append(text, "no plan on %d device%s; %.3f s\n", result->devices, result->devices == 1 ? "" : "s",
+                         result->seconds);
+        return text->status;
+    }
+    int *part_of;
+    weir_status status = weir_plan_parts_of_nodes(graph, plan, &part_of);
     if (status)
         return status;
     struct border border = {0};
     bool simple = !result->cpus && plan->n_parts > 1 && graph->n_nodes <= MOST_EXPLAINED && !plan->parts[0].in_flight;
     if (simple)
-        status = border_build(graph, result, stage, &border);
+        status = border_build(graph, result, part_of, &border);
     head_write(result, text);
     for (int i = 0; !status && i < plan->n_parts; i++) {
         const struct weir_plan_part *part = &plan->parts[i];
@@ -183,13 +191,13 @@ weir_status weir_plan_explain_write(const struct weir_cost_graph *graph, const s
         if (part->in_flight)
             weir_text_append(text, "      %d replica%s, %d micro-batches in flight, %d nodes recomputed\n",
                              part->replicas, part->replicas == 1 ? "" : "s", part->in_flight, part->recomputed);
-        status = cuts_write(graph, stage, i, text);
+        status = cuts_write(graph, part_of, i, text);
         if (!status && simple)
             alternative_write(graph, &border, i, plan->objective, text);
     }
-    weir_free_state_release(&border.state);
+    weir_part_loads_release(&border.state);
     weir_arena_release(&border.arena);
     weir_text_append(text, "\n< is the busiest device: only a plan that relieves it can be better\n");
-    weir_free(stage);
+    weir_free(part_of);
     return status ? status : text->status;
 }

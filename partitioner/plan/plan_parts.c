@@ -1,3 +1,5 @@
+/* Sums per part.  Every number that a part adds up is one term; terms are sorted by part, kind and value before they
+ * are added, so that the same parts have the same loads to the last bit, however nodes are ordered and whoever asks. */
 #include "partitioner/plan/plan_parts.h"
 
 #include <stdlib.h>
@@ -179,4 +181,29 @@ double weir_plan_parts_objective(const struct weir_plan_part *parts, int n_parts
     for (int i = 0; i < n_parts; i++)
         most = parts[i].load > most ? parts[i].load : most;
     return most;
+}
+
+weir_status weir_plan_parts_of_nodes(const struct weir_cost_graph *graph, const struct weir_plan *plan,
+                                     int **part_of_out)
+{
+    int *part_of;
+    weir_status status = weir_alloc((size_t)graph->n_nodes, sizeof *part_of, &part_of);
+    if (status)
+        return status;
+    for (int v = 0; v < graph->n_nodes; v++)
+        part_of[v] = -1;
+    for (int i = 0; i < plan->n_parts; i++)
+        for (int k = 0; k < plan->parts[i].n_nodes; k++)
+            part_of[plan->parts[i].nodes[k]] = i;
+    *part_of_out = part_of;
+    return WEIR_OK;
+}
+
+weir_status weir_plan_cap_check(double memory)
+{
+    if (memory >= 1)
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_INVALID,
+                     "the memory cap is %g bytes: give " WEIR_OPTION("memory") " of at least one byte, or none for no cap",
+                     memory);
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "partitioner/costs/graph_readers.h"
+#include "partitioner/costs/cost_json_read.h"
 #include "partitioner/costs/node_index.h"
 #include "partitioner/plan/plan.h"
 
@@ -35,7 +35,7 @@ static weir_status nodes_assign(struct reader *r, const json_t *object, const ch
         return WEIR_FAIL(WEIR_ERR_INVALID, "%s has no array 'nodes'", where);
     for (size_t i = 0; i < json_array_size(nodes); i++) {
         char id[256];
-        weir_status status = weir_graph_json_id(json_array_get(nodes, i), where, id);
+        weir_status status = weir_cost_json_id(json_array_get(nodes, i), where, id);
         if (!status)
             status = node_assign(r, id, device);
         if (status)
@@ -44,31 +44,54 @@ static weir_status nodes_assign(struct reader *r, const json_t *object, const ch
     return WEIR_OK;
 }
 
+/* One stage of Weir's own JSON; without "device" the stages are numbered.  CPUs begin at `devices`. */
+static weir_status stage_read(struct reader *r, const json_t *stage, size_t position, int64_t devices,
+                              int64_t *device_out)
+{
+    static const char *const keys[] = {"device",    "load",       "memory", "cpu",      "replicas",
+                                       "in_flight", "recomputed", "time",   "transfer", "nodes",
+                                       NULL};
+    char where[64];
+    bool cpu;
+    snprintf(where, sizeof where, "stages[%zu]", position);
+    weir_status status = weir_json_keys(stage, where, keys);
+    if (!status)
+        status = weir_cost_json_int(stage, where, "device", (int64_t)position, device_out);
+    if (!status && (*device_out < 0 || *device_out >= MOST_PARTS))
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "%s: there is no device %lld", where, (long long)*device_out);
+    if (!status)
+        status = weir_cost_json_bool(stage, where, "cpu", *device_out >= devices, &cpu);
+    if (!status && cpu != (*device_out >= devices))
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "%s: 'cpu' is %s, but device %lld is one of %s", where,
+                           cpu ? "true" : "false", (long long)*device_out, cpu ? "the accelerators" : "the CPUs");
+    if (!status)
+        status = nodes_assign(r, stage, where, (int)*device_out);
+    return status;
+}
+
 /* CPU parts stand behind the accelerators that the document says there are. */
 static weir_status stages_read(struct reader *r, const json_t *root)
 {
+    static const char *const keys[] = {"objective", "lower_bound", "gap",    "seconds", "ideals",
+                                       "devices",   "cpus",        "stages", "curve",   NULL};
     const json_t *stages = json_object_get(root, "stages");
-    int64_t devices, cpus;
-    weir_status status = weir_graph_json_int(root, "document", "devices", 0, &devices);
+    int64_t devices = 0, cpus = 0;
+    weir_status status = weir_json_keys(root, "document", keys);
     if (!status)
-        status = weir_graph_json_int(root, "document", "cpus", 0, &cpus);
+        status = weir_cost_json_int(root, "document", "devices", 0, &devices);
+    if (!status)
+        status = weir_cost_json_int(root, "document", "cpus", 0, &cpus);
+    if (!status && (devices < 0 || devices > MOST_PARTS || cpus < 0 || cpus > MOST_PARTS))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'devices' or 'cpus' is not from 0 to %d", MOST_PARTS);
     bool sized = json_object_get(root, "devices") != NULL;
     for (size_t i = 0; !status && i < json_array_size(stages); i++) {
-        const json_t *stage = json_array_get(stages, i);
-        char where[64];
         int64_t device;
-        snprintf(where, sizeof where, "stages[%zu]", i);
-        status = weir_graph_json_int(stage, where, "device", (int64_t)i, &device);
-        if (status)
-            break;
-        if (device < 0 || device >= MOST_PARTS || (sized && device >= devices + cpus))
-            return WEIR_FAIL(WEIR_ERR_INVALID, "%s: there is no device %lld", where, (long long)device);
-        if (!sized && device >= devices)
+        status = stage_read(r, json_array_get(stages, i), i, sized ? devices : MOST_PARTS, &device);
+        if (!status && sized && device >= devices + cpus)
+            return WEIR_FAIL(WEIR_ERR_INVALID, "stages[%zu]: there is no device %lld", i, (long long)device);
+        if (!status && !sized && device >= devices)
             devices = device + 1;
-        status = nodes_assign(r, stage, where, (int)device);
     }
-    if (!status && (devices < 0 || devices > MOST_PARTS || cpus < 0 || cpus > MOST_PARTS))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'devices' or 'cpus' is out of range");
     r->devices = (int)devices;
     r->cpus = (int)cpus;
     return status;

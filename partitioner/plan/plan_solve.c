@@ -1,16 +1,22 @@
+/* From a graph and options to a result: which solver, which share of the time, and back from blocks and ticks to nodes
+ * and the units of the graph.
+ *
+ * Unordered plans start from the contiguous ones and get the rest of the time, so both are solved; a curve is solved
+ * in one go, from the largest number of devices down.  Reported loads are sums of the graph's own numbers
+ * (plan_parts.c), not of ticks; a bound in ticks that comes out above such a sum by rounding is cut to it. */
 #include <math.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "partitioner/contiguous/contiguous.h"
-#include "partitioner/free/free_search.h"
 #include "partitioner/piper/piper.h"
 #include "partitioner/plan/plan.h"
 #include "partitioner/plan/plan_parts.h"
+#include "partitioner/unordered/unordered_search.h"
 
 enum { MOST_DEVICES = 65536, MOST_CPUS = 64 };
 
-static const double free_seconds = 10, free_share_of_contiguous = 0.3;
+static const double unordered_seconds = 10, contiguous_share = 0.3;
 
 struct solver {
     const struct weir_cost_graph *graph;
@@ -20,7 +26,7 @@ struct solver {
     int64_t start_ns;
     int first, last;                /* device counts */
     struct weir_blocks blocks;      /* contiguous */
-    struct weir_blocks free_blocks; /* without the order */
+    struct weir_blocks unordered_blocks; /* without the order */
     struct weir_contiguous_answer *answers;
     struct weir_plan *plans; /* [last - first + 1] */
     int64_t downsets;
@@ -37,9 +43,12 @@ static weir_status options_check(const struct weir_cost_graph *graph, const stru
         return WEIR_FAIL(WEIR_ERR_INVALID, "the curve %d..%d must ascend from at least 1 to at most %d",
                          options->curve_first, options->curve_last, MOST_DEVICES);
     if (!curve && options->devices + options->cpus < 1)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "there is no device: give the number of accelerators (--devices)");
-    if (!(options->memory >= 0) || !(options->seconds >= 0))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "memory cap and seconds must not be negative");
+        return WEIR_FAIL(WEIR_ERR_INVALID, "there is no device: give the number of accelerators, " WEIR_OPTION("devices"));
+    if (!(options->seconds >= 0))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%g seconds: the time must not be negative", options->seconds);
+    weir_status status = weir_plan_cap_check(options->memory);
+    if (status)
+        return status;
     for (int v = 0; v < graph->n_nodes; v++)
         if (graph->nodes[v].device >= (curve ? options->curve_last : options->devices) &&
             graph->nodes[v].device >= options->devices)
@@ -123,14 +132,14 @@ static weir_status contiguous_run(struct solver *s)
     if (status)
         return status;
     double seconds = s->options->seconds;
-    if (s->options->free_placement)
-        seconds = (seconds > 0 ? seconds : free_seconds) * free_share_of_contiguous;
+    if (s->options->unordered)
+        seconds = (seconds > 0 ? seconds : unordered_seconds) * contiguous_share;
     struct weir_contiguous_job job = {&s->blocks,       s->first,    s->last, s->options->cpus, memory_cap(s->options),
                                       s->options->seed, s->start_ns, seconds};
     return weir_contiguous_solve(&job, &s->scratch, s->answers, &s->downsets);
 }
 
-/* The contiguous plan as a start for free placement: the same nodes on the same devices, in the other blocks. */
+/* The contiguous plan as a start for the unordered search: the same nodes on the same devices, in the other blocks. */
 static weir_status start_convert(struct solver *s, const struct weir_split *from, int devices, struct weir_split *to)
 {
     int *device_of;
@@ -140,41 +149,42 @@ static weir_status start_convert(struct solver *s, const struct weir_split *from
     if (status)
         return status;
     for (int v = 0; v < s->graph->n_nodes; v++)
-        to->part[s->free_blocks.of_node[v]] = device_of[v];
+        to->part[s->unordered_blocks.of_node[v]] = device_of[v];
     to->n_parts = devices + s->options->cpus;
-    to->value = 0; /* its blocks are at least as free: the search computes the value */
+    to->value = 0; /* its blocks are no larger: the search computes the value */
     return WEIR_OK;
 }
 
-/* Devices that free placement can use: as many as blocks, and those that pins name. */
+/* Devices that an unordered plan can use: as many as blocks, and those that pins name. */
 static int useful_devices(const struct solver *s, int devices)
 {
-    int most = most_pin(&s->free_blocks) + 1 > s->free_blocks.n ? most_pin(&s->free_blocks) + 1 : s->free_blocks.n;
+    int most = most_pin(&s->unordered_blocks) + 1 > s->unordered_blocks.n ? most_pin(&s->unordered_blocks) + 1
+                                                                          : s->unordered_blocks.n;
     return devices < most ? devices : most;
 }
 
-static weir_status free_run(struct solver *s, int all_devices, struct weir_plan *plan)
+static weir_status unordered_run(struct solver *s, int all_devices, struct weir_plan *plan)
 {
     int devices = useful_devices(s, all_devices);
     struct weir_split split;
-    weir_status status = weir_split_init(&s->free_blocks, &s->scratch, &split);
+    weir_status status = weir_split_init(&s->unordered_blocks, &s->scratch, &split);
     if (!status)
         status = start_convert(s, &s->answers[all_devices - s->first].split, devices, &split);
     if (status)
         return status;
-    double total = s->options->seconds > 0 ? s->options->seconds : free_seconds;
+    double total = s->options->seconds > 0 ? s->options->seconds : unordered_seconds;
     double left = total - (double)(weir_clock_ns() - s->start_ns) * 1e-9;
     struct weir_split_problem problem = {
-        .blocks = &s->free_blocks, .devices = devices, .cpus = s->options->cpus, .memory = memory_cap(s->options)};
+        .blocks = &s->unordered_blocks, .devices = devices, .cpus = s->options->cpus, .memory = memory_cap(s->options)};
     double share = (left > 0 ? left : 0) / (all_devices - s->first + 1);
     problem.deadline_ns = weir_clock_ns() + (int64_t)(share * 1e9);
     int64_t bound = weir_split_bound(&problem, devices);
     if (bound < WEIR_NEVER)
-        status = weir_free_search(&problem, bound, total * (1 - free_share_of_contiguous) / (s->last - s->first + 1),
+        status = weir_unordered_search(&problem, bound, total * (1 - contiguous_share) / (s->last - s->first + 1),
                                   s->options->seed, &split);
     for (int p = 0; p < devices + s->options->cpus && !status; p++)
         split.on_cpu[p] = p >= devices;
-    return status ? status : plan_make(s, &s->free_blocks, &split, bound, all_devices, plan);
+    return status ? status : plan_make(s, &s->unordered_blocks, &split, bound, all_devices, plan);
 }
 
 static weir_status max_load_solve(struct solver *s)
@@ -184,15 +194,15 @@ static weir_status max_load_solve(struct solver *s)
     if (!status)
         status = contiguous_run(s);
     struct weir_blocks_purpose purpose = {false, s->options->cpus > 0, s->options->memory};
-    if (!status && s->options->free_placement)
-        status = weir_blocks_build(s->graph, &purpose, &s->scratch, &s->free_blocks);
+    if (!status && s->options->unordered)
+        status = weir_blocks_build(s->graph, &purpose, &s->scratch, &s->unordered_blocks);
     for (int devices = s->last; !status && devices >= s->first; devices--) {
         const struct weir_contiguous_answer *answer = &s->answers[devices - s->first];
         struct weir_plan *plan = &s->plans[devices - s->first];
         if (devices <= most_pin(&s->blocks) || devices + s->options->cpus < 1)
             *plan = (struct weir_plan){.objective = INFINITY, .lower_bound = INFINITY};
-        else if (s->options->free_placement)
-            status = free_run(s, devices, plan);
+        else if (s->options->unordered)
+            status = unordered_run(s, devices, plan);
         else
             status = plan_make(s, &s->blocks, &answer->split, answer->bound, devices, plan);
     }

@@ -1,20 +1,20 @@
 /* Plans as JSON (Weir's and msr's), graph.txt with stages, and lists of layers; drawings are in plan_draw.c. */
 #include <math.h>
 
-#include "partitioner/costs/json_text.h"
+#include "partitioner/costs/cost_json_write.h"
 #include "partitioner/plan/plan.h"
 #include "partitioner/plan/plan_draw.h"
+#include "partitioner/plan/plan_explain.h"
 
 const char *const weir_plan_format_names[] = {"json", "msr", "pipedream", "layers", "dot", "explain", NULL};
 
-static void nodes_write(const struct weir_cost_graph *graph, const struct weir_plan_part *part, struct weir_text *text)
+static json_t *nodes_json(const struct weir_cost_graph *graph, const struct weir_plan_part *part,
+                          struct weir_text *text)
 {
-    weir_text_append(text, "[");
-    for (int i = 0; i < part->n_nodes; i++) {
-        weir_text_append(text, i ? ", " : "");
-        weir_json_id(text, graph, graph->nodes[part->nodes[i]].id);
-    }
-    weir_text_append(text, "]");
+    json_t *list = json_array();
+    for (int i = 0; part && i < part->n_nodes; i++)
+        weir_cost_json_add(text, list, weir_cost_json_node_id(text, graph, part->nodes[i]));
+    return list;
 }
 
 static double gap_of(const struct weir_plan *plan)
@@ -24,44 +24,58 @@ static double gap_of(const struct weir_plan *plan)
     return plan->objective > 0 ? (plan->objective - plan->lower_bound) / plan->objective : 0;
 }
 
-static void stage_write(const struct weir_cost_graph *graph, const struct weir_plan_part *part, struct weir_text *text)
+static json_t *part_json(const struct weir_cost_graph *graph, const struct weir_plan_part *part, struct weir_text *text)
 {
-    weir_text_append(text, "  {\"device\": %d, \"load\": %.17g, \"memory\": %.17g, ", part->device, part->load,
-                     part->memory);
+    json_t *object = json_object();
+    weir_cost_json_set(text, object, "device", json_integer(part->device));
+    weir_cost_json_set(text, object, "load", weir_cost_json_number(part->load));
+    weir_cost_json_set(text, object, "memory", weir_cost_json_number(part->memory));
     if (part->cpu)
-        weir_text_append(text, "\"cpu\": true, ");
-    if (part->in_flight)
-        weir_text_append(text, "\"replicas\": %d, \"in_flight\": %d, \"recomputed\": %d, ", part->replicas,
-                         part->in_flight, part->recomputed);
-    weir_text_append(text, "\"time\": %.17g, \"transfer\": %.17g, \"nodes\": ", part->time, part->transfer);
-    nodes_write(graph, part, text);
-    weir_text_append(text, "}");
+        weir_cost_json_set(text, object, "cpu", json_true());
+    if (part->in_flight) {
+        weir_cost_json_set(text, object, "replicas", json_integer(part->replicas));
+        weir_cost_json_set(text, object, "in_flight", json_integer(part->in_flight));
+        weir_cost_json_set(text, object, "recomputed", json_integer(part->recomputed));
+    }
+    weir_cost_json_set(text, object, "time", weir_cost_json_number(part->time));
+    weir_cost_json_set(text, object, "transfer", weir_cost_json_number(part->transfer));
+    weir_cost_json_set(text, object, "nodes", nodes_json(graph, part, text));
+    return object;
+}
+
+static json_t *point_json(const struct weir_plan_point *point, struct weir_text *text)
+{
+    json_t *object = json_object();
+    weir_cost_json_set(text, object, "devices", json_integer(point->devices));
+    weir_cost_json_set(text, object, "objective", weir_cost_json_number(point->objective));
+    weir_cost_json_set(text, object, "lower_bound", weir_cost_json_number(point->lower_bound));
+    return object;
+}
+
+static json_t *bounds_json(const struct weir_plan *plan, struct weir_text *text)
+{
+    json_t *object = json_object();
+    weir_cost_json_set(text, object, "objective", weir_cost_json_number(plan->objective));
+    weir_cost_json_set(text, object, "lower_bound", weir_cost_json_number(plan->lower_bound));
+    weir_cost_json_set(text, object, "gap", weir_cost_json_number(gap_of(plan)));
+    return object;
 }
 
 static void json_write(const struct weir_cost_graph *graph, const struct weir_plan_result *result,
                        struct weir_text *text)
 {
     const struct weir_plan *plan = &result->plan;
-    weir_text_append(text, "{\"objective\": ");
-    weir_json_real(text, plan->objective);
-    weir_text_append(text, ", \"lower_bound\": ");
-    weir_json_real(text, plan->lower_bound);
-    weir_text_append(text, ", \"gap\": ");
-    weir_json_real(text, gap_of(plan));
+    weir_cost_json_open(text, bounds_json(plan, text));
     weir_text_append(text, ", \"seconds\": %.6f, \"ideals\": %lld, \"devices\": %d, \"cpus\": %d,\n \"stages\": [",
                      result->seconds, (long long)result->downsets, result->devices, result->cpus);
     for (int i = 0; i < plan->n_parts; i++) {
-        weir_text_append(text, i ? ",\n" : "\n");
-        stage_write(graph, &plan->parts[i], text);
+        weir_text_append(text, i ? ",\n  " : "\n  ");
+        weir_cost_json_append(text, part_json(graph, &plan->parts[i], text));
     }
     weir_text_append(text, "]");
     for (int i = 0; i < result->n_curve; i++) {
-        weir_text_append(text, i ? ",\n" : ",\n \"curve\": [\n");
-        weir_text_append(text, "  {\"devices\": %d, \"objective\": ", result->curve[i].devices);
-        weir_json_real(text, result->curve[i].objective);
-        weir_text_append(text, ", \"lower_bound\": ");
-        weir_json_real(text, result->curve[i].lower_bound);
-        weir_text_append(text, "}");
+        weir_text_append(text, i ? ",\n  " : ",\n \"curve\": [\n  ");
+        weir_cost_json_append(text, point_json(&result->curve[i], text));
     }
     weir_text_append(text, result->n_curve ? "]}\n" : "}\n");
 }
@@ -75,13 +89,12 @@ static void msr_list_write(const struct weir_cost_graph *graph, const struct wei
         i++;
     for (int device = first; device < end; device++) {
         bool used = i < plan->n_parts && plan->parts[i].device == device;
-        weir_text_append(text, "%s\n  {\"load\": %.17g, \"nodes\": ", device > first ? "," : "",
-                         used ? plan->parts[i].load : 0);
-        if (used)
-            nodes_write(graph, &plan->parts[i++], text);
-        else
-            weir_text_append(text, "[]");
-        weir_text_append(text, "}");
+        const struct weir_plan_part *part = used ? &plan->parts[i++] : NULL;
+        json_t *object = json_object();
+        weir_cost_json_set(text, object, "load", weir_cost_json_number(part ? part->load : 0));
+        weir_cost_json_set(text, object, "nodes", nodes_json(graph, part, text));
+        weir_text_append(text, device > first ? ",\n  " : "\n  ");
+        weir_cost_json_append(text, object);
     }
 }
 
@@ -89,7 +102,7 @@ static void msr_write(const struct weir_cost_graph *graph, const struct weir_pla
                       struct weir_text *text)
 {
     weir_text_append(text, "{\"maxLoad\": ");
-    weir_json_real(text, result->plan.objective);
+    weir_cost_json_append(text, weir_cost_json_number(result->plan.objective));
     weir_text_append(text, ", \"fpgas\": [");
     msr_list_write(graph, &result->plan, 0, result->devices, text);
     weir_text_append(text, "],\n \"cpus\": [");
@@ -118,7 +131,7 @@ static weir_status pipedream_write(const struct weir_cost_graph *graph, const st
     for (int v = 0; v < graph->n_nodes; v++) {
         if (!graph->nodes[v].line)
             return WEIR_FAIL(WEIR_ERR_UNSUPPORTED,
-                             "node '%s' does not come from a graph.txt: use --output json or layers",
+                             "node '%s' does not come from a graph.txt: use " WEIR_OPTION("output=json") " or layers",
                              graph->nodes[v].id);
         weir_text_append(text, "%s -- stage_id=%d\n", graph->nodes[v].line, stage_of(plan, v));
     }
@@ -154,12 +167,12 @@ weir_status weir_plan_write(const struct weir_cost_graph *graph, const struct we
         msr_write(graph, result, text);
         return text->status;
     case WEIR_PLAN_PIPEDREAM:
-        return pipedream_write(graph, &result->plan, text);
+        return result->plan.n_parts ? pipedream_write(graph, &result->plan, text) : WEIR_OK;
     case WEIR_PLAN_LAYERS:
         layers_write(graph, &result->plan, text);
         return text->status;
     case WEIR_PLAN_DOT:
-        return weir_plan_dot_write(graph, &result->plan, text);
+        return result->plan.n_parts ? weir_plan_dot_write(graph, &result->plan, text) : WEIR_OK;
     case WEIR_PLAN_EXPLAIN:
         return weir_plan_explain_write(graph, result, text);
     case WEIR_PLAN_FORMATS:

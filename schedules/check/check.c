@@ -1,8 +1,6 @@
 /* Check: the lists one by one (scan), the order on every edge, and a run without costs that must reach its end. */
-#include <string.h>
-
+#include "base/integers.h"
 #include "base/text.h"
-#include "schedules/kinds/builder.h"
 #include "schedules/check/flow.h"
 #include "schedules/io/lower_torch.h"
 
@@ -26,9 +24,9 @@ static weir_status report_build(const struct weir_scan *scan, struct weir_arena 
     }
     for (int u = 0; u < s->n_stages * s->n_copies; u++) {
         int stage = u / s->n_copies;
-        stages[stage] = weir_max(stages[stage], scan->units[u].peak);
-        inputs[stage] = weir_max(inputs[stage], scan->units[u].slots[WEIR_FORWARD]);
-        gradients[stage] = weir_max(gradients[stage], scan->units[u].slots[WEIR_BACKWARD]);
+        stages[stage] = weir_int_max(stages[stage], scan->units[u].peak);
+        inputs[stage] = weir_int_max(inputs[stage], scan->units[u].slots[WEIR_DIRECTION_FORWARD]);
+        gradients[stage] = weir_int_max(gradients[stage], scan->units[u].slots[WEIR_DIRECTION_BACKWARD]);
     }
     *report_out = (struct weir_schedule_report){.wgrad_ascending = scan->wgrad_ascending,
                                                 .trainable = scan->trainable,
@@ -40,32 +38,20 @@ static weir_status report_build(const struct weir_scan *scan, struct weir_arena 
     return WEIR_OK;
 }
 
-static weir_status run(const struct weir_scan *scan, enum weir_channels channels, struct weir_arena *work)
-{
-    struct weir_edges edges;
-    struct weir_flow flow;
-    weir_status status = weir_edges_build(scan, work, &edges);
-    if (!status && scan->schedule->has_comms)
-        status = weir_edges_match(scan, &edges, work);
-    if (!status)
-        status = weir_flow_open(&flow, channels, scan, &edges, work);
-    return status ? status : weir_flow_run(&flow);
-}
-
 weir_status weir_schedule_check(const struct weir_schedule *schedule, enum weir_channels channels,
                                 struct weir_arena *arena, struct weir_schedule_report *report_out)
 {
     struct weir_arena work = {0};
     struct weir_scan scan;
     struct weir_schedule lowered;
-    weir_status status = weir_scan(schedule, NULL, &work, &scan);
+    weir_status status = weir_scan_build(schedule, NULL, &work, &scan);
     if (!status && channels != WEIR_CHANNELS_EDGE && !schedule->has_comms) {
-        status = weir_lower_rounds(schedule, false, &work, &lowered);
+        status = weir_schedule_lower_rounds(schedule, false, &work, &lowered);
         if (!status)
-            status = weir_scan(&lowered, NULL, &work, &scan);
+            status = weir_scan_build(&lowered, NULL, &work, &scan);
     }
     if (!status)
-        status = run(&scan, channels, &work);
+        status = weir_flow_check(&scan, channels, &work);
     if (!status)
         status = report_build(&scan, arena, report_out);
     weir_arena_release(&work);
@@ -86,10 +72,9 @@ const char *weir_channels_str(enum weir_channels channels)
 
 weir_status weir_channels_find(const char *name, enum weir_channels *channels_out)
 {
-    for (int i = 0; channel_names[i]; i++)
-        if (!strcmp(channel_names[i], name)) {
-            *channels_out = (enum weir_channels)i;
-            return WEIR_OK;
-        }
-    return weir_unknown("channel model", name, channel_names);
+    int index;
+    weir_status status = weir_name_find("channel model", name, channel_names, &index);
+    if (!status)
+        *channels_out = (enum weir_channels)index;
+    return status;
 }

@@ -21,24 +21,24 @@ static bool message_of(const struct weir_scan *scan, const struct weir_action *a
     return *to_out >= 0 && *to_out != rank;
 }
 
-static int edge_add(struct weir_edges *edges, int from, int to)
+static int edge_add(struct weir_schedule_edges *edges, int from, int to)
 {
     int e = edges->n_edges++;
-    edges->edges[e] = (struct weir_edge){.from = from, .to = to, .next_out = edges->first_out[from]};
+    edges->edges[e] = (struct weir_schedule_edge){.from = from, .to = to, .next_out = edges->first_out[from]};
     edges->first_out[from] = e;
     return e;
 }
 
-static void message_count(struct weir_edges *edges, int from, int to, size_t n)
+static void message_count(struct weir_schedule_edges *edges, int from, int to, size_t n)
 {
-    int e = weir_edge_find(edges, from, to);
+    int e = weir_schedule_edge_find(edges, from, to);
     if (e < 0)
         e = edge_add(edges, from, to);
     edges->edges[e].n_messages += n;
 }
 
 /* With one copy a complete schedule sends every micro-batch from each stage to its neighbours: no need to read lists. */
-static void stages_count(const struct weir_scan *scan, struct weir_edges *edges)
+static void stages_count(const struct weir_scan *scan, struct weir_schedule_edges *edges)
 {
     size_t m = (size_t)scan->schedule->n_microbatches;
     for (int s = 0; s + 1 < scan->schedule->n_stages; s++) {
@@ -51,7 +51,7 @@ static void stages_count(const struct weir_scan *scan, struct weir_edges *edges)
     }
 }
 
-static void messages_count(const struct weir_scan *scan, struct weir_edges *edges, int rank)
+static void messages_count(const struct weir_scan *scan, struct weir_schedule_edges *edges, int rank)
 {
     const struct weir_schedule_rank *list = &scan->schedule->ranks[rank];
     for (size_t i = 0; i < list->n_actions; i++) {
@@ -62,7 +62,7 @@ static void messages_count(const struct weir_scan *scan, struct weir_edges *edge
     }
 }
 
-static void messages_fill(const struct weir_scan *scan, const struct weir_edges *edges, int rank)
+static void messages_fill(const struct weir_scan *scan, const struct weir_schedule_edges *edges, int rank)
 {
     const struct weir_schedule_rank *list = &scan->schedule->ranks[rank];
     for (size_t i = 0; i < list->n_actions; i++) {
@@ -70,13 +70,13 @@ static void messages_fill(const struct weir_scan *scan, const struct weir_edges 
         int to;
         if (!message_of(scan, &list->actions[i], rank, &message, &to))
             continue;
-        struct weir_edge *edge = &edges->edges[weir_edge_find(edges, rank, to)];
+        struct weir_schedule_edge *edge = &edges->edges[weir_schedule_edge_find(edges, rank, to)];
         edge->messages[edge->n_messages++] = message;
     }
 }
 
 /* One block for the messages of all edges. */
-static weir_status messages_alloc(const struct weir_edges *edges, struct weir_arena *arena)
+static weir_status messages_alloc(const struct weir_schedule_edges *edges, struct weir_arena *arena)
 {
     struct weir_action *block;
     size_t n = 0;
@@ -84,7 +84,7 @@ static weir_status messages_alloc(const struct weir_edges *edges, struct weir_ar
         n += edges->edges[e].n_messages;
     weir_status status = weir_large_alloc(arena, n, sizeof *block, &block);
     for (int e = 0; !status && e < edges->n_edges; e++) {
-        struct weir_edge *edge = &edges->edges[e];
+        struct weir_schedule_edge *edge = &edges->edges[e];
         edge->messages = block;
         block += edge->n_messages;
         edge->n_messages = 0; /* counted again as they are filled in */
@@ -92,12 +92,13 @@ static weir_status messages_alloc(const struct weir_edges *edges, struct weir_ar
     return status;
 }
 
-weir_status weir_edges_build(const struct weir_scan *scan, struct weir_arena *arena, struct weir_edges *out)
+weir_status weir_schedule_edges_build(const struct weir_scan *scan, struct weir_arena *arena,
+                                      struct weir_schedule_edges *out)
 {
     const struct weir_schedule *s = scan->schedule;
     /* a unit sends forward and backward, to each copy of the neighbouring stage */
     size_t most = 2 * (size_t)s->n_stages * (size_t)s->n_copies * (size_t)s->n_copies;
-    struct weir_edges edges = {0};
+    struct weir_schedule_edges edges = {0};
     weir_status status = weir_arena_alloc(arena, most, sizeof *edges.edges, &edges.edges);
     if (!status)
         status = weir_arena_alloc(arena, (size_t)s->n_ranks, sizeof *edges.first_out, &edges.first_out);
@@ -118,7 +119,8 @@ weir_status weir_edges_build(const struct weir_scan *scan, struct weir_arena *ar
     return WEIR_OK;
 }
 
-static weir_status receives_match(const struct weir_scan *scan, const struct weir_edges *edges, int rank, size_t *taken)
+static weir_status receives_match(const struct weir_scan *scan, const struct weir_schedule_edges *edges, int rank,
+                                  size_t *taken)
 {
     const struct weir_schedule_rank *list = &scan->schedule->ranks[rank];
     for (size_t i = 0; i < list->n_actions; i++) {
@@ -127,7 +129,7 @@ static weir_status receives_match(const struct weir_scan *scan, const struct wei
             continue;
         struct weir_action compute = a;
         compute.type = a.type == WEIR_RECV_F ? WEIR_F : WEIR_B;
-        int e = weir_edge_find(edges, weir_scan_source(scan, &compute), rank);
+        int e = weir_schedule_edge_find(edges, weir_scan_source(scan, &compute), rank);
         const struct weir_action *sent = &edges->edges[e].messages[taken[e]++];
         if (sent->stage != a.stage || sent->mb != a.mb || sent->type != a.type) {
             char got[WEIR_ACTION_TEXT], wanted[WEIR_ACTION_TEXT];
@@ -141,11 +143,12 @@ static weir_status receives_match(const struct weir_scan *scan, const struct wei
     return WEIR_OK;
 }
 
-weir_status weir_edges_match(const struct weir_scan *scan, const struct weir_edges *edges, struct weir_arena *arena)
+weir_status weir_schedule_edges_match(const struct weir_scan *scan, const struct weir_schedule_edges *edges,
+                                      struct weir_arena *arena)
 {
     size_t *taken;
     weir_status status = weir_arena_alloc(arena, (size_t)edges->n_edges, sizeof *taken, &taken);
     for (int r = 0; !status && r < scan->schedule->n_ranks; r++)
         status = receives_match(scan, edges, r, taken);
-    return status;
+    return weir_schedule_error_name(scan->schedule, status);
 }

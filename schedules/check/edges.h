@@ -9,25 +9,26 @@
 
 #include "schedules/check/scan.h"
 
-struct weir_edge {
+struct weir_schedule_edge {
     int from, to;
     int next_out;                 /* next edge that leaves `from`, -1 at the end */
     struct weir_action *messages; /* receives, in the order of the sends */
     size_t n_messages;
 };
 
-struct weir_edges {
-    struct weir_edge *edges;
+struct weir_schedule_edges {
+    struct weir_schedule_edge *edges;
     int n_edges;
     int *first_out; /* [n_ranks]: first edge that leaves the rank, -1 */
 };
 
 /* Collect the messages of a scanned schedule: those of its SEND actions, or what follows from its compute actions when
  * it has no communication.  WEIR_ERR_NOMEM. */
-weir_status weir_edges_build(const struct weir_scan *scan, struct weir_arena *arena, struct weir_edges *out);
+weir_status weir_schedule_edges_build(const struct weir_scan *scan, struct weir_arena *arena,
+                                      struct weir_schedule_edges *out);
 
 /* The edge between two ranks, or -1. */
-static inline int weir_edge_find(const struct weir_edges *edges, int from, int to)
+static inline int weir_schedule_edge_find(const struct weir_schedule_edges *edges, int from, int to)
 {
     int e = edges->first_out[from];
     while (e >= 0 && edges->edges[e].to != to)
@@ -37,6 +38,7 @@ static inline int weir_edge_find(const struct weir_edges *edges, int from, int t
 
 /* Compare the order of the receives in the lists with that of the sends.  WEIR_ERR_INVALID names the first difference.
  * */
-weir_status weir_edges_match(const struct weir_scan *scan, const struct weir_edges *edges, struct weir_arena *arena);
+weir_status weir_schedule_edges_match(const struct weir_scan *scan, const struct weir_schedule_edges *edges,
+                                      struct weir_arena *arena);
 
 #endif

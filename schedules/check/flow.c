@@ -36,7 +36,7 @@ static weir_status units_open(struct weir_flow *flow, struct weir_arena *arena)
 }
 
 weir_status weir_flow_open(struct weir_flow *flow, enum weir_channels model, const struct weir_scan *scan,
-                           const struct weir_edges *edges, struct weir_arena *arena)
+                           const struct weir_schedule_edges *edges, struct weir_arena *arena)
 {
     size_t p = (size_t)scan->schedule->n_ranks;
     *flow = (struct weir_flow){.scan = scan, .edges = edges, .model = model, .costs = {.overlap_gain = 1}};
@@ -54,8 +54,19 @@ weir_status weir_flow_open(struct weir_flow *flow, enum weir_channels model, con
     for (size_t r = 0; r < p; r++)
         flow->ranks[r].first = -1;
     for (int e = 0; e < edges->n_edges; e++)
-        flow->channels[e] = (struct weir_flow_edge){.messages = edges->edges[e].messages,
-                                                    .n_messages = edges->edges[e].n_messages,
-                                                    .to = edges->edges[e].to};
+        flow->channels[e] = (struct weir_flow_edge){
+            .messages = edges->edges[e].messages, .n_messages = edges->edges[e].n_messages, .to = edges->edges[e].to};
     return WEIR_OK;
+}
+
+weir_status weir_flow_check(const struct weir_scan *scan, enum weir_channels model, struct weir_arena *work)
+{
+    struct weir_schedule_edges edges;
+    struct weir_flow flow;
+    weir_status status = weir_schedule_edges_build(scan, work, &edges);
+    if (!status && scan->schedule->has_comms)
+        status = weir_schedule_edges_match(scan, &edges, work);
+    if (!status)
+        status = weir_flow_open(&flow, model, scan, &edges, work);
+    return status ? status : weir_flow_run(&flow);
 }

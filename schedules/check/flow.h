@@ -81,7 +81,7 @@ struct weir_flow_record {
 
 struct weir_flow {
     const struct weir_scan *scan;
-    const struct weir_edges *edges;
+    const struct weir_schedule_edges *edges;
     enum weir_channels model;
     struct weir_flow_costs costs;
     struct weir_flow_record record;
@@ -97,10 +97,14 @@ struct weir_flow {
 /* Prepare a flow over a scanned schedule and its edges.  All memory comes from `arena`.  The shared and blocking models
  * need a schedule with communication.  WEIR_ERR_NOMEM. */
 weir_status weir_flow_open(struct weir_flow *flow, enum weir_channels model, const struct weir_scan *scan,
-                           const struct weir_edges *edges, struct weir_arena *arena);
+                           const struct weir_schedule_edges *edges, struct weir_arena *arena);
 
 /* Run until the end.  WEIR_ERR_INVALID: the cycle in which the schedule waits. */
 weir_status weir_flow_run(struct weir_flow *flow);
+
+/* Prove that a scanned schedule comes to its end under `model`: the receives of its edges match the sends in order, and
+ * nothing waits in a circle.  Everything lives in `work`.  WEIR_ERR_INVALID, WEIR_ERR_NOMEM. */
+weir_status weir_flow_check(const struct weir_scan *scan, enum weir_channels model, struct weir_arena *work);
 
 /* ---- between the files of the flow ------------------------------------------------------------------------------- */
 
@@ -127,6 +131,10 @@ bool weir_flow_meet(struct weir_flow *flow, int rank);
 
 /* The other end of a SEND or RECV: its rank, and the action it is there. */
 int weir_flow_partner(const struct weir_flow *flow, const struct weir_action *action, struct weir_action *partner_out);
+
+/* The message of a flow whose edge `e` stands still because its next message has no slot: who holds the slots, how many
+ * are needed. */
+weir_status weir_flow_slots(const struct weir_flow *flow, int e, struct weir_arena *work);
 
 /* The message of a flow that stands still: who waits for whom. */
 weir_status weir_flow_cycle(const struct weir_flow *flow);

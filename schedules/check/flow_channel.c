@@ -47,7 +47,7 @@ static bool edge_move(struct weir_flow *flow, int e)
 {
     struct weir_flow_edge *channel = &flow->channels[e];
     const struct weir_action *message = &channel->messages[channel->next];
-    int d = message->type == WEIR_RECV_F ? WEIR_FORWARD : WEIR_BACKWARD;
+    int d = message->type == WEIR_RECV_F ? WEIR_DIRECTION_FORWARD : WEIR_DIRECTION_BACKWARD;
     double *cell = &flow->cells[d][weir_scan_index(flow->scan, message->stage, message->mb)];
     if (!signbit(*cell))
         return false;
@@ -100,7 +100,7 @@ void weir_flow_released(struct weir_flow *flow, int u, enum weir_direction d, do
 void weir_flow_made(struct weir_flow *flow, int from, int to)
 {
     if (flow->model == WEIR_CHANNELS_EDGE)
-        edge_run(flow, weir_edge_find(flow->edges, from, to));
+        edge_run(flow, weir_schedule_edge_find(flow->edges, from, to));
     else if (flow->model == WEIR_CHANNELS_SHARED)
         weir_flow_channel_run(flow, from);
 }
@@ -143,7 +143,7 @@ static const struct weir_action *channel_head(struct weir_flow *flow, int rank)
 
 static double *cell_of(const struct weir_flow *flow, const struct weir_action *receive, int *d_out)
 {
-    *d_out = receive->type == WEIR_RECV_F ? WEIR_FORWARD : WEIR_BACKWARD;
+    *d_out = receive->type == WEIR_RECV_F ? WEIR_DIRECTION_FORWARD : WEIR_DIRECTION_BACKWARD;
     return &flow->cells[*d_out][weir_scan_index(flow->scan, receive->stage, receive->mb)];
 }
 
@@ -163,7 +163,7 @@ static bool channels_transfer(struct weir_flow *flow, int from, int to, const st
         start = b->channel_time, cause = WEIR_CAUSE_PEER;
     if (flow->record.cause)
         flow->record.cause[from][a->channel_next] = cause;
-    a->channel_time = b->channel_time = start + transfer_cost(flow, weir_edge_find(flow->edges, from, to));
+    a->channel_time = b->channel_time = start + transfer_cost(flow, weir_schedule_edge_find(flow->edges, from, to));
     a->channel_next++;
     b->channel_next++;
     arrive(flow, cell, d, a->channel_time, to);
@@ -199,8 +199,8 @@ bool weir_flow_meet(struct weir_flow *flow, int rank)
     struct weir_flow_rank *from = send ? a : b, *to = send ? b : a;
     double *cell = cell_of(flow, send ? &partner : action, &d);
     double start = from->time > to->time ? from->time : to->time;
-    double end =
-        start + transfer_cost(flow, weir_edge_find(flow->edges, (int)(from - flow->ranks), (int)(to - flow->ranks)));
+    double end = start + transfer_cost(flow, weir_schedule_edge_find(flow->edges, (int)(from - flow->ranks),
+                                                                     (int)(to - flow->ranks)));
     if (flow->record.cause)
         flow->record.cause[from - flow->ranks][from->next] = to->time > from->time ? WEIR_CAUSE_PEER : WEIR_CAUSE_RANK;
     from->exposed += end - from->time;

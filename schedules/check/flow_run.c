@@ -23,25 +23,25 @@ static void action_finish(struct weir_flow *flow, int rank, const struct weir_ac
 {
     int u = weir_scan_unit_index(flow->scan, a->stage, a->mb);
     if (a->type == WEIR_F) {
-        deliver(flow, rank, a->stage + 1, a->mb, WEIR_FORWARD, time);
+        deliver(flow, rank, a->stage + 1, a->mb, WEIR_DIRECTION_FORWARD, time);
         if (!flow->scan->trainable)
-            weir_flow_released(flow, u, WEIR_FORWARD, time);
+            weir_flow_released(flow, u, WEIR_DIRECTION_FORWARD, time);
     } else if (a->type == WEIR_I || a->type == WEIR_B) {
-        deliver(flow, rank, a->stage - 1, a->mb, WEIR_BACKWARD, time);
-        weir_flow_released(flow, u, WEIR_BACKWARD, time);
+        deliver(flow, rank, a->stage - 1, a->mb, WEIR_DIRECTION_BACKWARD, time);
+        weir_flow_released(flow, u, WEIR_DIRECTION_BACKWARD, time);
     }
     if (a->type == WEIR_W || a->type == WEIR_B)
-        weir_flow_released(flow, u, WEIR_FORWARD, time);
+        weir_flow_released(flow, u, WEIR_DIRECTION_FORWARD, time);
 }
 
 /* The cell that `a` needs from elsewhere, or NULL. */
 static const double *cell_needed(const struct weir_flow *flow, const struct weir_action *a)
 {
     if (a->type == WEIR_F)
-        return a->stage > 0 ? &flow->cells[WEIR_FORWARD][weir_scan_index(flow->scan, a->stage, a->mb)] : NULL;
+        return a->stage > 0 ? &flow->cells[WEIR_DIRECTION_FORWARD][weir_scan_index(flow->scan, a->stage, a->mb)] : NULL;
     if (a->type == WEIR_W || a->stage == flow->scan->schedule->n_stages - 1)
         return NULL;
-    return &flow->cells[WEIR_BACKWARD][weir_scan_index(flow->scan, a->stage, a->mb)];
+    return &flow->cells[WEIR_DIRECTION_BACKWARD][weir_scan_index(flow->scan, a->stage, a->mb)];
 }
 
 /* Raise *start to the arrival of what `a` needs.  false when it has not arrived; the rank then waits for it. */

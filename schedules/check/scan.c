@@ -5,28 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PLACE_TEXT = 64 };
-
-/* "row 2, cell 5": the place of an action in its file, counted from 1. */
-static const char *place(const struct weir_scan *scan, int rank, size_t index, char text[PLACE_TEXT])
-{
-    long cell = 1;
-    const struct weir_action *list = scan->schedule->ranks[rank].actions;
-    if (scan->cells)
-        cell = scan->cells[rank][index];
-    else
-        for (size_t i = 0; i < index; i++)
-            cell += !list[i].fused;
-    snprintf(text, PLACE_TEXT, "row %d, cell %ld", rank + 1, cell);
-    return text;
-}
-
 static weir_status fail_at(const struct weir_scan *scan, int rank, size_t index, const char *reason)
 {
-    char where[PLACE_TEXT], text[WEIR_ACTION_TEXT];
+    char where[WEIR_PLACE_TEXT], text[WEIR_ACTION_TEXT];
     const struct weir_action *action = &scan->schedule->ranks[rank].actions[index];
-    return WEIR_FAIL(WEIR_ERR_INVALID, "%s: %s %s", place(scan, rank, index, where), weir_action_str(action, text),
-                     reason);
+    return WEIR_FAIL(WEIR_ERR_INVALID, "%s: %s %s", weir_scan_place(scan, rank, index, where),
+                     weir_action_str(action, text), reason);
 }
 
 static bool has_microbatch(const struct weir_action *action)
@@ -95,7 +79,7 @@ static weir_status duplicate_check(const struct weir_scan *scan, int rank, size_
         return WEIR_OK;
     uint8_t *seen = &scan->seen[weir_scan_index(scan, a->stage, a->mb)], bit = (uint8_t)(1u << a->type);
     if (*seen & bit)
-        return fail_at(scan, rank, index, "stands in the schedule twice");
+        return weir_scan_twice(scan, rank, index);
     if ((bit & (1u << WEIR_B) && *seen & (1u << WEIR_I | 1u << WEIR_W)) ||
         (bit & (1u << WEIR_I | 1u << WEIR_W) && *seen & 1u << WEIR_B))
         return fail_at(scan, rank, index, "repeats a backward: B is I and W in one");
@@ -105,7 +89,7 @@ static weir_status duplicate_check(const struct weir_scan *scan, int rank, size_
 
 /* With nothing twice, a count is enough to see that something is missing before an array of the claimed size is made.
  * */
-static weir_status size_check(const struct weir_schedule *schedule)
+static weir_status size_check(const struct weir_schedule *schedule, const int32_t *const *cells)
 {
     uint64_t forwards = 0, wanted = (uint64_t)schedule->n_stages * (uint64_t)schedule->n_microbatches;
     if (schedule->n_ranks < 1 || schedule->n_stages < 1 || schedule->n_microbatches < 1)
@@ -115,10 +99,7 @@ static weir_status size_check(const struct weir_schedule *schedule)
         for (size_t i = 0; i < schedule->ranks[r].n_actions; i++)
             forwards += schedule->ranks[r].actions[i].type == WEIR_F;
     if (forwards < wanted && wanted > 1u << 20 && wanted / 2 > forwards)
-        return WEIR_FAIL(
-            WEIR_ERR_INVALID,
-            "%d stages and %d micro-batches need %llu forwards, but only %llu are there: is a number too large?",
-            schedule->n_stages, schedule->n_microbatches, (unsigned long long)wanted, (unsigned long long)forwards);
+        return weir_scan_too_few(schedule, cells, wanted, forwards);
     return WEIR_OK;
 }
 
@@ -149,40 +130,30 @@ static weir_status scan_open(const struct weir_schedule *schedule, const int32_t
     return status;
 }
 
-static weir_status missing(const struct weir_scan *scan, int stage, int mb, enum weir_action_type type)
-{
-    int rank = scan->units[stage * scan->schedule->n_copies].rank;
-    if (rank < 0)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "stage %d is in no row, but stages go up to %d", stage,
-                         scan->schedule->n_stages - 1);
-    return WEIR_FAIL(WEIR_ERR_INVALID, "row %d: %d%s%d is missing", weir_scan_unit(scan, stage, mb)->rank + 1, stage,
-                     weir_action_type_str(type), mb);
-}
-
 static weir_status complete_check(const struct weir_scan *scan)
 {
     for (int s = 0; s < scan->schedule->n_stages; s++)
         for (int k = 0; k < scan->schedule->n_microbatches; k++) {
             uint8_t seen = scan->seen[weir_scan_index(scan, s, k)];
             if (!(seen & 1u << WEIR_F))
-                return missing(scan, s, k, WEIR_F);
+                return weir_scan_missing(scan, s, k, WEIR_F);
             if (!scan->trainable || seen & 1u << WEIR_B)
                 continue;
             if (!(seen & (1u << WEIR_I | 1u << WEIR_W)))
-                return missing(scan, s, k, WEIR_B);
+                return weir_scan_missing(scan, s, k, WEIR_B);
             if (!(seen & 1u << WEIR_I))
-                return missing(scan, s, k, WEIR_I);
+                return weir_scan_missing(scan, s, k, WEIR_I);
             if (!(seen & 1u << WEIR_W))
-                return missing(scan, s, k, WEIR_W);
+                return weir_scan_missing(scan, s, k, WEIR_W);
         }
     return WEIR_OK;
 }
 
-weir_status weir_scan_placement(const struct weir_schedule *schedule, const int32_t *const *cells,
-                                struct weir_arena *arena, struct weir_scan *scan_out)
+weir_status weir_scan_placement_build(const struct weir_schedule *schedule, const int32_t *const *cells,
+                                      struct weir_arena *arena, struct weir_scan *scan_out)
 {
     struct weir_scan scan;
-    weir_status status = size_check(schedule);
+    weir_status status = size_check(schedule, cells);
     if (!status)
         status = scan_open(schedule, cells, arena, &scan);
     for (int r = 0; !status && r < schedule->n_ranks; r++) {

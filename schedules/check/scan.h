@@ -16,7 +16,7 @@
 
 #include "schedules/schedule.h"
 
-enum weir_direction { WEIR_FORWARD, WEIR_BACKWARD };
+enum weir_direction { WEIR_DIRECTION_FORWARD, WEIR_DIRECTION_BACKWARD };
 
 struct weir_scan_unit {
     int rank;                          /* -1: no such unit */
@@ -43,12 +43,31 @@ struct weir_scan {
 
 /* Scan `schedule`; everything found lives in `arena`.  `cells` gives the cell numbers for messages, or is NULL.
  * WEIR_ERR_INVALID names row, cell and reason; WEIR_ERR_NOMEM. */
-weir_status weir_scan(const struct weir_schedule *schedule, const int32_t *const *cells, struct weir_arena *arena,
-                      struct weir_scan *scan_out);
+weir_status weir_scan_build(const struct weir_schedule *schedule, const int32_t *const *cells, struct weir_arena *arena,
+                            struct weir_scan *scan_out);
 
 /* The part that a file must satisfy to be read: ranges, duplicates, placement, nothing missing. */
-weir_status weir_scan_placement(const struct weir_schedule *schedule, const int32_t *const *cells,
-                                struct weir_arena *arena, struct weir_scan *scan_out);
+weir_status weir_scan_placement_build(const struct weir_schedule *schedule, const int32_t *const *cells,
+                                      struct weir_arena *arena, struct weir_scan *scan_out);
+
+/* ---- messages ---------------------------------------------------------------------------------------------------- */
+
+#define WEIR_PLACE_TEXT 64
+
+/* "row 2, cell 5", counted from 1: where an action of a list stands in its file; without `cells` blank ones are not
+ * counted. */
+const char *weir_scan_place(const struct weir_scan *scan, int rank, size_t index, char text[WEIR_PLACE_TEXT]);
+
+/* WEIR_ERR_INVALID: the action stands somewhere else, too. */
+weir_status weir_scan_twice(const struct weir_scan *scan, int rank, size_t index);
+
+/* WEIR_ERR_INVALID: an action is missing.  Or one is too many: a number typed wrong asks for a whole micro-batch or
+ * stage, and the message names the row of the action that does. */
+weir_status weir_scan_missing(const struct weir_scan *scan, int stage, int mb, enum weir_action_type type);
+weir_status weir_scan_too_few(const struct weir_schedule *schedule, const int32_t *const *cells, uint64_t wanted,
+                              uint64_t forwards);
+
+/* ---- look-ups ---------------------------------------------------------------------------------------------------- */
 
 static inline size_t weir_scan_index(const struct weir_scan *scan, int stage, int mb)
 {

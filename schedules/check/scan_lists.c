@@ -1,8 +1,7 @@
 /* The second half of the scan: every list in order, with what is held at each point. */
-#include <stdio.h>
 #include <string.h>
 
-#include "schedules/kinds/builder.h"
+#include "base/integers.h"
 #include "schedules/check/scan.h"
 
 struct walk {
@@ -17,14 +16,8 @@ struct walk {
 
 static weir_status fail(const struct walk *walk, const char *reason, enum weir_action_type other, int stage)
 {
-    char text[WEIR_ACTION_TEXT];
-    long cell = 1;
-    const struct weir_scan *scan = walk->scan;
-    for (size_t i = 0; !scan->cells && i < walk->index; i++)
-        cell += !scan->schedule->ranks[walk->rank].actions[i].fused;
-    if (scan->cells)
-        cell = scan->cells[walk->rank][walk->index];
-    return WEIR_FAIL(WEIR_ERR_INVALID, "row %d, cell %ld: %s %s %d%s%d", walk->rank + 1, cell,
+    char where[WEIR_PLACE_TEXT], text[WEIR_ACTION_TEXT];
+    return WEIR_FAIL(WEIR_ERR_INVALID, "%s: %s %s %d%s%d", weir_scan_place(walk->scan, walk->rank, walk->index, where),
                      weir_action_str(walk->action, text), reason, stage, weir_action_type_str(other), walk->action->mb);
 }
 
@@ -38,7 +31,7 @@ static void hold(struct walk *walk, struct weir_scan_unit *unit, enum weir_direc
     if (unit->rank != walk->rank)
         return;
     unit->held[direction]++;
-    unit->slots[direction] = weir_max(unit->slots[direction], unit->held[direction]);
+    unit->slots[direction] = weir_int_max(unit->slots[direction], unit->held[direction]);
 }
 
 /* The result of a forward or backward goes to a unit of the same rank: it is held from now on. */
@@ -63,7 +56,7 @@ static void activation_release(struct walk *walk)
 {
     walk->in_flight--;
     walk->unit->in_flight--;
-    walk->unit->held[WEIR_FORWARD]--;
+    walk->unit->held[WEIR_DIRECTION_FORWARD]--;
 }
 
 static weir_status forward_walk(struct walk *walk)
@@ -73,12 +66,12 @@ static weir_status forward_walk(struct walk *walk)
         return fail(walk, "has no input: it needs an earlier", WEIR_RECV_F, stage);
     walk->unit->in_flight++;
     walk->in_flight++;
-    walk->unit->peak = weir_max(walk->unit->peak, walk->unit->in_flight);
-    walk->scan->rank_peak[walk->rank] = weir_max(walk->scan->rank_peak[walk->rank], walk->in_flight);
-    hand_over(walk, stage + 1, WEIR_FORWARD);
+    walk->unit->peak = weir_int_max(walk->unit->peak, walk->unit->in_flight);
+    walk->scan->rank_peak[walk->rank] = weir_int_max(walk->scan->rank_peak[walk->rank], walk->in_flight);
+    hand_over(walk, stage + 1, WEIR_DIRECTION_FORWARD);
     if (!walk->scan->trainable)
         activation_release(walk);
-    return feeder_check(walk, WEIR_FORWARD);
+    return feeder_check(walk, WEIR_DIRECTION_FORWARD);
 }
 
 static weir_status wgrad_walk(struct walk *walk)
@@ -104,9 +97,9 @@ static weir_status backward_walk(struct walk *walk)
         return fail(walk, "comes before the end of", WEIR_F, stage);
     if (walk->scan->schedule->has_comms && source >= 0 && source != walk->rank && !has(walk, WEIR_RECV_B))
         return fail(walk, "has no gradient: it needs an earlier", WEIR_RECV_B, stage);
-    hand_over(walk, stage - 1, WEIR_BACKWARD);
-    walk->unit->held[WEIR_BACKWARD]--;
-    weir_status status = feeder_check(walk, WEIR_BACKWARD);
+    hand_over(walk, stage - 1, WEIR_DIRECTION_BACKWARD);
+    walk->unit->held[WEIR_DIRECTION_BACKWARD]--;
+    weir_status status = feeder_check(walk, WEIR_DIRECTION_BACKWARD);
     return status || walk->action->type != WEIR_B ? status : wgrad_walk(walk);
 }
 
@@ -209,12 +202,12 @@ static weir_status list_walk(struct weir_scan *scan, int rank)
 /* A message that crosses ranks needs both of its ends in a schedule with communication. */
 static weir_status ends_check(const struct weir_scan *scan, int stage, int mb, enum weir_direction direction)
 {
-    int from = direction == WEIR_FORWARD ? stage - 1 : stage + 1;
+    int from = direction == WEIR_DIRECTION_FORWARD ? stage - 1 : stage + 1;
     if (from < 0 || from >= scan->schedule->n_stages ||
         weir_scan_unit(scan, from, mb)->rank == weir_scan_unit(scan, stage, mb)->rank)
         return WEIR_OK;
-    enum weir_action_type send = direction == WEIR_FORWARD ? WEIR_SEND_F : WEIR_SEND_B;
-    enum weir_action_type receive = direction == WEIR_FORWARD ? WEIR_RECV_F : WEIR_RECV_B;
+    enum weir_action_type send = direction == WEIR_DIRECTION_FORWARD ? WEIR_SEND_F : WEIR_SEND_B;
+    enum weir_action_type receive = direction == WEIR_DIRECTION_FORWARD ? WEIR_RECV_F : WEIR_RECV_B;
     bool sent = scan->seen[weir_scan_index(scan, from, mb)] & 1u << send;
     bool received = scan->seen[weir_scan_index(scan, stage, mb)] & 1u << receive;
     if (received && !sent)
@@ -235,9 +228,9 @@ static weir_status messages_check(const struct weir_scan *scan)
         return WEIR_OK;
     for (int s = 0; !status && s < scan->schedule->n_stages; s++)
         for (int k = 0; !status && k < scan->schedule->n_microbatches; k++) {
-            status = ends_check(scan, s, k, WEIR_FORWARD);
+            status = ends_check(scan, s, k, WEIR_DIRECTION_FORWARD);
             if (!status && scan->trainable)
-                status = ends_check(scan, s, k, WEIR_BACKWARD);
+                status = ends_check(scan, s, k, WEIR_DIRECTION_BACKWARD);
         }
     return status;
 }
@@ -247,27 +240,33 @@ static void slots_count(struct weir_scan *scan)
     int n_units = scan->schedule->n_stages * scan->schedule->n_copies;
     for (int u = 0; u < n_units; u++) {
         struct weir_scan_unit *unit = &scan->units[u];
-        if (unit->feeder[WEIR_FORWARD] != unit->rank)
-            unit->slots[WEIR_FORWARD] = unit->peak + 1;
-        unit->slots[WEIR_BACKWARD] = weir_max(unit->slots[WEIR_BACKWARD], 2);
+        if (unit->feeder[WEIR_DIRECTION_FORWARD] != unit->rank)
+            unit->slots[WEIR_DIRECTION_FORWARD] = unit->peak + 1;
+        unit->slots[WEIR_DIRECTION_BACKWARD] = weir_int_max(unit->slots[WEIR_DIRECTION_BACKWARD], 2);
     }
 }
 
-weir_status weir_scan(const struct weir_schedule *schedule, const int32_t *const *cells, struct weir_arena *arena,
-                      struct weir_scan *scan_out)
+static weir_status lists_scan(struct weir_scan *scan)
+{
+    weir_status status = WEIR_OK;
+    memset(scan->seen, 0, scan->n_cells);
+    for (int r = 0; !status && r < scan->schedule->n_ranks; r++)
+        status = list_walk(scan, r);
+    if (!status)
+        status = messages_check(scan);
+    if (!status)
+        slots_count(scan);
+    return status;
+}
+
+weir_status weir_scan_build(const struct weir_schedule *schedule, const int32_t *const *cells, struct weir_arena *arena,
+                            struct weir_scan *scan_out)
 {
     struct weir_scan scan;
-    weir_status status = weir_scan_placement(schedule, cells, arena, &scan);
-    if (status)
-        return status;
-    memset(scan.seen, 0, scan.n_cells);
-    for (int r = 0; !status && r < schedule->n_ranks; r++)
-        status = list_walk(&scan, r);
+    weir_status status = weir_scan_placement_build(schedule, cells, arena, &scan);
     if (!status)
-        status = messages_check(&scan);
-    if (status)
-        return status;
-    slots_count(&scan);
-    *scan_out = scan;
-    return WEIR_OK;
+        status = lists_scan(&scan);
+    if (!status)
+        *scan_out = scan;
+    return weir_schedule_error_name(schedule, status);
 }

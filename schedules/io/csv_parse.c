@@ -5,21 +5,22 @@
  *     cell   = blank | action | "(" action ";" action ")OVERLAP_F_B"
  *     action = stage TYPE [ micro-batch ]             12F3, 0SEND_F1, 4UNSHARD
  *
- * Blank cells (an idle step) are dropped; blank rows at the end of the file as well. */
+ * Blank cells (an idle step) are dropped; blank rows at the end of the file as well.  csv_cells.h reads what spreadsheets
+ * make of such a file. */
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/text.h"
 #include "schedules/check/scan.h"
+#include "schedules/io/csv_cells.h"
 
 enum { LONGEST_CELL = 96, LARGEST_NUMBER = 1 << 20, MOST_ROWS = 1 << 16 };
 
 static const size_t LARGEST_FILE = (size_t)4 << 30;
 
 struct parser {
-    const char *at, *end;
-    const char *name;
+    struct weir_csv_cells cells_left;
     enum weir_csv_dialect dialect;
     int row, cell;               /* counted from 1 */
     struct weir_action *actions; /* of all rows, one after the other */
@@ -66,6 +67,16 @@ static const struct {
     {"UNSHARD", WEIR_UNSHARD, WEIR_UNSHARD},
     {"RESHARD", WEIR_RESHARD, WEIR_RESHARD},
 };
+
+weir_status weir_csv_dialect_find(const char *name, enum weir_csv_dialect *dialect_out)
+{
+    static const char *const names[] = {[WEIR_CSV_TORCH] = "torch", [WEIR_CSV_TORCH_2024] = "torch-2024", NULL};
+    int index;
+    weir_status status = weir_name_find("dialect", name, names, &index);
+    if (!status)
+        *dialect_out = (enum weir_csv_dialect)index;
+    return status;
+}
 
 static enum weir_action_type type_take(const char **at, enum weir_csv_dialect dialect)
 {
@@ -142,80 +153,107 @@ static weir_status overlap_parse(struct parser *parser, const char *cell)
     return status;
 }
 
-static weir_status cell_parse(struct parser *parser, const char *text, size_t length)
+static weir_status text_parse(struct parser *parser, const char *text)
 {
-    while (length && (*text == ' ' || *text == '\t'))
-        text++, length--;
-    while (length && (text[length - 1] == ' ' || text[length - 1] == '\t'))
-        length--;
-    if (!length)
-        return WEIR_OK;
-    char cell[LONGEST_CELL];
-    if (length >= sizeof cell || memchr(text, 0, length))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "row %d, cell %d: %zu bytes that are no action", parser->row, parser->cell,
-                         length);
-    memcpy(cell, text, length);
-    cell[length] = 0;
-    if (*cell == '(')
-        return overlap_parse(parser, cell);
+    if (*text == '(')
+        return overlap_parse(parser, text);
     struct weir_action action;
-    const char *at = cell;
-    weir_status status = action_take(parser, &at, cell, &action);
+    const char *at = text;
+    weir_status status = action_take(parser, &at, text, &action);
     if (!status && *at)
-        status = fail_cell(parser, cell, "has trailing characters");
+        status = fail_cell(parser, text, "has trailing characters");
     return status ? status : action_append(parser, &action);
 }
 
-static weir_status row_parse(struct parser *parser, const char *end)
+/* A cell holds visible characters only: others look like nothing in an editor, so they are named. */
+static weir_status visible_check(const struct parser *parser, const struct weir_csv_cell *cell)
 {
-    parser->cell = 0;
-    while (parser->at <= end) {
-        const char *comma = memchr(parser->at, ',', (size_t)(end - parser->at));
-        const char *cell_end = comma ? comma : end;
-        parser->cell++;
-        weir_status status = cell_parse(parser, parser->at, (size_t)(cell_end - parser->at));
-        if (status)
-            return status;
-        parser->at = cell_end + 1;
-    }
-    return WEIR_OK;
-}
-
-static const char *line_end(const struct parser *parser, const char **next_out)
-{
-    const char *newline = memchr(parser->at, '\n', (size_t)(parser->end - parser->at));
-    const char *end = newline ? newline : parser->end;
-    *next_out = newline ? newline + 1 : parser->end;
-    return end > parser->at && end[-1] == '\r' ? end - 1 : end;
-}
-
-static weir_status header_parse(struct parser *parser)
-{
-    if (parser->at == parser->end || *parser->at != '#')
+    struct weir_csv_stranger stranger;
+    if (!weir_csv_stranger_find(cell, &stranger))
         return WEIR_OK;
-    const char *next, *end = line_end(parser, &next);
-    char line[64] = "";
-    if ((size_t)(end - parser->at) < sizeof line)
-        memcpy(line, parser->at, (size_t)(end - parser->at));
+    return WEIR_FAIL(WEIR_ERR_INVALID, "row %d, cell %d: character %zu of '%s' is %s", parser->row, parser->cell,
+                     stranger.place, stranger.shown, stranger.name);
+}
+
+static weir_status cell_parse(struct parser *parser, const struct weir_csv_cell *cell)
+{
+    char text[LONGEST_CELL];
+    if (cell->unclosed)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "row %d, cell %d: the quote is not closed", parser->row, parser->cell);
+    weir_status status = visible_check(parser, cell);
+    if (status || !cell->length)
+        return status;
+    if (cell->length >= sizeof text)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "row %d, cell %d: %zu bytes that are no action", parser->row, parser->cell,
+                         cell->length);
+    memcpy(text, cell->text, cell->length);
+    text[cell->length] = 0;
+    return text_parse(parser, text);
+}
+
+static weir_status row_parse(struct parser *parser)
+{
+    struct weir_csv_cell cell;
+    weir_status status = WEIR_OK;
+    for (parser->cell = 1; !status && weir_csv_cell_next(&parser->cells_left, &cell); parser->cell++)
+        status = cell_parse(parser, &cell);
+    return status;
+}
+
+/* The text of a cell with one space where it has several. */
+static void cell_squeeze(const struct weir_csv_cell *cell, char *line, size_t room)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < cell->length && n + 1 < room; i++)
+        if (cell->text[i] != ' ' || line[n - 1] != ' ') /* a cell does not start with a space */
+            line[n++] = cell->text[i];
+    line[n] = 0;
+}
+
+static weir_status header_check(struct parser *parser, const struct weir_csv_cell *cell)
+{
+    char line[64];
+    weir_status status = visible_check(parser, cell);
+    if (status)
+        return status;
+    cell_squeeze(cell, line, sizeof line);
     if (!strcmp(line, "# weir-schedule 1 copies=2"))
         parser->schedule.n_copies = 2;
     else if (strcmp(line, "# weir-schedule 1") != 0 && strcmp(line, "# weir-schedule 1 copies=1") != 0)
-        return WEIR_FAIL(
-            WEIR_ERR_INVALID,
-            "the first line must be '# weir-schedule 1' or '# weir-schedule 1 copies=2' when it starts with #");
-    parser->at = next;
+        return WEIR_FAIL(WEIR_ERR_INVALID,
+                         "the first line must be '# weir-schedule 1' or '# weir-schedule 1 copies=2' when it starts "
+                         "with #");
     return WEIR_OK;
+}
+
+/* The header is the first cell of a row with blank ones, which spreadsheets add. */
+static weir_status header_parse(struct parser *parser)
+{
+    struct weir_csv_cells ahead = parser->cells_left;
+    struct weir_csv_cell cell;
+    if (!weir_csv_row_next(&ahead) || !weir_csv_cell_next(&ahead, &cell) || !cell.length || *cell.text != '#')
+        return WEIR_OK;
+    parser->row = parser->cell = 1;
+    weir_status status = header_check(parser, &cell);
+    while (!status && weir_csv_cell_next(&ahead, &cell)) {
+        parser->cell++;
+        if (cell.length)
+            status = WEIR_FAIL(WEIR_ERR_INVALID, "cell %d of the first line must be blank, behind '# weir-schedule 1'",
+                               parser->cell);
+    }
+    parser->row = 0;
+    parser->cells_left = ahead;
+    return status;
 }
 
 static weir_status rows_parse(struct parser *parser)
 {
     int n_rows = 0; /* up to the last one with an action */
-    while (parser->at < parser->end) {
-        const char *next, *end = line_end(parser, &next);
+    while (weir_csv_row_next(&parser->cells_left)) {
         size_t before = parser->n_actions;
         if (++parser->row > MOST_ROWS)
             return WEIR_FAIL(WEIR_ERR_INVALID, "more than %d rows", MOST_ROWS);
-        weir_status status = row_parse(parser, end);
+        weir_status status = row_parse(parser);
         if (!status)
             status =
                 weir_grow(&parser->row_ends, &parser->rows_capacity, (size_t)parser->row, sizeof *parser->row_ends);
@@ -224,7 +262,6 @@ static weir_status rows_parse(struct parser *parser)
         parser->row_ends[parser->row - 1] = parser->n_actions;
         if (parser->n_actions > before)
             n_rows = parser->row;
-        parser->at = next;
     }
     parser->schedule.n_ranks = n_rows;
     return n_rows ? WEIR_OK : WEIR_FAIL(WEIR_ERR_INVALID, "the schedule is empty: no row has an action");
@@ -257,7 +294,7 @@ static weir_status lists_build(const struct parser *parser, struct weir_arena *a
     }
     s.ranks = ranks;
     s.stage_rank = stage_rank;
-    status = weir_scan_placement(&s, cells, &work, &scan);
+    status = weir_scan_placement_build(&s, cells, &work, &scan);
     if (status)
         goto release_work;
     for (int stage = 0; stage < s.n_stages; stage++) {
@@ -273,16 +310,24 @@ release_work:
 weir_status weir_schedule_csv_parse(const char *text, size_t bytes, const char *name, enum weir_csv_dialect dialect,
                                     struct weir_arena *arena, struct weir_schedule *out)
 {
-    struct parser parser = {.at = text, .end = text + bytes, .name = name, .dialect = dialect};
+    struct parser parser = {.dialect = dialect};
+    struct weir_schedule schedule;
     parser.schedule.n_copies = 1;
-    weir_status status = header_parse(&parser);
+    weir_status status = weir_csv_cells_open(&parser.cells_left, text, bytes);
+    if (!status)
+        status = header_parse(&parser);
     if (!status)
         status = rows_parse(&parser);
     if (!status)
-        status = lists_build(&parser, arena, out);
+        status = lists_build(&parser, arena, &schedule);
+    weir_csv_cells_release(&parser.cells_left);
     weir_free(parser.actions);
     weir_free(parser.cells);
     weir_free(parser.row_ends);
+    if (!status)
+        status = weir_arena_strdup(arena, name, &schedule.name);
+    if (!status)
+        *out = schedule;
     return status == WEIR_ERR_INVALID ? weir_error_prefix(status, "'%s': ", name) : status;
 }
 

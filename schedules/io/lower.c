@@ -14,7 +14,7 @@
 
 struct lowering {
     struct weir_scan scan;
-    struct weir_edges edges;
+    struct weir_schedule_edges edges;
     size_t *taken;            /* [n_edges] */
     struct weir_action *list; /* of the rank at hand */
     size_t n;
@@ -27,7 +27,7 @@ static void receives_take(struct lowering *low, int rank, const struct weir_acti
         return;
     enum weir_action_type type = action->type == WEIR_F ? WEIR_RECV_F : WEIR_RECV_B;
     uint8_t *seen = &low->scan.seen[weir_scan_index(&low->scan, action->stage, action->mb)];
-    const struct weir_edge *edge = &low->edges.edges[weir_edge_find(&low->edges, source, rank)];
+    const struct weir_schedule_edge *edge = &low->edges.edges[weir_schedule_edge_find(&low->edges, source, rank)];
     size_t *taken = &low->taken[edge - low->edges.edges];
     while (!(*seen & 1u << type)) {
         struct weir_action receive = edge->messages[(*taken)++];
@@ -103,9 +103,9 @@ weir_status weir_schedule_lower(const struct weir_schedule *schedule, struct wei
     }
     struct weir_arena work = {0};
     struct lowering low = {0};
-    weir_status status = weir_scan(schedule, NULL, &work, &low.scan);
+    weir_status status = weir_scan_build(schedule, NULL, &work, &low.scan);
     if (!status)
-        status = weir_edges_build(&low.scan, &work, &low.edges);
+        status = weir_schedule_edges_build(&low.scan, &work, &low.edges);
     if (!status)
         status = weir_arena_alloc(&work, (size_t)low.edges.n_edges, sizeof *low.taken, &low.taken);
     if (!status)

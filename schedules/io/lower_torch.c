@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "schedules/check/edges.h"
+#include "schedules/check/flow.h"
 
 struct rounds {
     struct weir_scan scan;
@@ -65,17 +65,24 @@ static bool rank_step(struct rounds *rounds, int rank)
     return true;
 }
 
+/* A flow says in which circle the lists wait. */
+static weir_status circle_name(const struct weir_schedule *schedule)
+{
+    struct weir_arena work = {0};
+    struct weir_scan scan;
+    weir_status status = weir_scan_build(schedule, NULL, &work, &scan);
+    if (!status)
+        status = weir_flow_check(&scan, WEIR_CHANNELS_EDGE, &work);
+    weir_arena_release(&work);
+    return status ? status : WEIR_FAIL(WEIR_ERR_INTERNAL, "a sound schedule does not progress in rounds");
+}
+
 static weir_status rounds_run(struct rounds *rounds)
 {
     const struct weir_schedule *s = rounds->scan.schedule;
     for (bool progress = true, left = true; left;) {
-        if (!progress) { /* check says which circle it is */
-            struct weir_arena work = {0};
-            struct weir_schedule_report report;
-            weir_status status = weir_schedule_check(s, WEIR_CHANNELS_EDGE, &work, &report);
-            weir_arena_release(&work);
-            return status ? status : WEIR_FAIL(WEIR_ERR_INTERNAL, "a sound schedule does not progress in rounds");
-        }
+        if (!progress)
+            return circle_name(s);
         progress = left = false;
         for (int r = 0; r < s->n_ranks; r++)
             if (rounds->next[r] < s->ranks[r].n_actions) {
@@ -90,8 +97,8 @@ static weir_status rounds_run(struct rounds *rounds)
 static weir_status rounds_open(struct rounds *rounds, struct weir_arena *work, struct weir_arena *arena)
 {
     const struct weir_schedule *s = rounds->scan.schedule;
-    struct weir_edges edges;
-    weir_status status = weir_edges_build(&rounds->scan, work, &edges);
+    struct weir_schedule_edges edges;
+    weir_status status = weir_schedule_edges_build(&rounds->scan, work, &edges);
     if (!status)
         status = weir_arena_alloc(work, (size_t)s->n_ranks, sizeof *rounds->lists, &rounds->lists);
     if (!status)
@@ -150,8 +157,8 @@ static weir_status merged(const struct weir_schedule *schedule, struct weir_aren
     return WEIR_OK;
 }
 
-weir_status weir_lower_rounds(const struct weir_schedule *schedule, bool merge, struct weir_arena *arena,
-                              struct weir_schedule *out)
+weir_status weir_schedule_lower_rounds(const struct weir_schedule *schedule, bool merge, struct weir_arena *arena,
+                                       struct weir_schedule *out)
 {
     if (schedule->has_comms) {
         *out = *schedule;
@@ -163,7 +170,7 @@ weir_status weir_lower_rounds(const struct weir_schedule *schedule, bool merge, 
     struct weir_schedule_rank *ranks;
     weir_status status = merge ? merged(schedule, &work, &s) : WEIR_OK;
     if (!status)
-        status = weir_scan(&s, NULL, &work, &rounds.scan);
+        status = weir_scan_build(&s, NULL, &work, &rounds.scan);
     if (!status)
         status = weir_arena_alloc(arena, (size_t)s.n_ranks, sizeof *ranks, &ranks);
     if (!status)
@@ -227,7 +234,7 @@ weir_status weir_schedule_lower_torch(const struct weir_schedule *schedule, stru
     struct weir_schedule compute;
     weir_status status = types_drop(schedule, WEIR_SEND_F, WEIR_RECV_B, &work, &compute);
     if (!status)
-        status = weir_lower_rounds(&compute, true, arena, out);
+        status = weir_schedule_lower_rounds(&compute, true, arena, out);
     weir_arena_release(&work);
     return status;
 }

@@ -12,7 +12,7 @@
 
 /* Lower by PyTorch's rule; `merge` first joins each I that is directly followed by its W to a B.  A schedule with
  * communication is copied.  WEIR_ERR_INVALID when the lists wait in a circle. */
-weir_status weir_lower_rounds(const struct weir_schedule *schedule, bool merge, struct weir_arena *arena,
-                              struct weir_schedule *out);
+weir_status weir_schedule_lower_rounds(const struct weir_schedule *schedule, bool merge, struct weir_arena *arena,
+                                       struct weir_schedule *out);
 
 #endif

@@ -1,19 +1,7 @@
-/* Reductions: where the gradients of a stage are added over the replicas, and how long that takes. */
-#include "schedules/io/reductions.h"
-
-#include <math.h>
-#include <stdio.h>
+/* REDUCE_GRAD actions: where the gradients of a stage are added over the replicas. */
 #include <string.h>
 
-double weir_reduce_phase_time(const struct weir_schedule_costs *costs, double bytes, int n_replicas)
-{
-    if (n_replicas < 2 || bytes <= 0)
-        return 0;
-    double n_buckets = costs->bucket_bytes > 0 ? ceil(bytes / costs->bucket_bytes) : 1;
-    double others = (double)(n_replicas - 1) / n_replicas;
-    return n_buckets * costs->reduce_latency +
-           (costs->reduce_bandwidth > 0 ? others * bytes / costs->reduce_bandwidth : 0);
-}
+#include "schedules/schedule.h"
 
 /* Mark with 1 in ends[] the actions after which a stage without a REDUCE_GRAD has all of its weight gradients; returns
  * how many there are.  `ended` says which stages have been met from behind. */

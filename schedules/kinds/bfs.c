@@ -47,6 +47,7 @@ static double makespan(const struct weir_schedule_params *params)
 const struct weir_schedule_kind weir_kind_bfs = {
     .name = "bfs",
     .summary = "looped breadth first: each chunk runs all micro-batches; for sharded parameters",
+    .default_chunks = 2,
     .build = build,
     .peak_in_flight = peak_in_flight,
     .makespan = makespan,

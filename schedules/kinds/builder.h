@@ -10,6 +10,7 @@
 #ifndef WEIR_SCHEDULES_KINDS_BUILDER_H
 #define WEIR_SCHEDULES_KINDS_BUILDER_H
 
+#include "base/integers.h"
 #include "schedules/schedule.h"
 
 struct weir_builder {
@@ -33,16 +34,5 @@ void weir_builder_add_overlap(struct weir_builder *builder, int rank, int f_stag
 
 /* Hand the schedule over. */
 void weir_builder_close(struct weir_builder *builder, struct weir_schedule *out);
-
-/* min and max of int, which the generators' formulas are full of. */
-static inline int weir_min(int a, int b)
-{
-    return a < b ? a : b;
-}
-
-static inline int weir_max(int a, int b)
-{
-    return a > b ? a : b;
-}
 
 #endif

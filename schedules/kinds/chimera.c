@@ -19,10 +19,12 @@
 static weir_status bounds_check(int p, int m)
 {
     if (p % 2)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "chimera needs an even number of ranks, not %d: use -p %d", p, p + 1);
+        return WEIR_FAIL(WEIR_ERR_INVALID,
+                         "chimera needs an even number of ranks, not %d: use " WEIR_OPTION("ranks=%d"), p, p + 1);
     if (m % 2)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "chimera needs an even number of micro-batches, not %d: use -m %d", m,
-                         m + 1);
+        return WEIR_FAIL(WEIR_ERR_INVALID,
+                         "chimera needs an even number of micro-batches, not %d: use " WEIR_OPTION("microbatches=%d"),
+                         m, m + 1);
     return WEIR_OK;
 }
 
@@ -75,7 +77,7 @@ static weir_status build(const struct weir_schedule_params *params, struct weir_
 static int peak_in_flight(const struct weir_schedule_params *params, int rank)
 {
     int p = params->n_ranks;
-    return params->n_microbatches < p ? -1 : p / 2 + 1 + weir_min(rank, p - 1 - rank);
+    return params->n_microbatches < p ? -1 : p / 2 + 1 + weir_int_min(rank, p - 1 - rank);
 }
 
 static double makespan(const struct weir_schedule_params *params)

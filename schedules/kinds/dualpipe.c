@@ -18,11 +18,14 @@
 static weir_status bounds_check(int p, int m)
 {
     if (p % 2)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "dualpipe needs an even number of ranks, not %d: use -p %d", p, p + 1);
-    if (m < 2 * p || m % 2)
         return WEIR_FAIL(WEIR_ERR_INVALID,
-                         "dualpipe on %d ranks needs an even number of micro-batches from %d up, not %d: use -m %d", p,
-                         2 * p, m, weir_max(2 * p, m + m % 2));
+                         "dualpipe needs an even number of ranks, not %d: use " WEIR_OPTION("ranks=%d"), p, p + 1);
+    if (m < 2 * p || m % 2)
+        return WEIR_FAIL(
+            WEIR_ERR_INVALID,
+            "dualpipe on %d ranks needs an even number of micro-batches from %d up, not %d: use " WEIR_OPTION(
+                "microbatches=%d"),
+            p, 2 * p, m, weir_int_max(2 * p, m + m % 2));
     return WEIR_OK;
 }
 

@@ -17,8 +17,10 @@ static weir_status build(const struct weir_schedule_params *params, struct weir_
 {
     int p = params->n_ranks, m = params->n_microbatches;
     if (m < 2 * p)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "dualpipev on %d ranks needs at least %d micro-batches, not %d: use -m %d",
-                         p, 2 * p, m, 2 * p);
+        return WEIR_FAIL(
+            WEIR_ERR_INVALID,
+            "dualpipev on %d ranks needs at least %d micro-batches, not %d: use " WEIR_OPTION("microbatches=%d"), p,
+            2 * p, m, 2 * p);
     struct weir_builder builder;
     struct weir_action *queue;
     weir_status status = weir_arena_alloc(arena, 2 * (size_t)m, sizeof *queue, &queue);

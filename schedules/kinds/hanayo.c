@@ -18,9 +18,10 @@ static weir_status build(const struct weir_schedule_params *params, struct weir_
     int p = params->n_ranks, v = params->n_chunks, m = params->n_microbatches, *rank;
     struct weir_builder builder;
     if (v % 2)
-        return WEIR_FAIL(WEIR_ERR_INVALID,
-                         "hanayo needs an even number of chunks per rank, 2 for each wave, not %d: use -v %d", v,
-                         v + 1);
+        return WEIR_FAIL(
+            WEIR_ERR_INVALID,
+            "hanayo needs an even number of chunks per rank, 2 for each wave, not %d: use " WEIR_OPTION("chunks=%d"), v,
+            v + 1);
     weir_status status = weir_arena_alloc(arena, (size_t)p * (size_t)v, sizeof *rank, &rank);
     if (!status)
         status = weir_builder_open(&builder, params, p * v, 1, 2 * (size_t)m * (size_t)v, arena);

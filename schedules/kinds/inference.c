@@ -13,7 +13,7 @@
 static weir_status build(const struct weir_schedule_params *params, struct weir_arena *arena, struct weir_schedule *out)
 {
     struct weir_interleave table = {params->n_ranks, params->n_chunks, params->n_microbatches,
-                                    weir_min(params->n_ranks, params->n_microbatches)};
+                                    weir_int_min(params->n_ranks, params->n_microbatches)};
     size_t all = (size_t)table.m * (size_t)table.v;
     struct weir_builder builder;
     weir_status status = weir_builder_open(&builder, params, table.p * table.v, 1, all, arena);

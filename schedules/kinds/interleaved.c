@@ -57,7 +57,7 @@ static int peak_in_flight(const struct weir_schedule_params *params, int rank)
     struct weir_interleave table;
     if (weir_interleave_open(params, &table))
         return -1;
-    return weir_min((int)warm_up(&table, rank) + 1, table.m * table.v);
+    return weir_int_min((int)warm_up(&table, rank) + 1, table.m * table.v);
 }
 
 static double makespan(const struct weir_schedule_params *params)
@@ -69,6 +69,7 @@ static double makespan(const struct weir_schedule_params *params)
 const struct weir_schedule_kind weir_kind_interleaved = {
     .name = "interleaved",
     .summary = "1F1B with several chunks per rank; a bubble v times smaller, v times the transfers",
+    .default_chunks = 2,
     .takes_group_size = true,
     .build = build,
     .peak_in_flight = peak_in_flight,

@@ -71,7 +71,7 @@ static int peak_in_flight(const struct weir_schedule_params *params, int rank)
     (void)rank;
     if (weir_interleave_open(params, &table))
         return -1;
-    return weir_min((table.v - 1) * table.group + table.p, table.m * table.v);
+    return weir_int_min((table.v - 1) * table.group + table.p, table.m * table.v);
 }
 
 static double makespan(const struct weir_schedule_params *params)
@@ -83,6 +83,7 @@ static double makespan(const struct weir_schedule_params *params)
 const struct weir_schedule_kind weir_kind_interleaved_zb = {
     .name = "interleaved-zb",
     .summary = "interleaved with weight gradients held back; a third of its bubble, p micro-batches",
+    .default_chunks = 2,
     .splits_backward = true,
     .takes_group_size = true,
     .build = build,

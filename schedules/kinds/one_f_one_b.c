@@ -21,7 +21,7 @@ static weir_status build(const struct weir_schedule_params *params, struct weir_
     if (status)
         return status;
     for (int r = 0; r < p; r++) {
-        int warm_up = weir_min(p - 1 - r, m);
+        int warm_up = weir_int_min(p - 1 - r, m);
         for (int k = 0; k < warm_up; k++)
             weir_builder_add(&builder, r, WEIR_F, r, k);
         for (int k = 0; k < m; k++) {
@@ -36,7 +36,7 @@ static weir_status build(const struct weir_schedule_params *params, struct weir_
 
 static int peak_in_flight(const struct weir_schedule_params *params, int rank)
 {
-    return weir_min(params->n_ranks - rank, params->n_microbatches);
+    return weir_int_min(params->n_ranks - rank, params->n_microbatches);
 }
 
 static double makespan(const struct weir_schedule_params *params)

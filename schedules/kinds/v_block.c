@@ -53,7 +53,7 @@ static void drawing_read(const struct v_build *b, int rank)
                 (struct weir_action){.stage = stage, .mb = mb, .type = (uint8_t)cell_kinds[kind].type};
             inputs += cell_kinds[kind].type == WEIR_I;
             in_flight += cell_kinds[kind].type == WEIR_F;
-            v->most = weir_max(v->most, in_flight);
+            v->most = weir_int_max(v->most, in_flight);
         } else if (weights < inputs) {
             weights++;
             in_flight--;

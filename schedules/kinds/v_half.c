@@ -11,8 +11,7 @@
  *       r2  .  .  F0 f0 .  .  F1 f1 i0 I0 w0 F2 W0 f2 i1 I1 w1 F3 W1 f3 i2 I2 w2 W2 i3 I3 w3 W3 .
  *
  * The building block is laid out in v_block.h.  Constraints: -v 2; any m.
- * Bubble: half of 1f1b's for even p and m >= 2p.   Peak in flight: p + 2 chunks, p + 1 for odd p: half of 1f1b's
- * memory. */
+ * Bubble: half of 1f1b's for even p and m >= 2p.   Peak in flight: p + 2 chunks, p + 1 for odd p: half of 1f1b's. */
 #include "schedules/kinds/kinds.h"
 #include "schedules/kinds/v_block.h"
 
@@ -45,7 +44,7 @@ static double makespan(const struct weir_schedule_params *params)
 
 const struct weir_schedule_kind weir_kind_v_half = {
     .name = "v-half",
-    .summary = "two chunks in a V with short-lived activations: about half the memory of 1f1b",
+    .summary = "two chunks in a V with short-lived activations: about half of 1f1b's in flight",
     .n_chunks = 2,
     .splits_backward = true,
     .build = build,

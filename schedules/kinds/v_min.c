@@ -12,7 +12,7 @@
  *
  * The building block is laid out in v_block.h.  Constraints: -v 2; any m.
  * Bubble: 4p - 3 chunk actions when 3 divides p, else 4p - 5, for m >= 2p.
- * Peak in flight: at most 2 round(p/3) + 2 chunks: a third of 1f1b's memory for large p. */
+ * Peak in flight: at most 2 round(p/3) + 2 chunks: a third of 1f1b's for large p. */
 #include "schedules/kinds/kinds.h"
 #include "schedules/kinds/v_block.h"
 
@@ -38,7 +38,7 @@ static double makespan(const struct weir_schedule_params *params)
 
 const struct weir_schedule_kind weir_kind_v_min = {
     .name = "v-min",
-    .summary = "two chunks in a V with the shortest-lived activations: about a third of the memory of 1f1b",
+    .summary = "two chunks in a V with the shortest-lived activations: about a third of 1f1b's in flight",
     .n_chunks = 2,
     .splits_backward = true,
     .build = build,

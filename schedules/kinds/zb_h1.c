@@ -15,7 +15,7 @@
 
 static void rank_build(struct weir_builder *builder, int p, int m, int r)
 {
-    int forwards = weir_min(p - 1 - r, m), weights = 0;
+    int forwards = weir_int_min(p - 1 - r, m), weights = 0;
     for (int k = 0; k < forwards; k++)
         weir_builder_add(builder, r, WEIR_F, r, k);
     for (int k = 0; k < m; k++) {
@@ -46,7 +46,7 @@ static weir_status build(const struct weir_schedule_params *params, struct weir_
 static int peak_in_flight(const struct weir_schedule_params *params, int rank)
 {
     (void)rank;
-    return weir_min(params->n_ranks, params->n_microbatches);
+    return weir_int_min(params->n_ranks, params->n_microbatches);
 }
 
 static double makespan(const struct weir_schedule_params *params)

@@ -1,4 +1,4 @@
-/* zbv: two chunks per rank in a V, backward split; the memory of 1F1B without its bubble.
+/* zbv: two chunks per rank in a V, backward split; as much in flight as 1F1B, without its bubble.
  *
  * Source: Qi et al., "Zero bubble pipeline parallelism", arXiv 2401.10241, section 6; PyTorch's ScheduleZBVZeroBubble.
  *
@@ -80,7 +80,7 @@ static weir_status build(const struct weir_schedule_params *params, struct weir_
     for (int r = 0; r < p; r++) {
         struct v_rank v = {.builder = &builder, .rank = r, .m = m, .stage = {r, 2 * p - 1 - r}};
         warm_up(&v, p, r);
-        steady(&v, weir_max(2 * p - 1, m));
+        steady(&v, weir_int_max(2 * p - 1, m));
         cool_down(&v, p, r);
     }
     weir_builder_close(&builder, out);
@@ -101,7 +101,7 @@ static double makespan(const struct weir_schedule_params *params)
 
 const struct weir_schedule_kind weir_kind_zbv = {
     .name = "zbv",
-    .summary = "two chunks in a V, backward split; the memory of 1F1B, half the bubble of zb-h1",
+    .summary = "two chunks in a V, backward split; as much in flight as 1F1B, half the bubble of zb-h1",
     .n_chunks = 2,
     .splits_backward = true,
     .build = build,

@@ -1,48 +1,116 @@
 #include "schedules/simulate/cost_tables.h"
 
+#include <float.h>
 #include <math.h>
-
-#include "schedules/io/reductions.h"
+#include <stdio.h>
 
 static bool is_cost(double value)
 {
     return isfinite(value) && value >= 0;
 }
 
+static weir_status stage_check(const struct weir_stage_costs *c, const char *whose)
+{
+    const struct {
+        const char *name;
+        double value;
+    } rows[] = {{"F", c->forward},
+                {"I", c->input},
+                {"W", c->weight},
+                {"mem_B", c->mem_backward},
+                {"mem_W", c->mem_weight},
+                {"mem_IW", c->mem_made},
+                {"param_bytes", c->param_bytes},
+                {"grad_bytes", c->grad_bytes},
+                {"optimizer_bytes", c->optimizer_bytes}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (!is_cost(rows[i].value))
+            return WEIR_FAIL(WEIR_ERR_INVALID, "%s of %s is %g: it must be a finite number, not negative", rows[i].name,
+                             whose, rows[i].value);
+    if (c->mem_made > c->mem_weight || c->mem_weight - c->mem_made > c->mem_backward)
+        return WEIR_FAIL(WEIR_ERR_INVALID,
+                         "mem_IW of %s is %g, of mem_W %g: it must be from mem_W - mem_B, %g, to mem_W", whose,
+                         c->mem_made, c->mem_weight, fmax(c->mem_weight - c->mem_backward, 0));
+    return WEIR_OK;
+}
+
+static struct weir_stage_costs common_stage(const struct weir_schedule_costs *costs)
+{
+    return (struct weir_stage_costs){
+        .forward = costs->forward,
+        .input = costs->input,
+        .weight = costs->weight,
+        .mem_backward = costs->mem_backward,
+        .mem_weight = costs->mem_weight,
+        .param_bytes = costs->param_bytes,
+        .grad_bytes = costs->grad_bytes,
+        .optimizer_bytes = costs->optimizer_bytes,
+        .mem_made = costs->mem_made,
+    };
+}
+
+static weir_status common_check(const struct weir_schedule_costs *costs)
+{
+    const struct {
+        const char *name;
+        double value;
+    } rows[] = {{"the time of a transfer", costs->transfer},
+                {"the time of a reduction", costs->reduce},
+                {"the time of the optimizer", costs->optimizer},
+                {"the overlap gain", costs->overlap_gain},
+                {"the latency between replicas", costs->reduce_latency},
+                {"the bandwidth between replicas", costs->reduce_bandwidth},
+                {"the size of a bucket", costs->bucket_bytes}};
+    struct weir_stage_costs stage = common_stage(costs);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (!is_cost(rows[i].value))
+            return WEIR_FAIL(WEIR_ERR_INVALID, "%s is %g: it must be a finite number, not negative", rows[i].name,
+                             rows[i].value);
+    return stage_check(&stage, "every stage");
+}
+
+static weir_status edge_check(const struct weir_edge_costs *c, const struct weir_schedule *schedule)
+{
+    if (c->from < 0 || c->from >= schedule->n_ranks || c->to < 0 || c->to >= schedule->n_ranks)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "costs of the edge from rank %d to rank %d: ranks are 0 to %d", c->from,
+                         c->to, schedule->n_ranks - 1);
+    if (!is_cost(c->latency) || !is_cost(c->bytes) || !is_cost(c->bandwidth))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "a cost of the edge from rank %d to rank %d is negative or not a number",
+                         c->from, c->to);
+    return WEIR_OK;
+}
+
 weir_status weir_costs_check(const struct weir_schedule_costs *costs, const struct weir_schedule *schedule)
 {
+    char whose[32];
     if (costs->stages && costs->n_stages != schedule->n_stages)
         return WEIR_FAIL(WEIR_ERR_INVALID, "the costs have %d stages, the schedule has %d", costs->n_stages,
                          schedule->n_stages);
-    if (!is_cost(costs->forward) || !is_cost(costs->input) || !is_cost(costs->weight) || !is_cost(costs->transfer) ||
-        !is_cost(costs->reduce) || !is_cost(costs->optimizer) || !is_cost(costs->overlap_gain) ||
-        !is_cost(costs->reduce_latency) || !is_cost(costs->reduce_bandwidth) || !is_cost(costs->bucket_bytes) ||
-        !is_cost(costs->param_bytes) || !is_cost(costs->grad_bytes) || !is_cost(costs->optimizer_bytes))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "a cost is negative or not a number");
-    for (int s = 0; costs->stages && s < costs->n_stages; s++) {
-        const struct weir_stage_costs *c = &costs->stages[s];
-        if (!is_cost(c->forward) || !is_cost(c->input) || !is_cost(c->weight) || !is_cost(c->param_bytes) ||
-            !is_cost(c->grad_bytes) || !is_cost(c->optimizer_bytes))
-            return WEIR_FAIL(WEIR_ERR_INVALID, "a cost of stage %d is negative or not a number", s);
+    weir_status status = common_check(costs);
+    for (int s = 0; !status && costs->stages && s < costs->n_stages; s++) {
+        snprintf(whose, sizeof whose, "stage %d", s);
+        status = stage_check(&costs->stages[s], whose);
     }
-    for (int e = 0; e < costs->n_edges; e++) {
-        const struct weir_edge_costs *c = &costs->edges[e];
-        if (c->from < 0 || c->from >= schedule->n_ranks || c->to < 0 || c->to >= schedule->n_ranks)
-            return WEIR_FAIL(WEIR_ERR_INVALID, "costs of the edge from rank %d to rank %d: ranks are 0 to %d", c->from,
-                             c->to, schedule->n_ranks - 1);
-        if (!is_cost(c->latency) || !is_cost(c->bytes) || !is_cost(c->bandwidth))
-            return WEIR_FAIL(WEIR_ERR_INVALID, "a cost of the edge from rank %d to rank %d is negative or not a number",
-                             c->from, c->to);
-    }
-    return WEIR_OK;
+    for (int e = 0; !status && e < costs->n_edges; e++)
+        status = edge_check(&costs->edges[e], schedule);
+    return status;
 }
 
 struct weir_stage_costs weir_costs_stage(const struct weir_schedule_costs *costs, int stage)
 {
     if (costs->stages)
         return costs->stages[stage];
-    return (struct weir_stage_costs){costs->forward,     costs->input,       costs->weight,     costs->mem_backward,
-                                     costs->mem_weight,  costs->param_bytes, costs->grad_bytes, costs->optimizer_bytes};
+    return common_stage(costs);
+}
+
+double weir_costs_phase_time(const struct weir_schedule_costs *costs, double bytes, int n_replicas)
+{
+    if (n_replicas < 2 || bytes <= 0)
+        return 0;
+    double n_buckets = costs->bucket_bytes > 0 ? ceil(bytes / costs->bucket_bytes) : 1;
+    double others = (double)(n_replicas - 1) / n_replicas;
+    return n_buckets * costs->reduce_latency +
+           (costs->reduce_bandwidth > 0 ? others * bytes / costs->reduce_bandwidth : 0);
 }
 
 static weir_status type_table(const struct weir_schedule_costs *costs, int n_stages, struct weir_arena *arena,
@@ -63,7 +131,7 @@ static weir_status type_table(const struct weir_schedule_costs *costs, int n_sta
     return WEIR_OK;
 }
 
-static weir_status transfer_table(const struct weir_schedule_costs *costs, const struct weir_edges *edges,
+static weir_status transfer_table(const struct weir_schedule_costs *costs, const struct weir_schedule_edges *edges,
                                   struct weir_arena *arena, const double **table_out)
 {
     double *table;
@@ -74,7 +142,7 @@ static weir_status transfer_table(const struct weir_schedule_costs *costs, const
         table[e] = costs->transfer;
     for (int i = 0; i < costs->n_edges; i++) {
         const struct weir_edge_costs *c = &costs->edges[i];
-        int e = weir_edge_find(edges, c->from, c->to);
+        int e = weir_schedule_edge_find(edges, c->from, c->to);
         if (e >= 0)
             table[e] = c->latency + (c->bandwidth > 0 ? c->bytes / c->bandwidth : 0);
     }
@@ -94,7 +162,7 @@ static weir_status reduce_table(const struct weir_schedule_costs *costs, const s
         int rank = scan->units[u].rank;
         double bytes = weir_costs_stage(costs, u / n_copies).grad_bytes;
         if (rank >= 0 && scan->rank_reduces[rank])
-            table[u] = n_phases * weir_reduce_phase_time(costs, bytes, options->n_replicas) +
+            table[u] = n_phases * weir_costs_phase_time(costs, bytes, options->n_replicas) +
                        costs->reduce / scan->rank_reduces[rank];
     }
     if (!status)
@@ -102,9 +170,65 @@ static weir_status reduce_table(const struct weir_schedule_costs *costs, const s
     return status;
 }
 
+/* Every time of a simulation is a sum of some of the durations, every number of bytes one of some of the sizes: when the
+ * sums of all of them are numbers, so is whatever is computed. */
+struct sums {
+    double time, memory;
+};
+
+static weir_status sums_check(const struct sums *sums, const char *where)
+{
+    if (!isfinite(sums->time))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "with %s the times of all actions add up to more than %g: use a larger unit",
+                         where, DBL_MAX);
+    if (!isfinite(sums->memory))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "with %s the bytes of all actions add up to more than %g: use a larger unit",
+                         where, DBL_MAX);
+    return WEIR_OK;
+}
+
+static weir_status stages_add(const struct weir_schedule_costs *costs, const struct weir_flow_costs *tables,
+                              const struct weir_simulation_options *options, const struct weir_scan *scan,
+                              struct sums *sums)
+{
+    double m = scan->schedule->n_microbatches, gain = fmax(costs->overlap_gain, 1);
+    int n_copies = scan->schedule->n_copies;
+    weir_status status = WEIR_OK;
+    for (int s = 0; !status && s < scan->schedule->n_stages; s++) {
+        char where[32];
+        struct weir_stage_costs c = weir_costs_stage(costs, s);
+        snprintf(where, sizeof where, "stage %d", s);
+        sums->time += m * gain * (c.forward + c.input + c.weight);
+        sums->memory += m * (c.mem_backward + 2 * c.mem_weight) + c.param_bytes + c.grad_bytes + c.optimizer_bytes;
+        for (int u = s * n_copies; u < (s + 1) * n_copies; u++)
+            sums->time += tables->reduce[u] + weir_costs_phase_time(costs, c.param_bytes, options->n_replicas);
+        sums->memory += m * (costs->mem_backward + 2 * costs->mem_weight);
+        status = sums_check(sums, where);
+    }
+    return status;
+}
+
+static weir_status sums_find(const struct weir_schedule_costs *costs, const struct weir_flow_costs *tables,
+                             const struct weir_simulation_options *options, const struct weir_scan *scan,
+                             const struct weir_schedule_edges *edges)
+{
+    struct sums sums = {costs->optimizer + costs->reduce, 0};
+    weir_status status = sums_check(&sums, "the optimizer");
+    if (!status)
+        status = stages_add(costs, tables, options, scan, &sums);
+    for (int e = 0; !status && e < edges->n_edges; e++) {
+        char where[64];
+        const struct weir_schedule_edge *edge = &edges->edges[e];
+        snprintf(where, sizeof where, "the edge from rank %d to rank %d", edge->from, edge->to);
+        sums.time += (double)edge->n_messages * tables->transfer[e];
+        status = sums_check(&sums, where);
+    }
+    return status;
+}
+
 weir_status weir_costs_tables(const struct weir_schedule_costs *costs, const struct weir_simulation_options *options,
-                              const struct weir_scan *scan, const struct weir_edges *edges, struct weir_arena *arena,
-                              struct weir_flow_costs *out)
+                              const struct weir_scan *scan, const struct weir_schedule_edges *edges,
+                              struct weir_arena *arena, struct weir_flow_costs *out)
 {
     struct weir_flow_costs tables = {.overlap_gain = costs->overlap_gain};
     weir_status status = type_table(costs, scan->schedule->n_stages, arena, &tables.type);
@@ -112,6 +236,8 @@ weir_status weir_costs_tables(const struct weir_schedule_costs *costs, const str
         status = transfer_table(costs, edges, arena, &tables.transfer);
     if (!status)
         status = reduce_table(costs, options, scan, arena, &tables.reduce);
+    if (!status)
+        status = sums_find(costs, &tables, options, scan, edges);
     if (!status)
         *out = tables;
     return status;

@@ -11,9 +11,13 @@ weir_status weir_costs_check(const struct weir_schedule_costs *costs, const stru
 /* What one stage costs: its own row, or the common values. */
 struct weir_stage_costs weir_costs_stage(const struct weir_schedule_costs *costs, int stage);
 
-/* Fill in *out; the tables live in `arena`.  WEIR_ERR_NOMEM. */
+/* One phase of a reduction over `bytes` (simulate.h has the formula): the owners collect, or they hand back. */
+double weir_costs_phase_time(const struct weir_schedule_costs *costs, double bytes, int n_replicas);
+
+/* Fill in *out; the tables live in `arena`.  WEIR_ERR_INVALID: times or bytes whose sum is no finite number; the message
+ * names the stage or edge with which it passes the largest.  WEIR_ERR_NOMEM. */
 weir_status weir_costs_tables(const struct weir_schedule_costs *costs, const struct weir_simulation_options *options,
-                              const struct weir_scan *scan, const struct weir_edges *edges, struct weir_arena *arena,
-                              struct weir_flow_costs *out);
+                              const struct weir_scan *scan, const struct weir_schedule_edges *edges,
+                              struct weir_arena *arena, struct weir_flow_costs *out);
 
 #endif

@@ -1,26 +1,8 @@
 /* The costs file: {stages: [...], edges: [...], reduce, reduce_link, bucket_bytes, optimizer}. */
 #include <stdio.h>
-#include <string.h>
 
 #include "base/json.h"
 #include "schedules/simulate/simulate.h"
-
-static weir_status keys_check(json_t *object, const char *where, const char *const *known)
-{
-    const char *key;
-    json_t *value;
-    if (!json_is_object(object))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "%s must be an object", where);
-    json_object_foreach(object, key, value)
-    {
-        int i = 0;
-        while (known[i] && strcmp(known[i], key) != 0)
-            i++;
-        if (!known[i])
-            return WEIR_FAIL(WEIR_ERR_INVALID, "%s: unknown key '%s'", where, key);
-    }
-    return WEIR_OK;
-}
 
 /* A number that may be missing; *value_out keeps what it has then. */
 static weir_status number(const json_t *object, const char *where, const char *key, double *value_out)
@@ -28,11 +10,30 @@ static weir_status number(const json_t *object, const char *where, const char *k
     return json_object_get(object, key) ? weir_json_number(object, where, key, value_out) : WEIR_OK;
 }
 
+/* Bytes beside a default of 1 would mean nothing: both are there, or neither is. */
+static weir_status memory_read(const json_t *object, const char *where, struct weir_stage_costs *stage)
+{
+    bool b = json_object_get(object, "mem_B"), w = json_object_get(object, "mem_W");
+    if (b != w)
+        return WEIR_FAIL(WEIR_ERR_INVALID,
+                         "%s: '%s' is missing beside '%s': give what is held from F to I and from I to W", where,
+                         b ? "mem_W" : "mem_B", b ? "mem_B" : "mem_W");
+    if (!b && json_object_get(object, "mem_IW"))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%s: 'mem_IW' is a part of 'mem_W', which is missing", where);
+    if (!b)
+        return WEIR_OK;
+    weir_status status = weir_json_number(object, where, "mem_B", &stage->mem_backward);
+    if (!status)
+        status = weir_json_number(object, where, "mem_W", &stage->mem_weight);
+    stage->mem_made = stage->mem_weight;
+    return status ? status : number(object, where, "mem_IW", &stage->mem_made);
+}
+
 static weir_status stage_read(json_t *object, const char *where, struct weir_stage_costs *stage)
 {
-    static const char *const keys[] = {"F",           "I",          "W",               "mem_B", "mem_W",
+    static const char *const keys[] = {"F",           "I",          "W",               "mem_B", "mem_W", "mem_IW",
                                        "param_bytes", "grad_bytes", "optimizer_bytes", NULL};
-    weir_status status = keys_check(object, where, keys);
+    weir_status status = weir_json_keys(object, where, keys);
     if (!status)
         status = weir_json_number(object, where, "F", &stage->forward);
     if (!status)
@@ -40,9 +41,7 @@ static weir_status stage_read(json_t *object, const char *where, struct weir_sta
     if (!status)
         status = weir_json_number(object, where, "W", &stage->weight);
     if (!status)
-        status = number(object, where, "mem_B", &stage->mem_backward);
-    if (!status)
-        status = number(object, where, "mem_W", &stage->mem_weight);
+        status = memory_read(object, where, stage);
     if (!status)
         status = number(object, where, "param_bytes", &stage->param_bytes);
     if (!status)
@@ -56,7 +55,7 @@ static weir_status edge_read(json_t *object, const char *where, struct weir_edge
 {
     static const char *const keys[] = {"from", "to", "latency", "bytes", "bandwidth", NULL};
     int64_t from = 0, to = 0;
-    weir_status status = keys_check(object, where, keys);
+    weir_status status = weir_json_keys(object, where, keys);
     if (!status)
         status = weir_json_integer(object, where, "from", &from);
     if (!status)
@@ -76,6 +75,11 @@ static weir_status edge_read(json_t *object, const char *where, struct weir_edge
     return status;
 }
 
+static bool has_memory(const json_t *stages, size_t index)
+{
+    return json_object_get(json_array_get(stages, index), "mem_B");
+}
+
 static weir_status stages_read(const json_t *array, const char *path, struct weir_arena *arena,
                                struct weir_schedule_costs *costs)
 {
@@ -91,10 +95,15 @@ static weir_status stages_read(const json_t *array, const char *path, struct wei
         snprintf(where, sizeof where, "'%s' stage %zu", path, i);
         stages[i] = (struct weir_stage_costs){.mem_backward = costs->mem_backward,
                                               .mem_weight = costs->mem_weight,
+                                              .mem_made = costs->mem_made,
                                               .param_bytes = costs->param_bytes,
                                               .grad_bytes = costs->grad_bytes,
                                               .optimizer_bytes = costs->optimizer_bytes};
         status = stage_read(json_array_get(array, i), where, &stages[i]);
+        if (!status && has_memory(array, i) != has_memory(array, 0))
+            status = WEIR_FAIL(WEIR_ERR_INVALID,
+                               "%s %s 'mem_B' and 'mem_W', stage 0 %s: give them for all stages or for none", where,
+                               has_memory(array, i) ? "has" : "lacks", has_memory(array, 0) ? "has them" : "does not");
     }
     if (!status) {
         costs->stages = stages;
@@ -132,7 +141,7 @@ static weir_status reduce_link_read(json_t *object, const char *path, struct wei
     if (!object)
         return WEIR_OK;
     snprintf(where, sizeof where, "'%s' reduce_link", path);
-    weir_status status = keys_check(object, where, keys);
+    weir_status status = weir_json_keys(object, where, keys);
     if (!status)
         status = number(object, where, "latency", &costs->reduce_latency);
     return status ? status : number(object, where, "bandwidth", &costs->reduce_bandwidth);
@@ -146,19 +155,24 @@ weir_status weir_schedule_costs_load(const char *path, struct weir_arena *arena,
     weir_status status = weir_json_load(path, &root);
     if (status)
         return status;
-    status = keys_check(root, path, keys);
+    char where[512];
+    snprintf(where, sizeof where, "'%s'", path);
+    status = weir_json_keys(root, where, keys);
+    if (!status && !json_object_size(root))
+        status = WEIR_FAIL(WEIR_ERR_INVALID,
+                           "'%s' has no costs, as in {\"stages\": [{\"F\": 1, \"I\": 1, \"W\": 1}]}", path);
     if (!status)
         status = stages_read(json_object_get(root, "stages"), path, arena, &read);
     if (!status)
         status = edges_read(json_object_get(root, "edges"), path, arena, &read);
     if (!status)
-        status = number(root, path, "reduce", &read.reduce);
+        status = number(root, where, "reduce", &read.reduce);
     if (!status)
         status = reduce_link_read(json_object_get(root, "reduce_link"), path, &read);
     if (!status)
-        status = number(root, path, "bucket_bytes", &read.bucket_bytes);
+        status = number(root, where, "bucket_bytes", &read.bucket_bytes);
     if (!status)
-        status = number(root, path, "optimizer", &read.optimizer);
+        status = number(root, where, "optimizer", &read.optimizer);
     if (!status)
         *costs = read;
     json_decref(root);

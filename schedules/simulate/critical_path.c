@@ -101,7 +101,7 @@ static struct at transfer_find(const struct path *path, int rank, const struct w
         at.transfer = true;
         return at;
     }
-    int e = weir_edge_find(flow->edges, source, rank);
+    int e = weir_schedule_edge_find(flow->edges, source, rank);
     const struct weir_action *message = flow->edges->edges[e].messages;
     size_t i = 0;
     while (message[i].stage != a->stage || message[i].mb != a->mb || (message[i].type == WEIR_RECV_F) != forward)
@@ -123,7 +123,7 @@ static bool releases(const struct weir_flow *flow, const struct weir_action *a, 
 static struct at slot_find(const struct path *path, int e, size_t index)
 {
     const struct weir_flow *flow = path->flow;
-    const struct weir_edge *edge = &flow->edges->edges[e];
+    const struct weir_schedule_edge *edge = &flow->edges->edges[e];
     const struct weir_action *message = &edge->messages[index];
     bool forward = message->type == WEIR_RECV_F;
     int unit = weir_scan_unit_index(flow->scan, message->stage, message->mb);
@@ -202,7 +202,7 @@ static weir_status step_add(struct path *path, struct at at)
     if (status)
         return status;
     if (at.transfer && flow->model == WEIR_CHANNELS_EDGE) {
-        const struct weir_edge *edge = &flow->edges->edges[at.where];
+        const struct weir_schedule_edge *edge = &flow->edges->edges[at.where];
         weir_flow_partner(flow, &edge->messages[at.index], &step.action);
         step.rank = edge->from;
         step.duration = flow->costs.transfer[at.where];
@@ -210,7 +210,7 @@ static weir_status step_add(struct path *path, struct at at)
         struct weir_action receive;
         step.action = *action_at(path, at.where, at.index);
         int to = weir_flow_partner(flow, &step.action, &receive);
-        step.duration = flow->costs.transfer[weir_edge_find(flow->edges, at.where, to)];
+        step.duration = flow->costs.transfer[weir_schedule_edge_find(flow->edges, at.where, to)];
     } else {
         const struct weir_action *a = action_at(path, at.where, at.index);
         step.action = *a;
@@ -248,8 +248,8 @@ static struct at last_action(const struct path *path, double reduce)
     return action_before(path, last, n);
 }
 
-weir_status weir_critical_path(const struct weir_flow *flow, double reduce, struct weir_arena *arena,
-                               struct weir_simulation *result)
+weir_status weir_critical_path_find(const struct weir_flow *flow, double reduce, struct weir_arena *arena,
+                                    struct weir_simulation *result)
 {
     struct path path = {.flow = flow};
     struct weir_path_step *steps;

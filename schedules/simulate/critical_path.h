@@ -6,7 +6,7 @@
 #include "schedules/simulate/simulate.h"
 
 /* Fill in result->critical_path.  `reduce` is what a rank does after its list.  WEIR_ERR_NOMEM. */
-weir_status weir_critical_path(const struct weir_flow *flow, double reduce, struct weir_arena *arena,
-                               struct weir_simulation *result);
+weir_status weir_critical_path_find(const struct weir_flow *flow, double reduce, struct weir_arena *arena,
+                                    struct weir_simulation *result);
 
 #endif

@@ -2,12 +2,11 @@
 
 #include <math.h>
 
+#include "base/large.h"
+#include "schedules/check/flow.h"
+#include "schedules/io/lower_torch.h"
 #include "schedules/simulate/cost_tables.h"
 #include "schedules/simulate/critical_path.h"
-#include "schedules/check/flow.h"
-#include "base/large.h"
-#include "schedules/io/lower_torch.h"
-#include "schedules/io/reductions.h"
 
 /* Everything of one simulation but its result. */
 struct run {
@@ -16,7 +15,7 @@ struct run {
     struct weir_arena work;
     struct weir_schedule schedule; /* the lists that run */
     struct weir_scan scan;
-    struct weir_edges edges;
+    struct weir_schedule_edges edges;
     struct weir_flow flow;
 };
 
@@ -67,9 +66,9 @@ static weir_status delay_keep(struct run *run)
 
 static weir_status flow_prepare(struct run *run, struct weir_arena *arena)
 {
-    weir_status status = weir_edges_build(&run->scan, &run->work, &run->edges);
+    weir_status status = weir_schedule_edges_build(&run->scan, &run->work, &run->edges);
     if (!status && run->schedule.has_comms)
-        status = weir_edges_match(&run->scan, &run->edges, &run->work);
+        status = weir_schedule_edges_match(&run->scan, &run->edges, &run->work);
     if (!status)
         status = weir_flow_open(&run->flow, run->options->channels, &run->scan, &run->edges, &run->work);
     if (!status)
@@ -83,37 +82,58 @@ static weir_status flow_prepare(struct run *run, struct weir_arena *arena)
     return status;
 }
 
+/* What is held while an action runs, beyond what was before it, and what it leaves. */
+struct memory_step {
+    double during, after;
+};
+
+static struct memory_step memory_step(const struct weir_stage_costs *c, unsigned type, bool trainable)
+{
+    switch (type) {
+    case WEIR_F:
+        return (struct memory_step){c->mem_backward, trainable ? c->mem_backward : 0};
+    case WEIR_B:
+        return (struct memory_step){0, -c->mem_backward};
+    case WEIR_I:
+        return (struct memory_step){c->mem_made, c->mem_weight - c->mem_backward};
+    case WEIR_W:
+        return (struct memory_step){0, -c->mem_weight};
+    default:
+        return (struct memory_step){0, 0};
+    }
+}
+
+struct memory {
+    double held, peak;
+};
+
+static void memory_count(struct memory *memory, const struct weir_stage_costs *costs, unsigned type, bool trainable)
+{
+    struct memory_step step = memory_step(costs, type, trainable);
+    memory->peak = fmax(memory->peak, memory->held + step.during);
+    memory->held += step.after;
+}
+
 static void memory_peak(const struct run *run, int rank, double *memory_out, double *activations_out)
 {
     const struct weir_schedule_rank *list = &run->schedule.ranks[rank];
     const struct weir_schedule_costs *costs = run->costs;
-    bool trainable = run->scan.trainable;
-    double memory = 0, units = 0;
-    if (!costs->stages && costs->mem_backward == costs->mem_weight) { /* I changes nothing: the scan has counted */
-        memory_out[rank] = activations_out[rank] = run->scan.rank_peak[rank] * costs->mem_weight;
+    struct weir_schedule_costs common = *costs;
+    common.stages = NULL;
+    struct weir_stage_costs unit = weir_costs_stage(&common, 0);
+    if (!costs->stages && unit.mem_backward == unit.mem_weight && !unit.mem_made) { /* the scan has counted */
+        memory_out[rank] = activations_out[rank] = run->scan.rank_peak[rank] * unit.mem_weight;
         return;
     }
+    struct memory memory = {0}, units = {0};
     for (size_t i = 0; i < list->n_actions; i++) {
         const struct weir_action *a = &list->actions[i];
         struct weir_stage_costs c = weir_costs_stage(costs, a->stage);
-        double b = 0, w = 0; /* how many of each this action takes or gives back */
-        if (a->type == WEIR_F)
-            b = 1;
-        else if (a->type == WEIR_B || a->type == WEIR_I)
-            b = -1;
-        if (a->type == WEIR_I)
-            w = 1;
-        else if (a->type == WEIR_W)
-            w = -1;
-        memory += b * c.mem_backward + w * c.mem_weight;
-        units += b * costs->mem_backward + w * costs->mem_weight;
-        memory_out[rank] = memory > memory_out[rank] ? memory : memory_out[rank];
-        activations_out[rank] = units > activations_out[rank] ? units : activations_out[rank];
-        if (b > 0 && !trainable) {
-            memory -= c.mem_backward;
-            units -= costs->mem_backward;
-        }
+        memory_count(&memory, &c, a->type, run->scan.trainable);
+        memory_count(&units, &unit, a->type, run->scan.trainable);
     }
+    memory_out[rank] = memory.peak;
+    activations_out[rank] = units.peak;
 }
 
 struct ends {
@@ -134,7 +154,7 @@ static void state_count(const struct run *run, struct weir_simulation *result, d
         state[rank] += c.param_bytes + c.grad_bytes + c.optimizer_bytes;
         sharded[rank] += c.param_bytes + c.grad_bytes + c.optimizer_bytes / (replicas > 1 ? replicas : 1);
         if (run->options->shard_optimizer)
-            gather[rank] += weir_reduce_phase_time(run->costs, c.param_bytes, replicas);
+            gather[rank] += weir_costs_phase_time(run->costs, c.param_bytes, replicas);
     }
     result->gather = gather;
     result->state = state;
@@ -229,7 +249,7 @@ static weir_status result_build(const struct run *run, struct weir_arena *arena,
     if (run->options->keep_times && run->options->channels == WEIR_CHANNELS_EDGE)
         status = transfers_list(run, arena, result);
     if (!status && run->options->keep_path)
-        status = weir_critical_path(&run->flow, run->costs->reduce, arena, result);
+        status = weir_critical_path_find(&run->flow, run->costs->reduce, arena, result);
     return status;
 }
 
@@ -240,13 +260,13 @@ static weir_status schedule_prepare(struct run *run, const struct weir_schedule 
     weir_status status = WEIR_OK;
     run->schedule = *schedule;
     if (run->options->channels != WEIR_CHANNELS_EDGE && !schedule->has_comms) {
-        status = weir_scan(schedule, NULL, &run->work, &run->scan);
+        status = weir_scan_build(schedule, NULL, &run->work, &run->scan);
         if (!status)
-            status = weir_lower_rounds(schedule, false, arena, &run->schedule);
+            status = weir_schedule_lower_rounds(schedule, false, arena, &run->schedule);
     }
     if (!status && run->options->n_replicas > 1)
         status = weir_schedule_add_reductions(&run->schedule, arena, &run->schedule);
-    return status ? status : weir_scan(&run->schedule, NULL, &run->work, &run->scan);
+    return status ? status : weir_scan_build(&run->schedule, NULL, &run->work, &run->scan);
 }
 
 weir_status weir_schedule_simulate(const struct weir_schedule *schedule, const struct weir_schedule_costs *costs,

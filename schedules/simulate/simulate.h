@@ -15,6 +15,14 @@
  * With the optimizer sharded over the replicas (ZeRO-1) the first phase is enough, the optimizer takes 1 / D of its time
  * and its state 1 / D of its memory, and the parameters are handed round in a phase of their own behind it.
  *
+ * Memory is counted in list order.  F adds mem_backward; I needs mem_made beside that, and leaves mem_weight; B and W
+ * give back what there is:
+ *
+ *     F to I ├───────────┤            mem_backward = F to I + F to W
+ *     F to W ├───────────────────┤    mem_weight   = F to W + I to W
+ *     I to W         ├───────────┤    mem_made     = I to W
+ *             F       I       W
+ *
  *     bubble       1 - work of the busiest rank / makespan
  *     bubble_span  1 - work of the busiest rank / max over ranks of (its last end - its first start)
  *
@@ -37,6 +45,7 @@ struct weir_stage_costs {
     double mem_backward;           /* held from F on, until the end of I or B; any unit */
     double mem_weight;             /* held after I, until the end of W */
     double param_bytes, grad_bytes, optimizer_bytes; /* of the stage's parameters, gradients and optimizer state */
+    double mem_made;               /* the part of mem_weight that I makes; the rest F has kept */
 };
 
 struct weir_edge_costs {
@@ -58,6 +67,7 @@ struct weir_schedule_costs {
     double param_bytes, grad_bytes, optimizer_bytes; /* every stage */
     double reduce_latency, reduce_bandwidth;         /* of the link between replicas; bandwidth 0: latency alone */
     double bucket_bytes;                             /* gradients are reduced in parts of so many bytes; 0: per stage */
+    double mem_made;                                 /* every stage */
 };
 
 struct weir_simulation_options {
@@ -118,9 +128,10 @@ weir_status weir_schedule_simulate(const struct weir_schedule *schedule, const s
                                    const struct weir_simulation_options *options, struct weir_arena *arena,
                                    struct weir_simulation *result_out);
 
-/* Read {stages: [{F, I, W, mem_B, mem_W, param_bytes, grad_bytes, optimizer_bytes}], edges: [{from, to, latency, bytes,
- * bandwidth}], reduce, reduce_link: {latency, bandwidth}, bucket_bytes, optimizer} over the values that *costs has.  Only
- * F, I and W of a stage must be there.  WEIR_ERR_IO, WEIR_ERR_INVALID. */
+/* Read {stages: [{F, I, W, mem_B, mem_W, mem_IW, param_bytes, grad_bytes, optimizer_bytes}], edges: [{from, to,
+ * latency, bytes, bandwidth}], reduce, reduce_link: {latency, bandwidth}, bucket_bytes, optimizer} over the values that
+ * *costs has.  F, I and W of a stage must be there; mem_B and mem_W go together, on all stages or on none; mem_IW
+ * (mem_made) is mem_W where it is left out.  WEIR_ERR_IO; WEIR_ERR_INVALID, also for a file without any cost. */
 weir_status weir_schedule_costs_load(const char *path, struct weir_arena *arena, struct weir_schedule_costs *costs);
 
 /* The number of steps when every rank does at most one action per step, transfers included (the rule of PyTorch's

@@ -1,5 +1,6 @@
 /* A simulation as a Chrome trace: a process per rank, thread 0 its compute stream, one thread per edge that arrives
  * and one for its reductions. */
+#include <math.h>
 #include <stdio.h>
 
 #include "base/text.h"
@@ -103,6 +104,9 @@ weir_status weir_simulation_trace(const struct weir_simulation *simulation, stru
 {
     if (!simulation->start)
         return WEIR_FAIL(WEIR_ERR_INVALID, "a trace needs a simulation that kept its times");
+    if (!isfinite(simulation->makespan * 1000)) /* the unit is shown as a millisecond, times are in microseconds */
+        return WEIR_FAIL(WEIR_ERR_INVALID, "a makespan of %g is too long for a trace: use a larger unit of time",
+                         simulation->makespan);
     struct weir_text text = {0};
     weir_text_append(&text, "{\"displayTimeUnit\":\"ms\",\"otherData\":{\"unit\":\"1 ms\"},\"traceEvents\":[\n");
     ranks_name(&text, simulation);

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "base/rng.h"
+#include "base/replace.h"
 #include "base/text.h"
 
 static void the_first_detector_records_the_message(void **state)
@@ -247,6 +248,9 @@ static void json_errors_name_file_and_line(void **state)
     assert_ok(weir_json_number(root, "t.json", "b", &d));
     assert_fails(weir_json_integer(root, "t.json", "b", &i), WEIR_ERR_INVALID, "'b' is a real");
     assert_fails(weir_json_number(root, "t.json", "z", &d), WEIR_ERR_INVALID, "'z' is missing");
+    static const char *const known[] = {"a", "b", "label", NULL};
+    assert_fails(weir_json_keys(root, "t.json", known + 1), WEIR_ERR_INVALID, "t.json: unknown key 'a': ");
+    assert_fails(weir_json_keys(json_object_get(root, "a"), "a", known), WEIR_ERR_INVALID, "a must be an object");
     json_decref(root);
     assert_fails(weir_json_parse("{\n\"a\":1,\"a\":2}", 15, "t.json", &root), WEIR_ERR_INVALID, "'t.json' line 2");
 }

@@ -13,6 +13,7 @@
 #include "base/input_file.h"
 #include "base/mapped_file.h"
 #include "base/safetensors.h"
+#include "base/replace.h"
 #include "base/text.h"
 
 static void a_regular_file_is_opened_at_its_first_byte(void **state)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/safetensors.h"
+#include "base/replace.h"
 #include "base/text.h"
 
 enum { MOST_BYTES = 4096 };

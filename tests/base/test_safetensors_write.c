@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/tensor_files.h"
+#include "base/replace.h"
 #include "base/text.h"
 
 static const int64_t dims_2_3[] = {2, 3}, dims_5[] = {5};

@@ -133,7 +133,7 @@ tokenizer_write() {
 coded_make() {
     mkdir "$1"
     sed 's/"vocab_size": 256/"vocab_size": 257/' model/config.json >"$1/config.json"
-    "$WEIR" train --model "$1/config.json" --data text --steps 1 --seq-len 8 --microbatches 1 -q --export "$1" >/dev/null
+    "$WEIR" train --model "$1/config.json" --data text --steps 1 --seq-len 8 --microbatches 1 -q --export "$1" --force >/dev/null
 }
 
 @test "merges shorten the prompt, pieces are printed as their bytes" {

@@ -55,6 +55,9 @@ same() {
     one --stages 2 --replicas 2 --microbatches 2
     WEIR_FAKE_NCCL=serial same 4 --stages 2 --replicas 2 --microbatches 2
     WEIR_FAKE_NCCL=random same 4 --stages 2 --replicas 2 --microbatches 2 --zero 1 --placement spread
+    reductions_write s.csv
+    one --schedule ./s.csv --replicas 2 --microbatches 2
+    WEIR_FAKE_NCCL=serial same 4 --schedule ./s.csv --replicas 2 --microbatches 2
 }
 
 @test "in bf16 every process rounds the parameters that it fetched" {
@@ -89,7 +92,7 @@ same() {
 
 @test "one process prints a trace of all GPUs" {
     gpus 3 --stages 3 --trace t --metrics m
-    [ "$(wc -l <m)" -eq 2 ]
+    [ "$(grep -c '"step"' m)" -eq 2 ]
     for r in 0 1 2; do grep -q "\"rank $r\"" t; done
     ! grep -q '"dur": *-' t
 }
@@ -101,12 +104,39 @@ same() {
     run --separate-stderr "$WEIR_FAKE" "${base[@]}" --stages 2 --device cpu --transport nccl
     [ "$status" -eq 2 ]
     [[ $stderr == *"transport 'nccl' moves memory of GPUs, device 'cpu' has other memory: use --transport mpi"* ]]
-    WEIR_FAKE_GPUS=1 run --separate-stderr gpus 2 --stages 2
+    WEIR_FAKE_GPUS=2 run --separate-stderr gpus 3 --stages 3
     [ "$status" -eq 2 ]
-    [[ $stderr == *"there is no device 'cuda:1', this machine has 1"* ]]
+    [[ $stderr == *"there is no device 'cuda:2', this machine has 2"* ]]
+    WEIR_FAKE_GPUS=1 run --separate-stderr gpus 2 --stages 2
+    [ "$status" -ne 0 ] && [ "$status" -ne 5 ]
+    [[ $stderr == *"connecting rank 0 to rank 1: ncclCommInitRankConfig: "*"are on one GPU"* ]]
     NCCL_HOSTID=same run --separate-stderr gpus 2 --stages 2 --device cuda:0
     [ "$status" -ne 0 ] && [ "$status" -ne 5 ]
     [[ $stderr == *"connecting rank 0 to rank 1: ncclCommInitRankConfig: "* ]]
+}
+
+@test "a launcher may show each process its own GPU" {
+    export WEIR_FAKE_GPUS=4
+    one --stages 2
+    cat >shown <<'END'
+#!/bin/bash
+export CUDA_VISIBLE_DEVICES=$((OMPI_COMM_WORLD_RANK + 1))
+exec "$@"
+END
+    chmod +x shown
+    bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" 2 ./shown "$WEIR_FAKE" "${base[@]}" --device cuda --stages 2 --metrics several
+    numbers several | cmp one.numbers
+}
+
+@test "streams of NCCL have queues too, and what CUDA reads is set before MPI starts it" {
+    rm -f started
+    WEIR_FAKE_MPI_START=$PWD/started gpus 2 --stages 2 --steps 1
+    [ "$(sort -u started)" = CUDA_DEVICE_MAX_CONNECTIONS=32 ]
+    # one stream for kernels; two edges and the sum over all, with two streams of the library for each of the three
+    CUDA_DEVICE_MAX_CONNECTIONS=10 gpus 2 --stages 2 --steps 1
+    CUDA_DEVICE_MAX_CONNECTIONS=9 run --separate-stderr gpus 2 --stages 2 --steps 1
+    [ "$status" -eq 1 ]
+    [[ $stderr == *"device 'cuda:"*"' has 9 queues and all have a stream"* ]]
 }
 
 @test "a call of NCCL that fails ends all processes" {

@@ -141,3 +141,101 @@ field() { "$JSON_GET" "$1"; }
     [ "$status" -eq 2 ]
     [[ "$output" == *"--dtype needs --model"* ]]
 }
+
+@test "a cap that cannot be met names the node and its bytes, in every form of output" {
+    for form in "" --explain --json "--output dot" "--output layers" "--output msr"; do
+        run --separate-stderr "$WEIR" plan --graph graph.json --devices 2 --memory 5 $form
+        [ "$status" -eq 3 ]
+        [[ "$stderr" == *"node '1' needs 10 bytes, a device has 5: use more --memory"* ]]
+        [[ "$output" != *"optimal"* && "$output" != *inf* ]]
+    done
+    run --separate-stderr "$WEIR" plan --graph graph.json --devices 2 --memory 5 --explain
+    [[ "$output" == "no plan on 2 devices; "* ]]
+    run --separate-stderr "$WEIR" plan --graph graph.json --devices 1 --memory 25
+    [ "$status" -eq 3 ]
+    [[ "$stderr" == *"all nodes need 30 bytes, 1 device of 25 hold"*"use more --devices or more --memory"* ]]
+    run --separate-stderr "$WEIR" plan --graph graph.txt --devices 2 --memory 5 --output pipedream
+    [ "$status" -eq 3 ]
+    [ -z "$output" ]
+}
+
+@test "a cap of no bytes is refused, not taken for no cap" {
+    for memory in 0 0.5 -1 nan inf; do
+        run "$WEIR" plan --graph graph.json --devices 2 --memory $memory
+        [ "$status" -eq 2 ]
+        [[ "$output" == *"--memory takes bytes such as 512M or 4GiB, at least 1, not '$memory'"* ]]
+    done
+    "$WEIR" plan --graph graph.json --devices 2 --json >plan.json
+    run "$WEIR" plan evaluate --graph graph.json --plan plan.json --memory 0
+    [ "$status" -eq 2 ]
+    for command in train generate; do
+        run "$WEIR" $command --model gpt2-tiny --device-memory 0.5
+        [ "$status" -eq 2 ]
+        [[ "$output" == *"--device-memory takes bytes such as 512M or 4GiB, at least 1, not '0.5'"* ]]
+    done
+    sed 's/"maxSizePerFPGA": 100/"maxSizePerFPGA": 0/' graph.json >nothing.json
+    run "$WEIR" plan --graph nothing.json --devices 2
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"'nothing.json': the memory of a device is 0 bytes"* ]]
+}
+
+@test "a misspelt key of our own formats is an error with a suggestion" {
+    "$WEIR" plan --graph graph.json --devices 2 --save-graph own.json --json >plan.json
+    sed 's/"memory"/"memroy"/' own.json >wrong.json
+    run "$WEIR" plan --graph wrong.json --devices 2
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"'wrong.json': document: unknown key 'memroy': did you mean 'memory'?"* ]]
+    sed 's/"stages"/"devcies": 2, "stages"/' plan.json >wrong.json
+    run "$WEIR" plan evaluate --graph graph.json --plan wrong.json
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"'wrong.json': document: unknown key 'devcies': did you mean 'devices'?"* ]]
+    run "$WEIR" plan evaluate --graph own.json --plan plan.json
+    [ "$status" -eq 0 ]
+}
+
+@test "without time there is still the plan that needs no search" {
+    cat >diamond.json <<'JSON'
+{"format": "weir-cost-graph", "nodes": [{"id": "a", "forward": 2}, {"id": "b", "forward": 2}, {"id": "c", "forward": 2},
+ {"id": "d", "forward": 2}], "edges": [{"from": "a", "to": "b", "cost": 1}, {"from": "a", "to": "c", "cost": 1},
+ {"from": "b", "to": "d", "cost": 1}, {"from": "c", "to": "d", "cost": 1}]}
+JSON
+    run --separate-stderr "$WEIR" plan --graph diamond.json --devices 2 --seconds 0.001 --json
+    [ "$status" -eq 0 ]
+    [ "$(field 'objective' <<<"$output")" != null ]
+}
+
+@test "a drawing without Graphviz is an error that says so, and leaves no file" {
+    mkdir empty
+    run env PATH="$PWD/empty" "$WEIR" plan --graph graph.json --devices 2 --draw plan.svg
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"cannot draw 'plan.svg': Graphviz's program 'dot' is not there"*"ends in .dot"* ]]
+    [ ! -e plan.svg ]
+    mkdir bin
+    printf '#!/bin/sh\nexit 3\n' >bin/dot && chmod +x bin/dot # ends without reading what it is given
+    run env PATH="$PWD/bin" "$WEIR" plan --graph graph.json --devices 2 --draw plan.svg
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"'dot' ended with status 3"* ]]
+    [ ! -e plan.svg ]
+}
+
+@test "a drawing is what Graphviz makes of the text, whatever the name" {
+    mkdir bin
+    printf '#!/bin/sh\necho "<svg>$1"\ncat\n' >bin/dot && chmod +x bin/dot
+    run env PATH="$PWD/bin:$PATH" "$WEIR" plan --graph graph.json --devices 2 --draw "it's; a plan.svg"
+    [ "$status" -eq 0 ]
+    [ "$(head -n 1 "it's; a plan.svg")" = "<svg>-Tsvg" ]
+    grep -q 'cluster_1' "it's; a plan.svg"
+}
+
+@test "a pipe, a device or a folder given as graph or as plan is refused by name and not waited for" {
+    mkfifo pipe
+    mkdir folder
+    for path in pipe /dev/zero folder; do
+        run timeout 60 "$WEIR" plan --graph $path --devices 2
+        [ "$status" -eq 1 ]
+        [[ "$output" == *"'$path' is a "* ]]
+        run timeout 60 "$WEIR" plan evaluate --graph graph.json --plan $path
+        [ "$status" -eq 1 ]
+        [[ "$output" == *"'$path' is a "* ]]
+    done
+}

@@ -174,7 +174,7 @@ weir_stand_in() {
 echo "weir $*" >>CALLS
 while [ $# -gt 0 ]; do
     case $1 in
-    --metrics) printf '{"step": 0, "loss": 5.5, "step_ms": 500.0}\n{"step": 1, "loss": 2.25, "step_ms": 250.0}\n' >"$2" ;;
+    --metrics) printf '{"run": {"lr": 0.1}}\n{"step": 1, "loss": 5.5, "step_ms": 500.0}\n{"step": 2, "loss": 2.25, "step_ms": 250.0}\n' >"$2" ;;
     esac
     shift
 done

@@ -27,13 +27,36 @@ setup() {
     [ "${lines[0]}" = "# weir-schedule 1 copies=2" ]
 }
 
+@test "training says that a file adds weight gradients up in another order" {
+    head -c 4000 "$WEIR" | base64 >data.txt
+    printf '0F0,0F1,0B1,0B0\n' >down.csv
+    run -0 --separate-stderr "$WEIR" train --model gpt2-tiny --data data.txt --schedule ./down.csv --steps 1 --json
+    [[ "$output" == *'"wgrad_order": "other"'* ]]
+    [[ "$stderr" == *"'./down.csv' runs W in another than ascending order of micro-batches"* ]]
+    run -0 --separate-stderr "$WEIR" train --model gpt2-tiny --data data.txt --stages 1 --steps 1 --json
+    [[ "$output" == *'"wgrad_order": "ascending"'* ]]
+    [[ "$stderr" != *"ascending"* ]]
+}
+
+@test "schedules that go through chunks in turn have two of them unless told otherwise" {
+    run -0 "$WEIR" schedule make bfs -p 2 -m 2
+    [ "${lines[0]}" = "0F0,0F1,2F0,2F1,2B0,2B1,0B0,0B1" ]
+    run -0 "$WEIR" schedule make bfs -p 2 -m 2 -v 1
+    [ "${lines[0]}" = "0F0,0F1,0B0,0B1" ]
+    run -0 "$WEIR" schedule list
+    [[ "$output" == *"; 2 chunks unless told otherwise"* ]]
+    head -c 4000 "$WEIR" | base64 >data.txt
+    run -2 "$WEIR" train --model gpt2-tiny --data data.txt --stages 3 --schedule bfs --steps 1
+    [[ "$output" == *"with 2 stages on each rank cannot have 3 stages: use --stages 4 or another number of --chunks"* ]]
+}
+
 @test "make suggests a name and names the number to change" {
     run -2 "$WEIR" schedule make zb-h3 -p 2 -m 2
     [[ "$output" == *"did you mean 'zb-h1'"* ]]
     run -1 "$WEIR" schedule make interleaved -p 4 -m 9 -v 2
-    [[ "$output" == *"use -m 8 or -m 12"* ]]
+    [[ "$output" == *"use --microbatches 8 or --microbatches 12"* ]]
     run -1 "$WEIR" schedule make zbv -p 4 -m 8 -v 3
-    [[ "$output" == *"use -v 2"* ]]
+    [[ "$output" == *"use --chunks 2"* ]]
     run -2 "$WEIR" schedule make zbv -p 4
     [[ "$output" == *"-m M"* ]]
 }
@@ -92,6 +115,57 @@ setup() {
     [[ "$output" == *"B takes I + W"* ]]
     run -2 "$WEIR" schedule simulate 1f1b -p 2 -m 2 --time F=x
     run -2 "$WEIR" schedule simulate 1f1b -p 2 -m 2 --comm -1
+}
+
+@test "a costs file and options that say the same thing are refused, and so is a part of the memory" {
+    printf '{"stages": [{"F": 1, "I": 2, "W": 3, "mem_B": 8, "mem_W": 6, "mem_IW": 4}]}' >c.json
+    run -0 "$WEIR" schedule simulate zb-h1 -p 1 -m 2 --costs c.json --json
+    [[ "$output" == *'"peak_memory": [12]'* ]]
+    run -2 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --costs c.json --time F=5
+    [[ "$output" == *"'c.json' has the times of F, I and W: leave out --time"* ]]
+    run -2 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --costs c.json --mem B=1,W=1
+    [[ "$output" == *"leave out --mem"* ]]
+    printf '{"optimizer": 4, "bucket_bytes": 9, "reduce_link": {"latency": 1}}' >o.json
+    run -2 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --costs o.json
+    [[ "$output" == *"'o.json' has no stages, so the times of F, I and W are missing: give --time"* ]]
+    run -0 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --costs o.json --time F=1,I=1,W=1
+    [[ "$output" == *"makespan     10"* ]]
+    run -2 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --costs o.json --time F=1 --bucket-bytes 5
+    [[ "$output" == *"leave out --bucket-bytes"* ]]
+    run -2 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --costs o.json --time F=1 --reduce-link L=5
+    [[ "$output" == *"leave out --reduce-link"* ]]
+    printf '{}' >none.json
+    run -1 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --costs none.json
+    [[ "$output" == *"'none.json' has no costs"* ]]
+    run -2 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --mem B=3e9
+    [[ "$output" == *"--mem needs B and W"* ]]
+}
+
+# Bytes of ACTIVATIONS on the rank that needs most, from the memory table.
+packed() {
+    "$WEIR" train --model gpt2-tiny "$@" --microbatches 16 --print-memory |
+        awk '$2 == "activations" && $3 + $4 > most { most = $3 + $4 } END { print most }'
+}
+
+@test "costs of a model give simulate the memory that the engine needs" {
+    "$WEIR" schedule costs gpt2-tiny --stages 4 -o c.json
+    for name in 1f1b zb-h1; do
+        run -0 bash -c '"$WEIR" schedule simulate '$name' -p 4 -m 16 --costs c.json --json | "$JSON_GET" peak_memory'
+        [[ "$output" == *"$(packed --stages 4 --schedule $name)"* ]]
+    done
+    run -1 "$WEIR" schedule simulate 1f1b -p 2 -m 4 --costs c.json
+    [[ "$output" == *"the costs have 4 stages, the schedule has 2"* ]]
+    run -3 "$WEIR" schedule costs gpt2-tiny --stages 99
+    [[ "$output" == *"99 stages, but only 14 layers"* ]]
+    run -2 "$WEIR" schedule costs gpt2-tin
+    [[ "$output" == *"did you mean 'gpt2-tiny'"* ]]
+    run -2 "$WEIR" schedule costs
+}
+
+@test "a time that cannot be added up is no deadlock" {
+    run -1 --separate-stderr "$WEIR" schedule simulate 1f1b -p 2 -m 4 --time F=1e308 --json
+    [ -z "$output" ]
+    [[ "$stderr" == *"with stage 0 the times of all actions add up to more than 1.79769e+308"* ]]
 }
 
 @test "simulate counts steps by PyTorch's rule" {

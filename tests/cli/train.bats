@@ -62,9 +62,11 @@ train() {
 
 @test "metrics have one object per step with every field" {
     train --steps 3 -q --metrics m.jsonl >/dev/null
-    [ "$(wc -l <m.jsonl)" -eq 3 ]
-    for field in step loss grad_norm lr tokens_per_s step_ms bubble peak_bytes; do
-        [ "$(grep -c "\"$field\": " m.jsonl)" -eq 3 ]
+    [ "$(wc -l <m.jsonl)" -eq 4 ]
+    head -n 1 m.jsonl | grep -q '^{"run": {.*"model": "gpt2-tiny".*}}$'
+    [ "$(grep -o '^{"step": [0-9]*' m.jsonl | tr -dc '0-9\n' | paste -sd ' ')" = "1 2 3" ]
+    for field in step time_s tokens loss grad_norm lr tokens_per_s step_ms bubble peak_bytes; do
+        [ "$(grep "^{\"step\"" m.jsonl | grep -c "\"$field\": ")" -eq 3 ]
     done
 }
 
@@ -110,12 +112,12 @@ train() {
     [ "$status" -eq 0 ]
     run train --schedule ./s.csv --microbatches 3
     [ "$status" -eq 2 ]
-    [[ "$output" == *"'./s.csv' has 2 micro-batches, --microbatches says 3"* ]]
+    [[ "$output" == *"'./s.csv' has 2 micro-batches, but --microbatches 3 was given"* ]]
     run "$WEIR" train --model gpt2-tiny --data text --microbatch-size 2 --schedule ./s.csv --steps 2 --json -q
     [ "$status" -eq 0 ]
     run "$WEIR" train --model gpt2-tiny --data text --schedule ./s.csv --stages 3
     [ "$status" -eq 2 ]
-    [[ "$output" == *"'./s.csv' has 2 stages, --stages says 3"* ]]
+    [[ "$output" == *"'./s.csv' has 2 stages, but --stages 3 was given"* ]]
     printf '0F0,0B0\n1F0\n' >bad.csv
     run "$WEIR" train --model gpt2-tiny --data text --schedule ./bad.csv
     [ "$status" -eq 1 ]
@@ -158,11 +160,13 @@ larger than the machine|--model gpt2-tiny --data text --microbatch-size 1000000|
 a layer that is none|--model gpt2-tiny --data text --recompute h.0.mlp,h.9.attn|2|did you mean 'h.0.attn'
 an empty list of layers|--model gpt2-tiny --data text --recompute ,|2|empty entry
 cap too small|--model gpt2-tiny --data text --device-memory 1M|3|the cap is 1048576
+no cap at all|--model gpt2-tiny --data text --device-memory 0|2|--device-memory takes bytes such as 512M or 4GiB, at least 1
+half a byte|--model gpt2-tiny --data text --device-memory 0.5|2|--device-memory takes bytes such as 512M or 4GiB, at least 1
 images from text|--model mlp --data text|1|'text'
 images without a size|--model mlp --print-memory|2|--data is missing
 not a number|--model gpt2-tiny --data text --lr nan|2|--lr takes a number
 negative seed|--model gpt2-tiny --data text --seed -1|2|--seed takes a whole number from 0
-no steps|--model gpt2-tiny --data text --steps 0|2|--steps takes a whole number from 1
+fewer than no steps|--model gpt2-tiny --data text --steps -1|2|--steps takes a whole number from 0
 no configuration|--model gpt2-tiny --data text --config none.json|1|cannot open 'none.json'
 a typo in the configuration|--model gpt2-tiny --data text --config typo.json|2|did you mean '--lr'
 the short form of it|--model gpt2-tiny --data text -c typo.json|2|did you mean '--lr'
@@ -203,9 +207,9 @@ ROWS
 
 @test "the command line wins over the configuration" {
     train --config good.json --steps 3 --metrics m
-    [ "$(wc -l <m)" -eq 3 ]
+    [ "$(grep -c '"step"' m)" -eq 3 ]
     train -c good.json --metrics m
-    [ "$(wc -l <m)" -eq 2 ]
+    [ "$(grep -c '"step"' m)" -eq 2 ]
 }
 
 @test "an output never overwrites the file of another option" {
@@ -228,6 +232,29 @@ ROWS
 @test "the memory table shows what does not fit" {
     run "$WEIR" train --model gpt2-tiny --print-memory --microbatch-size 1000000 --device-memory 1M
     [[ "$status" -eq 0 && "$output" == *"totals per rank"* ]]
+}
+
+@test "names of files and of what stands in them cannot speak to the terminal" {
+    name=$'a\e[2Jb\nc'
+    run train --steps 1 --data "$name"
+    [[ "$status" -eq 1 && "$output" == *"'a\\x1b[2Jb\\nc'"* ]]
+    for arguments in "--metrics $name/m" "--trace $name/t" "--schedule ./$name" "--config $name" "--init-from $name" "--model ./$name" "--device $name" \
+        "--recompute $name" "--optimizer $name" "--$name" "--steps $name"; do
+        option=${arguments%% *} value=${arguments#* }
+        [ "$option" != "--$name" ] || value=1
+        run train --steps 1 "$option" "$value"
+        [ "$status" -ne 0 ]
+        [ "${#lines[@]}" -eq 1 ] || { echo "$arguments: $output"; false; }
+        [[ "$output" != *$'\e'* ]] || { echo "$arguments"; false; }
+    done
+    printf '{"steps": 1, "st\\u001b[2Jeps": 2}' >odd.json
+    run train --config odd.json
+    [[ "$status" -eq 2 && "$output" == *"unknown option '--st\\x1b[2Jeps'"* ]]
+    mkdir "$name"
+    printf '{"model_type": "gpt2", "n_embd": 8, "n_head": 2, "n_layer": 1, "n_positions": 16, "vocab_size": 256}' >"$name/config.json"
+    run --separate-stderr train --model "./$name" --stages 1 --steps 1 -q --export odd --quiet
+    run --separate-stderr "$WEIR" train --model "./$name" --data text --stages 1 --steps 1
+    [[ "$status" -eq 0 && "$output" == *"trained ./a\\x1b[2Jb\\nc"*" for 1 steps"* ]]
 }
 
 @test "a signal ends the run after a step with 128 + its number" {
@@ -261,6 +288,6 @@ ROWS
 @test "--help fits on a screen and names every option" {
     run "$WEIR" train --help
     [ "$status" -eq 0 ]
-    [ "${#lines[@]}" -le 48 ]
+    [ "${#lines[@]}" -le 60 ]
     [[ "$output" == *"--threads-per-rank"* && "$output" == *"--grad-clip"* ]]
 }

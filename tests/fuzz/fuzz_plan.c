@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct weir_cost_graph graph;
     struct weir_arena arena = {0};
     char *text = malloc(size + 1);
-    if (!text || weir_graph_parse(graph_text, sizeof graph_text - 1, "graph", WEIR_GRAPH_PIPEDREAM, 0, &graph)) {
+    if (!text || weir_cost_graph_parse(graph_text, sizeof graph_text - 1, "graph", WEIR_COST_GRAPH_PIPEDREAM, 0, &graph)) {
         free(text);
         return 0;
     }

@@ -1,6 +1,7 @@
 /* Fuzz target: the parser of schedule files in both dialects, and what reads its result.
  *
- * What parses must print and parse back to the same text, and check, lower and simulate must end with a status. */
+ * What parses must print and parse back to the same text, also from UTF-16 with semicolons; check, lower and simulate
+ * must end with a status. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,21 @@ static void require(bool condition)
         abort();
 }
 
+/* Printed text in UTF-16 with semicolons between cells. */
+static void other_form(const char *text, bool big, struct weir_arena *arena)
+{
+    size_t n = strlen(text);
+    const char *again;
+    char *wide;
+    struct weir_schedule copy;
+    require(weir_arena_alloc(arena, n, 2, &wide) == WEIR_OK);
+    for (size_t i = 0; i < n; i++)
+        wide[2 * i + big] = (char)(text[i] == ',' ? ';' : text[i]);
+    require(weir_schedule_csv_parse(wide, 2 * n, "fuzz", WEIR_CSV_TORCH, arena, &copy) == WEIR_OK);
+    require(weir_schedule_csv_print(&copy, arena, &again) == WEIR_OK);
+    require(!strcmp(text, again));
+}
+
 static void round_trip(const struct weir_schedule *schedule, struct weir_arena *arena)
 {
     const char *text, *again;
@@ -23,6 +39,8 @@ static void round_trip(const struct weir_schedule *schedule, struct weir_arena *
     require(weir_schedule_csv_parse(text, strlen(text), "fuzz", WEIR_CSV_TORCH, arena, &copy) == WEIR_OK);
     require(weir_schedule_csv_print(&copy, arena, &again) == WEIR_OK);
     require(!strcmp(text, again));
+    other_form(text, false, arena);
+    other_form(text, true, arena);
 }
 
 static void use(const struct weir_schedule *schedule, struct weir_arena *arena)

@@ -1,7 +1,7 @@
-/* Fuzz target: two files called .bin of any content are opened as tokens, or refused, and every sample can be read or is
+/* Fuzz target: two files of any name and content are opened as tokens, or refused, and every sample can be read or is
  * refused.  The first byte: bit 0 says whether the bytes are differences to valid files with a header, so that what lies
  * behind it is reached as well; bit 1 which header; the others the sequence length.  The second says where the second file
- * starts; 255: there is one file only. */
+ * starts; 255: there is one file only.  The third: what the files are called, and which format is asked for. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -16,12 +16,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 
 enum { MOST = 64, VOCABULARY = 50257 };
 
-static char folder_path[64], paths[2][80];
+/* The last pair is a Megatron dataset: its second file is no file of tokens. */
+static const char *const names[][2] = {{"a.bin", "b.bin"},         {"a.txt", "b"},       {"a.npy", "b.npy"},
+                                       {"a.jsonl", "b.json"},      {"a.bin.gz", "b.gz"}, {"m.bin", "m.idx"}};
+enum { NAMES = sizeof names / sizeof names[0], MEGATRON = NAMES - 1 };
+
+static char folder_path[64], paths[NAMES][2][96];
 
 static void folder_remove(void)
 {
-    remove(paths[0]);
-    remove(paths[1]);
+    for (int k = 0; k < NAMES; k++)
+        for (int i = 0; i < 2; i++)
+            remove(paths[k][i]);
     remove(folder_path);
 }
 
@@ -35,8 +41,8 @@ static bool folder_make(void)
             folder_path[0] = 0;
             continue;
         }
-        snprintf(paths[0], sizeof paths[0], "%s/a.bin", folder_path);
-        snprintf(paths[1], sizeof paths[1], "%s/b.bin", folder_path);
+        for (int k = 0; k < 2 * NAMES; k++)
+            snprintf(paths[k / 2][k % 2], sizeof paths[0][0], "%s/%s", folder_path, names[k / 2][k % 2]);
         atexit(folder_remove);
     }
     return folder_path[0];
@@ -80,14 +86,17 @@ static void samples_read(const weir_data *data, int32_t *input, int32_t *target)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     static int32_t input[MOST], target[MOST];
-    const char *const names[2] = {paths[0], paths[1]};
     weir_data *data;
-    if (n < 2 || !folder_make())
+    if (n < 3 || !folder_make())
         return 0;
-    size_t cut = bytes[1] == 255 ? n : 2 + (size_t)bytes[1] * (n - 2) / 255;
-    file_write(paths[0], bytes[0], bytes + 2, cut - 2);
-    file_write(paths[1], bytes[0], bytes + cut, n - cut);
-    if (!weir_data_open_tokens(names, bytes[1] == 255 ? 1 : 2, 1 + bytes[0] / 4, VOCABULARY, 1, &data)) {
+    int called = bytes[2] % NAMES;
+    enum weir_data_format format = (enum weir_data_format)(bytes[2] / NAMES % WEIR_DATA_FORMATS);
+    const char *const both[2] = {paths[called][0], paths[called][1]};
+    size_t cut = bytes[1] == 255 ? n : 3 + (size_t)bytes[1] * (n - 3) / 255;
+    file_write(both[0], called == MEGATRON ? 0 : bytes[0], bytes + 3, cut - 3);
+    file_write(both[1], called == MEGATRON ? 0 : bytes[0], bytes + cut, n - cut);
+    int n_files = bytes[1] == 255 || called == MEGATRON ? 1 : 2;
+    if (!weir_data_open_tokens(both, n_files, format, 1 + bytes[0] / 4, VOCABULARY, 1, &data)) {
         samples_read(data, input, target);
         weir_data_close(data);
     }

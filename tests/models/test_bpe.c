@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "base/replace.h"
 #include "base/text.h"
 #include "models/tokens/bpe.h"
 #include "models/tokens/unicode.h"

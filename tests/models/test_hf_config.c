@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/replace.h"
 #include "base/text.h"
 #include "models/gpt2.h"
 #include "models/hf/hf_config.h"
@@ -126,12 +127,88 @@ static void what_cannot_be_computed_is_an_error_that_names_the_key(void **state)
          "\"original_max_position_embeddings\":8}}"},
         {WEIR_ERR_INVALID, "rope_parameters' is not an object", "{" LLAMA ",\"rope_parameters\":3}"},
         {WEIR_ERR_INVALID, "duplicate", "{" LLAMA "," LLAMA "}"},
+        {WEIR_ERR_INVALID, "'n_embd' and 'hidden_size' say the same thing and differ", "{" GPT2 ",\"hidden_size\":48}"},
+        {WEIR_ERR_INVALID, "'n_layer' and 'num_hidden_layers' say", "{" GPT2 ",\"num_hidden_layers\":2}"},
+        {WEIR_ERR_INVALID, "'n_head' and 'num_attention_heads' say", "{" GPT2 ",\"num_attention_heads\":2}"},
+        {WEIR_ERR_INVALID, "'n_positions' and 'max_position_embeddings' say", "{" GPT2 ",\"max_position_embeddings\":64}"},
+        {WEIR_ERR_INVALID, "'n_positions' and 'n_ctx' say the same thing and differ", "{" GPT2 ",\"n_ctx\":64}"},
+        {WEIR_ERR_INVALID, "'rope_scaling' and 'rope_parameters' are both there and differ: remove the wrong one",
+         "{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"linear\",\"factor\":4.0},"
+         "\"rope_parameters\":{\"rope_type\":\"default\",\"rope_theta\":10000.0}}"},
+        {WEIR_ERR_INVALID, "'rope_scaling' and 'rope_parameters' are both there and differ",
+         "{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"linear\",\"factor\":4.0},"
+         "\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":4,\"rope_theta\":500}}"},
+        {WEIR_ERR_INVALID, "'rope_theta' and 'rope_parameters.rope_theta' say the same thing and differ",
+         "{" LLAMA ",\"rope_theta\":500,\"rope_parameters\":{\"rope_type\":\"default\",\"rope_theta\":10000.0}}"},
+        {WEIR_ERR_INVALID, "'rope_theta' and 'rope_scaling.rope_theta' say",
+         "{" LLAMA ",\"rope_theta\":500,\"rope_scaling\":{\"type\":\"linear\",\"factor\":2,\"rope_theta\":10000.0}}"},
+        {WEIR_ERR_INVALID, "'rope_type' and 'type' say the same thing and differ",
+         "{" LLAMA ",\"rope_scaling\":{\"rope_type\":\"linear\",\"type\":\"default\",\"factor\":2}}"},
+        {WEIR_ERR_INVALID, "rope_parameters' has a 'factor' and no 'rope_type'", "{" LLAMA ",\"rope_parameters\":{\"factor\":2}}"},
+        {WEIR_ERR_UNSUPPORTED, "rope_parameters': 'partial_rotary_factor' is 0.5, Weir computes 1 only",
+         "{" LLAMA ",\"rope_parameters\":{\"rope_type\":\"default\",\"partial_rotary_factor\":0.5}}"},
+        {WEIR_ERR_INVALID, "'partial_rotary_factor' and 'rope_parameters.partial_rotary_factor' say",
+         "{" LLAMA ",\"partial_rotary_factor\":1,\"rope_parameters\":{\"partial_rotary_factor\":0.5}}"},
+        {WEIR_ERR_INVALID, "'original_max_position_embeddings' stands beside 'rope_scaling', which needs it inside",
+         "{" LLAMA ",\"original_max_position_embeddings\":16,\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,"
+         "\"low_freq_factor\":1,\"high_freq_factor\":4}}"},
+        {WEIR_ERR_INVALID, "'original_max_position_embeddings' and 'rope_scaling.original_max_position_embeddings' say",
+         "{" LLAMA ",\"original_max_position_embeddings\":16,\"rope_scaling\":{\"rope_type\":\"llama3\",\"factor\":8,"
+         "\"low_freq_factor\":1,\"high_freq_factor\":4,\"original_max_position_embeddings\":8}}"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct weir_arena arena = {0};
         const struct weir_model_kind *kind = NULL;
         assert_fails(parse(rows[i].text, &arena, &kind), rows[i].status, rows[i].words);
         assert_null(kind);
+        weir_arena_release(&arena);
+    }
+}
+
+/* Two sources that agree are one. */
+static void keys_that_say_the_same_twice_are_read(void **state)
+{
+    (void)state;
+    struct weir_arena arena = {0};
+    const struct weir_model_kind *kind;
+    assert_ok(parse("{" GPT2 ",\"hidden_size\":24,\"num_hidden_layers\":3,\"num_attention_heads\":4,\"n_ctx\":32,"
+                    "\"max_position_embeddings\":32}", &arena, &kind));
+    assert_string_equal(logged, "");
+    assert_ok(parse("{\"model_type\":\"gpt2\",\"hidden_size\":24,\"num_hidden_layers\":3,\"num_attention_heads\":4,"
+                    "\"max_position_embeddings\":16,\"vocab_size\":100}", &arena, &kind));
+    const struct weir_gpt2_config *c = kind->config;
+    assert_true(c->width == 24 && c->n_blocks == 3 && c->n_heads == 4 && c->n_positions == 16);
+    assert_ok(parse("{" LLAMA ",\"rope_theta\":500,\"rope_scaling\":{\"type\":\"linear\",\"rope_type\":\"linear\",\"factor\":2},"
+                    "\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":2.0,\"rope_theta\":500.0,"
+                    "\"partial_rotary_factor\":1.0}}", &arena, &kind));
+    const struct weir_llama_config *l = kind->config;
+    assert_true(l->rope.theta == 500 && l->rope.scaling == WEIR_ROPE_LINEAR && l->rope.factor == 2);
+    assert_ok(parse("{" LLAMA ",\"rope_scaling\":null,\"rope_parameters\":{\"rope_type\":\"linear\",\"factor\":2}}", &arena,
+                    &kind));
+    assert_string_equal(logged, "");
+    assert_true(((const struct weir_llama_config *)kind->config)->rope.scaling == WEIR_ROPE_LINEAR);
+    assert_ok(parse("{" LLAMA ",\"rope_parameters\":{\"rope_type\":\"default\",\"mrope_section\":[1]}}", &arena, &kind));
+    assert_string_equal(logged, "'c.json: rope_parameters': unknown keys are not used: 'mrope_section'");
+    weir_arena_release(&arena);
+}
+
+/* Each number is in its range; their products and sums are not. */
+static void sizes_that_do_not_fit_together_are_refused(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "{\"model_type\":\"gpt2\",\"n_embd\":16777216,\"n_layer\":300,\"n_head\":1,\"n_positions\":8,\"vocab_size\":100}",
+        "{\"model_type\":\"gpt2\",\"n_embd\":16777216,\"n_layer\":1,\"n_head\":1,\"n_positions\":16777216,\"vocab_size\":9}",
+        "{\"model_type\":\"llama\",\"hidden_size\":16777216,\"intermediate_size\":16777216,\"num_hidden_layers\":1,"
+        "\"num_attention_heads\":16777216,\"head_dim\":16777216,\"max_position_embeddings\":8,\"vocab_size\":100}"};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct weir_arena arena = {0};
+        const struct weir_model_kind *kind;
+        const struct weir_graph *graph = NULL;
+        struct weir_model_params params = {.microbatch_size = 1 << 20};
+        assert_ok(parse(texts[i], &arena, &kind));
+        assert_fails(weir_model_build(kind, &params, &arena, &graph), WEIR_ERR_INVALID, "more than 2^56 elements");
+        assert_null(graph);
         weir_arena_release(&arena);
     }
 }
@@ -209,6 +286,8 @@ int main(void)
         cmocka_unit_test(gpt2_has_the_defaults_of_transformers),
         cmocka_unit_test(llama_has_the_defaults_of_transformers),
         cmocka_unit_test(what_cannot_be_computed_is_an_error_that_names_the_key),
+        cmocka_unit_test(keys_that_say_the_same_twice_are_read),
+        cmocka_unit_test(sizes_that_do_not_fit_together_are_refused),
         cmocka_unit_test(unknown_keys_are_named_in_one_line_and_idle_ones_are_not),
         cmocka_unit_test(the_config_of_a_graph_gives_the_same_graph),
         cmocka_unit_test(a_path_is_told_from_a_name),

@@ -350,6 +350,118 @@ static void bounds_are_below_every_plan(void **state)
     assert_true(better > 30 && better_part > 30 && tight_part > 3);
 }
 
+/* One node has nearly all the time: 64 times its ticks do not fit 63 bits. */
+static void a_bound_for_many_devices_does_not_overflow(void **state)
+{
+    (void)state;
+    struct weir_cost_graph graph;
+    struct weir_arena arena = {0};
+    struct weir_blocks blocks;
+    struct weir_blocks_purpose purpose = {true, false, INFINITY};
+    double times[3] = {1, 1000, 1}, cost = 0.5;
+    weir_cost_graph_init(&graph);
+    for (int v = 0; v < 3; v++) {
+        struct weir_cost_node node = WEIR_COST_NODE_DEFAULT;
+        node.id = v == 0 ? "a" : v == 1 ? "b" : "c", node.forward = times[v];
+        assert_ok(weir_cost_graph_add_node(&graph, &node, NULL));
+    }
+    for (int v = 0; v < 2; v++)
+        assert_ok(weir_cost_graph_add_edge(&graph, &(struct weir_cost_edge){.from = v, .to = v + 1, .cost = cost}));
+    assert_ok(weir_blocks_build(&graph, &purpose, &arena, &blocks));
+    struct weir_split_problem problem = {.blocks = &blocks, .devices = 64, .memory = INT64_MAX / 4};
+    int64_t bound = (int64_t)(1000 / blocks.tick);
+    assert_ok(weir_cut_bound_raise(&problem, bound + bound / 2, &bound));
+    assert_true((double)bound * blocks.tick <= solve(&graph, 64, 0, INFINITY) * (1 + 1e-12));
+    weir_arena_release(&arena);
+    weir_cost_graph_release(&graph);
+}
+
+/* a, then b and c side by side, then d: no chain, so that a search is needed. */
+static void diamond_build(double bytes, struct weir_cost_graph *graph)
+{
+    static const char *const ids[] = {"a", "b", "c", "d"};
+    static const int ends[4][2] = {{0, 1}, {0, 2}, {1, 3}, {2, 3}};
+    weir_cost_graph_init(graph);
+    for (int v = 0; v < 4; v++) {
+        struct weir_cost_node node = WEIR_COST_NODE_DEFAULT;
+        node.id = ids[v], node.forward = 2, node.cpu = NAN, node.parameter_bytes = bytes * (v + 1);
+        assert_ok(weir_cost_graph_add_node(graph, &node, NULL));
+    }
+    for (int e = 0; e < 4; e++)
+        assert_ok(weir_cost_graph_add_edge(
+            graph, &(struct weir_cost_edge){.from = ends[e][0], .to = ends[e][1], .cost = 0.5}));
+    assert_ok(weir_cost_graph_finish(graph));
+}
+
+static void a_search_without_time_still_has_a_plan(void **state)
+{
+    (void)state;
+    struct weir_cost_graph graph;
+    struct weir_arena arena = {0};
+    struct weir_plan_options options = WEIR_PLAN_OPTIONS_DEFAULT;
+    struct weir_plan_result result;
+    diamond_build(10, &graph);
+    options.devices = 2, options.seconds = 1e-9;
+    for (int unordered = 0; unordered < 2; unordered++) {
+        options.unordered = unordered;
+        assert_ok(weir_plan_solve(&graph, &options, &arena, &result));
+        assert_true(result.plan.n_parts >= 1 && result.plan.objective <= 8);
+        assert_true(result.plan.lower_bound > 0 && result.plan.lower_bound <= result.plan.objective);
+    }
+    options.unordered = false, options.memory = 99; /* 100 bytes in all: a plan takes two devices, and a search */
+    assert_ok(weir_plan_solve(&graph, &options, &arena, &result));
+    assert_true(isinf(result.plan.objective) && isfinite(result.plan.lower_bound));
+    assert_fails(weir_plan_refuse(&graph, &options, &result), WEIR_ERR_TIMEOUT, "none is ruled out: use more seconds");
+    options.seconds = 0;
+    assert_ok(weir_plan_solve(&graph, &options, &arena, &result));
+    assert_true(isfinite(result.plan.objective));
+    weir_arena_release(&arena);
+    weir_cost_graph_release(&graph);
+}
+
+static void what_cannot_be_met_is_named(void **state)
+{
+    (void)state;
+    struct weir_cost_graph graph;
+    struct weir_arena arena = {0};
+    struct weir_plan_options options = WEIR_PLAN_OPTIONS_DEFAULT;
+    struct weir_plan_result result;
+    static const struct {
+        double memory;
+        int devices;
+        int64_t color; /* of c and d */
+        bool no_accelerator;
+        const char *words;
+    } rows[] = {
+        {39, 4, -1, false, "node 'd' needs 40 bytes, a device has 39"},
+        {60, 4, 3, false, "node 'd' and 1 more must share a device and need 70 bytes, it has 60"},
+        {45, 2, -1, false, "all nodes need 100 bytes, 2 devices of 45 hold 90"},
+        {45, 3, -1, true, "node 'd' has no CPU time and cannot run on an accelerator"},
+        {49, 2, -1, false, "all nodes need 100 bytes, 2 devices of 49 hold 98"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        diamond_build(10, &graph);
+        graph.nodes[2].color = graph.nodes[3].color = rows[i].color;
+        graph.nodes[3].no_accelerator = rows[i].no_accelerator;
+        options.devices = rows[i].devices, options.memory = rows[i].memory;
+        assert_ok(weir_plan_solve(&graph, &options, &arena, &result));
+        assert_int_equal(result.plan.n_parts, 0);
+        assert_fails(weir_plan_refuse(&graph, &options, &result), WEIR_ERR_NOFIT, rows[i].words);
+        weir_cost_graph_release(&graph);
+    }
+    diamond_build(10, &graph); /* 60 and 40 bytes is the best cut of 10, 20, 30, 40, but 50 are allowed */
+    options.devices = 2, options.memory = 50;
+    assert_ok(weir_plan_solve(&graph, &options, &arena, &result));
+    assert_int_equal(result.plan.n_parts, 0);
+    assert_fails(weir_plan_refuse(&graph, &options, &result), WEIR_ERR_NOFIT, "no plan on 2 devices");
+    options.memory = 0.5;
+    assert_fails(weir_plan_solve(&graph, &options, &arena, &result), WEIR_ERR_INVALID, "the memory cap is 0.5 bytes");
+    options.memory = NAN;
+    assert_fails(weir_plan_solve(&graph, &options, &arena, &result), WEIR_ERR_INVALID, "the memory cap is");
+    weir_arena_release(&arena);
+    weir_cost_graph_release(&graph);
+}
+
 static void impossible_demands_are_refused(void **state)
 {
     (void)state;
@@ -363,7 +475,7 @@ static void impossible_demands_are_refused(void **state)
     assert_ok(weir_cost_graph_add_node(&graph, &node, NULL));
     node.id = "b", node.device = 1;
     assert_ok(weir_cost_graph_add_node(&graph, &node, NULL));
-    assert_fails(weir_plan_solve(&graph, &options, &arena, &result), WEIR_ERR_INVALID, "--devices");
+    assert_fails(weir_plan_solve(&graph, &options, &arena, &result), WEIR_ERR_INVALID, "accelerators, devices");
     options.devices = 1;
     assert_fails(weir_plan_solve(&graph, &options, &arena, &result), WEIR_ERR_NOFIT, "use at least 2 devices");
     options.devices = 2;
@@ -380,6 +492,9 @@ int main(void)
         cmocka_unit_test(every_small_dag_gets_the_best_plan), cmocka_unit_test(demands_are_met_at_the_least_cost),
         cmocka_unit_test(chains_get_the_best_plan),           cmocka_unit_test(more_devices_are_never_worse),
         cmocka_unit_test(relabelling_changes_nothing),        cmocka_unit_test(bounds_are_below_every_plan),
+        cmocka_unit_test(a_bound_for_many_devices_does_not_overflow),
+        cmocka_unit_test(a_search_without_time_still_has_a_plan),
+        cmocka_unit_test(what_cannot_be_met_is_named),
         cmocka_unit_test(impossible_demands_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

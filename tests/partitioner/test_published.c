@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "partitioner/contiguous/order_search.h"
+#include "partitioner/contiguous/order_make.h"
+#include "partitioner/contiguous/order_split.h"
 #include "partitioner/plan/plan.h"
 
 #define MSR "reference/graphs/dnn-partitioning/throughput-inputs/"
@@ -27,7 +28,7 @@ static bool graph_load(const char *name, struct weir_cost_graph *graph)
     const char *path = testing_data_path(name);
     if (!path)
         return false;
-    assert_ok(weir_graph_read(path, WEIR_GRAPH_AUTO, 0, graph));
+    assert_ok(weir_cost_graph_read(path, WEIR_COST_GRAPH_AUTO, 0, graph));
     return true;
 }
 
@@ -168,7 +169,7 @@ static void free_placement_is_at_least_as_good_as_published(void **state)
         struct weir_arena arena = {0};
         if (!graph_load(rows[i].name, &graph))
             skip();
-        options.memory = graph.memory, options.devices = graph.devices, options.free_placement = true,
+        options.memory = graph.memory, options.devices = graph.devices, options.unordered = true,
         options.seconds = 3;
         assert_ok(weir_plan_solve(&graph, &options, &arena, &result));
         if (result.plan.objective > rows[i].value * (1 + 5e-6))
@@ -195,7 +196,7 @@ static void piper_is_at_least_as_good_as_published(void **state)
     if (!path)
         skip();
     struct weir_cost_graph graph;
-    assert_ok(weir_graph_read(path, WEIR_GRAPH_AUTO, 25 * 0x1p30, &graph));
+    assert_ok(weir_cost_graph_read(path, WEIR_COST_GRAPH_AUTO, 25 * 0x1p30, &graph));
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct weir_plan_options options = WEIR_PLAN_OPTIONS_DEFAULT;
         struct weir_plan_result result;

@@ -60,7 +60,7 @@ static void parameters_out_of_range_name_the_number(void **state)
     bad = (struct weir_schedule_params){.n_ranks = 2, .n_microbatches = 0};
     assert_fails(weir_schedule_build(kind, &bad, &arena, &s), WEIR_ERR_INVALID, "micro-batch count is 0");
     bad = (struct weir_schedule_params){.n_ranks = 2, .n_microbatches = 1, .n_chunks = 2};
-    assert_fails(weir_schedule_build(kind, &bad, &arena, &s), WEIR_ERR_INVALID, "use -v 1");
+    assert_fails(weir_schedule_build(kind, &bad, &arena, &s), WEIR_ERR_INVALID, "use chunks=1");
 }
 
 static void the_1f1b_lists_are_the_published_ones(void **state)
@@ -150,7 +150,7 @@ static void a_bad_file_names_row_cell_and_reason(void **state)
         {"", "empty"},
         {",,\n", "empty"},
         {"0F0junk\n", "row 1, cell 1: '0F0junk' has trailing characters"},
-        {"0F0,0F0\n", "row 1, cell 2: 0F0 stands in the schedule twice"},
+        {"0F0,0F0\n", "'t': row 1, cell 2: 0F0 stands in the schedule twice, the first time in row 1, cell 1"},
         {"0F0,,0F0\n", "row 1, cell 3"},
         {"0F\n", "needs a micro-batch"},
         {"F0\n", "stage number"},
@@ -158,15 +158,19 @@ static void a_bad_file_names_row_cell_and_reason(void **state)
         {"0REDUCE_GRAD1,0F0\n", "trailing characters"},
         {"0F9999999\n", "micro-batch above"},
         {"99999999F0\n", "stage above"},
-        {"1000000F1000000\n", "is a number too large"},
+        {"1000000F1000000\n", "row 1, cell 1: 1000000F1000000 is a number too large"},
         {"0F0\n0F1\n", "row 2, cell 1: 0F1 is on rank 1, but stage 0 is on rank 0"},
-        {"0F0\n2F0\n", "stage 1 is in no row"},
+        {"0F0\n2F0\n", "row 2, cell 1: 2F0 is there, but stage 1 is in no row"},
         {"0F0,0F1,0B0\n", "0B1 is missing"},
         {"0F0,0I0\n", "0W0 is missing"},
         {"0F0,0W0\n", "0I0 is missing"},
-        {"0F0,0B0,0F2,0B2\n", "0F1 is missing"},
+        {"0F0,0B0,0F2,0B2\n", "row 1, cell 3: 0F2 is there, but micro-batch 1 is in no row"},
         {"0F0,0I0,0W0,0B0\n", "repeats a backward"},
         {"0F0,0I0,0W0,0F1,0I1,0B1\n", "repeats a backward"},
+        {"0F0,0F1,0F2,0B0,0B1,0B2\n1F0,1I0,1F1,1I1,1W0,1F2,1I2,1W1,1W3\n",
+         "row 2, cell 9: 1W3 is the only action of micro-batch 3"},
+        {"0F0,0F1,0B0,0B1\n1F0,1B0,2F1,1B1\n", "row 2, cell 3: 2F1 is the only action of stage 2"},
+        {"0F0,0F1,0B0,0B1\n1F0,1B0,1F1,11B1\n", "row 2, cell 4: 11B1 is the only action of stage 11"},
         {"0F0\n\n1F0\n", "row 2 is empty"},
         {"(0F0;0B0)OVERLAP\n", "OVERLAP_F_B"},
         {"(0B0;0F0)OVERLAP_F_B\n", "must overlap a forward with a backward"},
@@ -184,11 +188,18 @@ static void check_refuses_what_cannot_run(void **state)
     static const struct {
         const char *text, *words;
     } rows[] = {
-        {"0B0,0F0\n", "row 1, cell 1: 0B0 comes before the end of 0F0"},
+        {"0B0,0F0\n", "'t.csv': row 1, cell 1: 0B0 comes before the end of 0F0"},
         {"0F0,0W0,0I0\n", "0W0 comes before 0I0"},
         {"1F0,0F0\n", "rank 0 waits in 1F0 for stage 0, which comes later in its own row"},
         {"0F0,0B0,0F1,0B1\n1F1,1B1,1F0,1B0\n",
-         "deadlock: rank 0 waits in 0RECV_B0 for rank 1, which waits in 1RECV_F1"},
+         "'t.csv': deadlock: rank 0 waits in 0RECV_B0 for rank 1, which waits in 1RECV_F1"},
+        {"0F0,0F1,0F2,0B0,0B1,0B2\n1F2,1B2,1F1,1B1,1F0,1B0\n",
+         "'t.csv': stage 1 has 2 input slots, and 1F2 on rank 1 needs 3: they are held until 1B1, 1B0 have run; run "
+         "one of these before 1F2, or make its input earlier on rank 0"},
+        {"0F0,0F1,0F2,0B2,0B1,0B0\n1F0,1F1,1F2,1B0,1B1,1B2\n",
+         "stage 0 has 2 gradient slots, and 0B2 on rank 0 needs 3: they are held until 0B1, 0B0 have run"},
+        {"0F0,0F1,0F2,0F3,0B3,0B2,0B1,0B0\n1F0,1F1,1F2,1F3,1B0,1B1,1B2,1B3\n",
+         "stage 0 has 2 gradient slots, and 0B3 on rank 0 needs 4"},
         {"0F0,0SEND_F0\n1F0,1RECV_F0\n", "1F0 has no input"},
         {"0SEND_F0,0F0\n1RECV_F0,1F0\n", "0SEND_F0 comes before 0F0"},
         {"0F0,0SEND_F0,0F1,0SEND_F1\n1RECV_F1,1F1,1RECV_F0,1F0\n", "an edge keeps its order"},

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/replace.h"
 #include "base/text.h"
 #include "schedules/schedule.h"
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/replace.h"
 #include "base/text.h"
 #include "schedules/simulate/simulate.h"
 
@@ -73,6 +74,91 @@ static void memory_is_counted_in_list_order(void **state)
     assert_near(s.peak_activations[0], 7); /* 3+3, I leaves 1 of 3: 4, F: 7 */
     s = simulate("0F0,0F1\n", &unit, WEIR_CHANNELS_EDGE);
     assert_near(s.peak_activations[0], 1); /* without backward nothing is kept */
+}
+
+/* F to I 2, F to W 1, I to W 4: what F kept and what I makes are there at once. */
+static void what_i_makes_stands_beside_what_f_kept(void **state)
+{
+    (void)state;
+    struct weir_schedule_costs costs = unit;
+    costs.mem_backward = 3;
+    costs.mem_weight = 5;
+    costs.mem_made = 4;
+    struct weir_simulation s = simulate("0F0,0I0,0W0\n", &costs, WEIR_CHANNELS_EDGE);
+    assert_near(s.peak_memory[0], 7);
+    s = simulate("0F0,0B0\n", &costs, WEIR_CHANNELS_EDGE);
+    assert_near(s.peak_memory[0], 3);
+    s = simulate("0F0,0F1,0I0,0W0,0I1,0W1\n", &costs, WEIR_CHANNELS_EDGE);
+    assert_near(s.peak_memory[0], 10);
+    s = simulate("0F0,0I0,0F1,0I1,0W0,0W1\n", &costs, WEIR_CHANNELS_EDGE);
+    assert_near(s.peak_memory[0], 12); /* 5 of micro-batch 0, 3 and 4 of 1 */
+    struct weir_schedule schedule = parse("0F0,0I0,0W0\n");
+    struct weir_simulation_options options = {0};
+    costs.mem_made = 6;
+    assert_fails(weir_schedule_simulate(&schedule, &costs, &options, &arena, &s), WEIR_ERR_INVALID,
+                 "mem_IW of every stage is 6, of mem_W 5");
+    costs.mem_made = 1;
+    assert_fails(weir_schedule_simulate(&schedule, &costs, &options, &arena, &s), WEIR_ERR_INVALID,
+                 "must be from mem_W - mem_B, 2, to mem_W");
+}
+
+/* Everything that is printed of a simulation is a number, or the cost that cannot be added up is named. */
+static void costs_that_do_not_add_up_to_a_number_are_refused_by_name(void **state)
+{
+    (void)state;
+    static const struct {
+        struct weir_schedule_costs costs;
+        int replicas;
+        const char *words;
+    } rows[] = {
+        {{1e308, 1, 1, 1, 1, .overlap_gain = 1},
+         1,
+         "with stage 0 the times of all actions add up to more than 1.79769e+308"},
+        {{INFINITY, 1, 1, 1, 1, .overlap_gain = 1}, 1, "F of every stage is inf"},
+        {{1, 1, NAN, 1, 1, .overlap_gain = 1}, 1, "W of every stage is nan"},
+        {{1, 1, 1, -1, 1, .overlap_gain = 1}, 1, "mem_B of every stage is -1"},
+        {{1, 1, 1, 1e308, 1e308, .overlap_gain = 1}, 1, "with stage 0 the bytes of all actions add up"},
+        {{1, 1, 1, 1, 1, .transfer = 1e308, .overlap_gain = 1}, 1, "with the edge from rank "},
+        {{1e300, 1, 1, 1, 1, .overlap_gain = 1e10}, 1, "with stage 0 the times"},
+        {{1, 1, 1, 1, 1, .optimizer = 1e308, .reduce = 1e308, .overlap_gain = 1}, 1, "with the optimizer the times"},
+        {{1, 1, 1, 1, 1, .overlap_gain = 1, .grad_bytes = 1e300, .reduce_bandwidth = 1e-300},
+         2,
+         "with stage 0 the times"},
+        {{1, 1, 1, 1, 1, .overlap_gain = 1, .grad_bytes = 1e300, .bucket_bytes = 1e-300, .reduce_latency = 1},
+         2,
+         "with stage 0 the times"},
+        {{1, 1, 1, 1, 1, .overlap_gain = 1, .param_bytes = 1e308, .grad_bytes = 1e308}, 1, "with stage 0 the bytes"},
+    };
+    struct weir_schedule s = parse("0F0,0F1,0I0,0W0,0B1\n1F0,1B0,1F1,1B1\n");
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        for (int model = WEIR_CHANNELS_EDGE; model <= WEIR_CHANNELS_BLOCKING; model++) {
+            struct weir_simulation result;
+            struct weir_simulation_options options = {.channels = (enum weir_channels)model,
+                                                      .n_replicas = rows[i].replicas};
+            assert_fails(weir_schedule_simulate(&s, &rows[i].costs, &options, &arena, &result), WEIR_ERR_INVALID,
+                         rows[i].words);
+        }
+}
+
+static void assert_numbers(const double *values, int n)
+{
+    for (int i = 0; i < n; i++)
+        assert_true(isfinite(values[i]));
+}
+
+static void huge_costs_give_finite_numbers(void **state)
+{
+    (void)state;
+    struct weir_schedule_costs costs = {1e306, 1e306, 1e306, 1e305, 1e305, .transfer = 1e306, .overlap_gain = 1};
+    struct weir_simulation s = simulate("0F0,0F1,0I0,0W0,0B1\n1F0,1B0,1F1,1B1\n", &costs, WEIR_CHANNELS_EDGE);
+    assert_numbers(&s.makespan, 1);
+    assert_numbers(&s.bubble, 1);
+    assert_numbers(s.busy, 2);
+    assert_numbers(s.idle, 2);
+    assert_numbers(s.exposed, 2);
+    assert_numbers(s.peak_memory, 2);
+    const char *text;
+    assert_fails(weir_simulation_trace(&s, &arena, &text), WEIR_ERR_INVALID, "too long for a trace");
 }
 
 /* An OVERLAP_F_B waits for both inputs, lasts F + B times the gain, and counts its F before its B. */
@@ -157,7 +243,7 @@ static void costs_are_read_from_a_file(void **state)
     (void)state;
     char path[4200];
     snprintf(path, sizeof path, "%s/costs.json", testing_dir());
-    const char *text = "{\"stages\": [{\"F\": 1, \"I\": 2, \"W\": 3}, {\"F\": 4, \"I\": 5, \"W\": 6, \"mem_B\": 2}],\n"
+    const char *text = "{\"stages\": [{\"F\": 1, \"I\": 2, \"W\": 3}, {\"F\": 4, \"I\": 5, \"W\": 6}],\n"
                        " \"edges\": [{\"from\": 0, \"to\": 1, \"latency\": 0.5, \"bytes\": 100, \"bandwidth\": 200}],\n"
                        " \"reduce\": 10, \"optimizer\": 20}";
     assert_ok(weir_file_write(path, text, strlen(text)));
@@ -166,7 +252,7 @@ static void costs_are_read_from_a_file(void **state)
     struct weir_simulation s = simulate("0F0,0B0\n1F0,1I0,1W0\n", &costs, WEIR_CHANNELS_EDGE);
     /* F0 0-1, transfer 1-2, F 2-6, I 6-11, B 11-16 | W 11-17; reduce 10, optimizer 20 */
     assert_near(s.makespan, 17 + 30);
-    assert_near(s.peak_memory[1], 2);
+    assert_near(s.peak_memory[1], 1); /* no bytes in the file: chunks are counted */
     struct weir_schedule three = parse("0F0\n1F0\n2F0\n");
     struct weir_simulation_options options = {0};
     assert_fails(weir_schedule_simulate(&three, &costs, &options, &arena, &s), WEIR_ERR_INVALID,
@@ -178,6 +264,13 @@ static void costs_are_read_from_a_file(void **state)
         {"{\"stage\": []}", "unknown key 'stage'"},
         {"{\"stages\": []}", "one object per stage"},
         {"{\"stages\": [{\"F\": 1, \"I\": 1}]}", "'W' is missing"},
+        {"{}", "costs.json' has no costs"},
+        {"{\"stages\": [{\"F\": 1, \"I\": 1, \"W\": 1, \"mem_B\": 3e9}]}", "'mem_W' is missing beside 'mem_B'"},
+        {"{\"stages\": [{\"F\": 1, \"I\": 1, \"W\": 1, \"mem_W\": 3e9}]}", "'mem_B' is missing beside 'mem_W'"},
+        {"{\"stages\": [{\"F\": 1, \"I\": 1, \"W\": 1, \"mem_IW\": 1}]}", "'mem_IW' is a part of 'mem_W'"},
+        {"{\"stages\": [{\"F\": 1, \"I\": 1, \"W\": 1, \"mem_B\": 1, \"mem_W\": 1}, {\"F\": 1, \"I\": 1, \"W\": 1}]}",
+         "stage 1 lacks 'mem_B' and 'mem_W', stage 0 has them"},
+        {"{\"reduce\": \"1\"}", "costs.json': 'reduce' is a string"},
         {"{\"edges\": [{\"from\": 0, \"to\": 1, \"bytes\": 5}]}", "needs a 'bandwidth'"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -249,6 +342,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(two_ranks_by_hand, arena_drop),
         cmocka_unit_test_teardown(memory_is_counted_in_list_order, arena_drop),
+        cmocka_unit_test_teardown(what_i_makes_stands_beside_what_f_kept, arena_drop),
+        cmocka_unit_test_teardown(costs_that_do_not_add_up_to_a_number_are_refused_by_name, arena_drop),
+        cmocka_unit_test_teardown(huge_costs_give_finite_numbers, arena_drop),
         cmocka_unit_test_teardown(an_overlap_is_one_action, arena_drop),
         cmocka_unit_test_teardown(a_transfer_waits_for_a_slot, arena_drop),
         cmocka_unit_test_teardown(a_shared_channel_blocks_at_its_head, arena_drop),

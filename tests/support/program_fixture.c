@@ -79,7 +79,10 @@ static void random_schedule(struct program_fixture *f, uint64_t seed, uint64_t *
                             struct weir_schedule_report *report_out)
 {
     struct random_schedule_params params = random_params(random);
+    bool reductions = random_below(random, 2);
     random_schedule_build(&params, seed, &f->arena, &f->schedule);
+    if (reductions)
+        random_reductions_add(&f->schedule, random, &f->arena);
     if (weir_schedule_check(&f->schedule, WEIR_CHANNELS_EDGE, &f->arena, report_out) == WEIR_OK)
         return;
     params.slots = true;

@@ -19,7 +19,7 @@ void program_fixture_recompute(struct program_fixture *f, const char *schedule, 
 void program_fixture_bf16(struct program_fixture *f, const char *schedule, int stages, int chunks, int microbatches);
 
 /* A random schedule of an odd graph (odd_graph.h), cut at random: up to 4 ranks, 9 stages, 6 micro-batches and 3 replicas,
- * with and without ZeRO-1, recomputation, small buckets and slots enough. */
+ * with and without ZeRO-1, recomputation, small buckets, REDUCE_GRAD and slots enough. */
 void program_fixture_random(struct program_fixture *f, uint64_t seed);
 
 #endif

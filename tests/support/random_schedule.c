@@ -157,3 +157,35 @@ void random_schedule_build(const struct random_schedule_params *params, uint64_t
                                   .n_microbatches = params->n_microbatches, .n_copies = 1, .ranks = ranks,
                                   .stage_rank = stage_rank};
 }
+
+static size_t last_of(const struct weir_action *actions, size_t n, int stage)
+{
+    while (actions[n - 1].stage != stage)
+        n--;
+    return n;
+}
+
+static size_t reduction_insert(struct weir_action *actions, size_t n, int stage, uint64_t *random)
+{
+    size_t first = last_of(actions, n, stage), at = first + (size_t)random_below(random, (int)(n - first) + 1);
+    memmove(actions + at + 1, actions + at, (n - at) * sizeof *actions);
+    actions[at] = (struct weir_action){.stage = stage, .mb = -1, .type = WEIR_REDUCE_GRAD};
+    return n + 1;
+}
+
+void random_reductions_add(struct weir_schedule *schedule, uint64_t *random, struct weir_arena *arena)
+{
+    struct weir_schedule_rank *ranks;
+    assert_ok(weir_arena_alloc(arena, (size_t)schedule->n_ranks, sizeof *ranks, &ranks));
+    for (int r = 0; r < schedule->n_ranks; r++) {
+        struct weir_action *actions;
+        size_t n = schedule->ranks[r].n_actions;
+        assert_ok(weir_arena_alloc(arena, n + (size_t)schedule->n_stages, sizeof *actions, &actions));
+        memcpy(actions, schedule->ranks[r].actions, n * sizeof *actions);
+        for (int s = 0; s < schedule->n_stages; s++)
+            if (schedule->stage_rank[s] == r && random_below(random, 3))
+                n = reduction_insert(actions, n, s, random);
+        ranks[r] = (struct weir_schedule_rank){actions, n};
+    }
+    schedule->ranks = ranks;
+}

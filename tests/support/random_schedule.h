@@ -26,4 +26,7 @@ int random_below(uint64_t *state, int n);
 void random_schedule_build(const struct random_schedule_params *params, uint64_t seed, struct weir_arena *arena,
                            struct weir_schedule *out);
 
+/* The same schedule with a REDUCE_GRAD of some stages, each at a random place after the stage's last W or B. */
+void random_reductions_add(struct weir_schedule *schedule, uint64_t *random, struct weir_arena *arena);
+
 #endif

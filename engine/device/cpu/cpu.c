@@ -94,8 +94,10 @@ static const struct weir_op_kernels *kernels_of(const struct weir_op *op)
     return &op->cpu;
 }
 
-static weir_status context_open(weir_device *device, bool tf32, struct weir_kernel_context **context_out)
+static weir_status context_open(weir_device *device, weir_stream *stream, bool tf32,
+                                struct weir_kernel_context **context_out)
 {
+    (void)stream; /* kernels run where they are called */
     if (tf32)
         return WEIR_FAIL(WEIR_ERR_USAGE, "device 'cpu' has no tf32: use " WEIR_OPTION("dtype=f32"));
     return weir_kernel_context_open(device_of(device)->n_threads, context_out);

@@ -35,10 +35,11 @@ static const struct weir_op_kernels *kernels_of(const struct weir_op *op)
     return &op->cuda;
 }
 
-static weir_status context_open(weir_device *device, bool tf32, struct weir_kernel_context **context_out)
+static weir_status context_open(weir_device *device, weir_stream *stream, bool tf32,
+                                struct weir_kernel_context **context_out)
 {
     weir_status status = weir_cuda_enter(device_of(device));
-    return status ? status : weir_cuda_context_open(WEIR_CUDA_WORKSPACE_BYTES, tf32, context_out);
+    return status ? status : weir_cuda_context_open(WEIR_CUDA_WORKSPACE_BYTES, tf32, stream_of(stream)->native, context_out);
 }
 
 static void context_close(weir_device *handle, struct weir_kernel_context *context)
@@ -271,6 +272,16 @@ static weir_status event_done(weir_event *handle, bool *done_out)
     return weir_cuda_result(event->device, error, "cudaEventQuery");
 }
 
+static weir_status streams_reserve(weir_device *device, int n)
+{
+    return weir_cuda_queues_take(device_of(device)->index, n);
+}
+
+static void streams_release(weir_device *device, int n)
+{
+    weir_cuda_queues_give(device_of(device)->index, n);
+}
+
 const struct weir_device_kind weir_device_cuda = {
     .name = "cuda",
     .summary = "NVIDIA GPUs, f32, tf32 or bf16; cuda:0,cuda:1 names one per rank, and one may serve several ranks",
@@ -281,6 +292,7 @@ const struct weir_device_kind weir_device_cuda = {
     .context_bytes = WEIR_CUDA_WORKSPACE_BYTES,
     .context_open = context_open,
     .context_close = context_close,
+    .process_start = weir_cuda_process_start,
     .count = weir_cuda_count,
     .open = device_open,
     .close = device_close,
@@ -292,6 +304,8 @@ const struct weir_device_kind weir_device_cuda = {
     .host_free = host_free,
     .stream_open = stream_open,
     .stream_close = stream_close,
+    .streams_reserve = streams_reserve,
+    .streams_release = streams_release,
     .event_open = event_open,
     .event_close = event_close,
     .native = stream_native,

@@ -55,12 +55,15 @@ struct weir_cuda_stream {
 
 /* ---- cuda_process.c: what all devices of the process share --------------------------------------------------------- */
 
-/* Number of GPUs; prepares the process for CUDA when it is the first call. */
+/* Sets what CUDA reads when it starts: the first call of the process counts. */
+void weir_cuda_process_start(void);
+
+/* Number of GPUs. */
 weir_status weir_cuda_count(int *n_devices_out);
 
-/* Every stream of a GPU has a queue of its own.  WEIR_ERR_UNSUPPORTED: there are no more queues. */
-weir_status weir_cuda_queue_take(int index);
-void weir_cuda_queue_give(int index);
+/* Every stream of a GPU has a queue of its own, those of libraries too.  WEIR_ERR_UNSUPPORTED: there are not so many left. */
+weir_status weir_cuda_queues_take(int index, int n);
+void weir_cuda_queues_give(int index, int n);
 
 weir_status weir_cuda_connect(int index, int peer);
 

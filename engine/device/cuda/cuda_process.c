@@ -18,7 +18,7 @@ static int n_queues;                /* per GPU; written once */
 static int n_taken[MOST_DEVICES];   /* guarded by lock */
 
 /* CUDA deals streams out to CUDA_DEVICE_MAX_CONNECTIONS hardware queues (8 by default, 32 at most), which it reads when it
- * starts: two streams in one queue wait for each other, so each gets its own. */
+ * starts, in whatever library starts it; an MPI that knows of GPUs does when it is initialized.  Two streams in one queue wait for each other, so each gets its own. */
 static void process_start(void)
 {
     int64_t n;
@@ -26,10 +26,15 @@ static void process_start(void)
     n_queues = weir_parse_int64(getenv("CUDA_DEVICE_MAX_CONNECTIONS"), &n) && n >= 1 && n <= MOST_QUEUES ? (int)n : 8;
 }
 
+void weir_cuda_process_start(void)
+{
+    pthread_once(&once, process_start);
+}
+
 weir_status weir_cuda_count(int *n_devices_out)
 {
     int n = 0;
-    pthread_once(&once, process_start);
+    weir_cuda_process_start();
     cudaError_t error = cudaGetDeviceCount(&n);
     if (error != cudaSuccess || n == 0) {
         (void)cudaGetLastError(); /* a handled error must not be found by the next check */
@@ -65,11 +70,11 @@ weir_status weir_cuda_enter(const struct weir_cuda_device *device)
     return status ? status : weir_cuda_result(device, cudaSetDevice(device->index), "cudaSetDevice");
 }
 
-weir_status weir_cuda_queue_take(int index)
+weir_status weir_cuda_queues_take(int index, int n)
 {
     pthread_mutex_lock(&lock);
-    bool free = n_taken[index] < n_queues;
-    n_taken[index] += free;
+    bool free = n_taken[index] + n <= n_queues;
+    n_taken[index] += free ? n : 0;
     pthread_mutex_unlock(&lock);
     if (free)
         return WEIR_OK;
@@ -79,10 +84,10 @@ weir_status weir_cuda_queue_take(int index)
                      index, n_queues);
 }
 
-void weir_cuda_queue_give(int index)
+void weir_cuda_queues_give(int index, int n)
 {
     pthread_mutex_lock(&lock);
-    n_taken[index]--;
+    n_taken[index] -= n;
     pthread_mutex_unlock(&lock);
 }
 

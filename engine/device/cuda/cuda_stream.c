@@ -6,6 +6,23 @@
 #include "base/clock.h"
 #include "engine/device/cuda/cuda_device.h"
 
+enum { FIRST_PAUSE_NS = 10000, LONGEST_PAUSE_NS = 40000 };
+
+/* What goes to another rank is waited for: it may start before the blocks of a long kernel that are still to come. */
+static weir_status native_open(const struct weir_cuda_device *device, enum weir_stream_class stream_class, cudaStream_t *native_out)
+{
+    int least, greatest; /* of the device; a greater priority is a smaller number */
+    weir_status status = weir_cuda_result(device, cudaDeviceGetStreamPriorityRange(&least, &greatest),
+                                          "cudaDeviceGetStreamPriorityRange");
+    if (status)
+        return status;
+    /* not in the order of the default stream, which nobody here uses */
+    return weir_cuda_result(device,
+                            cudaStreamCreateWithPriority(native_out, cudaStreamNonBlocking,
+                                                         stream_class == WEIR_STREAM_EDGE ? greatest : least),
+                            "cudaStreamCreateWithPriority");
+}
+
 weir_status weir_cuda_stream_open(struct weir_cuda_device *device, enum weir_stream_class stream_class, size_t capacity,
                                   struct weir_cuda_stream **stream_out)
 {
@@ -17,19 +34,17 @@ weir_status weir_cuda_stream_open(struct weir_cuda_device *device, enum weir_str
         return status;
     stream->device = device;
     stream->stream_class = stream_class;
-    if ((status = weir_cuda_queue_take(device->index)))
+    if ((status = weir_cuda_queues_take(device->index, 1)))
         goto free_stream;
     if ((status = weir_cuda_enter(device)))
         goto give_queue;
-    /* not in the order of the default stream, which nobody here uses */
-    status = weir_cuda_result(device, cudaStreamCreateWithFlags(&stream->native, cudaStreamNonBlocking), "cudaStreamCreate");
-    if (status)
+    if ((status = native_open(device, stream_class, &stream->native)))
         goto give_queue;
     device->n_streams++;
     *stream_out = stream;
     return WEIR_OK;
 give_queue:
-    weir_cuda_queue_give(device->index);
+    weir_cuda_queues_give(device->index, 1);
 free_stream:
     weir_free(stream);
     return status;
@@ -41,12 +56,13 @@ void weir_cuda_stream_close(struct weir_cuda_stream *stream)
     weir_cuda_released(device, cudaStreamSynchronize(stream->native), "cudaStreamSynchronize");
     weir_cuda_released(device, cudaStreamDestroy(stream->native), "cudaStreamDestroy");
     weir_cuda_marks_release(stream);
-    weir_cuda_queue_give(device->index);
+    weir_cuda_queues_give(device->index, 1);
     device->n_streams--;
     weir_free(stream);
 }
 
-/* Ask again and again: first at once, then with pauses that grow to a millisecond. */
+/* Ask again and again: first at once, then with pauses.  They stay short, for the end of a step is waited for here, and a
+ * query costs a microsecond or two. */
 static cudaError_t poll(const struct weir_cuda_stream *stream, int64_t timeout_ns)
 {
     int64_t start = weir_clock_ns(), pause = 0;
@@ -59,7 +75,7 @@ static cudaError_t poll(const struct weir_cuda_stream *stream, int64_t timeout_n
         else
             nanosleep(&(struct timespec){.tv_nsec = (long)pause}, NULL);
         if (weir_clock_ns() - start > 100000)
-            pause = pause == 0 ? 10000 : pause < 1000000 ? pause * 2 : pause;
+            pause = pause == 0 ? FIRST_PAUSE_NS : pause < LONGEST_PAUSE_NS ? pause * 2 : pause;
     }
 }
 

@@ -2,6 +2,7 @@
 #include "engine/transport/nccl/nccl_parts.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
@@ -9,7 +10,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 
-enum { FIRST_NAP_NS = 1000, LONGEST_NAP_NS = 1000000 };
+enum { SPIN_NS = 100000, FIRST_NAP_NS = 1000, LONGEST_NAP_NS = 1000000 };
 
 weir_status weir_nccl_result(ncclResult_t result, const char *call)
 {
@@ -47,6 +48,10 @@ weir_status weir_nccl_settle(struct weir_nccl_link *link, ncclComm_t comm, ncclR
         status = weir_nccl_result(asked, "ncclCommGetAsyncError");
         if (status || result != ncclInProgress)
             break;
+        if (weir_clock_ns() - start < SPIN_NS) { /* a message is under way in less than the shortest nap takes */
+            sched_yield();
+            continue;
+        }
         nanosleep(&(struct timespec){.tv_nsec = (long)pause}, NULL);
         pause = pause < LONGEST_NAP_NS ? pause * 2 : pause;
         if (weir_clock_ns() - looked < WEIR_TRANSPORT_LOOK_NS)

@@ -11,11 +11,18 @@
 
 enum {
     IDS = WEIR_EXCHANGE_MAX / sizeof(ncclUniqueId), /* in one exchange */
-    PROBE_BYTES = 256,
-    /* Most thread blocks of a communicator's kernel.  A rank has two neighbours, so four edges, and two more where tied
-     * weights are apart: together with the collectives well below the 132 processors of an H100, the rest of which go on
-     * computing while these wait for their peers. */
-    EDGE_BLOCKS = 8,
+    EDGE_PROBE_BYTES = 256,
+    /* NCCL has a kernel for short collectives and one for long ones: an element of each size loads both. */
+    GROUP_PROBE = 1 << 20,
+    ALL_PROBE = 1 << 16,
+    PROBE_BYTES = GROUP_PROBE * 4,
+    /* Streams that NCCL makes for itself in each communicator; they wait for events as ours do. */
+    OWN_STREAMS = 2,
+    /* Most thread blocks of a communicator's kernel.  A receive is posted early and waits on the device, a processor for each
+     * block, which products of one wave of blocks would have filled too; two blocks move 25 MB in half a millisecond over
+     * NVLink.  A rank has two neighbours, so four edges, and two more where tied weights are apart: together with the
+     * collectives well below the 132 processors of an H100. */
+    EDGE_BLOCKS = 2,
     GROUP_BLOCKS = 16,
     ALL_BLOCKS = 1,
     FINALIZE_NAP_NS = 20000,
@@ -129,7 +136,11 @@ static weir_status comm_open(struct weir_nccl_link *link, struct weir_nccl_comm 
     config.blocking = 0;
     config.minCTAs = 1;
     config.maxCTAs = most_blocks;
-    weir_status status = link->kind->stream_open(link->device, WEIR_STREAM_EDGE, 1 << 16, &comm->stream);
+    weir_status status = link->kind->streams_reserve(link->device, OWN_STREAMS);
+    if (status)
+        return status;
+    comm->has_reserved = true;
+    status = link->kind->stream_open(link->device, WEIR_STREAM_EDGE, 1 << 16, &comm->stream);
     if (!status)
         status = link->kind->native(comm->stream, &queue); /* makes the device current */
     if (status)
@@ -138,16 +149,21 @@ static weir_status comm_open(struct weir_nccl_link *link, struct weir_nccl_comm 
     return weir_nccl_settle(link, comm->native, result, "ncclCommInitRankConfig");
 }
 
+/* Wait for the first operations.  They are awaited from now on, so that peers that never come are a timeout. */
 static weir_status comm_sync(struct weir_nccl_link *link, struct weir_nccl_comm *comm)
 {
-    for (;;) {
-        weir_status status = link->kind->stream_sync(comm->stream, WEIR_TRANSPORT_LOOK_NS);
+    weir_status status = WEIR_ERR_TIMEOUT;
+    link->came_ns = weir_clock_ns();
+    while (status == WEIR_ERR_TIMEOUT) {
+        status = link->kind->stream_sync(comm->stream, WEIR_TRANSPORT_LOOK_NS);
         if (status != WEIR_ERR_TIMEOUT)
-            return status;
-        status = weir_nccl_look(link);
-        if (status)
-            return status;
+            break;
+        weir_status seen = weir_nccl_look(link);
+        if (seen)
+            return seen;
     }
+    link->came_ns = INT64_MAX;
+    return status;
 }
 
 static weir_status edge_connect(struct weir_nccl_link *link, struct weir_nccl_edge *edge)
@@ -158,8 +174,8 @@ static weir_status edge_connect(struct weir_nccl_link *link, struct weir_nccl_ed
     weir_status status = link->kind->native(comm->stream, &queue);
     if (status)
         return status;
-    ncclResult_t result = sends ? ncclSend(link->probe, PROBE_BYTES, ncclInt8, 1, comm->native, queue)
-                                : ncclRecv(link->probe, PROBE_BYTES, ncclInt8, 0, comm->native, queue);
+    ncclResult_t result = sends ? ncclSend(link->probe, EDGE_PROBE_BYTES, ncclInt8, 1, comm->native, queue)
+                                : ncclRecv(link->probe, EDGE_PROBE_BYTES, ncclInt8, 0, comm->native, queue);
     status = weir_nccl_settle(link, comm->native, result, sends ? "ncclSend" : "ncclRecv");
     return status ? status : comm_sync(link, comm);
 }
@@ -180,18 +196,26 @@ static weir_status edge_open(struct weir_nccl_link *link, const struct ids *ids,
     return status ? weir_error_prefix(status, "connecting rank %d to rank %d: ", edge->from, edge->to) : WEIR_OK;
 }
 
-/* Every kind of collective that a step has, so that its connections are there. */
-static weir_status scope_connect(struct weir_nccl_link *link, enum weir_collective_scope scope)
+/* Every kind of collective that a step has, of n elements. */
+static weir_status scope_probe(struct weir_nccl_link *link, enum weir_collective_scope scope, size_t n)
 {
-    struct weir_nccl_comm *comm = &link->scopes[scope];
-    struct weir_collective_part part = {0, link->probe, link->probe, 1};
+    struct weir_collective_part part = {0, link->probe, link->probe, n};
     enum weir_dtype dtype = scope == WEIR_COLLECT_ALL ? WEIR_DTYPE_F64 : WEIR_DTYPE_F32;
     weir_status status = weir_nccl_collect(link, scope, WEIR_COLLECT_SUM, dtype, 1, &part);
     if (!status && scope == WEIR_COLLECT_GROUP)
         status = weir_nccl_collect(link, scope, WEIR_COLLECT_SUM_ROOT, dtype, 1, &part);
     if (!status && scope == WEIR_COLLECT_GROUP)
         status = weir_nccl_collect(link, scope, WEIR_COLLECT_BROADCAST, dtype, 1, &part);
-    return status ? status : comm_sync(link, comm);
+    return status;
+}
+
+/* So that connections and kernels are there.  What all ranks sum is thousands of numbers at most. */
+static weir_status scope_connect(struct weir_nccl_link *link, enum weir_collective_scope scope)
+{
+    weir_status status = scope_probe(link, scope, 1);
+    if (!status)
+        status = scope_probe(link, scope, scope == WEIR_COLLECT_GROUP ? GROUP_PROBE : ALL_PROBE);
+    return status ? status : comm_sync(link, &link->scopes[scope]);
 }
 
 static weir_status scope_open(struct weir_nccl_link *link, enum weir_collective_scope scope, const ncclUniqueId *id, int n_ranks, int rank,
@@ -295,6 +319,8 @@ static void comm_release(struct weir_nccl_link *link, struct weir_nccl_comm *com
         link->kind->event_close(comm->ready);
     if (comm->done)
         link->kind->event_close(comm->done);
+    if (comm->has_reserved)
+        link->kind->streams_release(link->device, OWN_STREAMS);
 }
 
 /* Whoever cannot leave in order gives up. */

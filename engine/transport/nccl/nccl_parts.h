@@ -36,6 +36,7 @@ struct weir_nccl_comm {
     ncclComm_t native; /* NULL: not open */
     weir_stream *stream;
     weir_event *ready, *done; /* collectives: of the rank's stream, of the communicator's */
+    bool has_reserved;        /* streams that the library makes itself */
 };
 
 struct weir_nccl_edge {

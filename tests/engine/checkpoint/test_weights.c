@@ -5,11 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/safetensors.h"
+#include "base/replace.h"
 #include "base/text.h"
+#include "engine/checkpoint/export_folder.h"
 #include "engine/weir.h"
 
 struct trainer {
@@ -180,11 +184,12 @@ static const struct change changes[] = {
     {"twice", "", NULL, NULL, "transformer.ln_f.bias", NULL, WEIR_SAFETENSORS_F32, WEIR_ERR_INVALID,
      "'transformer.ln_f.bias' are both parameter 'ln_f.bias'"},
     {"(out, in)", "", NULL, NULL, NULL, "h.0.attn.c_attn.weight", WEIR_SAFETENSORS_F32, WEIR_ERR_INVALID,
-     "tensor 'h.0.attn.c_attn.weight' is (6, 2), parameter 'h.0.attn.c_attn.weight' is (2, 6)"},
+     "tensor 'h.0.attn.c_attn.weight' is (6, 2), parameter 'h.0.attn.c_attn.weight' is (2, 6), in config.json (n_embd, 3 n_embd)"},
     {"one dimension more", "", NULL, NULL, NULL, "ln_f.weight", WEIR_SAFETENSORS_F32, WEIR_ERR_INVALID,
-     "tensor 'ln_f.weight' is (2, 1), parameter 'ln_f.weight' is (2)"},
+     "tensor 'ln_f.weight' is (2, 1), parameter 'ln_f.weight' is (2), in config.json (n_embd)"},
     {"a head of another shape", "", NULL, NULL, "lm_head.weight", NULL, WEIR_SAFETENSORS_F32, WEIR_ERR_INVALID,
-     "tensor 'lm_head.weight' is (1, 1, 8, 8), parameter 'wte.weight' is (10, 2)"},
+     "tensor 'lm_head.weight' is (1, 1, 8, 8), parameter 'wte.weight' is (10, 2), in config.json (vocab_size, n_embd)"},
+    {"a head in place of its tied table", "", "wte.weight", "lm_head.weight", NULL, NULL, WEIR_SAFETENSORS_F32, WEIR_OK, ""},
     {"whole numbers", "", NULL, NULL, NULL, NULL, WEIR_SAFETENSORS_I32, WEIR_ERR_UNSUPPORTED, "is I32"},
 };
 
@@ -273,28 +278,107 @@ static void a_file_that_does_not_fit_is_named_and_changes_nothing(void **state)
     }
 }
 
-static void a_head_stored_beside_its_table_is_passed_over_when_it_is_tied(void **state)
+static char logged[1024];
+
+static void log_keep(enum weir_log_level level, const char *message, void *context)
 {
-    (void)state;
-    static const struct change head = {"", "", "wte.weight", "lm_head.weight", NULL, NULL, WEIR_SAFETENSORS_F32, 0, ""};
-    struct trainer t;
-    struct weir_safetensors_decl decls[64];
+    (void)context;
+    assert_int_equal(level, WEIR_LOG_WARN);
+    assert_string_equal(logged, ""); /* one line at most */
+    snprintf(logged, sizeof logged, "%s", message);
+}
+
+/* A right file whose table has `rows` rows, with a head beside it where `head_rows` > 0; `changed` != 0: the last row of the
+ * vocabulary is another one in the head. */
+static void tables_write(const struct weir_graph *graph, int64_t rows, int64_t head_rows, float changed, const char *path)
+{
+    static const struct change none = {"", "", NULL, NULL, NULL, NULL, WEIR_SAFETENSORS_F32, 0, ""};
     struct weir_arena arena = {0};
+    struct weir_safetensors_decl decls[64];
     weir_safetensors_writer *writer;
-    const char *path = testing_path("head.safetensors");
-    mkdir(testing_path("small"), 0777);
-    assert_ok(weir_file_write(testing_path("small/config.json"), small, strlen(small)));
-    trainer_open(&t, testing_path("small"), 1, 3);
     struct weir_safetensors_spec spec = {.path = path, .tensors = decls};
-    spec.n_tensors = decls_make(t.graph, &head, &arena, decls);
-    decls[spec.n_tensors++] = (struct weir_safetensors_decl){"wte.weight", WEIR_SAFETENSORS_F32, 2,
-                                                             t.graph->params[0].shape.dims};
-    assert_string_equal(t.graph->params[0].name, "wte.weight");
+    const int64_t table[] = {rows, 2}, head[] = {head_rows, 2};
+    spec.n_tensors = decls_make(graph, &none, &arena, decls);
+    assert_string_equal(decls[0].name, "wte.weight");
+    decls[0].dims = table;
+    if (head_rows)
+        decls[spec.n_tensors++] = (struct weir_safetensors_decl){"lm_head.weight", WEIR_SAFETENSORS_F32, 2, head};
     assert_ok(weir_safetensors_create(&spec, &writer));
     values_write(writer, decls, spec.n_tensors);
+    if (changed != 0)
+        assert_ok(weir_safetensors_write(writer, spec.n_tensors - 1, 4 * (2 * 10 - 1), &changed, sizeof changed));
     assert_ok(weir_safetensors_commit(writer));
-    assert_ok(weir_engine_load_weights(t.engine, path));
+    weir_arena_release(&arena);
+}
+
+static weir_status tables_load(int64_t rows, int64_t head_rows, float changed)
+{
+    struct trainer t;
+    const char *path = testing_path("tables.safetensors");
+    mkdir(testing_path("small"), 0777);
+    assert_ok(weir_file_write(testing_path("small/config.json"), small, strlen(small)));
+    trainer_open(&t, testing_path("small"), 2, 3);
+    tables_write(t.graph, rows, head_rows, changed, path);
+    logged[0] = 0;
+    weir_log_set(log_keep, NULL);
+    weir_status status = weir_engine_load_weights(t.engine, path);
+    weir_log_set(NULL, NULL);
+    for (int64_t k = 0; !status && k < 20; k++)
+        assert_true(param_values(&t, 0)[k] == 1 + (float)(k % 4) / 4);
     trainer_close(&t);
+    return status;
+}
+
+static void a_head_beside_its_tied_table_must_be_the_same(void **state)
+{
+    (void)state;
+    assert_ok(tables_load(10, 10, 0));
+    assert_string_equal(logged, "");
+    assert_fails(tables_load(10, 10, 7), WEIR_ERR_INVALID, "tensors 'wte.weight' and 'lm_head.weight' differ, and config.json ties "
+                                                           "them: with 'tie_word_embeddings' false both are read");
+}
+
+static void rows_that_pad_a_vocabulary_are_not_read_and_said(void **state)
+{
+    (void)state;
+    assert_ok(tables_load(16, 0, 0));
+    assert_non_null(strstr(logged, "tensor 'wte.weight' has 16 rows for a vocabulary of 10: the rest is padding and is not read"));
+    assert_ok(tables_load(10, 1024, 0));
+    assert_non_null(strstr(logged, "tensor 'lm_head.weight' has 1024 rows for a vocabulary of 10"));
+    assert_fails(tables_load(10, 16, 7), WEIR_ERR_INVALID, "differ"); /* a row of the vocabulary */
+    assert_fails(tables_load(15, 0, 0), WEIR_ERR_INVALID, "tensor 'wte.weight' is (15, 2), parameter 'wte.weight' is (10, 2), in "
+                                                          "config.json (vocab_size, n_embd)");
+    assert_fails(tables_load(1040, 0, 0), WEIR_ERR_INVALID, "tensor 'wte.weight' is (1040, 2)");
+    assert_fails(tables_load(8, 0, 0), WEIR_ERR_INVALID, "tensor 'wte.weight' is (8, 2)");
+}
+
+/* Loaded and said, or refused: by the files of others. */
+static void files_of_tied_models_that_people_have_are_read_or_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *words; /* words: NULL when it is read */
+    } rows[] = {{"reference/cases/tied/head-only", NULL},
+                {"reference/cases/tied/both-different",
+                 "tensors 'transformer.wte.weight' and 'lm_head.weight' differ, and config.json ties them"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct trainer t;
+        const char *folder = testing_data_path(rows[i].name);
+        if (!folder)
+            skip();
+        trainer_open(&t, folder, 2, 3);
+        weir_status status = weir_engine_load_weights(t.engine, folder);
+        if (rows[i].words)
+            assert_fails(status, WEIR_ERR_INVALID, rows[i].words);
+        else
+            assert_ok(status);
+        trainer_close(&t);
+    }
+    const struct weir_model_kind *kind;
+    struct weir_arena arena = {0};
+    const char *rope = testing_data_path("reference/cases/rope/both-differ");
+    if (rope)
+        assert_fails(weir_model_open(rope, &arena, &kind), WEIR_ERR_INVALID, "'rope_scaling' and 'rope_parameters' are both there");
     weir_arena_release(&arena);
 }
 
@@ -329,8 +413,48 @@ static void what_cannot_be_exported_says_so_first(void **state)
     assert_fails(weir_export_check(t.graph, testing_path("no/folder")), WEIR_ERR_IO, "cannot make folder");
     assert_ok(weir_file_write(testing_path("file"), "x", 1));
     assert_fails(weir_export_check(t.graph, testing_path("file")), WEIR_ERR_IO, "cannot make folder");
-    assert_fails(weir_export_check(t.graph, "/proc"), WEIR_ERR_IO, "cannot write into folder '/proc'");
+    assert_fails(weir_export_check(t.graph, "/proc"), WEIR_ERR_IO, "cannot write '/proc/model.safetensors'");
     assert_fails(weir_engine_load_weights(t.engine, testing_path("none")), WEIR_ERR_IO, "cannot open");
+    assert_ok(weir_export_check(t.graph, testing_path("fresh")));
+    assert_int_equal(mkdir(testing_path("fresh/config.json"), 0777), 0);
+    assert_fails(weir_export_check(t.graph, testing_path("fresh")), WEIR_ERR_IO, "fresh/config.json': Is a directory");
+    trainer_close(&t);
+}
+
+static void a_limit_on_files_is_known_before_training(void **state)
+{
+    (void)state;
+    struct trainer t;
+    struct rlimit old, limited;
+    trainer_open(&t, "gpt2-tiny", 1, 1);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+    limited = old;
+    limited.rlim_cur = 1000;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limited), 0);
+    weir_status status = weir_export_check(t.graph, testing_path("limited"));
+    setrlimit(RLIMIT_FSIZE, &old);
+    assert_int_equal(status, WEIR_ERR_IO);
+    assert_non_null(strstr(weir_last_error(), "files may have 1000 (ulimit -f)"));
+    assert_fails(weir_export_place_check(testing_dir(), (uint64_t)1 << 62), WEIR_ERR_IO, "the disk has ");
+    trainer_close(&t);
+}
+
+static void an_export_folder_knows_its_owner(void **state)
+{
+    (void)state;
+    struct trainer t;
+    const char *dir = testing_path("owned");
+    trainer_open(&t, "gpt2-tiny", 1, 1);
+    assert_int_equal(weir_export_owner(dir), WEIR_EXPORT_NOBODY);
+    assert_ok(weir_export_check(t.graph, dir));
+    assert_ok(weir_file_write(testing_path("owned/notes"), "mine", 4));
+    assert_int_equal(weir_export_owner(dir), WEIR_EXPORT_NOBODY);
+    assert_ok(weir_file_write(testing_path("owned/config.json"), "{}", 2));
+    assert_int_equal(weir_export_owner(dir), WEIR_EXPORT_OTHERS);
+    assert_ok(weir_engine_save_weights(t.engine, dir));
+    assert_int_equal(weir_export_owner(dir), WEIR_EXPORT_WEIR);
+    assert_ok(weir_file_write(testing_path("owned/model.safetensors"), "no weights", 10));
+    assert_int_equal(weir_export_owner(dir), WEIR_EXPORT_OTHERS);
     trainer_close(&t);
 }
 
@@ -341,9 +465,13 @@ int main(void)
         cmocka_unit_test(training_goes_on_from_imported_weights),
         cmocka_unit_test(gradients_are_whole_whatever_the_layout),
         cmocka_unit_test(a_file_that_does_not_fit_is_named_and_changes_nothing),
-        cmocka_unit_test(a_head_stored_beside_its_table_is_passed_over_when_it_is_tied),
+        cmocka_unit_test(a_head_beside_its_tied_table_must_be_the_same),
+        cmocka_unit_test(rows_that_pad_a_vocabulary_are_not_read_and_said),
+        cmocka_unit_test(files_of_tied_models_that_people_have_are_read_or_refused),
         cmocka_unit_test(linear_weights_have_the_layout_of_the_file),
         cmocka_unit_test(what_cannot_be_exported_says_so_first),
+        cmocka_unit_test(a_limit_on_files_is_known_before_training),
+        cmocka_unit_test(an_export_folder_knows_its_owner),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -9,6 +9,7 @@
 #include <zlib.h>
 
 #include "base/alloc.h"
+#include "base/replace.h"
 #include "base/text.h"
 #include "engine/data/data.h"
 

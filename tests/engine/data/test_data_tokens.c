@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/replace.h"
 #include "base/text.h"
 #include "engine/data/data.h"
 
@@ -17,6 +18,12 @@ enum { VOCABULARY = 50257, SEQ_LEN = 8 };
 static uint32_t token(int file, int at)
 {
     return (uint32_t)(at * 1021 + file * 17 + 300) % VOCABULARY;
+}
+
+/* The same as a letter, for texts. */
+static uint32_t letter(int file, int at)
+{
+    return 'a' + token(file, at) % 26;
 }
 
 static void put(unsigned char *bytes, size_t at, uint32_t value, int width)
@@ -47,7 +54,8 @@ static size_t file_fill(const struct format *format, int file, int n)
         put(content, 8, (uint32_t)n, 4);
     }
     for (int i = 0; i < n; i++)
-        put(content, start + (size_t)(i * format->width), token(file, i), format->width);
+        put(content, start + (size_t)(i * format->width), format->width == 1 ? letter(file, i) : token(file, i),
+            format->width);
     return start + (size_t)(n * format->width);
 }
 
@@ -61,7 +69,7 @@ static const char *file_make(const struct format *format, const char *name, int 
 
 static weir_status one_open(const char *path, weir_data **data_out)
 {
-    return weir_data_open_tokens(&path, 1, SEQ_LEN, VOCABULARY, 7, data_out);
+    return weir_data_open_tokens(&path, 1, WEIR_DATA_FORMAT_AUTO, SEQ_LEN, VOCABULARY, 7, data_out);
 }
 
 /* ---- what is read -------------------------------------------------------------------------------------------------- */
@@ -72,7 +80,7 @@ static void every_format_reads_what_was_written(void **state)
     for (size_t f = 0; f < sizeof formats / sizeof formats[0]; f++) {
         weir_data *data;
         int32_t inputs[SEQ_LEN], targets[SEQ_LEN];
-        uint32_t mask = formats[f].width == 1 ? 255 : UINT32_MAX;
+        uint32_t (*wanted)(int, int) = formats[f].width == 1 ? letter : token;
         assert_ok(one_open(file_make(&formats[f], formats[f].width == 1 ? "one.txt" : "one.bin", 3, 1000), &data));
         assert_string_equal(weir_data_info(data)->kind, formats[f].kind);
         assert_int_equal(weir_data_info(data)->n_samples, 999 / SEQ_LEN);
@@ -81,8 +89,8 @@ static void every_format_reads_what_was_written(void **state)
             int from = (int)weir_data_sample(data, number) * SEQ_LEN;
             assert_ok(weir_data_read(data, number, 1, inputs, targets));
             for (int i = 0; i < SEQ_LEN; i++) {
-                assert_int_equal(inputs[i], token(3, from + i) & mask);
-                assert_int_equal(targets[i], token(3, from + i + 1) & mask);
+                assert_int_equal(inputs[i], wanted(3, from + i));
+                assert_int_equal(targets[i], wanted(3, from + i + 1));
             }
         }
         weir_data_close(data);
@@ -116,7 +124,7 @@ static void samples_of_several_files_come_once_and_do_not_span(void **state)
         paths[i] = file_make(&formats[1], name, i, lengths[i]);
         n += (lengths[i] - 1) / SEQ_LEN;
     }
-    assert_ok(weir_data_open_tokens(paths, FILES, SEQ_LEN, VOCABULARY, 5, &data));
+    assert_ok(weir_data_open_tokens(paths, FILES, WEIR_DATA_FORMAT_AUTO, SEQ_LEN, VOCABULARY, 5, &data));
     assert_int_equal(weir_data_info(data)->n_samples, n);
     for (int64_t number = 0; number < n; number++) {
         int found = 0;
@@ -312,8 +320,8 @@ static void text_is_held_to_a_small_vocabulary_too(void **state)
     weir_data *data = NULL;
     const char *path = testing_path("small.txt");
     assert_ok(weir_file_write(path, "aaaaaaaaaaaaaaab", 16));
-    assert_fails(weir_data_open_tokens(&path, 1, 15, 'b', 1, &data), WEIR_ERR_INVALID, "token 15 at byte 15 is 98");
-    assert_ok(weir_data_open_tokens(&path, 1, 15, 'b' + 1, 1, &data));
+    assert_fails(weir_data_open_tokens(&path, 1, WEIR_DATA_FORMAT_AUTO, 15, 'b', 1, &data), WEIR_ERR_INVALID, "token 15 at byte 15 is 98");
+    assert_ok(weir_data_open_tokens(&path, 1, WEIR_DATA_FORMAT_AUTO, 15, 'b' + 1, 1, &data));
     weir_data_close(data);
 }
 
@@ -347,20 +355,27 @@ static void files_must_be_of_one_kind_and_different(void **state)
     weir_data *data = NULL;
     const char *paths[3] = {file_make(&formats[1], "a.bin", 0, 100), file_make(&formats[1], "b.bin", 1, 100),
                             file_make(&formats[0], "c.bin", 2, 100)};
-    assert_fails(weir_data_open_tokens(paths, 3, SEQ_LEN, VOCABULARY, 1, &data), WEIR_ERR_INVALID,
+    assert_fails(weir_data_open_tokens(paths, 3, WEIR_DATA_FORMAT_AUTO, SEQ_LEN, VOCABULARY, 1, &data), WEIR_ERR_INVALID,
                  "a.bin' is llm.c gpt-2 and '");
     paths[2] = file_make(&formats[3], "c.txt", 2, 100);
-    assert_fails(weir_data_open_tokens(paths, 3, SEQ_LEN, VOCABULARY, 1, &data), WEIR_ERR_INVALID, "c.txt' is text");
+    assert_fails(weir_data_open_tokens(paths, 3, WEIR_DATA_FORMAT_AUTO, SEQ_LEN, VOCABULARY, 1, &data), WEIR_ERR_INVALID,
+                 "c.txt' is text");
     assert_int_equal(symlink(paths[0], testing_path("d.bin")), 0);
     paths[2] = testing_path("d.bin");
-    assert_fails(weir_data_open_tokens(paths, 3, SEQ_LEN, VOCABULARY, 1, &data), WEIR_ERR_INVALID, "are the same file");
+    assert_fails(weir_data_open_tokens(paths, 3, WEIR_DATA_FORMAT_AUTO, SEQ_LEN, VOCABULARY, 1, &data), WEIR_ERR_INVALID,
+                 "are the same file");
     paths[2] = testing_path("none.bin");
-    assert_fails(weir_data_open_tokens(paths, 3, SEQ_LEN, VOCABULARY, 1, &data), WEIR_ERR_IO, "No such file");
+    assert_fails(weir_data_open_tokens(paths, 3, WEIR_DATA_FORMAT_AUTO, SEQ_LEN, VOCABULARY, 1, &data), WEIR_ERR_IO,
+                 "No such file");
     paths[2] = file_make(&formats[1], "e.bin", 2, 5);
-    assert_fails(weir_data_open_tokens(paths, 3, SEQ_LEN, VOCABULARY, 1, &data), WEIR_ERR_INVALID, "e.bin' has 5 tokens");
-    assert_fails(weir_data_open_tokens(paths, 0, SEQ_LEN, VOCABULARY, 1, &data), WEIR_ERR_INVALID, "at least one file");
-    assert_fails(weir_data_open_tokens(paths, 1, 0, VOCABULARY, 1, &data), WEIR_ERR_INVALID, "sequence length is 0");
-    assert_fails(weir_data_open_tokens(paths, 1, SEQ_LEN, 0, 1, &data), WEIR_ERR_INVALID, "vocabulary is 0");
+    assert_fails(weir_data_open_tokens(paths, 3, WEIR_DATA_FORMAT_AUTO, SEQ_LEN, VOCABULARY, 1, &data), WEIR_ERR_INVALID,
+                 "e.bin' has 5 tokens");
+    assert_fails(weir_data_open_tokens(paths, 0, WEIR_DATA_FORMAT_AUTO, SEQ_LEN, VOCABULARY, 1, &data), WEIR_ERR_INVALID,
+                 "at least one file");
+    assert_fails(weir_data_open_tokens(paths, 1, WEIR_DATA_FORMAT_AUTO, 0, VOCABULARY, 1, &data), WEIR_ERR_INVALID,
+                 "sequence length is 0");
+    assert_fails(weir_data_open_tokens(paths, 1, WEIR_DATA_FORMAT_AUTO, SEQ_LEN, 0, 1, &data), WEIR_ERR_INVALID,
+                 "vocabulary is 0");
     assert_null(data);
 }
 
@@ -429,7 +444,7 @@ static void every_allocation_may_fail(void **state)
         weir_alloc_set_budget(budget);
         status = weir_data_paths("/,/,/de?", &arena, &found, &n);
         if (!status)
-            status = weir_data_open_tokens(paths, 2, SEQ_LEN, VOCABULARY, 1, &data);
+            status = weir_data_open_tokens(paths, 2, WEIR_DATA_FORMAT_AUTO, SEQ_LEN, VOCABULARY, 1, &data);
         weir_alloc_set_budget(-1);
         assert_true(status == WEIR_OK || status == WEIR_ERR_NOMEM);
         weir_data_close(data);

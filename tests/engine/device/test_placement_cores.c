@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/replace.h"
 #include "base/text.h"
 #include "base/alloc.h"
 #include "engine/device/device.h"

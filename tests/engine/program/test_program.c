@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "engine/program/compile.h"
+#include "engine/program/deps.h"
 #include "engine/program/pack.h"
 #include "tests/support/program_fixture.h"
 
@@ -201,6 +203,180 @@ static void every_built_in_schedule_has_an_order(void **state)
     weir_arena_release(&f.arena);
 }
 
+/* ---- circles ------------------------------------------------------------------------------------------------------- */
+
+/* The schedule was not checked: rank 0 ends micro-batch 0 before it begins the other, which rank 1 begins with. */
+static void a_circle_is_named_from_rank_to_rank_with_its_reasons(void **state)
+{
+    (void)state;
+    struct program_fixture f;
+    struct weir_schedule schedule;
+    struct weir_program *program;
+    static const char csv[] = "0F0,0B0,0F1,0B1\n1F1,1F0,1B0,1B1\n";
+    program_fixture_build(&f, "1f1b", 2, 0, 2);
+    assert_ok(weir_schedule_csv_parse(csv, strlen(csv), "circle", WEIR_CSV_TORCH, &f.arena, &schedule));
+    struct weir_program_params params = {.graph = f.graph, .schedule = &schedule, .n_threads = 1};
+    params.input_slots = params.gradient_slots = (int[]){2, 2};
+    params.first_layer = (int[]){0, 7, 14};
+    assert_fails(weir_program_build(&params, &f.arena, &program), WEIR_ERR_INVALID,
+                 "waits in a circle, another schedule or another number of micro-batches is needed: "
+                 "rank 0 waits in 0B0 for 1B0 of rank 1 (gradient); rank 1 waits in 1F1 for 0F1 of rank 0 (input)");
+    weir_arena_release(&f.arena);
+}
+
+static struct weir_dep *dep_find(struct weir_program *program, enum weir_dep_why why)
+{
+    for (int d = 0; d < program->n_deps; d++)
+        if (program->deps[d].why == why)
+            return &program->deps[d];
+    fail();
+    return NULL;
+}
+
+/* A program whose slot is freed too late: weir_program_build() would give it more slots. */
+static void a_circle_through_slots_says_how_many_there_are(void **state)
+{
+    (void)state;
+    struct program_fixture f;
+    program_fixture_build(&f, "1f1b", 2, 0, 4);
+    struct weir_compile c = {.program = f.program, .arena = &f.arena};
+    dep_find(f.program, WEIR_DEP_INPUT_SLOT)->from_instr = 5; /* 0F2 awaits 1B2, which comes after 1F2 */
+    f.program->n_order = 0;
+    assert_fails(weir_compile_order(&c), WEIR_ERR_INVALID,
+                 "rank 0 waits in 0F2 (end) for 1B2 (start) of rank 1 (input slot, of which stage 1 has 2); rank 1 waits in "
+                 "1F2 for 0F2 (end) of rank 0 (input)");
+    assert_true(c.circle);
+    weir_arena_release(&f.arena);
+}
+
+/* ---- REDUCE_GRAD --------------------------------------------------------------------------------------------------- */
+
+static bool is_placed(const struct weir_schedule_rank *list, int stage)
+{
+    for (size_t a = 0; a < list->n_actions; a++)
+        if (list->actions[a].type == WEIR_REDUCE_GRAD && list->actions[a].stage == stage)
+            return true;
+    return false;
+}
+
+static bool has_buckets(const struct weir_rank_program *rank, int stage)
+{
+    for (int b = 0; b < rank->n_buckets; b++)
+        if (rank->buckets[b].stage == stage)
+            return true;
+    return false;
+}
+
+/* What a list says in words: "F 2 3", "reduce 2"; of a program only what the schedule can say. */
+static int schedule_words(const struct weir_rank_program *rank, const struct weir_schedule_rank *list, char words[][24])
+{
+    int n = 0;
+    for (size_t a = 0; a < list->n_actions; a++) {
+        const struct weir_action *action = &list->actions[a];
+        if (action->type != WEIR_REDUCE_GRAD)
+            snprintf(words[n++], 24, "%c %d %d", "FIWB"[action->type], action->stage, action->mb);
+        else if (has_buckets(rank, action->stage))
+            snprintf(words[n++], 24, "reduce %d", action->stage);
+    }
+    return n;
+}
+
+static int program_words(const struct weir_rank_program *rank, const struct weir_schedule_rank *list, char words[][24])
+{
+    int n = 0, stage = -1;
+    for (int i = 0; i < rank->n_instrs; i++) {
+        const struct weir_instr *instr = &rank->instrs[i];
+        if (instr->kind == WEIR_INSTR_ACTION && !instr->first_call)
+            snprintf(words[n++], 24, "%c %d %d", "FIWB"[instr->list], instr->stage, instr->mb);
+        int reduced = instr->kind == WEIR_INSTR_REDUCE ? rank->buckets[instr->bucket].stage : -1;
+        if (reduced >= 0 && reduced != stage && is_placed(list, reduced))
+            snprintf(words[n++], 24, "reduce %d", reduced);
+        stage = reduced; /* all buckets of a stage are one word */
+    }
+    return n;
+}
+
+static void reductions_of_a_schedule_stand_where_it_has_them(void **state)
+{
+    (void)state;
+    int n_placed = 0;
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        struct program_fixture f;
+        char expected[300][24], found[300][24];
+        program_fixture_random(&f, seed);
+        for (int r = 0; r < f.program->n_ranks; r++) {
+            const struct weir_schedule_rank *list = &f.schedule.ranks[r];
+            int n = schedule_words(&f.program->ranks[r], list, expected);
+            assert_int_equal(program_words(&f.program->ranks[r], list, found), n);
+            for (int i = 0; i < n; i++) {
+                assert_string_equal(found[i], expected[i]);
+                n_placed += expected[i][0] == 'r';
+            }
+        }
+        weir_arena_release(&f.arena);
+    }
+    assert_true(n_placed > 100);
+}
+
+/* Every bucket is reduced once, whether the schedule says where or not. */
+static void every_bucket_is_reduced_once(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 300; seed++) {
+        struct program_fixture f;
+        program_fixture_random(&f, seed);
+        for (int r = 0; r < f.program->n_ranks; r++)
+            for (int b = 0; b < f.program->ranks[r].n_buckets; b++) {
+                int n = 0;
+                for (int i = 0; i < f.program->ranks[r].n_instrs; i++)
+                    n += f.program->ranks[r].instrs[i].kind == WEIR_INSTR_REDUCE && f.program->ranks[r].instrs[i].bucket == b;
+                assert_int_equal(n, 1);
+            }
+        weir_arena_release(&f.arena);
+    }
+}
+
+/* check finds it too; here the schedule was not checked. */
+static void a_reduction_before_its_gradients_are_complete_is_refused(void **state)
+{
+    (void)state;
+    struct program_fixture f;
+    struct weir_schedule schedule;
+    struct weir_program *program;
+    static const char csv[] = "0F0,0F1,0B0,0REDUCE_GRAD,0B1\n1F0,1B0,1F1,1B1\n";
+    program_fixture_build(&f, "1f1b", 2, 0, 2);
+    assert_ok(weir_schedule_csv_parse(csv, strlen(csv), "early", WEIR_CSV_TORCH, &f.arena, &schedule));
+    struct weir_program_params params = {.graph = f.graph, .schedule = &schedule, .n_threads = 1, .n_replicas = 2};
+    params.input_slots = params.gradient_slots = (int[]){2, 2};
+    params.first_layer = (int[]){0, 7, 14};
+    assert_fails(weir_program_build(&params, &f.arena, &program), WEIR_ERR_INVALID,
+                 "row 1: 0REDUCE_GRAD stands before the last W or B of its stage");
+    weir_arena_release(&f.arena);
+}
+
+/* ---- text ---------------------------------------------------------------------------------------------------------- */
+
+static void the_text_of_a_program_says_who_is_awaited_and_why(void **state)
+{
+    (void)state;
+    struct program_fixture f;
+    char *text;
+    size_t bytes;
+    program_fixture_build(&f, "1f1b", 3, 0, 4);
+    FILE *out = open_memstream(&text, &bytes);
+    assert_non_null(out);
+    weir_program_dump(f.program, out);
+    fclose(out);
+    assert_non_null(strstr(text, "  after 0F0 of rank 0 (input)  before 2F0 of rank 2 (input)\n"));
+    assert_non_null(strstr(text, "  after 2B0 of rank 2 (gradient)  before 0B0 of rank 0 (gradient), 0F3 (end) of rank 0 "
+                                 "(input slot), 2B2 (end) of rank 2 (gradient slot)\n"));
+    assert_non_null(strstr(text, "  update             calls   0  after gradient norm of rank 0,2 (norm)\n"));
+    free(text);
+    weir_arena_release(&f.arena);
+}
+
+/* ---- calls --------------------------------------------------------------------------------------------------------- */
+
 static void type_check(const struct weir_tensor *tensor, struct weir_where where, int code, int bits)
 {
     if (where.place != WEIR_PLACE_NONE && tensor->code != 0 && tensor->bits != 64) /* numbers of a vocabulary, losses */
@@ -306,6 +482,12 @@ int main(void)
         cmocka_unit_test(memory_follows_from_the_schedule),
         cmocka_unit_test(memory_rows_of_one_block_never_overlap_while_alive),
         cmocka_unit_test(every_built_in_schedule_has_an_order),
+        cmocka_unit_test(a_circle_is_named_from_rank_to_rank_with_its_reasons),
+        cmocka_unit_test(a_circle_through_slots_says_how_many_there_are),
+        cmocka_unit_test(reductions_of_a_schedule_stand_where_it_has_them),
+        cmocka_unit_test(every_bucket_is_reduced_once),
+        cmocka_unit_test(a_reduction_before_its_gradients_are_complete_is_refused),
+        cmocka_unit_test(the_text_of_a_program_says_who_is_awaited_and_why),
         cmocka_unit_test(calls_of_a_bf16_graph_have_its_types),
         cmocka_unit_test(a_partition_that_does_not_fit_is_refused),
         cmocka_unit_test(a_graph_says_what_is_wrong_with_it),

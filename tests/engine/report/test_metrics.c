@@ -8,11 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/json.h"
 #include "base/rng.h"
+#include "base/replace.h"
 #include "base/text.h"
 #include "engine/report/metrics.h"
 
@@ -80,6 +82,37 @@ static void a_validation_loss_stands_on_the_lines_that_have_one(void **state)
                                "\"tokens_per_s\": 41250.5, \"step_ms\": 49.6, \"bubble\": 0.125, \"val_loss\": null, "
                                "\"peak_bytes\": []}\n");
     weir_free(lines);
+}
+
+static void the_first_line_says_what_the_run_is(void **state)
+{
+    (void)state;
+    weir_metrics *metrics;
+    const char *path = testing_path("run.jsonl");
+    struct weir_metrics_step step = step_make(0);
+    step.step = 1;
+    step.time_s = 0.25;
+    step.tokens = 9007199254740993;
+    assert_ok(weir_file_write(path, "old", 3));
+    assert_ok(weir_metrics_open(path, 0, &metrics));
+    assert_ok(weir_metrics_run(metrics, "{\"model\": \"small\"}"));
+    assert_ok(weir_metrics_run(metrics, "{\"model\": \"large\"}")); /* the last one counts */
+    char *text = content(path);
+    assert_string_equal(text, "old");
+    weir_free(text);
+    uint64_t before = weir_alloc_count();
+    assert_ok(weir_metrics_write(metrics, &step));
+    assert_ok(weir_metrics_write(metrics, &step));
+    assert_int_equal(weir_alloc_count(), before);
+    weir_metrics_close(metrics);
+    text = content(path);
+    static const char line[] = "{\"step\": 1, \"time_s\": 0.25, \"tokens\": 9007199254740993, \"loss\": 5.5, ";
+    static const char run[] = "{\"run\": {\"model\": \"large\"}}\n";
+    assert_memory_equal(text, run, strlen(run));
+    assert_memory_equal(text + strlen(run), line, strlen(line));
+    assert_null(strstr(strchr(text, '\n'), "run"));
+    weir_free(text);
+    assert_true(weir_metrics_is_file(path));
 }
 
 static void numbers_read_back_to_the_same_bits(void **state)
@@ -166,6 +199,53 @@ static void a_file_made_for_nothing_is_removed(void **state)
     assert_int_equal(access(testing_path("nothing.jsonl"), F_OK), 0);
     weir_metrics_close(metrics);
     assert_int_not_equal(access(testing_path("nothing.jsonl"), F_OK), 0);
+    assert_int_equal(symlink("nothing.jsonl", testing_path("link.jsonl")), 0);
+    assert_ok(weir_metrics_open(testing_path("link.jsonl"), 1, &metrics));
+    assert_int_equal(access(testing_path("nothing.jsonl"), F_OK), 0);
+    weir_metrics_close(metrics);
+    assert_int_not_equal(access(testing_path("nothing.jsonl"), F_OK), 0);
+    char target[32];
+    assert_int_equal(readlink(testing_path("link.jsonl"), target, sizeof target), 13);
+}
+
+static void a_metrics_file_is_told_from_others(void **state)
+{
+    (void)state;
+    weir_metrics *metrics;
+    const char *path = testing_path("told.jsonl");
+    struct weir_metrics_step step = step_make(0);
+    assert_true(weir_metrics_is_file(path));
+    assert_ok(weir_file_write(path, "", 0));
+    assert_true(weir_metrics_is_file(path));
+    assert_ok(weir_file_write(path, "{\"step\"", 7));
+    assert_false(weir_metrics_is_file(path));
+    assert_ok(weir_file_write(path, "notes of a week", 15));
+    assert_false(weir_metrics_is_file(path));
+    assert_ok(weir_metrics_open(path, 1, &metrics));
+    assert_ok(weir_metrics_write(metrics, &step));
+    weir_metrics_close(metrics);
+    assert_true(weir_metrics_is_file(path));
+    assert_true(weir_metrics_is_file("/dev/null"));
+}
+
+static void two_writers_of_one_file_are_told(void **state)
+{
+    (void)state;
+    weir_metrics *metrics, *second = NULL;
+    const char *path = testing_path("locked.jsonl");
+    struct weir_metrics_step step = step_make(0);
+    assert_ok(weir_metrics_open(path, 1, &metrics));
+    assert_fails(weir_metrics_open(path, 1, &second), WEIR_ERR_IO, "locked.jsonl' is being written by another run");
+    pid_t child = fork(); /* another process is refused too, and the file stays */
+    if (!child)
+        _exit(weir_metrics_open(testing_path("locked.jsonl"), 1, &second) == WEIR_ERR_IO ? 0 : 1);
+    int outcome;
+    assert_int_equal(waitpid(child, &outcome, 0), child);
+    assert_true(WIFEXITED(outcome) && WEXITSTATUS(outcome) == 0);
+    assert_ok(weir_metrics_write(metrics, &step));
+    weir_metrics_close(metrics);
+    assert_ok(weir_metrics_open(path, 1, &second));
+    weir_metrics_close(second);
 }
 
 static void an_unwritable_place_is_known_at_once(void **state)
@@ -227,11 +307,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_is_an_object_with_all_fields),
         cmocka_unit_test(a_validation_loss_stands_on_the_lines_that_have_one),
+        cmocka_unit_test(the_first_line_says_what_the_run_is),
         cmocka_unit_test(numbers_read_back_to_the_same_bits),
         cmocka_unit_test(what_json_cannot_say_is_null),
         cmocka_unit_test(a_point_stays_a_point_in_every_locale),
         cmocka_unit_test(what_was_there_stays_until_the_first_step),
         cmocka_unit_test(a_file_made_for_nothing_is_removed),
+        cmocka_unit_test(a_metrics_file_is_told_from_others),
+        cmocka_unit_test(two_writers_of_one_file_are_told),
         cmocka_unit_test(an_unwritable_place_is_known_at_once),
         cmocka_unit_test(a_full_disk_is_an_error),
         cmocka_unit_test(a_line_that_does_not_fit_is_taken_back),

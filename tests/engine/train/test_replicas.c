@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "engine/train/trainer.h"
+#include "tests/support/random_schedule.h"
 #include "tests/support/testing.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -19,6 +20,7 @@ struct layout {
     int n_stages, replicas, zero;
     int64_t bucket_bytes;
     const char *recompute;
+    uint64_t reductions; /* not 0: the schedule has REDUCE_GRAD of some stages, at random places that follow from this */
 };
 
 struct outcome {
@@ -87,6 +89,9 @@ static void train(const struct layout *layout, double dropout, int n_steps, stru
     struct weir_schedule schedule;
     graph_build(dropout, &arena, &graph);
     assert_ok(weir_pipeline_schedule(layout->schedule, layout->n_stages, 0, MICROBATCHES, &arena, &schedule));
+    uint64_t random = layout->reductions;
+    if (layout->reductions)
+        random_reductions_add(&schedule, &random, &arena);
     struct weir_engine_config config = config_of(graph, &schedule);
     config.replicas = layout->replicas;
     config.zero = layout->zero;
@@ -120,10 +125,10 @@ static void every_layout_of_a_replica_count_gives_the_same_bits(void **state)
 {
     (void)state;
     static const struct layout layouts[] = {
-        {"1f1b", 2, 0, 0, 0, NULL}, {"gpipe", 4, 0, 0, 1, NULL},      {"zb-h1", 2, 0, 1, 4096, NULL},
-        {"zbv", 4, 0, 1, 0, NULL},  {"1f1b", 1, 0, 1, 1 << 30, NULL}, {"zb-h1", 2, 0, 1, 4096, "full"}};
+        {"1f1b", 2, 0, 0, 0, NULL, 0}, {"gpipe", 4, 0, 0, 1, NULL, 0},      {"zb-h1", 2, 0, 1, 4096, NULL, 0},
+        {"zbv", 4, 0, 1, 0, NULL, 0},  {"1f1b", 1, 0, 1, 1 << 30, NULL, 0}, {"zb-h1", 2, 0, 1, 4096, "full", 0}};
     for (int replicas = 1; replicas <= (SANITIZED ? 2 : 4); replicas *= 2) {
-        struct layout one = {"gpipe", 1, replicas, 0, 0, NULL};
+        struct layout one = {"gpipe", 1, replicas, 0, 0, NULL, 0};
         struct outcome expected;
         train(&one, 0.1, STEPS, &expected);
         for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++) {
@@ -138,6 +143,23 @@ static void every_layout_of_a_replica_count_gives_the_same_bits(void **state)
     }
 }
 
+static void gradients_reduced_where_the_schedule_has_it_give_the_same_bits(void **state)
+{
+    (void)state;
+    static const struct layout layouts[] = {
+        {"zbv", 4, 2, 0, 0, NULL, 1}, {"zb-h1", 2, 2, 1, 4096, NULL, 2}, {"gpipe", 4, 2, 0, 1, NULL, 3}};
+    struct layout one = {"gpipe", 1, 2, 0, 0, NULL, 0};
+    struct outcome expected;
+    train(&one, 0.1, STEPS, &expected);
+    for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++) {
+        struct outcome found;
+        train(&layouts[i], 0.1, STEPS, &found);
+        assert_same(&found, &expected, STEPS);
+        weir_free(found.params);
+    }
+    weir_free(expected.params);
+}
+
 /* The forwards of the first step are those of one pipeline with all the micro-batches, dropout masks included: random
  * numbers are keyed by the sample of the whole step, whichever replica has it. */
 static void replicas_draw_the_random_numbers_of_their_own_samples(void **state)
@@ -147,7 +169,7 @@ static void replicas_draw_the_random_numbers_of_their_own_samples(void **state)
     const struct weir_graph *graph;
     struct weir_schedule schedule;
     struct weir_step_report report;
-    struct layout two = {"1f1b", 2, 2, 0, 0, NULL};
+    struct layout two = {"1f1b", 2, 2, 0, 0, NULL, 0};
     struct outcome found;
     train(&two, 0.1, 1, &found);
     graph_build(0.1, &arena, &graph);
@@ -201,7 +223,7 @@ static void the_sum_over_replicas_is_that_of_one_rank_in_replica_order(void **st
     graph_build(0, &arena, &graph);
     int64_t n = weir_graph_n_elements(graph), n_sums = 0;
     float *terms[REPLICAS], *sum, *param, *m, *v;
-    struct layout layout = {"1f1b", 2, REPLICAS, 1, 0, NULL}, none = {"1f1b", 2, REPLICAS, 1, 0, NULL};
+    struct layout layout = {"1f1b", 2, REPLICAS, 1, 0, NULL, 0}, none = {"1f1b", 2, REPLICAS, 1, 0, NULL, 0};
     struct outcome found, before;
     train(&layout, 0, 1, &found);
     train(&none, 0, 0, &before);
@@ -334,6 +356,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_layout_of_a_replica_count_gives_the_same_bits),
+        cmocka_unit_test(gradients_reduced_where_the_schedule_has_it_give_the_same_bits),
         cmocka_unit_test(replicas_draw_the_random_numbers_of_their_own_samples),
         cmocka_unit_test(the_sum_over_replicas_is_that_of_one_rank_in_replica_order),
         cmocka_unit_test(zero_1_keeps_an_equal_share_of_the_optimizer_state),

@@ -1,5 +1,6 @@
 #include "device_rig.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "tests/support/testing.h"
@@ -122,6 +123,25 @@ static void call_move(const struct twin_memory *memory, struct weir_op_call *cal
     call->step = twin_of(memory, call->step);
 }
 
+/* A prepare may run its pass: what the host has is put back afterwards. */
+static weir_status prepare(struct device_rig *device, const struct weir_op_call *call, enum weir_pass pass)
+{
+    struct twin_memory *memory = &device->memory;
+    char *kept[TWIN_BLOCKS];
+    for (int b = 0; b < memory->n_blocks; b++) {
+        size_t bytes = TWIN_GUARD + memory->blocks[b].bytes + TWIN_GUARD;
+        assert_non_null(kept[b] = malloc(bytes));
+        memcpy(kept[b], memory->blocks[b].host, bytes);
+    }
+    weir_status status = call->op->cuda.prepare(call, pass);
+    for (int b = 0; b < memory->n_blocks; b++) {
+        memcpy(memory->blocks[b].host, kept[b], TWIN_GUARD + memory->blocks[b].bytes + TWIN_GUARD);
+        free(kept[b]);
+    }
+    twin_push(memory);
+    return status;
+}
+
 weir_status device_rig_run(struct device_rig *device, enum weir_pass pass, const void *const *addends, bool accumulate)
 {
     const struct weir_op_kernels *cuda = &device->full.op->cuda;
@@ -132,7 +152,7 @@ weir_status device_rig_run(struct device_rig *device, enum weir_pass pass, const
     memset(device->full.scratch, 0xff, device->scratch_bytes);
     call_move(&device->memory, &call);
     twin_push(&device->memory);
-    weir_status status = cuda->prepare ? cuda->prepare(&call, pass) : WEIR_OK;
+    weir_status status = prepare(device, &call, pass);
     if (!status)
         status = kernels[pass](&call, device->memory.on->native);
     if (!status)

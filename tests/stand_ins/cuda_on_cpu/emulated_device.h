@@ -147,6 +147,7 @@ static inline weir_status weir_emulate(const char *name, Kernel kernel, dim3 gri
     static_assert(sizeof thread <= sizeof call.closure && alignof(Thread) <= alignof(uint64_t), "too many arguments");
     static_assert(__is_trivially_copyable(Thread), "arguments of kernels are plain data");
     call.name = name;
+    call.kernel = reinterpret_cast<uint64_t>(kernel);
     call.grid[0] = grid.x, call.grid[1] = grid.y, call.grid[2] = grid.z;
     call.block[0] = block, call.block[1] = call.block[2] = 1;
     call.run = [](const void *closure) { (*static_cast<const Thread *>(closure))(); };

@@ -30,6 +30,7 @@ enum { WEIR_EMULATED_CLOSURE = 768, WEIR_EMULATED_WARP = 32 };
 /* One launch: plain data, so that a stream can keep it and run it later. */
 struct weir_emulated_call {
     const char *name;
+    uint64_t kernel; /* tells kernels of one name apart */
     unsigned grid[3], block[3];
     void (*run)(const void *closure); /* the kernel, as one thread */
     uint64_t closure[WEIR_EMULATED_CLOSURE / 8];

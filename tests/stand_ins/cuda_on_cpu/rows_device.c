@@ -1,5 +1,6 @@
 #include "rows_device.h"
 
+#include "rows_findings.h"
 #include "tests/support/testing.h"
 
 #ifdef WEIR_ROWS_ON_DEVICE
@@ -44,6 +45,7 @@ int rows_device_open(void **state)
 
 int rows_device_close(void **state)
 {
+    rows_findings_print();
     twin_device_close(*state);
 #ifndef WEIR_ROWS_ON_DEVICE
     weir_emulated_release();

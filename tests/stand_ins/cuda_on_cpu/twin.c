@@ -12,13 +12,13 @@ void twin_device_open(const struct weir_device_kind *kind, struct twin_device *d
 {
     *device = (struct twin_device){.kind = kind};
     if (!kind) {
-        assert_ok(weir_cuda_context_open(0, false, &device->context));
+        assert_ok(weir_cuda_context_open(0, false, NULL, &device->context));
         return;
     }
     assert_ok(kind->open(0, 1, &device->device));
     assert_ok(kind->stream_open(device->device, WEIR_STREAM_COMPUTE, CAPACITY, &device->stream));
     assert_ok(kind->native(device->stream, &device->native));
-    assert_ok(kind->context_open(device->device, false, &device->context));
+    assert_ok(kind->context_open(device->device, device->stream, false, &device->context));
 }
 
 void twin_device_close(struct twin_device *device)

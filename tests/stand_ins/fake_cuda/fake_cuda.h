@@ -19,7 +19,8 @@
  * Any thread may call at any time; each has a current GPU of its own, the first one to begin with.
  *
  * The machine of a process has four GPUs of 4 GiB that reach each other, unless a test sets another one, or the environment:
- * WEIR_FAKE_GPUS, WEIR_FAKE_MEMORY (MiB of each), WEIR_FAKE_MODE (eager, random or lazy), WEIR_FAKE_SEED.  With
+ * WEIR_FAKE_GPUS, WEIR_FAKE_MEMORY (MiB of each), WEIR_FAKE_MODE (eager, random or lazy), WEIR_FAKE_SEED.
+ * CUDA_VISIBLE_DEVICES shows the process one of them, which it knows as number 0.  With
  * WEIR_FAKE_LOADING=waits the first launch of every kernel waits for all work on its GPU; WEIR_FAKE_REPORT names a file that
  * the process adds a line to for every GPU: the most bytes that were allocated there.
  *
@@ -55,6 +56,14 @@ void weir_fake_fail(int64_t k, int error, int sticky);
 
 /* Calls counted since then. */
 int64_t weir_fake_calls(void);
+
+/* Kernels that the GPUs of the process have loaded, each when it was launched there first, and the name of the last of them;
+ * unload: as in a new process. */
+int weir_fake_loaded(char name_out[64]);
+void weir_fake_unload(void);
+
+/* Kernels launched by this process. */
+int64_t weir_fake_launches(void);
 
 /* NVTX ranges since the last take: how many were pushed, how many are open, the first names. */
 enum { WEIR_FAKE_RANGES = 256 };

@@ -232,6 +232,10 @@ __attribute__((constructor)) static void machine_read(void)
     fake.machine.n_devices = (int)variable_read("WEIR_FAKE_GPUS", fake.machine.n_devices, WEIR_FAKE_DEVICES);
     fake.machine.device_bytes = (size_t)variable_read("WEIR_FAKE_MEMORY", 4096, 1 << 20) << 20;
     fake.machine.seed = (uint64_t)variable_read("WEIR_FAKE_SEED", 1, INT64_MAX);
+    if (getenv("CUDA_VISIBLE_DEVICES")) { /* as of a launcher that gives each process one */
+        fake.first_number = (int)variable_read("CUDA_VISIBLE_DEVICES", 0, WEIR_FAKE_DEVICES - 1);
+        fake.machine.n_devices = fake.first_number < fake.machine.n_devices;
+    }
     for (int i = 0; mode && i < 3; i++)
         if (!strcmp(mode, modes[i])) {
             fake.machine.mode = (enum weir_fake_mode)i;

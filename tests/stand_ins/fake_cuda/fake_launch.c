@@ -8,21 +8,52 @@
 
 enum { KERNELS = 512 };
 
-/* WEIR_FAKE_LOADING=waits: a kernel that a GPU has not run before is loaded, and that waits for all work on the GPU, as
- * CUDA's lazy loading may.  Kernels are told apart by what runs them, which has their types in it. */
+static uint64_t known[WEIR_FAKE_DEVICES][KERNELS]; /* guarded by the lock */
+static int n_known[WEIR_FAKE_DEVICES];
+static int64_t n_launches;
+static char last_loaded[64];
+
+/* A kernel that a GPU has not run before is loaded; with WEIR_FAKE_LOADING=waits that waits for all work on the GPU, as
+ * CUDA's lazy loading may. */
 static void kernel_load(int device, const struct weir_emulated_call *call)
 {
-    static void (*known[WEIR_FAKE_DEVICES][KERNELS])(const void *closure);
-    static int n_known[WEIR_FAKE_DEVICES];
     const char *loading = getenv("WEIR_FAKE_LOADING");
-    if (!loading || strcmp(loading, "waits") != 0)
-        return;
+    n_launches++;
     for (int i = 0; i < n_known[device]; i++)
-        if (known[device][i] == call->run)
+        if (known[device][i] == call->kernel)
             return;
-    if (n_known[device] < KERNELS)
-        known[device][n_known[device]++] = call->run;
-    fake_streams_drain(device);
+    if (n_known[device] == KERNELS)
+        abort();
+    known[device][n_known[device]++] = call->kernel;
+    snprintf(last_loaded, sizeof last_loaded, "%s", call->name);
+    if (loading && !strcmp(loading, "waits"))
+        fake_streams_drain(device);
+}
+
+int weir_fake_loaded(char name_out[64])
+{
+    int n = 0;
+    pthread_mutex_lock(&fake.lock);
+    for (int device = 0; device < WEIR_FAKE_DEVICES; device++)
+        n += n_known[device];
+    memcpy(name_out, last_loaded, sizeof last_loaded);
+    pthread_mutex_unlock(&fake.lock);
+    return n;
+}
+
+void weir_fake_unload(void)
+{
+    pthread_mutex_lock(&fake.lock);
+    memset(n_known, 0, sizeof n_known);
+    pthread_mutex_unlock(&fake.lock);
+}
+
+int64_t weir_fake_launches(void)
+{
+    pthread_mutex_lock(&fake.lock);
+    int64_t n = n_launches;
+    pthread_mutex_unlock(&fake.lock);
+    return n;
 }
 
 /* What WEIR_LAUNCH calls: the call is kept and runs when its stream gets there. */

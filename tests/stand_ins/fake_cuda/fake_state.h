@@ -9,6 +9,7 @@
 
 #include "fake_cuda.h"
 
+enum { FAKE_PRIORITY_LEAST = 0, FAKE_PRIORITY_GREATEST = -5 };
 enum { FAKE_RANGES = 4096, FAKE_HOST = WEIR_FAKE_HOST, FAKE_REASON = 600, FAKE_FILLED = 16 << 20 };
 
 /* A block of memory. */
@@ -41,7 +42,7 @@ struct fake_task {
 };
 
 struct CUstream_st {
-    int device;
+    int device, priority;
     pthread_t thread;
     struct fake_task *first, **end;
     uint64_t n_issued, n_done, random;
@@ -58,6 +59,7 @@ struct fake_state {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     struct weir_fake_machine machine;
+    int first_number; /* in the machine, of device 0: what the driver shows of it is all the process knows */
     struct fake_range ranges[FAKE_RANGES];
     int n_ranges;
     size_t used[WEIR_FAKE_DEVICES], taken[WEIR_FAKE_DEVICES];

@@ -227,14 +227,36 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
 
 /* ---- streams ------------------------------------------------------------------------------------------------------- */
 
+cudaError_t cudaDeviceGetStreamPriorityRange(int *least, int *greatest)
+{
+    cudaError_t error = fake_enter();
+    *least = FAKE_PRIORITY_LEAST;
+    *greatest = FAKE_PRIORITY_GREATEST;
+    return fake_leave(error);
+}
+
+cudaError_t cudaStreamGetPriority(cudaStream_t stream, int *priority)
+{
+    cudaError_t error = fake_enter();
+    *priority = stream->priority;
+    return fake_leave(error);
+}
+
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags)
+{
+    return cudaStreamCreateWithPriority(stream, flags, FAKE_PRIORITY_LEAST);
+}
+
+cudaError_t cudaStreamCreateWithPriority(cudaStream_t *stream, unsigned flags, int priority)
 {
     cudaError_t error = fake_enter();
     struct CUstream_st *made = NULL;
-    if (!error && (flags != cudaStreamNonBlocking || n_streams == 1024 || !(made = calloc(1, sizeof *made))))
+    bool refused = flags != cudaStreamNonBlocking || priority > FAKE_PRIORITY_LEAST || priority < FAKE_PRIORITY_GREATEST;
+    if (!error && (refused || n_streams == 1024 || !(made = calloc(1, sizeof *made))))
         error = cudaErrorInvalidValue;
     if (!error) {
         made->device = fake_current();
+        made->priority = priority;
         made->random = fake.machine.seed * 1000 + (uint64_t)n_streams;
         made->end = &made->first;
         if (pthread_create(&made->thread, NULL, stream_thread, made) != 0)

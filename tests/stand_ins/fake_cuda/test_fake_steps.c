@@ -3,12 +3,14 @@
  * fibers: no label.) */
 #include "tests/support/testing.h"
 
+#include <cuda_runtime_api.h>
 #include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/rng.h"
+#include "engine/device/device.h"
 #include "engine/weir.h"
 #include "fake_cuda.h"
 #include "schedules/kinds/kinds.h"
@@ -81,6 +83,28 @@ static void machine_set(int n_devices, enum weir_fake_mode mode, uint64_t seed)
     const struct weir_fake_machine machine = {n_devices, (size_t)1 << 30, 1, mode, seed};
     assert_int_equal(weir_fake_open(), 0);
     weir_fake_machine_set(&machine);
+}
+
+/* A message starts before the blocks of a kernel that are still to come. */
+static void streams_of_edges_come_before_those_of_kernels(void **state)
+{
+    (void)state;
+    const struct weir_device_kind *cuda = &weir_device_cuda;
+    const enum weir_stream_class classes[] = {WEIR_STREAM_COMPUTE, WEIR_STREAM_EDGE};
+    int priorities[2];
+    weir_device *device;
+    machine_set(1, WEIR_FAKE_EAGER, 1);
+    assert_ok(cuda->open(0, 1, &device));
+    for (int i = 0; i < 2; i++) {
+        weir_stream *stream;
+        void *native;
+        assert_ok(cuda->stream_open(device, classes[i], 16, &stream));
+        assert_ok(cuda->native(stream, &native));
+        assert_int_equal(cudaStreamGetPriority(native, &priorities[i]), cudaSuccess);
+        cuda->stream_close(stream);
+    }
+    cuda->close(device);
+    assert_true(priorities[1] < priorities[0]); /* smaller is more */
 }
 
 /* ---- results ------------------------------------------------------------------------------------------------------- */
@@ -301,6 +325,7 @@ static void the_steps_after_the_first_allocate_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(streams_of_edges_come_before_those_of_kernels),
         cmocka_unit_test(an_mlp_gives_the_same_bits_on_one_rank_and_two),
         cmocka_unit_test(events_of_a_step_are_ordered_and_lie_within_it),
         cmocka_unit_test(every_instruction_is_a_range),

@@ -121,7 +121,9 @@ extern struct weir_fake_nccl_modes fake_modes; /* guarded by fake.lock */
 
 /* With the lock: the beginning of every call that can fail. */
 ncclResult_t fake_nccl_enter(void);
-bool fake_launch_fails(void); /* mode `async`: whether it is the one */
+/* What becomes of the next launch: modes `async` and `silent`. */
+enum fake_fate { FAKE_GOES_WELL, FAKE_FAILS, FAKE_NEVER_ENDS };
+enum fake_fate fake_launch_fate(void);
 void fake_pause_maybe(void); /* without the lock; mode `random` */
 
 /* ---- fake_segment.c ------------------------------------------------------------------------------------------------ */

@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "fake_comm.h"
 
-struct weir_fake_nccl_modes fake_modes = {.async_at = -1};
+struct weir_fake_nccl_modes fake_modes = {.async_at = -1, .silent_at = -1};
 
 static int64_t n_calls, n_launches, fail_at = -1; /* guarded by fake.lock */
 static ncclResult_t fail_with = ncclSystemError;
@@ -22,9 +22,10 @@ ncclResult_t fake_nccl_enter(void)
     return fail_at >= 0 && (call == fail_at || (fail_sticky && call > fail_at)) ? fail_with : ncclSuccess;
 }
 
-bool fake_launch_fails(void)
+enum fake_fate fake_launch_fate(void)
 {
-    return n_launches++ == fake_modes.async_at;
+    int64_t launch = n_launches++;
+    return launch == fake_modes.async_at ? FAKE_FAILS : launch == fake_modes.silent_at ? FAKE_NEVER_ENDS : FAKE_GOES_WELL;
 }
 
 /* Now and then up to 300 microseconds. */
@@ -86,7 +87,8 @@ static bool number_read(const char *word)
     static const struct {
         const char *name;
         int64_t *number;
-    } numbers[] = {{"fail=", &fail_at}, {"fail-from=", &fail_at}, {"async=", &fake_modes.async_at}};
+    } numbers[] = {{"fail=", &fail_at}, {"fail-from=", &fail_at}, {"async=", &fake_modes.async_at},
+                   {"silent=", &fake_modes.silent_at}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (!strncmp(word, numbers[i].name, strlen(numbers[i].name))) {
             fail_sticky = fail_sticky || i == 1;

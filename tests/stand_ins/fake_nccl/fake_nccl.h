@@ -35,6 +35,7 @@
  *     fail=K        the K-th call (from 0) that can fail does, with ncclSystemError; fail-from=K: it and all that follow
  *     async=K       the K-th operation or group that this process launches (from 0) never ends, and its communicator
  *                   reports ncclSystemError when asked
+ *     silent=K      .. never ends, and nothing says so: as a connection that a firewall swallows
  *
  * Not shown: speed, channels and their limits, algorithms and the bits of their sums, registered memory, graph capture,
  * operators other than the sum, splitting and shrinking. */
@@ -46,7 +47,7 @@
 
 struct weir_fake_nccl_modes {
     bool serial, random, slow, remote, abort_hangs, abort_syncs;
-    int64_t async_at; /* -1: none */
+    int64_t async_at, silent_at; /* -1: none */
 };
 
 /* Other modes, and no failures. */

@@ -214,8 +214,9 @@ void fake_work_issue(struct fake_work *work)
     }
     for (int i = 0; i < n_others; i++)
         fake_stream_follow(home, others[i]);
-    if (fake_launch_fails()) {
-        work->stuck = true;
+    enum fake_fate fate = fake_launch_fate();
+    work->stuck = fate != FAKE_GOES_WELL;
+    if (fate == FAKE_FAILS) {
         work->comm->error = ncclSystemError;
         fake_reason_set("the operation that mode `async` names has failed");
     }

@@ -14,6 +14,7 @@ static void modes_set(struct weir_fake_nccl_modes modes, enum weir_fake_mode mod
     const struct weir_fake_machine machine = {RANKS_MOST, (size_t)64 << 20, 1, mode, 3};
     if (!modes.async_at)
         modes.async_at = -1;
+    modes.silent_at = -1;
     weir_fake_machine_set(&machine);
     weir_fake_nccl_set(&modes);
 }

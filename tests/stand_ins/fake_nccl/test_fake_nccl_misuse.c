@@ -14,6 +14,7 @@ static void machine_set(struct weir_fake_nccl_modes modes)
     const struct weir_fake_machine machine = {RANKS_MOST, (size_t)64 << 20, 1, WEIR_FAKE_EAGER, 3};
     if (!modes.async_at)
         modes.async_at = -1;
+    modes.silent_at = -1;
     weir_fake_machine_set(&machine);
     weir_fake_nccl_set(&modes);
 }

@@ -304,7 +304,7 @@ static int suite(void)
 /* ---- failures -------------------------------------------------------------------------------------------------------------- */
 
 /* Rank 0 and 2 wait for a message of rank 1, which stops, dies or is silent. */
-static weir_link *failing_link(const struct rig *rig, void **block)
+static weir_status failing_link(const struct rig *rig, weir_link **link_out)
 {
     size_t bytes[3] = {64, 64, 64};
     struct weir_transport_edge edges[2] = {{1, 0}, {1, 2}};
@@ -312,15 +312,11 @@ static weir_link *failing_link(const struct rig *rig, void **block)
     struct weir_message messages[2];
     struct weir_link_spec spec = {.n_parts = 1, .part_bytes = bytes, .n_events = 1, .messages = messages, .kind = gpu,
                                   .device = rig->device, .stream = rig->stream, .n_edges = 2, .edges = edges};
-    weir_link *link;
     for (int i = 0; i < 2; i++)
         if (rig->info->rank == 1 || rig->info->rank == edges[i].to)
             messages[spec.n_messages++] = (struct weir_message){.from = 1, .to = edges[i].to, .post_after = -1, .turn_after = -1,
                                                        .n_regions = 1, .regions = &regions[i]};
-    assert_ok(kind->link_open(rig->transport, &spec, &link));
-    assert_ok(gpu->memory_alloc(rig->device, 64, block));
-    assert_ok(kind->place(link, block));
-    return link;
+    return kind->link_open(rig->transport, &spec, link_out);
 }
 
 static weir_status culprit(const struct rig *rig, const char *how)
@@ -351,7 +347,10 @@ static int failing_run(const char *how)
     struct rig rig;
     void *block;
     rig_make(&rig, strcmp(how, "silent") ? WEIR_TRANSPORT_TIMEOUT_NS : 400000000);
-    weir_link *link = failing_link(&rig, &block);
+    weir_link *link;
+    assert_ok(failing_link(&rig, &link));
+    assert_ok(gpu->memory_alloc(rig.device, 64, &block));
+    assert_ok(kind->place(link, &block));
     assert_ok(kind->exchange(rig.transport, NULL, 0, NULL));
     weir_status status = rig.info->rank == 1 ? culprit(&rig, how) : waiter(&rig, link);
     printf("rank %d got '%s': %s\n", rig.info->rank, weir_status_str(status), weir_last_error());
@@ -363,6 +362,20 @@ static int failing_run(const char *how)
     assert_fails(kind->begin(link), WEIR_ERR_PEER, "given up");
     kind->link_close(link);
     gpu->memory_free(rig.device, block);
+    rig_end(&rig);
+    return weir_status_exit_code(status);
+}
+
+/* The link is never there. */
+static int unconnected_run(void)
+{
+    struct rig rig;
+    weir_link *link;
+    rig_make(&rig, 400000000);
+    weir_status status = failing_link(&rig, &link);
+    printf("rank %d got '%s': %s\n", rig.info->rank, weir_status_str(status), weir_last_error());
+    fflush(stdout);
+    kind->stop(rig.transport, status);
     rig_end(&rig);
     return weir_status_exit_code(status);
 }
@@ -447,6 +460,19 @@ static void silence_is_a_timeout(void **state)
     assert_non_null(strstr(text, "got 'timeout': nothing came in 0.4 s"));
 }
 
+static void a_connection_that_never_comes_is_a_timeout_that_names_it(void **state)
+{
+    char text[1 << 16];
+    (void)state;
+    processes_run(3, "WEIR_FAKE_NCCL=silent=0", "--enable-recovery", "unconnected", text, sizeof text);
+    bool named = strstr(text, "connecting rank 1 to rank 0: nothing came in 0.4 s") ||
+                 strstr(text, "connecting rank 1 to rank 2: nothing came in 0.4 s"); /* who notices first says so */
+    if (!named)
+        print_error("%s\n", text);
+    assert_true(named);
+    assert_null(strstr(text, "not finished after"));
+}
+
 static int driver(void)
 {
     const struct CMUnitTest tests[] = {
@@ -455,6 +481,7 @@ static int driver(void)
         cmocka_unit_test(the_suite_passes_with_random_pauses),
         cmocka_unit_test(a_rank_that_fails_or_dies_ends_the_waits_of_all),
         cmocka_unit_test(silence_is_a_timeout),
+        cmocka_unit_test(a_connection_that_never_comes_is_a_timeout_that_names_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
@@ -462,7 +489,9 @@ static int driver(void)
 int main(int argc, char **argv)
 {
     self = argv[0];
-    return argc < 2 ? driver() : !strcmp(argv[1], "suite") ? suite() : failing_run(argv[1]);
+    if (argc < 2)
+        return driver();
+    return !strcmp(argv[1], "suite") ? suite() : !strcmp(argv[1], "unconnected") ? unconnected_run() : failing_run(argv[1]);
 }
 
 #else

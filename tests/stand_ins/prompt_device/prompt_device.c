@@ -116,9 +116,10 @@ static const struct weir_op_kernels *kernels_of(const struct weir_op *op)
     return &op->cpu;
 }
 
-static weir_status context_open(weir_device *device, bool tf32, struct weir_kernel_context **context_out)
+static weir_status context_open(weir_device *device, weir_stream *stream, bool tf32,
+                                struct weir_kernel_context **context_out)
 {
-    (void)device, (void)tf32;
+    (void)device, (void)stream, (void)tf32;
     return weir_kernel_context_open(1, context_out);
 }
 

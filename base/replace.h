@@ -1,0 +1,45 @@
+/* Replace a file: whole or as it was, whatever happens in between.
+ *
+ *     weir_replace_open("out/trace.json", NULL, &file)      a file without a name, in the folder out/
+ *     write(file.fd, ...)
+ *     weir_replace_commit(&file)                            synced; now out/trace.json is the new file
+ *
+ * Where the file system has files without names (O_TMPFILE) nothing is left behind by a process that is killed.  Elsewhere,
+ * and when a `tag` is given, so that other processes can find the file, its name until commit is "PATH.tmp.TAG".
+ *
+ * A path that is a symbolic link stays one: what it points to is replaced.  The new file has the permissions of the old one
+ * and, where the process may set it, its owner.  Pipes and devices ("/dev/stdout") are written in place. */
+#ifndef WEIR_BASE_REPLACE_H
+#define WEIR_BASE_REPLACE_H
+
+#include <stdbool.h>
+
+#include "base/status.h"
+
+struct weir_replacement {
+    int fd;                          /* open for writing */
+    char *path, *target, *temporary; /* as given, with links followed, and the name until commit */
+    bool named;                      /* `temporary` is in the folder */
+    bool in_place;                   /* `fd` is the path itself */
+};
+
+/* Open for writing what will replace `path`.  tag NULL: nobody else looks for it.
+ * WEIR_ERR_IO names the path and the reason: all that commit could refuse, but a full disk.  WEIR_ERR_NOMEM. */
+weir_status weir_replace_open(const char *path, const char *tag, struct weir_replacement *file_out);
+
+/* Put it in the place of the old file, which stays when this fails; releases `file` in any case. */
+weir_status weir_replace_commit(struct weir_replacement *file);
+
+/* Forget it; all zero bits are fine. */
+void weir_replace_abort(struct weir_replacement *file);
+
+/* Could `path` be replaced?  Opens and aborts. */
+weir_status weir_replace_check(const char *path);
+
+/* The name until commit, "PATH.tmp.TAG" with links in `path` followed; to be freed with weir_free. */
+weir_status weir_replace_name(const char *path, const char *tag, char **name_out);
+
+/* Write `bytes` to `path`, which is then whole or as it was (base/replace.h).  WEIR_ERR_IO names the file and the reason. */
+weir_status weir_file_write(const char *path, const void *data, size_t bytes);
+
+#endif

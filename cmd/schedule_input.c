@@ -1,0 +1,67 @@
+#include "cmd/schedule_input.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/replace.h"
+#include "base/text.h"
+
+static const size_t LARGEST_INPUT = (size_t)4 << 30;
+
+static weir_status stdin_load(enum weir_csv_dialect dialect, struct weir_arena *arena, struct weir_schedule *out)
+{
+    char *text;
+    size_t bytes;
+    weir_status status = weir_stdin_read(LARGEST_INPUT, &text, &bytes);
+    if (status)
+        return status;
+    status = weir_schedule_csv_parse(text, bytes, "standard input", dialect, arena, out);
+    weir_free(text);
+    return status;
+}
+
+weir_status schedule_load(const char *path, const char *dialect, struct weir_arena *arena, struct weir_schedule *out)
+{
+    enum weir_csv_dialect chosen = WEIR_CSV_TORCH;
+    weir_status status = dialect ? weir_csv_dialect_find(dialect, &chosen) : WEIR_OK;
+    if (status)
+        return status;
+    return !strcmp(path, "-") ? stdin_load(chosen, arena, out) : weir_schedule_csv_load(path, chosen, arena, out);
+}
+
+weir_status schedule_make(const char *name, const struct schedule_size *size, struct weir_arena *arena,
+                          struct weir_schedule *out)
+{
+    const struct weir_schedule_kind *kind;
+    weir_status status = weir_schedule_kind_find(name, &kind);
+    if (status)
+        return status;
+    if (!size->ranks || !size->microbatches)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "%s needs %s", name,
+                         size->ranks          ? "the number of micro-batches: -m M"
+                         : size->microbatches ? "the number of ranks: -p P"
+                                              : "the numbers of ranks and micro-batches: -p P -m M");
+    struct weir_schedule_params params = {(int)size->ranks, (int)size->chunks, (int)size->microbatches,
+                                          (int)size->group_size};
+    return weir_schedule_build(kind, &params, arena, out);
+}
+
+weir_status schedule_text_write(const char *path, const char *text)
+{
+    if (path && strcmp(path, "-") != 0)
+        return weir_file_write(path, text, strlen(text));
+    fputs(text, stdout);
+    return WEIR_OK;
+}
+
+weir_status schedule_json_print(json_t *root)
+{
+    enum { DIGITS = 15 };
+    struct weir_text text = {0};
+    weir_json_append(&text, root, DIGITS);
+    if (!text.status)
+        puts(text.data);
+    weir_text_release(&text);
+    return text.status;
+}

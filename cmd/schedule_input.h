@@ -1,0 +1,28 @@
+/* What the forms of `weir schedule` share: where a schedule comes from. */
+#ifndef WEIR_CMD_SCHEDULE_INPUT_H
+#define WEIR_CMD_SCHEDULE_INPUT_H
+
+#include <stdint.h>
+
+#include "base/json.h"
+#include "schedules/schedule.h"
+
+/* -p, -v and -m as given; 0 where not. */
+struct schedule_size {
+    int64_t ranks, chunks, microbatches, group_size;
+};
+
+/* A file ("-": standard input) in the dialect called `dialect` (NULL: torch). */
+weir_status schedule_load(const char *path, const char *dialect, struct weir_arena *arena, struct weir_schedule *out);
+
+/* The schedule called `name` at the given size. */
+weir_status schedule_make(const char *name, const struct schedule_size *size, struct weir_arena *arena,
+                          struct weir_schedule *out);
+
+/* Write `text` to the file `path`; NULL and "-": to stdout. */
+weir_status schedule_text_write(const char *path, const char *text);
+
+/* Print one JSON document, and a newline, on stdout.  Takes the reference; NULL is WEIR_ERR_NOMEM. */
+weir_status schedule_json_print(json_t *root);
+
+#endif

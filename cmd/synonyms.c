@@ -1,0 +1,279 @@
+#include "cmd/synonyms.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "engine/program/pipeline.h"
+
+#define MEGATRON "Megatron-LM"
+#define TITAN "torchtitan"
+#define DEEPSPEED "DeepSpeed"
+#define HF "Transformers"
+#define OTHERS "elsewhere"
+
+static const char no_tensor[] = "weir has no tensor parallelism", no_context[] = "weir has no context parallelism",
+                  no_expert[] = "weir has no expert parallelism", no_resume[] = "weir writes weights (--export), no checkpoints to go on from",
+                  model_size[] = "the model's size is in its config.json: --model PATH",
+                  batch_size[] = "a step has --microbatches times --microbatch-size samples, for each of --replicas",
+                  processes[] = "the launcher starts processes: mpirun -np N weir train",
+                  bf16[] = "use --dtype bf16", no_fp16[] = "weir has no fp16: use --dtype bf16",
+                  every_step[] = "every step is a line of --metrics FILE",
+                  one_recompute[] = "--recompute full, or a list of layers", steps_count[] = "count steps: --steps";
+
+const struct synonym synonyms_train[] = {
+    {MEGATRON, "tensor-model-parallel-size", NULL, no_tensor},
+    {MEGATRON, "pipeline-model-parallel-size", "ranks", NULL},
+    {MEGATRON, "virtual-pipeline-model-parallel-size", "chunks", NULL},
+    {MEGATRON, "num-virtual-stages-per-pipeline-rank", "chunks", NULL},
+    {MEGATRON, "num-layers-per-virtual-pipeline-stage", NULL, "weir counts stages per rank: --chunks"},
+    {MEGATRON, "context-parallel-size", NULL, no_context},
+    {MEGATRON, "sequence-parallel", NULL, no_tensor},
+    {MEGATRON, "expert-model-parallel-size", NULL, no_expert},
+    {MEGATRON, "micro-batch-size", "microbatch-size", NULL},
+    {MEGATRON, "global-batch-size", NULL, batch_size},
+    {MEGATRON, "seq-length", "seq-len", NULL},
+    {MEGATRON, "train-iters", "steps", NULL},
+    {MEGATRON, "train-samples", NULL, steps_count},
+    {MEGATRON, "lr-warmup-iters", "warmup", NULL},
+    {MEGATRON, "lr-warmup-fraction", NULL, "count steps: --warmup"},
+    {MEGATRON, "lr-decay-style", "lr-schedule", NULL},
+    {MEGATRON, "lr-decay-iters", NULL, "the learning rate falls until the last of --steps"},
+    {MEGATRON, "clip-grad", "grad-clip", NULL},
+    {MEGATRON, "hidden-dropout", "dropout", NULL},
+    {MEGATRON, "attention-dropout", "dropout", NULL},
+    {MEGATRON, "data-path", "data", NULL},
+    {MEGATRON, "train-data-path", "data", NULL},
+    {MEGATRON, "valid-data-path", "val-data", NULL},
+    {MEGATRON, "split", NULL, "name the files to validate on: --val-data"},
+    {MEGATRON, "eval-interval", "val-every", NULL},
+    {MEGATRON, "eval-iters", "val-batches", NULL},
+    {MEGATRON, "load", "init-from", NULL},
+    {MEGATRON, "save", "export", NULL},
+    {MEGATRON, "save-interval", NULL, no_resume},
+    {MEGATRON, "recompute-activations", NULL, one_recompute},
+    {MEGATRON, "recompute-granularity", NULL, one_recompute},
+    {MEGATRON, "recompute-method", NULL, one_recompute},
+    {MEGATRON, "recompute-num-layers", NULL, one_recompute},
+    {MEGATRON, "use-distributed-optimizer", NULL, "use --zero 1"},
+    {MEGATRON, "distributed-backend", "transport", NULL},
+    {MEGATRON, "bf16", NULL, bf16},
+    {MEGATRON, "fp16", NULL, no_fp16},
+    {MEGATRON, "num-layers", NULL, model_size},
+    {MEGATRON, "hidden-size", NULL, model_size},
+    {MEGATRON, "num-attention-heads", NULL, model_size},
+    {MEGATRON, "max-position-embeddings", NULL, model_size},
+    {MEGATRON, "log-interval", NULL, every_step},
+    {MEGATRON, "tensorboard-dir", NULL, every_step},
+    {TITAN, "pipeline-parallel-degree", "ranks", NULL},
+    {TITAN, "pipeline-parallel-schedule", "schedule", NULL},
+    {TITAN, "pipeline-parallel-schedule-csv", "schedule", NULL},
+    {TITAN, "pipeline-parallel-microbatch-size", "microbatch-size", NULL},
+    {TITAN, "pipeline-parallel-layers-per-stage", NULL, "weir balances layers by cost: --stages"},
+    {TITAN, "tensor-parallel-degree", NULL, no_tensor},
+    {TITAN, "context-parallel-degree", NULL, no_context},
+    {TITAN, "expert-parallel-degree", NULL, no_expert},
+    {TITAN, "data-parallel-replicate-degree", "replicas", NULL},
+    {TITAN, "data-parallel-shard-degree", NULL, "weir shards the optimizer state over --replicas: --zero 1"},
+    {TITAN, "local-batch-size", NULL, batch_size},
+    {TITAN, "max-norm", "grad-clip", NULL},
+    {TITAN, "warmup-steps", "warmup", NULL},
+    {TITAN, "min-lr-factor", NULL, "give the rate itself: --min-lr"},
+    {TITAN, "dataset", "data", NULL},
+    {TITAN, "dataset-path", "data", NULL},
+    {TITAN, "config-file", "config", NULL},
+    {TITAN, "enable-profiling", "profile", NULL},
+    {TITAN, "mixed-precision-param", "dtype", NULL},
+    {DEEPSPEED, "pipe-parallel-size", "ranks", NULL},
+    {DEEPSPEED, "model-parallel-size", NULL, no_tensor},
+    {DEEPSPEED, "num-stages", "stages", NULL},
+    {DEEPSPEED, "train-batch-size", NULL, batch_size},
+    {DEEPSPEED, "train-micro-batch-size-per-gpu", "microbatch-size", NULL},
+    {DEEPSPEED, "gradient-clipping", "grad-clip", NULL},
+    {DEEPSPEED, "zero-stage", "zero", NULL},
+    {DEEPSPEED, "zero-optimization", NULL, "use --zero 1"},
+    {DEEPSPEED, "reduce-bucket-size", "bucket-bytes", NULL},
+    {DEEPSPEED, "activation-checkpointing", NULL, one_recompute},
+    {DEEPSPEED, "deepspeed-config", "config", NULL},
+    {DEEPSPEED, "num-gpus", NULL, processes},
+    {DEEPSPEED, "local-rank", NULL, processes},
+    {HF, "model-name-or-path", "model", NULL},
+    {HF, "train-file", "data", NULL},
+    {HF, "dataset-name", "data", NULL},
+    {HF, "validation-file", "val-data", NULL},
+    {HF, "max-steps", "steps", NULL},
+    {HF, "num-train-epochs", NULL, steps_count},
+    {HF, "per-device-train-batch-size", "microbatch-size", NULL},
+    {HF, "gradient-accumulation-steps", "microbatches", NULL},
+    {HF, "block-size", "seq-len", NULL},
+    {HF, "learning-rate", "lr", NULL},
+    {HF, "lr-scheduler-type", "lr-schedule", NULL},
+    {HF, "warmup-ratio", NULL, "count steps: --warmup"},
+    {HF, "max-grad-norm", "grad-clip", NULL},
+    {HF, "optim", "optimizer", NULL},
+    {HF, "adam-epsilon", "adam-eps", NULL},
+    {HF, "gradient-checkpointing", NULL, one_recompute},
+    {HF, "eval-steps", "val-every", NULL},
+    {HF, "eval-strategy", "val-every", NULL},
+    {HF, "output-dir", "export", NULL},
+    {HF, "overwrite-output-dir", "force", NULL},
+    {HF, "logging-steps", NULL, every_step},
+    {HF, "logging-dir", NULL, every_step},
+    {HF, "report-to", NULL, every_step},
+    {HF, "save-steps", NULL, no_resume},
+    {HF, "save-strategy", NULL, no_resume},
+    {HF, "resume-from-checkpoint", NULL, no_resume},
+    {HF, "fsdp", NULL, "weir shards the optimizer state over --replicas: --zero 1"},
+    {HF, "dataloader-num-workers", NULL, "weir reads ahead by itself"},
+    {OTHERS, "train-data", "data", NULL},
+    {OTHERS, "eval-data", "val-data", NULL},
+    {OTHERS, "valid-data", "val-data", NULL},
+    {OTHERS, "validation-data", "val-data", NULL},
+    {OTHERS, "epochs", NULL, steps_count},
+    {OTHERS, "iterations", "steps", NULL},
+    {OTHERS, "iters", "steps", NULL},
+    {OTHERS, "batch-size", NULL, batch_size},
+    {OTHERS, "mbs", "microbatch-size", NULL},
+    {OTHERS, "gbs", NULL, batch_size},
+    {OTHERS, "num-microbatches", "microbatches", NULL},
+    {OTHERS, "n-microbatches", "microbatches", NULL},
+    {OTHERS, "grad-accum", "microbatches", NULL},
+    {OTHERS, "sequence-length", "seq-len", NULL},
+    {OTHERS, "context-length", "seq-len", NULL},
+    {OTHERS, "max-seq-length", "seq-len", NULL},
+    {OTHERS, "pp-size", "ranks", NULL},
+    {OTHERS, "pp-degree", "ranks", NULL},
+    {OTHERS, "pp-schedule", "schedule", NULL},
+    {OTHERS, "dp", "replicas", NULL},
+    {OTHERS, "dp-size", "replicas", NULL},
+    {OTHERS, "data-parallel-size", "replicas", NULL},
+    {OTHERS, "tp", NULL, no_tensor},
+    {OTHERS, "tp-size", NULL, no_tensor},
+    {OTHERS, "tensor-parallel-size", NULL, no_tensor},
+    {OTHERS, "cp", NULL, no_context},
+    {OTHERS, "ep", NULL, no_expert},
+    {OTHERS, "vpp", "chunks", NULL},
+    {OTHERS, "vp", "chunks", NULL},
+    {OTHERS, "gpus", NULL, processes},
+    {OTHERS, "nproc-per-node", NULL, processes},
+    {OTHERS, "world-size", NULL, processes},
+    {OTHERS, "nnodes", NULL, processes},
+    {OTHERS, "beta1", "adam-beta1", NULL},
+    {OTHERS, "beta2", "adam-beta2", NULL},
+    {OTHERS, "betas", NULL, "use --adam-beta1 and --adam-beta2"},
+    {OTHERS, "eps", "adam-eps", NULL},
+    {OTHERS, "wd", "weight-decay", NULL},
+    {OTHERS, "momentum", NULL, "weir's sgd has no momentum: --optimizer adamw"},
+    {OTHERS, "warmup-iters", "warmup", NULL},
+    {OTHERS, "checkpoint", "init-from", NULL},
+    {OTHERS, "resume", NULL, no_resume},
+    {OTHERS, "pretrained", "init-from", NULL},
+    {OTHERS, "precision", "dtype", NULL},
+    {OTHERS, "mixed-precision", "dtype", NULL},
+    {OTHERS, "amp", NULL, bf16},
+    {OTHERS, "half", NULL, no_fp16},
+    {OTHERS, "log-file", "metrics", NULL},
+    {OTHERS, "log-dir", "metrics", NULL},
+    {OTHERS, "activation-checkpoint", NULL, one_recompute},
+    {OTHERS, "backend", "transport", NULL},
+    {0},
+};
+
+const struct synonym synonyms_generate[] = {
+    {HF, "max-new-tokens", "tokens", NULL},
+    {HF, "max-length", NULL, "count what is added to the prompt: --tokens"},
+    {HF, "num-return-sequences", "samples", NULL},
+    {HF, "do-sample", NULL, "--temperature above 0 draws"},
+    {HF, "num-beams", NULL, "weir has no beam search"},
+    {HF, "model-name-or-path", "init-from", NULL},
+    {OTHERS, "temp", "temperature", NULL},
+    {OTHERS, "top-p", NULL, "weir draws from all or from --top-k tokens"},
+    {OTHERS, "n-predict", "tokens", NULL},
+    {OTHERS, "num-samples", "samples", NULL},
+    {OTHERS, "checkpoint", "init-from", NULL},
+    {OTHERS, "tp-size", NULL, no_tensor},
+    {0},
+};
+
+const struct name_synonym schedule_synonyms[] = {
+    {"schedule1f1b", "1f1b"},
+    {"schedulegpipe", "gpipe"},
+    {"scheduleinterleaved1f1b", "interleaved"},
+    {"interleaved1f1b", "interleaved"},
+    {"interleaved-1f1b", "interleaved"},
+    {"scheduleloopedbfs", "bfs"},
+    {"loopedbfs", "bfs"},
+    {"looped-bfs", "bfs"},
+    {"scheduleinterleavedzerobubble", "interleaved-zb"},
+    {"interleavedzerobubble", "interleaved-zb"},
+    {"schedulezbvzerobubble", "zbv"},
+    {"zbvzerobubble", "zbv"},
+    {"zb-v", "zbv"},
+    {"scheduledualpipev", "dualpipev"},
+    {"dualpipe-v", "dualpipev"},
+    {"zbh1", "zb-h1"},
+    {"zbh2", "zb-h2"},
+    {0},
+};
+
+const struct name_synonym dtype_synonyms[] = {
+    {"bfloat16", "bf16"}, {"torch.bfloat16", "bf16"}, {"float32", "f32"}, {"torch.float32", "f32"},
+    {"fp32", "f32"},      {"float", "f32"},           {"tensorfloat32", "tf32"}, {0},
+};
+
+/* ---- looking up ---------------------------------------------------------------------------------------------------- */
+
+static char plain(char c)
+{
+    return c == '_' ? '-' : (char)tolower((unsigned char)c);
+}
+
+/* `word`, in capitals or not and with '_' for '-', is `name`. */
+static bool reads_as(const char *word, size_t length, const char *name)
+{
+    for (size_t i = 0; i < length; i++)
+        if (plain(word[i]) != name[i])
+            return false;
+    return !name[length];
+}
+
+static bool has_option(const struct option_table *table, const char *name)
+{
+    for (const struct option_row *row = table->rows; row->name; row++)
+        if (!strcmp(row->name, name))
+            return true;
+    return false;
+}
+
+const struct synonym *synonym_find(const struct option_table *table, const char *word, size_t length)
+{
+    bool trains = !strcmp(table->command, "train") || !strcmp(table->command, "evaluate");
+    const struct synonym *rows = trains ? synonyms_train : !strcmp(table->command, "generate") ? synonyms_generate : NULL;
+    for (const char *dot; (dot = memchr(word, '.', length)); word = dot + 1) /* what follows the sections */
+        length -= (size_t)(dot + 1 - word);
+    for (; rows && rows->tool; rows++)
+        if (reads_as(word, length, rows->word) && (!rows->option || has_option(table, rows->option)))
+            return rows;
+    return NULL;
+}
+
+const char *name_understood(const char *word, const char *const *names, const struct name_synonym *synonyms)
+{
+    size_t length = strlen(word);
+    for (int i = 0; names[i]; i++)
+        if (reads_as(word, length, names[i]))
+            return names[i];
+    for (; synonyms && synonyms->word; synonyms++)
+        if (reads_as(word, length, synonyms->word))
+            return synonyms->name;
+    return word;
+}
+
+const char *schedule_understood(const char *word)
+{
+    const char *names[64] = {0};
+    if (weir_pipeline_is_file(word))
+        return word;
+    for (int n = 0; weir_schedule_kinds[n] && n < 63; n++)
+        names[n] = weir_schedule_kinds[n]->name;
+    return name_understood(word, names, schedule_synonyms);
+}

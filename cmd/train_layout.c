@@ -1,0 +1,126 @@
+/* weir train, the layout: which schedule on how many stages and ranks, and the line that says so.
+ *
+ *     --stages S      stages of the pipeline, whoever holds them
+ *     --ranks P       ranks; each holds --chunks stages, or as many as the schedule is made for */
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/printable.h"
+#include "base/text.h"
+#include "cmd/synonyms.h"
+#include "cmd/train.h"
+
+enum { STAGES = 2, MICROBATCHES = 4 }; /* when nothing is said; one of each without steps */
+
+/* As many stages as --ranks and --chunks make, or --stages says. */
+static weir_status stages_count(const struct train_options *o, const char *name, int *stages_out)
+{
+    const struct weir_schedule_kind *kind;
+    if (!o->ranks) {
+        *stages_out = (int)(o->stages ? o->stages : o->evaluates ? 1 : STAGES);
+        return WEIR_OK;
+    }
+    weir_status status = weir_schedule_kind_find(name, &kind);
+    if (status)
+        return status;
+    int64_t chunks = o->chunks ? o->chunks : weir_schedule_kind_chunks(kind), stages = o->ranks * chunks;
+    if (o->stages && o->stages != stages)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--ranks %" PRId64 " with %" PRId64 " chunk%s each are %" PRId64 " stages, --stages says %" PRId64
+                         ": leave one of them out", o->ranks, chunks, chunks == 1 ? "" : "s", stages, o->stages);
+    *stages_out = stages < INT32_MAX ? (int)stages : INT32_MAX;
+    return WEIR_OK;
+}
+
+static weir_status file_load(const struct train_options *o, struct train_run *run)
+{
+    enum weir_csv_dialect dialect = WEIR_CSV_TORCH;
+    weir_status status = weir_csv_dialect_find(o->dialect, &dialect);
+    if (!status)
+        status = weir_pipeline_schedule_file(o->schedule, dialect, (int)o->stages, (int)o->chunks, (int)o->microbatches,
+                                             &run->arena, &run->schedule);
+    if (!status && o->ranks && run->schedule.n_ranks != o->ranks)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "'%s' has %d ranks, --ranks says %" PRId64, o->schedule, run->schedule.n_ranks,
+                           o->ranks);
+    return status;
+}
+
+static weir_status kind_build(const struct train_options *o, const char *name, struct train_run *run)
+{
+    enum weir_csv_dialect dialect;
+    int stages = 0;
+    weir_status status = weir_csv_dialect_find(o->dialect, &dialect); /* of no use here, wrong all the same */
+    if (!status)
+        status = stages_count(o, name, &stages);
+    return status ? status
+                  : weir_pipeline_schedule(name, stages, (int)o->chunks, (int)(o->microbatches ? o->microbatches : o->evaluates ? 1 : MICROBATCHES),
+                                           &run->arena, &run->schedule);
+}
+
+weir_status train_schedule_build(const struct train_options *o, struct train_run *run)
+{
+    const char *name = schedule_understood(o->schedule);
+    weir_status status = weir_pipeline_is_file(name) ? file_load(o, run) : kind_build(o, name, run);
+    run->schedule_name = name;
+    run->n_microbatches = run->schedule.n_microbatches * (int)o->replicas;
+    run->n_ranks = run->schedule.n_ranks * (int)o->replicas;
+    return status;
+}
+
+/* ---- the line ------------------------------------------------------------------------------------------------------ */
+
+static const char *plural(int64_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+double train_parameters(const struct train_run *run)
+{
+    double n = 0;
+    for (int i = 0; i < run->graph->n_params; i++)
+        n += (double)weir_shape_elements(&run->graph->params[i].shape);
+    return n;
+}
+
+static void count_print(double n, FILE *out)
+{
+    if (n >= 1e9)
+        fprintf(out, "%.2f billion", n / 1e9);
+    else if (n >= 1e6)
+        fprintf(out, "%.2f million", n / 1e6);
+    else
+        fprintf(out, "%.0f", n);
+}
+
+int64_t train_targets(const struct train_run *run)
+{
+    return run->graph->n_targets * run->n_microbatches;
+}
+
+void train_layout_print(const struct train_run *run, FILE *out)
+{
+    const struct weir_schedule *s = &run->schedule;
+    const struct train_options *o = run->options;
+    int chunks = s->n_stages / s->n_ranks;
+    bool even = chunks * s->n_ranks == s->n_stages;
+    char name[1024];
+    fprintf(out, "%s, ", weir_printable(run->model->name, name, sizeof name));
+    count_print(train_parameters(run), out);
+    fprintf(out, " parameters: %d stage%s on %d rank%s", s->n_stages, plural(s->n_stages), s->n_ranks, plural(s->n_ranks));
+    if (even && chunks > 1)
+        fprintf(out, " x %d chunks", chunks);
+    fprintf(out, " (%s)", weir_printable(run->schedule_name, name, sizeof name));
+    if (o->replicas > 1)
+        fprintf(out, ", %" PRId64 " replicas%s", o->replicas, o->zero ? " with ZeRO-1" : "");
+    fprintf(out, "; a %s is %" PRId64 " samples", o->evaluates ? "batch" : "step", train_samples(run));
+    if (run->model->data == WEIR_DATA_TOKENS)
+        fprintf(out, ", %" PRId64 " tokens", train_targets(run));
+    fprintf(out, "\n");
+}
+
+void train_layout_warn(const struct train_run *run)
+{
+    const struct weir_schedule *s = &run->schedule;
+    if (s->n_ranks == 1 && s->n_stages > 1 && !weir_pipeline_is_file(run->schedule_name))
+        fprintf(stderr, "weir %s: all %d stages are on one rank, which does one thing at a time: --ranks 2 puts %d stages on 2\n",
+                train_command(run->options), s->n_stages, 2 * s->n_stages);
+}

@@ -1,0 +1,117 @@
+/* JSON Lines: a JSON object per line, of which the string "text" is read; other members are passed over.
+ *
+ * The texts are put one after the other, each followed by a newline.  Lines that are blank are passed over. */
+#include <string.h>
+
+#include <jansson.h>
+
+#include "base/alloc.h"
+#include "engine/data/token_formats.h"
+
+enum { MOST_FIRST_LINE = 1 << 20 };
+
+struct lines {
+    const unsigned char *at, *end;
+    int64_t number; /* of the line that was read last, from 1 */
+};
+
+/* The next line that is not blank, without its newline; false at the end. */
+static bool line_next(struct lines *lines, const unsigned char **line_out, size_t *n_out)
+{
+    while (lines->at < lines->end) {
+        const unsigned char *line = lines->at, *newline = memchr(line, '\n', (size_t)(lines->end - line));
+        const unsigned char *stop = newline ? newline : lines->end;
+        lines->at = newline ? newline + 1 : lines->end;
+        lines->number++;
+        while (line < stop && (*line == ' ' || *line == '\t' || *line == '\r'))
+            line++;
+        if (line < stop) {
+            *line_out = line;
+            *n_out = (size_t)(stop - line);
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct lines lines_of(const struct weir_token_content *content)
+{
+    bool marked = content->n_bytes >= 3 && !memcmp(content->bytes, "\xef\xbb\xbf", 3); /* a byte-order mark */
+    return (struct lines){content->bytes + (marked ? 3 : 0), content->bytes + content->n_bytes, 0};
+}
+
+bool weir_token_lines_is(const struct weir_token_content *content)
+{
+    struct lines lines = lines_of(content);
+    const unsigned char *line;
+    size_t n;
+    if (lines.end - lines.at > MOST_FIRST_LINE)
+        lines.end = lines.at + MOST_FIRST_LINE;
+    if (!line_next(&lines, &line, &n) || *line != '{')
+        return false;
+    json_t *object = json_loadb((const char *)line, n, JSON_ALLOW_NUL, NULL);
+    bool is = json_is_string(json_object_get(object, "text"));
+    json_decref(object);
+    return is;
+}
+
+static weir_status line_refuse(const struct weir_token_content *content, int64_t number, const json_t *object,
+                               const json_error_t *error)
+{
+    if (!object)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' line %lld is no JSON: %s", content->path, (long long)number, error->text);
+    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' line %lld has no string 'text': JSON Lines are read from {\"text\": \"...\"}",
+                     content->path, (long long)number);
+}
+
+struct texts {
+    unsigned char *bytes;
+    size_t n, room;
+};
+
+static weir_status text_add(struct texts *texts, const json_t *text)
+{
+    size_t n = json_string_length(text);
+    weir_status status = weir_grow(&texts->bytes, &texts->room, texts->n + n + 1, 1);
+    if (status)
+        return status;
+    memcpy(texts->bytes + texts->n, json_string_value(text), n);
+    texts->bytes[texts->n + n] = '\n';
+    texts->n += n + 1;
+    return WEIR_OK;
+}
+
+static weir_status texts_read(const struct weir_token_content *content, struct texts *texts, int64_t *n_documents)
+{
+    struct lines lines = lines_of(content);
+    const unsigned char *line;
+    size_t n;
+    weir_status status = WEIR_OK;
+    while (!status && line_next(&lines, &line, &n)) {
+        json_error_t error;
+        json_t *object = json_loadb((const char *)line, n, JSON_ALLOW_NUL, &error);
+        const json_t *text = json_object_get(object, "text");
+        status = json_is_string(text) ? text_add(texts, text) : line_refuse(content, lines.number, object, &error);
+        json_decref(object);
+        ++*n_documents;
+    }
+    return status;
+}
+
+weir_status weir_token_lines_read(const struct weir_token_content *content, struct weir_token_file *file)
+{
+    struct texts texts = {0};
+    weir_status status = texts_read(content, &texts, &file->n_documents);
+    if (!status && !texts.n)
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has no lines", content->path);
+    if (status) {
+        weir_free(texts.bytes);
+        return status;
+    }
+    const struct weir_token_content all = {content->path, content->name, texts.bytes, texts.n, content->vocabulary};
+    weir_token_file_set(&all, WEIR_TOKEN_uint8, 0, file);
+    file->kind = "JSON Lines";
+    file->is_text = true;
+    file->memory = texts.bytes;
+    return WEIR_OK;
+}

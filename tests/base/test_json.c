@@ -1,0 +1,65 @@
+/* base: JSON documents that are printed.   labels: pure */
+#include "tests/support/testing.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/json.h"
+
+static void assert_prints(json_t *root, const char *wanted)
+{
+    struct weir_text text = {0};
+    weir_json_append(&text, root, 15);
+    assert_ok(text.status);
+    assert_string_equal(text.data, wanted);
+    weir_text_release(&text);
+}
+
+static void numbers_have_no_more_characters_than_they_need(void **state)
+{
+    (void)state;
+    const double values[] = {3, 0.25, 1e-05, 1e300, -0.5, 1.0 / 3};
+    assert_prints(weir_json_reals(values, 6), "[3, 0.25, 1e-05, 1e+300, -0.5, 0.333333333333333]");
+}
+
+static void a_number_that_is_not_finite_is_null(void **state)
+{
+    (void)state;
+    const double values[] = {INFINITY, NAN, 1};
+    assert_prints(weir_json_reals(values, 3), "[null, null, 1]");
+}
+
+static void a_document_stands_in_one_line_in_the_order_of_its_keys(void **state)
+{
+    (void)state;
+    assert_prints(json_pack("{s:b, s:n, s:i, s:{s:s}, s:[]}", "b", 1, "a", "n", 7, "in", "k", "v", "none"),
+                  "{\"b\": true, \"a\": null, \"n\": 7, \"in\": {\"k\": \"v\"}, \"none\": []}");
+}
+
+static void a_string_of_any_bytes_is_a_string(void **state)
+{
+    (void)state;
+    assert_prints(weir_json_utf8("a\"b\\c\n\xc3\xa4"), "\"a\\\"b\\\\c\\n\xc3\xa4\"");
+    assert_prints(weir_json_utf8("0F\xff\xfe"), "\"0F??\"");
+}
+
+static void a_document_that_could_not_be_built_is_an_error(void **state)
+{
+    (void)state;
+    struct weir_text text = {0};
+    weir_json_append(&text, NULL, 15);
+    assert_int_equal(text.status, WEIR_ERR_NOMEM);
+    weir_text_release(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(numbers_have_no_more_characters_than_they_need),
+        cmocka_unit_test(a_number_that_is_not_finite_is_null),
+        cmocka_unit_test(a_document_stands_in_one_line_in_the_order_of_its_keys),
+        cmocka_unit_test(a_string_of_any_bytes_is_a_string),
+        cmocka_unit_test(a_document_that_could_not_be_built_is_an_error),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
