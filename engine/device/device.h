@@ -22,6 +22,9 @@
  * records, waits and marks still happen, so that nobody hangs; stream_sync() returns the first failure with its message.
  * A poisoned stream stays poisoned until stream_reset().
  *
+ * fork().  A child has none of its parent's devices: their functions return WEIR_ERR_INVALID there, and closing them or their
+ * streams, events and memory does nothing.  A child may open devices of its own, except on CUDA when the parent has used it.
+ *
  * cpu: a compute stream is a bounded queue with one worker thread, bound to a core where there are enough of them.  A
  * worker that has nothing to do spins for some microseconds when no more workers than cores exist, then sleeps on a
  * futex.  Nothing here allocates or makes a system call other than futex after the streams and events are open.

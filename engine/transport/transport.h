@@ -50,6 +50,9 @@
  * Threads.  One thread at a time per transport; the thread that runs the rank's instructions may be another one than the
  * thread that begins and finishes.
  *
+ * fork().  A child is no process of the run: what it calls returns WEIR_ERR_INVALID, close() and stop() do nothing, and MPI is
+ * neither used nor ended by it.
+ *
  * Failure.  A process that fails says so with stop().  Waits, exchange and broadcast look every WEIR_TRANSPORT_LOOK_NS
  * after their peers: one that has stopped makes them return the status with which it did, and the message names the rank and
  * repeats what it said; one that has died or has left, WEIR_ERR_PEER; nothing at all for `timeout_ns`, WEIR_ERR_TIMEOUT.
