@@ -177,7 +177,7 @@ static int run_train(int argc, char **argv)
     enum option_outcome outcome;
     weir_status status = options_parse(&o.given, &table, argc, argv, &o, NULL, 0, &n, &outcome);
     bool done = status || outcome == OPTIONS_HELP_SHOWN || list_shown(&o);
-    int code = done ? train_failed(&o, status, launched_leads()) : train_do(&o, result_show);
+    int code = done ? train_failed(&o, status, launched_leads(), false) : train_do(&o, result_show);
     options_release(&o.given);
     return code;
 }

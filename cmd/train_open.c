@@ -157,6 +157,7 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
         return preview_print(run, &config);
     int n_processes;
     status = weir_engine_open(&config, &run->engine);
+    run->connected = !status;
     if (!status)
         run->leads = weir_engine_process(run->engine, &n_processes) == 0;
     return status;
