@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/replace.h"
 #include "base/text.h"
 #include "cmd/command.h"
 #include "cmd/paths.h"
@@ -77,19 +76,11 @@ static weir_status paths_register(const char *input, const char *output)
     return status;
 }
 
-static weir_status text_write(const char *path, const char *text)
-{
-    if (path && strcmp(path, "-") != 0)
-        return weir_file_write(path, text, strlen(text));
-    fputs(text, stdout);
-    return WEIR_OK;
-}
-
 static weir_status csv_write(const struct weir_schedule *schedule, const char *path, struct weir_arena *arena)
 {
     const char *text;
     weir_status status = weir_schedule_csv_print(schedule, arena, &text);
-    return status ? status : text_write(path, text);
+    return status ? status : schedule_text_write(path, text);
 }
 
 /* ---- list -------------------------------------------------------------------------------------------------------- */
@@ -204,7 +195,7 @@ static weir_status trace_write(const struct weir_schedule *schedule, const char 
     weir_status status = weir_schedule_simulate(schedule, &costs, &options, arena, &simulation);
     if (!status)
         status = weir_simulation_trace(&simulation, arena, &text);
-    return status ? status : text_write(path, text);
+    return status ? status : schedule_text_write(path, text);
 }
 
 static weir_status convert(const struct values *values, const char *path)
@@ -240,10 +231,14 @@ static const struct {
     const char *name;
     const struct option_table *table;
     weir_status (*run)(const struct values *values, const char *argument);
+    int (*run_apart)(int argc, char **argv); /* instead of run */
 } forms[] = {
-    {"list", &list_table, list},          {"make", &make_table, make},
-    {"check", &check_table, check},       {"simulate", &schedule_simulate_table, NULL},
-    {"convert", &convert_table, convert},
+    {"list", &list_table, list, NULL},
+    {"make", &make_table, make, NULL},
+    {"check", &check_table, check, NULL},
+    {"simulate", &schedule_simulate_table, NULL, schedule_simulate_run},
+    {"costs", &schedule_costs_table, NULL, schedule_costs_run},
+    {"convert", &convert_table, convert, NULL},
 };
 
 enum { N_FORMS = sizeof forms / sizeof forms[0] };
@@ -291,11 +286,11 @@ static int run(int argc, char **argv)
         names[i] = forms[i].name;
         if (strcmp(argv[1], forms[i].name) != 0)
             continue;
-        return forms[i].run ? form_run(i, argc - 1, argv + 1) : schedule_simulate_run(argc - 1, argv + 1);
+        return forms[i].run ? form_run(i, argc - 1, argv + 1) : forms[i].run_apart(argc - 1, argv + 1);
     }
     return options_report("schedule", weir_unknown("form", argv[1], names));
 }
 
-static const struct option_table *const tables[] = {&list_table,    &make_table, &check_table, &schedule_simulate_table,
-                                                    &convert_table, NULL};
+static const struct option_table *const tables[] = {
+    &list_table, &make_table, &check_table, &schedule_simulate_table, &schedule_costs_table, &convert_table, NULL};
 const struct command command_schedule = {"schedule", "make, check, simulate and convert schedules", tables, run, true};

@@ -4,7 +4,8 @@
 
 #include "cmd/options.h"
 
-extern const struct option_table schedule_simulate_table;
+extern const struct option_table schedule_simulate_table, schedule_costs_table;
 int schedule_simulate_run(int argc, char **argv);
+int schedule_costs_run(int argc, char **argv);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/replace.h"
 #include "base/text.h"
 
 static const size_t LARGEST_INPUT = (size_t)4 << 30;
@@ -44,6 +45,14 @@ weir_status schedule_make(const char *name, const struct schedule_size *size, st
     struct weir_schedule_params params = {(int)size->ranks, (int)size->chunks, (int)size->microbatches,
                                           (int)size->group_size};
     return weir_schedule_build(kind, &params, arena, out);
+}
+
+weir_status schedule_text_write(const char *path, const char *text)
+{
+    if (path && strcmp(path, "-") != 0)
+        return weir_file_write(path, text, strlen(text));
+    fputs(text, stdout);
+    return WEIR_OK;
 }
 
 weir_status schedule_json_print(json_t *root)

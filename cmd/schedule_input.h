@@ -19,6 +19,9 @@ weir_status schedule_load(const char *path, const char *dialect, struct weir_are
 weir_status schedule_make(const char *name, const struct schedule_size *size, struct weir_arena *arena,
                           struct weir_schedule *out);
 
+/* Write `text` to the file `path`; NULL and "-": to stdout. */
+weir_status schedule_text_write(const char *path, const char *text);
+
 /* Print one JSON document, and a newline, on stdout.  Takes the reference; NULL is WEIR_ERR_NOMEM. */
 weir_status schedule_json_print(json_t *root);
 

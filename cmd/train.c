@@ -131,6 +131,7 @@ static void result_json_print(struct train_run *run)
     json_object_set_new(root, "ranks", json_integer(run->n_ranks));
     json_object_set_new(root, "loss_first", real_json(run->first_loss));
     json_object_set_new(root, "loss_last", real_json(run->last_loss));
+    json_object_set_new(root, "wgrad_order", json_string(train_wgrad_order(run)));
     if (!isnan(run->val_loss))
         json_object_set_new(root, "val_loss_last", real_json(run->val_loss));
     train_data_json(run, root);

@@ -60,6 +60,8 @@ struct train_run {
     struct train_profile *profile; /* NULL: not asked for */
     struct weir_step_event *events; /* of one step, for trace and profile */
     size_t n_events;
+    struct weir_step_wait *waits; /* [waits_room]: of the last step that was looked at */
+    size_t n_waits, waits_room;
     int64_t n_trace_steps; /* the first ones are kept, as many whole steps as there is room for */
     int64_t *peaks;        /* [n_ranks] */
     char *inputs, *targets; /* one micro-batch */
@@ -84,6 +86,11 @@ bool train_leads(const struct train_options *options);
 weir_status train_open(const struct train_options *options, struct train_run *run);
 void train_close(struct train_run *run);
 
+/* "ascending", or "other" for a file whose stages run W (or B) in another order of micro-batches; and a line about that on
+ * standard error. */
+const char *train_wgrad_order(const struct train_run *run);
+void train_order_print(const struct train_run *run);
+
 /* Open, step, export, `show` the result where there is one, report what failed; the exit status. */
 int train_do(const struct train_options *options, void (*show)(struct train_run *run));
 
@@ -107,6 +114,15 @@ weir_status train_source_open(struct train_run *run, const char *text, uint64_t 
  * JSON object. */
 void train_data_print(const struct train_run *run, FILE *out);
 void train_data_json(const struct train_run *run, json_t *result);
+
+/* What ranks wait for (train_waits.c): added up step by step, in ns. */
+enum { TRAIN_WAIT_CLASSES = 7 };
+struct train_waits;
+weir_status train_waits_open(struct train_run *run, struct train_waits **waits_out);
+void train_waits_add(const struct train_run *run, struct train_waits *waits); /* of the step in run->events and run->waits */
+const char *train_waits_class(int class);
+int64_t train_waits_ns(const struct train_waits *waits, int class);
+void train_waits_print(const struct train_waits *waits, int64_t n_steps, FILE *out);
 
 /* Feed the samples of one step of `data`, from number `first` on: replica after replica, as weir_data_first() deals them. */
 weir_status train_feed(struct train_run *run, const weir_data *data, int64_t first);

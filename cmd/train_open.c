@@ -184,7 +184,29 @@ static weir_status buffers_make(struct train_run *run)
     run->n_events = weir_engine_events(run->engine, NULL, 0);
     if (!status)
         status = weir_arena_alloc(&run->arena, run->n_events, sizeof *run->events, &run->events);
+    run->waits_room = run->n_events + (size_t)run->n_ranks;
+    if (!status)
+        status = weir_arena_alloc(&run->arena, run->waits_room, sizeof *run->waits, &run->waits);
     return status ? status : weir_arena_alloc(&run->arena, (size_t)run->n_ranks, sizeof *run->peaks, &run->peaks);
+}
+
+/* What `weir explain` needs to hold the trace against the simulator. */
+static weir_status trace_about(struct train_run *run)
+{
+    const char *schedule;
+    weir_status status = weir_schedule_csv_print(&run->schedule, &run->arena, &schedule);
+    if (status)
+        return status;
+    json_t *about = json_object();
+    json_object_set_new(about, "model", weir_json_utf8(run->model->name));
+    json_object_set_new(about, "ranks", json_integer(run->schedule.n_ranks));
+    json_object_set_new(about, "replicas", json_integer(run->options->replicas));
+    json_object_set_new(about, "schedule", weir_json_utf8(schedule));
+    struct weir_text text = {0};
+    weir_json_append(&text, about, 17);
+    status = text.status ? text.status : weir_trace_about(run->trace, text.data);
+    weir_text_release(&text);
+    return status;
 }
 
 static weir_status trace_open(const struct train_options *o, struct train_run *run)
@@ -197,7 +219,9 @@ static weir_status trace_open(const struct train_options *o, struct train_run *r
     size_t of_a_step = 2 * run->n_events; /* work and the wait before it */
     run->n_trace_steps = TRACE_EVENTS / (int64_t)of_a_step + 1;
     size_t most = of_a_step * (size_t)run->n_trace_steps;
-    return status || !run->leads ? status : weir_trace_open(o->trace, trace_rows, n_ranks, most, &run->trace);
+    if (!status && run->leads)
+        status = weir_trace_open(o->trace, trace_rows, n_ranks, most, &run->trace);
+    return status || !run->leads ? status : trace_about(run);
 }
 
 /* What is read and what is written, before anything is.  What is there already is looked at where it is replaced. */

@@ -150,6 +150,10 @@ weir_status weir_engine_events_gather(weir_engine *engine);
 /* What the ranks did in the last step: fills at most `room` events, returns how many there are. */
 size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room);
 
+/* Why the ranks stood still in the last step, by rank and time: fills at most `room` entries, returns how many there are, at
+ * most one per event and one per rank.  With several processes gather the events first. */
+size_t weir_engine_waits(const weir_engine *engine, struct weir_step_wait *waits_out, size_t room);
+
 /* Where the time went, one row per operation and pass that was called: fills at most `room` rows, returns how many there
  * are (at most 3 per node of the graph).  On `cuda` there are none unless the engine was opened with `profiles`. */
 size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *times_out, size_t room);

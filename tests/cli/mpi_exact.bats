@@ -20,6 +20,11 @@ load mpi_ranks
     same 4 0,0,1,1 --stages 2 --replicas 2 --placement spread
 }
 
+@test "gradients reduced where a schedule file says give the losses of one process" {
+    reductions_write s.csv
+    same 4 0,0,1,1 --schedule ./s.csv --replicas 2 --microbatches 2
+}
+
 @test "evaluation, import and export give the same with several processes" {
     "$WEIR" "${base[@]}" --transport local --stages 2 --steps 3 -q --json --val-data text --val-every 1 --export a >a.json
     ranks 2 "" --stages 2 --steps 3 -q --json --val-data text --val-every 1 --export b >b.json

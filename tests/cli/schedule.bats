@@ -27,6 +27,17 @@ setup() {
     [ "${lines[0]}" = "# weir-schedule 1 copies=2" ]
 }
 
+@test "training says that a file adds weight gradients up in another order" {
+    head -c 4000 "$WEIR" | base64 >data.txt
+    printf '0F0,0F1,0B1,0B0\n' >down.csv
+    run -0 --separate-stderr "$WEIR" train --model gpt2-tiny --data data.txt --schedule ./down.csv --steps 1 --json
+    [[ "$output" == *'"wgrad_order": "other"'* ]]
+    [[ "$stderr" == *"'./down.csv' runs W in another than ascending order of micro-batches"* ]]
+    run -0 --separate-stderr "$WEIR" train --model gpt2-tiny --data data.txt --stages 1 --steps 1 --json
+    [[ "$output" == *'"wgrad_order": "ascending"'* ]]
+    [[ "$stderr" != *"ascending"* ]]
+}
+
 @test "schedules that go through chunks in turn have two of them unless told otherwise" {
     run -0 "$WEIR" schedule make bfs -p 2 -m 2
     [ "${lines[0]}" = "0F0,0F1,2F0,2F1,2B0,2B1,0B0,0B1" ]
@@ -128,6 +139,27 @@ setup() {
     [[ "$output" == *"'none.json' has no costs"* ]]
     run -2 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --mem B=3e9
     [[ "$output" == *"--mem needs B and W"* ]]
+}
+
+# Bytes of ACTIVATIONS on the rank that needs most, from the memory table.
+packed() {
+    "$WEIR" train --model gpt2-tiny "$@" --microbatches 16 --print-memory |
+        awk '$2 == "activations" && $3 + $4 > most { most = $3 + $4 } END { print most }'
+}
+
+@test "costs of a model give simulate the memory that the engine needs" {
+    "$WEIR" schedule costs gpt2-tiny --stages 4 -o c.json
+    for name in 1f1b zb-h1; do
+        run -0 bash -c '"$WEIR" schedule simulate '$name' -p 4 -m 16 --costs c.json --json | "$JSON_GET" peak_memory'
+        [[ "$output" == *"$(packed --stages 4 --schedule $name)"* ]]
+    done
+    run -1 "$WEIR" schedule simulate 1f1b -p 2 -m 4 --costs c.json
+    [[ "$output" == *"the costs have 4 stages, the schedule has 2"* ]]
+    run -3 "$WEIR" schedule costs gpt2-tiny --stages 99
+    [[ "$output" == *"99 stages, but only 14 layers"* ]]
+    run -2 "$WEIR" schedule costs gpt2-tin
+    [[ "$output" == *"did you mean 'gpt2-tiny'"* ]]
+    run -2 "$WEIR" schedule costs
 }
 
 @test "a time that cannot be added up is no deadlock" {

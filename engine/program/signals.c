@@ -47,7 +47,7 @@ static void waits_fill(struct weir_program *program, int *events)
         }
 }
 
-weir_status weir_compile_waits(struct weir_compile *c)
+weir_status weir_compile_signals(struct weir_compile *c)
 {
     struct weir_program *program = c->program;
     int *events;

@@ -1,0 +1,133 @@
+/* weir schedule costs: the costs file of a model, for weir schedule simulate. */
+#include <stdio.h>
+
+#include "base/text.h"
+#include "cmd/paths.h"
+#include "cmd/schedule_command.h"
+#include "cmd/schedule_input.h"
+#include "engine/program/stage_costs.h"
+#include "models/model.h"
+
+struct values {
+    const char *out, *recompute, *dtype, *optimizer;
+    int64_t stages, microbatch_size, seq_len;
+    double flops, traffic;
+};
+
+static const struct option_row rows[] = {
+    {"stages", 0, OPTION_INT, offsetof(struct values, stages), "S", "stages of the schedule (default 2)", 1, 1048576},
+    {"microbatch-size", 0, OPTION_INT, offsetof(struct values, microbatch_size), "B", "samples per micro-batch (4)", 1,
+     1048576},
+    {"seq-len", 0, OPTION_INT, offsetof(struct values, seq_len), "T", "tokens per sample (default: the model's)", 1,
+     1048576},
+    {"recompute", 0, OPTION_TEXT, offsetof(struct values, recompute), "LIST",
+     "none (default), full, or layers run again in backward", 0, 0},
+    {"dtype", 0, OPTION_TEXT, offsetof(struct values, dtype), "NAME", "of values, f32 (default) or bf16", 0, 0},
+    {"optimizer", 0, OPTION_TEXT, offsetof(struct values, optimizer), "NAME", "adamw (default) or sgd", 0, 0},
+    {"flops", 0, OPTION_REAL, offsetof(struct values, flops), "PER_S",
+     "of a device; default 150e9, a core with AVX-512", 1, 1e18},
+    {"traffic", 0, OPTION_REAL, offsetof(struct values, traffic), "BYTES_PER_S", "of a device's memory; default 15e9",
+     1, 1e18},
+    {"out", 'o', OPTION_TEXT, offsetof(struct values, out), "FILE", "write there instead of to standard output", 0, 0},
+    {0},
+};
+
+const struct option_table schedule_costs_table = {
+    "schedule costs", "MODEL", "write what a model's stages take and hold, as simulate --costs reads it",
+    "weir schedule costs gpt2-tiny --stages 4 -o costs.json", rows};
+
+/* Image models are priced for the images of MNIST: 784 pixels, 10 classes. */
+static weir_status graph_build(const struct values *values, const char *model, struct weir_arena *arena,
+                               const struct weir_graph **graph_out)
+{
+    const struct weir_model_kind *kind;
+    struct weir_model_params params = {.microbatch_size = values->microbatch_size, .seq_len = values->seq_len};
+    weir_status status = weir_model_open(model, arena, &kind);
+    if (status)
+        return status;
+    if (kind->data == WEIR_DATA_IMAGES)
+        params.n_inputs = 784, params.n_classes = 10;
+    return weir_model_build(kind, &params, arena, graph_out);
+}
+
+static weir_status config_parse(const struct values *values, struct weir_engine_config *config)
+{
+    static const char *const dtypes[] = {"f32", "bf16", NULL}, *const optimizers[] = {"sgd", "adamw", NULL};
+    int dtype = 0, optimizer = WEIR_OPTIMIZER_ADAMW;
+    weir_status status = values->dtype ? weir_name_find("dtype", values->dtype, dtypes, &dtype) : WEIR_OK;
+    if (!status && values->optimizer)
+        status = weir_name_find("optimizer", values->optimizer, optimizers, &optimizer);
+    config->dtype = dtype ? WEIR_COMPUTE_BF16 : WEIR_COMPUTE_F32;
+    config->optimizer = (enum weir_optimizer)optimizer; /* in the order of the names */
+    config->recompute = values->recompute;
+    return status;
+}
+
+static json_t *stage_json(const struct weir_stage_costs *c)
+{
+    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "F", c->forward, "I", c->input, "W", c->weight,
+                     "mem_B", c->mem_backward, "mem_W", c->mem_weight, "mem_IW", c->mem_made, "param_bytes",
+                     c->param_bytes, "grad_bytes", c->grad_bytes, "optimizer_bytes", c->optimizer_bytes);
+}
+
+static weir_status costs_write(const struct values *values, const struct weir_stage_costs *stages)
+{
+    enum { DIGITS = 15 };
+    struct weir_text text = {0};
+    weir_text_append(&text, "{\"stages\": [");
+    for (int64_t s = 0; s < values->stages; s++) {
+        weir_text_append(&text, s ? ",\n " : "\n ");
+        weir_json_append(&text, stage_json(&stages[s]), DIGITS);
+    }
+    weir_text_append(&text, "]}\n");
+    weir_status status = text.status ? text.status : schedule_text_write(values->out, text.data);
+    weir_text_release(&text);
+    return status;
+}
+
+/* Before anything is read: what is written is no file of the model. */
+static weir_status paths_register(const char *model, const char *output)
+{
+    struct paths paths = {0};
+    paths_read_model_name(&paths, "MODEL", model);
+    paths_write(&paths, "--out", output);
+    weir_status status = paths_check(&paths, false);
+    paths_release(&paths);
+    return status;
+}
+
+static weir_status costs(const struct values *values, const char *model)
+{
+    struct weir_arena arena = {0};
+    struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
+    struct weir_ceilings ceilings = {values->flops, values->traffic, 1}; /* links are simulate's: --comm */
+    const struct weir_stage_costs *stages;
+    weir_status status = paths_register(model, values->out);
+    if (!status)
+        status = config_parse(values, &config);
+    if (!status)
+        status = graph_build(values, model, &arena, &config.graph);
+    if (!status)
+        status = weir_stage_costs_find(&config, (int)values->stages, &ceilings, &arena, &stages);
+    if (!status)
+        status = costs_write(values, stages);
+    weir_arena_release(&arena);
+    return status;
+}
+
+int schedule_costs_run(int argc, char **argv)
+{
+    struct values values = {.stages = 2, .microbatch_size = 4, .flops = 150e9, .traffic = 15e9};
+    const char *model = NULL;
+    int n = 0;
+    struct options given; /* nothing to release without --config */
+    enum option_outcome outcome;
+    weir_status status = options_parse(&given, &schedule_costs_table, argc, argv, &values, &model, 1, &n, &outcome);
+    if (!status && outcome == OPTIONS_HELP_SHOWN)
+        return 0;
+    if (!status && !n)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "MODEL is missing: 'weir schedule costs --help' shows the options");
+    if (!status)
+        status = costs(&values, model);
+    return options_report("schedule costs", status);
+}

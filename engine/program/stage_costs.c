@@ -1,0 +1,66 @@
+#include "engine/program/stage_costs.h"
+
+#include "engine/program/build.h"
+#include "engine/program/pipeline.h"
+
+/* Of the layers of one stage. */
+static void times_add(const struct weir_cost_graph *costs, const struct weir_stage_program *program,
+                      struct weir_stage_costs *stage)
+{
+    for (int l = program->first_layer; l < program->first_layer + program->n_layers; l++) {
+        stage->forward += costs->nodes[l].forward;
+        stage->input += costs->nodes[l].input_grad;
+        stage->weight += costs->nodes[l].weight_grad;
+    }
+}
+
+/* Every stage has a rank of its own, so that what the rank holds is the stage's. */
+static void memory_set(const struct weir_program *program, int s, struct weir_stage_costs *stage)
+{
+    const struct weir_stage_program *p = &program->stages[s];
+    const size_t *bytes = program->ranks[p->rank].bytes;
+    double f_to_i = (double)p->act_bytes[0], f_to_w = (double)p->act_bytes[1], i_to_w = (double)p->act_bytes[2];
+    stage->mem_backward = f_to_i + f_to_w;
+    stage->mem_weight = f_to_w + i_to_w;
+    stage->mem_made = i_to_w;
+    stage->param_bytes = (double)(bytes[WEIR_MEMORY_PARAMS] + bytes[WEIR_MEMORY_COPIES]);
+    stage->grad_bytes = (double)bytes[WEIR_MEMORY_GRADS];
+    stage->optimizer_bytes = (double)bytes[WEIR_MEMORY_OPTIMIZER];
+}
+
+/* With the backward in two, so that it shows what I makes for W. */
+static weir_status program_build(const struct weir_engine_config *config, int n_stages, struct weir_arena *work,
+                                 struct weir_build *build)
+{
+    struct weir_engine_config one = *config;
+    struct weir_schedule schedule;
+    weir_status status = weir_pipeline_schedule("zb-h1", n_stages, 1, 1, work, &schedule);
+    one.schedule = &schedule;
+    return status ? status : weir_build_training(&one, &weir_device_cpu, work, build);
+}
+
+weir_status weir_stage_costs_find(const struct weir_engine_config *config, int n_stages,
+                                  const struct weir_ceilings *ceilings, struct weir_arena *arena,
+                                  const struct weir_stage_costs **stages_out)
+{
+    struct weir_arena work = {0};
+    struct weir_build build;
+    struct weir_cost_graph costs;
+    struct weir_stage_costs *stages;
+    weir_status status = weir_arena_alloc(arena, (size_t)n_stages, sizeof *stages, &stages);
+    if (!status)
+        status = program_build(config, n_stages, &work, &build);
+    if (!status)
+        status = weir_model_cost_graph(build.graph, config->recompute, ceilings, &costs);
+    if (status)
+        goto release_work;
+    for (int s = 0; s < n_stages; s++) {
+        times_add(&costs, &build.program->stages[s], &stages[s]);
+        memory_set(build.program, s, &stages[s]);
+    }
+    weir_cost_graph_release(&costs);
+    *stages_out = stages;
+release_work:
+    weir_arena_release(&work);
+    return status;
+}
