@@ -35,6 +35,9 @@
  * after a failure the program should end with _exit(), for exit functions of CUDA may wait for what a lost process was to
  * send.
  *
+ * fork().  An engine stays with the process that opened it: in a child its functions return WEIR_ERR_INVALID, and close does
+ * nothing.  A child may open an engine of its own, with device "cpu" and transport "local".
+ *
  * A trained model writes text with engine/generate/generator.h.
  *
  * Every function returns a status (base/status.h); weir_last_error() has the message.  An engine is used by one thread at

@@ -32,10 +32,8 @@
  *     finish(link)
  *     exchange(transport, ...)        nobody begins the next run before all have finished this one
  *
- * Host-side and device-side.  All of the above is a *host-side* kind (mpi): blocks are host memory, and wait() blocks the
- * thread that calls it.  With a *device-side* kind (nccl; `streams`) blocks are device memory, a call of a run enqueues on the
- * rank's stream and returns, and the wait happens on the GPU.  So the thread that issues the rank's instructions calls them, in
- * the order of all ranks' instructions:
+ * Device-side kinds (`device_side`).  Blocks are device memory.  The functions of a run enqueue on the rank's stream and
+ * return; the waiting happens on the device.  So the thread that issues the rank's instructions calls them, in the order of all ranks' instructions:
  *
  *     begin(link)
  *     per instruction i of this rank:   wait(link, rank, event)...  claim(link, event)   kernels   signal(link, event)
@@ -51,6 +49,9 @@
  *
  * Threads.  One thread at a time per transport; the thread that runs the rank's instructions may be another one than the
  * thread that begins and finishes.
+ *
+ * fork().  A child is no process of the run: what it calls returns WEIR_ERR_INVALID, close() and stop() do nothing, and MPI is
+ * neither used nor ended by it.
  *
  * Failure.  A process that fails says so with stop().  Waits, exchange and broadcast look every WEIR_TRANSPORT_LOOK_NS
  * after their peers: one that has stopped makes them return the status with which it did, and the message names the rank and
@@ -148,7 +149,7 @@ struct weir_collective_part {
 struct weir_transport_kind {
     const char *name, *summary;
     bool one_process; /* all ranks live in the calling process; the functions below are NULL */
-    bool streams;     /* device-side: waits on the device, moves its memory; else host-side */
+    bool device_side; /* on device memory, the calls of a run enqueue; else on memory of the host */
 
     /* Join the other processes that the launcher started.  Blocks until all have come.
      * WEIR_ERR_UNSUPPORTED: the library cannot do what is needed.  WEIR_ERR_INVALID: a setting that makes no sense. */
