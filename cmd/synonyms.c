@@ -12,7 +12,8 @@
 #define OTHERS "elsewhere"
 
 static const char no_tensor[] = "weir has no tensor parallelism", no_context[] = "weir has no context parallelism",
-                  no_expert[] = "weir has no expert parallelism", no_resume[] = "weir writes weights (--export), no checkpoints to go on from",
+                  no_expert[] = "weir has no expert parallelism",
+                  no_resume[] = "weir writes weights (--export), no checkpoints to go on from",
                   model_size[] = "the model's size is in its config.json: --model PATH",
                   batch_size[] = "a step has --microbatches times --microbatch-size samples, for each of --replicas",
                   processes[] = "the launcher starts processes: mpirun -np N weir train",
@@ -246,9 +247,8 @@ static bool has_option(const struct option_table *table, const char *name)
 
 const struct synonym *synonym_find(const struct option_table *table, const char *word, size_t length)
 {
-    const struct synonym *rows = !strcmp(table->command, "train")      ? synonyms_train
-                                 : !strcmp(table->command, "generate") ? synonyms_generate
-                                                                       : NULL;
+    bool trains = !strcmp(table->command, "train") || !strcmp(table->command, "evaluate");
+    const struct synonym *rows = trains ? synonyms_train : !strcmp(table->command, "generate") ? synonyms_generate : NULL;
     for (const char *dot; (dot = memchr(word, '.', length)); word = dot + 1) /* what follows the sections */
         length -= (size_t)(dot + 1 - word);
     for (; rows && rows->tool; rows++)

@@ -24,6 +24,7 @@ struct train_options {
     int64_t val_every, val_batches; /* 0: chosen */
     double lr, min_lr, weight_decay, grad_clip, dropout, beta1, beta2, eps;
     bool print_memory, print_program, json, quiet, profile, force;
+    bool evaluates; /* weir evaluate: no steps, and val_data is its --data */
     struct options given;
 };
 
@@ -59,11 +60,14 @@ struct train_run {
     struct train_profile *profile; /* NULL: not asked for */
     struct weir_step_event *events; /* of one step, for trace and profile */
     size_t n_events;
+    struct weir_step_wait *waits; /* [waits_room]: of the last step that was looked at */
+    size_t n_waits, waits_room;
     int64_t n_trace_steps; /* the first ones are kept, as many whole steps as there is room for */
     int64_t *peaks;        /* [n_ranks] */
     char *inputs, *targets; /* one micro-batch */
     size_t input_bytes, target_bytes;
     int n_microbatches, n_ranks; /* of all replicas */
+    bool connected; /* the engine was opened: processes hear of each other's failures */
     bool leads; /* of several processes, the one that prints and writes files */
     double first_loss, last_loss;
     double val_loss; /* of the last validation; NaN: none yet */
@@ -87,6 +91,22 @@ void train_close(struct train_run *run);
 const char *train_wgrad_order(const struct train_run *run);
 void train_order_print(const struct train_run *run);
 
+/* Open, step, export, `show` the result where there is one, report what failed; the exit status. */
+int train_do(const struct train_options *options, void (*show)(struct train_run *run));
+
+/* The exit status of `status`, with its message: one, of the process that `leads`, where it fails too.  Before the processes
+ * are `connected` that is not known: the others wait before they speak, and the launcher ends them meanwhile. */
+int train_failed(const struct train_options *options, weir_status status, bool leads, bool connected);
+
+/* Values of options that are not given. */
+#define TRAIN_OPTIONS_DEFAULT                                                                                          \
+    {.data_format = "auto", .schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw",   \
+     .device = "cpu", .dtype = "f32", .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1,      \
+     .threads = 1, .lr = -1, .min_lr = -1, .weight_decay = -1, .grad_clip = 1}
+
+/* "train" or "evaluate", for messages. */
+const char *train_command(const struct train_options *options);
+
 /* Open the source that `text` names, for the run's model. */
 weir_status train_source_open(struct train_run *run, const char *text, uint64_t seed, struct train_source *source);
 
@@ -94,6 +114,15 @@ weir_status train_source_open(struct train_run *run, const char *text, uint64_t 
  * JSON object. */
 void train_data_print(const struct train_run *run, FILE *out);
 void train_data_json(const struct train_run *run, json_t *result);
+
+/* What ranks wait for (train_waits.c): added up step by step, in ns. */
+enum { TRAIN_WAIT_CLASSES = 7 };
+struct train_waits;
+weir_status train_waits_open(struct train_run *run, struct train_waits **waits_out);
+void train_waits_add(const struct train_run *run, struct train_waits *waits); /* of the step in run->events and run->waits */
+const char *train_waits_class(int class);
+int64_t train_waits_ns(const struct train_waits *waits, int class);
+void train_waits_print(const struct train_waits *waits, int64_t n_steps, FILE *out);
 
 /* Feed the samples of one step of `data`, from number `first` on: replica after replica, as weir_data_first() deals them. */
 weir_status train_feed(struct train_run *run, const weir_data *data, int64_t first);
@@ -111,7 +140,7 @@ double train_parameters(const struct train_run *run);
 weir_status train_header_write(struct train_run *run);
 
 /* "gpt2-tiny, 0.43 million parameters: 4 stages on 2 ranks x 2 chunks (zbv); a step is 16 samples, 1024 tokens" */
-void train_layout_print(const struct train_run *run, const char *begin, FILE *out);
+void train_layout_print(const struct train_run *run, FILE *out);
 
 /* Say on standard error what the layout cannot give. */
 void train_layout_warn(const struct train_run *run);
@@ -122,8 +151,14 @@ int64_t train_targets(const struct train_run *run);
 /* Samples of one step, of all replicas. */
 int64_t train_samples(const struct train_run *run);
 
-/* Open --val-data, once the schedule is known, and settle when and how much is validated. */
+/* The validation without steps. */
+weir_status train_validate_alone(struct train_run *run);
+
+/* Open --val-data. */
 weir_status train_validation_open(const struct train_options *options, struct train_run *run);
+
+/* Once the schedule is known, settle when and how much is validated. */
+weir_status train_validation_settle(const struct train_options *options, struct train_run *run);
 
 /* true when a validation follows `step`. */
 bool train_validation_due(const struct train_run *run, int64_t step);
@@ -165,6 +200,6 @@ weir_status train_export(struct train_run *run, weir_status status);
 
 /* Keep the first of several failures, with the thread's last error; print it and return its exit status. */
 void train_failure_keep(struct train_failure *failure, weir_status status);
-int train_failure_report(const struct train_failure *failure);
+int train_failure_report(const struct train_run *run, const struct train_failure *failure);
 
 #endif

@@ -2,11 +2,11 @@
  *
  * The whole is what the ranks had: number of ranks · time of the steps.  It is cut without overlap or gap:
  *
- *     rank 0   | linear forward | hand-over | gelu forward | ... | idle | ... | gradient norm | idle | update |
- *     rank 1   | idle           | ...
+ *     rank 0   | linear forward | hand-over | gelu forward | ... | waiting | ... | gradient norm | waiting | update |
+ *     rank 1   | waiting        | ...
  *
  * operations: in kernels.  hand-over: in instructions of the schedule, but not in a kernel (finding addresses, reading the
- * clock, copies between stages).  optimizer: its instructions.  idle: in no instruction. */
+ * clock, copies between stages).  optimizer: its instructions.  waiting: in no instruction; train_waits.c says for what. */
 #include <inttypes.h>
 #include <jansson.h>
 #include <stddef.h>
@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "cmd/train.h"
 
-enum { OPTIMIZER_ROWS = 16, OTHER_ROWS = 2 }; /* more than kinds of instructions of the optimizer; hand-over and idle */
+enum { OPTIMIZER_ROWS = 16, OTHER_ROWS = 1 + TRAIN_WAIT_CLASSES }; /* more than kinds of instructions of the optimizer; hand-over and waiting */
 
 struct train_profile {
     size_t room, n_rows, n_before;
@@ -28,6 +28,7 @@ struct train_profile {
     char kinds[OPTIMIZER_ROWS][32];
     int n_optimizer;
     int64_t whole_ns, busy_ns, steps_ns, open_ns;
+    struct train_waits *waits;
 };
 
 weir_status train_profile_open(struct train_run *run)
@@ -43,6 +44,8 @@ weir_status train_profile_open(struct train_run *run)
         status = weir_arena_alloc(&run->arena, p->room, sizeof *p->before, &p->before);
     if (!status)
         status = weir_arena_alloc(&run->arena, p->room, sizeof *p->outside, &p->outside);
+    if (!status)
+        status = train_waits_open(run, &p->waits);
     if (!status)
         run->profile = p;
     return status;
@@ -85,6 +88,7 @@ void train_profile_step(struct train_run *run, const struct weir_step_report *re
     for (size_t i = 0; i < run->n_events; i++)
         if (!strcmp(run->events[i].category, "optimizer"))
             optimizer_add(p, &run->events[i]);
+    train_waits_add(run, p->waits);
 }
 
 /* The row for the pass of an operation, or NULL. */
@@ -153,7 +157,12 @@ static void rows_make(struct train_run *run)
         rest -= p->rows[n].ns;
     }
     p->rows[n++] = (struct weir_op_time){.op = "hand-over", .ns = rest};
-    p->rows[n++] = (struct weir_op_time){.op = "idle", .ns = p->whole_ns - p->busy_ns};
+    int64_t idle = p->whole_ns - p->busy_ns; /* hosts' clocks differ: what no wait explains is in the last row */
+    for (int class = 0; class < TRAIN_WAIT_CLASSES; class++) {
+        int64_t ns = class + 1 < TRAIN_WAIT_CLASSES ? train_waits_ns(p->waits, class) : idle;
+        p->rows[n++] = (struct weir_op_time){.op = "waiting", .pass = train_waits_class(class), .ns = ns};
+        idle -= ns;
+    }
     p->n_rows = n;
 }
 
@@ -189,6 +198,7 @@ void train_profile_print(struct train_run *run, FILE *out)
         row_add(&total, &p->rows[i], 1);
     }
     row_print(p, &total, out);
+    train_waits_print(p->waits, run->n_done, out);
 }
 
 json_t *train_profile_json(struct train_run *run)
@@ -198,9 +208,9 @@ json_t *train_profile_json(struct train_run *run)
     rows_make(run);
     for (size_t i = 0; i < p->n_rows; i++) {
         const struct weir_op_time *row = &p->rows[i];
-        json_array_append_new(rows, json_pack("{s:s, s:s, s:I, s:I, s:f, s:f}", "op", row->op, "pass", row->pass ? row->pass : "",
-                                              "calls", (json_int_t)row->calls, "ns", (json_int_t)row->ns, "share",
-                                              share_of(p, row->ns), "flops", row->flops));
+        json_array_append_new(rows, json_pack("{s:s, s:s, s:I, s:I, s:f, s:f}", "op", row->op, "pass",
+                                              row->pass ? row->pass : "", "calls", (json_int_t)row->calls, "ns",
+                                              (json_int_t)row->ns, "share", share_of(p, row->ns), "flops", row->flops));
     }
     return rows;
 }

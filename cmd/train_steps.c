@@ -57,19 +57,33 @@ static enum weir_trace_category category_of(const struct weir_step_event *event)
     }
 }
 
+/* The wait before an event, or NULL; `at` goes over the waits of all ranks, in their order. */
+static const struct weir_step_wait *wait_before(const struct train_run *run, size_t event, size_t *at)
+{
+    while (*at < run->n_waits && (run->waits[*at].event < 0 || (size_t)run->waits[*at].event < event))
+        (*at)++;
+    const struct weir_step_wait *wait = *at < run->n_waits ? &run->waits[*at] : NULL;
+    return wait && (size_t)wait->event == event && wait->end_ns - wait->start_ns > SHORTEST_WAIT_NS ? wait : NULL;
+}
+
 /* A compute stream that is not at work waits for what comes next. */
 static void trace_step(struct train_run *run, int64_t step)
 {
+    size_t at = 0;
     for (size_t i = 0; i < run->n_events; i++) {
-        const struct weir_step_event *e = &run->events[i], *before = i ? e - 1 : NULL;
+        const struct weir_step_event *e = &run->events[i];
+        const struct weir_step_wait *waited = wait_before(run, i, &at);
         struct weir_trace_event row = {.name = e->name, .rank = e->rank, .category = category_of(e), .stage = e->stage,
                                        .mb = e->mb, .step = step + 1, .start_ns = e->start_ns, .end_ns = e->end_ns};
-        bool waited = before && before->rank == e->rank && e->start_ns - before->end_ns > SHORTEST_WAIT_NS;
         if (waited) {
             struct weir_trace_event wait = row;
             wait.category = WEIR_TRACE_WAIT;
-            wait.start_ns = before->end_ns;
-            wait.end_ns = e->start_ns;
+            wait.start_ns = waited->start_ns;
+            wait.end_ns = waited->end_ns;
+            wait.cause = waited->cause;
+            wait.peer = waited->peer;
+            wait.awaited = waited->cause ? run->events[waited->peer_event].name : NULL;
+            wait.way_ns = waited->end_ns - waited->made_ns;
             weir_trace_add(run->trace, &wait, 1);
         }
         weir_trace_add(run->trace, &row, 1);
@@ -85,6 +99,8 @@ static weir_status step_events(struct train_run *run, int64_t step)
     run->engine_failed = status;
     if (!status)
         weir_engine_events(run->engine, run->events, run->n_events);
+    if (!status)
+        run->n_waits = weir_engine_waits(run->engine, run->waits, run->waits_room);
     return status;
 }
 
@@ -175,6 +191,10 @@ weir_status train_steps(struct train_run *run, int *signal_out)
                    run->options->quiet || !run->leads);
     for (int64_t step = 0; step < run->options->steps && !stop && !status; step++)
         status = step_run(run, &progress, step, &stop);
+    if (!run->options->steps && run->validation.data) {
+        status = train_validate_alone(run);
+        stop = train_stop_seen(run);
+    }
     progress_end(&progress);
     if (run->trace)
         trace_end(run);
@@ -182,7 +202,7 @@ weir_status train_steps(struct train_run *run, int *signal_out)
         weir_engine_fail(run->engine, status);
     *signal_out = train_stop_signal(stop);
     if (*signal_out && !run->options->quiet && run->leads)
-        fprintf(stderr, "weir train: stopped by signal %d after %lld steps%s\n", *signal_out, (long long)run->n_done,
-                run->validation_cut ? ", the validation was not finished" : "");
+        fprintf(stderr, "weir %s: stopped by signal %d after %lld steps%s\n", train_command(run->options), *signal_out,
+                (long long)run->n_done, run->validation_cut ? ", the validation was not finished" : "");
     return status;
 }

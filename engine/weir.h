@@ -34,6 +34,9 @@
  * and all of them can only close.  With GPUs the transport is "nccl", to which the same applies; after a failure the program
  * should then end with _exit(), for exit functions of CUDA may wait for what a lost process was to send.
  *
+ * fork().  An engine stays with the process that opened it: in a child its functions return WEIR_ERR_INVALID, and close does
+ * nothing.  A child may open an engine of its own, with device "cpu" and transport "local".
+ *
  * A trained model writes text with engine/run/generator.h.
  *
  * Every function returns a status (base/status.h); weir_last_error() has the message.  An engine is used by one thread at
@@ -149,6 +152,10 @@ weir_status weir_engine_events_gather(weir_engine *engine);
 
 /* What the ranks did in the last step: fills at most `room` events, returns how many there are. */
 size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room);
+
+/* Why the ranks stood still in the last step, by rank and time: fills at most `room` entries, returns how many there are, at
+ * most one per event and one per rank.  With several processes gather the events first. */
+size_t weir_engine_waits(const weir_engine *engine, struct weir_step_wait *waits_out, size_t room);
 
 /* Where the time went, one row per operation and pass that was called: fills at most `room` rows, returns how many there
  * are (at most 3 per node of the graph).  On `cuda` there are none unless the engine was opened with `profiles`. */

@@ -19,7 +19,8 @@ static weir_status shape_check(const struct weir_shape *shape, const char *what,
 {
     char text[WEIR_SHAPE_TEXT];
     if (shape->n_dims < 0 || shape->n_dims > WEIR_MAX_DIMS || (unsigned)shape->dtype > WEIR_DTYPE_BF16)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "%s '%s' has %d dimensions of dtype %d, a shape has at most %d of a known dtype", what,
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%s '%s' has %d dimensions of dtype %d, a shape has at most %d of a known "
+                         "dtype", what,
                          name, shape->n_dims, (int)shape->dtype, WEIR_MAX_DIMS);
     for (int i = 0; i < shape->n_dims; i++)
         if (shape->dims[i] < 1)
@@ -85,7 +86,8 @@ static weir_status param_check(const char *name, enum weir_init init, double sca
 {
     weir_status status = name_check(name, "parameter");
     if (!status && init != WEIR_INIT_NORMAL && init != WEIR_INIT_CONSTANT)
-        status = WEIR_FAIL(WEIR_ERR_INVALID, "parameter '%s' has initial values of kind %d, there are normal and constant", name,
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "parameter '%s' has initial values of kind %d, there are normal and "
+                           "constant", name,
                            (int)init);
     if (!status && !isfinite(scale))
         status = WEIR_FAIL(WEIR_ERR_INVALID, "parameter '%s' has the scale %g, a number is needed", name, scale);
@@ -171,7 +173,8 @@ static weir_status row_check(const struct weir_graph_builder *b, const char *nam
 static weir_status value_check(const struct weir_graph_builder *b, const char *name, int slot, int value)
 {
     if (!weir_value_is_input(value) && value >= b->graph.n_nodes)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': input %d is value %d, the nodes before it are 0 to %d", name, slot, value,
+        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': input %d is value %d, the nodes before it are 0 to "
+                         "%d", name, slot, value,
                          b->graph.n_nodes - 1);
     if (weir_value_is_input(value) && weir_value_input(value) >= b->graph.n_inputs)
         return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': input %d is input %d of the graph, which has %d so far", name, slot,
@@ -187,7 +190,8 @@ static weir_status takes_check(const struct weir_graph_builder *b, const char *n
         return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s' has more than %d inputs or %d parameters", name, WEIR_OP_INPUTS,
                          WEIR_OP_PARAMS);
     if (n_inputs < 0 || n_params < 0 || (n_inputs && !inputs) || (n_params && !params))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s' has %d inputs and %d parameters, of which a list is missing", name, n_inputs,
+        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s' has %d inputs and %d parameters, of which a list is "
+                         "missing", name, n_inputs,
                          n_params);
     weir_status status = WEIR_OK;
     for (int i = 0; i < n_inputs && !status; i++)
@@ -328,7 +332,8 @@ static weir_status totals_check(const struct weir_graph *graph)
         values += weir_shape_elements(&graph->nodes[n].shapes.output) + (int64_t)(graph->nodes[n].shapes.saved_bytes / 4);
     if (params <= MOST_ELEMENTS && values <= MOST_ELEMENTS)
         return WEIR_OK;
-    return WEIR_FAIL(WEIR_ERR_INVALID, "graph '%s' has more than 2^56 elements in its %s: a size of the model is wrong", graph->name,
+    return WEIR_FAIL(WEIR_ERR_INVALID, "graph '%s' has more than 2^56 elements in its %s: a size of the model is "
+                     "wrong", graph->name,
                      params > MOST_ELEMENTS ? "parameters" : "values");
 }
 

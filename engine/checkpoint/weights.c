@@ -126,7 +126,8 @@ static weir_status shape_check(const struct weir_runner *runner, int param, cons
         weir_log(WEIR_LOG_WARN, "'%s': tensor '%s' has %" PRId64 " rows for a vocabulary of %" PRId64 ": the rest is padding and is "
                  "not read", s->file->path, s->tensor->name, s->tensor->dims[0], p->shape.dims[0]);
     if (!padded && !shapes_match(&p->shape, s->tensor))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensor '%s' is %s, parameter '%s' is %s%s%s%s", s->file->path, s->tensor->name,
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensor '%s' is %s, parameter '%s' is "
+                         "%s%s%s%s", s->file->path, s->tensor->name,
                          weir_safetensors_shape_str(s->tensor->n_dims, s->tensor->dims, got), p->name,
                          weir_safetensors_shape_str(p->shape.n_dims, p->shape.dims, want), p->sizes ? ", in config.json (" : "",
                          p->sizes ? p->sizes : "", p->sizes ? ")" : "");
@@ -194,7 +195,8 @@ static weir_status head_settle(struct import *import)
     weir_free(values);
     if (status || same)
         return status;
-    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensors '%s' and '%s' differ, and config.json ties them: with 'tie_word_embeddings' false "
+    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensors '%s' and '%s' differ, and config.json ties them: with "
+                     "'tie_word_embeddings' false "
                      "both are read, without '%s' the table is both", import->files.path, table->tensor->name, head->tensor->name,
                      head->tensor->name);
 }

@@ -33,7 +33,8 @@ static const struct tokens_file *file_of(const struct tokens_data *tokens, int64
 
 static weir_status token_refuse(const struct weir_token_file *file, int64_t at, int64_t vocabulary)
 {
-    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': token %lld at byte %lld is %lld, the model's ids end at %lld: the file was made for "
+    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': token %lld at byte %lld is %lld, the model's ids end at %lld: the file was "
+                     "made for "
                      "another tokenizer, or is damaged",
                      file->map.path, (long long)at, (long long)weir_token_byte(file, at), (long long)weir_token_at(file, at),
                      (long long)vocabulary - 1);
@@ -93,7 +94,8 @@ static weir_status length_check(const struct weir_token_file *file, int64_t seq_
     if (file->is_text)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has %lld bytes, sequence length %lld needs at least %lld", file->map.path,
                          (long long)file->n_tokens, (long long)seq_len, (long long)seq_len + 1);
-    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has %lld tokens and ends at byte %lld, sequence length %lld needs at least %lld tokens",
+    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has %lld tokens and ends at byte %lld, sequence length %lld needs at least "
+                     "%lld tokens",
                      file->map.path, (long long)file->n_tokens, (long long)weir_token_byte(file, file->n_tokens),
                      (long long)seq_len, (long long)seq_len + 1);
 }

@@ -73,7 +73,8 @@ static weir_status all_read(struct weir_gzip *gzip, size_t limit, unsigned char 
         if (!status)
             *n += got;
         if (!status && *n > limit)
-            status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s' unpacks to more than the %zu bytes taken at most: unpack it with gunzip, "
+            status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s' unpacks to more than the %zu bytes taken at most: unpack it with "
+                               "gunzip, "
                                "plain files may be larger than memory", gzip->path, limit);
     } while (!status && *n == room);
     return status;

@@ -60,7 +60,8 @@ static weir_status header_check(const struct weir_token_content *content, const 
                          chance);
     size_t wanted = HEADER_BYTES + (size_t)count * format->width;
     if (content->n_bytes != wanted)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' starts with the magic %u of llm.c's token files, and its count %u at byte %d asks "
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' starts with the magic %u of llm.c's token files, and its count %u at "
+                         "byte %d asks "
                          "for %zu bytes, but it ends at byte %zu: it is %s%s",
                          content->path, (unsigned)format->magic, (unsigned)count, COUNT_AT, wanted, content->n_bytes,
                          content->n_bytes < wanted ? "cut short" : "too long", chance);

@@ -54,12 +54,14 @@ static weir_status header_read(struct index *index, struct weir_token_file *file
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is an index of Megatron's older form (TNTIDX): make it again with its "
                          "tools/preprocess_data.py", index->path);
     if (index->n_bytes < HEADER || memcmp(index->bytes, "MMIDIDX\0\0", 9) != 0)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is no index of Megatron (MMIDIDX): move it away, or name the format of the tokens "
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is no index of Megatron (MMIDIDX): move it away, or name the format of "
+                         "the tokens "
                          "beside it (" WEIR_OPTION("data-format=u16") ", u32 or i64)", index->path);
     uint64_t version = weir_little_endian(index->bytes + VERSION_AT, 8);
     unsigned code = index->bytes[DTYPE_AT];
     if (version != 1)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': the version at byte %d is %llu, Megatron's indices have 1: if it is damaged, name "
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': the version at byte %d is %llu, Megatron's indices have 1: if it is "
+                         "damaged, name "
                          "the format of the tokens beside it (" WEIR_OPTION("data-format=u16") ", u32 or i64)",
                          index->path, VERSION_AT, (unsigned long long)version);
     if (code >= sizeof types / sizeof types[0] || !types[code].kind)
@@ -93,7 +95,8 @@ static weir_status sequences_check(const struct index *index, const struct weir_
         int32_t length = (int32_t)weir_little_endian(lengths + 4 * s, 4);
         uint64_t offset = weir_little_endian(offsets + 8 * s, 8);
         if (length < 0 || offset != at)
-            return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': sequence %llu has %d tokens and starts at byte %llu of '%s', those before it "
+            return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': sequence %llu has %d tokens and starts at byte %llu of '%s', those "
+                             "before it "
                              "end at byte %llu", index->path, (unsigned long long)s, length, (unsigned long long)offset,
                              content->path, (unsigned long long)at);
         at += (uint64_t)length * (uint64_t)width;
@@ -122,7 +125,8 @@ weir_status weir_token_megatron_read(const struct weir_token_content *content, s
     char *path;
     weir_status status = weir_token_megatron_index(content, &path);
     if (!status && !path)
-        status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has no .idx beside it, which says what Megatron's tokens are", content->path);
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has no .idx beside it, which says what Megatron's tokens "
+                           "are", content->path);
     if (status)
         return status;
     status = weir_mapped_open(path, &map);

@@ -32,7 +32,8 @@ static weir_status descr_read(const char *path, const char *header, enum weir_to
     static const char *const descrs[] = {"|u1", "|i1", "<u2", "<i2", "<u4", "<i4", "<u8", "<i8"}; /* as the enum */
     const char *at = value_of(header, "descr");
     if (!at || *at != '\'')
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is a NumPy array of records or without 'descr': an array of integers is needed",
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is a NumPy array of records or without 'descr': an array of integers is "
+                         "needed",
                          path);
     int n = (int)strcspn(++at, "'");
     for (size_t i = 0; i < sizeof descrs / sizeof descrs[0]; i++)
@@ -42,9 +43,11 @@ static weir_status descr_read(const char *path, const char *header, enum weir_to
             return WEIR_OK;
         }
     if (*at == '>')
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is a NumPy array of dtype '%.*s', which is big-endian: save it as little-endian "
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is a NumPy array of dtype '%.*s', which is big-endian: save it as "
+                         "little-endian "
                          "integers, array.astype('<i4')", path, n, at);
-    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is a NumPy array of dtype '%.*s': tokens are integers, array.astype('<i4')", path, n,
+    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is a NumPy array of dtype '%.*s': tokens are integers, "
+                     "array.astype('<i4')", path, n,
                      at);
 }
 
@@ -92,7 +95,8 @@ static weir_status header_read(const struct weir_token_content *content, size_t 
     weir_token_file_set(content, type, at + n, file);
     size_t left = content->n_bytes - at - n;
     if (count != (uint64_t)file->n_tokens || left % (size_t)file->width)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': the NumPy header asks for %llu elements of %d bytes, %zu bytes follow it: the file "
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': the NumPy header asks for %llu elements of %d bytes, %zu bytes follow "
+                         "it: the file "
                          "is cut short or too long",
                          content->path, (unsigned long long)count, file->width, left);
     if (!count)
@@ -108,6 +112,7 @@ weir_status weir_token_npy_read(const struct weir_token_content *content, struct
     if (!header_find(content, &at, &n))
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' ends at byte %zu, within its NumPy header", content->path, content->n_bytes);
     if (content->bytes[MAGIC] < 1 || content->bytes[MAGIC] > 3)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': NumPy format %d is not read, 1 to 3 are", content->path, content->bytes[MAGIC]);
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': NumPy format %d is not read, 1 to 3 "
+                         "are", content->path, content->bytes[MAGIC]);
     return header_read(content, at, n, file);
 }

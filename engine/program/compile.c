@@ -107,7 +107,7 @@ static weir_status build(const struct weir_program_params *params, struct weir_a
     if (!status)
         status = weir_compile_deps(&c);
     if (!status)
-        status = weir_compile_waits(&c);
+        status = weir_compile_signals(&c);
     if (!status)
         status = weir_compile_order(&c);
     if (!status)

@@ -2,7 +2,8 @@
  *
  * compile.c calls the steps in order: moments.c (where actions stand), layout.c (parameters and data), template.c (per
  * stage), places.c (slots and activation blocks), pieces.c (who keeps which gradients), instrs.c (instructions), deps.c (what
- * they await of each other), waits.c (the events of that) and order.c (their order).  A step may use what is below it, compile_base.c and program.c, but no other step. */
+ * they await of each other), signals.c (the events of that) and order.c (their order).  A step may use what is below it,
+ * compile_base.c and program.c, but no other step. */
 #ifndef WEIR_ENGINE_PROGRAM_COMPILE_H
 #define WEIR_ENGINE_PROGRAM_COMPILE_H
 
@@ -42,7 +43,7 @@ weir_status weir_compile_instrs(struct weir_compile *c);
 
 /* What they await of each other, and the events that follow from that. */
 weir_status weir_compile_deps(struct weir_compile *c);
-weir_status weir_compile_waits(struct weir_compile *c);
+weir_status weir_compile_signals(struct weir_compile *c);
 
 /* The global order.  WEIR_ERR_INVALID names ranks and actions that wait in a circle. */
 weir_status weir_compile_order(struct weir_compile *c);

@@ -19,6 +19,7 @@ struct weir_trace {
     int n_rows;
     struct weir_trace_event *events;
     size_t n_events, max_events, n_lost;
+    const char *about; /* JSON; NULL: nothing */
 };
 
 /* Names and reserved colours of the Chrome trace format. */
@@ -95,6 +96,11 @@ void weir_trace_add(weir_trace *trace, const struct weir_trace_event *events, si
     trace->n_lost += n - taken;
 }
 
+weir_status weir_trace_about(weir_trace *trace, const char *json)
+{
+    return weir_arena_strdup(&trace->arena, json, &trace->about);
+}
+
 size_t weir_trace_lost(const weir_trace *trace)
 {
     return trace->n_lost;
@@ -124,6 +130,7 @@ struct writer {
     FILE *file;
     const char *separator; /* before the next item */
     int64_t origin;        /* time 0 of the document */
+    uint64_t n_arrows;
 };
 
 static void item_begin(struct writer *writer, const char *phase, int rank, int stream)
@@ -175,8 +182,15 @@ static void arguments_write(FILE *file, const struct weir_trace_event *event)
         fprintf(file, "%s\"mb\": %d", comma, event->mb);
         comma = ", ";
     }
-    if (event->step >= 0)
+    if (event->step >= 0) {
         fprintf(file, "%s\"step\": %lld", comma, (long long)event->step);
+        comma = ", ";
+    }
+    if (event->cause) {
+        fprintf(file, "%s\"cause\": \"%s\", \"peer\": %d, \"awaited\": ", comma, event->cause, event->peer);
+        string_write(file, "", event->awaited);
+        microseconds_write(file, "way_us", event->way_ns);
+    }
     fprintf(file, "}}");
 }
 
@@ -193,16 +207,25 @@ static void event_write(struct writer *writer, const struct weir_trace_event *ev
     arguments_write(file, event);
 }
 
-/* One end of an arrow, at the start of its event: phase "s" where it leaves, "f" where it arrives. */
-static void flow_write(struct writer *writer, const struct weir_trace_event *event, const char *phase, uint64_t id)
+/* One end of an arrow. */
+static void arrow_end_write(struct writer *writer, const char *phase, int rank, int stream, int64_t ns)
 {
-    if (!id)
-        return;
-    item_begin(writer, phase, event->rank, event->stream);
-    fprintf(writer->file, ", \"bp\": \"e\", \"name\": \"message\", \"cat\": \"flow\", \"id\": %llu",
-            (unsigned long long)id);
-    microseconds_write(writer->file, "ts", event->start_ns - writer->origin);
+    item_begin(writer, phase, rank, stream);
+    fprintf(writer->file, ", \"bp\": \"e\", \"name\": \"awaited\", \"cat\": \"flow\", \"id\": %llu",
+            (unsigned long long)writer->n_arrows);
+    microseconds_write(writer->file, "ts", ns - writer->origin);
     fprintf(writer->file, "}");
+}
+
+/* It leaves within the event that was awaited and arrives where the wait ends and the next event starts. */
+static void arrow_write(struct writer *writer, const struct weir_trace_event *wait)
+{
+    int64_t made_ns = wait->end_ns - wait->way_ns;
+    if (!wait->cause)
+        return;
+    writer->n_arrows++;
+    arrow_end_write(writer, "s", wait->peer, 0, made_ns > writer->origin ? made_ns - 1 : made_ns);
+    arrow_end_write(writer, "f", wait->rank, wait->stream, wait->end_ns);
 }
 
 static int64_t earliest(const weir_trace *trace)
@@ -216,14 +239,16 @@ static int64_t earliest(const weir_trace *trace)
 
 static void document_write(const weir_trace *trace, FILE *file)
 {
-    struct writer writer = {file, "", earliest(trace)};
-    fprintf(file, "{\"displayTimeUnit\": \"ns\", \"lostEvents\": %zu, \"traceEvents\": [\n", trace->n_lost);
+    struct writer writer = {file, "", earliest(trace), 0};
+    fprintf(file, "{\"displayTimeUnit\": \"ns\", \"lostEvents\": %zu,", trace->n_lost);
+    if (trace->about)
+        fprintf(file, " \"otherData\": %s,", trace->about);
+    fprintf(file, " \"traceEvents\": [\n");
     rows_write(&writer, trace);
     for (size_t i = 0; i < trace->n_events; i++) {
         const struct weir_trace_event *event = &trace->events[i];
         event_write(&writer, event);
-        flow_write(&writer, event, "s", event->flow_out);
-        flow_write(&writer, event, "f", event->flow_in);
+        arrow_write(&writer, event);
     }
     fprintf(file, "\n]}\n");
 }

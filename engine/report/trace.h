@@ -7,12 +7,12 @@
  *     row        compute         ~~~~~~[1F0][1B0]...
  *
  * An event is one instruction, with stage, micro-batch and step as arguments.  Waiting is an event too: its category is
- * "wait", its name starts with "wait " and its colour is grey, so that no viewer mistakes it for work.  Events of one row
+ * "wait", its name starts with "wait " and its colour is grey, so that no viewer mistakes it for work; its arguments say
+ * which cause it had, which rank and event it waited for, and how much of it was the way from there.  Events of one row
  * must nest: one ends before the next starts, or lies within it.  Times are written as microseconds with three decimals,
  * from the start of the earliest event on, so nanoseconds survive and neighbours stay neighbours.
  *
- * An arrow from one event to another (a message) is a number that the sender's event has as flow_out and the receiver's
- * as flow_in.
+ * A wait with a cause has an arrow: from the end of the event that was awaited to the event that had to wait for it.
  *
  *     weir_trace_open(path, rows, n_rows, n_steps * n_instructions, &trace);
  *     weir_trace_add(trace, events, n);         after each step
@@ -55,7 +55,10 @@ struct weir_trace_event {
     int stage, mb;             /* -1: none */
     int64_t step;              /* -1: none */
     int64_t start_ns, end_ns;  /* start <= end, of any one clock */
-    uint64_t flow_out, flow_in; /* 0: none */
+    const char *cause;          /* of a wait: "input", "gradient slot"; lives as long as the trace; NULL: none */
+    int peer;                   /* with a cause: the rank that was awaited */
+    const char *awaited;        /* and the name of its event */
+    int64_t way_ns;             /* the last part of the wait, from the end of that event on */
 };
 
 #ifdef __cplusplus
@@ -65,6 +68,9 @@ extern "C" {
 /* Row names are copied.  WEIR_ERR_IO names the file and the reason.  WEIR_ERR_NOMEM. */
 weir_status weir_trace_open(const char *path, const struct weir_trace_row *rows, int n_rows, size_t max_events,
                             weir_trace **trace_out);
+
+/* What the run was, as JSON text that goes into the file's "otherData"; copied.  WEIR_ERR_NOMEM. */
+weir_status weir_trace_about(weir_trace *trace, const char *json);
 
 /* Keep `n` events; those beyond max_events are counted and left out. */
 void weir_trace_add(weir_trace *trace, const struct weir_trace_event *events, size_t n);

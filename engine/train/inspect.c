@@ -3,6 +3,7 @@
 #include "engine/run/link.h"
 #include "engine/run/params.h"
 #include "engine/run/times.h"
+#include "engine/run/waits.h"
 #include "engine/train/trainer.h"
 
 weir_status weir_engine_param_read(weir_engine *engine, const char *name, float *values_out, size_t n)
@@ -35,6 +36,11 @@ weir_status weir_engine_save_weights(weir_engine *engine, const char *dir)
 size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room)
 {
     return weir_run_events(&engine->runner.main, events_out, room);
+}
+
+size_t weir_engine_waits(const weir_engine *engine, struct weir_step_wait *waits_out, size_t room)
+{
+    return weir_run_waits(&engine->runner.main, waits_out, room);
 }
 
 size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *times_out, size_t room)

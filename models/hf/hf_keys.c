@@ -61,7 +61,8 @@ weir_status weir_hf_agree(const struct weir_hf_keys *keys, const char *key, cons
     if (!a || !b || (json_is_number(a) && json_is_number(b) && json_number_value(a) == json_number_value(b)) ||
         json_equal(a, b))
         return WEIR_OK;
-    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': '%s' and '%s%s%s' say the same thing and differ: remove the wrong one", keys->path,
+    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': '%s' and '%s%s%s' say the same thing and differ: remove the wrong "
+                     "one", keys->path,
                      key, object ? object : "", object ? "." : "", other);
 }
 

@@ -99,8 +99,7 @@ static void list_write(const struct weir_cost_graph *graph, const char *key, int
 static void document_write(const struct weir_cost_graph *graph, json_t *head, item_json node, item_json edge,
                            struct weir_text *text)
 {
-    weir_text_append(text, "{");
-    weir_cost_json_members_append(text, head);
+    weir_cost_json_open(text, head);
     weir_text_append(text, ",\n");
     list_write(graph, "nodes", graph->n_nodes, node, text);
     weir_text_append(text, ",\n");

@@ -1,19 +1,16 @@
-/* jansson prints a real that happens to be whole as "4.0"; such numbers are made integers, whose text is that of
- * "%.17g".  All others are reals with 17 significant digits; their exponents have no plus sign and no leading zeros. */
+/* The objects of cost graphs and plans; base/json.h prints them. */
 #include "partitioner/costs/cost_json_write.h"
 
 #include <math.h>
 #include <stdlib.h>
 
-static const double most_whole = 1e17; /* "%.17g" has an exponent from here on */
+#include "base/json.h"
+
+enum { DIGITS = 17 };
 
 json_t *weir_cost_json_number(double value)
 {
-    if (!isfinite(value))
-        return json_null();
-    if (value == floor(value) && fabs(value) < most_whole)
-        return json_integer((json_int_t)value);
-    return json_real(value);
+    return isfinite(value) ? json_real(value) : json_null();
 }
 
 json_t *weir_cost_json_string(struct weir_text *text, const char *string)
@@ -48,22 +45,17 @@ void weir_cost_json_add(struct weir_text *text, json_t *array, json_t *value)
     failure_note(text, json_array_append_new(array, value) != 0);
 }
 
-static void append(struct weir_text *text, json_t *value, size_t flags)
-{
-    char *line = text->status ? NULL : json_dumps(value, flags | JSON_REAL_PRECISION(17));
-    failure_note(text, !line);
-    if (line)
-        weir_text_append(text, "%s", line);
-    free(line);
-    json_decref(value);
-}
-
 void weir_cost_json_append(struct weir_text *text, json_t *value)
 {
-    append(text, value, JSON_ENCODE_ANY);
+    if (text->status)
+        json_decref(value);
+    else
+        weir_json_append(text, value, DIGITS);
 }
 
-void weir_cost_json_members_append(struct weir_text *text, json_t *object)
+void weir_cost_json_open(struct weir_text *text, json_t *object)
 {
-    append(text, object, JSON_EMBED);
+    weir_cost_json_append(text, object);
+    if (!text->status)
+        text->data[--text->length] = 0;
 }

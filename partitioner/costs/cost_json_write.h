@@ -8,7 +8,7 @@
  *     weir_cost_json_set(text, object, "time", weir_cost_json_number(1.5));
  *     weir_cost_json_append(text, object);                                       {"time": 1.5}
  *
- * Numbers read back to the same double.  Whole ones below 10^17 are printed without fraction or exponent. */
+ * Numbers have 17 significant digits, so they read back to the same double. */
 #ifndef WEIR_PARTITIONER_COSTS_COST_JSON_WRITE_H
 #define WEIR_PARTITIONER_COSTS_COST_JSON_WRITE_H
 
@@ -30,8 +30,8 @@ json_t *weir_cost_json_node_id(struct weir_text *text, const struct weir_cost_gr
 void weir_cost_json_set(struct weir_text *text, json_t *object, const char *key, json_t *value);
 void weir_cost_json_add(struct weir_text *text, json_t *array, json_t *value);
 
-/* Print `value`, or the members of an object without its braces, and give it back. */
+/* Print `value`, or an object without its closing brace for more members to follow, and give it back. */
 void weir_cost_json_append(struct weir_text *text, json_t *value);
-void weir_cost_json_members_append(struct weir_text *text, json_t *object);
+void weir_cost_json_open(struct weir_text *text, json_t *object);
 
 #endif

@@ -61,24 +61,13 @@ static json_t *bounds_json(const struct weir_plan *plan, struct weir_text *text)
     return object;
 }
 
-static json_t *counts_json(const struct weir_plan_result *result, struct weir_text *text)
-{
-    json_t *object = json_object();
-    weir_cost_json_set(text, object, "ideals", json_integer(result->downsets));
-    weir_cost_json_set(text, object, "devices", json_integer(result->devices));
-    weir_cost_json_set(text, object, "cpus", json_integer(result->cpus));
-    return object;
-}
-
 static void json_write(const struct weir_cost_graph *graph, const struct weir_plan_result *result,
                        struct weir_text *text)
 {
     const struct weir_plan *plan = &result->plan;
-    weir_text_append(text, "{");
-    weir_cost_json_members_append(text, bounds_json(plan, text));
-    weir_text_append(text, ", \"seconds\": %.6f, ", result->seconds); /* whole microseconds, not 17 digits of them */
-    weir_cost_json_members_append(text, counts_json(result, text));
-    weir_text_append(text, ",\n \"stages\": [");
+    weir_cost_json_open(text, bounds_json(plan, text));
+    weir_text_append(text, ", \"seconds\": %.6f, \"ideals\": %lld, \"devices\": %d, \"cpus\": %d,\n \"stages\": [",
+                     result->seconds, (long long)result->downsets, result->devices, result->cpus);
     for (int i = 0; i < plan->n_parts; i++) {
         weir_text_append(text, i ? ",\n  " : "\n  ");
         weir_cost_json_append(text, part_json(graph, &plan->parts[i], text));

@@ -44,3 +44,11 @@ exec "\$@"
 END
     chmod +x victim
 }
+
+# reductions_write FILE: zbv for 2 ranks and 2 micro-batches; one rank has a REDUCE_GRAD early, the other late
+reductions_write() {
+    {
+        echo 0F0,0F1,3F0,3I0,3W0,3F1,3I1,3W1,3REDUCE_GRAD,0I0,0W0,0I1,0W1,0REDUCE_GRAD
+        echo 1F0,2F0,1F1,2F1,2I0,2W0,1I0,1W0,2I1,2W1,1I1,1W1,1REDUCE_GRAD,2REDUCE_GRAD
+    } >"$1"
+}

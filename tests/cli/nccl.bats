@@ -55,6 +55,9 @@ same() {
     one --stages 2 --replicas 2 --microbatches 2
     WEIR_FAKE_NCCL=serial same 4 --stages 2 --replicas 2 --microbatches 2
     WEIR_FAKE_NCCL=random same 4 --stages 2 --replicas 2 --microbatches 2 --zero 1 --placement spread
+    reductions_write s.csv
+    one --schedule ./s.csv --replicas 2 --microbatches 2
+    WEIR_FAKE_NCCL=serial same 4 --schedule ./s.csv --replicas 2 --microbatches 2
 }
 
 @test "in bf16 every process rounds the parameters that it fetched" {

@@ -23,11 +23,21 @@ calls() {
     [ -z "$output" ]
     [[ "${stderr_lines[0]}" == "2 steps took "*" on 2 ranks, "* ]]
     [[ "${stderr_lines[1]}" == "operation "*"pass "*"calls "*"share "*"GFLOP/s" ]]
-    [[ "${stderr_lines[-1]}" == "total "*" 100.00 % "* ]]
+    [[ "$stderr" == *$'\n'"total "*" 100.00 % "* ]]
     [[ "$stderr" == *"linear "*"backward_weight "* && "$stderr" == *"optimizer "*"update "* ]]
-    [[ "$stderr" == *"hand-over "* && "$stderr" == *"idle "* ]]
+    [[ "$stderr" == *"hand-over "* && "$stderr" == *"waiting "*"fill "* && "$stderr" == *"waiting "*"drain "* ]]
     train >plain 2>&1
     [ ! -s plain ]
+}
+
+@test "the profile ends with what each rank waited for" {
+    train --profile --stages 3 --microbatches 4 --steps 6 2>text.out
+    sed -n '/^waiting of each rank/,$p' text.out >waits
+    [ "$(wc -l <waits)" -eq 5 ]
+    awk 'NR > 2 { for (i = 2; i <= 8; i++) if ($i < 0) exit 1 }
+         NR == 3 && ($2 != 0 || $0 !~ /rank 1/) { exit 1 }       # the first rank has no fill, and waits for the second
+         NR == 5 && ($2 <= 0 || $2 <= fill) { exit 1 }           # the last fills longest
+         NR == 4 { fill = $2; if (fill <= 0) exit 1 }' waits
 }
 
 @test "the shares in the JSON add up to 1, none is negative" {

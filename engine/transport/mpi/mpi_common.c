@@ -30,3 +30,8 @@ struct weir_futex *weir_mpi_link_flag(const struct weir_mpi_link *link, int rank
 {
     return (struct weir_futex *)(void *)link->segments[link->transport->local_of[rank]].base + event;
 }
+
+weir_status weir_mpi_here(const weir_transport *transport)
+{
+    return weir_process_check(transport->process, "a transport of kind 'mpi'");
+}

@@ -22,6 +22,7 @@
 
 #include "base/arena.h"
 #include "base/futex.h"
+#include "base/process.h"
 #include "engine/transport/mpi/mpi_base.h"
 
 /* Numbers in shared memory that go up by one with every run.  All start here, so that every long run goes through the wrap. */
@@ -53,6 +54,7 @@ struct weir_mpi_lobby {
 };
 
 struct weir_transport {
+    uint32_t process; /* that opened it (base/process.h) */
     struct weir_arena arena;
     struct weir_transport_config config;
     struct weir_transport_info info;

@@ -18,15 +18,19 @@ static const struct weir_trace_row rows[] = {{0, 0, "compute"}, {0, 1, "to rank 
 
 enum { BASE_NS = 1000000000 };
 
+#define EVENT(name_, rank_, stream_, category_, stage_, mb_, step_, start_, end_)                                        \
+    .name = name_, .rank = rank_, .stream = stream_, .category = category_, .stage = stage_, .mb = mb_, .step = step_,   \
+    .start_ns = BASE_NS + start_, .end_ns = BASE_NS + end_
+
 static const struct weir_trace_event events[] = {
-    {"0F0", 0, 0, WEIR_TRACE_FORWARD, 0, 0, 7, BASE_NS + 1, BASE_NS + 2000, 5, 0},
-    {"0SEND_F0", 0, 1, WEIR_TRACE_COPY, 0, 0, 7, BASE_NS + 2000, BASE_NS + 2500, 0, 0},
-    {"1RECV_F0", 1, 0, WEIR_TRACE_WAIT, 1, 0, 7, BASE_NS, BASE_NS + 2500, 0, 0},
-    {"1F0", 1, 0, WEIR_TRACE_FORWARD, 1, 0, 7, BASE_NS + 2500, BASE_NS + 9999, 0, 5},
-    {"1B0", 1, 0, WEIR_TRACE_BACKWARD, 1, 0, 7, BASE_NS + 9999, BASE_NS + 30001, 0, 0},
-    {"1W0", 1, 0, WEIR_TRACE_WEIGHT, 1, 0, 7, BASE_NS + 30001, BASE_NS + 30001, 0, 0},
-    {"optimizer", 1, 0, WEIR_TRACE_OPTIMIZER, -1, -1, 7, BASE_NS + 40000, BASE_NS + 50000, 0, 0},
-    {"setup", 1, 0, WEIR_TRACE_COPY, -1, -1, -1, BASE_NS + 60000, BASE_NS + 70000, 0, 0},
+    {EVENT("0F0", 0, 0, WEIR_TRACE_FORWARD, 0, 0, 7, 1, 2000)},
+    {EVENT("0SEND_F0", 0, 1, WEIR_TRACE_COPY, 0, 0, 7, 2000, 2500)},
+    {EVENT("1F0", 1, 0, WEIR_TRACE_WAIT, 1, 0, 7, 0, 2500), .cause = "input", .peer = 0, .awaited = "0F0", .way_ns = 500},
+    {EVENT("1F0", 1, 0, WEIR_TRACE_FORWARD, 1, 0, 7, 2500, 9999)},
+    {EVENT("1B0", 1, 0, WEIR_TRACE_BACKWARD, 1, 0, 7, 9999, 30001)},
+    {EVENT("1W0", 1, 0, WEIR_TRACE_WEIGHT, 1, 0, 7, 30001, 30001)},
+    {EVENT("optimizer", 1, 0, WEIR_TRACE_OPTIMIZER, -1, -1, 7, 40000, 50000)},
+    {EVENT("setup", 1, 0, WEIR_TRACE_COPY, -1, -1, -1, 60000, 70000)},
 };
 
 enum { N_EVENTS = sizeof events / sizeof events[0], N_ROWS = 3 };
@@ -90,7 +94,7 @@ static void every_event_is_there_with_exact_times(void **state)
         assert_int_equal(ns_of(item, "dur"), event->end_ns - event->start_ns);
         assert_int_equal(number_of(item, "pid"), event->rank);
         assert_int_equal(number_of(item, "tid"), event->stream);
-        assert_int_equal(json_object_size(args), (event->stage >= 0) + (event->mb >= 0) + (event->step >= 0));
+        assert_int_equal(json_object_size(args), (event->stage >= 0) + (event->mb >= 0) + (event->step >= 0) + (event->cause ? 4 : 0));
         if (event->stage >= 0) {
             assert_int_equal(number_of(args, "stage"), event->stage);
             assert_int_equal(number_of(args, "mb"), event->mb);
@@ -112,6 +116,10 @@ static void waiting_is_told_apart_from_working(void **state)
         n_waits += wait;
         assert_int_equal(wait, !strcmp(text_of(item, "cname"), "grey"));
         assert_int_equal(wait, !strncmp(text_of(item, "name"), "wait ", 5));
+        const json_t *args = json_object_get(item, "args");
+        assert_string_equal(text_of(args, "cause"), wait ? "input" : "");
+        assert_string_equal(text_of(args, "awaited"), wait ? "0F0" : "");
+        assert_true(!wait || (number_of(args, "peer") == 0 && ns_of(args, "way_us") == 500));
     }
     assert_int_equal(n_waits, 1);
     json_decref(root);
@@ -152,17 +160,32 @@ static void events_of_a_row_nest(void **state)
     json_decref(root);
 }
 
-static void an_arrow_has_two_ends(void **state)
+static void a_wait_has_an_arrow_from_whom_it_awaited(void **state)
 {
     (void)state;
     json_t *root = document("arrow.json");
     size_t at = 0;
     const json_t *from = item_next(root, "s", &at), *to = item_next(root, "f", &at);
-    assert_true(number_of(from, "id") == 5 && number_of(to, "id") == 5);
-    assert_int_equal(ns_of(from, "ts"), 1);
+    assert_true(number_of(from, "id") == number_of(to, "id"));
+    assert_true(number_of(from, "pid") == 0 && number_of(to, "pid") == 1);
+    assert_int_equal(ns_of(from, "ts"), 1999); /* within 0F0, which ends at 2000 */
     assert_int_equal(ns_of(to, "ts"), 2500);
     assert_string_equal(text_of(to, "bp"), "e");
     assert_null(item_next(root, "f", &at));
+    json_decref(root);
+}
+
+static void what_the_run_was_goes_along(void **state)
+{
+    (void)state;
+    weir_trace *trace;
+    json_t *root;
+    assert_ok(weir_trace_open(testing_path("about.json"), rows, N_ROWS, 3, &trace));
+    assert_ok(weir_trace_about(trace, "{\"ranks\": 2}"));
+    assert_ok(weir_trace_write(trace));
+    weir_trace_close(trace);
+    assert_ok(weir_json_load(testing_path("about.json"), &root));
+    assert_int_equal(number_of(json_object_get(root, "otherData"), "ranks"), 2);
     json_decref(root);
 }
 
@@ -280,7 +303,8 @@ int main(void)
         cmocka_unit_test(waiting_is_told_apart_from_working),
         cmocka_unit_test(rows_have_names_in_order),
         cmocka_unit_test(events_of_a_row_nest),
-        cmocka_unit_test(an_arrow_has_two_ends),
+        cmocka_unit_test(a_wait_has_an_arrow_from_whom_it_awaited),
+        cmocka_unit_test(what_the_run_was_goes_along),
         cmocka_unit_test(events_beyond_the_limit_are_counted),
         cmocka_unit_test(an_empty_trace_is_a_document),
         cmocka_unit_test(a_trace_that_is_not_written_leaves_nothing),

@@ -79,7 +79,7 @@ static int instructions_before(const struct program *p, int rank, int k)
     return n;
 }
 
-/* What weir_peers_wires makes of a program: messages only, those of this rank, in the order of turns. */
+/* What engine/run/messages.c makes of a program: messages only, those of this rank, in the order of turns. */
 static void spec_make(const struct rig *rig, const struct program *p, struct weir_arena *arena, struct weir_link_spec *spec)
 {
     struct weir_message *messages;
@@ -446,7 +446,7 @@ static void everybody_learns(const char *modes, const char *how, const char *nam
 static void a_rank_that_fails_or_dies_ends_the_waits_of_all(void **state)
 {
     (void)state;
-    everybody_learns("WEIR_FAKE_NCCL=", "stop", "peer lost", "rank 1 failed: boom");
+    everybody_learns("WEIR_FAKE_NCCL=", "stop", "numerical error", "rank 1 failed: boom");
     everybody_learns("WEIR_FAKE_NCCL=remote", "die", "peer lost", "the process of rank 1 has died");
 }
 

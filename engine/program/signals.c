@@ -1,5 +1,5 @@
-/* Events: what the step reads of the dependencies.  An instruction that somebody awaits signals one event, and everybody
- * who awaits it awaits that event, once. */
+/* Events: what the step reads of the dependencies.  An instruction that somebody awaits signals one event, and everybody who
+ * awaits it awaits that event, once. */
 #include "engine/program/compile.h"
 #include "engine/program/deps.h"
 
@@ -47,7 +47,7 @@ static void waits_fill(struct weir_program *program, int *events)
         }
 }
 
-weir_status weir_compile_waits(struct weir_compile *c)
+weir_status weir_compile_signals(struct weir_compile *c)
 {
     struct weir_program *program = c->program;
     int *events;

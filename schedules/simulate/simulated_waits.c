@@ -1,0 +1,109 @@
+#include "schedules/simulate/simulated_waits.h"
+
+enum { FORWARD, BACKWARD, DIRECTIONS };
+
+/* When (stage, micro-batch) was made, in each direction: the end of its F, of its I or B. */
+struct made {
+    double *at[DIRECTIONS];
+    int n_microbatches;
+};
+
+static double *made_at(const struct made *made, int direction, int stage, int mb)
+{
+    return &made->at[direction][(size_t)stage * (size_t)made->n_microbatches + (size_t)mb];
+}
+
+static int direction_of(const struct weir_action *action)
+{
+    return action->type == WEIR_F ? FORWARD : action->type == WEIR_I || action->type == WEIR_B ? BACKWARD : -1;
+}
+
+static weir_status made_fill(struct made *made, const struct weir_simulation *s, struct weir_arena *arena)
+{
+    size_t cells = (size_t)s->lowered.n_stages * (size_t)s->lowered.n_microbatches;
+    weir_status status = WEIR_OK;
+    made->n_microbatches = s->lowered.n_microbatches;
+    for (int d = 0; d < DIRECTIONS && !status; d++)
+        status = weir_arena_alloc(arena, cells, sizeof(double), &made->at[d]);
+    for (int r = 0; r < s->lowered.n_ranks && !status; r++)
+        for (size_t a = 0; a < s->lowered.ranks[r].n_actions; a++) {
+            const struct weir_action *action = &s->lowered.ranks[r].actions[a];
+            int direction = direction_of(action);
+            if (direction >= 0)
+                *made_at(made, direction, action->stage, action->mb) = s->end[r][a];
+        }
+    return status;
+}
+
+/* `wait` knows its time and action. */
+static void cause_find(const struct weir_simulation *s, const struct made *made, struct weir_simulated_wait *wait)
+{
+    int direction = direction_of(&wait->action);
+    int from = wait->action.stage + (direction == FORWARD ? -1 : 1);
+    if (direction < 0 || from < 0 || from >= s->lowered.n_stages || s->lowered.stage_rank[from] == wait->rank)
+        return;
+    double ready = *made_at(made, direction, from, wait->action.mb);
+    wait->cause = direction == FORWARD ? "input" : "gradient";
+    wait->peer = s->lowered.stage_rank[from];
+    wait->made = ready < wait->start ? wait->start : ready < wait->end ? ready : wait->end;
+}
+
+/* The end of a rank's compute actions. */
+static double rank_end(const struct weir_simulation *s, int r)
+{
+    double last = 0;
+    for (size_t a = 0; a < s->lowered.ranks[r].n_actions; a++)
+        if (weir_action_is_compute((enum weir_action_type)s->lowered.ranks[r].actions[a].type) && s->end[r][a] > last)
+            last = s->end[r][a];
+    return last;
+}
+
+static int last_rank(const struct weir_simulation *s)
+{
+    int last = 0;
+    for (int r = 1; r < s->lowered.n_ranks; r++)
+        last = rank_end(s, r) > rank_end(s, last) ? r : last;
+    return last;
+}
+
+static size_t rank_waits(const struct weir_simulation *s, const struct made *made, int r, struct weir_simulated_wait *waits)
+{
+    double free_at = 0;
+    size_t n = 0;
+    for (size_t a = 0; a < s->lowered.ranks[r].n_actions; a++) {
+        const struct weir_action *action = &s->lowered.ranks[r].actions[a];
+        if (!weir_action_is_compute((enum weir_action_type)action->type))
+            continue;
+        struct weir_simulated_wait wait = {.rank = r, .action = *action, .peer = -1, .start = free_at, .made = free_at,
+                                           .end = s->start[r][a]};
+        cause_find(s, made, &wait);
+        if (wait.end > wait.start)
+            waits[n++] = wait;
+        free_at = s->end[r][a] > free_at ? s->end[r][a] : free_at; /* the second part of an OVERLAP has no times */
+    }
+    if (s->optimizer_start > free_at)
+        waits[n++] = (struct weir_simulated_wait){.rank = r, .action = {-1, -1, WEIR_ACTION_TYPES, 0, 0}, .cause = "norm",
+                                                  .peer = last_rank(s), .start = free_at, .made = s->optimizer_start,
+                                                  .end = s->optimizer_start};
+    return n;
+}
+
+weir_status weir_simulation_waits(const struct weir_simulation *simulation, struct weir_arena *arena,
+                                  const struct weir_simulated_wait **waits_out, size_t *n_out)
+{
+    struct made made;
+    struct weir_simulated_wait *waits;
+    size_t room = 0, n = 0;
+    for (int r = 0; r < simulation->lowered.n_ranks; r++)
+        room += simulation->lowered.ranks[r].n_actions + 1;
+    weir_status status = weir_arena_alloc(arena, room, sizeof *waits, &waits);
+    if (!status)
+        status = made_fill(&made, simulation, arena);
+    if (status)
+        return status;
+    for (int r = 0; r < simulation->lowered.n_ranks; r++)
+        n += rank_waits(simulation, &made, r, waits + n);
+    *waits_out = waits;
+    *n_out = n;
+    return WEIR_OK;
+}

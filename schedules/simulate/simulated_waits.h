@@ -1,0 +1,32 @@
+/* Why a rank stands still in a simulation: the same words as a run's (engine/report/events.h), so that both can stand side by
+ * side.
+ *
+ *     rank 0   [      0F3      ]
+ *     rank 1   [1B0]            ├─────────┼──────┤[1F3]      cause "input", peer 0
+ *                               start     made   end         from `made` on the transfer and its waiting for a slot */
+#ifndef WEIR_SCHEDULES_SIMULATE_SIMULATED_WAITS_H
+#define WEIR_SCHEDULES_SIMULATE_SIMULATED_WAITS_H
+
+#include "schedules/simulate/simulate.h"
+
+struct weir_simulated_wait {
+    int rank;
+    struct weir_action action; /* what comes after the wait; type WEIR_ACTION_TYPES: the optimizer, on all ranks together */
+    const char *cause;         /* "input", "gradient"; "norm" before the optimizer */
+    int peer;                  /* the rank that was awaited, or -1 */
+    double start, made, end;
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Of a simulation with keep_times and one copy of the weights; by rank and time, in `arena`. */
+weir_status weir_simulation_waits(const struct weir_simulation *simulation, struct weir_arena *arena,
+                                  const struct weir_simulated_wait **waits_out, size_t *n_out);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
