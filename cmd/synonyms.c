@@ -246,9 +246,8 @@ static bool has_option(const struct option_table *table, const char *name)
 
 const struct synonym *synonym_find(const struct option_table *table, const char *word, size_t length)
 {
-    const struct synonym *rows = !strcmp(table->command, "train")      ? synonyms_train
-                                 : !strcmp(table->command, "generate") ? synonyms_generate
-                                                                       : NULL;
+    bool trains = !strcmp(table->command, "train") || !strcmp(table->command, "evaluate");
+    const struct synonym *rows = trains ? synonyms_train : !strcmp(table->command, "generate") ? synonyms_generate : NULL;
     for (const char *dot; (dot = memchr(word, '.', length)); word = dot + 1) /* what follows the sections */
         length -= (size_t)(dot + 1 - word);
     for (; rows && rows->tool; rows++)

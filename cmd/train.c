@@ -38,7 +38,7 @@ static const struct option_row rows[] = {
     ROW("seq-len", 0, OPTION_INT, seq_len, "T", "tokens per sample (the model's own)", 1, 1048576),
     ROW("schedule", 0, OPTION_TEXT, schedule, "NAME|FILE", "pipeline schedule or schedule CSV (1f1b); list shows them", 0, 0),
     ROW("dialect", 0, OPTION_TEXT, dialect, "NAME", "letters of a schedule file: torch (default) or torch-2024", 0, 0),
-    ROW("steps", 'n', OPTION_INT, steps, "N", "steps to train (200)", 1, 1e15),
+    ROW("steps", 'n', OPTION_INT, steps, "N", "steps to train (200); 0: validate, export", 0, 1e15),
     ROW("lr", 0, OPTION_REAL, lr, "RATE", "learning rate (0.001 for adamw, 0.1 for sgd)", 0, 1e6),
     ROW("lr-schedule", 0, OPTION_TEXT, lr_schedule, "NAME", "constant (default) or cosine", 0, 0),
     ROW("min-lr", 0, OPTION_REAL, min_lr, "RATE", "where the cosine ends (a tenth of --lr)", 0, 1e6),
@@ -148,6 +148,13 @@ static void result_json_print(struct train_run *run)
 static void result_print(struct train_run *run)
 {
     char shown[4096];
+    if (!run->n_done) { /* --steps 0 */
+        printf("%s took no step", weir_printable(run->model->name, shown, sizeof shown));
+        if (!isnan(run->val_loss))
+            printf(": loss %.4f in validation", run->val_loss);
+        printf("\n");
+        return;
+    }
     printf("trained %s for %" PRId64 " steps on %d stages: loss %.4f at the start, %.4f at the end",
            weir_printable(run->model->name, shown, sizeof shown), run->n_done, run->schedule.n_stages, run->first_loss,
            run->last_loss);
@@ -156,65 +163,22 @@ static void result_print(struct train_run *run)
     printf("\n");
 }
 
-/* Every process fails for these reasons, or none: one message is enough. */
-static int failure_report(weir_status status, bool leads)
+static void result_show(struct train_run *run)
 {
-    bool common = status == WEIR_ERR_USAGE || status == WEIR_ERR_NOFIT || status == WEIR_ERR_NUMERIC;
-    if (!common || leads)
-        return options_report("train", status);
-    launched_linger();
-    return weir_status_exit_code(status);
-}
-
-/* Messages of all that failed; the exit status of what failed first. */
-static int run_report(const struct train_run *run, weir_status status)
-{
-    int code = failure_report(status, run->leads);
-    int of_output = run->leads ? train_failure_report(&run->output) : 0;
-    int of_export = train_failure_report(&run->export);
-    return code ? code : of_output ? of_output : of_export;
-}
-
-/* Open, step, export, report; the exit status. */
-static int train(const struct train_options *o)
-{
-    struct train_run run;
-    int stopped = 0;
-    weir_status status = train_open(o, &run);
-    if (status)
-        return failure_report(status, run.leads);
-    if (run.engine && run.leads && !o->quiet) {
-        train_layout_print(&run, "weir train: ", stderr);
-        train_layout_warn(&run);
-        train_data_print(&run, stderr);
-    }
-    if (run.engine) {
-        train_order_print(&run);
-        status = train_steps(&run, &stopped);
-        if (!status && run.n_done && run.profile && run.leads)
-            train_profile_print(&run, stderr);
-        weir_status exported = train_export(&run, status);
-        bool shown = !status && !exported && run.n_done && run.leads;
-        if (shown && o->json)
-            result_json_print(&run);
-        else if (shown && !o->quiet)
-            result_print(&run);
-    }
-    int code = run_report(&run, status);
-    train_close(&run);
-    return code ? code : stopped ? 128 + stopped : 0;
+    if (run->options->json)
+        result_json_print(run);
+    else if (!run->options->quiet)
+        result_print(run);
 }
 
 static int run_train(int argc, char **argv)
 {
-    struct train_options o = {.schedule = "1f1b", .data_format = "auto", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw", .device = "cpu", .dtype = "f32",
-                              .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1, .threads = 1,
-                              .lr = -1, .min_lr = -1, .weight_decay = -1, .grad_clip = 1};
+    struct train_options o = TRAIN_OPTIONS_DEFAULT;
     int n;
     enum option_outcome outcome;
     weir_status status = options_parse(&o.given, &table, argc, argv, &o, NULL, 0, &n, &outcome);
     bool done = status || outcome == OPTIONS_HELP_SHOWN || list_shown(&o);
-    int code = done ? failure_report(status, train_leads(&o)) : train(&o);
+    int code = done ? train_failed(&o, status, launched_leads()) : train_do(&o, result_show);
     options_release(&o.given);
     return code;
 }

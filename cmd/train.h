@@ -24,6 +24,7 @@ struct train_options {
     int64_t val_every, val_batches; /* 0: chosen */
     double lr, min_lr, weight_decay, grad_clip, dropout, beta1, beta2, eps;
     bool print_memory, print_program, json, quiet, profile, force;
+    bool evaluates; /* weir evaluate: no steps, and val_data is its --data */
     struct options given;
 };
 
@@ -89,6 +90,22 @@ void train_close(struct train_run *run);
 const char *train_wgrad_order(const struct train_run *run);
 void train_order_print(const struct train_run *run);
 
+/* Open, step, export, `show` the result where there is one, report what failed; the exit status. */
+int train_do(const struct train_options *options, void (*show)(struct train_run *run));
+
+/* The exit status of `status`, with its message.  Every process fails for the reasons of a usage error and its like, or none:
+ * then one message, of the process that `leads`, is enough. */
+int train_failed(const struct train_options *options, weir_status status, bool leads);
+
+/* Values of options that are not given. */
+#define TRAIN_OPTIONS_DEFAULT                                                                                          \
+    {.data_format = "auto", .schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw",   \
+     .device = "cpu", .dtype = "f32", .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1,      \
+     .threads = 1, .lr = -1, .min_lr = -1, .weight_decay = -1, .grad_clip = 1}
+
+/* "train" or "evaluate", for messages. */
+const char *train_command(const struct train_options *options);
+
 /* Open the source that `text` names, for the run's model. */
 weir_status train_source_open(struct train_run *run, const char *text, uint64_t seed, struct train_source *source);
 
@@ -122,7 +139,7 @@ double train_parameters(const struct train_run *run);
 weir_status train_header_write(struct train_run *run);
 
 /* "gpt2-tiny, 0.43 million parameters: 4 stages on 2 ranks x 2 chunks (zbv); a step is 16 samples, 1024 tokens" */
-void train_layout_print(const struct train_run *run, const char *begin, FILE *out);
+void train_layout_print(const struct train_run *run, FILE *out);
 
 /* Say on standard error what the layout cannot give. */
 void train_layout_warn(const struct train_run *run);
@@ -133,8 +150,14 @@ int64_t train_targets(const struct train_run *run);
 /* Samples of one step, of all replicas. */
 int64_t train_samples(const struct train_run *run);
 
-/* Open --val-data, once the schedule is known, and settle when and how much is validated. */
+/* The validation without steps. */
+weir_status train_validate_alone(struct train_run *run);
+
+/* Open --val-data. */
 weir_status train_validation_open(const struct train_options *options, struct train_run *run);
+
+/* Once the schedule is known, settle when and how much is validated. */
+weir_status train_validation_settle(const struct train_options *options, struct train_run *run);
 
 /* true when a validation follows `step`. */
 bool train_validation_due(const struct train_run *run, int64_t step);
@@ -176,6 +199,6 @@ weir_status train_export(struct train_run *run, weir_status status);
 
 /* Keep the first of several failures, with the thread's last error; print it and return its exit status. */
 void train_failure_keep(struct train_failure *failure, weir_status status);
-int train_failure_report(const struct train_failure *failure);
+int train_failure_report(const struct train_run *run, const struct train_failure *failure);
 
 #endif

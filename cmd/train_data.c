@@ -1,5 +1,6 @@
 /* weir train, the data: opening what --data and --val-data name, feeding it. */
 #include "base/json.h"
+#include "base/printable.h"
 #include "cmd/train.h"
 
 weir_status train_source_open(struct train_run *run, const char *text, uint64_t seed, struct train_source *source)
@@ -26,7 +27,8 @@ static void source_print(const char *option, const struct train_source *source, 
     const struct weir_data_info *info = source->data ? weir_data_info(source->data) : NULL;
     if (!info)
         return;
-    fprintf(out, "%s: %s as %s%s%s, ", option, source->text, info->kind, info->is_text ? " (bytes)" : "",
+    char shown[4096];
+    fprintf(out, "%s: %s as %s%s%s, ", option, weir_printable(source->text, shown, sizeof shown), info->kind, info->is_text ? " (bytes)" : "",
             info->packed ? " from gzip" : "");
     if (info->n_tokens)
         fprintf(out, "%lld tokens", (long long)info->n_tokens);
@@ -44,7 +46,7 @@ void train_data_print(const struct train_run *run, FILE *out)
     if (run->options->quiet || !run->leads)
         return;
     source_print("data", &run->train, out);
-    source_print("val-data", &run->validation, out);
+    source_print(run->options->evaluates ? "data" : "val-data", &run->validation, out);
 }
 
 static void source_json(json_t *result, const char *name, const struct train_source *source)

@@ -10,14 +10,14 @@
 #include "cmd/synonyms.h"
 #include "cmd/train.h"
 
-enum { STAGES = 2, MICROBATCHES = 4 }; /* when nothing is said */
+enum { STAGES = 2, MICROBATCHES = 4 }; /* when nothing is said; one of each without steps */
 
 /* As many stages as --ranks and --chunks make, or --stages says. */
 static weir_status stages_count(const struct train_options *o, const char *name, int *stages_out)
 {
     const struct weir_schedule_kind *kind;
     if (!o->ranks) {
-        *stages_out = (int)(o->stages ? o->stages : STAGES);
+        *stages_out = (int)(o->stages ? o->stages : o->evaluates ? 1 : STAGES);
         return WEIR_OK;
     }
     weir_status status = weir_schedule_kind_find(name, &kind);
@@ -52,7 +52,7 @@ static weir_status kind_build(const struct train_options *o, const char *name, s
     if (!status)
         status = stages_count(o, name, &stages);
     return status ? status
-                  : weir_pipeline_schedule(name, stages, (int)o->chunks, (int)(o->microbatches ? o->microbatches : MICROBATCHES),
+                  : weir_pipeline_schedule(name, stages, (int)o->chunks, (int)(o->microbatches ? o->microbatches : o->evaluates ? 1 : MICROBATCHES),
                                            &run->arena, &run->schedule);
 }
 
@@ -96,14 +96,14 @@ int64_t train_targets(const struct train_run *run)
     return run->graph->n_targets * run->n_microbatches;
 }
 
-void train_layout_print(const struct train_run *run, const char *begin, FILE *out)
+void train_layout_print(const struct train_run *run, FILE *out)
 {
     const struct weir_schedule *s = &run->schedule;
     const struct train_options *o = run->options;
     int chunks = s->n_stages / s->n_ranks;
     bool even = chunks * s->n_ranks == s->n_stages;
     char name[1024];
-    fprintf(out, "%s%s, ", begin, weir_printable(run->model->name, name, sizeof name));
+    fprintf(out, "%s, ", weir_printable(run->model->name, name, sizeof name));
     count_print(train_parameters(run), out);
     fprintf(out, " parameters: %d stage%s on %d rank%s", s->n_stages, plural(s->n_stages), s->n_ranks, plural(s->n_ranks));
     if (even && chunks > 1)
@@ -111,7 +111,7 @@ void train_layout_print(const struct train_run *run, const char *begin, FILE *ou
     fprintf(out, " (%s)", weir_printable(run->schedule_name, name, sizeof name));
     if (o->replicas > 1)
         fprintf(out, ", %" PRId64 " replicas%s", o->replicas, o->zero ? " with ZeRO-1" : "");
-    fprintf(out, "; a step is %" PRId64 " samples", train_samples(run));
+    fprintf(out, "; a %s is %" PRId64 " samples", o->evaluates ? "batch" : "step", train_samples(run));
     if (run->model->data == WEIR_DATA_TOKENS)
         fprintf(out, ", %" PRId64 " tokens", train_targets(run));
     fprintf(out, "\n");
@@ -121,6 +121,6 @@ void train_layout_warn(const struct train_run *run)
 {
     const struct weir_schedule *s = &run->schedule;
     if (s->n_ranks == 1 && s->n_stages > 1 && !weir_pipeline_is_file(run->schedule_name))
-        fprintf(stderr, "weir train: all %d stages are on one rank, which does one thing at a time: --ranks 2 puts %d stages on 2\n",
-                s->n_stages, 2 * s->n_stages);
+        fprintf(stderr, "weir %s: all %d stages are on one rank, which does one thing at a time: --ranks 2 puts %d stages on 2\n",
+                train_command(run->options), s->n_stages, 2 * s->n_stages);
 }

@@ -66,9 +66,13 @@ static weir_status rates_read(const struct train_options *o, struct train_run *r
 
 static weir_status choices_read(const struct train_options *o, struct train_run *run)
 {
+    if (o->evaluates && !o->init_from)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--init-from is missing: a folder with config.json and weights");
     if (!o->model)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--model is missing: --model list shows the models");
-    if (!o->data && !o->print_memory && !o->print_program)
+    if (o->evaluates && !o->val_data)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--data is missing: files of text or tokens, or a folder of IDX files");
+    if (!o->data && o->steps && !o->print_memory && !o->print_program)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--data is missing: files of text or tokens, or for image models a folder of IDX files");
     weir_status status = weir_model_open(o->model, &run->arena, &run->model);
     if (!status)
@@ -78,15 +82,22 @@ static weir_status choices_read(const struct train_options *o, struct train_run 
     return status ? status : dtype_read(o, run);
 }
 
+/* Samples of either source have the same form. */
+static const weir_data *any_data(const struct train_run *run)
+{
+    return run->train.data ? run->train.data : run->validation.data;
+}
+
 static weir_status model_build(const struct train_options *o, struct train_run *run)
 {
     struct weir_model_params params = {
         .microbatch_size = o->microbatch_size, .seq_len = o->seq_len, .dropout = o->dropout};
     if (run->model->data == WEIR_DATA_IMAGES) {
-        if (!run->train.data)
+        const weir_data *data = any_data(run);
+        if (!data)
             return WEIR_FAIL(WEIR_ERR_USAGE, "--data is missing: the size of the images decides the model's");
-        params.n_inputs = weir_shape_elements(&weir_data_info(run->train.data)->input);
-        params.n_classes = weir_data_info(run->train.data)->n_classes;
+        params.n_inputs = weir_shape_elements(&weir_data_info(data)->input);
+        params.n_classes = weir_data_info(data)->n_classes;
     }
     return weir_model_build(run->model, &params, &run->arena, &run->graph);
 }
@@ -103,8 +114,10 @@ static weir_status preview_print(const struct train_run *run, const struct weir_
     weir_status status = weir_engine_preview(config, o->print_memory ? out : NULL, o->print_program ? out : NULL);
     if (fclose(out) != 0 && !status)
         status = WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for a table");
-    if (!status && o->print_memory && run->leads)
-        train_layout_print(run, "# ", stdout);
+    if (!status && o->print_memory && run->leads) {
+        printf("# ");
+        train_layout_print(run, stdout);
+    }
     if (!status && run->leads)
         fwrite(text, 1, bytes, stdout);
     free(text);
@@ -157,7 +170,9 @@ static weir_status weights_prepare(const struct train_options *o, struct train_r
 
 static weir_status buffers_make(struct train_run *run)
 {
-    const struct weir_data_info *info = weir_data_info(run->train.data);
+    if (!any_data(run)) /* nothing is fed */
+        return WEIR_OK;
+    const struct weir_data_info *info = weir_data_info(any_data(run));
     size_t batch = (size_t)run->graph->microbatch_size;
     run->input_bytes = batch * weir_shape_bytes(&info->input);
     run->target_bytes = batch * weir_shape_bytes(&info->target);
@@ -214,7 +229,7 @@ static weir_status paths_register(const struct train_options *o, bool leads)
     paths_read(&paths, "--config", o->config);
     paths_read(&paths, "--schedule", weir_pipeline_is_file(o->schedule) ? o->schedule : NULL);
     paths_read_data(&paths, "--data", o->data);
-    paths_read_data(&paths, "--val-data", o->val_data);
+    paths_read_data(&paths, o->evaluates ? "--data" : "--val-data", o->val_data);
     paths_read_model_name(&paths, "--model", o->model);
     paths_read_model(&paths, "--init-from", o->init_from);
     paths_write_model(&paths, "--export", o->export);
@@ -235,11 +250,13 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
     if (!status && o->data)
         status = train_source_open(run, o->data, (uint64_t)o->seed, &run->train);
     if (!status)
+        status = train_validation_open(o, run);
+    if (!status)
         status = model_build(o, run);
     if (!status)
         status = train_schedule_build(o, run);
     if (!status)
-        status = train_validation_open(o, run);
+        status = train_validation_settle(o, run);
     if (!status)
         status = engine_open(o, run);
     if (status || !run->engine)
@@ -260,7 +277,7 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
 
 weir_status train_open(const struct train_options *options, struct train_run *run)
 {
-    *run = (struct train_run){.options = options, .val_loss = NAN, .leads = train_leads(options)};
+    *run = (struct train_run){.options = options, .first_loss = NAN, .last_loss = NAN, .val_loss = NAN, .leads = train_leads(options)};
     weir_status status = all_open(options, run);
     if (status) {
         char message[WEIR_ERROR_MAX];

@@ -191,6 +191,10 @@ weir_status train_steps(struct train_run *run, int *signal_out)
                    run->options->quiet || !run->leads);
     for (int64_t step = 0; step < run->options->steps && !stop && !status; step++)
         status = step_run(run, &progress, step, &stop);
+    if (!run->options->steps && run->validation.data) {
+        status = train_validate_alone(run);
+        stop = train_stop_seen(run);
+    }
     progress_end(&progress);
     if (run->trace)
         trace_end(run);
@@ -198,7 +202,7 @@ weir_status train_steps(struct train_run *run, int *signal_out)
         weir_engine_fail(run->engine, status);
     *signal_out = train_stop_signal(stop);
     if (*signal_out && !run->options->quiet && run->leads)
-        fprintf(stderr, "weir train: stopped by signal %d after %lld steps%s\n", *signal_out, (long long)run->n_done,
+        fprintf(stderr, "weir %s: stopped by signal %d after %lld steps%s\n", train_command(run->options), *signal_out, (long long)run->n_done,
                 run->validation_cut ? ", the validation was not finished" : "");
     return status;
 }

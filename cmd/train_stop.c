@@ -56,10 +56,10 @@ void train_failure_keep(struct train_failure *failure, weir_status status)
     weir_error_take(failure->message);
 }
 
-int train_failure_report(const struct train_failure *failure)
+int train_failure_report(const struct train_run *run, const struct train_failure *failure)
 {
     weir_error_put(failure->message);
-    return options_report("train", failure->status);
+    return options_report(train_command(run->options), failure->status);
 }
 
 void train_output_failed(struct train_run *run, weir_status status)
@@ -73,7 +73,7 @@ void train_output_failed(struct train_run *run, weir_status status)
 static bool has_learnt(const struct train_run *run, weir_status status)
 {
     bool whole = !status || status == WEIR_ERR_NUMERIC || (!run->engine_failed && is_alone(run));
-    return run->n_done > 0 && whole;
+    return (run->n_done > 0 && whole) || (!run->options->steps && !status);
 }
 
 weir_status train_export(struct train_run *run, weir_status status)
@@ -85,7 +85,7 @@ weir_status train_export(struct train_run *run, weir_status status)
     weir_error_take(message); /* of `status` */
     weir_status saved = weir_engine_save_weights(run->engine, o->export);
     train_failure_keep(&run->export, saved);
-    if (!saved && run->leads && (status || run->n_done < o->steps) && !o->quiet)
+    if (!saved && run->leads && run->n_done && (status || run->n_done < o->steps) && !o->quiet)
         fprintf(stderr, "weir train: the export has the parameters after %lld steps\n", (long long)run->n_done);
     if (saved)
         weir_engine_fail(run->engine, saved);

@@ -1,4 +1,4 @@
-/* weir train, the validation: the loss of a fixed set of samples, now and then. */
+/* weir train, the validation: the loss of a fixed set of samples, now and then; weir evaluate does nothing else. */
 #include "cmd/train.h"
 
 enum { BATCHES = 10, SEED = 0 }; /* the set is the same whatever --seed is: runs can be compared */
@@ -7,16 +7,17 @@ enum { BATCHES = 10, SEED = 0 }; /* the set is the same whatever --seed is: runs
 static weir_status batches_choose(const struct train_options *o, struct train_run *run)
 {
     int64_t n = weir_data_info(run->validation.data)->n_samples, batches = n / train_samples(run);
-    run->val_batches = o->val_batches ? o->val_batches : batches < BATCHES ? batches : BATCHES;
+    bool all = batches < BATCHES || o->evaluates;
+    run->val_batches = o->val_batches ? o->val_batches : all ? batches : BATCHES;
     run->val_every = o->val_every ? o->val_every : o->steps < 10 ? 1 : o->steps / 10;
     if (batches < 1)
         return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' has %lld samples, a validation needs the %lld of a step at least: give more "
-                         "--val-data, or smaller --microbatches or --microbatch-size",
-                         o->val_data, (long long)n, (long long)train_samples(run));
+                         "%s, or smaller --microbatches or --microbatch-size",
+                         o->val_data, (long long)n, (long long)train_samples(run), o->evaluates ? "--data" : "--val-data");
     if (run->val_batches > batches)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--val-batches %lld of %lld samples are more than the %lld of '%s': at most %lld",
-                         (long long)o->val_batches, (long long)train_samples(run), (long long)n, o->val_data,
-                         (long long)batches);
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--%sbatches %lld of %lld samples are more than the %lld of '%s': at most %lld",
+                         o->evaluates ? "" : "val-", (long long)o->val_batches, (long long)train_samples(run), (long long)n,
+                         o->val_data, (long long)batches);
     return WEIR_OK;
 }
 
@@ -43,11 +44,14 @@ weir_status train_validation_open(const struct train_options *o, struct train_ru
     for (int i = 0; i < 2 && !o->val_data; i++)
         if (options_given(&o->given, needing[i]))
             return WEIR_FAIL(WEIR_ERR_USAGE, "--%s says how to validate, --val-data is missing", needing[i]);
-    if (!o->val_data)
+    return o->val_data ? train_source_open(run, o->val_data, SEED, &run->validation) : WEIR_OK;
+}
+
+weir_status train_validation_settle(const struct train_options *o, struct train_run *run)
+{
+    if (!run->validation.data)
         return WEIR_OK;
-    weir_status status = train_source_open(run, o->val_data, SEED, &run->validation);
-    if (!status && run->train.data)
-        status = likeness_check(o, run);
+    weir_status status = run->train.data ? likeness_check(o, run) : WEIR_OK;
     return status ? status : batches_choose(o, run);
 }
 
@@ -88,4 +92,15 @@ weir_status train_validate(struct train_run *run, double *loss_out, bool *whole_
     *loss_out = sum / (double)run->val_batches;
     *whole_out = batch == run->val_batches;
     return WEIR_OK;
+}
+
+weir_status train_validate_alone(struct train_run *run)
+{
+    double loss;
+    bool whole = true;
+    weir_status status = train_validate(run, &loss, &whole);
+    run->validation_cut = !whole;
+    if (!status && whole)
+        run->val_loss = loss;
+    return status;
 }

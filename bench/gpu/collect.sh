@@ -21,7 +21,7 @@ limit_kb=40000
 packages=(libcmocka-dev libcmocka0 libjansson-dev libjansson4 libxxhash-dev libxxhash0 zlib1g-dev zlib1g libhwloc-dev
           libhwloc15 libnuma-dev libnuma1 libltdl-dev libltdl7 libudev1 ninja-build
           libopenmpi-dev libopenmpi3 openmpi-bin openmpi-common libpmix2 libmunge2 libevent-core-2.1-7
-          libevent-pthreads-2.1-7 pkgconf pkgconf-bin libpkgconf3)
+          libevent-pthreads-2.1-7 libgomp1 pkgconf pkgconf-bin libpkgconf3)
 
 mkdir -p "$folder/debs" "$folder/prefix"
 folder=$(cd "$folder" && pwd)
@@ -88,7 +88,7 @@ binaries_check() {
     for file in "$folder"/bin/*; do
         for library in $(objdump -p "$file" 2>/dev/null | awk '/NEEDED/ { print $2 }'); do
             case $library in
-            libc.so* | libm.so* | libgcc_s.so* | ld-linux* | libgomp.so* | libcublasLt.so.13 | libnccl.so.2) ;;
+            libc.so* | libm.so* | libgcc_s.so* | ld-linux* | libcublasLt.so.13 | libnccl.so.2) ;;
             *) [ -e "$arch/$library" ] || {
                 printf 'collect.sh: %s needs %s, which is not in the folder\n' "${file##*/}" "$library" >&2
                 missing=1

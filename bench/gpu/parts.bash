@@ -8,7 +8,7 @@ need_gpu() {
     text=$("$weir" info | grep '^device *cuda') || exit 1
     [[ $text != *": 0"* ]] || {
         text=${text#*: 0, }
-        printf '%s\n' "${text%%: use --device*}"
+        printf '%s\n' "${text%%: use *}"
         exit 77
     }
 }

@@ -66,7 +66,7 @@ static void blocks_set(struct weir_runner *runner)
         int process = weir_world_process(&runner->world, rank->replica, rank->index);
         for (int k = 0; k < WEIR_MEMORY_KINDS; k++) {
             rank->blocks[k] = transport->memory(runner->main.link, process, k);
-            rank->shared[k] = rank->blocks[k] != NULL && !transport->streams;
+            rank->shared[k] = rank->blocks[k] != NULL && !transport->device_side;
         }
     }
 }
@@ -203,7 +203,7 @@ weir_status weir_link_await(const struct weir_exec *exec)
     for (int replica = 0; replica < world->grid.n_replicas; replica++)
         for (int w = 0; w < instr->n_peer_waits && !status && replica != rank->replica; w++)
             status = event_await(exec, replica, instr->peer_waits[w]);
-    if (!status && world->transport->streams && instr->signal >= 0)
+    if (!status && world->transport->device_side && instr->signal >= 0)
         status = world->transport->claim(exec->run->link, instr->signal);
     return status;
 }

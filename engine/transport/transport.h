@@ -32,8 +32,8 @@
  *     finish(link)
  *     exchange(transport, ...)        nobody begins the next run before all have finished this one
  *
- * Kinds in stream order (`streams`).  Blocks are device memory and the functions of a run enqueue on the rank's stream and
- * return, so the thread that issues the rank's instructions calls them, in the order of all ranks' instructions:
+ * Device-side kinds (`device_side`).  Blocks are device memory.  The functions of a run enqueue on the rank's stream and
+ * return; the waiting happens on the device.  So the thread that issues the rank's instructions calls them, in the order of all ranks' instructions:
  *
  *     begin(link)
  *     per instruction i of this rank:   wait(link, rank, event)...  claim(link, event)   kernels   signal(link, event)
@@ -97,7 +97,7 @@ struct weir_message_region {
 struct weir_message {
     int event, from, to;
     int post_after; /* the waiter's instruction after which the regions are free to be received into; -1: all the time */
-    int turn_after; /* kinds in stream order: the waiter's last instruction before the signaller's, in the order of all */
+    int turn_after; /* device-side kinds: the waiter's last instruction before the signaller's, in the order of all */
     int n_regions;
     const struct weir_message_region *regions;
 };
@@ -107,17 +107,17 @@ struct weir_transport_edge {
     int from, to;
 };
 
-/* The same on every process; in stream order the messages are those of the own rank, and device and stream its own.
+/* The same on every process; device-side the messages are those of the own rank, and device and stream its own.
  * Borrowed until link_open() returns. */
 struct weir_link_spec {
     const weir_link *memory;  /* the link whose blocks these are; NULL: they are made */
     int n_parts;
-    const size_t *part_bytes; /* [n_ranks * n_parts], rank by rank; not read in stream order, see place() */
+    const size_t *part_bytes; /* [n_ranks * n_parts], rank by rank; not read device-side, see place() */
     int n_events;             /* of each rank */
-    int n_messages;           /* those within one host may be left out; in stream order all that start or end here, by turn */
+    int n_messages;           /* those within one host may be left out; device-side all that start or end here, by turn */
     const struct weir_message *messages;
 
-    /* kinds in stream order only */
+    /* device-side kinds only */
     const struct weir_device_kind *kind;
     weir_device *device;
     weir_stream *stream;      /* the rank's */
@@ -146,7 +146,7 @@ struct weir_collective_part {
 struct weir_transport_kind {
     const char *name, *summary;
     bool one_process; /* all ranks live in the calling process; the functions below are NULL */
-    bool streams;     /* in stream order, on device memory; else on memory of the host */
+    bool device_side; /* on device memory, the calls of a run enqueue; else on memory of the host */
 
     /* Join the other processes that the launcher started.  Blocks until all have come.
      * WEIR_ERR_UNSUPPORTED: the library cannot do what is needed.  WEIR_ERR_INVALID: a setting that makes no sense. */
@@ -184,7 +184,7 @@ struct weir_transport_kind {
     weir_status (*progress)(weir_link *link);               /* move messages; free when all ranks are on one host */
     weir_status (*finish)(weir_link *link);
 
-    /* ---- kinds in stream order only; NULL otherwise ---- */
+    /* ---- device-side kinds only; NULL otherwise ---- */
 
     /* Bytes of device memory that the library took for its buffers when the links were connected, measured. */
     size_t (*buffer_bytes)(const weir_link *link);

@@ -56,6 +56,10 @@ train() {
     WEIR_FAKE_MODE=random generate --device cuda:1,cuda:0,cuda:0 --stages 3 | cmp - cpu
     generate --device cuda --stages 2 --temperature 1.5 --seed 3 >one
     generate --device cuda:0 --temperature 1.5 --seed 3 | cmp - one
+    for words in thin no-bias none first-fails; do # products that the library refuses
+        WEIR_FAKE_PRODUCTS=$words generate --device cuda:0 2>warnings | cmp - cpu
+        [ "$words" = first-fails ] || grep -q 'a product of 1 x [0-9]* x [0-9]* with a bias is computed' warnings
+    done
     WEIR_FAKE_GPUS=2 run generate --device cuda --stages 3
     [[ $status -eq 2 && $output == *"there is no device 'cuda:2', this machine has 2"* ]]
 }

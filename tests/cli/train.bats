@@ -166,7 +166,7 @@ images from text|--model mlp --data text|1|'text'
 images without a size|--model mlp --print-memory|2|--data is missing
 not a number|--model gpt2-tiny --data text --lr nan|2|--lr takes a number
 negative seed|--model gpt2-tiny --data text --seed -1|2|--seed takes a whole number from 0
-no steps|--model gpt2-tiny --data text --steps 0|2|--steps takes a whole number from 1
+fewer than no steps|--model gpt2-tiny --data text --steps -1|2|--steps takes a whole number from 0
 no configuration|--model gpt2-tiny --data text --config none.json|1|cannot open 'none.json'
 a typo in the configuration|--model gpt2-tiny --data text --config typo.json|2|did you mean '--lr'
 the short form of it|--model gpt2-tiny --data text -c typo.json|2|did you mean '--lr'

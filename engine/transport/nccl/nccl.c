@@ -111,7 +111,7 @@ static bool link_abort(weir_link *link)
 const struct weir_transport_kind weir_transport_nccl = {
     .name = "nccl",
     .summary = "ranks are processes with a GPU each: NCCL moves device memory, MPI starts and watches",
-    .streams = true,
+    .device_side = true,
     .open = weir_mpi_open,
     .info = weir_mpi_info,
     .stop = weir_mpi_stop,

@@ -79,7 +79,7 @@ static int instructions_before(const struct program *p, int rank, int k)
     return n;
 }
 
-/* What weir_peers_wires makes of a program: messages only, those of this rank, in the order of turns. */
+/* What engine/run/messages.c makes of a program: messages only, those of this rank, in the order of turns. */
 static void spec_make(const struct rig *rig, const struct program *p, struct weir_arena *arena, struct weir_link_spec *spec)
 {
     struct weir_message *messages;

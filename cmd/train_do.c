@@ -1,0 +1,54 @@
+/* weir train and weir evaluate, from options to the exit status. */
+#include "cmd/launched.h"
+#include "cmd/train.h"
+
+const char *train_command(const struct train_options *options)
+{
+    return options->evaluates ? "evaluate" : "train";
+}
+
+int train_failed(const struct train_options *o, weir_status status, bool leads)
+{
+    bool common = status == WEIR_ERR_USAGE || status == WEIR_ERR_NOFIT || status == WEIR_ERR_NUMERIC;
+    if (!common || leads)
+        return options_report(train_command(o), status);
+    launched_linger();
+    return weir_status_exit_code(status);
+}
+
+/* Messages of all that failed; the exit status of what failed first. */
+static int run_report(const struct train_run *run, weir_status status)
+{
+    int code = train_failed(run->options, status, run->leads);
+    int of_output = run->leads ? train_failure_report(run, &run->output) : 0;
+    int of_export = train_failure_report(run, &run->export);
+    return code ? code : of_output ? of_output : of_export;
+}
+
+int train_do(const struct train_options *o, void (*show)(struct train_run *run))
+{
+    struct train_run run;
+    int stopped = 0;
+    weir_status status = train_open(o, &run);
+    if (status)
+        return train_failed(o, status, run.leads);
+    if (run.engine && run.leads && !o->quiet) {
+        fprintf(stderr, "weir %s: ", train_command(o));
+        train_layout_print(&run, stderr);
+        train_layout_warn(&run);
+        train_data_print(&run, stderr);
+    }
+    if (run.engine) {
+        train_order_print(&run);
+        status = train_steps(&run, &stopped);
+        if (!status && run.n_done && run.profile && run.leads)
+            train_profile_print(&run, stderr);
+        weir_status exported = train_export(&run, status);
+        bool shown = !status && !exported && run.leads && (run.n_done || (!o->steps && !run.validation_cut));
+        if (shown)
+            show(&run);
+    }
+    int code = run_report(&run, status);
+    train_close(&run);
+    return code ? code : stopped ? 128 + stopped : 0;
+}
