@@ -21,7 +21,6 @@ static int n_files;
 
 /* What a page may name and the tree does not have. */
 static const char *const elsewhere[] = {
-    "weir_parts.h", /* made by the build */
     "report.md",    /* made by a visit to a GPU */
     "llm.c",        /* a project */
     NULL};
