@@ -446,7 +446,7 @@ static void everybody_learns(const char *modes, const char *how, const char *nam
 static void a_rank_that_fails_or_dies_ends_the_waits_of_all(void **state)
 {
     (void)state;
-    everybody_learns("WEIR_FAKE_NCCL=", "stop", "peer lost", "rank 1 failed: boom");
+    everybody_learns("WEIR_FAKE_NCCL=", "stop", "numerical error", "rank 1 failed: boom");
     everybody_learns("WEIR_FAKE_NCCL=remote", "die", "peer lost", "the process of rank 1 has died");
 }
 
