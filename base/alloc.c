@@ -1,11 +1,14 @@
 #include "base/alloc.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static _Atomic uint64_t n_allocations;
 static _Atomic int64_t budget = -1;
+static _Atomic size_t claimed; /* bytes of all claims of room */
 
 static int budget_take(void)
 {
@@ -43,6 +46,26 @@ weir_status weir_grow(void *items, size_t *capacity, size_t need, size_t size)
     memcpy(items, &grown, sizeof grown);
     *capacity = wanted;
     return WEIR_OK;
+}
+
+weir_status weir_room_claim(size_t bytes)
+{
+    size_t all = atomic_fetch_add(&claimed, bytes) + bytes;
+    void *room = all ? mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : NULL;
+    if (room == MAP_FAILED) {
+        weir_status status =
+            WEIR_FAIL(WEIR_ERR_NOMEM, "out of memory: there is no room for %zu bytes: %s", all, strerror(errno));
+        atomic_fetch_sub(&claimed, bytes);
+        return status;
+    }
+    if (room)
+        munmap(room, all);
+    return WEIR_OK;
+}
+
+void weir_room_release(size_t bytes)
+{
+    atomic_fetch_sub(&claimed, bytes);
 }
 
 void weir_free(void *pointer)

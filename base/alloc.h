@@ -24,6 +24,12 @@ void weir_free(void *pointer); /* NULL is fine */
 /* A copy of `text`, to be freed with weir_free. */
 weir_status weir_strdup(const char *text, char **copy_out);
 
+/* For calls of libraries that end the process when they get no memory: ask first whether the system would map what the call
+ * may take, together with all claims that other threads hold.  Nothing is mapped for longer than the question takes.  After
+ * WEIR_OK the claim is held until it is released, after the call.  WEIR_ERR_NOMEM names the bytes. */
+weir_status weir_room_claim(size_t bytes);
+void weir_room_release(size_t bytes);
+
 /* Tests: successful allocations so far; and a budget after which every allocation fails (negative: no limit). */
 uint64_t weir_alloc_count(void);
 void weir_alloc_set_budget(int64_t n_allocations);

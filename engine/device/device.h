@@ -22,6 +22,9 @@
  * records, waits and marks still happen, so that nobody hangs; stream_sync() returns the first failure with its message.
  * A poisoned stream stays poisoned until stream_reset().
  *
+ * fork().  A child has none of its parent's devices: their functions return WEIR_ERR_INVALID there, and closing them or their
+ * streams, events and memory does nothing.  A child may open devices of its own, except on CUDA when the parent has used it.
+ *
  * cpu: a compute stream is a bounded queue with one worker thread, bound to a core where there are enough of them.  A
  * worker that has nothing to do spins for some microseconds when no more workers than cores exist, then sleeps on a
  * futex.  Nothing here allocates or makes a system call other than futex after the streams and events are open.
@@ -48,11 +51,11 @@ enum weir_stream_class { WEIR_STREAM_COMPUTE, WEIR_STREAM_EDGE };
 
 enum weir_device_flags {
     WEIR_DEVICE_HOST_MEMORY = 1 << 0, /* device memory is host memory: the host may read and write it directly */
-    WEIR_DEVICE_TASKS = 1 << 1,       /* run() works: host functions are executed in stream order */
+    WEIR_DEVICE_TASKS = 1 << 1,       /* run() works: host functions are executed in the order of the stream */
     WEIR_DEVICE_BF16 = 1 << 2,        /* kernels take bf16 tensors */
 };
 
-/* A host function in stream order (preparation, reductions of the optimizer).  May block only on its own work. */
+/* A host function that a stream runs (preparation, reductions of the optimizer).  May block only on its own work. */
 typedef weir_status (*weir_task_fn)(void *argument);
 
 struct weir_device_kind {

@@ -1,10 +1,11 @@
 /* matmul.h through oneDNN: one primitive per product, made once and kept with the memory objects of its arguments. */
 #include "kernels/cpu/matmul.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 #if WEIR_HAVE_ONEDNN
 
 #include <dlfcn.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -12,6 +13,7 @@
 
 enum {
     ARGS = 5,                /* source, weights, destination, scratchpad, bias */
+    PRIMITIVE_BYTES = 8 << 20, /* that making one may take for a moment: several times what was seen */
     PACKED_BYTES = 10 << 20, /* measured with oneDNN 2.6 and the instruction sets SSE4.1, AVX and AVX2: at most */
 };
 
@@ -35,6 +37,7 @@ struct weir_matmul {
     dnnl_stream_t stream;
     struct primitive *primitives; /* [n_primitives], in the order in which they were made */
     size_t n_primitives, capacity;
+    size_t packed_bytes; /* room that is claimed until close for what running may take */
 };
 
 static weir_status check(dnnl_status_t status, const char *call)
@@ -158,40 +161,6 @@ static weir_status primitive_make(const struct weir_product *product, dnnl_engin
     return status;
 }
 
-weir_status weir_matmul_open(int n_threads, struct weir_matmul **matmul_out)
-{
-    struct weir_matmul *matmul;
-    weir_status status = weir_alloc(1, sizeof *matmul, &matmul);
-    if (status)
-        return status;
-    matmul->n_threads = n_threads;
-    matmul->openmp = openmp_find();
-    openmp_set_threads(&matmul->openmp, n_threads);
-    status = check(dnnl_engine_create(&matmul->engine, dnnl_cpu, 0), "engine_create");
-    if (!status)
-        status = check(dnnl_stream_create(&matmul->stream, matmul->engine, dnnl_stream_default_flags), "stream_create");
-    if (status) {
-        weir_matmul_close(matmul);
-        return status;
-    }
-    *matmul_out = matmul;
-    return WEIR_OK;
-}
-
-void weir_matmul_close(struct weir_matmul *matmul)
-{
-    if (!matmul)
-        return;
-    for (size_t i = 0; i < matmul->n_primitives; i++)
-        primitive_release(&matmul->primitives[i]);
-    if (matmul->stream)
-        dnnl_stream_destroy(matmul->stream);
-    if (matmul->engine)
-        dnnl_engine_destroy(matmul->engine);
-    weir_free(matmul->primitives);
-    weir_free(matmul);
-}
-
 /* What is asked of a description of a product, for a time in which no primitive is made of it. */
 typedef size_t (*ask_fn)(const_dnnl_primitive_desc_t pd);
 
@@ -239,10 +208,69 @@ size_t weir_matmul_library_bytes(void)
     return product_ask(&usual, 1, packed_of);
 }
 
+static weir_status packed_claim(struct weir_matmul *matmul, size_t bytes)
+{
+    weir_status status = weir_room_claim(bytes);
+    if (status)
+        return weir_error_prefix(status, "matrix products of %d threads: ", matmul->n_threads);
+    matmul->packed_bytes = bytes;
+    return WEIR_OK;
+}
+
+weir_status weir_matmul_open(int n_threads, struct weir_matmul **matmul_out)
+{
+    struct weir_matmul *matmul;
+    weir_status status = weir_alloc(1, sizeof *matmul, &matmul);
+    if (status)
+        return status;
+    matmul->n_threads = n_threads;
+    matmul->openmp = openmp_find();
+    openmp_set_threads(&matmul->openmp, n_threads);
+    status = packed_claim(matmul, (size_t)n_threads * weir_matmul_library_bytes());
+    if (!status)
+        status = check(dnnl_engine_create(&matmul->engine, dnnl_cpu, 0), "engine_create");
+    if (!status)
+        status = check(dnnl_stream_create(&matmul->stream, matmul->engine, dnnl_stream_default_flags), "stream_create");
+    if (status) {
+        weir_matmul_close(matmul);
+        return status;
+    }
+    *matmul_out = matmul;
+    return WEIR_OK;
+}
+
+void weir_matmul_close(struct weir_matmul *matmul)
+{
+    if (!matmul)
+        return;
+    for (size_t i = 0; i < matmul->n_primitives; i++)
+        primitive_release(&matmul->primitives[i]);
+    weir_room_release(matmul->packed_bytes);
+    if (matmul->stream)
+        dnnl_stream_destroy(matmul->stream);
+    if (matmul->engine)
+        dnnl_engine_destroy(matmul->engine);
+    weir_free(matmul->primitives);
+    weir_free(matmul);
+}
+
 static bool products_equal(const struct weir_product *a, const struct weir_product *b)
 {
     return a->m == b->m && a->n == b->n && a->k == b->k && a->transpose_a == b->transpose_a &&
            a->transpose_b == b->transpose_b && a->accumulate == b->accumulate && a->bias == b->bias;
+}
+
+/* oneDNN does not look at what its code generator gets from the system: it ends in SIGSEGV, or in an exception that nobody
+ * catches. */
+static weir_status primitive_make_within(const struct weir_product *product, const struct weir_matmul *matmul,
+                                         struct primitive *p)
+{
+    weir_status status = weir_room_claim(PRIMITIVE_BYTES);
+    if (status)
+        return weir_error_prefix(status, "preparing matrix products: ");
+    status = primitive_make(product, matmul->engine, p);
+    weir_room_release(PRIMITIVE_BYTES);
+    return status;
 }
 
 static weir_status primitive_find(struct weir_matmul *matmul, const struct weir_product *product,
@@ -256,7 +284,7 @@ static weir_status primitive_find(struct weir_matmul *matmul, const struct weir_
     weir_status status = weir_grow(&matmul->primitives, &matmul->capacity, matmul->n_primitives + 1,
                                    sizeof *matmul->primitives);
     if (!status)
-        status = primitive_make(product, matmul->engine, &matmul->primitives[matmul->n_primitives]);
+        status = primitive_make_within(product, matmul, &matmul->primitives[matmul->n_primitives]);
     if (!status)
         *primitive_out = &matmul->primitives[matmul->n_primitives++];
     return status;

@@ -120,6 +120,18 @@ static void a_failed_allocation_is_a_status(void **state)
 }
 
 /* Known answers of the Random123 distribution (kat_vectors, philox 4x32 10). */
+static void claims_of_room_add_up_until_they_are_released(void **state)
+{
+    (void)state;
+    const size_t half = (size_t)1 << 46; /* four of it are more than the addresses of a process */
+    assert_ok(weir_room_claim(1 << 20));
+    assert_fails(weir_room_claim(4 * half), WEIR_ERR_NOMEM, "no room for");
+    assert_fails(weir_room_claim(4 * half), WEIR_ERR_NOMEM, "no room for 281474977759232 bytes"); /* with the first claim */
+    weir_room_release(1 << 20);
+    assert_fails(weir_room_claim(4 * half), WEIR_ERR_NOMEM, "no room for 281474976710656 bytes");
+    assert_ok(weir_room_claim(0));
+}
+
 static void philox_gives_the_published_numbers(void **state)
 {
     (void)state;
@@ -252,6 +264,7 @@ int main(void)
         cmocka_unit_test(an_arena_keeps_pointers_and_aligns),
         cmocka_unit_test(an_array_in_an_arena_grows_and_keeps_its_items),
         cmocka_unit_test(a_failed_allocation_is_a_status),
+        cmocka_unit_test(claims_of_room_add_up_until_they_are_released),
         cmocka_unit_test(philox_gives_the_published_numbers),
         cmocka_unit_test(normal_numbers_have_mean_0_and_variance_1),
         cmocka_unit_test(filling_gives_the_numbers_one_by_one),

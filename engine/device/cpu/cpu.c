@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "kernels/vector.h"
 
 /* ---- handles: those of device.h are these structs, and only this file knows it ---------------------------------------- */
@@ -39,6 +40,7 @@ static weir_status device_open(int index, int n_threads, weir_device **device_ou
     weir_status status = weir_alloc(1, sizeof *device, &device);
     if (status)
         return status;
+    device->process = weir_process_number();
     device->index = index;
     device->n_threads = n_threads;
     weir_cpu_cores_find(index * n_threads, n_threads, &device->cores);
@@ -49,6 +51,8 @@ static weir_status device_open(int index, int n_threads, weir_device **device_ou
 static void device_close(weir_device *handle)
 {
     struct weir_cpu_device *device = device_of(handle);
+    if (!weir_process_is(device->process))
+        return;
     if (device->blocks)
         weir_log(WEIR_LOG_WARN, "device 'cpu:%d' is closed before its memory is freed", device->index);
     weir_free(device);
@@ -69,12 +73,14 @@ static weir_status device_connect(weir_device *device, weir_device *peer)
 
 static weir_status memory_alloc(weir_device *device, size_t bytes, void **memory_out)
 {
-    return weir_cpu_memory_alloc(device_of(device), bytes, memory_out);
+    weir_status status = weir_cpu_here(device_of(device));
+    return status ? status : weir_cpu_memory_alloc(device_of(device), bytes, memory_out);
 }
 
 static void memory_free(weir_device *device, void *memory)
 {
-    weir_cpu_memory_free(device_of(device), memory);
+    if (weir_process_is(device_of(device)->process))
+        weir_cpu_memory_free(device_of(device), memory);
 }
 
 static weir_status memory_info(weir_device *device, size_t *free_out, size_t *total_out)
@@ -99,8 +105,8 @@ static weir_status context_open(weir_device *device, weir_stream *stream, bool t
 
 static void context_close(weir_device *device, struct weir_kernel_context *context)
 {
-    (void)device;
-    weir_kernel_context_close(context);
+    if (weir_process_is(device_of(device)->process))
+        weir_kernel_context_close(context);
 }
 
 /* ---- streams and events ------------------------------------------------------------------------------------------------ */

@@ -44,8 +44,33 @@ static void workers_place(void)
         worker_place(worker, n);
 }
 
+static void lock_take(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
+static void lock_give(void)
+{
+    pthread_mutex_unlock(&lock);
+}
+
+/* A child after fork() has none of the workers. */
+static void workers_forget(void)
+{
+    workers = NULL;
+    atomic_store_explicit(&n_threads, 0, memory_order_relaxed);
+    pthread_mutex_unlock(&lock);
+}
+
+static void fork_prepare(void)
+{
+    (void)pthread_atfork(lock_take, lock_give, workers_forget);
+}
+
 void weir_cpu_worker_enter(struct weir_cpu_stream *stream)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, fork_prepare);
     pthread_mutex_lock(&lock);
     stream->next_worker = workers;
     workers = stream;

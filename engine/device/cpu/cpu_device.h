@@ -40,6 +40,7 @@ struct weir_cpu_cores {
 };
 
 struct weir_cpu_device {
+    uint32_t process; /* that opened it (base/process.h) */
     int index, n_threads;
     bool is_crowded; /* set before any stream is there */
     struct weir_cpu_cores cores;
@@ -134,6 +135,8 @@ void weir_cpu_event_park(struct weir_cpu_event *event, uint32_t target, struct w
 weir_status weir_cpu_stream_open(struct weir_cpu_device *device, enum weir_stream_class stream_class, size_t capacity,
                                  struct weir_cpu_stream **stream_out);
 void weir_cpu_stream_close(struct weir_cpu_stream *stream);
+/* In a child after fork() there is no worker: WEIR_ERR_INVALID from all but close, which does nothing. */
+weir_status weir_cpu_here(const struct weir_cpu_device *device);
 weir_status weir_cpu_issue(struct weir_cpu_stream *stream, const struct weir_cpu_task *task);
 weir_status weir_cpu_stream_sync(struct weir_cpu_stream *stream, int64_t timeout_ns);
 weir_status weir_cpu_stream_reset(struct weir_cpu_stream *stream);

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/process.h"
 
 /* Block the issuing thread until `target` tasks are done; false: the deadline came first. */
 static bool head_wait(struct weir_cpu_stream *stream, uint32_t target, int64_t deadline_ns)
@@ -19,10 +20,18 @@ static uint32_t tail_of(const struct weir_cpu_stream *stream)
     return atomic_load_explicit(&stream->tail.value, memory_order_relaxed); /* the issuing thread's own */
 }
 
+weir_status weir_cpu_here(const struct weir_cpu_device *device)
+{
+    return weir_process_check(device->process, "a device of kind 'cpu'");
+}
+
 /* A full ring is left alone until a quarter of it is free, so that the issuing thread is not woken for every task. */
 weir_status weir_cpu_issue(struct weir_cpu_stream *stream, const struct weir_cpu_task *task)
 {
     uint32_t tail = tail_of(stream);
+    weir_status status = weir_cpu_here(stream->device);
+    if (status)
+        return status;
     if (!weir_futex_reached(&stream->head, tail + 1 - stream->capacity))
         head_wait(stream, tail + 1 - stream->capacity + stream->capacity / 4, WEIR_FUTEX_FOREVER);
     stream->ring[tail & stream->mask] = *task;
@@ -38,6 +47,9 @@ weir_status weir_cpu_issue(struct weir_cpu_stream *stream, const struct weir_cpu
 weir_status weir_cpu_stream_sync(struct weir_cpu_stream *stream, int64_t timeout_ns)
 {
     int64_t now = weir_clock_ns();
+    weir_status status = weir_cpu_here(stream->device);
+    if (status)
+        return status;
     bool bounded = timeout_ns >= 0 && timeout_ns < WEIR_FUTEX_FOREVER - now;
     if (!head_wait(stream, tail_of(stream), bounded ? now + timeout_ns : WEIR_FUTEX_FOREVER))
         return WEIR_FAIL(WEIR_ERR_TIMEOUT, "a cpu stream did not finish its tasks in %.3f s", (double)timeout_ns * 1e-9);
@@ -48,6 +60,9 @@ weir_status weir_cpu_stream_sync(struct weir_cpu_stream *stream, int64_t timeout
 
 weir_status weir_cpu_stream_reset(struct weir_cpu_stream *stream)
 {
+    weir_status status = weir_cpu_here(stream->device);
+    if (status)
+        return status;
     if (!weir_futex_reached(&stream->head, tail_of(stream)))
         return WEIR_FAIL(WEIR_ERR_INVALID, "a stream with unfinished tasks cannot be reset: synchronise it first");
     stream->failure = WEIR_OK; /* edge: the next task's tail publishes it */
@@ -100,7 +115,9 @@ weir_status weir_cpu_stream_open(struct weir_cpu_device *device, enum weir_strea
     if (capacity < 1 || capacity > 1u << 30)
         return WEIR_FAIL(WEIR_ERR_INVALID, "capacity of a stream is %zu, it must be from 1 to 2^30", capacity);
     struct weir_cpu_stream *stream;
-    weir_status status = weir_alloc(1, sizeof *stream, &stream);
+    weir_status status = weir_cpu_here(device);
+    if (!status)
+        status = weir_alloc(1, sizeof *stream, &stream);
     if (status)
         return status;
     stream_init(stream, device, stream_class, capacity);
@@ -122,6 +139,8 @@ free_stream:
 
 void weir_cpu_stream_close(struct weir_cpu_stream *stream)
 {
+    if (!weir_process_is(stream->device->process))
+        return;
     if (stream->stream_class == WEIR_STREAM_COMPUTE) {
         weir_cpu_issue(stream, &(struct weir_cpu_task){.kind = WEIR_CPU_STOP});
         pthread_join(stream->thread, NULL);

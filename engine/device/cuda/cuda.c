@@ -1,6 +1,7 @@
 /* The cuda device: its table, and what is too short for a file of its own.  cuda_device.h explains how it works. */
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "engine/device/cuda/cuda_device.h"
 #include "kernels/cuda/cuda.h"
 
@@ -9,6 +10,12 @@
 static struct weir_cuda_device *device_of(weir_device *handle)
 {
     return (struct weir_cuda_device *)handle;
+}
+
+/* Closing does nothing in a child after fork(). */
+static bool is_here(const struct weir_cuda_device *device)
+{
+    return weir_process_is(device->process);
 }
 
 static struct weir_cuda_stream *stream_of(weir_stream *handle)
@@ -38,6 +45,8 @@ static weir_status context_open(weir_device *device, weir_stream *stream, bool t
 static void context_close(weir_device *handle, struct weir_kernel_context *context)
 {
     struct weir_cuda_device *device = device_of(handle);
+    if (!is_here(device))
+        return;
     weir_cuda_released(device, cudaSetDevice(device->index), "cudaSetDevice");
     weir_cuda_context_close(context);
 }
@@ -58,6 +67,7 @@ static weir_status device_open(int index, int n_threads, weir_device **device_ou
     status = weir_alloc(1, sizeof *device, &device);
     if (status)
         return status;
+    device->process = weir_process_number();
     device->index = index;
     status = weir_cuda_enter(device);
     if (!status)
@@ -74,6 +84,8 @@ static weir_status device_open(int index, int n_threads, weir_device **device_ou
 static void device_close(weir_device *handle)
 {
     struct weir_cuda_device *device = device_of(handle);
+    if (!is_here(device))
+        return;
     if (device->n_blocks || device->n_streams)
         weir_log(WEIR_LOG_WARN, "device 'cuda:%d' is closed before its memory and its streams are", device->index);
     weir_cuda_clock_close(device);
@@ -92,7 +104,8 @@ static weir_status memory_alloc(weir_device *device, size_t bytes, void **memory
 
 static void memory_free(weir_device *device, void *memory)
 {
-    weir_cuda_memory_free(device_of(device), memory);
+    if (is_here(device_of(device)))
+        weir_cuda_memory_free(device_of(device), memory);
 }
 
 static weir_status memory_info(weir_device *device, size_t *free_out, size_t *total_out)
@@ -107,7 +120,8 @@ static weir_status host_alloc(weir_device *device, size_t bytes, void **memory_o
 
 static void host_free(weir_device *device, void *memory)
 {
-    weir_cuda_host_free(device_of(device), memory);
+    if (is_here(device_of(device)))
+        weir_cuda_host_free(device_of(device), memory);
 }
 
 /* ---- streams and events ------------------------------------------------------------------------------------------------ */
@@ -124,7 +138,8 @@ static weir_status stream_open(weir_device *device, enum weir_stream_class strea
 
 static void stream_close(weir_stream *stream)
 {
-    weir_cuda_stream_close(stream_of(stream));
+    if (is_here(stream_of(stream)->device))
+        weir_cuda_stream_close(stream_of(stream));
 }
 
 static weir_status stream_sync(weir_stream *stream, int64_t timeout_ns)
@@ -164,6 +179,8 @@ static weir_status event_open(weir_device *handle, weir_event **event_out)
 static void event_close(weir_event *handle)
 {
     struct weir_cuda_event *event = event_of(handle);
+    if (!is_here(event->device))
+        return;
     weir_cuda_released(event->device, cudaEventDestroy(event->native), "cudaEventDestroy");
     weir_free(event);
 }
@@ -227,7 +244,9 @@ static weir_status stream_record(weir_stream *stream_handle, weir_event *event_h
     if (stream->device->index != event->device->index)
         return WEIR_FAIL(WEIR_ERR_INVALID, "a stream of 'cuda:%d' cannot record an event of 'cuda:%d'",
                          stream->device->index, event->device->index);
-    return weir_cuda_result(stream->device, cudaEventRecord(event->native, stream->native), "cudaEventRecord");
+    weir_status status = weir_cuda_here(stream->device);
+    return status ? status
+                  : weir_cuda_result(stream->device, cudaEventRecord(event->native, stream->native), "cudaEventRecord");
 }
 
 static weir_status stream_wait(weir_stream *stream_handle, weir_event *event_handle)
@@ -241,6 +260,9 @@ static weir_status stream_wait(weir_stream *stream_handle, weir_event *event_han
 static weir_status event_done(weir_event *handle, bool *done_out)
 {
     const struct weir_cuda_event *event = event_of(handle);
+    weir_status status = weir_cuda_here(event->device);
+    if (status)
+        return status;
     cudaError_t error = cudaEventQuery(event->native);
     *done_out = error == cudaSuccess;
     if (error == cudaErrorNotReady) {

@@ -23,6 +23,7 @@
 #include "engine/device/device.h"
 
 struct weir_cuda_device {
+    uint32_t process; /* that opened it (base/process.h): CUDA works in no child of it */
     int index;
     size_t n_blocks, n_streams; /* open */
     cudaEvent_t base, next_base;
@@ -66,7 +67,10 @@ void weir_cuda_queues_give(int index, int n);
 
 weir_status weir_cuda_connect(int index, int peer);
 
-/* Make the GPU the calling thread's current one. */
+/* WEIR_ERR_INVALID: in a child after fork(). */
+weir_status weir_cuda_here(const struct weir_cuda_device *device);
+
+/* Make the GPU the calling thread's current one.  WEIR_ERR_INVALID: in a child after fork(). */
 weir_status weir_cuda_enter(const struct weir_cuda_device *device);
 
 /* weir_cuda_check with the device's name in front of the message. */

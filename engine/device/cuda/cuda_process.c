@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/process.h"
 #include "base/text.h"
 #include "engine/device/cuda/cuda_device.h"
 #include "kernels/cuda/cuda.h"
@@ -58,9 +59,15 @@ void weir_cuda_released(struct weir_cuda_device *device, cudaError_t error, cons
     weir_log(WEIR_LOG_WARN, "%s", weir_last_error());
 }
 
+weir_status weir_cuda_here(const struct weir_cuda_device *device)
+{
+    return weir_process_check(device->process, "a device of kind 'cuda'");
+}
+
 weir_status weir_cuda_enter(const struct weir_cuda_device *device)
 {
-    return weir_cuda_result(device, cudaSetDevice(device->index), "cudaSetDevice");
+    weir_status status = weir_cuda_here(device);
+    return status ? status : weir_cuda_result(device, cudaSetDevice(device->index), "cudaSetDevice");
 }
 
 weir_status weir_cuda_queues_take(int index, int n)

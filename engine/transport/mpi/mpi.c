@@ -3,7 +3,7 @@
  * MPI is one per process: it is started by the first open and finalised when the process ends, so that a program may open
  * transports one after another.  After a failure it is not finalised, which would wait for processes that never come; the
  * launcher then ends what is left of the run. */
-#include "engine/transport/mpi/mpi_parts.h"
+#include "engine/transport/mpi/mpi_shared.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -22,6 +22,7 @@ static const int64_t end_ns = INT64_C(60000000000); /* the processes of a run en
 /* ---- the library ---------------------------------------------------------------------------------------------------- */
 
 static _Atomic bool abandoned; /* some process may never reach MPI_Finalize */
+static _Atomic uint32_t starter; /* the process that started MPI: no child of it after fork() can use or end it */
 static _Atomic bool is_lone;   /* the launcher started others, of whom MPI knows nothing */
 
 /* All have come to their end?  Asked with naps in between, so that a launcher can end a process that waits in vain: mpirun
@@ -41,7 +42,7 @@ static bool all_end(void)
 static void library_end(void)
 {
     int finalized = 0;
-    if (!abandoned && MPI_Finalized(&finalized) == MPI_SUCCESS && !finalized && all_end())
+    if (weir_process_is(starter) && !abandoned && MPI_Finalized(&finalized) == MPI_SUCCESS && !finalized && all_end())
         MPI_Finalize();
 }
 
@@ -71,6 +72,7 @@ static weir_status library_join(void)
     int n_ranks = 0, level;
     char name[MPI_MAX_LIBRARY_VERSION_STRING];
     weir_status status = weir_mpi_check(MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &level), "MPI_Init_thread");
+    starter = weir_process_number();
     if (!status && atexit(library_end) != 0)
         status = WEIR_FAIL(WEIR_ERR_NOMEM, "cannot register the end of MPI");
     if (!status)
@@ -94,6 +96,8 @@ static weir_status library_start(void)
         status = WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "MPI was finalised: no transport can be opened any more");
     if (!status)
         status = weir_mpi_check(MPI_Initialized(&initialized), "MPI_Initialized");
+    if (!status && initialized)
+        status = weir_process_check(starter, "MPI");
     if (!status && is_lone)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "MPI sees one of the processes that the launcher started: start them with the mpirun "
                                            "of that MPI, or give " WEIR_OPTION("transport=local"));
@@ -255,6 +259,7 @@ weir_status weir_mpi_open(const struct weir_transport_config *config, weir_trans
         status = weir_alloc(1, sizeof *transport, &transport);
     if (status)
         return status;
+    transport->process = weir_process_number();
     transport->config = *config;
     transport->culprit = -1;
     transport->world = transport->control = transport->host = MPI_COMM_NULL;
@@ -277,7 +282,7 @@ weir_status weir_mpi_open(const struct weir_transport_config *config, weir_trans
 /* A process that failed keeps its life lock until its end, which is what its peers wait for. */
 void weir_mpi_close(weir_transport *transport)
 {
-    if (!transport)
+    if (!transport || !weir_process_is(transport->process))
         return;
     int local = transport->info.local_rank;
     bool stopped = atomic_load(&weir_mpi_lobby(transport, local)->stopped) != 0;
@@ -315,10 +320,17 @@ static const struct weir_mpi_link *link_seen(const weir_link *handle)
     return (const struct weir_mpi_link *)handle;
 }
 
+static weir_status here(weir_link *link)
+{
+    return weir_mpi_here(link_of(link)->transport);
+}
+
 static weir_status link_open(weir_transport *transport, const struct weir_link_spec *spec, weir_link **link_out)
 {
     struct weir_mpi_link *link;
-    weir_status status = weir_mpi_link_open(transport, spec, link_seen(spec->memory), &link);
+    weir_status status = weir_mpi_here(transport);
+    if (!status)
+        status = weir_mpi_link_open(transport, spec, link_seen(spec->memory), &link);
     if (!status)
         *link_out = (weir_link *)link;
     return status;
@@ -326,12 +338,13 @@ static weir_status link_open(weir_transport *transport, const struct weir_link_s
 
 static void link_close(weir_link *link)
 {
-    weir_mpi_link_close(link_of(link));
+    if (link && weir_process_is(link_of(link)->transport->process))
+        weir_mpi_link_close(link_of(link));
 }
 
-static void *link_memory(const weir_link *link, int rank, int part)
+static void *link_memory(const weir_link *link, int rank, int block)
 {
-    return weir_mpi_memory(link_seen(link), rank, part);
+    return weir_mpi_memory(link_seen(link), rank, block);
 }
 
 static size_t link_mirror_bytes(const weir_link *link)
@@ -341,32 +354,38 @@ static size_t link_mirror_bytes(const weir_link *link)
 
 static weir_status link_begin(weir_link *link)
 {
-    return weir_mpi_begin(link_of(link));
+    weir_status status = here(link);
+    return status ? status : weir_mpi_begin(link_of(link));
 }
 
 static weir_status link_wait(weir_link *link, int rank, int event)
 {
-    return weir_mpi_wait(link_of(link), rank, event);
+    weir_status status = here(link);
+    return status ? status : weir_mpi_wait(link_of(link), rank, event);
 }
 
 static weir_status link_signal(weir_link *link, int event)
 {
-    return weir_mpi_signal(link_of(link), event);
+    weir_status status = here(link);
+    return status ? status : weir_mpi_signal(link_of(link), event);
 }
 
 static weir_status link_passed(weir_link *link, int instruction)
 {
-    return weir_mpi_passed(link_of(link), instruction);
+    weir_status status = here(link);
+    return status ? status : weir_mpi_passed(link_of(link), instruction);
 }
 
 static weir_status link_progress(weir_link *link)
 {
-    return weir_mpi_progress(link_of(link));
+    weir_status status = here(link);
+    return status ? status : weir_mpi_progress(link_of(link));
 }
 
 static weir_status link_finish(weir_link *link)
 {
-    return weir_mpi_finish(link_of(link));
+    weir_status status = here(link);
+    return status ? status : weir_mpi_finish(link_of(link));
 }
 
 const struct weir_transport_kind weir_transport_mpi = {

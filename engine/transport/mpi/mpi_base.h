@@ -13,6 +13,9 @@ void weir_mpi_stop(weir_transport *transport, weir_status status);
 weir_status weir_mpi_exchange(weir_transport *transport, const void *mine, size_t bytes, void *all_out);
 weir_status weir_mpi_broadcast(weir_transport *transport, int root, void *data, size_t bytes);
 
+/* WEIR_ERR_INVALID: in a child after fork(), which is none of the run's processes. */
+weir_status weir_mpi_here(const weir_transport *transport);
+
 /* The failure that makes waiting pointless, if any: a peer has stopped, died or left.  Never blocks for long. */
 weir_status weir_mpi_look(weir_transport *transport);
 

@@ -1,5 +1,5 @@
 /* What all processes do together, outside runs: agree, exchange, broadcast. */
-#include "engine/transport/mpi/mpi_parts.h"
+#include "engine/transport/mpi/mpi_shared.h"
 
 #include <string.h>
 
@@ -60,6 +60,9 @@ static weir_status messages_exchange(weir_transport *transport, const void *mine
 
 weir_status weir_mpi_exchange(weir_transport *transport, const void *mine, size_t bytes, void *all_out)
 {
+    weir_status status = weir_mpi_here(transport);
+    if (status)
+        return status;
     if (bytes > WEIR_EXCHANGE_MAX)
         return WEIR_FAIL(WEIR_ERR_INTERNAL, "an exchange of %zu bytes, the most are %d", bytes, WEIR_EXCHANGE_MAX);
     return transport->info.n_hosts == 1 ? notes_exchange(transport, mine, bytes, all_out)
@@ -68,7 +71,7 @@ weir_status weir_mpi_exchange(weir_transport *transport, const void *mine, size_
 
 weir_status weir_mpi_broadcast(weir_transport *transport, int root, void *data, size_t bytes)
 {
-    weir_status status = WEIR_OK;
+    weir_status status = weir_mpi_here(transport);
     for (size_t at = 0; at < bytes && !status; at += BROADCAST_BYTES) {
         size_t n = bytes - at < BROADCAST_BYTES ? bytes - at : BROADCAST_BYTES;
         MPI_Request request;

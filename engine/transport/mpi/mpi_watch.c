@@ -1,5 +1,5 @@
 /* Watching the peers: who has stopped, died or left; and waiting with an eye on them. */
-#include "engine/transport/mpi/mpi_parts.h"
+#include "engine/transport/mpi/mpi_shared.h"
 
 #include <errno.h>
 #include <string.h>
@@ -156,7 +156,7 @@ static void notices_send(weir_transport *transport, const struct notice *notice)
 void weir_mpi_stop(weir_transport *transport, weir_status status)
 {
     struct weir_mpi_lobby *lobby = weir_mpi_lobby(transport, transport->info.local_rank);
-    if (atomic_load(&lobby->stopped))
+    if (!weir_process_is(transport->process) || atomic_load(&lobby->stopped))
         return;
     bool second_hand = transport->failed && transport->culprit >= 0;
     if (second_hand)

@@ -1,5 +1,5 @@
-/* The nccl transport: its table.  nccl_parts.h explains how it works. */
-#include "engine/transport/nccl/nccl_parts.h"
+/* The nccl transport: its table.  nccl_shared.h explains how it works. */
+#include "engine/transport/nccl/nccl_shared.h"
 
 /* ---- the table: its links are struct weir_nccl_link, and only this file knows it ------------------------------------------ */
 
@@ -13,10 +13,17 @@ static const struct weir_nccl_link *link_seen(const weir_link *handle)
     return (const struct weir_nccl_link *)handle;
 }
 
+static weir_status here(weir_link *link)
+{
+    return weir_mpi_here(link_of(link)->transport);
+}
+
 static weir_status link_open(weir_transport *transport, const struct weir_link_spec *spec, weir_link **link_out)
 {
     struct weir_nccl_link *link;
-    weir_status status = weir_nccl_link_open(transport, spec, link_seen(spec->memory), &link);
+    weir_status status = weir_mpi_here(transport);
+    if (!status)
+        status = weir_nccl_link_open(transport, spec, link_seen(spec->memory), &link);
     if (!status)
         *link_out = (weir_link *)link;
     return status;
@@ -24,12 +31,13 @@ static weir_status link_open(weir_transport *transport, const struct weir_link_s
 
 static void link_close(weir_link *link)
 {
-    weir_nccl_link_close(link_of(link));
+    if (link && weir_mpi_here(link_of(link)->transport) == WEIR_OK)
+        weir_nccl_link_close(link_of(link));
 }
 
-static void *link_memory(const weir_link *link, int rank, int part)
+static void *link_memory(const weir_link *link, int rank, int block)
 {
-    return weir_nccl_memory(link_seen(link), rank, part);
+    return weir_nccl_memory(link_seen(link), rank, block);
 }
 
 static size_t link_mirror_bytes(const weir_link *link)
@@ -39,32 +47,38 @@ static size_t link_mirror_bytes(const weir_link *link)
 
 static weir_status link_begin(weir_link *link)
 {
-    return weir_nccl_begin(link_of(link));
+    weir_status status = here(link);
+    return status ? status : weir_nccl_begin(link_of(link));
 }
 
 static weir_status link_wait(weir_link *link, int rank, int event)
 {
-    return weir_nccl_wait(link_of(link), rank, event);
+    weir_status status = here(link);
+    return status ? status : weir_nccl_wait(link_of(link), rank, event);
 }
 
 static weir_status link_signal(weir_link *link, int event)
 {
-    return weir_nccl_signal(link_of(link), event);
+    weir_status status = here(link);
+    return status ? status : weir_nccl_signal(link_of(link), event);
 }
 
 static weir_status link_passed(weir_link *link, int instruction)
 {
-    return weir_nccl_passed(link_of(link), instruction);
+    weir_status status = here(link);
+    return status ? status : weir_nccl_passed(link_of(link), instruction);
 }
 
 static weir_status link_progress(weir_link *link)
 {
-    return weir_nccl_progress(link_of(link));
+    weir_status status = here(link);
+    return status ? status : weir_nccl_progress(link_of(link));
 }
 
 static weir_status link_finish(weir_link *link)
 {
-    return weir_nccl_finish(link_of(link));
+    weir_status status = here(link);
+    return status ? status : weir_nccl_finish(link_of(link));
 }
 
 static size_t link_buffer_bytes(const weir_link *link)
@@ -74,28 +88,33 @@ static size_t link_buffer_bytes(const weir_link *link)
 
 static weir_status link_place(weir_link *link, void *const *blocks)
 {
-    return weir_nccl_place(link_of(link), blocks);
+    weir_status status = here(link);
+    return status ? status : weir_nccl_place(link_of(link), blocks);
 }
 
 static weir_status link_claim(weir_link *link, int event)
 {
-    return weir_nccl_claim(link_of(link), event);
+    weir_status status = here(link);
+    return status ? status : weir_nccl_claim(link_of(link), event);
 }
 
 static weir_status link_collect(weir_link *link, enum weir_collective_scope scope, enum weir_collective what,
-                                enum weir_dtype dtype, int n_parts, const struct weir_collective_part *parts)
+                                enum weir_dtype dtype, int n_spans, const struct weir_collective_span *spans)
 {
-    return weir_nccl_collect(link_of(link), scope, what, dtype, n_parts, parts);
+    weir_status status = here(link);
+    return status ? status : weir_nccl_collect(link_of(link), scope, what, dtype, n_spans, spans);
 }
 
 static weir_status link_collected(weir_link *link, enum weir_collective_scope scope)
 {
-    return weir_nccl_collected(link_of(link), scope);
+    weir_status status = here(link);
+    return status ? status : weir_nccl_collected(link_of(link), scope);
 }
 
 static weir_status link_look(weir_link *link)
 {
-    return weir_nccl_look(link_of(link));
+    weir_status status = here(link);
+    return status ? status : weir_nccl_look(link_of(link));
 }
 
 static bool link_awaited(const weir_link *link, int *rank_out, int *event_out)
@@ -105,13 +124,13 @@ static bool link_awaited(const weir_link *link, int *rank_out, int *event_out)
 
 static bool link_abort(weir_link *link)
 {
-    return weir_nccl_abort(link_of(link));
+    return here(link) || weir_nccl_abort(link_of(link)); /* a child after fork() has nothing to end */
 }
 
 const struct weir_transport_kind weir_transport_nccl = {
     .name = "nccl",
     .summary = "ranks are processes with a GPU each: NCCL moves device memory, MPI starts and watches",
-    .streams = true,
+    .device_side = true,
     .open = weir_mpi_open,
     .info = weir_mpi_info,
     .stop = weir_mpi_stop,
