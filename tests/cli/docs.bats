@@ -21,6 +21,7 @@ one_step="weir train --model gpt2-tiny --stages 2 --microbatches 4 --microbatch-
 }
 
 @test "one step: the program of rank 1" {
+    # shellcheck disable=SC2086 # words
     "$WEIR" ${one_step#weir } --print-program | sed -n '/^# rank 1/,$p' >made
     shown "$docs/one-step.md" "$one_step --print-program" >page
     [ "$(wc -l <page)" -eq 14 ]
@@ -28,6 +29,7 @@ one_step="weir train --model gpt2-tiny --stages 2 --microbatches 4 --microbatch-
 }
 
 @test "one step: the memory of rank 1" {
+    # shellcheck disable=SC2086 # words
     "$WEIR" ${one_step#weir } --print-memory | sed '/^# .* parameters: /d' >made
     shown "$docs/one-step.md" "$one_step --print-memory" | sed 's/ *(and 38 others)$//' |
         grep -v '^1 scratch\|^rank ' >page # these follow from the matrix library
@@ -44,6 +46,7 @@ one_step="weir train --model gpt2-tiny --stages 2 --microbatches 4 --microbatch-
 }
 
 # The options of `weir COMMAND [SUBCOMMAND]` in indented lines and in `code`, one "COMMAND [SUBCOMMAND] --option" a line.
+# shellcheck disable=SC2016 # code marks, not expansions
 options_shown() {
     cat "$WEIR_SOURCE_DIR/README.md" "$docs"/*.md | grep -v 'weir [a-z ]*: ' |
         grep -oE '^    .*\bweir [a-z].*|`weir [^`]*`' | sed 's/weir /\nweir /g' |
