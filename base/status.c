@@ -119,6 +119,11 @@ weir_status weir_error_prefix(weir_status status, const char *format, ...)
     return status;
 }
 
+void weir_error_clear(void)
+{
+    last_error[0] = 0;
+}
+
 void weir_error_take(char message_out[WEIR_ERROR_MAX])
 {
     memcpy(message_out, last_error, sizeof last_error);

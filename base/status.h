@@ -78,6 +78,9 @@ weir_status weir_error_record(weir_status status, const char *format, ...) __att
 /* Put words in front of the recorded message ("row 2: ..." ) and return `status`. */
 weir_status weir_error_prefix(weir_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Forget the message. */
+void weir_error_clear(void);
+
 /* Copy the message out with its marks (to move it to another thread or process), and set it verbatim. */
 void weir_error_take(char message_out[WEIR_ERROR_MAX]);
 void weir_error_put(const char *message);

@@ -95,18 +95,19 @@ void weir_engine_close(weir_engine *engine); /* NULL is fine */
  * replicas * n_microbatches micro-batches; replica d trains on [d * n_microbatches, (d + 1) * n_microbatches). */
 weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, const void *data);
 
-/* Run one step on what was fed.  WEIR_ERR_USAGE: the learning rate is negative or not finite; nothing ran.
+/* Run one step on what was fed since the last run; what a rank of this process reads must have been fed, all of it.
+ * WEIR_ERR_USAGE: it was not, or the learning rate is negative or not finite; nothing ran.
  * WEIR_ERR_NUMERIC: loss or gradient norm is not finite; parameters are as before the step, the report is filled in.
  * After any other failure the engine can only be closed. */
 weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out);
 
 /* The mean loss over all targets of what was fed, without dropout: the forwards of a step, added up as a step adds them,
  * with the same bits for every partition and schedule.  Parameters, optimizer state, the number of the step, its report
- * and its events stay as they are; the next step wants to be fed again or runs on the same.  The engine must have been
+ * and its events stay as they are; the next step wants to be fed anew.  The engine must have been
  * opened with `evaluates`: then its forwards run in the memory of the step, which grows only where the largest forward
  * needs more than all activations.
  *
- * WEIR_ERR_USAGE: opened without.  WEIR_ERR_NUMERIC: the loss is not finite; it is stored all the same.  After any other
+ * WEIR_ERR_USAGE: opened without, or not fed.  WEIR_ERR_NUMERIC: the loss is not finite; it is stored all the same.  After any other
  * failure the engine can only be closed. */
 weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out);
 

@@ -100,6 +100,20 @@ void weir_call_bind(struct weir_rank *rank, const struct weir_run *run, int stag
         call_place(rank, call);
 }
 
+/* A kernel, which may be the program's own, speaks for its call and not for the run: what it returns becomes one of the
+ * statuses that mean no more than that, with a message. */
+static weir_status kernel_failed(const struct weir_exec *exec, const struct weir_step_call *t, weir_status status)
+{
+    const char *node = exec->run->program->graph->nodes[t->node].name;
+    bool known = status > WEIR_OK && status < WEIR_STATUS_COUNT;
+    bool of_a_call = status == WEIR_ERR_INVALID || status == WEIR_ERR_UNSUPPORTED || status == WEIR_ERR_DEVICE ||
+                     status == WEIR_ERR_INTERNAL || status == WEIR_ERR_NOMEM || status == WEIR_ERR_IO;
+    if (!*weir_last_error())
+        WEIR_FAIL(status, "the kernel returned status %d%s%s without a message", (int)status, known ? ", " : "",
+                  known ? weir_status_str(status) : "");
+    return weir_error_prefix(of_a_call ? status : WEIR_ERR_DEVICE, "node '%s': ", node);
+}
+
 static weir_status call_run(const struct weir_exec *exec, int stage, int mb, const struct weir_step_call *t)
 {
     struct weir_rank *rank = exec->rank;
@@ -116,7 +130,7 @@ static weir_status call_run(const struct weir_exec *exec, int stage, int mb, con
         clock->ns += weir_clock_ns() - start;
         clock->calls++;
     }
-    return status ? weir_error_prefix(status, "node '%s': ", run->program->graph->nodes[t->node].name) : WEIR_OK;
+    return status ? kernel_failed(exec, t, status) : WEIR_OK;
 }
 
 static weir_status action_run(const struct weir_exec *exec)
@@ -127,6 +141,7 @@ static weir_status action_run(const struct weir_exec *exec)
     const struct weir_lane *lane = run->lanes ? &run->lanes[instr->mb] : NULL;
     const struct weir_call_list *list = &run->program->stages[instr->stage].lists[instr->list];
     weir_status status = WEIR_OK;
+    weir_error_clear(); /* a message that is there after a failure is the kernel's */
     for (int i = 0; i < instr->n_calls && !status; i++) {
         const struct weir_step_call *call = &list->calls[instr->first_call + i];
         if (!lane || call->node < lane->end_node)

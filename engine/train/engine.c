@@ -14,9 +14,12 @@ static weir_status arrays_make(weir_engine *engine)
     struct weir_runner *runner = &engine->runner;
     size_t n = (size_t)weir_build_n_ranks(&runner->build);
     size_t n_losses = (size_t)(runner->build.n_replicas * runner->build.program->n_microbatches);
+    size_t n_fed = n_losses * (size_t)runner->build.graph->n_inputs;
     weir_status status = weir_arena_alloc(&runner->arena, n, sizeof *engine->compute_ns, &engine->compute_ns);
     if (!status)
         status = weir_arena_alloc(&runner->arena, n, sizeof *engine->notes, &engine->notes);
+    if (!status)
+        status = weir_arena_alloc(&runner->arena, n_fed, sizeof *engine->fed, &engine->fed);
     return status ? status : weir_arena_alloc(&runner->arena, n_losses, sizeof *engine->losses, &engine->losses);
 }
 

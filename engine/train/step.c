@@ -18,21 +18,53 @@ weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, cons
         return status;
     if (mb < 0 || mb >= all)
         return WEIR_FAIL(WEIR_ERR_INVALID, "micro-batch %d is out of range, a step has %d", mb, all);
-    if (!(runner->machine.kind->flags & WEIR_DEVICE_TASKS))
-        status = weir_input_check(runner->build.graph, input, data);
-    return status ? status : weir_input_push(runner, input, mb / m, mb % m, data);
+    status = weir_input_check(runner->build.graph, input, data);
+    if (!status)
+        status = weir_input_push(runner, input, mb / m, mb % m, data);
+    if (!status)
+        engine->fed[input * all + mb] = true;
+    return status;
+}
+
+/* A rank of this process reads the input of micro-batch `mb` of all replicas. */
+static bool reads(const weir_engine *engine, int input, int mb)
+{
+    const struct weir_program *program = engine->runner.build.program;
+    for (int r = 0; r < program->n_ranks; r++)
+        if (program->ranks[r].input_offsets[input] != SIZE_MAX &&
+            weir_rank_is_here(weir_rank_at(&engine->runner.machine, mb / program->n_microbatches, r)))
+            return true;
+    return false;
 }
 
 bool weir_engine_reads(const weir_engine *engine, const char *name, int mb)
 {
     const struct weir_build *build = &engine->runner.build;
-    int replica = mb / build->program->n_microbatches;
-    for (int i = 0; i < build->graph->n_inputs && replica >= 0 && replica < build->n_replicas; i++)
-        for (int r = 0; r < build->program->n_ranks; r++)
-            if (!strcmp(build->graph->inputs[i].name, name) && build->program->ranks[r].input_offsets[i] != SIZE_MAX &&
-                weir_rank_is_here(weir_rank_at(&engine->runner.machine, replica, r)))
-                return true;
+    for (int i = 0; i < build->graph->n_inputs && mb >= 0 && mb < build->n_replicas * build->program->n_microbatches; i++)
+        if (!strcmp(build->graph->inputs[i].name, name))
+            return reads(engine, i, mb);
     return false;
+}
+
+/* A run on what nobody fed would compute with zeros or with the numbers of another step. */
+static weir_status fed_check(const weir_engine *engine)
+{
+    const struct weir_graph *graph = engine->runner.build.graph;
+    int all = engine->runner.build.n_replicas * engine->runner.build.program->n_microbatches;
+    for (int i = 0; i < graph->n_inputs; i++)
+        for (int mb = 0; mb < all; mb++)
+            if (!engine->fed[i * all + mb] && reads(engine, i, mb))
+                return WEIR_FAIL(WEIR_ERR_USAGE, "input '%s' of micro-batch %d was not fed: feed all of them before each run",
+                                 graph->inputs[i].name, mb);
+    return WEIR_OK;
+}
+
+/* What was fed belongs to one run. */
+static void fed_forget(weir_engine *engine)
+{
+    const struct weir_build *build = &engine->runner.build;
+    size_t n = (size_t)(build->graph->n_inputs * build->n_replicas * build->program->n_microbatches);
+    memset(engine->fed, 0, n * sizeof *engine->fed);
 }
 
 /* ---- one step ------------------------------------------------------------------------------------------------------ */
@@ -139,8 +171,12 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
         return status;
     if (!(learning_rate >= 0 && learning_rate < HUGE_VAL))
         return WEIR_FAIL(WEIR_ERR_USAGE, "the learning rate is %g, it must be finite and not negative", learning_rate);
+    status = fed_check(engine);
+    if (status)
+        return status;
     struct weir_step_block values = step_values(engine, learning_rate, true);
     status = weir_runner_run(runner, &runner->main, &values, gates_fetch, engine);
+    fed_forget(engine);
     if (status)
         return status;
     struct weir_update_gate gate = gate_of(engine);
@@ -202,10 +238,13 @@ weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out)
     weir_status status = ready_check(engine);
     if (!status && !runner->guest.program)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "the engine was not opened for evaluation: set evaluates in its configuration");
+    if (!status)
+        status = fed_check(engine);
     if (status)
         return status;
     struct weir_step_block values = step_values(engine, 0, false);
     status = weir_runner_run(runner, &runner->guest, &values, losses_fetch, engine);
+    fed_forget(engine);
     if (!status)
         status = losses_share(engine);
     if (status)

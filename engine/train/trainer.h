@@ -23,6 +23,7 @@ struct weir_engine {
     const volatile int *stop_flag;  /* the program's; NULL: none */
     struct weir_step_note *notes;   /* [n_ranks], in the order of the processes; when there are several */
     int64_t *compute_ns;            /* [n_ranks], of the last step */
+    bool *fed;                      /* [n_inputs][n_replicas * n_microbatches]: since the last run, of what ranks here read */
     double *losses;                 /* of an evaluation: [n_replicas * n_microbatches] */
 };
 
