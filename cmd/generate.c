@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "cmd/command.h"
+#include "cmd/paths.h"
 #include "engine/generate/generator.h"
 
 enum { CHUNK = 32, DEFAULT_TOKENS = 50 };
@@ -135,10 +136,24 @@ static weir_status samples_make(struct run *run)
     return status;
 }
 
+/* Nothing is written but what the shell has opened. */
+static weir_status paths_register(const struct generate_options *o)
+{
+    struct paths paths = {0};
+    paths_read(&paths, "--config", o->config);
+    paths_read_model_name(&paths, "--model", o->model);
+    paths_read_model(&paths, "--init-from", o->init_from);
+    weir_status status = paths_check(&paths, false);
+    paths_release(&paths);
+    return status;
+}
+
 static weir_status run_open(struct run *run)
 {
     const struct generate_options *o = run->options;
-    weir_status status = model_open(run);
+    weir_status status = paths_register(o);
+    if (!status)
+        status = model_open(run);
     if (!status)
         status = codec_prompt(&run->codec, o, &run->arena, &run->prompt, &run->n_prompt);
     if (!status)

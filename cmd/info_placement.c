@@ -2,7 +2,8 @@
 #include <stdio.h>
 
 #include "base/text.h"
-#include "cmd/info_parts.h"
+#include "cmd/info_shared.h"
+#include "cmd/paths.h"
 #include "cmd/synonyms.h"
 #include "engine/device/placement/placement_cores.h"
 #include "engine/weir.h"
@@ -197,7 +198,13 @@ static int json_print(const struct mapping *m)
 weir_status info_placement_print(const struct info_placement *options, bool json, int *code_out)
 {
     struct mapping m = {0};
-    weir_status status = mapping_make(options, &m);
+    struct paths paths = {0};
+    paths_read(&paths, "--schedule", options->schedule);
+    paths_read(&paths, "--topology", options->topology);
+    weir_status status = paths_check(&paths, false);
+    paths_release(&paths);
+    if (!status)
+        status = mapping_make(options, &m);
     *code_out = 0;
     if (!status && json)
         *code_out = json_print(&m);

@@ -15,8 +15,8 @@ bool launched_several(void);
 /* WEIR_ERR_USAGE when a launcher has started several processes of `command`, which is one. */
 weir_status launched_alone(const char *command);
 
-/* Every process has failed for one reason, which the first one prints: the others leave it time for that, because a launcher
- * ends all processes when one has ended. */
+/* What has failed here has probably failed in the first process, which says so: the others leave it time for that, because a
+ * launcher ends all processes when one has ended. */
 void launched_linger(void);
 
 #endif

@@ -67,10 +67,10 @@ struct options {
     struct json_t *config;         /* text values may point into it; NULL: none */
 };
 
-/* Parse argv[1..] into `values`.  Options and positional arguments may be mixed.  --help prints to stdout.  When the
- * table has an option "config", its JSON object is applied last, to what the command line did not give (keys are long
- * names).  '_' may stand for '-' in names; names of other tools are answered (cmd/synonyms.h).  positional_out gets pointers into argv; at most max_positional, more is an error.  `options` is to be released
- * after a failure too. */
+/* Parse argv[1..] into `values`.  Options and positional arguments may be mixed; in names '_' may stand for '-', and names of
+ * other tools are answered (cmd/synonyms.h).  --help prints to stdout.  When the table has an option "config", its JSON object
+ * is applied last, to what the command line did not give (keys are long names).  positional_out gets pointers into argv; at
+ * most max_positional, more is an error.  `options` is to be released after a failure too. */
 weir_status options_parse(struct options *options, const struct option_table *table, int argc, char **argv, void *values,
                           const char **positional_out, int max_positional, int *n_positional_out,
                           enum option_outcome *outcome_out);

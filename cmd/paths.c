@@ -105,7 +105,8 @@ static void entry_add(struct paths *paths, enum paths_kind kind, const char *lab
         size_t n = strlen(folder);
         while (n > 1 && folder[n - 1] == '/')
             n--;
-        paths->status = weir_arena_printf(&paths->arena, &entry.path, "%.*s%s%s", (int)n, folder, n == 1 && *folder == '/' ? "" : "/", name);
+        bool root = n == 1 && *folder == '/';
+        paths->status = weir_arena_printf(&paths->arena, &entry.path, "%.*s%s%s", (int)n, folder, root ? "" : "/", name);
     }
     if (!paths->status && place_find(&paths->arena, &entry, &paths->status))
         entry_keep(paths, entry);

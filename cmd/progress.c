@@ -50,7 +50,8 @@ static void line_print(const struct progress *progress, const struct weir_step_r
     fprintf(stderr, "%sloss %.4f%s ", bold, report->loss, plain);
     if (!isnan(progress->val_loss))
         fprintf(stderr, "val %.4f ", progress->val_loss);
-    fprintf(stderr, "norm %.3g lr %.3g %s %s/s bubble %.1f%% eta %02d:%02d", report->grad_norm, lr, rate, progress->unit, 100 * report->bubble, (int)left / 60, (int)left % 60);
+    fprintf(stderr, "norm %.3g lr %.3g %s %s/s bubble %.1f%% eta %02d:%02d", report->grad_norm, lr, rate, progress->unit,
+            100 * report->bubble, (int)left / 60, (int)left % 60);
 }
 
 void progress_step(struct progress *progress, const struct weir_step_report *report, double lr, double per_second,

@@ -167,6 +167,8 @@ static weir_status check(const struct values *values, const char *path)
     enum weir_channels channels = WEIR_CHANNELS_EDGE;
     weir_status status = values->channels ? weir_channels_find(values->channels, &channels) : WEIR_OK, read,
                 printed = WEIR_OK;
+    if (!status)
+        status = paths_register(path, NULL);
     if (status)
         return status;
     status = read = schedule_load(path, values->dialect, &arena, &schedule);

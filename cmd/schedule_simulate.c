@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "cmd/paths.h"
 #include "cmd/schedule_command.h"
 #include "cmd/schedule_input.h"
 #include "schedules/simulate/simulate.h"
@@ -282,6 +283,16 @@ static weir_status steps_print(const struct values *values, const struct weir_sc
     return WEIR_OK;
 }
 
+static weir_status paths_register(const struct values *values, const char *what)
+{
+    struct paths paths = {0};
+    paths_read(&paths, "FILE", what);
+    paths_read(&paths, "--costs", values->costs);
+    weir_status status = paths_check(&paths, false);
+    paths_release(&paths);
+    return status;
+}
+
 static weir_status simulate(const struct values *values, const char *what)
 {
     struct weir_arena arena = {0};
@@ -292,6 +303,8 @@ static weir_status simulate(const struct values *values, const char *what)
     weir_status status = values->channels ? weir_channels_find(values->channels, &options.channels) : WEIR_OK;
     if (!status)
         status = replicas_parse(values, &options);
+    if (!status)
+        status = paths_register(values, what);
     if (!status)
         status = costs_parse(values, &arena, &costs);
     if (!status)

@@ -12,7 +12,8 @@
 #define OTHERS "elsewhere"
 
 static const char no_tensor[] = "weir has no tensor parallelism", no_context[] = "weir has no context parallelism",
-                  no_expert[] = "weir has no expert parallelism", no_resume[] = "weir writes weights (--export), no checkpoints to go on from",
+                  no_expert[] = "weir has no expert parallelism",
+                  no_resume[] = "weir writes weights (--export), no checkpoints to go on from",
                   model_size[] = "the model's size is in its config.json: --model PATH",
                   batch_size[] = "a step has --microbatches times --microbatch-size samples, for each of --replicas",
                   processes[] = "the launcher starts processes: mpirun -np N weir train",

@@ -26,7 +26,7 @@ static const struct option_row rows[] = {
     ROW("val-every", 0, OPTION_INT, val_every, "N", "steps between validations (a tenth of --steps)", 1, 1e15),
     ROW("val-batches", 0, OPTION_INT, val_batches, "N", "step-sized batches of one validation (10, or all there are)", 1, 1e12),
     ROW("init-from", 0, OPTION_TEXT, init_from, "PATH", "read the weights from safetensors: a file or a model folder", 0, 0),
-    ROW("export", 0, OPTION_TEXT, export, "DIR", "write a Hugging Face model folder after the last step", 0, 0),
+    ROW("export", 0, OPTION_TEXT, export, "DIR", "write a Hugging Face model folder at the end, also after ^C", 0, 0),
     ROW("stages", 0, OPTION_INT, stages, "S", "pipeline stages (2)", 1, 65536),
     ROW("ranks", 'p', OPTION_INT, ranks, "P", "or: ranks (--pp), each with --chunks stages", 1, 65536),
     ROW("chunks", 0, OPTION_INT, chunks, "V", "stages per rank (the schedule's own)", 1, 65536),
@@ -178,7 +178,7 @@ static int run_train(int argc, char **argv)
     enum option_outcome outcome;
     weir_status status = options_parse(&o.given, &table, argc, argv, &o, NULL, 0, &n, &outcome);
     bool done = status || outcome == OPTIONS_HELP_SHOWN || list_shown(&o);
-    int code = done ? train_failed(&o, status, launched_leads()) : train_do(&o, result_show);
+    int code = done ? train_failed(&o, status, launched_leads(), false) : train_do(&o, result_show);
     options_release(&o.given);
     return code;
 }

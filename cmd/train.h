@@ -67,6 +67,7 @@ struct train_run {
     char *inputs, *targets; /* one micro-batch */
     size_t input_bytes, target_bytes;
     int n_microbatches, n_ranks; /* of all replicas */
+    bool connected; /* the engine was opened: processes hear of each other's failures */
     bool leads; /* of several processes, the one that prints and writes files */
     double first_loss, last_loss;
     double val_loss; /* of the last validation; NaN: none yet */
@@ -93,9 +94,9 @@ void train_order_print(const struct train_run *run);
 /* Open, step, export, `show` the result where there is one, report what failed; the exit status. */
 int train_do(const struct train_options *options, void (*show)(struct train_run *run));
 
-/* The exit status of `status`, with its message.  Every process fails for the reasons of a usage error and its like, or none:
- * then one message, of the process that `leads`, is enough. */
-int train_failed(const struct train_options *options, weir_status status, bool leads);
+/* The exit status of `status`, with its message: one, of the process that `leads`, where it fails too.  Before the processes
+ * are `connected` that is not known: the others wait before they speak, and the launcher ends them meanwhile. */
+int train_failed(const struct train_options *options, weir_status status, bool leads, bool connected);
 
 /* Values of options that are not given. */
 #define TRAIN_OPTIONS_DEFAULT                                                                                          \

@@ -28,8 +28,8 @@ static void source_print(const char *option, const struct train_source *source, 
     if (!info)
         return;
     char shown[4096];
-    fprintf(out, "%s: %s as %s%s%s, ", option, weir_printable(source->text, shown, sizeof shown), info->kind, info->is_text ? " (bytes)" : "",
-            info->packed ? " from gzip" : "");
+    fprintf(out, "%s: %s as %s%s%s, ", option, weir_printable(source->text, shown, sizeof shown), info->kind,
+            info->is_text ? " (bytes)" : "", info->packed ? " from gzip" : "");
     if (info->n_tokens)
         fprintf(out, "%lld tokens", (long long)info->n_tokens);
     else

@@ -7,21 +7,28 @@ const char *train_command(const struct train_options *options)
     return options->evaluates ? "evaluate" : "train";
 }
 
-int train_failed(const struct train_options *o, weir_status status, bool leads)
+/* The leading process says so too: every process fails for the reasons of a usage error and its like, or none; and of a
+ * failure between connected processes all hear, but not of the leading one's death. */
+static bool is_said_elsewhere(weir_status status, bool connected)
 {
-    bool common = status == WEIR_ERR_USAGE || status == WEIR_ERR_NOFIT || status == WEIR_ERR_NUMERIC;
-    if (!common || leads)
-        return options_report(train_command(o), status);
-    launched_linger();
-    return weir_status_exit_code(status);
+    bool lost = status == WEIR_ERR_PEER || status == WEIR_ERR_TIMEOUT;
+    return status == WEIR_ERR_USAGE || status == WEIR_ERR_NOFIT || status == WEIR_ERR_NUMERIC || (connected && !lost);
+}
+
+int train_failed(const struct train_options *o, weir_status status, bool leads, bool connected)
+{
+    if (status && !leads)
+        launched_linger();
+    return !leads && is_said_elsewhere(status, connected) ? weir_status_exit_code(status)
+                                                          : options_report(train_command(o), status);
 }
 
 /* Messages of all that failed; the exit status of what failed first. */
 static int run_report(const struct train_run *run, weir_status status)
 {
-    int code = train_failed(run->options, status, run->leads);
+    int code = train_failed(run->options, status, run->leads, run->connected);
     int of_output = run->leads ? train_failure_report(run, &run->output) : 0;
-    int of_export = train_failure_report(run, &run->export);
+    int of_export = run->leads ? train_failure_report(run, &run->export) : weir_status_exit_code(run->export.status);
     return code ? code : of_output ? of_output : of_export;
 }
 
@@ -31,7 +38,7 @@ int train_do(const struct train_options *o, void (*show)(struct train_run *run))
     int stopped = 0;
     weir_status status = train_open(o, &run);
     if (status)
-        return train_failed(o, status, run.leads);
+        return train_failed(o, status, run.leads, run.connected);
     if (run.engine && run.leads && !o->quiet) {
         fprintf(stderr, "weir %s: ", train_command(o));
         train_layout_print(&run, stderr);

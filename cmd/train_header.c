@@ -5,7 +5,7 @@
 
 #include "base/json.h"
 #include "cmd/train.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 static json_t *name_json(const char *name)
 {
@@ -17,7 +17,8 @@ static json_t *began_json(void)
     char text[32];
     time_t now = time(NULL);
     struct tm parts;
-    return gmtime_r(&now, &parts) && strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts) ? json_string(text) : json_null();
+    bool good = gmtime_r(&now, &parts) && strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+    return good ? json_string(text) : json_null();
 }
 
 static void layout_add(const struct train_run *run, json_t *root)
@@ -67,7 +68,8 @@ weir_status train_header_write(struct train_run *run)
     choices_add(run, root);
     char *text = json_dumps(root, 0);
     json_decref(root);
-    weir_status status = text ? weir_metrics_run(run->metrics, text) : WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for what the run is");
+    weir_status status = text ? weir_metrics_run(run->metrics, text)
+                              : WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for what the run is");
     free(text);
     return status;
 }

@@ -25,8 +25,9 @@ static weir_status stages_count(const struct train_options *o, const char *name,
         return status;
     int64_t chunks = o->chunks ? o->chunks : weir_schedule_kind_chunks(kind), stages = o->ranks * chunks;
     if (o->stages && o->stages != stages)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--ranks %" PRId64 " with %" PRId64 " chunk%s each are %" PRId64 " stages, --stages says %" PRId64
-                         ": leave one of them out", o->ranks, chunks, chunks == 1 ? "" : "s", stages, o->stages);
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--ranks %lld with %lld chunk%s each are %lld stages, --stages says %lld: leave one of "
+                         "them out", (long long)o->ranks, (long long)chunks, chunks == 1 ? "" : "s", (long long)stages,
+                         (long long)o->stages);
     *stages_out = stages < INT32_MAX ? (int)stages : INT32_MAX;
     return WEIR_OK;
 }
@@ -47,13 +48,13 @@ static weir_status file_load(const struct train_options *o, struct train_run *ru
 static weir_status kind_build(const struct train_options *o, const char *name, struct train_run *run)
 {
     enum weir_csv_dialect dialect;
-    int stages = 0;
+    int stages = 0, microbatches = (int)(o->microbatches ? o->microbatches : o->evaluates ? 1 : MICROBATCHES);
     weir_status status = weir_csv_dialect_find(o->dialect, &dialect); /* of no use here, wrong all the same */
     if (!status)
         status = stages_count(o, name, &stages);
-    return status ? status
-                  : weir_pipeline_schedule(name, stages, (int)o->chunks, (int)(o->microbatches ? o->microbatches : o->evaluates ? 1 : MICROBATCHES),
-                                           &run->arena, &run->schedule);
+    if (!status)
+        status = weir_pipeline_schedule(name, stages, (int)o->chunks, microbatches, &run->arena, &run->schedule);
+    return status;
 }
 
 weir_status train_schedule_build(const struct train_options *o, struct train_run *run)
@@ -121,6 +122,6 @@ void train_layout_warn(const struct train_run *run)
 {
     const struct weir_schedule *s = &run->schedule;
     if (s->n_ranks == 1 && s->n_stages > 1 && !weir_pipeline_is_file(run->schedule_name))
-        fprintf(stderr, "weir %s: all %d stages are on one rank, which does one thing at a time: --ranks 2 puts %d stages on 2\n",
-                train_command(run->options), s->n_stages, 2 * s->n_stages);
+        fprintf(stderr, "weir %s: all %d stages are on one rank, which does one thing at a time: --ranks 2 puts %d stages on "
+                "2\n", train_command(run->options), s->n_stages, 2 * s->n_stages);
 }

@@ -60,7 +60,8 @@ static weir_status rates_read(const struct train_options *o, struct train_run *r
     if (run->lr_schedule != WEIR_LR_COSINE)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--min-lr is where --lr-schedule cosine ends: give both");
     if (o->min_lr > train_lr(run))
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--min-lr %g is above the learning rate %g: give a smaller one", o->min_lr, train_lr(run));
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--min-lr %g is above the learning rate %g: give a smaller one", o->min_lr,
+                         train_lr(run));
     return WEIR_OK;
 }
 
@@ -156,6 +157,7 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
         return preview_print(run, &config);
     int n_processes;
     status = weir_engine_open(&config, &run->engine);
+    run->connected = !status;
     if (!status)
         run->leads = weir_engine_process(run->engine, &n_processes) == 0;
     return status;
@@ -277,7 +279,8 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
 
 weir_status train_open(const struct train_options *options, struct train_run *run)
 {
-    *run = (struct train_run){.options = options, .first_loss = NAN, .last_loss = NAN, .val_loss = NAN, .leads = train_leads(options)};
+    *run = (struct train_run){.options = options, .first_loss = NAN, .last_loss = NAN, .val_loss = NAN,
+                              .leads = train_leads(options)};
     weir_status status = all_open(options, run);
     if (status) {
         char message[WEIR_ERROR_MAX];

@@ -208,9 +208,9 @@ json_t *train_profile_json(struct train_run *run)
     rows_make(run);
     for (size_t i = 0; i < p->n_rows; i++) {
         const struct weir_op_time *row = &p->rows[i];
-        json_array_append_new(rows, json_pack("{s:s, s:s, s:I, s:I, s:f, s:f}", "op", row->op, "pass", row->pass ? row->pass : "",
-                                              "calls", (json_int_t)row->calls, "ns", (json_int_t)row->ns, "share",
-                                              share_of(p, row->ns), "flops", row->flops));
+        json_array_append_new(rows, json_pack("{s:s, s:s, s:I, s:I, s:f, s:f}", "op", row->op, "pass",
+                                              row->pass ? row->pass : "", "calls", (json_int_t)row->calls, "ns",
+                                              (json_int_t)row->ns, "share", share_of(p, row->ns), "flops", row->flops));
     }
     return rows;
 }

@@ -202,7 +202,7 @@ weir_status train_steps(struct train_run *run, int *signal_out)
         weir_engine_fail(run->engine, status);
     *signal_out = train_stop_signal(stop);
     if (*signal_out && !run->options->quiet && run->leads)
-        fprintf(stderr, "weir %s: stopped by signal %d after %lld steps%s\n", train_command(run->options), *signal_out, (long long)run->n_done,
-                run->validation_cut ? ", the validation was not finished" : "");
+        fprintf(stderr, "weir %s: stopped by signal %d after %lld steps%s\n", train_command(run->options), *signal_out,
+                (long long)run->n_done, run->validation_cut ? ", the validation was not finished" : "");
     return status;
 }

@@ -51,11 +51,11 @@ enum weir_stream_class { WEIR_STREAM_COMPUTE, WEIR_STREAM_EDGE };
 
 enum weir_device_flags {
     WEIR_DEVICE_HOST_MEMORY = 1 << 0, /* device memory is host memory: the host may read and write it directly */
-    WEIR_DEVICE_TASKS = 1 << 1,       /* run() works: host functions are executed in stream order */
+    WEIR_DEVICE_TASKS = 1 << 1,       /* run() works: host functions are executed in the order of the stream */
     WEIR_DEVICE_BF16 = 1 << 2,        /* kernels take bf16 tensors */
 };
 
-/* A host function in stream order (preparation, reductions of the optimizer).  May block only on its own work. */
+/* A host function that a stream runs (preparation, reductions of the optimizer).  May block only on its own work. */
 typedef weir_status (*weir_task_fn)(void *argument);
 
 struct weir_device_kind {

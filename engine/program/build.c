@@ -92,7 +92,8 @@ static weir_status training_make(struct weir_build *b, struct weir_arena *arena)
     if (!status && config->dtype == WEIR_COMPUTE_BF16)
         status = weir_graph_cast(config->graph, WEIR_DTYPE_BF16, arena, &b->graph);
     if (!status && !report.trainable)
-        status = WEIR_FAIL(WEIR_ERR_INVALID, "the schedule has forwards only: it cannot train");
+        status = weir_schedule_error_name(
+            config->schedule, WEIR_FAIL(WEIR_ERR_INVALID, "the schedule has forwards only: it cannot train"));
     if (!status)
         status = partition_make(b, arena, config->schedule->n_stages);
     if (status)

@@ -3,7 +3,7 @@
  *     configuration ─▶ graph in its storage type ─▶ partition ─▶ schedule's report ─▶ programs, memory table
  *                                                                                          │
  *     what the devices have (count, bytes taken and free) ─▶ rows beside the blocks ───────┴─▶ does it fit?
- *                                                            (extra_memory.h)                  (fit_advice.h)
+ *                                                            (extra_memory.h)                  (fit.h)
  *
  * A build is a function of its arguments: no device is opened, no thread started, nothing read but what it is given.  The
  * engine builds and then opens devices for it; a preview builds and prints; the advice on what would fit builds once for

@@ -2,7 +2,8 @@
  *
  * compile.c calls the steps in order: moments.c (where actions stand), layout.c (parameters and data), template.c (per
  * stage), places.c (slots and activation blocks), pieces.c (who keeps which gradients), instrs.c (instructions), deps.c (what
- * they await of each other), signals.c (the events of that) and order.c (their order).  A step may use what is below it, compile_base.c and program.c, but no other step. */
+ * they await of each other), signals.c (the events of that) and order.c (their order).  A step may use what is below it,
+ * compile_base.c and program.c, but no other step. */
 #ifndef WEIR_ENGINE_PROGRAM_COMPILE_H
 #define WEIR_ENGINE_PROGRAM_COMPILE_H
 

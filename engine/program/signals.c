@@ -1,5 +1,5 @@
-/* Events: what the step reads of the dependencies.  An instruction that somebody awaits signals one event, and everybody
- * who awaits it awaits that event, once. */
+/* Events: what the step reads of the dependencies.  An instruction that somebody awaits signals one event, and everybody who
+ * awaits it awaits that event, once. */
 #include "engine/program/compile.h"
 #include "engine/program/deps.h"
 

@@ -222,7 +222,7 @@ static weir_status peaks_exchange(struct weir_runner *runner)
     if (status || !world->transport)
         return status;
     size_t bytes = runner->peak_bytes[world->first_here]; /* device-side it has rows for mirrors */
-    bytes += world->transport->streams ? 0 : world->transport->mirror_bytes(runner->main.link);
+    bytes += world->transport->device_side ? 0 : world->transport->mirror_bytes(runner->main.link);
     int64_t mine = (int64_t)bytes;
     status = weir_arena_alloc(&runner->arena, n, sizeof *all, &all);
     if (!status)

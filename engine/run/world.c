@@ -23,7 +23,7 @@ weir_status weir_world_find(struct weir_world *world, const struct weir_engine_c
         return status;
     if (kind->process_start) /* before the transport may start the device's library */
         kind->process_start();
-    if (!transport->one_process && transport->streams == on_host)
+    if (!transport->one_process && transport->device_side == on_host)
         return WEIR_FAIL(WEIR_ERR_USAGE, "transport '%s' moves memory of %s, device '%s' has other memory: use " WEIR_OPTION("transport=%s"),
                          transport->name, on_host ? "GPUs" : "the host", kind->name, on_host ? "mpi" : "nccl");
     *world = (struct weir_world){.grid = {.n_ranks = config->schedule->n_ranks, .n_replicas = n_replicas, .order = order},

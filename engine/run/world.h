@@ -4,7 +4,7 @@
  * transport `local` all ranks live in this process: `transport` is NULL and every function here acts on it alone.
  *
  * Transports come in two sorts.  *Host-side* ones (mpi) move memory of the host: waiting and signalling happen on the rank's
- * thread.  *Device-side* ones (nccl; weir_transport_kind.streams) move memory of devices: a call enqueues and the wait
+ * thread.  *Device-side* ones (nccl; weir_transport_kind.device_side) move memory of devices: a call enqueues and the wait
  * happens on the GPU. */
 #ifndef WEIR_ENGINE_RUN_WORLD_H
 #define WEIR_ENGINE_RUN_WORLD_H
@@ -35,7 +35,7 @@ void weir_world_leave(struct weir_world *world);
 
 static inline bool weir_world_is_device_side(const struct weir_world *world)
 {
-    return world->transport && world->transport->streams;
+    return world->transport && world->transport->device_side;
 }
 
 /* The process of rank `index` of `replica`. */

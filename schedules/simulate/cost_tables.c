@@ -80,20 +80,34 @@ static weir_status edge_check(const struct weir_edge_costs *c, const struct weir
     return WEIR_OK;
 }
 
-weir_status weir_costs_check(const struct weir_schedule_costs *costs, const struct weir_schedule *schedule)
+/* Name the file of the costs in the message. */
+static weir_status error_name(const struct weir_schedule_costs *costs, weir_status status)
+{
+    return status == WEIR_ERR_INVALID && costs->name ? weir_error_prefix(status, "'%s': ", costs->name) : status;
+}
+
+static weir_status stages_check(const struct weir_schedule_costs *costs, const struct weir_schedule *schedule)
 {
     char whose[32];
+    weir_status status = WEIR_OK;
     if (costs->stages && costs->n_stages != schedule->n_stages)
         return WEIR_FAIL(WEIR_ERR_INVALID, "the costs have %d stages, the schedule has %d", costs->n_stages,
                          schedule->n_stages);
-    weir_status status = common_check(costs);
     for (int s = 0; !status && costs->stages && s < costs->n_stages; s++) {
         snprintf(whose, sizeof whose, "stage %d", s);
         status = stage_check(&costs->stages[s], whose);
     }
+    return status;
+}
+
+weir_status weir_costs_check(const struct weir_schedule_costs *costs, const struct weir_schedule *schedule)
+{
+    weir_status status = common_check(costs);
+    if (!status)
+        status = stages_check(costs, schedule);
     for (int e = 0; !status && e < costs->n_edges; e++)
         status = edge_check(&costs->edges[e], schedule);
-    return status;
+    return error_name(costs, status);
 }
 
 struct weir_stage_costs weir_costs_stage(const struct weir_schedule_costs *costs, int stage)
@@ -237,7 +251,7 @@ weir_status weir_costs_tables(const struct weir_schedule_costs *costs, const str
     if (!status)
         status = reduce_table(costs, options, scan, arena, &tables.reduce);
     if (!status)
-        status = sums_find(costs, &tables, options, scan, edges);
+        status = error_name(costs, sums_find(costs, &tables, options, scan, edges));
     if (!status)
         *out = tables;
     return status;

@@ -174,6 +174,8 @@ weir_status weir_schedule_costs_load(const char *path, struct weir_arena *arena,
     if (!status)
         status = number(root, where, "optimizer", &read.optimizer);
     if (!status)
+        status = weir_arena_strdup(arena, path, &read.name);
+    if (!status)
         *costs = read;
     json_decref(root);
     return status;

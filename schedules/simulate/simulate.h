@@ -68,6 +68,7 @@ struct weir_schedule_costs {
     double reduce_latency, reduce_bandwidth;         /* of the link between replicas; bandwidth 0: latency alone */
     double bucket_bytes;                             /* gradients are reduced in parts of so many bytes; 0: per stage */
     double mem_made;                                 /* every stage */
+    const char *name; /* of the file it was read from, which messages about it name; NULL: none */
 };
 
 struct weir_simulation_options {

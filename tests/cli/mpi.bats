@@ -36,6 +36,26 @@ load mpi_ranks
     [[ $stderr == *"did you mean '--stages'"* ]]
 }
 
+# arguments | exit status | words of the message
+@test "one cause gives one message, whoever meets it" {
+    printf '{"lrr": 1}' >typo.json
+    while IFS='|' read -r arguments code words; do
+        # shellcheck disable=SC2086
+        run --separate-stderr ranks 3 "" --stages 3 --steps 100000 -q $arguments
+        [ "$status" -eq "$code" ] || { echo "$arguments: exit $status, $stderr"; false; }
+        [ "$(grep -c '^weir train: ' <<<"$stderr")" -eq 1 ] || { echo "$arguments: $stderr"; false; }
+        [[ $stderr == *"weir train: $words"* ]] || { echo "$arguments: $stderr"; false; }
+    done <<'ROWS'
+--data nowhere|1|cannot open 'nowhere'
+--init-from nowhere|1|cannot open 'nowhere'
+--modle x|2|unknown option '--modle'
+--config typo.json|2|'typo.json': unknown option '--lrr'
+--metrics missing/m|1|cannot write metrics to 'missing/m'
+--export missing/e|1|cannot make folder 'missing/e'
+--device-memory 1M|3|
+ROWS
+}
+
 @test "an error of one process ends the others" {
     run --separate-stderr ranks 2 "" --stages 2 --steps 100000 -q --metrics missing/m
     [ "$status" -eq 1 ]

@@ -90,7 +90,9 @@ END
             WEIR_TEST_HOSTS=$hosts MPI_TIMEOUT=60 MPI_ARGS=--enable-recovery run --separate-stderr \
                 bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" 2 ./spoilt "$WEIR" "${base[@]}" --stages 2 --steps 3 -q --init-from weights
             [ "$(cat status.0 status.1)" = $'1\n1' ]
-            [[ $stderr == *"rank $victim failed: "*model.safetensors* ]]
+            [[ $stderr == *model.safetensors* ]]
+            [[ $victim == 0 || $stderr == *"rank $victim failed: "* ]] # rank 0 speaks for all
+            [ "$(grep -c '^weir train: ' <<<"$stderr")" -eq 1 ]
         done
     done
 }

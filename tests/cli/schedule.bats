@@ -36,6 +36,12 @@ setup() {
     run -0 --separate-stderr "$WEIR" train --model gpt2-tiny --data data.txt --stages 1 --steps 1 --json
     [[ "$output" == *'"wgrad_order": "ascending"'* ]]
     [[ "$stderr" != *"ascending"* ]]
+    printf '0F0,0F1\n' >forwards.csv
+    run -1 "$WEIR" train --model gpt2-tiny --data data.txt --schedule ./forwards.csv --steps 1
+    [[ "$output" == *"'./forwards.csv': the schedule has forwards only"* ]]
+    printf '0F0,0F1,0F2,0B2,0B1,0B0\n1F0,1F1,1F2,1B0,1B1,1B2\n' >slots.csv
+    run -1 "$WEIR" train --model gpt2-tiny --data data.txt --schedule ./slots.csv --steps 1
+    [[ "$output" == *"'./slots.csv': stage 0 has 2 gradient slots, and 0B2 on rank 0 needs 3"* ]]
 }
 
 @test "schedules that go through chunks in turn have two of them unless told otherwise" {

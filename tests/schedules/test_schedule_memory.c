@@ -10,6 +10,8 @@
 typedef weir_status (*call_fn)(struct weir_arena *arena);
 
 static const char text[] = "0F0,0F1,1F0,(1F1;1B0)OVERLAP_F_B,1I1,1W1,0B0,0B1\n2F0,2F1,2B0,2B1\n";
+static const char short_of_slots[] = "0F0,0F1,0F2,0B2,0B1,0B0\n1F0,1F1,1F2,1B0,1B1,1B2\n";
+static const char wide[] = {'0', 0, 'F', 0, '0', 0, ';', 0, '0', 0, 'B', 0, '0', 0};
 static const char stuck[] = "0F0,0B0,0F1,0B1\n1F1,1B1,1F0,1B0\n";
 
 static weir_status parse_call(struct weir_arena *arena)
@@ -66,6 +68,23 @@ static weir_status cycle_call(struct weir_arena *arena)
     return status;
 }
 
+static weir_status slots_call(struct weir_arena *arena)
+{
+    struct weir_schedule s;
+    struct weir_schedule_report report;
+    weir_status status =
+        weir_schedule_csv_parse(short_of_slots, sizeof short_of_slots - 1, "t", WEIR_CSV_TORCH, arena, &s);
+    if (!status)
+        status = weir_schedule_check(&s, WEIR_CHANNELS_EDGE, arena, &report);
+    return status;
+}
+
+static weir_status wide_call(struct weir_arena *arena)
+{
+    struct weir_schedule s;
+    return weir_schedule_csv_parse(wide, sizeof wide, "t", WEIR_CSV_TORCH, arena, &s);
+}
+
 /* Give the call one allocation more each time, until it says what it says with all the memory it wants. */
 static void survives(call_fn call, weir_status wanted)
 {
@@ -90,6 +109,8 @@ static void no_failed_allocation_is_fatal(void **state)
     survives(build_all, WEIR_OK);
     survives(simulate_call, WEIR_OK);
     survives(cycle_call, WEIR_ERR_INVALID);
+    survives(slots_call, WEIR_ERR_INVALID);
+    survives(wide_call, WEIR_OK);
 }
 
 int main(void)

@@ -256,7 +256,7 @@ static void costs_are_read_from_a_file(void **state)
     struct weir_schedule three = parse("0F0\n1F0\n2F0\n");
     struct weir_simulation_options options = {0};
     assert_fails(weir_schedule_simulate(&three, &costs, &options, &arena, &s), WEIR_ERR_INVALID,
-                 "2 stages, the schedule has 3");
+                 "costs.json': the costs have 2 stages, the schedule has 3");
     static const struct {
         const char *text, *words;
     } bad[] = {

@@ -227,12 +227,68 @@ static void no_file_names_a_path_of_one_machine(void **state)
     assert_int_equal(n, 0);
 }
 
+/* ---- flags of the command line ------------------------------------------------------------------------------------- */
+
+/* The library is called by C and Python too: its messages mark options (base/status.h), and the caller words them. */
+static bool is_library(const char *path)
+{
+    static const char *const folders[] = {"base/", "schedules/", "partitioner/", "kernels/", "models/", "engine/"};
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++)
+        if (!strncmp(path, folders[i], strlen(folders[i])))
+            return true;
+    return false;
+}
+
+static bool is_lower(char c)
+{
+    return c >= 'a' && c <= 'z';
+}
+
+/* Flags of `weir` within strings of one line of code; "srun --mpi=pmix" is another program's. */
+static int flags_in(const char *line, size_t length)
+{
+    int n = 0;
+    bool quoted = false, comment = length && (line[0] == '*' || !strncmp(line, "/*", 2));
+    for (size_t i = 0; i + 3 < length && !comment; i++) {
+        quoted ^= line[i] == '"' && (!i || line[i - 1] != '\\');
+        n += quoted && line[i] == '-' && line[i + 1] == '-' && is_lower(line[i + 2]) && is_lower(line[i + 3]) &&
+             strncmp(line + i, "--mpi=", 6) != 0;
+    }
+    return n;
+}
+
+static void file_check_flags(const char *path, const char *text, void *context)
+{
+    int number = 1;
+    for (const char *line = text; *line && is_library(path); number++) {
+        size_t length = strcspn(line, "\n"), blank = strspn(line, " ");
+        int n = flags_in(line + blank, length - (blank < length ? blank : length));
+        if (n)
+            print_error("%s:%d: a message of the library names a flag: use WEIR_OPTION\n", path, number);
+        *(int *)context += n;
+        line += length + (line[length] == '\n');
+    }
+}
+
+static void the_library_names_no_flags(void **state)
+{
+    (void)state;
+    static const char *const lines[] = {"return WEIR_FAIL(x, \"use --dtype f32\");", "f(\"--stages\") + g(\"--chunks\")",
+                                        " * weir train --stages 2", "/* \"--x\" */", "i--; f(\"srun --mpi=pmix\")"};
+    static const int flags[] = {1, 2, 0, 0, 0};
+    for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
+        assert_int_equal(flags_in(lines[i] + strspn(lines[i], " "), strlen(lines[i]) - strspn(lines[i], " ")), flags[i]);
+    int n = 0;
+    tree_visit(file_check_flags, &n);
+    assert_int_equal(n, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_rules_see_through_disguises),     cmocka_unit_test(malformed_rules_name_their_line),
         cmocka_unit_test(includes_keep_to_the_layers),         cmocka_unit_test(file_names_are_unique),
-        cmocka_unit_test(no_file_names_a_path_of_one_machine),
+        cmocka_unit_test(no_file_names_a_path_of_one_machine), cmocka_unit_test(the_library_names_no_flags),
     };
     return cmocka_run_group_tests(tests, rules_setup, rules_teardown);
 }

@@ -1,0 +1,155 @@
+/* build: a run is compiled and weighed without a device.   labels: pure */
+#include "tests/support/testing.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/program/fit.h"
+#include "engine/program/pipeline.h"
+#include "models/model.h"
+
+/* A kind of device that has kernels and nothing else: every call of it would end the test. */
+static struct weir_device_kind bare_kind(unsigned flags)
+{
+    return (struct weir_device_kind){.name = "bare", .flags = flags, .kernels = weir_device_cpu.kernels,
+                                     .context_bytes = (flags & WEIR_DEVICE_HOST_MEMORY) ? 0 : 4096};
+}
+
+struct fixture {
+    struct weir_arena arena;
+    struct weir_schedule schedule;
+    struct weir_engine_config config;
+    struct weir_build build;
+    struct weir_extras extras;
+};
+
+static weir_status built(struct fixture *f, const struct weir_device_kind *kind, const char *schedule, int stages)
+{
+    struct weir_model_params model = {.microbatch_size = 2, .seq_len = 32};
+    f->arena = (struct weir_arena){0};
+    f->config = (struct weir_engine_config)WEIR_ENGINE_CONFIG_DEFAULT;
+    assert_ok(weir_model_build(&weir_model_gpt2_tiny, &model, &f->arena, &f->config.graph));
+    assert_ok(weir_pipeline_schedule(schedule, stages, 0, 4, &f->arena, &f->schedule));
+    f->config.schedule = &f->schedule;
+    f->config.evaluates = true;
+    return weir_build_training(&f->config, kind, &f->arena, &f->build);
+}
+
+static void no_device_is_touched(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct weir_device_kind kind = bare_kind(WEIR_DEVICE_HOST_MEMORY);
+    assert_ok(built(&f, &kind, "1f1b", 4));
+    assert_int_equal(weir_build_n_ranks(&f.build), 4);
+    assert_int_equal(f.build.first_layer[0], 0);
+    assert_int_equal(f.build.first_layer[4], f.build.graph->n_layers);
+    assert_non_null(f.build.guest);
+    weir_arena_release(&f.arena);
+}
+
+static void the_same_configuration_builds_the_same_text(void **state)
+{
+    (void)state;
+    char *texts[2];
+    size_t bytes[2];
+    for (int i = 0; i < 2; i++) {
+        struct fixture f;
+        struct weir_device_kind kind = bare_kind(WEIR_DEVICE_HOST_MEMORY);
+        assert_ok(built(&f, &kind, "zbv", 4));
+        FILE *out = open_memstream(&texts[i], &bytes[i]);
+        weir_program_dump(f.build.program, out);
+        weir_program_dump_memory(f.build.program, out);
+        fclose(out);
+        weir_arena_release(&f.arena);
+    }
+    assert_int_equal(bytes[0], bytes[1]);
+    assert_memory_equal(texts[0], texts[1], bytes[0]);
+    free(texts[0]);
+    free(texts[1]);
+}
+
+static void a_bad_configuration_is_refused_before_it_is_used(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct weir_build build;
+    struct weir_device_kind kind = bare_kind(WEIR_DEVICE_HOST_MEMORY);
+    assert_ok(built(&f, &kind, "1f1b", 2));
+    f.config.threads_per_rank = -1;
+    assert_fails(weir_build_training(&f.config, &kind, &f.arena, &build), WEIR_ERR_USAGE, "threads per rank is -1");
+    struct weir_generation_params generation = {f.config.graph, 2, 1, 1};
+    assert_fails(weir_build_generation(&f.config, &generation, &kind, &f.arena, &build), WEIR_ERR_USAGE, "threads per rank is -1");
+    weir_arena_release(&f.arena);
+}
+
+/* ---- weighing ------------------------------------------------------------------------------------------------------- */
+
+static void a_verdict_is_data(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct weir_device_kind kind = bare_kind(WEIR_DEVICE_HOST_MEMORY);
+    const int device_of[] = {0, 1};
+    struct weir_resources have = {.device_of = device_of, .host_free = SIZE_MAX};
+    assert_ok(built(&f, &kind, "gpipe", 2));
+    assert_ok(weir_extras_make(&f.build, &have, &f.arena, &f.extras));
+    assert_null(f.extras.rows); /* memory of the host has none */
+    struct weir_fit fit = weir_fit_weigh(&f.build, &f.extras, &have);
+    assert_true(fit.fits && fit.n_ways == 0);
+    f.build.config.device_memory = (int64_t)fit.most - 1;
+    fit = weir_fit_weigh(&f.build, &f.extras, &have);
+    assert_true(!fit.fits && fit.n_over >= 1 && fit.n_ways > 0);
+    assert_int_equal(fit.rank_cap, fit.most - 1);
+    assert_true(fit.ways[0].recompute && !fit.ways[0].n_stages); /* the smallest change comes first */
+    assert_fails(weir_fit_refuse(&f.build, &fit), WEIR_ERR_NOFIT, "it fits with recompute=full");
+    char name[32], value[32];
+    assert_true(weir_error_option(0, name, value, sizeof name) >= 1);
+    assert_string_equal(name, "recompute");
+    assert_string_equal(value, "full");
+    weir_arena_release(&f.arena);
+}
+
+static void pretended_devices_are_weighed_one_by_one(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct weir_device_kind kind = bare_kind(0);
+    const int device_of[] = {3, 3}; /* both ranks on device 3 */
+    const size_t taken[] = {1000, 1000}, total[] = {1 << 30, 1 << 30};
+    size_t free_bytes[] = {1 << 30, 1 << 30};
+    struct weir_resources have = {.device_of = device_of, .taken = taken, .free_bytes = free_bytes, .total_bytes = total,
+                                  .host_free = SIZE_MAX};
+    assert_ok(built(&f, &kind, "1f1b", 2));
+    assert_ok(weir_extras_make(&f.build, &have, &f.arena, &f.extras));
+    size_t need = 0;
+    for (int r = 0; r < 2; r++) {
+        assert_int_equal(weir_extra_bytes(&f.extras, r, true), 4096); /* the workspace; the context belongs to the device */
+        need += weir_rank_device_bytes(&f.build, &f.extras, r);
+    }
+    assert_true(weir_fit_weigh(&f.build, &f.extras, &have).fits);
+    free_bytes[0] = free_bytes[1] = need;
+    assert_true(weir_fit_weigh(&f.build, &f.extras, &have).fits);
+    free_bytes[0] = free_bytes[1] = need - 1;
+    struct weir_fit fit = weir_fit_weigh(&f.build, &f.extras, &have);
+    assert_false(fit.fits);
+    assert_int_equal(fit.device, 3);
+    assert_int_equal(fit.n_on_device, 2);
+    assert_int_equal(fit.device_need, need);
+    assert_true(fit.same_ranks);
+    assert_fails(weir_fit_refuse(&f.build, &fit), WEIR_ERR_NOFIT, "device 'bare:3' has");
+    weir_arena_release(&f.arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_device_is_touched),
+        cmocka_unit_test(the_same_configuration_builds_the_same_text),
+        cmocka_unit_test(a_bad_configuration_is_refused_before_it_is_used),
+        cmocka_unit_test(a_verdict_is_data),
+        cmocka_unit_test(pretended_devices_are_weighed_one_by_one),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
