@@ -4,7 +4,7 @@
  *     weir train --tp-size 2           unknown option '--tp-size': weir has no tensor parallelism
  *     weir train --schedule Schedule1F1B --optimizer AdamW --dtype bfloat16       understood
  *
- * docs/words.md is the table for readers; a test holds the two together. */
+ * docs/other-tools.md is the table for readers; a test holds the two together. */
 #ifndef WEIR_CMD_SYNONYMS_H
 #define WEIR_CMD_SYNONYMS_H
 

@@ -25,9 +25,9 @@ static weir_status stages_count(const struct train_options *o, const char *name,
         return status;
     int64_t chunks = o->chunks ? o->chunks : weir_schedule_kind_chunks(kind), stages = o->ranks * chunks;
     if (o->stages && o->stages != stages)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--ranks %lld with %lld chunk%s each are %lld stages, --stages says %lld: leave one of "
-                         "them out", (long long)o->ranks, (long long)chunks, chunks == 1 ? "" : "s", (long long)stages,
-                         (long long)o->stages);
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--ranks %lld with %lld chunk%s each are %lld stage%s, --stages says %lld: leave one "
+                         "of them out", (long long)o->ranks, (long long)chunks, chunks == 1 ? "" : "s", (long long)stages,
+                         stages == 1 ? "" : "s", (long long)o->stages);
     *stages_out = stages < INT32_MAX ? (int)stages : INT32_MAX;
     return WEIR_OK;
 }

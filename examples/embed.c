@@ -36,7 +36,7 @@ static int dense(struct weir_graph_builder *b, const char *name, int x, int64_t 
     int weight = weir_graph_param(b, name, WEIR_INIT_NORMAL, std, true);
     return weir_graph_node(b, name, &weir_op_linear, &attr, 1, &x, 1, &weight);
 }
-static void feed(weir_engine *engine, int step, int mb) /* class 1: both coordinates have the same sign */
+static weir_status feed(weir_engine *engine, int step, int mb) /* class 1: both coordinates have the same sign */
 {
     float points[BATCH][FEATURES];
     int32_t classes[BATCH];
@@ -46,8 +46,8 @@ static void feed(weir_engine *engine, int step, int mb) /* class 1: both coordin
         points[i][1] = (float)(n >> 24) / 128 - 1;
         classes[i] = (points[i][0] > 0) == (points[i][1] > 0);
     }
-    weir_engine_feed(engine, "points", mb, points);
-    weir_engine_feed(engine, "classes", mb, classes);
+    weir_status status = weir_engine_feed(engine, "points", mb, points);
+    return status ? status : weir_engine_feed(engine, "classes", mb, classes);
 }
 int main(void)
 {
@@ -69,9 +69,9 @@ int main(void)
     config.schedule = &schedule;
     status = status ? status : weir_engine_open(&config, &engine);
     for (int step = 0; step < STEPS && !status; step++) {
-        for (int mb = 0; mb < MICROBATCHES; mb++)
-            feed(engine, step, mb);
-        status = weir_engine_step(engine, 0.02, &report);
+        for (int mb = 0; mb < MICROBATCHES && !status; mb++)
+            status = feed(engine, step, mb);
+        status = status ? status : weir_engine_step(engine, 0.02, &report);
     }
     printf("%s: last loss %.4f\n", status ? weir_last_error() : "trained on 2 stages", report.loss);
     weir_engine_close(engine);

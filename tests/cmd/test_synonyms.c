@@ -1,4 +1,4 @@
-/* synonyms: the words of other tools are answered, and docs/words.md has them all.   labels: pure */
+/* synonyms: the words of other tools are answered, and docs/other-tools.md has them all.   labels: pure */
 #include "tests/support/testing.h"
 
 #include <stdio.h>
@@ -125,20 +125,20 @@ static void the_page_has_every_row(void **state)
     size_t bytes;
     const struct synonym *const tables[] = {synonyms_train, synonyms_generate};
     const struct name_synonym *const names[] = {schedule_synonyms, dtype_synonyms};
-    snprintf(path, sizeof path, "%s/docs/words.md", getenv("WEIR_SOURCE_DIR"));
+    snprintf(path, sizeof path, "%s/docs/other-tools.md", getenv("WEIR_SOURCE_DIR"));
     assert_ok(weir_file_read(path, 1 << 20, &page, &bytes));
     for (int t = 0; t < 2; t++)
         for (const struct synonym *row = tables[t]; row->tool; row++) {
             snprintf(line, sizeof line, "| %s | `%s` | %s%s%s |\n", row->tool, row->word, row->option ? "`--" : "",
                      row->option ? row->option : row->answer, row->option ? "`" : "");
             if (!strstr(page, line))
-                fail_msg("docs/words.md lacks: %s", line);
+                fail_msg("docs/other-tools.md lacks: %s", line);
         }
     for (int t = 0; t < 2; t++)
         for (const struct name_synonym *row = names[t]; row->word; row++) {
             snprintf(line, sizeof line, "| `%s` | `%s` |\n", row->word, row->name);
             if (!strstr(page, line))
-                fail_msg("docs/words.md lacks: %s", line);
+                fail_msg("docs/other-tools.md lacks: %s", line);
         }
     weir_free(page);
 }
