@@ -34,11 +34,12 @@ static weir_status link_follow(const char *path, const char *link, char **target
 {
     struct weir_text text = {0};
     weir_text_append(&text, "%.*s%s", *link == '/' ? 0 : folder_length(path), path, link);
-    if (!text.status)
+    weir_status status = text.status;
+    if (!status)
         *target_out = text.data;
     else
         weir_text_release(&text);
-    return text.status;
+    return status;
 }
 
 static weir_status links_follow(const char *path, char **target_out)
@@ -71,9 +72,12 @@ static weir_status name_make(const char *target, const char *tag, char **name_ou
         weir_text_append(&name, "%s.tmp.%s", target, tag);
     else
         weir_text_append(&name, "%s.tmp.%ld", target, (long)getpid());
-    if (!name.status)
+    weir_status status = name.status;
+    if (!status)
         *name_out = name.data;
-    return name.status;
+    else
+        weir_text_release(&name);
+    return status;
 }
 
 weir_status weir_replace_name(const char *path, const char *tag, char **name_out)

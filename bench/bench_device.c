@@ -19,7 +19,7 @@
 
 #include "base/clock.h"
 #include "engine/device/device.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 enum { TASKS = 4096, HOPS = 1000, MOST_STREAMS = 16, MOST_REPETITIONS = 1000, MICROBATCHES = 64 };
 

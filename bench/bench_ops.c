@@ -16,7 +16,7 @@
 #include "kernels/cpu/matmul.h"
 #include "kernels/op.h"
 #include "kernels/vector.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 enum { MOST_RUNS = 2000 };
 

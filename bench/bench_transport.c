@@ -16,7 +16,7 @@
 
 #include "base/clock.h"
 #include "engine/transport/transport.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 enum { MOST = 100000, SIZES = 6, PANEL_US = 50 };
 
@@ -66,7 +66,7 @@ static void link_open(struct rig *rig, size_t bytes)
     struct weir_message messages[2] = {{.to = 1, .post_after = -1, .n_regions = bytes > 0, .regions = &regions[0]},
                                  {.from = 1, .post_after = -1, .n_regions = bytes > 0, .regions = &regions[1]}};
     struct weir_link_spec spec = {
-        .n_parts = 1, .part_bytes = blocks, .n_events = 1, .n_messages = 2, .messages = messages};
+        .n_blocks = 1, .block_bytes = blocks, .n_events = 1, .n_messages = 2, .messages = messages};
     must(rig->kind->link_open(rig->transport, &spec, &rig->link));
 }
 

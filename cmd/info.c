@@ -3,10 +3,10 @@
 #include <stdio.h>
 
 #include "cmd/command.h"
-#include "cmd/info_parts.h"
+#include "cmd/info_shared.h"
 #include "engine/device/device.h"
 #include "engine/transport/transport.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 struct info_options {
     struct options given;
@@ -39,19 +39,19 @@ static const struct part {
     int used;
 } parts[] = {
 #define PART_ROW(name, there, version, option, used) {name, there, version, option, used},
-    WEIR_PARTS_TABLE(PART_ROW)
+    WEIR_LIBRARIES_TABLE(PART_ROW)
 #undef PART_ROW
 };
 
 enum { N_PARTS = sizeof parts / sizeof parts[0] };
 
 /* Devices of a kind, or 0 with the reason in `why`. */
-static int devices_count(const struct weir_device_kind *kind, const char **why)
+static int devices_count(const struct weir_device_kind *kind, char why[WEIR_ERROR_MAX])
 {
     int n = 0;
-    *why = "";
+    *why = 0;
     if (kind->count(&n)) {
-        *why = weir_last_error();
+        options_error(why);
         return 0;
     }
     return n;
@@ -59,10 +59,10 @@ static int devices_count(const struct weir_device_kind *kind, const char **why)
 
 static void text_print(const char *machine)
 {
-    const char *why;
+    char why[WEIR_ERROR_MAX];
     printf("weir        %s\nmachine     %s\n", WEIR_VERSION, machine);
     for (const struct weir_device_kind *const *kind = weir_device_kinds; *kind; kind++) {
-        int n = devices_count(*kind, &why);
+        int n = devices_count(*kind, why);
         printf("device      %s: %d%s%s (%s)\n", (*kind)->name, n, *why ? ", " : "", why, (*kind)->summary);
     }
     for (const struct weir_transport_kind *const *kind = weir_transport_kinds; *kind; kind++)
@@ -78,10 +78,10 @@ static void text_print(const char *machine)
 
 static int json_print(const char *machine)
 {
-    const char *why;
+    char why[WEIR_ERROR_MAX];
     json_t *devices = json_array(), *transports = json_array(), *libraries = json_object();
     for (const struct weir_device_kind *const *kind = weir_device_kinds; *kind; kind++) {
-        int n = devices_count(*kind, &why);
+        int n = devices_count(*kind, why);
         json_array_append_new(devices, json_pack("{s:s, s:i, s:s}", "name", (*kind)->name, "count", n, "reason", why));
     }
     for (const struct weir_transport_kind *const *kind = weir_transport_kinds; *kind; kind++)

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "cmd/info_parts.h"
+#include "cmd/info_shared.h"
 #include "engine/transport/bootstrap/launcher.h"
 
 static weir_status detect(struct weir_launcher *launcher)

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "base/text.h"
-#include "cmd/info_parts.h"
+#include "cmd/info_shared.h"
 #include "cmd/paths.h"
 #include "cmd/synonyms.h"
 #include "engine/device/placement/placement_cores.h"

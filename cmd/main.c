@@ -11,7 +11,7 @@
 #include "base/text.h"
 #include "cmd/command.h"
 #include "cmd/launched.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 static void usage(FILE *out)
 {

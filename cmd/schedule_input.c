@@ -62,6 +62,7 @@ weir_status schedule_json_print(json_t *root)
     weir_json_append(&text, root, DIGITS);
     if (!text.status)
         puts(text.data);
+    weir_status status = text.status;
     weir_text_release(&text);
-    return text.status;
+    return status;
 }

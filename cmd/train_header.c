@@ -5,7 +5,7 @@
 
 #include "base/json.h"
 #include "cmd/train.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 static json_t *name_json(const char *name)
 {

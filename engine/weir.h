@@ -27,17 +27,18 @@
  *     weir_arena_release(&arena);
  *
  * Several processes.  With transport "mpi" every rank is a process that the launcher started (mpirun); each opens an engine
- * with the same configuration and calls the same functions in the same order.  All functions that may block are collective;
- * feed and param_write act on what this process holds.  A process feeds what its own rank reads (weir_engine_reads); the
- * others' data is ignored.  Reports, losses, parameters read and gathered events are the same on every process.  When one
- * fails, the others' next call returns the status with which it did ("rank 1 failed: ..."), WEIR_ERR_PEER when it has died,
- * and all of them can only close.  With GPUs the transport is "nccl", to which the same applies; after a failure the program
- * should then end with _exit(), for exit functions of CUDA may wait for what a lost process was to send.
+ * with the same configuration and calls the same functions in the same order.  All functions that may block are collective.
+ * In a process that does not hold the stage, weir_engine_feed and weir_engine_param_write check their arguments and do
+ * nothing; weir_engine_reads says which inputs this process needs.  Reports, losses, parameters read and gathered events are
+ * the same on every process.  When one process fails, the next call of the others returns its status ("rank 1 failed: ..."),
+ * or WEIR_ERR_PEER when it has died; then all can only close.  With GPUs the transport is "nccl", to which the same applies;
+ * after a failure the program should end with _exit(), for exit functions of CUDA may wait for what a lost process was to
+ * send.
  *
  * fork().  An engine stays with the process that opened it: in a child its functions return WEIR_ERR_INVALID, and close does
  * nothing.  A child may open an engine of its own, with device "cpu" and transport "local".
  *
- * A trained model writes text with engine/run/generator.h.
+ * A trained model writes text with engine/generate/generator.h.
  *
  * Every function returns a status (base/status.h); weir_last_error() has the message.  An engine is used by one thread at
  * a time.  Structs that callers fill carry their size, so that a program built against another header is refused instead

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 const struct weir_device_kind *const weir_device_kinds[] = {
     &weir_device_cpu,

@@ -1,7 +1,7 @@
 #include "engine/program/extra_memory.h"
 
 #include "kernels/cpu/matmul.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 static bool has_rows(const struct weir_build *build)
 {

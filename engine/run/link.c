@@ -116,7 +116,7 @@ static weir_status device_rows_add(struct weir_runner *runner)
 
 weir_status weir_link_join(struct weir_runner *runner)
 {
-    struct weir_link_spec spec = {.n_parts = WEIR_MEMORY_KINDS};
+    struct weir_link_spec spec = {.n_blocks = WEIR_MEMORY_KINDS};
     size_t *bytes;
     bool device_side = weir_world_is_device_side(&runner->world);
     if (!runner->world.transport)
@@ -128,7 +128,7 @@ weir_status weir_link_join(struct weir_runner *runner)
         return status;
     shared_add(runner, runner->main.program, bytes);
     shared_add(runner, runner->guest.program, bytes);
-    spec.part_bytes = bytes;
+    spec.block_bytes = bytes;
     status = run_link(&runner->main, &spec);
     if (status)
         return status;
@@ -234,9 +234,9 @@ weir_status weir_link_finish(struct weir_runner *runner, const struct weir_run *
 }
 
 weir_status weir_link_collect(const struct weir_runner *runner, enum weir_collective_scope scope, enum weir_collective what,
-                              enum weir_dtype dtype, int n_parts, const struct weir_collective_part *parts)
+                              enum weir_dtype dtype, int n_spans, const struct weir_collective_span *spans)
 {
-    return runner->world.transport->collect(runner->running->link, scope, what, dtype, n_parts, parts);
+    return runner->world.transport->collect(runner->running->link, scope, what, dtype, n_spans, spans);
 }
 
 weir_status weir_link_collected(const struct weir_runner *runner, enum weir_collective_scope scope)

@@ -28,7 +28,7 @@ static inline weir_status weir_link_progress(const struct weir_run *run)
 
 /* Device-side transports: collectives of the run that began last. */
 weir_status weir_link_collect(const struct weir_runner *runner, enum weir_collective_scope scope, enum weir_collective what,
-                              enum weir_dtype dtype, int n_parts, const struct weir_collective_part *parts);
+                              enum weir_dtype dtype, int n_spans, const struct weir_collective_span *spans);
 weir_status weir_link_collected(const struct weir_runner *runner, enum weir_collective_scope scope);
 
 /* Device-side transports: is all well?  Names what is awaited, when it is not.  `runner` is a struct weir_runner. */

@@ -159,7 +159,7 @@ weir_status weir_rank_copy(const struct weir_rank *rank, void *destination, cons
     return WEIR_OK;
 }
 
-/* In stream order a wait may never end by itself: it is looked after meanwhile. */
+/* With a device-side transport a wait may never end by itself: the peers are looked after meanwhile. */
 static weir_status rank_sync(const struct weir_rank *rank, const struct weir_machine_watch *watch)
 {
     for (;;) {

@@ -94,8 +94,8 @@ static int item_compare(const void *a, const void *b)
         return x->from < y->from ? -1 : 1;
     if (x->to != y->to)
         return x->to < y->to ? -1 : 1;
-    if (x->region.part != y->region.part)
-        return x->region.part < y->region.part ? -1 : 1;
+    if (x->region.block != y->region.block)
+        return x->region.block < y->region.block ? -1 : 1;
     return (x->region.offset > y->region.offset) - (x->region.offset < y->region.offset);
 }
 
@@ -118,7 +118,7 @@ static void messages_fill(const struct items *items, struct weir_message *messag
         if (!item->region.bytes)
             continue;
         struct weir_message_region *last = message->n_regions ? regions - 1 : NULL;
-        if (last && last->part == item->region.part && last->offset + last->bytes == item->region.offset) {
+        if (last && last->block == item->region.block && last->offset + last->bytes == item->region.offset) {
             last->bytes += item->region.bytes;
         } else {
             *regions++ = item->region;

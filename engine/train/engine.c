@@ -2,7 +2,7 @@
 #include "engine/train/trainer.h"
 
 #include "base/alloc.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 const char *weir_version(void)
 {

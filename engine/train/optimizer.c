@@ -73,8 +73,8 @@ static bool contributes(const struct weir_rank *rank, const struct weir_piece *p
 static weir_status partial_sums_add(const struct weir_runner *runner, struct weir_rank *rank)
 {
     size_t n = weir_link_partial_bytes(runner) / sizeof(double);
-    struct weir_collective_part part = {0, rank->partial_sums, norm_at(rank, 0), n};
-    return weir_link_collect(runner, WEIR_COLLECT_ALL, WEIR_COLLECT_SUM, WEIR_DTYPE_F64, 1, &part);
+    struct weir_collective_span span = {0, rank->partial_sums, norm_at(rank, 0), n};
+    return weir_link_collect(runner, WEIR_COLLECT_ALL, WEIR_COLLECT_SUM, WEIR_DTYPE_F64, 1, &span);
 }
 
 weir_status weir_norm(const struct weir_runner *runner, struct weir_rank *rank)

@@ -7,7 +7,7 @@
 #include "engine/run/params.h"
 #include "engine/train/trainer.h"
 
-enum { PARTS = 64 }; /* of one collective */
+enum { SPANS = 64 }; /* of one collective */
 
 static int64_t elements_of(const struct weir_build *build, int param)
 {
@@ -87,26 +87,26 @@ static weir_status pieces_collect(const struct weir_runner *runner, struct weir_
                                   int end)
 {
     const struct weir_rank_program *r = &rank->machine->build->program->ranks[rank->index];
-    struct weir_collective_part parts[PARTS];
+    struct weir_collective_span spans[SPANS];
     weir_status status = WEIR_OK;
     size_t next = SIZE_MAX;
     int n = 0;
     for (int i = first; i < end && !status; i++) {
         const struct weir_piece *piece = &r->pieces[i];
         size_t offset = piece_offset(r, kind, piece), bytes = (size_t)piece->n * sizeof(float);
-        if (n && offset == next && (what == WEIR_COLLECT_SUM || parts[n - 1].root == piece->replica)) {
-            parts[n - 1].n += (size_t)piece->n;
+        if (n && offset == next && (what == WEIR_COLLECT_SUM || spans[n - 1].root == piece->replica)) {
+            spans[n - 1].n += (size_t)piece->n;
         } else {
-            if (n == PARTS) {
-                status = weir_link_collect(runner, WEIR_COLLECT_GROUP, what, WEIR_DTYPE_F32, n, parts);
+            if (n == SPANS) {
+                status = weir_link_collect(runner, WEIR_COLLECT_GROUP, what, WEIR_DTYPE_F32, n, spans);
                 n = 0;
             }
             float *at = weir_block_at(rank, kind, offset);
-            parts[n++] = (struct weir_collective_part){piece->replica, at, at, (size_t)piece->n};
+            spans[n++] = (struct weir_collective_span){piece->replica, at, at, (size_t)piece->n};
         }
         next = offset + bytes;
     }
-    return status ? status : weir_link_collect(runner, WEIR_COLLECT_GROUP, what, WEIR_DTYPE_F32, n, parts);
+    return status ? status : weir_link_collect(runner, WEIR_COLLECT_GROUP, what, WEIR_DTYPE_F32, n, spans);
 }
 
 weir_status weir_reduce(const struct weir_runner *runner, struct weir_rank *rank, int bucket)

@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 #include "engine/transport/bootstrap/launcher.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 /* WEIR_NCCL_EMULATED: the build of tests/stand_ins/fake_nccl, which has the transport without having NCCL. */
 #if WEIR_HAVE_MPI && (WEIR_HAVE_NCCL || defined(WEIR_NCCL_EMULATED))

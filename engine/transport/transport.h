@@ -9,7 +9,7 @@
  *     transport   this process's place in the run: how many processes there are, on which hosts, and whether all are alive
  *     link        memory and events of one program, shared by all processes
  *
- * Memory.  Every rank has `n_parts` blocks, the same list on every process.  weir_transport_kind.memory() gives an address
+ * Memory.  Every rank has `n_blocks` blocks, the same list on every process.  weir_transport_kind.memory() gives an address
  * for every block of every rank: the rank's own, that of a peer on this host (the same memory), or a *mirror* of a peer's
  * on another host (memory of this process that starts empty and costs only what is touched).  So a rank writes into its
  * neighbour's slot and reads its neighbour's sums by address, wherever the neighbour runs.
@@ -92,7 +92,7 @@ struct weir_transport_info {
 
 /* Bytes that the signaller of a message's event has written and the waiter will read. */
 struct weir_message_region {
-    int owner, part; /* whose block: the waiter's or the signaller's */
+    int owner, block; /* whose block, and which: the waiter's or the signaller's */
     size_t offset, bytes;
 };
 
@@ -114,8 +114,8 @@ struct weir_transport_edge {
  * Borrowed until link_open() returns. */
 struct weir_link_spec {
     const weir_link *memory;  /* the link whose blocks these are; NULL: they are made */
-    int n_parts;
-    const size_t *part_bytes; /* [n_ranks * n_parts], rank by rank; not read device-side, see place() */
+    int n_blocks;
+    const size_t *block_bytes; /* [n_ranks * n_blocks], rank by rank; not read device-side, see place() */
     int n_events;             /* of each rank */
     int n_messages;           /* those within one host may be left out; device-side all that start or end here, by turn */
     const struct weir_message *messages;
@@ -130,7 +130,7 @@ struct weir_link_spec {
     const int *groups;        /* [n_groups * group_size] ranks */
 };
 
-/* What collect() does with each part's `n` elements, among the ranks of a group or all. */
+/* What collect() does with each span's `n` elements, among the ranks of a group or all. */
 enum weir_collective {
     WEIR_COLLECT_SUM,       /* everybody has the sum, at `to` */
     WEIR_COLLECT_SUM_ROOT,  /* only member `root` of the group does */
@@ -139,7 +139,7 @@ enum weir_collective {
 
 enum weir_collective_scope { WEIR_COLLECT_GROUP, WEIR_COLLECT_ALL, WEIR_COLLECT_SCOPES };
 
-struct weir_collective_part {
+struct weir_collective_span {
     int root; /* index among the members of the group */
     const void *from;
     void *to; /* may be `from` */
@@ -177,7 +177,7 @@ struct weir_transport_kind {
     void (*link_close)(weir_link *link); /* NULL is fine */
 
     /* Where this process finds the block, 64-byte aligned; NULL: it has no bytes. */
-    void *(*memory)(const weir_link *link, int rank, int part);
+    void *(*memory)(const weir_link *link, int rank, int block);
     size_t (*mirror_bytes)(const weir_link *link); /* of mirrors that this process will have touched */
 
     weir_status (*begin)(weir_link *link);
@@ -192,14 +192,14 @@ struct weir_transport_kind {
     /* Bytes of device memory that the library took for its buffers when the links were connected, measured. */
     size_t (*buffer_bytes)(const weir_link *link);
 
-    /* The rank's own blocks ([n_parts], NULL where there is none), once all links are open: makes the mirrors. */
+    /* The rank's own blocks ([n_blocks], NULL where there is none), once all links are open: makes the mirrors. */
     weir_status (*place)(weir_link *link, void *const *blocks);
 
     /* The regions that go with `event` are written by what is enqueued from now on. */
     weir_status (*claim)(weir_link *link, int event);
 
     weir_status (*collect)(weir_link *link, enum weir_collective_scope scope, enum weir_collective what,
-                           enum weir_dtype dtype, int n_parts, const struct weir_collective_part *parts);
+                           enum weir_dtype dtype, int n_spans, const struct weir_collective_span *spans);
     weir_status (*collected)(weir_link *link, enum weir_collective_scope scope);
 
     /* What is wrong with the library or the peers, if anything: WEIR_ERR_PEER, WEIR_ERR_DEVICE, or WEIR_ERR_TIMEOUT when no

@@ -1,6 +1,6 @@
 /* matmul.h through oneDNN: one primitive per product, made once and kept with the memory objects of its arguments. */
 #include "kernels/cpu/matmul.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 #if WEIR_HAVE_ONEDNN
 

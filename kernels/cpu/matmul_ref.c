@@ -1,6 +1,6 @@
 /* matmul.h for builds without oneDNN: gemm_ref.c, each thread with a range of columns and its own scratch. */
 #include "kernels/cpu/matmul.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 #if !WEIR_HAVE_ONEDNN
 

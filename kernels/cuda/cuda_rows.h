@@ -4,7 +4,7 @@
 #define WEIR_KERNELS_CUDA_CUDA_ROWS_H
 
 #include "kernels/op.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 /* WEIR_CUDA_EMULATED: the build of tests/stand_ins/cuda_on_cpu, which has the rows without having CUDA. */
 #if WEIR_HAVE_CUDA || defined(WEIR_CUDA_EMULATED)

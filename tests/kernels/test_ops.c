@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "tests/support/op_cases.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 enum { MOST_ELEMENTS = 8192 };
 

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "tests/support/testing.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 #if WEIR_HAVE_CUDA || defined(WEIR_CUDA_EMULATED)
 #include <cuda_runtime_api.h>

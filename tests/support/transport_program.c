@@ -101,7 +101,7 @@ void program_make(struct weir_arena *arena, uint32_t seed, int n_ranks, int n_tr
         transfer_make(out, k, largest);
     for (int i = 0; i < n_ranks * PROGRAM_PARTS; i++)
         bytes[i] = PROGRAM_SLOTS * PROGRAM_REGIONS * largest;
-    out->spec = (struct weir_link_spec){.n_parts = PROGRAM_PARTS, .part_bytes = bytes, .n_events = 2 * n_transfers};
+    out->spec = (struct weir_link_spec){.n_blocks = PROGRAM_PARTS, .block_bytes = bytes, .n_events = 2 * n_transfers};
     messages_make(out, messages);
 }
 
@@ -126,7 +126,7 @@ static void regions_write(const struct runner *r, int k)
     const struct program_transfer *t = &r->program->transfers[k];
     for (int i = 0; i < t->n_regions; i++) {
         const struct weir_message_region *region = &t->regions[i];
-        unsigned char *data = (unsigned char *)r->kind->memory(r->link, region->owner, region->part) + region->offset;
+        unsigned char *data = (unsigned char *)r->kind->memory(r->link, region->owner, region->block) + region->offset;
         for (size_t at = 0; at < region->bytes; at++)
             data[at] = byte_at(r, k, i, at);
     }
@@ -138,7 +138,7 @@ static weir_status regions_check(const struct runner *r, int k)
     for (int i = 0; i < t->n_regions; i++) {
         const struct weir_message_region *region = &t->regions[i];
         const unsigned char *data =
-            (const unsigned char *)r->kind->memory(r->link, region->owner, region->part) + region->offset;
+            (const unsigned char *)r->kind->memory(r->link, region->owner, region->block) + region->offset;
         for (size_t at = 0; at < region->bytes; at++)
             if (data[at] != byte_at(r, k, i, at))
                 return WEIR_FAIL(WEIR_ERR_INTERNAL, "run %u, transfer %d from %d to %d: byte %zu of %zu of region %d is wrong",

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "weir_parts.h"
+#include "weir_libraries.h"
 #if WEIR_HAVE_HWLOC
 #include <hwloc.h>
 #include <hwloc/glibc-sched.h>

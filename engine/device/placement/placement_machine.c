@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 #if WEIR_HAVE_HWLOC
 #include <hwloc.h>

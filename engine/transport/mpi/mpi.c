@@ -3,7 +3,7 @@
  * MPI is one per process: it is started by the first open and finalised when the process ends, so that a program may open
  * transports one after another.  After a failure it is not finalised, which would wait for processes that never come; the
  * launcher then ends what is left of the run. */
-#include "engine/transport/mpi/mpi_parts.h"
+#include "engine/transport/mpi/mpi_shared.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -342,9 +342,9 @@ static void link_close(weir_link *link)
         weir_mpi_link_close(link_of(link));
 }
 
-static void *link_memory(const weir_link *link, int rank, int part)
+static void *link_memory(const weir_link *link, int rank, int block)
 {
-    return weir_mpi_memory(link_seen(link), rank, part);
+    return weir_mpi_memory(link_seen(link), rank, block);
 }
 
 static size_t link_mirror_bytes(const weir_link *link)

@@ -1,5 +1,5 @@
 /* What all processes do together, outside runs: agree, exchange, broadcast. */
-#include "engine/transport/mpi/mpi_parts.h"
+#include "engine/transport/mpi/mpi_shared.h"
 
 #include <string.h>
 

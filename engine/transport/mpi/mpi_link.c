@@ -1,5 +1,5 @@
 /* Links: the memory and the flags of one program. */
-#include "engine/transport/mpi/mpi_parts.h"
+#include "engine/transport/mpi/mpi_shared.h"
 
 #include <errno.h>
 #include <string.h>
@@ -18,8 +18,8 @@ static size_t round_up(size_t bytes, size_t unit)
 static size_t layout(struct weir_mpi_link *link, const struct weir_link_spec *spec, int rank)
 {
     size_t at = round_up((size_t)spec->n_events * sizeof(struct weir_futex) + 1, PAGE);
-    for (int part = 0; part < spec->n_parts && !spec->memory; part++) {
-        size_t i = (size_t)rank * (size_t)spec->n_parts + (size_t)part, bytes = spec->part_bytes[i];
+    for (int block = 0; block < spec->n_blocks && !spec->memory; block++) {
+        size_t i = (size_t)rank * (size_t)spec->n_blocks + (size_t)block, bytes = spec->block_bytes[i];
         at = round_up(at, bytes >= HUGE_PAGE ? HUGE_PAGE : PAGE);
         link->offsets[i] = bytes ? at : SIZE_MAX;
         at += bytes;
@@ -41,7 +41,7 @@ static weir_status arrays_make(struct weir_mpi_link *link)
 {
     const struct weir_transport_info *info = &link->transport->info;
     size_t n = (size_t)info->n_ranks;
-    weir_status status = weir_arena_alloc(&link->arena, n * (size_t)link->n_parts, sizeof *link->offsets, &link->offsets);
+    weir_status status = weir_arena_alloc(&link->arena, n * (size_t)link->n_blocks, sizeof *link->offsets, &link->offsets);
     if (!status)
         status = weir_arena_alloc(&link->arena, n, sizeof *link->mirrors, &link->mirrors);
     return status ? status
@@ -75,9 +75,9 @@ static weir_status message_check(const struct weir_mpi_link *link, const struct 
                  message->to >= 0 && message->to < n_ranks && message->from != message->to;
     for (int k = 0; k < message->n_regions && right; k++) {
         const struct weir_message_region *region = &message->regions[k];
-        right = (region->owner == message->from || region->owner == message->to) && region->part >= 0 &&
-                region->part < spec->n_parts && region->bytes > 0;
-        size_t block = right ? spec->part_bytes[region->owner * spec->n_parts + region->part] : 0;
+        right = (region->owner == message->from || region->owner == message->to) && region->block >= 0 &&
+                region->block < spec->n_blocks && region->bytes > 0;
+        size_t block = right ? spec->block_bytes[region->owner * spec->n_blocks + region->block] : 0;
         right = right && region->bytes <= block && region->offset <= block - region->bytes;
     }
     return right ? WEIR_OK : WEIR_FAIL(WEIR_ERR_INVALID, "event %d from rank %d to rank %d: a number is out of range",
@@ -118,7 +118,7 @@ weir_status weir_mpi_link_open(weir_transport *transport, const struct weir_link
     link->transport = transport;
     link->home = memory ? memory : link;
     link->comm = MPI_COMM_NULL;
-    link->n_parts = spec->n_parts;
+    link->n_blocks = spec->n_blocks;
     link->n_events = spec->n_events;
     link->run = (uint32_t)WEIR_MPI_FIRST;
     status = link_fill(link, spec);

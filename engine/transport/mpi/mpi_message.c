@@ -2,7 +2,7 @@
  *
  * Both ends number the messages from one rank to another in the order of the list; the number is the tag.  One region is
  * sent as it stands, several are sent together with a data type of their own, and a message without any is empty. */
-#include "engine/transport/mpi/mpi_parts.h"
+#include "engine/transport/mpi/mpi_shared.h"
 
 #include <stdlib.h>
 
@@ -54,7 +54,7 @@ static weir_status type_make(const struct weir_mpi_link *link, const struct weir
         status = weir_alloc((size_t)n_blocks, sizeof *places, &places);
     for (int k = 0; k < message->n_regions && !status; k++) {
         const struct weir_message_region *region = &message->regions[k];
-        char *base = (char *)weir_mpi_memory(link, region->owner, region->part) + region->offset;
+        char *base = (char *)weir_mpi_memory(link, region->owner, region->block) + region->offset;
         for (size_t at = 0; at < region->bytes; at += BLOCK) {
             lengths[n] = (int)(region->bytes - at < BLOCK ? region->bytes - at : BLOCK);
             MPI_Get_address(base + at, &places[n++]);
@@ -80,7 +80,7 @@ static weir_status end_open(const struct weir_mpi_link *link, const struct draft
                                  .type = MPI_DATATYPE_NULL, .run = link->run};
     weir_status status = WEIR_OK;
     if (n_blocks == 1) {
-        data = (char *)weir_mpi_memory(link, message->regions[0].owner, message->regions[0].part) + message->regions[0].offset;
+        data = (char *)weir_mpi_memory(link, message->regions[0].owner, message->regions[0].block) + message->regions[0].offset;
         count = (int)message->regions[0].bytes;
     } else if (n_blocks > 1) {
         status = type_make(link, message, n_blocks, &end->type);
@@ -125,7 +125,7 @@ static int ranges_add(const struct weir_mpi_link *link, const struct drafts *dra
             const struct weir_message_region *region = &drafts->items[i].message->regions[k];
             if (region->owner == link->transport->info.rank)
                 continue;
-            uintptr_t at = (uintptr_t)weir_mpi_memory(link, region->owner, region->part) + region->offset;
+            uintptr_t at = (uintptr_t)weir_mpi_memory(link, region->owner, region->block) + region->offset;
             ranges[n++] = (struct range){at / PAGE * PAGE, (at + region->bytes + PAGE - 1) / PAGE * PAGE};
         }
     return n;

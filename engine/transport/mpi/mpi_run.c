@@ -1,5 +1,5 @@
 /* Running a program over a link: begin, wait, signal, finish. */
-#include "engine/transport/mpi/mpi_parts.h"
+#include "engine/transport/mpi/mpi_shared.h"
 
 static bool has_messages(const struct weir_mpi_link *link)
 {

@@ -1,5 +1,5 @@
 /* Segments: memory that the processes of one host share. */
-#include "engine/transport/mpi/mpi_parts.h"
+#include "engine/transport/mpi/mpi_shared.h"
 
 #include <errno.h>
 #include <fcntl.h>

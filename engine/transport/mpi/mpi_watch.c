@@ -1,5 +1,5 @@
 /* Watching the peers: who has stopped, died or left; and waiting with an eye on them. */
-#include "engine/transport/mpi/mpi_parts.h"
+#include "engine/transport/mpi/mpi_shared.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,5 +1,5 @@
-/* The nccl transport: its table.  nccl_parts.h explains how it works. */
-#include "engine/transport/nccl/nccl_parts.h"
+/* The nccl transport: its table.  nccl_shared.h explains how it works. */
+#include "engine/transport/nccl/nccl_shared.h"
 
 /* ---- the table: its links are struct weir_nccl_link, and only this file knows it ------------------------------------------ */
 
@@ -35,9 +35,9 @@ static void link_close(weir_link *link)
         weir_nccl_link_close(link_of(link));
 }
 
-static void *link_memory(const weir_link *link, int rank, int part)
+static void *link_memory(const weir_link *link, int rank, int block)
 {
-    return weir_nccl_memory(link_seen(link), rank, part);
+    return weir_nccl_memory(link_seen(link), rank, block);
 }
 
 static size_t link_mirror_bytes(const weir_link *link)
@@ -99,10 +99,10 @@ static weir_status link_claim(weir_link *link, int event)
 }
 
 static weir_status link_collect(weir_link *link, enum weir_collective_scope scope, enum weir_collective what,
-                                enum weir_dtype dtype, int n_parts, const struct weir_collective_part *parts)
+                                enum weir_dtype dtype, int n_spans, const struct weir_collective_span *spans)
 {
     weir_status status = here(link);
-    return status ? status : weir_nccl_collect(link_of(link), scope, what, dtype, n_parts, parts);
+    return status ? status : weir_nccl_collect(link_of(link), scope, what, dtype, n_spans, spans);
 }
 
 static weir_status link_collected(weir_link *link, enum weir_collective_scope scope)

@@ -1,5 +1,5 @@
 /* What all files of the nccl transport stand on: results, calls that take their time, watching a run, and the end of one that failed. */
-#include "engine/transport/nccl/nccl_parts.h"
+#include "engine/transport/nccl/nccl_shared.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -64,17 +64,17 @@ weir_status weir_nccl_settle(struct weir_nccl_link *link, ncclComm_t comm, ncclR
     return status ? status : outcome(link, result, call);
 }
 
-struct weir_nccl_mirror *weir_nccl_mirror(const struct weir_nccl_link *link, int rank, int part)
+struct weir_nccl_mirror *weir_nccl_mirror(const struct weir_nccl_link *link, int rank, int block)
 {
-    return &link->home->mirrors[rank * link->home->n_parts + part];
+    return &link->home->mirrors[rank * link->home->n_blocks + block];
 }
 
 /* An address into a mirror is only meant for the regions of messages; below `low` there is nothing. */
-void *weir_nccl_memory(const struct weir_nccl_link *link, int rank, int part)
+void *weir_nccl_memory(const struct weir_nccl_link *link, int rank, int block)
 {
-    const struct weir_nccl_mirror *mirror = weir_nccl_mirror(link, rank, part);
+    const struct weir_nccl_mirror *mirror = weir_nccl_mirror(link, rank, block);
     if (rank == link->info->rank)
-        return link->home->blocks[part];
+        return link->home->blocks[block];
     return mirror->memory ? (void *)((uintptr_t)mirror->memory - mirror->low) : NULL;
 }
 

@@ -1,5 +1,5 @@
 /* Communicators: in which order they are made, how their unique ids get to their ranks, and the first operation on each. */
-#include "engine/transport/nccl/nccl_parts.h"
+#include "engine/transport/nccl/nccl_shared.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -199,13 +199,13 @@ static weir_status edge_open(struct weir_nccl_link *link, const struct ids *ids,
 /* Every kind of collective that a step has, of n elements. */
 static weir_status scope_probe(struct weir_nccl_link *link, enum weir_collective_scope scope, size_t n)
 {
-    struct weir_collective_part part = {0, link->probe, link->probe, n};
+    struct weir_collective_span span = {0, link->probe, link->probe, n};
     enum weir_dtype dtype = scope == WEIR_COLLECT_ALL ? WEIR_DTYPE_F64 : WEIR_DTYPE_F32;
-    weir_status status = weir_nccl_collect(link, scope, WEIR_COLLECT_SUM, dtype, 1, &part);
+    weir_status status = weir_nccl_collect(link, scope, WEIR_COLLECT_SUM, dtype, 1, &span);
     if (!status && scope == WEIR_COLLECT_GROUP)
-        status = weir_nccl_collect(link, scope, WEIR_COLLECT_SUM_ROOT, dtype, 1, &part);
+        status = weir_nccl_collect(link, scope, WEIR_COLLECT_SUM_ROOT, dtype, 1, &span);
     if (!status && scope == WEIR_COLLECT_GROUP)
-        status = weir_nccl_collect(link, scope, WEIR_COLLECT_BROADCAST, dtype, 1, &part);
+        status = weir_nccl_collect(link, scope, WEIR_COLLECT_BROADCAST, dtype, 1, &span);
     return status;
 }
 

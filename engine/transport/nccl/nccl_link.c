@@ -1,5 +1,5 @@
 /* Links of the nccl transport: this rank's ends of messages, their events, and mirrors of what peers hold. */
-#include "engine/transport/nccl/nccl_parts.h"
+#include "engine/transport/nccl/nccl_shared.h"
 
 #include <string.h>
 
@@ -35,7 +35,7 @@ static weir_status end_make(struct weir_nccl_link *link, const struct weir_messa
 
 static bool overlap(const struct weir_message_region *a, const struct weir_message_region *b)
 {
-    return a->owner == b->owner && a->part == b->part && a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
+    return a->owner == b->owner && a->block == b->block && a->offset < b->offset + b->bytes && b->offset < a->offset + a->bytes;
 }
 
 static bool messages_overlap(const struct weir_message *a, const struct weir_message *b)
@@ -151,7 +151,7 @@ static void mirrors_grow(struct weir_nccl_link *link, const struct weir_nccl_end
     for (int i = 0; i < n; i++)
         for (int k = 0; k < ends[i].message.n_regions; k++) {
             const struct weir_message_region *region = &ends[i].message.regions[k];
-            struct weir_nccl_mirror *mirror = weir_nccl_mirror(link, region->owner, region->part);
+            struct weir_nccl_mirror *mirror = weir_nccl_mirror(link, region->owner, region->block);
             size_t low = region->offset / ALIGNMENT * ALIGNMENT, high = region->offset + region->bytes;
             if (region->owner == link->info->rank)
                 continue;
@@ -163,8 +163,8 @@ static void mirrors_grow(struct weir_nccl_link *link, const struct weir_nccl_end
 weir_status weir_nccl_place(struct weir_nccl_link *link, void *const *blocks)
 {
     weir_status status = WEIR_OK;
-    memcpy(link->blocks, blocks, sizeof *blocks * (size_t)link->n_parts);
-    for (int i = 0; i < link->info->n_ranks * link->n_parts && !status; i++) {
+    memcpy(link->blocks, blocks, sizeof *blocks * (size_t)link->n_blocks);
+    for (int i = 0; i < link->info->n_ranks * link->n_blocks && !status; i++) {
         struct weir_nccl_mirror *mirror = &link->mirrors[i];
         if (mirror->high)
             status = link->kind->memory_alloc(link->device, mirror->high - mirror->low, (void **)(void *)&mirror->memory);
@@ -175,7 +175,7 @@ weir_status weir_nccl_place(struct weir_nccl_link *link, void *const *blocks)
 size_t weir_nccl_mirror_bytes(const struct weir_nccl_link *link)
 {
     size_t bytes = 0;
-    for (int i = 0; i < link->info->n_ranks * link->n_parts; i++)
+    for (int i = 0; i < link->info->n_ranks * link->n_blocks; i++)
         bytes += link->home->mirrors[i].high - link->home->mirrors[i].low;
     return bytes;
 }
@@ -189,10 +189,10 @@ size_t weir_nccl_buffer_bytes(const struct weir_nccl_link *link)
 
 static weir_status home_make(struct weir_nccl_link *link, const struct weir_link_spec *spec)
 {
-    size_t n = (size_t)link->info->n_ranks * (size_t)spec->n_parts;
+    size_t n = (size_t)link->info->n_ranks * (size_t)spec->n_blocks;
     weir_status status = weir_arena_alloc(&link->arena, n, sizeof *link->mirrors, &link->mirrors);
     if (!status)
-        status = weir_arena_alloc(&link->arena, (size_t)spec->n_parts, sizeof *link->blocks, &link->blocks);
+        status = weir_arena_alloc(&link->arena, (size_t)spec->n_blocks, sizeof *link->blocks, &link->blocks);
     link->came_ns = INT64_MAX; /* nothing is awaited before a run */
     return status ? status : weir_nccl_connect(link, spec);
 }
@@ -209,7 +209,7 @@ weir_status weir_nccl_link_open(weir_transport *transport, const struct weir_lin
     link->kind = spec->kind;
     link->device = spec->device;
     link->stream = spec->stream;
-    link->n_parts = spec->n_parts;
+    link->n_blocks = spec->n_blocks;
     link->n_events = spec->n_events;
     link->home = link;
     if (memory)
@@ -243,7 +243,7 @@ static void home_close(struct weir_nccl_link *link)
     weir_nccl_disconnect(link);
     if (link->stuck)
         return;
-    for (int i = 0; link->mirrors && i < link->info->n_ranks * link->n_parts; i++)
+    for (int i = 0; link->mirrors && i < link->info->n_ranks * link->n_blocks; i++)
         link->kind->memory_free(link->device, link->mirrors[i].memory);
 }
 

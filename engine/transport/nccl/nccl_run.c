@@ -1,5 +1,5 @@
 /* A run of a program over a link of the nccl transport: everything here enqueues, but for finish(). */
-#include "engine/transport/nccl/nccl_parts.h"
+#include "engine/transport/nccl/nccl_shared.h"
 
 #include "base/clock.h"
 
@@ -34,7 +34,7 @@ static weir_status regions_move(struct weir_nccl_link *link, const struct weir_n
     ncclResult_t result = ncclSuccess;
     for (int k = 0; k < end->message.n_regions && is_going(result); k++) {
         const struct weir_message_region *region = &end->message.regions[k];
-        char *at = (char *)weir_nccl_memory(link, region->owner, region->part) + region->offset;
+        char *at = (char *)weir_nccl_memory(link, region->owner, region->block) + region->offset;
         result = sends ? ncclSend(at, region->bytes, ncclInt8, 1, comm, queue)
                        : ncclRecv(at, region->bytes, ncclInt8, 0, comm, queue);
     }
@@ -138,26 +138,26 @@ weir_status weir_nccl_signal(struct weir_nccl_link *link, int event)
 
 /* ---- collectives -------------------------------------------------------------------------------------------------------- */
 
-static ncclResult_t part_collect(const struct weir_nccl_comm *comm, enum weir_collective what, ncclDataType_t type,
-                                 const struct weir_collective_part *part, void *queue)
+static ncclResult_t span_collect(const struct weir_nccl_comm *comm, enum weir_collective what, ncclDataType_t type,
+                                 const struct weir_collective_span *span, void *queue)
 {
     switch (what) {
     case WEIR_COLLECT_SUM:
-        return ncclAllReduce(part->from, part->to, part->n, type, ncclSum, comm->native, queue);
+        return ncclAllReduce(span->from, span->to, span->n, type, ncclSum, comm->native, queue);
     case WEIR_COLLECT_SUM_ROOT:
-        return ncclReduce(part->from, part->to, part->n, type, ncclSum, part->root, comm->native, queue);
+        return ncclReduce(span->from, span->to, span->n, type, ncclSum, span->root, comm->native, queue);
     case WEIR_COLLECT_BROADCAST:
-        return ncclBroadcast(part->from, part->to, part->n, type, part->root, comm->native, queue);
+        return ncclBroadcast(span->from, span->to, span->n, type, span->root, comm->native, queue);
     }
     return ncclInvalidArgument;
 }
 
 weir_status weir_nccl_collect(struct weir_nccl_link *link, enum weir_collective_scope scope, enum weir_collective what,
-                              enum weir_dtype dtype, int n_parts, const struct weir_collective_part *parts)
+                              enum weir_dtype dtype, int n_spans, const struct weir_collective_span *spans)
 {
     struct weir_nccl_comm *comm = &link->home->scopes[scope];
     void *queue;
-    if (!comm->native || n_parts == 0)
+    if (!comm->native || n_spans == 0)
         return comm->native ? WEIR_OK : WEIR_FAIL(WEIR_ERR_INTERNAL, "no communicator for a collective");
     weir_status status = link->kind->record(link->stream, comm->ready);
     if (!status) /* edge: who wrote the terms ─▶ their sum */
@@ -169,8 +169,8 @@ weir_status weir_nccl_collect(struct weir_nccl_link *link, enum weir_collective_
     if (status)
         return status;
     ncclResult_t result = ncclSuccess;
-    for (int i = 0; i < n_parts && is_going(result); i++)
-        result = part_collect(comm, what, type_of(dtype), &parts[i], queue);
+    for (int i = 0; i < n_spans && is_going(result); i++)
+        result = span_collect(comm, what, type_of(dtype), &spans[i], queue);
     status = weir_nccl_settle(link, comm->native, group_end(result), "a collective");
     return status ? status : link->kind->record(comm->stream, comm->done);
 }

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "engine/device/device.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 static void kinds_are_found_by_name(void **state)
 {

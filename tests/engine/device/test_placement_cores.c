@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "engine/device/device.h"
 #include "engine/device/placement/placement_cores.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 /* ---- the order of cores, without hwloc ------------------------------------------------------------------------------- */
 

@@ -9,7 +9,7 @@
 
 #include "engine/weir.h"
 #include "tests/support/step_guard.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 struct run {
     int n_stages, n_microbatches, n_steps, n_threads;

@@ -5,7 +5,7 @@
 
 #include "engine/generate/generator.h"
 #include "tests/support/step_guard.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 enum { FEW = 8, MANY = 24, SAMPLES = 3, CHUNK = 8, CONTEXT = 64 };
 

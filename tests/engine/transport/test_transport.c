@@ -12,7 +12,7 @@
 #include <time.h>
 
 #include "tests/support/transport_program.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 static const struct weir_transport_kind *kind;
 
@@ -116,7 +116,7 @@ static void memory_starts_as_zero_and_own_blocks_differ(void **state)
     weir_link *link;
     for (int i = 0; i < info->n_ranks * 3; i++)
         bytes[i] = i % 3 == 1 ? 0 : (size_t)(i + 1) << 18;
-    struct weir_link_spec spec = {.n_parts = 3, .part_bytes = bytes};
+    struct weir_link_spec spec = {.n_blocks = 3, .block_bytes = bytes};
     assert_ok(kind->link_open(*state, &spec, &link));
     for (int r = 0; r < info->n_ranks; r++)
         for (int part = 0; part < 3; part++) {
@@ -137,7 +137,7 @@ static void numbers_out_of_range_are_refused(void **state)
     size_t bytes[PROGRAM_MOST_RANKS];
     struct weir_message_region region = {0, 0, 90, 20};
     struct weir_message message = {.to = 1, .post_after = -1, .n_regions = 1, .regions = &region};
-    struct weir_link_spec spec = {.n_parts = 1, .part_bytes = bytes, .n_events = 1, .n_messages = 1, .messages = &message};
+    struct weir_link_spec spec = {.n_blocks = 1, .block_bytes = bytes, .n_events = 1, .n_messages = 1, .messages = &message};
     weir_link *link;
     for (int r = 0; r < info->n_ranks; r++)
         bytes[r] = 100;
@@ -207,7 +207,7 @@ static int failing_run(const char *how)
     const struct weir_transport_info *info = kind->info(transport);
     struct weir_message messages[PROGRAM_MOST_RANKS];
     size_t bytes[PROGRAM_MOST_RANKS] = {0};
-    struct weir_link_spec spec = {.n_parts = 1, .part_bytes = bytes, .n_events = 1, .messages = messages};
+    struct weir_link_spec spec = {.n_blocks = 1, .block_bytes = bytes, .n_events = 1, .messages = messages};
     weir_link *link;
     for (int r = 0; r < info->n_ranks; r++)
         if (r != 1)

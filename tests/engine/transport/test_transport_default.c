@@ -6,7 +6,7 @@
 
 #include "engine/transport/transport.h"
 #include "engine/weir.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 enum { MOST_VARIABLES = 4 };
 

@@ -14,7 +14,7 @@
 #include "base/rng.h"
 #include "engine/transport/transport.h"
 #include "tests/support/transport_program.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 #if WEIR_HAVE_MPI
 
@@ -123,7 +123,7 @@ static void regions_copy(const struct rig *rig, weir_link *link, const struct pr
     const struct program_transfer *t = &p->transfers[k];
     for (int i = 0; i < t->n_regions; i++) {
         const struct weir_message_region *region = &t->regions[i];
-        char *there = (char *)kind->memory(link, region->owner, region->part) + region->offset;
+        char *there = (char *)kind->memory(link, region->owner, region->block) + region->offset;
         char *here = pinned + pinned_at(k, i);
         assert_ok(gpu->copy(rig->stream, out ? there : here, out ? here : there, region->bytes));
     }
@@ -190,7 +190,7 @@ static void random_programs_hand_over_every_byte(void **state)
             assert_ok(kind->link_open(rig->transport, &spec, &links[i]));
         }
         for (int part = 0; part < PROGRAM_PARTS; part++)
-            assert_ok(gpu->memory_alloc(rig->device, programs[0].spec.part_bytes[part], &blocks[part]));
+            assert_ok(gpu->memory_alloc(rig->device, programs[0].spec.block_bytes[part], &blocks[part]));
         assert_ok(kind->place(links[0], blocks));
         for (uint32_t run = 0; run < RUNS; run++)
             program_run_once(rig, links[run % 2], &programs[run % 2], pinned, run);
@@ -228,14 +228,14 @@ static void part_check(const float *numbers, enum weir_collective what, int rank
 
 static void group_collect(const struct rig *rig, weir_link *link, enum weir_collective what, float *device, float *pinned)
 {
-    struct weir_collective_part parts[PARTS];
+    struct weir_collective_span spans[PARTS];
     for (int i = 0; i < PARTS * NUMBERS; i++)
         pinned[i] = number_of(rig->info->rank, i);
     for (int p = 0; p < PARTS; p++)
-        parts[p] = (struct weir_collective_part){p % 2, device + p * NUMBERS, device + p * NUMBERS, NUMBERS};
+        spans[p] = (struct weir_collective_span){p % 2, device + p * NUMBERS, device + p * NUMBERS, NUMBERS};
     assert_ok(kind->begin(link));
     assert_ok(gpu->copy(rig->stream, device, pinned, sizeof(float) * PARTS * NUMBERS));
-    assert_ok(kind->collect(link, WEIR_COLLECT_GROUP, what, WEIR_DTYPE_F32, PARTS, parts));
+    assert_ok(kind->collect(link, WEIR_COLLECT_GROUP, what, WEIR_DTYPE_F32, PARTS, spans));
     assert_ok(kind->collected(link, WEIR_COLLECT_GROUP));
     assert_ok(gpu->copy(rig->stream, pinned, device, sizeof(float) * PARTS * NUMBERS));
     assert_ok(watched_sync(rig, link));
@@ -249,12 +249,12 @@ static void group_collect(const struct rig *rig, weir_link *link, enum weir_coll
 static void all_collect(const struct rig *rig, weir_link *link, double *device, double *pinned)
 {
     int n = rig->info->n_ranks;
-    struct weir_collective_part part = {0, device, device + n, (size_t)n};
+    struct weir_collective_span span = {0, device, device + n, (size_t)n};
     memset(pinned, 0, sizeof(double) * (size_t)n);
     pinned[rig->info->rank] = 1.0 / 3 + rig->info->rank;
     assert_ok(kind->begin(link));
     assert_ok(gpu->copy(rig->stream, device, pinned, sizeof(double) * (size_t)n));
-    assert_ok(kind->collect(link, WEIR_COLLECT_ALL, WEIR_COLLECT_SUM, WEIR_DTYPE_F64, 1, &part));
+    assert_ok(kind->collect(link, WEIR_COLLECT_ALL, WEIR_COLLECT_SUM, WEIR_DTYPE_F64, 1, &span));
     assert_ok(kind->collected(link, WEIR_COLLECT_ALL));
     assert_ok(gpu->copy(rig->stream, pinned, device + n, sizeof(double) * (size_t)n));
     assert_ok(watched_sync(rig, link));
@@ -275,7 +275,7 @@ static void sums_reach_whom_they_should(void **state)
         skip();
     for (int r = 0; r < n; r++)
         groups[r] = r;
-    struct weir_link_spec spec = {.n_parts = 1, .kind = gpu, .device = rig->device, .stream = rig->stream,
+    struct weir_link_spec spec = {.n_blocks = 1, .kind = gpu, .device = rig->device, .stream = rig->stream,
                                   .n_groups = n / 2, .group_size = 2, .groups = groups};
     assert_ok(kind->link_open(rig->transport, &spec, &link));
     assert_ok(gpu->memory_alloc(rig->device, bytes, &device));
@@ -310,7 +310,7 @@ static weir_status failing_link(const struct rig *rig, weir_link **link_out)
     struct weir_transport_edge edges[2] = {{1, 0}, {1, 2}};
     struct weir_message_region regions[2] = {{0, 0, 0, 64}, {2, 0, 0, 64}};
     struct weir_message messages[2];
-    struct weir_link_spec spec = {.n_parts = 1, .part_bytes = bytes, .n_events = 1, .messages = messages, .kind = gpu,
+    struct weir_link_spec spec = {.n_blocks = 1, .block_bytes = bytes, .n_events = 1, .messages = messages, .kind = gpu,
                                   .device = rig->device, .stream = rig->stream, .n_edges = 2, .edges = edges};
     for (int i = 0; i < 2; i++)
         if (rig->info->rank == 1 || rig->info->rank == edges[i].to)

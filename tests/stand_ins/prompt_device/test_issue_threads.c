@@ -8,7 +8,7 @@
 #include "engine/weir.h"
 #include "prompt_device.h"
 #include "tests/support/step_guard.h"
-#include "weir_parts.h"
+#include "weir_libraries.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { STEPS = 1, MICROBATCHES = 4, RUNS = 3, FAILURES = 2 };

@@ -1,6 +1,6 @@
 /* The parts of `weir info` that have files of their own. */
-#ifndef WEIR_CMD_INFO_PARTS_H
-#define WEIR_CMD_INFO_PARTS_H
+#ifndef WEIR_CMD_INFO_SHARED_H
+#define WEIR_CMD_INFO_SHARED_H
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -13,8 +13,8 @@
  * The life lock is a robust mutex that a process takes at open and gives back at close.  When a process dies, the kernel
  * marks the lock, so that a peer that tries it learns of the death, also across process-id namespaces and when the id has
  * been given to another process. */
-#ifndef WEIR_ENGINE_TRANSPORT_MPI_MPI_PARTS_H
-#define WEIR_ENGINE_TRANSPORT_MPI_MPI_PARTS_H
+#ifndef WEIR_ENGINE_TRANSPORT_MPI_MPI_SHARED_H
+#define WEIR_ENGINE_TRANSPORT_MPI_MPI_SHARED_H
 
 #include <mpi.h>
 #include <pthread.h>
@@ -118,8 +118,8 @@ struct weir_mpi_link {
     weir_transport *transport;
     MPI_Comm comm;
     const struct weir_mpi_link *home; /* whose blocks these are: its own, or another link's */
-    int n_parts, n_events;
-    size_t *offsets;                   /* [n_ranks * n_parts] in the rank's segment or mirror; SIZE_MAX: no bytes */
+    int n_blocks, n_events;
+    size_t *offsets;                   /* [n_ranks * n_blocks] in the rank's segment or mirror; SIZE_MAX: no bytes */
     struct weir_mpi_segment *segments; /* [n_local]: flags, then blocks when they are its own */
     struct weir_mpi_segment *mirrors;  /* [n_ranks]: of ranks on other hosts */
     size_t mirror_bytes;
@@ -135,7 +135,7 @@ struct weir_mpi_link {
 
 struct weir_mpi_lobby *weir_mpi_lobby(const weir_transport *transport, int local);
 struct weir_futex *weir_mpi_link_flag(const struct weir_mpi_link *link, int rank, int event); /* of a rank on this host */
-void *weir_mpi_memory(const struct weir_mpi_link *link, int rank, int part);
+void *weir_mpi_memory(const struct weir_mpi_link *link, int rank, int block);
 
 /* A code that an MPI function returned, as a status: WEIR_ERR_PEER with the library's text. */
 weir_status weir_mpi_check(int code, const char *what);

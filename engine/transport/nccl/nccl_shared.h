@@ -22,8 +22,8 @@
  * Communicators are non-blocking: a call that returns ncclInProgress is polled, with an eye on the peers, until it is done.
  * On failure all communicators are aborted, from threads, because one abort may wait for what another one holds
  * (github.com/NVIDIA/nccl issues 829 and 1013). */
-#ifndef WEIR_ENGINE_TRANSPORT_NCCL_NCCL_PARTS_H
-#define WEIR_ENGINE_TRANSPORT_NCCL_NCCL_PARTS_H
+#ifndef WEIR_ENGINE_TRANSPORT_NCCL_NCCL_SHARED_H
+#define WEIR_ENGINE_TRANSPORT_NCCL_NCCL_SHARED_H
 
 #include <nccl.h>
 
@@ -65,7 +65,7 @@ struct weir_nccl_link {
     weir_device *device;
     weir_stream *stream; /* the rank's */
     struct weir_nccl_link *home; /* whose communicators and mirrors these are: its own, or another link's */
-    int n_parts, n_events;
+    int n_blocks, n_events;
 
     int n_sends, n_receives;
     struct weir_nccl_end *sends, *receives; /* in the order of turns */
@@ -85,8 +85,8 @@ struct weir_nccl_link {
     struct weir_nccl_edge *edges; /* those of this rank, in the order in which they are connected */
     struct weir_nccl_comm scopes[WEIR_COLLECT_SCOPES];
     int scope_ranks[WEIR_COLLECT_SCOPES], scope_rank[WEIR_COLLECT_SCOPES];
-    struct weir_nccl_mirror *mirrors; /* [n_ranks * n_parts] */
-    void **blocks;                    /* [n_parts]: the rank's own */
+    struct weir_nccl_mirror *mirrors; /* [n_ranks * n_blocks] */
+    void **blocks;                    /* [n_blocks]: the rank's own */
     char *probe;                      /* device memory: what is sent to connect */
     size_t buffer_bytes;
     bool aborted, stuck;
@@ -102,8 +102,8 @@ weir_status weir_nccl_result(ncclResult_t result, const char *call);
 weir_status weir_nccl_settle(struct weir_nccl_link *link, ncclComm_t comm, ncclResult_t result, const char *call);
 
 /* What there is here of a peer's block; a block as kernels and NCCL see it: the rank's own, or the mirror. */
-struct weir_nccl_mirror *weir_nccl_mirror(const struct weir_nccl_link *link, int rank, int part);
-void *weir_nccl_memory(const struct weir_nccl_link *link, int rank, int part);
+struct weir_nccl_mirror *weir_nccl_mirror(const struct weir_nccl_link *link, int rank, int block);
+void *weir_nccl_memory(const struct weir_nccl_link *link, int rank, int block);
 
 weir_status weir_nccl_look(struct weir_nccl_link *link);
 bool weir_nccl_awaited(const struct weir_nccl_link *link, int *rank_out, int *event_out);
@@ -133,7 +133,7 @@ weir_status weir_nccl_passed(struct weir_nccl_link *link, int instruction);
 weir_status weir_nccl_progress(struct weir_nccl_link *link);
 weir_status weir_nccl_finish(struct weir_nccl_link *link);
 weir_status weir_nccl_collect(struct weir_nccl_link *link, enum weir_collective_scope scope, enum weir_collective what,
-                              enum weir_dtype dtype, int n_parts, const struct weir_collective_part *parts);
+                              enum weir_dtype dtype, int n_spans, const struct weir_collective_span *spans);
 weir_status weir_nccl_collected(struct weir_nccl_link *link, enum weir_collective_scope scope);
 
 #endif
