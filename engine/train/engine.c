@@ -2,6 +2,7 @@
 #include "engine/train/trainer.h"
 
 #include "base/alloc.h"
+#include "base/process.h"
 #include "weir_libraries.h"
 
 const char *weir_version(void)
@@ -21,6 +22,11 @@ static weir_status arrays_make(weir_engine *engine)
     if (!status)
         status = weir_arena_alloc(&runner->arena, n_fed, sizeof *engine->fed, &engine->fed);
     return status ? status : weir_arena_alloc(&runner->arena, n_losses, sizeof *engine->losses, &engine->losses);
+}
+
+weir_status weir_engine_here(const weir_engine *engine)
+{
+    return weir_process_check(engine->process, "the engine");
 }
 
 static int n_replicas_of(const struct weir_engine_config *config)
@@ -55,6 +61,7 @@ weir_status weir_engine_open(const struct weir_engine_config *config, weir_engin
         status = weir_alloc(1, sizeof *engine, &engine);
     if (status)
         return status;
+    engine->process = weir_process_number();
     status = engine_start(engine, config);
     if (status) {
         char message[WEIR_ERROR_MAX];
@@ -70,7 +77,7 @@ weir_status weir_engine_open(const struct weir_engine_config *config, weir_engin
 
 void weir_engine_close(weir_engine *engine)
 {
-    if (!engine)
+    if (!engine || weir_engine_here(engine)) /* a child leaves its parent's engine alone */
         return;
     weir_runner_close(&engine->runner);
     weir_free(engine);

@@ -8,16 +8,21 @@
 
 weir_status weir_engine_param_read(weir_engine *engine, const char *name, float *values_out, size_t n)
 {
-    return weir_runner_param_read(&engine->runner, name, values_out, n);
+    weir_status status = weir_engine_here(engine);
+    return status ? status : weir_runner_param_read(&engine->runner, name, values_out, n);
 }
 
 weir_status weir_engine_param_write(weir_engine *engine, const char *name, const float *values, size_t n)
 {
-    return weir_runner_param_write(&engine->runner, name, values, n);
+    weir_status status = weir_engine_here(engine);
+    return status ? status : weir_runner_param_write(&engine->runner, name, values, n);
 }
 
 weir_status weir_engine_gradient_read(weir_engine *engine, const char *name, float *values_out, size_t n)
 {
+    weir_status status = weir_engine_here(engine);
+    if (status)
+        return status;
     if (!engine->has_gradients)
         return WEIR_FAIL(WEIR_ERR_USAGE, "no step was run: parameter '%s' has no gradient yet", name);
     return weir_runner_gradient_read(&engine->runner, name, values_out, n);
@@ -25,12 +30,14 @@ weir_status weir_engine_gradient_read(weir_engine *engine, const char *name, flo
 
 weir_status weir_engine_load_weights(weir_engine *engine, const char *path)
 {
-    return weir_weights_load(&engine->runner, path);
+    weir_status status = weir_engine_here(engine);
+    return status ? status : weir_weights_load(&engine->runner, path);
 }
 
 weir_status weir_engine_save_weights(weir_engine *engine, const char *dir)
 {
-    return weir_weights_save(&engine->runner, dir);
+    weir_status status = weir_engine_here(engine);
+    return status ? status : weir_weights_save(&engine->runner, dir);
 }
 
 size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room)
@@ -50,7 +57,8 @@ size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *time
 
 weir_status weir_engine_events_gather(weir_engine *engine)
 {
-    return weir_run_times_gather(&engine->runner.main);
+    weir_status status = weir_engine_here(engine);
+    return status ? status : weir_run_times_gather(&engine->runner.main);
 }
 
 int weir_engine_process(const weir_engine *engine, int *n_processes_out)

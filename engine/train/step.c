@@ -13,7 +13,9 @@ weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, cons
 {
     struct weir_runner *runner = &engine->runner;
     int input = 0, m = runner->build.program->n_microbatches, all = runner->build.n_replicas * m;
-    weir_status status = weir_input_find(runner->build.graph, name, &input);
+    weir_status status = weir_engine_here(engine);
+    if (!status)
+        status = weir_input_find(runner->build.graph, name, &input);
     if (status)
         return status;
     if (mb < 0 || mb >= all)
@@ -159,6 +161,9 @@ static weir_status report_fill(weir_engine *engine, const struct weir_update_gat
 
 static weir_status ready_check(const weir_engine *engine)
 {
+    weir_status status = weir_engine_here(engine);
+    if (status)
+        return status;
     return weir_runner_is_ready(&engine->runner) ? WEIR_OK
                                                  : WEIR_FAIL(WEIR_ERR_INVALID, "the engine failed before: close it");
 }

@@ -18,6 +18,7 @@ struct weir_step_note {
 
 struct weir_engine {
     struct weir_runner runner;
+    uint32_t process;               /* that opened it (base/process.h) */
     int64_t step;
     bool has_gradients;             /* a step was run to its end */
     const volatile int *stop_flag;  /* the program's; NULL: none */
@@ -26,6 +27,9 @@ struct weir_engine {
     bool *fed;                      /* [n_inputs][n_replicas * n_microbatches]: since the last run, of what ranks here read */
     double *losses;                 /* of an evaluation: [n_replicas * n_microbatches] */
 };
+
+/* WEIR_ERR_INVALID in a child after fork(): the blocks may be shared with the parent, which still runs. */
+weir_status weir_engine_here(const weir_engine *engine);
 
 /* The runner's weir_step_end_fn; `context` is the struct weir_runner. */
 weir_status weir_step_end(void *context, struct weir_rank *rank, const struct weir_instr *instr);

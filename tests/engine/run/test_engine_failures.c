@@ -38,23 +38,133 @@ static void feed(weir_engine *engine, int32_t token, int32_t target)
     }
 }
 
+/* ---- kernels that fail --------------------------------------------------------------------------------------------- */
+
+static weir_status refuse(const struct weir_op_call *call, void *stream)
+{
+    (void)call, (void)stream;
+    return WEIR_FAIL(WEIR_ERR_INVALID, "told to refuse");
+}
+
+static weir_status numeric(const struct weir_op_call *call, void *stream)
+{
+    (void)call, (void)stream;
+    return WEIR_ERR_NUMERIC; /* without a message */
+}
+
+static weir_status odd(const struct weir_op_call *call, void *stream)
+{
+    (void)call, (void)stream;
+    return (weir_status)77;
+}
+
+/* The graph's node of that name gets a forward of its own. */
+static void forward_set(const struct weir_graph *graph, const char *name, weir_kernel_fn forward, struct weir_op *op)
+{
+    for (int n = 0; n < graph->n_nodes; n++)
+        if (!strcmp(graph->nodes[n].name, name)) {
+            struct weir_node *node = (struct weir_node *)(uintptr_t)&graph->nodes[n];
+            *op = *node->op;
+            op->cpu.forward = forward;
+            node->op = op;
+            return;
+        }
+    fail_msg("no node '%s'", name);
+}
+
 static void a_failing_kernel_stops_every_rank_and_is_named(void **state)
 {
     (void)state;
     for (int stages = 1; stages <= 4; stages++)
         for (int last = 0; last < 2; last++) {
             struct setup s;
+            struct weir_op op;
             weir_engine *engine;
             struct weir_step_report report;
             setup_make(&s, "1f1b", stages);
+            forward_set(s.graph, last ? "loss" : "embed", refuse, &op);
             assert_ok(weir_engine_open(&s.config, &engine));
-            feed(engine, last ? 1 : 256, last ? 256 : 1);
+            feed(engine, 1, 2);
             assert_fails(weir_engine_step(engine, 1e-3, &report), WEIR_ERR_INVALID, last ? "node 'loss'" : "node 'embed'");
-            assert_non_null(strstr(weir_last_error(), "256"));
+            assert_non_null(strstr(weir_last_error(), "told to refuse"));
             assert_fails(weir_engine_step(engine, 1e-3, &report), WEIR_ERR_INVALID, "failed before");
             weir_engine_close(engine);
             weir_arena_release(&s.arena);
         }
+}
+
+static void what_a_kernel_returns_is_a_failure_of_its_call(void **state)
+{
+    (void)state;
+    static const struct {
+        weir_kernel_fn forward;
+        const char *words;
+    } rows[] = {{numeric, "node 'embed': the kernel returned status 11, numerical error without a message"},
+                {odd, "node 'embed': the kernel returned status 77 without a message"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct setup s;
+        struct weir_op op;
+        weir_engine *engine;
+        struct weir_step_report report;
+        setup_make(&s, "1f1b", 2);
+        forward_set(s.graph, "embed", rows[i].forward, &op);
+        assert_ok(weir_engine_open(&s.config, &engine));
+        feed(engine, 1, 2);
+        WEIR_FAIL(WEIR_ERR_IO, "a message of before");
+        assert_fails(weir_engine_step(engine, 1e-3, &report), WEIR_ERR_DEVICE, rows[i].words);
+        assert_fails(weir_engine_step(engine, 1e-3, &report), WEIR_ERR_INVALID, "failed before"); /* not to be tried again */
+        weir_engine_close(engine);
+        weir_arena_release(&s.arena);
+    }
+}
+
+/* ---- inputs -------------------------------------------------------------------------------------------------------- */
+
+static void a_step_on_what_was_not_fed_is_refused(void **state)
+{
+    (void)state;
+    struct setup s;
+    weir_engine *engine;
+    struct weir_step_report report;
+    double loss;
+    int32_t tokens[BATCH * SEQ] = {0};
+    setup_make(&s, "1f1b", 3);
+    s.config.evaluates = true;
+    assert_ok(weir_engine_open(&s.config, &engine));
+    assert_fails(weir_engine_step(engine, 1e-3, &report), WEIR_ERR_USAGE, "input 'tokens' of micro-batch 0 was not fed");
+    for (int mb = 0; mb < MICROBATCHES; mb++)
+        assert_ok(weir_engine_feed(engine, "tokens", mb, tokens));
+    assert_ok(weir_engine_feed(engine, "targets", 0, tokens));
+    assert_fails(weir_engine_step(engine, 1e-3, &report), WEIR_ERR_USAGE, "input 'targets' of micro-batch 1 was not fed");
+    assert_fails(weir_engine_evaluate(engine, &loss), WEIR_ERR_USAGE, "input 'targets' of micro-batch 1 was not fed");
+    feed(engine, 1, 2);
+    assert_ok(weir_engine_step(engine, 1e-3, &report));
+    assert_int_equal(report.step, 0);
+    assert_fails(weir_engine_step(engine, 1e-3, &report), WEIR_ERR_USAGE, "was not fed"); /* that was for one step */
+    feed(engine, 1, 2);
+    assert_ok(weir_engine_evaluate(engine, &loss));
+    assert_fails(weir_engine_step(engine, 1e-3, &report), WEIR_ERR_USAGE, "was not fed");
+    weir_engine_close(engine);
+    weir_arena_release(&s.arena);
+}
+
+static void numbers_outside_the_vocabulary_are_refused_when_they_are_fed(void **state)
+{
+    (void)state;
+    struct setup s;
+    weir_engine *engine;
+    struct weir_step_report report;
+    int32_t tokens[BATCH * SEQ] = {0};
+    setup_make(&s, "1f1b", 2);
+    assert_ok(weir_engine_open(&s.config, &engine));
+    feed(engine, 1, 2);
+    tokens[3] = 256;
+    assert_fails(weir_engine_feed(engine, "tokens", 0, tokens), WEIR_ERR_INVALID, "input 'tokens' has 256 at 3");
+    tokens[3] = -1;
+    assert_fails(weir_engine_feed(engine, "targets", 1, tokens), WEIR_ERR_INVALID, "input 'targets' has -1 at 3");
+    assert_ok(weir_engine_step(engine, 1e-3, &report)); /* what was fed before still stands */
+    weir_engine_close(engine);
+    weir_arena_release(&s.arena);
 }
 
 static void a_gradient_that_is_not_finite_leaves_the_parameters(void **state)
@@ -71,11 +181,13 @@ static void a_gradient_that_is_not_finite_leaves_the_parameters(void **state)
     wpe[5] = NAN;
     assert_ok(weir_engine_param_write(engine, "wpe.weight", wpe, 64 * 128));
     assert_ok(weir_engine_param_read(engine, "wpe.weight", before, 64 * 128));
+    feed(engine, 1, 2);
     assert_fails(weir_engine_step(engine, 1e-3, &report), WEIR_ERR_NUMERIC, "step 1: loss");
     assert_ok(weir_engine_param_read(engine, "wpe.weight", after, 64 * 128));
     assert_memory_equal(before, after, sizeof before);
     memset(wpe, 0, sizeof wpe);
     assert_ok(weir_engine_param_write(engine, "wpe.weight", wpe, 64 * 128));
+    feed(engine, 1, 2);
     assert_ok(weir_engine_step(engine, 1e-3, &report)); /* usable again once the cause is gone */
     weir_engine_close(engine);
     weir_arena_release(&s.arena);
@@ -150,6 +262,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failing_kernel_stops_every_rank_and_is_named),
+        cmocka_unit_test(what_a_kernel_returns_is_a_failure_of_its_call),
+        cmocka_unit_test(a_step_on_what_was_not_fed_is_refused),
+        cmocka_unit_test(numbers_outside_the_vocabulary_are_refused_when_they_are_fed),
         cmocka_unit_test(a_gradient_that_is_not_finite_leaves_the_parameters),
         cmocka_unit_test(bad_requests_are_refused_before_anything_runs),
         cmocka_unit_test(feeding_and_reading_check_names_and_sizes),

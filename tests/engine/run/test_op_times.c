@@ -87,11 +87,14 @@ static void calls_and_flops_follow_from_the_graph(void **state)
         config.profiles = true;
         assert_ok(weir_engine_open(&config, &engine));
         assert_int_equal(weir_engine_op_times(engine, NULL, 0), 0);
-        feed(engine);
-        for (int step = 0; step < STEPS; step++)
+        for (int step = 0; step < STEPS; step++) {
+            feed(engine);
             assert_ok(weir_engine_step(engine, 1e-3, &report));
-        for (int k = 0; k < EVALUATIONS; k++)
+        }
+        for (int k = 0; k < EVALUATIONS; k++) {
+            feed(engine);
             assert_ok(weir_engine_evaluate(engine, &loss));
+        }
         rows_check(engine, graph);
         weir_engine_close(engine);
         weir_arena_release(&arena);

@@ -318,6 +318,7 @@ static void a_loss_that_is_not_finite_is_reported_and_survived(void **state)
     for (int i = 0; i < WIDTH; i++)
         gain[i] = NAN;
     assert_ok(weir_engine_param_write(f.engine, "ln_f.weight", gain, WIDTH));
+    feed(f.engine, 1);
     assert_fails(weir_engine_evaluate(f.engine, &loss), WEIR_ERR_NUMERIC, "not finite");
     assert_true(isnan(loss));
     assert_ok(weir_engine_param_write(f.engine, "ln_f.weight", kept, WIDTH));

@@ -35,6 +35,7 @@ static void train(const struct bf16_run *run, struct outcome *out)
     bf16_open(run, &rig);
     for (int step = 0; step < STEPS; step++)
         out->losses[step] = bf16_step(&rig, step, 2e-4);
+    bf16_feed(&rig, STEPS - 1);
     assert_ok(weir_engine_evaluate(rig.engine, &out->evaluated));
     out->n = bf16_elements(&rig);
     assert_ok(weir_alloc(out->n, sizeof *out->params, &out->params));

@@ -85,6 +85,7 @@ static void train(const struct run *run, struct outcome *out)
         out->norms[step] = report.grad_norm;
         assert_true(report.step_ns > 0 && report.bubble >= 0 && report.bubble < 1);
     }
+    step_feed(engine, STEPS - 1, MICROBATCHES);
     assert_ok(weir_engine_evaluate(engine, &out->evaluated));
     out->n_params = (size_t)weir_graph_n_elements(config.graph);
     assert_ok(weir_alloc(out->n_params, sizeof(float), &out->params));

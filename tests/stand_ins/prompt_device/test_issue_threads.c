@@ -56,7 +56,7 @@ static void fixture_close(struct fixture *f)
     weir_arena_release(&f->arena);
 }
 
-static weir_status step_run(struct fixture *f, int step, struct weir_step_report *report)
+static void feed(struct fixture *f, int step)
 {
     int32_t tokens[BATCH * SEQ];
     for (int mb = 0; mb < MICROBATCHES; mb++) {
@@ -65,6 +65,11 @@ static weir_status step_run(struct fixture *f, int step, struct weir_step_report
         assert_ok(weir_engine_feed(f->engine, "tokens", mb, tokens));
         assert_ok(weir_engine_feed(f->engine, "targets", mb, tokens));
     }
+}
+
+static weir_status step_run(struct fixture *f, int step, struct weir_step_report *report)
+{
+    feed(f, step);
     prompt_run_begin();
     return weir_engine_step(f->engine, 1e-3, report);
 }
@@ -87,6 +92,7 @@ static void train(const struct run *run, struct outcome *out)
         out->losses[step] = report.loss;
         out->norms[step] = report.grad_norm;
     }
+    feed(&f, STEPS - 1);
     prompt_run_begin();
     assert_ok(weir_engine_evaluate(f.engine, &out->evaluated));
     out->n = (size_t)weir_graph_n_elements(f.graph);
