@@ -43,6 +43,36 @@ static weir_status nodes_trace(struct weir_compile *c)
     return status ? status : weir_gradients_trace(graph, c->arena, &c->wants_grad);
 }
 
+/* More than any sum of the memory table can come to: of every node its value, what it saves, both gradients and as much again
+ * for alignment and scratch, for every micro-batch; of every parameter values, copies, gradients of its uses and state. */
+static double bytes_at_most(const struct weir_program_params *params)
+{
+    const struct weir_graph *graph = params->graph;
+    double per_microbatch = 0, once = 0, microbatches = (double)params->schedule->n_microbatches + 2;
+    for (int n = 0; n < graph->n_nodes; n++) {
+        const struct weir_op_shapes *shapes = &graph->nodes[n].shapes;
+        per_microbatch += 4.0 * ((double)weir_shape_bytes(weir_graph_shape(graph, n)) + (double)shapes->saved_bytes + 64);
+        once += (double)shapes->cache_bytes * (1.0 + params->n_sequences);
+    }
+    for (int i = 0; i < graph->n_inputs; i++)
+        per_microbatch += (double)weir_shape_bytes(&graph->inputs[i].shape) + 64;
+    for (int i = 0; i < graph->n_params; i++)
+        once += (double)weir_shape_bytes(&graph->params[i].shape) * (4.0 + (double)params->state_floats + graph->params[i].n_uses);
+    return (per_microbatch * microbatches + once) * (params->n_replicas ? params->n_replicas : 1);
+}
+
+/* From here on sizes are added up without a thought of 2^64. */
+static weir_status size_check(const struct weir_program_params *params)
+{
+    double bytes = bytes_at_most(params);
+    if (bytes < 0x1p62)
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_NOFIT,
+                     "model '%s' with %d micro-batches of %lld samples is beyond any memory (up to %.3g bytes): a smaller "
+                     WEIR_OPTION("microbatch_size") " or fewer " WEIR_OPTION("microbatches") " are needed",
+                     params->graph->name, params->schedule->n_microbatches, (long long)params->graph->microbatch_size, bytes);
+}
+
 static bool has_backward(const struct weir_schedule *schedule)
 {
     for (int r = 0; r < schedule->n_ranks; r++)
@@ -82,6 +112,8 @@ static weir_status build(const struct weir_program_params *params, struct weir_a
     weir_status status = partition_check(params);
     if (!status)
         status = program_open(&c);
+    if (!status)
+        status = size_check(params);
     if (!status)
         status = nodes_trace(&c);
     if (!status)

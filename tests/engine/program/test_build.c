@@ -84,6 +84,23 @@ static void a_bad_configuration_is_refused_before_it_is_used(void **state)
     weir_arena_release(&f.arena);
 }
 
+/* 2^34 samples of gpt2-tiny and 4096 micro-batches: the sum of the activations passes 2^64, each tensor alone does not. */
+static void sizes_whose_sum_is_no_number_of_bytes_are_refused(void **state)
+{
+    (void)state;
+    struct weir_arena arena = {0};
+    struct weir_schedule schedule;
+    struct weir_build build;
+    struct weir_device_kind kind = bare_kind(WEIR_DEVICE_HOST_MEMORY);
+    struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
+    struct weir_model_params model = {.microbatch_size = (int64_t)1 << 34, .seq_len = 32};
+    assert_ok(weir_model_build(&weir_model_gpt2_tiny, &model, &arena, &config.graph));
+    assert_ok(weir_pipeline_schedule("gpipe", 1, 0, 4096, &arena, &schedule));
+    config.schedule = &schedule;
+    assert_fails(weir_build_training(&config, &kind, &arena, &build), WEIR_ERR_NOFIT, "4096 micro-batches of 17179869184 samples");
+    weir_arena_release(&arena);
+}
+
 /* ---- weighing ------------------------------------------------------------------------------------------------------- */
 
 static void a_verdict_is_data(void **state)
@@ -148,6 +165,7 @@ int main(void)
         cmocka_unit_test(no_device_is_touched),
         cmocka_unit_test(the_same_configuration_builds_the_same_text),
         cmocka_unit_test(a_bad_configuration_is_refused_before_it_is_used),
+        cmocka_unit_test(sizes_whose_sum_is_no_number_of_bytes_are_refused),
         cmocka_unit_test(a_verdict_is_data),
         cmocka_unit_test(pretended_devices_are_weighed_one_by_one),
     };
