@@ -40,7 +40,7 @@ static bool is_alone(const struct train_run *run)
 
 int train_stop_seen(const struct train_run *run)
 {
-    return is_alone(run) ? stop_wanted : 0; /* several agree in a step's report */
+    return is_alone(run) ? stop_wanted : weir_engine_stop_seen(run->engine);
 }
 
 int train_stop_signal(int stop)

@@ -145,6 +145,10 @@ int weir_engine_process(const weir_engine *engine, int *n_processes_out);
  * largest of all processes, so that all stop after the same step.  NULL: none. */
 void weir_engine_stop_flag(weir_engine *engine, const volatile int *flag);
 
+/* The largest stop flag of all processes when the last step or evaluation ended, the same on each of them; 0: nobody wants
+ * to stop. */
+int weir_engine_stop_seen(const weir_engine *engine);
+
 /* This process cannot go on, for a reason outside the engine: tell the others, with the thread's last error.  Without
  * others it does nothing; NULL is fine. */
 void weir_engine_fail(weir_engine *engine, weir_status status);

@@ -73,6 +73,11 @@ void weir_engine_stop_flag(weir_engine *engine, const volatile int *flag)
     engine->stop_flag = flag;
 }
 
+int weir_engine_stop_seen(const weir_engine *engine)
+{
+    return engine->stop;
+}
+
 void weir_engine_fail(weir_engine *engine, weir_status status)
 {
     if (engine)

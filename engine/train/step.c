@@ -142,6 +142,7 @@ static weir_status report_fill(weir_engine *engine, const struct weir_update_gat
     weir_status status = notes_exchange(engine, &span, &stop);
     if (status)
         return weir_runner_fail(&engine->runner, status);
+    engine->stop = stop;
     int64_t busiest = 0, step_ns = span.last_ns > span.first_ns ? span.last_ns - span.first_ns : 0;
     for (int r = 0; r < n; r++)
         busiest = engine->compute_ns[r] > busiest ? engine->compute_ns[r] : busiest;
@@ -237,6 +238,19 @@ static weir_status losses_share(weir_engine *engine)
     return status ? weir_runner_fail(&engine->runner, status) : WEIR_OK;
 }
 
+/* All processes know alike whether one of them wants to stop. */
+static weir_status stop_share(weir_engine *engine)
+{
+    struct weir_step_note mine = {.stop = engine->stop_flag ? *engine->stop_flag : 0};
+    engine->stop = (int)mine.stop;
+    if (!engine->runner.world.transport)
+        return WEIR_OK;
+    weir_status status = weir_world_exchange(&engine->runner.world, &mine, sizeof mine, engine->notes);
+    for (int i = 0; i < engine->runner.machine.n_ranks && !status; i++)
+        engine->stop = engine->notes[i].stop > engine->stop ? (int)engine->notes[i].stop : engine->stop;
+    return status ? weir_runner_fail(&engine->runner, status) : WEIR_OK;
+}
+
 weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out)
 {
     struct weir_runner *runner = &engine->runner;
@@ -252,6 +266,8 @@ weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out)
     fed_forget(engine);
     if (!status)
         status = losses_share(engine);
+    if (!status)
+        status = stop_share(engine);
     if (status)
         return status;
     int n = runner->build.n_replicas * runner->build.program->n_microbatches;

@@ -22,6 +22,7 @@ struct weir_engine {
     int64_t step;
     bool has_gradients;             /* a step was run to its end */
     const volatile int *stop_flag;  /* the program's; NULL: none */
+    int stop;                       /* the largest of all processes, when the last step or evaluation ended */
     struct weir_step_note *notes;   /* [n_ranks], in the order of the processes; when there are several */
     int64_t *compute_ns;            /* [n_ranks], of the last step */
     bool *fed;                      /* [n_inputs][n_replicas * n_microbatches]: since the last run, of what ranks here read */

@@ -306,6 +306,25 @@ static void it_must_be_asked_for_at_the_start(void **state)
     release(&f);
 }
 
+static void an_evaluation_tells_who_wants_to_stop(void **state)
+{
+    (void)state;
+    struct fixture f;
+    volatile int flag = 0;
+    open_named(&f, "1f1b", 2, 0);
+    weir_engine_stop_flag(f.engine, &flag);
+    evaluate(f.engine, 1);
+    assert_int_equal(weir_engine_stop_seen(f.engine), 0);
+    flag = 15;
+    assert_int_equal(weir_engine_stop_seen(f.engine), 0); /* not before the next run has ended */
+    evaluate(f.engine, 1);
+    assert_int_equal(weir_engine_stop_seen(f.engine), 15);
+    flag = 0;
+    assert_int_equal(step(f.engine, 1).stop, 0);
+    assert_int_equal(weir_engine_stop_seen(f.engine), 0);
+    release(&f);
+}
+
 static void a_loss_that_is_not_finite_is_reported_and_survived(void **state)
 {
     (void)state;
@@ -339,6 +358,7 @@ int main(void)
         cmocka_unit_test(events_are_those_of_the_last_step),
         cmocka_unit_test(it_stands_in_the_memory_table_and_costs_nothing_here),
         cmocka_unit_test(it_must_be_asked_for_at_the_start),
+        cmocka_unit_test(an_evaluation_tells_who_wants_to_stop),
         cmocka_unit_test(a_loss_that_is_not_finite_is_reported_and_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
