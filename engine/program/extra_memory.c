@@ -50,14 +50,6 @@ static weir_status device_row_make(struct weir_extras *extras, struct weir_arena
     return weir_extra_add(extras, arena, &row);
 }
 
-static bool is_first_on(const int *device_of, int r)
-{
-    for (int q = 0; q < r; q++)
-        if (device_of[q] == device_of[r])
-            return false;
-    return device_of[r] != WEIR_DEVICE_ELSEWHERE;
-}
-
 static bool all_elsewhere(const struct weir_resources *have, int n)
 {
     for (int r = 0; r < n; r++)
@@ -75,7 +67,7 @@ weir_status weir_extras_make(const struct weir_build *build, const struct weir_r
     if (n && all_elsewhere(have, n)) /* of each process: which GPUs they find is not known */
         status = device_row_make(&extras, arena, WEIR_DEVICE_ELSEWHERE, NULL);
     for (int r = 0; r < n && !status; r++)
-        if (is_first_on(have->device_of, r))
+        if (weir_is_first_on_device(have->device_of, r))
             status = device_row_make(&extras, arena, have->device_of[r], have->taken ? &have->taken[r] : NULL);
     for (int r = 0; r < n && !status; r++)
         status = rank_rows_make(build, &extras, arena, r);
@@ -142,7 +134,7 @@ static void extras_print(const struct weir_build *build, const struct weir_extra
         row_print(build, row, out);
     fprintf(out, "# totals per device in bytes\n");
     for (int r = 0; r < weir_build_n_ranks(build); r++)
-        if (is_first_on(extras->device_of, r))
+        if (weir_is_first_on_device(extras->device_of, r))
             device_print(build, extras, extras->device_of[r], out);
 }
 

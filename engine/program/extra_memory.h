@@ -32,6 +32,15 @@ struct weir_resources {
     size_t host_free;                           /* kinds on host memory: of all hosts together; SIZE_MAX: not known */
 };
 
+/* Rank `r` is the first of those on its device, which is known. */
+static inline bool weir_is_first_on_device(const int *device_of, int r)
+{
+    for (int q = 0; q < r; q++)
+        if (device_of[q] == device_of[r])
+            return false;
+    return device_of[r] != WEIR_DEVICE_ELSEWHERE;
+}
+
 struct weir_extra {
     const char *what;  /* "workspace of matrix products" */
     int rank;          /* of all replicas, or WEIR_EXTRA_ALL */

@@ -233,14 +233,6 @@ static size_t extra_most(const struct weir_build *build, const struct weir_extra
     return most;
 }
 
-static bool is_first_on(const int *device_of, int r)
-{
-    for (int q = 0; q < r; q++)
-        if (device_of[q] == device_of[r])
-            return false;
-    return device_of[r] != WEIR_DEVICE_ELSEWHERE;
-}
-
 /* Ranks that share a device are weighed together, by the first of them. */
 static bool device_fits(const struct weir_build *build, const struct weir_extras *extras, const struct weir_resources *have,
                         int first, struct weir_fit *fit)
@@ -288,7 +280,7 @@ struct weir_fit weir_fit_weigh(const struct weir_build *build, const struct weir
                            .device = WEIR_DEVICE_ELSEWHERE};
     struct advisor a = {.build = build, .fit = &fit, .extra = extra, .rank_cap = fit.rank_cap, .free_bytes = have->host_free};
     for (int r = 0; r < weir_build_n_ranks(build) && have->free_bytes && fit.fits; r++)
-        if (is_first_on(have->device_of, r) && !device_fits(build, extras, have, r, &fit))
+        if (weir_is_first_on_device(have->device_of, r) && !device_fits(build, extras, have, r, &fit))
             device_advise(&a, extras, r);
     if (fit.fits && (need.most > fit.rank_cap || need.all > fit.free_bytes)) {
         fit.fits = false;
