@@ -91,7 +91,7 @@ void weir_call_bind(struct weir_rank *rank, const struct weir_run *run, int stag
     call->scratch = where_address(rank, run, stage, mb, &t->scratch);
     call->accumulate = t->pass == WEIR_BACKWARD_WEIGHT ? places->accumulates_w : places->accumulates_i;
     int64_t global_mb = (int64_t)rank->replica * run->program->n_microbatches + mb;
-    call->first_sample = (uint32_t)(global_mb * rank->machine->build->graph->microbatch_size);
+    call->first_sample = (uint32_t)(global_mb * run->program->graph->microbatch_size);
     call->cache = where_address(rank, run, stage, mb, &t->cache);
     call->sequence = run->lanes ? &run->lanes[mb].rows : NULL;
     call->step = &weir_step_block(rank)->values;
@@ -114,19 +114,20 @@ static weir_status kernel_failed(const struct weir_exec *exec, const struct weir
     return weir_error_prefix(of_a_call ? status : WEIR_ERR_DEVICE, "node '%s': ", node);
 }
 
-static weir_status call_run(const struct weir_exec *exec, int stage, int mb, const struct weir_step_call *t)
+static weir_status copy_run(const struct weir_exec *exec, int stage, int mb, const struct weir_step_call *t)
 {
-    struct weir_rank *rank = exec->rank;
-    const struct weir_run *run = exec->run;
-    if (!t->fn)
-        return weir_rank_copy(rank, where_address(rank, run, stage, mb, &t->output),
-                              where_address(rank, run, stage, mb, &t->inputs[0]), t->copy_bytes);
+    void *from = where_address(exec->rank, exec->run, stage, mb, &t->inputs[0]);
+    return weir_rank_copy(exec->rank, where_address(exec->rank, exec->run, stage, mb, &t->output), from, t->copy_bytes);
+}
+
+static weir_status kernel_run(const struct weir_exec *exec, int stage, int mb, const struct weir_step_call *t)
+{
     struct weir_op_call call;
-    weir_call_bind(rank, run, stage, mb, t, &call);
+    weir_call_bind(exec->rank, exec->run, stage, mb, t, &call);
     int64_t start = weir_clock_ns();
-    weir_status status = t->fn(&call, rank->native);
-    struct weir_op_clock *clock = &exec->clocks[t->node * WEIR_PASSES + (int)t->pass];
-    if (rank->machine->kind->flags & WEIR_DEVICE_TASKS) { /* else the call has only been enqueued */
+    weir_status status = t->fn(&call, exec->rank->native);
+    if (exec->times_calls) {
+        struct weir_op_clock *clock = &exec->clocks[t->node * WEIR_PASSES + (int)t->pass];
         clock->ns += weir_clock_ns() - start;
         clock->calls++;
     }
@@ -145,7 +146,7 @@ static weir_status action_run(const struct weir_exec *exec)
     for (int i = 0; i < instr->n_calls && !status; i++) {
         const struct weir_step_call *call = &list->calls[instr->first_call + i];
         if (!lane || call->node < lane->end_node)
-            status = call_run(exec, instr->stage, instr->mb, call);
+            status = (call->fn ? kernel_run : copy_run)(exec, instr->stage, instr->mb, call);
         if (!status && exec->calls_end_ns)
             status = rank->machine->kind->mark(rank->stream, &exec->calls_end_ns[i]);
         if (!status)

@@ -106,6 +106,7 @@ static weir_status execs_make(struct weir_run *run, struct weir_rank *rank)
         execs[i].run = run;
         execs[i].instr = &r->instrs[i];
         execs[i].clocks = runner->clocks[rank->number];
+        execs[i].times_calls = runner->machine.kind->flags & WEIR_DEVICE_TASKS;
         status = weir_arena_strdup(&runner->arena, weir_instr_str(run->program, &r->instrs[i], text), &execs[i].name);
         if (!status && marks_calls(runner, &r->instrs[i]))
             status = weir_arena_alloc(&runner->arena, (size_t)r->instrs[i].n_calls, sizeof(int64_t), &execs[i].calls_end_ns);

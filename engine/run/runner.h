@@ -48,6 +48,7 @@ struct weir_exec {
     const struct weir_run *run;
     const struct weir_instr *instr;
     struct weir_op_clock *clocks; /* the rank's */
+    bool times_calls;             /* a call has run when its kernel returns: the clock is read around it */
     const char *name;
     int64_t start_ns, end_ns; /* of the last run, waits excluded */
     int64_t *calls_end_ns;    /* [n_calls] likewise, by marks; NULL: calls are not timed so */

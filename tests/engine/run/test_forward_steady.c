@@ -58,13 +58,29 @@ static weir_status tokens_guarded(void *argument)
 
 /* ---- evaluations between steps ------------------------------------------------------------------------------------- */
 
+static weir_status run_feed(weir_engine *engine)
+{
+    int32_t tokens[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    weir_status status = WEIR_OK;
+    for (int mb = 0; mb < 4 && !status; mb++) {
+        status = weir_engine_feed(engine, "tokens", mb, tokens);
+        if (!status)
+            status = weir_engine_feed(engine, "targets", mb, tokens);
+    }
+    return status;
+}
+
 static weir_status evaluations_run(weir_engine *engine, int n)
 {
     weir_status status = WEIR_OK;
     for (int i = 0; i < n && !status; i++) {
         struct weir_step_report report;
         double loss;
-        status = weir_engine_evaluate(engine, &loss);
+        status = run_feed(engine);
+        if (!status)
+            status = weir_engine_evaluate(engine, &loss);
+        if (!status)
+            status = run_feed(engine);
         if (!status)
             status = weir_engine_step(engine, 1e-3, &report);
     }
