@@ -17,7 +17,7 @@ enum { MOST_LINKS = 40 }; /* as the kernel has it */
 
 static weir_status io_fail(const char *path)
 {
-    return WEIR_FAIL(WEIR_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
+    return WEIR_FAIL(WEIR_ERR_IO, "cannot write '%s': %s", path, errno == ENXIO ? "nobody reads this pipe" : strerror(errno));
 }
 
 /* ---- names --------------------------------------------------------------------------------------------------------- */
@@ -156,6 +156,15 @@ static void likeness_set(int fd, const struct stat *old)
         errno = 0;
 }
 
+int weir_in_place_open(const char *target)
+{
+    int fd = open(target, O_WRONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int flags = fd < 0 ? -1 : fcntl(fd, F_GETFL);
+    if (flags >= 0)
+        (void)fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+    return fd;
+}
+
 static weir_status file_open(struct weir_replacement *file, const char *tag)
 {
     struct stat old;
@@ -165,7 +174,7 @@ static weir_status file_open(struct weir_replacement *file, const char *tag)
         return io_fail(file->path);
     file->in_place = there && !S_ISREG(old.st_mode);
     if (file->in_place)
-        file->fd = open(file->target, O_WRONLY | O_CLOEXEC);
+        file->fd = weir_in_place_open(file->target);
     else if (!tag)
         file->fd = nameless_open(file->target);
     if (file->fd < 0 && !file->in_place) {

@@ -42,4 +42,8 @@ weir_status weir_replace_name(const char *path, const char *tag, char **name_out
 /* Write `bytes` to `path`, which is then whole or as it was (base/replace.h).  WEIR_ERR_IO names the file and the reason. */
 weir_status weir_file_write(const char *path, const void *data, size_t bytes);
 
+/* Open what is there for writing: a descriptor, or -1 with errno.  A pipe that nobody reads is ENXIO and no reason to wait; with
+ * a reader, writing waits for it as usual. */
+int weir_in_place_open(const char *path);
+
 #endif

@@ -55,6 +55,29 @@ static weir_status name_move(struct weir_arena *arena, char *path, const char **
     return status;
 }
 
+/* Names below a folder that is not there yet: "e/../f" will be "f".  Nothing there can be a link. */
+static void rest_normalise(char *rest)
+{
+    char *to = rest;
+    for (char *from = rest, *end; *from; from = end) {
+        end = from + strcspn(from, "/");
+        size_t n = (size_t)(end - from);
+        end += *end == '/';
+        if (n == 0 || (n == 1 && *from == '.'))
+            continue;
+        if (n == 2 && from[0] == '.' && from[1] == '.' && to > rest) {
+            while (to > rest && *--to != '/')
+                ;
+            continue;
+        }
+        if (to > rest)
+            *to++ = '/';
+        memmove(to, from, n);
+        to += n;
+    }
+    *to = 0;
+}
+
 /* false: a pipe or a device, or nothing that could be told. */
 static bool place_find(struct weir_arena *arena, struct paths_entry *entry, weir_status *status)
 {
@@ -78,6 +101,8 @@ static bool place_find(struct weir_arena *arena, struct paths_entry *entry, weir
         if (*status)
             return false;
     }
+    if (*entry->rest)
+        rest_normalise((char *)(uintptr_t)entry->rest); /* the arena's */
     entry->device = info.st_dev;
     entry->inode = info.st_ino;
     return S_ISREG(info.st_mode) || S_ISDIR(info.st_mode);

@@ -172,6 +172,9 @@ static weir_status options_convert(const struct plan_options *options, const str
         status = name_find("objective", options->objective, objectives, &objective);
     if (status)
         return status;
+    weir_status drawable = options->draw ? plan_drawing_check(options->draw) : WEIR_OK;
+    if (drawable)
+        return drawable;
     if (options->any && options->contiguous)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--any and --contiguous exclude each other");
     plan->objective = (enum weir_plan_objective)objective;

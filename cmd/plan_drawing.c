@@ -77,6 +77,14 @@ static weir_status svg_draw(const char *path, const struct weir_text *text, FILE
     return code ? dot_fail(path, reason) : copy_write(out, path);
 }
 
+weir_status plan_drawing_check(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *dot = strrchr(slash ? slash : path, '.');
+    if (!dot || !strcmp(dot, ".svg") || !strcmp(dot, ".dot") || !strcmp(dot, ".gv"))
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_USAGE, "a drawing is .dot or .svg, not '%s': give --draw a name that ends so", path);
+}
+
 weir_status plan_drawing_write(const char *path, const struct weir_text *text)
 {
     size_t n = strlen(path);

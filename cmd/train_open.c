@@ -224,6 +224,16 @@ static weir_status trace_open(const struct train_options *o, struct train_run *r
     return status || !run->leads ? status : trace_about(run);
 }
 
+/* Processes that run alone, each with the same command line, would write the same files. */
+static weir_status alone_check(const struct train_options *o)
+{
+    const char *output = o->export ? o->export : o->trace; /* metrics are locked by whoever comes first */
+    if (!output || !o->transport || strcmp(o->transport, "local") != 0 || !launched_several())
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_USAGE, "a launcher started several processes and --transport local runs each of them alone: all would "
+                                     "write '%s'; start one process, or leave --transport out", output);
+}
+
 /* What is read and what is written, before anything is.  What is there already is looked at where it is replaced. */
 static weir_status paths_register(const struct train_options *o, bool leads)
 {
@@ -238,6 +248,8 @@ static weir_status paths_register(const struct train_options *o, bool leads)
     paths_write_metrics(&paths, "--metrics", o->metrics);
     paths_write(&paths, "--trace", o->trace);
     weir_status status = paths_check(&paths, o->force);
+    if (!status)
+        status = alone_check(o);
     if (!status && leads && !o->force)
         status = paths_check_replaced(&paths);
     paths_release(&paths);

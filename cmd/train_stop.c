@@ -27,6 +27,8 @@ void train_stop_watch(struct train_run *run)
     weir_engine_stop_flag(run->engine, &stop_wanted);
     signal(SIGINT, signal_note);
     signal(SIGTERM, signal_note);
+    signal(SIGUSR1, signal_note); /* what schedulers send before the time is up */
+    signal(SIGXCPU, signal_note);
     if (signal(SIGHUP, signal_note) == SIG_IGN) /* nohup */
         signal(SIGHUP, SIG_IGN);
 }

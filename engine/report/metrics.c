@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/replace.h"
 #include "base/alloc.h"
 #include "base/text.h"
 
@@ -54,13 +55,14 @@ static weir_status file_open(weir_metrics *metrics)
     metrics->file = open(metrics->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     metrics->created = metrics->file >= 0;
     if (metrics->file < 0 && errno == EEXIST)
-        metrics->file = open(metrics->path, O_WRONLY | O_CLOEXEC);
+        metrics->file = weir_in_place_open(metrics->path);
     if (metrics->file < 0 && errno == ENOENT) { /* a link to a file that is still to come */
         metrics->file = open(metrics->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
         metrics->created = metrics->file >= 0;
     }
     if (metrics->file < 0 || fstat(metrics->file, &info) != 0)
-        return WEIR_FAIL(WEIR_ERR_IO, "cannot write metrics to '%s': %s", metrics->path, strerror(errno));
+        return WEIR_FAIL(WEIR_ERR_IO, "cannot write metrics to '%s': %s", metrics->path,
+                         errno == ENXIO ? "nobody reads this pipe" : strerror(errno));
     metrics->regular = S_ISREG(info.st_mode);
     if (metrics->regular && !lock_take(metrics->file))
         return WEIR_FAIL(WEIR_ERR_IO, "'%s' is being written by another run: give the metrics of this one another name",

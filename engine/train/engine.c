@@ -26,6 +26,8 @@ static weir_status arrays_make(weir_engine *engine)
 
 weir_status weir_engine_here(const weir_engine *engine)
 {
+    if (!engine)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "there is no engine: it is NULL");
     return weir_process_check(engine->process, "the engine");
 }
 

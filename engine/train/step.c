@@ -11,11 +11,14 @@
 
 weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, const void *data)
 {
+    weir_status status = weir_engine_here(engine);
+    if (!status && (!name || !data))
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "an input needs a name and data: one of them is NULL");
+    if (status)
+        return status;
     struct weir_runner *runner = &engine->runner;
     int input = 0, m = runner->build.program->n_microbatches, all = runner->build.n_replicas * m;
-    weir_status status = weir_engine_here(engine);
-    if (!status)
-        status = weir_input_find(runner->build.graph, name, &input);
+    status = weir_input_find(runner->build.graph, name, &input);
     if (status)
         return status;
     if (mb < 0 || mb >= all)
@@ -173,6 +176,8 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
 {
     struct weir_runner *runner = &engine->runner;
     weir_status status = ready_check(engine);
+    if (!status && !report_out)
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "a step needs a place for its report: it is NULL");
     if (status)
         return status;
     if (!(learning_rate >= 0 && learning_rate < HUGE_VAL))
@@ -255,6 +260,8 @@ weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out)
 {
     struct weir_runner *runner = &engine->runner;
     weir_status status = ready_check(engine);
+    if (!status && !loss_out)
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "an evaluation needs a place for its loss: it is NULL");
     if (!status && !runner->guest.program)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "the engine was not opened for evaluation: set evaluates in its configuration");
     if (!status)

@@ -38,6 +38,22 @@ train() {
 }
 
 # arguments | words of the message
+@test "a folder that is not there yet is known by all its names" {
+    run --separate-stderr train --export e --metrics ./e/../e/config.json
+    [ "$status" -eq 2 ]
+    [[ "$stderr" == *"belongs to the folder 'e' of --export"* ]]
+    [ ! -e e ]
+}
+
+@test "a pipe that nobody reads is an error and no reason to wait" {
+    mkfifo pipe
+    for option in --trace --metrics; do
+        run --separate-stderr timeout 60 "$WEIR" train --model gpt2-tiny --data text --microbatch-size 1 --microbatches 2 --seq-len 16 --steps 2 -q "$option" pipe
+        [ "$status" -eq 1 ]
+        [[ "$stderr" == *"'pipe'"*"nobody reads"* ]]
+    done
+}
+
 @test "an output that is an input or another output is refused with both names, and nothing is touched" {
     while IFS='|' read -r arguments words; do
         # shellcheck disable=SC2086

@@ -230,6 +230,10 @@ static void feeding_and_reading_check_names_and_sizes(void **state)
     setup_make(&s, "gpipe", 2);
     assert_ok(weir_engine_open(&s.config, &engine));
     assert_fails(weir_engine_feed(engine, "token", 0, values), WEIR_ERR_INVALID, "no input 'token'");
+    assert_fails(weir_engine_feed(engine, "tokens", 0, NULL), WEIR_ERR_INVALID, "one of them is NULL");
+    assert_fails(weir_engine_feed(NULL, "tokens", 0, values), WEIR_ERR_INVALID, "no engine");
+    assert_fails(weir_engine_step(engine, 0, NULL), WEIR_ERR_INVALID, "its report");
+    assert_fails(weir_engine_param_read(engine, "wte.weight", NULL, 4), WEIR_ERR_INVALID, "one of them is NULL");
     assert_fails(weir_engine_feed(engine, "tokens", 4, values), WEIR_ERR_INVALID, "micro-batch 4 is out of range");
     assert_fails(weir_engine_param_read(engine, "wte", values, 4), WEIR_ERR_INVALID, "no parameter 'wte'");
     assert_fails(weir_engine_param_read(engine, "wte.weight", values, 4), WEIR_ERR_INVALID, "has 32768 elements");
