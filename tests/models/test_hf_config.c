@@ -199,8 +199,8 @@ static void sizes_that_do_not_fit_together_are_refused(void **state)
     static const char *const texts[] = {
         "{\"model_type\":\"gpt2\",\"n_embd\":16777216,\"n_layer\":300,\"n_head\":1,\"n_positions\":8,\"vocab_size\":100}",
         "{\"model_type\":\"gpt2\",\"n_embd\":16777216,\"n_layer\":1,\"n_head\":1,\"n_positions\":16777216,\"vocab_size\":9}",
-        "{\"model_type\":\"llama\",\"hidden_size\":16777216,\"intermediate_size\":16777216,\"num_hidden_layers\":1,"
-        "\"num_attention_heads\":16777216,\"head_dim\":16777216,\"max_position_embeddings\":8,\"vocab_size\":100}"};
+        ("{\"model_type\":\"llama\",\"hidden_size\":16777216,\"intermediate_size\":16777216,\"num_hidden_layers\":1,"
+         "\"num_attention_heads\":16777216,\"head_dim\":16777216,\"max_position_embeddings\":8,\"vocab_size\":100}")};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         struct weir_arena arena = {0};
         const struct weir_model_kind *kind;

@@ -1,4 +1,5 @@
-/* Devices in a child after fork(): a status that says so, nothing that hangs, and devices of its own.   labels: threads */
+/* Devices in a child after fork(): a status that says so, nothing that hangs, and devices of its own.
+ * Not for the thread sanitizer: it does not follow a child that starts threads. */
 #include "tests/support/testing.h"
 
 #include <stdlib.h>

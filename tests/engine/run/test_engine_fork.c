@@ -1,4 +1,5 @@
-/* A child after fork() of a program with an engine: it is told, returns, and may end as it likes.   labels: threads */
+/* A child after fork() of a program with an engine: it is told, returns, and may end as it likes.
+ * Not for the thread sanitizer: it does not follow a child of a process with threads, nor MPI when it is unloaded. */
 #include "tests/support/testing.h"
 
 #include <stdlib.h>
