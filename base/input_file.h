@@ -1,7 +1,7 @@
 /* Input files: whatever a path names, only a regular file is read.
  *
  * A path that a user gives may name a pipe without a writer, a terminal, /dev/zero or a folder, and what git clone leaves
- * of a large file is a stub of git-lfs.  weir_input_open() tells these apart, refuses them by name and never waits:
+ * of a large file is a pointer of git-lfs.  weir_input_open() tells these apart, refuses them by name and never waits:
  *
  *     struct weir_input_file file;
  *     weir_status status = weir_input_open(path, WEIR_INPUT_ANY_SIZE, &file);
