@@ -22,6 +22,17 @@ setup() {
     [ "${lines[0]}" = "0F0,0SEND_F0,0F1,0SEND_F1,0RECV_B0,0B0,0RECV_B1,0B1" ]
 }
 
+@test "groups smaller than the ranks train to the bits of one stage" {
+    for i in $(seq 60); do printf 'line %d of a small text: the quick brown fox\n' "$i"; done >text
+    "$WEIR" schedule make interleaved-zb -p 3 -v 2 -m 4 --group-size 2 -o groups.csv
+    trained() {
+        "$WEIR" train --model gpt2-tiny --data text --microbatches 4 --microbatch-size 1 --seq-len 8 --steps 3 -q --export "$@"
+    }
+    trained many --schedule ./groups.csv
+    trained one --stages 1
+    cmp many/model.safetensors one/model.safetensors
+}
+
 @test "make writes a header where there are two copies" {
     run -0 "$WEIR" schedule make dualpipe -p 2 -m 4
     [ "${lines[0]}" = "# weir-schedule 1 copies=2" ]
