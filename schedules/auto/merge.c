@@ -1,0 +1,224 @@
+#include "schedules/auto/merge.h"
+
+#include <math.h>
+
+#include "schedules/auto/bound.h"
+#include "schedules/kinds/builder.h"
+#include "schedules/simulate/cost_tables.h"
+
+struct rank {
+    const struct weir_action *forwards, *backwards; /* [n]: the queues */
+    size_t n, f, i, w;                              /* how many have been taken; W follow the order of backwards */
+    double time;                                    /* it decides next at this time; infinity: when something arrives */
+    double free;                                    /* end of its last action */
+    double held;
+    size_t most_ahead; /* of the order */
+};
+
+struct state {
+    const struct weir_merge *merge;
+    struct weir_arena work;
+    struct rank *ranks;
+    struct weir_stage_costs *costs; /* [n_stages] */
+    double *transfer[2];            /* [n_stages]: to the stage, from below and from above */
+    double *arrival[2];             /* [n_stages][n_microbatches]: of input and gradient */
+    struct weir_builder builder;
+};
+
+static double *arrival(struct state *s, int direction, int stage, int mb)
+{
+    return &s->arrival[direction][(size_t)stage * (size_t)s->merge->order->n_microbatches + (size_t)mb];
+}
+
+/* ---- queues ------------------------------------------------------------------------------------------------------ */
+
+static weir_status queues_make(struct state *s, int r)
+{
+    const struct weir_schedule_rank *list = &s->merge->order->ranks[r];
+    struct rank *rank = &s->ranks[r];
+    struct weir_action *f, *b;
+    size_t nf = 0, nb = 0;
+    weir_status status = weir_arena_alloc(&s->work, list->n_actions, sizeof *f, &f);
+    if (!status)
+        status = weir_arena_alloc(&s->work, list->n_actions, sizeof *b, &b);
+    for (size_t k = 0; !status && k < list->n_actions; k++) {
+        const struct weir_action *a = &list->actions[k];
+        if (a->type == WEIR_F)
+            f[nf++] = *a;
+        else if (a->type == WEIR_I || a->type == WEIR_B)
+            b[nb++] = *a;
+        if (nf > nb && nf - nb > rank->most_ahead)
+            rank->most_ahead = nf - nb;
+    }
+    rank->forwards = f;
+    rank->backwards = b;
+    rank->n = nf;
+    return status;
+}
+
+static weir_status tables_make(struct state *s)
+{
+    const struct weir_schedule *order = s->merge->order;
+    size_t n = (size_t)order->n_stages, cells = n * (size_t)order->n_microbatches;
+    weir_status status = weir_arena_alloc(&s->work, n, sizeof *s->costs, &s->costs);
+    for (int d = 0; !status && d < 2; d++) {
+        status = weir_arena_alloc(&s->work, n, sizeof *s->transfer[d], &s->transfer[d]);
+        if (!status)
+            status = weir_arena_alloc(&s->work, cells, sizeof *s->arrival[d], &s->arrival[d]);
+        for (size_t c = 0; !status && c < cells; c++)
+            s->arrival[d][c] = INFINITY;
+    }
+    for (int st = 0; !status && st < order->n_stages; st++) {
+        s->costs[st] = weir_costs_stage(s->merge->request->costs, st);
+        if (st)
+            s->transfer[0][st] =
+                weir_auto_transfer(s->merge->request->costs, order->stage_rank[st - 1], order->stage_rank[st]);
+        if (st)
+            s->transfer[1][st - 1] =
+                weir_auto_transfer(s->merge->request->costs, order->stage_rank[st], order->stage_rank[st - 1]);
+    }
+    for (int mb = 0; !status && mb < order->n_microbatches; mb++)
+        *arrival(s, 0, 0, mb) = 0;
+    return status;
+}
+
+static weir_status state_open(struct state *s, struct weir_arena *arena)
+{
+    const struct weir_schedule *order = s->merge->order;
+    struct weir_schedule_params params = {.n_ranks = order->n_ranks, .n_microbatches = order->n_microbatches};
+    size_t capacity = 0;
+    weir_status status = weir_arena_alloc(&s->work, (size_t)order->n_ranks, sizeof *s->ranks, &s->ranks);
+    for (int r = 0; !status && r < order->n_ranks; r++) {
+        status = queues_make(s, r);
+        capacity = 3 * s->ranks[r].n > capacity ? 3 * s->ranks[r].n : capacity;
+    }
+    if (!status)
+        status = tables_make(s);
+    return status ? status : weir_builder_open(&s->builder, &params, order->n_stages, 1, capacity, arena);
+}
+
+/* ---- doing ------------------------------------------------------------------------------------------------------- */
+
+static void arrive(struct state *s, int direction, int stage, int mb, double made)
+{
+    double at = made + s->transfer[direction][stage];
+    struct rank *to = &s->ranks[s->merge->order->stage_rank[stage]];
+    *arrival(s, direction, stage, mb) = at;
+    to->time = fmin(to->time, fmax(at, to->free));
+}
+
+static void forward_do(struct state *s, int r, double t)
+{
+    struct rank *rank = &s->ranks[r];
+    const struct weir_action *a = &rank->forwards[rank->f++];
+    weir_builder_add(&s->builder, r, WEIR_F, a->stage, a->mb);
+    rank->held += s->costs[a->stage].mem_backward;
+    rank->time = rank->free = t + s->costs[a->stage].forward;
+    arrive(s, a->stage + 1 < s->merge->order->n_stages ? 0 : 1, weir_int_min(a->stage + 1, s->merge->order->n_stages - 1),
+           a->mb, rank->free);
+}
+
+static void input_do(struct state *s, int r, double t)
+{
+    struct rank *rank = &s->ranks[r];
+    const struct weir_action *a = &rank->backwards[rank->i++];
+    const struct weir_stage_costs *c = &s->costs[a->stage];
+    weir_builder_add(&s->builder, r, WEIR_I, a->stage, a->mb);
+    rank->held += c->mem_weight - c->mem_backward;
+    rank->time = rank->free = t + c->input;
+    if (a->stage)
+        arrive(s, 1, a->stage - 1, a->mb, rank->free);
+}
+
+static void weight_do(struct state *s, int r, double t)
+{
+    struct rank *rank = &s->ranks[r];
+    const struct weir_action *a = &rank->backwards[rank->w++];
+    weir_builder_add(&s->builder, r, WEIR_W, a->stage, a->mb);
+    rank->held -= s->costs[a->stage].mem_weight;
+    rank->time = rank->free = t + s->costs[a->stage].weight;
+}
+
+/* ---- deciding ---------------------------------------------------------------------------------------------------- */
+
+static bool holds(const struct state *s, int r, double more)
+{
+    return s->ranks[r].held + more <= s->merge->caps[r] * (1 + 1e-9);
+}
+
+/* When the next forward can start; infinity: not known, or not as long as memory is so full. */
+static double forward_at(struct state *s, int r)
+{
+    const struct rank *rank = &s->ranks[r];
+    if (rank->f == rank->n)
+        return INFINITY;
+    const struct weir_action *a = &rank->forwards[rank->f];
+    if (!holds(s, r, s->costs[a->stage].mem_backward))
+        return INFINITY;
+    if ((double)(rank->f - rank->i) >= (double)rank->most_ahead + s->merge->rule.ahead)
+        return INFINITY;
+    return *arrival(s, 0, a->stage, a->mb);
+}
+
+static double input_at(struct state *s, int r)
+{
+    const struct rank *rank = &s->ranks[r];
+    if (rank->i == rank->n)
+        return INFINITY;
+    const struct weir_action *a = &rank->backwards[rank->i];
+    return holds(s, r, s->costs[a->stage].mem_made) ? *arrival(s, 1, a->stage, a->mb) : INFINITY;
+}
+
+static bool weight_fits(const struct state *s, const struct rank *rank, double t, double until)
+{
+    if (rank->w == rank->i)
+        return false;
+    return t + s->costs[rank->backwards[rank->w].stage].weight * (1 - s->merge->rule.overrun) <= until + 1e-12;
+}
+
+static void decide(struct state *s, int r)
+{
+    struct rank *rank = &s->ranks[r];
+    const struct weir_merge_rule *rule = &s->merge->rule;
+    double t = rank->time, input = input_at(s, r), forward = forward_at(s, r);
+    double duration = rank->f < rank->n ? s->costs[rank->forwards[rank->f].stage].forward : 0;
+    bool many = rank->i > rank->w && (double)(rank->i - rank->w) > rule->hold + rule->slope * r;
+    if (input <= t) {
+        input_do(s, r, t);
+    } else if (many) {
+        weight_do(s, r, t);
+    } else if (forward <= t && (input - t > rule->patience * duration || t + duration <= input)) {
+        forward_do(s, r, t);
+    } else if (weight_fits(s, rank, t, fmin(input, fmax(forward, t)))) {
+        weight_do(s, r, t);
+    } else {
+        rank->time = fmin(input, forward > t ? forward : INFINITY);
+    }
+}
+
+static int earliest(const struct state *s)
+{
+    int first = 0;
+    for (int r = 1; r < s->merge->order->n_ranks; r++)
+        if (s->ranks[r].time < s->ranks[first].time)
+            first = r;
+    return first;
+}
+
+weir_status weir_merge_run(const struct weir_merge *merge, struct weir_arena *arena, struct weir_schedule *out,
+                           bool *done_out)
+{
+    struct state s = {.merge = merge};
+    weir_status status = state_open(&s, arena);
+    *done_out = !status;
+    if (!status) {
+        int r;
+        while (isfinite(s.ranks[r = earliest(&s)].time))
+            decide(&s, r);
+        for (r = 0; r < merge->order->n_ranks; r++)
+            *done_out &= s.ranks[r].w == s.ranks[r].n;
+        weir_builder_close(&s.builder, out);
+    }
+    weir_arena_release(&s.work);
+    return status;
+}
