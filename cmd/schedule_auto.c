@@ -57,8 +57,10 @@ void schedule_auto_print(const struct weir_auto_result *r, const struct schedule
             options->objective ? options->objective : "makespan", r->value, above(r->value, r->bound), r->bound);
     if (!r->best)
         fprintf(out, "no known schedule fits the cap");
-    else
+    else if (r->value < r->best_value)
         fprintf(out, "%.2f %% below %s", -above(r->value, r->best_value), r->best->name);
+    else
+        fprintf(out, "no better than %s", r->best->name);
     if (r->best && r->best_group)
         fprintf(out, " with groups of %d", r->best_group);
     if (r->best)

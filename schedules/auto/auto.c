@@ -120,10 +120,27 @@ static weir_status grid_try(struct maker *k)
         double hold, slope;
     } holds[] = {{INFINITY, 0}, {0, 1}, {0, 0}, {0, 2}};
     weir_status status = WEIR_OK;
-    for (int i = 0; !status && i < 3 * 3 * 3 * 4; i++) /* all orders with one rule before the next rule */
+    for (int i = 0; !status && i < 2 * 3 * 3 * 3 * 4; i++) /* all orders with one rule before the next rule */
         for (int o = 0; !status && o < k->n_orders; o++) {
-            struct weir_merge_rule rule = {patience[i / 12 % 3], overrun[i / 36], holds[i % 4].hold, holds[i % 4].slope,
-                                           ahead[i / 4 % 3]};
+            struct weir_merge_rule rule = {.patience = patience[i / 12 % 3],
+                                           .first = i / 36 % 2,
+                                           .overrun = overrun[i / 72],
+                                           .hold = holds[i % 4].hold,
+                                           .slope = holds[i % 4].slope,
+                                           .ahead = ahead[i / 4 % 3]};
+            status = merge_try(k, &k->orders[o].schedule, &rule);
+        }
+    return status;
+}
+
+/* The orders as they are, but for what follows a rank's last F. */
+static weir_status ends_try(struct maker *k)
+{
+    static const double overrun[] = {0, 0.3, 0.6, 1};
+    weir_status status = WEIR_OK;
+    for (int i = 0; !status && i < 4; i++)
+        for (int o = 0; !status && o < k->n_orders; o++) {
+            struct weir_merge_rule rule = {.follow = true, .overrun = overrun[i], .hold = INFINITY, .ahead = INFINITY};
             status = merge_try(k, &k->orders[o].schedule, &rule);
         }
     return status;
@@ -134,10 +151,10 @@ static weir_status refine(struct maker *k)
     static const double reals[] = {0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1, 1.3}, counts[] = {-2, -1, 0, 1, 2, 3, 4, 6};
     weir_status status = WEIR_OK;
     for (int round = 0; !status && round < 2 && isfinite(k->best_merged); round++)
-        for (int i = 0; !status && i < 9 * 5; i++) {
+        for (int i = 0; !status && i < 9 * 6; i++) {
             struct weir_merge_rule rule = k->best_merge.rule;
-            double *fields[] = {&rule.patience, &rule.overrun, &rule.hold, &rule.slope, &rule.ahead};
-            *fields[i / 9] = i / 9 < 2 || i / 9 == 3 ? reals[i % 9] : counts[i % 8];
+            double *fields[] = {&rule.patience, &rule.first, &rule.overrun, &rule.hold, &rule.slope, &rule.ahead};
+            *fields[i / 9] = i / 9 < 3 || i / 9 == 4 ? reals[i % 9] : counts[i % 8];
             status = merge_try(k, k->best_merge.order, &rule);
         }
     return status;
@@ -217,7 +234,9 @@ static weir_status make(struct maker *k)
     if (status)
         return status;
     bound_find(k);
-    status = grid_try(k);
+    status = ends_try(k);
+    if (!status)
+        status = grid_try(k);
     k->most_merges += 100;
     if (!status)
         status = refine(k);

@@ -13,6 +13,8 @@ struct rank {
     double free;                                    /* end of its last action */
     double held;
     size_t most_ahead; /* of the order */
+    const struct weir_action *given; /* the order itself, and how much of it has been done */
+    size_t n_done;
 };
 
 struct state {
@@ -53,6 +55,7 @@ static weir_status queues_make(struct state *s, int r)
     rank->forwards = f;
     rank->backwards = b;
     rank->n = nf;
+    rank->given = list->actions;
     return status;
 }
 
@@ -182,18 +185,40 @@ static void decide(struct state *s, int r)
     const struct weir_merge_rule *rule = &s->merge->rule;
     double t = rank->time, input = input_at(s, r), forward = forward_at(s, r);
     double duration = rank->f < rank->n ? s->costs[rank->forwards[rank->f].stage].forward : 0;
-    bool many = rank->i > rank->w && (double)(rank->i - rank->w) > rule->hold + rule->slope * r;
+    double patience = rank->i ? rule->patience : rule->first;
+    bool many = rank->f < rank->n && rank->i > rank->w && (double)(rank->i - rank->w) > rule->hold + rule->slope * r;
     if (input <= t) {
         input_do(s, r, t);
     } else if (many) {
         weight_do(s, r, t);
-    } else if (forward <= t && (input - t > rule->patience * duration || t + duration <= input)) {
+    } else if (forward <= t && (input - t > patience * duration || t + duration <= input)) {
         forward_do(s, r, t);
     } else if (weight_fits(s, rank, t, fmin(input, fmax(forward, t)))) {
         weight_do(s, r, t);
     } else {
         rank->time = fmin(input, forward > t ? forward : INFINITY);
     }
+}
+
+/* The next action of the given order, when it can start. */
+static void follow(struct state *s, int r)
+{
+    struct rank *rank = &s->ranks[r];
+    const struct weir_action *a = &rank->given[rank->n_done];
+    double t = rank->time, at = a->type == WEIR_F ? forward_at(s, r) : a->type == WEIR_W ? t : input_at(s, r);
+    if (at > t) {
+        rank->time = at;
+        return;
+    }
+    rank->n_done++;
+    if (a->type == WEIR_F)
+        forward_do(s, r, t);
+    else if (a->type == WEIR_W)
+        weight_do(s, r, t);
+    else
+        input_do(s, r, t);
+    if (a->type == WEIR_B)
+        weight_do(s, r, rank->time);
 }
 
 static int earliest(const struct state *s)
@@ -213,8 +238,12 @@ weir_status weir_merge_run(const struct weir_merge *merge, struct weir_arena *ar
     *done_out = !status;
     if (!status) {
         int r;
-        while (isfinite(s.ranks[r = earliest(&s)].time))
-            decide(&s, r);
+        while (isfinite(s.ranks[r = earliest(&s)].time)) {
+            if (merge->rule.follow && s.ranks[r].f < s.ranks[r].n)
+                follow(&s, r);
+            else
+                decide(&s, r);
+        }
         for (r = 0; r < merge->order->n_ranks; r++)
             *done_out &= s.ranks[r].w == s.ranks[r].n;
         weir_builder_close(&s.builder, out);

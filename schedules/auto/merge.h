@@ -18,8 +18,10 @@
 
 struct weir_merge_rule {
     double patience;    /* in forwards: how long a rank waits for an I instead of starting an F */
+    double first;       /* the same for its first I, which all ranks below wait for */
     double overrun;     /* the part of a W that may stick out of a gap */
-    double hold, slope; /* rank r lets hold + slope · r W wait before it prefers them to an F */
+    double hold, slope; /* while it has an F left, rank r lets hold + slope · r W wait */
+    bool follow;        /* up to its last F a rank does what the given order says; the rest decides as above */
     double ahead;       /* forwards without their I beyond what the given order has at most */
 };
 

@@ -91,6 +91,34 @@ static void realistic_costs_at_eight_ranks(void **state)
     }
 }
 
+/* Qi et al., arXiv 2401.10241, table 5: ZB-2p, from the costs of table 6; M_B = 34h + 5as, M_W = 32h, cap 2p M_B. */
+static void the_rates_of_the_zero_bubble_papers_own_search_are_reached(void **state)
+{
+    (void)state;
+    static const struct {
+        int p, m, heads, hidden;
+        double f, i, w, comm, bubble;
+    } rows[] = {
+        {8, 24, 24, 2304, 18.522, 18.086, 9.337, 0.601, 0.0433},   {8, 32, 24, 2304, 18.513, 18.086, 9.331, 0.626, 0.0039},
+        {8, 64, 24, 2304, 18.546, 18.097, 9.321, 0.762, 0.0026},   {8, 24, 32, 4096, 29.718, 29.444, 19.927, 0.527, 0.0029},
+        {8, 32, 32, 4096, 29.802, 29.428, 19.530, 0.577, 0.0022},  {8, 64, 32, 4096, 29.935, 29.621, 19.388, 0.535, 0.0010},
+        {16, 48, 40, 5120, 11.347, 11.248, 8.132, 0.377, 0.0066},  {16, 64, 40, 5120, 11.307, 11.254, 8.101, 0.379, 0.0054},
+        {16, 128, 40, 5120, 11.325, 11.308, 8.109, 0.378, 0.0028}, {32, 96, 48, 6144, 10.419, 10.207, 7.715, 0.408, 0.0038},
+        {32, 128, 48, 6144, 10.408, 10.204, 7.703, 0.408, 0.0029}, {32, 256, 48, 6144, 10.402, 10.248, 7.698, 0.460, 0.0018},
+    };
+    size_t n = getenv("WEIR_AUTO_SETS") ? sizeof rows / sizeof rows[0] : 6; /* the others take a minute */
+    for (size_t k = 0; k < n; k++) {
+        double held = 34.0 * rows[k].hidden + 5.0 * rows[k].heads * 1024, weight = 32.0 * rows[k].hidden;
+        struct weir_schedule_costs costs = {rows[k].f, rows[k].i,          rows[k].w, held, weight,
+                                            .transfer = rows[k].comm, .overlap_gain = 1};
+        struct weir_auto_request request = {rows[k].p, 1, rows[k].m, &costs, WEIR_AUTO_SPAN, 2 * rows[k].p * held, NULL};
+        struct weir_auto_result result;
+        double bubble = 1 - rows[k].m * (rows[k].f + rows[k].i + rows[k].w) / made(&request, &result);
+        if (bubble > rows[k].bubble + 0.5e-4)
+            fail_msg("row %zu: %.5f, published %.4f", k, bubble, rows[k].bubble);
+    }
+}
+
 /* Stage 0 of a model has no input gradient to compute. */
 static void a_first_stage_without_an_input_gradient_is_used(void **state)
 {
@@ -141,6 +169,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(uneven_stages_are_ordered_better_than_any_known_schedule_orders_them),
         cmocka_unit_test(realistic_costs_at_eight_ranks),
+        cmocka_unit_test(the_rates_of_the_zero_bubble_papers_own_search_are_reached),
         cmocka_unit_test(a_first_stage_without_an_input_gradient_is_used),
         cmocka_unit_test(the_same_request_makes_the_same_schedule),
         cmocka_unit_test(what_fits_no_cap_is_refused),
