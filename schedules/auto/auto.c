@@ -1,9 +1,10 @@
 /* How auto.h's three parts follow each other.
  *
  * The pool is every kind in one copy that trains at this size, the interleaved ones with every sensible group.  Each that
- * fits is a candidate as it is.  Those that do not fit may still lend their order: merged under the cap it can fit.  The
- * rules of a merge are a grid; the best order and rule are then refined one number at a time.  Work is counted in
- * actions timed, so that the same request takes the same steps everywhere. */
+ * fits is a candidate as it is.  Those that do not fit may still lend their order: merged under the cap it can fit.
+ * Merges come in three kinds, each with a grid of rules: the given order with a new end, chunks chosen by what is there,
+ * and the queues of the given order.  The best rule is then refined one number at a time, and the best schedule of all is
+ * improved.  Work is counted, so that the same request takes the same steps everywhere. */
 #include "schedules/auto/auto.h"
 
 #include <math.h>
@@ -17,7 +18,7 @@
 #include "schedules/auto/trial.h"
 #include "schedules/simulate/cost_tables.h"
 
-enum { MOST_ORDERS = 64, STEPS = 12000, MERGES = 3000, MOST_ACTIONS = 16000000 };
+enum { MOST_ORDERS = 64, STEPS = 12000, MERGES = 4000, MOST_ACTIONS = 16000000 };
 
 struct order {
     struct weir_schedule schedule;
@@ -146,6 +147,39 @@ static weir_status ends_try(struct maker *k)
     return status;
 }
 
+static bool placed_before(const struct maker *k, int o)
+{
+    const struct weir_schedule *s = &k->orders[o].schedule;
+    for (int i = 0; i < o; i++)
+        if (!memcmp(k->orders[i].schedule.stage_rank, s->stage_rank, (size_t)s->n_stages * sizeof *s->stage_rank))
+            return true;
+    return false;
+}
+
+/* Chunks chosen by what is there, once for every way to deal out stages. */
+static weir_status choices_try(struct maker *k)
+{
+    static const double overrun[] = {0, 0.5, 1}, patience[] = {0, 0.5};
+    static const struct {
+        double hold, slope;
+    } holds[] = {{INFINITY, 0}, {0, 1}, {0, 0}};
+    int p = k->request->n_ranks, admitted[] = {p, p + 1, p + 2, p + p / 2, 2 * p};
+    weir_status status = WEIR_OK;
+    for (int i = 0; !status && i < 3 * 2 * 3 * 5 * 2; i++)
+        for (int o = 0; !status && o < k->n_orders; o++) {
+            struct weir_merge_rule rule = {.patience = patience[i / 15 % 2],
+                                           .first = i / 30 % 2,
+                                           .overrun = overrun[i / 60],
+                                           .hold = holds[i % 3].hold,
+                                           .slope = holds[i % 3].slope,
+                                           .admitted = admitted[i / 3 % 5],
+                                           .ahead = INFINITY};
+            if (k->request->n_chunks > 1 && !placed_before(k, o))
+                status = merge_try(k, &k->orders[o].schedule, &rule);
+        }
+    return status;
+}
+
 static weir_status refine(struct maker *k)
 {
     static const double reals[] = {0, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1, 1.3}, counts[] = {-2, -1, 0, 1, 2, 3, 4, 6};
@@ -235,6 +269,8 @@ static weir_status make(struct maker *k)
         return status;
     bound_find(k);
     status = ends_try(k);
+    if (!status)
+        status = choices_try(k);
     if (!status)
         status = grid_try(k);
     k->most_merges += 100;

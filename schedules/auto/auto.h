@@ -3,7 +3,7 @@
  * A published schedule fits the costs that its authors had in mind.  Here the costs are given, and the order follows:
  *
  *     pool      every single-copy schedule of the size that fits the cap
- *     merge     the order of forwards and of input gradients of each, merged anew by the clock of the costs (merge.h)
+ *     merge     the forwards and input gradients of each, put together anew by the clock of the costs (merge.h)
  *     improve   the best of these, changed where its critical path leads, as long as that pays (improve.h)
  *
  * What comes out is never worse than the pool, because the pool takes part.  It is the same on every machine: work is

@@ -111,5 +111,6 @@ double weir_auto_bound(const struct weir_auto_request *request, const double *ca
         double after = request->objective == WEIR_AUTO_SPAN ? 0 : fmax(0, load.tail - weights);
         bound = fmax(bound, before + load.busy + after);
     }
+    bound *= fmin(1, request->costs->overlap_gain); /* an OVERLAP_F_B makes its parts shorter by so much at most */
     return bound + request->costs->reduce + request->costs->optimizer;
 }

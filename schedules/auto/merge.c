@@ -8,7 +8,9 @@
 
 struct rank {
     const struct weir_action *forwards, *backwards; /* [n]: the queues */
-    size_t n, f, i, w;                              /* how many have been taken; W follow the order of backwards */
+    size_t n, f, i, w;                              /* how many there are of each, and have been taken */
+    struct weir_action *inputs;                     /* [n]: the I in the order in which they were taken: that of W */
+    struct weir_action forward, input;              /* what comes next */
     double time;                                    /* it decides next at this time; infinity: when something arrives */
     double free;                                    /* end of its last action */
     double held;
@@ -24,6 +26,7 @@ struct state {
     struct weir_stage_costs *costs; /* [n_stages] */
     double *transfer[2];            /* [n_stages]: to the stage, from below and from above */
     double *arrival[2];             /* [n_stages][n_microbatches]: of input and gradient */
+    int *next[2];                   /* [n_stages]: micro-batch that comes next, when a rank chooses */
     struct weir_builder builder;
 };
 
@@ -54,6 +57,8 @@ static weir_status queues_make(struct state *s, int r)
     }
     rank->forwards = f;
     rank->backwards = b;
+    if (!status)
+        status = weir_arena_alloc(&s->work, nf, sizeof *rank->inputs, &rank->inputs);
     rank->n = nf;
     rank->given = list->actions;
     return status;
@@ -66,6 +71,8 @@ static weir_status tables_make(struct state *s)
     weir_status status = weir_arena_alloc(&s->work, n, sizeof *s->costs, &s->costs);
     for (int d = 0; !status && d < 2; d++) {
         status = weir_arena_alloc(&s->work, n, sizeof *s->transfer[d], &s->transfer[d]);
+        if (!status)
+            status = weir_arena_alloc(&s->work, n, sizeof *s->next[d], &s->next[d]);
         if (!status)
             status = weir_arena_alloc(&s->work, cells, sizeof *s->arrival[d], &s->arrival[d]);
         for (size_t c = 0; !status && c < cells; c++)
@@ -113,7 +120,9 @@ static void arrive(struct state *s, int direction, int stage, int mb, double mad
 static void forward_do(struct state *s, int r, double t)
 {
     struct rank *rank = &s->ranks[r];
-    const struct weir_action *a = &rank->forwards[rank->f++];
+    const struct weir_action *a = &rank->forward;
+    rank->f++;
+    s->next[0][a->stage]++;
     weir_builder_add(&s->builder, r, WEIR_F, a->stage, a->mb);
     rank->held += s->costs[a->stage].mem_backward;
     rank->time = rank->free = t + s->costs[a->stage].forward;
@@ -124,7 +133,9 @@ static void forward_do(struct state *s, int r, double t)
 static void input_do(struct state *s, int r, double t)
 {
     struct rank *rank = &s->ranks[r];
-    const struct weir_action *a = &rank->backwards[rank->i++];
+    const struct weir_action *a = &rank->input;
+    rank->inputs[rank->i++] = *a;
+    s->next[1][a->stage]++;
     const struct weir_stage_costs *c = &s->costs[a->stage];
     weir_builder_add(&s->builder, r, WEIR_I, a->stage, a->mb);
     rank->held += c->mem_weight - c->mem_backward;
@@ -136,7 +147,7 @@ static void input_do(struct state *s, int r, double t)
 static void weight_do(struct state *s, int r, double t)
 {
     struct rank *rank = &s->ranks[r];
-    const struct weir_action *a = &rank->backwards[rank->w++];
+    const struct weir_action *a = &rank->inputs[rank->w++];
     weir_builder_add(&s->builder, r, WEIR_W, a->stage, a->mb);
     rank->held -= s->costs[a->stage].mem_weight;
     rank->time = rank->free = t + s->costs[a->stage].weight;
@@ -149,34 +160,72 @@ static bool holds(const struct state *s, int r, double more)
     return s->ranks[r].held + more <= s->merge->caps[r] * (1 + 1e-9);
 }
 
+/* Of two that could come next: what is there before what is not, of these `first`, else the earlier one. */
+static bool comes_before(double a, double b, double t, bool first)
+{
+    if (a <= t && b <= t)
+        return first;
+    return a < b;
+}
+
+/* The chunk whose next micro-batch comes first; infinity: none is known to come. */
+static double choose(struct state *s, int r, int d, double t, struct weir_action *out)
+{
+    const struct weir_schedule *order = s->merge->order;
+    double best = INFINITY;
+    for (int st = order->n_stages - 1; st >= 0; st--) {
+        int mb = s->next[d][st];
+        if (order->stage_rank[st] != r || mb == order->n_microbatches)
+            continue;
+        if (!d && !st && mb >= s->next[1][0] + s->merge->rule.admitted)
+            continue;
+        double at = *arrival(s, d, st, mb);
+        if (isfinite(at) && (!isfinite(best) || comes_before(at, best, t, d && mb < out->mb))) {
+            best = at;
+            *out = (struct weir_action){.stage = st, .mb = mb};
+        }
+    }
+    return best;
+}
+
 /* When the next forward can start; infinity: not known, or not as long as memory is so full. */
 static double forward_at(struct state *s, int r)
 {
-    const struct rank *rank = &s->ranks[r];
+    struct rank *rank = &s->ranks[r];
+    double at = INFINITY;
     if (rank->f == rank->n)
         return INFINITY;
-    const struct weir_action *a = &rank->forwards[rank->f];
-    if (!holds(s, r, s->costs[a->stage].mem_backward))
+    if (s->merge->rule.admitted) {
+        at = choose(s, r, 0, rank->time, &rank->forward);
+    } else {
+        rank->forward = rank->forwards[rank->f];
+        at = *arrival(s, 0, rank->forward.stage, rank->forward.mb);
+    }
+    if (!isfinite(at) || !holds(s, r, s->costs[rank->forward.stage].mem_backward))
         return INFINITY;
-    if ((double)(rank->f - rank->i) >= (double)rank->most_ahead + s->merge->rule.ahead)
-        return INFINITY;
-    return *arrival(s, 0, a->stage, a->mb);
+    return (double)(rank->f - rank->i) < (double)rank->most_ahead + s->merge->rule.ahead ? at : INFINITY;
 }
 
 static double input_at(struct state *s, int r)
 {
-    const struct rank *rank = &s->ranks[r];
+    struct rank *rank = &s->ranks[r];
+    double at = INFINITY;
     if (rank->i == rank->n)
         return INFINITY;
-    const struct weir_action *a = &rank->backwards[rank->i];
-    return holds(s, r, s->costs[a->stage].mem_made) ? *arrival(s, 1, a->stage, a->mb) : INFINITY;
+    if (s->merge->rule.admitted) {
+        at = choose(s, r, 1, rank->time, &rank->input);
+    } else {
+        rank->input = rank->backwards[rank->i];
+        at = *arrival(s, 1, rank->input.stage, rank->input.mb);
+    }
+    return isfinite(at) && holds(s, r, s->costs[rank->input.stage].mem_made) ? at : INFINITY;
 }
 
 static bool weight_fits(const struct state *s, const struct rank *rank, double t, double until)
 {
     if (rank->w == rank->i)
         return false;
-    return t + s->costs[rank->backwards[rank->w].stage].weight * (1 - s->merge->rule.overrun) <= until + 1e-12;
+    return t + s->costs[rank->inputs[rank->w].stage].weight * (1 - s->merge->rule.overrun) <= until + 1e-12;
 }
 
 static void decide(struct state *s, int r)
@@ -184,7 +233,7 @@ static void decide(struct state *s, int r)
     struct rank *rank = &s->ranks[r];
     const struct weir_merge_rule *rule = &s->merge->rule;
     double t = rank->time, input = input_at(s, r), forward = forward_at(s, r);
-    double duration = rank->f < rank->n ? s->costs[rank->forwards[rank->f].stage].forward : 0;
+    double duration = isfinite(forward) ? s->costs[rank->forward.stage].forward : 0;
     double patience = rank->i ? rule->patience : rule->first;
     bool many = rank->f < rank->n && rank->i > rank->w && (double)(rank->i - rank->w) > rule->hold + rule->slope * r;
     if (input <= t) {

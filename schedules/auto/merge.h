@@ -1,7 +1,9 @@
-/* Merge: the order of one schedule's forwards and of its input gradients, put together anew by the clock.
+/* Merge: the forwards and input gradients of one schedule, put together anew by the clock.
  *
  * Every rank keeps two queues, its forwards and its backwards in the order of a given schedule, and a third one of the
- * weight gradients whose input gradient is done.  A rank that is free at time t takes
+ * weight gradients whose input gradient is done.  Or it is free to choose: of its chunks it takes the forward that is
+ * there of the last one, and the gradient of the oldest micro-batch, and lets a new micro-batch in only while fewer than
+ * `admitted` have not come back.  A rank that is idle at time t takes
  *
  *     I    when it is there, or comes within `patience` of it
  *     F    when it is there, memory holds it and no more than `hold` W are waiting
@@ -22,6 +24,7 @@ struct weir_merge_rule {
     double overrun;     /* the part of a W that may stick out of a gap */
     double hold, slope; /* while it has an F left, rank r lets hold + slope · r W wait */
     bool follow;        /* up to its last F a rank does what the given order says; the rest decides as above */
+    int admitted;       /* 0: the order of the given schedule; else chunks are chosen by what is there */
     double ahead;       /* forwards without their I beyond what the given order has at most */
 };
 
