@@ -258,7 +258,7 @@ static weir_status result_give(struct maker *k, struct weir_arena *arena, struct
 static weir_status make(struct maker *k)
 {
     size_t per = 3 * (size_t)k->request->n_ranks * (size_t)k->request->n_microbatches * (size_t)k->request->n_chunks;
-    double scale = fmin(1, 1e9 / (double)per / (STEPS + MERGES)); /* about a minute at most */
+    double scale = fmin(1, 6e8 / (double)per / (STEPS + MERGES)); /* about a minute at most */
     k->most_merges = (size_t)(MERGES * scale) + 1;
     weir_status status = caps_make(k);
     if (!status)
