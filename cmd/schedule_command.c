@@ -10,228 +10,289 @@
 #include "schedules/simulate/simulate.h"
 
 struct values {
-    bool json, comms;
-    const char *out, *channels, *dialect, *to;
-    struct schedule_size size;
+  bool json, comms;
+  const char *out, *channels, *dialect, *to;
+  struct schedule_size size;
 };
 
 static const struct option_row list_rows[] = {
-    {"json", 0, OPTION_FLAG, offsetof(struct values, json), NULL, "print one JSON array", 0, 0},
+    {"json", 0, OPTION_FLAG, offsetof(struct values, json), NULL,
+     "print one JSON array", 0, 0},
     {0},
 };
 
-static const struct option_table list_table = {"schedule list", "", "show the schedules that can be made",
-                                               "weir schedule list", list_rows};
+static const struct option_table list_table = {
+    "schedule list", "", "show the schedules that can be made",
+    "weir schedule list", list_rows};
 
 static const struct option_row make_rows[] = {
-    {"ranks", 'p', OPTION_INT, offsetof(struct values, size.ranks), "P", "ranks of the pipeline", 1, 65536},
-    {"microbatches", 'm', OPTION_INT, offsetof(struct values, size.microbatches), "M", "micro-batches of a step", 1,
-     1048576},
+    {"ranks", 'p', OPTION_INT, offsetof(struct values, size.ranks), "P",
+     "ranks of the pipeline", 1, 65536},
+    {"microbatches", 'm', OPTION_INT,
+     offsetof(struct values, size.microbatches), "M", "micro-batches of a step",
+     1, 1048576},
     {"chunks", 'v', OPTION_INT, offsetof(struct values, size.chunks), "V",
-     "stages per rank (default: the schedule's own, which list shows)", 1, 1048576},
+     "stages per rank (default: the schedule's own, which list shows)", 1,
+     1048576},
     {"group-size", 0, OPTION_INT, offsetof(struct values, size.group_size), "G",
-     "interleaved: micro-batches per group (default: m / max(1, m div p))", 1, 1048576},
-    {"comms", 0, OPTION_FLAG, offsetof(struct values, comms), NULL, "add the SEND and RECV actions", 0, 0},
-    {"out", 'o', OPTION_TEXT, offsetof(struct values, out), "FILE", "write there instead of to standard output", 0, 0},
+     "interleaved: micro-batches per group (default: m / max(1, m div p))", 1,
+     1048576},
+    {"comms", 0, OPTION_FLAG, offsetof(struct values, comms), NULL,
+     "add the SEND and RECV actions", 0, 0},
+    {"out", 'o', OPTION_TEXT, offsetof(struct values, out), "FILE",
+     "write there instead of to standard output", 0, 0},
     {0},
 };
 
-static const struct option_table make_table = {"schedule make", "NAME", "write a schedule as PyTorch's schedule CSV",
-                                               "weir schedule make zbv -p 4 -m 8 -o zbv.csv", make_rows};
+static const struct option_table make_table = {
+    "schedule make", "NAME", "write a schedule as PyTorch's schedule CSV",
+    "weir schedule make zbv -p 4 -m 8 -o zbv.csv", make_rows};
 
 static const struct option_row check_rows[] = {
     {"channels", 0, OPTION_TEXT, offsetof(struct values, channels), "MODEL",
-     "edge, shared or blocking: how transfers use the ranks' channels (default edge)", 0, 0},
+     "edge, shared or blocking: how transfers use the ranks' channels (default "
+     "edge)",
+     0, 0},
     {"dialect", 0, OPTION_TEXT, offsetof(struct values, dialect), "D",
-     "torch, or torch-2024 where B is the input gradient and BW both (default torch)", 0, 0},
-    {"json", 0, OPTION_FLAG, offsetof(struct values, json), NULL, "print one JSON object", 0, 0},
+     "torch, or torch-2024 where B is the input gradient and BW both (default "
+     "torch)",
+     0, 0},
+    {"json", 0, OPTION_FLAG, offsetof(struct values, json), NULL,
+     "print one JSON object", 0, 0},
     {0},
 };
 
-static const struct option_table check_table = {"schedule check", "FILE",
-                                                "prove that a schedule is complete, in order and free of deadlock",
-                                                "weir schedule check zbv.csv --channels edge", check_rows};
+static const struct option_table check_table = {
+    "schedule check", "FILE",
+    "prove that a schedule is complete, in order and free of deadlock",
+    "weir schedule check zbv.csv --channels edge", check_rows};
 
 static const struct option_row convert_rows[] = {
     {"to", 0, OPTION_TEXT, offsetof(struct values, to), "FORM",
-     "compute, comms (SEND and RECV added), reductions (REDUCE_GRAD added), torch (lowered as PyTorch does) or trace",
+     "compute, comms (SEND and RECV added), reductions (REDUCE_GRAD added), "
+     "torch (what PyTorch's runtime loads) or trace",
      0, 0},
     {"dialect", 0, OPTION_TEXT, offsetof(struct values, dialect), "D",
-     "torch, or torch-2024 where B is the input gradient and BW both (default torch)", 0, 0},
-    {"out", 'o', OPTION_TEXT, offsetof(struct values, out), "FILE", "write there instead of to standard output", 0, 0},
+     "torch-2.15; torch-2025 to write no WAIT actions; torch-2024 to read B as "
+     "input gradient, BW as both (default torch-2.15)",
+     0, 0},
+    {"out", 'o', OPTION_TEXT, offsetof(struct values, out), "FILE",
+     "write there instead of to standard output", 0, 0},
     {0},
 };
 
-static const struct option_table convert_table = {"schedule convert", "FILE", "rewrite a schedule in another form",
-                                                  "weir schedule convert zbv.csv --to comms", convert_rows};
+static const struct option_table convert_table = {
+    "schedule convert", "FILE", "rewrite a schedule in another form",
+    "weir schedule convert zbv.csv --to comms", convert_rows};
 
 /* Before anything is read: what is written is no input. */
-static weir_status paths_register(const char *input, const char *output)
-{
-    struct paths paths = {0};
-    paths_read(&paths, "FILE", input);
-    paths_write(&paths, "--out", output);
-    weir_status status = paths_check(&paths, false);
-    paths_release(&paths);
-    return status;
+static weir_status paths_register(const char *input, const char *output) {
+  struct paths paths = {0};
+  paths_read(&paths, "FILE", input);
+  paths_write(&paths, "--out", output);
+  weir_status status = paths_check(&paths, false);
+  paths_release(&paths);
+  return status;
 }
 
-static weir_status csv_write(const struct weir_schedule *schedule, const char *path, struct weir_arena *arena)
-{
-    const char *text;
-    weir_status status = weir_schedule_csv_print(schedule, arena, &text);
-    return status ? status : schedule_text_write(path, text);
+static weir_status csv_write(const struct weir_schedule *schedule,
+                             const char *path, struct weir_arena *arena) {
+  const char *text;
+  weir_status status = weir_schedule_csv_print(schedule, arena, &text);
+  return status ? status : schedule_text_write(path, text);
 }
 
-/* ---- list -------------------------------------------------------------------------------------------------------- */
+/* ---- list
+ * --------------------------------------------------------------------------------------------------------
+ */
 
-static json_t *kind_json(const struct weir_schedule_kind *kind)
-{
-    return json_pack("{s:s, s:s, s:o, s:i, s:i, s:b}", "name", kind->name, "summary", kind->summary, "chunks",
-                     kind->n_chunks ? json_integer(kind->n_chunks) : json_null(), "default_chunks",
-                     weir_schedule_kind_chunks(kind), "copies", kind->n_copies ? kind->n_copies : 1, "splits_backward",
-                     (int)kind->splits_backward);
+static json_t *kind_json(const struct weir_schedule_kind *kind) {
+  return json_pack("{s:s, s:s, s:o, s:i, s:i, s:b}", "name", kind->name,
+                   "summary", kind->summary, "chunks",
+                   kind->n_chunks ? json_integer(kind->n_chunks) : json_null(),
+                   "default_chunks", weir_schedule_kind_chunks(kind), "copies",
+                   kind->n_copies ? kind->n_copies : 1, "splits_backward",
+                   (int)kind->splits_backward);
 }
 
-static weir_status list_json(void)
-{
-    json_t *array = json_array();
-    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; array && *kind; kind++)
-        if (json_array_append_new(array, kind_json(*kind))) {
-            json_decref(array);
-            array = NULL;
-        }
-    return schedule_json_print(array);
-}
-
-static weir_status list(const struct values *values, const char *argument)
-{
-    (void)argument;
-    if (values->json)
-        return list_json();
-    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind; kind++) {
-        int own = weir_schedule_kind_chunks(*kind);
-        printf("%-15s %s", (*kind)->name, (*kind)->summary);
-        if (own > 1)
-            printf("; %d chunks%s", own, (*kind)->n_chunks ? "" : " unless told otherwise");
-        printf("\n");
+static weir_status list_json(void) {
+  json_t *array = json_array();
+  for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds;
+       array && *kind; kind++)
+    if (json_array_append_new(array, kind_json(*kind))) {
+      json_decref(array);
+      array = NULL;
     }
+  return schedule_json_print(array);
+}
+
+static weir_status list(const struct values *values, const char *argument) {
+  (void)argument;
+  if (values->json)
+    return list_json();
+  for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds;
+       *kind; kind++) {
+    int own = weir_schedule_kind_chunks(*kind);
+    printf("%-15s %s", (*kind)->name, (*kind)->summary);
+    if (own > 1)
+      printf("; %d chunks%s", own,
+             (*kind)->n_chunks ? "" : " unless told otherwise");
+    printf("\n");
+  }
+  return WEIR_OK;
+}
+
+/* ---- make
+ * --------------------------------------------------------------------------------------------------------
+ */
+
+static weir_status make(const struct values *values, const char *name) {
+  struct weir_arena arena = {0};
+  struct weir_schedule schedule;
+  if (!strcmp(name, "list"))
+    return list(values, name);
+  weir_status status = paths_register(NULL, values->out);
+  if (!status)
+    status = schedule_make(name, &values->size, &arena, &schedule);
+  if (!status && values->comms)
+    status = weir_schedule_lower(&schedule, &arena, &schedule);
+  if (!status)
+    status = csv_write(&schedule, values->out, &arena);
+  weir_arena_release(&arena);
+  return status;
+}
+
+/* ---- check
+ * -------------------------------------------------------------------------------------------------------
+ */
+
+/* A number of the schedule, or null for a file that could not be read as one.
+ */
+static json_t *count_json(const struct weir_schedule *schedule, int value) {
+  return schedule ? json_integer(value) : json_null();
+}
+
+static weir_status verdict_print(const struct weir_schedule *schedule,
+                                 const struct weir_schedule_report *report) {
+  static const struct weir_schedule none = {0};
+  const struct weir_schedule *s = schedule ? schedule : &none;
+  char message[WEIR_ERROR_MAX];
+  const char *order = !report                   ? NULL
+                      : report->wgrad_ascending ? "ascending"
+                                                : "other";
+  return schedule_json_print(json_pack(
+      "{s:b, s:o, s:o, s:o, s:o, s:s?}", "valid", report != NULL, "reason",
+      report ? json_null() : weir_json_utf8(options_error(message)), "ranks",
+      count_json(schedule, s->n_ranks), "stages",
+      count_json(schedule, s->n_stages), "microbatches",
+      count_json(schedule, s->n_microbatches), "wgrad_order", order));
+}
+
+static weir_status check(const struct values *values, const char *path) {
+  struct weir_arena arena = {0};
+  struct weir_schedule schedule;
+  struct weir_schedule_report report;
+  enum weir_channels channels = WEIR_CHANNELS_EDGE;
+  weir_status status = values->channels
+                           ? weir_channels_find(values->channels, &channels)
+                           : WEIR_OK,
+              read, printed = WEIR_OK;
+  if (!status)
+    status = paths_register(path, NULL);
+  if (status)
+    return status;
+  status = read = schedule_load(path, values->dialect, &arena, &schedule);
+  if (!status)
+    status = weir_schedule_check(&schedule, channels, &arena, &report);
+  if (values->json && (!status || status == WEIR_ERR_INVALID))
+    printed = verdict_print(read ? NULL : &schedule, status ? NULL : &report);
+  else if (!status)
+    printf("valid under %s channels: %d ranks, %d stages, %d micro-batches%s, "
+           "weight gradients in %s order\n",
+           weir_channels_str(channels), schedule.n_ranks, schedule.n_stages,
+           schedule.n_microbatches, report.trainable ? "" : ", forward only",
+           report.wgrad_ascending ? "ascending" : "another");
+  weir_arena_release(&arena);
+  return printed ? printed : status;
+}
+
+/* ---- convert
+ * -----------------------------------------------------------------------------------------------------
+ */
+
+static weir_status trace_write(const struct weir_schedule *schedule,
+                               const char *path, struct weir_arena *arena) {
+  struct weir_schedule_costs costs = {1, 1, 1, 1, 1, .overlap_gain = 1};
+  struct weir_simulation_options options = {.keep_times = true};
+  struct weir_simulation simulation;
+  const char *text;
+  weir_status status =
+      weir_schedule_simulate(schedule, &costs, &options, arena, &simulation);
+  if (!status)
+    status = weir_simulation_trace(&simulation, arena, &text);
+  return status ? status : schedule_text_write(path, text);
+}
+
+enum form { FORM_COMPUTE, FORM_COMMS, FORM_TORCH, FORM_TRACE, FORM_REDUCTIONS };
+
+/* Rewrite `s`; PyTorch of 2025 knows no WAIT. */
+static weir_status form_take(enum form form, bool waits,
+                             struct weir_arena *arena,
+                             struct weir_schedule *s) {
+  weir_status status;
+  switch (form) {
+  case FORM_COMPUTE:
+    return weir_schedule_compute_only(s, arena, s);
+  case FORM_COMMS:
+    return weir_schedule_lower(s, arena, s);
+  case FORM_TORCH:
+    return waits ? weir_schedule_lower_torch(s, arena, s)
+                 : weir_schedule_lower_torch_2025(s, arena, s);
+  case FORM_REDUCTIONS:
+    status = weir_schedule_add_reductions(s, arena, s);
+    return status || !waits ? status : weir_schedule_add_waits(s, arena, s);
+  default:
     return WEIR_OK;
+  }
 }
 
-/* ---- make -------------------------------------------------------------------------------------------------------- */
-
-static weir_status make(const struct values *values, const char *name)
-{
-    struct weir_arena arena = {0};
-    struct weir_schedule schedule;
-    if (!strcmp(name, "list"))
-        return list(values, name);
-    weir_status status = paths_register(NULL, values->out);
-    if (!status)
-        status = schedule_make(name, &values->size, &arena, &schedule);
-    if (!status && values->comms)
-        status = weir_schedule_lower(&schedule, &arena, &schedule);
-    if (!status)
-        status = csv_write(&schedule, values->out, &arena);
-    weir_arena_release(&arena);
-    return status;
+static weir_status convert(const struct values *values, const char *path) {
+  static const char *const forms[] = {"compute", "comms",      "torch",
+                                      "trace",   "reductions", NULL};
+  struct weir_arena arena = {0};
+  struct weir_schedule schedule;
+  enum weir_csv_dialect dialect = WEIR_CSV_TORCH;
+  int form;
+  if (!values->to)
+    return WEIR_FAIL(
+        WEIR_ERR_USAGE,
+        "--to is missing: compute, comms, reductions, torch or trace");
+  weir_status status = weir_name_find("form", values->to, forms, &form);
+  if (!status)
+    status = paths_register(path, values->out);
+  if (!status && values->dialect)
+    status = weir_csv_dialect_find(values->dialect, &dialect);
+  if (!status)
+    status = schedule_load(path, values->dialect, &arena, &schedule);
+  if (!status)
+    status = form_take((enum form)form, dialect != WEIR_CSV_TORCH_2025, &arena,
+                       &schedule);
+  if (!status)
+    status = form == FORM_TRACE ? trace_write(&schedule, values->out, &arena)
+                                : csv_write(&schedule, values->out, &arena);
+  weir_arena_release(&arena);
+  return status;
 }
 
-/* ---- check ------------------------------------------------------------------------------------------------------- */
-
-/* A number of the schedule, or null for a file that could not be read as one. */
-static json_t *count_json(const struct weir_schedule *schedule, int value)
-{
-    return schedule ? json_integer(value) : json_null();
-}
-
-static weir_status verdict_print(const struct weir_schedule *schedule, const struct weir_schedule_report *report)
-{
-    static const struct weir_schedule none = {0};
-    const struct weir_schedule *s = schedule ? schedule : &none;
-    char message[WEIR_ERROR_MAX];
-    const char *order = !report ? NULL : report->wgrad_ascending ? "ascending" : "other";
-    return schedule_json_print(json_pack("{s:b, s:o, s:o, s:o, s:o, s:s?}", "valid", report != NULL, "reason",
-                                         report ? json_null() : weir_json_utf8(options_error(message)), "ranks",
-                                         count_json(schedule, s->n_ranks), "stages", count_json(schedule, s->n_stages),
-                                         "microbatches", count_json(schedule, s->n_microbatches), "wgrad_order",
-                                         order));
-}
-
-static weir_status check(const struct values *values, const char *path)
-{
-    struct weir_arena arena = {0};
-    struct weir_schedule schedule;
-    struct weir_schedule_report report;
-    enum weir_channels channels = WEIR_CHANNELS_EDGE;
-    weir_status status = values->channels ? weir_channels_find(values->channels, &channels) : WEIR_OK, read,
-                printed = WEIR_OK;
-    if (!status)
-        status = paths_register(path, NULL);
-    if (status)
-        return status;
-    status = read = schedule_load(path, values->dialect, &arena, &schedule);
-    if (!status)
-        status = weir_schedule_check(&schedule, channels, &arena, &report);
-    if (values->json && (!status || status == WEIR_ERR_INVALID))
-        printed = verdict_print(read ? NULL : &schedule, status ? NULL : &report);
-    else if (!status)
-        printf("valid under %s channels: %d ranks, %d stages, %d micro-batches%s, weight gradients in %s order\n",
-               weir_channels_str(channels), schedule.n_ranks, schedule.n_stages, schedule.n_microbatches,
-               report.trainable ? "" : ", forward only", report.wgrad_ascending ? "ascending" : "another");
-    weir_arena_release(&arena);
-    return printed ? printed : status;
-}
-
-/* ---- convert ----------------------------------------------------------------------------------------------------- */
-
-static weir_status trace_write(const struct weir_schedule *schedule, const char *path, struct weir_arena *arena)
-{
-    struct weir_schedule_costs costs = {1, 1, 1, 1, 1, .overlap_gain = 1};
-    struct weir_simulation_options options = {.keep_times = true};
-    struct weir_simulation simulation;
-    const char *text;
-    weir_status status = weir_schedule_simulate(schedule, &costs, &options, arena, &simulation);
-    if (!status)
-        status = weir_simulation_trace(&simulation, arena, &text);
-    return status ? status : schedule_text_write(path, text);
-}
-
-static weir_status convert(const struct values *values, const char *path)
-{
-    static const char *const forms[] = {"compute", "comms", "torch", "trace", "reductions", NULL};
-    struct weir_arena arena = {0};
-    struct weir_schedule schedule;
-    int form;
-    if (!values->to)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--to is missing: compute, comms, reductions, torch or trace");
-    weir_status status = weir_name_find("form", values->to, forms, &form);
-    if (!status)
-        status = paths_register(path, values->out);
-    if (!status)
-        status = schedule_load(path, values->dialect, &arena, &schedule);
-    if (!status && form == 0)
-        status = weir_schedule_compute_only(&schedule, &arena, &schedule);
-    if (!status && form == 1)
-        status = weir_schedule_lower(&schedule, &arena, &schedule);
-    if (!status && form == 2)
-        status = weir_schedule_lower_torch(&schedule, &arena, &schedule);
-    if (!status && form == 4)
-        status = weir_schedule_add_reductions(&schedule, &arena, &schedule);
-    if (!status)
-        status = form == 3 ? trace_write(&schedule, values->out, &arena) : csv_write(&schedule, values->out, &arena);
-    weir_arena_release(&arena);
-    return status;
-}
-
-/* ---- the command ------------------------------------------------------------------------------------------------- */
+/* ---- the command
+ * -------------------------------------------------------------------------------------------------
+ */
 
 static const struct {
-    const char *name;
-    const struct option_table *table;
-    weir_status (*run)(const struct values *values, const char *argument);
-    int (*run_apart)(int argc, char **argv); /* instead of run */
+  const char *name;
+  const struct option_table *table;
+  weir_status (*run)(const struct values *values, const char *argument);
+  int (*run_apart)(int argc, char **argv); /* instead of run */
 } forms[] = {
     {"list", &list_table, list, NULL},
     {"make", &make_table, make, NULL},
@@ -243,54 +304,61 @@ static const struct {
 
 enum { N_FORMS = sizeof forms / sizeof forms[0] };
 
-static int form_run(int form, int argc, char **argv)
-{
-    struct values values = {0};
-    struct options given; /* nothing to release without --config */
-    const struct option_table *table = forms[form].table;
-    const char *argument = NULL;
-    int n = 0, wanted = *table->arguments ? 1 : 0;
-    enum option_outcome outcome;
-    weir_status status = options_parse(&given, table, argc, argv, &values, &argument, wanted, &n, &outcome);
-    if (!status && outcome == OPTIONS_HELP_SHOWN)
-        return 0;
-    if (!status && n < wanted)
-        status = WEIR_FAIL(WEIR_ERR_USAGE, "%s is missing: 'weir %s --help' shows the options", table->arguments,
-                           table->command);
-    if (!status)
-        status = forms[form].run(&values, argument);
-    return options_report(table->command, status);
+static int form_run(int form, int argc, char **argv) {
+  struct values values = {0};
+  struct options given; /* nothing to release without --config */
+  const struct option_table *table = forms[form].table;
+  const char *argument = NULL;
+  int n = 0, wanted = *table->arguments ? 1 : 0;
+  enum option_outcome outcome;
+  weir_status status = options_parse(&given, table, argc, argv, &values,
+                                     &argument, wanted, &n, &outcome);
+  if (!status && outcome == OPTIONS_HELP_SHOWN)
+    return 0;
+  if (!status && n < wanted)
+    status = WEIR_FAIL(WEIR_ERR_USAGE,
+                       "%s is missing: 'weir %s --help' shows the options",
+                       table->arguments, table->command);
+  if (!status)
+    status = forms[form].run(&values, argument);
+  return options_report(table->command, status);
 }
 
-static void usage(FILE *out)
-{
-    fprintf(out,
-            "weir schedule: make, check, simulate and convert schedules\n\nusage: weir schedule FORM [options]\n\n");
-    for (int i = 0; i < N_FORMS; i++)
-        fprintf(out, "  %-9s %s\n", forms[i].name, forms[i].table->summary);
-    fprintf(out, "\n  weir schedule FORM --help shows the options\n");
+static void usage(FILE *out) {
+  fprintf(out, "weir schedule: make, check, simulate and convert "
+               "schedules\n\nusage: weir schedule FORM [options]\n\n");
+  for (int i = 0; i < N_FORMS; i++)
+    fprintf(out, "  %-9s %s\n", forms[i].name, forms[i].table->summary);
+  fprintf(out, "\n  weir schedule FORM --help shows the options\n");
 }
 
-static int run(int argc, char **argv)
-{
-    const char *names[N_FORMS + 1] = {0};
-    if (argc < 2) {
-        usage(stderr);
-        return 2;
-    }
-    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
-        usage(stdout);
-        return 0;
-    }
-    for (int i = 0; i < N_FORMS; i++) {
-        names[i] = forms[i].name;
-        if (strcmp(argv[1], forms[i].name) != 0)
-            continue;
-        return forms[i].run ? form_run(i, argc - 1, argv + 1) : forms[i].run_apart(argc - 1, argv + 1);
-    }
-    return options_report("schedule", weir_unknown("form", argv[1], names));
+static int run(int argc, char **argv) {
+  const char *names[N_FORMS + 1] = {0};
+  if (argc < 2) {
+    usage(stderr);
+    return 2;
+  }
+  if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+    usage(stdout);
+    return 0;
+  }
+  for (int i = 0; i < N_FORMS; i++) {
+    names[i] = forms[i].name;
+    if (strcmp(argv[1], forms[i].name) != 0)
+      continue;
+    return forms[i].run ? form_run(i, argc - 1, argv + 1)
+                        : forms[i].run_apart(argc - 1, argv + 1);
+  }
+  return options_report("schedule", weir_unknown("form", argv[1], names));
 }
 
-static const struct option_table *const tables[] = {
-    &list_table, &make_table, &check_table, &schedule_simulate_table, &schedule_costs_table, &convert_table, NULL};
-const struct command command_schedule = {"schedule", "make, check, simulate and convert schedules", tables, run, true};
+static const struct option_table *const tables[] = {&list_table,
+                                                    &make_table,
+                                                    &check_table,
+                                                    &schedule_simulate_table,
+                                                    &schedule_costs_table,
+                                                    &convert_table,
+                                                    NULL};
+const struct command command_schedule = {
+    "schedule", "make, check, simulate and convert schedules", tables, run,
+    true};
