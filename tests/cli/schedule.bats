@@ -258,3 +258,9 @@ packed() {
     [[ "$output" == *"15 of 15 load in PyTorch"* ]]
     [[ "$output" == *"14 of 14 dumps of PyTorch read"* ]]
 }
+
+@test "idle_mean shows the idle time that the busiest rank hides" {
+    printf '{"stages": [{"F": 1, "I": 1, "W": 1}, {"F": 2, "I": 2, "W": 2}]}' > uneven.json
+    "$WEIR" schedule simulate gpipe -p 2 -m 1 --costs uneven.json --json > out.json
+    grep -q "\"idle_mean\": 0.5[,}]" out.json # busy 3 and 6 of 9
+}
