@@ -232,6 +232,15 @@ static json_t *replicas_json(const struct weir_simulation_options *options, cons
                      "state_bytes_zero1", weir_json_reals(s->state_sharded, n));
 }
 
+/* The part of all ranks' time in which they do not work: with uneven stages the busiest rank hides it. */
+static double idle_mean(const struct weir_schedule *schedule, const struct weir_simulation *s)
+{
+    double busy = 0;
+    for (int r = 0; r < schedule->n_ranks; r++)
+        busy += s->busy[r];
+    return s->makespan > 0 ? 1 - busy / (schedule->n_ranks * s->makespan) : 0;
+}
+
 static weir_status json_print(const struct weir_schedule *schedule, const struct weir_simulation_options *options,
                               const struct weir_simulation *s, const struct weir_auto_result *made)
 {
@@ -242,6 +251,10 @@ static weir_status json_print(const struct weir_schedule *schedule, const struct
                              weir_json_reals(s->peak_activations, n), "peak_memory", weir_json_reals(s->peak_memory, n),
                              "busy", weir_json_reals(s->busy, n), "idle", weir_json_reals(s->idle, n), "exposed",
                              weir_json_reals(s->exposed, n), "actions", (json_int_t)s->n_actions);
+    if (root && json_object_set_new(root, "idle_mean", json_real(idle_mean(schedule, s)))) {
+        json_decref(root);
+        root = NULL;
+    }
     bool whole = root && (options->n_replicas < 2 || !json_object_update_new(root, replicas_json(options, s, n)));
     if (whole && made)
         whole = !json_object_set_new(root, "auto", schedule_auto_json(made));

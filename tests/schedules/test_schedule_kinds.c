@@ -40,7 +40,7 @@ static void lowered_is_sound(const struct weir_schedule *schedule, struct weir_a
     struct weir_schedule_report report;
     assert_ok(weir_schedule_lower(schedule, arena, &lowered));
     assert_ok(weir_schedule_check(&lowered, WEIR_CHANNELS_EDGE, arena, &report));
-    assert_ok(weir_schedule_lower_torch(schedule, arena, &lowered));
+    assert_ok(weir_schedule_lower_torch_2025(schedule, arena, &lowered));
     for (int model = WEIR_CHANNELS_EDGE; model <= WEIR_CHANNELS_BLOCKING; model++)
         assert_ok(weir_schedule_check(&lowered, (enum weir_channels)model, arena, &report));
     assert_ok(weir_schedule_check(schedule, WEIR_CHANNELS_SHARED, arena, &report));

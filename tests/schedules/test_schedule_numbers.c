@@ -213,7 +213,7 @@ static void pytorchs_lowering_is_equal_cell_by_cell(void **state)
     char *comms = file_text("reference/torch_csv/zb1p_2rank_2stagep_comms.csv");
     struct weir_schedule s = parse(compute, WEIR_CSV_TORCH, &arena), lowered;
     size_t steps;
-    assert_ok(weir_schedule_lower_torch(&s, &arena, &lowered));
+    assert_ok(weir_schedule_lower_torch_2025(&s, &arena, &lowered));
     prints_as(&lowered, comms, &arena);
     assert_ok(weir_schedule_count_steps(&lowered, &steps));
     assert_int_equal(steps, 113);
