@@ -1,7 +1,8 @@
 /* The system calls that change files: one function each, as the call is, errno included.
  *
- * Whatever Weir makes durable (exports, traces, checkpoints) goes through these and through no call of its own, so that a test
- * can have any of them fail, and read the order in which they came. */
+ * Files that are made whole under another name and then renamed (base/replace.h: exports, schedules, plans) go through these,
+ * so that a test can have any of them fail, and read the order in which they came.  Files that grow as a run goes on, metrics
+ * among them, do not. */
 #ifndef WEIR_BASE_FILE_CALLS_H
 #define WEIR_BASE_FILE_CALLS_H
 

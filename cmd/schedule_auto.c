@@ -46,9 +46,11 @@ weir_status schedule_auto_make(const struct schedule_size *size, const struct sc
     return status ? status : weir_schedule_auto(&request, arena, out);
 }
 
+/* In per cent; what sums in another order differ by is none. */
 static double above(double value, double base)
 {
-    return base > 0 ? 100 * (value / base - 1) : 0;
+    double part = base > 0 ? value / base - 1 : 0;
+    return part > -1e-9 && part < 1e-9 ? 0 : 100 * part;
 }
 
 void schedule_auto_print(const struct weir_auto_result *r, const struct schedule_auto_options *options, FILE *out)

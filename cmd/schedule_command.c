@@ -42,7 +42,7 @@ static const struct option_row make_rows[] = {
     {"mem", 0, OPTION_TEXT, offsetof(struct values, cost.mem), "B=X,W=Y,IW=Y",
      "auto: held per micro-batch of a stage (default: counted)", 0, 0},
     {"memory-cap", 0, OPTION_REAL, offsetof(struct values, made.memory_cap), "X",
-     "auto: what a rank may hold, in the unit of --mem (default: no cap)", 0, 1e300},
+     "auto: what a rank may hold, in the unit of --mem (default 0: no cap)", 0, 1e300},
     {"objective", 0, OPTION_TEXT, offsetof(struct values, made.objective), "NAME",
      "auto: makespan (default) or span, from a rank's first start to its last end", 0, 0},
     {"comms", 0, OPTION_FLAG, offsetof(struct values, comms), NULL, "add the SEND and RECV actions", 0, 0},
@@ -68,13 +68,12 @@ static const struct option_table check_table = {"schedule check", "FILE",
 
 static const struct option_row convert_rows[] = {
     {"to", 0, OPTION_TEXT, offsetof(struct values, to), "FORM",
-     "compute, comms (SEND and RECV added), reductions (REDUCE_GRAD added), "
-     "torch (what PyTorch's runtime loads) or trace",
+     "compute, comms (SEND and RECV added), reductions (REDUCE_GRAD added), torch "
+     "(what PyTorch's runtime loads) or trace",
      0, 0},
     {"dialect", 0, OPTION_TEXT, offsetof(struct values, dialect), "D",
-     "torch-2.15; torch-2025 to write no WAIT actions; torch-2024 to read B as "
-     "input gradient, BW as both (default torch-2.15)",
-     0, 0},
+     "torch-2.15; torch-2025 to write no WAIT actions; torch-2024 to read B as input gradient, BW as both "
+     "(default torch-2.15)", 0, 0},
     {"out", 'o', OPTION_TEXT, offsetof(struct values, out), "FILE", "write there instead of to standard output", 0, 0},
     {0},
 };
@@ -100,7 +99,7 @@ static weir_status csv_write(const struct weir_schedule *schedule, const char *p
     return status ? status : schedule_text_write(path, text);
 }
 
-/* ---- list ------------------------------------------------------------------------------------------------------- */
+/* ---- list -------------------------------------------------------------------------------------------------------- */
 
 static json_t *kind_json(const struct weir_schedule_kind *kind)
 {
@@ -137,7 +136,7 @@ static weir_status list(const struct values *values, const char *argument)
     return WEIR_OK;
 }
 
-/* ---- make ------------------------------------------------------------------------------------------------------- */
+/* ---- make -------------------------------------------------------------------------------------------------------- */
 
 static weir_status auto_make(const struct values *values, struct weir_arena *arena, struct weir_schedule *out)
 {
@@ -184,7 +183,7 @@ static weir_status make(const struct values *values, const char *name)
     return status;
 }
 
-/* ---- check ------------------------------------------------------------------------------------------------------ */
+/* ---- check ------------------------------------------------------------------------------------------------------- */
 
 /* A number of the schedule, or null for a file that could not be read as one. */
 static json_t *count_json(const struct weir_schedule *schedule, int value)
@@ -223,15 +222,14 @@ static weir_status check(const struct values *values, const char *path)
     if (values->json && (!status || status == WEIR_ERR_INVALID))
         printed = verdict_print(read ? NULL : &schedule, status ? NULL : &report);
     else if (!status)
-        printf("valid under %s channels: %d ranks, %d stages, %d micro-batches%s, "
-               "weight gradients in %s order\n",
+        printf("valid under %s channels: %d ranks, %d stages, %d micro-batches%s, weight gradients in %s order\n",
                weir_channels_str(channels), schedule.n_ranks, schedule.n_stages, schedule.n_microbatches,
                report.trainable ? "" : ", forward only", report.wgrad_ascending ? "ascending" : "another");
     weir_arena_release(&arena);
     return printed ? printed : status;
 }
 
-/* ---- convert ---------------------------------------------------------------------------------------------------- */
+/* ---- convert ----------------------------------------------------------------------------------------------------- */
 
 static weir_status trace_write(const struct weir_schedule *schedule, const char *path, struct weir_arena *arena)
 {
@@ -291,7 +289,7 @@ static weir_status convert(const struct values *values, const char *path)
     return status;
 }
 
-/* ---- the command ------------------------------------------------------------------------------------------------ */
+/* ---- the command ------------------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -330,8 +328,8 @@ static int form_run(int form, int argc, char **argv)
 
 static void usage(FILE *out)
 {
-    fprintf(out, "weir schedule: make, check, simulate and convert "
-                 "schedules\n\nusage: weir schedule FORM [options]\n\n");
+    fprintf(out,
+            "weir schedule: make, check, simulate and convert schedules\n\nusage: weir schedule FORM [options]\n\n");
     for (int i = 0; i < N_FORMS; i++)
         fprintf(out, "  %-9s %s\n", forms[i].name, forms[i].table->summary);
     fprintf(out, "\n  weir schedule FORM --help shows the options\n");

@@ -50,7 +50,7 @@ static const struct option_row rows[] = {
     {"overlap-gain", 0, OPTION_REAL, offsetof(struct values, cost.overlap_gain), "X",
      "an OVERLAP_F_B takes X times F + B (default 1)", 0, 1e6},
     {"memory-cap", 0, OPTION_REAL, offsetof(struct values, made.memory_cap), "X",
-     "auto: what a rank may hold, in the unit of --mem (default: no cap)", 0, 1e300},
+     "auto: what a rank may hold, in the unit of --mem (default 0: no cap)", 0, 1e300},
     {"objective", 0, OPTION_TEXT, offsetof(struct values, made.objective), "NAME",
      "auto: makespan (default) or span, from a rank's first start to its last end", 0, 0},
     {"channels", 0, OPTION_TEXT, offsetof(struct values, channels), "MODEL",
@@ -135,7 +135,8 @@ static weir_status sources_check(const struct schedule_cost_options *values, con
     return WEIR_OK;
 }
 
-static weir_status file_parse(const struct schedule_cost_options *values, struct weir_arena *arena, struct weir_schedule_costs *costs)
+static weir_status file_parse(const struct schedule_cost_options *values, struct weir_arena *arena,
+                              struct weir_schedule_costs *costs)
 {
     struct weir_schedule_costs file = {.mem_backward = -1,
                                        .param_bytes = -1,

@@ -7,17 +7,12 @@
 
 #include "base/printable.h"
 #include "base/text.h"
+#include "cmd/schedule_auto.h"
 #include "cmd/synonyms.h"
 #include "cmd/train.h"
 #include "engine/program/stage_costs.h"
-#include "schedules/auto/auto.h"
 
 enum { STAGES = 2, MICROBATCHES = 4 }; /* when nothing is said; one of each without steps */
-
-static bool is_auto(const char *name)
-{
-    return !strcmp(name, "auto");
-}
 
 /* As many stages as --ranks and --chunks make, or --stages says. */
 static weir_status stages_count(const struct train_options *o, const char *name, int *stages_out)
@@ -27,10 +22,11 @@ static weir_status stages_count(const struct train_options *o, const char *name,
         *stages_out = (int)(o->stages ? o->stages : o->evaluates ? 1 : STAGES);
         return WEIR_OK;
     }
-    weir_status status = is_auto(name) ? WEIR_OK : weir_schedule_kind_find(name, &kind);
+    weir_status status = schedule_is_auto(name) ? WEIR_OK : weir_schedule_kind_find(name, &kind);
     if (status)
         return status;
-    int64_t own = is_auto(name) ? 1 : weir_schedule_kind_chunks(kind), chunks = o->chunks ? o->chunks : own, stages = o->ranks * chunks;
+    int64_t own = schedule_is_auto(name) ? 1 : weir_schedule_kind_chunks(kind);
+    int64_t chunks = o->chunks ? o->chunks : own, stages = o->ranks * chunks;
     if (o->stages && o->stages != stages)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--ranks %lld with %lld chunk%s each are %lld stage%s, --stages says %lld: leave one "
                          "of them out", (long long)o->ranks, (long long)chunks, chunks == 1 ? "" : "s", (long long)stages,
@@ -96,7 +92,7 @@ static weir_status kind_build(const struct train_options *o, const char *name, s
     weir_status status = weir_csv_dialect_find(o->dialect, &dialect); /* of no use here, wrong all the same */
     if (!status)
         status = stages_count(o, name, &stages);
-    if (!status && is_auto(name))
+    if (!status && schedule_is_auto(name))
         status = auto_build(o, stages, microbatches, run);
     else if (!status)
         status = weir_pipeline_schedule(name, stages, (int)o->chunks, microbatches, &run->arena, &run->schedule);

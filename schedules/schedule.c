@@ -72,9 +72,7 @@ weir_status weir_schedule_build(const struct weir_schedule_kind *kind, const str
         full.n_chunks = weir_schedule_kind_chunks(kind);
     int64_t n_actions = 3ll * full.n_ranks * full.n_chunks * full.n_microbatches;
     if (n_actions > MOST_ACTIONS)
-        return WEIR_FAIL(WEIR_ERR_INVALID,
-                         "%d ranks, %d chunks and %d micro-batches make %lld "
-                         "actions, at most %lld",
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%d ranks, %d chunks and %d micro-batches make %lld actions, at most %lld",
                          full.n_ranks, full.n_chunks, full.n_microbatches, (long long)n_actions,
                          (long long)MOST_ACTIONS);
     return kind->build(&full, arena, out);

@@ -49,7 +49,7 @@ extern "C" {
 weir_status weir_auto_objective_find(const char *name, enum weir_auto_objective *objective_out);
 
 /* Make a schedule for the request; everything of the result lives in `arena`.  WEIR_ERR_INVALID: costs that do not fit
- * the size, or a cap under which no schedule was found; the message says what the least needed one holds. */
+ * the size, or a cap under which no schedule was found; the message says how many times as much the leanest holds. */
 weir_status weir_schedule_auto(const struct weir_auto_request *request, struct weir_arena *arena,
                                struct weir_auto_result *result_out);
 

@@ -255,11 +255,11 @@ weir_status weir_schedule_lower_torch(const struct weir_schedule *schedule, stru
     if (!status)
         status = weir_schedule_add_reductions(&s, &work, &s);
     if (!status)
-        status = weir_schedule_add_waits(&s, &work, &s);
+        status = weir_schedule_add_waits(&s, &work, &s); /* for reductions: receives may come behind them */
     if (!status)
         status = weir_schedule_lower_rounds(&s, false, &work, &s);
     if (!status)
-        status = weir_schedule_add_waits(&s, arena, out);
+        status = weir_schedule_add_waits(&s, arena, out); /* for the sends, which are there now */
     weir_arena_release(&work);
     return status;
 }

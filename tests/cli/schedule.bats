@@ -66,7 +66,7 @@ setup() {
         "$WEIR" train --model gpt2-tiny --data text --microbatches 6 --microbatch-size 1 --seq-len 8 --steps 2 -q --export "$@"
     }
     trained one --stages 1
-    trained three --stages 3 --schedule auto
+    trained three --stages 3 --schedule Auto
     trained two --ranks 2 --chunks 2 --schedule auto
     cmp one/model.safetensors three/model.safetensors
     cmp one/model.safetensors two/model.safetensors

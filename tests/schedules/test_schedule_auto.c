@@ -186,9 +186,14 @@ static void what_fits_no_cap_is_refused(void **state)
     struct weir_arena arena = {0};
     struct weir_auto_result result;
     assert_fails(weir_schedule_auto(&request, &arena, &result), WEIR_ERR_INVALID, "no schedule was found that fits");
+    request.memory_cap = 0;
+    request.memory_caps = (const double[]){4, 4, 0.5, 4};
+    assert_fails(weir_schedule_auto(&request, &arena, &result), WEIR_ERR_INVALID, "no schedule was found that fits");
+    request.memory_caps = (const double[]){4, 3, 2, 1};
+    assert_ok(weir_schedule_auto(&request, &arena, &result)); /* what 1f1b holds */
+    request.memory_caps = NULL;
     costs.forward = -1;
-    request.memory_cap = 4;
-    assert_fails(weir_schedule_auto(&request, &arena, &result), WEIR_ERR_INVALID, "");
+    assert_fails(weir_schedule_auto(&request, &arena, &result), WEIR_ERR_INVALID, "F of every stage is -1");
     weir_arena_release(&arena);
 }
 
