@@ -19,6 +19,10 @@ weir_status schedule_load(const char *path, const char *dialect, struct weir_are
 weir_status schedule_make(const char *name, const struct schedule_size *size, struct weir_arena *arena,
                           struct weir_schedule *out);
 
+/* The schedule called `what` at the given size, or a file, which takes no size. */
+weir_status schedule_open(const char *what, const struct schedule_size *size, const char *dialect,
+                          struct weir_arena *arena, struct weir_schedule *out);
+
 /* Write `text` to the file `path`; NULL and "-": to stdout. */
 weir_status schedule_text_write(const char *path, const char *text);
 

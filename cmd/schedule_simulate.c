@@ -1,9 +1,9 @@
 /* weir schedule simulate: what a schedule costs. */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/text.h"
+#include "cmd/cost_options.h"
 #include "cmd/paths.h"
 #include "cmd/schedule_command.h"
 #include "cmd/schedule_input.h"
@@ -11,9 +11,8 @@
 
 struct values {
     struct schedule_size size;
-    const char *time, *mem, *costs, *channels, *rule, *dialect, *reduce_link, *stage_bytes;
-    double comm, overlap_gain;
-    int64_t replicas, zero, bucket_bytes;
+    struct cost_options costs;
+    const char *rule, *dialect;
     bool json;
 };
 
@@ -26,29 +25,7 @@ static const struct option_row rows[] = {
      "with a name: stages per rank (default: the schedule's own)", 1, 1048576},
     {"group-size", 0, OPTION_INT, offsetof(struct values, size.group_size), "G",
      "with a name, interleaved: micro-batches per group", 1, 1048576},
-    {"time", 0, OPTION_TEXT, offsetof(struct values, time), "F=1,I=1,W=1",
-     "time of one action on one stage; B takes I + W", 0, 0},
-    {"comm", 0, OPTION_REAL, offsetof(struct values, comm), "T", "time of a transfer between ranks (default 0)", 0,
-     1e300},
-    {"costs", 0, OPTION_TEXT, offsetof(struct values, costs), "FILE",
-     "JSON with costs per stage and edge, instead of --time and --mem", 0, 0},
-    {"mem", 0, OPTION_TEXT, offsetof(struct values, mem), "B=X,W=Y,IW=Y",
-     "held per micro-batch of a stage: from F to B or I, from I to W, and what of that I makes (default: counted)", 0,
-     0},
-    {"replicas", 0, OPTION_INT, offsetof(struct values, replicas), "D",
-     "copies of the pipeline, whose gradients are added (default 1)", 1, 65536},
-    {"zero", 0, OPTION_INT, offsetof(struct values, zero), "0|1",
-     "1: each replica holds and updates its share of the optimizer's state (default 0)", 0, 1},
-    {"reduce-link", 0, OPTION_TEXT, offsetof(struct values, reduce_link), "L=0,BW=0",
-     "latency and bytes per unit of time between replicas; BW=0: latency alone", 0, 0},
-    {"stage-bytes", 0, OPTION_TEXT, offsetof(struct values, stage_bytes), "P=0,G=0,O=0",
-     "bytes of a stage's parameters, gradients and optimizer state", 0, 0},
-    {"bucket-bytes", 0, OPTION_BYTES, offsetof(struct values, bucket_bytes), "BYTES",
-     "reduce gradients in parts of this size (default: a stage at once)", 0, 0},
-    {"overlap-gain", 0, OPTION_REAL, offsetof(struct values, overlap_gain), "X",
-     "an OVERLAP_F_B takes X times F + B (default 1)", 0, 1e6},
-    {"channels", 0, OPTION_TEXT, offsetof(struct values, channels), "MODEL",
-     "edge, shared or blocking: how transfers use the ranks' channels (default edge)", 0, 0},
+    COST_OPTION_ROWS(struct values, costs)
     {"rule", 0, OPTION_TEXT, offsetof(struct values, rule), "RULE",
      "one-action-per-step: count steps as PyTorch's simulator does", 0, 0},
     {"dialect", 0, OPTION_TEXT, offsetof(struct values, dialect), "D",
@@ -60,134 +37,6 @@ static const struct option_row rows[] = {
 const struct option_table schedule_simulate_table = {
     "schedule simulate", "FILE|NAME", "predict time, bubbles, memory and the critical path of a schedule",
     "weir schedule simulate zbv -p 4 -m 8 --time F=1,I=1,W=1 --comm 0.1", rows};
-
-struct pair {
-    const char *key;
-    double *value;
-};
-
-/* "F=1,I=2": numbers for some of the keys of `pairs` (ended by a NULL key). */
-static weir_status pairs_parse(const char *option, const char *text, const struct pair *pairs)
-{
-    while (text && *text) {
-        size_t length = strcspn(text, ",");
-        const struct pair *pair = pairs;
-        while (pair->key && (strncmp(text, pair->key, strlen(pair->key)) != 0 || text[strlen(pair->key)] != '='))
-            pair++;
-        char number[64] = "";
-        size_t skip = pair->key ? strlen(pair->key) + 1 : 0;
-        if (length - skip < sizeof number)
-            memcpy(number, text + skip, length - skip);
-        if (!pair->key || !weir_parse_double(number, pair->value) || *pair->value < 0)
-            return WEIR_FAIL(WEIR_ERR_USAGE, "--%s: '%.*s' is not %s=NUMBER%s", option, (int)length, text, pairs[0].key,
-                             *text == 'B' && !strcmp(option, "time") ? " or the like; B takes I + W" : " or the like");
-        text += length + (text[length] == ',');
-    }
-    return WEIR_OK;
-}
-
-/* --mem: what is given as bytes is given whole, because a default of 1 beside it would mean nothing. */
-static weir_status memory_parse(const struct values *values, struct weir_schedule_costs *costs)
-{
-    double b = -1, w = -1, made = -1;
-    const struct pair memory[] = {{"B", &b}, {"W", &w}, {"IW", &made}, {0}};
-    weir_status status = pairs_parse("mem", values->mem, memory);
-    if (status || !values->mem)
-        return status;
-    if (b < 0 || w < 0)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--mem needs B and W: what is held from F to I, and from I to W");
-    costs->mem_backward = b;
-    costs->mem_weight = w;
-    costs->mem_made = made < 0 ? w : made;
-    return WEIR_OK;
-}
-
-/* The file and an option must not say the same thing: one of them would count for nothing. */
-static weir_status sources_check(const struct values *values, const struct weir_schedule_costs *file)
-{
-    const struct weir_stage_costs *stage = file->stages;
-    bool bytes = false;
-    for (int s = 0; s < file->n_stages; s++)
-        bytes |= stage[s].param_bytes >= 0 || stage[s].grad_bytes >= 0 || stage[s].optimizer_bytes >= 0;
-    const struct {
-        const char *option;
-        bool given, in_file;
-        const char *what;
-    } sources[] = {{"time", values->time, stage, "the times of F, I and W"},
-                   {"mem", values->mem, stage && stage->mem_backward >= 0, "what actions hold"},
-                   {"stage-bytes", values->stage_bytes, bytes, "bytes of stages"},
-                   {"reduce-link", values->reduce_link, file->reduce_latency >= 0 || file->reduce_bandwidth >= 0,
-                    "the link between replicas"},
-                   {"bucket-bytes", values->bucket_bytes > 0, file->bucket_bytes >= 0, "the size of buckets"}};
-    for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++)
-        if (sources[i].given && sources[i].in_file)
-            return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' has %s: leave out --%s", values->costs, sources[i].what,
-                             sources[i].option);
-    if (!values->time && !stage)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' has no stages, so the times of F, I and W are missing: give --time",
-                         values->costs);
-    return WEIR_OK;
-}
-
-static weir_status file_parse(const struct values *values, struct weir_arena *arena, struct weir_schedule_costs *costs)
-{
-    struct weir_schedule_costs file = {.mem_backward = -1,
-                                       .param_bytes = -1,
-                                       .grad_bytes = -1,
-                                       .optimizer_bytes = -1,
-                                       .reduce_latency = -1,
-                                       .reduce_bandwidth = -1,
-                                       .bucket_bytes = -1}; /* -1: the file does not say */
-    weir_status status = weir_schedule_costs_load(values->costs, arena, &file);
-    if (!status)
-        status = sources_check(values, &file);
-    return status ? status : weir_schedule_costs_load(values->costs, arena, costs);
-}
-
-static weir_status costs_parse(const struct values *values, struct weir_arena *arena, struct weir_schedule_costs *costs)
-{
-    *costs =
-        (struct weir_schedule_costs){1, 1, 1, 1, 1, .transfer = values->comm, .overlap_gain = values->overlap_gain};
-    const struct pair times[] = {{"F", &costs->forward}, {"I", &costs->input}, {"W", &costs->weight}, {0}};
-    const struct pair link[] = {{"L", &costs->reduce_latency}, {"BW", &costs->reduce_bandwidth}, {0}};
-    const struct pair bytes[] = {
-        {"P", &costs->param_bytes}, {"G", &costs->grad_bytes}, {"O", &costs->optimizer_bytes}, {0}};
-    costs->bucket_bytes = (double)values->bucket_bytes;
-    weir_status status = pairs_parse("time", values->time, times);
-    if (!status)
-        status = memory_parse(values, costs);
-    if (!status)
-        status = pairs_parse("reduce-link", values->reduce_link, link);
-    if (!status)
-        status = pairs_parse("stage-bytes", values->stage_bytes, bytes);
-    if (!status && values->costs)
-        status = file_parse(values, arena, costs);
-    return status;
-}
-
-static weir_status replicas_parse(const struct values *values, struct weir_simulation_options *options)
-{
-    if (values->zero && values->replicas < 2)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--zero 1 shares state out over replicas: give --replicas of at least 2");
-    options->n_replicas = (int)values->replicas;
-    options->shard_optimizer = values->zero == 1;
-    return WEIR_OK;
-}
-
-/* A name with -p and -m, or a file. */
-static weir_status schedule_open(const struct values *values, const char *what, struct weir_arena *arena,
-                                 struct weir_schedule *out)
-{
-    const struct weir_schedule_kind *kind;
-    bool sized = values->size.ranks || values->size.microbatches || values->size.chunks || values->size.group_size;
-    bool is_kind = weir_schedule_kind_find(what, &kind) == WEIR_OK;
-    if (is_kind || (sized && access(what, F_OK) != 0))
-        return schedule_make(what, &values->size, arena, out);
-    if (sized)
-        return WEIR_FAIL(WEIR_ERR_USAGE,
-                         "'%s' is a file, which fixes ranks, stages and micro-batches: leave out -p, -m and -v", what);
-    return schedule_load(what, values->dialect, arena, out);
-}
 
 static json_t *path_json(const struct weir_simulation *s)
 {
@@ -287,7 +136,7 @@ static weir_status paths_register(const struct values *values, const char *what)
 {
     struct paths paths = {0};
     paths_read(&paths, "FILE", what);
-    paths_read(&paths, "--costs", values->costs);
+    paths_read(&paths, "--costs", values->costs.costs);
     weir_status status = paths_check(&paths, false);
     paths_release(&paths);
     return status;
@@ -300,15 +149,13 @@ static weir_status simulate(const struct values *values, const char *what)
     struct weir_schedule_costs costs;
     struct weir_simulation simulation;
     struct weir_simulation_options options = {.keep_path = true};
-    weir_status status = values->channels ? weir_channels_find(values->channels, &options.channels) : WEIR_OK;
-    if (!status)
-        status = replicas_parse(values, &options);
+    weir_status status = cost_options_simulation(&values->costs, &options);
     if (!status)
         status = paths_register(values, what);
     if (!status)
-        status = costs_parse(values, &arena, &costs);
+        status = cost_options_read(&values->costs, &arena, &costs);
     if (!status)
-        status = schedule_open(values, what, &arena, &schedule);
+        status = schedule_open(what, &values->size, values->dialect, &arena, &schedule);
     if (!status && values->rule) {
         status = steps_print(values, &schedule);
         goto release_arena;
@@ -328,7 +175,7 @@ release_arena:
 
 int schedule_simulate_run(int argc, char **argv)
 {
-    struct values values = {.overlap_gain = 1, .replicas = 1};
+    struct values values = {.costs = COST_OPTIONS_DEFAULT};
     struct options given; /* nothing to release without --config */
     const char *what = NULL;
     int n = 0;
