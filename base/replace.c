@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file_calls.h"
 #include "base/text.h"
 
 enum { MOST_LINKS = 40 }; /* as the kernel has it */
@@ -132,10 +133,10 @@ static int nameless_open(const char *target)
     char path[PATH_MAX];
     if (snprintf(path, sizeof path, "%.*s.", folder_length(target), target) >= (int)sizeof path)
         return -1;
-    int fd = open(path, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    int fd = weir_call_open(path, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     if (fd >= 0 && access(path, F_OK) != 0) {
-        close(fd);
+        weir_call_close(fd);
         return -1;
     }
     return fd;
@@ -143,8 +144,8 @@ static int nameless_open(const char *target)
 
 static int named_open(const char *temporary)
 {
-    unlink(temporary); /* of a process that was killed */
-    return open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    weir_call_unlink(temporary); /* of a process that was killed */
+    return weir_call_open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
 }
 
 /* Owner first: changing it takes permissions away.  What cannot be set is left. */
@@ -209,42 +210,51 @@ weir_status weir_replace_open(const char *path, const char *tag, struct weir_rep
 
 static bool name_give(struct weir_replacement *file)
 {
-    char path[64];
     if (file->named)
         return true;
-    snprintf(path, sizeof path, "/proc/self/fd/%d", file->fd);
-    unlink(file->temporary); /* of a process that was killed */
-    file->named = linkat(AT_FDCWD, path, AT_FDCWD, file->temporary, AT_SYMLINK_FOLLOW) == 0;
+    weir_call_unlink(file->temporary); /* of a process that was killed */
+    file->named = weir_call_link(file->fd, file->temporary) == 0;
     return file->named;
 }
 
-/* A rename is on the disk once its folder is.  Not every file system syncs folders. */
-static bool folder_sync(const char *target)
+/* Not every file system syncs folders. */
+static bool folder_sync(const char *path)
 {
-    char path[PATH_MAX];
-    if (snprintf(path, sizeof path, "%.*s.", folder_length(target), target) >= (int)sizeof path)
-        return true;
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = weir_call_open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     if (fd < 0)
         return errno == EACCES; /* a folder that can be written and not read */
-    bool good = fsync(fd) == 0 || errno == EINVAL;
-    close(fd);
+    bool good = weir_call_sync(fd) == 0 || errno == EINVAL;
+    int reason = errno;
+    weir_call_close(fd);
+    errno = reason;
     return good;
+}
+
+weir_status weir_folder_sync(const char *path)
+{
+    return folder_sync(path) ? WEIR_OK : WEIR_FAIL(WEIR_ERR_IO, "cannot sync folder '%s': %s", path, strerror(errno));
+}
+
+/* A rename is on the disk once its folder is. */
+static bool folder_of_sync(const char *target)
+{
+    char path[PATH_MAX];
+    return snprintf(path, sizeof path, "%.*s.", folder_length(target), target) >= (int)sizeof path || folder_sync(path);
 }
 
 static bool file_place(struct weir_replacement *file)
 {
-    if (fsync(file->fd) != 0 || !name_give(file) || rename(file->temporary, file->target) != 0)
+    if (weir_call_sync(file->fd) != 0 || !name_give(file) || weir_call_rename(file->temporary, file->target) != 0)
         return false;
     file->named = false;
-    return folder_sync(file->target);
+    return folder_of_sync(file->target);
 }
 
 weir_status weir_replace_commit(struct weir_replacement *file)
 {
     bool good = file->in_place || file_place(file);
     int reason = errno;
-    if (close(file->fd) != 0 && good) {
+    if (weir_call_close(file->fd) != 0 && good) {
         good = false;
         reason = errno;
     }
@@ -258,9 +268,9 @@ weir_status weir_replace_commit(struct weir_replacement *file)
 void weir_replace_abort(struct weir_replacement *file)
 {
     if (file->path && file->fd >= 0)
-        close(file->fd);
+        weir_call_close(file->fd);
     if (file->named)
-        unlink(file->temporary);
+        weir_call_unlink(file->temporary);
     weir_free(file->temporary);
     weir_free(file->target);
     weir_free(file->path);
@@ -281,18 +291,18 @@ weir_status weir_replace_check(const char *path)
     return status;
 }
 
-static bool bytes_write(int fd, const char *data, size_t bytes)
+weir_status weir_replace_write(struct weir_replacement *file, const void *data, size_t bytes)
 {
-    while (bytes) {
-        ssize_t n = write(fd, data, bytes);
+    for (const char *from = data; bytes;) {
+        ssize_t n = weir_call_write(file->fd, from, bytes);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return false;
-        data += n;
+            return io_fail(file->path);
+        from += n;
         bytes -= (size_t)n;
     }
-    return true;
+    return WEIR_OK;
 }
 
 weir_status weir_file_write(const char *path, const void *data, size_t bytes)
@@ -301,9 +311,9 @@ weir_status weir_file_write(const char *path, const void *data, size_t bytes)
     weir_status status = weir_replace_open(path, NULL, &file);
     if (status)
         return status;
-    if (bytes_write(file.fd, data, bytes))
+    status = weir_replace_write(&file, data, bytes);
+    if (!status)
         return weir_replace_commit(&file);
-    status = WEIR_FAIL(WEIR_ERR_IO, "cannot write '%s': %s", path, strerror(errno));
     weir_replace_abort(&file);
     return status;
 }

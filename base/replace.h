@@ -1,7 +1,7 @@
 /* Replace a file: whole or as it was, whatever happens in between.
  *
  *     weir_replace_open("out/trace.json", NULL, &file)      a file without a name, in the folder out/
- *     write(file.fd, ...)
+ *     weir_replace_write(&file, ...)                        as often as need be
  *     weir_replace_commit(&file)                            synced; now out/trace.json is the new file
  *
  * Where the file system has files without names (O_TMPFILE) nothing is left behind by a process that is killed.  Elsewhere,
@@ -27,6 +27,9 @@ struct weir_replacement {
  * WEIR_ERR_IO names the path and the reason: all that commit could refuse, but a full disk.  WEIR_ERR_NOMEM. */
 weir_status weir_replace_open(const char *path, const char *tag, struct weir_replacement *file_out);
 
+/* The next `bytes` of the file: all of them.  WEIR_ERR_IO names path and reason. */
+weir_status weir_replace_write(struct weir_replacement *file, const void *data, size_t bytes);
+
 /* Put it in the place of the old file, which stays when this fails; releases `file` in any case. */
 weir_status weir_replace_commit(struct weir_replacement *file);
 
@@ -41,6 +44,10 @@ weir_status weir_replace_name(const char *path, const char *tag, char **name_out
 
 /* Write `bytes` to `path`, which is then whole or as it was (base/replace.h).  WEIR_ERR_IO names the file and the reason. */
 weir_status weir_file_write(const char *path, const void *data, size_t bytes);
+
+/* Have the names in folder `path` on the disk; a file system that does not sync folders, or a folder that this process cannot
+ * read, is no failure.  WEIR_ERR_IO. */
+weir_status weir_folder_sync(const char *path);
 
 /* Open what is there for writing: a descriptor, or -1 with errno.  A pipe that nobody reads is ENXIO and no reason to wait; with
  * a reader, writing waits for it as usual. */

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file_calls.h"
 #include "base/replace.h"
 #include "base/safetensors_layout.h"
 
@@ -52,7 +53,7 @@ static weir_status io_fail(const weir_safetensors_writer *w)
 static weir_status bytes_write(const weir_safetensors_writer *w, uint64_t at, const void *data, size_t bytes)
 {
     for (const char *from = data; bytes;) {
-        ssize_t n = pwrite(w->file.fd, from, bytes, (off_t)at);
+        ssize_t n = weir_call_pwrite(w->file.fd, from, bytes, at);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
@@ -74,9 +75,9 @@ static weir_status file_create(weir_safetensors_writer *w, const char *tag)
     if (status)
         return status;
     /* a full disk shows here where the file system can tell */
-    if (fallocate(w->file.fd, 0, 0, (off_t)all) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
+    if (weir_call_allocate(w->file.fd, all) != 0 && errno != EOPNOTSUPP && errno != ENOSYS)
         return io_fail(w);
-    if (ftruncate(w->file.fd, (off_t)all) != 0)
+    if (weir_call_truncate(w->file.fd, all) != 0)
         return io_fail(w);
     status = bytes_write(w, 0, size, sizeof size);
     return status ? status : bytes_write(w, sizeof size, w->layout.header.data, w->layout.header.length);
@@ -105,14 +106,14 @@ static weir_status file_join(weir_safetensors_writer *w, const char *tag)
     if (status)
         return status;
     uint64_t all = 8 + w->layout.header.length + w->layout.data_bytes;
-    w->file.fd = open(name, O_WRONLY | O_CLOEXEC);
+    w->file.fd = weir_call_open(name, O_WRONLY | O_CLOEXEC, 0);
     if (w->file.fd < 0 || fstat(w->file.fd, &info) != 0)
         status = WEIR_FAIL(WEIR_ERR_IO, "cannot open '%s': %s", name, strerror(errno));
     else if ((uint64_t)info.st_size != all)
         status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has %lld bytes, the declared tensors need %" PRIu64, name,
                            (long long)info.st_size, all);
     if (status && w->file.fd >= 0)
-        close(w->file.fd);
+        weir_call_close(w->file.fd);
     weir_free(name);
     return status;
 }
@@ -149,9 +150,9 @@ weir_status weir_safetensors_commit(weir_safetensors_writer *w)
 
 weir_status weir_safetensors_leave(weir_safetensors_writer *w)
 {
-    bool good = fsync(w->file.fd) == 0;
+    bool good = weir_call_sync(w->file.fd) == 0;
     int reason = errno;
-    if (close(w->file.fd) != 0 && good) {
+    if (weir_call_close(w->file.fd) != 0 && good) {
         good = false;
         reason = errno;
     }

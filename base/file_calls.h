@@ -1,0 +1,25 @@
+/* The system calls that change files: one function each, as the call is, errno included.
+ *
+ * Whatever Weir makes durable (exports, traces, checkpoints) goes through these and through no call of its own, so that a test
+ * can have any of them fail, and read the order in which they came. */
+#ifndef WEIR_BASE_FILE_CALLS_H
+#define WEIR_BASE_FILE_CALLS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+int weir_call_open(const char *path, int flags, mode_t mode); /* for writing, or of a folder that is to be synced */
+ssize_t weir_call_write(int fd, const void *data, size_t bytes);
+ssize_t weir_call_pwrite(int fd, const void *data, size_t bytes, uint64_t at);
+int weir_call_allocate(int fd, uint64_t bytes);
+int weir_call_truncate(int fd, uint64_t bytes);
+int weir_call_sync(int fd);
+int weir_call_close(int fd);
+int weir_call_link(int fd, const char *path); /* give a nameless file a name */
+int weir_call_rename(const char *from, const char *to);
+int weir_call_unlink(const char *path);
+int weir_call_mkdir(const char *path);
+int weir_call_rmdir(const char *path);
+
+#endif
