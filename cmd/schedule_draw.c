@@ -109,7 +109,8 @@ static weir_status trace_print(const struct drawing *d)
 static weir_status draw(const struct values *values, const char *const *what, int n)
 {
     struct weir_arena arena = {0};
-    struct weir_draw_options options = {values->from, values->to, (int)values->width, false};
+    struct weir_draw_options options = {values->from, values->to, (int)values->width, false,
+                                        "see a part with --from T --to T, or all with a greater --width"};
     struct drawing drawing = {.values = values, .arena = &arena};
     enum drawing_format format;
     weir_status status = drawing_format_find(values->format, values->out, &format);

@@ -212,7 +212,9 @@ static weir_status pictures_write(const struct values *values, const char *what,
         status = drawing_title(what, &simulation->lowered, arena, &title);
     if (!status)
         status = weir_timeline_simulated(simulation, costs, title, "", arena, &timeline);
-    return status ? status : drawing_write(all, 1, format, &(struct weir_draw_options){0}, values->draw);
+    return status ? status
+                  : drawing_write(all, 1, format, &(struct weir_draw_options){.zoom = "weir schedule draw has --from, --to and --width"},
+                         values->draw);
 }
 
 static weir_status simulate(const struct values *values, const char *what)

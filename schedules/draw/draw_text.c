@@ -207,15 +207,14 @@ static void table_print(const struct canvas *c, const struct weir_timeline *t)
     }
 }
 
-/* Actions that are no wider than their letter: how to see more. */
+/* Actions that are no wider than their letter, and what the caller says to that. */
 static void zoom_print(const struct canvas *c, const struct weir_timeline *t)
 {
-    double of_column = (c->part.to - c->part.from) / c->width, middle = (c->part.from + c->part.to) / 2;
+    double of_column = (c->part.to - c->part.from) / c->width;
     struct weir_draw_count count = weir_draw_count(t, c->part, 2 * of_column * (1 - 1e-9));
     if (count.narrow)
-        weir_text_append(c->text, "%zu of %zu actions are narrower than 2 columns: see a part with --from %.4g --to %.4g,\n"
-                         "or all with --width %d\n", count.narrow, count.events, middle,
-                         middle + (c->part.to - c->part.from) / 8, 4 * c->width);
+        weir_text_append(c->text, "%zu of %zu actions are narrower than 2 columns%s%s\n", count.narrow, count.events,
+                         c->options->zoom ? ":\n" : "", c->options->zoom ? c->options->zoom : "");
 }
 
 static void timeline_print(const struct canvas *c, const struct weir_timeline *t)

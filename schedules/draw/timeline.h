@@ -84,6 +84,7 @@ struct weir_draw_options {
     double from, to; /* the part that is shown; to 0: up to the end */
     int width;       /* columns of the text or pixels of the SVG; 0: 80 and 1200 */
     bool colour;     /* text: with the escape sequences of terminals */
+    const char *zoom; /* text: how to see actions that are too narrow, in the caller's words; NULL: not said */
 };
 
 #ifdef __cplusplus
@@ -101,7 +102,7 @@ enum { WEIR_TIMELINE_NAME = 2 * WEIR_ACTION_TEXT };
 const char *weir_timeline_name(const struct weir_timeline_event *event, char text[WEIR_TIMELINE_NAME]);
 
 /* One row per rank, and a table of what each did and waited for.  Letters F, I, W and B with the micro-batch; small ones are a
- * rank's later stages.  When actions are narrower than a column a line says so, and how to see them.
+ * rank's later stages.  When actions are narrower than a column a line says so, and options->zoom.
  * Both: WEIR_ERR_USAGE for a part that is empty; WEIR_ERR_NOMEM. */
 weir_status weir_timeline_text(const struct weir_timeline *const *timelines, int n,
                                const struct weir_draw_options *options, struct weir_text *text);

@@ -217,7 +217,7 @@ packed() {
     [[ "$output" != *"narrower"* ]]
     run -0 env -u COLUMNS "$WEIR" schedule draw zbv -p 4 -m 32
     for line in "${lines[@]}"; do [ "${#line}" -le 80 ]; done
-    [[ "$output" == *"are narrower than 2 columns: see a part with --from "* ]]
+    [[ "$output" == *"are narrower than 2 columns:"*"see a part with --from "* ]]
     [[ "$output" != *$'\033'* ]]
     run -0 "$WEIR" schedule draw zbv -p 4 -m 32 --from 0 --to 12
     [[ "$output" != *"narrower"* ]]
