@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "cmd/command.h"
 #include "cmd/paths.h"
+#include "cmd/schedule_auto.h"
 #include "cmd/schedule_command.h"
 #include "cmd/schedule_input.h"
 #include "schedules/simulate/simulate.h"
@@ -13,6 +14,8 @@ struct values {
     bool json, comms;
     const char *out, *channels, *dialect, *to;
     struct schedule_size size;
+    struct schedule_cost_options cost;
+    struct schedule_auto_options made;
 };
 
 static const struct option_row list_rows[] = {
@@ -31,6 +34,17 @@ static const struct option_row make_rows[] = {
      "stages per rank (default: the schedule's own, which list shows)", 1, 1048576},
     {"group-size", 0, OPTION_INT, offsetof(struct values, size.group_size), "G",
      "interleaved: micro-batches per group (default: m / max(1, m div p))", 1, 1048576},
+    {"time", 0, OPTION_TEXT, offsetof(struct values, cost.time), "F=1,I=1,W=1", "auto: time of an action on one stage",
+     0, 0},
+    {"comm", 0, OPTION_REAL, offsetof(struct values, cost.comm), "T", "auto: time of a transfer between ranks", 0,
+     1e300},
+    {"costs", 0, OPTION_TEXT, offsetof(struct values, cost.costs), "FILE", "auto: costs per stage and edge", 0, 0},
+    {"mem", 0, OPTION_TEXT, offsetof(struct values, cost.mem), "B=X,W=Y,IW=Y",
+     "auto: held per micro-batch of a stage (default: counted)", 0, 0},
+    {"memory-cap", 0, OPTION_REAL, offsetof(struct values, made.memory_cap), "X",
+     "auto: what a rank may hold, in the unit of --mem (default: no cap)", 0, 1e300},
+    {"objective", 0, OPTION_TEXT, offsetof(struct values, made.objective), "NAME",
+     "auto: makespan (default) or span, from a rank's first start to its last end", 0, 0},
     {"comms", 0, OPTION_FLAG, offsetof(struct values, comms), NULL, "add the SEND and RECV actions", 0, 0},
     {"out", 'o', OPTION_TEXT, offsetof(struct values, out), "FILE", "write there instead of to standard output", 0, 0},
     {0},
@@ -54,10 +68,13 @@ static const struct option_table check_table = {"schedule check", "FILE",
 
 static const struct option_row convert_rows[] = {
     {"to", 0, OPTION_TEXT, offsetof(struct values, to), "FORM",
-     "compute, comms (SEND and RECV added), reductions (REDUCE_GRAD added), torch (lowered as PyTorch does) or trace",
+     "compute, comms (SEND and RECV added), reductions (REDUCE_GRAD added), "
+     "torch (what PyTorch's runtime loads) or trace",
      0, 0},
     {"dialect", 0, OPTION_TEXT, offsetof(struct values, dialect), "D",
-     "torch, or torch-2024 where B is the input gradient and BW both (default torch)", 0, 0},
+     "torch-2.15; torch-2025 to write no WAIT actions; torch-2024 to read B as "
+     "input gradient, BW as both (default torch-2.15)",
+     0, 0},
     {"out", 'o', OPTION_TEXT, offsetof(struct values, out), "FILE", "write there instead of to standard output", 0, 0},
     {0},
 };
@@ -83,7 +100,7 @@ static weir_status csv_write(const struct weir_schedule *schedule, const char *p
     return status ? status : schedule_text_write(path, text);
 }
 
-/* ---- list -------------------------------------------------------------------------------------------------------- */
+/* ---- list ------------------------------------------------------------------------------------------------------- */
 
 static json_t *kind_json(const struct weir_schedule_kind *kind)
 {
@@ -116,10 +133,39 @@ static weir_status list(const struct values *values, const char *argument)
             printf("; %d chunks%s", own, (*kind)->n_chunks ? "" : " unless told otherwise");
         printf("\n");
     }
+    printf("\nauto: made for given costs under a memory cap, never slower than those above that fit\n");
     return WEIR_OK;
 }
 
-/* ---- make -------------------------------------------------------------------------------------------------------- */
+/* ---- make ------------------------------------------------------------------------------------------------------- */
+
+static weir_status auto_make(const struct values *values, struct weir_arena *arena, struct weir_schedule *out)
+{
+    struct schedule_cost_options cost = values->cost;
+    struct weir_schedule_costs costs;
+    struct weir_auto_result result;
+    cost.overlap_gain = 1;
+    weir_status status = schedule_costs_parse(&cost, arena, &costs);
+    if (!status)
+        status = schedule_auto_make(&values->size, &values->made, &costs, arena, &result);
+    if (status)
+        return status;
+    schedule_auto_print(&result, &values->made, stderr);
+    *out = result.schedule;
+    return WEIR_OK;
+}
+
+static weir_status any_make(const struct values *values, const char *name, struct weir_arena *arena,
+                            struct weir_schedule *out)
+{
+    if (schedule_is_auto(name))
+        return auto_make(values, arena, out);
+    if (values->cost.time || values->cost.comm > 0 || values->cost.costs || values->cost.mem)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' is made without costs: --time, --comm, --costs and --mem are for auto",
+                         name);
+    weir_status status = schedule_auto_unused(&values->made, name);
+    return status ? status : schedule_make(name, &values->size, arena, out);
+}
 
 static weir_status make(const struct values *values, const char *name)
 {
@@ -127,9 +173,9 @@ static weir_status make(const struct values *values, const char *name)
     struct weir_schedule schedule;
     if (!strcmp(name, "list"))
         return list(values, name);
-    weir_status status = paths_register(NULL, values->out);
+    weir_status status = paths_register(values->cost.costs, values->out);
     if (!status)
-        status = schedule_make(name, &values->size, &arena, &schedule);
+        status = any_make(values, name, &arena, &schedule);
     if (!status && values->comms)
         status = weir_schedule_lower(&schedule, &arena, &schedule);
     if (!status)
@@ -138,7 +184,7 @@ static weir_status make(const struct values *values, const char *name)
     return status;
 }
 
-/* ---- check ------------------------------------------------------------------------------------------------------- */
+/* ---- check ------------------------------------------------------------------------------------------------------ */
 
 /* A number of the schedule, or null for a file that could not be read as one. */
 static json_t *count_json(const struct weir_schedule *schedule, int value)
@@ -177,14 +223,15 @@ static weir_status check(const struct values *values, const char *path)
     if (values->json && (!status || status == WEIR_ERR_INVALID))
         printed = verdict_print(read ? NULL : &schedule, status ? NULL : &report);
     else if (!status)
-        printf("valid under %s channels: %d ranks, %d stages, %d micro-batches%s, weight gradients in %s order\n",
+        printf("valid under %s channels: %d ranks, %d stages, %d micro-batches%s, "
+               "weight gradients in %s order\n",
                weir_channels_str(channels), schedule.n_ranks, schedule.n_stages, schedule.n_microbatches,
                report.trainable ? "" : ", forward only", report.wgrad_ascending ? "ascending" : "another");
     weir_arena_release(&arena);
     return printed ? printed : status;
 }
 
-/* ---- convert ----------------------------------------------------------------------------------------------------- */
+/* ---- convert ---------------------------------------------------------------------------------------------------- */
 
 static weir_status trace_write(const struct weir_schedule *schedule, const char *path, struct weir_arena *arena)
 {
@@ -198,34 +245,53 @@ static weir_status trace_write(const struct weir_schedule *schedule, const char 
     return status ? status : schedule_text_write(path, text);
 }
 
+enum form { FORM_COMPUTE, FORM_COMMS, FORM_TORCH, FORM_TRACE, FORM_REDUCTIONS };
+
+/* Rewrite `s`; PyTorch of 2025 knows no WAIT. */
+static weir_status form_take(enum form form, bool waits, struct weir_arena *arena, struct weir_schedule *s)
+{
+    weir_status status;
+    switch (form) {
+    case FORM_COMPUTE:
+        return weir_schedule_compute_only(s, arena, s);
+    case FORM_COMMS:
+        return weir_schedule_lower(s, arena, s);
+    case FORM_TORCH:
+        return waits ? weir_schedule_lower_torch(s, arena, s) : weir_schedule_lower_torch_2025(s, arena, s);
+    case FORM_REDUCTIONS:
+        status = weir_schedule_add_reductions(s, arena, s);
+        return status || !waits ? status : weir_schedule_add_waits(s, arena, s);
+    default:
+        return WEIR_OK;
+    }
+}
+
 static weir_status convert(const struct values *values, const char *path)
 {
     static const char *const forms[] = {"compute", "comms", "torch", "trace", "reductions", NULL};
     struct weir_arena arena = {0};
     struct weir_schedule schedule;
+    enum weir_csv_dialect dialect = WEIR_CSV_TORCH;
     int form;
     if (!values->to)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--to is missing: compute, comms, reductions, torch or trace");
     weir_status status = weir_name_find("form", values->to, forms, &form);
     if (!status)
         status = paths_register(path, values->out);
+    if (!status && values->dialect)
+        status = weir_csv_dialect_find(values->dialect, &dialect);
     if (!status)
         status = schedule_load(path, values->dialect, &arena, &schedule);
-    if (!status && form == 0)
-        status = weir_schedule_compute_only(&schedule, &arena, &schedule);
-    if (!status && form == 1)
-        status = weir_schedule_lower(&schedule, &arena, &schedule);
-    if (!status && form == 2)
-        status = weir_schedule_lower_torch(&schedule, &arena, &schedule);
-    if (!status && form == 4)
-        status = weir_schedule_add_reductions(&schedule, &arena, &schedule);
     if (!status)
-        status = form == 3 ? trace_write(&schedule, values->out, &arena) : csv_write(&schedule, values->out, &arena);
+        status = form_take((enum form)form, dialect != WEIR_CSV_TORCH_2025, &arena, &schedule);
+    if (!status)
+        status = form == FORM_TRACE ? trace_write(&schedule, values->out, &arena)
+                                    : csv_write(&schedule, values->out, &arena);
     weir_arena_release(&arena);
     return status;
 }
 
-/* ---- the command ------------------------------------------------------------------------------------------------- */
+/* ---- the command ------------------------------------------------------------------------------------------------ */
 
 static const struct {
     const char *name;
@@ -265,8 +331,8 @@ static int form_run(int form, int argc, char **argv)
 
 static void usage(FILE *out)
 {
-    fprintf(out,
-            "weir schedule: make, check, simulate, draw and convert schedules\n\nusage: weir schedule FORM [options]\n\n");
+    fprintf(out, "weir schedule: make, check, simulate, draw and convert "
+                 "schedules\n\nusage: weir schedule FORM [options]\n\n");
     for (int i = 0; i < N_FORMS; i++)
         fprintf(out, "  %-9s %s\n", forms[i].name, forms[i].table->summary);
     fprintf(out, "\n  weir schedule FORM --help shows the options\n");

@@ -1,7 +1,6 @@
 /* weir schedule draw: schedules as they are predicted, one above the other. */
 #include <unistd.h>
 
-#include "cmd/cost_options.h"
 #include "cmd/drawing.h"
 #include "cmd/paths.h"
 #include "cmd/schedule_command.h"
@@ -11,8 +10,8 @@ enum { MOST_INPUTS = 16 };
 
 struct values {
     struct schedule_size size;
-    struct cost_options costs;
-    const char *dialect, *format, *out;
+    struct schedule_cost_options cost;
+    const char *channels, *dialect, *format, *out;
     double from, to;
     int64_t width;
 };
@@ -32,7 +31,25 @@ static const struct option_row rows[] = {
      "with names: stages per rank (default: the schedule's own)", 1, 1048576},
     {"group-size", 0, OPTION_INT, offsetof(struct values, size.group_size), "G",
      "with names, interleaved: micro-batches per group", 1, 1048576},
-    COST_OPTION_ROWS(struct values, costs)
+    {"time", 0, OPTION_TEXT, offsetof(struct values, cost.time), "F=1,I=1,W=1",
+     "time of one action on one stage; B takes I + W", 0, 0},
+    {"comm", 0, OPTION_REAL, offsetof(struct values, cost.comm), "T", "time of a transfer between ranks (default 0)", 0,
+     1e300},
+    {"costs", 0, OPTION_TEXT, offsetof(struct values, cost.costs), "FILE",
+     "JSON with costs per stage and edge, instead of --time and --mem", 0, 0},
+    {"mem", 0, OPTION_TEXT, offsetof(struct values, cost.mem), "B=X,W=Y,IW=Y",
+     "held per micro-batch of a stage: from F to B or I, from I to W, and what of that I makes (default: counted)", 0,
+     0},
+    {"reduce-link", 0, OPTION_TEXT, offsetof(struct values, cost.reduce_link), "L=0,BW=0",
+     "latency and bytes per unit of time between replicas; BW=0: latency alone", 0, 0},
+    {"stage-bytes", 0, OPTION_TEXT, offsetof(struct values, cost.stage_bytes), "P=0,G=0,O=0",
+     "bytes of a stage's parameters, gradients and optimizer state", 0, 0},
+    {"bucket-bytes", 0, OPTION_BYTES, offsetof(struct values, cost.bucket_bytes), "BYTES",
+     "reduce gradients in parts of this size (default: a stage at once)", 0, 0},
+    {"overlap-gain", 0, OPTION_REAL, offsetof(struct values, cost.overlap_gain), "X",
+     "an OVERLAP_F_B takes X times F + B (default 1)", 0, 1e6},
+    {"channels", 0, OPTION_TEXT, offsetof(struct values, channels), "MODEL",
+     "edge, shared or blocking: how transfers use the ranks' channels (default edge)", 0, 0},
     {"dialect", 0, OPTION_TEXT, offsetof(struct values, dialect), "D",
      "torch, or torch-2024 where B is the input gradient and BW both (default torch)", 0, 0},
     {0},
@@ -62,11 +79,22 @@ static weir_status prediction_add(struct drawing *d, const char *title, const st
                                   const struct weir_schedule_costs *costs)
 {
     struct weir_simulation_options options = {.keep_times = true, .keep_path = true};
-    weir_status status = cost_options_simulation(&d->values->costs, &options);
+    const char *channels = d->values->channels;
+    weir_status status = channels ? weir_channels_find(channels, &options.channels) : WEIR_OK;
     if (!status)
         status = weir_schedule_simulate(schedule, costs, &options, d->arena, &d->simulation);
     return status ? status
                   : weir_timeline_simulated(&d->simulation, costs, title, "", d->arena, next_timeline(d));
+}
+
+/* A name, which takes -p, -m and -v, or a file, which has its own size. */
+static weir_status schedule_open(const struct values *values, const char *what, struct weir_arena *arena,
+                                 struct weir_schedule *out)
+{
+    const struct weir_schedule_kind *kind;
+    if (weir_schedule_kind_find(what, &kind) && access(what, F_OK) == 0)
+        return schedule_load(what, values->dialect, arena, out);
+    return schedule_make(what, &values->size, arena, out);
 }
 
 static weir_status schedule_add(struct drawing *d, const char *what)
@@ -74,12 +102,9 @@ static weir_status schedule_add(struct drawing *d, const char *what)
     struct weir_schedule schedule;
     struct weir_schedule_costs costs;
     const char *title;
-    struct schedule_size none = {0};
-    const struct weir_schedule_kind *kind;
-    bool is_file = weir_schedule_kind_find(what, &kind) && access(what, F_OK) == 0; /* beside names, which take the size */
-    weir_status status = schedule_open(what, is_file ? &none : &d->values->size, d->values->dialect, d->arena, &schedule);
+    weir_status status = schedule_open(d->values, what, d->arena, &schedule);
     if (!status)
-        status = cost_options_read(&d->values->costs, d->arena, &costs);
+        status = schedule_costs_parse(&d->values->cost, d->arena, &costs);
     if (!status)
         status = drawing_title(what, &schedule, d->arena, &title);
     return status ? status : prediction_add(d, title, &schedule, &costs);
@@ -90,7 +115,7 @@ static weir_status paths_register(const struct values *values, const char *const
     struct paths paths = {0};
     for (int i = 0; i < n; i++)
         paths_read(&paths, "FILE", what[i]);
-    paths_read(&paths, "--costs", values->costs.costs);
+    paths_read(&paths, "--costs", values->cost.costs);
     paths_write(&paths, "--out", values->out);
     weir_status status = paths_check(&paths, false);
     paths_release(&paths);
@@ -127,7 +152,7 @@ static weir_status draw(const struct values *values, const char *const *what, in
 
 int schedule_draw_run(int argc, char **argv)
 {
-    struct values values = {.costs = COST_OPTIONS_DEFAULT};
+    struct values values = {.cost.overlap_gain = 1};
     struct options given; /* nothing to release without --config */
     const char *what[MOST_INPUTS];
     int n = 0;

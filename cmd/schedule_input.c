@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/replace.h"
@@ -46,20 +45,6 @@ weir_status schedule_make(const char *name, const struct schedule_size *size, st
     struct weir_schedule_params params = {(int)size->ranks, (int)size->chunks, (int)size->microbatches,
                                           (int)size->group_size};
     return weir_schedule_build(kind, &params, arena, out);
-}
-
-weir_status schedule_open(const char *what, const struct schedule_size *size, const char *dialect,
-                          struct weir_arena *arena, struct weir_schedule *out)
-{
-    const struct weir_schedule_kind *kind;
-    bool sized = size->ranks || size->microbatches || size->chunks || size->group_size;
-    bool is_kind = weir_schedule_kind_find(what, &kind) == WEIR_OK;
-    if (is_kind || (sized && access(what, F_OK) != 0))
-        return schedule_make(what, size, arena, out);
-    if (sized)
-        return WEIR_FAIL(WEIR_ERR_USAGE,
-                         "'%s' is a file, which fixes ranks, stages and micro-batches: leave out -p, -m and -v", what);
-    return schedule_load(what, dialect, arena, out);
 }
 
 weir_status schedule_text_write(const char *path, const char *text)

@@ -1,6 +1,7 @@
 #include "schedules/schedule.h"
 
 #include <stdio.h>
+#include <strings.h>
 
 #include "base/text.h"
 #include "schedules/kinds/kinds.h"
@@ -22,8 +23,11 @@ weir_status weir_schedule_kind_find(const char *name, const struct weir_schedule
 {
     const char *names[MOST_KINDS] = {NULL};
     int index;
-    for (int i = 0; weir_schedule_kinds[i]; i++)
+    for (int i = 0; weir_schedule_kinds[i]; i++) {
         names[i] = weir_schedule_kinds[i]->name;
+        if (!strcasecmp(name, names[i]))
+            name = names[i];
+    }
     weir_status status = weir_name_find("schedule", name, names, &index);
     if (!status)
         *kind_out = weir_schedule_kinds[index];
@@ -68,7 +72,9 @@ weir_status weir_schedule_build(const struct weir_schedule_kind *kind, const str
         full.n_chunks = weir_schedule_kind_chunks(kind);
     int64_t n_actions = 3ll * full.n_ranks * full.n_chunks * full.n_microbatches;
     if (n_actions > MOST_ACTIONS)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "%d ranks, %d chunks and %d micro-batches make %lld actions, at most %lld",
+        return WEIR_FAIL(WEIR_ERR_INVALID,
+                         "%d ranks, %d chunks and %d micro-batches make %lld "
+                         "actions, at most %lld",
                          full.n_ranks, full.n_chunks, full.n_microbatches, (long long)n_actions,
                          (long long)MOST_ACTIONS);
     return kind->build(&full, arena, out);
@@ -86,6 +92,9 @@ static const char *const type_names[WEIR_ACTION_TYPES] = {
     [WEIR_REDUCE_GRAD] = "REDUCE_GRAD",
     [WEIR_UNSHARD] = "UNSHARD",
     [WEIR_RESHARD] = "RESHARD",
+    [WEIR_WAIT_REDUCE_GRAD] = "WAIT_REDUCE_GRAD",
+    [WEIR_WAIT_SEND_F] = "WAIT_SEND_F",
+    [WEIR_WAIT_SEND_B] = "WAIT_SEND_B",
 };
 
 const char *weir_action_type_str(enum weir_action_type type)
@@ -106,6 +115,11 @@ const char *weir_action_str(const struct weir_action *action, char text[WEIR_ACT
 bool weir_action_is_compute(enum weir_action_type type)
 {
     return type <= WEIR_B;
+}
+
+bool weir_action_has_microbatch(enum weir_action_type type)
+{
+    return type < WEIR_REDUCE_GRAD || type == WEIR_WAIT_SEND_F || type == WEIR_WAIT_SEND_B;
 }
 
 weir_status weir_schedule_error_name(const struct weir_schedule *schedule, weir_status status)

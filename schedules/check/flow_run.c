@@ -136,7 +136,7 @@ static void rank_run(struct weir_flow *flow, int r)
                 return;
             continue;
         }
-        bool transfer = a->type < WEIR_REDUCE_GRAD;
+        bool transfer = a->type <= WEIR_RECV_B;
         if (transfer && flow->model == WEIR_CHANNELS_BLOCKING && !weir_flow_meet(flow, r))
             return;
         if (a->type == WEIR_REDUCE_GRAD)

@@ -13,11 +13,6 @@ static weir_status fail_at(const struct weir_scan *scan, int rank, size_t index,
                      weir_action_str(action, text), reason);
 }
 
-static bool has_microbatch(const struct weir_action *action)
-{
-    return action->type < WEIR_REDUCE_GRAD;
-}
-
 static weir_status range_check(const struct weir_scan *scan, int rank, size_t index)
 {
     const struct weir_schedule *s = scan->schedule;
@@ -29,7 +24,8 @@ static weir_status range_check(const struct weir_scan *scan, int rank, size_t in
         snprintf(reason, sizeof reason, "is out of range: stages are 0 to %d", s->n_stages - 1);
         return fail_at(scan, rank, index, reason);
     }
-    if (has_microbatch(a) ? a->mb < 0 || a->mb >= s->n_microbatches : a->mb != -1) {
+    bool has_mb = weir_action_has_microbatch((enum weir_action_type)a->type);
+    if (has_mb ? a->mb < 0 || a->mb >= s->n_microbatches : a->mb != -1) {
         snprintf(reason, sizeof reason, "is out of range: micro-batches are 0 to %d", s->n_microbatches - 1);
         return fail_at(scan, rank, index, reason);
     }
@@ -169,6 +165,7 @@ weir_status weir_scan_placement_build(const struct weir_schedule *schedule, cons
             scan.trainable |= type == WEIR_I || type == WEIR_W || type == WEIR_B;
             scan.n_compute += type <= WEIR_B;
             scan.rank_reduces[r] += type == WEIR_REDUCE_GRAD;
+            scan.n_waits += type >= WEIR_WAIT_REDUCE_GRAD;
         }
     }
     if (!status)

@@ -1,16 +1,21 @@
-/* Scan: what can be said about a schedule by reading its lists, without running them.
+/* Scan: what can be said about a schedule by reading its lists, without running
+ * them.
  *
- * One pass finds who holds which stage, one pass checks every list: each action once, in range, on one rank, after what
- * it needs from its own list, nothing missing, every send with its receive.  On the way it counts what is held in
+ * One pass finds who holds which stage, one pass checks every list: each action
+ * once, in range, on one rank, after what it needs from its own list, nothing
+ * missing, every send with its receive.  On the way it counts what is held in
  * flight, from which the slots follow:
  *
- *     boundary-input slots of a stage   peak in flight + 1       an input arrives ........ end of its W or B
- *     gradient slots of a stage         2                        a gradient arrives ...... end of its I or B
+ *     boundary-input slots of a stage   peak in flight + 1       an input
+ * arrives ........ end of its W or B gradient slots of a stage         2 a
+ * gradient arrives ...... end of its I or B
  *
- * A stage whose neighbour is on the same rank gets as many slots as the list shows are needed, and never waits.
+ * A stage whose neighbour is on the same rank gets as many slots as the list
+ * shows are needed, and never waits.
  *
- * With two copies of the weights a stage stands on two ranks; a *unit* is a stage on a rank, unit = stage · copies +
- * copy.  A micro-batch stays on one unit of each stage, and every unit is fed by one rank. */
+ * With two copies of the weights a stage stands on two ranks; a *unit* is a
+ * stage on a rank, unit = stage · copies + copy.  A micro-batch stays on one
+ * unit of each stage, and every unit is fed by one rank. */
 #ifndef WEIR_SCHEDULES_CHECK_SCAN_H
 #define WEIR_SCHEDULES_CHECK_SCAN_H
 
@@ -21,7 +26,8 @@ enum weir_direction { WEIR_DIRECTION_FORWARD, WEIR_DIRECTION_BACKWARD };
 struct weir_scan_unit {
     int rank;                          /* -1: no such unit */
     int peak;                          /* activations in flight at most */
-    int feeder[2];                     /* rank its input (forward) and gradient (backward) come from; -1: none */
+    int feeder[2];                     /* rank its input (forward) and gradient (backward) come from;
+                    -1: none */
     int slots[2];                      /* boundary-input and gradient slots */
     int in_flight, held[2], last_grad; /* of the walk */
     bool reduced;                      /* its REDUCE_GRAD has been passed */
@@ -30,7 +36,8 @@ struct weir_scan_unit {
 struct weir_scan {
     const struct weir_schedule *schedule;
     bool trainable, wgrad_ascending;
-    size_t stride;                /* entries per stage in the tables below, at least n_microbatches */
+    size_t stride;                /* entries per stage in the tables below, at least
+                     n_microbatches */
     size_t n_cells;               /* n_stages × stride */
     uint8_t *seen;                /* [n_stages][stride]: one bit per action type */
     uint8_t *copy;                /* [n_stages][stride], NULL when there is one copy */
@@ -38,36 +45,49 @@ struct weir_scan {
     int *rank_peak;               /* [n_ranks] */
     int *rank_reduces;            /* [n_ranks]: REDUCE_GRAD actions */
     size_t n_compute;             /* F, I, W and B in all lists */
+    size_t n_waits;               /* WAIT actions in all lists */
     const int32_t *const *cells;  /* [n_ranks][n_actions] cell numbers of the file, or NULL */
 };
 
-/* Scan `schedule`; everything found lives in `arena`.  `cells` gives the cell numbers for messages, or is NULL.
- * WEIR_ERR_INVALID names row, cell and reason; WEIR_ERR_NOMEM. */
+/* Scan `schedule`; everything found lives in `arena`.  `cells` gives the cell
+ * numbers for messages, or is NULL. WEIR_ERR_INVALID names row, cell and
+ * reason; WEIR_ERR_NOMEM. */
 weir_status weir_scan_build(const struct weir_schedule *schedule, const int32_t *const *cells, struct weir_arena *arena,
                             struct weir_scan *scan_out);
 
-/* The part that a file must satisfy to be read: ranges, duplicates, placement, nothing missing. */
+/* The part that a file must satisfy to be read: ranges, duplicates, placement,
+ * nothing missing. */
 weir_status weir_scan_placement_build(const struct weir_schedule *schedule, const int32_t *const *cells,
                                       struct weir_arena *arena, struct weir_scan *scan_out);
 
-/* ---- messages ---------------------------------------------------------------------------------------------------- */
+/* The WAITs of a schedule whose placement is sound: each once, after what it
+ * waits for on its rank; where SENDs are waited for, all of them.  Works in
+ * `work`.  WEIR_ERR_INVALID, WEIR_ERR_NOMEM. */
+weir_status weir_scan_waits_check(const struct weir_scan *scan, struct weir_arena *work);
+
+/* ---- messages
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 #define WEIR_PLACE_TEXT 64
 
-/* "row 2, cell 5", counted from 1: where an action of a list stands in its file; without `cells` blank ones are not
- * counted. */
+/* "row 2, cell 5", counted from 1: where an action of a list stands in its
+ * file; without `cells` blank ones are not counted. */
 const char *weir_scan_place(const struct weir_scan *scan, int rank, size_t index, char text[WEIR_PLACE_TEXT]);
 
 /* WEIR_ERR_INVALID: the action stands somewhere else, too. */
 weir_status weir_scan_twice(const struct weir_scan *scan, int rank, size_t index);
 
-/* WEIR_ERR_INVALID: an action is missing.  Or one is too many: a number typed wrong asks for a whole micro-batch or
- * stage, and the message names the row of the action that does. */
+/* WEIR_ERR_INVALID: an action is missing.  Or one is too many: a number typed
+ * wrong asks for a whole micro-batch or stage, and the message names the row of
+ * the action that does. */
 weir_status weir_scan_missing(const struct weir_scan *scan, int stage, int mb, enum weir_action_type type);
 weir_status weir_scan_too_few(const struct weir_schedule *schedule, const int32_t *const *cells, uint64_t wanted,
                               uint64_t forwards);
 
-/* ---- look-ups ---------------------------------------------------------------------------------------------------- */
+/* ---- look-ups
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static inline size_t weir_scan_index(const struct weir_scan *scan, int stage, int mb)
 {
@@ -93,7 +113,8 @@ static inline int weir_scan_stage_unit(const struct weir_scan *scan, int stage, 
     return unit;
 }
 
-/* The rank that the result of a forward or backward goes to; -1 when nobody needs it. */
+/* The rank that the result of a forward or backward goes to; -1 when nobody
+ * needs it. */
 static inline int weir_scan_target(const struct weir_scan *scan, const struct weir_action *action)
 {
     int next = action->type == WEIR_F ? action->stage + 1 : action->type == WEIR_W ? -1 : action->stage - 1;
@@ -102,7 +123,8 @@ static inline int weir_scan_target(const struct weir_scan *scan, const struct we
     return weir_scan_unit(scan, next, action->mb)->rank;
 }
 
-/* The rank that a forward's input or a backward's gradient comes from; -1 when it needs none. */
+/* The rank that a forward's input or a backward's gradient comes from; -1 when
+ * it needs none. */
 static inline int weir_scan_source(const struct weir_scan *scan, const struct weir_action *action)
 {
     int from = action->type == WEIR_F ? action->stage - 1 : action->type == WEIR_W ? -1 : action->stage + 1;

@@ -177,6 +177,8 @@ static weir_status list_walk(struct weir_scan *scan, int rank)
     for (size_t i = 0; i < list->n_actions; i++) {
         walk.index = i;
         walk.action = &list->actions[i];
+        if (walk.action->type >= WEIR_WAIT_REDUCE_GRAD) /* weir_scan_waits_check looks at these */
+            continue;
         if (walk.action->mb < 0) {
             bool reduce = walk.action->type == WEIR_REDUCE_GRAD;
             weir_status status = reduce ? reduce_walk(scan, rank, walk.action) : WEIR_OK;
@@ -266,6 +268,8 @@ weir_status weir_scan_build(const struct weir_schedule *schedule, const int32_t 
     weir_status status = weir_scan_placement_build(schedule, cells, arena, &scan);
     if (!status)
         status = lists_scan(&scan);
+    if (!status && scan.n_waits)
+        status = weir_scan_waits_check(&scan, arena);
     if (!status)
         *scan_out = scan;
     return weir_schedule_error_name(schedule, status);

@@ -66,15 +66,20 @@ static const struct {
     {"REDUCE_GRAD", WEIR_REDUCE_GRAD, WEIR_REDUCE_GRAD},
     {"UNSHARD", WEIR_UNSHARD, WEIR_UNSHARD},
     {"RESHARD", WEIR_RESHARD, WEIR_RESHARD},
+    {"WAIT_REDUCE_GRAD", WEIR_WAIT_REDUCE_GRAD, WEIR_WAIT_REDUCE_GRAD},
+    {"WAIT_SEND_F", WEIR_WAIT_SEND_F, WEIR_WAIT_SEND_F},
+    {"WAIT_SEND_B", WEIR_WAIT_SEND_B, WEIR_WAIT_SEND_B},
 };
 
 weir_status weir_csv_dialect_find(const char *name, enum weir_csv_dialect *dialect_out)
 {
-    static const char *const names[] = {[WEIR_CSV_TORCH] = "torch", [WEIR_CSV_TORCH_2024] = "torch-2024", NULL};
+    static const char *const names[] = {"torch", "torch-2.15", "torch-2024", "torch-2025", NULL};
+    static const enum weir_csv_dialect dialects[] = {WEIR_CSV_TORCH, WEIR_CSV_TORCH, WEIR_CSV_TORCH_2024,
+                                                     WEIR_CSV_TORCH_2025};
     int index;
     weir_status status = weir_name_find("dialect", name, names, &index);
     if (!status)
-        *dialect_out = (enum weir_csv_dialect)index;
+        *dialect_out = dialects[index];
     return status;
 }
 
@@ -104,7 +109,7 @@ static weir_status action_take(const struct parser *parser, const char **at, con
     if (type == WEIR_ACTION_TYPES)
         return fail_cell(parser, whole, "has no action type of this dialect after the stage");
     action.type = (uint8_t)type;
-    if (type < WEIR_REDUCE_GRAD) {
+    if (weir_action_has_microbatch(type)) {
         action.mb = number_take(at);
         if (action.mb < 0)
             return fail_cell(parser, whole,

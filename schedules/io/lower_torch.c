@@ -28,7 +28,7 @@ static bool is_ready(const struct rounds *rounds, int rank, const struct weir_ac
 static void append(struct rounds *rounds, int rank, struct weir_action action)
 {
     rounds->lists[rank][rounds->lengths[rank]++] = action;
-    if (action.mb >= 0)
+    if (action.type <= WEIR_RECV_B)
         rounds->scan.seen[weir_scan_index(&rounds->scan, action.stage, action.mb)] |= (uint8_t)(1u << action.type);
 }
 
@@ -188,9 +188,14 @@ weir_status weir_schedule_lower_rounds(const struct weir_schedule *schedule, boo
     return status;
 }
 
-/* A copy without the actions of type `first` to `last`. */
-static weir_status types_drop(const struct weir_schedule *schedule, enum weir_action_type first,
-                              enum weir_action_type last, struct weir_arena *arena, struct weir_schedule *out)
+static uint32_t bits(enum weir_action_type first, enum weir_action_type last)
+{
+    return (2u << last) - (1u << first);
+}
+
+/* A copy without the actions whose types' bits are in `dropped`. */
+static weir_status types_drop(const struct weir_schedule *schedule, uint32_t dropped, struct weir_arena *arena,
+                              struct weir_schedule *out)
 {
     struct weir_schedule s = *schedule;
     struct weir_schedule_rank *ranks;
@@ -202,15 +207,15 @@ static weir_status types_drop(const struct weir_schedule *schedule, enum weir_ac
             break;
         ranks[r].actions = list;
         for (size_t i = 0; i < s.ranks[r].n_actions; i++)
-            if (s.ranks[r].actions[i].type < first || s.ranks[r].actions[i].type > last) {
+            if (!(dropped >> s.ranks[r].actions[i].type & 1)) {
                 list[ranks[r].n_actions] = s.ranks[r].actions[i];
-                list[ranks[r].n_actions++].fused &= first > WEIR_B; /* without its backward nothing is fused */
+                list[ranks[r].n_actions++].fused &= !(dropped >> WEIR_B & 1); /* not without its backward */
             }
     }
     if (status)
         return status;
     s.ranks = ranks;
-    s.has_comms = false;
+    s.has_comms = s.has_comms && !(dropped >> WEIR_SEND_F & 1);
     *out = s;
     return WEIR_OK;
 }
@@ -218,23 +223,43 @@ static weir_status types_drop(const struct weir_schedule *schedule, enum weir_ac
 weir_status weir_schedule_compute_only(const struct weir_schedule *schedule, struct weir_arena *arena,
                                        struct weir_schedule *out)
 {
-    return types_drop(schedule, WEIR_SEND_F, WEIR_RESHARD, arena, out);
+    return types_drop(schedule, bits(WEIR_SEND_F, WEIR_ACTION_TYPES - 1), arena, out);
 }
 
 weir_status weir_schedule_forwards(const struct weir_schedule *schedule, struct weir_arena *arena,
                                    struct weir_schedule *out)
 {
-    return types_drop(schedule, WEIR_I, WEIR_RESHARD, arena, out);
+    return types_drop(schedule, bits(WEIR_I, WEIR_ACTION_TYPES - 1), arena, out);
+}
+
+weir_status weir_schedule_lower_torch_2025(const struct weir_schedule *schedule, struct weir_arena *arena,
+                                           struct weir_schedule *out)
+{
+    struct weir_arena work = {0};
+    struct weir_schedule compute;
+    uint32_t dropped = bits(WEIR_SEND_F, WEIR_RECV_B) | bits(WEIR_WAIT_REDUCE_GRAD, WEIR_WAIT_SEND_B);
+    weir_status status = types_drop(schedule, dropped, &work, &compute);
+    if (!status)
+        status = weir_schedule_lower_rounds(&compute, true, arena, out);
+    weir_arena_release(&work);
+    return status;
 }
 
 weir_status weir_schedule_lower_torch(const struct weir_schedule *schedule, struct weir_arena *arena,
                                       struct weir_schedule *out)
 {
     struct weir_arena work = {0};
-    struct weir_schedule compute;
-    weir_status status = types_drop(schedule, WEIR_SEND_F, WEIR_RECV_B, &work, &compute);
+    struct weir_schedule s;
+    uint32_t dropped = bits(WEIR_SEND_F, WEIR_RECV_B) | bits(WEIR_WAIT_SEND_F, WEIR_WAIT_SEND_B);
+    weir_status status = types_drop(schedule, dropped, &work, &s);
     if (!status)
-        status = weir_schedule_lower_rounds(&compute, true, arena, out);
+        status = weir_schedule_add_reductions(&s, &work, &s);
+    if (!status)
+        status = weir_schedule_add_waits(&s, &work, &s);
+    if (!status)
+        status = weir_schedule_lower_rounds(&s, false, &work, &s);
+    if (!status)
+        status = weir_schedule_add_waits(&s, arena, out);
     weir_arena_release(&work);
     return status;
 }

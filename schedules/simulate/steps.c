@@ -62,7 +62,7 @@ static bool rank_step(struct steps *steps, int rank)
     if (!is_ready(steps, a))
         return false;
     for (int i = 0; i <= a->fused; i++)
-        if (a[i].mb >= 0)
+        if (a[i].type <= WEIR_RECV_B)
             steps->done[weir_scan_index(&steps->scan, a[i].stage, a[i].mb)] |= (uint8_t)(1u << a[i].type);
     steps->next[rank] += a->fused ? 2 : 1;
     return steps->acted[rank] = true;

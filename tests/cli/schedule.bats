@@ -22,6 +22,56 @@ setup() {
     [ "${lines[0]}" = "0F0,0SEND_F0,0F1,0SEND_F1,0RECV_B0,0B0,0RECV_B1,0B1" ]
 }
 
+@test "groups smaller than the ranks train to the bits of one stage" {
+    for i in $(seq 60); do printf 'line %d of a small text: the quick brown fox\n' "$i"; done >text
+    "$WEIR" schedule make interleaved-zb -p 3 -v 2 -m 4 --group-size 2 -o groups.csv
+    trained() {
+        "$WEIR" train --model gpt2-tiny --data text --microbatches 4 --microbatch-size 1 --seq-len 8 --steps 3 -q --export "$@"
+    }
+    trained many --schedule ./groups.csv
+    trained one --stages 1
+    cmp many/model.safetensors one/model.safetensors
+}
+
+@test "auto says what it has beaten and how far it is from the bound" {
+    run -0 --separate-stderr "$WEIR" schedule make auto -p 4 -m 8 --time F=1,I=1.05,W=0.75 --memory-cap 4 -o auto.csv
+    [[ "$stderr" == "auto         makespan 26.3, 0.00 % above the lower bound 26.3; no better than zb-h1 (26.3)"* ]]
+    run -0 "$WEIR" schedule check auto.csv
+    [[ "$output" == *"weight gradients in ascending order" ]]
+    run -0 bash -c '"$WEIR" schedule simulate auto -p 4 -m 8 --time F=1,I=1.3,W=0.4 --memory-cap 5 --json >auto.json'
+    run -0 bash -c '"$JSON_GET" auto.best_known <auto.json'
+    [[ "$output" == *zb-h* || "$output" == *1f1b* ]] || { echo "$output"; false; }
+    "$WEIR" schedule make auto -p 4 -m 8 --time F=1,I=1.3,W=0.4 --memory-cap 5 >a.csv
+    "$WEIR" schedule make AUTO -p 4 -m 8 --time F=1,I=1.3,W=0.4 --memory-cap 5 >b.csv
+    cmp a.csv b.csv
+    run -1 "$WEIR" schedule make auto -p 4 -m 8 --memory-cap 0.5
+    [[ "$output" == *"no schedule was found that fits the memory cap: the leanest takes "*" times as much"* ]]
+    run -2 "$WEIR" schedule make zbv -p 4 -m 8 --objective span
+    [[ "$output" == *"--objective is for the schedule auto, not for 'zbv'"* ]]
+    run -2 "$WEIR" schedule make zbv -p 4 -m 8 --time F=2
+    [[ "$output" == *"'zbv' is made without costs"* ]]
+}
+
+@test "auto reads uneven costs from a file and takes their number of stages" {
+    printf '{"stages": [{"F":2,"I":0,"W":1},{"F":1,"I":1,"W":1},{"F":1,"I":1,"W":1},{"F":1,"I":2,"W":1}]}' >costs.json
+    run -0 "$WEIR" schedule simulate auto -p 2 -m 6 --costs costs.json --memory-cap 6
+    [[ "$output" == "2 ranks, 4 stages, 6 micro-batches"* ]]
+    run -2 "$WEIR" schedule make auto -p 3 -m 6 --costs costs.json
+    [[ "$output" == *"the costs have 4 stages, which do not divide over 3 ranks"* ]]
+}
+
+@test "training with auto has the bits of one stage" {
+    for i in $(seq 60); do printf 'line %d of a small text: the quick brown fox\n' "$i"; done >text
+    trained() {
+        "$WEIR" train --model gpt2-tiny --data text --microbatches 6 --microbatch-size 1 --seq-len 8 --steps 2 -q --export "$@"
+    }
+    trained one --stages 1
+    trained three --stages 3 --schedule auto
+    trained two --ranks 2 --chunks 2 --schedule auto
+    cmp one/model.safetensors three/model.safetensors
+    cmp one/model.safetensors two/model.safetensors
+}
+
 @test "make writes a header where there are two copies" {
     run -0 "$WEIR" schedule make dualpipe -p 2 -m 4
     [ "${lines[0]}" = "# weir-schedule 1 copies=2" ]
@@ -189,7 +239,7 @@ packed() {
     run -0 "$WEIR" schedule convert old.csv --dialect torch-2024 --to compute
     [ "$output" = "0F0,0I0,0W0" ]
     run -0 "$WEIR" schedule convert old.csv --dialect torch-2024 --to torch
-    [ "$output" = "0F0,0B0" ]
+    [ "$output" = "0F0,0I0,0W0,0REDUCE_GRAD,0WAIT_REDUCE_GRAD" ]
     "$WEIR" schedule convert s.csv --to trace -o t.json
     "$JSON_GET" traceEvents.# <t.json
     run -0 grep -c '"ph":"X".*"tid":0[,}]' t.json
@@ -207,6 +257,62 @@ packed() {
     run -2 "$WEIR" schedule
     run -2 "$WEIR" schedule chek
     [[ "$output" == *"did you mean 'check'"* ]]
+}
+
+@test "convert to torch writes the waits that PyTorch's runtime asks for, and the older dialect none" {
+    "$WEIR" schedule make 1f1b -p 2 -m 2 -o s.csv
+    run -0 "$WEIR" schedule convert s.csv --to torch
+    [ "${lines[0]}" = "0F0,0SEND_F0,0F1,0SEND_F1,0RECV_B0,0B0,0WAIT_SEND_F0,0RECV_B1,0B1,0WAIT_SEND_F1,0REDUCE_GRAD,0WAIT_REDUCE_GRAD" ]
+    [ "${lines[1]}" = "1RECV_F0,1F0,1RECV_F1,1B0,1SEND_B0,1F1,1B1,1SEND_B1,1REDUCE_GRAD,1WAIT_REDUCE_GRAD,1WAIT_SEND_B0,1WAIT_SEND_B1" ]
+    "$WEIR" schedule convert s.csv --to torch -o t.csv
+    "$WEIR" schedule check t.csv
+    [ "$("$WEIR" schedule convert t.csv --to torch)" = "$(cat t.csv)" ]
+    [ "$("$WEIR" schedule convert t.csv --to compute)" = "$(cat s.csv)" ]
+    run -0 "$WEIR" schedule convert t.csv --to torch --dialect torch-2025
+    ! [[ "$output" =~ WAIT ]]
+    run -0 "$WEIR" schedule convert s.csv --to reductions
+    [ "${lines[0]}" = "0F0,0F1,0B0,0B1,0REDUCE_GRAD,0WAIT_REDUCE_GRAD" ]
+    run -0 "$WEIR" schedule convert s.csv --to reductions --dialect torch-2025
+    [ "${lines[0]}" = "0F0,0F1,0B0,0B1,0REDUCE_GRAD" ]
+}
+
+@test "a wait for nothing, a second wait and a missing one are named with row and cell" {
+    "$WEIR" schedule make 1f1b -p 2 -m 2 | "$WEIR" schedule convert - --to torch -o t.csv
+    sed '1s/0F0,/0F0,0WAIT_SEND_F0,/' t.csv > early.csv
+    run ! "$WEIR" schedule check early.csv
+    [[ "$output" == *"'early.csv': row 1, cell 2: 0WAIT_SEND_F0 waits for nothing: on its rank there is no earlier 0SEND_F0"* ]]
+    sed '1s/$/,0WAIT_REDUCE_GRAD/' t.csv > twice.csv
+    run ! "$WEIR" schedule check twice.csv
+    [[ "$output" == *"row 1, cell 13: 0WAIT_REDUCE_GRAD is the second wait for 0REDUCE_GRAD"* ]]
+    sed 's/,1WAIT_SEND_B1//' t.csv > short.csv
+    run ! "$WEIR" schedule check short.csv
+    [[ "$output" == *"row 2, cell 8: 1SEND_B1 is not waited for, other sends are: add 1WAIT_SEND_B1"* ]]
+}
+
+@test "an action too many is blamed on the row that has it" {
+    printf '0F0,0F1,0B0,0F2,0B1,0B2\n1F1,1B0,1F2,1B1,1F3,1B2\n' > off.csv
+    run ! "$WEIR" schedule check off.csv
+    [[ "$output" == *"row 2, cell 5: 1F3 is the only action of micro-batch 3"* ]]
+}
+
+@test "names of schedules may be written in any case" {
+    [ "$("$WEIR" schedule make ZBV -p 2 -m 4)" = "$("$WEIR" schedule make zbv -p 2 -m 4)" ]
+    [ "$("$WEIR" schedule make GPipe -p 2 -m 4)" = "$("$WEIR" schedule make gpipe -p 2 -m 4)" ]
+}
+
+@test "PyTorch's runtime loads our lowered schedules and trains with the gradients of one device" {
+    python="${WEIR_PYTHON:-python3}"
+    "$python" -c "from torch.distributed.pipelining.schedules import WAIT_SEND_F" 2>/dev/null ||
+        skip "no PyTorch 2.15 in '$python': name an interpreter with WEIR_PYTHON"
+    run -0 timeout 120 "$python" "$BATS_TEST_DIRNAME/../soak/torch_runtime.py" "$WEIR" --quick
+    [[ "$output" == *"15 of 15 load in PyTorch"* ]]
+    [[ "$output" == *"14 of 14 dumps of PyTorch read"* ]]
+}
+
+@test "idle_mean shows the idle time that the busiest rank hides" {
+    printf '{"stages": [{"F": 1, "I": 1, "W": 1}, {"F": 2, "I": 2, "W": 2}]}' > uneven.json
+    "$WEIR" schedule simulate gpipe -p 2 -m 1 --costs uneven.json --json > out.json
+    grep -q "\"idle_mean\": 0.5[,}]" out.json # busy 3 and 6 of 9
 }
 
 @test "a drawing in text has a row per rank, fits 80 columns and says how to see more" {

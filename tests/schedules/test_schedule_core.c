@@ -100,7 +100,7 @@ static void lowering_keeps_other_actions(void **state)
     assert_ok(weir_schedule_check(&low, WEIR_CHANNELS_EDGE, &arena, &report));
     assert_string_equal(print(&low), "0UNSHARD,0F0,0SEND_F0,0RECV_B0,0I0,0W0,0REDUCE_GRAD\n"
                                      "1RECV_F0,1F0,1B0,1SEND_B0,1RESHARD\n");
-    assert_ok(weir_schedule_lower_torch(&low, &arena, &s));
+    assert_ok(weir_schedule_lower_torch_2025(&low, &arena, &s));
     assert_string_equal(print(&s), "0UNSHARD,0F0,0SEND_F0,0RECV_B0,0B0,0REDUCE_GRAD\n"
                                    "1RECV_F0,1F0,1B0,1SEND_B0,1RESHARD\n");
     assert_ok(weir_schedule_compute_only(&low, &arena, &s));

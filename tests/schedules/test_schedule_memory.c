@@ -30,7 +30,7 @@ static weir_status build_all(struct weir_arena *arena)
         if (!status)
             status = weir_schedule_lower(&s, arena, &lowered);
         if (!status)
-            status = weir_schedule_lower_torch(&s, arena, &lowered);
+            status = weir_schedule_lower_torch_2025(&s, arena, &lowered);
     }
     return status;
 }

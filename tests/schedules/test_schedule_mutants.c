@@ -428,7 +428,7 @@ static void check_and_brute_force_agree(void **state)
         mutants_agree(&s, WEIR_CHANNELS_EDGE, 1500, verdicts);
         assert_ok(weir_schedule_lower(&s, &arena, &lowered));
         mutants_agree(&lowered, WEIR_CHANNELS_EDGE, 1500, verdicts);
-        assert_ok(weir_schedule_lower_torch(&s, &arena, &lowered));
+        assert_ok(weir_schedule_lower_torch_2025(&s, &arena, &lowered));
         for (int model = WEIR_CHANNELS_EDGE; model <= WEIR_CHANNELS_BLOCKING; model++)
             mutants_agree(&lowered, (enum weir_channels)model, 1500, verdicts);
         weir_arena_release(&arena);
