@@ -1,4 +1,4 @@
-/* weir schedule: list, make, check, simulate and convert schedules. */
+/* weir schedule: list, make, check, simulate, draw and convert schedules. */
 #include <stdio.h>
 #include <string.h>
 
@@ -301,6 +301,7 @@ static const struct {
     {"make", &make_table, make, NULL},
     {"check", &check_table, check, NULL},
     {"simulate", &schedule_simulate_table, NULL, schedule_simulate_run},
+    {"draw", &schedule_draw_table, NULL, schedule_draw_run},
     {"costs", &schedule_costs_table, NULL, schedule_costs_run},
     {"convert", &convert_table, convert, NULL},
 };
@@ -328,8 +329,8 @@ static int form_run(int form, int argc, char **argv)
 
 static void usage(FILE *out)
 {
-    fprintf(out,
-            "weir schedule: make, check, simulate and convert schedules\n\nusage: weir schedule FORM [options]\n\n");
+    fprintf(out, "weir schedule: make, check, simulate, draw and convert "
+                 "schedules\n\nusage: weir schedule FORM [options]\n\n");
     for (int i = 0; i < N_FORMS; i++)
         fprintf(out, "  %-9s %s\n", forms[i].name, forms[i].table->summary);
     fprintf(out, "\n  weir schedule FORM --help shows the options\n");
@@ -356,5 +357,6 @@ static int run(int argc, char **argv)
 }
 
 static const struct option_table *const tables[] = {
-    &list_table, &make_table, &check_table, &schedule_simulate_table, &schedule_costs_table, &convert_table, NULL};
-const struct command command_schedule = {"schedule", "make, check, simulate and convert schedules", tables, run, true};
+    &list_table, &make_table, &check_table, &schedule_simulate_table, &schedule_draw_table,
+    &schedule_costs_table, &convert_table, NULL};
+const struct command command_schedule = {"schedule", "make, check, simulate, draw and convert schedules", tables, run, true};

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "cmd/drawing.h"
 #include "cmd/paths.h"
 #include "cmd/schedule_auto.h"
 #include "cmd/schedule_command.h"
@@ -14,7 +15,7 @@ struct values {
     struct schedule_size size;
     struct schedule_cost_options cost;
     struct schedule_auto_options made;
-    const char *channels, *rule, *dialect;
+    const char *channels, *rule, *dialect, *draw, *trace;
     int64_t replicas, zero;
     bool json;
 };
@@ -59,7 +60,10 @@ static const struct option_row rows[] = {
      "one-action-per-step: count steps as PyTorch's simulator does", 0, 0},
     {"dialect", 0, OPTION_TEXT, offsetof(struct values, dialect), "D",
      "torch, or torch-2024 where B is the input gradient and BW both (default torch)", 0, 0},
-    {"json", 0, OPTION_FLAG, offsetof(struct values, json), NULL, "print one JSON object", 0, 0},
+    {"draw", 0, OPTION_TEXT, offsetof(struct values, draw), "FILE", "draw it: .svg or .txt", 0, 0},
+    {"trace", 0, OPTION_TEXT, offsetof(struct values, trace), "FILE", "write a Chrome trace", 0, 0},
+    {"json", 0, OPTION_FLAG, offsetof(struct values, json), NULL,
+     "print one JSON object, with start and end of every action", 0, 0},
     {0},
 };
 
@@ -242,6 +246,50 @@ static double idle_mean(const struct weir_schedule *schedule, const struct weir_
     return s->makespan > 0 ? 1 - busy / (schedule->n_ranks * s->makespan) : 0;
 }
 
+static const char *action_name(const struct weir_action *action, char text[2 * WEIR_ACTION_TEXT + 16])
+{
+    char first[WEIR_ACTION_TEXT], second[WEIR_ACTION_TEXT];
+    if (!action->fused)
+        return weir_action_str(action, text);
+    snprintf(text, 2 * WEIR_ACTION_TEXT + 16, "(%s;%s)OVERLAP_F_B", weir_action_str(action, first),
+             weir_action_str(action + 1, second));
+    return text;
+}
+
+/* The list of actions, one per line: straight to standard output, for it may be long. */
+static void actions_print(const struct weir_simulation *s)
+{
+    char name[2 * WEIR_ACTION_TEXT + 16];
+    const char *separator = "";
+    for (int r = 0; r < s->lowered.n_ranks; r++) {
+        const struct weir_schedule_rank *list = &s->lowered.ranks[r];
+        for (size_t i = 0; i < list->n_actions; i += list->actions[i].fused ? 2 : 1) {
+            enum weir_action_type type = list->actions[i].type;
+            if (!weir_action_is_compute(type) && type != WEIR_REDUCE_GRAD)
+                continue;
+            printf("%s\n {\"rank\": %d, \"name\": \"%s\", \"start\": %.15g, \"end\": %.15g}", separator, r,
+                   action_name(&list->actions[i], name), s->start[r][i], s->end[r][i]);
+            separator = ",";
+        }
+    }
+}
+
+/* The object, and behind its members the actions. */
+static weir_status object_print(json_t *root, const struct weir_simulation *s)
+{
+    enum { DIGITS = 15 };
+    struct weir_text text = {0};
+    weir_json_append(&text, root, DIGITS);
+    if (!text.status) {
+        printf("%.*s, \"actions\": [", (int)(text.length - 1), text.data);
+        actions_print(s);
+        puts("]}");
+    }
+    weir_status status = text.status;
+    weir_text_release(&text);
+    return status;
+}
+
 static weir_status json_print(const struct weir_schedule *schedule, const struct weir_simulation_options *options,
                               const struct weir_simulation *s, const struct weir_auto_result *made)
 {
@@ -251,7 +299,7 @@ static weir_status json_print(const struct weir_schedule *schedule, const struct
                              schedule->n_stages, "microbatches", schedule->n_microbatches, "peak_activations",
                              weir_json_reals(s->peak_activations, n), "peak_memory", weir_json_reals(s->peak_memory, n),
                              "busy", weir_json_reals(s->busy, n), "idle", weir_json_reals(s->idle, n), "exposed",
-                             weir_json_reals(s->exposed, n), "actions", (json_int_t)s->n_actions);
+                             weir_json_reals(s->exposed, n), "n_actions", (json_int_t)s->n_actions);
     if (root && json_object_set_new(root, "idle_mean", json_real(idle_mean(schedule, s)))) {
         json_decref(root);
         root = NULL;
@@ -263,7 +311,7 @@ static weir_status json_print(const struct weir_schedule *schedule, const struct
         json_decref(root);
         root = NULL;
     }
-    return schedule_json_print(root);
+    return object_print(root, s);
 }
 
 static void replicas_print(const struct weir_simulation_options *options, const struct weir_simulation *s, int n_ranks)
@@ -320,9 +368,36 @@ static weir_status paths_register(const struct values *values, const char *what)
     struct paths paths = {0};
     paths_read(&paths, "FILE", what);
     paths_read(&paths, "--costs", values->cost.costs);
+    paths_write(&paths, "--draw", values->draw);
+    paths_write(&paths, "--trace", values->trace);
     weir_status status = paths_check(&paths, false);
     paths_release(&paths);
     return status;
+}
+
+/* --trace and --draw. */
+static weir_status pictures_write(const struct values *values, const char *what, const struct weir_simulation *simulation,
+                                  const struct weir_schedule_costs *costs, struct weir_arena *arena)
+{
+    struct weir_timeline timeline;
+    const struct weir_timeline *const all[] = {&timeline};
+    const char *text, *title;
+    enum drawing_format format;
+    weir_status status = values->trace ? weir_simulation_trace(simulation, arena, &text) : WEIR_OK;
+    if (!status && values->trace)
+        status = schedule_text_write(values->trace, text);
+    if (status || !values->draw)
+        return status;
+    status = drawing_format_find(NULL, values->draw, &format);
+    if (!status && format == DRAWING_TRACE)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "'%s' is no name of a drawing: use .svg or .txt, or --trace", values->draw);
+    if (!status)
+        status = drawing_title(what, &simulation->lowered, arena, &title);
+    if (!status)
+        status = weir_timeline_simulated(simulation, costs, title, "", arena, &timeline);
+    return status ? status
+                  : drawing_write(all, 1, format, &(struct weir_draw_options){.zoom = "weir schedule draw has --from, --to and --width"},
+                         values->draw);
 }
 
 static weir_status simulate(const struct values *values, const char *what)
@@ -332,7 +407,8 @@ static weir_status simulate(const struct values *values, const char *what)
     struct weir_schedule_costs costs;
     struct weir_simulation simulation;
     struct weir_auto_result made = {0};
-    struct weir_simulation_options options = {.keep_path = true};
+    struct weir_simulation_options options = {.keep_path = true,
+                                              .keep_times = values->json || values->draw || values->trace};
     weir_status status = values->channels ? weir_channels_find(values->channels, &options.channels) : WEIR_OK;
     if (!status)
         status = replicas_parse(values, &options);
@@ -348,6 +424,8 @@ static weir_status simulate(const struct values *values, const char *what)
     }
     if (!status)
         status = weir_schedule_simulate(&schedule, &costs, &options, &arena, &simulation);
+    if (!status)
+        status = pictures_write(values, what, &simulation, &costs, &arena);
     if (!status && values->json)
         status = json_print(&schedule, &options, &simulation, schedule_is_auto(what) ? &made : NULL);
     else if (!status)

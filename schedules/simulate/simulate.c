@@ -7,6 +7,7 @@
 #include "schedules/io/lower_torch.h"
 #include "schedules/simulate/cost_tables.h"
 #include "schedules/simulate/critical_path.h"
+#include "schedules/simulate/held.h"
 
 /* Everything of one simulation but its result. */
 struct run {
@@ -82,34 +83,13 @@ static weir_status flow_prepare(struct run *run, struct weir_arena *arena)
     return status;
 }
 
-/* What is held while an action runs, beyond what was before it, and what it leaves. */
-struct memory_step {
-    double during, after;
-};
-
-static struct memory_step memory_step(const struct weir_stage_costs *c, unsigned type, bool trainable)
-{
-    switch (type) {
-    case WEIR_F:
-        return (struct memory_step){c->mem_backward, trainable ? c->mem_backward : 0};
-    case WEIR_B:
-        return (struct memory_step){0, -c->mem_backward};
-    case WEIR_I:
-        return (struct memory_step){c->mem_made, c->mem_weight - c->mem_backward};
-    case WEIR_W:
-        return (struct memory_step){0, -c->mem_weight};
-    default:
-        return (struct memory_step){0, 0};
-    }
-}
-
 struct memory {
     double held, peak;
 };
 
 static void memory_count(struct memory *memory, const struct weir_stage_costs *costs, unsigned type, bool trainable)
 {
-    struct memory_step step = memory_step(costs, type, trainable);
+    struct weir_held step = weir_held_step(costs, type, trainable);
     memory->peak = fmax(memory->peak, memory->held + step.during);
     memory->held += step.after;
 }

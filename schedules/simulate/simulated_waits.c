@@ -2,15 +2,22 @@
 
 enum { FORWARD, BACKWARD, DIRECTIONS };
 
-/* When (stage, micro-batch) was made, in each direction: the end of its F, of its I or B. */
+/* When and where (stage, micro-batch) was made: the end of its F, of its I or B.  With two copies of the weights a micro-batch
+ * goes through one of them, so the rank follows from who made it and not from the stage. */
+struct maker {
+    double end;
+    int rank;
+    uint8_t type;
+};
+
 struct made {
-    double *at[DIRECTIONS];
+    struct maker *by[DIRECTIONS];
     int n_microbatches;
 };
 
-static double *made_at(const struct made *made, int direction, int stage, int mb)
+static struct maker *maker_of(const struct made *made, int direction, int stage, int mb)
 {
-    return &made->at[direction][(size_t)stage * (size_t)made->n_microbatches + (size_t)mb];
+    return &made->by[direction][(size_t)stage * (size_t)made->n_microbatches + (size_t)mb];
 }
 
 static int direction_of(const struct weir_action *action)
@@ -24,28 +31,33 @@ static weir_status made_fill(struct made *made, const struct weir_simulation *s,
     weir_status status = WEIR_OK;
     made->n_microbatches = s->lowered.n_microbatches;
     for (int d = 0; d < DIRECTIONS && !status; d++)
-        status = weir_arena_alloc(arena, cells, sizeof(double), &made->at[d]);
+        status = weir_arena_alloc(arena, cells, sizeof *made->by[d], &made->by[d]);
     for (int r = 0; r < s->lowered.n_ranks && !status; r++)
         for (size_t a = 0; a < s->lowered.ranks[r].n_actions; a++) {
             const struct weir_action *action = &s->lowered.ranks[r].actions[a];
             int direction = direction_of(action);
+            bool second = a > 0 && action[-1].fused; /* of an OVERLAP_F_B, whose times stand at the first */
             if (direction >= 0)
-                *made_at(made, direction, action->stage, action->mb) = s->end[r][a];
+                *maker_of(made, direction, action->stage, action->mb) = (struct maker){s->end[r][second ? a - 1 : a], r,
+                                                                                       action->type};
         }
     return status;
 }
 
-/* `wait` knows its time and action. */
-static void cause_find(const struct weir_simulation *s, const struct made *made, struct weir_simulated_wait *wait)
+/* `wait` knows its time.  Of the two parts of an OVERLAP_F_B the cause is what was made last. */
+static void cause_find(const struct weir_simulation *s, const struct made *made, const struct weir_action *action,
+                       struct weir_simulated_wait *wait)
 {
-    int direction = direction_of(&wait->action);
-    int from = wait->action.stage + (direction == FORWARD ? -1 : 1);
-    if (direction < 0 || from < 0 || from >= s->lowered.n_stages || s->lowered.stage_rank[from] == wait->rank)
+    int direction = direction_of(action), from = action->stage + (direction == FORWARD ? -1 : 1);
+    if (direction < 0 || from < 0 || from >= s->lowered.n_stages)
         return;
-    double ready = *made_at(made, direction, from, wait->action.mb);
+    const struct maker *maker = maker_of(made, direction, from, action->mb);
+    if (maker->rank == wait->rank || (wait->cause && maker->end <= wait->made))
+        return;
     wait->cause = direction == FORWARD ? "input" : "gradient";
-    wait->peer = s->lowered.stage_rank[from];
-    wait->made = ready < wait->start ? wait->start : ready < wait->end ? ready : wait->end;
+    wait->peer = maker->rank;
+    wait->awaited = (struct weir_action){from, action->mb, maker->type, 0, 0};
+    wait->made = maker->end < wait->start ? wait->start : maker->end < wait->end ? maker->end : wait->end;
 }
 
 /* The end of a rank's compute actions. */
@@ -72,14 +84,16 @@ static size_t rank_waits(const struct weir_simulation *s, const struct made *mad
     size_t n = 0;
     for (size_t a = 0; a < s->lowered.ranks[r].n_actions; a++) {
         const struct weir_action *action = &s->lowered.ranks[r].actions[a];
-        if (!weir_action_is_compute((enum weir_action_type)action->type))
+        if (!weir_action_is_compute((enum weir_action_type)action->type) || (a > 0 && action[-1].fused))
             continue;
         struct weir_simulated_wait wait = {.rank = r, .action = *action, .peer = -1, .start = free_at, .made = free_at,
                                            .end = s->start[r][a]};
-        cause_find(s, made, &wait);
+        cause_find(s, made, action, &wait);
+        if (action->fused)
+            cause_find(s, made, action + 1, &wait);
         if (wait.end > wait.start)
             waits[n++] = wait;
-        free_at = s->end[r][a] > free_at ? s->end[r][a] : free_at; /* the second part of an OVERLAP has no times */
+        free_at = s->end[r][a] > free_at ? s->end[r][a] : free_at;
     }
     if (s->optimizer_start > free_at)
         waits[n++] = (struct weir_simulated_wait){.rank = r, .action = {-1, -1, WEIR_ACTION_TYPES, 0, 0}, .cause = "norm",

@@ -14,6 +14,7 @@ struct weir_simulated_wait {
     struct weir_action action; /* what comes after the wait; type WEIR_ACTION_TYPES: the optimizer, on all ranks together */
     const char *cause;         /* "input", "gradient"; "norm" before the optimizer */
     int peer;                  /* the rank that was awaited, or -1 */
+    struct weir_action awaited; /* with an input or a gradient: the F, I or B that made it */
     double start, made, end;
 };
 
@@ -21,7 +22,7 @@ struct weir_simulated_wait {
 extern "C" {
 #endif
 
-/* Of a simulation with keep_times and one copy of the weights; by rank and time, in `arena`. */
+/* Of a simulation with keep_times; by rank and time, in `arena`. */
 weir_status weir_simulation_waits(const struct weir_simulation *simulation, struct weir_arena *arena,
                                   const struct weir_simulated_wait **waits_out, size_t *n_out);
 

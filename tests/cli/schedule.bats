@@ -154,7 +154,7 @@ setup() {
     [[ "${lines[1]}" == "makespan     103" ]]
     "$WEIR" schedule make zb-h1 -p 8 -m 32 -o s.csv
     run -0 bash -c '"$WEIR" schedule simulate s.csv --json |
-        "$JSON_GET" makespan ranks stages microbatches peak_activations busy.# busy.0 actions critical_path.0'
+        "$JSON_GET" makespan ranks stages microbatches peak_activations busy.# busy.0 n_actions critical_path.0'
     [ "${lines[*]}" = '103 8 8 32 [8, 8, 8, 8, 8, 8, 8, 8] 8 96 768 "0F0"' ]
     run -0 bash -c '"$WEIR" schedule simulate s.csv --json | "$JSON_GET" bubble bubble_span | cut -c1-14'
     [ "${lines[*]}" = '0.067961165048 0.067961165048' ] # 7 / 103
@@ -313,4 +313,51 @@ packed() {
     printf '{"stages": [{"F": 1, "I": 1, "W": 1}, {"F": 2, "I": 2, "W": 2}]}' > uneven.json
     "$WEIR" schedule simulate gpipe -p 2 -m 1 --costs uneven.json --json > out.json
     grep -q "\"idle_mean\": 0.5[,}]" out.json # busy 3 and 6 of 9
+}
+
+@test "a drawing in text has a row per rank, fits 80 columns and says how to see more" {
+    run -0 env -u COLUMNS "$WEIR" schedule draw 1f1b -p 2 -m 2
+    [ "${lines[0]}" = "1f1b: 2 ranks, 2 stages, 2 micro-batches, predicted" ]
+    [ "${lines[3]}" = "     0  F0------F1------................B0==============........B1==============" ]
+    [ "${lines[4]}" = "     1  ........F0------B0==============F1------B1==============................" ]
+    [[ "$output" != *"narrower"* ]]
+    run -0 env -u COLUMNS "$WEIR" schedule draw zbv -p 4 -m 32
+    for line in "${lines[@]}"; do [ "${#line}" -le 80 ]; done
+    [[ "$output" == *"are narrower than 2 columns:"*"see a part with --from "* ]]
+    [[ "$output" != *$'\033'* ]]
+    run -0 "$WEIR" schedule draw zbv -p 4 -m 32 --from 0 --to 12
+    [[ "$output" != *"narrower"* ]]
+    run -2 "$WEIR" schedule draw zbv -p 4 -m 32 --from 500
+    [[ "$output" == *"nothing lies between 500 and "* ]]
+}
+
+@test "a drawing in SVG has every action and several schedules on one axis" {
+    run -0 "$WEIR" schedule draw 1f1b zb-h1 -p 2 -m 3 -o both.svg
+    [ -z "$output" ]
+    [ "$(grep -c '<title>0F[0-9] on rank 0: ' both.svg)" -eq 6 ]
+    [ "$(grep -c 'W[0-9] on rank' both.svg)" -eq 6 ]
+    [ "$(grep -c 'class="t"' both.svg)" -eq 2 ]
+    grep -q 'rank 1 waits 1 for input: 0F0 of rank 0' both.svg
+    grep -q 'on the critical path' both.svg
+    run -2 "$WEIR" schedule draw 1f1b -p 2 -m 3 -o both.png
+    [[ "$output" == *"'both.png' ends in none of .txt, .svg and .json"* ]]
+}
+
+@test "simulate draws, traces and lists when every action starts and ends" {
+    run -0 "$WEIR" schedule simulate dualpipev -p 2 -m 4 --comm 0.5 --draw s.svg --trace s.json --json
+    json="$output"
+    run -0 bash -c '"$JSON_GET" actions.0.rank actions.0.name actions.1.start actions.1.end <<<"$0"' "$json"
+    [ "${lines[*]}" = '0 "0F0" 1 2' ]
+    [[ "$json" == *"OVERLAP_F_B"* ]]
+    grep -q '</svg>' s.svg
+    run -0 bash -c '"$JSON_GET" traceEvents.# <s.json'
+    run -2 "$WEIR" schedule simulate 1f1b -p 2 -m 4 --draw s.svg --trace s.svg
+}
+
+@test "a wait is put down to the rank that made what was awaited, with overlaps and with two copies" {
+    run -0 "$WEIR" schedule draw dualpipe -p 4 -m 8 -o two.svg
+    run -0 bash -c "grep -c 'rank 3 waits .* for input: .*F.* of rank 3' two.svg || true"
+    [ "$output" = 0 ]
+    grep -q 'rank 0 waits .* of rank 1' two.svg
+    grep -q 'rank 3 waits .* of rank 2' two.svg
 }
