@@ -80,6 +80,7 @@ struct weir_step_report {
     double loss;                  /* mean over all targets of the step */
     double grad_norm;             /* global, before clipping */
     int64_t step_ns;              /* first instruction to end of the optimizer */
+    int64_t end_ns;               /* when it ended, on the clock of process 0: the same number on all of them */
     double bubble;                /* 1 - busiest rank's compute time / step time */
     int n_ranks;                  /* of all replicas: rank r of replica d is d * (ranks of a pipeline) + r */
     const int64_t *compute_ns;    /* [n_ranks]: time in kernels, waits excluded; valid until the next step */
