@@ -10,6 +10,16 @@ int weir_call_open(const char *path, int flags, mode_t mode)
     return open(path, flags, mode);
 }
 
+ssize_t weir_call_read(int fd, void *to, size_t bytes)
+{
+    return read(fd, to, bytes);
+}
+
+ssize_t weir_call_pread(int fd, void *to, size_t bytes, uint64_t at)
+{
+    return pread(fd, to, bytes, (off_t)at);
+}
+
 ssize_t weir_call_write(int fd, const void *data, size_t bytes)
 {
     return write(fd, data, bytes);
