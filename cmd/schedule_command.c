@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "cmd/command.h"
 #include "cmd/paths.h"
+#include "cmd/schedule_auto.h"
 #include "cmd/schedule_command.h"
 #include "cmd/schedule_input.h"
 #include "schedules/simulate/simulate.h"
@@ -13,6 +14,8 @@ struct values {
     bool json, comms;
     const char *out, *channels, *dialect, *to;
     struct schedule_size size;
+    struct schedule_cost_options cost;
+    struct schedule_auto_options made;
 };
 
 static const struct option_row list_rows[] = {
@@ -31,6 +34,17 @@ static const struct option_row make_rows[] = {
      "stages per rank (default: the schedule's own, which list shows)", 1, 1048576},
     {"group-size", 0, OPTION_INT, offsetof(struct values, size.group_size), "G",
      "interleaved: micro-batches per group (default: m / max(1, m div p))", 1, 1048576},
+    {"time", 0, OPTION_TEXT, offsetof(struct values, cost.time), "F=1,I=1,W=1", "auto: time of an action on one stage",
+     0, 0},
+    {"comm", 0, OPTION_REAL, offsetof(struct values, cost.comm), "T", "auto: time of a transfer between ranks", 0,
+     1e300},
+    {"costs", 0, OPTION_TEXT, offsetof(struct values, cost.costs), "FILE", "auto: costs per stage and edge", 0, 0},
+    {"mem", 0, OPTION_TEXT, offsetof(struct values, cost.mem), "B=X,W=Y,IW=Y",
+     "auto: held per micro-batch of a stage (default: counted)", 0, 0},
+    {"memory-cap", 0, OPTION_REAL, offsetof(struct values, made.memory_cap), "X",
+     "auto: what a rank may hold, in the unit of --mem (default: no cap)", 0, 1e300},
+    {"objective", 0, OPTION_TEXT, offsetof(struct values, made.objective), "NAME",
+     "auto: makespan (default) or span, from a rank's first start to its last end", 0, 0},
     {"comms", 0, OPTION_FLAG, offsetof(struct values, comms), NULL, "add the SEND and RECV actions", 0, 0},
     {"out", 'o', OPTION_TEXT, offsetof(struct values, out), "FILE", "write there instead of to standard output", 0, 0},
     {0},
@@ -116,10 +130,39 @@ static weir_status list(const struct values *values, const char *argument)
             printf("; %d chunks%s", own, (*kind)->n_chunks ? "" : " unless told otherwise");
         printf("\n");
     }
+    printf("\nauto: made for given costs under a memory cap, never slower than those above that fit\n");
     return WEIR_OK;
 }
 
 /* ---- make -------------------------------------------------------------------------------------------------------- */
+
+static weir_status auto_make(const struct values *values, struct weir_arena *arena, struct weir_schedule *out)
+{
+    struct schedule_cost_options cost = values->cost;
+    struct weir_schedule_costs costs;
+    struct weir_auto_result result;
+    cost.overlap_gain = 1;
+    weir_status status = schedule_costs_parse(&cost, arena, &costs);
+    if (!status)
+        status = schedule_auto_make(&values->size, &values->made, &costs, arena, &result);
+    if (status)
+        return status;
+    schedule_auto_print(&result, &values->made, stderr);
+    *out = result.schedule;
+    return WEIR_OK;
+}
+
+static weir_status any_make(const struct values *values, const char *name, struct weir_arena *arena,
+                            struct weir_schedule *out)
+{
+    if (schedule_is_auto(name))
+        return auto_make(values, arena, out);
+    if (values->cost.time || values->cost.comm > 0 || values->cost.costs || values->cost.mem)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' is made without costs: --time, --comm, --costs and --mem are for auto",
+                         name);
+    weir_status status = schedule_auto_unused(&values->made, name);
+    return status ? status : schedule_make(name, &values->size, arena, out);
+}
 
 static weir_status make(const struct values *values, const char *name)
 {
@@ -127,9 +170,9 @@ static weir_status make(const struct values *values, const char *name)
     struct weir_schedule schedule;
     if (!strcmp(name, "list"))
         return list(values, name);
-    weir_status status = paths_register(NULL, values->out);
+    weir_status status = paths_register(values->cost.costs, values->out);
     if (!status)
-        status = schedule_make(name, &values->size, &arena, &schedule);
+        status = any_make(values, name, &arena, &schedule);
     if (!status && values->comms)
         status = weir_schedule_lower(&schedule, &arena, &schedule);
     if (!status)

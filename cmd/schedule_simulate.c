@@ -5,15 +5,17 @@
 
 #include "base/text.h"
 #include "cmd/paths.h"
+#include "cmd/schedule_auto.h"
 #include "cmd/schedule_command.h"
 #include "cmd/schedule_input.h"
 #include "schedules/simulate/simulate.h"
 
 struct values {
     struct schedule_size size;
-    const char *time, *mem, *costs, *channels, *rule, *dialect, *reduce_link, *stage_bytes;
-    double comm, overlap_gain;
-    int64_t replicas, zero, bucket_bytes;
+    struct schedule_cost_options cost;
+    struct schedule_auto_options made;
+    const char *channels, *rule, *dialect;
+    int64_t replicas, zero;
     bool json;
 };
 
@@ -26,27 +28,31 @@ static const struct option_row rows[] = {
      "with a name: stages per rank (default: the schedule's own)", 1, 1048576},
     {"group-size", 0, OPTION_INT, offsetof(struct values, size.group_size), "G",
      "with a name, interleaved: micro-batches per group", 1, 1048576},
-    {"time", 0, OPTION_TEXT, offsetof(struct values, time), "F=1,I=1,W=1",
+    {"time", 0, OPTION_TEXT, offsetof(struct values, cost.time), "F=1,I=1,W=1",
      "time of one action on one stage; B takes I + W", 0, 0},
-    {"comm", 0, OPTION_REAL, offsetof(struct values, comm), "T", "time of a transfer between ranks (default 0)", 0,
+    {"comm", 0, OPTION_REAL, offsetof(struct values, cost.comm), "T", "time of a transfer between ranks (default 0)", 0,
      1e300},
-    {"costs", 0, OPTION_TEXT, offsetof(struct values, costs), "FILE",
+    {"costs", 0, OPTION_TEXT, offsetof(struct values, cost.costs), "FILE",
      "JSON with costs per stage and edge, instead of --time and --mem", 0, 0},
-    {"mem", 0, OPTION_TEXT, offsetof(struct values, mem), "B=X,W=Y,IW=Y",
+    {"mem", 0, OPTION_TEXT, offsetof(struct values, cost.mem), "B=X,W=Y,IW=Y",
      "held per micro-batch of a stage: from F to B or I, from I to W, and what of that I makes (default: counted)", 0,
      0},
     {"replicas", 0, OPTION_INT, offsetof(struct values, replicas), "D",
      "copies of the pipeline, whose gradients are added (default 1)", 1, 65536},
     {"zero", 0, OPTION_INT, offsetof(struct values, zero), "0|1",
      "1: each replica holds and updates its share of the optimizer's state (default 0)", 0, 1},
-    {"reduce-link", 0, OPTION_TEXT, offsetof(struct values, reduce_link), "L=0,BW=0",
+    {"reduce-link", 0, OPTION_TEXT, offsetof(struct values, cost.reduce_link), "L=0,BW=0",
      "latency and bytes per unit of time between replicas; BW=0: latency alone", 0, 0},
-    {"stage-bytes", 0, OPTION_TEXT, offsetof(struct values, stage_bytes), "P=0,G=0,O=0",
+    {"stage-bytes", 0, OPTION_TEXT, offsetof(struct values, cost.stage_bytes), "P=0,G=0,O=0",
      "bytes of a stage's parameters, gradients and optimizer state", 0, 0},
-    {"bucket-bytes", 0, OPTION_BYTES, offsetof(struct values, bucket_bytes), "BYTES",
+    {"bucket-bytes", 0, OPTION_BYTES, offsetof(struct values, cost.bucket_bytes), "BYTES",
      "reduce gradients in parts of this size (default: a stage at once)", 0, 0},
-    {"overlap-gain", 0, OPTION_REAL, offsetof(struct values, overlap_gain), "X",
+    {"overlap-gain", 0, OPTION_REAL, offsetof(struct values, cost.overlap_gain), "X",
      "an OVERLAP_F_B takes X times F + B (default 1)", 0, 1e6},
+    {"memory-cap", 0, OPTION_REAL, offsetof(struct values, made.memory_cap), "X",
+     "auto: what a rank may hold, in the unit of --mem (default: no cap)", 0, 1e300},
+    {"objective", 0, OPTION_TEXT, offsetof(struct values, made.objective), "NAME",
+     "auto: makespan (default) or span, from a rank's first start to its last end", 0, 0},
     {"channels", 0, OPTION_TEXT, offsetof(struct values, channels), "MODEL",
      "edge, shared or blocking: how transfers use the ranks' channels (default edge)", 0, 0},
     {"rule", 0, OPTION_TEXT, offsetof(struct values, rule), "RULE",
@@ -87,7 +93,7 @@ static weir_status pairs_parse(const char *option, const char *text, const struc
 }
 
 /* --mem: what is given as bytes is given whole, because a default of 1 beside it would mean nothing. */
-static weir_status memory_parse(const struct values *values, struct weir_schedule_costs *costs)
+static weir_status memory_parse(const struct schedule_cost_options *values, struct weir_schedule_costs *costs)
 {
     double b = -1, w = -1, made = -1;
     const struct pair memory[] = {{"B", &b}, {"W", &w}, {"IW", &made}, {0}};
@@ -103,7 +109,7 @@ static weir_status memory_parse(const struct values *values, struct weir_schedul
 }
 
 /* The file and an option must not say the same thing: one of them would count for nothing. */
-static weir_status sources_check(const struct values *values, const struct weir_schedule_costs *file)
+static weir_status sources_check(const struct schedule_cost_options *values, const struct weir_schedule_costs *file)
 {
     const struct weir_stage_costs *stage = file->stages;
     bool bytes = false;
@@ -129,7 +135,7 @@ static weir_status sources_check(const struct values *values, const struct weir_
     return WEIR_OK;
 }
 
-static weir_status file_parse(const struct values *values, struct weir_arena *arena, struct weir_schedule_costs *costs)
+static weir_status file_parse(const struct schedule_cost_options *values, struct weir_arena *arena, struct weir_schedule_costs *costs)
 {
     struct weir_schedule_costs file = {.mem_backward = -1,
                                        .param_bytes = -1,
@@ -144,7 +150,8 @@ static weir_status file_parse(const struct values *values, struct weir_arena *ar
     return status ? status : weir_schedule_costs_load(values->costs, arena, costs);
 }
 
-static weir_status costs_parse(const struct values *values, struct weir_arena *arena, struct weir_schedule_costs *costs)
+weir_status schedule_costs_parse(const struct schedule_cost_options *values, struct weir_arena *arena,
+                                 struct weir_schedule_costs *costs)
 {
     *costs =
         (struct weir_schedule_costs){1, 1, 1, 1, 1, .transfer = values->comm, .overlap_gain = values->overlap_gain};
@@ -175,9 +182,18 @@ static weir_status replicas_parse(const struct values *values, struct weir_simul
 }
 
 /* A name with -p and -m, or a file. */
-static weir_status schedule_open(const struct values *values, const char *what, struct weir_arena *arena,
+static weir_status schedule_open(const struct values *values, const char *what, const struct weir_schedule_costs *costs,
+                                 struct weir_arena *arena, struct weir_auto_result *auto_out,
                                  struct weir_schedule *out)
 {
+    if (schedule_is_auto(what)) {
+        weir_status status = schedule_auto_make(&values->size, &values->made, costs, arena, auto_out);
+        *out = auto_out->schedule;
+        return status;
+    }
+    weir_status unused = schedule_auto_unused(&values->made, what);
+    if (unused)
+        return unused;
     const struct weir_schedule_kind *kind;
     bool sized = values->size.ranks || values->size.microbatches || values->size.chunks || values->size.group_size;
     bool is_kind = weir_schedule_kind_find(what, &kind) == WEIR_OK;
@@ -217,7 +233,7 @@ static json_t *replicas_json(const struct weir_simulation_options *options, cons
 }
 
 static weir_status json_print(const struct weir_schedule *schedule, const struct weir_simulation_options *options,
-                              const struct weir_simulation *s)
+                              const struct weir_simulation *s, const struct weir_auto_result *made)
 {
     size_t n = (size_t)schedule->n_ranks;
     json_t *root = json_pack("{s:f, s:f, s:f, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:I}", "makespan", s->makespan,
@@ -227,6 +243,8 @@ static weir_status json_print(const struct weir_schedule *schedule, const struct
                              "busy", weir_json_reals(s->busy, n), "idle", weir_json_reals(s->idle, n), "exposed",
                              weir_json_reals(s->exposed, n), "actions", (json_int_t)s->n_actions);
     bool whole = root && (options->n_replicas < 2 || !json_object_update_new(root, replicas_json(options, s, n)));
+    if (whole && made)
+        whole = !json_object_set_new(root, "auto", schedule_auto_json(made));
     if (!whole || json_object_set_new(root, "critical_path", path_json(s))) {
         json_decref(root);
         root = NULL;
@@ -287,7 +305,7 @@ static weir_status paths_register(const struct values *values, const char *what)
 {
     struct paths paths = {0};
     paths_read(&paths, "FILE", what);
-    paths_read(&paths, "--costs", values->costs);
+    paths_read(&paths, "--costs", values->cost.costs);
     weir_status status = paths_check(&paths, false);
     paths_release(&paths);
     return status;
@@ -299,6 +317,7 @@ static weir_status simulate(const struct values *values, const char *what)
     struct weir_schedule schedule;
     struct weir_schedule_costs costs;
     struct weir_simulation simulation;
+    struct weir_auto_result made = {0};
     struct weir_simulation_options options = {.keep_path = true};
     weir_status status = values->channels ? weir_channels_find(values->channels, &options.channels) : WEIR_OK;
     if (!status)
@@ -306,9 +325,9 @@ static weir_status simulate(const struct values *values, const char *what)
     if (!status)
         status = paths_register(values, what);
     if (!status)
-        status = costs_parse(values, &arena, &costs);
+        status = schedule_costs_parse(&values->cost, &arena, &costs);
     if (!status)
-        status = schedule_open(values, what, &arena, &schedule);
+        status = schedule_open(values, what, &costs, &arena, &made, &schedule);
     if (!status && values->rule) {
         status = steps_print(values, &schedule);
         goto release_arena;
@@ -316,9 +335,11 @@ static weir_status simulate(const struct values *values, const char *what)
     if (!status)
         status = weir_schedule_simulate(&schedule, &costs, &options, &arena, &simulation);
     if (!status && values->json)
-        status = json_print(&schedule, &options, &simulation);
+        status = json_print(&schedule, &options, &simulation, schedule_is_auto(what) ? &made : NULL);
     else if (!status)
         text_print(&schedule, &simulation, weir_channels_str(options.channels));
+    if (!status && schedule_is_auto(what) && !values->json)
+        schedule_auto_print(&made, &values->made, stdout);
     if (!status && !values->json && options.n_replicas > 1)
         replicas_print(&options, &simulation, schedule.n_ranks);
 release_arena:
@@ -328,7 +349,7 @@ release_arena:
 
 int schedule_simulate_run(int argc, char **argv)
 {
-    struct values values = {.overlap_gain = 1, .replicas = 1};
+    struct values values = {.cost.overlap_gain = 1, .replicas = 1};
     struct options given; /* nothing to release without --config */
     const char *what = NULL;
     int n = 0;

@@ -84,6 +84,7 @@ static void schedules_list(void)
 {
     for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind; kind++)
         printf("%-16s %s\n", (*kind)->name, (*kind)->summary);
+    printf("%-16s %s\n", "auto", "made for what the model's stages cost, in the memory that 1f1b takes");
 }
 
 static void devices_list(void)

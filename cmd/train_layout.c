@@ -9,8 +9,15 @@
 #include "base/text.h"
 #include "cmd/synonyms.h"
 #include "cmd/train.h"
+#include "engine/program/stage_costs.h"
+#include "schedules/auto/auto.h"
 
 enum { STAGES = 2, MICROBATCHES = 4 }; /* when nothing is said; one of each without steps */
+
+static bool is_auto(const char *name)
+{
+    return !strcmp(name, "auto");
+}
 
 /* As many stages as --ranks and --chunks make, or --stages says. */
 static weir_status stages_count(const struct train_options *o, const char *name, int *stages_out)
@@ -20,10 +27,10 @@ static weir_status stages_count(const struct train_options *o, const char *name,
         *stages_out = (int)(o->stages ? o->stages : o->evaluates ? 1 : STAGES);
         return WEIR_OK;
     }
-    weir_status status = weir_schedule_kind_find(name, &kind);
+    weir_status status = is_auto(name) ? WEIR_OK : weir_schedule_kind_find(name, &kind);
     if (status)
         return status;
-    int64_t chunks = o->chunks ? o->chunks : weir_schedule_kind_chunks(kind), stages = o->ranks * chunks;
+    int64_t own = is_auto(name) ? 1 : weir_schedule_kind_chunks(kind), chunks = o->chunks ? o->chunks : own, stages = o->ranks * chunks;
     if (o->stages && o->stages != stages)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--ranks %lld with %lld chunk%s each are %lld stage%s, --stages says %lld: leave one "
                          "of them out", (long long)o->ranks, (long long)chunks, chunks == 1 ? "" : "s", (long long)stages,
@@ -45,6 +52,43 @@ static weir_status file_load(const struct train_options *o, struct train_run *ru
     return status;
 }
 
+/* What the usual schedules hold: 1f1b, or with several chunks interleaved, at most. */
+static double usual_memory(const struct weir_stage_costs *stages, int n_stages, int p, int v)
+{
+    double most = 0;
+    for (int s = 0; s < n_stages; s++)
+        most = stages[s].mem_backward > most ? stages[s].mem_backward : most;
+    return most * (v == 1 ? p : (v + 1) * p - 1);
+}
+
+/* For the costs of this model's stages, by analysis at the speed of a core, as weir schedule costs has them. */
+static weir_status auto_build(const struct train_options *o, int n_stages, int microbatches, struct train_run *run)
+{
+    static const struct weir_ceilings core = {150e9, 15e9, 1};
+    struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
+    const struct weir_stage_costs *stages;
+    struct weir_auto_result result;
+    int v = o->chunks ? (int)o->chunks : 1, p = n_stages / v;
+    if (n_stages % v)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "%d stages do not divide into --chunks %d per rank: use --stages %d", n_stages, v,
+                         (p + 1) * v);
+    config.graph = run->graph;
+    config.dtype = run->dtype;
+    config.optimizer = run->optimizer;
+    config.recompute = o->recompute;
+    weir_status status = weir_stage_costs_find(&config, n_stages, &core, &run->arena, &stages);
+    if (status)
+        return status;
+    struct weir_schedule_costs costs = {1, 1, 1, 1, 1, .overlap_gain = 1, .stages = stages, .n_stages = n_stages};
+    struct weir_auto_request request = {
+        .n_ranks = p, .n_chunks = v, .n_microbatches = microbatches, .costs = &costs,
+        .memory_cap = usual_memory(stages, n_stages, p, v)};
+    status = weir_schedule_auto(&request, &run->arena, &result);
+    if (!status)
+        run->schedule = result.schedule;
+    return status;
+}
+
 static weir_status kind_build(const struct train_options *o, const char *name, struct train_run *run)
 {
     enum weir_csv_dialect dialect;
@@ -52,7 +96,9 @@ static weir_status kind_build(const struct train_options *o, const char *name, s
     weir_status status = weir_csv_dialect_find(o->dialect, &dialect); /* of no use here, wrong all the same */
     if (!status)
         status = stages_count(o, name, &stages);
-    if (!status)
+    if (!status && is_auto(name))
+        status = auto_build(o, stages, microbatches, run);
+    else if (!status)
         status = weir_pipeline_schedule(name, stages, (int)o->chunks, microbatches, &run->arena, &run->schedule);
     return status;
 }

@@ -16,9 +16,10 @@ struct weir_interleave {
     int p, v, m, group; /* micro-batches per group; the last one may be smaller */
 };
 
-/* The group of `params`: group_size under Megatron's rules when it is set, else PyTorch's (rounds = max(1, m div p),
- * m mod rounds = 0).  WEIR_ERR_INVALID names the number to change. */
-weir_status weir_interleave_open(const struct weir_schedule_params *params, struct weir_interleave *out);
+/* The group of `params`: group_size when it is set, which no group may go below `least`, the last one neither (with
+ * least = p Megatron's rules), else PyTorch's (rounds = max(1, m div p), m mod rounds = 0).  WEIR_ERR_INVALID names the
+ * number to change. */
+weir_status weir_interleave_open(const struct weir_schedule_params *params, int least, struct weir_interleave *out);
 
 /* Entry `index` of the forward or backward table of `rank`. */
 struct weir_interleave_op weir_interleave_at(const struct weir_interleave *table, int rank, size_t index,

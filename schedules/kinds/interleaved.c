@@ -40,7 +40,7 @@ static weir_status build(const struct weir_schedule_params *params, struct weir_
 {
     struct weir_interleave table;
     struct weir_builder builder;
-    weir_status status = weir_interleave_open(params, &table);
+    weir_status status = weir_interleave_open(params, params->n_ranks, &table);
     if (!status)
         status =
             weir_builder_open(&builder, params, table.p * table.v, 1, 2 * (size_t)table.m * (size_t)table.v, arena);
@@ -55,7 +55,7 @@ static weir_status build(const struct weir_schedule_params *params, struct weir_
 static int peak_in_flight(const struct weir_schedule_params *params, int rank)
 {
     struct weir_interleave table;
-    if (weir_interleave_open(params, &table))
+    if (weir_interleave_open(params, params->n_ranks, &table))
         return -1;
     return weir_int_min((int)warm_up(&table, rank) + 1, table.m * table.v);
 }

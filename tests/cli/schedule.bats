@@ -22,6 +22,56 @@ setup() {
     [ "${lines[0]}" = "0F0,0SEND_F0,0F1,0SEND_F1,0RECV_B0,0B0,0RECV_B1,0B1" ]
 }
 
+@test "groups smaller than the ranks train to the bits of one stage" {
+    for i in $(seq 60); do printf 'line %d of a small text: the quick brown fox\n' "$i"; done >text
+    "$WEIR" schedule make interleaved-zb -p 3 -v 2 -m 4 --group-size 2 -o groups.csv
+    trained() {
+        "$WEIR" train --model gpt2-tiny --data text --microbatches 4 --microbatch-size 1 --seq-len 8 --steps 3 -q --export "$@"
+    }
+    trained many --schedule ./groups.csv
+    trained one --stages 1
+    cmp many/model.safetensors one/model.safetensors
+}
+
+@test "auto says what it has beaten and how far it is from the bound" {
+    run -0 --separate-stderr "$WEIR" schedule make auto -p 4 -m 8 --time F=1,I=1.05,W=0.75 --memory-cap 4 -o auto.csv
+    [[ "$stderr" == "auto         makespan 26.3, 0.00 % above the lower bound 26.3; no better than zb-h1 (26.3)"* ]]
+    run -0 "$WEIR" schedule check auto.csv
+    [[ "$output" == *"weight gradients in ascending order" ]]
+    run -0 bash -c '"$WEIR" schedule simulate auto -p 4 -m 8 --time F=1,I=1.3,W=0.4 --memory-cap 5 --json >auto.json'
+    run -0 bash -c '"$JSON_GET" auto.best_known <auto.json'
+    [[ "$output" == *zb-h* || "$output" == *1f1b* ]] || { echo "$output"; false; }
+    "$WEIR" schedule make auto -p 4 -m 8 --time F=1,I=1.3,W=0.4 --memory-cap 5 >a.csv
+    "$WEIR" schedule make AUTO -p 4 -m 8 --time F=1,I=1.3,W=0.4 --memory-cap 5 >b.csv
+    cmp a.csv b.csv
+    run -1 "$WEIR" schedule make auto -p 4 -m 8 --memory-cap 0.5
+    [[ "$output" == *"no schedule was found that fits the memory cap: the leanest takes "*" times as much"* ]]
+    run -2 "$WEIR" schedule make zbv -p 4 -m 8 --objective span
+    [[ "$output" == *"--objective is for the schedule auto, not for 'zbv'"* ]]
+    run -2 "$WEIR" schedule make zbv -p 4 -m 8 --time F=2
+    [[ "$output" == *"'zbv' is made without costs"* ]]
+}
+
+@test "auto reads uneven costs from a file and takes their number of stages" {
+    printf '{"stages": [{"F":2,"I":0,"W":1},{"F":1,"I":1,"W":1},{"F":1,"I":1,"W":1},{"F":1,"I":2,"W":1}]}' >costs.json
+    run -0 "$WEIR" schedule simulate auto -p 2 -m 6 --costs costs.json --memory-cap 6
+    [[ "$output" == "2 ranks, 4 stages, 6 micro-batches"* ]]
+    run -2 "$WEIR" schedule make auto -p 3 -m 6 --costs costs.json
+    [[ "$output" == *"the costs have 4 stages, which do not divide over 3 ranks"* ]]
+}
+
+@test "training with auto has the bits of one stage" {
+    for i in $(seq 60); do printf 'line %d of a small text: the quick brown fox\n' "$i"; done >text
+    trained() {
+        "$WEIR" train --model gpt2-tiny --data text --microbatches 6 --microbatch-size 1 --seq-len 8 --steps 2 -q --export "$@"
+    }
+    trained one --stages 1
+    trained three --stages 3 --schedule auto
+    trained two --ranks 2 --chunks 2 --schedule auto
+    cmp one/model.safetensors three/model.safetensors
+    cmp one/model.safetensors two/model.safetensors
+}
+
 @test "make writes a header where there are two copies" {
     run -0 "$WEIR" schedule make dualpipe -p 2 -m 4
     [ "${lines[0]}" = "# weir-schedule 1 copies=2" ]

@@ -153,6 +153,36 @@ static void megatron_groups_follow_its_rules(void **state)
     weir_arena_release(&arena);
 }
 
+static int groups_are_held(const struct weir_schedule_kind *kind, int p, int v)
+{
+    int n = 0;
+    for (int g = (p + 1) / 2; g < p; g++)
+        for (int m = g; m <= 3 * p; m++)
+            n += one_is_held(kind, &(struct weir_schedule_params){
+                                       .n_ranks = p, .n_chunks = v, .n_microbatches = m, .group_size = g});
+    return n;
+}
+
+static void interleaved_zb_is_sound_with_groups_of_half_the_ranks_and_more(void **state)
+{
+    (void)state;
+    const struct weir_schedule_kind *kind;
+    struct weir_arena arena = {0};
+    struct weir_schedule s;
+    int n = 0;
+    assert_ok(weir_schedule_kind_find("interleaved-zb", &kind));
+    for (int p = 2; p <= 9; p++)
+        for (int v = 1; v <= 4; v++)
+            n += groups_are_held(kind, p, v);
+    assert_true(n > 500);
+    struct weir_schedule_params params = {.n_ranks = 8, .n_chunks = 2, .n_microbatches = 32, .group_size = 3};
+    assert_fails(weir_schedule_build(kind, &params, &arena, &s), WEIR_ERR_INVALID, "must be from 4 (half the ranks) to");
+    params.group_size = 5, params.n_microbatches = 33;
+    assert_fails(weir_schedule_build(kind, &params, &arena, &s), WEIR_ERR_INVALID,
+                 "leave 3, fewer than half the 8 ranks: use microbatches=30");
+    weir_arena_release(&arena);
+}
+
 /* Two copies: the bubbles that the paper gives at m = p, for B = F and for B = 2F. */
 static void chimera_has_its_published_bubbles(void **state)
 {
@@ -210,6 +240,7 @@ int main(void)
         cmocka_unit_test(the_grid_of_pytorch_is_sound),
         cmocka_unit_test(no_two_schedules_are_the_same_without_a_number_of_chunks),
         cmocka_unit_test(megatron_groups_follow_its_rules),
+        cmocka_unit_test(interleaved_zb_is_sound_with_groups_of_half_the_ranks_and_more),
         cmocka_unit_test(upper_bounds_of_memory_hold),
         cmocka_unit_test(chimera_has_its_published_bubbles),
     };

@@ -58,6 +58,31 @@ static void the_schedules_compare_as_published(void **state)
     }
 }
 
+/* Groups of p/2: the memory of v-half, or a little more, in less time. */
+static void interleaved_zb_in_groups_of_half_the_ranks(void **state)
+{
+    (void)state;
+    static const struct {
+        int v;
+        double makespan, peak;
+    } rows[] = {{4, 101.5, 5}, {2, 103, 6}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct weir_arena arena = {0};
+        const struct weir_schedule_kind *kind;
+        struct weir_schedule s;
+        struct weir_simulation result;
+        struct weir_simulation_options options = {0};
+        struct weir_schedule_params params = {8, rows[i].v, 32, 4};
+        double unit = 1.0 / rows[i].v;
+        struct weir_schedule_costs costs = {unit, unit, unit, unit, unit, .overlap_gain = 1};
+        assert_ok(weir_schedule_kind_find("interleaved-zb", &kind));
+        assert_ok(weir_schedule_build(kind, &params, &arena, &s));
+        assert_ok(weir_schedule_simulate(&s, &costs, &options, &arena, &result));
+        assert_true(result.makespan == rows[i].makespan && largest(result.peak_activations, 8) == rows[i].peak);
+        weir_arena_release(&arena);
+    }
+}
+
 /* DualPipeV when overlapping gains 15 %: 90.85, less than the 96 of one after the other. */
 static void overlap_can_beat_the_ideal_of_serial_work(void **state)
 {
@@ -241,6 +266,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_schedules_compare_as_published),
+        cmocka_unit_test(interleaved_zb_in_groups_of_half_the_ranks),
         cmocka_unit_test(overlap_can_beat_the_ideal_of_serial_work),
         cmocka_unit_test(the_zero_bubble_papers_rates_come_out),
         cmocka_unit_test(one_channel_for_everything_costs_what_it_does),

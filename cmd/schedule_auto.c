@@ -1,0 +1,77 @@
+/* The schedule called auto, for weir schedule make and simulate. */
+#include "cmd/schedule_auto.h"
+
+#include <strings.h>
+
+bool schedule_is_auto(const char *name)
+{
+    return !strcasecmp(name, "auto");
+}
+
+weir_status schedule_auto_unused(const struct schedule_auto_options *options, const char *name)
+{
+    if (options->memory_cap > 0 || options->objective)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "%s is for the schedule auto, not for '%s'",
+                         options->objective ? "--objective" : "--memory-cap", name);
+    return WEIR_OK;
+}
+
+static weir_status chunks_find(const struct schedule_size *size, const struct weir_schedule_costs *costs, int *chunks_out)
+{
+    *chunks_out = size->chunks ? (int)size->chunks : 1;
+    if (size->chunks || !costs->stages)
+        return WEIR_OK;
+    if (costs->n_stages % size->ranks)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "the costs have %d stages, which do not divide over %d ranks: use another -p",
+                         costs->n_stages, (int)size->ranks);
+    *chunks_out = costs->n_stages / (int)size->ranks;
+    return WEIR_OK;
+}
+
+weir_status schedule_auto_make(const struct schedule_size *size, const struct schedule_auto_options *options,
+                               const struct weir_schedule_costs *costs, struct weir_arena *arena,
+                               struct weir_auto_result *out)
+{
+    struct weir_auto_request request = {.n_ranks = (int)size->ranks, .n_microbatches = (int)size->microbatches};
+    if (!size->ranks || !size->microbatches)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "auto needs the numbers of ranks and micro-batches: -p P -m M");
+    if (size->group_size)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "auto has no groups: leave out --group-size");
+    request.costs = costs;
+    request.memory_cap = options->memory_cap;
+    weir_status status =
+        options->objective ? weir_auto_objective_find(options->objective, &request.objective) : WEIR_OK;
+    if (!status)
+        status = chunks_find(size, costs, &request.n_chunks);
+    return status ? status : weir_schedule_auto(&request, arena, out);
+}
+
+static double above(double value, double base)
+{
+    return base > 0 ? 100 * (value / base - 1) : 0;
+}
+
+void schedule_auto_print(const struct weir_auto_result *r, const struct schedule_auto_options *options, FILE *out)
+{
+    fprintf(out, "auto         %s %.6g, %.2f %% above the lower bound %.6g; ",
+            options->objective ? options->objective : "makespan", r->value, above(r->value, r->bound), r->bound);
+    if (!r->best)
+        fprintf(out, "no known schedule fits the cap");
+    else if (r->value < r->best_value)
+        fprintf(out, "%.2f %% below %s", -above(r->value, r->best_value), r->best->name);
+    else
+        fprintf(out, "no better than %s", r->best->name);
+    if (r->best && r->best_group)
+        fprintf(out, " with groups of %d", r->best_group);
+    if (r->best)
+        fprintf(out, " (%.6g), the best known one that fits", r->best_value);
+    fprintf(out, "; %zu schedules timed\n", r->n_tried);
+}
+
+json_t *schedule_auto_json(const struct weir_auto_result *r)
+{
+    return json_pack("{s:f, s:f, s:f, s:s?, s:i, s:o, s:I}", "value", r->value, "bound", r->bound, "above_bound",
+                     above(r->value, r->bound) / 100, "best_known", r->best ? r->best->name : NULL,
+                     "best_known_group", r->best_group, "best_known_value",
+                     r->best ? json_real(r->best_value) : json_null(), "tried", (json_int_t)r->n_tried);
+}
