@@ -6,12 +6,16 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "base/fault.h"
+
 static _Atomic uint64_t n_allocations;
 static _Atomic int64_t budget = -1;
 static _Atomic size_t claimed; /* bytes of all claims of room */
 
 static int budget_take(void)
 {
+    if (weir_fault(WEIR_FAULT_ALLOC, NULL, -1))
+        return 0;
     int64_t left = atomic_load_explicit(&budget, memory_order_relaxed);
     while (left > 0)
         if (atomic_compare_exchange_weak(&budget, &left, left - 1))

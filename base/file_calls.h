@@ -1,8 +1,8 @@
-/* The system calls that change files: one function each, as the call is, errno included.
+/* The system calls that open, read and change files: one function each, as the call is, errno included.
  *
- * Files that are made whole under another name and then renamed (base/replace.h: exports, schedules, plans) go through these,
- * so that a test can have any of them fail, and read the order in which they came.  Files that grow as a run goes on, metrics
- * among them, do not. */
+ * Files that Weir reads for a user go through these, and files that are made whole under another name and then renamed
+ * (base/replace.h: exports, schedules, plans, checkpoints), so that a test can have any of them fail, and read the order in
+ * which they came.  Files that grow as a run goes on, metrics among them, do not. */
 #ifndef WEIR_BASE_FILE_CALLS_H
 #define WEIR_BASE_FILE_CALLS_H
 
@@ -10,7 +10,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-int weir_call_open(const char *path, int flags, mode_t mode); /* for writing, or of a folder that is to be synced */
+int weir_call_open(const char *path, int flags, mode_t mode);
+ssize_t weir_call_read(int fd, void *to, size_t bytes);
+ssize_t weir_call_pread(int fd, void *to, size_t bytes, uint64_t at);
 ssize_t weir_call_write(int fd, const void *data, size_t bytes);
 ssize_t weir_call_pwrite(int fd, const void *data, size_t bytes, uint64_t at);
 int weir_call_allocate(int fd, uint64_t bytes);

@@ -4,7 +4,8 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
+
+#include "base/file_calls.h"
 
 static weir_status kind_refuse(const char *path, mode_t mode)
 {
@@ -29,7 +30,7 @@ static weir_status pointer_check(const char *path, const struct weir_input_file 
 {
     static const char start[] = "version https://git-lfs.github.com/spec/";
     char bytes[sizeof start - 1];
-    if (file->n_bytes >= 1024 || pread(file->descriptor, bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes ||
+    if (file->n_bytes >= 1024 || weir_call_pread(file->descriptor, bytes, sizeof bytes, 0) != (ssize_t)sizeof bytes ||
         memcmp(bytes, start, sizeof bytes) != 0)
         return WEIR_OK;
     return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is a pointer of git-lfs, not the file itself: fetch the file with 'git lfs pull'",
@@ -55,7 +56,7 @@ static weir_status opened_check(const char *path, uint64_t limit, struct weir_in
 weir_status weir_input_open(const char *path, uint64_t limit, struct weir_input_file *file_out)
 {
     /* a pipe is opened without its writer, a terminal does not become ours; both are refused then */
-    struct weir_input_file file = {.descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)};
+    struct weir_input_file file = {.descriptor = weir_call_open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0)};
     if (file.descriptor < 0)
         return open_fail(path);
     weir_status status = opened_check(path, limit, &file);
@@ -68,7 +69,7 @@ weir_status weir_input_open(const char *path, uint64_t limit, struct weir_input_
 
 void weir_input_close(struct weir_input_file *file)
 {
-    close(file->descriptor);
+    weir_call_close(file->descriptor);
     file->descriptor = -1;
 }
 

@@ -8,7 +8,7 @@
  *     ... read(file.descriptor, ...), at most file.n_bytes of them ...
  *     weir_input_close(&file);
  *
- * Every file that Weir reads for a user is opened here: text by weir_file_read(), large files by weir_mapped_open().
+ * Every file that Weir reads for a user is opened here: text by weir_file_read(), large files by weir_ranged_open().
  * Standard input is no path; weir_stdin_read() has it.
  *
  * The files of /proc and /sys are regular and have 0 bytes whatever is read from them. */

@@ -2,7 +2,6 @@
 
 #include <math.h>
 #include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -32,16 +31,36 @@ weir_status weir_json_load(const char *path, json_t **root_out)
     return status;
 }
 
+static int dump_append(const char *bytes, size_t n, void *text)
+{
+    weir_text_append(text, "%.*s", (int)n, bytes);
+    return ((struct weir_text *)text)->status ? -1 : 0;
+}
+
+/* jansson passes over a key that could not be appended: whether all was is for `text` to say. */
 weir_status weir_json_print(json_t *root, int indent, struct weir_arena *arena, const char **text_out)
 {
     size_t form = indent ? JSON_INDENT((size_t)indent) : JSON_COMPACT;
-    char *text = root ? json_dumps(root, form | JSON_REAL_PRECISION(17)) : NULL;
+    struct weir_text text = {0};
+    int failed = root ? json_dump_callback(root, dump_append, &text, form | JSON_REAL_PRECISION(17)) : -1;
     json_decref(root);
-    if (!text)
-        return WEIR_FAIL(WEIR_ERR_NOMEM, "out of memory for a JSON document");
-    weir_status status = weir_arena_strdup(arena, text, text_out);
-    free(text);
+    weir_status status = text.status;
+    if (!status && failed)
+        status = WEIR_FAIL(WEIR_ERR_NOMEM, "out of memory for a JSON document");
+    if (!status)
+        status = weir_arena_strdup(arena, text.data, text_out);
+    weir_text_release(&text);
     return status;
+}
+
+json_t *weir_json_joined(json_t *object, json_t *more)
+{
+    bool whole = object && more && json_object_update(object, more) == 0;
+    json_decref(more);
+    if (whole)
+        return object;
+    json_decref(object);
+    return NULL;
 }
 
 static const char *type_name(const json_t *value)
@@ -104,12 +123,6 @@ weir_status weir_json_keys(const json_t *object, const char *where, const char *
 }
 
 /* ---- printing ---------------------------------------------------------------------------------------------------- */
-
-static int dump_append(const char *bytes, size_t n, void *text)
-{
-    weir_text_append(text, "%.*s", (int)n, bytes);
-    return ((struct weir_text *)text)->status ? -1 : 0;
-}
 
 static void value_append(struct weir_text *text, json_t *value, int digits);
 

@@ -18,6 +18,9 @@ weir_status weir_json_load(const char *path, json_t **root_out);
 /* Parse text; `name` stands for the file in messages. */
 weir_status weir_json_parse(const char *text, size_t bytes, const char *name, json_t **root_out);
 
+/* `object` with the members of `more` behind its own; takes both references.  NULL when one is NULL or memory is out. */
+json_t *weir_json_joined(json_t *object, json_t *more);
+
 /* A document as text in the arena: members in the order in which they were set, over lines when `indent` > 0.  Takes the
  * reference to `root`, which may be NULL (jansson's out of memory).  WEIR_ERR_NOMEM. */
 weir_status weir_json_print(json_t *root, int indent, struct weir_arena *arena, const char **text_out);

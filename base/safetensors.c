@@ -1,4 +1,4 @@
-/* The reader: map, check, look up. */
+/* The reader: read the header, check, look up. */
 #include "base/safetensors.h"
 
 #include <inttypes.h>
@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/json.h"
 
 /* ---- the header ---------------------------------------------------------------------------------------------------- */
@@ -162,38 +163,60 @@ static weir_status places_check(struct weir_safetensors *file, uint64_t data_byt
     return WEIR_OK;
 }
 
-static weir_status all_read(struct weir_safetensors *file, const char *bytes, size_t n)
+/* The header's length, which the first eight bytes of a file of `n_bytes` say. */
+static weir_status length_read(const struct weir_safetensors *file, const unsigned char first[8], uint64_t n_bytes,
+                               uint64_t *length_out)
 {
-    const unsigned char *size = (const unsigned char *)bytes;
     uint64_t header = 0;
-    json_t *root;
-    if (n < 8)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has %zu bytes, a safetensors file has at least 8", file->path, n);
     for (int i = 0; i < 8; i++)
-        header |= (uint64_t)size[i] << (8 * i);
+        header |= (uint64_t)first[i] << (8 * i);
     if (header > WEIR_SAFETENSORS_HEADER_MAX)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': the header has %" PRIu64 " bytes, at most %d are allowed: it is not a "
                          "safetensors file", file->path, header, (int)WEIR_SAFETENSORS_HEADER_MAX);
-    if (header > n - 8)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': the header has %" PRIu64 " bytes, %zu follow: the file is cut short",
-                         file->path, header, n - 8);
-    weir_status status = weir_json_parse(bytes + 8, (size_t)header, file->path, &root);
+    if (header > n_bytes - 8)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': the header has %" PRIu64 " bytes, %" PRIu64 " follow: the file is cut short",
+                         file->path, header, n_bytes - 8);
+    *length_out = header;
+    return WEIR_OK;
+}
+
+static weir_status text_read(struct weir_safetensors *file, const char *text, uint64_t length, uint64_t n_bytes)
+{
+    json_t *root;
+    weir_status status = weir_json_parse(text, (size_t)length, file->path, &root);
     if (status)
         return weir_error_prefix(status, "safetensors header: ");
     status = header_read(file, root);
     json_decref(root);
-    file->data = bytes + 8 + header;
-    return status ? status : places_check(file, n - 8 - header);
+    file->data_at = 8 + length;
+    return status ? status : places_check(file, n_bytes - 8 - length);
+}
+
+static weir_status size_check(const char *path, uint64_t n_bytes)
+{
+    if (n_bytes >= 8)
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has %" PRIu64 " bytes, a safetensors file has at least 8", path, n_bytes);
 }
 
 /* ---- files --------------------------------------------------------------------------------------------------------- */
+
+static weir_status memory_read(struct weir_safetensors *file, const void *bytes, size_t n)
+{
+    uint64_t length = 0;
+    weir_status status = size_check(file->path, n);
+    if (!status)
+        status = length_read(file, bytes, n, &length);
+    file->bytes = bytes;
+    return status ? status : text_read(file, file->bytes + 8, length, n);
+}
 
 weir_status weir_safetensors_parse(const void *bytes, size_t n, const char *path, struct weir_safetensors *file_out)
 {
     struct weir_safetensors file = {0};
     weir_status status = weir_arena_strdup(&file.arena, path, &file.path);
     if (!status)
-        status = all_read(&file, bytes, n);
+        status = memory_read(&file, bytes, n);
     if (status)
         weir_arena_release(&file.arena);
     else
@@ -201,23 +224,45 @@ weir_status weir_safetensors_parse(const void *bytes, size_t n, const char *path
     return status;
 }
 
-weir_status weir_safetensors_open(const char *path, struct weir_safetensors *file_out)
+static weir_status file_read(struct weir_safetensors *file)
 {
-    struct weir_mapped_file map;
-    weir_status status = weir_mapped_open(path, &map);
+    unsigned char first[8];
+    uint64_t length = 0;
+    char *text;
+    weir_status status = size_check(file->path, file->file.n_bytes);
+    if (!status)
+        status = weir_ranged_read(&file->file, 0, first, sizeof first);
+    if (!status)
+        status = length_read(file, first, file->file.n_bytes, &length);
+    if (!status)
+        status = weir_alloc((size_t)length, 1, &text);
     if (status)
         return status;
-    status = weir_safetensors_parse(map.bytes, map.n_bytes, path, file_out);
+    status = weir_ranged_read(&file->file, 8, text, (size_t)length);
+    if (!status)
+        status = text_read(file, text, length, file->file.n_bytes);
+    weir_free(text);
+    return status;
+}
+
+weir_status weir_safetensors_open(const char *path, struct weir_safetensors *file_out)
+{
+    struct weir_safetensors file = {0};
+    weir_status status = weir_ranged_open(path, &file.file);
     if (status)
-        weir_mapped_close(&map);
+        return status;
+    file.path = file.file.path;
+    status = file_read(&file);
+    if (status)
+        weir_safetensors_close(&file);
     else
-        file_out->map = map;
+        *file_out = file;
     return status;
 }
 
 void weir_safetensors_close(struct weir_safetensors *file)
 {
-    weir_mapped_close(&file->map);
+    weir_ranged_close(&file->file);
     weir_arena_release(&file->arena);
     *file = (struct weir_safetensors){0};
 }

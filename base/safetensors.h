@@ -6,9 +6,10 @@
  * (huggingface/safetensors, README and safetensors/src/tensor.rs.)  Data is little-endian and row-major; the tensors
  * follow each other without a gap and end with the file.
  *
- * Reading.  A file is mapped and checked as a whole before anything of it can be seen: sizes, UTF-8, JSON without
+ * Reading.  The header is read and checked as a whole before anything of a file can be seen: sizes, UTF-8, JSON without
  * duplicate keys, offsets without holes or overlaps, shapes without overflow, the exact end.  Messages name the file, the
- * tensor and the reason.  All dtypes of the format are listed; F32, F16 and BF16 can be read as float32, exactly.
+ * tensor and the reason.  Values are read from the file when they are asked for; one that has been cut short meanwhile is an
+ * error then.  All dtypes of the format are listed; F32, F16 and BF16 can be read as float32, exactly.
  *
  *     struct weir_safetensors file;
  *     weir_safetensors_open("model.safetensors", &file);
@@ -34,7 +35,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "base/mapped_file.h"
+#include "base/ranged_file.h"
 #include "base/safetensors_dtype.h"
 #include "base/status.h"
 
@@ -58,12 +59,13 @@ struct weir_safetensors {
     int n_tensors, n_metadata;
     struct weir_safetensors_tensor *tensors; /* by name */
     struct weir_safetensors_text *metadata;
-    const char *data; /* of the first tensor; any alignment */
+    uint64_t data_at; /* byte of the file at which the first tensor starts */
     struct weir_arena arena;
-    struct weir_mapped_file map; /* all zero bits when parsed from memory */
+    struct weir_ranged_file file; /* all zero bits when parsed from memory */
+    const char *bytes;            /* the file, when parsed from memory */
 };
 
-/* Map and check a file.  WEIR_ERR_IO: it cannot be read.  WEIR_ERR_INVALID: it breaks a rule of the format, or is nothing
+/* Open and check a file.  WEIR_ERR_IO: it cannot be read.  WEIR_ERR_INVALID: it breaks a rule of the format, or is nothing
  * that base/input_file.h opens. */
 weir_status weir_safetensors_open(const char *path, struct weir_safetensors *file_out);
 
@@ -82,8 +84,13 @@ const char *weir_safetensors_metadata(const struct weir_safetensors *file, const
 weir_status weir_safetensors_check_floats(const struct weir_safetensors *file,
                                           const struct weir_safetensors_tensor *tensor);
 
+/* `n` bytes of a tensor, as they are in the file, from its byte `at` on.
+ * WEIR_ERR_INVALID: the tensor has fewer.  WEIR_ERR_IO: the file cannot be read, or was cut short since it was opened. */
+weir_status weir_safetensors_bytes(const struct weir_safetensors *file, const struct weir_safetensors_tensor *tensor,
+                                   uint64_t at, size_t n, void *bytes_out);
+
 /* Elements first .. first + n - 1 as float32.  Every value of F16 and BF16 has one; NaNs stay NaNs.
- * WEIR_ERR_UNSUPPORTED as above; WEIR_ERR_INVALID: there are fewer elements. */
+ * WEIR_ERR_UNSUPPORTED as above; WEIR_ERR_INVALID: there are fewer elements; WEIR_ERR_IO as weir_safetensors_bytes. */
 weir_status weir_safetensors_floats(const struct weir_safetensors *file, const struct weir_safetensors_tensor *tensor,
                                     int64_t first, int64_t n, float *values_out);
 

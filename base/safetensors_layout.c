@@ -33,6 +33,8 @@ static weir_status member_set(json_t *object, const char *name, json_t *value)
 static weir_status metadata_set(const struct weir_safetensors_spec *spec, json_t *root)
 {
     json_t *metadata = json_object();
+    if (!metadata)
+        return WEIR_FAIL(WEIR_ERR_NOMEM, "out of memory for the header of a safetensors file");
     weir_status status = spec->n_metadata ? member_set(root, "__metadata__", json_incref(metadata)) : WEIR_OK;
     for (int i = 0; i < spec->n_metadata && !status; i++)
         status = member_set(metadata, spec->metadata[i].key, json_string(spec->metadata[i].value));
@@ -44,11 +46,15 @@ static weir_status tensor_set(const struct weir_safetensors_place *place, json_t
 {
     const struct weir_safetensors_decl *decl = place->decl;
     json_t *shape = json_array();
-    for (int i = 0; i < decl->n_dims; i++)
-        json_array_append_new(shape, json_integer(decl->dims[i]));
+    bool whole = shape;
+    for (int i = 0; i < decl->n_dims && whole; i++)
+        whole = json_array_append_new(shape, json_integer(decl->dims[i])) == 0;
     json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", weir_safetensors_dtype_str(decl->dtype), "shape", shape,
                               "data_offsets", (json_int_t)place->begin, (json_int_t)(place->begin + place->bytes));
-    return member_set(root, decl->name, entry);
+    if (whole && entry)
+        return member_set(root, decl->name, entry);
+    json_decref(entry);
+    return WEIR_FAIL(WEIR_ERR_NOMEM, "out of memory for the header of a safetensors file");
 }
 
 /* Sort, give every tensor its place; refuse what the format cannot say. */

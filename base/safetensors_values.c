@@ -32,6 +32,41 @@ weir_status weir_safetensors_check_floats(const struct weir_safetensors *file,
                      tensor->name, weir_safetensors_dtype_str(tensor->dtype));
 }
 
+weir_status weir_safetensors_bytes(const struct weir_safetensors *file, const struct weir_safetensors_tensor *tensor,
+                                   uint64_t at, size_t n, void *bytes_out)
+{
+    uint64_t all = tensor->end - tensor->begin, from = file->data_at + tensor->begin + at;
+    if (at > all || n > all - at)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensor '%s' has %" PRIu64 " bytes, %zu from %" PRIu64 " on are not there",
+                         file->path, tensor->name, all, n, at);
+    if (!file->bytes) {
+        weir_status status = weir_ranged_read(&file->file, from, bytes_out, n);
+        return status ? weir_error_prefix(status, "tensor '%s': ", tensor->name) : WEIR_OK;
+    }
+    if (n)
+        memcpy(bytes_out, file->bytes + from, n);
+    return WEIR_OK;
+}
+
+enum { HALVES = 4096 }; /* read at a time */
+
+static weir_status halves_read(const struct weir_safetensors *file, const struct weir_safetensors_tensor *tensor,
+                               int64_t first, int64_t n, float *values)
+{
+    uint16_t halves[HALVES];
+    bool brain = tensor->dtype == WEIR_SAFETENSORS_BF16;
+    for (int64_t at = 0; at < n; at += HALVES) {
+        int64_t some = n - at < HALVES ? n - at : HALVES;
+        weir_status status =
+            weir_safetensors_bytes(file, tensor, 2 * (uint64_t)(first + at), (size_t)some * sizeof *halves, halves);
+        if (status)
+            return status;
+        for (int64_t i = 0; i < some; i++)
+            values[at + i] = brain ? from_bits((uint32_t)halves[i] << 16) : from_half(halves[i]);
+    }
+    return WEIR_OK;
+}
+
 weir_status weir_safetensors_floats(const struct weir_safetensors *file, const struct weir_safetensors_tensor *tensor,
                                     int64_t first, int64_t n, float *values)
 {
@@ -41,13 +76,7 @@ weir_status weir_safetensors_floats(const struct weir_safetensors *file, const s
     if (first < 0 || n < 0 || first > tensor->n_elements || n > tensor->n_elements - first)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': tensor '%s' has %" PRId64 " elements, %" PRId64 " from %" PRId64
                          " on are not there", file->path, tensor->name, tensor->n_elements, n, first);
-    const char *from = file->data + tensor->begin + (uint64_t)first * weir_safetensors_bits(tensor->dtype) / 8;
-    if (tensor->dtype == WEIR_SAFETENSORS_F32 && n)
-        memcpy(values, from, (size_t)n * sizeof *values);
-    for (int64_t i = 0; i < n && tensor->dtype != WEIR_SAFETENSORS_F32; i++) {
-        uint16_t bits;
-        memcpy(&bits, from + 2 * i, sizeof bits);
-        values[i] = tensor->dtype == WEIR_SAFETENSORS_F16 ? from_half(bits) : from_bits((uint32_t)bits << 16);
-    }
-    return WEIR_OK;
+    if (tensor->dtype != WEIR_SAFETENSORS_F32)
+        return halves_read(file, tensor, first, n, values);
+    return weir_safetensors_bytes(file, tensor, (uint64_t)first * sizeof *values, (size_t)n * sizeof *values, values);
 }

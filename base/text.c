@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file_calls.h"
 #include "base/input_file.h"
 
 void weir_text_append(struct weir_text *text, const char *format, ...)
@@ -134,7 +135,7 @@ static weir_status bytes_read(int descriptor, const char *name, size_t limit, ch
         weir_status status = weir_grow(data, &capacity, *used + READ_STEP + 1, 1);
         if (status)
             return status;
-        ssize_t n = read(descriptor, *data + *used, capacity - *used - 1);
+        ssize_t n = weir_call_read(descriptor, *data + *used, capacity - *used - 1);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "tests/support/logit_tap.h"
+#include "base/alloc.h"
 #include "base/safetensors.h"
 #include "engine/weir.h"
 
@@ -69,11 +70,16 @@ static void step_run(struct run *run, int64_t step)
 {
     struct weir_step_report report;
     size_t bytes = (size_t)(run->batch * run->length) * sizeof(int32_t);
+    int32_t *ids;
+    must(weir_alloc(bytes, 1, &ids));
     for (int64_t mb = 0; mb < run->microbatches; mb++) {
         size_t at = (size_t)(step * run->microbatches + mb) * bytes;
-        must(weir_engine_feed(run->engine, "tokens", (int)mb, run->batches.data + run->tokens->begin + at));
-        must(weir_engine_feed(run->engine, "targets", (int)mb, run->batches.data + run->targets->begin + at));
+        must(weir_safetensors_bytes(&run->batches, run->tokens, at, bytes, ids));
+        must(weir_engine_feed(run->engine, "tokens", (int)mb, ids));
+        must(weir_safetensors_bytes(&run->batches, run->targets, at, bytes, ids));
+        must(weir_engine_feed(run->engine, "targets", (int)mb, ids));
     }
+    weir_free(ids);
     must(weir_engine_step(run->engine, 1e-3, &report));
     run->losses[step] = (float)report.loss;
 }

@@ -22,7 +22,8 @@ bool options_given(const struct options *options, const char *name)
 void options_release(struct options *options)
 {
     json_decref(options->config);
-    options->config = NULL;
+    json_decref(options->stored);
+    options->config = options->stored = NULL;
 }
 
 /* ---- values -------------------------------------------------------------------------------------------------------- */
@@ -54,6 +55,22 @@ static bool bytes_parse(const char *text, int64_t *bytes_out)
     if (*end || !(value >= 1 && value < 0x1p62) || (!suffix && value != floor(value)))
         return false;
     *bytes_out = (int64_t)value;
+    return true;
+}
+
+static const char units[] = "smhd";
+
+bool options_duration(const char *text, double *seconds_out)
+{
+    static const double of_unit[] = {1, 60, 3600, 86400};
+    char *end;
+    if (!strchr("0123456789.", *text) || strpbrk(text, "xX"))
+        return false;
+    double value = strtod(text, &end);
+    const char *unit = end != text && *end ? strchr(units, *end) : NULL;
+    if (!unit || end[1] || !(value > 0 && value < 1e9))
+        return false;
+    *seconds_out = value * of_unit[unit - units];
     return true;
 }
 
@@ -97,6 +114,11 @@ static weir_status value_set(const struct option_row *row, const char *text, voi
         if (!bytes_parse(text, &whole) || !in_range(row, (double)whole))
             return out_of_range(row, text);
         memcpy(field, &whole, sizeof whole);
+        return WEIR_OK;
+    case OPTION_TIME:
+        if (!options_duration(text, &real))
+            return WEIR_FAIL(WEIR_ERR_USAGE, "--%s takes a time such as 90s, 30m or 2h, not '%s'", row->name, text);
+        memcpy(field, &real, sizeof real);
         return WEIR_OK;
     case OPTION_TEXT:
         memcpy(field, &text, sizeof text);
@@ -179,8 +201,8 @@ static weir_status config_keep(json_t *root, const char *key, const char **text,
     return WEIR_OK;
 }
 
-static weir_status config_value_set(const struct options *options, const struct option_row *row, const char *key,
-                                    json_t *value, const char *path, void *values)
+static weir_status config_value_set(json_t *root, const struct option_row *row, const char *key, json_t *value,
+                                    const char *path, void *values)
 {
     char buffer[64];
     if (row->kind == OPTION_FLAG && !json_is_boolean(value))
@@ -194,7 +216,7 @@ static weir_status config_value_set(const struct options *options, const struct 
         return WEIR_FAIL(WEIR_ERR_USAGE, "'%s': '%s' must be a number or a string", path, row->name);
     weir_status status = WEIR_OK;
     if (row->kind == OPTION_TEXT && text == buffer)
-        status = config_keep(options->config, key, &text, path);
+        status = config_keep(root, key, &text, path);
     if (!status)
         status = value_set(row, text, values);
     return status == WEIR_ERR_USAGE ? weir_error_prefix(status, "'%s': ", path) : status;
@@ -212,7 +234,7 @@ static weir_status config_apply(struct options *options, const char *path, void 
         if (!strcmp(options->table->rows[i].name, "config"))
             return WEIR_FAIL(WEIR_ERR_USAGE, "'%s': a configuration cannot name another one", path);
         const struct option_row *row = &options->table->rows[i];
-        weir_status status = options->given[i] ? WEIR_OK : config_value_set(options, row, key, value, path, values);
+        weir_status status = options->given[i] ? WEIR_OK : config_value_set(options->config, row, key, value, path, values);
         if (status)
             return status;
         options->given[i] = true;
@@ -232,6 +254,62 @@ static weir_status config_read(struct options *options, void *values)
     if (!status && !json_is_object(options->config))
         status = WEIR_FAIL(WEIR_ERR_USAGE, "'%s' must hold one JSON object whose keys are option names", path);
     return status ? status : config_apply(options, path, values);
+}
+
+weir_status options_fill(struct options *options, json_t *stored, const char *path, void *values)
+{
+    const char *key;
+    json_t *value;
+    void *next;
+    weir_status status = WEIR_OK;
+    options->stored = stored;
+    json_object_foreach_safe(stored, next, key, value) {
+        int i = row_find(options->table->rows, key, strlen(key));
+        if (i < 0 || options->given[i] || status)
+            continue;
+        status = config_value_set(stored, &options->table->rows[i], key, value, path, values);
+        options->given[i] = !status;
+    }
+    return status;
+}
+
+static json_t *value_json(const struct option_row *row, const void *values)
+{
+    const char *field = (const char *)values + row->offset, *text;
+    int64_t whole;
+    double real;
+    switch (row->kind) {
+    case OPTION_FLAG:
+        return json_boolean(*(const bool *)field);
+    case OPTION_TIME:
+    case OPTION_REAL:
+        memcpy(&real, field, sizeof real);
+        return json_real(real);
+    case OPTION_TEXT:
+        memcpy(&text, field, sizeof text);
+        return weir_json_utf8(text);
+    case OPTION_INT:
+    case OPTION_BYTES:
+        break;
+    }
+    memcpy(&whole, field, sizeof whole);
+    return json_integer(whole);
+}
+
+json_t *options_json(const struct options *options, const void *values, const char *const *left_out)
+{
+    json_t *root = json_object();
+    for (int i = 0; root && options->table->rows[i].name; i++) {
+        const struct option_row *row = &options->table->rows[i];
+        int out = 0;
+        while (left_out[out] && strcmp(left_out[out], row->name) != 0)
+            out++;
+        if (options->given[i] && !left_out[out] && json_object_set_new(root, row->name, value_json(row, values))) {
+            json_decref(root);
+            return NULL;
+        }
+    }
+    return root;
 }
 
 /* ---- the command line ---------------------------------------------------------------------------------------------- */

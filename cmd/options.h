@@ -35,6 +35,7 @@ enum option_kind {
     OPTION_REAL,  /* double within [min, max] */
     OPTION_BYTES, /* int64_t >= 1, within [min, max]: a number with an optional suffix K, M, G, T (powers of 1024; a trailing
                      iB is fine) */
+    OPTION_TIME,  /* double > 0, in seconds: a number with a suffix s, m, h or d */
     OPTION_TEXT,  /* const char * */
 };
 
@@ -65,6 +66,7 @@ struct options {
     const struct option_table *table;
     bool given[OPTIONS_MOST_ROWS]; /* by row */
     struct json_t *config;         /* text values may point into it; NULL: none */
+    struct json_t *stored;         /* what options_fill() took: likewise */
 };
 
 /* Parse argv[1..] into `values`.  Options and positional arguments may be mixed; in names '_' may stand for '-', and names of
@@ -74,6 +76,17 @@ struct options {
 weir_status options_parse(struct options *options, const struct option_table *table, int argc, char **argv, void *values,
                           const char **positional_out, int max_positional, int *n_positional_out,
                           enum option_outcome *outcome_out);
+
+/* "90s", "1.5h": a time with its unit, in seconds. */
+bool options_duration(const char *text, double *seconds_out);
+
+/* Take from the JSON object `stored` what neither the command line nor the configuration gave.  `path` names it in messages; keys
+ * that are no options of the table are passed over.  Takes the reference. */
+weir_status options_fill(struct options *options, struct json_t *stored, const char *path, void *values);
+
+/* What was given, as an object that options_fill() takes, but for the names in `left_out` (NULL-terminated); NULL: out of
+ * memory. */
+struct json_t *options_json(const struct options *options, const void *values, const char *const *left_out);
 
 /* true when the option was given on the command line or in the configuration. */
 bool options_given(const struct options *options, const char *name);

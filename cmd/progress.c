@@ -12,11 +12,11 @@ static const int64_t second_ns = 1000000000;
 
 enum { BAR = 20 };
 
-void progress_start(struct progress *progress, int64_t n_steps, const char *unit, bool quiet)
+void progress_start(struct progress *progress, int64_t first, int64_t n_steps, const char *unit, bool quiet)
 {
     const char *term = getenv("TERM"), *no_colour = getenv("NO_COLOR");
     bool dumb = !term || !strcmp(term, "dumb");
-    *progress = (struct progress){.quiet = quiet, .n_steps = n_steps, .unit = unit, .start_ns = weir_clock_ns(),
+    *progress = (struct progress){.quiet = quiet, .first = first, .n_steps = n_steps, .unit = unit, .start_ns = weir_clock_ns(),
                                   .val_loss = NAN};
     progress->terminal = isatty(STDERR_FILENO) && !dumb;
     progress->colour = progress->terminal && !(no_colour && *no_colour);
@@ -36,7 +36,8 @@ static void line_print(const struct progress *progress, const struct weir_step_r
                        double per_second, int64_t now)
 {
     int64_t done = report->step + 1;
-    double left = (double)(now - progress->start_ns) / (double)done * (double)(progress->n_steps - done) / 1e9;
+    double a_step = (double)(now - progress->start_ns) / (double)(done - progress->first) / 1e9;
+    double left = a_step * (double)(progress->n_steps - done);
     char rate[32], bar[BAR + 1];
     rate_print(rate, per_second);
     int filled = (int)(BAR * done / progress->n_steps);
@@ -62,7 +63,7 @@ void progress_step(struct progress *progress, const struct weir_step_report *rep
     if (progress->quiet)
         return;
     int64_t now = weir_clock_ns(), pause = progress->terminal ? second_ns / 10 : 5 * second_ns;
-    bool edge = val_loss || report->step == 0 || report->step + 1 == progress->n_steps;
+    bool edge = val_loss || report->step == progress->first || report->step + 1 == progress->n_steps;
     if (!edge && now - progress->shown_ns < pause)
         return;
     progress->shown_ns = now;

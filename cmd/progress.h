@@ -9,14 +9,14 @@
 
 struct progress {
     bool quiet, terminal, colour;
-    int64_t n_steps;
+    int64_t first, n_steps; /* steps done before; of all */
     const char *unit; /* "tok" */
     int64_t start_ns, shown_ns;
     double val_loss; /* of the last validation; NaN: none to show */
     bool line_open; /* a line without newline stands on the terminal */
 };
 
-void progress_start(struct progress *progress, int64_t n_steps, const char *unit, bool quiet);
+void progress_start(struct progress *progress, int64_t first, int64_t n_steps, const char *unit, bool quiet);
 
 /* val_loss: measured after this step, or NULL.  On a terminal it stays on the line until there is a newer one. */
 void progress_step(struct progress *progress, const struct weir_step_report *report, double lr, double per_second,

@@ -27,6 +27,15 @@ static const struct option_row rows[] = {
     ROW("val-batches", 0, OPTION_INT, val_batches, "N", "step-sized batches of one validation (10, or all there are)", 1, 1e12),
     ROW("init-from", 0, OPTION_TEXT, init_from, "PATH", "read the weights from safetensors: a file or a model folder", 0, 0),
     ROW("export", 0, OPTION_TEXT, export, "DIR", "write a Hugging Face model folder at the end, also after ^C", 0, 0),
+    ROW("checkpoint-dir", 0, OPTION_TEXT, checkpoint_dir, "DIR", "write checkpoints into DIR/step-N, one at the end always", 0, 0),
+    ROW("checkpoint-every", 0, OPTION_TEXT, checkpoint_every, "N|TIME", "steps or time (90s, 30m) between checkpoints (10m)", 0, 0),
+    ROW("keep", 0, OPTION_INT, keep, "K", "whole checkpoints that stay (all)", 1, 1e9),
+    ROW("keep-best", 0, OPTION_FLAG, keep_best, NULL, "the one of the smallest validation loss stays too", 0, 0),
+    ROW("checkpoint-sync", 0, OPTION_FLAG, checkpoint_sync, NULL, "write them between steps, without a copy of the state", 0, 0),
+    ROW("resume", 0, OPTION_FLAG, resume, NULL, "go on from the newest whole checkpoint, or begin where there is none", 0, 0),
+    ROW("new-data", 0, OPTION_FLAG, new_data, NULL, "with --resume: other data, from their first sample on", 0, 0),
+    ROW("stop-after", 0, OPTION_TIME, stop_after, "TIME", "finish the step, save and end then (2h, 90s)", 0, 0),
+    ROW("grace", 0, OPTION_TIME, grace, "TIME", "after a signal: end without, when step and save take longer (120s)", 0, 0),
     ROW("stages", 0, OPTION_INT, stages, "S", "pipeline stages (2)", 1, 65536),
     ROW("ranks", 'p', OPTION_INT, ranks, "P", "or: ranks (--pp), each with --chunks stages", 1, 65536),
     ROW("chunks", 0, OPTION_INT, chunks, "V", "stages per rank (the schedule's own)", 1, 65536),
@@ -136,6 +145,7 @@ static void result_json_print(struct train_run *run)
     if (!isnan(run->val_loss))
         json_object_set_new(root, "val_loss_last", real_json(run->val_loss));
     train_data_json(run, root);
+    json_object_set_new(root, "stopped", json_boolean(run->stopped));
     if (run->profile)
         json_object_set_new(root, "profile", train_profile_json(run));
     weir_json_append(&text, root, DIGITS);
@@ -154,6 +164,10 @@ static void result_print(struct train_run *run)
         if (!isnan(run->val_loss))
             printf(": loss %.4f in validation", run->val_loss);
         printf("\n");
+        return;
+    }
+    if (run->n_done == run->first_step) { /* resumed at its end */
+        printf("%s was trained for %" PRId64 " steps already\n", weir_printable(run->model->name, shown, sizeof shown), run->n_done);
         return;
     }
     printf("trained %s for %" PRId64 " steps on %d stage%s: loss %.4f at the start, %.4f at the end",
@@ -179,6 +193,9 @@ static int run_train(int argc, char **argv)
     enum option_outcome outcome;
     weir_status status = options_parse(&o.given, &table, argc, argv, &o, NULL, 0, &n, &outcome);
     bool done = status || outcome == OPTIONS_HELP_SHOWN || list_shown(&o);
+    if (!done)
+        status = train_checkpoint_fill(&o);
+    done = done || status;
     int code = done ? train_failed(&o, status, launched_leads(), false) : train_do(&o, result_show);
     options_release(&o.given);
     return code;

@@ -18,12 +18,15 @@
 struct train_options {
     const char *model, *data, *val_data, *data_format, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
     const char *placement, *recompute;
-    const char *metrics, *trace, *config, *init_from, *export;
+    const char *metrics, *trace, *config, *init_from, *export, *checkpoint_dir, *checkpoint_every;
+    int64_t keep;             /* 0: all */
+    double stop_after, grace; /* seconds; 0: not given */
     int64_t stages, ranks, chunks, replicas, zero, bucket_bytes, microbatches, microbatch_size, seq_len;
     int64_t steps, warmup, seed, threads, device_memory;
     int64_t val_every, val_batches; /* 0: chosen */
     double lr, min_lr, weight_decay, grad_clip, dropout, beta1, beta2, eps;
     bool print_memory, print_program, json, quiet, profile, force;
+    bool resume, new_data, keep_best, checkpoint_sync;
     bool evaluates; /* weir evaluate: no steps, and val_data is its --data */
     struct options given;
 };
@@ -34,6 +37,15 @@ struct train_source {
     const char *text;         /* what the option says */
     const char *const *paths; /* [n_paths]: its files; none for images */
     int n_paths;
+};
+
+/* When checkpoints are written, and what has been. */
+struct train_checkpoints {
+    int64_t every_steps, every_ns; /* one of them; 0: not by this */
+    int64_t saved_ns;              /* the end of the step that was saved last, on the clock of all; 0: none yet */
+    int64_t saved_step;            /* steps done then; -1: none */
+    bool busy;                     /* one is being written */
+    const char *config;            /* JSON: options, and what must be the same in a run that goes on */
 };
 
 /* A failure that is reported when what the run has learnt is safe. */
@@ -71,11 +83,18 @@ struct train_run {
     bool leads; /* of several processes, the one that prints and writes files */
     double first_loss, last_loss;
     double val_loss; /* of the last validation; NaN: none yet */
-    int64_t n_done;
+    int64_t val_step;      /* steps done when val_loss was measured */
+    int64_t first_step;    /* steps done by the run that this one goes on from */
+    int64_t n_done;        /* of both */
+    int64_t sample;        /* the number of the next sample */
+    double seconds_before; /* that the other run trained */
+    struct train_checkpoints checkpoints;
+    int64_t command_ns;    /* when the command began */
     int64_t begin_ns;      /* of the first step */
+    bool stopped;          /* before the last step */
     bool engine_failed;   /* it can only be closed */
     bool validation_cut;  /* a signal ended the last validation early */
-    struct train_failure output, export; /* of metrics or trace, and of --export */
+    struct train_failure output, export, checkpoint; /* of metrics or trace, of --export, of the last checkpoint */
 };
 
 /* The launcher calls this process the first one, or there is no launcher. */
@@ -102,7 +121,7 @@ int train_failed(const struct train_options *options, weir_status status, bool l
 #define TRAIN_OPTIONS_DEFAULT                                                                                          \
     {.data_format = "auto", .schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw",   \
      .device = "cpu", .dtype = "f32", .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1,      \
-     .threads = 1, .lr = -1, .min_lr = -1, .weight_decay = -1, .grad_clip = 1}
+     .threads = 1, .grace = 120, .lr = -1, .min_lr = -1, .weight_decay = -1, .grad_clip = 1}
 
 /* "train" or "evaluate", for messages. */
 const char *train_command(const struct train_options *options);
@@ -126,6 +145,9 @@ void train_waits_print(const struct train_waits *waits, int64_t n_steps, FILE *o
 
 /* Feed the samples of one step of `data`, from number `first` on: replica after replica, as weir_data_first() deals them. */
 weir_status train_feed(struct train_run *run, const weir_data *data, int64_t first);
+
+/* Seconds trained, validations included, with those of the run that this one goes on from. */
+double train_seconds(const struct train_run *run);
 
 /* The highest learning rate: --lr, or what the optimizer begins with. */
 double train_lr(const struct train_run *run);
@@ -183,6 +205,30 @@ struct json_t *train_profile_json(struct train_run *run);
  * run->output. */
 weir_status train_steps(struct train_run *run, int *signal_out);
 
+/* The engine's defaults with the run's optimizer, its numbers and the seed. */
+struct weir_engine_config train_optimizer_config(const struct train_run *run);
+
+/* Checkpoints (train_checkpoint.c).  What options are wrong without opening anything; what --resume takes from the newest checkpoint
+ * for options that are not given. */
+weir_status train_checkpoint_check(const struct train_options *o, struct train_run *run);
+weir_status train_checkpoint_fill(struct train_options *o);
+
+/* With the engine open: find out whether checkpoints can be written, and go on from the newest one. */
+weir_status train_checkpoint_open(struct train_run *run);
+
+/* After a step that ended so, and its report: write one where it is due. */
+weir_status train_checkpoint_step(struct train_run *run, const struct weir_step_report *report, const double *val_loss, bool last);
+
+/* The state at the end of the steps, which ended with `status`, where the engine has it; returns when it is durable.  A failure is
+ * kept in run->checkpoint; the message of `status` stays. */
+void train_checkpoint_end(struct train_run *run, weir_status status);
+
+/* The engine still has what the steps so far have made of the parameters, in all processes. */
+bool train_has_state(const struct train_run *run, weir_status status);
+
+/* The process ends when what follows a signal takes longer than --grace; until this is called. */
+void train_grace_end(void);
+
 /* From now on SIGINT, SIGTERM and SIGHUP end the run after a step. */
 void train_stop_watch(struct train_run *run);
 
@@ -190,6 +236,7 @@ void train_stop_watch(struct train_run *run);
  * step's report. */
 int train_stop_seen(const struct train_run *run);
 int train_stop_signal(int stop); /* the signal of a reason to stop; 0: it was none */
+bool train_stop_is_time(int stop); /* --stop-after */
 
 /* An output could not be written: keep the message, stop after the step. */
 void train_output_failed(struct train_run *run, weir_status status);

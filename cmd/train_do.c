@@ -29,7 +29,8 @@ static int run_report(const struct train_run *run, weir_status status)
     int code = train_failed(run->options, status, run->leads, run->connected);
     int of_output = run->leads ? train_failure_report(run, &run->output) : 0;
     int of_export = run->leads ? train_failure_report(run, &run->export) : weir_status_exit_code(run->export.status);
-    return code ? code : of_output ? of_output : of_export;
+    int of_checkpoint = run->leads ? train_failure_report(run, &run->checkpoint) : weir_status_exit_code(run->checkpoint.status);
+    return code ? code : of_output ? of_output : of_export ? of_export : of_checkpoint;
 }
 
 int train_do(const struct train_options *o, void (*show)(struct train_run *run))
@@ -50,6 +51,8 @@ int train_do(const struct train_options *o, void (*show)(struct train_run *run))
         status = train_steps(&run, &stopped);
         if (!status && run.n_done && run.profile && run.leads)
             train_profile_print(&run, stderr);
+        train_checkpoint_end(&run, status);
+        train_grace_end();
         weir_status exported = train_export(&run, status);
         bool shown = !status && !exported && run.leads && (run.n_done || (!o->steps && !run.validation_cut));
         if (shown)

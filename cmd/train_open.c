@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "cmd/launched.h"
 #include "cmd/paths.h"
@@ -80,6 +81,8 @@ static weir_status choices_read(const struct train_options *o, struct train_run 
         status = optimizer_read(o, run);
     if (!status)
         status = rates_read(o, run);
+    if (!status)
+        status = train_checkpoint_check(o, run);
     return status ? status : dtype_read(o, run);
 }
 
@@ -125,16 +128,10 @@ static weir_status preview_print(const struct train_run *run, const struct weir_
     return status;
 }
 
-/* Open the engine; with --print-... only compile and print, which needs no memory and also shows what does not fit. */
-static weir_status engine_open(const struct train_options *o, struct train_run *run)
+struct weir_engine_config train_optimizer_config(const struct train_run *run)
 {
     struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
-    config.graph = run->graph;
-    config.schedule = &run->schedule;
-    config.device = o->device;
-    config.dtype = run->dtype;
-    config.placement = o->placement;
-    config.threads_per_rank = (int)o->threads;
+    const struct train_options *o = run->options;
     config.optimizer = run->optimizer;
     config.weight_decay = o->weight_decay >= 0 ? o->weight_decay : run->optimizer == WEIR_OPTIMIZER_ADAMW ? 0.1 : 0;
     config.grad_clip = o->grad_clip;
@@ -142,9 +139,23 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.beta2 = options_given(&o->given, "adam-beta2") ? o->beta2 : config.beta2;
     config.eps = options_given(&o->given, "adam-eps") ? o->eps : config.eps;
     config.seed = (uint64_t)o->seed;
+    return config;
+}
+
+/* Open the engine; with --print-... only compile and print, which needs no memory and also shows what does not fit. */
+static weir_status engine_open(const struct train_options *o, struct train_run *run)
+{
+    struct weir_engine_config config = train_optimizer_config(run);
+    config.graph = run->graph;
+    config.schedule = &run->schedule;
+    config.device = o->device;
+    config.dtype = run->dtype;
+    config.placement = o->placement;
+    config.threads_per_rank = (int)o->threads;
     config.device_memory = o->device_memory;
     config.recompute = o->recompute;
     config.evaluates = run->validation.data;
+    config.snapshots = o->checkpoint_dir && !o->checkpoint_sync;
     config.replicas = (int)o->replicas;
     config.zero = (int)o->zero;
     config.bucket_bytes = o->bucket_bytes;
@@ -167,7 +178,9 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
 static weir_status weights_prepare(const struct train_options *o, struct train_run *run)
 {
     weir_status status = o->export && run->leads ? weir_export_check(run->graph, o->export) : WEIR_OK;
-    return status || !o->init_from ? status : weir_engine_load_weights(run->engine, o->init_from);
+    if (!status && o->checkpoint_dir)
+        status = train_checkpoint_open(run);
+    return status || !o->init_from || run->first_step ? status : weir_engine_load_weights(run->engine, o->init_from);
 }
 
 static weir_status buffers_make(struct train_run *run)
@@ -227,7 +240,7 @@ static weir_status trace_open(const struct train_options *o, struct train_run *r
 /* Processes that run alone, each with the same command line, would write the same files. */
 static weir_status alone_check(const struct train_options *o)
 {
-    const char *output = o->export ? o->export : o->trace; /* metrics are locked by whoever comes first */
+    const char *output = o->export ? o->export : o->checkpoint_dir ? o->checkpoint_dir : o->trace; /* metrics are locked by whoever comes first */
     if (!output || !o->transport || strcmp(o->transport, "local") != 0 || !launched_several())
         return WEIR_OK;
     return WEIR_FAIL(WEIR_ERR_USAGE, "a launcher started several processes and --transport local runs each of them alone: all would "
@@ -247,6 +260,7 @@ static weir_status paths_register(const struct train_options *o, bool leads)
     paths_write_model(&paths, "--export", o->export);
     paths_write_metrics(&paths, "--metrics", o->metrics);
     paths_write(&paths, "--trace", o->trace);
+    paths_write(&paths, "--checkpoint-dir", o->checkpoint_dir);
     weir_status status = paths_check(&paths, o->force);
     if (!status)
         status = alone_check(o);
@@ -280,6 +294,8 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
         status = buffers_make(run);
     if (!status && o->metrics && run->leads)
         status = weir_metrics_open(o->metrics, run->n_ranks, &run->metrics);
+    if (!status && run->metrics && run->first_step)
+        status = weir_metrics_continue(run->metrics, run->first_step);
     if (!status && run->metrics)
         status = train_header_write(run);
     if (!status && o->trace)
@@ -291,7 +307,7 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
 
 weir_status train_open(const struct train_options *options, struct train_run *run)
 {
-    *run = (struct train_run){.options = options, .first_loss = NAN, .last_loss = NAN, .val_loss = NAN,
+    *run = (struct train_run){.options = options, .command_ns = weir_clock_ns(), .checkpoints = {.saved_step = -1}, .first_loss = NAN, .last_loss = NAN, .val_loss = NAN,
                               .leads = train_leads(options)};
     weir_status status = all_open(options, run);
     if (status) {

@@ -8,8 +8,8 @@
 /* Feed a step, and have what comes next read from disk while it runs. */
 static weir_status step_feed(struct train_run *run, int64_t step)
 {
-    int64_t samples = train_samples(run), first = weir_data_first(step, 0, 1, samples);
-    if (step == 0) /* all at once instead of one after the other */
+    int64_t samples = train_samples(run), first = run->sample;
+    if (step == run->first_step) /* all at once instead of one after the other */
         weir_data_prefetch(run->train.data, first, samples);
     weir_status status = train_feed(run, run->train.data, first);
     if (!status && step + 1 < run->options->steps)
@@ -25,8 +25,8 @@ static weir_status metrics_write(struct train_run *run, const struct weir_step_r
     for (int r = 0; r < report->n_ranks; r++)
         run->peaks[r] = (int64_t)report->peak_bytes[r];
     struct weir_metrics_step line = {.step = report->step + 1, /* how many are done, as on the screen */
-                                     .time_s = (double)(weir_clock_ns() - run->begin_ns) / 1e9,
-                                     .tokens = train_targets(run) * (report->step + 1),
+                                     .time_s = train_seconds(run),
+                                     .tokens = train_targets(run) / train_samples(run) * run->sample,
                                      .loss = report->loss,
                                      .grad_norm = report->grad_norm,
                                      .lr = lr,
@@ -93,7 +93,7 @@ static void trace_step(struct train_run *run, int64_t step)
 /* Every process takes part, whoever keeps them. */
 static weir_status step_events(struct train_run *run, int64_t step)
 {
-    if (!run->profile && step >= run->n_trace_steps)
+    if (!run->profile && step - run->first_step >= run->n_trace_steps)
         return WEIR_OK;
     weir_status status = weir_engine_events_gather(run->engine);
     run->engine_failed = status;
@@ -111,18 +111,20 @@ static weir_status step_report(struct train_run *run, struct progress *progress,
 {
     double targets = (double)train_targets(run);
     double per_second = report->step_ns > 0 ? targets / ((double)report->step_ns / 1e9) : 0;
-    if (report->step == 0)
+    if (report->step == run->first_step)
         run->first_loss = report->loss;
     run->last_loss = report->loss;
     run->n_done = report->step + 1;
+    run->sample += train_samples(run);
     run->val_loss = val_loss ? *val_loss : run->val_loss;
+    run->val_step = val_loss ? run->n_done : run->val_step;
     progress_step(progress, report, lr, per_second, val_loss);
     weir_status status = step_events(run, report->step);
     if (status)
         return status;
     if (run->profile)
         train_profile_step(run, report);
-    if (run->trace && report->step < run->n_trace_steps)
+    if (run->trace && report->step - run->first_step < run->n_trace_steps)
         trace_step(run, report->step);
     if (run->metrics && !run->output.status)
         train_output_failed(run, metrics_write(run, report, lr, per_second, val_loss));
@@ -136,9 +138,17 @@ static weir_status step_end(struct train_run *run, struct progress *progress, co
     double val_loss;
     bool due = train_validation_due(run, report->step), whole = true;
     weir_status validated = due ? train_validate(run, &val_loss, &whole) : WEIR_OK;
-    weir_status reported = step_report(run, progress, report, lr, due && whole && !validated ? &val_loss : NULL);
+    const double *loss = due && whole && !validated ? &val_loss : NULL;
+    weir_status reported = step_report(run, progress, report, lr, loss);
     run->validation_cut = !whole;
-    return validated ? validated : reported;
+    if (validated || reported)
+        return validated ? validated : reported;
+    return train_checkpoint_step(run, report, loss, report->stop || report->step + 1 == run->options->steps);
+}
+
+double train_seconds(const struct train_run *run)
+{
+    return run->seconds_before + (double)(weir_clock_ns() - run->begin_ns) / 1e9;
 }
 
 double train_lr(const struct train_run *run)
@@ -187,9 +197,9 @@ weir_status train_steps(struct train_run *run, int *signal_out)
     int stop = 0;
     train_stop_watch(run);
     run->begin_ns = weir_clock_ns();
-    progress_start(&progress, run->options->steps, run->model->data == WEIR_DATA_IMAGES ? "img" : "tok",
+    progress_start(&progress, run->first_step, run->options->steps, run->model->data == WEIR_DATA_IMAGES ? "img" : "tok",
                    run->options->quiet || !run->leads);
-    for (int64_t step = 0; step < run->options->steps && !stop && !status; step++)
+    for (int64_t step = run->first_step; step < run->options->steps && !stop && !status; step++)
         status = step_run(run, &progress, step, &stop);
     if (!run->options->steps && run->validation.data) {
         status = train_validate_alone(run);
@@ -201,6 +211,9 @@ weir_status train_steps(struct train_run *run, int *signal_out)
     if (status && status != WEIR_ERR_NUMERIC) /* which every process sees */
         weir_engine_fail(run->engine, status);
     *signal_out = train_stop_signal(stop);
+    run->stopped = stop && run->n_done < run->options->steps;
+    if (train_stop_is_time(stop) && !run->options->quiet && run->leads)
+        fprintf(stderr, "weir train: stopped by --stop-after after %lld steps\n", (long long)run->n_done);
     if (*signal_out && !run->options->quiet && run->leads)
         fprintf(stderr, "weir %s: stopped by signal %d after %lld steps%s\n", train_command(run->options), *signal_out,
                 (long long)run->n_done, run->validation_cut ? ", the validation was not finished" : "");

@@ -1,24 +1,71 @@
 /* weir train: what ends a run before its last step, and what is kept of it.
  *
- *     a signal              the run ends after the step it is in; the export, metrics and trace are as after a last step
+ *     a signal, --stop-after  the run ends after the step it is in; checkpoint, export, metrics and trace are as after a last
+ *                           step
  *     an output fails       the same; other processes learn it with the next step's report
  *     loss not finite       the parameters are those before the step: they are exported
  *     data cannot be read   the same, in a single process: several cannot agree on it
  *     the engine fails      there is nothing left to export */
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/time.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "cmd/train.h"
 
-enum { OUTPUT_FAILED = 1000 }; /* as a stop flag: beyond all signals */
+enum { OUTPUT_FAILED = 1000, TIME_IS_UP }; /* as a stop flag: beyond all signals */
 
 static volatile sig_atomic_t stop_wanted; /* handlers have no other way to say what they saw */
+static volatile sig_atomic_t grace_seconds; /* 0: no limit */
+
+static void timer_set(double seconds)
+{
+    struct itimerval time = {.it_value = {(time_t)seconds, (suseconds_t)(1e6 * (seconds - floor(seconds)))}};
+    setitimer(ITIMER_REAL, &time, NULL);
+}
 
 /* A second signal ends the process.  A terminal that goes away says so twice: by its shell and by itself. */
 static void signal_note(int number)
 {
     stop_wanted = number;
     signal(number, number == SIGHUP ? SIG_IGN : SIG_DFL);
+    if (grace_seconds)
+        alarm((unsigned)grace_seconds);
+}
+
+/* The first time it is --stop-after, else the end of --grace. */
+static void alarm_note(int number)
+{
+    static const char words[] = "weir train: step and checkpoint took longer than --grace: the state since the last checkpoint is lost\n";
+    (void)number;
+    if (!stop_wanted) {
+        stop_wanted = TIME_IS_UP;
+        alarm((unsigned)grace_seconds);
+        return;
+    }
+    if (write(STDERR_FILENO, words, sizeof words - 1) < 0)
+        _exit(1);
+    _exit(stop_wanted < OUTPUT_FAILED ? 128 + stop_wanted : weir_status_exit_code(WEIR_ERR_TIMEOUT));
+}
+
+static void alarm_watch(const struct train_run *run)
+{
+    const struct train_options *o = run->options;
+    double gone = (double)(weir_clock_ns() - run->command_ns) / 1e9;
+    grace_seconds = o->checkpoint_dir || o->stop_after > 0 ? (int)ceil(fmin(o->grace, 1e6)) : 0;
+    if (!grace_seconds)
+        return;
+    signal(SIGALRM, alarm_note);
+    if (o->stop_after > 0)
+        timer_set(fmax(o->stop_after - gone, 1e-3));
+}
+
+void train_grace_end(void)
+{
+    grace_seconds = 0;
+    alarm(0);
 }
 
 void train_stop_watch(struct train_run *run)
@@ -31,6 +78,7 @@ void train_stop_watch(struct train_run *run)
     signal(SIGXCPU, signal_note);
     if (signal(SIGHUP, signal_note) == SIG_IGN) /* nohup */
         signal(SIGHUP, SIG_IGN);
+    alarm_watch(run);
 }
 
 static bool is_alone(const struct train_run *run)
@@ -47,7 +95,12 @@ int train_stop_seen(const struct train_run *run)
 
 int train_stop_signal(int stop)
 {
-    return stop == OUTPUT_FAILED ? 0 : stop;
+    return stop >= OUTPUT_FAILED ? 0 : stop;
+}
+
+bool train_stop_is_time(int stop)
+{
+    return stop == TIME_IS_UP;
 }
 
 void train_failure_keep(struct train_failure *failure, weir_status status)
@@ -71,11 +124,14 @@ void train_output_failed(struct train_run *run, weir_status status)
         stop_wanted = OUTPUT_FAILED;
 }
 
-/* Whether the engine still has what the steps so far have made of the parameters, in all processes. */
+bool train_has_state(const struct train_run *run, weir_status status)
+{
+    return !status || status == WEIR_ERR_NUMERIC || (!run->engine_failed && is_alone(run));
+}
+
 static bool has_learnt(const struct train_run *run, weir_status status)
 {
-    bool whole = !status || status == WEIR_ERR_NUMERIC || (!run->engine_failed && is_alone(run));
-    return (run->n_done > 0 && whole) || (!run->options->steps && !status);
+    return (run->n_done > 0 && train_has_state(run, status)) || (!run->options->steps && !status);
 }
 
 weir_status train_export(struct train_run *run, weir_status status)

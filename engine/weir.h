@@ -38,6 +38,17 @@
  * fork().  An engine stays with the process that opened it: in a child its functions return WEIR_ERR_INVALID, and close does
  * nothing.  A child may open an engine of its own, with device "cpu" and transport "local".
  *
+ * Checkpoints (engine/checkpoint/checkpoint.h).  All processes save and load together; what they save is one folder:
+ *
+ *     struct weir_save save = {.struct_bytes = sizeof save, .dir = "D", .sample = samples_read, .keep = 3};
+ *     weir_engine_save(engine, &save);                         D/step-000120 is durable
+ *
+ *     weir_checkpoint *c;
+ *     weir_engine_newest(engine, "D", NULL, NULL, &c);         in another run, on any layout; NULL: there is none
+ *     weir_engine_load(engine, c);                             parameters, optimizer state, number of the step
+ *     samples_read = weir_checkpoint_info(c)->sample;
+ *     weir_checkpoint_close(c);
+ *
  * A trained model writes text with engine/generate/generator.h.
  *
  * Every function returns a status (base/status.h); weir_last_error() has the message.  An engine is used by one thread at
@@ -53,6 +64,7 @@
 
 #include "base/arena.h"
 #include "base/status.h"
+#include "engine/checkpoint/checkpoint.h"
 #include "engine/program/config.h"
 #include "engine/program/pipeline.h"
 #include "engine/report/events.h"
@@ -68,12 +80,28 @@ struct weir_step_report {
     double loss;                  /* mean over all targets of the step */
     double grad_norm;             /* global, before clipping */
     int64_t step_ns;              /* first instruction to end of the optimizer */
+    int64_t end_ns;               /* when it ended, on the clock of process 0: the same number on all of them */
     double bubble;                /* 1 - busiest rank's compute time / step time */
     int n_ranks;                  /* of all replicas: rank r of replica d is d * (ranks of a pipeline) + r */
     const int64_t *compute_ns;    /* [n_ranks]: time in kernels, waits excluded; valid until the next step */
     const size_t *peak_bytes;     /* [n_ranks]: bytes of the rank on its device: blocks, workspace, a transport's buffers;
                                      a GPU's context comes on top, once for all ranks on it */
     int stop;                     /* largest value of the stop flags of all processes when the step ended */
+};
+
+/* What a checkpoint is to hold besides the engine's state, and what becomes of older ones. */
+struct weir_save {
+    size_t struct_bytes;  /* sizeof(struct weir_save) */
+    const char *dir;      /* the folder of checkpoints: the same one for all processes */
+    int64_t sample;       /* where the data go on */
+    double seconds;       /* trained so far */
+    double val_loss;      /* of a validation of these parameters; NaN: none */
+    const char *config;   /* a JSON object of the program's; NULL: none */
+    const void *extra;    /* bytes of the program's own, those of process 0 count; NULL: none */
+    size_t extra_bytes;
+    int keep;             /* whole checkpoints that stay, the new one included; 0: all */
+    bool keep_best;       /* the one of the smallest val_loss stays too */
+    bool background;      /* the engine was opened with `snapshots`: write while training goes on */
 };
 
 #ifdef __cplusplus
@@ -120,7 +148,7 @@ weir_status weir_engine_param_write(weir_engine *engine, const char *name, const
 weir_status weir_engine_gradient_read(weir_engine *engine, const char *name, float *values_out, size_t n);
 
 /* Read all parameters from a safetensors file, an index of shards, or a folder that has one (base/tensor_files.h says how
- * they are found).  F32, F16 and BF16 tensors under the parameters' names, with or without the model's prefix
+ * they are found); or from a checkpoint, which is read whole and verified.  F32, F16 and BF16 tensors under the parameters' names, with or without the model's prefix
  * ("transformer.", "model."); mask and rotary buffers are passed over, lm_head.weight too where the head is tied.  A
  * missing, extra, doubled or misshapen tensor is WEIR_ERR_INVALID and named; nothing changes unless all is well. */
 weir_status weir_engine_load_weights(weir_engine *engine, const char *path);
@@ -134,6 +162,48 @@ weir_status weir_engine_save_weights(weir_engine *engine, const char *dir);
 /* What weir_engine_save_weights can refuse, found out before training: makes the folder, tries to write to it, looks whether
  * the files in it can be replaced and whether there is room (engine/checkpoint/export_folder.h). */
 weir_status weir_export_check(const struct weir_graph *graph, const char *dir);
+
+/* ---- checkpoints; all of these are collective but where they say otherwise ------------------------------------------- */
+
+/* Steps done since the parameters were new: the number of the next one, from which random numbers follow.  Not collective. */
+int64_t weir_engine_position(const weir_engine *engine);
+weir_status weir_engine_position_set(weir_engine *engine, int64_t step);
+
+/* The optimizer's state of a parameter by its name in the graph: `kind` is an exp_avg, `n` float32 elements, all of it.
+ * Writing is not collective; it writes what this process holds.  WEIR_ERR_INVALID: the optimizer has no such state. */
+weir_status weir_engine_moment_read(weir_engine *engine, enum weir_checkpoint_kind kind, const char *name, float *values_out,
+                                    size_t n);
+weir_status weir_engine_moment_write(weir_engine *engine, enum weir_checkpoint_kind kind, const char *name, const float *values,
+                                     size_t n);
+
+/* Make `dir` where it is not there, and find out whether it can be written and is the same folder for all processes.
+ * WEIR_ERR_IO: it cannot be written.  WEIR_ERR_INVALID: a process, whose host is named, has another folder of that name. */
+weir_status weir_engine_save_check(weir_engine *engine, const char *dir);
+
+/* Write the checkpoint DIR/step-N, N being the steps done, and remove what need not stay (struct weir_save).  Returns when it is
+ * durable; with `background`, when the state has been copied: then what `save` points to may go too, and the outcome is that of a
+ * later poll or wait.  One that is still being written is waited for, and its outcome lost unless it was asked for before.
+ * After a failure training can go on, and what was there before is as it was.  The engine may have failed with WEIR_ERR_NUMERIC:
+ * its state is that before the step.  WEIR_ERR_INVALID: a whole checkpoint of that step is there.  WEIR_ERR_IO. */
+weir_status weir_engine_save(weir_engine *engine, const struct weir_save *save);
+
+/* How is the checkpoint that is written in the background?  To be called after every step, by all processes after the same ones.
+ * *busy_out: it is not durable yet.  The status of one that came to its end is returned once. */
+weir_status weir_engine_save_poll(weir_engine *engine, bool *busy_out);
+
+/* Wait for it. */
+weir_status weir_engine_save_wait(weir_engine *engine);
+
+/* Open the newest whole checkpoint of `dir`, whose files are all read and compared with their hashes, by all processes together.
+ * Damaged ones are passed over; process 0 tells `said` (may be NULL).  *checkpoint_out is NULL when there is none. */
+weir_status weir_engine_newest(weir_engine *engine, const char *dir, weir_checkpoint_said_fn said, void *context,
+                               weir_checkpoint **checkpoint_out);
+
+/* Take over the state of a checkpoint that was verified, of whatever layout.  Then the next steps are, to the bit, those of the
+ * run that wrote it when replicas, micro-batch size and number, threads, dtype, device and libraries are the same.  Nothing
+ * changes unless all is well.  WEIR_ERR_INVALID: a tensor is missing, extra or misshapen, or optimizer or seed are others; the
+ * message names them. */
+weir_status weir_engine_load(weir_engine *engine, weir_checkpoint *checkpoint);
 
 /* Is the input `name` of micro-batch `mb` read by a rank of this process?  When not, feeding it has no effect. */
 bool weir_engine_reads(const weir_engine *engine, const char *name, int mb);

@@ -157,9 +157,7 @@ static weir_status config_print(const struct weir_gpt2_config *c, double dropout
                              "n_positions", (json_int_t)c->n_positions, "vocab_size", (json_int_t)c->vocabulary,
                              "bos_token_id", end, "eos_token_id", end, "tie_word_embeddings", !c->untied, "torch_dtype",
                              "float32");
-    json_object_update(root, more);
-    json_decref(more);
-    return weir_json_print(root, 2, arena, text_out);
+    return weir_json_print(weir_json_joined(root, more), 2, arena, text_out);
 }
 
 weir_status weir_gpt2_build(const struct weir_model_kind *kind, const struct weir_model_params *params,

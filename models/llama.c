@@ -168,9 +168,7 @@ static weir_status config_print(const struct weir_llama_config *c, double p, str
                              c->eps, "rope_scaling", scaling_json(&c->rope), "rope_theta", c->rope.theta, "vocab_size",
                              (json_int_t)c->vocabulary, "bos_token_id", "eos_token_id", "tie_word_embeddings", c->tied,
                              "torch_dtype", "float32");
-    json_object_update(root, more);
-    json_decref(more);
-    return weir_json_print(root, 2, arena, text_out);
+    return weir_json_print(weir_json_joined(root, more), 2, arena, text_out);
 }
 
 weir_status weir_llama_build(const struct weir_model_kind *kind, const struct weir_model_params *params,

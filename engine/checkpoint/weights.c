@@ -290,7 +290,13 @@ weir_status weir_export_check(const struct weir_graph *graph, const char *dir)
     return status ? status : weir_export_place_check(dir, bytes);
 }
 
-/* The names that transformers gives: the head stands beside what the prefix is put in front of. */
+weir_status weir_weights_name(const struct weir_graph *graph, int param, struct weir_arena *arena, const char **name_out)
+{
+    const char *name = graph->params[param].name, *prefix = graph->hf_prefix;
+    bool bare = !prefix || !strcmp(name, "lm_head.weight") || !strncmp(name, prefix, strlen(prefix));
+    return weir_arena_printf(arena, name_out, "%s%s", bare ? "" : prefix, name);
+}
+
 static weir_status decls_make(const struct weir_graph *graph, struct weir_arena *arena,
                               struct weir_safetensors_decl **decls_out)
 {
@@ -298,10 +304,8 @@ static weir_status decls_make(const struct weir_graph *graph, struct weir_arena 
     weir_status status = weir_arena_alloc(arena, (size_t)graph->n_params, sizeof *decls, &decls);
     for (int i = 0; i < graph->n_params && !status; i++) {
         const struct weir_param *param = &graph->params[i];
-        size_t n = graph->hf_prefix ? strlen(graph->hf_prefix) : 0;
-        bool bare = !n || !strcmp(param->name, "lm_head.weight") || !strncmp(param->name, graph->hf_prefix, n);
         decls[i] = (struct weir_safetensors_decl){NULL, WEIR_SAFETENSORS_F32, param->shape.n_dims, param->shape.dims};
-        status = weir_arena_printf(arena, &decls[i].name, "%s%s", bare ? "" : graph->hf_prefix, param->name);
+        status = weir_weights_name(graph, i, arena, &decls[i].name);
     }
     if (!status)
         *decls_out = decls;

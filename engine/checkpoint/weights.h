@@ -9,4 +9,8 @@ weir_status weir_weights_load(struct weir_runner *runner, const char *path);
 weir_status weir_weights_save(struct weir_runner *runner, const char *dir);
 weir_status weir_export_check(const struct weir_graph *graph, const char *dir);
 
+/* The name that transformers gives to parameter `param`, in the arena: the head stands beside what the prefix is put in
+ * front of. */
+weir_status weir_weights_name(const struct weir_graph *graph, int param, struct weir_arena *arena, const char **name_out);
+
 #endif

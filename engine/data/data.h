@@ -16,8 +16,8 @@
  *     tokens  one or several files of tokens: text (bytes are tokens 0..255), the .bin files of nanoGPT, llm.c and
  *             Megatron, NumPy arrays, JSON Lines (engine/data/token_open.h has the formats).  Sample i of a file is the seq_len + 1 tokens from i · seq_len
  *             on: inputs are the first seq_len of them, targets the last seq_len.  In an epoch every token of a file but
- *             those of an incomplete end is an input once; no sample spans two files.  Files are mapped, not read: an
- *             epoch may be larger than memory.
+ *             those of an incomplete end is an input once; no sample spans two files.  Files stay on disk and are read
+ *             sample by sample: an epoch may be larger than memory.
  *     idx     a directory with one IDX image file (u8, three dimensions) and one IDX label file (u8, one dimension), the
  *             format of MNIST, plain or gzip, found by content: other files may lie beside them.  Inputs are pixels / 255
  *             as float32, targets are labels.
@@ -70,13 +70,13 @@ extern "C" {
 weir_status weir_data_paths(const char *text, struct weir_arena *arena, const char *const **paths_out, int *n_paths_out);
 
 /* Open files of tokens, all of one kind, for a model with `vocabulary` ids.  `format` holds for all of them;
- * WEIR_DATA_FORMAT_AUTO finds it out and refuses a file that leaves a doubt.  The files are mapped: one that is cut short
- * is found by the next read of it, but a cut in the very moment of a read ends the process.  At most 2^31 - 1 ids.
+ * WEIR_DATA_FORMAT_AUTO finds it out and refuses a file that leaves a doubt.  The files stay open, a
+ * descriptor each: one that is cut short is an error of the next read that needs what is gone.  At most 2^31 - 1 ids.
  *
  * Opening reads headers and the first sample of each file, and all of a gzip file or of JSON Lines; the ids of every
  * other sample are checked when it is read.
  *
- * WEIR_ERR_IO: cannot be opened or mapped.  WEIR_ERR_INVALID: seq_len < 1, vocabulary < 1, no file, not a regular file,
+ * WEIR_ERR_IO: cannot be opened or read.  WEIR_ERR_INVALID: seq_len < 1, vocabulary < 1, no file, not a regular file,
  * empty, damaged (names file and byte), of no format that is read or not to be told, with fewer than seq_len + 1 tokens,
  * files of several kinds, a file named twice, an id in a first sample that is not below `vocabulary`.  WEIR_ERR_NOMEM.
  * On failure `data_out` is untouched. */
@@ -108,7 +108,7 @@ const struct weir_data_info *weir_data_info(const weir_data *data);
 int64_t weir_data_first(int64_t step, int replica, int n_replicas, int64_t samples_per_replica);
 
 /* Write the `n` samples from number `first` on to `inputs_out` and `targets_out`, one after the other.  Allocates
- * nothing; blocks on nothing but page faults and, per sample of a file, a look at the file's length.
+ * nothing; blocks on nothing but reading from disk: of a file of tokens, one call per sample and 16 KiB.
  *
  * WEIR_ERR_INVALID: first < 0, n < 0, or first + n does not fit in an int64; a token that is not below the vocabulary
  * (names file, token, byte and id).  WEIR_ERR_IO: a file was cut short since it was opened.  After a failure what was
@@ -118,6 +118,10 @@ weir_status weir_data_read(const weir_data *data, int64_t first, int n, void *in
 /* Have what a read of the same numbers will touch brought in from disk, and return at once.  A hint: it cannot fail, and
  * nothing depends on it; what is wrong with a sample is the read's to say. */
 void weir_data_prefetch(const weir_data *data, int64_t first, int64_t n);
+
+/* A hash (XXH3) of what a run reads first: of the number of samples, and of samples from number 0 on, all of them or 32 MiB.  A
+ * sample that cannot be read counts as such. */
+uint64_t weir_data_hash(const weir_data *data);
 
 /* The sample that stands at `number`, in [0, n_samples).  `number` must not be negative. */
 int64_t weir_data_sample(const weir_data *data, int64_t number);

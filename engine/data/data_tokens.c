@@ -1,4 +1,4 @@
-/* Tokens: the samples of one or several mapped files. */
+/* Tokens: the samples of one or several files. */
 #include <limits.h>
 #include <string.h>
 
@@ -31,22 +31,51 @@ static const struct tokens_file *file_of(const struct tokens_data *tokens, int64
     return &tokens->files[low];
 }
 
-static weir_status token_refuse(const struct weir_token_file *file, int64_t at, int64_t vocabulary)
+static weir_status token_refuse(const struct weir_token_file *file, int64_t at, int64_t token, int64_t vocabulary)
 {
     return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': token %lld at byte %lld is %lld, the model's ids end at %lld: the file was "
-                     "made for "
-                     "another tokenizer, or is damaged",
-                     file->map.path, (long long)at, (long long)weir_token_byte(file, at), (long long)weir_token_at(file, at),
-                     (long long)vocabulary - 1);
+                     "made for another tokenizer, or is damaged", file->disk.path, (long long)at,
+                     (long long)weir_token_byte(file, at), (long long)token, (long long)vocabulary - 1);
 }
 
-/* `n` tokens from `from` on. */
-static weir_status tokens_check(const struct weir_token_file *file, int64_t from, int64_t n, int64_t vocabulary)
+/* The tokens of a sample: inputs all but the last, targets all but the first; NULL: they are checked and dropped. */
+struct sample {
+    int64_t from, seq_len, vocabulary;
+    int32_t *input, *target;
+};
+
+/* Tokens k .. k + n - 1 of the sample, whose bytes are at `b`. */
+static weir_status tokens_put(const struct weir_token_file *file, const struct sample *s, int64_t k, int64_t n,
+                              const unsigned char *b)
 {
-    for (int64_t i = 0; i < n; i++) {
-        int64_t token = weir_token_at(file, from + i);
-        if (token < 0 || token >= vocabulary)
-            return token_refuse(file, from + i, vocabulary);
+    for (int64_t i = 0; i < n; i++, b += file->width) {
+        int64_t token = weir_token_value(file, b);
+        if (token < 0 || token >= s->vocabulary)
+            return token_refuse(file, s->from + k + i, token, s->vocabulary);
+        if (s->input && k + i < s->seq_len)
+            s->input[k + i] = (int32_t)token;
+        if (s->target && k + i > 0)
+            s->target[k + i - 1] = (int32_t)token;
+    }
+    return WEIR_OK;
+}
+
+enum { CHUNK = 16384 }; /* bytes read from disk at a time */
+
+static weir_status tokens_read(const struct weir_token_file *file, const struct sample *s)
+{
+    unsigned char chunk[CHUNK];
+    int64_t all = s->seq_len + 1, most = CHUNK / file->width;
+    if (file->tokens)
+        return tokens_put(file, s, 0, all, file->tokens + s->from * file->width);
+    for (int64_t k = 0; k < all; k += most) {
+        int64_t n = all - k < most ? all - k : most;
+        weir_status status = weir_ranged_read(&file->disk, (uint64_t)weir_token_byte(file, s->from + k), chunk,
+                                              (size_t)(n * file->width));
+        if (!status)
+            status = tokens_put(file, s, k, n, chunk);
+        if (status)
+            return status;
     }
     return WEIR_OK;
 }
@@ -54,25 +83,16 @@ static weir_status tokens_check(const struct weir_token_file *file, int64_t from
 static weir_status sample_read(const struct weir_data *data, int64_t sample, void *input_out, void *target_out)
 {
     const struct tokens_file *holder = file_of((const struct tokens_data *)data, sample);
-    const struct weir_token_file *file = &holder->file;
     int64_t seq_len = data->info.input.dims[0], from = (sample - holder->first_sample) * seq_len;
-    int32_t *input = input_out, *target = target_out;
-    weir_status status = file->memory ? WEIR_OK : weir_mapped_check(&file->map);
-    if (!status)
-        status = tokens_check(file, from, seq_len + 1, data->info.n_classes);
-    for (int64_t i = 0; i < seq_len && !status; i++) {
-        input[i] = (int32_t)weir_token_at(file, from + i);
-        target[i] = (int32_t)weir_token_at(file, from + i + 1);
-    }
-    return status;
+    return tokens_read(&holder->file, &(struct sample){from, seq_len, data->info.n_classes, input_out, target_out});
 }
 
 static void sample_want(const struct weir_data *data, int64_t sample)
 {
     const struct tokens_file *holder = file_of((const struct tokens_data *)data, sample);
     int64_t seq_len = data->info.input.dims[0], from = (sample - holder->first_sample) * seq_len;
-    if (!holder->file.memory)
-        weir_mapped_want(&holder->file.map, (size_t)weir_token_byte(&holder->file, from),
+    if (!holder->file.tokens)
+        weir_ranged_want(&holder->file.disk, (uint64_t)weir_token_byte(&holder->file, from),
                          (size_t)(seq_len + 1) * (size_t)holder->file.width);
 }
 
@@ -92,11 +112,11 @@ static weir_status length_check(const struct weir_token_file *file, int64_t seq_
     if (file->n_tokens > seq_len)
         return WEIR_OK;
     if (file->is_text)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has %lld bytes, sequence length %lld needs at least %lld", file->map.path,
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has %lld bytes, sequence length %lld needs at least %lld", file->disk.path,
                          (long long)file->n_tokens, (long long)seq_len, (long long)seq_len + 1);
     return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has %lld tokens and ends at byte %lld, sequence length %lld needs at least "
                      "%lld tokens",
-                     file->map.path, (long long)file->n_tokens, (long long)weir_token_byte(file, file->n_tokens),
+                     file->disk.path, (long long)file->n_tokens, (long long)weir_token_byte(file, file->n_tokens),
                      (long long)seq_len, (long long)seq_len + 1);
 }
 
@@ -106,11 +126,11 @@ static weir_status company_check(const struct tokens_data *tokens, int i)
     const struct weir_token_file *file = &tokens->files[i].file, *first = &tokens->files[0].file;
     if (strcmp(file->kind, first->kind) != 0)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is %s and '%s' is %s: the files of one source must be of one kind",
-                         first->map.path, first->kind, file->map.path, file->kind);
+                         first->disk.path, first->kind, file->disk.path, file->kind);
     for (int k = 0; k < i; k++) {
-        const struct weir_mapped_file *other = &tokens->files[k].file.map;
-        if (other->device == file->map.device && other->inode == file->map.inode)
-            return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' and '%s' are the same file: name it once", other->path, file->map.path);
+        const struct weir_ranged_file *other = &tokens->files[k].file.disk;
+        if (other->device == file->disk.device && other->inode == file->disk.inode)
+            return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' and '%s' are the same file: name it once", other->path, file->disk.path);
     }
     return WEIR_OK;
 }
@@ -141,7 +161,7 @@ static weir_status files_open(struct tokens_data *tokens, const char *const *pat
         if (!status)
             status = company_check(tokens, i);
         if (!status) /* what was made for another tokenizer mostly shows at once; every sample is checked when it is read */
-            status = tokens_check(file, 0, seq_len + 1, vocabulary);
+            status = tokens_read(file, &(struct sample){0, seq_len, vocabulary, NULL, NULL});
     }
     return status;
 }

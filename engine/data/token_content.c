@@ -17,7 +17,7 @@ void weir_token_file_set(const struct weir_token_content *content, enum weir_tok
     file->type = type;
     file->width = weir_token_width(type);
     file->first_byte = first_byte;
-    file->tokens = content->bytes + first_byte;
+    file->tokens = content->whole ? content->bytes + first_byte : NULL;
     file->n_tokens = (int64_t)((content->n_bytes - first_byte) / (size_t)file->width);
 }
 

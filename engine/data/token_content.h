@@ -1,4 +1,4 @@
-/* The bytes of a file that may hold tokens, and how a reader of a format says where they stand. */
+/* What is in memory of a file that may hold tokens, and how a reader of a format says where they stand. */
 #ifndef WEIR_ENGINE_DATA_TOKEN_CONTENT_H
 #define WEIR_ENGINE_DATA_TOKEN_CONTENT_H
 
@@ -7,8 +7,11 @@
 struct weir_token_content {
     const char *path;           /* of the file, for messages */
     const char *name;           /* path without .gz */
-    const unsigned char *bytes; /* [n_bytes], unpacked */
-    size_t n_bytes;             /* at least 1 */
+    const unsigned char *bytes; /* [n_head], unpacked: the start of the file, all of it where `whole` */
+    size_t n_head;              /* at least 128 KiB, unless the file has less; for what starts as JSON 1 MiB */
+    size_t n_bytes;             /* of the file, unpacked; at least 1 */
+    bool whole;
+    unsigned char last[4];      /* of the file; n_bytes >= 4 */
     int64_t vocabulary;
 };
 

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "base/mapped_file.h"
+#include "base/ranged_file.h"
 
 /* name, bytes of one token */
 #define WEIR_TOKEN_TABLE(X)                                                                                            \
@@ -15,17 +15,17 @@ enum weir_token_type { WEIR_TOKEN_TABLE(WEIR_TOKEN_ENUM) WEIR_TOKEN_TYPES };
 #undef WEIR_TOKEN_ENUM
 
 struct weir_token_file {
-    struct weir_mapped_file map;
+    struct weir_ranged_file disk;
     const char *kind;
     bool is_text; /* tokens are the bytes of a text */
     bool packed;  /* the file is gzip */
     enum weir_token_type type;
     int width;                   /* bytes of one token */
-    const unsigned char *tokens; /* n_tokens of `width` bytes each, little-endian */
+    const unsigned char *tokens; /* n_tokens of `width` bytes each, little-endian, in memory; NULL: on disk */
     int64_t n_tokens;            /* at least 1 */
     int64_t n_documents;         /* 0: the file does not say */
     size_t first_byte;           /* of the tokens in the file, or in what was unpacked from it */
-    unsigned char *memory;       /* the tokens are here; NULL: they are in the mapping */
+    unsigned char *memory;       /* `tokens` are here; NULL: they are on disk */
 };
 
 /* `width` bytes, little-endian. */
@@ -37,10 +37,9 @@ static inline uint64_t weir_little_endian(const unsigned char *b, int width)
     return value;
 }
 
-/* Token `at`, in [0, n_tokens); negative: no id. */
-static inline int64_t weir_token_at(const struct weir_token_file *file, int64_t at)
+/* The token of which `b` is the first byte; negative: no id. */
+static inline int64_t weir_token_value(const struct weir_token_file *file, const unsigned char *b)
 {
-    const unsigned char *b = file->tokens + at * file->width;
     switch (file->type) {
     case WEIR_TOKEN_uint8:
         return b[0];

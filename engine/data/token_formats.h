@@ -1,7 +1,7 @@
 /* The formats of token files, one function each, and what tells them apart.
  *
  * A reader finds the tokens in `content` and fills kind, type, tokens, n_tokens and what else its format says; it leaves
- * `map` alone.  Only jsonl makes memory of its own. */
+ * `disk` alone.  Only jsonl makes memory of its own. */
 #ifndef WEIR_ENGINE_DATA_TOKEN_FORMATS_H
 #define WEIR_ENGINE_DATA_TOKEN_FORMATS_H
 

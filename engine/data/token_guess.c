@@ -31,7 +31,7 @@ static const struct {
     {"TNTIDX\0", 8, "the index of a Megatron dataset", "name the .bin beside it"},
 };
 
-/* Some have a second mark, without which a text may start so; `at` counts from the end when it is negative. */
+/* Some have a second mark, without which a text may start so; `at` is negative for the last four bytes. */
 static const struct {
     const char *start, *mark;
     int at;
@@ -44,7 +44,7 @@ static const struct {
 
 static bool starts_with(const struct weir_token_content *content, const char *start, size_t n)
 {
-    return content->n_bytes >= n && !memcmp(content->bytes, start, n);
+    return content->n_head >= n && !memcmp(content->bytes, start, n);
 }
 
 static weir_status foreign_refuse(const struct weir_token_content *content)
@@ -53,10 +53,11 @@ static weir_status foreign_refuse(const struct weir_token_content *content)
         if (starts_with(content, foreign[i].start, foreign[i].n))
             return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is %s: %s", content->path, foreign[i].what, foreign[i].instead);
     for (size_t i = 0; i < sizeof marked / sizeof marked[0]; i++) {
-        size_t at = marked[i].at < 0 ? content->n_bytes + (size_t)marked[i].at : (size_t)marked[i].at;
-        size_t n = strlen(marked[i].mark);
-        if (starts_with(content, marked[i].start, strlen(marked[i].start)) && content->n_bytes >= n &&
-            at <= content->n_bytes - n && !memcmp(content->bytes + at, marked[i].mark, n))
+        bool at_end = marked[i].at < 0;
+        size_t at = at_end ? 0 : (size_t)marked[i].at, n = strlen(marked[i].mark);
+        const unsigned char *bytes = at_end ? content->last : content->bytes + at;
+        if (starts_with(content, marked[i].start, strlen(marked[i].start)) && content->n_head >= at + n &&
+            !memcmp(bytes, marked[i].mark, n))
             return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is %s: %s", content->path, marked[i].what, marked[i].instead);
     }
     return WEIR_OK;

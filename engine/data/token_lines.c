@@ -37,7 +37,7 @@ static bool line_next(struct lines *lines, const unsigned char **line_out, size_
 static struct lines lines_of(const struct weir_token_content *content)
 {
     bool marked = content->n_bytes >= 3 && !memcmp(content->bytes, "\xef\xbb\xbf", 3); /* a byte-order mark */
-    return (struct lines){content->bytes + (marked ? 3 : 0), content->bytes + content->n_bytes, 0};
+    return (struct lines){content->bytes + (marked ? 3 : 0), content->bytes + content->n_head, 0};
 }
 
 bool weir_token_lines_is(const struct weir_token_content *content)
@@ -108,7 +108,8 @@ weir_status weir_token_lines_read(const struct weir_token_content *content, stru
         weir_free(texts.bytes);
         return status;
     }
-    const struct weir_token_content all = {content->path, content->name, texts.bytes, texts.n, content->vocabulary};
+    const struct weir_token_content all = {.path = content->path, .name = content->name, .bytes = texts.bytes, .n_head = texts.n,
+                                          .n_bytes = texts.n, .whole = true, .vocabulary = content->vocabulary};
     weir_token_file_set(&all, WEIR_TOKEN_uint8, 0, file);
     file->kind = "JSON Lines";
     file->is_text = true;

@@ -8,7 +8,10 @@
 
 #include "base/alloc.h"
 #include "base/input_file.h"
+#include "base/text.h"
 #include "engine/data/token_formats.h"
+
+static const size_t MOST_INDEX = (size_t)8 << 30;
 
 enum { VERSION_AT = 9, DTYPE_AT = 17, SEQUENCES_AT = 18, DOCUMENTS_AT = 26, HEADER = 34 };
 
@@ -121,19 +124,19 @@ static weir_status index_read(struct index *index, const struct weir_token_conte
 
 weir_status weir_token_megatron_read(const struct weir_token_content *content, struct weir_token_file *file)
 {
-    struct weir_mapped_file map;
-    char *path;
+    char *path, *bytes;
+    size_t n;
     weir_status status = weir_token_megatron_index(content, &path);
     if (!status && !path)
         status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has no .idx beside it, which says what Megatron's tokens "
                            "are", content->path);
     if (status)
         return status;
-    status = weir_mapped_open(path, &map);
+    status = weir_file_read(path, MOST_INDEX, &bytes, &n);
     if (!status) {
-        struct index index = {.path = path, .bytes = map.bytes, .n_bytes = map.n_bytes};
+        struct index index = {.path = path, .bytes = (const unsigned char *)bytes, .n_bytes = n};
         status = index_read(&index, content, file);
-        weir_mapped_close(&map);
+        weir_free(bytes);
     }
     weir_free(path);
     return status;

@@ -14,16 +14,17 @@
  * (Parquet, zip, models, ...) are refused by name.  A gzip file is unpacked into memory and looked at in the same way; its
  * name counts without .gz.  All numbers are little-endian, and sizes must be right to the byte.
  *
- * Files are mapped; the content of gzip files and of JSON Lines lies in memory. */
+ * Tokens stay on disk and are read when they are asked for; those of gzip files and of JSON Lines lie in memory. */
 #ifndef WEIR_ENGINE_DATA_TOKEN_OPEN_H
 #define WEIR_ENGINE_DATA_TOKEN_OPEN_H
 
 #include "engine/data/data_format.h"
 #include "engine/data/token_file.h"
 
-/* Map `path` and find its format, unless `format` says it.  Reads headers, and of what has none the first 64 KiB.
+/* Open `path` and find its format, unless `format` says it.  Reads headers, and of what has none the first 128 KiB, 1 MiB when
+ * it starts as JSON.
  *
- * WEIR_ERR_IO: cannot be opened or mapped.  WEIR_ERR_INVALID: not a regular file, empty, of no format that is read or of
+ * WEIR_ERR_IO: cannot be opened or read.  WEIR_ERR_INVALID: not a regular file, empty, of no format that is read or of
  * two, a header that is wrong or cut short, a size that is not what the header says, half a token at the end (names file and
  * byte).  WEIR_ERR_NOMEM.  On failure `file_out` is untouched. */
 weir_status weir_token_file_open(const char *path, enum weir_data_format format, int64_t vocabulary,

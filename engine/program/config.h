@@ -50,6 +50,8 @@ struct weir_engine_config {
     int replicas;             /* copies of the pipeline that train on different micro-batches; 0: one */
     int zero;                 /* 1: ZeRO-1, optimizer state is sharded over the replicas; 0: each has all */
     int64_t bucket_bytes;     /* gradients reduced together; 0: derived from the stage's size */
+    bool snapshots;           /* checkpoints are written in the background, out of a copy of the state, which has a row in the
+                                 memory table; messages say checkpoint_sync for its absence */
     bool profiles;            /* weir_engine_op_times will be called: where the host only enqueues kernels, each call is
                                  timed by an event of the device before and after it; cpu times them anyway */
 };

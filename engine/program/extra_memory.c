@@ -43,6 +43,30 @@ static weir_status rank_rows_make(const struct weir_build *build, struct weir_ex
     return status ? status : pinned_add(extras, arena, r, "pinned chunk for parameters", WEIR_TRANSFER_BYTES);
 }
 
+size_t weir_snapshot_bytes(const struct weir_build *build, int r)
+{
+    const struct weir_program *program = build->program;
+    const struct weir_rank_program *rank = &program->ranks[r % program->n_ranks];
+    int replica = r / program->n_ranks;
+    int64_t n = 0, moments = build->config.optimizer == WEIR_OPTIMIZER_ADAMW ? 2 : 0;
+    if (!build->config.snapshots)
+        return 0;
+    for (int i = 0; i < rank->n_params && !replica; i++)
+        if (rank->params[i].owned)
+            n += weir_shape_elements(&build->graph->params[rank->params[i].param].shape);
+    for (int i = 0; i < rank->n_pieces; i++)
+        if (program->zero ? rank->pieces[i].replica == replica : !replica)
+            n += moments * rank->pieces[i].n;
+    return (size_t)n * sizeof(float);
+}
+
+static weir_status snapshot_row_make(const struct weir_build *build, struct weir_extras *extras, struct weir_arena *arena, int r)
+{
+    struct weir_extra row = {.what = "copy of the state for checkpoints", .rank = r, .on_host = true, .is_known = true,
+                             .bytes = weir_snapshot_bytes(build, r)};
+    return row.bytes ? weir_extra_add(extras, arena, &row) : WEIR_OK;
+}
+
 static weir_status device_row_make(struct weir_extras *extras, struct weir_arena *arena, int device, const size_t *taken)
 {
     struct weir_extra row = {.what = "context, modules and other users of the GPU", .rank = WEIR_EXTRA_ALL, .device = device,
@@ -71,6 +95,8 @@ weir_status weir_extras_make(const struct weir_build *build, const struct weir_r
             status = device_row_make(&extras, arena, have->device_of[r], have->taken ? &have->taken[r] : NULL);
     for (int r = 0; r < n && !status; r++)
         status = rank_rows_make(build, &extras, arena, r);
+    for (int r = 0; r < weir_build_n_ranks(build) && !status; r++)
+        status = snapshot_row_make(build, &extras, arena, r);
     if (!status)
         *extras_out = extras;
     return status;
@@ -89,7 +115,8 @@ size_t weir_extra_bytes(const struct weir_extras *extras, int r, bool taken_too)
 
 size_t weir_rank_device_bytes(const struct weir_build *build, const struct weir_extras *extras, int r)
 {
-    return weir_program_rank_bytes(build->program, r % build->program->n_ranks) + weir_extra_bytes(extras, r, true);
+    return weir_program_rank_bytes(build->program, r % build->program->n_ranks) + weir_extra_bytes(extras, r, true) +
+           (has_rows(build) ? 0 : weir_snapshot_bytes(build, r));
 }
 
 static void row_print(const struct weir_build *build, const struct weir_extra *row, FILE *out)
@@ -132,6 +159,8 @@ static void extras_print(const struct weir_build *build, const struct weir_extra
     fprintf(out, "# beside the blocks: rank where bytes what\n");
     for (const struct weir_extra *row = extras->rows; row; row = row->next)
         row_print(build, row, out);
+    if (!has_rows(build))
+        return;
     fprintf(out, "# totals per device in bytes\n");
     for (int r = 0; r < weir_build_n_ranks(build); r++)
         if (weir_is_first_on_device(extras->device_of, r))
@@ -157,7 +186,7 @@ void weir_memory_print(const struct weir_build *build, const struct weir_extras 
 {
     weir_program_dump_memory(build->program, out);
     extras_print(build, extras, out);
-    if (extras->rows)
+    if (has_rows(build))
         fprintf(out, "not in the table: what the device's own libraries take of the host, kernels loaded when first called\n");
     library_print(out);
 }

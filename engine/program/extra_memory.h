@@ -1,6 +1,6 @@
 /* Memory of a run beside the blocks of its program: what a device takes for itself, what kernels and transports work in, and
  * host memory that copies use.  Rows of the memory table, and part of what must fit; kinds of device whose memory is the
- * host's have none.
+ * host's have the last one alone.
  *
  *     cuda:0   context, modules and other users    what is taken of the GPU when it has been opened, before any block: once
  *                                                  per GPU, however many ranks are on it.  The runtime only tells how much
@@ -10,6 +10,8 @@
  *     cuda:0   workspace of matrix products        of every rank
  *     cuda:0   what a transport adds               once it is connected: weir_extra_add
  *     host     mirrors, chunk                      pinned, of every rank (engine/run/transfer.h)
+ *     host     copy of the state                   for checkpoints in the background (weir_engine_config.snapshots), of every rank
+ *                                                  that writes some of it; on any kind of device
  *
  * Nothing here asks a device.  Whoever has opened them (engine/run/machine.h), or pretends to have some, says what they
  * have in struct weir_resources. */
@@ -64,10 +66,14 @@ weir_status weir_extras_make(const struct weir_build *build, const struct weir_r
 /* Add a copy of the row at the end. */
 weir_status weir_extra_add(struct weir_extras *extras, struct weir_arena *arena, const struct weir_extra *row);
 
+/* Bytes of the copy that rank `r` of all replicas makes for a checkpoint in the background: the parameters that it owns in replica
+ * 0, and the optimizer's state of the pieces that it writes.  0 when the configuration has no snapshots. */
+size_t weir_snapshot_bytes(const struct weir_build *build, int r);
+
 /* Bytes of the rows of rank `r` on its device: all, or those still to be taken. */
 size_t weir_extra_bytes(const struct weir_extras *extras, int r, bool taken_too);
 
-/* All that rank `r` has on its device: blocks and rows. */
+/* All that rank `r` has on its device: blocks and rows; where that is the host, the copy of the state too. */
 size_t weir_rank_device_bytes(const struct weir_build *build, const struct weir_extras *extras, int r);
 
 /* The whole memory table: the blocks, the rows, what they add up to on each device, and the library's allowance. */

@@ -20,12 +20,20 @@ struct need {
     size_t most, all;
 };
 
-static struct need need_of(const struct weir_program *program, size_t extra)
+/* A copy of the state takes of the device where that is the host. */
+static size_t copy_bytes(const struct weir_build *build, int r)
 {
+    return build->kind->flags & WEIR_DEVICE_HOST_MEMORY ? weir_snapshot_bytes(build, r) : 0;
+}
+
+/* Replica 0 copies most. */
+static struct need need_of(const struct weir_build *build, size_t extra)
+{
+    const struct weir_program *program = build->program;
     struct need need = {0, 0, 0};
-    for (int r = 0; r < program->n_ranks; r++) {
-        size_t bytes = weir_program_rank_bytes(program, r) + extra;
-        need.all += bytes * (size_t)program->n_replicas;
+    for (int r = 0; r < weir_build_n_ranks(build); r++) {
+        size_t bytes = weir_program_rank_bytes(program, r % program->n_ranks) + extra + copy_bytes(build, r);
+        need.all += bytes;
         if (bytes > need.most) {
             need.most = bytes;
             need.rank = r;
@@ -63,6 +71,8 @@ static weir_status trial_build(const struct advisor *a, const struct weir_fit_wa
         config.recompute = "full";
     if (way->zero)
         config.zero = 1;
+    if (way->no_copy)
+        config.snapshots = false;
     if (way->bf16)
         config.dtype = WEIR_COMPUTE_BF16;
     if (way->microbatch_size)
@@ -84,7 +94,7 @@ static bool way_fits(struct advisor *a, const struct weir_fit_way *way)
     struct weir_build trial;
     bool fit = false;
     if (!trial_build(a, way, &arena, &schedule, &trial)) {
-        struct need need = need_of(trial.program, a->extra);
+        struct need need = need_of(&trial, a->extra);
         size_t bytes = a->by_rank ? need.most : need.all;
         fit = need.most <= a->rank_cap && need.all <= a->free_bytes;
         a->fit->least = bytes < a->fit->least ? bytes : a->fit->least;
@@ -199,6 +209,14 @@ static void bf16_try(struct advisor *a, struct weir_fit_way way)
         way_keep(a, &way);
 }
 
+/* Checkpoints that are written between steps need no copy. */
+static void no_copy_try(struct advisor *a)
+{
+    struct weir_fit_way way = {.no_copy = true};
+    if (copy_bytes(a->build, 0) && way_fits(a, &way))
+        way_keep(a, &way);
+}
+
 static void ways_find(struct advisor *a)
 {
     const char *recompute = a->build->config.recompute;
@@ -206,6 +224,7 @@ static void ways_find(struct advisor *a)
     struct weir_fit_way way = {.recompute = !full};
     if (a->build->smaller)
         return;
+    no_copy_try(a);
     if (!full && way_fits(a, &way))
         way_keep(a, &way);
     for (int with_full = 0; with_full < (full ? 1 : 2); with_full++) {
@@ -274,7 +293,7 @@ struct weir_fit weir_fit_weigh(const struct weir_build *build, const struct weir
 {
     int64_t cap = build->config.device_memory;
     size_t extra = extra_most(build, extras);
-    struct need need = need_of(build->program, extra);
+    struct need need = need_of(build, extra);
     struct weir_fit fit = {.fits = true, .rank = need.rank, .most = need.most, .all = need.all,
                            .rank_cap = cap ? (size_t)cap : SIZE_MAX, .free_bytes = have->host_free,
                            .device = WEIR_DEVICE_ELSEWHERE};
@@ -287,7 +306,7 @@ struct weir_fit weir_fit_weigh(const struct weir_build *build, const struct weir
         a.by_rank = need.most > fit.rank_cap;
         fit.least = a.by_rank ? need.most : need.all;
         for (int r = 0; r < build->program->n_ranks; r++)
-            fit.n_over += weir_program_rank_bytes(build->program, r) + extra > fit.rank_cap;
+            fit.n_over += weir_program_rank_bytes(build->program, r) + extra + copy_bytes(build, r) > fit.rank_cap;
         ways_find(&a);
     }
     return fit;
@@ -298,6 +317,8 @@ struct weir_fit weir_fit_weigh(const struct weir_build *build, const struct weir
 static void way_name(const struct weir_fit_way *way, struct weir_text *text)
 {
     weir_text_append(text, "%s", text->length ? ", or with" : "it fits with");
+    if (way->no_copy)
+        weir_text_append(text, " " WEIR_OPTION("checkpoint_sync"));
     if (way->recompute)
         weir_text_append(text, " " WEIR_OPTION("recompute=full"));
     if (way->zero)

@@ -158,6 +158,33 @@ static weir_status line_write(weir_metrics *metrics, const char *line, size_t n)
     return WEIR_OK;
 }
 
+/* A whole line of a step up to the last, or of what the run is. */
+static bool line_stays(const char *line, size_t n, int64_t steps)
+{
+    static const char step[] = "{\"step\": ", run[] = "{\"run\": ";
+    if (!n || line[n - 1] != '\n')
+        return false;
+    if (n >= sizeof run && !memcmp(line, run, sizeof run - 1))
+        return true;
+    return n >= sizeof step && !memcmp(line, step, sizeof step - 1) && strtoll(line + sizeof step - 1, NULL, 10) <= steps;
+}
+
+weir_status weir_metrics_continue(weir_metrics *metrics, int64_t steps)
+{
+    char *line = NULL;
+    size_t room = 0;
+    FILE *file = metrics->regular && !metrics->created ? fopen(metrics->path, "re") : NULL;
+    if (metrics->regular && !metrics->created && !file)
+        return WEIR_FAIL(WEIR_ERR_IO, "cannot read the metrics in '%s': %s", metrics->path, strerror(errno));
+    for (ssize_t n = 0; file && (n = getline(&line, &room, file)) > 0 && line_stays(line, (size_t)n, steps);)
+        metrics->written += n;
+    bool good = !file || !ferror(file);
+    if (file)
+        fclose(file);
+    free(line);
+    return good ? WEIR_OK : WEIR_FAIL(WEIR_ERR_IO, "cannot read the metrics in '%s'", metrics->path);
+}
+
 weir_status weir_metrics_run(weir_metrics *metrics, const char *object)
 {
     struct weir_text line = {0};
@@ -171,7 +198,7 @@ weir_status weir_metrics_run(weir_metrics *metrics, const char *object)
 
 weir_status weir_metrics_write(weir_metrics *metrics, const struct weir_metrics_step *step)
 {
-    weir_status status = metrics->run && !metrics->any ? line_write(metrics, metrics->run, strlen(metrics->run)) : WEIR_OK;
+    weir_status status = metrics->run && !metrics->written ? line_write(metrics, metrics->run, strlen(metrics->run)) : WEIR_OK;
     return status ? status : line_write(metrics, metrics->line, line_make(metrics, step));
 }
 

@@ -47,7 +47,12 @@ extern "C" {
 /* WEIR_ERR_IO names the file and the reason: it cannot be written, or another writer has it.  WEIR_ERR_NOMEM. */
 weir_status weir_metrics_open(const char *path, int n_ranks, weir_metrics **metrics_out);
 
-/* What the run is, as a JSON object on one line: stands as {"run": ...} before the first step.  The text is copied.
+/* Go on with the file of a run that goes on after `steps` steps: when the first line is written, all whole lines up to that step
+ * stay, and nothing after them.  WEIR_ERR_IO. */
+weir_status weir_metrics_continue(weir_metrics *metrics, int64_t steps);
+
+/* What the run is, as a JSON object on one line: stands as {"run": ...} before the first step, unless the file
+ * goes on.  The text is copied.
  * WEIR_ERR_NOMEM. */
 weir_status weir_metrics_run(weir_metrics *metrics, const char *object);
 

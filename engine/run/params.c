@@ -7,7 +7,8 @@
 
 /* ---- by name ------------------------------------------------------------------------------------------------------- */
 
-static weir_status param_find(const struct weir_graph *graph, const char *name, const void *values, size_t n, int *param_out)
+weir_status weir_param_find(const struct weir_graph *graph, const char *name, const void *values, size_t n,
+                            int *param_out)
 {
     if (!name || !values)
         return WEIR_FAIL(WEIR_ERR_INVALID, "a parameter needs a name and room for its values: one of them is NULL");
@@ -41,7 +42,7 @@ static const struct weir_rank_param *owner_find(const struct weir_program *progr
 weir_status weir_runner_param_read(struct weir_runner *runner, const char *name, float *values_out, size_t n)
 {
     int param = 0, owner = 0; /* in replica 0 */
-    weir_status status = param_find(runner->build.graph, name, values_out, n, &param);
+    weir_status status = weir_param_find(runner->build.graph, name, values_out, n, &param);
     if (status)
         return status;
     const struct weir_rank_param *held = owner_find(runner->build.program, param, &owner);
@@ -64,7 +65,7 @@ weir_status weir_runner_param_write(struct weir_runner *runner, const char *name
 {
     int param = 0;
     struct weir_machine *machine = &runner->machine;
-    weir_status status = param_find(runner->build.graph, name, values, n, &param);
+    weir_status status = weir_param_find(runner->build.graph, name, values, n, &param);
     for (int r = machine->first_here; !status && r < machine->end_here; r++) {
         const struct weir_rank_program *program = weir_rank_program(&machine->ranks[r]);
         for (int i = 0; i < program->n_params && !status; i++)
@@ -102,7 +103,7 @@ weir_status weir_runner_gradient_read(struct weir_runner *runner, const char *na
 {
     int param = 0;
     const struct weir_program *program = runner->build.program;
-    weir_status status = param_find(runner->build.graph, name, values_out, n, &param);
+    weir_status status = weir_param_find(runner->build.graph, name, values_out, n, &param);
     for (int r = 0; !status && r < program->n_ranks; r++)
         for (int i = 0; i < program->ranks[r].n_pieces && !status; i++)
             if (program->ranks[r].params[program->ranks[r].pieces[i].held].param == param)

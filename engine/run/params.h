@@ -7,6 +7,11 @@
 
 #include "engine/run/runner.h"
 
+/* The number of parameter `name` in the graph.  WEIR_ERR_INVALID: there is none, it has not `n` elements, or there is no room for
+ * values. */
+weir_status weir_param_find(const struct weir_graph *graph, const char *name, const void *values, size_t n,
+                            int *param_out);
+
 /* `n` float32 elements, all of the parameter.  WEIR_ERR_INVALID: no such parameter, or another number of elements.  Writing
  * sets every copy of a tied one. */
 weir_status weir_runner_param_read(struct weir_runner *runner, const char *name, float *values_out, size_t n);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "engine/device/placement/placement_cores.h"
 
@@ -113,6 +114,31 @@ weir_status weir_world_sum(const struct weir_world *world, size_t *bytes)
 weir_status weir_world_exchange(const struct weir_world *world, const void *mine, size_t bytes, void *all_out)
 {
     return world->transport ? world->transport->exchange(world->handle, mine, bytes, all_out) : WEIR_OK;
+}
+
+weir_status weir_world_agree(const struct weir_world *world, weir_status status)
+{
+    char message[WEIR_ERROR_MAX] = "";
+    int32_t mine = (int32_t)status, *all, failed = 0;
+    if (!world->transport)
+        return status;
+    weir_status here = weir_alloc((size_t)world->info->n_ranks, sizeof *all, &all);
+    if (here)
+        return here;
+    if (status)
+        weir_error_take(message);
+    here = weir_world_exchange(world, &mine, sizeof mine, all);
+    while (!here && failed < world->info->n_ranks && !all[failed])
+        failed++;
+    mine = !here && failed < world->info->n_ranks ? all[failed] : 0;
+    weir_free(all);
+    if (here || !mine)
+        return here;
+    here = world->transport->broadcast(world->handle, failed, message, sizeof message);
+    if (here)
+        return here;
+    weir_error_put(message);
+    return (weir_status)mine;
 }
 
 static int int64_compare(const void *a, const void *b)

@@ -55,6 +55,9 @@ weir_status weir_world_sum(const struct weir_world *world, size_t *bytes);
 /* Every process gives `bytes` and gets those of all, by process; 0 bytes make a barrier.  Nothing without a transport. */
 weir_status weir_world_exchange(const struct weir_world *world, const void *mine, size_t bytes, void *all_out);
 
+/* `status` of this process becomes that of all: of the first process whose is not WEIR_OK, with its message. */
+weir_status weir_world_agree(const struct weir_world *world, weir_status status);
+
 /* How far this host's clock is ahead of rank 0's.  `readings`: room for one number of every process. */
 weir_status weir_world_clock(struct weir_world *world, int64_t *readings);
 

@@ -81,6 +81,7 @@ void weir_engine_close(weir_engine *engine)
 {
     if (!engine || weir_engine_here(engine)) /* a child leaves its parent's engine alone */
         return;
+    weir_saver_close(engine->saver);
     weir_runner_close(&engine->runner);
     weir_free(engine);
 }

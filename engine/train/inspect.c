@@ -1,6 +1,9 @@
 /* Looking into an engine: the public functions over its runner. */
+#include "engine/checkpoint/runner_state.h"
+#include "engine/checkpoint/shared_folder.h"
 #include "engine/checkpoint/weights.h"
 #include "engine/run/link.h"
+#include "engine/run/optimizer_state.h"
 #include "engine/run/params.h"
 #include "engine/run/times.h"
 #include "engine/run/waits.h"
@@ -28,16 +31,63 @@ weir_status weir_engine_gradient_read(weir_engine *engine, const char *name, flo
     return weir_runner_gradient_read(&engine->runner, name, values_out, n);
 }
 
+static weir_status checkpoint_weights_load(weir_engine *engine, const char *folder)
+{
+    weir_checkpoint *checkpoint;
+    weir_status status = weir_shared_checkpoint_open(&engine->runner.world, folder, &checkpoint);
+    if (status)
+        return status;
+    status = weir_runner_params_load(&engine->runner, checkpoint);
+    weir_checkpoint_close(checkpoint);
+    return weir_world_agree(&engine->runner.world, status);
+}
+
 weir_status weir_engine_load_weights(weir_engine *engine, const char *path)
 {
     weir_status status = weir_engine_here(engine);
-    return status ? status : weir_weights_load(&engine->runner, path);
+    if (status)
+        return status;
+    return weir_checkpoint_is(path) ? checkpoint_weights_load(engine, path) : weir_weights_load(&engine->runner, path);
 }
 
 weir_status weir_engine_save_weights(weir_engine *engine, const char *dir)
 {
     weir_status status = weir_engine_here(engine);
     return status ? status : weir_weights_save(&engine->runner, dir);
+}
+
+int64_t weir_engine_position(const weir_engine *engine)
+{
+    return engine->step;
+}
+
+weir_status weir_engine_position_set(weir_engine *engine, int64_t step)
+{
+    weir_status status = weir_engine_here(engine);
+    if (!status && (step < 0 || step >= UINT32_MAX))
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "an engine cannot be at step %lld", (long long)step);
+    if (!status)
+        engine->step = step;
+    return status;
+}
+
+static int moment_of(enum weir_checkpoint_kind kind)
+{
+    return (int)kind - WEIR_CHECKPOINT_EXP_AVG;
+}
+
+weir_status weir_engine_moment_read(weir_engine *engine, enum weir_checkpoint_kind kind, const char *name, float *values_out,
+                                    size_t n)
+{
+    weir_status status = weir_engine_here(engine);
+    return status ? status : weir_runner_moment_read(&engine->runner, moment_of(kind), name, values_out, n);
+}
+
+weir_status weir_engine_moment_write(weir_engine *engine, enum weir_checkpoint_kind kind, const char *name, const float *values,
+                                     size_t n)
+{
+    weir_status status = weir_engine_here(engine);
+    return status ? status : weir_runner_moment_write(&engine->runner, moment_of(kind), name, values, n);
 }
 
 size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room)

@@ -154,6 +154,7 @@ static weir_status report_fill(weir_engine *engine, const struct weir_update_gat
         .loss = gate->loss,
         .grad_norm = gate->grad_norm,
         .step_ns = step_ns,
+        .end_ns = span.last_ns,
         .bubble = step_ns ? 1 - (double)busiest / (double)step_ns : 0,
         .n_ranks = n,
         .compute_ns = engine->compute_ns,

@@ -3,12 +3,15 @@
  *     engine.c      open, close, preview
  *     step.c        feed, step, evaluate
  *     step_end.c    the instructions after the last micro-batch, for the runner: reduce.c and optimizer.c have them
+ *     save.c        checkpoints: saver.c writes them
  *     inspect.c     parameters, events, tables */
 #ifndef WEIR_ENGINE_TRAIN_TRAINER_H
 #define WEIR_ENGINE_TRAIN_TRAINER_H
 
 #include "engine/run/runner.h"
 #include "engine/weir.h"
+
+struct weir_saver;
 
 /* What every rank says at the end of a step. */
 struct weir_step_note {
@@ -26,11 +29,15 @@ struct weir_engine {
     struct weir_step_note *notes;   /* [n_ranks], in the order of the processes; when there are several */
     int64_t *compute_ns;            /* [n_ranks], of the last step */
     bool *fed;                      /* [n_inputs][n_replicas * n_microbatches]: since the last run, of what ranks here read */
+    struct weir_saver *saver;       /* NULL: no checkpoint was written yet */
     double *losses;                 /* of an evaluation: [n_replicas * n_microbatches] */
 };
 
 /* WEIR_ERR_INVALID in a child after fork(): the blocks may be shared with the parent, which still runs. */
 weir_status weir_engine_here(const weir_engine *engine);
+
+/* Wait for a checkpoint that is being written, and forget it; NULL is fine (saver.c). */
+void weir_saver_close(struct weir_saver *saver);
 
 /* The runner's weir_step_end_fn; `context` is the struct weir_runner. */
 weir_status weir_step_end(void *context, struct weir_rank *rank, const struct weir_instr *instr);

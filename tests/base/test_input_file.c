@@ -11,7 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/input_file.h"
-#include "base/mapped_file.h"
+#include "base/ranged_file.h"
 #include "base/safetensors.h"
 #include "base/replace.h"
 #include "base/text.h"
@@ -49,7 +49,7 @@ static void socket_make(const char *path)
 static void refused(const char *path, const char *words)
 {
     struct weir_input_file file;
-    struct weir_mapped_file map;
+    struct weir_ranged_file map;
     struct weir_safetensors tensors;
     char *data = NULL;
     size_t bytes;
@@ -57,7 +57,7 @@ static void refused(const char *path, const char *words)
     assert_non_null(strstr(weir_last_error(), path));
     assert_fails(weir_file_read(path, 1 << 20, &data, &bytes), WEIR_ERR_INVALID, words);
     assert_null(data);
-    assert_fails(weir_mapped_open(path, &map), WEIR_ERR_INVALID, words);
+    assert_fails(weir_ranged_open(path, &map), WEIR_ERR_INVALID, words);
     assert_fails(weir_safetensors_open(path, &tensors), WEIR_ERR_INVALID, words);
 }
 

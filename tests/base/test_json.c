@@ -2,6 +2,7 @@
 #include "tests/support/testing.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -52,6 +53,43 @@ static void a_document_that_could_not_be_built_is_an_error(void **state)
     weir_text_release(&text);
 }
 
+static int passed = -1; /* allocations of jansson that are left; negative: no limit */
+
+static void *json_malloc(size_t bytes)
+{
+    if (!passed)
+        return NULL;
+    passed -= passed > 0;
+    return malloc(bytes);
+}
+
+/* Memory that gives out never costs a document a member. */
+static void a_document_is_printed_whole_or_not_at_all(void **state)
+{
+    (void)state;
+    struct weir_arena arena = {0};
+    const char *whole = "", *text = "";
+    int failed = 0;
+    json_set_alloc_funcs(json_malloc, free);
+    for (int n = -1; n < 200; n++) {
+        json_t *root = json_pack("{s:i, s:[i, i], s:s}", "a long name of a member", 1, "shape", 2, 3, "text", "value");
+        json_t *more = json_pack("{s:i, s:i}", "another name", 4, "one more name", 5);
+        passed = n;
+        weir_status status = weir_json_print(weir_json_joined(root, more), 2, &arena, &text);
+        passed = -1;
+        if (n < 0)
+            whole = text;
+        failed += status != WEIR_OK;
+        if (status)
+            assert_int_equal(status, WEIR_ERR_NOMEM);
+        else
+            assert_string_equal(text, whole);
+    }
+    json_set_alloc_funcs(malloc, free);
+    assert_true(failed > 0);
+    weir_arena_release(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -60,6 +98,7 @@ int main(void)
         cmocka_unit_test(a_document_stands_in_one_line_in_the_order_of_its_keys),
         cmocka_unit_test(a_string_of_any_bytes_is_a_string),
         cmocka_unit_test(a_document_that_could_not_be_built_is_an_error),
+        cmocka_unit_test(a_document_is_printed_whole_or_not_at_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

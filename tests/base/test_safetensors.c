@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/safetensors.h"
 #include "base/replace.h"
@@ -219,6 +220,38 @@ static void dtypes_that_are_no_weights_are_listed_but_not_read(void **state)
     }
 }
 
+static void a_file_that_is_cut_while_it_is_read_is_an_error_that_names_file_tensor_and_byte(void **state)
+{
+    (void)state;
+    static char bytes[8 + 256 + 40000];
+    float values[10000];
+    struct weir_safetensors file;
+    const char *path = testing_path("cut.safetensors");
+    size_t n = bytes_make("{\"a\":{\"dtype\":\"F32\",\"shape\":[10000],\"data_offsets\":[0,40000]}}", 0, bytes);
+    assert_ok(weir_file_write(path, bytes, n + 40000));
+    assert_ok(weir_safetensors_open(path, &file));
+    assert_ok(weir_safetensors_floats(&file, &file.tensors[0], 0, 10000, values));
+    assert_int_equal(truncate(path, (off_t)n + 20000), 0);
+    assert_ok(weir_safetensors_floats(&file, &file.tensors[0], 0, 5000, values));
+    assert_fails(weir_safetensors_floats(&file, &file.tensors[0], 0, 10000, values), WEIR_ERR_IO,
+                 "tensor 'a': '");
+    assert_non_null(strstr(weir_last_error(), "cut.safetensors' was cut from 40"));
+    assert_non_null(strstr(weir_last_error(), "20000 bytes at 20"));
+    weir_safetensors_close(&file);
+}
+
+static void a_header_nested_without_end_is_refused(void **state)
+{
+    (void)state;
+    enum { DEEP = 200000 };
+    static char bytes[8 + DEEP + 8], header[DEEP + 8];
+    struct weir_safetensors file;
+    strcpy(header, "{\"a\":");
+    memset(header + 5, '[', DEEP);
+    assert_fails(weir_safetensors_parse(bytes, bytes_make(header, 0, bytes), "f", &file), WEIR_ERR_INVALID,
+                 "maximum parsing depth reached");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +259,8 @@ int main(void)
         cmocka_unit_test(odd_files_that_are_right_are_read),
         cmocka_unit_test(every_broken_rule_is_named),
         cmocka_unit_test(sizes_that_do_not_fit_the_file_are_named),
+        cmocka_unit_test(a_file_that_is_cut_while_it_is_read_is_an_error_that_names_file_tensor_and_byte),
+        cmocka_unit_test(a_header_nested_without_end_is_refused),
         cmocka_unit_test(every_value_of_sixteen_bits_is_read_exactly),
         cmocka_unit_test(dtypes_that_are_no_weights_are_listed_but_not_read),
     };

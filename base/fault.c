@@ -1,0 +1,139 @@
+#include "base/fault.h"
+
+#ifdef WEIR_FAULTS
+
+#include <errno.h>
+#include <fcntl.h>
+#include <jansson.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const names[WEIR_FAULT_OPS] = {"alloc", "open", "read",   "write",  "allocate", "truncate", "fsync",
+                                                  "close", "link", "rename", "unlink", "mkdir",    "rmdir"};
+
+static const struct {
+    const char *name;
+    int number;
+} reasons[] = {{"EIO", EIO},       {"ENOSPC", ENOSPC}, {"EINTR", EINTR},   {"EMFILE", EMFILE},
+               {"EACCES", EACCES}, {"ENOMEM", ENOMEM}, {"EINVAL", EINVAL}, {"short", 0}};
+
+/* Read once, before the first call that counts. */
+static struct {
+    int op;       /* -1: none; WEIR_FAULT_OPS: any call, which kills */
+    long number;  /* from 1 */
+    bool onwards;
+    int reason; /* 0: half of the bytes */
+    int log;    /* -1: none */
+} plan = {.op = -1, .log = -1};
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static atomic_long counts[WEIR_FAULT_OPS], calls;
+
+static _Noreturn void refuse(const char *text)
+{
+    fprintf(stderr, "WEIR_FAULT='%s' is none of base/fault.h\n", text);
+    _exit(2);
+}
+
+static int reason_of(const char *name, const char *text)
+{
+    for (size_t i = 0; i < sizeof reasons / sizeof reasons[0]; i++)
+        if (!strcmp(reasons[i].name, name))
+            return reasons[i].number;
+    refuse(text);
+}
+
+static void plan_read(const char *text)
+{
+    char op[16] = "", reason[16] = "EIO", *end;
+    const char *rest = text;
+    bool kill_call = !strncmp(text, "kill:", 5);
+    rest += kill_call ? 5 : 0;
+    if (sscanf(rest, "%15[a-z]", op) != 1 || rest[strlen(op)] != ':')
+        refuse(text);
+    plan.number = strtol(rest + strlen(op) + 1, &end, 10);
+    plan.onwards = *end == '+';
+    end += plan.onwards;
+    if (plan.number < 1 || (*end && (*end != ':' || sscanf(end + 1, "%15s", reason) != 1)))
+        refuse(text);
+    plan.reason = reason_of(reason, text);
+    for (int i = 0; i < WEIR_FAULT_OPS && !kill_call; i++)
+        plan.op = strcmp(names[i], op) ? plan.op : i;
+    if (kill_call && !strcmp(op, "call"))
+        plan.op = WEIR_FAULT_OPS;
+    if (plan.op < 0)
+        refuse(text);
+}
+
+static void count_write(void)
+{
+    dprintf(plan.log, "allocations %ld\n", atomic_load(&counts[WEIR_FAULT_ALLOC]));
+}
+
+static void *json_malloc(size_t bytes)
+{
+    return weir_fault(WEIR_FAULT_ALLOC, NULL, -1) ? NULL : malloc(bytes);
+}
+
+static void start(void)
+{
+    const char *text = getenv("WEIR_FAULT"), *log = getenv("WEIR_FAULT_LOG");
+    if (text && *text)
+        plan_read(text);
+    if (log && *log)
+        plan.log = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+    if (plan.log >= 0)
+        atexit(count_write);
+}
+
+/* jansson's hook counts the first allocation that it makes, so it stands before main. */
+__attribute__((constructor)) static void hook(void)
+{
+    json_set_alloc_funcs(json_malloc, free);
+}
+
+static bool is_due(long count)
+{
+    return plan.onwards ? count >= plan.number : count == plan.number;
+}
+
+static void call_note(enum weir_fault_op op, const char *path, int fd)
+{
+    if (op == WEIR_FAULT_ALLOC)
+        return;
+    long count = atomic_fetch_add(&calls, 1) + 1;
+    if (plan.op == WEIR_FAULT_OPS && is_due(count))
+        raise(SIGKILL);
+    if (plan.log >= 0 && path)
+        dprintf(plan.log, "%s %s\n", names[op], path);
+    else if (plan.log >= 0)
+        dprintf(plan.log, "%s %d\n", names[op], fd);
+}
+
+bool weir_fault(enum weir_fault_op op, const char *path, int fd)
+{
+    pthread_once(&once, start);
+    call_note(op, path, fd);
+    if (!is_due(atomic_fetch_add(&counts[op], 1) + 1) || plan.op != (int)op || !plan.reason)
+        return false;
+    errno = op == WEIR_FAULT_ALLOC ? ENOMEM : plan.reason;
+    return true;
+}
+
+bool weir_fault_part(enum weir_fault_op op, int fd, size_t *bytes)
+{
+    if (weir_fault(op, NULL, fd))
+        return true;
+    if (plan.op == (int)op && !plan.reason && is_due(atomic_load(&counts[op])) && *bytes > 1)
+        *bytes /= 2;
+    return false;
+}
+
+#else
+typedef int weir_fault_has_no_code_here; /* a file of C has at least one declaration */
+#endif

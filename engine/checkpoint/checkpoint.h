@@ -1,0 +1,185 @@
+/* Checkpoints: folders that hold the state of a training run, whole or not at all.
+ *
+ *     D/step-000120/part-00000.safetensors    what process 0 wrote: parameters, optimizer state
+ *     D/step-000120/part-00001.safetensors    what process 1 wrote
+ *     D/step-000120/extra.bin                 bytes of the program that embeds Weir, if it gave any
+ *     D/step-000120/manifest.json             written last: without it there is no checkpoint
+ *
+ * Tensors.  A checkpoint holds named tensors of float32, whatever layout wrote them: parameters under their Hugging Face names,
+ * and what the optimizer keeps for each (AdamW: exp_avg and exp_avg_sq) under the same names.  ZeRO-1 spreads a moment over
+ * replicas, so a tensor is a list of pieces, ranges of its elements in row-major order, without gap or overlap; most have one.
+ * A piece is a tensor of a safetensors file:
+ *
+ *     wte.weight                      a parameter, whole
+ *     exp_avg/wte.weight              a moment, whole
+ *     exp_avg/wte.weight/65536        a piece of one, from element 65536 on, as one dimension
+ *
+ * Manifest.  JSON; its first member is the XXH3 (64 bit) of the whole file with zeros for its digits.  It has size and XXH3 of
+ * every file, the XXH3 of every piece, and the state of the run (struct weir_checkpoint_info).
+ *
+ *     {"xxh3": "b25a8c9e31f7d046", "weir_checkpoint": 1, "weir": "0.1.0", "step": 120, ...,
+ *      "files": [{"name": "part-00000.safetensors", "bytes": 1704448, "xxh3": "..."}, ...],
+ *      "tensors": [{"name": "wte.weight", "kind": "parameter", "shape": [256, 64],
+ *                   "pieces": [{"first": 0, "n": 16384, "file": 0, "tensor": "wte.weight", "xxh3": "..."}]}, ...]}
+ *
+ * Durable.  Files are written under names of no checkpoint, synced, renamed, and their folder synced; the manifest comes when
+ * all of them are there.  Which checkpoint is the newest is found by looking: no file points to it.
+ *
+ *     weir_checkpoint *c;
+ *     status = weir_checkpoint_newest("D", said, NULL, &c);          verified; damaged ones are passed over and said
+ *     const struct weir_checkpoint_info *info = weir_checkpoint_info(c);
+ *     int t = weir_checkpoint_find(c, WEIR_CHECKPOINT_EXP_AVG, "wte.weight");
+ *     status = weir_checkpoint_read(c, t, 0, info->tensors[t].n_elements, values);      pieces joined
+ *     weir_checkpoint_close(c);
+ *
+ * An engine's state goes in and out with weir_engine_save() and weir_engine_load() (engine/weir.h).
+ *
+ * Threads: an open checkpoint is used by one thread at a time. */
+#ifndef WEIR_ENGINE_CHECKPOINT_CHECKPOINT_H
+#define WEIR_ENGINE_CHECKPOINT_CHECKPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/status.h"
+
+enum weir_checkpoint_kind {
+    WEIR_CHECKPOINT_PARAMETER,
+    WEIR_CHECKPOINT_EXP_AVG,    /* AdamW: decayed mean of gradients */
+    WEIR_CHECKPOINT_EXP_AVG_SQ, /* AdamW: decayed mean of their squares */
+    WEIR_CHECKPOINT_KINDS
+};
+
+struct weir_checkpoint_file {
+    const char *name; /* within the folder */
+    uint64_t bytes, hash;
+};
+
+struct weir_checkpoint_piece {
+    int64_t first, n;   /* elements of the tensor */
+    int file;           /* index in files */
+    const char *tensor; /* its name in that file */
+    uint64_t hash;      /* of its bytes */
+};
+
+struct weir_checkpoint_tensor {
+    const char *name;
+    enum weir_checkpoint_kind kind;
+    int n_dims;
+    const int64_t *dims; /* [n_dims] */
+    int64_t n_elements;
+    int n_pieces;
+    const struct weir_checkpoint_piece *pieces; /* by `first` */
+};
+
+struct weir_checkpoint_info {
+    const char *folder;    /* the checkpoint's own, "D/step-000120" */
+    const char *version;   /* of the library that wrote it */
+    int64_t step;          /* steps done; random numbers and learning rate follow from it and the seed */
+    int64_t sample;        /* where the data go on: samples read so far */
+    double seconds;        /* trained so far */
+    double val_loss;       /* of a validation of these parameters; NaN: none */
+    bool has_seed;         /* false: made of weights alone */
+    uint64_t seed;
+    const char *model;     /* "gpt2-tiny" */
+    const char *optimizer; /* "adamw", "sgd"; "none": made of weights alone, moments begin at zero */
+    const char *hf_config; /* text of the model's config.json; NULL: it has no Hugging Face form */
+    const char *layout;    /* a JSON object: stages, replicas, ... of the run that wrote it; NULL: none */
+    const char *config;    /* a JSON object of the program that wrote it; NULL: none.  weir train: its options */
+    int extra;             /* the file with the program's own bytes; -1: none */
+    int n_files, n_tensors;
+    const struct weir_checkpoint_file *files;
+    const struct weir_checkpoint_tensor *tensors; /* by kind, then by name */
+};
+
+typedef struct weir_checkpoint weir_checkpoint;
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* "parameter", "exp_avg", "exp_avg_sq" */
+const char *weir_checkpoint_kind_str(enum weir_checkpoint_kind kind);
+
+/* ---- reading ------------------------------------------------------------------------------------------------------- */
+
+/* Read the manifest of the checkpoint in `folder`, and look whether its files have the size that they should have.
+ * WEIR_ERR_IO: there is no manifest, or it or a file cannot be read.  WEIR_ERR_INVALID: what is there is damaged, or of
+ * another version of the format; file and reason are named. */
+weir_status weir_checkpoint_open(const char *folder, weir_checkpoint **checkpoint_out);
+void weir_checkpoint_close(weir_checkpoint *checkpoint); /* NULL is fine */
+
+/* There is a manifest in `folder`, whatever it says. */
+bool weir_checkpoint_is(const char *folder);
+
+/* Valid until close. */
+const struct weir_checkpoint_info *weir_checkpoint_info(const weir_checkpoint *checkpoint);
+
+/* The index of a tensor, or -1. */
+int weir_checkpoint_find(const weir_checkpoint *checkpoint, enum weir_checkpoint_kind kind, const char *name);
+
+/* Elements first .. first + n - 1 of a tensor, joined of its pieces.  WEIR_ERR_INVALID: there are fewer, or a file does not
+ * have what the manifest says.  What was not verified may be damaged. */
+weir_status weir_checkpoint_read(weir_checkpoint *checkpoint, int tensor, int64_t first, int64_t n, float *values_out);
+
+/* The program's own bytes: memory to be freed with weir_free, NULL and 0 where there are none. */
+weir_status weir_checkpoint_extra(weir_checkpoint *checkpoint, void **data_out, size_t *bytes_out);
+
+/* Read all files and compare them with the manifest.  WEIR_ERR_INVALID names file and tensor (or header) of the first
+ * difference.  WEIR_ERR_IO. */
+weir_status weir_checkpoint_verify(weir_checkpoint *checkpoint);
+
+/* The same for the files whose index is `turn` modulo `n_turns`: several processes share the work. */
+weir_status weir_checkpoint_verify_some(weir_checkpoint *checkpoint, int turn, int n_turns);
+
+/* ---- folders ------------------------------------------------------------------------------------------------------- */
+
+struct weir_checkpoint_entry {
+    int64_t step;
+    const char *folder; /* "D/step-000120" */
+    const char *flaw;   /* why weir_checkpoint_open() refuses it; NULL: it does not */
+    double val_loss;    /* NaN: none */
+    int64_t when;       /* the manifest was written, in seconds since 1970 */
+    uint64_t bytes;     /* of all files that the manifest names, and of itself */
+};
+
+/* All checkpoints of folder `dir`, torn ones too, by step, in the arena.  A folder that is not there has none.  WEIR_ERR_IO. */
+weir_status weir_checkpoint_list(const char *dir, struct weir_arena *arena, struct weir_checkpoint_entry **entries_out,
+                                 int *n_out);
+
+/* Is told of a checkpoint that is passed over: `message` names file, tensor and reason. */
+typedef void (*weir_checkpoint_said_fn)(void *context, const char *message);
+
+/* Open the newest checkpoint of `dir` that verifies.  *checkpoint_out is NULL when there is none. */
+weir_status weir_checkpoint_newest(const char *dir, weir_checkpoint_said_fn said, void *context,
+                                   weir_checkpoint **checkpoint_out);
+
+/* Remove a checkpoint, its manifest first, so that it is not taken for whole while it goes.  Files that no checkpoint has stay,
+ * and so does their folder. */
+weir_status weir_checkpoint_remove(const char *folder);
+
+/* ---- writing ------------------------------------------------------------------------------------------------------- */
+
+/* One tensor to be written, whole. */
+struct weir_checkpoint_source {
+    const char *name;
+    enum weir_checkpoint_kind kind;
+    int n_dims;
+    const int64_t *dims;
+    weir_status (*read)(void *context, int64_t first, int64_t n, float *values_out);
+    void *context;
+};
+
+/* Write the checkpoint DIR/step-N of step about->step from tensors that are read one after the other, in one file.  Of `about`
+ * the fields from step to config are read.  `extra` NULL: no bytes of the program's own.
+ * WEIR_ERR_INVALID: there is a whole one of that step.  WEIR_ERR_IO.  On failure what was begun is removed. */
+weir_status weir_checkpoint_write(const char *dir, const struct weir_checkpoint_info *about, int n_tensors,
+                                  const struct weir_checkpoint_source *tensors, const void *extra, size_t extra_bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

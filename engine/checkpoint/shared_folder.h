@@ -1,0 +1,16 @@
+/* One folder of checkpoints for all processes: that it is one, and which checkpoint in it is the newest that is whole.
+ * Collective; engine/weir.h has the contracts (weir_engine_save_check, weir_engine_newest). */
+#ifndef WEIR_ENGINE_CHECKPOINT_SHARED_FOLDER_H
+#define WEIR_ENGINE_CHECKPOINT_SHARED_FOLDER_H
+
+#include "engine/checkpoint/checkpoint.h"
+#include "engine/run/world.h"
+
+weir_status weir_shared_folder_check(const struct weir_world *world, const char *dir);
+weir_status weir_shared_folder_newest(const struct weir_world *world, const char *dir, weir_checkpoint_said_fn said,
+                                      void *context, weir_checkpoint **checkpoint_out);
+
+/* Open one checkpoint and verify it, each process its share. */
+weir_status weir_shared_checkpoint_open(const struct weir_world *world, const char *folder, weir_checkpoint **checkpoint_out);
+
+#endif

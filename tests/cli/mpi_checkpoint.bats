@@ -1,0 +1,44 @@
+#!/usr/bin/env bats
+# Checkpoints of several processes: one folder, any layout.   labels: slow
+
+bats_require_minimum_version 1.5.0
+load mpi_ranks
+
+whole() {
+    "$WEIR" "${base[@]}" --transport local -q --export whole "$@"
+}
+
+@test "processes and threads go on from each other's checkpoints, with the bits of the whole run" {
+    whole --steps 6 --stages 2 --replicas 2
+    ranks 4 0,0,1,1 --steps 3 --stages 2 --replicas 2 --zero 1 -q --checkpoint-dir D --checkpoint-every 1 --keep 2
+    [ "$(ls D)" = "$(printf 'step-000002\nstep-000003')" ]
+    [ "$(ls D/step-000003 | wc -l)" -eq 5 ]
+    cp -r D E
+    "$WEIR" "${base[@]}" --transport local -q --steps 6 --stages 1 --replicas 2 --checkpoint-dir D --resume --export local
+    cmp whole/model.safetensors local/model.safetensors
+    ranks 2 "" --steps 6 --stages 1 --replicas 2 --zero 0 -q --checkpoint-dir E --resume --export mpi
+    cmp whole/model.safetensors mpi/model.safetensors
+    [ "$(ls E/step-000006)" = "$(printf 'manifest.json\npart-00000.safetensors')" ]
+}
+
+@test "a checkpoint that is damaged is passed over by all processes" {
+    whole --steps 4 --stages 2
+    ranks 2 "" --steps 3 --stages 2 -q --checkpoint-dir D --checkpoint-every 1
+    printf 'x' | dd of=D/step-000003/part-00001.safetensors bs=1 seek=300000 conv=notrunc 2>/dev/null
+    run ranks 2 "" --steps 4 --stages 2 -q --checkpoint-dir D --resume --export e
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"passed over: 'D/step-000003/part-00001.safetensors': tensor '"* ]]
+    cmp whole/model.safetensors e/model.safetensors
+}
+
+@test "a folder that is not the same for all processes is refused with the host's name" {
+    cat >own <<'END'
+#!/bin/bash
+mkdir -p "own$OMPI_COMM_WORLD_RANK"
+cp text "own$OMPI_COMM_WORLD_RANK" && cd "own$OMPI_COMM_WORLD_RANK" && exec "$@"
+END
+    chmod +x own
+    run env MPI_TIMEOUT=100 bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" 2 ./own "$WEIR" "${base[@]}" --steps 2 --checkpoint-dir D
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"'D' of host '$(hostname)' is not the folder that the first process has"* ]]
+}
