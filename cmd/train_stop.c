@@ -7,8 +7,10 @@
  *     the engine fails      there is nothing left to export */
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "cmd/train.h"
+#include "engine/checkpoint/export_like.h"
 
 enum { OUTPUT_FAILED = 1000 }; /* as a stop flag: beyond all signals */
 
@@ -78,6 +80,15 @@ static bool has_learnt(const struct train_run *run, weir_status status)
     return (run->n_done > 0 && whole) || (!run->options->steps && !status);
 }
 
+/* The folder that the weights came from has the last word. */
+static weir_status export_complete(const struct train_run *run)
+{
+    const struct train_options *o = run->options;
+    bool of_file = strchr(run->model->name, '/') || strchr(run->model->name, '.'); /* built-in names have neither */
+    weir_status status = of_file ? weir_export_like(run->model->name, o->export) : WEIR_OK;
+    return status || !o->init_from ? status : weir_export_like(o->init_from, o->export);
+}
+
 weir_status train_export(struct train_run *run, weir_status status)
 {
     const struct train_options *o = run->options;
@@ -86,6 +97,8 @@ weir_status train_export(struct train_run *run, weir_status status)
         return WEIR_OK;
     weir_error_take(message); /* of `status` */
     weir_status saved = weir_engine_save_weights(run->engine, o->export);
+    if (!saved && run->leads)
+        saved = export_complete(run);
     train_failure_keep(&run->export, saved);
     if (!saved && run->leads && run->n_done && (status || run->n_done < o->steps) && !o->quiet)
         fprintf(stderr, "weir train: the export has the parameters after %lld steps\n", (long long)run->n_done);
