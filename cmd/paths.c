@@ -20,7 +20,7 @@ enum { MOST_LINKS = 40 }; /* as the kernel has it */
 static const char *const model_files[] = {
     "config.json",       "generation_config.json", "model.safetensors",       "model.safetensors.index.json", "vocab.json",
     "merges.txt",        "tokenizer.json",         "tokenizer_config.json",   "special_tokens_map.json",      "tokenizer.model",
-    "added_tokens.json", NULL};
+    "added_tokens.json", "chat_template.jinja",    NULL};
 
 /* ---- places -------------------------------------------------------------------------------------------------------- */
 

@@ -9,11 +9,13 @@
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "cmd/train.h"
+#include "engine/checkpoint/export_like.h"
 
 enum { OUTPUT_FAILED = 1000, TIME_IS_UP }; /* as a stop flag: beyond all signals */
 
@@ -134,6 +136,15 @@ static bool has_learnt(const struct train_run *run, weir_status status)
     return (run->n_done > 0 && train_has_state(run, status)) || (!run->options->steps && !status);
 }
 
+/* The folder that the weights came from has the last word. */
+static weir_status export_complete(const struct train_run *run)
+{
+    const struct train_options *o = run->options;
+    bool of_file = strchr(run->model->name, '/') || strchr(run->model->name, '.'); /* built-in names have neither */
+    weir_status status = of_file ? weir_export_like(run->model->name, o->export) : WEIR_OK;
+    return status || !o->init_from ? status : weir_export_like(o->init_from, o->export);
+}
+
 weir_status train_export(struct train_run *run, weir_status status)
 {
     const struct train_options *o = run->options;
@@ -142,6 +153,8 @@ weir_status train_export(struct train_run *run, weir_status status)
         return WEIR_OK;
     weir_error_take(message); /* of `status` */
     weir_status saved = weir_engine_save_weights(run->engine, o->export);
+    if (!saved && run->leads)
+        saved = export_complete(run);
     train_failure_keep(&run->export, saved);
     if (!saved && run->leads && run->n_done && (status || run->n_done < o->steps) && !o->quiet)
         fprintf(stderr, "weir train: the export has the parameters after %lld steps\n", (long long)run->n_done);

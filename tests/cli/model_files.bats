@@ -117,3 +117,31 @@ ROWS
     [[ "$output" == *"cannot write 'closed/model.safetensors': Permission denied"* ]]
     [ ! -s m ]
 }
+
+@test "an export has the tokenizer, generation_config.json and the other keys of the folder it began with" {
+    cp -r "$fixtures/hf-gpt2" src
+    sed 's/"eos_token_id": null/"colour": "blue", "eos_token_id": 5/' "$fixtures/hf-gpt2/config.json" >src/config.json
+    echo '{"eos_token_id": 5}' >src/generation_config.json
+    echo '{"a": 0}' >src/vocab.json
+    printf '#version: 0.2\n' >src/merges.txt
+    echo '{"model_max_length": 8}' >src/tokenizer_config.json
+    for source in src src/model.safetensors; do
+        "$WEIR" train --model src/ --init-from "$source" --data digits --data-format text --seq-len 8 -q --steps 1 --export out
+        for f in generation_config.json vocab.json merges.txt tokenizer_config.json; do cmp "src/$f" "out/$f"; done
+        [ "$("$JSON_GET" colour eos_token_id torch_dtype <out/config.json)" = "$(printf '"blue"\n5\n"float32"')" ]
+        run grep -c '"dtype"' out/config.json
+        [ "$output" = 0 ]
+        "$WEIR" train --model out/ --init-from out --data digits --data-format text --seq-len 8 -q --steps 1
+        rm -r out
+    done
+}
+
+@test "a tokenizer that the export cannot replace fails the run, and the weights are written" {
+    cp -r "$fixtures/hf-gpt2" src
+    echo '{}' >src/vocab.json
+    mkdir -p out/vocab.json
+    run "$WEIR" train --model src/ --data digits --data-format text --seq-len 8 -q --steps 1 --export out
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"cannot write 'out/vocab.json': Is a directory"* ]]
+    [ -s out/model.safetensors ]
+}
