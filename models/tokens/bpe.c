@@ -45,33 +45,33 @@ static weir_status merges_read(struct weir_bpe *bpe, const char *text, size_t by
     return status;
 }
 
-static weir_status bpe_make(json_t *ids, const char *merges, size_t merges_bytes, struct weir_arena *arena,
-                            const struct weir_bpe **bpe_out)
+weir_status weir_bpe_files_read(struct weir_bpe *bpe, json_t *ids, const json_t *added, const char *merges, size_t merges_bytes,
+                                struct weir_arena *arena)
 {
-    struct weir_bpe *bpe;
-    weir_status status = weir_arena_alloc(arena, 1, sizeof *bpe, &bpe);
-    if (!status)
-        status = weir_bpe_vocabulary_read(bpe, ids, NULL, "vocab.json", arena);
+    weir_status status = weir_bpe_vocabulary_read(bpe, ids, added, "vocab.json", arena);
     if (!status)
         status = bytes_check(bpe);
     if (!status)
         status = merges_read(bpe, merges, merges_bytes, arena);
-    if (status)
-        return status;
-    bpe->end = weir_vocabulary_find(&bpe->vocabulary, "<|endoftext|>", strlen("<|endoftext|>"));
-    *bpe_out = bpe;
-    return WEIR_OK;
+    if (!status)
+        bpe->end = weir_vocabulary_find(&bpe->vocabulary, "<|endoftext|>", strlen("<|endoftext|>"));
+    return status;
 }
 
 weir_status weir_bpe_parse(const char *vocabulary, size_t vocabulary_bytes, const char *merges, size_t merges_bytes,
                            struct weir_arena *arena, const struct weir_bpe **bpe_out)
 {
-    json_t *root;
-    weir_status status = weir_json_parse(vocabulary, vocabulary_bytes, "vocab.json", &root);
+    struct weir_bpe *bpe;
+    json_t *ids;
+    weir_status status = weir_arena_alloc(arena, 1, sizeof *bpe, &bpe);
+    if (!status)
+        status = weir_json_parse(vocabulary, vocabulary_bytes, "vocab.json", &ids);
     if (status)
         return status;
-    status = bpe_make(root, merges, merges_bytes, arena, bpe_out);
-    json_decref(root);
+    status = weir_bpe_files_read(bpe, ids, NULL, merges, merges_bytes, arena);
+    json_decref(ids);
+    if (!status)
+        *bpe_out = bpe;
     return status;
 }
 

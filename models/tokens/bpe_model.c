@@ -38,9 +38,8 @@ static weir_status ids_check(json_t *ids, const json_t *added, const char *where
     return status;
 }
 
-/* A token's text as the bytes that it stands for; text that stands for none (*found_out false) stands for itself. */
-static weir_status text_read(const struct weir_bpe *bpe, const char *text, size_t size, struct weir_arena *arena,
-                             const char **bytes_out, size_t *n_out, bool *found_out)
+weir_status weir_bpe_text_read(const struct weir_bpe *bpe, const char *text, size_t size, struct weir_arena *arena,
+                               const char **bytes_out, size_t *n_out, bool *found_out)
 {
     char *bytes;
     weir_status status = weir_arena_alloc(arena, size + 1, 1, &bytes);
@@ -59,7 +58,7 @@ static weir_status token_add(struct weir_bpe *bpe, const char *key, int32_t id, 
     const char *bytes;
     size_t n;
     bool found;
-    weir_status status = text_read(bpe, key, strlen(key), arena, &bytes, &n, &found);
+    weir_status status = weir_bpe_text_read(bpe, key, strlen(key), arena, &bytes, &n, &found);
     if (status)
         return status;
     if (bpe->vocabulary.tokens[id].bytes)
@@ -102,7 +101,7 @@ static weir_status part_find(const struct weir_bpe *bpe, const char *text, size_
     const char *bytes;
     size_t n_bytes;
     bool found;
-    weir_status status = text_read(bpe, text, n, arena, &bytes, &n_bytes, &found);
+    weir_status status = weir_bpe_text_read(bpe, text, n, arena, &bytes, &n_bytes, &found);
     if (status)
         return status;
     *token_out = found ? weir_vocabulary_find(&bpe->vocabulary, bytes, n_bytes) : WEIR_NO_TOKEN;

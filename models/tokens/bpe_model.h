@@ -23,6 +23,11 @@ struct weir_bpe {
     int32_t end;
 };
 
+/* A token's text in a file as the bytes that it stands for, in the arena; text that stands for none (*found_out false)
+ * stands for itself. */
+weir_status weir_bpe_text_read(const struct weir_bpe *bpe, const char *text, size_t size, struct weir_arena *arena,
+                               const char **bytes_out, size_t *n_out, bool *found_out);
+
 /* {"token": id, ...}, with room for the ids of `added` more, [{"id": ...}, ...], which may be NULL; `where` names the
  * object.  bpe->characters says how tokens are written. */
 weir_status weir_bpe_vocabulary_read(struct weir_bpe *bpe, json_t *ids, const json_t *added, const char *where,
@@ -35,6 +40,10 @@ weir_status weir_bpe_merge_add(struct weir_bpe *bpe, const char *left, size_t n_
 /* "left right" */
 weir_status weir_bpe_merge_add_text(struct weir_bpe *bpe, const char *text, size_t n, const char *where,
                                     struct weir_arena *arena);
+
+/* vocab.json and the text of merges.txt. */
+weir_status weir_bpe_files_read(struct weir_bpe *bpe, json_t *ids, const json_t *added, const char *merges, size_t merges_bytes,
+                                struct weir_arena *arena);
 
 /* Append the tokens of a word of any bytes.  WEIR_ERR_INVALID: a symbol has no token, and there is no unknown one. */
 weir_status weir_bpe_word_append(const struct weir_bpe *bpe, const char *word, size_t bytes, struct weir_merger *merger,
