@@ -1,5 +1,6 @@
 #include "cmd/codec.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -112,6 +113,11 @@ weir_status codec_encode(const struct codec *codec, const char *text, size_t byt
 {
     return codec->bpe ? weir_bpe_encode(codec->bpe, text, bytes, arena, tokens_out, n_out)
                       : bytes_encode(text, bytes, arena, tokens_out, n_out);
+}
+
+int64_t codec_vocabulary(const struct codec *codec)
+{
+    return codec->bpe ? weir_bpe_vocabulary(codec->bpe) : UCHAR_MAX + 1;
 }
 
 int32_t codec_end(const struct codec *codec)

@@ -30,6 +30,9 @@ weir_status codec_open(struct codec *codec, const struct codec_choice *choice, i
 weir_status codec_encode(const struct codec *codec, const char *text, size_t bytes, struct weir_arena *arena,
                          int32_t **tokens_out, int64_t *n_out);
 
+/* One more than the largest id. */
+int64_t codec_vocabulary(const struct codec *codec);
+
 /* The token that ends a text, or -1. */
 int32_t codec_end(const struct codec *codec);
 
