@@ -46,6 +46,13 @@ static weir_status folder_of(const char *path, struct weir_arena *arena, const c
     return WEIR_OK;
 }
 
+weir_status codec_model_folder(const struct codec_choice *choice, struct weir_arena *arena, const char **folder_out)
+{
+    const char *named = choice->init_from ? choice->init_from : choice->model && !is_built_in(choice->model) ? choice->model : NULL;
+    *folder_out = NULL;
+    return named ? folder_of(named, arena, folder_out) : WEIR_OK;
+}
+
 /* The folder of the first of both paths that has one; else NULL. */
 static weir_status folder_find(const struct codec_choice *choice, struct weir_arena *arena, const char **folder_out)
 {

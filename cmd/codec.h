@@ -26,6 +26,9 @@ struct codec {
  * or that has ids of which the model's `vocabulary` has none; the message has both numbers. */
 weir_status codec_open(struct codec *codec, const struct codec_choice *choice, int64_t vocabulary, struct weir_arena *arena);
 
+/* The folder of the model that options name, which has what its files say beside the weights; NULL: a built-in one. */
+weir_status codec_model_folder(const struct codec_choice *choice, struct weir_arena *arena, const char **folder_out);
+
 /* Tokens of a text, in the arena. */
 weir_status codec_encode(const struct codec *codec, const char *text, size_t bytes, struct weir_arena *arena,
                          int32_t **tokens_out, int64_t *n_out);
