@@ -14,7 +14,8 @@ weir_status generate_codec_open(struct generate_codec *codec, const struct gener
 {
     const struct codec_choice choice = {o->tokenizer, o->init_from, o->model};
     *codec = (struct generate_codec){.vocabulary = vocabulary};
-    weir_status status = codec_open(&codec->text, &choice, vocabulary, arena);
+    bool needed = !o->prompt_tokens || o->tokenizer; /* numbers go in and come out without */
+    weir_status status = needed ? codec_open(&codec->text, &choice, vocabulary, arena) : WEIR_OK;
     codec->numbers = !codec->text.name && !codec->text.chosen && vocabulary != BYTE_VOCABULARY;
     return status;
 }
@@ -100,7 +101,7 @@ weir_status codec_prompt(const struct generate_codec *codec, const struct genera
         status = codec_encode(&codec->text, o->prompt, strlen(o->prompt), arena, tokens_out, n_out);
     else
         status = WEIR_FAIL(WEIR_ERR_USAGE,
-                           "%s%sno tokenizer for a vocabulary of %lld (vocab.json and merges.txt were looked for): "
+                           "%s%sno tokenizer for a vocabulary of %lld (tokenizer.json, vocab.json and merges.txt were looked for): "
                            "give --tokenizer DIR, --tokenizer bytes, or --prompt-tokens",
                            o->init_from ? o->init_from : "", o->init_from ? ": " : "", (long long)codec->vocabulary);
     if (!status && !*n_out)
@@ -147,8 +148,8 @@ void token_text_add(struct token_text *t, int32_t token, struct weir_text *out)
         weir_text_append(out, "%s%d", t->n_tokens++ ? "," : "", token);
         return;
     }
-    if (t->codec->text.bpe)
-        bytes = weir_bpe_token(t->codec->text.bpe, token, &n);
+    if (t->codec->text.tokenizer)
+        bytes = weir_tokenizer_token(t->codec->text.tokenizer, token, &n);
     else if (token >= BYTE_VOCABULARY)
         bytes = NULL;
     bytes_add(t, bytes ? bytes : replacement, bytes ? n : strlen(replacement), out);

@@ -122,7 +122,7 @@ tokenizer_write() {
     generate --prompt 'abcd' | cmp - coded.txt
     tokenizer_write coded ', "th": 256'
     run --separate-stderr "$WEIR" generate --init-from coded --prompt the -q
-    [[ "$stderr" == *"tokenizer 'coded' has ids up to 256, the model's end at 255"* ]]
+    [[ "$stderr" == *"'coded' has tokens up to 256, the model's vocabulary ends at 255"* ]]
     rm coded/merges.txt
     run --separate-stderr "$WEIR" generate --init-from coded --prompt the -q
     [ "$status" -eq 1 ]

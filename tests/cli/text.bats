@@ -94,12 +94,12 @@ losses() {
 }
 
 @test "documents of JSON Lines are parted by the end of text" {
-    printf '{"text": "the"}\n{"text": "thus, a thing"}\n{"text": "and more of that"}\n' >lines.jsonl
-    { printf the | encode; echo 257; printf 'thus, a thing' | encode; echo 257; printf 'and more of that' | encode; } | words2 >lines.bin
+    printf '{"text": "the"}\n{"text": "thus, a thing"}\n{"text": "and more of that, another thing"}\n' >lines.jsonl
+    { printf the | encode; echo 257; printf 'thus, a thing' | encode; echo 257; printf 'and more of that, another thing' | encode; } | words2 >lines.bin
     losses --model model --data lines.jsonl >of_lines
     losses --model model --data lines.bin | cmp of_lines -
     run --separate-stderr "$WEIR" train --model model --data lines.jsonl --steps 1 --seq-len 8 --json
-    [[ "${stderr_lines[1]}" == "data: lines.jsonl as JSON Lines, 30 tokens of tokenizer model of 3 documents" ]]
+    [[ "${stderr_lines[1]}" == "data: lines.jsonl as JSON Lines, 43 tokens of tokenizer model of 3 documents" ]]
 }
 
 # name | arguments | exit status | words of the message
@@ -112,7 +112,7 @@ losses() {
         [ "$status" -eq "$code" ] || { echo "$name: $status $stderr"; false; }
         [[ "$stderr" == *"$words"* && "$(wc -l <<<"$stderr")" -eq 1 ]] || { echo "$name: $stderr"; false; }
     done <<'ROWS'
-too many ids|--model gpt2-tiny --tokenizer model --data book.txt|1|tokenizer 'model' has ids up to 257, the model's end at 255
+too many ids|--model gpt2-tiny --tokenizer model --data book.txt|1|'model' has tokens up to 257, the model's vocabulary ends at 255
 no such tokenizer|--model model --tokenizer nowhere --data book.txt|1|no tokenizer 'nowhere'
 a folder without one|--model model --tokenizer odd --data book.txt|1|'odd' has no tokenizer
 not UTF-8|--model model --data latin.txt|1|'latin.txt' line 2 is no UTF-8: byte 0xe9 at 13

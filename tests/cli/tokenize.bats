@@ -31,7 +31,7 @@ losses() {
     losses --data book.txt >of_text
     [ "$(wc -l <of_text)" -eq 3 ]
     losses --data book.bin | cmp of_text -
-    printf '{"text": "the thing"}\n{"text": "thus"}\n\n{"id": 7, "text": "another thing, and that"}\n' >lines.jsonl
+    printf '{"text": "the thing"}\n{"text": "thus"}\n\n{"id": 7, "text": "another thing, and that, and more"}\n' >lines.jsonl
     tokenize lines.jsonl -o lines.bin
     losses --data lines.jsonl >of_lines
     losses --data lines.bin | cmp of_lines -
