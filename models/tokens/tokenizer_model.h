@@ -68,6 +68,9 @@ weir_status weir_tokenizer_names_read(struct weir_tokenizer *t, const char *fold
 /* The token that is written so, or WEIR_NO_TOKEN. */
 int32_t weir_tokenizer_written(const struct weir_tokenizer *t, const char *text);
 
+/* Append the text with ▁ for spaces. */
+weir_status weir_tokenizer_marks(const char *text, size_t bytes, struct weir_byte_buffer *out);
+
 /* Append the normalized text. */
 weir_status weir_tokenizer_normalize(const struct weir_normalizer *normalizer, const char *text, size_t bytes,
                                      struct weir_byte_buffer *out);
