@@ -98,7 +98,7 @@ losses() {
     { printf the | encode; echo 257; printf 'thus, a thing' | encode; echo 257; printf 'and more of that, another thing' | encode; } | words2 >lines.bin
     losses --model model --data lines.jsonl >of_lines
     losses --model model --data lines.bin | cmp of_lines -
-    run --separate-stderr "$WEIR" train --model model --data lines.jsonl --steps 1 --seq-len 8 --json
+    run --separate-stderr "$WEIR" train --model model --data lines.jsonl --steps 1 --seq-len 8 --microbatches 1 --json
     [[ "${stderr_lines[1]}" == "data: lines.jsonl as JSON Lines, 43 tokens of tokenizer model of 3 documents" ]]
 }
 
