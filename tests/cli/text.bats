@@ -77,6 +77,7 @@ losses() {
     [ "$status" -eq 0 ]
     [ "$output" = "$("$WEIR" evaluate --init-from tuned --data ids.bin --seq-len 8 -q)" ]
     [ "$output" != "$("$WEIR" evaluate --init-from tuned --data book.txt --tokenizer bytes --seq-len 8 -q)" ]
+    [ "$("$WEIR" evaluate --init-from tuned --data book.txt --seq-len 8 -q --json | "$JSON_GET" data.tokenizer)" = '"tuned"' ]
 }
 
 @test "generate takes another tokenizer, or bytes" {
