@@ -48,8 +48,6 @@ weir_status train_checkpoint_check(const struct train_options *o, struct train_r
         return WEIR_FAIL(WEIR_ERR_USAGE, "--steps 0 makes no checkpoints: leave --checkpoint-dir out");
     if (o->new_data && !o->resume)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--new-data is for a run that goes on: give --resume too");
-    if (o->keep_best && !o->val_data)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--keep-best goes by the validation loss: give --val-data");
     return o->checkpoint_dir ? every_read(o, run) : WEIR_OK;
 }
 
@@ -134,6 +132,9 @@ static weir_status config_make(struct train_run *run)
         "grace",          "metrics",          "trace", "export",    "init-from",       "force",  "profile",  "print-memory",
         "print-program",  "config",           "json",  "quiet",     NULL};
     json_t *options = options_json(&run->options->given, run->options, left_out);
+    const struct codec_encoder *texts = &run->encoder;
+    if (texts->begun) /* also where it came from a folder that the run that goes on does not name */
+        json_object_set_new(options, "tokenizer", weir_json_utf8(texts->codec.name ? texts->codec.name : "bytes"));
     json_t *root = json_pack("{s:o, s:o}", "options", options, "run", run_describe(run));
     return weir_json_print(root, 0, &run->arena, &run->checkpoints.config);
 }
