@@ -97,22 +97,26 @@ weir_status train_checkpoint_fill(struct train_options *o)
 
 /* ---- what must be the same ------------------------------------------------------------------------------------------ */
 
-static void data_describe(const struct train_run *run, json_t *root)
+static weir_status data_describe(const struct train_run *run, json_t *root)
 {
     const struct weir_data_info *info = weir_data_info(run->train.data);
+    uint64_t hash;
+    weir_status status = weir_data_hash(run->train.data, &hash);
+    if (status)
+        return status;
     json_object_set_new(root, "data_samples", json_integer(info->n_samples));
     json_object_set_new(root, "data_tokens", json_integer(info->n_tokens));
-    json_object_set_new(root, "data_xxh3", json_sprintf("%016" PRIx64, weir_data_hash(run->train.data)));
+    json_object_set_new(root, "data_xxh3", json_sprintf("%016" PRIx64, hash));
+    return WEIR_OK;
 }
 
 /* Values that change what a run computes. */
-static json_t *run_describe(const struct train_run *run)
+static weir_status run_describe(const struct train_run *run, json_t *root)
 {
     const struct train_options *o = run->options;
     const struct weir_engine_config config = train_optimizer_config(run);
     bool adamw = run->optimizer == WEIR_OPTIMIZER_ADAMW;
     const char *hf = run->graph->hf_config;
-    json_t *root = json_object();
     json_object_set_new(root, "seq_len", json_integer(o->seq_len ? o->seq_len : run->model->seq_len));
     json_object_set_new(root, "dropout", json_real(o->dropout));
     json_object_set_new(root, "model", hf ? json_string(hf) : weir_json_utf8(run->graph->name));
@@ -123,8 +127,7 @@ static json_t *run_describe(const struct train_run *run)
     json_object_set_new(root, "adam_beta2", json_real(config.beta2));
     json_object_set_new(root, "adam_eps", json_real(config.eps));
     json_object_set_new(root, "seed", json_integer(o->seed));
-    data_describe(run, root);
-    return root;
+    return data_describe(run, root);
 }
 
 static weir_status config_make(struct train_run *run)
@@ -132,10 +135,15 @@ static weir_status config_make(struct train_run *run)
     static const char *const left_out[] = {
         "checkpoint-dir", "checkpoint-every", "keep",  "keep-best", "checkpoint-sync", "resume", "new-data", "stop-after",
         "grace",          "metrics",          "trace", "export",    "init-from",       "force",  "profile",  "print-memory",
-        "print-program",  "config",           "json",  "quiet",     NULL};
+        "print-program",  "config",           "json",  "quiet",     "transport",       NULL};
     json_t *options = options_json(&run->options->given, run->options, left_out);
-    json_t *root = json_pack("{s:o, s:o}", "options", options, "run", run_describe(run));
-    return weir_json_print(root, 0, &run->arena, &run->checkpoints.config);
+    json_t *describe = json_object();
+    weir_status status = run_describe(run, describe);
+    json_t *root = json_pack("{s:o, s:o}", "options", options, "run", describe);
+    if (!status)
+        return weir_json_print(root, 0, &run->arena, &run->checkpoints.config);
+    json_decref(root);
+    return status;
 }
 
 static weir_status differs(const char *folder, const char *key, const json_t *then, const json_t *now)
