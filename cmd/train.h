@@ -84,9 +84,11 @@ struct train_run {
     double first_loss, last_loss;
     double val_loss; /* of the last validation; NaN: none yet */
     int64_t val_step;      /* steps done when val_loss was measured */
+    bool resumed;          /* this run goes on from another */
     int64_t first_step;    /* steps done by the run that this one goes on from */
     int64_t n_done;        /* of both */
     int64_t sample;        /* the number of the next sample */
+    int64_t samples_before; /* of data that --new-data replaced */
     double seconds_before; /* that the other run trained */
     struct train_checkpoints checkpoints;
     int64_t command_ns;    /* when the command began */
@@ -149,8 +151,9 @@ weir_status train_feed(struct train_run *run, const weir_data *data, int64_t fir
 /* Seconds trained, validations included, with those of the run that this one goes on from. */
 double train_seconds(const struct train_run *run);
 
-/* The highest learning rate: --lr, or what the optimizer begins with. */
+/* The highest learning rate: --lr, or what the optimizer begins with; and the steps that it takes to get there. */
 double train_lr(const struct train_run *run);
+int64_t train_warmup(const struct train_run *run);
 
 /* The schedule that options name, on as many stages as they say; settles micro-batches and ranks of all replicas. */
 weir_status train_schedule_build(const struct train_options *options, struct train_run *run);

@@ -1,10 +1,12 @@
 /* weir train, checkpoints: when one is written, and how a run goes on from one.
  *
- * A checkpoint of weir train holds, as its configuration, two objects:
+ * A checkpoint of weir train holds, as its configuration, three objects and a number:
  *
  *     options   what was given, but for paths that are written and what concerns one run alone: --resume takes from them what
  *               its own command line does not give
- *     run       what must be the same in the run that goes on: model, optimizer, seed, data */
+ *     run       what must be the same in the run that goes on: model, optimizer, seed, data
+ *     rate      the learning rates that the run had, defaults resolved: for people
+ *     samples_before   samples of data that --new-data replaced */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -130,16 +132,26 @@ static weir_status run_describe(const struct train_run *run, json_t *root)
     return data_describe(run, root);
 }
 
+static json_t *rate_describe(const struct train_run *run)
+{
+    const struct train_options *o = run->options;
+    bool cosine = run->lr_schedule == WEIR_LR_COSINE;
+    double peak = train_lr(run), end = !cosine ? peak : o->min_lr >= 0 ? o->min_lr : peak / 10;
+    return json_pack("{s:s, s:f, s:f, s:I, s:I}", "schedule", cosine ? "cosine" : "constant", "lr", peak, "min_lr", end, "warmup",
+                     (json_int_t)train_warmup(run), "steps", (json_int_t)o->steps);
+}
+
 static weir_status config_make(struct train_run *run)
 {
     static const char *const left_out[] = {
         "checkpoint-dir", "checkpoint-every", "keep",  "keep-best", "checkpoint-sync", "resume", "new-data", "stop-after",
         "grace",          "metrics",          "trace", "export",    "init-from",       "force",  "profile",  "print-memory",
-        "print-program",  "config",           "json",  "quiet",     "transport",       NULL};
+        "print-program",  "config",           "json",  "quiet",     "transport",       "placement", NULL};
     json_t *options = options_json(&run->options->given, run->options, left_out);
     json_t *describe = json_object();
     weir_status status = run_describe(run, describe);
-    json_t *root = json_pack("{s:o, s:o}", "options", options, "run", describe);
+    json_t *root = json_pack("{s:o, s:o, s:o, s:I}", "options", options, "run", describe, "rate", rate_describe(run),
+                             "samples_before", (json_int_t)run->samples_before);
     if (!status)
         return weir_json_print(root, 0, &run->arena, &run->checkpoints.config);
     json_decref(root);
@@ -195,6 +207,16 @@ static void passed_over(void *context, const char *message)
     fprintf(stderr, "weir train: passed over: %s\n", weir_printable(message, shown, sizeof shown));
 }
 
+static int64_t samples_before(const struct weir_checkpoint_info *info)
+{
+    json_t *root = NULL;
+    if (info->config && weir_json_parse(info->config, strlen(info->config), info->folder, &root))
+        weir_error_clear();
+    int64_t n = json_integer_value(json_object_get(root, "samples_before"));
+    json_decref(root);
+    return n;
+}
+
 static weir_status state_take(struct train_run *run, weir_checkpoint *checkpoint)
 {
     const struct train_options *o = run->options;
@@ -208,7 +230,9 @@ static weir_status state_take(struct train_run *run, weir_checkpoint *checkpoint
     if (status)
         return status;
     run->first_step = run->n_done = info->step;
+    run->resumed = true;
     run->sample = o->new_data ? 0 : info->sample;
+    run->samples_before = samples_before(info) + (o->new_data ? info->sample : 0);
     run->seconds_before = info->seconds;
     run->checkpoints.saved_step = info->step;
     if (run->leads && !o->quiet)
@@ -257,7 +281,7 @@ weir_status train_checkpoint_open(struct train_run *run)
         status = config_make(run);
     if (!status)
         status = o->resume ? resume(run) : empty_check(run);
-    return status;
+    return status || !run->samples_before ? status : config_make(run);
 }
 
 /* ---- saving --------------------------------------------------------------------------------------------------------- */

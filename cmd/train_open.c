@@ -180,7 +180,7 @@ static weir_status weights_prepare(const struct train_options *o, struct train_r
     weir_status status = o->export && run->leads ? weir_export_check(run->graph, o->export) : WEIR_OK;
     if (!status && o->checkpoint_dir)
         status = train_checkpoint_open(run);
-    return status || !o->init_from || run->first_step ? status : weir_engine_load_weights(run->engine, o->init_from);
+    return status || !o->init_from || run->resumed ? status : weir_engine_load_weights(run->engine, o->init_from);
 }
 
 static weir_status buffers_make(struct train_run *run)
@@ -294,7 +294,7 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
         status = buffers_make(run);
     if (!status && o->metrics && run->leads)
         status = weir_metrics_open(o->metrics, run->n_ranks, &run->metrics);
-    if (!status && run->metrics && run->first_step)
+    if (!status && run->metrics && run->resumed)
         status = weir_metrics_continue(run->metrics, run->first_step);
     if (!status && run->metrics)
         status = train_header_write(run);
