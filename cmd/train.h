@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "cmd/codec.h"
 #include "cmd/options.h"
 #include "cmd/progress.h"
 #include "engine/data/data.h"
@@ -16,7 +17,7 @@
 #include "engine/weir.h"
 
 struct train_options {
-    const char *model, *data, *val_data, *data_format, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
+    const char *model, *data, *val_data, *data_format, *tokenizer, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
     const char *placement, *recompute;
     const char *metrics, *trace, *config, *init_from, *export, *checkpoint_dir, *checkpoint_every;
     int64_t keep;             /* 0: all */
@@ -65,6 +66,7 @@ struct train_run {
     const char *schedule_name; /* or its file */
     const struct weir_graph *graph;
     struct train_source train, validation;
+    struct codec_encoder encoder; /* of texts in both */
     int64_t val_every, val_batches; /* steps between validations, batches of each */
     weir_engine *engine;   /* NULL: memory table or step program were asked for, and printed */
     weir_metrics *metrics; /* NULL: not asked for */
@@ -128,10 +130,13 @@ int train_failed(const struct train_options *options, weir_status status, bool l
 /* "train" or "evaluate", for messages. */
 const char *train_command(const struct train_options *options);
 
+/* How texts become tokens, for both sources. */
+void train_encoder_init(struct train_run *run);
+
 /* Open the source that `text` names, for the run's model. */
 weir_status train_source_open(struct train_run *run, const char *text, uint64_t seed, struct train_source *source);
 
-/* What was taken for what: "data: book.txt as text (bytes), 1115394 tokens" in lines, or as members of the result's
+/* What was taken for what: "data: book.txt as text, 273,512 tokens of tokenizer gpt2" in lines, or as members of the result's
  * JSON object. */
 void train_data_print(const struct train_run *run, FILE *out);
 void train_data_json(const struct train_run *run, json_t *result);

@@ -148,6 +148,9 @@ static weir_status config_make(struct train_run *run)
         "grace",          "metrics",          "trace", "export",    "init-from",       "force",  "profile",  "print-memory",
         "print-program",  "config",           "json",  "quiet",     "transport",       "placement", NULL};
     json_t *options = options_json(&run->options->given, run->options, left_out);
+    const struct codec_encoder *texts = &run->encoder;
+    if (texts->begun) /* also where it came from a folder that the run that goes on does not name */
+        json_object_set_new(options, "tokenizer", weir_json_utf8(texts->codec.name ? texts->codec.name : "bytes"));
     json_t *describe = json_object();
     weir_status status = run_describe(run, describe);
     json_t *root = json_pack("{s:o, s:o, s:o, s:I}", "options", options, "run", describe, "rate", rate_describe(run),

@@ -257,6 +257,7 @@ static weir_status paths_register(const struct train_options *o, bool leads)
     paths_read_data(&paths, o->evaluates ? "--data" : "--val-data", o->val_data);
     paths_read_model_name(&paths, "--model", o->model);
     paths_read_model(&paths, "--init-from", o->init_from);
+    paths_read_tokenizer(&paths, "--tokenizer", o->tokenizer);
     paths_write_model(&paths, "--export", o->export);
     paths_write_metrics(&paths, "--metrics", o->metrics);
     paths_write(&paths, "--trace", o->trace);
@@ -275,6 +276,8 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
     weir_status status = choices_read(o, run);
     if (!status)
         status = paths_register(o, run->leads);
+    if (!status)
+        train_encoder_init(run);
     if (!status && o->data)
         status = train_source_open(run, o->data, (uint64_t)o->seed, &run->train);
     if (!status)
