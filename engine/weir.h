@@ -101,6 +101,7 @@ struct weir_save {
     size_t extra_bytes;
     int keep;             /* whole checkpoints that stay, the new one included; 0: all */
     bool keep_best;       /* the one of the smallest val_loss stays too */
+    bool weights_only;    /* parameters and nothing else: no optimizer state, no seed; a run begins with them */
     bool background;      /* the engine was opened with `snapshots`: write while training goes on */
 };
 
