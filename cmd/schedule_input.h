@@ -24,8 +24,15 @@ struct schedule_cost_options {
 weir_status schedule_costs_parse(const struct schedule_cost_options *values, struct weir_arena *arena,
                                  struct weir_schedule_costs *costs);
 
+/* The whole of a file ("-": standard input), for weir_free(). */
+weir_status schedule_text_read(const char *path, char **text_out, size_t *bytes_out);
+
 /* A file ("-": standard input) in the dialect called `dialect` (NULL: torch). */
 weir_status schedule_load(const char *path, const char *dialect, struct weir_arena *arena, struct weir_schedule *out);
+
+/* The same of its text. */
+weir_status schedule_parse(const char *text, size_t bytes, const char *path, const char *dialect, struct weir_arena *arena,
+                           struct weir_schedule *out);
 
 /* The schedule called `name` at the given size. */
 weir_status schedule_make(const char *name, const struct schedule_size *size, struct weir_arena *arena,
