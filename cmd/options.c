@@ -1,5 +1,6 @@
 #include "cmd/options.h"
 
+#include <assert.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -22,8 +23,10 @@ bool options_given(const struct options *options, const char *name)
 void options_release(struct options *options)
 {
     json_decref(options->config);
-    json_decref(options->stored);
-    options->config = options->stored = NULL;
+    for (int i = 0; i < options->n_stored; i++)
+        json_decref(options->stored[i]);
+    options->config = NULL;
+    options->n_stored = 0;
 }
 
 /* ---- values -------------------------------------------------------------------------------------------------------- */
@@ -264,7 +267,8 @@ weir_status options_fill(struct options *options, json_t *stored, const char *pa
     json_t *value;
     void *next;
     weir_status status = WEIR_OK;
-    options->stored = stored;
+    assert(options->n_stored < OPTIONS_MOST_STORED);
+    options->stored[options->n_stored++] = stored;
     json_object_foreach_safe(stored, next, key, value) {
         int i = row_find(options->table->rows, key, strlen(key));
         if (i < 0 || options->given[i] || status)

@@ -27,6 +27,7 @@ const struct synonym synonyms_train[] = {
     {MEGATRON, "virtual-pipeline-model-parallel-size", "chunks", NULL},
     {MEGATRON, "num-virtual-stages-per-pipeline-rank", "chunks", NULL},
     {MEGATRON, "num-layers-per-virtual-pipeline-stage", NULL, "weir counts stages per rank: --chunks"},
+    {MEGATRON, "pipeline-model-parallel-layout", "layout", NULL},
     {MEGATRON, "context-parallel-size", NULL, no_context},
     {MEGATRON, "sequence-parallel", NULL, no_tensor},
     {MEGATRON, "expert-model-parallel-size", NULL, no_expert},

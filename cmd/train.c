@@ -48,6 +48,9 @@ static const struct option_row rows[] = {
     ROW("microbatches", 0, OPTION_INT, microbatches, "M", "micro-batches per step and replica (4)", 1, 1048576),
     ROW("microbatch-size", 0, OPTION_INT, microbatch_size, "B", "samples per micro-batch (4)", 1, 1048576),
     ROW("seq-len", 0, OPTION_INT, seq_len, "T", "tokens per sample (the model's own)", 1, 1048576),
+    ROW("first-layers", 0, OPTION_TEXT, first_layers, "LIST", "cut the model there: the first layer of each stage, as in 0,5,9", 0, 0),
+    ROW("layout", 0, OPTION_TEXT, layout, "TEXT", "or in Megatron-LM's letters: 'Et*3|(tt|)*2tL'", 0, 0),
+    ROW("plan", 0, OPTION_TEXT, plan, "FILE", "model, cut, schedule and batch of a plan (weir plan -o)", 0, 0),
     ROW("schedule", 0, OPTION_TEXT, schedule, "NAME|FILE", "pipeline schedule or schedule CSV (1f1b); list shows them", 0, 0),
     ROW("dialect", 0, OPTION_TEXT, dialect, "NAME", "letters of a schedule file: torch (default) or torch-2024", 0, 0),
     ROW("steps", 'n', OPTION_INT, steps, "N", "steps to train (200); 0: validate, export", 0, 1e15),
@@ -192,15 +195,20 @@ static void result_show(struct train_run *run)
 static int run_train(int argc, char **argv)
 {
     struct train_options o = TRAIN_OPTIONS_DEFAULT;
+    struct weir_arena arena = {0};
+    struct weir_plan_file made;
     int n;
     enum option_outcome outcome;
     weir_status status = options_parse(&o.given, &table, argc, argv, &o, NULL, 0, &n, &outcome);
     bool done = status || outcome == OPTIONS_HELP_SHOWN || list_shown(&o);
     if (!done)
+        status = train_plan_fill(&o, &arena, &made);
+    if (!done && !status)
         status = train_checkpoint_fill(&o);
     done = done || status;
     int code = done ? train_failed(&o, status, launched_leads(), false) : train_do(&o, result_show);
     options_release(&o.given);
+    weir_arena_release(&arena);
     return code;
 }
 

@@ -12,6 +12,7 @@
 #include "cmd/progress.h"
 #include "engine/data/data.h"
 #include "engine/train/learning_rate.h"
+#include "engine/program/plan_file.h"
 #include "engine/report/metrics.h"
 #include "engine/report/trace.h"
 #include "engine/weir.h"
@@ -19,6 +20,8 @@
 struct train_options {
     const char *model, *data, *val_data, *data_format, *tokenizer, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
     const char *placement, *recompute;
+    const char *first_layers, *layout, *plan;
+    const struct weir_plan_file *made; /* what --plan names; NULL: not given */
     const char *metrics, *trace, *config, *init_from, *export, *export_dtype, *checkpoint_dir, *checkpoint_every;
     int64_t export_shard_size; /* bytes; 0: the library's */
     int64_t keep;             /* 0: all */
@@ -64,6 +67,7 @@ struct train_run {
     enum weir_compute dtype;
     struct weir_arena arena;
     struct weir_schedule schedule;
+    struct weir_layer_cut cut; /* n_stages 0: chosen when the program is built */
     const char *schedule_name; /* or its file */
     const struct weir_graph *graph;
     struct train_source train, validation;
@@ -164,6 +168,12 @@ int64_t train_warmup(const struct train_run *run);
 
 /* The schedule that options name, on as many stages as they say; settles micro-batches and ranks of all replicas. */
 weir_status train_schedule_build(const struct train_options *options, struct train_run *run);
+
+/* --plan (train_plan.c): read it into `made`, which is to live as long as the options, refuse options that contradict it, and take
+ * from it what is not given; and, when the graph is there, hold the plan against it, and say what it was not made for. */
+weir_status train_plan_fill(struct train_options *options, struct weir_arena *arena, struct weir_plan_file *made);
+weir_status train_plan_check(const struct train_run *run);
+void train_plan_warn(const struct train_run *run);
 
 /* Elements of all parameters, tied ones once. */
 double train_parameters(const struct train_run *run);

@@ -154,6 +154,7 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.threads_per_rank = (int)o->threads;
     config.device_memory = o->device_memory;
     config.recompute = o->recompute;
+    config.first_layer = run->cut.first_layer;
     config.evaluates = run->validation.data;
     config.snapshots = o->checkpoint_dir && !o->checkpoint_sync;
     config.replicas = (int)o->replicas;
@@ -255,6 +256,7 @@ static weir_status paths_register(const struct train_options *o, bool leads)
 {
     struct paths paths = {0};
     paths_read(&paths, "--config", o->config);
+    paths_read(&paths, "--plan", o->plan);
     paths_read(&paths, "--schedule", weir_pipeline_is_file(o->schedule) ? o->schedule : NULL);
     paths_read_data(&paths, "--data", o->data);
     paths_read_data(&paths, o->evaluates ? "--data" : "--val-data", o->val_data);
@@ -287,6 +289,8 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
         status = train_validation_open(o, run);
     if (!status)
         status = model_build(o, run);
+    if (!status)
+        status = train_plan_check(run);
     if (!status)
         status = train_schedule_build(o, run);
     if (!status)
