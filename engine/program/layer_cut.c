@@ -91,8 +91,8 @@ static weir_status repeat(struct unroller *u, size_t begin)
         u->next = star;
         return at(u, n < 1 ? "'*' needs a number of at least 1" : "more letters than any model has layers");
     }
-    for (int64_t i = 1; i < n && length; i++)
-        weir_text_append(&u->letters, "%.*s", (int)length, u->letters.data + begin);
+    for (size_t i = 0; i < (size_t)(n - 1) * length; i++) /* one by one: the text moves while it grows */
+        weir_text_append(&u->letters, "%c", u->letters.data[begin + i]);
     return u->letters.status;
 }
 

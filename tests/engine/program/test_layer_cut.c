@@ -81,7 +81,9 @@ static void a_layout_has_letters_groups_and_repetitions(void **state)
                 {"Et*2|(t|)*3,tL", "0,5,7,9,11"},
                 {"Ett|(tt|)*2L", "0,5,9,13"},
                 {"E((t|)*2)*2 t*2 L", "0,3,5,7,9"},
-                {"Et*1()*7t*5L", "0"}};
+                {"Et*1()*7t*5L", "0"},
+                {"E(t|)*5tL", "0,3,5,7,9,11"},
+                {"Et|(t|)*1(t|)*1(t|)*1(t|)*1(t)*1L", "0,3,5,7,9,11"}};
     struct weir_layer_cut cut;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         assert_ok(weir_layer_cut_layout(rows[i].layout, tiny, &arena, &cut));
