@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "base/replace.h"
 #include "base/text.h"
 
@@ -14,11 +13,7 @@ static weir_status stdin_load(enum weir_csv_dialect dialect, struct weir_arena *
     char *text;
     size_t bytes;
     weir_status status = weir_stdin_read(LARGEST_INPUT, &text, &bytes);
-    if (status)
-        return status;
-    status = weir_schedule_csv_parse(text, bytes, "standard input", dialect, arena, out);
-    weir_free(text);
-    return status;
+    return status ? status : weir_schedule_csv_take(text, bytes, "standard input", dialect, arena, out);
 }
 
 weir_status schedule_load(const char *path, const char *dialect, struct weir_arena *arena, struct weir_schedule *out)
