@@ -202,6 +202,9 @@ weir_status train_validation_open(const struct train_options *options, struct tr
 /* Once the schedule is known, settle when and how much is validated. */
 weir_status train_validation_settle(const struct train_options *options, struct train_run *run);
 
+/* WEIR_ERR_USAGE: fewer samples than a step needs. */
+weir_status train_data_check(const struct train_run *run);
+
 /* true when a validation follows `step`. */
 bool train_validation_due(const struct train_run *run, int64_t step);
 

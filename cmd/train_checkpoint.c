@@ -50,8 +50,6 @@ weir_status train_checkpoint_check(const struct train_options *o, struct train_r
         return WEIR_FAIL(WEIR_ERR_USAGE, "--steps 0 makes no checkpoints: leave --checkpoint-dir out");
     if (o->new_data && !o->resume)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--new-data is for a run that goes on: give --resume too");
-    if (o->keep_best && !o->val_data)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--keep-best goes by the validation loss: give --val-data");
     return o->checkpoint_dir ? every_read(o, run) : WEIR_OK;
 }
 
