@@ -10,7 +10,7 @@
 
 weir_status drawing_format_find(const char *name, const char *path, enum drawing_format *format_out)
 {
-    static const char *const names[] = {"text", "svg", "trace", NULL}, *const ends[] = {".txt", ".svg", ".json"};
+    static const char *const names[] = {"text", "svg", "html", "trace", NULL}, *const ends[] = {".txt", ".svg", ".html", ".json"};
     int format = DRAWING_TEXT;
     weir_status status = name ? weir_name_find("format", name, names, &format) : WEIR_OK;
     const char *slash = path ? strrchr(path, '/') : NULL, *dot = path ? strrchr(slash ? slash : path, '.') : NULL;
@@ -20,7 +20,7 @@ weir_status drawing_format_find(const char *name, const char *path, enum drawing
         while (format <= DRAWING_TRACE && strcmp(dot, ends[format]) != 0)
             format++;
         if (format > DRAWING_TRACE)
-            return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' ends in none of .txt, .svg and .json: give --format, or another name", path);
+            return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' ends in none of .txt, .svg, .html and .json: give --format, or another name", path);
     }
     *format_out = (enum drawing_format)format;
     return WEIR_OK;
@@ -67,7 +67,7 @@ weir_status drawing_write(const struct weir_timeline *const *timelines, int n, e
         chosen.colour = has_colour(path);
         status = weir_timeline_text(timelines, n, &chosen, &text);
     } else {
-        status = weir_timeline_svg(timelines, n, &chosen, &text);
+        status = (format == DRAWING_SVG ? weir_timeline_svg : weir_timeline_html)(timelines, n, &chosen, &text);
     }
     if (!status)
         status = schedule_text_write(path, text.data);

@@ -4,9 +4,9 @@
 
 #include "schedules/draw/timeline.h"
 
-enum drawing_format { DRAWING_TEXT, DRAWING_SVG, DRAWING_TRACE };
+enum drawing_format { DRAWING_TEXT, DRAWING_SVG, DRAWING_HTML, DRAWING_TRACE };
 
-/* The format called `name`; when NULL, what the end of `path` says (.txt, .svg, .json), or text.  WEIR_ERR_USAGE. */
+/* The format called `name`; when NULL, what the end of `path` says (.txt, .svg, .html, .json), or text.  WEIR_ERR_USAGE. */
 weir_status drawing_format_find(const char *name, const char *path, enum drawing_format *format_out);
 
 /* "zbv: 4 ranks, 8 stages, 8 micro-batches, predicted"; of a file its name without folders. */

@@ -18,7 +18,7 @@ struct values {
 
 static const struct option_row rows[] = {
     {"format", 'f', OPTION_TEXT, offsetof(struct values, format), "NAME",
-     "text, svg or trace (default: as the name of --out ends, or text)", 0, 0},
+     "text, svg, html or trace (default: as the name of --out ends, or text)", 0, 0},
     {"out", 'o', OPTION_TEXT, offsetof(struct values, out), "FILE", "write there instead of to standard output", 0, 0},
     {"from", 0, OPTION_REAL, offsetof(struct values, from), "T", "draw from this time on (default 0)", 0, 1e300},
     {"to", 0, OPTION_REAL, offsetof(struct values, to), "T", "up to this time (default: the end)", 0, 1e300},

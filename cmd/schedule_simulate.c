@@ -60,7 +60,7 @@ static const struct option_row rows[] = {
      "one-action-per-step: count steps as PyTorch's simulator does", 0, 0},
     {"dialect", 0, OPTION_TEXT, offsetof(struct values, dialect), "D",
      "torch, or torch-2024 where B is the input gradient and BW both (default torch)", 0, 0},
-    {"draw", 0, OPTION_TEXT, offsetof(struct values, draw), "FILE", "draw it: .svg or .txt", 0, 0},
+    {"draw", 0, OPTION_TEXT, offsetof(struct values, draw), "FILE", "draw it: .html, .svg or .txt", 0, 0},
     {"trace", 0, OPTION_TEXT, offsetof(struct values, trace), "FILE", "write a Chrome trace", 0, 0},
     {"json", 0, OPTION_FLAG, offsetof(struct values, json), NULL,
      "print one JSON object, with start and end of every action", 0, 0},
@@ -390,7 +390,7 @@ static weir_status pictures_write(const struct values *values, const char *what,
         return status;
     status = drawing_format_find(NULL, values->draw, &format);
     if (!status && format == DRAWING_TRACE)
-        status = WEIR_FAIL(WEIR_ERR_USAGE, "'%s' is no name of a drawing: use .svg or .txt, or --trace", values->draw);
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "'%s' is no name of a drawing: use .html, .svg or .txt, or --trace", values->draw);
     if (!status)
         status = drawing_title(what, &simulation->lowered, arena, &title);
     if (!status)

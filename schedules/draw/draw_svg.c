@@ -114,8 +114,10 @@ static void wait_put(const struct panel *p, int r, const struct weir_timeline_wa
     }
     if (w->peer >= 0)
         weir_text_append(p->text, " of rank %d", w->peer);
-    if (w->end > w->made && w->made > w->start)
-        weir_text_append(p->text, ", of it %.6g on the way", w->end - w->made);
+    if (w->end - w->made > w->held && w->made > w->start)
+        weir_text_append(p->text, ", of it %.6g on the way", w->end - w->made - w->held);
+    if (w->held_by)
+        weir_text_append(p->text, ", of it %.6g since the %s was taken", w->held, w->held_by);
     weir_text_append(p->text, "</title></rect>\n");
 }
 

@@ -12,7 +12,7 @@
 #include "base/alloc.h"
 #include "schedules/draw/draw_parts.h"
 
-enum { LABEL = 24, MOST_CAUSES = 16 };
+enum { LABEL = 24 };
 
 struct cell {
     char letter;
@@ -147,62 +147,26 @@ static void head_print(const struct canvas *c, const struct weir_timeline *t)
 
 /* ---- why ranks waited ---------------------------------------------------------------------------------------------- */
 
-struct cause {
-    const char *name;
-    int peer;
-    double time;
-};
-
-static const char *cause_name(const struct weir_timeline_rank *rank, size_t wait)
-{
-    const struct weir_timeline_wait *w = &rank->waits[wait];
-    double first = rank->n_events ? rank->events[0].start : 0;
-    return !w->cause ? "nobody" : w->end <= first ? "fill" : w->cause;
-}
-
-static int causes_find(const struct weir_timeline_rank *rank, struct cause causes[MOST_CAUSES])
-{
-    int n = 0;
-    for (size_t i = 0; i < rank->n_waits; i++) {
-        const struct weir_timeline_wait *w = &rank->waits[i];
-        const char *name = cause_name(rank, i);
-        int k = 0;
-        while (k < n && (causes[k].peer != w->peer || strcmp(causes[k].name, name) != 0))
-            k++;
-        if (k == MOST_CAUSES)
-            continue;
-        if (k == n)
-            causes[n++] = (struct cause){name, w->peer, 0};
-        causes[k].time += w->end - w->start;
-    }
-    return n;
-}
-
 /* The two that took longest. */
-static void causes_print(struct weir_text *text, const struct weir_timeline_rank *rank)
+static void causes_print(struct weir_text *text, const struct weir_timeline_rank *rank, double last_of_all)
 {
-    struct cause causes[MOST_CAUSES];
-    int n = causes_find(rank, causes);
-    for (int shown = 0; shown < 2; shown++) {
-        struct cause *longest = NULL;
-        for (int i = 0; i < n; i++)
-            longest = !longest || causes[i].time > longest->time ? &causes[i] : longest;
-        if (!longest || longest->time <= 0)
-            return;
-        weir_text_append(text, "%s%s %.4g", shown ? ", " : "", longest->name, longest->time);
-        if (longest->peer >= 0)
-            weir_text_append(text, " (rank %d)", longest->peer);
-        longest->time = 0;
+    struct weir_draw_cause causes[WEIR_DRAW_CAUSES];
+    int n = weir_draw_causes(rank, last_of_all, causes);
+    for (int i = 0; i < n && i < 2; i++) {
+        weir_text_append(text, "%s%s %.4g", i ? ", " : "", causes[i].name, causes[i].time);
+        if (causes[i].peer >= 0)
+            weir_text_append(text, " (rank %d)", causes[i].peer);
     }
 }
 
 static void table_print(const struct canvas *c, const struct weir_timeline *t)
 {
+    double last = weir_draw_last_action(t);
     weir_text_append(c->text, "%6s %9s %9s %9s  %s\n", "rank", "busy", "idle", *t->held_unit ? "held" : "memory", "waited most for");
     for (int r = 0; r < t->n_ranks; r++) {
         const struct weir_timeline_rank *rank = &t->ranks[r];
         weir_text_append(c->text, "%6d %9.5g %9.5g %9.5g  ", r, rank->busy, t->length - rank->busy, rank->peak);
-        causes_print(c->text, rank);
+        causes_print(c->text, rank, last);
         weir_text_append(c->text, "\n");
     }
 }

@@ -150,7 +150,8 @@ static weir_status waits_make(const struct build *b)
         status = weir_arena_alloc(b->arena, n, sizeof *waits, &waits);
     for (size_t i = 0; !status && i < n; i++) {
         struct weir_timeline_rank *rank = &b->ranks[from[i].rank];
-        waits[i] = (struct weir_timeline_wait){from[i].start, from[i].made, from[i].end, from[i].cause, NULL, from[i].peer};
+        waits[i] = (struct weir_timeline_wait){.start = from[i].start, .made = from[i].made, .end = from[i].end, .held = from[i].held,
+                                               .cause = from[i].cause, .held_by = from[i].held_by, .peer = from[i].peer};
         rank->waits = rank->n_waits++ ? rank->waits : &waits[i];
         if (from[i].cause && from[i].action.type != WEIR_ACTION_TYPES)
             status = weir_arena_strdup(b->arena, weir_action_str(&from[i].awaited, name), &waits[i].awaited);

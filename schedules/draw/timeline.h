@@ -1,4 +1,4 @@
-/* Timelines: who did what when, and pictures of it as text and SVG.
+/* Timelines: who did what when, and pictures of it as text, SVG and HTML.
  *
  * A timeline is made from a simulation:
  *
@@ -13,8 +13,8 @@
  *     status = weir_timeline_svg(all, 1, &(struct weir_draw_options){0}, &text);        text.data is the image
  *     weir_text_release(&text);
  *
- * Several timelines stand above each other on one axis, which starts at 0 in each.  The writers are pure: they read the timelines
- * and append to a text. */
+ * Several timelines stand above each other on one axis, which starts at 0 in each; the title tells them apart.  All writers take
+ * such a list.  They are pure: they read the timelines and append to a text. */
 #ifndef WEIR_SCHEDULES_DRAW_TIMELINE_H
 #define WEIR_SCHEDULES_DRAW_TIMELINE_H
 
@@ -43,11 +43,14 @@ struct weir_timeline_event {
     bool critical;                     /* on the critical path */
 };
 
+/* From `made` on what was awaited was there, but not here.  It would have come `held` earlier if `held_by` had been free; the rest
+ * is its way. */
 struct weir_timeline_wait {
-    double start, made, end; /* from `made` on what was awaited was there, but not here */
-    const char *cause;       /* "input", "gradient", "norm"; NULL: nobody was awaited */
-    const char *awaited;     /* "1B0"; NULL: not known */
-    int peer;                /* the rank that was awaited; -1: none */
+    double start, made, end, held;
+    const char *cause;   /* "input", "gradient", "norm"; NULL: nobody was awaited */
+    const char *held_by; /* "channel", "input slot", "gradient slot"; NULL: nothing */
+    const char *awaited; /* "1B0"; NULL: not known */
+    int peer;            /* the rank that was awaited; -1: none */
 };
 
 struct weir_timeline_level {
@@ -110,6 +113,12 @@ weir_status weir_timeline_text(const struct weir_timeline *const *timelines, int
 /* One SVG image with titles for hovering.  Without scripts. */
 weir_status weir_timeline_svg(const struct weir_timeline *const *timelines, int n,
                               const struct weir_draw_options *options, struct weir_text *text);
+
+/* One page that needs no network: zoom, details under the pointer, memory, critical path and what ranks waited for.  It draws SVG
+ * up to some 5,000 events of all timelines together, on a canvas beyond.  options->from and to are where it starts; width is not
+ * used. */
+weir_status weir_timeline_html(const struct weir_timeline *const *timelines, int n,
+                               const struct weir_draw_options *options, struct weir_text *text);
 
 #ifdef __cplusplus
 }

@@ -76,7 +76,7 @@ static weir_status flow_prepare(struct run *run, struct weir_arena *arena)
         status = weir_costs_tables(run->costs, run->options, &run->scan, &run->edges, &run->work, &run->flow.costs);
     if (!status && run->options->keep_times)
         status = times_keep(run, arena);
-    if (!status && run->options->keep_path)
+    if (!status && (run->options->keep_path || run->options->keep_times))
         status = causes_keep(run);
     if (!status)
         status = delay_keep(run);
@@ -169,6 +169,14 @@ static struct ends ends_find(const struct run *run, const double *gather, double
     return ends;
 }
 
+/* What a message that was made still waited for. */
+static const char *holder_str(unsigned cause, bool forward)
+{
+    if (cause == WEIR_CAUSE_SLOT)
+        return forward ? "input slot" : "gradient slot";
+    return cause == WEIR_CAUSE_CHANNEL ? "channel" : NULL;
+}
+
 static weir_status transfers_list(const struct run *run, struct weir_arena *arena, struct weir_simulation *result)
 {
     struct weir_transfer_time *list;
@@ -181,9 +189,11 @@ static weir_status transfers_list(const struct run *run, struct weir_arena *aren
     result->transfers = list;
     for (int e = 0; e < run->edges.n_edges; e++)
         for (size_t i = 0; i < run->edges.edges[e].n_messages; i++) {
+            const struct weir_action *message = &run->edges.edges[e].messages[i];
             double end = run->flow.record.transfer_end[e][i];
-            *list++ = (struct weir_transfer_time){run->edges.edges[e].messages[i], run->edges.edges[e].from,
-                                                  run->edges.edges[e].to, end - run->flow.costs.transfer[e], end};
+            *list++ = (struct weir_transfer_time){
+                *message, run->edges.edges[e].from, run->edges.edges[e].to, end - run->flow.costs.transfer[e], end,
+                holder_str(run->flow.record.transfer_cause[e][i], message->type == WEIR_RECV_F)};
         }
     result->n_transfers = n;
     return WEIR_OK;

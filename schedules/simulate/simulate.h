@@ -87,11 +87,12 @@ struct weir_path_step {
     double duration;
 };
 
-/* A transfer under the edge model. */
+/* A transfer. */
 struct weir_transfer_time {
     struct weir_action receive;
     int from, to;
     double start, end;
+    const char *held_by; /* what it waited for when it was made: "channel", "input slot", "gradient slot"; NULL: nothing */
 };
 
 struct weir_simulation {
@@ -114,7 +115,7 @@ struct weir_simulation {
     size_t n_path;
     const double *const *start, *const *end; /* [n_ranks][n_actions] of the lists in `lowered`, compute actions and
                                               REDUCE_GRAD only */
-    const struct weir_transfer_time *transfers;
+    const struct weir_transfer_time *transfers; /* under the edge model */
     size_t n_transfers;
     struct weir_schedule lowered; /* the lists that were run: those given, or with communication and reductions added */
 };

@@ -8,6 +8,7 @@ struct maker {
     double end;
     int rank;
     uint8_t type;
+    const struct weir_transfer_time *transfer; /* that took it to another rank; NULL: none is known */
 };
 
 struct made {
@@ -25,6 +26,16 @@ static int direction_of(const struct weir_action *action)
     return action->type == WEIR_F ? FORWARD : action->type == WEIR_I || action->type == WEIR_B ? BACKWARD : -1;
 }
 
+static void transfers_fill(struct made *made, const struct weir_simulation *s)
+{
+    for (size_t i = 0; i < s->n_transfers; i++) {
+        const struct weir_action *receive = &s->transfers[i].receive;
+        bool forward = receive->type == WEIR_RECV_F;
+        maker_of(made, forward ? FORWARD : BACKWARD, receive->stage + (forward ? -1 : 1), receive->mb)->transfer =
+            &s->transfers[i];
+    }
+}
+
 static weir_status made_fill(struct made *made, const struct weir_simulation *s, struct weir_arena *arena)
 {
     size_t cells = (size_t)s->lowered.n_stages * (size_t)s->lowered.n_microbatches;
@@ -38,26 +49,50 @@ static weir_status made_fill(struct made *made, const struct weir_simulation *s,
             int direction = direction_of(action);
             bool second = a > 0 && action[-1].fused; /* of an OVERLAP_F_B, whose times stand at the first */
             if (direction >= 0)
-                *maker_of(made, direction, action->stage, action->mb) = (struct maker){s->end[r][second ? a - 1 : a], r,
-                                                                                       action->type};
+                *maker_of(made, direction, action->stage, action->mb) =
+                    (struct maker){s->end[r][second ? a - 1 : a], r, action->type, NULL};
         }
+    if (!status)
+        transfers_fill(made, s);
     return status;
 }
 
-/* `wait` knows its time.  Of the two parts of an OVERLAP_F_B the cause is what was made last. */
+static double within(double time, double from, double to)
+{
+    return time < from ? from : time > to ? to : time;
+}
+
+static double arrival(const struct maker *maker)
+{
+    return maker->transfer ? maker->transfer->end : maker->end;
+}
+
+/* The part of the wait by which the transfer came later than it had to. */
+static void hold_find(const struct maker *maker, struct weir_simulated_wait *wait)
+{
+    const struct weir_transfer_time *t = maker->transfer;
+    double could = t ? maker->end + (t->end - t->start) : 0;
+    bool held = t && t->held_by && could < wait->end;
+    wait->held = held ? wait->end - within(could, wait->made, wait->end) : 0;
+    wait->held_by = wait->held > 0 ? t->held_by : NULL;
+}
+
+/* `wait` knows its time.  Of the two parts of an OVERLAP_F_B the cause is what came last; *came is when that was. */
 static void cause_find(const struct weir_simulation *s, const struct made *made, const struct weir_action *action,
-                       struct weir_simulated_wait *wait)
+                       struct weir_simulated_wait *wait, double *came)
 {
     int direction = direction_of(action), from = action->stage + (direction == FORWARD ? -1 : 1);
     if (direction < 0 || from < 0 || from >= s->lowered.n_stages)
         return;
     const struct maker *maker = maker_of(made, direction, from, action->mb);
-    if (maker->rank == wait->rank || (wait->cause && maker->end <= wait->made))
+    if (maker->rank == wait->rank || (wait->cause && arrival(maker) <= *came))
         return;
+    *came = arrival(maker);
     wait->cause = direction == FORWARD ? "input" : "gradient";
     wait->peer = maker->rank;
     wait->awaited = (struct weir_action){from, action->mb, maker->type, 0, 0};
-    wait->made = maker->end < wait->start ? wait->start : maker->end < wait->end ? maker->end : wait->end;
+    wait->made = within(maker->end, wait->start, wait->end);
+    hold_find(maker, wait);
 }
 
 /* The end of a rank's compute actions. */
@@ -88,9 +123,10 @@ static size_t rank_waits(const struct weir_simulation *s, const struct made *mad
             continue;
         struct weir_simulated_wait wait = {.rank = r, .action = *action, .peer = -1, .start = free_at, .made = free_at,
                                            .end = s->start[r][a]};
-        cause_find(s, made, action, &wait);
+        double came = 0;
+        cause_find(s, made, action, &wait, &came);
         if (action->fused)
-            cause_find(s, made, action + 1, &wait);
+            cause_find(s, made, action + 1, &wait, &came);
         if (wait.end > wait.start)
             waits[n++] = wait;
         free_at = s->end[r][a] > free_at ? s->end[r][a] : free_at;

@@ -2,8 +2,9 @@
  * side.
  *
  *     rank 0   [      0F3      ]
- *     rank 1   [1B0]            ├─────────┼──────┤[1F3]      cause "input", peer 0
- *                               start     made   end         from `made` on the transfer and its waiting for a slot */
+ *     rank 1   [1B0]            ├─────────┼───────┼──────┤[1F3]      cause "input", peer 0
+ *                               start     made     ╰ held ╯ end      until made for 0F3, then its way, and what it would have come
+ *                                                                    earlier if the edge or a slot had been free (held_by) */
 #ifndef WEIR_SCHEDULES_SIMULATE_SIMULATED_WAITS_H
 #define WEIR_SCHEDULES_SIMULATE_SIMULATED_WAITS_H
 
@@ -16,6 +17,8 @@ struct weir_simulated_wait {
     int peer;                  /* the rank that was awaited, or -1 */
     struct weir_action awaited; /* with an input or a gradient: the F, I or B that made it */
     double start, made, end;
+    double held;         /* the last part of it */
+    const char *held_by; /* "channel", "input slot", "gradient slot"; NULL: nothing */
 };
 
 #ifdef __cplusplus

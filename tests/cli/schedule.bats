@@ -340,7 +340,18 @@ packed() {
     grep -q 'rank 1 waits 1 for input: 0F0 of rank 0' both.svg
     grep -q 'on the critical path' both.svg
     run -2 "$WEIR" schedule draw 1f1b -p 2 -m 3 -o both.png
-    [[ "$output" == *"'both.png' ends in none of .txt, .svg and .json"* ]]
+    [[ "$output" == *"'both.png' ends in none of .txt, .svg, .html and .json"* ]]
+}
+
+@test "a page has several schedules, needs no network, and is chosen by the end of its name" {
+    run -0 "$WEIR" schedule draw 1f1b zb-h1 -p 2 -m 3 -o both.html
+    [ -z "$output" ]
+    [ "$(grep -c '"title":' both.html)" -eq 2 ]
+    ! grep -qE 'src=|href=|https?://' both.html
+    run -0 bash -c '"$WEIR" schedule draw 1f1b -p 2 -m 3 --format html | head -c 15'
+    [ "$output" = "<!DOCTYPE html>" ]
+    run -0 "$WEIR" schedule simulate 1f1b -p 2 -m 3 --draw one.html
+    grep -q '"title":"1f1b: 2 ranks' one.html
 }
 
 @test "simulate draws, traces and lists when every action starts and ends" {
