@@ -10,7 +10,9 @@
 #include "base/json.h"
 #include "base/printable.h"
 #include "base/text.h"
+#include "cmd/launched.h"
 #include "cmd/synonyms.h"
+#include "engine/transport/bootstrap/weir_launch.h"
 
 bool options_given(const struct options *options, const char *name)
 {
@@ -519,6 +521,9 @@ int options_report(const char *command, weir_status status)
         return 0;
     char message[WEIR_ERROR_MAX], shown[4 * WEIR_ERROR_MAX];
     weir_printable(options_error(message), shown, sizeof shown);
-    fprintf(stderr, "weir %s: %s\n", command, *shown ? shown : weir_status_str(status));
+    if (weir_launch_is_process())
+        launched_say(status, *shown ? shown : weir_status_str(status));
+    else
+        fprintf(stderr, "weir %s: %s\n", command, *shown ? shown : weir_status_str(status));
     return weir_status_exit_code(status);
 }
