@@ -173,8 +173,9 @@ weir_status weir_engine_moment_read(weir_engine *engine, enum weir_checkpoint_ki
 weir_status weir_engine_moment_write(weir_engine *engine, enum weir_checkpoint_kind kind, const char *name, const float *values,
                                      size_t n);
 
-/* Make `dir` where it is not there, and find out whether it can be written and is the same folder for all processes.
- * WEIR_ERR_IO: it cannot be written.  WEIR_ERR_INVALID: a process, whose host is named, has another folder of that name. */
+/* Make `dir` where it is not there, and find out whether it can be written and is the same folder for all processes.  Until the
+ * engine is closed, or this is called again, other engines are refused there, where the file system has locks.
+ * WEIR_ERR_IO: it cannot be written, or another engine has had it for ten seconds.  WEIR_ERR_INVALID: a process, whose host is named, has another folder of that name. */
 weir_status weir_engine_save_check(weir_engine *engine, const char *dir);
 
 /* Write the checkpoint DIR/step-N, N being the steps done, and remove what need not stay (struct weir_save).  Returns when it is

@@ -64,6 +64,7 @@ weir_status weir_engine_open(const struct weir_engine_config *config, weir_engin
     if (status)
         return status;
     engine->process = weir_process_number();
+    engine->folder_lock = -1;
     status = engine_start(engine, config);
     if (status) {
         char message[WEIR_ERROR_MAX];
@@ -82,6 +83,7 @@ void weir_engine_close(weir_engine *engine)
     if (!engine || weir_engine_here(engine)) /* a child leaves its parent's engine alone */
         return;
     weir_saver_close(engine->saver);
+    weir_folder_unlock(engine);
     weir_runner_close(&engine->runner);
     weir_free(engine);
 }

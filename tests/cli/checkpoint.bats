@@ -178,6 +178,18 @@ signalled() {
     train --steps 3 --checkpoint-dir D --resume
 }
 
+@test "two runs cannot write into one folder, and one that has just died is waited for" {
+    "$WEIR" "${base[@]}" --metrics m --steps 100000 --checkpoint-dir D --checkpoint-every 100000 3>&- &
+    local pid=$!
+    until { [ -s m ] && [ "$(wc -l <m)" -ge 3 ]; } || ! kill -0 "$pid"; do sleep 0.05; done
+    run train --steps 2 --checkpoint-dir D --resume
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"'D' is being written by another run: wait for its end, or give this one another folder"* ]]
+    (sleep 1 && kill -KILL "$pid") 3>&- &
+    train --steps 2 --checkpoint-dir D --resume
+    [ "$(ls D)" = step-000002 ]
+}
+
 @test "options about checkpoints without their folder are refused" {
     for option in "--resume" "--keep 2" "--checkpoint-every 5" "--keep-best"; do
         run train --steps 2 $option
