@@ -62,6 +62,7 @@ static void json_print(const struct train_run *run)
                              (json_int_t)samples_of(run), "samples_there",
                              (json_int_t)weir_data_info(run->validation.data)->n_samples, "targets", (json_int_t)targets_of(run),
                              "loss", run->val_loss, "perplexity", exp(run->val_loss));
+    train_data_json(run, root);
     weir_json_append(&text, root, DIGITS);
     if (text.status)
         options_report("evaluate", text.status);
