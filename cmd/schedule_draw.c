@@ -10,6 +10,7 @@
 #include "cmd/schedule_command.h"
 #include "cmd/schedule_cost_options.h"
 #include "cmd/schedule_input.h"
+#include "engine/program/pipeline.h"
 #include "schedules/simulate/traced_costs.h"
 
 enum { MOST_INPUTS = 16 };
@@ -156,7 +157,8 @@ static weir_status file_add(struct drawing *d, const char *path)
 static weir_status input_add(struct drawing *d, const char *what)
 {
     const struct weir_schedule_kind *kind;
-    bool is_file = weir_schedule_kind_find(what, &kind) && (!strcmp(what, "-") || access(what, F_OK) == 0);
+    bool is_file = weir_pipeline_is_file(what) ||
+                   (weir_schedule_kind_find(what, &kind) && (!strcmp(what, "-") || access(what, F_OK) == 0));
     return is_file ? file_add(d, what) : made_add(d, what);
 }
 

@@ -173,12 +173,13 @@ static void result_print(struct train_run *run)
         return;
     }
     if (run->n_done == run->first_step) { /* resumed at its end */
-        printf("%s was trained for %" PRId64 " steps already\n", weir_printable(run->model->name, shown, sizeof shown), run->n_done);
+        printf("%s was trained for %" PRId64 " step%s already\n", weir_printable(run->model->name, shown, sizeof shown), run->n_done,
+               plural(run->n_done));
         return;
     }
-    printf("trained %s for %" PRId64 " steps on %d stage%s: loss %.4f at the start, %.4f at the end",
-           weir_printable(run->model->name, shown, sizeof shown), run->n_done, run->schedule.n_stages,
-           run->schedule.n_stages == 1 ? "" : "s", run->first_loss, run->last_loss);
+    printf("trained %s for %" PRId64 " step%s on %d stage%s: loss %.4f at the start, %.4f at the end",
+           weir_printable(run->model->name, shown, sizeof shown), run->n_done, plural(run->n_done), run->schedule.n_stages,
+           plural(run->schedule.n_stages), run->first_loss, run->last_loss);
     if (!isnan(run->val_loss))
         printf(", %.4f in validation", run->val_loss);
     printf("\n");

@@ -133,6 +133,9 @@ int train_failed(const struct train_options *options, weir_status status, bool l
      .device = "cpu", .dtype = "f32", .export_dtype = "source", .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1,      \
      .threads = 1, .grace = 120, .lr = -1, .min_lr = -1, .weight_decay = -1, .grad_clip = 1}
 
+/* "s" unless n is 1. */
+const char *plural(int64_t n);
+
 /* "train" or "evaluate", for messages. */
 const char *train_command(const struct train_options *options);
 

@@ -145,9 +145,13 @@ static weir_status kind_build(const struct train_options *o, const char *name, s
 weir_status train_schedule_build(const struct train_options *o, struct train_run *run)
 {
     const char *name = schedule_understood(o->schedule);
+    bool is_file = weir_pipeline_is_file(name);
     weir_status status = cut_read(o, run);
     if (!status)
-        status = weir_pipeline_is_file(name) ? file_load(o, run) : kind_build(o, name, run);
+        status = is_file ? file_load(o, run) : kind_build(o, name, run);
+    if (!status && is_file && run->schedule.n_stages > run->graph->n_layers)
+        status = WEIR_FAIL(WEIR_ERR_NOFIT, "'%s' has %d stages, but model '%s' only %d layers", name, run->schedule.n_stages,
+                           run->model->name, run->graph->n_layers);
     if (!status)
         status = cut_agrees(o, run);
     run->schedule_name = name;
@@ -158,7 +162,7 @@ weir_status train_schedule_build(const struct train_options *o, struct train_run
 
 /* ---- the line ------------------------------------------------------------------------------------------------------ */
 
-static const char *plural(int64_t n)
+const char *plural(int64_t n)
 {
     return n == 1 ? "" : "s";
 }
