@@ -52,6 +52,7 @@ static const struct option_row rows[] = {
     ROW("layout", 0, OPTION_TEXT, layout, "TEXT", "or in Megatron-LM's letters: 'Et*3|(tt|)*2tL'", 0, 0),
     ROW("plan", 0, OPTION_TEXT, plan, "FILE", "model, cut, schedule and batch of a plan (weir plan -o)", 0, 0),
     ROW("schedule", 0, OPTION_TEXT, schedule, "NAME|FILE", "pipeline schedule or schedule CSV (1f1b); list shows them", 0, 0),
+    ROW("memory-cap", 0, OPTION_BYTES, memory_cap, "BYTES", "schedule auto: activations on a rank (what 1f1b holds)", 1, 0x1p62),
     ROW("dialect", 0, OPTION_TEXT, dialect, "NAME", "letters of a schedule file: torch (default) or torch-2024", 0, 0),
     ROW("steps", 'n', OPTION_INT, steps, "N", "steps to train (200); 0: validate, export", 0, 1e15),
     ROW("lr", 0, OPTION_REAL, lr, "RATE", "learning rate (0.001 for adamw, 0.1 for sgd)", 0, 1e6),
