@@ -78,7 +78,7 @@ static const struct option_row rows[] = {
     ROW("trace", 0, OPTION_TEXT, trace, "FILE", "write a Chrome trace of the first steps", 0, 0),
     ROW("force", 0, OPTION_FLAG, force, NULL, "replace what is there, though weir did not write it", 0, 0),
     ROW("profile", 0, OPTION_FLAG, profile, NULL, "print at the end where the time of the steps went", 0, 0),
-    ROW("print-memory", 0, OPTION_FLAG, print_memory, NULL, "print the memory table and stop", 0, 0),
+    ROW("print-memory", 0, OPTION_WORD, print_memory, "[full]", "print what each rank takes and stop; full: every tensor", 0, 0),
     ROW("print-program", 0, OPTION_FLAG, print_program, NULL, "print the step program and stop", 0, 0),
     ROW("config", 'c', OPTION_TEXT, config, "FILE", "read options from a JSON object; the command line wins", 0, 0),
     ROW("json", 0, OPTION_FLAG, json, NULL, "print the result as one JSON object", 0, 0),

@@ -30,7 +30,8 @@ struct train_options {
     int64_t steps, warmup, seed, threads, device_memory, memory_cap;
     int64_t val_every, val_batches; /* 0: chosen */
     double lr, min_lr, weight_decay, grad_clip, dropout, beta1, beta2, eps;
-    bool print_memory, print_program, json, quiet, profile, force;
+    const char *print_memory; /* "", "full"; NULL: not given */
+    bool print_program, json, quiet, profile, force;
     bool resume, new_data, keep_best, checkpoint_sync;
     bool evaluates; /* weir evaluate: no steps, and val_data is its --data */
     struct options given;

@@ -30,8 +30,8 @@ one_step="weir train --model gpt2-tiny --stages 2 --microbatches 4 --microbatch-
 
 @test "one step: the memory of rank 1" {
     # shellcheck disable=SC2086 # words
-    "$WEIR" ${one_step#weir } --print-memory | sed '/^# .* parameters: /d' >made
-    shown "$docs/one-step.md" "$one_step --print-memory" | sed 's/ *(and 38 others)$//' |
+    "$WEIR" ${one_step#weir } --print-memory full | sed '/^# .* parameters: /d' >made
+    shown "$docs/one-step.md" "$one_step --print-memory full" | sed 's/ *(and 38 others)$//' |
         grep -v '^1 scratch\|^rank ' >page # these follow from the matrix library
     [ "$(wc -l <page)" -gt 15 ]
     grep -vxF -f made page && exit 1

@@ -229,7 +229,7 @@ setup() {
 
 # Bytes of ACTIVATIONS on the rank that needs most, from the memory table.
 packed() {
-    "$WEIR" train --model gpt2-tiny "$@" --microbatches 16 --print-memory |
+    "$WEIR" train --model gpt2-tiny "$@" --microbatches 16 --print-memory full |
         awk '$2 == "activations" && $3 + $4 > most { most = $3 + $4 } END { print most }'
 }
 
