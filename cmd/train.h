@@ -21,6 +21,7 @@ struct train_options {
     const char *metrics, *trace, *config, *init_from, *export, *checkpoint_dir, *checkpoint_every;
     int64_t keep;             /* 0: all */
     double stop_after, grace; /* seconds; 0: not given */
+    double timeout;           /* seconds; 0: never */
     int64_t stages, ranks, chunks, replicas, zero, bucket_bytes, microbatches, microbatch_size, seq_len;
     int64_t steps, warmup, seed, threads, device_memory;
     int64_t val_every, val_batches; /* 0: chosen */
@@ -121,7 +122,7 @@ int train_failed(const struct train_options *options, weir_status status, bool l
 #define TRAIN_OPTIONS_DEFAULT                                                                                          \
     {.data_format = "auto", .schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw",   \
      .device = "cpu", .dtype = "f32", .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1,      \
-     .threads = 1, .grace = 120, .lr = -1, .min_lr = -1, .weight_decay = -1, .grad_clip = 1}
+     .threads = 1, .grace = 120, .timeout = 60, .lr = -1, .min_lr = -1, .weight_decay = -1, .grad_clip = 1}
 
 /* "train" or "evaluate", for messages. */
 const char *train_command(const struct train_options *options);
