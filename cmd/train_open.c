@@ -186,6 +186,7 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.replicas = (int)o->replicas;
     config.zero = (int)o->zero;
     config.bucket_bytes = o->bucket_bytes;
+    config.timeout = o->timeout;
     config.profiles = o->profile;
     config.transport = o->transport;
     weir_status status = o->transport ? WEIR_OK : weir_transport_launched(o->device, &config.transport);

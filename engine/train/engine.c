@@ -47,7 +47,7 @@ static weir_status engine_start(weir_engine *engine, const struct weir_engine_co
     if (!status)
         status = weir_world_find(&runner->world, config, kind, n_replicas_of(config));
     if (!status)
-        status = weir_world_join(&runner->world, config->threads_per_rank);
+        status = weir_world_join(&runner->world, config->threads_per_rank, (int64_t)(config->timeout * 1e9));
     if (!status)
         status = weir_build_training(config, kind, &runner->arena, &runner->build);
     if (!status)
@@ -84,10 +84,12 @@ void weir_engine_close(weir_engine *engine)
 {
     if (!engine || weir_engine_here(engine)) /* a child leaves its parent's engine alone */
         return;
+    bool hung = weir_runner_is_hung(&engine->runner);
     weir_saver_close(engine->saver);
     weir_folder_unlock(engine);
     weir_runner_close(&engine->runner);
-    weir_free(engine);
+    if (!hung)
+        weir_free(engine);
 }
 
 /* ---- preview ------------------------------------------------------------------------------------------------------- */
