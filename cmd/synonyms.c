@@ -18,7 +18,8 @@ static const char no_tensor[] = "weir has no tensor parallelism", no_context[] =
                   processes[] = "the launcher starts processes: mpirun -np N weir train",
                   bf16[] = "use --dtype bf16", no_fp16[] = "weir has no fp16: use --dtype bf16",
                   every_step[] = "every step is a line of --metrics FILE",
-                  one_recompute[] = "--recompute full, or a list of layers", steps_count[] = "count steps: --steps";
+                  one_recompute[] = "--recompute full, or a list of layers", steps_count[] = "count steps: --steps",
+                  in_background[] = "checkpoints are written in the background; --checkpoint-sync: between steps";
 
 const struct synonym synonyms_train[] = {
     {MEGATRON, "tensor-model-parallel-size", NULL, no_tensor},
@@ -26,6 +27,7 @@ const struct synonym synonyms_train[] = {
     {MEGATRON, "virtual-pipeline-model-parallel-size", "chunks", NULL},
     {MEGATRON, "num-virtual-stages-per-pipeline-rank", "chunks", NULL},
     {MEGATRON, "num-layers-per-virtual-pipeline-stage", NULL, "weir counts stages per rank: --chunks"},
+    {MEGATRON, "pipeline-model-parallel-layout", "layout", NULL},
     {MEGATRON, "context-parallel-size", NULL, no_context},
     {MEGATRON, "sequence-parallel", NULL, no_tensor},
     {MEGATRON, "expert-model-parallel-size", NULL, no_expert},
@@ -51,9 +53,13 @@ const struct synonym synonyms_train[] = {
     {MEGATRON, "split", NULL, "name the files to validate on: --val-data"},
     {MEGATRON, "eval-interval", "val-every", NULL},
     {MEGATRON, "eval-iters", "val-batches", NULL},
-    {MEGATRON, "load", "init-from", NULL},
+    {MEGATRON, "load", NULL, "--resume goes on from the newest in --checkpoint-dir, --init-from takes weights alone"},
     {MEGATRON, "save", "checkpoint-dir", NULL},
     {MEGATRON, "save-interval", "checkpoint-every", NULL},
+    {MEGATRON, "async-save", NULL, in_background},
+    {MEGATRON, "no-load-optim", NULL, "--init-from takes the weights of a checkpoint alone"},
+    {MEGATRON, "exit-duration-in-mins", NULL, "a time with its unit: --stop-after 90m"},
+    {MEGATRON, "exit-signal-handler", NULL, "weir saves on signals by itself"},
     {MEGATRON, "recompute-activations", NULL, one_recompute},
     {MEGATRON, "recompute-granularity", NULL, one_recompute},
     {MEGATRON, "recompute-method", NULL, one_recompute},
@@ -81,6 +87,10 @@ const struct synonym synonyms_train[] = {
     {TITAN, "local-batch-size", NULL, batch_size},
     {TITAN, "max-norm", "grad-clip", NULL},
     {TITAN, "warmup-steps", "warmup", NULL},
+    {TITAN, "enable-checkpoint", NULL, "--checkpoint-dir says where"},
+    {TITAN, "interval", "checkpoint-every", NULL},
+    {TITAN, "keep-latest-k", "keep", NULL},
+    {TITAN, "async-mode", NULL, in_background},
     {TITAN, "min-lr-factor", NULL, "give the rate itself: --min-lr"},
     {TITAN, "dataset", "data", NULL},
     {TITAN, "dataset-path", "data", NULL},
@@ -126,8 +136,10 @@ const struct synonym synonyms_train[] = {
     {HF, "logging-dir", NULL, every_step},
     {HF, "report-to", NULL, every_step},
     {HF, "save-steps", "checkpoint-every", NULL},
-    {HF, "save-strategy", "checkpoint-every", NULL},
+    {HF, "save-strategy", NULL, "count steps or time: --checkpoint-every; after the last step one is written always"},
     {HF, "save-total-limit", "keep", NULL},
+    {HF, "load-best-model-at-end", NULL, "--keep-best keeps the best checkpoint: --init-from takes it"},
+    {HF, "ignore-data-skip", NULL, "--new-data begins at the first sample"},
     {HF, "resume-from-checkpoint", NULL, "--resume goes on from the newest in --checkpoint-dir"},
     {HF, "fsdp", NULL, "weir shards the optimizer state over --replicas: --zero 1"},
     {HF, "dataloader-num-workers", NULL, "weir reads ahead by itself"},
@@ -171,7 +183,14 @@ const struct synonym synonyms_train[] = {
     {OTHERS, "wd", "weight-decay", NULL},
     {OTHERS, "momentum", NULL, "weir's sgd has no momentum: --optimizer adamw"},
     {OTHERS, "warmup-iters", "warmup", NULL},
-    {OTHERS, "checkpoint", "init-from", NULL},
+    {OTHERS, "checkpoint", NULL, "--resume goes on from the newest in --checkpoint-dir, --init-from takes weights alone"},
+    {OTHERS, "ckpt-dir", "checkpoint-dir", NULL},
+    {OTHERS, "save-dir", "checkpoint-dir", NULL},
+    {OTHERS, "save-every", "checkpoint-every", NULL},
+    {OTHERS, "max-checkpoints", "keep", NULL},
+    {OTHERS, "restore", NULL, "--resume goes on from the newest in --checkpoint-dir"},
+    {OTHERS, "resume-from", NULL, "--resume goes on from the newest in --checkpoint-dir"},
+    {OTHERS, "max-time", NULL, "a time with its unit: --stop-after 90m"},
     {OTHERS, "pretrained", "init-from", NULL},
     {OTHERS, "precision", "dtype", NULL},
     {OTHERS, "mixed-precision", "dtype", NULL},
@@ -250,7 +269,8 @@ const struct name_synonym schedule_synonyms[] = {
 
 const struct name_synonym dtype_synonyms[] = {
     {"bfloat16", "bf16"}, {"torch.bfloat16", "bf16"}, {"float32", "f32"}, {"torch.float32", "f32"},
-    {"fp32", "f32"},      {"float", "f32"},           {"tensorfloat32", "tf32"}, {0},
+    {"fp32", "f32"},      {"float", "f32"},           {"float16", "f16"},       {"torch.float16", "f16"}, {"fp16", "f16"},
+    {"half", "f16"},      {"tensorfloat32", "tf32"}, {0},
 };
 
 /* ---- looking up ---------------------------------------------------------------------------------------------------- */

@@ -140,8 +140,8 @@ weir_status weir_data_read(const weir_data *data, int64_t first, int n, void *in
 void weir_data_prefetch(const weir_data *data, int64_t first, int64_t n);
 
 /* A hash (XXH3) of what a run reads first: of the number of samples, and of samples from number 0 on, all of them or 32 MiB.  A
- * sample that cannot be read counts as such. */
-uint64_t weir_data_hash(const weir_data *data);
+ * sample with a token beyond the vocabulary counts as such.  WEIR_ERR_IO as above; WEIR_ERR_NOMEM. */
+weir_status weir_data_hash(const weir_data *data, uint64_t *hash_out);
 
 /* The sample that stands at `number`, in [0, n_samples).  `number` must not be negative. */
 int64_t weir_data_sample(const weir_data *data, int64_t number);
