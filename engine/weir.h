@@ -159,7 +159,7 @@ weir_status weir_engine_load_weights(weir_engine *engine, const char *path);
 /* Write the parameters as a Hugging Face folder, as engine/checkpoint/export.h says.  Several processes: process 0 writes what the
  * others send it.  WEIR_ERR_UNSUPPORTED: the model has no Hugging Face form.  WEIR_ERR_IO; what was there before then is as it
  * was, unless renaming files failed.  weir_export_check() finds out before. */
-weir_status weir_engine_export(weir_engine *engine, const struct weir_export *export);
+weir_status weir_engine_export(weir_engine *engine, const struct weir_export *what);
 
 /* ---- checkpoints; all of these are collective but where they say otherwise ------------------------------------------- */
 

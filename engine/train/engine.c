@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/process.h"
+#include "engine/checkpoint/shared_folder.h"
 #include "engine/program/fit.h"
 #include "engine/program/memory_report_make.h"
 #include "weir_libraries.h"
@@ -86,7 +87,7 @@ void weir_engine_close(weir_engine *engine)
         return;
     bool hung = weir_runner_is_hung(&engine->runner);
     weir_saver_close(engine->saver);
-    weir_folder_unlock(engine);
+    weir_shared_folder_unlock(&engine->folder_lock);
     weir_runner_close(&engine->runner);
     if (!hung)
         weir_free(engine);

@@ -131,6 +131,7 @@ signalled() {
 }
 
 @test "a step that takes longer than --grace after a signal is lost, the checkpoint before is not" {
+    for i in $(seq 20000); do printf 'line %d of a long text: the quick brown fox jumps over the lazy dog\n' "$i"; done >text
     train --steps 1 --checkpoint-dir D --metrics m
     "$WEIR" train --microbatches 40000 --steps 100 --checkpoint-dir D --resume --grace 1s 3>&- 2>said &
     local pid=$! ended=0

@@ -89,8 +89,8 @@ in_background() {
 --metrics missing/m|1|cannot write metrics to 'missing/m'
 --export missing/e|1|cannot make folder 'missing/e'
 --device-memory 1M|3|
---stages 4|2|1 replicas of 4 ranks need 4 processes, 3 were started
---lr 1000000 --optimizer sgd --grad-clip 0|6|step 1: loss
+--stages 4|2|1 replica of 4 ranks needs 4 processes, 3 were started
+--lr 1000000 --optimizer sgd --grad-clip 0|6|step 2: loss
 ROWS
 }
 

@@ -77,7 +77,7 @@ setup() {
 @test "training with auto takes a cap in bytes" {
     for i in $(seq 60); do printf 'line %d of a small text: the quick brown fox\n' "$i"; done >text
     activations() {
-        "$WEIR" train --model gpt2-tiny --data text --stages 4 --microbatches 8 --schedule auto --print-memory "$@" |
+        "$WEIR" train --model gpt2-tiny --data text --stages 4 --microbatches 8 --schedule auto --print-memory full "$@" |
             awk '$2 == "activations" && $3 + $4 > most { most = $3 + $4 } END { print most }'
     }
     usual=$(activations)
