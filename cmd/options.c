@@ -45,7 +45,9 @@ static bool bytes_parse(const char *text, int64_t *bytes_out)
     static const char suffixes[] = "KMGT";
     const char *suffix = *end ? strchr(suffixes, *end) : NULL;
     if (suffix) {
-        value *= ldexp(1, 10 * (int)(suffix - suffixes + 1));
+        bool of_ten = end[1] == 'B'; /* 5GB is 5 times 10^9, as on disks; 5G and 5GiB are more */
+        int power = (int)(suffix - suffixes + 1);
+        value *= of_ten ? pow(1000, power) : ldexp(1, 10 * power);
         end++;
         if (*end == 'i')
             end++;

@@ -5,6 +5,7 @@
 #include "cmd/paths.h"
 #include "cmd/schedule_command.h"
 #include "cmd/schedule_input.h"
+#include "engine/program/pipeline.h"
 
 enum { MOST_INPUTS = 16 };
 
@@ -92,7 +93,7 @@ static weir_status schedule_open(const struct values *values, const char *what, 
                                  struct weir_schedule *out)
 {
     const struct weir_schedule_kind *kind;
-    if (weir_schedule_kind_find(what, &kind) && access(what, F_OK) == 0)
+    if (weir_pipeline_is_file(what) || (weir_schedule_kind_find(what, &kind) && access(what, F_OK) == 0))
         return schedule_load(what, values->dialect, arena, out);
     return schedule_make(what, &values->size, arena, out);
 }

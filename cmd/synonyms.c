@@ -235,7 +235,8 @@ const struct name_synonym schedule_synonyms[] = {
 
 const struct name_synonym dtype_synonyms[] = {
     {"bfloat16", "bf16"}, {"torch.bfloat16", "bf16"}, {"float32", "f32"}, {"torch.float32", "f32"},
-    {"fp32", "f32"},      {"float", "f32"},           {"tensorfloat32", "tf32"}, {0},
+    {"fp32", "f32"},      {"float", "f32"},           {"float16", "f16"},       {"torch.float16", "f16"}, {"fp16", "f16"},
+    {"half", "f16"},      {"tensorfloat32", "tf32"}, {0},
 };
 
 /* ---- looking up ---------------------------------------------------------------------------------------------------- */

@@ -27,6 +27,8 @@ static const struct option_row rows[] = {
     ROW("val-batches", 0, OPTION_INT, val_batches, "N", "step-sized batches of one validation (10, or all there are)", 1, 1e12),
     ROW("init-from", 0, OPTION_TEXT, init_from, "PATH", "read the weights from safetensors: a file or a model folder", 0, 0),
     ROW("export", 0, OPTION_TEXT, export, "DIR", "write a Hugging Face model folder at the end, also after ^C", 0, 0),
+    ROW("export-dtype", 0, OPTION_TEXT, export_dtype, "NAME", "of the exported weights: source (default), f32, bf16 or f16", 0, 0),
+    ROW("export-shard-size", 0, OPTION_BYTES, export_shard_size, "BYTES", "most bytes of weights in one file of the export (5GB)", 1, 0x1p62),
     ROW("checkpoint-dir", 0, OPTION_TEXT, checkpoint_dir, "DIR", "write checkpoints into DIR/step-N, one at the end always", 0, 0),
     ROW("checkpoint-every", 0, OPTION_TEXT, checkpoint_every, "N|TIME", "steps or time (90s, 30m) between checkpoints (10m)", 0, 0),
     ROW("keep", 0, OPTION_INT, keep, "K", "whole checkpoints that stay (all)", 1, 1e9),
@@ -167,12 +169,13 @@ static void result_print(struct train_run *run)
         return;
     }
     if (run->n_done == run->first_step) { /* resumed at its end */
-        printf("%s was trained for %" PRId64 " steps already\n", weir_printable(run->model->name, shown, sizeof shown), run->n_done);
+        printf("%s was trained for %" PRId64 " step%s already\n", weir_printable(run->model->name, shown, sizeof shown), run->n_done,
+               plural(run->n_done));
         return;
     }
-    printf("trained %s for %" PRId64 " steps on %d stage%s: loss %.4f at the start, %.4f at the end",
-           weir_printable(run->model->name, shown, sizeof shown), run->n_done, run->schedule.n_stages,
-           run->schedule.n_stages == 1 ? "" : "s", run->first_loss, run->last_loss);
+    printf("trained %s for %" PRId64 " step%s on %d stage%s: loss %.4f at the start, %.4f at the end",
+           weir_printable(run->model->name, shown, sizeof shown), run->n_done, plural(run->n_done), run->schedule.n_stages,
+           plural(run->schedule.n_stages), run->first_loss, run->last_loss);
     if (!isnan(run->val_loss))
         printf(", %.4f in validation", run->val_loss);
     printf("\n");

@@ -18,7 +18,8 @@
 struct train_options {
     const char *model, *data, *val_data, *data_format, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
     const char *placement, *recompute;
-    const char *metrics, *trace, *config, *init_from, *export, *checkpoint_dir, *checkpoint_every;
+    const char *metrics, *trace, *config, *init_from, *export, *export_dtype, *checkpoint_dir, *checkpoint_every;
+    int64_t export_shard_size; /* bytes; 0: the library's */
     int64_t keep;             /* 0: all */
     double stop_after, grace; /* seconds; 0: not given */
     int64_t stages, ranks, chunks, replicas, zero, bucket_bytes, microbatches, microbatch_size, seq_len;
@@ -93,6 +94,7 @@ struct train_run {
     struct train_checkpoints checkpoints;
     int64_t command_ns;    /* when the command began */
     int64_t begin_ns;      /* of the first step */
+    bool export_made;      /* the folder of --export was not there before */
     bool stopped;          /* before the last step */
     bool engine_failed;   /* it can only be closed */
     bool validation_cut;  /* a signal ended the last validation early */
@@ -122,8 +124,11 @@ int train_failed(const struct train_options *options, weir_status status, bool l
 /* Values of options that are not given. */
 #define TRAIN_OPTIONS_DEFAULT                                                                                          \
     {.data_format = "auto", .schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw",   \
-     .device = "cpu", .dtype = "f32", .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1,      \
+     .device = "cpu", .dtype = "f32", .export_dtype = "source", .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1,      \
      .threads = 1, .grace = 120, .lr = -1, .min_lr = -1, .weight_decay = -1, .grad_clip = 1}
+
+/* "s" unless n is 1. */
+const char *plural(int64_t n);
 
 /* "train" or "evaluate", for messages. */
 const char *train_command(const struct train_options *options);
@@ -243,6 +248,9 @@ bool train_stop_is_time(int stop); /* --stop-after */
 
 /* An output could not be written: keep the message, stop after the step. */
 void train_output_failed(struct train_run *run, weir_status status);
+
+/* What --export, --export-dtype and --export-shard-size say; like the folders of --model and --init-from. */
+weir_status train_export_read(const struct train_run *run, struct weir_export *export_out);
 
 /* Export what the steps have learnt, also when they ended with `status`, as far as the engine has it.  A failure is kept in
  * run->export; the message of `status` stays. */

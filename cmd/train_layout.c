@@ -103,6 +103,9 @@ weir_status train_schedule_build(const struct train_options *o, struct train_run
 {
     const char *name = schedule_understood(o->schedule);
     weir_status status = weir_pipeline_is_file(name) ? file_load(o, run) : kind_build(o, name, run);
+    if (!status && weir_pipeline_is_file(name) && run->schedule.n_stages > run->graph->n_layers)
+        status = WEIR_FAIL(WEIR_ERR_NOFIT, "'%s' has %d stages, but model '%s' only %d layers", name, run->schedule.n_stages,
+                           run->model->name, run->graph->n_layers);
     run->schedule_name = name;
     run->n_microbatches = run->schedule.n_microbatches * (int)o->replicas;
     run->n_ranks = run->schedule.n_ranks * (int)o->replicas;
@@ -111,7 +114,7 @@ weir_status train_schedule_build(const struct train_options *o, struct train_run
 
 /* ---- the line ------------------------------------------------------------------------------------------------------ */
 
-static const char *plural(int64_t n)
+const char *plural(int64_t n)
 {
     return n == 1 ? "" : "s";
 }

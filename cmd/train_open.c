@@ -177,7 +177,10 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
 /* Weights in, and whether they can be written at the end. */
 static weir_status weights_prepare(const struct train_options *o, struct train_run *run)
 {
-    weir_status status = o->export && run->leads ? weir_export_check(run->graph, o->export) : WEIR_OK;
+    struct weir_export export;
+    weir_status status = train_export_read(run, &export);
+    if (!status && o->export && run->leads)
+        status = weir_export_check(run->graph, &export, &run->export_made);
     if (!status && o->checkpoint_dir)
         status = train_checkpoint_open(run);
     return status || !o->init_from || run->resumed ? status : weir_engine_load_weights(run->engine, o->init_from);
@@ -328,4 +331,6 @@ void train_close(struct train_run *run)
     weir_data_close(run->train.data);
     weir_data_close(run->validation.data);
     weir_arena_release(&run->arena);
+    if (run->export_made)
+        rmdir(run->options->export); /* stays when something is in it */
 }

@@ -59,7 +59,7 @@ numbers() {
     [[ "$output" == *"'D' holds checkpoints, the newest after 2 steps: go on from there with --resume"* ]]
     run "$WEIR" "${base[@]}" --steps 2 --checkpoint-dir E --resume
     [ "$status" -eq 0 ]
-    [[ "$output" == *"'E' has no whole checkpoint: begins at step 0"* ]]
+    [[ "$output" == *"'E' has no whole checkpoint: begins at step 1"* ]]
 }
 
 @test "another model, optimizer, seed or other data are refused by name; other data with --new-data are not" {
