@@ -33,7 +33,7 @@ static const struct option_row rows[] = {
     ROW("checkpoint-dir", 0, OPTION_TEXT, checkpoint_dir, "DIR", "write checkpoints into DIR/step-N, one at the end always", 0, 0),
     ROW("checkpoint-every", 0, OPTION_TEXT, checkpoint_every, "N|TIME", "steps or time (90s, 30m) between checkpoints (10m)", 0, 0),
     ROW("keep", 0, OPTION_INT, keep, "K", "whole checkpoints that stay (all)", 1, 1e9),
-    ROW("keep-best", 0, OPTION_FLAG, keep_best, NULL, "the one of the smallest validation loss stays too", 0, 0),
+    ROW("keep-best", 0, OPTION_FLAG, keep_best, NULL, "write one after each best validation; the best stays too", 0, 0),
     ROW("checkpoint-sync", 0, OPTION_FLAG, checkpoint_sync, NULL, "write them between steps, without a copy of the state", 0, 0),
     ROW("resume", 0, OPTION_FLAG, resume, NULL, "go on from the newest whole checkpoint, or begin where there is none", 0, 0),
     ROW("new-data", 0, OPTION_FLAG, new_data, NULL, "with --resume: other data, from their first sample on", 0, 0),

@@ -52,6 +52,8 @@ struct train_checkpoints {
     int64_t saved_ns;              /* the end of the step that was saved last, on the clock of all; 0: none yet */
     int64_t saved_step;            /* steps done then; -1: none */
     bool busy;                     /* one is being written */
+    uint64_t data_hash;            /* of the training data */
+    double best_loss;              /* the smallest of validations after which one was written; NaN: none */
     const char *config;            /* JSON: options, and what must be the same in a run that goes on */
 };
 

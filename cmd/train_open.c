@@ -346,7 +346,7 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
 
 weir_status train_open(const struct train_options *options, struct train_run *run)
 {
-    *run = (struct train_run){.options = options, .command_ns = weir_clock_ns(), .checkpoints = {.saved_step = -1}, .first_loss = NAN, .last_loss = NAN, .val_loss = NAN,
+    *run = (struct train_run){.options = options, .command_ns = weir_clock_ns(), .checkpoints = {.saved_step = -1, .best_loss = NAN}, .first_loss = NAN, .last_loss = NAN, .val_loss = NAN,
                               .leads = train_leads(options)};
     weir_status status = all_open(options, run);
     if (status) {
