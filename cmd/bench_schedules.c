@@ -85,16 +85,29 @@ static weir_status costs_measure(struct bench *b, int chunks, struct weir_schedu
     return WEIR_OK;
 }
 
+/* auto holds no more than 1f1b, or with several chunks interleaved. */
 static weir_status schedule_make_here(struct bench *b, struct row *row, const struct weir_schedule_costs *costs,
                                       struct weir_schedule *out)
 {
     if (!schedule_is_auto(row->name))
         return weir_pipeline_schedule(row->name, row->n_stages, row->chunks, (int)b->values->microbatches, &b->arena, out);
-    struct weir_auto_request request = {.n_ranks = (int)b->values->ranks, .n_chunks = row->chunks,
-                                        .n_microbatches = (int)b->values->microbatches, .costs = costs};
+    int p = (int)b->values->ranks, v = row->chunks;
+    struct weir_stage_costs *stages;
     struct weir_auto_result result;
-    weir_status status = weir_schedule_auto(&request, &b->arena, &result);
-    *out = result.schedule;
+    weir_status status = weir_arena_alloc(&b->arena, (size_t)row->n_stages, sizeof *stages, &stages);
+    if (status)
+        return status;
+    for (int s = 0; s < row->n_stages; s++) {
+        stages[s] = costs->stages[s];
+        stages[s].mem_backward = stages[s].mem_weight = 1; /* activations are counted */
+    }
+    struct weir_schedule_costs counted = *costs;
+    counted.stages = stages;
+    struct weir_auto_request request = {.n_ranks = p, .n_chunks = v, .n_microbatches = (int)b->values->microbatches,
+                                        .costs = &counted, .memory_cap = v == 1 ? p : (v + 1) * p - 1};
+    status = weir_schedule_auto(&request, &b->arena, &result);
+    if (!status)
+        *out = result.schedule;
     return status;
 }
 
