@@ -19,6 +19,7 @@ enum { CHUNK = 32, DEFAULT_TOKENS = 50 };
 static const struct option_row rows[] = {
     ROW("init-from", 0, OPTION_TEXT, init_from, "DIR", "folder with config.json and safetensors weights", 0, 0),
     ROW("model", 'm', OPTION_TEXT, model, "NAME", "built-in model or config.json (that of --init-from)", 0, 0),
+    ROW("tokenizer", 0, OPTION_TEXT, tokenizer, "PATH", "folder or file of a tokenizer (the model's own), or bytes", 0, 0),
     ROW("prompt", 'p', OPTION_TEXT, prompt, "TEXT", "text to continue", 0, 0),
     ROW("prompt-tokens", 0, OPTION_TEXT, prompt_tokens, "IDS", "the prompt as numbers, 1,2,3; prints numbers", 0, 0),
     ROW("tokens", 'n', OPTION_INT, tokens, "N", "tokens to generate (50, or what the model has room for)", 1, 1e9),
@@ -78,7 +79,7 @@ static weir_status model_open(struct run *run)
         status = weir_model_open(name, &run->arena, &run->kind);
     if (!status && run->kind->data != WEIR_DATA_TOKENS)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "model '%s' has no tokens to generate", run->kind->name);
-    return status ? status : codec_open(&run->codec, folder, run->kind->vocabulary, &run->arena);
+    return status ? status : generate_codec_open(&run->codec, o, run->kind->vocabulary, &run->arena);
 }
 
 /* Prompt and tokens must fit the positions that the model knows. */
@@ -143,6 +144,7 @@ static weir_status paths_register(const struct generate_options *o)
     paths_read(&paths, "--config", o->config);
     paths_read_model_name(&paths, "--model", o->model);
     paths_read_model(&paths, "--init-from", o->init_from);
+    paths_read_tokenizer(&paths, "--tokenizer", o->tokenizer);
     weir_status status = paths_check(&paths, false);
     paths_release(&paths);
     return status;
@@ -205,7 +207,7 @@ static weir_status samples_draw(struct run *run, int64_t position, int64_t *left
         if (status)
             return status;
         run->next[s] = token;
-        sample->ended = sample->ended || token == codec_end(&run->codec);
+        sample->ended = sample->ended || token == codec_end(&run->codec.text);
         if (sample->ended)
             continue;
         ++*left_out;

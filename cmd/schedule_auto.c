@@ -29,20 +29,23 @@ static weir_status chunks_find(const struct schedule_size *size, const struct we
 }
 
 weir_status schedule_auto_make(const struct schedule_size *size, const struct schedule_auto_options *options,
-                               const struct weir_schedule_costs *costs, struct weir_arena *arena,
-                               struct weir_auto_result *out)
+                               const struct schedule_cost_options *cost, const struct weir_schedule_costs *given,
+                               struct weir_arena *arena, struct weir_auto_result *out)
 {
+    struct weir_schedule_costs costs;
     struct weir_auto_request request = {.n_ranks = (int)size->ranks, .n_microbatches = (int)size->microbatches};
     if (!size->ranks || !size->microbatches)
         return WEIR_FAIL(WEIR_ERR_USAGE, "auto needs the numbers of ranks and micro-batches: -p P -m M");
     if (size->group_size)
         return WEIR_FAIL(WEIR_ERR_USAGE, "auto has no groups: leave out --group-size");
-    request.costs = costs;
+    request.costs = &costs;
     request.memory_cap = options->memory_cap;
     weir_status status =
         options->objective ? weir_auto_objective_find(options->objective, &request.objective) : WEIR_OK;
     if (!status)
-        status = chunks_find(size, costs, &request.n_chunks);
+        status = chunks_find(size, given, &request.n_chunks);
+    if (!status)
+        status = schedule_costs_fit(cost, given, request.n_ranks * request.n_chunks, request.n_ranks, arena, &costs);
     return status ? status : weir_schedule_auto(&request, arena, out);
 }
 

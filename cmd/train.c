@@ -23,6 +23,7 @@ static const struct option_row rows[] = {
     ROW("data", 'd', OPTION_TEXT, data, "PATH", "files of text or tokens (a,b or 'x*.bin'), or a folder of IDX images", 0, 0),
     ROW("val-data", 0, OPTION_TEXT, val_data, "PATH", "data to validate on, in the same forms", 0, 0),
     ROW("data-format", 0, OPTION_TEXT, data_format, "NAME", "auto (default), text, u16, u32, i64, llmc, megatron, npy or jsonl", 0, 0),
+    ROW("tokenizer", 0, OPTION_TEXT, tokenizer, "PATH", "reads texts: folder or file (the model's own), or bytes", 0, 0),
     ROW("val-every", 0, OPTION_INT, val_every, "N", "steps between validations (a tenth of --steps)", 1, 1e15),
     ROW("val-batches", 0, OPTION_INT, val_batches, "N", "step-sized batches of one validation (10, or all there are)", 1, 1e12),
     ROW("init-from", 0, OPTION_TEXT, init_from, "PATH", "read the weights from safetensors: a file or a model folder", 0, 0),

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "cmd/codec.h"
 #include "cmd/options.h"
 #include "cmd/progress.h"
 #include "engine/data/data.h"
@@ -16,7 +17,7 @@
 #include "engine/weir.h"
 
 struct train_options {
-    const char *model, *data, *val_data, *data_format, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
+    const char *model, *data, *val_data, *data_format, *tokenizer, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
     const char *placement, *recompute;
     const char *metrics, *trace, *config, *init_from, *export, *checkpoint_dir, *checkpoint_every;
     int64_t keep;             /* 0: all */
@@ -65,6 +66,7 @@ struct train_run {
     const char *schedule_name; /* or its file */
     const struct weir_graph *graph;
     struct train_source train, validation;
+    struct codec_encoder encoder; /* of texts in both */
     int64_t val_every, val_batches; /* steps between validations, batches of each */
     weir_engine *engine;   /* NULL: memory table or step program were asked for, and printed */
     weir_metrics *metrics; /* NULL: not asked for */
@@ -84,9 +86,11 @@ struct train_run {
     double first_loss, last_loss;
     double val_loss; /* of the last validation; NaN: none yet */
     int64_t val_step;      /* steps done when val_loss was measured */
+    bool resumed;          /* this run goes on from another */
     int64_t first_step;    /* steps done by the run that this one goes on from */
     int64_t n_done;        /* of both */
     int64_t sample;        /* the number of the next sample */
+    int64_t samples_before; /* of data that --new-data replaced */
     double seconds_before; /* that the other run trained */
     struct train_checkpoints checkpoints;
     int64_t command_ns;    /* when the command began */
@@ -126,10 +130,13 @@ int train_failed(const struct train_options *options, weir_status status, bool l
 /* "train" or "evaluate", for messages. */
 const char *train_command(const struct train_options *options);
 
+/* How texts become tokens, for both sources. */
+void train_encoder_init(struct train_run *run);
+
 /* Open the source that `text` names, for the run's model. */
 weir_status train_source_open(struct train_run *run, const char *text, uint64_t seed, struct train_source *source);
 
-/* What was taken for what: "data: book.txt as text (bytes), 1115394 tokens" in lines, or as members of the result's
+/* What was taken for what: "data: book.txt as text, 273,512 tokens of tokenizer gpt2" in lines, or as members of the result's
  * JSON object. */
 void train_data_print(const struct train_run *run, FILE *out);
 void train_data_json(const struct train_run *run, json_t *result);
@@ -149,8 +156,9 @@ weir_status train_feed(struct train_run *run, const weir_data *data, int64_t fir
 /* Seconds trained, validations included, with those of the run that this one goes on from. */
 double train_seconds(const struct train_run *run);
 
-/* The highest learning rate: --lr, or what the optimizer begins with. */
+/* The highest learning rate: --lr, or what the optimizer begins with; and the steps that it takes to get there. */
 double train_lr(const struct train_run *run);
+int64_t train_warmup(const struct train_run *run);
 
 /* The schedule that options name, on as many stages as they say; settles micro-batches and ranks of all replicas. */
 weir_status train_schedule_build(const struct train_options *options, struct train_run *run);

@@ -180,7 +180,7 @@ static weir_status weights_prepare(const struct train_options *o, struct train_r
     weir_status status = o->export && run->leads ? weir_export_check(run->graph, o->export) : WEIR_OK;
     if (!status && o->checkpoint_dir)
         status = train_checkpoint_open(run);
-    return status || !o->init_from || run->first_step ? status : weir_engine_load_weights(run->engine, o->init_from);
+    return status || !o->init_from || run->resumed ? status : weir_engine_load_weights(run->engine, o->init_from);
 }
 
 static weir_status buffers_make(struct train_run *run)
@@ -257,6 +257,7 @@ static weir_status paths_register(const struct train_options *o, bool leads)
     paths_read_data(&paths, o->evaluates ? "--data" : "--val-data", o->val_data);
     paths_read_model_name(&paths, "--model", o->model);
     paths_read_model(&paths, "--init-from", o->init_from);
+    paths_read_tokenizer(&paths, "--tokenizer", o->tokenizer);
     paths_write_model(&paths, "--export", o->export);
     paths_write_metrics(&paths, "--metrics", o->metrics);
     paths_write(&paths, "--trace", o->trace);
@@ -275,6 +276,8 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
     weir_status status = choices_read(o, run);
     if (!status)
         status = paths_register(o, run->leads);
+    if (!status)
+        train_encoder_init(run);
     if (!status && o->data)
         status = train_source_open(run, o->data, (uint64_t)o->seed, &run->train);
     if (!status)
@@ -294,7 +297,7 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
         status = buffers_make(run);
     if (!status && o->metrics && run->leads)
         status = weir_metrics_open(o->metrics, run->n_ranks, &run->metrics);
-    if (!status && run->metrics && run->first_step)
+    if (!status && run->metrics && run->resumed)
         status = weir_metrics_continue(run->metrics, run->first_step);
     if (!status && run->metrics)
         status = train_header_write(run);

@@ -47,8 +47,21 @@ weir_status train_validation_open(const struct train_options *o, struct train_ru
     return o->val_data ? train_source_open(run, o->val_data, SEED, &run->validation) : WEIR_OK;
 }
 
+/* --tokenizer without a text. */
+static weir_status tokenizer_check(const struct train_options *o, const struct train_run *run)
+{
+    const struct train_source *source = run->train.data ? &run->train : &run->validation;
+    if (!o->tokenizer || run->encoder.begun || !source->data)
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_USAGE, "--tokenizer reads texts, and '%s' is %s: leave it out", source->text,
+                     weir_data_info(source->data)->kind);
+}
+
 weir_status train_validation_settle(const struct train_options *o, struct train_run *run)
 {
+    weir_status unused = tokenizer_check(o, run);
+    if (unused)
+        return unused;
     if (!run->validation.data)
         return WEIR_OK;
     weir_status status = run->train.data ? likeness_check(o, run) : WEIR_OK;

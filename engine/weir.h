@@ -101,6 +101,7 @@ struct weir_save {
     size_t extra_bytes;
     int keep;             /* whole checkpoints that stay, the new one included; 0: all */
     bool keep_best;       /* the one of the smallest val_loss stays too */
+    bool weights_only;    /* parameters and nothing else: no optimizer state, no seed; a run begins with them */
     bool background;      /* the engine was opened with `snapshots`: write while training goes on */
 };
 
@@ -200,9 +201,9 @@ weir_status weir_engine_newest(weir_engine *engine, const char *dir, weir_checkp
                                weir_checkpoint **checkpoint_out);
 
 /* Take over the state of a checkpoint that was verified, of whatever layout.  Then the next steps are, to the bit, those of the
- * run that wrote it when replicas, micro-batch size and number, threads, dtype, device and libraries are the same.  Nothing
- * changes unless all is well.  WEIR_ERR_INVALID: a tensor is missing, extra or misshapen, or optimizer or seed are others; the
- * message names them. */
+ * run that wrote it when replicas, micro-batch size and number, threads, dtype, device and libraries are the same.  WEIR_ERR_INVALID: tensors are missing, extra or misshapen, or optimizer or seed are
+ * others; the message names them, and nothing has changed.  WEIR_ERR_IO: a file cannot be read any more; some of the state is then
+ * the checkpoint's, and some is not. */
 weir_status weir_engine_load(weir_engine *engine, weir_checkpoint *checkpoint);
 
 /* Is the input `name` of micro-batch `mb` read by a rank of this process?  When not, feeding it has no effect. */

@@ -4,12 +4,10 @@
  * of them reads it.  Paths, device numbers and inodes say nothing across hosts. */
 #include "engine/checkpoint/shared_folder.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -44,10 +42,11 @@ static void nonce_make(char text[NONCE_TEXT])
 
 static weir_status dir_make(const char *dir)
 {
-    struct stat info;
-    if (weir_call_mkdir(dir) == 0 || (errno == EEXIST && stat(dir, &info) == 0 && S_ISDIR(info.st_mode)))
-        return WEIR_OK;
-    return WEIR_FAIL(WEIR_ERR_IO, "cannot make folder '%s': %s", dir, errno == EEXIST ? "a file has this name" : strerror(errno));
+    struct weir_arena arena = {0};
+    bool made;
+    weir_status status = weir_checkpoint_dir_make(dir, &arena, &made);
+    weir_arena_release(&arena);
+    return status;
 }
 
 static weir_status nonce_read(const char *path, const char *dir, const char *nonce)

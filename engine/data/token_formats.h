@@ -8,6 +8,8 @@
 #include "engine/data/data_format.h"
 #include "engine/data/token_content.h"
 
+struct json_t;
+
 /* Find what `auto` stands for.  WEIR_ERR_INVALID: nothing that can be read, or not to be told. */
 weir_status weir_token_format_guess(const struct weir_token_content *content, enum weir_data_format *format_out);
 
@@ -22,6 +24,10 @@ bool weir_token_llmc_is(const struct weir_token_content *content, const char **w
 
 /* The path of the index that would belong to a .bin, in memory from weir_alloc; NULL when there is no such file. */
 weir_status weir_token_megatron_index(const struct weir_token_content *content, char **path_out);
+
+/* Line `number` of `path` as a JSON object with a string called `field`, of which the caller holds a reference. */
+weir_status weir_token_line_parse(const char *path, int64_t number, const char *line, size_t n, const char *field,
+                                  struct json_t **object_out);
 
 /* The first line is a JSON object with a string "text". */
 bool weir_token_lines_is(const struct weir_token_content *content);

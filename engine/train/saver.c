@@ -305,10 +305,12 @@ static weir_status about_fill(struct weir_saver *saver, const struct weir_save *
                                           .sample = save->sample,
                                           .seconds = save->seconds,
                                           .val_loss = save->val_loss,
-                                          .has_seed = true,
+                                          .has_seed = !save->weights_only,
                                           .seed = config->seed,
                                           .optimizer = config->optimizer == WEIR_OPTIMIZER_ADAMW ? "adamw" : "sgd",
                                           .extra = -1};
+    if (save->weights_only)
+        info->optimizer = "none";
     weir_status status = copy_text(&job->arena, graph->name, &info->model);
     if (!status)
         status = copy_text(&job->arena, graph->hf_config, &info->hf_config);
@@ -316,7 +318,7 @@ static weir_status about_fill(struct weir_saver *saver, const struct weir_save *
         status = copy_text(&job->arena, save->config, &info->config);
     if (!status)
         status = copy_text(&job->arena, save->dir, &job->dir);
-    if (!status)
+    if (!status && !save->weights_only)
         status = layout_print(saver, &job->arena, &info->layout);
     return status ? status : extra_take(job, save);
 }
@@ -328,6 +330,15 @@ static weir_status folder_name(struct weir_saver *saver)
                                     : weir_arena_printf(&job->arena, &job->part.folder, "%s/step-%06lld", job->dir,
                                                         (long long)job->written.step);
     return weir_world_agree(world_of(saver), status);
+}
+
+/* Parameters come first. */
+static int n_tensors_of(const struct weir_spans *spans, bool weights_only)
+{
+    int n = weights_only ? 0 : spans->n_tensors;
+    while (n < spans->n_tensors && spans->tensors[n].kind == WEIR_CHECKPOINT_PARAMETER)
+        n++;
+    return n;
 }
 
 static weir_status job_begin(struct weir_saver *saver, const struct weir_save *save, int64_t step)
@@ -348,7 +359,7 @@ static weir_status job_begin(struct weir_saver *saver, const struct weir_save *s
         return job_fail(saver, status);
     }
     job->part.index = me;
-    job->part.n_tensors = saver->spans.n_tensors;
+    job->part.n_tensors = n_tensors_of(&saver->spans, save->weights_only);
     job->part.tensors = saver->spans.tensors;
     job->part.read = weir_spans_read;
     job->part.context = &saver->spans;

@@ -21,6 +21,27 @@ whole() {
     [ "$(ls E/step-000006)" = "$(printf 'manifest.json\npart-00000.safetensors')" ]
 }
 
+@test "SIGUSR1 to mpirun saves, and the same command goes on, alone too" {
+    local go=(--steps 100000 --stages 2 --replicas 2 --zero 1 -q --checkpoint-dir D --checkpoint-every 100000 --resume --metrics m)
+    cat >signals <<'END'
+#!/bin/bash
+if [ "$OMPI_COMM_WORLD_RANK" = 0 ]; then
+    ( until { [ -s m ] && [ "$(wc -l <m)" -ge 4 ]; } || ! kill -0 $PPID; do sleep 0.05; done; kill -USR1 $PPID ) &
+fi
+exec "$@"
+END
+    chmod +x signals
+    run env MPI_TIMEOUT=100 bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" 4 ./signals "$WEIR" "${base[@]}" "${go[@]}"
+    [ "$status" -eq 138 ]
+    [ "$(ls D | wc -l)" -eq 1 ]
+    local steps
+    steps=$("$JSON_GET" step <"D/$(ls D)/manifest.json")
+    "$WEIR" train -q --resume --checkpoint-dir D --steps $((steps + 1)) --metrics m --export e
+    whole --steps $((steps + 1)) --stages 1 --replicas 2 --metrics w
+    cmp whole/model.safetensors e/model.safetensors
+    cmp <(numbers w) <(numbers m)
+}
+
 @test "a checkpoint that is damaged is passed over by all processes" {
     whole --steps 4 --stages 2
     ranks 2 "" --steps 3 --stages 2 -q --checkpoint-dir D --checkpoint-every 1

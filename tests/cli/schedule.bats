@@ -167,7 +167,7 @@ setup() {
 @test "simulate has times, transfers, memory and channels" {
     run -0 "$WEIR" schedule simulate 1f1b -p 2 -m 2 --time F=2,I=1,W=0 --comm 0.5 --mem B=3,W=1 --channels shared --json
     [[ "$output" == *'"peak_activations": [6, 3]'* ]]
-    run -2 "$WEIR" schedule simulate 1f1b -p 2 -m 2 --time B=2
+    run -2 "$WEIR" schedule simulate 1f1b -p 2 -m 2 --time B=2,I=1
     [[ "$output" == *"B takes I + W"* ]]
     run -2 "$WEIR" schedule simulate 1f1b -p 2 -m 2 --time F=x
     run -2 "$WEIR" schedule simulate 1f1b -p 2 -m 2 --comm -1
@@ -183,7 +183,7 @@ setup() {
     [[ "$output" == *"leave out --mem"* ]]
     printf '{"optimizer": 4, "bucket_bytes": 9, "reduce_link": {"latency": 1}}' >o.json
     run -2 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --costs o.json
-    [[ "$output" == *"'o.json' has no stages, so the times of F, I and W are missing: give --time"* ]]
+    [[ "$output" == *"'o.json' has no stages or layers, so the times of F, I and W are missing: give --time"* ]]
     run -0 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --costs o.json --time F=1,I=1,W=1
     [[ "$output" == *"makespan     10"* ]]
     run -2 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --costs o.json --time F=1 --bucket-bytes 5
