@@ -404,6 +404,21 @@ packed() {
     [[ "$output" == *"'t.json' has the times of F, I and W: leave out --time"* ]]
 }
 
+@test "auto, replicas and costs of a whole rank are drawn too" {
+    run -0 "$WEIR" schedule draw AUTO zb-h1 -p 2 -m 4 --memory-cap 2
+    [[ "$output" == *"AUTO: 2 ranks, 2 stages, 4 micro-batches, predicted"*"zb-h1: 2 ranks, "* ]]
+    run -2 "$WEIR" schedule draw zb-h1 -p 2 -m 4 --memory-cap 2
+    [[ "$output" == *"--memory-cap is for the schedule auto, not for 'zb-h1'" ]]
+    run -2 "$WEIR" schedule draw zb-h1 -p 2 -m 4 --predict
+    [[ "$output" == *"--predict is for traces, and 'zb-h1' is none" ]]
+    run -0 "$WEIR" schedule draw 1f1b -p 2 -m 2 --replicas 2 --reduce-link L=1 --stage-bytes P=1,G=1,O=1 --format svg
+    [[ "$output" == *"<title>0REDUCE_GRAD on rank 0: 9 to 11 (2)"* ]]
+    run -2 "$WEIR" schedule draw 1f1b -p 2 -m 2 --zero 1
+    [[ "$output" == *"give --replicas of at least 2" ]]
+    run -0 bash -c '"$WEIR" schedule draw zbv -p 4 -m 8 --per-rank | sed -n 2p'
+    [[ "$output" == "makespan 25.5,"* ]]
+}
+
 @test "a wait is put down to the rank that made what was awaited, with overlaps and with two copies" {
     run -0 "$WEIR" schedule draw dualpipe -p 4 -m 8 -o two.svg
     run -0 bash -c "grep -c 'rank 3 waits .* for input: .*F.* of rank 3' two.svg || true"
