@@ -49,6 +49,7 @@ weir_status weir_schedule_check(const struct weir_schedule *schedule, enum weir_
         status = weir_schedule_lower_rounds(schedule, false, &work, &lowered);
         if (!status)
             status = weir_scan_build(&lowered, NULL, &work, &scan);
+        scan.file = schedule;
     }
     if (!status)
         status = weir_flow_check(&scan, channels, &work);

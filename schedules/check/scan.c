@@ -78,7 +78,7 @@ static weir_status duplicate_check(const struct weir_scan *scan, int rank, size_
         return weir_scan_twice(scan, rank, index);
     if ((bit & (1u << WEIR_B) && *seen & (1u << WEIR_I | 1u << WEIR_W)) ||
         (bit & (1u << WEIR_I | 1u << WEIR_W) && *seen & 1u << WEIR_B))
-        return fail_at(scan, rank, index, "repeats a backward: B is I and W in one");
+        return fail_at(scan, rank, index, "repeats a backward: B is I and W in one, but in the dialect torch-2024 only I");
     *seen |= bit;
     return WEIR_OK;
 }

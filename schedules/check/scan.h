@@ -39,7 +39,8 @@ struct weir_scan {
     int *rank_reduces;            /* [n_ranks]: REDUCE_GRAD actions */
     size_t n_compute;             /* F, I, W and B in all lists */
     size_t n_waits;               /* WAIT actions in all lists */
-    const int32_t *const *cells;  /* [n_ranks][n_actions] cell numbers of the file, or NULL */
+    const int32_t *const *cells;  /* [n_ranks][n_actions] cell numbers of the file, or NULL: those of the schedule */
+    const struct weir_schedule *file; /* what was given, when `schedule` has SENDs, RECVs or reductions that were added; else NULL */
 };
 
 /* Scan `schedule`; everything found lives in `arena`.  `cells` gives the cell numbers for messages, or is NULL.
@@ -59,12 +60,15 @@ weir_status weir_scan_waits_check(const struct weir_scan *scan, struct weir_aren
 
 #define WEIR_PLACE_TEXT 64
 
-/* "row 2, cell 5", counted from 1: where an action of a list stands in its file; without `cells` blank ones are not
- * counted. */
+/* "row 2, cell 5", counted from 1: where an action of a list stands in its file.  Of a schedule that does not come from a file:
+ * where it would stand. */
 const char *weir_scan_place(const struct weir_scan *scan, int rank, size_t index, char text[WEIR_PLACE_TEXT]);
 
 /* WEIR_ERR_INVALID: the action stands somewhere else, too. */
 weir_status weir_scan_twice(const struct weir_scan *scan, int rank, size_t index);
+
+/* WEIR_ERR_INVALID: a SEND or RECV is there without its other end. */
+weir_status weir_scan_unmatched(const struct weir_scan *scan, const struct weir_action *there, const struct weir_action *missing);
 
 /* WEIR_ERR_INVALID: an action is missing.  Or one is too many: a number typed wrong asks for a whole micro-batch or
  * stage, and the message names the row of the action that does. */

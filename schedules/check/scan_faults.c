@@ -3,15 +3,31 @@
 
 #include "schedules/check/scan.h"
 
+/* The index that a compute action has in the file: only transfers and reductions were added. */
+static size_t index_in_file(const struct weir_scan *scan, int rank, size_t index)
+{
+    const struct weir_schedule_rank *list = &scan->schedule->ranks[rank], *file = &scan->file->ranks[rank];
+    size_t before = 0, n = 0;
+    for (size_t i = 0; i < index; i++)
+        before += list->actions[i].type <= WEIR_B;
+    while (n < file->n_actions && (file->actions[n].type > WEIR_B || before--))
+        n++;
+    return n;
+}
+
 const char *weir_scan_place(const struct weir_scan *scan, int rank, size_t index, char text[WEIR_PLACE_TEXT])
 {
+    const struct weir_schedule_rank *list = &scan->schedule->ranks[rank];
+    const int32_t *cells = scan->cells ? scan->cells[rank] : list->cells;
     long cell = 1;
-    const struct weir_action *list = scan->schedule->ranks[rank].actions;
-    if (scan->cells)
-        cell = scan->cells[rank][index];
-    else
-        for (size_t i = 0; i < index; i++)
-            cell += !list[i].fused;
+    if (scan->file) {
+        index = index_in_file(scan, rank, index);
+        list = &scan->file->ranks[rank];
+        cells = list->cells;
+    }
+    for (size_t i = 0; i < index && !cells; i++)
+        cell += !list->actions[i].fused;
+    cell = cells ? cells[index] : cell;
     snprintf(text, WEIR_PLACE_TEXT, "row %d, cell %ld", rank + 1, cell);
     return text;
 }
@@ -64,6 +80,14 @@ weir_status weir_scan_twice(const struct weir_scan *scan, int rank, size_t index
     char where[WEIR_PLACE_TEXT], text[CLAIM_TEXT];
     return WEIR_FAIL(WEIR_ERR_INVALID, "%s stands in the schedule twice, the first time in %s",
                      claim(scan, &second, text), weir_scan_place(scan, first.rank, first.index, where));
+}
+
+weir_status weir_scan_unmatched(const struct weir_scan *scan, const struct weir_action *there, const struct weir_action *missing)
+{
+    struct found found = actions_find(scan->schedule, (struct wanted){there->stage, there->mb, there->type});
+    char text[CLAIM_TEXT], other[WEIR_ACTION_TEXT];
+    return WEIR_FAIL(WEIR_ERR_INVALID, "%s has no matching %s on rank %d", claim(scan, &found, text), weir_action_str(missing, other),
+                     weir_scan_unit(scan, missing->stage, missing->mb)->rank);
 }
 
 weir_status weir_scan_missing(const struct weir_scan *scan, int stage, int mb, enum weir_action_type type)

@@ -96,6 +96,19 @@ static enum weir_action_type type_take(const char **at, enum weir_csv_dialect di
     return WEIR_ACTION_TYPES;
 }
 
+/* Why there is no type at `at`: another dialect has it, or nobody. */
+static weir_status type_fail(const struct parser *parser, const char *cell, const char *at)
+{
+    enum weir_csv_dialect other = parser->dialect == WEIR_CSV_TORCH_2024 ? WEIR_CSV_TORCH : WEIR_CSV_TORCH_2024;
+    const char *in_other = at;
+    if (type_take(&in_other, other) == WEIR_ACTION_TYPES)
+        return fail_cell(parser, cell, "has no action type after the stage: F, I, W, B, SEND_F, RECV_F, SEND_B, RECV_B, REDUCE_GRAD and the "
+                                       "like, in capitals");
+    return fail_cell(parser, cell, other == WEIR_CSV_TORCH_2024
+                                       ? "is of the older dialect, in which B is the input gradient and BW both: use " WEIR_OPTION("dialect=torch-2024")
+                                       : "is not of the dialect torch-2024, in which B is the input gradient: use " WEIR_OPTION("dialect=torch"));
+}
+
 /* One action from `*at`; `whole` is the cell it stands in, for messages. */
 static weir_status action_take(const struct parser *parser, const char **at, const char *whole, struct weir_action *out)
 {
@@ -105,9 +118,10 @@ static weir_status action_take(const struct parser *parser, const char **at, con
         return fail_cell(parser, whole,
                          **at >= '0' && **at <= '9' ? "has a stage above 1048575"
                                                     : "does not start with a stage number");
+    const char *type_at = *at;
     enum weir_action_type type = type_take(at, parser->dialect);
     if (type == WEIR_ACTION_TYPES)
-        return fail_cell(parser, whole, "has no action type of this dialect after the stage");
+        return type_fail(parser, whole, type_at);
     action.type = (uint8_t)type;
     if (weir_action_has_microbatch(type)) {
         action.mb = number_take(at);
@@ -272,6 +286,23 @@ static weir_status rows_parse(struct parser *parser)
     return n_rows ? WEIR_OK : WEIR_FAIL(WEIR_ERR_INVALID, "the schedule is empty: no row has an action");
 }
 
+/* Cell numbers of a row that has blank ones, for messages to come. */
+static weir_status cells_keep(struct weir_schedule_rank *rank, const int32_t *cells, struct weir_arena *arena)
+{
+    int32_t next = 1, *kept;
+    bool blank = false;
+    for (size_t i = 0; i < rank->n_actions; i++) {
+        blank |= cells[i] != next;
+        next += !rank->actions[i].fused;
+    }
+    if (!blank)
+        return WEIR_OK;
+    weir_status status = weir_arena_alloc(arena, rank->n_actions, sizeof *kept, &kept);
+    if (!status)
+        rank->cells = memcpy(kept, cells, rank->n_actions * sizeof *kept);
+    return status;
+}
+
 /* Move the lists to the arena and check what makes them a schedule. */
 static weir_status lists_build(const struct parser *parser, struct weir_arena *arena, struct weir_schedule *out)
 {
@@ -292,11 +323,14 @@ static weir_status lists_build(const struct parser *parser, struct weir_arena *a
     if (status)
         goto release_work;
     memcpy(actions, parser->actions, parser->n_actions * sizeof *actions);
-    for (int r = 0; r < s.n_ranks; r++) {
+    for (int r = 0; !status && r < s.n_ranks; r++) {
         size_t start = r ? parser->row_ends[r - 1] : 0;
-        ranks[r] = (struct weir_schedule_rank){actions + start, parser->row_ends[r] - start};
+        ranks[r] = (struct weir_schedule_rank){.actions = actions + start, .n_actions = parser->row_ends[r] - start};
         cells[r] = parser->cells + start;
+        status = cells_keep(&ranks[r], cells[r], arena);
     }
+    if (status)
+        goto release_work;
     s.ranks = ranks;
     s.stage_rank = stage_rank;
     status = weir_scan_placement_build(&s, cells, &work, &scan);

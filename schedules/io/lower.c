@@ -84,7 +84,7 @@ static weir_status lists_lower(struct lowering *low, struct weir_arena *arena, s
         if (status)
             break;
         rank_lower(low, r);
-        ranks[r] = (struct weir_schedule_rank){low->list, low->n};
+        ranks[r] = (struct weir_schedule_rank){.actions = low->list, .n_actions = low->n};
     }
     if (status)
         return status;

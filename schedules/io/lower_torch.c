@@ -148,7 +148,7 @@ static weir_status merged(const struct weir_schedule *schedule, struct weir_aren
         struct weir_action *list;
         status = weir_arena_alloc(arena, s.ranks[r].n_actions, sizeof *list, &list);
         if (!status)
-            ranks[r] = (struct weir_schedule_rank){list, merge_into(list, &s.ranks[r])};
+            ranks[r] = (struct weir_schedule_rank){.actions = list, .n_actions = merge_into(list, &s.ranks[r])};
     }
     if (status)
         return status;
@@ -179,7 +179,7 @@ weir_status weir_schedule_lower_rounds(const struct weir_schedule *schedule, boo
         status = rounds_run(&rounds);
     if (!status) {
         for (int r = 0; r < s.n_ranks; r++)
-            ranks[r] = (struct weir_schedule_rank){rounds.lists[r], rounds.lengths[r]};
+            ranks[r] = (struct weir_schedule_rank){.actions = rounds.lists[r], .n_actions = rounds.lengths[r]};
         s.ranks = ranks;
         s.has_comms = true;
         *out = s;

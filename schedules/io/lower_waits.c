@@ -105,7 +105,7 @@ weir_status weir_schedule_add_waits(const struct weir_schedule *schedule, struct
         if (status)
             break;
         list_wait(&waits, list);
-        ranks[r] = (struct weir_schedule_rank){waits.list, waits.n};
+        ranks[r] = (struct weir_schedule_rank){.actions = waits.list, .n_actions = waits.n};
     }
     if (!status) {
         s.ranks = ranks;

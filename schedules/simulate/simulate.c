@@ -273,7 +273,10 @@ static weir_status schedule_prepare(struct run *run, const struct weir_schedule 
     }
     if (!status && run->options->n_replicas > 1)
         status = weir_schedule_add_reductions(&run->schedule, arena, &run->schedule);
-    return status ? status : weir_scan_build(&run->schedule, NULL, &run->work, &run->scan);
+    if (!status)
+        status = weir_scan_build(&run->schedule, NULL, &run->work, &run->scan);
+    run->scan.file = run->schedule.ranks == schedule->ranks ? NULL : schedule;
+    return status;
 }
 
 weir_status weir_schedule_simulate(const struct weir_schedule *schedule, const struct weir_schedule_costs *costs,

@@ -50,7 +50,7 @@ static bool runs(const struct weir_scan *scan, struct weir_arena *arena, int *st
     assert_ok(weir_flow_open(&flow, WEIR_CHANNELS_EDGE, scan, &edges, arena));
     if (!weir_flow_run(&flow))
         return true;
-    int n = sscanf(weir_last_error(), "'t.csv': stage %d has %d %15s slots, and %63s on rank %d needs %d:", stage, &has,
+    int n = sscanf(weir_last_error(), "'t.csv': row %*d, cell %*d: stage %d has %d %15s slots, and %63s on rank %d needs %d:", stage, &has,
                    kind, rest, &rank, needed);
     assert_int_equal(n, 6); /* these orders have no circle: with slots enough they run */
     *direction = strcmp(kind, "input") != 0;
