@@ -7,19 +7,20 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "base/text.h"
 #include "cmd/checkpoint_forms.h"
 #include "cmd/paths.h"
-#include "engine/checkpoint/export_folder.h"
-#include "engine/checkpoint/export_like.h"
+#include "cmd/synonyms.h"
 #include "engine/weir.h"
 
 #define FIELD(field) offsetof(struct checkpoint_options, field)
 
 static const struct option_row rows[] = {
     {"like", 0, OPTION_TEXT, FIELD(like), "FOLDER", "copy the tokenizer's files from this model (the one that was trained)", 0, 0},
+    {"dtype", 0, OPTION_TEXT, FIELD(dtype), "NAME", "of the Hugging Face folder: f32 (default), bf16, f16 or source (--like's)", 0, 0},
     {"force", 0, OPTION_FLAG, FIELD(force), NULL, "replace a model that weir did not write", 0, 0},
     {0},
 };
@@ -38,6 +39,8 @@ struct conversion {
     const struct weir_graph *graph;
     struct weir_schedule schedule;
     weir_engine *engine;
+    struct weir_export export;
+    bool made; /* the folder of the export is new */
 };
 
 /* ---- what FROM is ---------------------------------------------------------------------------------------------------- */
@@ -126,11 +129,18 @@ static weir_status engine_open(struct conversion *c)
 
 /* ---- TO -------------------------------------------------------------------------------------------------------------- */
 
+static weir_status export_prepare(struct conversion *c)
+{
+    static const char *const dtypes[] = {"source", "f32", "bf16", "f16", NULL};
+    c->export = (struct weir_export){.dir = c->to, .like = {c->like}};
+    weir_status status = weir_export_dtype_find(name_understood(c->o->dtype ? c->o->dtype : "f32", dtypes, dtype_synonyms),
+                                                &c->export.dtype);
+    return status ? status : weir_export_check(c->graph, &c->export, &c->made);
+}
+
 static weir_status folder_write(struct conversion *c)
 {
-    weir_status status = weir_engine_save_weights(c->engine, c->to);
-    if (!status && c->like)
-        status = weir_export_like(c->like, c->to);
+    weir_status status = weir_engine_export(c->engine, &c->export);
     if (!status)
         printf("%s: the parameters of '%s'\n", c->to, c->from);
     return status;
@@ -163,8 +173,9 @@ static weir_status paths_settle(const struct conversion *c)
 
 static weir_status options_check(const struct conversion *c)
 {
-    if (!c->of_checkpoint && c->o->like)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--like is for a Hugging Face folder, '%s' becomes a checkpoint: leave it out", c->from);
+    if (!c->of_checkpoint && (c->o->like || c->o->dtype))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--%s is for a Hugging Face folder, '%s' becomes a checkpoint: leave it out",
+                         c->o->like ? "like" : "dtype", c->from);
     return WEIR_OK;
 }
 
@@ -181,12 +192,14 @@ weir_status checkpoint_convert(const struct checkpoint_options *o, int n_paths, 
     if (!status)
         status = engine_open(&c);
     if (!status && c.of_checkpoint)
-        status = weir_export_check(c.graph, c.to);
+        status = export_prepare(&c);
     if (!status)
         status = weir_engine_load_weights(c.engine, c.from);
     if (!status)
         status = c.of_checkpoint ? folder_write(&c) : checkpoint_write(&c);
     weir_engine_close(c.engine);
+    if (c.made)
+        rmdir(c.to); /* stays when something is in it */
     weir_arena_release(&c.arena);
     return status;
 }

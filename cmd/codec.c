@@ -1,6 +1,6 @@
 #include "cmd/codec.h"
 
-#include <stdio.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,17 +11,6 @@ static bool is_folder(const char *path)
 {
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-}
-
-static bool folder_has(const char *folder, const char *name, struct weir_arena *arena)
-{
-    const char *path;
-    return weir_arena_printf(arena, &path, "%s/%s", folder, name) == WEIR_OK && access(path, F_OK) == 0;
-}
-
-static bool has_tokenizer(const char *folder, struct weir_arena *arena)
-{
-    return folder_has(folder, "vocab.json", arena) || folder_has(folder, "merges.txt", arena);
 }
 
 static bool is_built_in(const char *model)
@@ -45,6 +34,13 @@ static weir_status folder_of(const char *path, struct weir_arena *arena, const c
     return WEIR_OK;
 }
 
+weir_status codec_model_folder(const struct codec_choice *choice, struct weir_arena *arena, const char **folder_out)
+{
+    const char *named = choice->init_from ? choice->init_from : choice->model && !is_built_in(choice->model) ? choice->model : NULL;
+    *folder_out = NULL;
+    return named ? folder_of(named, arena, folder_out) : WEIR_OK;
+}
+
 /* The folder of the first of both paths that has one; else NULL. */
 static weir_status folder_find(const struct codec_choice *choice, struct weir_arena *arena, const char **folder_out)
 {
@@ -55,7 +51,7 @@ static weir_status folder_find(const struct codec_choice *choice, struct weir_ar
         weir_status status = paths[i] ? folder_of(paths[i], arena, &folder) : WEIR_OK;
         if (status)
             return status;
-        if (paths[i] && has_tokenizer(folder, arena)) {
+        if (paths[i] && weir_tokenizer_there(folder)) {
             *folder_out = folder;
             return WEIR_OK;
         }
@@ -63,17 +59,22 @@ static weir_status folder_find(const struct codec_choice *choice, struct weir_ar
     return WEIR_OK;
 }
 
-static weir_status place_find(const struct codec_choice *choice, struct weir_arena *arena, const char **folder_out)
+/* One of two files that make a tokenizer together. */
+static bool is_half(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    return !strcmp(name, "vocab.json") || !strcmp(name, "merges.txt");
+}
+
+static weir_status place_find(const struct codec_choice *choice, struct weir_arena *arena, const char **path_out)
 {
     const char *named = choice->tokenizer;
     if (!named)
-        return folder_find(choice, arena, folder_out);
+        return folder_find(choice, arena, path_out);
+    *path_out = named;
     if (access(named, F_OK) != 0)
-        return WEIR_FAIL(WEIR_ERR_IO, "no tokenizer '%s': give a folder, or bytes", named);
-    weir_status status = folder_of(named, arena, folder_out);
-    if (!status && !has_tokenizer(*folder_out, arena))
-        status = WEIR_FAIL(WEIR_ERR_IO, "'%s' has no tokenizer: vocab.json and merges.txt were looked for", named);
-    return status;
+        return WEIR_FAIL(WEIR_ERR_IO, "no tokenizer '%s': give a folder, its tokenizer.json, or bytes", named);
+    return is_half(named) ? folder_of(named, arena, path_out) : WEIR_OK;
 }
 
 weir_status codec_open(struct codec *codec, const struct codec_choice *choice, int64_t vocabulary, struct weir_arena *arena)
@@ -83,17 +84,13 @@ weir_status codec_open(struct codec *codec, const struct codec_choice *choice, i
         codec->chosen = true;
         return WEIR_OK;
     }
-    const char *folder;
-    weir_status status = place_find(choice, arena, &folder);
-    if (!status && folder)
-        status = weir_bpe_load(folder, arena, &codec->bpe);
-    if (status || !folder)
+    const char *path;
+    weir_status status = place_find(choice, arena, &path);
+    if (status || !path)
         return status;
-    codec->name = folder;
-    if (weir_bpe_vocabulary(codec->bpe) > vocabulary)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "tokenizer '%s' has ids up to %lld, the model's end at %lld: name the model's own, "
-                         "--tokenizer DIR", folder, (long long)weir_bpe_vocabulary(codec->bpe) - 1, (long long)vocabulary - 1);
-    return WEIR_OK;
+    codec->name = path;
+    status = weir_tokenizer_load(path, arena, &codec->tokenizer);
+    return status ? status : weir_tokenizer_fits(codec->tokenizer, vocabulary);
 }
 
 /* ---- using it ------------------------------------------------------------------------------------------------------ */
@@ -110,13 +107,19 @@ static weir_status bytes_encode(const char *text, size_t bytes, struct weir_aren
 weir_status codec_encode(const struct codec *codec, const char *text, size_t bytes, struct weir_arena *arena,
                          int32_t **tokens_out, int64_t *n_out)
 {
-    return codec->bpe ? weir_bpe_encode(codec->bpe, text, bytes, arena, tokens_out, n_out)
-                      : bytes_encode(text, bytes, arena, tokens_out, n_out);
+    return codec->tokenizer
+               ? weir_tokenizer_encode(codec->tokenizer, text, bytes, WEIR_TOKENS_OF_TEXT, arena, tokens_out, n_out)
+               : bytes_encode(text, bytes, arena, tokens_out, n_out);
+}
+
+int64_t codec_vocabulary(const struct codec *codec)
+{
+    return codec->tokenizer ? weir_tokenizer_vocabulary(codec->tokenizer) : UCHAR_MAX + 1;
 }
 
 int32_t codec_end(const struct codec *codec)
 {
-    return codec->bpe ? weir_bpe_end(codec->bpe) : -1;
+    return codec->tokenizer ? weir_tokenizer_end(codec->tokenizer) : -1;
 }
 
 /* ---- for a data source --------------------------------------------------------------------------------------------- */
@@ -132,12 +135,12 @@ static weir_status encoder_begin(struct weir_data_encoder *encoder)
     struct codec_encoder *e = encoder->context;
     weir_status status = codec_open(&e->codec, &e->choice, e->vocabulary, e->arena);
     e->begun = true;
-    if (status || !e->codec.bpe)
+    if (status || !e->codec.tokenizer)
         return status;
     encoder->context = &e->codec;
     encoder->encode = text_encode;
     encoder->name = e->codec.name;
-    encoder->vocabulary = weir_bpe_vocabulary(e->codec.bpe);
+    encoder->vocabulary = codec_vocabulary(&e->codec);
     encoder->end = codec_end(&e->codec);
     return WEIR_OK;
 }

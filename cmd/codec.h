@@ -8,7 +8,7 @@
 #include "base/arena.h"
 #include "engine/data/data_encoder.h"
 #include "models/model.h"
-#include "models/tokens/bpe.h"
+#include "models/tokens/tokenizer.h"
 
 /* What options say about it. */
 struct codec_choice {
@@ -17,18 +17,24 @@ struct codec_choice {
 };
 
 struct codec {
-    const struct weir_bpe *bpe; /* NULL: tokens are bytes */
-    const char *name;           /* of folder or file, as messages and --json name it; NULL: there is no tokenizer */
-    bool chosen;                /* --tokenizer bytes: no tokenizer is wanted */
+    const struct weir_tokenizer *tokenizer; /* NULL: tokens are bytes */
+    const char *name; /* of folder or file, as messages and --json name it; NULL: there is no tokenizer */
+    bool chosen;      /* --tokenizer bytes: no tokenizer is wanted */
 };
 
 /* Find and read it.  WEIR_ERR_IO: --tokenizer names nothing that is there.  WEIR_ERR_INVALID: a tokenizer that cannot be used,
  * or that has ids of which the model's `vocabulary` has none; the message has both numbers. */
 weir_status codec_open(struct codec *codec, const struct codec_choice *choice, int64_t vocabulary, struct weir_arena *arena);
 
-/* Tokens of a text, in the arena. */
+/* The folder of the model that options name, which has what its files say beside the weights; NULL: a built-in one. */
+weir_status codec_model_folder(const struct codec_choice *choice, struct weir_arena *arena, const char **folder_out);
+
+/* Tokens of a text with those that the tokenizer puts around it, in the arena. */
 weir_status codec_encode(const struct codec *codec, const char *text, size_t bytes, struct weir_arena *arena,
                          int32_t **tokens_out, int64_t *n_out);
+
+/* One more than the largest id. */
+int64_t codec_vocabulary(const struct codec *codec);
 
 /* The token that ends a text, or -1. */
 int32_t codec_end(const struct codec *codec);

@@ -15,7 +15,7 @@ struct generate_options {
     const char *model, *init_from, *tokenizer, *prompt, *prompt_tokens, *device, *config;
     int64_t tokens, top_k, seed, samples, stages, threads, device_memory;
     double temperature;
-    bool print_memory, json, quiet;
+    bool ignore_eos, print_memory, json, quiet;
     struct options given;
 };
 
@@ -24,11 +24,18 @@ struct generate_codec {
     struct codec text;
     bool numbers; /* as numbers alone: there is no tokenizer, and more tokens than bytes */
     int64_t vocabulary;
+    const int32_t *stops; /* [n_stops]: tokens that end a text */
+    int n_stops;
 };
 
 /* Choose: --tokenizer, tokens of the folder's tokenizer, bytes for a vocabulary of 256, else numbers only. */
 weir_status generate_codec_open(struct generate_codec *codec, const struct generate_options *o, int64_t vocabulary,
                                 struct weir_arena *arena);
+
+/* Find the tokens that end a text: what the model's folder says, else the tokenizer's end; none with --ignore-eos. */
+weir_status generate_stops_find(struct generate_codec *codec, const struct generate_options *o, struct weir_arena *arena);
+
+bool generate_stops_at(const struct generate_codec *codec, int32_t token);
 
 /* The prompt's tokens: of --prompt, or the numbers of --prompt-tokens. */
 weir_status codec_prompt(const struct generate_codec *codec, const struct generate_options *o, struct weir_arena *arena,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cmd/generate.h"
+#include "models/hf/hf_stop.h"
 #include "models/tokens/unicode.h"
 
 enum { BYTE_VOCABULARY = 256 };
@@ -13,9 +14,51 @@ weir_status generate_codec_open(struct generate_codec *codec, const struct gener
 {
     const struct codec_choice choice = {o->tokenizer, o->init_from, o->model};
     *codec = (struct generate_codec){.vocabulary = vocabulary};
-    weir_status status = codec_open(&codec->text, &choice, vocabulary, arena);
+    bool needed = !o->prompt_tokens || o->tokenizer; /* numbers go in and come out without */
+    weir_status status = needed ? codec_open(&codec->text, &choice, vocabulary, arena) : WEIR_OK;
     codec->numbers = !codec->text.name && !codec->text.chosen && vocabulary != BYTE_VOCABULARY;
     return status;
+}
+
+/* ---- ends ---------------------------------------------------------------------------------------------------------- */
+
+/* Of the model's ids: a token that it does not have ends nothing. */
+static weir_status stops_keep(struct generate_codec *codec, const int32_t *ids, int n, struct weir_arena *arena)
+{
+    int32_t *kept;
+    weir_status status = weir_arena_alloc(arena, (size_t)n + 1, sizeof *kept, &kept);
+    for (int i = 0; i < n && !status; i++)
+        if (ids[i] < codec->vocabulary)
+            kept[codec->n_stops++] = ids[i];
+    codec->stops = kept;
+    return status;
+}
+
+weir_status generate_stops_find(struct generate_codec *codec, const struct generate_options *o, struct weir_arena *arena)
+{
+    const struct codec_choice choice = {o->tokenizer, o->init_from, o->model};
+    const char *folder;
+    const int32_t *ids;
+    int32_t end = codec_end(&codec->text);
+    int n = 0;
+    if (o->ignore_eos)
+        return WEIR_OK;
+    weir_status status = codec_model_folder(&choice, arena, &folder);
+    if (!status && folder)
+        status = weir_hf_stop_tokens(folder, arena, &ids, &n);
+    if (!status && n)
+        status = stops_keep(codec, ids, n, arena);
+    if (!status && !codec->n_stops && end >= 0)
+        status = stops_keep(codec, &end, 1, arena);
+    return status;
+}
+
+bool generate_stops_at(const struct generate_codec *codec, int32_t token)
+{
+    for (int i = 0; i < codec->n_stops; i++)
+        if (codec->stops[i] == token)
+            return true;
+    return false;
 }
 
 /* ---- prompts ------------------------------------------------------------------------------------------------------- */
@@ -58,7 +101,7 @@ weir_status codec_prompt(const struct generate_codec *codec, const struct genera
         status = codec_encode(&codec->text, o->prompt, strlen(o->prompt), arena, tokens_out, n_out);
     else
         status = WEIR_FAIL(WEIR_ERR_USAGE,
-                           "%s%sno tokenizer for a vocabulary of %lld (vocab.json and merges.txt were looked for): "
+                           "%s%sno tokenizer for a vocabulary of %lld (tokenizer.json, vocab.json and merges.txt were looked for): "
                            "give --tokenizer DIR, --tokenizer bytes, or --prompt-tokens",
                            o->init_from ? o->init_from : "", o->init_from ? ": " : "", (long long)codec->vocabulary);
     if (!status && !*n_out)
@@ -105,8 +148,8 @@ void token_text_add(struct token_text *t, int32_t token, struct weir_text *out)
         weir_text_append(out, "%s%d", t->n_tokens++ ? "," : "", token);
         return;
     }
-    if (t->codec->text.bpe)
-        bytes = weir_bpe_token(t->codec->text.bpe, token, &n);
+    if (t->codec->text.tokenizer)
+        bytes = weir_tokenizer_token(t->codec->text.tokenizer, token, &n);
     else if (token >= BYTE_VOCABULARY)
         bytes = NULL;
     bytes_add(t, bytes ? bytes : replacement, bytes ? n : strlen(replacement), out);

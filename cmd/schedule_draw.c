@@ -164,15 +164,13 @@ static weir_status file_add(struct drawing *d, const char *path)
     weir_status status = schedule_text_read(path, &text, &bytes);
     if (status)
         return status;
-    bool traced = weir_traced_is(text, bytes);
-    if (traced)
-        status = weir_traced_parse(text, bytes, path, d->arena, &trace);
-    else
-        status = schedule_parse(text, bytes, path, d->values->dialect, d->arena, &schedule);
+    if (!weir_traced_is(text, bytes)) {
+        status = schedule_take(text, bytes, path, d->values->dialect, d->arena, &schedule);
+        return status ? status : schedule_add(d, path, &schedule);
+    }
+    status = weir_traced_parse(text, bytes, path, d->arena, &trace);
     weir_free(text);
-    if (status)
-        return status;
-    return traced ? trace_add(d, path, &trace) : schedule_add(d, path, &schedule);
+    return status ? status : trace_add(d, path, &trace);
 }
 
 /* A name, which takes -p, -m and -v, or a file, which has its own size. */

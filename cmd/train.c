@@ -28,6 +28,8 @@ static const struct option_row rows[] = {
     ROW("val-batches", 0, OPTION_INT, val_batches, "N", "step-sized batches of one validation (10, or all there are)", 1, 1e12),
     ROW("init-from", 0, OPTION_TEXT, init_from, "PATH", "read the weights from safetensors: a file or a model folder", 0, 0),
     ROW("export", 0, OPTION_TEXT, export, "DIR", "write a Hugging Face model folder at the end, also after ^C", 0, 0),
+    ROW("export-dtype", 0, OPTION_TEXT, export_dtype, "NAME", "of the exported weights: source (default), f32, bf16 or f16", 0, 0),
+    ROW("export-shard-size", 0, OPTION_BYTES, export_shard_size, "BYTES", "most bytes of weights in one file of the export (5GB)", 1, 0x1p62),
     ROW("checkpoint-dir", 0, OPTION_TEXT, checkpoint_dir, "DIR", "write checkpoints into DIR/step-N, one at the end always", 0, 0),
     ROW("checkpoint-every", 0, OPTION_TEXT, checkpoint_every, "N|TIME", "steps or time (90s, 30m) between checkpoints (10m)", 0, 0),
     ROW("keep", 0, OPTION_INT, keep, "K", "whole checkpoints that stay (all)", 1, 1e9),
@@ -46,6 +48,9 @@ static const struct option_row rows[] = {
     ROW("microbatches", 0, OPTION_INT, microbatches, "M", "micro-batches per step and replica (4)", 1, 1048576),
     ROW("microbatch-size", 0, OPTION_INT, microbatch_size, "B", "samples per micro-batch (4)", 1, 1048576),
     ROW("seq-len", 0, OPTION_INT, seq_len, "T", "tokens per sample (the model's own)", 1, 1048576),
+    ROW("first-layers", 0, OPTION_TEXT, first_layers, "LIST", "cut the model there: the first layer of each stage, as in 0,5,9", 0, 0),
+    ROW("layout", 0, OPTION_TEXT, layout, "TEXT", "or in Megatron-LM's letters: 'Et*3|(tt|)*2tL'", 0, 0),
+    ROW("plan", 0, OPTION_TEXT, plan, "FILE", "model, cut, schedule and batch of a plan (weir plan -o)", 0, 0),
     ROW("schedule", 0, OPTION_TEXT, schedule, "NAME|FILE", "pipeline schedule or schedule CSV (1f1b); list shows them", 0, 0),
     ROW("dialect", 0, OPTION_TEXT, dialect, "NAME", "letters of a schedule file: torch (default) or torch-2024", 0, 0),
     ROW("steps", 'n', OPTION_INT, steps, "N", "steps to train (200); 0: validate, export", 0, 1e15),
@@ -190,15 +195,20 @@ static void result_show(struct train_run *run)
 static int run_train(int argc, char **argv)
 {
     struct train_options o = TRAIN_OPTIONS_DEFAULT;
+    struct weir_arena arena = {0};
+    struct weir_plan_file made;
     int n;
     enum option_outcome outcome;
     weir_status status = options_parse(&o.given, &table, argc, argv, &o, NULL, 0, &n, &outcome);
     bool done = status || outcome == OPTIONS_HELP_SHOWN || list_shown(&o);
     if (!done)
+        status = train_plan_fill(&o, &arena, &made);
+    if (!done && !status)
         status = train_checkpoint_fill(&o);
     done = done || status;
     int code = done ? train_failed(&o, status, launched_leads(), false) : train_do(&o, result_show);
     options_release(&o.given);
+    weir_arena_release(&arena);
     return code;
 }
 

@@ -12,6 +12,7 @@
 #include "cmd/progress.h"
 #include "engine/data/data.h"
 #include "engine/train/learning_rate.h"
+#include "engine/program/plan_file.h"
 #include "engine/report/metrics.h"
 #include "engine/report/trace.h"
 #include "engine/weir.h"
@@ -19,7 +20,10 @@
 struct train_options {
     const char *model, *data, *val_data, *data_format, *tokenizer, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
     const char *placement, *recompute;
-    const char *metrics, *trace, *config, *init_from, *export, *checkpoint_dir, *checkpoint_every;
+    const char *first_layers, *layout, *plan;
+    const struct weir_plan_file *made; /* what --plan names; NULL: not given */
+    const char *metrics, *trace, *config, *init_from, *export, *export_dtype, *checkpoint_dir, *checkpoint_every;
+    int64_t export_shard_size; /* bytes; 0: the library's */
     int64_t keep;             /* 0: all */
     double stop_after, grace; /* seconds; 0: not given */
     int64_t stages, ranks, chunks, replicas, zero, bucket_bytes, microbatches, microbatch_size, seq_len;
@@ -63,6 +67,7 @@ struct train_run {
     enum weir_compute dtype;
     struct weir_arena arena;
     struct weir_schedule schedule;
+    struct weir_layer_cut cut; /* n_stages 0: chosen when the program is built */
     const char *schedule_name; /* or its file */
     const struct weir_graph *graph;
     struct train_source train, validation;
@@ -95,6 +100,7 @@ struct train_run {
     struct train_checkpoints checkpoints;
     int64_t command_ns;    /* when the command began */
     int64_t begin_ns;      /* of the first step */
+    bool export_made;      /* the folder of --export was not there before */
     bool stopped;          /* before the last step */
     bool engine_failed;   /* it can only be closed */
     bool validation_cut;  /* a signal ended the last validation early */
@@ -124,7 +130,7 @@ int train_failed(const struct train_options *options, weir_status status, bool l
 /* Values of options that are not given. */
 #define TRAIN_OPTIONS_DEFAULT                                                                                          \
     {.data_format = "auto", .schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw",   \
-     .device = "cpu", .dtype = "f32", .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1,      \
+     .device = "cpu", .dtype = "f32", .export_dtype = "source", .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1,      \
      .threads = 1, .grace = 120, .lr = -1, .min_lr = -1, .weight_decay = -1, .grad_clip = 1}
 
 /* "train" or "evaluate", for messages. */
@@ -163,6 +169,12 @@ int64_t train_warmup(const struct train_run *run);
 /* The schedule that options name, on as many stages as they say; settles micro-batches and ranks of all replicas. */
 weir_status train_schedule_build(const struct train_options *options, struct train_run *run);
 
+/* --plan (train_plan.c): read it into `made`, which is to live as long as the options, refuse options that contradict it, and take
+ * from it what is not given; and, when the graph is there, hold the plan against it, and say what it was not made for. */
+weir_status train_plan_fill(struct train_options *options, struct weir_arena *arena, struct weir_plan_file *made);
+weir_status train_plan_check(const struct train_run *run);
+void train_plan_warn(const struct train_run *run);
+
 /* Elements of all parameters, tied ones once. */
 double train_parameters(const struct train_run *run);
 
@@ -189,6 +201,9 @@ weir_status train_validation_open(const struct train_options *options, struct tr
 
 /* Once the schedule is known, settle when and how much is validated. */
 weir_status train_validation_settle(const struct train_options *options, struct train_run *run);
+
+/* WEIR_ERR_USAGE: fewer samples than a step needs. */
+weir_status train_data_check(const struct train_run *run);
 
 /* true when a validation follows `step`. */
 bool train_validation_due(const struct train_run *run, int64_t step);
@@ -248,6 +263,9 @@ bool train_stop_is_time(int stop); /* --stop-after */
 
 /* An output could not be written: keep the message, stop after the step. */
 void train_output_failed(struct train_run *run, weir_status status);
+
+/* What --export, --export-dtype and --export-shard-size say; like the folders of --model and --init-from. */
+weir_status train_export_read(const struct train_run *run, struct weir_export *export_out);
 
 /* Export what the steps have learnt, also when they ended with `status`, as far as the engine has it.  A failure is kept in
  * run->export; the message of `status` stays. */

@@ -50,8 +50,6 @@ weir_status train_checkpoint_check(const struct train_options *o, struct train_r
         return WEIR_FAIL(WEIR_ERR_USAGE, "--steps 0 makes no checkpoints: leave --checkpoint-dir out");
     if (o->new_data && !o->resume)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--new-data is for a run that goes on: give --resume too");
-    if (o->keep_best && !o->val_data)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--keep-best goes by the validation loss: give --val-data");
     return o->checkpoint_dir ? every_read(o, run) : WEIR_OK;
 }
 
@@ -59,12 +57,16 @@ weir_status train_checkpoint_check(const struct train_options *o, struct train_r
 static void stored_thin(const struct options *given, json_t *options)
 {
     static const struct {
-        const char *given, *left[4];
-    } rows[] = {{"stages", {"ranks", "chunks", "schedule"}}, {"ranks", {"stages", "chunks", "schedule"}},
-                {"chunks", {"stages", "ranks"}},             {"schedule", {"dialect", "chunks"}},
+        const char *given, *left[5];
+    } rows[] = {{"stages", {"ranks", "chunks", "schedule", "first-layers", "layout"}},
+                {"ranks", {"stages", "chunks", "schedule", "first-layers", "layout"}},
+                {"first-layers", {"stages", "ranks", "chunks", "schedule", "layout"}},
+                {"layout", {"stages", "ranks", "chunks", "schedule", "first-layers"}},
+                {"chunks", {"stages", "ranks", "first-layers", "layout"}},
+                {"schedule", {"dialect", "chunks"}},
                 {"lr-schedule", {"min-lr", "warmup"}},       {"lr", {"min-lr"}}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        for (int k = 0; options_given(given, rows[i].given) && k < 4 && rows[i].left[k]; k++)
+        for (int k = 0; options_given(given, rows[i].given) && k < 5 && rows[i].left[k]; k++)
             json_object_del(options, rows[i].left[k]);
 }
 
@@ -146,7 +148,8 @@ static weir_status config_make(struct train_run *run)
     static const char *const left_out[] = {
         "checkpoint-dir", "checkpoint-every", "keep",  "keep-best", "checkpoint-sync", "resume", "new-data", "stop-after",
         "grace",          "metrics",          "trace", "export",    "init-from",       "force",  "profile",  "print-memory",
-        "print-program",  "config",           "json",  "quiet",     "transport",       "placement", NULL};
+        "print-program",  "config",           "json",  "quiet",     "transport",       "placement", "plan",
+        "export-dtype",   "export-shard-size", NULL};
     json_t *options = options_json(&run->options->given, run->options, left_out);
     const struct codec_encoder *texts = &run->encoder;
     if (texts->begun) /* also where it came from a folder that the run that goes on does not name */

@@ -10,6 +10,14 @@ void train_encoder_init(struct train_run *run)
     codec_encoder_init(&run->encoder, &choice, run->model->vocabulary, &run->arena);
 }
 
+/* To validate on, the test set where there is one. */
+static weir_status images_open(const char *folder, bool validates, uint64_t seed, weir_data **data_out)
+{
+    *data_out = NULL;
+    weir_status status = validates ? weir_data_open_idx_test(folder, seed, data_out) : WEIR_OK;
+    return status || *data_out ? status : weir_data_open_idx(folder, seed, data_out);
+}
+
 weir_status train_source_open(struct train_run *run, const char *text, uint64_t seed, struct train_source *source)
 {
     const struct train_options *o = run->options;
@@ -20,7 +28,7 @@ weir_status train_source_open(struct train_run *run, const char *text, uint64_t 
     if (status)
         return status;
     if (run->model->data == WEIR_DATA_IMAGES)
-        return weir_data_open_idx(text, seed, &source->data);
+        return images_open(text, source == &run->validation, seed, &source->data);
     status = weir_data_paths(text, &run->arena, &source->paths, &source->n_paths);
     return status ? status
                   : weir_data_open_texts(source->paths, source->n_paths, format, seq_len, run->model->vocabulary,
@@ -64,7 +72,7 @@ static void source_print(const struct train_run *run, const char *option, const 
     if (info->n_tokens)
         tokens_print(run, info, out);
     else
-        fprintf(out, "%s images", count_str(info->n_samples, count));
+        fprintf(out, "%s images of %s", count_str(info->n_samples, count), weir_printable(info->images, shown, sizeof shown));
     if (source->n_paths > 1)
         fprintf(out, " in %d files", source->n_paths);
     if (info->n_documents > 1)

@@ -154,6 +154,7 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.threads_per_rank = (int)o->threads;
     config.device_memory = o->device_memory;
     config.recompute = o->recompute;
+    config.first_layer = run->cut.first_layer;
     config.evaluates = run->validation.data;
     config.snapshots = o->checkpoint_dir && !o->checkpoint_sync;
     config.replicas = (int)o->replicas;
@@ -177,7 +178,10 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
 /* Weights in, and whether they can be written at the end. */
 static weir_status weights_prepare(const struct train_options *o, struct train_run *run)
 {
-    weir_status status = o->export && run->leads ? weir_export_check(run->graph, o->export) : WEIR_OK;
+    struct weir_export export;
+    weir_status status = train_export_read(run, &export);
+    if (!status && o->export && run->leads)
+        status = weir_export_check(run->graph, &export, &run->export_made);
     if (!status && o->checkpoint_dir)
         status = train_checkpoint_open(run);
     return status || !o->init_from || run->resumed ? status : weir_engine_load_weights(run->engine, o->init_from);
@@ -252,6 +256,7 @@ static weir_status paths_register(const struct train_options *o, bool leads)
 {
     struct paths paths = {0};
     paths_read(&paths, "--config", o->config);
+    paths_read(&paths, "--plan", o->plan);
     paths_read(&paths, "--schedule", weir_pipeline_is_file(o->schedule) ? o->schedule : NULL);
     paths_read_data(&paths, "--data", o->data);
     paths_read_data(&paths, o->evaluates ? "--data" : "--val-data", o->val_data);
@@ -285,6 +290,8 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
     if (!status)
         status = model_build(o, run);
     if (!status)
+        status = train_plan_check(run);
+    if (!status)
         status = train_schedule_build(o, run);
     if (!status)
         status = train_validation_settle(o, run);
@@ -292,7 +299,9 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
         status = engine_open(o, run);
     if (status || !run->engine)
         return status;
-    status = weights_prepare(o, run);
+    status = train_data_check(run);
+    if (!status)
+        status = weights_prepare(o, run);
     if (!status)
         status = buffers_make(run);
     if (!status && o->metrics && run->leads)
@@ -331,4 +340,6 @@ void train_close(struct train_run *run)
     weir_data_close(run->train.data);
     weir_data_close(run->validation.data);
     weir_arena_release(&run->arena);
+    if (run->export_made)
+        rmdir(run->options->export); /* stays when something is in it */
 }

@@ -65,6 +65,7 @@
 #include "base/arena.h"
 #include "base/status.h"
 #include "engine/checkpoint/checkpoint.h"
+#include "engine/checkpoint/export.h"
 #include "engine/program/config.h"
 #include "engine/program/pipeline.h"
 #include "engine/report/events.h"
@@ -154,15 +155,10 @@ weir_status weir_engine_gradient_read(weir_engine *engine, const char *name, flo
  * missing, extra, doubled or misshapen tensor is WEIR_ERR_INVALID and named; nothing changes unless all is well. */
 weir_status weir_engine_load_weights(weir_engine *engine, const char *path);
 
-/* Several processes: process 0 writes what the others send it.
- * Write model.safetensors (F32) and config.json into the folder `dir`, made when it is not there, as
- * transformers.AutoModelForCausalLM.from_pretrained reads them.  Files are written under temporary names and renamed when
- * they are whole.  WEIR_ERR_UNSUPPORTED: the model has no Hugging Face form.  WEIR_ERR_IO. */
-weir_status weir_engine_save_weights(weir_engine *engine, const char *dir);
-
-/* What weir_engine_save_weights can refuse, found out before training: makes the folder, tries to write to it, looks whether
- * the files in it can be replaced and whether there is room (engine/checkpoint/export_folder.h). */
-weir_status weir_export_check(const struct weir_graph *graph, const char *dir);
+/* Write the parameters as a Hugging Face folder, as engine/checkpoint/export.h says.  Several processes: process 0 writes what the
+ * others send it.  WEIR_ERR_UNSUPPORTED: the model has no Hugging Face form.  WEIR_ERR_IO; what was there before then is as it
+ * was, unless renaming files failed.  weir_export_check() finds out before. */
+weir_status weir_engine_export(weir_engine *engine, const struct weir_export *export);
 
 /* ---- checkpoints; all of these are collective but where they say otherwise ------------------------------------------- */
 

@@ -19,9 +19,9 @@
  *             those of an incomplete end is an input once; no sample spans two files.  Files stay on disk and are read
  *             sample by sample: an epoch may be larger than memory.  Texts that an encoder turns into tokens
  *             (weir_data_open_texts) lie in memory, 4 bytes a token, as if they were one file.
- *     idx     a directory with one IDX image file (u8, three dimensions) and one IDX label file (u8, one dimension), the
- *             format of MNIST, plain or gzip, found by content: other files may lie beside them.  Inputs are pixels / 255
- *             as float32, targets are labels.
+ *     idx     a directory with an IDX image file (u8, three dimensions) and an IDX label file (u8, one dimension), the
+ *             format of MNIST, plain or gzip, found by content: other files may lie beside them, and a test set
+ *             (engine/data/idx_folder.h).  Inputs are pixels / 255 as float32, targets are labels.
  *
  *     weir_data *data;
  *     status = weir_data_paths("train_*.bin", &arena, &paths, &n_paths);
@@ -59,6 +59,7 @@ struct weir_data_info {
     const char *tokenizer;    /* name of the encoder that made the tokens; NULL: none did */
     int32_t end;              /* the token that it puts between documents, or -1 */
     bool packed;              /* a file is gzip */
+    const char *images;       /* idx: the file of the images; else NULL */
     int64_t n_classes;        /* targets are below this; tokens: the vocabulary, idx: largest label + 1 */
 };
 
@@ -101,11 +102,15 @@ weir_status weir_data_open_texts(const char *const *paths, int n_paths, enum wei
 /* Open one file as text, whatever its name, with a vocabulary of 256.  Fails as weir_data_open_tokens() does. */
 weir_status weir_data_open_text(const char *path, int64_t seq_len, uint64_t seed, weir_data **data_out);
 
-/* Open the images and labels of a directory; both are read into memory, one byte per pixel.
+/* Open the images and labels of a directory; both are read into memory, one byte per pixel.  Of several sets the one that is
+ * called train (train-images-idx3-ubyte and so on); other files, and damaged ones, are passed over.
  *
- * WEIR_ERR_IO: cannot be read.  WEIR_ERR_INVALID: not exactly one image and one label file, counts that differ, sizes
- * that do not fit together, a damaged or truncated file (the message names file and byte).  WEIR_ERR_NOMEM. */
+ * WEIR_ERR_IO: cannot be read.  WEIR_ERR_INVALID: no images or no labels, several of which none is called so, counts that
+ * differ, sizes that do not fit together, a damaged or truncated file (the message names file and byte).  WEIR_ERR_NOMEM. */
 weir_status weir_data_open_idx(const char *directory, uint64_t seed, weir_data **data_out);
+
+/* The same for the set beside it that is called t10k or test; *data_out is NULL where there is none. */
+weir_status weir_data_open_idx_test(const char *directory, uint64_t seed, weir_data **data_out);
 
 void weir_data_close(weir_data *data); /* NULL is fine */
 

@@ -116,7 +116,7 @@ static weir_status lines_take(struct reader *r)
 
 /* ---- both ---------------------------------------------------------------------------------------------------------- */
 
-static weir_status format_find(const char *path, enum weir_data_format *format)
+weir_status weir_documents_format(const char *path, enum weir_data_format *format)
 {
     struct weir_token_file file = {0};
     weir_status status = weir_token_file_open(path, *format, false, INT32_MAX, &file);
@@ -133,7 +133,7 @@ weir_status weir_documents_read(const char *path, enum weir_data_format format, 
                                 void *context)
 {
     struct reader r = {.line = 1, .field = field, .take = take, .context = context};
-    weir_status status = format_find(path, &format);
+    weir_status status = weir_documents_format(path, &format);
     if (!status)
         status = weir_gzip_open(path, &r.gzip);
     if (status)

@@ -19,6 +19,9 @@ extern "C" {
 /* `text` ends with a zero byte that does not count, and is valid until the function returns. */
 typedef weir_status (*weir_document_take)(void *context, const char *text, size_t bytes);
 
+/* What AUTO stands for, text or jsonl.  WEIR_ERR_IO, WEIR_ERR_INVALID: cannot be read, is tokens or no text. */
+weir_status weir_documents_format(const char *path, enum weir_data_format *format);
+
 /* `field`: what the string of a line is called, "text" as a rule.  Ends with the first failure of `take`.
  *
  * WEIR_ERR_IO, WEIR_ERR_INVALID: cannot be read, is tokens or no text, no UTF-8 (names line and byte), no JSON, without the

@@ -22,6 +22,10 @@ weir_status weir_token_lines_read(const struct weir_token_content *content, stru
  * NULL). */
 bool weir_token_llmc_is(const struct weir_token_content *content, const char **what_out);
 
+/* The header of llm.c's file with `count` tokens of `type`, uint16 or uint32. */
+enum { WEIR_LLMC_HEADER_BYTES = 1024 };
+void weir_token_llmc_header(enum weir_token_type type, uint32_t count, unsigned char header_out[WEIR_LLMC_HEADER_BYTES]);
+
 /* The path of the index that would belong to a .bin, in memory from weir_alloc; NULL when there is no such file. */
 weir_status weir_token_megatron_index(const struct weir_token_content *content, char **path_out);
 

@@ -220,6 +220,7 @@ extern "C" {
 #endif
 
 extern const struct weir_transport_kind *const weir_transport_kinds[]; /* ends with NULL */
+extern const struct weir_transport_kind weir_transport_shm;            /* processes that `weir launch` started */
 extern const struct weir_transport_kind weir_transport_mpi;            /* in builds with MPI */
 extern const struct weir_transport_kind weir_transport_nccl;           /* in builds with MPI, CUDA and NCCL */
 

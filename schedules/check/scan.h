@@ -39,18 +39,15 @@ struct weir_scan {
     int *rank_reduces;            /* [n_ranks]: REDUCE_GRAD actions */
     size_t n_compute;             /* F, I, W and B in all lists */
     size_t n_waits;               /* WAIT actions in all lists */
-    const int32_t *const *cells;  /* [n_ranks][n_actions] cell numbers of the file, or NULL: those of the schedule */
     const struct weir_schedule *file; /* what was given, when `schedule` has SENDs, RECVs or reductions that were added; else NULL */
 };
 
-/* Scan `schedule`; everything found lives in `arena`.  `cells` gives the cell numbers for messages, or is NULL.
+/* Scan `schedule`; everything found lives in `arena`.
  * WEIR_ERR_INVALID names row, cell and reason; WEIR_ERR_NOMEM. */
-weir_status weir_scan_build(const struct weir_schedule *schedule, const int32_t *const *cells, struct weir_arena *arena,
-                            struct weir_scan *scan_out);
+weir_status weir_scan_build(const struct weir_schedule *schedule, struct weir_arena *arena, struct weir_scan *scan_out);
 
 /* The part that a file must satisfy to be read: ranges, duplicates, placement, nothing missing. */
-weir_status weir_scan_placement_build(const struct weir_schedule *schedule, const int32_t *const *cells,
-                                      struct weir_arena *arena, struct weir_scan *scan_out);
+weir_status weir_scan_placement_build(const struct weir_schedule *schedule, struct weir_arena *arena, struct weir_scan *scan_out);
 
 /* The WAITs of a schedule whose placement is sound: each once, after what it waits for on its rank; where SENDs are waited
  * for, all of them.  Works in `work`.  WEIR_ERR_INVALID names row, cell and reason; WEIR_ERR_NOMEM. */
@@ -73,8 +70,7 @@ weir_status weir_scan_unmatched(const struct weir_scan *scan, const struct weir_
 /* WEIR_ERR_INVALID: an action is missing.  Or one is too many: a number typed wrong asks for a whole micro-batch or
  * stage, and the message names the row of the action that does. */
 weir_status weir_scan_missing(const struct weir_scan *scan, int stage, int mb, enum weir_action_type type);
-weir_status weir_scan_too_few(const struct weir_schedule *schedule, const int32_t *const *cells, uint64_t wanted,
-                              uint64_t forwards);
+weir_status weir_scan_too_few(const struct weir_schedule *schedule, uint64_t wanted, uint64_t forwards);
 
 /* ---- look-ups ---------------------------------------------------------------------------------------------------- */
 

@@ -18,16 +18,14 @@ static size_t index_in_file(const struct weir_scan *scan, int rank, size_t index
 const char *weir_scan_place(const struct weir_scan *scan, int rank, size_t index, char text[WEIR_PLACE_TEXT])
 {
     const struct weir_schedule_rank *list = &scan->schedule->ranks[rank];
-    const int32_t *cells = scan->cells ? scan->cells[rank] : list->cells;
     long cell = 1;
     if (scan->file) {
         index = index_in_file(scan, rank, index);
         list = &scan->file->ranks[rank];
-        cells = list->cells;
     }
-    for (size_t i = 0; i < index && !cells; i++)
+    for (size_t i = 0; i < index && !list->cells; i++)
         cell += !list->actions[i].fused;
-    cell = cells ? cells[index] : cell;
+    cell = list->cells ? list->cells[index] : cell;
     snprintf(text, WEIR_PLACE_TEXT, "row %d, cell %ld", rank + 1, cell);
     return text;
 }
@@ -112,10 +110,9 @@ weir_status weir_scan_missing(const struct weir_scan *scan, int stage, int mb, e
                      weir_action_type_str(type), mb);
 }
 
-weir_status weir_scan_too_few(const struct weir_schedule *schedule, const int32_t *const *cells, uint64_t wanted,
-                              uint64_t forwards)
+weir_status weir_scan_too_few(const struct weir_schedule *schedule, uint64_t wanted, uint64_t forwards)
 {
-    struct weir_scan scan = {.schedule = schedule, .cells = cells};
+    struct weir_scan scan = {.schedule = schedule};
     bool stages = schedule->n_stages > schedule->n_microbatches;
     struct wanted highest = {stages ? schedule->n_stages - 1 : -1, stages ? -1 : schedule->n_microbatches - 1, -1};
     struct found found = actions_find(schedule, highest);

@@ -221,7 +221,7 @@ static weir_status ends_check(const struct weir_scan *scan, int stage, int mb, e
     enum weir_action_type receive = direction == WEIR_DIRECTION_FORWARD ? WEIR_RECV_F : WEIR_RECV_B;
     bool sent = scan->seen[weir_scan_index(scan, from, mb)] & 1u << send;
     bool received = scan->seen[weir_scan_index(scan, stage, mb)] & 1u << receive;
-    const struct weir_action ends[] = {{stage, mb, (uint8_t)receive, 0, 0}, {from, mb, (uint8_t)send, 0, 0}};
+    const struct weir_action ends[] = {{.stage = stage, .mb = mb, .type = receive}, {.stage = from, .mb = mb, .type = send}};
     return received == sent ? WEIR_OK : weir_scan_unmatched(scan, &ends[sent], &ends[received]);
 }
 
@@ -263,11 +263,10 @@ static weir_status lists_scan(struct weir_scan *scan)
     return status;
 }
 
-weir_status weir_scan_build(const struct weir_schedule *schedule, const int32_t *const *cells, struct weir_arena *arena,
-                            struct weir_scan *scan_out)
+weir_status weir_scan_build(const struct weir_schedule *schedule, struct weir_arena *arena, struct weir_scan *scan_out)
 {
     struct weir_scan scan;
-    weir_status status = weir_scan_placement_build(schedule, cells, arena, &scan);
+    weir_status status = weir_scan_placement_build(schedule, arena, &scan);
     if (!status)
         status = lists_scan(&scan);
     if (!status && scan.n_waits)

@@ -70,7 +70,7 @@ static weir_status circle_name(const struct weir_schedule *schedule)
 {
     struct weir_arena work = {0};
     struct weir_scan scan;
-    weir_status status = weir_scan_build(schedule, NULL, &work, &scan);
+    weir_status status = weir_scan_build(schedule, &work, &scan);
     if (!status)
         status = weir_flow_check(&scan, WEIR_CHANNELS_EDGE, &work);
     weir_arena_release(&work);
@@ -170,7 +170,7 @@ weir_status weir_schedule_lower_rounds(const struct weir_schedule *schedule, boo
     struct weir_schedule_rank *ranks;
     weir_status status = merge ? merged(schedule, &work, &s) : WEIR_OK;
     if (!status)
-        status = weir_scan_build(&s, NULL, &work, &rounds.scan);
+        status = weir_scan_build(&s, &work, &rounds.scan);
     if (!status)
         status = weir_arena_alloc(arena, (size_t)s.n_ranks, sizeof *ranks, &ranks);
     if (!status)

@@ -119,6 +119,7 @@ struct weir_simulation {
     const struct weir_path_step *critical_path; /* [n_path]: without gaps from 0 to the end of the last action or
                                                    reduction */
     size_t n_path;
+    size_t n_looked; /* entries of lists and edges that were looked at to find it: a few times as many as there are */
     const double *const *start, *const *end; /* [n_ranks][n_actions] of the lists in `lowered`, compute actions and
                                               REDUCE_GRAD only */
     const struct weir_transfer_time *transfers; /* under the edge model */

@@ -2,6 +2,7 @@
 # Texts as tokens: train, evaluate and generate read them with the model's tokenizer.
 
 bats_require_minimum_version 1.5.0
+load small_tokenizer
 
 setup_file() {
     cd "$BATS_FILE_TMPDIR" || exit 1
@@ -18,27 +19,6 @@ setup_file() {
 setup() {
     cd "$BATS_FILE_TMPDIR" || exit 1
     n=$(cat n)
-}
-
-# A tokenizer of the 256 bytes, one merge, t h, and an end.
-tokenizer_write() {
-    awk 'BEGIN { printf "{"; for (b = 0; b < 256; b++) {
-            self = (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174
-            printf "%s\"\\u%04x\": %d", b ? ", " : "", self ? b : 256 + n++, b } }' >"$1/vocab.json"
-    printf ', "th": 256, "<|endoftext|>": 257}' >>"$1/vocab.json"
-    printf '#version: 0.2\nt h\n' >"$1/merges.txt"
-}
-
-# Its ids of the input, one per line.
-encode() {
-    od -An -v -tu1 -w1 | awk '{ id = $1 + 0 } held && id == 104 { print 256; held = 0; next } held { print 116; held = 0 }
-                              id == 116 { held = 1; next } { print id } END { if (held) print 116 }'
-}
-
-# Numbers, one per line, as little-endian words of 2 bytes.
-words2() {
-    # shellcheck disable=SC2059
-    printf "$(awk '{ printf "\\x%02x\\x%02x", $1 % 256, $1 / 256 }')"
 }
 
 train() {
@@ -114,12 +94,12 @@ losses() {
 }
 
 @test "documents of JSON Lines are parted by the end of text" {
-    printf '{"text": "the"}\n{"text": "thus, a thing"}\n{"text": "and more of that"}\n' >lines.jsonl
-    { printf the | encode; echo 257; printf 'thus, a thing' | encode; echo 257; printf 'and more of that' | encode; } | words2 >lines.bin
+    printf '{"text": "the"}\n{"text": "thus, a thing"}\n{"text": "and more of that, another thing"}\n' >lines.jsonl
+    { printf the | encode; echo 257; printf 'thus, a thing' | encode; echo 257; printf 'and more of that, another thing' | encode; } | words2 >lines.bin
     losses --model model --data lines.jsonl >of_lines
     losses --model model --data lines.bin | cmp of_lines -
     run --separate-stderr "$WEIR" train --model model --data lines.jsonl --steps 1 --seq-len 8 --json
-    [[ "${stderr_lines[1]}" == "data: lines.jsonl as JSON Lines, 30 tokens of tokenizer model of 3 documents" ]]
+    [[ "${stderr_lines[1]}" == "data: lines.jsonl as JSON Lines, 43 tokens of tokenizer model of 3 documents" ]]
 }
 
 # name | arguments | exit status | words of the message
@@ -132,7 +112,7 @@ losses() {
         [ "$status" -eq "$code" ] || { echo "$name: $status $stderr"; false; }
         [[ "$stderr" == *"$words"* && "$(wc -l <<<"$stderr")" -eq 1 ]] || { echo "$name: $stderr"; false; }
     done <<'ROWS'
-too many ids|--model gpt2-tiny --tokenizer model --data book.txt|1|tokenizer 'model' has ids up to 257, the model's end at 255
+too many ids|--model gpt2-tiny --tokenizer model --data book.txt|1|'model' has tokens up to 257, the model's vocabulary ends at 255
 no such tokenizer|--model model --tokenizer nowhere --data book.txt|1|no tokenizer 'nowhere'
 a folder without one|--model model --tokenizer odd --data book.txt|1|'odd' has no tokenizer
 not UTF-8|--model model --data latin.txt|1|'latin.txt' line 2 is no UTF-8: byte 0xe9 at 13

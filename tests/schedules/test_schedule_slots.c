@@ -69,7 +69,7 @@ static void so_many_slots_are_enough_and_one_less_is_not(void **state)
         struct weir_scan scan;
         int stage, direction, needed, again_stage, again_direction, again;
         struct weir_schedule s = random_orders(&random, &arena);
-        assert_ok(weir_scan_build(&s, NULL, &arena, &scan));
+        assert_ok(weir_scan_build(&s, &arena, &scan));
         scan.units[1].slots[0] = 1; /* fewer than there are, so that something is short */
         while (!runs(&scan, &arena, &stage, &direction, &needed)) {
             int *slots = &scan.units[stage].slots[direction];
