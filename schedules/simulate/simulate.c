@@ -267,13 +267,16 @@ static weir_status schedule_prepare(struct run *run, const struct weir_schedule 
     weir_status status = WEIR_OK;
     run->schedule = *schedule;
     if (run->options->channels != WEIR_CHANNELS_EDGE && !schedule->has_comms) {
-        status = weir_scan_build(schedule, NULL, &run->work, &run->scan);
+        status = weir_scan_build(schedule, &run->work, &run->scan);
         if (!status)
             status = weir_schedule_lower_rounds(schedule, false, arena, &run->schedule);
     }
     if (!status && run->options->n_replicas > 1)
         status = weir_schedule_add_reductions(&run->schedule, arena, &run->schedule);
-    return status ? status : weir_scan_build(&run->schedule, NULL, &run->work, &run->scan);
+    if (!status)
+        status = weir_scan_build(&run->schedule, &run->work, &run->scan);
+    run->scan.file = run->schedule.ranks == schedule->ranks ? NULL : schedule;
+    return status;
 }
 
 weir_status weir_schedule_simulate(const struct weir_schedule *schedule, const struct weir_schedule_costs *costs,

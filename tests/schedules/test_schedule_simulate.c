@@ -218,9 +218,11 @@ static void a_rendezvous_deadlock_is_seen_under_blocking_only(void **state)
     struct weir_schedule_report report;
     assert_ok(weir_schedule_check(&s, WEIR_CHANNELS_EDGE, &arena, &report));
     assert_fails(weir_schedule_check(&s, WEIR_CHANNELS_BLOCKING, &arena, &report), WEIR_ERR_INVALID,
-                 "deadlock: rank 0 waits in 0SEND_F1 for rank 1, which waits in 1SEND_B0 for rank 0");
+                 "deadlock: 0SEND_F1 (row 1, cell 4) waits for 1RECV_F1 (row 2, cell 5), which comes after 1SEND_B0 (row 2, cell 4), "
+                 "which waits for 0RECV_B0 (row 1, cell 5), which comes after 0SEND_F1 (row 1, cell 4)");
     assert_fails(weir_schedule_check(&s, WEIR_CHANNELS_SHARED, &arena, &report), WEIR_ERR_INVALID,
-                 "waits in 0SEND_F1 for the channel of rank 1, which waits in 1SEND_B0 for the channel of rank 0");
+                 "deadlock: 0SEND_F1 (row 1, cell 4) waits for 1RECV_F1 (row 2, cell 5), which comes after 1SEND_B0 (row 2, cell 4), "
+                 "which waits for 0RECV_B0 (row 1, cell 5)");
 }
 
 static void reduction_and_optimizer_come_at_the_end(void **state)
