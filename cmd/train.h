@@ -92,6 +92,7 @@ struct train_run {
     struct train_checkpoints checkpoints;
     int64_t command_ns;    /* when the command began */
     int64_t begin_ns;      /* of the first step */
+    const char *flight;    /* file of flight records */
     bool stopped;          /* before the last step */
     bool engine_failed;   /* it can only be closed */
     bool validation_cut;  /* a signal ended the last validation early */
@@ -232,6 +233,11 @@ void train_grace_end(void);
 
 /* From now on SIGINT, SIGTERM and SIGHUP end the run after a step. */
 void train_stop_watch(struct train_run *run);
+
+/* From now on records of what every rank did last are written into --checkpoint-dir or the current folder: on SIGQUIT, and when
+ * the run fails.  Say so when this process has written one of a failure. */
+weir_status train_flight_open(struct train_run *run);
+void train_flight_print(const struct train_run *run);
 
 /* The signal, or another reason to stop, that this process has seen; 0: none, or other processes take part, and agree in a
  * step's report. */

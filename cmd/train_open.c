@@ -290,7 +290,9 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
         status = engine_open(o, run);
     if (status || !run->engine)
         return status;
-    status = weights_prepare(o, run);
+    status = train_flight_open(run);
+    if (!status)
+        status = weights_prepare(o, run);
     if (!status)
         status = buffers_make(run);
     if (!status && o->metrics && run->leads)

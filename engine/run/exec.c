@@ -7,6 +7,7 @@
 #include "engine/run/exec.h"
 
 #include "base/clock.h"
+#include "engine/run/flight_file.h"
 #include "engine/run/link.h"
 
 static void *where_address(const struct weir_rank *rank, const struct weir_run *run, int stage, int mb,
@@ -179,6 +180,7 @@ weir_status weir_exec_fail(const struct weir_exec *exec, weir_status status)
         weir_error_prefix(status, "replica %d, rank %d, %s: ", rank->replica, rank->index, exec->name);
     else
         weir_error_prefix(status, "rank %d, %s: ", rank->index, exec->name);
+    weir_flight_failed(exec->run->runner);
     weir_link_stop(exec->run->runner, status);
     return status;
 }

@@ -84,6 +84,10 @@ struct weir_runner {
     struct weir_run main, guest; /* of build.program and build.guest */
     const struct weir_run *running; /* the last one that began; device-side transports look after it */
     _Atomic int state;           /* enum weir_runner_state */
+    struct {
+        const char *path; /* NULL: no record is written */
+        bool is_written;  /* by this process, after a failure */
+    } flight;
     struct weir_op_clock **clocks; /* [n_ranks][n_nodes * WEIR_PASSES] */
     size_t *peak_bytes;          /* [n_ranks]: on the rank's device */
     weir_step_end_fn step_end;   /* NULL: no program has such instructions */

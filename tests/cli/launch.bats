@@ -122,6 +122,40 @@ ROWS
     done
 }
 
+@test "a rank that is stopped is named once, in time, and the record says who waited for whom" {
+    in_background --timeout 2
+    victim=$(processes | sed -n 2p | tr -d ' ')
+    kill -STOP "$victim"
+    status=0
+    wait "$launcher" || status=$?
+    [ "$status" -eq 5 ]
+    [ "$(grep -c 'has given no sign of life' errors)" -eq 1 ]
+    grep -q "^weir train: .*rank 1 (process $victim on .*) has given no sign of life for [23]\.. s: stopped or hung .* of step [0-9]" errors
+    grep -q "^weir train: what every rank did last: weir explain weir-flight.json" errors
+    none_left
+    "$WEIR" explain weir-flight.json >all
+    grep -q "^written because: .*rank 1 (process $victim" all
+    [ "$(grep -c '^rank [012] (process' all)" -eq 3 ]
+    "$WEIR" explain weir-flight.json --rank 0 >one
+    grep -q "^rank 0 (process .*) \(waits in\|is between steps\).* of step .*, for [0-9.]* s" one # stopped in a step, or between two
+    grep -qE "^  0F[0-3] +[0-9]+ +-[0-9.]+ +-[0-9.]+ +-[0-9.]+" one
+    run "$WEIR" explain weir-flight.json --rank 3
+    [ "$status" -eq 2 ]
+}
+
+@test "SIGQUIT has a record written and ends nothing" {
+    in_background
+    kill -QUIT "$launcher"
+    for _ in $(seq 100); do [ ! -e weir-flight.json ] || break; sleep 0.05; done
+    "$WEIR" explain weir-flight.json | grep -q "^written because: it was asked for"
+    steps=$(grep -c '"step"' metrics)
+    begun $((steps + 2))
+    kill -TERM "$launcher"
+    status=0
+    wait "$launcher" || status=$?
+    [ "$status" -eq 143 ]
+}
+
 @test "processes that do not end are killed when the grace is over" {
     base[4]=$BATS_TEST_TMPDIR/text
     "$WEIR" launch -n 2 --grace 1s -- "${base[@]}" --stages 2 --steps 10000000 -q --metrics metrics 2>errors &
