@@ -21,7 +21,8 @@ numbers() {
 
 # begun N: the run in the background has taken N steps
 begun() {
-    for _ in $(seq 400); do
+    for _ in $(seq 1200); do
+        kill -0 "$launcher" || { cat errors; return 1; }
         [ -e metrics ] && [ "$(grep -c '"step"' metrics)" -ge "$1" ] && return
         sleep 0.05
     done
