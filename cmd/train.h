@@ -26,6 +26,7 @@ struct train_options {
     int64_t steps, warmup, seed, threads, device_memory;
     int64_t val_every, val_batches; /* 0: chosen */
     double lr, min_lr, weight_decay, grad_clip, dropout, beta1, beta2, eps;
+    const char *on_nan;
     bool print_memory, print_program, json, quiet, profile, force;
     bool resume, new_data, keep_best, checkpoint_sync;
     bool evaluates; /* weir evaluate: no steps, and val_data is its --data */
@@ -48,6 +49,8 @@ struct train_checkpoints {
     bool busy;                     /* one is being written */
     const char *config;            /* JSON: options, and what must be the same in a run that goes on */
 };
+
+enum train_on_nan { TRAIN_NAN_STOP, TRAIN_NAN_SKIP, TRAIN_NAN_ROLLBACK };
 
 /* A failure that is reported when what the run has learnt is safe. */
 struct train_failure {
@@ -93,6 +96,9 @@ struct train_run {
     int64_t command_ns;    /* when the command began */
     int64_t begin_ns;      /* of the first step */
     const char *flight;    /* file of flight records */
+    int on_nan;            /* enum train_on_nan */
+    int n_skipped;         /* how often numbers were not finite before skipped_step, in steps done, was reached */
+    int64_t skipped_step;
     bool stopped;          /* before the last step */
     bool engine_failed;   /* it can only be closed */
     bool validation_cut;  /* a signal ended the last validation early */
@@ -123,7 +129,7 @@ int train_failed(const struct train_options *options, weir_status status, bool l
 #define TRAIN_OPTIONS_DEFAULT                                                                                          \
     {.data_format = "auto", .schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw",   \
      .device = "cpu", .dtype = "f32", .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1,      \
-     .threads = 1, .grace = 120, .timeout = 60, .lr = -1, .min_lr = -1, .weight_decay = -1, .grad_clip = 1}
+     .threads = 1, .grace = 120, .on_nan = "stop", .timeout = 60, .lr = -1, .min_lr = -1, .weight_decay = -1, .grad_clip = 1}
 
 /* "train" or "evaluate", for messages. */
 const char *train_command(const struct train_options *options);
@@ -220,6 +226,10 @@ weir_status train_checkpoint_open(struct train_run *run);
 
 /* After a step that ended so, and its report: write one where it is due. */
 weir_status train_checkpoint_step(struct train_run *run, const struct weir_step_report *report, const double *val_loss, bool last);
+
+/* Back to the newest checkpoint, the data position apart.  WEIR_ERR_NUMERIC with the message of the step that was not finite: there
+ * is none. */
+weir_status train_checkpoint_rollback(struct train_run *run);
 
 /* The state at the end of the steps, which ended with `status`, where the engine has it; returns when it is durable.  A failure is
  * kept in run->checkpoint; the message of `status` stays. */

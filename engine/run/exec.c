@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "engine/run/flight_file.h"
 #include "engine/run/link.h"
+#include "engine/run/nonfinite.h"
 
 static void *where_address(const struct weir_rank *rank, const struct weir_run *run, int stage, int mb,
                            const struct weir_where *where)
@@ -135,6 +136,8 @@ static weir_status kernel_run(const struct weir_exec *exec, int stage, int mb, c
         clock->ns += took;
         clock->calls++;
     }
+    if (!status && exec->run->runner->looks_for_nonfinite)
+        weir_nonfinite_look(exec, t, &call);
     return status ? kernel_failed(exec, t, status) : WEIR_OK;
 }
 

@@ -1,8 +1,10 @@
 /* Steps: feed, run, report. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "engine/run/inputs.h"
+#include "engine/run/nonfinite.h"
 #include "engine/run/times.h"
 #include "engine/run/transfer.h"
 #include "engine/train/trainer.h"
@@ -173,6 +175,39 @@ static weir_status ready_check(const weir_engine *engine)
                                                  : WEIR_FAIL(WEIR_ERR_INVALID, "the engine failed before: close it");
 }
 
+/* "first in 1F3 of rank 1: layer 'h.0.mlp', node 'h.0.up' (linear, forward), micro-batch 3".  The inputs of the step are still there. */
+static weir_status origin_find(weir_engine *engine, const struct weir_step_block *values, char *text, size_t room)
+{
+    struct weir_runner *runner = &engine->runner;
+    struct weir_nonfinite found;
+    bool is_found;
+    snprintf(text, room, "where is not known on device '%s'", runner->machine.kind->name);
+    if (!(runner->machine.kind->flags & WEIR_DEVICE_HOST_MEMORY))
+        return WEIR_OK;
+    weir_nonfinite_begin(runner);
+    weir_status status = weir_runner_run(runner, &runner->main, values, gates_fetch, engine);
+    if (!status)
+        status = weir_nonfinite_find(runner, &found, &is_found);
+    if (!status && is_found)
+        snprintf(text, room, "first in %s of rank %d: layer '%s', node '%s' (%s, %s), micro-batch %d", found.instruction, found.rank,
+                 found.layer, found.node, found.op, found.pass, found.microbatch);
+    else if (!status)
+        snprintf(text, room, gate_of(engine).apply ? "it did not come again when the step was repeated, as with a fault of the machine"
+                                                   : "every gradient is finite, their sum is not");
+    return status;
+}
+
+static weir_status not_finite(weir_engine *engine, const struct weir_step_block *values, const struct weir_step_report *report)
+{
+    char origin[512];
+    weir_status status = origin_find(engine, values, origin, sizeof origin);
+    return status ? status
+                  : WEIR_FAIL(WEIR_ERR_NUMERIC,
+                              "step %lld: loss %g, gradient norm %g: not finite, the parameters are those before the step; %s; "
+                              "a smaller learning rate or " WEIR_OPTION("grad_clip") " may help",
+                              (long long)engine->step, report->loss, report->grad_norm, origin);
+}
+
 weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out)
 {
     struct weir_runner *runner = &engine->runner;
@@ -197,10 +232,7 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
         return status;
     engine->has_gradients = true;
     if (!gate.apply)
-        return WEIR_FAIL(WEIR_ERR_NUMERIC,
-                         "step %lld: loss %g, gradient norm %g: not finite, the parameters are those before the step; "
-                         "a smaller learning rate or " WEIR_OPTION("grad_clip") " may help",
-                         (long long)engine->step, report_out->loss, report_out->grad_norm);
+        return not_finite(engine, &values, report_out);
     engine->step++;
     return WEIR_OK;
 }

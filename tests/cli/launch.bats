@@ -157,6 +157,23 @@ ROWS
     [ "$status" -eq 143 ]
 }
 
+@test "numbers that are not finite: stop, pass over, go back, on all processes alike" {
+    bad=(--lr 1000000 --optimizer sgd --grad-clip 0 --stages 3 -q)
+    run --separate-stderr launch 3 "${base[@]}" "${bad[@]}" --steps 8
+    [ "$status" -eq 6 ]
+    [[ $stderr == *"not finite"*"; first in "*" of rank "*": layer '"*"', node '"*"), micro-batch "* ]]
+    run --separate-stderr launch 3 "${base[@]}" "${bad[@]}" --steps 8 --on-nan skip
+    [ "$status" -eq 6 ]
+    [ "$(grep -c '^weir train: passes over its samples: step 1: ' <<<"$stderr")" -eq 10 ]
+    grep -q '^weir train: 11 times at this step: step 1: ' <<<"$stderr"
+    run --separate-stderr launch 3 "${base[@]}" "${bad[@]}" --steps 8 --on-nan rollback --checkpoint-dir D --checkpoint-every 1
+    [ "$status" -eq 6 ]
+    [ "$(grep -c '^weir train: goes back to the last checkpoint and passes over its samples: step 1: ' <<<"$stderr")" -eq 10 ]
+    [ -e D/step-000001/manifest.json ]
+    run --separate-stderr launch 3 "${base[@]}" "${bad[@]}" --on-nan rollback
+    [ "$status" -eq 2 ]
+}
+
 @test "processes that do not end are killed when the grace is over" {
     base[4]=$BATS_TEST_TMPDIR/text
     "$WEIR" launch -n 2 --grace 1s -- "${base[@]}" --stages 2 --steps 10000000 -q --metrics metrics 2>errors &
