@@ -174,6 +174,25 @@ ROWS
     [ "$status" -eq 2 ]
 }
 
+@test "a run that loses a process begins again from its checkpoint, with the bits of the whole run" {
+    base[4]=$BATS_TEST_TMPDIR/text
+    options=(--stages 2 --steps 60 -q --metrics metrics)
+    "$WEIR" "${base[@]}" "${options[@]}" >/dev/null
+    mv metrics whole
+    "$WEIR" launch -n 2 --restarts 2 -- "${base[@]}" "${options[@]}" --checkpoint-dir D --checkpoint-every 3 >out 2>errors &
+    launcher=$!
+    begun 10
+    kill -KILL "$(processes | sed -n 2p)"
+    wait "$launcher"
+    grep -q "^weir launch: rank 1 (process .*) was ended by signal 9" errors
+    grep -q "^weir launch: restart 1 of 2, from the newest checkpoint" errors
+    numbers metrics >launched.numbers
+    numbers whole | cmp launched.numbers
+    run "$WEIR" launch -n 2 --restarts 2 -- "${base[@]}" --stages 2
+    [ "$status" -eq 2 ]
+    [[ $output == *"--restarts goes on from checkpoints"* ]]
+}
+
 @test "processes that do not end are killed when the grace is over" {
     base[4]=$BATS_TEST_TMPDIR/text
     "$WEIR" launch -n 2 --grace 1s -- "${base[@]}" --stages 2 --steps 10000000 -q --metrics metrics 2>errors &
