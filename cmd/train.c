@@ -66,6 +66,7 @@ static const struct option_row rows[] = {
     ROW("weight-decay", 0, OPTION_REAL, weight_decay, "X", "decoupled weight decay (0.1 for adamw, 0 for sgd)", 0, 1e6),
     ROW("grad-clip", 0, OPTION_REAL, grad_clip, "NORM", "clip the global gradient norm to this (1); 0: no clipping", 0, 1e30),
     ROW("dropout", 0, OPTION_REAL, dropout, "P", "probability of dropping an element (0)", 0, 0.999),
+    ROW("on-nan", 0, OPTION_TEXT, on_nan, "WHAT", "numbers not finite: stop (default), skip the samples, or rollback", 0, 0),
     ROW("seed", 0, OPTION_INT, seed, "N", "seed of initial values, data order and dropout (1)", 0, 9e15),
     ROW("threads-per-rank", 0, OPTION_INT, threads, "N", "threads of each rank (1)", 1, 4096),
     ROW("timeout", 0, OPTION_REAL, timeout, "SECONDS", "end when a rank is silent or in one call for so long (60); 0: never", 0, 1e6),

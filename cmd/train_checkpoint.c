@@ -200,6 +200,28 @@ static weir_status run_compare(const struct train_run *run, const struct weir_ch
     return status;
 }
 
+/* Training goes on without it. */
+static void failure_say(const struct train_run *run)
+{
+    char shown[4 * WEIR_ERROR_MAX];
+    if (run->leads)
+        fprintf(stderr, "weir train: a checkpoint could not be written, training goes on: %s\n",
+                weir_printable(weir_last_error(), shown, sizeof shown));
+    weir_error_clear();
+}
+
+/* A failure that is the engine's ends the run, one of files does not. */
+static weir_status outcome_take(struct train_run *run, weir_status status)
+{
+    bool of_files = status == WEIR_ERR_IO || status == WEIR_ERR_INVALID || status == WEIR_ERR_NOMEM;
+    if (!of_files)
+        return status;
+    failure_say(run);
+    run->checkpoints.saved_step = -1;
+    run->checkpoints.best_loss = NAN;
+    return WEIR_OK;
+}
+
 /* ---- going on ------------------------------------------------------------------------------------------------------- */
 
 static void passed_over(void *context, const char *message)
@@ -266,6 +288,28 @@ static weir_status resume(struct train_run *run)
     return status;
 }
 
+weir_status train_checkpoint_rollback(struct train_run *run)
+{
+    char message[WEIR_ERROR_MAX];
+    weir_checkpoint *checkpoint;
+    weir_error_take(message);
+    weir_status status = outcome_take(run, weir_engine_save_wait(run->engine));
+    if (!status)
+        status = weir_engine_newest(run->engine, run->options->checkpoint_dir, passed_over, NULL, &checkpoint);
+    if (status)
+        return status;
+    if (!checkpoint) {
+        weir_error_put(message);
+        return weir_error_prefix(WEIR_ERR_NUMERIC, "no checkpoint to go back to: ");
+    }
+    status = weir_engine_load(run->engine, checkpoint);
+    run->n_done = weir_checkpoint_info(checkpoint)->step;
+    run->checkpoints.saved_step = run->n_done;
+    run->checkpoints.busy = false;
+    weir_checkpoint_close(checkpoint);
+    return status;
+}
+
 /* What is there belongs to another run; torn ones do not count. */
 static weir_status empty_check(const struct train_run *run)
 {
@@ -325,28 +369,6 @@ static weir_status save_begin(struct train_run *run, const double *val_loss, boo
     weir_status status = weir_engine_save(run->engine, &save);
     weir_arena_release(&arena);
     return status;
-}
-
-/* Training goes on without it. */
-static void failure_say(const struct train_run *run)
-{
-    char shown[4 * WEIR_ERROR_MAX];
-    if (run->leads)
-        fprintf(stderr, "weir train: a checkpoint could not be written, training goes on: %s\n",
-                weir_printable(weir_last_error(), shown, sizeof shown));
-    weir_error_clear();
-}
-
-/* A failure that is the engine's ends the run, one of files does not. */
-static weir_status outcome_take(struct train_run *run, weir_status status)
-{
-    bool of_files = status == WEIR_ERR_IO || status == WEIR_ERR_INVALID || status == WEIR_ERR_NOMEM;
-    if (!of_files)
-        return status;
-    failure_say(run);
-    run->checkpoints.saved_step = -1;
-    run->checkpoints.best_loss = NAN;
-    return WEIR_OK;
 }
 
 /* The best one is written when it is found, whatever the others' rhythm. */

@@ -214,6 +214,14 @@ int weir_engine_process(const weir_engine *engine, int *n_processes_out);
  * largest of all processes, so that all stop after the same step.  NULL: none. */
 void weir_engine_stop_flag(weir_engine *engine, const volatile int *flag);
 
+/* Where records of what every rank did last go; `path` is borrowed until close.  One is written when a step, an evaluation or a
+ * checkpoint fails, and one whenever *wanted, which a signal handler may count up, has changed; that ends nothing.  One process
+ * of each host writes.  `weir explain` reads them. */
+void weir_engine_flight_to(weir_engine *engine, const char *path, const volatile int *wanted);
+
+/* This process has written a record of a failure. */
+bool weir_engine_flight_is_written(const weir_engine *engine);
+
 /* The largest stop flag of all processes when the last step or evaluation ended, the same on each of them; 0: nobody wants
  * to stop. */
 int weir_engine_stop_seen(const weir_engine *engine);
