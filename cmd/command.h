@@ -15,7 +15,7 @@ struct command {
 };
 
 extern const struct command command_train, command_evaluate, command_generate, command_plan, command_schedule, command_info,
-    command_explain;
+    command_explain, command_profile;
 
 enum { COMMANDS_MOST = 16 };
 extern const struct command *const commands[]; /* NULL-terminated: all of them, in the order of help */

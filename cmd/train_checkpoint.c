@@ -136,7 +136,7 @@ static weir_status config_make(struct train_run *run)
     static const char *const left_out[] = {
         "checkpoint-dir", "checkpoint-every", "keep",  "keep-best", "checkpoint-sync", "resume", "new-data", "stop-after",
         "grace",          "metrics",          "trace", "export",    "init-from",       "force",  "profile",  "print-memory",
-        "print-program",  "config",           "json",  "quiet",     "plan",            NULL};
+        "print-program",  "config",           "json",  "quiet",     "plan",            "save-costs", NULL};
     json_t *options = options_json(&run->options->given, run->options, left_out);
     json_t *root = json_pack("{s:o, s:o}", "options", options, "run", run_describe(run));
     return weir_json_print(root, 0, &run->arena, &run->checkpoints.config);
