@@ -78,6 +78,7 @@ static const struct option_row rows[] = {
     ROW("placement", 0, OPTION_TEXT, placement, "ORDER", "of processes: cluster (default) or spread, see weir info --placement", 0, 0),
     ROW("metrics", 0, OPTION_TEXT, metrics, "FILE", "write one JSON object per step", 0, 0),
     ROW("trace", 0, OPTION_TEXT, trace, "FILE", "write a Chrome trace of the first steps", 0, 0),
+    ROW("save-costs", 0, OPTION_TEXT, save_costs, "FILE", "write the time of F, I and W of each stage, for simulate and draw --costs", 0, 0),
     ROW("force", 0, OPTION_FLAG, force, NULL, "replace what is there, though weir did not write it", 0, 0),
     ROW("profile", 0, OPTION_FLAG, profile, NULL, "print at the end where the time of the steps went", 0, 0),
     ROW("print-memory", 0, OPTION_WORD, print_memory, "[full]", "print what each rank takes and stop; full: every tensor", 0, 0),

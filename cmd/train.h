@@ -20,7 +20,7 @@
 struct train_options {
     const char *model, *data, *val_data, *data_format, *tokenizer, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
     const char *placement, *recompute;
-    const char *first_layers, *layout, *plan;
+    const char *first_layers, *layout, *plan, *save_costs;
     const struct weir_plan_file *made; /* what --plan names; NULL: not given */
     const char *metrics, *trace, *config, *init_from, *export, *export_dtype, *checkpoint_dir, *checkpoint_every;
     int64_t export_shard_size; /* bytes; 0: the library's */
@@ -84,6 +84,7 @@ struct train_run {
     weir_metrics *metrics; /* NULL: not asked for */
     weir_trace *trace;     /* NULL: not asked for */
     struct train_profile *profile; /* NULL: not asked for */
+    struct measured_costs *costs;  /* of --save-costs; NULL: not asked for */
     struct weir_step_event *events; /* of one step, for trace and profile */
     size_t n_events;
     struct weir_step_wait *waits; /* [waits_room]: of the last step that was looked at */
@@ -183,6 +184,10 @@ int64_t train_warmup(const struct train_run *run);
 
 /* The schedule that options name, on as many stages as they say; settles micro-batches and ranks of all replicas. */
 weir_status train_schedule_build(const struct train_options *options, struct train_run *run);
+
+/* --save-costs (train_costs.c): begin to add up, and write the file at the end. */
+weir_status train_costs_open(struct train_run *run);
+weir_status train_costs_write(struct train_run *run);
 
 /* --plan (train_plan.c): read it into `made`, which is to live as long as the options, refuse options that contradict it, and take
  * from it what is not given; and, when the graph is there, hold the plan against it, and say what it was not made for. */

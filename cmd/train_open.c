@@ -282,7 +282,7 @@ static weir_status trace_open(const struct train_options *o, struct train_run *r
 /* Processes that run alone, each with the same command line, would write the same files. */
 static weir_status alone_check(const struct train_options *o)
 {
-    const char *output = o->export ? o->export : o->checkpoint_dir ? o->checkpoint_dir : o->trace; /* metrics are locked by whoever comes first */
+    const char *output = o->export ? o->export : o->checkpoint_dir ? o->checkpoint_dir : o->trace ? o->trace : o->save_costs; /* metrics are locked by whoever comes first */
     if (!output || !o->transport || strcmp(o->transport, "local") != 0 || !launched_several())
         return WEIR_OK;
     return WEIR_FAIL(WEIR_ERR_USAGE, "a launcher started several processes and --transport local runs each of them alone: all would "
@@ -304,6 +304,7 @@ static weir_status paths_register(const struct train_options *o, bool leads)
     paths_write_model(&paths, "--export", o->export);
     paths_write_metrics(&paths, "--metrics", o->metrics);
     paths_write(&paths, "--trace", o->trace);
+    paths_write(&paths, "--save-costs", o->save_costs);
     paths_write(&paths, "--checkpoint-dir", o->checkpoint_dir);
     weir_status status = paths_check(&paths, o->force);
     if (!status)
@@ -354,6 +355,8 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
         status = trace_open(o, run);
     if (!status && o->profile)
         status = train_profile_open(run);
+    if (!status && o->save_costs)
+        status = train_costs_open(run);
     return status;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/printable.h"
+#include "cmd/measured_costs.h"
 #include "cmd/train.h"
 
 /* Feed a step, and have what comes next read from disk while it runs. */
@@ -94,7 +95,7 @@ static void trace_step(struct train_run *run, int64_t step)
 /* Every process takes part, whoever keeps them. */
 static weir_status step_events(struct train_run *run, int64_t step)
 {
-    if (!run->profile && step - run->first_step >= run->n_trace_steps)
+    if (!run->profile && !run->costs && step - run->first_step >= run->n_trace_steps)
         return WEIR_OK;
     weir_status status = weir_engine_events_gather(run->engine);
     run->engine_failed = status;
@@ -126,6 +127,8 @@ static weir_status step_report(struct train_run *run, struct progress *progress,
         return status;
     if (run->profile)
         train_profile_step(run, report);
+    if (run->costs)
+        measured_costs_add(run->costs, run->events, run->n_events);
     if (run->trace && report->step - run->first_step < run->n_trace_steps)
         trace_step(run, report->step);
     if (run->metrics && !run->output.status)
