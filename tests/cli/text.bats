@@ -72,6 +72,15 @@ losses() {
     losses --model bare --init-from tuned --tokenizer tuned --data book.txt | cmp with_weights -
 }
 
+@test "an export takes along the tokenizer it was trained with" {
+    train --model bare --tokenizer model --data book.txt --export with_folder >/dev/null
+    for file in vocab.json merges.txt; do cmp "model/$file" "with_folder/$file"; done
+    [ "$("$WEIR" generate --init-from with_folder --prompt th -n 1 -q --json | "$JSON_GET" prompt_tokens)" -eq 1 ]
+    train --model model --tokenizer bytes --data book.txt --export without >/dev/null
+    [ ! -e without/vocab.json ]
+    [ "$("$WEIR" generate --init-from without --tokenizer bytes --prompt th -n 1 -q --json | "$JSON_GET" prompt_tokens)" -eq 2 ]
+}
+
 @test "evaluate reads a text with the tokenizer of the weights' folder" {
     run --separate-stderr "$WEIR" evaluate --init-from tuned --data book.txt --seq-len 8 -q
     [ "$status" -eq 0 ]
