@@ -17,6 +17,7 @@ static const struct option_row rows[] = {
     ROW("init-from", 0, OPTION_TEXT, init_from, "PATH", "read the weights from safetensors: a file or a model folder", 0, 0),
     ROW("data", 'd', OPTION_TEXT, val_data, "PATH", "files of text or tokens (a,b or 'x*.bin'), or a folder of IDX images", 0, 0),
     ROW("data-format", 0, OPTION_TEXT, data_format, "NAME", "auto (default), text, u16, u32, i64, llmc, megatron, npy or jsonl", 0, 0),
+    ROW("tokenizer", 0, OPTION_TEXT, tokenizer, "PATH", "reads texts: folder or file (the model's own), or bytes", 0, 0),
     ROW("batches", 0, OPTION_INT, val_batches, "N", "step-sized batches (all there are)", 1, 1e12),
     ROW("stages", 0, OPTION_INT, stages, "S", "pipeline stages (1)", 1, 65536),
     ROW("ranks", 'p', OPTION_INT, ranks, "P", "or: ranks (--pp), each with --chunks stages", 1, 65536),
@@ -62,6 +63,7 @@ static void json_print(const struct train_run *run)
                              (json_int_t)samples_of(run), "samples_there",
                              (json_int_t)weir_data_info(run->validation.data)->n_samples, "targets", (json_int_t)targets_of(run),
                              "loss", run->val_loss, "perplexity", exp(run->val_loss));
+    train_data_json(run, root);
     weir_json_append(&text, root, DIGITS);
     if (text.status)
         options_report("evaluate", text.status);

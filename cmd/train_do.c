@@ -45,6 +45,7 @@ int train_do(const struct train_options *o, void (*show)(struct train_run *run))
         fprintf(stderr, "weir %s: ", train_command(o));
         train_layout_print(&run, stderr);
         train_layout_warn(&run);
+        train_plan_warn(&run);
         train_data_print(&run, stderr);
     }
     if (run.engine) {

@@ -129,6 +129,11 @@ weir_status weir_generator_param_write(weir_generator *generator, const char *na
     return weir_runner_param_write(&generator->runner, name, values, n);
 }
 
+weir_status weir_generator_param_bad(weir_generator *generator, const char **name_out)
+{
+    return weir_runner_param_bad(&generator->runner, name_out);
+}
+
 void weir_generator_print_memory(const weir_generator *generator, FILE *out)
 {
     weir_memory_print(&generator->runner.build, &generator->runner.extras, out);

@@ -5,6 +5,7 @@
 
 #include "engine/run/inputs.h"
 #include "engine/run/nonfinite.h"
+#include "engine/run/params.h"
 #include "engine/run/times.h"
 #include "engine/run/transfer.h"
 #include "engine/train/trainer.h"
@@ -197,15 +198,28 @@ static weir_status origin_find(weir_engine *engine, const struct weir_step_block
     return status;
 }
 
-static weir_status not_finite(weir_engine *engine, const struct weir_step_block *values, const struct weir_step_report *report)
+/* Parameters that were bad before are not the learning rate's fault, and of the first step nothing is. */
+static weir_status numeric_fail(weir_engine *engine, const struct weir_step_block *values, const struct weir_step_report *report)
 {
+    const char *bad, *advice = "a smaller learning rate, or " WEIR_OPTION("grad_clip=1") ", may help";
     char origin[512];
-    weir_status status = origin_find(engine, values, origin, sizeof origin);
-    return status ? status
-                  : WEIR_FAIL(WEIR_ERR_NUMERIC,
-                              "step %lld: loss %g, gradient norm %g: not finite, the parameters are those before the step; %s; "
-                              "a smaller learning rate or " WEIR_OPTION("grad_clip") " may help",
-                              (long long)engine->step, report->loss, report->grad_norm, origin);
+    weir_status status = weir_runner_param_bad(&engine->runner, &bad);
+    if (!status && !bad)
+        status = origin_find(engine, values, origin, sizeof origin);
+    if (status)
+        return status;
+    long long step = engine->step + 1;
+    double norm = fabs(report->grad_norm); /* printed without the sign of a NaN */
+    if (bad)
+        return WEIR_FAIL(WEIR_ERR_NUMERIC, "step %lld: loss %g, gradient norm %g: parameter '%s' had values that are not finite "
+                         "before the step", step, report->loss, norm, bad);
+    if (!engine->step)
+        return WEIR_FAIL(WEIR_ERR_NUMERIC, "step %lld: loss %g, gradient norm %g: not finite, though all parameters are, and no step "
+                         "has changed them; %s", step, report->loss, norm, origin);
+    if (engine->runner.build.config.grad_clip > 0)
+        advice = "a smaller learning rate or " WEIR_OPTION("grad_clip") " may help";
+    return WEIR_FAIL(WEIR_ERR_NUMERIC, "step %lld: loss %g, gradient norm %g: not finite, the parameters are those before the step; %s; %s",
+                     step, report->loss, norm, origin, advice);
 }
 
 weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out)
@@ -232,7 +246,7 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
         return status;
     engine->has_gradients = true;
     if (!gate.apply)
-        return not_finite(engine, &values, report_out);
+        return numeric_fail(engine, &values, report_out);
     engine->step++;
     return WEIR_OK;
 }
@@ -289,6 +303,15 @@ static weir_status stop_share(weir_engine *engine)
     return status ? weir_runner_fail(&engine->runner, status) : WEIR_OK;
 }
 
+static weir_status loss_fail(weir_engine *engine, double loss)
+{
+    const char *bad;
+    weir_status status = weir_runner_param_bad(&engine->runner, &bad);
+    if (!status && bad)
+        return WEIR_FAIL(WEIR_ERR_NUMERIC, "the evaluation's loss is %g: parameter '%s' has values that are not finite", loss, bad);
+    return status ? status : WEIR_FAIL(WEIR_ERR_NUMERIC, "the evaluation's loss is %g: not finite", loss);
+}
+
 weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out)
 {
     struct weir_runner *runner = &engine->runner;
@@ -316,6 +339,6 @@ weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out)
         sum += engine->losses[k];
     *loss_out = sum / ((double)runner->build.graph->n_targets * n);
     if (!isfinite(*loss_out))
-        return WEIR_FAIL(WEIR_ERR_NUMERIC, "the evaluation's loss is %g: not finite", *loss_out);
+        return loss_fail(engine, *loss_out);
     return WEIR_OK;
 }

@@ -90,8 +90,8 @@ in_background() {
 --metrics missing/m|1|cannot write metrics to 'missing/m'
 --export missing/e|1|cannot make folder 'missing/e'
 --device-memory 1M|3|
---stages 4|2|1 replicas of 4 ranks need 4 processes, 3 were started
---lr 1000000 --optimizer sgd --grad-clip 0|6|step 1: loss
+--stages 4|2|1 replica of 4 ranks needs 4 processes, 3 were started
+--lr 1000000 --optimizer sgd --grad-clip 0|6|step 2: loss
 ROWS
 }
 
@@ -164,11 +164,11 @@ ROWS
     [[ $stderr == *"not finite"*"; first in "*" of rank "*": layer '"*"', node '"*"), micro-batch "* ]]
     run --separate-stderr launch 3 "${base[@]}" "${bad[@]}" --steps 8 --on-nan skip
     [ "$status" -eq 6 ]
-    [ "$(grep -c '^weir train: passes over its samples: step 1: ' <<<"$stderr")" -eq 10 ]
-    grep -q '^weir train: 11 times at this step: step 1: ' <<<"$stderr"
+    [ "$(grep -c '^weir train: passes over its samples: step 2: ' <<<"$stderr")" -eq 10 ]
+    grep -q '^weir train: 11 times at this step: step 2: ' <<<"$stderr"
     run --separate-stderr launch 3 "${base[@]}" "${bad[@]}" --steps 8 --on-nan rollback --checkpoint-dir D --checkpoint-every 1
     [ "$status" -eq 6 ]
-    [ "$(grep -c '^weir train: goes back to the last checkpoint and passes over its samples: step 1: ' <<<"$stderr")" -eq 10 ]
+    [ "$(grep -c '^weir train: goes back to the last checkpoint and passes over its samples: step 2: ' <<<"$stderr")" -eq 10 ]
     [ -e D/step-000001/manifest.json ]
     run --separate-stderr launch 3 "${base[@]}" "${bad[@]}" --on-nan rollback
     [ "$status" -eq 2 ]
