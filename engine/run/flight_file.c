@@ -166,6 +166,15 @@ static bool has_names(const struct weir_runner *runner)
     return atomic_load_explicit(&((struct weir_runner *)(uintptr_t)runner)->world.pulse.describe_context, memory_order_acquire);
 }
 
+/* Before the first step there is nothing to tell. */
+static bool has_begun(const struct weir_runner *runner)
+{
+    bool begun = false;
+    for (int r = 0; r < runner->machine.n_ranks; r++)
+        begun |= runner->world.pulse.flights[r] && n_entries(runner->world.pulse.flights[r]);
+    return begun;
+}
+
 /* The first rank of this host; its flight says who writes. */
 static int first_of_host(const struct weir_runner *runner)
 {
@@ -196,7 +205,7 @@ void weir_flight_failed(struct weir_runner *runner)
 {
     char message[WEIR_ERROR_MAX], words[WEIR_ERROR_MAX];
     uint32_t none = 0;
-    if (!runner->flight.path || !has_names(runner))
+    if (!runner->flight.path || !has_names(runner) || !has_begun(runner))
         return;
     struct weir_flight *first = runner->world.pulse.flights[first_of_host(runner)];
     if (!atomic_compare_exchange_strong(&first->is_recorded, &none, 1))
