@@ -4,7 +4,7 @@
 #     tests/soak/failures.sh [TRIALS] [SEED] [WEIR]      default 60, the time, build/release/bin/weir
 #
 # Each trial starts `weir train` in one process, under `weir launch` or under mpirun, and does something to one of its processes:
-# kills, stops, crashes or terminates it, with a delay between nothing and a second after the first step or the start.  Held to:
+# kills, stops, crashes or terminates it, with a delay between nothing and a second after the first checkpoint or the start.  Held to:
 # the exit status, one message with the rank under launch, the time from the fault to the last process's end (--timeout 5, and one
 # second more; five under mpirun), no process left, nothing new in /dev/shm, and a whole checkpoint.  A trial that fails is printed with its
 # seed; the end says how many of each kind there were and how long the slowest took.
@@ -65,7 +65,7 @@ trial_run() {
     early=$((RANDOM % 4 == 0))
     start "$where"
     if [ "$early" -eq 0 ]; then
-        while [ "$(grep -c '"step"' metrics 2>/dev/null || true)" -lt 3 ] 2>/dev/null && kill -0 "$run" 2>/dev/null; do sleep 0.02; done
+        while ! compgen -G 'checkpoints/step-*/manifest.json' >/dev/null && kill -0 "$run" 2>/dev/null; do sleep 0.02; done
     else
         while [ "$(processes | wc -l)" -lt 1 ] && kill -0 "$run" 2>/dev/null; do sleep 0.01; done
     fi
