@@ -183,7 +183,7 @@ weir_status weir_exec_fail(const struct weir_exec *exec, weir_status status)
         weir_error_prefix(status, "replica %d, rank %d, %s: ", rank->replica, rank->index, exec->name);
     else
         weir_error_prefix(status, "rank %d, %s: ", rank->index, exec->name);
-    weir_flight_failed(exec->run->runner);
+    weir_flight_failed(exec->run->runner, status);
     weir_link_stop(exec->run->runner, status);
     return status;
 }

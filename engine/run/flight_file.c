@@ -166,6 +166,15 @@ static bool has_names(const struct weir_runner *runner)
     return atomic_load_explicit(&((struct weir_runner *)(uintptr_t)runner)->world.pulse.describe_context, memory_order_acquire);
 }
 
+/* Before the first step there is nothing to tell. */
+static bool has_begun(const struct weir_runner *runner)
+{
+    bool begun = false;
+    for (int r = 0; r < runner->machine.n_ranks; r++)
+        begun |= runner->world.pulse.flights[r] && n_entries(runner->world.pulse.flights[r]);
+    return begun;
+}
+
 /* The first rank of this host; its flight says who writes. */
 static int first_of_host(const struct weir_runner *runner)
 {
@@ -192,11 +201,17 @@ void weir_flight_to(struct weir_runner *runner, const char *path, const volatile
     weir_pulse_wanted(&runner->world.pulse, wanted, wanted_write, runner);
 }
 
-void weir_flight_failed(struct weir_runner *runner)
+/* What ranks were at explains these; a bad file or option explains itself. */
+static bool is_explained(weir_status status)
+{
+    return status == WEIR_ERR_PEER || status == WEIR_ERR_TIMEOUT || status == WEIR_ERR_DEVICE || status == WEIR_ERR_INTERNAL;
+}
+
+void weir_flight_failed(struct weir_runner *runner, weir_status status)
 {
     char message[WEIR_ERROR_MAX], words[WEIR_ERROR_MAX];
     uint32_t none = 0;
-    if (!runner->flight.path || !has_names(runner))
+    if (!runner->flight.path || !is_explained(status) || !has_names(runner) || !has_begun(runner))
         return;
     struct weir_flight *first = runner->world.pulse.flights[first_of_host(runner)];
     if (!atomic_compare_exchange_strong(&first->is_recorded, &none, 1))
