@@ -197,6 +197,16 @@ static void sample_print(struct sample *sample)
     weir_text_release(&sample->out);
 }
 
+/* Logits are what the weights make of the text. */
+static weir_status numeric_fail(const struct run *run)
+{
+    const char *bad;
+    weir_status status = weir_generator_param_bad(run->generator, &bad);
+    if (status || !bad)
+        return status ? status : WEIR_ERR_NUMERIC;
+    return WEIR_FAIL(WEIR_ERR_NUMERIC, "parameter '%s' has values that are not finite, and so has what the model says", bad);
+}
+
 /* The next token of every sample that has not ended; *left_out: how many there are. */
 static weir_status samples_draw(struct run *run, int64_t position, int64_t *left_out)
 {
@@ -209,7 +219,7 @@ static weir_status samples_draw(struct run *run, int64_t position, int64_t *left
         weir_status status = weir_token_sample(&sampling, weir_generator_logits(run->generator, (int)s),
                                                run->kind->vocabulary, (uint32_t)s, position, run->work, &token);
         if (status)
-            return status;
+            return status == WEIR_ERR_NUMERIC ? numeric_fail(run) : status;
         run->next[s] = token;
         if (sample->end < 0 && generate_stops_at(&run->codec, token))
             sample->end = token;

@@ -103,7 +103,8 @@ static void said_print(const struct launch_run *run, int cause)
             bool again = false;
             for (int i = 0; i < first->n_said; i++)
                 again |= !strcmp(first->said[i], run->ranks[r].said[k]);
-            if (r != cause && is_own(&run->ranks[r]) && !again && !was_said(run, r, k))
+            bool of_others = run->ranks[r].said_status[k] == WEIR_ERR_TIMEOUT; /* who is silent is seen by all, each in its words */
+            if (r != cause && is_own(&run->ranks[r]) && !of_others && !again && !was_said(run, r, k))
                 fprintf(stderr, "weir %s: rank %d: %s\n", run->command, r, run->ranks[r].said[k]);
         }
 }

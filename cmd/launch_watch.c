@@ -17,11 +17,13 @@
 
 static const int64_t second_ns = INT64_C(1000000000);
 static const int64_t broken_ns = INT64_C(4000000000); /* so long the others have when one has lost what they need */
+static const int64_t silent_ns = INT64_C(300000000);  /* and a process that was found silent or stuck: it has had its time */
 
 struct watch {
     struct launch_run *run;
     int n_running;
     int64_t passed_ns, broken_since_ns; /* 0: not yet */
+    bool is_timeout;                    /* broken so */
     struct pollfd *polls;               /* signals, then socket and errors of every rank */
 };
 
@@ -160,11 +162,13 @@ static int64_t deadline_of(struct watch *watch)
 {
     const struct launch_run *run = watch->run;
     for (int r = 0; r < run->n_ranks && !watch->broken_since_ns; r++)
-        if (launch_is_broken(&run->ranks[r]))
+        if (launch_is_broken(&run->ranks[r])) {
             watch->broken_since_ns = weir_clock_ns();
+            watch->is_timeout = run->ranks[r].failed_status == WEIR_ERR_TIMEOUT;
+        }
     int64_t end = INT64_MAX;
     if (watch->broken_since_ns)
-        end = watch->broken_since_ns + broken_ns;
+        end = watch->broken_since_ns + (watch->is_timeout ? silent_ns : broken_ns);
     if (watch->passed_ns && watch->passed_ns + (int64_t)(run->grace * (double)second_ns) < end)
         end = watch->passed_ns + (int64_t)(run->grace * (double)second_ns);
     return end;

@@ -98,6 +98,13 @@ static bool in_range(const struct option_row *row, double value)
     return row->max <= row->min || (value >= row->min && value <= row->max);
 }
 
+/* The word in the brackets of the row. */
+static bool is_word(const struct option_row *row, const char *text)
+{
+    size_t n = strlen(row->argument) - 2;
+    return strlen(text) == n && !strncmp(text, row->argument + 1, n);
+}
+
 static weir_status value_set(const struct option_row *row, const char *text, void *values)
 {
     char *field = (char *)values + row->offset;
@@ -106,6 +113,12 @@ static weir_status value_set(const struct option_row *row, const char *text, voi
     switch (row->kind) {
     case OPTION_FLAG:
         *(bool *)field = true;
+        return WEIR_OK;
+    case OPTION_WORD:
+        if (*text && !is_word(row, text))
+            return WEIR_FAIL(WEIR_ERR_USAGE, "--%s stands alone or takes '%.*s', not '%s'", row->name,
+                             (int)strlen(row->argument) - 2, row->argument + 1, text);
+        memcpy(field, &text, sizeof text);
         return WEIR_OK;
     case OPTION_INT:
         if (!weir_parse_int64(text, &whole) || !in_range(row, (double)whole))
@@ -218,7 +231,7 @@ static weir_status config_value_set(json_t *root, const struct option_row *row, 
         *(bool *)((char *)values + row->offset) = json_is_true(value);
         return WEIR_OK;
     }
-    const char *text = config_text(value, buffer);
+    const char *text = row->kind == OPTION_WORD && json_is_true(value) ? "" : config_text(value, buffer);
     if (!text)
         return WEIR_FAIL(WEIR_ERR_USAGE, "'%s': '%s' must be a number or a string", path, row->name);
     weir_status status = WEIR_OK;
@@ -294,6 +307,7 @@ static json_t *value_json(const struct option_row *row, const void *values)
         memcpy(&real, field, sizeof real);
         return json_real(real);
     case OPTION_TEXT:
+    case OPTION_WORD:
         memcpy(&text, field, sizeof text);
         return weir_json_utf8(text);
     case OPTION_INT:
@@ -335,6 +349,8 @@ struct words {
 static weir_status row_take(struct words *words, int i, const char *name, const char *value)
 {
     const struct option_row *row = &words->options->table->rows[i];
+    if (row->kind == OPTION_WORD && !value)
+        value = words->next < words->end && is_word(row, *words->next) ? *words->next++ : "";
     if (row->kind == OPTION_FLAG && value)
         return WEIR_FAIL(WEIR_ERR_USAGE, "option '%s' takes no value", name);
     if (row->kind != OPTION_FLAG && !value && words->next == words->end)

@@ -37,6 +37,7 @@ enum option_kind {
                      1000; so for M, G and T */
     OPTION_TIME,  /* double > 0, in seconds: a number with a suffix s, m, h or d */
     OPTION_TEXT,  /* const char * */
+    OPTION_WORD,  /* const char *: an option that stands alone, "", or has the word that `argument` shows in brackets */
 };
 
 struct option_row {
@@ -44,7 +45,7 @@ struct option_row {
     char letter;      /* short form, or 0 */
     enum option_kind kind;
     size_t offset;        /* of the field in the caller's struct */
-    const char *argument; /* "FILE"; NULL for flags */
+    const char *argument; /* "FILE"; "[full]"; NULL for flags */
     const char *help;     /* one line */
     double min, max;      /* numbers: inclusive bounds, when max > min */
 };

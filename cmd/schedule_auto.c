@@ -3,9 +3,26 @@
 
 #include <strings.h>
 
+#include "base/text.h"
+
 bool schedule_is_auto(const char *name)
 {
     return !strcasecmp(name, "auto");
+}
+
+weir_status schedule_name_check(const char *name)
+{
+    enum { MOST_KINDS = 62 };
+    const struct weir_schedule_kind *kind;
+    const char *names[MOST_KINDS + 2];
+    int n = 0;
+    if (schedule_is_auto(name) || weir_schedule_kind_find(name, &kind) == WEIR_OK)
+        return WEIR_OK;
+    for (; weir_schedule_kinds[n] && n < MOST_KINDS; n++)
+        names[n] = weir_schedule_kinds[n]->name;
+    names[n] = "auto";
+    names[n + 1] = NULL;
+    return weir_unknown("schedule", name, names);
 }
 
 weir_status schedule_auto_unused(const struct schedule_auto_options *options, const char *name)

@@ -17,6 +17,9 @@ struct schedule_auto_options {
 /* true for "auto", in capitals too. */
 bool schedule_is_auto(const char *name);
 
+/* "auto" or the name of a kind, in any case.  WEIR_ERR_USAGE, with a suggestion or all of them, when it is none. */
+weir_status schedule_name_check(const char *name);
+
 /* WEIR_ERR_USAGE when something is asked of `name` that only auto can do. */
 weir_status schedule_auto_unused(const struct schedule_auto_options *options, const char *name);
 

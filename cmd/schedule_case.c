@@ -35,7 +35,9 @@ weir_status schedule_case_open(const struct schedule_case_options *options, cons
     } else if (!status && schedule_case_is_file(what, size)) {
         status = file_open(options, what, size, arena, &opened.schedule);
     } else if (!status) {
-        status = schedule_make(what, size, arena, &opened.schedule);
+        status = schedule_name_check(what);
+        if (!status)
+            status = schedule_make(what, size, arena, &opened.schedule);
     }
     if (!status)
         status = schedule_costs_fit(options->cost, options->given, opened.schedule.n_stages, opened.schedule.n_ranks, arena,

@@ -102,14 +102,25 @@ static json_t *kind_json(const struct weir_schedule_kind *kind)
                      (int)kind->splits_backward);
 }
 
+/* As if auto were a kind: of any number of chunks, in one copy. */
+static const struct weir_schedule_kind auto_kind = {
+    .name = "auto",
+    .summary = "made for given costs under a memory cap, never slower than the single-copy ones that fit",
+    .splits_backward = true,
+};
+
 static weir_status list_json(void)
 {
     json_t *array = json_array();
-    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; array && *kind; kind++)
-        if (json_array_append_new(array, kind_json(*kind))) {
-            json_decref(array);
-            array = NULL;
-        }
+    bool whole = array;
+    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; whole && *kind; kind++)
+        whole = !json_array_append_new(array, kind_json(*kind));
+    if (whole)
+        whole = !json_array_append_new(array, kind_json(&auto_kind));
+    if (!whole) {
+        json_decref(array);
+        array = NULL;
+    }
     return schedule_json_print(array);
 }
 
@@ -125,7 +136,7 @@ static weir_status list(const struct values *values, const char *argument)
             printf("; %d chunks%s", own, (*kind)->n_chunks ? "" : " unless told otherwise");
         printf("\n");
     }
-    printf("\nauto: made for given costs under a memory cap, never slower than those above that fit\n");
+    printf("%-15s %s\n", auto_kind.name, auto_kind.summary);
     return WEIR_OK;
 }
 
@@ -151,13 +162,16 @@ static weir_status auto_make(const struct values *values, struct weir_arena *are
 static weir_status any_make(const struct values *values, const char *name, struct weir_arena *arena,
                             struct weir_schedule *out)
 {
+    weir_status status = schedule_name_check(name);
+    if (status)
+        return status;
     if (schedule_is_auto(name))
         return auto_make(values, arena, out);
     if (values->cost.time || values->cost.comm > 0 || values->cost.costs || values->cost.mem ||
         values->cost.per_rank)
         return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' is made without costs: --time, --comm, --costs, --mem and --per-rank are for "
                          "auto", name);
-    weir_status status = schedule_auto_unused(&values->made, name);
+    status = schedule_auto_unused(&values->made, name);
     return status ? status : schedule_make(name, &values->size, arena, out);
 }
 

@@ -49,15 +49,15 @@ const struct option_table schedule_compare_table = {
 struct names {
     const char *all[MOST_NAMES];
     int n;
-    bool auto_named;
+    bool every, auto_named;
 };
 
 static weir_status names_collect(const struct values *values, struct names *names)
 {
-    bool every = names->n == 0;
+    names->every = names->n == 0;
     for (int i = 0; i < names->n; i++)
         names->auto_named |= schedule_is_auto(names->all[i]);
-    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; every && *kind; kind++)
+    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; names->every && *kind; kind++)
         names->all[names->n++] = (*kind)->name;
     if (values->with_auto && !names->auto_named) {
         if (names->n == MOST_NAMES)
@@ -135,6 +135,8 @@ static weir_status rows_fill(const struct schedule_row_options *options, const s
                 status = row_add(table, *options, names->all[i], file ? (struct schedule_size){0} : sizes[k]);
         }
     }
+    for (size_t k = 0; !status && k < n_sizes && names->every && !names->auto_named; k++)
+        status = schedule_rows_leave_out(table, "auto", &sizes[k], "making it takes seconds to a minute: give --auto");
     return status;
 }
 

@@ -8,6 +8,7 @@
 #include "cmd/paths.h"
 #include "cmd/schedule_case.h"
 #include "cmd/schedule_command.h"
+#include "engine/program/pipeline.h"
 #include "schedules/simulate/traced_costs.h"
 
 enum { MOST_INPUTS = 16 };
@@ -178,7 +179,7 @@ static weir_status input_add(struct drawing *d, const char *what)
 {
     const struct weir_schedule_kind *kind;
     bool named = schedule_is_auto(what) || weir_schedule_kind_find(what, &kind) == WEIR_OK;
-    bool is_file = !named && (!strcmp(what, "-") || access(what, F_OK) == 0);
+    bool is_file = weir_pipeline_is_file(what) || (!named && (!strcmp(what, "-") || access(what, F_OK) == 0));
     return is_file ? file_add(d, what) : made_add(d, what);
 }
 

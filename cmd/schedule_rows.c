@@ -118,6 +118,18 @@ weir_status schedule_rows_add(struct schedule_rows *rows, const struct schedule_
     return status;
 }
 
+weir_status schedule_rows_leave_out(struct schedule_rows *rows, const char *what, const struct schedule_size *size,
+                                    const char *reason)
+{
+    struct schedule_row *row;
+    weir_status status = row_next(rows, &row);
+    if (status)
+        return status;
+    *row = (struct schedule_row){.name = what, .size = *size, .reason = reason};
+    rows->n++;
+    return WEIR_OK;
+}
+
 /* ---- all of them -------------------------------------------------------------------------------------------------- */
 
 static int real_compare(double a, double b)

@@ -39,6 +39,10 @@ struct schedule_row_options {
 weir_status schedule_rows_add(struct schedule_rows *rows, const struct schedule_row_options *options, const char *what,
                               const struct schedule_size *size);
 
+/* Add a row that is left out. */
+weir_status schedule_rows_leave_out(struct schedule_rows *rows, const char *what, const struct schedule_size *size,
+                                    const char *reason);
+
 /* By ranks and micro-batches, then makespan, then peak; rows left out last. */
 void schedule_rows_sort(struct schedule_rows *rows);
 

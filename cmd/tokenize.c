@@ -51,6 +51,7 @@ struct output {
     const char *path;
     weir_token_writer *writer; /* NULL: there is none, or it is done */
     int64_t n_tokens, n_documents;
+    bool ended; /* the last text has the end token of its own accord */
 };
 
 struct run {
@@ -180,8 +181,9 @@ static void run_close(struct run *run)
 static weir_status tokens_put(const struct run *run, struct output *output, const int32_t *tokens, int64_t n)
 {
     weir_status status = WEIR_OK;
-    if (output->n_documents++ && run->end >= 0)
+    if (output->n_documents++ && run->end >= 0 && !output->ended)
         status = weir_token_writer_put(output->writer, &run->end, 1);
+    output->ended = n && tokens[n - 1] == run->end;
     return status ? status : weir_token_writer_put(output->writer, tokens, n);
 }
 

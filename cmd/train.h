@@ -26,11 +26,13 @@ struct train_options {
     int64_t export_shard_size; /* bytes; 0: the library's */
     int64_t keep;             /* 0: all */
     double stop_after, grace; /* seconds; 0: not given */
+    double timeout;           /* seconds; 0: never */
     int64_t stages, ranks, chunks, replicas, zero, bucket_bytes, microbatches, microbatch_size, seq_len;
-    int64_t steps, warmup, seed, threads, device_memory;
+    int64_t steps, warmup, seed, threads, device_memory, memory_cap;
     int64_t val_every, val_batches; /* 0: chosen */
     double lr, min_lr, weight_decay, grad_clip, dropout, beta1, beta2, eps;
-    bool print_memory, print_program, json, quiet, profile, force;
+    const char *print_memory; /* "", "full"; NULL: not given */
+    bool print_program, json, quiet, profile, force;
     bool resume, new_data, keep_best, checkpoint_sync;
     bool evaluates; /* weir evaluate: no steps, and val_data is its --data */
     struct options given;
@@ -130,8 +132,12 @@ int train_failed(const struct train_options *options, weir_status status, bool l
 /* Values of options that are not given. */
 #define TRAIN_OPTIONS_DEFAULT                                                                                          \
     {.data_format = "auto", .schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw",   \
-     .device = "cpu", .dtype = "f32", .export_dtype = "source", .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1,      \
-     .threads = 1, .grace = 120, .lr = -1, .min_lr = -1, .weight_decay = -1, .grad_clip = 1}
+     .device = "cpu", .dtype = "f32", .export_dtype = "source", .replicas = 1, .microbatch_size = 4, .steps = 200,     \
+     .warmup = -1, .seed = 1, .threads = 1, .grace = 120, .timeout = 60, .lr = -1, .min_lr = -1, .weight_decay = -1,   \
+     .grad_clip = 1}
+
+/* "s" unless n is 1. */
+const char *plural(int64_t n);
 
 /* "train" or "evaluate", for messages. */
 const char *train_command(const struct train_options *options);

@@ -227,10 +227,11 @@ static weir_status state_take(struct train_run *run, weir_checkpoint *checkpoint
 {
     const struct train_options *o = run->options;
     const struct weir_checkpoint_info *info = weir_checkpoint_info(checkpoint);
+    char shown[WEIR_ERROR_MAX];
     weir_status status = run_compare(run, info);
     if (!status && info->step > o->steps)
-        status = WEIR_FAIL(WEIR_ERR_USAGE, "checkpoint '%s' has %" PRId64 " steps, --steps %" PRId64 " is the total: give more",
-                           info->folder, info->step, o->steps);
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "checkpoint '%s' has %" PRId64 " step%s, --steps %" PRId64 " is the total: give more",
+                           info->folder, info->step, plural(info->step), o->steps);
     if (!status)
         status = weir_engine_load(run->engine, checkpoint);
     if (status)
@@ -242,20 +243,21 @@ static weir_status state_take(struct train_run *run, weir_checkpoint *checkpoint
     run->seconds_before = info->seconds;
     run->checkpoints.saved_step = info->step;
     if (run->leads && !o->quiet)
-        fprintf(stderr, "weir train: goes on from '%s'\n", info->folder);
+        fprintf(stderr, "weir train: goes on from '%s'\n", weir_printable(info->folder, shown, sizeof shown));
     return WEIR_OK;
 }
 
 static weir_status resume(struct train_run *run)
 {
     const char *dir = run->options->checkpoint_dir;
+    char shown[WEIR_ERROR_MAX];
     weir_checkpoint *checkpoint;
     weir_status status = weir_engine_newest(run->engine, dir, passed_over, NULL, &checkpoint);
     if (status)
         return status;
     if (!checkpoint) {
         if (run->leads)
-            fprintf(stderr, "weir train: '%s' has no whole checkpoint: begins at step 0\n", dir);
+            fprintf(stderr, "weir train: '%s' has no whole checkpoint: begins at step 1\n", weir_printable(dir, shown, sizeof shown));
         return WEIR_OK;
     }
     status = state_take(run, checkpoint);
@@ -273,8 +275,8 @@ static weir_status empty_check(const struct train_run *run)
     weir_status status = run->leads ? weir_checkpoint_list(dir, &arena, &entries, &n) : WEIR_OK;
     for (int i = n - 1; i >= 0 && !status; i--)
         if (weir_checkpoint_is(entries[i].folder))
-            status = WEIR_FAIL(WEIR_ERR_USAGE, "'%s' holds checkpoints, the newest after %" PRId64 " steps: go on from there with "
-                               "--resume, or give another --checkpoint-dir", dir, entries[i].step);
+            status = WEIR_FAIL(WEIR_ERR_USAGE, "'%s' holds checkpoints, the newest after %" PRId64 " step%s: go on from there with "
+                               "--resume, or give another --checkpoint-dir", dir, entries[i].step, plural(entries[i].step));
     weir_arena_release(&arena);
     return status;
 }
@@ -365,7 +367,8 @@ static weir_status last_save(struct train_run *run)
     bool validated = !isnan(run->val_loss) && run->val_step == run->n_done;
     status = save_begin(run, validated ? &run->val_loss : NULL, false);
     if (!status && run->leads && run->stopped && !run->options->quiet)
-        fprintf(stderr, "weir train: saved after %" PRId64 " steps: the same command with --resume goes on\n", run->n_done);
+        fprintf(stderr, "weir train: saved after %" PRId64 " step%s: the same command with --resume goes on\n", run->n_done,
+                plural(run->n_done));
     return status;
 }
 

@@ -108,7 +108,7 @@ static void source_json(json_t *result, const char *name, const struct train_sou
 void train_data_json(const struct train_run *run, json_t *result)
 {
     source_json(result, "data", &run->train);
-    source_json(result, "val_data", &run->validation);
+    source_json(result, run->options->evaluates ? "data" : "val_data", &run->validation);
 }
 
 /* ---- feeding ------------------------------------------------------------------------------------------------------- */

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "cmd/launched.h"
+#include "cmd/memory_print.h"
 #include "cmd/paths.h"
 #include "cmd/synonyms.h"
 #include "cmd/train.h"
@@ -106,19 +107,44 @@ static weir_status model_build(const struct train_options *o, struct train_run *
     return weir_model_build(run->model, &params, &run->arena, &run->graph);
 }
 
+/* Lines or JSON; a run that does not fit the cap is shown too. */
+static weir_status memory_show(const struct train_run *run, const struct weir_engine_config *config)
+{
+    enum { DIGITS = 17 };
+    struct weir_arena arena = {0};
+    struct weir_text text = {0};
+    struct weir_memory_report report = {.ranks = NULL};
+    weir_status status = weir_engine_memory(config, &arena, &report);
+    if (report.ranks && run->leads && run->options->json) {
+        weir_json_append(&text, memory_json(&report), DIGITS);
+        printf("%s\n", text.status ? "" : text.data);
+    } else if (report.ranks && run->leads) {
+        train_layout_print(run, stdout);
+        memory_print(&report, stdout);
+    }
+    status = status ? status : text.status;
+    weir_text_release(&text);
+    weir_arena_release(&arena);
+    return status;
+}
+
 /* What was asked for, once it is whole: a run that cannot be prints its message alone. */
 static weir_status preview_print(const struct train_run *run, const struct weir_engine_config *config)
 {
     const struct train_options *o = run->options;
+    bool full = o->print_memory && *o->print_memory;
     char *text = NULL;
     size_t bytes = 0;
+    weir_status shown = o->print_memory && !full ? memory_show(run, config) : WEIR_OK;
+    if (shown || (!full && !o->print_program))
+        return shown;
     FILE *out = open_memstream(&text, &bytes);
     if (!out)
         return WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for a table");
-    weir_status status = weir_engine_preview(config, o->print_memory ? out : NULL, o->print_program ? out : NULL);
+    weir_status status = weir_engine_preview(config, full ? out : NULL, o->print_program ? out : NULL);
     if (fclose(out) != 0 && !status)
         status = WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for a table");
-    if (!status && o->print_memory && run->leads) {
+    if (!status && full && run->leads) {
         printf("# ");
         train_layout_print(run, stdout);
     }
@@ -160,6 +186,7 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.replicas = (int)o->replicas;
     config.zero = (int)o->zero;
     config.bucket_bytes = o->bucket_bytes;
+    config.timeout = o->timeout;
     config.profiles = o->profile;
     config.transport = o->transport;
     weir_status status = o->transport ? WEIR_OK : weir_transport_launched(o->device, &config.transport);

@@ -219,9 +219,9 @@ weir_status train_steps(struct train_run *run, int *signal_out)
     *signal_out = train_stop_signal(stop);
     run->stopped = stop && run->n_done < run->options->steps;
     if (train_stop_is_time(stop) && !run->options->quiet && run->leads)
-        fprintf(stderr, "weir train: stopped by --stop-after after %lld steps\n", (long long)run->n_done);
+        fprintf(stderr, "weir train: stopped by --stop-after after %lld step%s\n", (long long)run->n_done, plural(run->n_done));
     if (*signal_out && !run->options->quiet && run->leads)
-        fprintf(stderr, "weir %s: stopped by signal %d after %lld steps%s\n", train_command(run->options), *signal_out,
-                (long long)run->n_done, run->validation_cut ? ", the validation was not finished" : "");
+        fprintf(stderr, "weir %s: stopped by signal %d after %lld step%s%s\n", train_command(run->options), *signal_out,
+                (long long)run->n_done, plural(run->n_done), run->validation_cut ? ", the validation was not finished" : "");
     return status;
 }

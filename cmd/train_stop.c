@@ -164,7 +164,7 @@ weir_status train_export(struct train_run *run, weir_status status)
         saved = weir_engine_export(run->engine, &export);
     train_failure_keep(&run->export, saved);
     if (!saved && run->leads && run->n_done && (status || run->n_done < o->steps) && !o->quiet)
-        fprintf(stderr, "weir train: the export has the parameters after %lld steps\n", (long long)run->n_done);
+        fprintf(stderr, "weir train: the export has the parameters after %lld step%s\n", (long long)run->n_done, plural(run->n_done));
     if (saved)
         weir_engine_fail(run->engine, saved);
     weir_error_put(message);

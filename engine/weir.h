@@ -67,6 +67,7 @@
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/checkpoint/export.h"
 #include "engine/program/config.h"
+#include "engine/program/memory_report.h"
 #include "engine/program/pipeline.h"
 #include "engine/report/events.h"
 #include "kernels/op.h"
@@ -173,8 +174,9 @@ weir_status weir_engine_moment_read(weir_engine *engine, enum weir_checkpoint_ki
 weir_status weir_engine_moment_write(weir_engine *engine, enum weir_checkpoint_kind kind, const char *name, const float *values,
                                      size_t n);
 
-/* Make `dir` where it is not there, and find out whether it can be written and is the same folder for all processes.
- * WEIR_ERR_IO: it cannot be written.  WEIR_ERR_INVALID: a process, whose host is named, has another folder of that name. */
+/* Make `dir` where it is not there, and find out whether it can be written and is the same folder for all processes.  Until the
+ * engine is closed, or this is called again, other engines are refused there, where the file system has locks.
+ * WEIR_ERR_IO: it cannot be written, or another engine has had it for ten seconds.  WEIR_ERR_INVALID: a process, whose host is named, has another folder of that name. */
 weir_status weir_engine_save_check(weir_engine *engine, const char *dir);
 
 /* Write the checkpoint DIR/step-N, N being the steps done, and remove what need not stay (struct weir_save).  Returns when it is
@@ -243,6 +245,11 @@ void weir_engine_print_program(const weir_engine *engine, FILE *out);
 
 /* Compile only, and print: what a run would need, without allocating it. */
 weir_status weir_engine_preview(const struct weir_engine_config *config, FILE *memory_out, FILE *program_out);
+
+/* What the ranks of such a run would take; no device is asked, and it need not be in this build.  *report_out lives in `arena`.
+ * With a cap that is exceeded the report is filled in, and the result is WEIR_ERR_NOFIT with the options that would help. */
+weir_status weir_engine_memory(const struct weir_engine_config *config, struct weir_arena *arena,
+                               struct weir_memory_report *report_out);
 
 #ifdef __cplusplus
 }

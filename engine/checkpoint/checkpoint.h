@@ -42,6 +42,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/alloc.h" /* weir_free */
 #include "base/arena.h"
 #include "base/status.h"
 

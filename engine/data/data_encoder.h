@@ -27,7 +27,7 @@ struct weir_data_encoder {
                           int64_t *n_out);
     const char *name;   /* for messages; lives as long as the sources */
     int64_t vocabulary; /* one more than the largest id */
-    int32_t end;        /* the token between two documents; -1: there is none */
+    int32_t end;        /* the token between two documents, unless the first one's last token is it; -1: there is none */
 };
 
 #endif

@@ -36,10 +36,12 @@ static weir_status document_add(void *context, const char *text, size_t bytes)
     weir_status status = encoder->encode(encoder->context, text, bytes, &arena, &made, &n);
     if (!status)
         status = weir_grow(&tokens->bytes, &tokens->room, (tokens->n + (size_t)n + 1) * WIDTH, 1);
-    if (!status && tokens->n_documents++ && encoder->end >= 0)
+    if (!status && tokens->n_documents++ && encoder->end >= 0 && !tokens->ended)
         token_put(tokens, encoder->end);
     for (int64_t i = 0; i < n && !status; i++)
         token_put(tokens, made[i]);
+    if (!status)
+        tokens->ended = n && made[n - 1] == encoder->end;
     weir_arena_release(&arena);
     return status;
 }

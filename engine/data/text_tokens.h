@@ -2,6 +2,8 @@
 #ifndef WEIR_ENGINE_DATA_TEXT_TOKENS_H
 #define WEIR_ENGINE_DATA_TEXT_TOKENS_H
 
+#include <stdbool.h>
+
 #include "engine/data/data_encoder.h"
 #include "engine/data/data_format.h"
 
@@ -10,6 +12,7 @@ struct weir_text_tokens {
     unsigned char *bytes;              /* 4 each, little-endian */
     size_t n, room;                    /* tokens, bytes there is room for */
     int64_t n_documents;
+    bool ended; /* the last text has the end token of its own accord */
 };
 
 /* The encoder as it will be used: `encode` is NULL where tokens are bytes.  `vocabulary`: of the model, which must have room for

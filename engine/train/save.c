@@ -1,4 +1,6 @@
 /* Checkpoints of an engine: the public functions. */
+#include <unistd.h>
+
 #include "engine/checkpoint/runner_state.h"
 #include "engine/checkpoint/shared_folder.h"
 #include "engine/train/saver.h"
@@ -52,7 +54,17 @@ weir_status weir_engine_save_wait(weir_engine *engine)
 weir_status weir_engine_save_check(weir_engine *engine, const char *dir)
 {
     weir_status status = weir_engine_here(engine);
-    return status ? status : weir_shared_folder_check(&engine->runner.world, dir);
+    if (status)
+        return status;
+    weir_folder_unlock(engine);
+    return weir_shared_folder_check(&engine->runner.world, dir, &engine->folder_lock);
+}
+
+void weir_folder_unlock(weir_engine *engine)
+{
+    if (engine->folder_lock >= 0)
+        close(engine->folder_lock);
+    engine->folder_lock = -1;
 }
 
 weir_status weir_engine_newest(weir_engine *engine, const char *dir, weir_checkpoint_said_fn said, void *context,

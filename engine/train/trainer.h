@@ -30,11 +30,15 @@ struct weir_engine {
     int64_t *compute_ns;            /* [n_ranks], of the last step */
     bool *fed;                      /* [n_inputs][n_replicas * n_microbatches]: since the last run, of what ranks here read */
     struct weir_saver *saver;       /* NULL: no checkpoint was written yet */
+    int folder_lock;                /* a descriptor that keeps other runs out of the folder of checkpoints; -1: none */
     double *losses;                 /* of an evaluation: [n_replicas * n_microbatches] */
 };
 
 /* WEIR_ERR_INVALID in a child after fork(): the blocks may be shared with the parent, which still runs. */
 weir_status weir_engine_here(const weir_engine *engine);
+
+/* Let other runs into the folder of checkpoints (save.c). */
+void weir_folder_unlock(weir_engine *engine);
 
 /* Wait for a checkpoint that is being written, and forget it; NULL is fine (saver.c). */
 void weir_saver_close(struct weir_saver *saver);

@@ -55,7 +55,7 @@ weir_status weir_transport_launched(const char *device, const char **name_out)
     const struct weir_device_kind *kind;
     weir_status status = weir_launcher_detect((const char *const *)environ, &launcher);
     if (!status)
-        status = weir_device_list_kind(device, &kind);
+        status = weir_device_list_kind_plan(device, &kind); /* of a run that may only be printed */
     if (status)
         return status;
     bool several = weir_launcher_started(&launcher) > 1, on_host = kind->flags & WEIR_DEVICE_HOST_MEMORY;

@@ -79,7 +79,12 @@ enum { WEIR_EXCHANGE_MAX = 512 }; /* bytes that each process can give to an exch
 
 struct weir_transport_config {
     int n_threads;      /* with which each process computes: decides whether waits spin before they sleep */
-    int64_t timeout_ns; /* of one wait; > 0 */
+    int64_t timeout_ns; /* of one wait; 0: none.  With `look` it holds only where there are several hosts */
+
+    /* Asked at every look after the peers; what is not WEIR_OK ends the wait.  NULL: nobody. */
+    weir_status (*look)(void *context);
+    void *look_context;
+    size_t block_bytes; /* of memory that every process has for itself and those of its host see; zeroed */
 };
 
 struct weir_transport_info {
@@ -163,6 +168,9 @@ struct weir_transport_kind {
     /* Leave.  After a failure of another process it waits for the end of that one, WEIR_TRANSPORT_GRACE_NS at most, so that
      * the process that failed first is the first to end.  NULL is fine. */
     void (*close)(weir_transport *transport);
+
+    /* The block of `rank`, 64-byte aligned; NULL: on another host.  There until close. */
+    void *(*block)(const weir_transport *transport, int rank);
 
     /* Every process gives `bytes` (at most WEIR_EXCHANGE_MAX) and gets those of all, rank by rank.  Nobody returns before
      * all have called; 0 bytes make a barrier. */

@@ -59,7 +59,7 @@ numbers() {
     [[ "$output" == *"'D' holds checkpoints, the newest after 2 steps: go on from there with --resume"* ]]
     run "$WEIR" "${base[@]}" --steps 2 --checkpoint-dir E --resume
     [ "$status" -eq 0 ]
-    [[ "$output" == *"'E' has no whole checkpoint: begins at step 0"* ]]
+    [[ "$output" == *"'E' has no whole checkpoint: begins at step 1"* ]]
 }
 
 @test "another model, optimizer, seed or other data are refused by name; other data with --new-data are not" {
@@ -178,6 +178,18 @@ signalled() {
     train --steps 3 --checkpoint-dir D --resume
 }
 
+@test "two runs cannot write into one folder, and one that has just died is waited for" {
+    "$WEIR" "${base[@]}" --metrics m --steps 100000 --checkpoint-dir D --checkpoint-every 100000 3>&- &
+    local pid=$!
+    until { [ -s m ] && [ "$(wc -l <m)" -ge 3 ]; } || ! kill -0 "$pid"; do sleep 0.05; done
+    run train --steps 2 --checkpoint-dir D --resume
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"'D' is being written by another run: wait for its end, or give this one another folder"* ]]
+    (sleep 1 && kill -KILL "$pid") 3>&- &
+    train --steps 2 --checkpoint-dir D --resume
+    [ "$(ls D)" = step-000002 ]
+}
+
 @test "options about checkpoints without their folder are refused" {
     for option in "--resume" "--keep 2" "--checkpoint-every 5" "--keep-best"; do
         run train --steps 2 $option
@@ -191,10 +203,10 @@ signalled() {
 
 @test "the copy of the state is in the memory table, counts, and --checkpoint-sync does without" {
     local rows
-    rows=$(train --steps 2 --stages 1 --checkpoint-dir D --print-memory | awk '/copy of the state for checkpoints/ { print $3 }')
-    [ "$rows" = "$(train --steps 2 --stages 1 --print-memory | awk '/^rank 0: / { print $4 + $11 }')" ] # params and optimizer
+    rows=$(train --steps 2 --stages 1 --checkpoint-dir D --print-memory full | awk '/copy of the state for checkpoints/ { print $3 }')
+    [ "$rows" = "$(train --steps 2 --stages 1 --print-memory full | awk '/^rank 0: / { print $4 + $11 }')" ] # params and optimizer
     [ ! -e D ]
-    ! train --steps 2 --checkpoint-dir D --checkpoint-sync --print-memory | grep 'copy of the state'
+    ! train --steps 2 --checkpoint-dir D --checkpoint-sync --print-memory full | grep 'copy of the state'
     run train --steps 2 --stages 1 --checkpoint-dir D --device-memory 33M
     [ "$status" -eq 3 ]
     [[ "$output" == *": it fits with --checkpoint-sync"* ]]

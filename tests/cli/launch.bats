@@ -22,7 +22,7 @@ numbers() {
 # begun N: the run in the background has taken N steps
 begun() {
     for _ in $(seq 400); do
-        [ "$(grep -c '"step"' metrics 2>/dev/null)" -ge "$1" ] && return
+        [ -e metrics ] && [ "$(grep -c '"step"' metrics)" -ge "$1" ] && return
         sleep 0.05
     done
     false
@@ -103,7 +103,7 @@ ROWS
         wait "$launcher" || status=$?
         [ "$status" -eq 4 ]
         [ "$(grep -c . errors)" -eq 1 ]
-        grep -q "^weir launch: rank 1 (process $victim on .*) was ended by signal .*: waiting for rank 1, .*has died" errors
+        grep -q "^weir launch: rank 1 (process $victim on .*) was ended by signal .*has died" errors
         none_left
         rm metrics
     done

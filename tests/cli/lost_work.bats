@@ -84,7 +84,7 @@ nothing_left() {
     code=0
     wait "$pid" || code=$?
     [ "$code" -eq 130 ]
-    grep -q 'stopped by signal 2 after 1 steps, the validation was not finished' messages
+    grep -q 'stopped by signal 2 after 1 step, the validation was not finished' messages
     [ "$(grep -c '"step"' m)" -eq 1 ]
     run ! grep -q val_loss m
     [ -s e/model.safetensors ]

@@ -60,6 +60,36 @@ setup() {
     [[ "$output" == *"the costs have 4 stages, which do not divide over 3 ranks"* ]]
 }
 
+@test "auto is listed with the others, and named where a name is not known" {
+    run -0 "$WEIR" schedule list
+    [[ "${lines[-1]}" == "auto  "* ]]
+    run -0 bash -c '"$WEIR" schedule list --json | grep -c "\"name\": \"auto\""'
+    for i in $(seq 60); do printf 'line %d of a small text: the quick brown fox\n' "$i"; done >text
+    for command in "train --model gpt2-tiny --data text --schedule" "schedule make -p 2 -m 2" "schedule simulate -p 2 -m 2" \
+        "schedule compare -p 2 -m 2"; do
+        run -2 "$WEIR" $command bird-of-paradise
+        [[ "$output" == *"unknown schedule 'bird-of-paradise': it is one of gpipe, "*", auto" ]]
+        run -2 "$WEIR" $command autp
+        [[ "$output" == *"did you mean 'auto'?" ]]
+    done
+}
+
+@test "training with auto takes a cap in bytes" {
+    for i in $(seq 60); do printf 'line %d of a small text: the quick brown fox\n' "$i"; done >text
+    activations() {
+        "$WEIR" train --model gpt2-tiny --data text --stages 4 --microbatches 8 --schedule auto --print-memory "$@" |
+            awk '$2 == "activations" && $3 + $4 > most { most = $3 + $4 } END { print most }'
+    }
+    usual=$(activations)
+    run -1 "$WEIR" train --model gpt2-tiny --data text --stages 4 --microbatches 8 --schedule auto --memory-cap 3M --print-memory
+    [[ "$output" == *"the leanest takes "*" times as much, use a greater --memory-cap"* ]]
+    run activations --memory-cap 12M
+    [ "$output" -le $((12 << 20)) ]
+    [ "$(activations --memory-cap 64M)" -ge "$usual" ]
+    run -2 "$WEIR" train --model gpt2-tiny --data text --schedule 1f1b --memory-cap 12M
+    [[ "$output" == *"--memory-cap is for --schedule auto, not for '1f1b'"* ]]
+}
+
 @test "training with auto has the bits of one stage" {
     for i in $(seq 60); do printf 'line %d of a small text: the quick brown fox\n' "$i"; done >text
     trained() {
@@ -199,7 +229,7 @@ setup() {
 
 # Bytes of ACTIVATIONS on the rank that needs most, from the memory table.
 packed() {
-    "$WEIR" train --model gpt2-tiny "$@" --microbatches 16 --print-memory |
+    "$WEIR" train --model gpt2-tiny "$@" --microbatches 16 --print-memory full |
         awk '$2 == "activations" && $3 + $4 > most { most = $3 + $4 } END { print most }'
 }
 

@@ -77,6 +77,7 @@ losses() {
     [ "$status" -eq 0 ]
     [ "$output" = "$("$WEIR" evaluate --init-from tuned --data ids.bin --seq-len 8 -q)" ]
     [ "$output" != "$("$WEIR" evaluate --init-from tuned --data book.txt --tokenizer bytes --seq-len 8 -q)" ]
+    [ "$("$WEIR" evaluate --init-from tuned --data book.txt --seq-len 8 -q --json | "$JSON_GET" data.tokenizer)" = '"tuned"' ]
 }
 
 @test "generate takes another tokenizer, or bytes" {
@@ -98,7 +99,7 @@ losses() {
     { printf the | encode; echo 257; printf 'thus, a thing' | encode; echo 257; printf 'and more of that, another thing' | encode; } | words2 >lines.bin
     losses --model model --data lines.jsonl >of_lines
     losses --model model --data lines.bin | cmp of_lines -
-    run --separate-stderr "$WEIR" train --model model --data lines.jsonl --steps 1 --seq-len 8 --json
+    run --separate-stderr "$WEIR" train --model model --data lines.jsonl --steps 1 --seq-len 8 --microbatches 1 --json
     [[ "${stderr_lines[1]}" == "data: lines.jsonl as JSON Lines, 43 tokens of tokenizer model of 3 documents" ]]
 }
 

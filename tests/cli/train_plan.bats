@@ -26,9 +26,9 @@ numbers() {
         --optimizer sgd --recompute 'h.1.*' --metrics b -q
     [ "$(numbers a | wc -l)" -ge 6 ]
     [ "$(numbers a)" = "$(numbers b)" ]
-    "$WEIR" train --plan plan.json --print-memory >a.txt
+    "$WEIR" train --plan plan.json --print-memory full >a.txt
     "$WEIR" train --model gpt2-tiny --first-layers "$first" --seq-len 16 --microbatch-size 2 --microbatches 6 --schedule zb-h1 \
-        --optimizer sgd --recompute 'h.1.*' --print-memory >b.txt
+        --optimizer sgd --recompute 'h.1.*' --print-memory full >b.txt
     cmp a.txt b.txt
 }
 
@@ -38,7 +38,7 @@ numbers() {
     train --model gpt2-tiny --first-layers 0,5,9,13 --schedule auto --metrics c -q
     [ "$(numbers a)" = "$(numbers b)" ]
     [ "$(numbers a)" = "$(numbers c)" ]
-    run "$WEIR" train --model gpt2-tiny --layout 'Et*2|(tt|)*2L' --schedule interleaved --chunks 2 --print-memory
+    run "$WEIR" train --model gpt2-tiny --layout 'Et*2|(tt|)*2L' --schedule interleaved --chunks 2 --print-memory full
     [ "$status" -eq 0 ]
     [[ "${lines[0]}" == *"4 stages on 2 ranks x 2 chunks (interleaved)"* ]]
 }

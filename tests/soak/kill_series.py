@@ -123,7 +123,7 @@ def chain(kind, kills_left, lengths, wanted, weir, folder, rng):
         step = resumed_step(text)
         if step is not None and durable is not None and step < durable:
             fail(f"{kind}: goes on from step {step}, though step {durable} was durable")
-        if "begins at step 0" in text and durable is not None:
+        if "has no whole checkpoint" in text and durable is not None:
             fail(f"{kind}: begins anew, though step {durable} was durable: {text}")
         if not killed:
             break

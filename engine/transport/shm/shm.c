@@ -75,7 +75,7 @@ static weir_status lobby_open(weir_transport *transport)
                                           &transport->lobbies);
     status = weir_shm_agree(transport, status);
     if (!status)
-        status = weir_shm_segments_open(transport, sizeof(struct weir_shm_lobby), transport->lobbies);
+        status = weir_shm_segments_open(transport, sizeof(struct weir_shm_lobby) + transport->config.block_bytes, transport->lobbies);
     if (!status) {
         weir_futex_init(&weir_shm_lobby(transport, transport->info.local_rank)->turn, (uint32_t)WEIR_SHM_FIRST);
         transport->turn = (uint32_t)WEIR_SHM_FIRST;

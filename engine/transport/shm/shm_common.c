@@ -25,6 +25,11 @@ struct weir_futex *weir_shm_link_flag(const struct weir_shm_link *link, int rank
     return (struct weir_futex *)(void *)link->segments[link->transport->local_of[rank]].base + event;
 }
 
+void *weir_shm_block(const weir_transport *transport, int rank)
+{
+    return weir_shm_is_here(transport, rank) ? weir_shm_lobby(transport, transport->local_of[rank])->block : NULL;
+}
+
 weir_status weir_shm_here(const weir_transport *transport)
 {
     return weir_process_check(transport->process, "a transport");

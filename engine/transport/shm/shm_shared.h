@@ -81,6 +81,7 @@ struct weir_shm_lobby {
     struct weir_futex turn; /* of exchanges and broadcasts; what two turns carry is kept */
     char notes[2][WEIR_EXCHANGE_MAX];
     char chunks[2][WEIR_SHM_CHUNK];
+    _Alignas(64) char block[]; /* config.block_bytes */
 };
 
 struct weir_transport {
@@ -160,7 +161,7 @@ weir_status weir_shm_finish(struct weir_shm_link *link);
 
 /* The functions of struct weir_transport_kind that every table here has: all but name, summary, open and close. */
 #define WEIR_SHM_FUNCTIONS                                                                                             \
-    .info = weir_shm_info, .stop = weir_shm_stop, .exchange = weir_shm_exchange,                                       \
+    .info = weir_shm_info, .stop = weir_shm_stop, .block = weir_shm_block, .exchange = weir_shm_exchange,              \
     .broadcast = weir_shm_broadcast, .link_open = weir_shm_handle_open, .link_close = weir_shm_handle_close,           \
     .memory = weir_shm_handle_memory, .mirror_bytes = weir_shm_handle_mirror_bytes, .begin = weir_shm_handle_begin,    \
     .wait = weir_shm_handle_wait, .signal = weir_shm_handle_signal, .passed = weir_shm_handle_passed,                  \

@@ -121,10 +121,13 @@ static weir_status peers_look(weir_transport *transport)
 
 weir_status weir_shm_look(weir_transport *transport)
 {
-    if (!transport->failed)
-        return transport->lobby_is_open ? peers_look(transport) : WEIR_OK;
-    weir_error_put(transport->failure);
-    return transport->failed;
+    const struct weir_transport_config *config = &transport->config;
+    if (transport->failed) {
+        weir_error_put(transport->failure);
+        return transport->failed;
+    }
+    weir_status status = transport->lobby_is_open ? peers_look(transport) : WEIR_OK;
+    return status || !config->look ? status : weir_shm_fail(transport, config->look(config->look_context));
 }
 
 void weir_shm_stop(weir_transport *transport, weir_status status)
@@ -175,10 +178,13 @@ weir_status weir_shm_watch_look(weir_transport *transport, struct weir_shm_watch
     if (now - watch->looked_ns < WEIR_TRANSPORT_LOOK_NS)
         return WEIR_OK;
     watch->looked_ns = now;
+    const struct weir_transport_config *config = &transport->config;
     weir_status status = transport->lobby_is_open ? peers_look(transport) : WEIR_OK;
-    if (!status && now - watch->start_ns > transport->config.timeout_ns)
-        status = weir_shm_fail(transport, WEIR_FAIL(WEIR_ERR_TIMEOUT, "nothing came in %.1f s",
-                                                    (double)transport->config.timeout_ns * 1e-9));
+    if (!status && config->look)
+        status = weir_shm_fail(transport, config->look(config->look_context));
+    bool has_limit = config->timeout_ns && (!config->look || transport->info.n_hosts > 1);
+    if (!status && has_limit && now - watch->start_ns > config->timeout_ns)
+        status = weir_shm_fail(transport, WEIR_FAIL(WEIR_ERR_TIMEOUT, "nothing came in %.1f s", (double)config->timeout_ns * 1e-9));
     return status;
 }
 

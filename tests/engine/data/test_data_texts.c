@@ -125,6 +125,15 @@ static void the_end_token_stands_between_lines_and_between_files(void **state)
     holds(plain, 2, &again, of_plain, 6);
 }
 
+static void a_text_that_ends_by_itself_gets_no_second_end(void **state)
+{
+    (void)state;
+    struct letters letters = letters_of(WORD + 3);
+    const char *path = written("ends.jsonl", "{\"text\": \"a one\"}\n{\"text\": \"one b\"}\n{\"text\": \"c\"}\n");
+    const int32_t wanted[] = {7, WORD + 1, ' ', WORD + 3, 7, WORD + 3, ' ', WORD + 1, WORD + 3, 7, WORD + 1};
+    holds(&path, 1, &letters, wanted, 11);
+}
+
 static void a_byte_order_mark_is_no_part_of_a_text(void **state)
 {
     (void)state;
@@ -269,6 +278,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_text_has_the_tokens_of_its_encoder),
         cmocka_unit_test(the_end_token_stands_between_lines_and_between_files),
+        cmocka_unit_test(a_text_that_ends_by_itself_gets_no_second_end),
         cmocka_unit_test(a_byte_order_mark_is_no_part_of_a_text),
         cmocka_unit_test(a_gzip_text_is_unpacked_first),
         cmocka_unit_test(files_of_tokens_need_no_encoder),

@@ -94,7 +94,7 @@ static void what_mpi_leaves_behind_spoils_no_later_engine(void **state)
         print_message("skipped: this build has no MPI\n");
         return;
     }
-    assert_fails(engine_try("mpi", 2), WEIR_ERR_USAGE, "need 2 processes, 1 were started");
+    assert_fails(engine_try("mpi", 2), WEIR_ERR_USAGE, "needs 2 processes, 1 were started");
     assert_ok(engine_try(NULL, 2));
     assert_ok(engine_try("mpi", 1));
     assert_ok(engine_try(NULL, 1));
