@@ -217,7 +217,7 @@ static weir_status row_draw(const struct schedule_row_options *options, const st
     if (!status)
         status = weir_schedule_simulate(&c.schedule, &c.costs, &kept, arena, &simulation);
     if (!status)
-        status = drawing_title(row->name, &c.schedule, arena, &title);
+        status = drawing_title(row->name, &c.schedule, "predicted", arena, &title);
     return status ? status : weir_timeline_simulated(&simulation, &c.costs, title, "", arena, out);
 }
 

@@ -28,7 +28,7 @@ struct schedule_cost_options {
     {"comm", 0, OPTION_REAL, offsetof(type, cost.comm), "T", only "time of a transfer between ranks (default 0)", 0,   \
      1e300},                                                                                                           \
     {"costs", 0, OPTION_TEXT, offsetof(type, cost.costs), "FILE",                                                      \
-     only "JSON with costs per stage or layer and per edge, instead of --time and --mem", 0, 0},                       \
+     only "JSON with costs per stage or layer and per edge, or a trace, instead of --time and --mem", 0, 0},                       \
     {"mem", 0, OPTION_TEXT, offsetof(type, cost.mem), "B=X,W=Y,IW=Y",                                                  \
      only "held per micro-batch of a stage: from F to B or I, from I to W, and what of that I makes (default: "        \
           "counted)", 0, 0}

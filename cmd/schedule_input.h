@@ -12,8 +12,15 @@ struct schedule_size {
     int64_t ranks, chunks, microbatches, group_size;
 };
 
+/* The whole of a file ("-": standard input), for weir_free(). */
+weir_status schedule_text_read(const char *path, char **text_out, size_t *bytes_out);
+
 /* A file ("-": standard input) in the dialect called `dialect` (NULL: torch). */
 weir_status schedule_load(const char *path, const char *dialect, struct weir_arena *arena, struct weir_schedule *out);
+
+/* The same of its text, from schedule_text_read(), which is freed in any case. */
+weir_status schedule_take(char *text, size_t bytes, const char *path, const char *dialect, struct weir_arena *arena,
+                          struct weir_schedule *out);
 
 /* The schedule called `name` at the given size. */
 weir_status schedule_make(const char *name, const struct schedule_size *size, struct weir_arena *arena,

@@ -234,9 +234,9 @@ static weir_status pictures_write(const struct values *values, const char *what,
     if (!status && format == DRAWING_TRACE)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "'%s' is no name of a drawing: use .html, .svg or .txt, or --trace", values->draw);
     if (!status)
-        status = drawing_title(what, &simulation->lowered, arena, &title);
+        status = drawing_title(what, &simulation->lowered, "predicted", arena, &title);
     if (!status)
-        status = weir_timeline_simulated(simulation, costs, title, "", arena, &timeline);
+        status = weir_timeline_simulated(simulation, costs, title, costs->unit ? costs->unit : "", arena, &timeline);
     return status ? status
                   : drawing_write(all, 1, format, &(struct weir_draw_options){.zoom = "weir schedule draw has --from, --to and --width"},
                          values->draw);

@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "schedules/simulate/simulate.h"
+#include "schedules/simulate/traced_costs.h"
 
 /* A number that may be missing; *value_out keeps what it has then. */
 static weir_status number(const json_t *object, const char *where, const char *key, double *value_out)
@@ -174,6 +175,13 @@ static weir_status reduce_link_read(json_t *object, const char *path, struct wei
     return status ? status : number(object, where, "bandwidth", &costs->reduce_bandwidth);
 }
 
+static weir_status trace_read(const char *path, struct weir_arena *arena, struct weir_schedule_costs *costs)
+{
+    struct weir_traced trace;
+    weir_status status = weir_traced_load(path, arena, &trace);
+    return status ? status : weir_traced_costs(&trace, arena, costs);
+}
+
 weir_status weir_schedule_costs_load(const char *path, struct weir_arena *arena, struct weir_schedule_costs *costs)
 {
     static const char *const keys[] = {"stages", "layers", "edges", "reduce", "reduce_link", "bucket_bytes", "optimizer",
@@ -183,6 +191,10 @@ weir_status weir_schedule_costs_load(const char *path, struct weir_arena *arena,
     weir_status status = weir_json_load(path, &root);
     if (status)
         return status;
+    if (json_object_get(root, "traceEvents")) {
+        json_decref(root);
+        return trace_read(path, arena, costs);
+    }
     char where[512];
     snprintf(where, sizeof where, "'%s'", path);
     status = weir_json_keys(root, where, keys);

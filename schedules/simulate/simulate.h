@@ -72,6 +72,7 @@ struct weir_schedule_costs {
     const struct weir_stage_costs *layers; /* [n_layers], or NULL: what the caller puts together to `stages` first */
     int n_layers;
     bool halved; /* input and weight are halves of what was given for both */
+    const char *unit; /* of its times, "ms"; NULL: not known */
 };
 
 struct weir_simulation_options {
@@ -139,8 +140,8 @@ weir_status weir_schedule_simulate(const struct weir_schedule *schedule, const s
 /* Read {stages: [{F, I, W, mem_B, mem_W, mem_IW, param_bytes, grad_bytes, optimizer_bytes}], edges: [{from, to,
  * latency, bytes, bandwidth}], reduce, reduce_link: {latency, bandwidth}, bucket_bytes, optimizer} over the values that
  * *costs has; `layers` of the same form may stand in place of `stages`.  F, I and W of a stage must be there, or F and B,
- * which is halved; mem_B and mem_W go together, on all stages or on none; mem_IW
- * (mem_made) is mem_W where it is left out.  WEIR_ERR_IO; WEIR_ERR_INVALID, also for a file without any cost. */
+ * which is halved; mem_B and mem_W go together, on all stages or on none; mem_IW (mem_made) is mem_W where it is left out.
+ * A trace is read too, as weir_traced_costs() does.  WEIR_ERR_IO; WEIR_ERR_INVALID, also for a file without any cost. */
 weir_status weir_schedule_costs_load(const char *path, struct weir_arena *arena, struct weir_schedule_costs *costs);
 
 /* The number of steps when every rank does at most one action per step, transfers included (the rule of PyTorch's
