@@ -19,6 +19,7 @@ struct run {
     struct times *actions; /* [n_stages][4]: F, I, W, B */
     double *optimizer;     /* [n_steps]: all ranks together */
     struct weir_step_report *reports; /* [n_steps] */
+    struct bench_step *steps;         /* [n_steps]: with keeps_events */
     void *data;
 };
 
@@ -100,7 +101,7 @@ static weir_status events_take(struct run *run, int step)
     return status;
 }
 
-static weir_status steps_run(struct run *run)
+static weir_status steps_run(struct run *run, struct weir_arena *arena)
 {
     const struct bench_settings *s = run->settings;
     struct weir_step_report ignored;
@@ -112,6 +113,8 @@ static weir_status steps_run(struct run *run)
             status = weir_engine_step(run->engine, 1e-3, kept < 0 ? &ignored : &run->reports[kept]);
         if (!status && kept >= 0)
             status = events_take(run, kept);
+        if (!status && kept >= 0 && s->keeps_events)
+            status = bench_step_keep(run->engine, arena, &run->steps[kept]);
     }
     return status;
 }
@@ -140,6 +143,7 @@ static weir_status outcome_make(struct run *run, struct weir_arena *arena, struc
     out->median_ms = (double)run->reports[n / 2].step_ns / 1e6;
     out->slowest_ms = (double)run->reports[n - 1].step_ns / 1e6;
     out->bubble = run->reports[n / 2].bubble;
+    out->median_step = run->steps[run->reports[n / 2].step - run->settings->n_warm_up];
     out->optimizer_ms = median(run->optimizer, (size_t)n);
     for (int s = 0; s < n_stages; s++) {
         struct times *t = &run->actions[4 * s];
@@ -173,6 +177,8 @@ static weir_status run_open(struct run *run, struct weir_arena *work)
     if (!status)
         status = weir_arena_alloc(work, (size_t)s->n_steps, sizeof *run->reports, &run->reports);
     if (!status)
+        status = weir_arena_alloc(work, (size_t)s->n_steps, sizeof *run->steps, &run->steps);
+    if (!status)
         status = weir_arena_alloc(work, largest_input(s->graph), 1, &run->data);
     return status;
 }
@@ -184,7 +190,7 @@ weir_status bench_run(const struct bench_settings *settings, const struct weir_s
     struct weir_arena work = {0};
     weir_status status = run_open(&run, &work);
     if (!status)
-        status = steps_run(&run);
+        status = steps_run(&run, arena);
     if (!status)
         status = outcome_make(&run, arena, out);
     weir_engine_close(run.engine);

@@ -2,7 +2,7 @@
 #ifndef WEIR_CMD_BENCH_RUN_H
 #define WEIR_CMD_BENCH_RUN_H
 
-#include "engine/weir.h"
+#include "cmd/bench_trace.h"
 #include "schedules/simulate/simulate.h"
 
 struct bench_settings {
@@ -10,6 +10,7 @@ struct bench_settings {
     const struct weir_graph *graph;
     int n_steps, n_warm_up, threads;
     const char *recompute; /* NULL: none */
+    bool keeps_events;     /* fill in bench_outcome.median_step */
 };
 
 struct bench_outcome {
@@ -19,6 +20,7 @@ struct bench_outcome {
     size_t peak_bytes; /* of the rank that needs most */
     const struct weir_stage_costs *stages; /* [n_stages]: median F, I and W of each, in ms; B counts as I, with W 0 */
     double optimizer_ms;                   /* of a step, all ranks together */
+    struct bench_step median_step;
 };
 
 /* Open an engine, run the steps on made-up data that are the same every time, and close it.  The result lives in `arena`.

@@ -13,6 +13,8 @@
 #include "base/text.h"
 #include "cmd/bench_command.h"
 #include "cmd/bench_run.h"
+#include "cmd/drawing.h"
+#include "cmd/paths.h"
 #include "cmd/schedule_auto.h"
 #include "cmd/schedule_input.h"
 #include "models/model.h"
@@ -20,7 +22,7 @@
 enum { MOST_NAMES = 64, MOST_CHUNKS = 64 };
 
 struct values {
-    const char *model, *recompute;
+    const char *model, *recompute, *html;
     int64_t ranks, chunks, microbatches, microbatch_size, seq_len, steps, warm_up, threads;
     bool json, csv;
 };
@@ -36,6 +38,7 @@ static const struct option_row bench_rows[] = {
     {"warm-up", 0, OPTION_INT, offsetof(struct values, warm_up), "N", "steps before them (2)", 0, 100000},
     {"threads-per-rank", 0, OPTION_INT, offsetof(struct values, threads), "N", "threads of a rank's kernels (1)", 1, 1024},
     {"recompute", 0, OPTION_TEXT, offsetof(struct values, recompute), "LIST", "none (default), full, or layers run again in backward", 0, 0},
+    {"html", 0, OPTION_TEXT, offsetof(struct values, html), "FILE", "draw prediction and median step of each as one page", 0, 0},
     {"csv", 0, OPTION_FLAG, offsetof(struct values, csv), NULL, "print one line per schedule, comma-separated", 0, 0},
     {"json", 0, OPTION_FLAG, offsetof(struct values, json), NULL, "print one JSON object", 0, 0},
     {0},
@@ -51,6 +54,7 @@ struct row {
     bool is_exact; /* its losses are those of one stage */
     struct bench_outcome measured;
     double predicted_ms, predicted_bubble;
+    struct weir_timeline timelines[2]; /* with --html: predicted, measured */
     const char *reason; /* why it did not run; NULL: it did */
 };
 
@@ -111,21 +115,41 @@ static weir_status schedule_make_here(struct bench *b, struct row *row, const st
     return status;
 }
 
+static weir_status timelines_make(struct bench *b, struct row *row, const struct weir_simulation *simulation,
+                                  const struct weir_schedule_costs *costs)
+{
+    struct weir_traced *trace;
+    const char *title;
+    weir_status status = drawing_title(row->name, &simulation->lowered, "predicted", &b->arena, &title);
+    if (!status)
+        status = weir_timeline_simulated(simulation, costs, title, "ms", &b->arena, &row->timelines[0]);
+    if (!status)
+        status = weir_arena_alloc(&b->arena, 1, sizeof *trace, &trace);
+    if (!status)
+        status = bench_step_trace(&row->measured.median_step, &simulation->lowered, &b->arena, trace);
+    if (!status)
+        status = weir_arena_printf(&b->arena, &title, "%s: measured, the median of %d steps", row->name, b->settings.n_steps);
+    return status ? status : weir_timeline_traced(trace, 1, title, &b->arena, &row->timelines[1]);
+}
+
 static weir_status row_measure(struct bench *b, struct row *row)
 {
     struct weir_schedule schedule;
     struct weir_schedule_costs costs;
     struct weir_simulation simulation;
     struct weir_schedule_report report;
+    struct weir_simulation_options options = {.keep_times = b->values->html, .keep_path = b->values->html};
     weir_status status = costs_measure(b, row->chunks, &costs);
     if (!status)
         status = schedule_make_here(b, row, &costs, &schedule);
     if (!status)
         status = weir_schedule_check(&schedule, WEIR_CHANNELS_EDGE, &b->arena, &report);
     if (!status)
-        status = weir_schedule_simulate(&schedule, &costs, &(struct weir_simulation_options){0}, &b->arena, &simulation);
+        status = weir_schedule_simulate(&schedule, &costs, &options, &b->arena, &simulation);
     if (!status)
         status = bench_run(&b->settings, &schedule, &b->arena, &row->measured);
+    if (!status && b->values->html)
+        status = timelines_make(b, row, &simulation, &costs);
     if (status)
         return status;
     row->is_exact = report.wgrad_ascending && schedule.n_copies == 1;
@@ -242,6 +266,26 @@ static weir_status json_write(const struct bench *b)
     return schedule_json_print(NULL);
 }
 
+static weir_status page_write(const struct bench *b)
+{
+    const struct weir_timeline *all[2 * MOST_NAMES];
+    int n = 0;
+    for (int i = 0; i < b->n_rows; i++)
+        for (int k = 0; !b->rows[i].reason && k < 2; k++)
+            all[n++] = &b->rows[i].timelines[k];
+    return drawing_write(all, n, DRAWING_HTML, &(struct weir_draw_options){0}, b->values->html);
+}
+
+static weir_status paths_register(const struct values *values)
+{
+    struct paths paths = {0};
+    paths_read_model_name(&paths, "--model", values->model);
+    paths_write(&paths, "--html", values->html);
+    weir_status status = paths_check(&paths, false);
+    paths_release(&paths);
+    return status;
+}
+
 static weir_status model_open(struct bench *b)
 {
     const struct values *v = b->values;
@@ -258,8 +302,13 @@ static weir_status bench(const struct values *values, const char *const *names, 
 {
     struct bench b = {.values = values,
                       .settings = {.n_steps = (int)values->steps, .n_warm_up = (int)values->warm_up,
-                                   .threads = (int)values->threads, .recompute = values->recompute}};
-    weir_status status = values->csv && values->json ? WEIR_FAIL(WEIR_ERR_USAGE, "--csv and --json exclude each other") : model_open(&b);
+                                   .threads = (int)values->threads, .recompute = values->recompute,
+                                   .keeps_events = values->html}};
+    weir_status status = paths_register(values);
+    if (!status && values->csv && values->json)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "--csv and --json exclude each other");
+    if (!status)
+        status = model_open(&b);
     for (int i = 0; !status && i < n; i++)
         status = row_add(&b, names[i]);
     for (int i = 0; !status && !n && weir_schedule_kinds[i] && i < MOST_NAMES - 1; i++)
@@ -276,6 +325,8 @@ static weir_status bench(const struct values *values, const char *const *names, 
         csv_print(&b);
     else if (!status)
         table_print(&b);
+    if (!status && values->html)
+        status = page_write(&b);
     weir_arena_release(&b.arena);
     return status;
 }

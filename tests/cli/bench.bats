@@ -32,6 +32,13 @@ small() {
     [[ "${lines[0]}" == "schedule,chunks,predicted_ms,measured_ms,"* && "${lines[1]}" == "1f1b,1,"* ]]
 }
 
+@test "bench schedules draws prediction and measurement above each other" {
+    run -0 --separate-stderr small 1f1b zbv --html page.html
+    [ "$(grep -o '"title":"[^"]*predicted"' page.html | wc -l)" -eq 2 ]
+    [ "$(grep -o '"title":"[^"]*: measured, the median of 2 steps"' page.html | wc -l)" -eq 2 ]
+    run -2 small 1f1b --model ./page.html --html page.html
+}
+
 @test "bench names the form and the schedule that it does not know" {
     run -2 "$WEIR" bench schedule
     [[ "$output" == *"did you mean 'schedules'?"* ]]

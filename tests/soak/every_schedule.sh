@@ -12,7 +12,7 @@ cd "$work"
 for i in $(seq 60); do printf 'line %d of a small text: the quick brown fox\n' "$i"; done >text
 
 train() {
-    timeout 60 "$weir" train --model gpt2-tiny --data text --microbatch-size 1 --seq-len 8 --steps 2 -q --json "$@" 2>message
+    timeout 300 "$weir" train --model gpt2-tiny --data text --microbatch-size 1 --seq-len 8 --steps 2 -q --json "$@" 2>message
 }
 
 losses() {
