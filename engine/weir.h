@@ -67,6 +67,7 @@
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/checkpoint/export.h"
 #include "engine/program/config.h"
+#include "engine/program/memory_report.h"
 #include "engine/program/pipeline.h"
 #include "engine/report/events.h"
 #include "kernels/op.h"
@@ -102,6 +103,7 @@ struct weir_save {
     size_t extra_bytes;
     int keep;             /* whole checkpoints that stay, the new one included; 0: all */
     bool keep_best;       /* the one of the smallest val_loss stays too */
+    bool weights_only;    /* parameters and nothing else: no optimizer state, no seed; a run begins with them */
     bool background;      /* the engine was opened with `snapshots`: write while training goes on */
 };
 
@@ -157,7 +159,7 @@ weir_status weir_engine_load_weights(weir_engine *engine, const char *path);
 /* Write the parameters as a Hugging Face folder, as engine/checkpoint/export.h says.  Several processes: process 0 writes what the
  * others send it.  WEIR_ERR_UNSUPPORTED: the model has no Hugging Face form.  WEIR_ERR_IO; what was there before then is as it
  * was, unless renaming files failed.  weir_export_check() finds out before. */
-weir_status weir_engine_export(weir_engine *engine, const struct weir_export *export);
+weir_status weir_engine_export(weir_engine *engine, const struct weir_export *what);
 
 /* ---- checkpoints; all of these are collective but where they say otherwise ------------------------------------------- */
 
@@ -172,8 +174,9 @@ weir_status weir_engine_moment_read(weir_engine *engine, enum weir_checkpoint_ki
 weir_status weir_engine_moment_write(weir_engine *engine, enum weir_checkpoint_kind kind, const char *name, const float *values,
                                      size_t n);
 
-/* Make `dir` where it is not there, and find out whether it can be written and is the same folder for all processes.
- * WEIR_ERR_IO: it cannot be written.  WEIR_ERR_INVALID: a process, whose host is named, has another folder of that name. */
+/* Make `dir` where it is not there, and find out whether it can be written and is the same folder for all processes.  Until the
+ * engine is closed, or this is called again, other engines are refused there, where the file system has locks.
+ * WEIR_ERR_IO: it cannot be written, or another engine has had it for ten seconds.  WEIR_ERR_INVALID: a process, whose host is named, has another folder of that name. */
 weir_status weir_engine_save_check(weir_engine *engine, const char *dir);
 
 /* Write the checkpoint DIR/step-N, N being the steps done, and remove what need not stay (struct weir_save).  Returns when it is
@@ -196,9 +199,9 @@ weir_status weir_engine_newest(weir_engine *engine, const char *dir, weir_checkp
                                weir_checkpoint **checkpoint_out);
 
 /* Take over the state of a checkpoint that was verified, of whatever layout.  Then the next steps are, to the bit, those of the
- * run that wrote it when replicas, micro-batch size and number, threads, dtype, device and libraries are the same.  Nothing
- * changes unless all is well.  WEIR_ERR_INVALID: a tensor is missing, extra or misshapen, or optimizer or seed are others; the
- * message names them. */
+ * run that wrote it when replicas, micro-batch size and number, threads, dtype, device and libraries are the same.  WEIR_ERR_INVALID: tensors are missing, extra or misshapen, or optimizer or seed are
+ * others; the message names them, and nothing has changed.  WEIR_ERR_IO: a file cannot be read any more; some of the state is then
+ * the checkpoint's, and some is not. */
 weir_status weir_engine_load(weir_engine *engine, weir_checkpoint *checkpoint);
 
 /* Is the input `name` of micro-batch `mb` read by a rank of this process?  When not, feeding it has no effect. */
@@ -242,6 +245,11 @@ void weir_engine_print_program(const weir_engine *engine, FILE *out);
 
 /* Compile only, and print: what a run would need, without allocating it. */
 weir_status weir_engine_preview(const struct weir_engine_config *config, FILE *memory_out, FILE *program_out);
+
+/* What the ranks of such a run would take; no device is asked, and it need not be in this build.  *report_out lives in `arena`.
+ * With a cap that is exceeded the report is filled in, and the result is WEIR_ERR_NOFIT with the options that would help. */
+weir_status weir_engine_memory(const struct weir_engine_config *config, struct weir_arena *arena,
+                               struct weir_memory_report *report_out);
 
 #ifdef __cplusplus
 }
