@@ -9,10 +9,42 @@
 
 enum { LARGEST_DOCUMENT = 1 << 30 };
 
+/* Whole numbers that an integer holds are integers again. */
+static void integers_restore(json_t *parent)
+{
+    const char *key;
+    size_t index;
+    json_t *value;
+    void *next;
+    json_object_foreach_safe(parent, next, key, value) {
+        double real = json_real_value(value);
+        if (json_is_real(value) && fabs(real) < 0x1p53 && real == floor(real))
+            json_object_set_new(parent, key, json_integer((json_int_t)real));
+        integers_restore(json_object_get(parent, key));
+    }
+    json_array_foreach(parent, index, value) {
+        double real = json_real_value(value);
+        if (json_is_real(value) && fabs(real) < 0x1p53 && real == floor(real))
+            json_array_set_new(parent, index, json_integer((json_int_t)real));
+        integers_restore(json_array_get(parent, index));
+    }
+}
+
+/* transformers writes "model_max_length": 1000000000000000019884624838656 for none: a number that no integer holds is a real. */
+static json_t *text_load(const char *text, size_t bytes, json_error_t *error)
+{
+    json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, error);
+    if (root || json_error_code(error) != json_error_numeric_overflow)
+        return root;
+    root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, error);
+    integers_restore(root);
+    return root;
+}
+
 weir_status weir_json_parse(const char *text, size_t bytes, const char *name, json_t **root_out)
 {
     json_error_t error;
-    json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
+    json_t *root = text_load(text, bytes, &error);
     if (!root)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' line %d: %s", name, error.line, error.text);
     *root_out = root;

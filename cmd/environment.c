@@ -10,8 +10,8 @@
 static const char *const names[] = {"WEIR_LOG", "WEIR_FAULT", "WEIR_FAULT_LOG", NULL};
 static const char *const levels[] = {"error", "warn", "info", "debug", NULL};
 
-/* Of the build, its tests and its benchmarks: how their names begin. */
-static const char *const of_the_tree[] = {"WEIR_TEST", "WEIR_FAKE",   "WEIR_GPU_",  "WEIR_ROWS_", "WEIR_SOURCE_DIR", "WEIR_BINARY_DIR",
+/* Of `weir launch`, the build, its tests and its benchmarks: how their names begin. */
+static const char *const of_the_tree[] = {"WEIR_LAUNCH_", "WEIR_TEST", "WEIR_FAKE",   "WEIR_GPU_",  "WEIR_ROWS_", "WEIR_SOURCE_DIR", "WEIR_BINARY_DIR",
                                           "WEIR_PYTHON", "WEIR_GOLDEN", "WEIR_AUTO_SETS", "WEIR_SLURM_DIR", "WEIR_CUDA", "WEIR_CUDNN",
                                           "WEIR_MPI",  "WEIR_NCCL",   "WEIR_ONEDNN", "WEIR_WERROR", NULL};
 
