@@ -150,7 +150,7 @@ train() {
 
 # How many steps fill a minute here: a few steps tell (the first one warms up).
 steps_per_minute() {
-    step measure "measure this machine" train --steps 12 --metrics "$out/measure.jsonl"
+    step measure "measure this machine" train --steps 12 --metrics "$out/measure.jsonl" --force
     field '3,$' step_ms "$out/measure.jsonl" |
         awk '{ ms += $1 } END { n = ms > 0 ? int(60000 * NR / ms) : 0; print (n < 40 ? 40 : n > 3000 ? 3000 : n) }' \
             >"$out/steps.txt"
@@ -162,7 +162,7 @@ train_a_minute() {
     printf 'text: %s, %d bytes\n' "$out/text.txt" "$(wc -c <"$out/text.txt")"
     steps_per_minute
     printf 'train: gpt2-tiny on 2 pipeline stages, %s steps\n' "$(<"$out/steps.txt")"
-    train --steps "$(<"$out/steps.txt")" --metrics "$out/metrics.jsonl" --trace "$out/trace.json" --export "$out/model" ||
+    train --steps "$(<"$out/steps.txt")" --metrics "$out/metrics.jsonl" --force --trace "$out/trace.json" --export "$out/model" ||
         die "training failed with status $?"
     LC_ALL=C printf '\nloss at start %.4f, at the end %.4f\n' "$(field 2 loss "$out/metrics.jsonl")" \
         "$(field '$' loss "$out/metrics.jsonl")"

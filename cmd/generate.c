@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "cmd/command.h"
+#include "cmd/logits_file.h"
 #include "cmd/paths.h"
 #include "engine/generate/generator.h"
 
@@ -28,6 +29,7 @@ static const struct option_row rows[] = {
     ROW("top-k", 0, OPTION_INT, top_k, "K", "draw from the K most likely tokens (0: from all)", 0, 1e9),
     ROW("seed", 0, OPTION_INT, seed, "N", "seed of the draws (1)", 0, 9e15),
     ROW("samples", 0, OPTION_INT, samples, "N", "texts to generate from the prompt, side by side (1)", 1, 65536),
+    ROW("logits", 0, OPTION_TEXT, logits, "FILE", "write what the tokens are drawn from: .npy, (tokens, samples, vocabulary)", 0, 0),
     ROW("stages", 0, OPTION_INT, stages, "S", "pipeline stages (1)", 1, 65536),
     ROW("threads-per-rank", 0, OPTION_INT, threads, "N", "threads of each rank (1)", 1, 4096),
     ROW("device", 0, OPTION_TEXT, device, "LIST", "cpu (default), cuda, or one per stage: cuda:0,cuda:1", 0, 0),
@@ -62,6 +64,7 @@ struct run {
     int64_t n_prompt, n_tokens, chunk;
     struct sample *samples;
     float *work; /* [vocabulary] */
+    struct logits_file logits;
     int64_t prompt_ns, tokens_ns, n_steps;
 };
 
@@ -141,7 +144,7 @@ static weir_status samples_make(struct run *run)
     return status;
 }
 
-/* Nothing is written but what the shell has opened. */
+/* What is read, and what is written. */
 static weir_status paths_register(const struct generate_options *o)
 {
     struct paths paths = {0};
@@ -149,6 +152,7 @@ static weir_status paths_register(const struct generate_options *o)
     paths_read_model_name(&paths, "--model", o->model);
     paths_read_model(&paths, "--init-from", o->init_from);
     paths_read_tokenizer(&paths, "--tokenizer", o->tokenizer);
+    paths_write(&paths, "--logits", o->logits);
     weir_status status = paths_check(&paths, false);
     paths_release(&paths);
     return status;
@@ -168,6 +172,8 @@ static weir_status run_open(struct run *run)
         status = generator_open(run);
     if (!status)
         status = samples_make(run);
+    if (!status && o->logits && !o->print_memory)
+        status = logits_open(&run->logits, o->logits, o->samples, run->kind->vocabulary);
     if (!status && !o->init_from && !o->quiet && !o->print_memory)
         fprintf(stderr, "weir generate: no --init-from: the weights are initial ones, the text is noise\n");
     return status;
@@ -177,6 +183,7 @@ static void run_close(struct run *run)
 {
     for (int64_t s = 0; run->samples && s < run->options->samples; s++)
         weir_text_release(&run->samples[s].out);
+    logits_abort(&run->logits);
     weir_generator_close(run->generator);
     weir_arena_release(&run->arena);
 }
@@ -216,8 +223,10 @@ static weir_status samples_draw(struct run *run, int64_t position, int64_t *left
     for (int64_t s = 0; s < o->samples; s++) {
         struct sample *sample = &run->samples[s];
         int32_t token;
-        weir_status status = weir_token_sample(&sampling, weir_generator_logits(run->generator, (int)s),
-                                               run->kind->vocabulary, (uint32_t)s, position, run->work, &token);
+        const float *logits = weir_generator_logits(run->generator, (int)s);
+        weir_status status = o->logits ? logits_add(&run->logits, logits) : WEIR_OK;
+        if (!status)
+            status = weir_token_sample(&sampling, logits, run->kind->vocabulary, (uint32_t)s, position, run->work, &token);
         if (status)
             return status == WEIR_ERR_NUMERIC ? numeric_fail(run) : status;
         run->next[s] = token;
@@ -252,7 +261,7 @@ static weir_status generate(struct run *run)
     }
     for (int64_t s = 0; s < run->options->samples; s++)
         token_text_end(&run->samples[s].text, &run->samples[s].out);
-    return status;
+    return status || !run->options->logits ? status : logits_commit(&run->logits);
 }
 
 /* ---- print --------------------------------------------------------------------------------------------------------- */

@@ -12,7 +12,7 @@
 #include "models/model.h"
 
 struct generate_options {
-    const char *model, *init_from, *tokenizer, *prompt, *prompt_tokens, *device, *config;
+    const char *model, *init_from, *tokenizer, *prompt, *prompt_tokens, *device, *config, *logits;
     int64_t tokens, top_k, seed, samples, stages, threads, device_memory;
     double temperature;
     bool ignore_eos, print_memory, json, quiet;

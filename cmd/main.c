@@ -10,6 +10,7 @@
 #include "base/printable.h"
 #include "base/text.h"
 #include "cmd/command.h"
+#include "cmd/environment.h"
 #include "cmd/launched.h"
 #include "weir_libraries.h"
 
@@ -141,6 +142,8 @@ int main(int argc, char **argv)
     const char *name = "";
     streams_open();
     signals_ignore();
+    if (launched_leads())
+        environment_check((const char *const *)environ);
     int code = command_line_run(argc, argv, &name);
     code = output_check(name, code);
     launched_done(code);

@@ -51,6 +51,8 @@ static void line_print(const struct progress *progress, const struct weir_step_r
     fprintf(stderr, "%sloss %.4f%s ", bold, report->loss, plain);
     if (!isnan(progress->val_loss))
         fprintf(stderr, "val %.4f ", progress->val_loss);
+    if (!isnan(progress->val_loss) && progress->val_step < done)
+        fprintf(stderr, "(step %lld) ", (long long)progress->val_step);
     fprintf(stderr, "norm %.3g lr %.3g %s %s/s bubble %.1f%% eta %02d:%02d", report->grad_norm, lr, rate, progress->unit,
             100 * report->bubble, (int)left / 60, (int)left % 60);
 }
@@ -60,6 +62,7 @@ void progress_step(struct progress *progress, const struct weir_step_report *rep
 {
     bool stays = progress->terminal && !val_loss; /* there is one line, on which the last one stands */
     progress->val_loss = val_loss ? *val_loss : stays ? progress->val_loss : NAN;
+    progress->val_step = val_loss ? report->step + 1 : progress->val_step;
     if (progress->quiet)
         return;
     int64_t now = weir_clock_ns(), pause = progress->terminal ? second_ns / 10 : 5 * second_ns;

@@ -13,6 +13,7 @@ struct progress {
     const char *unit; /* "tok" */
     int64_t start_ns, shown_ns;
     double val_loss; /* of the last validation; NaN: none to show */
+    int64_t val_step; /* steps done then */
     bool line_open; /* a line without newline stands on the terminal */
 };
 

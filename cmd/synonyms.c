@@ -141,6 +141,8 @@ const struct synonym synonyms_train[] = {
     {HF, "load-best-model-at-end", NULL, "--keep-best keeps the best checkpoint: --init-from takes it"},
     {HF, "ignore-data-skip", NULL, "--new-data begins at the first sample"},
     {HF, "resume-from-checkpoint", NULL, "--resume goes on from the newest in --checkpoint-dir"},
+    {HF, "torch-dtype", "dtype", NULL},
+    {HF, "max-shard-size", "export-shard-size", NULL},
     {HF, "fsdp", NULL, "weir shards the optimizer state over --replicas: --zero 1"},
     {HF, "dataloader-num-workers", NULL, "weir reads ahead by itself"},
     {OTHERS, "train-data", "data", NULL},
@@ -210,6 +212,8 @@ const struct synonym synonyms_generate[] = {
     {HF, "do-sample", NULL, "--temperature above 0 draws"},
     {HF, "num-beams", NULL, "weir has no beam search"},
     {HF, "model-name-or-path", "init-from", NULL},
+    {HF, "output-logits", "logits", NULL},
+    {HF, "output-scores", "logits", NULL},
     {OTHERS, "temp", "temperature", NULL},
     {OTHERS, "top-p", NULL, "weir draws from all or from --top-k tokens"},
     {OTHERS, "n-predict", "tokens", NULL},
@@ -271,6 +275,15 @@ const struct name_synonym dtype_synonyms[] = {
     {"bfloat16", "bf16"}, {"torch.bfloat16", "bf16"}, {"float32", "f32"}, {"torch.float32", "f32"},
     {"fp32", "f32"},      {"float", "f32"},           {"float16", "f16"},       {"torch.float16", "f16"}, {"fp16", "f16"},
     {"half", "f16"},      {"tensorfloat32", "tf32"}, {0},
+};
+
+const struct name_synonym optimizer_synonyms[] = {
+    {"torch.optim.adamw", "adamw"}, {"adamw-torch", "adamw"}, {"adamw-torch-fused", "adamw"}, {"torch.optim.sgd", "sgd"}, {0},
+};
+
+const struct name_synonym rate_synonyms[] = {
+    {"constantlr", "constant"},     {"constant-with-warmup", "constant"}, {"cosineannealinglr", "cosine"},
+    {"cosine-with-min-lr", "cosine"}, {0},
 };
 
 /* ---- looking up ---------------------------------------------------------------------------------------------------- */

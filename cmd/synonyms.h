@@ -30,7 +30,7 @@ struct name_synonym {
     const char *word, *name;
 };
 
-extern const struct name_synonym schedule_synonyms[], dtype_synonyms[]; /* word NULL ends them */
+extern const struct name_synonym schedule_synonyms[], dtype_synonyms[], optimizer_synonyms[], rate_synonyms[]; /* word NULL ends them */
 
 /* The name among `names` (NULL-terminated) that `word` means in any letter case, '_' being '-', or by a synonym (NULL: there
  * are none); else `word`. */

@@ -198,7 +198,7 @@ void train_plan_warn(const struct train_run *run);
 /* Elements of all parameters, tied ones once. */
 double train_parameters(const struct train_run *run);
 
-/* The first line of the metrics: what the run is. */
+/* The first line of the metrics: what the run is.  WEIR_ERR_USAGE: the file has the metrics of another run. */
 weir_status train_header_write(struct train_run *run);
 
 /* "gpt2-tiny, 0.43 million parameters: 4 stages on 2 ranks x 2 chunks (zbv); a step is 16 samples, 1024 tokens" */

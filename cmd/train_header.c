@@ -1,6 +1,8 @@
 /* weir train, the first line of the metrics: what the run is. */
 #include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "base/json.h"
@@ -53,12 +55,22 @@ static void choices_add(const struct train_run *run, json_t *root)
     json_object_set_new(root, "threads_per_rank", json_integer(o->threads));
 }
 
-weir_status train_header_write(struct train_run *run)
+/* What was given, but for names of outputs and what changes nothing of the run. */
+static json_t *given_json(const struct train_options *o)
+{
+    static const char *const left_out[] = {
+        "metrics", "trace", "export", "export-dtype", "export-shard-size", "checkpoint-dir", "checkpoint-every", "checkpoint-sync",
+        "keep", "keep-best", "resume", "new-data", "stop-after", "grace", "force", "profile", "print-memory", "print-program", "config",
+        "json", "quiet", NULL};
+    return options_json(&o->given, o, left_out);
+}
+
+static json_t *header_make(const struct train_run *run)
 {
     const struct train_options *o = run->options;
     json_t *root = json_pack("{s:s, s:o}", "weir", WEIR_VERSION, "began", began_json());
     if (!root)
-        return WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for what the run is");
+        return NULL;
     json_object_set_new(root, "model", name_json(run->model->name));
     json_object_set_new(root, "parameters", json_integer((json_int_t)train_parameters(run)));
     json_object_set_new(root, "data", name_json(o->data));
@@ -68,10 +80,62 @@ weir_status train_header_write(struct train_run *run)
     json_object_set_new(root, "init_from", name_json(o->init_from));
     layout_add(run, root);
     choices_add(run, root);
-    char *text = json_dumps(root, 0);
-    json_decref(root);
-    weir_status status = text ? weir_metrics_run(run->metrics, text)
-                              : WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for what the run is");
+    json_object_set_new(root, "options", given_json(o));
+    return root;
+}
+
+/* `keys` NULL: all but what differs between two runs of one command. */
+static bool is_same_run(json_t *was, json_t *is, const char *const *keys)
+{
+    for (; keys && *keys; keys++)
+        if (!json_equal(json_object_get(was, *keys), json_object_get(is, *keys)))
+            return false;
+    json_t *a = keys ? NULL : json_copy(was), *b = keys ? NULL : json_copy(is);
+    for (int i = 0; i < 2 && a && b; i++) {
+        json_object_del(a, i ? "began" : "weir");
+        json_object_del(b, i ? "began" : "weir");
+    }
+    bool same = keys || json_equal(a, b);
+    json_decref(a);
+    json_decref(b);
+    return same;
+}
+
+static bool is_empty(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) != 0 || !S_ISREG(info.st_mode) || !info.st_size;
+}
+
+/* The file has metrics of another run than `header`.  A run that goes on may have another layout. */
+static weir_status other_run_check(const struct train_run *run, json_t *header)
+{
+    static const char *const lasting[] = {"model", "parameters", "optimizer", "seed", NULL};
+    const char *text, *path = run->options->metrics;
+    json_t *was = NULL;
+    struct weir_arena arena = {0};
+    if (run->options->force || is_empty(path))
+        return WEIR_OK;
+    weir_status status = weir_metrics_run_read(path, &arena, &text);
+    if (!status && text)
+        status = weir_json_parse(text, strlen(text), path, &was);
+    bool same = !status && (was ? is_same_run(was, header, run->first_step ? lasting : NULL) : run->first_step > 0);
+    if (!status && !same)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "'%s' has the metrics of another run: give --metrics another name, or --force to replace "
+                           "them", path);
+    json_decref(was);
+    weir_arena_release(&arena);
+    return status;
+}
+
+weir_status train_header_write(struct train_run *run)
+{
+    json_t *header = header_make(run);
+    char *text = header ? json_dumps(header, 0) : NULL;
+    weir_status status = text ? other_run_check(run, header) : WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for what the run is");
+    if (!status)
+        status = weir_metrics_run(run->metrics, text);
     free(text);
+    json_decref(header);
     return status;
 }

@@ -40,7 +40,7 @@ static weir_status optimizer_read(const struct train_options *o, struct train_ru
 {
     static const char *const optimizers[] = {"sgd", "adamw", NULL}; /* in the order of enum weir_optimizer */
     static const char *const of_adamw[] = {"adam-beta1", "adam-beta2", "adam-eps"};
-    const char *name = name_understood(o->optimizer, optimizers, NULL);
+    const char *name = name_understood(o->optimizer, optimizers, optimizer_synonyms);
     int found = 0;
     while (optimizers[found] && strcmp(optimizers[found], name) != 0)
         found++;
@@ -56,7 +56,7 @@ static weir_status optimizer_read(const struct train_options *o, struct train_ru
 static weir_status rates_read(const struct train_options *o, struct train_run *run)
 {
     static const char *const names[] = {"constant", "cosine", NULL};
-    weir_status status = weir_lr_schedule_find(name_understood(o->lr_schedule, names, NULL), &run->lr_schedule);
+    weir_status status = weir_lr_schedule_find(name_understood(o->lr_schedule, names, rate_synonyms), &run->lr_schedule);
     if (status || o->min_lr < 0)
         return status;
     if (run->lr_schedule != WEIR_LR_COSINE)

@@ -202,12 +202,36 @@ weir_status weir_metrics_write(weir_metrics *metrics, const struct weir_metrics_
     return status ? status : line_write(metrics, metrics->line, line_make(metrics, step));
 }
 
+static bool is_regular(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && S_ISREG(info.st_mode);
+}
+
+weir_status weir_metrics_run_read(const char *path, struct weir_arena *arena, const char **object_out)
+{
+    static const char begin[] = "{\"run\": ", end[] = "}\n";
+    char *line = NULL;
+    size_t room = 0, around = sizeof begin + sizeof end - 2;
+    *object_out = NULL;
+    FILE *file = is_regular(path) ? fopen(path, "re") : NULL;
+    if (!file)
+        return WEIR_OK; /* opening it for writing says why */
+    ssize_t n = getline(&line, &room, file);
+    bool is_run = n > (ssize_t)around && !memcmp(line, begin, sizeof begin - 1) && !strcmp(line + n - sizeof end + 1, end);
+    weir_status status = ferror(file) ? WEIR_FAIL(WEIR_ERR_IO, "cannot read the metrics in '%s': %s", path, strerror(errno)) : WEIR_OK;
+    if (!status && is_run)
+        status = weir_arena_printf(arena, object_out, "%.*s", (int)(n - (ssize_t)around), line + sizeof begin - 1);
+    fclose(file);
+    free(line);
+    return status;
+}
+
 bool weir_metrics_is_file(const char *path)
 {
     static const char step[] = "{\"step\": ", run[] = "{\"run\": {";
     char found[sizeof step - 1];
-    struct stat info;
-    if (stat(path, &info) != 0 || !S_ISREG(info.st_mode))
+    if (!is_regular(path))
         return true;
     FILE *file = fopen(path, "re");
     size_t n = file ? fread(found, 1, sizeof found, file) : 0;

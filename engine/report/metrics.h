@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/status.h"
 
 typedef struct weir_metrics weir_metrics;
@@ -60,6 +61,10 @@ weir_status weir_metrics_run(weir_metrics *metrics, const char *object);
 weir_status weir_metrics_write(weir_metrics *metrics, const struct weir_metrics_step *step);
 
 void weir_metrics_close(weir_metrics *metrics); /* NULL is fine */
+
+/* The object of the first line, what the run was, as JSON text in the arena; *object_out is NULL where the file is not there, is
+ * empty or no regular one, or begins otherwise.  WEIR_ERR_IO.  WEIR_ERR_NOMEM. */
+weir_status weir_metrics_run_read(const char *path, struct weir_arena *arena, const char **object_out);
 
 /* false: the regular file `path` has something else than metrics in it.  One that cannot be read is for open to refuse. */
 bool weir_metrics_is_file(const char *path);

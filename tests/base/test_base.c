@@ -61,6 +61,8 @@ static void what_names_bring_into_a_message_is_harmless_for_a_terminal(void **st
     assert_string_equal(weir_last_error(), "'\\u202e\\xff': cannot open 'a\\x1b[2J\\nb\\x02c\\x01d': use stages=2");
     weir_error_word(shout, (void *)(uintptr_t)"--", text);
     assert_non_null(strstr(text, "use --stages<2>"));
+    WEIR_FAIL(WEIR_ERR_USAGE, "name it: " WEIR_OPTION("data-format=u16"));
+    assert_string_equal(weir_last_error(), "name it: data-format=u16");
     WEIR_FAIL(WEIR_ERR_IO, "'%s'", "\303\251\t");
     assert_string_equal(weir_last_error(), "'\303\251\\t'");
 }

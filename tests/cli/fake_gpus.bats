@@ -36,8 +36,8 @@ train() {
 }
 
 @test "bf16 has losses of its own, the same for two layouts, and weights that go out and in as f32" {
-    WEIR_FAKE_MODE=lazy train --device cuda --stages 2 --dtype bf16 --metrics two --export out
-    train --device cuda:0 --stages 1 --dtype bf16 --metrics one
+    WEIR_FAKE_MODE=lazy train --device cuda --stages 2 --dtype bf16 --metrics two --force --export out
+    train --device cuda:0 --stages 1 --dtype bf16 --metrics one --force
     train --device cuda:0 --stages 1 --metrics f32
     grep -o '"loss": [^,]*' one >losses
     grep -o '"loss": [^,]*' two | cmp - losses

@@ -28,6 +28,26 @@ generate() {
     [ -z "$stderr" ]
 }
 
+@test "--logits writes what the tokens are drawn from, as NumPy reads it" {
+    generate --prompt-tokens 97,98,99 --tokens 5 --logits l.npy >tokens
+    [ "$(head -c 6 l.npy | tail -c 5)" = NUMPY ]
+    [[ "$(head -c 127 l.npy | tail -c 117 | tr -s ' ')" == "{'descr': '<f4', 'fortran_order': False, 'shape': (5, 1, 256), } " ]]
+    [ "$(wc -c <l.npy)" -eq $((128 + 5 * 256 * 4)) ]
+    tail -c +129 l.npy | od -An -v -tf4 -w1024 | awk '{ best = 1; for (i = 2; i <= NF; i++) if ($i > $best) best = i; print best - 1 }' >largest
+    [ "$(paste -sd, largest)" = "$(tr -d '\n' <tokens | sed 's/^97,98,99,*//; s/ //g')" ]
+    generate --prompt abc --tokens 3 --samples 2 --temperature 1 --seed 3 --logits two.npy --stages 2 >/dev/null
+    [ "$(wc -c <two.npy)" -eq $((128 + 3 * 2 * 256 * 4)) ]
+    cmp <(tail -c +129 l.npy | head -c 1024) <(tail -c +129 two.npy | head -c 1024)
+    run generate --prompt abc --tokens 3 --logits none/l.npy
+    [[ "$status" -eq 1 && "$output" == *"cannot write 'none/l.npy'"* ]]
+    run generate --prompt abc --tokens 3 --logits /dev/null
+    [[ "$status" -eq 2 && "$output" == *"'/dev/null' of --logits is no file"* ]]
+    run generate --prompt abc --tokens 3 --logits model/config.json
+    [ "$status" -eq 2 ]
+    python3 -c 'import numpy' 2>/dev/null || return 0
+    [ "$(python3 -c 'import numpy; x = numpy.load("two.npy"); print(x.shape, x.dtype)')" = "(3, 2, 256) float32" ]
+}
+
 @test "any number of stages and of samples writes the same text" {
     generate --prompt 'abcd' --tokens 40 --temperature 0.7 >one
     for stages in 2 3 4; do

@@ -73,3 +73,37 @@ harmless() {
     run "$WEIR" train --model gpt2-tiny --data text --steps 1 --schedule many.csv -q
     [[ "$status" -eq 3 && "$output" == *"'many.csv' has 20 stages, but model 'gpt2-tiny' only 14 layers" ]]
 }
+
+@test "variables that begin with WEIR_ and that nobody reads are named" {
+    WEIR_LGO=info run --separate-stderr "$WEIR" schedule make 1f1b -p 2 -m 2
+    [ "$status" -eq 0 ]
+    [[ "$stderr" == "weir: environment variable 'WEIR_LGO' is not used: did you mean 'WEIR_LOG'?" ]]
+    WEIR_DEVICES=4 WEIR_LOG=loud run --separate-stderr "$WEIR" schedule make 1f1b -p 2 -m 2
+    [[ "$stderr" == *"weir: environment variable 'WEIR_DEVICES' is not used"* ]]
+    [[ "$stderr" == *"WEIR_LOG is 'loud', it can be error, warn, info or debug"* ]]
+    WEIR_LOG=info run --separate-stderr "$WEIR" schedule make 1f1b -p 2 -m 2
+    [ -z "$stderr" ]
+}
+
+@test "metrics of another run are replaced with --force only, those of the same run at once" {
+    train --steps 3 --metrics m
+    cp m first
+    run train --steps 4 --metrics m
+    [ "$status" -eq 2 ]
+    [[ "$output" == "weir train: 'm' has the metrics of another run: give --metrics another name, or --force to replace them" ]]
+    cmp m first
+    run train --steps 3 --metrics m --weight-decay 0.3
+    [ "$status" -eq 2 ]
+    train --steps 3 --metrics m -q --trace t.json # the same run, with one more output
+    [ "$(grep -c '"step"' m)" -eq 3 ]
+    train --steps 4 --metrics m --force
+    [ "$(grep -c '"step"' m)" -eq 4 ]
+    train --steps 2 --checkpoint-dir D --metrics n
+    train --steps 4 --checkpoint-dir D --resume --metrics n # goes on with its own
+    [ "$(grep -c '"step"' n)" -eq 4 ]
+    run "$WEIR" train --model llama-tiny --data text --stages 2 --seq-len 8 -q --steps 1 --metrics n
+    [ "$status" -eq 2 ]
+    echo '{"step": 1, "loss": 3}' >old
+    run train --steps 1 --metrics old
+    [ "$status" -eq 2 ]
+}

@@ -23,9 +23,9 @@ numbers() {
 same() {
     local n=$1 hosts=$2
     shift 2
-    "$WEIR" "${base[@]}" --transport local --steps 2 -q --metrics local "$@" >/dev/null
-    ranks "$n" "" --steps 2 -q --metrics one "$@"
-    ranks "$n" "$hosts" --steps 2 -q --metrics several "$@"
+    "$WEIR" "${base[@]}" --transport local --steps 2 -q --metrics local --force "$@" >/dev/null
+    ranks "$n" "" --steps 2 -q --metrics one --force "$@"
+    ranks "$n" "$hosts" --steps 2 -q --metrics several --force "$@"
     numbers local >local.numbers
     [ "$(wc -l <local.numbers)" -eq 2 ]
     numbers one | cmp local.numbers

@@ -24,7 +24,7 @@ gpus() {
 
 # one ARGUMENT..: all ranks in one process, on one GPU; its numbers are in one.numbers
 one() {
-    "$WEIR_FAKE" "${base[@]}" --transport local --device cuda:0 --metrics one "$@" >/dev/null
+    "$WEIR_FAKE" "${base[@]}" --transport local --device cuda:0 --metrics one --force "$@" >/dev/null
     numbers one >one.numbers
     [ "$(wc -l <one.numbers)" -eq 2 ]
 }
@@ -34,7 +34,7 @@ same() {
     local n=$1
     shift
     rm -f several
-    gpus "$n" --metrics several "$@"
+    gpus "$n" --metrics several --force "$@"
     numbers several | cmp one.numbers
 }
 
@@ -82,7 +82,7 @@ same() {
     for layout in "3 --stages 3 --dtype bf16" "4 --stages 2 --replicas 2 --zero 1 --microbatches 2"; do
         rm -f allocated several
         # shellcheck disable=SC2086 # a layout is several words
-        gpus $layout --steps 1 --metrics several
+        gpus $layout --steps 1 --metrics several --force
         grep -o '"peak_bytes": [^]]*' several | grep -o '[0-9]\+' | sort >said
         # what NCCL takes is measured as free memory, which the stand-in counts in pages: less than one too many
         cut -d ' ' -f 2 allocated | sort | paste said - |
@@ -124,7 +124,7 @@ export CUDA_VISIBLE_DEVICES=$((OMPI_COMM_WORLD_RANK + 1))
 exec "$@"
 END
     chmod +x shown
-    bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" 2 ./shown "$WEIR_FAKE" "${base[@]}" --device cuda --stages 2 --metrics several
+    bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" 2 ./shown "$WEIR_FAKE" "${base[@]}" --device cuda --stages 2 --metrics several --force
     numbers several | cmp one.numbers
 }
 

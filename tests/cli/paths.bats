@@ -180,6 +180,6 @@ ROWS
     [ "$status" -eq 1 ]
     [[ "$output" == *"'m' is being written by another run: give the metrics of this one another name" ]]
     sed -n 2p m | grep -q '"step": 1'
-    train --metrics m
+    train --metrics m --force
     [ "$(grep -c '"step"' m)" -eq 1 ]
 }

@@ -39,7 +39,7 @@ train() {
 @test "recomputation changes memory, not losses" {
     train --steps 3 --stages 2 --dropout 0.1 -q --metrics kept >/dev/null
     for list in full 'h.*.mlp' 'h.[0-2].*,head'; do
-        train --steps 3 --stages 2 --dropout 0.1 -q --metrics again --recompute "$list" >/dev/null
+        train --steps 3 --stages 2 --dropout 0.1 -q --metrics again --force --recompute "$list" >/dev/null
         cmp <(grep -o '"loss": [^,]*, "grad_norm": [^,]*' kept) <(grep -o '"loss": [^,]*, "grad_norm": [^,]*' again)
         [ "$(grep -o '"peak_bytes": .*' again | head -1)" != "$(grep -o '"peak_bytes": .*' kept | head -1)" ]
     done
@@ -208,7 +208,7 @@ ROWS
 @test "the command line wins over the configuration" {
     train --config good.json --steps 3 --metrics m
     [ "$(grep -c '"step"' m)" -eq 3 ]
-    train -c good.json --metrics m
+    train -c good.json --metrics m --force
     [ "$(grep -c '"step"' m)" -eq 2 ]
 }
 

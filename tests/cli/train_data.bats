@@ -33,7 +33,7 @@ train() {
 
 @test "the same tokens as text, with and without a header, and four bytes wide, train to the same losses" {
     for file in text bare.bin short.bin wide.bin; do
-        train --data "$file" --steps 2 --metrics m >/dev/null
+        train --data "$file" --steps 2 --metrics m --force >/dev/null
         grep -o '"loss": [^,]*' m >"$file.losses"
     done
     [ "$(wc -l <text.losses)" -eq 2 ]
@@ -75,7 +75,7 @@ train() {
     [[ "$output" == *" at the end, "*" in validation" ]]
     [ "$(grep '"val_loss": [0-9]' m | grep -o '^{"step": [0-9]*' | tr -dc '0-9\n' | tr '\n' ' ')" = "3 6 7 " ]
     [[ "$stderr" == *"step 3/7 loss "*" val "* && "$stderr" == *"step 7/7 loss "*" val "* && "$stderr" != *"step 1/7 loss 5."*" val "*"step 3/7"* ]]
-    run train --data bare.bin --val-data short.bin --steps 12 --val-batches 1 --metrics m --json
+    run train --data bare.bin --val-data short.bin --steps 12 --val-batches 1 --metrics m --force --json
     [[ "$output" == *', "val_loss_last": '*'}' ]]
     [ "$(grep -c val_loss m)" -eq 12 ]
     last=$(grep -o '"val_loss": [^,]*' m | tail -n 1 | cut -d' ' -f2)

@@ -132,7 +132,7 @@ static void the_page_has_every_row(void **state)
     char path[4096], line[1024], *page;
     size_t bytes;
     const struct synonym *const tables[] = {synonyms_train, synonyms_generate, synonyms_tokenize};
-    const struct name_synonym *const names[] = {schedule_synonyms, dtype_synonyms};
+    const struct name_synonym *const names[] = {schedule_synonyms, dtype_synonyms, optimizer_synonyms, rate_synonyms};
     snprintf(path, sizeof path, "%s/docs/other-tools.md", getenv("WEIR_SOURCE_DIR"));
     assert_ok(weir_file_read(path, 1 << 20, &page, &bytes));
     for (int t = 0; t < 3; t++)
@@ -142,7 +142,7 @@ static void the_page_has_every_row(void **state)
             if (!strstr(page, line))
                 fail_msg("docs/other-tools.md lacks: %s", line);
         }
-    for (int t = 0; t < 2; t++)
+    for (int t = 0; t < 4; t++)
         for (const struct name_synonym *row = names[t]; row->word; row++) {
             snprintf(line, sizeof line, "| `%s` | `%s` |\n", row->word, row->name);
             if (!strstr(page, line))

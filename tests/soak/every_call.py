@@ -26,7 +26,7 @@ import tempfile
 from kept_state import ROOT, fail, folder_new, inputs_make, resumed_step, run, state_of, step_folder, train_line
 
 STEPS, EVERY = 6, 2
-WEIR = f"{ROOT}/build/faults/bin/weir"
+WEIR = os.environ.get("WEIR") or f"{ROOT}/build/faults/bin/weir"
 REASONS = {"open": ["EIO", "EMFILE"], "write": ["EIO", "ENOSPC", "EINTR", "short"], "allocate": ["EIO", "ENOSPC"],
            "read": ["EIO", "EINTR", "short"], "link": ["EIO", "ENOSPC"], "rename": ["EIO", "ENOSPC"], "mkdir": ["EIO", "ENOSPC"],
            "fsync": ["EIO", "ENOSPC", "EINTR"], "close": ["EIO"], "unlink": ["EIO"], "rmdir": ["EIO"], "truncate": ["EIO"]}
