@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# The commands of README.md run as they stand, in a folder that has what they name.
+# The commands of README.md run as they stand, in a folder that has what they name.   labels: slow
 
 bats_require_minimum_version 1.5.0
 load small_tokenizer
