@@ -250,6 +250,11 @@ static bool file_place(struct weir_replacement *file)
     return folder_of_sync(file->target);
 }
 
+weir_status weir_replace_sync(const struct weir_replacement *file)
+{
+    return file->in_place || weir_call_sync(file->fd) == 0 ? WEIR_OK : io_fail(file->path);
+}
+
 weir_status weir_replace_commit(struct weir_replacement *file)
 {
     bool good = file->in_place || file_place(file);

@@ -30,6 +30,9 @@ weir_status weir_replace_open(const char *path, const char *tag, struct weir_rep
 /* The next `bytes` of the file: all of them.  WEIR_ERR_IO names path and reason. */
 weir_status weir_replace_write(struct weir_replacement *file, const void *data, size_t bytes);
 
+/* Have on the disk what was written so far, so that a commit takes no time. */
+weir_status weir_replace_sync(const struct weir_replacement *file);
+
 /* Put it in the place of the old file, which stays when this fails; releases `file` in any case. */
 weir_status weir_replace_commit(struct weir_replacement *file);
 

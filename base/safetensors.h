@@ -94,6 +94,10 @@ weir_status weir_safetensors_bytes(const struct weir_safetensors *file, const st
 weir_status weir_safetensors_floats(const struct weir_safetensors *file, const struct weir_safetensors_tensor *tensor,
                                     int64_t first, int64_t n, float *values_out);
 
+/* `n` float32 values as elements of `dtype`, which is F32, F16 or BF16: rounded to the nearest, ties to even; what is beyond
+ * the largest becomes infinite, NaNs stay NaNs. */
+void weir_safetensors_round(enum weir_safetensors_dtype dtype, const float *values, size_t n, void *elements_out);
+
 /* ---- writing ------------------------------------------------------------------------------------------------------- */
 
 struct weir_safetensors_decl {
@@ -126,6 +130,9 @@ weir_status weir_safetensors_join(const struct weir_safetensors_spec *spec, weir
  * (a full disk).  WEIR_ERR_INVALID: beyond the tensor's end. */
 weir_status weir_safetensors_write(weir_safetensors_writer *writer, int index, uint64_t at, const void *data,
                                    size_t bytes);
+
+/* Have on the disk what was written so far, so that a commit takes no time.  WEIR_ERR_IO. */
+weir_status weir_safetensors_sync(weir_safetensors_writer *writer);
 
 /* Sync, rename to the final name and sync the folder; frees the writer in any case.  After a failure the new file is
  * gone and the file that was there before is as it was. */

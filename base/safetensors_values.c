@@ -1,4 +1,4 @@
-/* The reader: values as float32. */
+/* Values as float32, and float32 rounded to narrower elements. */
 #include "base/safetensors.h"
 
 #include <inttypes.h>
@@ -79,4 +79,56 @@ weir_status weir_safetensors_floats(const struct weir_safetensors *file, const s
     if (tensor->dtype != WEIR_SAFETENSORS_F32)
         return halves_read(file, tensor, first, n, values);
     return weir_safetensors_bytes(file, tensor, (uint64_t)first * sizeof *values, (size_t)n * sizeof *values, values);
+}
+
+/* ---- rounding ------------------------------------------------------------------------------------------------------ */
+
+static uint32_t to_bits(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
+static bool is_nan(uint32_t bits)
+{
+    return (bits & 0x7fffffffu) > 0x7f800000u;
+}
+
+/* `value` / 2^shift, to the nearest, ties to even. */
+static uint32_t shift_round(uint32_t value, unsigned shift)
+{
+    uint32_t half = 1u << (shift - 1), rest = value & ((1u << shift) - 1), whole = value >> shift;
+    return whole + (rest > half || (rest == half && (whole & 1)));
+}
+
+static uint16_t to_brain(float value)
+{
+    uint32_t bits = to_bits(value);
+    return (uint16_t)(is_nan(bits) ? bits >> 16 | 0x40 : shift_round(bits, 16));
+}
+
+static uint16_t to_half(float value)
+{
+    uint32_t bits = to_bits(value), sign = bits >> 16 & 0x8000u, size = bits & 0x7fffffffu;
+    if (is_nan(bits))
+        return (uint16_t)(sign | 0x7e00u | (size >> 13 & 0x3ffu));
+    if (size >= 0x47800000u) /* 2^16 and more */
+        return (uint16_t)(sign | 0x7c00u);
+    if (size >= 0x38800000u) /* from 2^-14 on; a carry goes into the exponent, and from the largest to infinity */
+        return (uint16_t)(sign | (shift_round(size, 13) - (112u << 10)));
+    if (size < 0x33000000u) /* less than half of 2^-24 */
+        return (uint16_t)sign;
+    uint32_t fraction = (size & 0x7fffffu) | 0x800000u; /* subnormal: times 2^(exponent - 150), wanted in units of 2^-24 */
+    return (uint16_t)(sign | shift_round(fraction, 126 - (size >> 23)));
+}
+
+void weir_safetensors_round(enum weir_safetensors_dtype dtype, const float *values, size_t n, void *elements_out)
+{
+    uint16_t *halves = elements_out;
+    if (dtype == WEIR_SAFETENSORS_F32)
+        memcpy(elements_out, values, n * sizeof *values);
+    else
+        for (size_t i = 0; i < n; i++)
+            halves[i] = dtype == WEIR_SAFETENSORS_BF16 ? to_brain(values[i]) : to_half(values[i]);
 }

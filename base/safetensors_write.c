@@ -141,6 +141,11 @@ weir_status weir_safetensors_write(weir_safetensors_writer *w, int index, uint64
     return bytes_write(w, 8 + w->layout.header.length + w->layout.places[index].begin + at, data, bytes);
 }
 
+weir_status weir_safetensors_sync(weir_safetensors_writer *w)
+{
+    return weir_replace_sync(&w->file);
+}
+
 weir_status weir_safetensors_commit(weir_safetensors_writer *w)
 {
     weir_status status = weir_replace_commit(&w->file);

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/printable.h"
+
 enum { OPTION_BEGIN = '\001', OPTION_END = '\002', NAME_MAX_BYTES = 128 };
 
 static _Thread_local char last_error[WEIR_ERROR_MAX]; /* with marks */
@@ -97,11 +99,52 @@ const char *weir_last_error(void)
 
 /* ---- recording ----------------------------------------------------------------------------------------------------- */
 
+/* The length of the option that begins at `text`, its marks included; 0: there is none.  A cut text may lack the end. */
+static size_t option_length(const char *text, bool cut)
+{
+    size_t n = 1 + strspn(text + 1, "abcdefghijklmnopqrstuvwxyz0123456789_-");
+    if (*text != OPTION_BEGIN || n == 1)
+        return 0;
+    if (text[n] == '=')
+        n += strcspn(text + n, "\001\002");
+    return text[n] == OPTION_END ? n + 1 : cut && !text[n] ? n : 0;
+}
+
+/* Options as they are, and all else as a terminal shows it: names of files are text of others. */
+static void message_keep(char *text, bool cut, char *out, size_t room)
+{
+    size_t n = 0;
+    while (*text && n + 1 < room) {
+        size_t length = option_length(text, cut);
+        if (length) {
+            n += (size_t)snprintf(out + n, room - n, "%.*s", (int)length, text);
+            n = n < room ? n : room - 1;
+            text += length;
+            continue;
+        }
+        length = 1 + strcspn(text + 1, "\001");
+        char end = text[length];
+        text[length] = 0;
+        weir_printable(text, out + n, room - n);
+        n += strlen(out + n);
+        text[length] = end;
+        text += length;
+    }
+    out[n] = 0;
+}
+
+static void message_make(char *out, size_t room, const char *format, va_list args)
+{
+    char text[WEIR_ERROR_MAX];
+    int length = vsnprintf(text, sizeof text, format, args);
+    message_keep(text, length >= (int)sizeof text, out, room);
+}
+
 weir_status weir_error_record(weir_status status, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    vsnprintf(last_error, sizeof last_error, format, args);
+    message_make(last_error, sizeof last_error, format, args);
     va_end(args);
     return status;
 }
@@ -112,10 +155,10 @@ weir_status weir_error_prefix(weir_status status, const char *format, ...)
     memcpy(tail, last_error, sizeof tail);
     va_list args;
     va_start(args, format);
-    int used = vsnprintf(last_error, sizeof last_error, format, args);
+    message_make(last_error, sizeof last_error, format, args);
     va_end(args);
-    if (used >= 0 && (size_t)used < sizeof last_error)
-        snprintf(last_error + used, sizeof last_error - (size_t)used, "%s", tail);
+    size_t used = strlen(last_error);
+    snprintf(last_error + used, sizeof last_error - used, "%s", tail);
     return status;
 }
 

@@ -17,6 +17,9 @@
  *     weir_error_word()      device 'cpu' has no bf16: use --dtype f32            the caller's, here the command's
  *     weir_error_option(0)   dtype, f32                                           as data
  *
+ * What arguments bring in, names of files and names out of files, is made harmless for a terminal (base/printable.h) when a
+ * message is recorded; marks stay marks.
+ *
  * Threads: the message belongs to the calling thread.  A worker hands its message over with weir_error_take() and
  * weir_error_put(). */
 #ifndef WEIR_BASE_STATUS_H

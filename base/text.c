@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/file_calls.h"
 #include "base/input_file.h"
+#include "base/printable.h"
 
 void weir_text_append(struct weir_text *text, const char *format, ...)
 {
@@ -31,6 +32,15 @@ void weir_text_append(struct weir_text *text, const char *format, ...)
     vsnprintf(text->data + text->length, (size_t)n + 1, format, args);
     va_end(args);
     text->length += (size_t)n;
+}
+
+void weir_text_append_name(struct weir_text *text, const char *name)
+{
+    size_t room = 4 * strlen(name) + 1;
+    if (!text->status)
+        text->status = weir_grow(&text->data, &text->capacity, text->length + room, 1);
+    if (!text->status)
+        text->length += strlen(weir_printable(name, text->data + text->length, room));
 }
 
 void weir_text_release(struct weir_text *text)

@@ -17,6 +17,9 @@ struct weir_text {
 };
 
 void weir_text_append(struct weir_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A name out of a file, as a terminal shows it (base/printable.h). */
+void weir_text_append_name(struct weir_text *text, const char *name);
+
 void weir_text_release(struct weir_text *text);
 
 /* The whole of `text` as a number: no leading or trailing characters, no overflow.  false otherwise. */

@@ -139,7 +139,7 @@ int main(int argc, char **argv)
     }
     must(weir_safetensors_write(run.out, 1, 0, run.losses, (size_t)run.steps * sizeof *run.losses));
     must(weir_safetensors_commit(run.out));
-    must(weir_engine_save_weights(run.engine, argv[5]));
+    must(weir_engine_export(run.engine, &(struct weir_export){.dir = argv[5]}));
     weir_engine_close(run.engine);
     weir_arena_release(&run.arena);
     weir_safetensors_close(&run.batches);

@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/json.h"
+#include "base/printable.h"
 #include "cmd/command.h"
 #include "engine/report/explanation.h"
 
@@ -41,12 +42,12 @@ static double idle_ms(const struct weir_explanation *e, int rank)
 
 static void row_print(const struct weir_wait_row *row)
 {
-    char peer[16] = "-", simulated[32] = "-";
+    char peer[16] = "-", simulated[32] = "-", cause[64];
     if (row->peer >= 0)
         snprintf(peer, sizeof peer, "%d", row->peer);
     if (row->simulated_ms >= 0)
         snprintf(simulated, sizeof simulated, "%.3f", row->simulated_ms);
-    printf("  %-18s %7s %8.1f %11.3f %9.3f %13s\n", row->cause, peer, row->times, row->wait_ms, row->way_ms, simulated);
+    printf("  %-18s %7s %8.1f %11.3f %9.3f %13s\n", weir_printable(row->cause, cause, sizeof cause), peer, row->times, row->wait_ms, row->way_ms, simulated);
 }
 
 static void rank_print(const struct weir_explanation *e, int rank)

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/printable.h"
 #include "cmd/info_shared.h"
 #include "engine/transport/bootstrap/launcher.h"
 
@@ -19,6 +20,7 @@ static void source_print(const char *variable)
 
 static void host_print(const struct weir_launcher *launcher)
 {
+    char host[256];
     if (launcher->local_rank >= 0) {
         printf(", %s%d", launcher->n_local >= 0 ? "" : "number ", launcher->local_rank);
         if (launcher->n_local >= 0)
@@ -32,7 +34,7 @@ static void host_print(const struct weir_launcher *launcher)
         printf(" of %d", launcher->n_nodes);
     source_print(launcher->node_variable);
     if (*launcher->first_host)
-        printf(", rank 0 on %s", launcher->first_host);
+        printf(", rank 0 on %s", weir_printable(launcher->first_host, host, sizeof host));
 }
 
 void info_launcher_print(void)

@@ -10,7 +10,9 @@
 #include "base/json.h"
 #include "base/printable.h"
 #include "base/text.h"
+#include "cmd/launched.h"
 #include "cmd/synonyms.h"
+#include "engine/transport/bootstrap/weir_launch.h"
 
 bool options_given(const struct options *options, const char *name)
 {
@@ -48,7 +50,9 @@ static bool bytes_parse(const char *text, int64_t *bytes_out)
     static const char suffixes[] = "KMGT";
     const char *suffix = *end ? strchr(suffixes, *end) : NULL;
     if (suffix) {
-        value *= ldexp(1, 10 * (int)(suffix - suffixes + 1));
+        bool of_ten = end[1] == 'B'; /* 5GB is 5 times 10^9, as on disks; 5G and 5GiB are more */
+        int power = (int)(suffix - suffixes + 1);
+        value *= of_ten ? pow(1000, power) : ldexp(1, 10 * power);
         end++;
         if (*end == 'i')
             end++;
@@ -533,6 +537,9 @@ int options_report(const char *command, weir_status status)
         return 0;
     char message[WEIR_ERROR_MAX], shown[4 * WEIR_ERROR_MAX];
     weir_printable(options_error(message), shown, sizeof shown);
-    fprintf(stderr, "weir %s: %s\n", command, *shown ? shown : weir_status_str(status));
+    if (weir_launch_is_process())
+        launched_say(status, *shown ? shown : weir_status_str(status));
+    else
+        fprintf(stderr, "weir %s: %s\n", command, *shown ? shown : weir_status_str(status));
     return weir_status_exit_code(status);
 }

@@ -33,8 +33,8 @@ enum option_kind {
     OPTION_FLAG,  /* bool */
     OPTION_INT,   /* int64_t within [min, max] */
     OPTION_REAL,  /* double within [min, max] */
-    OPTION_BYTES, /* int64_t >= 1, within [min, max]: a number with an optional suffix K, M, G, T (powers of 1024; a trailing
-                     iB is fine) */
+    OPTION_BYTES, /* int64_t >= 1, within [min, max]: a number with an optional suffix: K, Ki or KiB is 1024, KB is
+                     1000; so for M, G and T */
     OPTION_TIME,  /* double > 0, in seconds: a number with a suffix s, m, h or d */
     OPTION_TEXT,  /* const char * */
     OPTION_WORD,  /* const char *: an option that stands alone, "", or has the word that `argument` shows in brackets */

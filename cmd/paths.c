@@ -225,16 +225,22 @@ static bool ends_with(const char *text, const char *end)
     return n >= m && !strcmp(text + n - m, end);
 }
 
-/* Shards have names that an index gives. */
-static void folder_read_shards(struct paths *paths, const char *label, const char *folder)
+static bool is_weights(const char *name)
+{
+    return ends_with(name, ".safetensors");
+}
+
+/* Shards have names that an index gives, or an export. */
+static void folder_add_shards(struct paths *paths, enum paths_kind kind, const char *label, const char *folder,
+                              bool (*is_one)(const char *name))
 {
     DIR *dir = opendir(folder);
     for (const struct dirent *entry; dir && (entry = readdir(dir)) && !paths->status;) {
         const char *name;
-        if (!ends_with(entry->d_name, ".safetensors"))
+        if (!is_one(entry->d_name))
             continue;
         paths->status = weir_arena_strdup(&paths->arena, entry->d_name, &name);
-        entry_add(paths, PATHS_READ_MODEL, label, folder, name);
+        entry_add(paths, kind, label, folder, name);
     }
     if (dir)
         closedir(dir);
@@ -257,9 +263,9 @@ void paths_read_model(struct paths *paths, const char *label, const char *path)
     if (is_folder(path)) {
         for (int i = 0; model_files[i]; i++)
             entry_add(paths, PATHS_READ_MODEL, label, path, model_files[i]);
-        folder_read_shards(paths, label, path);
+        folder_add_shards(paths, PATHS_READ_MODEL, label, path, is_weights);
     } else if (ends_with(path, ".index.json")) {
-        folder_read_shards(paths, label, folder_of(paths, path));
+        folder_add_shards(paths, PATHS_READ_MODEL, label, folder_of(paths, path), is_weights);
     }
 }
 
@@ -272,11 +278,19 @@ void paths_read_model_name(struct paths *paths, const char *label, const char *n
         paths_read_model(paths, label, name);
 }
 
+void paths_read_tokenizer(struct paths *paths, const char *label, const char *path)
+{
+    if (path && strcmp(path, "bytes") != 0)
+        paths_read_model(paths, label, path);
+}
+
 void paths_write_model(struct paths *paths, const char *label, const char *folder)
 {
     entry_add(paths, PATHS_WRITE_MODEL, label, NULL, folder);
     for (int i = 0; folder && model_files[i]; i++)
         entry_add(paths, PATHS_WRITE_MODEL, label, folder, model_files[i]);
+    if (folder)
+        folder_add_shards(paths, PATHS_WRITE_MODEL, label, folder, weir_export_is_shard);
 }
 
 /* ---- checking ------------------------------------------------------------------------------------------------------ */

@@ -8,7 +8,9 @@
 #include "cmd/drawing.h"
 #include "cmd/paths.h"
 #include "cmd/schedule_command.h"
+#include "cmd/schedule_cost_options.h"
 #include "cmd/schedule_input.h"
+#include "engine/program/pipeline.h"
 #include "schedules/simulate/traced_costs.h"
 
 enum { MOST_INPUTS = 16 };
@@ -41,23 +43,8 @@ static const struct option_row rows[] = {
      "with names: stages per rank (default: the schedule's own)", 1, 1048576},
     {"group-size", 0, OPTION_INT, offsetof(struct values, size.group_size), "G",
      "with names, interleaved: micro-batches per group", 1, 1048576},
-    {"time", 0, OPTION_TEXT, offsetof(struct values, cost.time), "F=1,I=1,W=1",
-     "time of one action on one stage; B takes I + W", 0, 0},
-    {"comm", 0, OPTION_REAL, offsetof(struct values, cost.comm), "T", "time of a transfer between ranks (default 0)", 0,
-     1e300},
-    {"costs", 0, OPTION_TEXT, offsetof(struct values, cost.costs), "FILE",
-     "JSON with costs per stage and edge, or a trace with them, instead of --time and --mem", 0, 0},
-    {"mem", 0, OPTION_TEXT, offsetof(struct values, cost.mem), "B=X,W=Y,IW=Y",
-     "held per micro-batch of a stage: from F to B or I, from I to W, and what of that I makes (default: counted)", 0,
-     0},
-    {"reduce-link", 0, OPTION_TEXT, offsetof(struct values, cost.reduce_link), "L=0,BW=0",
-     "latency and bytes per unit of time between replicas; BW=0: latency alone", 0, 0},
-    {"stage-bytes", 0, OPTION_TEXT, offsetof(struct values, cost.stage_bytes), "P=0,G=0,O=0",
-     "bytes of a stage's parameters, gradients and optimizer state", 0, 0},
-    {"bucket-bytes", 0, OPTION_BYTES, offsetof(struct values, cost.bucket_bytes), "BYTES",
-     "reduce gradients in parts of this size (default: a stage at once)", 0, 0},
-    {"overlap-gain", 0, OPTION_REAL, offsetof(struct values, cost.overlap_gain), "X",
-     "an OVERLAP_F_B takes X times F + B (default 1)", 0, 1e6},
+    SCHEDULE_COST_ROWS(struct values, ""),
+    SCHEDULE_REPLICA_COST_ROWS(struct values),
     {"channels", 0, OPTION_TEXT, offsetof(struct values, channels), "MODEL",
      "edge, shared or blocking: how transfers use the ranks' channels (default edge)", 0, 0},
     {"dialect", 0, OPTION_TEXT, offsetof(struct values, dialect), "D",
@@ -108,8 +95,10 @@ static weir_status prediction_add(struct drawing *d, const char *what, const str
 
 static weir_status schedule_add(struct drawing *d, const char *what, const struct weir_schedule *schedule)
 {
-    struct weir_schedule_costs costs;
-    weir_status status = schedule_costs_parse(&d->values->cost, d->arena, &costs);
+    struct weir_schedule_costs given, costs;
+    weir_status status = schedule_costs_parse(&d->values->cost, d->arena, &given);
+    if (!status)
+        status = schedule_costs_fit(&d->values->cost, &given, schedule->n_stages, schedule->n_ranks, d->arena, &costs);
     return status ? status : prediction_add(d, what, schedule, &costs);
 }
 
@@ -155,22 +144,21 @@ static weir_status file_add(struct drawing *d, const char *path)
     weir_status status = schedule_text_read(path, &text, &bytes);
     if (status)
         return status;
-    bool traced = weir_traced_is(text, bytes);
-    if (traced)
-        status = weir_traced_parse(text, bytes, path, d->arena, &trace);
-    else
-        status = schedule_parse(text, bytes, path, d->values->dialect, d->arena, &schedule);
+    if (!weir_traced_is(text, bytes)) {
+        status = schedule_take(text, bytes, path, d->values->dialect, d->arena, &schedule);
+        return status ? status : schedule_add(d, path, &schedule);
+    }
+    status = weir_traced_parse(text, bytes, path, d->arena, &trace);
     weir_free(text);
-    if (status)
-        return status;
-    return traced ? trace_add(d, path, &trace) : schedule_add(d, path, &schedule);
+    return status ? status : trace_add(d, path, &trace);
 }
 
 /* A name, which takes -p, -m and -v, or a file, which has its own size. */
 static weir_status input_add(struct drawing *d, const char *what)
 {
     const struct weir_schedule_kind *kind;
-    bool is_file = weir_schedule_kind_find(what, &kind) && (!strcmp(what, "-") || access(what, F_OK) == 0);
+    bool is_file = weir_pipeline_is_file(what) ||
+                   (weir_schedule_kind_find(what, &kind) && (!strcmp(what, "-") || access(what, F_OK) == 0));
     return is_file ? file_add(d, what) : made_add(d, what);
 }
 

@@ -15,13 +15,16 @@ weir_status schedule_text_read(const char *path, char **text_out, size_t *bytes_
                               : weir_file_read(path, LARGEST_INPUT, text_out, bytes_out);
 }
 
-weir_status schedule_parse(const char *text, size_t bytes, const char *path, const char *dialect, struct weir_arena *arena,
-                           struct weir_schedule *out)
+weir_status schedule_take(char *text, size_t bytes, const char *path, const char *dialect, struct weir_arena *arena,
+                          struct weir_schedule *out)
 {
     enum weir_csv_dialect chosen = WEIR_CSV_TORCH;
     weir_status status = dialect ? weir_csv_dialect_find(dialect, &chosen) : WEIR_OK;
     const char *name = strcmp(path, "-") ? path : "standard input";
-    return status ? status : weir_schedule_csv_parse(text, bytes, name, chosen, arena, out);
+    if (!status)
+        return weir_schedule_csv_take(text, bytes, name, chosen, arena, out);
+    weir_free(text);
+    return status;
 }
 
 weir_status schedule_load(const char *path, const char *dialect, struct weir_arena *arena, struct weir_schedule *out)
@@ -29,11 +32,7 @@ weir_status schedule_load(const char *path, const char *dialect, struct weir_are
     char *text;
     size_t bytes;
     weir_status status = schedule_text_read(path, &text, &bytes);
-    if (status)
-        return status;
-    status = schedule_parse(text, bytes, path, dialect, arena, out);
-    weir_free(text);
-    return status;
+    return status ? status : schedule_take(text, bytes, path, dialect, arena, out);
 }
 
 weir_status schedule_make(const char *name, const struct schedule_size *size, struct weir_arena *arena,

@@ -18,7 +18,8 @@ static const char no_tensor[] = "weir has no tensor parallelism", no_context[] =
                   processes[] = "the launcher starts processes: mpirun -np N weir train",
                   bf16[] = "use --dtype bf16", no_fp16[] = "weir has no fp16: use --dtype bf16",
                   every_step[] = "every step is a line of --metrics FILE",
-                  one_recompute[] = "--recompute full, or a list of layers", steps_count[] = "count steps: --steps";
+                  one_recompute[] = "--recompute full, or a list of layers", steps_count[] = "count steps: --steps",
+                  in_background[] = "checkpoints are written in the background; --checkpoint-sync: between steps";
 
 const struct synonym synonyms_train[] = {
     {MEGATRON, "tensor-model-parallel-size", NULL, no_tensor},
@@ -45,12 +46,20 @@ const struct synonym synonyms_train[] = {
     {MEGATRON, "data-path", "data", NULL},
     {MEGATRON, "train-data-path", "data", NULL},
     {MEGATRON, "valid-data-path", "val-data", NULL},
+    {MEGATRON, "tokenizer-model", "tokenizer", NULL},
+    {MEGATRON, "tokenizer-type", NULL, "the kind is in its files: --tokenizer PATH"},
+    {MEGATRON, "vocab-file", NULL, "name their folder: --tokenizer PATH"},
+    {MEGATRON, "merge-file", NULL, "name their folder: --tokenizer PATH"},
     {MEGATRON, "split", NULL, "name the files to validate on: --val-data"},
     {MEGATRON, "eval-interval", "val-every", NULL},
     {MEGATRON, "eval-iters", "val-batches", NULL},
-    {MEGATRON, "load", "init-from", NULL},
+    {MEGATRON, "load", NULL, "--resume goes on from the newest in --checkpoint-dir, --init-from takes weights alone"},
     {MEGATRON, "save", "checkpoint-dir", NULL},
     {MEGATRON, "save-interval", "checkpoint-every", NULL},
+    {MEGATRON, "async-save", NULL, in_background},
+    {MEGATRON, "no-load-optim", NULL, "--init-from takes the weights of a checkpoint alone"},
+    {MEGATRON, "exit-duration-in-mins", NULL, "a time with its unit: --stop-after 90m"},
+    {MEGATRON, "exit-signal-handler", NULL, "weir saves on signals by itself"},
     {MEGATRON, "recompute-activations", NULL, one_recompute},
     {MEGATRON, "recompute-granularity", NULL, one_recompute},
     {MEGATRON, "recompute-method", NULL, one_recompute},
@@ -78,6 +87,10 @@ const struct synonym synonyms_train[] = {
     {TITAN, "local-batch-size", NULL, batch_size},
     {TITAN, "max-norm", "grad-clip", NULL},
     {TITAN, "warmup-steps", "warmup", NULL},
+    {TITAN, "enable-checkpoint", NULL, "--checkpoint-dir says where"},
+    {TITAN, "interval", "checkpoint-every", NULL},
+    {TITAN, "keep-latest-k", "keep", NULL},
+    {TITAN, "async-mode", NULL, in_background},
     {TITAN, "min-lr-factor", NULL, "give the rate itself: --min-lr"},
     {TITAN, "dataset", "data", NULL},
     {TITAN, "dataset-path", "data", NULL},
@@ -106,6 +119,8 @@ const struct synonym synonyms_train[] = {
     {HF, "per-device-train-batch-size", "microbatch-size", NULL},
     {HF, "gradient-accumulation-steps", "microbatches", NULL},
     {HF, "block-size", "seq-len", NULL},
+    {HF, "tokenizer-name", "tokenizer", NULL},
+    {HF, "validation-split-percentage", NULL, "cut the data first, with weir tokenize"},
     {HF, "learning-rate", "lr", NULL},
     {HF, "lr-scheduler-type", "lr-schedule", NULL},
     {HF, "warmup-ratio", NULL, "count steps: --warmup"},
@@ -121,8 +136,10 @@ const struct synonym synonyms_train[] = {
     {HF, "logging-dir", NULL, every_step},
     {HF, "report-to", NULL, every_step},
     {HF, "save-steps", "checkpoint-every", NULL},
-    {HF, "save-strategy", "checkpoint-every", NULL},
+    {HF, "save-strategy", NULL, "count steps or time: --checkpoint-every; after the last step one is written always"},
     {HF, "save-total-limit", "keep", NULL},
+    {HF, "load-best-model-at-end", NULL, "--keep-best keeps the best checkpoint: --init-from takes it"},
+    {HF, "ignore-data-skip", NULL, "--new-data begins at the first sample"},
     {HF, "resume-from-checkpoint", NULL, "--resume goes on from the newest in --checkpoint-dir"},
     {HF, "fsdp", NULL, "weir shards the optimizer state over --replicas: --zero 1"},
     {HF, "dataloader-num-workers", NULL, "weir reads ahead by itself"},
@@ -166,7 +183,14 @@ const struct synonym synonyms_train[] = {
     {OTHERS, "wd", "weight-decay", NULL},
     {OTHERS, "momentum", NULL, "weir's sgd has no momentum: --optimizer adamw"},
     {OTHERS, "warmup-iters", "warmup", NULL},
-    {OTHERS, "checkpoint", "init-from", NULL},
+    {OTHERS, "checkpoint", NULL, "--resume goes on from the newest in --checkpoint-dir, --init-from takes weights alone"},
+    {OTHERS, "ckpt-dir", "checkpoint-dir", NULL},
+    {OTHERS, "save-dir", "checkpoint-dir", NULL},
+    {OTHERS, "save-every", "checkpoint-every", NULL},
+    {OTHERS, "max-checkpoints", "keep", NULL},
+    {OTHERS, "restore", NULL, "--resume goes on from the newest in --checkpoint-dir"},
+    {OTHERS, "resume-from", NULL, "--resume goes on from the newest in --checkpoint-dir"},
+    {OTHERS, "max-time", NULL, "a time with its unit: --stop-after 90m"},
     {OTHERS, "pretrained", "init-from", NULL},
     {OTHERS, "precision", "dtype", NULL},
     {OTHERS, "mixed-precision", "dtype", NULL},
@@ -195,6 +219,33 @@ const struct synonym synonyms_generate[] = {
     {0},
 };
 
+const struct synonym synonyms_tokenize[] = {
+    {MEGATRON, "input", NULL, "name the files themselves: weir tokenize FILE..."},
+    {MEGATRON, "output-prefix", "output", NULL},
+    {MEGATRON, "json-keys", "text-field", NULL},
+    {MEGATRON, "tokenizer-model", "tokenizer", NULL},
+    {MEGATRON, "tokenizer-name-or-path", "tokenizer", NULL},
+    {MEGATRON, "tokenizer-type", NULL, "the kind is in its files: --tokenizer PATH"},
+    {MEGATRON, "vocab-file", NULL, "name their folder: --tokenizer PATH"},
+    {MEGATRON, "merge-file", NULL, "name their folder: --tokenizer PATH"},
+    {MEGATRON, "append-eod", NULL, "the end of text stands between texts; --eod none leaves it out"},
+    {MEGATRON, "workers", NULL, "one process reads all files, one after the other"},
+    {HF, "tokenizer-name", "tokenizer", NULL},
+    {HF, "model-name-or-path", "tokenizer", NULL},
+    {HF, "train-file", NULL, "name the files themselves: weir tokenize FILE..."},
+    {HF, "text-column-name", "text-field", NULL},
+    {HF, "text-column", "text-field", NULL},
+    {HF, "validation-split-percentage", NULL, "as a fraction: --val-fraction 0.05"},
+    {OTHERS, "model", "tokenizer", NULL},
+    {OTHERS, "out", "output", NULL},
+    {OTHERS, "output-file", "output", NULL},
+    {OTHERS, "text-key", "text-field", NULL},
+    {OTHERS, "eos", "eod", NULL},
+    {OTHERS, "val-split", "val-fraction", NULL},
+    {OTHERS, "test-size", "val-fraction", NULL},
+    {0},
+};
+
 const struct name_synonym schedule_synonyms[] = {
     {"schedule1f1b", "1f1b"},
     {"schedulegpipe", "gpipe"},
@@ -218,7 +269,8 @@ const struct name_synonym schedule_synonyms[] = {
 
 const struct name_synonym dtype_synonyms[] = {
     {"bfloat16", "bf16"}, {"torch.bfloat16", "bf16"}, {"float32", "f32"}, {"torch.float32", "f32"},
-    {"fp32", "f32"},      {"float", "f32"},           {"tensorfloat32", "tf32"}, {0},
+    {"fp32", "f32"},      {"float", "f32"},           {"float16", "f16"},       {"torch.float16", "f16"}, {"fp16", "f16"},
+    {"half", "f16"},      {"tensorfloat32", "tf32"}, {0},
 };
 
 /* ---- looking up ---------------------------------------------------------------------------------------------------- */
@@ -248,7 +300,10 @@ static bool has_option(const struct option_table *table, const char *name)
 const struct synonym *synonym_find(const struct option_table *table, const char *word, size_t length)
 {
     bool trains = !strcmp(table->command, "train") || !strcmp(table->command, "evaluate");
-    const struct synonym *rows = trains ? synonyms_train : !strcmp(table->command, "generate") ? synonyms_generate : NULL;
+    const struct synonym *rows = trains                                ? synonyms_train
+                                 : !strcmp(table->command, "generate") ? synonyms_generate
+                                 : !strcmp(table->command, "tokenize") ? synonyms_tokenize
+                                                                       : NULL;
     for (const char *dot; (dot = memchr(word, '.', length)); word = dot + 1) /* what follows the sections */
         length -= (size_t)(dot + 1 - word);
     for (; rows && rows->tool; rows++)

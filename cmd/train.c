@@ -23,10 +23,13 @@ static const struct option_row rows[] = {
     ROW("data", 'd', OPTION_TEXT, data, "PATH", "files of text or tokens (a,b or 'x*.bin'), or a folder of IDX images", 0, 0),
     ROW("val-data", 0, OPTION_TEXT, val_data, "PATH", "data to validate on, in the same forms", 0, 0),
     ROW("data-format", 0, OPTION_TEXT, data_format, "NAME", "auto (default), text, u16, u32, i64, llmc, megatron, npy or jsonl", 0, 0),
+    ROW("tokenizer", 0, OPTION_TEXT, tokenizer, "PATH", "reads texts: folder or file (the model's own), or bytes", 0, 0),
     ROW("val-every", 0, OPTION_INT, val_every, "N", "steps between validations (a tenth of --steps)", 1, 1e15),
     ROW("val-batches", 0, OPTION_INT, val_batches, "N", "step-sized batches of one validation (10, or all there are)", 1, 1e12),
     ROW("init-from", 0, OPTION_TEXT, init_from, "PATH", "read the weights from safetensors: a file or a model folder", 0, 0),
     ROW("export", 0, OPTION_TEXT, export, "DIR", "write a Hugging Face model folder at the end, also after ^C", 0, 0),
+    ROW("export-dtype", 0, OPTION_TEXT, export_dtype, "NAME", "of the exported weights: source (default), f32, bf16 or f16", 0, 0),
+    ROW("export-shard-size", 0, OPTION_BYTES, export_shard_size, "BYTES", "most bytes of weights in one file of the export (5GB)", 1, 0x1p62),
     ROW("checkpoint-dir", 0, OPTION_TEXT, checkpoint_dir, "DIR", "write checkpoints into DIR/step-N, one at the end always", 0, 0),
     ROW("checkpoint-every", 0, OPTION_TEXT, checkpoint_every, "N|TIME", "steps or time (90s, 30m) between checkpoints (10m)", 0, 0),
     ROW("keep", 0, OPTION_INT, keep, "K", "whole checkpoints that stay (all)", 1, 1e9),
@@ -49,6 +52,7 @@ static const struct option_row rows[] = {
     ROW("layout", 0, OPTION_TEXT, layout, "TEXT", "or in Megatron-LM's letters: 'Et*3|(tt|)*2tL'", 0, 0),
     ROW("plan", 0, OPTION_TEXT, plan, "FILE", "model, cut, schedule and batch of a plan (weir plan -o)", 0, 0),
     ROW("schedule", 0, OPTION_TEXT, schedule, "NAME|FILE", "pipeline schedule or schedule CSV (1f1b); list shows them", 0, 0),
+    ROW("memory-cap", 0, OPTION_BYTES, memory_cap, "BYTES", "schedule auto: activations on a rank (what 1f1b holds)", 1, 0x1p62),
     ROW("dialect", 0, OPTION_TEXT, dialect, "NAME", "letters of a schedule file: torch (default) or torch-2024", 0, 0),
     ROW("steps", 'n', OPTION_INT, steps, "N", "steps to train (200); 0: validate, export", 0, 1e15),
     ROW("lr", 0, OPTION_REAL, lr, "RATE", "learning rate (0.001 for adamw, 0.1 for sgd)", 0, 1e6),
@@ -64,11 +68,12 @@ static const struct option_row rows[] = {
     ROW("dropout", 0, OPTION_REAL, dropout, "P", "probability of dropping an element (0)", 0, 0.999),
     ROW("seed", 0, OPTION_INT, seed, "N", "seed of initial values, data order and dropout (1)", 0, 9e15),
     ROW("threads-per-rank", 0, OPTION_INT, threads, "N", "threads of each rank (1)", 1, 4096),
+    ROW("timeout", 0, OPTION_REAL, timeout, "SECONDS", "end when a rank is silent or in one call for so long (60); 0: never", 0, 1e6),
     ROW("device", 0, OPTION_TEXT, device, "LIST", "cpu (default), cuda, or one per rank: cuda:0,cuda:1", 0, 0),
     ROW("dtype", 0, OPTION_TEXT, dtype, "NAME", "f32 (default), or on cuda tf32 or bf16", 0, 0),
     ROW("device-memory", 0, OPTION_BYTES, device_memory, "BYTES", "refuse a run that needs more per rank", 1, 0x1p62),
     ROW("recompute", 0, OPTION_TEXT, recompute, "LIST", "none (default), full, or layers (h.*.mlp,head) to run again in backward", 0, 0),
-    ROW("transport", 0, OPTION_TEXT, transport, "NAME", "local, mpi or nccl (the device's, when started by mpirun); list", 0, 0),
+    ROW("transport", 0, OPTION_TEXT, transport, "NAME", "local, shm, mpi or nccl (chosen by device and launcher); list", 0, 0),
     ROW("placement", 0, OPTION_TEXT, placement, "ORDER", "of processes: cluster (default) or spread, see weir info --placement", 0, 0),
     ROW("metrics", 0, OPTION_TEXT, metrics, "FILE", "write one JSON object per step", 0, 0),
     ROW("trace", 0, OPTION_TEXT, trace, "FILE", "write a Chrome trace of the first steps", 0, 0),
@@ -171,12 +176,13 @@ static void result_print(struct train_run *run)
         return;
     }
     if (run->n_done == run->first_step) { /* resumed at its end */
-        printf("%s was trained for %" PRId64 " steps already\n", weir_printable(run->model->name, shown, sizeof shown), run->n_done);
+        printf("%s was trained for %" PRId64 " step%s already\n", weir_printable(run->model->name, shown, sizeof shown), run->n_done,
+               plural(run->n_done));
         return;
     }
-    printf("trained %s for %" PRId64 " steps on %d stage%s: loss %.4f at the start, %.4f at the end",
-           weir_printable(run->model->name, shown, sizeof shown), run->n_done, run->schedule.n_stages,
-           run->schedule.n_stages == 1 ? "" : "s", run->first_loss, run->last_loss);
+    printf("trained %s for %" PRId64 " step%s on %d stage%s: loss %.4f at the start, %.4f at the end",
+           weir_printable(run->model->name, shown, sizeof shown), run->n_done, plural(run->n_done), run->schedule.n_stages,
+           plural(run->schedule.n_stages), run->first_loss, run->last_loss);
     if (!isnan(run->val_loss))
         printf(", %.4f in validation", run->val_loss);
     printf("\n");

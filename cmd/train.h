@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "cmd/codec.h"
 #include "cmd/options.h"
 #include "cmd/progress.h"
 #include "engine/data/data.h"
@@ -17,15 +18,17 @@
 #include "engine/weir.h"
 
 struct train_options {
-    const char *model, *data, *val_data, *data_format, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
+    const char *model, *data, *val_data, *data_format, *tokenizer, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
     const char *placement, *recompute;
     const char *first_layers, *layout, *plan, *save_costs;
     const struct weir_plan_file *made; /* what --plan names; NULL: not given */
-    const char *metrics, *trace, *config, *init_from, *export, *checkpoint_dir, *checkpoint_every;
+    const char *metrics, *trace, *config, *init_from, *export, *export_dtype, *checkpoint_dir, *checkpoint_every;
+    int64_t export_shard_size; /* bytes; 0: the library's */
     int64_t keep;             /* 0: all */
     double stop_after, grace; /* seconds; 0: not given */
+    double timeout;           /* seconds; 0: never */
     int64_t stages, ranks, chunks, replicas, zero, bucket_bytes, microbatches, microbatch_size, seq_len;
-    int64_t steps, warmup, seed, threads, device_memory;
+    int64_t steps, warmup, seed, threads, device_memory, memory_cap;
     int64_t val_every, val_batches; /* 0: chosen */
     double lr, min_lr, weight_decay, grad_clip, dropout, beta1, beta2, eps;
     const char *print_memory; /* "", "full"; NULL: not given */
@@ -70,6 +73,7 @@ struct train_run {
     const char *schedule_name; /* or its file */
     const struct weir_graph *graph;
     struct train_source train, validation;
+    struct codec_encoder encoder; /* of texts in both */
     int64_t val_every, val_batches; /* steps between validations, batches of each */
     weir_engine *engine;   /* NULL: memory table or step program were asked for, and printed */
     weir_metrics *metrics; /* NULL: not asked for */
@@ -90,13 +94,16 @@ struct train_run {
     double first_loss, last_loss;
     double val_loss; /* of the last validation; NaN: none yet */
     int64_t val_step;      /* steps done when val_loss was measured */
+    bool resumed;          /* this run goes on from another */
     int64_t first_step;    /* steps done by the run that this one goes on from */
     int64_t n_done;        /* of both */
     int64_t sample;        /* the number of the next sample */
+    int64_t samples_before; /* of data that --new-data replaced */
     double seconds_before; /* that the other run trained */
     struct train_checkpoints checkpoints;
     int64_t command_ns;    /* when the command began */
     int64_t begin_ns;      /* of the first step */
+    bool export_made;      /* the folder of --export was not there before */
     bool stopped;          /* before the last step */
     bool engine_failed;   /* it can only be closed */
     bool validation_cut;  /* a signal ended the last validation early */
@@ -126,16 +133,23 @@ int train_failed(const struct train_options *options, weir_status status, bool l
 /* Values of options that are not given. */
 #define TRAIN_OPTIONS_DEFAULT                                                                                          \
     {.data_format = "auto", .schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw",   \
-     .device = "cpu", .dtype = "f32", .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1,      \
-     .threads = 1, .grace = 120, .lr = -1, .min_lr = -1, .weight_decay = -1, .grad_clip = 1}
+     .device = "cpu", .dtype = "f32", .export_dtype = "source", .replicas = 1, .microbatch_size = 4, .steps = 200,     \
+     .warmup = -1, .seed = 1, .threads = 1, .grace = 120, .timeout = 60, .lr = -1, .min_lr = -1, .weight_decay = -1,   \
+     .grad_clip = 1}
+
+/* "s" unless n is 1. */
+const char *plural(int64_t n);
 
 /* "train" or "evaluate", for messages. */
 const char *train_command(const struct train_options *options);
 
+/* How texts become tokens, for both sources. */
+void train_encoder_init(struct train_run *run);
+
 /* Open the source that `text` names, for the run's model. */
 weir_status train_source_open(struct train_run *run, const char *text, uint64_t seed, struct train_source *source);
 
-/* What was taken for what: "data: book.txt as text (bytes), 1115394 tokens" in lines, or as members of the result's
+/* What was taken for what: "data: book.txt as text, 273,512 tokens of tokenizer gpt2" in lines, or as members of the result's
  * JSON object. */
 void train_data_print(const struct train_run *run, FILE *out);
 void train_data_json(const struct train_run *run, json_t *result);
@@ -155,8 +169,9 @@ weir_status train_feed(struct train_run *run, const weir_data *data, int64_t fir
 /* Seconds trained, validations included, with those of the run that this one goes on from. */
 double train_seconds(const struct train_run *run);
 
-/* The highest learning rate: --lr, or what the optimizer begins with. */
+/* The highest learning rate: --lr, or what the optimizer begins with; and the steps that it takes to get there. */
 double train_lr(const struct train_run *run);
+int64_t train_warmup(const struct train_run *run);
 
 /* The schedule that options name, on as many stages as they say; settles micro-batches and ranks of all replicas. */
 weir_status train_schedule_build(const struct train_options *options, struct train_run *run);
@@ -197,6 +212,9 @@ weir_status train_validation_open(const struct train_options *options, struct tr
 
 /* Once the schedule is known, settle when and how much is validated. */
 weir_status train_validation_settle(const struct train_options *options, struct train_run *run);
+
+/* WEIR_ERR_USAGE: fewer samples than a step needs. */
+weir_status train_data_check(const struct train_run *run);
 
 /* true when a validation follows `step`. */
 bool train_validation_due(const struct train_run *run, int64_t step);
@@ -256,6 +274,9 @@ bool train_stop_is_time(int stop); /* --stop-after */
 
 /* An output could not be written: keep the message, stop after the step. */
 void train_output_failed(struct train_run *run, weir_status status);
+
+/* What --export, --export-dtype and --export-shard-size say; like the folders of --model and --init-from. */
+weir_status train_export_read(const struct train_run *run, struct weir_export *export_out);
 
 /* Export what the steps have learnt, also when they ended with `status`, as far as the engine has it.  A failure is kept in
  * run->export; the message of `status` stays. */

@@ -1,10 +1,12 @@
 /* weir train, checkpoints: when one is written, and how a run goes on from one.
  *
- * A checkpoint of weir train holds, as its configuration, two objects:
+ * A checkpoint of weir train holds, as its configuration, three objects and a number:
  *
  *     options   what was given, but for paths that are written and what concerns one run alone: --resume takes from them what
  *               its own command line does not give
- *     run       what must be the same in the run that goes on: model, optimizer, seed, data */
+ *     run       what must be the same in the run that goes on: model, optimizer, seed, data
+ *     rate      the learning rates that the run had, defaults resolved: for people
+ *     samples_before   samples of data that --new-data replaced */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -48,8 +50,6 @@ weir_status train_checkpoint_check(const struct train_options *o, struct train_r
         return WEIR_FAIL(WEIR_ERR_USAGE, "--steps 0 makes no checkpoints: leave --checkpoint-dir out");
     if (o->new_data && !o->resume)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--new-data is for a run that goes on: give --resume too");
-    if (o->keep_best && !o->val_data)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--keep-best goes by the validation loss: give --val-data");
     return o->checkpoint_dir ? every_read(o, run) : WEIR_OK;
 }
 
@@ -101,22 +101,26 @@ weir_status train_checkpoint_fill(struct train_options *o)
 
 /* ---- what must be the same ------------------------------------------------------------------------------------------ */
 
-static void data_describe(const struct train_run *run, json_t *root)
+static weir_status data_describe(const struct train_run *run, json_t *root)
 {
     const struct weir_data_info *info = weir_data_info(run->train.data);
+    uint64_t hash;
+    weir_status status = weir_data_hash(run->train.data, &hash);
+    if (status)
+        return status;
     json_object_set_new(root, "data_samples", json_integer(info->n_samples));
     json_object_set_new(root, "data_tokens", json_integer(info->n_tokens));
-    json_object_set_new(root, "data_xxh3", json_sprintf("%016" PRIx64, weir_data_hash(run->train.data)));
+    json_object_set_new(root, "data_xxh3", json_sprintf("%016" PRIx64, hash));
+    return WEIR_OK;
 }
 
 /* Values that change what a run computes. */
-static json_t *run_describe(const struct train_run *run)
+static weir_status run_describe(const struct train_run *run, json_t *root)
 {
     const struct train_options *o = run->options;
     const struct weir_engine_config config = train_optimizer_config(run);
     bool adamw = run->optimizer == WEIR_OPTIMIZER_ADAMW;
     const char *hf = run->graph->hf_config;
-    json_t *root = json_object();
     json_object_set_new(root, "seq_len", json_integer(o->seq_len ? o->seq_len : run->model->seq_len));
     json_object_set_new(root, "dropout", json_real(o->dropout));
     json_object_set_new(root, "model", hf ? json_string(hf) : weir_json_utf8(run->graph->name));
@@ -127,8 +131,16 @@ static json_t *run_describe(const struct train_run *run)
     json_object_set_new(root, "adam_beta2", json_real(config.beta2));
     json_object_set_new(root, "adam_eps", json_real(config.eps));
     json_object_set_new(root, "seed", json_integer(o->seed));
-    data_describe(run, root);
-    return root;
+    return data_describe(run, root);
+}
+
+static json_t *rate_describe(const struct train_run *run)
+{
+    const struct train_options *o = run->options;
+    bool cosine = run->lr_schedule == WEIR_LR_COSINE;
+    double peak = train_lr(run), end = !cosine ? peak : o->min_lr >= 0 ? o->min_lr : peak / 10;
+    return json_pack("{s:s, s:f, s:f, s:I, s:I}", "schedule", cosine ? "cosine" : "constant", "lr", peak, "min_lr", end, "warmup",
+                     (json_int_t)train_warmup(run), "steps", (json_int_t)o->steps);
 }
 
 static weir_status config_make(struct train_run *run)
@@ -136,10 +148,20 @@ static weir_status config_make(struct train_run *run)
     static const char *const left_out[] = {
         "checkpoint-dir", "checkpoint-every", "keep",  "keep-best", "checkpoint-sync", "resume", "new-data", "stop-after",
         "grace",          "metrics",          "trace", "export",    "init-from",       "force",  "profile",  "print-memory",
-        "print-program",  "config",           "json",  "quiet",     "plan",            "save-costs", NULL};
+        "print-program",  "config",           "json",  "quiet",     "transport",       "placement", "plan",
+        "export-dtype",   "export-shard-size", "save-costs", NULL};
     json_t *options = options_json(&run->options->given, run->options, left_out);
-    json_t *root = json_pack("{s:o, s:o}", "options", options, "run", run_describe(run));
-    return weir_json_print(root, 0, &run->arena, &run->checkpoints.config);
+    const struct codec_encoder *texts = &run->encoder;
+    if (texts->begun) /* also where it came from a folder that the run that goes on does not name */
+        json_object_set_new(options, "tokenizer", weir_json_utf8(texts->codec.name ? texts->codec.name : "bytes"));
+    json_t *describe = json_object();
+    weir_status status = run_describe(run, describe);
+    json_t *root = json_pack("{s:o, s:o, s:o, s:I}", "options", options, "run", describe, "rate", rate_describe(run),
+                             "samples_before", (json_int_t)run->samples_before);
+    if (!status)
+        return weir_json_print(root, 0, &run->arena, &run->checkpoints.config);
+    json_decref(root);
+    return status;
 }
 
 static weir_status differs(const char *folder, const char *key, const json_t *then, const json_t *now)
@@ -191,37 +213,51 @@ static void passed_over(void *context, const char *message)
     fprintf(stderr, "weir train: passed over: %s\n", weir_printable(message, shown, sizeof shown));
 }
 
+static int64_t samples_before(const struct weir_checkpoint_info *info)
+{
+    json_t *root = NULL;
+    if (info->config && weir_json_parse(info->config, strlen(info->config), info->folder, &root))
+        weir_error_clear();
+    int64_t n = json_integer_value(json_object_get(root, "samples_before"));
+    json_decref(root);
+    return n;
+}
+
 static weir_status state_take(struct train_run *run, weir_checkpoint *checkpoint)
 {
     const struct train_options *o = run->options;
     const struct weir_checkpoint_info *info = weir_checkpoint_info(checkpoint);
+    char shown[WEIR_ERROR_MAX];
     weir_status status = run_compare(run, info);
     if (!status && info->step > o->steps)
-        status = WEIR_FAIL(WEIR_ERR_USAGE, "checkpoint '%s' has %" PRId64 " steps, --steps %" PRId64 " is the total: give more",
-                           info->folder, info->step, o->steps);
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "checkpoint '%s' has %" PRId64 " step%s, --steps %" PRId64 " is the total: give more",
+                           info->folder, info->step, plural(info->step), o->steps);
     if (!status)
         status = weir_engine_load(run->engine, checkpoint);
     if (status)
         return status;
     run->first_step = run->n_done = info->step;
+    run->resumed = true;
     run->sample = o->new_data ? 0 : info->sample;
+    run->samples_before = samples_before(info) + (o->new_data ? info->sample : 0);
     run->seconds_before = info->seconds;
     run->checkpoints.saved_step = info->step;
     if (run->leads && !o->quiet)
-        fprintf(stderr, "weir train: goes on from '%s'\n", info->folder);
+        fprintf(stderr, "weir train: goes on from '%s'\n", weir_printable(info->folder, shown, sizeof shown));
     return WEIR_OK;
 }
 
 static weir_status resume(struct train_run *run)
 {
     const char *dir = run->options->checkpoint_dir;
+    char shown[WEIR_ERROR_MAX];
     weir_checkpoint *checkpoint;
     weir_status status = weir_engine_newest(run->engine, dir, passed_over, NULL, &checkpoint);
     if (status)
         return status;
     if (!checkpoint) {
         if (run->leads)
-            fprintf(stderr, "weir train: '%s' has no whole checkpoint: begins at step 0\n", dir);
+            fprintf(stderr, "weir train: '%s' has no whole checkpoint: begins at step 1\n", weir_printable(dir, shown, sizeof shown));
         return WEIR_OK;
     }
     status = state_take(run, checkpoint);
@@ -239,8 +275,8 @@ static weir_status empty_check(const struct train_run *run)
     weir_status status = run->leads ? weir_checkpoint_list(dir, &arena, &entries, &n) : WEIR_OK;
     for (int i = n - 1; i >= 0 && !status; i--)
         if (weir_checkpoint_is(entries[i].folder))
-            status = WEIR_FAIL(WEIR_ERR_USAGE, "'%s' holds checkpoints, the newest after %" PRId64 " steps: go on from there with "
-                               "--resume, or give another --checkpoint-dir", dir, entries[i].step);
+            status = WEIR_FAIL(WEIR_ERR_USAGE, "'%s' holds checkpoints, the newest after %" PRId64 " step%s: go on from there with "
+                               "--resume, or give another --checkpoint-dir", dir, entries[i].step, plural(entries[i].step));
     weir_arena_release(&arena);
     return status;
 }
@@ -253,7 +289,7 @@ weir_status train_checkpoint_open(struct train_run *run)
         status = config_make(run);
     if (!status)
         status = o->resume ? resume(run) : empty_check(run);
-    return status;
+    return status || !run->samples_before ? status : config_make(run);
 }
 
 /* ---- saving --------------------------------------------------------------------------------------------------------- */
@@ -331,7 +367,8 @@ static weir_status last_save(struct train_run *run)
     bool validated = !isnan(run->val_loss) && run->val_step == run->n_done;
     status = save_begin(run, validated ? &run->val_loss : NULL, false);
     if (!status && run->leads && run->stopped && !run->options->quiet)
-        fprintf(stderr, "weir train: saved after %" PRId64 " steps: the same command with --resume goes on\n", run->n_done);
+        fprintf(stderr, "weir train: saved after %" PRId64 " step%s: the same command with --resume goes on\n", run->n_done,
+                plural(run->n_done));
     return status;
 }
 

@@ -1,6 +1,7 @@
 /* weir train and weir evaluate, from options to the exit status. */
 #include "cmd/launched.h"
 #include "cmd/train.h"
+#include "engine/transport/bootstrap/weir_launch.h"
 
 const char *train_command(const struct train_options *options)
 {
@@ -19,7 +20,7 @@ int train_failed(const struct train_options *o, weir_status status, bool leads, 
 {
     if (status && !leads)
         launched_linger();
-    return !leads && is_said_elsewhere(status, connected) ? weir_status_exit_code(status)
+    return !leads && !weir_launch_is_process() && is_said_elsewhere(status, connected) ? weir_status_exit_code(status)
                                                           : options_report(train_command(o), status);
 }
 

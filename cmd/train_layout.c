@@ -121,7 +121,7 @@ static weir_status auto_build(const struct train_options *o, int n_stages, int m
     struct weir_schedule_costs costs = {1, 1, 1, 1, 1, .overlap_gain = 1, .stages = stages, .n_stages = n_stages};
     struct weir_auto_request request = {
         .n_ranks = p, .n_chunks = v, .n_microbatches = microbatches, .costs = &costs,
-        .memory_cap = usual_memory(stages, n_stages, p, v)};
+        .memory_cap = o->memory_cap ? (double)o->memory_cap : usual_memory(stages, n_stages, p, v)};
     status = weir_schedule_auto(&request, &run->arena, &result);
     if (!status)
         run->schedule = result.schedule;
@@ -134,6 +134,8 @@ static weir_status kind_build(const struct train_options *o, const char *name, s
     int stages = 0, microbatches = (int)(o->microbatches ? o->microbatches : o->evaluates ? 1 : MICROBATCHES);
     weir_status status = weir_csv_dialect_find(o->dialect, &dialect); /* of no use here, wrong all the same */
     if (!status)
+        status = schedule_name_check(name);
+    if (!status)
         status = stages_count(o, &run->cut, name, &stages);
     if (!status && schedule_is_auto(name))
         status = auto_build(o, stages, microbatches, run);
@@ -145,9 +147,15 @@ static weir_status kind_build(const struct train_options *o, const char *name, s
 weir_status train_schedule_build(const struct train_options *o, struct train_run *run)
 {
     const char *name = schedule_understood(o->schedule);
+    bool is_file = weir_pipeline_is_file(name);
+    if (o->memory_cap && !schedule_is_auto(name))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--memory-cap is for --schedule auto, not for '%s'", name);
     weir_status status = cut_read(o, run);
     if (!status)
-        status = weir_pipeline_is_file(name) ? file_load(o, run) : kind_build(o, name, run);
+        status = is_file ? file_load(o, run) : kind_build(o, name, run);
+    if (!status && is_file && run->schedule.n_stages > run->graph->n_layers)
+        status = WEIR_FAIL(WEIR_ERR_NOFIT, "'%s' has %d stages, but model '%s' only %d layers", name, run->schedule.n_stages,
+                           run->model->name, run->graph->n_layers);
     if (!status)
         status = cut_agrees(o, run);
     run->schedule_name = name;
@@ -158,7 +166,7 @@ weir_status train_schedule_build(const struct train_options *o, struct train_run
 
 /* ---- the line ------------------------------------------------------------------------------------------------------ */
 
-static const char *plural(int64_t n)
+const char *plural(int64_t n)
 {
     return n == 1 ? "" : "s";
 }

@@ -186,6 +186,7 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.replicas = (int)o->replicas;
     config.zero = (int)o->zero;
     config.bucket_bytes = o->bucket_bytes;
+    config.timeout = o->timeout;
     config.profiles = o->profile;
     config.transport = o->transport;
     weir_status status = o->transport ? WEIR_OK : weir_transport_launched(o->device, &config.transport);
@@ -204,10 +205,13 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
 /* Weights in, and whether they can be written at the end. */
 static weir_status weights_prepare(const struct train_options *o, struct train_run *run)
 {
-    weir_status status = o->export && run->leads ? weir_export_check(run->graph, o->export) : WEIR_OK;
+    struct weir_export export;
+    weir_status status = train_export_read(run, &export);
+    if (!status && o->export && run->leads)
+        status = weir_export_check(run->graph, &export, &run->export_made);
     if (!status && o->checkpoint_dir)
         status = train_checkpoint_open(run);
-    return status || !o->init_from || run->first_step ? status : weir_engine_load_weights(run->engine, o->init_from);
+    return status || !o->init_from || run->resumed ? status : weir_engine_load_weights(run->engine, o->init_from);
 }
 
 static weir_status buffers_make(struct train_run *run)
@@ -285,6 +289,7 @@ static weir_status paths_register(const struct train_options *o, bool leads)
     paths_read_data(&paths, o->evaluates ? "--data" : "--val-data", o->val_data);
     paths_read_model_name(&paths, "--model", o->model);
     paths_read_model(&paths, "--init-from", o->init_from);
+    paths_read_tokenizer(&paths, "--tokenizer", o->tokenizer);
     paths_write_model(&paths, "--export", o->export);
     paths_write_metrics(&paths, "--metrics", o->metrics);
     paths_write(&paths, "--trace", o->trace);
@@ -304,6 +309,8 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
     weir_status status = choices_read(o, run);
     if (!status)
         status = paths_register(o, run->leads);
+    if (!status)
+        train_encoder_init(run);
     if (!status && o->data)
         status = train_source_open(run, o->data, (uint64_t)o->seed, &run->train);
     if (!status)
@@ -320,12 +327,14 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
         status = engine_open(o, run);
     if (status || !run->engine)
         return status;
-    status = weights_prepare(o, run);
+    status = train_data_check(run);
+    if (!status)
+        status = weights_prepare(o, run);
     if (!status)
         status = buffers_make(run);
     if (!status && o->metrics && run->leads)
         status = weir_metrics_open(o->metrics, run->n_ranks, &run->metrics);
-    if (!status && run->metrics && run->first_step)
+    if (!status && run->metrics && run->resumed)
         status = weir_metrics_continue(run->metrics, run->first_step);
     if (!status && run->metrics)
         status = train_header_write(run);
@@ -361,4 +370,6 @@ void train_close(struct train_run *run)
     weir_data_close(run->train.data);
     weir_data_close(run->validation.data);
     weir_arena_release(&run->arena);
+    if (run->export_made)
+        rmdir(run->options->export); /* stays when something is in it */
 }

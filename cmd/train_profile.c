@@ -189,8 +189,8 @@ void train_profile_print(struct train_run *run, FILE *out)
     struct train_profile *p = run->profile;
     struct weir_op_time total = {.op = "total"};
     rows_make(run);
-    fprintf(out, "%" PRId64 " steps took %.3f s on %d rank%s, reading, validating and reporting %.3f s between them\n",
-            run->n_done, (double)p->steps_ns / 1e9, run->n_ranks, run->n_ranks == 1 ? "" : "s",
+    fprintf(out, "%" PRId64 " step%s took %.3f s on %d rank%s, reading, validating and reporting %.3f s between them\n",
+            run->n_done, plural(run->n_done), (double)p->steps_ns / 1e9, run->n_ranks, plural(run->n_ranks),
             (double)(weir_clock_ns() - p->open_ns - p->steps_ns) / 1e9);
     fprintf(out, "%-14s %-16s %10s %11s %9s %9s\n", "operation", "pass", "calls", "ms", "share", "GFLOP/s");
     for (size_t i = 0; i < p->n_rows; i++) {

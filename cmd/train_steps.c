@@ -27,7 +27,7 @@ static weir_status metrics_write(struct train_run *run, const struct weir_step_r
         run->peaks[r] = (int64_t)report->peak_bytes[r];
     struct weir_metrics_step line = {.step = report->step + 1, /* how many are done, as on the screen */
                                      .time_s = train_seconds(run),
-                                     .tokens = train_targets(run) / train_samples(run) * run->sample,
+                                     .tokens = train_targets(run) / train_samples(run) * (run->samples_before + run->sample),
                                      .loss = report->loss,
                                      .grad_norm = report->grad_norm,
                                      .lr = lr,
@@ -160,10 +160,16 @@ double train_lr(const struct train_run *run)
     return lr >= 0 ? lr : run->optimizer == WEIR_OPTIMIZER_ADAMW ? 1e-3 : 0.1;
 }
 
+int64_t train_warmup(const struct train_run *run)
+{
+    const struct train_options *o = run->options;
+    return o->warmup >= 0 ? o->warmup : run->lr_schedule == WEIR_LR_COSINE ? o->steps / 10 : 0;
+}
+
 static double lr_at(const struct train_run *run, int64_t step)
 {
     const struct train_options *o = run->options;
-    int64_t warmup = o->warmup >= 0 ? o->warmup : run->lr_schedule == WEIR_LR_COSINE ? o->steps / 10 : 0;
+    int64_t warmup = train_warmup(run);
     return o->min_lr < 0 ? weir_learning_rate(run->lr_schedule, train_lr(run), warmup, step, o->steps)
                          : weir_learning_rate_to(run->lr_schedule, train_lr(run), o->min_lr, warmup, step, o->steps);
 }
@@ -216,9 +222,9 @@ weir_status train_steps(struct train_run *run, int *signal_out)
     *signal_out = train_stop_signal(stop);
     run->stopped = stop && run->n_done < run->options->steps;
     if (train_stop_is_time(stop) && !run->options->quiet && run->leads)
-        fprintf(stderr, "weir train: stopped by --stop-after after %lld steps\n", (long long)run->n_done);
+        fprintf(stderr, "weir train: stopped by --stop-after after %lld step%s\n", (long long)run->n_done, plural(run->n_done));
     if (*signal_out && !run->options->quiet && run->leads)
-        fprintf(stderr, "weir %s: stopped by signal %d after %lld steps%s\n", train_command(run->options), *signal_out,
-                (long long)run->n_done, run->validation_cut ? ", the validation was not finished" : "");
+        fprintf(stderr, "weir %s: stopped by signal %d after %lld step%s%s\n", train_command(run->options), *signal_out,
+                (long long)run->n_done, plural(run->n_done), run->validation_cut ? ", the validation was not finished" : "");
     return status;
 }

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "cmd/synonyms.h"
 #include "cmd/train.h"
-#include "engine/checkpoint/export_like.h"
 
 enum { OUTPUT_FAILED = 1000, TIME_IS_UP }; /* as a stop flag: beyond all signals */
 
@@ -136,13 +136,19 @@ static bool has_learnt(const struct train_run *run, weir_status status)
     return (run->n_done > 0 && train_has_state(run, status)) || (!run->options->steps && !status);
 }
 
-/* The folder that the weights came from has the last word. */
-static weir_status export_complete(const struct train_run *run)
+static const char *const export_dtypes[] = {"source", "f32", "bf16", "f16", NULL};
+
+weir_status train_export_read(const struct train_run *run, struct weir_export *export_out)
 {
     const struct train_options *o = run->options;
     bool of_file = strchr(run->model->name, '/') || strchr(run->model->name, '.'); /* built-in names have neither */
-    weir_status status = of_file ? weir_export_like(run->model->name, o->export) : WEIR_OK;
-    return status || !o->init_from ? status : weir_export_like(o->init_from, o->export);
+    struct weir_export export = {.dir = o->export, .shard_bytes = (uint64_t)o->export_shard_size};
+    export.like[0] = of_file ? run->model->name : NULL;
+    export.like[1] = o->init_from;
+    weir_status status = weir_export_dtype_find(name_understood(o->export_dtype, export_dtypes, dtype_synonyms), &export.dtype);
+    if (!status)
+        *export_out = export;
+    return status;
 }
 
 weir_status train_export(struct train_run *run, weir_status status)
@@ -152,12 +158,13 @@ weir_status train_export(struct train_run *run, weir_status status)
     if (!o->export || !has_learnt(run, status))
         return WEIR_OK;
     weir_error_take(message); /* of `status` */
-    weir_status saved = weir_engine_save_weights(run->engine, o->export);
-    if (!saved && run->leads)
-        saved = export_complete(run);
+    struct weir_export export;
+    weir_status saved = train_export_read(run, &export);
+    if (!saved)
+        saved = weir_engine_export(run->engine, &export);
     train_failure_keep(&run->export, saved);
     if (!saved && run->leads && run->n_done && (status || run->n_done < o->steps) && !o->quiet)
-        fprintf(stderr, "weir train: the export has the parameters after %lld steps\n", (long long)run->n_done);
+        fprintf(stderr, "weir train: the export has the parameters after %lld step%s\n", (long long)run->n_done, plural(run->n_done));
     if (saved)
         weir_engine_fail(run->engine, saved);
     weir_error_put(message);

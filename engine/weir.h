@@ -65,6 +65,7 @@
 #include "base/arena.h"
 #include "base/status.h"
 #include "engine/checkpoint/checkpoint.h"
+#include "engine/checkpoint/export.h"
 #include "engine/program/config.h"
 #include "engine/program/memory_report.h"
 #include "engine/program/pipeline.h"
@@ -102,6 +103,7 @@ struct weir_save {
     size_t extra_bytes;
     int keep;             /* whole checkpoints that stay, the new one included; 0: all */
     bool keep_best;       /* the one of the smallest val_loss stays too */
+    bool weights_only;    /* parameters and nothing else: no optimizer state, no seed; a run begins with them */
     bool background;      /* the engine was opened with `snapshots`: write while training goes on */
 };
 
@@ -154,15 +156,10 @@ weir_status weir_engine_gradient_read(weir_engine *engine, const char *name, flo
  * missing, extra, doubled or misshapen tensor is WEIR_ERR_INVALID and named; nothing changes unless all is well. */
 weir_status weir_engine_load_weights(weir_engine *engine, const char *path);
 
-/* Several processes: process 0 writes what the others send it.
- * Write model.safetensors (F32) and config.json into the folder `dir`, made when it is not there, as
- * transformers.AutoModelForCausalLM.from_pretrained reads them.  Files are written under temporary names and renamed when
- * they are whole.  WEIR_ERR_UNSUPPORTED: the model has no Hugging Face form.  WEIR_ERR_IO. */
-weir_status weir_engine_save_weights(weir_engine *engine, const char *dir);
-
-/* What weir_engine_save_weights can refuse, found out before training: makes the folder, tries to write to it, looks whether
- * the files in it can be replaced and whether there is room (engine/checkpoint/export_folder.h). */
-weir_status weir_export_check(const struct weir_graph *graph, const char *dir);
+/* Write the parameters as a Hugging Face folder, as engine/checkpoint/export.h says.  Several processes: process 0 writes what the
+ * others send it.  WEIR_ERR_UNSUPPORTED: the model has no Hugging Face form.  WEIR_ERR_IO; what was there before then is as it
+ * was, unless renaming files failed.  weir_export_check() finds out before. */
+weir_status weir_engine_export(weir_engine *engine, const struct weir_export *what);
 
 /* ---- checkpoints; all of these are collective but where they say otherwise ------------------------------------------- */
 
@@ -177,8 +174,9 @@ weir_status weir_engine_moment_read(weir_engine *engine, enum weir_checkpoint_ki
 weir_status weir_engine_moment_write(weir_engine *engine, enum weir_checkpoint_kind kind, const char *name, const float *values,
                                      size_t n);
 
-/* Make `dir` where it is not there, and find out whether it can be written and is the same folder for all processes.
- * WEIR_ERR_IO: it cannot be written.  WEIR_ERR_INVALID: a process, whose host is named, has another folder of that name. */
+/* Make `dir` where it is not there, and find out whether it can be written and is the same folder for all processes.  Until the
+ * engine is closed, or this is called again, other engines are refused there, where the file system has locks.
+ * WEIR_ERR_IO: it cannot be written, or another engine has had it for ten seconds.  WEIR_ERR_INVALID: a process, whose host is named, has another folder of that name. */
 weir_status weir_engine_save_check(weir_engine *engine, const char *dir);
 
 /* Write the checkpoint DIR/step-N, N being the steps done, and remove what need not stay (struct weir_save).  Returns when it is
@@ -201,9 +199,9 @@ weir_status weir_engine_newest(weir_engine *engine, const char *dir, weir_checkp
                                weir_checkpoint **checkpoint_out);
 
 /* Take over the state of a checkpoint that was verified, of whatever layout.  Then the next steps are, to the bit, those of the
- * run that wrote it when replicas, micro-batch size and number, threads, dtype, device and libraries are the same.  Nothing
- * changes unless all is well.  WEIR_ERR_INVALID: a tensor is missing, extra or misshapen, or optimizer or seed are others; the
- * message names them. */
+ * run that wrote it when replicas, micro-batch size and number, threads, dtype, device and libraries are the same.  WEIR_ERR_INVALID: tensors are missing, extra or misshapen, or optimizer or seed are
+ * others; the message names them, and nothing has changed.  WEIR_ERR_IO: a file cannot be read any more; some of the state is then
+ * the checkpoint's, and some is not. */
 weir_status weir_engine_load(weir_engine *engine, weir_checkpoint *checkpoint);
 
 /* Is the input `name` of micro-batch `mb` read by a rank of this process?  When not, feeding it has no effect. */

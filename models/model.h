@@ -52,6 +52,9 @@ weir_status weir_model_find(const char *name, const struct weir_model_kind **kin
  * with a config.json, is the path of such a file or of its folder, whose kind is made in the arena.  WEIR_ERR_IO, WEIR_ERR_INVALID, WEIR_ERR_UNSUPPORTED as models/hf/hf_config.h says. */
 weir_status weir_model_open(const char *name, struct weir_arena *arena, const struct weir_model_kind **kind_out);
 
+/* The kind of the text of a config.json; `name` stands for its file in messages and is the kind's name. */
+weir_status weir_model_parse(const char *text, const char *name, struct weir_arena *arena, const struct weir_model_kind **kind_out);
+
 /* Check `params` against the kind and build.  See weir_model_kind.build. */
 weir_status weir_model_build(const struct weir_model_kind *kind, const struct weir_model_params *params,
                              struct weir_arena *arena, const struct weir_graph **graph_out);

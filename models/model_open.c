@@ -25,3 +25,8 @@ weir_status weir_model_open(const char *name, struct weir_arena *arena, const st
         return weir_hf_config_load(name, arena, kind_out);
     return weir_model_find(name, kind_out);
 }
+
+weir_status weir_model_parse(const char *text, const char *name, struct weir_arena *arena, const struct weir_model_kind **kind_out)
+{
+    return weir_hf_config_parse(text, strlen(text), name, arena, kind_out);
+}

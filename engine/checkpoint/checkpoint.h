@@ -42,6 +42,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/alloc.h" /* weir_free */
 #include "base/arena.h"
 #include "base/status.h"
 
@@ -106,8 +107,8 @@ const char *weir_checkpoint_kind_str(enum weir_checkpoint_kind kind);
 /* ---- reading ------------------------------------------------------------------------------------------------------- */
 
 /* Read the manifest of the checkpoint in `folder`, and look whether its files have the size that they should have.
- * WEIR_ERR_IO: there is no manifest, or it or a file cannot be read.  WEIR_ERR_INVALID: what is there is damaged, or of
- * another version of the format; file and reason are named. */
+ * WEIR_ERR_INVALID: it was not written to its end or is damaged; file and reason are named.  WEIR_ERR_UNSUPPORTED: it is of another
+ * version of the format.  WEIR_ERR_IO: a file is there and cannot be read. */
 weir_status weir_checkpoint_open(const char *folder, weir_checkpoint **checkpoint_out);
 void weir_checkpoint_close(weir_checkpoint *checkpoint); /* NULL is fine */
 
@@ -140,6 +141,7 @@ struct weir_checkpoint_entry {
     int64_t step;
     const char *folder; /* "D/step-000120" */
     const char *flaw;   /* why weir_checkpoint_open() refuses it; NULL: it does not */
+    bool damaged;       /* the flaw is that it is not whole (WEIR_ERR_INVALID), not that it cannot be read */
     double val_loss;    /* NaN: none */
     int64_t when;       /* the manifest was written, in seconds since 1970 */
     uint64_t bytes;     /* of all files that the manifest names, and of itself */
@@ -152,7 +154,8 @@ weir_status weir_checkpoint_list(const char *dir, struct weir_arena *arena, stru
 /* Is told of a checkpoint that is passed over: `message` names file, tensor and reason. */
 typedef void (*weir_checkpoint_said_fn)(void *context, const char *message);
 
-/* Open the newest checkpoint of `dir` that verifies.  *checkpoint_out is NULL when there is none. */
+/* Open the newest checkpoint of `dir` that verifies.  *checkpoint_out is NULL when there is none.  WEIR_ERR_UNSUPPORTED: before one
+ * was found there was one of another version of the format, which is not passed over. */
 weir_status weir_checkpoint_newest(const char *dir, weir_checkpoint_said_fn said, void *context,
                                    weir_checkpoint **checkpoint_out);
 

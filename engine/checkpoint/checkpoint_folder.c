@@ -94,6 +94,7 @@ static weir_status entry_look(struct weir_checkpoint_entry *entry, struct weir_a
     if (status == WEIR_ERR_NOMEM)
         return status;
     if (status) {
+        entry->damaged = status == WEIR_ERR_INVALID;
         status = weir_arena_strdup(arena, weir_last_error(), &entry->flaw);
         weir_error_clear();
         return status;
@@ -144,7 +145,7 @@ weir_status weir_checkpoint_newest(const char *dir, weir_checkpoint_said_fn said
     *checkpoint_out = NULL;
     for (int i = n - 1; i >= 0 && !status && !*checkpoint_out; i--) {
         status = whole_open(entries[i].folder, checkpoint_out);
-        if (!status || status == WEIR_ERR_NOMEM)
+        if (status != WEIR_ERR_INVALID && status != WEIR_ERR_IO)
             continue;
         if (said)
             said(context, weir_last_error());
@@ -209,9 +210,8 @@ static void flaw_find(struct weir_checkpoint_entry *entry, int64_t written)
     weir_checkpoint *checkpoint = NULL;
     if (entry->flaw || entry->step <= written)
         return;
-    weir_status status = whole_open(entry->folder, &checkpoint);
-    if (status == WEIR_ERR_INVALID || status == WEIR_ERR_IO)
-        entry->flaw = "damaged";
+    entry->damaged = whole_open(entry->folder, &checkpoint) == WEIR_ERR_INVALID;
+    entry->flaw = entry->damaged ? "damaged" : NULL;
     weir_checkpoint_close(checkpoint);
     weir_error_clear();
 }
@@ -225,22 +225,28 @@ static int64_t best_find(const struct weir_checkpoint_entry *entries, int n)
     return best < 0 ? -1 : entries[best].step;
 }
 
+/* What cannot be read is not known to be damaged: it stays, and does not count. */
+static bool stays(const struct weir_checkpoint_entry *entry, int64_t written, int64_t best, int keep, int *kept)
+{
+    if (entry->flaw)
+        return !entry->damaged;
+    bool among = !keep || *kept < keep - (entry->step > written);
+    *kept += among;
+    return among || entry->step == written || entry->step == best;
+}
+
 weir_status weir_checkpoint_prune(const char *dir, int64_t written, int keep, bool keep_best)
 {
     struct weir_arena arena = {0};
     struct weir_checkpoint_entry *entries;
-    int n, kept = 1;
+    int n, kept = 0;
     weir_status status = weir_checkpoint_list(dir, &arena, &entries, &n);
     for (int i = 0; i < n && !status; i++)
         flaw_find(&entries[i], written);
     int64_t best = status || !keep_best ? -1 : best_find(entries, n);
-    for (int i = n - 1; i >= 0 && !status; i--) {
-        bool stays = entries[i].step == written || (!entries[i].flaw && entries[i].step == best);
-        if (!stays && !entries[i].flaw)
-            stays = !keep || kept++ < keep;
-        if (!stays)
+    for (int i = n - 1; i >= 0 && !status; i--)
+        if (!stays(&entries[i], written, best, keep, &kept))
             status = weir_checkpoint_remove(entries[i].folder);
-    }
     weir_arena_release(&arena);
     return status;
 }

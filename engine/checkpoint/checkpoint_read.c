@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -27,12 +28,22 @@ static weir_status path_make(const char *folder, const char *name, struct weir_t
     return path->status;
 }
 
+/* A file that is not there is damage; one that cannot be read may be whole. */
+static weir_status missing_check(const char *path, const char *what)
+{
+    struct stat info;
+    bool missing = stat(path, &info) != 0 && (errno == ENOENT || errno == ENOTDIR);
+    return missing ? WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is missing: %s", path, what) : WEIR_OK;
+}
+
 /* The file is there, and as long as it should be. */
 static weir_status size_check(const struct weir_checkpoint *c, const struct weir_checkpoint_file *file)
 {
     struct weir_text path = {0};
     struct weir_input_file input;
     weir_status status = path_make(c->info.folder, file->name, &path);
+    if (!status)
+        status = missing_check(path.data, "the manifest of the checkpoint names it");
     if (!status)
         status = weir_input_open(path.data, WEIR_INPUT_ANY_SIZE, &input);
     if (!status) {
@@ -51,6 +62,8 @@ static weir_status manifest_read(struct weir_checkpoint *c, const char *folder)
     char *text;
     size_t bytes;
     weir_status status = path_make(folder, weir_manifest_name, &path);
+    if (!status)
+        status = missing_check(path.data, "there is no whole checkpoint");
     if (!status)
         status = weir_file_read(path.data, LARGEST_MANIFEST, &text, &bytes);
     weir_text_release(&path);

@@ -1,18 +1,19 @@
 /* The folder that an export writes into: which files of it, whose they are, and whether they can be replaced.
  *
- *     e/model.safetensors    metadata "writer": "weir" says whose the folder is
- *     e/config.json
- *
- * Other files of the folder stay as they are. */
+ *     e/model.safetensors                  metadata "writer": "weir" says whose the folder is
+ *     e/model-00001-of-00002.safetensors   or these, which model.safetensors.index.json names
+ *     e/config.json */
 #ifndef WEIR_ENGINE_CHECKPOINT_EXPORT_FOLDER_H
 #define WEIR_ENGINE_CHECKPOINT_EXPORT_FOLDER_H
 
-#include <stdint.h>
+#include <stdbool.h>
 
 #include "base/status.h"
 
+struct weir_export_plan;
+
 enum weir_export_owner {
-    WEIR_EXPORT_NOBODY, /* there is no folder, or nothing in it that an export writes */
+    WEIR_EXPORT_NOBODY, /* there is no folder, or no model in it */
     WEIR_EXPORT_WEIR,   /* the weights are Weir's */
     WEIR_EXPORT_OTHERS, /* files that an export replaces are there, and Weir did not write the weights */
 };
@@ -21,14 +22,20 @@ enum weir_export_owner {
 extern "C" {
 #endif
 
-extern const char *const weir_export_files[]; /* NULL-terminated: names of the files, the weights first */
-extern const char weir_export_mark_key[], weir_export_mark[]; /* metadata of the weights */
+extern const char weir_export_single[], weir_export_index[], weir_export_config[]; /* names of files */
+extern const char weir_export_mark_key[], weir_export_mark[];                      /* metadata of the weights */
 
 enum weir_export_owner weir_export_owner(const char *dir);
 
-/* Everything but the folder itself that would keep an export of `weight_bytes` from being written: a file that cannot be
- * replaced, no room on the disk, a limit on the size of files.  WEIR_ERR_IO names it. */
-weir_status weir_export_place_check(const char *dir, uint64_t weight_bytes);
+/* "model-00001-of-00002.safetensors" and its like. */
+bool weir_export_is_shard(const char *name);
+
+/* Everything but the folder itself that would keep an export from being written: a file that cannot be replaced, no room on
+ * the disk, a limit on the size of files or on how many are open.  WEIR_ERR_IO names it. */
+weir_status weir_export_place_check(const char *dir, const struct weir_export_plan *plan);
+
+/* Remove weights of an earlier export that are none of the plan's: shards, an index, the single file.  WEIR_ERR_IO. */
+weir_status weir_export_remove_others(const char *dir, const struct weir_export_plan *plan);
 
 #ifdef __cplusplus
 }

@@ -422,7 +422,7 @@ static weir_status version_check(const struct reader *r, const json_t *root)
     weir_status status = count_read(r, root, "weir_checkpoint", 1, &version);
     if (status || version == FORMAT)
         return status;
-    return WEIR_FAIL(WEIR_ERR_INVALID, "%s is of format %" PRId64 ", this version of Weir reads format %d: use the one that wrote it",
+    return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "%s is of format %" PRId64 ", this version of Weir reads format %d: use the one that wrote it",
                      r->where, version, FORMAT);
 }
 

@@ -274,23 +274,39 @@ weir_status weir_part_manifest_write(const struct weir_checkpoint_info *info, st
 
 /* ---- the folder ---------------------------------------------------------------------------------------------------- */
 
-static weir_status folder_make(const char *path, bool *made_out)
+/* A new name is on the disk once the folder that it is in is. */
+static weir_status folder_of_sync(const char *path, struct weir_arena *arena)
+{
+    const char *parent;
+    size_t length = strlen(path);
+    while (length > 1 && path[length - 1] == '/')
+        length--;
+    while (length && path[length - 1] != '/')
+        length--;
+    weir_status status = weir_arena_printf(arena, &parent, "%.*s.", (int)length, path);
+    return status ? status : weir_folder_sync(parent);
+}
+
+weir_status weir_checkpoint_dir_make(const char *path, struct weir_arena *arena, bool *made_out)
 {
     struct stat info;
     *made_out = weir_call_mkdir(path) == 0;
     if (*made_out || (errno == EEXIST && stat(path, &info) == 0 && S_ISDIR(info.st_mode)))
-        return WEIR_OK;
+        return folder_of_sync(path, arena); /* whoever made it may have been killed before */
     return WEIR_FAIL(WEIR_ERR_IO, "cannot make folder '%s': %s", path, errno == EEXIST ? "a file has this name" : strerror(errno));
 }
 
-/* What is there may be damaged, which only reading it shows. */
+/* What is there may be damaged, which only reading it shows; then it goes. */
 static weir_status place_clear(const char *folder)
 {
     weir_checkpoint *checkpoint = NULL;
-    bool whole = !weir_checkpoint_open(folder, &checkpoint) && !weir_checkpoint_verify(checkpoint);
+    weir_status status = weir_checkpoint_open(folder, &checkpoint);
+    if (!status)
+        status = weir_checkpoint_verify(checkpoint);
     weir_checkpoint_close(checkpoint);
-    return whole ? WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is there already: remove it, or save to another folder", folder)
-                 : weir_checkpoint_remove(folder);
+    if (!status)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is there already: remove it, or save to another folder", folder);
+    return status == WEIR_ERR_INVALID ? weir_checkpoint_remove(folder) : status;
 }
 
 weir_status weir_part_folder_make(const char *dir, int64_t step, struct weir_arena *arena, const char **folder_out)
@@ -299,16 +315,14 @@ weir_status weir_part_folder_make(const char *dir, int64_t step, struct weir_are
     bool made, made_step = false;
     weir_status status = weir_arena_printf(arena, &folder, "%s/step-%06" PRId64, dir, step);
     if (!status)
-        status = folder_make(dir, &made);
+        status = weir_checkpoint_dir_make(dir, arena, &made);
     if (!status)
-        status = folder_make(folder, &made_step);
+        status = weir_checkpoint_dir_make(folder, arena, &made_step);
     if (!status && !made_step) {
         status = place_clear(folder);
         if (!status)
-            status = folder_make(folder, &made_step);
+            status = weir_checkpoint_dir_make(folder, arena, &made_step);
     }
-    if (!status)
-        status = weir_folder_sync(dir);
     if (!status)
         *folder_out = folder;
     return status;

@@ -41,14 +41,17 @@ weir_status weir_part_extra_write(const char *folder, const void *data, size_t b
 weir_status weir_part_manifest_write(const struct weir_checkpoint_info *info, struct weir_arena *arena);
 
 /* Make DIR/step-N, and `dir` where it is not there, and have both on the disk.  A torn or damaged checkpoint in its place goes.
- * WEIR_ERR_INVALID: a whole one is there. */
+ * WEIR_ERR_INVALID: a whole one is there.  WEIR_ERR_IO: what is there cannot be read, and stays. */
 weir_status weir_part_folder_make(const char *dir, int64_t step, struct weir_arena *arena, const char **folder_out);
+
+/* Make a folder, where it is not there, and have its name on the disk.  WEIR_ERR_IO. */
+weir_status weir_checkpoint_dir_make(const char *path, struct weir_arena *arena, bool *made_out);
 
 /* The names of DIR that a checkpoint may have, by step: `step` and `folder` are set, nothing is opened.  WEIR_ERR_IO. */
 weir_status weir_checkpoint_names(const char *dir, struct weir_arena *arena, struct weir_checkpoint_entry **entries_out,
                                   int *n_out);
 
-/* Once the checkpoint of step `written` is durable: remove torn and damaged ones, and of the whole ones, that one included, all
+/* Once the checkpoint of step `written` is durable: remove torn and damaged ones (what cannot be read stays), and of the whole ones, that one included, all
  * but the newest `keep` (0: none) and, with `keep_best`, but the one of the smallest validation loss. */
 weir_status weir_checkpoint_prune(const char *dir, int64_t written, int keep, bool keep_best);
 

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/safetensors.h"
+#include "base/text.h"
 #include "engine/checkpoint/weights.h"
 #include "engine/run/optimizer_state.h"
 #include "engine/run/params.h"
@@ -171,24 +172,42 @@ static weir_status names_make(struct load *load)
     return status;
 }
 
-static weir_status tensor_check(const struct load *load, enum weir_checkpoint_kind kind, int param)
+/* What does not fit, the first of it in words. */
+struct misfits {
+    struct weir_text text;
+    int n;
+};
+
+enum { MOST_SAID = 4 };
+
+static void misfit_add(struct misfits *m, const char *kind, const char *name, const char *flaw)
 {
-    char want[WEIR_SAFETENSORS_SHAPE_TEXT], got[WEIR_SAFETENSORS_SHAPE_TEXT];
-    const struct weir_graph *graph = load->runner->build.graph;
-    const struct weir_shape *shape = &graph->params[param].shape;
-    int found = weir_checkpoint_find(load->checkpoint, kind, load->names[param]);
-    if (found < 0)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "checkpoint '%s' of model '%s' has no %s '%s', which model '%s' has", load->info->folder,
-                         load->info->model, weir_checkpoint_kind_str(kind), load->names[param], graph->name);
-    const struct weir_checkpoint_tensor *t = &load->info->tensors[found];
+    if (m->n++ < MOST_SAID)
+        weir_text_append(&m->text, "%s%s '%s' %s", m->n > 1 ? ", " : "", kind, name, flaw);
+}
+
+static bool same_shape(const struct weir_checkpoint_tensor *t, const struct weir_shape *shape)
+{
     bool same = t->n_dims == shape->n_dims;
     for (int i = 0; same && i < shape->n_dims; i++)
         same = t->dims[i] == shape->dims[i];
-    return same ? WEIR_OK
-                : WEIR_FAIL(WEIR_ERR_INVALID, "checkpoint '%s' of model '%s': %s '%s' is %s, in model '%s' it is %s",
-                            load->info->folder, load->info->model, weir_checkpoint_kind_str(kind), t->name,
-                            weir_safetensors_shape_str(t->n_dims, t->dims, got), graph->name,
-                            weir_safetensors_shape_str(shape->n_dims, shape->dims, want));
+    return same;
+}
+
+static void tensor_check(const struct load *load, enum weir_checkpoint_kind kind, int param, struct misfits *m)
+{
+    char want[WEIR_SAFETENSORS_SHAPE_TEXT], got[WEIR_SAFETENSORS_SHAPE_TEXT], flaw[2 * WEIR_SAFETENSORS_SHAPE_TEXT + 16];
+    const struct weir_shape *shape = &load->runner->build.graph->params[param].shape;
+    const char *name = load->names[param];
+    int found = weir_checkpoint_find(load->checkpoint, kind, name);
+    const struct weir_checkpoint_tensor *t = found < 0 ? NULL : &load->info->tensors[found];
+    if (!t) {
+        misfit_add(m, weir_checkpoint_kind_str(kind), name, "is missing");
+    } else if (!same_shape(t, shape)) {
+        snprintf(flaw, sizeof flaw, "is %s instead of %s", weir_safetensors_shape_str(t->n_dims, t->dims, got),
+                 weir_safetensors_shape_str(shape->n_dims, shape->dims, want));
+        misfit_add(m, weir_checkpoint_kind_str(kind), name, flaw);
+    }
 }
 
 static bool is_param(const struct load *load, const char *name)
@@ -199,20 +218,31 @@ static bool is_param(const struct load *load, const char *name)
     return false;
 }
 
+static weir_status misfits_report(const struct load *load, const struct misfits *m)
+{
+    char more[32] = "";
+    if (m->n > MOST_SAID)
+        snprintf(more, sizeof more, " and %d more", m->n - MOST_SAID);
+    if (m->text.status)
+        return m->text.status;
+    return WEIR_FAIL(WEIR_ERR_INVALID, "checkpoint '%s' of model '%s' does not fit model '%s': %s%s", load->info->folder,
+                     load->info->model, load->runner->build.graph->name, m->text.data, more);
+}
+
 /* All kinds of tensors up to `n_kinds` are there for every parameter, and none for anything else. */
 static weir_status tensors_check(const struct load *load, int n_kinds)
 {
-    const struct weir_graph *graph = load->runner->build.graph;
-    weir_status status = WEIR_OK;
-    for (int i = 0; i < load->info->n_tensors && !status; i++) {
+    struct misfits m = {.n = 0};
+    for (int k = 0; k < n_kinds; k++)
+        for (int i = 0; i < load->runner->build.graph->n_params; i++)
+            tensor_check(load, (enum weir_checkpoint_kind)k, i, &m);
+    for (int i = 0; i < load->info->n_tensors; i++) {
         const struct weir_checkpoint_tensor *t = &load->info->tensors[i];
         if ((int)t->kind < n_kinds && !is_param(load, t->name))
-            status = WEIR_FAIL(WEIR_ERR_INVALID, "checkpoint '%s' of model '%s': %s '%s' is extra: model '%s' has no such parameter",
-                               load->info->folder, load->info->model, weir_checkpoint_kind_str(t->kind), t->name, graph->name);
+            misfit_add(&m, weir_checkpoint_kind_str(t->kind), t->name, "is extra");
     }
-    for (int k = 0; k < n_kinds; k++)
-        for (int i = 0; i < graph->n_params && !status; i++)
-            status = tensor_check(load, (enum weir_checkpoint_kind)k, i);
+    weir_status status = m.n ? misfits_report(load, &m) : WEIR_OK;
+    weir_text_release(&m.text);
     return status;
 }
 

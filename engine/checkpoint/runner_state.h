@@ -42,8 +42,9 @@ weir_status weir_spans_copy(const struct weir_spans *spans);
 weir_status weir_spans_read(void *context, int tensor, int64_t first, int64_t most, float *room, const float **values_out,
                             int64_t *n_out);
 
-/* Set parameters and optimizer state of this process.  Nothing changes unless all is well.
- * WEIR_ERR_INVALID: a tensor is missing, extra or misshapen, or another optimizer wrote it; all are named. */
+/* Set parameters and optimizer state of this process.
+ * WEIR_ERR_INVALID: tensors are missing, extra or misshapen, the first ones are named, or another optimizer wrote them; nothing
+ * has changed. */
 weir_status weir_runner_state_load(struct weir_runner *runner, weir_checkpoint *checkpoint);
 
 /* The parameters alone. */

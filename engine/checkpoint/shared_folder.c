@@ -1,15 +1,20 @@
 /* Process 0 looks and says; all verify, each its share of the files; all agree.
  *
+ * One run at a time writes into D: process 0 holds a lock on the folder itself.  Processes of a run that was killed may live a
+ * little longer than their launcher, and are waited for.
+ *
  * Whether D is one folder: process 0 writes a number that nobody can guess into a file there, tells it to the others, and each
  * of them reads it.  Paths, device numbers and inodes say nothing across hosts. */
 #include "engine/checkpoint/shared_folder.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
-#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -44,10 +49,11 @@ static void nonce_make(char text[NONCE_TEXT])
 
 static weir_status dir_make(const char *dir)
 {
-    struct stat info;
-    if (weir_call_mkdir(dir) == 0 || (errno == EEXIST && stat(dir, &info) == 0 && S_ISDIR(info.st_mode)))
-        return WEIR_OK;
-    return WEIR_FAIL(WEIR_ERR_IO, "cannot make folder '%s': %s", dir, errno == EEXIST ? "a file has this name" : strerror(errno));
+    struct weir_arena arena = {0};
+    bool made;
+    weir_status status = weir_checkpoint_dir_make(dir, &arena, &made);
+    weir_arena_release(&arena);
+    return status;
 }
 
 static weir_status nonce_read(const char *path, const char *dir, const char *nonce)
@@ -66,26 +72,65 @@ static weir_status nonce_read(const char *path, const char *dir, const char *non
                      "folder that all hosts share", dir, host);
 }
 
-weir_status weir_shared_folder_check(const struct weir_world *world, const char *dir)
+/* ---- one run ------------------------------------------------------------------------------------------------------- */
+
+enum { NAP_NS = 50000000, NAPS = 200 };
+
+/* A file system that has no locks on folders, as NFS, lets every run go on. */
+static weir_status folder_lock(const char *dir, int *lock_out)
+{
+    int fd = weir_call_open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    bool held = fd >= 0;
+    for (int i = 0; held && i < NAPS; i++) {
+        held = flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+        if (held)
+            nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
+    }
+    if (held) {
+        weir_call_close(fd);
+        return WEIR_FAIL(WEIR_ERR_IO, "'%s' is being written by another run: wait for its end, or give this one another folder", dir);
+    }
+    *lock_out = fd;
+    return WEIR_OK;
+}
+
+void weir_shared_folder_unlock(int *lock)
+{
+    if (*lock >= 0)
+        weir_call_close(*lock);
+    *lock = -1;
+}
+
+static weir_status first_prepare(const char *dir, const char *path, char nonce[NONCE_TEXT], int *lock_out)
+{
+    nonce_make(nonce);
+    weir_status status = dir_make(dir);
+    if (!status)
+        status = folder_lock(dir, lock_out);
+    return status ? status : weir_file_write(path, nonce, strlen(nonce));
+}
+
+weir_status weir_shared_folder_check(const struct weir_world *world, const char *dir, int *lock_out)
 {
     struct weir_text path = {0};
     char nonce[NONCE_TEXT] = "";
     bool first = is_first(world);
+    int lock = -1;
     weir_text_append(&path, "%s/.nonce", dir);
     weir_status status = path.status;
-    if (!status && first) {
-        nonce_make(nonce);
-        status = dir_make(dir);
-        if (!status)
-            status = weir_file_write(path.data, nonce, strlen(nonce));
-    }
+    if (!status && first)
+        status = first_prepare(dir, path.data, nonce, &lock);
+    bool written = first && !status;
     status = weir_world_agree(world, status);
     if (!status)
         status = from_first(world, nonce, sizeof nonce);
     if (!status)
         status = weir_world_agree(world, nonce_read(path.data, dir, nonce));
-    if (first && path.data)
+    if (written)
         weir_call_unlink(path.data);
+    if (status && lock >= 0)
+        weir_call_close(lock);
+    *lock_out = status ? -1 : lock;
     weir_text_release(&path);
     return status;
 }

@@ -1,22 +1,16 @@
-/* Weights from and to Hugging Face files.
+/* Weights from Hugging Face files.
  *
- * Reading checks all tensors before it changes a parameter; both ways go tensor by tensor, with one buffer as large as the
- * largest of them. */
+ * Reading checks all tensors before it changes a parameter, and goes tensor by tensor, with one buffer as large as the largest of
+ * them. */
 #include "engine/checkpoint/weights.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/tensor_files.h"
-#include "base/replace.h"
-#include "base/text.h"
-#include "engine/checkpoint/export_folder.h"
 #include "engine/run/params.h"
 
 enum { MOST_PADDING = 1024, PADDED_TO = 8, COMPARED = 1 << 14 };
@@ -260,115 +254,9 @@ weir_status weir_weights_load(struct weir_runner *runner, const char *path)
     return status;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------------- */
-
-static weir_status form_check(const struct weir_graph *graph)
-{
-    if (graph->hf_config)
-        return WEIR_OK;
-    return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "model '%s' has no Hugging Face form: it cannot be exported", graph->name);
-}
-
-static weir_status folder_make(const char *dir)
-{
-    struct stat info;
-    if (mkdir(dir, 0777) == 0)
-        return WEIR_OK;
-    if (errno == EEXIST && stat(dir, &info) == 0 && S_ISDIR(info.st_mode))
-        return WEIR_OK;
-    return WEIR_FAIL(WEIR_ERR_IO, "cannot make folder '%s': %s", dir, strerror(errno));
-}
-
-weir_status weir_export_check(const struct weir_graph *graph, const char *dir)
-{
-    uint64_t bytes = 0;
-    for (int i = 0; i < graph->n_params; i++)
-        bytes += weir_shape_bytes(&graph->params[i].shape);
-    weir_status status = form_check(graph);
-    if (!status)
-        status = folder_make(dir);
-    return status ? status : weir_export_place_check(dir, bytes);
-}
-
 weir_status weir_weights_name(const struct weir_graph *graph, int param, struct weir_arena *arena, const char **name_out)
 {
     const char *name = graph->params[param].name, *prefix = graph->hf_prefix;
     bool bare = !prefix || !strcmp(name, "lm_head.weight") || !strncmp(name, prefix, strlen(prefix));
     return weir_arena_printf(arena, name_out, "%s%s", bare ? "" : prefix, name);
-}
-
-static weir_status decls_make(const struct weir_graph *graph, struct weir_arena *arena,
-                              struct weir_safetensors_decl **decls_out)
-{
-    struct weir_safetensors_decl *decls;
-    weir_status status = weir_arena_alloc(arena, (size_t)graph->n_params, sizeof *decls, &decls);
-    for (int i = 0; i < graph->n_params && !status; i++) {
-        const struct weir_param *param = &graph->params[i];
-        decls[i] = (struct weir_safetensors_decl){NULL, WEIR_SAFETENSORS_F32, param->shape.n_dims, param->shape.dims};
-        status = weir_weights_name(graph, i, arena, &decls[i].name);
-    }
-    if (!status)
-        *decls_out = decls;
-    return status;
-}
-
-/* Reading is collective; `writer` is NULL on processes that do not write. */
-static weir_status values_write(struct weir_runner *runner, weir_safetensors_writer *writer)
-{
-    float *values;
-    const struct weir_graph *graph = runner->build.graph;
-    weir_status status = buffer_make(graph, &values);
-    if (status)
-        return status;
-    for (int i = 0; i < graph->n_params && !status; i++) {
-        size_t n = (size_t)weir_shape_elements(&graph->params[i].shape);
-        status = weir_runner_param_read(runner, graph->params[i].name, values, n);
-        if (!status && writer)
-            status = weir_safetensors_write(writer, i, 0, values, n * sizeof *values);
-    }
-    weir_free(values);
-    return status;
-}
-
-static weir_status tensors_write(struct weir_runner *runner, const char *path, struct weir_arena *arena)
-{
-    const struct weir_safetensors_text metadata[] = {{"format", "pt"}, /* transformers refuses files without it */
-                                                     {weir_export_mark_key, weir_export_mark}};
-    struct weir_safetensors_spec spec = {
-        .path = path, .n_tensors = runner->build.graph->n_params, .n_metadata = 2, .metadata = metadata};
-    struct weir_safetensors_decl *decls;
-    weir_safetensors_writer *writer;
-    weir_status status = decls_make(runner->build.graph, arena, &decls);
-    if (status)
-        return status;
-    spec.tensors = decls;
-    status = weir_safetensors_create(&spec, &writer);
-    if (status)
-        return status;
-    status = values_write(runner, writer);
-    if (!status)
-        return weir_safetensors_commit(writer);
-    weir_safetensors_abort(writer);
-    return status;
-}
-
-weir_status weir_weights_save(struct weir_runner *runner, const char *dir)
-{
-    struct weir_arena arena = {0};
-    const char *path;
-    weir_status status = form_check(runner->build.graph);
-    if (!status && runner->world.info && runner->world.info->rank != 0) /* process 0 writes */
-        return values_write(runner, NULL);
-    if (!status)
-        status = folder_make(dir);
-    if (!status)
-        status = weir_arena_printf(&arena, &path, "%s/model.safetensors", dir);
-    if (!status)
-        status = tensors_write(runner, path, &arena);
-    if (!status)
-        status = weir_arena_printf(&arena, &path, "%s/config.json", dir);
-    if (!status)
-        status = weir_file_write(path, runner->build.graph->hf_config, strlen(runner->build.graph->hf_config));
-    weir_arena_release(&arena);
-    return status;
 }

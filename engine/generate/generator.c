@@ -78,6 +78,8 @@ static weir_status runner_make(struct weir_generator *g, const struct weir_gener
         status = weir_build_generation(&config, &params, kind, &runner->arena, &runner->build);
     if (!status)
         status = weir_world_find(&runner->world, &runner->build.config, kind, 1);
+    if (!status)
+        status = weir_world_join(&runner->world, given->threads_per_rank, 0);
     return status ? status : weir_runner_open(runner);
 }
 
@@ -125,6 +127,11 @@ weir_status weir_generator_param_read(weir_generator *generator, const char *nam
 weir_status weir_generator_param_write(weir_generator *generator, const char *name, const float *values, size_t n)
 {
     return weir_runner_param_write(&generator->runner, name, values, n);
+}
+
+weir_status weir_generator_param_bad(weir_generator *generator, const char **name_out)
+{
+    return weir_runner_param_bad(&generator->runner, name_out);
 }
 
 void weir_generator_print_memory(const weir_generator *generator, FILE *out)

@@ -92,6 +92,9 @@ weir_status weir_generator_next(weir_generator *generator, const int32_t *tokens
  * the first prompt. */
 const float *weir_generator_logits(const weir_generator *generator, int sample);
 
+/* The first parameter that has a value that is not finite: why logits are not.  *name_out is NULL when all are. */
+weir_status weir_generator_param_bad(weir_generator *generator, const char **name_out);
+
 /* Draw a token from n logits.  With temperature 0 the largest, of equal ones the first; else softmax of logits /
  * temperature over the top k, of equal ones the first, and a random number that is a function of (seed, sample, position).
  * `work`: n floats.  WEIR_ERR_USAGE: temperature or top_k is out of range.  WEIR_ERR_NUMERIC: a logit is not finite. */

@@ -1,7 +1,9 @@
 #include "engine/run/params.h"
 
+#include <math.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/rng.h"
 #include "engine/run/transfer.h"
 
@@ -50,6 +52,34 @@ weir_status weir_runner_param_read(struct weir_runner *runner, const char *name,
     if (held && weir_rank_is_here(rank))
         status = weir_read(rank, WEIR_MEMORY_PARAMS, held->offset, values_out, n * sizeof(float));
     return status ? status : weir_world_share(&runner->world, 0, owner, values_out, n * sizeof(float));
+}
+
+static bool is_finite(const float *values, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!isfinite(values[i]))
+            return false;
+    return true;
+}
+
+weir_status weir_runner_param_bad(struct weir_runner *runner, const char **name_out)
+{
+    const struct weir_graph *graph = runner->build.graph;
+    const char *bad = NULL;
+    weir_status status = WEIR_OK;
+    for (int i = 0; i < graph->n_params && !status && !bad; i++) {
+        size_t n = (size_t)weir_shape_elements(&graph->params[i].shape);
+        float *values = NULL;
+        status = weir_alloc(n, sizeof *values, &values);
+        if (!status)
+            status = weir_runner_param_read(runner, graph->params[i].name, values, n);
+        if (!status && !is_finite(values, n))
+            bad = graph->params[i].name;
+        weir_free(values);
+    }
+    if (!status)
+        *name_out = bad;
+    return status;
 }
 
 static weir_status held_write(struct weir_rank *rank, const struct weir_rank_param *held, const float *values, size_t n)

@@ -17,6 +17,9 @@ weir_status weir_param_find(const struct weir_graph *graph, const char *name, co
 weir_status weir_runner_param_read(struct weir_runner *runner, const char *name, float *values_out, size_t n);
 weir_status weir_runner_param_write(struct weir_runner *runner, const char *name, const float *values, size_t n);
 
+/* The first parameter of the graph that has a value that is not finite; *name_out is NULL when all are.  Collective. */
+weir_status weir_runner_param_bad(struct weir_runner *runner, const char **name_out);
+
 /* What the last step left in the gradient of a parameter: the sum over uses and replicas. */
 weir_status weir_runner_gradient_read(struct weir_runner *runner, const char *name, float *values_out, size_t n);
 

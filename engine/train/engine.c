@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/process.h"
+#include "engine/checkpoint/shared_folder.h"
 #include "engine/program/fit.h"
 #include "engine/program/memory_report_make.h"
 #include "weir_libraries.h"
@@ -47,7 +48,7 @@ static weir_status engine_start(weir_engine *engine, const struct weir_engine_co
     if (!status)
         status = weir_world_find(&runner->world, config, kind, n_replicas_of(config));
     if (!status)
-        status = weir_world_join(&runner->world, config->threads_per_rank);
+        status = weir_world_join(&runner->world, config->threads_per_rank, (int64_t)(config->timeout * 1e9));
     if (!status)
         status = weir_build_training(config, kind, &runner->arena, &runner->build);
     if (!status)
@@ -66,6 +67,7 @@ weir_status weir_engine_open(const struct weir_engine_config *config, weir_engin
     if (status)
         return status;
     engine->process = weir_process_number();
+    engine->folder_lock = -1;
     status = engine_start(engine, config);
     if (status) {
         char message[WEIR_ERROR_MAX];
@@ -83,9 +85,12 @@ void weir_engine_close(weir_engine *engine)
 {
     if (!engine || weir_engine_here(engine)) /* a child leaves its parent's engine alone */
         return;
+    bool hung = weir_runner_is_hung(&engine->runner);
     weir_saver_close(engine->saver);
+    weir_shared_folder_unlock(&engine->folder_lock);
     weir_runner_close(&engine->runner);
-    weir_free(engine);
+    if (!hung)
+        weir_free(engine);
 }
 
 /* ---- preview ------------------------------------------------------------------------------------------------------- */

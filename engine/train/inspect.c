@@ -1,4 +1,5 @@
 /* Looking into an engine: the public functions over its runner. */
+#include "engine/checkpoint/export_write.h"
 #include "engine/checkpoint/runner_state.h"
 #include "engine/checkpoint/shared_folder.h"
 #include "engine/checkpoint/weights.h"
@@ -50,10 +51,10 @@ weir_status weir_engine_load_weights(weir_engine *engine, const char *path)
     return weir_checkpoint_is(path) ? checkpoint_weights_load(engine, path) : weir_weights_load(&engine->runner, path);
 }
 
-weir_status weir_engine_save_weights(weir_engine *engine, const char *dir)
+weir_status weir_engine_export(weir_engine *engine, const struct weir_export *export)
 {
     weir_status status = weir_engine_here(engine);
-    return status ? status : weir_weights_save(&engine->runner, dir);
+    return status ? status : weir_export_write(&engine->runner, export);
 }
 
 int64_t weir_engine_position(const weir_engine *engine)

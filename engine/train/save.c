@@ -52,7 +52,10 @@ weir_status weir_engine_save_wait(weir_engine *engine)
 weir_status weir_engine_save_check(weir_engine *engine, const char *dir)
 {
     weir_status status = weir_engine_here(engine);
-    return status ? status : weir_shared_folder_check(&engine->runner.world, dir);
+    if (status)
+        return status;
+    weir_shared_folder_unlock(&engine->folder_lock);
+    return weir_shared_folder_check(&engine->runner.world, dir, &engine->folder_lock);
 }
 
 weir_status weir_engine_newest(weir_engine *engine, const char *dir, weir_checkpoint_said_fn said, void *context,

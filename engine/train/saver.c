@@ -10,10 +10,12 @@
  * Processes move on together, in poll and wait.  When one has failed the others hear of it there, process 0 removes what was
  * begun, and all are IDLE.
  *
- * Threads: the writer touches `job` alone, and only between its start and its join; nothing that the steps use. */
+ * Threads: the writer has a lower priority than the ranks'.  It touches `job` alone, and only between its start and its join; nothing that the steps use. */
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/alloc.h"
 #include "base/log.h"
@@ -100,8 +102,21 @@ static void work_do(struct weir_saver *saver)
     atomic_store(&saver->ended, true);
 }
 
+enum { LESS_URGENT = 15 };
+
+/* Where every core has a rank that computes, writing takes 1/28 of one at most, and all of one while the ranks wait for it.  The
+ * number is the thread's own, whatever POSIX says. */
+static void priority_lower(void)
+{
+    errno = 0;
+    int now = getpriority(PRIO_PROCESS, 0);
+    if (!errno)
+        (void)setpriority(PRIO_PROCESS, 0, now + LESS_URGENT);
+}
+
 static void *thread_run(void *argument)
 {
+    priority_lower();
     work_do(argument);
     return NULL;
 }
@@ -305,10 +320,12 @@ static weir_status about_fill(struct weir_saver *saver, const struct weir_save *
                                           .sample = save->sample,
                                           .seconds = save->seconds,
                                           .val_loss = save->val_loss,
-                                          .has_seed = true,
+                                          .has_seed = !save->weights_only,
                                           .seed = config->seed,
                                           .optimizer = config->optimizer == WEIR_OPTIMIZER_ADAMW ? "adamw" : "sgd",
                                           .extra = -1};
+    if (save->weights_only)
+        info->optimizer = "none";
     weir_status status = copy_text(&job->arena, graph->name, &info->model);
     if (!status)
         status = copy_text(&job->arena, graph->hf_config, &info->hf_config);
@@ -316,7 +333,7 @@ static weir_status about_fill(struct weir_saver *saver, const struct weir_save *
         status = copy_text(&job->arena, save->config, &info->config);
     if (!status)
         status = copy_text(&job->arena, save->dir, &job->dir);
-    if (!status)
+    if (!status && !save->weights_only)
         status = layout_print(saver, &job->arena, &info->layout);
     return status ? status : extra_take(job, save);
 }
@@ -328,6 +345,15 @@ static weir_status folder_name(struct weir_saver *saver)
                                     : weir_arena_printf(&job->arena, &job->part.folder, "%s/step-%06lld", job->dir,
                                                         (long long)job->written.step);
     return weir_world_agree(world_of(saver), status);
+}
+
+/* Parameters come first. */
+static int n_tensors_of(const struct weir_spans *spans, bool weights_only)
+{
+    int n = weights_only ? 0 : spans->n_tensors;
+    while (n < spans->n_tensors && spans->tensors[n].kind == WEIR_CHECKPOINT_PARAMETER)
+        n++;
+    return n;
 }
 
 static weir_status job_begin(struct weir_saver *saver, const struct weir_save *save, int64_t step)
@@ -348,7 +374,7 @@ static weir_status job_begin(struct weir_saver *saver, const struct weir_save *s
         return job_fail(saver, status);
     }
     job->part.index = me;
-    job->part.n_tensors = saver->spans.n_tensors;
+    job->part.n_tensors = n_tensors_of(&saver->spans, save->weights_only);
     job->part.tensors = saver->spans.tensors;
     job->part.read = weir_spans_read;
     job->part.context = &saver->spans;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/run/inputs.h"
+#include "engine/run/params.h"
 #include "engine/run/times.h"
 #include "engine/run/transfer.h"
 #include "engine/train/trainer.h"
@@ -173,6 +174,27 @@ static weir_status ready_check(const weir_engine *engine)
                                                  : WEIR_FAIL(WEIR_ERR_INVALID, "the engine failed before: close it");
 }
 
+/* Parameters that were bad before are not the learning rate's fault, and of the first step nothing is. */
+static weir_status numeric_fail(weir_engine *engine, const struct weir_step_report *report)
+{
+    const char *bad, *advice = "a smaller learning rate, or " WEIR_OPTION("grad_clip=1") ", may help";
+    weir_status status = weir_runner_param_bad(&engine->runner, &bad);
+    if (status)
+        return status;
+    long long step = engine->step + 1;
+    double norm = fabs(report->grad_norm); /* printed without the sign of a NaN */
+    if (bad)
+        return WEIR_FAIL(WEIR_ERR_NUMERIC, "step %lld: loss %g, gradient norm %g: parameter '%s' had values that are not finite "
+                         "before the step", step, report->loss, norm, bad);
+    if (!engine->step)
+        return WEIR_FAIL(WEIR_ERR_NUMERIC, "step %lld: loss %g, gradient norm %g: not finite, though all parameters are, and no step "
+                         "has changed them", step, report->loss, norm);
+    if (engine->runner.build.config.grad_clip > 0)
+        advice = "a smaller learning rate or " WEIR_OPTION("grad_clip") " may help";
+    return WEIR_FAIL(WEIR_ERR_NUMERIC, "step %lld: loss %g, gradient norm %g: not finite, the parameters are those before the step; %s",
+                     step, report->loss, norm, advice);
+}
+
 weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out)
 {
     struct weir_runner *runner = &engine->runner;
@@ -197,10 +219,7 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
         return status;
     engine->has_gradients = true;
     if (!gate.apply)
-        return WEIR_FAIL(WEIR_ERR_NUMERIC,
-                         "step %lld: loss %g, gradient norm %g: not finite, the parameters are those before the step; "
-                         "a smaller learning rate or " WEIR_OPTION("grad_clip") " may help",
-                         (long long)engine->step, report_out->loss, report_out->grad_norm);
+        return numeric_fail(engine, report_out);
     engine->step++;
     return WEIR_OK;
 }
@@ -257,6 +276,15 @@ static weir_status stop_share(weir_engine *engine)
     return status ? weir_runner_fail(&engine->runner, status) : WEIR_OK;
 }
 
+static weir_status loss_fail(weir_engine *engine, double loss)
+{
+    const char *bad;
+    weir_status status = weir_runner_param_bad(&engine->runner, &bad);
+    if (!status && bad)
+        return WEIR_FAIL(WEIR_ERR_NUMERIC, "the evaluation's loss is %g: parameter '%s' has values that are not finite", loss, bad);
+    return status ? status : WEIR_FAIL(WEIR_ERR_NUMERIC, "the evaluation's loss is %g: not finite", loss);
+}
+
 weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out)
 {
     struct weir_runner *runner = &engine->runner;
@@ -284,6 +312,6 @@ weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out)
         sum += engine->losses[k];
     *loss_out = sum / ((double)runner->build.graph->n_targets * n);
     if (!isfinite(*loss_out))
-        return WEIR_FAIL(WEIR_ERR_NUMERIC, "the evaluation's loss is %g: not finite", *loss_out);
+        return loss_fail(engine, *loss_out);
     return WEIR_OK;
 }

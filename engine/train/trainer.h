@@ -30,6 +30,7 @@ struct weir_engine {
     int64_t *compute_ns;            /* [n_ranks], of the last step */
     bool *fed;                      /* [n_inputs][n_replicas * n_microbatches]: since the last run, of what ranks here read */
     struct weir_saver *saver;       /* NULL: no checkpoint was written yet */
+    int folder_lock;                /* a descriptor that keeps other runs out of the folder of checkpoints; -1: none */
     double *losses;                 /* of an evaluation: [n_replicas * n_microbatches] */
 };
 

@@ -2,6 +2,7 @@
 #include "partitioner/plan/plan_explain.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,9 +14,14 @@
 static void node_name_write(const struct weir_cost_graph *graph, int v, struct weir_text *text)
 {
     const struct weir_cost_node *node = &graph->nodes[v];
-    weir_text_append(text, "%s", node->id);
-    if (strcmp(node->id, node->name) != 0)
-        weir_text_append(text, " %.24s%s", node->name, strlen(node->name) > 24 ? "..." : "");
+    char begin[25];
+    weir_text_append_name(text, node->id);
+    if (!strcmp(node->id, node->name))
+        return;
+    snprintf(begin, sizeof begin, "%s", node->name);
+    weir_text_append(text, " ");
+    weir_text_append_name(text, begin);
+    weir_text_append(text, "%s", strlen(node->name) > 24 ? "..." : "");
 }
 
 enum { MOST_EXPLAINED = 5000 }; /* nodes of a graph whose single changes are looked at */

@@ -151,9 +151,10 @@ static weir_status pipedream_write(const struct weir_cost_graph *graph, const st
 static void layers_write(const struct weir_cost_graph *graph, const struct weir_plan *plan, struct weir_text *text)
 {
     for (int i = 0; i < plan->n_parts; i++)
-        for (int k = 0; k < plan->parts[i].n_nodes; k++)
-            weir_text_append(text, "%s%c", graph->nodes[plan->parts[i].nodes[k]].id,
-                             k + 1 < plan->parts[i].n_nodes ? ' ' : '\n');
+        for (int k = 0; k < plan->parts[i].n_nodes; k++) {
+            weir_text_append_name(text, graph->nodes[plan->parts[i].nodes[k]].id);
+            weir_text_append(text, "%c", k + 1 < plan->parts[i].n_nodes ? ' ' : '\n');
+        }
 }
 
 weir_status weir_plan_write(const struct weir_cost_graph *graph, const struct weir_plan_result *result,

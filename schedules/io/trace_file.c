@@ -95,7 +95,7 @@ static weir_status name_check(const struct reader *r, const struct weir_traced_e
 {
     static const uint8_t types[] = {WEIR_F, WEIR_I, WEIR_W, WEIR_B, WEIR_F};
     char action[WEIR_ACTION_TEXT];
-    weir_action_str(&(struct weir_action){e->stage, e->mb, types[e->kind], 0, 0}, action);
+    weir_action_str(&(struct weir_action){e->stage, e->mb, types[e->kind], 0}, action);
     size_t n = strlen(action);
     if (strncmp(e->name, action, n) != 0 || (e->name[n] && e->name[n] != ' '))
         return WEIR_FAIL(WEIR_ERR_INVALID, "%s: it is called '%s', its arguments are those of %s", r->where, e->name, action);

@@ -90,7 +90,7 @@ static void cause_find(const struct weir_simulation *s, const struct made *made,
     *came = arrival(maker);
     wait->cause = direction == FORWARD ? "input" : "gradient";
     wait->peer = maker->rank;
-    wait->awaited = (struct weir_action){from, action->mb, maker->type, 0, 0};
+    wait->awaited = (struct weir_action){from, action->mb, maker->type, 0};
     wait->made = within(maker->end, wait->start, wait->end);
     hold_find(maker, wait);
 }
@@ -133,7 +133,7 @@ static size_t rank_waits(const struct weir_simulation *s, const struct made *mad
     }
     free_at += s->reduction_exposed[r];
     if (s->optimizer_start > free_at)
-        waits[n++] = (struct weir_simulated_wait){.rank = r, .action = {-1, -1, WEIR_ACTION_TYPES, 0, 0}, .cause = "norm",
+        waits[n++] = (struct weir_simulated_wait){.rank = r, .action = {-1, -1, WEIR_ACTION_TYPES, 0}, .cause = "norm",
                                                   .peer = last_rank(s), .start = free_at, .made = s->optimizer_start,
                                                   .end = s->optimizer_start};
     return n;

@@ -51,6 +51,20 @@ static void options_in_a_message_are_data(void **state)
     assert_string_equal(weir_last_error(), "rank 1: 3 layers: use stages=2 or a smaller seq_len");
 }
 
+static void what_names_bring_into_a_message_is_harmless_for_a_terminal(void **state)
+{
+    (void)state;
+    char text[WEIR_ERROR_MAX];
+    WEIR_FAIL(WEIR_ERR_IO, "cannot open '%s': use " WEIR_OPTION("stages=%d"), "a\033[2J\nb\002c\001d", 2);
+    assert_string_equal(weir_last_error(), "cannot open 'a\\x1b[2J\\nb\\x02c\\x01d': use stages=2");
+    weir_error_prefix(WEIR_ERR_IO, "'%s': ", "\xe2\x80\xae\xff");
+    assert_string_equal(weir_last_error(), "'\\u202e\\xff': cannot open 'a\\x1b[2J\\nb\\x02c\\x01d': use stages=2");
+    weir_error_word(shout, (void *)(uintptr_t)"--", text);
+    assert_non_null(strstr(text, "use --stages<2>"));
+    WEIR_FAIL(WEIR_ERR_IO, "'%s'", "\303\251\t");
+    assert_string_equal(weir_last_error(), "'\303\251\\t'");
+}
+
 static void a_message_cut_within_an_option_is_still_worded(void **state)
 {
     (void)state;
@@ -260,6 +274,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_first_detector_records_the_message),
         cmocka_unit_test(options_in_a_message_are_data),
+        cmocka_unit_test(what_names_bring_into_a_message_is_harmless_for_a_terminal),
         cmocka_unit_test(a_message_cut_within_an_option_is_still_worded),
         cmocka_unit_test(an_arena_keeps_pointers_and_aligns),
         cmocka_unit_test(an_array_in_an_arena_grows_and_keeps_its_items),

@@ -196,6 +196,39 @@ static void every_value_of_sixteen_bits_is_read_exactly(void **state)
     }
 }
 
+/* Between each two neighbours of the dtype: what is nearer, and in the middle the even one. */
+static void floats_are_rounded_to_the_nearest_ties_to_even(void **state)
+{
+    (void)state;
+    static const enum weir_safetensors_dtype dtypes[] = {WEIR_SAFETENSORS_F16, WEIR_SAFETENSORS_BF16};
+    for (int d = 0; d < 2; d++) {
+        uint16_t infinite = d ? 0x7f80 : 0x7c00, sign = 0x8000, out[6];
+        for (uint16_t low = 0; low < infinite; low++) {
+            uint16_t high = (uint16_t)(low + 1), bits[] = {low, high};
+            double ends[2];
+            for (int i = 0; i < 2; i++) /* what comes after the largest would be, were there one */
+                ends[i] = d ? ldexp((bits[i] & 0x7f) + (bits[i] >= 0x80 ? 128 : 0), (bits[i] >= 0x80 ? bits[i] >> 7 : 1) - 134)
+                            : ldexp((bits[i] & 0x3ff) + (bits[i] >= 0x400 ? 1024 : 0), (bits[i] >= 0x400 ? bits[i] >> 10 : 1) - 25);
+            double middle = (ends[0] + ends[1]) / 2;
+            float values[6] = {(float)ends[0], (float)middle, nextafterf((float)middle, 0), nextafterf((float)middle, INFINITY)};
+            values[4] = -(float)middle;
+            values[5] = high == infinite ? INFINITY : (float)ends[1];
+            assert_true((double)(float)middle == middle);
+            weir_safetensors_round(dtypes[d], values, 6, out);
+            uint16_t even = low & 1 ? high : low;
+            const uint16_t wanted[6] = {low, even, low, high, (uint16_t)(even | sign), high};
+            for (int i = 0; i < 6; i++)
+                if (out[i] != wanted[i])
+                    fail_msg("%a is 0x%04x as %s, not 0x%04x", (double)values[i], out[i],
+                             weir_safetensors_dtype_str(dtypes[d]), wanted[i]);
+        }
+        const float odd[] = {NAN, -NAN, INFINITY, -INFINITY, 3.4e38f, -0.0f};
+        weir_safetensors_round(dtypes[d], odd, 6, out);
+        assert_true((out[0] & 0x7fff) > infinite && (out[1] & 0x7fff) > infinite);
+        assert_true(out[2] == infinite && out[3] == (infinite | sign) && out[4] == infinite && out[5] == sign);
+    }
+}
+
 static void dtypes_that_are_no_weights_are_listed_but_not_read(void **state)
 {
     (void)state;
@@ -262,6 +295,7 @@ int main(void)
         cmocka_unit_test(a_file_that_is_cut_while_it_is_read_is_an_error_that_names_file_tensor_and_byte),
         cmocka_unit_test(a_header_nested_without_end_is_refused),
         cmocka_unit_test(every_value_of_sixteen_bits_is_read_exactly),
+        cmocka_unit_test(floats_are_rounded_to_the_nearest_ties_to_even),
         cmocka_unit_test(dtypes_that_are_no_weights_are_listed_but_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

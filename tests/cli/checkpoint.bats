@@ -59,7 +59,7 @@ numbers() {
     [[ "$output" == *"'D' holds checkpoints, the newest after 2 steps: go on from there with --resume"* ]]
     run "$WEIR" "${base[@]}" --steps 2 --checkpoint-dir E --resume
     [ "$status" -eq 0 ]
-    [[ "$output" == *"'E' has no whole checkpoint: begins at step 0"* ]]
+    [[ "$output" == *"'E' has no whole checkpoint: begins at step 1"* ]]
 }
 
 @test "another model, optimizer, seed or other data are refused by name; other data with --new-data are not" {
@@ -76,9 +76,11 @@ numbers() {
     [[ "$output" == *"'D/step-000002' was trained on other data (samples "* ]]
     train --steps 4 --checkpoint-dir D --resume --data other --new-data
     "$JSON_GET" sample <D/step-000004/manifest.json | grep -qx 8
+    train --steps 5 --checkpoint-dir D --resume --data other --metrics m
+    [ "$(grep -o '"tokens": [0-9]*' m)" = '"tokens": 320' ] # of both data: 5 steps of 4 samples, 16 tokens each
     run train --steps 3 --checkpoint-dir D --resume --data other
     [ "$status" -eq 2 ]
-    [[ "$output" == *"has 4 steps, --steps 3 is the total: give more"* ]]
+    [[ "$output" == *"has 5 steps, --steps 3 is the total: give more"* ]]
 }
 
 @test "the newest ones stay, and the best by validation" {
@@ -97,24 +99,50 @@ numbers() {
     run --separate-stderr train --steps 3 --checkpoint-dir D --resume
     [ "$status" -eq 0 ]
     [[ "$stderr" == *"passed over: 'D/step-000004/part-00000.safetensors': tensor '"*"' is damaged: its XXH3 is "* ]]
-    [[ "$stderr" == *"passed over: cannot open 'D/step-000003/manifest.json'"* ]]
+    [[ "$stderr" == *"passed over: 'D/step-000003/manifest.json' is missing: there is no whole checkpoint"* ]]
     [ "$(ls D)" = "$(printf 'step-000001\nstep-000002\nstep-000003')" ]
 }
 
-@test "a signal ends the step, saves and exits with 128 + its number; the same command goes on" {
-    "$WEIR" "${base[@]}" --steps 100000 --checkpoint-dir D --checkpoint-every 100000 --metrics m 3>&- &
-    local pid=$! ended=0
-    until [ -s m ] && [ "$(wc -l <m)" -ge 5 ]; do sleep 0.05; done
-    kill -USR1 "$pid"
+# signalled SIGNAL LINES ARGUMENT..: train, and send the signal once the metrics have so many lines; the exit status is `ended`
+signalled() {
+    local signal=$1 lines=$2
+    shift 2
+    "$WEIR" "${base[@]}" --metrics m "$@" 3>&- &
+    local pid=$!
+    until { [ -s m ] && [ "$(wc -l <m)" -ge "$lines" ]; } || ! kill -0 "$pid"; do sleep 0.05; done
+    kill -"$signal" "$pid"
+    ended=0
     wait "$pid" || ended=$?
-    [ "$ended" -eq 138 ]
-    [ "$(ls D | wc -l)" -eq 1 ]
-    local steps
-    steps=$("$JSON_GET" step <"D/$(ls D)/manifest.json")
-    [ "$steps" -ge 4 ]
-    train --steps $((steps + 2)) --checkpoint-dir D --checkpoint-every 100000 --metrics m --resume
+}
+
+@test "each signal ends the step, saves and exits with 128 + its number; the same command goes on" {
+    local lines=3 steps signal
+    for signal in TERM INT HUP USR1; do
+        signalled "$signal" $lines --steps 100000 --checkpoint-dir D --checkpoint-every 100000 --keep 1 --resume
+        [ "$ended" -eq $((128 + $(kill -l $signal))) ]
+        [ "$(ls D | wc -l)" -eq 1 ]
+        steps=$("$JSON_GET" step <"D/$(ls D)/manifest.json")
+        [ "$(wc -l <m)" -eq $((steps + 1)) ]
+        lines=$((steps + 3))
+    done
+    train --steps $((steps + 2)) --checkpoint-dir D --metrics m --resume
     train --steps $((steps + 2)) --metrics whole
     cmp <(numbers whole) <(numbers m)
+}
+
+@test "a step that takes longer than --grace after a signal is lost, the checkpoint before is not" {
+    for i in $(seq 20000); do printf 'line %d of a long text: the quick brown fox jumps over the lazy dog\n' "$i"; done >text
+    train --steps 1 --checkpoint-dir D --metrics m
+    "$WEIR" train --microbatches 40000 --steps 100 --checkpoint-dir D --resume --grace 1s 3>&- 2>said &
+    local pid=$! ended=0
+    until grep -q "data: text" said || ! kill -0 "$pid"; do sleep 0.05; done
+    sleep 1
+    kill -TERM "$pid"
+    wait "$pid" || ended=$?
+    [ "$ended" -eq 143 ]
+    grep -q "took longer than --grace: the state since the last checkpoint is lost" said
+    [ "$(ls D)" = step-000001 ]
+    train --steps 2 --checkpoint-dir D --resume
 }
 
 @test "--stop-after ends the run with status 0 and says so" {
@@ -149,6 +177,18 @@ numbers() {
     [[ "$output" == *"a checkpoint could not be written, training goes on: cannot write 'D/step-000004/part-00000.safetensors'"* ]]
     [ "$(ls D)" = step-000002 ]
     train --steps 3 --checkpoint-dir D --resume
+}
+
+@test "two runs cannot write into one folder, and one that has just died is waited for" {
+    "$WEIR" "${base[@]}" --metrics m --steps 100000 --checkpoint-dir D --checkpoint-every 100000 3>&- &
+    local pid=$!
+    until { [ -s m ] && [ "$(wc -l <m)" -ge 3 ]; } || ! kill -0 "$pid"; do sleep 0.05; done
+    run train --steps 2 --checkpoint-dir D --resume
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"'D' is being written by another run: wait for its end, or give this one another folder"* ]]
+    (sleep 1 && kill -KILL "$pid") 3>&- &
+    train --steps 2 --checkpoint-dir D --resume
+    [ "$(ls D)" = step-000002 ]
 }
 
 @test "options about checkpoints without their folder are refused" {

@@ -84,7 +84,7 @@ nothing_left() {
     code=0
     wait "$pid" || code=$?
     [ "$code" -eq 130 ]
-    grep -q 'stopped by signal 2 after 1 steps, the validation was not finished' messages
+    grep -q 'stopped by signal 2 after 1 step, the validation was not finished' messages
     [ "$(grep -c '"step"' m)" -eq 1 ]
     run ! grep -q val_loss m
     [ -s e/model.safetensors ]
@@ -138,7 +138,8 @@ nothing_left() {
     [ "$(tail -n 1 m | grep -c '}$')" -eq 1 ]
     run bash -c 'ulimit -f 1; "$WEIR" train --model ./small.json --data text --stages 1 --steps 20 -q --export e'
     [ "$status" -eq 1 ]
-    [[ "$output" == *"the weights in 'e' need "*" bytes, files may have 1024 (ulimit -f)" ]]
+    [[ "$output" == *"a file of the export in 'e' needs "*" bytes, files may have 1024 (ulimit -f)" ]]
+    [ ! -e e ]
     nothing_left
 }
 
@@ -160,7 +161,7 @@ nothing_left() {
     cksum small/e/* >before
     code=0
     "$WEIR" train --model ./large.json --data text --stages 1 --steps 1 -q --export small/e 2>messages || code=$?
-    grep -q "the weights in 'small/e' need .* bytes, the disk has .* left" messages || code=99
+    grep -q "the export in 'small/e' needs .* bytes, the disk has .* left" messages || code=99
     head -c 300000 /dev/zero >small/filler || true
     filled=0
     train --steps 1 -q --export small/e 2>>messages || filled=$?

@@ -126,22 +126,78 @@ ROWS
     printf '#version: 0.2\n' >src/merges.txt
     echo '{"model_max_length": 8}' >src/tokenizer_config.json
     for source in src src/model.safetensors; do
-        "$WEIR" train --model src/ --init-from "$source" --data digits --data-format text --seq-len 8 -q --steps 1 --export out
+        "$WEIR" train --model src/ --init-from "$source" --data digits --tokenizer bytes --data-format text --seq-len 8 -q --steps 1 --export out
         for f in generation_config.json vocab.json merges.txt tokenizer_config.json; do cmp "src/$f" "out/$f"; done
-        [ "$("$JSON_GET" colour eos_token_id torch_dtype <out/config.json)" = "$(printf '"blue"\n5\n"float32"')" ]
+        [ "$("$JSON_GET" colour eos_token_id torch_dtype <out/config.json)" = "$(printf '"blue"\n5\n"bfloat16"')" ]
         run grep -c '"dtype"' out/config.json
         [ "$output" = 0 ]
-        "$WEIR" train --model out/ --init-from out --data digits --data-format text --seq-len 8 -q --steps 1
+        "$WEIR" train --model out/ --init-from out --data digits --tokenizer bytes --data-format text --seq-len 8 -q --steps 1
         rm -r out
     done
 }
 
-@test "a tokenizer that the export cannot replace fails the run, and the weights are written" {
+@test "a tokenizer that the export cannot replace is found before the first step" {
     cp -r "$fixtures/hf-gpt2" src
     echo '{}' >src/vocab.json
     mkdir -p out/vocab.json
-    run "$WEIR" train --model src/ --data digits --data-format text --seq-len 8 -q --steps 1 --export out
+    run "$WEIR" train --model src/ --data digits --tokenizer bytes --data-format text --seq-len 8 -q --steps 1 --export out --metrics m
     [ "$status" -eq 1 ]
     [[ "$output" == *"cannot write 'out/vocab.json': Is a directory"* ]]
-    [ -s out/model.safetensors ]
+    [ ! -s m ]
+    [ "$(ls out)" = vocab.json ]
+}
+
+small() {
+    "$WEIR" train --model src/ --data digits --data-format text --seq-len 8 -q "$@"
+}
+
+@test "weights go through an export unchanged in the dtype that they had" {
+    cp -r "$fixtures/hf-gpt2" src
+    small --init-from src --steps 0 --export wide --export-dtype f32
+    small --init-from src --steps 0 --export out
+    [ "$("$JSON_GET" torch_dtype <out/config.json)" = '"bfloat16"' ]
+    [ "$("$JSON_GET" torch_dtype <wide/config.json)" = '"float32"' ]
+    small --init-from out --steps 0 --export again --export-dtype f32
+    cmp wide/model.safetensors again/model.safetensors
+    [ "$(wc -c <out/model.safetensors)" -lt "$(wc -c <wide/model.safetensors)" ]
+    for name in f16 FLOAT16 fp16 torch.float16; do
+        small --init-from src --steps 0 --export "$name" --export-dtype "$name"
+        [ "$("$JSON_GET" torch_dtype <"$name/config.json")" = '"float16"' ]
+    done
+    run small --init-from src --steps 0 --export odd --export-dtype f8
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"unknown export dtype 'f8'"* ]]
+    [ ! -e odd ]
+}
+
+@test "large weights are exported in shards, and a later export takes their place" {
+    cp -r "$fixtures/hf-gpt2" src
+    small --init-from src --steps 1 --export one
+    small --init-from src --steps 1 --export out --export-shard-size 8KB
+    [ "$(ls out | head -n 2 | tail -n 1)" = model-00001-of-00003.safetensors ]
+    [ -s out/model.safetensors.index.json ]
+    [ ! -e out/model.safetensors ]
+    small --init-from out --steps 0 --export back
+    cmp one/model.safetensors back/model.safetensors
+    small --init-from src --steps 2 --export out # the source is bf16, and so is this
+    [ "$(ls out)" = "$(printf 'config.json\nmodel.safetensors')" ]
+    small --init-from out --steps 1
+}
+
+@test "a run that is refused leaves no folder for its export" {
+    cp -r "$fixtures/hf-gpt2" src
+    head -c 3000 src/model.safetensors >cut.safetensors
+    run small --init-from cut.safetensors --steps 1 --export out
+    [ "$status" -eq 1 ]
+    [ ! -e out ]
+    run small --init-from src --steps 1 --export out --metrics none/m
+    [ "$status" -eq 1 ]
+    [ ! -e out ]
+}
+
+@test "transformers opens what was exported, and generates the same tokens" {
+    run "${WEIR_PYTHON:-python3}" "$WEIR_SOURCE_DIR/tests/soak/export_opens.py" "$WEIR"
+    [ "$status" -ne 77 ] || skip "$output"
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"12 of 12 exports open in transformers"* ]]
 }

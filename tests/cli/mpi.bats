@@ -22,8 +22,8 @@ load mpi_ranks
 @test "the number of processes must be that of the ranks" {
     run --separate-stderr ranks 3 "" --stages 4 --steps 1
     [ "$status" -eq 2 ]
-    [[ $stderr == *"need 4 processes, 3 were started"* ]]
-    [ "$(grep -c "need 4 processes" <<<"$stderr")" -eq 1 ]
+    [[ $stderr == *"needs 4 processes, 3 were started"* ]]
+    [ "$(grep -c "needs 4 processes" <<<"$stderr")" -eq 1 ]
 }
 
 @test "a process started without mpirun is told how many there must be" {
@@ -31,7 +31,7 @@ load mpi_ranks
     ASAN_OPTIONS=${ASAN_OPTIONS:-}:fast_unwind_on_malloc=0 \
         run --separate-stderr "$WEIR" "${base[@]}" --transport mpi --stages 2 --steps 1
     [ "$status" -eq 2 ]
-    [[ $stderr == *"need 2 processes, 1 were started"* ]]
+    [[ $stderr == *"needs 2 processes, 1 were started"* ]]
     PMIX_RANK=0 run --separate-stderr "$WEIR" "${base[@]}" --stagse 2
     [[ $stderr == *"did you mean '--stages'"* ]]
 }
@@ -39,6 +39,7 @@ load mpi_ranks
 # arguments | exit status | words of the message
 @test "one cause gives one message, whoever meets it" {
     printf '{"lrr": 1}' >typo.json
+    for _ in $(seq 3000); do printf 'a\0b\0c\0\54\1'; done >ids.bin # every fourth id is 300
     while IFS='|' read -r arguments code words; do
         # shellcheck disable=SC2086
         run --separate-stderr ranks 3 "" --stages 3 --steps 100000 -q $arguments
@@ -48,6 +49,8 @@ load mpi_ranks
     done <<'ROWS'
 --data nowhere|1|cannot open 'nowhere'
 --init-from nowhere|1|cannot open 'nowhere'
+--data ids.bin --data-format u16|1|'ids.bin': token 3 at byte 6 is 300
+--schedule 1f|2|unknown schedule '1f'
 --modle x|2|unknown option '--modle'
 --config typo.json|2|'typo.json': unknown option '--lrr'
 --metrics missing/m|1|cannot write metrics to 'missing/m'

@@ -21,6 +21,27 @@ whole() {
     [ "$(ls E/step-000006)" = "$(printf 'manifest.json\npart-00000.safetensors')" ]
 }
 
+@test "SIGUSR1 to mpirun saves, and the same command goes on, alone too" {
+    local go=(--steps 100000 --stages 2 --replicas 2 --zero 1 -q --checkpoint-dir D --checkpoint-every 100000 --resume --metrics m)
+    cat >signals <<'END'
+#!/bin/bash
+if [ "$OMPI_COMM_WORLD_RANK" = 0 ]; then
+    ( until { [ -s m ] && [ "$(wc -l <m)" -ge 4 ]; } || ! kill -0 $PPID; do sleep 0.05; done; kill -USR1 $PPID ) &
+fi
+exec "$@"
+END
+    chmod +x signals
+    run env MPI_TIMEOUT=100 bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" 4 ./signals "$WEIR" "${base[@]}" "${go[@]}"
+    [ "$status" -eq 138 ]
+    [ "$(ls D | wc -l)" -eq 1 ]
+    local steps
+    steps=$("$JSON_GET" step <"D/$(ls D)/manifest.json")
+    "$WEIR" train -q --resume --checkpoint-dir D --steps $((steps + 1)) --metrics m --export e
+    whole --steps $((steps + 1)) --stages 1 --replicas 2 --metrics w
+    cmp whole/model.safetensors e/model.safetensors
+    cmp <(numbers w) <(numbers m)
+}
+
 @test "a checkpoint that is damaged is passed over by all processes" {
     whole --steps 4 --stages 2
     ranks 2 "" --steps 3 --stages 2 -q --checkpoint-dir D --checkpoint-every 1
@@ -28,6 +49,28 @@ whole() {
     run ranks 2 "" --steps 4 --stages 2 -q --checkpoint-dir D --resume --export e
     [ "$status" -eq 0 ]
     [[ "$output" == *"passed over: 'D/step-000003/part-00001.safetensors': tensor '"* ]]
+    cmp whole/model.safetensors e/model.safetensors
+}
+
+@test "what one process cannot write is reported, the checkpoint before stays, and training goes on" {
+    command -v prlimit >/dev/null || skip "prlimit is not installed"
+    cat >limited <<'END'
+#!/bin/bash
+if [ "$OMPI_COMM_WORLD_RANK" = 1 ]; then # MPI needs larger files in the beginning
+    pid=$$
+    ( until { [ -s m ] && [ "$(wc -l <m)" -ge 4 ]; } || ! kill -0 $pid; do sleep 0.05; done
+      prlimit --pid $pid --fsize=100000:100000 ) &
+fi
+exec "$@"
+END
+    chmod +x limited
+    ranks 2 "" --steps 2 --stages 2 -q --checkpoint-dir D
+    run env MPI_TIMEOUT=100 bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" 2 ./limited "$WEIR" "${base[@]}" -q --stages 2 \
+        --checkpoint-dir D --checkpoint-every 100 --resume --metrics m --steps 110 --export e
+    [ "$status" -eq 1 ]
+    [ "$(grep -c "a checkpoint could not be written, training goes on: .*cannot write 'D/step-000100/part-00001.safetensors'" <<<"$output")" -eq 1 ]
+    [ "$(ls D)" = step-000002 ]
+    whole --steps 110 --stages 1
     cmp whole/model.safetensors e/model.safetensors
 }
 

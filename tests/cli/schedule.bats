@@ -60,6 +60,36 @@ setup() {
     [[ "$output" == *"the costs have 4 stages, which do not divide over 3 ranks"* ]]
 }
 
+@test "auto is listed with the others, and named where a name is not known" {
+    run -0 "$WEIR" schedule list
+    [[ "${lines[-1]}" == "auto  "* ]]
+    run -0 bash -c '"$WEIR" schedule list --json | grep -c "\"name\": \"auto\""'
+    for i in $(seq 60); do printf 'line %d of a small text: the quick brown fox\n' "$i"; done >text
+    for command in "train --model gpt2-tiny --data text --schedule" "schedule make -p 2 -m 2" "schedule simulate -p 2 -m 2" \
+        "schedule compare -p 2 -m 2"; do
+        run -2 "$WEIR" $command bird-of-paradise
+        [[ "$output" == *"unknown schedule 'bird-of-paradise': it is one of gpipe, "*", auto" ]]
+        run -2 "$WEIR" $command autp
+        [[ "$output" == *"did you mean 'auto'?" ]]
+    done
+}
+
+@test "training with auto takes a cap in bytes" {
+    for i in $(seq 60); do printf 'line %d of a small text: the quick brown fox\n' "$i"; done >text
+    activations() {
+        "$WEIR" train --model gpt2-tiny --data text --stages 4 --microbatches 8 --schedule auto --print-memory full "$@" |
+            awk '$2 == "activations" && $3 + $4 > most { most = $3 + $4 } END { print most }'
+    }
+    usual=$(activations)
+    run -1 "$WEIR" train --model gpt2-tiny --data text --stages 4 --microbatches 8 --schedule auto --memory-cap 3M --print-memory
+    [[ "$output" == *"the leanest takes "*" times as much, use a greater --memory-cap"* ]]
+    run activations --memory-cap 12M
+    [ "$output" -le $((12 << 20)) ]
+    [ "$(activations --memory-cap 64M)" -ge "$usual" ]
+    run -2 "$WEIR" train --model gpt2-tiny --data text --schedule 1f1b --memory-cap 12M
+    [[ "$output" == *"--memory-cap is for --schedule auto, not for '1f1b'"* ]]
+}
+
 @test "training with auto has the bits of one stage" {
     for i in $(seq 60); do printf 'line %d of a small text: the quick brown fox\n' "$i"; done >text
     trained() {
@@ -167,7 +197,7 @@ setup() {
 @test "simulate has times, transfers, memory and channels" {
     run -0 "$WEIR" schedule simulate 1f1b -p 2 -m 2 --time F=2,I=1,W=0 --comm 0.5 --mem B=3,W=1 --channels shared --json
     [[ "$output" == *'"peak_activations": [6, 3]'* ]]
-    run -2 "$WEIR" schedule simulate 1f1b -p 2 -m 2 --time B=2
+    run -2 "$WEIR" schedule simulate 1f1b -p 2 -m 2 --time B=2,I=1
     [[ "$output" == *"B takes I + W"* ]]
     run -2 "$WEIR" schedule simulate 1f1b -p 2 -m 2 --time F=x
     run -2 "$WEIR" schedule simulate 1f1b -p 2 -m 2 --comm -1
@@ -183,7 +213,7 @@ setup() {
     [[ "$output" == *"leave out --mem"* ]]
     printf '{"optimizer": 4, "bucket_bytes": 9, "reduce_link": {"latency": 1}}' >o.json
     run -2 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --costs o.json
-    [[ "$output" == *"'o.json' has no stages, so the times of F, I and W are missing: give --time"* ]]
+    [[ "$output" == *"'o.json' has no stages or layers, so the times of F, I and W are missing: give --time"* ]]
     run -0 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --costs o.json --time F=1,I=1,W=1
     [[ "$output" == *"makespan     10"* ]]
     run -2 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --costs o.json --time F=1 --bucket-bytes 5

@@ -31,9 +31,10 @@ weir_status weir_placement_grid_check(const struct weir_placement_grid *grid, in
     int64_t wanted = (int64_t)grid->n_ranks * grid->n_replicas;
     if (wanted != n_processes)
         return WEIR_FAIL(WEIR_ERR_USAGE,
-                         "%d replicas of %d ranks need %lld processes, %d were started: start %lld, or change "
+                         "%d replica%s of %d rank%s need%s %lld processes, %d were started: start %lld, or change "
                          WEIR_OPTION("replicas") " or " WEIR_OPTION("stages"),
-                         grid->n_replicas, grid->n_ranks, (long long)wanted, n_processes, (long long)wanted);
+                         grid->n_replicas, grid->n_replicas == 1 ? "" : "s", grid->n_ranks, grid->n_ranks == 1 ? "" : "s",
+                         grid->n_replicas == 1 ? "s" : "", (long long)wanted, n_processes, (long long)wanted);
     return WEIR_OK;
 }
 

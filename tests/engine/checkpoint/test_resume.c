@@ -254,7 +254,8 @@ static void another_model_optimizer_or_seed_is_named(void **state)
     outcome_release(&whole);
     rig_open(&rig, &layout, 1, WEIR_OPTIMIZER_ADAMW);
     assert_ok(weir_engine_newest(rig.engine, dir, NULL, NULL, &c));
-    assert_fails(weir_engine_load(rig.engine, c), WEIR_ERR_INVALID, "model 'gpt2-tiny': parameter '");
+    assert_fails(weir_engine_load(rig.engine, c), WEIR_ERR_INVALID, "of model 'gpt2-tiny' does not fit model 'llama-tiny': parameter '");
+    assert_non_null(strstr(weir_last_error(), "' is missing, "));
     weir_checkpoint_close(c);
     rig_close(&rig);
     rig_open(&rig, &layout, 0, WEIR_OPTIMIZER_SGD);

@@ -14,6 +14,7 @@
 #include "base/replace.h"
 #include "base/text.h"
 #include "engine/checkpoint/export_folder.h"
+#include "engine/checkpoint/export_plan.h"
 #include "engine/weir.h"
 
 struct trainer {
@@ -53,6 +54,20 @@ static void trainer_close(struct trainer *t)
 {
     weir_engine_close(t->engine);
     weir_arena_release(&t->arena);
+}
+
+static weir_status export_check(const struct trainer *t, const char *dir)
+{
+    bool made;
+    weir_status status = weir_export_check(t->graph, &(struct weir_export){.dir = dir}, &made);
+    if (!status && made)
+        assert_int_equal(rmdir(dir), 0);
+    return status;
+}
+
+static weir_status export_write(const struct trainer *t, const char *dir)
+{
+    return weir_engine_export(t->engine, &(struct weir_export){.dir = dir});
 }
 
 static void step_run(struct trainer *t)
@@ -96,8 +111,8 @@ static void what_is_exported_is_imported_to_the_bit(void **state)
         struct trainer a, b;
         trainer_open(&a, rows[i].model, rows[i].from, 1);
         step_run(&a);
-        assert_ok(weir_export_check(a.graph, testing_path("model")));
-        assert_ok(weir_engine_save_weights(a.engine, testing_path("model")));
+        assert_ok(export_check(&a, testing_path("model")));
+        assert_ok(export_write(&a, testing_path("model")));
         trainer_open(&b, testing_path("model"), rows[i].to, 2); /* the sizes come from config.json */
         assert_false(same_params(&a, &b));
         assert_ok(weir_engine_load_weights(b.engine, testing_path("model")));
@@ -114,7 +129,7 @@ static void training_goes_on_from_imported_weights(void **state)
     struct trainer a, b;
     trainer_open(&a, "gpt2-tiny", 2, 5);
     trainer_open(&b, "gpt2-tiny", 4, 6);
-    assert_ok(weir_engine_save_weights(a.engine, testing_path("start")));
+    assert_ok(export_write(&a, testing_path("start")));
     assert_ok(weir_engine_load_weights(b.engine, testing_path("start/model.safetensors")));
     step_run(&a);
     step_run(&b);
@@ -405,19 +420,20 @@ static void what_cannot_be_exported_says_so_first(void **state)
     (void)state;
     struct trainer t;
     trainer_open(&t, "mlp", 1, 1);
-    assert_fails(weir_export_check(t.graph, testing_path("mlp")), WEIR_ERR_UNSUPPORTED, "'mlp' has no Hugging Face form");
-    assert_fails(weir_engine_save_weights(t.engine, testing_path("mlp")), WEIR_ERR_UNSUPPORTED, "no Hugging Face form");
+    assert_fails(export_check(&t, testing_path("mlp")), WEIR_ERR_UNSUPPORTED, "'mlp' has no Hugging Face form");
+    assert_fails(export_write(&t, testing_path("mlp")), WEIR_ERR_UNSUPPORTED, "no Hugging Face form");
     assert_int_not_equal(access(testing_path("mlp"), F_OK), 0);
     trainer_close(&t);
     trainer_open(&t, "gpt2-tiny", 1, 1);
-    assert_fails(weir_export_check(t.graph, testing_path("no/folder")), WEIR_ERR_IO, "cannot make folder");
+    assert_fails(export_check(&t, testing_path("no/folder")), WEIR_ERR_IO, "cannot make folder");
     assert_ok(weir_file_write(testing_path("file"), "x", 1));
-    assert_fails(weir_export_check(t.graph, testing_path("file")), WEIR_ERR_IO, "cannot make folder");
-    assert_fails(weir_export_check(t.graph, "/proc"), WEIR_ERR_IO, "cannot write '/proc/model.safetensors'");
+    assert_fails(export_check(&t, testing_path("file")), WEIR_ERR_IO, "cannot make folder");
+    assert_fails(export_check(&t, "/proc"), WEIR_ERR_IO, "cannot write '/proc/model.safetensors'");
     assert_fails(weir_engine_load_weights(t.engine, testing_path("none")), WEIR_ERR_IO, "cannot open");
-    assert_ok(weir_export_check(t.graph, testing_path("fresh")));
+    assert_ok(export_check(&t, testing_path("fresh")));
+    assert_int_equal(mkdir(testing_path("fresh"), 0777), 0);
     assert_int_equal(mkdir(testing_path("fresh/config.json"), 0777), 0);
-    assert_fails(weir_export_check(t.graph, testing_path("fresh")), WEIR_ERR_IO, "fresh/config.json': Is a directory");
+    assert_fails(export_check(&t, testing_path("fresh")), WEIR_ERR_IO, "fresh/config.json': Is a directory");
     trainer_close(&t);
 }
 
@@ -431,11 +447,13 @@ static void a_limit_on_files_is_known_before_training(void **state)
     limited = old;
     limited.rlim_cur = 1000;
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limited), 0);
-    weir_status status = weir_export_check(t.graph, testing_path("limited"));
+    weir_status status = export_check(&t, testing_path("limited"));
     setrlimit(RLIMIT_FSIZE, &old);
     assert_int_equal(status, WEIR_ERR_IO);
     assert_non_null(strstr(weir_last_error(), "files may have 1000 (ulimit -f)"));
-    assert_fails(weir_export_place_check(testing_dir(), (uint64_t)1 << 62), WEIR_ERR_IO, "the disk has ");
+    struct weir_export_text huge = {.name = "tokenizer.json", .bytes = (size_t)1 << 62};
+    assert_fails(weir_export_place_check(testing_dir(), &(struct weir_export_plan){.n_texts = 1, .texts = &huge}), WEIR_ERR_IO,
+                 "bytes, the disk has ");
     trainer_close(&t);
 }
 
@@ -446,12 +464,12 @@ static void an_export_folder_knows_its_owner(void **state)
     const char *dir = testing_path("owned");
     trainer_open(&t, "gpt2-tiny", 1, 1);
     assert_int_equal(weir_export_owner(dir), WEIR_EXPORT_NOBODY);
-    assert_ok(weir_export_check(t.graph, dir));
+    assert_int_equal(mkdir(dir, 0777), 0);
     assert_ok(weir_file_write(testing_path("owned/notes"), "mine", 4));
     assert_int_equal(weir_export_owner(dir), WEIR_EXPORT_NOBODY);
     assert_ok(weir_file_write(testing_path("owned/config.json"), "{}", 2));
     assert_int_equal(weir_export_owner(dir), WEIR_EXPORT_OTHERS);
-    assert_ok(weir_engine_save_weights(t.engine, dir));
+    assert_ok(export_write(&t, dir));
     assert_int_equal(weir_export_owner(dir), WEIR_EXPORT_WEIR);
     assert_ok(weir_file_write(testing_path("owned/model.safetensors"), "no weights", 10));
     assert_int_equal(weir_export_owner(dir), WEIR_EXPORT_OTHERS);

@@ -22,6 +22,10 @@ static const struct {
     {"one host with four devices", {{"SM_HOSTS", "[\"a\"]"}, {"SM_CURRENT_HOST", "a"}, {"SM_NUM_GPUS", "4"}}, "cpu", "local",
      NULL, false},
     {"two hosts", {{"SM_HOSTS", "[\"a\", \"b\"]"}, {"SM_CURRENT_HOST", "a"}}, "cpu", "mpi", NULL, true},
+    {"two processes of weir launch", {{"WEIR_LAUNCH_RANK", "0"}, {"WEIR_LAUNCH_SIZE", "2"}, {"WEIR_LAUNCH_FILES", "9:1,8:1"}}, "cpu", "shm",
+     NULL, false},
+    {"weir launch within mpirun", {{"WEIR_LAUNCH_RANK", "0"}, {"WEIR_LAUNCH_SIZE", "1"}, {"WEIR_LAUNCH_FILES", "9:1,8:1"}, {"PMI_SIZE", "2"}},
+     "cpu", "shm", NULL, false},
     {"half of a launcher", {{"PMIX_RANK", "0"}}, "cpu", NULL, "PMIX_RANK=0 is set", false},
     {"a device that is none", {{NULL}}, "cpx", NULL, "did you mean 'cpu'", false},
 };
@@ -90,7 +94,7 @@ static void what_mpi_leaves_behind_spoils_no_later_engine(void **state)
         print_message("skipped: this build has no MPI\n");
         return;
     }
-    assert_fails(engine_try("mpi", 2), WEIR_ERR_USAGE, "need 2 processes, 1 were started");
+    assert_fails(engine_try("mpi", 2), WEIR_ERR_USAGE, "needs 2 processes, 1 were started");
     assert_ok(engine_try(NULL, 2));
     assert_ok(engine_try("mpi", 1));
     assert_ok(engine_try(NULL, 1));
