@@ -63,6 +63,7 @@ int train_do(const struct train_options *o, void (*show)(struct train_run *run))
             show(&run);
     }
     int code = run_report(&run, status);
+    train_flight_print(&run);
     train_close(&run);
     return code ? code : stopped ? 128 + stopped : 0;
 }

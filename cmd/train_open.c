@@ -67,6 +67,15 @@ static weir_status rates_read(const struct train_options *o, struct train_run *r
     return WEIR_OK;
 }
 
+static weir_status on_nan_read(const struct train_options *o, struct train_run *run)
+{
+    static const char *const names[] = {"stop", "skip", "rollback", NULL}; /* in the order of enum train_on_nan */
+    weir_status status = weir_name_find("answer", o->on_nan, names, &run->on_nan);
+    if (!status && run->on_nan == TRAIN_NAN_ROLLBACK && !o->checkpoint_dir)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "--on-nan rollback goes back to a checkpoint: give --checkpoint-dir");
+    return status;
+}
+
 static weir_status choices_read(const struct train_options *o, struct train_run *run)
 {
     if (o->evaluates && !o->init_from)
@@ -82,6 +91,8 @@ static weir_status choices_read(const struct train_options *o, struct train_run 
         status = optimizer_read(o, run);
     if (!status)
         status = rates_read(o, run);
+    if (!status)
+        status = on_nan_read(o, run);
     if (!status)
         status = train_checkpoint_check(o, run);
     return status ? status : dtype_read(o, run);
@@ -329,6 +340,8 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
         return status;
     status = train_data_check(run);
     if (!status)
+        status = train_flight_open(run);
+    if (!status)
         status = weights_prepare(o, run);
     if (!status)
         status = buffers_make(run);
@@ -349,7 +362,7 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
 
 weir_status train_open(const struct train_options *options, struct train_run *run)
 {
-    *run = (struct train_run){.options = options, .command_ns = weir_clock_ns(), .checkpoints = {.saved_step = -1}, .first_loss = NAN, .last_loss = NAN, .val_loss = NAN,
+    *run = (struct train_run){.options = options, .command_ns = weir_clock_ns(), .checkpoints = {.saved_step = -1, .best_loss = NAN}, .first_loss = NAN, .last_loss = NAN, .val_loss = NAN,
                               .leads = train_leads(options)};
     weir_status status = all_open(options, run);
     if (status) {
