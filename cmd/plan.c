@@ -35,6 +35,7 @@ static const struct option_row solve_rows[] = {
     {"microbatch-size", 0, OPTION_INT, FIELD(microbatch_size), "B", "--model: samples per micro-batch (chosen)", 1, 1048576},
     {"microbatches", 0, OPTION_INT, FIELD(microbatches), "M", "--model: micro-batches of each replica (chosen)", 1, 1048576},
     {"top", 0, OPTION_INT, FIELD(top), "N", "--model: plans to show (5)", 1, 100},
+    {"costs", 0, OPTION_TEXT, FIELD(costs), "FILE", "--model: times of its layers (weir profile), with --microbatch-size", 0, 0},
     {"flops", 0, OPTION_REAL, FIELD(flops), "PER_S", "--model: of a device (assumed: 150e9 on cpu; 20e12, bf16 70e12 on cuda)", 1, 1e18},
     {"traffic", 0, OPTION_REAL, FIELD(traffic), "BYTES_PER_S", "--model: of a device's memory (assumed: 15e9; 900e9 on cuda)", 1, 1e18},
     {"format", 0, OPTION_TEXT, FIELD(format), "NAME", "auto (default), weir, pipedream, msr or piper", 0, 0},
@@ -130,7 +131,7 @@ static weir_status model_load(const struct plan_options *options, struct plan_in
 static weir_status graph_load(const struct plan_options *options, struct plan_input *input)
 {
     static const char *const of_model[] = {"recompute", "dtype", "seq-len", "out", "schedule", "microbatches", "optimizer",
-                                           "device", "global-batch", "device-memory", "zero", "max-replicas", "top", NULL};
+                                           "device", "global-batch", "device-memory", "zero", "max-replicas", "top", "costs", NULL};
     struct weir_cost_graph *graph_out = &input->graph;
     int format = WEIR_COST_GRAPH_AUTO;
     if (options->graph && options->model)
@@ -301,7 +302,7 @@ static bool is_split(const struct plan_options *options)
 static weir_status split_check(const struct plan_options *options)
 {
     static const char *const of_run[] = {"global-batch", "zero", "schedule", "max-replicas", "microbatches", "top", "out", "optimizer",
-                                         "device", "device-memory", NULL};
+                                         "device", "device-memory", "costs", NULL};
     for (int i = 0; of_run[i]; i++)
         if (options_given(&options->given, of_run[i]))
             return WEIR_FAIL(WEIR_ERR_USAGE, "--%s is about a run, the other options ask for a split: leave them out, or --%s", of_run[i],
@@ -363,6 +364,7 @@ static weir_status paths_register(const struct plan_options *options)
     paths_read(&paths, "--graph", options->graph);
     paths_read(&paths, "--plan", options->plan);
     paths_read_model_name(&paths, "--model", options->model);
+    paths_read(&paths, "--costs", options->costs);
     paths_write(&paths, "--draw", options->draw);
     paths_write(&paths, "--save-graph", options->save_graph);
     paths_write(&paths, "--out", options->out);

@@ -92,6 +92,18 @@ static weir_status model_build(struct planning *p)
     return weir_model_build(p->model, &params, &p->arena, &p->request.graph);
 }
 
+static weir_status costs_read(struct planning *p)
+{
+    struct weir_schedule_costs costs = {.optimizer = 0};
+    weir_status status = weir_schedule_costs_load(p->options->costs, &p->arena, &costs);
+    if (!status && !costs.layers)
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has no times of layers: 'weir profile --model %s' measures them", p->options->costs,
+                           p->options->model);
+    p->request.layers = costs.layers;
+    p->request.n_layers = costs.n_layers;
+    return status;
+}
+
 static weir_status request_make(struct planning *p)
 {
     const struct plan_options *o = p->options;
@@ -109,8 +121,10 @@ static weir_status request_make(struct planning *p)
     p->request.microbatch_size = options_given(&o->given, "microbatch-size") ? o->microbatch_size : 0;
     p->request.n_microbatches = options_given(&o->given, "microbatches") ? o->microbatches : 0;
     p->request.max_replicas = (int)o->max_replicas;
+    if (o->costs)
+        status = costs_read(p);
     p->request.n_top = o->top ? (int)o->top : DEFAULT_TOP;
-    return WEIR_OK;
+    return status;
 }
 
 /* ---- for people ------------------------------------------------------------------------------------------------------ */
@@ -140,6 +154,8 @@ static void head_print(const struct planning *p)
     printf("\n%s %.4g Gflop/s and %.4g GB/s of memory per device, %.4g GB/s between devices%s\n", p->assumed ? "assumed:" : "given:",
            r->ceilings.flops_per_s / 1e9, r->ceilings.bytes_per_s / 1e9, r->ceilings.link_bytes_per_s / 1e9,
            p->assumed ? " (--flops, --traffic, --bandwidth)" : "");
+    if (r->layers)
+        printf("measured: layers in '%s', which take the place of flops\n", weir_printable(p->options->costs, name, sizeof name));
 }
 
 static void table_head_print(void)

@@ -86,24 +86,72 @@ static double optimizer_ms(const struct search *s, const struct weir_stage_costs
     return 1e3 * most / s->request->ceilings.bytes_per_s;
 }
 
-static weir_status cut_make(struct search *s, int way, int n_stages, const int **first_layer_out)
+/* What was measured: `stage` of the layers from `first` to before `end`. */
+static void measured_add(const struct search *s, const bool *recompute, int first, int end, struct weir_stage_costs *stage)
+{
+    stage->forward = stage->input = stage->weight = 0;
+    for (int l = first; l < end; l++) {
+        const struct weir_stage_costs *layer = &s->request->layers[l];
+        stage->forward += layer->forward;
+        stage->input += layer->input + (recompute[l] ? layer->forward : 0);
+        stage->weight += layer->weight;
+    }
+}
+
+/* Of each layer, all three passes. */
+static weir_status times_find(struct search *s, int way, double *times)
 {
     struct weir_cost_graph costs;
-    double *times;
-    int *first_layer;
-    weir_status status = weir_model_cost_graph(s->graph, way_name(s, way), &s->request->ceilings, &costs);
+    bool *recompute;
+    weir_status status = WEIR_OK;
+    if (s->request->layers) {
+        status = weir_recomputed_layers(s->graph, way_name(s, way), &s->work, &recompute);
+        for (int l = 0; l < s->graph->n_layers && !status; l++) {
+            struct weir_stage_costs layer = {.forward = 0};
+            measured_add(s, recompute, l, l + 1, &layer);
+            times[l] = layer.forward + layer.input + layer.weight;
+        }
+        return status;
+    }
+    status = weir_model_cost_graph(s->graph, way_name(s, way), &s->request->ceilings, &costs);
     if (status)
         return status;
-    status = weir_arena_alloc(&s->work, (size_t)costs.n_nodes, sizeof *times, &times);
+    for (int l = 0; l < costs.n_nodes; l++)
+        times[l] = weir_cost_node_time(&costs.nodes[l]);
+    weir_cost_graph_release(&costs);
+    return WEIR_OK;
+}
+
+static weir_status cut_make(struct search *s, int way, int n_stages, const int **first_layer_out)
+{
+    double *times;
+    int *first_layer;
+    weir_status status = weir_arena_alloc(&s->work, (size_t)s->graph->n_layers, sizeof *times, &times);
     if (!status)
         status = weir_arena_alloc(s->arena, (size_t)n_stages + 1, sizeof *first_layer, &first_layer);
-    for (int l = 0; l < costs.n_nodes && !status; l++)
-        times[l] = weir_cost_node_time(&costs.nodes[l]);
     if (!status)
-        status = weir_chain_split(times, costs.n_nodes, n_stages, first_layer);
-    weir_cost_graph_release(&costs);
+        status = times_find(s, way, times);
+    if (!status)
+        status = weir_chain_split(times, s->graph->n_layers, n_stages, first_layer);
     if (!status)
         *first_layer_out = first_layer;
+    return status;
+}
+
+/* The bytes stay those of the program. */
+static weir_status measured_take(struct search *s, int way, int n_stages, struct stages *stages)
+{
+    struct weir_stage_costs *costs;
+    bool *recompute;
+    weir_status status = weir_recomputed_layers(s->graph, way_name(s, way), &s->work, &recompute);
+    if (!status)
+        status = weir_arena_alloc(&s->work, (size_t)n_stages, sizeof *costs, &costs);
+    for (int i = 0; i < n_stages && !status; i++) {
+        costs[i] = stages->costs[i];
+        measured_add(s, recompute, stages->first_layer[i], stages->first_layer[i + 1], &costs[i]);
+    }
+    if (!status)
+        stages->costs = costs;
     return status;
 }
 
@@ -122,6 +170,8 @@ static weir_status stages_find(struct search *s, int way, int n_stages, const st
     config.zero = 0;
     if (!status)
         status = weir_stage_costs_find(&config, n_stages, &s->request->ceilings, &s->work, &stages->costs);
+    if (!status && s->request->layers)
+        status = measured_take(s, way, n_stages, stages);
     if (status)
         return status;
     stages->transfer_ms = 1e3 * widest_border(s->graph) / s->request->ceilings.link_bytes_per_s;
@@ -397,6 +447,10 @@ static weir_status request_check(const struct weir_planner_request *r)
         return WEIR_FAIL(WEIR_ERR_USAGE, "schedule '%s' cannot train: it has two copies of the weights, or forwards only", r->schedule);
     if (status)
         return status;
+    if (r->layers && r->n_layers != r->graph->n_layers)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "the costs have %d layers, model '%s' has %d", r->n_layers, r->graph->name, r->graph->n_layers);
+    if (r->layers && !r->microbatch_size)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "the costs are of one size of micro-batches: say which by " WEIR_OPTION("microbatch_size"));
     if (r->n_devices < 1 || r->n_devices > WEIR_PLANNER_MOST_DEVICES)
         return WEIR_FAIL(WEIR_ERR_USAGE, "devices is %d, it must be from 1 to %d", r->n_devices, WEIR_PLANNER_MOST_DEVICES);
     if (r->global_batch < 1 || r->global_batch > 1 << 24)

@@ -22,6 +22,7 @@
 #include "engine/program/layer_cut.h"
 #include "engine/program/memory_report.h"
 #include "engine/program/model_costs.h"
+#include "schedules/simulate/simulate.h"
 
 enum { WEIR_PLANNER_ANY = -1, WEIR_PLANNER_MOST_DEVICES = 4096 };
 
@@ -37,6 +38,9 @@ struct weir_planner_request {
     int zero;                         /* 0, 1 or WEIR_PLANNER_ANY */
     int max_replicas;                 /* 0: as many as there can be */
     struct weir_ceilings ceilings;    /* of one device, and of the links between ranks and between replicas */
+    const struct weir_stage_costs *layers; /* [n_layers], or NULL: measured times in ms, of micro-batches of microbatch_size, in
+                                              place of those by analysis; without replays, which add F to I */
+    int n_layers;
     int n_top;                        /* plans to return */
 };
 

@@ -63,6 +63,25 @@ plan() {
     grep -o '"replicas": [0-9]*, "micro' p.json | awk '{ if ($2 + 0 > 2) exit 1 }'
 }
 
+@test "measured times of layers take the place of flops" {
+    printf '{"layers": [' >costs.json
+    for i in $(seq 13); do printf '{"F": 1, "I": 1, "W": 1}, ' >>costs.json; done
+    printf '{"F": 10, "I": 10, "W": 10}]}' >>costs.json
+    run plan --model gpt2-tiny --devices 2 --global-batch 8 --microbatch-size 2 --max-replicas 1 --schedule 1f1b --recompute none \
+        --costs costs.json --top 1 --json
+    [ "$status" -eq 0 ]
+    [[ "$output" == *'"first_layers": [0, 11]'* && "$output" == *'"busiest_rank": 1'* ]]
+    run plan --model gpt2-tiny --devices 1 --global-batch 8 --microbatch-size 2 --recompute full --costs costs.json --top 1 --json
+    [ "$(grep -o '"busiest_ms": [0-9]*' <<<"$output" | cut -d ' ' -f 2)" -ge $((4 * (13 * 4 + 10 * 4))) ]
+    run plan --model mlp --devices 2 --microbatch-size 2 --costs costs.json
+    [[ "$status" -eq 1 && "$output" == *"the costs have 14 layers, model 'mlp' has 8"* ]]
+    run plan --model gpt2-tiny --devices 2 --costs costs.json
+    [[ "$status" -eq 2 && "$output" == *"the costs are of one size of micro-batches: say which by --microbatch-size"* ]]
+    echo '{"stages": [{"F": 1, "I": 1, "W": 1}]}' >stages.json
+    run plan --model gpt2-tiny --devices 2 --microbatch-size 2 --costs stages.json
+    [[ "$status" -eq 1 && "$output" == *"'stages.json' has no times of layers: 'weir profile --model gpt2-tiny' measures them"* ]]
+}
+
 # arguments|status|words
 @test "what is wrong is said" {
     while IFS='|' read -r arguments code words; do
