@@ -14,7 +14,7 @@ static _Atomic size_t claimed; /* bytes of all claims of room */
 
 static int budget_take(void)
 {
-    if (weir_fault(WEIR_FAULT_ALLOC, NULL, -1))
+    if (weir_fault(WEIR_FAULT_ALLOC))
         return 0;
     int64_t left = atomic_load_explicit(&budget, memory_order_relaxed);
     while (left > 0)

@@ -77,7 +77,7 @@ static void count_write(void)
 
 static void *json_malloc(size_t bytes)
 {
-    return weir_fault(WEIR_FAULT_ALLOC, NULL, -1) ? NULL : malloc(bytes);
+    return weir_fault(WEIR_FAULT_ALLOC) ? NULL : malloc(bytes);
 }
 
 static void start(void)
@@ -102,36 +102,46 @@ static bool is_due(long count)
     return plan.onwards ? count >= plan.number : count == plan.number;
 }
 
-static void call_note(enum weir_fault_op op, const char *path, int fd)
+static void call_count(void)
 {
-    if (op == WEIR_FAULT_ALLOC)
-        return;
     long count = atomic_fetch_add(&calls, 1) + 1;
     if (plan.op == WEIR_FAULT_OPS && is_due(count))
         raise(SIGKILL);
-    if (plan.log >= 0 && path)
-        dprintf(plan.log, "%s %s\n", names[op], path);
-    else if (plan.log >= 0)
-        dprintf(plan.log, "%s %d\n", names[op], fd);
 }
 
-bool weir_fault(enum weir_fault_op op, const char *path, int fd)
+bool weir_fault(enum weir_fault_op op)
 {
     pthread_once(&once, start);
-    call_note(op, path, fd);
+    if (op != WEIR_FAULT_ALLOC)
+        call_count();
     if (!is_due(atomic_fetch_add(&counts[op], 1) + 1) || plan.op != (int)op || !plan.reason)
         return false;
     errno = op == WEIR_FAULT_ALLOC ? ENOMEM : plan.reason;
     return true;
 }
 
-bool weir_fault_part(enum weir_fault_op op, int fd, size_t *bytes)
+bool weir_fault_part(enum weir_fault_op op, size_t *bytes)
 {
-    if (weir_fault(op, NULL, fd))
+    if (weir_fault(op))
         return true;
     if (plan.op == (int)op && !plan.reason && is_due(atomic_load(&counts[op])) && *bytes > 1)
         *bytes /= 2;
     return false;
+}
+
+/* One write per line: other threads and processes append to the same file. */
+long weir_fault_note(enum weir_fault_op op, int fd, const char *path, const char *to, long result)
+{
+    int kept = errno;
+    char number[16] = "";
+    if (plan.log < 0)
+        return result;
+    if (fd >= 0)
+        snprintf(number, sizeof number, " %d", fd);
+    dprintf(plan.log, "%s%s%s%s%s%s%s%s = %ld\n", names[op], number, path ? " \"" : "", path ? path : "", path ? "\"" : "",
+            to ? " \"" : "", to ? to : "", to ? "\"" : "", result);
+    errno = kept;
+    return result;
 }
 
 #else

@@ -7,8 +7,15 @@
  *
  * Operations: alloc open read write allocate truncate fsync close link rename unlink mkdir rmdir.  The reason is a name of
  * errno (ENOSPC EIO EINTR EMFILE EACCES ENOMEM EINVAL; EIO when it is left out).  A number with + behind it ("alloc:17+")
- * means every one from there on.  WEIR_FAULT_LOG=PATH appends a line per call of base/file_calls.h, and at the exit
- * of the process the number of allocations.
+ * means every one from there on.
+ *
+ * WEIR_FAULT_LOG=PATH appends a line per call of base/file_calls.h when it returns, and at the exit of the process the
+ * number of allocations:
+ *
+ *     open "D/." = 5
+ *     write 5 = 4096
+ *     rename "D/a.tmp" "D/a" = 0
+ *     allocations 812
  *
  * Threads: counted across all of them. */
 #ifndef WEIR_BASE_FAULT_H
@@ -36,24 +43,33 @@ enum weir_fault_op {
 
 #ifdef WEIR_FAULTS
 
-/* True: this call fails, and errno says why.  `path` is for the log; NULL: `fd` is. */
-bool weir_fault(enum weir_fault_op op, const char *path, int fd);
+/* True: this call fails, and errno says why. */
+bool weir_fault(enum weir_fault_op op);
 
 /* As above for a call that moves `*bytes` bytes, of which it may have only half. */
-bool weir_fault_part(enum weir_fault_op op, int fd, size_t *bytes);
+bool weir_fault_part(enum weir_fault_op op, size_t *bytes);
+
+/* Write a call and what came of it into the log: `fd` -1 and paths NULL where it has none.  Returns `result`; errno stays. */
+long weir_fault_note(enum weir_fault_op op, int fd, const char *path, const char *to, long result);
 
 #else
 
-static inline bool weir_fault(enum weir_fault_op op, const char *path, int fd)
+static inline bool weir_fault(enum weir_fault_op op)
 {
-    (void)op, (void)path, (void)fd;
+    (void)op;
     return false;
 }
 
-static inline bool weir_fault_part(enum weir_fault_op op, int fd, size_t *bytes)
+static inline bool weir_fault_part(enum weir_fault_op op, size_t *bytes)
 {
-    (void)op, (void)fd, (void)bytes;
+    (void)op, (void)bytes;
     return false;
+}
+
+static inline long weir_fault_note(enum weir_fault_op op, int fd, const char *path, const char *to, long result)
+{
+    (void)op, (void)fd, (void)path, (void)to;
+    return result;
 }
 
 #endif

@@ -10,4 +10,9 @@
 /* weir_arena_alloc, with advice to the system when it is large.  WEIR_ERR_NOMEM. */
 weir_status weir_large_alloc(struct weir_arena *arena, size_t count, size_t size, void *pointer_out);
 
+/* Give the whole pages from `from` up to before `to` back to the system; what they held is lost.  They are part of one
+ * block of the heap, which stays the caller's to free.  Nothing is done until there is a megabyte of them.  Returns the
+ * address from which on nothing has been given back. */
+char *weir_pages_give_back(char *from, const char *to);
+
 #endif

@@ -5,22 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The character at `text` and its bytes; 0: none of UTF-8. */
-static int character_read(const unsigned char *text, uint32_t *code_out)
-{
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    int n = text[0] < 0x80 ? 1 : text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : text[0] >= 0xc0 ? 2 : 0;
-    uint32_t code = n == 1 ? text[0] : n ? text[0] & (0x7fu >> n) : 0;
-    for (int i = 1; i < n; i++) {
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | (text[i] & 0x3f);
-    }
-    if (n && (code < least[n] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000) || text[0] > 0xf7))
-        return 0;
-    *code_out = code;
-    return n;
-}
+#include "base/utf8.h"
 
 static bool is_harmless(uint32_t code)
 {
@@ -35,7 +20,7 @@ static int character_show(const unsigned char *text, char shown[16])
 {
     static const char letters[] = "\n\t\r", names[] = "ntr";
     uint32_t code;
-    int n = character_read(text, &code);
+    int n = weir_utf8_character(text, SIZE_MAX, &code); /* the terminator ends what is cut short */
     const char *letter = strchr(letters, text[0]);
     if (n && is_harmless(code))
         snprintf(shown, 16, "%.*s", n, (const char *)text);

@@ -102,7 +102,7 @@ const char *weir_last_error(void)
 /* The length of the option that begins at `text`, its marks included; 0: there is none.  A cut text may lack the end. */
 static size_t option_length(const char *text, bool cut)
 {
-    size_t n = 1 + strspn(text + 1, "abcdefghijklmnopqrstuvwxyz0123456789_");
+    size_t n = 1 + strspn(text + 1, "abcdefghijklmnopqrstuvwxyz0123456789_-");
     if (*text != OPTION_BEGIN || n == 1)
         return 0;
     if (text[n] == '=')

@@ -51,7 +51,7 @@ train=(train --model gpt2-tiny --data "$dir/text" --stages 1 --replicas 2 --micr
     --seq-len 16 --steps "$steps" -q --threads-per-rank 1)
 "$WEIR" "${train[@]}" --transport local --metrics "$dir/local"
 # what is reduced: one gradient per parameter, those of the tied table are added first
-bytes=$("$WEIR" "${train[@]}" --transport local --print-memory | sed -n "s/^rank 0: params \([0-9]*\),.*/\1/p")
+bytes=$("$WEIR" "${train[@]}" --transport local --print-memory full | sed -n "s/^rank 0: params \([0-9]*\),.*/\1/p")
 [ -n "$bytes" ] || fail "the memory table names no parameters"
 
 echo "# $("$WEIR" info | head -2 | tr -s ' \n' ' '), load $(cut -d' ' -f1 /proc/loadavg)"

@@ -37,7 +37,7 @@ refused=0
 cat "$dir/refusal"
 grep -q -- "--stages $ranks\b" "$dir/refusal" || fail "the refusal does not name --stages $ranks"
 
-"$weir" "${options[@]}" --stages "$ranks" --print-memory >"$dir/table"
+"$weir" "${options[@]}" --stages "$ranks" --print-memory full >"$dir/table"
 libraries=$(sed -n 's/^not in the table: .* \([0-9]*\) bytes$/\1/p' "$dir/table")
 
 "$weir" "${options[@]}" --stages "$ranks" --metrics "$dir/metrics" &

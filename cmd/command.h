@@ -14,8 +14,8 @@ struct command {
     bool is_single; /* one process does all of it: refused when a launcher has started several */
 };
 
-extern const struct command command_train, command_evaluate, command_generate, command_plan, command_schedule, command_info,
-    command_explain, command_checkpoint;
+extern const struct command command_train, command_evaluate, command_launch, command_generate, command_tokenize, command_plan,
+    command_schedule, command_checkpoint, command_info, command_explain;
 
 enum { COMMANDS_MOST = 16 };
 extern const struct command *const commands[]; /* NULL-terminated: all of them, in the order of help */

@@ -26,15 +26,16 @@ weir_status drawing_format_find(const char *name, const char *path, enum drawing
     return WEIR_OK;
 }
 
-weir_status drawing_title(const char *what, const struct weir_schedule *schedule, struct weir_arena *arena,
+weir_status drawing_title(const char *what, const struct weir_schedule *schedule, const char *origin, struct weir_arena *arena,
                           const char **title_out)
 {
     enum { LONGEST = 200 };
     char name[LONGEST];
     const char *slash = strrchr(what, '/');
+    what = strcmp(what, "-") ? what : "standard input";
     weir_printable(slash && slash[1] ? slash + 1 : what, name, sizeof name);
-    return weir_arena_printf(arena, title_out, "%s: %d ranks, %d stages, %d micro-batches, predicted", name, schedule->n_ranks,
-                             schedule->n_stages, schedule->n_microbatches);
+    return weir_arena_printf(arena, title_out, "%s: %d ranks, %d stages, %d micro-batches, %s", name, schedule->n_ranks,
+                             schedule->n_stages, schedule->n_microbatches, origin);
 }
 
 /* Columns of the terminal, those that COLUMNS says, or 80. */

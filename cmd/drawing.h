@@ -9,8 +9,8 @@ enum drawing_format { DRAWING_TEXT, DRAWING_SVG, DRAWING_HTML, DRAWING_TRACE };
 /* The format called `name`; when NULL, what the end of `path` says (.txt, .svg, .html, .json), or text.  WEIR_ERR_USAGE. */
 weir_status drawing_format_find(const char *name, const char *path, enum drawing_format *format_out);
 
-/* "zbv: 4 ranks, 8 stages, 8 micro-batches, predicted"; of a file its name without folders. */
-weir_status drawing_title(const char *what, const struct weir_schedule *schedule, struct weir_arena *arena,
+/* "zbv: 4 ranks, 8 stages, 8 micro-batches, predicted"; of a file its name without folders.  `origin`: "predicted". */
+weir_status drawing_title(const char *what, const struct weir_schedule *schedule, const char *origin, struct weir_arena *arena,
                           const char **title_out);
 
 /* Write to the file `path`; NULL and "-": to stdout.  Not for traces.  Width and colour of text follow the terminal, unless

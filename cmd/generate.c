@@ -19,9 +19,11 @@ enum { CHUNK = 32, DEFAULT_TOKENS = 50 };
 static const struct option_row rows[] = {
     ROW("init-from", 0, OPTION_TEXT, init_from, "DIR", "folder with config.json and safetensors weights", 0, 0),
     ROW("model", 'm', OPTION_TEXT, model, "NAME", "built-in model or config.json (that of --init-from)", 0, 0),
+    ROW("tokenizer", 0, OPTION_TEXT, tokenizer, "PATH", "folder or file of a tokenizer (the model's own), or bytes", 0, 0),
     ROW("prompt", 'p', OPTION_TEXT, prompt, "TEXT", "text to continue", 0, 0),
     ROW("prompt-tokens", 0, OPTION_TEXT, prompt_tokens, "IDS", "the prompt as numbers, 1,2,3; prints numbers", 0, 0),
     ROW("tokens", 'n', OPTION_INT, tokens, "N", "tokens to generate (50, or what the model has room for)", 1, 1e9),
+    ROW("ignore-eos", 0, OPTION_FLAG, ignore_eos, NULL, "go on after the token that ends a text", 0, 0),
     ROW("temperature", 0, OPTION_REAL, temperature, "X", "0 (default): the most likely token; 1: as the model says", 0, 1e6),
     ROW("top-k", 0, OPTION_INT, top_k, "K", "draw from the K most likely tokens (0: from all)", 0, 1e9),
     ROW("seed", 0, OPTION_INT, seed, "N", "seed of the draws (1)", 0, 9e15),
@@ -47,7 +49,7 @@ struct sample {
     struct weir_text out;
     int32_t *tokens;
     int64_t n_tokens;
-    bool ended; /* by the token that ends a text */
+    int32_t end; /* the token that ended the text, which is no part of it; -1: none has */
 };
 
 struct run {
@@ -78,7 +80,9 @@ static weir_status model_open(struct run *run)
         status = weir_model_open(name, &run->arena, &run->kind);
     if (!status && run->kind->data != WEIR_DATA_TOKENS)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "model '%s' has no tokens to generate", run->kind->name);
-    return status ? status : codec_open(&run->codec, folder, run->kind->vocabulary, &run->arena);
+    if (!status)
+        status = generate_codec_open(&run->codec, o, run->kind->vocabulary, &run->arena);
+    return status ? status : generate_stops_find(&run->codec, o, &run->arena);
 }
 
 /* Prompt and tokens must fit the positions that the model knows. */
@@ -130,6 +134,7 @@ static weir_status samples_make(struct run *run)
     if (!status)
         status = weir_arena_alloc(&run->arena, (size_t)run->kind->vocabulary, sizeof *run->work, &run->work);
     for (size_t s = 0; s < n && !status; s++) {
+        run->samples[s].end = -1;
         run->samples[s].text = (struct token_text){.codec = &run->codec, .numbers = run->options->prompt_tokens != NULL};
         status = weir_arena_alloc(&run->arena, (size_t)run->n_tokens, sizeof(int32_t), &run->samples[s].tokens);
     }
@@ -143,6 +148,7 @@ static weir_status paths_register(const struct generate_options *o)
     paths_read(&paths, "--config", o->config);
     paths_read_model_name(&paths, "--model", o->model);
     paths_read_model(&paths, "--init-from", o->init_from);
+    paths_read_tokenizer(&paths, "--tokenizer", o->tokenizer);
     weir_status status = paths_check(&paths, false);
     paths_release(&paths);
     return status;
@@ -215,8 +221,9 @@ static weir_status samples_draw(struct run *run, int64_t position, int64_t *left
         if (status)
             return status == WEIR_ERR_NUMERIC ? numeric_fail(run) : status;
         run->next[s] = token;
-        sample->ended = sample->ended || token == codec_end(&run->codec);
-        if (sample->ended)
+        if (sample->end < 0 && generate_stops_at(&run->codec, token))
+            sample->end = token;
+        if (sample->end >= 0)
             continue;
         ++*left_out;
         sample->tokens[sample->n_tokens++] = token;
@@ -279,8 +286,10 @@ static weir_status json_print(struct run *run)
         json_t *tokens = json_array();
         for (int64_t i = 0; i < sample->n_tokens; i++)
             json_array_append_new(tokens, json_integer(sample->tokens[i]));
-        json_array_append_new(samples, json_pack("{s:o, s:s}", "tokens", tokens, "text",
-                                                 sample->out.length ? sample->out.data : ""));
+        json_array_append_new(samples, json_pack("{s:o, s:s, s:s, s:o}", "tokens", tokens, "text",
+                                                 sample->out.length ? sample->out.data : "", "stop",
+                                                 sample->end < 0 ? "length" : "eos", "eos",
+                                                 sample->end < 0 ? json_null() : json_integer(sample->end)));
     }
     char *text = root ? json_dumps(root, JSON_SORT_KEYS) : NULL;
     json_decref(root);
@@ -297,6 +306,8 @@ static void speed_print(const struct run *run)
     fprintf(stderr, "weir generate: prompt of %lld tokens in %.1f ms", (long long)run->n_prompt, (double)run->prompt_ns / 1e6);
     if (run->n_steps)
         fprintf(stderr, ", then %.1f tokens/s", tokens / ((double)run->tokens_ns / 1e9));
+    if (run->options->samples == 1 && run->samples[0].end >= 0)
+        fprintf(stderr, ", ended by token %d", run->samples[0].end);
     fprintf(stderr, "\n");
 }
 

@@ -7,34 +7,39 @@
 
 #include "base/arena.h"
 #include "base/text.h"
+#include "cmd/codec.h"
 #include "cmd/options.h"
-#include "models/tokens/bpe.h"
 #include "models/model.h"
 
 struct generate_options {
-    const char *model, *init_from, *prompt, *prompt_tokens, *device, *config;
+    const char *model, *init_from, *tokenizer, *prompt, *prompt_tokens, *device, *config;
     int64_t tokens, top_k, seed, samples, stages, threads, device_memory;
     double temperature;
-    bool print_memory, json, quiet;
+    bool ignore_eos, print_memory, json, quiet;
     struct options given;
 };
 
 /* How the model's tokens are written. */
 struct generate_codec {
-    const struct weir_bpe *bpe; /* of the folder's vocab.json and merges.txt, or NULL */
-    bool bytes;                 /* a token is a byte */
+    struct codec text;
+    bool numbers; /* as numbers alone: there is no tokenizer, and more tokens than bytes */
     int64_t vocabulary;
+    const int32_t *stops; /* [n_stops]: tokens that end a text */
+    int n_stops;
 };
 
-/* Choose: tokens of the folder's files, bytes for a vocabulary of 256, else numbers only. */
-weir_status codec_open(struct generate_codec *codec, const char *folder, int64_t vocabulary, struct weir_arena *arena);
+/* Choose: --tokenizer, tokens of the folder's tokenizer, bytes for a vocabulary of 256, else numbers only. */
+weir_status generate_codec_open(struct generate_codec *codec, const struct generate_options *o, int64_t vocabulary,
+                                struct weir_arena *arena);
+
+/* Find the tokens that end a text: what the model's folder says, else the tokenizer's end; none with --ignore-eos. */
+weir_status generate_stops_find(struct generate_codec *codec, const struct generate_options *o, struct weir_arena *arena);
+
+bool generate_stops_at(const struct generate_codec *codec, int32_t token);
 
 /* The prompt's tokens: of --prompt, or the numbers of --prompt-tokens. */
 weir_status codec_prompt(const struct generate_codec *codec, const struct generate_options *o, struct weir_arena *arena,
                          int32_t **tokens_out, int64_t *n_out);
-
-/* The token that ends a text, or -1. */
-int32_t codec_end(const struct generate_codec *codec);
 
 /* Text that grows by tokens.  What is no UTF-8 becomes U+FFFD; the first bytes of a character wait for its others. */
 struct token_text {

@@ -2,53 +2,66 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cmd/generate.h"
+#include "models/hf/hf_stop.h"
 #include "models/tokens/unicode.h"
 
 enum { BYTE_VOCABULARY = 256 };
 
-static bool folder_has(const char *folder, const char *name, struct weir_arena *arena)
+weir_status generate_codec_open(struct generate_codec *codec, const struct generate_options *o, int64_t vocabulary,
+                                struct weir_arena *arena)
 {
-    const char *path;
-    return folder && weir_arena_printf(arena, &path, "%s/%s", folder, name) == WEIR_OK && access(path, F_OK) == 0;
-}
-
-weir_status codec_open(struct generate_codec *codec, const char *folder, int64_t vocabulary, struct weir_arena *arena)
-{
-    weir_status status = WEIR_OK;
+    const struct codec_choice choice = {o->tokenizer, o->init_from, o->model};
     *codec = (struct generate_codec){.vocabulary = vocabulary};
-    if (folder_has(folder, "vocab.json", arena) || folder_has(folder, "merges.txt", arena))
-        status = weir_bpe_load(folder, arena, &codec->bpe);
-    else
-        codec->bytes = vocabulary == BYTE_VOCABULARY;
-    if (!status && codec->bpe && weir_bpe_vocabulary(codec->bpe) > vocabulary)
-        status = WEIR_FAIL(WEIR_ERR_INVALID, "%s/vocab.json has %lld tokens, the model %lld", folder,
-                           (long long)weir_bpe_vocabulary(codec->bpe), (long long)vocabulary);
+    bool needed = !o->prompt_tokens || o->tokenizer; /* numbers go in and come out without */
+    weir_status status = needed ? codec_open(&codec->text, &choice, vocabulary, arena) : WEIR_OK;
+    codec->numbers = !codec->text.name && !codec->text.chosen && vocabulary != BYTE_VOCABULARY;
     return status;
 }
 
-int32_t codec_end(const struct generate_codec *codec)
+/* ---- ends ---------------------------------------------------------------------------------------------------------- */
+
+/* Of the model's ids: a token that it does not have ends nothing. */
+static weir_status stops_keep(struct generate_codec *codec, const int32_t *ids, int n, struct weir_arena *arena)
 {
-    return codec->bpe ? weir_bpe_end(codec->bpe) : -1;
+    int32_t *kept;
+    weir_status status = weir_arena_alloc(arena, (size_t)n + 1, sizeof *kept, &kept);
+    for (int i = 0; i < n && !status; i++)
+        if (ids[i] < codec->vocabulary)
+            kept[codec->n_stops++] = ids[i];
+    codec->stops = kept;
+    return status;
+}
+
+weir_status generate_stops_find(struct generate_codec *codec, const struct generate_options *o, struct weir_arena *arena)
+{
+    const struct codec_choice choice = {o->tokenizer, o->init_from, o->model};
+    const char *folder;
+    const int32_t *ids;
+    int32_t end = codec_end(&codec->text);
+    int n = 0;
+    if (o->ignore_eos)
+        return WEIR_OK;
+    weir_status status = codec_model_folder(&choice, arena, &folder);
+    if (!status && folder)
+        status = weir_hf_stop_tokens(folder, arena, &ids, &n);
+    if (!status && n)
+        status = stops_keep(codec, ids, n, arena);
+    if (!status && !codec->n_stops && end >= 0)
+        status = stops_keep(codec, &end, 1, arena);
+    return status;
+}
+
+bool generate_stops_at(const struct generate_codec *codec, int32_t token)
+{
+    for (int i = 0; i < codec->n_stops; i++)
+        if (codec->stops[i] == token)
+            return true;
+    return false;
 }
 
 /* ---- prompts ------------------------------------------------------------------------------------------------------- */
-
-static weir_status bytes_encode(const char *text, struct weir_arena *arena, int32_t **tokens_out, int64_t *n_out)
-{
-    size_t n = strlen(text);
-    int32_t *tokens;
-    weir_status status = weir_arena_alloc(arena, n + 1, sizeof *tokens, &tokens);
-    if (status)
-        return status;
-    for (size_t i = 0; i < n; i++)
-        tokens[i] = (unsigned char)text[i];
-    *tokens_out = tokens;
-    *n_out = (int64_t)n;
-    return WEIR_OK;
-}
 
 /* "1,2,3" */
 static weir_status numbers_read(const char *text, int64_t vocabulary, struct weir_arena *arena, int32_t **tokens_out,
@@ -84,14 +97,12 @@ weir_status codec_prompt(const struct generate_codec *codec, const struct genera
         return WEIR_FAIL(WEIR_ERR_USAGE, "give a --prompt, or --prompt-tokens as numbers");
     if (o->prompt_tokens)
         status = numbers_read(o->prompt_tokens, codec->vocabulary, arena, tokens_out, n_out);
-    else if (codec->bpe)
-        status = weir_bpe_encode(codec->bpe, o->prompt, strlen(o->prompt), arena, tokens_out, n_out);
-    else if (codec->bytes)
-        status = bytes_encode(o->prompt, arena, tokens_out, n_out);
+    else if (!codec->numbers)
+        status = codec_encode(&codec->text, o->prompt, strlen(o->prompt), arena, tokens_out, n_out);
     else
         status = WEIR_FAIL(WEIR_ERR_USAGE,
-                           "%s%sno tokenizer for a vocabulary of %lld (vocab.json and merges.txt were looked for): "
-                           "give --prompt-tokens",
+                           "%s%sno tokenizer for a vocabulary of %lld (tokenizer.json, vocab.json and merges.txt were looked for): "
+                           "give --tokenizer DIR, --tokenizer bytes, or --prompt-tokens",
                            o->init_from ? o->init_from : "", o->init_from ? ": " : "", (long long)codec->vocabulary);
     if (!status && !*n_out)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "the prompt is empty: it needs at least one token");
@@ -133,12 +144,14 @@ void token_text_add(struct token_text *t, int32_t token, struct weir_text *out)
     char byte = (char)token;
     size_t n = 1;
     const char *bytes = &byte;
-    if (t->numbers || (!t->codec->bpe && !t->codec->bytes)) {
+    if (t->numbers || t->codec->numbers) {
         weir_text_append(out, "%s%d", t->n_tokens++ ? "," : "", token);
         return;
     }
-    if (t->codec->bpe)
-        bytes = weir_bpe_token(t->codec->bpe, token, &n);
+    if (t->codec->text.tokenizer)
+        bytes = weir_tokenizer_token(t->codec->text.tokenizer, token, &n);
+    else if (token >= BYTE_VOCABULARY)
+        bytes = NULL;
     bytes_add(t, bytes ? bytes : replacement, bytes ? n : strlen(replacement), out);
 }
 

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "cmd/info_shared.h"
 #include "cmd/paths.h"
+#include "cmd/schedule_auto.h"
 #include "cmd/synonyms.h"
 #include "engine/device/placement/placement_cores.h"
 #include "engine/weir.h"
@@ -71,10 +72,15 @@ static void quantity_print(const struct weir_machine *machine, const struct weir
 /* ---- the mapping ---------------------------------------------------------------------------------------------------- */
 
 /* Only which rank holds which stage is asked of the schedule. */
-static weir_status schedule_make(const struct info_placement *o, struct mapping *m)
+static weir_status mapping_schedule(const struct info_placement *o, struct mapping *m)
 {
     const char *name = o->schedule ? schedule_understood(o->schedule) : o->chunks > 1 ? "interleaved" : "1f1b";
     bool file = weir_pipeline_is_file(name);
+    if (schedule_is_auto(name) && o->chunks > 1)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "which rank gets which stage of auto with %d chunks is known when it is made: write it with "
+                         "'weir schedule make auto -o FILE', and give --schedule FILE", (int)o->chunks);
+    if (schedule_is_auto(name))
+        name = "1f1b"; /* of one chunk: a rank has the stage of its number */
     int stages = o->stages_given || !file ? (int)o->stages : 0;
     return weir_pipeline_schedule(name, stages, (int)o->chunks, file ? 0 : 2 * stages, &m->arena, &m->schedule);
 }
@@ -83,7 +89,7 @@ static weir_status mapping_make(const struct info_placement *o, struct mapping *
 {
     weir_status status = weir_placement_order_find(o->order, &m->grid.order);
     if (!status)
-        status = schedule_make(o, m);
+        status = mapping_schedule(o, m);
     if (status)
         return status;
     m->grid.n_ranks = m->schedule.n_ranks;

@@ -1,8 +1,10 @@
 #include "cmd/launched.h"
 
+#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "engine/transport/bootstrap/weir_launch.h"
 #include "engine/transport/bootstrap/launcher.h"
 
 static weir_status detect(struct weir_launcher *launcher)
@@ -38,5 +40,19 @@ weir_status launched_alone(const char *command)
 
 void launched_linger(void)
 {
+    if (weir_launch_is_process()) /* it waits for all to have spoken */
+        return;
     nanosleep(&(struct timespec){.tv_sec = 3}, NULL); /* Open MPI takes one second */
+}
+
+void launched_say(weir_status status, const char *message)
+{
+    struct weir_launch_record record = {.kind = WEIR_LAUNCH_SAID, .status = (int32_t)status};
+    snprintf(record.message, sizeof record.message, "%s", message);
+    weir_launch_say(&record);
+}
+
+void launched_done(int code)
+{
+    weir_launch_say(&(struct weir_launch_record){.kind = WEIR_LAUNCH_DONE, .exit_code = code});
 }

@@ -19,4 +19,10 @@ weir_status launched_alone(const char *command);
  * launcher ends all processes when one has ended. */
 void launched_linger(void);
 
+/* Under `weir launch`: hand a message to the launcher, which shows it once for all. */
+void launched_say(weir_status status, const char *message);
+
+/* Under `weir launch`: this process ends in good order, with that exit status. */
+void launched_done(int code);
+
 #endif

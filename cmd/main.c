@@ -143,6 +143,7 @@ int main(int argc, char **argv)
     signals_ignore();
     int code = command_line_run(argc, argv, &name);
     code = output_check(name, code);
+    launched_done(code);
     bool lost = code == weir_status_exit_code(WEIR_ERR_PEER) || code == weir_status_exit_code(WEIR_ERR_TIMEOUT);
     if (lost || (code && launched_several())) {
         fflush(NULL);

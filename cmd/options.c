@@ -1,5 +1,6 @@
 #include "cmd/options.h"
 
+#include <assert.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -9,7 +10,9 @@
 #include "base/json.h"
 #include "base/printable.h"
 #include "base/text.h"
+#include "cmd/launched.h"
 #include "cmd/synonyms.h"
+#include "engine/transport/bootstrap/weir_launch.h"
 
 bool options_given(const struct options *options, const char *name)
 {
@@ -22,8 +25,10 @@ bool options_given(const struct options *options, const char *name)
 void options_release(struct options *options)
 {
     json_decref(options->config);
-    json_decref(options->stored);
-    options->config = options->stored = NULL;
+    for (int i = 0; i < options->n_stored; i++)
+        json_decref(options->stored[i]);
+    options->config = NULL;
+    options->n_stored = 0;
 }
 
 /* ---- values -------------------------------------------------------------------------------------------------------- */
@@ -93,6 +98,13 @@ static bool in_range(const struct option_row *row, double value)
     return row->max <= row->min || (value >= row->min && value <= row->max);
 }
 
+/* The word in the brackets of the row. */
+static bool is_word(const struct option_row *row, const char *text)
+{
+    size_t n = strlen(row->argument) - 2;
+    return strlen(text) == n && !strncmp(text, row->argument + 1, n);
+}
+
 static weir_status value_set(const struct option_row *row, const char *text, void *values)
 {
     char *field = (char *)values + row->offset;
@@ -101,6 +113,12 @@ static weir_status value_set(const struct option_row *row, const char *text, voi
     switch (row->kind) {
     case OPTION_FLAG:
         *(bool *)field = true;
+        return WEIR_OK;
+    case OPTION_WORD:
+        if (*text && !is_word(row, text))
+            return WEIR_FAIL(WEIR_ERR_USAGE, "--%s stands alone or takes '%.*s', not '%s'", row->name,
+                             (int)strlen(row->argument) - 2, row->argument + 1, text);
+        memcpy(field, &text, sizeof text);
         return WEIR_OK;
     case OPTION_INT:
         if (!weir_parse_int64(text, &whole) || !in_range(row, (double)whole))
@@ -213,7 +231,7 @@ static weir_status config_value_set(json_t *root, const struct option_row *row, 
         *(bool *)((char *)values + row->offset) = json_is_true(value);
         return WEIR_OK;
     }
-    const char *text = config_text(value, buffer);
+    const char *text = row->kind == OPTION_WORD && json_is_true(value) ? "" : config_text(value, buffer);
     if (!text)
         return WEIR_FAIL(WEIR_ERR_USAGE, "'%s': '%s' must be a number or a string", path, row->name);
     weir_status status = WEIR_OK;
@@ -264,7 +282,8 @@ weir_status options_fill(struct options *options, json_t *stored, const char *pa
     json_t *value;
     void *next;
     weir_status status = WEIR_OK;
-    options->stored = stored;
+    assert(options->n_stored < OPTIONS_MOST_STORED);
+    options->stored[options->n_stored++] = stored;
     json_object_foreach_safe(stored, next, key, value) {
         int i = row_find(options->table->rows, key, strlen(key));
         if (i < 0 || options->given[i] || status)
@@ -288,6 +307,7 @@ static json_t *value_json(const struct option_row *row, const void *values)
         memcpy(&real, field, sizeof real);
         return json_real(real);
     case OPTION_TEXT:
+    case OPTION_WORD:
         memcpy(&text, field, sizeof text);
         return weir_json_utf8(text);
     case OPTION_INT:
@@ -329,6 +349,8 @@ struct words {
 static weir_status row_take(struct words *words, int i, const char *name, const char *value)
 {
     const struct option_row *row = &words->options->table->rows[i];
+    if (row->kind == OPTION_WORD && !value)
+        value = words->next < words->end && is_word(row, *words->next) ? *words->next++ : "";
     if (row->kind == OPTION_FLAG && value)
         return WEIR_FAIL(WEIR_ERR_USAGE, "option '%s' takes no value", name);
     if (row->kind != OPTION_FLAG && !value && words->next == words->end)
@@ -515,6 +537,9 @@ int options_report(const char *command, weir_status status)
         return 0;
     char message[WEIR_ERROR_MAX], shown[4 * WEIR_ERROR_MAX];
     weir_printable(options_error(message), shown, sizeof shown);
-    fprintf(stderr, "weir %s: %s\n", command, *shown ? shown : weir_status_str(status));
+    if (weir_launch_is_process())
+        launched_say(status, *shown ? shown : weir_status_str(status));
+    else
+        fprintf(stderr, "weir %s: %s\n", command, *shown ? shown : weir_status_str(status));
     return weir_status_exit_code(status);
 }

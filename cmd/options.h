@@ -37,6 +37,7 @@ enum option_kind {
                      1000; so for M, G and T */
     OPTION_TIME,  /* double > 0, in seconds: a number with a suffix s, m, h or d */
     OPTION_TEXT,  /* const char * */
+    OPTION_WORD,  /* const char *: an option that stands alone, "", or has the word that `argument` shows in brackets */
 };
 
 struct option_row {
@@ -44,7 +45,7 @@ struct option_row {
     char letter;      /* short form, or 0 */
     enum option_kind kind;
     size_t offset;        /* of the field in the caller's struct */
-    const char *argument; /* "FILE"; NULL for flags */
+    const char *argument; /* "FILE"; "[full]"; NULL for flags */
     const char *help;     /* one line */
     double min, max;      /* numbers: inclusive bounds, when max > min */
 };
@@ -59,14 +60,15 @@ struct option_table {
 
 enum option_outcome { OPTIONS_PARSED, OPTIONS_HELP_SHOWN };
 
-enum { OPTIONS_MOST_ROWS = 96 };
+enum { OPTIONS_MOST_ROWS = 96, OPTIONS_MOST_STORED = 2 };
 
 /* What one command line and its configuration gave. */
 struct options {
     const struct option_table *table;
     bool given[OPTIONS_MOST_ROWS]; /* by row */
     struct json_t *config;         /* text values may point into it; NULL: none */
-    struct json_t *stored;         /* what options_fill() took: likewise */
+    struct json_t *stored[OPTIONS_MOST_STORED]; /* what options_fill() took: likewise */
+    int n_stored;
 };
 
 /* Parse argv[1..] into `values`.  Options and positional arguments may be mixed; in names '_' may stand for '-', and names of
@@ -81,7 +83,7 @@ weir_status options_parse(struct options *options, const struct option_table *ta
 bool options_duration(const char *text, double *seconds_out);
 
 /* Take from the JSON object `stored` what neither the command line nor the configuration gave.  `path` names it in messages; keys
- * that are no options of the table are passed over.  Takes the reference. */
+ * that are no options of the table are passed over.  At most OPTIONS_MOST_STORED times.  Takes the reference. */
 weir_status options_fill(struct options *options, struct json_t *stored, const char *path, void *values);
 
 /* What was given, as an object that options_fill() takes, but for the names in `left_out` (NULL-terminated); NULL: out of

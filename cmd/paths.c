@@ -278,6 +278,12 @@ void paths_read_model_name(struct paths *paths, const char *label, const char *n
         paths_read_model(paths, label, name);
 }
 
+void paths_read_tokenizer(struct paths *paths, const char *label, const char *path)
+{
+    if (path && strcmp(path, "bytes") != 0)
+        paths_read_model(paths, label, path);
+}
+
 void paths_write_model(struct paths *paths, const char *label, const char *folder)
 {
     entry_add(paths, PATHS_WRITE_MODEL, label, NULL, folder);

@@ -10,13 +10,15 @@
 #include "cmd/command.h"
 #include "cmd/paths.h"
 #include "cmd/plan_drawing.h"
+#include "cmd/plan_output.h"
 #include "engine/program/model_costs.h"
 #include "models/model.h"
 #include "partitioner/plan/plan.h"
 
 struct plan_options {
     const char *graph, *model, *format, *objective, *curve, *output, *draw, *save_graph, *plan, *recompute, *dtype;
-    int64_t devices, cpus, memory, seed, microbatch_size;
+    const char *out, *schedule, *optimizer, *device;
+    int64_t devices, cpus, memory, seed, microbatch_size, microbatches, seq_len;
     double bandwidth, seconds, flops, traffic;
     bool contiguous, any, json, explain;
     struct options given;
@@ -28,6 +30,7 @@ static const struct option_row solve_rows[] = {
     {"graph", 0, OPTION_TEXT, FIELD(graph), "FILE", "cost graph to split", 0, 0},
     {"model", 0, OPTION_TEXT, FIELD(model), "NAME|PATH", "or: a model (of weir train), its costs by analysis", 0, 0},
     {"microbatch-size", 0, OPTION_INT, FIELD(microbatch_size), "B", "with --model: samples per micro-batch (4)", 1, 1048576},
+    {"seq-len", 0, OPTION_INT, FIELD(seq_len), "T", "with --model: tokens per sample (the model's own)", 1, 1048576},
     {"recompute", 0, OPTION_TEXT, FIELD(recompute), "LIST", "with --model: none (default), full, or layers run again in backward", 0, 0},
     {"dtype", 0, OPTION_TEXT, FIELD(dtype), "NAME", "with --model: of values, f32 (default) or bf16", 0, 0},
     {"flops", 0, OPTION_REAL, FIELD(flops), "PER_S", "with --model: of a device; default 150e9, a core with AVX-512", 1, 1e18},
@@ -43,9 +46,14 @@ static const struct option_row solve_rows[] = {
     {"bandwidth", 0, OPTION_REAL, FIELD(bandwidth), "BYTES_PER_S", "of links, for pipedream files and --model; default 12e9", 1e-3, 1e18},
     {"seconds", 0, OPTION_REAL, FIELD(seconds), "S", "total wall time", 1e-3, 1e6},
     {"seed", 0, OPTION_INT, FIELD(seed), "N", "seed of the searches; default 0", 0, 1e15},
-    {"output", 0, OPTION_TEXT, FIELD(output), "FORM", "json, msr, pipedream, layers, dot or explain", 0, 0},
+    {"output", 0, OPTION_TEXT, FIELD(output), "FORM", "json, msr, pipedream, layers, layout, dot or explain", 0, 0},
     {"json", 0, OPTION_FLAG, FIELD(json), NULL, "print one JSON object (--output json)", 0, 0},
     {"explain", 0, OPTION_FLAG, FIELD(explain), NULL, "time, transfer, memory, slack and cuts per stage", 0, 0},
+    {"out", 'o', OPTION_TEXT, FIELD(out), "FILE", "with --model: the plan for 'weir train --plan FILE', with these:", 0, 0},
+    {"schedule", 0, OPTION_TEXT, FIELD(schedule), "NAME", "-o: of one stage per rank (1f1b)", 0, 0},
+    {"microbatches", 0, OPTION_INT, FIELD(microbatches), "M", "-o: micro-batches per step (4)", 1, 1048576},
+    {"optimizer", 0, OPTION_TEXT, FIELD(optimizer), "NAME", "-o: adamw (default) or sgd", 0, 0},
+    {"device", 0, OPTION_TEXT, FIELD(device), "NAME", "-o: cpu or cuda (the one that has the dtype)", 0, 0},
     {"draw", 0, OPTION_TEXT, FIELD(draw), "FILE", "drawing coloured by stage: .dot, or .svg by Graphviz", 0, 0},
     {"save-graph", 0, OPTION_TEXT, FIELD(save_graph), "FILE", "write the graph in Weir's own format", 0, 0},
     {0},
@@ -91,44 +99,48 @@ static weir_status storage_read(const struct plan_options *options, enum weir_dt
     return status;
 }
 
+/* What is to be split. */
+struct plan_input {
+    struct weir_arena arena;
+    struct weir_cost_graph graph;
+    const struct weir_graph *model; /* NULL: a cost graph was given */
+};
+
 /* Image models are priced for the images of MNIST: 784 pixels, 10 classes. */
-static weir_status model_load(const struct plan_options *options, struct weir_cost_graph *graph_out)
+static weir_status model_load(const struct plan_options *options, struct plan_input *input)
 {
     const struct weir_model_kind *kind;
     const struct weir_graph *layers;
-    struct weir_arena arena = {0};
-    struct weir_model_params params = {.microbatch_size = options->microbatch_size};
+    struct weir_model_params params = {.microbatch_size = options->microbatch_size, .seq_len = options->seq_len};
     struct weir_ceilings ceilings = {options->flops, options->traffic,
                                      options->bandwidth > 0 ? options->bandwidth : WEIR_COST_GRAPH_BANDWIDTH};
     enum weir_dtype storage;
     weir_status status = storage_read(options, &storage);
     if (!status)
-        status = weir_model_open(options->model, &arena, &kind);
-    if (status) {
-        weir_arena_release(&arena);
+        status = weir_model_open(options->model, &input->arena, &kind);
+    if (status)
         return status;
-    }
     if (kind->data == WEIR_DATA_IMAGES)
         params.n_inputs = 784, params.n_classes = 10;
-    status = weir_model_build(kind, &params, &arena, &layers);
+    status = weir_model_build(kind, &params, &input->arena, &input->model);
     if (!status)
-        status = weir_graph_cast(layers, storage, &arena, &layers);
-    if (!status)
-        status = weir_model_cost_graph(layers, options->recompute, &ceilings, graph_out);
-    weir_arena_release(&arena);
-    return status;
+        status = weir_graph_cast(input->model, storage, &input->arena, &layers);
+    return status ? status : weir_model_cost_graph(layers, options->recompute, &ceilings, &input->graph);
 }
 
-static weir_status graph_load(const struct plan_options *options, struct weir_cost_graph *graph_out)
+/* On failure there is no graph to release. */
+static weir_status graph_load(const struct plan_options *options, struct plan_input *input)
 {
+    static const char *const of_model[] = {"recompute", "dtype", "seq-len", "out", "schedule", "microbatches", "optimizer", "device", NULL};
+    struct weir_cost_graph *graph_out = &input->graph;
     int format = WEIR_COST_GRAPH_AUTO;
     if (options->graph && options->model)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--graph and --model exclude each other");
-    if (options->graph && (options->recompute || options->dtype))
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--%s needs --model: a cost graph has its times and bytes already",
-                         options->recompute ? "recompute" : "dtype");
+    for (int i = 0; options->graph && of_model[i]; i++)
+        if (options_given(&options->given, of_model[i]))
+            return WEIR_FAIL(WEIR_ERR_USAGE, "--%s needs --model: a cost graph has its times and bytes already", of_model[i]);
     if (options->model)
-        return model_load(options, graph_out);
+        return model_load(options, input);
     if (!options->graph)
         return WEIR_FAIL(WEIR_ERR_USAGE, "no graph: give --graph FILE or --model NAME");
     weir_status status =
@@ -222,12 +234,33 @@ static void summary_print(const struct weir_plan_result *result)
                plan->n_parts, result->seconds);
 }
 
-static weir_status result_print(const struct plan_options *options, const struct weir_cost_graph *graph,
-                                const struct weir_plan_result *result)
+/* The forms of the planner, and "layout", which is this command's. */
+static weir_status form_find(const char *word, int *form_out)
 {
+    const char *names[WEIR_PLAN_FORMATS + 2] = {0};
+    for (int i = 0; i < WEIR_PLAN_FORMATS; i++)
+        names[i] = weir_plan_format_names[i];
+    names[WEIR_PLAN_FORMATS] = "layout";
+    return name_find("output form", word, names, form_out);
+}
+
+static weir_status layout_print(const struct plan_input *input, const struct weir_plan_result *result)
+{
+    if (!input->model)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--output layout needs --model: a cost graph has no transformer blocks");
+    if (!isfinite(result->plan.objective))
+        return WEIR_OK;
+    return plan_output_layout(input->model, &result->plan);
+}
+
+static weir_status result_print(const struct plan_options *options, const struct plan_input *input, const struct weir_plan_result *result)
+{
+    const struct weir_cost_graph *graph = &input->graph;
     int form = WEIR_PLAN_JSON;
     if (options->output) {
-        weir_status status = name_find("output form", options->output, weir_plan_format_names, &form);
+        weir_status status = form_find(options->output, &form);
+        if (!status && form == WEIR_PLAN_FORMATS)
+            return layout_print(input, result);
         if (status)
             return status;
     } else if (!options->json && !options->explain) {
@@ -254,26 +287,53 @@ static weir_status feasibility_check(const struct weir_cost_graph *graph, const 
     return feasible ? WEIR_OK : weir_plan_refuse(graph, plan, result);
 }
 
-static weir_status solve(const struct plan_options *options, const struct weir_cost_graph *graph)
+static weir_status out_check(const struct plan_options *options)
 {
+    static const char *const of_out[] = {"schedule", "microbatches", "optimizer", "device", NULL};
+    static const char *const not_of_out[] = {"objective", "any", "curve", "cpus", NULL};
+    for (int i = 0; !options->out && of_out[i]; i++)
+        if (options_given(&options->given, of_out[i]))
+            return WEIR_FAIL(WEIR_ERR_USAGE, "--%s is written to a plan: give -o FILE too", of_out[i]);
+    for (int i = 0; options->out && not_of_out[i]; i++)
+        if (options_given(&options->given, not_of_out[i]))
+            return WEIR_FAIL(WEIR_ERR_USAGE, "-o writes what weir train can run: leave --%s out", not_of_out[i]);
+    return WEIR_OK;
+}
+
+static weir_status out_write(const struct plan_options *options, const struct plan_input *input, const struct weir_plan_result *result)
+{
+    const struct plan_output output = {.path = options->out, .model = options->model, .graph = input->model, .dtype = options->dtype,
+                                       .recompute = options->recompute, .schedule = options->schedule, .optimizer = options->optimizer,
+                                       .device = options->device, .n_microbatches = options->microbatches, .seq_len = options->seq_len};
+    return plan_output_write(&output, &result->plan);
+}
+
+static weir_status solve(const struct plan_options *options, const struct plan_input *input)
+{
+    const struct weir_cost_graph *graph = &input->graph;
     struct weir_plan_options plan = WEIR_PLAN_OPTIONS_DEFAULT;
     struct weir_plan_result result;
     struct weir_arena arena = {0};
     weir_status status = options_convert(options, graph, &plan);
     if (!status)
+        status = out_check(options);
+    if (!status)
         status = weir_plan_solve(graph, &plan, &arena, &result);
     if (!status)
-        status = result_print(options, graph, &result);
+        status = result_print(options, input, &result);
     if (!status && isfinite(result.plan.objective))
         status = file_outputs(options, graph, &result);
+    if (!status && options->out && isfinite(result.plan.objective))
+        status = out_write(options, input, &result);
     if (!status)
         status = feasibility_check(graph, &plan, &result);
     weir_arena_release(&arena);
     return status;
 }
 
-static weir_status evaluate(const struct plan_options *options, const struct weir_cost_graph *graph)
+static weir_status evaluate(const struct plan_options *options, const struct plan_input *input)
 {
+    const struct weir_cost_graph *graph = &input->graph;
     struct weir_plan_options plan = WEIR_PLAN_OPTIONS_DEFAULT;
     struct weir_plan_result result = {0};
     struct weir_arena arena = {0};
@@ -289,7 +349,7 @@ static weir_status evaluate(const struct plan_options *options, const struct wei
         result.devices = plan.devices;
         result.cpus = plan.cpus;
         if (options->json || options->explain)
-            status = result_print(options, graph, &result);
+            status = result_print(options, input, &result);
         else
             printf("objective %.6g  %d stages  %s\n", result.plan.objective, result.plan.n_parts,
                    contiguous ? "contiguous" : "not contiguous");
@@ -306,6 +366,7 @@ static weir_status paths_register(const struct plan_options *options)
     paths_read_model_name(&paths, "--model", options->model);
     paths_write(&paths, "--draw", options->draw);
     paths_write(&paths, "--save-graph", options->save_graph);
+    paths_write(&paths, "--out", options->out);
     weir_status status = paths_check(&paths, false);
     paths_release(&paths);
     return status;
@@ -313,7 +374,7 @@ static weir_status paths_register(const struct plan_options *options)
 
 static int run(int argc, char **argv)
 {
-    struct plan_options options = {.microbatch_size = 4, .flops = 150e9, .traffic = 15e9};
+    struct plan_options options = {.microbatch_size = 4, .microbatches = 4, .flops = 150e9, .traffic = 15e9};
     bool evaluating = argc > 1 && !strcmp(argv[1], "evaluate");
     const char *word[1];
     int n;
@@ -326,14 +387,15 @@ static int run(int argc, char **argv)
                            word[0]);
     if (status || outcome == OPTIONS_HELP_SHOWN)
         return options_report(table->command, status); /* it has no --config: nothing to release */
-    struct weir_cost_graph graph;
+    struct plan_input input = {.model = NULL};
     status = paths_register(&options);
     if (!status)
-        status = graph_load(&options, &graph);
+        status = graph_load(&options, &input);
     if (!status) {
-        status = evaluating ? evaluate(&options, &graph) : solve(&options, &graph);
-        weir_cost_graph_release(&graph);
+        status = evaluating ? evaluate(&options, &input) : solve(&options, &input);
+        weir_cost_graph_release(&input.graph);
     }
+    weir_arena_release(&input.arena);
     return options_report(table->command, status);
 }
 

@@ -3,9 +3,26 @@
 
 #include <strings.h>
 
+#include "base/text.h"
+
 bool schedule_is_auto(const char *name)
 {
     return !strcasecmp(name, "auto");
+}
+
+weir_status schedule_name_check(const char *name)
+{
+    enum { MOST_KINDS = 62 };
+    const struct weir_schedule_kind *kind;
+    const char *names[MOST_KINDS + 2];
+    int n = 0;
+    if (schedule_is_auto(name) || weir_schedule_kind_find(name, &kind) == WEIR_OK)
+        return WEIR_OK;
+    for (; weir_schedule_kinds[n] && n < MOST_KINDS; n++)
+        names[n] = weir_schedule_kinds[n]->name;
+    names[n] = "auto";
+    names[n + 1] = NULL;
+    return weir_unknown("schedule", name, names);
 }
 
 weir_status schedule_auto_unused(const struct schedule_auto_options *options, const char *name)
@@ -29,20 +46,23 @@ static weir_status chunks_find(const struct schedule_size *size, const struct we
 }
 
 weir_status schedule_auto_make(const struct schedule_size *size, const struct schedule_auto_options *options,
-                               const struct weir_schedule_costs *costs, struct weir_arena *arena,
-                               struct weir_auto_result *out)
+                               const struct schedule_cost_options *cost, const struct weir_schedule_costs *given,
+                               struct weir_arena *arena, struct weir_auto_result *out)
 {
+    struct weir_schedule_costs costs;
     struct weir_auto_request request = {.n_ranks = (int)size->ranks, .n_microbatches = (int)size->microbatches};
     if (!size->ranks || !size->microbatches)
         return WEIR_FAIL(WEIR_ERR_USAGE, "auto needs the numbers of ranks and micro-batches: -p P -m M");
     if (size->group_size)
         return WEIR_FAIL(WEIR_ERR_USAGE, "auto has no groups: leave out --group-size");
-    request.costs = costs;
+    request.costs = &costs;
     request.memory_cap = options->memory_cap;
     weir_status status =
         options->objective ? weir_auto_objective_find(options->objective, &request.objective) : WEIR_OK;
     if (!status)
-        status = chunks_find(size, costs, &request.n_chunks);
+        status = chunks_find(size, given, &request.n_chunks);
+    if (!status)
+        status = schedule_costs_fit(cost, given, request.n_ranks * request.n_chunks, request.n_ranks, arena, &costs);
     return status ? status : weir_schedule_auto(&request, arena, out);
 }
 

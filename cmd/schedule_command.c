@@ -1,4 +1,4 @@
-/* weir schedule: list, make, check, simulate, draw and convert schedules. */
+/* weir schedule: list, make, check, simulate, compare, draw and convert schedules. */
 #include <stdio.h>
 #include <string.h>
 
@@ -34,17 +34,10 @@ static const struct option_row make_rows[] = {
      "stages per rank (default: the schedule's own, which list shows)", 1, 1048576},
     {"group-size", 0, OPTION_INT, offsetof(struct values, size.group_size), "G",
      "interleaved: micro-batches per group (default: m / max(1, m div p))", 1, 1048576},
-    {"time", 0, OPTION_TEXT, offsetof(struct values, cost.time), "F=1,I=1,W=1", "auto: time of an action on one stage",
-     0, 0},
-    {"comm", 0, OPTION_REAL, offsetof(struct values, cost.comm), "T", "auto: time of a transfer between ranks", 0,
-     1e300},
-    {"costs", 0, OPTION_TEXT, offsetof(struct values, cost.costs), "FILE", "auto: costs per stage and edge", 0, 0},
-    {"mem", 0, OPTION_TEXT, offsetof(struct values, cost.mem), "B=X,W=Y,IW=Y",
-     "auto: held per micro-batch of a stage (default: counted)", 0, 0},
-    {"memory-cap", 0, OPTION_REAL, offsetof(struct values, made.memory_cap), "X",
-     "auto: what a rank may hold, in the unit of --mem (default 0: no cap)", 0, 1e300},
-    {"objective", 0, OPTION_TEXT, offsetof(struct values, made.objective), "NAME",
-     "auto: makespan (default) or span, from a rank's first start to its last end", 0, 0},
+    SCHEDULE_COST_ROWS(struct values, "auto: "),
+    {"per-rank", 0, OPTION_FLAG, offsetof(struct values, cost.per_rank), NULL,
+     "auto: --time and --mem are of all stages of a rank, not of one", 0, 0},
+    SCHEDULE_AUTO_ROWS(struct values),
     {"comms", 0, OPTION_FLAG, offsetof(struct values, comms), NULL, "add the SEND and RECV actions", 0, 0},
     {"out", 'o', OPTION_TEXT, offsetof(struct values, out), "FILE", "write there instead of to standard output", 0, 0},
     {0},
@@ -109,14 +102,25 @@ static json_t *kind_json(const struct weir_schedule_kind *kind)
                      (int)kind->splits_backward);
 }
 
+/* As if auto were a kind: of any number of chunks, in one copy. */
+static const struct weir_schedule_kind auto_kind = {
+    .name = "auto",
+    .summary = "made for given costs under a memory cap, never slower than the single-copy ones that fit",
+    .splits_backward = true,
+};
+
 static weir_status list_json(void)
 {
     json_t *array = json_array();
-    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; array && *kind; kind++)
-        if (json_array_append_new(array, kind_json(*kind))) {
-            json_decref(array);
-            array = NULL;
-        }
+    bool whole = array;
+    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; whole && *kind; kind++)
+        whole = !json_array_append_new(array, kind_json(*kind));
+    if (whole)
+        whole = !json_array_append_new(array, kind_json(&auto_kind));
+    if (!whole) {
+        json_decref(array);
+        array = NULL;
+    }
     return schedule_json_print(array);
 }
 
@@ -132,7 +136,7 @@ static weir_status list(const struct values *values, const char *argument)
             printf("; %d chunks%s", own, (*kind)->n_chunks ? "" : " unless told otherwise");
         printf("\n");
     }
-    printf("\nauto: made for given costs under a memory cap, never slower than those above that fit\n");
+    printf("%-15s %s\n", auto_kind.name, auto_kind.summary);
     return WEIR_OK;
 }
 
@@ -146,9 +150,10 @@ static weir_status auto_make(const struct values *values, struct weir_arena *are
     cost.overlap_gain = 1;
     weir_status status = schedule_costs_parse(&cost, arena, &costs);
     if (!status)
-        status = schedule_auto_make(&values->size, &values->made, &costs, arena, &result);
+        status = schedule_auto_make(&values->size, &values->made, &cost, &costs, arena, &result);
     if (status)
         return status;
+    schedule_costs_explain("schedule make", &costs, &result.schedule);
     schedule_auto_print(&result, &values->made, stderr);
     *out = result.schedule;
     return WEIR_OK;
@@ -157,12 +162,16 @@ static weir_status auto_make(const struct values *values, struct weir_arena *are
 static weir_status any_make(const struct values *values, const char *name, struct weir_arena *arena,
                             struct weir_schedule *out)
 {
+    weir_status status = schedule_name_check(name);
+    if (status)
+        return status;
     if (schedule_is_auto(name))
         return auto_make(values, arena, out);
-    if (values->cost.time || values->cost.comm > 0 || values->cost.costs || values->cost.mem)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' is made without costs: --time, --comm, --costs and --mem are for auto",
-                         name);
-    weir_status status = schedule_auto_unused(&values->made, name);
+    if (values->cost.time || values->cost.comm > 0 || values->cost.costs || values->cost.mem ||
+        values->cost.per_rank)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' is made without costs: --time, --comm, --costs, --mem and --per-rank are for "
+                         "auto", name);
+    status = schedule_auto_unused(&values->made, name);
     return status ? status : schedule_make(name, &values->size, arena, out);
 }
 
@@ -301,6 +310,7 @@ static const struct {
     {"make", &make_table, make, NULL},
     {"check", &check_table, check, NULL},
     {"simulate", &schedule_simulate_table, NULL, schedule_simulate_run},
+    {"compare", &schedule_compare_table, NULL, schedule_compare_run},
     {"draw", &schedule_draw_table, NULL, schedule_draw_run},
     {"costs", &schedule_costs_table, NULL, schedule_costs_run},
     {"convert", &convert_table, convert, NULL},
@@ -329,7 +339,7 @@ static int form_run(int form, int argc, char **argv)
 
 static void usage(FILE *out)
 {
-    fprintf(out, "weir schedule: make, check, simulate, draw and convert "
+    fprintf(out, "weir schedule: make, check, simulate, compare, draw and convert "
                  "schedules\n\nusage: weir schedule FORM [options]\n\n");
     for (int i = 0; i < N_FORMS; i++)
         fprintf(out, "  %-9s %s\n", forms[i].name, forms[i].table->summary);
@@ -357,6 +367,6 @@ static int run(int argc, char **argv)
 }
 
 static const struct option_table *const tables[] = {
-    &list_table, &make_table, &check_table, &schedule_simulate_table, &schedule_draw_table,
-    &schedule_costs_table, &convert_table, NULL};
-const struct command command_schedule = {"schedule", "make, check, simulate, draw and convert schedules", tables, run, true};
+    &list_table, &make_table, &check_table, &schedule_simulate_table, &schedule_compare_table,
+    &schedule_draw_table, &schedule_costs_table, &convert_table, NULL};
+const struct command command_schedule = {"schedule", "make, check, simulate, compare, draw and convert schedules", tables, run, true};

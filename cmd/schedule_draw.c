@@ -1,11 +1,17 @@
-/* weir schedule draw: schedules as they are predicted, one above the other. */
+/* weir schedule draw: schedules as they are predicted, and traces as they were measured, one above the other. */
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
+
+#include "base/alloc.h"
 
 #include "cmd/drawing.h"
 #include "cmd/paths.h"
 #include "cmd/schedule_command.h"
+#include "cmd/schedule_cost_options.h"
 #include "cmd/schedule_input.h"
 #include "engine/program/pipeline.h"
+#include "schedules/simulate/traced_costs.h"
 
 enum { MOST_INPUTS = 16 };
 
@@ -14,7 +20,8 @@ struct values {
     struct schedule_cost_options cost;
     const char *channels, *dialect, *format, *out;
     double from, to;
-    int64_t width;
+    int64_t width, step;
+    bool predict;
 };
 
 static const struct option_row rows[] = {
@@ -25,6 +32,10 @@ static const struct option_row rows[] = {
     {"to", 0, OPTION_REAL, offsetof(struct values, to), "T", "up to this time (default: the end)", 0, 1e300},
     {"width", 0, OPTION_INT, offsetof(struct values, width), "N",
      "columns of the text (default: the terminal's, or 80) or pixels of the SVG (1200)", 20, 100000},
+    {"step", 0, OPTION_INT, offsetof(struct values, step), "N",
+     "of a trace: the step to draw (default: one of median length, the first left out)", 1, 9e15},
+    {"predict", 0, OPTION_FLAG, offsetof(struct values, predict), NULL,
+     "above a trace: its schedule as it is predicted with the trace's own costs", 0, 0},
     {"ranks", 'p', OPTION_INT, offsetof(struct values, size.ranks), "P", "with names: ranks of the pipeline", 1, 65536},
     {"microbatches", 'm', OPTION_INT, offsetof(struct values, size.microbatches), "M",
      "with names: micro-batches of a step", 1, 1048576},
@@ -32,23 +43,8 @@ static const struct option_row rows[] = {
      "with names: stages per rank (default: the schedule's own)", 1, 1048576},
     {"group-size", 0, OPTION_INT, offsetof(struct values, size.group_size), "G",
      "with names, interleaved: micro-batches per group", 1, 1048576},
-    {"time", 0, OPTION_TEXT, offsetof(struct values, cost.time), "F=1,I=1,W=1",
-     "time of one action on one stage; B takes I + W", 0, 0},
-    {"comm", 0, OPTION_REAL, offsetof(struct values, cost.comm), "T", "time of a transfer between ranks (default 0)", 0,
-     1e300},
-    {"costs", 0, OPTION_TEXT, offsetof(struct values, cost.costs), "FILE",
-     "JSON with costs per stage and edge, instead of --time and --mem", 0, 0},
-    {"mem", 0, OPTION_TEXT, offsetof(struct values, cost.mem), "B=X,W=Y,IW=Y",
-     "held per micro-batch of a stage: from F to B or I, from I to W, and what of that I makes (default: counted)", 0,
-     0},
-    {"reduce-link", 0, OPTION_TEXT, offsetof(struct values, cost.reduce_link), "L=0,BW=0",
-     "latency and bytes per unit of time between replicas; BW=0: latency alone", 0, 0},
-    {"stage-bytes", 0, OPTION_TEXT, offsetof(struct values, cost.stage_bytes), "P=0,G=0,O=0",
-     "bytes of a stage's parameters, gradients and optimizer state", 0, 0},
-    {"bucket-bytes", 0, OPTION_BYTES, offsetof(struct values, cost.bucket_bytes), "BYTES",
-     "reduce gradients in parts of this size (default: a stage at once)", 0, 0},
-    {"overlap-gain", 0, OPTION_REAL, offsetof(struct values, cost.overlap_gain), "X",
-     "an OVERLAP_F_B takes X times F + B (default 1)", 0, 1e6},
+    SCHEDULE_COST_ROWS(struct values, ""),
+    SCHEDULE_REPLICA_COST_ROWS(struct values),
     {"channels", 0, OPTION_TEXT, offsetof(struct values, channels), "MODEL",
      "edge, shared or blocking: how transfers use the ranks' channels (default edge)", 0, 0},
     {"dialect", 0, OPTION_TEXT, offsetof(struct values, dialect), "D",
@@ -57,18 +53,25 @@ static const struct option_row rows[] = {
 };
 
 const struct option_table schedule_draw_table = {
-    "schedule draw", "FILE|NAME ...", "draw schedules, one above the other",
-    "weir schedule draw 1f1b zbv -p 4 -m 8 -o both.svg", rows};
+    "schedule draw", "FILE|NAME|TRACE ...", "draw schedules and traces, one above the other",
+    "weir schedule draw 1f1b zbv -p 4 -m 8 -o both.html", rows};
 
 /* What is drawn. */
 struct drawing {
     const struct values *values;
     struct weir_arena *arena;
-    struct weir_timeline timelines[MOST_INPUTS];
-    const struct weir_timeline *all[MOST_INPUTS];
+    struct weir_timeline *timelines;
+    const struct weir_timeline **all; /* [n], into timelines */
     int n;
     struct weir_simulation simulation; /* the last one */
 };
+
+/* An input gives two timelines at most. */
+static weir_status drawing_open(struct drawing *d, int n_inputs)
+{
+    weir_status status = weir_arena_alloc(d->arena, 2 * (size_t)n_inputs, sizeof *d->timelines, &d->timelines);
+    return status ? status : weir_arena_alloc(d->arena, 2 * (size_t)n_inputs, sizeof *d->all, &d->all);
+}
 
 static struct weir_timeline *next_timeline(struct drawing *d)
 {
@@ -76,39 +79,87 @@ static struct weir_timeline *next_timeline(struct drawing *d)
     return &d->timelines[d->n++];
 }
 
-static weir_status prediction_add(struct drawing *d, const char *title, const struct weir_schedule *schedule,
+static weir_status prediction_add(struct drawing *d, const char *what, const struct weir_schedule *schedule,
                                   const struct weir_schedule_costs *costs)
 {
     struct weir_simulation_options options = {.keep_times = true, .keep_path = true};
-    const char *channels = d->values->channels;
+    const char *channels = d->values->channels, *title;
     weir_status status = channels ? weir_channels_find(channels, &options.channels) : WEIR_OK;
+    if (!status)
+        status = drawing_title(what, schedule, "predicted", d->arena, &title);
     if (!status)
         status = weir_schedule_simulate(schedule, costs, &options, d->arena, &d->simulation);
     return status ? status
-                  : weir_timeline_simulated(&d->simulation, costs, title, "", d->arena, next_timeline(d));
+                  : weir_timeline_simulated(&d->simulation, costs, title, costs->unit ? costs->unit : "", d->arena, next_timeline(d));
+}
+
+static weir_status schedule_add(struct drawing *d, const char *what, const struct weir_schedule *schedule)
+{
+    struct weir_schedule_costs given, costs;
+    weir_status status = schedule_costs_parse(&d->values->cost, d->arena, &given);
+    if (!status)
+        status = schedule_costs_fit(&d->values->cost, &given, schedule->n_stages, schedule->n_ranks, d->arena, &costs);
+    return status ? status : prediction_add(d, what, schedule, &costs);
+}
+
+static weir_status made_add(struct drawing *d, const char *what)
+{
+    struct weir_schedule schedule;
+    weir_status status = schedule_make(what, &d->values->size, d->arena, &schedule);
+    return status ? status : schedule_add(d, what, &schedule);
+}
+
+/* What the trace's schedule takes with the times that were measured; --comm and the like as they are given. */
+static weir_status expectation_add(struct drawing *d, const char *what, const struct weir_traced *trace)
+{
+    struct weir_schedule_costs costs;
+    weir_status status = schedule_costs_parse(&d->values->cost, d->arena, &costs);
+    if (!status)
+        status = weir_traced_costs(trace, d->arena, &costs);
+    return status ? status : prediction_add(d, what, &trace->schedule, &costs);
+}
+
+static weir_status trace_add(struct drawing *d, const char *what, const struct weir_traced *trace)
+{
+    int64_t step = d->values->step ? d->values->step : trace->typical_step;
+    const char *title, *origin;
+    weir_status status = d->values->predict ? expectation_add(d, what, trace) : WEIR_OK;
+    if (!status && trace->simulated)
+        status = weir_arena_strdup(d->arena, "predicted, from a trace", &origin);
+    else if (!status)
+        status = weir_arena_printf(d->arena, &origin, "measured, step %lld of %lld%s", (long long)step, (long long)trace->last_step,
+                                   trace->n_replicas > 1 ? ", all replicas" : "");
+    if (!status)
+        status = drawing_title(what, &trace->schedule, origin, d->arena, &title);
+    return status ? status : weir_timeline_traced(trace, step, title, d->arena, next_timeline(d));
+}
+
+/* A trace is JSON, a schedule is not. */
+static weir_status file_add(struct drawing *d, const char *path)
+{
+    struct weir_schedule schedule;
+    struct weir_traced trace;
+    char *text;
+    size_t bytes;
+    weir_status status = schedule_text_read(path, &text, &bytes);
+    if (status)
+        return status;
+    if (!weir_traced_is(text, bytes)) {
+        status = schedule_take(text, bytes, path, d->values->dialect, d->arena, &schedule);
+        return status ? status : schedule_add(d, path, &schedule);
+    }
+    status = weir_traced_parse(text, bytes, path, d->arena, &trace);
+    weir_free(text);
+    return status ? status : trace_add(d, path, &trace);
 }
 
 /* A name, which takes -p, -m and -v, or a file, which has its own size. */
-static weir_status schedule_open(const struct values *values, const char *what, struct weir_arena *arena,
-                                 struct weir_schedule *out)
+static weir_status input_add(struct drawing *d, const char *what)
 {
     const struct weir_schedule_kind *kind;
-    if (weir_pipeline_is_file(what) || (weir_schedule_kind_find(what, &kind) && access(what, F_OK) == 0))
-        return schedule_load(what, values->dialect, arena, out);
-    return schedule_make(what, &values->size, arena, out);
-}
-
-static weir_status schedule_add(struct drawing *d, const char *what)
-{
-    struct weir_schedule schedule;
-    struct weir_schedule_costs costs;
-    const char *title;
-    weir_status status = schedule_open(d->values, what, d->arena, &schedule);
-    if (!status)
-        status = schedule_costs_parse(&d->values->cost, d->arena, &costs);
-    if (!status)
-        status = drawing_title(what, &schedule, d->arena, &title);
-    return status ? status : prediction_add(d, title, &schedule, &costs);
+    bool is_file = weir_pipeline_is_file(what) ||
+                   (weir_schedule_kind_find(what, &kind) && (!strcmp(what, "-") || access(what, F_OK) == 0));
+    return is_file ? file_add(d, what) : made_add(d, what);
 }
 
 static weir_status paths_register(const struct values *values, const char *const *what, int n)
@@ -123,11 +174,23 @@ static weir_status paths_register(const struct values *values, const char *const
     return status;
 }
 
+/* One axis for all: times without a unit are taken as milliseconds there, which should not go unsaid. */
+static void units_explain(const struct drawing *d)
+{
+    bool measured = false;
+    for (int i = 0; i < d->n; i++)
+        measured |= *d->all[i]->unit;
+    for (int i = 0; i < d->n && measured; i++)
+        if (!*d->all[i]->unit)
+            fprintf(stderr, "weir schedule draw: '%s' has no unit of time and stands on one axis with milliseconds: use --costs TRACE\n",
+                    d->all[i]->title);
+}
+
 static weir_status trace_print(const struct drawing *d)
 {
     const char *text;
-    if (d->n != 1)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--format trace writes one schedule: give one FILE or NAME");
+    if (d->n != 1 || !d->simulation.start)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--format trace writes one prediction: give one FILE or NAME of a schedule");
     weir_status status = weir_simulation_trace(&d->simulation, d->arena, &text);
     return status ? status : schedule_text_write(d->values->out, text);
 }
@@ -142,8 +205,12 @@ static weir_status draw(const struct values *values, const char *const *what, in
     weir_status status = drawing_format_find(values->format, values->out, &format);
     if (!status)
         status = paths_register(values, what, n);
+    if (!status)
+        status = drawing_open(&drawing, n);
     for (int i = 0; !status && i < n; i++)
-        status = schedule_add(&drawing, what[i]);
+        status = input_add(&drawing, what[i]);
+    if (!status)
+        units_explain(&drawing);
     if (!status)
         status = format == DRAWING_TRACE ? trace_print(&drawing)
                                          : drawing_write(drawing.all, drawing.n, format, &options, values->out);
@@ -162,7 +229,7 @@ int schedule_draw_run(int argc, char **argv)
     if (!status && outcome == OPTIONS_HELP_SHOWN)
         return 0;
     if (!status && !n)
-        status = WEIR_FAIL(WEIR_ERR_USAGE, "FILE|NAME is missing: 'weir schedule draw --help' shows the options");
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "FILE, NAME or TRACE is missing: 'weir schedule draw --help' shows the options");
     if (!status)
         status = draw(&values, what, n);
     return options_report("schedule draw", status);

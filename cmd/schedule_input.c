@@ -9,25 +9,30 @@
 
 static const size_t LARGEST_INPUT = (size_t)4 << 30;
 
-static weir_status stdin_load(enum weir_csv_dialect dialect, struct weir_arena *arena, struct weir_schedule *out)
+weir_status schedule_text_read(const char *path, char **text_out, size_t *bytes_out)
 {
-    char *text;
-    size_t bytes;
-    weir_status status = weir_stdin_read(LARGEST_INPUT, &text, &bytes);
-    if (status)
-        return status;
-    status = weir_schedule_csv_parse(text, bytes, "standard input", dialect, arena, out);
+    return !strcmp(path, "-") ? weir_stdin_read(LARGEST_INPUT, text_out, bytes_out)
+                              : weir_file_read(path, LARGEST_INPUT, text_out, bytes_out);
+}
+
+weir_status schedule_take(char *text, size_t bytes, const char *path, const char *dialect, struct weir_arena *arena,
+                          struct weir_schedule *out)
+{
+    enum weir_csv_dialect chosen = WEIR_CSV_TORCH;
+    weir_status status = dialect ? weir_csv_dialect_find(dialect, &chosen) : WEIR_OK;
+    const char *name = strcmp(path, "-") ? path : "standard input";
+    if (!status)
+        return weir_schedule_csv_take(text, bytes, name, chosen, arena, out);
     weir_free(text);
     return status;
 }
 
 weir_status schedule_load(const char *path, const char *dialect, struct weir_arena *arena, struct weir_schedule *out)
 {
-    enum weir_csv_dialect chosen = WEIR_CSV_TORCH;
-    weir_status status = dialect ? weir_csv_dialect_find(dialect, &chosen) : WEIR_OK;
-    if (status)
-        return status;
-    return !strcmp(path, "-") ? stdin_load(chosen, arena, out) : weir_schedule_csv_load(path, chosen, arena, out);
+    char *text;
+    size_t bytes;
+    weir_status status = schedule_text_read(path, &text, &bytes);
+    return status ? status : schedule_take(text, bytes, path, dialect, arena, out);
 }
 
 weir_status schedule_make(const char *name, const struct schedule_size *size, struct weir_arena *arena,

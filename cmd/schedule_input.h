@@ -6,26 +6,21 @@
 
 #include "base/json.h"
 #include "schedules/schedule.h"
-#include "schedules/simulate/simulate.h"
 
 /* -p, -v and -m as given; 0 where not. */
 struct schedule_size {
     int64_t ranks, chunks, microbatches, group_size;
 };
 
-/* What the options of a simulation say about costs; NULL, 0 where they do not. */
-struct schedule_cost_options {
-    const char *time, *mem, *costs, *reduce_link, *stage_bytes;
-    double comm, overlap_gain;
-    int64_t bucket_bytes;
-};
-
-/* The costs that `values` ask for: F = I = W = 1 where they ask for nothing. */
-weir_status schedule_costs_parse(const struct schedule_cost_options *values, struct weir_arena *arena,
-                                 struct weir_schedule_costs *costs);
+/* The whole of a file ("-": standard input), for weir_free(). */
+weir_status schedule_text_read(const char *path, char **text_out, size_t *bytes_out);
 
 /* A file ("-": standard input) in the dialect called `dialect` (NULL: torch). */
 weir_status schedule_load(const char *path, const char *dialect, struct weir_arena *arena, struct weir_schedule *out);
+
+/* The same of its text, from schedule_text_read(), which is freed in any case. */
+weir_status schedule_take(char *text, size_t bytes, const char *path, const char *dialect, struct weir_arena *arena,
+                          struct weir_schedule *out);
 
 /* The schedule called `name` at the given size. */
 weir_status schedule_make(const char *name, const struct schedule_size *size, struct weir_arena *arena,

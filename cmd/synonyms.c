@@ -27,6 +27,7 @@ const struct synonym synonyms_train[] = {
     {MEGATRON, "virtual-pipeline-model-parallel-size", "chunks", NULL},
     {MEGATRON, "num-virtual-stages-per-pipeline-rank", "chunks", NULL},
     {MEGATRON, "num-layers-per-virtual-pipeline-stage", NULL, "weir counts stages per rank: --chunks"},
+    {MEGATRON, "pipeline-model-parallel-layout", "layout", NULL},
     {MEGATRON, "context-parallel-size", NULL, no_context},
     {MEGATRON, "sequence-parallel", NULL, no_tensor},
     {MEGATRON, "expert-model-parallel-size", NULL, no_expert},
@@ -45,6 +46,10 @@ const struct synonym synonyms_train[] = {
     {MEGATRON, "data-path", "data", NULL},
     {MEGATRON, "train-data-path", "data", NULL},
     {MEGATRON, "valid-data-path", "val-data", NULL},
+    {MEGATRON, "tokenizer-model", "tokenizer", NULL},
+    {MEGATRON, "tokenizer-type", NULL, "the kind is in its files: --tokenizer PATH"},
+    {MEGATRON, "vocab-file", NULL, "name their folder: --tokenizer PATH"},
+    {MEGATRON, "merge-file", NULL, "name their folder: --tokenizer PATH"},
     {MEGATRON, "split", NULL, "name the files to validate on: --val-data"},
     {MEGATRON, "eval-interval", "val-every", NULL},
     {MEGATRON, "eval-iters", "val-batches", NULL},
@@ -114,6 +119,8 @@ const struct synonym synonyms_train[] = {
     {HF, "per-device-train-batch-size", "microbatch-size", NULL},
     {HF, "gradient-accumulation-steps", "microbatches", NULL},
     {HF, "block-size", "seq-len", NULL},
+    {HF, "tokenizer-name", "tokenizer", NULL},
+    {HF, "validation-split-percentage", NULL, "cut the data first, with weir tokenize"},
     {HF, "learning-rate", "lr", NULL},
     {HF, "lr-scheduler-type", "lr-schedule", NULL},
     {HF, "warmup-ratio", NULL, "count steps: --warmup"},
@@ -212,6 +219,33 @@ const struct synonym synonyms_generate[] = {
     {0},
 };
 
+const struct synonym synonyms_tokenize[] = {
+    {MEGATRON, "input", NULL, "name the files themselves: weir tokenize FILE..."},
+    {MEGATRON, "output-prefix", "output", NULL},
+    {MEGATRON, "json-keys", "text-field", NULL},
+    {MEGATRON, "tokenizer-model", "tokenizer", NULL},
+    {MEGATRON, "tokenizer-name-or-path", "tokenizer", NULL},
+    {MEGATRON, "tokenizer-type", NULL, "the kind is in its files: --tokenizer PATH"},
+    {MEGATRON, "vocab-file", NULL, "name their folder: --tokenizer PATH"},
+    {MEGATRON, "merge-file", NULL, "name their folder: --tokenizer PATH"},
+    {MEGATRON, "append-eod", NULL, "the end of text stands between texts; --eod none leaves it out"},
+    {MEGATRON, "workers", NULL, "one process reads all files, one after the other"},
+    {HF, "tokenizer-name", "tokenizer", NULL},
+    {HF, "model-name-or-path", "tokenizer", NULL},
+    {HF, "train-file", NULL, "name the files themselves: weir tokenize FILE..."},
+    {HF, "text-column-name", "text-field", NULL},
+    {HF, "text-column", "text-field", NULL},
+    {HF, "validation-split-percentage", NULL, "as a fraction: --val-fraction 0.05"},
+    {OTHERS, "model", "tokenizer", NULL},
+    {OTHERS, "out", "output", NULL},
+    {OTHERS, "output-file", "output", NULL},
+    {OTHERS, "text-key", "text-field", NULL},
+    {OTHERS, "eos", "eod", NULL},
+    {OTHERS, "val-split", "val-fraction", NULL},
+    {OTHERS, "test-size", "val-fraction", NULL},
+    {0},
+};
+
 const struct name_synonym schedule_synonyms[] = {
     {"schedule1f1b", "1f1b"},
     {"schedulegpipe", "gpipe"},
@@ -266,7 +300,10 @@ static bool has_option(const struct option_table *table, const char *name)
 const struct synonym *synonym_find(const struct option_table *table, const char *word, size_t length)
 {
     bool trains = !strcmp(table->command, "train") || !strcmp(table->command, "evaluate");
-    const struct synonym *rows = trains ? synonyms_train : !strcmp(table->command, "generate") ? synonyms_generate : NULL;
+    const struct synonym *rows = trains                                ? synonyms_train
+                                 : !strcmp(table->command, "generate") ? synonyms_generate
+                                 : !strcmp(table->command, "tokenize") ? synonyms_tokenize
+                                                                       : NULL;
     for (const char *dot; (dot = memchr(word, '.', length)); word = dot + 1) /* what follows the sections */
         length -= (size_t)(dot + 1 - word);
     for (; rows && rows->tool; rows++)

@@ -20,7 +20,7 @@ struct synonym {
     const char *answer; /* of the command `command`, or why there is no such option */
 };
 
-extern const struct synonym synonyms_train[], synonyms_generate[]; /* options of these commands */
+extern const struct synonym synonyms_train[], synonyms_generate[], synonyms_tokenize[]; /* options of these commands */
 
 /* The row for an unknown option of a command: `word` may have capitals, '_' and a section ("training.max_norm").  NULL: none,
  * or its option is not in the command's table. */

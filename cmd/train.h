@@ -7,26 +7,32 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "cmd/codec.h"
 #include "cmd/options.h"
 #include "cmd/progress.h"
 #include "engine/data/data.h"
 #include "engine/train/learning_rate.h"
+#include "engine/program/plan_file.h"
 #include "engine/report/metrics.h"
 #include "engine/report/trace.h"
 #include "engine/weir.h"
 
 struct train_options {
-    const char *model, *data, *val_data, *data_format, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
+    const char *model, *data, *val_data, *data_format, *tokenizer, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
     const char *placement, *recompute;
+    const char *first_layers, *layout, *plan;
+    const struct weir_plan_file *made; /* what --plan names; NULL: not given */
     const char *metrics, *trace, *config, *init_from, *export, *export_dtype, *checkpoint_dir, *checkpoint_every;
     int64_t export_shard_size; /* bytes; 0: the library's */
     int64_t keep;             /* 0: all */
     double stop_after, grace; /* seconds; 0: not given */
+    double timeout;           /* seconds; 0: never */
     int64_t stages, ranks, chunks, replicas, zero, bucket_bytes, microbatches, microbatch_size, seq_len;
-    int64_t steps, warmup, seed, threads, device_memory;
+    int64_t steps, warmup, seed, threads, device_memory, memory_cap;
     int64_t val_every, val_batches; /* 0: chosen */
     double lr, min_lr, weight_decay, grad_clip, dropout, beta1, beta2, eps;
-    bool print_memory, print_program, json, quiet, profile, force;
+    const char *print_memory; /* "", "full"; NULL: not given */
+    bool print_program, json, quiet, profile, force;
     bool resume, new_data, keep_best, checkpoint_sync;
     bool evaluates; /* weir evaluate: no steps, and val_data is its --data */
     struct options given;
@@ -65,9 +71,11 @@ struct train_run {
     enum weir_compute dtype;
     struct weir_arena arena;
     struct weir_schedule schedule;
+    struct weir_layer_cut cut; /* n_stages 0: chosen when the program is built */
     const char *schedule_name; /* or its file */
     const struct weir_graph *graph;
     struct train_source train, validation;
+    struct codec_encoder encoder; /* of texts in both */
     int64_t val_every, val_batches; /* steps between validations, batches of each */
     weir_engine *engine;   /* NULL: memory table or step program were asked for, and printed */
     weir_metrics *metrics; /* NULL: not asked for */
@@ -126,8 +134,9 @@ int train_failed(const struct train_options *options, weir_status status, bool l
 /* Values of options that are not given. */
 #define TRAIN_OPTIONS_DEFAULT                                                                                          \
     {.data_format = "auto", .schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw",   \
-     .device = "cpu", .dtype = "f32", .export_dtype = "source", .replicas = 1, .microbatch_size = 4, .steps = 200, .warmup = -1, .seed = 1,      \
-     .threads = 1, .grace = 120, .lr = -1, .min_lr = -1, .weight_decay = -1, .grad_clip = 1}
+     .device = "cpu", .dtype = "f32", .export_dtype = "source", .replicas = 1, .microbatch_size = 4, .steps = 200,     \
+     .warmup = -1, .seed = 1, .threads = 1, .grace = 120, .timeout = 60, .lr = -1, .min_lr = -1, .weight_decay = -1,   \
+     .grad_clip = 1}
 
 /* "s" unless n is 1. */
 const char *plural(int64_t n);
@@ -135,10 +144,13 @@ const char *plural(int64_t n);
 /* "train" or "evaluate", for messages. */
 const char *train_command(const struct train_options *options);
 
+/* How texts become tokens, for both sources. */
+void train_encoder_init(struct train_run *run);
+
 /* Open the source that `text` names, for the run's model. */
 weir_status train_source_open(struct train_run *run, const char *text, uint64_t seed, struct train_source *source);
 
-/* What was taken for what: "data: book.txt as text (bytes), 1115394 tokens" in lines, or as members of the result's
+/* What was taken for what: "data: book.txt as text, 273,512 tokens of tokenizer gpt2" in lines, or as members of the result's
  * JSON object. */
 void train_data_print(const struct train_run *run, FILE *out);
 void train_data_json(const struct train_run *run, json_t *result);
@@ -164,6 +176,12 @@ int64_t train_warmup(const struct train_run *run);
 
 /* The schedule that options name, on as many stages as they say; settles micro-batches and ranks of all replicas. */
 weir_status train_schedule_build(const struct train_options *options, struct train_run *run);
+
+/* --plan (train_plan.c): read it into `made`, which is to live as long as the options, refuse options that contradict it, and take
+ * from it what is not given; and, when the graph is there, hold the plan against it, and say what it was not made for. */
+weir_status train_plan_fill(struct train_options *options, struct weir_arena *arena, struct weir_plan_file *made);
+weir_status train_plan_check(const struct train_run *run);
+void train_plan_warn(const struct train_run *run);
 
 /* Elements of all parameters, tied ones once. */
 double train_parameters(const struct train_run *run);
@@ -191,6 +209,9 @@ weir_status train_validation_open(const struct train_options *options, struct tr
 
 /* Once the schedule is known, settle when and how much is validated. */
 weir_status train_validation_settle(const struct train_options *options, struct train_run *run);
+
+/* WEIR_ERR_USAGE: fewer samples than a step needs. */
+weir_status train_data_check(const struct train_run *run);
 
 /* true when a validation follows `step`. */
 bool train_validation_due(const struct train_run *run, int64_t step);

@@ -51,8 +51,6 @@ weir_status train_checkpoint_check(const struct train_options *o, struct train_r
         return WEIR_FAIL(WEIR_ERR_USAGE, "--steps 0 makes no checkpoints: leave --checkpoint-dir out");
     if (o->new_data && !o->resume)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--new-data is for a run that goes on: give --resume too");
-    if (o->keep_best && !o->val_data)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--keep-best goes by the validation loss: give --val-data");
     return o->checkpoint_dir ? every_read(o, run) : WEIR_OK;
 }
 
@@ -60,12 +58,16 @@ weir_status train_checkpoint_check(const struct train_options *o, struct train_r
 static void stored_thin(const struct options *given, json_t *options)
 {
     static const struct {
-        const char *given, *left[4];
-    } rows[] = {{"stages", {"ranks", "chunks", "schedule"}}, {"ranks", {"stages", "chunks", "schedule"}},
-                {"chunks", {"stages", "ranks"}},             {"schedule", {"dialect", "chunks"}},
+        const char *given, *left[5];
+    } rows[] = {{"stages", {"ranks", "chunks", "schedule", "first-layers", "layout"}},
+                {"ranks", {"stages", "chunks", "schedule", "first-layers", "layout"}},
+                {"first-layers", {"stages", "ranks", "chunks", "schedule", "layout"}},
+                {"layout", {"stages", "ranks", "chunks", "schedule", "first-layers"}},
+                {"chunks", {"stages", "ranks", "first-layers", "layout"}},
+                {"schedule", {"dialect", "chunks"}},
                 {"lr-schedule", {"min-lr", "warmup"}},       {"lr", {"min-lr"}}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        for (int k = 0; options_given(given, rows[i].given) && k < 4 && rows[i].left[k]; k++)
+        for (int k = 0; options_given(given, rows[i].given) && k < 5 && rows[i].left[k]; k++)
             json_object_del(options, rows[i].left[k]);
 }
 
@@ -111,11 +113,11 @@ static void data_describe(const struct train_run *run, json_t *root)
 /* Values that change what a run computes. */
 static json_t *run_describe(const struct train_run *run)
 {
+    json_t *root = json_object();
     const struct train_options *o = run->options;
     const struct weir_engine_config config = train_optimizer_config(run);
     bool adamw = run->optimizer == WEIR_OPTIMIZER_ADAMW;
     const char *hf = run->graph->hf_config;
-    json_t *root = json_object();
     json_object_set_new(root, "seq_len", json_integer(o->seq_len ? o->seq_len : run->model->seq_len));
     json_object_set_new(root, "dropout", json_real(o->dropout));
     json_object_set_new(root, "model", hf ? json_string(hf) : weir_json_utf8(run->graph->name));
@@ -145,10 +147,13 @@ static weir_status config_make(const struct train_run *run, struct weir_arena *a
     static const char *const left_out[] = {
         "checkpoint-dir", "checkpoint-every", "keep",  "keep-best", "checkpoint-sync", "resume", "new-data", "stop-after",
         "grace",          "metrics",          "trace", "export",    "init-from",       "force",  "profile",  "print-memory",
-        "print-program",  "config",           "json",  "quiet",     "transport",       "placement",
+        "print-program",  "config",           "json",  "quiet",     "transport",       "placement", "plan",
         "export-dtype",   "export-shard-size", NULL};
-    json_t *options = options_json(&run->options->given, run->options, left_out);
+    const struct codec_encoder *texts = &run->encoder;
     double best = run->checkpoints.best_loss;
+    json_t *options = options_json(&run->options->given, run->options, left_out);
+    if (texts->begun) /* also where it came from a folder that the run that goes on does not name */
+        json_object_set_new(options, "tokenizer", weir_json_utf8(texts->codec.name ? texts->codec.name : "bytes"));
     json_t *root = json_pack("{s:o, s:o, s:o, s:I, s:o}", "options", options, "run", run_describe(run), "rate", rate_describe(run),
                              "samples_before", (json_int_t)run->samples_before, "best_val_loss",
                              isnan(best) ? json_null() : json_real(best));
@@ -281,7 +286,8 @@ weir_status train_checkpoint_open(struct train_run *run)
 {
     const struct train_options *o = run->options;
     weir_status status = weir_engine_save_check(run->engine, o->checkpoint_dir);
-    run->checkpoints.data_hash = status ? 0 : weir_data_hash(run->train.data);
+    if (!status)
+        status = weir_data_hash(run->train.data, &run->checkpoints.data_hash);
     if (!status)
         status = config_make(run, &run->arena, &run->checkpoints.config);
     if (!status)

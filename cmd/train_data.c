@@ -3,6 +3,21 @@
 #include "base/printable.h"
 #include "cmd/train.h"
 
+void train_encoder_init(struct train_run *run)
+{
+    const struct train_options *o = run->options;
+    const struct codec_choice choice = {o->tokenizer, o->init_from, o->model};
+    codec_encoder_init(&run->encoder, &choice, run->model->vocabulary, &run->arena);
+}
+
+/* To validate on, the test set where there is one. */
+static weir_status images_open(const char *folder, bool validates, uint64_t seed, weir_data **data_out)
+{
+    *data_out = NULL;
+    weir_status status = validates ? weir_data_open_idx_test(folder, seed, data_out) : WEIR_OK;
+    return status || *data_out ? status : weir_data_open_idx(folder, seed, data_out);
+}
+
 weir_status train_source_open(struct train_run *run, const char *text, uint64_t seed, struct train_source *source)
 {
     const struct train_options *o = run->options;
@@ -13,31 +28,56 @@ weir_status train_source_open(struct train_run *run, const char *text, uint64_t 
     if (status)
         return status;
     if (run->model->data == WEIR_DATA_IMAGES)
-        return weir_data_open_idx(text, seed, &source->data);
+        return images_open(text, source == &run->validation, seed, &source->data);
     status = weir_data_paths(text, &run->arena, &source->paths, &source->n_paths);
     return status ? status
-                  : weir_data_open_tokens(source->paths, source->n_paths, format, seq_len, run->model->vocabulary, seed,
-                                          &source->data);
+                  : weir_data_open_texts(source->paths, source->n_paths, format, seq_len, run->model->vocabulary,
+                                         &run->encoder.encoder, seed, &source->data);
 }
 
 /* ---- what was taken for what ---------------------------------------------------------------------------------------- */
 
-static void source_print(const char *option, const struct train_source *source, FILE *out)
+/* 1234567 as "1,234,567". */
+static const char *count_str(int64_t n, char text[32])
+{
+    char digits[24];
+    int length = snprintf(digits, sizeof digits, "%lld", (long long)n), to = 0;
+    for (int i = 0; i < length; i++) {
+        if (i && (length - i) % 3 == 0)
+            text[to++] = ',';
+        text[to++] = digits[i];
+    }
+    text[to] = 0;
+    return text;
+}
+
+static void tokens_print(const struct train_run *run, const struct weir_data_info *info, FILE *out)
+{
+    char count[32], shown[4096];
+    fprintf(out, "%s tokens", count_str(info->n_tokens, count));
+    if (info->tokenizer)
+        fprintf(out, " of tokenizer %s", weir_printable(info->tokenizer, shown, sizeof shown));
+    else if (info->is_text)
+        fprintf(out, " as bytes%s", run->encoder.codec.chosen || info->n_classes == 256 ? "" : ", no tokenizer is with the model");
+}
+
+static void source_print(const struct train_run *run, const char *option, const struct train_source *source, FILE *out)
 {
     const struct weir_data_info *info = source->data ? weir_data_info(source->data) : NULL;
     if (!info)
         return;
-    char shown[4096];
-    fprintf(out, "%s: %s as %s%s%s, ", option, weir_printable(source->text, shown, sizeof shown), info->kind,
-            info->is_text ? " (bytes)" : "", info->packed ? " from gzip" : "");
+    char shown[4096], count[32];
+    fprintf(out, "%s: %s as %s%s, ", option, weir_printable(source->text, shown, sizeof shown), info->kind,
+            info->packed ? " from gzip" : "");
     if (info->n_tokens)
-        fprintf(out, "%lld tokens", (long long)info->n_tokens);
+        tokens_print(run, info, out);
     else
-        fprintf(out, "%lld images", (long long)info->n_samples);
+        fprintf(out, "%s images of %s", count_str(info->n_samples, count), weir_printable(info->images, shown, sizeof shown));
     if (source->n_paths > 1)
         fprintf(out, " in %d files", source->n_paths);
-    if (info->n_documents)
-        fprintf(out, " of %lld documents", (long long)info->n_documents);
+    if (info->n_documents > 1)
+        fprintf(out, " of %s documents%s", count_str(info->n_documents, count),
+                info->tokenizer && info->end < 0 ? ", nothing between them: the tokenizer has no token that ends a text" : "");
     fprintf(out, "\n");
 }
 
@@ -45,8 +85,8 @@ void train_data_print(const struct train_run *run, FILE *out)
 {
     if (run->options->quiet || !run->leads)
         return;
-    source_print("data", &run->train, out);
-    source_print(run->options->evaluates ? "data" : "val-data", &run->validation, out);
+    source_print(run, "data", &run->train, out);
+    source_print(run, run->options->evaluates ? "data" : "val-data", &run->validation, out);
 }
 
 static void source_json(json_t *result, const char *name, const struct train_source *source)
@@ -60,13 +100,15 @@ static void source_json(json_t *result, const char *name, const struct train_sou
     json_object_set_new(object, "samples", json_integer(info->n_samples));
     if (info->n_tokens)
         json_object_set_new(object, "tokens", json_integer(info->n_tokens));
+    if (info->tokenizer || info->is_text)
+        json_object_set_new(object, "tokenizer", info->tokenizer ? weir_json_utf8(info->tokenizer) : json_string("bytes"));
     json_object_set_new(result, name, object);
 }
 
 void train_data_json(const struct train_run *run, json_t *result)
 {
     source_json(result, "data", &run->train);
-    source_json(result, "val_data", &run->validation);
+    source_json(result, run->options->evaluates ? "data" : "val_data", &run->validation);
 }
 
 /* ---- feeding ------------------------------------------------------------------------------------------------------- */

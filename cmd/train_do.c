@@ -1,6 +1,7 @@
 /* weir train and weir evaluate, from options to the exit status. */
 #include "cmd/launched.h"
 #include "cmd/train.h"
+#include "engine/transport/bootstrap/weir_launch.h"
 
 const char *train_command(const struct train_options *options)
 {
@@ -19,7 +20,7 @@ int train_failed(const struct train_options *o, weir_status status, bool leads, 
 {
     if (status && !leads)
         launched_linger();
-    return !leads && is_said_elsewhere(status, connected) ? weir_status_exit_code(status)
+    return !leads && !weir_launch_is_process() && is_said_elsewhere(status, connected) ? weir_status_exit_code(status)
                                                           : options_report(train_command(o), status);
 }
 
@@ -44,6 +45,7 @@ int train_do(const struct train_options *o, void (*show)(struct train_run *run))
         fprintf(stderr, "weir %s: ", train_command(o));
         train_layout_print(&run, stderr);
         train_layout_warn(&run);
+        train_plan_warn(&run);
         train_data_print(&run, stderr);
     }
     if (run.engine) {

@@ -62,7 +62,9 @@ weir_status train_header_write(struct train_run *run)
     json_object_set_new(root, "model", name_json(run->model->name));
     json_object_set_new(root, "parameters", json_integer((json_int_t)train_parameters(run)));
     json_object_set_new(root, "data", name_json(o->data));
-    json_object_set_new(root, "val_data", name_json(o->val_data));
+    json_object_set_new(root, "val_data", name_json(run->validation.text));
+    json_object_set_new(root, "tokenizer", run->encoder.begun && run->encoder.codec.name ? name_json(run->encoder.codec.name)
+                                           : run->encoder.begun ? json_string("bytes") : json_null());
     json_object_set_new(root, "init_from", name_json(o->init_from));
     layout_add(run, root);
     choices_add(run, root);

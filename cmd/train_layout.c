@@ -1,7 +1,9 @@
 /* weir train, the layout: which schedule on how many stages and ranks, and the line that says so.
  *
  *     --stages S      stages of the pipeline, whoever holds them
- *     --ranks P       ranks; each holds --chunks stages, or as many as the schedule is made for */
+ *     --ranks P       ranks; each holds --chunks stages, or as many as the schedule is made for
+ *     --first-layers, --layout
+ *                     where the model is cut, and so how many stages there are */
 #include <inttypes.h>
 #include <string.h>
 
@@ -14,12 +16,52 @@
 
 enum { STAGES = 2, MICROBATCHES = 4 }; /* when nothing is said; one of each without steps */
 
+/* ---- the cut ------------------------------------------------------------------------------------------------------- */
+
+static bool same_cut(const struct weir_layer_cut *a, const struct weir_layer_cut *b)
+{
+    return a->n_stages == b->n_stages && !memcmp(a->first_layer, b->first_layer, ((size_t)a->n_stages + 1) * sizeof(int));
+}
+
+static const char *cut_option(const struct train_options *o)
+{
+    return o->layout ? "layout" : "first-layers";
+}
+
+static weir_status cut_read(const struct train_options *o, struct train_run *run)
+{
+    if (!o->layout && !o->first_layers)
+        return WEIR_OK;
+    if (o->layout && o->first_layers)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--layout and --first-layers both say where the model is cut: leave one of them out");
+    weir_status status = o->layout ? weir_layer_cut_layout(o->layout, run->graph, &run->arena, &run->cut)
+                                   : weir_layer_cut_numbers(o->first_layers, run->graph, &run->arena, &run->cut);
+    if (status)
+        return o->layout ? status : weir_error_prefix(status, "--first-layers: ");
+    if (o->made && !same_cut(&run->cut, &o->made->cut))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "plan '%s' cuts the model elsewhere than --%s: leave one of them out", o->plan, cut_option(o));
+    return WEIR_OK;
+}
+
+/* The schedule has as many stages as the cut. */
+static weir_status cut_agrees(const struct train_options *o, const struct train_run *run)
+{
+    int n = run->cut.n_stages, stages = run->schedule.n_stages;
+    if (!n || n == stages)
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_USAGE, "--%s cuts the model into %d stage%s, but the schedule has %d%s%s: leave one of them out", cut_option(o), n,
+                     n == 1 ? "" : "s", stages, o->ranks ? ", by --ranks" : o->stages ? ", by --stages" : "",
+                     o->chunks && o->ranks ? " and --chunks" : "");
+}
+
+/* ---- the schedule -------------------------------------------------------------------------------------------------- */
+
 /* As many stages as --ranks and --chunks make, or --stages says. */
-static weir_status stages_count(const struct train_options *o, const char *name, int *stages_out)
+static weir_status stages_count(const struct train_options *o, const struct weir_layer_cut *cut, const char *name, int *stages_out)
 {
     const struct weir_schedule_kind *kind;
     if (!o->ranks) {
-        *stages_out = (int)(o->stages ? o->stages : o->evaluates ? 1 : STAGES);
+        *stages_out = (int)(o->stages ? o->stages : cut->n_stages ? cut->n_stages : o->evaluates ? 1 : STAGES);
         return WEIR_OK;
     }
     weir_status status = schedule_is_auto(name) ? WEIR_OK : weir_schedule_kind_find(name, &kind);
@@ -72,13 +114,14 @@ static weir_status auto_build(const struct train_options *o, int n_stages, int m
     config.dtype = run->dtype;
     config.optimizer = run->optimizer;
     config.recompute = o->recompute;
+    config.first_layer = run->cut.n_stages == n_stages ? run->cut.first_layer : NULL;
     weir_status status = weir_stage_costs_find(&config, n_stages, &core, &run->arena, &stages);
     if (status)
         return status;
     struct weir_schedule_costs costs = {1, 1, 1, 1, 1, .overlap_gain = 1, .stages = stages, .n_stages = n_stages};
     struct weir_auto_request request = {
         .n_ranks = p, .n_chunks = v, .n_microbatches = microbatches, .costs = &costs,
-        .memory_cap = usual_memory(stages, n_stages, p, v)};
+        .memory_cap = o->memory_cap ? (double)o->memory_cap : usual_memory(stages, n_stages, p, v)};
     status = weir_schedule_auto(&request, &run->arena, &result);
     if (!status)
         run->schedule = result.schedule;
@@ -91,7 +134,9 @@ static weir_status kind_build(const struct train_options *o, const char *name, s
     int stages = 0, microbatches = (int)(o->microbatches ? o->microbatches : o->evaluates ? 1 : MICROBATCHES);
     weir_status status = weir_csv_dialect_find(o->dialect, &dialect); /* of no use here, wrong all the same */
     if (!status)
-        status = stages_count(o, name, &stages);
+        status = schedule_name_check(name);
+    if (!status)
+        status = stages_count(o, &run->cut, name, &stages);
     if (!status && schedule_is_auto(name))
         status = auto_build(o, stages, microbatches, run);
     else if (!status)
@@ -102,10 +147,17 @@ static weir_status kind_build(const struct train_options *o, const char *name, s
 weir_status train_schedule_build(const struct train_options *o, struct train_run *run)
 {
     const char *name = schedule_understood(o->schedule);
-    weir_status status = weir_pipeline_is_file(name) ? file_load(o, run) : kind_build(o, name, run);
-    if (!status && weir_pipeline_is_file(name) && run->schedule.n_stages > run->graph->n_layers)
+    bool is_file = weir_pipeline_is_file(name);
+    if (o->memory_cap && !schedule_is_auto(name))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--memory-cap is for --schedule auto, not for '%s'", name);
+    weir_status status = cut_read(o, run);
+    if (!status)
+        status = is_file ? file_load(o, run) : kind_build(o, name, run);
+    if (!status && is_file && run->schedule.n_stages > run->graph->n_layers)
         status = WEIR_FAIL(WEIR_ERR_NOFIT, "'%s' has %d stages, but model '%s' only %d layers", name, run->schedule.n_stages,
                            run->model->name, run->graph->n_layers);
+    if (!status)
+        status = cut_agrees(o, run);
     run->schedule_name = name;
     run->n_microbatches = run->schedule.n_microbatches * (int)o->replicas;
     run->n_ranks = run->schedule.n_ranks * (int)o->replicas;

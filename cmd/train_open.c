@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "cmd/launched.h"
+#include "cmd/memory_print.h"
 #include "cmd/paths.h"
 #include "cmd/synonyms.h"
 #include "cmd/train.h"
@@ -106,19 +107,44 @@ static weir_status model_build(const struct train_options *o, struct train_run *
     return weir_model_build(run->model, &params, &run->arena, &run->graph);
 }
 
+/* Lines or JSON; a run that does not fit the cap is shown too. */
+static weir_status memory_show(const struct train_run *run, const struct weir_engine_config *config)
+{
+    enum { DIGITS = 17 };
+    struct weir_arena arena = {0};
+    struct weir_text text = {0};
+    struct weir_memory_report report = {.ranks = NULL};
+    weir_status status = weir_engine_memory(config, &arena, &report);
+    if (report.ranks && run->leads && run->options->json) {
+        weir_json_append(&text, memory_json(&report), DIGITS);
+        printf("%s\n", text.status ? "" : text.data);
+    } else if (report.ranks && run->leads) {
+        train_layout_print(run, stdout);
+        memory_print(&report, stdout);
+    }
+    status = status ? status : text.status;
+    weir_text_release(&text);
+    weir_arena_release(&arena);
+    return status;
+}
+
 /* What was asked for, once it is whole: a run that cannot be prints its message alone. */
 static weir_status preview_print(const struct train_run *run, const struct weir_engine_config *config)
 {
     const struct train_options *o = run->options;
+    bool full = o->print_memory && *o->print_memory;
     char *text = NULL;
     size_t bytes = 0;
+    weir_status shown = o->print_memory && !full ? memory_show(run, config) : WEIR_OK;
+    if (shown || (!full && !o->print_program))
+        return shown;
     FILE *out = open_memstream(&text, &bytes);
     if (!out)
         return WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for a table");
-    weir_status status = weir_engine_preview(config, o->print_memory ? out : NULL, o->print_program ? out : NULL);
+    weir_status status = weir_engine_preview(config, full ? out : NULL, o->print_program ? out : NULL);
     if (fclose(out) != 0 && !status)
         status = WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for a table");
-    if (!status && o->print_memory && run->leads) {
+    if (!status && full && run->leads) {
         printf("# ");
         train_layout_print(run, stdout);
     }
@@ -154,11 +180,13 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.threads_per_rank = (int)o->threads;
     config.device_memory = o->device_memory;
     config.recompute = o->recompute;
+    config.first_layer = run->cut.first_layer;
     config.evaluates = run->validation.data;
     config.snapshots = o->checkpoint_dir && !o->checkpoint_sync;
     config.replicas = (int)o->replicas;
     config.zero = (int)o->zero;
     config.bucket_bytes = o->bucket_bytes;
+    config.timeout = o->timeout;
     config.profiles = o->profile;
     config.transport = o->transport;
     weir_status status = o->transport ? WEIR_OK : weir_transport_launched(o->device, &config.transport);
@@ -255,11 +283,13 @@ static weir_status paths_register(const struct train_options *o, bool leads)
 {
     struct paths paths = {0};
     paths_read(&paths, "--config", o->config);
+    paths_read(&paths, "--plan", o->plan);
     paths_read(&paths, "--schedule", weir_pipeline_is_file(o->schedule) ? o->schedule : NULL);
     paths_read_data(&paths, "--data", o->data);
     paths_read_data(&paths, o->evaluates ? "--data" : "--val-data", o->val_data);
     paths_read_model_name(&paths, "--model", o->model);
     paths_read_model(&paths, "--init-from", o->init_from);
+    paths_read_tokenizer(&paths, "--tokenizer", o->tokenizer);
     paths_write_model(&paths, "--export", o->export);
     paths_write_metrics(&paths, "--metrics", o->metrics);
     paths_write(&paths, "--trace", o->trace);
@@ -278,12 +308,16 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
     weir_status status = choices_read(o, run);
     if (!status)
         status = paths_register(o, run->leads);
+    if (!status)
+        train_encoder_init(run);
     if (!status && o->data)
         status = train_source_open(run, o->data, (uint64_t)o->seed, &run->train);
     if (!status)
         status = train_validation_open(o, run);
     if (!status)
         status = model_build(o, run);
+    if (!status)
+        status = train_plan_check(run);
     if (!status)
         status = train_schedule_build(o, run);
     if (!status)
@@ -292,7 +326,9 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
         status = engine_open(o, run);
     if (status || !run->engine)
         return status;
-    status = weights_prepare(o, run);
+    status = train_data_check(run);
+    if (!status)
+        status = weights_prepare(o, run);
     if (!status)
         status = buffers_make(run);
     if (!status && o->metrics && run->leads)

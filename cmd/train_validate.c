@@ -3,6 +3,20 @@
 
 enum { BATCHES = 10, SEED = 0 }; /* the set is the same whatever --seed is: runs can be compared */
 
+/* A step takes its samples all at once. */
+static weir_status enough_check(const struct train_run *run, const struct train_source *source, bool validates)
+{
+    long long n = weir_data_info(source->data)->n_samples, wanted = train_samples(run);
+    if (n >= wanted)
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_USAGE, validates ? "'%s' has %lld samples, a validation needs the %lld of a step at least: give more --%s, or "
+                                                 "smaller --microbatches%s or --microbatch-size"
+                                               : "'%s' has %lld samples, a step needs %lld: give more --%s, or smaller --microbatches%s or "
+                                                 "--microbatch-size",
+                     source->text, n, wanted, validates && !run->options->evaluates ? "val-data" : "data",
+                     run->options->replicas > 1 ? ", --replicas" : "");
+}
+
 /* As many batches as were asked for, or as there are. */
 static weir_status batches_choose(const struct train_options *o, struct train_run *run)
 {
@@ -10,49 +24,98 @@ static weir_status batches_choose(const struct train_options *o, struct train_ru
     bool all = batches < BATCHES || o->evaluates;
     run->val_batches = o->val_batches ? o->val_batches : all ? batches : BATCHES;
     run->val_every = o->val_every ? o->val_every : o->steps < 10 ? 1 : o->steps / 10;
-    if (batches < 1)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' has %lld samples, a validation needs the %lld of a step at least: give more "
-                         "%s, or smaller --microbatches or --microbatch-size",
-                         o->val_data, (long long)n, (long long)train_samples(run), o->evaluates ? "--data" : "--val-data");
-    if (run->val_batches > batches)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--%sbatches %lld of %lld samples are more than the %lld of '%s': at most %lld",
-                         o->evaluates ? "" : "val-", (long long)o->val_batches, (long long)train_samples(run), (long long)n,
-                         o->val_data, (long long)batches);
-    return WEIR_OK;
+    weir_status status = enough_check(run, &run->validation, true);
+    if (!status && run->val_batches > batches)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "--%sbatches %lld of %lld samples are more than the %lld of '%s': at most %lld",
+                           o->evaluates ? "" : "val-", (long long)o->val_batches, (long long)train_samples(run), (long long)n,
+                           run->validation.text, (long long)batches);
+    return status;
 }
 
 /* Images of another size, or labels that the model has no output for. */
-static weir_status likeness_check(const struct train_options *o, const struct train_run *run)
+static weir_status likeness_check(const struct train_run *run)
 {
     const struct weir_data_info *train = weir_data_info(run->train.data), *val = weir_data_info(run->validation.data);
     if (weir_shape_elements(&train->input) != weir_shape_elements(&val->input))
-        return WEIR_FAIL(WEIR_ERR_INVALID, "a sample of '%s' has %lld values, one of '%s' has %lld", o->val_data,
-                         (long long)weir_shape_elements(&val->input), o->data,
+        return WEIR_FAIL(WEIR_ERR_INVALID, "a sample of '%s' has %lld values, one of '%s' has %lld", run->validation.text,
+                         (long long)weir_shape_elements(&val->input), run->train.text,
                          (long long)weir_shape_elements(&train->input));
     if (val->is_text != train->is_text)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is %s and '%s' is %s: bytes of a text and ids of a tokenizer are not the same "
-                         "tokens, validate on data of one kind with --data", o->val_data, val->kind, o->data, train->kind);
+                         "tokens, validate on data of one kind with --data", run->validation.text, val->kind, run->train.text, train->kind);
     if (val->n_classes > train->n_classes)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has label %lld, those of '%s' end at %lld", o->val_data,
-                         (long long)val->n_classes - 1, o->data, (long long)train->n_classes - 1);
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has label %lld, those of '%s' end at %lld", run->validation.text,
+                         (long long)val->n_classes - 1, run->train.text, (long long)train->n_classes - 1);
     return WEIR_OK;
+}
+
+/* Nobody asked for the test set: a run goes on without it, and says so. */
+static void unasked_drop(struct train_run *run, const char *why)
+{
+    if (run->leads && !run->options->quiet)
+        fprintf(stderr, "weir train: no validation on the test set of '%s': %s\n", run->options->data, why);
+    weir_data_close(run->validation.data);
+    run->validation = (struct train_source){0};
+}
+
+/* The test set beside the training set. */
+static weir_status test_set_open(const struct train_options *o, struct train_run *run)
+{
+    char why[WEIR_ERROR_MAX];
+    if (run->model->data != WEIR_DATA_IMAGES || !run->train.data)
+        return WEIR_OK;
+    weir_status status = weir_data_open_idx_test(o->data, SEED, &run->validation.data);
+    run->validation.text = run->validation.data ? o->data : NULL;
+    if (status == WEIR_ERR_INVALID || status == WEIR_ERR_IO) {
+        weir_error_take(why);
+        unasked_drop(run, why);
+        status = WEIR_OK;
+    }
+    return status;
 }
 
 weir_status train_validation_open(const struct train_options *o, struct train_run *run)
 {
-    static const char *const needing[] = {"val-every", "val-batches"};
-    for (int i = 0; i < 2 && !o->val_data; i++)
+    static const char *const needing[] = {"val-every", "val-batches", "keep-best"};
+    weir_status status = o->val_data ? train_source_open(run, o->val_data, SEED, &run->validation) : test_set_open(o, run);
+    for (int i = 0; i < 3 && !status && !run->validation.data; i++)
         if (options_given(&o->given, needing[i]))
-            return WEIR_FAIL(WEIR_ERR_USAGE, "--%s says how to validate, --val-data is missing", needing[i]);
-    return o->val_data ? train_source_open(run, o->val_data, SEED, &run->validation) : WEIR_OK;
+            status = WEIR_FAIL(WEIR_ERR_USAGE, i < 2 ? "--%s says how to validate, --val-data is missing"
+                                                     : "--%s goes by the validation loss: give --val-data", needing[i]);
+    return status;
+}
+
+/* --tokenizer without a text. */
+static weir_status tokenizer_check(const struct train_options *o, const struct train_run *run)
+{
+    const struct train_source *source = run->train.data ? &run->train : &run->validation;
+    if (!o->tokenizer || run->encoder.begun || !source->data)
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_USAGE, "--tokenizer reads texts, and '%s' is %s: leave it out", source->text,
+                     weir_data_info(source->data)->kind);
 }
 
 weir_status train_validation_settle(const struct train_options *o, struct train_run *run)
 {
+    weir_status unused = tokenizer_check(o, run);
+    if (unused)
+        return unused;
     if (!run->validation.data)
         return WEIR_OK;
-    weir_status status = run->train.data ? likeness_check(o, run) : WEIR_OK;
-    return status ? status : batches_choose(o, run);
+    weir_status status = run->train.data ? likeness_check(run) : WEIR_OK;
+    if (!status)
+        status = batches_choose(o, run);
+    if (!status || o->val_data || options_given(&o->given, "val-batches"))
+        return status;
+    char why[WEIR_ERROR_MAX];
+    weir_error_take(why);
+    unasked_drop(run, why);
+    return WEIR_OK;
+}
+
+weir_status train_data_check(const struct train_run *run)
+{
+    return run->train.data && run->options->steps ? enough_check(run, &run->train, false) : WEIR_OK;
 }
 
 bool train_validation_due(const struct train_run *run, int64_t step)

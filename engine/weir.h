@@ -67,6 +67,7 @@
 #include "engine/checkpoint/checkpoint.h"
 #include "engine/checkpoint/export.h"
 #include "engine/program/config.h"
+#include "engine/program/memory_report.h"
 #include "engine/program/pipeline.h"
 #include "engine/report/events.h"
 #include "kernels/op.h"
@@ -158,7 +159,7 @@ weir_status weir_engine_load_weights(weir_engine *engine, const char *path);
 /* Write the parameters as a Hugging Face folder, as engine/checkpoint/export.h says.  Several processes: process 0 writes what the
  * others send it.  WEIR_ERR_UNSUPPORTED: the model has no Hugging Face form.  WEIR_ERR_IO; what was there before then is as it
  * was, unless renaming files failed.  weir_export_check() finds out before. */
-weir_status weir_engine_export(weir_engine *engine, const struct weir_export *export);
+weir_status weir_engine_export(weir_engine *engine, const struct weir_export *what);
 
 /* ---- checkpoints; all of these are collective but where they say otherwise ------------------------------------------- */
 
@@ -244,6 +245,11 @@ void weir_engine_print_program(const weir_engine *engine, FILE *out);
 
 /* Compile only, and print: what a run would need, without allocating it. */
 weir_status weir_engine_preview(const struct weir_engine_config *config, FILE *memory_out, FILE *program_out);
+
+/* What the ranks of such a run would take; no device is asked, and it need not be in this build.  *report_out lives in `arena`.
+ * With a cap that is exceeded the report is filled in, and the result is WEIR_ERR_NOFIT with the options that would help. */
+weir_status weir_engine_memory(const struct weir_engine_config *config, struct weir_arena *arena,
+                               struct weir_memory_report *report_out);
 
 #ifdef __cplusplus
 }

@@ -46,12 +46,11 @@ enum weir_action_type {
     WEIR_ACTION_TYPES
 };
 
-struct weir_action {
+struct weir_action { /* 8 bytes: large schedules have tens of millions */
     int32_t stage;
-    int32_t mb;     /* micro-batch, -1 where the type has none */
-    uint8_t type;   /* enum weir_action_type */
-    uint8_t fused;  /* 1: this F and the next entry (a backward) are one OVERLAP_F_B */
-    uint16_t spare; /* 0 */
+    int32_t mb : 24;    /* micro-batch, below 2^20; -1 where the type has none */
+    uint32_t type : 7;  /* enum weir_action_type */
+    uint32_t fused : 1; /* 1: this F and the next entry (a backward) are one OVERLAP_F_B */
 };
 
 struct weir_schedule_rank {
@@ -149,6 +148,12 @@ weir_status weir_csv_dialect_find(const char *name, enum weir_csv_dialect *diale
  * WEIR_ERR_INVALID names row, cell and reason. */
 weir_status weir_schedule_csv_parse(const char *text, size_t bytes, const char *name, enum weir_csv_dialect dialect,
                                     struct weir_arena *arena, struct weir_schedule *out);
+
+/* The same of a text from weir_alloc() or a whole-file read, which is given back while it is read and freed in any case: a
+ * large file then takes not much more memory than the schedule. */
+weir_status weir_schedule_csv_take(char *text, size_t bytes, const char *name, enum weir_csv_dialect dialect,
+                                   struct weir_arena *arena, struct weir_schedule *out);
+
 weir_status weir_schedule_csv_load(const char *path, enum weir_csv_dialect dialect, struct weir_arena *arena,
                                    struct weir_schedule *out);
 

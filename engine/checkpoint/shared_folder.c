@@ -94,6 +94,13 @@ static weir_status folder_lock(const char *dir, int *lock_out)
     return WEIR_OK;
 }
 
+void weir_shared_folder_unlock(int *lock)
+{
+    if (*lock >= 0)
+        weir_call_close(*lock);
+    *lock = -1;
+}
+
 static weir_status first_prepare(const char *dir, const char *path, char nonce[NONCE_TEXT], int *lock_out)
 {
     nonce_make(nonce);

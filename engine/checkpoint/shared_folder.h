@@ -8,6 +8,10 @@
 
 /* *lock_out: in process 0 a descriptor that holds the folder until it is closed, where the file system has locks; else -1. */
 weir_status weir_shared_folder_check(const struct weir_world *world, const char *dir, int *lock_out);
+
+/* Let other runs in; -1 is fine. */
+void weir_shared_folder_unlock(int *lock);
+
 weir_status weir_shared_folder_newest(const struct weir_world *world, const char *dir, weir_checkpoint_said_fn said,
                                       void *context, weir_checkpoint **checkpoint_out);
 

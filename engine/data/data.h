@@ -17,10 +17,11 @@
  *             Megatron, NumPy arrays, JSON Lines (engine/data/token_open.h has the formats).  Sample i of a file is the seq_len + 1 tokens from i · seq_len
  *             on: inputs are the first seq_len of them, targets the last seq_len.  In an epoch every token of a file but
  *             those of an incomplete end is an input once; no sample spans two files.  Files stay on disk and are read
- *             sample by sample: an epoch may be larger than memory.
- *     idx     a directory with one IDX image file (u8, three dimensions) and one IDX label file (u8, one dimension), the
- *             format of MNIST, plain or gzip, found by content: other files may lie beside them.  Inputs are pixels / 255
- *             as float32, targets are labels.
+ *             sample by sample: an epoch may be larger than memory.  Texts that an encoder turns into tokens
+ *             (weir_data_open_texts) lie in memory, 4 bytes a token, as if they were one file.
+ *     idx     a directory with an IDX image file (u8, three dimensions) and an IDX label file (u8, one dimension), the
+ *             format of MNIST, plain or gzip, found by content: other files may lie beside them, and a test set
+ *             (engine/data/idx_folder.h).  Inputs are pixels / 255 as float32, targets are labels.
  *
  *     weir_data *data;
  *     status = weir_data_paths("train_*.bin", &arena, &paths, &n_paths);
@@ -41,6 +42,7 @@
 
 #include "base/arena.h"
 #include "base/status.h"
+#include "engine/data/data_encoder.h"
 #include "engine/data/data_format.h"
 #include "kernels/tensor.h"
 
@@ -54,7 +56,10 @@ struct weir_data_info {
     int64_t n_tokens;         /* of all files; idx: 0 */
     int64_t n_documents;      /* of files that say so, else 0 */
     bool is_text;             /* tokens are the bytes of a text */
+    const char *tokenizer;    /* name of the encoder that made the tokens; NULL: none did */
+    int32_t end;              /* the token that it puts between documents, or -1 */
     bool packed;              /* a file is gzip */
+    const char *images;       /* idx: the file of the images; else NULL */
     int64_t n_classes;        /* targets are below this; tokens: the vocabulary, idx: largest label + 1 */
 };
 
@@ -83,14 +88,29 @@ weir_status weir_data_paths(const char *text, struct weir_arena *arena, const ch
 weir_status weir_data_open_tokens(const char *const *paths, int n_paths, enum weir_data_format format, int64_t seq_len,
                                   int64_t vocabulary, uint64_t seed, weir_data **data_out);
 
+/* The same, with texts as tokens of `encoder`: of every text (a plain file, a line of JSON Lines) exactly those that it makes of
+ * all of the text, and between two texts, of different files too, its end-of-text token where it has one.  The tokens of
+ * all files follow one another as if in one file, and lie in memory.  Files of tokens are read as they are.  A byte-order mark
+ * at the head of a file is no part of its text.
+ *
+ * WEIR_ERR_INVALID: a text that is no UTF-8 (names file, line and byte), ids of `encoder` that `vocabulary` has no room for.  What
+ * the encoder's functions return. */
+weir_status weir_data_open_texts(const char *const *paths, int n_paths, enum weir_data_format format, int64_t seq_len,
+                                 int64_t vocabulary, struct weir_data_encoder *encoder, uint64_t seed,
+                                 weir_data **data_out);
+
 /* Open one file as text, whatever its name, with a vocabulary of 256.  Fails as weir_data_open_tokens() does. */
 weir_status weir_data_open_text(const char *path, int64_t seq_len, uint64_t seed, weir_data **data_out);
 
-/* Open the images and labels of a directory; both are read into memory, one byte per pixel.
+/* Open the images and labels of a directory; both are read into memory, one byte per pixel.  Of several sets the one that is
+ * called train (train-images-idx3-ubyte and so on); other files, and damaged ones, are passed over.
  *
- * WEIR_ERR_IO: cannot be read.  WEIR_ERR_INVALID: not exactly one image and one label file, counts that differ, sizes
- * that do not fit together, a damaged or truncated file (the message names file and byte).  WEIR_ERR_NOMEM. */
+ * WEIR_ERR_IO: cannot be read.  WEIR_ERR_INVALID: no images or no labels, several of which none is called so, counts that
+ * differ, sizes that do not fit together, a damaged or truncated file (the message names file and byte).  WEIR_ERR_NOMEM. */
 weir_status weir_data_open_idx(const char *directory, uint64_t seed, weir_data **data_out);
+
+/* The same for the set beside it that is called t10k or test; *data_out is NULL where there is none. */
+weir_status weir_data_open_idx_test(const char *directory, uint64_t seed, weir_data **data_out);
 
 void weir_data_close(weir_data *data); /* NULL is fine */
 
@@ -120,8 +140,8 @@ weir_status weir_data_read(const weir_data *data, int64_t first, int n, void *in
 void weir_data_prefetch(const weir_data *data, int64_t first, int64_t n);
 
 /* A hash (XXH3) of what a run reads first: of the number of samples, and of samples from number 0 on, all of them or 32 MiB.  A
- * sample that cannot be read counts as such. */
-uint64_t weir_data_hash(const weir_data *data);
+ * sample with a token beyond the vocabulary counts as such.  WEIR_ERR_IO as above; WEIR_ERR_NOMEM. */
+weir_status weir_data_hash(const weir_data *data, uint64_t *hash_out);
 
 /* The sample that stands at `number`, in [0, n_samples).  `number` must not be negative. */
 int64_t weir_data_sample(const weir_data *data, int64_t number);

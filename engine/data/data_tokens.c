@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "engine/data/data_source.h"
+#include "engine/data/text_tokens.h"
 #include "engine/data/token_open.h"
 
 struct tokens_file {
@@ -107,10 +108,13 @@ static void tokens_close(struct weir_data *data)
 
 /* ---- opening ------------------------------------------------------------------------------------------------------- */
 
-static weir_status length_check(const struct weir_token_file *file, int64_t seq_len)
+static weir_status length_check(const struct weir_token_file *file, const char *tokenizer, int64_t seq_len)
 {
     if (file->n_tokens > seq_len)
         return WEIR_OK;
+    if (tokenizer)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has %lld tokens of tokenizer '%s', sequence length %lld needs at least %lld", file->disk.path,
+                         (long long)file->n_tokens, tokenizer, (long long)seq_len, (long long)seq_len + 1);
     if (file->is_text)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has %lld bytes, sequence length %lld needs at least %lld", file->disk.path,
                          (long long)file->n_tokens, (long long)seq_len, (long long)seq_len + 1);
@@ -144,26 +148,86 @@ static void info_add(struct weir_data_info *info, const struct weir_token_file *
     info->packed |= file->packed;
 }
 
-static weir_status files_open(struct tokens_data *tokens, const char *const *paths, int n_paths,
-                              enum weir_data_format format, int64_t seq_len, int64_t vocabulary)
+/* What a source is opened with. */
+struct request {
+    enum weir_data_format format;
+    int64_t seq_len, vocabulary;
+    struct weir_text_tokens texts; /* encoder NULL: tokens of texts are bytes */
+};
+
+/* With its tokens, unless it is a text that is encoded. */
+static weir_status file_open(struct request *r, const char *path, struct weir_token_file *file)
+{
+    const struct weir_data_encoder *encoder = r->texts.encoder;
+    bool perhaps = encoder && (encoder->encode || encoder->begin);
+    weir_status status = weir_token_file_open(path, r->format, !perhaps, r->vocabulary, file);
+    if (status || !perhaps || !file->is_text)
+        return status;
+    status = weir_text_tokens_begin(&r->texts, r->vocabulary);
+    if (!status && encoder->encode)
+        return WEIR_OK;
+    weir_token_file_close(file);
+    *file = (struct weir_token_file){0};
+    return status ? status : weir_token_file_open(path, r->format, true, r->vocabulary, file);
+}
+
+/* Its tokens are there.  What was made for another tokenizer mostly shows at once; every sample is checked when it is read. */
+static weir_status file_check(const struct request *r, const struct weir_token_file *file, const char *tokenizer)
+{
+    weir_status status = length_check(file, tokenizer, r->seq_len);
+    return status ? status : tokens_read(file, &(struct sample){0, r->seq_len, r->vocabulary, NULL, NULL});
+}
+
+static weir_status file_add(struct tokens_data *tokens, struct request *r, const char *path)
+{
+    int i = tokens->n_files;
+    struct weir_token_file *file = &tokens->files[i].file;
+    weir_status status = file_open(r, path, file);
+    if (status)
+        return status;
+    bool encoded = file->is_text && r->texts.encoder && r->texts.encoder->encode;
+    tokens->n_files = i + 1;
+    tokens->files[i].first_sample = tokens->base.info.n_samples;
+    status = encoded ? WEIR_OK : file_check(r, file, NULL);
+    if (!status)
+        status = company_check(tokens, i);
+    if (!status && encoded)
+        status = weir_text_tokens_add(&r->texts, path, file->format);
+    else if (!status)
+        info_add(&tokens->base.info, file, r->seq_len);
+    return status;
+}
+
+/* The first file of all stands for all of them: sample numbers of the others begin where the last one ends. */
+static weir_status texts_take(struct tokens_data *tokens, struct request *r)
+{
+    struct weir_token_file *file = &tokens->files[0].file;
+    struct weir_data_info *info = &tokens->base.info;
+    file->tokens = file->memory = r->texts.bytes;
+    file->n_tokens = (int64_t)r->texts.n;
+    file->n_documents = r->texts.n_documents;
+    file->type = WEIR_TOKEN_uint32;
+    file->width = 4;
+    file->is_text = false;
+    r->texts.bytes = NULL;
+    info->tokenizer = r->texts.encoder->name;
+    info->end = r->texts.encoder->end;
+    weir_status status = file_check(r, file, info->tokenizer);
+    if (status)
+        return status;
+    info_add(info, file, r->seq_len);
+    for (int i = 1; i < tokens->n_files; i++)
+        tokens->files[i].first_sample = info->n_samples;
+    return WEIR_OK;
+}
+
+static weir_status files_open(struct tokens_data *tokens, const char *const *paths, int n_paths, struct request *r)
 {
     weir_status status = weir_alloc((size_t)n_paths, sizeof *tokens->files, &tokens->files);
-    struct weir_data_info *info = &tokens->base.info;
-    for (int i = 0; i < n_paths && !status; i++) {
-        struct weir_token_file *file = &tokens->files[i].file;
-        status = weir_token_file_open(paths[i], format, vocabulary, file);
-        if (status)
-            break;
-        tokens->n_files = i + 1;
-        tokens->files[i].first_sample = info->n_samples;
-        info_add(info, file, seq_len);
-        status = length_check(file, seq_len);
-        if (!status)
-            status = company_check(tokens, i);
-        if (!status) /* what was made for another tokenizer mostly shows at once; every sample is checked when it is read */
-            status = tokens_read(file, &(struct sample){0, seq_len, vocabulary, NULL, NULL});
-    }
-    return status;
+    tokens->base.info.end = -1;
+    for (int i = 0; i < n_paths && !status; i++)
+        status = file_add(tokens, r, paths[i]);
+    return status || !r->texts.n_documents ? status : texts_take(tokens, r);
 }
 
 static weir_status numbers_check(int n_paths, int64_t seq_len, int64_t vocabulary)
@@ -178,16 +242,19 @@ static weir_status numbers_check(int n_paths, int64_t seq_len, int64_t vocabular
     return WEIR_OK;
 }
 
-weir_status weir_data_open_tokens(const char *const *paths, int n_paths, enum weir_data_format format, int64_t seq_len,
-                                  int64_t vocabulary, uint64_t seed, weir_data **data_out)
+weir_status weir_data_open_texts(const char *const *paths, int n_paths, enum weir_data_format format, int64_t seq_len,
+                                 int64_t vocabulary, struct weir_data_encoder *encoder, uint64_t seed,
+                                 weir_data **data_out)
 {
+    struct request request = {format, seq_len, vocabulary, {.encoder = encoder}};
     struct tokens_data *tokens;
     weir_status status = numbers_check(n_paths, seq_len, vocabulary);
     if (!status)
         status = weir_alloc(1, sizeof *tokens, &tokens);
     if (status)
         return status;
-    status = files_open(tokens, paths, n_paths, format, seq_len, vocabulary);
+    status = files_open(tokens, paths, n_paths, &request);
+    weir_free(request.texts.bytes);
     if (status) {
         tokens_close(&tokens->base);
         return status;
@@ -204,6 +271,12 @@ weir_status weir_data_open_tokens(const char *const *paths, int n_paths, enum we
                                       .close = tokens_close};
     *data_out = &tokens->base;
     return WEIR_OK;
+}
+
+weir_status weir_data_open_tokens(const char *const *paths, int n_paths, enum weir_data_format format, int64_t seq_len,
+                                  int64_t vocabulary, uint64_t seed, weir_data **data_out)
+{
+    return weir_data_open_texts(paths, n_paths, format, seq_len, vocabulary, NULL, seed, data_out);
 }
 
 weir_status weir_data_open_text(const char *path, int64_t seq_len, uint64_t seed, weir_data **data_out)

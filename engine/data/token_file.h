@@ -5,6 +5,7 @@
 #include <stdbool.h>
 
 #include "base/ranged_file.h"
+#include "engine/data/data_format.h"
 
 /* name, bytes of one token */
 #define WEIR_TOKEN_TABLE(X)                                                                                            \
@@ -17,12 +18,13 @@ enum weir_token_type { WEIR_TOKEN_TABLE(WEIR_TOKEN_ENUM) WEIR_TOKEN_TYPES };
 struct weir_token_file {
     struct weir_ranged_file disk;
     const char *kind;
+    enum weir_data_format format; /* never AUTO */
     bool is_text; /* tokens are the bytes of a text */
     bool packed;  /* the file is gzip */
     enum weir_token_type type;
     int width;                   /* bytes of one token */
     const unsigned char *tokens; /* n_tokens of `width` bytes each, little-endian, in memory; NULL: on disk */
-    int64_t n_tokens;            /* at least 1 */
+    int64_t n_tokens;            /* at least 1, but of a text that is a mark of byte order alone */
     int64_t n_documents;         /* 0: the file does not say */
     size_t first_byte;           /* of the tokens in the file, or in what was unpacked from it */
     unsigned char *memory;       /* `tokens` are here; NULL: they are on disk */

@@ -55,13 +55,19 @@ bool weir_token_lines_is(const struct weir_token_content *content)
     return is;
 }
 
-static weir_status line_refuse(const struct weir_token_content *content, int64_t number, const json_t *object,
-                               const json_error_t *error)
+weir_status weir_token_line_parse(const char *path, int64_t number, const char *line, size_t n, const char *field,
+                                  json_t **object_out)
 {
+    json_error_t error;
+    json_t *object = json_loadb(line, n, JSON_ALLOW_NUL, &error);
     if (!object)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' line %lld is no JSON: %s", content->path, (long long)number, error->text);
-    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' line %lld has no string 'text': JSON Lines are read from {\"text\": \"...\"}",
-                     content->path, (long long)number);
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' line %lld is no JSON: %s", path, (long long)number, error.text);
+    *object_out = object;
+    if (json_is_string(json_object_get(object, field)))
+        return WEIR_OK;
+    json_decref(object);
+    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' line %lld has no string '%s': JSON Lines are read from {\"%s\": \"...\"}", path,
+                     (long long)number, field, field);
 }
 
 struct texts {
@@ -88,10 +94,11 @@ static weir_status texts_read(const struct weir_token_content *content, struct t
     size_t n;
     weir_status status = WEIR_OK;
     while (!status && line_next(&lines, &line, &n)) {
-        json_error_t error;
-        json_t *object = json_loadb((const char *)line, n, JSON_ALLOW_NUL, &error);
-        const json_t *text = json_object_get(object, "text");
-        status = json_is_string(text) ? text_add(texts, text) : line_refuse(content, lines.number, object, &error);
+        json_t *object;
+        status = weir_token_line_parse(content->path, lines.number, (const char *)line, n, "text", &object);
+        if (status)
+            break;
+        status = text_add(texts, json_object_get(object, "text"));
         json_decref(object);
         ++*n_documents;
     }

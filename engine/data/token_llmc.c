@@ -1,7 +1,9 @@
 /* llm.c's token files: 256 int32 of header, then tokens (dev/data/data_common.py, write_datafile()). */
 #include "engine/data/token_formats.h"
 
-enum { HEADER_BYTES = 1024, VERSION_AT = 4, COUNT_AT = 8 };
+#include <string.h>
+
+enum { HEADER_BYTES = WEIR_LLMC_HEADER_BYTES, VERSION_AT = 4, COUNT_AT = 8 };
 
 static const struct format {
     const char *kind;
@@ -81,4 +83,19 @@ weir_status weir_token_llmc_read(const struct weir_token_content *content, struc
     file->kind = format->kind;
     weir_token_file_set(content, format->type, HEADER_BYTES, file);
     return WEIR_OK;
+}
+
+static void word_put(uint32_t word, unsigned char *to)
+{
+    for (int i = 0; i < 4; i++)
+        to[i] = (unsigned char)(word >> 8 * i);
+}
+
+void weir_token_llmc_header(enum weir_token_type type, uint32_t count, unsigned char header_out[WEIR_LLMC_HEADER_BYTES])
+{
+    const struct format *format = &formats[type == formats[0].type ? 0 : 1];
+    memset(header_out, 0, HEADER_BYTES);
+    word_put(format->magic, header_out);
+    word_put(format->version, header_out + VERSION_AT);
+    word_put(count, header_out + COUNT_AT);
 }

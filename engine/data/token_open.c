@@ -12,9 +12,10 @@ static const size_t MOST_UNPACKED = (size_t)8 << 30, HEAD = 1 << 17, JSON_HEAD =
 
 static weir_status text_read(const struct weir_token_content *content, struct weir_token_file *file)
 {
+    bool marked = content->n_head >= 3 && !memcmp(content->bytes, "\xef\xbb\xbf", 3); /* a byte-order mark */
     file->kind = "text";
     file->is_text = true;
-    weir_token_file_set(content, WEIR_TOKEN_uint8, 0, file);
+    weir_token_file_set(content, WEIR_TOKEN_uint8, marked ? 3 : 0, file);
     return WEIR_OK;
 }
 
@@ -51,6 +52,11 @@ static weir_status format_read(const struct weir_token_content *content, enum we
     default:
         return text_read(content, file);
     }
+}
+
+bool weir_token_format_is_text(enum weir_data_format format)
+{
+    return format == WEIR_DATA_FORMAT_TEXT || format == WEIR_DATA_FORMAT_JSONL;
 }
 
 /* ---- opening ------------------------------------------------------------------------------------------------------- */
@@ -116,19 +122,25 @@ static weir_status start_read(const struct weir_ranged_file *disk, struct weir_t
     return status;
 }
 
-static weir_status content_find(struct weir_token_content *content, enum weir_data_format format, unsigned char **head,
+static weir_status content_find(struct weir_token_content *content, enum weir_data_format format, bool texts, unsigned char **head,
                                 struct weir_token_file *file)
 {
     if (!content->n_bytes)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is empty: it has 0 bytes%s", content->path,
                          file->disk.n_bytes ? " when unpacked" : "");
     weir_status status = format == WEIR_DATA_FORMAT_AUTO ? weir_token_format_guess(content, &format) : WEIR_OK;
+    file->format = format;
+    if (!status && !texts && weir_token_format_is_text(format)) {
+        file->kind = format == WEIR_DATA_FORMAT_TEXT ? "text" : "JSON Lines";
+        file->is_text = true;
+        return WEIR_OK;
+    }
     if (!status && format == WEIR_DATA_FORMAT_JSONL && !content->whole)
         status = head_read(&file->disk, content->n_bytes, content, head);
     return status ? status : format_read(content, format, file);
 }
 
-static weir_status named_read(struct weir_token_file *file, enum weir_data_format format, char *name,
+static weir_status named_read(struct weir_token_file *file, enum weir_data_format format, bool texts, char *name,
                               struct weir_token_content *content)
 {
     unsigned char *memory = NULL, *head = NULL;
@@ -138,16 +150,16 @@ static weir_status named_read(struct weir_token_file *file, enum weir_data_forma
     file->packed = memory;
     content->whole = content->whole && (memory || format == WEIR_DATA_FORMAT_JSONL);
     if (!status)
-        status = content_find(content, format, &head, file);
+        status = content_find(content, format, texts, &head, file);
     weir_free(head);
-    if (!file->memory)
+    if (!file->memory && file->n_tokens)
         file->memory = memory;
     else
-        weir_free(memory); /* lines were taken out of it */
+        weir_free(memory); /* lines were taken out of it, or nothing was */
     return status;
 }
 
-static weir_status disk_read(struct weir_token_file *file, enum weir_data_format format, int64_t vocabulary)
+static weir_status disk_read(struct weir_token_file *file, enum weir_data_format format, bool texts, int64_t vocabulary)
 {
     char *name;
     weir_status status = weir_strdup(file->disk.path, &name);
@@ -155,19 +167,19 @@ static weir_status disk_read(struct weir_token_file *file, enum weir_data_format
         return status;
     struct weir_token_content content = {
         .path = file->disk.path, .name = name, .n_bytes = (size_t)file->disk.n_bytes, .vocabulary = vocabulary};
-    status = named_read(file, format, name, &content);
+    status = named_read(file, format, texts, name, &content);
     weir_free(name);
     return status;
 }
 
-weir_status weir_token_file_open(const char *path, enum weir_data_format format, int64_t vocabulary,
+weir_status weir_token_file_open(const char *path, enum weir_data_format format, bool texts, int64_t vocabulary,
                                  struct weir_token_file *file_out)
 {
     struct weir_token_file file = {0};
     weir_status status = weir_ranged_open(path, &file.disk);
     if (status)
         return status;
-    status = disk_read(&file, format, vocabulary);
+    status = disk_read(&file, format, texts, vocabulary);
     if (status)
         weir_token_file_close(&file);
     else

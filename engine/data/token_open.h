@@ -9,6 +9,8 @@
  *     u16       uint16                  any other *.bin                            uint16 to the end (nanoGPT)
  *     u32, i64  uint32, int64           never: they are named                      to the end
  *
+ * A byte-order mark at the head of a text is no part of it.
+ *
  * `auto` looks at the content first and at the name then, and refuses what it cannot tell: a .bin whose numbers make
  * sense as tokens of 2 and of 4 bytes, one that holds text, a "text" that is binary or UTF-16.  Files of other programs
  * (Parquet, zip, models, ...) are refused by name.  A gzip file is unpacked into memory and looked at in the same way; its
@@ -21,13 +23,17 @@
 #include "engine/data/data_format.h"
 #include "engine/data/token_file.h"
 
-/* Open `path` and find its format, unless `format` says it.  Reads headers, and of what has none the first 128 KiB, 1 MiB when
+/* Text and JSON Lines: tokens are bytes, unless somebody encodes them. */
+bool weir_token_format_is_text(enum weir_data_format format);
+
+/* Open `path` and find its format, unless `format` says it.  Without `texts` no tokens are read from a text, whose n_tokens
+ * is 0 then.  Reads headers, and of what has none the first 128 KiB, 1 MiB when
  * it starts as JSON.
  *
  * WEIR_ERR_IO: cannot be opened or read.  WEIR_ERR_INVALID: not a regular file, empty, of no format that is read or of
  * two, a header that is wrong or cut short, a size that is not what the header says, half a token at the end (names file and
  * byte).  WEIR_ERR_NOMEM.  On failure `file_out` is untouched. */
-weir_status weir_token_file_open(const char *path, enum weir_data_format format, int64_t vocabulary,
+weir_status weir_token_file_open(const char *path, enum weir_data_format format, bool texts, int64_t vocabulary,
                                  struct weir_token_file *file_out);
 
 void weir_token_file_close(struct weir_token_file *file); /* all zero bits are fine */

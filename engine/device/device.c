@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "kernels/cuda/cuda.h"
 #include "weir_libraries.h"
 
 const struct weir_device_kind *const weir_device_kinds[] = {
@@ -12,6 +13,35 @@ const struct weir_device_kind *const weir_device_kinds[] = {
 #endif
     NULL,
 };
+
+#if !(WEIR_HAVE_CUDA || defined(WEIR_CUDA_EMULATED))
+static const struct weir_op_kernels *cuda_sizes_of(const struct weir_op *op)
+{
+    return &op->cuda;
+}
+
+static const struct weir_device_kind cuda_sizes = {
+    .name = "cuda",
+    .summary = "NVIDIA GPUs, of which this build knows sizes alone",
+    .flags = WEIR_DEVICE_BF16 | WEIR_DEVICE_SIZES_ONLY,
+    .tensor_device = WEIR_DEVICE_TYPE_CUDA,
+    .kernels = cuda_sizes_of,
+    .context_bytes = WEIR_CUDA_WORKSPACE_BYTES,
+};
+
+weir_status weir_device_kind_plan(const char *name, const struct weir_device_kind **kind_out)
+{
+    if (strcmp(name, cuda_sizes.name) != 0)
+        return weir_device_kind_find(name, kind_out);
+    *kind_out = &cuda_sizes;
+    return WEIR_OK;
+}
+#else
+weir_status weir_device_kind_plan(const char *name, const struct weir_device_kind **kind_out)
+{
+    return weir_device_kind_find(name, kind_out);
+}
+#endif
 
 weir_status weir_device_kind_find(const char *name, const struct weir_device_kind **kind_out)
 {

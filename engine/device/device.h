@@ -53,6 +53,7 @@ enum weir_device_flags {
     WEIR_DEVICE_HOST_MEMORY = 1 << 0, /* device memory is host memory: the host may read and write it directly */
     WEIR_DEVICE_TASKS = 1 << 1,       /* run() works: host functions are executed in the order of the stream */
     WEIR_DEVICE_BF16 = 1 << 2,        /* kernels take bf16 tensors */
+    WEIR_DEVICE_SIZES_ONLY = 1 << 3,  /* not in this build: only what a run would take is known */
 };
 
 /* A host function that a stream runs (preparation, reductions of the optimizer).  May block only on its own work. */
@@ -159,6 +160,10 @@ extern const struct weir_device_kind weir_device_cuda; /* in builds with CUDA */
 /* The kind called `name`.  WEIR_ERR_USAGE: unknown (with a suggestion), or not in this build. */
 weir_status weir_device_kind_find(const char *name, const struct weir_device_kind **kind_out);
 
+/* The same for what is planned and not run: of a kind that is not in this build, what is known without it.  Such a kind has
+ * WEIR_DEVICE_SIZES_ONLY, and no functions but `kernels`. */
+weir_status weir_device_kind_plan(const char *name, const struct weir_device_kind **kind_out);
+
 /* Which devices `n_ranks` ranks use, from text as --device takes it:
  *     cpu, cuda            rank r on device r
  *     cuda:1               all ranks on device 1
@@ -168,6 +173,10 @@ weir_status weir_device_list(const char *text, int n_ranks, const struct weir_de
 
 /* The kind that such a text names, whatever its devices. */
 weir_status weir_device_list_kind(const char *text, const struct weir_device_kind **kind_out);
+
+/* Both for what is planned and not run. */
+weir_status weir_device_list_plan(const char *text, int n_ranks, const struct weir_device_kind **kind_out, int *indices_out);
+weir_status weir_device_list_kind_plan(const char *text, const struct weir_device_kind **kind_out);
 
 /* cpu: cores this process may use, and text about the machine for `weir info` ("2 cores, 1 NUMA node, AMD EPYC").  Both
  * read the machine's topology, which takes some milliseconds. */

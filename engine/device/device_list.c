@@ -34,11 +34,24 @@ static weir_status entry_read(const char **text, struct entry *entry)
     return WEIR_OK;
 }
 
-weir_status weir_device_list_kind(const char *text, const struct weir_device_kind **kind_out)
+/* weir_device_kind_find, or weir_device_kind_plan. */
+typedef weir_status (*kind_fn)(const char *name, const struct weir_device_kind **kind_out);
+
+static weir_status kind_read(const char *text, kind_fn find, const struct weir_device_kind **kind_out)
 {
     struct entry entry;
     weir_status status = entry_read(&text, &entry);
-    return status ? status : weir_device_kind_find(entry.kind, kind_out);
+    return status ? status : find(entry.kind, kind_out);
+}
+
+weir_status weir_device_list_kind(const char *text, const struct weir_device_kind **kind_out)
+{
+    return kind_read(text, weir_device_kind_find, kind_out);
+}
+
+weir_status weir_device_list_kind_plan(const char *text, const struct weir_device_kind **kind_out)
+{
+    return kind_read(text, weir_device_kind_plan, kind_out);
 }
 
 static weir_status entries_count(const char *text, int *n_out)
@@ -62,12 +75,13 @@ static weir_status entries_count(const char *text, int *n_out)
     return WEIR_OK;
 }
 
-weir_status weir_device_list(const char *text, int n_ranks, const struct weir_device_kind **kind_out, int *indices_out)
+static weir_status list_read(const char *text, int n_ranks, kind_fn find, const struct weir_device_kind **kind_out,
+                             int *indices_out)
 {
     int n = 0;
     struct entry entry;
     const struct weir_device_kind *kind;
-    weir_status status = weir_device_list_kind(text, &kind);
+    weir_status status = kind_read(text, find, &kind);
     if (!status)
         status = entries_count(text, &n);
     if (status)
@@ -83,4 +97,14 @@ weir_status weir_device_list(const char *text, int n_ranks, const struct weir_de
     if (!status)
         *kind_out = kind;
     return status;
+}
+
+weir_status weir_device_list(const char *text, int n_ranks, const struct weir_device_kind **kind_out, int *indices_out)
+{
+    return list_read(text, n_ranks, weir_device_kind_find, kind_out, indices_out);
+}
+
+weir_status weir_device_list_plan(const char *text, int n_ranks, const struct weir_device_kind **kind_out, int *indices_out)
+{
+    return list_read(text, n_ranks, weir_device_kind_plan, kind_out, indices_out);
 }

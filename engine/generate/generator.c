@@ -78,6 +78,8 @@ static weir_status runner_make(struct weir_generator *g, const struct weir_gener
         status = weir_build_generation(&config, &params, kind, &runner->arena, &runner->build);
     if (!status)
         status = weir_world_find(&runner->world, &runner->build.config, kind, 1);
+    if (!status)
+        status = weir_world_join(&runner->world, given->threads_per_rank, 0);
     return status ? status : weir_runner_open(runner);
 }
 

@@ -6,12 +6,30 @@
 #include "engine/program/recomputed.h"
 #include "partitioner/contiguous/chain.h"
 
+static weir_status dtype_check(const struct weir_engine_config *config, const struct weir_device_kind *kind)
+{
+    if (config->dtype == WEIR_COMPUTE_BF16 && !(kind->flags & WEIR_DEVICE_BF16))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "device '%s' has no bf16: use " WEIR_OPTION("dtype=f32"), kind->name);
+    return WEIR_OK;
+}
+
 weir_status weir_build_kind_find(const struct weir_engine_config *config, const struct weir_device_kind **kind_out)
 {
     const struct weir_device_kind *kind;
     weir_status status = weir_device_list_kind(config->device, &kind);
-    if (!status && config->dtype == WEIR_COMPUTE_BF16 && !(kind->flags & WEIR_DEVICE_BF16))
-        status = WEIR_FAIL(WEIR_ERR_USAGE, "device '%s' has no bf16: use " WEIR_OPTION("dtype=f32"), kind->name);
+    if (!status)
+        status = dtype_check(config, kind);
+    if (!status)
+        *kind_out = kind;
+    return status;
+}
+
+weir_status weir_build_kind_plan(const struct weir_engine_config *config, const struct weir_device_kind **kind_out)
+{
+    const struct weir_device_kind *kind;
+    weir_status status = weir_device_list_kind_plan(config->device, &kind);
+    if (!status)
+        status = dtype_check(config, kind);
     if (!status)
         *kind_out = kind;
     return status;
@@ -66,6 +84,7 @@ static struct weir_program_params params_of(const struct weir_build *b, const st
         .first_layer = b->first_layer,
         .n_threads = b->config.threads_per_rank,
         .kernels = b->kind->kernels,
+        .sizes_only = b->kind->flags & WEIR_DEVICE_SIZES_ONLY,
     };
 }
 

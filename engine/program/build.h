@@ -63,4 +63,7 @@ weir_status weir_build_generation(const struct weir_engine_config *config, const
 /* The device kind of the configuration.  WEIR_ERR_USAGE: unknown, or it lacks the dtype. */
 weir_status weir_build_kind_find(const struct weir_engine_config *config, const struct weir_device_kind **kind_out);
 
+/* The same for a build that is not run: any kind, in every build of the library (weir_device_kind_plan). */
+weir_status weir_build_kind_plan(const struct weir_engine_config *config, const struct weir_device_kind **kind_out);
+
 #endif

@@ -47,6 +47,8 @@ weir_status weir_engine_config_check(const struct weir_engine_config *config)
     if (config->device_memory < 0)
         return WEIR_FAIL(WEIR_ERR_USAGE, "device memory is %lld bytes, it must not be negative",
                          (long long)config->device_memory);
+    if (!(config->timeout >= 0 && config->timeout <= 1e6))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "timeout is %g s, it must be from 0 to 1000000", config->timeout);
     weir_status status = replicas_check(config);
     if (status)
         return status;

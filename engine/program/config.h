@@ -52,6 +52,7 @@ struct weir_engine_config {
     int64_t bucket_bytes;     /* gradients reduced together; 0: derived from the stage's size */
     bool snapshots;           /* checkpoints are written in the background, out of a copy of the state, which has a row in the
                                  memory table; messages say checkpoint_sync for its absence */
+    double timeout;           /* seconds after which a silent process or a call that does not return ends the run; 0: never */
     bool profiles;            /* weir_engine_op_times will be called: where the host only enqueues kernels, each call is
                                  timed by an event of the device before and after it; cpu times them anyway */
 };
@@ -59,7 +60,8 @@ struct weir_engine_config {
 #define WEIR_ENGINE_CONFIG_DEFAULT                                                                                     \
     {                                                                                                                  \
         .struct_bytes = sizeof(struct weir_engine_config), .device = "cpu", .threads_per_rank = 1,                     \
-        .optimizer = WEIR_OPTIMIZER_ADAMW, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .grad_clip = 1.0, .seed = 1       \
+        .optimizer = WEIR_OPTIMIZER_ADAMW, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .grad_clip = 1.0, .seed = 1,      \
+        .timeout = 60                                                                                                  \
     }
 
 #ifdef __cplusplus

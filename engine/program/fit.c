@@ -87,7 +87,7 @@ static weir_status trial_build(const struct advisor *a, const struct weir_fit_wa
 }
 
 /* What cannot be built does not fit either. */
-static bool way_fits(struct advisor *a, const struct weir_fit_way *way)
+static bool way_fits(struct advisor *a, struct weir_fit_way *way)
 {
     struct weir_arena arena = {0};
     struct weir_schedule schedule;
@@ -97,6 +97,8 @@ static bool way_fits(struct advisor *a, const struct weir_fit_way *way)
         struct need need = need_of(&trial, a->extra);
         size_t bytes = a->by_rank ? need.most : need.all;
         fit = need.most <= a->rank_cap && need.all <= a->free_bytes;
+        way->n_ranks = weir_build_n_ranks(&trial);
+        way->all = need.all;
         a->fit->least = bytes < a->fit->least ? bytes : a->fit->least;
     }
     weir_arena_release(&arena);
@@ -127,15 +129,18 @@ static bool kind_made(const struct weir_schedule_kind *kind, const struct weir_s
 }
 
 /* On few ranks several kinds make the same schedule, and any of them may have been asked for: all of them must fit. */
-static bool stages_fit(struct advisor *a, struct weir_fit_way way)
+static bool stages_fit(struct advisor *a, struct weir_fit_way *fitting)
 {
     bool some = false;
     for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind; kind++) {
         if (!kind_made(*kind, a->build->config.schedule))
             continue;
+        struct weir_fit_way way = *fitting;
         way.kind = *kind;
         if (!way_fits(a, &way))
             return false;
+        fitting->n_ranks = way.n_ranks;
+        fitting->all = way.all > fitting->all ? way.all : fitting->all;
         some = true;
     }
     return some;
@@ -148,7 +153,7 @@ static void stages_try(struct advisor *a, struct weir_fit_way way)
     for (int n = now->n_stages; n < most;) {
         n = 2 * n < most ? 2 * n : most;
         way.n_stages = n;
-        if (stages_fit(a, way)) {
+        if (stages_fit(a, &way)) {
             way_keep(a, &way);
             return;
         }
@@ -288,6 +293,17 @@ static void device_advise(struct advisor *a, const struct weir_extras *extras, i
     ways_find(a);
 }
 
+/* Where no change fits cap and machine: those that fit the cap, which other machines may have room for. */
+static void cap_advise(struct advisor *a)
+{
+    ways_find(a);
+    if (a->fit->n_ways || !a->by_rank || a->free_bytes == SIZE_MAX)
+        return;
+    a->free_bytes = SIZE_MAX;
+    a->fit->by_cap_alone = true;
+    ways_find(a);
+}
+
 struct weir_fit weir_fit_weigh(const struct weir_build *build, const struct weir_extras *extras,
                                const struct weir_resources *have)
 {
@@ -307,16 +323,16 @@ struct weir_fit weir_fit_weigh(const struct weir_build *build, const struct weir
         fit.least = a.by_rank ? need.most : need.all;
         for (int r = 0; r < build->program->n_ranks; r++)
             fit.n_over += weir_program_rank_bytes(build->program, r) + extra + copy_bytes(build, r) > fit.rank_cap;
-        ways_find(&a);
+        cap_advise(&a);
     }
     return fit;
 }
 
 /* ---- the refusal ---------------------------------------------------------------------------------------------------- */
 
-static void way_name(const struct weir_fit_way *way, struct weir_text *text)
+static void way_name(const struct weir_fit_way *way, int i, struct weir_text *text)
 {
-    weir_text_append(text, "%s", text->length ? ", or with" : "it fits with");
+    weir_text_append(text, "%s", i ? ", or with" : "it fits with");
     if (way->no_copy)
         weir_text_append(text, " " WEIR_OPTION("checkpoint_sync"));
     if (way->recompute)
@@ -335,6 +351,14 @@ static void way_name(const struct weir_fit_way *way, struct weir_text *text)
         weir_text_append(text, " " WEIR_OPTION("chunks=%d"), way->n_chunks);
 }
 
+/* " (8 ranks: 117.0 GiB together, device 'cpu' has 23.0 GiB free)" */
+static void together_name(const struct weir_build *build, const struct weir_fit *fit, const struct weir_fit_way *way,
+                          struct weir_text *text)
+{
+    weir_text_append(text, " (%d rank%s: %.1f GiB together, device '%s' has %.1f GiB free)", way->n_ranks,
+                     way->n_ranks == 1 ? "" : "s", (double)way->all / 0x1p30, build->kind->name, (double)fit->free_bytes / 0x1p30);
+}
+
 static void nothing_name(const struct weir_build *build, const struct weir_fit *fit, struct weir_text *text)
 {
     weir_text_append(text, "neither " WEIR_OPTION("recompute=full") ", %s%sa smaller " WEIR_OPTION("microbatch_size")
@@ -351,8 +375,13 @@ static void ways_name(const struct weir_build *build, const struct weir_fit *fit
         weir_text_append(text, "%s%s", fit->same_ranks ? "or " : stages ? "use more stages, " : "use ", build->smaller);
         return;
     }
-    for (int i = 0; i < fit->n_ways; i++)
-        way_name(&fit->ways[i], text);
+    if (fit->n_ways && fit->by_cap_alone)
+        weir_text_append(text, "nothing fits this machine too; by the cap alone ");
+    for (int i = 0; i < fit->n_ways; i++) {
+        way_name(&fit->ways[i], i, text);
+        if (fit->by_cap_alone)
+            together_name(build, fit, &fit->ways[i], text);
+    }
     if (!fit->n_ways)
         nothing_name(build, fit, text);
 }
@@ -382,7 +411,7 @@ static weir_status device_refuse(const struct weir_build *build, const struct we
 static weir_status total_refuse(const struct weir_build *build, const struct weir_fit *fit, const char *name, const char *ways)
 {
     if (fit->most > fit->rank_cap)
-        return WEIR_FAIL(WEIR_ERR_NOFIT, "%s, the cap is %zu, %d of %d ranks are over it: %s", name, fit->rank_cap,
+        return WEIR_FAIL(WEIR_ERR_NOFIT, "%s, the cap is %zu bytes, %d of %d ranks are over it: %s", name, fit->rank_cap,
                          fit->n_over, build->program->n_ranks, ways);
     return WEIR_FAIL(WEIR_ERR_NOFIT,
                      "the run needs %.1f MiB for %d ranks, device '%s' has %.1f MiB free; %s, more than any other: %s",

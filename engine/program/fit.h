@@ -7,7 +7,8 @@
  *
  * A verdict is data; weir_fit_refuse() words it.  It names only changes that were built and found to fit: for each of
  * recomputation, ZeRO-1, bf16, more stages, smaller micro-batches and another schedule the first value that does.  Where
- * none does alone, each is tried together with full recomputation.  Generation has its options named instead
+ * none does alone, each is tried together with full recomputation.  Where nothing fits both the cap and this machine, changes
+ * that fit the cap alone are named, with what all ranks need then.  Generation has its options named instead
  * (weir_build.smaller).  No device is asked: `have` says what there is. */
 #ifndef WEIR_ENGINE_PROGRAM_FIT_H
 #define WEIR_ENGINE_PROGRAM_FIT_H
@@ -22,6 +23,8 @@ struct weir_fit_way {
     int64_t microbatch_size;
     const struct weir_schedule_kind *kind;
     int n_chunks;
+    int n_ranks; /* of all replicas; and what they take together: */
+    size_t all;
 };
 
 enum { WEIR_FIT_WAYS = 8 };
@@ -39,6 +42,7 @@ struct weir_fit {
     size_t device_need, device_free, device_total;
 
     bool same_ranks;     /* more ranks would not help */
+    bool by_cap_alone;   /* the ways keep to the cap, but need more than free_bytes together: none does both */
     size_t least;        /* fewest bytes, of what is too much, of all that was tried */
     int n_ways;
     struct weir_fit_way ways[WEIR_FIT_WAYS];

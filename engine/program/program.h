@@ -268,6 +268,7 @@ struct weir_program_params {
     const int *first_layer;               /* [n_stages + 1]: the partition */
     int n_threads;                        /* per rank; decides the kernels' scratch */
     const struct weir_op_kernels *(*kernels)(const struct weir_op *op); /* the device's of a row; NULL: cpu */
+    bool sizes_only;                      /* the kernels are not there, only what they need: the program is not run */
     size_t state_floats;                  /* optimizer state per element: 0 sgd, 2 adamw */
     const bool *recompute;                /* [n_layers]: layers whose forward I and B replay; NULL: none */
     int n_sequences;                      /* generation: sequences that have a cache; else 0 */

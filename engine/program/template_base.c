@@ -76,6 +76,13 @@ static struct weir_tensor gradient_view(struct weir_shape *shape)
     return view;
 }
 
+/* Stands for a kernel of a device that this build does not have. */
+static weir_status kernel_absent(const struct weir_op_call *call, void *stream)
+{
+    (void)stream;
+    return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "operation '%s' has no kernel for this device in this build", call->op->name);
+}
+
 /* A call of `pass` of node n: shapes, parameters, and what the pass reads. */
 struct weir_step_call *weir_template_node_call(struct weir_template *t, struct weir_template_list *list, int n,
                                                enum weir_pass pass, unsigned needs)
@@ -85,6 +92,8 @@ struct weir_step_call *weir_template_node_call(struct weir_template *t, struct w
     struct weir_op_shapes *shapes = &t->c->shapes[n];
     struct weir_step_call *call = weir_template_call(t, list);
     call->fn = pass == WEIR_FORWARD ? k->forward : pass == WEIR_BACKWARD_INPUT ? k->backward_input : k->backward_weight;
+    if (!call->fn && t->c->params->sizes_only)
+        call->fn = kernel_absent;
     call->pass = pass;
     call->node = n;
     call->call.op = node->op;

@@ -40,7 +40,7 @@ struct weir_explanation {
 extern "C" {
 #endif
 
-/* All memory is the arena's.  WEIR_ERR_IO, WEIR_ERR_INVALID: no such file, or no trace of weir train. */
+/* All memory is the arena's.  WEIR_ERR_IO, WEIR_ERR_INVALID: no such file, or no trace of weir train (schedules/io/trace_file.h). */
 weir_status weir_explanation_load(const char *path, struct weir_arena *arena, struct weir_explanation *out);
 
 #ifdef __cplusplus

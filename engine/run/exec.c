@@ -124,11 +124,14 @@ static weir_status kernel_run(const struct weir_exec *exec, int stage, int mb, c
 {
     struct weir_op_call call;
     weir_call_bind(exec->rank, exec->run, stage, mb, t, &call);
+    struct weir_op_clock *clock = &exec->clocks[t->node * WEIR_PASSES + (int)t->pass];
     int64_t start = weir_clock_ns();
+    weir_call_begin(exec->rank->call, &clock->longest_ns, t->node, start);
     weir_status status = t->fn(&call, exec->rank->native);
+    int64_t took = weir_clock_ns() - start;
+    weir_call_end(exec->rank->call, &clock->longest_ns, took);
     if (exec->times_calls) {
-        struct weir_op_clock *clock = &exec->clocks[t->node * WEIR_PASSES + (int)t->pass];
-        clock->ns += weir_clock_ns() - start;
+        clock->ns += took;
         clock->calls++;
     }
     return status ? kernel_failed(exec, t, status) : WEIR_OK;
@@ -155,18 +158,23 @@ static weir_status action_run(const struct weir_exec *exec)
     return status;
 }
 
-weir_status weir_exec_body(const struct weir_exec *exec)
+weir_status weir_exec_body(struct weir_exec *exec)
 {
     const struct weir_runner *runner = exec->run->runner;
     if (exec->instr->kind == WEIR_INSTR_ACTION)
         return action_run(exec);
-    return runner->step_end(runner->step_end_context, exec->rank, exec->instr);
+    int64_t start = weir_clock_ns();
+    weir_call_begin(exec->rank->call, &exec->whole.longest_ns, -1, start);
+    weir_status status = runner->step_end(runner->step_end_context, exec->rank, exec->instr);
+    weir_call_end(exec->rank->call, &exec->whole.longest_ns, weir_clock_ns() - start);
+    return status;
 }
 
 weir_status weir_exec_fail(const struct weir_exec *exec, weir_status status)
 {
-    const struct weir_rank *rank = exec->rank;
+    struct weir_rank *rank = exec->rank;
     weir_runner_raise(exec->run->runner, WEIR_RUNNER_FAILED);
+    atomic_store(&rank->failed, (int)status);
     if (rank->machine->build->n_replicas > 1)
         weir_error_prefix(status, "replica %d, rank %d, %s: ", rank->replica, rank->index, exec->name);
     else
@@ -178,11 +186,16 @@ weir_status weir_exec_fail(const struct weir_exec *exec, weir_status status)
 weir_status weir_exec_run(void *argument)
 {
     struct weir_exec *exec = argument;
+    struct weir_rank *rank = exec->rank;
+    const struct weir_run *run = exec->run;
+    struct weir_flight_entry *entry =
+        weir_flight_begin(rank->flight, (int)(exec->instr - run->program->ranks[rank->index].instrs),
+                          run == &run->runner->guest, weir_step_block(rank)->values.step, rank->free_ns);
     weir_status status = weir_link_await(exec);
-    exec->start_ns = weir_clock_ns();
+    exec->start_ns = entry->start_ns = weir_clock_ns();
     if (!status)
         status = weir_exec_body(exec);
-    exec->end_ns = weir_clock_ns();
+    exec->end_ns = entry->end_ns = rank->free_ns = weir_clock_ns();
     if (!status)
         status = weir_link_passed(exec);
     return status ? weir_exec_fail(exec, status) : WEIR_OK;

@@ -9,7 +9,7 @@
 weir_status weir_exec_run(void *exec);
 
 /* Only the kernels. */
-weir_status weir_exec_body(const struct weir_exec *exec);
+weir_status weir_exec_body(struct weir_exec *exec);
 
 /* The instruction has failed: names it in the message, nobody updates, others are told.  Returns `status`. */
 weir_status weir_exec_fail(const struct weir_exec *exec, weir_status status);

@@ -159,13 +159,16 @@ weir_status weir_rank_copy(const struct weir_rank *rank, void *destination, cons
     return WEIR_OK;
 }
 
-/* With a device-side transport a wait may never end by itself: the peers are looked after meanwhile. */
+/* A wait may never end by itself: the ranks are looked after meanwhile.  A task that failed by a timeout has the status of a wait
+ * that takes long. */
 static weir_status rank_sync(const struct weir_rank *rank, const struct weir_machine_watch *watch)
 {
     for (;;) {
         weir_status status = rank->machine->kind->stream_sync(rank->stream, watch ? WEIR_MACHINE_LOOK_NS : -1);
         if (status != WEIR_ERR_TIMEOUT || !watch)
             return status;
+        if (atomic_load(&((struct weir_rank *)(uintptr_t)rank)->failed) == WEIR_ERR_TIMEOUT)
+            return rank->machine->kind->stream_sync(rank->stream, -1);
         status = watch->look(watch->context);
         if (status)
             return status;

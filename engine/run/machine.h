@@ -19,6 +19,7 @@
 #include "engine/device/device.h"
 #include "engine/program/build.h"
 #include "engine/program/extra_memory.h"
+#include "engine/run/pulse.h"
 
 struct weir_machine;
 
@@ -37,6 +38,10 @@ struct weir_rank {
     bool shared[WEIR_MEMORY_KINDS];   /* the block belongs to a link between processes */
     char *mirrors[WEIR_MEMORY_KINDS]; /* host memory of blocks that the host reads and writes each step; transfer.h */
     char *chunk;                      /* host memory that all other transfers go through, WEIR_TRANSFER_BYTES */
+    struct weir_flight *flight;     /* what it does, for others to see; NULL: of another host */
+    struct weir_call_watch *call;   /* the call that is under way */
+    int64_t free_ns;                /* end of its last instruction */
+    _Atomic int failed;             /* weir_status of an instruction that failed: what follows on its stream is skipped */
     double *partial_sums; /* NCCL only: this rank's addends for the global norm and losses; same layout as the norm part of
                              STEP, zero where another rank contributes */
 };

@@ -11,6 +11,7 @@
  * is: a kernel there may still wait for a peer that is gone. */
 #include "engine/run/runner.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/log.h"
@@ -181,6 +182,15 @@ static weir_status clocks_make(struct weir_runner *runner)
     return status;
 }
 
+static void flights_bind(struct weir_runner *runner)
+{
+    const struct weir_pulse *pulse = &runner->world.pulse;
+    for (int r = 0; r < runner->machine.n_ranks; r++) {
+        runner->machine.ranks[r].flight = pulse->flights[r];
+        runner->machine.ranks[r].call = &pulse->calls[r];
+    }
+}
+
 static weir_status machine_open(struct weir_runner *runner)
 {
     struct weir_machine_place place = {.first_here = runner->world.first_here, .end_here = runner->world.end_here,
@@ -190,6 +200,8 @@ static weir_status machine_open(struct weir_runner *runner)
                                                  &place.device_index);
     if (!status)
         status = weir_machine_open(&runner->machine, &runner->build, &place, &runner->arena);
+    if (!status)
+        flights_bind(runner);
     if (!status)
         status = clocks_make(runner);
     have.device_of = runner->machine.device_of;
@@ -234,6 +246,29 @@ static weir_status peaks_exchange(struct weir_runner *runner)
     return status || world->info->n_hosts == 1 ? status : weir_world_clock(&runner->world, all);
 }
 
+/* What a rank is at, as its flight has it.  `context` is the runner. */
+static void doing_describe(void *context, int r, char *text_out, size_t room)
+{
+    const struct weir_runner *runner = context;
+    const struct weir_flight *flight = runner->world.pulse.flights[r];
+    uint32_t n = atomic_load_explicit(&((struct weir_flight *)(uintptr_t)flight)->n, memory_order_acquire);
+    if (!n) {
+        snprintf(text_out, room, "its first step");
+        return;
+    }
+    struct weir_flight_entry entry = flight->entries[(n - 1) % WEIR_FLIGHT_ENTRIES];
+    const struct weir_run *run = entry.is_guest ? &runner->guest : &runner->main;
+    const char *name = run->execs[r][entry.instr].name;
+    const char *when = entry.end_ns ? "after " : "";
+    snprintf(text_out, room, "%s%s of %s %u", when, name, entry.is_guest ? "an evaluation after step" : "step", entry.step + 1u);
+}
+
+static const char *node_name(void *context, int node)
+{
+    const struct weir_runner *runner = context;
+    return runner->build.graph->nodes[node].name;
+}
+
 weir_status weir_runner_open(struct weir_runner *runner)
 {
     bool device_side = weir_world_is_device_side(&runner->world);
@@ -258,8 +293,12 @@ weir_status weir_runner_open(struct weir_runner *runner)
         status = run_open(&runner->main);
     if (!status && runner->guest.program)
         status = run_open(&runner->guest);
-    if (!status)
+    if (!status) {
+        runner->world.pulse.describe = doing_describe;
+        runner->world.pulse.node_name = node_name;
+        atomic_store_explicit(&runner->world.pulse.describe_context, runner, memory_order_release);
         status = ranks_prepare(runner);
+    }
     return status ? status : peaks_exchange(runner);
 }
 
@@ -276,8 +315,18 @@ static void streams_end(struct weir_runner *runner)
     weir_log(WEIR_LOG_WARN, "what waits on the device for a lost rank could not be ended: its memory is left as it is");
 }
 
+bool weir_runner_is_hung(const struct weir_runner *runner)
+{
+    const struct weir_pulse *pulse = &runner->world.pulse;
+    return weir_pulse_look((void *)(uintptr_t)pulse) && pulse->culprit >= pulse->first_here && pulse->culprit < pulse->end_here;
+}
+
 void weir_runner_close(struct weir_runner *runner)
 {
+    if (weir_runner_is_hung(runner)) {
+        weir_pulse_stop(&runner->world.pulse);
+        return;
+    }
     if (!weir_runner_is_ready(runner) && weir_world_is_device_side(&runner->world))
         streams_end(runner);
     bool stuck = weir_runner_state(runner) == WEIR_RUNNER_STUCK;
@@ -312,11 +361,21 @@ static weir_status values_set(struct weir_runner *runner, const struct weir_step
     return status;
 }
 
+/* Device-side transports are looked after too.  Of the others, the rank's thread does that. */
+static weir_status sync_look(void *context)
+{
+    struct weir_runner *runner = context;
+    weir_status status = WEIR_OK;
+    if (weir_world_is_device_side(&runner->world) && runner->main.link)
+        status = weir_link_look(runner);
+    return status ? status : weir_pulse_look(&runner->world.pulse);
+}
+
 static weir_status ranks_sync(struct weir_runner *runner)
 {
-    const struct weir_machine_watch watch = {weir_link_look, runner};
-    bool watched = weir_world_is_device_side(&runner->world) && runner->main.link;
-    return weir_machine_sync(&runner->machine, watched ? &watch : NULL);
+    const struct weir_machine_watch watch = {sync_look, runner};
+    bool has_limit = runner->world.pulse.timeout_ns || weir_world_is_device_side(&runner->world);
+    return weir_machine_sync(&runner->machine, has_limit ? &watch : NULL);
 }
 
 /* Wait for what was issued.  Peers wait for what was not: they are told first. */

@@ -40,6 +40,7 @@ struct weir_lane {
 
 struct weir_op_clock {
     int64_t calls, ns;
+    _Atomic int64_t longest_ns;
 };
 
 /* One instruction at run time: the argument of its task. */
@@ -50,6 +51,7 @@ struct weir_exec {
     struct weir_op_clock *clocks; /* the rank's */
     bool times_calls;             /* a call has run when its kernel returns: the clock is read around it */
     const char *name;
+    struct weir_op_clock whole; /* of an instruction that is no action: no clock of the rank's has it */
     int64_t start_ns, end_ns; /* of the last run, waits excluded */
     int64_t *calls_end_ns;    /* [n_calls] likewise, by marks; NULL: calls are not timed so */
 };
@@ -94,6 +96,9 @@ weir_status weir_runner_open(struct weir_runner *runner);
 
 /* Also a runner of which only build or world is there, or that is all zero. */
 void weir_runner_close(struct weir_runner *runner);
+
+/* A thread of this process does not return from a call: whatever it may touch stays, the runner too. */
+bool weir_runner_is_hung(const struct weir_runner *runner);
 
 /* Run a program once: `values` go to every rank's STEP first, `fetch` enqueues copies of results to the host behind the last
  * instructions.  After a failure the others are told and the runner has FAILED. */

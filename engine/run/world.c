@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "engine/device/placement/placement_cores.h"
 
-enum { CLOCK_ROUNDS = 5 };
+enum { CLOCK_ROUNDS = 5, FAR_TIMES = 10 }; /* FAR_TIMES: of the timeout, a wait for another host, which gives no sign of life */
 
 /* ---- joining ------------------------------------------------------------------------------------------------------- */
 
@@ -33,11 +33,13 @@ weir_status weir_world_find(struct weir_world *world, const struct weir_engine_c
     return WEIR_OK;
 }
 
-weir_status weir_world_join(struct weir_world *world, int n_threads)
+static weir_status transport_join(struct weir_world *world, int n_threads, int64_t timeout_ns)
 {
-    struct weir_transport_config config = {.n_threads = n_threads, .timeout_ns = WEIR_TRANSPORT_TIMEOUT_NS};
-    if (!world->transport)
-        return WEIR_OK;
+    struct weir_transport_config config = {.n_threads = n_threads,
+                                           .timeout_ns = timeout_ns > INT64_MAX / FAR_TIMES ? 0 : FAR_TIMES * timeout_ns,
+                                           .look = weir_pulse_look,
+                                           .look_context = &world->pulse,
+                                           .block_bytes = sizeof(struct weir_flight)};
     weir_status status = world->transport->open(&config, &world->handle);
     if (status)
         return status;
@@ -51,12 +53,53 @@ weir_status weir_world_join(struct weir_world *world, int n_threads)
     return WEIR_OK;
 }
 
+static struct weir_flight *flight_of(const struct weir_world *world, int rank)
+{
+    int n = world->grid.n_ranks;
+    return world->transport ? world->transport->block(world->handle, weir_world_process(world, rank / n, rank % n))
+                            : (struct weir_flight *)(void *)world->own_flights + rank;
+}
+
+static weir_status pulse_start(struct weir_world *world, int64_t timeout_ns)
+{
+    struct weir_pulse *pulse = &world->pulse;
+    size_t n = (size_t)(world->grid.n_ranks * world->grid.n_replicas);
+    weir_status status = weir_alloc(n, sizeof *pulse->flights, &pulse->flights);
+    if (!status)
+        status = weir_alloc(n, sizeof *pulse->calls, &pulse->calls);
+    if (!status)
+        status = weir_alloc(n, sizeof *pulse->sights, &pulse->sights);
+    if (!status && !world->transport)
+        status = weir_alloc(n, sizeof(struct weir_flight), &world->own_flights);
+    if (status)
+        return status;
+    for (size_t r = 0; r < n; r++)
+        pulse->flights[r] = flight_of(world, (int)r);
+    pulse->n_ranks = (int)n;
+    pulse->first_here = world->first_here;
+    pulse->end_here = world->end_here;
+    pulse->timeout_ns = timeout_ns;
+    return weir_pulse_start(pulse);
+}
+
+weir_status weir_world_join(struct weir_world *world, int n_threads, int64_t timeout_ns)
+{
+    weir_status status = world->transport ? transport_join(world, n_threads, timeout_ns) : WEIR_OK;
+    return status ? status : pulse_start(world, timeout_ns);
+}
+
 void weir_world_leave(struct weir_world *world)
 {
-    if (!world->handle)
-        return;
-    world->transport->close(world->handle);
+    weir_pulse_stop(&world->pulse);
+    if (world->handle)
+        world->transport->close(world->handle);
     world->handle = NULL;
+    weir_free(world->own_flights);
+    weir_free(world->pulse.sights);
+    weir_free(world->pulse.calls);
+    weir_free(world->pulse.flights);
+    world->pulse = (struct weir_pulse){0};
+    world->own_flights = NULL;
 }
 
 /* ---- who is where -------------------------------------------------------------------------------------------------- */

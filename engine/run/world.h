@@ -12,6 +12,7 @@
 #include "base/arena.h"
 #include "engine/device/placement/placement.h"
 #include "engine/program/config.h"
+#include "engine/run/pulse.h"
 #include "engine/transport/transport.h"
 
 struct weir_world {
@@ -21,14 +22,17 @@ struct weir_world {
     const struct weir_transport_info *info; /* NULL without a transport */
     int first_here, end_here; /* ranks of all replicas [first_here, end_here) live in this process */
     int64_t clock_ahead_ns;   /* of this host, compared to rank 0's */
+    struct weir_pulse pulse;  /* flights and calls of all ranks, by number: replica by replica */
+    char *own_flights;        /* without a transport: where the flights are */
 };
 
 /* The configuration's transport and order of processes.  WEIR_ERR_USAGE: unknown, or not one for such a device. */
 weir_status weir_world_find(struct weir_world *world, const struct weir_engine_config *config,
                             const struct weir_device_kind *kind, int n_replicas);
 
-/* Join the other processes, and find out who is where.  Blocks until all have come. */
-weir_status weir_world_join(struct weir_world *world, int n_threads);
+/* Join the other processes, find out who is where, and begin to watch them: nobody may be silent or stuck for `timeout_ns`
+ * (0: for ever).  Blocks until all have come. */
+weir_status weir_world_join(struct weir_world *world, int n_threads, int64_t timeout_ns);
 
 /* After everything else is closed. */
 void weir_world_leave(struct weir_world *world);

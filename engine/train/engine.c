@@ -3,6 +3,9 @@
 
 #include "base/alloc.h"
 #include "base/process.h"
+#include "engine/checkpoint/shared_folder.h"
+#include "engine/program/fit.h"
+#include "engine/program/memory_report_make.h"
 #include "weir_libraries.h"
 
 const char *weir_version(void)
@@ -45,7 +48,7 @@ static weir_status engine_start(weir_engine *engine, const struct weir_engine_co
     if (!status)
         status = weir_world_find(&runner->world, config, kind, n_replicas_of(config));
     if (!status)
-        status = weir_world_join(&runner->world, config->threads_per_rank);
+        status = weir_world_join(&runner->world, config->threads_per_rank, (int64_t)(config->timeout * 1e9));
     if (!status)
         status = weir_build_training(config, kind, &runner->arena, &runner->build);
     if (!status)
@@ -82,53 +85,81 @@ void weir_engine_close(weir_engine *engine)
 {
     if (!engine || weir_engine_here(engine)) /* a child leaves its parent's engine alone */
         return;
+    bool hung = weir_runner_is_hung(&engine->runner);
     weir_saver_close(engine->saver);
-    weir_folder_unlock(engine);
+    weir_shared_folder_unlock(&engine->folder_lock);
     weir_runner_close(&engine->runner);
-    weir_free(engine);
+    if (!hung)
+        weir_free(engine);
 }
 
 /* ---- preview ------------------------------------------------------------------------------------------------------- */
 
 static weir_status preview_extras(const struct weir_build *build, const struct weir_world *world, struct weir_arena *arena,
-                                  struct weir_extras *extras_out)
+                                  struct weir_resources *have_out, struct weir_extras *extras_out)
 {
     const struct weir_device_kind *kind;
     int *device_of, n = weir_build_n_ranks(build);
     weir_status status = weir_arena_alloc(arena, (size_t)n, sizeof *device_of, &device_of);
     if (!status)
-        status = weir_device_list(build->config.device, n, &kind, device_of);
+        status = weir_device_list_plan(build->config.device, n, &kind, device_of);
     for (int r = 0; r < n && !status && world->transport; r++)
         device_of[r] = WEIR_DEVICE_ELSEWHERE; /* every process finds its own */
-    const struct weir_resources have = {.device_of = device_of, .host_free = SIZE_MAX};
+    *have_out = (struct weir_resources){.device_of = device_of, .host_free = SIZE_MAX};
     if (!status)
-        status = weir_extras_make(build, &have, arena, extras_out);
+        status = weir_extras_make(build, have_out, arena, extras_out);
     for (int r = 0; r < n && !status && weir_world_is_device_side(world); r++)
         status = weir_extra_add(extras_out, arena, &(struct weir_extra){.what = "buffers and mirrors of the transport",
                                                                         .rank = r, .device = WEIR_DEVICE_ELSEWHERE});
     return status;
 }
 
-weir_status weir_engine_preview(const struct weir_engine_config *config, FILE *memory_out, FILE *program_out)
-{
-    struct weir_arena arena = {0};
+/* A run that is only looked at. */
+struct preview {
     struct weir_build build;
-    struct weir_world world;
     struct weir_extras extras;
+    struct weir_resources have;
+};
+
+static weir_status preview_make(const struct weir_engine_config *config, struct weir_arena *arena, struct preview *p)
+{
+    struct weir_world world;
     const struct weir_device_kind *kind;
     weir_status status = weir_engine_config_check(config);
     if (!status)
-        status = weir_build_kind_find(config, &kind);
+        status = weir_build_kind_plan(config, &kind);
     if (!status)
         status = weir_world_find(&world, config, kind, n_replicas_of(config));
     if (!status)
-        status = weir_build_training(config, kind, &arena, &build);
-    if (!status)
-        status = preview_extras(&build, &world, &arena, &extras);
+        status = weir_build_training(config, kind, arena, &p->build);
+    return status ? status : preview_extras(&p->build, &world, arena, &p->have, &p->extras);
+}
+
+weir_status weir_engine_preview(const struct weir_engine_config *config, FILE *memory_out, FILE *program_out)
+{
+    struct weir_arena arena = {0};
+    struct preview p;
+    weir_status status = preview_make(config, &arena, &p);
     if (!status && memory_out)
-        weir_memory_print(&build, &extras, memory_out);
+        weir_memory_print(&p.build, &p.extras, memory_out);
     if (!status && program_out)
-        weir_program_dump(build.program, program_out);
+        weir_program_dump(p.build.program, program_out);
     weir_arena_release(&arena);
+    return status;
+}
+
+weir_status weir_engine_memory(const struct weir_engine_config *config, struct weir_arena *arena,
+                               struct weir_memory_report *report_out)
+{
+    struct weir_arena work = {0};
+    struct preview p;
+    weir_status status = preview_make(config, &work, &p);
+    if (!status)
+        status = weir_memory_report_make(&p.build, &p.extras, arena, report_out);
+    if (!status && !report_out->fits) {
+        struct weir_fit fit = weir_fit_weigh(&p.build, &p.extras, &p.have);
+        status = fit.fits ? WEIR_OK : weir_fit_refuse(&p.build, &fit);
+    }
+    weir_arena_release(&work);
     return status;
 }

@@ -1,6 +1,4 @@
 /* Checkpoints of an engine: the public functions. */
-#include <unistd.h>
-
 #include "engine/checkpoint/runner_state.h"
 #include "engine/checkpoint/shared_folder.h"
 #include "engine/train/saver.h"
@@ -56,15 +54,8 @@ weir_status weir_engine_save_check(weir_engine *engine, const char *dir)
     weir_status status = weir_engine_here(engine);
     if (status)
         return status;
-    weir_folder_unlock(engine);
+    weir_shared_folder_unlock(&engine->folder_lock);
     return weir_shared_folder_check(&engine->runner.world, dir, &engine->folder_lock);
-}
-
-void weir_folder_unlock(weir_engine *engine)
-{
-    if (engine->folder_lock >= 0)
-        close(engine->folder_lock);
-    engine->folder_lock = -1;
 }
 
 weir_status weir_engine_newest(weir_engine *engine, const char *dir, weir_checkpoint_said_fn said, void *context,

@@ -37,9 +37,6 @@ struct weir_engine {
 /* WEIR_ERR_INVALID in a child after fork(): the blocks may be shared with the parent, which still runs. */
 weir_status weir_engine_here(const weir_engine *engine);
 
-/* Let other runs into the folder of checkpoints (save.c). */
-void weir_folder_unlock(weir_engine *engine);
-
 /* Wait for a checkpoint that is being written, and forget it; NULL is fine (saver.c). */
 void weir_saver_close(struct weir_saver *saver);
 

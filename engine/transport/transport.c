@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "engine/transport/bootstrap/weir_launch.h"
 #include "engine/transport/bootstrap/launcher.h"
 #include "weir_libraries.h"
 
@@ -20,6 +21,7 @@ static const struct weir_transport_kind local = {
 
 const struct weir_transport_kind *const weir_transport_kinds[] = {
     &local,
+    &weir_transport_shm,
 #if WEIR_HAVE_MPI
     &weir_transport_mpi,
 #endif
@@ -33,7 +35,7 @@ static const char mpi_missing[] = "this build of Weir has no MPI: build it with 
 
 weir_status weir_transport_find(const char *name, const struct weir_transport_kind **kind_out)
 {
-    static const char *const known[] = {"local", "mpi", "nccl", NULL};
+    static const char *const known[] = {"local", "shm", "mpi", "nccl", NULL};
     for (const struct weir_transport_kind *const *kind = weir_transport_kinds; *kind; kind++)
         if (!strcmp((*kind)->name, name ? name : local.name)) {
             *kind_out = *kind;
@@ -53,15 +55,16 @@ weir_status weir_transport_launched(const char *device, const char **name_out)
     const struct weir_device_kind *kind;
     weir_status status = weir_launcher_detect((const char *const *)environ, &launcher);
     if (!status)
-        status = weir_device_list_kind(device, &kind);
+        status = weir_device_list_kind_plan(device, &kind); /* of a run that may only be printed */
     if (status)
         return status;
-    bool several = weir_launcher_started(&launcher) > 1;
-    if (several && !WEIR_HAVE_MPI)
+    bool several = weir_launcher_started(&launcher) > 1, on_host = kind->flags & WEIR_DEVICE_HOST_MEMORY;
+    bool by_weir = weir_launch_is_process();
+    if (several && !WEIR_HAVE_MPI && !(by_weir && on_host))
         return WEIR_FAIL(WEIR_ERR_USAGE,
-                         "%s=%s says that a launcher started several processes, but %s; start one process, or give "
+                         "%s=%s says that a launcher started several processes, but %s; start them with 'weir launch', or give "
                          WEIR_OPTION("transport=local") " to run each alone",
                          launcher.size_variable, getenv(launcher.size_variable), mpi_missing);
-    *name_out = !several ? local.name : kind->flags & WEIR_DEVICE_HOST_MEMORY ? "mpi" : "nccl";
+    *name_out = !several && !by_weir ? local.name : !on_host ? "nccl" : by_weir ? "shm" : "mpi";
     return WEIR_OK;
 }

@@ -79,7 +79,12 @@ enum { WEIR_EXCHANGE_MAX = 512 }; /* bytes that each process can give to an exch
 
 struct weir_transport_config {
     int n_threads;      /* with which each process computes: decides whether waits spin before they sleep */
-    int64_t timeout_ns; /* of one wait; > 0 */
+    int64_t timeout_ns; /* of one wait; 0: none.  With `look` it holds only where there are several hosts */
+
+    /* Asked at every look after the peers; what is not WEIR_OK ends the wait.  NULL: nobody. */
+    weir_status (*look)(void *context);
+    void *look_context;
+    size_t block_bytes; /* of memory that every process has for itself and those of its host see; zeroed */
 };
 
 struct weir_transport_info {
@@ -164,6 +169,9 @@ struct weir_transport_kind {
      * the process that failed first is the first to end.  NULL is fine. */
     void (*close)(weir_transport *transport);
 
+    /* The block of `rank`, 64-byte aligned; NULL: on another host.  There until close. */
+    void *(*block)(const weir_transport *transport, int rank);
+
     /* Every process gives `bytes` (at most WEIR_EXCHANGE_MAX) and gets those of all, rank by rank.  Nobody returns before
      * all have called; 0 bytes make a barrier. */
     weir_status (*exchange)(weir_transport *transport, const void *mine, size_t bytes, void *all_out);
@@ -220,6 +228,7 @@ extern "C" {
 #endif
 
 extern const struct weir_transport_kind *const weir_transport_kinds[]; /* ends with NULL */
+extern const struct weir_transport_kind weir_transport_shm;            /* processes that `weir launch` started */
 extern const struct weir_transport_kind weir_transport_mpi;            /* in builds with MPI */
 extern const struct weir_transport_kind weir_transport_nccl;           /* in builds with MPI, CUDA and NCCL */
 

@@ -20,7 +20,7 @@
  *   - tensors are f32, or bf16 (DLPack code 4, 16 bits): then inputs, outputs, parameters, d_output, d_inputs and addends
  *     all are, while d_params, saved and scratch stay f32 and losses f64.
  *
- * A build without CUDA has none of this and op.cuda.forward == NULL in every row.  tests/stand_ins/cuda_on_cpu runs these kernels on
+ * A build without CUDA has only the sizes of scratch, and op.cuda.forward == NULL in every row.  tests/stand_ins/cuda_on_cpu runs these kernels on
  * the processor; docs/gpu-results.md says what has run where. */
 #ifndef WEIR_KERNELS_CUDA_CUDA_H
 #define WEIR_KERNELS_CUDA_CUDA_H

@@ -42,12 +42,6 @@ static struct parts parts_of(const struct weir_op_call *call, const struct weir_
     return parts;
 }
 
-size_t weir_cuda_attention_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
-{
-    (void)n_threads;
-    return pass == WEIR_BACKWARD_INPUT ? shapes->saved_bytes : 0;
-}
-
 weir_status weir_cuda_attention_forward(const struct weir_op_call *call, void *stream)
 {
     const struct weir_tensor *x = &call->inputs[0];

@@ -3,14 +3,6 @@
 
 #include "kernels/cuda/cuda_call.h"
 
-size_t weir_cuda_attention_cached_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
-{
-    (void)pass;
-    (void)n_threads;
-    int64_t heads = shapes->attr->n_heads, width = shapes->output.dims[2] / heads;
-    return (size_t)weir_cached_floats(shapes->output.dims[1], heads, width, shapes->attr->n_positions) * sizeof(float);
-}
-
 static struct weir_cuda_cached_attention sizes_of(const struct weir_op_call *call)
 {
     int64_t heads = call->attr->n_heads, kv_heads = call->attr->kv_heads ? call->attr->kv_heads : heads;

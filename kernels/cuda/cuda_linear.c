@@ -23,15 +23,6 @@ static struct weir_cuda_product product_of(const struct weir_op_call *call, enum
     return p;
 }
 
-size_t weir_cuda_linear_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
-{
-    (void)n_threads;
-    int64_t out = shapes->attr->out_features, rows = weir_shape_elements(&shapes->output) / out;
-    if (pass != WEIR_BACKWARD_WEIGHT || shapes->n_params < 2)
-        return 0;
-    return (size_t)(weir_column_partials(rows) * out) * sizeof(float);
-}
-
 weir_status weir_cuda_linear_forward(const struct weir_op_call *call, void *stream)
 {
     const struct weir_cuda_product p = product_of(call, WEIR_FORWARD);

@@ -1,14 +1,6 @@
 /* cross_entropy and mse on CUDA.  scratch: one double per row. */
 #include "kernels/cuda/cuda_call.h"
 
-size_t weir_cuda_loss_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
-{
-    (void)n_threads;
-    const struct weir_shape *x = &shapes->inputs[0];
-    int64_t rows = weir_shape_elements(x) / x->dims[x->n_dims - 1];
-    return pass == WEIR_FORWARD ? (size_t)rows * sizeof(double) : 0;
-}
-
 weir_status weir_cuda_cross_entropy_forward(const struct weir_op_call *call, void *stream)
 {
     const struct weir_tensor *x = &call->inputs[0];

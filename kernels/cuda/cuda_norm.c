@@ -1,14 +1,6 @@
 /* layer_norm and rms_norm on CUDA. */
 #include "kernels/cuda/cuda_call.h"
 
-size_t weir_cuda_norm_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
-{
-    (void)n_threads;
-    const struct weir_shape *x = &shapes->inputs[0];
-    int64_t columns = x->dims[x->n_dims - 1], rows = weir_shape_elements(x) / columns;
-    return pass == WEIR_BACKWARD_WEIGHT ? (size_t)(weir_column_partials(rows) * columns) * sizeof(float) : 0;
-}
-
 static weir_status forward(const struct weir_op_call *call, bool centred, void *stream)
 {
     const struct weir_tensor *x = &call->inputs[0];

@@ -1,13 +1,6 @@
 /* rope on CUDA. */
 #include "kernels/cuda/cuda_call.h"
 
-size_t weir_cuda_rope_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
-{
-    (void)n_threads;
-    const int64_t *dims = shapes->inputs[0].dims;
-    return pass == WEIR_BACKWARD_WEIGHT ? 0 : (size_t)(dims[1] * (dims[2] / shapes->attr->n_heads)) * sizeof(float);
-}
-
 static weir_status turn(const struct weir_op_call *call, bool back, const struct weir_tensor *x, const void *addend,
                         void *y, void *stream)
 {

@@ -1,5 +1,5 @@
 /* The kernels of the built-in rows on CUDA (op.h has the contract of each pass, cuda.h the rules), and the macro by which a
- * row names them: nothing is named in builds without CUDA, so that those need none.  The prepare of all of them is one. */
+ * row names them: builds without CUDA have the sizes of their scratch alone (cuda_sizes.c).  The prepare of all of them is one. */
 #ifndef WEIR_KERNELS_CUDA_CUDA_ROWS_H
 #define WEIR_KERNELS_CUDA_CUDA_ROWS_H
 
@@ -10,7 +10,7 @@
 #if WEIR_HAVE_CUDA || defined(WEIR_CUDA_EMULATED)
 #define WEIR_CUDA_ROW(...) {__VA_ARGS__, weir_cuda_row_prepare}
 #else
-#define WEIR_CUDA_ROW(...) {NULL, NULL, NULL, NULL, NULL}
+#define WEIR_CUDA_ROW(forward, input, weight, scratch) {NULL, NULL, NULL, scratch, NULL}
 #endif
 
 /* cuda_load.c: run the pass, so that what it launches is loaded. */

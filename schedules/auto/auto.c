@@ -245,8 +245,8 @@ static weir_status result_give(struct maker *k, struct weir_arena *arena, struct
 {
     if (!k->trial.best.n_ranks)
         return WEIR_FAIL(WEIR_ERR_INVALID,
-                         "no schedule was found that fits the memory cap: the leanest takes %.4g times as much",
-                         k->trial.least_over);
+                         "no schedule was found that fits the memory cap: the leanest takes %.4g times as much, use a "
+                         "greater " WEIR_OPTION("memory-cap"), k->trial.least_over);
     k->result.value = k->trial.value;
     k->result.n_tried = k->trial.n_tried;
     weir_status status = weir_trial_copy(&k->trial.best, arena, &k->result.schedule, NULL);

@@ -39,10 +39,11 @@ struct weir_scan {
     int *rank_reduces;            /* [n_ranks]: REDUCE_GRAD actions */
     size_t n_compute;             /* F, I, W and B in all lists */
     size_t n_waits;               /* WAIT actions in all lists */
-    const int32_t *const *cells;  /* [n_ranks][n_actions] cell numbers of the file, or NULL */
+    const int32_t *const *cells;  /* [n_ranks][n_actions] cell numbers of the file; NULL, also of a rank: none is blank */
 };
 
-/* Scan `schedule`; everything found lives in `arena`.  `cells` gives the cell numbers for messages, or is NULL.
+/* Scan `schedule`; everything found lives in `arena`.  `cells` gives the cell numbers for messages; NULL, also for a rank, when no
+ * cell is blank.
  * WEIR_ERR_INVALID names row, cell and reason; WEIR_ERR_NOMEM. */
 weir_status weir_scan_build(const struct weir_schedule *schedule, const int32_t *const *cells, struct weir_arena *arena,
                             struct weir_scan *scan_out);

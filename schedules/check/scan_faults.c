@@ -7,7 +7,7 @@ const char *weir_scan_place(const struct weir_scan *scan, int rank, size_t index
 {
     long cell = 1;
     const struct weir_action *list = scan->schedule->ranks[rank].actions;
-    if (scan->cells)
+    if (scan->cells && scan->cells[rank])
         cell = scan->cells[rank][index];
     else
         for (size_t i = 0; i < index; i++)

@@ -12,7 +12,7 @@
 #include "base/alloc.h"
 #include "schedules/draw/draw_parts.h"
 
-enum { LABEL = 24 };
+enum { LABEL = 24, BEFORE_CAUSES = 38 };
 
 struct cell {
     char letter;
@@ -136,26 +136,31 @@ static const char *spaced(const char *unit, char text[16])
     return text;
 }
 
+/* In one line where there is room. */
 static void head_print(const struct canvas *c, const struct weir_timeline *t)
 {
-    char unit[16];
-    weir_text_append(c->text, "%s\n", t->title);
-    weir_text_append(c->text, "makespan %.6g%s, bubble %.1f %%, span %.1f %%, idle %.1f %%; a column is %.3g%s\n",
-                     t->length, spaced(t->unit, unit), 100 * t->bubble, 100 * t->bubble_span, 100 * t->idle_mean,
-                     (c->part.to - c->part.from) / c->width, unit);
+    enum { LONGEST = 200 };
+    char unit[16], words[LONGEST], column[64];
+    int n = snprintf(words, sizeof words, "makespan %.6g%s, bubble %.1f %%, span %.1f %%, idle %.1f %%", t->length, spaced(t->unit, unit),
+                     100 * t->bubble, 100 * t->bubble_span, 100 * t->idle_mean);
+    n += snprintf(column, sizeof column, "a column is %.3g%s", (c->part.to - c->part.from) / c->width, unit);
+    weir_text_append(c->text, "%s\n%s%s%s\n", t->title, words, n + 2 <= c->margin + c->width ? "; " : "\n", column);
 }
 
 /* ---- why ranks waited ---------------------------------------------------------------------------------------------- */
 
-/* The two that took longest. */
-static void causes_print(struct weir_text *text, const struct weir_timeline_rank *rank, double last_of_all)
+/* The two that took longest, or the one, as there is room. */
+static void causes_print(struct weir_text *text, const struct weir_timeline_rank *rank, double last_of_all, int room)
 {
     struct weir_draw_cause causes[WEIR_DRAW_CAUSES];
     int n = weir_draw_causes(rank, last_of_all, causes);
     for (int i = 0; i < n && i < 2; i++) {
-        weir_text_append(text, "%s%s %.4g", i ? ", " : "", causes[i].name, causes[i].time);
+        char words[64], peer[24] = "";
         if (causes[i].peer >= 0)
-            weir_text_append(text, " (rank %d)", causes[i].peer);
+            snprintf(peer, sizeof peer, " (rank %d)", causes[i].peer);
+        room -= snprintf(words, sizeof words, "%s%.24s %.4g%s", i ? ", " : "", causes[i].name, causes[i].time, peer);
+        if (room >= 0 || !i)
+            weir_text_append(text, "%s", words);
     }
 }
 
@@ -166,7 +171,7 @@ static void table_print(const struct canvas *c, const struct weir_timeline *t)
     for (int r = 0; r < t->n_ranks; r++) {
         const struct weir_timeline_rank *rank = &t->ranks[r];
         weir_text_append(c->text, "%6d %9.5g %9.5g %9.5g  ", r, rank->busy, t->length - rank->busy, rank->peak);
-        causes_print(c->text, rank, last);
+        causes_print(c->text, rank, last, c->margin + c->width - BEFORE_CAUSES);
         weir_text_append(c->text, "\n");
     }
 }

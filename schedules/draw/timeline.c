@@ -22,13 +22,13 @@ const char *weir_timeline_name(const struct weir_timeline_event *event, char tex
     char first[WEIR_ACTION_TEXT], second[WEIR_ACTION_TEXT];
     if (event->name)
         return event->name;
-    struct weir_action action = {event->stage, event->mb, types[event->kind], 0, 0};
+    struct weir_action action = {event->stage, event->mb, types[event->kind], 0};
     weir_action_str(&action, first);
     if (event->kind != WEIR_TIMELINE_OVERLAP) {
         snprintf(text, WEIR_TIMELINE_NAME, "%s", first);
         return text;
     }
-    action = (struct weir_action){event->partner_stage, event->partner_mb, WEIR_B, 0, 0};
+    action = (struct weir_action){event->partner_stage, event->partner_mb, WEIR_B, 0};
     snprintf(text, WEIR_TIMELINE_NAME, "%s & %s", first, weir_action_str(&action, second));
     return text;
 }

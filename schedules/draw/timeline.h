@@ -1,6 +1,6 @@
 /* Timelines: who did what when, and pictures of it as text, SVG and HTML.
  *
- * A timeline is made from a simulation:
+ * A timeline is made from a simulation, or from a trace:
  *
  *     rank 0   [0F0][0F1]/////////////[0B0][0F2]      [] event    / wait: start, made, end, cause, who was awaited
  *       held   __▁▁▁▁▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▂▁▁▁▁▂▂     levels: what the rank holds from a time on
@@ -19,6 +19,7 @@
 #define WEIR_SCHEDULES_DRAW_TIMELINE_H
 
 #include "base/text.h"
+#include "schedules/io/trace_file.h"
 #include "schedules/simulate/simulate.h"
 
 enum weir_timeline_kind {
@@ -99,6 +100,11 @@ extern "C" {
 weir_status weir_timeline_simulated(const struct weir_simulation *simulation, const struct weir_schedule_costs *costs,
                                     const char *title, const char *unit, struct weir_arena *arena,
                                     struct weir_timeline *out);
+
+/* One step of a trace.  The title is copied, other strings stay the trace's; all else lives in `arena`.  What ranks hold is counted:
+ * activations of stages.  WEIR_ERR_USAGE: there is no such step.  WEIR_ERR_NOMEM. */
+weir_status weir_timeline_traced(const struct weir_traced *trace, int64_t step, const char *title, struct weir_arena *arena,
+                                 struct weir_timeline *out);
 
 /* "2F3", "2F3 & 4B1", "update". */
 enum { WEIR_TIMELINE_NAME = 2 * WEIR_ACTION_TEXT };

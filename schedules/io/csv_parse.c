@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/large.h"
 #include "base/text.h"
 #include "schedules/check/scan.h"
 #include "schedules/io/csv_cells.h"
@@ -23,12 +24,21 @@ struct parser {
     struct weir_csv_cells cells_left;
     enum weir_csv_dialect dialect;
     int row, cell;               /* counted from 1 */
-    struct weir_action *actions; /* of all rows, one after the other */
-    int32_t *cells;
+    struct weir_action *actions; /* of the row at hand */
+    int32_t *cells;              /* where each stands in the row */
     size_t n_actions, actions_capacity, cells_capacity;
-    size_t *row_ends;
+    struct row *rows;            /* those before it */
     size_t rows_capacity;
     struct weir_schedule schedule;
+    char *given_back; /* text up to here is not needed any more; NULL: the text is the caller's */
+};
+
+/* Kept as long as they are, because a file may have tens of millions of actions: cell numbers only of rows
+ * with blank ones. */
+struct row {
+    const struct weir_action *actions;
+    const int32_t *cells;
+    size_t n_actions;
 };
 
 static weir_status fail_cell(const struct parser *parser, const char *cell, const char *reason)
@@ -251,89 +261,142 @@ static weir_status header_parse(struct parser *parser)
     return status;
 }
 
-static weir_status rows_parse(struct parser *parser)
+/* Without blank cells the actions say where they stand; both parts of an OVERLAP_F_B are one cell. */
+static bool has_blanks(const struct parser *parser)
+{
+    int32_t cell = 1;
+    for (size_t i = 0; i < parser->n_actions; i++) {
+        if (parser->cells[i] != cell)
+            return true;
+        cell += !parser->actions[i].fused;
+    }
+    return false;
+}
+
+static weir_status copy(const void *from, size_t count, size_t size, struct weir_arena *arena, void *to_out)
+{
+    void *to;
+    weir_status status = weir_arena_alloc(arena, count, size, &to);
+    if (status)
+        return status;
+    if (count)
+        memcpy(to, from, count * size);
+    memcpy(to_out, &to, sizeof to);
+    return WEIR_OK;
+}
+
+static weir_status row_keep(struct parser *parser, struct weir_arena *work, struct weir_arena *arena)
+{
+    struct row row = {.n_actions = parser->n_actions};
+    weir_status status = weir_grow(&parser->rows, &parser->rows_capacity, (size_t)parser->row, sizeof *parser->rows);
+    if (!status)
+        status = copy(parser->actions, row.n_actions, sizeof *row.actions, arena, &row.actions);
+    if (!status && has_blanks(parser))
+        status = copy(parser->cells, row.n_actions, sizeof *row.cells, work, &row.cells);
+    if (!status)
+        parser->rows[parser->row - 1] = row;
+    parser->n_actions = 0;
+    return status;
+}
+
+static weir_status rows_parse(struct parser *parser, struct weir_arena *work, struct weir_arena *arena)
 {
     int n_rows = 0; /* up to the last one with an action */
     while (weir_csv_row_next(&parser->cells_left)) {
-        size_t before = parser->n_actions;
         if (++parser->row > MOST_ROWS)
             return WEIR_FAIL(WEIR_ERR_INVALID, "more than %d rows", MOST_ROWS);
         weir_status status = row_parse(parser);
+        if (parser->n_actions)
+            n_rows = parser->row;
         if (!status)
-            status =
-                weir_grow(&parser->row_ends, &parser->rows_capacity, (size_t)parser->row, sizeof *parser->row_ends);
+            status = row_keep(parser, work, arena);
         if (status)
             return status;
-        parser->row_ends[parser->row - 1] = parser->n_actions;
-        if (parser->n_actions > before)
-            n_rows = parser->row;
+        if (parser->given_back && !parser->cells_left.decoded)
+            parser->given_back = weir_pages_give_back(parser->given_back, parser->cells_left.at);
     }
     parser->schedule.n_ranks = n_rows;
     return n_rows ? WEIR_OK : WEIR_FAIL(WEIR_ERR_INVALID, "the schedule is empty: no row has an action");
 }
 
-/* Move the lists to the arena and check what makes them a schedule. */
-static weir_status lists_build(const struct parser *parser, struct weir_arena *arena, struct weir_schedule *out)
+static void stage_ranks_fill(const struct weir_scan *scan, int *stage_rank)
+{
+    int n_copies = scan->schedule->n_copies;
+    for (int stage = 0; stage < scan->schedule->n_stages; stage++) {
+        int a = scan->units[stage * n_copies].rank, b = scan->units[(stage + 1) * n_copies - 1].rank;
+        stage_rank[stage] = b >= 0 && b < a ? b : a;
+    }
+}
+
+/* Make the rows a schedule, and check what makes them one. */
+static weir_status lists_build(const struct parser *parser, struct weir_arena *work, struct weir_arena *arena,
+                               struct weir_schedule *out)
 {
     struct weir_schedule s = parser->schedule;
-    struct weir_action *actions;
     struct weir_schedule_rank *ranks;
     const int32_t **cells;
     int *stage_rank;
-    struct weir_arena work = {0};
     struct weir_scan scan;
-    weir_status status = weir_arena_alloc(arena, parser->n_actions, sizeof *actions, &actions);
-    if (!status)
-        status = weir_arena_alloc(arena, (size_t)s.n_ranks, sizeof *ranks, &ranks);
+    weir_status status = weir_arena_alloc(arena, (size_t)s.n_ranks, sizeof *ranks, &ranks);
     if (!status)
         status = weir_arena_alloc(arena, (size_t)s.n_stages, sizeof *stage_rank, &stage_rank);
     if (!status)
-        status = weir_arena_alloc(&work, (size_t)s.n_ranks, sizeof *cells, &cells);
+        status = weir_arena_alloc(work, (size_t)s.n_ranks, sizeof *cells, &cells);
     if (status)
-        goto release_work;
-    memcpy(actions, parser->actions, parser->n_actions * sizeof *actions);
+        return status;
     for (int r = 0; r < s.n_ranks; r++) {
-        size_t start = r ? parser->row_ends[r - 1] : 0;
-        ranks[r] = (struct weir_schedule_rank){actions + start, parser->row_ends[r] - start};
-        cells[r] = parser->cells + start;
+        ranks[r] = (struct weir_schedule_rank){parser->rows[r].actions, parser->rows[r].n_actions};
+        cells[r] = parser->rows[r].cells;
     }
     s.ranks = ranks;
     s.stage_rank = stage_rank;
-    status = weir_scan_placement_build(&s, cells, &work, &scan);
+    status = weir_scan_placement_build(&s, cells, work, &scan);
     if (status)
-        goto release_work;
-    for (int stage = 0; stage < s.n_stages; stage++) {
-        int a = scan.units[stage * s.n_copies].rank, b = scan.units[(stage + 1) * s.n_copies - 1].rank;
-        stage_rank[stage] = b >= 0 && b < a ? b : a;
-    }
+        return status;
+    stage_ranks_fill(&scan, stage_rank);
     *out = s;
-release_work:
+    return WEIR_OK;
+}
+
+static weir_status text_read(struct parser *parser, const char *text, size_t bytes, const char *name,
+                             struct weir_arena *arena, struct weir_schedule *out)
+{
+    struct weir_arena work = {0};
+    struct weir_schedule schedule;
+    parser->schedule.n_copies = 1;
+    weir_status status = weir_csv_cells_open(&parser->cells_left, text, bytes);
+    if (!status)
+        status = header_parse(parser);
+    if (!status)
+        status = rows_parse(parser, &work, arena);
+    if (!status)
+        status = lists_build(parser, &work, arena, &schedule);
+    weir_csv_cells_release(&parser->cells_left);
+    weir_free(parser->actions);
+    weir_free(parser->cells);
+    weir_free(parser->rows);
     weir_arena_release(&work);
-    return status;
+    if (!status)
+        status = weir_arena_strdup(arena, name, &schedule.name);
+    if (!status)
+        *out = schedule;
+    return status == WEIR_ERR_INVALID ? weir_error_prefix(status, "'%s': ", name) : status;
 }
 
 weir_status weir_schedule_csv_parse(const char *text, size_t bytes, const char *name, enum weir_csv_dialect dialect,
                                     struct weir_arena *arena, struct weir_schedule *out)
 {
     struct parser parser = {.dialect = dialect};
-    struct weir_schedule schedule;
-    parser.schedule.n_copies = 1;
-    weir_status status = weir_csv_cells_open(&parser.cells_left, text, bytes);
-    if (!status)
-        status = header_parse(&parser);
-    if (!status)
-        status = rows_parse(&parser);
-    if (!status)
-        status = lists_build(&parser, arena, &schedule);
-    weir_csv_cells_release(&parser.cells_left);
-    weir_free(parser.actions);
-    weir_free(parser.cells);
-    weir_free(parser.row_ends);
-    if (!status)
-        status = weir_arena_strdup(arena, name, &schedule.name);
-    if (!status)
-        *out = schedule;
-    return status == WEIR_ERR_INVALID ? weir_error_prefix(status, "'%s': ", name) : status;
+    return text_read(&parser, text, bytes, name, arena, out);
+}
+
+weir_status weir_schedule_csv_take(char *text, size_t bytes, const char *name, enum weir_csv_dialect dialect,
+                                   struct weir_arena *arena, struct weir_schedule *out)
+{
+    struct parser parser = {.dialect = dialect, .given_back = text};
+    weir_status status = text_read(&parser, text, bytes, name, arena, out);
+    weir_free(text);
+    return status;
 }
 
 weir_status weir_schedule_csv_load(const char *path, enum weir_csv_dialect dialect, struct weir_arena *arena,
@@ -342,9 +405,5 @@ weir_status weir_schedule_csv_load(const char *path, enum weir_csv_dialect diale
     char *text;
     size_t bytes;
     weir_status status = weir_file_read(path, LARGEST_FILE, &text, &bytes);
-    if (status)
-        return status;
-    status = weir_schedule_csv_parse(text, bytes, path, dialect, arena, out);
-    weir_free(text);
-    return status;
+    return status ? status : weir_schedule_csv_take(text, bytes, path, dialect, arena, out);
 }

@@ -1,56 +1,100 @@
-/* PyTorch's schedule CSV, written.  The text is measured first and then written in one go. */
+/* PyTorch's schedule CSV, written.  The text is measured first and then written in one go: a cell is a few digits and a
+ * name, put together by hand, because a large file has tens of millions of them. */
 #include <string.h>
 
 #include "schedules/schedule.h"
 
-static const char header[] = "# weir-schedule 1 copies=2\n";
+static const char header[] = "# weir-schedule 1 copies=2\n", overlap[] = ")OVERLAP_F_B";
 
-static size_t put(char *at, const char *text)
+struct type_text {
+    const char *name;
+    size_t length;
+};
+
+static size_t digits_count(int32_t number)
 {
-    size_t n = strlen(text);
-    if (at)
-        memcpy(at, text, n);
+    size_t n = 1;
+    for (uint32_t rest = (uint32_t)number; rest >= 10; rest /= 10)
+        n++;
     return n;
 }
 
-/* One cell; `at` NULL only measures.  Returns the bytes. */
-static size_t cell_put(char *at, const struct weir_action *action)
+static char *digits_put(char *at, int32_t number)
 {
-    char text[WEIR_ACTION_TEXT];
-    weir_action_str(action, text);
-    if (!action->fused)
-        return put(at, text);
-    size_t n = put(at, "(");
-    n += put(at ? at + n : NULL, text);
-    n += put(at ? at + n : NULL, ";");
-    n += put(at ? at + n : NULL, weir_action_str(action + 1, text));
-    return n + put(at ? at + n : NULL, ")OVERLAP_F_B");
+    size_t n = digits_count(number);
+    uint32_t rest = (uint32_t)number;
+    for (size_t i = n; i > 0; i--, rest /= 10)
+        at[i - 1] = (char)('0' + rest % 10);
+    return at + n;
 }
 
-static size_t rows_put(char *at, const struct weir_schedule *schedule)
+static char *text_put(char *at, const char *text, size_t length)
 {
-    size_t n = schedule->n_copies > 1 ? put(at, header) : 0;
-    for (int r = 0; r < schedule->n_ranks; r++) {
-        const struct weir_schedule_rank *list = &schedule->ranks[r];
-        for (size_t i = 0; i < list->n_actions; i++) {
-            if (i)
-                n += put(at ? at + n : NULL, ",");
-            n += cell_put(at ? at + n : NULL, &list->actions[i]);
-            i += list->actions[i].fused;
-        }
-        n += put(at ? at + n : NULL, "\n");
+    memcpy(at, text, length);
+    return at + length;
+}
+
+static size_t action_measure(const struct type_text *types, const struct weir_action *a)
+{
+    return digits_count(a->stage) + types[a->type].length + (a->mb < 0 ? 0 : digits_count(a->mb));
+}
+
+static char *action_put(char *at, const struct type_text *types, const struct weir_action *a)
+{
+    at = digits_put(at, a->stage);
+    at = text_put(at, types[a->type].name, types[a->type].length);
+    return a->mb < 0 ? at : digits_put(at, a->mb);
+}
+
+/* With the comma or line break behind each cell. */
+static size_t list_measure(const struct type_text *types, const struct weir_schedule_rank *list)
+{
+    size_t n = list->n_actions ? 0 : 1;
+    for (size_t i = 0; i < list->n_actions; i++) {
+        n += action_measure(types, &list->actions[i]) + 1;
+        if (list->actions[i].fused) /* ( here, ; for the comma, the name behind the second part */
+            n += 1 + sizeof overlap - 1;
     }
     return n;
+}
+
+static char *list_put(char *at, const struct type_text *types, const struct weir_schedule_rank *list)
+{
+    for (size_t i = 0; i < list->n_actions; i++) {
+        const struct weir_action *a = &list->actions[i];
+        if (i)
+            *at++ = ',';
+        if (a->fused)
+            *at++ = '(';
+        at = action_put(at, types, a);
+        if (!a->fused)
+            continue;
+        *at++ = ';';
+        at = action_put(at, types, &list->actions[++i]);
+        at = text_put(at, overlap, sizeof overlap - 1);
+    }
+    *at++ = '\n';
+    return at;
 }
 
 weir_status weir_schedule_csv_print(const struct weir_schedule *schedule, struct weir_arena *arena,
                                     const char **text_out)
 {
+    struct type_text types[WEIR_ACTION_TYPES];
+    size_t bytes = sizeof header;
     char *text;
-    weir_status status = weir_arena_alloc(arena, rows_put(NULL, schedule) + 1, 1, &text);
+    for (int t = 0; t < WEIR_ACTION_TYPES; t++) {
+        const char *name = weir_action_type_str((enum weir_action_type)t);
+        types[t] = (struct type_text){name, strlen(name)};
+    }
+    for (int r = 0; r < schedule->n_ranks; r++)
+        bytes += list_measure(types, &schedule->ranks[r]);
+    weir_status status = weir_arena_alloc(arena, bytes, 1, &text);
     if (status)
         return status;
-    rows_put(text, schedule);
+    char *at = schedule->n_copies > 1 ? text_put(text, header, sizeof header - 1) : text;
+    for (int r = 0; r < schedule->n_ranks; r++)
+        at = list_put(at, types, &schedule->ranks[r]);
     *text_out = text;
     return WEIR_OK;
 }

@@ -90,6 +90,9 @@ static weir_status stages_check(const struct weir_schedule_costs *costs, const s
 {
     char whose[32];
     weir_status status = WEIR_OK;
+    if (costs->layers && !costs->stages)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "the costs are those of %d layers, which have not been put together to stages",
+                         costs->n_layers);
     if (costs->stages && costs->n_stages != schedule->n_stages)
         return WEIR_FAIL(WEIR_ERR_INVALID, "the costs have %d stages, the schedule has %d", costs->n_stages,
                          schedule->n_stages);

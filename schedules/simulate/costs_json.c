@@ -1,8 +1,9 @@
-/* The costs file: {stages: [...], edges: [...], reduce, reduce_link, bucket_bytes, optimizer}. */
+/* The costs file: {stages: [...] or layers: [...], edges: [...], reduce, reduce_link, bucket_bytes, optimizer}. */
 #include <stdio.h>
 
 #include "base/json.h"
 #include "schedules/simulate/simulate.h"
+#include "schedules/simulate/traced_costs.h"
 
 /* A number that may be missing; *value_out keeps what it has then. */
 static weir_status number(const json_t *object, const char *where, const char *key, double *value_out)
@@ -29,17 +30,30 @@ static weir_status memory_read(const json_t *object, const char *where, struct w
     return status ? status : number(object, where, "mem_IW", &stage->mem_made);
 }
 
+/* I and W, or B for both. */
+static weir_status backward_read(const json_t *object, const char *where, struct weir_stage_costs *stage)
+{
+    double both = 0;
+    if (!json_object_get(object, "B")) {
+        weir_status status = weir_json_number(object, where, "I", &stage->input);
+        return status ? status : weir_json_number(object, where, "W", &stage->weight);
+    }
+    if (json_object_get(object, "I") || json_object_get(object, "W"))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%s: 'B' is I and W together: give 'I' and 'W', or 'B' alone", where);
+    weir_status status = weir_json_number(object, where, "B", &both);
+    stage->input = stage->weight = both / 2;
+    return status;
+}
+
 static weir_status stage_read(json_t *object, const char *where, struct weir_stage_costs *stage)
 {
-    static const char *const keys[] = {"F",           "I",          "W",               "mem_B", "mem_W", "mem_IW",
-                                       "param_bytes", "grad_bytes", "optimizer_bytes", NULL};
+    static const char *const keys[] = {"F",      "I",           "W",          "B",               "mem_B", "mem_W",
+                                       "mem_IW", "param_bytes", "grad_bytes", "optimizer_bytes", NULL};
     weir_status status = weir_json_keys(object, where, keys);
     if (!status)
         status = weir_json_number(object, where, "F", &stage->forward);
     if (!status)
-        status = weir_json_number(object, where, "I", &stage->input);
-    if (!status)
-        status = weir_json_number(object, where, "W", &stage->weight);
+        status = backward_read(object, where, stage);
     if (!status)
         status = memory_read(object, where, stage);
     if (!status)
@@ -80,19 +94,21 @@ static bool has_memory(const json_t *stages, size_t index)
     return json_object_get(json_array_get(stages, index), "mem_B");
 }
 
-static weir_status stages_read(const json_t *array, const char *path, struct weir_arena *arena,
-                               struct weir_schedule_costs *costs)
+/* `what` is "stage" or "layer". */
+static weir_status array_read(const json_t *array, const char *path, const char *what, struct weir_arena *arena,
+                              struct weir_schedule_costs *costs, const struct weir_stage_costs **stages_out, int *n_out)
 {
     struct weir_stage_costs *stages;
     size_t n = json_array_size(array);
     if (!array)
         return WEIR_OK;
     if (!json_is_array(array) || !n)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': 'stages' must be an array with one object per stage", path);
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': '%ss' must be an array with one object per %s", path, what, what);
     weir_status status = weir_arena_alloc(arena, n, sizeof *stages, &stages);
     for (size_t i = 0; !status && i < n; i++) {
+        const json_t *object = json_array_get(array, i);
         char where[512];
-        snprintf(where, sizeof where, "'%s' stage %zu", path, i);
+        snprintf(where, sizeof where, "'%s' %s %zu", path, what, i);
         stages[i] = (struct weir_stage_costs){.mem_backward = costs->mem_backward,
                                               .mem_weight = costs->mem_weight,
                                               .mem_made = costs->mem_made,
@@ -100,16 +116,28 @@ static weir_status stages_read(const json_t *array, const char *path, struct wei
                                               .grad_bytes = costs->grad_bytes,
                                               .optimizer_bytes = costs->optimizer_bytes};
         status = stage_read(json_array_get(array, i), where, &stages[i]);
+        costs->halved |= json_object_get(object, "B") != NULL;
         if (!status && has_memory(array, i) != has_memory(array, 0))
             status = WEIR_FAIL(WEIR_ERR_INVALID,
-                               "%s %s 'mem_B' and 'mem_W', stage 0 %s: give them for all stages or for none", where,
-                               has_memory(array, i) ? "has" : "lacks", has_memory(array, 0) ? "has them" : "does not");
+                               "%s %s 'mem_B' and 'mem_W', %s 0 %s: give them for all %ss or for none", where,
+                               has_memory(array, i) ? "has" : "lacks", what,
+                               has_memory(array, 0) ? "has them" : "does not", what);
     }
     if (!status) {
-        costs->stages = stages;
-        costs->n_stages = (int)n;
+        *stages_out = stages;
+        *n_out = (int)n;
     }
     return status;
+}
+
+static weir_status stages_read(const json_t *root, const char *path, struct weir_arena *arena,
+                               struct weir_schedule_costs *costs)
+{
+    const json_t *stages = json_object_get(root, "stages"), *layers = json_object_get(root, "layers");
+    if (stages && layers)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has 'stages' and 'layers': give one of them", path);
+    weir_status status = array_read(stages, path, "stage", arena, costs, &costs->stages, &costs->n_stages);
+    return status ? status : array_read(layers, path, "layer", arena, costs, &costs->layers, &costs->n_layers);
 }
 
 static weir_status edges_read(const json_t *array, const char *path, struct weir_arena *arena,
@@ -147,14 +175,26 @@ static weir_status reduce_link_read(json_t *object, const char *path, struct wei
     return status ? status : number(object, where, "bandwidth", &costs->reduce_bandwidth);
 }
 
+static weir_status trace_read(const char *path, struct weir_arena *arena, struct weir_schedule_costs *costs)
+{
+    struct weir_traced trace;
+    weir_status status = weir_traced_load(path, arena, &trace);
+    return status ? status : weir_traced_costs(&trace, arena, costs);
+}
+
 weir_status weir_schedule_costs_load(const char *path, struct weir_arena *arena, struct weir_schedule_costs *costs)
 {
-    static const char *const keys[] = {"stages", "edges", "reduce", "reduce_link", "bucket_bytes", "optimizer", NULL};
+    static const char *const keys[] = {"stages", "layers", "edges", "reduce", "reduce_link", "bucket_bytes", "optimizer",
+                                       NULL};
     json_t *root;
     struct weir_schedule_costs read = *costs;
     weir_status status = weir_json_load(path, &root);
     if (status)
         return status;
+    if (json_object_get(root, "traceEvents")) {
+        json_decref(root);
+        return trace_read(path, arena, costs);
+    }
     char where[512];
     snprintf(where, sizeof where, "'%s'", path);
     status = weir_json_keys(root, where, keys);
@@ -162,7 +202,7 @@ weir_status weir_schedule_costs_load(const char *path, struct weir_arena *arena,
         status = WEIR_FAIL(WEIR_ERR_INVALID,
                            "'%s' has no costs, as in {\"stages\": [{\"F\": 1, \"I\": 1, \"W\": 1}]}", path);
     if (!status)
-        status = stages_read(json_object_get(root, "stages"), path, arena, &read);
+        status = stages_read(root, path, arena, &read);
     if (!status)
         status = edges_read(json_object_get(root, "edges"), path, arena, &read);
     if (!status)

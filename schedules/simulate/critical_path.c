@@ -1,6 +1,7 @@
+/* The walk goes back in time, and in every list, and on every edge, it only ever meets entries that stand before those it
+ * has met: what happens earlier on a rank stands earlier in its list.  So each list and each edge keeps the place where the
+ * walk was last, the next search starts there and goes down, and all searches together look at every entry a few times. */
 #include "schedules/simulate/critical_path.h"
-
-#include <string.h>
 
 #include "base/alloc.h"
 
@@ -12,10 +13,20 @@ struct at {
     bool none;
 };
 
+/* Where the walk was last among the messages to a unit, or the releases of its slots. */
+struct counted {
+    size_t index, ordinal; /* so many stand before `index` */
+};
+
 struct path {
     const struct weir_flow *flow;
     struct weir_path_step *steps; /* last one first */
     size_t n, capacity;
+    size_t *list_place;           /* [n_ranks]: entry where the walk was last */
+    size_t *edge_place;           /* [n_edges], edge model */
+    struct counted *messages[2];  /* [n_units] per direction: among the messages of its edge */
+    struct counted *releases[2];  /* [n_units] per direction: in the list of its rank */
+    size_t *looked;               /* entries that were looked at */
 };
 
 static const struct weir_action *action_at(const struct path *path, int rank, size_t index)
@@ -33,15 +44,30 @@ static bool is_transfer(unsigned type)
     return type >= WEIR_SEND_F && type <= WEIR_RECV_B;
 }
 
+/* Nearest to the place where the walk was last: down from there, and up again when it is not below. */
+static size_t entry_find(const struct path *path, const struct weir_action *entries, size_t n, size_t *place, int stage,
+                         int mb, unsigned type)
+{
+    unsigned other = type == WEIR_B ? WEIR_I : type;
+    size_t from = *place + 1 < n ? *place + 1 : n - 1; /* the second part of an OVERLAP_F_B stands one above */
+    for (size_t i = 0; i < n; i++) {
+        size_t at = i <= from ? from - i : i;
+        const struct weir_action *a = &entries[at];
+        ++*path->looked;
+        if (a->stage == stage && a->mb == mb && (a->type == type || a->type == other)) {
+            *place = at;
+            return at;
+        }
+    }
+    return 0; /* a sound schedule has it */
+}
+
 /* The place of an action in the list of a rank; a backward matches I and B. */
 static struct at action_find(const struct path *path, int rank, int stage, int mb, unsigned type)
 {
-    size_t i = 0;
-    const struct weir_action *a = action_at(path, rank, 0);
-    unsigned other = type == WEIR_B ? WEIR_I : type;
-    for (; a->stage != stage || a->mb != mb || (a->type != type && a->type != other); i++)
-        a++;
-    if (i > 0 && a[-1].fused)
+    const struct weir_schedule_rank *list = &path->flow->scan->schedule->ranks[rank];
+    size_t i = entry_find(path, list->actions, list->n_actions, &path->list_place[rank], stage, mb, type);
+    if (i > 0 && list->actions[i - 1].fused)
         i--; /* an OVERLAP_F_B is known by its first part */
     return (struct at){.where = rank, .index = i};
 }
@@ -52,6 +78,7 @@ static struct at action_before(const struct path *path, int rank, size_t index)
     bool blocking = path->flow->model == WEIR_CHANNELS_BLOCKING;
     while (index-- > 0) {
         const struct weir_action *a = action_at(path, rank, index);
+        ++*path->looked;
         if (a->type <= WEIR_B) {
             if (index > 0 && a[-1].fused)
                 index--;
@@ -75,6 +102,7 @@ static struct at channel_before(const struct path *path, int rank, size_t index)
 {
     while (index-- > 0) {
         const struct weir_action *a = action_at(path, rank, index);
+        ++*path->looked;
         if (!is_transfer(a->type))
             continue;
         struct at at = {.transfer = true, .where = rank, .index = index};
@@ -102,10 +130,9 @@ static struct at transfer_find(const struct path *path, int rank, const struct w
         return at;
     }
     int e = weir_schedule_edge_find(flow->edges, source, rank);
-    const struct weir_action *message = flow->edges->edges[e].messages;
-    size_t i = 0;
-    while (message[i].stage != a->stage || message[i].mb != a->mb || (message[i].type == WEIR_RECV_F) != forward)
-        i++;
+    const struct weir_schedule_edge *edge = &flow->edges->edges[e];
+    size_t i = entry_find(path, edge->messages, edge->n_messages, &path->edge_place[e], a->stage, a->mb,
+                          forward ? WEIR_RECV_F : WEIR_RECV_B);
     return (struct at){.transfer = true, .where = e, .index = i};
 }
 
@@ -119,6 +146,33 @@ static bool releases(const struct weir_flow *flow, const struct weir_action *a, 
     return a->type == WEIR_W || a->type == WEIR_B || (a->type == WEIR_F && !flow->scan->trainable);
 }
 
+/* How many messages of direction `forward` for `unit` stand before `index`: counted from where it was last. */
+static size_t message_ordinal(const struct path *path, const struct weir_schedule_edge *edge, size_t index, int unit,
+                              bool forward)
+{
+    struct counted *c = &path->messages[!forward][unit];
+    unsigned type = forward ? WEIR_RECV_F : WEIR_RECV_B;
+    bool down = index < c->index;
+    for (; c->index != index; c->index += down ? -1 : 1) {
+        const struct weir_action *m = &edge->messages[down ? c->index - 1 : c->index];
+        bool one = m->type == type && weir_scan_unit_index(path->flow->scan, m->stage, m->mb) == unit;
+        ++*path->looked;
+        c->ordinal = down ? c->ordinal - one : c->ordinal + one;
+    }
+    return c->ordinal;
+}
+
+/* The place in the list of `rank` of release number `ordinal` of a slot of `unit`. */
+static size_t release_place(const struct path *path, int rank, size_t ordinal, int unit, bool forward)
+{
+    struct counted *c = &path->releases[!forward][unit];
+    for (; c->ordinal <= ordinal; c->index++, ++*path->looked) /* up to behind it */
+        c->ordinal += releases(path->flow, action_at(path, rank, c->index), unit, forward);
+    for (; c->ordinal > ordinal; c->index--, ++*path->looked) /* down to it */
+        c->ordinal -= releases(path->flow, action_at(path, rank, c->index - 1), unit, forward);
+    return c->index;
+}
+
 /* The action whose end freed the slot that message `index` of edge `e` took. */
 static struct at slot_find(const struct path *path, int e, size_t index)
 {
@@ -127,14 +181,8 @@ static struct at slot_find(const struct path *path, int e, size_t index)
     const struct weir_action *message = &edge->messages[index];
     bool forward = message->type == WEIR_RECV_F;
     int unit = weir_scan_unit_index(flow->scan, message->stage, message->mb);
-    long release = -flow->scan->units[unit].slots[!forward];
-    for (size_t i = 0; i < index; i++)
-        release += edge->messages[i].type == message->type &&
-                   weir_scan_unit_index(flow->scan, edge->messages[i].stage, edge->messages[i].mb) == unit;
-    size_t i = 0;
-    for (;; i++)
-        if (releases(flow, action_at(path, edge->to, i), unit, forward) && release-- == 0)
-            break;
+    size_t ordinal = message_ordinal(path, edge, index, unit, forward) - (size_t)flow->scan->units[unit].slots[!forward];
+    size_t i = release_place(path, edge->to, ordinal, unit, forward);
     if (i > 0 && action_at(path, edge->to, i - 1)->fused)
         i--;
     return (struct at){.where = edge->to, .index = i};
@@ -173,7 +221,7 @@ static struct at before_transfer(const struct path *path, struct at at)
 /* The REDUCE_GRAD before `index` on its rank. */
 static struct at reduction_before(const struct path *path, int rank, size_t index)
 {
-    while (index-- > 0)
+    while (index-- > 0 && ++*path->looked)
         if (action_at(path, rank, index)->type == WEIR_REDUCE_GRAD)
             return (struct at){.where = rank, .index = index};
     return (struct at){.none = true};
@@ -248,24 +296,62 @@ static struct at last_action(const struct path *path, double reduce)
     return action_before(path, last, n);
 }
 
+static weir_status path_open(struct path *path, struct weir_arena *work)
+{
+    const struct weir_flow *flow = path->flow;
+    size_t n_ranks = (size_t)flow->scan->schedule->n_ranks, n_edges = (size_t)flow->edges->n_edges;
+    size_t n_units = (size_t)flow->scan->schedule->n_stages * (size_t)flow->scan->schedule->n_copies;
+    weir_status status = weir_arena_alloc(work, n_ranks, sizeof *path->list_place, &path->list_place);
+    if (!status)
+        status = weir_arena_alloc(work, n_edges, sizeof *path->edge_place, &path->edge_place);
+    for (int d = 0; !status && d < 2; d++) {
+        status = weir_arena_alloc(work, n_units, sizeof *path->messages[d], &path->messages[d]);
+        if (!status)
+            status = weir_arena_alloc(work, n_units, sizeof *path->releases[d], &path->releases[d]);
+    }
+    for (size_t r = 0; !status && r < n_ranks; r++)
+        path->list_place[r] = flow->scan->schedule->ranks[r].n_actions;
+    for (size_t e = 0; !status && e < n_edges; e++)
+        path->edge_place[e] = flow->edges->edges[e].n_messages;
+    return status;
+}
+
+static void place_keep(const struct path *path, struct at at)
+{
+    if (at.transfer && path->flow->model == WEIR_CHANNELS_EDGE)
+        path->edge_place[at.where] = at.index;
+    else
+        path->list_place[at.where] = at.index;
+}
+
+static weir_status path_give(const struct path *path, struct weir_arena *arena, struct weir_simulation *result)
+{
+    struct weir_path_step *steps;
+    weir_status status = weir_arena_alloc(arena, path->n, sizeof *steps, &steps);
+    if (status)
+        return status;
+    for (size_t i = 0; i < path->n; i++)
+        steps[i] = path->steps[path->n - 1 - i];
+    result->critical_path = steps;
+    result->n_path = path->n;
+    return WEIR_OK;
+}
+
 weir_status weir_critical_path_find(const struct weir_flow *flow, double reduce, struct weir_arena *arena,
                                     struct weir_simulation *result)
 {
-    struct path path = {.flow = flow};
-    struct weir_path_step *steps;
-    weir_status status = WEIR_OK;
-    for (struct at at = last_action(&path, reduce); !status && !at.none;) {
+    struct path path = {.flow = flow, .looked = &result->n_looked};
+    struct weir_arena work = {0};
+    weir_status status = path_open(&path, &work);
+    struct at at = status ? (struct at){.none = true} : last_action(&path, reduce);
+    while (!status && !at.none) {
+        place_keep(&path, at);
         status = step_add(&path, at);
         at = at.transfer ? before_transfer(&path, at) : before_action(&path, at);
     }
     if (!status)
-        status = weir_arena_alloc(arena, path.n, sizeof *steps, &steps);
-    if (!status) {
-        for (size_t i = 0; i < path.n; i++)
-            steps[i] = path.steps[path.n - 1 - i];
-        result->critical_path = steps;
-        result->n_path = path.n;
-    }
+        status = path_give(&path, arena, result);
     weir_free(path.steps);
+    weir_arena_release(&work);
     return status;
 }

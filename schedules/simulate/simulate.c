@@ -1,6 +1,7 @@
 #include "schedules/simulate/simulate.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "base/large.h"
 #include "schedules/check/flow.h"
@@ -199,6 +200,21 @@ static weir_status transfers_list(const struct run *run, struct weir_arena *aren
     return WEIR_OK;
 }
 
+/* What the result has of the scan and of the edges. */
+static weir_status counts_take(const struct run *run, struct weir_arena *arena, struct weir_simulation *result)
+{
+    size_t p = (size_t)run->schedule.n_ranks;
+    int *in_flight;
+    weir_status status = weir_arena_alloc(arena, p, sizeof *in_flight, &in_flight);
+    if (status)
+        return status;
+    memcpy(in_flight, run->scan.rank_peak, p * sizeof *in_flight);
+    result->peak_in_flight = in_flight;
+    for (int e = 0; e < run->edges.n_edges; e++)
+        result->n_messages += run->edges.edges[e].n_messages;
+    return WEIR_OK;
+}
+
 static weir_status result_build(const struct run *run, struct weir_arena *arena, struct weir_simulation *result)
 {
     size_t p = (size_t)run->schedule.n_ranks;
@@ -236,7 +252,8 @@ static weir_status result_build(const struct run *run, struct weir_arena *arena,
         .start = (const double *const *)run->flow.record.start,
         .end = (const double *const *)run->flow.record.end,
     };
-    if (run->options->keep_times && run->options->channels == WEIR_CHANNELS_EDGE)
+    status = counts_take(run, arena, result);
+    if (!status && run->options->keep_times && run->options->channels == WEIR_CHANNELS_EDGE)
         status = transfers_list(run, arena, result);
     if (!status && run->options->keep_path)
         status = weir_critical_path_find(&run->flow, run->costs->reduce, arena, result);

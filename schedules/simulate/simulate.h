@@ -69,6 +69,10 @@ struct weir_schedule_costs {
     double bucket_bytes;                             /* gradients are reduced in parts of so many bytes; 0: per stage */
     double mem_made;                                 /* every stage */
     const char *name; /* of the file it was read from, which messages about it name; NULL: none */
+    const struct weir_stage_costs *layers; /* [n_layers], or NULL: what the caller puts together to `stages` first */
+    int n_layers;
+    bool halved; /* input and weight are halves of what was given for both */
+    const char *unit; /* of its times, "ms"; NULL: not known */
 };
 
 struct weir_simulation_options {
@@ -98,6 +102,8 @@ struct weir_transfer_time {
 struct weir_simulation {
     double makespan, bubble, bubble_span;
     size_t n_actions;               /* compute actions */
+    size_t n_messages;              /* transfers between ranks */
+    const int *peak_in_flight;      /* [n_ranks]: chunk activations held at most, counted in list order */
     const double *busy;             /* [n_ranks]: time at work */
     const double *idle;             /* [n_ranks]: makespan - busy */
     double optimizer_start;         /* when the last rank has reduced */
@@ -113,6 +119,7 @@ struct weir_simulation {
     const struct weir_path_step *critical_path; /* [n_path]: without gaps from 0 to the end of the last action or
                                                    reduction */
     size_t n_path;
+    size_t n_looked; /* entries of lists and edges that were looked at to find it: a few times as many as there are */
     const double *const *start, *const *end; /* [n_ranks][n_actions] of the lists in `lowered`, compute actions and
                                               REDUCE_GRAD only */
     const struct weir_transfer_time *transfers; /* under the edge model */
@@ -132,8 +139,9 @@ weir_status weir_schedule_simulate(const struct weir_schedule *schedule, const s
 
 /* Read {stages: [{F, I, W, mem_B, mem_W, mem_IW, param_bytes, grad_bytes, optimizer_bytes}], edges: [{from, to,
  * latency, bytes, bandwidth}], reduce, reduce_link: {latency, bandwidth}, bucket_bytes, optimizer} over the values that
- * *costs has.  F, I and W of a stage must be there; mem_B and mem_W go together, on all stages or on none; mem_IW
- * (mem_made) is mem_W where it is left out.  WEIR_ERR_IO; WEIR_ERR_INVALID, also for a file without any cost. */
+ * *costs has; `layers` of the same form may stand in place of `stages`.  F, I and W of a stage must be there, or F and B,
+ * which is halved; mem_B and mem_W go together, on all stages or on none; mem_IW (mem_made) is mem_W where it is left out.
+ * A trace is read too, as weir_traced_costs() does.  WEIR_ERR_IO; WEIR_ERR_INVALID, also for a file without any cost. */
 weir_status weir_schedule_costs_load(const char *path, struct weir_arena *arena, struct weir_schedule_costs *costs);
 
 /* The number of steps when every rank does at most one action per step, transfers included (the rule of PyTorch's

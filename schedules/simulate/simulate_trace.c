@@ -2,9 +2,11 @@
  * and one for its reductions. */
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "schedules/simulate/simulate.h"
+#include "schedules/simulate/simulated_waits.h"
 
 static const char *const colours[] = {
     [WEIR_F] = "thread_state_running",
@@ -52,40 +54,87 @@ static void ranks_name(struct weir_text *text, const struct weir_simulation *sim
     }
 }
 
+/* An event; the caller goes on with its arguments and closes it. */
+static void event_begin(struct weir_text *text, int rank, int track, double start, double duration, const char *category,
+                        const char *colour)
+{
+    weir_text_append(text, ",\n{\"ph\":\"X\",\"pid\":%d,\"tid\":%d,\"ts\":%.15g,\"dur\":%.15g,\"cat\":\"%s\",", rank, track,
+                     start * 1000, duration * 1000, category);
+    if (colour)
+        weir_text_append(text, "\"cname\":\"%s\",", colour);
+}
+
 static void compute_put(struct weir_text *text, const struct weir_simulation *simulation, int rank, size_t index)
 {
+    static const char *const categories[] = {[WEIR_F] = "forward", [WEIR_I] = "backward", [WEIR_W] = "weight", [WEIR_B] = "backward"};
     const struct weir_action *a = &simulation->lowered.ranks[rank].actions[index];
     char first[WEIR_ACTION_TEXT], second[WEIR_ACTION_TEXT];
     double start = simulation->start[rank][index], end = simulation->end[rank][index];
-    weir_action_str(a, first);
-    weir_text_append(
-        text, ",\n{\"ph\":\"X\",\"pid\":%d,\"tid\":0,\"ts\":%.15g,\"dur\":%.15g,\"cname\":\"%s\",\"name\":\"%s%s%s\",",
-        rank, start * 1000, (end - start) * 1000, colours[a->type], first, a->fused ? " & " : "",
-        a->fused ? weir_action_str(a + 1, second) : "");
-    weir_text_append(text, "\"args\":{\"stage\":%d,\"microbatch\":%d}}", a->stage, a->mb);
+    event_begin(text, rank, 0, start, end - start, a->fused ? "overlap" : categories[a->type], colours[a->type]);
+    weir_text_append(text, "\"name\":\"%s%s%s\",\"args\":{\"stage\":%d,\"mb\":%d,\"step\":1", weir_action_str(a, first),
+                     a->fused ? " & " : "", a->fused ? weir_action_str(a + 1, second) : "", a->stage, a->mb);
+    if (a->fused)
+        weir_text_append(text, ",\"partner_stage\":%d,\"partner_mb\":%d", a[1].stage, a[1].mb);
+    weir_text_append(text, "}}");
 }
 
-static void slice_put(struct weir_text *text, int rank, int track, double start, double duration, const char *name)
+static void slice_put(struct weir_text *text, int rank, int track, double start, double duration, const char *category,
+                      const char *name)
 {
-    if (duration > 0)
-        weir_text_append(text, ",\n{\"ph\":\"X\",\"pid\":%d,\"tid\":%d,\"ts\":%.15g,\"dur\":%.15g,\"name\":\"%s\"}", rank,
-                         track, start * 1000, duration * 1000, name);
+    if (duration <= 0)
+        return;
+    event_begin(text, rank, track, start, duration, category, NULL);
+    weir_text_append(text, "\"name\":\"%s\",\"args\":{\"step\":1}}", name);
 }
 
 static void reduction_put(struct weir_text *text, const struct weir_simulation *simulation, int rank, size_t index)
 {
     char name[WEIR_ACTION_TEXT];
     double start = simulation->start[rank][index];
-    slice_put(text, rank, reduce_track(simulation), start, simulation->end[rank][index] - start,
+    slice_put(text, rank, reduce_track(simulation), start, simulation->end[rank][index] - start, "copy",
               weir_action_str(&simulation->lowered.ranks[rank].actions[index], name));
+}
+
+static void wait_put(struct weir_text *text, const struct weir_simulated_wait *w)
+{
+    char next[WEIR_ACTION_TEXT], awaited[WEIR_ACTION_TEXT];
+    bool acts = w->action.type != WEIR_ACTION_TYPES;
+    event_begin(text, w->rank, 0, w->start, w->end - w->start, "wait", "grey");
+    weir_text_append(text, "\"name\":\"wait %s\",\"args\":{\"step\":1", acts ? weir_action_str(&w->action, next) : "optimizer");
+    if (w->cause)
+        weir_text_append(text, ",\"cause\":\"%s\",\"peer\":%d,\"way_us\":%.15g", w->cause, w->peer, (w->end - w->made) * 1000);
+    if (w->cause && acts)
+        weir_text_append(text, ",\"awaited\":\"%s\"", weir_action_str(&w->awaited, awaited));
+    if (w->held_by)
+        weir_text_append(text, ",\"held_by\":\"%s\",\"held_us\":%.15g", w->held_by, w->held * 1000);
+    weir_text_append(text, "}}");
+}
+
+/* The reduction of a rank without REDUCE_GRAD in its list comes when that is done. */
+static double list_end(const struct weir_simulation *simulation, int rank)
+{
+    double end = 0;
+    for (size_t i = 0; i < simulation->lowered.ranks[rank].n_actions; i++)
+        end = fmax(end, simulation->end[rank][i]);
+    return end;
+}
+
+static bool has_reductions(const struct weir_simulation *simulation, int rank)
+{
+    for (size_t i = 0; i < simulation->lowered.ranks[rank].n_actions; i++)
+        if (simulation->lowered.ranks[rank].actions[i].type == WEIR_REDUCE_GRAD)
+            return true;
+    return false;
 }
 
 /* What follows the lists. */
 static void optimizer_put(struct weir_text *text, const struct weir_simulation *simulation, int rank)
 {
     double start = simulation->optimizer_start, end = start + simulation->optimizer;
-    slice_put(text, rank, 0, start, simulation->optimizer, "optimizer");
-    slice_put(text, rank, reduce_track(simulation), end, simulation->gather[rank], "parameters");
+    if (!has_reductions(simulation, rank))
+        slice_put(text, rank, 0, list_end(simulation, rank), simulation->reduction[rank], "optimizer", "reduce");
+    slice_put(text, rank, 0, start, simulation->optimizer, "optimizer", "optimizer");
+    slice_put(text, rank, reduce_track(simulation), end, simulation->gather[rank], "copy", "parameters");
 }
 
 static void transfers_put(struct weir_text *text, const struct weir_simulation *simulation)
@@ -93,10 +142,22 @@ static void transfers_put(struct weir_text *text, const struct weir_simulation *
     char name[WEIR_ACTION_TEXT];
     for (size_t i = 0; i < simulation->n_transfers; i++) {
         const struct weir_transfer_time *t = &simulation->transfers[i];
-        weir_text_append(text, ",\n{\"ph\":\"X\",\"pid\":%d,\"tid\":%d,\"ts\":%.15g,\"dur\":%.15g,\"name\":\"%s\"}",
-                         t->to, t->from + 1, t->start * 1000, (t->end - t->start) * 1000,
-                         weir_action_str(&t->receive, name));
+        event_begin(text, t->to, t->from + 1, t->start, t->end - t->start, "copy", NULL);
+        weir_text_append(text, "\"name\":\"%s\",\"args\":{\"step\":1}}", weir_action_str(&t->receive, name));
     }
+}
+
+/* What reading it back needs (schedules/io/trace_file.h).  A schedule has no character that JSON escapes but its newlines. */
+static void about_put(struct weir_text *text, const struct weir_simulation *simulation, const char *schedule)
+{
+    weir_text_append(text, "{\"displayTimeUnit\":\"ms\",\"otherData\":{\"unit\":\"1 ms\",\"ranks\":%d,\"replicas\":1,\"schedule\":\"",
+                     simulation->lowered.n_ranks);
+    for (const char *line = schedule; *line;) {
+        size_t n = strcspn(line, "\n");
+        weir_text_append(text, "%.*s%s", (int)n, line, line[n] ? "\\n" : "");
+        line += n + (line[n] == '\n');
+    }
+    weir_text_append(text, "\"},\"traceEvents\":[\n");
 }
 
 weir_status weir_simulation_trace(const struct weir_simulation *simulation, struct weir_arena *arena,
@@ -108,7 +169,15 @@ weir_status weir_simulation_trace(const struct weir_simulation *simulation, stru
         return WEIR_FAIL(WEIR_ERR_INVALID, "a makespan of %g is too long for a trace: use a larger unit of time",
                          simulation->makespan);
     struct weir_text text = {0};
-    weir_text_append(&text, "{\"displayTimeUnit\":\"ms\",\"otherData\":{\"unit\":\"1 ms\"},\"traceEvents\":[\n");
+    const struct weir_simulated_wait *waits = NULL;
+    const char *schedule;
+    size_t n_waits = 0;
+    weir_status status = weir_schedule_csv_print(&simulation->lowered, arena, &schedule);
+    if (!status)
+        status = weir_simulation_waits(simulation, arena, &waits, &n_waits);
+    if (status)
+        return status;
+    about_put(&text, simulation, schedule);
     ranks_name(&text, simulation);
     for (int r = 0; r < simulation->lowered.n_ranks; r++) {
         const struct weir_schedule_rank *list = &simulation->lowered.ranks[r];
@@ -119,9 +188,11 @@ weir_status weir_simulation_trace(const struct weir_simulation *simulation, stru
                 reduction_put(&text, simulation, r, i);
         optimizer_put(&text, simulation, r);
     }
+    for (size_t i = 0; i < n_waits; i++)
+        wait_put(&text, &waits[i]);
     transfers_put(&text, simulation);
     weir_text_append(&text, "\n]}\n");
-    weir_status status = text.status ? text.status : weir_arena_strdup(arena, text.data, text_out);
+    status = text.status ? text.status : weir_arena_strdup(arena, text.data, text_out);
     weir_text_release(&text);
     return status;
 }

@@ -90,19 +90,19 @@ static void cause_find(const struct weir_simulation *s, const struct made *made,
     *came = arrival(maker);
     wait->cause = direction == FORWARD ? "input" : "gradient";
     wait->peer = maker->rank;
-    wait->awaited = (struct weir_action){from, action->mb, maker->type, 0, 0};
+    wait->awaited = (struct weir_action){from, action->mb, maker->type, 0};
     wait->made = within(maker->end, wait->start, wait->end);
     hold_find(maker, wait);
 }
 
-/* The end of a rank's compute actions. */
+/* The end of a rank's compute actions, and of what it reduces behind them. */
 static double rank_end(const struct weir_simulation *s, int r)
 {
     double last = 0;
     for (size_t a = 0; a < s->lowered.ranks[r].n_actions; a++)
         if (weir_action_is_compute((enum weir_action_type)s->lowered.ranks[r].actions[a].type) && s->end[r][a] > last)
             last = s->end[r][a];
-    return last;
+    return last + s->reduction_exposed[r];
 }
 
 static int last_rank(const struct weir_simulation *s)
@@ -131,8 +131,9 @@ static size_t rank_waits(const struct weir_simulation *s, const struct made *mad
             waits[n++] = wait;
         free_at = s->end[r][a] > free_at ? s->end[r][a] : free_at;
     }
+    free_at += s->reduction_exposed[r];
     if (s->optimizer_start > free_at)
-        waits[n++] = (struct weir_simulated_wait){.rank = r, .action = {-1, -1, WEIR_ACTION_TYPES, 0, 0}, .cause = "norm",
+        waits[n++] = (struct weir_simulated_wait){.rank = r, .action = {-1, -1, WEIR_ACTION_TYPES, 0}, .cause = "norm",
                                                   .peer = last_rank(s), .start = free_at, .made = s->optimizer_start,
                                                   .end = s->optimizer_start};
     return n;

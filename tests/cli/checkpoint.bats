@@ -144,6 +144,7 @@ signalled() {
 }
 
 @test "a step that takes longer than --grace after a signal is lost, the checkpoint before is not" {
+    for i in $(seq 20000); do printf 'line %d of a long text: the quick brown fox jumps over the lazy dog\n' "$i"; done >text
     train --steps 1 --checkpoint-dir D --metrics m
     "$WEIR" train --microbatches 40000 --steps 100 --checkpoint-dir D --resume --grace 1s 3>&- 2>said &
     local pid=$! ended=0
@@ -216,10 +217,10 @@ signalled() {
 
 @test "the copy of the state is in the memory table, counts, and --checkpoint-sync does without" {
     local rows
-    rows=$(train --steps 2 --stages 1 --checkpoint-dir D --print-memory | awk '/copy of the state for checkpoints/ { print $3 }')
-    [ "$rows" = "$(train --steps 2 --stages 1 --print-memory | awk '/^rank 0: / { print $4 + $11 }')" ] # params and optimizer
+    rows=$(train --steps 2 --stages 1 --checkpoint-dir D --print-memory full | awk '/copy of the state for checkpoints/ { print $3 }')
+    [ "$rows" = "$(train --steps 2 --stages 1 --print-memory full | awk '/^rank 0: / { print $4 + $11 }')" ] # params and optimizer
     [ ! -e D ]
-    ! train --steps 2 --checkpoint-dir D --checkpoint-sync --print-memory | grep 'copy of the state'
+    ! train --steps 2 --checkpoint-dir D --checkpoint-sync --print-memory full | grep 'copy of the state'
     run train --steps 2 --stages 1 --checkpoint-dir D --device-memory 33M
     [ "$status" -eq 3 ]
     [[ "$output" == *": it fits with --checkpoint-sync"* ]]

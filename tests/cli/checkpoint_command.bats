@@ -103,15 +103,15 @@ checkpoint() {
 
 @test "convert takes the tokenizer's files of the model that was trained along" {
     cp -r e model
-    echo '{"a": 0}' >model/vocab.json
+    echo '{"a": 0}' >model/special_tokens_map.json
     echo '{"b": 0}' >other.json
     "$WEIR" train --model model/ --init-from model/ --data text --microbatch-size 2 --seq-len 16 --steps 1 -q --checkpoint-dir M
     checkpoint convert M hf
-    cmp model/vocab.json hf/vocab.json
+    cmp model/special_tokens_map.json hf/special_tokens_map.json
     cp -r e like
-    cp other.json like/vocab.json
+    cp other.json like/special_tokens_map.json
     checkpoint convert M hf2 --like like
-    cmp other.json hf2/vocab.json
+    cmp other.json hf2/special_tokens_map.json
 }
 
 @test "convert refuses what it cannot convert or would replace, by name" {

@@ -30,8 +30,8 @@ one_step="weir train --model gpt2-tiny --stages 2 --microbatches 4 --microbatch-
 
 @test "one step: the memory of rank 1" {
     # shellcheck disable=SC2086 # words
-    "$WEIR" ${one_step#weir } --print-memory | sed '/^# .* parameters: /d' >made
-    shown "$docs/one-step.md" "$one_step --print-memory" | sed 's/ *(and 38 others)$//' |
+    "$WEIR" ${one_step#weir } --print-memory full | sed '/^# .* parameters: /d' >made
+    shown "$docs/one-step.md" "$one_step --print-memory full" | sed 's/ *(and 38 others)$//' |
         grep -v '^1 scratch\|^rank ' >page # these follow from the matrix library
     [ "$(wc -l <page)" -gt 15 ]
     grep -vxF -f made page && exit 1
@@ -52,7 +52,8 @@ options_shown() {
         grep -oE '^    .*\bweir [a-z].*|`weir [^`]*`' | sed 's/weir /\nweir /g' |
         grep -oE '^weir [a-z]+.*' | sed -E 's/[;|`].*//; s/   .*//' |
         awk '{ c = $2; if (c == "schedule" || c == "checkpoint" || (c == "plan" && $3 == "evaluate")) c = c " " $3
-               for (i = 3; i <= NF; i++) if ($i ~ /^--[a-z]/) print c, $i }' | sort -u
+               for (i = 3; i <= NF; i++) if ($i == "--") c = $(i + 1)
+                                         else if ($i ~ /^--[a-z]/) print c, $i }' | sort -u
 }
 
 @test "every option of a command line in the pages is one of the command" {

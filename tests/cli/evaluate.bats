@@ -31,7 +31,7 @@ evaluate() {
     run --separate-stderr evaluate --microbatch-size 7
     [ "$status" -eq 0 ]
     [ "${stderr_lines[0]}" = "weir evaluate: model/config.json, 1.23 million parameters: 1 stage on 1 rank (1f1b); a batch is 7 samples, 56 tokens" ]
-    [[ "${stderr_lines[1]}" == "data: text as text (bytes), "*" tokens" ]]
+    [[ "${stderr_lines[1]}" == "data: text as text, "*" tokens as bytes" ]]
     [[ "$output" =~ ^model/config.json\ on\ ([0-9]+)\ of\ ([0-9]+)\ samples:\ loss\ [0-9.]+,\ perplexity\ [0-9.]+$ ]]
     [ $((BASH_REMATCH[2] - BASH_REMATCH[1])) -lt 7 ]
     [ $((BASH_REMATCH[1] % 7)) -eq 0 ]

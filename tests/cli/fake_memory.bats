@@ -19,7 +19,7 @@ calls() {
 }
 
 @test "the memory table goes on with what is beside the blocks" {
-    run train --device cuda:1,cuda:0,cuda:1 --stages 3 --print-memory
+    run train --device cuda:1,cuda:0,cuda:1 --stages 3 --print-memory full
     [ "$status" -eq 0 ]
     [[ "$output" == *"- cuda:1    measured at start context, modules and other users of the GPU"* ]]
     [[ "$output" == *"2 cuda:1             33554432 workspace of matrix products"* ]]
@@ -29,7 +29,7 @@ calls() {
 
 @test "a preview of processes says that they measure" {
     "$WEIR_FAKE" info | grep -q '^transport   nccl' || skip "this build has no MPI"
-    run train --device cuda --stages 2 --transport nccl --print-memory
+    run train --device cuda --stages 2 --transport nccl --print-memory full
     [ "$status" -eq 0 ]
     [[ "$output" == *"- cuda      measured at start context, modules"* ]]
     [[ "$output" == *"1 cuda      measured at start buffers and mirrors"* ]]
@@ -37,7 +37,7 @@ calls() {
 
 @test "a GPU that is too small is refused with exit status 3 and ways out" {
     big=(--device cuda --stages 1 --seq-len 32 --microbatch-size 8)
-    bytes=$(train "${big[@]}" --print-memory | sed -n 's/^cuda:0: .* all \([0-9]*\).*/\1/p')
+    bytes=$(train "${big[@]}" --print-memory full | sed -n 's/^cuda:0: .* all \([0-9]*\).*/\1/p')
     export WEIR_FAKE_MEMORY=$((bytes >> 20)) # MiB
     run train "${big[@]}"
     [ "$status" -eq 3 ]

@@ -64,7 +64,7 @@ $(cat one)
 @test "--json has tokens and text of every sample" {
     run generate --prompt 'abcde' --tokens 3 --samples 2 --json
     [ "$status" -eq 0 ]
-    [[ "$output" == '{"model": "model/config.json", "prompt_tokens": 5, "samples": [{"text": "'*'", "tokens": ['*']}, {'*'}]}' ]]
+    [[ "$output" == '{"model": "model/config.json", "prompt_tokens": 5, "samples": [{"eos": null, "stop": "length", "text": "'*'", "tokens": ['*']}, {'*'}]}' ]]
 }
 
 @test "without --tokens the text ends where the model's positions do" {
@@ -122,7 +122,7 @@ tokenizer_write() {
     generate --prompt 'abcd' | cmp - coded.txt
     tokenizer_write coded ', "th": 256'
     run --separate-stderr "$WEIR" generate --init-from coded --prompt the -q
-    [[ "$stderr" == *"has 257 tokens, the model 256"* ]]
+    [[ "$stderr" == *"'coded' has tokens up to 256, the model's vocabulary ends at 255"* ]]
     rm coded/merges.txt
     run --separate-stderr "$WEIR" generate --init-from coded --prompt the -q
     [ "$status" -eq 1 ]
@@ -148,13 +148,56 @@ coded_make() {
     [[ "$output" == *th* ]]
 }
 
+# ended FILE...: what generate says of the end of a greedy text of a model that writes "abcde; ", with these files added.
+ended() {
+    rm -rf stops
+    cp -r model stops
+    while [ $# -gt 0 ]; do
+        if [ "$1" = config.json ]; then sed -i "s/\"eos_token_id\": null/$2/" stops/config.json; else printf '{%s}' "$2" >"stops/$1"; fi
+        shift 2
+    done
+    "$WEIR" generate --init-from stops --prompt abc -n 11 -q --json | "$JSON_GET" samples.0.eos samples.0.stop samples.0.text | paste -sd' '
+}
+
+@test "a text ends at eos of generation_config.json, else of config.json, which is not printed" {
+    [ "$(ended)" = 'null "length" "de; abcde; "' ]
+    [ "$(ended config.json '"eos_token_id": 59')" = '59 "eos" "de"' ]
+    [ "$(ended generation_config.json '"eos_token_id": 59')" = '59 "eos" "de"' ]
+    [ "$(ended generation_config.json '"eos_token_id": [97, 32, 99]')" = '32 "eos" "de;"' ]
+    [ "$(ended config.json '"eos_token_id": 101' generation_config.json '"eos_token_id": 59')" = '59 "eos" "de"' ]
+    [ "$(ended config.json '"eos_token_id": 101' generation_config.json '"eos_token_id": null')" = '101 "eos" "d"' ]
+    [ "$(ended config.json '"eos_token_id": 50256')" = 'null "length" "de; abcde; "' ]
+    [ "$(ended generation_config.json '"eos_token_id": 100')" = '100 "eos" ""' ]
+}
+
+@test "--ignore-eos goes on, and a text that ended says by which token" {
+    ended generation_config.json '"eos_token_id": 59' >/dev/null
+    run --separate-stderr "$WEIR" generate --init-from stops --prompt abc -n 11
+    [ "$output" = abcde ]
+    [[ "$stderr" == *", ended by token 59" ]]
+    run "$WEIR" generate --init-from stops --prompt abc -n 11 -q --ignore-eos
+    [ "$output" = 'abcde; abcde; ' ]
+    run "$WEIR" generate --init-from stops --prompt-tokens 97,98,99 -n 11 -q
+    [ "$output" = 100,101 ]
+}
+
+@test "an eos that is no token is refused by file and key" {
+    for wrong in '"x"' '[1, "x"]' -1 1.5 '{}'; do
+        ended generation_config.json "\"eos_token_id\": $wrong" || true
+        run --separate-stderr "$WEIR" generate --init-from stops --prompt abc
+        [ "$status" -eq 1 ]
+        [[ "$stderr" == *"stops/generation_config.json: 'eos_token_id' is neither a token"* ]]
+    done
+}
+
 @test "a text ends where the tokenizer's end is drawn" {
     coded_make ends
     tokenizer_write ends ', "<|endoftext|>": 256'
     : >ends/merges.txt
     run "$WEIR" generate --init-from ends --prompt 'a' --tokens 60 --samples 64 --temperature 1e6 -q --json
     [ "$status" -eq 0 ]
-    [[ "$output" != *256* ]]
+    grep -o '"tokens": \[[^]]*' <<<"$output" | grep -w 256 && exit 1
+    [[ "$output" == *'"eos": 256, "stop": "eos"'* ]]
     # 64 samples of 60 draws from 257 tokens: some end early, some do not
     grep -o '"tokens": \[[^]]*' <<<"$output" | tr -cd ',\n' | awk '{ print length($0) + 1 }' >lengths
     [ "$(wc -l <lengths)" -eq 64 ]

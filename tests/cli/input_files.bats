@@ -14,6 +14,7 @@ setup() {
     mkdir config idx
     mkfifo config/config.json
     seq 400 >text
+    : >named/merges.txt
 }
 
 # arguments; each names one thing that is no file

@@ -126,12 +126,12 @@ ROWS
     printf '#version: 0.2\n' >src/merges.txt
     echo '{"model_max_length": 8}' >src/tokenizer_config.json
     for source in src src/model.safetensors; do
-        "$WEIR" train --model src/ --init-from "$source" --data digits --data-format text --seq-len 8 -q --steps 1 --export out
+        "$WEIR" train --model src/ --init-from "$source" --data digits --tokenizer bytes --data-format text --seq-len 8 -q --steps 1 --export out
         for f in generation_config.json vocab.json merges.txt tokenizer_config.json; do cmp "src/$f" "out/$f"; done
         [ "$("$JSON_GET" colour eos_token_id torch_dtype <out/config.json)" = "$(printf '"blue"\n5\n"bfloat16"')" ]
         run grep -c '"dtype"' out/config.json
         [ "$output" = 0 ]
-        "$WEIR" train --model out/ --init-from out --data digits --data-format text --seq-len 8 -q --steps 1
+        "$WEIR" train --model out/ --init-from out --data digits --tokenizer bytes --data-format text --seq-len 8 -q --steps 1
         rm -r out
     done
 }
@@ -140,7 +140,7 @@ ROWS
     cp -r "$fixtures/hf-gpt2" src
     echo '{}' >src/vocab.json
     mkdir -p out/vocab.json
-    run "$WEIR" train --model src/ --data digits --data-format text --seq-len 8 -q --steps 1 --export out --metrics m
+    run "$WEIR" train --model src/ --data digits --tokenizer bytes --data-format text --seq-len 8 -q --steps 1 --export out --metrics m
     [ "$status" -eq 1 ]
     [[ "$output" == *"cannot write 'out/vocab.json': Is a directory"* ]]
     [ ! -s m ]

@@ -14,8 +14,8 @@ load mpi_ranks
     [ "$(grep -c '"step"' m)" -eq 3 ]
     for r in 0 1 2 3; do grep -q "\"rank $r\"" t; done
     grep -q '"3F0"' t
-    ranks 4 "" --stages 4 --print-memory >several
-    "$WEIR" "${base[@]}" --transport local --stages 4 --print-memory >alone
+    ranks 4 "" --stages 4 --print-memory full >several
+    "$WEIR" "${base[@]}" --transport local --stages 4 --print-memory full >alone
     cmp several alone
 }
 

@@ -14,7 +14,7 @@ golden=$WEIR_SOURCE_DIR/tests/golden
 }
 
 @test "the table has the rows that the text leaves out" {
-    run "$WEIR" train --model gpt2-tiny --stages 2 --print-memory
+    run "$WEIR" train --model gpt2-tiny --stages 2 --print-memory full
     [ "$(grep -c '^[01] scratch ' <<<"$output")" -eq 2 ]
     [ "$(grep -c '^rank [01]: params [0-9]*, ' <<<"$output")" -eq 2 ]
 }

@@ -60,6 +60,36 @@ setup() {
     [[ "$output" == *"the costs have 4 stages, which do not divide over 3 ranks"* ]]
 }
 
+@test "auto is listed with the others, and named where a name is not known" {
+    run -0 "$WEIR" schedule list
+    [[ "${lines[-1]}" == "auto  "* ]]
+    run -0 bash -c '"$WEIR" schedule list --json | grep -c "\"name\": \"auto\""'
+    for i in $(seq 60); do printf 'line %d of a small text: the quick brown fox\n' "$i"; done >text
+    for command in "train --model gpt2-tiny --data text --schedule" "schedule make -p 2 -m 2" "schedule simulate -p 2 -m 2" \
+        "schedule compare -p 2 -m 2"; do
+        run -2 "$WEIR" $command bird-of-paradise
+        [[ "$output" == *"unknown schedule 'bird-of-paradise': it is one of gpipe, "*", auto" ]]
+        run -2 "$WEIR" $command autp
+        [[ "$output" == *"did you mean 'auto'?" ]]
+    done
+}
+
+@test "training with auto takes a cap in bytes" {
+    for i in $(seq 60); do printf 'line %d of a small text: the quick brown fox\n' "$i"; done >text
+    activations() {
+        "$WEIR" train --model gpt2-tiny --data text --stages 4 --microbatches 8 --schedule auto --print-memory full "$@" |
+            awk '$2 == "activations" && $3 + $4 > most { most = $3 + $4 } END { print most }'
+    }
+    usual=$(activations)
+    run -1 "$WEIR" train --model gpt2-tiny --data text --stages 4 --microbatches 8 --schedule auto --memory-cap 3M --print-memory
+    [[ "$output" == *"the leanest takes "*" times as much, use a greater --memory-cap"* ]]
+    run activations --memory-cap 12M
+    [ "$output" -le $((12 << 20)) ]
+    [ "$(activations --memory-cap 64M)" -ge "$usual" ]
+    run -2 "$WEIR" train --model gpt2-tiny --data text --schedule 1f1b --memory-cap 12M
+    [[ "$output" == *"--memory-cap is for --schedule auto, not for '1f1b'"* ]]
+}
+
 @test "training with auto has the bits of one stage" {
     for i in $(seq 60); do printf 'line %d of a small text: the quick brown fox\n' "$i"; done >text
     trained() {
@@ -167,7 +197,7 @@ setup() {
 @test "simulate has times, transfers, memory and channels" {
     run -0 "$WEIR" schedule simulate 1f1b -p 2 -m 2 --time F=2,I=1,W=0 --comm 0.5 --mem B=3,W=1 --channels shared --json
     [[ "$output" == *'"peak_activations": [6, 3]'* ]]
-    run -2 "$WEIR" schedule simulate 1f1b -p 2 -m 2 --time B=2
+    run -2 "$WEIR" schedule simulate 1f1b -p 2 -m 2 --time B=2,I=1
     [[ "$output" == *"B takes I + W"* ]]
     run -2 "$WEIR" schedule simulate 1f1b -p 2 -m 2 --time F=x
     run -2 "$WEIR" schedule simulate 1f1b -p 2 -m 2 --comm -1
@@ -183,7 +213,7 @@ setup() {
     [[ "$output" == *"leave out --mem"* ]]
     printf '{"optimizer": 4, "bucket_bytes": 9, "reduce_link": {"latency": 1}}' >o.json
     run -2 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --costs o.json
-    [[ "$output" == *"'o.json' has no stages, so the times of F, I and W are missing: give --time"* ]]
+    [[ "$output" == *"'o.json' has no stages or layers, so the times of F, I and W are missing: give --time"* ]]
     run -0 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --costs o.json --time F=1,I=1,W=1
     [[ "$output" == *"makespan     10"* ]]
     run -2 "$WEIR" schedule simulate 1f1b -p 1 -m 2 --costs o.json --time F=1 --bucket-bytes 5
@@ -199,7 +229,7 @@ setup() {
 
 # Bytes of ACTIVATIONS on the rank that needs most, from the memory table.
 packed() {
-    "$WEIR" train --model gpt2-tiny "$@" --microbatches 16 --print-memory |
+    "$WEIR" train --model gpt2-tiny "$@" --microbatches 16 --print-memory full |
         awk '$2 == "activations" && $3 + $4 > most { most = $3 + $4 } END { print most }'
 }
 
@@ -242,7 +272,7 @@ packed() {
     [ "$output" = "0F0,0I0,0W0,0REDUCE_GRAD,0WAIT_REDUCE_GRAD" ]
     "$WEIR" schedule convert s.csv --to trace -o t.json
     "$JSON_GET" traceEvents.# <t.json
-    run -0 grep -c '"ph":"X".*"tid":0[,}]' t.json
+    run -0 bash -c "grep '\"ph\":\"X\".*\"tid\":0[,}]' t.json | grep -vc '\"cat\":\"wait\"'"
     [ "$output" -eq 36 ]
     run -2 "$WEIR" schedule convert s.csv
     run -2 "$WEIR" schedule convert s.csv --to svg
@@ -363,6 +393,45 @@ packed() {
     grep -q '</svg>' s.svg
     run -0 bash -c '"$JSON_GET" traceEvents.# <s.json'
     run -2 "$WEIR" schedule simulate 1f1b -p 2 -m 4 --draw s.svg --trace s.svg
+}
+
+@test "a trace is drawn, with its schedule's prediction above it on one axis" {
+    for i in $(seq 60); do printf 'line %d of a small text: the quick brown fox\n' "$i"; done >text
+    "$WEIR" train --model gpt2-tiny --data text --stages 2 --schedule zb-h1 --microbatches 4 --microbatch-size 1 --seq-len 16 --steps 3 \
+        -q --trace t.json
+    run -0 env -u COLUMNS "$WEIR" schedule draw t.json --predict
+    [ "${lines[0]}" = "t.json: 2 ranks, 2 stages, 4 micro-batches, predicted" ]
+    [[ "${lines[1]}" == "makespan "*" ms, bubble "* ]]
+    [[ "$output" == *"t.json: 2 ranks, 2 stages, 4 micro-batches, measured, step "[23]" of 3"* ]]
+    for line in "${lines[@]}"; do [ "${#line}" -le 80 ]; done
+    run -0 "$WEIR" schedule draw t.json --predict -o both.html
+    [ "$(grep -c '"unit":"ms"' both.html)" -eq 2 ]
+    run -0 "$WEIR" schedule draw t.json --step 1 --format svg
+    [ "$(grep -c '<title>[01]W[0-3] on rank' <<<"$output")" -eq 8 ]
+    run -0 bash -c '"$WEIR" schedule draw - <t.json'
+    [[ "${lines[0]}" == "standard input: 2 ranks"* ]]
+    run -2 "$WEIR" schedule draw t.json --step 4
+    [[ "$output" == *"'t.json' has no step 4: it has 1 to 3" ]]
+    run -2 "$WEIR" schedule draw t.json --format trace
+    [[ "$output" == *"--format trace writes one prediction"* ]]
+    sed 's/"pid": 1/"pid": 7/' t.json >bad.json
+    run -1 "$WEIR" schedule draw bad.json
+    [[ "$output" == *"'bad.json': traceEvents["*"]: 'pid' is 7, which its schedule has not: it is 0 to 1" ]]
+}
+
+@test "other schedules are predicted with the costs of a trace, in milliseconds" {
+    for i in $(seq 60); do printf 'line %d of a small text: the quick brown fox\n' "$i"; done >text
+    "$WEIR" train --model gpt2-tiny --data text --stages 2 --microbatches 4 --microbatch-size 1 --seq-len 16 --steps 2 -q --trace t.json
+    run -0 --separate-stderr "$WEIR" schedule draw gpipe t.json -p 2 -m 8 --costs t.json
+    [[ "${lines[0]}" == "gpipe: 2 ranks, 2 stages, 8 micro-batches, predicted" ]]
+    [[ "${lines[1]}" == "makespan "*" ms, bubble "* ]]
+    [ -z "$stderr" ]
+    run -0 --separate-stderr "$WEIR" schedule draw gpipe t.json -p 2 -m 8
+    [[ "$stderr" == *"'gpipe: 2 ranks, "*"' has no unit of time and stands on one axis with milliseconds: use --costs"* ]]
+    run -1 "$WEIR" schedule draw gpipe -p 3 -m 8 --costs t.json
+    [[ "$output" == *"'t.json': "*"2 stages"* ]]
+    run -2 "$WEIR" schedule draw gpipe -p 2 -m 8 --costs t.json --time F=2
+    [[ "$output" == *"'t.json' has the times of F, I and W: leave out --time"* ]]
 }
 
 @test "a wait is put down to the rank that made what was awaited, with overlaps and with two copies" {

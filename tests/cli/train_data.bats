@@ -7,6 +7,7 @@ setup() {
     cd "$BATS_TEST_TMPDIR" || exit 1
     for i in $(seq 40); do printf 'line %d of a small text: the quick brown fox\n' "$i"; done >text
     n=$(wc -c <text)
+    commas=$(sed 's/\(.*[0-9]\)\([0-9]\{3\}\)$/\1,\2/' <<<"$n")
     tokens 2 <text >bare.bin
     { words 20240520 1 "$n"; head -c 1012 /dev/zero; tokens 2 <text; } >short.bin
     { words 20240801 7 "$n"; head -c 1012 /dev/zero; tokens 4 <text; } >wide.bin
@@ -109,22 +110,22 @@ taken() {
     tokens 4 <text >four.bin
     tokens 8 <text >eight.bin
     wanted=$(taken --data text)
-    [ "$(sed -n 2p said)" = "data: text as text (bytes), $n tokens" ]
+    [ "$(sed -n 2p said)" = "data: text as text, $commas tokens as bytes" ]
     [ "$("$JSON_GET" data.path data.kind data.tokens <result)" = "$(printf '"text"\n"text"\n%d' "$n")" ]
     while IFS='|' read -r arguments said; do
         # shellcheck disable=SC2086
         [ "$(taken $arguments)" = "$wanted" ]
         [ "$(sed -n 2p said)" = "data: $said" ] || { cat said; false; }
     done <<ROWS
---data text.gz|text.gz as text (bytes) from gzip, $n tokens
---data bare.bin.gz|bare.bin.gz as uint16 from gzip, $n tokens
---data SHOUT.BIN|SHOUT.BIN as uint16, $n tokens
---data lines.jsonl|lines.jsonl as JSON Lines (bytes), $n tokens of 40 documents
---data four.bin --data-format u32|four.bin as uint32, $n tokens
---data eight.bin --data-format i64|eight.bin as int64, $n tokens
+--data text.gz|text.gz as text from gzip, $commas tokens as bytes
+--data bare.bin.gz|bare.bin.gz as uint16 from gzip, $commas tokens
+--data SHOUT.BIN|SHOUT.BIN as uint16, $commas tokens
+--data lines.jsonl|lines.jsonl as JSON Lines, $commas tokens as bytes of 40 documents
+--data four.bin --data-format u32|four.bin as uint32, $commas tokens
+--data eight.bin --data-format i64|eight.bin as int64, $commas tokens
 ROWS
     taken --data text --val-data text.gz
-    [ "$(sed -n 3p said)" = "val-data: text.gz as text (bytes) from gzip, $n tokens" ]
+    [ "$(sed -n 3p said)" = "val-data: text.gz as text from gzip, $commas tokens as bytes" ]
     [ "$("$JSON_GET" val_data.tokens <result)" -eq "$n" ]
 }
 

@@ -41,7 +41,7 @@ ROWS
 }
 
 @test "the memory table begins with the layout" {
-    run "$WEIR" train --model gpt2-tiny --schedule v-half --stages 4 --print-memory
+    run "$WEIR" train --model gpt2-tiny --schedule v-half --stages 4 --print-memory full
     [ "${lines[0]}" = "# gpt2-tiny, 1.23 million parameters: 4 stages on 2 ranks x 2 chunks (v-half); a step is 16 samples, 1024 tokens" ]
 }
 

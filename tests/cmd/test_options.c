@@ -7,6 +7,7 @@
 
 #include "base/replace.h"
 #include "base/text.h"
+#include "base/printable.h"
 #include "cmd/command.h"
 
 /* A text and what it is as a number. */
@@ -101,7 +102,8 @@ static void edge_check(const struct option_table *table, const struct option_row
                  value_of(row, values), status ? weir_last_error() : "taken");
     if (!taken) {
         assert_fails(status, WEIR_ERR_USAGE, quoted);
-        snprintf(quoted, sizeof quoted, "'%s'", edge->text);
+        char shown[64];
+        snprintf(quoted, sizeof quoted, "'%s'", weir_printable(edge->text, shown, sizeof shown));
         assert_fails(status, WEIR_ERR_USAGE, quoted);
         assert_memory_equal(values, before, sizeof values);
     }

@@ -69,20 +69,28 @@ static void every_word_has_one_answer_that_is_there(void **state)
     (void)state;
     rows_check("train", synonyms_train, 100);
     rows_check("generate", synonyms_generate, 10);
+    rows_check("tokenize", synonyms_tokenize, 10);
 }
 
-/* Options that an answer names must be there too. */
-static void answers_name_options_that_exist(void **state)
+static void answers_check(const char *command, const struct synonym *rows)
 {
-    (void)state;
-    const struct option_table *table = table_find("train");
-    for (const struct synonym *row = synonyms_train; row->tool; row++)
+    const struct option_table *table = table_find(command);
+    for (const struct synonym *row = rows; row->tool; row++)
         for (const char *at = row->answer ? strstr(row->answer, "--") : NULL; at; at = strstr(at + 2, "--")) {
             char name[64];
             snprintf(name, sizeof name, "%.*s", (int)strspn(at + 2, "abcdefghijklmnopqrstuvwxyz0123456789-"), at + 2);
             if (!has_option(table, name))
                 fail_msg("the answer to --%s names --%s", row->word, name);
         }
+}
+
+/* Options that an answer names must be there too. */
+static void answers_name_options_that_exist(void **state)
+{
+    (void)state;
+    answers_check("train", synonyms_train);
+    answers_check("generate", synonyms_generate);
+    answers_check("tokenize", synonyms_tokenize);
 }
 
 static void spelling_does_not_matter(void **state)
@@ -123,11 +131,11 @@ static void the_page_has_every_row(void **state)
     (void)state;
     char path[4096], line[1024], *page;
     size_t bytes;
-    const struct synonym *const tables[] = {synonyms_train, synonyms_generate};
+    const struct synonym *const tables[] = {synonyms_train, synonyms_generate, synonyms_tokenize};
     const struct name_synonym *const names[] = {schedule_synonyms, dtype_synonyms};
     snprintf(path, sizeof path, "%s/docs/other-tools.md", getenv("WEIR_SOURCE_DIR"));
     assert_ok(weir_file_read(path, 1 << 20, &page, &bytes));
-    for (int t = 0; t < 2; t++)
+    for (int t = 0; t < 3; t++)
         for (const struct synonym *row = tables[t]; row->tool; row++) {
             snprintf(line, sizeof line, "| %s | `%s` | %s%s%s |\n", row->tool, row->word, row->option ? "`--" : "",
                      row->option ? row->option : row->answer, row->option ? "`" : "");

@@ -1,7 +1,8 @@
 /* Fuzz target: two files of any name and content are opened as tokens, or refused, and every sample can be read or is
  * refused.  The first byte: bit 0 says whether the bytes are differences to valid files with a header, so that what lies
  * behind it is reached as well; bit 1 which header; the others the sequence length.  The second says where the second file
- * starts; 255: there is one file only.  The third: what the files are called, and which format is asked for. */
+ * starts; 255: there is one file only.  The third: what the files are called, and which format is asked for.  Texts are
+ * read as bytes, and then once more by an encoder. */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -83,8 +84,22 @@ static void samples_read(const weir_data *data, int32_t *input, int32_t *target)
     }
 }
 
+/* A token per byte, and one more than there are bytes. */
+static weir_status encode(void *context, const char *text, size_t size, struct weir_arena *arena, int32_t **tokens_out, int64_t *n_out)
+{
+    weir_status status = weir_arena_alloc(arena, size + 1, sizeof **tokens_out, tokens_out);
+    (void)context;
+    if (text[size])
+        abort();
+    for (size_t i = 0; i <= size && !status; i++)
+        (*tokens_out)[i] = 1000 + (unsigned char)text[i];
+    *n_out = (int64_t)size + 1;
+    return status;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
+    struct weir_data_encoder encoder = {.encode = encode, .name = "fuzz", .vocabulary = 1256, .end = 7};
     static int32_t input[MOST], target[MOST];
     weir_data *data;
     if (n < 3 || !folder_make())
@@ -97,6 +112,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     file_write(both[1], called == MEGATRON ? 0 : bytes[0], bytes + cut, n - cut);
     int n_files = bytes[1] == 255 || called == MEGATRON ? 1 : 2;
     if (!weir_data_open_tokens(both, n_files, format, 1 + bytes[0] / 4, VOCABULARY, 1, &data)) {
+        samples_read(data, input, target);
+        weir_data_close(data);
+    }
+    if (!weir_data_open_texts(both, n_files, format, 1 + bytes[0] / 4, VOCABULARY, &encoder, 1, &data)) {
         samples_read(data, input, target);
         weir_data_close(data);
     }

@@ -84,7 +84,7 @@ data_make() {
 
 # text WEIR OPTIONS..: the program and the table, of one thread per rank.
 text() {
-    "$1" train --threads-per-rank 1 --print-program --print-memory "${@:2}" | sed '/^# .* parameters: /d'
+    "$1" train --threads-per-rank 1 --print-program --print-memory full "${@:2}" | sed '/^# .* parameters: /d'
 }
 
 print() {

@@ -228,10 +228,10 @@ static void the_trace_shows_reductions_and_optimizer(void **state)
     const char *text;
     assert_ok(weir_simulation_trace(&result, &arena, &text));
     /* one phase of 0.75 from the end of 1B0 on, another from the end of 0B0; optimizer 1, two parameters of 2 */
-    assert_non_null(strstr(text, "\"tid\":2,\"ts\":4000,\"dur\":750,\"name\":\"1REDUCE_GRAD\""));
-    assert_non_null(strstr(text, "\"tid\":2,\"ts\":6000,\"dur\":750,\"name\":\"0REDUCE_GRAD\""));
-    assert_non_null(strstr(text, "\"tid\":0,\"ts\":6750,\"dur\":1000,\"name\":\"optimizer\""));
-    assert_non_null(strstr(text, "\"tid\":2,\"ts\":7750,\"dur\":4000,\"name\":\"parameters\""));
+    assert_non_null(strstr(text, "\"tid\":2,\"ts\":4000,\"dur\":750,\"cat\":\"copy\",\"name\":\"1REDUCE_GRAD\""));
+    assert_non_null(strstr(text, "\"tid\":2,\"ts\":6000,\"dur\":750,\"cat\":\"copy\",\"name\":\"0REDUCE_GRAD\""));
+    assert_non_null(strstr(text, "\"tid\":0,\"ts\":6750,\"dur\":1000,\"cat\":\"optimizer\",\"name\":\"optimizer\""));
+    assert_non_null(strstr(text, "\"tid\":2,\"ts\":7750,\"dur\":4000,\"cat\":\"copy\",\"name\":\"parameters\""));
     assert_near(result.makespan, 11.75);
 }
 

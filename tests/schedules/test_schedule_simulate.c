@@ -330,10 +330,15 @@ static void a_trace_is_json_with_every_action(void **state)
     assert_ok(weir_simulation_trace(&s, &arena, &text));
     json_t *root = json_loads(text, JSON_REJECT_DUPLICATES, &error), *event;
     assert_non_null(root);
-    size_t i, n = 0;
-    json_array_foreach(json_object_get(root, "traceEvents"), i, event) n +=
-        !strcmp(json_string_value(json_object_get(event, "ph")), "X");
+    size_t i, n = 0, waits = 0;
+    json_array_foreach(json_object_get(root, "traceEvents"), i, event)
+    {
+        const char *category = json_string_value(json_object_get(event, "cat"));
+        n += category && strcmp(category, "wait") != 0;
+        waits += category && !strcmp(category, "wait");
+    }
     assert_int_equal(n, 4 + 2);
+    assert_int_equal(waits, 3); /* before 1F0 and 0B0, and at the end of rank 1 */
     json_decref(root);
 }
 

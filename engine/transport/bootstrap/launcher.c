@@ -27,6 +27,12 @@ static const struct family pals = {.name = "PALS",
                                    .local_rank = "PALS_LOCAL_RANKID",
                                    .node = "PALS_NODEID"};
 
+static const struct family weir_launch = {.name = "weir launch",
+                                          .needs = "WEIR_LAUNCH_FILES",
+                                          .rank = "WEIR_LAUNCH_RANK",
+                                          .size = "WEIR_LAUNCH_SIZE",
+                                          .local_rank = "WEIR_LAUNCH_RANK",
+                                          .local_size = "WEIR_LAUNCH_SIZE"};
 static const struct family torchrun = {.name = "torchrun",
                                        .needs = "TORCHELASTIC_RUN_ID",
                                        .rank = "RANK",
@@ -65,7 +71,7 @@ static const struct family plain = {.name = "RANK and WORLD_SIZE",
                                     .first_host = "MASTER_ADDR"};
 
 /* From the launcher that starts processes last to the one that starts them first. */
-static const struct family *const families[] = {&torchrun, &open_mpi, &mvapich, &jsrun, &pmix,
+static const struct family *const families[] = {&weir_launch, &torchrun, &open_mpi, &mvapich, &jsrun, &pmix,
                                                 &pmi,      &slurm,    &flux,    &pals,  &plain, NULL};
 
 /* Optional ones: the number, and in *variable_out where it stands when it is there. */

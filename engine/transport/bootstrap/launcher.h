@@ -5,7 +5,7 @@
  * from the one that starts processes last to the one that starts them first, and the first whose variables are there
  * counts:
  *
- *     torchrun (TORCHELASTIC_RUN_ID) · Open MPI · MVAPICH · LSF jsrun · PMIx · PMI (Hydra: MPICH, Intel MPI) ·
+ *     weir launch (WEIR_LAUNCH_FILES) · torchrun (TORCHELASTIC_RUN_ID) · Open MPI · MVAPICH · LSF jsrun · PMIx · PMI (Hydra: MPICH, Intel MPI) ·
  *     Slurm srun · Flux · PALS · RANK and WORLD_SIZE · SageMaker · AWS Batch
  *
  * PMIx and PMI say nothing about hosts, and PMIx not even how many there are; what they lack comes from Slurm, Flux or

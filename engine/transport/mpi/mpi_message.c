@@ -45,7 +45,7 @@ static int blocks_count(const struct weir_message *message)
     return (int)n;
 }
 
-static weir_status type_make(const struct weir_mpi_link *link, const struct weir_message *message, int n_blocks, MPI_Datatype *type_out)
+static weir_status type_make(const struct weir_shm_link *link, const struct weir_message *message, int n_blocks, MPI_Datatype *type_out)
 {
     int *lengths = NULL, n = 0;
     MPI_Aint *places = NULL;
@@ -54,7 +54,7 @@ static weir_status type_make(const struct weir_mpi_link *link, const struct weir
         status = weir_alloc((size_t)n_blocks, sizeof *places, &places);
     for (int k = 0; k < message->n_regions && !status; k++) {
         const struct weir_message_region *region = &message->regions[k];
-        char *base = (char *)weir_mpi_memory(link, region->owner, region->block) + region->offset;
+        char *base = (char *)weir_shm_memory(link, region->owner, region->block) + region->offset;
         for (size_t at = 0; at < region->bytes; at += BLOCK) {
             lengths[n] = (int)(region->bytes - at < BLOCK ? region->bytes - at : BLOCK);
             MPI_Get_address(base + at, &places[n++]);
@@ -70,7 +70,8 @@ static weir_status type_make(const struct weir_mpi_link *link, const struct weir
     return status;
 }
 
-static weir_status end_open(const struct weir_mpi_link *link, const struct draft *draft, bool sends, struct weir_mpi_end *end)
+static weir_status end_open(const struct weir_shm_link *link, const struct weir_mpi_messages *messages,
+                            const struct draft *draft, bool sends, struct weir_mpi_end *end)
 {
     const struct weir_message *message = draft->message;
     int n_blocks = blocks_count(message), count = 0;
@@ -80,7 +81,7 @@ static weir_status end_open(const struct weir_mpi_link *link, const struct draft
                                  .type = MPI_DATATYPE_NULL, .run = link->run};
     weir_status status = WEIR_OK;
     if (n_blocks == 1) {
-        data = (char *)weir_mpi_memory(link, message->regions[0].owner, message->regions[0].block) + message->regions[0].offset;
+        data = (char *)weir_shm_memory(link, message->regions[0].owner, message->regions[0].block) + message->regions[0].offset;
         count = (int)message->regions[0].bytes;
     } else if (n_blocks > 1) {
         status = type_make(link, message, n_blocks, &end->type);
@@ -89,9 +90,9 @@ static weir_status end_open(const struct weir_mpi_link *link, const struct draft
     if (status)
         return status;
     MPI_Datatype type = n_blocks > 1 ? end->type : MPI_BYTE;
-    return sends ? weir_mpi_check(MPI_Send_init(data, count, type, end->peer, draft->tag, link->comm, &end->request),
+    return sends ? weir_mpi_check(MPI_Send_init(data, count, type, end->peer, draft->tag, messages->comm, &end->request),
                                   "MPI_Send_init")
-                 : weir_mpi_check(MPI_Recv_init(data, count, type, end->peer, draft->tag, link->comm, &end->request),
+                 : weir_mpi_check(MPI_Recv_init(data, count, type, end->peer, draft->tag, messages->comm, &end->request),
                                   "MPI_Recv_init");
 }
 
@@ -117,7 +118,7 @@ static int by_start(const void *a, const void *b)
     return (x->start > y->start) - (x->start < y->start);
 }
 
-static int ranges_add(const struct weir_mpi_link *link, const struct drafts *drafts, struct range *ranges)
+static int ranges_add(const struct weir_shm_link *link, const struct drafts *drafts, struct range *ranges)
 {
     int n = 0;
     for (int i = 0; i < drafts->n; i++)
@@ -125,7 +126,7 @@ static int ranges_add(const struct weir_mpi_link *link, const struct drafts *dra
             const struct weir_message_region *region = &drafts->items[i].message->regions[k];
             if (region->owner == link->transport->info.rank)
                 continue;
-            uintptr_t at = (uintptr_t)weir_mpi_memory(link, region->owner, region->block) + region->offset;
+            uintptr_t at = (uintptr_t)weir_shm_memory(link, region->owner, region->block) + region->offset;
             ranges[n++] = (struct range){at / PAGE * PAGE, (at + region->bytes + PAGE - 1) / PAGE * PAGE};
         }
     return n;
@@ -140,7 +141,7 @@ static int regions_count(const struct drafts *drafts)
 }
 
 /* Pages of mirrors that messages are sent from or received into. */
-static weir_status mirrors_measure(struct weir_mpi_link *link, const struct drafts *sends, const struct drafts *receives)
+static weir_status mirrors_measure(struct weir_shm_link *link, const struct drafts *sends, const struct drafts *receives)
 {
     struct range *ranges;
     int n = regions_count(sends) + regions_count(receives);
@@ -163,20 +164,21 @@ static weir_status mirrors_measure(struct weir_mpi_link *link, const struct draf
 
 /* ---- all of them ---------------------------------------------------------------------------------------------------- */
 
-static bool between_hosts(const struct weir_mpi_link *link, const struct weir_message *message)
+static bool between_hosts(const struct weir_shm_link *link, const struct weir_message *message)
 {
-    return link->transport->host_of[message->from] != link->transport->host_of[message->to];
+    const int *host_of = link->transport->info.host_of;
+    return host_of[message->from] != host_of[message->to];
 }
 
 /* The messages that start and end here, with their tags. */
-static weir_status drafts_make(struct weir_mpi_link *link, const struct weir_link_spec *spec, struct drafts *sends,
-                               struct drafts *receives)
+static weir_status drafts_make(const struct weir_shm_link *link, const struct weir_mpi_messages *messages,
+                               const struct weir_link_spec *spec, struct drafts *sends, struct drafts *receives)
 {
     const struct weir_transport_info *info = &link->transport->info;
     int *tags, *most, there = 0;
     weir_status status = weir_alloc(2 * (size_t)info->n_ranks, sizeof *tags, &tags);
     if (!status)
-        status = weir_mpi_check(MPI_Comm_get_attr(link->comm, MPI_TAG_UB, &most, &there), "MPI_Comm_get_attr");
+        status = weir_mpi_check(MPI_Comm_get_attr(messages->comm, MPI_TAG_UB, &most, &there), "MPI_Comm_get_attr");
     for (int w = 0; w < spec->n_messages && !status; w++) {
         const struct weir_message *message = &spec->messages[w];
         bool from_here = message->from == info->rank;
@@ -194,19 +196,27 @@ static weir_status drafts_make(struct weir_mpi_link *link, const struct weir_lin
     return status;
 }
 
-static weir_status ends_make(struct weir_mpi_link *link, const struct drafts *drafts, bool sends, struct weir_mpi_end **ends_out,
-                             int *n_out)
+static weir_status comm_make(struct weir_shm_link *link, struct weir_mpi_messages *messages)
+{
+    MPI_Request request;
+    weir_status status =
+        weir_mpi_check(MPI_Comm_idup(weir_mpi_world(link->transport)->world, &messages->comm, &request), "MPI_Comm_idup");
+    return status ? status : weir_mpi_request_wait(link->transport, &request, "MPI_Comm_idup");
+}
+
+static weir_status ends_make(struct weir_shm_link *link, const struct weir_mpi_messages *messages, const struct drafts *drafts,
+                             bool sends, struct weir_mpi_end **ends_out, int *n_out)
 {
     weir_status status = weir_arena_alloc(&link->arena, (size_t)drafts->n, sizeof **ends_out, ends_out);
     for (int i = 0; i < drafts->n && !status; i++) {
-        status = end_open(link, &drafts->items[i], sends, &(*ends_out)[i]);
+        status = end_open(link, messages, &drafts->items[i], sends, &(*ends_out)[i]);
         *n_out = i + 1;
     }
     return status;
 }
 
 /* first[e]: where event e starts among the ends in order of their events. */
-static weir_status index_make(struct weir_mpi_link *link, const struct weir_mpi_end *ends, int n, int **first_out)
+static weir_status index_make(struct weir_shm_link *link, const struct weir_mpi_end *ends, int n, int **first_out)
 {
     int *first;
     weir_status status = weir_arena_alloc(&link->arena, (size_t)link->n_events + 1, sizeof *first, &first);
@@ -220,52 +230,73 @@ static weir_status index_make(struct weir_mpi_link *link, const struct weir_mpi_
     return WEIR_OK;
 }
 
-static weir_status receives_order(struct weir_mpi_link *link)
+static weir_status receives_order(struct weir_shm_link *link, struct weir_mpi_messages *messages)
 {
     int *at;
-    weir_status status = index_make(link, link->receives, link->n_receives, &link->first_receive);
+    weir_status status = index_make(link, messages->receives, messages->n_receives, &messages->first_receive);
     if (!status)
-        status = weir_arena_alloc(&link->arena, (size_t)link->n_receives, sizeof(int), &link->receive_order);
+        status = weir_arena_alloc(&link->arena, (size_t)messages->n_receives, sizeof(int), &messages->receive_order);
     if (!status)
         status = weir_alloc((size_t)link->n_events, sizeof *at, &at);
     if (status)
         return status;
-    for (int i = 0; i < link->n_receives; i++) {
-        int event = link->receives[i].event;
-        link->receive_order[link->first_receive[event] + at[event]++] = i;
+    for (int i = 0; i < messages->n_receives; i++) {
+        int event = messages->receives[i].event;
+        messages->receive_order[messages->first_receive[event] + at[event]++] = i;
     }
     weir_free(at);
     return WEIR_OK;
 }
 
-weir_status weir_mpi_messages_open(struct weir_mpi_link *link, const struct weir_link_spec *spec)
+static weir_status messages_fill(struct weir_shm_link *link, struct weir_mpi_messages *messages, const struct weir_link_spec *spec)
 {
     struct drafts sends = {0}, receives = {0};
     weir_status status = weir_alloc((size_t)spec->n_messages, sizeof *sends.items, &sends.items);
     if (!status)
         status = weir_alloc((size_t)spec->n_messages, sizeof *receives.items, &receives.items);
     if (!status)
-        status = drafts_make(link, spec, &sends, &receives);
+        status = drafts_make(link, messages, spec, &sends, &receives);
     if (!status) {
         qsort(sends.items, (size_t)sends.n, sizeof *sends.items, by_event);
         qsort(receives.items, (size_t)receives.n, sizeof *receives.items, by_post);
         status = mirrors_measure(link, &sends, &receives);
     }
     if (!status)
-        status = ends_make(link, &sends, true, &link->sends, &link->n_sends);
+        status = ends_make(link, messages, &sends, true, &messages->sends, &messages->n_sends);
     if (!status)
-        status = ends_make(link, &receives, false, &link->receives, &link->n_receives);
+        status = ends_make(link, messages, &receives, false, &messages->receives, &messages->n_receives);
     if (!status)
-        status = index_make(link, link->sends, link->n_sends, &link->first_send);
+        status = index_make(link, messages->sends, messages->n_sends, &messages->first_send);
     if (!status)
-        status = receives_order(link);
+        status = receives_order(link, messages);
     weir_free(receives.items);
     weir_free(sends.items);
-    return weir_mpi_agree(link->transport, link->transport->world, status);
+    return status;
 }
 
-void weir_mpi_messages_close(struct weir_mpi_link *link)
+weir_status weir_mpi_messages_open(struct weir_shm_link *link, const struct weir_link_spec *spec, void **state_out)
 {
-    ends_close(link->sends, link->n_sends);
-    ends_close(link->receives, link->n_receives);
+    struct weir_mpi_messages *messages = NULL;
+    if (link->transport->info.n_hosts == 1)
+        return WEIR_OK;
+    weir_status status = weir_shm_agree(link->transport, weir_arena_alloc(&link->arena, 1, sizeof *messages, &messages));
+    if (status)
+        return status;
+    messages->comm = MPI_COMM_NULL;
+    *state_out = messages;
+    status = comm_make(link, messages);
+    if (!status)
+        status = messages_fill(link, messages, spec);
+    return weir_shm_agree(link->transport, status);
+}
+
+void weir_mpi_messages_close(struct weir_shm_link *link, bool failed)
+{
+    struct weir_mpi_messages *messages = weir_mpi_messages(link);
+    if (!messages || failed)
+        return;
+    ends_close(messages->sends, messages->n_sends);
+    ends_close(messages->receives, messages->n_receives);
+    if (messages->comm != MPI_COMM_NULL)
+        MPI_Comm_free(&messages->comm);
 }

@@ -1,6 +1,8 @@
 /* The nccl transport: its table.  nccl_shared.h explains how it works. */
 #include "engine/transport/nccl/nccl_shared.h"
 
+#include "engine/transport/bootstrap/weir_launch.h"
+
 /* ---- the table: its links are struct weir_nccl_link, and only this file knows it ------------------------------------------ */
 
 static struct weir_nccl_link *link_of(weir_link *handle)
@@ -15,13 +17,13 @@ static const struct weir_nccl_link *link_seen(const weir_link *handle)
 
 static weir_status here(weir_link *link)
 {
-    return weir_mpi_here(link_of(link)->transport);
+    return weir_shm_here(link_of(link)->transport);
 }
 
 static weir_status link_open(weir_transport *transport, const struct weir_link_spec *spec, weir_link **link_out)
 {
     struct weir_nccl_link *link;
-    weir_status status = weir_mpi_here(transport);
+    weir_status status = weir_shm_here(transport);
     if (!status)
         status = weir_nccl_link_open(transport, spec, link_seen(spec->memory), &link);
     if (!status)
@@ -31,7 +33,7 @@ static weir_status link_open(weir_transport *transport, const struct weir_link_s
 
 static void link_close(weir_link *link)
 {
-    if (link && weir_mpi_here(link_of(link)->transport) == WEIR_OK)
+    if (link && weir_shm_here(link_of(link)->transport) == WEIR_OK)
         weir_nccl_link_close(link_of(link));
 }
 
@@ -127,16 +129,22 @@ static bool link_abort(weir_link *link)
     return here(link) || weir_nccl_abort(link_of(link)); /* a child after fork() has nothing to end */
 }
 
+static weir_status transport_open(const struct weir_transport_config *config, weir_transport **transport_out)
+{
+    return (weir_launch_is_process() ? weir_shm_open : weir_mpi_open)(config, transport_out);
+}
+
 const struct weir_transport_kind weir_transport_nccl = {
     .name = "nccl",
     .summary = "ranks are processes with a GPU each: NCCL moves device memory, MPI starts and watches",
     .device_side = true,
-    .open = weir_mpi_open,
-    .info = weir_mpi_info,
-    .stop = weir_mpi_stop,
+    .open = transport_open,
+    .info = weir_shm_info,
+    .stop = weir_shm_stop,
+    .block = weir_shm_block,
     .close = weir_mpi_close,
-    .exchange = weir_mpi_exchange,
-    .broadcast = weir_mpi_broadcast,
+    .exchange = weir_shm_exchange,
+    .broadcast = weir_shm_broadcast,
     .link_open = link_open,
     .link_close = link_close,
     .memory = link_memory,

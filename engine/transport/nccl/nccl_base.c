@@ -26,8 +26,8 @@ weir_status weir_nccl_result(ncclResult_t result, const char *call)
 
 static weir_status hang_fail(const struct weir_nccl_link *link, int64_t since_ns)
 {
-    int64_t timeout = weir_mpi_timeout_ns(link->transport);
-    if (weir_clock_ns() - since_ns <= timeout)
+    int64_t timeout = weir_shm_timeout_ns(link->transport);
+    if (!timeout || weir_clock_ns() - since_ns <= timeout)
         return WEIR_OK;
     return WEIR_FAIL(WEIR_ERR_TIMEOUT, "nothing came in %.1f s", (double)timeout * 1e-9);
 }
@@ -35,7 +35,7 @@ static weir_status hang_fail(const struct weir_nccl_link *link, int64_t since_ns
 /* What a call came to.  A process that died is the cause of what NCCL says about its connections: it is asked for first. */
 static weir_status outcome(const struct weir_nccl_link *link, ncclResult_t result, const char *call)
 {
-    weir_status status = result == ncclSuccess ? WEIR_OK : weir_mpi_look(link->transport);
+    weir_status status = result == ncclSuccess ? WEIR_OK : weir_shm_look(link->transport);
     return status ? status : weir_nccl_result(result, call);
 }
 
@@ -57,7 +57,7 @@ weir_status weir_nccl_settle(struct weir_nccl_link *link, ncclComm_t comm, ncclR
         if (weir_clock_ns() - looked < WEIR_TRANSPORT_LOOK_NS)
             continue;
         looked = weir_clock_ns();
-        status = weir_mpi_look(link->transport);
+        status = weir_shm_look(link->transport);
         if (!status)
             status = hang_fail(link, start);
     }
@@ -109,7 +109,7 @@ weir_status weir_nccl_look(struct weir_nccl_link *link)
     const struct weir_nccl_link *home = link->home;
     if (home->aborted)
         return WEIR_FAIL(WEIR_ERR_PEER, "the run was given up before");
-    weir_status status = weir_mpi_look(link->transport);
+    weir_status status = weir_shm_look(link->transport);
     for (int e = 0; e < home->n_edges && !status; e++)
         status = comm_look(&home->edges[e].comm);
     for (int s = 0; s < WEIR_COLLECT_SCOPES && !status; s++)

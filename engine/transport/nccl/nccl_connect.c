@@ -113,7 +113,7 @@ static weir_status ids_make(struct weir_nccl_link *link, const struct weir_link_
     for (int k = 0; k < own && !status; k++)
         status = weir_nccl_result(ncclGetUniqueId(&mine[k]), "ncclGetUniqueId");
     for (int round = 0; round < rounds && !status; round++)
-        status = weir_mpi_exchange(link->transport, mine + round * IDS, IDS * sizeof *mine, ids->all + round * n * IDS);
+        status = weir_shm_exchange(link->transport, mine + round * IDS, IDS * sizeof *mine, ids->all + round * n * IDS);
     weir_free(mine);
     return status;
 }

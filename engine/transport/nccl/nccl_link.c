@@ -205,7 +205,7 @@ weir_status weir_nccl_link_open(weir_transport *transport, const struct weir_lin
     if (status)
         return status;
     link->transport = transport;
-    link->info = weir_mpi_info(transport);
+    link->info = weir_shm_info(transport);
     link->kind = spec->kind;
     link->device = spec->device;
     link->stream = spec->stream;

@@ -1,6 +1,6 @@
 /* What the files of the nccl transport share.
  *
- * Processes meet over MPI (mpi_base.h): who is where, the unique ids of communicators, the barriers around a run, and who has
+ * Processes meet over MPI or `weir launch` (mpi_base.h, shm_base.h): who is where, the unique ids of communicators, the barriers around a run, and who has
  * died.  What a step moves goes from device to device:
  *
  *     edge a ─▶ b     one communicator of two ranks and one stream on either side, for all messages from a to b
@@ -30,6 +30,7 @@
 #include "base/arena.h"
 #include "engine/device/device.h"
 #include "engine/transport/mpi/mpi_base.h"
+#include "engine/transport/shm/shm_base.h"
 
 /* A communicator and the stream on which its operations run. */
 struct weir_nccl_comm {

@@ -243,8 +243,94 @@ static void a_directory_must_hold_one_of_each(void **state)
     assert_fails(weir_data_open_idx(testing_path("twice"), 1, &data), WEIR_ERR_INVALID, "holds no IDX label file");
     labels[7] = N_IMAGES - 1;
     file_make("twice", "b", labels, sizeof labels - 1);
-    assert_fails(weir_data_open_idx(testing_path("twice"), 1, &data), WEIR_ERR_INVALID, "has 5 images and 4 labels");
+    assert_fails(weir_data_open_idx(testing_path("twice"), 1, &data), WEIR_ERR_INVALID, "twice/b' 4 labels, there must be as many of each");
     assert_null(data);
+}
+
+/* The number of samples of the set that is opened; -1: there is none. */
+static int64_t set_samples(const char *folder, bool test)
+{
+    weir_data *data = NULL;
+    assert_ok(test ? weir_data_open_idx_test(testing_path(folder), 1, &data) : weir_data_open_idx(testing_path(folder), 1, &data));
+    int64_t n = data ? weir_data_info(data)->n_samples : -1;
+    weir_data_close(data);
+    return n;
+}
+
+/* The first `n` images and labels. */
+static void set_make(const char *folder, const char *images_name, const char *labels_name, int n)
+{
+    unsigned char images[IMAGE_FILE], labels[LABEL_FILE];
+    images_make(images);
+    labels_make(labels);
+    images[7] = labels[7] = (unsigned char)n;
+    file_make(folder, images_name, images, 16 + (size_t)n * ROWS * COLUMNS);
+    file_make(folder, labels_name, labels, 8 + (size_t)n);
+}
+
+static void the_four_files_of_mnist_are_a_training_and_a_test_set(void **state)
+{
+    (void)state;
+    static const char *const names[][4] = {
+        {"train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"},
+        {"train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", "t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte"},
+        {"train-images.idx3-ubyte", "train-labels.idx1-ubyte", "t10k-images.idx3-ubyte", "t10k-labels.idx1-ubyte"},
+        {"emnist-letters-train-images-idx3-ubyte", "emnist-letters-train-labels-idx1-ubyte",
+         "emnist-letters-test-images-idx3-ubyte.gz", "emnist-letters-test-labels-idx1-ubyte.gz"},
+    };
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char folder[] = "four0";
+        folder[4] = (char)('0' + i);
+        folder_make(folder);
+        set_make(folder, names[i][0], names[i][1], 4);
+        assert_int_equal(set_samples(folder, false), 4);
+        assert_int_equal(set_samples(folder, true), -1);
+        set_make(folder, names[i][2], names[i][3], 3);
+        assert_int_equal(set_samples(folder, false), 4);
+        assert_int_equal(set_samples(folder, true), 3);
+    }
+    set_make("four0", "train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz", 2); /* the plain ones are taken */
+    assert_int_equal(set_samples("four0", false), 4);
+    folder_make("tests");
+    set_make("tests", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte", 3); /* alone it is what there is */
+    assert_int_equal(set_samples("tests", false), 3);
+    assert_int_equal(set_samples("tests", true), -1);
+}
+
+static void damaged_and_foreign_files_beside_the_right_ones_are_passed_over(void **state)
+{
+    (void)state;
+    unsigned char images[IMAGE_FILE];
+    images_make(images);
+    static const char cut_gzip[] = "\x1f\x8b\x08\x00\x00";
+    folder_make("company");
+    set_make("company", "train-images-idx3-ubyte", "train-labels-idx1-ubyte", 4);
+    file_make("company", "train-images-idx3-ubyte.bak", images, 20);
+    file_make("company", "broken", cut_gzip, sizeof cut_gzip - 1);
+    file_make("company", "mnist.zip", "PK\3\4", 4);
+    assert_int_equal(set_samples("company", false), 4);
+    assert_int_equal(set_samples("company", true), -1);
+    pair_make("any names", "a", "b");
+    file_make("any names", "c", images, 20); /* cut short */
+    file_make("any names", "d", cut_gzip, sizeof cut_gzip - 1);
+    assert_int_equal(set_samples("any names", false), N_IMAGES);
+}
+
+static void several_sets_of_which_none_is_the_right_one_are_refused(void **state)
+{
+    (void)state;
+    weir_data *data = NULL;
+    folder_make("several");
+    set_make("several", "a-images", "a-labels", 4);
+    set_make("several", "b-images", "b-labels", 3);
+    assert_fails(weir_data_open_idx(testing_path("several"), 1, &data), WEIR_ERR_INVALID, "has 2 sets of images and labels, none of them called train");
+    set_make("several", "train-images", "train-labels", 2);
+    assert_int_equal(set_samples("several", false), 2);
+    set_make("several", "train2-images", "train2-labels", 2);
+    assert_fails(weir_data_open_idx(testing_path("several"), 1, &data), WEIR_ERR_INVALID, "has several training sets");
+    set_make("several", "test-images", "test-labels", 2);
+    set_make("several", "t10k-images", "t10k-labels", 2);
+    assert_fails(weir_data_open_idx_test(testing_path("several"), 1, &data), WEIR_ERR_INVALID, "has several test sets");
 }
 
 static void a_damaged_file_names_the_byte(void **state)
@@ -384,6 +470,9 @@ int main(void)
         cmocka_unit_test(a_text_that_cannot_be_used_says_why),
         cmocka_unit_test(images_and_labels_are_found_by_content),
         cmocka_unit_test(a_directory_must_hold_one_of_each),
+        cmocka_unit_test(the_four_files_of_mnist_are_a_training_and_a_test_set),
+        cmocka_unit_test(damaged_and_foreign_files_beside_the_right_ones_are_passed_over),
+        cmocka_unit_test(several_sets_of_which_none_is_the_right_one_are_refused),
         cmocka_unit_test(a_damaged_file_names_the_byte),
         cmocka_unit_test(a_damaged_gzip_file_is_refused),
         cmocka_unit_test(every_allocation_may_fail),

@@ -349,6 +349,21 @@ static void a_file_that_is_cut_while_open_is_an_error(void **state)
     weir_data_close(data);
 }
 
+/* It would be another hash, and a run could not go on with its own data. */
+static void data_that_cannot_be_read_have_no_hash(void **state)
+{
+    (void)state;
+    weir_data *data;
+    uint64_t hash = 7, whole = 0;
+    assert_ok(one_open(file_make(&formats[0], "cut.bin", 1, 3000), &data));
+    assert_ok(weir_data_hash(data, &whole));
+    assert_int_equal(truncate(testing_path("cut.bin"), 100), 0);
+    assert_fails(weir_data_hash(data, &hash), WEIR_ERR_IO, "cut.bin' was cut from 6000 to 100 bytes");
+    assert_int_equal(hash, 7);
+    assert_int_not_equal(whole, 0);
+    weir_data_close(data);
+}
+
 static void files_must_be_of_one_kind_and_different(void **state)
 {
     (void)state;
@@ -467,6 +482,7 @@ int main(void)
         cmocka_unit_test(the_last_target_of_a_sample_is_checked_too),
         cmocka_unit_test(text_is_held_to_a_small_vocabulary_too),
         cmocka_unit_test(a_file_that_is_cut_while_open_is_an_error),
+        cmocka_unit_test(data_that_cannot_be_read_have_no_hash),
         cmocka_unit_test(files_must_be_of_one_kind_and_different),
         cmocka_unit_test(names_and_patterns_are_listed_in_order),
         cmocka_unit_test(names_that_name_nothing_say_so),

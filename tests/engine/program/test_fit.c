@@ -154,7 +154,7 @@ static void a_refusal_names_rank_stages_bytes_and_cap(void **state)
     (void)state;
     struct run run = {"interleaved", NULL, 4, 2, BATCH, 1, 0};
     assert_fails(run_open(&run, 1 << 20), WEIR_ERR_NOFIT, " (stages ");
-    assert_fails(run_open(&run, 1 << 20), WEIR_ERR_NOFIT, "the cap is 1048576, 2 of 2 ranks are over it");
+    assert_fails(run_open(&run, 1 << 20), WEIR_ERR_NOFIT, "the cap is 1048576 bytes, 2 of 2 ranks are over it");
     assert_fails(run_open(&run, 1 << 20), WEIR_ERR_NOFIT, "the least found is");
     run = (struct run){"1f1b", "full", 1, 0, BATCH, 2, 0};
     assert_fails(run_open(&run, 20 << 20), WEIR_ERR_NOFIT, "with zero=1");

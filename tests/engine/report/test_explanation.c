@@ -124,7 +124,11 @@ static void what_is_no_trace_is_refused(void **state)
         {"{\"otherData\": {\"schedule\": \"0F0,0B0\\n\", \"ranks\": 2, \"replicas\": 1}, \"traceEvents\": []}", "not those of its schedule"},
         {"{\"otherData\": {\"schedule\": \"0F0,0B0\\n\", \"ranks\": 1, \"replicas\": 1}, \"traceEvents\": []}", "no events"},
         {"{\"otherData\": {\"schedule\": \"0F0,0B0\\n\", \"ranks\": 1, \"replicas\": 1}, \"traceEvents\": [{\"ph\": \"X\", "
-         "\"cat\": \"forward\", \"pid\": 0, \"args\": {\"stage\": 7, \"step\": 1}}]}", "has not"},
+         "\"cat\": \"forward\", \"name\": \"7F0\", \"pid\": 0, \"tid\": 0, \"ts\": 0, \"dur\": 1, \"args\": {\"stage\": 7, \"mb\": 0, "
+         "\"step\": 1}}]}", "has not"},
+        {"{\"otherData\": {\"schedule\": \"0F0,0B0\\n\", \"ranks\": 1, \"replicas\": 1, \"unit\": \"1 ms\"}, \"traceEvents\": [{\"ph\": \"X\", "
+         "\"cat\": \"forward\", \"name\": \"0F0\", \"pid\": 0, \"tid\": 0, \"ts\": 0, \"dur\": 1, \"args\": {\"stage\": 0, \"mb\": 0, "
+         "\"step\": 1}}]}", "is a prediction"},
         {"{\"otherData\": {\"schedule\": \"0F0,0F0\\n\", \"ranks\": 1, \"replicas\": 1}, \"traceEvents\": [{}]}", "row 1"},
         {"[]", "does not say"},
     };

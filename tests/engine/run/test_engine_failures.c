@@ -182,7 +182,7 @@ static void a_gradient_that_is_not_finite_leaves_the_parameters(void **state)
     assert_ok(weir_engine_param_write(engine, "wpe.weight", wpe, 64 * 128));
     assert_ok(weir_engine_param_read(engine, "wpe.weight", before, 64 * 128));
     feed(engine, 1, 2);
-    assert_fails(weir_engine_step(engine, 1e-3, &report), WEIR_ERR_NUMERIC, "step 1: loss");
+    assert_fails(weir_engine_step(engine, 1e-3, &report), WEIR_ERR_NUMERIC, "step 2: loss");
     assert_ok(weir_engine_param_read(engine, "wpe.weight", after, 64 * 128));
     assert_memory_equal(before, after, sizeof before);
     memset(wpe, 0, sizeof wpe);

@@ -1,7 +1,8 @@
 /* What every transport that crosses processes promises.
  *
- * Without arguments the program starts itself under mpi.sh: as one, three and four processes, on one host and on pretended
- * ones.  With an argument it is one of these processes: `suite` runs the tests, the others fail on purpose. */
+ * Without arguments the program starts itself: under mpi.sh (mpi) as one, three and four processes, on one host and on pretended
+ * ones, and as `weir launch` does (shm).  With an argument it is one of these processes: `suite` runs the tests, the others fail
+ * on purpose. */
 #include "tests/support/testing.h"
 
 #include <signal.h>
@@ -11,6 +12,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "engine/transport/bootstrap/weir_launch.h"
+#include "tests/support/launched_rig.h"
 #include "tests/support/transport_program.h"
 #include "weir_libraries.h"
 
@@ -362,6 +365,82 @@ static void silence_is_a_timeout(void **state)
     the_run_ends("silent", weir_status_exit_code(WEIR_ERR_TIMEOUT), true, "got 'timeout': nothing came in 0.4 s");
 }
 
+/* ---- the same, started as `weir launch` does ---------------------------------------------------------------------------- */
+
+static void the_suite_passes_over_shm(void **state)
+{
+    (void)state;
+    static char text[1 << 18];
+    int codes[LAUNCHED_MOST];
+    for (int n = 1; n <= 4; n += n == 1 ? 2 : 1) {
+        if (launched_run(self, "suite", n, 100, text, sizeof text, codes))
+            fail_msg("%d processes: %s", n, text);
+    }
+}
+
+/* Each of the others has its words; code: with which rank 1 ended. */
+static void all_learn_over_shm(const char *how, int code, weir_status wanted, const char *words)
+{
+    char text[1 << 16], line[64];
+    int codes[LAUNCHED_MOST];
+    launched_run(self, how, 3, 100, text, sizeof text, codes);
+    assert_int_equal(codes[1], code);
+    for (int r = 0; r < 3; r += 2) {
+        snprintf(line, sizeof line, "rank %d got '%s'", r, weir_status_str(wanted));
+        if (!strstr(text, line) || !strstr(text, words) || codes[r] != weir_status_exit_code(wanted))
+            fail_msg("rank %d ended with %d: %s", r, codes[r], text);
+    }
+}
+
+static void a_failure_over_shm_is_learnt_by_all(void **state)
+{
+    (void)state;
+    all_learn_over_shm("stop", weir_status_exit_code(WEIR_ERR_NUMERIC), WEIR_ERR_NUMERIC, "rank 1 failed: boom");
+    all_learn_over_shm("die", 128 + SIGKILL, WEIR_ERR_PEER, "the process of rank 1 has died");
+    all_learn_over_shm("leave", 0, WEIR_ERR_PEER, "rank 1 has left the run");
+}
+
+/* It has gone before there is a lobby to look at: its end is the launcher's to tell. */
+static void a_rank_that_never_joins_is_learnt_by_all(void **state)
+{
+    (void)state;
+    char text[1 << 16];
+    int codes[LAUNCHED_MOST];
+    launched_run(self, "absent", 3, 100, text, sizeof text, codes);
+    assert_int_equal(codes[0], weir_status_exit_code(WEIR_ERR_PEER));
+    assert_int_equal(codes[2], weir_status_exit_code(WEIR_ERR_PEER));
+    assert_non_null(strstr(text, "the process of rank 1 has ended"));
+}
+
+static void shm_outside_of_a_launch_is_refused(void **state)
+{
+    (void)state;
+    weir_transport *transport;
+    struct weir_transport_config config = {.n_threads = 1, .timeout_ns = 1000};
+    assert_fails(weir_transport_shm.open(&config, &transport), WEIR_ERR_USAGE, "use 'weir launch");
+    setenv(WEIR_LAUNCH_RANK, "0", 1);
+    setenv(WEIR_LAUNCH_SIZE, "2", 1);
+    static const char *const files[] = {"0:1,1:2", "", "900:5,901:5", "x"};
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+        setenv(WEIR_LAUNCH_FILES, files[i], 1);
+        assert_fails(weir_transport_shm.open(&config, &transport), WEIR_ERR_USAGE, "names descriptors that this process has not");
+    }
+    unsetenv(WEIR_LAUNCH_FILES);
+    unsetenv(WEIR_LAUNCH_RANK);
+    unsetenv(WEIR_LAUNCH_SIZE);
+}
+
+static int shm_run(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_suite_passes_over_shm),
+        cmocka_unit_test(a_failure_over_shm_is_learnt_by_all),
+        cmocka_unit_test(a_rank_that_never_joins_is_learnt_by_all),
+        cmocka_unit_test(shm_outside_of_a_launch_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
+
 static int driver_run(void)
 {
     const struct CMUnitTest tests[] = {
@@ -378,14 +457,24 @@ static int driver_run(void)
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
 
+static int absent_run(void)
+{
+    weir_transport *transport;
+    struct weir_transport_config config = {.n_threads = 1, .timeout_ns = WEIR_TRANSPORT_TIMEOUT_NS};
+    const char *rank = getenv(WEIR_LAUNCH_RANK);
+    return rank && !strcmp(rank, "1") ? 0 : report(rank ? atoi(rank) : -1, kind->open(&config, &transport));
+}
+
 int main(int argc, char **argv)
 {
-    if (!WEIR_HAVE_MPI) {
-        printf("skipped: this build has no MPI\n");
-        return 0;
-    }
     self = argv[0];
-    if (weir_transport_find("mpi", &kind))
+    if (argc < 2) {
+        int failed = shm_run();
+        if (!WEIR_HAVE_MPI)
+            printf("skipped: the suite over mpi: this build has no MPI\n");
+        return WEIR_HAVE_MPI ? failed + driver_run() : failed;
+    }
+    if (weir_transport_find(weir_launch_is_process() ? "shm" : "mpi", &kind))
         return 1;
-    return argc < 2 ? driver_run() : !strcmp(argv[1], "suite") ? suite_run() : failing_run(argv[1]);
+    return !strcmp(argv[1], "suite") ? suite_run() : !strcmp(argv[1], "absent") ? absent_run() : failing_run(argv[1]);
 }

@@ -22,6 +22,10 @@ static const struct {
     {"one host with four devices", {{"SM_HOSTS", "[\"a\"]"}, {"SM_CURRENT_HOST", "a"}, {"SM_NUM_GPUS", "4"}}, "cpu", "local",
      NULL, false},
     {"two hosts", {{"SM_HOSTS", "[\"a\", \"b\"]"}, {"SM_CURRENT_HOST", "a"}}, "cpu", "mpi", NULL, true},
+    {"two processes of weir launch", {{"WEIR_LAUNCH_RANK", "0"}, {"WEIR_LAUNCH_SIZE", "2"}, {"WEIR_LAUNCH_FILES", "9:1,8:1"}}, "cpu", "shm",
+     NULL, false},
+    {"weir launch within mpirun", {{"WEIR_LAUNCH_RANK", "0"}, {"WEIR_LAUNCH_SIZE", "1"}, {"WEIR_LAUNCH_FILES", "9:1,8:1"}, {"PMI_SIZE", "2"}},
+     "cpu", "shm", NULL, false},
     {"half of a launcher", {{"PMIX_RANK", "0"}}, "cpu", NULL, "PMIX_RANK=0 is set", false},
     {"a device that is none", {{NULL}}, "cpx", NULL, "did you mean 'cpu'", false},
 };

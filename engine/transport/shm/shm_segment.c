@@ -1,5 +1,5 @@
 /* Segments: memory that the processes of one host share. */
-#include "engine/transport/mpi/mpi_shared.h"
+#include "engine/transport/shm/shm_shared.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,17 +31,17 @@ static weir_status file_make(size_t bytes, int *file_out, struct note *note_out)
     return WEIR_OK;
 }
 
-static weir_status file_map(int file, size_t bytes, struct weir_mpi_segment *segment)
+static weir_status file_map(int file, size_t bytes, struct weir_shm_segment *segment)
 {
     void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     if (base == MAP_FAILED)
         return WEIR_FAIL(WEIR_ERR_NOMEM, "cannot map %zu bytes of shared memory: %s", bytes, strerror(errno));
     madvise(base, bytes, MADV_HUGEPAGE); /* where the system gives huge pages to shared memory */
-    *segment = (struct weir_mpi_segment){base, bytes};
+    *segment = (struct weir_shm_segment){base, bytes};
     return WEIR_OK;
 }
 
-static weir_status peer_map(const struct note *note, int rank, struct weir_mpi_segment *segment)
+static weir_status peer_map(const struct note *note, int rank, struct weir_shm_segment *segment)
 {
     char path[64];
     struct stat info;
@@ -60,46 +60,40 @@ static weir_status peer_map(const struct note *note, int rank, struct weir_mpi_s
     return status;
 }
 
-static weir_status peers_map(weir_transport *transport, const struct note *notes, int own_file,
-                             struct weir_mpi_segment *segments)
+static weir_status peers_map(const weir_transport *transport, const struct note *mine, int own_file,
+                             struct weir_shm_segment *segments)
 {
     weir_status status = WEIR_OK;
-    for (int l = 0; l < transport->info.n_local && !status; l++)
-        status = l == transport->info.local_rank ? file_map(own_file, notes[l].bytes, &segments[l])
-                                                 : peer_map(&notes[l], transport->rank_of_local[l], &segments[l]);
+    for (int l = 0; l < transport->info.n_local && !status; l++) {
+        struct note note;
+        transport->bootstrap->get(transport->bootstrap, transport->rank_of_local[l], &note, sizeof note);
+        status = l == transport->info.local_rank ? file_map(own_file, mine->bytes, &segments[l])
+                                                 : peer_map(&note, transport->rank_of_local[l], &segments[l]);
+    }
     return status;
 }
 
-static weir_status notes_gather(weir_transport *transport, const struct note *mine, struct note *notes)
+weir_status weir_shm_segments_open(weir_transport *transport, size_t bytes, struct weir_shm_segment *segments_out)
 {
-    MPI_Request request;
-    int bytes = (int)sizeof *mine;
-    weir_status status = weir_mpi_check(
-        MPI_Iallgather(mine, bytes, MPI_BYTE, notes, bytes, MPI_BYTE, transport->host, &request), "MPI_Iallgather");
-    return status ? status : weir_mpi_request_wait(transport, &request, "MPI_Iallgather");
-}
-
-weir_status weir_mpi_segments_open(weir_transport *transport, size_t bytes, struct weir_mpi_segment *segments_out)
-{
-    int n = transport->info.n_local, file = -1;
-    struct note mine = {0}, *notes;
-    weir_status status = weir_arena_alloc(&transport->arena, (size_t)n, sizeof *notes, &notes);
+    struct weir_bootstrap *bootstrap = transport->bootstrap;
+    struct note mine = {0};
+    int file = -1;
+    weir_status status = weir_shm_agree(transport, file_make(bytes, &file, &mine));
     if (!status)
-        status = file_make(bytes, &file, &mine);
-    status = weir_mpi_agree(transport, transport->host, status);
+        status = bootstrap->put(bootstrap, &mine, sizeof mine);
     if (!status)
-        status = notes_gather(transport, &mine, notes);
+        status = bootstrap->barrier(bootstrap);
     if (!status)
-        status = peers_map(transport, notes, file, segments_out);
-    status = weir_mpi_agree(transport, transport->host, status); /* the file stays open until all have mapped it */
+        status = peers_map(transport, &mine, file, segments_out);
+    status = weir_shm_agree(transport, status); /* the file stays open until all have mapped it */
     if (file >= 0)
         close(file);
     if (status)
-        weir_mpi_segments_close(segments_out, n);
+        weir_shm_segments_close(segments_out, transport->info.n_local);
     return status;
 }
 
-void weir_mpi_segments_close(struct weir_mpi_segment *segments, int n)
+void weir_shm_segments_close(struct weir_shm_segment *segments, int n)
 {
     for (int l = 0; l < n; l++)
         if (segments[l].base) {

@@ -1,30 +1,22 @@
 /* Watching the peers: who has stopped, died or left; and waiting with an eye on them. */
-#include "engine/transport/mpi/mpi_shared.h"
+#include "engine/transport/shm/shm_shared.h"
 
 #include <errno.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
+#include "engine/transport/bootstrap/weir_launch.h"
 
-enum { NOTICE_TAG = 1 };
-static const int64_t notice_ns = 200000000;                        /* a notice has so long to get away */
-static const int64_t settle_ns = 200000000;                        /* so long a launcher takes to notice a death */
-static const int64_t spin_ns = 50000;                               /* for a message, when there are cores to spare */
+static const int64_t settle_ns = 200000000; /* so long a launcher takes to notice a death */
 static const int64_t first_nap_ns = 20000, longest_nap_ns = 100000; /* between looks at a message */
-
-/* A notice of failure to another host. */
-struct notice {
-    int32_t rank, status, cause; /* as in the lobby */
-    char message[WEIR_ERROR_MAX];
-};
 
 static void nap(int64_t ns)
 {
     nanosleep(&(struct timespec){ns / 1000000000, ns % 1000000000}, NULL);
 }
 
-weir_status weir_mpi_fail(weir_transport *transport, weir_status status)
+weir_status weir_shm_fail(weir_transport *transport, weir_status status)
 {
     if (status && !transport->failed) {
         transport->failed = status;
@@ -35,10 +27,10 @@ weir_status weir_mpi_fail(weir_transport *transport, weir_status status)
 
 /* ---- life --------------------------------------------------------------------------------------------------------- */
 
-weir_status weir_mpi_life_take(weir_transport *transport)
+weir_status weir_shm_life_take(weir_transport *transport)
 {
     pthread_mutexattr_t attributes;
-    pthread_mutex_t *life = &weir_mpi_lobby(transport, transport->info.local_rank)->life;
+    pthread_mutex_t *life = &weir_shm_lobby(transport, transport->info.local_rank)->life;
     int reason = pthread_mutexattr_init(&attributes);
     if (!reason)
         reason = pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
@@ -51,16 +43,16 @@ weir_status weir_mpi_life_take(weir_transport *transport)
     return reason ? WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "cannot take a lock in shared memory: %s", strerror(reason)) : WEIR_OK;
 }
 
-void weir_mpi_life_give(weir_transport *transport)
+void weir_shm_life_give(weir_transport *transport)
 {
-    pthread_mutex_unlock(&weir_mpi_lobby(transport, transport->info.local_rank)->life);
+    pthread_mutex_unlock(&weir_shm_lobby(transport, transport->info.local_rank)->life);
 }
 
 enum life { ALIVE, LEFT, DEAD };
 
 /* Whoever finds a dead owner's lock writes it down for the others and repairs the lock.  (Left unrepaired, a lock would tell
  * everybody by itself; but glibc up to 2.36 at least leaves such a lock taken by the first who tries it.) */
-static enum life life_of(struct weir_mpi_lobby *lobby)
+static enum life life_of(struct weir_shm_lobby *lobby)
 {
     int reason = pthread_mutex_trylock(&lobby->life);
     if (reason == EOWNERDEAD) {
@@ -86,7 +78,7 @@ static weir_status peer_failed(weir_transport *transport, int rank, weir_status 
 static weir_status local_look(weir_transport *transport, bool second_hand)
 {
     for (int l = 0; l < transport->info.n_local; l++) {
-        struct weir_mpi_lobby *lobby = weir_mpi_lobby(transport, l);
+        struct weir_shm_lobby *lobby = weir_shm_lobby(transport, l);
         int rank = transport->rank_of_local[l];
         uint32_t stopped = atomic_load_explicit(&lobby->stopped, memory_order_acquire);
         if (stopped && (stopped == WEIR_ERR_PEER) == second_hand)
@@ -102,23 +94,19 @@ static weir_status local_look(weir_transport *transport, bool second_hand)
     return WEIR_OK;
 }
 
-weir_status weir_mpi_move(weir_transport *transport)
+weir_status weir_shm_move(weir_transport *transport)
 {
-    struct notice notice;
-    int there = 0;
+    struct weir_shm_notice notice;
+    bool there = false;
     if (transport->info.n_hosts == 1)
         return WEIR_OK;
-    weir_status status = weir_mpi_check(
-        MPI_Iprobe(MPI_ANY_SOURCE, NOTICE_TAG, transport->control, &there, MPI_STATUS_IGNORE), "MPI_Iprobe");
-    if (!status && there)
-        status = weir_mpi_check(MPI_Recv(&notice, sizeof notice, MPI_BYTE, MPI_ANY_SOURCE, NOTICE_TAG, transport->control,
-                                         MPI_STATUS_IGNORE), "MPI_Recv");
+    weir_status status = transport->wire->move(transport, &notice, &there);
     if (!status && there)
         status = peer_failed(transport, notice.rank, (weir_status)notice.status, (weir_status)notice.cause, notice.message);
-    return weir_mpi_fail(transport, status);
+    return weir_shm_fail(transport, status);
 }
 
-weir_status weir_mpi_peers_look(weir_transport *transport)
+static weir_status peers_look(weir_transport *transport)
 {
     weir_status status = local_look(transport, false);
     if (!status)
@@ -128,34 +116,23 @@ weir_status weir_mpi_peers_look(weir_transport *transport)
         weir_status first = local_look(transport, false);
         status = first ? first : local_look(transport, true);
     }
-    return status ? weir_mpi_fail(transport, status) : weir_mpi_move(transport);
+    return status ? weir_shm_fail(transport, status) : weir_shm_move(transport);
 }
 
-weir_status weir_mpi_look(weir_transport *transport)
+weir_status weir_shm_look(weir_transport *transport)
 {
-    if (!transport->failed)
-        return transport->lobby_is_open ? weir_mpi_peers_look(transport) : WEIR_OK;
-    weir_error_put(transport->failure);
-    return transport->failed;
-}
-
-static void notices_send(weir_transport *transport, const struct notice *notice)
-{
-    int64_t end = weir_clock_ns() + notice_ns;
-    for (int r = 0; r < transport->info.n_ranks; r++) {
-        MPI_Request request;
-        int done = 0;
-        if (transport->host_of[r] == transport->info.host ||
-            MPI_Isend(notice, sizeof *notice, MPI_BYTE, r, NOTICE_TAG, transport->control, &request) != MPI_SUCCESS)
-            continue;
-        while (!done && weir_clock_ns() < end && MPI_Test(&request, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && !done)
-            nap(first_nap_ns);
+    const struct weir_transport_config *config = &transport->config;
+    if (transport->failed) {
+        weir_error_put(transport->failure);
+        return transport->failed;
     }
+    weir_status status = transport->lobby_is_open ? peers_look(transport) : WEIR_OK;
+    return status || !config->look ? status : weir_shm_fail(transport, config->look(config->look_context));
 }
 
-void weir_mpi_stop(weir_transport *transport, weir_status status)
+void weir_shm_stop(weir_transport *transport, weir_status status)
 {
-    struct weir_mpi_lobby *lobby = weir_mpi_lobby(transport, transport->info.local_rank);
+    struct weir_shm_lobby *lobby = weir_shm_lobby(transport, transport->info.local_rank);
     if (!weir_process_is(transport->process) || atomic_load(&lobby->stopped))
         return;
     bool second_hand = transport->failed && transport->culprit >= 0;
@@ -165,26 +142,31 @@ void weir_mpi_stop(weir_transport *transport, weir_status status)
         weir_error_take(lobby->message);
     lobby->cause = second_hand ? transport->failed : status;
     uint32_t stopped = second_hand ? WEIR_ERR_PEER : (uint32_t)status;
+    struct weir_launch_record record = {.kind = WEIR_LAUNCH_FAILED, .status = (int32_t)status, .is_second_hand = second_hand};
+    memcpy(record.message, lobby->message, sizeof record.message);
+    weir_launch_say(&record);
     atomic_store(&lobby->stopped, stopped); /* edge: message ─▶ whoever sees that we stopped */
-    struct notice notice = {.rank = transport->info.rank, .status = (int32_t)stopped, .cause = (int32_t)lobby->cause};
+    if (transport->info.n_hosts == 1)
+        return;
+    struct weir_shm_notice notice = {.rank = transport->info.rank, .status = (int32_t)stopped, .cause = (int32_t)lobby->cause};
     memcpy(notice.message, lobby->message, sizeof notice.message);
-    notices_send(transport, &notice);
+    transport->wire->tell(transport, &notice);
 }
 
-void weir_mpi_culprit_wait(weir_transport *transport)
+void weir_shm_culprit_wait(weir_transport *transport)
 {
     int culprit = transport->culprit;
-    if (culprit < 0 || transport->host_of[culprit] != transport->info.host)
+    if (culprit < 0 || !weir_shm_is_here(transport, culprit))
         return;
     int64_t end = weir_clock_ns() + WEIR_TRANSPORT_GRACE_NS;
-    while (life_of(weir_mpi_lobby(transport, transport->local_of[culprit])) == ALIVE && weir_clock_ns() < end)
+    while (life_of(weir_shm_lobby(transport, transport->local_of[culprit])) == ALIVE && weir_clock_ns() < end)
         nap(WEIR_TRANSPORT_LOOK_NS / 10);
     nap(settle_ns);
 }
 
 /* ---- waiting -------------------------------------------------------------------------------------------------------- */
 
-weir_status weir_mpi_watch_look(weir_transport *transport, struct weir_mpi_watch *watch)
+weir_status weir_shm_watch_look(weir_transport *transport, struct weir_shm_watch *watch)
 {
     int64_t now = weir_clock_ns();
     if (!watch->start_ns)
@@ -196,47 +178,34 @@ weir_status weir_mpi_watch_look(weir_transport *transport, struct weir_mpi_watch
     if (now - watch->looked_ns < WEIR_TRANSPORT_LOOK_NS)
         return WEIR_OK;
     watch->looked_ns = now;
-    weir_status status = transport->lobby_is_open ? weir_mpi_peers_look(transport) : WEIR_OK;
-    if (!status && now - watch->start_ns > transport->config.timeout_ns)
-        status = weir_mpi_fail(transport, WEIR_FAIL(WEIR_ERR_TIMEOUT, "nothing came in %.1f s",
-                                                    (double)transport->config.timeout_ns * 1e-9));
+    const struct weir_transport_config *config = &transport->config;
+    weir_status status = transport->lobby_is_open ? peers_look(transport) : WEIR_OK;
+    if (!status && config->look)
+        status = weir_shm_fail(transport, config->look(config->look_context));
+    bool has_limit = config->timeout_ns && (!config->look || transport->info.n_hosts > 1);
+    if (!status && has_limit && now - watch->start_ns > config->timeout_ns)
+        status = weir_shm_fail(transport, WEIR_FAIL(WEIR_ERR_TIMEOUT, "nothing came in %.1f s", (double)config->timeout_ns * 1e-9));
     return status;
 }
 
-weir_status weir_mpi_watch_nap(weir_transport *transport, struct weir_mpi_watch *watch)
+weir_status weir_shm_watch_nap(weir_transport *transport, struct weir_shm_watch *watch)
 {
     watch->nap_ns = watch->nap_ns ? watch->nap_ns * 2 : first_nap_ns;
     watch->nap_ns = watch->nap_ns > longest_nap_ns ? longest_nap_ns : watch->nap_ns;
     nap(watch->nap_ns);
-    return weir_mpi_watch_look(transport, watch);
-}
-
-weir_status weir_mpi_request_wait(weir_transport *transport, MPI_Request *request, const char *what)
-{
-    struct weir_mpi_watch watch = {0};
-    int64_t spin_end = transport->info.crowded ? 0 : weir_clock_ns() + spin_ns;
-    for (;;) {
-        int done = 0;
-        weir_status status = weir_mpi_fail(transport, weir_mpi_check(MPI_Test(request, &done, MPI_STATUS_IGNORE), what));
-        if (!status && done)
-            return WEIR_OK;
-        if (!status && weir_clock_ns() >= spin_end)
-            status = weir_mpi_watch_nap(transport, &watch);
-        if (status)
-            return status;
-    }
+    return weir_shm_watch_look(transport, watch);
 }
 
 /* With messages to move the sleep is short. */
-weir_status weir_mpi_flag_await(weir_transport *transport, struct weir_futex *flag, uint32_t target, bool messages)
+weir_status weir_shm_flag_await(weir_transport *transport, struct weir_futex *flag, uint32_t target, bool messages)
 {
-    struct weir_mpi_watch watch = {0};
+    struct weir_shm_watch watch = {0};
     if (weir_futex_reached(flag, target) || (!transport->info.crowded && weir_futex_spin(flag, target)))
         return WEIR_OK;
     for (;;) {
-        weir_status status = weir_mpi_watch_look(transport, &watch);
+        weir_status status = weir_shm_watch_look(transport, &watch);
         if (!status && messages)
-            status = weir_mpi_move(transport);
+            status = weir_shm_move(transport);
         if (status || weir_futex_sleep(flag, target, messages ? longest_nap_ns : WEIR_TRANSPORT_LOOK_NS,
                                         WEIR_FUTEX_PROCESSES))
             return status;

@@ -1,5 +1,5 @@
 /* Links: the memory and the flags of one program. */
-#include "engine/transport/mpi/mpi_shared.h"
+#include "engine/transport/shm/shm_shared.h"
 
 #include <errno.h>
 #include <string.h>
@@ -15,7 +15,7 @@ static size_t round_up(size_t bytes, size_t unit)
 }
 
 /* Where the blocks of `rank` stand behind its flags; the same on every process.  Returns the bytes of all. */
-static size_t layout(struct weir_mpi_link *link, const struct weir_link_spec *spec, int rank)
+static size_t layout(struct weir_shm_link *link, const struct weir_link_spec *spec, int rank)
 {
     size_t at = round_up((size_t)spec->n_events * sizeof(struct weir_futex) + 1, PAGE);
     for (int block = 0; block < spec->n_blocks && !spec->memory; block++) {
@@ -28,16 +28,16 @@ static size_t layout(struct weir_mpi_link *link, const struct weir_link_spec *sp
 }
 
 /* Memory that costs nothing until it is touched. */
-static weir_status mirror_map(size_t bytes, struct weir_mpi_segment *mirror)
+static weir_status mirror_map(size_t bytes, struct weir_shm_segment *mirror)
 {
     void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (base == MAP_FAILED)
         return WEIR_FAIL(WEIR_ERR_NOMEM, "cannot map %zu bytes: %s", bytes, strerror(errno));
-    *mirror = (struct weir_mpi_segment){base, bytes};
+    *mirror = (struct weir_shm_segment){base, bytes};
     return WEIR_OK;
 }
 
-static weir_status arrays_make(struct weir_mpi_link *link)
+static weir_status arrays_make(struct weir_shm_link *link)
 {
     const struct weir_transport_info *info = &link->transport->info;
     size_t n = (size_t)info->n_ranks;
@@ -48,7 +48,7 @@ static weir_status arrays_make(struct weir_mpi_link *link)
                   : weir_arena_alloc(&link->arena, (size_t)info->n_local, sizeof *link->segments, &link->segments);
 }
 
-static weir_status memory_make(struct weir_mpi_link *link, const struct weir_link_spec *spec)
+static weir_status memory_make(struct weir_shm_link *link, const struct weir_link_spec *spec)
 {
     weir_transport *transport = link->transport;
     size_t own = 0;
@@ -57,18 +57,18 @@ static weir_status memory_make(struct weir_mpi_link *link, const struct weir_lin
         size_t bytes = layout(link, spec, r);
         if (r == transport->info.rank)
             own = bytes;
-        if (transport->host_of[r] != transport->info.host && !spec->memory)
+        if (!weir_shm_is_here(transport, r) && !spec->memory)
             status = mirror_map(bytes, &link->mirrors[r]);
     }
-    status = weir_mpi_agree(transport, transport->world, status);
+    status = weir_shm_agree(transport, status);
     if (!status)
-        status = weir_mpi_segments_open(transport, own, link->segments);
+        status = weir_shm_segments_open(transport, own, link->segments);
     for (int e = 0; e < spec->n_events && !status; e++)
-        weir_futex_init(weir_mpi_link_flag(link, transport->info.rank, e), (uint32_t)WEIR_MPI_FIRST);
-    return weir_mpi_agree(transport, transport->world, status); /* edge: flags initialised ─▶ anybody waits for one */
+        weir_futex_init(weir_shm_link_flag(link, transport->info.rank, e), (uint32_t)WEIR_SHM_FIRST);
+    return weir_shm_agree(transport, status); /* edge: flags initialised ─▶ anybody waits for one */
 }
 
-static weir_status message_check(const struct weir_mpi_link *link, const struct weir_link_spec *spec, const struct weir_message *message)
+static weir_status message_check(const struct weir_shm_link *link, const struct weir_link_spec *spec, const struct weir_message *message)
 {
     int n_ranks = link->transport->info.n_ranks;
     bool right = message->event >= 0 && message->event < spec->n_events && message->from >= 0 && message->from < n_ranks &&
@@ -84,15 +84,7 @@ static weir_status message_check(const struct weir_mpi_link *link, const struct 
                                        message->event, message->from, message->to);
 }
 
-static weir_status comm_make(struct weir_mpi_link *link)
-{
-    MPI_Request request;
-    weir_status status =
-        weir_mpi_check(MPI_Comm_idup(link->transport->world, &link->comm, &request), "MPI_Comm_idup");
-    return status ? status : weir_mpi_request_wait(link->transport, &request, "MPI_Comm_idup");
-}
-
-static weir_status link_fill(struct weir_mpi_link *link, const struct weir_link_spec *spec)
+static weir_status link_fill(struct weir_shm_link *link, const struct weir_link_spec *spec)
 {
     weir_status status = WEIR_OK;
     for (int w = 0; w < spec->n_messages && !status; w++)
@@ -100,50 +92,44 @@ static weir_status link_fill(struct weir_mpi_link *link, const struct weir_link_
     if (status) /* the list is the same everywhere, and so is the failure */
         return status;
     status = memory_make(link, spec);
-    if (!status)
-        status = comm_make(link);
-    if (!status)
-        status = weir_mpi_messages_open(link, spec);
-    return status;
+    const struct weir_wire *wire = link->transport->wire;
+    return status || !wire ? status : wire->link_open(link, spec, &link->wire_state);
 }
 
-weir_status weir_mpi_link_open(weir_transport *transport, const struct weir_link_spec *spec,
-                               const struct weir_mpi_link *memory, struct weir_mpi_link **link_out)
+weir_status weir_shm_link_open(weir_transport *transport, const struct weir_link_spec *spec,
+                               const struct weir_shm_link *memory, struct weir_shm_link **link_out)
 {
-    struct weir_mpi_link *link;
+    struct weir_shm_link *link;
     weir_status status = weir_alloc(1, sizeof *link, &link);
-    status = weir_mpi_agree(transport, transport->world, status);
+    status = weir_shm_agree(transport, status);
     if (status)
         return status;
     link->transport = transport;
     link->home = memory ? memory : link;
-    link->comm = MPI_COMM_NULL;
     link->n_blocks = spec->n_blocks;
     link->n_events = spec->n_events;
-    link->run = (uint32_t)WEIR_MPI_FIRST;
+    link->run = (uint32_t)WEIR_SHM_FIRST;
     status = link_fill(link, spec);
     if (status) {
-        weir_mpi_link_close(link);
+        weir_shm_link_close(link);
         return status;
     }
     *link_out = link;
     return WEIR_OK;
 }
 
-void weir_mpi_link_close(struct weir_mpi_link *link)
+void weir_shm_link_close(struct weir_shm_link *link)
 {
     if (!link)
         return;
-    const struct weir_transport_info *info = &link->transport->info;
-    bool failed = link->transport->failed || atomic_load(&weir_mpi_lobby(link->transport, info->local_rank)->stopped);
-    if (!failed) /* otherwise messages may be under way that nobody will ever complete */
-        weir_mpi_messages_close(link);
-    if (!failed && link->comm != MPI_COMM_NULL)
-        MPI_Comm_free(&link->comm);
+    const weir_transport *transport = link->transport;
+    bool failed = transport->failed || atomic_load(&weir_shm_lobby(transport, transport->info.local_rank)->stopped);
+    if (transport->wire)
+        transport->wire->link_close(link, failed);
     if (link->segments)
-        weir_mpi_segments_close(link->segments, info->n_local);
-    if (link->mirrors && !failed)
-        weir_mpi_segments_close(link->mirrors, info->n_ranks);
+        weir_shm_segments_close(link->segments, transport->info.n_local);
+    if (link->mirrors && !failed) /* otherwise messages may be under way that nobody will ever complete */
+        weir_shm_segments_close(link->mirrors, transport->info.n_ranks);
     weir_arena_release(&link->arena);
     weir_free(link);
 }

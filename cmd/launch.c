@@ -1,0 +1,91 @@
+/* weir launch: start and supervise the processes of a run on this host. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "cmd/command.h"
+#include "cmd/launch.h"
+
+struct launch_options {
+    int64_t n;
+    double grace;
+    struct options given;
+};
+
+#define ROW(name, letter, kind, field, argument, help, ...)                                                            \
+    {name, letter, kind, offsetof(struct launch_options, field), argument, help, __VA_ARGS__}
+
+static const struct option_row rows[] = {
+    ROW("n", 'n', OPTION_INT, n, "N", "processes: one for every rank of every replica", 1, WEIR_LAUNCH_MOST),
+    ROW("grace", 0, OPTION_TIME, grace, "TIME", "after SIGTERM or SIGINT they have so long to save and end (150s)", 0, 0),
+    {0},
+};
+
+static const struct option_table table = {
+    "launch", "-n N -- COMMAND", "start and supervise the processes of a run",
+    "weir launch -n 2 -- train --model gpt2-tiny --data book.txt --stages 2", rows};
+
+/* Where "--" stands in argv; argc: nowhere. */
+static int separator_find(int argc, char **argv)
+{
+    int at = 1;
+    while (at < argc && strcmp(argv[at], "--") != 0)
+        at++;
+    return at;
+}
+
+static weir_status once(struct launch_run *run, int *code_out)
+{
+    int cause;
+    weir_status status = weir_launch_open(run->n_ranks, &run->launch);
+    if (!status)
+        status = launch_start(run);
+    if (!status)
+        status = launch_watch(run);
+    weir_launch_close(run->launch);
+    if (!status)
+        *code_out = launch_verdict(run, &cause);
+    return status;
+}
+
+static weir_status launch(const struct launch_options *o, char **words, int *code_out)
+{
+    struct launch_run run = {.n_ranks = (int)o->n, .command = words[1], .arguments = words, .grace = o->grace};
+    weir_status status = weir_alloc((size_t)run.n_ranks, sizeof *run.ranks, &run.ranks);
+    if (!status)
+        status = launch_signals_open(&run);
+    if (!status)
+        status = once(&run, code_out);
+    weir_free(run.ranks);
+    return status;
+}
+
+static weir_status options_check(const struct launch_options *o, int n_words)
+{
+    if (!options_given(&o->given, "n"))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "-n is missing: the number of processes, one for every rank of every replica");
+    if (!n_words)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "the command is missing: weir launch -n %lld -- train ...", (long long)o->n);
+    return WEIR_OK;
+}
+
+static int run(int argc, char **argv)
+{
+    struct launch_options o = {.grace = 150};
+    int n, code = 0, at = separator_find(argc, argv), n_words = at < argc ? argc - at - 1 : 0;
+    enum option_outcome outcome;
+    weir_status status = options_parse(&o.given, &table, at, argv, &o, NULL, 0, &n, &outcome);
+    bool done = status || outcome == OPTIONS_HELP_SHOWN;
+    if (!done)
+        status = options_check(&o, n_words);
+    if (!done && !status) {
+        static char name[] = "weir";
+        argv[at] = name; /* in place of "--": argv[0] of the processes */
+        status = launch(&o, argv + at, &code);
+    }
+    options_release(&o.given);
+    return status ? options_report("launch", status) : code;
+}
+
+static const struct option_table *const tables[] = {&table, NULL};
+const struct command command_launch = {"launch", "start and supervise the processes of a run", tables, run, true};

@@ -1,0 +1,16 @@
+/* The memory of a run for people and for programs: one line per rank in GiB, or JSON in bytes. */
+#ifndef WEIR_CMD_MEMORY_PRINT_H
+#define WEIR_CMD_MEMORY_PRINT_H
+
+#include <stdio.h>
+
+#include "base/json.h"
+#include "engine/program/memory_report.h"
+
+/* With which options each column gets smaller, and where there is a cap, the verdict. */
+void memory_print(const struct weir_memory_report *report, FILE *out);
+
+/* NULL: out of memory. */
+json_t *memory_json(const struct weir_memory_report *report);
+
+#endif

@@ -1,0 +1,45 @@
+/* The flight recorder: what every rank did last, where survivors find it.
+ *
+ * Every rank has a *flight*: who it is, a pulse, and its last instructions with their times.  Flights of processes of one host lie
+ * in memory that all of them share, so what a rank did last is there when its process is gone.  Writing costs a few stores per
+ * instruction and no system call.
+ *
+ *     rank's thread   begin(instruction) ─▶ started ─▶ ended       one entry
+ *     pulse thread    beats++                                      pulse.h
+ *
+ * An entry without a start waits; one without an end runs.  A rank whose last entry has ended waits for what its next
+ * instruction needs. */
+#ifndef WEIR_ENGINE_RUN_FLIGHT_H
+#define WEIR_ENGINE_RUN_FLIGHT_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum { WEIR_FLIGHT_ENTRIES = 512, WEIR_FLIGHT_HOST = 64 };
+
+struct weir_flight_entry {
+    int32_t instr;   /* of the rank's list */
+    uint32_t is_guest : 1, step : 31; /* an evaluation's; the number of the step */
+    int64_t awaits_ns, start_ns, end_ns; /* of weir_clock_ns; 0: not yet */
+};
+
+/* One writer for the entries, one for the beats; any reader on the host. */
+struct weir_flight {
+    char host[WEIR_FLIGHT_HOST];
+    int32_t pid;
+    _Atomic uint32_t beats;
+    _Atomic uint32_t n; /* entries so far; the last one is entries[(n - 1) % WEIR_FLIGHT_ENTRIES] */
+    struct weir_flight_entry entries[WEIR_FLIGHT_ENTRIES];
+};
+
+static inline struct weir_flight_entry *weir_flight_begin(struct weir_flight *flight, int instr, uint32_t is_guest, uint32_t step,
+                                                          int64_t awaits_ns)
+{
+    uint32_t n = atomic_load_explicit(&flight->n, memory_order_relaxed);
+    struct weir_flight_entry *entry = &flight->entries[n % WEIR_FLIGHT_ENTRIES];
+    *entry = (struct weir_flight_entry){.instr = instr, .is_guest = is_guest, .step = step & 0x7fffffff, .awaits_ns = awaits_ns};
+    atomic_store_explicit(&flight->n, n + 1, memory_order_release);
+    return entry;
+}
+
+#endif

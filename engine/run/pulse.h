@@ -1,0 +1,80 @@
+/* The pulse: which processes of this host are alive, and whether ours moves.
+ *
+ * Every process has a thread that beats for its ranks and looks at the others.  Two clocks:
+ *
+ *     a process whose pulse has not beaten for `timeout`           is dead or stopped
+ *     a call of ours that runs for longer than `timeout` and than
+ *     twenty times the longest of its kind so far                  is stuck, in a kernel or in the program's own callback
+ *
+ * A pulse that finds its own clock jumped (the whole job was stopped and goes on) starts both anew.  What it finds is its
+ * *verdict*: whoever waits asks for it every tenth of a second, and gives up.  The thread sleeps on a futex between its looks,
+ * four a second; a step has no call for it.
+ *
+ * Processes on other hosts are not looked at: their transport has a limit for each wait.
+ *
+ * Threads: start and stop belong to the opening thread, look to any. */
+#ifndef WEIR_ENGINE_RUN_PULSE_H
+#define WEIR_ENGINE_RUN_PULSE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "base/futex.h"
+#include "base/status.h"
+#include "engine/run/flight.h"
+
+/* A call of a rank here that is under way.  Written by the rank's thread. */
+struct weir_call_watch {
+    _Atomic int64_t start_ns;                 /* 0: none */
+    const _Atomic int64_t *_Atomic longest_ns; /* of its kind so far */
+    _Atomic int32_t node;                     /* of the graph; -1: the end of a step */
+};
+
+struct weir_pulse_sight {
+    uint32_t beats;
+    int64_t since_ns; /* when they were seen to change */
+};
+
+struct weir_pulse {
+    int n_ranks, first_here, end_here;
+    int64_t timeout_ns;           /* 0: nobody looks, no thread */
+    struct weir_flight **flights; /* [n_ranks]; NULL: on another host */
+    struct weir_call_watch *calls; /* [n_ranks]: of those here */
+
+    /* "1F3 of step 12", for messages; set when there are names, read by the thread */
+    void (*describe)(void *context, int rank, char *text_out, size_t room);
+    void *_Atomic describe_context;
+    const char *(*node_name)(void *context, int node);
+
+    pthread_t thread;
+    bool has_thread;
+    struct weir_futex end;
+    struct weir_pulse_sight *sights; /* [n_ranks] */
+    int64_t looked_ns, calls_since_ns;
+    _Atomic int verdict;        /* weir_status; the message was written before */
+    int culprit;
+    char message[WEIR_ERROR_MAX];
+};
+
+/* Fill in flights of ranks [first_here, end_here) and start; arrays are there.  WEIR_ERR_NOMEM, WEIR_ERR_DEVICE. */
+weir_status weir_pulse_start(struct weir_pulse *pulse);
+void weir_pulse_stop(struct weir_pulse *pulse); /* also one that was never started */
+
+/* WEIR_OK, or the verdict with its message. */
+weir_status weir_pulse_look(void *pulse);
+
+static inline void weir_call_begin(struct weir_call_watch *call, const _Atomic int64_t *longest_ns, int node, int64_t now_ns)
+{
+    atomic_store_explicit(&call->longest_ns, longest_ns, memory_order_relaxed);
+    atomic_store_explicit(&call->node, node, memory_order_relaxed);
+    atomic_store_explicit(&call->start_ns, now_ns, memory_order_release);
+}
+
+static inline void weir_call_end(struct weir_call_watch *call, _Atomic int64_t *longest_ns, int64_t took_ns)
+{
+    atomic_store_explicit(&call->start_ns, 0, memory_order_relaxed);
+    if (took_ns > atomic_load_explicit(longest_ns, memory_order_relaxed))
+        atomic_store_explicit(longest_ns, took_ns, memory_order_relaxed);
+}
+
+#endif

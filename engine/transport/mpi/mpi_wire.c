@@ -1,0 +1,74 @@
+/* What goes between hosts beside the messages of a run: notices of failure, exchanges, broadcasts. */
+#include "engine/transport/mpi/mpi_shared.h"
+
+#include <time.h>
+
+#include "base/clock.h"
+
+enum { NOTICE_TAG = 1, BROADCAST_BYTES = 1 << 30 }; /* of one message: counts are int */
+static const int64_t notice_ns = 200000000; /* a notice has so long to get away */
+static const int64_t nap_ns = 20000;
+
+static weir_status move(weir_transport *transport, struct weir_shm_notice *notice_out, bool *there_out)
+{
+    MPI_Comm control = weir_mpi_world(transport)->control;
+    int there = 0;
+    weir_status status = weir_mpi_check(MPI_Iprobe(MPI_ANY_SOURCE, NOTICE_TAG, control, &there, MPI_STATUS_IGNORE), "MPI_Iprobe");
+    if (!status && there)
+        status = weir_mpi_check(MPI_Recv(notice_out, sizeof *notice_out, MPI_BYTE, MPI_ANY_SOURCE, NOTICE_TAG, control,
+                                         MPI_STATUS_IGNORE), "MPI_Recv");
+    *there_out = there;
+    return status;
+}
+
+static void tell(weir_transport *transport, const struct weir_shm_notice *notice)
+{
+    int64_t end = weir_clock_ns() + notice_ns;
+    for (int r = 0; r < transport->info.n_ranks; r++) {
+        MPI_Request request;
+        int done = 0;
+        if (weir_shm_is_here(transport, r) ||
+            MPI_Isend(notice, sizeof *notice, MPI_BYTE, r, NOTICE_TAG, weir_mpi_world(transport)->control, &request) != MPI_SUCCESS)
+            continue;
+        while (!done && weir_clock_ns() < end && MPI_Test(&request, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && !done)
+            nanosleep(&(struct timespec){.tv_nsec = nap_ns}, NULL);
+    }
+}
+
+static weir_status exchange(weir_transport *transport, const void *mine, size_t bytes, void *all_out)
+{
+    MPI_Comm world = weir_mpi_world(transport)->world;
+    MPI_Request request;
+    int code = bytes ? MPI_Iallgather(mine, (int)bytes, MPI_BYTE, all_out, (int)bytes, MPI_BYTE, world, &request)
+                     : MPI_Ibarrier(world, &request);
+    weir_status status = weir_shm_fail(transport, weir_mpi_check(code, "an exchange"));
+    return status ? status : weir_mpi_request_wait(transport, &request, "an exchange");
+}
+
+static weir_status broadcast(weir_transport *transport, int root, void *data, size_t bytes)
+{
+    weir_status status = WEIR_OK;
+    for (size_t at = 0; at < bytes && !status; at += BROADCAST_BYTES) {
+        size_t n = bytes - at < BROADCAST_BYTES ? bytes - at : BROADCAST_BYTES;
+        MPI_Request request;
+        int code = MPI_Ibcast((char *)data + at, (int)n, MPI_BYTE, root, weir_mpi_world(transport)->world, &request);
+        status = weir_shm_fail(transport, weir_mpi_check(code, "a broadcast"));
+        if (!status)
+            status = weir_mpi_request_wait(transport, &request, "a broadcast");
+    }
+    return status;
+}
+
+const struct weir_wire weir_mpi_wire = {
+    .move = move,
+    .tell = tell,
+    .exchange = exchange,
+    .broadcast = broadcast,
+    .link_open = weir_mpi_messages_open,
+    .link_close = weir_mpi_messages_close,
+    .begin = weir_mpi_begin,
+    .wait = weir_mpi_wait,
+    .signal = weir_mpi_signal,
+    .passed = weir_mpi_passed,
+    .finish = weir_mpi_finish,
+};

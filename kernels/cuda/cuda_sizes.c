@@ -1,0 +1,49 @@
+/* Scratch of the rows on CUDA: sizes alone, so that a build without CUDA knows them too and can say what a run would take. */
+#include "kernels/cuda/cuda_rows.h"
+#include "kernels/cuda/launchers.h"
+
+size_t weir_cuda_attention_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
+{
+    (void)n_threads;
+    return pass == WEIR_BACKWARD_INPUT ? shapes->saved_bytes : 0;
+}
+
+size_t weir_cuda_attention_cached_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
+{
+    (void)pass;
+    (void)n_threads;
+    int64_t heads = shapes->attr->n_heads, width = shapes->output.dims[2] / heads;
+    return (size_t)weir_cached_floats(shapes->output.dims[1], heads, width, shapes->attr->n_positions) * sizeof(float);
+}
+
+size_t weir_cuda_linear_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
+{
+    (void)n_threads;
+    int64_t out = shapes->attr->out_features, rows = weir_shape_elements(&shapes->output) / out;
+    if (pass != WEIR_BACKWARD_WEIGHT || shapes->n_params < 2)
+        return 0;
+    return (size_t)(weir_column_partials(rows) * out) * sizeof(float);
+}
+
+size_t weir_cuda_loss_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
+{
+    (void)n_threads;
+    const struct weir_shape *x = &shapes->inputs[0];
+    int64_t rows = weir_shape_elements(x) / x->dims[x->n_dims - 1];
+    return pass == WEIR_FORWARD ? (size_t)rows * sizeof(double) : 0;
+}
+
+size_t weir_cuda_norm_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
+{
+    (void)n_threads;
+    const struct weir_shape *x = &shapes->inputs[0];
+    int64_t columns = x->dims[x->n_dims - 1], rows = weir_shape_elements(x) / columns;
+    return pass == WEIR_BACKWARD_WEIGHT ? (size_t)(weir_column_partials(rows) * columns) * sizeof(float) : 0;
+}
+
+size_t weir_cuda_rope_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
+{
+    (void)n_threads;
+    const int64_t *dims = shapes->inputs[0].dims;
+    return pass == WEIR_BACKWARD_WEIGHT ? 0 : (size_t)(dims[1] * (dims[2] / shapes->attr->n_heads)) * sizeof(float);
+}

@@ -1,0 +1,80 @@
+/* Traces, read back: what `weir train` measured, or a simulation predicted, as a Chrome trace.
+ *
+ *     {"otherData": {"schedule": "0F0,0B0\n1F0,1B0\n", "ranks": 2, "replicas": 1}, "traceEvents": [
+ *      {"ph": "X", "pid": 1, "tid": 0, "name": "wait 1F0", "cat": "wait", "ts": 0, "dur": 40,
+ *       "args": {"stage": 1, "mb": 0, "step": 1, "cause": "input", "peer": 0, "awaited": "0F0", "way_us": 3}},
+ *      {"ph": "X", "pid": 1, "tid": 0, "name": "1F0", "cat": "forward", "ts": 40, "dur": 25,
+ *       "args": {"stage": 1, "mb": 0, "step": 1}}, ...
+ *
+ * pid is the rank, of all replicas; tid 0 its compute stream.  A simulation has its own unit of time, which it writes as a
+ * millisecond ("unit" in otherData).  Only these two writers' traces are read, and strictly: an event with a rank, stage,
+ * micro-batch or step that the schedule has not, a name that contradicts its arguments, or work that overlaps on one compute
+ * stream is refused with the place of the event.  Events of other phases (names of rows, arrows) are passed over.  Times are
+ * milliseconds, or the simulation's unit, from the start of the file on; neighbours that touch in the file do so here. */
+#ifndef WEIR_SCHEDULES_IO_TRACE_FILE_H
+#define WEIR_SCHEDULES_IO_TRACE_FILE_H
+
+#include "schedules/schedule.h"
+
+enum weir_traced_kind {
+    WEIR_TRACED_F,
+    WEIR_TRACED_I,
+    WEIR_TRACED_W,
+    WEIR_TRACED_B,
+    WEIR_TRACED_OVERLAP,   /* a forward and a backward as one */
+    WEIR_TRACED_COPY,      /* transfers, and reductions beside the compute stream */
+    WEIR_TRACED_OPTIMIZER, /* all that follows the actions */
+    WEIR_TRACED_WAIT,      /* for what comes next on the compute stream */
+};
+
+struct weir_traced_event {
+    enum weir_traced_kind kind;
+    int rank, stream;               /* stream 0: compute */
+    int stage, mb;                  /* -1: none */
+    int partner_stage, partner_mb;  /* the backward of an overlap */
+    int64_t step;                   /* from 1 */
+    double start, end;
+    const char *name;               /* "0F3", "0F3 (start)", "update", "wait 0F3"; printable */
+    const char *cause, *awaited;    /* of a wait, printable; NULL: none */
+    int peer;                       /* with a cause: the rank that was awaited; else -1 */
+    double way;                     /* the last part of the wait, in which what was awaited was made */
+    double held;                    /* and the part of that for which `held_by` was taken */
+    const char *held_by;            /* printable; NULL: nothing */
+};
+
+struct weir_traced {
+    const char *name;     /* of the file */
+    bool simulated;       /* else measured, in milliseconds */
+    struct weir_schedule schedule;
+    int n_replicas, n_ranks; /* n_ranks: of all replicas */
+    const struct weir_traced_event *events; /* by step, rank, stream and time */
+    size_t n_events;      /* at least 1 */
+    size_t n_lost;        /* that the writer had no room for */
+    int64_t first_step, last_step;
+    int64_t typical_step; /* of median length; the first one, which warms up, is left out where there are others */
+};
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Is this JSON rather than a schedule's CSV?  By the first character that is not blank. */
+bool weir_traced_is(const char *text, size_t bytes);
+
+/* Read a trace; `name` stands for the file in messages.  All memory is the arena's.  WEIR_ERR_INVALID names the file, the event
+ * and what is wrong; WEIR_ERR_IO; WEIR_ERR_NOMEM. */
+weir_status weir_traced_parse(const char *text, size_t bytes, const char *name, struct weir_arena *arena,
+                              struct weir_traced *out);
+weir_status weir_traced_load(const char *path, struct weir_arena *arena, struct weir_traced *out);
+
+/* The events of one step; 0 for a step that has none. */
+size_t weir_traced_step(const struct weir_traced *trace, int64_t step, const struct weir_traced_event **events_out);
+
+/* The length of a step: from its first start to its last end. */
+double weir_traced_length(const struct weir_traced *trace, int64_t step);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
