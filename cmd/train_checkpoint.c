@@ -337,11 +337,16 @@ static void failure_say(const struct train_run *run)
     weir_error_clear();
 }
 
+/* All processes have it, and the engine goes on. */
+static bool is_of_files(weir_status status)
+{
+    return status == WEIR_ERR_IO || status == WEIR_ERR_INVALID || status == WEIR_ERR_NOMEM || status == WEIR_ERR_UNSUPPORTED;
+}
+
 /* A failure that is the engine's ends the run, one of files does not. */
 static weir_status outcome_take(struct train_run *run, weir_status status)
 {
-    bool of_files = status == WEIR_ERR_IO || status == WEIR_ERR_INVALID || status == WEIR_ERR_NOMEM;
-    if (!of_files)
+    if (!is_of_files(status))
         return status;
     failure_say(run);
     run->checkpoints.saved_step = -1;
@@ -403,7 +408,7 @@ void train_checkpoint_end(struct train_run *run, weir_status status)
     weir_error_take(message); /* of `status` */
     weir_status saved = last_save(run);
     train_failure_keep(&run->checkpoint, saved);
-    if (saved)
+    if (saved && !is_of_files(saved))
         weir_engine_fail(run->engine, saved);
     weir_error_put(message);
 }
