@@ -113,6 +113,7 @@ static void data_describe(const struct train_run *run, json_t *root)
 /* Values that change what a run computes. */
 static json_t *run_describe(const struct train_run *run)
 {
+    json_t *root = json_object();
     const struct train_options *o = run->options;
     const struct weir_engine_config config = train_optimizer_config(run);
     bool adamw = run->optimizer == WEIR_OPTIMIZER_ADAMW;
@@ -149,11 +150,11 @@ static weir_status config_make(const struct train_run *run, struct weir_arena *a
         "grace",          "metrics",          "trace", "export",    "init-from",       "force",  "profile",  "print-memory",
         "print-program",  "config",           "json",  "quiet",     "transport",       "placement", "plan",
         "export-dtype",   "export-shard-size", "save-costs", NULL};
-    json_t *options = options_json(&run->options->given, run->options, left_out);
     const struct codec_encoder *texts = &run->encoder;
+    double best = run->checkpoints.best_loss;
+    json_t *options = options_json(&run->options->given, run->options, left_out);
     if (texts->begun) /* also where it came from a folder that the run that goes on does not name */
         json_object_set_new(options, "tokenizer", weir_json_utf8(texts->codec.name ? texts->codec.name : "bytes"));
-    double best = run->checkpoints.best_loss;
     json_t *root = json_pack("{s:o, s:o, s:o, s:I, s:o}", "options", options, "run", run_describe(run), "rate", rate_describe(run),
                              "samples_before", (json_int_t)run->samples_before, "best_val_loss",
                              isnan(best) ? json_null() : json_real(best));
@@ -210,11 +211,16 @@ static void failure_say(const struct train_run *run)
     weir_error_clear();
 }
 
+/* All processes have it, and the engine goes on. */
+static bool is_of_files(weir_status status)
+{
+    return status == WEIR_ERR_IO || status == WEIR_ERR_INVALID || status == WEIR_ERR_NOMEM || status == WEIR_ERR_UNSUPPORTED;
+}
+
 /* A failure that is the engine's ends the run, one of files does not. */
 static weir_status outcome_take(struct train_run *run, weir_status status)
 {
-    bool of_files = status == WEIR_ERR_IO || status == WEIR_ERR_INVALID || status == WEIR_ERR_NOMEM;
-    if (!of_files)
+    if (!is_of_files(status))
         return status;
     failure_say(run);
     run->checkpoints.saved_step = -1;
@@ -425,7 +431,7 @@ void train_checkpoint_end(struct train_run *run, weir_status status)
     weir_error_take(message); /* of `status` */
     weir_status saved = last_save(run);
     train_failure_keep(&run->checkpoint, saved);
-    if (saved)
+    if (saved && !is_of_files(saved))
         weir_engine_fail(run->engine, saved);
     weir_error_put(message);
 }
