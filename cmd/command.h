@@ -14,13 +14,8 @@ struct command {
     bool is_single; /* one process does all of it: refused when a launcher has started several */
 };
 
-<<<<<<< HEAD
-extern const struct command command_train, command_evaluate, command_launch, command_generate, command_tokenize, command_plan, command_profile,
-    command_schedule, command_checkpoint, command_info, command_explain;
-=======
 extern const struct command command_train, command_evaluate, command_launch, command_generate, command_tokenize, command_plan,
     command_profile, command_schedule, command_checkpoint, command_bench, command_info, command_explain;
->>>>>>> main
 
 enum { COMMANDS_MOST = 16 };
 extern const struct command *const commands[]; /* NULL-terminated: all of them, in the order of help */
