@@ -9,26 +9,41 @@
 
 enum { LARGEST_DOCUMENT = 1 << 30 };
 
-weir_status weir_json_parse(const char *text, size_t bytes, const char *name, json_t **root_out)
+static weir_status parse(const char *text, size_t bytes, size_t flags, const char *name, json_t **root_out)
 {
     json_error_t error;
-    json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
+    json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | flags, &error);
     if (!root)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' line %d: %s", name, error.line, error.text);
     *root_out = root;
     return WEIR_OK;
 }
 
-weir_status weir_json_load(const char *path, json_t **root_out)
+weir_status weir_json_parse(const char *text, size_t bytes, const char *name, json_t **root_out)
+{
+    return parse(text, bytes, 0, name, root_out);
+}
+
+static weir_status load(const char *path, size_t flags, json_t **root_out)
 {
     char *data;
     size_t bytes;
     weir_status status = weir_file_read(path, LARGEST_DOCUMENT, &data, &bytes);
     if (status)
         return status;
-    status = weir_json_parse(data, bytes, path, root_out);
+    status = parse(data, bytes, flags, path, root_out);
     weir_free(data);
     return status;
+}
+
+weir_status weir_json_load(const char *path, json_t **root_out)
+{
+    return load(path, 0, root_out);
+}
+
+weir_status weir_json_load_wide(const char *path, json_t **root_out)
+{
+    return load(path, JSON_DECODE_INT_AS_REAL, root_out);
 }
 
 static int dump_append(const char *bytes, size_t n, void *text)

@@ -113,11 +113,11 @@ static void data_describe(const struct train_run *run, json_t *root)
 /* Values that change what a run computes. */
 static json_t *run_describe(const struct train_run *run)
 {
-    json_t *root = json_object();
     const struct train_options *o = run->options;
     const struct weir_engine_config config = train_optimizer_config(run);
     bool adamw = run->optimizer == WEIR_OPTIMIZER_ADAMW;
     const char *hf = run->graph->hf_config;
+    json_t *root = json_object();
     json_object_set_new(root, "seq_len", json_integer(o->seq_len ? o->seq_len : run->model->seq_len));
     json_object_set_new(root, "dropout", json_real(o->dropout));
     json_object_set_new(root, "model", hf ? json_string(hf) : weir_json_utf8(run->graph->name));
@@ -148,12 +148,12 @@ static weir_status config_make(const struct train_run *run, struct weir_arena *a
         "checkpoint-dir", "checkpoint-every", "keep",  "keep-best", "checkpoint-sync", "resume", "new-data", "stop-after",
         "grace",          "metrics",          "trace", "export",    "init-from",       "force",  "profile",  "print-memory",
         "print-program",  "config",           "json",  "quiet",     "transport",       "placement", "plan",
-        "export-dtype",   "export-shard-size", NULL};
-    const struct codec_encoder *texts = &run->encoder;
-    double best = run->checkpoints.best_loss;
+        "export-dtype",   "export-shard-size", "save-costs", NULL};
     json_t *options = options_json(&run->options->given, run->options, left_out);
+    const struct codec_encoder *texts = &run->encoder;
     if (texts->begun) /* also where it came from a folder that the run that goes on does not name */
         json_object_set_new(options, "tokenizer", weir_json_utf8(texts->codec.name ? texts->codec.name : "bytes"));
+    double best = run->checkpoints.best_loss;
     json_t *root = json_pack("{s:o, s:o, s:o, s:I, s:o}", "options", options, "run", run_describe(run), "rate", rate_describe(run),
                              "samples_before", (json_int_t)run->samples_before, "best_val_loss",
                              isnan(best) ? json_null() : json_real(best));
@@ -198,6 +198,33 @@ static weir_status run_compare(const struct train_run *run, const struct weir_ch
     json_decref(then);
     json_decref(now);
     return status;
+}
+
+/* Training goes on without it. */
+static void failure_say(const struct train_run *run)
+{
+    char shown[4 * WEIR_ERROR_MAX];
+    if (run->leads)
+        fprintf(stderr, "weir train: a checkpoint could not be written, training goes on: %s\n",
+                weir_printable(weir_last_error(), shown, sizeof shown));
+    weir_error_clear();
+}
+
+/* All processes have it, and the engine goes on. */
+static bool is_of_files(weir_status status)
+{
+    return status == WEIR_ERR_IO || status == WEIR_ERR_INVALID || status == WEIR_ERR_NOMEM || status == WEIR_ERR_UNSUPPORTED;
+}
+
+/* A failure that is the engine's ends the run, one of files does not. */
+static weir_status outcome_take(struct train_run *run, weir_status status)
+{
+    if (!is_of_files(status))
+        return status;
+    failure_say(run);
+    run->checkpoints.saved_step = -1;
+    run->checkpoints.best_loss = NAN;
+    return WEIR_OK;
 }
 
 /* ---- going on ------------------------------------------------------------------------------------------------------- */
@@ -266,6 +293,28 @@ static weir_status resume(struct train_run *run)
     return status;
 }
 
+weir_status train_checkpoint_rollback(struct train_run *run)
+{
+    char message[WEIR_ERROR_MAX];
+    weir_checkpoint *checkpoint;
+    weir_error_take(message);
+    weir_status status = outcome_take(run, weir_engine_save_wait(run->engine));
+    if (!status)
+        status = weir_engine_newest(run->engine, run->options->checkpoint_dir, passed_over, NULL, &checkpoint);
+    if (status)
+        return status;
+    if (!checkpoint) {
+        weir_error_put(message);
+        return weir_error_prefix(WEIR_ERR_NUMERIC, "no checkpoint to go back to: ");
+    }
+    status = weir_engine_load(run->engine, checkpoint);
+    run->n_done = weir_checkpoint_info(checkpoint)->step;
+    run->checkpoints.saved_step = run->n_done;
+    run->checkpoints.busy = false;
+    weir_checkpoint_close(checkpoint);
+    return status;
+}
+
 /* What is there belongs to another run; torn ones do not count. */
 static weir_status empty_check(const struct train_run *run)
 {
@@ -325,33 +374,6 @@ static weir_status save_begin(struct train_run *run, const double *val_loss, boo
     weir_status status = weir_engine_save(run->engine, &save);
     weir_arena_release(&arena);
     return status;
-}
-
-/* Training goes on without it. */
-static void failure_say(const struct train_run *run)
-{
-    char shown[4 * WEIR_ERROR_MAX];
-    if (run->leads)
-        fprintf(stderr, "weir train: a checkpoint could not be written, training goes on: %s\n",
-                weir_printable(weir_last_error(), shown, sizeof shown));
-    weir_error_clear();
-}
-
-/* All processes have it, and the engine goes on. */
-static bool is_of_files(weir_status status)
-{
-    return status == WEIR_ERR_IO || status == WEIR_ERR_INVALID || status == WEIR_ERR_NOMEM || status == WEIR_ERR_UNSUPPORTED;
-}
-
-/* A failure that is the engine's ends the run, one of files does not. */
-static weir_status outcome_take(struct train_run *run, weir_status status)
-{
-    if (!is_of_files(status))
-        return status;
-    failure_say(run);
-    run->checkpoints.saved_step = -1;
-    run->checkpoints.best_loss = NAN;
-    return WEIR_OK;
 }
 
 /* The best one is written when it is found, whatever the others' rhythm. */
