@@ -113,7 +113,6 @@ static void data_describe(const struct train_run *run, json_t *root)
 /* Values that change what a run computes. */
 static json_t *run_describe(const struct train_run *run)
 {
-    json_t *root = json_object();
     const struct train_options *o = run->options;
     const struct weir_engine_config config = train_optimizer_config(run);
     bool adamw = run->optimizer == WEIR_OPTIMIZER_ADAMW;
@@ -150,11 +149,11 @@ static weir_status config_make(const struct train_run *run, struct weir_arena *a
         "grace",          "metrics",          "trace", "export",    "init-from",       "force",  "profile",  "print-memory",
         "print-program",  "config",           "json",  "quiet",     "transport",       "placement", "plan",
         "export-dtype",   "export-shard-size", "save-costs", NULL};
-    const struct codec_encoder *texts = &run->encoder;
-    double best = run->checkpoints.best_loss;
     json_t *options = options_json(&run->options->given, run->options, left_out);
+    const struct codec_encoder *texts = &run->encoder;
     if (texts->begun) /* also where it came from a folder that the run that goes on does not name */
         json_object_set_new(options, "tokenizer", weir_json_utf8(texts->codec.name ? texts->codec.name : "bytes"));
+    double best = run->checkpoints.best_loss;
     json_t *root = json_pack("{s:o, s:o, s:o, s:I, s:o}", "options", options, "run", run_describe(run), "rate", rate_describe(run),
                              "samples_before", (json_int_t)run->samples_before, "best_val_loss",
                              isnan(best) ? json_null() : json_real(best));
