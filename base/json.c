@@ -9,58 +9,41 @@
 
 enum { LARGEST_DOCUMENT = 1 << 30 };
 
-/* Whole numbers that an integer holds are integers again. */
-static void integers_restore(json_t *parent)
-{
-    const char *key;
-    size_t index;
-    json_t *value;
-    void *next;
-    json_object_foreach_safe(parent, next, key, value) {
-        double real = json_real_value(value);
-        if (json_is_real(value) && fabs(real) < 0x1p53 && real == floor(real))
-            json_object_set_new(parent, key, json_integer((json_int_t)real));
-        integers_restore(json_object_get(parent, key));
-    }
-    json_array_foreach(parent, index, value) {
-        double real = json_real_value(value);
-        if (json_is_real(value) && fabs(real) < 0x1p53 && real == floor(real))
-            json_array_set_new(parent, index, json_integer((json_int_t)real));
-        integers_restore(json_array_get(parent, index));
-    }
-}
-
-/* transformers writes "model_max_length": 1000000000000000019884624838656 for none: a number that no integer holds is a real. */
-static json_t *text_load(const char *text, size_t bytes, json_error_t *error)
-{
-    json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, error);
-    if (root || json_error_code(error) != json_error_numeric_overflow)
-        return root;
-    root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL, error);
-    integers_restore(root);
-    return root;
-}
-
-weir_status weir_json_parse(const char *text, size_t bytes, const char *name, json_t **root_out)
+static weir_status parse(const char *text, size_t bytes, size_t flags, const char *name, json_t **root_out)
 {
     json_error_t error;
-    json_t *root = text_load(text, bytes, &error);
+    json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | flags, &error);
     if (!root)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' line %d: %s", name, error.line, error.text);
     *root_out = root;
     return WEIR_OK;
 }
 
-weir_status weir_json_load(const char *path, json_t **root_out)
+weir_status weir_json_parse(const char *text, size_t bytes, const char *name, json_t **root_out)
+{
+    return parse(text, bytes, 0, name, root_out);
+}
+
+static weir_status load(const char *path, size_t flags, json_t **root_out)
 {
     char *data;
     size_t bytes;
     weir_status status = weir_file_read(path, LARGEST_DOCUMENT, &data, &bytes);
     if (status)
         return status;
-    status = weir_json_parse(data, bytes, path, root_out);
+    status = parse(data, bytes, flags, path, root_out);
     weir_free(data);
     return status;
+}
+
+weir_status weir_json_load(const char *path, json_t **root_out)
+{
+    return load(path, 0, root_out);
+}
+
+weir_status weir_json_load_wide(const char *path, json_t **root_out)
+{
+    return load(path, JSON_DECODE_INT_AS_REAL, root_out);
 }
 
 static int dump_append(const char *bytes, size_t n, void *text)

@@ -15,6 +15,9 @@
 /* Load a document; the caller owns the reference.  WEIR_ERR_IO (cannot read), WEIR_ERR_INVALID (file:line: reason). */
 weir_status weir_json_load(const char *path, json_t **root_out);
 
+/* The same of a file that has integers beyond 64 bits, as those of transformers do: every number is a real. */
+weir_status weir_json_load_wide(const char *path, json_t **root_out);
+
 /* Parse text; `name` stands for the file in messages. */
 weir_status weir_json_parse(const char *text, size_t bytes, const char *name, json_t **root_out);
 

@@ -76,7 +76,7 @@ weir_status checkpoint_open(const char *path, weir_checkpoint **checkpoint_out)
 
 static int form_run(int form, int argc, char **argv)
 {
-    struct checkpoint_options values = {.dtype = NULL};
+    struct checkpoint_options values = {.dtype = "source"};
     struct options given; /* nothing to release without --config */
     const struct option_table *table = forms[form].table;
     const char *paths[CHECKPOINT_PATHS];

@@ -14,13 +14,15 @@
 #include "cmd/checkpoint_forms.h"
 #include "cmd/paths.h"
 #include "cmd/synonyms.h"
+#include "engine/checkpoint/export.h"
 #include "engine/weir.h"
 
 #define FIELD(field) offsetof(struct checkpoint_options, field)
 
 static const struct option_row rows[] = {
+    {"dtype", 0, OPTION_TEXT, FIELD(dtype), "NAME", "of the weights: source (that of --like; default), f32, bf16 or f16", 0, 0},
+    {"shard-size", 0, OPTION_BYTES, FIELD(shard_size), "BYTES", "most bytes of weights in one file (5GB)", 1, 0x1p62},
     {"like", 0, OPTION_TEXT, FIELD(like), "FOLDER", "copy the tokenizer's files from this model (the one that was trained)", 0, 0},
-    {"dtype", 0, OPTION_TEXT, FIELD(dtype), "NAME", "of the Hugging Face folder: f32 (default), bf16, f16 or source (--like's)", 0, 0},
     {"force", 0, OPTION_FLAG, FIELD(force), NULL, "replace a model that weir did not write", 0, 0},
     {0},
 };
@@ -33,14 +35,12 @@ struct conversion {
     const struct checkpoint_options *o;
     const char *from, *to; /* from: of a folder of checkpoints, the newest */
     bool of_checkpoint;
-    const char *like;      /* NULL: nothing is copied */
+    struct weir_export export;
     struct weir_arena arena;
     const struct weir_model_kind *kind;
     const struct weir_graph *graph;
     struct weir_schedule schedule;
     weir_engine *engine;
-    struct weir_export export;
-    bool made; /* the folder of the export is new */
 };
 
 /* ---- what FROM is ---------------------------------------------------------------------------------------------------- */
@@ -60,13 +60,13 @@ static bool holds_checkpoints(const char *path)
 static weir_status like_find(struct conversion *c, const struct weir_checkpoint_info *info)
 {
     json_t *root = NULL;
-    c->like = c->o->like;
-    if (c->like || !info->config)
+    c->export.like[0] = c->o->like;
+    if (c->o->like || !info->config)
         return WEIR_OK;
     weir_status status = weir_json_parse(info->config, strlen(info->config), info->folder, &root);
     const char *model = json_string_value(json_object_get(json_object_get(root, "options"), "model"));
     if (!status && model && (strchr(model, '/') || strchr(model, '.')))
-        status = weir_arena_strdup(&c->arena, model, &c->like);
+        status = weir_arena_strdup(&c->arena, model, &c->export.like[0]);
     json_decref(root);
     return status;
 }
@@ -129,15 +129,6 @@ static weir_status engine_open(struct conversion *c)
 
 /* ---- TO -------------------------------------------------------------------------------------------------------------- */
 
-static weir_status export_prepare(struct conversion *c)
-{
-    static const char *const dtypes[] = {"source", "f32", "bf16", "f16", NULL};
-    c->export = (struct weir_export){.dir = c->to, .like = {c->like}};
-    weir_status status = weir_export_dtype_find(name_understood(c->o->dtype ? c->o->dtype : "f32", dtypes, dtype_synonyms),
-                                                &c->export.dtype);
-    return status ? status : weir_export_check(c->graph, &c->export, &c->made);
-}
-
 static weir_status folder_write(struct conversion *c)
 {
     weir_status status = weir_engine_export(c->engine, &c->export);
@@ -159,7 +150,7 @@ static weir_status paths_settle(const struct conversion *c)
 {
     struct paths paths = {0};
     paths_read_model(&paths, "FROM", c->from);
-    paths_read_model(&paths, "--like", c->like);
+    paths_read_model(&paths, "--like", c->export.like[0]);
     if (c->of_checkpoint)
         paths_write_model(&paths, "TO", c->to);
     else
@@ -171,12 +162,16 @@ static weir_status paths_settle(const struct conversion *c)
     return status;
 }
 
-static weir_status options_check(const struct conversion *c)
+static weir_status options_read(struct conversion *c)
 {
-    if (!c->of_checkpoint && (c->o->like || c->o->dtype))
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--%s is for a Hugging Face folder, '%s' becomes a checkpoint: leave it out",
-                         c->o->like ? "like" : "dtype", c->from);
-    return WEIR_OK;
+    static const char *const dtypes[] = {"source", "f32", "bf16", "f16", NULL};
+    const struct checkpoint_options *o = c->o;
+    const char *other = o->like ? "like" : o->shard_size ? "shard-size" : strcmp(o->dtype, "source") ? "dtype" : NULL;
+    if (!c->of_checkpoint && other)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--%s is for a Hugging Face folder, '%s' becomes a checkpoint: leave it out", other, c->from);
+    c->export.dir = c->to;
+    c->export.shard_bytes = (uint64_t)o->shard_size;
+    return weir_export_dtype_find(name_understood(o->dtype, dtypes, dtype_synonyms), &c->export.dtype);
 }
 
 weir_status checkpoint_convert(const struct checkpoint_options *o, int n_paths, const char *const *paths, int *outcome_out)
@@ -184,7 +179,8 @@ weir_status checkpoint_convert(const struct checkpoint_options *o, int n_paths, 
     struct conversion c = {.o = o, .from = paths[0], .to = paths[1], .of_checkpoint = holds_checkpoints(paths[0])};
     (void)n_paths;
     *outcome_out = 0;
-    weir_status status = options_check(&c);
+    bool made = false;
+    weir_status status = options_read(&c);
     if (!status)
         status = c.of_checkpoint ? checkpoint_model(&c) : folder_model(&c);
     if (!status)
@@ -192,14 +188,14 @@ weir_status checkpoint_convert(const struct checkpoint_options *o, int n_paths, 
     if (!status)
         status = engine_open(&c);
     if (!status && c.of_checkpoint)
-        status = export_prepare(&c);
+        status = weir_export_check(c.graph, &c.export, &made);
     if (!status)
         status = weir_engine_load_weights(c.engine, c.from);
     if (!status)
         status = c.of_checkpoint ? folder_write(&c) : checkpoint_write(&c);
+    if (status && made)
+        rmdir(c.to);
     weir_engine_close(c.engine);
-    if (c.made)
-        rmdir(c.to); /* stays when something is in it */
     weir_arena_release(&c.arena);
     return status;
 }

@@ -14,6 +14,7 @@ enum { CHECKPOINT_PATHS = 256 }; /* most on one command line */
 /* Options of all forms; each table has some of them. */
 struct checkpoint_options {
     const char *out, *dtype, *like;
+    int64_t shard_size; /* bytes; 0: the library's */
     bool json, tensors, force;
 };
 

@@ -15,7 +15,7 @@ struct command {
 };
 
 extern const struct command command_train, command_evaluate, command_launch, command_generate, command_tokenize, command_plan,
-    command_schedule, command_checkpoint, command_info, command_explain;
+    command_profile, command_schedule, command_checkpoint, command_bench, command_info, command_explain;
 
 enum { COMMANDS_MOST = 16 };
 extern const struct command *const commands[]; /* NULL-terminated: all of them, in the order of help */

@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/printable.h"
 #include "cmd/command.h"
+#include "cmd/explain_flight.h"
 #include "engine/report/explanation.h"
 
 struct explain_options {
@@ -21,7 +22,8 @@ static const struct option_row rows[] = {
 };
 
 static const struct option_table table = {
-    "explain", "TRACE", "who waited for whom, and why: times per step, by cause and rank, beside the simulator's",
+    "explain", "FILE", "who waited for whom, and why: from a trace times per step, by cause and rank, beside the simulator's; from a "
+    "flight record what ranks were at",
     "weir train --model gpt2-tiny --data text --stages 4 --trace t.json; weir explain t.json --rank 2", rows};
 
 static const struct weir_wait_row *row_at(const struct weir_explanation *e, int i)
@@ -121,7 +123,13 @@ static weir_status explain(const struct explain_options *o, const char *path)
 {
     struct weir_arena arena = {0};
     struct weir_explanation e;
-    bool one = options_given(&o->given, "rank");
+    struct weir_flight_record record;
+    bool one = options_given(&o->given, "rank"), is_record = false;
+    if (weir_flight_record_load(path, &arena, &record, &is_record) == WEIR_OK && is_record && !o->json) {
+        weir_status shown = explain_flight(&record, path, one ? (int)o->rank : -1);
+        weir_arena_release(&arena);
+        return shown;
+    }
     weir_status status = weir_explanation_load(path, &arena, &e);
     if (!status && one && o->rank >= e.n_ranks)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "rank %lld is not in '%s': it has %d", (long long)o->rank, path, e.n_ranks);

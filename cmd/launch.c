@@ -7,7 +7,7 @@
 #include "cmd/launch.h"
 
 struct launch_options {
-    int64_t n;
+    int64_t n, restarts;
     double grace;
     struct options given;
 };
@@ -18,6 +18,7 @@ struct launch_options {
 static const struct option_row rows[] = {
     ROW("n", 'n', OPTION_INT, n, "N", "processes: one for every rank of every replica", 1, WEIR_LAUNCH_MOST),
     ROW("grace", 0, OPTION_TIME, grace, "TIME", "after SIGTERM or SIGINT they have so long to save and end (150s)", 0, 0),
+    ROW("restarts", 0, OPTION_INT, restarts, "K", "when a process died or hung: begin again from the newest checkpoint, K times (0)", 0, 1e6),
     {0},
 };
 
@@ -37,6 +38,7 @@ static int separator_find(int argc, char **argv)
 static weir_status once(struct launch_run *run, int *code_out)
 {
     int cause;
+    run->order = run->n_lines = 0;
     weir_status status = weir_launch_open(run->n_ranks, &run->launch);
     if (!status)
         status = launch_start(run);
@@ -48,14 +50,64 @@ static weir_status once(struct launch_run *run, int *code_out)
     return status;
 }
 
+static bool has_word(char *const *words, const char *word)
+{
+    size_t n = strlen(word);
+    for (int i = 0; words[i]; i++)
+        if (!strncmp(words[i], word, n) && (!words[i][n] || words[i][n] == '='))
+            return true;
+    return false;
+}
+
+/* A run that lost a process, or in which one hung, may do better next time; one that failed by itself does not. */
+static bool may_restart(const struct launch_run *run, int code)
+{
+    return !run->passed_signal && (code == weir_status_exit_code(WEIR_ERR_PEER) || code == weir_status_exit_code(WEIR_ERR_TIMEOUT));
+}
+
+/* The words of a run that goes on: with --resume. */
+static weir_status resumed_words(char *const *words, char ***resumed_out)
+{
+    static char resume[] = "--resume";
+    int n = 0;
+    while (words[n])
+        n++;
+    char **resumed;
+    weir_status status = weir_alloc((size_t)n + 2, sizeof *resumed, &resumed);
+    if (status)
+        return status;
+    for (int i = 0; i < n; i++)
+        resumed[i] = words[i];
+    resumed[n] = has_word(words, resume) ? NULL : resume;
+    *resumed_out = resumed;
+    return WEIR_OK;
+}
+
+static weir_status attempts(struct launch_run *run, int64_t restarts, int *code_out)
+{
+    char **resumed = NULL;
+    weir_status status = restarts ? resumed_words(run->arguments, &resumed) : WEIR_OK;
+    if (!status)
+        status = once(run, code_out);
+    for (int64_t k = 1; k <= restarts && !status && may_restart(run, *code_out); k++) {
+        fprintf(stderr, "weir launch: restart %lld of %lld, from the newest checkpoint\n", (long long)k, (long long)restarts);
+        run->arguments = resumed;
+        status = once(run, code_out);
+    }
+    weir_free(resumed);
+    return status;
+}
+
 static weir_status launch(const struct launch_options *o, char **words, int *code_out)
 {
     struct launch_run run = {.n_ranks = (int)o->n, .command = words[1], .arguments = words, .grace = o->grace};
+    if (o->restarts && !has_word(words, "--checkpoint-dir") && !has_word(words, "--config") && !has_word(words, "-c"))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--restarts goes on from checkpoints: give the command --checkpoint-dir");
     weir_status status = weir_alloc((size_t)run.n_ranks, sizeof *run.ranks, &run.ranks);
     if (!status)
         status = launch_signals_open(&run);
     if (!status)
-        status = once(&run, code_out);
+        status = attempts(&run, o->restarts, code_out);
     weir_free(run.ranks);
     return status;
 }

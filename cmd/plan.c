@@ -10,31 +10,33 @@
 #include "cmd/command.h"
 #include "cmd/paths.h"
 #include "cmd/plan_drawing.h"
+#include "cmd/plan_model.h"
+#include "cmd/plan_options.h"
 #include "cmd/plan_output.h"
 #include "engine/program/model_costs.h"
 #include "models/model.h"
 #include "partitioner/plan/plan.h"
-
-struct plan_options {
-    const char *graph, *model, *format, *objective, *curve, *output, *draw, *save_graph, *plan, *recompute, *dtype;
-    const char *out, *schedule, *optimizer, *device;
-    int64_t devices, cpus, memory, seed, microbatch_size, microbatches, seq_len;
-    double bandwidth, seconds, flops, traffic;
-    bool contiguous, any, json, explain;
-    struct options given;
-};
 
 #define FIELD(name) offsetof(struct plan_options, name)
 
 static const struct option_row solve_rows[] = {
     {"graph", 0, OPTION_TEXT, FIELD(graph), "FILE", "cost graph to split", 0, 0},
     {"model", 0, OPTION_TEXT, FIELD(model), "NAME|PATH", "or: a model (of weir train), its costs by analysis", 0, 0},
-    {"microbatch-size", 0, OPTION_INT, FIELD(microbatch_size), "B", "with --model: samples per micro-batch (4)", 1, 1048576},
-    {"seq-len", 0, OPTION_INT, FIELD(seq_len), "T", "with --model: tokens per sample (the model's own)", 1, 1048576},
-    {"recompute", 0, OPTION_TEXT, FIELD(recompute), "LIST", "with --model: none (default), full, or layers run again in backward", 0, 0},
-    {"dtype", 0, OPTION_TEXT, FIELD(dtype), "NAME", "with --model: of values, f32 (default) or bf16", 0, 0},
-    {"flops", 0, OPTION_REAL, FIELD(flops), "PER_S", "with --model: of a device; default 150e9, a core with AVX-512", 1, 1e18},
-    {"traffic", 0, OPTION_REAL, FIELD(traffic), "BYTES_PER_S", "with --model: of a device's memory; default 15e9", 1, 1e18},
+    {"global-batch", 0, OPTION_INT, FIELD(global_batch), "N", "--model: samples of a step (8 for each device)", 1, 1 << 24},
+    {"seq-len", 0, OPTION_INT, FIELD(seq_len), "T", "--model: tokens per sample (the model's own)", 1, 1048576},
+    {"device", 0, OPTION_TEXT, FIELD(device), "NAME", "--model: cpu or cuda, in this build or not (the one that has the dtype)", 0, 0},
+    {"device-memory", 0, OPTION_BYTES, FIELD(memory), "BYTES", "--model: cap per device (none)", 1, 0x1p62},
+    {"dtype", 0, OPTION_TEXT, FIELD(dtype), "NAME", "--model: f32 (default), tf32 or bf16", 0, 0},
+    {"optimizer", 0, OPTION_TEXT, FIELD(optimizer), "NAME", "--model: adamw (default) or sgd", 0, 0},
+    {"zero", 0, OPTION_TEXT, FIELD(zero), "0|1|any", "--model: ZeRO-1 (any)", 0, 0},
+    {"recompute", 0, OPTION_TEXT, FIELD(recompute), "LIST", "--model: auto (default: none or full), none, full, or layers", 0, 0},
+    {"schedule", 0, OPTION_TEXT, FIELD(schedule), "NAME", "--model: one, or any (default)", 0, 0},
+    {"max-replicas", 0, OPTION_INT, FIELD(max_replicas), "D", "--model: at most so many (64)", 1, 64},
+    {"microbatch-size", 0, OPTION_INT, FIELD(microbatch_size), "B", "--model: samples per micro-batch (chosen)", 1, 1048576},
+    {"microbatches", 0, OPTION_INT, FIELD(microbatches), "M", "--model: micro-batches of each replica (chosen)", 1, 1048576},
+    {"top", 0, OPTION_INT, FIELD(top), "N", "--model: plans to show (5)", 1, 100},
+    {"flops", 0, OPTION_REAL, FIELD(flops), "PER_S", "--model: of a device (assumed: 150e9 on cpu; 20e12, bf16 70e12 on cuda)", 1, 1e18},
+    {"traffic", 0, OPTION_REAL, FIELD(traffic), "BYTES_PER_S", "--model: of a device's memory (assumed: 15e9; 900e9 on cuda)", 1, 1e18},
     {"format", 0, OPTION_TEXT, FIELD(format), "NAME", "auto (default), weir, pipedream, msr or piper", 0, 0},
     {"devices", 0, OPTION_INT, FIELD(devices), "K", "accelerators; default: what the file says", 0, 65536},
     {"cpus", 0, OPTION_INT, FIELD(cpus), "N", "CPUs beside them; default 0", 0, 64},
@@ -49,19 +51,15 @@ static const struct option_row solve_rows[] = {
     {"output", 0, OPTION_TEXT, FIELD(output), "FORM", "json, msr, pipedream, layers, layout, dot or explain", 0, 0},
     {"json", 0, OPTION_FLAG, FIELD(json), NULL, "print one JSON object (--output json)", 0, 0},
     {"explain", 0, OPTION_FLAG, FIELD(explain), NULL, "time, transfer, memory, slack and cuts per stage", 0, 0},
-    {"out", 'o', OPTION_TEXT, FIELD(out), "FILE", "with --model: the plan for 'weir train --plan FILE', with these:", 0, 0},
-    {"schedule", 0, OPTION_TEXT, FIELD(schedule), "NAME", "-o: of one stage per rank (1f1b)", 0, 0},
-    {"microbatches", 0, OPTION_INT, FIELD(microbatches), "M", "-o: micro-batches per step (4)", 1, 1048576},
-    {"optimizer", 0, OPTION_TEXT, FIELD(optimizer), "NAME", "-o: adamw (default) or sgd", 0, 0},
-    {"device", 0, OPTION_TEXT, FIELD(device), "NAME", "-o: cpu or cuda (the one that has the dtype)", 0, 0},
+    {"out", 'o', OPTION_TEXT, FIELD(out), "FILE", "--model: the best plan, for 'weir train --plan FILE'", 0, 0},
     {"draw", 0, OPTION_TEXT, FIELD(draw), "FILE", "drawing coloured by stage: .dot, or .svg by Graphviz", 0, 0},
     {"save-graph", 0, OPTION_TEXT, FIELD(save_graph), "FILE", "write the graph in Weir's own format", 0, 0},
     {0},
 };
 
 static const struct option_table solve_table = {"plan", "",
-                                                "split a cost graph over devices so that the busiest has least to do",
-                                                "weir plan --graph model.json --devices 8 --explain", solve_rows};
+                                                "find how devices train a model fastest; or split a cost graph over them",
+                                                "weir plan --model gpt2 --devices 4 --device-memory 24G -o plan.json", solve_rows};
 
 static const struct option_row evaluate_rows[] = {
     {"graph", 0, OPTION_TEXT, FIELD(graph), "FILE", "cost graph", 0, 0},
@@ -131,7 +129,8 @@ static weir_status model_load(const struct plan_options *options, struct plan_in
 /* On failure there is no graph to release. */
 static weir_status graph_load(const struct plan_options *options, struct plan_input *input)
 {
-    static const char *const of_model[] = {"recompute", "dtype", "seq-len", "out", "schedule", "microbatches", "optimizer", "device", NULL};
+    static const char *const of_model[] = {"recompute", "dtype", "seq-len", "out", "schedule", "microbatches", "optimizer",
+                                           "device", "global-batch", "device-memory", "zero", "max-replicas", "top", NULL};
     struct weir_cost_graph *graph_out = &input->graph;
     int format = WEIR_COST_GRAPH_AUTO;
     if (options->graph && options->model)
@@ -192,7 +191,7 @@ static weir_status options_convert(const struct plan_options *options, const str
     plan->objective = (enum weir_plan_objective)objective;
     plan->devices = options_given(&options->given, "devices") ? (int)options->devices : options->curve ? 0 : graph->devices;
     plan->cpus = (int)options->cpus;
-    plan->memory = options_given(&options->given, "memory") ? (double)options->memory : graph->memory;
+    plan->memory = options->memory ? (double)options->memory : graph->memory;
     plan->unordered = options->any;
     plan->seconds = options->seconds;
     plan->seed = (uint64_t)options->seed;
@@ -287,25 +286,27 @@ static weir_status feasibility_check(const struct weir_cost_graph *graph, const 
     return feasible ? WEIR_OK : weir_plan_refuse(graph, plan, result);
 }
 
-static weir_status out_check(const struct plan_options *options)
+/* Options that are about a split alone, of a cost graph or of a model's; with others, weir plan --model plans a run. */
+static bool is_split(const struct plan_options *options)
 {
-    static const char *const of_out[] = {"schedule", "microbatches", "optimizer", "device", NULL};
-    static const char *const not_of_out[] = {"objective", "any", "curve", "cpus", NULL};
-    for (int i = 0; !options->out && of_out[i]; i++)
-        if (options_given(&options->given, of_out[i]))
-            return WEIR_FAIL(WEIR_ERR_USAGE, "--%s is written to a plan: give -o FILE too", of_out[i]);
-    for (int i = 0; options->out && not_of_out[i]; i++)
-        if (options_given(&options->given, not_of_out[i]))
-            return WEIR_FAIL(WEIR_ERR_USAGE, "-o writes what weir train can run: leave --%s out", not_of_out[i]);
-    return WEIR_OK;
+    static const char *const of_split[] = {"objective", "contiguous", "any",     "curve", "cpus", "output",
+                                           "draw",      "save-graph", "seconds", "seed",  "format", NULL};
+    bool some = !options->model;
+    for (int i = 0; of_split[i]; i++)
+        some |= options_given(&options->given, of_split[i]);
+    return some;
 }
 
-static weir_status out_write(const struct plan_options *options, const struct plan_input *input, const struct weir_plan_result *result)
+/* A split knows nothing of these. */
+static weir_status split_check(const struct plan_options *options)
 {
-    const struct plan_output output = {.path = options->out, .model = options->model, .graph = input->model, .dtype = options->dtype,
-                                       .recompute = options->recompute, .schedule = options->schedule, .optimizer = options->optimizer,
-                                       .device = options->device, .n_microbatches = options->microbatches, .seq_len = options->seq_len};
-    return plan_output_write(&output, &result->plan);
+    static const char *const of_run[] = {"global-batch", "zero", "schedule", "max-replicas", "microbatches", "top", "out", "optimizer",
+                                         "device", "device-memory", NULL};
+    for (int i = 0; of_run[i]; i++)
+        if (options_given(&options->given, of_run[i]))
+            return WEIR_FAIL(WEIR_ERR_USAGE, "--%s is about a run, the other options ask for a split: leave them out, or --%s", of_run[i],
+                             of_run[i]);
+    return WEIR_OK;
 }
 
 static weir_status solve(const struct plan_options *options, const struct plan_input *input)
@@ -316,15 +317,13 @@ static weir_status solve(const struct plan_options *options, const struct plan_i
     struct weir_arena arena = {0};
     weir_status status = options_convert(options, graph, &plan);
     if (!status)
-        status = out_check(options);
+        status = split_check(options);
     if (!status)
         status = weir_plan_solve(graph, &plan, &arena, &result);
     if (!status)
         status = result_print(options, input, &result);
     if (!status && isfinite(result.plan.objective))
         status = file_outputs(options, graph, &result);
-    if (!status && options->out && isfinite(result.plan.objective))
-        status = out_write(options, input, &result);
     if (!status)
         status = feasibility_check(graph, &plan, &result);
     weir_arena_release(&arena);
@@ -339,7 +338,7 @@ static weir_status evaluate(const struct plan_options *options, const struct pla
     struct weir_arena arena = {0};
     const int *device_of;
     bool contiguous;
-    plan.memory = options_given(&options->given, "memory") ? (double)options->memory : graph->memory;
+    plan.memory = options->memory ? (double)options->memory : graph->memory;
     if (!options->plan)
         return WEIR_FAIL(WEIR_ERR_USAGE, "no plan: give --plan FILE");
     weir_status status = weir_plan_read(graph, options->plan, &arena, &device_of, &plan.devices, &plan.cpus);
@@ -374,7 +373,7 @@ static weir_status paths_register(const struct plan_options *options)
 
 static int run(int argc, char **argv)
 {
-    struct plan_options options = {.microbatch_size = 4, .microbatches = 4, .flops = 150e9, .traffic = 15e9};
+    struct plan_options options = {.microbatch_size = 4, .flops = 150e9, .traffic = 15e9};
     bool evaluating = argc > 1 && !strcmp(argv[1], "evaluate");
     const char *word[1];
     int n;
@@ -389,6 +388,8 @@ static int run(int argc, char **argv)
         return options_report(table->command, status); /* it has no --config: nothing to release */
     struct plan_input input = {.model = NULL};
     status = paths_register(&options);
+    if (!status && !evaluating && !is_split(&options) && !options.graph)
+        return options_report(table->command, plan_model_run(&options));
     if (!status)
         status = graph_load(&options, &input);
     if (!status) {

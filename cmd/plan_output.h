@@ -1,21 +1,11 @@
-/* weir plan -o: a split of a model as a plan that weir train runs. */
+/* weir plan --output layout: a split of a model in Megatron-LM's letters (engine/program/layer_cut.h). */
 #ifndef WEIR_CMD_PLAN_OUTPUT_H
 #define WEIR_CMD_PLAN_OUTPUT_H
 
-#include "engine/program/plan_file.h"
+#include "models/graph.h"
 #include "partitioner/plan/plan.h"
 
-/* NULL and 0: as weir train has it. */
-struct plan_output {
-    const char *path, *model, *dtype, *recompute, *schedule, *optimizer, *device;
-    const struct weir_graph *graph; /* in f32 */
-    int64_t n_microbatches, seq_len;
-};
-
-/* Write a contiguous plan whose nodes are the graph's layers. */
-weir_status plan_output_write(const struct plan_output *output, const struct weir_plan *plan);
-
-/* Print it as a layout (layer_cut.h). */
+/* Print a contiguous plan whose nodes are the graph's layers. */
 weir_status plan_output_layout(const struct weir_graph *graph, const struct weir_plan *plan);
 
 #endif

@@ -2,18 +2,19 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cmd/drawing.h"
 #include "cmd/paths.h"
 #include "cmd/schedule_command.h"
 #include "cmd/schedule_rows.h"
 #include "cmd/schedule_sweep.h"
 
-enum { MOST_NAMES = 64 };
+enum { MOST_NAMES = 64, MOST_DRAWN = 32 };
 
 struct values {
     struct schedule_sweep sweep;
     struct schedule_cost_options cost;
     struct schedule_auto_options made;
-    const char *dialect;
+    const char *dialect, *html;
     double max_peak;
     bool per_stage, with_auto, json, csv;
 };
@@ -36,6 +37,7 @@ static const struct option_row compare_rows[] = {
      "of auto: makespan (default) or span", 0, 0},
     {"dialect", 0, OPTION_TEXT, offsetof(struct values, dialect), "D",
      "of files: torch, or torch-2024 where B is the input gradient and BW both (default torch)", 0, 0},
+    {"html", 0, OPTION_TEXT, offsetof(struct values, html), "FILE", "draw them, the fastest on top, as one page", 0, 0},
     {"csv", 0, OPTION_FLAG, offsetof(struct values, csv), NULL, "print one line per schedule, comma-separated", 0, 0},
     {"json", 0, OPTION_FLAG, offsetof(struct values, json), NULL, "print one JSON object", 0, 0},
     {0},
@@ -78,6 +80,7 @@ static weir_status paths_register(const struct values *values, const struct name
         if (schedule_case_is_file(names->all[i], &none))
             paths_read(&paths, "FILE", names->all[i]);
     paths_read(&paths, "--costs", values->cost.costs);
+    paths_write(&paths, "--html", values->html);
     weir_status status = paths_check(&paths, false);
     paths_release(&paths);
     return status;
@@ -194,6 +197,53 @@ static weir_status table_print(const struct values *values, struct schedule_rows
     return WEIR_OK;
 }
 
+/* ---- the page ------------------------------------------------------------------------------------------------------ */
+
+/* What is left of a row is its name and size: it is made once more. */
+static weir_status row_draw(const struct schedule_row_options *options, const struct schedule_row *row,
+                            struct weir_arena *arena, struct weir_timeline *out)
+{
+    static const struct schedule_size of_file = {0};
+    static const struct schedule_auto_options none = {0};
+    struct schedule_case_options cases = options->cases;
+    struct weir_simulation_options kept = {.keep_times = true, .keep_path = true};
+    struct schedule_case c;
+    struct weir_simulation simulation;
+    const char *title;
+    if (!schedule_is_auto(row->name))
+        cases.made = &none;
+    weir_status status = schedule_case_open(
+        &cases, row->name, schedule_case_is_file(row->name, &of_file) ? &of_file : &row->size, arena, &c);
+    if (!status)
+        status = weir_schedule_simulate(&c.schedule, &c.costs, &kept, arena, &simulation);
+    if (!status)
+        status = drawing_title(row->name, &c.schedule, "predicted", arena, &title);
+    return status ? status : weir_timeline_simulated(&simulation, &c.costs, title, "", arena, out);
+}
+
+static weir_status page_write(const struct values *values, const struct schedule_row_options *options,
+                              const struct schedule_rows *table)
+{
+    struct weir_arena arena = {0};
+    struct weir_timeline timelines[MOST_DRAWN];
+    const struct weir_timeline *all[MOST_DRAWN];
+    int n = 0;
+    weir_status status = WEIR_OK;
+    for (size_t i = 0; !status && i < table->n && !table->rows[i].reason; i++) {
+        if (n == MOST_DRAWN) {
+            status = WEIR_FAIL(WEIR_ERR_USAGE, "--html draws at most %d schedules: name some, or use fewer sizes", MOST_DRAWN);
+            break;
+        }
+        status = row_draw(options, &table->rows[i], &arena, &timelines[n]);
+        all[n] = &timelines[n];
+        n++;
+    }
+    if (!status)
+        status = drawing_write(all, n, DRAWING_HTML, &(struct weir_draw_options){0}, values->html);
+    weir_arena_release(&arena);
+    return status;
+}
+
 static weir_status compare(struct values *values, struct names *names)
 {
     struct weir_arena arena = {0};
@@ -220,6 +270,8 @@ static weir_status compare(struct values *values, struct names *names)
         status = rows_fill(&options, names, sizes, n_sizes, &table);
     if (!status)
         status = table_print(values, &table);
+    if (!status && values->html)
+        status = page_write(values, &options, &table);
     if (!status && costs.halved)
         fprintf(stderr, "weir schedule compare: B is taken as half input gradient, half weight gradient where a schedule "
                         "splits it: give I and W to say otherwise\n");

@@ -1,7 +1,10 @@
 /* weir schedule costs: the costs file of a model, for weir schedule simulate. */
 #include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
 
 #include "base/text.h"
+#include "cmd/measured_costs.h"
 #include "cmd/paths.h"
 #include "cmd/schedule_command.h"
 #include "cmd/schedule_input.h"
@@ -33,7 +36,7 @@ static const struct option_row rows[] = {
 };
 
 const struct option_table schedule_costs_table = {
-    "schedule costs", "MODEL", "write what a model's stages take and hold, as simulate --costs reads it",
+    "schedule costs", "MODEL|TRACE", "write what stages take and hold, of a model or as a trace has it, for --costs",
     "weir schedule costs gpt2-tiny --stages 4 -o costs.json", rows};
 
 /* Image models are priced for the images of MNIST: 784 pixels, 10 classes. */
@@ -63,23 +66,10 @@ static weir_status config_parse(const struct values *values, struct weir_engine_
     return status;
 }
 
-static json_t *stage_json(const struct weir_stage_costs *c)
+static weir_status costs_write(const struct values *values, const struct weir_stage_costs *stages, int n, double optimizer_ms)
 {
-    return json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "F", c->forward, "I", c->input, "W", c->weight,
-                     "mem_B", c->mem_backward, "mem_W", c->mem_weight, "mem_IW", c->mem_made, "param_bytes",
-                     c->param_bytes, "grad_bytes", c->grad_bytes, "optimizer_bytes", c->optimizer_bytes);
-}
-
-static weir_status costs_write(const struct values *values, const struct weir_stage_costs *stages)
-{
-    enum { DIGITS = 15 };
     struct weir_text text = {0};
-    weir_text_append(&text, "{\"stages\": [");
-    for (int64_t s = 0; s < values->stages; s++) {
-        weir_text_append(&text, s ? ",\n " : "\n ");
-        weir_json_append(&text, stage_json(&stages[s]), DIGITS);
-    }
-    weir_text_append(&text, "]}\n");
+    measured_costs_print(stages, n, "stages", optimizer_ms, &text);
     weir_status status = text.status ? text.status : schedule_text_write(values->out, text.data);
     weir_text_release(&text);
     return status;
@@ -93,6 +83,33 @@ static weir_status paths_register(const char *model, const char *output)
     paths_write(&paths, "--out", output);
     weir_status status = paths_check(&paths, false);
     paths_release(&paths);
+    return status;
+}
+
+/* A trace of weir train or of a simulation, or a costs file. */
+static bool is_file_of_costs(const char *what)
+{
+    struct stat info;
+    const char *slash = strrchr(what, '/'), *name = slash ? slash + 1 : what;
+    return strcmp(name, "config.json") != 0 && !stat(what, &info) && S_ISREG(info.st_mode);
+}
+
+static weir_status of_file(const struct values *values, const struct options *given, const char *path)
+{
+    static const char *const of_model[] = {"stages", "microbatch-size", "seq-len", "recompute", "dtype", "optimizer", "flops", "traffic", NULL};
+    struct weir_arena arena = {0};
+    struct weir_schedule_costs read = {.optimizer = -1};
+    for (int i = 0; of_model[i]; i++)
+        if (options_given(given, of_model[i]))
+            return WEIR_FAIL(WEIR_ERR_USAGE, "--%s is about a model, '%s' has its times: leave it out", of_model[i], path);
+    weir_status status = paths_register(path, values->out);
+    if (!status)
+        status = weir_schedule_costs_load(path, &arena, &read);
+    if (!status && !read.stages)
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has no times of stages", path);
+    if (!status)
+        status = costs_write(values, read.stages, read.n_stages, read.optimizer);
+    weir_arena_release(&arena);
     return status;
 }
 
@@ -110,7 +127,7 @@ static weir_status costs(const struct values *values, const char *model)
     if (!status)
         status = weir_stage_costs_find(&config, (int)values->stages, &ceilings, &arena, &stages);
     if (!status)
-        status = costs_write(values, stages);
+        status = costs_write(values, stages, (int)values->stages, -1);
     weir_arena_release(&arena);
     return status;
 }
@@ -126,8 +143,8 @@ int schedule_costs_run(int argc, char **argv)
     if (!status && outcome == OPTIONS_HELP_SHOWN)
         return 0;
     if (!status && !n)
-        status = WEIR_FAIL(WEIR_ERR_USAGE, "MODEL is missing: 'weir schedule costs --help' shows the options");
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "MODEL or TRACE is missing: 'weir schedule costs --help' shows the options");
     if (!status)
-        status = costs(&values, model);
+        status = is_file_of_costs(model) ? of_file(&values, &given, model) : costs(&values, model);
     return options_report("schedule costs", status);
 }

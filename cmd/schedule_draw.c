@@ -4,12 +4,10 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-
 #include "cmd/drawing.h"
 #include "cmd/paths.h"
+#include "cmd/schedule_case.h"
 #include "cmd/schedule_command.h"
-#include "cmd/schedule_cost_options.h"
-#include "cmd/schedule_input.h"
 #include "engine/program/pipeline.h"
 #include "schedules/simulate/traced_costs.h"
 
@@ -18,9 +16,10 @@ enum { MOST_INPUTS = 16 };
 struct values {
     struct schedule_size size;
     struct schedule_cost_options cost;
+    struct schedule_auto_options made;
     const char *channels, *dialect, *format, *out;
     double from, to;
-    int64_t width, step;
+    int64_t width, step, replicas, zero;
     bool predict;
 };
 
@@ -44,7 +43,14 @@ static const struct option_row rows[] = {
     {"group-size", 0, OPTION_INT, offsetof(struct values, size.group_size), "G",
      "with names, interleaved: micro-batches per group", 1, 1048576},
     SCHEDULE_COST_ROWS(struct values, ""),
+    {"per-rank", 0, OPTION_FLAG, offsetof(struct values, cost.per_rank), NULL,
+     "--time and --mem are of all stages of a rank: each of v takes a v-th", 0, 0},
+    {"replicas", 0, OPTION_INT, offsetof(struct values, replicas), "D",
+     "copies of the pipeline, whose gradients are added (default 1)", 1, 65536},
+    {"zero", 0, OPTION_INT, offsetof(struct values, zero), "0|1",
+     "1: each replica holds and updates its share of the optimizer's state (default 0)", 0, 1},
     SCHEDULE_REPLICA_COST_ROWS(struct values),
+    SCHEDULE_AUTO_ROWS(struct values),
     {"channels", 0, OPTION_TEXT, offsetof(struct values, channels), "MODEL",
      "edge, shared or blocking: how transfers use the ranks' channels (default edge)", 0, 0},
     {"dialect", 0, OPTION_TEXT, offsetof(struct values, dialect), "D",
@@ -60,16 +66,32 @@ const struct option_table schedule_draw_table = {
 struct drawing {
     const struct values *values;
     struct weir_arena *arena;
+    struct weir_simulation_options simulated;
+    struct weir_schedule_costs given; /* as the options have them */
     struct weir_timeline *timelines;
     const struct weir_timeline **all; /* [n], into timelines */
-    int n;
+    int n, n_traces;
     struct weir_simulation simulation; /* the last one */
 };
+
+static weir_status simulation_choose(struct drawing *d)
+{
+    const struct values *values = d->values;
+    d->simulated = (struct weir_simulation_options){.keep_times = true, .keep_path = true, .n_replicas = (int)values->replicas,
+                                                    .shard_optimizer = values->zero == 1};
+    if (values->zero && values->replicas < 2)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--zero 1 shares state out over replicas: give --replicas of at least 2");
+    return values->channels ? weir_channels_find(values->channels, &d->simulated.channels) : WEIR_OK;
+}
 
 /* An input gives two timelines at most. */
 static weir_status drawing_open(struct drawing *d, int n_inputs)
 {
-    weir_status status = weir_arena_alloc(d->arena, 2 * (size_t)n_inputs, sizeof *d->timelines, &d->timelines);
+    weir_status status = simulation_choose(d);
+    if (!status)
+        status = schedule_costs_parse(&d->values->cost, d->arena, &d->given);
+    if (!status)
+        status = weir_arena_alloc(d->arena, 2 * (size_t)n_inputs, sizeof *d->timelines, &d->timelines);
     return status ? status : weir_arena_alloc(d->arena, 2 * (size_t)n_inputs, sizeof *d->all, &d->all);
 }
 
@@ -82,40 +104,38 @@ static struct weir_timeline *next_timeline(struct drawing *d)
 static weir_status prediction_add(struct drawing *d, const char *what, const struct weir_schedule *schedule,
                                   const struct weir_schedule_costs *costs)
 {
-    struct weir_simulation_options options = {.keep_times = true, .keep_path = true};
-    const char *channels = d->values->channels, *title;
-    weir_status status = channels ? weir_channels_find(channels, &options.channels) : WEIR_OK;
+    const char *title;
+    weir_status status = drawing_title(what, schedule, "predicted", d->arena, &title);
     if (!status)
-        status = drawing_title(what, schedule, "predicted", d->arena, &title);
-    if (!status)
-        status = weir_schedule_simulate(schedule, costs, &options, d->arena, &d->simulation);
+        status = weir_schedule_simulate(schedule, costs, &d->simulated, d->arena, &d->simulation);
     return status ? status
                   : weir_timeline_simulated(&d->simulation, costs, title, costs->unit ? costs->unit : "", d->arena, next_timeline(d));
 }
 
 static weir_status schedule_add(struct drawing *d, const char *what, const struct weir_schedule *schedule)
 {
-    struct weir_schedule_costs given, costs;
-    weir_status status = schedule_costs_parse(&d->values->cost, d->arena, &given);
-    if (!status)
-        status = schedule_costs_fit(&d->values->cost, &given, schedule->n_stages, schedule->n_ranks, d->arena, &costs);
+    struct weir_schedule_costs costs;
+    weir_status status =
+        schedule_costs_fit(&d->values->cost, &d->given, schedule->n_stages, schedule->n_ranks, d->arena, &costs);
     return status ? status : prediction_add(d, what, schedule, &costs);
 }
 
+/* What is said to auto is not for the others. */
 static weir_status made_add(struct drawing *d, const char *what)
 {
-    struct weir_schedule schedule;
-    weir_status status = schedule_make(what, &d->values->size, d->arena, &schedule);
-    return status ? status : schedule_add(d, what, &schedule);
+    static const struct schedule_auto_options none = {0};
+    struct schedule_case_options options = {&d->values->cost, &d->given, schedule_is_auto(what) ? &d->values->made : &none,
+                                            d->values->dialect};
+    struct schedule_case c;
+    weir_status status = schedule_case_open(&options, what, &d->values->size, d->arena, &c);
+    return status ? status : prediction_add(d, what, &c.schedule, &c.costs);
 }
 
 /* What the trace's schedule takes with the times that were measured; --comm and the like as they are given. */
 static weir_status expectation_add(struct drawing *d, const char *what, const struct weir_traced *trace)
 {
-    struct weir_schedule_costs costs;
-    weir_status status = schedule_costs_parse(&d->values->cost, d->arena, &costs);
-    if (!status)
-        status = weir_traced_costs(trace, d->arena, &costs);
+    struct weir_schedule_costs costs = d->given;
+    weir_status status = weir_traced_costs(trace, d->arena, &costs);
     return status ? status : prediction_add(d, what, &trace->schedule, &costs);
 }
 
@@ -123,6 +143,7 @@ static weir_status trace_add(struct drawing *d, const char *what, const struct w
 {
     int64_t step = d->values->step ? d->values->step : trace->typical_step;
     const char *title, *origin;
+    d->n_traces++;
     weir_status status = d->values->predict ? expectation_add(d, what, trace) : WEIR_OK;
     if (!status && trace->simulated)
         status = weir_arena_strdup(d->arena, "predicted, from a trace", &origin);
@@ -157,9 +178,20 @@ static weir_status file_add(struct drawing *d, const char *path)
 static weir_status input_add(struct drawing *d, const char *what)
 {
     const struct weir_schedule_kind *kind;
-    bool is_file = weir_pipeline_is_file(what) ||
-                   (weir_schedule_kind_find(what, &kind) && (!strcmp(what, "-") || access(what, F_OK) == 0));
+    bool named = schedule_is_auto(what) || weir_schedule_kind_find(what, &kind) == WEIR_OK;
+    bool is_file = weir_pipeline_is_file(what) || (!named && (!strcmp(what, "-") || access(what, F_OK) == 0));
     return is_file ? file_add(d, what) : made_add(d, what);
+}
+
+/* Options of auto without it, and of traces without one, would count for nothing. */
+static weir_status unused_check(const struct drawing *d, const char *const *what, int n)
+{
+    bool automatic = false, traced = d->n_traces > 0;
+    for (int i = 0; i < n; i++)
+        automatic |= schedule_is_auto(what[i]);
+    if (!traced && (d->values->predict || d->values->step))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "%s is for traces, and '%s' is none", d->values->predict ? "--predict" : "--step", what[n - 1]);
+    return automatic ? WEIR_OK : schedule_auto_unused(&d->values->made, what[0]);
 }
 
 static weir_status paths_register(const struct values *values, const char *const *what, int n)
@@ -210,6 +242,8 @@ static weir_status draw(const struct values *values, const char *const *what, in
     for (int i = 0; !status && i < n; i++)
         status = input_add(&drawing, what[i]);
     if (!status)
+        status = unused_check(&drawing, what, n);
+    if (!status)
         units_explain(&drawing);
     if (!status)
         status = format == DRAWING_TRACE ? trace_print(&drawing)
@@ -220,7 +254,7 @@ static weir_status draw(const struct values *values, const char *const *what, in
 
 int schedule_draw_run(int argc, char **argv)
 {
-    struct values values = {.cost.overlap_gain = 1};
+    struct values values = {.cost.overlap_gain = 1, .replicas = 1};
     struct options given; /* nothing to release without --config */
     const char *what[MOST_INPUTS];
     int n = 0;

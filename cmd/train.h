@@ -20,7 +20,7 @@
 struct train_options {
     const char *model, *data, *val_data, *data_format, *tokenizer, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
     const char *placement, *recompute;
-    const char *first_layers, *layout, *plan;
+    const char *first_layers, *layout, *plan, *save_costs;
     const struct weir_plan_file *made; /* what --plan names; NULL: not given */
     const char *metrics, *trace, *config, *init_from, *export, *export_dtype, *checkpoint_dir, *checkpoint_every;
     int64_t export_shard_size; /* bytes; 0: the library's */
@@ -33,6 +33,7 @@ struct train_options {
     double lr, min_lr, weight_decay, grad_clip, dropout, beta1, beta2, eps;
     const char *print_memory; /* "", "full"; NULL: not given */
     bool print_program, json, quiet, profile, force;
+    const char *on_nan;
     bool resume, new_data, keep_best, checkpoint_sync;
     bool evaluates; /* weir evaluate: no steps, and val_data is its --data */
     struct options given;
@@ -52,8 +53,12 @@ struct train_checkpoints {
     int64_t saved_ns;              /* the end of the step that was saved last, on the clock of all; 0: none yet */
     int64_t saved_step;            /* steps done then; -1: none */
     bool busy;                     /* one is being written */
+    uint64_t data_hash;            /* of the training data */
+    double best_loss;              /* the smallest of validations after which one was written; NaN: none */
     const char *config;            /* JSON: options, and what must be the same in a run that goes on */
 };
+
+enum train_on_nan { TRAIN_NAN_STOP, TRAIN_NAN_SKIP, TRAIN_NAN_ROLLBACK };
 
 /* A failure that is reported when what the run has learnt is safe. */
 struct train_failure {
@@ -79,6 +84,7 @@ struct train_run {
     weir_metrics *metrics; /* NULL: not asked for */
     weir_trace *trace;     /* NULL: not asked for */
     struct train_profile *profile; /* NULL: not asked for */
+    struct measured_costs *costs;  /* of --save-costs; NULL: not asked for */
     struct weir_step_event *events; /* of one step, for trace and profile */
     size_t n_events;
     struct weir_step_wait *waits; /* [waits_room]: of the last step that was looked at */
@@ -103,6 +109,10 @@ struct train_run {
     int64_t command_ns;    /* when the command began */
     int64_t begin_ns;      /* of the first step */
     bool export_made;      /* the folder of --export was not there before */
+    const char *flight;    /* file of flight records */
+    int on_nan;            /* enum train_on_nan */
+    int n_skipped;         /* how often numbers were not finite before skipped_step, in steps done, was reached */
+    int64_t skipped_step;
     bool stopped;          /* before the last step */
     bool engine_failed;   /* it can only be closed */
     bool validation_cut;  /* a signal ended the last validation early */
@@ -133,8 +143,8 @@ int train_failed(const struct train_options *options, weir_status status, bool l
 #define TRAIN_OPTIONS_DEFAULT                                                                                          \
     {.data_format = "auto", .schedule = "1f1b", .dialect = "torch", .lr_schedule = "constant", .optimizer = "adamw",   \
      .device = "cpu", .dtype = "f32", .export_dtype = "source", .replicas = 1, .microbatch_size = 4, .steps = 200,     \
-     .warmup = -1, .seed = 1, .threads = 1, .grace = 120, .timeout = 60, .lr = -1, .min_lr = -1, .weight_decay = -1,   \
-     .grad_clip = 1}
+     .warmup = -1, .seed = 1, .threads = 1, .grace = 120, .on_nan = "stop", .timeout = 60, .lr = -1, .min_lr = -1,     \
+     .weight_decay = -1, .grad_clip = 1}
 
 /* "s" unless n is 1. */
 const char *plural(int64_t n);
@@ -174,6 +184,10 @@ int64_t train_warmup(const struct train_run *run);
 
 /* The schedule that options name, on as many stages as they say; settles micro-batches and ranks of all replicas. */
 weir_status train_schedule_build(const struct train_options *options, struct train_run *run);
+
+/* --save-costs (train_costs.c): begin to add up, and write the file at the end. */
+weir_status train_costs_open(struct train_run *run);
+weir_status train_costs_write(struct train_run *run);
 
 /* --plan (train_plan.c): read it into `made`, which is to live as long as the options, refuse options that contradict it, and take
  * from it what is not given; and, when the graph is there, hold the plan against it, and say what it was not made for. */
@@ -248,6 +262,10 @@ weir_status train_checkpoint_open(struct train_run *run);
 /* After a step that ended so, and its report: write one where it is due. */
 weir_status train_checkpoint_step(struct train_run *run, const struct weir_step_report *report, const double *val_loss, bool last);
 
+/* Back to the newest checkpoint, the data position apart.  WEIR_ERR_NUMERIC with the message of the step that was not finite: there
+ * is none. */
+weir_status train_checkpoint_rollback(struct train_run *run);
+
 /* The state at the end of the steps, which ended with `status`, where the engine has it; returns when it is durable.  A failure is
  * kept in run->checkpoint; the message of `status` stays. */
 void train_checkpoint_end(struct train_run *run, weir_status status);
@@ -260,6 +278,11 @@ void train_grace_end(void);
 
 /* From now on SIGINT, SIGTERM and SIGHUP end the run after a step. */
 void train_stop_watch(struct train_run *run);
+
+/* From now on records of what every rank did last are written into --checkpoint-dir or the current folder: on SIGQUIT, and when
+ * the run fails.  Say so when this process has written one of a failure. */
+weir_status train_flight_open(struct train_run *run);
+void train_flight_print(const struct train_run *run);
 
 /* The signal, or another reason to stop, that this process has seen; 0: none, or other processes take part, and agree in a
  * step's report. */

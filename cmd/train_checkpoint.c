@@ -1,12 +1,13 @@
 /* weir train, checkpoints: when one is written, and how a run goes on from one.
  *
- * A checkpoint of weir train holds, as its configuration, three objects and a number:
+ * A checkpoint of weir train holds, as its configuration, three objects and two numbers:
  *
  *     options   what was given, but for paths that are written and what concerns one run alone: --resume takes from them what
  *               its own command line does not give
  *     run       what must be the same in the run that goes on: model, optimizer, seed, data
  *     rate      the learning rates that the run had, defaults resolved: for people
- *     samples_before   samples of data that --new-data replaced */
+ *     samples_before   samples of data that --new-data replaced
+ *     best_val_loss    the smallest so far of validations after which a checkpoint was written */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -101,26 +102,22 @@ weir_status train_checkpoint_fill(struct train_options *o)
 
 /* ---- what must be the same ------------------------------------------------------------------------------------------ */
 
-static weir_status data_describe(const struct train_run *run, json_t *root)
+static void data_describe(const struct train_run *run, json_t *root)
 {
     const struct weir_data_info *info = weir_data_info(run->train.data);
-    uint64_t hash;
-    weir_status status = weir_data_hash(run->train.data, &hash);
-    if (status)
-        return status;
     json_object_set_new(root, "data_samples", json_integer(info->n_samples));
     json_object_set_new(root, "data_tokens", json_integer(info->n_tokens));
-    json_object_set_new(root, "data_xxh3", json_sprintf("%016" PRIx64, hash));
-    return WEIR_OK;
+    json_object_set_new(root, "data_xxh3", json_sprintf("%016" PRIx64, run->checkpoints.data_hash));
 }
 
 /* Values that change what a run computes. */
-static weir_status run_describe(const struct train_run *run, json_t *root)
+static json_t *run_describe(const struct train_run *run)
 {
     const struct train_options *o = run->options;
     const struct weir_engine_config config = train_optimizer_config(run);
     bool adamw = run->optimizer == WEIR_OPTIMIZER_ADAMW;
     const char *hf = run->graph->hf_config;
+    json_t *root = json_object();
     json_object_set_new(root, "seq_len", json_integer(o->seq_len ? o->seq_len : run->model->seq_len));
     json_object_set_new(root, "dropout", json_real(o->dropout));
     json_object_set_new(root, "model", hf ? json_string(hf) : weir_json_utf8(run->graph->name));
@@ -131,7 +128,8 @@ static weir_status run_describe(const struct train_run *run, json_t *root)
     json_object_set_new(root, "adam_beta2", json_real(config.beta2));
     json_object_set_new(root, "adam_eps", json_real(config.eps));
     json_object_set_new(root, "seed", json_integer(o->seed));
-    return data_describe(run, root);
+    data_describe(run, root);
+    return root;
 }
 
 static json_t *rate_describe(const struct train_run *run)
@@ -143,25 +141,23 @@ static json_t *rate_describe(const struct train_run *run)
                      (json_int_t)train_warmup(run), "steps", (json_int_t)o->steps);
 }
 
-static weir_status config_make(struct train_run *run)
+/* The text is in the arena. */
+static weir_status config_make(const struct train_run *run, struct weir_arena *arena, const char **config_out)
 {
     static const char *const left_out[] = {
         "checkpoint-dir", "checkpoint-every", "keep",  "keep-best", "checkpoint-sync", "resume", "new-data", "stop-after",
         "grace",          "metrics",          "trace", "export",    "init-from",       "force",  "profile",  "print-memory",
         "print-program",  "config",           "json",  "quiet",     "transport",       "placement", "plan",
-        "export-dtype",   "export-shard-size", NULL};
+        "export-dtype",   "export-shard-size", "save-costs", NULL};
     json_t *options = options_json(&run->options->given, run->options, left_out);
     const struct codec_encoder *texts = &run->encoder;
     if (texts->begun) /* also where it came from a folder that the run that goes on does not name */
         json_object_set_new(options, "tokenizer", weir_json_utf8(texts->codec.name ? texts->codec.name : "bytes"));
-    json_t *describe = json_object();
-    weir_status status = run_describe(run, describe);
-    json_t *root = json_pack("{s:o, s:o, s:o, s:I}", "options", options, "run", describe, "rate", rate_describe(run),
-                             "samples_before", (json_int_t)run->samples_before);
-    if (!status)
-        return weir_json_print(root, 0, &run->arena, &run->checkpoints.config);
-    json_decref(root);
-    return status;
+    double best = run->checkpoints.best_loss;
+    json_t *root = json_pack("{s:o, s:o, s:o, s:I, s:o}", "options", options, "run", run_describe(run), "rate", rate_describe(run),
+                             "samples_before", (json_int_t)run->samples_before, "best_val_loss",
+                             isnan(best) ? json_null() : json_real(best));
+    return weir_json_print(root, 0, arena, config_out);
 }
 
 static weir_status differs(const char *folder, const char *key, const json_t *then, const json_t *now)
@@ -204,6 +200,28 @@ static weir_status run_compare(const struct train_run *run, const struct weir_ch
     return status;
 }
 
+/* Training goes on without it. */
+static void failure_say(const struct train_run *run)
+{
+    char shown[4 * WEIR_ERROR_MAX];
+    if (run->leads)
+        fprintf(stderr, "weir train: a checkpoint could not be written, training goes on: %s\n",
+                weir_printable(weir_last_error(), shown, sizeof shown));
+    weir_error_clear();
+}
+
+/* A failure that is the engine's ends the run, one of files does not. */
+static weir_status outcome_take(struct train_run *run, weir_status status)
+{
+    bool of_files = status == WEIR_ERR_IO || status == WEIR_ERR_INVALID || status == WEIR_ERR_NOMEM;
+    if (!of_files)
+        return status;
+    failure_say(run);
+    run->checkpoints.saved_step = -1;
+    run->checkpoints.best_loss = NAN;
+    return WEIR_OK;
+}
+
 /* ---- going on ------------------------------------------------------------------------------------------------------- */
 
 static void passed_over(void *context, const char *message)
@@ -213,14 +231,17 @@ static void passed_over(void *context, const char *message)
     fprintf(stderr, "weir train: passed over: %s\n", weir_printable(message, shown, sizeof shown));
 }
 
-static int64_t samples_before(const struct weir_checkpoint_info *info)
+static weir_status numbers_take(struct train_run *run, const struct weir_checkpoint_info *info)
 {
     json_t *root = NULL;
-    if (info->config && weir_json_parse(info->config, strlen(info->config), info->folder, &root))
-        weir_error_clear();
-    int64_t n = json_integer_value(json_object_get(root, "samples_before"));
+    if (!info->config) /* made of weights alone */
+        return WEIR_OK;
+    weir_status status = weir_json_parse(info->config, strlen(info->config), info->folder, &root);
+    const json_t *best = json_object_get(root, "best_val_loss");
+    run->samples_before = json_integer_value(json_object_get(root, "samples_before"));
+    run->checkpoints.best_loss = json_is_number(best) ? json_number_value(best) : NAN;
     json_decref(root);
-    return n;
+    return status;
 }
 
 static weir_status state_take(struct train_run *run, weir_checkpoint *checkpoint)
@@ -234,12 +255,14 @@ static weir_status state_take(struct train_run *run, weir_checkpoint *checkpoint
                            info->folder, info->step, plural(info->step), o->steps);
     if (!status)
         status = weir_engine_load(run->engine, checkpoint);
+    if (!status)
+        status = numbers_take(run, info);
     if (status)
         return status;
     run->first_step = run->n_done = info->step;
     run->resumed = true;
     run->sample = o->new_data ? 0 : info->sample;
-    run->samples_before = samples_before(info) + (o->new_data ? info->sample : 0);
+    run->samples_before += o->new_data ? info->sample : 0;
     run->seconds_before = info->seconds;
     run->checkpoints.saved_step = info->step;
     if (run->leads && !o->quiet)
@@ -265,6 +288,28 @@ static weir_status resume(struct train_run *run)
     return status;
 }
 
+weir_status train_checkpoint_rollback(struct train_run *run)
+{
+    char message[WEIR_ERROR_MAX];
+    weir_checkpoint *checkpoint;
+    weir_error_take(message);
+    weir_status status = outcome_take(run, weir_engine_save_wait(run->engine));
+    if (!status)
+        status = weir_engine_newest(run->engine, run->options->checkpoint_dir, passed_over, NULL, &checkpoint);
+    if (status)
+        return status;
+    if (!checkpoint) {
+        weir_error_put(message);
+        return weir_error_prefix(WEIR_ERR_NUMERIC, "no checkpoint to go back to: ");
+    }
+    status = weir_engine_load(run->engine, checkpoint);
+    run->n_done = weir_checkpoint_info(checkpoint)->step;
+    run->checkpoints.saved_step = run->n_done;
+    run->checkpoints.busy = false;
+    weir_checkpoint_close(checkpoint);
+    return status;
+}
+
 /* What is there belongs to another run; torn ones do not count. */
 static weir_status empty_check(const struct train_run *run)
 {
@@ -286,52 +331,52 @@ weir_status train_checkpoint_open(struct train_run *run)
     const struct train_options *o = run->options;
     weir_status status = weir_engine_save_check(run->engine, o->checkpoint_dir);
     if (!status)
-        status = config_make(run);
+        status = weir_data_hash(run->train.data, &run->checkpoints.data_hash);
+    if (!status)
+        status = config_make(run, &run->arena, &run->checkpoints.config);
     if (!status)
         status = o->resume ? resume(run) : empty_check(run);
-    return status || !run->samples_before ? status : config_make(run);
+    return status || !run->resumed ? status : config_make(run, &run->arena, &run->checkpoints.config);
 }
 
 /* ---- saving --------------------------------------------------------------------------------------------------------- */
 
+static bool is_better(const struct train_checkpoints *c, const double *val_loss)
+{
+    return val_loss && !(c->best_loss <= *val_loss);
+}
+
 static weir_status save_begin(struct train_run *run, const double *val_loss, bool background)
 {
     const struct train_options *o = run->options;
+    struct weir_arena arena = {0};
+    const char *config = NULL;
+    if (is_better(&run->checkpoints, val_loss))
+        run->checkpoints.best_loss = *val_loss;
+    /* Without memory for it the one of the beginning serves: then the next validation may count as the best once more.  To save is
+     * collective, so that this process cannot stay away. */
+    if (config_make(run, &arena, &config))
+        config = run->checkpoints.config;
     struct weir_save save = {.struct_bytes = sizeof save,
                              .dir = o->checkpoint_dir,
                              .sample = run->sample,
                              .seconds = train_seconds(run),
                              .val_loss = val_loss ? *val_loss : NAN,
-                             .config = run->checkpoints.config,
+                             .config = config,
                              .keep = (int)o->keep,
                              .keep_best = o->keep_best,
                              .background = background && !o->checkpoint_sync};
-    return weir_engine_save(run->engine, &save);
+    weir_status status = weir_engine_save(run->engine, &save);
+    weir_arena_release(&arena);
+    return status;
 }
 
-/* Training goes on without it. */
-static void failure_say(const struct train_run *run)
+/* The best one is written when it is found, whatever the others' rhythm. */
+static bool is_due(const struct train_run *run, const struct weir_step_report *report, const double *val_loss)
 {
-    char shown[4 * WEIR_ERROR_MAX];
-    if (run->leads)
-        fprintf(stderr, "weir train: a checkpoint could not be written, training goes on: %s\n",
-                weir_printable(weir_last_error(), shown, sizeof shown));
-    weir_error_clear();
-}
-
-/* A failure that is the engine's ends the run, one of files does not. */
-static weir_status outcome_take(struct train_run *run, weir_status status)
-{
-    bool of_files = status == WEIR_ERR_IO || status == WEIR_ERR_INVALID || status == WEIR_ERR_NOMEM;
-    if (!of_files)
-        return status;
-    failure_say(run);
-    run->checkpoints.saved_step = -1;
-    return WEIR_OK;
-}
-
-static bool is_due(const struct train_checkpoints *c, const struct weir_step_report *report)
-{
+    const struct train_checkpoints *c = &run->checkpoints;
+    if (run->options->keep_best && is_better(c, val_loss))
+        return true;
     return c->every_steps ? (report->step + 1) % c->every_steps == 0 : report->end_ns - c->saved_ns >= c->every_ns;
 }
 
@@ -345,7 +390,7 @@ weir_status train_checkpoint_step(struct train_run *run, const struct weir_step_
         c->saved_ns = report->end_ns - report->step_ns;
     if (c->busy)
         status = outcome_take(run, weir_engine_save_poll(run->engine, &c->busy));
-    if (status || last || !is_due(c, report))
+    if (status || last || !is_due(run, report, val_loss))
         return status;
     status = outcome_take(run, weir_engine_save_wait(run->engine)); /* the one before, if it is not durable yet */
     if (status)

@@ -53,6 +53,8 @@ int train_do(const struct train_options *o, void (*show)(struct train_run *run))
         status = train_steps(&run, &stopped);
         if (!status && run.n_done && run.profile && run.leads)
             train_profile_print(&run, stderr);
+        if (!status && run.n_done && run.costs && run.leads)
+            train_output_failed(&run, train_costs_write(&run));
         train_checkpoint_end(&run, status);
         train_grace_end();
         weir_status exported = train_export(&run, status);
@@ -61,6 +63,7 @@ int train_do(const struct train_options *o, void (*show)(struct train_run *run))
             show(&run);
     }
     int code = run_report(&run, status);
+    train_flight_print(&run);
     train_close(&run);
     return code ? code : stopped ? 128 + stopped : 0;
 }

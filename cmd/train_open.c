@@ -67,6 +67,15 @@ static weir_status rates_read(const struct train_options *o, struct train_run *r
     return WEIR_OK;
 }
 
+static weir_status on_nan_read(const struct train_options *o, struct train_run *run)
+{
+    static const char *const names[] = {"stop", "skip", "rollback", NULL}; /* in the order of enum train_on_nan */
+    weir_status status = weir_name_find("answer", o->on_nan, names, &run->on_nan);
+    if (!status && run->on_nan == TRAIN_NAN_ROLLBACK && !o->checkpoint_dir)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "--on-nan rollback goes back to a checkpoint: give --checkpoint-dir");
+    return status;
+}
+
 static weir_status choices_read(const struct train_options *o, struct train_run *run)
 {
     if (o->evaluates && !o->init_from)
@@ -82,6 +91,8 @@ static weir_status choices_read(const struct train_options *o, struct train_run 
         status = optimizer_read(o, run);
     if (!status)
         status = rates_read(o, run);
+    if (!status)
+        status = on_nan_read(o, run);
     if (!status)
         status = train_checkpoint_check(o, run);
     return status ? status : dtype_read(o, run);
@@ -271,7 +282,7 @@ static weir_status trace_open(const struct train_options *o, struct train_run *r
 /* Processes that run alone, each with the same command line, would write the same files. */
 static weir_status alone_check(const struct train_options *o)
 {
-    const char *output = o->export ? o->export : o->checkpoint_dir ? o->checkpoint_dir : o->trace; /* metrics are locked by whoever comes first */
+    const char *output = o->export ? o->export : o->checkpoint_dir ? o->checkpoint_dir : o->trace ? o->trace : o->save_costs; /* metrics are locked by whoever comes first */
     if (!output || !o->transport || strcmp(o->transport, "local") != 0 || !launched_several())
         return WEIR_OK;
     return WEIR_FAIL(WEIR_ERR_USAGE, "a launcher started several processes and --transport local runs each of them alone: all would "
@@ -293,6 +304,7 @@ static weir_status paths_register(const struct train_options *o, bool leads)
     paths_write_model(&paths, "--export", o->export);
     paths_write_metrics(&paths, "--metrics", o->metrics);
     paths_write(&paths, "--trace", o->trace);
+    paths_write(&paths, "--save-costs", o->save_costs);
     paths_write(&paths, "--checkpoint-dir", o->checkpoint_dir);
     weir_status status = paths_check(&paths, o->force);
     if (!status)
@@ -328,6 +340,8 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
         return status;
     status = train_data_check(run);
     if (!status)
+        status = train_flight_open(run);
+    if (!status)
         status = weights_prepare(o, run);
     if (!status)
         status = buffers_make(run);
@@ -341,12 +355,14 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
         status = trace_open(o, run);
     if (!status && o->profile)
         status = train_profile_open(run);
+    if (!status && o->save_costs)
+        status = train_costs_open(run);
     return status;
 }
 
 weir_status train_open(const struct train_options *options, struct train_run *run)
 {
-    *run = (struct train_run){.options = options, .command_ns = weir_clock_ns(), .checkpoints = {.saved_step = -1}, .first_loss = NAN, .last_loss = NAN, .val_loss = NAN,
+    *run = (struct train_run){.options = options, .command_ns = weir_clock_ns(), .checkpoints = {.saved_step = -1, .best_loss = NAN}, .first_loss = NAN, .last_loss = NAN, .val_loss = NAN,
                               .leads = train_leads(options)};
     weir_status status = all_open(options, run);
     if (status) {

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/printable.h"
+#include "cmd/measured_costs.h"
 #include "cmd/train.h"
 
 /* Feed a step, and have what comes next read from disk while it runs. */
@@ -93,7 +95,7 @@ static void trace_step(struct train_run *run, int64_t step)
 /* Every process takes part, whoever keeps them. */
 static weir_status step_events(struct train_run *run, int64_t step)
 {
-    if (!run->profile && step - run->first_step >= run->n_trace_steps)
+    if (!run->profile && !run->costs && step - run->first_step >= run->n_trace_steps)
         return WEIR_OK;
     weir_status status = weir_engine_events_gather(run->engine);
     run->engine_failed = status;
@@ -115,6 +117,7 @@ static weir_status step_report(struct train_run *run, struct progress *progress,
         run->first_loss = report->loss;
     run->last_loss = report->loss;
     run->n_done = report->step + 1;
+    run->n_skipped = run->n_done > run->skipped_step ? 0 : run->n_skipped;
     run->sample += train_samples(run);
     run->val_loss = val_loss ? *val_loss : run->val_loss;
     run->val_step = val_loss ? run->n_done : run->val_step;
@@ -124,6 +127,8 @@ static weir_status step_report(struct train_run *run, struct progress *progress,
         return status;
     if (run->profile)
         train_profile_step(run, report);
+    if (run->costs)
+        measured_costs_add(run->costs, run->events, run->n_events);
     if (run->trace && report->step - run->first_step < run->n_trace_steps)
         trace_step(run, report->step);
     if (run->metrics && !run->output.status)
@@ -182,7 +187,7 @@ static void trace_end(struct train_run *run)
 
 static weir_status step_run(struct train_run *run, struct progress *progress, int64_t step, int *stop_out)
 {
-    struct weir_step_report report;
+    struct weir_step_report report = {0};
     double lr = lr_at(run, step);
     weir_status status = step_feed(run, step);
     if (status)
@@ -191,9 +196,31 @@ static weir_status step_run(struct train_run *run, struct progress *progress, in
     run->engine_failed = status && status != WEIR_ERR_NUMERIC;
     if (!status)
         status = step_end(run, progress, &report, lr);
+    if (status == WEIR_ERR_NUMERIC)
+        *stop_out = report.stop;
     if (!status)
         *stop_out = report.stop ? report.stop : train_stop_seen(run);
     return status;
+}
+
+enum { SKIPS_OF_A_STEP = 10 }; /* beyond these it is not the samples' fault */
+
+/* A step whose numbers are not finite, on all processes alike: its samples are passed over, the number of the step and the
+ * optimizer's state are those before it, or the checkpoint's.  `status` where the run cannot go on. */
+static weir_status step_skip(struct train_run *run, weir_status status)
+{
+    char shown[4 * WEIR_ERROR_MAX], message[WEIR_ERROR_MAX];
+    bool back = run->on_nan == TRAIN_NAN_ROLLBACK;
+    if (status != WEIR_ERR_NUMERIC || run->on_nan == TRAIN_NAN_STOP)
+        return status;
+    if (++run->n_skipped > SKIPS_OF_A_STEP)
+        return weir_error_prefix(status, "%d times at this step: ", run->n_skipped);
+    run->skipped_step = run->n_done + 1;
+    run->sample += train_samples(run);
+    if (run->leads)
+        fprintf(stderr, "weir train: %s its samples: %s\n", back ? "goes back to the last checkpoint and passes over" : "passes over",
+                weir_printable(options_error(message), shown, sizeof shown));
+    return back ? train_checkpoint_rollback(run) : WEIR_OK;
 }
 
 weir_status train_steps(struct train_run *run, int *signal_out)
@@ -205,8 +232,8 @@ weir_status train_steps(struct train_run *run, int *signal_out)
     run->begin_ns = weir_clock_ns();
     progress_start(&progress, run->first_step, run->options->steps, run->model->data == WEIR_DATA_IMAGES ? "img" : "tok",
                    run->options->quiet || !run->leads);
-    for (int64_t step = run->first_step; step < run->options->steps && !stop && !status; step++)
-        status = step_run(run, &progress, step, &stop);
+    while (run->n_done < run->options->steps && !stop && !status)
+        status = step_skip(run, step_run(run, &progress, run->n_done, &stop));
     if (!run->options->steps && run->validation.data) {
         status = train_validate_alone(run);
         stop = train_stop_seen(run);

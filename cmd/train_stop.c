@@ -145,6 +145,7 @@ weir_status train_export_read(const struct train_run *run, struct weir_export *e
     struct weir_export export = {.dir = o->export, .shard_bytes = (uint64_t)o->export_shard_size};
     export.like[0] = of_file ? run->model->name : NULL;
     export.like[1] = o->init_from;
+    export.tokenizer = o->tokenizer && !strcmp(o->tokenizer, "bytes") ? "" : o->tokenizer; /* what generate is to read it with */
     weir_status status = weir_export_dtype_find(name_understood(o->export_dtype, export_dtypes, dtype_synonyms), &export.dtype);
     if (!status)
         *export_out = export;

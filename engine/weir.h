@@ -26,12 +26,13 @@
  *     weir_engine_close(engine);
  *     weir_arena_release(&arena);
  *
- * Several processes.  With transport "mpi" every rank is a process that the launcher started (mpirun); each opens an engine
+ * Several processes.  With transport "mpi" every rank is a process that mpirun started, with "shm" one that `weir launch` did; each opens an engine
  * with the same configuration and calls the same functions in the same order.  All functions that may block are collective.
  * In a process that does not hold the stage, weir_engine_feed and weir_engine_param_write check their arguments and do
  * nothing; weir_engine_reads says which inputs this process needs.  Reports, losses, parameters read and gathered events are
  * the same on every process.  When one process fails, the next call of the others returns its status ("rank 1 failed: ..."),
- * or WEIR_ERR_PEER when it has died; then all can only close.  With GPUs the transport is "nccl", to which the same applies;
+ * or WEIR_ERR_PEER when it has died; then all can only close.  A process that is silent, or a call that does not return, for the
+ * configuration's `timeout` gives WEIR_ERR_TIMEOUT; the engine whose call that was keeps, when it is closed, all that the call may touch.  With GPUs the transport is "nccl", to which the same applies;
  * after a failure the program should end with _exit(), for exit functions of CUDA may wait for what a lost process was to
  * send.
  *
@@ -213,6 +214,14 @@ int weir_engine_process(const weir_engine *engine, int *n_processes_out);
 /* A number that the program sets when it wants to stop, from a signal handler for example: each step's report has the
  * largest of all processes, so that all stop after the same step.  NULL: none. */
 void weir_engine_stop_flag(weir_engine *engine, const volatile int *flag);
+
+/* Where records of what every rank did last go; `path` is borrowed until close.  One is written when a step, an evaluation or a
+ * checkpoint fails, and one whenever *wanted, which a signal handler may count up, has changed; that ends nothing.  One process
+ * of each host writes.  `weir explain` reads them. */
+void weir_engine_flight_to(weir_engine *engine, const char *path, const volatile int *wanted);
+
+/* This process has written a record of a failure. */
+bool weir_engine_flight_is_written(const weir_engine *engine);
 
 /* The largest stop flag of all processes when the last step or evaluation ended, the same on each of them; 0: nobody wants
  * to stop. */

@@ -56,6 +56,7 @@ struct weir_action { /* 8 bytes: large schedules have tens of millions */
 struct weir_schedule_rank {
     const struct weir_action *actions; /* in order */
     size_t n_actions;
+    const int32_t *cells; /* [n_actions]: where each stands in its row of the file; NULL: one after the other, from 1 */
 };
 
 struct weir_schedule {

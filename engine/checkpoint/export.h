@@ -38,6 +38,7 @@ struct weir_export {
     const char *dir;
     const char *like[WEIR_EXPORT_LIKE]; /* folders, or files of one, of the models that training began with; the last has the last
                                            word.  NULL: none */
+    const char *tokenizer; /* a folder, or a file of one, whose tokenizer files are taken instead of theirs; "": none are; NULL: theirs */
     enum weir_export_dtype dtype;
     uint64_t shard_bytes; /* most bytes of tensors in one file, unless one tensor has more; 0: 5 GB, as transformers has it */
 };

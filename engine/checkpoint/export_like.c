@@ -62,19 +62,40 @@ static weir_status file_load(const char *path, struct weir_arena *arena, const v
     return status;
 }
 
-weir_status weir_export_like_companion(const char *const like[WEIR_EXPORT_LIKE], const char *name, struct weir_arena *arena,
+static weir_status companion_load(const char *source, const char *name, struct weir_arena *arena, const void **data_out,
+                                  size_t *bytes_out)
+{
+    const char *path;
+    weir_status status = path_make(source, name, arena, &path);
+    return status || !weir_input_exists(path) ? status : file_load(path, arena, data_out, bytes_out);
+}
+
+/* A tokenizer.json may have another name. */
+static bool is_whole_tokenizer(const char *source)
+{
+    const char *slash = strrchr(source, '/'), *name = slash ? slash + 1 : source;
+    return *source && !is_folder(source) && strcmp(name, "vocab.json") != 0 && strcmp(name, "merges.txt") != 0;
+}
+
+static weir_status tokenizer_load(const char *source, const char *name, struct weir_arena *arena, const void **data_out,
+                                  size_t *bytes_out)
+{
+    bool whole = is_whole_tokenizer(source);
+    if (whole && !strcmp(name, "tokenizer.json"))
+        return file_load(source, arena, data_out, bytes_out);
+    bool beside = whole && (!strcmp(name, "vocab.json") || !strcmp(name, "merges.txt")); /* those of another one, perhaps */
+    return *source && !beside ? companion_load(source, name, arena, data_out, bytes_out) : WEIR_OK;
+}
+
+weir_status weir_export_like_companion(const struct weir_export *export, const char *name, struct weir_arena *arena,
                                        const void **data_out, size_t *bytes_out)
 {
     weir_status status = WEIR_OK;
     *data_out = NULL;
-    for (int i = WEIR_EXPORT_LIKE - 1; i >= 0 && !status && !*data_out; i--) {
-        const char *path;
-        if (!like[i])
-            continue;
-        status = path_make(like[i], name, arena, &path);
-        if (!status && weir_input_exists(path))
-            status = file_load(path, arena, data_out, bytes_out);
-    }
+    if (export->tokenizer && strcmp(name, "generation_config.json") != 0)
+        return tokenizer_load(export->tokenizer, name, arena, data_out, bytes_out);
+    for (int i = WEIR_EXPORT_LIKE - 1; i >= 0 && !status && !*data_out; i--)
+        status = export->like[i] ? companion_load(export->like[i], name, arena, data_out, bytes_out) : WEIR_OK;
     return status;
 }
 

@@ -18,8 +18,9 @@
 enum { WEIR_EXPORT_COMPANIONS = 9 };
 extern const char *const weir_export_companions[]; /* [WEIR_EXPORT_COMPANIONS], then NULL */
 
-/* The bytes of companion `name` of the last source that has it, in the arena; *data_out is NULL when none has. */
-weir_status weir_export_like_companion(const char *const like[WEIR_EXPORT_LIKE], const char *name, struct weir_arena *arena,
+/* The bytes of companion `name`, in the arena: of export->tokenizer where that is given and the file is a tokenizer's, else of the
+ * last source that has it; *data_out is NULL when none has. */
+weir_status weir_export_like_companion(const struct weir_export *export, const char *name, struct weir_arena *arena,
                                        const void **data_out, size_t *bytes_out);
 
 /* Put the keys of the source's config.json into `config`, unless it is of another model_type. */

@@ -111,7 +111,7 @@ static weir_status texts_make(const struct weir_graph *graph, const struct weir_
     weir_status status = weir_arena_alloc(arena, WEIR_EXPORT_COMPANIONS + 2, sizeof *plan->texts, &plan->texts);
     for (int i = 0; weir_export_companions[i] && !status; i++) {
         struct weir_export_text text = {.name = weir_export_companions[i]};
-        status = weir_export_like_companion(export->like, text.name, arena, &text.data, &text.bytes);
+        status = weir_export_like_companion(export, text.name, arena, &text.data, &text.bytes);
         if (!status && text.data)
             text_add(plan, text.name, text.data, text.bytes);
     }

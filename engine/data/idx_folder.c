@@ -137,9 +137,9 @@ static void entries_release(struct entries *entries)
 
 static const struct entry *partner_find(const struct entries *entries, const struct entry *images)
 {
-    for (const struct entry *e = entries->items; e < entries->items + entries->n; e++)
-        if (e->magic == WEIR_IDX_LABELS && !strcmp(e->key, images->key))
-            return e;
+    for (size_t i = 0; i < entries->n; i++)
+        if (entries->items[i].magic == WEIR_IDX_LABELS && !strcmp(entries->items[i].key, images->key))
+            return &entries->items[i];
     return NULL;
 }
 
@@ -155,7 +155,8 @@ static weir_status named_find(const char *directory, const struct entries *entri
 {
     struct pair only = {0};
     const char *last = NULL;
-    for (const struct entry *e = entries->items; e < entries->items + entries->n; e++) {
+    for (size_t i = 0; i < entries->n; i++) {
+        const struct entry *e = &entries->items[i];
         struct pair found = {e, e->magic == WEIR_IDX_IMAGES ? partner_find(entries, e) : NULL};
         if (!found.labels || (last && !strcmp(last, e->key))) /* or the same once more, packed */
             continue;
@@ -181,9 +182,10 @@ static weir_status only_find(const char *directory, struct entries *entries, uin
                              const struct entry **found)
 {
     size_t n = 0;
-    for (const struct entry *e = entries->items; e < entries->items + entries->n; e++)
-        n += e->magic == magic;
-    for (const struct entry *e = entries->items; e < entries->items + entries->n; e++) {
+    for (size_t i = 0; i < entries->n; i++)
+        n += entries->items[i].magic == magic;
+    for (size_t i = 0; i < entries->n; i++) {
+        const struct entry *e = &entries->items[i];
         struct weir_idx idx = {0};
         if (e->magic != magic)
             continue;

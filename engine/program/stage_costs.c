@@ -28,6 +28,17 @@ static void memory_set(const struct weir_program *program, int s, struct weir_st
     stage->optimizer_bytes = (double)bytes[WEIR_MEMORY_OPTIMIZER];
 }
 
+static const struct weir_op_kernels *no_kernels(const struct weir_op *op)
+{
+    static const struct weir_op_kernels none = {.forward = NULL};
+    (void)op;
+    return &none;
+}
+
+/* What actions keep does not depend on the device, and scratch is not asked for. */
+static const struct weir_device_kind any_device = {.name = "any", .flags = WEIR_DEVICE_BF16 | WEIR_DEVICE_SIZES_ONLY,
+                                                   .kernels = no_kernels};
+
 /* With the backward in two, so that it shows what I makes for W. */
 static weir_status program_build(const struct weir_engine_config *config, int n_stages, struct weir_arena *work,
                                  struct weir_build *build)
@@ -36,7 +47,7 @@ static weir_status program_build(const struct weir_engine_config *config, int n_
     struct weir_schedule schedule;
     weir_status status = weir_pipeline_schedule("zb-h1", n_stages, 1, 1, work, &schedule);
     one.schedule = &schedule;
-    return status ? status : weir_build_training(&one, &weir_device_cpu, work, build);
+    return status ? status : weir_build_training(&one, &any_device, work, build);
 }
 
 weir_status weir_stage_costs_find(const struct weir_engine_config *config, int n_stages,

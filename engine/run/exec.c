@@ -7,7 +7,9 @@
 #include "engine/run/exec.h"
 
 #include "base/clock.h"
+#include "engine/run/flight_file.h"
 #include "engine/run/link.h"
+#include "engine/run/nonfinite.h"
 
 static void *where_address(const struct weir_rank *rank, const struct weir_run *run, int stage, int mb,
                            const struct weir_where *where)
@@ -134,6 +136,8 @@ static weir_status kernel_run(const struct weir_exec *exec, int stage, int mb, c
         clock->ns += took;
         clock->calls++;
     }
+    if (!status && exec->run->runner->looks_for_nonfinite)
+        weir_nonfinite_look(exec, t, &call);
     return status ? kernel_failed(exec, t, status) : WEIR_OK;
 }
 
@@ -179,6 +183,7 @@ weir_status weir_exec_fail(const struct weir_exec *exec, weir_status status)
         weir_error_prefix(status, "replica %d, rank %d, %s: ", rank->replica, rank->index, exec->name);
     else
         weir_error_prefix(status, "rank %d, %s: ", rank->index, exec->name);
+    weir_flight_failed(exec->run->runner, status);
     weir_link_stop(exec->run->runner, status);
     return status;
 }

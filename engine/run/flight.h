@@ -28,6 +28,7 @@ struct weir_flight {
     char host[WEIR_FLIGHT_HOST];
     int32_t pid;
     _Atomic uint32_t beats;
+    _Atomic uint32_t is_recorded; /* of the host's first rank: somebody has taken it on to write a record of the failure */
     _Atomic uint32_t n; /* entries so far; the last one is entries[(n - 1) % WEIR_FLIGHT_ENTRIES] */
     struct weir_flight_entry entries[WEIR_FLIGHT_ENTRIES];
 };

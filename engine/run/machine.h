@@ -23,6 +23,11 @@
 
 struct weir_machine;
 
+/* The first call of a rank whose results were not finite (nonfinite.h). */
+struct weir_nonfinite_note {
+    int32_t is_set, instr, node, pass, microbatch;
+};
+
 /* A rank of one replica. */
 struct weir_rank {
     const struct weir_machine *machine;
@@ -42,6 +47,7 @@ struct weir_rank {
     struct weir_call_watch *call;   /* the call that is under way */
     int64_t free_ns;                /* end of its last instruction */
     _Atomic int failed;             /* weir_status of an instruction that failed: what follows on its stream is skipped */
+    struct weir_nonfinite_note nonfinite;
     double *partial_sums; /* NCCL only: this rank's addends for the global norm and losses; same layout as the norm part of
                              STEP, zero where another rank contributes */
 };

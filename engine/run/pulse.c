@@ -7,14 +7,14 @@
 
 #include "base/clock.h"
 
-enum { OF_A_TIMEOUT = 8, TIMES_THE_LONGEST = 20, STACK_BYTES = 64 << 10, ENDED = 1 };
+enum { OF_A_TIMEOUT = 8, TIMES_THE_LONGEST = 20, STACK_BYTES = 256 << 10, ENDED = 1 };
 static const int64_t longest_period_ns = 200000000;
 static const int64_t jump_ns = 1000000000; /* a pulse so late was not late by load alone, or it does no harm to wait anew */
 
 static int64_t period_of(const struct weir_pulse *pulse)
 {
     int64_t part = pulse->timeout_ns / OF_A_TIMEOUT;
-    return part < longest_period_ns ? part : longest_period_ns;
+    return part && part < longest_period_ns ? part : longest_period_ns;
 }
 
 /* ---- verdicts --------------------------------------------------------------------------------------------------------- */
@@ -36,7 +36,7 @@ weir_status weir_pulse_look(void *context)
 static void describe(struct weir_pulse *pulse, int rank, char *text, size_t room)
 {
     void *context = atomic_load_explicit(&pulse->describe_context, memory_order_acquire);
-    snprintf(text, room, "opening");
+    snprintf(text, room, "while opening");
     if (context)
         pulse->describe(context, rank, text, room);
 }
@@ -47,7 +47,7 @@ static void silence_found(struct weir_pulse *pulse, int rank, int64_t silent_ns)
     const struct weir_flight *flight = pulse->flights[rank];
     char message[WEIR_ERROR_MAX], doing[256];
     describe(pulse, rank, doing, sizeof doing);
-    snprintf(message, sizeof message, "rank %d (process %d on %s) has given no sign of life for %.1f s: stopped or hung in %s",
+    snprintf(message, sizeof message, "rank %d (process %d on %s) has given no sign of life for %.1f s: stopped or hung %s",
              rank, (int)flight->pid, flight->host, (double)silent_ns * 1e-9, doing);
     verdict_set(pulse, rank, message);
 }
@@ -59,7 +59,7 @@ static void stuck_found(struct weir_pulse *pulse, int rank, int64_t took_ns, int
     int node = atomic_load_explicit(&pulse->calls[rank].node, memory_order_relaxed);
     char message[WEIR_ERROR_MAX], doing[256];
     describe(pulse, rank, doing, sizeof doing);
-    snprintf(message, sizeof message, "rank %d (process %d on %s) is stuck in %s%s%s%s: one call runs for %.1f s, the longest of its "
+    snprintf(message, sizeof message, "rank %d (process %d on %s) is stuck %s%s%s%s: one call runs for %.1f s, the longest of its "
                                       "kind took %.3f s", rank, (int)flight->pid, flight->host, doing,
              node >= 0 && context ? ", node '" : "", node >= 0 && context ? pulse->node_name(context, node) : "",
              node >= 0 && context ? "'" : "", (double)took_ns * 1e-9, (double)longest_ns * 1e-9);
@@ -120,12 +120,31 @@ static void look_once(struct weir_pulse *pulse)
     }
 }
 
+void weir_pulse_wanted(struct weir_pulse *pulse, const volatile int *wanted, void (*fn)(void *context), void *context)
+{
+    pulse->was_wanted = wanted ? *wanted : 0;
+    pulse->on_wanted = fn;
+    pulse->on_wanted_context = context;
+    atomic_store_explicit(&pulse->wanted, wanted, memory_order_release); /* edge: function ─▶ the thread that calls it */
+}
+
+static void wanted_look(struct weir_pulse *pulse)
+{
+    const volatile int *wanted = atomic_load_explicit(&pulse->wanted, memory_order_acquire);
+    if (!wanted || *wanted == pulse->was_wanted)
+        return;
+    pulse->was_wanted = *wanted;
+    pulse->on_wanted(pulse->on_wanted_context);
+}
+
 static void *pulse_run(void *argument)
 {
     struct weir_pulse *pulse = argument;
-    do
-        look_once(pulse);
-    while (!weir_futex_sleep(&pulse->end, ENDED, period_of(pulse), WEIR_FUTEX_THREADS));
+    do {
+        wanted_look(pulse);
+        if (pulse->timeout_ns)
+            look_once(pulse);
+    } while (!weir_futex_sleep(&pulse->end, ENDED, period_of(pulse), WEIR_FUTEX_THREADS));
     return NULL;
 }
 
@@ -160,8 +179,6 @@ static int thread_create(struct weir_pulse *pulse)
 weir_status weir_pulse_start(struct weir_pulse *pulse)
 {
     flights_begin(pulse);
-    if (!pulse->timeout_ns)
-        return WEIR_OK;
     weir_futex_init(&pulse->end, 0);
     pulse->looked_ns = weir_clock_ns();
     anew(pulse, pulse->looked_ns);

@@ -37,14 +37,20 @@ struct weir_pulse_sight {
 
 struct weir_pulse {
     int n_ranks, first_here, end_here;
-    int64_t timeout_ns;           /* 0: nobody looks, no thread */
+    int64_t timeout_ns;           /* 0: nobody looks */
     struct weir_flight **flights; /* [n_ranks]; NULL: on another host */
     struct weir_call_watch *calls; /* [n_ranks]: of those here */
 
-    /* "1F3 of step 12", for messages; set when there are names, read by the thread */
+    /* "in 1F3 of step 12", for messages; set when there are names, read by the thread */
     void (*describe)(void *context, int rank, char *text_out, size_t room);
     void *_Atomic describe_context;
     const char *(*node_name)(void *context, int node);
+
+    /* called by the thread whenever *wanted has changed */
+    const volatile int *_Atomic wanted;
+    int was_wanted;
+    void (*on_wanted)(void *context);
+    void *on_wanted_context;
 
     pthread_t thread;
     bool has_thread;
@@ -59,6 +65,9 @@ struct weir_pulse {
 /* Fill in flights of ranks [first_here, end_here) and start; arrays are there.  WEIR_ERR_NOMEM, WEIR_ERR_DEVICE. */
 weir_status weir_pulse_start(struct weir_pulse *pulse);
 void weir_pulse_stop(struct weir_pulse *pulse); /* also one that was never started */
+
+/* Have `fn` called by the pulse's thread each time that *wanted has changed; within a quarter of a second. */
+void weir_pulse_wanted(struct weir_pulse *pulse, const volatile int *wanted, void (*fn)(void *context), void *context);
 
 /* WEIR_OK, or the verdict with its message. */
 weir_status weir_pulse_look(void *pulse);

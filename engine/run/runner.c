@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "engine/program/fit.h"
 #include "engine/run/exec.h"
+#include "engine/run/flight_file.h"
 #include "engine/run/issue.h"
 #include "engine/run/link.h"
 #include "engine/run/params.h"
@@ -253,14 +254,14 @@ static void doing_describe(void *context, int r, char *text_out, size_t room)
     const struct weir_flight *flight = runner->world.pulse.flights[r];
     uint32_t n = atomic_load_explicit(&((struct weir_flight *)(uintptr_t)flight)->n, memory_order_acquire);
     if (!n) {
-        snprintf(text_out, room, "its first step");
+        snprintf(text_out, room, "before its first step");
         return;
     }
     struct weir_flight_entry entry = flight->entries[(n - 1) % WEIR_FLIGHT_ENTRIES];
     const struct weir_run *run = entry.is_guest ? &runner->guest : &runner->main;
     const char *name = run->execs[r][entry.instr].name;
-    const char *when = entry.end_ns ? "after " : "";
-    snprintf(text_out, room, "%s%s of %s %u", when, name, entry.is_guest ? "an evaluation after step" : "step", entry.step + 1u);
+    const char *when = entry.end_ns ? "after" : "in";
+    snprintf(text_out, room, "%s %s of %s %u", when, name, entry.is_guest ? "an evaluation after step" : "step", entry.step + 1u);
 }
 
 static const char *node_name(void *context, int node)
@@ -347,6 +348,7 @@ void weir_runner_close(struct weir_runner *runner)
 weir_status weir_runner_fail(struct weir_runner *runner, weir_status status)
 {
     weir_runner_raise(runner, WEIR_RUNNER_FAILED);
+    weir_flight_failed(runner, status); /* before a launcher hears of it, which gives the rest of the run little time */
     weir_link_stop(runner, status);
     return status;
 }

@@ -75,6 +75,13 @@ enum weir_runner_state { WEIR_RUNNER_READY, WEIR_RUNNER_FAILED, WEIR_RUNNER_STUC
 /* Runs the instructions of a rank that are no actions, on the rank's thread or enqueuing for it. */
 typedef weir_status (*weir_step_end_fn)(void *context, struct weir_rank *rank, const struct weir_instr *instr);
 
+/* Where the first number that is not finite arose. */
+struct weir_nonfinite {
+    int rank, microbatch;      /* of all replicas */
+    const char *instruction;   /* "1F3" */
+    const char *layer, *node, *op, *pass;
+};
+
 struct weir_runner {
     struct weir_arena arena;
     struct weir_build build;
@@ -84,6 +91,11 @@ struct weir_runner {
     struct weir_run main, guest; /* of build.program and build.guest */
     const struct weir_run *running; /* the last one that began; device-side transports look after it */
     _Atomic int state;           /* enum weir_runner_state */
+    struct {
+        const char *path; /* NULL: no record is written */
+        bool is_written;  /* by this process, after a failure */
+    } flight;
+    bool looks_for_nonfinite; /* the run is a replay: its results are looked at, and nothing is updated */
     struct weir_op_clock **clocks; /* [n_ranks][n_nodes * WEIR_PASSES] */
     size_t *peak_bytes;          /* [n_ranks]: on the rank's device */
     weir_step_end_fn step_end;   /* NULL: no program has such instructions */

@@ -3,6 +3,7 @@
 #include "engine/checkpoint/runner_state.h"
 #include "engine/checkpoint/shared_folder.h"
 #include "engine/checkpoint/weights.h"
+#include "engine/run/flight_file.h"
 #include "engine/run/link.h"
 #include "engine/run/optimizer_state.h"
 #include "engine/run/params.h"
@@ -148,4 +149,16 @@ void weir_engine_print_memory(const weir_engine *engine, FILE *out)
 void weir_engine_print_program(const weir_engine *engine, FILE *out)
 {
     weir_program_dump(engine->runner.build.program, out);
+}
+
+/* ---- flight records ------------------------------------------------------------------------------------------------- */
+
+void weir_engine_flight_to(weir_engine *engine, const char *path, const volatile int *wanted)
+{
+    weir_flight_to(&engine->runner, path, wanted);
+}
+
+bool weir_engine_flight_is_written(const weir_engine *engine)
+{
+    return engine && engine->runner.flight.is_written;
 }

@@ -161,7 +161,7 @@ weir_status weir_update(const struct weir_runner *runner, struct weir_rank *rank
                                        (double)build->graph->n_targets * (double)n_losses, build->config.grad_clip,
                                        &weir_step_block(rank)->gate, rank->native);
     const struct weir_rank_program *r = &program->ranks[rank->index];
-    for (int i = 0; i < r->n_pieces && !status; i++)
+    for (int i = 0; i < r->n_pieces && !status && !runner->looks_for_nonfinite; i++)
         if (updates(rank, &r->pieces[i]))
             status = piece_update(rank, &r->pieces[i]);
     return status;

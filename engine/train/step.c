@@ -1,8 +1,11 @@
 /* Steps: feed, run, report. */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "engine/run/inputs.h"
+#include "engine/run/nonfinite.h"
 #include "engine/run/params.h"
 #include "engine/run/times.h"
 #include "engine/run/transfer.h"
@@ -174,25 +177,63 @@ static weir_status ready_check(const weir_engine *engine)
                                                  : WEIR_FAIL(WEIR_ERR_INVALID, "the engine failed before: close it");
 }
 
-/* Parameters that were bad before are not the learning rate's fault, and of the first step nothing is. */
-static weir_status numeric_fail(weir_engine *engine, const struct weir_step_report *report)
+/* "first in 1F3 of rank 1: layer 'h.0.mlp', node 'h.0.up' (linear, forward), micro-batch 3".  The inputs of the step are still
+ * there.  *repeated_out: all was finite this time, and the step is done. */
+static weir_status origin_find(weir_engine *engine, const struct weir_step_block *values, char *text, size_t room, bool *repeated_out)
 {
-    const char *bad, *advice = "a smaller learning rate, or " WEIR_OPTION("grad_clip=1") ", may help";
-    weir_status status = weir_runner_param_bad(&engine->runner, &bad);
+    struct weir_runner *runner = &engine->runner;
+    struct weir_nonfinite found;
+    bool is_found;
+    *repeated_out = false;
+    snprintf(text, room, "where is not known on device '%s'", runner->machine.kind->name);
+    if (!(runner->machine.kind->flags & WEIR_DEVICE_HOST_MEMORY))
+        return WEIR_OK;
+    weir_nonfinite_begin(runner);
+    weir_status status = weir_runner_run(runner, &runner->main, values, gates_fetch, engine);
+    if (!status)
+        status = weir_nonfinite_find(runner, &found, &is_found);
     if (status)
         return status;
+    *repeated_out = gate_of(engine).apply;
+    if (is_found)
+        snprintf(text, room, "first in %s of rank %d: layer '%s', node '%s' (%s, %s), micro-batch %d", found.instruction, found.rank,
+                 found.layer, found.node, found.op, found.pass, found.microbatch);
+    else
+        snprintf(text, room, "every gradient is finite, their sum is not");
+    return WEIR_OK;
+}
+
+/* Parameters that were bad before are not the learning rate's fault, and of the first step nothing is. */
+static weir_status numeric_fail(const weir_engine *engine, const struct weir_step_report *report, const char *origin)
+{
+    const char *advice = engine->runner.build.config.grad_clip > 0 ? "a smaller learning rate or " WEIR_OPTION("grad_clip") " may help"
+                                                                   : "a smaller learning rate, or " WEIR_OPTION("grad_clip=1") ", may help";
     long long step = engine->step + 1;
     double norm = fabs(report->grad_norm); /* printed without the sign of a NaN */
-    if (bad)
-        return WEIR_FAIL(WEIR_ERR_NUMERIC, "step %lld: loss %g, gradient norm %g: parameter '%s' had values that are not finite "
-                         "before the step", step, report->loss, norm, bad);
     if (!engine->step)
         return WEIR_FAIL(WEIR_ERR_NUMERIC, "step %lld: loss %g, gradient norm %g: not finite, though all parameters are, and no step "
-                         "has changed them", step, report->loss, norm);
-    if (engine->runner.build.config.grad_clip > 0)
-        advice = "a smaller learning rate or " WEIR_OPTION("grad_clip") " may help";
-    return WEIR_FAIL(WEIR_ERR_NUMERIC, "step %lld: loss %g, gradient norm %g: not finite, the parameters are those before the step; %s",
-                     step, report->loss, norm, advice);
+                         "has changed them; %s", step, report->loss, norm, origin);
+    return WEIR_FAIL(WEIR_ERR_NUMERIC, "step %lld: loss %g, gradient norm %g: not finite, the parameters are those before the step; "
+                     "%s; %s", step, report->loss, norm, origin, advice);
+}
+
+/* WEIR_OK: the step was repeated, and was finite. */
+static weir_status not_finite(weir_engine *engine, const struct weir_step_block *values, const struct weir_step_report *report)
+{
+    const char *bad;
+    char origin[512];
+    bool repeated;
+    weir_status status = weir_runner_param_bad(&engine->runner, &bad);
+    if (!status && bad)
+        return WEIR_FAIL(WEIR_ERR_NUMERIC, "step %lld: loss %g, gradient norm %g: parameter '%s' had values that are not finite "
+                         "before the step", (long long)engine->step + 1, report->loss, fabs(report->grad_norm), bad);
+    if (!status)
+        status = origin_find(engine, values, origin, sizeof origin, &repeated);
+    if (status || !repeated)
+        return status ? status : numeric_fail(engine, report, origin);
+    weir_log(WEIR_LOG_WARN, "step %lld: loss %g, gradient norm %g: not finite; all was finite when the step was repeated, as after a "
+             "fault of the machine, and training goes on", (long long)engine->step + 1, report->loss, fabs(report->grad_norm));
+    return WEIR_OK;
 }
 
 weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out)
@@ -218,8 +259,14 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
     if (status)
         return status;
     engine->has_gradients = true;
-    if (!gate.apply)
-        return numeric_fail(engine, report_out);
+    if (!gate.apply) {
+        status = not_finite(engine, &values, report_out);
+        gate = gate_of(engine);
+        if (!status)
+            status = report_fill(engine, &gate, report_out);
+    }
+    if (status)
+        return status;
     engine->step++;
     return WEIR_OK;
 }

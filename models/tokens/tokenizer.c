@@ -134,8 +134,9 @@ weir_status weir_tokenizer_fits(const struct weir_tokenizer *tokenizer, int64_t 
     int64_t largest = weir_tokenizer_vocabulary(tokenizer) - 1;
     if (largest < vocabulary)
         return WEIR_OK;
-    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has tokens up to %lld, the model's vocabulary ends at %lld: it is another model's",
-                     tokenizer->name, (long long)largest, (long long)vocabulary - 1);
+    return WEIR_FAIL(WEIR_ERR_INVALID,
+                     "'%s' has tokens up to %lld, the model's vocabulary ends at %lld: it is another model's", tokenizer->name,
+                     (long long)largest, (long long)vocabulary - 1);
 }
 
 int32_t weir_tokenizer_begin(const struct weir_tokenizer *tokenizer)

@@ -18,7 +18,8 @@ static weir_status decoder_step(const json_t *part, struct decoding *d)
              json_integer_value(json_object_get(part, "start")) >= 0 && !json_integer_value(json_object_get(part, "stop")))
         d->strip = (size_t)json_integer_value(json_object_get(part, "start"));
     else
-        return weir_part_refuse("decoder", part, "after this pre-tokenizer Replace of \xe2\x96\x81, ByteFallback, Fuse and Strip of spaces, in this order");
+        return weir_part_refuse("decoder", part,
+                                "after this pre-tokenizer Replace of " WEIR_SPACE_MARK ", ByteFallback, Fuse and Strip, in this order");
     return WEIR_OK;
 }
 

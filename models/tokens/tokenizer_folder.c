@@ -4,15 +4,17 @@
 #include "base/input_file.h"
 #include "base/json.h"
 
+typedef weir_status (*load_fn)(const char *path, json_t **root_out);
+
 /* The document folder/name, or NULL where there is no such file. */
-static weir_status optional_load(const char *folder, const char *name, struct weir_arena *arena, json_t **root_out)
+static weir_status optional_load(const char *folder, const char *name, load_fn load, struct weir_arena *arena, json_t **root_out)
 {
     const char *path;
     weir_status status = weir_arena_printf(arena, &path, "%s/%s", folder, name);
     *root_out = NULL;
     if (status || !weir_input_exists(path))
         return status;
-    status = weir_json_load(path, root_out);
+    status = load(path, root_out);
     if (!status && !json_is_object(*root_out))
         status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is not an object", path);
     if (status) {
@@ -56,7 +58,7 @@ weir_status weir_tokenizer_names_read(struct weir_tokenizer *t, const char *fold
     weir_status status = WEIR_OK;
     for (int i = 0; i < 2 && !status; i++) {
         json_t *names;
-        status = optional_load(folder, files[i], arena, &names);
+        status = optional_load(folder, files[i], weir_json_load_wide, arena, &names);
         if (!status)
             names_take(t, names);
         json_decref(names);
@@ -186,9 +188,9 @@ static weir_status files_load(struct files *f, const char *folder, struct weir_a
     if (!status)
         status = weir_json_load(vocabulary, &f->ids);
     if (!status)
-        status = optional_load(folder, "added_tokens.json", arena, &f->added);
+        status = optional_load(folder, "added_tokens.json", weir_json_load, arena, &f->added);
     if (!status)
-        status = optional_load(folder, "tokenizer_config.json", arena, &f->config);
+        status = optional_load(folder, "tokenizer_config.json", weir_json_load_wide, arena, &f->config);
     f->additions = (struct additions){json_array(), json_object()};
     if (!status && (!f->additions.list || !f->additions.seen))
         status = WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for added tokens");

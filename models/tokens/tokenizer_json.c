@@ -30,7 +30,8 @@ static weir_status model_check(const json_t *model)
     for (int i = 0; i < 2; i++) {
         const char *affix = json_string_value(json_object_get(model, affixes[i]));
         if (affix && *affix)
-            return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "model with %s '%.64s' is not read: " WEIR_TOKENIZER_WAY_OUT, affixes[i], affix);
+            return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "model with %s '%.64s' is not read: " WEIR_TOKENIZER_WAY_OUT, affixes[i],
+                             affix);
     }
     return WEIR_OK;
 }
@@ -145,7 +146,8 @@ static weir_status added_check(const json_t *added, const char *text, int32_t id
         return WEIR_FAIL(WEIR_ERR_INVALID, "added token %d has no content", id);
     weir_status status = flag_read(added, "added_tokens", "single_word", &single);
     if (!status && single)
-        status = WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "added token '%.200s' with single_word is not read: " WEIR_TOKENIZER_WAY_OUT, text);
+        status = WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "added token '%.200s' with single_word is not read: " WEIR_TOKENIZER_WAY_OUT,
+                           text);
     return status;
 }
 

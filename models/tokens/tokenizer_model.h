@@ -8,7 +8,7 @@
 #include <jansson.h>
 
 #include "models/tokens/added_tokens.h"
-#include "models/tokens/bpe_model.h"
+#include "models/tokens/bpe.h"
 #include "models/tokens/byte_buffer.h"
 #include "models/tokens/tokenizer.h"
 #include "models/tokens/words.h"

@@ -37,7 +37,8 @@ static weir_status setting_refuse(const char *part, const char *key, const char 
 
 bool weir_part_replaces(const json_t *part, const char *from, const char *to)
 {
-    return !strcmp(weir_part_text(json_object_get(part, "pattern"), "String"), from) && !strcmp(weir_part_text(part, "content"), to);
+    return !strcmp(weir_part_text(json_object_get(part, "pattern"), "String"), from) &&
+           !strcmp(weir_part_text(part, "content"), to);
 }
 
 typedef weir_status (*part_fn)(struct weir_tokenizer *t, const json_t *part, struct weir_arena *arena);

@@ -23,6 +23,7 @@ extern const struct weir_code_class weir_mark_classes[];
 extern const struct weir_code_parts weir_code_parts[];
 extern const uint16_t weir_code_joins[];   /* rows of weir_code_parts whose parts are joined, by first and second part */
 extern const uint32_t weir_join_seconds[]; /* the second parts of those */
-extern const size_t weir_n_letters, weir_n_numbers, weir_n_mark_classes, weir_n_code_parts, weir_n_code_joins, weir_n_join_seconds;
+extern const size_t weir_n_letters, weir_n_numbers, weir_n_mark_classes, weir_n_code_parts, weir_n_code_joins,
+    weir_n_join_seconds;
 
 #endif

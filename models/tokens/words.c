@@ -1,7 +1,8 @@
 /* Alternatives are tried from left to right, and the first that matches is the word, however long the others are:
  *
  *     gpt-2      's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
- *     llama-3    (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+
+ *     llama-3    (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+
+ *                |\s+(?!\S)|\s+
  *     qwen-2     the same with \p{N} for \p{N}{1,3}
  *
  * White space before a word leaves its last character to that word: \s+(?!\S). */

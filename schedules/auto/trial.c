@@ -55,7 +55,7 @@ weir_status weir_trial_copy(const struct weir_schedule *schedule, struct weir_ar
         status = weir_arena_alloc(arena, n, sizeof **lists, &lists[r]);
         if (!status)
             memcpy(lists[r], schedule->ranks[r].actions, n * sizeof **lists);
-        ranks[r] = (struct weir_schedule_rank){lists[r], n};
+        ranks[r] = (struct weir_schedule_rank){.actions = lists[r], .n_actions = n};
     }
     if (status)
         return status;

@@ -44,11 +44,12 @@ weir_status weir_schedule_check(const struct weir_schedule *schedule, enum weir_
     struct weir_arena work = {0};
     struct weir_scan scan;
     struct weir_schedule lowered;
-    weir_status status = weir_scan_build(schedule, NULL, &work, &scan);
+    weir_status status = weir_scan_build(schedule, &work, &scan);
     if (!status && channels != WEIR_CHANNELS_EDGE && !schedule->has_comms) {
         status = weir_schedule_lower_rounds(schedule, false, &work, &lowered);
         if (!status)
-            status = weir_scan_build(&lowered, NULL, &work, &scan);
+            status = weir_scan_build(&lowered, &work, &scan);
+        scan.file = schedule;
     }
     if (!status)
         status = weir_flow_check(&scan, channels, &work);

@@ -132,12 +132,13 @@ static weir_status receives_match(const struct weir_scan *scan, const struct wei
         int e = weir_schedule_edge_find(edges, weir_scan_source(scan, &compute), rank);
         const struct weir_action *sent = &edges->edges[e].messages[taken[e]++];
         if (sent->stage != a.stage || sent->mb != a.mb || sent->type != a.type) {
-            char got[WEIR_ACTION_TEXT], wanted[WEIR_ACTION_TEXT];
-            return WEIR_FAIL(
-                WEIR_ERR_INVALID,
-                "row %d: receive %zu from rank %d is %s, but rank %d sends what %s takes: an edge keeps its order",
-                rank + 1, taken[e], edges->edges[e].from, weir_action_str(&a, got), edges->edges[e].from,
-                weir_action_str(sent, wanted));
+            char where[WEIR_PLACE_TEXT], got[WEIR_ACTION_TEXT], wanted[WEIR_ACTION_TEXT];
+            struct weir_action send = *sent;
+            send.stage += sent->type == WEIR_RECV_F ? -1 : 1;
+            send.type = sent->type == WEIR_RECV_F ? WEIR_SEND_F : WEIR_SEND_B;
+            return WEIR_FAIL(WEIR_ERR_INVALID, "%s: %s is where rank %d takes what %s of rank %d brings: an edge keeps its order",
+                             weir_scan_place(scan, rank, i, where), weir_action_str(&a, got), rank, weir_action_str(&send, wanted),
+                             edges->edges[e].from);
         }
     }
     return WEIR_OK;

@@ -75,7 +75,7 @@ struct weir_flow_edge { /* one cache line */
 struct weir_flow_record {
     double **start, **end; /* [n_ranks][n_actions] of compute and REDUCE_GRAD; the second part of an OVERLAP has none */
     uint8_t **cause;       /* [n_ranks][n_actions]; shared and blocking keep a transfer's at its SEND */
-    uint8_t **transfer_cause; /* [n_edges][n_messages], edge model */
+    uint8_t **transfer_cause; /* [n_edges][n_messages] */
     double **transfer_end;    /* [n_edges][n_messages] */
 };
 

@@ -29,6 +29,16 @@ static double transfer_cost(const struct weir_flow *flow, int e)
     return flow->costs.transfer ? flow->costs.transfer[e] : 0;
 }
 
+/* The next transfer of edge `e`, under every model. */
+static void transfer_record(const struct weir_flow *flow, int e, double end, uint8_t cause)
+{
+    size_t i = flow->channels[e].next++;
+    if (flow->record.transfer_cause)
+        flow->record.transfer_cause[e][i] = cause;
+    if (flow->record.transfer_end)
+        flow->record.transfer_end[e][i] = end;
+}
+
 /* ---- edge -------------------------------------------------------------------------------------------------------- */
 
 /* Take the slot that has been free longest; returns since when. */
@@ -64,11 +74,7 @@ static bool edge_move(struct weir_flow *flow, int e)
     if (slot > start)
         start = slot, cause = WEIR_CAUSE_SLOT;
     channel->time = start + channel->cost;
-    if (flow->record.transfer_cause)
-        flow->record.transfer_cause[e][channel->next] = cause;
-    if (flow->record.transfer_end)
-        flow->record.transfer_end[e][channel->next] = channel->time;
-    channel->next++;
+    transfer_record(flow, e, channel->time, cause);
     line_ahead(message);
     line_ahead(cell);
     arrive(flow, cell, d, channel->time, channel->to);
@@ -163,7 +169,9 @@ static bool channels_transfer(struct weir_flow *flow, int from, int to, const st
         start = b->channel_time, cause = WEIR_CAUSE_PEER;
     if (flow->record.cause)
         flow->record.cause[from][a->channel_next] = cause;
-    a->channel_time = b->channel_time = start + transfer_cost(flow, weir_schedule_edge_find(flow->edges, from, to));
+    int e = weir_schedule_edge_find(flow->edges, from, to);
+    a->channel_time = b->channel_time = start + transfer_cost(flow, e);
+    transfer_record(flow, e, a->channel_time, cause);
     a->channel_next++;
     b->channel_next++;
     arrive(flow, cell, d, a->channel_time, to);
@@ -199,10 +207,12 @@ bool weir_flow_meet(struct weir_flow *flow, int rank)
     struct weir_flow_rank *from = send ? a : b, *to = send ? b : a;
     double *cell = cell_of(flow, send ? &partner : action, &d);
     double start = from->time > to->time ? from->time : to->time;
-    double end = start + transfer_cost(flow, weir_schedule_edge_find(flow->edges, (int)(from - flow->ranks),
-                                                                     (int)(to - flow->ranks)));
+    int e = weir_schedule_edge_find(flow->edges, (int)(from - flow->ranks), (int)(to - flow->ranks));
+    double end = start + transfer_cost(flow, e);
+    uint8_t cause = to->time > from->time ? WEIR_CAUSE_PEER : WEIR_CAUSE_RANK;
     if (flow->record.cause)
-        flow->record.cause[from - flow->ranks][from->next] = to->time > from->time ? WEIR_CAUSE_PEER : WEIR_CAUSE_RANK;
+        flow->record.cause[from - flow->ranks][from->next] = cause;
+    transfer_record(flow, e, end, cause);
     from->exposed += end - from->time;
     to->exposed += end - to->time;
     from->time = to->time = end;

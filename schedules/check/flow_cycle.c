@@ -1,12 +1,15 @@
 /* Who waits for whom when a flow stands still.
  *
- * Every rank that is not done waits for one cell.  Its maker is another rank, or the rank itself further down its list;
- * or the cell is made and its message stands behind another one on the edge, which waits for its maker or for a slot.
- * Following that from rank to rank must come back to a rank that has been passed.  Where the way leads over a slot, the
- * number of slots is what is wrong (flow_slots.c). */
+ * Every rank that is not done stands at one action, which waits for another: of another rank, or of the rank itself further
+ * down its list.  That one comes after the action at which its rank stands, or is it.  Following that from rank to rank must
+ * come back to a rank that has been passed, and the way is told in the actions of the file:
+ *
+ *     0B0 (row 1, cell 2) waits for 1B0 (row 2, cell 4), which comes after 1F1 (row 2, cell 1), which waits for ...
+ *
+ * SENDs and RECVs that are not in the file are told as the action whose result they carry.  Where the way leads over a slot,
+ * the number of slots is what is wrong (flow_slots.c). */
 #include <math.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/text.h"
 #include "schedules/check/flow.h"
@@ -17,106 +20,158 @@ struct node {
     bool channel;
 };
 
-struct wait {
-    struct weir_action action; /* what it waits in */
-    struct node next;          /* whom it waits for */
-    bool later_in_row;         /* nobody else: the maker comes later in the same list */
-    int slot_edge;             /* the edge whose first message has no slot, or -1 */
-    char detail[128];          /* " behind ..." */
+/* An action in the list of a rank. */
+struct place {
+    int rank;
+    size_t index;
 };
 
-static enum weir_direction direction_of(const struct weir_action *receive)
+struct wait {
+    struct place at, awaited;
+    struct node next; /* who stands before `awaited`, or at it */
+    int slot_edge;    /* the edge whose first message has no slot, or -1 */
+};
+
+static const struct weir_action *action_of(const struct weir_flow *flow, struct place at)
 {
-    return receive->type == WEIR_RECV_F ? WEIR_DIRECTION_FORWARD : WEIR_DIRECTION_BACKWARD;
+    return &flow->scan->schedule->ranks[at.rank].actions[at.index];
+}
+
+static bool is_send(const struct weir_action *a)
+{
+    return a->type == WEIR_SEND_F || a->type == WEIR_SEND_B;
 }
 
 static const double *cell_of(const struct weir_flow *flow, const struct weir_action *receive)
 {
-    return &flow->cells[direction_of(receive)][weir_scan_index(flow->scan, receive->stage, receive->mb)];
+    enum weir_direction d = receive->type == WEIR_RECV_F ? WEIR_DIRECTION_FORWARD : WEIR_DIRECTION_BACKWARD;
+    return &flow->cells[d][weir_scan_index(flow->scan, receive->stage, receive->mb)];
 }
 
-static struct weir_action receive_for(const struct weir_action *a)
+/* The message that a compute action takes; under the edge model it need not stand in a list. */
+static struct weir_action message_for(const struct weir_action *a)
 {
     return (struct weir_action){.stage = a->stage, .mb = a->mb, .type = a->type == WEIR_F ? WEIR_RECV_F : WEIR_RECV_B};
 }
 
-static int maker_of(const struct weir_flow *flow, const struct weir_action *receive)
+/* The first action of a rank with one of two types; it is there. */
+static struct place action_find(const struct weir_flow *flow, int rank, int stage, int mb, unsigned type, unsigned or_type)
 {
-    int from = receive->type == WEIR_RECV_F ? receive->stage - 1 : receive->stage + 1;
-    return weir_scan_unit(flow->scan, from, receive->mb)->rank;
+    struct place at = {rank, 0};
+    for (const struct weir_action *a = action_of(flow, at); a->stage != stage || a->mb != mb || (a->type != type && a->type != or_type); a++)
+        at.index++;
+    return at;
 }
 
-/* edge: the message is made but has not arrived; what stands at the head of its edge decides. */
-static void wait_on_edge(const struct weir_flow *flow, int rank, struct wait *wait)
+/* What made a message. */
+static struct place maker_find(const struct weir_flow *flow, const struct weir_action *receive)
 {
-    int from = wait->next.rank, e = weir_schedule_edge_find(flow->edges, from, rank);
+    bool forward = receive->type == WEIR_RECV_F;
+    int stage = receive->stage + (forward ? -1 : 1);
+    return action_find(flow, weir_scan_unit(flow->scan, stage, receive->mb)->rank, stage, receive->mb, forward ? WEIR_F : WEIR_I,
+                       forward ? WEIR_F : WEIR_B);
+}
+
+static struct place partner_find(const struct weir_flow *flow, const struct weir_action *transfer)
+{
+    struct weir_action partner;
+    int rank = weir_flow_partner(flow, transfer, &partner);
+    return action_find(flow, rank, partner.stage, partner.mb, partner.type, partner.type);
+}
+
+/* edge: the message is made but has not arrived.  Either it has no slot, or it is not its turn: then its SEND comes after one
+ * whose message is not made. */
+static void wait_on_edge(const struct weir_flow *flow, const struct weir_action *receive, struct wait *wait)
+{
+    int from = wait->awaited.rank, e = weir_schedule_edge_find(flow->edges, from, wait->at.rank);
     const struct weir_action *head = &flow->edges->edges[e].messages[flow->channels[e].next];
-    char text[WEIR_ACTION_TEXT];
-    const struct weir_action *own = &wait->action;
-    if (head->stage != own->stage || head->mb != own->mb || head->type != own->type)
-        snprintf(wait->detail, sizeof wait->detail, " behind %s on the edge from rank %d,", weir_action_str(head, text),
-                 from);
-    if (!signbit(*cell_of(flow, head)))
-        return;
-    wait->slot_edge = e;
-    wait->next.rank = rank;
+    if (signbit(*cell_of(flow, head))) {
+        wait->slot_edge = e;
+        wait->next.rank = wait->at.rank;
+    } else {
+        wait->awaited = partner_find(flow, receive);
+    }
 }
 
 /* A compute action waits for its input or gradient. */
-static void wait_in_compute(const struct weir_flow *flow, int rank, const struct weir_action *a, struct wait *wait)
+static void wait_in_compute(const struct weir_flow *flow, struct place at, struct wait *wait)
 {
-    struct weir_action receive = receive_for(a);
-    if (a->fused && cell_of(flow, &receive) != flow->ranks[rank].waiting)
-        receive = receive_for(++a);
-    *wait = (struct wait){.action = receive, .next = {maker_of(flow, &receive), false}, .slot_edge = -1};
-    if (wait->next.rank == rank) {
-        wait->action = *a;
-        wait->later_in_row = true;
-    } else if (flow->model == WEIR_CHANNELS_SHARED) {
-        wait->next = (struct node){rank, true};
+    struct weir_action receive = message_for(action_of(flow, at));
+    if (action_of(flow, at)->fused && cell_of(flow, &receive) != flow->ranks[at.rank].waiting) {
+        at.index++;
+        receive = message_for(action_of(flow, at));
+    }
+    struct place maker = maker_find(flow, &receive);
+    *wait = (struct wait){at, maker, {maker.rank, false}, -1};
+    if (maker.rank == at.rank)
+        return;
+    if (flow->model == WEIR_CHANNELS_SHARED) {
+        wait->awaited = action_find(flow, at.rank, receive.stage, receive.mb, receive.type, receive.type);
+        wait->next = (struct node){at.rank, true};
     } else if (signbit(*cell_of(flow, &receive))) {
-        wait_on_edge(flow, rank, wait);
+        wait_on_edge(flow, &receive, wait);
     }
 }
 
 /* A SEND or RECV waits for the other rank, or (shared, both there) for the sender's compute. */
-static void wait_in_transfer(const struct weir_flow *flow, struct node node, const struct weir_action *a,
-                             struct wait *wait)
+static void wait_in_transfer(const struct weir_flow *flow, struct node node, struct place at, struct wait *wait)
 {
-    struct weir_action partner;
-    int other = weir_flow_partner(flow, a, &partner);
-    *wait = (struct wait){.action = *a, .next = {other, node.channel}, .slot_edge = -1};
-    if (!node.channel)
+    const struct weir_action *a = action_of(flow, at);
+    struct place partner = partner_find(flow, a);
+    *wait = (struct wait){at, partner, {partner.rank, node.channel}, -1};
+    if (!node.channel || partner.index != flow->ranks[partner.rank].channel_next)
         return;
-    const struct weir_action *head = &flow->scan->schedule->ranks[other].actions[flow->ranks[other].channel_next];
-    bool met = head->stage == partner.stage && head->mb == partner.mb && head->type == partner.type;
-    if (met)
-        wait->next = (struct node){a->type == WEIR_SEND_F || a->type == WEIR_SEND_B ? node.rank : other, false};
+    wait->awaited = maker_find(flow, is_send(a) ? action_of(flow, partner) : a);
+    wait->next = (struct node){wait->awaited.rank, false};
+}
+
+static struct place standing_at(const struct weir_flow *flow, struct node node)
+{
+    const struct weir_flow_rank *rank = &flow->ranks[node.rank];
+    return (struct place){node.rank, node.channel ? rank->channel_next : rank->next};
 }
 
 static void wait_find(const struct weir_flow *flow, struct node node, struct wait *wait)
 {
-    const struct weir_flow_rank *rank = &flow->ranks[node.rank];
-    const struct weir_action *a =
-        &flow->scan->schedule->ranks[node.rank].actions[node.channel ? rank->channel_next : rank->next];
-    if (weir_action_is_compute((enum weir_action_type)a->type))
-        wait_in_compute(flow, node.rank, a, wait);
+    struct place at = standing_at(flow, node);
+    if (weir_action_is_compute((enum weir_action_type)action_of(flow, at)->type))
+        wait_in_compute(flow, at, wait);
     else
-        wait_in_transfer(flow, node, a, wait);
+        wait_in_transfer(flow, node, at, wait);
 }
 
-static void wait_print(struct node node, const struct wait *wait, struct weir_text *text)
+/* ---- telling it ---------------------------------------------------------------------------------------------------- */
+
+/* "1F0 (row 2, cell 1)"; of a transfer that is not in the file "the send of 0F0 by rank 0". */
+static void place_print(const struct weir_flow *flow, struct place at, struct weir_text *text)
 {
-    char action[WEIR_ACTION_TEXT];
-    weir_text_append(text, " waits in %s%s for ", weir_action_str(&wait->action, action), wait->detail);
-    if (wait->later_in_row)
-        weir_text_append(text, "stage %d, which comes later in its own row",
-                         wait->action.stage + (wait->action.type == WEIR_F ? -1 : 1));
-    else if (wait->next.channel)
-        weir_text_append(text, wait->next.rank == node.rank ? "its channel, rank %d" : "the channel of rank %d",
-                         wait->next.rank);
-    else
-        weir_text_append(text, wait->next.rank == node.rank ? "itself, rank %d" : "rank %d", wait->next.rank);
+    const struct weir_action *a = action_of(flow, at);
+    char action[WEIR_ACTION_TEXT], where[WEIR_PLACE_TEXT];
+    bool in_file = weir_action_is_compute((enum weir_action_type)a->type) || !flow->scan->file || flow->scan->file->has_comms;
+    if (in_file) {
+        weir_text_append(text, "%s (%s)", weir_action_str(a, action), weir_scan_place(flow->scan, at.rank, at.index, where));
+        return;
+    }
+    struct place maker = maker_find(flow, is_send(a) ? action_of(flow, partner_find(flow, a)) : a);
+    weir_text_append(text, "the %s of %s by rank %d", is_send(a) ? "send" : "receive", weir_action_str(action_of(flow, maker), action),
+                     at.rank);
+}
+
+static bool same_node(struct node a, struct node b)
+{
+    return a.rank == b.rank && a.channel == b.channel;
+}
+
+static bool same_place(struct place a, struct place b)
+{
+    return a.rank == b.rank && a.index == b.index;
+}
+
+/* The two parts of an OVERLAP_F_B. */
+static bool same_pair(const struct weir_flow *flow, struct place a, struct place b)
+{
+    struct place first = a.index < b.index ? a : b;
+    return a.rank == b.rank && a.index + b.index == 2 * first.index + 1 && action_of(flow, first)->fused;
 }
 
 static int first_stuck(const struct weir_flow *flow)
@@ -148,23 +203,31 @@ static int slot_edge_find(const struct weir_flow *flow, struct node start)
     do {
         wait_find(flow, node, &wait);
         node = wait.next;
-    } while (wait.slot_edge < 0 && (node.rank != start.rank || node.channel != start.channel));
+    } while (wait.slot_edge < 0 && !same_node(node, start));
     return wait.slot_edge;
 }
 
 static weir_status circle_print(const struct weir_flow *flow, struct node start)
 {
     struct weir_text text = {0};
-    struct wait wait;
+    struct wait wait, next;
     struct node node = start;
-    weir_text_append(&text, "deadlock: %srank %d", node.channel ? "the channel of " : "", node.rank);
+    wait_find(flow, node, &wait);
+    weir_text_append(&text, "deadlock: ");
+    place_print(flow, wait.at, &text);
     do {
-        wait_find(flow, node, &wait);
-        wait_print(node, &wait, &text);
+        weir_text_append(&text, " waits for ");
+        place_print(flow, wait.awaited, &text);
         node = wait.next;
-        if (node.rank != start.rank || node.channel != start.channel)
+        wait_find(flow, node, &next);
+        if (!same_place(wait.awaited, next.at)) {
+            weir_text_append(&text, same_pair(flow, wait.awaited, next.at) ? ", which is one with " : ", which comes after ");
+            place_print(flow, next.at, &text);
+        }
+        if (!same_node(node, start))
             weir_text_append(&text, ", which");
-    } while (node.rank != start.rank || node.channel != start.channel);
+        wait = next;
+    } while (!same_node(node, start));
     weir_status status = text.status ? text.status : WEIR_FAIL(WEIR_ERR_INVALID, "%s", text.data);
     weir_text_release(&text);
     return status;

@@ -113,20 +113,22 @@ weir_status weir_flow_slots(const struct weir_flow *flow, int e, struct weir_are
                         .direction = head->type == WEIR_RECV_F ? WEIR_DIRECTION_FORWARD : WEIR_DIRECTION_BACKWARD,
                         .unit = weir_scan_unit_index(flow->scan, head->stage, head->mb)};
     bool forward = need.direction == WEIR_DIRECTION_FORWARD;
+    const struct weir_schedule_rank *list = &flow->scan->schedule->ranks[edge->to];
     struct weir_text holders = {0};
-    char action[WEIR_ACTION_TEXT];
+    char action[WEIR_ACTION_TEXT], where[WEIR_PLACE_TEXT];
     weir_status status = arrivals_count(&need, work);
     if (status)
         return status;
-    weir_action_str(taker_find(&need), action);
+    const struct weir_action *taker = taker_find(&need);
+    weir_action_str(taker, action);
     holders_print(&need, &holders);
     if (!holders.status)
         status = WEIR_FAIL(
             WEIR_ERR_INVALID,
-            "stage %d has %d %s slots, and %s on rank %d needs %d: they are held until %s have run; run one of these "
+            "%s: stage %d has %d %s slots, and %s on rank %d needs %d: they are held until %s have run; run one of these "
             "before %s, or make its %s earlier on rank %d",
-            head->stage, flow->units[need.unit].slots[need.direction], forward ? "input" : "gradient", action, edge->to,
-            slots_needed(&need), holders.data, action, forward ? "input" : "gradient", edge->from);
+            weir_scan_place(flow->scan, edge->to, (size_t)(taker - list->actions), where), head->stage,
+            flow->units[need.unit].slots[need.direction], forward ? "input" : "gradient", action, edge->to, slots_needed(&need), holders.data, action, forward ? "input" : "gradient", edge->from);
     status = holders.status ? holders.status : status;
     weir_text_release(&holders);
     return status;

@@ -78,14 +78,14 @@ static weir_status duplicate_check(const struct weir_scan *scan, int rank, size_
         return weir_scan_twice(scan, rank, index);
     if ((bit & (1u << WEIR_B) && *seen & (1u << WEIR_I | 1u << WEIR_W)) ||
         (bit & (1u << WEIR_I | 1u << WEIR_W) && *seen & 1u << WEIR_B))
-        return fail_at(scan, rank, index, "repeats a backward: B is I and W in one");
+        return fail_at(scan, rank, index, "repeats a backward: B is I and W in one, but in the dialect torch-2024 only I");
     *seen |= bit;
     return WEIR_OK;
 }
 
 /* With nothing twice, a count is enough to see that something is missing before an array of the claimed size is made.
  * */
-static weir_status size_check(const struct weir_schedule *schedule, const int32_t *const *cells)
+static weir_status size_check(const struct weir_schedule *schedule)
 {
     uint64_t forwards = 0, wanted = (uint64_t)schedule->n_stages * (uint64_t)schedule->n_microbatches;
     if (schedule->n_ranks < 1 || schedule->n_stages < 1 || schedule->n_microbatches < 1)
@@ -95,7 +95,7 @@ static weir_status size_check(const struct weir_schedule *schedule, const int32_
         for (size_t i = 0; i < schedule->ranks[r].n_actions; i++)
             forwards += schedule->ranks[r].actions[i].type == WEIR_F;
     if (forwards < wanted && wanted > 1u << 20 && wanted / 2 > forwards)
-        return weir_scan_too_few(schedule, cells, wanted, forwards);
+        return weir_scan_too_few(schedule, wanted, forwards);
     return WEIR_OK;
 }
 
@@ -105,11 +105,10 @@ static size_t stride_for(int n_microbatches)
     return (size_t)n_microbatches + (n_microbatches % 64 == 0 ? 8 : 0);
 }
 
-static weir_status scan_open(const struct weir_schedule *schedule, const int32_t *const *cells,
-                             struct weir_arena *arena, struct weir_scan *scan)
+static weir_status scan_open(const struct weir_schedule *schedule, struct weir_arena *arena, struct weir_scan *scan)
 {
     size_t n_units = (size_t)schedule->n_stages * (size_t)schedule->n_copies;
-    *scan = (struct weir_scan){.schedule = schedule, .wgrad_ascending = true, .cells = cells};
+    *scan = (struct weir_scan){.schedule = schedule, .wgrad_ascending = true};
     scan->stride = stride_for(schedule->n_microbatches);
     scan->n_cells = (size_t)schedule->n_stages * scan->stride;
     weir_status status = weir_large_alloc(arena, scan->n_cells, 1, &scan->seen);
@@ -145,13 +144,12 @@ static weir_status complete_check(const struct weir_scan *scan)
     return WEIR_OK;
 }
 
-weir_status weir_scan_placement_build(const struct weir_schedule *schedule, const int32_t *const *cells,
-                                      struct weir_arena *arena, struct weir_scan *scan_out)
+weir_status weir_scan_placement_build(const struct weir_schedule *schedule, struct weir_arena *arena, struct weir_scan *scan_out)
 {
     struct weir_scan scan;
-    weir_status status = size_check(schedule, cells);
+    weir_status status = size_check(schedule);
     if (!status)
-        status = scan_open(schedule, cells, arena, &scan);
+        status = scan_open(schedule, arena, &scan);
     for (int r = 0; !status && r < schedule->n_ranks; r++) {
         if (!schedule->ranks[r].n_actions)
             return WEIR_FAIL(WEIR_ERR_INVALID, "row %d is empty: every rank needs actions", r + 1);

@@ -39,18 +39,15 @@ struct weir_scan {
     int *rank_reduces;            /* [n_ranks]: REDUCE_GRAD actions */
     size_t n_compute;             /* F, I, W and B in all lists */
     size_t n_waits;               /* WAIT actions in all lists */
-    const int32_t *const *cells;  /* [n_ranks][n_actions] cell numbers of the file; NULL, also of a rank: none is blank */
+    const struct weir_schedule *file; /* what was given, when `schedule` has SENDs, RECVs or reductions that were added; else NULL */
 };
 
-/* Scan `schedule`; everything found lives in `arena`.  `cells` gives the cell numbers for messages; NULL, also for a rank, when no
- * cell is blank.
+/* Scan `schedule`; everything found lives in `arena`.
  * WEIR_ERR_INVALID names row, cell and reason; WEIR_ERR_NOMEM. */
-weir_status weir_scan_build(const struct weir_schedule *schedule, const int32_t *const *cells, struct weir_arena *arena,
-                            struct weir_scan *scan_out);
+weir_status weir_scan_build(const struct weir_schedule *schedule, struct weir_arena *arena, struct weir_scan *scan_out);
 
 /* The part that a file must satisfy to be read: ranges, duplicates, placement, nothing missing. */
-weir_status weir_scan_placement_build(const struct weir_schedule *schedule, const int32_t *const *cells,
-                                      struct weir_arena *arena, struct weir_scan *scan_out);
+weir_status weir_scan_placement_build(const struct weir_schedule *schedule, struct weir_arena *arena, struct weir_scan *scan_out);
 
 /* The WAITs of a schedule whose placement is sound: each once, after what it waits for on its rank; where SENDs are waited
  * for, all of them.  Works in `work`.  WEIR_ERR_INVALID names row, cell and reason; WEIR_ERR_NOMEM. */
@@ -60,18 +57,20 @@ weir_status weir_scan_waits_check(const struct weir_scan *scan, struct weir_aren
 
 #define WEIR_PLACE_TEXT 64
 
-/* "row 2, cell 5", counted from 1: where an action of a list stands in its file; without `cells` blank ones are not
- * counted. */
+/* "row 2, cell 5", counted from 1: where an action of a list stands in its file.  Of a schedule that does not come from a file:
+ * where it would stand. */
 const char *weir_scan_place(const struct weir_scan *scan, int rank, size_t index, char text[WEIR_PLACE_TEXT]);
 
 /* WEIR_ERR_INVALID: the action stands somewhere else, too. */
 weir_status weir_scan_twice(const struct weir_scan *scan, int rank, size_t index);
 
+/* WEIR_ERR_INVALID: a SEND or RECV is there without its other end. */
+weir_status weir_scan_unmatched(const struct weir_scan *scan, const struct weir_action *there, const struct weir_action *missing);
+
 /* WEIR_ERR_INVALID: an action is missing.  Or one is too many: a number typed wrong asks for a whole micro-batch or
  * stage, and the message names the row of the action that does. */
 weir_status weir_scan_missing(const struct weir_scan *scan, int stage, int mb, enum weir_action_type type);
-weir_status weir_scan_too_few(const struct weir_schedule *schedule, const int32_t *const *cells, uint64_t wanted,
-                              uint64_t forwards);
+weir_status weir_scan_too_few(const struct weir_schedule *schedule, uint64_t wanted, uint64_t forwards);
 
 /* ---- look-ups ---------------------------------------------------------------------------------------------------- */
 

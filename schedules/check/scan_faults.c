@@ -3,15 +3,29 @@
 
 #include "schedules/check/scan.h"
 
+/* The index that a compute action has in the file: only transfers and reductions were added. */
+static size_t index_in_file(const struct weir_scan *scan, int rank, size_t index)
+{
+    const struct weir_schedule_rank *list = &scan->schedule->ranks[rank], *file = &scan->file->ranks[rank];
+    size_t before = 0, n = 0;
+    for (size_t i = 0; i < index; i++)
+        before += list->actions[i].type <= WEIR_B;
+    while (n < file->n_actions && (file->actions[n].type > WEIR_B || before--))
+        n++;
+    return n;
+}
+
 const char *weir_scan_place(const struct weir_scan *scan, int rank, size_t index, char text[WEIR_PLACE_TEXT])
 {
+    const struct weir_schedule_rank *list = &scan->schedule->ranks[rank];
     long cell = 1;
-    const struct weir_action *list = scan->schedule->ranks[rank].actions;
-    if (scan->cells && scan->cells[rank])
-        cell = scan->cells[rank][index];
-    else
-        for (size_t i = 0; i < index; i++)
-            cell += !list[i].fused;
+    if (scan->file) {
+        index = index_in_file(scan, rank, index);
+        list = &scan->file->ranks[rank];
+    }
+    for (size_t i = 0; i < index && !list->cells; i++)
+        cell += !list->actions[i].fused;
+    cell = list->cells ? list->cells[index] : cell;
     snprintf(text, WEIR_PLACE_TEXT, "row %d, cell %ld", rank + 1, cell);
     return text;
 }
@@ -66,6 +80,14 @@ weir_status weir_scan_twice(const struct weir_scan *scan, int rank, size_t index
                      claim(scan, &second, text), weir_scan_place(scan, first.rank, first.index, where));
 }
 
+weir_status weir_scan_unmatched(const struct weir_scan *scan, const struct weir_action *there, const struct weir_action *missing)
+{
+    struct found found = actions_find(scan->schedule, (struct wanted){there->stage, there->mb, there->type});
+    char text[CLAIM_TEXT], other[WEIR_ACTION_TEXT];
+    return WEIR_FAIL(WEIR_ERR_INVALID, "%s has no matching %s on rank %d", claim(scan, &found, text), weir_action_str(missing, other),
+                     weir_scan_unit(scan, missing->stage, missing->mb)->rank);
+}
+
 weir_status weir_scan_missing(const struct weir_scan *scan, int stage, int mb, enum weir_action_type type)
 {
     const struct weir_schedule *s = scan->schedule;
@@ -88,10 +110,9 @@ weir_status weir_scan_missing(const struct weir_scan *scan, int stage, int mb, e
                      weir_action_type_str(type), mb);
 }
 
-weir_status weir_scan_too_few(const struct weir_schedule *schedule, const int32_t *const *cells, uint64_t wanted,
-                              uint64_t forwards)
+weir_status weir_scan_too_few(const struct weir_schedule *schedule, uint64_t wanted, uint64_t forwards)
 {
-    struct weir_scan scan = {.schedule = schedule, .cells = cells};
+    struct weir_scan scan = {.schedule = schedule};
     bool stages = schedule->n_stages > schedule->n_microbatches;
     struct wanted highest = {stages ? schedule->n_stages - 1 : -1, stages ? -1 : schedule->n_microbatches - 1, -1};
     struct found found = actions_find(schedule, highest);

@@ -1,4 +1,5 @@
 /* The second half of the scan: every list in order, with what is held at each point. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/integers.h"
@@ -19,6 +20,14 @@ static weir_status fail(const struct walk *walk, const char *reason, enum weir_a
     char where[WEIR_PLACE_TEXT], text[WEIR_ACTION_TEXT];
     return WEIR_FAIL(WEIR_ERR_INVALID, "%s: %s %s %d%s%d", weir_scan_place(walk->scan, walk->rank, walk->index, where),
                      weir_action_str(walk->action, text), reason, stage, weir_action_type_str(other), walk->action->mb);
+}
+
+/* Another reason, of an action of the list that is walked. */
+static weir_status fail_plain(const struct walk *walk, const char *reason)
+{
+    char where[WEIR_PLACE_TEXT], text[WEIR_ACTION_TEXT];
+    return WEIR_FAIL(WEIR_ERR_INVALID, "%s: %s %s", weir_scan_place(walk->scan, walk->rank, walk->index, where),
+                     weir_action_str(walk->action, text), reason);
 }
 
 static bool has(const struct walk *walk, enum weir_action_type type)
@@ -76,11 +85,8 @@ static weir_status forward_walk(struct walk *walk)
 
 static weir_status wgrad_walk(struct walk *walk)
 {
-    char text[WEIR_ACTION_TEXT];
     if (walk->unit->reduced)
-        return WEIR_FAIL(WEIR_ERR_INVALID,
-                         "row %d: %s comes after %dREDUCE_GRAD, which must have all gradients of the stage",
-                         walk->rank + 1, weir_action_str(walk->action, text), walk->action->stage);
+        return fail_plain(walk, "comes after the REDUCE_GRAD of its stage, which must have all gradients");
     if (walk->action->mb < walk->unit->last_grad)
         walk->scan->wgrad_ascending = false;
     walk->unit->last_grad = walk->action->mb;
@@ -111,12 +117,11 @@ static weir_status wgrad_only_walk(struct walk *walk)
 }
 
 /* A stage reduces its gradients once; wgrad_walk sees to it that this is after the last of them. */
-static weir_status reduce_walk(const struct weir_scan *scan, int rank, const struct weir_action *action)
+static weir_status reduce_walk(const struct walk *walk)
 {
-    struct weir_scan_unit *unit = &scan->units[weir_scan_stage_unit(scan, action->stage, rank)];
+    struct weir_scan_unit *unit = &walk->scan->units[weir_scan_stage_unit(walk->scan, walk->action->stage, walk->rank)];
     if (unit->reduced)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "row %d: %dREDUCE_GRAD stands in the schedule twice", rank + 1,
-                         action->stage);
+        return fail_plain(walk, "stands in the schedule twice");
     unit->reduced = true;
     return WEIR_OK;
 }
@@ -126,9 +131,7 @@ static weir_status send_walk(const struct walk *walk)
     bool forward = walk->action->type == WEIR_SEND_F;
     int stage = walk->action->stage, next = forward ? stage + 1 : stage - 1;
     if (next < 0 || next >= walk->scan->schedule->n_stages)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "row %d: %d%s%d has no receiver: stages are 0 to %d", walk->rank + 1, stage,
-                         weir_action_type_str((enum weir_action_type)walk->action->type), walk->action->mb,
-                         walk->scan->schedule->n_stages - 1);
+        return fail_plain(walk, forward ? "has no receiver: it is of the last stage" : "has no receiver: it is of the first stage");
     if (weir_scan_unit(walk->scan, next, walk->action->mb)->rank == walk->rank)
         return fail(walk, "goes to its own rank, which holds", forward ? WEIR_F : WEIR_B, next);
     if (forward ? !has(walk, WEIR_F) : !has(walk, WEIR_I) && !has(walk, WEIR_B))
@@ -141,9 +144,7 @@ static weir_status receive_walk(struct walk *walk)
     bool forward = walk->action->type == WEIR_RECV_F;
     int stage = walk->action->stage, from = forward ? stage - 1 : stage + 1;
     if (from < 0 || from >= walk->scan->schedule->n_stages)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "row %d: %d%s%d has no sender: stages are 0 to %d", walk->rank + 1, stage,
-                         weir_action_type_str((enum weir_action_type)walk->action->type), walk->action->mb,
-                         walk->scan->schedule->n_stages - 1);
+        return fail_plain(walk, forward ? "has no sender: it is of the first stage" : "has no sender: it is of the last stage");
     if (weir_scan_unit(walk->scan, from, walk->action->mb)->rank == walk->rank)
         return fail(walk, "comes from its own rank, which holds", forward ? WEIR_F : WEIR_B, from);
     return WEIR_OK;
@@ -170,6 +171,15 @@ static weir_status action_walk(struct walk *walk)
     }
 }
 
+/* With two copies of the weights a micro-batch stays on one of them. */
+static weir_status elsewhere_fail(const struct walk *walk)
+{
+    char reason[96];
+    snprintf(reason, sizeof reason, "is on rank %d, but %dF%d is on rank %d", walk->rank, walk->action->stage, walk->action->mb,
+             walk->unit->rank);
+    return fail_plain(walk, reason);
+}
+
 static weir_status list_walk(struct weir_scan *scan, int rank)
 {
     const struct weir_schedule_rank *list = &scan->schedule->ranks[rank];
@@ -181,7 +191,7 @@ static weir_status list_walk(struct weir_scan *scan, int rank)
             continue;
         if (walk.action->mb < 0) {
             bool reduce = walk.action->type == WEIR_REDUCE_GRAD;
-            weir_status status = reduce ? reduce_walk(scan, rank, walk.action) : WEIR_OK;
+            weir_status status = reduce ? reduce_walk(&walk) : WEIR_OK;
             if (status)
                 return status;
             continue;
@@ -190,8 +200,7 @@ static weir_status list_walk(struct weir_scan *scan, int rank)
         walk.unit = weir_scan_unit(scan, walk.action->stage, walk.action->mb);
         weir_status status = WEIR_OK;
         if (walk.unit->rank != rank)
-            status = WEIR_FAIL(WEIR_ERR_INVALID, "row %d: stage %d, micro-batch %d has its forward on rank %d",
-                               rank + 1, walk.action->stage, walk.action->mb, walk.unit->rank);
+            status = elsewhere_fail(&walk);
         if (!status)
             status = action_walk(&walk);
         if (status)
@@ -212,15 +221,8 @@ static weir_status ends_check(const struct weir_scan *scan, int stage, int mb, e
     enum weir_action_type receive = direction == WEIR_DIRECTION_FORWARD ? WEIR_RECV_F : WEIR_RECV_B;
     bool sent = scan->seen[weir_scan_index(scan, from, mb)] & 1u << send;
     bool received = scan->seen[weir_scan_index(scan, stage, mb)] & 1u << receive;
-    if (received && !sent)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "row %d: %d%s%d has no matching %d%s%d",
-                         weir_scan_unit(scan, stage, mb)->rank + 1, stage, weir_action_type_str(receive), mb, from,
-                         weir_action_type_str(send), mb);
-    if (sent && !received)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "row %d: %d%s%d has no matching %d%s%d",
-                         weir_scan_unit(scan, from, mb)->rank + 1, from, weir_action_type_str(send), mb, stage,
-                         weir_action_type_str(receive), mb);
-    return WEIR_OK;
+    const struct weir_action ends[] = {{.stage = stage, .mb = mb, .type = receive}, {.stage = from, .mb = mb, .type = send}};
+    return received == sent ? WEIR_OK : weir_scan_unmatched(scan, &ends[sent], &ends[received]);
 }
 
 static weir_status messages_check(const struct weir_scan *scan)
@@ -261,11 +263,10 @@ static weir_status lists_scan(struct weir_scan *scan)
     return status;
 }
 
-weir_status weir_scan_build(const struct weir_schedule *schedule, const int32_t *const *cells, struct weir_arena *arena,
-                            struct weir_scan *scan_out)
+weir_status weir_scan_build(const struct weir_schedule *schedule, struct weir_arena *arena, struct weir_scan *scan_out)
 {
     struct weir_scan scan;
-    weir_status status = weir_scan_placement_build(schedule, cells, arena, &scan);
+    weir_status status = weir_scan_placement_build(schedule, arena, &scan);
     if (!status)
         status = lists_scan(&scan);
     if (!status && scan.n_waits)

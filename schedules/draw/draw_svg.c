@@ -12,7 +12,7 @@
 
 #include "schedules/draw/draw_parts.h"
 
-enum { MARGIN = 64, RIGHT = 84, HEAD = 64, ROW = 20, BESIDE = 6, HELD = 14, GAP = 6, CHARACTER = 6 };
+enum { MARGIN = 64, RIGHT = 84, HEAD = 64, ROW = 20, BESIDE = 6, HELD = 14, GAP = 6, CHARACTER = 6, LEGEND_LINE = 18 };
 
 struct panel {
     const struct weir_timeline *timeline;
@@ -187,19 +187,51 @@ static void path_put(const struct panel *p)
     weir_text_append(p->text, "\"/>\n");
 }
 
-static void legend_put(struct weir_text *text, double top)
+/* What is explained below the panels; an entry is a box and its words, on lines as long as the image. */
+struct legend {
+    struct weir_text *text;
+    double x, top, right;
+};
+
+static void entry_put(struct legend *l, const char *class, const char *words)
+{
+    double width = 34 + CHARACTER * (double)strlen(words);
+    if (l->x > MARGIN && l->x + width > l->right) {
+        l->x = MARGIN;
+        l->top += LEGEND_LINE;
+    }
+    weir_text_append(l->text, "<rect class=\"%s\" fill=\"none\" x=\"%.0f\" y=\"%.0f\" width=\"12\" height=\"12\"/><text x=\"%.0f\" y=\"%.0f\">",
+                     class, l->x, l->top, l->x + 16, l->top + 10);
+    escaped(l->text, words);
+    weir_text_append(l->text, "</text>\n");
+    l->x += width;
+}
+
+static bool has_kind(const struct weir_timeline *const *timelines, int n, unsigned kind)
+{
+    for (int i = 0; i < n; i++)
+        for (int r = 0; r < timelines[i]->n_ranks; r++)
+            for (size_t e = 0; e < timelines[i]->ranks[r].n_events; e++)
+                if (timelines[i]->ranks[r].events[e].kind == kind)
+                    return true;
+    return false;
+}
+
+/* Returns the height that it takes. */
+static double legend_put(const struct weir_timeline *const *timelines, int n, struct weir_text *text, double top, double right)
 {
     static const char *const words[] = {"forward", "input gradient", "weight gradient", "backward", "forward & backward",
-                                        "reduction", "optimizer"};
-    double x = MARGIN;
-    for (int k = 0; k < 7; k++) {
-        weir_text_append(text, "<rect class=\"k%d\" x=\"%.0f\" y=\"%.0f\" width=\"12\" height=\"12\"/><text x=\"%.0f\" y=\"%.0f\">%s</text>\n",
-                         k, x, top, x + 16, top + 10, k == WEIR_TIMELINE_OVERLAP ? "forward &amp; backward" : words[k]);
-        x += 34 + CHARACTER * (double)strlen(words[k]);
+                                        "reduction", "optimizer", "other"};
+    struct legend legend = {text, MARGIN, top, right};
+    char class[8];
+    for (unsigned k = 0; k < WEIR_TIMELINE_KINDS; k++) {
+        snprintf(class, sizeof class, "k%u", k);
+        if (has_kind(timelines, n, k))
+            entry_put(&legend, class, words[k]);
     }
-    weir_text_append(text, "<rect class=\"w\" x=\"%.0f\" y=\"%.0f\" width=\"12\" height=\"12\"/><text x=\"%.0f\" y=\"%.0f\">waiting"
-                     "</text><rect class=\"c\" fill=\"none\" x=\"%.0f\" y=\"%.0f\" width=\"12\" height=\"12\"/><text x=\"%.0f\" "
-                     "y=\"%.0f\">critical path</text>\n", x, top, x + 16, top + 10, x + 76, top, x + 92, top + 10);
+    entry_put(&legend, "w", "waiting");
+    entry_put(&legend, "c", "critical path");
+    return legend.top + LEGEND_LINE - top;
 }
 
 static void panel_put(struct panel *p)
@@ -215,16 +247,18 @@ static void panel_put(struct panel *p)
 weir_status weir_timeline_svg(const struct weir_timeline *const *timelines, int n,
                               const struct weir_draw_options *options, struct weir_text *text)
 {
-    enum { LEGEND = 24, LEAST = 300 };
+    enum { LEAST = 300 };
     struct weir_draw_part part;
     int width = options->width ? options->width : 1200;
-    double height = LEGEND, top = 0;
+    struct weir_text legend = {0};
+    double height = GAP, top = 0;
     weir_status status = weir_draw_part_find(timelines, n, options, &part);
     if (status)
         return status;
     width = width < LEAST ? LEAST : width;
     for (int i = 0; i < n; i++)
         height += panel_height(timelines[i]);
+    height += legend_put(timelines, n, &legend, height, width - GAP);
     weir_text_append(text, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%.0f\" viewBox=\"0 0 %d %.0f\">\n%s", width,
                      height, width, height, style);
     for (int i = 0; i < n; i++) {
@@ -232,7 +266,8 @@ weir_status weir_timeline_svg(const struct weir_timeline *const *timelines, int 
         panel_put(&p);
         top += panel_height(timelines[i]);
     }
-    legend_put(text, top + 4);
-    weir_text_append(text, "</svg>\n");
-    return text->status;
+    weir_text_append(text, "%s</svg>\n", legend.data ? legend.data : "");
+    status = text->status ? text->status : legend.status;
+    weir_text_release(&legend);
+    return status;
 }

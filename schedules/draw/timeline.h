@@ -49,7 +49,7 @@ struct weir_timeline_event {
 struct weir_timeline_wait {
     double start, made, end, held;
     const char *cause;   /* "input", "gradient", "norm"; NULL: nobody was awaited */
-    const char *held_by; /* "channel", "input slot", "gradient slot"; NULL: nothing */
+    const char *held_by; /* "channel", "input slot", "gradient slot", "sender", "receiver"; NULL: nothing */
     const char *awaited; /* "1B0"; NULL: not known */
     int peer;            /* the rank that was awaited; -1: none */
 };

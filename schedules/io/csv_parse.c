@@ -106,6 +106,19 @@ static enum weir_action_type type_take(const char **at, enum weir_csv_dialect di
     return WEIR_ACTION_TYPES;
 }
 
+/* Why there is no type at `at`: another dialect has it, or nobody. */
+static weir_status type_fail(const struct parser *parser, const char *cell, const char *at)
+{
+    enum weir_csv_dialect other = parser->dialect == WEIR_CSV_TORCH_2024 ? WEIR_CSV_TORCH : WEIR_CSV_TORCH_2024;
+    const char *in_other = at;
+    if (type_take(&in_other, other) == WEIR_ACTION_TYPES)
+        return fail_cell(parser, cell, "has no action type after the stage: F, I, W, B, SEND_F, RECV_F, SEND_B, RECV_B, REDUCE_GRAD and the "
+                                       "like, in capitals");
+    return fail_cell(parser, cell, other == WEIR_CSV_TORCH_2024
+                                       ? "is of the older dialect, in which B is the input gradient and BW both: use " WEIR_OPTION("dialect=torch-2024")
+                                       : "is not of the dialect torch-2024, in which B is the input gradient: use " WEIR_OPTION("dialect=torch"));
+}
+
 /* One action from `*at`; `whole` is the cell it stands in, for messages. */
 static weir_status action_take(const struct parser *parser, const char **at, const char *whole, struct weir_action *out)
 {
@@ -115,9 +128,10 @@ static weir_status action_take(const struct parser *parser, const char **at, con
         return fail_cell(parser, whole,
                          **at >= '0' && **at <= '9' ? "has a stage above 1048575"
                                                     : "does not start with a stage number");
+    const char *type_at = *at;
     enum weir_action_type type = type_take(at, parser->dialect);
     if (type == WEIR_ACTION_TYPES)
-        return fail_cell(parser, whole, "has no action type of this dialect after the stage");
+        return type_fail(parser, whole, type_at);
     action.type = (uint8_t)type;
     if (weir_action_has_microbatch(type)) {
         action.mb = number_take(at);
@@ -285,21 +299,21 @@ static weir_status copy(const void *from, size_t count, size_t size, struct weir
     return WEIR_OK;
 }
 
-static weir_status row_keep(struct parser *parser, struct weir_arena *work, struct weir_arena *arena)
+static weir_status row_keep(struct parser *parser, struct weir_arena *arena)
 {
     struct row row = {.n_actions = parser->n_actions};
     weir_status status = weir_grow(&parser->rows, &parser->rows_capacity, (size_t)parser->row, sizeof *parser->rows);
     if (!status)
         status = copy(parser->actions, row.n_actions, sizeof *row.actions, arena, &row.actions);
     if (!status && has_blanks(parser))
-        status = copy(parser->cells, row.n_actions, sizeof *row.cells, work, &row.cells);
+        status = copy(parser->cells, row.n_actions, sizeof *row.cells, arena, &row.cells);
     if (!status)
         parser->rows[parser->row - 1] = row;
     parser->n_actions = 0;
     return status;
 }
 
-static weir_status rows_parse(struct parser *parser, struct weir_arena *work, struct weir_arena *arena)
+static weir_status rows_parse(struct parser *parser, struct weir_arena *arena)
 {
     int n_rows = 0; /* up to the last one with an action */
     while (weir_csv_row_next(&parser->cells_left)) {
@@ -309,7 +323,7 @@ static weir_status rows_parse(struct parser *parser, struct weir_arena *work, st
         if (parser->n_actions)
             n_rows = parser->row;
         if (!status)
-            status = row_keep(parser, work, arena);
+            status = row_keep(parser, arena);
         if (status)
             return status;
         if (parser->given_back && !parser->cells_left.decoded)
@@ -334,23 +348,18 @@ static weir_status lists_build(const struct parser *parser, struct weir_arena *w
 {
     struct weir_schedule s = parser->schedule;
     struct weir_schedule_rank *ranks;
-    const int32_t **cells;
     int *stage_rank;
     struct weir_scan scan;
     weir_status status = weir_arena_alloc(arena, (size_t)s.n_ranks, sizeof *ranks, &ranks);
     if (!status)
         status = weir_arena_alloc(arena, (size_t)s.n_stages, sizeof *stage_rank, &stage_rank);
-    if (!status)
-        status = weir_arena_alloc(work, (size_t)s.n_ranks, sizeof *cells, &cells);
     if (status)
         return status;
-    for (int r = 0; r < s.n_ranks; r++) {
-        ranks[r] = (struct weir_schedule_rank){parser->rows[r].actions, parser->rows[r].n_actions};
-        cells[r] = parser->rows[r].cells;
-    }
+    for (int r = 0; r < s.n_ranks; r++)
+        ranks[r] = (struct weir_schedule_rank){parser->rows[r].actions, parser->rows[r].n_actions, parser->rows[r].cells};
     s.ranks = ranks;
     s.stage_rank = stage_rank;
-    status = weir_scan_placement_build(&s, cells, work, &scan);
+    status = weir_scan_placement_build(&s, work, &scan);
     if (status)
         return status;
     stage_ranks_fill(&scan, stage_rank);
@@ -368,7 +377,7 @@ static weir_status text_read(struct parser *parser, const char *text, size_t byt
     if (!status)
         status = header_parse(parser);
     if (!status)
-        status = rows_parse(parser, &work, arena);
+        status = rows_parse(parser, arena);
     if (!status)
         status = lists_build(parser, &work, arena, &schedule);
     weir_csv_cells_release(&parser->cells_left);

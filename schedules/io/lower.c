@@ -84,7 +84,7 @@ static weir_status lists_lower(struct lowering *low, struct weir_arena *arena, s
         if (status)
             break;
         rank_lower(low, r);
-        ranks[r] = (struct weir_schedule_rank){low->list, low->n};
+        ranks[r] = (struct weir_schedule_rank){.actions = low->list, .n_actions = low->n};
     }
     if (status)
         return status;
@@ -103,7 +103,7 @@ weir_status weir_schedule_lower(const struct weir_schedule *schedule, struct wei
     }
     struct weir_arena work = {0};
     struct lowering low = {0};
-    weir_status status = weir_scan_build(schedule, NULL, &work, &low.scan);
+    weir_status status = weir_scan_build(schedule, &work, &low.scan);
     if (!status)
         status = weir_schedule_edges_build(&low.scan, &work, &low.edges);
     if (!status)

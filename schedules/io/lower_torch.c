@@ -70,7 +70,7 @@ static weir_status circle_name(const struct weir_schedule *schedule)
 {
     struct weir_arena work = {0};
     struct weir_scan scan;
-    weir_status status = weir_scan_build(schedule, NULL, &work, &scan);
+    weir_status status = weir_scan_build(schedule, &work, &scan);
     if (!status)
         status = weir_flow_check(&scan, WEIR_CHANNELS_EDGE, &work);
     weir_arena_release(&work);
@@ -148,7 +148,7 @@ static weir_status merged(const struct weir_schedule *schedule, struct weir_aren
         struct weir_action *list;
         status = weir_arena_alloc(arena, s.ranks[r].n_actions, sizeof *list, &list);
         if (!status)
-            ranks[r] = (struct weir_schedule_rank){list, merge_into(list, &s.ranks[r])};
+            ranks[r] = (struct weir_schedule_rank){.actions = list, .n_actions = merge_into(list, &s.ranks[r])};
     }
     if (status)
         return status;
@@ -170,7 +170,7 @@ weir_status weir_schedule_lower_rounds(const struct weir_schedule *schedule, boo
     struct weir_schedule_rank *ranks;
     weir_status status = merge ? merged(schedule, &work, &s) : WEIR_OK;
     if (!status)
-        status = weir_scan_build(&s, NULL, &work, &rounds.scan);
+        status = weir_scan_build(&s, &work, &rounds.scan);
     if (!status)
         status = weir_arena_alloc(arena, (size_t)s.n_ranks, sizeof *ranks, &ranks);
     if (!status)
@@ -179,7 +179,7 @@ weir_status weir_schedule_lower_rounds(const struct weir_schedule *schedule, boo
         status = rounds_run(&rounds);
     if (!status) {
         for (int r = 0; r < s.n_ranks; r++)
-            ranks[r] = (struct weir_schedule_rank){rounds.lists[r], rounds.lengths[r]};
+            ranks[r] = (struct weir_schedule_rank){.actions = rounds.lists[r], .n_actions = rounds.lengths[r]};
         s.ranks = ranks;
         s.has_comms = true;
         *out = s;

@@ -96,7 +96,7 @@ weir_status weir_schedule_add_waits(const struct weir_schedule *schedule, struct
     struct weir_arena work = {0};
     struct waits waits;
     struct weir_schedule_rank *ranks;
-    weir_status status = weir_scan_build(schedule, NULL, &work, &waits.scan);
+    weir_status status = weir_scan_build(schedule, &work, &waits.scan);
     if (!status)
         status = weir_arena_alloc(arena, (size_t)s.n_ranks, sizeof *ranks, &ranks);
     for (int r = 0; !status && r < s.n_ranks; r++) {
@@ -105,7 +105,7 @@ weir_status weir_schedule_add_waits(const struct weir_schedule *schedule, struct
         if (status)
             break;
         list_wait(&waits, list);
-        ranks[r] = (struct weir_schedule_rank){waits.list, waits.n};
+        ranks[r] = (struct weir_schedule_rank){.actions = waits.list, .n_actions = waits.n};
     }
     if (!status) {
         s.ranks = ranks;

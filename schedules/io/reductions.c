@@ -54,7 +54,7 @@ static weir_status rank_extend(const struct weir_schedule *s, int rank, uint8_t 
         status = weir_arena_alloc(arena, n, sizeof *actions, &actions);
     if (!status) {
         list_extend(list, ends, actions);
-        *out = (struct weir_schedule_rank){actions, n};
+        *out = (struct weir_schedule_rank){.actions = actions, .n_actions = n};
     }
     weir_arena_release(&work);
     return status;

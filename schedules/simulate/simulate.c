@@ -171,11 +171,19 @@ static struct ends ends_find(const struct run *run, const double *gather, double
 }
 
 /* What a message that was made still waited for. */
-static const char *holder_str(unsigned cause, bool forward)
+static const char *holder_str(const struct run *run, unsigned cause, bool forward)
 {
-    if (cause == WEIR_CAUSE_SLOT)
+    bool blocking = run->options->channels == WEIR_CHANNELS_BLOCKING;
+    switch (cause) {
+    case WEIR_CAUSE_SLOT:
         return forward ? "input slot" : "gradient slot";
-    return cause == WEIR_CAUSE_CHANNEL ? "channel" : NULL;
+    case WEIR_CAUSE_CHANNEL:
+        return "channel";
+    case WEIR_CAUSE_PEER:
+        return blocking ? "receiver" : "channel";
+    default:
+        return blocking ? "sender" : NULL;
+    }
 }
 
 static weir_status transfers_list(const struct run *run, struct weir_arena *arena, struct weir_simulation *result)
@@ -194,7 +202,7 @@ static weir_status transfers_list(const struct run *run, struct weir_arena *aren
             double end = run->flow.record.transfer_end[e][i];
             *list++ = (struct weir_transfer_time){
                 *message, run->edges.edges[e].from, run->edges.edges[e].to, end - run->flow.costs.transfer[e], end,
-                holder_str(run->flow.record.transfer_cause[e][i], message->type == WEIR_RECV_F)};
+                holder_str(run, run->flow.record.transfer_cause[e][i], message->type == WEIR_RECV_F)};
         }
     result->n_transfers = n;
     return WEIR_OK;
@@ -253,7 +261,7 @@ static weir_status result_build(const struct run *run, struct weir_arena *arena,
         .end = (const double *const *)run->flow.record.end,
     };
     status = counts_take(run, arena, result);
-    if (!status && run->options->keep_times && run->options->channels == WEIR_CHANNELS_EDGE)
+    if (!status && run->options->keep_times)
         status = transfers_list(run, arena, result);
     if (!status && run->options->keep_path)
         status = weir_critical_path_find(&run->flow, run->costs->reduce, arena, result);
@@ -267,13 +275,16 @@ static weir_status schedule_prepare(struct run *run, const struct weir_schedule 
     weir_status status = WEIR_OK;
     run->schedule = *schedule;
     if (run->options->channels != WEIR_CHANNELS_EDGE && !schedule->has_comms) {
-        status = weir_scan_build(schedule, NULL, &run->work, &run->scan);
+        status = weir_scan_build(schedule, &run->work, &run->scan);
         if (!status)
             status = weir_schedule_lower_rounds(schedule, false, arena, &run->schedule);
     }
     if (!status && run->options->n_replicas > 1)
         status = weir_schedule_add_reductions(&run->schedule, arena, &run->schedule);
-    return status ? status : weir_scan_build(&run->schedule, NULL, &run->work, &run->scan);
+    if (!status)
+        status = weir_scan_build(&run->schedule, &run->work, &run->scan);
+    run->scan.file = run->schedule.ranks == schedule->ranks ? NULL : schedule;
+    return status;
 }
 
 weir_status weir_schedule_simulate(const struct weir_schedule *schedule, const struct weir_schedule_costs *costs,
@@ -293,6 +304,7 @@ weir_status weir_schedule_simulate(const struct weir_schedule *schedule, const s
         status = result_build(&run, arena, &result);
     if (!status) {
         result.lowered = run.schedule;
+        result.channels = options->channels;
         *result_out = result;
     }
     weir_arena_release(&run.work);

@@ -96,7 +96,8 @@ struct weir_transfer_time {
     struct weir_action receive;
     int from, to;
     double start, end;
-    const char *held_by; /* what it waited for when it was made: "channel", "input slot", "gradient slot"; NULL: nothing */
+    const char *held_by; /* what it waited for when it was made: "channel", "input slot", "gradient slot"; under blocking that its
+                            "sender" or "receiver" comes to it; NULL: nothing */
 };
 
 struct weir_simulation {
@@ -122,8 +123,9 @@ struct weir_simulation {
     size_t n_looked; /* entries of lists and edges that were looked at to find it: a few times as many as there are */
     const double *const *start, *const *end; /* [n_ranks][n_actions] of the lists in `lowered`, compute actions and
                                               REDUCE_GRAD only */
-    const struct weir_transfer_time *transfers; /* under the edge model */
+    const struct weir_transfer_time *transfers; /* by edge and time */
     size_t n_transfers;
+    enum weir_channels channels;  /* that it was run with */
     struct weir_schedule lowered; /* the lists that were run: those given, or with communication and reductions added */
 };
 

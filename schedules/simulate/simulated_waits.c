@@ -95,6 +95,35 @@ static void cause_find(const struct weir_simulation *s, const struct made *made,
     hold_find(maker, wait);
 }
 
+/* The transfer that a SEND or RECV of a list stands for, and its direction's maker. */
+static const struct maker *maker_for(const struct made *made, const struct weir_action *action)
+{
+    bool forward = action->type == WEIR_SEND_F || action->type == WEIR_RECV_F;
+    bool send = action->type == WEIR_SEND_F || action->type == WEIR_SEND_B;
+    return maker_of(made, forward ? FORWARD : BACKWARD, action->stage + (send ? 0 : forward ? -1 : 1), action->mb);
+}
+
+/* blocking: what the rank does right before an action may be to send, or to receive for a later one. */
+static void blocking_find(const struct weir_simulation *s, const struct made *made, size_t a, struct weir_simulated_wait *wait)
+{
+    const struct weir_action *list = s->lowered.ranks[wait->rank].actions;
+    while (a > 0 && !weir_action_is_compute((enum weir_action_type)list[a - 1].type) && list[a - 1].type > WEIR_RECV_B)
+        a--;
+    const struct weir_action *last = a ? &list[a - 1] : NULL;
+    if (!last || weir_action_is_compute((enum weir_action_type)last->type))
+        return;
+    const struct maker *maker = maker_for(made, last);
+    bool send = maker->rank == wait->rank;
+    if (!send && last->stage == wait->action.stage && last->mb == wait->action.mb)
+        return;
+    wait->cause = send ? "send" : "receive";
+    wait->peer = send ? maker->transfer->to : maker->rank;
+    wait->awaited = *last;
+    wait->made = within(maker->transfer->start, wait->start, wait->end);
+    wait->held = 0;
+    wait->held_by = NULL;
+}
+
 /* The end of a rank's compute actions, and of what it reduces behind them. */
 static double rank_end(const struct weir_simulation *s, int r)
 {
@@ -127,6 +156,8 @@ static size_t rank_waits(const struct weir_simulation *s, const struct made *mad
         cause_find(s, made, action, &wait, &came);
         if (action->fused)
             cause_find(s, made, action + 1, &wait, &came);
+        if (wait.end > wait.start && s->channels == WEIR_CHANNELS_BLOCKING)
+            blocking_find(s, made, a, &wait);
         if (wait.end > wait.start)
             waits[n++] = wait;
         free_at = s->end[r][a] > free_at ? s->end[r][a] : free_at;

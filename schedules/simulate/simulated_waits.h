@@ -13,12 +13,12 @@
 struct weir_simulated_wait {
     int rank;
     struct weir_action action; /* what comes after the wait; type WEIR_ACTION_TYPES: the optimizer, on all ranks together */
-    const char *cause;         /* "input", "gradient"; "norm" before the optimizer */
+    const char *cause;         /* "input", "gradient"; "norm" before the optimizer; under blocking "send" and "receive" of others */
     int peer;                  /* the rank that was awaited, or -1 */
     struct weir_action awaited; /* with an input or a gradient: the F, I or B that made it */
     double start, made, end;
     double held;         /* the last part of it */
-    const char *held_by; /* "channel", "input slot", "gradient slot"; NULL: nothing */
+    const char *held_by; /* as of the transfer (simulate.h); NULL: nothing */
 };
 
 #ifdef __cplusplus

@@ -114,7 +114,7 @@ weir_status weir_schedule_count_steps(const struct weir_schedule *schedule, size
     struct steps steps;
     weir_status status = weir_schedule_lower_rounds(schedule, true, &work, &lowered);
     if (!status)
-        status = weir_scan_build(&lowered, NULL, &work, &steps.scan);
+        status = weir_scan_build(&lowered, &work, &steps.scan);
     if (!status)
         status = steps_open(&steps, &work);
     if (!status)

@@ -92,6 +92,19 @@ numbers() {
     [ "$(ls E)" = "$(printf 'step-000003\nstep-000006')" ]
 }
 
+@test "the best by validation is written when it is found, and known to the run that goes on" {
+    head -c 3000 text >val
+    local best=(--checkpoint-dir D --checkpoint-every 1000 --keep 1 --keep-best --val-data val --val-batches 2 --val-every 2)
+    train --steps 7 "${best[@]}" --metrics m
+    local losses step
+    losses=$(grep val_loss m | sed 's/.*"step": \([0-9]*\).*"val_loss": \([^,]*\),.*/\2 \1/' | sort -g)
+    step=$(printf 'step-%06d' "$(head -n 1 <<<"$losses" | cut -d ' ' -f 2)")
+    ls D | grep -qx "$step"
+    train --steps 9 --lr 0.5 "${best[@]}" --resume
+    ls D | grep -qx "$step" # what is worse does not replace it
+    [ "$(ls D | wc -l)" -eq 2 ]
+}
+
 @test "a damaged or torn checkpoint is passed over by name, and goes at the next save" {
     train --steps 4 --checkpoint-dir D --checkpoint-every 1
     printf 'x' | dd of=D/step-000004/part-00000.safetensors bs=1 seek=900000 conv=notrunc 2>/dev/null

@@ -90,6 +90,17 @@ checkpoint() {
     cmp a/model.safetensors b/model.safetensors
 }
 
+@test "convert rounds and shards as --export does" {
+    "$WEIR" train --model gpt2-tiny --data text --seq-len 16 --steps 0 --init-from E/step-000004 -q --export bf16 --export-dtype bf16 \
+        --export-shard-size 1M --val-data text --val-batches 1
+    checkpoint convert E hf --dtype bfloat16 --shard-size 1M
+    diff -r bf16 hf
+    [ "$(ls hf/*.safetensors | wc -l)" -ge 3 ]
+    run checkpoint convert hf C --dtype bf16
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"--dtype is for a Hugging Face folder"* ]]
+}
+
 @test "convert takes the tokenizer's files of the model that was trained along" {
     cp -r e model
     echo '{"a": 0}' >model/special_tokens_map.json
@@ -116,7 +127,7 @@ checkpoint() {
     run checkpoint convert E hf
     [ "$status" -eq 1 ]
     [[ "$output" == *"is damaged: its XXH3 is "* ]]
-    [ ! -e hf/model.safetensors ]
+    [ ! -e hf ]
 }
 
 @test "average is the mean of the parameters of whole checkpoints" {

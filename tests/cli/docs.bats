@@ -51,7 +51,7 @@ options_shown() {
     cat "$WEIR_SOURCE_DIR/README.md" "$docs"/*.md | grep -v 'weir [a-z ]*: ' |
         grep -oE '^    .*\bweir [a-z].*|`weir [^`]*`' | sed 's/weir /\nweir /g' |
         grep -oE '^weir [a-z]+.*' | sed -E 's/[;|`].*//; s/   .*//' |
-        awk '{ c = $2; if (c == "schedule" || c == "checkpoint" || (c == "plan" && $3 == "evaluate")) c = c " " $3
+        awk '{ c = $2; if (c == "schedule" || c == "checkpoint" || c == "bench" || (c == "plan" && $3 == "evaluate")) c = c " " $3
                for (i = 3; i <= NF; i++) if ($i == "--") c = $(i + 1)
                                          else if ($i ~ /^--[a-z]/) print c, $i }' | sort -u
 }

@@ -21,7 +21,8 @@ numbers() {
 
 # begun N: the run in the background has taken N steps
 begun() {
-    for _ in $(seq 400); do
+    for _ in $(seq 1200); do
+        kill -0 "$launcher" || { cat errors; return 1; }
         [ -e metrics ] && [ "$(grep -c '"step"' metrics)" -ge "$1" ] && return
         sleep 0.05
     done
@@ -102,7 +103,7 @@ ROWS
         status=0
         wait "$launcher" || status=$?
         [ "$status" -eq 4 ]
-        [ "$(grep -c . errors)" -eq 1 ]
+        [ "$(grep -vc '^weir train: what every rank did last: weir explain weir-flight.json$' errors)" -eq 1 ]
         grep -q "^weir launch: rank 1 (process $victim on .*) was ended by signal .*has died" errors
         none_left
         rm metrics
@@ -120,6 +121,77 @@ ROWS
         none_left
         rm -r metrics checkpoints
     done
+}
+
+@test "a rank that is stopped is named once, in time, and the record says who waited for whom" {
+    in_background --timeout 2
+    victim=$(processes | sed -n 2p | tr -d ' ')
+    kill -STOP "$victim"
+    status=0
+    wait "$launcher" || status=$?
+    [ "$status" -eq 5 ]
+    [ "$(grep -c 'has given no sign of life' errors)" -eq 1 ]
+    grep -q "^weir train: .*rank 1 (process $victim on .*) has given no sign of life for [23]\.. s: stopped or hung .* of step [0-9]" errors
+    grep -q "^weir train: what every rank did last: weir explain weir-flight.json" errors
+    none_left
+    "$WEIR" explain weir-flight.json >all
+    grep -q "^written because: .*rank 1 (process $victim" all
+    [ "$(grep -c '^rank [012] (process' all)" -eq 3 ]
+    "$WEIR" explain weir-flight.json --rank 0 >one
+    grep -q "^rank 0 (process .*) \(waits in\|is between steps\).* of step .*, for [0-9.]* s" one # stopped in a step, or between two
+    grep -qE "^  0F[0-3] +[0-9]+ +-[0-9.]+ +-[0-9.]+ +-[0-9.]+" one
+    run "$WEIR" explain weir-flight.json --rank 3
+    [ "$status" -eq 2 ]
+}
+
+@test "SIGQUIT has a record written and ends nothing" {
+    in_background
+    kill -QUIT "$launcher"
+    for _ in $(seq 100); do [ ! -e weir-flight.json ] || break; sleep 0.05; done
+    "$WEIR" explain weir-flight.json | grep -q "^written because: it was asked for"
+    steps=$(grep -c '"step"' metrics)
+    begun $((steps + 2))
+    kill -TERM "$launcher"
+    status=0
+    wait "$launcher" || status=$?
+    [ "$status" -eq 143 ]
+}
+
+@test "numbers that are not finite: stop, pass over, go back, on all processes alike" {
+    base=(train --model gpt2-tiny --data text --microbatch-size 2 --seq-len 16)
+    bad=(--lr 1000000 --optimizer sgd --grad-clip 0 --stages 2 --microbatches 1 -q)
+    run --separate-stderr launch 2 "${base[@]}" "${bad[@]}" --steps 4
+    [ "$status" -eq 6 ]
+    [[ $stderr == *"not finite"*"; first in "*" of rank "*": layer '"*"', node '"*"), micro-batch "* ]]
+    run --separate-stderr launch 2 "${base[@]}" "${bad[@]}" --steps 4 --on-nan skip
+    [ "$status" -eq 6 ]
+    [ "$(grep -c '^weir train: passes over its samples: step 2: ' <<<"$stderr")" -eq 10 ]
+    grep -q '^weir train: 11 times at this step: step 2: ' <<<"$stderr"
+    run --separate-stderr launch 2 "${base[@]}" "${bad[@]}" --steps 4 --on-nan rollback --checkpoint-dir D --checkpoint-every 1
+    [ "$status" -eq 6 ]
+    [ "$(grep -c '^weir train: goes back to the last checkpoint and passes over its samples: step 2: ' <<<"$stderr")" -eq 10 ]
+    [ -e D/step-000001/manifest.json ]
+    run --separate-stderr launch 2 "${base[@]}" "${bad[@]}" --on-nan rollback
+    [ "$status" -eq 2 ]
+}
+
+@test "a run that loses a process begins again from its checkpoint, with the bits of the whole run" {
+    base[4]=$BATS_TEST_TMPDIR/text
+    options=(--stages 2 --steps 60 -q --metrics metrics)
+    "$WEIR" "${base[@]}" "${options[@]}" >/dev/null
+    mv metrics whole
+    "$WEIR" launch -n 2 --restarts 2 -- "${base[@]}" "${options[@]}" --checkpoint-dir D --checkpoint-every 3 >out 2>errors &
+    launcher=$!
+    begun 10
+    kill -KILL "$(processes | sed -n 2p)"
+    wait "$launcher"
+    grep -q "^weir launch: rank 1 (process .*) was ended by signal 9" errors
+    grep -q "^weir launch: restart 1 of 2, from the newest checkpoint" errors
+    numbers metrics >launched.numbers
+    numbers whole | cmp launched.numbers
+    run "$WEIR" launch -n 2 --restarts 2 -- "${base[@]}" --stages 2
+    [ "$status" -eq 2 ]
+    [[ $output == *"--restarts goes on from checkpoints"* ]]
 }
 
 @test "processes that do not end are killed when the grace is over" {

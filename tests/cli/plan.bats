@@ -109,7 +109,7 @@ field() { "$JSON_GET" "$1"; }
 
 @test "a model is priced with its replays; a cost graph has its prices already" {
     for list in none full 'h.*.mlp'; do
-        run --separate-stderr "$WEIR" plan --model gpt2-tiny --devices 2 --recompute "$list" --json
+        run --separate-stderr "$WEIR" plan --model gpt2-tiny --devices 2 --objective max-load --recompute "$list" --json
         [ "$status" -eq 0 ]
         field 'objective' <<<"$output" >"objective.$list"
         field 'stages.0.memory' <<<"$output" >"memory.$list"
@@ -127,7 +127,7 @@ field() { "$JSON_GET" "$1"; }
 
 @test "a model in bf16 takes less time on links and in memory" {
     for dtype in f32 bf16; do
-        run --separate-stderr "$WEIR" plan --model gpt2-tiny --devices 2 --dtype "$dtype" --json
+        run --separate-stderr "$WEIR" plan --model gpt2-tiny --devices 2 --objective max-load --dtype "$dtype" --json
         [ "$status" -eq 0 ]
         field 'objective' <<<"$output" >"objective.$dtype"
         field 'stages.0.memory' <<<"$output" >"memory.$dtype"

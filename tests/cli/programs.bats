@@ -40,5 +40,5 @@ names() {
     echo "0F0,1F0,1B0,0F1,1F1,0B0,1REDUCE_GRAD,1B1,0B1" >s.csv
     run "$WEIR" train --model llama-tiny --schedule ./s.csv --replicas 2 --print-program
     [ "$status" -ne 0 ]
-    [[ "$output" == *"row 1: 1B1 comes after 1REDUCE_GRAD, which must have all gradients of the stage"* ]]
+    [[ "$output" == *"'./s.csv': row 1, cell 8: 1B1 comes after the REDUCE_GRAD of its stage, which must have all gradients"* ]]
 }

@@ -18,7 +18,17 @@ setup_file() {
     for part in train_1 train_2 val; do "$WEIR" tokenize -q --tokenizer bytes book.txt -o "$part.bin"; done
     idx_write mnist/train 200
     idx_write mnist/t10k 50
+    graph_write
     weir_make
+}
+
+graph_write() {
+    cat >model.json <<'JSON'
+{"maxSizePerFPGA": 100, "maxFPGAs": 4, "maxCPUs": 1, "nodes": [
+ {"id": 1, "supportedOnFpga": 1, "cpuLatency": 50, "fpgaLatency": 4, "isBackwardNode": 0, "size": 10},
+ {"id": 2, "supportedOnFpga": 1, "cpuLatency": 50, "fpgaLatency": 3, "isBackwardNode": 0, "size": 10}],
+ "edges": [{"sourceId": 1, "destId": 2, "cost": 0.5}]}
+JSON
 }
 
 setup() {

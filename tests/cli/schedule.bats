@@ -121,7 +121,7 @@ setup() {
     [[ "$output" == *"'./forwards.csv': the schedule has forwards only"* ]]
     printf '0F0,0F1,0F2,0B2,0B1,0B0\n1F0,1F1,1F2,1B0,1B1,1B2\n' >slots.csv
     run -1 "$WEIR" train --model gpt2-tiny --data data.txt --schedule ./slots.csv --steps 1
-    [[ "$output" == *"'./slots.csv': stage 0 has 2 gradient slots, and 0B2 on rank 0 needs 3"* ]]
+    [[ "$output" == *"'./slots.csv': row 1, cell 4: stage 0 has 2 gradient slots, and 0B2 on rank 0 needs 3"* ]]
 }
 
 @test "schedules that go through chunks in turn have two of them unless told otherwise" {
@@ -154,7 +154,7 @@ setup() {
     printf '0F0,0B0,0F1,0B1\n1F1,1B1,1F0,1B0\n' > bad.csv
     run -1 --separate-stderr "$WEIR" schedule check bad.csv
     [ -z "$output" ]
-    [[ "$stderr" == *"deadlock: rank 0 waits in 0RECV_B0 for rank 1, which waits in 1RECV_F1"* ]]
+    [[ "$stderr" == *"deadlock: 0B0 (row 1, cell 2) waits for 1B0 (row 2, cell 4), which comes after 1F1 (row 2, cell 1), which waits for 0F1 (row 1, cell 3)"* ]]
 }
 
 @test "check --json has the agreed keys" {
@@ -174,7 +174,7 @@ setup() {
     "$WEIR" schedule make 1f1b -p 2 -m 4 --comms -o s.csv
     run -0 "$WEIR" schedule check s.csv --channels edge
     run -1 "$WEIR" schedule check s.csv --channels blocking
-    [[ "$output" == *"rank 0 waits in 0SEND_F1 for rank 1, which waits in 1SEND_B0 for rank 0"* ]]
+    [[ "$output" == *"0SEND_F1 (row 1, cell 4) waits for 1RECV_F1 (row 2, cell 5), which comes after 1SEND_B0 (row 2, cell 4), which waits for 0RECV_B0"* ]]
     run -2 "$WEIR" schedule check s.csv --channels bloking
     [[ "$output" == *"did you mean 'blocking'"* ]]
 }
@@ -432,6 +432,21 @@ packed() {
     [[ "$output" == *"'t.json': "*"2 stages"* ]]
     run -2 "$WEIR" schedule draw gpipe -p 2 -m 8 --costs t.json --time F=2
     [[ "$output" == *"'t.json' has the times of F, I and W: leave out --time"* ]]
+}
+
+@test "auto, replicas and costs of a whole rank are drawn too" {
+    run -0 "$WEIR" schedule draw AUTO zb-h1 -p 2 -m 4 --memory-cap 2
+    [[ "$output" == *"AUTO: 2 ranks, 2 stages, 4 micro-batches, predicted"*"zb-h1: 2 ranks, "* ]]
+    run -2 "$WEIR" schedule draw zb-h1 -p 2 -m 4 --memory-cap 2
+    [[ "$output" == *"--memory-cap is for the schedule auto, not for 'zb-h1'" ]]
+    run -2 "$WEIR" schedule draw zb-h1 -p 2 -m 4 --predict
+    [[ "$output" == *"--predict is for traces, and 'zb-h1' is none" ]]
+    run -0 "$WEIR" schedule draw 1f1b -p 2 -m 2 --replicas 2 --reduce-link L=1 --stage-bytes P=1,G=1,O=1 --format svg
+    [[ "$output" == *"<title>0REDUCE_GRAD on rank 0: 9 to 11 (2)"* ]]
+    run -2 "$WEIR" schedule draw 1f1b -p 2 -m 2 --zero 1
+    [[ "$output" == *"give --replicas of at least 2" ]]
+    run -0 bash -c '"$WEIR" schedule draw zbv -p 4 -m 8 --per-rank | sed -n 2p'
+    [[ "$output" == "makespan 25.5,"* ]]
 }
 
 @test "a wait is put down to the rank that made what was awaited, with overlaps and with two copies" {

@@ -131,3 +131,15 @@ setup() {
     run -1 "$WEIR" schedule simulate zb-h1 -p 2 -m 4 --costs b.json
     [[ "$output" == *"'b.json' stage 0: 'B' is I and W together"* ]]
 }
+
+@test "compare draws what it lists as one page, the fastest on top" {
+    "$WEIR" schedule make gpipe -p 2 -m 4 -o mine.csv
+    run -0 "$WEIR" schedule compare mine.csv 1f1b interleaved-zb auto -p 2 -m 4 -v 2,1 --group-size 4 --html page.html
+    [[ "$output" == *"best: "* ]]
+    [ "$(grep -o '"title":"[^"]*' page.html | head -1)" = '"title":"auto: 2 ranks, 4 stages, 4 micro-batches, predicted' ] ||
+        { grep -o '"title":"[^"]*' page.html; false; }
+    [ "$(grep -o '"title":"[^"]*predicted' page.html | wc -l)" -eq "$(grep -cE '^[a-z1.-]+ .* %' <<<"$output")" ]
+    run -2 "$WEIR" schedule compare -p 2..9 -m 4..9 --html many.html
+    [[ "$output" == *"--html draws at most 32 schedules"* ]]
+    run -2 "$WEIR" schedule compare mine.csv -p 2 -m 4 --html mine.csv
+}

@@ -10,6 +10,15 @@ tokenizer_write() {
     printf '#version: 0.2\nt h\n' >"$1/merges.txt"
 }
 
+# The same as a tokenizer.json alone.
+tokenizer_json_write() {
+    tokenizer_write "$1"
+    printf '{"added_tokens": [{"id": 257, "content": "<|endoftext|>", "special": true, "normalized": false}], "normalizer": null,
+             "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false}, "decoder": {"type": "ByteLevel"},
+             "model": {"type": "BPE", "vocab": %s, "merges": ["t h"]}}' "$(cat "$1/vocab.json")" >"$1/tokenizer.json"
+    rm "$1/vocab.json" "$1/merges.txt"
+}
+
 # Its ids of the input, one per line.
 encode() {
     od -An -v -tu1 -w1 | awk '{ id = $1 + 0 } held && id == 104 { print 256; held = 0; next } held { print 116; held = 0 }

@@ -37,6 +37,22 @@ losses() {
     cmp of_text of_tokens
 }
 
+@test "a tokenizer.json alone is read as well, and a part of it that is not read is named with its file" {
+    mkdir one
+    cp model/config.json one
+    tokenizer_json_write one
+    losses --model model --data book.txt >of_two
+    losses --model one --data book.txt >of_one
+    cmp of_two of_one
+    "$WEIR" train --model one --data book.txt --steps 3 --seq-len 8 -q --export one-tuned >/dev/null
+    wanted=$("$WEIR" generate --init-from one-tuned --tokenizer model --prompt 'the thing' -n 5 -q)
+    [ "$("$WEIR" generate --init-from one-tuned --tokenizer one --prompt 'the thing' -n 5 -q)" = "$wanted" ]
+    sed -i 's/"normalizer": null/"normalizer": {"type": "Lowercase"}/' one/tokenizer.json
+    run --separate-stderr train --model one --data book.txt
+    [ "$status" -eq 1 ]
+    [[ "$stderr" == *"one/tokenizer.json"*"normalizer 'Lowercase' is not read"* ]]
+}
+
 @test "what is trained on are the tokens that generate makes of the same text" {
     head -c 55 book.txt >start
     wanted=$("$WEIR" generate --init-from tuned --prompt "$(cat start)" -n 1 -q --json | "$JSON_GET" prompt_tokens)
@@ -70,6 +86,15 @@ losses() {
     losses --model bare --tokenizer model/vocab.json --data book.txt | cmp wanted -
     losses --model bare --init-from tuned --data book.txt >with_weights
     losses --model bare --init-from tuned --tokenizer tuned --data book.txt | cmp with_weights -
+}
+
+@test "an export takes along the tokenizer it was trained with" {
+    train --model bare --tokenizer model --data book.txt --export with_folder >/dev/null
+    for file in vocab.json merges.txt; do cmp "model/$file" "with_folder/$file"; done
+    [ "$("$WEIR" generate --init-from with_folder --prompt th -n 1 -q --json | "$JSON_GET" prompt_tokens)" -eq 1 ]
+    train --model model --tokenizer bytes --data book.txt --export without >/dev/null
+    [ ! -e without/vocab.json ]
+    [ "$("$WEIR" generate --init-from without --tokenizer bytes --prompt th -n 1 -q --json | "$JSON_GET" prompt_tokens)" -eq 2 ]
 }
 
 @test "evaluate reads a text with the tokenizer of the weights' folder" {

@@ -387,6 +387,12 @@ static void a_folder_is_read_by_its_files(void **state)
     assert_true(weir_tokenizer_there(testing_dir()));
     assert_fails(weir_tokenizer_load(testing_dir(), &arena, &t), WEIR_ERR_UNSUPPORTED, "save_pretrained");
     vocabulary_put();
+    assert_int_equal(remove(testing_path("merges.txt")), 0);
+    assert_fails(weir_tokenizer_load(testing_dir(), &arena, &t), WEIR_ERR_IO, "merges.txt");
+    vocabulary_put();
+    assert_int_equal(remove(testing_path("vocab.json")), 0);
+    assert_fails(weir_tokenizer_load(testing_dir(), &arena, &t), WEIR_ERR_IO, "vocab.json");
+    vocabulary_put();
     folder_encodes("ab<|endoftext|>1", 3, (int32_t[]){256, 257, '1'});
     assert_int_equal(weir_tokenizer_end(folder_opened()), 257);
     assert_int_equal(weir_tokenizer_begin(folder_opened()), -1);
@@ -404,7 +410,7 @@ static void a_folder_is_read_by_its_files(void **state)
     assert_fails(weir_tokenizer_load(testing_dir(), &arena, &t), WEIR_ERR_UNSUPPORTED, "'RobertaTokenizer'");
     file_put("tokenizer_config.json", "[]");
     assert_fails(weir_tokenizer_load(testing_dir(), &arena, &t), WEIR_ERR_INVALID, "tokenizer_config.json' is not an object");
-    file_put("tokenizer_config.json", "{\"bos_token\": \"<s>\", \"eos_token\": \"<|end|>\"}");
+    file_put("tokenizer_config.json", "{\"model_max_length\": 1000000000000000019884624838656, \"bos_token\": \"<s>\", \"eos_token\": \"<|end|>\"}");
     file_put("tokenizer.json", small_tokenizer_text(&small_llama2, &arena));
     folder_encodes("hello", 2, (int32_t[]){1, 274});
     assert_int_equal(weir_tokenizer_begin(folder_opened()), 1);

@@ -154,7 +154,10 @@ static void a_bad_file_names_row_cell_and_reason(void **state)
         {"0F0,,0F0\n", "row 1, cell 3"},
         {"0F\n", "needs a micro-batch"},
         {"F0\n", "stage number"},
+        {"0F0,0B0,0W0\n", "row 1, cell 3: 0W0 repeats a backward: B is I and W in one, but in the dialect torch-2024 only I"},
         {"0X0\n", "no action type"},
+        {"0F0,0b0\n", "row 1, cell 2: '0b0' has no action type after the stage: F, I, W, B, SEND_F"},
+        {"0F0,0BW0\n", "row 1, cell 2: '0BW0' is of the older dialect, in which B is the input gradient and BW both"},
         {"0REDUCE_GRAD1,0F0\n", "trailing characters"},
         {"0F9999999\n", "micro-batch above"},
         {"99999999F0\n", "stage above"},
@@ -190,11 +193,20 @@ static void check_refuses_what_cannot_run(void **state)
     } rows[] = {
         {"0B0,0F0\n", "'t.csv': row 1, cell 1: 0B0 comes before the end of 0F0"},
         {"0F0,0W0,0I0\n", "0W0 comes before 0I0"},
-        {"1F0,0F0\n", "rank 0 waits in 1F0 for stage 0, which comes later in its own row"},
+        {"1F0,0F0\n", "deadlock: 1F0 (row 1, cell 1) waits for 0F0 (row 1, cell 2), which comes after 1F0 (row 1, cell 1)"},
         {"0F0,0B0,0F1,0B1\n1F1,1B1,1F0,1B0\n",
-         "'t.csv': deadlock: rank 0 waits in 0RECV_B0 for rank 1, which waits in 1RECV_F1"},
+         "'t.csv': deadlock: 0B0 (row 1, cell 2) waits for 1B0 (row 2, cell 4), which comes after 1F1 (row 2, cell 1), which "
+         "waits for 0F1 (row 1, cell 3), which comes after 0B0 (row 1, cell 2)"},
+        {"0F0,0B0,,0F1,0B1\n,1F1,1B1,1F0,1B0\n",
+         "0B0 (row 1, cell 2) waits for 1B0 (row 2, cell 5), which comes after 1F1 (row 2, cell 2), which waits for 0F1 (row 1, cell 4)"},
+        {"0F0,(0F1;0B0)OVERLAP_F_B,0B1\n1F0,1F1,1B1,1B0\n", "waits for 0F1 (row 1, cell 2), which is one with 0B0 (row 1, cell 2)"},
+        {"0F0,,0F1,0B0,0B1\n1F0,1B0,,1B1,1F1\n", "row 2, cell 4: 1B1 comes before the end of 1F1"},
+        {"0F0,0SEND_F0,0F1,0SEND_F1\n1RECV_F1,1F1,1RECV_F0,1F0\n",
+         "row 2, cell 1: 1RECV_F1 is where rank 1 takes what 0SEND_F0 of rank 0 brings"},
+        {"0F0,0SEND_F0,0RECV_B0,0B0\n1RECV_F0,1F0,1B0\n", "row 1, cell 3: 0RECV_B0 has no matching 1SEND_B0 on rank 1"},
+        {"0F0,0RECV_F0,0SEND_F0\n1RECV_F0,1F0\n", "row 1, cell 2: 0RECV_F0 has no sender: it is of the first stage"},
         {"0F0,0F1,0F2,0B0,0B1,0B2\n1F2,1B2,1F1,1B1,1F0,1B0\n",
-         "'t.csv': stage 1 has 2 input slots, and 1F2 on rank 1 needs 3: they are held until 1B1, 1B0 have run; run "
+         "'t.csv': row 2, cell 1: stage 1 has 2 input slots, and 1F2 on rank 1 needs 3: they are held until 1B1, 1B0 have run; run "
          "one of these before 1F2, or make its input earlier on rank 0"},
         {"0F0,0F1,0F2,0B2,0B1,0B0\n1F0,1F1,1F2,1B0,1B1,1B2\n",
          "stage 0 has 2 gradient slots, and 0B2 on rank 0 needs 3: they are held until 0B1, 0B0 have run"},
@@ -207,9 +219,9 @@ static void check_refuses_what_cannot_run(void **state)
         {"0F0,0SEND_F0,0F1,0SEND_F1\n1RECV_F0,1F0,1F1\n", "1F1 has no input"},
         {"0F0,0SEND_F0,1F0\n", "goes to its own rank"},
         {"0F0,0SEND_F0\n", "no receiver"},
-        {"0F0,0F1,0B0,0REDUCE_GRAD,0B1\n", "0B1 comes after 0REDUCE_GRAD"},
-        {"0F0,0I0,0REDUCE_GRAD,0W0\n", "0W0 comes after 0REDUCE_GRAD"},
-        {"0F0,0B0,0REDUCE_GRAD,0REDUCE_GRAD\n", "0REDUCE_GRAD stands in the schedule twice"},
+        {"0F0,0F1,0B0,0REDUCE_GRAD,0B1\n", "row 1, cell 5: 0B1 comes after the REDUCE_GRAD of its stage"},
+        {"0F0,0I0,0REDUCE_GRAD,0W0\n", "row 1, cell 4: 0W0 comes after the REDUCE_GRAD of its stage"},
+        {"0F0,0B0,0REDUCE_GRAD,0REDUCE_GRAD\n", "row 1, cell 4: 0REDUCE_GRAD stands in the schedule twice"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct weir_schedule s = parse(rows[i].text);

@@ -10,6 +10,7 @@
 #include "base/replace.h"
 #include "base/text.h"
 #include "schedules/simulate/simulate.h"
+#include "schedules/simulate/simulated_waits.h"
 
 static struct weir_arena arena;
 
@@ -209,6 +210,34 @@ static void a_shared_channel_blocks_at_its_head(void **state)
     assert_near(blocking.makespan, 19);
 }
 
+/* The same schedule as above, F 4, B 1, transfers 1: what was made and what took the channel, under each model. */
+static void waits_under_one_channel_and_under_rendezvous_have_their_causes(void **state)
+{
+    (void)state;
+    const char *text = "0F0,0SEND_F0,0F1,0SEND_F1,0RECV_B0,0B0,0RECV_B1,0B1\n"
+                       "1RECV_F0,1F0,1RECV_F1,1B0,1SEND_B0,1F1,1B1,1SEND_B1\n";
+    struct weir_schedule_costs costs = {4, 1, 0, 1, 1, .transfer = 1, .overlap_gain = 1};
+    const struct weir_simulated_wait *waits;
+    size_t n;
+    struct weir_simulation shared = simulate(text, &costs, WEIR_CHANNELS_SHARED);
+    assert_int_equal(shared.n_transfers, 4);
+    assert_near(shared.transfers[1].end, 9); /* 0F1, made at 8 */
+    struct weir_simulation s = simulate(text, &costs, WEIR_CHANNELS_BLOCKING);
+    assert_int_equal(s.n_transfers, 4);
+    assert_ok(weir_simulation_waits(&s, &arena, &waits, &n));
+    /* r0 F0 0-4, send 4-5, F1 5-9, send 9-10, recv 11-12, B0 12-13, recv 17-18, B1 18-19;  r1 recv 4-5, F0 5-9, recv 9-10, B0 10-11,
+     * send 11-12, F1 12-16, B1 16-17, send 17-18 */
+    assert_int_equal(n, 7);
+    assert_string_equal(waits[0].cause, "send"); /* before 0F1 */
+    assert_true(waits[0].peer == 1 && waits[0].start == 4 && waits[0].made == 4 && waits[0].end == 5);
+    assert_string_equal(waits[1].cause, "gradient"); /* before 0B0: 9 to 12, 1B0 ends at 11 */
+    assert_true(waits[1].made == 11 && waits[1].end == 12 && !waits[1].held_by);
+    assert_string_equal(waits[4].cause, "receive"); /* before 1B0 comes 1RECV_F1 */
+    assert_true(waits[4].peer == 0 && waits[4].start == 9 && waits[4].end == 10);
+    assert_string_equal(waits[5].cause, "send");
+    assert_string_equal(waits[6].cause, "norm");
+}
+
 static void a_rendezvous_deadlock_is_seen_under_blocking_only(void **state)
 {
     (void)state;
@@ -218,9 +247,11 @@ static void a_rendezvous_deadlock_is_seen_under_blocking_only(void **state)
     struct weir_schedule_report report;
     assert_ok(weir_schedule_check(&s, WEIR_CHANNELS_EDGE, &arena, &report));
     assert_fails(weir_schedule_check(&s, WEIR_CHANNELS_BLOCKING, &arena, &report), WEIR_ERR_INVALID,
-                 "deadlock: rank 0 waits in 0SEND_F1 for rank 1, which waits in 1SEND_B0 for rank 0");
+                 "deadlock: 0SEND_F1 (row 1, cell 4) waits for 1RECV_F1 (row 2, cell 5), which comes after 1SEND_B0 (row 2, cell 4), "
+                 "which waits for 0RECV_B0 (row 1, cell 5), which comes after 0SEND_F1 (row 1, cell 4)");
     assert_fails(weir_schedule_check(&s, WEIR_CHANNELS_SHARED, &arena, &report), WEIR_ERR_INVALID,
-                 "waits in 0SEND_F1 for the channel of rank 1, which waits in 1SEND_B0 for the channel of rank 0");
+                 "deadlock: 0SEND_F1 (row 1, cell 4) waits for 1RECV_F1 (row 2, cell 5), which comes after 1SEND_B0 (row 2, cell 4), "
+                 "which waits for 0RECV_B0 (row 1, cell 5)");
 }
 
 static void reduction_and_optimizer_come_at_the_end(void **state)
@@ -353,6 +384,7 @@ int main(void)
         cmocka_unit_test_teardown(an_overlap_is_one_action, arena_drop),
         cmocka_unit_test_teardown(a_transfer_waits_for_a_slot, arena_drop),
         cmocka_unit_test_teardown(a_shared_channel_blocks_at_its_head, arena_drop),
+        cmocka_unit_test_teardown(waits_under_one_channel_and_under_rendezvous_have_their_causes, arena_drop),
         cmocka_unit_test_teardown(a_rendezvous_deadlock_is_seen_under_blocking_only, arena_drop),
         cmocka_unit_test_teardown(reduction_and_optimizer_come_at_the_end, arena_drop),
         cmocka_unit_test_teardown(costs_are_read_from_a_file, arena_drop),

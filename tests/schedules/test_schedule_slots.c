@@ -50,7 +50,7 @@ static bool runs(const struct weir_scan *scan, struct weir_arena *arena, int *st
     assert_ok(weir_flow_open(&flow, WEIR_CHANNELS_EDGE, scan, &edges, arena));
     if (!weir_flow_run(&flow))
         return true;
-    int n = sscanf(weir_last_error(), "'t.csv': stage %d has %d %15s slots, and %63s on rank %d needs %d:", stage, &has,
+    int n = sscanf(weir_last_error(), "'t.csv': row %*d, cell %*d: stage %d has %d %15s slots, and %63s on rank %d needs %d:", stage, &has,
                    kind, rest, &rank, needed);
     assert_int_equal(n, 6); /* these orders have no circle: with slots enough they run */
     *direction = strcmp(kind, "input") != 0;
@@ -69,7 +69,7 @@ static void so_many_slots_are_enough_and_one_less_is_not(void **state)
         struct weir_scan scan;
         int stage, direction, needed, again_stage, again_direction, again;
         struct weir_schedule s = random_orders(&random, &arena);
-        assert_ok(weir_scan_build(&s, NULL, &arena, &scan));
+        assert_ok(weir_scan_build(&s, &arena, &scan));
         scan.units[1].slots[0] = 1; /* fewer than there are, so that something is short */
         while (!runs(&scan, &arena, &stage, &direction, &needed)) {
             int *slots = &scan.units[stage].slots[direction];

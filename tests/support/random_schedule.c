@@ -151,7 +151,7 @@ void random_schedule_build(const struct random_schedule_params *params, uint64_t
     }
     assert_true(done);
     for (int r = 0; r < params->n_ranks; r++)
-        ranks[r] = (struct weir_schedule_rank){lists[r], counts[r]};
+        ranks[r] = (struct weir_schedule_rank){.actions = lists[r], .n_actions = counts[r]};
     memcpy(stage_rank, flow.rank_of, sizeof *stage_rank * (size_t)params->n_stages);
     *out = (struct weir_schedule){.n_ranks = params->n_ranks, .n_stages = params->n_stages,
                                   .n_microbatches = params->n_microbatches, .n_copies = 1, .ranks = ranks,
@@ -185,7 +185,7 @@ void random_reductions_add(struct weir_schedule *schedule, uint64_t *random, str
         for (int s = 0; s < schedule->n_stages; s++)
             if (schedule->stage_rank[s] == r && random_below(random, 3))
                 n = reduction_insert(actions, n, s, random);
-        ranks[r] = (struct weir_schedule_rank){actions, n};
+        ranks[r] = (struct weir_schedule_rank){.actions = actions, .n_actions = n};
     }
     schedule->ranks = ranks;
 }

@@ -1,0 +1,195 @@
+#include "cmd/bench_run.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+struct times {
+    double *values; /* ms */
+    size_t n, room;
+};
+
+struct run {
+    const struct bench_settings *settings;
+    const struct weir_schedule *schedule;
+    weir_engine *engine;
+    struct weir_step_event *events;
+    size_t room;
+    struct times *actions; /* [n_stages][4]: F, I, W, B */
+    double *optimizer;     /* [n_steps]: all ranks together */
+    struct weir_step_report *reports; /* [n_steps] */
+    void *data;
+};
+
+/* ---- data ---------------------------------------------------------------------------------------------------------- */
+
+/* Numbers that every model takes: small tokens and classes, pixels from 0 to 1. */
+static void input_fill(const struct weir_shape *shape, int limit, int64_t key, void *data)
+{
+    int64_t n = weir_shape_elements(shape);
+    for (int64_t i = 0; i < n; i++) {
+        int value = (int)((i * 31 + key * 17 + 5) % limit);
+        if (shape->dtype == WEIR_DTYPE_F32)
+            ((float *)data)[i] = (float)value / (float)limit;
+        else
+            ((int32_t *)data)[i] = value;
+    }
+}
+
+static weir_status step_feed(const struct run *run, int step)
+{
+    const struct weir_graph *graph = run->settings->graph;
+    bool images = run->settings->model->data == WEIR_DATA_IMAGES;
+    int limit = images ? 10 : run->settings->model->vocabulary < 200 ? (int)run->settings->model->vocabulary : 200;
+    weir_status status = WEIR_OK;
+    for (int mb = 0; !status && mb < run->schedule->n_microbatches; mb++)
+        for (int i = 0; !status && i < graph->n_inputs; i++) {
+            input_fill(&graph->inputs[i].shape, limit, (int64_t)step * 1000 + mb, run->data);
+            status = weir_engine_feed(run->engine, graph->inputs[i].name, mb, run->data);
+        }
+    return status;
+}
+
+static size_t largest_input(const struct weir_graph *graph)
+{
+    size_t most = 0;
+    for (int i = 0; i < graph->n_inputs; i++)
+        most = weir_shape_bytes(&graph->inputs[i].shape) > most ? weir_shape_bytes(&graph->inputs[i].shape) : most;
+    return most;
+}
+
+/* ---- times --------------------------------------------------------------------------------------------------------- */
+
+static int by_value(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+static double median(double *values, size_t n)
+{
+    if (!n)
+        return 0;
+    qsort(values, n, sizeof *values, by_value);
+    return values[n / 2];
+}
+
+static double milliseconds(const struct weir_step_event *event)
+{
+    return (double)(event->end_ns - event->start_ns) / 1e6;
+}
+
+static weir_status events_take(struct run *run, int step)
+{
+    static const char *const types[] = {"F", "I", "W", "B"};
+    size_t n = weir_engine_events(run->engine, run->events, run->room);
+    weir_status status = WEIR_OK;
+    for (size_t i = 0; !status && i < n && i < run->room; i++) {
+        const struct weir_step_event *event = &run->events[i];
+        if (!strcmp(event->category, "optimizer"))
+            run->optimizer[step] += milliseconds(event);
+        for (int t = 0; !status && t < 4; t++)
+            if (event->stage >= 0 && event->mb >= 0 && !strcmp(event->category, types[t])) {
+                struct times *times = &run->actions[4 * event->stage + t];
+                status = weir_grow(&times->values, &times->room, times->n + 1, sizeof *times->values);
+                if (!status)
+                    times->values[times->n++] = milliseconds(event);
+            }
+    }
+    return status;
+}
+
+static weir_status steps_run(struct run *run)
+{
+    const struct bench_settings *s = run->settings;
+    struct weir_step_report ignored;
+    weir_status status = WEIR_OK;
+    for (int step = 0; !status && step < s->n_warm_up + s->n_steps; step++) {
+        int kept = step - s->n_warm_up;
+        status = step_feed(run, step);
+        if (!status)
+            status = weir_engine_step(run->engine, 1e-3, kept < 0 ? &ignored : &run->reports[kept]);
+        if (!status && kept >= 0)
+            status = events_take(run, kept);
+    }
+    return status;
+}
+
+/* ---- the outcome --------------------------------------------------------------------------------------------------- */
+
+static int by_time(const void *a, const void *b)
+{
+    const struct weir_step_report *x = a, *y = b;
+    return (x->step_ns > y->step_ns) - (x->step_ns < y->step_ns);
+}
+
+static weir_status outcome_make(struct run *run, struct weir_arena *arena, struct bench_outcome *out)
+{
+    int n = run->settings->n_steps, n_stages = run->schedule->n_stages;
+    struct weir_stage_costs *stages;
+    weir_status status = weir_arena_alloc(arena, (size_t)n_stages, sizeof *stages, &stages);
+    if (status)
+        return status;
+    *out = (struct bench_outcome){.loss = run->reports[n - 1].loss, .stages = stages};
+    for (int r = 0; r < run->reports[n - 1].n_ranks; r++)
+        if (run->reports[n - 1].peak_bytes[r] > out->peak_bytes)
+            out->peak_bytes = run->reports[n - 1].peak_bytes[r];
+    qsort(run->reports, (size_t)n, sizeof *run->reports, by_time);
+    out->fastest_ms = (double)run->reports[0].step_ns / 1e6;
+    out->median_ms = (double)run->reports[n / 2].step_ns / 1e6;
+    out->slowest_ms = (double)run->reports[n - 1].step_ns / 1e6;
+    out->bubble = run->reports[n / 2].bubble;
+    out->optimizer_ms = median(run->optimizer, (size_t)n);
+    for (int s = 0; s < n_stages; s++) {
+        struct times *t = &run->actions[4 * s];
+        double both = median(t[WEIR_B].values, t[WEIR_B].n);
+        stages[s] = (struct weir_stage_costs){.forward = median(t[WEIR_F].values, t[WEIR_F].n),
+                                              .input = both > 0 ? both : median(t[WEIR_I].values, t[WEIR_I].n),
+                                              .weight = both > 0 ? 0 : median(t[WEIR_W].values, t[WEIR_W].n)};
+    }
+    return WEIR_OK;
+}
+
+static weir_status run_open(struct run *run, struct weir_arena *work)
+{
+    const struct bench_settings *s = run->settings;
+    struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
+    config.graph = s->graph;
+    config.schedule = run->schedule;
+    config.threads_per_rank = s->threads;
+    config.recompute = s->recompute;
+    weir_status status = weir_engine_open(&config, &run->engine);
+    if (!status)
+        run->room = weir_engine_events(run->engine, NULL, 0) + 4096;
+    for (int r = 0; !status && r < run->schedule->n_ranks; r++)
+        run->room += 2 * run->schedule->ranks[r].n_actions;
+    if (!status)
+        status = weir_arena_alloc(work, run->room, sizeof *run->events, &run->events);
+    if (!status)
+        status = weir_arena_alloc(work, 4 * (size_t)run->schedule->n_stages, sizeof *run->actions, &run->actions);
+    if (!status)
+        status = weir_arena_alloc(work, (size_t)s->n_steps, sizeof *run->optimizer, &run->optimizer);
+    if (!status)
+        status = weir_arena_alloc(work, (size_t)s->n_steps, sizeof *run->reports, &run->reports);
+    if (!status)
+        status = weir_arena_alloc(work, largest_input(s->graph), 1, &run->data);
+    return status;
+}
+
+weir_status bench_run(const struct bench_settings *settings, const struct weir_schedule *schedule,
+                      struct weir_arena *arena, struct bench_outcome *out)
+{
+    struct run run = {.settings = settings, .schedule = schedule};
+    struct weir_arena work = {0};
+    weir_status status = run_open(&run, &work);
+    if (!status)
+        status = steps_run(&run);
+    if (!status)
+        status = outcome_make(&run, arena, out);
+    weir_engine_close(run.engine);
+    for (int i = 0; run.actions && i < 4 * schedule->n_stages; i++)
+        weir_free(run.actions[i].values);
+    weir_arena_release(&work);
+    return status;
+}

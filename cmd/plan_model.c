@@ -1,0 +1,324 @@
+#include "cmd/plan_model.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/printable.h"
+#include "base/replace.h"
+#include "cmd/memory_print.h"
+#include "cmd/synonyms.h"
+#include "engine/program/plan_file.h"
+#include "engine/program/planner.h"
+#include "engine/weir.h"
+
+enum { DEFAULT_TOP = 5, SAMPLES_PER_DEVICE = 8, DIGITS = 10 };
+
+struct planning {
+    const struct plan_options *options;
+    struct weir_arena arena;
+    const struct weir_model_kind *model;
+    struct weir_planner_request request;
+    struct weir_planner_result result;
+    const char *dtype;
+    bool assumed; /* some of the ceilings */
+};
+
+/* ---- from options to a request --------------------------------------------------------------------------------------- */
+
+/* What is taken for a device of the kind where nothing is said: a core with AVX-512; a GPU such as the RTX 3090. */
+static struct weir_ceilings ceilings_of(const char *device, enum weir_compute dtype)
+{
+    if (strncmp(device, "cuda", 4) != 0)
+        return (struct weir_ceilings){150e9, 15e9, 12e9};
+    return (struct weir_ceilings){dtype == WEIR_COMPUTE_BF16 ? 70e12 : dtype == WEIR_COMPUTE_TF32 ? 35e12 : 20e12, 900e9, 12e9};
+}
+
+static void ceilings_settle(struct planning *p, const char *device)
+{
+    const struct plan_options *o = p->options;
+    struct weir_ceilings *c = &p->request.ceilings;
+    bool flops = options_given(&o->given, "flops"), traffic = options_given(&o->given, "traffic"), link = o->bandwidth > 0;
+    *c = ceilings_of(device, p->request.config.dtype);
+    c->flops_per_s = flops ? o->flops : c->flops_per_s;
+    c->bytes_per_s = traffic ? o->traffic : c->bytes_per_s;
+    c->link_bytes_per_s = link ? o->bandwidth : c->link_bytes_per_s;
+    p->assumed = !flops || !traffic || !link;
+}
+
+static weir_status choices_read(struct planning *p)
+{
+    static const char *const dtypes[] = {"f32", "tf32", "bf16", NULL}, *const optimizers[] = {"sgd", "adamw", NULL};
+    static const char *const zeros[] = {"0", "1", "any", NULL};
+    const struct plan_options *o = p->options;
+    struct weir_engine_config *config = &p->request.config;
+    int dtype = 0, optimizer = WEIR_OPTIMIZER_ADAMW, zero = 2;
+    weir_status status = o->dtype ? weir_name_find("dtype", name_understood(o->dtype, dtypes, dtype_synonyms), dtypes, &dtype) : WEIR_OK;
+    if (!status && o->optimizer)
+        status = weir_name_find("optimizer", name_understood(o->optimizer, optimizers, NULL), optimizers, &optimizer);
+    if (!status && o->zero)
+        status = weir_name_find("value of --zero", o->zero, zeros, &zero);
+    p->dtype = dtypes[dtype];
+    config->dtype = (enum weir_compute)dtype; /* in the order of the names, as the optimizer */
+    config->optimizer = (enum weir_optimizer)optimizer;
+    config->device = o->device ? o->device : dtype ? "cuda" : "cpu";
+    config->device_memory = o->memory;
+    p->request.zero = zero == 2 ? WEIR_PLANNER_ANY : zero;
+    p->request.schedule = o->schedule && strcmp(o->schedule, "any") != 0 ? schedule_understood(o->schedule) : NULL;
+    p->request.recompute = o->recompute && strcmp(o->recompute, "auto") != 0 ? o->recompute : NULL;
+    if (!status && strpbrk(config->device, ":,"))
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "a plan is for a kind of device: use --device cpu or --device cuda, and --devices K");
+    if (!status && dtype && !strcmp(config->device, "cpu"))
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "--dtype %s is for --device cuda: leave it out", p->dtype);
+    return status;
+}
+
+static int64_t batch_of(const struct plan_options *o)
+{
+    bool both = options_given(&o->given, "microbatches") && options_given(&o->given, "microbatch-size");
+    return o->global_batch ? o->global_batch : both ? o->microbatches * o->microbatch_size : SAMPLES_PER_DEVICE * o->devices;
+}
+
+/* Image models are priced for the images of MNIST: 784 pixels, 10 classes. */
+static weir_status model_build(struct planning *p)
+{
+    const struct plan_options *o = p->options;
+    struct weir_model_params params = {.microbatch_size = 1, .seq_len = o->seq_len};
+    weir_status status = weir_model_open(o->model, &p->arena, &p->model);
+    if (status)
+        return status;
+    if (p->model->data == WEIR_DATA_IMAGES)
+        params.n_inputs = 784, params.n_classes = 10;
+    return weir_model_build(p->model, &params, &p->arena, &p->request.graph);
+}
+
+static weir_status request_make(struct planning *p)
+{
+    const struct plan_options *o = p->options;
+    if (!o->devices)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "no devices: give --devices K");
+    p->request.config = (struct weir_engine_config)WEIR_ENGINE_CONFIG_DEFAULT;
+    weir_status status = choices_read(p);
+    if (!status)
+        status = model_build(p);
+    if (status)
+        return status;
+    ceilings_settle(p, p->request.config.device);
+    p->request.n_devices = (int)o->devices;
+    p->request.global_batch = batch_of(o);
+    p->request.microbatch_size = options_given(&o->given, "microbatch-size") ? o->microbatch_size : 0;
+    p->request.n_microbatches = options_given(&o->given, "microbatches") ? o->microbatches : 0;
+    p->request.max_replicas = (int)o->max_replicas;
+    p->request.n_top = o->top ? (int)o->top : DEFAULT_TOP;
+    return WEIR_OK;
+}
+
+/* ---- for people ------------------------------------------------------------------------------------------------------ */
+
+static double gib(size_t bytes)
+{
+    return (double)bytes / 0x1p30;
+}
+
+static size_t most_bytes(const struct weir_planned *plan)
+{
+    return plan->memory.ranks[plan->memory.largest].all;
+}
+
+static void head_print(const struct planning *p)
+{
+    const struct weir_planner_request *r = &p->request;
+    char name[1024];
+    printf("%s, %.4g million parameters, %s, %s: a step of %" PRId64 " samples", weir_printable(p->options->model, name, sizeof name),
+           (double)weir_graph_n_elements(r->graph) / 1e6, p->dtype, r->config.optimizer == WEIR_OPTIMIZER_ADAMW ? "adamw" : "sgd",
+           r->global_batch);
+    if (p->model->data == WEIR_DATA_TOKENS)
+        printf(" of %" PRId64 " tokens", r->graph->n_targets / r->graph->microbatch_size);
+    printf(" on %d x %s", r->n_devices, r->config.device);
+    if (r->config.device_memory)
+        printf(" with %.1f GiB", gib((size_t)r->config.device_memory));
+    printf("\n%s %.4g Gflop/s and %.4g GB/s of memory per device, %.4g GB/s between devices%s\n", p->assumed ? "assumed:" : "given:",
+           r->ceilings.flops_per_s / 1e9, r->ceilings.bytes_per_s / 1e9, r->ceilings.link_bytes_per_s / 1e9,
+           p->assumed ? " (--flops, --traffic, --bandwidth)" : "");
+}
+
+static void table_head_print(void)
+{
+    printf("%3s %6s %7s %9s %11s %13s %-15s %-9s %4s %12s %8s %10s\n", "", "ranks", "chunks", "replicas", "samples", "micro-batches",
+           "schedule", "recompute", "ZeRO", "step", "bubble", "rank");
+}
+
+static void plan_print(const struct weir_planned *plan, int i)
+{
+    printf("%2d. %6d %7d %9d %11" PRId64 " %13" PRId64 " %-15s %-9.9s %4d %9.*f ms %6.1f %% %6.*f GiB\n", i + 1, plan->n_ranks,
+           plan->n_chunks, plan->n_replicas, plan->microbatch_size, plan->n_microbatches, plan->kind->name, plan->recompute, plan->zero,
+           plan->step_ms < 100 ? 3 : 0, plan->step_ms, 100 * plan->bubble, most_bytes(plan) >= (size_t)1 << 30 ? 2 : 4, gib(most_bytes(plan)));
+}
+
+static void why_print(const struct planning *p)
+{
+    const struct weir_planned *best = &p->result.plans[0];
+    int used = best->n_ranks * best->n_replicas, idle = p->request.n_devices - used;
+    printf("rank %d decides: it works %.1f of %.1f ms; a rank waits at most %.1f ms for transfers and reductions, the optimizer takes "
+           "%.1f ms\n", best->busiest, best->busiest_ms, best->step_ms, best->exposed_ms, best->optimizer_ms);
+    if (idle)
+        printf("%d device%s idle: no plan that was found is faster with %s\n", idle, idle == 1 ? " is" : "s are", idle == 1 ? "it" : "them");
+    printf("%ld candidates, %ld simulated, %ld compiled\n", p->result.n_candidates, p->result.n_simulated, p->result.n_compiled);
+}
+
+static void layout_show(const struct planning *p)
+{
+    const struct weir_planned *best = &p->result.plans[0];
+    struct weir_text layout = {0}, numbers = {0};
+    weir_layer_cut_print(&best->cut, &numbers);
+    bool has = !weir_layer_cut_layout_print(&best->cut, p->request.graph, &layout) && layout.data;
+    if (!numbers.status)
+        printf("cut: first layers %s%s%s\n", numbers.data, has ? ", layout " : "", has ? layout.data : "");
+    weir_text_release(&layout);
+    weir_text_release(&numbers);
+}
+
+static void people_print(const struct planning *p)
+{
+    head_print(p);
+    if (!p->result.n_plans)
+        return;
+    table_head_print();
+    for (int i = 0; i < p->result.n_plans; i++)
+        plan_print(&p->result.plans[i], i);
+    if (!p->options->explain)
+        return;
+    why_print(p);
+    layout_show(p);
+    memory_print(&p->result.plans[0].memory, stdout);
+}
+
+/* ---- for programs ---------------------------------------------------------------------------------------------------- */
+
+static json_t *layers_json(const struct weir_layer_cut *cut)
+{
+    json_t *array = json_array();
+    for (int s = 0; array && s < cut->n_stages; s++)
+        json_array_append_new(array, json_integer(cut->first_layer[s]));
+    return array;
+}
+
+static json_t *predicted_json(const struct weir_planned *plan)
+{
+    return json_pack("{s:f, s:f, s:f, s:f, s:i, s:f, s:o}", "step_ms", plan->step_ms, "bubble", plan->bubble, "exposed_ms",
+                     plan->exposed_ms, "optimizer_ms", plan->optimizer_ms, "busiest_rank", plan->busiest, "busiest_ms", plan->busiest_ms,
+                     "memory", memory_json(&plan->memory));
+}
+
+static json_t *plan_json(const struct weir_planned *plan)
+{
+    json_t *root = json_pack("{s:i, s:i, s:i, s:I, s:I, s:s, s:s, s:i, s:o}", "ranks", plan->n_ranks, "chunks", plan->n_chunks, "replicas",
+                             plan->n_replicas, "microbatch_size", (json_int_t)plan->microbatch_size, "microbatches",
+                             (json_int_t)plan->n_microbatches, "schedule", plan->kind->name, "recompute", plan->recompute, "zero",
+                             plan->zero, "first_layers", layers_json(&plan->cut));
+    return weir_json_joined(root, predicted_json(plan));
+}
+
+static weir_status json_show(const struct planning *p)
+{
+    const struct weir_planner_request *r = &p->request;
+    struct weir_text text = {0};
+    json_t *plans = json_array();
+    for (int i = 0; plans && i < p->result.n_plans; i++)
+        json_array_append_new(plans, plan_json(&p->result.plans[i]));
+    json_t *least = p->result.has_least ? plan_json(&p->result.least) : json_null();
+    weir_json_append(&text,
+                     json_pack("{s:o, s:i, s:I, s:f, s:f, s:f, s:o, s:o, s:I, s:I, s:I}", "model", weir_json_utf8(p->options->model),
+                               "devices", r->n_devices, "global_batch", (json_int_t)r->global_batch, "flops", r->ceilings.flops_per_s,
+                               "traffic", r->ceilings.bytes_per_s, "bandwidth", r->ceilings.link_bytes_per_s, "plans", plans, "least",
+                               least, "candidates", (json_int_t)p->result.n_candidates, "simulated", (json_int_t)p->result.n_simulated,
+                               "compiled", (json_int_t)p->result.n_compiled),
+                     DIGITS);
+    if (!text.status)
+        printf("%s\n", text.data);
+    weir_status status = text.status;
+    weir_text_release(&text);
+    return status;
+}
+
+/* ---- what does not fit ------------------------------------------------------------------------------------------------ */
+
+/* Twice the devices, four times, ...: as many as it takes, with the smallest micro-batches. */
+static weir_status devices_enough(const struct planning *p, int *n_out)
+{
+    struct weir_planner_request request = p->request;
+    weir_status status = WEIR_OK;
+    request.n_top = 1;
+    request.microbatch_size = request.microbatch_size ? request.microbatch_size : 1;
+    *n_out = 0;
+    for (int n = 2 * request.n_devices; n <= 16 * p->request.n_devices && n <= 256 && !status && !*n_out; n *= 2) {
+        struct weir_arena arena = {0};
+        struct weir_planner_result result;
+        request.n_devices = n;
+        status = weir_planner_run(&request, &arena, &result);
+        *n_out = !status && result.n_plans ? n : 0;
+        weir_arena_release(&arena);
+    }
+    return status;
+}
+
+static weir_status nofit(const struct planning *p)
+{
+    const struct weir_planned *least = &p->result.least;
+    char enough[64] = "no number of devices that was tried is enough";
+    int n;
+    weir_status status = devices_enough(p, &n);
+    if (status)
+        return status;
+    if (n)
+        snprintf(enough, sizeof enough, "--devices %d is enough", n);
+    return WEIR_FAIL(WEIR_ERR_NOFIT, "nothing fits: of %ld candidates the leanest has rank %d with %.1f GiB, the cap is %.1f GiB (%d rank%s "
+                                     "x %d chunk%s, %d replica%s, micro-batches of %" PRId64 ", %s, --recompute %.40s, --zero %d): %s",
+                     p->result.n_candidates, least->memory.largest, gib(most_bytes(least)), gib((size_t)p->request.config.device_memory),
+                     least->n_ranks, least->n_ranks == 1 ? "" : "s", least->n_chunks, least->n_chunks == 1 ? "" : "s", least->n_replicas,
+                     least->n_replicas == 1 ? "" : "s", least->microbatch_size, least->kind->name, least->recompute, least->zero, enough);
+}
+
+/* ---- -o --------------------------------------------------------------------------------------------------------------- */
+
+static weir_status file_write(struct planning *p)
+{
+    const struct weir_planned *best = &p->result.plans[0];
+    const struct weir_graph *graph = p->request.graph;
+    struct weir_text text = {0};
+    const char *predicted;
+    struct weir_plan_file plan = {
+        .model = p->options->model, .n_parameters = weir_graph_n_elements(graph), .device = p->request.config.device,
+        .library = weir_version(), .cut = best->cut, .schedule = best->kind->name, .n_chunks = best->n_chunks,
+        .n_replicas = best->n_replicas, .zero = best->zero, .n_microbatches = best->n_microbatches,
+        .microbatch_size = best->microbatch_size, .dtype = p->dtype, .recompute = best->recompute,
+        .optimizer = p->request.config.optimizer == WEIR_OPTIMIZER_ADAMW ? "adamw" : "sgd",
+        .seq_len = p->model->data == WEIR_DATA_TOKENS ? graph->n_targets / graph->microbatch_size : 0};
+    weir_status status = weir_plan_file_hash(graph, &p->arena, &plan.model_hash);
+    if (!status)
+        status = weir_json_print(predicted_json(best), 0, &p->arena, &predicted);
+    if (!status)
+        status = weir_plan_file_write(&plan, predicted, &text);
+    if (!status)
+        status = weir_file_write(p->options->out, text.data, text.length);
+    weir_text_release(&text);
+    return status;
+}
+
+weir_status plan_model_run(const struct plan_options *options)
+{
+    struct planning p = {.options = options};
+    weir_status status = request_make(&p);
+    if (!status)
+        status = weir_planner_run(&p.request, &p.arena, &p.result);
+    if (!status && options->json)
+        status = json_show(&p);
+    else if (!status)
+        people_print(&p);
+    if (!status && !p.result.n_plans)
+        status = nofit(&p);
+    else if (!status && options->out)
+        status = file_write(&p);
+    weir_arena_release(&p.arena);
+    return status;
+}

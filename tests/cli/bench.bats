@@ -1,0 +1,43 @@
+#!/usr/bin/env bats
+# weir bench: what it runs and prints; the times are the machine's.
+bats_require_minimum_version 1.5.0
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || exit 1
+}
+
+small() {
+    "$WEIR" bench schedules "$@" --microbatches 4 --microbatch-size 1 --seq-len 8 --steps 2 --warm-up 0
+}
+
+@test "bench schedules runs schedules beside their prediction, and says which it could not run" {
+    run -0 --separate-stderr small 1f1b zbv dualpipev --ranks 3
+    [[ "${lines[0]}" == "weir "*", gpt2-tiny: 3 ranks, 4 micro-batches of 1, 1 threads per rank; median of 2 steps, in ms" ]]
+    [ "$(grep -cE '^(1f1b|zbv) +[12] +[0-9.]+ +[0-9.]+ ' <<<"$output")" -eq 2 ]
+    [[ "$output" == *"dualpipev: dualpipev on 3 ranks needs at least 6 micro-batches, not 4: use --microbatches 6"* ]]
+    run -1 small dualpipev --ranks 3
+    [[ "$output" == *"no schedule ran; dualpipev: "* ]]
+}
+
+@test "bench schedules has every figure in JSON and CSV, and the same loss for all" {
+    run -0 --separate-stderr small gpipe zb-h1 auto --json
+    for i in 0 1 2; do
+        "$JSON_GET" schedules.$i.predicted_ms schedules.$i.measured_ms schedules.$i.fastest_ms schedules.$i.slowest_ms \
+            schedules.$i.measured_bubble schedules.$i.peak_bytes <<<"$output" | awk '!($1 > 0) && NR != 5 { exit 1 }'
+        "$JSON_GET" schedules.$i.loss <<<"$output"
+    done >losses
+    [ "$(sort -u losses | wc -l)" -eq 1 ]
+    run -0 --separate-stderr "$WEIR" bench schedules 1f1b --csv --model mlp --recompute full --microbatches 2 --steps 1
+    [ "${#lines[@]}" -eq 2 ]
+    [[ "${lines[0]}" == "schedule,chunks,predicted_ms,measured_ms,"* && "${lines[1]}" == "1f1b,1,"* ]]
+}
+
+@test "bench names the form and the schedule that it does not know" {
+    run -2 "$WEIR" bench schedule
+    [[ "$output" == *"did you mean 'schedules'?"* ]]
+    run -2 small zbq
+    [[ "$output" == *"unknown schedule 'zbq': did you mean 'zbv'?"* ]]
+    run -2 "$WEIR" bench
+    run -0 "$WEIR" bench schedules --help
+    [[ "$output" == *"--warm-up N"* ]]
+}

@@ -1,0 +1,153 @@
+/* The planner: never worse with more, and what it returns was compiled.
+ * labels: pure */
+#include "tests/support/testing.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "engine/program/planner.h"
+#include "models/model.h"
+
+static struct weir_arena model_arena;
+static const struct weir_graph *tiny;
+
+static int setup(void **state)
+{
+    (void)state;
+    const struct weir_model_params params = {.microbatch_size = 1, .seq_len = 16};
+    assert_ok(weir_model_build(&weir_model_gpt2_tiny, &params, &model_arena, &tiny));
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    weir_arena_release(&model_arena);
+    return 0;
+}
+
+static struct weir_planner_request request_of(int n_devices)
+{
+    struct weir_planner_request request = {.graph = tiny, .config = WEIR_ENGINE_CONFIG_DEFAULT, .n_devices = n_devices, .global_batch = 8,
+                                           .zero = WEIR_PLANNER_ANY, .ceilings = {150e9, 15e9, 1e9}, .n_top = 3};
+    request.config.device = "cuda";
+    return request;
+}
+
+/* The time of the best plan; INFINITY: none fits. */
+static double best_of(const struct weir_planner_request *request)
+{
+    struct weir_arena arena = {0};
+    struct weir_planner_result result;
+    assert_ok(weir_planner_run(request, &arena, &result));
+    double best = result.n_plans ? result.plans[0].step_ms : INFINITY;
+    weir_arena_release(&arena);
+    return best;
+}
+
+static void plans_are_sorted_whole_and_within_the_cap(void **state)
+{
+    (void)state;
+    struct weir_arena arena = {0};
+    struct weir_planner_result result;
+    struct weir_planner_request request = request_of(4);
+    request.config.device_memory = 60 << 20;
+    assert_ok(weir_planner_run(&request, &arena, &result));
+    assert_int_equal(result.n_plans, 3);
+    for (int i = 0; i < result.n_plans; i++) {
+        const struct weir_planned *plan = &result.plans[i];
+        assert_true(i == 0 || plan->step_ms >= result.plans[i - 1].step_ms * (1 - 1e-8));
+        assert_true(plan->memory.fits && plan->memory.n_ranks == plan->n_ranks);
+        assert_true(plan->memory.ranks[plan->memory.largest].all <= (size_t)60 << 20);
+        assert_true(plan->n_ranks * plan->n_replicas <= 4);
+        assert_true(plan->n_replicas * plan->microbatch_size * plan->n_microbatches == 8);
+        assert_int_equal(plan->cut.n_stages, plan->n_ranks * plan->n_chunks);
+        assert_true(plan->bubble >= 0 && plan->bubble < 1 && plan->busiest_ms <= plan->step_ms);
+    }
+    weir_arena_release(&arena);
+}
+
+static void pure_data_parallel_is_among_the_candidates(void **state)
+{
+    (void)state;
+    struct weir_arena arena = {0};
+    struct weir_planner_result result;
+    struct weir_planner_request request = request_of(4);
+    request.ceilings.link_bytes_per_s = 1e15; /* reductions are free: nothing beats replicas */
+    assert_ok(weir_planner_run(&request, &arena, &result));
+    assert_int_equal(result.plans[0].n_ranks, 1);
+    assert_int_equal(result.plans[0].n_replicas, 4);
+    weir_arena_release(&arena);
+}
+
+static void what_does_not_fit_is_answered_with_what_comes_nearest(void **state)
+{
+    (void)state;
+    struct weir_arena arena = {0};
+    struct weir_planner_result result;
+    struct weir_planner_request request = request_of(2);
+    request.config.device_memory = 1 << 20;
+    assert_ok(weir_planner_run(&request, &arena, &result));
+    assert_int_equal(result.n_plans, 0);
+    assert_true(result.has_least && !result.least.memory.fits);
+    assert_true(result.least.memory.ranks[result.least.memory.largest].all > (size_t)1 << 20);
+    weir_arena_release(&arena);
+}
+
+/* Of a random request and one that has more of something. */
+static void more_devices_memory_or_bandwidth_never_give_a_worse_plan(void **state)
+{
+    (void)state;
+    enum { PAIRS = 60 };
+    uint64_t seed = 7;
+    for (int i = 0; i < PAIRS; i++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        struct weir_planner_request less = request_of(1 + (int)(seed >> 33) % 6), more;
+        less.global_batch = 4 + 4 * (int64_t)((seed >> 40) % 3);
+        less.config.device_memory = (int64_t)(34 + (seed >> 45) % 40) << 20;
+        less.ceilings.link_bytes_per_s = pow(10, 7 + (double)((seed >> 50) % 4));
+        less.n_top = 1;
+        more = less;
+        if (i % 3 == 0)
+            more.n_devices += 1 + (int)(seed >> 60) % 3;
+        else if (i % 3 == 1)
+            more.config.device_memory += (int64_t)((seed >> 55) % 64) << 20;
+        else
+            more.ceilings.link_bytes_per_s *= 1 + (double)((seed >> 58) % 16);
+        double a = best_of(&less), b = best_of(&more);
+        if (!(b <= a * (1 + 1e-8)))
+            print_error("pair %d: %d devices %g ms, %d devices %g ms\n", i, less.n_devices, a, more.n_devices, b);
+        assert_true(b <= a * (1 + 1e-8));
+    }
+}
+
+static void requests_that_make_no_sense_are_refused(void **state)
+{
+    (void)state;
+    struct weir_arena arena = {0};
+    struct weir_planner_result result;
+    struct weir_planner_request request = request_of(0);
+    assert_fails(weir_planner_run(&request, &arena, &result), WEIR_ERR_USAGE, "devices is 0, it must be from 1");
+    request = request_of(2);
+    request.global_batch = 0;
+    assert_fails(weir_planner_run(&request, &arena, &result), WEIR_ERR_USAGE, "the batch is 0 samples");
+    request = request_of(2);
+    request.schedule = "chimera";
+    assert_fails(weir_planner_run(&request, &arena, &result), WEIR_ERR_USAGE, "schedule 'chimera' cannot train");
+    request = request_of(2);
+    request.ceilings.flops_per_s = 0;
+    assert_fails(weir_planner_run(&request, &arena, &result), WEIR_ERR_INVALID, "all must be above 0");
+    weir_arena_release(&arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(plans_are_sorted_whole_and_within_the_cap),
+        cmocka_unit_test(pure_data_parallel_is_among_the_candidates),
+        cmocka_unit_test(what_does_not_fit_is_answered_with_what_comes_nearest),
+        cmocka_unit_test(more_devices_memory_or_bandwidth_never_give_a_worse_plan),
+        cmocka_unit_test(requests_that_make_no_sense_are_refused),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
