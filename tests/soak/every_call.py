@@ -38,6 +38,7 @@ class Disk:
     def __init__(self):
         self.files = {}      # by descriptor: [unsynced writes, name]
         self.folders = {}    # by descriptor: path
+        self.opened = {}     # by name: the file that was opened last, which is new where nameless files fail
         self.durable = {}    # name: inode (a list, as above)
         self.pending = []    # of names: (folder, name, inode or None)
         self.faults = []     # what is out of order
@@ -78,6 +79,7 @@ class Disk:
         if op == "open":
             self.folders[result] = names[0]
             self.files[result] = [0, names[0]]
+            self.opened[os.path.normpath(names[0])] = self.files[result]
         elif op == "write":
             self.files[fd][0] += 1
         elif op == "fsync" and self.files[fd][0]:
@@ -87,7 +89,7 @@ class Disk:
         elif op == "link":
             self.change(names[0], self.files[fd])
         elif op == "rename":
-            inode = self.names()[os.path.normpath(names[0])]
+            inode = self.names().get(os.path.normpath(names[0])) or self.opened[os.path.normpath(names[0])]
             self.name_check(inode, os.path.normpath(names[1]))
             self.change(names[0], None)
             self.change(names[1], inode)
