@@ -1,4 +1,4 @@
-/* Exports: dtypes, shards, what goes with the weights, and folders that were there before.   labels: threads */
+/* Exports: dtypes, shards, what goes with the weights, and folders that were there before. */
 #include "tests/support/testing.h"
 
 #include <errno.h>
