@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# weir launch: processes of one host without mpirun.   labels: threads
+# weir launch: processes of one host without mpirun.
 
 bats_require_minimum_version 1.5.0
 
@@ -149,7 +149,7 @@ ROWS
 @test "SIGQUIT has a record written and ends nothing" {
     in_background
     kill -QUIT "$launcher"
-    for _ in $(seq 100); do [ ! -e weir-flight.json ] || break; sleep 0.05; done
+    for _ in $(seq 600); do [ ! -e weir-flight.json ] || break; sleep 0.05; done
     "$WEIR" explain weir-flight.json | grep -q "^written because: it was asked for"
     steps=$(grep -c '"step"' metrics)
     begun $((steps + 2))
