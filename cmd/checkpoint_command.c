@@ -5,22 +5,19 @@
 #include "base/text.h"
 #include "cmd/checkpoint_forms.h"
 #include "cmd/command.h"
+#include "cmd/forms.h"
+
+static const struct option_table *const tables[] = {&checkpoint_list_table,    &checkpoint_show_table,
+                                                    &checkpoint_verify_table,  &checkpoint_compare_table,
+                                                    &checkpoint_convert_table, &checkpoint_average_table, NULL};
 
 static const struct {
-    const char *name;
-    const struct option_table *table;
     int least, most; /* paths */
     checkpoint_form run;
-} forms[] = {
-    {"list", &checkpoint_list_table, 1, 1, checkpoint_list},
-    {"show", &checkpoint_show_table, 1, 1, checkpoint_show},
-    {"verify", &checkpoint_verify_table, 1, CHECKPOINT_PATHS, checkpoint_verify},
-    {"compare", &checkpoint_compare_table, 2, 2, checkpoint_compare},
-    {"convert", &checkpoint_convert_table, 2, 2, checkpoint_convert},
-    {"average", &checkpoint_average_table, 1, CHECKPOINT_PATHS, checkpoint_average},
+} forms[] = { /* as the tables */
+    {1, 1, checkpoint_list},    {1, 1, checkpoint_show},    {1, CHECKPOINT_PATHS, checkpoint_verify},
+    {2, 2, checkpoint_compare}, {2, 2, checkpoint_convert}, {1, CHECKPOINT_PATHS, checkpoint_average},
 };
-
-enum { N_FORMS = sizeof forms / sizeof forms[0] };
 
 /* ---- what paths name ------------------------------------------------------------------------------------------------- */
 
@@ -78,7 +75,7 @@ static int form_run(int form, int argc, char **argv)
 {
     struct checkpoint_options values = {.dtype = "source"};
     struct options given; /* nothing to release without --config */
-    const struct option_table *table = forms[form].table;
+    const struct option_table *table = tables[form];
     const char *paths[CHECKPOINT_PATHS];
     int n = 0, code = 0;
     enum option_outcome outcome;
@@ -92,36 +89,12 @@ static int form_run(int form, int argc, char **argv)
     return status ? options_report(table->command, status) : code;
 }
 
-static void usage(FILE *out)
-{
-    fprintf(out, "weir checkpoint: look at checkpoints of weir train, and turn them into others\n\n"
-                 "usage: weir checkpoint FORM [options]\n\n");
-    for (int i = 0; i < N_FORMS; i++)
-        fprintf(out, "  %-9s %s\n", forms[i].name, forms[i].table->summary);
-    fprintf(out, "\n  weir checkpoint FORM --help shows the options; docs/reliability.md says what a checkpoint is\n");
-}
+static const char about[] = "list, show, verify, compare, convert and average checkpoints";
 
 static int run(int argc, char **argv)
 {
-    const char *names[N_FORMS + 1] = {0};
-    if (argc < 2) {
-        usage(stderr);
-        return 2;
-    }
-    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
-        usage(stdout);
-        return 0;
-    }
-    for (int i = 0; i < N_FORMS; i++) {
-        names[i] = forms[i].name;
-        if (!strcmp(argv[1], forms[i].name))
-            return form_run(i, argc - 1, argv + 1);
-    }
-    return options_report("checkpoint", weir_unknown("form", argv[1], names));
+    int code, form = form_choose("checkpoint", about, "; docs/reliability.md says what a checkpoint is", tables, argc, argv, &code);
+    return form < 0 ? code : form_run(form, argc - 1, argv + 1);
 }
 
-static const struct option_table *const tables[] = {&checkpoint_list_table,    &checkpoint_show_table,
-                                                    &checkpoint_verify_table,  &checkpoint_compare_table,
-                                                    &checkpoint_convert_table, &checkpoint_average_table, NULL};
-const struct command command_checkpoint = {"checkpoint", "list, show, verify, compare, convert and average checkpoints", tables, run,
-                                           true};
+const struct command command_checkpoint = {"checkpoint", about, tables, run, true};

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "cmd/command.h"
+#include "cmd/forms.h"
 #include "cmd/paths.h"
 #include "cmd/schedule_auto.h"
 #include "cmd/schedule_command.h"
@@ -300,29 +301,23 @@ static weir_status convert(const struct values *values, const char *path)
 
 /* ---- the command ------------------------------------------------------------------------------------------------- */
 
+static const struct option_table *const tables[] = {
+    &list_table, &make_table, &check_table, &schedule_simulate_table, &schedule_compare_table,
+    &schedule_draw_table, &schedule_costs_table, &convert_table, NULL};
+
 static const struct {
-    const char *name;
-    const struct option_table *table;
     weir_status (*run)(const struct values *values, const char *argument);
     int (*run_apart)(int argc, char **argv); /* instead of run */
-} forms[] = {
-    {"list", &list_table, list, NULL},
-    {"make", &make_table, make, NULL},
-    {"check", &check_table, check, NULL},
-    {"simulate", &schedule_simulate_table, NULL, schedule_simulate_run},
-    {"compare", &schedule_compare_table, NULL, schedule_compare_run},
-    {"draw", &schedule_draw_table, NULL, schedule_draw_run},
-    {"costs", &schedule_costs_table, NULL, schedule_costs_run},
-    {"convert", &convert_table, convert, NULL},
+} forms[] = { /* as the tables */
+    {list, NULL}, {make, NULL}, {check, NULL}, {NULL, schedule_simulate_run}, {NULL, schedule_compare_run},
+    {NULL, schedule_draw_run}, {NULL, schedule_costs_run}, {convert, NULL},
 };
-
-enum { N_FORMS = sizeof forms / sizeof forms[0] };
 
 static int form_run(int form, int argc, char **argv)
 {
     struct values values = {0};
     struct options given; /* nothing to release without --config */
-    const struct option_table *table = forms[form].table;
+    const struct option_table *table = tables[form];
     const char *argument = NULL;
     int n = 0, wanted = *table->arguments ? 1 : 0;
     enum option_outcome outcome;
@@ -337,36 +332,14 @@ static int form_run(int form, int argc, char **argv)
     return options_report(table->command, status);
 }
 
-static void usage(FILE *out)
-{
-    fprintf(out, "weir schedule: make, check, simulate, compare, draw and convert "
-                 "schedules\n\nusage: weir schedule FORM [options]\n\n");
-    for (int i = 0; i < N_FORMS; i++)
-        fprintf(out, "  %-9s %s\n", forms[i].name, forms[i].table->summary);
-    fprintf(out, "\n  weir schedule FORM --help shows the options\n");
-}
+static const char about[] = "make, check, simulate, compare, draw and convert schedules";
 
 static int run(int argc, char **argv)
 {
-    const char *names[N_FORMS + 1] = {0};
-    if (argc < 2) {
-        usage(stderr);
-        return 2;
-    }
-    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
-        usage(stdout);
-        return 0;
-    }
-    for (int i = 0; i < N_FORMS; i++) {
-        names[i] = forms[i].name;
-        if (strcmp(argv[1], forms[i].name) != 0)
-            continue;
-        return forms[i].run ? form_run(i, argc - 1, argv + 1) : forms[i].run_apart(argc - 1, argv + 1);
-    }
-    return options_report("schedule", weir_unknown("form", argv[1], names));
+    int code, form = form_choose("schedule", about, "", tables, argc, argv, &code);
+    if (form < 0)
+        return code;
+    return forms[form].run ? form_run(form, argc - 1, argv + 1) : forms[form].run_apart(argc - 1, argv + 1);
 }
 
-static const struct option_table *const tables[] = {
-    &list_table, &make_table, &check_table, &schedule_simulate_table, &schedule_compare_table,
-    &schedule_draw_table, &schedule_costs_table, &convert_table, NULL};
-const struct command command_schedule = {"schedule", "make, check, simulate, compare, draw and convert schedules", tables, run, true};
+const struct command command_schedule = {"schedule", about, tables, run, true};

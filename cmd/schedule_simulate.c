@@ -23,17 +23,7 @@ struct values {
 
 static const struct option_row rows[] = {
     SCHEDULE_SWEEP_ROWS(struct values),
-    SCHEDULE_COST_ROWS(struct values, ""),
-    {"per-rank", 0, OPTION_FLAG, offsetof(struct values, cost.per_rank), NULL,
-     "--time and --mem are of all stages of a rank: each of v takes a v-th", 0, 0},
-    {"replicas", 0, OPTION_INT, offsetof(struct values, replicas), "D",
-     "copies of the pipeline, whose gradients are added (default 1)", 1, 65536},
-    {"zero", 0, OPTION_INT, offsetof(struct values, zero), "0|1",
-     "1: each replica holds and updates its share of the optimizer's state (default 0)", 0, 1},
-    SCHEDULE_REPLICA_COST_ROWS(struct values),
-    SCHEDULE_AUTO_ROWS(struct values),
-    {"channels", 0, OPTION_TEXT, offsetof(struct values, channels), "MODEL",
-     "edge, shared or blocking: how transfers use the ranks' channels (default edge)", 0, 0},
+    SCHEDULE_PREDICTION_ROWS(struct values),
     {"rule", 0, OPTION_TEXT, offsetof(struct values, rule), "RULE",
      "one-action-per-step: count steps as PyTorch's simulator does", 0, 0},
     {"dialect", 0, OPTION_TEXT, offsetof(struct values, dialect), "D",
