@@ -43,11 +43,14 @@ static weir_status link_follow(const char *path, const char *link, char **target
     return status;
 }
 
+/* Links to what is no regular file stay: those of /proc (/dev/stdout of a pipe) have no names to follow. */
 static weir_status links_follow(const char *path, char **target_out)
 {
     char *target, *next = NULL, link[PATH_MAX];
+    struct stat info;
+    bool in_place = stat(path, &info) == 0 && !S_ISREG(info.st_mode);
     weir_status status = weir_strdup(path, &target);
-    for (int i = 0; !status; i++) {
+    for (int i = 0; !status && !in_place; i++) {
         ssize_t n = readlink(target, link, sizeof link - 1);
         if (n < 0)
             break;

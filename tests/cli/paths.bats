@@ -183,3 +183,9 @@ ROWS
     train --metrics m --force
     [ "$(grep -c '"step"' m)" -eq 1 ]
 }
+
+@test "an output may be /dev/stdout, of a pipe too" {
+    "$WEIR" schedule make 1f1b -p 2 -m 3 -o s.csv
+    [ "$("$WEIR" schedule make 1f1b -p 2 -m 3 -o /dev/stdout | cat)" = "$(cat s.csv)" ]
+    [ "$("$WEIR" schedule make 1f1b -p 2 -m 3 -o /dev/fd/3 3> >(cat))" = "$(cat s.csv)" ]
+}
