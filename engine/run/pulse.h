@@ -8,7 +8,7 @@
  *
  * A pulse that finds its own clock jumped (the whole job was stopped and goes on) starts both anew.  What it finds is its
  * *verdict*: whoever waits asks for it every tenth of a second, and gives up.  The thread sleeps on a futex between its looks,
- * four a second; a step has no call for it.
+ * five a second; a step has no call for it.
  *
  * Processes on other hosts are not looked at: their transport has a limit for each wait.
  *
