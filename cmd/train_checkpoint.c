@@ -148,7 +148,7 @@ static weir_status config_make(const struct train_run *run, struct weir_arena *a
         "checkpoint-dir", "checkpoint-every", "keep",  "keep-best", "checkpoint-sync", "resume", "new-data", "stop-after",
         "grace",          "metrics",          "trace", "export",    "init-from",       "force",  "profile",  "print-memory",
         "print-program",  "config",           "json",  "quiet",     "transport",       "placement", "plan",
-        "export-dtype",   "export-shard-size", "save-costs", NULL};
+        "export-dtype",   "export-shard-size", "save-costs", "peak-flops", NULL};
     json_t *options = options_json(&run->options->given, run->options, left_out);
     const struct codec_encoder *texts = &run->encoder;
     if (texts->begun) /* also where it came from a folder that the run that goes on does not name */
