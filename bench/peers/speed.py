@@ -13,6 +13,7 @@ contender: those that are further away than LIMITS did other work, and the progr
     time      of a turn: the median of its steps, warm-up left out; a step lasts to the begin of the next one
     ratio     time / time of Weir's best in the same turn; the table has the median over the turns
     PSS       largest sum over the processes of a contender, in a turn of its own (turn 0), which is not timed
+    others    what other programs took of the processors meanwhile: a turn with more than a twentieth is left out, and repeated
     beyond    that without pages of files (libraries) and without 16 bytes per parameter (parameters, gradients, moments)
 """
 import argparse
@@ -22,6 +23,7 @@ import json
 import os
 import random
 import re
+import resource
 import shutil
 import signal
 import statistics
@@ -31,6 +33,7 @@ import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+DISTURBED = 0.05
 LIMITS = {"f32": 1e-4, "bf16": 2e-2}  # relative, of every step's loss
 
 LLAMA = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 32000, "hidden_size": 768,
@@ -255,6 +258,13 @@ def llmc_results(text):
     return {"losses": [float(loss) for loss, _ in steps], "times_ms": [float(ms) for _, ms in steps]}
 
 
+def busy_seconds():
+    """What all processors have worked."""
+    with open("/proc/stat") as f:
+        user, nice, system, _, _, irq, soft, steal = map(int, f.readline().split()[1:9])
+    return (user + nice + system + irq + soft + steal) / os.sysconf("SC_CLK_TCK")
+
+
 def contender_run(args, setup, name, what, turn):
     steps = setup["warm_up"] + setup["steps"] if turn else 2
     out, job = os.path.join(setup["work"], "out.json"), os.path.join(setup["work"], "job.json")
@@ -265,10 +275,13 @@ def contender_run(args, setup, name, what, turn):
     if os.path.exists(out):
         os.unlink(out)
     enough = (lambda text: text.count("train loss") >= steps) if what["kind"] == "llmc" else None
-    began = time.time()
+    began, busy, ours = time.time(), busy_seconds(), resource.getrusage(resource.RUSAGE_CHILDREN)
     failed, text, pss = processes_run(commands, environment_of(args, what, setup), folder, enough, not turn)
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    others = busy_seconds() - busy - (ended.ru_utime + ended.ru_stime - ours.ru_utime - ours.ru_stime)
     run = {"contender": name, "model": args.model, "dtype": args.dtype, "isa": args.isa, "turn": turn, "began": int(began),
-           "command": " ".join(commands[0]), "warm_up": setup["warm_up"], "pss": pss}
+           "command": " ".join(commands[0]), "warm_up": setup["warm_up"], "pss": pss,
+           "others": max(0.0, others / (time.time() - began) / os.cpu_count())}
     if failed:
         return dict(run, failed=cause_of(text))
     if what["kind"] == "weir":
@@ -330,7 +343,7 @@ def report(args, results, setup, names):
     runs = mine_of(args, results)
     timed = {}
     for r in runs:
-        if r["turn"] and "times_ms" in r:
+        if r["turn"] and "times_ms" in r and r["others"] <= DISTURBED:
             timed.setdefault(r["contender"], {})[r["turn"]] = turn_ms(r)
     weirs = [n for n in timed if n.startswith("weir")]
     if not weirs:
@@ -351,6 +364,8 @@ def report(args, results, setup, names):
         print(f"{name:34} {len(t):5} {ms:10.1f} {min(t.values()):8.1f}-{max(t.values()):8.1f} {1000 * tokens / ms:8.0f} "
               f"{spread(both) if both else '-':>24} {pss[0] / 2**20 if pss else 0:8.0f} "
               f"{(pss[1] - 16 * parameters_of(setup)) / 2**20 if pss else 0:7.0f}")
+    disturbed = sum(1 for r in runs if r["turn"] and r["others"] > DISTURBED)
+    print(f"{disturbed} turns were disturbed by other programs and are left out")
     for r in {r["contender"]: r for r in runs if "failed" in r}.values():
         print(f"{r['contender']:34} failed: {r['failed']}")
     for name, step, loss, other in losses_differ(runs, names, LIMITS[args.dtype]):
@@ -375,7 +390,8 @@ def parameters_of(setup):
 
 def next_of(runs, names, turns):
     """The contender that has had the fewest turns, and which turn is next; turn 0 measures memory."""
-    had = {n: len({r["turn"] for r in runs if r["contender"] == n}) for n in names}
+    good = [r for r in runs if not r["turn"] or r["others"] <= DISTURBED]
+    had = {n: len({r["turn"] for r in good if r["contender"] == n}) for n in names}
     gone = {r["contender"] for r in runs if "failed" in r}
     left = [n for n in names if n not in gone and had[n] <= turns]
     if not left:
@@ -420,7 +436,8 @@ def main():
         run = contender_run(args, setup, name, contenders[name], turn)
         results["runs"].append(run)
         results_write(args.results, results)
-        said = run["failed"] if "failed" in run else f"{statistics.median(run['times_ms'][1:]):.1f} ms"
+        quiet = "" if run["others"] <= DISTURBED else f" (others took {100 * run['others']:.0f} %)"
+        said = run["failed"] if "failed" in run else f"{statistics.median(run['times_ms'][1:]):.1f} ms{quiet}"
         print(f"turn {turn}: {name}: {said}", file=sys.stderr, flush=True)
     report(args, results, setup, list(contenders))
     return bool(losses_differ(mine_of(args, results), list(contenders), LIMITS[args.dtype]))
