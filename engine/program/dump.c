@@ -48,7 +48,9 @@ struct group {
 
 static void group_end(struct group *group)
 {
-    const char *others = group->program->n_copies > 1 ? " of the other copies" : " of the other replicas";
+    const struct weir_program *program = group->program;
+    bool several = program->n_replicas > program->n_copies;
+    const char *others = program->n_copies == 1 ? " of the other replicas" : several ? " and of the other replicas" : "";
     if (group->dep)
         fprintf(group->out, "%s (%s)", group->dep->replicas == WEIR_DEP_OTHERS ? others : "",
                 weir_dep_why_str(group->dep->why));

@@ -148,7 +148,9 @@ static weir_status rank_blocks(struct weir_rank *rank, size_t partial_bytes)
     for (int k = 0; k < WEIR_MEMORY_KINDS && !status; k++)
         if (bytes[k] && !rank->shared[k])
             status = kind->memory_alloc(rank->device, bytes[k], (void **)(void *)&rank->blocks[k]);
-    if (!status && partial_bytes)
+    if (!status && partial_bytes && !weir_rank_is_first(rank))
+        rank->partial_sums = weir_rank_twin(rank)->partial_sums;
+    else if (!status && partial_bytes)
         status = kind->memory_alloc(rank->device, partial_bytes, (void **)(void *)&rank->partial_sums);
     return status ? status : weir_transfer_open(rank);
 }
@@ -264,7 +266,7 @@ static void rank_close(struct weir_rank *rank)
     for (int k = 0; k < WEIR_MEMORY_KINDS; k++)
         if (rank->blocks[k] && !rank->shared[k])
             kind->memory_free(rank->device, rank->blocks[k]);
-    if (rank->partial_sums)
+    if (rank->partial_sums && weir_rank_is_first(rank))
         kind->memory_free(rank->device, rank->partial_sums);
     weir_transfer_close(rank);
 }

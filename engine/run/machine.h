@@ -52,7 +52,7 @@ struct weir_rank {
     int64_t free_ns;                /* of a worker's first rank: end of the worker's last instruction */
     _Atomic int failed;             /* likewise: weir_status of an instruction that failed; what follows on the stream is skipped */
     struct weir_nonfinite_note nonfinite;
-    double *partial_sums; /* NCCL only: this rank's addends for the global norm and losses; same layout as the norm part of
+    double *partial_sums; /* NCCL only: this worker's addends for the global norm and losses; same layout as the norm part of
                              STEP, zero where another rank contributes */
 };
 

@@ -27,9 +27,9 @@ weir_status weir_world_find(struct weir_world *world, const struct weir_engine_c
     if (!transport->one_process && transport->device_side == on_host)
         return WEIR_FAIL(WEIR_ERR_USAGE, "transport '%s' moves memory of %s, device '%s' has other memory: use " WEIR_OPTION("transport=%s"),
                          transport->name, on_host ? "GPUs" : "the host", kind->name, on_host ? "mpi" : "nccl");
-    if (!transport->one_process && config->schedule->n_copies > 1)
-        return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "a schedule with two copies of the weights runs in one process, not over transport '%s': use "
-                         WEIR_OPTION("transport=local"), transport->name);
+    if (transport->device_side && config->schedule->n_copies > 1 && config->zero) /* see messages.c */
+        return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "a schedule with two copies of the weights runs over transport '%s' without ZeRO-1: "
+                         "use " WEIR_OPTION("zero=0"), transport->name);
     *world = (struct weir_world){.grid = {.n_ranks = config->schedule->n_ranks, .n_replicas = n_replicas, .order = order},
                                  .n_copies = config->schedule->n_copies ? config->schedule->n_copies : 1,
                                  .transport = transport->one_process ? NULL : transport};
