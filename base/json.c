@@ -26,6 +26,22 @@ weir_status weir_json_parse(const char *text, size_t bytes, const char *name, js
     return parse(text, bytes, 0, name, root_out);
 }
 
+weir_status weir_json_parse_surely(const char *text, size_t bytes, const char *name, json_t **root_out)
+{
+    json_t *root = NULL, *again = NULL;
+    weir_status status = weir_json_parse(text, bytes, name, &root);
+    if (!status)
+        status = weir_json_parse(text, bytes, name, &again);
+    if (!status && !json_equal(root, again))
+        status = WEIR_FAIL(WEIR_ERR_NOMEM, "no memory to read '%s'", name);
+    json_decref(again);
+    if (status)
+        json_decref(root);
+    else
+        *root_out = root;
+    return status;
+}
+
 static weir_status load(const char *path, size_t flags, json_t **root_out)
 {
     char *data;

@@ -18,9 +18,12 @@ weir_status weir_json_load(const char *path, json_t **root_out);
 /* The same of a file that has integers beyond 64 bits, as those of transformers do: every number is a real. */
 weir_status weir_json_load_wide(const char *path, json_t **root_out);
 
-/* Parse text; `name` stands for the file in messages.  WEIR_ERR_INVALID; WEIR_ERR_NOMEM, where jansson says so: it may also take
- * what it had no memory for as invalid. */
+/* Parse text; `name` stands for the file in messages.  WEIR_ERR_INVALID; WEIR_ERR_NOMEM where jansson lets it be told. */
 weir_status weir_json_parse(const char *text, size_t bytes, const char *name, json_t **root_out);
+
+/* The same for what a run goes on from: read twice and compared, because jansson drops a byte of a name or a number that it has no
+ * memory for, without a word.  WEIR_ERR_NOMEM then. */
+weir_status weir_json_parse_surely(const char *text, size_t bytes, const char *name, json_t **root_out);
 
 /* Build a document, in steps that need no look at each:
  *

@@ -236,48 +236,54 @@ weir_status checkpoint_show(const struct checkpoint_options *o, int n_paths, con
 
 /* ---- verify -------------------------------------------------------------------------------------------------------- */
 
-/* What is wrong with it, or NULL, in `message`. */
-static weir_status flaw_find(const char *folder, char message[WEIR_ERROR_MAX], const char **flaw_out, int *n_tensors_out,
-                             uint64_t *bytes_out)
+struct verdict {
+    char flaw[WEIR_ERROR_MAX]; /* "": none */
+    bool damaged;              /* the flaw is that it is not whole, not that it cannot be read */
+    int n_tensors;
+    uint64_t bytes;
+};
+
+/* A flaw is an answer; only memory that is short is a failure. */
+static weir_status verdict_find(const char *folder, struct verdict *v)
 {
     weir_checkpoint *c = NULL;
     weir_status status = weir_checkpoint_open(folder, &c);
-    *bytes_out = 0;
-    *n_tensors_out = c ? weir_checkpoint_info(c)->n_tensors : 0;
+    *v = (struct verdict){.n_tensors = c ? weir_checkpoint_info(c)->n_tensors : 0};
     for (int i = 0; c && i < weir_checkpoint_info(c)->n_files; i++)
-        *bytes_out += weir_checkpoint_info(c)->files[i].bytes;
+        v->bytes += weir_checkpoint_info(c)->files[i].bytes;
     if (!status)
         status = weir_checkpoint_verify(c);
     weir_checkpoint_close(c);
-    *flaw_out = status ? message : NULL;
-    if (status)
-        weir_error_take(message);
-    return status == WEIR_ERR_NOMEM ? status : WEIR_OK;
+    if (!status || status == WEIR_ERR_NOMEM)
+        return status;
+    v->damaged = status == WEIR_ERR_INVALID;
+    weir_error_take(v->flaw);
+    return WEIR_OK;
+}
+
+static void verdict_print(const char *folder, const struct verdict *v)
+{
+    char bytes[32];
+    printf("%s: ", shown(folder));
+    if (*v->flaw)
+        printf("%s: %s\n", v->damaged ? "not whole" : "not readable", shown(v->flaw));
+    else
+        printf("whole, %d tensors, %s\n", v->n_tensors, checkpoint_bytes(v->bytes, bytes));
+    fflush(stdout);
 }
 
 static weir_status one_verify(const struct checkpoint_options *o, const char *folder, json_t **array, int *outcome)
 {
-    char message[WEIR_ERROR_MAX], bytes_text[32];
-    const char *flaw;
-    uint64_t bytes;
-    int n_tensors;
-    weir_status status = flaw_find(folder, message, &flaw, &n_tensors, &bytes);
-    if (status) {
-        weir_error_put(message);
+    struct verdict v;
+    weir_status status = verdict_find(folder, &v);
+    if (status)
         return status;
-    }
-    *outcome = flaw ? 1 : *outcome;
-    if (o->json) {
+    *outcome = *v.flaw ? 1 : *outcome;
+    if (o->json)
         weir_json_push(array, json_pack("{s:o, s:o}", "folder", weir_json_utf8(folder), "flaw",
-                                        flaw ? weir_json_utf8(flaw) : json_null()));
-        return WEIR_OK;
-    }
-    printf("%s: ", shown(folder));
-    if (flaw)
-        printf("not whole: %s\n", shown(flaw));
+                                        *v.flaw ? weir_json_utf8(v.flaw) : json_null()));
     else
-        printf("whole, %d tensors, %s\n", n_tensors, checkpoint_bytes(bytes, bytes_text));
-    fflush(stdout);
+        verdict_print(folder, &v);
     return WEIR_OK;
 }
 

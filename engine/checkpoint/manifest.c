@@ -433,10 +433,11 @@ static weir_status hash_check(const struct reader *r, const char *text, size_t b
 }
 
 /* What has its own hash is not damaged: what makes no sense in it was written so, by another program or version. */
-static weir_status content_read(const struct reader *r, const char *text, size_t bytes, struct weir_checkpoint_info *info)
+static weir_status content_read(const struct reader *r, const char *path, const char *text, size_t bytes,
+                                struct weir_checkpoint_info *info)
 {
     json_t *root = NULL;
-    weir_status status = weir_json_parse(text, bytes, r->where, &root);
+    weir_status status = weir_json_parse_surely(text, bytes, path, &root);
     if (!status)
         status = version_check(r, root);
     if (!status)
@@ -454,13 +455,16 @@ weir_status weir_manifest_parse(const char *folder, const char *text, size_t byt
 {
     struct reader r = {.arena = arena};
     struct weir_checkpoint_info info = {0};
-    weir_status status = weir_arena_printf(arena, &r.where, "'%s/%s'", folder, weir_manifest_name);
+    const char *path = NULL;
+    weir_status status = weir_arena_printf(arena, &path, "%s/%s", folder, weir_manifest_name);
+    if (!status)
+        status = weir_arena_printf(arena, &r.where, "'%s'", path);
     if (!status)
         status = weir_arena_strdup(arena, folder, &info.folder);
     if (!status)
         status = hash_check(&r, text, bytes);
     if (!status)
-        status = content_read(&r, text, bytes, &info);
+        status = content_read(&r, path, text, bytes, &info);
     if (!status)
         *info_out = info;
     return status;
@@ -532,7 +536,7 @@ weir_status weir_manifest_part_add(const char *where, const char *text, struct w
     struct reader r = {where, arena, info->n_files};
     struct weir_checkpoint_info part = {0};
     json_t *root = NULL;
-    weir_status status = weir_json_parse(text, strlen(text), where, &root);
+    weir_status status = weir_json_parse_surely(text, strlen(text), where, &root);
     if (!status)
         status = lists_read(&r, root, &part);
     json_decref(root);
