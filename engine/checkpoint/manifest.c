@@ -103,9 +103,10 @@ static weir_status state_set(const struct weir_checkpoint_info *info, json_t **r
 static weir_status pieces_check(const char *where, const struct weir_checkpoint_tensor *tensor)
 {
     int64_t at = 0;
-    for (int i = 0; i < tensor->n_pieces && tensor->pieces[i].first == at; i++)
-        at += tensor->pieces[i].n;
-    if (at == tensor->n_elements)
+    int joined = 0;
+    for (; joined < tensor->n_pieces && tensor->pieces[joined].first == at; joined++)
+        at += tensor->pieces[joined].n;
+    if (at == tensor->n_elements && joined == tensor->n_pieces)
         return WEIR_OK;
     return WEIR_FAIL(WEIR_ERR_INVALID, "%s: the pieces of %s '%s' have no element %" PRId64 ", or have it twice", where,
                      kind_names[tensor->kind], tensor->name, at);

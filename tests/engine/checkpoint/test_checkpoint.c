@@ -185,6 +185,7 @@ static void manifests_that_lie_are_refused(void **state)
         {"\"file\":0", "\"file\":7", "in a file that is not listed"},
         {"\"first\":0", "\"first\":1", "longer than it"},
         {"\"n\":15", "\"n\":14", "have no element 14"},
+        {"\"pieces\":[", "\"pieces\":[{\"first\":4,\"n\":2,\"file\":0,\"tensor\":\"b\",\"xxh3\":\"0000000000000000\"},", "or have it twice"},
         {"\"n\":15", "\"n\":16", "longer than it"},
         {"\"shape\":[3,5]", "\"shape\":[3,-5]", "makes no sense"},
         {"\"shape\":[3,5]", "\"shape\":[4611686018427387904,4]", "makes no sense"},
