@@ -77,6 +77,7 @@ static const struct option_row rows[] = {
     ROW("transport", 0, OPTION_TEXT, transport, "NAME", "local, shm, mpi or nccl (chosen by device and launcher); list", 0, 0),
     ROW("placement", 0, OPTION_TEXT, placement, "ORDER", "of processes: cluster (default) or spread, see weir info --placement", 0, 0),
     ROW("metrics", 0, OPTION_TEXT, metrics, "FILE", "write one JSON object per step, also of a run that ^C ends", 0, 0),
+    ROW("peak-flops", 0, OPTION_REAL, peak_flops, "PER_S", "what all ranks together can do: metrics get mfu", 1, 1e30),
     ROW("trace", 0, OPTION_TEXT, trace, "FILE", "write a Chrome trace of the first steps, also after ^C: ui.perfetto.dev", 0, 0),
     ROW("save-costs", 0, OPTION_TEXT, save_costs, "FILE", "write the time of F, I and W of each stage, for simulate and draw --costs", 0, 0),
     ROW("force", 0, OPTION_FLAG, force, NULL, "replace what is there: a model of others, metrics of another run", 0, 0),

@@ -65,7 +65,7 @@ train() {
     [ "$(wc -l <m.jsonl)" -eq 4 ]
     head -n 1 m.jsonl | grep -q '^{"run": {.*"model": "gpt2-tiny".*}}$'
     [ "$(grep -o '^{"step": [0-9]*' m.jsonl | tr -dc '0-9\n' | paste -sd ' ')" = "1 2 3" ]
-    for field in step time_s tokens loss grad_norm lr tokens_per_s step_ms bubble peak_bytes; do
+    for field in step time_s tokens loss grad_norm lr tokens_per_s step_ms bubble data_wait_ms flops peak_bytes; do
         [ "$(grep "^{\"step\"" m.jsonl | grep -c "\"$field\": ")" -eq 3 ]
     done
 }
