@@ -145,7 +145,7 @@ static weir_status group_read(struct text *t)
 static weir_status rate_take(struct text *t, double value)
 {
     bool bits = *t->at == 'b';
-    if (strncmp(t->at + 1, "/s", 2) != 0 || (*t->at != 'B' && !bits))
+    if ((*t->at != 'B' && !bits) || strncmp(t->at + 1, "/s", 2) != 0)
         return fail(t, "a rate in B/s or b/s, or a time in us, is missing");
     if (t->n_rates == t->n_levels)
         return fail(t, "more rates than levels");

@@ -56,6 +56,7 @@ static void test_a_text_that_is_not_understood_is_refused_with_its_place(void **
         {"2 nodes x 8, 400GB/s", "each level needs a rate"},
         {"2 x 8, 4GB/s, 5GB/s, 6GB/s", "more rates than levels"},
         {"2 x 8, 4GB, 5GB/s", "a rate in B/s"},
+        {"2 x 8, 4", "a rate in B/s"},
         {"2 x 0, 4GB/s, 5GB/s", "a number above 0"},
         {"2.5 x 8, 4GB/s, 5GB/s", "a whole number"},
         {"2 x 8 + 4, 4GB/s, 5GB/s", "same number of levels"},
