@@ -68,7 +68,10 @@ static weir_status stages_count(const struct train_options *o, const struct weir
     if (status)
         return status;
     int64_t own = schedule_is_auto(name) ? 1 : weir_schedule_kind_chunks(kind);
-    int64_t chunks = o->chunks ? o->chunks : own, stages = o->ranks * chunks;
+    int64_t chunks = o->chunks ? o->chunks : own, stages = o->ranks * chunks, wanted = o->stages ? o->stages / o->ranks : chunks;
+    if (own == 1 && wanted > 1 && (!o->stages || o->stages == o->ranks * wanted))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "schedule '%s' has one stage on each rank, not %lld: use --schedule interleaved, or --ranks "
+                         "%lld", name, (long long)wanted, (long long)(o->ranks * wanted));
     if (o->stages && o->stages != stages)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--ranks %lld with %lld chunk%s each are %lld stage%s, --stages says %lld: leave one "
                          "of them out", (long long)o->ranks, (long long)chunks, chunks == 1 ? "" : "s", (long long)stages,
@@ -215,12 +218,24 @@ void train_layout_print(const struct train_run *run, FILE *out)
     fprintf(out, "\n");
 }
 
-void train_layout_warn(const struct train_run *run)
+static void layout_warn(const struct train_run *run)
 {
     const struct weir_schedule *s = &run->schedule;
-    if (s->n_ranks == 1 && s->n_stages > 1 && !weir_pipeline_is_file(run->schedule_name))
+    const struct train_options *o = run->options;
+    if (weir_pipeline_is_file(run->schedule_name) || s->n_stages == s->n_ranks)
+        return;
+    if (s->n_ranks == 1)
         fprintf(stderr, "weir %s: all %d stages are on one rank, which does one thing at a time: --ranks 2 puts %d stages on "
-                "2\n", train_command(run->options), s->n_stages, 2 * s->n_stages);
+                "2\n", train_command(o), s->n_stages, 2 * s->n_stages);
+    else if (!o->ranks && !o->chunks && !o->plan)
+        fprintf(stderr, "weir %s: '%s' has %d stages on each rank, so that --stages %d is %d ranks: --ranks %d puts %d stages on %d\n",
+                train_command(o), run->schedule_name, s->n_stages / s->n_ranks, s->n_stages, s->n_ranks, s->n_stages,
+                s->n_stages / s->n_ranks * s->n_stages, s->n_stages);
+}
+
+void train_layout_warn(const struct train_run *run)
+{
+    layout_warn(run);
     if (run->dtype == WEIR_COMPUTE_BF16 && !strncmp(run->options->device, "cpu", 3) && !weir_cpu_multiplies_bf16())
         fprintf(stderr, "weir %s: this processor multiplies bf16 numbers as f32: --dtype bf16 saves memory here, not time\n",
                 train_command(run->options));

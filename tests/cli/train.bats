@@ -284,11 +284,25 @@ ROWS
     [[ "$status" -eq 0 && "$output" == "{"*'"devices"'*"}" ]]
 }
 
-@test "--help fits on a screen and names every option" {
+@test "--help fits on a screen and names every option, --help GROUP and --help all say what they do" {
     run "$WEIR" train --help
     [ "$status" -eq 0 ]
-    [ "${#lines[@]}" -le 72 ]
-    [[ "$output" == *"--threads-per-rank"* && "$output" == *"--grad-clip"* ]]
+    [ "${#lines[@]}" -le 48 ]
+    grep -oE -- ' --[a-z0-9-]+' <<<"$output" | sort -u >named
+    run "$WEIR" train --help all
+    [ "$status" -eq 0 ]
+    options() { sed -nE 's/^ {2}(-., | {4})(--[a-z0-9-]+).* [^ ].*/ \2/p' | sort -u; }
+    options <<<"$output" >all
+    [ "$(wc -l <all)" -gt 60 ]
+    echo " --help" | sort -u - all | cmp - named
+    for group in $("$WEIR" train --help | sed -nE 's/^ {2}([a-z]+) +--.*/\1/p'); do "$WEIR" train --help "$group" >>texts; done
+    options <texts >grouped
+    [ "$(wc -l <grouped)" -gt 30 ]
+    [ -z "$(comm -13 all grouped)" ]
+    [ "$("$WEIR" train --help=data)" = "$("$WEIR" help train data)" ]
+    [[ "$("$WEIR" train -h data)" == *"--val-data PATH "* ]]
+    run "$WEIR" train --help dta
+    [[ "$status" -eq 2 && "$output" == "weir train: unknown group of options 'dta': did you mean 'data'?" ]]
 }
 
 @test "bf16 on the processor gives every layout the same bits, near those of f32" {
