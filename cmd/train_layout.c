@@ -221,4 +221,7 @@ void train_layout_warn(const struct train_run *run)
     if (s->n_ranks == 1 && s->n_stages > 1 && !weir_pipeline_is_file(run->schedule_name))
         fprintf(stderr, "weir %s: all %d stages are on one rank, which does one thing at a time: --ranks 2 puts %d stages on "
                 "2\n", train_command(run->options), s->n_stages, 2 * s->n_stages);
+    if (run->dtype == WEIR_COMPUTE_BF16 && !strncmp(run->options->device, "cpu", 3) && !weir_cpu_multiplies_bf16())
+        fprintf(stderr, "weir %s: this processor multiplies bf16 numbers as f32: --dtype bf16 saves memory here, not time\n",
+                train_command(run->options));
 }
