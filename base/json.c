@@ -9,9 +9,19 @@
 
 enum { LARGEST_DOCUMENT = 1 << 30 };
 
+static bool is_blank(const char *text, size_t bytes)
+{
+    size_t i = 0;
+    while (i < bytes && strchr(" \t\r\n", text[i]) && text[i])
+        i++;
+    return i == bytes;
+}
+
 static weir_status parse(const char *text, size_t bytes, size_t flags, const char *name, json_t **root_out)
 {
     json_error_t error;
+    if (is_blank(text, bytes))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is empty: it needs a JSON document", name);
     json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | flags, &error);
     if (!root && !*error.text) /* of a fault in the text jansson has words */
         return WEIR_FAIL(WEIR_ERR_NOMEM, "no memory to read '%s'", name);

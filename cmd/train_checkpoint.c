@@ -163,9 +163,23 @@ static weir_status config_make(const struct train_run *run, struct weir_arena *a
     return weir_json_print(root, 0, arena, config_out);
 }
 
-static weir_status differs(const char *folder, const char *key, const json_t *then, const json_t *now)
+/* Models are compared by their configurations, which are too long to be shown. */
+static weir_status model_differs(const struct train_run *run, const struct weir_checkpoint_info *info)
 {
+    if (strcmp(info->model, run->graph->name) != 0)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "checkpoint '%s' is of model '%s', not of '%s': give the same --model, or another "
+                         "--checkpoint-dir", info->folder, info->model, run->graph->name);
+    return WEIR_FAIL(WEIR_ERR_USAGE, "checkpoint '%s' is of another model that is called '%s' too: its config.json has changed; give the "
+                     "same --model, or another --checkpoint-dir", info->folder, info->model);
+}
+
+static weir_status differs(const struct train_run *run, const struct weir_checkpoint_info *info, const char *key, const json_t *then,
+                           const json_t *now)
+{
+    const char *folder = info->folder;
     char option[32], was[64] = "another", is[64] = "";
+    if (!strcmp(key, "model"))
+        return model_differs(run, info);
     char *a = json_dumps(then, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)), *b = json_dumps(now, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
     if (a && b && strlen(a) < sizeof was - 8 && strlen(b) < sizeof is - 8) {
         snprintf(was, sizeof was, "%s", a);
@@ -196,7 +210,7 @@ static weir_status run_compare(const struct train_run *run, const struct weir_ch
         const json_t *other = json_object_get(json_object_get(then, "run"), key);
         bool is_free = !strncmp(key, "data_", 5) && run->options->new_data;
         if (!status && other && !is_free && !json_equal(value, other))
-            status = differs(info->folder, key, other, value);
+            status = differs(run, info, key, other, value);
     }
     json_decref(then);
     json_decref(now);

@@ -68,6 +68,16 @@ static void integers_of_any_size_are_read_where_they_may_be(void **state)
     json_decref(root);
 }
 
+static void a_file_with_nothing_in_it_is_said_to_be_empty(void **state)
+{
+    (void)state;
+    json_t *root;
+    assert_ok(weir_file_write(testing_path("empty.json"), "", 0));
+    assert_fails(weir_json_load(testing_path("empty.json"), &root), WEIR_ERR_INVALID, "empty.json' is empty: it needs a JSON document");
+    assert_fails(weir_json_parse(" \n", 2, "blank", &root), WEIR_ERR_INVALID, "'blank' is empty");
+    assert_fails(weir_json_parse("\0", 1, "zero", &root), WEIR_ERR_INVALID, "'zero' line 1");
+}
+
 static void *json_malloc(size_t bytes)
 {
     if (!passed)
@@ -187,6 +197,7 @@ int main(void)
         cmocka_unit_test(a_string_of_any_bytes_is_a_string),
         cmocka_unit_test(a_document_that_could_not_be_built_is_an_error),
         cmocka_unit_test(integers_of_any_size_are_read_where_they_may_be),
+        cmocka_unit_test(a_file_with_nothing_in_it_is_said_to_be_empty),
         cmocka_unit_test(a_document_is_printed_whole_or_not_at_all),
         cmocka_unit_test(a_document_that_is_built_in_steps_is_whole_or_none),
         cmocka_unit_test(a_text_is_surely_read_whole_or_not_at_all),
