@@ -11,7 +11,7 @@
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { STEPS = 2, BATCH = 1, SEQ = 4, MOST_MICROBATCHES = 8 };
 #else
-enum { STEPS = 2, BATCH = 1, SEQ = 8, MOST_MICROBATCHES = 12 };
+enum { STEPS = 2, BATCH = 1, SEQ = 8, MOST_MICROBATCHES = 8 };
 #endif
 
 struct layout {
