@@ -69,7 +69,7 @@ static const struct option_row rows[] = {
     ROW("bucket-bytes", 0, OPTION_BYTES, bucket_bytes, "BYTES", "gradients reduced together (an eighth of the stage's)", 0, 0),
     ROW("placement", 0, OPTION_TEXT, placement, "ORDER", "of processes: cluster (default) or spread, see weir info --placement", 0, 0),
     ROW("transport", 0, OPTION_TEXT, transport, "NAME", "local, shm, mpi or nccl (chosen by device and launcher); list", 0, 0),
-    ROW("dtype", 0, OPTION_TEXT, dtype, "NAME", "f32 (default), or on cuda tf32 or bf16", 0, 0),
+    ROW("dtype", 0, OPTION_TEXT, dtype, "NAME", "f32 (default), bf16, or on cuda tf32", 0, 0),
     ROW("device-memory", 0, OPTION_BYTES, device_memory, "BYTES", "refuse a run that needs more per rank", 1, 0x1p62),
     ROW("recompute", 0, OPTION_TEXT, recompute, "LIST", "none (default), full, or layers (h.*.mlp,head) to run again in backward", 0, 0),
     ROW("threads-per-rank", 0, OPTION_INT, threads, "N", "threads of each rank (1)", 1, 4096),

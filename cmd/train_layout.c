@@ -237,7 +237,7 @@ void train_layout_print(const struct train_run *run, FILE *out)
     fprintf(out, "\n");
 }
 
-void train_layout_warn(const struct train_run *run)
+static void chunks_warn(const struct train_run *run)
 {
     const struct weir_schedule *s = &run->schedule;
     const struct train_options *o = run->options;
@@ -250,4 +250,12 @@ void train_layout_warn(const struct train_run *run)
         fprintf(stderr, "weir %s: '%s' has %d stages on each rank, so that --stages %d is %d ranks: --ranks %d puts %d stages on %d\n",
                 train_command(o), run->schedule_name, s->n_stages / s->n_ranks, s->n_stages, s->n_ranks, s->n_stages,
                 s->n_stages / s->n_ranks * s->n_stages, s->n_stages);
+}
+
+void train_layout_warn(const struct train_run *run)
+{
+    chunks_warn(run);
+    if (run->dtype == WEIR_COMPUTE_BF16 && !strncmp(run->options->device, "cpu", 3) && !weir_cpu_multiplies_bf16())
+        fprintf(stderr, "weir %s: this processor multiplies bf16 numbers as f32: --dtype bf16 saves memory here, not time\n",
+                train_command(run->options));
 }
