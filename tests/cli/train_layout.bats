@@ -57,7 +57,10 @@ ROWS
         [ "$status" -eq 2 ]
         [[ "$output" == "weir train: schedule '1f1b' has one stage on each rank, not 2: use --schedule interleaved, or --ranks 4" ]]
     done
-    train --ranks 2 --stages 4 --schedule interleaved -q
+    run --separate-stderr train --ranks 2 --stages 6 --schedule interleaved
+    [[ "$status" -eq 0 && "${stderr_lines[0]}" == *": 6 stages on 2 ranks x 3 chunks (interleaved)"* ]]
+    run train --ranks 2 --stages 5 --schedule interleaved
+    [[ "$status" -eq 2 && "$output" == *"--ranks 2 with 2 chunks each are 4 stages, --stages says 5: leave one of them out" ]]
 }
 
 @test "the memory table begins with the layout" {
