@@ -39,7 +39,7 @@ static const struct option_row rows[] = {
 
 const struct option_table bench_kernels_table = {
     "bench kernels", "[OPERATION ...]", "time every operation of a model, beside what the machine can do",
-    "weir bench kernels --model gpt2 --seq-len 256 --microbatch-size 1", rows};
+    "weir bench kernels --model gpt2 --seq-len 256 --microbatch-size 1", rows, NULL};
 
 struct timing {
     double median, least, most; /* ns */

@@ -43,7 +43,7 @@ static const struct option_row rows[] = {
 
 const struct option_table bench_train_table = {
     "bench train", "[SCHEDULE]", "time training steps, by instruction and operation, beside what the machine can do",
-    "weir bench train 1f1b --model gpt2 --seq-len 256 --microbatch-size 1", rows};
+    "weir bench train 1f1b --model gpt2 --seq-len 256 --microbatch-size 1", rows, NULL};
 
 struct part {
     const char *name, *pass;
