@@ -125,10 +125,10 @@ def cut_of(setup, n_stages):
 
 
 class Memory(threading.Thread):
-    """The largest sum of PSS over the processes of these sessions, and of that without pages of files."""
-    def __init__(self, sessions):
+    """The largest sum of PSS over the processes of these groups, and of that without pages of files."""
+    def __init__(self, groups):
         super().__init__(daemon=True)
-        self.sessions, self.most, self.ended = sessions, [0, 0], threading.Event()
+        self.groups, self.most, self.ended = groups, [0, 0], threading.Event()
 
     def run(self):
         while not self.ended.wait(0.25):
@@ -139,7 +139,7 @@ class Memory(threading.Thread):
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
                 with open(f"/proc/{pid}/stat") as f:
-                    if int(f.read().rsplit(")", 1)[1].split()[3]) in self.sessions:
+                    if int(f.read().rsplit(")", 1)[1].split()[2]) in self.groups:
                         yield pid
             except (OSError, IndexError):
                 pass
@@ -207,11 +207,11 @@ def all_end():
 
 
 def processes_run(commands, env, folder, enough, measures):
-    """Run all of a contender in one session and wait; `enough` says of its output that it may be ended."""
+    """Run all of a contender, in this session so that all get equal shares of a busy machine, and wait; `enough` says of its output that it may be ended."""
     log = os.path.join(folder, "log")
     with open(log, "w") as out:
-        first = subprocess.Popen(commands[0], stdout=out, stderr=out, env=env, cwd=folder, start_new_session=True)
-        others = [subprocess.Popen(c, stdout=out, stderr=out, env=env, cwd=folder, start_new_session=True) for c in commands[1:]]
+        first = subprocess.Popen(commands[0], stdout=out, stderr=out, env=env, cwd=folder, process_group=0)
+        others = [subprocess.Popen(c, stdout=out, stderr=out, env=env, cwd=folder, process_group=0) for c in commands[1:]]
         memory = Memory([p.pid for p in [first] + others])
         if measures:
             memory.start()
