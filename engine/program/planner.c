@@ -28,6 +28,13 @@ struct waiting {
     double margin; /* bytes that the list was given less than the cap */
 };
 
+/* An arrangement, and whom it is for. */
+struct arranged {
+    int n_ranks, n_replicas, n_microbatches, size;
+    bool wraps;
+    const struct weir_arrangement *arrangement;
+};
+
 struct search {
     const struct weir_planner_request *request;
     struct weir_arena *arena;
@@ -44,6 +51,10 @@ struct search {
     bool has_least;
     struct weir_planned *plans;
     struct weir_planner_result *result;
+    double fastest, largest_cap; /* of all devices */
+    struct arranged *arranged;
+    size_t arranged_capacity;
+    int n_arranged;
 };
 
 /* ---- what can be chosen --------------------------------------------------------------------------------------------- */
@@ -121,7 +132,7 @@ static double time_bound(const struct search *s, const struct candidate *c, cons
         after += splits ? 0 : stages[i].input + stages[i].weight;
         all += work;
     }
-    return fmax(most, mean / c->n_ranks + all * c->n_microbatches / c->n_ranks) / fastest(s->request);
+    return fmax(most, mean / c->n_ranks + all * c->n_microbatches / c->n_ranks) / s->fastest;
 }
 
 static double bytes_bound(const struct candidate *c, const struct weir_planner_costs *costs)
@@ -225,20 +236,38 @@ struct trial {
     double margin;
 };
 
-static weir_status arrange(struct search *s, struct trial *t)
+static weir_status arrange_new(struct search *s, struct trial *t, const struct arranged *key)
 {
-    const struct weir_planned *plan = &t->plan;
+    const struct weir_traffic traffic = {.transfer_bytes = 2 * t->costs->border_bytes * key->n_microbatches,
+                                         .n_transfers = 2.0 * key->n_microbatches,
+                                         .reduce_bytes = t->costs->all.grad_bytes / key->n_ranks, .wraps = key->wraps};
     struct weir_arrangement *arrangement;
-    if (!s->request->topology)
-        return WEIR_OK;
-    const struct weir_traffic traffic = {.transfer_bytes = 2 * t->costs->border_bytes * (double)plan->n_microbatches,
-                                         .n_transfers = 2 * (double)plan->n_microbatches,
-                                         .reduce_bytes = t->costs->all.grad_bytes / plan->n_ranks, .wraps = plan->n_chunks > 1};
     weir_status status = weir_arena_alloc(s->arena, 1, sizeof *arrangement, &arrangement);
     if (!status)
-        status = weir_arrange(s->request->topology, &traffic, plan->n_ranks, plan->n_replicas, s->arena, arrangement);
-    t->plan.arrangement = arrangement;
-    return status;
+        status = weir_arrange(s->request->topology, &traffic, key->n_ranks, key->n_replicas, s->arena, arrangement);
+    if (!status)
+        status = weir_arena_grow(&s->work, &s->arranged, &s->arranged_capacity, (size_t)s->n_arranged + 1, sizeof *s->arranged);
+    if (status)
+        return status;
+    s->arranged[s->n_arranged] = *key;
+    s->arranged[s->n_arranged++].arrangement = t->plan.arrangement = arrangement;
+    return WEIR_OK;
+}
+
+static weir_status arrange(struct search *s, struct trial *t, const struct candidate *c)
+{
+    const struct arranged key = {c->n_ranks, c->n_replicas, c->n_microbatches, c->size, c->n_chunks > 1, NULL};
+    if (!s->request->topology)
+        return WEIR_OK;
+    for (int i = 0; i < s->n_arranged; i++) {
+        const struct arranged *a = &s->arranged[i];
+        if (a->n_ranks == key.n_ranks && a->n_replicas == key.n_replicas && a->n_microbatches == key.n_microbatches && a->size == key.size &&
+            a->wraps == key.wraps) {
+            t->plan.arrangement = a->arrangement;
+            return WEIR_OK;
+        }
+    }
+    return arrange_new(s, t, &key);
 }
 
 /* The links of the arrangement, both ways; without one all are the ceilings'. */
@@ -368,7 +397,7 @@ static weir_status trial_time(struct search *s, struct trial *t, const struct ca
 {
     double *over;
     int *in_flight;
-    weir_status status = arrange(s, t);
+    weir_status status = arrange(s, t, c);
     if (!status)
         status = weir_planner_stages(s->sizes[c->size], c->way, &t->schedule, t->plan.arrangement, s->arena, &t->stages);
     if (!status)
@@ -417,7 +446,7 @@ static weir_status config_of(struct search *s, const struct weir_planned *plan, 
     config->schedule = schedule;
     config->first_layer = plan->cut.first_layer;
     config->recompute = plan->recompute;
-    config->device_memory = (int64_t)largest_cap(s->request);
+    config->device_memory = (int64_t)s->largest_cap;
     config->replicas = plan->n_replicas < WEIR_REDUCE_TERMS ? plan->n_replicas : WEIR_REDUCE_TERMS;
     config->zero = plan->zero;
     weir_status status = weir_schedule_build(plan->kind, &params, arena, schedule);
@@ -477,7 +506,7 @@ static double overshoot(const struct search *s, const struct weir_planned *plan)
 static weir_status leaner_try(struct search *s, const struct waiting *w)
 {
     double more = overshoot(s, &w->plan);
-    bool can = !s->request->recompute && !w->candidate.way && more > 0 && w->margin < 0.5 * largest_cap(s->request);
+    bool can = !s->request->recompute && !w->candidate.way && more > 0 && w->margin < 0.5 * s->largest_cap;
     return can ? candidate_try(s, &w->candidate, w->margin + 1.01 * more) : WEIR_OK;
 }
 
@@ -516,7 +545,7 @@ static int by_bytes(const void *a, const void *b)
 
 static weir_status candidates_walk(struct search *s)
 {
-    double cap = largest_cap(s->request);
+    double cap = s->largest_cap;
     weir_status status = WEIR_OK;
     qsort(s->candidates, (size_t)s->n_candidates, sizeof *s->candidates, by_bound);
     for (int i = 0; i < s->n_candidates && s->result->n_plans < n_wanted(s) && !status; i++) {
@@ -575,7 +604,7 @@ static weir_status request_check(const struct weir_planner_request *r)
 
 static weir_status size_list(struct search *s, int64_t microbatch_size)
 {
-    weir_status status = weir_planner_costs_open(s->request, microbatch_size, &s->work, &s->sizes[s->n_sizes]);
+    weir_status status = weir_planner_costs_open(s->request, microbatch_size, s->n_sizes ? s->sizes[s->n_sizes - 1] : NULL, &s->work, &s->sizes[s->n_sizes]);
     s->n_sizes += !status;
     return status ? status : ranks_list(s, s->n_sizes - 1);
 }
@@ -613,6 +642,8 @@ weir_status weir_planner_run(const struct weir_planner_request *request, struct 
     s->request = request;
     s->arena = arena;
     s->result = &result;
+    s->fastest = fastest(request);
+    s->largest_cap = largest_cap(request);
     status = search_run(s);
     for (int i = 0; i < s->n_sizes; i++)
         weir_planner_costs_close(s->sizes[i]);
