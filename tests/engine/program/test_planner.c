@@ -3,6 +3,7 @@
 #include "tests/support/testing.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/program/planner.h"
@@ -98,9 +99,10 @@ static void what_does_not_fit_is_answered_with_what_comes_nearest(void **state)
 static void more_devices_memory_or_bandwidth_never_give_a_worse_plan(void **state)
 {
     (void)state;
-    enum { PAIRS = 60 };
+    const char *asked = getenv("PLANNER_PAIRS"); /* tests/soak/planner_pairs.sh */
+    int n_pairs = asked ? atoi(asked) : 60;
     uint64_t seed = 7;
-    for (int i = 0; i < PAIRS; i++) {
+    for (int i = 0; i < n_pairs; i++) {
         seed = seed * 6364136223846793005u + 1442695040888963407u;
         struct weir_planner_request less = request_of(1 + (int)(seed >> 33) % 6), more;
         less.global_batch = 4 + 4 * (int64_t)((seed >> 40) % 3);
