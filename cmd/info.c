@@ -34,7 +34,7 @@ static const struct option_row rows[] = {
 };
 
 static const struct option_table table = {"info", "", "show devices, topology, libraries and versions",
-                                          "weir info --placement cluster --stages 4 --replicas 2", rows};
+                                          "weir info --placement cluster --stages 4 --replicas 2", rows, NULL};
 
 static const struct part {
     const char *name;

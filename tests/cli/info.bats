@@ -57,7 +57,7 @@ hwloc() {
     [ "$output" = $'0\n3\n2' ]
     for name in $("$WEIR" schedule list | sed -n 's/^\([a-z0-9][a-z0-9-]*\) .*/\1/p'); do
         run "$WEIR" info --placement spread --schedule "$name" --stages 8 --topology "core:4 pu:1"
-        [ "$status" -eq 0 ] || [[ "$output" == *"copies of the weights"* ]] || { echo "$name: $output"; false; }
+        [ "$status" -eq 0 ] || { echo "$name: $output"; false; }
     done
 }
 
