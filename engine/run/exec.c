@@ -7,6 +7,7 @@
 #include "engine/run/exec.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "engine/run/flight_file.h"
 #include "engine/run/link.h"
 #include "engine/run/nonfinite.h"
@@ -165,6 +166,7 @@ static weir_status action_run(const struct weir_exec *exec)
 weir_status weir_exec_body(struct weir_exec *exec)
 {
     const struct weir_runner *runner = exec->run->runner;
+    weir_fault_instr();
     if (exec->instr->kind == WEIR_INSTR_ACTION)
         return action_run(exec);
     int64_t start = weir_clock_ns();

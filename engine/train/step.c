@@ -230,8 +230,10 @@ static weir_status not_finite(weir_engine *engine, const struct weir_step_block 
         status = origin_find(engine, values, origin, sizeof origin, &repeated);
     if (status || !repeated)
         return status ? status : numeric_fail(engine, report, origin);
-    weir_log(WEIR_LOG_WARN, "step %lld: loss %g, gradient norm %g: not finite; all was finite when the step was repeated, as after a "
-             "fault of the machine, and training goes on", (long long)engine->step + 1, report->loss, fabs(report->grad_norm));
+    const struct weir_transport_info *info = engine->runner.world.info;
+    if (!info || info->rank == 0) /* all processes know it, one says it */
+        weir_log(WEIR_LOG_WARN, "step %lld: loss %g, gradient norm %g: not finite; all was finite when the step was repeated, as after "
+                 "a fault of the machine, and training goes on", (long long)engine->step + 1, report->loss, fabs(report->grad_norm));
     return WEIR_OK;
 }
 
