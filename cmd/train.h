@@ -109,7 +109,6 @@ struct train_run {
     int64_t command_ns;    /* when the command began */
     int64_t begin_ns;      /* of the first step */
     bool export_made;      /* the folder of --export was not there before */
-    const char *flight;    /* file of flight records */
     int on_nan;            /* enum train_on_nan */
     int n_skipped;         /* how often numbers were not finite before skipped_step, in steps done, was reached */
     int64_t skipped_step;

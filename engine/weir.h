@@ -223,6 +223,9 @@ void weir_engine_flight_to(weir_engine *engine, const char *path, const volatile
 /* This process has written a record of a failure. */
 bool weir_engine_flight_is_written(const weir_engine *engine);
 
+/* Where it is: `path`, with ".h1" and so on before its suffix on other hosts than the first. */
+void weir_engine_flight_path(const weir_engine *engine, char *path_out, size_t room);
+
 /* The largest stop flag of all processes when the last step or evaluation ended, the same on each of them; 0: nobody wants
  * to stop. */
 int weir_engine_stop_seen(const weir_engine *engine);

@@ -132,8 +132,10 @@ int weir_engine_stop_seen(const weir_engine *engine)
 
 void weir_engine_fail(weir_engine *engine, weir_status status)
 {
-    if (engine)
-        weir_link_stop(&engine->runner, status);
+    if (!engine)
+        return;
+    weir_flight_failed(&engine->runner, status); /* before a launcher hears of it */
+    weir_link_stop(&engine->runner, status);
 }
 
 int weir_engine_first_layer(const weir_engine *engine, int stage)
@@ -156,6 +158,11 @@ void weir_engine_print_program(const weir_engine *engine, FILE *out)
 void weir_engine_flight_to(weir_engine *engine, const char *path, const volatile int *wanted)
 {
     weir_flight_to(&engine->runner, path, wanted);
+}
+
+void weir_engine_flight_path(const weir_engine *engine, char *path_out, size_t room)
+{
+    weir_flight_path(&engine->runner, path_out, room);
 }
 
 bool weir_engine_flight_is_written(const weir_engine *engine)
