@@ -211,6 +211,9 @@ bool weir_engine_reads(const weir_engine *engine, const char *name, int mb);
 /* The number of this process, from 0, and how many there are. */
 int weir_engine_process(const weir_engine *engine, int *n_processes_out);
 
+/* The name of the host of rank `rank` of all replicas; "": it is another one, and was not heard yet, or no process 0 of its host. */
+void weir_engine_host(const weir_engine *engine, int rank, char *host_out, size_t room);
+
 /* A number that the program sets when it wants to stop, from a signal handler for example: each step's report has the
  * largest of all processes, so that all stop after the same step.  NULL: none. */
 void weir_engine_stop_flag(weir_engine *engine, const volatile int *flag);

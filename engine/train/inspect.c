@@ -1,4 +1,6 @@
 /* Looking into an engine: the public functions over its runner. */
+#include <stdio.h>
+
 #include "engine/checkpoint/export_write.h"
 #include "engine/checkpoint/runner_state.h"
 #include "engine/checkpoint/shared_folder.h"
@@ -118,6 +120,12 @@ int weir_engine_process(const weir_engine *engine, int *n_processes_out)
     const struct weir_transport_info *info = engine->runner.world.info;
     *n_processes_out = info ? info->n_ranks : 1;
     return info ? info->rank : 0;
+}
+
+void weir_engine_host(const weir_engine *engine, int rank, char *host_out, size_t room)
+{
+    const struct weir_flight *flight = weir_pulse_flight(&engine->runner.world.pulse, rank);
+    snprintf(host_out, room, "%s", flight ? flight->host : "");
 }
 
 void weir_engine_stop_flag(weir_engine *engine, const volatile int *flag)
