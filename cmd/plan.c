@@ -50,7 +50,7 @@ static const struct option_row solve_rows[] = {
     {"bandwidth", 0, OPTION_REAL, FIELD(bandwidth), "BYTES_PER_S", "of links, for pipedream files and --model; default 12e9", 1e-3, 1e18},
     {"seconds", 0, OPTION_REAL, FIELD(seconds), "S", "total wall time", 1e-3, 1e6},
     {"seed", 0, OPTION_INT, FIELD(seed), "N", "seed of the searches; default 0", 0, 1e15},
-    {"output", 0, OPTION_TEXT, FIELD(output), "FORM", "json, msr, pipedream, layers, layout, dot or explain", 0, 0},
+    {"output", 0, OPTION_TEXT, FIELD(output), "FORM", "json, msr, pipedream, layers, layout, costs, dot or explain", 0, 0},
     {"json", 0, OPTION_FLAG, FIELD(json), NULL, "print one JSON object (--output json)", 0, 0},
     {"explain", 0, OPTION_FLAG, FIELD(explain), NULL, "time, transfer, memory, slack and cuts per stage", 0, 0},
     {"out", 'o', OPTION_TEXT, FIELD(out), "FILE", "--model: the best plan, for 'weir train --plan FILE'", 0, 0},
@@ -235,13 +235,14 @@ static void summary_print(const struct weir_plan_result *result)
                plan->n_parts, result->seconds);
 }
 
-/* The forms of the planner, and "layout", which is this command's. */
+/* The forms of the planner, and "layout" and "costs", which are this command's. */
 static weir_status form_find(const char *word, int *form_out)
 {
-    const char *names[WEIR_PLAN_FORMATS + 2] = {0};
+    const char *names[WEIR_PLAN_FORMATS + 3] = {0};
     for (int i = 0; i < WEIR_PLAN_FORMATS; i++)
         names[i] = weir_plan_format_names[i];
     names[WEIR_PLAN_FORMATS] = "layout";
+    names[WEIR_PLAN_FORMATS + 1] = "costs";
     return name_find("output form", word, names, form_out);
 }
 
@@ -262,6 +263,8 @@ static weir_status result_print(const struct plan_options *options, const struct
         weir_status status = form_find(options->output, &form);
         if (!status && form == WEIR_PLAN_FORMATS)
             return layout_print(input, result);
+        if (!status && form > WEIR_PLAN_FORMATS)
+            return isfinite(result->plan.objective) ? plan_output_costs(graph, &result->plan) : WEIR_OK;
         if (status)
             return status;
     } else if (!options->json && !options->explain) {

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "cmd/measured_costs.h"
 #include "engine/program/layer_cut.h"
 
 /* Parts along the data flow are intervals of the chain of layers. */
@@ -30,6 +31,34 @@ weir_status plan_output_layout(const struct weir_graph *graph, const struct weir
         status = weir_layer_cut_layout_print(&cut, graph, &text);
     if (!status)
         printf("%s\n", text.data);
+    weir_text_release(&text);
+    weir_arena_release(&arena);
+    return status;
+}
+
+/* Parts of a plan are along the data flow; a stage that got nothing costs nothing. */
+weir_status plan_output_costs(const struct weir_cost_graph *graph, const struct weir_plan *plan)
+{
+    struct weir_arena arena = {0};
+    struct weir_text text = {0};
+    struct weir_stage_costs *stages;
+    weir_status status = weir_arena_alloc(&arena, (size_t)plan->n_parts, sizeof *stages, &stages);
+    for (int i = 0; i < plan->n_parts && !status; i++)
+        for (int n = 0; n < plan->parts[i].n_nodes; n++) {
+            const struct weir_cost_node *node = &graph->nodes[plan->parts[i].nodes[n]];
+            double per_ms = 1e3 / graph->units_per_second;
+            stages[i].forward += node->forward * per_ms;
+            stages[i].input += node->input_grad * per_ms;
+            stages[i].weight += node->weight_grad * per_ms;
+            stages[i].mem_backward += node->activation_bytes;
+            stages[i].mem_weight += node->activation_bytes;
+            stages[i].param_bytes += node->parameter_bytes;
+        }
+    if (!status)
+        measured_costs_print(stages, plan->n_parts, "stages", -1, &text);
+    status = status ? status : text.status;
+    if (!status)
+        fputs(text.data, stdout);
     weir_text_release(&text);
     weir_arena_release(&arena);
     return status;

@@ -8,4 +8,7 @@
 /* Print a contiguous plan whose nodes are the graph's layers. */
 weir_status plan_output_layout(const struct weir_graph *graph, const struct weir_plan *plan);
 
+/* The stages of a plan as a costs file, for weir schedule: times in ms, bytes. */
+weir_status plan_output_costs(const struct weir_cost_graph *graph, const struct weir_plan *plan);
+
 #endif

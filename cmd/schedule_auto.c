@@ -49,7 +49,7 @@ weir_status schedule_auto_unused(const struct schedule_auto_options *options, co
 static weir_status chunks_find(const struct schedule_size *size, const struct weir_schedule_costs *costs, int *chunks_out)
 {
     *chunks_out = size->chunks ? (int)size->chunks : 1;
-    if (size->chunks || !costs->stages)
+    if (size->chunks || !costs->stages || costs->n_stages == 1) /* one stands for every stage */
         return WEIR_OK;
     if (costs->n_stages % size->ranks)
         return WEIR_FAIL(WEIR_ERR_USAGE, "the costs have %d stages, which do not divide over %d ranks: use another -p",

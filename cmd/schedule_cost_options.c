@@ -4,8 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/text.h"
 #include "partitioner/contiguous/chain.h"
+
+enum { LARGEST_STDIN = 1 << 30 };
 
 struct pair {
     const char *key;
@@ -93,6 +96,12 @@ static weir_status sources_check(const struct schedule_cost_options *values, con
     return WEIR_OK;
 }
 
+/* `text` NULL: of the file. */
+static weir_status costs_of(const char *path, const char *text, size_t bytes, struct weir_arena *arena, struct weir_schedule_costs *costs)
+{
+    return text ? weir_schedule_costs_parse(text, bytes, "standard input", arena, costs) : weir_schedule_costs_load(path, arena, costs);
+}
+
 static weir_status file_parse(const struct schedule_cost_options *values, struct weir_arena *arena,
                               struct weir_schedule_costs *costs)
 {
@@ -103,10 +112,18 @@ static weir_status file_parse(const struct schedule_cost_options *values, struct
                                        .reduce_latency = -1,
                                        .reduce_bandwidth = -1,
                                        .bucket_bytes = -1}; /* -1: the file does not say */
-    weir_status status = weir_schedule_costs_load(values->costs, arena, &file);
+    char *text = NULL;
+    size_t bytes = 0;
+    bool is_stdin = !strcmp(values->costs, "-");
+    weir_status status = is_stdin ? weir_stdin_read(LARGEST_STDIN, &text, &bytes) : WEIR_OK;
+    if (!status)
+        status = costs_of(values->costs, text, bytes, arena, &file);
     if (!status)
         status = sources_check(values, &file);
-    return status ? status : weir_schedule_costs_load(values->costs, arena, costs);
+    if (!status)
+        status = costs_of(values->costs, text, bytes, arena, costs);
+    weir_free(text);
+    return status;
 }
 
 weir_status schedule_costs_parse(const struct schedule_cost_options *values, struct weir_arena *arena,

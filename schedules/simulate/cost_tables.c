@@ -93,7 +93,7 @@ static weir_status stages_check(const struct weir_schedule_costs *costs, const s
     if (costs->layers && !costs->stages)
         return WEIR_FAIL(WEIR_ERR_INVALID, "the costs are those of %d layers, which have not been put together to stages",
                          costs->n_layers);
-    if (costs->stages && costs->n_stages != schedule->n_stages)
+    if (costs->stages && costs->n_stages != schedule->n_stages && costs->n_stages != 1)
         return WEIR_FAIL(WEIR_ERR_INVALID, "the costs have %d stages, the schedule has %d", costs->n_stages,
                          schedule->n_stages);
     for (int s = 0; !status && costs->stages && s < costs->n_stages; s++) {
@@ -116,7 +116,7 @@ weir_status weir_costs_check(const struct weir_schedule_costs *costs, const stru
 struct weir_stage_costs weir_costs_stage(const struct weir_schedule_costs *costs, int stage)
 {
     if (costs->stages)
-        return costs->stages[stage];
+        return costs->stages[costs->n_stages == 1 ? 0 : stage];
     return common_stage(costs);
 }
 

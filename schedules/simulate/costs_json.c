@@ -1,7 +1,11 @@
 /* The costs file: {stages: [...] or layers: [...], edges: [...], reduce, reduce_link, bucket_bytes, optimizer}. */
 #include <stdio.h>
+#include <string.h>
 
+#include "base/alloc.h"
 #include "base/json.h"
+#include "base/text.h"
+#include "schedules/simulate/costs_csv.h"
 #include "schedules/simulate/simulate.h"
 #include "schedules/simulate/traced_costs.h"
 
@@ -182,22 +186,14 @@ static weir_status trace_read(const char *path, struct weir_arena *arena, struct
     return status ? status : weir_traced_costs(&trace, arena, costs);
 }
 
-weir_status weir_schedule_costs_load(const char *path, struct weir_arena *arena, struct weir_schedule_costs *costs)
+static weir_status root_read(json_t *root, const char *path, struct weir_arena *arena, struct weir_schedule_costs *costs)
 {
     static const char *const keys[] = {"stages", "layers", "edges", "reduce", "reduce_link", "bucket_bytes", "optimizer",
                                        NULL};
-    json_t *root;
     struct weir_schedule_costs read = *costs;
-    weir_status status = weir_json_load(path, &root);
-    if (status)
-        return status;
-    if (json_object_get(root, "traceEvents")) {
-        json_decref(root);
-        return trace_read(path, arena, costs);
-    }
     char where[512];
     snprintf(where, sizeof where, "'%s'", path);
-    status = weir_json_keys(root, where, keys);
+    weir_status status = weir_json_keys(root, where, keys);
     if (!status && !json_object_size(root))
         status = WEIR_FAIL(WEIR_ERR_INVALID,
                            "'%s' has no costs, as in {\"stages\": [{\"F\": 1, \"I\": 1, \"W\": 1}]}", path);
@@ -217,6 +213,46 @@ weir_status weir_schedule_costs_load(const char *path, struct weir_arena *arena,
         status = weir_arena_strdup(arena, path, &read.name);
     if (!status)
         *costs = read;
+    return status;
+}
+
+static weir_status text_root(const char *text, size_t bytes, const char *name, json_t **root_out)
+{
+    size_t blanks = strspn(text, " \t\r\n");
+    if (blanks >= bytes)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is empty: costs are JSON, as in {\"stages\": [{\"F\": 1, \"B\": 2}]}, or a CSV of stage,F,B",
+                         name);
+    return strchr("{[", text[blanks]) ? weir_json_parse(text, bytes, name, root_out) : weir_costs_csv(text, bytes, name, root_out);
+}
+
+weir_status weir_schedule_costs_parse(const char *text, size_t bytes, const char *name, struct weir_arena *arena,
+                                      struct weir_schedule_costs *costs)
+{
+    json_t *root;
+    weir_status status = text_root(text, bytes, name, &root);
+    if (status)
+        return status;
+    if (json_object_get(root, "traceEvents"))
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is a trace: give the name of its file", name);
+    else
+        status = root_read(root, name, arena, costs);
+    json_decref(root);
+    return status;
+}
+
+weir_status weir_schedule_costs_load(const char *path, struct weir_arena *arena, struct weir_schedule_costs *costs)
+{
+    enum { LARGEST = 1 << 30 };
+    char *text;
+    size_t bytes;
+    json_t *root = NULL;
+    weir_status status = weir_file_read(path, LARGEST, &text, &bytes);
+    if (status)
+        return status;
+    status = text_root(text, bytes, path, &root);
+    weir_free(text);
+    if (!status)
+        status = json_object_get(root, "traceEvents") ? trace_read(path, arena, costs) : root_read(root, path, arena, costs);
     json_decref(root);
     return status;
 }

@@ -60,7 +60,7 @@ struct weir_schedule_costs {
     double reduce;                                           /* one rank's gradients */
     double optimizer;                                        /* one rank's */
     double overlap_gain;                                     /* 1: an overlapped pair lasts as long as its parts */
-    const struct weir_stage_costs *stages;                   /* [n_stages], or NULL */
+    const struct weir_stage_costs *stages;                   /* [n_stages], or NULL; one stands for every stage */
     int n_stages;
     const struct weir_edge_costs *edges; /* [n_edges]; pairs that are not listed cost `transfer` */
     int n_edges;
@@ -145,6 +145,11 @@ weir_status weir_schedule_simulate(const struct weir_schedule *schedule, const s
  * which is halved; mem_B and mem_W go together, on all stages or on none; mem_IW (mem_made) is mem_W where it is left out.
  * A trace is read too, as weir_traced_costs() does.  WEIR_ERR_IO; WEIR_ERR_INVALID, also for a file without any cost. */
 weir_status weir_schedule_costs_load(const char *path, struct weir_arena *arena, struct weir_schedule_costs *costs);
+
+/* The same of text that is there, `name` being what messages call it; but no trace.  A CSV is read too: a row of names (stage, F and
+ * B, or F, I and W; perhaps mem_B and mem_W), then a row per stage.  WEIR_ERR_INVALID, also for text that is empty. */
+weir_status weir_schedule_costs_parse(const char *text, size_t bytes, const char *name, struct weir_arena *arena,
+                                      struct weir_schedule_costs *costs);
 
 /* The number of steps when every rank does at most one action per step, transfers included (the rule of PyTorch's
  * simulator: sends are buffered, and a rank sees what lower ranks have done in the same step).  A compute-only

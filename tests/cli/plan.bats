@@ -239,3 +239,19 @@ JSON
         [[ "$output" == *"'$path' is a "* ]]
     done
 }
+
+@test "the stages of a split are costs for weir schedule" {
+    "$WEIR" plan --model gpt2-tiny --output costs --devices 4 >"$BATS_TEST_TMPDIR/costs.json"
+    run "$WEIR" schedule simulate interleaved -p 2 -v 2 -m 4 --costs "$BATS_TEST_TMPDIR/costs.json"
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"2 ranks, 4 stages, 4 micro-batches"* ]]
+}
+
+@test "costs by hand come from standard input, as JSON or CSV" {
+    run bash -c 'printf "stage,F,B\n0,1,2\n1,1,2\n" | "$WEIR" schedule simulate 1f1b -p 2 -m 4 --costs -'
+    [[ "$status" -eq 0 && "$output" == *"makespan     15"* ]]
+    run bash -c 'echo "{\"stages\": [{\"F\": 1, \"B\": 2}]}" | "$WEIR" schedule simulate 1f1b -p 2 -m 4 --costs -'
+    [[ "$status" -eq 0 && "$output" == *"makespan     15"* ]]
+    run bash -c ': | "$WEIR" schedule simulate 1f1b -p 2 -m 4 --costs -'
+    [[ "$status" -eq 1 && "$output" == *"'standard input' is empty"* ]]
+}

@@ -310,6 +310,46 @@ static void costs_are_read_from_a_file(void **state)
     }
 }
 
+static struct weir_simulation simulated_with(const char *text)
+{
+    struct weir_schedule_costs costs = unit;
+    assert_ok(weir_schedule_costs_parse(text, strlen(text), "some", &arena, &costs));
+    return simulate("0F0,0B0\n1F0,1I0,1W0\n", &costs, WEIR_CHANNELS_EDGE);
+}
+
+static void costs_are_read_from_a_csv_and_one_entry_stands_for_every_stage(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *words;
+    } bad[] = {
+        {"", "'some' is empty"},
+        {" \n", "'some' is empty"},
+        {"1,2,3\n", "neither JSON nor a CSV whose first row is stage,F,B"},
+        {"stage,F,B\n", "one object per stage"},
+        {"stage,F,B\n1,2,3\n", "row 2: stage 1, where stage 0 is expected"},
+        {"stage,F,B\n0,2\n", "some' stage 0"},
+        {"stage,F,B\n0,2,3,4\n", "more cells than the first row has names"},
+        {"stage,F,B\n0,2,x\n", "'x' is no number"},
+        {"stage,F,Q\n0,2,3\n", "unknown key 'Q'"},
+        {"stage,F,B\n0,1,2\n1,1,2\n2,1,2\n", ""},
+    };
+    double two = simulated_with("{\"stages\": [{\"F\": 2, \"B\": 6}, {\"F\": 2, \"B\": 6}]}").makespan;
+    assert_near(two, 2 + 2 + 3 + 6);
+    assert_near(simulated_with("stage,F,B\n0,2,6\n1,2,6\n").makespan, two);
+    assert_near(simulated_with("stage;F;I;W\r\n0;2;3;3\r\n1;2;3;3\r\n\r\n").makespan, two);
+    assert_near(simulated_with("stage,F,B\n0,2,6\n").makespan, two);
+    assert_near(simulated_with("{\"stages\": [{\"F\": 2, \"B\": 6}]}").makespan, two);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        struct weir_schedule_costs costs = unit;
+        weir_status status = weir_schedule_costs_parse(bad[i].text, strlen(bad[i].text), "some", &arena, &costs);
+        if (*bad[i].words)
+            assert_fails(status, WEIR_ERR_INVALID, bad[i].words);
+        else
+            assert_int_equal(costs.n_stages, 3);
+    }
+}
+
 /* The critical path has no gaps: its durations add up to the end of the last action, whatever the costs. */
 static void path_adds_up(const struct weir_schedule *schedule, const struct weir_schedule_costs *costs,
                          enum weir_channels model)
@@ -388,6 +428,7 @@ int main(void)
         cmocka_unit_test_teardown(a_rendezvous_deadlock_is_seen_under_blocking_only, arena_drop),
         cmocka_unit_test_teardown(reduction_and_optimizer_come_at_the_end, arena_drop),
         cmocka_unit_test_teardown(costs_are_read_from_a_file, arena_drop),
+        cmocka_unit_test_teardown(costs_are_read_from_a_csv_and_one_entry_stands_for_every_stage, arena_drop),
         cmocka_unit_test_teardown(the_critical_path_adds_up_to_the_makespan, arena_drop),
         cmocka_unit_test_teardown(a_trace_is_json_with_every_action, arena_drop),
     };
