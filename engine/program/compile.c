@@ -131,6 +131,8 @@ static weir_status build(const struct weir_program_params *params, struct weir_a
         status = nodes_trace(&c);
     if (!status)
         status = weir_moments_find(c.schedule, arena, &c.moments);
+    if (!status && params->schedule->n_copies > 1)
+        status = weir_moments_find(params->schedule, arena, &c.rows);
     c.forward_only = !has_backward(params->schedule);
     if (!status && !c.forward_only && !c.graph->n_targets)
         status = WEIR_FAIL(WEIR_ERR_INVALID, "graph '%s' has no loss: it can run forwards, not train", c.graph->name);

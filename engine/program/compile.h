@@ -20,6 +20,7 @@ struct weir_compile {
     bool *wants_grad;              /* [n_nodes]: the node's output depends on a parameter */
     size_t *cache_offsets;         /* [n_nodes]: in the part of one sequence */
     struct weir_moments moments;
+    struct weir_moments rows; /* two copies of the weights: where the parameters' schedule has their actions */
     bool forward_only;
     int n_replicas; /* at least 1 */
     bool circle;    /* the instructions wait in a circle: they have no order */

@@ -6,7 +6,10 @@
  *     arrivals (F of s-1)   0  1  2  3            arrival 3 of 3 slots takes the slot of the stage's first W or B,
  *     frees (W or B of s)      2  0  1            here that of micro-batch 2, and waits for it
  *
- * A free that the same rank makes needs no event, so there the count is what the rank's own order needs at most. */
+ * A free that the same rank makes needs no event, so there the count is what the rank's own order needs at most.
+ *
+ * The activations of two ranks on one worker (two copies of the weights) are packed together.  Worker r, which has rank r of copy
+ * 0 and rank p - 1 - r of copy 1, has the places of worker p - 1 - r, whose list is the same for the other copies. */
 #include "engine/program/compile.h"
 #include "engine/program/pack.h"
 
@@ -66,17 +69,34 @@ static weir_status slots_set(struct weir_compile *c, int stage)
 
 /* ---- activation blocks --------------------------------------------------------------------------------------------- */
 
+/* Where the action stands in the list of the lowest worker that has the stage. */
+static int position_of(const struct weir_compile *c, int stage, int mb, enum weir_moment moment)
+{
+    const struct weir_program *program = c->program;
+    if (program->n_copies == 1)
+        return weir_moment_position(&c->moments, stage, mb, moment);
+    bool upper = program->stages[stage].rank >= program->n_ranks / 2; /* that worker has the stage's other copy */
+    return weir_moment_position(&c->rows, stage, upper * program->n_microbatches + mb, moment);
+}
+
 static struct weir_pack_item part_item(const struct weir_compile *c, int stage, int mb, int part)
 {
-    int f = weir_moment_position(&c->moments, stage, mb, WEIR_MOMENT_F);
-    int i = weir_moment_position(&c->moments, stage, mb, WEIR_MOMENT_I);
-    int w = weir_moment_position(&c->moments, stage, mb, WEIR_MOMENT_W);
+    int f = position_of(c, stage, mb, WEIR_MOMENT_F);
+    int i = position_of(c, stage, mb, WEIR_MOMENT_I);
+    int w = position_of(c, stage, mb, WEIR_MOMENT_W);
     int first = part == 2 ? i : f, last = part == 0 ? i : w;
     bool none = first < 0 || last < 0 || (part == 2 && i == w); /* a B leaves nothing for a W */
     return (struct weir_pack_item){none ? 0 : c->program->stages[stage].act_bytes[part], first, last, 0};
 }
 
 static const char *const part_words[] = {"F to I", "F to W", "I to W"};
+
+/* Of two copies of the weights the ranks r and p - 1 - r. */
+static bool packs_with(const struct weir_program *program, int stage, int r)
+{
+    int rank = program->stages[stage].rank;
+    return rank == r || (program->n_copies > 1 && rank == program->n_ranks - 1 - r);
+}
 
 static weir_status rank_pack(struct weir_compile *c, int r)
 {
@@ -87,17 +107,17 @@ static weir_status rank_pack(struct weir_compile *c, int r)
     if (status)
         return status;
     for (size_t k = 0; k < most; k++)
-        if (program->stages[k / 3 / m].rank == r)
+        if (packs_with(program, (int)(k / 3 / m), r))
             items[k] = part_item(c, (int)(k / 3 / m), (int)(k / 3 % m), (int)(k % 3));
     status = weir_pack(items, (int)most, c->arena, &program->ranks[r].bytes[WEIR_MEMORY_ACTIVATIONS]);
     for (size_t k = 0; k < most && !status; k++) {
         struct weir_stage_program *s = &program->stages[k / 3 / m];
-        if (s->rank != r)
+        if (!packs_with(program, (int)(k / 3 / m), r))
             continue;
         s->mbs[k / 3 % m].act_offset[k % 3] = items[k].offset;
         if (!items[k].bytes)
             continue;
-        struct weir_memory_row row = {r, WEIR_MEMORY_ACTIVATIONS, NULL, items[k].offset, items[k].bytes, items[k].first,
+        struct weir_memory_row row = {s->rank, WEIR_MEMORY_ACTIVATIONS, NULL, items[k].offset, items[k].bytes, items[k].first,
                                       items[k].last};
         status = weir_arena_printf(c->arena, &row.name, "stage %d mb %d: %s", (int)(k / 3 / m), (int)(k / 3 % m),
                                    part_words[k % 3]);
@@ -128,8 +148,11 @@ weir_status weir_compile_places(struct weir_compile *c)
         if (!status)
             accumulation_set(c, s);
     }
-    for (int r = 0; r < program->n_ranks && !status; r++)
+    int n_packed = program->n_ranks / program->n_copies;
+    for (int r = 0; r < n_packed && !status; r++)
         status = rank_pack(c, r);
+    for (int r = n_packed; r < program->n_ranks; r++)
+        program->ranks[r].bytes[WEIR_MEMORY_ACTIVATIONS] = program->ranks[program->n_ranks - 1 - r].bytes[WEIR_MEMORY_ACTIVATIONS];
     for (int r = 0; r < program->n_ranks && !status; r++)
         status = weir_compile_row(c, (struct weir_memory_row){r, WEIR_MEMORY_SCRATCH, "largest action", 0,
                                                               program->ranks[r].bytes[WEIR_MEMORY_SCRATCH], 0, -1});

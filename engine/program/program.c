@@ -13,8 +13,10 @@ size_t weir_program_rank_bytes(const struct weir_program *program, int rank)
 size_t weir_program_worker_block(const struct weir_program *program, int worker, enum weir_memory_kind kind)
 {
     size_t bytes = 0;
-    for (int copy = 0; copy < program->n_copies; copy++)
-        bytes += program->ranks[weir_program_worker(program, copy, worker)].bytes[kind];
+    for (int copy = 0; copy < program->n_copies; copy++) {
+        size_t own = program->ranks[weir_program_worker(program, copy, worker)].bytes[kind];
+        bytes = !weir_memory_is_workers(kind) ? bytes + own : own > bytes ? own : bytes;
+    }
     return bytes;
 }
 

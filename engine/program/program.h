@@ -322,6 +322,12 @@ static inline int weir_program_worker(const struct weir_program *program, int co
     return copy ? program->n_ranks - 1 - rank : rank;
 }
 
+/* The ranks of a worker, whose instructions follow each other, have these blocks together. */
+static inline bool weir_memory_is_workers(enum weir_memory_kind kind)
+{
+    return kind == WEIR_MEMORY_ACTIVATIONS || kind == WEIR_MEMORY_SCRATCH;
+}
+
 /* Bytes of one kind, and of all blocks, of the ranks that `worker` runs. */
 size_t weir_program_worker_block(const struct weir_program *program, int worker, enum weir_memory_kind kind);
 size_t weir_program_worker_bytes(const struct weir_program *program, int worker);

@@ -140,14 +140,26 @@ weir_status weir_machine_streams(struct weir_machine *machine, size_t (*capacity
     return status;
 }
 
+static weir_status block_open(struct weir_rank *rank, enum weir_memory_kind kind)
+{
+    const struct weir_program *program = rank->machine->build->program;
+    bool together = weir_memory_is_workers(kind);
+    size_t bytes = together ? weir_program_worker_block(program, rank->worker % program->n_ranks, kind)
+                            : weir_rank_program(rank)->bytes[kind];
+    if (together && !weir_rank_is_first(rank)) {
+        rank->blocks[kind] = weir_rank_twin(rank)->blocks[kind];
+        return WEIR_OK;
+    }
+    return bytes ? rank->machine->kind->memory_alloc(rank->device, bytes, (void **)(void *)&rank->blocks[kind]) : WEIR_OK;
+}
+
 static weir_status rank_blocks(struct weir_rank *rank, size_t partial_bytes)
 {
     const struct weir_device_kind *kind = rank->machine->kind;
-    const size_t *bytes = weir_rank_program(rank)->bytes;
     weir_status status = WEIR_OK;
     for (int k = 0; k < WEIR_MEMORY_KINDS && !status; k++)
-        if (bytes[k] && !rank->shared[k])
-            status = kind->memory_alloc(rank->device, bytes[k], (void **)(void *)&rank->blocks[k]);
+        if (!rank->shared[k])
+            status = block_open(rank, (enum weir_memory_kind)k);
     if (!status && partial_bytes && !weir_rank_is_first(rank))
         rank->partial_sums = weir_rank_twin(rank)->partial_sums;
     else if (!status && partial_bytes)
@@ -264,7 +276,7 @@ static void rank_close(struct weir_rank *rank)
     if (rank->stream && weir_rank_is_first(rank))
         stream_close(rank);
     for (int k = 0; k < WEIR_MEMORY_KINDS; k++)
-        if (rank->blocks[k] && !rank->shared[k])
+        if (rank->blocks[k] && !rank->shared[k] && (weir_rank_is_first(rank) || !weir_memory_is_workers((enum weir_memory_kind)k)))
             kind->memory_free(rank->device, rank->blocks[k]);
     if (rank->partial_sums && weir_rank_is_first(rank))
         kind->memory_free(rank->device, rank->partial_sums);

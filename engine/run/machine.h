@@ -3,8 +3,8 @@
  * A rank has one device, one compute stream on it, and one block per kind of memory.  Ranks of other processes have an entry
  * too: its blocks are where this process sees them, if it does (world.h).  What a rank runs is not known here (runner.h).
  *
- * With two copies of the weights (program.h) two ranks beside each other in the list are one *worker*: they have blocks of their
- * own, and device, stream and kernel state together.  The first of them opens and closes these.
+ * With two copies of the weights (program.h) two ranks beside each other in the list are one *worker*: they have device,
+ * stream, kernel state, ACTIVATIONS and SCRATCH together, and the other blocks each for itself.  The first of them opens and closes these.
  *
  *     weir_machine_open      devices, and that they reach each other's memory
  *     weir_machine_streams   the ranks' compute streams

@@ -63,27 +63,34 @@ static weir_status copy_0_take(struct halves *h, int rank, struct weir_arena *ar
     return status;
 }
 
-/* The other copy of what `rank` runs of copy 0 is on the rank as far from the other end. */
-static weir_status copy_1_compare(const struct halves *h, int rank)
+/* The next compute action of the row from *at on, or NULL; *at is behind it. */
+static const struct weir_action *action_next(const struct weir_schedule_rank *list, size_t *at)
 {
-    char text[WEIR_ACTION_TEXT], mirrored[WEIR_ACTION_TEXT];
+    while (*at < list->n_actions)
+        if (weir_action_is_compute((enum weir_action_type)list->actions[(*at)++].type))
+            return &list->actions[*at - 1];
+    return NULL;
+}
+
+/* The rank as far from the other end does the same with the other copy: stage for stage, its micro-batches in their place. */
+static weir_status rows_compare(const struct halves *h, int rank)
+{
+    char text[WEIR_ACTION_TEXT], wanted[WEIR_ACTION_TEXT];
     int other = h->whole->n_ranks - 1 - rank;
-    const struct weir_schedule_rank *list = &h->whole->ranks[other];
-    const struct weir_schedule_rank *mine = &h->ranks[rank];
-    size_t n = 0;
-    for (size_t a = 0; a < list->n_actions; a++) {
-        struct weir_action action = list->actions[a];
-        if (!weir_action_is_compute((enum weir_action_type)action.type) || !copy_of(&action, other))
-            continue;
-        action.mb -= h->n;
-        const struct weir_action *same = n < mine->n_actions ? &mine->actions[n++] : NULL;
-        if (same && same->stage == action.stage && same->mb == action.mb && same->type == action.type)
-            continue;
-        return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "row %d has %s where row %d has %s: a schedule with two copies is run when both do "
-                         "the same, each from its end", other + 1, weir_action_str(&list->actions[a], text), rank + 1,
-                         same ? weir_action_str(same, mirrored) : "nothing more");
-    }
-    return WEIR_OK;
+    size_t at = 0, other_at = 0;
+    const struct weir_action *mine, *theirs;
+    do {
+        mine = action_next(&h->whole->ranks[rank], &at);
+        theirs = action_next(&h->whole->ranks[other], &other_at);
+        struct weir_action same = mine ? *mine : (struct weir_action){0};
+        same.mb = (same.mb + h->n) % h->whole->n_microbatches;
+        if (!mine && !theirs)
+            return WEIR_OK;
+        if (!mine || !theirs || same.stage != theirs->stage || same.type != theirs->type || same.mb != theirs->mb)
+            return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "row %d has %s where row %d asks for %s: a schedule with two copies is run when "
+                             "both do the same, each from its end", other + 1, theirs ? weir_action_str(theirs, text) : "nothing more",
+                             rank + 1, mine ? weir_action_str(&same, wanted) : "nothing more");
+    } while (true);
 }
 
 weir_status weir_schedule_one_copy(const struct weir_schedule *schedule, struct weir_arena *arena, struct weir_schedule *out)
@@ -98,8 +105,8 @@ weir_status weir_schedule_one_copy(const struct weir_schedule *schedule, struct 
         status = weir_arena_alloc(arena, (size_t)schedule->n_stages, sizeof *stage_rank, &stage_rank);
     for (int r = 0; r < schedule->n_ranks && !status; r++)
         status = copy_0_take(&h, r, arena);
-    for (int r = 0; r < schedule->n_ranks && !status; r++)
-        status = copy_1_compare(&h, r);
+    for (int r = 0; r < schedule->n_ranks / 2 && !status; r++)
+        status = rows_compare(&h, r);
     for (int s = 0; s < schedule->n_stages && !status; s++)
         stage_rank[s] = s;
     if (status)
