@@ -23,10 +23,10 @@ static const struct option_row average_rows[] = {
 
 const struct option_table checkpoint_compare_table = {
     "checkpoint compare", "A B", "which tensors differ, and by how much; status 1: some do",
-    "weir checkpoint compare D/step-000100 E/step-000100", compare_rows};
+    "weir checkpoint compare D/step-000100 E/step-000100", compare_rows, NULL};
 const struct option_table checkpoint_average_table = {
     "checkpoint average", "CHECKPOINT...", "the mean of the parameters; of a folder of checkpoints, of all that are whole",
-    "weir checkpoint average D/step-000100 D/step-000120 -o mean", average_rows};
+    "weir checkpoint average D/step-000100 D/step-000120 -o mean", average_rows, NULL};
 
 enum { CHUNK = 1 << 16 }; /* elements at a time */
 

@@ -29,7 +29,7 @@ static const struct option_row rows[] = {
 
 const struct option_table checkpoint_convert_table = {
     "checkpoint convert", "FROM TO", "a checkpoint to a Hugging Face folder, or a model folder to a checkpoint TO/step-000000",
-    "weir checkpoint convert D/step-000120 model/", rows};
+    "weir checkpoint convert D/step-000120 model/", rows, NULL};
 
 struct conversion {
     const struct checkpoint_options *o;

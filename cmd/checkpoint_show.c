@@ -25,13 +25,13 @@ static const struct option_row show_rows[] = {
 };
 
 const struct option_table checkpoint_list_table = {"checkpoint list", "D", "the checkpoints of a folder, torn ones too",
-                                                   "weir checkpoint list D", json_rows};
+                                                   "weir checkpoint list D", json_rows, NULL};
 const struct option_table checkpoint_show_table = {"checkpoint show", "CHECKPOINT",
                                                    "what a checkpoint holds; of a folder of them, the newest",
-                                                   "weir checkpoint show D/step-000120 --tensors", show_rows};
+                                                   "weir checkpoint show D/step-000120 --tensors", show_rows, NULL};
 const struct option_table checkpoint_verify_table = {
     "checkpoint verify", "CHECKPOINT...", "read all bytes and compare them with their hashes; status 1: damage",
-    "weir checkpoint verify D", json_rows};
+    "weir checkpoint verify D", json_rows, NULL};
 
 static weir_status json_out(json_t *root)
 {

@@ -42,7 +42,7 @@ static const struct option_row rows[] = {
 };
 
 static const struct option_table table = {"evaluate", "", "measure the loss of a model on data",
-                                          "weir evaluate --init-from model/ --data held-out.txt", rows};
+                                          "weir evaluate --init-from model/ --data held-out.txt", rows, NULL};
 
 /* What was fed, in samples and targets. */
 static int64_t samples_of(const struct train_run *run)

@@ -9,7 +9,7 @@
  *         {"quiet", 'q', OPTION_FLAG, offsetof(struct train_options, quiet), NULL, "print nothing but errors"},
  *         {0}};
  *     static const struct option_table table = {
- *         "train", "", "train a model on a pipeline of devices", "weir train --model gpt2-tiny --data text", rows};
+ *         "train", "", "train a model on a pipeline of devices", "weir train --model gpt2-tiny --data text", rows, NULL};
  *
  *     struct train_options o = {.stages = 2};
  *     struct options given;
@@ -50,12 +50,20 @@ struct option_row {
     double min, max;      /* numbers: inclusive bounds, when max > min */
 };
 
+/* Rows that --help names and --help NAME describes: from `first` to where the next group begins, or the table ends. */
+struct option_group {
+    const char *name; /* NULL ends the groups */
+    const char *first;
+    const char *summary;
+};
+
 struct option_table {
     const char *command;   /* "train", or "schedule make" */
     const char *arguments; /* positional ones as shown in help: "FILE" */
     const char *summary;
     const char *example; /* a command line that works */
     const struct option_row *rows;
+    const struct option_group *groups; /* (optional) in the order of the rows; those before the first are what most runs need */
 };
 
 enum option_outcome { OPTIONS_PARSED, OPTIONS_HELP_SHOWN };
@@ -97,7 +105,10 @@ bool options_given(const struct options *options, const char *name);
 
 void options_release(struct options *options);
 
-void options_print_help(const struct option_table *table);
+/* `topic`: a group of the table, or "all"; NULL: the table's rows, those of groups by name only.
+ *
+ * WEIR_ERR_USAGE: there is no such group. */
+weir_status options_print_help(const struct option_table *table, const char *topic);
 
 /* troff: the OPTIONS section for one table. */
 void options_print_man(const struct option_table *table);

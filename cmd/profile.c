@@ -45,7 +45,7 @@ static const struct option_row rows[] = {
 };
 
 static const struct option_table table = {"profile", "", "measure what each layer of a model takes, with all cores busy",
-                                          "weir profile --model gpt2-tiny -o costs.json", rows};
+                                          "weir profile --model gpt2-tiny -o costs.json", rows, NULL};
 
 struct profile {
     const struct profile_options *options;

@@ -60,7 +60,7 @@ static const char *const not_kept[] = {
     "checkpoint-dir", "checkpoint-every", "keep",  "keep-best", "checkpoint-sync", "resume", "new-data", "stop-after",
     "grace",          "metrics",          "trace", "export",    "init-from",       "force",  "profile",  "print-memory",
     "print-program",  "config",           "json",  "quiet",     "transport",       "placement", "plan",
-    "export-dtype",   "export-shard-size", "save-costs", NULL};
+    "export-dtype",   "export-shard-size", "save-costs",   "peak-flops", NULL};
 
 /* Of what was stored: what makes no sense beside what the command line says.  A layout is taken whole or not at all. */
 static void stored_thin(const struct options *given, json_t *options)

@@ -166,7 +166,7 @@ static const struct option_row sample_rows[] = {
     {0},
 };
 
-static const struct option_table sample_table = {"sample", "WORD", "nothing", NULL, sample_rows};
+static const struct option_table sample_table = {"sample", "WORD", "nothing", NULL, sample_rows, NULL};
 
 /* Parse the words of `line`, separated by single blanks. */
 static weir_status line_parse(const char *line, struct options *options, struct sample *sample, const char **positional,
