@@ -97,6 +97,14 @@ in_background() {
 ROWS
 }
 
+@test "what is odd about a file that all processes read is said once" {
+    "$WEIR" train --model gpt2-tiny --data text --seq-len 16 --steps 1 -q --export model
+    sed -i 's/^{/{"warp": 1,/' model/config.json
+    run --separate-stderr launch 2 train --model model --data text --microbatches 4 --microbatch-size 2 --seq-len 16 --ranks 2 --steps 1 -q
+    [ "$status" -eq 0 ]
+    [ "$(grep -c "unknown keys are not used: 'warp'" <<<"$stderr")" -eq 1 ]
+}
+
 @test "a rank that dies ends the run with status 4, its name and nothing left" {
     for signal in KILL SEGV; do
         in_background
