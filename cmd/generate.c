@@ -77,6 +77,8 @@ static weir_status model_open(struct run *run)
     weir_status status = WEIR_OK;
     if (!name && !folder)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--init-from is missing: a folder with config.json and weights");
+    if (!name && weir_checkpoint_is(folder))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' is a checkpoint: weir checkpoint convert makes a model folder of it", folder);
     if (!name)
         status = weir_arena_printf(&run->arena, &name, "%s/config.json", folder);
     if (!status)

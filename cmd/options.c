@@ -278,7 +278,14 @@ static weir_status config_read(struct options *options, void *values)
     return status ? status : config_apply(options, path, values);
 }
 
-weir_status options_fill(struct options *options, json_t *stored, const char *path, void *values)
+static bool is_among(const char *name, const char *const *names)
+{
+    while (*names && strcmp(*names, name) != 0)
+        names++;
+    return *names;
+}
+
+weir_status options_fill(struct options *options, json_t *stored, const char *path, const char *const *left_out, void *values)
 {
     const char *key;
     json_t *value;
@@ -288,7 +295,7 @@ weir_status options_fill(struct options *options, json_t *stored, const char *pa
     options->stored[options->n_stored++] = stored;
     json_object_foreach_safe(stored, next, key, value) {
         int i = row_find(options->table->rows, key, strlen(key));
-        if (i < 0 || options->given[i] || status)
+        if (i < 0 || options->given[i] || status || is_among(options->table->rows[i].name, left_out))
             continue;
         status = config_value_set(stored, &options->table->rows[i], key, value, path, values);
         options->given[i] = !status;
@@ -325,13 +332,8 @@ json_t *options_json(const struct options *options, const void *values, const ch
     json_t *root = json_object();
     for (int i = 0; root && options->table->rows[i].name; i++) {
         const struct option_row *row = &options->table->rows[i];
-        int out = 0;
-        while (left_out[out] && strcmp(left_out[out], row->name) != 0)
-            out++;
-        if (options->given[i] && !left_out[out] && json_object_set_new(root, row->name, value_json(row, values))) {
-            json_decref(root);
-            return NULL;
-        }
+        if (options->given[i] && !is_among(row->name, left_out))
+            weir_json_set(&root, row->name, value_json(row, values));
     }
     return root;
 }

@@ -91,8 +91,10 @@ weir_status options_parse(struct options *options, const struct option_table *ta
 bool options_duration(const char *text, double *seconds_out);
 
 /* Take from the JSON object `stored` what neither the command line nor the configuration gave.  `path` names it in messages; keys
- * that are no options of the table are passed over.  At most OPTIONS_MOST_STORED times.  Takes the reference. */
-weir_status options_fill(struct options *options, struct json_t *stored, const char *path, void *values);
+ * that are no options of the table are passed over, and so are the names in `left_out` (NULL-terminated).  At most
+ * OPTIONS_MOST_STORED times.  Takes the reference. */
+weir_status options_fill(struct options *options, struct json_t *stored, const char *path, const char *const *left_out,
+                         void *values);
 
 /* What was given, as an object that options_fill() takes, but for the names in `left_out` (NULL-terminated); NULL: out of
  * memory. */

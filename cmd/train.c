@@ -84,6 +84,7 @@ static const struct option_row rows[] = {
     ROW("export-dtype", 0, OPTION_TEXT, export_dtype, "NAME", "of the exported weights: source (default), f32, bf16 or f16", 0, 0),
     ROW("export-shard-size", 0, OPTION_BYTES, export_shard_size, "BYTES", "most bytes of weights in one file of the export (5GB)", 1, 0x1p62),
     ROW("force", 0, OPTION_FLAG, force, NULL, "replace what is there: a model of others, metrics of another run", 0, 0),
+    ROW("peak-flops", 0, OPTION_REAL, peak_flops, "PER_S", "what all ranks together can do: metrics get mfu", 1, 1e30),
     ROW("save-costs", 0, OPTION_TEXT, save_costs, "FILE", "write the time of F, I and W of each stage, for simulate and draw --costs", 0, 0),
     ROW("print-program", 0, OPTION_FLAG, print_program, NULL, "print the step program and stop", 0, 0),
     {0},

@@ -65,7 +65,7 @@ train() {
     [ "$(wc -l <m.jsonl)" -eq 4 ]
     head -n 1 m.jsonl | grep -q '^{"run": {.*"model": "gpt2-tiny".*}}$'
     [ "$(grep -o '^{"step": [0-9]*' m.jsonl | tr -dc '0-9\n' | paste -sd ' ')" = "1 2 3" ]
-    for field in step time_s tokens loss grad_norm lr tokens_per_s step_ms bubble peak_bytes; do
+    for field in step time_s tokens loss grad_norm lr tokens_per_s step_ms bubble data_wait_ms flops peak_bytes; do
         [ "$(grep "^{\"step\"" m.jsonl | grep -c "\"$field\": ")" -eq 3 ]
     done
 }
@@ -140,7 +140,7 @@ devices that are not one per rank|--model gpt2-tiny --data text --device cpu:0,c
 unknown model|--model gpt2-tny --data text|2|did you mean 'gpt2-tiny'
 unknown option|--model gpt2-tiny --data text --stage 2|2|did you mean '--stages'
 unknown schedule|--model gpt2-tiny --data text --schedule 1f1|2|did you mean '1f1b'
-two copies of the weights|--model gpt2-tiny --data text --schedule dualpipe --stages 4 --microbatches 8|1|schedule 'dualpipe' holds 2 copies
+two copies of the weights on an odd number of ranks|--model gpt2-tiny --data text --schedule dualpipe --stages 3 --microbatches 8|1|use --ranks 4
 chunks the schedule does not take|--model gpt2-tiny --data text --schedule zbv --stages 4 --chunks 1|2|--chunks 2
 forwards only|--model gpt2-tiny --data text --schedule inference|1|forwards only
 unknown dialect|--model gpt2-tiny --data text --dialect torch2024|2|did you mean 'torch-2024'
