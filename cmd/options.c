@@ -271,6 +271,8 @@ static weir_status config_read(struct options *options, void *values)
         return WEIR_OK;
     memcpy(&path, (char *)values + options->table->rows[i].offset, sizeof path);
     weir_status status = weir_json_load(path, &options->config);
+    if (status == WEIR_ERR_INVALID)
+        status = weir_error_prefix(status, "a configuration is a JSON object of options: ");
     if (!status && !json_is_object(options->config))
         status = WEIR_FAIL(WEIR_ERR_USAGE, "'%s' must hold one JSON object whose keys are option names", path);
     return status ? status : config_apply(options, path, values);

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "cmd/launched.h"
 #include "cmd/memory_print.h"
@@ -34,6 +35,8 @@ static weir_status dtype_read(const struct train_options *o, struct train_run *r
                        ? WEIR_FAIL(WEIR_ERR_USAGE, "--dtype %s is for --device cuda: leave it out", name)
                        : WEIR_OK;
         }
+    if (!strcmp(name, "f16"))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "weir does not compute in '%s': use --dtype bf16", o->dtype);
     return weir_unknown("dtype", o->dtype, dtypes);
 }
 
@@ -77,6 +80,21 @@ static weir_status on_nan_read(const struct train_options *o, struct train_run *
     return status;
 }
 
+static void log_drop(enum weir_log_level level, const char *message, void *context)
+{
+    (void)level, (void)message, (void)context;
+}
+
+/* Every process reads the files; the first one says what is odd about them. */
+static weir_status model_open(const struct train_options *o, struct train_run *run)
+{
+    if (!run->leads)
+        weir_log_set(log_drop, NULL);
+    weir_status status = weir_model_open(o->model, &run->arena, &run->model);
+    weir_log_set(NULL, NULL);
+    return status;
+}
+
 static weir_status choices_read(const struct train_options *o, struct train_run *run)
 {
     if (o->evaluates && !o->init_from)
@@ -87,7 +105,7 @@ static weir_status choices_read(const struct train_options *o, struct train_run 
         return WEIR_FAIL(WEIR_ERR_USAGE, "--data is missing: files of text or tokens, or a folder of IDX files");
     if (!o->data && o->steps && !o->print_memory && !o->print_program)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--data is missing: files of text or tokens, or for image models a folder of IDX files");
-    weir_status status = weir_model_open(o->model, &run->arena, &run->model);
+    weir_status status = model_open(o, run);
     if (!status)
         status = optimizer_read(o, run);
     if (!status)

@@ -54,5 +54,7 @@ weir_status weir_device_kind_find(const char *name, const struct weir_device_kin
     if (strcmp(name, "cuda") == 0)
         return WEIR_FAIL(WEIR_ERR_USAGE, "device 'cuda' is not in this build of Weir: use " WEIR_OPTION("device=cpu")
                                          ", or build with -DWEIR_CUDA=ON");
+    if (!strcmp(name, "gpu") || !strcmp(name, "nvidia")) /* near to "cpu" only in letters */
+        return WEIR_FAIL(WEIR_ERR_USAGE, "unknown device '%s': GPUs are " WEIR_OPTION("device=cuda"), name);
     return weir_unknown("device", name, known);
 }

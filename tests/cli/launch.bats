@@ -97,6 +97,14 @@ in_background() {
 ROWS
 }
 
+@test "what is odd about a file that all processes read is said once" {
+    "$WEIR" train --model gpt2-tiny --data text --seq-len 16 --steps 1 -q --export model
+    sed -i 's/^{/{"warp": 1,/' model/config.json
+    run --separate-stderr launch 2 train --model model --data text --microbatches 4 --microbatch-size 2 --seq-len 16 --ranks 2 --steps 1 -q
+    [ "$status" -eq 0 ]
+    [ "$(grep -c "unknown keys are not used: 'warp'" <<<"$stderr")" -eq 1 ]
+}
+
 @test "a rank that dies ends the run with status 4, its name and nothing left" {
     for signal in KILL SEGV; do
         in_background
@@ -226,6 +234,10 @@ ROWS
     [[ $output == *"unknown option '-np': in weir it is -n" ]]
     refused --nproc_per_node=2 -- train
     [[ $output == *"in weir it is --n" ]]
+    refused --nnodes 2 -n 2 -- train
+    [[ $output == *"weir launch starts processes on other hosts with --hosts" ]]
+    refused --host h1,h2 -n 2 -- train
+    [[ $output == *"in weir it is --hosts" ]]
     refused -n 2 train --model gpt2-tiny
     [[ $output == *"'--' is missing before 'train': weir launch -n N -- train ..." ]]
     refused -n 2 -- python script.py

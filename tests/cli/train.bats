@@ -146,6 +146,8 @@ forwards only|--model gpt2-tiny --data text --schedule inference|1|forwards only
 unknown dialect|--model gpt2-tiny --data text --dialect torch2024|2|did you mean 'torch-2024'
 unknown optimizer|--model gpt2-tiny --data text --optimizer adam|2|did you mean 'adamw'
 unknown device|--model gpt2-tiny --data text --device cpuu|2|did you mean 'cpu'
+GPUs by their name elsewhere|--model gpt2-tiny --data text --device gpu|2|unknown device 'gpu': GPUs are --device cuda
+a dtype that is for exports|--model gpt2-tiny --data text --dtype fp16|2|weir does not compute in 'fp16': use --dtype bf16
 transport of another device|--model gpt2-tiny --data text --transport nccl --stages 1|2|transport 'nccl'
 no micro-batches|--model gpt2-tiny --data text --microbatches 0|2|--microbatches takes a whole number from 1
 more stages than layers|--model gpt2-tiny --data text --stages 15|3|15 stages
@@ -172,7 +174,7 @@ the short form of it|--model gpt2-tiny --data text -c typo.json|2|did you mean '
 together with another letter|--model gpt2-tiny --data text -qc typo.json|2|did you mean '--lr'
 two configurations|--model gpt2-tiny --data text --config good.json -c good.json|2|--config is given twice
 a configuration in one|--model gpt2-tiny --data text --config nested.json|2|cannot name another
-a key twice|--model gpt2-tiny --data text --config double.json|1|'double.json' line 1
+a key twice|--model gpt2-tiny --data text --config double.json|1|a configuration is a JSON object of options: 'double.json' line 1
 a configuration that is a list|--model gpt2-tiny --data text --config array.json|2|one JSON object
 a list as a value|--model gpt2-tiny --data text --config type.json|2|'lr' must be a number
 preview on no device|--model gpt2-tiny --print-memory --device cpuu|2|did you mean 'cpu'
