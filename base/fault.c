@@ -22,17 +22,20 @@ static const struct {
 } reasons[] = {{"EIO", EIO},       {"ENOSPC", ENOSPC}, {"EINTR", EINTR},   {"EMFILE", EMFILE},
                {"EACCES", EACCES}, {"ENOMEM", ENOMEM}, {"EINVAL", EINVAL}, {"short", 0}};
 
+/* What kills instead of failing: numbers behind those of the operations. */
+enum { NONE = -1, KILL_CALL = WEIR_FAULT_OPS, KILL_INSTR };
+
 /* Read once, before the first call that counts. */
 static struct {
-    int op;       /* -1: none; WEIR_FAULT_OPS: any call, which kills */
+    int op;       /* an operation, or one of the above */
     long number;  /* from 1 */
     bool onwards;
     int reason; /* 0: half of the bytes */
     int log;    /* -1: none */
-} plan = {.op = -1, .log = -1};
+} plan = {.op = NONE, .log = -1};
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
-static atomic_long counts[WEIR_FAULT_OPS], calls;
+static atomic_long counts[WEIR_FAULT_OPS], calls, instrs;
 
 static _Noreturn void refuse(const char *text)
 {
@@ -48,12 +51,24 @@ static int reason_of(const char *name, const char *text)
     refuse(text);
 }
 
+static int op_of(const char *name)
+{
+    int op = 0;
+    while (op < WEIR_FAULT_OPS && strcmp(names[op], name) != 0)
+        op++;
+    return op < WEIR_FAULT_OPS ? op : NONE;
+}
+
+static int kill_of(const char *name)
+{
+    return !strcmp(name, "call") ? KILL_CALL : !strcmp(name, "instr") ? KILL_INSTR : NONE;
+}
+
 static void plan_read(const char *text)
 {
     char op[16] = "", reason[16] = "EIO", *end;
-    const char *rest = text;
-    bool kill_call = !strncmp(text, "kill:", 5);
-    rest += kill_call ? 5 : 0;
+    bool kills = !strncmp(text, "kill:", 5);
+    const char *rest = text + (kills ? 5 : 0);
     if (sscanf(rest, "%15[a-z]", op) != 1 || rest[strlen(op)] != ':')
         refuse(text);
     plan.number = strtol(rest + strlen(op) + 1, &end, 10);
@@ -62,17 +77,14 @@ static void plan_read(const char *text)
     if (plan.number < 1 || (*end && (*end != ':' || sscanf(end + 1, "%15s", reason) != 1)))
         refuse(text);
     plan.reason = reason_of(reason, text);
-    for (int i = 0; i < WEIR_FAULT_OPS && !kill_call; i++)
-        plan.op = strcmp(names[i], op) ? plan.op : i;
-    if (kill_call && !strcmp(op, "call"))
-        plan.op = WEIR_FAULT_OPS;
-    if (plan.op < 0)
+    plan.op = kills ? kill_of(op) : op_of(op);
+    if (plan.op == NONE)
         refuse(text);
 }
 
-static void count_write(void)
+static void counts_write(void)
 {
-    dprintf(plan.log, "allocations %ld\n", atomic_load(&counts[WEIR_FAULT_ALLOC]));
+    dprintf(plan.log, "allocations %ld\ninstructions %ld\n", atomic_load(&counts[WEIR_FAULT_ALLOC]), atomic_load(&instrs));
 }
 
 static void *json_malloc(size_t bytes)
@@ -88,7 +100,7 @@ static void start(void)
     if (log && *log)
         plan.log = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
     if (plan.log >= 0)
-        atexit(count_write);
+        atexit(counts_write);
 }
 
 /* jansson's hook counts the first allocation that it makes, so it stands before main. */
@@ -102,18 +114,24 @@ static bool is_due(long count)
     return plan.onwards ? count >= plan.number : count == plan.number;
 }
 
-static void call_count(void)
+static void count_or_die(atomic_long *counted, int op)
 {
-    long count = atomic_fetch_add(&calls, 1) + 1;
-    if (plan.op == WEIR_FAULT_OPS && is_due(count))
+    long count = atomic_fetch_add(counted, 1) + 1;
+    if (plan.op == op && is_due(count))
         raise(SIGKILL);
+}
+
+void weir_fault_instr(void)
+{
+    pthread_once(&once, start);
+    count_or_die(&instrs, KILL_INSTR);
 }
 
 bool weir_fault(enum weir_fault_op op)
 {
     pthread_once(&once, start);
     if (op != WEIR_FAULT_ALLOC)
-        call_count();
+        count_or_die(&calls, KILL_CALL);
     if (!is_due(atomic_fetch_add(&counts[op], 1) + 1) || plan.op != (int)op || !plan.reason)
         return false;
     errno = op == WEIR_FAULT_ALLOC ? ENOMEM : plan.reason;

@@ -9,10 +9,22 @@
 
 enum { LARGEST_DOCUMENT = 1 << 30 };
 
+static bool is_blank(const char *text, size_t bytes)
+{
+    size_t i = 0;
+    while (i < bytes && strchr(" \t\r\n", text[i]) && text[i])
+        i++;
+    return i == bytes;
+}
+
 static weir_status parse(const char *text, size_t bytes, size_t flags, const char *name, json_t **root_out)
 {
     json_error_t error;
+    if (is_blank(text, bytes))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is empty: it needs a JSON document", name);
     json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | flags, &error);
+    if (!root && !*error.text) /* of a fault in the text jansson has words */
+        return WEIR_FAIL(WEIR_ERR_NOMEM, "no memory to read '%s'", name);
     if (!root)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' line %d: %s", name, error.line, error.text);
     *root_out = root;
@@ -22,6 +34,22 @@ static weir_status parse(const char *text, size_t bytes, size_t flags, const cha
 weir_status weir_json_parse(const char *text, size_t bytes, const char *name, json_t **root_out)
 {
     return parse(text, bytes, 0, name, root_out);
+}
+
+weir_status weir_json_parse_surely(const char *text, size_t bytes, const char *name, json_t **root_out)
+{
+    json_t *root = NULL, *again = NULL;
+    weir_status status = weir_json_parse(text, bytes, name, &root);
+    if (!status)
+        status = weir_json_parse(text, bytes, name, &again);
+    if (!status && !json_equal(root, again))
+        status = WEIR_FAIL(WEIR_ERR_NOMEM, "no memory to read '%s'", name);
+    json_decref(again);
+    if (status)
+        json_decref(root);
+    else
+        *root_out = root;
+    return status;
 }
 
 static weir_status load(const char *path, size_t flags, json_t **root_out)
@@ -66,6 +94,25 @@ weir_status weir_json_print(json_t *root, int indent, struct weir_arena *arena, 
         status = weir_arena_strdup(arena, text.data, text_out);
     weir_text_release(&text);
     return status;
+}
+
+/* `failed`: of adding to *whole, NULL or not. */
+static void fail_whole(json_t **whole, int failed)
+{
+    if (!failed)
+        return;
+    json_decref(*whole);
+    *whole = NULL;
+}
+
+void weir_json_set(json_t **object, const char *key, json_t *value)
+{
+    fail_whole(object, json_object_set_new(*object, key, value));
+}
+
+void weir_json_push(json_t **array, json_t *value)
+{
+    fail_whole(array, json_array_append_new(*array, value));
 }
 
 json_t *weir_json_joined(json_t *object, json_t *more)

@@ -18,8 +18,24 @@ weir_status weir_json_load(const char *path, json_t **root_out);
 /* The same of a file that has integers beyond 64 bits, as those of transformers do: every number is a real. */
 weir_status weir_json_load_wide(const char *path, json_t **root_out);
 
-/* Parse text; `name` stands for the file in messages. */
+/* Parse text; `name` stands for the file in messages.  WEIR_ERR_INVALID; WEIR_ERR_NOMEM where jansson lets it be told. */
 weir_status weir_json_parse(const char *text, size_t bytes, const char *name, json_t **root_out);
+
+/* The same for what a run goes on from: read twice and compared, because jansson drops a byte of a name or a number that it has no
+ * memory for, without a word.  WEIR_ERR_NOMEM then. */
+weir_status weir_json_parse_surely(const char *text, size_t bytes, const char *name, json_t **root_out);
+
+/* Build a document, in steps that need no look at each:
+ *
+ *     json_t *root = json_object(), *list = json_array();
+ *     weir_json_push(&list, json_integer(3));
+ *     weir_json_set(&root, "list", list);
+ *     status = weir_json_print(root, 0, arena, &text);        WEIR_ERR_NOMEM when a step had no memory
+ *
+ * Both take the reference to `value`.  When that is NULL or cannot be added, what it should have been part of is given back and
+ * becomes NULL; so nothing is ever missing from a document. */
+void weir_json_set(json_t **object, const char *key, json_t *value);
+void weir_json_push(json_t **array, json_t *value);
 
 /* `object` with the members of `more` behind its own; takes both references.  NULL when one is NULL or memory is out. */
 json_t *weir_json_joined(json_t *object, json_t *more);

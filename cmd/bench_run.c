@@ -20,6 +20,9 @@ struct run {
     double *optimizer;     /* [n_steps]: all ranks together */
     struct weir_step_report *reports; /* [n_steps] */
     struct bench_step *steps;         /* [n_steps]: with keeps_events */
+    struct weir_op_time *ops[2];      /* [ops_room]: with keeps_ops, after the warm-up and at the end */
+    size_t n_ops[2], ops_room;
+    int64_t busy_ns;
     void *data;
 };
 
@@ -101,6 +104,42 @@ static weir_status events_take(struct run *run, int step)
     return status;
 }
 
+static void ops_take(struct run *run, int when)
+{
+    if (run->settings->keeps_ops)
+        run->n_ops[when] = weir_engine_op_times(run->engine, run->ops[when], run->ops_room);
+}
+
+static int by_op_time(const void *a, const void *b)
+{
+    const struct weir_op_time *x = a, *y = b;
+    return (x->ns < y->ns) - (x->ns > y->ns);
+}
+
+/* What was added since the warm-up, longest first. */
+static void ops_subtract(const struct run *run)
+{
+    for (size_t i = 0; i < run->n_ops[1]; i++)
+        for (size_t k = 0; k < run->n_ops[0]; k++) {
+            struct weir_op_time *row = &run->ops[1][i];
+            const struct weir_op_time *before = &run->ops[0][k];
+            if (strcmp(row->op, before->op) != 0 || strcmp(row->pass, before->pass) != 0)
+                continue;
+            row->calls -= before->calls;
+            row->ns -= before->ns;
+            row->flops -= before->flops;
+        }
+    if (run->n_ops[1])
+        qsort(run->ops[1], run->n_ops[1], sizeof *run->ops[1], by_op_time);
+}
+
+static weir_status ops_room_make(struct run *run, struct weir_arena *arena)
+{
+    run->ops_room = (size_t)run->settings->graph->n_nodes * WEIR_PASSES;
+    weir_status status = weir_arena_alloc(arena, run->ops_room, sizeof *run->ops[0], &run->ops[0]);
+    return status ? status : weir_arena_alloc(arena, run->ops_room, sizeof *run->ops[1], &run->ops[1]);
+}
+
 static weir_status steps_run(struct run *run, struct weir_arena *arena)
 {
     const struct bench_settings *s = run->settings;
@@ -108,6 +147,8 @@ static weir_status steps_run(struct run *run, struct weir_arena *arena)
     weir_status status = WEIR_OK;
     for (int step = 0; !status && step < s->n_warm_up + s->n_steps; step++) {
         int kept = step - s->n_warm_up;
+        if (!kept)
+            ops_take(run, 0);
         status = step_feed(run, step);
         if (!status)
             status = weir_engine_step(run->engine, 1e-3, kept < 0 ? &ignored : &run->reports[kept]);
@@ -115,7 +156,12 @@ static weir_status steps_run(struct run *run, struct weir_arena *arena)
             status = events_take(run, kept);
         if (!status && kept >= 0 && s->keeps_events)
             status = bench_step_keep(run->engine, arena, &run->steps[kept]);
+        for (int r = 0; !status && kept >= 0 && r < run->reports[kept].n_ranks; r++)
+            run->busy_ns += run->reports[kept].compute_ns[r];
     }
+    if (!status)
+        ops_take(run, 1);
+    ops_subtract(run);
     return status;
 }
 
@@ -144,6 +190,11 @@ static weir_status outcome_make(struct run *run, struct weir_arena *arena, struc
     out->slowest_ms = (double)run->reports[n - 1].step_ns / 1e6;
     out->bubble = run->reports[n / 2].bubble;
     out->median_step = run->steps[run->reports[n / 2].step - run->settings->n_warm_up];
+    out->ops = run->ops[1];
+    out->n_ops = run->n_ops[1];
+    out->busy_ms = (double)run->busy_ns / 1e6 / n;
+    for (int i = 0; i < n; i++)
+        out->mean_ms += (double)run->reports[i].step_ns / 1e6 / n;
     out->optimizer_ms = median(run->optimizer, (size_t)n);
     for (int s = 0; s < n_stages; s++) {
         struct times *t = &run->actions[4 * s];
@@ -189,6 +240,8 @@ weir_status bench_run(const struct bench_settings *settings, const struct weir_s
     struct run run = {.settings = settings, .schedule = schedule};
     struct weir_arena work = {0};
     weir_status status = run_open(&run, &work);
+    if (!status && settings->keeps_ops)
+        status = ops_room_make(&run, arena);
     if (!status)
         status = steps_run(&run, arena);
     if (!status)

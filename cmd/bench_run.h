@@ -1,4 +1,4 @@
-/* A schedule run on this machine, for weir bench schedules: what its steps and actions take. */
+/* A schedule run on this machine, for weir bench: what its steps and actions take. */
 #ifndef WEIR_CMD_BENCH_RUN_H
 #define WEIR_CMD_BENCH_RUN_H
 
@@ -11,6 +11,7 @@ struct bench_settings {
     int n_steps, n_warm_up, threads;
     const char *recompute; /* NULL: none */
     bool keeps_events;     /* fill in bench_outcome.median_step */
+    bool keeps_ops;        /* fill in bench_outcome.ops */
 };
 
 struct bench_outcome {
@@ -21,6 +22,10 @@ struct bench_outcome {
     const struct weir_stage_costs *stages; /* [n_stages]: median F, I and W of each, in ms; B counts as I, with W 0 */
     double optimizer_ms;                   /* of a step, all ranks together */
     struct bench_step median_step;
+    const struct weir_op_time *ops; /* [n_ops]: of the steps that were timed, all ranks together */
+    size_t n_ops;
+    double busy_ms; /* all ranks together, of a step, in the mean */
+    double mean_ms; /* of a step */
 };
 
 /* Open an engine, run the steps on made-up data that are the same every time, and close it.  The result lives in `arena`.

@@ -46,7 +46,7 @@ static const struct option_row bench_rows[] = {
 
 const struct option_table bench_schedules_table = {
     "bench schedules", "[NAME ...]", "run schedules on this machine, beside what was predicted",
-    "weir bench schedules 1f1b zb-h1 zbv --ranks 2 --microbatches 8", bench_rows};
+    "weir bench schedules 1f1b zb-h1 zbv --ranks 2 --microbatches 8", bench_rows, NULL};
 
 struct row {
     const char *name;

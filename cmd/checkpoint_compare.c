@@ -23,10 +23,10 @@ static const struct option_row average_rows[] = {
 
 const struct option_table checkpoint_compare_table = {
     "checkpoint compare", "A B", "which tensors differ, and by how much; status 1: some do",
-    "weir checkpoint compare D/step-000100 E/step-000100", compare_rows};
+    "weir checkpoint compare D/step-000100 E/step-000100", compare_rows, NULL};
 const struct option_table checkpoint_average_table = {
     "checkpoint average", "CHECKPOINT...", "the mean of the parameters; of a folder of checkpoints, of all that are whole",
-    "weir checkpoint average D/step-000100 D/step-000120 -o mean", average_rows};
+    "weir checkpoint average D/step-000100 D/step-000120 -o mean", average_rows, NULL};
 
 enum { CHUNK = 1 << 16 }; /* elements at a time */
 
@@ -54,13 +54,13 @@ static void difference_say(struct comparison *c, const struct difference *d)
     if (c->o->json) {
         json_t *row = json_pack("{s:s, s:o}", "kind", d->kind, "name", weir_json_utf8(d->name));
         if (d->flaw)
-            json_object_set_new(row, "flaw", weir_json_utf8(d->flaw));
+            weir_json_set(&row, "flaw", weir_json_utf8(d->flaw));
         else
-            json_object_update_new(row, json_pack("{s:I, s:I, s:o, s:I}", "differ", (json_int_t)d->n_differ, "of",
+            row = weir_json_joined(row, json_pack("{s:I, s:I, s:o, s:I}", "differ", (json_int_t)d->n_differ, "of",
                                                   (json_int_t)d->n_elements, "largest",
                                                   isfinite(d->largest) ? json_real(d->largest) : json_null(), "at",
                                                   (json_int_t)d->at));
-        json_array_append_new(c->json, row);
+        weir_json_push(&c->json, row);
     } else if (d->flaw) {
         printf("%s %s: %s\n", d->kind, name, d->flaw);
     } else {
@@ -133,30 +133,38 @@ static json_t *state_json(const struct weir_checkpoint_info *info)
                      info->has_seed ? json_sprintf("%" PRIu64, info->seed) : json_null());
 }
 
-static int state_compare(struct comparison *c, json_t *states)
+static void states_compare(const struct comparison *c, json_t *a, json_t *b, json_t **states)
 {
-    json_t *a = state_json(weir_checkpoint_info(c->a)), *b = state_json(weir_checkpoint_info(c->b)), *value;
+    json_t *value;
     const char *key;
-    int n = 0;
     json_object_foreach(a, key, value) {
         json_t *other = json_object_get(b, key);
         if (json_equal(value, other))
             continue;
-        n++;
         char *x = json_dumps(value, JSON_ENCODE_ANY), *y = json_dumps(other, JSON_ENCODE_ANY);
         if (!c->o->json)
             printf("%s: %s, %s\n", key, x ? x : "?", y ? y : "?");
         free(x);
         free(y);
-        json_object_set_new(states, key, json_pack("[O, O]", value, other));
+        weir_json_set(states, key, json_pack("[O, O]", value, other));
     }
-    json_decref(a);
-    json_decref(b);
-    return n;
 }
 
-static weir_status result_say(struct comparison *c, int n_states, json_t *states)
+/* What differs, as pairs; NULL: out of memory. */
+static json_t *state_compare(const struct comparison *c)
 {
+    json_t *a = state_json(weir_checkpoint_info(c->a)), *b = state_json(weir_checkpoint_info(c->b));
+    json_t *states = a && b ? json_object() : NULL;
+    if (states)
+        states_compare(c, a, b, &states);
+    json_decref(a);
+    json_decref(b);
+    return states;
+}
+
+static weir_status result_say(struct comparison *c, json_t *states)
+{
+    size_t n_states = json_object_size(states);
     enum { DIGITS = 17 };
     struct weir_text text = {0};
     if (!c->o->json && !c->n_differ)
@@ -175,17 +183,16 @@ static weir_status result_say(struct comparison *c, int n_states, json_t *states
 
 static weir_status comparison_run(struct comparison *c, int *outcome_out)
 {
-    json_t *states = json_object();
-    int n_states = state_compare(c, states);
-    weir_status status = WEIR_OK;
+    json_t *states = state_compare(c);
+    weir_status status = states ? WEIR_OK : WEIR_FAIL(WEIR_ERR_NOMEM, "no memory to compare checkpoints");
     c->json = json_array();
     for (int i = 0; i < weir_checkpoint_info(c->a)->n_tensors && !status; i++)
         status = tensor_compare(c, i);
     if (!status) {
         only_in_second(c);
-        status = result_say(c, n_states, states);
+        status = result_say(c, states);
     }
-    *outcome_out = c->n_differ || n_states;
+    *outcome_out = c->n_differ || json_object_size(states);
     json_decref(states);
     json_decref(c->json);
     return status;

@@ -25,13 +25,13 @@ static const struct option_row show_rows[] = {
 };
 
 const struct option_table checkpoint_list_table = {"checkpoint list", "D", "the checkpoints of a folder, torn ones too",
-                                                   "weir checkpoint list D", json_rows};
+                                                   "weir checkpoint list D", json_rows, NULL};
 const struct option_table checkpoint_show_table = {"checkpoint show", "CHECKPOINT",
                                                    "what a checkpoint holds; of a folder of them, the newest",
-                                                   "weir checkpoint show D/step-000120 --tensors", show_rows};
+                                                   "weir checkpoint show D/step-000120 --tensors", show_rows, NULL};
 const struct option_table checkpoint_verify_table = {
     "checkpoint verify", "CHECKPOINT...", "read all bytes and compare them with their hashes; status 1: damage",
-    "weir checkpoint verify D", json_rows};
+    "weir checkpoint verify D", json_rows, NULL};
 
 static weir_status json_out(json_t *root)
 {
@@ -74,12 +74,12 @@ static json_t *entry_json(const struct weir_checkpoint_entry *e)
 {
     json_t *root = json_pack("{s:o, s:I}", "folder", weir_json_utf8(e->folder), "step", (json_int_t)e->step);
     if (e->flaw) {
-        json_object_set_new(root, "flaw", weir_json_utf8(e->flaw));
+        weir_json_set(&root, "flaw", weir_json_utf8(e->flaw));
         return root;
     }
-    json_object_set_new(root, "written", json_integer(e->when));
-    json_object_set_new(root, "bytes", json_integer((json_int_t)e->bytes));
-    json_object_set_new(root, "val_loss", isnan(e->val_loss) ? json_null() : json_real(e->val_loss));
+    weir_json_set(&root, "written", json_integer(e->when));
+    weir_json_set(&root, "bytes", json_integer((json_int_t)e->bytes));
+    weir_json_set(&root, "val_loss", isnan(e->val_loss) ? json_null() : json_real(e->val_loss));
     return root;
 }
 
@@ -88,7 +88,7 @@ static weir_status entries_show(const struct checkpoint_options *o, const char *
 {
     json_t *array = o->json ? json_array() : NULL;
     for (int i = 0; i < n && o->json; i++)
-        json_array_append_new(array, entry_json(&entries[i]));
+        weir_json_push(&array, entry_json(&entries[i]));
     if (o->json)
         return json_out(json_pack("{s:o, s:o}", "folder", weir_json_utf8(dir), "checkpoints", array));
     if (!n)
@@ -188,7 +188,7 @@ static void tensor_print(const struct weir_checkpoint_info *info, const struct w
         printf("%s%" PRId64, d ? ", " : "", t->dims[d]);
     printf("]");
     for (int i = 0; i < t->n_pieces; i++) {
-        printf("%s %s", i ? "," : "", info->files[t->pieces[i].file].name);
+        printf("%s %s", i ? "," : "", shown(info->files[t->pieces[i].file].name));
         if (t->n_pieces > 1)
             printf(" %" PRId64 "..%" PRId64, t->pieces[i].first, t->pieces[i].first + t->pieces[i].n - 1);
     }
@@ -210,7 +210,7 @@ static void info_print(const struct weir_checkpoint_info *info, bool tensors)
     object_print("layout", info->layout, NULL);
     object_print("options", info->config, "options");
     for (int i = 0; i < info->n_files; i++)
-        printf("%-11s%s, %s%s\n", i ? "" : "files", info->files[i].name, checkpoint_bytes(info->files[i].bytes, bytes),
+        printf("%-11s%s, %s%s\n", i ? "" : "files", shown(info->files[i].name), checkpoint_bytes(info->files[i].bytes, bytes),
                i == info->extra ? ", of the program's own" : "");
     tensors_count_print(info);
     for (int i = 0; i < info->n_tensors && tensors; i++)
@@ -236,48 +236,54 @@ weir_status checkpoint_show(const struct checkpoint_options *o, int n_paths, con
 
 /* ---- verify -------------------------------------------------------------------------------------------------------- */
 
-/* What is wrong with it, or NULL, in `message`. */
-static weir_status flaw_find(const char *folder, char message[WEIR_ERROR_MAX], const char **flaw_out, int *n_tensors_out,
-                             uint64_t *bytes_out)
+struct verdict {
+    char flaw[WEIR_ERROR_MAX]; /* "": none */
+    bool damaged;              /* the flaw is that it is not whole, not that it cannot be read */
+    int n_tensors;
+    uint64_t bytes;
+};
+
+/* A flaw is an answer; only memory that is short is a failure. */
+static weir_status verdict_find(const char *folder, struct verdict *v)
 {
     weir_checkpoint *c = NULL;
     weir_status status = weir_checkpoint_open(folder, &c);
-    *bytes_out = 0;
-    *n_tensors_out = c ? weir_checkpoint_info(c)->n_tensors : 0;
+    *v = (struct verdict){.n_tensors = c ? weir_checkpoint_info(c)->n_tensors : 0};
     for (int i = 0; c && i < weir_checkpoint_info(c)->n_files; i++)
-        *bytes_out += weir_checkpoint_info(c)->files[i].bytes;
+        v->bytes += weir_checkpoint_info(c)->files[i].bytes;
     if (!status)
         status = weir_checkpoint_verify(c);
     weir_checkpoint_close(c);
-    *flaw_out = status ? message : NULL;
-    if (status)
-        weir_error_take(message);
-    return status == WEIR_ERR_NOMEM ? status : WEIR_OK;
+    if (!status || status == WEIR_ERR_NOMEM)
+        return status;
+    v->damaged = status == WEIR_ERR_INVALID;
+    weir_error_take(v->flaw);
+    return WEIR_OK;
 }
 
-static weir_status one_verify(const struct checkpoint_options *o, const char *folder, json_t *array, int *outcome)
+static void verdict_print(const char *folder, const struct verdict *v)
 {
-    char message[WEIR_ERROR_MAX], bytes_text[32];
-    const char *flaw;
-    uint64_t bytes;
-    int n_tensors;
-    weir_status status = flaw_find(folder, message, &flaw, &n_tensors, &bytes);
-    if (status) {
-        weir_error_put(message);
-        return status;
-    }
-    *outcome = flaw ? 1 : *outcome;
-    if (o->json) {
-        json_array_append_new(array, json_pack("{s:o, s:o}", "folder", weir_json_utf8(folder), "flaw",
-                                               flaw ? weir_json_utf8(flaw) : json_null()));
-        return WEIR_OK;
-    }
+    char bytes[32];
     printf("%s: ", shown(folder));
-    if (flaw)
-        printf("not whole: %s\n", shown(flaw));
+    if (*v->flaw)
+        printf("%s: %s\n", v->damaged ? "not whole" : "not readable", shown(v->flaw));
     else
-        printf("whole, %d tensors, %s\n", n_tensors, checkpoint_bytes(bytes, bytes_text));
+        printf("whole, %d tensors, %s\n", v->n_tensors, checkpoint_bytes(v->bytes, bytes));
     fflush(stdout);
+}
+
+static weir_status one_verify(const struct checkpoint_options *o, const char *folder, json_t **array, int *outcome)
+{
+    struct verdict v;
+    weir_status status = verdict_find(folder, &v);
+    if (status)
+        return status;
+    *outcome = *v.flaw ? 1 : *outcome;
+    if (o->json)
+        weir_json_push(array, json_pack("{s:o, s:o}", "folder", weir_json_utf8(folder), "flaw",
+                                        *v.flaw ? weir_json_utf8(v.flaw) : json_null()));
+    else
+        verdict_print(folder, &v);
     return WEIR_OK;
 }
 
@@ -293,7 +299,7 @@ weir_status checkpoint_verify(const struct checkpoint_options *o, int n_paths, c
     for (int i = 0; i < n_paths && !status; i++)
         status = checkpoint_folders(paths[i], &arena, &folders, &room, &n);
     for (int i = 0; i < n && !status; i++)
-        status = one_verify(o, folders[i], array, outcome_out);
+        status = one_verify(o, folders[i], &array, outcome_out);
     if (!status && o->json)
         status = json_out(json_pack("{s:O}", "checkpoints", array));
     json_decref(array);

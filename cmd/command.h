@@ -20,4 +20,7 @@ extern const struct command command_train, command_evaluate, command_launch, com
 enum { COMMANDS_MOST = 16 };
 extern const struct command *const commands[]; /* NULL-terminated: all of them, in the order of help */
 
+/* WEIR_ERR_USAGE: there is no command of that name. */
+weir_status command_find(const char *name, const struct command **command_out);
+
 #endif

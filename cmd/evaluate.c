@@ -31,7 +31,7 @@ static const struct option_row rows[] = {
     ROW("threads-per-rank", 0, OPTION_INT, threads, "N", "threads of each rank (1)", 1, 4096),
     ROW("timeout", 0, OPTION_REAL, timeout, "SECONDS", "end when a rank is silent or in one call for so long (60); 0: never", 0, 1e6),
     ROW("device", 0, OPTION_TEXT, device, "LIST", "cpu (default), cuda, or one per rank: cuda:0,cuda:1", 0, 0),
-    ROW("dtype", 0, OPTION_TEXT, dtype, "NAME", "f32 (default), or on cuda tf32 or bf16", 0, 0),
+    ROW("dtype", 0, OPTION_TEXT, dtype, "NAME", "f32 (default), bf16, or on cuda tf32", 0, 0),
     ROW("device-memory", 0, OPTION_BYTES, device_memory, "BYTES", "refuse a run that needs more per rank", 1, 0x1p62),
     ROW("transport", 0, OPTION_TEXT, transport, "NAME", "local, shm, mpi or nccl (chosen by device and launcher)", 0, 0),
     ROW("placement", 0, OPTION_TEXT, placement, "ORDER", "of processes: cluster (default) or spread", 0, 0),
@@ -42,7 +42,7 @@ static const struct option_row rows[] = {
 };
 
 static const struct option_table table = {"evaluate", "", "measure the loss of a model on data",
-                                          "weir evaluate --init-from model/ --data held-out.txt", rows};
+                                          "weir evaluate --init-from model/ --data held-out.txt", rows, NULL};
 
 /* What was fed, in samples and targets. */
 static int64_t samples_of(const struct train_run *run)

@@ -24,7 +24,7 @@ static const struct option_row rows[] = {
 static const struct option_table table = {
     "explain", "FILE", "who waited for whom, and why: from a trace times per step, by cause and rank, beside the simulator's; from a "
     "flight record what ranks were at",
-    "weir train --model gpt2-tiny --data text --stages 4 --trace t.json; weir explain t.json --rank 2", rows};
+    "weir train --model gpt2-tiny --data text --stages 4 --trace t.json; weir explain t.json --rank 2", rows, NULL};
 
 static const struct weir_wait_row *row_at(const struct weir_explanation *e, int i)
 {

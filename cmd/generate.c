@@ -43,7 +43,7 @@ static const struct option_row rows[] = {
 
 static const struct option_table table = {
     "generate", "", "continue a text with a model on a pipeline of devices",
-    "weir generate --init-from gpt2/ --prompt 'Once upon a time' --tokens 40 --temperature 0.8", rows};
+    "weir generate --init-from gpt2/ --prompt 'Once upon a time' --tokens 40 --temperature 0.8", rows, NULL};
 
 /* Text of one sample as it grows. */
 struct sample {
@@ -77,6 +77,8 @@ static weir_status model_open(struct run *run)
     weir_status status = WEIR_OK;
     if (!name && !folder)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--init-from is missing: a folder with config.json and weights");
+    if (!name && weir_checkpoint_is(folder))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' is a checkpoint: weir checkpoint convert makes a model folder of it", folder);
     if (!name)
         status = weir_arena_printf(&run->arena, &name, "%s/config.json", folder);
     if (!status)
@@ -312,7 +314,8 @@ static weir_status json_print(struct run *run)
 static void speed_print(const struct run *run)
 {
     double tokens = (double)run->n_steps * (double)run->options->samples;
-    fprintf(stderr, "weir generate: prompt of %lld tokens in %.1f ms", (long long)run->n_prompt, (double)run->prompt_ns / 1e6);
+    fprintf(stderr, "weir generate: prompt of %lld token%s in %.1f ms", (long long)run->n_prompt,
+            run->n_prompt == 1 ? "" : "s", (double)run->prompt_ns / 1e6);
     if (run->n_steps)
         fprintf(stderr, ", then %.1f tokens/s", tokens / ((double)run->tokens_ns / 1e9));
     if (run->options->samples == 1 && run->samples[0].end >= 0)

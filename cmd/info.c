@@ -4,6 +4,7 @@
 
 #include "cmd/command.h"
 #include "cmd/info_shared.h"
+#include "cmd/info_topology.h"
 #include "engine/device/device.h"
 #include "engine/transport/transport.h"
 #include "weir_libraries.h"
@@ -11,6 +12,7 @@
 struct info_options {
     struct options given;
     bool json;
+    const char *svg;
     struct info_placement placement;
 };
 
@@ -25,12 +27,14 @@ static const struct option_row rows[] = {
     {"replicas", 0, OPTION_INT, FIELD(placement.replicas), "D", "copies of the pipeline (1)", 1, 65536},
     {"threads-per-rank", 0, OPTION_INT, FIELD(placement.threads), "N", "threads of each rank (1)", 1, 4096},
     {"ranks-per-host", 0, OPTION_INT, FIELD(placement.ranks_per_host), "N", "processes on each host (all on one)", 1, 4096},
-    {"topology", 0, OPTION_TEXT, FIELD(placement.topology), "FILE|TEXT", "host: hwloc's XML or 'pack:2 core:4 pu:2' (this machine)", 0, 0},
+    {"topology", 0, OPTION_TEXT, FIELD(placement.topology), "FILE|TEXT", "devices and links of FILES, 'this' or '2 nodes x 8, 400GB/s, 50GB/s'; "
+     "--placement: host, hwloc's XML or 'pack:2 core:4 pu:2' (this machine)", 0, 0},
+    {"svg", 0, OPTION_TEXT, FIELD(svg), "FILE", "--topology: draw it too", 0, 0},
     {0},
 };
 
 static const struct option_table table = {"info", "", "show devices, topology, libraries and versions",
-                                          "weir info --placement cluster --stages 4 --replicas 2", rows};
+                                          "weir info --placement cluster --stages 4 --replicas 2", rows, NULL};
 
 static const struct part {
     const char *name;
@@ -100,8 +104,11 @@ static int json_print(const char *machine)
 /* Options that say nothing without --placement are refused: whoever gives them waits for a table. */
 static weir_status placement_check(const struct info_options *options)
 {
+    if (options->svg && (!options->placement.topology || options->placement.order))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--svg draws a topology: give --topology, without --placement");
     for (const struct option_row *row = rows; row->name; row++)
-        if (row->offset >= FIELD(placement) && !options->placement.order && options_given(&options->given, row->name))
+        if (row->offset >= FIELD(placement) && row->offset != FIELD(placement.topology) && !options->placement.order &&
+            options_given(&options->given, row->name))
             return WEIR_FAIL(WEIR_ERR_USAGE, "--%s needs --placement cluster or --placement spread", row->name);
     return WEIR_OK;
 }
@@ -121,6 +128,8 @@ static int run(int argc, char **argv)
         status = info_placement_print(&options.placement, options.json, &code);
     if (status || options.placement.order)
         return status ? options_report("info", status) : code;
+    if (options.placement.topology)
+        return options_report("info", info_topology_print(options.placement.topology, options.svg, options.json));
     status = weir_cpu_describe(machine, sizeof machine);
     if (status)
         return options_report("info", status);

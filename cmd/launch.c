@@ -31,7 +31,7 @@ static const struct option_row rows[] = {
 
 static const struct option_table table = {
     "launch", "-n N -- COMMAND", "start and supervise the processes of a run",
-    "weir launch -n 2 -- train --model gpt2-tiny --data book.txt --stages 2", rows};
+    "weir launch -n 2 -- train --model gpt2-tiny --data book.txt --stages 2", rows, NULL};
 
 /* Where "--" stands in argv; argc: nowhere. */
 static int separator_find(int argc, char **argv)
@@ -175,30 +175,54 @@ static weir_status hosts_number(struct launch_options *o)
     return status;
 }
 
-static weir_status options_check(const struct launch_options *o, int n_words)
+/* What mpirun takes. */
+static weir_status words_check(int n, char *const *words, bool separated)
+{
+    const struct command *command;
+    for (int i = 1; i < n; i++) {
+        if (!strcmp(words[i], "-np"))
+            return WEIR_FAIL(WEIR_ERR_USAGE, "unknown option '-np': in weir it is -n");
+        if (!separated && !command_find(words[i], &command))
+            return WEIR_FAIL(WEIR_ERR_USAGE, "'--' is missing before '%s': weir launch -n N -- %s ...", words[i], words[i]);
+    }
+    return WEIR_OK;
+}
+
+static weir_status where_check(const struct launch_options *o)
 {
     if (o->hosts && o->hostfile)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--hosts and --hostfile both say where: give one of them");
     if (o->min_ranks && (!o->hosts || !o->restarts))
         return WEIR_FAIL(WEIR_ERR_USAGE, "--min-ranks is for restarts without hosts that are gone: give --hosts and --restarts");
+    return WEIR_OK;
+}
+
+static weir_status options_check(const struct launch_options *o, int n_words, char *const *words)
+{
+    const struct command *command;
+    weir_status status = where_check(o);
+    if (status)
+        return status;
     if (!o->n)
         return WEIR_FAIL(WEIR_ERR_USAGE, "-n is missing: the number of processes, one for every rank of every replica");
     if (!n_words)
         return WEIR_FAIL(WEIR_ERR_USAGE, "the command is missing: weir launch -n %lld -- train ...", (long long)o->n);
-    return WEIR_OK;
+    return command_find(words[0], &command);
 }
 
 static int run(int argc, char **argv)
 {
     struct launch_options o = {.grace = 150};
     int n, code = 0, at = separator_find(argc, argv), n_words = at < argc ? argc - at - 1 : 0;
-    enum option_outcome outcome;
-    weir_status status = options_parse(&o.given, &table, at, argv, &o, NULL, 0, &n, &outcome);
+    enum option_outcome outcome = OPTIONS_PARSED;
+    weir_status status = words_check(at, argv, at < argc);
+    if (!status)
+        status = options_parse(&o.given, &table, at, argv, &o, NULL, 0, &n, &outcome);
     bool done = status || outcome == OPTIONS_HELP_SHOWN;
     if (!done && o.hosts && !options_given(&o.given, "n"))
         status = hosts_number(&o);
     if (!done && !status)
-        status = options_check(&o, n_words);
+        status = options_check(&o, n_words, argv + at + 1);
     if (!done && !status) {
         static char name[] = "weir";
         argv[at] = name; /* in place of "--": argv[0] of the processes */

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/printable.h"
-#include "base/text.h"
 #include "cmd/command.h"
 #include "cmd/environment.h"
 #include "cmd/launch_note.h"
@@ -37,16 +36,16 @@ static void man_page(const struct command *command)
            "4 peer lost, 5 timeout, 6 numerical error, 128+n stopped by signal n.\n");
 }
 
-static const struct command *command_find(const char *name)
+/* NULL: there is none, and the first process has said so. */
+static const struct command *command_named(const char *name)
 {
-    for (const struct command *const *c = commands; *c; c++)
-        if (!strcmp((*c)->name, name))
-            return *c;
-    const char *names[COMMANDS_MOST + 1] = {0};
-    for (int n = 0; commands[n]; n++)
-        names[n] = commands[n]->name;
-    weir_unknown("command", name, names);
-    return NULL;
+    const struct command *command = NULL;
+    char shown[4 * WEIR_ERROR_MAX];
+    if (command_find(name, &command) && launched_leads())
+        fprintf(stderr, "weir: %s\n", weir_printable(weir_last_error(), shown, sizeof shown)); /* it names no option */
+    else if (!command)
+        launched_linger();
+    return command;
 }
 
 static bool help_wanted(int argc, char **argv)
@@ -66,6 +65,17 @@ static int several_refuse(const struct command *command)
     return weir_status_exit_code(WEIR_ERR_USAGE);
 }
 
+/* "weir help train data" is "weir train --help data". */
+static int help_run(int argc, char **argv, const char **name_out)
+{
+    char dashes[] = "--help", *words[] = {argv[2], dashes, argc > 3 ? argv[3] : NULL, NULL};
+    const struct command *command = command_named(argv[2]);
+    if (!command)
+        return 2;
+    *name_out = command->name;
+    return command->run(argc > 3 ? 3 : 2, words);
+}
+
 /* The command's exit status; *name_out: the subcommand, for messages. */
 static int command_line_run(int argc, char **argv, const char **name_out)
 {
@@ -73,7 +83,10 @@ static int command_line_run(int argc, char **argv, const char **name_out)
         usage(stderr);
         return 2;
     }
-    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+    bool help = !strcmp(argv[1], "help");
+    if (help && argc > 2)
+        return help_run(argc, argv, name_out);
+    if (help || !strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
         usage(stdout);
         return 0;
     }
@@ -84,12 +97,9 @@ static int command_line_run(int argc, char **argv, const char **name_out)
     if (!strcmp(argv[1], "launch-relay")) /* what `weir launch` has mpirun start: no command for people */
         return launch_relay(argc, argv);
     bool man = !strcmp(argv[1], "--man") && argc == 3;
-    const struct command *command = command_find(argv[man ? 2 : 1]);
-    if (!command) {
-        char shown[4 * WEIR_ERROR_MAX];
-        fprintf(stderr, "weir: %s\n", weir_printable(weir_last_error(), shown, sizeof shown)); /* it names no option */
+    const struct command *command = command_named(argv[man ? 2 : 1]);
+    if (!command)
         return 2;
-    }
     *name_out = command->name;
     if (man) {
         man_page(command);

@@ -186,11 +186,11 @@ static weir_status unknown_option(const struct option_table *table, const char *
     names[n] = NULL;
     char name[128];
     snprintf(name, sizeof name, "%.*s", (int)length, word);
-    const struct synonym *synonym = synonym_find(table, word, length);
-    if (synonym && synonym->option)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "unknown option '--%s': in weir it is --%s", name, synonym->option);
-    if (synonym)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "unknown option '--%s': %s", name, synonym->answer);
+    const struct synonym synonym = synonym_find(table, word, length);
+    if (synonym.option)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "unknown option '--%s': in weir it is --%s", name, synonym.option);
+    if (synonym.tool)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "unknown option '--%s': %s", name, synonym.answer);
     const char *near = weir_suggest(name, names);
     if (near)
         return WEIR_FAIL(WEIR_ERR_USAGE, "unknown option '--%s': did you mean '--%s'?", name, near);
@@ -276,7 +276,14 @@ static weir_status config_read(struct options *options, void *values)
     return status ? status : config_apply(options, path, values);
 }
 
-weir_status options_fill(struct options *options, json_t *stored, const char *path, void *values)
+static bool is_among(const char *name, const char *const *names)
+{
+    while (*names && strcmp(*names, name) != 0)
+        names++;
+    return *names;
+}
+
+weir_status options_fill(struct options *options, json_t *stored, const char *path, const char *const *left_out, void *values)
 {
     const char *key;
     json_t *value;
@@ -286,7 +293,7 @@ weir_status options_fill(struct options *options, json_t *stored, const char *pa
     options->stored[options->n_stored++] = stored;
     json_object_foreach_safe(stored, next, key, value) {
         int i = row_find(options->table->rows, key, strlen(key));
-        if (i < 0 || options->given[i] || status)
+        if (i < 0 || options->given[i] || status || is_among(options->table->rows[i].name, left_out))
             continue;
         status = config_value_set(stored, &options->table->rows[i], key, value, path, values);
         options->given[i] = !status;
@@ -323,13 +330,8 @@ json_t *options_json(const struct options *options, const void *values, const ch
     json_t *root = json_object();
     for (int i = 0; root && options->table->rows[i].name; i++) {
         const struct option_row *row = &options->table->rows[i];
-        int out = 0;
-        while (left_out[out] && strcmp(left_out[out], row->name) != 0)
-            out++;
-        if (options->given[i] && !left_out[out] && json_object_set_new(root, row->name, value_json(row, values))) {
-            json_decref(root);
-            return NULL;
-        }
+        if (options->given[i] && !is_among(row->name, left_out))
+            weir_json_set(&root, row->name, value_json(row, values));
     }
     return root;
 }
@@ -343,6 +345,7 @@ struct words {
     const char **positional;
     int most, n; /* positional arguments */
     bool help;
+    const char *topic; /* of help; NULL: none was named */
 };
 
 /* Row `i` was named; `value` is what stands behind it in the same word, or NULL. */
@@ -371,9 +374,10 @@ static weir_status long_take(struct words *words, const char *word)
     int i = row_find(words->options->table->rows, name, length);
     if (i >= 0)
         return row_take(words, i, word, equals ? equals + 1 : NULL);
-    if (strcmp(name, "help") != 0)
+    if (!is_name("help", name, length) || (equals && !words->options->table->groups))
         return unknown_option(words->options->table, name, length);
     words->help = true;
+    words->topic = equals ? equals + 1 : NULL;
     return WEIR_OK;
 }
 
@@ -440,80 +444,14 @@ weir_status options_parse(struct options *options, const struct option_table *ta
     *outcome_out = words.help ? OPTIONS_HELP_SHOWN : OPTIONS_PARSED;
     if (status)
         return status;
-    if (words.help)
-        options_print_help(table);
-    return words.help ? WEIR_OK : config_read(options, values);
+    if (!words.help)
+        return config_read(options, values);
+    if (!words.topic && words.next < words.end && **words.next != '-')
+        words.topic = *words.next;
+    return options_print_help(table, table->groups ? words.topic : NULL);
 }
 
-/* ---- help ---------------------------------------------------------------------------------------------------------- */
-
-static void row_head(const struct option_row *row, char head[64])
-{
-    char letter[8] = "    ";
-    if (row->letter)
-        snprintf(letter, sizeof letter, "-%c, ", row->letter);
-    snprintf(head, 64, "%s--%s%s%s", letter, row->name, row->argument ? " " : "", row->argument ? row->argument : "");
-}
-
-void options_print_help(const struct option_table *table)
-{
-    printf("weir %s: %s\n\n", table->command, table->summary);
-    printf("usage: weir %s%s%s [options]\n", table->command, *table->arguments ? " " : "", table->arguments);
-    if (table->example)
-        printf("  e.g. %s\n", table->example);
-    printf("\n");
-    int width = 12;
-    char head[64];
-    for (const struct option_row *row = table->rows; row->name; row++) {
-        row_head(row, head);
-        if ((int)strlen(head) > width)
-            width = (int)strlen(head);
-    }
-    for (const struct option_row *row = table->rows; row->name; row++) {
-        row_head(row, head);
-        printf("  %-*s  %s\n", width, head, row->help);
-    }
-    printf("  %-*s  %s\n", width, "-h, --help", "this text");
-}
-
-static void man_text(const char *text)
-{
-    for (; *text; text++) {
-        if (*text == '-')
-            fputs("\\-", stdout);
-        else if (*text == '\\')
-            fputs("\\e", stdout);
-        else
-            putchar(*text);
-    }
-}
-
-void options_print_man(const struct option_table *table)
-{
-    printf(".SS weir ");
-    man_text(table->command);
-    printf("\n");
-    man_text(table->summary);
-    printf(".\n");
-    if (table->example) {
-        printf(".PP\nExample: \\fB");
-        man_text(table->example);
-        printf("\\fR\n");
-    }
-    for (const struct option_row *row = table->rows; row->name; row++) {
-        printf(".TP\n");
-        if (row->letter)
-            printf("\\fB\\-%c\\fR, ", row->letter);
-        printf("\\fB\\-\\-");
-        man_text(row->name);
-        printf("\\fR");
-        if (row->argument)
-            printf(" \\fI%s\\fR", row->argument);
-        printf("\n");
-        man_text(row->help);
-        printf("\n");
-    }
-}
+/* ---- messages ---------------------------------------------------------------------------------------------------- */
 
 /* "microbatch_size=2" of the library is "--microbatch-size 2" here. */
 static void flag_word(void *context, const char *name, const char *value, char *out, size_t room)

@@ -9,7 +9,7 @@
  *         {"quiet", 'q', OPTION_FLAG, offsetof(struct train_options, quiet), NULL, "print nothing but errors"},
  *         {0}};
  *     static const struct option_table table = {
- *         "train", "", "train a model on a pipeline of devices", "weir train --model gpt2-tiny --data text", rows};
+ *         "train", "", "train a model on a pipeline of devices", "weir train --model gpt2-tiny --data text", rows, NULL};
  *
  *     struct train_options o = {.stages = 2};
  *     struct options given;
@@ -50,12 +50,20 @@ struct option_row {
     double min, max;      /* numbers: inclusive bounds, when max > min */
 };
 
+/* Rows that --help names and --help NAME describes: from `first` to where the next group begins, or the table ends. */
+struct option_group {
+    const char *name; /* NULL ends the groups */
+    const char *first;
+    const char *summary;
+};
+
 struct option_table {
     const char *command;   /* "train", or "schedule make" */
     const char *arguments; /* positional ones as shown in help: "FILE" */
     const char *summary;
     const char *example; /* a command line that works */
     const struct option_row *rows;
+    const struct option_group *groups; /* (optional) in the order of the rows; those before the first are what most runs need */
 };
 
 enum option_outcome { OPTIONS_PARSED, OPTIONS_HELP_SHOWN };
@@ -83,8 +91,10 @@ weir_status options_parse(struct options *options, const struct option_table *ta
 bool options_duration(const char *text, double *seconds_out);
 
 /* Take from the JSON object `stored` what neither the command line nor the configuration gave.  `path` names it in messages; keys
- * that are no options of the table are passed over.  At most OPTIONS_MOST_STORED times.  Takes the reference. */
-weir_status options_fill(struct options *options, struct json_t *stored, const char *path, void *values);
+ * that are no options of the table are passed over, and so are the names in `left_out` (NULL-terminated).  At most
+ * OPTIONS_MOST_STORED times.  Takes the reference. */
+weir_status options_fill(struct options *options, struct json_t *stored, const char *path, const char *const *left_out,
+                         void *values);
 
 /* What was given, as an object that options_fill() takes, but for the names in `left_out` (NULL-terminated); NULL: out of
  * memory. */
@@ -95,7 +105,10 @@ bool options_given(const struct options *options, const char *name);
 
 void options_release(struct options *options);
 
-void options_print_help(const struct option_table *table);
+/* `topic`: a group of the table, or "all"; NULL: the table's rows, those of groups by name only.
+ *
+ * WEIR_ERR_USAGE: there is no such group. */
+weir_status options_print_help(const struct option_table *table, const char *topic);
 
 /* troff: the OPTIONS section for one table. */
 void options_print_man(const struct option_table *table);

@@ -60,7 +60,7 @@ static const struct option_row solve_rows[] = {
 
 static const struct option_table solve_table = {"plan", "",
                                                 "find how devices train a model fastest; or split a cost graph over them",
-                                                "weir plan --model gpt2 --devices 4 --device-memory 24G -o plan.json", solve_rows};
+                                                "weir plan --model gpt2 --devices 4 --device-memory 24G -o plan.json", solve_rows, NULL};
 
 static const struct option_row evaluate_rows[] = {
     {"graph", 0, OPTION_TEXT, FIELD(graph), "FILE", "cost graph", 0, 0},
@@ -76,7 +76,7 @@ static const struct option_row evaluate_rows[] = {
 
 static const struct option_table evaluate_table = {"plan evaluate", "", "score anybody's split of a cost graph",
                                                    "weir plan evaluate --graph model.json --plan split.json",
-                                                   evaluate_rows};
+                                                   evaluate_rows, NULL};
 
 static weir_status name_find(const char *what, const char *word, const char *const *names, int *index_out)
 {

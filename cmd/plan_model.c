@@ -68,7 +68,7 @@ static weir_status choices_read(struct planning *p)
     p->request.recompute = o->recompute && strcmp(o->recompute, "auto") != 0 ? o->recompute : NULL;
     if (!status && strpbrk(config->device, ":,"))
         status = WEIR_FAIL(WEIR_ERR_USAGE, "a plan is for a kind of device: use --device cpu or --device cuda, and --devices K");
-    if (!status && dtype && !strcmp(config->device, "cpu"))
+    if (!status && dtype == WEIR_COMPUTE_TF32 && !strcmp(config->device, "cpu"))
         status = WEIR_FAIL(WEIR_ERR_USAGE, "--dtype %s is for --device cuda: leave it out", p->dtype);
     return status;
 }

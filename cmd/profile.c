@@ -35,7 +35,7 @@ static const struct option_row rows[] = {
     {"seq-len", 0, OPTION_INT, FIELD(seq_len), "T", "tokens per sample (the model's own)", 1, 1048576},
     {"recompute", 0, OPTION_TEXT, FIELD(recompute), "LIST", "none (default), full, or layers run again in backward", 0, 0},
     {"device", 0, OPTION_TEXT, FIELD(device), "LIST", "cpu (default) or cuda", 0, 0},
-    {"dtype", 0, OPTION_TEXT, FIELD(dtype), "NAME", "f32 (default), or on cuda tf32 or bf16", 0, 0},
+    {"dtype", 0, OPTION_TEXT, FIELD(dtype), "NAME", "f32 (default), bf16, or on cuda tf32", 0, 0},
     {"threads-per-rank", 0, OPTION_INT, FIELD(threads), "N", "threads of each rank (1)", 1, 4096},
     {"ranks", 'p', OPTION_INT, FIELD(ranks), "P", "ranks that are busy together (as many as cores; cuda: 1)", 1, 64},
     {"rounds", 0, OPTION_INT, FIELD(rounds), "N", "rounds, of which the medians are taken (9)", 5, 256},
@@ -45,7 +45,7 @@ static const struct option_row rows[] = {
 };
 
 static const struct option_table table = {"profile", "", "measure what each layer of a model takes, with all cores busy",
-                                          "weir profile --model gpt2-tiny -o costs.json", rows};
+                                          "weir profile --model gpt2-tiny -o costs.json", rows, NULL};
 
 struct profile {
     const struct profile_options *options;
@@ -94,7 +94,7 @@ static weir_status choices_read(struct profile *p)
     bool on_cpu = !strncmp(o->device, "cpu", 3);
     int dtype = 0, threads = (int)o->threads, cores = weir_cpu_cores() / threads;
     weir_status status = weir_name_find("dtype", name_understood(o->dtype, dtypes, dtype_synonyms), dtypes, &dtype);
-    if (!status && dtype && on_cpu)
+    if (!status && dtype == WEIR_COMPUTE_TF32 && on_cpu)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "--dtype %s is for --device cuda: leave it out", dtypes[dtype]);
     p->n_ranks = o->ranks ? (int)o->ranks : !on_cpu || cores < 1 ? 1 : cores > 64 ? 64 : cores;
     p->config.device = o->device;

@@ -25,7 +25,7 @@ static const struct option_row list_rows[] = {
 };
 
 static const struct option_table list_table = {"schedule list", "", "show the schedules that can be made",
-                                               "weir schedule list", list_rows};
+                                               "weir schedule list", list_rows, NULL};
 
 static const struct option_row make_rows[] = {
     {"ranks", 'p', OPTION_INT, offsetof(struct values, size.ranks), "P", "ranks of the pipeline", 1, 65536},
@@ -45,7 +45,7 @@ static const struct option_row make_rows[] = {
 };
 
 static const struct option_table make_table = {"schedule make", "NAME", "write a schedule as PyTorch's schedule CSV",
-                                               "weir schedule make zbv -p 4 -m 8 -o zbv.csv", make_rows};
+                                               "weir schedule make zbv -p 4 -m 8 -o zbv.csv", make_rows, NULL};
 
 static const struct option_row check_rows[] = {
     {"channels", 0, OPTION_TEXT, offsetof(struct values, channels), "MODEL",
@@ -58,7 +58,7 @@ static const struct option_row check_rows[] = {
 
 static const struct option_table check_table = {"schedule check", "FILE",
                                                 "prove that a schedule is complete, in order and free of deadlock",
-                                                "weir schedule check zbv.csv --channels edge", check_rows};
+                                                "weir schedule check zbv.csv --channels edge", check_rows, NULL};
 
 static const struct option_row convert_rows[] = {
     {"to", 0, OPTION_TEXT, offsetof(struct values, to), "FORM",
@@ -73,7 +73,7 @@ static const struct option_row convert_rows[] = {
 };
 
 static const struct option_table convert_table = {"schedule convert", "FILE", "rewrite a schedule in another form",
-                                                  "weir schedule convert zbv.csv --to comms", convert_rows};
+                                                  "weir schedule convert zbv.csv --to comms", convert_rows, NULL};
 
 /* Before anything is read: what is written is no input. */
 static weir_status paths_register(const char *input, const char *output)

@@ -45,7 +45,7 @@ static const struct option_row compare_rows[] = {
 
 const struct option_table schedule_compare_table = {
     "schedule compare", "[NAME|FILE ...]", "time every schedule of a size, the fastest first",
-    "weir schedule compare -p 8 -m 32 --comm 0.05 --max-peak 8", compare_rows};
+    "weir schedule compare -p 8 -m 32 --comm 0.05 --max-peak 8", compare_rows, NULL};
 
 /* Names, or every kind when there are none. */
 struct names {

@@ -37,7 +37,7 @@ static const struct option_row rows[] = {
 
 const struct option_table schedule_costs_table = {
     "schedule costs", "MODEL|TRACE", "write what stages take and hold, of a model or as a trace has it, for --costs",
-    "weir schedule costs gpt2-tiny --stages 4 -o costs.json", rows};
+    "weir schedule costs gpt2-tiny --stages 4 -o costs.json", rows, NULL};
 
 /* Image models are priced for the images of MNIST: 784 pixels, 10 classes. */
 static weir_status graph_build(const struct values *values, const char *model, struct weir_arena *arena,

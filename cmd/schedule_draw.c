@@ -50,7 +50,7 @@ static const struct option_row rows[] = {
 
 const struct option_table schedule_draw_table = {
     "schedule draw", "FILE|NAME|TRACE ...", "draw schedules and traces, one above the other",
-    "weir schedule draw 1f1b zbv -p 4 -m 8 -o both.html", rows};
+    "weir schedule draw 1f1b zbv -p 4 -m 8 -o both.html", rows, NULL};
 
 /* What is drawn. */
 struct drawing {

@@ -38,7 +38,7 @@ static const struct option_row rows[] = {
 
 const struct option_table schedule_simulate_table = {
     "schedule simulate", "FILE|NAME ...", "predict time, bubbles, memory and the critical path of a schedule",
-    "weir schedule simulate zbv -p 4 -m 8 --time F=1,I=1,W=1 --comm 0.1", rows};
+    "weir schedule simulate zbv -p 4 -m 8 --time F=1,I=1,W=1 --comm 0.1", rows, NULL};
 
 static weir_status replicas_parse(const struct values *values, struct weir_simulation_options *options)
 {

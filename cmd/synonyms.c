@@ -13,12 +13,15 @@
 
 static const char no_tensor[] = "weir has no tensor parallelism", no_context[] = "weir has no context parallelism",
                   no_expert[] = "weir has no expert parallelism",
-                  model_size[] = "the model's size is in its config.json: --model PATH",
+                  model_size[] = "the model is described by its config.json: --model PATH",
                   batch_size[] = "a step has --microbatches times --microbatch-size samples, for each of --replicas",
-                  processes[] = "the launcher starts processes: mpirun -np N weir train",
+                  one_host[] = "weir launch starts processes of its own host: mpirun starts them on several",
+                  processes[] = "weir launch and mpirun start processes",
                   bf16[] = "use --dtype bf16", no_fp16[] = "weir has no fp16: use --dtype bf16",
                   every_step[] = "every step is a line of --metrics FILE",
                   one_recompute[] = "--recompute full, or a list of layers", steps_count[] = "count steps: --steps",
+                  balanced[] = "weir balances layers by cost; --first-layers and --layout say where to cut",
+                  overlaps[] = "transfers overlap with work by themselves", one_kernel[] = "weir has one implementation of each layer",
                   in_background[] = "checkpoints are written in the background; --checkpoint-sync: between steps";
 
 const struct synonym synonyms_train[] = {
@@ -74,6 +77,48 @@ const struct synonym synonyms_train[] = {
     {MEGATRON, "max-position-embeddings", NULL, model_size},
     {MEGATRON, "log-interval", NULL, every_step},
     {MEGATRON, "tensorboard-dir", NULL, every_step},
+    {MEGATRON, "num-experts", NULL, no_expert},
+    {MEGATRON, "ffn-hidden-size", NULL, model_size},
+    {MEGATRON, "kv-channels", NULL, model_size},
+    {MEGATRON, "num-query-groups", NULL, model_size},
+    {MEGATRON, "group-query-attention", NULL, model_size},
+    {MEGATRON, "normalization", NULL, model_size},
+    {MEGATRON, "norm-epsilon", NULL, model_size},
+    {MEGATRON, "swiglu", NULL, model_size},
+    {MEGATRON, "position-embedding-type", NULL, model_size},
+    {MEGATRON, "rotary-base", NULL, model_size},
+    {MEGATRON, "untie-embeddings-and-output-weights", NULL, model_size},
+    {MEGATRON, "make-vocab-size-divisible-by", NULL, model_size},
+    {MEGATRON, "init-method-std", NULL, model_size},
+    {MEGATRON, "num-layers-per-stage", NULL, balanced},
+    {MEGATRON, "decoder-first-pipeline-num-layers", NULL, balanced},
+    {MEGATRON, "decoder-last-pipeline-num-layers", NULL, balanced},
+    {MEGATRON, "account-for-embedding-in-pipeline-split", NULL, balanced},
+    {MEGATRON, "account-for-loss-in-pipeline-split", NULL, balanced},
+    {MEGATRON, "defer-embedding-wgrad-compute", NULL, "a schedule says when weight gradients are computed: --schedule zb-h1"},
+    {MEGATRON, "overlap-p2p-communication", NULL, overlaps},
+    {MEGATRON, "overlap-grad-reduce", NULL, overlaps},
+    {MEGATRON, "overlap-param-gather", NULL, overlaps},
+    {MEGATRON, "use-flash-attn", NULL, one_kernel},
+    {MEGATRON, "transformer-impl", NULL, one_kernel},
+    {MEGATRON, "optimizer-cpu-offload", NULL, "weir keeps the optimizer state on the device: --zero 1 shards it"},
+    {MEGATRON, "distributed-timeout-minutes", "timeout", NULL},
+    {MEGATRON, "rampup-batch-size", NULL, "all steps of a run have one batch"},
+    {MEGATRON, "lr-warmup-init", NULL, "warm-up begins near 0"},
+    {MEGATRON, "start-weight-decay", "weight-decay", NULL},
+    {MEGATRON, "skip-train", NULL, "use weir evaluate, or --steps 0"},
+    {MEGATRON, "test-data-path", NULL, "use weir evaluate --data"},
+    {MEGATRON, "exit-interval", "steps", NULL},
+    {MEGATRON, "finetune", NULL, "--init-from takes weights alone"},
+    {MEGATRON, "no-save-optim", NULL, "--export writes weights alone"},
+    {MEGATRON, "ckpt-format", NULL, "checkpoints have one form, on every layout"},
+    {MEGATRON, "mock-data", NULL, "weir makes no data up: --data"},
+    {MEGATRON, "data-cache-path", NULL, "weir keeps no index beside the data"},
+    {MEGATRON, "num-workers", NULL, "weir reads ahead by itself"},
+    {MEGATRON, "timing-log-level", "profile", NULL},
+    {MEGATRON, "log-throughput", NULL, every_step},
+    {MEGATRON, "wandb-project", NULL, every_step},
+    {MEGATRON, "empty-unused-memory-level", NULL, "memory is taken once, before the first step: --print-memory"},
     {TITAN, "pipeline-parallel-degree", "ranks", NULL},
     {TITAN, "pipeline-parallel-schedule", "schedule", NULL},
     {TITAN, "pipeline-parallel-schedule-csv", "schedule", NULL},
@@ -97,6 +142,16 @@ const struct synonym synonyms_train[] = {
     {TITAN, "config-file", "config", NULL},
     {TITAN, "enable-profiling", "profile", NULL},
     {TITAN, "mixed-precision-param", "dtype", NULL},
+    {TITAN, "folder", "checkpoint-dir", NULL},
+    {TITAN, "tokenizer-path", "tokenizer", NULL},
+    {TITAN, "hf-assets-path", "model", NULL},
+    {TITAN, "flavor", "model", NULL},
+    {TITAN, "log-freq", NULL, every_step},
+    {TITAN, "init-timeout-seconds", "timeout", NULL},
+    {TITAN, "decay-type", "lr-schedule", NULL},
+    {TITAN, "compile", NULL, "weir compiles the step by itself"},
+    {TITAN, "enable-memory-snapshot", "print-memory", NULL},
+    {TITAN, "dump-folder", NULL, "outputs have names of their own: --checkpoint-dir, --metrics, --trace"},
     {DEEPSPEED, "pipe-parallel-size", "ranks", NULL},
     {DEEPSPEED, "model-parallel-size", NULL, no_tensor},
     {DEEPSPEED, "num-stages", "stages", NULL},
@@ -110,6 +165,13 @@ const struct synonym synonyms_train[] = {
     {DEEPSPEED, "deepspeed-config", "config", NULL},
     {DEEPSPEED, "num-gpus", NULL, processes},
     {DEEPSPEED, "local-rank", NULL, processes},
+    {DEEPSPEED, "partition-method", NULL, balanced},
+    {DEEPSPEED, "steps-per-print", NULL, every_step},
+    {DEEPSPEED, "wall-clock-breakdown", "profile", NULL},
+    {DEEPSPEED, "deepspeed", NULL, "give its values as options of weir train"},
+    {DEEPSPEED, "hostfile", NULL, processes},
+    {DEEPSPEED, "include", NULL, processes},
+    {DEEPSPEED, "offload-optimizer", NULL, "weir keeps the optimizer state on the device: --zero 1 shards it"},
     {HF, "model-name-or-path", "model", NULL},
     {HF, "train-file", "data", NULL},
     {HF, "dataset-name", "data", NULL},
@@ -145,6 +207,22 @@ const struct synonym synonyms_train[] = {
     {HF, "max-shard-size", "export-shard-size", NULL},
     {HF, "fsdp", NULL, "weir shards the optimizer state over --replicas: --zero 1"},
     {HF, "dataloader-num-workers", NULL, "weir reads ahead by itself"},
+    {HF, "per-device-eval-batch-size", NULL, "a validation has the --microbatch-size of training"},
+    {HF, "lr-warmup-steps", "warmup", NULL},
+    {HF, "do-train", NULL, "weir train trains, weir evaluate measures the loss"},
+    {HF, "do-eval", NULL, "give --val-data, or use weir evaluate"},
+    {HF, "evaluation-strategy", "val-every", NULL},
+    {HF, "disable-tqdm", "quiet", NULL},
+    {HF, "run-name", NULL, "outputs have names of their own: --checkpoint-dir, --metrics, --trace"},
+    {HF, "push-to-hub", NULL, "upload the folder of --export"},
+    {HF, "group-by-length", NULL, "all samples have --seq-len tokens"},
+    {HF, "label-smoothing-factor", NULL, "weir has no label smoothing"},
+    {HF, "torch-compile", NULL, "weir compiles the step by itself"},
+    {HF, "ddp-timeout", "timeout", NULL},
+    {HF, "tf32", NULL, "use --dtype tf32"},
+    {HF, "use-cpu", NULL, "use --device cpu"},
+    {HF, "no-cuda", NULL, "use --device cpu"},
+    {HF, "data-seed", "seed", NULL},
     {OTHERS, "train-data", "data", NULL},
     {OTHERS, "eval-data", "val-data", NULL},
     {OTHERS, "valid-data", "val-data", NULL},
@@ -178,6 +256,14 @@ const struct synonym synonyms_train[] = {
     {OTHERS, "nproc-per-node", NULL, processes},
     {OTHERS, "world-size", NULL, processes},
     {OTHERS, "nnodes", NULL, processes},
+    {OTHERS, "num-epochs", NULL, steps_count},
+    {OTHERS, "max-seq-len", "seq-len", NULL},
+    {OTHERS, "eval-batch-size", NULL, "a validation has the --microbatch-size of training"},
+    {OTHERS, "val-interval", "val-every", NULL},
+    {OTHERS, "master-addr", NULL, processes},
+    {OTHERS, "master-port", NULL, processes},
+    {OTHERS, "node-rank", NULL, processes},
+    {OTHERS, "pipeline", "schedule", NULL},
     {OTHERS, "beta1", "adam-beta1", NULL},
     {OTHERS, "beta2", "adam-beta2", NULL},
     {OTHERS, "betas", NULL, "use --adam-beta1 and --adam-beta2"},
@@ -218,6 +304,9 @@ const struct synonym synonyms_generate[] = {
     {OTHERS, "top-p", NULL, "weir draws from all or from --top-k tokens"},
     {OTHERS, "n-predict", "tokens", NULL},
     {OTHERS, "num-samples", "samples", NULL},
+    {OTHERS, "prompt-file", NULL, "the shell reads files: --prompt \"$(cat FILE)\""},
+    {HF, "repetition-penalty", NULL, "weir draws from all or from --top-k tokens"},
+    {HF, "eos-token-id", NULL, "the model's generation_config.json says it; --ignore-eos goes on"},
     {OTHERS, "checkpoint", "init-from", NULL},
     {OTHERS, "tp-size", NULL, no_tensor},
     {0},
@@ -247,6 +336,27 @@ const struct synonym synonyms_tokenize[] = {
     {OTHERS, "eos", "eod", NULL},
     {OTHERS, "val-split", "val-fraction", NULL},
     {OTHERS, "test-size", "val-fraction", NULL},
+    {0},
+};
+
+const struct synonym synonyms_launch[] = {
+    {"torchrun", "nproc-per-node", "n", NULL},
+    {"torchrun", "max-restarts", "restarts", NULL},
+    {"torchrun", "nnodes", NULL, one_host},
+    {"torchrun", "node-rank", NULL, one_host},
+    {"torchrun", "master-addr", NULL, one_host},
+    {"torchrun", "master-port", NULL, one_host},
+    {"torchrun", "rdzv-endpoint", NULL, one_host},
+    {"torchrun", "standalone", NULL, one_host},
+    {DEEPSPEED, "num-gpus", "n", NULL},
+    {DEEPSPEED, "hostfile", NULL, one_host},
+    {OTHERS, "np", "n", NULL},
+    {OTHERS, "ntasks", "n", NULL},
+    {OTHERS, "num-processes", "n", NULL},
+    {OTHERS, "host", NULL, one_host},
+    {OTHERS, "oversubscribe", NULL, "weir launch starts as many as -n says, whatever cores there are"},
+    {OTHERS, "allow-run-as-root", NULL, "weir launch needs no leave of root's"},
+    {OTHERS, "bind-to", NULL, "ranks are bound to cores of their own where there are enough"},
     {0},
 };
 
@@ -310,19 +420,56 @@ static bool has_option(const struct option_table *table, const char *name)
     return false;
 }
 
-const struct synonym *synonym_find(const struct option_table *table, const char *word, size_t length)
+static const struct synonym *rows_of(const char *command)
+{
+    if (!strcmp(command, "generate"))
+        return synonyms_generate;
+    if (!strcmp(command, "launch"))
+        return synonyms_launch;
+    return strcmp(command, "tokenize") ? synonyms_train : synonyms_tokenize;
+}
+
+/* Commands other than train have those of its words that are options of their own. */
+static bool is_answer(const struct option_table *table, const struct synonym *row)
 {
     bool trains = !strcmp(table->command, "train") || !strcmp(table->command, "evaluate");
-    const struct synonym *rows = trains                                ? synonyms_train
-                                 : !strcmp(table->command, "generate") ? synonyms_generate
-                                 : !strcmp(table->command, "tokenize") ? synonyms_tokenize
-                                                                       : NULL;
-    for (const char *dot; (dot = memchr(word, '.', length)); word = dot + 1) /* what follows the sections */
-        length -= (size_t)(dot + 1 - word);
-    for (; rows && rows->tool; rows++)
-        if (reads_as(word, length, rows->word) && (!rows->option || has_option(table, rows->option)))
-            return rows;
+    return row->option ? has_option(table, row->option) : trains || rows_of(table->command) != synonyms_train;
+}
+
+/* A word without sections. */
+static const struct synonym *word_find(const struct option_table *table, const char *word, size_t length)
+{
+    for (const struct synonym *row = rows_of(table->command); row->tool; row++)
+        if (reads_as(word, length, row->word) && is_answer(table, row))
+            return row;
     return NULL;
+}
+
+static const struct option_row *own_find(const struct option_table *table, const char *word, size_t length)
+{
+    for (const struct option_row *row = table->rows; row->name; row++)
+        if (reads_as(word, length, row->name))
+            return row;
+    return NULL;
+}
+
+struct synonym synonym_find(const struct option_table *table, const char *word, size_t length)
+{
+    const char *end = word + length, *start = word, *dot = NULL, *before = word;
+    for (const char *at; (at = memchr(start, '.', (size_t)(end - start))); start = at + 1) {
+        before = dot ? dot + 1 : word;
+        dot = at;
+    }
+    for (int i = 0; i < (dot ? 2 : 1); i++) { /* the last word, and then the section it is in */
+        const char *from = i ? before : start, *to = i ? dot : end;
+        const struct synonym *row = word_find(table, from, (size_t)(to - from));
+        const struct option_row *own = own_find(table, from, (size_t)(to - from));
+        if (row)
+            return *row;
+        if (own)
+            return (struct synonym){OTHERS, own->name, own->name, NULL};
+    }
+    return (struct synonym){0};
 }
 
 const char *name_understood(const char *word, const char *const *names, const struct name_synonym *synonyms)

@@ -20,11 +20,12 @@ struct synonym {
     const char *answer; /* of the command `command`, or why there is no such option */
 };
 
-extern const struct synonym synonyms_train[], synonyms_generate[], synonyms_tokenize[]; /* options of these commands */
+extern const struct synonym synonyms_train[], synonyms_generate[], synonyms_tokenize[], synonyms_launch[]; /* options of these commands */
 
-/* The row for an unknown option of a command: `word` may have capitals, '_' and a section ("training.max_norm").  NULL: none,
- * or its option is not in the command's table. */
-const struct synonym *synonym_find(const struct option_table *table, const char *word, size_t length);
+/* The row for an unknown option of a command: `word` may have capitals, '_' and sections.  Of "training.max_norm" the last word
+ * counts, of "fp16.enabled" the section, as nothing is called "enabled".  A word that is an option here ("training.steps") is a
+ * row too.  tool NULL: none, or its option is not in the command's table. */
+struct synonym synonym_find(const struct option_table *table, const char *word, size_t length);
 
 struct name_synonym {
     const char *word, *name;

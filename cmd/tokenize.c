@@ -44,7 +44,7 @@ static const struct option_row rows[] = {
 };
 
 static const struct option_table table = {"tokenize", "FILE...", "write texts as files of tokens, for weir train",
-                                          "weir tokenize --tokenizer gpt2/ book.txt -o book.bin --val-fraction 0.1", rows};
+                                          "weir tokenize --tokenizer gpt2/ book.txt -o book.bin --val-fraction 0.1", rows, NULL};
 
 /* One of the files that are written. */
 struct output {

@@ -31,6 +31,7 @@ struct train_options {
     int64_t steps, warmup, seed, threads, device_memory, memory_cap;
     int64_t val_every, val_batches; /* 0: chosen */
     double lr, min_lr, weight_decay, grad_clip, dropout, beta1, beta2, eps;
+    double peak_flops; /* per second, of all ranks together; 0: not given */
     const char *print_memory; /* "", "full"; NULL: not given */
     bool print_program, json, quiet, profile, force;
     const char *on_nan;
@@ -108,6 +109,7 @@ struct train_run {
     struct train_checkpoints checkpoints;
     int64_t command_ns;    /* when the command began */
     int64_t begin_ns;      /* of the first step */
+    int64_t data_wait_ns;  /* that the step waited for its samples */
     bool export_made;      /* the folder of --export was not there before */
     int on_nan;            /* enum train_on_nan */
     struct weir_stragglers *stragglers; /* of the first process */

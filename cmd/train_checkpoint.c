@@ -54,6 +54,14 @@ weir_status train_checkpoint_check(const struct train_options *o, struct train_r
     return o->checkpoint_dir ? every_read(o, run) : WEIR_OK;
 }
 
+/* Options that a checkpoint does not keep, and that are not taken from one: a file that comes from elsewhere must not say what is
+ * written where. */
+static const char *const not_kept[] = {
+    "checkpoint-dir", "checkpoint-every", "keep",  "keep-best", "checkpoint-sync", "resume", "new-data", "stop-after",
+    "grace",          "metrics",          "trace", "export",    "init-from",       "force",  "profile",  "print-memory",
+    "print-program",  "config",           "json",  "quiet",     "transport",       "placement", "plan",
+    "export-dtype",   "export-shard-size", "save-costs",   "peak-flops", NULL};
+
 /* Of what was stored: what makes no sense beside what the command line says.  A layout is taken whole or not at all. */
 static void stored_thin(const struct options *given, json_t *options)
 {
@@ -88,11 +96,11 @@ weir_status train_checkpoint_fill(struct train_options *o)
         status = weir_checkpoint_open(entries[n - 1].folder, &checkpoint);
     const char *config = checkpoint ? weir_checkpoint_info(checkpoint)->config : NULL;
     if (!status && config)
-        status = weir_json_parse(config, strlen(config), entries[n - 1].folder, &root);
+        status = weir_json_parse_surely(config, strlen(config), entries[n - 1].folder, &root);
     json_t *options = json_object_get(root, "options");
     if (!status && json_is_object(options)) {
         stored_thin(&o->given, options);
-        status = options_fill(&o->given, json_incref(options), entries[n - 1].folder, o);
+        status = options_fill(&o->given, json_incref(options), entries[n - 1].folder, not_kept, o);
     }
     json_decref(root);
     weir_checkpoint_close(checkpoint);
@@ -102,12 +110,12 @@ weir_status train_checkpoint_fill(struct train_options *o)
 
 /* ---- what must be the same ------------------------------------------------------------------------------------------ */
 
-static void data_describe(const struct train_run *run, json_t *root)
+static void data_describe(const struct train_run *run, json_t **root)
 {
     const struct weir_data_info *info = weir_data_info(run->train.data);
-    json_object_set_new(root, "data_samples", json_integer(info->n_samples));
-    json_object_set_new(root, "data_tokens", json_integer(info->n_tokens));
-    json_object_set_new(root, "data_xxh3", json_sprintf("%016" PRIx64, run->checkpoints.data_hash));
+    weir_json_set(root, "data_samples", json_integer(info->n_samples));
+    weir_json_set(root, "data_tokens", json_integer(info->n_tokens));
+    weir_json_set(root, "data_xxh3", json_sprintf("%016" PRIx64, run->checkpoints.data_hash));
 }
 
 /* Values that change what a run computes. */
@@ -118,17 +126,17 @@ static json_t *run_describe(const struct train_run *run)
     bool adamw = run->optimizer == WEIR_OPTIMIZER_ADAMW;
     const char *hf = run->graph->hf_config;
     json_t *root = json_object();
-    json_object_set_new(root, "seq_len", json_integer(o->seq_len ? o->seq_len : run->model->seq_len));
-    json_object_set_new(root, "dropout", json_real(o->dropout));
-    json_object_set_new(root, "model", hf ? json_string(hf) : weir_json_utf8(run->graph->name));
-    json_object_set_new(root, "optimizer", json_string(adamw ? "adamw" : "sgd"));
-    json_object_set_new(root, "weight_decay", json_real(config.weight_decay));
-    json_object_set_new(root, "grad_clip", json_real(config.grad_clip));
-    json_object_set_new(root, "adam_beta1", json_real(config.beta1));
-    json_object_set_new(root, "adam_beta2", json_real(config.beta2));
-    json_object_set_new(root, "adam_eps", json_real(config.eps));
-    json_object_set_new(root, "seed", json_integer(o->seed));
-    data_describe(run, root);
+    weir_json_set(&root, "seq_len", json_integer(o->seq_len ? o->seq_len : run->model->seq_len));
+    weir_json_set(&root, "dropout", json_real(o->dropout));
+    weir_json_set(&root, "model", hf ? json_string(hf) : weir_json_utf8(run->graph->name));
+    weir_json_set(&root, "optimizer", json_string(adamw ? "adamw" : "sgd"));
+    weir_json_set(&root, "weight_decay", json_real(config.weight_decay));
+    weir_json_set(&root, "grad_clip", json_real(config.grad_clip));
+    weir_json_set(&root, "adam_beta1", json_real(config.beta1));
+    weir_json_set(&root, "adam_beta2", json_real(config.beta2));
+    weir_json_set(&root, "adam_eps", json_real(config.eps));
+    weir_json_set(&root, "seed", json_integer(o->seed));
+    data_describe(run, &root);
     return root;
 }
 
@@ -144,15 +152,10 @@ static json_t *rate_describe(const struct train_run *run)
 /* The text is in the arena. */
 static weir_status config_make(const struct train_run *run, struct weir_arena *arena, const char **config_out)
 {
-    static const char *const left_out[] = {
-        "checkpoint-dir", "checkpoint-every", "keep",  "keep-best", "checkpoint-sync", "resume", "new-data", "stop-after",
-        "grace",          "metrics",          "trace", "export",    "init-from",       "force",  "profile",  "print-memory",
-        "print-program",  "config",           "json",  "quiet",     "transport",       "placement", "plan",
-        "export-dtype",   "export-shard-size", "save-costs", NULL};
-    json_t *options = options_json(&run->options->given, run->options, left_out);
+    json_t *options = options_json(&run->options->given, run->options, not_kept);
     const struct codec_encoder *texts = &run->encoder;
     if (texts->begun) /* also where it came from a folder that the run that goes on does not name */
-        json_object_set_new(options, "tokenizer", weir_json_utf8(texts->codec.name ? texts->codec.name : "bytes"));
+        weir_json_set(&options, "tokenizer", weir_json_utf8(texts->codec.name ? texts->codec.name : "bytes"));
     double best = run->checkpoints.best_loss;
     json_t *root = json_pack("{s:o, s:o, s:o, s:I, s:o}", "options", options, "run", run_describe(run), "rate", rate_describe(run),
                              "samples_before", (json_int_t)run->samples_before, "best_val_loss",
@@ -160,9 +163,23 @@ static weir_status config_make(const struct train_run *run, struct weir_arena *a
     return weir_json_print(root, 0, arena, config_out);
 }
 
-static weir_status differs(const char *folder, const char *key, const json_t *then, const json_t *now)
+/* Models are compared by their configurations, which are too long to be shown. */
+static weir_status model_differs(const struct train_run *run, const struct weir_checkpoint_info *info)
 {
+    if (strcmp(info->model, run->graph->name) != 0)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "checkpoint '%s' is of model '%s', not of '%s': give the same --model, or another "
+                         "--checkpoint-dir", info->folder, info->model, run->graph->name);
+    return WEIR_FAIL(WEIR_ERR_USAGE, "checkpoint '%s' is of another model that is called '%s' too: its config.json has changed; give the "
+                     "same --model, or another --checkpoint-dir", info->folder, info->model);
+}
+
+static weir_status differs(const struct train_run *run, const struct weir_checkpoint_info *info, const char *key, const json_t *then,
+                           const json_t *now)
+{
+    const char *folder = info->folder;
     char option[32], was[64] = "another", is[64] = "";
+    if (!strcmp(key, "model"))
+        return model_differs(run, info);
     char *a = json_dumps(then, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)), *b = json_dumps(now, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
     if (a && b && strlen(a) < sizeof was - 8 && strlen(b) < sizeof is - 8) {
         snprintf(was, sizeof was, "%s", a);
@@ -186,14 +203,14 @@ static weir_status run_compare(const struct train_run *run, const struct weir_ch
     json_t *then = NULL, *now = NULL;
     const char *key;
     json_t *value;
-    weir_status status = info->config ? weir_json_parse(info->config, strlen(info->config), info->folder, &then) : WEIR_OK;
+    weir_status status = info->config ? weir_json_parse_surely(info->config, strlen(info->config), info->folder, &then) : WEIR_OK;
     if (!status)
-        status = weir_json_parse(run->checkpoints.config, strlen(run->checkpoints.config), "options", &now);
+        status = weir_json_parse_surely(run->checkpoints.config, strlen(run->checkpoints.config), "options", &now);
     json_object_foreach(json_object_get(now, "run"), key, value) {
         const json_t *other = json_object_get(json_object_get(then, "run"), key);
         bool is_free = !strncmp(key, "data_", 5) && run->options->new_data;
         if (!status && other && !is_free && !json_equal(value, other))
-            status = differs(info->folder, key, other, value);
+            status = differs(run, info, key, other, value);
     }
     json_decref(then);
     json_decref(now);
@@ -241,7 +258,7 @@ static weir_status numbers_take(struct train_run *run, const struct weir_checkpo
     json_t *root = NULL;
     if (!info->config) /* made of weights alone */
         return WEIR_OK;
-    weir_status status = weir_json_parse(info->config, strlen(info->config), info->folder, &root);
+    weir_status status = weir_json_parse_surely(info->config, strlen(info->config), info->folder, &root);
     const json_t *best = json_object_get(root, "best_val_loss");
     run->samples_before = json_integer_value(json_object_get(root, "samples_before"));
     run->checkpoints.best_loss = json_is_number(best) ? json_number_value(best) : NAN;

@@ -56,24 +56,46 @@ static weir_status cut_agrees(const struct train_options *o, const struct train_
 
 /* ---- the schedule -------------------------------------------------------------------------------------------------- */
 
-/* As many stages as --ranks and --chunks make, or --stages says. */
-static weir_status stages_count(const struct train_options *o, const struct weir_layer_cut *cut, const char *name, int *stages_out)
+/* Several stages on a rank of a schedule that has one: Megatron's interleaving was meant. */
+static weir_status interleaving_check(const struct train_options *o, const struct weir_schedule_kind *kind)
 {
-    const struct weir_schedule_kind *kind;
+    int64_t chunks = o->stages ? o->stages / o->ranks : o->chunks;
+    if (kind->n_chunks != 1 || chunks < 2 || (o->stages && o->stages % o->ranks))
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_USAGE, "schedule '%s' has one stage on each rank, not %lld: use --schedule interleaved, or --ranks %lld",
+                     kind->name, (long long)chunks, (long long)(o->ranks * chunks));
+}
+
+/* Stages of each rank: --chunks, or what --stages leaves to each of --ranks where the schedule takes any number. */
+static int64_t chunks_count(const struct train_options *o, const struct weir_schedule_kind *kind)
+{
+    bool divides = o->stages && o->stages % o->ranks == 0;
+    if (o->chunks || !kind)
+        return o->chunks ? o->chunks : 1;
+    return divides && !kind->n_chunks ? o->stages / o->ranks : weir_schedule_kind_chunks(kind);
+}
+
+/* As many stages as --ranks and --chunks make, or --stages says. */
+static weir_status stages_count(const struct train_options *o, const struct weir_layer_cut *cut, const char *name, int *stages_out,
+                                int *chunks_out)
+{
+    const struct weir_schedule_kind *kind = NULL;
     if (!o->ranks) {
         *stages_out = (int)(o->stages ? o->stages : cut->n_stages ? cut->n_stages : o->evaluates ? 1 : STAGES);
         return WEIR_OK;
     }
     weir_status status = schedule_is_auto(name) ? WEIR_OK : weir_schedule_kind_find(name, &kind);
+    if (!status && kind)
+        status = interleaving_check(o, kind);
     if (status)
         return status;
-    int64_t own = schedule_is_auto(name) ? 1 : weir_schedule_kind_chunks(kind);
-    int64_t chunks = o->chunks ? o->chunks : own, stages = o->ranks * chunks;
+    int64_t chunks = chunks_count(o, kind), stages = o->ranks * chunks;
     if (o->stages && o->stages != stages)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--ranks %lld with %lld chunk%s each are %lld stage%s, --stages says %lld: leave one "
                          "of them out", (long long)o->ranks, (long long)chunks, chunks == 1 ? "" : "s", (long long)stages,
                          stages == 1 ? "" : "s", (long long)o->stages);
     *stages_out = stages < INT32_MAX ? (int)stages : INT32_MAX;
+    *chunks_out = kind ? (int)chunks : (int)o->chunks;
     return WEIR_OK;
 }
 
@@ -131,16 +153,16 @@ static weir_status auto_build(const struct train_options *o, int n_stages, int m
 static weir_status kind_build(const struct train_options *o, const char *name, struct train_run *run)
 {
     enum weir_csv_dialect dialect;
-    int stages = 0, microbatches = (int)(o->microbatches ? o->microbatches : o->evaluates ? 1 : MICROBATCHES);
+    int stages = 0, chunks = (int)o->chunks, microbatches = (int)(o->microbatches ? o->microbatches : o->evaluates ? 1 : MICROBATCHES);
     weir_status status = weir_csv_dialect_find(o->dialect, &dialect); /* of no use here, wrong all the same */
     if (!status)
         status = schedule_name_check(name);
     if (!status)
-        status = stages_count(o, &run->cut, name, &stages);
+        status = stages_count(o, &run->cut, name, &stages, &chunks);
     if (!status && schedule_is_auto(name))
         status = auto_build(o, stages, microbatches, run);
     else if (!status)
-        status = weir_pipeline_schedule(name, stages, (int)o->chunks, microbatches, &run->arena, &run->schedule);
+        status = weir_pipeline_schedule(name, stages, chunks, microbatches, &run->arena, &run->schedule);
     return status;
 }
 
@@ -215,10 +237,25 @@ void train_layout_print(const struct train_run *run, FILE *out)
     fprintf(out, "\n");
 }
 
-void train_layout_warn(const struct train_run *run)
+static void chunks_warn(const struct train_run *run)
 {
     const struct weir_schedule *s = &run->schedule;
-    if (s->n_ranks == 1 && s->n_stages > 1 && !weir_pipeline_is_file(run->schedule_name))
+    const struct train_options *o = run->options;
+    if (weir_pipeline_is_file(run->schedule_name) || s->n_stages == s->n_ranks)
+        return;
+    if (s->n_ranks == 1)
         fprintf(stderr, "weir %s: all %d stages are on one rank, which does one thing at a time: --ranks 2 puts %d stages on "
-                "2\n", train_command(run->options), s->n_stages, 2 * s->n_stages);
+                "2\n", train_command(o), s->n_stages, 2 * s->n_stages);
+    else if (!o->ranks && !o->chunks && !o->plan)
+        fprintf(stderr, "weir %s: '%s' has %d stages on each rank, so that --stages %d is %d ranks: --ranks %d puts %d stages on %d\n",
+                train_command(o), run->schedule_name, s->n_stages / s->n_ranks, s->n_stages, s->n_ranks, s->n_stages,
+                s->n_stages / s->n_ranks * s->n_stages, s->n_stages);
+}
+
+void train_layout_warn(const struct train_run *run)
+{
+    chunks_warn(run);
+    if (run->dtype == WEIR_COMPUTE_BF16 && !strncmp(run->options->device, "cpu", 3) && !weir_cpu_multiplies_bf16())
+        fprintf(stderr, "weir %s: this processor multiplies bf16 numbers as f32: --dtype bf16 saves memory here, not time\n",
+                train_command(run->options));
 }

@@ -30,7 +30,7 @@ static weir_status dtype_read(const struct train_options *o, struct train_run *r
     for (int i = 0; dtypes[i]; i++)
         if (!strcmp(dtypes[i], name)) {
             run->dtype = (enum weir_compute)i;
-            return i && !strncmp(o->device, "cpu", 3)
+            return run->dtype == WEIR_COMPUTE_TF32 && !strncmp(o->device, "cpu", 3)
                        ? WEIR_FAIL(WEIR_ERR_USAGE, "--dtype %s is for --device cuda: leave it out", name)
                        : WEIR_OK;
         }

@@ -80,7 +80,7 @@ static weir_status options_take(struct train_options *o, const struct weir_plan_
     if (!status && !root)
         status = WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for a plan");
     if (!status)
-        status = options_fill(&o->given, root, plan->path, o);
+        status = options_fill(&o->given, root, plan->path, (const char *const[]){NULL}, o);
     weir_text_release(&first_layers);
     return status;
 }

@@ -5,15 +5,17 @@
 #include "base/clock.h"
 #include "base/printable.h"
 #include "cmd/measured_costs.h"
+#include "cmd/model_flops.h"
 #include "cmd/train.h"
 
 /* Feed a step, and have what comes next read from disk while it runs. */
 static weir_status step_feed(struct train_run *run, int64_t step)
 {
-    int64_t samples = train_samples(run), first = run->sample;
+    int64_t samples = train_samples(run), first = run->sample, begin = weir_clock_ns();
     if (step == run->first_step) /* all at once instead of one after the other */
         weir_data_prefetch(run->train.data, first, samples);
     weir_status status = train_feed(run, run->train.data, first);
+    run->data_wait_ns = weir_clock_ns() - begin;
     if (!status && step + 1 < run->options->steps)
         weir_data_prefetch(run->train.data, first + samples, samples);
     if (!status && train_validation_due(run, step))
@@ -26,6 +28,7 @@ static weir_status metrics_write(struct train_run *run, const struct weir_step_r
 {
     for (int r = 0; r < report->n_ranks; r++)
         run->peaks[r] = (int64_t)report->peak_bytes[r];
+    double flops = model_flops(run->graph) * run->n_microbatches, seconds = (double)report->step_ns / 1e9;
     struct weir_metrics_step line = {.step = report->step + 1, /* how many are done, as on the screen */
                                      .time_s = train_seconds(run),
                                      .tokens = train_targets(run) / train_samples(run) * (run->samples_before + run->sample),
@@ -36,6 +39,9 @@ static weir_status metrics_write(struct train_run *run, const struct weir_step_r
                                      .step_ms = (double)report->step_ns / 1e6,
                                      .bubble = report->bubble,
                                      .peak_bytes = run->peaks,
+                                     .data_wait_ms = (double)run->data_wait_ns / 1e6,
+                                     .flops = flops,
+                                     .mfu = run->options->peak_flops > 0 && seconds > 0 ? flops / seconds / run->options->peak_flops : 0,
                                      .val_loss = val_loss};
     return weir_metrics_write(run->metrics, &line);
 }

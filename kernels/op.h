@@ -200,6 +200,10 @@ extern const struct weir_op weir_op_last_row;         /* (1, T, C) ─▶ (1, 1,
 /* The built-in row called `name`.  WEIR_ERR_USAGE with a suggestion. */
 weir_status weir_op_find(const char *name, const struct weir_op **op_out);
 
+/* Does this processor have instructions for products of bf16 numbers that are faster than those for f32, and this build a
+ * library that uses them?  Without them bf16 saves memory, and no time. */
+bool weir_cpu_multiplies_bf16(void);
+
 /* Kernel state of one rank.  Open, use and close on the same thread: primitives belong to it.  cpu: `n_threads` for
  * matrix products and loops, at least 1. */
 weir_status weir_kernel_context_open(int n_threads, struct weir_kernel_context **context_out);

@@ -43,7 +43,7 @@ const struct weir_op weir_op_layer_norm = {
     .weight_needs = WEIR_NEEDS_INPUT_0 | WEIR_NEEDS_SAVED,
     .infer = layer_norm_infer,
     .cpu = {weir_cpu_layer_norm_forward, weir_cpu_layer_norm_backward_input, weir_cpu_layer_norm_backward_weight,
-            NULL, NULL},
+            weir_cpu_norm_scratch, NULL},
     .cuda = WEIR_CUDA_ROW(weir_cuda_layer_norm_forward, weir_cuda_layer_norm_backward_input,
                           weir_cuda_layer_norm_backward_weight, weir_cuda_norm_scratch),
 };
@@ -55,8 +55,8 @@ const struct weir_op weir_op_rms_norm = {
     .input_needs = WEIR_NEEDS_INPUT_0 | WEIR_NEEDS_SAVED,
     .weight_needs = WEIR_NEEDS_INPUT_0 | WEIR_NEEDS_SAVED,
     .infer = rms_norm_infer,
-    .cpu = {weir_cpu_rms_norm_forward, weir_cpu_rms_norm_backward_input, weir_cpu_rms_norm_backward_weight, NULL,
-            NULL},
+    .cpu = {weir_cpu_rms_norm_forward, weir_cpu_rms_norm_backward_input, weir_cpu_rms_norm_backward_weight,
+            weir_cpu_norm_scratch, NULL},
     .cuda = WEIR_CUDA_ROW(weir_cuda_rms_norm_forward, weir_cuda_rms_norm_backward_input,
                           weir_cuda_rms_norm_backward_weight, weir_cuda_norm_scratch),
 };

@@ -140,7 +140,8 @@ const struct weir_op *weir_gpt2_activation(const char *name)
     return NULL;
 }
 
-/* The keys of transformers' GPT2Config.  Its default for the special tokens is 50256, which smaller vocabularies lack. */
+/* The keys of transformers' GPT2Config, and n_ctx of older ones, which llama.cpp's script reads the positions from.  The default
+ * for the special tokens is 50256, which smaller vocabularies lack. */
 static weir_status config_print(const struct weir_gpt2_config *c, double dropout, struct weir_arena *arena,
                                 const char **text_out)
 {
@@ -150,13 +151,13 @@ static weir_status config_print(const struct weir_gpt2_config *c, double dropout
     json_t *end = c->vocabulary > GPT2_END ? json_integer(GPT2_END) : json_null();
     json_t *root = json_pack("{s:[s], s:s, s:s}", "architectures", "GPT2LMHeadModel", "model_type", "gpt2",
                              "activation_function", activations[a].name);
-    json_t *more = json_pack("{s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:O, s:o, s:b, s:s}", "attn_pdrop",
+    json_t *more = json_pack("{s:f, s:f, s:f, s:f, s:f, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:O, s:o, s:b, s:s}", "attn_pdrop",
                              dropout, "embd_pdrop", dropout, "resid_pdrop", dropout, "initializer_range", c->init_std,
                              "layer_norm_epsilon", c->eps, "n_embd", (json_int_t)c->width, "n_head",
                              (json_int_t)c->n_heads, "n_inner", (json_int_t)c->inner, "n_layer", (json_int_t)c->n_blocks,
-                             "n_positions", (json_int_t)c->n_positions, "vocab_size", (json_int_t)c->vocabulary,
-                             "bos_token_id", end, "eos_token_id", end, "tie_word_embeddings", !c->untied, "torch_dtype",
-                             "float32");
+                             "n_ctx", (json_int_t)c->n_positions, "n_positions", (json_int_t)c->n_positions, "vocab_size",
+                             (json_int_t)c->vocabulary, "bos_token_id", end, "eos_token_id", end, "tie_word_embeddings",
+                             !c->untied, "torch_dtype", "float32");
     return weir_json_print(weir_json_joined(root, more), 2, arena, text_out);
 }
 

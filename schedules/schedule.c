@@ -10,7 +10,8 @@ const struct weir_schedule_kind *const weir_schedule_kinds[] = {
     &weir_kind_gpipe,   &weir_kind_1f1b,   &weir_kind_interleaved,    &weir_kind_bfs,
     &weir_kind_zb_h1,   &weir_kind_zb_h2,  &weir_kind_interleaved_zb, &weir_kind_zbv,
     &weir_kind_v_half,  &weir_kind_v_min,  &weir_kind_dualpipev,      &weir_kind_dualpipe,
-    &weir_kind_chimera, &weir_kind_hanayo, &weir_kind_inference,      NULL,
+    &weir_kind_chimera, &weir_kind_chimera_doubled, &weir_kind_hanayo, &weir_kind_inference,
+    NULL,
 };
 
 enum { MOST_KINDS = sizeof weir_schedule_kinds / sizeof weir_schedule_kinds[0] };

@@ -204,6 +204,12 @@ weir_status weir_schedule_compute_only(const struct weir_schedule *schedule, str
 weir_status weir_schedule_forwards(const struct weir_schedule *schedule, struct weir_arena *arena,
                                    struct weir_schedule *out);
 
+/* What one of two copies of the weights does: stage s on rank s, the first half of the micro-batches, compute actions alone.
+ * The other copy does the same from the other end: its stage s is on rank p - 1 - s, its micro-batches are m/2 higher.
+ * WEIR_ERR_UNSUPPORTED: the copies do not mirror each other so; the message names row and action. */
+weir_status weir_schedule_one_copy(const struct weir_schedule *schedule, struct weir_arena *arena,
+                                   struct weir_schedule *out);
+
 /* ---- check ------------------------------------------------------------------------------------------------------- */
 
 /* How transfers use the ranks' channels (docs/schedules.md). */

@@ -107,8 +107,8 @@ const char *weir_checkpoint_kind_str(enum weir_checkpoint_kind kind);
 /* ---- reading ------------------------------------------------------------------------------------------------------- */
 
 /* Read the manifest of the checkpoint in `folder`, and look whether its files have the size that they should have.
- * WEIR_ERR_INVALID: it was not written to its end or is damaged; file and reason are named.  WEIR_ERR_UNSUPPORTED: it is of another
- * version of the format.  WEIR_ERR_IO: a file is there and cannot be read. */
+ * WEIR_ERR_INVALID: it was not written to its end or is damaged; file and reason are named.  WEIR_ERR_UNSUPPORTED: its manifest
+ * is undamaged, and of another version of the format or of another program.  WEIR_ERR_IO: a file is there and cannot be read. */
 weir_status weir_checkpoint_open(const char *folder, weir_checkpoint **checkpoint_out);
 void weir_checkpoint_close(weir_checkpoint *checkpoint); /* NULL is fine */
 

@@ -36,8 +36,8 @@ static json_t *files_json(const struct weir_checkpoint_info *info)
 {
     json_t *array = json_array();
     for (int i = 0; i < info->n_files; i++)
-        json_array_append_new(array, json_pack("{s:s, s:I, s:o}", "name", info->files[i].name, "bytes",
-                                               (json_int_t)info->files[i].bytes, "xxh3", hash_json(info->files[i].hash)));
+        weir_json_push(&array, json_pack("{s:s, s:I, s:o}", "name", info->files[i].name, "bytes",
+                                         (json_int_t)info->files[i].bytes, "xxh3", hash_json(info->files[i].hash)));
     return array;
 }
 
@@ -45,11 +45,11 @@ static json_t *tensor_json(const struct weir_checkpoint_tensor *tensor)
 {
     json_t *shape = json_array(), *pieces = json_array();
     for (int i = 0; i < tensor->n_dims; i++)
-        json_array_append_new(shape, json_integer(tensor->dims[i]));
+        weir_json_push(&shape, json_integer(tensor->dims[i]));
     for (int i = 0; i < tensor->n_pieces; i++) {
         const struct weir_checkpoint_piece *p = &tensor->pieces[i];
-        json_array_append_new(pieces, json_pack("{s:I, s:I, s:i, s:s, s:o}", "first", (json_int_t)p->first, "n", (json_int_t)p->n,
-                                                "file", p->file, "tensor", p->tensor, "xxh3", hash_json(p->hash)));
+        weir_json_push(&pieces, json_pack("{s:I, s:I, s:i, s:s, s:o}", "first", (json_int_t)p->first, "n", (json_int_t)p->n,
+                                          "file", p->file, "tensor", p->tensor, "xxh3", hash_json(p->hash)));
     }
     return json_pack("{s:s, s:s, s:o, s:o}", "name", tensor->name, "kind", kind_names[tensor->kind], "shape", shape, "pieces",
                      pieces);
@@ -59,12 +59,12 @@ static json_t *tensors_json(const struct weir_checkpoint_info *info)
 {
     json_t *array = json_array();
     for (int i = 0; i < info->n_tensors; i++)
-        json_array_append_new(array, tensor_json(&info->tensors[i]));
+        weir_json_push(&array, tensor_json(&info->tensors[i]));
     return array;
 }
 
 /* A text that must be a JSON object; NULL is null. */
-static weir_status object_set(json_t *root, const char *key, const char *text)
+static weir_status object_set(json_t **root, const char *key, const char *text)
 {
     json_t *object = json_null();
     weir_status status = text ? weir_json_parse(text, strlen(text), key, &object) : WEIR_OK;
@@ -73,7 +73,7 @@ static weir_status object_set(json_t *root, const char *key, const char *text)
     if (status && text && object != json_null())
         json_decref(object);
     if (!status)
-        json_object_set_new(root, key, object);
+        weir_json_set(root, key, object);
     return status;
 }
 
@@ -82,19 +82,19 @@ static json_t *text_json(const char *text)
     return text ? json_string(text) : json_null();
 }
 
-static weir_status state_set(const struct weir_checkpoint_info *info, json_t *root)
+static weir_status state_set(const struct weir_checkpoint_info *info, json_t **root)
 {
-    json_object_set_new(root, "weir_checkpoint", json_integer(FORMAT));
-    json_object_set_new(root, "weir", text_json(info->version));
-    json_object_set_new(root, "step", json_integer(info->step));
-    json_object_set_new(root, "sample", json_integer(info->sample));
-    json_object_set_new(root, "seconds", json_real(isfinite(info->seconds) ? info->seconds : 0));
-    json_object_set_new(root, "val_loss", isfinite(info->val_loss) ? json_real(info->val_loss) : json_null());
-    json_object_set_new(root, "seed", info->has_seed ? json_sprintf("%" PRIu64, info->seed) : json_null());
-    json_object_set_new(root, "model", weir_json_utf8(info->model));
-    json_object_set_new(root, "optimizer", json_string(info->optimizer));
-    json_object_set_new(root, "hf_config", text_json(info->hf_config));
-    json_object_set_new(root, "extra", json_integer(info->extra));
+    weir_json_set(root, "weir_checkpoint", json_integer(FORMAT));
+    weir_json_set(root, "weir", text_json(info->version));
+    weir_json_set(root, "step", json_integer(info->step));
+    weir_json_set(root, "sample", json_integer(info->sample));
+    weir_json_set(root, "seconds", json_real(isfinite(info->seconds) ? info->seconds : 0));
+    weir_json_set(root, "val_loss", isfinite(info->val_loss) ? json_real(info->val_loss) : json_null());
+    weir_json_set(root, "seed", info->has_seed ? json_sprintf("%" PRIu64, info->seed) : json_null());
+    weir_json_set(root, "model", weir_json_utf8(info->model));
+    weir_json_set(root, "optimizer", json_string(info->optimizer));
+    weir_json_set(root, "hf_config", text_json(info->hf_config));
+    weir_json_set(root, "extra", json_integer(info->extra));
     weir_status status = object_set(root, "layout", info->layout);
     return status ? status : object_set(root, "config", info->config);
 }
@@ -103,9 +103,10 @@ static weir_status state_set(const struct weir_checkpoint_info *info, json_t *ro
 static weir_status pieces_check(const char *where, const struct weir_checkpoint_tensor *tensor)
 {
     int64_t at = 0;
-    for (int i = 0; i < tensor->n_pieces && tensor->pieces[i].first == at; i++)
-        at += tensor->pieces[i].n;
-    if (at == tensor->n_elements)
+    int joined = 0;
+    for (; joined < tensor->n_pieces && tensor->pieces[joined].first == at; joined++)
+        at += tensor->pieces[joined].n;
+    if (at == tensor->n_elements && joined == tensor->n_pieces)
         return WEIR_OK;
     return WEIR_FAIL(WEIR_ERR_INVALID, "%s: the pieces of %s '%s' have no element %" PRId64 ", or have it twice", where,
                      kind_names[tensor->kind], tensor->name, at);
@@ -119,18 +120,10 @@ static weir_status all_pieces_check(const char *where, const struct weir_checkpo
     return status;
 }
 
-/* What was printed is what was meant: names that are not UTF-8 leave holes in the document. */
-static bool is_whole(const json_t *root, const struct weir_checkpoint_info *info)
+static void lists_set(const struct weir_checkpoint_info *info, json_t **root)
 {
-    return json_array_size(json_object_get(root, "files")) == (size_t)info->n_files &&
-           json_array_size(json_object_get(root, "tensors")) == (size_t)info->n_tensors;
-}
-
-static weir_status lists_set(const struct weir_checkpoint_info *info, json_t *root)
-{
-    json_object_set_new(root, "files", files_json(info));
-    json_object_set_new(root, "tensors", tensors_json(info));
-    return is_whole(root, info) ? WEIR_OK : WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for the manifest of a checkpoint");
+    weir_json_set(root, "files", files_json(info));
+    weir_json_set(root, "tensors", tensors_json(info));
 }
 
 weir_status weir_manifest_print(const struct weir_checkpoint_info *info, struct weir_arena *arena, const char **text_out)
@@ -140,9 +133,8 @@ weir_status weir_manifest_print(const struct weir_checkpoint_info *info, struct 
     json_t *root = json_pack("{s:s}", "xxh3", "0000000000000000");
     weir_status status = all_pieces_check("manifest", info);
     if (!status)
-        status = state_set(info, root);
-    if (!status)
-        status = lists_set(info, root);
+        status = state_set(info, &root);
+    lists_set(info, &root);
     if (!status)
         status = weir_json_print(json_incref(root), 0, arena, &text);
     json_decref(root);
@@ -159,11 +151,8 @@ weir_status weir_manifest_print(const struct weir_checkpoint_info *info, struct 
 weir_status weir_manifest_part_print(const struct weir_checkpoint_info *part, struct weir_arena *arena, const char **text_out)
 {
     json_t *root = json_object();
-    weir_status status = lists_set(part, root);
-    if (!status)
-        status = weir_json_print(json_incref(root), 0, arena, text_out);
-    json_decref(root);
-    return status;
+    lists_set(part, &root);
+    return weir_json_print(root, 0, arena, text_out);
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------------------- */
@@ -444,28 +433,39 @@ static weir_status hash_check(const struct reader *r, const char *text, size_t b
                                                     : WEIR_OK;
 }
 
+/* What has its own hash is not damaged: what makes no sense in it was written so, by another program or version. */
+static weir_status content_read(const struct reader *r, const char *path, const char *text, size_t bytes,
+                                struct weir_checkpoint_info *info)
+{
+    json_t *root = NULL;
+    weir_status status = weir_json_parse_surely(text, bytes, path, &root);
+    if (!status)
+        status = version_check(r, root);
+    if (!status)
+        status = lists_read(r, root, info);
+    if (!status)
+        status = state_read(r, root, info);
+    json_decref(root);
+    if (!status)
+        status = all_pieces_check(r->where, info);
+    return status == WEIR_ERR_INVALID ? weir_error_prefix(WEIR_ERR_UNSUPPORTED, "no manifest that this version of Weir reads: ") : status;
+}
+
 weir_status weir_manifest_parse(const char *folder, const char *text, size_t bytes, struct weir_arena *arena,
                                 struct weir_checkpoint_info *info_out)
 {
     struct reader r = {.arena = arena};
     struct weir_checkpoint_info info = {0};
-    json_t *root = NULL;
-    weir_status status = weir_arena_printf(arena, &r.where, "'%s/%s'", folder, weir_manifest_name);
+    const char *path = NULL;
+    weir_status status = weir_arena_printf(arena, &path, "%s/%s", folder, weir_manifest_name);
+    if (!status)
+        status = weir_arena_printf(arena, &r.where, "'%s'", path);
     if (!status)
         status = weir_arena_strdup(arena, folder, &info.folder);
     if (!status)
         status = hash_check(&r, text, bytes);
     if (!status)
-        status = weir_json_parse(text, bytes, r.where, &root);
-    if (!status)
-        status = version_check(&r, root);
-    if (!status)
-        status = lists_read(&r, root, &info);
-    if (!status)
-        status = state_read(&r, root, &info);
-    json_decref(root);
-    if (!status)
-        status = all_pieces_check(r.where, &info);
+        status = content_read(&r, path, text, bytes, &info);
     if (!status)
         *info_out = info;
     return status;
@@ -537,7 +537,7 @@ weir_status weir_manifest_part_add(const char *where, const char *text, struct w
     struct reader r = {where, arena, info->n_files};
     struct weir_checkpoint_info part = {0};
     json_t *root = NULL;
-    weir_status status = weir_json_parse(text, strlen(text), where, &root);
+    weir_status status = weir_json_parse_surely(text, strlen(text), where, &root);
     if (!status)
         status = lists_read(&r, root, &part);
     json_decref(root);

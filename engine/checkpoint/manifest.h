@@ -11,8 +11,8 @@ extern const char weir_manifest_name[], weir_extra_name[]; /* "manifest.json", "
  * JSON object. */
 weir_status weir_manifest_print(const struct weir_checkpoint_info *info, struct weir_arena *arena, const char **text_out);
 
-/* Read a manifest of `folder`: everything that it points to is in the arena.  WEIR_ERR_INVALID names it and what is wrong.
- * WEIR_ERR_UNSUPPORTED: another version of the format. */
+/* Read a manifest of `folder`: everything that it points to is in the arena.  WEIR_ERR_INVALID: it does not have the hash that it
+ * gives.  WEIR_ERR_UNSUPPORTED: it has, and is of another version of the format, or names it and what makes no sense. */
 weir_status weir_manifest_parse(const char *folder, const char *text, size_t bytes, struct weir_arena *arena,
                                 struct weir_checkpoint_info *info_out);
 

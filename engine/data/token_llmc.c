@@ -11,8 +11,8 @@ static const struct format {
     enum weir_token_type type;
     size_t width;
 } formats[] = {
-    {"llm.c gpt-2", 20240520, 1, WEIR_TOKEN_uint16, 2},
-    {"llm.c llama-3", 20240801, 7, WEIR_TOKEN_uint32, 4},
+    {"llm.c uint16", 20240520, 1, WEIR_TOKEN_uint16, 2},
+    {"llm.c uint32", 20240801, 7, WEIR_TOKEN_uint32, 4},
 };
 
 /* What else llm.c writes to files called .bin. */

@@ -120,18 +120,19 @@ static weir_status training_make(struct weir_build *b, struct weir_arena *arena)
     struct weir_program_params params = params_of(b, config->schedule, &report);
     params.state_floats = config->optimizer == WEIR_OPTIMIZER_ADAMW ? 2 : 0;
     params.recompute = b->recompute;
-    params.n_replicas = b->n_replicas;
+    params.n_replicas = config->replicas;
     params.zero = config->zero == 1;
     params.bucket_bytes = (size_t)config->bucket_bytes;
     status = weir_program_build(&params, arena, &b->program);
+    if (!status)
+        b->n_replicas = b->program->n_replicas;
     return status || !config->evaluates ? status : evaluation_make(b, &params, arena);
 }
 
 weir_status weir_build_training(const struct weir_engine_config *config, const struct weir_device_kind *kind,
                                 struct weir_arena *arena, struct weir_build *build_out)
 {
-    struct weir_build build = {
-        .config = *config, .kind = kind, .graph = config->graph, .n_replicas = config->replicas ? config->replicas : 1};
+    struct weir_build build = {.config = *config, .kind = kind, .graph = config->graph};
     weir_status status = weir_engine_config_check(config);
     if (!status)
         status = training_make(&build, arena);

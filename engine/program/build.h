@@ -29,17 +29,25 @@ struct weir_build {
     const struct weir_graph *graph; /* the configuration's, cast to its storage type */
     const int *first_layer;         /* [n_stages + 1] */
     const bool *recompute;          /* [n_layers] */
-    int n_replicas;
+    int n_replicas; /* the program's: copies of the weights count */
     struct weir_program *program; /* a step; generation: prompts */
     struct weir_program *guest;   /* NULL: none */
     enum weir_memory_kind guest_scratch; /* the block that holds the guest's SCRATCH */
     const char *smaller; /* generation: the options that make it smaller; NULL: they are found by trying */
 };
 
-/* All replicas together. */
-static inline int weir_build_n_ranks(const struct weir_build *build)
+/* All replicas together: streams and devices, processes where there are several.  With two copies of the weights each runs two
+ * of the program's ranks (program.h). */
+static inline int weir_build_n_workers(const struct weir_build *build)
 {
-    return build->program->n_ranks * build->n_replicas;
+    return build->program->n_ranks * (build->n_replicas / build->program->n_copies);
+}
+
+/* Of all replicas' workers, the one that runs rank `index` of `replica`. */
+static inline int weir_build_worker(const struct weir_build *build, int replica, int index)
+{
+    const struct weir_program *program = build->program;
+    return replica / program->n_copies * program->n_ranks + weir_program_worker(program, replica % program->n_copies, index);
 }
 
 /* A training step, and with config->evaluates its forwards as the guest.  `config` and what it points to must outlive the

@@ -82,6 +82,19 @@ static bool has_backward(const struct weir_schedule *schedule)
     return false;
 }
 
+/* Of two copies of the weights the program is what one does. */
+static weir_status copy_take(struct weir_compile *c)
+{
+    struct weir_schedule *one;
+    if (c->schedule->n_copies == 1)
+        return WEIR_OK;
+    weir_status status = weir_arena_alloc(c->arena, 1, sizeof *one, &one);
+    if (!status)
+        status = weir_schedule_one_copy(c->schedule, c->arena, one);
+    c->schedule = one;
+    return status;
+}
+
 static weir_status program_open(struct weir_compile *c)
 {
     const struct weir_schedule *schedule = c->schedule;
@@ -95,6 +108,7 @@ static weir_status program_open(struct weir_compile *c)
     program->n_stages = schedule->n_stages;
     program->n_ranks = schedule->n_ranks;
     program->n_microbatches = schedule->n_microbatches;
+    program->n_copies = c->params->schedule->n_copies;
     status = weir_arena_alloc(c->arena, (size_t)program->n_stages, sizeof *program->stages, &program->stages);
     if (!status)
         status = weir_arena_alloc(c->arena, (size_t)program->n_ranks, sizeof *program->ranks, &program->ranks);
@@ -106,10 +120,9 @@ static weir_status build(const struct weir_program_params *params, struct weir_a
 {
     struct weir_compile c = {
         .params = params, .graph = params->graph, .schedule = params->schedule, .arena = arena};
-    if (params->schedule->n_copies != 1)
-        return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "a schedule with %d copies of the weights cannot be run",
-                         params->schedule->n_copies);
     weir_status status = partition_check(params);
+    if (!status)
+        status = copy_take(&c);
     if (!status)
         status = program_open(&c);
     if (!status)
@@ -117,13 +130,13 @@ static weir_status build(const struct weir_program_params *params, struct weir_a
     if (!status)
         status = nodes_trace(&c);
     if (!status)
-        status = weir_moments_find(params->schedule, arena, &c.moments);
+        status = weir_moments_find(c.schedule, arena, &c.moments);
     c.forward_only = !has_backward(params->schedule);
     if (!status && !c.forward_only && !c.graph->n_targets)
         status = WEIR_FAIL(WEIR_ERR_INVALID, "graph '%s' has no loss: it can run forwards, not train", c.graph->name);
     if (status)
         return status;
-    c.n_replicas = params->n_replicas ? params->n_replicas : 1;
+    c.n_replicas = (params->n_replicas ? params->n_replicas : 1) * c.program->n_copies;
     c.program->n_replicas = c.n_replicas;
     c.program->zero = params->zero && c.n_replicas > 1;
     stages_set(&c);
@@ -140,6 +153,8 @@ static weir_status build(const struct weir_program_params *params, struct weir_a
         status = weir_compile_deps(&c);
     if (!status)
         status = weir_compile_signals(&c);
+    if (!status)
+        status = weir_compile_workers(&c);
     if (!status)
         status = weir_compile_order(&c);
     if (!status)

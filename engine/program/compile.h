@@ -2,7 +2,7 @@
  *
  * compile.c calls the steps in order: moments.c (where actions stand), layout.c (parameters and data), template.c (per
  * stage), places.c (slots and activation blocks), pieces.c (who keeps which gradients), instrs.c (instructions), deps.c (what
- * they await of each other), signals.c (the events of that) and order.c (their order).  A step may use what is below it,
+ * they await of each other), signals.c (the events of that), workers.c (who runs them) and order.c (their order).  A step may use what is below it,
  * compile_base.c and program.c, but no other step. */
 #ifndef WEIR_ENGINE_PROGRAM_COMPILE_H
 #define WEIR_ENGINE_PROGRAM_COMPILE_H
@@ -13,7 +13,7 @@
 struct weir_compile {
     const struct weir_program_params *params;
     const struct weir_graph *graph;
-    const struct weir_schedule *schedule;
+    const struct weir_schedule *schedule; /* the parameters', or of two copies of the weights one */
     struct weir_arena *arena;
     struct weir_program *program;
     struct weir_op_shapes *shapes; /* [n_nodes]: copies that kernel calls point into */
@@ -44,6 +44,9 @@ weir_status weir_compile_instrs(struct weir_compile *c);
 /* What they await of each other, and the events that follow from that. */
 weir_status weir_compile_deps(struct weir_compile *c);
 weir_status weir_compile_signals(struct weir_compile *c);
+
+/* What every worker runs. */
+weir_status weir_compile_workers(struct weir_compile *c);
 
 /* The global order.  WEIR_ERR_INVALID names ranks and actions that wait in a circle. */
 weir_status weir_compile_order(struct weir_compile *c);

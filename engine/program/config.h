@@ -17,7 +17,7 @@
 #include "models/graph.h"
 #include "schedules/schedule.h"
 
-/* How values are stored and products computed.  The last two are for CUDA; docs/training.md says what bf16 rounds.
+/* How values are stored and products computed.  TF32 is for CUDA; docs/training.md says what bf16 rounds.
  * Parameters that are read, written, saved and updated, their gradients and the optimizer's state are f32 in all three. */
 enum weir_compute {
     WEIR_COMPUTE_F32,

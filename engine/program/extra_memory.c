@@ -32,25 +32,26 @@ static weir_status pinned_add(struct weir_extras *extras, struct weir_arena *are
 
 static weir_status rank_rows_make(const struct weir_build *build, struct weir_extras *extras, struct weir_arena *arena, int r)
 {
-    const size_t *blocks = build->program->ranks[r % build->program->n_ranks].bytes;
+    const struct weir_program *program = build->program;
+    int worker = r % program->n_ranks;
+    size_t data = weir_program_worker_block(program, worker, WEIR_MEMORY_DATA);
+    size_t step = weir_program_worker_block(program, worker, WEIR_MEMORY_STEP);
     struct weir_extra workspace = {.what = "workspace of matrix products", .rank = r, .device = extras->device_of[r],
                                    .is_known = true, .bytes = build->kind->context_bytes};
     weir_status status = weir_extra_add(extras, arena, &workspace);
     if (!status)
-        status = pinned_add(extras, arena, r, "pinned mirror of data", blocks[WEIR_MEMORY_DATA]);
+        status = pinned_add(extras, arena, r, "pinned mirror of data", data);
     if (!status)
-        status = pinned_add(extras, arena, r, "pinned mirror of step", blocks[WEIR_MEMORY_STEP]);
-    return status ? status : pinned_add(extras, arena, r, "pinned chunk for parameters", WEIR_TRANSFER_BYTES);
+        status = pinned_add(extras, arena, r, "pinned mirror of step", step);
+    return status ? status
+                  : pinned_add(extras, arena, r, "pinned chunk for parameters", (size_t)program->n_copies * WEIR_TRANSFER_BYTES);
 }
 
-size_t weir_snapshot_bytes(const struct weir_build *build, int r)
+static size_t rank_snapshot_bytes(const struct weir_build *build, int replica, int index)
 {
     const struct weir_program *program = build->program;
-    const struct weir_rank_program *rank = &program->ranks[r % program->n_ranks];
-    int replica = r / program->n_ranks;
+    const struct weir_rank_program *rank = &program->ranks[index];
     int64_t n = 0, moments = build->config.optimizer == WEIR_OPTIMIZER_ADAMW ? 2 : 0;
-    if (!build->config.snapshots)
-        return 0;
     for (int i = 0; i < rank->n_params && !replica; i++)
         if (rank->params[i].owned)
             n += weir_shape_elements(&build->graph->params[rank->params[i].param].shape);
@@ -58,6 +59,15 @@ size_t weir_snapshot_bytes(const struct weir_build *build, int r)
         if (program->zero ? rank->pieces[i].replica == replica : !replica)
             n += moments * rank->pieces[i].n;
     return (size_t)n * sizeof(float);
+}
+
+size_t weir_snapshot_bytes(const struct weir_build *build, int r)
+{
+    int p = build->program->n_ranks, n_copies = build->program->n_copies;
+    size_t bytes = 0;
+    for (int copy = 0; copy < n_copies && build->config.snapshots; copy++)
+        bytes += rank_snapshot_bytes(build, r / p * n_copies + copy, weir_program_worker(build->program, copy, r % p));
+    return bytes;
 }
 
 static weir_status snapshot_row_make(const struct weir_build *build, struct weir_extras *extras, struct weir_arena *arena, int r)
@@ -86,7 +96,7 @@ weir_status weir_extras_make(const struct weir_build *build, const struct weir_r
                              struct weir_extras *extras_out)
 {
     struct weir_extras extras = {.device_of = have->device_of};
-    int n = has_rows(build) ? weir_build_n_ranks(build) : 0;
+    int n = has_rows(build) ? weir_build_n_workers(build) : 0;
     weir_status status = WEIR_OK;
     if (n && all_elsewhere(have, n)) /* of each process: which GPUs they find is not known */
         status = device_row_make(&extras, arena, WEIR_DEVICE_ELSEWHERE, NULL);
@@ -95,7 +105,7 @@ weir_status weir_extras_make(const struct weir_build *build, const struct weir_r
             status = device_row_make(&extras, arena, have->device_of[r], have->taken ? &have->taken[r] : NULL);
     for (int r = 0; r < n && !status; r++)
         status = rank_rows_make(build, &extras, arena, r);
-    for (int r = 0; r < weir_build_n_ranks(build) && !status; r++)
+    for (int r = 0; r < weir_build_n_workers(build) && !status; r++)
         status = snapshot_row_make(build, &extras, arena, r);
     if (!status)
         *extras_out = extras;
@@ -115,7 +125,7 @@ size_t weir_extra_bytes(const struct weir_extras *extras, int r, bool taken_too)
 
 size_t weir_rank_device_bytes(const struct weir_build *build, const struct weir_extras *extras, int r)
 {
-    return weir_program_rank_bytes(build->program, r % build->program->n_ranks) + weir_extra_bytes(extras, r, true) +
+    return weir_program_worker_bytes(build->program, r % build->program->n_ranks) + weir_extra_bytes(extras, r, true) +
            (has_rows(build) ? 0 : weir_snapshot_bytes(build, r));
 }
 
@@ -138,10 +148,10 @@ static void device_print(const struct weir_build *build, const struct weir_extra
     size_t blocks = 0, beside = 0;
     bool known = true;
     fprintf(out, "%s:%d: ranks", build->kind->name, device);
-    for (int r = 0; r < weir_build_n_ranks(build); r++)
+    for (int r = 0; r < weir_build_n_workers(build); r++)
         if (extras->device_of[r] == device) {
             fprintf(out, " %d", r);
-            blocks += weir_program_rank_bytes(build->program, r % build->program->n_ranks);
+            blocks += weir_program_worker_bytes(build->program, r % build->program->n_ranks);
         }
     for (const struct weir_extra *row = extras->rows; row; row = row->next)
         if (!row->on_host && row->device == device) {
@@ -162,7 +172,7 @@ static void extras_print(const struct weir_build *build, const struct weir_extra
     if (!has_rows(build))
         return;
     fprintf(out, "# totals per device in bytes\n");
-    for (int r = 0; r < weir_build_n_ranks(build); r++)
+    for (int r = 0; r < weir_build_n_workers(build); r++)
         if (weir_is_first_on_device(extras->device_of, r))
             device_print(build, extras, extras->device_of[r], out);
 }

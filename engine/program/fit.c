@@ -31,8 +31,8 @@ static struct need need_of(const struct weir_build *build, size_t extra)
 {
     const struct weir_program *program = build->program;
     struct need need = {0, 0, 0};
-    for (int r = 0; r < weir_build_n_ranks(build); r++) {
-        size_t bytes = weir_program_rank_bytes(program, r % program->n_ranks) + extra + copy_bytes(build, r);
+    for (int r = 0; r < weir_build_n_workers(build); r++) {
+        size_t bytes = weir_program_worker_bytes(program, r % program->n_ranks) + extra + copy_bytes(build, r);
         need.all += bytes;
         if (bytes > need.most) {
             need.most = bytes;
@@ -54,7 +54,7 @@ static weir_status changed_schedule(const struct weir_schedule *now, const struc
 {
     int v = chunks_of(way->kind, now);
     int n_stages = way->n_stages ? way->n_stages : now->n_stages;
-    if (n_stages % v || way->kind->n_copies > 1)
+    if (n_stages % v || (way->kind->n_copies > 1 && now->n_copies == 1)) /* twice the weights are no way out */
         return WEIR_ERR_UNSUPPORTED;
     struct weir_schedule_params params = {
         .n_ranks = n_stages / v, .n_chunks = v, .n_microbatches = now->n_microbatches};
@@ -97,7 +97,7 @@ static bool way_fits(struct advisor *a, struct weir_fit_way *way)
         struct need need = need_of(&trial, a->extra);
         size_t bytes = a->by_rank ? need.most : need.all;
         fit = need.most <= a->rank_cap && need.all <= a->free_bytes;
-        way->n_ranks = weir_build_n_ranks(&trial);
+        way->n_ranks = weir_build_n_workers(&trial);
         way->all = need.all;
         a->fit->least = bytes < a->fit->least ? bytes : a->fit->least;
     }
@@ -250,7 +250,7 @@ static void ways_find(struct advisor *a)
 static size_t extra_most(const struct weir_build *build, const struct weir_extras *extras)
 {
     size_t most = 0;
-    for (int r = 0; r < weir_build_n_ranks(build); r++) {
+    for (int r = 0; r < weir_build_n_workers(build); r++) {
         size_t bytes = weir_extra_bytes(extras, r, true);
         most = bytes > most ? bytes : most;
     }
@@ -263,9 +263,9 @@ static bool device_fits(const struct weir_build *build, const struct weir_extras
 {
     size_t need = 0;
     int n = 0;
-    for (int r = first; r < weir_build_n_ranks(build); r++)
+    for (int r = first; r < weir_build_n_workers(build); r++)
         if (have->device_of[r] == have->device_of[first]) {
-            need += weir_program_rank_bytes(build->program, r % build->program->n_ranks) + weir_extra_bytes(extras, r, false);
+            need += weir_program_worker_bytes(build->program, r % build->program->n_ranks) + weir_extra_bytes(extras, r, false);
             n++;
         }
     if (need <= have->free_bytes[first])
@@ -314,7 +314,7 @@ struct weir_fit weir_fit_weigh(const struct weir_build *build, const struct weir
                            .rank_cap = cap ? (size_t)cap : SIZE_MAX, .free_bytes = have->host_free,
                            .device = WEIR_DEVICE_ELSEWHERE};
     struct advisor a = {.build = build, .fit = &fit, .extra = extra, .rank_cap = fit.rank_cap, .free_bytes = have->host_free};
-    for (int r = 0; r < weir_build_n_ranks(build) && have->free_bytes && fit.fits; r++)
+    for (int r = 0; r < weir_build_n_workers(build) && have->free_bytes && fit.fits; r++)
         if (weir_is_first_on_device(have->device_of, r) && !device_fits(build, extras, have, r, &fit))
             device_advise(&a, extras, r);
     if (fit.fits && (need.most > fit.rank_cap || need.all > fit.free_bytes)) {
@@ -322,7 +322,7 @@ struct weir_fit weir_fit_weigh(const struct weir_build *build, const struct weir
         a.by_rank = need.most > fit.rank_cap;
         fit.least = a.by_rank ? need.most : need.all;
         for (int r = 0; r < build->program->n_ranks; r++)
-            fit.n_over += weir_program_rank_bytes(build->program, r) + extra + copy_bytes(build, r) > fit.rank_cap;
+            fit.n_over += weir_program_worker_bytes(build->program, r) + extra + copy_bytes(build, r) > fit.rank_cap;
         cap_advise(&a);
     }
     return fit;
@@ -386,15 +386,23 @@ static void ways_name(const struct weir_build *build, const struct weir_fit *fit
         nothing_name(build, fit, text);
 }
 
+static bool is_held(const struct weir_program *program, int worker, int stage)
+{
+    bool held = false;
+    for (int copy = 0; copy < program->n_copies; copy++)
+        held |= weir_program_worker(program, copy, program->stages[stage].rank) == worker;
+    return held;
+}
+
 /* "rank 1 (stages 1, 5) needs 130023424 bytes (124.0 MiB)" */
 static void need_name(const struct weir_program *program, const struct weir_fit *fit, struct weir_text *text)
 {
-    int n = 0, n_stages = 0;
+    int n = 0, n_stages = 0, worker = fit->rank % program->n_ranks;
     for (int s = 0; s < program->n_stages; s++)
-        n_stages += program->stages[s].rank == fit->rank;
+        n_stages += is_held(program, worker, s);
     weir_text_append(text, "rank %d (%s", fit->rank, n_stages > 1 ? "stages" : "stage");
     for (int s = 0; s < program->n_stages; s++)
-        if (program->stages[s].rank == fit->rank)
+        if (is_held(program, worker, s))
             weir_text_append(text, n++ ? ", %d" : " %d", s);
     weir_text_append(text, ") needs %zu bytes (%.1f MiB)", fit->most, (double)fit->most / 0x1p20);
 }
@@ -415,7 +423,7 @@ static weir_status total_refuse(const struct weir_build *build, const struct wei
                          fit->n_over, build->program->n_ranks, ways);
     return WEIR_FAIL(WEIR_ERR_NOFIT,
                      "the run needs %.1f MiB for %d ranks, device '%s' has %.1f MiB free; %s, more than any other: %s",
-                     (double)fit->all / 0x1p20, weir_build_n_ranks(build), build->kind->name,
+                     (double)fit->all / 0x1p20, weir_build_n_workers(build), build->kind->name,
                      (double)fit->free_bytes / 0x1p20, name, ways);
 }
 

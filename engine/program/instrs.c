@@ -114,7 +114,8 @@ static void action_add(struct lister *l, const struct weir_action *action)
         instr->n_calls = to - from;
         from = to;
     } while (from < calls->n_calls);
-    reduces_add(l, before); /* those of earlier actions: the other replicas had the time of this one */
+    if (l->c->program->n_copies == 1) /* else see program.h */
+        reduces_add(l, before); /* those of earlier actions: the other replicas had the time of this one */
     l->n_complete += n_buckets;
 }
 

@@ -2,7 +2,9 @@
 
 static struct weir_rank_memory rank_memory(const struct weir_build *build, const struct weir_extras *extras, int r)
 {
-    const size_t *bytes = build->program->ranks[r].bytes;
+    size_t bytes[WEIR_MEMORY_KINDS];
+    for (int k = 0; k < WEIR_MEMORY_KINDS; k++)
+        bytes[k] = weir_program_worker_block(build->program, r, (enum weir_memory_kind)k);
     struct weir_rank_memory m = {
         .parameters = bytes[WEIR_MEMORY_PARAMS] + bytes[WEIR_MEMORY_COPIES],
         .gradients = bytes[WEIR_MEMORY_GRADS],
@@ -26,7 +28,7 @@ static bool some_measured(const struct weir_extras *extras)
 weir_status weir_memory_report_make(const struct weir_build *build, const struct weir_extras *extras, struct weir_arena *arena,
                                     struct weir_memory_report *report_out)
 {
-    struct weir_memory_report report = {.n_ranks = build->program->n_ranks, .n_replicas = build->n_replicas,
+    struct weir_memory_report report = {.n_ranks = build->program->n_ranks, .n_replicas = build->n_replicas / build->program->n_copies,
                                         .is_measured = some_measured(extras), .cap = (size_t)build->config.device_memory};
     struct weir_rank_memory *ranks;
     weir_status status = weir_arena_alloc(arena, (size_t)report.n_ranks, sizeof *ranks, &ranks);

@@ -18,17 +18,6 @@ static weir_status file_agrees(const char *path, const struct weir_schedule *s, 
     return WEIR_OK;
 }
 
-/* Two ranks that hold the same stage would have to add their gradients; the executor has one owner per stage. */
-static weir_status copies_check(const char *name, int n_copies)
-{
-    if (n_copies < 2)
-        return WEIR_OK;
-    return WEIR_FAIL(WEIR_ERR_UNSUPPORTED,
-                     "schedule '%s' holds %d copies of the weights: it can be checked and simulated, not run; dualpipev "
-                     "and interleaved hold one",
-                     name, n_copies);
-}
-
 bool weir_pipeline_is_file(const char *name)
 {
     return strchr(name, '/') || strchr(name, '.');
@@ -39,8 +28,6 @@ weir_status weir_pipeline_schedule_file(const char *path, enum weir_csv_dialect 
 {
     struct weir_schedule schedule;
     weir_status status = weir_schedule_csv_load(path, dialect, arena, &schedule);
-    if (!status)
-        status = copies_check(path, schedule.n_copies);
     if (!status)
         status = file_agrees(path, &schedule, n_stages, n_chunks, n_microbatches);
     if (!status)
@@ -74,8 +61,6 @@ weir_status weir_pipeline_schedule(const char *name, int n_stages, int n_chunks,
     const struct weir_schedule_kind *kind;
     int v = 0;
     weir_status status = weir_schedule_kind_find(name, &kind);
-    if (!status)
-        status = copies_check(name, kind->n_copies);
     if (!status)
         status = chunks_settle(kind, n_stages, n_chunks, &v);
     if (status)

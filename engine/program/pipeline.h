@@ -18,8 +18,7 @@ extern "C" {
 /* A schedule for `n_stages` stages: kind name or the path of a CSV file (which then fixes ranks and stages).
  * n_chunks: stages per rank, 0: weir_schedule_kind_chunks.  WEIR_ERR_USAGE: unknown name, chunks that the schedule
  * does not take, or n_stages is not a multiple of the chunks.  A file's numbers that contradict n_stages (when > 0),
- * n_chunks (when > 0) or n_microbatches (when > 0) are WEIR_ERR_USAGE too.  WEIR_ERR_UNSUPPORTED: a schedule with two
- * copies of the weights. */
+ * n_chunks (when > 0) or n_microbatches (when > 0) are WEIR_ERR_USAGE too. */
 weir_status weir_pipeline_schedule(const char *name, int n_stages, int n_chunks, int n_microbatches,
                                    struct weir_arena *arena, struct weir_schedule *out);
 

@@ -1,55 +1,52 @@
-/* The search.  Loops from what is dear to what is cheap: the graph of a micro-batch size, the costs of a number of stages (both
- * kept), the lists of a schedule, and the simulation.  Candidates that hold too much by their own lists are left out; of the
- * others a list of the fastest is kept, and compiled from its head on. */
+/* The search.  All candidates are listed with a bound on their time first, which needs only the times of layers; then the list is
+ * walked from the smallest bound on.  What is simulated waits until no bound that is left is below its time, and is compiled.
+ * Costs of stages are made when the first candidate asks for them, and kept. */
 #include "engine/program/planner.h"
 
 #include <float.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/program/memory_report_make.h"
-#include "engine/program/recomputed.h"
-#include "engine/program/stage_costs.h"
+#include "engine/program/planner_costs.h"
 #include "kernels/vector.h"
-#include "partitioner/contiguous/chain.h"
 
-enum { MOST_SIZES = 24, MOST_STAGES = 512, MOST_KEPT = 256, MOST_ACTIONS = 1 << 18, WAYS = 2 };
+enum { MOST_SIZES = 24, MOST_RANKS = 64, MOST_CHUNKS = 8, MOST_ACTIONS = 1 << 18, MOST_LEAN = 64, MOST_TURNS = 6 };
 
-/* Costs of a number of stages, once for each way to recompute. */
-struct stages {
-    bool is_made;
-    const int *first_layer;
-    const struct weir_stage_costs *costs;
-    double transfer_ms; /* of what crosses the widest border */
-    double optimizer_ms;
+struct candidate {
+    double bound;  /* ms */
+    double bytes;  /* of the mean rank, at least */
+    int n_ranks, n_chunks, n_replicas, n_microbatches;
+    short size, way, zero, kind;
+};
+
+/* What is simulated, and what it was made of. */
+struct waiting {
+    struct weir_planned plan;
+    struct candidate candidate;
+    double margin; /* bytes that the list was given less than the cap */
 };
 
 struct search {
     const struct weir_planner_request *request;
     struct weir_arena *arena;
-    struct weir_arena work;         /* of one micro-batch size */
+    struct weir_arena work;
     const struct weir_device_kind *kind;
-    const struct weir_graph *graph; /* of the current micro-batch size, in its storage type */
-    const struct weir_graph *plain; /* the same in f32, which a build casts itself */
-    struct stages stages[WAYS][MOST_STAGES + 1];
-    struct weir_planned kept[MOST_KEPT]; /* ascending by time */
-    int n_kept;
+    struct weir_planner_costs *sizes[MOST_SIZES];
+    int n_sizes;
+    struct candidate *candidates;
+    size_t candidate_capacity, waiting_capacity;
+    int n_candidates;
+    struct waiting *waiting; /* ascending by time */
+    int n_waiting;
     struct weir_planned least;
     bool has_least;
+    struct weir_planned *plans;
     struct weir_planner_result *result;
 };
 
 /* ---- what can be chosen --------------------------------------------------------------------------------------------- */
-
-static const char *way_name(const struct search *s, int way)
-{
-    return s->request->recompute ? s->request->recompute : way ? "full" : "none";
-}
-
-static int n_ways(const struct search *s)
-{
-    return s->request->recompute ? 1 : WAYS;
-}
 
 /* Powers of two that divide the batch, or the one that is asked for. */
 static int sizes_list(const struct weir_planner_request *r, int64_t sizes[MOST_SIZES])
@@ -67,122 +64,135 @@ static int next_count(int n)
     return n < 16 ? n + 1 : 2 * n;
 }
 
-/* ---- costs of stages ------------------------------------------------------------------------------------------------ */
-
-static double widest_border(const struct weir_graph *graph)
+static bool is_trainable(const struct weir_schedule_kind *kind)
 {
-    double most = 0;
-    for (int l = 1; l < graph->n_layers; l++)
-        most = fmax(most, (double)weir_shape_bytes(weir_graph_shape(graph, graph->layers[l].input)));
+    return kind->n_copies < 2 && strcmp(kind->name, "inference") != 0;
+}
+
+static bool takes(const struct search *s, const struct weir_schedule_kind *kind, int n_ranks, int v)
+{
+    bool fits = kind->n_chunks ? v == kind->n_chunks : v == 1 || kind->default_chunks > 1 || !strcmp(kind->name, "bfs");
+    bool asked = !s->request->schedule || !strcmp(kind->name, s->request->schedule);
+    bool plain = n_ranks > 1 || s->request->schedule || !strcmp(kind->name, "1f1b") || !strcmp(kind->name, "gpipe");
+    return asked && fits && is_trainable(kind) && (plain || v > 1);
+}
+
+static double fastest(const struct weir_planner_request *r)
+{
+    double most = r->topology ? 0 : 1;
+    for (int i = 0; r->topology && i < r->topology->n_devices; i++)
+        most = fmax(most, r->topology->devices[i].speed);
     return most;
 }
 
-/* Parameters, gradients and optimizer state are read, and all but gradients written. */
-static double optimizer_ms(const struct search *s, const struct weir_stage_costs *costs, int n_stages)
+/* Of a rank's bytes; 0: none. */
+static double cap_of(const struct search *s, const struct weir_planned *plan, int rank)
 {
-    double most = 0;
-    for (int i = 0; i < n_stages; i++)
-        most = fmax(most, 2 * costs[i].param_bytes + costs[i].grad_bytes + 2 * costs[i].optimizer_bytes);
-    return 1e3 * most / s->request->ceilings.bytes_per_s;
+    double cap = (double)s->request->config.device_memory, own = plan->arrangement ? plan->arrangement->memory[rank] : 0;
+    return cap > 0 && own > 0 ? fmin(cap, own) : fmax(cap, own);
 }
 
-/* What was measured: `stage` of the layers from `first` to before `end`. */
-static void measured_add(const struct search *s, const bool *recompute, int first, int end, struct weir_stage_costs *stage)
+static double largest_cap(const struct weir_planner_request *r)
 {
-    stage->forward = stage->input = stage->weight = 0;
-    for (int l = first; l < end; l++) {
-        const struct weir_stage_costs *layer = &s->request->layers[l];
-        stage->forward += layer->forward;
-        stage->input += layer->input + (recompute[l] ? layer->forward : 0);
-        stage->weight += layer->weight;
+    double most = 0, cap = (double)r->config.device_memory;
+    for (int i = 0; r->topology && i < r->topology->n_devices; i++) {
+        if (r->topology->devices[i].memory <= 0)
+            return cap;
+        most = fmax(most, r->topology->devices[i].memory);
     }
+    return cap > 0 && most > 0 ? fmin(cap, most) : fmax(cap, most);
 }
 
-/* Of each layer, all three passes. */
-static weir_status times_find(struct search *s, int way, double *times)
+/* ---- bounds ----------------------------------------------------------------------------------------------------------- */
+
+/* Rank r cannot start before micro-batch 0 has passed the stages before its first, which is stage r under every schedule, and is
+ * not the last to end where those stages' backwards follow.  The mean over ranks is no more than the largest of them; nor is the
+ * busiest stage with one stage per rank. */
+static double time_bound(const struct search *s, const struct candidate *c, const struct weir_stage_costs *stages)
 {
-    struct weir_cost_graph costs;
-    bool *recompute;
+    bool splits = weir_schedule_kinds[c->kind]->splits_backward;
+    int n_stages = c->n_ranks * c->n_chunks;
+    double before = 0, after = 0, mean = 0, all = 0, most = 0;
+    for (int i = 0; i < n_stages; i++) {
+        double work = stages[i].forward + stages[i].input + stages[i].weight;
+        mean += i < c->n_ranks ? before + after : 0;
+        most = fmax(most, c->n_chunks == 1 ? before + after + c->n_microbatches * work : c->n_microbatches * work);
+        before += stages[i].forward;
+        after += splits ? 0 : stages[i].input + stages[i].weight;
+        all += work;
+    }
+    return fmax(most, mean / c->n_ranks + all * c->n_microbatches / c->n_ranks) / fastest(s->request);
+}
+
+static double bytes_bound(const struct candidate *c, const struct weir_planner_costs *costs)
+{
+    const struct weir_schedule_kind *kind = weir_schedule_kinds[c->kind];
+    struct weir_schedule_params params = {c->n_ranks, c->n_chunks, c->n_microbatches, 0};
+    const struct weir_stage_costs *all = &costs->all;
+    double state = all->param_bytes + all->grad_bytes + all->optimizer_bytes / (c->zero ? c->n_replicas : 1);
+    double act = costs->least_activations / (c->n_ranks * c->n_chunks), held = 0;
+    for (int r = 0; kind->peak_in_flight && r < c->n_ranks; r++)
+        held += act * kind->peak_in_flight(&params, r);
+    return (state + held) / c->n_ranks;
+}
+
+static weir_status candidate_add(struct search *s, struct candidate c)
+{
+    const struct weir_stage_costs *stages;
+    weir_status status = weir_planner_times(s->sizes[c.size], c.way, c.n_ranks * c.n_chunks, &stages);
+    if (!status)
+        status = weir_arena_grow(&s->work, &s->candidates, &s->candidate_capacity, (size_t)s->n_candidates + 1, sizeof c);
+    if (status)
+        return status;
+    c.bound = time_bound(s, &c, stages);
+    c.bytes = bytes_bound(&c, s->sizes[c.size]);
+    s->candidates[s->n_candidates++] = c;
+    return WEIR_OK;
+}
+
+static weir_status kinds_list(struct search *s, struct candidate c)
+{
     weir_status status = WEIR_OK;
-    if (s->request->layers) {
-        status = weir_recomputed_layers(s->graph, way_name(s, way), &s->work, &recompute);
-        for (int l = 0; l < s->graph->n_layers && !status; l++) {
-            struct weir_stage_costs layer = {.forward = 0};
-            measured_add(s, recompute, l, l + 1, &layer);
-            times[l] = layer.forward + layer.input + layer.weight;
-        }
-        return status;
-    }
-    status = weir_model_cost_graph(s->graph, way_name(s, way), &s->request->ceilings, &costs);
-    if (status)
-        return status;
-    for (int l = 0; l < costs.n_nodes; l++)
-        times[l] = weir_cost_node_time(&costs.nodes[l]);
-    weir_cost_graph_release(&costs);
-    return WEIR_OK;
-}
-
-static weir_status cut_make(struct search *s, int way, int n_stages, const int **first_layer_out)
-{
-    double *times;
-    int *first_layer;
-    weir_status status = weir_arena_alloc(&s->work, (size_t)s->graph->n_layers, sizeof *times, &times);
-    if (!status)
-        status = weir_arena_alloc(s->arena, (size_t)n_stages + 1, sizeof *first_layer, &first_layer);
-    if (!status)
-        status = times_find(s, way, times);
-    if (!status)
-        status = weir_chain_split(times, s->graph->n_layers, n_stages, first_layer);
-    if (!status)
-        *first_layer_out = first_layer;
+    int most_zero = c.n_replicas > 1 && s->request->zero ? 1 : 0, least_zero = s->request->zero == 1 ? 1 : 0;
+    for (c.kind = 0; weir_schedule_kinds[c.kind] && !status; c.kind++)
+        for (c.way = 0; takes(s, weir_schedule_kinds[c.kind], c.n_ranks, c.n_chunks) && c.way < weir_planner_n_ways(s->request) && !status; c.way++)
+            for (c.zero = (short)least_zero; c.zero <= most_zero && !status; c.zero++)
+                status = candidate_add(s, c);
     return status;
 }
 
-/* The bytes stay those of the program. */
-static weir_status measured_take(struct search *s, int way, int n_stages, struct stages *stages)
+static weir_status replicas_list(struct search *s, struct candidate c)
 {
-    struct weir_stage_costs *costs;
-    bool *recompute;
-    weir_status status = weir_recomputed_layers(s->graph, way_name(s, way), &s->work, &recompute);
-    if (!status)
-        status = weir_arena_alloc(&s->work, (size_t)n_stages, sizeof *costs, &costs);
-    for (int i = 0; i < n_stages && !status; i++) {
-        costs[i] = stages->costs[i];
-        measured_add(s, recompute, stages->first_layer[i], stages->first_layer[i + 1], &costs[i]);
+    const struct weir_planner_request *r = s->request;
+    int64_t size = s->sizes[c.size]->microbatch_size;
+    int most = r->n_devices / c.n_ranks, limit = r->max_replicas ? r->max_replicas : WEIR_REDUCE_TERMS;
+    weir_status status = WEIR_OK;
+    for (c.n_replicas = 1; c.n_replicas <= most && c.n_replicas <= limit && !status; c.n_replicas = next_count(c.n_replicas)) {
+        int64_t m = r->global_batch / (c.n_replicas * size);
+        if (r->global_batch % (c.n_replicas * size) || (r->n_microbatches && m != r->n_microbatches))
+            continue;
+        c.n_microbatches = (int)m;
+        if (m * c.n_ranks * c.n_chunks <= MOST_ACTIONS)
+            status = kinds_list(s, c);
     }
-    if (!status)
-        stages->costs = costs;
     return status;
 }
 
-static weir_status stages_find(struct search *s, int way, int n_stages, const struct stages **stages_out)
+static weir_status ranks_list(struct search *s, int size)
 {
-    struct stages *stages = &s->stages[way][n_stages];
-    struct weir_engine_config config = s->request->config;
-    *stages_out = stages;
-    if (stages->is_made)
-        return WEIR_OK;
-    weir_status status = cut_make(s, way, n_stages, &stages->first_layer);
-    config.graph = s->plain;
-    config.first_layer = stages->first_layer;
-    config.recompute = way_name(s, way);
-    config.replicas = 1;
-    config.zero = 0;
-    if (!status)
-        status = weir_stage_costs_find(&config, n_stages, &s->request->ceilings, &s->work, &stages->costs);
-    if (!status && s->request->layers)
-        status = measured_take(s, way, n_stages, stages);
-    if (status)
-        return status;
-    stages->transfer_ms = 1e3 * widest_border(s->graph) / s->request->ceilings.link_bytes_per_s;
-    stages->optimizer_ms = optimizer_ms(s, stages->costs, n_stages);
-    stages->is_made = true;
-    return WEIR_OK;
+    int n_layers = s->request->graph->n_layers;
+    int most = s->request->n_devices < n_layers ? s->request->n_devices : n_layers;
+    weir_status status = WEIR_OK;
+    for (int p = 1; p <= most && p <= MOST_RANKS && !status; p = next_count(p))
+        for (int v = 1; v <= MOST_CHUNKS && p * v <= n_layers && p * v <= WEIR_PLANNER_MOST_STAGES && !status; v *= 2)
+            if (p > 1 || v == 1)
+                status = replicas_list(s, (struct candidate){.n_ranks = p, .n_chunks = v, .size = (short)size});
+    return status;
 }
 
 /* ---- keeping -------------------------------------------------------------------------------------------------------- */
 
-/* Of equal times the one that holds less, then the simpler one. */
+/* Of equal times the one that holds less. */
 static bool is_before(const struct weir_planned *a, const struct weir_planned *b)
 {
     double slack = 1e-9 * (a->step_ms + b->step_ms);
@@ -191,50 +201,78 @@ static bool is_before(const struct weir_planned *a, const struct weir_planned *b
     return a->estimate < b->estimate;
 }
 
-static void keep(struct search *s, const struct weir_planned *plan)
+static weir_status keep(struct search *s, const struct weir_planned *plan, const struct candidate *c, double margin)
 {
-    int at = s->n_kept;
-    while (at > 0 && is_before(plan, &s->kept[at - 1]))
+    int at = s->n_waiting;
+    weir_status status = weir_arena_grow(&s->work, &s->waiting, &s->waiting_capacity, (size_t)s->n_waiting + 1, sizeof *s->waiting);
+    if (status)
+        return status;
+    while (at > 0 && is_before(plan, &s->waiting[at - 1].plan))
         at--;
-    if (at == MOST_KEPT)
-        return;
-    int last = s->n_kept < MOST_KEPT ? s->n_kept++ : MOST_KEPT - 1;
-    memmove(&s->kept[at + 1], &s->kept[at], (size_t)(last - at) * sizeof s->kept[0]);
-    s->kept[at] = *plan;
-}
-
-/* Worse than all that is kept: nothing would come of it. */
-static bool is_hopeless(const struct search *s, double least_ms)
-{
-    return s->n_kept == MOST_KEPT && least_ms > s->kept[MOST_KEPT - 1].step_ms;
+    memmove(&s->waiting[at + 1], &s->waiting[at], (size_t)(s->n_waiting - at) * sizeof *s->waiting);
+    s->waiting[at] = (struct waiting){*plan, *c, margin};
+    s->n_waiting++;
+    return WEIR_OK;
 }
 
 /* ---- timing --------------------------------------------------------------------------------------------------------- */
 
-/* A schedule and what its ranks do at most at once. */
 struct trial {
-    const struct weir_schedule *schedule;
-    struct weir_planned plan; /* as far as it is known */
+    struct weir_planner_costs *costs;
+    struct weir_schedule schedule;
+    struct weir_planned plan;
+    struct weir_planner_stages stages, whole; /* with what is recomputed, and without */
+    double margin;
 };
 
-/* No rank is done before its own work. */
-static double work_bound(const struct trial *t, const struct stages *stages)
+static weir_status arrange(struct search *s, struct trial *t)
 {
-    double most = 0;
-    for (int r = 0; r < t->plan.n_ranks; r++) {
-        double work = 0;
-        for (int i = 0; i < t->schedule->n_stages; i++)
-            if (t->schedule->stage_rank[i] == r)
-                work += stages->costs[i].forward + stages->costs[i].input + stages->costs[i].weight;
-        most = fmax(most, work);
-    }
-    return most * (double)t->plan.n_microbatches;
+    const struct weir_planned *plan = &t->plan;
+    struct weir_arrangement *arrangement;
+    if (!s->request->topology)
+        return WEIR_OK;
+    const struct weir_traffic traffic = {.transfer_bytes = 2 * t->costs->border_bytes * (double)plan->n_microbatches,
+                                         .n_transfers = 2 * (double)plan->n_microbatches,
+                                         .reduce_bytes = t->costs->all.grad_bytes / plan->n_ranks, .wraps = plan->n_chunks > 1};
+    weir_status status = weir_arena_alloc(s->arena, 1, sizeof *arrangement, &arrangement);
+    if (!status)
+        status = weir_arrange(s->request->topology, &traffic, plan->n_ranks, plan->n_replicas, s->arena, arrangement);
+    t->plan.arrangement = arrangement;
+    return status;
 }
 
-static void measured(const struct weir_simulation *simulation, struct weir_planned *plan)
+/* The links of the arrangement, both ways; without one all are the ceilings'. */
+static weir_status links_find(const struct search *s, const struct trial *t, struct weir_arena *arena, struct weir_schedule_costs *costs)
 {
+    const struct weir_arrangement *a = t->plan.arrangement;
+    int p = t->plan.n_ranks, n = 0;
+    struct weir_edge_costs *edges;
+    costs->transfer = 1e3 * t->costs->border_bytes / s->request->ceilings.link_bytes_per_s;
+    costs->reduce_bandwidth = s->request->ceilings.link_bytes_per_s / 1e3;
+    if (!a)
+        return WEIR_OK;
+    costs->transfer = 0;
+    costs->reduce_bandwidth = isinf(a->ring.bandwidth) ? 0 : a->ring.bandwidth / 1e3;
+    costs->reduce_latency = 1e3 * a->ring.latency;
+    weir_status status = weir_arena_alloc(arena, 2 * (size_t)p, sizeof *edges, &edges);
+    for (int r = 0; r < p && !status && p > 1; r++)
+        if (isfinite(a->to_next[r].bandwidth) && (p > 2 || r == 0))
+            for (int back = 0; back < 2; back++)
+                edges[n++] = (struct weir_edge_costs){back ? (r + 1) % p : r, back ? r : (r + 1) % p, 1e3 * a->to_next[r].latency,
+                                                      t->costs->border_bytes, a->to_next[r].bandwidth / 1e3};
+    for (int e = 0; e < n; e++)
+        costs->transfer = fmax(costs->transfer, edges[e].latency + edges[e].bytes / edges[e].bandwidth);
+    costs->edges = edges;
+    costs->n_edges = n;
+    return status;
+}
+
+static void measured(const struct weir_simulation *simulation, struct trial *t)
+{
+    struct weir_planned *plan = &t->plan;
     plan->step_ms = simulation->makespan;
     plan->bubble = simulation->bubble;
+    plan->optimizer_ms = simulation->optimizer;
     plan->exposed_ms = plan->estimate = 0;
     for (int r = 0; r < plan->n_ranks; r++) {
         double state = plan->zero ? simulation->state_sharded[r] : simulation->state[r];
@@ -247,131 +285,125 @@ static void measured(const struct weir_simulation *simulation, struct weir_plann
     }
 }
 
-static weir_status trial_time(struct search *s, const struct trial *t, const struct stages *stages, struct weir_arena *arena)
+/* `over_out`, [n_ranks]: bytes above the cap. */
+static weir_status simulate(struct search *s, struct trial *t, struct weir_arena *arena, double *over_out, int *in_flight_out)
 {
-    const struct weir_planner_request *request = s->request;
-    struct weir_planned plan = t->plan;
     struct weir_simulation simulation;
-    struct weir_schedule_costs costs = {.overlap_gain = 1, .transfer = stages->transfer_ms, .stages = stages->costs,
-                                        .n_stages = t->schedule->n_stages,
-                                        .optimizer = stages->optimizer_ms * plan.n_chunks,
-                                        .reduce_bandwidth = request->ceilings.link_bytes_per_s / 1e3};
-    const struct weir_simulation_options options = {.n_replicas = plan.n_replicas, .shard_optimizer = plan.zero == 1};
-    weir_status status = weir_schedule_simulate(t->schedule, &costs, &options, arena, &simulation);
+    struct weir_schedule_costs costs = {.overlap_gain = 1, .stages = t->stages.costs, .n_stages = t->schedule.n_stages,
+                                        .optimizer = t->stages.optimizer_ms * t->plan.n_chunks};
+    const struct weir_simulation_options options = {.n_replicas = t->plan.n_replicas, .shard_optimizer = t->plan.zero == 1};
+    weir_status status = links_find(s, t, arena, &costs);
+    if (!status)
+        status = weir_schedule_simulate(&t->schedule, &costs, &options, arena, &simulation);
     if (status)
         return status;
     s->result->n_simulated++;
-    measured(&simulation, &plan);
-    plan.optimizer_ms = simulation.optimizer;
-    if (!s->has_least || plan.estimate < s->least.estimate)
-        s->least = plan;
-    s->has_least = true;
-    if (!request->config.device_memory || plan.estimate <= (double)request->config.device_memory)
-        keep(s, &plan);
+    measured(&simulation, t);
+    for (int r = 0; r < t->plan.n_ranks; r++) {
+        double state = t->plan.zero ? simulation.state_sharded[r] : simulation.state[r], cap = cap_of(s, &t->plan, r);
+        over_out[r] = cap > 0 ? state + simulation.peak_memory[r] + t->margin - cap : -1;
+        in_flight_out[r] = simulation.peak_in_flight[r];
+    }
     return WEIR_OK;
 }
 
-static weir_status ways_try(struct search *s, struct trial *t)
+static bool fits(const double *over, int n)
 {
-    struct weir_arena arena = {0};
-    const struct stages *stages;
-    int most_zero = t->plan.n_replicas > 1 && s->request->zero ? 1 : 0;
-    int least_zero = s->request->zero == 1 ? 1 : 0;
-    weir_status status = WEIR_OK;
-    for (int way = 0; way < n_ways(s) && !status; way++) {
-        t->plan.recompute = way_name(s, way);
-        status = stages_find(s, way, t->schedule->n_stages, &stages);
-        if (!status)
-            t->plan.cut = (struct weir_layer_cut){t->schedule->n_stages, stages->first_layer};
-        for (int zero = least_zero; zero <= most_zero && !status; zero++) {
-            t->plan.zero = zero;
-            s->result->n_candidates++;
-            if (!is_hopeless(s, work_bound(t, stages)))
-                status = trial_time(s, t, stages, &arena);
-            weir_arena_release(&arena);
-        }
+    for (int r = 0; r < n; r++)
+        if (over[r] > 0)
+            return false;
+    return true;
+}
+
+/* Of each rank that holds too much, the layers that save it in the least time.  false: no choice does. */
+static weir_status layers_choose(struct trial *t, const double *over, const int *in_flight, double *extra, bool *layers, bool *found_out)
+{
+    double saved[WEIR_PLANNER_MOST_LAYERS], time[WEIR_PLANNER_MOST_LAYERS];
+    int which[WEIR_PLANNER_MOST_LAYERS];
+    bool chosen[WEIR_PLANNER_MOST_LAYERS];
+    *found_out = true;
+    for (int r = 0; r < t->plan.n_ranks && *found_out; r++) {
+        int n = 0;
+        extra[r] += fmax(0, over[r]);
+        for (int i = 0; i < t->schedule.n_stages && extra[r] > 0; i++)
+            for (int l = t->stages.first_layer[i]; t->schedule.stage_rank[i] == r && l < t->stages.first_layer[i + 1]; l++) {
+                saved[n] = (t->costs->kept[l] - t->costs->kept_full[l]) * in_flight[r] / t->plan.n_chunks;
+                time[n] = t->costs->replay[l];
+                which[n++] = l;
+            }
+        if (extra[r] > 0)
+            *found_out = weir_recompute_choose(time, saved, n, extra[r], chosen);
+        for (int i = 0; i < n && *found_out; i++)
+            layers[which[i]] = chosen[i];
     }
+    return WEIR_OK;
+}
+
+/* As few layers as fit; what packing makes of them is seen when it is done, so it may take turns. */
+static weir_status recompute_fit(struct search *s, struct trial *t, struct weir_arena *arena, double *over, int *in_flight)
+{
+    double *extra;
+    bool *layers, found = true;
+    int n_layers = s->request->graph->n_layers;
+    weir_status status = weir_arena_alloc(arena, (size_t)t->plan.n_ranks, sizeof *extra, &extra);
+    if (!status)
+        status = weir_arena_alloc(arena, (size_t)n_layers, sizeof *layers, &layers);
+    for (int turn = 0; turn < MOST_TURNS && found && !status && !fits(over, t->plan.n_ranks); turn++) {
+        struct weir_planner_stages stages = t->whole;
+        status = layers_choose(t, over, in_flight, extra, layers, &found);
+        if (!status && found)
+            status = weir_planner_recompute(t->costs, layers, s->arena, &stages, t->schedule.n_stages, &t->plan.recompute);
+        if (!status && found)
+            t->stages.costs = stages.costs;
+        if (!status && found)
+            status = simulate(s, t, arena, over, in_flight);
+    }
+    t->plan.n_recomputed = 0;
+    for (int l = 0; l < n_layers && !status; l++)
+        t->plan.n_recomputed += layers[l];
     return status;
 }
 
-/* ---- the loops ------------------------------------------------------------------------------------------------------ */
-
-static bool is_trainable(const struct weir_schedule_kind *kind)
+static weir_status trial_time(struct search *s, struct trial *t, const struct candidate *c, struct weir_arena *arena)
 {
-    return kind->n_copies < 2 && strcmp(kind->name, "inference") != 0;
-}
-
-static bool takes(const struct search *s, const struct weir_schedule_kind *kind, const struct weir_planned *plan)
-{
-    int v = plan->n_chunks;
-    bool fits = kind->n_chunks ? v == kind->n_chunks : v == 1 || kind->default_chunks > 1 || !strcmp(kind->name, "bfs");
-    bool asked = !s->request->schedule || !strcmp(kind->name, s->request->schedule);
-    bool plain = plan->n_ranks > 1 || s->request->schedule || !strcmp(kind->name, "1f1b") || !strcmp(kind->name, "gpipe");
-    return asked && fits && is_trainable(kind) && (plain || v > 1);
+    double *over;
+    int *in_flight;
+    weir_status status = arrange(s, t);
+    if (!status)
+        status = weir_planner_stages(s->sizes[c->size], c->way, &t->schedule, t->plan.arrangement, s->arena, &t->stages);
+    if (!status)
+        status = weir_arena_alloc(arena, (size_t)c->n_ranks, sizeof *over, &over);
+    if (!status)
+        status = weir_arena_alloc(arena, (size_t)c->n_ranks, sizeof *in_flight, &in_flight);
+    if (status)
+        return status;
+    t->whole = t->stages;
+    t->plan.recompute = weir_planner_way_name(s->request, c->way);
+    t->plan.n_recomputed = t->stages.n_recomputed;
+    t->plan.cut = (struct weir_layer_cut){t->schedule.n_stages, t->stages.first_layer};
+    status = simulate(s, t, arena, over, in_flight);
+    if (!status && !s->request->recompute && !c->way && !fits(over, c->n_ranks))
+        status = recompute_fit(s, t, arena, over, in_flight);
+    if (status)
+        return status;
+    if (!s->has_least || t->plan.estimate < s->least.estimate)
+        s->least = t->plan;
+    s->has_least = true;
+    return fits(over, c->n_ranks) ? keep(s, &t->plan, c, t->margin) : WEIR_OK;
 }
 
 /* A kind refuses sizes that it has no schedule for; those are no candidates. */
-static weir_status kinds_try(struct search *s, struct weir_planned plan)
+static weir_status candidate_try(struct search *s, const struct candidate *c, double margin)
 {
-    weir_status status = WEIR_OK;
-    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind && !status; kind++) {
-        struct weir_arena arena = {0};
-        struct weir_schedule schedule;
-        struct weir_schedule_params params = {plan.n_ranks, plan.n_chunks, (int)plan.n_microbatches, 0};
-        if (!takes(s, *kind, &plan))
-            continue;
-        weir_status built = weir_schedule_build(*kind, &params, &arena, &schedule);
-        struct trial trial = {&schedule, plan};
-        trial.plan.kind = *kind;
-        if (!built)
-            status = ways_try(s, &trial);
-        else if (built != WEIR_ERR_INVALID)
-            status = built;
-        weir_arena_release(&arena);
-    }
-    return status;
-}
-
-static weir_status replicas_try(struct search *s, struct weir_planned plan)
-{
-    const struct weir_planner_request *r = s->request;
-    int most = r->n_devices / plan.n_ranks;
-    most = r->max_replicas && most > r->max_replicas ? r->max_replicas : most;
-    most = most > WEIR_REDUCE_TERMS ? WEIR_REDUCE_TERMS : most;
-    weir_status status = WEIR_OK;
-    for (int d = 1; d <= most && !status; d = next_count(d)) {
-        if (r->global_batch % (d * plan.microbatch_size))
-            continue;
-        plan.n_replicas = d;
-        plan.n_microbatches = r->global_batch / (d * plan.microbatch_size);
-        bool asked = !r->n_microbatches || plan.n_microbatches == r->n_microbatches;
-        if (asked && plan.n_microbatches * plan.n_ranks * plan.n_chunks <= MOST_ACTIONS)
-            status = kinds_try(s, plan);
-    }
-    return status;
-}
-
-static weir_status ranks_try(struct search *s, int64_t microbatch_size)
-{
-    int most_ranks = s->request->n_devices < s->graph->n_layers ? s->request->n_devices : s->graph->n_layers;
-    weir_status status = WEIR_OK;
-    for (int p = 1; p <= most_ranks && p <= 64 && !status; p = next_count(p))
-        for (int v = 1; v <= 8 && p * v <= s->graph->n_layers && p * v <= MOST_STAGES && !status; v *= 2)
-            if (p > 1 || v == 1)
-                status = replicas_try(s, (struct weir_planned){.n_ranks = p, .n_chunks = v, .microbatch_size = microbatch_size});
-    return status;
-}
-
-static weir_status size_try(struct search *s, int64_t microbatch_size)
-{
-    enum weir_dtype storage = s->request->config.dtype == WEIR_COMPUTE_BF16 ? WEIR_DTYPE_BF16 : WEIR_DTYPE_F32;
-    weir_status status = weir_graph_resize(s->request->graph, microbatch_size, &s->work, &s->plain);
-    if (!status)
-        status = weir_graph_cast(s->plain, storage, &s->work, &s->graph);
-    if (!status)
-        status = ranks_try(s, microbatch_size);
-    memset(s->stages, 0, sizeof s->stages);
-    weir_arena_release(&s->work);
+    struct weir_arena arena = {0};
+    struct weir_schedule_params params = {c->n_ranks, c->n_chunks, c->n_microbatches, 0};
+    const struct weir_schedule_kind *kind = weir_schedule_kinds[c->kind];
+    struct trial t = {.costs = s->sizes[c->size], .margin = margin,
+                      .plan = {.n_ranks = c->n_ranks, .n_chunks = c->n_chunks, .n_replicas = c->n_replicas, .zero = c->zero,
+                               .microbatch_size = s->sizes[c->size]->microbatch_size, .n_microbatches = c->n_microbatches, .kind = kind}};
+    weir_status status = weir_schedule_build(kind, &params, &arena, &t.schedule);
+    status = !status ? trial_time(s, &t, c, &arena) : status == WEIR_ERR_INVALID ? WEIR_OK : status;
+    weir_arena_release(&arena);
     return status;
 }
 
@@ -385,7 +417,8 @@ static weir_status config_of(struct search *s, const struct weir_planned *plan, 
     config->schedule = schedule;
     config->first_layer = plan->cut.first_layer;
     config->recompute = plan->recompute;
-    config->replicas = plan->n_replicas;
+    config->device_memory = (int64_t)largest_cap(s->request);
+    config->replicas = plan->n_replicas < WEIR_REDUCE_TERMS ? plan->n_replicas : WEIR_REDUCE_TERMS;
     config->zero = plan->zero;
     weir_status status = weir_schedule_build(plan->kind, &params, arena, schedule);
     return status ? status : weir_graph_resize(s->request->graph, plan->microbatch_size, arena, &config->graph);
@@ -399,10 +432,12 @@ static weir_status compile(struct search *s, struct weir_planned *plan)
     struct weir_engine_config config;
     struct weir_build build;
     struct weir_extras extras;
-    int *device_of, n = plan->n_ranks * plan->n_replicas;
+    int *device_of, n = 0;
     weir_status status = config_of(s, plan, &arena, &schedule, &config);
     if (!status)
         status = weir_build_training(&config, s->kind, &arena, &build);
+    if (!status)
+        n = plan->n_ranks * config.replicas;
     if (!status)
         status = weir_arena_alloc(&arena, (size_t)n, sizeof *device_of, &device_of);
     for (int r = 0; r < n && !status; r++)
@@ -416,23 +451,94 @@ static weir_status compile(struct search *s, struct weir_planned *plan)
     return status;
 }
 
-static weir_status plans_compile(struct search *s)
+static bool is_within(const struct search *s, const struct weir_planned *plan)
 {
-    struct weir_planned *plans;
-    int n_top = s->request->n_top > 0 ? s->request->n_top : 1, n = 0;
-    weir_status status = weir_arena_alloc(s->arena, (size_t)n_top, sizeof *plans, &plans);
-    for (int i = 0; i < s->n_kept && n < n_top && !status; i++) {
-        status = compile(s, &s->kept[i]);
-        if (!status && s->kept[i].memory.fits)
-            plans[n++] = s->kept[i];
+    for (int r = 0; r < plan->n_ranks; r++)
+        if (cap_of(s, plan, r) > 0 && (double)plan->memory.ranks[r].all > cap_of(s, plan, r))
+            return false;
+    return plan->memory.fits;
+}
+
+static int n_wanted(const struct search *s)
+{
+    return s->request->n_top > 0 ? s->request->n_top : 1;
+}
+
+/* Bytes above the cap of the rank that is most above. */
+static double overshoot(const struct search *s, const struct weir_planned *plan)
+{
+    double most = 0;
+    for (int r = 0; r < plan->n_ranks; r++)
+        most = cap_of(s, plan, r) > 0 ? fmax(most, (double)plan->memory.ranks[r].all - cap_of(s, plan, r)) : most;
+    return most;
+}
+
+/* The program has slots and scratch beside what the list knows: recompute so much more. */
+static weir_status leaner_try(struct search *s, const struct waiting *w)
+{
+    double more = overshoot(s, &w->plan);
+    bool can = !s->request->recompute && !w->candidate.way && more > 0 && w->margin < 0.5 * largest_cap(s->request);
+    return can ? candidate_try(s, &w->candidate, w->margin + 1.01 * more) : WEIR_OK;
+}
+
+/* Those that nothing that is left can be faster than. */
+static weir_status waiting_compile(struct search *s, double bound)
+{
+    weir_status status = WEIR_OK;
+    while (s->n_waiting > 0 && s->waiting[0].plan.step_ms <= bound && s->result->n_plans < n_wanted(s) && !status) {
+        struct waiting first = s->waiting[0];
+        memmove(s->waiting, s->waiting + 1, (size_t)(--s->n_waiting) * sizeof *s->waiting);
+        status = compile(s, &first.plan);
+        if (!status && is_within(s, &first.plan))
+            s->plans[s->result->n_plans++] = first.plan;
+        else if (!status)
+            status = leaner_try(s, &first);
     }
-    if (!status && !n && s->has_least)
+    return status;
+}
+
+/* Of equal bounds the simpler one first. */
+static int by_bound(const void *a, const void *b)
+{
+    const struct candidate *x = a, *y = b;
+    if (x->bound != y->bound)
+        return x->bound < y->bound ? -1 : 1;
+    int rank = (x->n_ranks > y->n_ranks) - (x->n_ranks < y->n_ranks), kind = x->kind - y->kind, way = x->way - y->way;
+    int chunks = x->n_chunks - y->n_chunks, zero = x->zero - y->zero;
+    return rank ? rank : chunks ? chunks : zero ? zero : kind ? kind : way;
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    const struct candidate *x = a, *y = b;
+    return x->bytes != y->bytes ? (x->bytes < y->bytes ? -1 : 1) : by_bound(a, b);
+}
+
+static weir_status candidates_walk(struct search *s)
+{
+    double cap = largest_cap(s->request);
+    weir_status status = WEIR_OK;
+    qsort(s->candidates, (size_t)s->n_candidates, sizeof *s->candidates, by_bound);
+    for (int i = 0; i < s->n_candidates && s->result->n_plans < n_wanted(s) && !status; i++) {
+        status = waiting_compile(s, s->candidates[i].bound);
+        if (!status && s->result->n_plans < n_wanted(s) && (cap <= 0 || s->candidates[i].bytes <= cap))
+            status = candidate_try(s, &s->candidates[i], 0);
+    }
+    return status ? status : waiting_compile(s, INFINITY);
+}
+
+/* Nothing fits: which comes nearest? */
+static weir_status least_find(struct search *s)
+{
+    weir_status status = WEIR_OK;
+    qsort(s->candidates, (size_t)s->n_candidates, sizeof *s->candidates, by_bytes);
+    for (int i = 0; i < s->n_candidates && i < MOST_LEAN && !status; i++)
+        status = candidate_try(s, &s->candidates[i], 0);
+    if (!status && s->has_least)
         status = compile(s, &s->least);
-    if (!status && !n && s->has_least && s->least.memory.fits)
-        plans[n++] = s->least;
-    s->result->plans = plans;
-    s->result->n_plans = n;
-    s->result->has_least = !n && s->has_least;
+    if (!status && s->has_least && is_within(s, &s->least))
+        s->plans[s->result->n_plans++] = s->least;
+    s->result->has_least = !s->result->n_plans && s->has_least;
     s->result->least = s->least;
     return status;
 }
@@ -453,6 +559,11 @@ static weir_status request_check(const struct weir_planner_request *r)
         return WEIR_FAIL(WEIR_ERR_USAGE, "the costs are of one size of micro-batches: say which by " WEIR_OPTION("microbatch_size"));
     if (r->n_devices < 1 || r->n_devices > WEIR_PLANNER_MOST_DEVICES)
         return WEIR_FAIL(WEIR_ERR_USAGE, "devices is %d, it must be from 1 to %d", r->n_devices, WEIR_PLANNER_MOST_DEVICES);
+    if (r->topology && r->n_devices > r->topology->n_devices)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "devices is %d, the topology has %d", r->n_devices, r->topology->n_devices);
+    if (r->graph->n_layers > WEIR_PLANNER_MOST_LAYERS)
+        return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "model '%s' has %d layers, plans are made for at most %d", r->graph->name,
+                         r->graph->n_layers, (int)WEIR_PLANNER_MOST_LAYERS);
     if (r->global_batch < 1 || r->global_batch > 1 << 24)
         return WEIR_FAIL(WEIR_ERR_USAGE, "the batch is %lld samples, it must be from 1 to %d", (long long)r->global_batch, 1 << 24);
     if (r->microbatch_size && r->global_batch % r->microbatch_size)
@@ -462,17 +573,30 @@ static weir_status request_check(const struct weir_planner_request *r)
     return WEIR_OK;
 }
 
+static weir_status size_list(struct search *s, int64_t microbatch_size)
+{
+    weir_status status = weir_planner_costs_open(s->request, microbatch_size, &s->work, &s->sizes[s->n_sizes]);
+    s->n_sizes += !status;
+    return status ? status : ranks_list(s, s->n_sizes - 1);
+}
+
 static weir_status search_run(struct search *s)
 {
     int64_t sizes[MOST_SIZES];
     int n = sizes_list(s->request, sizes);
     weir_status status = weir_build_kind_plan(&s->request->config, &s->kind);
+    if (!status)
+        status = weir_arena_alloc(s->arena, (size_t)n_wanted(s), sizeof *s->plans, &s->plans);
     for (int i = 0; i < n && !status; i++)
-        status = size_try(s, sizes[i]);
-    if (!status && !s->result->n_candidates)
+        status = size_list(s, sizes[i]);
+    s->result->n_candidates = s->n_candidates;
+    s->result->plans = s->plans;
+    if (!status && !s->n_candidates)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "no schedule has such a size: a batch of %lld samples on %d devices",
                            (long long)s->request->global_batch, s->request->n_devices);
-    return status ? status : plans_compile(s);
+    if (!status)
+        status = candidates_walk(s);
+    return status || s->result->n_plans ? status : least_find(s);
 }
 
 weir_status weir_planner_run(const struct weir_planner_request *request, struct weir_arena *arena,
@@ -490,6 +614,8 @@ weir_status weir_planner_run(const struct weir_planner_request *request, struct 
     s->arena = arena;
     s->result = &result;
     status = search_run(s);
+    for (int i = 0; i < s->n_sizes; i++)
+        weir_planner_costs_close(s->sizes[i]);
     weir_arena_release(&s->work);
     weir_arena_release(&own);
     if (!status)

@@ -2,12 +2,15 @@
  *
  *     candidates   ranks p, stages per rank v, replicas d, samples of a micro-batch B, recomputation, ZeRO, schedule
  *         │        each with the layers cut so that the busiest stage has least to do
- *         ├─ bounds: the work of the busiest rank, the bytes of its parameters and of one micro-batch      left out
- *         ├─ simulated with fill and drain, transfers, reductions and optimizer; what ranks hold by the list
- *         └─ compiled, the fastest first, until enough of them fit: their bytes are those of the memory table
+ *         ├─ bounds: no rank is done before its own work, fill and drain; bytes of state and of what is in flight
+ *         ├─ simulated, the smallest bound first, with fill and drain, transfers, reductions and optimizer; what ranks hold
+ *         │        by the list, and the layers to recompute so that it fits (recompute_choice.h)
+ *         └─ compiled, as soon as no bound that is left is below its time: bytes are those of the memory table
  *
- * p · d may be below the number of devices: an idle device is better than one that slows the others down.  Times are those of
- * the analysis at given ceilings (model_costs.h).
+ * So the plans are the fastest of all candidates, though few are simulated.  p · d may be below the number of devices: an idle
+ * device is better than one that slows the others down.  Times are those of the analysis at given ceilings (model_costs.h).
+ * With a topology, ranks are arranged on it first (arrange.h): transfers and reductions take as long as there, and devices may
+ * differ in speed and memory.
  *
  *     struct weir_planner_request request = {.graph = graph, .config = config, .n_devices = 4, .global_batch = 32, ...};
  *     status = weir_planner_run(&request, &arena, &result);
@@ -22,9 +25,10 @@
 #include "engine/program/layer_cut.h"
 #include "engine/program/memory_report.h"
 #include "engine/program/model_costs.h"
+#include "partitioner/topology/arrange.h"
 #include "schedules/simulate/simulate.h"
 
-enum { WEIR_PLANNER_ANY = -1, WEIR_PLANNER_MOST_DEVICES = 4096 };
+enum { WEIR_PLANNER_ANY = -1, WEIR_PLANNER_MOST_DEVICES = WEIR_TOPOLOGY_MOST_DEVICES, WEIR_PLANNER_MOST_REPLICAS = 1024 };
 
 struct weir_planner_request {
     const struct weir_graph *graph;   /* f32; its micro-batch size does not matter */
@@ -34,9 +38,11 @@ struct weir_planner_request {
     int64_t microbatch_size;          /* 0: chosen */
     int64_t n_microbatches;           /* of each replica; 0: chosen */
     const char *schedule;             /* NULL: any */
-    const char *recompute;            /* NULL: "none" or "full" is chosen */
+    const char *recompute;            /* NULL: chosen, layer by layer */
     int zero;                         /* 0, 1 or WEIR_PLANNER_ANY */
-    int max_replicas;                 /* 0: as many as there can be */
+    int max_replicas;                 /* 0: as many as a run can have.  Of a plan with more the memory is that of as many as a run
+                                         can have: with ZeRO-1 it takes less */
+    const struct weir_topology *topology; /* NULL: devices alike, links of the ceilings' rate between all of them */
     struct weir_ceilings ceilings;    /* of one device, and of the links between ranks and between replicas */
     const struct weir_stage_costs *layers; /* [n_layers], or NULL: measured times in ms, of micro-batches of microbatch_size, in
                                               place of those by analysis; without replays, which add F to I */
@@ -57,6 +63,8 @@ struct weir_planned {
     double busiest_ms;
     double estimate;     /* bytes of the rank that holds most, by the list: what candidates are left out by */
     struct weir_memory_report memory; /* of the compiled program */
+    int n_recomputed;                 /* layers */
+    const struct weir_arrangement *arrangement; /* NULL: no topology */
 };
 
 struct weir_planner_result {

@@ -10,6 +10,22 @@ size_t weir_program_rank_bytes(const struct weir_program *program, int rank)
     return bytes;
 }
 
+size_t weir_program_worker_block(const struct weir_program *program, int worker, enum weir_memory_kind kind)
+{
+    size_t bytes = 0;
+    for (int copy = 0; copy < program->n_copies; copy++)
+        bytes += program->ranks[weir_program_worker(program, copy, worker)].bytes[kind];
+    return bytes;
+}
+
+size_t weir_program_worker_bytes(const struct weir_program *program, int worker)
+{
+    size_t bytes = 0;
+    for (int k = 0; k < WEIR_MEMORY_KINDS; k++)
+        bytes += weir_program_worker_block(program, worker, (enum weir_memory_kind)k);
+    return bytes;
+}
+
 const char *weir_memory_kind_str(enum weir_memory_kind kind)
 {
     static const char *const names[] = {"params",      "param copies",   "grads",   "optimizer", "activations",
@@ -24,20 +40,22 @@ static const char *part_str(const struct weir_instr *instr, int n_calls)
     return !instr->first_call ? " (start)" : instr->first_call + instr->n_calls == n_calls ? " (end)" : " (part)";
 }
 
-const char *weir_instr_str(const struct weir_program *program, const struct weir_instr *instr, char *text)
+const char *weir_instr_str(const struct weir_program *program, const struct weir_instr *instr, int copy, char *text)
 {
     static const char *const words[] = {"", "tied gradients", "reduce", "gather", "gradient norm", "update",
                                         "gather parameters", "tied parameters"};
     static const char types[] = "FIWB";
     if (instr->kind == WEIR_INSTR_ACTION) {
         const struct weir_call_list *list = &program->stages[instr->stage].lists[instr->list];
-        snprintf(text, WEIR_ACTION_TEXT, "%d%c%d%s", instr->stage, types[instr->list], instr->mb,
-                 part_str(instr, list->n_calls));
-    } else if (instr->bucket >= 0) {
-        snprintf(text, WEIR_ACTION_TEXT, "%s %d", words[instr->kind], instr->bucket);
-    } else {
-        snprintf(text, WEIR_ACTION_TEXT, "%s", words[instr->kind]);
+        snprintf(text, WEIR_ACTION_TEXT, "%d%c%d%s", instr->stage, types[instr->list],
+                 copy * program->n_microbatches + instr->mb, part_str(instr, list->n_calls));
+        return text;
     }
+    int n = snprintf(text, WEIR_ACTION_TEXT, "%s", words[instr->kind]);
+    if (instr->bucket >= 0)
+        n += snprintf(text + n, WEIR_ACTION_TEXT - (size_t)n, " %d", instr->bucket);
+    if (program->n_copies > 1)
+        snprintf(text + n, WEIR_ACTION_TEXT - (size_t)n, " of copy %d", copy);
     return text;
 }
 

@@ -49,6 +49,16 @@
  * REDUCE adds the pieces that this replica keeps in replica order ((g0 + g1) + g2 ...), GATHER fetches the others; with
  * ZeRO-1 nobody gathers gradients, each replica updates its pieces and PARAM_GATHER fetches the parameters.
  *
+ * Two copies of the weights (dualpipe, chimera).  Copy c of replica r is a replica of its own, with number 2r + c and half of the
+ * micro-batches.  Both run this program, from opposite ends: what a device and its stream do, the *worker*, is rank w of copy 0
+ * and rank p - 1 - w of copy 1, their instructions in the order of the schedule, whatever follows the last micro-batch kind by
+ * kind.  With one copy a worker is a rank.
+ *
+ *     chimera, 2 workers     worker 0   copy 0's 0F0   copy 1's 1F0   1B0   copy 0's 0B0   reduce (copy 0)   reduce (copy 1) ..
+ *                            worker 1   copy 1's 0F0   copy 0's 1F0   1B0   copy 1's 0B0   reduce (copy 1)   reduce (copy 0) ..
+ *
+ * The sums of a stage over its copies wait for the last action of the worker: earlier the two could wait in a circle.
+ *
  * A graph cast to bf16 (models/graph.h) has bf16 values in every place but GRAD and what rows save.  Its parameters are
  * there twice: in f32 in PARAMS, which is initialised, updated, gathered, read and written, and rounded in COPIES, which
  * kernels read; whoever changes a part of PARAMS rounds it into COPIES in the same instruction.
@@ -220,6 +230,15 @@ struct weir_rank_program {
 
 struct weir_order_entry {
     int rank, instr;
+    int copy; /* of the weights: of every replica, the one with that copy runs it */
+};
+
+enum { WEIR_COPIES_MOST = 2 }; /* of the weights */
+
+/* What one stream runs, in order. */
+struct weir_worker {
+    int n;
+    struct weir_order_entry *entries;
 };
 
 /* One line of the memory table. */
@@ -233,10 +252,13 @@ struct weir_memory_row {
 
 struct weir_program {
     const struct weir_graph *graph;
-    const struct weir_schedule *schedule;
+    const struct weir_schedule *schedule; /* of one copy of the weights */
     int n_stages, n_ranks, n_microbatches, n_events;
     size_t result_stride;        /* from one micro-batch's loss or result to the next */
-    int n_replicas;   /* of the whole pipeline: n_replicas * n_ranks ranks, all with this program */
+    int n_replicas;   /* of the whole pipeline: n_replicas * n_ranks ranks, all with this program; copies of the weights count */
+    int n_copies;     /* of the weights: 1 or 2 */
+    struct weir_worker *workers; /* [n_ranks] */
+    int **positions;  /* [n_copies * n_ranks][n_instrs], copy by copy: places in the worker's list */
     bool zero;        /* ZeRO-1: a piece's optimizer state is kept and its parameters are updated by one replica */
     struct weir_stage_program *stages;
     struct weir_rank_program *ranks;
@@ -272,7 +294,7 @@ struct weir_program_params {
     size_t state_floats;                  /* optimizer state per element: 0 sgd, 2 adamw */
     const bool *recompute;                /* [n_layers]: layers whose forward I and B replay; NULL: none */
     int n_sequences;                      /* generation: sequences that have a cache; else 0 */
-    int n_replicas;                       /* 0: one */
+    int n_replicas;                       /* each with all copies of the weights; 0: one */
     bool zero;
     size_t bucket_bytes;                  /* of gradients reduced together; 0: weir_bucket_bytes() of the stage */
 };
@@ -294,6 +316,16 @@ size_t weir_bucket_bytes(size_t stage_bytes);
 /* Bytes of all blocks of a rank. */
 size_t weir_program_rank_bytes(const struct weir_program *program, int rank);
 
+/* The worker that runs `rank` of `copy`; the other way round it is the same: the rank of `copy` that the worker runs. */
+static inline int weir_program_worker(const struct weir_program *program, int copy, int rank)
+{
+    return copy ? program->n_ranks - 1 - rank : rank;
+}
+
+/* Bytes of one kind, and of all blocks, of the ranks that `worker` runs. */
+size_t weir_program_worker_block(const struct weir_program *program, int worker, enum weir_memory_kind kind);
+size_t weir_program_worker_bytes(const struct weir_program *program, int worker);
+
 /* "activations" */
 const char *weir_memory_kind_str(enum weir_memory_kind kind);
 
@@ -306,7 +338,8 @@ const char *weir_memory_kind_str(enum weir_memory_kind kind);
 void weir_program_dump_memory(const struct weir_program *program, FILE *out);
 void weir_program_dump(const struct weir_program *program, FILE *out);
 
-/* "2F3", "rank 1 update": for messages and traces; `text` has WEIR_ACTION_TEXT bytes. */
-const char *weir_instr_str(const struct weir_program *program, const struct weir_instr *instr, char *text);
+/* "2F3", "rank 1 update": for messages and traces; `text` has WEIR_ACTION_TEXT bytes.  The micro-batch is the schedule's: those of
+ * copy 1 of the weights come after those of copy 0. */
+const char *weir_instr_str(const struct weir_program *program, const struct weir_instr *instr, int copy, char *text);
 
 #endif

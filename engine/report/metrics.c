@@ -14,7 +14,7 @@
 #include "base/alloc.h"
 #include "base/text.h"
 
-enum { LINE_BYTES = 520, RANK_BYTES = 24 }; /* most of a line without its list, and of one number of the list */
+enum { LINE_BYTES = 640, RANK_BYTES = 24 }; /* most of a line without its list, and of one number of the list */
 
 struct weir_metrics {
     char *path, *line;
@@ -92,6 +92,22 @@ weir_status weir_metrics_open(const char *path, int n_ranks, weir_metrics **metr
     return WEIR_OK;
 }
 
+/* What not every caller says.  Returns the length of the line. */
+static size_t more_add(const struct weir_metrics_step *step, char *line, size_t n, size_t size)
+{
+    const struct {
+        const char *name;
+        double value;
+    } fields[] = {{"data_wait_ms", step->data_wait_ms}, {"flops", step->flops}, {"mfu", step->mfu}};
+    char number[32];
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        weir_metrics_number(fields[i].value, number);
+        if (fields[i].value > 0)
+            n += (size_t)snprintf(line + n, size - n, ", \"%s\": %s", fields[i].name, number);
+    }
+    return n;
+}
+
 static size_t line_make(const weir_metrics *metrics, const struct weir_metrics_step *step)
 {
     const struct {
@@ -112,6 +128,7 @@ static size_t line_make(const weir_metrics *metrics, const struct weir_metrics_s
         weir_metrics_number(fields[i].value, number);
         n += (size_t)snprintf(line + n, size - n, ", \"%s\": %s", fields[i].name, number);
     }
+    n = more_add(step, line, n, size);
     if (step->val_loss) {
         weir_metrics_number(*step->val_loss, number);
         n += (size_t)snprintf(line + n, size - n, ", \"val_loss\": %s", number);

@@ -2,7 +2,8 @@
  *
  *     {"run": {"model": "gpt2-tiny", "stages": 2, ...}}
  *     {"step": 12, "time_s": 0.61, "tokens": 24576, "loss": 3.25, "grad_norm": 0.91, "lr": 0.001, "tokens_per_s": 41250.5,
- *      "step_ms": 49.6, "bubble": 0.18, "val_loss": 3.5, "peak_bytes": [3145728, 2097152]}     (on one line)
+ *      "step_ms": 49.6, "bubble": 0.18, "data_wait_ms": 0.1, "flops": 7.6e9, "mfu": 0.31, "val_loss": 3.5,
+ *      "peak_bytes": [3145728, 2097152]}     (on one line)
  *
  * val_loss stands only on the lines of steps that a validation followed; the first line is the caller's, if any.
  *
@@ -37,6 +38,9 @@ struct weir_metrics_step {
     double tokens_per_s;      /* targets of the step / step time */
     double step_ms;           /* first instruction to end of optimizer */
     double bubble;            /* 1 - busiest rank's compute time / step time */
+    double data_wait_ms;      /* before the step, for its samples; 0: not said */
+    double flops;             /* that the model needs for the step; 0: not said */
+    double mfu;               /* flops / step time, of what the devices can do; 0: not said */
     const double *val_loss;   /* measured after the step; NULL: there was no validation */
     const int64_t *peak_bytes; /* [n_ranks of weir_metrics_open] */
 };

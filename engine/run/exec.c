@@ -7,6 +7,7 @@
 #include "engine/run/exec.h"
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "engine/run/flight_file.h"
 #include "engine/run/link.h"
 #include "engine/run/nonfinite.h"
@@ -165,6 +166,7 @@ static weir_status action_run(const struct weir_exec *exec)
 weir_status weir_exec_body(struct weir_exec *exec)
 {
     const struct weir_runner *runner = exec->run->runner;
+    weir_fault_instr();
     if (exec->instr->kind == WEIR_INSTR_ACTION)
         return action_run(exec);
     int64_t start = weir_clock_ns();
@@ -178,11 +180,12 @@ weir_status weir_exec_fail(const struct weir_exec *exec, weir_status status)
 {
     struct weir_rank *rank = exec->rank;
     weir_runner_raise(exec->run->runner, WEIR_RUNNER_FAILED);
-    atomic_store(&rank->failed, (int)status);
-    if (rank->machine->build->n_replicas > 1)
-        weir_error_prefix(status, "replica %d, rank %d, %s: ", rank->replica, rank->index, exec->name);
+    atomic_store(&weir_worker_first(rank->machine, rank->worker)->failed, (int)status);
+    int p = exec->run->program->n_ranks;
+    if (rank->machine->n_workers > p)
+        weir_error_prefix(status, "replica %d, rank %d, %s: ", rank->worker / p, rank->worker % p, exec->name);
     else
-        weir_error_prefix(status, "rank %d, %s: ", rank->index, exec->name);
+        weir_error_prefix(status, "rank %d, %s: ", rank->worker, exec->name);
     weir_flight_failed(exec->run->runner, status);
     weir_link_stop(exec->run->runner, status);
     return status;
@@ -191,16 +194,16 @@ weir_status weir_exec_fail(const struct weir_exec *exec, weir_status status)
 weir_status weir_exec_run(void *argument)
 {
     struct weir_exec *exec = argument;
-    struct weir_rank *rank = exec->rank;
+    struct weir_rank *rank = exec->rank, *first = weir_worker_first(rank->machine, rank->worker);
     const struct weir_run *run = exec->run;
     struct weir_flight_entry *entry =
-        weir_flight_begin(rank->flight, (int)(exec->instr - run->program->ranks[rank->index].instrs),
-                          run == &run->runner->guest, weir_step_block(rank)->values.step, rank->free_ns);
+        weir_flight_begin(rank->flight, exec->position, run == &run->runner->guest, weir_step_block(rank)->values.step,
+                          first->free_ns);
     weir_status status = weir_link_await(exec);
     exec->start_ns = entry->start_ns = weir_clock_ns();
     if (!status)
         status = weir_exec_body(exec);
-    exec->end_ns = entry->end_ns = rank->free_ns = weir_clock_ns();
+    exec->end_ns = entry->end_ns = first->free_ns = weir_clock_ns();
     if (!status)
         status = weir_link_passed(exec);
     return status ? weir_exec_fail(exec, status) : WEIR_OK;

@@ -18,7 +18,7 @@
 enum { WEIR_FLIGHT_ENTRIES = 512, WEIR_FLIGHT_HOST = 64 };
 
 struct weir_flight_entry {
-    int32_t instr;   /* of the rank's list */
+    int32_t instr;   /* place in the worker's list (engine/program/program.h) */
     uint32_t is_guest : 1, step : 31; /* an evaluation's; the number of the step */
     int64_t awaits_ns, start_ns, end_ns; /* of weir_clock_ns; 0: not yet */
 };

@@ -30,7 +30,7 @@ static const struct weir_run *run_of(const struct writer *writer, const struct w
 
 static const char *instr_name(const struct writer *writer, int rank, const struct weir_flight_entry *entry)
 {
-    return run_of(writer, entry)->execs[rank][entry->instr].name;
+    return weir_run_exec_at(run_of(writer, entry), rank, entry->instr)->name;
 }
 
 static json_t *seconds_json(const struct writer *writer, int64_t at_ns)
@@ -58,7 +58,8 @@ static struct doing doing_of(const struct writer *writer, int rank)
         return (struct doing){.state = NOT_BEGUN};
     struct doing doing = {.entry = flight->entries[(n - 1) % WEIR_FLIGHT_ENTRIES]};
     struct weir_flight_entry *entry = &doing.entry;
-    int n_instrs = run_of(writer, entry)->program->ranks[writer->runner->machine.ranks[rank].index].n_instrs;
+    const struct weir_program *program = run_of(writer, entry)->program;
+    int n_instrs = program->workers[rank % program->n_ranks].n;
     doing.state = !entry->start_ns ? WAITS : !entry->end_ns ? RUNS : entry->instr + 1 < n_instrs ? WAITS : BETWEEN;
     doing.since_ns = entry->end_ns ? entry->end_ns : entry->start_ns ? entry->start_ns : entry->awaits_ns;
     entry->instr += entry->end_ns && doing.state == WAITS;
@@ -81,18 +82,18 @@ static bool has_ended(const struct writer *writer, int rank, int instr, const st
 static json_t *waits_json(const struct writer *writer, int r, const struct weir_flight_entry *entry)
 {
     const struct weir_run *run = run_of(writer, entry);
-    const struct weir_rank *rank = &writer->runner->machine.ranks[r];
-    const struct weir_instr *at = &run->program->ranks[rank->index].instrs[entry->instr];
+    const struct weir_exec *at = weir_run_exec_at(run, r, entry->instr);
     json_t *waits = json_array();
-    for (int k = 0; k < at->n_deps; k++) {
-        const struct weir_dep *dep = &run->program->deps[at->first_dep + k];
+    for (int k = 0; k < at->instr->n_deps; k++) {
+        const struct weir_dep *dep = &run->program->deps[at->instr->first_dep + k];
         for (int replica = 0; replica < run->program->n_replicas; replica++) {
-            int peer = weir_rank_at(&writer->runner->machine, replica, dep->from_rank)->number;
-            if ((replica == rank->replica) != (dep->replicas == WEIR_DEP_OWN) || has_ended(writer, peer, dep->from_instr, entry))
+            const struct weir_rank *peer = weir_rank_at(&writer->runner->machine, replica, dep->from_rank);
+            const struct weir_exec *from = &run->execs[peer->number][dep->from_instr];
+            if ((replica == at->rank->replica) != (dep->replicas == WEIR_DEP_OWN) ||
+                has_ended(writer, peer->worker, from->position, entry))
                 continue;
-            json_array_append_new(waits, json_pack("{s:i, s:o, s:s}", "rank", peer, "instruction",
-                                                   weir_json_utf8(run->execs[peer][dep->from_instr].name), "why",
-                                                   weir_dep_why_str(dep->why)));
+            json_array_append_new(waits, json_pack("{s:i, s:o, s:s}", "rank", peer->worker, "instruction",
+                                                   weir_json_utf8(from->name), "why", weir_dep_why_str(dep->why)));
         }
     }
     return waits;
@@ -150,7 +151,7 @@ static weir_status record_write(struct weir_runner *runner, const char *why)
     struct weir_text text = {0};
     char path[4096];
     json_t *root = json_pack("{s:i, s:o}", "weir_flight", 1, "why", weir_json_utf8(why)), *ranks = json_array();
-    for (int r = 0; r < runner->machine.n_ranks; r++)
+    for (int r = 0; r < runner->machine.n_workers; r++)
         if (weir_pulse_flight(&runner->world.pulse, r)) /* of this host, or heard of */
             json_array_append_new(ranks, rank_json(&writer, r));
     json_object_set_new(root, "ranks", ranks);
@@ -170,7 +171,7 @@ static bool has_names(const struct weir_runner *runner)
 static bool has_begun(const struct weir_runner *runner)
 {
     bool begun = false;
-    for (int r = 0; r < runner->machine.n_ranks; r++)
+    for (int r = 0; r < runner->machine.n_workers; r++)
         begun |= runner->world.pulse.flights[r] && n_entries(runner->world.pulse.flights[r]);
     return begun;
 }

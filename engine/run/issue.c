@@ -28,7 +28,7 @@ enum { ROOM = 1024 }; /* tasks dealt out to a thread that has not got to them; t
 static int first_on_device(const struct weir_machine *machine, int r)
 {
     int first = machine->first_here;
-    while (machine->device_of[first] != machine->device_of[r])
+    while (machine->ranks[first].device_index != machine->ranks[r].device_index)
         first++;
     return first;
 }
@@ -184,14 +184,14 @@ static weir_status issuers_sync(const struct weir_machine *machine)
     return first;
 }
 
-/* In the program's order, replicas in turns: every record is issued before its waits. */
+/* In the program's order, replicas (of one copy of the weights) in turns: every record is issued before its waits. */
 weir_status weir_run_issue(const struct weir_run *run)
 {
     const struct weir_machine *machine = &run->runner->machine;
     weir_status status = WEIR_OK;
     for (int i = 0; i < run->program->n_order; i++) {
         const struct weir_order_entry *entry = &run->program->order[i];
-        for (int replica = 0; replica < run->program->n_replicas && !status; replica++) {
+        for (int replica = entry->copy; replica < run->program->n_replicas && !status; replica += run->program->n_copies) {
             const struct weir_rank *rank = weir_rank_at(machine, replica, entry->rank);
             if (weir_rank_is_here(rank))
                 status = exec_deal(&run->execs[rank->number][entry->instr]);

@@ -47,12 +47,13 @@ static weir_status signallers_find(struct weir_run *run, struct weir_arena *aren
 /* Blocks of which regions travel are shared; the others stay with their rank. */
 static void shared_add(const struct weir_runner *runner, const struct weir_program *program, size_t *bytes)
 {
+    int n_blocks = runner->build.program->n_copies * WEIR_MEMORY_KINDS;
     for (int i = 0; program && i < program->n_deps; i++)
         for (int k = 0; k < program->deps[i].n_regions; k++) {
             const struct weir_dep_region *region = &program->regions[program->deps[i].first_region + k];
             int owner = region->receivers ? program->deps[i].to_rank : program->deps[i].from_rank;
             for (int d = 0; d < runner->build.n_replicas; d++)
-                bytes[weir_world_process(&runner->world, d, owner) * WEIR_MEMORY_KINDS + (int)region->kind] =
+                bytes[weir_world_process(&runner->world, d, owner) * n_blocks + weir_link_block(runner, d, (int)region->kind)] =
                     runner->build.program->ranks[owner].bytes[region->kind]; /* enough for both programs */
         }
 }
@@ -65,7 +66,7 @@ static void blocks_set(struct weir_runner *runner)
         struct weir_rank *rank = &runner->machine.ranks[i];
         int process = weir_world_process(&runner->world, rank->replica, rank->index);
         for (int k = 0; k < WEIR_MEMORY_KINDS; k++) {
-            rank->blocks[k] = transport->memory(runner->main.link, process, k);
+            rank->blocks[k] = transport->memory(runner->main.link, process, weir_link_block(runner, rank->replica, k));
             rank->shared[k] = rank->blocks[k] != NULL && !transport->device_side;
         }
     }
@@ -76,7 +77,7 @@ static weir_status run_link(struct weir_run *run, const struct weir_link_spec *m
     struct weir_runner *runner = run->runner;
     struct weir_arena arena = {0};
     struct weir_link_spec spec = *memory;
-    spec.n_events = run->program->n_events;
+    spec.n_events = run->program->n_copies * run->program->n_events;
     weir_status status = signallers_find(run, &runner->arena);
     if (!status)
         status = weir_messages_make(run, &arena, &spec);
@@ -89,15 +90,15 @@ static weir_status run_link(struct weir_run *run, const struct weir_link_spec *m
 size_t weir_link_partial_bytes(const struct weir_runner *runner)
 {
     const struct weir_program *program = runner->build.program;
-    size_t step = program->ranks[runner->world.first_here % program->n_ranks].bytes[WEIR_MEMORY_STEP];
-    return weir_world_is_device_side(&runner->world) && runner->machine.n_ranks > 1 ? step - program->norm_offset : 0;
+    size_t step = program->ranks[0].bytes[WEIR_MEMORY_STEP]; /* of all ranks the same */
+    return weir_world_is_device_side(&runner->world) && runner->machine.n_workers > 1 ? step - program->norm_offset : 0;
 }
 
 /* What this rank has on its device for the transport. */
 static weir_status device_rows_add(struct weir_runner *runner)
 {
     const struct weir_transport_kind *transport = runner->world.transport;
-    int rank = runner->world.first_here;
+    int worker = runner->world.first_here;
     const struct weir_extra rows[] = {
         {.what = "buffers of the transport", .is_taken = true, .bytes = transport->buffer_bytes(runner->main.link)},
         {.what = "mirrors of what goes to other ranks", .bytes = transport->mirror_bytes(runner->main.link)},
@@ -106,8 +107,8 @@ static weir_status device_rows_add(struct weir_runner *runner)
     weir_status status = WEIR_OK;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0] && !status; i++) {
         struct weir_extra row = rows[i];
-        row.rank = rank;
-        row.device = runner->machine.device_of[rank];
+        row.rank = worker;
+        row.device = runner->machine.device_of[worker];
         row.is_known = true;
         status = row.bytes ? weir_extra_add(&runner->extras, &runner->arena, &row) : WEIR_OK;
     }
@@ -116,14 +117,14 @@ static weir_status device_rows_add(struct weir_runner *runner)
 
 weir_status weir_link_join(struct weir_runner *runner)
 {
-    struct weir_link_spec spec = {.n_blocks = WEIR_MEMORY_KINDS};
+    struct weir_link_spec spec = {.n_blocks = runner->build.program->n_copies * WEIR_MEMORY_KINDS};
     size_t *bytes;
     bool device_side = weir_world_is_device_side(&runner->world);
     if (!runner->world.transport)
         return WEIR_OK;
     weir_status status = weir_world_exchange(&runner->world, NULL, 0, NULL);
     if (!status)
-        status = weir_arena_alloc(&runner->arena, (size_t)runner->machine.n_ranks * WEIR_MEMORY_KINDS, sizeof *bytes, &bytes);
+        status = weir_arena_alloc(&runner->arena, (size_t)(runner->machine.n_workers * spec.n_blocks), sizeof *bytes, &bytes);
     if (status)
         return status;
     shared_add(runner, runner->main.program, bytes);
@@ -142,11 +143,13 @@ weir_status weir_link_join(struct weir_runner *runner)
 
 weir_status weir_link_place(struct weir_runner *runner)
 {
-    void *blocks[WEIR_MEMORY_KINDS];
+    void *blocks[WEIR_COPIES_MOST * WEIR_MEMORY_KINDS];
+    const struct weir_machine *machine = &runner->machine;
     if (!weir_world_is_device_side(&runner->world))
         return WEIR_OK;
-    for (int k = 0; k < WEIR_MEMORY_KINDS; k++)
-        blocks[k] = runner->machine.ranks[runner->world.first_here].blocks[k];
+    for (int r = machine->first_here; r < machine->end_here; r++)
+        for (int k = 0; k < WEIR_MEMORY_KINDS; k++)
+            blocks[weir_link_block(runner, machine->ranks[r].replica, k)] = machine->ranks[r].blocks[k];
     weir_status status = runner->world.transport->place(runner->main.link, blocks);
     if (!status)
         blocks_set(runner);
@@ -187,7 +190,8 @@ static weir_status event_await(const struct weir_exec *exec, int replica, int ev
     const struct weir_world *world = &exec->run->runner->world;
     const struct weir_rank *from = weir_rank_at(exec->rank->machine, replica, exec->run->signallers[event]);
     int process = weir_world_process(world, from->replica, from->index);
-    return await_fail(exec->run, from, event, world->transport->wait(exec->run->link, process, event));
+    return await_fail(exec->run, from, event, world->transport->wait(exec->run->link, process,
+                                                                     weir_link_event(exec->run, replica, event)));
 }
 
 weir_status weir_link_await(const struct weir_exec *exec)
@@ -200,11 +204,11 @@ weir_status weir_link_await(const struct weir_exec *exec)
         return WEIR_OK;
     for (int w = 0; w < instr->n_waits && !status; w++)
         status = event_await(exec, rank->replica, instr->waits[w]);
-    for (int replica = 0; replica < world->grid.n_replicas; replica++)
+    for (int replica = 0; replica < exec->run->program->n_replicas; replica++)
         for (int w = 0; w < instr->n_peer_waits && !status && replica != rank->replica; w++)
             status = event_await(exec, replica, instr->peer_waits[w]);
     if (!status && world->transport->device_side && instr->signal >= 0)
-        status = world->transport->claim(exec->run->link, instr->signal);
+        status = world->transport->claim(exec->run->link, weir_link_event(exec->run, rank->replica, instr->signal));
     return status;
 }
 
@@ -214,9 +218,9 @@ weir_status weir_link_passed(const struct weir_exec *exec)
     const struct weir_transport_kind *transport = run->runner->world.transport;
     if (!transport)
         return WEIR_OK;
-    weir_status status = exec->instr->signal >= 0 ? transport->signal(run->link, exec->instr->signal) : WEIR_OK;
-    return status ? status
-                  : transport->passed(run->link, (int)(exec->instr - run->program->ranks[exec->rank->index].instrs));
+    int event = weir_link_event(run, exec->rank->replica, exec->instr->signal);
+    weir_status status = exec->instr->signal >= 0 ? transport->signal(run->link, event) : WEIR_OK;
+    return status ? status : transport->passed(run->link, exec->position);
 }
 
 /* ---- one run -------------------------------------------------------------------------------------------------------- */
@@ -253,6 +257,8 @@ weir_status weir_link_look(void *context)
     weir_status status = transport->look(run ? run->link : runner->main.link);
     if (!status || !run || !transport->awaited(run->link, &process, &event))
         return status;
-    int replica = runner->machine.ranks[runner->world.first_here].replica; /* messages stay within a pipeline */
-    return await_fail(run, weir_rank_at(&runner->machine, replica, run->signallers[event]), event, status);
+    int n_copies = run->program->n_copies, own = event % run->program->n_events;
+    int replica = runner->world.first_here / run->program->n_ranks * n_copies + event / run->program->n_events;
+    /* messages stay within a pipeline */
+    return await_fail(run, weir_rank_at(&runner->machine, replica, run->signallers[own]), own, status);
 }

@@ -12,6 +12,18 @@ weir_status weir_link_place(struct weir_runner *runner);
 void weir_link_leave(struct weir_runner *runner);
 size_t weir_link_partial_bytes(const struct weir_runner *runner); /* of struct weir_rank.partial_sums; 0: none */
 
+/* Blocks and events of a process as the transport numbers them: those of its rank, with two copies of the weights of both its
+ * ranks (runner.h), copy by copy.  `replica` counts copies. */
+static inline int weir_link_block(const struct weir_runner *runner, int replica, int kind)
+{
+    return replica % runner->build.program->n_copies * WEIR_MEMORY_KINDS + kind;
+}
+
+static inline int weir_link_event(const struct weir_run *run, int replica, int event)
+{
+    return replica % run->program->n_copies * run->program->n_events + event;
+}
+
 /* A run begins and ends.  Nobody begins the next run, of whichever program, before all have finished this one; `barrier`: this
  * call sees to that. */
 weir_status weir_link_begin(struct weir_runner *runner, const struct weir_run *run);

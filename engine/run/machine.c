@@ -13,8 +13,9 @@ static bool on_host(const struct weir_machine *machine)
 
 static weir_status arrays_make(struct weir_machine *machine, struct weir_arena *arena)
 {
-    size_t n = (size_t)machine->n_ranks;
-    weir_status status = weir_arena_alloc(arena, n, sizeof *machine->ranks, &machine->ranks);
+    size_t n = (size_t)machine->n_workers;
+    const struct weir_program *program = machine->build->program;
+    weir_status status = weir_arena_alloc(arena, (size_t)machine->n_ranks, sizeof *machine->ranks, &machine->ranks);
     if (!status)
         status = weir_arena_alloc(arena, n, sizeof *machine->device_of, &machine->device_of);
     if (!status)
@@ -26,9 +27,11 @@ static weir_status arrays_make(struct weir_machine *machine, struct weir_arena *
     for (int r = 0; r < machine->n_ranks && !status; r++) {
         struct weir_rank *rank = &machine->ranks[r];
         rank->machine = machine;
+        int copy = r % program->n_copies;
         rank->number = r;
-        rank->index = r % machine->build->program->n_ranks;
-        rank->replica = r / machine->build->program->n_ranks;
+        rank->worker = r / program->n_copies;
+        rank->index = weir_program_worker(program, copy, rank->worker % program->n_ranks);
+        rank->replica = rank->worker / program->n_ranks * program->n_copies + copy;
     }
     return status;
 }
@@ -39,12 +42,16 @@ static weir_status devices_open(struct weir_machine *machine, const struct weir_
     for (int r = 0; r < machine->n_ranks && !status; r++) {
         struct weir_rank *rank = &machine->ranks[r];
         if (!weir_rank_is_here(rank)) {
-            machine->device_of[r] = WEIR_DEVICE_ELSEWHERE;
+            machine->device_of[rank->worker] = WEIR_DEVICE_ELSEWHERE;
             continue;
         }
         if (place->device_index >= 0) /* a launcher may show each process its own device, as the only one */
-            machine->device_of[r] = n_devices == 1 ? 0 : place->device_index;
-        rank->device_index = machine->device_of[r];
+            machine->device_of[rank->worker] = n_devices == 1 ? 0 : place->device_index;
+        rank->device_index = machine->device_of[rank->worker];
+        if (!weir_rank_is_first(rank)) {
+            rank->device = weir_worker_first(machine, rank->worker)->device;
+            continue;
+        }
         status = machine->kind->open(rank->device_index, machine->build->config.threads_per_rank, &rank->device);
         if (!status && place->is_crowded && machine->kind->crowd)
             machine->kind->crowd(rank->device);
@@ -57,7 +64,7 @@ static weir_status all_connect(struct weir_machine *machine)
     weir_status status = WEIR_OK;
     for (int r = machine->first_here; r < machine->end_here; r++)
         for (int q = machine->first_here; q < machine->end_here && !status; q++)
-            if (machine->device_of[r] != machine->device_of[q])
+            if (machine->ranks[r].device_index != machine->ranks[q].device_index)
                 status = machine->kind->connect(machine->ranks[r].device, machine->ranks[q].device);
     return status;
 }
@@ -69,7 +76,7 @@ static weir_status taken_measure(struct weir_machine *machine)
     for (int r = machine->first_here; r < machine->end_here && !status; r++) {
         size_t free_bytes = 0, total_bytes = 0;
         status = machine->kind->memory_info(machine->ranks[r].device, &free_bytes, &total_bytes);
-        machine->taken[r] = total_bytes - free_bytes;
+        machine->taken[machine->ranks[r].worker] = total_bytes - free_bytes;
     }
     return status;
 }
@@ -79,13 +86,14 @@ weir_status weir_machine_open(struct weir_machine *machine, const struct weir_bu
 {
     int n_devices;
     const struct weir_device_kind *kind;
-    *machine = (struct weir_machine){.kind = build->kind, .build = build, .n_ranks = weir_build_n_ranks(build),
+    *machine = (struct weir_machine){.kind = build->kind, .build = build, .n_workers = weir_build_n_workers(build),
+                                     .n_ranks = build->program->n_ranks * build->n_replicas,
                                      .first_here = place->first_here, .end_here = place->end_here};
     weir_status status = machine->kind->count(&n_devices);
     if (!status)
         status = arrays_make(machine, arena);
     if (!status)
-        status = weir_device_list(build->config.device, machine->n_ranks, &kind, machine->device_of);
+        status = weir_device_list(build->config.device, machine->n_workers, &kind, machine->device_of);
     if (!status)
         status = devices_open(machine, place, n_devices);
     if (!status && !on_host(machine))
@@ -102,7 +110,8 @@ weir_status weir_machine_look(struct weir_machine *machine, struct weir_resource
         status = machine->kind->memory_info(machine->ranks[machine->first_here].device, &have.host_free, &total_bytes);
     } else {
         for (int r = machine->first_here; r < machine->end_here && !status; r++)
-            status = machine->kind->memory_info(machine->ranks[r].device, &machine->free_bytes[r], &machine->total_bytes[r]);
+            status = machine->kind->memory_info(machine->ranks[r].device, &machine->free_bytes[machine->ranks[r].worker],
+                                                &machine->total_bytes[machine->ranks[r].worker]);
         have.taken = machine->taken;
         have.free_bytes = machine->free_bytes;
         have.total_bytes = machine->total_bytes;
@@ -114,13 +123,17 @@ weir_status weir_machine_look(struct weir_machine *machine, struct weir_resource
 
 /* ---- streams and blocks -------------------------------------------------------------------------------------------- */
 
-weir_status weir_machine_streams(struct weir_machine *machine, size_t (*capacity)(const struct weir_build *build, int index))
+weir_status weir_machine_streams(struct weir_machine *machine, size_t (*capacity)(const struct weir_build *build, int worker))
 {
     weir_status status = WEIR_OK;
     for (int r = machine->first_here; r < machine->end_here && !status; r++) {
         struct weir_rank *rank = &machine->ranks[r];
-        status = machine->kind->stream_open(rank->device, WEIR_STREAM_COMPUTE, capacity(machine->build, rank->index),
-                                            &rank->stream);
+        int worker = rank->worker % machine->build->program->n_ranks;
+        if (weir_rank_is_first(rank))
+            status = machine->kind->stream_open(rank->device, WEIR_STREAM_COMPUTE, capacity(machine->build, worker),
+                                                &rank->stream);
+        else
+            rank->stream = weir_worker_first(machine, rank->worker)->stream;
         if (!status)
             status = machine->kind->native(rank->stream, &rank->native);
     }
@@ -135,7 +148,9 @@ static weir_status rank_blocks(struct weir_rank *rank, size_t partial_bytes)
     for (int k = 0; k < WEIR_MEMORY_KINDS && !status; k++)
         if (bytes[k] && !rank->shared[k])
             status = kind->memory_alloc(rank->device, bytes[k], (void **)(void *)&rank->blocks[k]);
-    if (!status && partial_bytes)
+    if (!status && partial_bytes && !weir_rank_is_first(rank))
+        rank->partial_sums = weir_rank_twin(rank)->partial_sums;
+    else if (!status && partial_bytes)
         status = kind->memory_alloc(rank->device, partial_bytes, (void **)(void *)&rank->partial_sums);
     return status ? status : weir_transfer_open(rank);
 }
@@ -167,7 +182,7 @@ static weir_status rank_sync(const struct weir_rank *rank, const struct weir_mac
         weir_status status = rank->machine->kind->stream_sync(rank->stream, watch ? WEIR_MACHINE_LOOK_NS : -1);
         if (status != WEIR_ERR_TIMEOUT || !watch)
             return status;
-        if (atomic_load(&((struct weir_rank *)(uintptr_t)rank)->failed) == WEIR_ERR_TIMEOUT)
+        if (atomic_load(&weir_worker_first(rank->machine, rank->worker)->failed) == WEIR_ERR_TIMEOUT)
             return rank->machine->kind->stream_sync(rank->stream, -1);
         status = watch->look(watch->context);
         if (status)
@@ -221,7 +236,7 @@ weir_status weir_machine_tasks_run(const struct weir_machine *machine, weir_task
 
 /* ---- closing ------------------------------------------------------------------------------------------------------- */
 
-/* Kernel state belongs to the rank's thread. */
+/* Kernel state belongs to the worker's thread. */
 static weir_status context_close(void *argument)
 {
     struct weir_rank *rank = argument;
@@ -246,12 +261,12 @@ static void stream_close(struct weir_rank *rank)
 static void rank_close(struct weir_rank *rank)
 {
     const struct weir_device_kind *kind = rank->machine->kind;
-    if (rank->stream)
+    if (rank->stream && weir_rank_is_first(rank))
         stream_close(rank);
     for (int k = 0; k < WEIR_MEMORY_KINDS; k++)
         if (rank->blocks[k] && !rank->shared[k])
             kind->memory_free(rank->device, rank->blocks[k]);
-    if (rank->partial_sums)
+    if (rank->partial_sums && weir_rank_is_first(rank))
         kind->memory_free(rank->device, rank->partial_sums);
     weir_transfer_close(rank);
 }
@@ -265,6 +280,6 @@ void weir_machine_close(struct weir_machine *machine)
 void weir_machine_devices_close(struct weir_machine *machine)
 {
     for (int r = machine->first_here; machine->ranks && r < machine->end_here; r++)
-        if (machine->ranks[r].device)
+        if (machine->ranks[r].device && weir_rank_is_first(&machine->ranks[r]))
             machine->kind->close(machine->ranks[r].device);
 }

@@ -3,6 +3,9 @@
  * A rank has one device, one compute stream on it, and one block per kind of memory.  Ranks of other processes have an entry
  * too: its blocks are where this process sees them, if it does (world.h).  What a rank runs is not known here (runner.h).
  *
+ * With two copies of the weights (program.h) two ranks beside each other in the list are one *worker*: they have blocks of their
+ * own, and device, stream and kernel state together.  The first of them opens and closes these.
+ *
  *     weir_machine_open      devices, and that they reach each other's memory
  *     weir_machine_streams   the ranks' compute streams
  *     weir_machine_look      what the devices have: the answer to "does it fit?" is engine/program/fit.h's
@@ -31,7 +34,8 @@ struct weir_nonfinite_note {
 /* A rank of one replica. */
 struct weir_rank {
     const struct weir_machine *machine;
-    int number;              /* of all replicas, replica by replica */
+    int number;              /* of all replicas, worker by worker; with one copy of the weights replica by replica */
+    int worker;              /* of all replicas: whose stream it is on */
     int index, replica;      /* in its pipeline; which pipeline */
     int device_index;
     weir_device *device;     /* NULL: the rank lives in another process */
@@ -43,12 +47,12 @@ struct weir_rank {
     bool shared[WEIR_MEMORY_KINDS];   /* the block belongs to a link between processes */
     char *mirrors[WEIR_MEMORY_KINDS]; /* host memory of blocks that the host reads and writes each step; transfer.h */
     char *chunk;                      /* host memory that all other transfers go through, WEIR_TRANSFER_BYTES */
-    struct weir_flight *flight;     /* what it does, for others to see; NULL: of another host */
-    struct weir_call_watch *call;   /* the call that is under way */
-    int64_t free_ns;                /* end of its last instruction */
-    _Atomic int failed;             /* weir_status of an instruction that failed: what follows on its stream is skipped */
+    struct weir_flight *flight;     /* what its worker does, for others to see; NULL: of another host */
+    struct weir_call_watch *call;   /* the worker's call that is under way */
+    int64_t free_ns;                /* of a worker's first rank: end of the worker's last instruction */
+    _Atomic int failed;             /* likewise: weir_status of an instruction that failed; what follows on the stream is skipped */
     struct weir_nonfinite_note nonfinite;
-    double *partial_sums; /* NCCL only: this rank's addends for the global norm and losses; same layout as the norm part of
+    double *partial_sums; /* NCCL only: this worker's addends for the global norm and losses; same layout as the norm part of
                              STEP, zero where another rank contributes */
 };
 
@@ -66,13 +70,32 @@ struct weir_machine {
     struct weir_rank *ranks;  /* [n_ranks] */
     struct weir_issuer *issuers; /* [n_issuers] */
     int n_issuers;            /* 0: the calling thread enqueues everything */
-    int *device_of;           /* [n_ranks]: device_index, or WEIR_DEVICE_ELSEWHERE */
-    size_t *taken, *free_bytes, *total_bytes; /* [n_ranks]: what weir_machine_look() saw */
+    int n_workers;            /* of all replicas */
+    int *device_of;           /* [n_workers]: device_index, or WEIR_DEVICE_ELSEWHERE */
+    size_t *taken, *free_bytes, *total_bytes; /* [n_workers]: what weir_machine_look() saw */
 };
 
 static inline struct weir_rank *weir_rank_at(const struct weir_machine *machine, int replica, int index)
 {
-    return &machine->ranks[replica * machine->build->program->n_ranks + index];
+    int n_copies = machine->build->program->n_copies;
+    return &machine->ranks[weir_build_worker(machine->build, replica, index) * n_copies + replica % n_copies];
+}
+
+/* The ranks of a worker stand beside each other; the first of them. */
+static inline struct weir_rank *weir_worker_first(const struct weir_machine *machine, int worker)
+{
+    return &machine->ranks[worker * machine->build->program->n_copies];
+}
+
+static inline bool weir_rank_is_first(const struct weir_rank *rank)
+{
+    return rank->number % rank->machine->build->program->n_copies == 0;
+}
+
+/* The other rank on the worker: of the other copy of the weights. */
+static inline struct weir_rank *weir_rank_twin(const struct weir_rank *rank)
+{
+    return &rank->machine->ranks[rank->number ^ 1];
 }
 
 static inline bool weir_rank_is_here(const struct weir_rank *rank)
@@ -108,8 +131,8 @@ struct weir_machine_place {
 weir_status weir_machine_open(struct weir_machine *machine, const struct weir_build *build,
                               const struct weir_machine_place *place, struct weir_arena *arena);
 
-/* `capacity`: what a stream must hold while a program is enqueued, of the rank with that index. */
-weir_status weir_machine_streams(struct weir_machine *machine, size_t (*capacity)(const struct weir_build *build, int index));
+/* `capacity`: what a stream must hold while a program is enqueued, of the worker with that number in its replica. */
+weir_status weir_machine_streams(struct weir_machine *machine, size_t (*capacity)(const struct weir_build *build, int worker));
 
 /* What the devices have now.  `have_out` points into the machine. */
 weir_status weir_machine_look(struct weir_machine *machine, struct weir_resources *have_out);
@@ -132,7 +155,7 @@ weir_status weir_machine_sync(const struct weir_machine *machine, const struct w
 /* After a failure the streams of this process end by themselves, or never: true when one has not within `grace_ns`. */
 bool weir_machine_is_stuck(const struct weir_machine *machine, int64_t grace_ns);
 
-/* Run `fn`, whose argument is arguments + r * stride for rank r, on every rank's thread, and wait.  Where a device has no
+/* Run `fn`, whose argument is arguments + r * stride for the rank with number r, on every rank's thread, and wait.  Where a device has no
  * tasks it runs here and now, with the rank's device the current one. */
 weir_status weir_machine_tasks_run(const struct weir_machine *machine, weir_task_fn fn, void *arguments, size_t stride);
 

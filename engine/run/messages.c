@@ -3,13 +3,16 @@
  *
  * A device-side transport has messages between all processes, in the order of turns, and only where something travels: its
  * claim() takes the place of events that free a slot, and its collectives that of messages between replicas and of the
- * parts of the gradient norm. */
+ * parts of the gradient norm.  Collectives of whoever holds a stage have no turn: replicas come to them in one turn, two copies
+ * of the weights do not.  So there no message may follow them before all have come to their norm, and ZeRO-1, after which tied
+ * weights are sent on, is refused (world.c). */
 #include "engine/run/messages.h"
 
 #include <stdlib.h>
 
 #include "base/alloc.h"
 #include "engine/program/deps.h"
+#include "engine/run/link.h"
 
 /* One region of an event's message to one rank, or none. */
 struct item {
@@ -48,19 +51,26 @@ static bool is_message(const struct weir_dep *dep, const struct weir_dep_region 
     return dep->replicas == WEIR_DEP_OWN && region->kind != WEIR_MEMORY_STEP;
 }
 
-/* What travels from replica `d` to replica `e`. */
+/* When in the worker's list the rank of `replica` comes to its instruction; -1: it does not. */
+static int position_of(const struct weir_program *program, int replica, int rank, int instr)
+{
+    return instr < 0 ? -1 : program->positions[replica % program->n_copies * program->n_ranks + rank][instr];
+}
+
+/* What travels from replica `d` to replica `e`; copies of the weights are replicas. */
 static void regions_expand(const struct weir_run *run, struct items *items, const struct weir_dep *dep, int d, int e,
                            struct item item)
 {
     const struct weir_dep_region *regions = &run->program->regions[dep->first_region];
-    item.post_after = dep->post_after;
+    item.post_after = position_of(run->program, e, dep->to_rank, dep->post_after);
     for (int i = 0; i < dep->n_regions; i++) {
         const struct weir_dep_region *region = &regions[i];
         bool from = region->from_replica == WEIR_REPLICA_ANY || region->from_replica == d;
         bool to = region->to_replica == WEIR_REPLICA_ANY || region->to_replica == e;
         if (!from || !to || (items->turns && !is_message(dep, region)))
             continue;
-        item.region = (struct weir_message_region){region->receivers ? item.to : item.from, (int)region->kind,
+        item.region = (struct weir_message_region){region->receivers ? item.to : item.from,
+                                                   weir_link_block(run->runner, region->receivers ? e : d, (int)region->kind),
                                                    region->offset, region->bytes};
         item_add(&run->runner->world, items, &item);
     }
@@ -71,11 +81,11 @@ static void dep_expand(const struct weir_run *run, struct items *items, const st
 {
     const struct weir_world *world = &run->runner->world;
     int event = run->program->ranks[dep->from_rank].instrs[dep->from_instr].signal;
-    for (int d = 0; d < world->grid.n_replicas; d++)
-        for (int e = 0; e < world->grid.n_replicas; e++) {
+    for (int d = 0; d < run->program->n_replicas; d++)
+        for (int e = 0; e < run->program->n_replicas; e++) {
             if ((d == e) != (dep->replicas == WEIR_DEP_OWN))
                 continue;
-            struct item item = {.event = event, .from = weir_world_process(world, d, dep->from_rank),
+            struct item item = {.event = weir_link_event(run, d, event), .from = weir_world_process(world, d, dep->from_rank),
                                 .to = weir_world_process(world, e, dep->to_rank), .post_after = -1};
             if (!items->turns)
                 item_add(world, items, &item);
@@ -118,8 +128,9 @@ static void messages_fill(const struct items *items, struct weir_message *messag
         if (!item->region.bytes)
             continue;
         struct weir_message_region *last = message->n_regions ? regions - 1 : NULL;
-        if (last && last->block == item->region.block && last->offset + last->bytes == item->region.offset) {
-            last->bytes += item->region.bytes;
+        if (last && last->block == item->region.block && last->offset + last->bytes >= item->region.offset) {
+            size_t end = item->region.offset + item->region.bytes; /* both ranks of a worker may want the same */
+            last->bytes = end > last->offset + last->bytes ? end - last->offset : last->bytes;
         } else {
             *regions++ = item->region;
             message->n_regions++;
@@ -134,15 +145,15 @@ static weir_status turns_make(const struct weir_world *world, const struct weir_
 {
     int own = world->first_here % program->n_ranks, n_own = 0;
     struct turn *turns;
-    weir_status status = weir_arena_alloc(arena, (size_t)program->n_events + 1, sizeof *turns, &turns);
+    weir_status status = weir_arena_alloc(arena, (size_t)(program->n_copies * program->n_events) + 1, sizeof *turns, &turns);
     if (status)
         return status;
     for (int i = 0; i < program->n_order; i++) {
         const struct weir_order_entry *entry = &program->order[i];
         const struct weir_instr *instr = &program->ranks[entry->rank].instrs[entry->instr];
         if (instr->signal >= 0)
-            turns[instr->signal] = (struct turn){i, n_own - 1};
-        n_own += entry->rank == own;
+            turns[entry->copy * program->n_events + instr->signal] = (struct turn){i, n_own - 1};
+        n_own += weir_program_worker(program, entry->copy, entry->rank) == own;
     }
     *turns_out = turns;
     return WEIR_OK;
@@ -150,12 +161,15 @@ static weir_status turns_make(const struct weir_world *world, const struct weir_
 
 static void edge_mark(const struct weir_program *program, const struct weir_dep *dep, bool *there)
 {
+    bool travels = false;
     for (int i = 0; i < dep->n_regions; i++)
-        if (is_message(dep, &program->regions[dep->first_region + i]))
-            there[dep->from_rank * program->n_ranks + dep->to_rank] = true;
+        travels |= is_message(dep, &program->regions[dep->first_region + i]);
+    for (int copy = 0; copy < program->n_copies && travels; copy++)
+        there[weir_program_worker(program, copy, dep->from_rank) * program->n_ranks +
+              weir_program_worker(program, copy, dep->to_rank)] = true;
 }
 
-/* Between which ranks of a pipeline is there a message? */
+/* Between which workers of a pipeline is there a message? */
 static weir_status edges_make(const struct weir_world *world, const struct weir_program *program, struct weir_arena *arena,
                               struct weir_link_spec *spec)
 {
@@ -174,21 +188,24 @@ static weir_status edges_make(const struct weir_world *world, const struct weir_
     spec->edges = edges;
     for (int i = 0; i < p * p; i++)
         for (int d = 0; d < world->grid.n_replicas && there[i]; d++)
-            *edges++ = (struct weir_transport_edge){weir_world_process(world, d, i / p), weir_world_process(world, d, i % p)};
+            *edges++ = (struct weir_transport_edge){weir_world_worker_process(world, d * p + i / p),
+                                                    weir_world_worker_process(world, d * p + i % p)};
     return WEIR_OK;
 }
 
+/* Whoever holds a stage.  Two copies of the weights: the workers that hold rank r hold rank p - 1 - r too, and make one group, in
+ * the order of the replicas of the lower rank. */
 static weir_status groups_make(const struct weir_world *world, const struct weir_program *program, struct weir_arena *arena,
                                struct weir_link_spec *spec)
 {
     int *groups;
     weir_status status = weir_arena_alloc(arena, (size_t)world->info->n_ranks, sizeof *groups, &groups);
     for (int i = 0; i < world->info->n_ranks && !status; i++)
-        groups[i] = weir_world_process(world, i % world->grid.n_replicas, i / world->grid.n_replicas);
+        groups[i] = weir_world_process(world, i % program->n_replicas, i / program->n_replicas);
     if (status)
         return status;
-    spec->n_groups = program->n_ranks;
-    spec->group_size = world->grid.n_replicas;
+    spec->n_groups = program->n_ranks / program->n_copies;
+    spec->group_size = program->n_replicas;
     spec->groups = groups;
     return WEIR_OK;
 }

@@ -47,10 +47,12 @@ void weir_nonfinite_begin(struct weir_runner *runner)
     runner->looks_for_nonfinite = true;
 }
 
-static int place_of(const struct weir_program *program, int rank, int instr)
+static int place_of(const struct weir_program *program, const struct weir_rank *rank)
 {
-    int place = 0;
-    while (place < program->n_order && (program->order[place].rank != rank || program->order[place].instr != instr))
+    int place = 0, copy = rank->replica % program->n_copies;
+    const struct weir_order_entry *order = program->order;
+    while (place < program->n_order && (order[place].rank != rank->index || order[place].instr != rank->nonfinite.instr ||
+                                        order[place].copy != copy))
         place++;
     return place;
 }
@@ -59,17 +61,19 @@ static int place_of(const struct weir_program *program, int rank, int instr)
 static weir_status notes_gather(struct weir_runner *runner)
 {
     const struct weir_world *world = &runner->world;
-    struct weir_nonfinite_note *all;
+    int n_copies = runner->build.program->n_copies;
+    struct weir_nonfinite_note *all, mine[WEIR_COPIES_MOST] = {{0}};
     if (!world->transport)
         return WEIR_OK;
-    weir_status status = weir_alloc((size_t)world->info->n_ranks, sizeof *all, &all);
+    weir_status status = weir_alloc((size_t)world->info->n_ranks, sizeof mine, &all);
     if (status)
         return status;
-    struct weir_nonfinite_note mine = runner->machine.ranks[world->first_here].nonfinite;
-    status = weir_world_exchange(world, &mine, sizeof mine, all);
+    for (int copy = 0; copy < n_copies; copy++)
+        mine[copy] = runner->machine.ranks[runner->machine.first_here + copy].nonfinite;
+    status = weir_world_exchange(world, mine, sizeof mine, all);
     for (int r = 0; r < runner->machine.n_ranks && !status; r++) {
         struct weir_rank *rank = &runner->machine.ranks[r];
-        rank->nonfinite = all[weir_world_process(world, rank->replica, rank->index)];
+        rank->nonfinite = all[weir_world_worker_process(world, rank->worker) * WEIR_COPIES_MOST + r % n_copies];
     }
     weir_free(all);
     return status;
@@ -89,7 +93,7 @@ weir_status weir_nonfinite_find(struct weir_runner *runner, struct weir_nonfinit
     weir_status status = notes_gather(runner);
     for (int r = 0; r < runner->machine.n_ranks && !status; r++) {
         const struct weir_rank *rank = &runner->machine.ranks[r];
-        int place = rank->nonfinite.is_set ? place_of(program, rank->index, rank->nonfinite.instr) : INT32_MAX;
+        int place = rank->nonfinite.is_set ? place_of(program, rank) : INT32_MAX;
         if (place < first_place) {
             first = r;
             first_place = place;
@@ -101,7 +105,7 @@ weir_status weir_nonfinite_find(struct weir_runner *runner, struct weir_nonfinit
     const struct weir_rank *rank = &runner->machine.ranks[first];
     const struct weir_nonfinite_note *note = &rank->nonfinite;
     const struct weir_node *node = &runner->build.graph->nodes[note->node];
-    *out = (struct weir_nonfinite){.rank = first,
+    *out = (struct weir_nonfinite){.rank = rank->worker,
                                    .instruction = runner->main.execs[first][note->instr].name,
                                    .layer = runner->build.graph->layers[node->layer].name,
                                    .node = node->name,

@@ -38,7 +38,7 @@ struct weir_pulse_sight {
 };
 
 struct weir_pulse {
-    int n_ranks, first_here, end_here;
+    int n_ranks, first_here, end_here; /* workers of all replicas (engine/program/program.h); messages call them ranks */
     int64_t timeout_ns;           /* 0: nobody looks */
     struct weir_flight **flights; /* [n_ranks]; NULL: on another host */
     struct weir_far *far;         /* those on other hosts; NULL: there are none */

@@ -66,7 +66,11 @@ static weir_status rank_prepare(void *argument)
     struct weir_rank *rank = p->rank;
     const struct weir_device_kind *kind = rank->machine->kind;
     bool tf32 = p->runner->build.config.dtype == WEIR_COMPUTE_TF32;
-    weir_status status = kind->context_open(rank->device, rank->stream, tf32, &rank->context);
+    weir_status status = WEIR_OK;
+    if (weir_rank_is_first(rank))
+        status = kind->context_open(rank->device, rank->stream, tf32, &rank->context);
+    else
+        rank->context = weir_rank_twin(rank)->context;
     if (status)
         return status;
     for (int k = 0; k < WEIR_MEMORY_KINDS && (kind->flags & WEIR_DEVICE_HOST_MEMORY); k++)
@@ -100,6 +104,7 @@ static weir_status execs_make(struct weir_run *run, struct weir_rank *rank)
 {
     struct weir_runner *runner = run->runner;
     struct weir_rank_program *r = &run->program->ranks[rank->index];
+    int copy = rank->replica % run->program->n_copies;
     struct weir_exec *execs;
     weir_status status = weir_arena_alloc(&runner->arena, (size_t)r->n_instrs, sizeof *execs, &execs);
     for (int i = 0; i < r->n_instrs && !status; i++) {
@@ -107,9 +112,10 @@ static weir_status execs_make(struct weir_run *run, struct weir_rank *rank)
         execs[i].rank = rank;
         execs[i].run = run;
         execs[i].instr = &r->instrs[i];
+        execs[i].position = run->program->positions[copy * run->program->n_ranks + rank->index][i];
         execs[i].clocks = runner->clocks[rank->number];
         execs[i].times_calls = runner->machine.kind->flags & WEIR_DEVICE_TASKS;
-        status = weir_arena_strdup(&runner->arena, weir_instr_str(run->program, &r->instrs[i], text), &execs[i].name);
+        status = weir_arena_strdup(&runner->arena, weir_instr_str(run->program, &r->instrs[i], copy, text), &execs[i].name);
         if (!status && marks_calls(runner, &r->instrs[i]))
             status = weir_arena_alloc(&runner->arena, (size_t)r->instrs[i].n_calls, sizeof(int64_t), &execs[i].calls_end_ns);
     }
@@ -157,19 +163,21 @@ static void run_close(struct weir_run *run)
 
 /* ---- opening ------------------------------------------------------------------------------------------------------- */
 
-/* What a rank's stream must hold while a program is enqueued. */
-static size_t tasks_count(const struct weir_program *program, int index)
+/* What a worker's stream must hold while a program is enqueued. */
+static size_t tasks_count(const struct weir_program *program, int worker)
 {
     size_t tasks = 16;
-    for (int i = 0; program && i < program->ranks[index].n_instrs; i++)
-        tasks += 2 + (size_t)program->ranks[index].instrs[i].n_waits +
-                 (size_t)program->ranks[index].instrs[i].n_peer_waits * (size_t)(program->n_replicas - 1);
+    for (int i = 0; program && i < program->workers[worker].n; i++) {
+        const struct weir_order_entry *entry = &program->workers[worker].entries[i];
+        const struct weir_instr *instr = &program->ranks[entry->rank].instrs[entry->instr];
+        tasks += 2 + (size_t)instr->n_waits + (size_t)instr->n_peer_waits * (size_t)(program->n_replicas - 1);
+    }
     return tasks;
 }
 
-static size_t stream_capacity(const struct weir_build *build, int index)
+static size_t stream_capacity(const struct weir_build *build, int worker)
 {
-    size_t main = tasks_count(build->program, index), guest = tasks_count(build->guest, index);
+    size_t main = tasks_count(build->program, worker), guest = tasks_count(build->guest, worker);
     return main > guest ? main : guest;
 }
 
@@ -187,14 +195,16 @@ static void flights_bind(struct weir_runner *runner)
 {
     const struct weir_pulse *pulse = &runner->world.pulse;
     for (int r = 0; r < runner->machine.n_ranks; r++) {
-        runner->machine.ranks[r].flight = pulse->flights[r];
-        runner->machine.ranks[r].call = &pulse->calls[r];
+        runner->machine.ranks[r].flight = pulse->flights[runner->machine.ranks[r].worker];
+        runner->machine.ranks[r].call = &pulse->calls[runner->machine.ranks[r].worker];
     }
 }
 
 static weir_status machine_open(struct weir_runner *runner)
 {
-    struct weir_machine_place place = {.first_here = runner->world.first_here, .end_here = runner->world.end_here,
+    int n_copies = runner->build.program->n_copies;
+    struct weir_machine_place place = {.first_here = runner->world.first_here * n_copies,
+                                       .end_here = runner->world.end_here * n_copies,
                                        .is_crowded = runner->world.info && runner->world.info->crowded};
     struct weir_resources have = {.host_free = SIZE_MAX};
     weir_status status = weir_world_device_index(&runner->world, runner->build.config.device, &runner->arena,
@@ -224,11 +234,11 @@ static weir_status fit_check(struct weir_runner *runner)
     return fit.fits ? WEIR_OK : weir_fit_refuse(&runner->build, &fit);
 }
 
-/* Bytes of every rank on its device, as its own process knows them. */
+/* Bytes of every worker on its device, as its own process knows them. */
 static weir_status peaks_exchange(struct weir_runner *runner)
 {
     const struct weir_world *world = &runner->world;
-    size_t n = (size_t)runner->machine.n_ranks;
+    size_t n = (size_t)runner->machine.n_workers;
     int64_t *all;
     weir_status status = weir_arena_alloc(&runner->arena, n, sizeof *runner->peak_bytes, &runner->peak_bytes);
     for (size_t r = 0; r < n && !status; r++)
@@ -242,13 +252,12 @@ static weir_status peaks_exchange(struct weir_runner *runner)
     if (!status)
         status = weir_world_exchange(world, &mine, sizeof mine, all);
     for (size_t r = 0; r < n && !status; r++)
-        runner->peak_bytes[r] =
-            (size_t)all[weir_world_process(world, runner->machine.ranks[r].replica, runner->machine.ranks[r].index)];
+        runner->peak_bytes[r] = (size_t)all[weir_world_worker_process(world, (int)r)];
     return status || world->info->n_hosts == 1 ? status : weir_world_clock(&runner->world, all);
 }
 
-/* What a rank is at, as its flight has it.  `context` is the runner. */
-static void doing_describe(void *context, int r, const struct weir_flight *flight, char *text_out, size_t room)
+/* What a worker is at, as its flight has it.  `context` is the runner. */
+static void doing_describe(void *context, int worker, const struct weir_flight *flight, char *text_out, size_t room)
 {
     const struct weir_runner *runner = context;
     uint32_t n = atomic_load_explicit(&((struct weir_flight *)(uintptr_t)flight)->n, memory_order_acquire);
@@ -259,7 +268,7 @@ static void doing_describe(void *context, int r, const struct weir_flight *fligh
     }
     struct weir_flight_entry entry = flight->entries[(n - 1) % WEIR_FLIGHT_ENTRIES];
     const struct weir_run *run = entry.is_guest ? &runner->guest : &runner->main;
-    const char *name = run->execs[r][entry.instr].name;
+    const char *name = weir_run_exec_at(run, worker, entry.instr)->name;
     const char *when = entry.end_ns ? "after" : "in";
     snprintf(text_out, room, "%s %s of %s %u", when, name, entry.is_guest ? "an evaluation after step" : "step", entry.step + 1u);
 }

@@ -48,6 +48,7 @@ struct weir_exec {
     struct weir_rank *rank;
     const struct weir_run *run;
     const struct weir_instr *instr;
+    int position;                 /* in the worker's list */
     struct weir_op_clock *clocks; /* the rank's */
     bool times_calls;             /* a call has run when its kernel returns: the clock is read around it */
     const char *name;
@@ -61,7 +62,7 @@ struct weir_run {
     struct weir_runner *runner;
     const struct weir_program *program; /* NULL: there is none */
     enum weir_memory_kind scratch;      /* the block that holds its SCRATCH */
-    struct weir_exec **execs;           /* [n_ranks][n_instrs], replica by replica */
+    struct weir_exec **execs;           /* [n_ranks][n_instrs], by the ranks' numbers */
     int n_events;                       /* of all replicas together */
     weir_event **events;                /* [n_events], replica by replica; when all ranks live here */
     weir_event **issued;                /* [n_events]: their twins on the host (issue.c); NULL: one thread issues */
@@ -70,6 +71,14 @@ struct weir_run {
     struct weir_lane *lanes;            /* [n_microbatches], written between runs; NULL: training */
 };
 
+/* Position `position` of the list of a worker of all replicas. */
+static inline struct weir_exec *weir_run_exec_at(const struct weir_run *run, int worker, int position)
+{
+    const struct weir_program *program = run->program;
+    const struct weir_order_entry *entry = &program->workers[worker % program->n_ranks].entries[position];
+    return &run->execs[worker * program->n_copies + entry->copy][entry->instr];
+}
+
 enum weir_runner_state { WEIR_RUNNER_READY, WEIR_RUNNER_FAILED, WEIR_RUNNER_STUCK };
 
 /* Runs the instructions of a rank that are no actions, on the rank's thread or enqueuing for it. */
@@ -77,7 +86,7 @@ typedef weir_status (*weir_step_end_fn)(void *context, struct weir_rank *rank, c
 
 /* Where the first number that is not finite arose. */
 struct weir_nonfinite {
-    int rank, microbatch;      /* of all replicas */
+    int rank, microbatch;      /* of all replicas; the rank's worker */
     const char *instruction;   /* "1F3" */
     const char *layer, *node, *op, *pass;
 };
@@ -97,7 +106,7 @@ struct weir_runner {
     } flight;
     bool looks_for_nonfinite; /* the run is a replay: its results are looked at, and nothing is updated */
     struct weir_op_clock **clocks; /* [n_ranks][n_nodes * WEIR_PASSES] */
-    size_t *peak_bytes;          /* [n_ranks]: on the rank's device */
+    size_t *peak_bytes;          /* [n_workers]: on the worker's device */
     weir_step_end_fn step_end;   /* NULL: no program has such instructions */
     void *step_end_context;
 };

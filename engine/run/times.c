@@ -9,10 +9,12 @@ struct weir_run_span weir_run_span(const struct weir_run *run, int64_t *compute_
     struct weir_run_span span = {INT64_MAX, 0};
     const struct weir_machine *machine = &run->runner->machine;
     for (int r = machine->first_here; r < machine->end_here; r++) {
-        compute_ns[r] = 0;
+        int64_t *sum = &compute_ns[machine->ranks[r].worker];
+        if (weir_rank_is_first(&machine->ranks[r]))
+            *sum = 0;
         for (int i = 0; i < run->program->ranks[machine->ranks[r].index].n_instrs; i++) {
             const struct weir_exec *exec = &run->execs[r][i];
-            compute_ns[r] += exec->end_ns - exec->start_ns;
+            *sum += exec->end_ns - exec->start_ns;
             span.first_ns = exec->start_ns < span.first_ns ? exec->start_ns : span.first_ns;
             span.last_ns = exec->end_ns > span.last_ns ? exec->end_ns : span.last_ns;
         }
@@ -63,15 +65,16 @@ size_t weir_run_events(const struct weir_run *run, struct weir_step_event *event
     const struct weir_machine *machine = &run->runner->machine;
     static const char *const categories[] = {"F", "I", "W", "B"};
     size_t n = 0;
-    for (int r = 0; r < machine->n_ranks; r++)
-        for (int i = 0; i < run->program->ranks[machine->ranks[r].index].n_instrs; i++, n++) {
-            const struct weir_exec *exec = &run->execs[r][i];
-            int64_t ahead = weir_rank_is_here(&machine->ranks[r]) ? run->runner->world.clock_ahead_ns : 0;
+    for (int w = 0; w < machine->n_workers; w++)
+        for (int i = 0; i < run->program->workers[w % run->program->n_ranks].n; i++, n++) {
+            const struct weir_exec *exec = weir_run_exec_at(run, w, i);
+            int64_t ahead = weir_rank_is_here(exec->rank) ? run->runner->world.clock_ahead_ns : 0;
+            int copy = exec->rank->replica % run->program->n_copies;
             bool action = exec->instr->kind == WEIR_INSTR_ACTION;
             if (n < room)
                 events_out[n] = (struct weir_step_event){
-                    r, exec->name, action ? categories[exec->instr->list] : "optimizer", exec->instr->stage,
-                    exec->instr->mb, exec->start_ns - ahead, exec->end_ns - ahead};
+                    w, exec->name, action ? categories[exec->instr->list] : "optimizer", exec->instr->stage,
+                    action ? copy * run->program->n_microbatches + exec->instr->mb : -1, exec->start_ns - ahead, exec->end_ns - ahead};
         }
     return n;
 }

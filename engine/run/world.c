@@ -27,7 +27,11 @@ weir_status weir_world_find(struct weir_world *world, const struct weir_engine_c
     if (!transport->one_process && transport->device_side == on_host)
         return WEIR_FAIL(WEIR_ERR_USAGE, "transport '%s' moves memory of %s, device '%s' has other memory: use " WEIR_OPTION("transport=%s"),
                          transport->name, on_host ? "GPUs" : "the host", kind->name, on_host ? "mpi" : "nccl");
+    if (transport->device_side && config->schedule->n_copies > 1 && config->zero) /* see messages.c */
+        return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "a schedule with two copies of the weights runs over transport '%s' without ZeRO-1: "
+                         "use " WEIR_OPTION("zero=0"), transport->name);
     *world = (struct weir_world){.grid = {.n_ranks = config->schedule->n_ranks, .n_replicas = n_replicas, .order = order},
+                                 .n_copies = config->schedule->n_copies ? config->schedule->n_copies : 1,
                                  .transport = transport->one_process ? NULL : transport};
     world->end_here = world->transport ? 0 : world->grid.n_ranks * n_replicas;
     return WEIR_OK;
@@ -53,11 +57,10 @@ static weir_status transport_join(struct weir_world *world, int n_threads, int64
     return WEIR_OK;
 }
 
-static struct weir_flight *flight_of(const struct weir_world *world, int rank)
+static struct weir_flight *flight_of(const struct weir_world *world, int worker)
 {
-    int n = world->grid.n_ranks;
-    return world->transport ? world->transport->block(world->handle, weir_world_process(world, rank / n, rank % n))
-                            : (struct weir_flight *)(void *)world->own_flights + rank;
+    return world->transport ? world->transport->block(world->handle, weir_world_worker_process(world, worker))
+                            : (struct weir_flight *)(void *)world->own_flights + worker;
 }
 
 static weir_status pulse_start(struct weir_world *world, int64_t timeout_ns)
@@ -107,9 +110,17 @@ void weir_world_leave(struct weir_world *world)
 
 /* ---- who is where -------------------------------------------------------------------------------------------------- */
 
+int weir_world_worker_process(const struct weir_world *world, int worker)
+{
+    int n = world->grid.n_ranks;
+    return weir_placement_world_rank(&world->grid, (struct weir_seat){.replica = worker / n, .rank = worker % n});
+}
+
 int weir_world_process(const struct weir_world *world, int replica, int index)
 {
-    return weir_placement_world_rank(&world->grid, (struct weir_seat){replica, index});
+    int copy = replica % world->n_copies;
+    return weir_placement_world_rank(&world->grid, (struct weir_seat){.replica = replica / world->n_copies,
+                                                                      .rank = copy ? world->grid.n_ranks - 1 - index : index});
 }
 
 weir_status weir_world_device_index(const struct weir_world *world, const char *device, struct weir_arena *arena,

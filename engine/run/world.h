@@ -1,6 +1,7 @@
 /* The world of a run: which process is which rank, and what all processes agree on.
  *
- * Process w of the launcher is world rank w, which placement.h turns into a replica and a rank of its pipeline.  With
+ * Process w of the launcher is world rank w, which placement.h turns into a replica and a rank of its pipeline: one worker of
+ * the build.  With two copies of the weights it has two of the program's ranks (program.h).  With
  * transport `local` all ranks live in this process: `transport` is NULL and every function here acts on it alone.
  *
  * Transports come in two sorts.  *Host-side* ones (mpi) move memory of the host: waiting and signalling happen on the rank's
@@ -20,9 +21,10 @@ struct weir_world {
     const struct weir_transport_kind *transport; /* to other processes; NULL: all ranks live here */
     weir_transport *handle;
     const struct weir_transport_info *info; /* NULL without a transport */
-    int first_here, end_here; /* ranks of all replicas [first_here, end_here) live in this process */
+    int n_copies;             /* of the weights */
+    int first_here, end_here; /* workers of all replicas [first_here, end_here) live in this process */
     int64_t clock_ahead_ns;   /* of this host, compared to rank 0's */
-    struct weir_pulse pulse;  /* flights and calls of all ranks, by number: replica by replica */
+    struct weir_pulse pulse;  /* flights and calls of all workers, replica by replica */
     char *own_flights;        /* without a transport: where the flights are */
 };
 
@@ -42,8 +44,11 @@ static inline bool weir_world_is_device_side(const struct weir_world *world)
     return world->transport && world->transport->device_side;
 }
 
-/* The process of rank `index` of `replica`. */
+/* The process of rank `index` of `replica`; copies of the weights are replicas. */
 int weir_world_process(const struct weir_world *world, int replica, int index);
+
+/* The process of a worker of all replicas. */
+int weir_world_worker_process(const struct weir_world *world, int worker);
 
 /* Which device of this host this process opens, so that neighbours in a pipeline are neighbours there: its place among the
  * processes of the host; -1: all ranks live here, or `device` names one by number. */

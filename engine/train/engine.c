@@ -16,7 +16,7 @@ const char *weir_version(void)
 static weir_status arrays_make(weir_engine *engine)
 {
     struct weir_runner *runner = &engine->runner;
-    size_t n = (size_t)weir_build_n_ranks(&runner->build);
+    size_t n = (size_t)weir_build_n_workers(&runner->build);
     size_t n_losses = (size_t)(runner->build.n_replicas * runner->build.program->n_microbatches);
     size_t n_fed = n_losses * (size_t)runner->build.graph->n_inputs;
     weir_status status = weir_arena_alloc(&runner->arena, n, sizeof *engine->compute_ns, &engine->compute_ns);
@@ -99,7 +99,7 @@ static weir_status preview_extras(const struct weir_build *build, const struct w
                                   struct weir_resources *have_out, struct weir_extras *extras_out)
 {
     const struct weir_device_kind *kind;
-    int *device_of, n = weir_build_n_ranks(build);
+    int *device_of, n = weir_build_n_workers(build);
     weir_status status = weir_arena_alloc(arena, (size_t)n, sizeof *device_of, &device_of);
     if (!status)
         status = weir_device_list_plan(build->config.device, n, &kind, device_of);

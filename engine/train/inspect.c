@@ -46,12 +46,34 @@ static weir_status checkpoint_weights_load(weir_engine *engine, const char *fold
     return weir_world_agree(&engine->runner.world, status);
 }
 
+/* There are no weights in `path`; where there are checkpoints the newest is named. */
+static weir_status checkpoints_name(const char *path, weir_status status)
+{
+    struct weir_arena arena = {0};
+    struct weir_checkpoint_entry *entries = NULL;
+    char message[WEIR_ERROR_MAX];
+    int n = 0;
+    weir_error_take(message);
+    bool listed = !weir_checkpoint_list(path, &arena, &entries, &n);
+    while (n > 0 && entries[n - 1].flaw)
+        n--;
+    if (listed && n)
+        WEIR_FAIL(status, "'%s' holds checkpoints, not weights: name one of them, as '%s'", path, entries[n - 1].folder);
+    else
+        weir_error_put(message);
+    weir_arena_release(&arena);
+    return status;
+}
+
 weir_status weir_engine_load_weights(weir_engine *engine, const char *path)
 {
     weir_status status = weir_engine_here(engine);
     if (status)
         return status;
-    return weir_checkpoint_is(path) ? checkpoint_weights_load(engine, path) : weir_weights_load(&engine->runner, path);
+    if (weir_checkpoint_is(path))
+        return checkpoint_weights_load(engine, path);
+    status = weir_weights_load(&engine->runner, path);
+    return status == WEIR_ERR_IO ? checkpoints_name(path, status) : status;
 }
 
 weir_status weir_engine_export(weir_engine *engine, const struct weir_export *export)

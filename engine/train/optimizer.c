@@ -69,6 +69,14 @@ static bool contributes(const struct weir_rank *rank, const struct weir_piece *p
     return rank->machine->build->program->zero ? piece->replica == rank->replica : rank->replica == 0;
 }
 
+/* With two copies of the weights the ranks of a worker have their terms in one place, and the upper rank, which comes to its norm
+ * last, adds them. */
+static bool adds_partial_sums(const struct weir_rank *rank)
+{
+    const struct weir_program *program = rank->machine->build->program;
+    return program->n_copies == 1 || rank->index >= program->n_ranks / 2;
+}
+
 /* Every number has one term that is not 0, so the order of the additions does not matter. */
 static weir_status partial_sums_add(const struct weir_runner *runner, struct weir_rank *rank)
 {
@@ -91,7 +99,7 @@ weir_status weir_norm(const struct weir_runner *runner, struct weir_rank *rank)
             status = build->kind->vectors->square_sums(piece->n, weir_block_at(rank, WEIR_MEMORY_GRADS, offset),
                                                   norm_out(rank, norm_block(r, piece)), rank->native);
     }
-    return status || !rank->partial_sums ? status : partial_sums_add(runner, rank);
+    return status || !rank->partial_sums || !adds_partial_sums(rank) ? status : partial_sums_add(runner, rank);
 }
 
 /* Fetch the norm blocks that `other` made; neighbouring ones together. */
@@ -129,6 +137,15 @@ static weir_status parts_fetch(struct weir_rank *rank)
     return status;
 }
 
+/* The sums over all ranks, when they are there. */
+static weir_status sums_fetch(const struct weir_runner *runner, struct weir_rank *rank)
+{
+    weir_status status = weir_link_collected(runner, WEIR_COLLECT_ALL);
+    return status || adds_partial_sums(rank)
+               ? status
+               : weir_rank_copy(rank, norm_at(rank, 0), norm_at(weir_rank_twin(rank), 0), weir_link_partial_bytes(runner));
+}
+
 /* ---- update -------------------------------------------------------------------------------------------------------- */
 
 static weir_status piece_update(struct weir_rank *rank, const struct weir_piece *piece)
@@ -155,7 +172,7 @@ weir_status weir_update(const struct weir_runner *runner, struct weir_rank *rank
     if (!weir_runner_is_ready(runner))
         return WEIR_OK; /* a kernel failed somewhere: parameters stay as they are */
     int64_t n_losses = (int64_t)build->n_replicas * program->n_microbatches;
-    weir_status status = !rank->partial_sums ? parts_fetch(rank) : weir_link_collected(runner, WEIR_COLLECT_ALL);
+    weir_status status = !rank->partial_sums ? parts_fetch(rank) : sums_fetch(runner, rank);
     if (!status)
         status = build->kind->vectors->gate(program->n_norm_blocks, norm_at(rank, 0), n_losses, losses_at(rank, 0),
                                        (double)build->graph->n_targets * (double)n_losses, build->config.grad_clip,

@@ -81,6 +81,13 @@ static weir_status piece_reduce(struct weir_rank *rank, const struct weir_piece 
                                    rank->native);
 }
 
+/* The replica's place in its group: with two copies of the weights groups have the order of the lower rank (messages.c). */
+static int member_of(const struct weir_rank *rank, int replica)
+{
+    const struct weir_program *program = rank->machine->build->program;
+    return program->n_copies > 1 && rank->index >= program->n_ranks / 2 ? replica ^ 1 : replica;
+}
+
 /* Device-side: all replicas' pieces [first, end) at once, neighbouring ones as one.  Without ZeRO-1 everybody takes all
  * sums, else who keeps a piece its sum; a broadcast brings what they keep to all. */
 static weir_status pieces_collect(const struct weir_runner *runner, struct weir_rank *rank, enum weir_memory_kind kind, enum weir_collective what, int first,
@@ -94,7 +101,7 @@ static weir_status pieces_collect(const struct weir_runner *runner, struct weir_
     for (int i = first; i < end && !status; i++) {
         const struct weir_piece *piece = &r->pieces[i];
         size_t offset = piece_offset(r, kind, piece), bytes = (size_t)piece->n * sizeof(float);
-        if (n && offset == next && (what == WEIR_COLLECT_SUM || spans[n - 1].root == piece->replica)) {
+        if (n && offset == next && (what == WEIR_COLLECT_SUM || spans[n - 1].root == member_of(rank, piece->replica))) {
             spans[n - 1].n += (size_t)piece->n;
         } else {
             if (n == SPANS) {
@@ -102,7 +109,7 @@ static weir_status pieces_collect(const struct weir_runner *runner, struct weir_
                 n = 0;
             }
             float *at = weir_block_at(rank, kind, offset);
-            spans[n++] = (struct weir_collective_span){piece->replica, at, at, (size_t)piece->n};
+            spans[n++] = (struct weir_collective_span){member_of(rank, piece->replica), at, at, (size_t)piece->n};
         }
         next = offset + bytes;
     }

@@ -131,9 +131,8 @@ static weir_status notes_exchange(weir_engine *engine, struct weir_run_span *spa
     if (status)
         return status;
     *span = (struct weir_run_span){mine.first_ns, mine.last_ns};
-    for (int i = 0; i < engine->runner.machine.n_ranks; i++) {
-        const struct weir_rank *rank = &engine->runner.machine.ranks[i];
-        const struct weir_step_note *note = &engine->notes[weir_world_process(world, rank->replica, rank->index)];
+    for (int i = 0; i < engine->runner.machine.n_workers; i++) {
+        const struct weir_step_note *note = &engine->notes[weir_world_worker_process(world, i)];
         engine->compute_ns[i] = note->busy_ns;
         span->first_ns = note->first_ns < span->first_ns ? note->first_ns : span->first_ns;
         span->last_ns = note->last_ns > span->last_ns ? note->last_ns : span->last_ns;
@@ -145,7 +144,7 @@ static weir_status notes_exchange(weir_engine *engine, struct weir_run_span *spa
 static weir_status report_fill(weir_engine *engine, const struct weir_update_gate *gate, struct weir_step_report *report)
 {
     struct weir_run_span span = weir_run_span(&engine->runner.main, engine->compute_ns);
-    int stop = engine->stop_flag ? *engine->stop_flag : 0, n = engine->runner.machine.n_ranks;
+    int stop = engine->stop_flag ? *engine->stop_flag : 0, n = engine->runner.machine.n_workers;
     weir_status status = notes_exchange(engine, &span, &stop);
     if (status)
         return weir_runner_fail(&engine->runner, status);
@@ -231,8 +230,10 @@ static weir_status not_finite(weir_engine *engine, const struct weir_step_block 
         status = origin_find(engine, values, origin, sizeof origin, &repeated);
     if (status || !repeated)
         return status ? status : numeric_fail(engine, report, origin);
-    weir_log(WEIR_LOG_WARN, "step %lld: loss %g, gradient norm %g: not finite; all was finite when the step was repeated, as after a "
-             "fault of the machine, and training goes on", (long long)engine->step + 1, report->loss, fabs(report->grad_norm));
+    const struct weir_transport_info *info = engine->runner.world.info;
+    if (!info || info->rank == 0) /* all processes know it, one says it */
+        weir_log(WEIR_LOG_WARN, "step %lld: loss %g, gradient norm %g: not finite; all was finite when the step was repeated, as after "
+                 "a fault of the machine, and training goes on", (long long)engine->step + 1, report->loss, fabs(report->grad_norm));
     return WEIR_OK;
 }
 
@@ -318,7 +319,7 @@ static weir_status stop_share(weir_engine *engine)
     if (!engine->runner.world.transport)
         return WEIR_OK;
     weir_status status = weir_world_exchange(&engine->runner.world, &mine, sizeof mine, engine->notes);
-    for (int i = 0; i < engine->runner.machine.n_ranks && !status; i++)
+    for (int i = 0; i < engine->runner.machine.n_workers && !status; i++)
         engine->stop = engine->notes[i].stop > engine->stop ? (int)engine->notes[i].stop : engine->stop;
     return status ? weir_runner_fail(&engine->runner, status) : WEIR_OK;
 }

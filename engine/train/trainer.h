@@ -13,7 +13,7 @@
 
 struct weir_saver;
 
-/* What every rank says at the end of a step. */
+/* What every worker says at the end of a step. */
 struct weir_step_note {
     int64_t first_ns, last_ns, busy_ns; /* of rank 0's clock */
     int64_t stop;
@@ -26,8 +26,8 @@ struct weir_engine {
     bool has_gradients;             /* a step was run to its end */
     const volatile int *stop_flag;  /* the program's; NULL: none */
     int stop;                       /* the largest of all processes, when the last step or evaluation ended */
-    struct weir_step_note *notes;   /* [n_ranks], in the order of the processes; when there are several */
-    int64_t *compute_ns;            /* [n_ranks], of the last step */
+    struct weir_step_note *notes;   /* [n_workers], in the order of the processes; when there are several */
+    int64_t *compute_ns;            /* [n_workers], of the last step */
     bool *fed;                      /* [n_inputs][n_replicas * n_microbatches]: since the last run, of what ranks here read */
     struct weir_saver *saver;       /* NULL: no checkpoint was written yet */
     int folder_lock;                /* a descriptor that keeps other runs out of the folder of checkpoints; -1: none */

@@ -2,8 +2,6 @@
 
 #include "kernels/cpu/simd.h"
 
-enum { COLUMN_BLOCK = 1024 };
-
 struct job {
     int64_t rows, columns;
     weir_row_add_fn add;
@@ -28,8 +26,8 @@ static void block_sum(const void *argument, int64_t task, int thread)
 {
     const struct job *job = argument;
     (void)thread;
-    float sums[COLUMN_BLOCK] = {0};
-    int64_t column = task * COLUMN_BLOCK, n = weir_task_size(job->columns, COLUMN_BLOCK, task);
+    float sums[WEIR_COLUMN_BLOCK] = {0};
+    int64_t column = task * WEIR_COLUMN_BLOCK, n = weir_task_size(job->columns, WEIR_COLUMN_BLOCK, task);
     for (int64_t row = 0; row < job->rows; row++)
         job->add(job->argument, row, column, n, sums);
     if (job->accumulate)
@@ -42,5 +40,5 @@ void weir_column_sums(const struct weir_kernel_context *context, int64_t rows, i
                       const void *argument, bool accumulate, float *out)
 {
     const struct job job = {rows, columns, add, argument, accumulate, out};
-    weir_parallel(context, weir_task_count(columns, COLUMN_BLOCK), block_sum, &job);
+    weir_parallel(context, weir_task_count(columns, WEIR_COLUMN_BLOCK), block_sum, &job);
 }

@@ -7,7 +7,9 @@
 
 #include "kernels/cpu/parallel.h"
 
-/* Add row `row`, columns column..column+n-1, to sums[0..n). */
+enum { WEIR_COLUMN_BLOCK = 1024 };
+
+/* Add row `row`, columns column..column+n-1, to sums[0..n), n <= WEIR_COLUMN_BLOCK. */
 typedef void (*weir_row_add_fn)(const void *argument, int64_t row, int64_t column, int64_t n, float *sums);
 
 void weir_column_sums(const struct weir_kernel_context *context, int64_t rows, int64_t columns, weir_row_add_fn add,

@@ -17,6 +17,7 @@ weir_status weir_cpu_layer_norm_backward_weight(const struct weir_op_call *call,
 weir_status weir_cpu_rms_norm_forward(const struct weir_op_call *call, void *stream);
 weir_status weir_cpu_rms_norm_backward_input(const struct weir_op_call *call, void *stream);
 weir_status weir_cpu_rms_norm_backward_weight(const struct weir_op_call *call, void *stream);
+size_t weir_cpu_norm_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads);
 
 weir_status weir_cpu_gelu_tanh_forward(const struct weir_op_call *call, void *stream);
 weir_status weir_cpu_gelu_tanh_backward_input(const struct weir_op_call *call, void *stream);

@@ -3,6 +3,7 @@
  * gelu_tanh needs no tanh: (1 + tanh u) / 2 is the logistic function of 2u. */
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/storage.h"
 #include "kernels/cpu/vmath.h"
 
 typedef float (*scalar_fn)(float x);
@@ -119,34 +120,44 @@ WEIR_KERNEL static void silu_chain(int64_t n, const float *x, const float *dy, c
 struct job {
     forward_fn forward;
     backward_fn backward;
+    bool bf16;
     int64_t n;
-    const float *x, *dy, *addend;
-    float *out;
+    const void *x, *dy, *addend;
+    void *out;
 };
 
 static void task_run(const void *argument, int64_t task, int thread)
 {
     (void)thread;
     const struct job *job = argument;
-    int64_t at = task * WEIR_TASK_ELEMENTS, n = weir_task_size(job->n, WEIR_TASK_ELEMENTS, task);
-    if (job->forward)
-        job->forward(n, job->x + at, job->out + at);
-    else
-        job->backward(n, job->x + at, job->dy + at, job->addend ? job->addend + at : NULL, job->out + at);
+    float room[4][WEIR_ROOM];
+    int64_t first = task * WEIR_TASK_ELEMENTS, end = first + weir_task_size(job->n, WEIR_TASK_ELEMENTS, task);
+    for (int64_t n, at = first; at < end; at += n) {
+        n = weir_part(job->bf16, end - at);
+        const float *x = weir_floats(job->bf16, job->x, at, n, room[0]);
+        float *out = weir_floats_out(job->bf16, job->out, at, room[3]);
+        if (job->forward)
+            job->forward(n, x, out);
+        else
+            job->backward(n, x, weir_floats(job->bf16, job->dy, at, n, room[1]),
+                          weir_floats(job->bf16, job->addend, at, n, room[2]), out);
+        weir_floats_end(job->bf16, job->out, at, n, out);
+    }
 }
 
 static weir_status forward_run(const struct weir_op_call *call, forward_fn fn)
 {
-    const struct job job = {.forward = fn, .n = weir_tensor_elements(&call->output), .x = call->inputs[0].data,
-                            .out = call->output.data};
+    const struct job job = {.forward = fn, .bf16 = weir_tensor_bf16(&call->output), .n = weir_tensor_elements(&call->output),
+                            .x = call->inputs[0].data, .out = call->output.data};
     weir_parallel(call->context, weir_task_count(job.n, WEIR_TASK_ELEMENTS), task_run, &job);
     return WEIR_OK;
 }
 
-static weir_status backward_run(const struct weir_op_call *call, const float *x, backward_fn fn)
+static weir_status backward_run(const struct weir_op_call *call, const void *x, backward_fn fn)
 {
-    const struct job job = {.backward = fn, .n = weir_tensor_elements(&call->d_output), .x = x,
-                            .dy = call->d_output.data, .addend = call->addends[0], .out = call->d_inputs[0].data};
+    const struct job job = {.backward = fn, .bf16 = weir_tensor_bf16(&call->d_output),
+                            .n = weir_tensor_elements(&call->d_output), .x = x, .dy = call->d_output.data,
+                            .addend = call->addends[0], .out = call->d_inputs[0].data};
     weir_parallel(call->context, weir_task_count(job.n, WEIR_TASK_ELEMENTS), task_run, &job);
     return WEIR_OK;
 }

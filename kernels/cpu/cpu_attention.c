@@ -11,7 +11,8 @@
  *       log sum ─▶ saved                            dS = P (dP * dropout - row sum of P dP * dropout)
  *                                                   dQ = dS K / sqrt(d),  dK += dS^T (q / sqrt(d))
  *
- * scratch of a thread (floats), T and d padded to 32, sizes for T = 1024, d = 64: forward 0.7 MiB, backward 1.6 MiB. */
+ * scratch of a thread (floats), T and d padded to 32, sizes for T = 1024, d = 64: forward 0.7 MiB, backward 1.6 MiB; 8 KiB
+ * more for bf16, whose blocks are widened on the way. */
 #include <math.h>
 #include <string.h>
 
@@ -19,6 +20,7 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/dropout_mask.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/storage.h"
 #include "kernels/cpu/tile.h"
 
 enum { BLOCK = WEIR_TILE_COLUMNS }; /* rows of scores, and positions of a strip */
@@ -32,8 +34,8 @@ struct sizes {
 /* One of q, k, v, or its gradient: row t of a head is at data + t * stride. */
 struct operand {
     int64_t stride, offset; /* offset: of head 0 within a row */
-    const float *data, *addend;
-    float *gradient; /* NULL: nobody wants it */
+    const void *data, *addend;
+    void *gradient; /* NULL: nobody wants it */
 };
 
 /* Blocks of scratch; those that a pass does not use are NULL. */
@@ -42,10 +44,12 @@ struct buffers {
     float *k_strips, *v_strips;              /* (pT / 32, d, 32) */
     float *k, *v;                            /* (pT, pd) */
     float *d_q, *d_scores, *d_k, *d_v;       /* (BLOCK, pd) (BLOCK, row) (pT, pd) (pT, pd) */
+    float *room;                             /* (BLOCK, d), of bf16 numbers as floats */
 };
 
 struct job {
     const struct weir_op_call *call;
+    bool bf16;
     struct sizes s;
     struct operand q, k, v;
     size_t thread_floats;
@@ -88,7 +92,7 @@ static int64_t output_at(const struct job *job, int64_t sample, int64_t head, in
 }
 
 /* Carve the buffers of one pass from `base` (NULL: only count).  Returns the floats used. */
-static size_t buffers_carve(const struct sizes *s, bool backward, float *base, struct buffers *b)
+static size_t buffers_carve(const struct sizes *s, bool backward, bool bf16, float *base, struct buffers *b)
 {
     int64_t pt = s->padded_positions, pd = s->padded_d;
     const struct {
@@ -106,6 +110,7 @@ static size_t buffers_carve(const struct sizes *s, bool backward, float *base, s
         {&b->d_scores, backward ? BLOCK * s->row : 0},
         {&b->d_k, backward ? pt * pd : 0},
         {&b->d_v, backward ? pt * pd : 0},
+        {&b->room, bf16 ? BLOCK * s->d : 0},
     };
     size_t used = 0;
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
@@ -121,7 +126,48 @@ size_t weir_cpu_attention_scratch(const struct weir_op_shapes *shapes, enum weir
     struct sizes s = sizes_of(shapes->attr, shapes->n_inputs, shapes->inputs[0].dims);
     if (pass == WEIR_BACKWARD_WEIGHT)
         return 0;
-    return (size_t)n_threads * sizeof(float) * buffers_carve(&s, pass == WEIR_BACKWARD_INPUT, NULL, &none);
+    bool bf16 = shapes->storage == WEIR_DTYPE_BF16;
+    return (size_t)n_threads * sizeof(float) * buffers_carve(&s, pass == WEIR_BACKWARD_INPUT, bf16, NULL, &none);
+}
+
+/* At most BLOCK rows of a head, `*stride` apart from each other: where they are, or as floats in `room`. */
+static const float *rows_floats(const struct job *job, const void *data, int64_t at, int64_t rows, float *room, int64_t *stride)
+{
+    if (!job->bf16)
+        return (const float *)data + at;
+    for (int64_t t = 0; t < rows; t++, at += *stride)
+        weir_widen(job->s.d, weir_element(true, data, at), room + t * job->s.d);
+    *stride = job->s.d;
+    return room;
+}
+
+/* block_copy of any number of rows, BLOCK by BLOCK. */
+static void rows_copy(const struct job *job, const void *data, int64_t at, int64_t stride, int64_t rows, float scale,
+                      float *room, float *to)
+{
+    for (int64_t t = 0; t < rows; t += BLOCK) {
+        int64_t n = rows - t < BLOCK ? rows - t : BLOCK, step = stride;
+        const float *from = rows_floats(job, data, at + t * stride, n, room, &step);
+        block_copy(job->s.d, from, step, n, BLOCK, scale, to + t * job->s.padded_d);
+    }
+}
+
+static void rows_transpose(const struct job *job, const struct operand *o, int64_t at, float *room, float *to)
+{
+    for (int64_t t = 0; t < job->s.positions; t += BLOCK) {
+        int64_t n = job->s.positions - t < BLOCK ? job->s.positions - t : BLOCK, step = o->stride;
+        const float *from = rows_floats(job, o->data, at + t * o->stride, n, room, &step);
+        strips_copy(job->s.d, from, step, n, to + t * job->s.d);
+    }
+}
+
+/* A row of the output or of a gradient: scale * from, plus the addend; `at` counts elements in both tensors. */
+static void row_put(const struct job *job, const float *from, float scale, const void *addend, int64_t at, float *room, void *to)
+{
+    int64_t d = job->s.d;
+    float *out = weir_floats_out(job->bf16, to, at, room);
+    row_store(d, from, scale, weir_floats(job->bf16, addend, at, d, room), out);
+    weir_floats_end(job->bf16, to, at, d, out);
 }
 
 /* Dropout factors of row t of a head, columns 0..t; the padding keeps any finite value. */
@@ -137,10 +183,10 @@ static void forward_block(const struct job *job, int64_t sample, int64_t head, i
     const struct sizes *s = &job->s;
     const struct weir_op_call *call = job->call;
     int64_t rows = weir_task_size(s->positions, BLOCK, i0 / BLOCK), columns = i0 + BLOCK;
-    const float *q = job->q.data + operand_at(job, &job->q, sample, head, i0);
-    float *y = (float *)call->output.data + output_at(job, sample, head, i0);
+    int64_t y_at = output_at(job, sample, head, i0);
     float *lse = (float *)call->saved + (sample * s->heads + head) * s->positions + i0, sums[BLOCK];
-    block_copy(s->d, q, job->q.stride, rows, BLOCK, 1.0f / sqrtf((float)s->d), b->q);
+    rows_copy(job, job->q.data, operand_at(job, &job->q, sample, head, i0), job->q.stride, rows, 1.0f / sqrtf((float)s->d),
+              b->room, b->q);
     block_multiply(BLOCK, columns, s->d, b->q, s->padded_d, 1, b->k_strips, BLOCK, s->d * BLOCK, false, b->scores, s->row);
     for (int64_t r = 0; r < rows; r++) {
         float *p = b->scores + r * s->row, most = row_largest(i0 + r + 1, p);
@@ -153,7 +199,7 @@ static void forward_block(const struct job *job, int64_t sample, int64_t head, i
     }
     block_multiply(BLOCK, s->padded_d, columns, b->scores, s->row, 1, b->v, s->padded_d, BLOCK, false, b->o, s->padded_d);
     for (int64_t r = 0; r < rows; r++)
-        row_store(s->d, b->o + r * s->padded_d, 1.0f / sums[r], NULL, y + r * s->heads * s->d);
+        row_put(job, b->o + r * s->padded_d, 1.0f / sums[r], NULL, y_at + r * s->heads * s->d, b->room, call->output.data);
 }
 
 /* One head of k and v, and all heads of q that read it. */
@@ -162,12 +208,10 @@ static void forward_task(const void *argument, int64_t task, int thread)
     const struct job *job = argument;
     const struct sizes *s = &job->s;
     int64_t sample = task / s->kv_heads, kv_head = task % s->kv_heads;
-    const float *k = job->k.data + operand_at(job, &job->k, sample, kv_head, 0);
-    const float *v = job->v.data + operand_at(job, &job->v, sample, kv_head, 0);
     struct buffers b = {0};
-    buffers_carve(s, false, (float *)job->call->scratch + (size_t)thread * job->thread_floats, &b);
-    strips_copy(s->d, k, job->k.stride, s->positions, b.k_strips);
-    block_copy(s->d, v, job->v.stride, s->positions, s->padded_positions, 1.0f, b.v);
+    buffers_carve(s, false, job->bf16, (float *)job->call->scratch + (size_t)thread * job->thread_floats, &b);
+    rows_transpose(job, &job->k, operand_at(job, &job->k, sample, kv_head, 0), b.room, b.k_strips);
+    rows_copy(job, job->v.data, operand_at(job, &job->v, sample, kv_head, 0), job->v.stride, s->positions, 1.0f, b.room, b.v);
     for (int64_t head = kv_head * s->group; head < (kv_head + 1) * s->group; head++)
         for (int64_t i0 = 0; i0 < s->positions; i0 += BLOCK)
             forward_block(job, sample, head, i0, &b);
@@ -201,10 +245,10 @@ static void block_softmax_backward(const struct job *job, int64_t sample, int64_
 
 /* Rows of a gradient: scale * from, plus the addend. */
 static void gradient_store(const struct job *job, const struct operand *o, int64_t at, int64_t rows, const float *from,
-                           float scale)
+                           float scale, float *room)
 {
     for (int64_t r = 0; r < rows && o->gradient; r++, at += o->stride)
-        row_store(job->s.d, from + r * job->s.padded_d, scale, o->addend ? o->addend + at : NULL, o->gradient + at);
+        row_put(job, from + r * job->s.padded_d, scale, o->addend, at, room, o->gradient);
 }
 
 static void backward_block(const struct job *job, int64_t sample, int64_t head, int64_t i0, const struct buffers *b)
@@ -212,17 +256,16 @@ static void backward_block(const struct job *job, int64_t sample, int64_t head, 
     const struct sizes *s = &job->s;
     int64_t rows = weir_task_size(s->positions, BLOCK, i0 / BLOCK), columns = i0 + BLOCK, pd = s->padded_d;
     int64_t at = operand_at(job, &job->q, sample, head, i0);
-    const float *dy = (const float *)job->call->d_output.data + output_at(job, sample, head, i0);
     float scale = 1.0f / sqrtf((float)s->d);
-    block_copy(s->d, job->q.data + at, job->q.stride, rows, BLOCK, scale, b->q);
-    block_copy(s->d, dy, s->heads * s->d, rows, BLOCK, 1.0f, b->o);
+    rows_copy(job, job->q.data, at, job->q.stride, rows, scale, b->room, b->q);
+    rows_copy(job, job->call->d_output.data, output_at(job, sample, head, i0), s->heads * s->d, rows, 1.0f, b->room, b->o);
     block_multiply(BLOCK, columns, s->d, b->q, pd, 1, b->k_strips, BLOCK, s->d * BLOCK, false, b->scores, s->row);
     block_multiply(BLOCK, columns, s->d, b->o, pd, 1, b->v_strips, BLOCK, s->d * BLOCK, false, b->d_scores, s->row);
     block_softmax_backward(job, sample, head, i0, b);
     block_multiply(columns, pd, BLOCK, b->scores, 1, s->row, b->o, pd, BLOCK, true, b->d_v, pd);
     block_multiply(columns, pd, BLOCK, b->d_scores, 1, s->row, b->q, pd, BLOCK, true, b->d_k, pd);
     block_multiply(BLOCK, pd, columns, b->d_scores, s->row, 1, b->k, pd, BLOCK, false, b->d_q, pd);
-    gradient_store(job, &job->q, at, rows, b->d_q, scale);
+    gradient_store(job, &job->q, at, rows, b->d_q, scale, b->room);
 }
 
 /* The gradients of one head of k and v are sums over the heads of q that read it, in ascending order. */
@@ -234,27 +277,28 @@ static void backward_task(const void *argument, int64_t task, int thread)
     size_t bytes = (size_t)(s->padded_positions * s->padded_d) * sizeof(float);
     int64_t k_at = operand_at(job, &job->k, sample, kv_head, 0), v_at = operand_at(job, &job->v, sample, kv_head, 0);
     struct buffers b = {0};
-    buffers_carve(s, true, (float *)job->call->scratch + (size_t)thread * job->thread_floats, &b);
-    strips_copy(s->d, job->k.data + k_at, job->k.stride, s->positions, b.k_strips);
-    strips_copy(s->d, job->v.data + v_at, job->v.stride, s->positions, b.v_strips);
-    block_copy(s->d, job->k.data + k_at, job->k.stride, s->positions, s->padded_positions, 1.0f, b.k);
+    buffers_carve(s, true, job->bf16, (float *)job->call->scratch + (size_t)thread * job->thread_floats, &b);
+    rows_transpose(job, &job->k, k_at, b.room, b.k_strips);
+    rows_transpose(job, &job->v, v_at, b.room, b.v_strips);
+    rows_copy(job, job->k.data, k_at, job->k.stride, s->positions, 1.0f, b.room, b.k);
     memset(b.d_k, 0, bytes);
     memset(b.d_v, 0, bytes);
     for (int64_t head = kv_head * s->group; head < (kv_head + 1) * s->group; head++)
         for (int64_t i0 = 0; i0 < s->positions; i0 += BLOCK)
             backward_block(job, sample, head, i0, &b);
-    gradient_store(job, &job->k, k_at, s->positions, b.d_k, 1.0f);
-    gradient_store(job, &job->v, v_at, s->positions, b.d_v, 1.0f);
+    gradient_store(job, &job->k, k_at, s->positions, b.d_k, 1.0f, b.room);
+    gradient_store(job, &job->v, v_at, s->positions, b.d_v, 1.0f, b.room);
 }
 
 static weir_status attention_run(const struct weir_op_call *call, bool backward)
 {
     struct buffers none = {0};
-    struct job job = {.call = call, .s = sizes_of(call->attr, call->n_inputs, call->inputs[0].shape)};
+    struct job job = {.call = call, .bf16 = weir_tensor_bf16(&call->inputs[0]),
+                      .s = sizes_of(call->attr, call->n_inputs, call->inputs[0].shape)};
     job.q = operand_of(call, &job.s, 0);
     job.k = operand_of(call, &job.s, 1);
     job.v = operand_of(call, &job.s, 2);
-    job.thread_floats = buffers_carve(&job.s, backward, NULL, &none);
+    job.thread_floats = buffers_carve(&job.s, backward, job.bf16, NULL, &none);
     weir_parallel(call->context, call->inputs[0].shape[0] * job.s.kv_heads, backward ? backward_task : forward_task, &job);
     return WEIR_OK;
 }

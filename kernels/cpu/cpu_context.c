@@ -72,3 +72,8 @@ void weir_kernel_context_close(struct weir_kernel_context *context)
     weir_matmul_close(context->matmul);
     weir_free(context);
 }
+
+bool weir_cpu_multiplies_bf16(void)
+{
+    return weir_matmul_has_bf16();
+}

@@ -3,8 +3,7 @@
 #include "kernels/cpu/dropout_mask.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/simd.h"
-
-enum { CHUNK = 1024 };
+#include "kernels/cpu/storage.h"
 
 /* y = (addend) + factors * x, with factors and addend optional */
 WEIR_KERNEL static void scale_add(int64_t n, const float *factors, const float *x, const float *addend, float *y)
@@ -36,11 +35,18 @@ static void add_task(const void *argument, int64_t task, int thread)
     (void)thread;
     const struct add_job *job = argument;
     const struct weir_op_call *call = job->call;
-    int64_t at = task * WEIR_TASK_ELEMENTS, n = weir_task_size(job->n, WEIR_TASK_ELEMENTS, task);
-    float *y = (float *)call->output.data + at;
-    scale_add(n, NULL, (const float *)call->inputs[1].data + at, (const float *)call->inputs[0].data + at, y);
-    if (call->n_inputs > 2)
-        scale_add(n, NULL, (const float *)call->inputs[2].data + at, y, y);
+    float room[3][WEIR_ROOM];
+    bool bf16 = weir_tensor_bf16(&call->output);
+    int64_t first = task * WEIR_TASK_ELEMENTS, end = first + weir_task_size(job->n, WEIR_TASK_ELEMENTS, task);
+    for (int64_t n, at = first; at < end; at += n) {
+        n = weir_part(bf16, end - at);
+        float *y = weir_floats_out(bf16, call->output.data, at, room[2]);
+        scale_add(n, NULL, weir_floats(bf16, call->inputs[1].data, at, n, room[1]),
+                  weir_floats(bf16, call->inputs[0].data, at, n, room[0]), y);
+        if (call->n_inputs > 2)
+            scale_add(n, NULL, weir_floats(bf16, call->inputs[2].data, at, n, room[0]), y, y);
+        weir_floats_end(bf16, call->output.data, at, n, y);
+    }
 }
 
 weir_status weir_cpu_add_forward(const struct weir_op_call *call, void *stream)
@@ -53,33 +59,36 @@ weir_status weir_cpu_add_forward(const struct weir_op_call *call, void *stream)
 
 struct dropout_job {
     const struct weir_op_call *call;
+    bool bf16;
     int64_t per_sample, tasks_per_sample;
-    const float *x, *addend;
-    float *y;
+    const void *x, *addend;
+    void *y;
 };
 
 static void dropout_task(const void *argument, int64_t task, int thread)
 {
     (void)thread;
     const struct dropout_job *job = argument;
-    float factors[CHUNK];
+    float factors[WEIR_ROOM], room[3][WEIR_ROOM];
     int64_t sample = task / job->tasks_per_sample, part = task % job->tasks_per_sample;
     int64_t first = part * WEIR_TASK_ELEMENTS, end = first + weir_task_size(job->per_sample, WEIR_TASK_ELEMENTS, part);
     bool active = weir_dropout_active(job->call);
-    for (int64_t e = first; e < end; e += CHUNK) {
-        int64_t n = end - e < CHUNK ? end - e : CHUNK, at = sample * job->per_sample + e;
+    for (int64_t e = first; e < end; e += WEIR_ROOM) {
+        int64_t n = end - e < WEIR_ROOM ? end - e : WEIR_ROOM, at = sample * job->per_sample + e;
         if (active)
             weir_dropout_factors(job->call, sample, e, n, factors);
-        scale_add(n, active ? factors : NULL, job->x + at, job->addend ? job->addend + at : NULL, job->y + at);
+        float *y = weir_floats_out(job->bf16, job->y, at, room[2]);
+        scale_add(n, active ? factors : NULL, weir_floats(job->bf16, job->x, at, n, room[0]),
+                  weir_floats(job->bf16, job->addend, at, n, room[1]), y);
+        weir_floats_end(job->bf16, job->y, at, n, y);
     }
 }
 
-static weir_status dropout_run(const struct weir_op_call *call, const struct weir_tensor *x, const float *addend,
-                               float *y)
+static weir_status dropout_run(const struct weir_op_call *call, const struct weir_tensor *x, const void *addend, void *y)
 {
     int64_t per_sample = weir_tensor_elements(x) / x->shape[0];
-    const struct dropout_job job = {call, per_sample, weir_task_count(per_sample, WEIR_TASK_ELEMENTS), x->data, addend,
-                                    y};
+    const struct dropout_job job = {call, weir_tensor_bf16(x), per_sample, weir_task_count(per_sample, WEIR_TASK_ELEMENTS),
+                                    x->data, addend, y};
     weir_parallel(call->context, x->shape[0] * job.tasks_per_sample, dropout_task, &job);
     return WEIR_OK;
 }

@@ -5,6 +5,7 @@
 #include "kernels/cpu/columns.h"
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/simd.h"
+#include "kernels/cpu/storage.h"
 
 enum { ROWS_PER_TASK = 16, COLUMNS_PER_TASK = 256 };
 
@@ -40,22 +41,37 @@ WEIR_KERNEL static void row_make(int64_t n, const float *token, const float *pos
         y[i] = token[i] + position[i];
 }
 
+/* Row r of the output: row `token` of wte, and row `position` of wpe where there is one. */
+static void row_write(const struct weir_op_call *call, int64_t r, int64_t token, int64_t position)
+{
+    float room[3][WEIR_ROOM];
+    bool bf16 = weir_tensor_bf16(&call->output);
+    const void *wpe = call->n_params > 1 ? call->params[1].data : NULL;
+    int64_t width = call->output.shape[2];
+    for (int64_t n, i = 0; i < width; i += n) {
+        n = weir_part(bf16, width - i);
+        float *y = weir_floats_out(bf16, call->output.data, r * width + i, room[2]);
+        row_make(n, weir_floats(bf16, call->params[0].data, token * width + i, n, room[0]),
+                 weir_floats(bf16, wpe, position * width + i, n, room[1]), y);
+        weir_floats_end(bf16, call->output.data, r * width + i, n, y);
+    }
+}
+
 static void forward_task(const void *argument, int64_t task, int thread)
 {
     (void)thread;
     const struct weir_op_call *call = argument;
     const int32_t *tokens = call->inputs[0].data;
-    const float *wte = call->params[0].data, *wpe = call->n_params > 1 ? call->params[1].data : NULL;
-    float *y = call->output.data;
+    bool bf16 = weir_tensor_bf16(&call->output);
     int64_t positions = call->inputs[0].shape[1], width = call->output.shape[2];
     int64_t n = weir_task_size(call->inputs[0].shape[0] * positions, ROWS_PER_TASK, task);
     struct weir_sequence at = call->sequence ? *call->sequence : (struct weir_sequence){0, positions};
     for (int64_t r = task * ROWS_PER_TASK, end = r + n; r < end; r++) {
         int64_t t = r % positions;
         if (t < at.n_rows)
-            row_make(width, wte + tokens[r] * width, wpe ? wpe + (at.position + t) * width : NULL, y + r * width);
+            row_write(call, r, tokens[r], at.position + t);
         else
-            memset(y + r * width, 0, (size_t)width * sizeof *y);
+            memset(weir_element_out(bf16, call->output.data, r * width), 0, (size_t)width * (bf16 ? 2 : 4));
     }
 }
 
@@ -88,16 +104,19 @@ static void backward_columns(const struct weir_op_call *call, int64_t column, in
     const int32_t *tokens = call->inputs[0].data;
     int64_t width = call->d_output.shape[2], positions = call->d_output.shape[1];
     int64_t rows = call->d_output.shape[0] * positions;
-    const float *dy = (const float *)call->d_output.data + column;
-    float *wte = (float *)call->d_params[0].data + column;
+    float room[WEIR_ROOM], *wte = (float *)call->d_params[0].data + column;
     float *wpe = call->n_params > 1 ? (float *)call->d_params[1].data + column : NULL;
     for (int p = 0; p < call->n_params && !call->accumulate; p++)
         columns_clear(&call->d_params[p], column, n);
-    for (int64_t r = 0; r < rows; r++) {
-        weir_columns_add(n, dy + r * width, wte + tokens[r] * width);
-        if (wpe)
-            weir_columns_add(n, dy + r * width, wpe + r % positions * width);
-    }
+    bool bf16 = weir_tensor_bf16(&call->d_output);
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t part, i = 0; i < n; i += part) {
+            part = weir_part(bf16, n - i);
+            const float *dy = weir_floats(bf16, call->d_output.data, r * width + column + i, part, room);
+            weir_columns_add(part, dy, wte + tokens[r] * width + i);
+            if (wpe)
+                weir_columns_add(part, dy, wpe + r % positions * width + i);
+        }
 }
 
 static void backward_task(const void *argument, int64_t task, int thread)

@@ -7,7 +7,8 @@
 
 #include "kernels/cpu/columns.h"
 #include "kernels/cpu/cpu.h"
-#include "kernels/cpu/matmul.h"
+#include "kernels/cpu/product.h"
+#include "kernels/cpu/storage.h"
 
 static struct weir_product product_of(int64_t m, int64_t in, int64_t out, bool in_out, bool bias, bool accumulate,
                                       enum weir_pass pass)
@@ -32,6 +33,15 @@ static struct weir_product product_of_call(const struct weir_op_call *call, enum
     return product_of(weir_tensor_elements(y) / out, in, out, in_out, call->n_params > 1, accumulate, pass);
 }
 
+/* The product as product.h takes it, where the row's tensors are bf16: the addend is given to the run. */
+static struct weir_product bf16_of(struct weir_product p, enum weir_pass pass)
+{
+    p.factors = WEIR_DTYPE_BF16;
+    p.result = pass == WEIR_BACKWARD_WEIGHT ? WEIR_DTYPE_F32 : WEIR_DTYPE_BF16;
+    p.accumulate = pass == WEIR_BACKWARD_WEIGHT && p.accumulate;
+    return p;
+}
+
 size_t weir_cpu_linear_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
 {
     int64_t in = shapes->inputs[0].dims[shapes->inputs[0].n_dims - 1], out = shapes->attr->out_features;
@@ -39,54 +49,70 @@ size_t weir_cpu_linear_scratch(const struct weir_op_shapes *shapes, enum weir_pa
     size_t most = 0;
     for (int accumulate = 0; accumulate <= (pass != WEIR_FORWARD); accumulate++) {
         struct weir_product p = product_of(m, in, out, shapes->attr->in_out, shapes->n_params > 1, accumulate, pass);
-        size_t bytes = weir_matmul_scratch(&p, n_threads);
+        struct weir_product narrow = bf16_of(p, pass);
+        size_t bytes = shapes->storage == WEIR_DTYPE_BF16 ? weir_product_scratch(&narrow, n_threads)
+                                                          : weir_matmul_scratch(&p, n_threads);
         most = bytes > most ? bytes : most;
     }
     return most;
 }
 
+static bool call_bf16(const struct weir_op_call *call, enum weir_pass pass)
+{
+    return weir_tensor_bf16(pass == WEIR_FORWARD ? &call->output : &call->d_output);
+}
+
 weir_status weir_cpu_linear_prepare(const struct weir_op_call *call, enum weir_pass pass)
 {
     struct weir_product p = product_of_call(call, pass);
-    return weir_matmul_prepare(call->context->matmul, &p);
+    if (!call_bf16(call, pass))
+        return weir_matmul_prepare(call->context->matmul, &p);
+    struct weir_product narrow = bf16_of(p, pass);
+    return weir_product_prepare(call->context, &narrow, pass == WEIR_BACKWARD_INPUT && call->addends[0]);
 }
 
 weir_status weir_cpu_linear_forward(const struct weir_op_call *call, void *stream)
 {
     (void)stream;
-    struct weir_product p = product_of_call(call, WEIR_FORWARD);
-    const float *bias = p.bias ? call->params[1].data : NULL;
-    return weir_matmul_run(call->context->matmul, &p, call->inputs[0].data, call->params[0].data, bias,
-                           call->output.data, call->scratch);
+    struct weir_product p = product_of_call(call, WEIR_FORWARD), narrow = bf16_of(p, WEIR_FORWARD);
+    const void *x = call->inputs[0].data, *w = call->params[0].data, *bias = p.bias ? call->params[1].data : NULL;
+    if (call_bf16(call, WEIR_FORWARD))
+        return weir_product_run(call->context, &narrow, x, w, bias, NULL, call->output.data, call->scratch);
+    return weir_matmul_run(call->context->matmul, &p, x, w, bias, call->output.data, call->scratch);
 }
 
 weir_status weir_cpu_linear_backward_input(const struct weir_op_call *call, void *stream)
 {
     (void)stream;
-    struct weir_product p = product_of_call(call, WEIR_BACKWARD_INPUT);
-    float *dx = call->d_inputs[0].data;
-    if (call->addends[0] && call->addends[0] != dx)
-        memcpy(dx, call->addends[0], (size_t)(p.m * p.n) * sizeof(float));
-    return weir_matmul_run(call->context->matmul, &p, call->d_output.data, call->params[0].data, NULL, dx,
-                           call->scratch);
+    struct weir_product p = product_of_call(call, WEIR_BACKWARD_INPUT), narrow = bf16_of(p, WEIR_BACKWARD_INPUT);
+    const void *dy = call->d_output.data, *w = call->params[0].data, *addend = call->addends[0];
+    void *dx = call->d_inputs[0].data;
+    if (call_bf16(call, WEIR_BACKWARD_INPUT))
+        return weir_product_run(call->context, &narrow, dy, w, NULL, addend, dx, call->scratch);
+    if (addend && addend != dx)
+        memcpy(dx, addend, (size_t)(p.m * p.n) * sizeof(float));
+    return weir_matmul_run(call->context->matmul, &p, dy, w, NULL, dx, call->scratch);
 }
 
 static void bias_rows_add(const void *argument, int64_t row, int64_t column, int64_t n, float *sums)
 {
     const struct weir_op_call *call = argument;
-    int64_t out = call->d_params[1].shape[0];
-    weir_columns_add(n, (const float *)call->d_output.data + row * out + column, sums);
+    float room[WEIR_COLUMN_BLOCK];
+    int64_t at = row * call->d_params[1].shape[0] + column;
+    weir_columns_add(n, weir_floats(weir_tensor_bf16(&call->d_output), call->d_output.data, at, n, room), sums);
 }
 
 weir_status weir_cpu_linear_backward_weight(const struct weir_op_call *call, void *stream)
 {
     (void)stream;
-    struct weir_product p = product_of_call(call, WEIR_BACKWARD_WEIGHT);
-    const float *x = call->inputs[0].data, *dy = call->d_output.data;
+    struct weir_product p = product_of_call(call, WEIR_BACKWARD_WEIGHT), narrow = bf16_of(p, WEIR_BACKWARD_WEIGHT);
     bool in_out = call->attr->in_out;
+    const void *a = in_out ? call->inputs[0].data : call->d_output.data;
+    const void *b = in_out ? call->d_output.data : call->inputs[0].data;
     if (call->n_params > 1)
         weir_column_sums(call->context, p.k, call->d_params[1].shape[0], bias_rows_add, call, call->accumulate,
                          call->d_params[1].data);
-    return weir_matmul_run(call->context->matmul, &p, in_out ? x : dy, in_out ? dy : x, NULL, call->d_params[0].data,
-                           call->scratch);
+    if (call_bf16(call, WEIR_BACKWARD_WEIGHT))
+        return weir_product_run(call->context, &narrow, a, b, NULL, NULL, call->d_params[0].data, call->scratch);
+    return weir_matmul_run(call->context->matmul, &p, a, b, NULL, call->d_params[0].data, call->scratch);
 }

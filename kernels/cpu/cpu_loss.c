@@ -1,5 +1,5 @@
 /* cross_entropy and mse: loss of every row in double, added in ascending row order; the gradient goes where the logits
- * may still be.  scratch: one double per row.
+ * may still be.  scratch: one double per row; for bf16 two rows of floats per thread as well.
  *
  * cross_entropy of a row: the maximum, then e^(x - max) in chunks with a sum of 8 lanes, then the scaling.  Without a
  * gradient the same sums are made and nothing is written, so the loss has the same bits. */
@@ -8,18 +8,39 @@
 
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/parallel.h"
+#include "kernels/cpu/storage.h"
 #include "kernels/cpu/vmath.h"
 
 enum { CHUNK = 256, ROWS_PER_TASK = 8 };
 
 struct job {
+    bool bf16;
     int64_t rows, columns;
-    const float *x;
-    const void *target;
-    float *d; /* NULL: no gradient */
+    const void *x, *target;
+    void *d; /* NULL: no gradient */
     double scale;
     double *losses; /* [rows] */
+    float *room;    /* bf16: [n_threads][2][columns] */
 };
+
+/* Row r of x as floats, and where its gradient goes: NULL, the tensor's row, or with bf16 over the floats of x. */
+static const float *row_open(const struct job *job, int64_t r, float *room, float **d_out)
+{
+    int64_t n = job->columns;
+    *d_out = job->d ? weir_floats_out(job->bf16, job->d, r * n, room) : NULL;
+    return weir_floats(job->bf16, job->x, r * n, n, room);
+}
+
+static void row_end(const struct job *job, int64_t r, const float *d)
+{
+    if (d)
+        weir_floats_end(job->bf16, job->d, r * job->columns, job->columns, d);
+}
+
+static float *room_of(const struct job *job, int thread, int room)
+{
+    return job->bf16 ? job->room + (2 * thread + room) * job->columns : NULL;
+}
 
 /* Sum of e^(x - shift) over a row; the terms themselves go to d unless it is NULL. */
 WEIR_INLINE double exp_sum(int64_t n, const float *x, float shift, float *d)
@@ -61,12 +82,15 @@ WEIR_KERNEL static double entropy_row(int64_t n, const float *x, int64_t target,
 
 static void entropy_task(const void *argument, int64_t task, int thread)
 {
-    (void)thread;
     const struct job *job = argument;
     const int32_t *targets = job->target;
     int64_t n = job->columns, end = task * ROWS_PER_TASK + weir_task_size(job->rows, ROWS_PER_TASK, task);
-    for (int64_t r = task * ROWS_PER_TASK; r < end; r++)
-        job->losses[r] = entropy_row(n, job->x + r * n, targets[r], (float)job->scale, job->d ? job->d + r * n : NULL);
+    for (int64_t r = task * ROWS_PER_TASK; r < end; r++) {
+        float *d;
+        const float *x = row_open(job, r, room_of(job, thread, 0), &d);
+        job->losses[r] = entropy_row(n, x, targets[r], (float)job->scale, d);
+        row_end(job, r, d);
+    }
 }
 
 /* Sum of squares of p - t over a row, and the gradient. */
@@ -96,29 +120,32 @@ WEIR_KERNEL static double square_row(int64_t n, const float *p, const float *t, 
 
 static void square_task(const void *argument, int64_t task, int thread)
 {
-    (void)thread;
     const struct job *job = argument;
-    const float *target = job->target;
     int64_t n = job->columns, end = task * ROWS_PER_TASK + weir_task_size(job->rows, ROWS_PER_TASK, task);
     float scale = (float)(2.0 * job->scale / (double)n);
-    for (int64_t r = task * ROWS_PER_TASK; r < end; r++)
-        job->losses[r] = square_row(n, job->x + r * n, target + r * n, scale, job->d ? job->d + r * n : NULL);
+    for (int64_t r = task * ROWS_PER_TASK; r < end; r++) {
+        float *d;
+        const float *x = row_open(job, r, room_of(job, thread, 0), &d);
+        job->losses[r] = square_row(n, x, weir_floats(job->bf16, job->target, r * n, n, room_of(job, thread, 1)), scale, d);
+        row_end(job, r, d);
+    }
 }
 
 size_t weir_cpu_loss_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
 {
-    (void)n_threads;
     const struct weir_shape *x = &shapes->inputs[0];
-    int64_t rows = weir_shape_elements(x) / x->dims[x->n_dims - 1];
-    return pass == WEIR_FORWARD ? (size_t)rows * sizeof(double) : 0;
+    int64_t columns = x->dims[x->n_dims - 1], rows = weir_shape_elements(x) / columns;
+    size_t room = shapes->storage == WEIR_DTYPE_BF16 ? 2 * (size_t)n_threads * (size_t)columns * sizeof(float) : 0;
+    return pass == WEIR_FORWARD ? (size_t)rows * sizeof(double) + room : 0;
 }
 
 static weir_status loss_run(const struct weir_op_call *call, weir_loop_fn fn)
 {
     const struct weir_tensor *x = &call->inputs[0];
-    int64_t columns = x->shape[x->n_dims - 1];
-    const struct job job = {weir_tensor_elements(x) / columns, columns, x->data, call->inputs[1].data,
-                            call->d_inputs[0].data, call->loss_scale, call->scratch};
+    int64_t columns = x->shape[x->n_dims - 1], rows = weir_tensor_elements(x) / columns;
+    double *losses = call->scratch;
+    const struct job job = {weir_tensor_bf16(x), rows, columns, x->data, call->inputs[1].data, call->d_inputs[0].data,
+                            call->loss_scale, losses, (float *)(losses + rows)};
     weir_parallel(call->context, weir_task_count(job.rows, ROWS_PER_TASK), fn, &job);
     double loss = 0;
     for (int64_t r = 0; r < job.rows; r++)

@@ -2,17 +2,19 @@
  *
  * Angles, sines and cosines are computed in double and rounded once.  The backward turns the other way.
  *
- * scratch: d / 2 frequencies (double), and per thread d / 2 cosines and sines (float). */
+ * scratch: d / 2 frequencies (double), and per thread d / 2 cosines and sines (float); for bf16 two heads as well. */
 #include <math.h>
 
 #include "kernels/cpu/cpu.h"
 #include "kernels/cpu/parallel.h"
 #include "kernels/cpu/simd.h"
+#include "kernels/cpu/storage.h"
 
 struct job {
     const struct weir_op_call *call;
-    const float *x, *addend;
-    float *y;
+    bool bf16;
+    const void *x, *addend;
+    void *y;
     int64_t samples, positions, width, d;
     int64_t first; /* where row 0 stands in its sequence */
     double direction; /* -1 in the backward */
@@ -56,7 +58,8 @@ static void task_run(const void *argument, int64_t position, int thread)
     const struct job *job = argument;
     int64_t half = job->d / 2;
     const double *frequencies = job->call->scratch;
-    float *cosines = (float *)job->call->scratch + (1 + thread) * job->d, *sines = cosines + half;
+    float *cosines = (float *)job->call->scratch + job->d + thread * job->d * (job->bf16 ? 3 : 1), *sines = cosines + half;
+    float *room = cosines + job->d; /* bf16 only */
     for (int64_t i = 0; i < half; i++) {
         double angle = (double)(job->first + position) * frequencies[i];
         cosines[i] = (float)cos(angle);
@@ -64,13 +67,18 @@ static void task_run(const void *argument, int64_t position, int thread)
     }
     for (int64_t sample = 0; sample < job->samples; sample++) {
         int64_t at = (sample * job->positions + position) * job->width;
-        for (int64_t end = at + job->width; at < end; at += job->d)
-            head_turn(half, job->x + at, cosines, sines, job->addend ? job->addend + at : NULL, job->y + at);
+        for (int64_t end = at + job->width; at < end; at += job->d) {
+            float *y = weir_floats_out(job->bf16, job->y, at, room + job->d);
+            head_turn(half, weir_floats(job->bf16, job->x, at, job->d, room), cosines, sines,
+                      weir_floats(job->bf16, job->addend, at, job->d, room + job->d), y);
+            weir_floats_end(job->bf16, job->y, at, job->d, y);
+        }
     }
 }
 
 static weir_status turn(struct job job, const struct weir_tensor *shape)
 {
+    job.bf16 = weir_tensor_bf16(shape);
     job.samples = shape->shape[0];
     job.positions = shape->shape[1];
     job.width = shape->shape[2];
@@ -85,7 +93,8 @@ static weir_status turn(struct job job, const struct weir_tensor *shape)
 size_t weir_cpu_rope_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
 {
     size_t d = (size_t)(shapes->inputs[0].dims[2] / shapes->attr->n_heads);
-    return pass == WEIR_BACKWARD_WEIGHT ? 0 : (size_t)(1 + n_threads) * d * sizeof(float);
+    size_t per_thread = shapes->storage == WEIR_DTYPE_BF16 ? 3 * d : d;
+    return pass == WEIR_BACKWARD_WEIGHT ? 0 : (d + (size_t)n_threads * per_thread) * sizeof(float);
 }
 
 weir_status weir_cpu_rope_forward(const struct weir_op_call *call, void *stream)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kernels/cpu/simd.h"
+#include "kernels/cpu/storage.h"
 
 WEIR_KERNEL static void adamw(const struct weir_update *restrict a, float grad_scale, float weight_decay, int64_t n,
                               float *param, const float *grad, float *m, float *v)
@@ -139,22 +140,10 @@ static weir_status gate_run(int64_t n_sums, const double *sums, int64_t n_losses
     return WEIR_OK;
 }
 
-/* Half of the last kept bit, less one where that bit is even, carries into what is kept.  kernels/cuda does the same. */
-WEIR_KERNEL static void to_bf16(int64_t n, const float *from, uint16_t *to)
-{
-    WEIR_LOOP
-    for (int64_t i = 0; i < n; i++) {
-        uint32_t bits;
-        memcpy(&bits, from + i, sizeof bits);
-        uint32_t rounded = (bits + 0x7fffu + (bits >> 16 & 1)) >> 16;
-        to[i] = (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? 0x7fffu : rounded);
-    }
-}
-
 static weir_status to_bf16_run(int64_t n, const float *from, void *to, void *stream)
 {
     (void)stream;
-    to_bf16(n, from, to);
+    weir_round(n, from, to);
     return WEIR_OK;
 }
 

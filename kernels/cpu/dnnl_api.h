@@ -13,10 +13,11 @@ typedef dnnl_memory_desc_t weir_dnnl_matrix;
 
 #if DNNL_VERSION_MAJOR >= 3
 
-static inline dnnl_status_t weir_dnnl_matrix_make(weir_dnnl_matrix *d, int64_t rows, int64_t columns, bool transposed)
+static inline dnnl_status_t weir_dnnl_matrix_make(weir_dnnl_matrix *d, int64_t rows, int64_t columns, bool transposed,
+                                                  dnnl_data_type_t type)
 {
     const dnnl_dims_t dims = {rows, columns};
-    return dnnl_memory_desc_create_with_tag(d, 2, dims, dnnl_f32, transposed ? dnnl_ba : dnnl_ab);
+    return dnnl_memory_desc_create_with_tag(d, 2, dims, type, transposed ? dnnl_ba : dnnl_ab);
 }
 
 static inline void weir_dnnl_matrix_release(weir_dnnl_matrix d)
@@ -39,10 +40,11 @@ static inline dnnl_status_t weir_dnnl_append_sum(dnnl_post_ops_t ops)
 
 #else
 
-static inline dnnl_status_t weir_dnnl_matrix_make(weir_dnnl_matrix *d, int64_t rows, int64_t columns, bool transposed)
+static inline dnnl_status_t weir_dnnl_matrix_make(weir_dnnl_matrix *d, int64_t rows, int64_t columns, bool transposed,
+                                                  dnnl_data_type_t type)
 {
     const dnnl_dims_t dims = {rows, columns};
-    return dnnl_memory_desc_init_by_tag(d, 2, dims, dnnl_f32, transposed ? dnnl_ba : dnnl_ab);
+    return dnnl_memory_desc_init_by_tag(d, 2, dims, type, transposed ? dnnl_ba : dnnl_ab);
 }
 
 static inline void weir_dnnl_matrix_release(weir_dnnl_matrix d)

@@ -18,12 +18,14 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "kernels/tensor.h"
 
 struct weir_product {
     int64_t m, n, k;                /* all at least 1 */
     bool transpose_a, transpose_b;
     bool accumulate;                /* C += instead of C = */
     bool bias;                      /* add a vector (n) to every row; not together with accumulate */
+    enum weir_dtype factors, result; /* F32, or BF16 where weir_matmul_has_bf16(): of A, B and bias; of C */
 };
 
 struct weir_matmul;
@@ -42,8 +44,12 @@ size_t weir_matmul_library_bytes(void);
 weir_status weir_matmul_prepare(struct weir_matmul *matmul, const struct weir_product *product);
 
 /* Compute.  A product that was not prepared is prepared first. */
-weir_status weir_matmul_run(struct weir_matmul *matmul, const struct weir_product *product, const float *a,
-                            const float *b, const float *bias, float *c, void *scratch);
+weir_status weir_matmul_run(struct weir_matmul *matmul, const struct weir_product *product, const void *a, const void *b,
+                            const void *bias, void *c, void *scratch);
+
+/* Are products of bf16 numbers done by the processor's own instructions, where these are faster than those for floats?
+ * Otherwise they go through product.h.  Any thread. */
+bool weir_matmul_has_bf16(void);
 
 /* The plain C product, in every build: the implementation without oneDNN and the oracle of its tests.  Computes the
  * columns first_column .. first_column+n_columns-1 of C that exist; first_column is a multiple of 32.  Column ranges have

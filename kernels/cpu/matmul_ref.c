@@ -48,7 +48,9 @@ size_t weir_matmul_scratch(const struct weir_product *product, int n_threads)
 
 weir_status weir_matmul_prepare(struct weir_matmul *matmul, const struct weir_product *product)
 {
-    (void)matmul, (void)product;
+    (void)matmul;
+    if (product->factors != WEIR_DTYPE_F32)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "the plain product takes f32: bf16 goes through product.h");
     return WEIR_OK;
 }
 
@@ -59,8 +61,13 @@ static void columns_run(const void *argument, int64_t task, int thread)
                   job->scratch + (size_t)thread * weir_gemm_ref_scratch(job->product));
 }
 
-weir_status weir_matmul_run(struct weir_matmul *matmul, const struct weir_product *product, const float *a,
-                            const float *b, const float *bias, float *c, void *scratch)
+bool weir_matmul_has_bf16(void)
+{
+    return false;
+}
+
+weir_status weir_matmul_run(struct weir_matmul *matmul, const struct weir_product *product, const void *a, const void *b,
+                            const void *bias, void *c, void *scratch)
 {
     int64_t n_threads = matmul->threads.n_threads;
     struct job job = {product, a, b, bias, c, scratch, 0};

@@ -17,6 +17,7 @@ extern const struct weir_schedule_kind weir_kind_v_min;
 extern const struct weir_schedule_kind weir_kind_dualpipev;
 extern const struct weir_schedule_kind weir_kind_dualpipe;
 extern const struct weir_schedule_kind weir_kind_chimera;
+extern const struct weir_schedule_kind weir_kind_chimera_doubled;
 extern const struct weir_schedule_kind weir_kind_hanayo;
 extern const struct weir_schedule_kind weir_kind_inference;
 

@@ -66,11 +66,14 @@ numbers() {
     train --steps 2 --checkpoint-dir D --export e
     sed -i 's/"n_head": 4/"n_head": 2/' e/config.json
     head -c 20000 text >other
-    for other in "--seed 2" "--optimizer sgd" "--weight-decay 0.3" "--model e/config.json" "--dropout 0.2" "--seq-len 8"; do
+    for other in "--seed 2" "--optimizer sgd" "--weight-decay 0.3" "--dropout 0.2" "--seq-len 8"; do
         run train --steps 4 --checkpoint-dir D --resume $other
         [ "$status" -eq 2 ]
         [[ "$output" == *"was trained with another ${other% *}"* ]]
     done
+    run train --steps 4 --checkpoint-dir D --resume --model e/config.json
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"'D/step-000002' is of model 'gpt2-tiny', not of 'e/config.json': give the same --model"* ]]
     run train --steps 4 --checkpoint-dir D --resume --data other
     [ "$status" -eq 2 ]
     [[ "$output" == *"'D/step-000002' was trained on other data (samples "* ]]
@@ -225,4 +228,14 @@ signalled() {
     [ "$status" -eq 3 ]
     [[ "$output" == *": it fits with --checkpoint-sync"* ]]
     train --steps 2 --stages 1 --checkpoint-dir D --device-memory 33M --checkpoint-sync
+}
+
+@test "a checkpoint in the place of a model, or a folder of them in the place of one, is named with the way out" {
+    train --steps 2 --checkpoint-dir D
+    run train --steps 1 --init-from D
+    [ "$status" -eq 1 ]
+    [[ "$output" == *"'D' holds checkpoints, not weights: name one of them, as 'D/step-000002'"* ]]
+    run "$WEIR" generate --init-from D/step-000002 --prompt a
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"'D/step-000002' is a checkpoint: weir checkpoint convert makes a model folder of it"* ]]
 }

@@ -155,3 +155,10 @@ checkpoint() {
     [ "$status" -eq 1 ]
     [[ "$output" == *"'nowhere/manifest.json' is missing: there is no whole checkpoint" ]]
 }
+
+@test "the safetensors package reads what was written, and what it writes is read, with the same bits" {
+    run "${WEIR_PYTHON:-python3}" "$WEIR_SOURCE_DIR/tests/soak/safetensors_package.py" "$WEIR"
+    [ "$status" -ne 77 ] || skip "$output"
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"28 of 28 refused by name"* ]]
+}

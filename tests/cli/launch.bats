@@ -220,6 +220,20 @@ ROWS
     false
 }
 
+@test "the words of other launchers are answered, and what is no command is refused once" {
+    refused() { run "$WEIR" launch "$@" && [ "$status" -eq 2 ] && [ "${#lines[@]}" -eq 1 ]; }
+    refused -np 2 -- train
+    [[ $output == *"unknown option '-np': in weir it is -n" ]]
+    refused --nproc_per_node=2 -- train
+    [[ $output == *"in weir it is --n" ]]
+    refused --hostfile h -n 2 -- train
+    [[ $output == *"mpirun starts them on several" ]]
+    refused -n 2 train --model gpt2-tiny
+    [[ $output == *"'--' is missing before 'train': weir launch -n N -- train ..." ]]
+    refused -n 2 -- python script.py
+    [[ $output == "weir launch: unknown command 'python': it is one of "* ]]
+}
+
 @test "a launch without command or number is refused" {
     run "$WEIR" launch -n 2
     [ "$status" -eq 2 ]

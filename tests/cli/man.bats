@@ -26,7 +26,7 @@ commands() {
 @test "a page has every option that --help has" {
     for command in $(commands); do
         page=$WEIR_BINARY_DIR/man/weir-$command.1
-        for option in $("$WEIR" "$command" --help | sed -n 's/^ .* --\([a-z-]*\).*/\1/p' | grep -vx help); do
+        for option in $("$WEIR" "$command" --help all | sed -n 's/^ .* --\([a-z-]*\).*/\1/p' | grep -vx help); do
             echo "$command $option"
             tr -d '\\' <"$page" | grep -q -- "--$option"
         done

@@ -100,6 +100,8 @@ alone_as() {
         [ "$(grep -c "^weir ${command%% *}: 'weir ${command%% *}' is one process, OMPI_COMM_WORLD_SIZE says" <<<"$stderr")" -eq 1 ]
     done
     [ ! -e out ]
+    run --separate-stderr one trian --model gpt2-tiny
+    [ "$(grep -c "^weir: unknown command 'trian': did you mean 'train'?" <<<"$stderr")" -eq 1 ]
     run one generate --help
     [ "$status" -eq 0 ]
     run one info

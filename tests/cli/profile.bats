@@ -43,7 +43,7 @@ setup() {
         [[ "$output" == *"$words"* ]] || { echo "$arguments: $output"; false; }
     done <<'ROWS'
 profile|2|--model is missing
-profile --model gpt2-tiny --dtype bf16|2|--dtype bf16 is for --device cuda
+profile --model gpt2-tiny --dtype tf32|2|--dtype tf32 is for --device cuda
 profile --model gpt2-tiny --rounds 2|2|--rounds
 schedule costs t.json --stages 3|2|--stages is about a model, 't.json' has its times
 schedule costs e.json|1|'e.json' has no times of stages

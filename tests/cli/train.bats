@@ -65,7 +65,7 @@ train() {
     [ "$(wc -l <m.jsonl)" -eq 4 ]
     head -n 1 m.jsonl | grep -q '^{"run": {.*"model": "gpt2-tiny".*}}$'
     [ "$(grep -o '^{"step": [0-9]*' m.jsonl | tr -dc '0-9\n' | paste -sd ' ')" = "1 2 3" ]
-    for field in step time_s tokens loss grad_norm lr tokens_per_s step_ms bubble peak_bytes; do
+    for field in step time_s tokens loss grad_norm lr tokens_per_s step_ms bubble data_wait_ms flops peak_bytes; do
         [ "$(grep "^{\"step\"" m.jsonl | grep -c "\"$field\": ")" -eq 3 ]
     done
 }
@@ -135,13 +135,12 @@ train() {
 no model||2|--model is missing
 no data|--model gpt2-tiny|2|--data is missing
 tf32 without a GPU|--model gpt2-tiny --data text --dtype tf32|2|--dtype tf32 is for --device cuda
-bf16 without a GPU|--model gpt2-tiny --data text --dtype bf16|2|--dtype bf16 is for --device cuda
 unknown dtype|--model gpt2-tiny --data text --dtype f23|2|unknown dtype 'f23': it is one of f32, tf32, bf16
 devices that are not one per rank|--model gpt2-tiny --data text --device cpu:0,cpu:1,cpu:2 --stages 2|2|has 3 devices for 2 ranks
 unknown model|--model gpt2-tny --data text|2|did you mean 'gpt2-tiny'
 unknown option|--model gpt2-tiny --data text --stage 2|2|did you mean '--stages'
 unknown schedule|--model gpt2-tiny --data text --schedule 1f1|2|did you mean '1f1b'
-two copies of the weights|--model gpt2-tiny --data text --schedule dualpipe --stages 4 --microbatches 8|1|schedule 'dualpipe' holds 2 copies
+two copies of the weights on an odd number of ranks|--model gpt2-tiny --data text --schedule dualpipe --stages 3 --microbatches 8|1|use --ranks 4
 chunks the schedule does not take|--model gpt2-tiny --data text --schedule zbv --stages 4 --chunks 1|2|--chunks 2
 forwards only|--model gpt2-tiny --data text --schedule inference|1|forwards only
 unknown dialect|--model gpt2-tiny --data text --dialect torch2024|2|did you mean 'torch-2024'
@@ -285,9 +284,45 @@ ROWS
     [[ "$status" -eq 0 && "$output" == "{"*'"devices"'*"}" ]]
 }
 
-@test "--help fits on a screen and names every option" {
+@test "--help fits on a screen and names every option, --help GROUP and --help all say what they do" {
     run "$WEIR" train --help
     [ "$status" -eq 0 ]
-    [ "${#lines[@]}" -le 72 ]
-    [[ "$output" == *"--threads-per-rank"* && "$output" == *"--grad-clip"* ]]
+    [ "${#lines[@]}" -le 48 ]
+    grep -oE -- ' --[a-z0-9-]+' <<<"$output" | sort -u >named
+    run "$WEIR" train --help all
+    [ "$status" -eq 0 ]
+    options() { sed -nE 's/^ {2}(-., | {4})(--[a-z0-9-]+).* [^ ].*/ \2/p' | sort -u; }
+    options <<<"$output" >all
+    [ "$(wc -l <all)" -gt 60 ]
+    echo " --help" | sort -u - all | cmp - named
+    for group in $("$WEIR" train --help | sed -nE 's/^ {2}([a-z]+) +--.*/\1/p'); do "$WEIR" train --help "$group" >>texts; done
+    options <texts >grouped
+    [ "$(wc -l <grouped)" -gt 30 ]
+    [ -z "$(comm -13 all grouped)" ]
+    [ "$("$WEIR" train --help=data)" = "$("$WEIR" help train data)" ]
+    [[ "$("$WEIR" train -h data)" == *"--val-data PATH "* ]]
+    run "$WEIR" train --help dta
+    [[ "$status" -eq 2 && "$output" == "weir train: unknown group of options 'dta': did you mean 'data'?" ]]
+}
+
+@test "bf16 on the processor gives every layout the same bits, near those of f32" {
+    cd "$BATS_TEST_TMPDIR" || exit 1
+    cat "$WEIR_SOURCE_DIR"/docs/*.md >text
+    base=(train --model gpt2-tiny --data text --microbatches 4 --microbatch-size 2 --seq-len 16 --steps 3 --quiet)
+    numbers() { grep -o '"loss": [^,]*, "grad_norm": [^,]*' "$1"; }
+    "$WEIR" "${base[@]}" --metrics f32
+    for layout in "--stages 1" "--stages 2 --schedule zb-h1" "--ranks 2 --chunks 2 --schedule interleaved --recompute full"; do
+        # shellcheck disable=SC2086
+        "$WEIR" "${base[@]}" --dtype bf16 $layout --metrics bf16 --force
+        [ -e one ] || numbers bf16 >one
+        numbers bf16 | cmp one -
+    done
+    numbers f32 >wide
+    run ! cmp -s one wide
+    paste <(grep -o '^"loss": [^,]*' one) <(grep -o '^"loss": [^,]*' wide) | tr -d '",:a-z' |
+        awk '{ if ($1 / $2 < 0.996 || $1 / $2 > 1.004) exit 1; n++ } END { if (n != 3) exit 1 }'
+    run "$WEIR" train --model gpt2-tiny --data text --dtype bf16 --steps 1 --device cpu
+    [ "$status" -eq 0 ]
+    ONEDNN_MAX_CPU_ISA=AVX2 run "$WEIR" train --model gpt2-tiny --data text --dtype bf16 --steps 1
+    [[ "$status" -eq 0 && "$output" == *"multiplies bf16 numbers as f32: --dtype bf16 saves memory here, not time"* ]]
 }

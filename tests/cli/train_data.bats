@@ -155,7 +155,7 @@ ROWS
 nothing matches|--data none_*.bin|1|no file matches 'none_*.bin'
 an empty name|--data text,|2|'text,' has an empty name
 one of two is missing|--data text,none|1|cannot open 'none'
-two kinds|--data bare.bin,short.bin|1|'bare.bin' is uint16 and 'short.bin' is llm.c gpt-2
+two kinds|--data bare.bin,short.bin|1|'bare.bin' is uint16 and 'short.bin' is llm.c uint16
 text among tokens|--data bare.bin,text|1|'text' is text
 named twice|--data bare.bin,./bare.bin|1|are the same file
 cut short|--data cut.bin|1|'cut.bin' starts with the magic 20240520

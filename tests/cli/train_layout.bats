@@ -40,6 +40,29 @@ ROWS
     [ -z "$stderr" ]
 }
 
+@test "chunks that a schedule brings along are worth a word, where stages were counted" {
+    run --separate-stderr train --stages 4 --schedule v-half
+    [[ "${stderr_lines[1]}" == "weir train: 'v-half' has 2 stages on each rank, so that --stages 4 is 2 ranks: --ranks 4 puts 8 stages on 4" ]]
+    for arguments in "--ranks 2" "--stages 4 --chunks 2" "--stages 4 -q"; do
+        # shellcheck disable=SC2086
+        run --separate-stderr train --schedule v-half $arguments
+        [[ "$status" -eq 0 && "$stderr" != *"on each rank"* ]]
+    done
+}
+
+@test "several stages on each rank are advised a schedule that has them" {
+    for arguments in "--ranks 2 --chunks 2" "--ranks 2 --stages 4" "--ranks 2 --stages 4 --chunks 2"; do
+        # shellcheck disable=SC2086
+        run train $arguments
+        [ "$status" -eq 2 ]
+        [[ "$output" == "weir train: schedule '1f1b' has one stage on each rank, not 2: use --schedule interleaved, or --ranks 4" ]]
+    done
+    run --separate-stderr train --ranks 2 --stages 6 --schedule interleaved
+    [[ "$status" -eq 0 && "${stderr_lines[0]}" == *": 6 stages on 2 ranks x 3 chunks (interleaved)"* ]]
+    run train --ranks 2 --stages 5 --schedule interleaved
+    [[ "$status" -eq 2 && "$output" == *"--ranks 2 with 2 chunks each are 4 stages, --stages says 5: leave one of them out" ]]
+}
+
 @test "the memory table begins with the layout" {
     run "$WEIR" train --model gpt2-tiny --schedule v-half --stages 4 --print-memory full
     [ "${lines[0]}" = "# gpt2-tiny, 1.23 million parameters: 4 stages on 2 ranks x 2 chunks (v-half); a step is 16 samples, 1024 tokens" ]

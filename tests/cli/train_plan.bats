@@ -146,7 +146,7 @@ ROWS
     [[ "$status" -eq 2 && "$output" == *"--out needs --model"* ]]
     run "$WEIR" plan --model gpt2-tiny --devices 2 --any -o plan.json
     [[ "$status" -eq 2 && "$output" == *"--out is about a run, the other options ask for a split"* ]]
-    run "$WEIR" plan --model gpt2-tiny --devices 2 --dtype bf16 --device cpu -o plan.json
-    [[ "$status" -eq 2 && "$output" == *"--dtype bf16 is for --device cuda: leave it out" ]]
+    run "$WEIR" plan --model gpt2-tiny --devices 2 --dtype tf32 --device cpu -o plan.json
+    [[ "$status" -eq 2 && "$output" == *"--dtype tf32 is for --device cuda: leave it out" ]]
     [ ! -e plan.json ]
 }

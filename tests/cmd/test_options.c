@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/replace.h"
 #include "base/text.h"
 #include "base/printable.h"
@@ -165,7 +166,7 @@ static const struct option_row sample_rows[] = {
     {0},
 };
 
-static const struct option_table sample_table = {"sample", "WORD", "nothing", NULL, sample_rows};
+static const struct option_table sample_table = {"sample", "WORD", "nothing", NULL, sample_rows, NULL};
 
 /* Parse the words of `line`, separated by single blanks. */
 static weir_status line_parse(const char *line, struct options *options, struct sample *sample, const char **positional,
@@ -246,6 +247,21 @@ static void text_of_a_configuration_lives_as_long_as_the_options(void **state)
     options_release(&options);
 }
 
+static void what_was_stored_does_not_say_what_is_left_out(void **state)
+{
+    (void)state;
+    struct options options;
+    struct sample s = {0};
+    const char *positional[2], *left_out[] = {"text", "flag", NULL};
+    int n;
+    assert_ok(line_parse("--whole 1", &options, &s, positional, &n));
+    json_t *stored = json_pack("{s:i, s:i, s:s, s:b, s:i}", "whole", 7, "bytes", 9, "text", "/etc/passwd", "flag", 1, "unknown", 3);
+    assert_ok(options_fill(&options, stored, "stored", left_out, &s));
+    assert_true(s.whole == 1 && s.bytes == 9 && !s.text && !s.flag);
+    assert_false(options_given(&options, "text"));
+    options_release(&options);
+}
+
 static void what_is_wrong_is_named(void **state)
 {
     (void)state;
@@ -291,6 +307,7 @@ int main(void)
         cmocka_unit_test(words_and_letters_mix_as_they_do_elsewhere),
         cmocka_unit_test(two_command_lines_do_not_know_each_other),
         cmocka_unit_test(text_of_a_configuration_lives_as_long_as_the_options),
+        cmocka_unit_test(what_was_stored_does_not_say_what_is_left_out),
         cmocka_unit_test(what_is_wrong_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,6 +70,7 @@ static void every_word_has_one_answer_that_is_there(void **state)
     rows_check("train", synonyms_train, 100);
     rows_check("generate", synonyms_generate, 10);
     rows_check("tokenize", synonyms_tokenize, 10);
+    rows_check("launch", synonyms_launch, 10);
 }
 
 static void answers_check(const char *command, const struct synonym *rows)
@@ -91,6 +92,7 @@ static void answers_name_options_that_exist(void **state)
     answers_check("train", synonyms_train);
     answers_check("generate", synonyms_generate);
     answers_check("tokenize", synonyms_tokenize);
+    answers_check("launch", synonyms_launch);
 }
 
 static void spelling_does_not_matter(void **state)
@@ -103,6 +105,33 @@ static void spelling_does_not_matter(void **state)
     answer_check(table, "max-norn", "unknown option '--max-norn'");
     answer_check(table, ".", "unknown option '--.'");
     answer_check(table_find("plan"), "max-norm", "'weir plan --help' lists the options");
+}
+
+static void a_section_is_passed_over_and_counts_where_its_word_says_nothing(void **state)
+{
+    (void)state;
+    const struct option_table *table = table_find("train");
+    answer_check(table, "training.steps", "in weir it is --steps");
+    answer_check(table, "optimizer.lr", "in weir it is --lr");
+    answer_check(table, "optimizer.name", "in weir it is --optimizer");
+    answer_check(table, "model.flavor", "in weir it is --model");
+    answer_check(table, "parallelism.pipeline_parallel_degree", "in weir it is --ranks");
+    answer_check(table, "activation_checkpoint.mode", "--recompute full");
+    answer_check(table, "fp16.enabled", "weir has no fp16");
+    answer_check(table, "zero_optimization.stage", "use --zero 1");
+    answer_check(table, "Training.Seq_Len", "in weir it is --seq-len");
+    answer_check(table, "LR", "in weir it is --lr");
+    answer_check(table, "no.such.word", "unknown option '--no.such.word'");
+    answer_check(table, "steps.", "in weir it is --steps");
+    answer_check(table, "..", "unknown option '--..'");
+}
+
+static void other_commands_answer_with_their_own_options(void **state)
+{
+    (void)state;
+    answer_check(table_find("schedule make"), "pp-size", "in weir it is --ranks");
+    answer_check(table_find("schedule make"), "num-microbatches", "in weir it is --microbatches");
+    answer_check(table_find("schedule make"), "tp-size", "'weir schedule make --help' lists the options");
 }
 
 static void names_are_understood_in_any_case(void **state)
@@ -131,11 +160,11 @@ static void the_page_has_every_row(void **state)
     (void)state;
     char path[4096], line[1024], *page;
     size_t bytes;
-    const struct synonym *const tables[] = {synonyms_train, synonyms_generate, synonyms_tokenize};
+    const struct synonym *const tables[] = {synonyms_train, synonyms_generate, synonyms_tokenize, synonyms_launch};
     const struct name_synonym *const names[] = {schedule_synonyms, dtype_synonyms, optimizer_synonyms, rate_synonyms};
     snprintf(path, sizeof path, "%s/docs/other-tools.md", getenv("WEIR_SOURCE_DIR"));
     assert_ok(weir_file_read(path, 1 << 20, &page, &bytes));
-    for (int t = 0; t < 3; t++)
+    for (int t = 0; t < 4; t++)
         for (const struct synonym *row = tables[t]; row->tool; row++) {
             snprintf(line, sizeof line, "| %s | `%s` | %s%s%s |\n", row->tool, row->word, row->option ? "`--" : "",
                      row->option ? row->option : row->answer, row->option ? "`" : "");
@@ -157,6 +186,8 @@ int main(void)
         cmocka_unit_test(every_word_has_one_answer_that_is_there),
         cmocka_unit_test(answers_name_options_that_exist),
         cmocka_unit_test(spelling_does_not_matter),
+        cmocka_unit_test(a_section_is_passed_over_and_counts_where_its_word_says_nothing),
+        cmocka_unit_test(other_commands_answer_with_their_own_options),
         cmocka_unit_test(names_are_understood_in_any_case),
         cmocka_unit_test(the_page_has_every_row),
     };

@@ -45,8 +45,9 @@ static void matrices_free(struct matrices *x)
 static struct weir_product product_number(int number)
 {
     int size = number / 12, kind = number % 3;
-    return (struct weir_product){sizes[size][0], sizes[size][1], sizes[size][2], number / 3 % 2 == 1,
-                                 number / 6 % 2 == 1, kind == 1, kind == 2};
+    return (struct weir_product){.m = sizes[size][0], .n = sizes[size][1], .k = sizes[size][2],
+                                 .transpose_a = number / 3 % 2 == 1, .transpose_b = number / 6 % 2 == 1,
+                                 .accumulate = kind == 1, .bias = kind == 2};
 }
 
 enum { PRODUCTS = 12 * (int)(sizeof sizes / sizeof *sizes) };

@@ -229,6 +229,20 @@ static void unknown_keys_are_named_in_one_line_and_idle_ones_are_not(void **stat
     weir_arena_release(&arena);
 }
 
+static void the_config_of_a_gpt2_says_its_positions_as_older_files_do_too(void **state)
+{
+    (void)state;
+    struct weir_arena arena = {0};
+    struct weir_model_params params = {.microbatch_size = 1};
+    const struct weir_model_kind *kind;
+    const struct weir_graph *graph;
+    assert_ok(parse("{" GPT2 "}", &arena, &kind));
+    assert_ok(weir_model_build(kind, &params, &arena, &graph));
+    assert_non_null(strstr(graph->hf_config, "\"n_ctx\": 32"));
+    assert_non_null(strstr(graph->hf_config, "\"n_positions\": 32"));
+    weir_arena_release(&arena);
+}
+
 /* The config that a graph carries gives the same graph again. */
 static void the_config_of_a_graph_gives_the_same_graph(void **state)
 {
@@ -289,6 +303,7 @@ int main(void)
         cmocka_unit_test(keys_that_say_the_same_twice_are_read),
         cmocka_unit_test(sizes_that_do_not_fit_together_are_refused),
         cmocka_unit_test(unknown_keys_are_named_in_one_line_and_idle_ones_are_not),
+        cmocka_unit_test(the_config_of_a_gpt2_says_its_positions_as_older_files_do_too),
         cmocka_unit_test(the_config_of_a_graph_gives_the_same_graph),
         cmocka_unit_test(a_path_is_told_from_a_name),
     };

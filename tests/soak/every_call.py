@@ -3,7 +3,8 @@
 the other.
 
     cmake --preset faults && cmake --build --preset faults
-    tests/soak/every_call.py [STRIDE]         every STRIDE-th call (default 1)
+    tests/soak/every_call.py [STRIDE [PART..]]     every STRIDE-th (default 1); order, cuts, kills,
+                                                   instructions, failures (default: all)
 
 A run makes 6 steps with a checkpoint every 2.  Calls are those of base/file_calls.h, that is all that change files.
 
@@ -12,9 +13,11 @@ failures    every call fails in turn: with EIO, with ENOSPC (what writes), with 
 kills       SIGKILL before every call in turn.
             After both the same command goes on from a checkpoint no older than the newest that was durable by the log of the run,
             and ends with the bits of a run that nothing befell.
+instructions   SIGKILL before every instruction of step 5 in turn, which lies between the checkpoints of steps 4 and 6; in one
+            process of two ranks, and of four with ZeRO-1.  As above; the checkpoint that it goes on from is that of step 4.
 order       of the calls of an undisturbed run: a file is synced after its last write and before it gets its name, its folder is
             synced afterwards, and the manifest gets its name when all files of its checkpoint have theirs on the disk.
-power cuts  after every call of that run, with every set (up to 64) of changes of folders that were not yet synced lost: the run
+cuts        of power: after every call of that run, with every set (up to 64) of changes of folders that were not yet synced lost: the run
             goes on as above."""
 import itertools
 import os
@@ -23,13 +26,18 @@ import shutil
 import sys
 import tempfile
 
-from kept_state import ROOT, fail, folder_new, inputs_make, resumed_step, run, state_of, step_folder, train_line
+from kept_state import ROOT, fail, inputs_make, resumed_step, run, state_of, step_folder, train_line
 
 STEPS, EVERY = 6, 2
 WEIR = os.environ.get("WEIR") or f"{ROOT}/build/faults/bin/weir"
 REASONS = {"open": ["EIO", "EMFILE"], "write": ["EIO", "ENOSPC", "EINTR", "short"], "allocate": ["EIO", "ENOSPC"],
            "read": ["EIO", "EINTR", "short"], "link": ["EIO", "ENOSPC"], "rename": ["EIO", "ENOSPC"], "mkdir": ["EIO", "ENOSPC"],
            "fsync": ["EIO", "ENOSPC", "EINTR"], "close": ["EIO"], "unlink": ["EIO"], "rmdir": ["EIO"], "truncate": ["EIO"]}
+
+# Where the checkpoint of step 4 is durable before step 5 begins.
+INSTRUCTION_LAYOUTS = {"two ranks": ["--checkpoint-sync", "--stages", "2"],
+                       "four ranks, ZeRO-1": ["--checkpoint-sync", "--stages", "2", "--replicas", "2", "--zero", "1"]}
+PARTS = ["order", "cuts", "kills", "instructions", "failures"]
 
 
 class Disk:
@@ -132,9 +140,9 @@ def replayed(calls):
     return disk
 
 
-def go_on(folder, wanted, newest, what):
+def go_on(folder, wanted, newest, what, *more):
     """The same command again, without a fault."""
-    status, _, text = run(line_of(folder), folder)
+    status, _, text = run(line_of(folder, *more), folder)
     if status:
         fail(f"{what}: the next run ends with status {status}: {text}")
     step = resumed_step(text)
@@ -144,12 +152,12 @@ def go_on(folder, wanted, newest, what):
         fail(f"{what}: the next run ends with other bits")
 
 
-def tried(folder, fault):
+def tried(folder, fault, *more):
     """A run with the fault from nothing; returns its status, its messages and what its log says is on the disk."""
     shutil.rmtree(f"{folder}/D", ignore_errors=True)
     if os.path.exists(f"{folder}/log"):
         os.unlink(f"{folder}/log")
-    status, _, text = run(line_of(folder), folder, {"WEIR_FAULT": fault, "WEIR_FAULT_LOG": "log"})
+    status, _, text = run(line_of(folder, *more), folder, {"WEIR_FAULT": fault, "WEIR_FAULT_LOG": "log"})
     return status, text, max(replayed(log_of(folder)).durable_steps(), default=0)
 
 
@@ -182,6 +190,27 @@ def kills_try(folder, n_calls, wanted, stride):
         go_on(folder, wanted, newest, f"kill:call:{n}")
     print(f"kills: {len(range(1, n_calls + 1, stride))}, with step {', '.join(map(str, sorted(steps)))} on the disk; all went on",
           flush=True)
+
+
+def instructions_of(folder):
+    """How many a step of a run has: all steps have the same."""
+    total = int(re.search(r"^instructions (\d+)$", open(f"{folder}/log").read(), re.M).group(1))
+    if total % STEPS:
+        fail(f"{total} instructions in {STEPS} steps")
+    return total // STEPS
+
+
+def instructions_try(folder, stride):
+    for name, layout in INSTRUCTION_LAYOUTS.items():
+        undisturbed(folder, 2, *layout)
+        wanted, n = state_of(f"{folder}/D/{step_folder(STEPS)}"), instructions_of(folder)
+        for i in range(4 * n + 1, 5 * n + 1, stride):
+            what = f"{name}, kill:instr:{i}"
+            status, text, newest = tried(folder, f"kill:instr:{i}", *layout)
+            if status != -9 or newest != 4:
+                fail(f"{what}: ends with status {status}, step {newest} on the disk: {text}")
+            go_on(folder, wanted, newest, what, *layout)
+        print(f"instructions: {name}: {n} in step 5, {len(range(0, n, stride))} kills before one; all went on", flush=True)
 
 
 def disk_lay(folder, names, contents):
@@ -217,12 +246,12 @@ def cuts_try(folder, calls, contents, wanted, stride):
     print(f"power cuts: {cuts} different disks; all went on", flush=True)
 
 
-def undisturbed(folder, keep):
+def undisturbed(folder, keep, *more):
     """The log of a run and the files it leaves."""
     shutil.rmtree(f"{folder}/D", ignore_errors=True)
     if os.path.exists(f"{folder}/log"):
         os.unlink(f"{folder}/log")
-    status, _, text = run(line_of(folder, "--keep", str(keep)), folder, {"WEIR_FAULT_LOG": "log"})
+    status, _, text = run(line_of(folder, "--keep", str(keep), *more), folder, {"WEIR_FAULT_LOG": "log"})
     if status:
         fail(f"fails without a fault: {text}")
     contents = {}
@@ -233,8 +262,17 @@ def undisturbed(folder, keep):
     return log_of(folder), contents
 
 
+def order_check(calls):
+    faults = replayed(calls).faults
+    if faults:
+        fail("order: " + "; ".join(faults))
+    print(f"order: {len(calls)} calls, in order", flush=True)
+
+
 def main():
-    stride = int((sys.argv[1:] + ["1"])[0])
+    stride, parts = int((sys.argv[1:] + ["1"])[0]), sys.argv[2:] or PARTS
+    if not set(parts) <= set(PARTS):
+        fail(f"parts are {', '.join(PARTS)}")
     if not os.path.exists(WEIR):
         fail(f"there is no {WEIR}: cmake --preset faults && cmake --build --preset faults")
     with tempfile.TemporaryDirectory() as folder:
@@ -242,14 +280,13 @@ def main():
         _, contents = undisturbed(folder, STEPS)
         calls, _ = undisturbed(folder, 2)
         wanted = state_of(f"{folder}/D/{step_folder(STEPS)}")
-        faults = replayed(calls).faults
-        if faults:
-            fail("order: " + "; ".join(faults))
-        print(f"order: {len(calls)} calls, in order", flush=True)
         counts = {op: sum(call[0] == op for call in calls) for op in REASONS}
-        cuts_try(folder, calls, contents, wanted, stride)
-        kills_try(folder, len(calls), wanted, stride)
-        failures_try(folder, counts, wanted, stride)
+        todo = {"order": lambda: order_check(calls), "cuts": lambda: cuts_try(folder, calls, contents, wanted, stride),
+                "kills": lambda: kills_try(folder, len(calls), wanted, stride),
+                "instructions": lambda: instructions_try(folder, stride),
+                "failures": lambda: failures_try(folder, counts, wanted, stride)}
+        for part in parts:
+            todo[part]()
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ enum { WIDTH = 16, CLASSES = 4 };
 
 struct faulty_plan faulty_plan;
 
-static const char *const names[FAULTY_KINDS] = {"none", "stuck", "slow", "stop", "kill", "crash", "exit", "nan", "error"};
+static const char *const names[FAULTY_KINDS] = {"none", "stuck", "slow", "stop", "kill", "crash", "exit", "nan", "nan once", "error"};
 
 const char *faulty_str(enum faulty_kind kind)
 {
@@ -58,6 +58,10 @@ static weir_status fault_do(float *y)
     case FAULTY_EXIT:
         exit(0);
     case FAULTY_NAN:
+        y[1] = NAN;
+        return WEIR_OK;
+    case FAULTY_NAN_ONCE:
+        faulty_plan.kind = FAULTY_NONE;
         y[1] = NAN;
         return WEIR_OK;
     case FAULTY_ERROR:

@@ -20,6 +20,7 @@ enum faulty_kind {
     FAULTY_CRASH, /* SIGSEGV */
     FAULTY_EXIT,  /* exit(0) */
     FAULTY_NAN,   /* its output is not finite */
+    FAULTY_NAN_ONCE, /* the first time */
     FAULTY_ERROR, /* returns an error */
     FAULTY_KINDS,
 };

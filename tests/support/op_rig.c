@@ -13,7 +13,7 @@ void *op_rig_block(struct op_rig *rig, size_t bytes)
 {
     char *base = aligned_alloc(64, (size_t)(GUARD * (2 + MOST)) + (bytes + 127) / 64 * 64);
     assert_non_null(base);
-    assert_true(rig->n_blocks < 32 && rig->shift < MOST);
+    assert_true(rig->n_blocks < OP_RIG_BLOCKS && rig->shift < MOST);
     char *at = base + GUARD * (1 + rig->shift);
     memset(at - GUARD, 0x5a, GUARD);
     memset(at, 0, bytes);

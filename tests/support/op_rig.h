@@ -18,6 +18,8 @@ struct op_case {
     struct weir_shape inputs[WEIR_OP_INPUTS];
 };
 
+enum { OP_RIG_BLOCKS = 64 };
+
 struct op_rig {
     const struct op_case *c;
     struct weir_op_shapes shapes, gradient_shapes;
@@ -28,8 +30,8 @@ struct op_rig {
     void *scratch_base;
     size_t scratch_bytes;
     int shift;
-    void *blocks[32];
-    size_t block_bytes[32];
+    void *blocks[OP_RIG_BLOCKS];
+    size_t block_bytes[OP_RIG_BLOCKS];
     int n_blocks;
 };
 

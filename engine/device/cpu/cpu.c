@@ -219,7 +219,7 @@ static weir_status stream_reset(weir_stream *stream)
 const struct weir_device_kind weir_device_cpu = {
     .name = "cpu",
     .summary = "cores of this machine, one worker thread per compute stream",
-    .flags = WEIR_DEVICE_HOST_MEMORY | WEIR_DEVICE_TASKS,
+    .flags = WEIR_DEVICE_HOST_MEMORY | WEIR_DEVICE_TASKS | WEIR_DEVICE_BF16,
     .tensor_device = WEIR_DEVICE_TYPE_CPU,
     .kernels = kernels_of,
     .vectors = &weir_vector_cpu,

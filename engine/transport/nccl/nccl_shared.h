@@ -4,7 +4,7 @@
  * died.  What a step moves goes from device to device:
  *
  *     edge a ─▶ b     one communicator of two ranks and one stream on either side, for all messages from a to b
- *     group           one communicator of the replicas of a rank: sums of gradients, parameters of ZeRO-1
+ *     group           one communicator of all that hold a rank's stages: sums of gradients, parameters of ZeRO-1
  *     all             one communicator of all ranks: the parts of the gradient norm and the losses
  *
  * Order.  NCCL's operations wait for their peers on the device, so operations of different communicators must come in one

@@ -44,15 +44,28 @@ weir_status weir_shm_agree(weir_transport *transport, weir_status status)
     return weir_shm_fail(transport, WEIR_FAIL((weir_status)found.status, "rank %d failed: %s", rank, found.message));
 }
 
-/* Notes of turn k are overwritten in turn k + 2, which nobody reaches before all have read them: turn k + 1 is between. */
+/* All have done their part of `turn`, and left the turn before it. */
+static weir_status turn_await(weir_transport *transport, uint32_t turn)
+{
+    weir_status status = WEIR_OK;
+    for (int l = 0; l < transport->info.n_local && !status; l++)
+        if (l != transport->info.local_rank)
+            status = weir_shm_flag_await(transport, &weir_shm_lobby(transport, l)->turn, turn, false);
+    return status;
+}
+
+/* Notes of turn k are overwritten in turn k + 2, when all have left turn k.  After an exchange that is so; a broadcast is over
+ * for its root before anybody has come to it. */
 static weir_status notes_exchange(weir_transport *transport, const void *mine, size_t bytes, void *all_out)
 {
     uint32_t turn = ++transport->turn;
     struct weir_shm_lobby *own = weir_shm_lobby(transport, transport->info.local_rank);
+    weir_status status = turn_await(transport, turn - 1);
+    if (status)
+        return status;
     if (bytes)
         memcpy(own->notes[turn & 1], mine, bytes);
     weir_futex_set(&own->turn, turn, WEIR_FUTEX_PROCESSES); /* edge: note ─▶ its readers */
-    weir_status status = WEIR_OK;
     for (int l = 0; l < transport->info.n_local && !status; l++) {
         struct weir_shm_lobby *lobby = weir_shm_lobby(transport, l);
         status = weir_shm_flag_await(transport, &lobby->turn, turn, false);
@@ -71,16 +84,6 @@ weir_status weir_shm_exchange(weir_transport *transport, const void *mine, size_
         return WEIR_FAIL(WEIR_ERR_INTERNAL, "an exchange of %zu bytes, the most are %d", bytes, WEIR_EXCHANGE_MAX);
     return transport->info.n_hosts == 1 ? notes_exchange(transport, mine, bytes, all_out)
                                         : transport->wire->exchange(transport, mine, bytes, all_out);
-}
-
-/* All have done their part of `turn`. */
-static weir_status turn_await(weir_transport *transport, uint32_t turn)
-{
-    weir_status status = WEIR_OK;
-    for (int l = 0; l < transport->info.n_local && !status; l++)
-        if (l != transport->info.local_rank)
-            status = weir_shm_flag_await(transport, &weir_shm_lobby(transport, l)->turn, turn, false);
-    return status;
 }
 
 /* One chunk a turn.  The root's chunk of turn k is overwritten in turn k + 2: all must have copied it by then. */

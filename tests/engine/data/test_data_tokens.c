@@ -39,7 +39,7 @@ struct format {
 };
 
 static const struct format formats[] = {
-    {"uint16", 0, 0, 2}, {"llm.c gpt-2", 20240520, 1, 2}, {"llm.c llama-3", 20240801, 7, 4}, {"text", 0, 0, 1}};
+    {"uint16", 0, 0, 2}, {"llm.c uint16", 20240520, 1, 2}, {"llm.c uint32", 20240801, 7, 4}, {"text", 0, 0, 1}};
 
 static unsigned char content[1024 + 4 * 3000];
 
@@ -371,7 +371,7 @@ static void files_must_be_of_one_kind_and_different(void **state)
     const char *paths[3] = {file_make(&formats[1], "a.bin", 0, 100), file_make(&formats[1], "b.bin", 1, 100),
                             file_make(&formats[0], "c.bin", 2, 100)};
     assert_fails(weir_data_open_tokens(paths, 3, WEIR_DATA_FORMAT_AUTO, SEQ_LEN, VOCABULARY, 1, &data), WEIR_ERR_INVALID,
-                 "a.bin' is llm.c gpt-2 and '");
+                 "a.bin' is llm.c uint16 and '");
     paths[2] = file_make(&formats[3], "c.txt", 2, 100);
     assert_fails(weir_data_open_tokens(paths, 3, WEIR_DATA_FORMAT_AUTO, SEQ_LEN, VOCABULARY, 1, &data), WEIR_ERR_INVALID,
                  "c.txt' is text");

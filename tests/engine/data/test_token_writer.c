@@ -55,8 +55,8 @@ static void every_format_is_read_back(void **state)
         int vocabulary;
         const char *kind;
     } rows[] = {
-        {WEIR_DATA_FORMAT_LLMC, WEIR_DATA_FORMAT_AUTO, 65536, "llm.c gpt-2"},
-        {WEIR_DATA_FORMAT_LLMC, WEIR_DATA_FORMAT_AUTO, 65537, "llm.c llama-3"},
+        {WEIR_DATA_FORMAT_LLMC, WEIR_DATA_FORMAT_AUTO, 65536, "llm.c uint16"},
+        {WEIR_DATA_FORMAT_LLMC, WEIR_DATA_FORMAT_AUTO, 65537, "llm.c uint32"},
         {WEIR_DATA_FORMAT_U16, WEIR_DATA_FORMAT_AUTO, 50257, "uint16"},
         {WEIR_DATA_FORMAT_U32, WEIR_DATA_FORMAT_U32, 128256, "uint32"},
     };
@@ -83,7 +83,7 @@ static void what_cannot_be_written_leaves_the_old_file(void **state)
     assert_ok(weir_token_writer_open(path, WEIR_DATA_FORMAT_LLMC, 300, &writer));
     assert_fails(weir_token_writer_put(writer, tokens, INT64_C(1) << 31), WEIR_ERR_INVALID, "its header can count");
     weir_token_writer_abort(writer);
-    holds(path, WEIR_DATA_FORMAT_AUTO, "llm.c gpt-2", 300);
+    holds(path, WEIR_DATA_FORMAT_AUTO, "llm.c uint16", 300);
 }
 
 static void a_full_device_and_a_pipe_are_named(void **state)

@@ -42,7 +42,7 @@ static void no_device_is_touched(void **state)
     struct fixture f;
     struct weir_device_kind kind = bare_kind(WEIR_DEVICE_HOST_MEMORY);
     assert_ok(built(&f, &kind, "1f1b", 4));
-    assert_int_equal(weir_build_n_ranks(&f.build), 4);
+    assert_int_equal(weir_build_n_workers(&f.build), 4);
     assert_int_equal(f.build.first_layer[0], 0);
     assert_int_equal(f.build.first_layer[4], f.build.graph->n_layers);
     assert_non_null(f.build.guest);

@@ -287,8 +287,8 @@ static void difference_print(const struct web *deps, const struct web *memory, i
         struct weir_order_entry x = program->order[from / program->n_replicas], y = program->order[node / program->n_replicas];
         char text[WEIR_ACTION_TEXT], text2[WEIR_ACTION_TEXT];
         print_error("program %d: rank %d %s before rank %d %s: %s\n", (int)seed, x.rank,
-                    weir_instr_str(program, &program->ranks[x.rank].instrs[x.instr], text), y.rank,
-                    weir_instr_str(program, &program->ranks[y.rank].instrs[y.instr], text2),
+                    weir_instr_str(program, &program->ranks[x.rank].instrs[x.instr], 0, text), y.rank,
+                    weir_instr_str(program, &program->ranks[y.rank].instrs[y.instr], 0, text2),
                     a ? "nothing demands it" : "no dependency has it");
         return;
     }

@@ -14,11 +14,14 @@ enum { BATCH = 4, MICROBATCHES = 4, LAYERS = 14, SANITIZED = 1 };
 enum { BATCH = 4, MICROBATCHES = 4, LAYERS = 14, SANITIZED = 0 };
 #endif
 
+#define F32 WEIR_COMPUTE_F32
+
 struct run {
     const char *schedule, *recompute;
     int n_stages, n_chunks;
     int64_t microbatch_size;
     int replicas, zero;
+    enum weir_compute dtype;
 };
 
 static weir_status run_open(const struct run *run, int64_t cap)
@@ -36,6 +39,7 @@ static weir_status run_open(const struct run *run, int64_t cap)
     config.recompute = run->recompute;
     config.replicas = run->replicas;
     config.zero = run->zero;
+    config.dtype = run->dtype;
     if (!status)
         status = weir_engine_open(&config, &engine);
     weir_engine_close(engine);
@@ -61,6 +65,8 @@ static struct run advised(struct run run, char *words, char schedule[32])
             run.zero = atoi(value);
         else if (!strcmp(word, "microbatch_size"))
             run.microbatch_size = atoi(value);
+        else if (!strcmp(word, "dtype"))
+            run.dtype = WEIR_COMPUTE_BF16, assert_string_equal(value, "bf16");
         else if (!strcmp(word, "schedule"))
             snprintf(schedule, 32, "%s", value), run.schedule = schedule;
         else
@@ -128,10 +134,12 @@ static void the_unnamed_do_not_fit(const struct run *run, int64_t cap, const cha
 static void what_a_refusal_advises_fits_and_what_it_leaves_out_does_not(void **state)
 {
     (void)state;
-    static const struct run runs[] = {{"1f1b", NULL, 1, 0, BATCH, 1, 0},        {"gpipe", NULL, 2, 0, BATCH, 1, 0},
-                                      {"zb-h2", NULL, 4, 0, BATCH, 1, 0},       {"zbv", NULL, 4, 0, BATCH, 1, 0},
-                                      {"interleaved", NULL, 4, 2, BATCH, 1, 0}, {"gpipe", "full", 2, 0, BATCH, 1, 0},
-                                      {"1f1b", "full", 1, 0, BATCH, 2, 0}};
+    static const struct run runs[] = {
+        {"1f1b", NULL, 1, 0, BATCH, 1, 0, F32},        {"gpipe", NULL, 2, 0, BATCH, 1, 0, F32},
+        {"zb-h2", NULL, 4, 0, BATCH, 1, 0, F32},       {"zbv", NULL, 4, 0, BATCH, 1, 0, F32},
+        {"interleaved", NULL, 4, 2, BATCH, 1, 0, F32}, {"gpipe", "full", 2, 0, BATCH, 1, 0, F32},
+        {"1f1b", "full", 1, 0, BATCH, 2, 0, F32},
+    };
     int refused = 0, ways = 0, without = 0;
     for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++)
         for (int64_t cap = 3 << 20; cap < 24 << 20; cap += SANITIZED ? cap : cap / 2) {
@@ -152,13 +160,13 @@ static void what_a_refusal_advises_fits_and_what_it_leaves_out_does_not(void **s
 static void a_refusal_names_rank_stages_bytes_and_cap(void **state)
 {
     (void)state;
-    struct run run = {"interleaved", NULL, 4, 2, BATCH, 1, 0};
+    struct run run = {"interleaved", NULL, 4, 2, BATCH, 1, 0, F32};
     assert_fails(run_open(&run, 1 << 20), WEIR_ERR_NOFIT, " (stages ");
     assert_fails(run_open(&run, 1 << 20), WEIR_ERR_NOFIT, "the cap is 1048576 bytes, 2 of 2 ranks are over it");
     assert_fails(run_open(&run, 1 << 20), WEIR_ERR_NOFIT, "the least found is");
-    run = (struct run){"1f1b", "full", 1, 0, BATCH, 2, 0};
+    run = (struct run){"1f1b", "full", 1, 0, BATCH, 2, 0, F32};
     assert_fails(run_open(&run, 20 << 20), WEIR_ERR_NOFIT, "with zero=1");
-    run = (struct run){"interleaved", NULL, 4, 2, BATCH, 1, 0};
+    run = (struct run){"interleaved", NULL, 4, 2, BATCH, 1, 0, F32};
     run.microbatch_size = 1 << 20;
     assert_fails(run_open(&run, 0), WEIR_ERR_NOFIT, "MiB free; rank ");
     assert_fails(run_open(&run, 0), WEIR_ERR_NOFIT, "microbatch_size");

@@ -48,8 +48,7 @@ static void what_does_not_go_together_names_options_and_values(void **state)
     assert_fails(weir_pipeline_schedule("zbv", 4, 3, 4, &arena, &s), WEIR_ERR_USAGE, "not 3: use chunks=2");
     assert_fails(weir_pipeline_schedule("1f1b", 0, 0, 4, &arena, &s), WEIR_ERR_USAGE,
                  "cannot have 0 stages: use stages=1");
-    assert_fails(weir_pipeline_schedule("chimera", 3, 0, 4, &arena, &s), WEIR_ERR_UNSUPPORTED,
-                 "2 copies of the weights");
+    assert_fails(weir_pipeline_schedule("chimera", 3, 0, 4, &arena, &s), WEIR_ERR_INVALID, "use ranks=4");
     assert_fails(weir_pipeline_schedule("dualpipev", 4, 0, 3, &arena, &s), WEIR_ERR_INVALID, "use microbatches=4");
     char path[4200];
     snprintf(path, sizeof path, "%s/s.csv", testing_dir());

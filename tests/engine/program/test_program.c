@@ -180,6 +180,7 @@ static void memory_rows_of_one_block_never_overlap_while_alive(void **state)
 static void every_built_in_schedule_has_an_order(void **state)
 {
     (void)state;
+    int n = 0;
     for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind; kind++)
         for (int p = 1; p <= 4; p++)
             for (int m = 1; m <= 12; m += m < 4 ? 1 : 4) {
@@ -188,7 +189,7 @@ static void every_built_in_schedule_has_an_order(void **state)
                 struct weir_arena arena = {0};
                 struct weir_schedule schedule;
                 struct weir_schedule_params params = {.n_ranks = p, .n_chunks = v, .n_microbatches = m};
-                bool runs = (*kind)->n_copies == 1 && strcmp((*kind)->name, "inference") &&
+                bool runs = strcmp((*kind)->name, "inference") != 0 &&
                             weir_schedule_build(*kind, &params, &arena, &schedule) == WEIR_OK;
                 weir_arena_release(&arena);
                 if (!runs)
@@ -196,7 +197,9 @@ static void every_built_in_schedule_has_an_order(void **state)
                 program_fixture_build(&f, (*kind)->name, p * v, v, m);
                 assert_int_equal(f.program->n_ranks, p);
                 weir_arena_release(&f.arena);
+                n++;
             }
+    assert_true(n > 200);
     struct program_fixture f;
     program_fixture_build(&f, "bfs", 4, 2, 8);
     assert_true(f.program->stages[1].n_grad_slots > 2);

@@ -58,6 +58,25 @@ static void a_line_is_an_object_with_all_fields(void **state)
     weir_metrics_close(metrics);
 }
 
+static void flops_and_their_share_stand_where_they_are_said(void **state)
+{
+    (void)state;
+    weir_metrics *metrics;
+    const char *path = testing_path("flops.jsonl");
+    struct weir_metrics_step step = step_make(0);
+    assert_ok(weir_metrics_open(path, 0, &metrics));
+    step.data_wait_ms = 0.25;
+    step.flops = 8053063680;
+    assert_ok(weir_metrics_write(metrics, &step));
+    step.mfu = 0.5;
+    assert_ok(weir_metrics_write(metrics, &step));
+    weir_metrics_close(metrics);
+    char *lines = content(path);
+    assert_non_null(strstr(lines, "\"bubble\": 0.125, \"data_wait_ms\": 0.25, \"flops\": 8053063680, \"peak_bytes\": []}\n{"));
+    assert_non_null(strstr(lines, "\"flops\": 8053063680, \"mfu\": 0.5, \"peak_bytes\": []}\n"));
+    weir_free(lines);
+}
+
 static void a_validation_loss_stands_on_the_lines_that_have_one(void **state)
 {
     (void)state;
@@ -306,6 +325,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_is_an_object_with_all_fields),
+        cmocka_unit_test(flops_and_their_share_stand_where_they_are_said),
         cmocka_unit_test(a_validation_loss_stands_on_the_lines_that_have_one),
         cmocka_unit_test(the_first_line_says_what_the_run_is),
         cmocka_unit_test(numbers_read_back_to_the_same_bits),

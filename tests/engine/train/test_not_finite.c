@@ -83,14 +83,37 @@ static void all_processes_name_the_same_place(void **state)
         fail_msg("%s", text);
 }
 
+static int repeated_run(void)
+{
+    weir_engine *engine;
+    assert_ok(faulty_open("shm", 60, &engine));
+    faulty_plan = (struct faulty_plan){.kind = FAULTY_NAN_ONCE, .layer = 1, .microbatch = 2};
+    assert_ok(faulty_step(engine, &(struct weir_step_report){0}));
+    weir_engine_close(engine);
+    return 0;
+}
+
+static void one_process_says_that_a_step_was_repeated(void **state)
+{
+    (void)state;
+    char text[1 << 14];
+    int codes[LAUNCHED_MOST], n = 0;
+    assert_int_equal(launched_run(self, "repeated", FAULTY_LAYERS, 60, text, sizeof text, codes), 0);
+    for (const char *at = text; (at = strstr(at, "all was finite when the step was repeated")); at++)
+        n++;
+    if (n != 1)
+        fail_msg("%d times: %s", n, text);
+}
+
 int main(int argc, char **argv)
 {
     self = argv[0];
     if (argc > 1)
-        return process_run();
+        return strcmp(argv[1], "repeated") ? process_run() : repeated_run();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_place_is_named_and_nothing_is_updated),
         cmocka_unit_test(all_processes_name_the_same_place),
+        cmocka_unit_test(one_process_says_that_a_step_was_repeated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -77,6 +77,25 @@ static void a_broadcast_reaches_everybody(void **state)
     free(data);
 }
 
+/* As weir_world_agree does when one has failed: its message is broadcast, and the next turn begins.  Who broadcasts waits for
+ * nobody, and may be a turn ahead of one that has yet to read what was exchanged before. */
+static void a_broadcast_between_exchanges_lets_nobody_overtake(void **state)
+{
+    const struct weir_transport_info *info = kind->info(*state);
+    static unsigned char mine[WEIR_EXCHANGE_MAX], all[PROGRAM_MOST_RANKS * WEIR_EXCHANGE_MAX], word[64];
+    for (int turn = 0; turn < 4000; turn++) {
+        memset(mine, turn + 7 * info->rank, sizeof mine);
+        assert_ok(kind->exchange(*state, mine, sizeof mine, all));
+        for (int r = 0; r < info->n_ranks; r++)
+            assert_true(all[(size_t)r * sizeof mine] == (unsigned char)(turn + 7 * r) &&
+                        all[(size_t)(r + 1) * sizeof mine - 1] == (unsigned char)(turn + 7 * r));
+        int root = turn / 2 % info->n_ranks;
+        memset(word, root == info->rank ? turn : 0, sizeof word);
+        assert_ok(kind->broadcast(*state, root, word, sizeof word));
+        assert_true(word[0] == (unsigned char)turn && word[sizeof word - 1] == (unsigned char)turn);
+    }
+}
+
 /* Two links at once, whose runs alternate, as training and evaluation do. */
 static void random_programs_hand_over_every_byte(void **state)
 {
@@ -184,6 +203,7 @@ static int suite_run(void)
         cmocka_unit_test(everybody_knows_who_is_where),
         cmocka_unit_test(an_exchange_gives_everybody_everything),
         cmocka_unit_test(a_broadcast_reaches_everybody),
+        cmocka_unit_test(a_broadcast_between_exchanges_lets_nobody_overtake),
         cmocka_unit_test(random_programs_hand_over_every_byte),
         cmocka_unit_test(counters_wrap),
         cmocka_unit_test(memory_starts_as_zero_and_own_blocks_differ),

@@ -1,0 +1,220 @@
+#include "cmd/ceilings.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "kernels/op.h"
+
+enum { SIDE = 1024, ARRAY = 8 << 20, LEAST_RUNS = 3, MOST_RUNS = 4096 };
+
+struct team; /* one thread, or for products the thread that opens a team of its own */
+
+typedef weir_status (*work_fn)(struct team *team);
+
+struct team {
+    pthread_t thread;
+    work_fn work;
+    int n_threads;
+    int64_t budget_ns;
+    float *a, *b, *c;
+    struct weir_op_call *call;
+    struct weir_kernel_context *context;
+    double median_ns;
+    weir_status status;
+    char message[WEIR_ERROR_MAX];
+};
+
+static int by_value(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+static weir_status runs_time(struct team *team, work_fn run)
+{
+    double *times;
+    int n = 0;
+    weir_status status = weir_alloc(MOST_RUNS, sizeof *times, &times);
+    if (!status)
+        status = run(team); /* the first touch */
+    int64_t begin = weir_clock_ns();
+    while (!status && n < MOST_RUNS && (n < LEAST_RUNS || weir_clock_ns() - begin < team->budget_ns)) {
+        int64_t before = weir_clock_ns();
+        status = run(team);
+        times[n++] = (double)(weir_clock_ns() - before);
+    }
+    if (!status) {
+        qsort(times, (size_t)n, sizeof *times, by_value);
+        team->median_ns = times[n / 2];
+    }
+    weir_free(times);
+    return status;
+}
+
+/* ---- what is measured ---------------------------------------------------------------------------------------------- */
+
+static weir_status triad_run(struct team *team)
+{
+    float *restrict a = team->a;
+    const float *restrict b = team->b, *restrict c = team->c;
+    for (int i = 0; i < ARRAY; i++)
+        a[i] = b[i] + 0.5f * c[i];
+    __asm__ volatile("" : : "r"(a) : "memory");
+    return WEIR_OK;
+}
+
+static weir_status copy_run(struct team *team)
+{
+    memcpy(team->a, team->b, ARRAY * sizeof(float));
+    __asm__ volatile("" : : "r"(team->a) : "memory");
+    return WEIR_OK;
+}
+
+static weir_status triad(struct team *team)
+{
+    return runs_time(team, triad_run);
+}
+
+static weir_status copy(struct team *team)
+{
+    return runs_time(team, copy_run);
+}
+
+static weir_status product_run(struct team *team)
+{
+    return weir_op_linear.cpu.forward(team->call, NULL);
+}
+
+/* Ones times ones, so that every element is SIDE. */
+static weir_status product(struct team *team)
+{
+    struct weir_shape square = {2, {SIDE, SIDE}, WEIR_DTYPE_F32};
+    struct weir_op_attr attr = {.out_features = SIDE};
+    struct weir_op_shapes shapes = {.attr = &attr, .n_inputs = 1, .inputs = {square}};
+    struct weir_op_call call = {.op = &weir_op_linear, .attr = &attr, .n_inputs = 1, .n_params = 1};
+    void *scratch = NULL;
+    weir_status status = weir_op_linear.infer(&shapes);
+    if (!status)
+        status = weir_kernel_context_open(team->n_threads, &team->context);
+    if (!status)
+        status = weir_alloc(weir_op_linear.cpu.scratch_bytes(&shapes, WEIR_FORWARD, team->n_threads) + 64, 1, &scratch);
+    for (int i = 0; !status && i < SIDE * SIDE; i++)
+        team->a[i] = team->b[i] = 1;
+    call.inputs[0] = weir_tensor_view(team->a, &shapes.inputs[0]);
+    call.params[0] = weir_tensor_view(team->b, &shapes.params[0]);
+    call.output = weir_tensor_view(team->c, &shapes.output);
+    call.scratch = (char *)scratch + (64 - (uintptr_t)scratch % 64) % 64;
+    call.context = team->context;
+    team->call = &call;
+    if (!status)
+        status = runs_time(team, product_run);
+    for (int i = 0; !status && i < SIDE * SIDE; i++)
+        if (!(team->c[i] == SIDE))
+            status = WEIR_FAIL(WEIR_ERR_INTERNAL, "element %d of a matrix product is %g, not %d", i, (double)team->c[i], SIDE);
+    weir_free(scratch);
+    weir_kernel_context_close(team->context);
+    return status;
+}
+
+/* ---- teams --------------------------------------------------------------------------------------------------------- */
+
+static void *team_main(void *argument)
+{
+    struct team *team = argument;
+    team->status = team->work(team);
+    if (team->status)
+        weir_error_take(team->message);
+    return NULL;
+}
+
+static weir_status arrays_make(struct team *team)
+{
+    weir_status status = weir_alloc(ARRAY, sizeof(float), &team->a);
+    if (!status)
+        status = weir_alloc(ARRAY, sizeof(float), &team->b);
+    return status ? status : weir_alloc(ARRAY, sizeof(float), &team->c);
+}
+
+static void arrays_release(struct team *team)
+{
+    weir_free(team->a);
+    weir_free(team->b);
+    weir_free(team->c);
+}
+
+static weir_status teams_run(struct team *teams, int n)
+{
+    weir_status status = WEIR_OK;
+    int started = 0;
+    while (started < n && pthread_create(&teams[started].thread, NULL, team_main, &teams[started]) == 0)
+        started++;
+    for (int i = 0; i < started; i++)
+        pthread_join(teams[i].thread, NULL);
+    if (started < n)
+        return WEIR_FAIL(WEIR_ERR_NOMEM, "cannot start %d threads", n);
+    for (int i = 0; i < n && !status; i++) {
+        status = teams[i].status;
+        if (status)
+            weir_error_put(teams[i].message);
+    }
+    return status;
+}
+
+/* The mean over `n` teams of how often each does its work in a second. */
+static weir_status rate_measure(work_fn work, int n, int n_threads, int64_t budget_ns, double *per_second_out)
+{
+    struct team *teams;
+    double sum = 0;
+    weir_status status = weir_alloc((size_t)n, sizeof *teams, &teams);
+    for (int i = 0; !status && i < n; i++) {
+        teams[i].work = work;
+        teams[i].n_threads = n_threads;
+        teams[i].budget_ns = budget_ns;
+        status = arrays_make(&teams[i]);
+    }
+    if (!status)
+        status = teams_run(teams, n);
+    for (int i = 0; !status && i < n; i++)
+        sum += 1e9 / teams[i].median_ns;
+    for (int i = 0; teams && i < n; i++)
+        arrays_release(&teams[i]);
+    weir_free(teams);
+    if (!status)
+        *per_second_out = sum / n;
+    return status;
+}
+
+weir_status ceilings_measure(int n_teams, int n_threads, int milliseconds, struct ceilings *out)
+{
+    double products, triads, copies;
+    int64_t budget = (int64_t)milliseconds * 1000000;
+    weir_status status = rate_measure(product, n_teams, n_threads, budget, &products);
+    if (!status)
+        status = rate_measure(triad, n_teams * n_threads, 1, budget, &triads);
+    if (!status)
+        status = rate_measure(copy, n_teams * n_threads, 1, budget, &copies);
+    if (!status)
+        *out = (struct ceilings){.product = products * 2.0 * SIDE * SIDE * SIDE,
+                                 .triad = triads * n_threads * 3.0 * ARRAY * sizeof(float),
+                                 .copy = copies * n_threads * 2.0 * ARRAY * sizeof(float)};
+    return status;
+}
+
+json_t *ceilings_json(const struct ceilings *ceilings)
+{
+    return json_pack("{s:f, s:f, s:f}", "product_flops_per_s", ceilings->product, "triad_bytes_per_s", ceilings->triad,
+                     "copy_bytes_per_s", ceilings->copy);
+}
+
+const char *ceilings_instructions(void)
+{
+#if defined(__x86_64__)
+    return __builtin_cpu_supports("avx512bf16") ? "avx512_bf16" : __builtin_cpu_supports("avx512f") ? "avx512"
+         : __builtin_cpu_supports("avx2") ? "avx2" : "sse2";
+#else
+    return "other";
+#endif
+}

@@ -1,0 +1,368 @@
+#include "engine/program/planner_costs.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "engine/program/recomputed.h"
+#include "partitioner/contiguous/chain.h"
+
+int weir_planner_n_ways(const struct weir_planner_request *request)
+{
+    return request->recompute ? 1 : WEIR_PLANNER_WAYS;
+}
+
+const char *weir_planner_way_name(const struct weir_planner_request *request, int way)
+{
+    return request->recompute ? request->recompute : way ? "full" : "none";
+}
+
+/* ---- layers ----------------------------------------------------------------------------------------------------------- */
+
+static double widest_border(const struct weir_graph *graph)
+{
+    double most = 0;
+    for (int l = 1; l < graph->n_layers; l++)
+        most = fmax(most, (double)weir_shape_bytes(weir_graph_shape(graph, graph->layers[l].input)));
+    return most;
+}
+
+/* Times of every layer with some recomputed, as measured or by analysis, and what each keeps. */
+static weir_status layers_make(const struct weir_planner_costs *c, const char *list, struct weir_arena *arena,
+                               const struct weir_stage_costs **layers_out, const double **kept_out)
+{
+    const struct weir_planner_request *r = c->request;
+    struct weir_cost_graph nodes;
+    struct weir_stage_costs *layers;
+    double *kept;
+    bool *recompute;
+    int n = c->graph->n_layers;
+    weir_status status = weir_recomputed_layers(c->graph, list, arena, &recompute);
+    if (!status)
+        status = weir_arena_alloc(arena, (size_t)n, sizeof *layers, &layers);
+    if (!status)
+        status = weir_arena_alloc(arena, (size_t)n, sizeof *kept, &kept);
+    if (!status)
+        status = weir_model_cost_graph(c->graph, list, &r->ceilings, &nodes);
+    if (status)
+        return status;
+    for (int l = 0; l < n; l++) {
+        layers[l] = (struct weir_stage_costs){.forward = nodes.nodes[l].forward, .input = nodes.nodes[l].input_grad,
+                                              .weight = nodes.nodes[l].weight_grad};
+        if (r->layers) {
+            layers[l] = (struct weir_stage_costs){.forward = r->layers[l].forward, .input = r->layers[l].input, .weight = r->layers[l].weight};
+            layers[l].input += recompute[l] ? layers[l].forward : 0;
+        }
+        kept[l] = nodes.nodes[l].activation_bytes;
+    }
+    weir_cost_graph_release(&nodes);
+    *layers_out = layers;
+    *kept_out = kept;
+    return WEIR_OK;
+}
+
+static void times_sum(const struct weir_stage_costs *layers, int first, int end, double speed, struct weir_stage_costs *stage)
+{
+    stage->forward = stage->input = stage->weight = 0;
+    for (int l = first; l < end; l++) {
+        stage->forward += layers[l].forward / speed;
+        stage->input += layers[l].input / speed;
+        stage->weight += layers[l].weight / speed;
+    }
+}
+
+/* ---- stages ----------------------------------------------------------------------------------------------------------- */
+
+/* Parameters, gradients and optimizer state are read, and all but gradients written. */
+static double optimizer_ms(const struct weir_planner_costs *c, const struct weir_planner_stages *stages, int n_stages)
+{
+    double most = 0;
+    for (int i = 0; i < n_stages; i++)
+        most = fmax(most, (2 * stages->costs[i].param_bytes + stages->costs[i].grad_bytes + 2 * stages->costs[i].optimizer_bytes) /
+                              (stages->speed ? stages->speed[i] : 1));
+    return 1e3 * most / c->request->ceilings.bytes_per_s;
+}
+
+/* Bytes of the compiled program; times of `layers`, at the speeds. */
+static weir_status stages_make(const struct weir_planner_costs *c, const char *list, const struct weir_stage_costs *layers, int n_stages,
+                               struct weir_arena *arena, struct weir_planner_stages *stages)
+{
+    struct weir_engine_config config = c->request->config;
+    const struct weir_stage_costs *found;
+    struct weir_stage_costs *costs;
+    bool *recompute;
+    config.graph = c->plain;
+    config.first_layer = stages->first_layer;
+    config.recompute = list;
+    config.replicas = 1;
+    config.zero = 0;
+    weir_status status = weir_stage_costs_find(&config, n_stages, &c->request->ceilings, arena, &found);
+    if (!status)
+        status = weir_arena_alloc(arena, (size_t)n_stages, sizeof *costs, &costs);
+    if (!status)
+        status = weir_recomputed_layers(c->graph, list, arena, &recompute);
+    if (status)
+        return status;
+    for (int i = 0; i < n_stages; i++) {
+        costs[i] = found[i];
+        times_sum(layers, stages->first_layer[i], stages->first_layer[i + 1], stages->speed ? stages->speed[i] : 1, &costs[i]);
+    }
+    stages->n_recomputed = 0;
+    for (int l = 0; l < c->graph->n_layers; l++)
+        stages->n_recomputed += recompute[l];
+    stages->costs = costs;
+    stages->optimizer_ms = optimizer_ms(c, stages, n_stages);
+    return WEIR_OK;
+}
+
+weir_status weir_planner_times(struct weir_planner_costs *c, int way, int n_stages, const struct weir_stage_costs **stages_out)
+{
+    int n = c->graph->n_layers;
+    struct weir_stage_costs *stages;
+    double *times;
+    int *cut;
+    *stages_out = c->times[way][n_stages];
+    if (*stages_out)
+        return WEIR_OK;
+    weir_status status = weir_arena_alloc(&c->arena, (size_t)n, sizeof *times, &times);
+    if (!status)
+        status = weir_arena_alloc(&c->arena, (size_t)n_stages + 1, sizeof *cut, &cut);
+    if (!status)
+        status = weir_arena_alloc(&c->arena, (size_t)n_stages, sizeof *stages, &stages);
+    for (int l = 0; l < n && !status; l++)
+        times[l] = c->layers[way][l].forward + c->layers[way][l].input + c->layers[way][l].weight;
+    if (!status)
+        status = weir_chain_split(times, n, n_stages, cut);
+    if (status)
+        return status;
+    for (int i = 0; i < n_stages; i++)
+        times_sum(c->layers[way], cut[i], cut[i + 1], 1, &stages[i]);
+    c->cuts[way][n_stages] = cut;
+    c->times[way][n_stages] = *stages_out = stages;
+    return WEIR_OK;
+}
+
+/* ---- devices that differ ---------------------------------------------------------------------------------------------- */
+
+/* Stages in their order, none above `most` on its rank's device; every stage gets a layer.  false: they do not take all. */
+static bool cut_below(const double *times, int n_layers, int n_stages, const double *speed, double most, int *cut)
+{
+    int l = 0;
+    for (int i = 0; i < n_stages; i++) {
+        double sum = 0;
+        cut[i] = l;
+        while (l < n_layers - (n_stages - 1 - i) && (l == cut[i] || (sum + times[l]) / speed[i] <= most))
+            sum += times[l++];
+        if (sum / speed[i] > most)
+            return false;
+    }
+    cut[n_stages] = n_layers;
+    return l == n_layers;
+}
+
+/* The least bottleneck, to one part in a million. */
+static void cut_by_speed(const double *times, int n_layers, int n_stages, const double *speed, int *cut)
+{
+    double low = 0, high = 0, slowest = INFINITY;
+    for (int i = 0; i < n_stages; i++)
+        slowest = fmin(slowest, speed[i]);
+    for (int l = 0; l < n_layers; l++)
+        high += times[l] / slowest;
+    for (int turn = 0; turn < 40 && high - low > 1e-6 * high; turn++) {
+        double most = (low + high) / 2;
+        if (cut_below(times, n_layers, n_stages, speed, most, cut))
+            high = most;
+        else
+            low = most;
+    }
+    cut_below(times, n_layers, n_stages, speed, high * (1 + 1e-9), cut);
+}
+
+static bool are_alike(const struct weir_arrangement *a)
+{
+    for (int r = 0; a && r < a->n_ranks; r++)
+        if (a->speed[r] != 1)
+            return false;
+    return true;
+}
+
+static weir_status stages_uneven(struct weir_planner_costs *c, int way, const struct weir_schedule *schedule,
+                                 const struct weir_arrangement *arrangement, struct weir_arena *arena, struct weir_planner_stages *out)
+{
+    int n = schedule->n_stages;
+    double *speed, times[WEIR_PLANNER_MOST_LAYERS];
+    int *cut;
+    weir_status status = weir_arena_alloc(arena, (size_t)n, sizeof *speed, &speed);
+    if (!status)
+        status = weir_arena_alloc(arena, (size_t)n + 1, sizeof *cut, &cut);
+    if (status)
+        return status;
+    for (int i = 0; i < n; i++)
+        speed[i] = arrangement->speed[schedule->stage_rank[i]];
+    for (int l = 0; l < c->graph->n_layers; l++)
+        times[l] = c->layers[way][l].forward + c->layers[way][l].input + c->layers[way][l].weight;
+    cut_by_speed(times, c->graph->n_layers, n, speed, cut);
+    *out = (struct weir_planner_stages){.first_layer = cut, .speed = speed};
+    return stages_make(c, weir_planner_way_name(c->request, way), c->layers[way], n, arena, out);
+}
+
+weir_status weir_planner_stages(struct weir_planner_costs *c, int way, const struct weir_schedule *schedule,
+                                const struct weir_arrangement *arrangement, struct weir_arena *arena, struct weir_planner_stages *out)
+{
+    int n = schedule->n_stages;
+    const struct weir_stage_costs *times;
+    int *cut;
+    if (!are_alike(arrangement))
+        return stages_uneven(c, way, schedule, arrangement, arena, out);
+    weir_status status = weir_planner_times(c, way, n, &times);
+    if (!status && !c->stages[way][n].first_layer) {
+        status = weir_arena_alloc(arena, (size_t)n + 1, sizeof *cut, &cut);
+        if (status)
+            return status;
+        memcpy(cut, c->cuts[way][n], ((size_t)n + 1) * sizeof *cut);
+        struct weir_planner_stages made = {.first_layer = cut};
+        status = stages_make(c, weir_planner_way_name(c->request, way), c->layers[way], n, &c->arena, &made);
+        if (!status)
+            c->stages[way][n] = made;
+    }
+    if (!status)
+        *out = c->stages[way][n];
+    return status;
+}
+
+/* ---- chosen layers ---------------------------------------------------------------------------------------------------- */
+
+static weir_status list_make(const struct weir_graph *graph, const bool *recompute, struct weir_arena *arena, const char **list_out)
+{
+    struct weir_text text = {0};
+    for (int l = 0; l < graph->n_layers; l++)
+        if (recompute[l])
+            weir_text_append(&text, "%s%s", text.length ? "," : "", graph->layers[l].name);
+    weir_status status = text.status ? text.status : weir_arena_strdup(arena, text.data ? text.data : "none", list_out);
+    weir_text_release(&text);
+    return status;
+}
+
+/* The part of what recomputing all layers of a stage saves. */
+static double share_saved(const struct weir_planner_costs *c, const bool *recompute, int first, int end)
+{
+    double all = 0, saved = 0;
+    for (int l = first; l < end; l++) {
+        all += c->kept[l] - c->kept_full[l];
+        saved += recompute[l] ? c->kept[l] - c->kept_full[l] : 0;
+    }
+    return all > 0 ? saved / all : 0;
+}
+
+static weir_status lean_find(struct weir_planner_costs *c, struct weir_planner_stages *stages, int n_stages, struct weir_arena *arena,
+                             const struct weir_stage_costs **lean_out)
+{
+    struct weir_planner_stages *kept = &c->stages[0][n_stages], made = {.first_layer = stages->first_layer};
+    *lean_out = stages->speed ? stages->lean : kept->lean;
+    if (*lean_out)
+        return WEIR_OK;
+    weir_status status = stages_make(c, "full", c->layers[1], n_stages, stages->speed ? arena : &c->arena, &made);
+    if (status)
+        return status;
+    *(stages->speed ? &stages->lean : &kept->lean) = *lean_out = made.costs;
+    return WEIR_OK;
+}
+
+static double between(double all, double lean, double share)
+{
+    return all - (all - lean) * share;
+}
+
+weir_status weir_planner_recompute(struct weir_planner_costs *c, const bool *recompute, struct weir_arena *arena,
+                                   struct weir_planner_stages *stages, int n_stages, const char **list_out)
+{
+    const struct weir_stage_costs *lean;
+    struct weir_stage_costs *costs;
+    struct weir_planner_stages *whole = &c->stages[0][n_stages];
+    const struct weir_stage_costs *from = stages->speed ? stages->costs : whole->costs;
+    weir_status status = list_make(c->graph, recompute, arena, list_out);
+    if (!status)
+        status = lean_find(c, stages, n_stages, arena, &lean);
+    if (!status)
+        status = weir_arena_alloc(arena, (size_t)n_stages, sizeof *costs, &costs);
+    for (int i = 0; i < n_stages && !status; i++) {
+        double share = share_saved(c, recompute, stages->first_layer[i], stages->first_layer[i + 1]);
+        costs[i] = from[i];
+        costs[i].mem_backward = between(from[i].mem_backward, lean[i].mem_backward, share);
+        costs[i].mem_weight = between(from[i].mem_weight, lean[i].mem_weight, share);
+        costs[i].mem_made = between(from[i].mem_made, lean[i].mem_made, share);
+        for (int l = stages->first_layer[i]; l < stages->first_layer[i + 1]; l++)
+            costs[i].input += recompute[l] ? c->replay[l] / (stages->speed ? stages->speed[i] : 1) : 0;
+    }
+    if (!status)
+        stages->costs = costs;
+    return status;
+}
+
+/* ---- a size ----------------------------------------------------------------------------------------------------------- */
+
+static weir_status all_find(struct weir_planner_costs *c)
+{
+    const int first_layer[] = {0, c->graph->n_layers};
+    struct weir_engine_config config = c->request->config;
+    const struct weir_stage_costs *all;
+    config.graph = c->plain;
+    config.first_layer = first_layer;
+    config.recompute = "full";
+    config.replicas = 1;
+    config.zero = 0;
+    weir_status status = weir_stage_costs_find(&config, 1, &c->request->ceilings, &c->arena, &all);
+    if (!status)
+        c->all = *all;
+    return status;
+}
+
+static weir_status costs_fill(struct weir_planner_costs *c)
+{
+    const double *kept[WEIR_PLANNER_WAYS] = {NULL};
+    double *replay;
+    weir_status status = all_find(c);
+    for (int way = 0; way < weir_planner_n_ways(c->request) && !status; way++)
+        status = layers_make(c, weir_planner_way_name(c->request, way), &c->arena, &c->layers[way], &kept[way]);
+    if (!status)
+        status = weir_arena_alloc(&c->arena, (size_t)c->graph->n_layers, sizeof *replay, &replay);
+    if (status)
+        return status;
+    int last = weir_planner_n_ways(c->request) - 1;
+    c->kept = kept[0];
+    c->kept_full = kept[last];
+    for (int l = 0; l < c->graph->n_layers; l++) {
+        replay[l] = c->layers[last][l].input - c->layers[0][l].input;
+        c->least_activations += fmin(kept[0][l], kept[last][l]);
+    }
+    c->replay = replay;
+    c->least_activations *= 0.5; /* packing, and what is held from I to W alone, may make it less than the sum */
+    c->border_bytes = widest_border(c->graph);
+    return WEIR_OK;
+}
+
+weir_status weir_planner_costs_open(const struct weir_planner_request *request, int64_t microbatch_size, struct weir_arena *arena,
+                                    struct weir_planner_costs **costs_out)
+{
+    enum weir_dtype storage = request->config.dtype == WEIR_COMPUTE_BF16 ? WEIR_DTYPE_BF16 : WEIR_DTYPE_F32;
+    struct weir_planner_costs *c;
+    weir_status status = weir_arena_alloc(arena, 1, sizeof *c, &c);
+    if (status)
+        return status;
+    c->request = request;
+    c->microbatch_size = microbatch_size;
+    status = weir_graph_resize(request->graph, microbatch_size, &c->arena, &c->plain);
+    if (!status)
+        status = weir_graph_cast(c->plain, storage, &c->arena, &c->graph);
+    if (!status)
+        status = costs_fill(c);
+    if (status)
+        weir_planner_costs_close(c);
+    else
+        *costs_out = c;
+    return status;
+}
+
+void weir_planner_costs_close(struct weir_planner_costs *costs)
+{
+    weir_arena_release(&costs->arena);
+}

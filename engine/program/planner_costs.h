@@ -1,0 +1,60 @@
+/* What the planner knows of one micro-batch size: times and bytes of layers, and of stages made of them.
+ *
+ * Times are sums over layers.  Bytes of stages are those of a compiled program, which packs; they are made when they are asked for,
+ * once for each number of stages and way to recompute. */
+#ifndef WEIR_ENGINE_PROGRAM_PLANNER_COSTS_H
+#define WEIR_ENGINE_PROGRAM_PLANNER_COSTS_H
+
+#include "engine/program/planner.h"
+#include "engine/program/recompute_choice.h"
+#include "engine/program/stage_costs.h"
+
+enum { WEIR_PLANNER_MOST_STAGES = 512, WEIR_PLANNER_MOST_LAYERS = 4096, WEIR_PLANNER_WAYS = 2 };
+
+struct weir_planner_stages {
+    const int *first_layer;
+    const struct weir_stage_costs *costs; /* times on the ranks' devices */
+    const double *speed; /* [n_stages]; NULL: devices alike */
+    const struct weir_stage_costs *lean; /* [n_stages]: the same stages with all layers recomputed; NULL: not asked for */
+    double optimizer_ms;
+    int n_recomputed;
+};
+
+struct weir_planner_costs {
+    const struct weir_planner_request *request;
+    int64_t microbatch_size;
+    struct weir_arena arena;
+    const struct weir_graph *plain, *graph; /* f32, which a build casts itself; in its storage type */
+    const struct weir_stage_costs *layers[WEIR_PLANNER_WAYS]; /* [n_layers]: times alone */
+    const double *kept, *kept_full, *replay; /* [n_layers]: bytes of activations as they are and recomputed; ms of that */
+    double border_bytes;                     /* of the widest value between layers */
+    double least_activations;                /* bytes of a micro-batch on all layers */
+    struct weir_stage_costs all;             /* one stage that has everything */
+    const struct weir_stage_costs *times[WEIR_PLANNER_WAYS][WEIR_PLANNER_MOST_STAGES + 1];
+    const int *cuts[WEIR_PLANNER_WAYS][WEIR_PLANNER_MOST_STAGES + 1];
+    struct weir_planner_stages stages[WEIR_PLANNER_WAYS][WEIR_PLANNER_MOST_STAGES + 1];
+};
+
+/* What is chosen from: none and full, or the one that is asked for. */
+int weir_planner_n_ways(const struct weir_planner_request *request);
+const char *weir_planner_way_name(const struct weir_planner_request *request, int way);
+
+/* The struct lives in `arena`; what it makes lives until it is closed. */
+weir_status weir_planner_costs_open(const struct weir_planner_request *request, int64_t microbatch_size, struct weir_arena *arena,
+                                    struct weir_planner_costs **costs_out);
+void weir_planner_costs_close(struct weir_planner_costs *costs);
+
+/* Times alone, [n_stages], of the cut with the least bottleneck on devices alike. */
+weir_status weir_planner_times(struct weir_planner_costs *costs, int way, int n_stages, const struct weir_stage_costs **stages_out);
+
+/* All costs of the stages of a schedule.  Where an arrangement's devices differ in speed, times follow, and with one stage per rank
+ * the cut does, too.  What must outlive `costs` is in `arena`. */
+weir_status weir_planner_stages(struct weir_planner_costs *costs, int way, const struct weir_schedule *schedule,
+                                const struct weir_arrangement *arrangement, struct weir_arena *arena, struct weir_planner_stages *out);
+
+/* What those stages take with given layers recomputed: the program's bytes with none and with all of them, and between the two as
+ * many as the layers keep.  `list_out` names them, as a configuration does. */
+weir_status weir_planner_recompute(struct weir_planner_costs *costs, const bool *recompute, struct weir_arena *arena,
+                                   struct weir_planner_stages *stages, int n_stages, const char **list_out);
+
+#endif

@@ -1,0 +1,50 @@
+#!/usr/bin/env bats
+# weir bench kernels and weir bench train, and the flops in metrics: what is printed; the times are the machine's.
+bats_require_minimum_version 1.5.0
+
+setup() {
+    cd "$BATS_TEST_TMPDIR" || exit 1
+}
+
+@test "bench kernels has every pass of every operation of the model once, beside ceilings of the run" {
+    run -0 --separate-stderr "$WEIR" bench kernels --seq-len 8 --microbatch-size 1 --milliseconds 1
+    [[ "$output" == *"ceilings of this run: product "*" GFLOP/s, triad "*" GB/s, copy "*" GB/s"* ]]
+    for row in "linear +forward +1 x 8 x 128 to 384 +6 " "linear +backward_weight +1 x 8 x 128 to 256 +1 " \
+        "attention +backward_input +1 x 8 x 384 +6 " "cross_entropy +forward +1 x 8 x 256 +1 " "adamw +update +8388608 +0 "; do
+        [ "$(grep -cE "^$row" <<<"$output")" -eq 1 ]
+    done
+    run -2 --separate-stderr "$WEIR" bench kernels atention --milliseconds 1
+    [[ "$stderr" == *"gpt2-tiny has no operation 'atention'"* ]]
+}
+
+@test "bench kernels gives its figures as JSON" {
+    run -0 --separate-stderr "$WEIR" bench kernels relu linear --model mlp --milliseconds 1 --json
+    "$JSON_GET" ceilings.product_flops_per_s ceilings.triad_bytes_per_s ceilings.copy_bytes_per_s rows.0.median_us rows.0.of_ceiling \
+        <<<"$output" | awk '!($1 > 0) { exit 1 }'
+    [[ "$output" == *'"operation": "relu"'* && "$output" != *'"operation": "adamw"'* ]]
+}
+
+@test "bench train cuts a step into instructions, operations and waiting, and knows the flops of the model" {
+    run -0 --separate-stderr "$WEIR" bench train --microbatches 4 --seq-len 64 --steps 2 --warm-up 1
+    for part in "F " "B " "optimizer " "linear +backward_weight " "hand-over " "waiting "; do
+        grep -qE "^$part +[0-9.]+ +[0-9.]+ %|^$part" <<<"$output"
+    done
+    [[ "$output" == *"8.053e+09 of the model in a step"* ]]
+    run -0 --separate-stderr "$WEIR" bench train zb-h1 --microbatches 4 --steps 2 --peak-flops 1e9 --json
+    "$JSON_GET" step_ms tokens_per_s mfu roofline_ms ceilings.product_flops_per_s <<<"$output" | awk '!($1 > 0) { exit 1 }'
+    [ "$("$JSON_GET" flops <<<"$output")" = 8053063680 ]
+    "$JSON_GET" flops step_ms mfu <<<"$output" | awk '{ x[NR] = $1 } END { d = x[1] / x[2] * 1000 / 1e9 / x[3]; exit d < 0.999 || d > 1.001 }'
+    run -2 "$WEIR" bench train zbq
+    [[ "$output" == *"did you mean 'zbv'?"* ]]
+}
+
+@test "metrics have the flops of a step, and their share of what --peak-flops says" {
+    head -c 20000 /dev/zero | tr '\0' x >text
+    "$WEIR" train --model gpt2-tiny --data text --steps 2 --quiet --metrics m
+    [ "$(grep -c '"flops": 8053063680' m)" -eq 2 ]
+    [[ "$(<m)" != *'"mfu"'* ]]
+    "$WEIR" train --model gpt2-tiny --data text --steps 2 --quiet --metrics m --force --peak-flops 1e9 --replicas 2
+    [ "$(grep -c '"flops": 16106127360' m)" -eq 2 ]
+    sed -n 's/.*"step_ms": \([^,]*\),.*"mfu": \([^,]*\),.*/\1 \2/p' m | awk '{ d = 16.10612736 / ($1 / 1000) / $2; n++ } d < 0.999 || d > 1.001 { exit 1 }
+        END { exit n != 2 }'
+}
