@@ -167,6 +167,14 @@ static weir_status launch(const struct launch_options *o, char **words, int *cod
     return status;
 }
 
+static weir_status hosts_number(struct launch_options *o)
+{
+    int n;
+    weir_status status = launch_hosts_count(o->hosts, &n);
+    o->n = status ? 0 : n;
+    return status;
+}
+
 /* What mpirun takes. */
 static weir_status words_check(int n, char *const *words, bool separated)
 {
@@ -180,21 +188,21 @@ static weir_status words_check(int n, char *const *words, bool separated)
     return WEIR_OK;
 }
 
-static weir_status hosts_number(struct launch_options *o)
+static weir_status where_check(const struct launch_options *o)
 {
-    int n;
-    weir_status status = launch_hosts_count(o->hosts, &n);
-    o->n = status ? 0 : n;
-    return status;
+    if (o->hosts && o->hostfile)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--hosts and --hostfile both say where: give one of them");
+    if (o->min_ranks && (!o->hosts || !o->restarts))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--min-ranks is for restarts without hosts that are gone: give --hosts and --restarts");
+    return WEIR_OK;
 }
 
 static weir_status options_check(const struct launch_options *o, int n_words, char *const *words)
 {
     const struct command *command;
-    if (o->hosts && o->hostfile)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--hosts and --hostfile both say where: give one of them");
-    if (o->min_ranks && (!o->hosts || !o->restarts))
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--min-ranks is for restarts without hosts that are gone: give --hosts and --restarts");
+    weir_status status = where_check(o);
+    if (status)
+        return status;
     if (!o->n)
         return WEIR_FAIL(WEIR_ERR_USAGE, "-n is missing: the number of processes, one for every rank of every replica");
     if (!n_words)

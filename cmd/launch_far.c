@@ -2,12 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
 #include <limits.h>
-#include <net/if.h>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -23,6 +18,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "cmd/launch.h"
+#include "engine/transport/bootstrap/host_socket.h"
 
 enum { WORDS = 4096, HELLO_MS = 5000, FIXED = 32 };
 static const int64_t end_ns[] = {INT64_C(3000000000), INT64_C(3000000000)}; /* for mpirun to end by itself, then after SIGTERM */
@@ -66,38 +62,6 @@ weir_status launch_hosts_count(const char *list, int *n_out)
 
 /* ---- where relays come ----------------------------------------------------------------------------------------------- */
 
-static weir_status listener_open(struct launch_far *far, unsigned *port_out)
-{
-    struct sockaddr_in any = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_ANY)};
-    socklen_t bytes = sizeof any;
-    far->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (far->listener < 0 || bind(far->listener, (struct sockaddr *)&any, sizeof any) || listen(far->listener, far->n_ranks) ||
-        getsockname(far->listener, (struct sockaddr *)&any, &bytes))
-        return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "cannot listen for the processes of other hosts: %s", strerror(errno));
-    *port_out = ntohs(any.sin_port);
-    return WEIR_OK;
-}
-
-/* All addresses of this host: which one others see is theirs to find.  The loopback's is last, for processes of this host. */
-static weir_status addresses_add(char *text, size_t room)
-{
-    struct ifaddrs *all;
-    char address[64];
-    if (getifaddrs(&all) != 0)
-        return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "cannot read this host's addresses: %s", strerror(errno));
-    for (int loopback = 0; loopback < 2; loopback++)
-        for (const struct ifaddrs *i = all; i; i = i->ifa_next) {
-            if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET || !(i->ifa_flags & IFF_UP) || !!(i->ifa_flags & IFF_LOOPBACK) != loopback)
-                continue;
-            size_t n = strlen(text);
-            if (!getnameinfo(i->ifa_addr, sizeof(struct sockaddr_in), address, sizeof address, NULL, 0, NI_NUMERICHOST) &&
-                n + strlen(address) + 2 < room)
-                snprintf(text + n, room - n, "%s%s", n && text[n - 1] != ' ' ? "," : "", address);
-        }
-    freeifaddrs(all);
-    return WEIR_OK;
-}
-
 static weir_status address_set(struct launch_far *far, unsigned port)
 {
     char at[1100];
@@ -107,7 +71,7 @@ static weir_status address_set(struct launch_far *far, unsigned port)
     for (size_t i = 0; i < sizeof random; i++)
         snprintf(far->token + 2 * i, 3, "%02x", random[i]);
     snprintf(at, sizeof at, "%s %u ", far->token, port);
-    weir_status status = addresses_add(at, sizeof at);
+    weir_status status = weir_host_addresses(at, sizeof at);
     return status ? status : setenv(LAUNCH_AT, at, 1) ? WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for %s", LAUNCH_AT) : WEIR_OK;
 }
 
@@ -213,7 +177,7 @@ weir_status launch_far_start(struct launch_run *run)
     far->listener = far->words = -1;
     for (int r = 0; r < run->n_ranks; r++)
         far->links[r].socket = -1;
-    status = listener_open(far, &port);
+    status = weir_host_listen(run->n_ranks, &far->listener, &port);
     if (!status)
         status = address_set(far, port);
     if (!status)

@@ -4,7 +4,6 @@
  * the others for.  When the launcher is gone the process is killed. */
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "cmd/launch_note.h"
+#include "engine/transport/bootstrap/host_socket.h"
 #include "engine/transport/bootstrap/launcher.h"
 
 enum { WELCOME_MS = 5000, CONNECT_S = 5 };
@@ -56,26 +56,6 @@ static void note_send(struct relay *relay, const struct launch_note *note)
     }
 }
 
-static int address_connect(const char *address, const char *port)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV}, *found;
-    if (getaddrinfo(address, port, &hints, &found) != 0)
-        return -1;
-    int socket_ = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct timeval limit = {.tv_sec = CONNECT_S}, none = {0};
-    if (socket_ >= 0) {
-        setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit); /* connect() too has it */
-        if (connect(socket_, found->ai_addr, found->ai_addrlen) != 0) {
-            close(socket_);
-            socket_ = -1;
-        } else {
-            setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &none, sizeof none);
-        }
-    }
-    freeaddrinfo(found);
-    return socket_;
-}
-
 /* An address that several hosts have leads elsewhere: who does not say welcome is not the launcher. */
 static bool is_welcome(struct relay *relay, const char *token)
 {
@@ -96,7 +76,7 @@ static bool launcher_find(struct relay *relay, const char *at)
     if (!at || sscanf(at, "%32s %7s %1023s", token, port, addresses) != 3)
         return false;
     for (char *rest, *address = strtok_r(addresses, ",", &rest); address; address = strtok_r(NULL, ",", &rest)) {
-        relay->launcher = address_connect(address, port);
+        relay->launcher = weir_host_connect(address, port, CONNECT_S);
         if (relay->launcher >= 0 && is_welcome(relay, token))
             return true;
         if (relay->launcher >= 0)

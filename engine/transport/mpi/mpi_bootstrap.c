@@ -10,18 +10,6 @@
 
 static const int64_t first_nap_ns = 20000, longest_nap_ns = 100000;
 
-static _Atomic bool abandoned;
-
-void weir_mpi_abandon(void)
-{
-    atomic_store(&abandoned, true);
-}
-
-bool weir_mpi_is_abandoned(void)
-{
-    return atomic_load(&abandoned);
-}
-
 /* ---- hosts ---------------------------------------------------------------------------------------------------------- */
 
 /* WEIR_TEST_HOSTS=0,0,1,1 makes processes of one machine behave as if they were on two; a test aid. */

@@ -42,6 +42,10 @@ void weir_mpi_lock(void);
 void weir_mpi_unlock(void);
 bool weir_mpi_try_lock(int64_t patience_ns);
 
+/* Some process may never reach MPI_Finalize: from now on MPI is left as it is. */
+void weir_mpi_abandon(void);
+bool weir_mpi_is_abandoned(void);
+
 /* A code that an MPI function returned, as a status: WEIR_ERR_PEER with the library's text. */
 weir_status weir_mpi_check(int code, const char *what);
 
@@ -52,10 +56,6 @@ weir_status weir_mpi_request_wait(weir_transport *transport, MPI_Request *reques
 
 /* All processes of MPI_COMM_WORLD.  After a failure nothing of MPI is given back. */
 weir_status weir_mpi_world_open(struct weir_mpi_world **world_out);
-
-/* Some process may never reach MPI_Finalize: from now on MPI is left as it is. */
-void weir_mpi_abandon(void);
-bool weir_mpi_is_abandoned(void);
 
 /* ---- mpi_beat.c ------------------------------------------------------------------------------------------------------ */
 

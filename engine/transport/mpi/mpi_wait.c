@@ -5,7 +5,18 @@
 
 #include "base/clock.h"
 
+static _Atomic bool abandoned;
 static pthread_mutex_t library = PTHREAD_MUTEX_INITIALIZER; /* one per process, as the library is */
+
+void weir_mpi_abandon(void)
+{
+    atomic_store(&abandoned, true);
+}
+
+bool weir_mpi_is_abandoned(void)
+{
+    return atomic_load(&abandoned);
+}
 
 void weir_mpi_lock(void)
 {

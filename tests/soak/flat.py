@@ -1,0 +1,89 @@
+#!/usr/bin/env python3
+"""Does a run grow?  10,000 steps of a tiny model, and what its processes hold meanwhile.
+
+    tests/soak/flat.py [STEPS] [WEIR]        default 10000, build/release/bin/weir
+
+In one process, under `weir launch` and under mpirun, with metrics, checkpoints in the background and validations.  Resident memory,
+file descriptors, threads, mappings and files in /dev/shm of all processes are summed at every tenth of the steps.  From the second tenth on
+none may grow: descriptors, threads and shared files not at all, mappings by 8, memory by 2 %.  A straggler that is reported is a failure too: nobody
+is slowed but by what else the machine does."""
+import glob
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+from kept_state import ROOT, command_of, fail
+
+TENTHS = 10
+
+
+def held(mark):
+    pids = [int(p) for p in os.listdir("/proc") if p.isdigit() and mark in open_text(f"/proc/{p}/cmdline") and "\0train\0" in open_text(f"/proc/{p}/cmdline")]
+    pids = [p for p in pids if re.match(r"(\S*/)?weir\0train\0", open_text(f"/proc/{p}/cmdline"))]
+    memory = sum(int(open_text(f"/proc/{p}/statm").split()[1]) for p in pids if open_text(f"/proc/{p}/statm")) * 4 // 1024
+    return {"processes": len(pids), "MiB": memory, "descriptors": sum(count(f"/proc/{p}/fd") for p in pids),
+            "threads": sum(count(f"/proc/{p}/task") for p in pids),
+            "mappings": sum(open_text(f"/proc/{p}/maps").count("\n") for p in pids), "shared files": len(glob.glob("/dev/shm/weir*"))}
+
+
+def open_text(path):
+    try:
+        with open(path, errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
+
+
+def count(folder):
+    try:
+        return len(os.listdir(folder))
+    except OSError:
+        return 0
+
+
+def follow(name, line, steps, folder):
+    """A row for every tenth of the steps."""
+    rows = []
+    with open(f"{folder}/errors", "w") as errors:
+        run = subprocess.Popen(line, cwd=folder, stdout=subprocess.DEVNULL, stderr=errors, stdin=subprocess.DEVNULL)
+    while run.poll() is None:
+        done = open_text(f"{folder}/metrics").count('"step"')
+        if done >= (len(rows) + 1) * steps // TENTHS and len(rows) < TENTHS - 1:
+            rows.append(held(f"{folder}/text"))
+            print(f"{name:8} {done:6} steps: {rows[-1]}", flush=True)
+        time.sleep(0.2)
+    text = open_text(f"{folder}/errors")
+    if run.returncode or "is slow since" in text:
+        fail(f"{name}: exit {run.returncode}: {text}")
+    return rows
+
+
+def check(name, rows):
+    first, most = rows[1], {"MiB": 1.02, "mappings": None}
+    for row in rows[2:]:
+        for key, value in row.items():
+            limit = first[key] * most[key] + 1 if key == "MiB" else first[key] + (8 if key == "mappings" else 0)
+            if value > limit:
+                fail(f"{name}: {key} grow: {[r[key] for r in rows]}")
+
+
+def main():
+    steps, weir = int(sys.argv[1]) if len(sys.argv) > 1 else 10000, command_of(sys.argv[2] if len(sys.argv) > 2 else None)
+    for name in ["process", "launch", "mpirun"]:
+        with tempfile.TemporaryDirectory() as folder:
+            with open(f"{folder}/text", "w") as out:
+                out.write("".join(f"line {i} of a small text\n" for i in range(400)))
+            line = ["train", "--model", "gpt2-tiny", "--data", f"{folder}/text", "--microbatches", "2", "--microbatch-size", "1", "--seq-len",
+                    "8", "--stages", "2", "--steps", str(steps), "-q", "--metrics", "metrics", "--checkpoint-dir", "D", "--checkpoint-every",
+                    str(steps // 40), "--keep", "2", "--val-data", f"{folder}/text", "--val-every", str(steps // 40), "--val-batches", "2"]
+            before = {"process": [weir], "launch": [weir, "launch", "-n", "2", "--"],
+                      "mpirun": ["env", "MPI_TIMEOUT=3000", "bash", f"{ROOT}/tests/support/mpi.sh", "2", weir]}[name]
+            check(name, follow(name, before + line, steps, folder))
+    print(f"{steps} steps each: nothing grows, nobody straggles")
+
+
+if __name__ == "__main__":
+    main()

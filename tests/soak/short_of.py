@@ -1,0 +1,69 @@
+#!/usr/bin/env python3
+"""Runs that are short of something: memory, address space, descriptors, shared memory, disk.
+
+    tests/soak/short_of.py [WEIR]        default build/release/bin/weir
+
+Each row is a run of three steps that has too little of one thing.  It must do without, with exit status 0, or end with a message of its own and a status
+of its own: never by SIGBUS or SIGSEGV, never with nothing said.  Address space is tried in steps down from what the run has
+enough of.  What needs root (a small /dev/shm, a small disk, a memory cgroup) is left out without it, and named."""
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+from kept_state import ROOT, command_of
+
+MPI = f"MPI_TIMEOUT=100 bash {ROOT}/tests/support/mpi.sh"
+TRAIN = ("train --model gpt2-tiny --data text --microbatches 2 --microbatch-size 2 --seq-len 16 --steps 3 -q --stages 2")
+WHERE = {"process": "{weir} " + TRAIN, "launch": "{weir} launch -n 2 -- " + TRAIN, "mpirun": MPI + " 2 {weir} " + TRAIN}
+KILLED = {"memory cgroup": {-9, 137, 4}}  # the kernel ends one
+
+
+def rows(weir):
+    """(what, shell line)"""
+    for where, line in WHERE.items():
+        line = line.format(weir=weir)
+        yield f"{where}: 32 descriptors", f"ulimit -n 32; {line}"
+        yield f"{where}: 12 descriptors", f"ulimit -n 12; {line}"
+        for mib in (2000, 1000, 700, 500, 400, 300, 250, 200, 150, 120, 100, 80, 60, 40):
+            yield f"{where}: {mib} MiB of address space", f"ulimit -v {mib * 1024}; {line}"
+        yield f"{where}: /dev/shm of 8 MB", f"unshare -m bash -c 'mount -t tmpfs -o size=8m tmpfs /dev/shm && {line}'"
+        for option in ("--metrics", "--trace", "--export", "--checkpoint-dir", "--profile"):
+            yield (f"{where}: full disk for {option}",
+                   f"mkdir -p full; unshare -m bash -c 'mount -t tmpfs -o size=16k tmpfs full && {line} {option} full/x'")
+        for mib in (24, 16, 12, 8):
+            yield (f"{where}: memory cgroup of {mib} MiB",
+                   f"g=/sys/fs/cgroup/weir-short-$$; mkdir $g || exit 77; echo {mib}M >$g/memory.max || exit 77; "
+                   f"bash -c 'echo $$ >'$g'/cgroup.procs; {line}'; s=$?; rmdir $g; exit $s")
+
+
+def judge(what, code, text):
+    said = re.search(r"^(weir|mpi\.sh|\[|mpirun|-----)", text, re.M) or "cannot allocate" in text or "error while loading" in text
+    right = KILLED["memory cgroup"] if "cgroup" in what else set()
+    if code in right or code == 77:
+        return True
+    if code < 0 or code in (128 + 7, 128 + 11, 128 + 6):
+        return False
+    return code == 0 or bool(said)
+
+
+def main():
+    weir, failed, table = command_of(sys.argv[1] if len(sys.argv) > 1 else None), 0, {}
+    for what, line in rows(weir):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(f"{folder}/text", "w") as out:
+                out.write("".join(f"line {i} of a small text\n" for i in range(400)))
+            done = subprocess.run(["bash", "-c", line], cwd=folder, capture_output=True, text=True, errors="replace", timeout=200,
+                                  env={n: v for n, v in os.environ.items() if not n.startswith("WEIR_")})
+        well = judge(what, done.returncode, done.stderr + done.stdout)
+        failed += not well
+        told = [line for line in done.stderr.split("\n") if line.startswith("weir")][:2]
+        print(f"{'ok ' if well else 'BAD'} {what}: exit {done.returncode} {told if told or well else done.stderr[-400:]}", flush=True)
+        table[done.returncode] = table.get(done.returncode, 0) + 1
+    print(f"{sum(table.values())} rows, exit statuses {table}: {failed} failed")
+    sys.exit(bool(failed))
+
+
+if __name__ == "__main__":
+    main()
