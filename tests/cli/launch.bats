@@ -187,7 +187,7 @@ ROWS
 
 @test "a run that loses a process begins again from its checkpoint, with the bits of the whole run" {
     base[4]=$BATS_TEST_TMPDIR/text
-    options=(--stages 2 --steps 60 -q --metrics metrics)
+    options=(--stages 2 --steps 30 -q --metrics metrics)
     "$WEIR" "${base[@]}" "${options[@]}" >/dev/null
     mv metrics whole
     "$WEIR" launch -n 2 --restarts 2 -- "${base[@]}" "${options[@]}" --checkpoint-dir D --checkpoint-every 3 >out 2>errors &
