@@ -315,7 +315,9 @@ class Trial:
     def message_check(self, code):
         lines = [line for line in self.words().split("\n") if re.match(r"weir [a-z]*: ", line) and "weir explain" not in line]
         if self.where in ("launch", "across") and SAYS.get(self.kind) in (4, 5) and code:
-            named = [line for line in lines if f"rank {self.victim} (process {self.pid} on " in line]
+            host = 1 + self.victim * self.n_hosts // self.n # where the launcher's own is cut off, that is what it can say
+            named = [line for line in lines if f"rank {self.victim} (process {self.pid} on " in line or f"host 'h{host}' is cut off" in line or
+                     (self.kind == "down" and f" on h{host})" in line)]
             if len(named) != 1 or len(lines) != 1:
                 self.complain(f"{len(lines)} messages, {len(named)} with the rank and its process")
         if self.kind in ("stop", "stuck") and self.when == "steps" and self.where in ("process", "launch", "across"):
