@@ -235,7 +235,7 @@ ROWS
     refused --nproc_per_node=2 -- train
     [[ $output == *"in weir it is --n" ]]
     refused --nnodes 2 -n 2 -- train
-    [[ $output == *"weir launch starts processes on other hosts with --hosts" ]]
+    [[ $output == *"--hosts a:4,b:4 names the hosts and their processes: mpirun connects them" ]]
     refused --host h1,h2 -n 2 -- train
     [[ $output == *"in weir it is --hosts" ]]
     refused -n 2 train --model gpt2-tiny
