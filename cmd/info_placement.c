@@ -117,11 +117,21 @@ static const struct weir_spot *spot_of(const struct mapping *m, int world, int *
     return &m->spots.spots[weir_placement_slot(&m->grid, worlds, n, world - first)];
 }
 
+/* With two copies of the weights a stage is on two ranks, which their lists tell. */
+static bool holds(const struct mapping *m, int rank, int stage)
+{
+    const struct weir_schedule_rank *list = &m->schedule.ranks[rank];
+    bool found = m->schedule.stage_rank[stage] == rank;
+    for (size_t a = 0; a < list->n_actions && !found && m->schedule.n_copies > 1; a++)
+        found = list->actions[a].stage == stage;
+    return found;
+}
+
 static json_t *stages_json(const struct mapping *m, int rank)
 {
     json_t *list = json_array();
     for (int stage = 0; stage < m->schedule.n_stages; stage++)
-        if (m->schedule.stage_rank[stage] == rank)
+        if (holds(m, rank, stage))
             json_array_append_new(list, json_integer(stage));
     return list;
 }
@@ -132,7 +142,7 @@ static void stages_print(const struct mapping *m, int rank)
 {
     struct weir_text text = {0};
     for (int stage = 0; stage < m->schedule.n_stages; stage++)
-        if (m->schedule.stage_rank[stage] == rank)
+        if (holds(m, rank, stage))
             weir_text_append(&text, "%s%d", text.length ? "," : "", stage);
     printf("  %-9s", text.data && !text.status ? text.data : "-");
     weir_text_release(&text);

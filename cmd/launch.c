@@ -1,13 +1,16 @@
 /* weir launch: start and supervise the processes of a run on this host. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "cmd/command.h"
 #include "cmd/launch.h"
+#include "cmd/launch_shrink.h"
 
 struct launch_options {
-    int64_t n, restarts;
+    int64_t n, restarts, min_ranks;
+    const char *hosts, *hostfile;
     double grace;
     struct options given;
 };
@@ -17,8 +20,12 @@ struct launch_options {
 
 static const struct option_row rows[] = {
     ROW("n", 'n', OPTION_INT, n, "N", "processes: one for every rank of every replica", 1, WEIR_LAUNCH_MOST),
+    ROW("hosts", 0, OPTION_TEXT, hosts, "H:K,...", "where, over mpirun: names, and how many processes each has", 0, 0),
+    ROW("hostfile", 0, OPTION_TEXT, hostfile, "FILE", "where, as mpirun's --hostfile has it", 0, 0),
     ROW("grace", 0, OPTION_TIME, grace, "TIME", "after SIGTERM or SIGINT they have so long to save and end (150s)", 0, 0),
     ROW("restarts", 0, OPTION_INT, restarts, "K", "when a process died or hung: begin again from the newest checkpoint, K times (0)", 0, 1e6),
+    ROW("min-ranks", 0, OPTION_INT, min_ranks, "M", "with --restarts: without hosts that are gone, when so many ranks are left (all)", 1,
+        WEIR_LAUNCH_MOST),
     {0},
 };
 
@@ -39,7 +46,9 @@ static weir_status once(struct launch_run *run, int *code_out)
 {
     int cause;
     run->order = run->n_lines = 0;
-    weir_status status = weir_launch_open(run->n_ranks, &run->launch);
+    run->launch = NULL;
+    bool far = run->hosts.list || run->hosts.file;
+    weir_status status = far ? WEIR_OK : weir_launch_open(run->n_ranks, &run->launch);
     if (!status)
         status = launch_start(run);
     if (!status)
@@ -57,6 +66,20 @@ static bool has_word(char *const *words, const char *word)
         if (!strncmp(words[i], word, n) && (!words[i][n] || words[i][n] == '='))
             return true;
     return false;
+}
+
+/* Seconds that --timeout of the command names, or the 60 that it has without. */
+static double timeout_of(char *const *words)
+{
+    static const char name[] = "--timeout";
+    double seconds = 60;
+    for (int i = 0; words[i]; i++)
+        if (!strncmp(words[i], name, sizeof name - 1)) {
+            const char *value = words[i] + sizeof name - 1;
+            value = *value == '=' ? value + 1 : *value ? NULL : words[i + 1];
+            seconds = value ? strtod(value, NULL) : seconds;
+        }
+    return seconds;
 }
 
 /* A run that lost a process, or in which one hung, may do better next time; one that failed by itself does not. */
@@ -83,31 +106,63 @@ static weir_status resumed_words(char *const *words, char ***resumed_out)
     return WEIR_OK;
 }
 
-static weir_status attempts(struct launch_run *run, int64_t restarts, int *code_out)
+/* Without the hosts that are gone, if there are such and enough is left.  The list that the run has may be smaller->hosts. */
+static weir_status shrink(struct launch_run *run, int64_t min_ranks, char **words, struct launch_smaller *smaller)
+{
+    struct weir_text left = {0};
+    int n;
+    weir_status status = launch_hosts_left(run, &left, &n);
+    if (!status && n && n < min_ranks)
+        status = WEIR_FAIL(WEIR_ERR_PEER, "a host is gone, %d ranks are left, --min-ranks is %lld", n, (long long)min_ranks);
+    if (!status && n && !min_ranks)
+        status = WEIR_FAIL(WEIR_ERR_PEER, "a host is gone, %d ranks are left: --min-ranks would let the run go on with them", n);
+    smaller->n_ranks = n;
+    if (!status && n)
+        status = launch_words_shrink(words, run->n_ranks, smaller);
+    if (status || !n) {
+        weir_text_release(&left);
+        return status;
+    }
+    weir_text_release(&smaller->hosts);
+    smaller->hosts = left;
+    run->n_ranks = smaller->n_ranks;
+    run->hosts.list = smaller->hosts.data;
+    fprintf(stderr, "weir launch: a host is gone: goes on with %d ranks on %s\n", run->n_ranks, run->hosts.list);
+    return WEIR_OK;
+}
+
+static weir_status attempts(struct launch_run *run, const struct launch_options *o, int *code_out)
 {
     char **resumed = NULL;
-    weir_status status = restarts ? resumed_words(run->arguments, &resumed) : WEIR_OK;
+    struct launch_smaller smaller = {0};
+    weir_status status = o->restarts ? resumed_words(run->arguments, &resumed) : WEIR_OK;
     if (!status)
         status = once(run, code_out);
-    for (int64_t k = 1; k <= restarts && !status && may_restart(run, *code_out); k++) {
-        fprintf(stderr, "weir launch: restart %lld of %lld, from the newest checkpoint\n", (long long)k, (long long)restarts);
+    for (int64_t k = 1; k <= o->restarts && !status && may_restart(run, *code_out); k++) {
+        status = run->hosts.list ? shrink(run, o->min_ranks, resumed, &smaller) : WEIR_OK;
+        if (status)
+            break;
+        fprintf(stderr, "weir launch: restart %lld of %lld, from the newest checkpoint\n", (long long)k, (long long)o->restarts);
         run->arguments = resumed;
         status = once(run, code_out);
     }
+    weir_text_release(&smaller.hosts);
     weir_free(resumed);
     return status;
 }
 
 static weir_status launch(const struct launch_options *o, char **words, int *code_out)
 {
-    struct launch_run run = {.n_ranks = (int)o->n, .command = words[1], .arguments = words, .grace = o->grace};
+    struct launch_run run = {.n_ranks = (int)o->n, .command = words[1], .arguments = words, .grace = o->grace,
+                             .timeout = timeout_of(words),
+                             .hosts = {o->hosts, o->hostfile}};
     if (o->restarts && !has_word(words, "--checkpoint-dir") && !has_word(words, "--config") && !has_word(words, "-c"))
         return WEIR_FAIL(WEIR_ERR_USAGE, "--restarts goes on from checkpoints: give the command --checkpoint-dir");
     weir_status status = weir_alloc((size_t)run.n_ranks, sizeof *run.ranks, &run.ranks);
     if (!status)
         status = launch_signals_open(&run);
     if (!status)
-        status = attempts(&run, o->restarts, code_out);
+        status = attempts(&run, o, code_out);
     weir_free(run.ranks);
     return status;
 }
@@ -125,10 +180,22 @@ static weir_status words_check(int n, char *const *words, bool separated)
     return WEIR_OK;
 }
 
+static weir_status hosts_number(struct launch_options *o)
+{
+    int n;
+    weir_status status = launch_hosts_count(o->hosts, &n);
+    o->n = status ? 0 : n;
+    return status;
+}
+
 static weir_status options_check(const struct launch_options *o, int n_words, char *const *words)
 {
     const struct command *command;
-    if (!options_given(&o->given, "n"))
+    if (o->hosts && o->hostfile)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--hosts and --hostfile both say where: give one of them");
+    if (o->min_ranks && (!o->hosts || !o->restarts))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--min-ranks is for restarts without hosts that are gone: give --hosts and --restarts");
+    if (!o->n)
         return WEIR_FAIL(WEIR_ERR_USAGE, "-n is missing: the number of processes, one for every rank of every replica");
     if (!n_words)
         return WEIR_FAIL(WEIR_ERR_USAGE, "the command is missing: weir launch -n %lld -- train ...", (long long)o->n);
@@ -144,7 +211,9 @@ static int run(int argc, char **argv)
     if (!status)
         status = options_parse(&o.given, &table, at, argv, &o, NULL, 0, &n, &outcome);
     bool done = status || outcome == OPTIONS_HELP_SHOWN;
-    if (!done)
+    if (!done && o.hosts && !options_given(&o.given, "n"))
+        status = hosts_number(&o);
+    if (!done && !status)
         status = options_check(&o, n_words, argv + at + 1);
     if (!done && !status) {
         static char name[] = "weir";

@@ -2,6 +2,7 @@
  *
  *     launch.c          options; attempt after attempt
  *     launch_start.c    one process for every rank
+ *     launch_far.c      the same across hosts, over mpirun; launch_relay.c: beside each process there
  *     launch_watch.c    until all have ended: signals, records, what they write, deadlines
  *     launch_verdict.c  what it came to: one exit status, one message */
 #ifndef WEIR_CMD_LAUNCH_H
@@ -12,6 +13,7 @@
 #include <sys/types.h>
 
 #include "base/status.h"
+#include "cmd/launch_far.h"
 #include "engine/transport/bootstrap/weir_launch.h"
 
 enum { LAUNCH_MOST_SAID = 4, LAUNCH_LINE = 4096 };
@@ -22,7 +24,11 @@ struct launch_rank {
     bool has_ended; /* wait_status is its end */
     int wait_status;
     int64_t ended_ns;
+    char host[LAUNCH_HOST]; /* another one; "": this one */
+    bool is_lost;           /* with its host: nothing is known of its end */
     bool killed; /* by the launcher: its end says nothing */
+    int64_t stopped_ns; /* since when it is stopped; 0: it runs */
+    bool was_stopped;   /* for too long: it ended the run */
     int errors;  /* what it writes to standard error; -1: straight to ours, or closed */
     char line[LAUNCH_LINE];
     int line_bytes;
@@ -44,7 +50,10 @@ struct launch_run {
     const char *command; /* "train" */
     char *const *arguments; /* argv of the processes, from the command on; ends with NULL */
     double grace;        /* seconds that processes have after a signal that was passed on */
+    double timeout;      /* seconds that one of them may be stopped; 0: for ever */
     struct weir_launch *launch;
+    struct launch_hosts hosts;
+    struct launch_far *far; /* its processes are started by mpirun; NULL: on this host */
     struct launch_rank *ranks; /* [n_ranks] */
     int signals; /* descriptor from which they are read */
     int order;

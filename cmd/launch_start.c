@@ -91,6 +91,8 @@ weir_status launch_start(struct launch_run *run)
     fflush(NULL);
     for (int r = 0; r < run->n_ranks; r++)
         run->ranks[r] = (struct launch_rank){.errors = -1};
+    if (run->hosts.list || run->hosts.file)
+        return launch_far_start(run);
     for (int r = 0; r < run->n_ranks && !status; r++)
         status = rank_start(run, r);
     if (status)

@@ -4,6 +4,7 @@
  *
  *     a failure of a rank's own           the first one that was heard of; its exit status is the run's
  *     a process that died or left         4, whatever the others say of it
+ *     a process that is stopped           5
  *     a failure that nobody had first     a peer lost, a timeout: the first one that was heard of
  *     a signal that was passed on         128 + its number
  *
@@ -19,19 +20,20 @@
 /* Ended by a signal that nobody here sent. */
 static bool has_died(const struct launch_run *run, const struct launch_rank *rank)
 {
-    return rank->has_ended && !rank->killed && WIFSIGNALED(rank->wait_status) &&
-           WTERMSIG(rank->wait_status) != run->passed_signal;
+    if (!rank->has_ended || rank->killed)
+        return false;
+    return rank->is_lost || (WIFSIGNALED(rank->wait_status) && WTERMSIG(rank->wait_status) != run->passed_signal);
 }
 
 /* Ended without a word about how, though no signal did it. */
 static bool has_left(const struct launch_rank *rank)
 {
-    return rank->has_ended && !rank->killed && WIFEXITED(rank->wait_status) && !rank->is_done && !rank->n_said;
+    return rank->has_ended && !rank->killed && !rank->is_lost && WIFEXITED(rank->wait_status) && !rank->is_done && !rank->n_said;
 }
 
 bool launch_is_broken(const struct launch_rank *rank)
 {
-    return rank->failed_order || (rank->has_ended && (WIFSIGNALED(rank->wait_status) || !rank->is_done));
+    return rank->failed_order || (rank->has_ended && (rank->is_lost || WIFSIGNALED(rank->wait_status) || !rank->is_done));
 }
 
 /* What it says of others is no cause: they died, or failed first. */
@@ -48,7 +50,7 @@ static int order_of(const struct launch_rank *rank)
 
 static int cause_find(const struct launch_run *run)
 {
-    int own = -1, gone = -1, other = -1;
+    int own = -1, gone = -1, stopped = -1, other = -1;
     for (int r = run->n_ranks - 1; r >= 0; r--) {
         const struct launch_rank *rank = &run->ranks[r];
         bool spoke = rank->failed_order || rank->n_said;
@@ -56,30 +58,55 @@ static int cause_find(const struct launch_run *run)
             own = r;
         if ((has_died(run, rank) || has_left(rank)) && (gone < 0 || rank->ended_ns < run->ranks[gone].ended_ns))
             gone = r;
+        if (rank->was_stopped)
+            stopped = r;
         if (spoke && (other < 0 || order_of(rank) < order_of(&run->ranks[other])))
             other = r;
     }
-    return own >= 0 ? own : gone >= 0 ? gone : other;
+    return own >= 0 ? own : gone >= 0 ? gone : stopped >= 0 ? stopped : other;
 }
 
 /* ---- words ---------------------------------------------------------------------------------------------------------- */
 
+/* "rank 1 (process 4711 on h1)" */
+static void rank_print(const struct launch_run *run, int r)
+{
+    char here[256] = "this host";
+    const char *host = *run->ranks[r].host ? run->ranks[r].host : here;
+    gethostname(here, sizeof here - 1);
+    fprintf(stderr, "weir launch: rank %d (process %d on %s) ", r, (int)run->ranks[r].pid, host);
+}
+
+/* The first word about it. */
+static void word_print(const struct launch_run *run)
+{
+    int r = 0;
+    while (r < run->n_ranks && !run->ranks[r].n_said)
+        r++;
+    if (r < run->n_ranks)
+        fprintf(stderr, "; %s", run->ranks[r].said[0]);
+    fputc('\n', stderr);
+}
+
 static void end_print(const struct launch_run *run, int r)
 {
     const struct launch_rank *rank = &run->ranks[r];
-    char host[256] = "this host";
-    gethostname(host, sizeof host - 1);
-    fprintf(stderr, "weir launch: rank %d (process %d on %s) ", r, (int)rank->pid, host);
-    if (WIFSIGNALED(rank->wait_status))
+    rank_print(run, r);
+    if (rank->is_lost)
+        fprintf(stderr, rank->pid > 0 ? "is lost, with its host or its relay" : "was not started");
+    else if (WIFSIGNALED(rank->wait_status))
         fprintf(stderr, "was ended by signal %d, %s", WTERMSIG(rank->wait_status), strsignal(WTERMSIG(rank->wait_status)));
     else
         fprintf(stderr, "left the run with exit status %d", WEXITSTATUS(rank->wait_status));
-    for (int other = 0; other < run->n_ranks; other++) /* the first word about it */
-        if (run->ranks[other].n_said) {
-            fprintf(stderr, "; %s", run->ranks[other].said[0]);
-            break;
-        }
-    fputc('\n', stderr);
+    word_print(run);
+}
+
+static int stop_report(const struct launch_run *run, int r)
+{
+    rank_print(run, r);
+    fprintf(stderr, "has been stopped for %.1f s", run->timeout);
+    word_print(run);
+    return weir_status_exit_code(WEIR_ERR_TIMEOUT);
 }
 
 static bool was_said(const struct launch_run *run, int r, int k)
@@ -142,9 +169,11 @@ int launch_verdict(const struct launch_run *run, int *cause_out)
     const struct launch_rank *rank = &run->ranks[cause];
     if (!is_own(rank) && (has_died(run, rank) || has_left(rank))) {
         end_print(run, cause);
-        bool says_more = WIFEXITED(rank->wait_status) && WEXITSTATUS(rank->wait_status);
+        bool says_more = !rank->is_lost && WIFEXITED(rank->wait_status) && WEXITSTATUS(rank->wait_status);
         return says_more ? WEXITSTATUS(rank->wait_status) : weir_status_exit_code(WEIR_ERR_PEER);
     }
+    if (!is_own(rank) && rank->was_stopped)
+        return stop_report(run, cause);
     said_print(run, cause);
     return code_of(rank);
 }

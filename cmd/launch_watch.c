@@ -17,14 +17,22 @@
 
 static const int64_t second_ns = INT64_C(1000000000);
 static const int64_t broken_ns = INT64_C(4000000000); /* so long the others have when one has lost what they need */
+static const int64_t others_ns = INT64_C(700000000);  /* by so much the others are first to tell that one is stopped */
+static const int64_t ask_ns = INT64_C(1000000000);    /* when another host's process has died, and nobody has said so */
+static const int64_t record_ns = INT64_C(700000000);  /* writing what every rank does takes less */
+static const int64_t far_ns = INT64_C(2000000000);     /* another host answers in this time, or is gone */
 static const int64_t silent_ns = INT64_C(300000000);  /* and a process that was found silent or stuck: it has had its time */
+
+enum { SIGNALS, COMING, WORDS, FIRST_RANK }; /* polls */
 
 struct watch {
     struct launch_run *run;
     int n_running;
     int64_t passed_ns, broken_since_ns; /* 0: not yet */
     bool is_timeout;                    /* broken so */
-    struct pollfd *polls;               /* signals, then socket and errors of every rank */
+    bool has_asked;                     /* for a flight record */
+    int64_t killed_ns;                  /* since when they should have ended; 0: not yet */
+    struct pollfd *polls;               /* signals, relays that come, mpirun's words, then socket and errors of every rank */
 };
 
 /* ---- what they write ------------------------------------------------------------------------------------------------- */
@@ -58,6 +66,17 @@ static void line_show(struct launch_run *run, int r)
     rank->line_bytes = 0;
 }
 
+static void errors_take(struct launch_run *run, int r, const char *text, size_t bytes)
+{
+    struct launch_rank *rank = &run->ranks[r];
+    for (size_t i = 0; i < bytes; i++) {
+        if (text[i] != '\n')
+            rank->line[rank->line_bytes++] = text[i];
+        if (text[i] == '\n' || rank->line_bytes == LAUNCH_LINE)
+            line_show(run, r);
+    }
+}
+
 static void errors_read(struct launch_run *run, int r)
 {
     struct launch_rank *rank = &run->ranks[r];
@@ -65,12 +84,7 @@ static void errors_read(struct launch_run *run, int r)
     ssize_t bytes = read(rank->errors, text, sizeof text);
     if (bytes < 0 && errno == EINTR)
         return;
-    for (ssize_t i = 0; i < bytes; i++) {
-        if (text[i] != '\n')
-            rank->line[rank->line_bytes++] = text[i];
-        if (text[i] == '\n' || rank->line_bytes == LAUNCH_LINE)
-            line_show(run, r);
-    }
+    errors_take(run, r, text, bytes > 0 ? (size_t)bytes : 0);
     if (bytes > 0)
         return;
     if (rank->line_bytes)
@@ -108,32 +122,135 @@ static void records_take(struct launch_run *run, int r)
 
 /* ---- who has ended --------------------------------------------------------------------------------------------------- */
 
-static void ends_take(struct watch *watch)
+static void end_take(struct watch *watch, int r, int wait_status)
 {
     struct launch_run *run = watch->run;
+    struct launch_rank *rank = &run->ranks[r];
+    if (rank->has_ended)
+        return;
+    rank->wait_status = wait_status;
+    rank->has_ended = true;
+    rank->ended_ns = weir_clock_ns();
+    watch->n_running--;
+    if (rank->line_bytes && run->far)
+        line_show(run, r);
+}
+
+static void end_look(struct watch *watch, int r)
+{
+    struct launch_run *run = watch->run;
+    siginfo_t info = {0};
+    if (run->ranks[r].has_ended || waitid(P_PID, (id_t)run->ranks[r].pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || !info.si_pid)
+        return;
+    records_take(run, r);
+    weir_launch_ended(run->launch, r);
+    end_take(watch, r, info.si_code == CLD_EXITED ? info.si_status << 8 : info.si_status);
+}
+
+static void lost_take(struct watch *watch, int r)
+{
+    struct launch_rank *rank = &watch->run->ranks[r];
+    rank->is_lost = !rank->has_ended;
+    end_take(watch, r, 0);
+}
+
+static void ends_take(struct watch *watch)
+{
+    const struct launch_run *run = watch->run;
+    bool all_lost = run->far && (launch_far_is_over(run->far) || (watch->killed_ns && weir_clock_ns() - watch->killed_ns > far_ns));
     for (int r = 0; r < run->n_ranks; r++) {
-        struct launch_rank *rank = &run->ranks[r];
-        siginfo_t info = {0};
-        if (rank->has_ended || waitid(P_PID, (id_t)rank->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || !info.si_pid)
-            continue;
-        bool exited = info.si_code == CLD_EXITED;
-        rank->wait_status = exited ? info.si_status << 8 : info.si_status;
-        rank->has_ended = true;
-        rank->ended_ns = weir_clock_ns();
-        records_take(run, r);
-        weir_launch_ended(run->launch, r);
-        watch->n_running--;
+        if (!run->far)
+            end_look(watch, r);
+        else if (all_lost && (launch_far_socket(run->far, r) < 0 || watch->killed_ns))
+            lost_take(watch, r);
     }
 }
 
+/* ---- relays ---------------------------------------------------------------------------------------------------------- */
+
+static void note_take(struct watch *watch, int r, struct launch_note *note)
+{
+    struct launch_run *run = watch->run;
+    struct launch_rank *rank = &run->ranks[r];
+    if (note->kind == LAUNCH_ERRORS && note->value > 0 && note->value <= LAUNCH_TEXT)
+        errors_take(run, r, note->of.text, (size_t)note->value);
+    else if (note->kind == LAUNCH_STOPPED || note->kind == LAUNCH_CONTINUED)
+        rank->stopped_ns = note->kind == LAUNCH_STOPPED ? weir_clock_ns() : 0;
+    else if (note->kind == LAUNCH_ENDED)
+        end_take(watch, r, note->value);
+    if (note->kind != LAUNCH_RECORD)
+        return;
+    note->of.record.message[WEIR_ERROR_MAX - 1] = 0;
+    record_take(run, rank, &note->of.record);
+}
+
+static void notes_take(struct watch *watch, int r)
+{
+    struct launch_note note;
+    enum launch_heard heard = LAUNCH_HEARD_NOTE;
+    while (heard == LAUNCH_HEARD_NOTE) {
+        heard = launch_far_hear(watch->run->far, r, &note);
+        if (heard == LAUNCH_HEARD_NOTE)
+            note_take(watch, r, &note);
+        else if (heard == LAUNCH_HEARD_END)
+            lost_take(watch, r);
+    }
+}
+
+/* ---- who is stopped -------------------------------------------------------------------------------------------------- */
+
+static void stops_take(struct launch_run *run)
+{
+    for (int r = 0; r < run->n_ranks && !run->far; r++) { /* relays say it */
+        struct launch_rank *rank = &run->ranks[r];
+        siginfo_t info = {0};
+        if (rank->has_ended || waitid(P_PID, (id_t)rank->pid, &info, WSTOPPED | WCONTINUED | WNOHANG) != 0 || !info.si_pid)
+            continue;
+        bool stopped = info.si_code == CLD_STOPPED;
+        rank->stopped_ns = stopped ? weir_clock_ns() : 0;
+    }
+}
+
+/* When the first one has been stopped for too long; INT64_MAX: none is, or all are, as the whole run was stopped. */
+static int64_t stops_end(const struct launch_run *run)
+{
+    int64_t first = INT64_MAX;
+    bool any_runs = false;
+    for (int r = 0; r < run->n_ranks; r++) {
+        const struct launch_rank *rank = &run->ranks[r];
+        any_runs |= !rank->has_ended && !rank->stopped_ns;
+        if (!rank->has_ended && rank->stopped_ns && rank->stopped_ns < first)
+            first = rank->stopped_ns;
+    }
+    return any_runs && first < INT64_MAX && run->timeout > 0 ? first + (int64_t)(run->timeout * (double)second_ns) + others_ns : INT64_MAX;
+}
+
+static void stops_blame(struct launch_run *run)
+{
+    int64_t now = weir_clock_ns();
+    if (stops_end(run) > now)
+        return;
+    for (int r = 0; r < run->n_ranks; r++)
+        run->ranks[r].was_stopped = !run->ranks[r].has_ended && run->ranks[r].stopped_ns &&
+                                    run->ranks[r].stopped_ns + (int64_t)(run->timeout * (double)second_ns) <= now;
+}
+
 /* ---- signals and deadlines -------------------------------------------------------------------------------------------- */
+
+static void rank_signal(const struct launch_run *run, int r, int number)
+{
+    if (run->far)
+        launch_far_signal(run->far, r, number);
+    else
+        kill(run->ranks[r].pid, number);
+}
 
 static void pass_on(struct watch *watch, int number)
 {
     struct launch_run *run = watch->run;
     for (int r = 0; r < run->n_ranks; r++)
         if (!run->ranks[r].has_ended)
-            kill(run->ranks[r].pid, number);
+            rank_signal(run, r, number);
     if (number == SIGQUIT || watch->passed_ns) /* a look, no end */
         return;
     watch->passed_ns = weir_clock_ns();
@@ -153,7 +270,7 @@ static void kill_running(struct launch_run *run)
     for (int r = 0; r < run->n_ranks; r++)
         if (!run->ranks[r].has_ended) {
             run->ranks[r].killed = true;
-            kill(run->ranks[r].pid, SIGKILL);
+            rank_signal(run, r, SIGKILL);
         }
 }
 
@@ -167,11 +284,13 @@ static int64_t deadline_of(struct watch *watch)
             watch->is_timeout = run->ranks[r].failed_status == WEIR_ERR_TIMEOUT;
         }
     int64_t end = INT64_MAX;
+    if (watch->killed_ns)
+        return watch->killed_ns + far_ns + 1;
     if (watch->broken_since_ns)
-        end = watch->broken_since_ns + (watch->is_timeout ? silent_ns : broken_ns);
+        end = watch->broken_since_ns + (watch->is_timeout ? silent_ns : run->far ? ask_ns + watch->has_asked * record_ns : broken_ns);
     if (watch->passed_ns && watch->passed_ns + (int64_t)(run->grace * (double)second_ns) < end)
         end = watch->passed_ns + (int64_t)(run->grace * (double)second_ns);
-    return end;
+    return stops_end(run) < end ? stops_end(run) : end;
 }
 
 static bool is_ignored(int number)
@@ -200,11 +319,14 @@ weir_status launch_signals_open(struct launch_run *run)
 static void polls_fill(const struct watch *watch)
 {
     const struct launch_run *run = watch->run;
-    watch->polls[0] = (struct pollfd){.fd = watch->run->signals, .events = POLLIN};
+    const struct launch_far *far = run->far;
+    watch->polls[SIGNALS] = (struct pollfd){.fd = watch->run->signals, .events = POLLIN};
+    watch->polls[COMING] = (struct pollfd){.fd = far ? launch_far_listener(far) : -1, .events = POLLIN};
+    watch->polls[WORDS] = (struct pollfd){.fd = far ? launch_far_words(far) : -1, .events = POLLIN};
     for (int r = 0; r < run->n_ranks; r++) {
-        int socket = run->ranks[r].has_ended ? -1 : weir_launch_socket(run->launch, r);
-        watch->polls[1 + 2 * r] = (struct pollfd){.fd = socket, .events = POLLIN};
-        watch->polls[2 + 2 * r] = (struct pollfd){.fd = run->ranks[r].errors, .events = POLLIN};
+        int socket = far ? launch_far_socket(far, r) : run->ranks[r].has_ended ? -1 : weir_launch_socket(run->launch, r);
+        watch->polls[FIRST_RANK + 2 * r] = (struct pollfd){.fd = socket, .events = POLLIN};
+        watch->polls[FIRST_RANK + 1 + 2 * r] = (struct pollfd){.fd = run->ranks[r].errors, .events = POLLIN};
     }
 }
 
@@ -214,22 +336,53 @@ static int wait_ms(struct watch *watch)
     return end == INT64_MAX ? -1 : left <= 0 ? 0 : (int)(left / 1000000) + 1;
 }
 
+static void polls_take(struct watch *watch)
+{
+    struct launch_run *run = watch->run;
+    signals_take(watch);
+    if (watch->polls[COMING].revents)
+        launch_far_accept(run);
+    if (watch->polls[WORDS].revents)
+        launch_far_words_take(run->far);
+    for (int r = 0; r < run->n_ranks; r++) {
+        if (watch->polls[FIRST_RANK + 2 * r].revents && run->far)
+            notes_take(watch, r);
+        else if (watch->polls[FIRST_RANK + 2 * r].revents)
+            records_take(run, r);
+        if (watch->polls[FIRST_RANK + 1 + 2 * r].revents)
+            errors_read(run, r);
+    }
+}
+
+/* Processes on other hosts than a dead one's do not know of it yet.  Before they are killed, one of each host writes down what its
+ * ranks do. */
+static bool record_ask(struct watch *watch)
+{
+    bool asks = watch->run->far && watch->broken_since_ns && !watch->is_timeout && !watch->has_asked;
+    watch->has_asked |= asks;
+    for (int r = 0; r < watch->run->n_ranks && asks; r++)
+        if (!watch->run->ranks[r].has_ended)
+            rank_signal(watch->run, r, SIGQUIT);
+    return asks;
+}
+
 static void round_take(struct watch *watch)
 {
     struct launch_run *run = watch->run;
     polls_fill(watch);
-    if (poll(watch->polls, (nfds_t)(1 + 2 * run->n_ranks), wait_ms(watch)) < 0)
+    if (poll(watch->polls, (nfds_t)(FIRST_RANK + 2 * run->n_ranks), wait_ms(watch)) < 0)
         return;
-    signals_take(watch);
-    for (int r = 0; r < run->n_ranks; r++) {
-        if (watch->polls[1 + 2 * r].revents)
-            records_take(run, r);
-        if (watch->polls[2 + 2 * r].revents)
-            errors_read(run, r);
-    }
+    polls_take(watch);
     ends_take(watch);
-    if (deadline_of(watch) <= weir_clock_ns())
-        kill_running(run);
+    stops_take(run);
+    if (deadline_of(watch) > weir_clock_ns())
+        return;
+    stops_blame(run);
+    if (record_ask(watch))
+        return;
+    kill_running(run);
+    if (run->far && !watch->killed_ns) /* those here end at once */
+        watch->killed_ns = weir_clock_ns();
 }
 
 /* What they have written is read to its end; who holds a pipe open beyond its process's end is of the group, and gone. */
@@ -246,16 +399,28 @@ static void rest_take(struct launch_run *run)
     }
 }
 
+/* mpirun speaks where it could not start them all. */
+static void far_rest_take(struct launch_run *run)
+{
+    bool came = true;
+    for (int r = 0; r < run->n_ranks; r++)
+        came &= run->ranks[r].pid > 0;
+    launch_far_end(run, !came);
+}
+
 weir_status launch_watch(struct launch_run *run)
 {
     struct watch watch = {.run = run, .n_running = run->n_ranks};
-    weir_status status = weir_alloc((size_t)(1 + 2 * run->n_ranks), sizeof *watch.polls, &watch.polls);
+    weir_status status = weir_alloc((size_t)(FIRST_RANK + 2 * run->n_ranks), sizeof *watch.polls, &watch.polls);
     if (status)
         kill_running(run);
     ends_take(&watch); /* whoever ended before signals were watched */
     while (watch.n_running > 0 && !status)
         round_take(&watch);
-    rest_take(run);
+    if (run->far)
+        far_rest_take(run);
+    else
+        rest_take(run);
     weir_free(watch.polls);
     return status;
 }

@@ -29,6 +29,11 @@ bool launched_several(void)
     return detect(&launcher) == WEIR_OK && weir_launcher_started(&launcher) > 1;
 }
 
+bool launched_supervised(void)
+{
+    return weir_launch_is_heard();
+}
+
 weir_status launched_alone(const char *command)
 {
     struct weir_launcher launcher;
@@ -40,7 +45,7 @@ weir_status launched_alone(const char *command)
 
 void launched_linger(void)
 {
-    if (weir_launch_is_process()) /* it waits for all to have spoken */
+    if (launched_supervised()) /* it waits for all to have spoken */
         return;
     nanosleep(&(struct timespec){.tv_sec = 3}, NULL); /* Open MPI takes one second */
 }

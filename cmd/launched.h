@@ -12,6 +12,9 @@ bool launched_leads(void);
 /* The launcher started several processes. */
 bool launched_several(void);
 
+/* `weir launch` started this process. */
+bool launched_supervised(void);
+
 /* WEIR_ERR_USAGE when a launcher has started several processes of `command`, which is one. */
 weir_status launched_alone(const char *command);
 

@@ -10,6 +10,7 @@
 #include "base/printable.h"
 #include "cmd/command.h"
 #include "cmd/environment.h"
+#include "cmd/launch_note.h"
 #include "cmd/launched.h"
 #include "weir_libraries.h"
 
@@ -93,6 +94,8 @@ static int command_line_run(int argc, char **argv, const char **name_out)
         printf("weir %s\n", WEIR_VERSION);
         return 0;
     }
+    if (!strcmp(argv[1], "launch-relay")) /* what `weir launch` has mpirun start: no command for people */
+        return launch_relay(argc, argv);
     bool man = !strcmp(argv[1], "--man") && argc == 3;
     const struct command *command = command_named(argv[man ? 2 : 1]);
     if (!command)
@@ -152,7 +155,7 @@ int main(int argc, char **argv)
     const char *name = "";
     streams_open();
     signals_ignore();
-    if (launched_leads())
+    if (launched_leads() && !launched_supervised()) /* the launcher has looked */
         environment_check((const char *const *)environ);
     int code = command_line_run(argc, argv, &name);
     code = output_check(name, code);

@@ -26,12 +26,13 @@ static const struct option_row solve_rows[] = {
     {"seq-len", 0, OPTION_INT, FIELD(seq_len), "T", "--model: tokens per sample (the model's own)", 1, 1048576},
     {"device", 0, OPTION_TEXT, FIELD(device), "NAME", "--model: cpu or cuda, in this build or not (the one that has the dtype)", 0, 0},
     {"device-memory", 0, OPTION_BYTES, FIELD(memory), "BYTES", "--model: cap per device (none)", 1, 0x1p62},
+    {"topology", 0, OPTION_TEXT, FIELD(topology), "FILE|TEXT", "--model: devices and links, as weir info --topology takes them", 0, 0},
     {"dtype", 0, OPTION_TEXT, FIELD(dtype), "NAME", "--model: f32 (default), tf32 or bf16", 0, 0},
     {"optimizer", 0, OPTION_TEXT, FIELD(optimizer), "NAME", "--model: adamw (default) or sgd", 0, 0},
     {"zero", 0, OPTION_TEXT, FIELD(zero), "0|1|any", "--model: ZeRO-1 (any)", 0, 0},
-    {"recompute", 0, OPTION_TEXT, FIELD(recompute), "LIST", "--model: auto (default: none or full), none, full, or layers", 0, 0},
+    {"recompute", 0, OPTION_TEXT, FIELD(recompute), "LIST", "--model: auto (default: layer by layer), none, full, or layers", 0, 0},
     {"schedule", 0, OPTION_TEXT, FIELD(schedule), "NAME", "--model: one, or any (default)", 0, 0},
-    {"max-replicas", 0, OPTION_INT, FIELD(max_replicas), "D", "--model: at most so many (64)", 1, 64},
+    {"max-replicas", 0, OPTION_INT, FIELD(max_replicas), "D", "--model: at most so many (64, as many as a run can have)", 1, 1024},
     {"microbatch-size", 0, OPTION_INT, FIELD(microbatch_size), "B", "--model: samples per micro-batch (chosen)", 1, 1048576},
     {"microbatches", 0, OPTION_INT, FIELD(microbatches), "M", "--model: micro-batches of each replica (chosen)", 1, 1048576},
     {"top", 0, OPTION_INT, FIELD(top), "N", "--model: plans to show (5)", 1, 100},
@@ -131,7 +132,7 @@ static weir_status model_load(const struct plan_options *options, struct plan_in
 static weir_status graph_load(const struct plan_options *options, struct plan_input *input)
 {
     static const char *const of_model[] = {"recompute", "dtype", "seq-len", "out", "schedule", "microbatches", "optimizer",
-                                           "device", "global-batch", "device-memory", "zero", "max-replicas", "top", "costs", NULL};
+                                           "device", "global-batch", "device-memory", "zero", "max-replicas", "top", "costs", "topology", NULL};
     struct weir_cost_graph *graph_out = &input->graph;
     int format = WEIR_COST_GRAPH_AUTO;
     if (options->graph && options->model)

@@ -1,6 +1,7 @@
 #include "cmd/plan_model.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,7 +13,7 @@
 #include "engine/program/planner.h"
 #include "engine/weir.h"
 
-enum { DEFAULT_TOP = 5, SAMPLES_PER_DEVICE = 8, DIGITS = 10 };
+enum { MOST_REPLICAS_RUN = 64, DEFAULT_TOP = 5, SAMPLES_PER_DEVICE = 8, DIGITS = 10 };
 
 struct planning {
     const struct plan_options *options;
@@ -22,6 +23,7 @@ struct planning {
     struct weir_planner_result result;
     const char *dtype;
     bool assumed; /* some of the ceilings */
+    struct weir_topology topology;
 };
 
 /* ---- from options to a request --------------------------------------------------------------------------------------- */
@@ -43,7 +45,7 @@ static void ceilings_settle(struct planning *p, const char *device)
     c->flops_per_s = flops ? o->flops : c->flops_per_s;
     c->bytes_per_s = traffic ? o->traffic : c->bytes_per_s;
     c->link_bytes_per_s = link ? o->bandwidth : c->link_bytes_per_s;
-    p->assumed = !flops || !traffic || !link;
+    p->assumed = !flops || !traffic || (!link && !p->request.topology);
 }
 
 static weir_status choices_read(struct planning *p)
@@ -73,10 +75,11 @@ static weir_status choices_read(struct planning *p)
     return status;
 }
 
-static int64_t batch_of(const struct plan_options *o)
+static int64_t batch_of(const struct planning *p)
 {
+    const struct plan_options *o = p->options;
     bool both = options_given(&o->given, "microbatches") && options_given(&o->given, "microbatch-size");
-    return o->global_batch ? o->global_batch : both ? o->microbatches * o->microbatch_size : SAMPLES_PER_DEVICE * o->devices;
+    return o->global_batch ? o->global_batch : both ? o->microbatches * o->microbatch_size : SAMPLES_PER_DEVICE * p->request.n_devices;
 }
 
 /* Image models are priced for the images of MNIST: 784 pixels, 10 classes. */
@@ -107,17 +110,20 @@ static weir_status costs_read(struct planning *p)
 static weir_status request_make(struct planning *p)
 {
     const struct plan_options *o = p->options;
-    if (!o->devices)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "no devices: give --devices K");
+    if (!o->devices && !o->topology)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "no devices: give --devices K or --topology");
     p->request.config = (struct weir_engine_config)WEIR_ENGINE_CONFIG_DEFAULT;
-    weir_status status = choices_read(p);
+    weir_status status = o->topology ? weir_topology_read(o->topology, &p->arena, &p->topology) : WEIR_OK;
+    p->request.topology = o->topology && !status ? &p->topology : NULL;
+    if (!status)
+        status = choices_read(p);
     if (!status)
         status = model_build(p);
     if (status)
         return status;
     ceilings_settle(p, p->request.config.device);
-    p->request.n_devices = (int)o->devices;
-    p->request.global_batch = batch_of(o);
+    p->request.n_devices = o->devices ? (int)o->devices : p->topology.n_devices;
+    p->request.global_batch = batch_of(p);
     p->request.microbatch_size = options_given(&o->given, "microbatch-size") ? o->microbatch_size : 0;
     p->request.n_microbatches = options_given(&o->given, "microbatches") ? o->microbatches : 0;
     p->request.max_replicas = (int)o->max_replicas;
@@ -151,35 +157,151 @@ static void head_print(const struct planning *p)
     printf(" on %d x %s", r->n_devices, r->config.device);
     if (r->config.device_memory)
         printf(" with %.1f GiB", gib((size_t)r->config.device_memory));
-    printf("\n%s %.4g Gflop/s and %.4g GB/s of memory per device, %.4g GB/s between devices%s\n", p->assumed ? "assumed:" : "given:",
-           r->ceilings.flops_per_s / 1e9, r->ceilings.bytes_per_s / 1e9, r->ceilings.link_bytes_per_s / 1e9,
-           p->assumed ? " (--flops, --traffic, --bandwidth)" : "");
+    printf("\n%s %.4g Gflop/s and %.4g GB/s of memory per device", p->assumed ? "assumed:" : "given:", r->ceilings.flops_per_s / 1e9,
+           r->ceilings.bytes_per_s / 1e9);
+    if (r->topology)
+        printf(", links of '%s'%s\n", weir_printable(p->options->topology, name, sizeof name), p->assumed ? " (--flops, --traffic)" : "");
+    else
+        printf(", %.4g GB/s between devices%s\n", r->ceilings.link_bytes_per_s / 1e9, p->assumed ? " (--flops, --traffic, --bandwidth)" : "");
     if (r->layers)
         printf("measured: layers in '%s', which take the place of flops\n", weir_printable(p->options->costs, name, sizeof name));
 }
 
 static void table_head_print(void)
 {
-    printf("%3s %6s %7s %9s %11s %13s %-15s %-9s %4s %12s %8s %10s\n", "", "ranks", "chunks", "replicas", "samples", "micro-batches",
+    printf("%3s %6s %7s %9s %11s %13s %-15s %-10s %4s %12s %8s %10s\n", "", "ranks", "chunks", "replicas", "samples", "micro-batches",
            "schedule", "recompute", "ZeRO", "step", "bubble", "rank");
 }
 
-static void plan_print(const struct weir_planned *plan, int i)
+static void plan_print(const struct planning *p, const struct weir_planned *plan, int i)
 {
-    printf("%2d. %6d %7d %9d %11" PRId64 " %13" PRId64 " %-15s %-9.9s %4d %9.*f ms %6.1f %% %6.*f GiB\n", i + 1, plan->n_ranks,
-           plan->n_chunks, plan->n_replicas, plan->microbatch_size, plan->n_microbatches, plan->kind->name, plan->recompute, plan->zero,
+    int n_layers = p->request.graph->n_layers;
+    char some[24];
+    snprintf(some, sizeof some, "%d layer%s", plan->n_recomputed, plan->n_recomputed == 1 ? "" : "s");
+    const char *recompute = plan->n_recomputed == n_layers ? "full" : plan->n_recomputed ? some : "none";
+    printf("%2d. %6d %7d %9d %11" PRId64 " %13" PRId64 " %-15s %-10s %4d %9.*f ms %6.1f %% %6.*f GiB\n", i + 1, plan->n_ranks,
+           plan->n_chunks, plan->n_replicas, plan->microbatch_size, plan->n_microbatches, plan->kind->name, recompute, plan->zero,
            plan->step_ms < 100 ? 3 : 0, plan->step_ms, 100 * plan->bubble, most_bytes(plan) >= (size_t)1 << 30 ? 2 : 4, gib(most_bytes(plan)));
+}
+
+/* The best step of a request that has more of something; 0: none fits. */
+static weir_status best_with(struct weir_planner_request request, double *ms_out)
+{
+    struct weir_arena arena = {0};
+    struct weir_planner_result result;
+    request.n_top = 1;
+    weir_status status = weir_planner_run(&request, &arena, &result);
+    *ms_out = !status && result.n_plans ? result.plans[0].step_ms : 0;
+    weir_arena_release(&arena);
+    return status;
+}
+
+static void gain_print(const char *what, double ms, double before)
+{
+    if (ms > 0)
+        printf("  %-28s %9.*f ms a step, %+.1f %%\n", what, ms < 100 ? 3 : 0, ms, 100 * (ms / before - 1));
+    else
+        printf("  %-28s nothing fits\n", what);
+}
+
+/* The links of a topology, twice as fast. */
+static weir_status links_double(const struct planning *p, struct weir_arena *arena, struct weir_topology *out)
+{
+    struct weir_topology_part *parts;
+    struct weir_topology_link *links;
+    *out = p->topology;
+    weir_status status = weir_arena_alloc(arena, (size_t)out->n_parts, sizeof *parts, &parts);
+    if (!status)
+        status = weir_arena_alloc(arena, (size_t)out->n_links, sizeof *links, &links);
+    for (int i = 0; i < out->n_parts && !status; i++) {
+        parts[i] = out->parts[i];
+        parts[i].bandwidth *= 2, parts[i].network *= 2, parts[i].fabric *= 2;
+    }
+    for (int i = 0; i < out->n_links && !status; i++)
+        links[i] = (struct weir_topology_link){out->links[i].a, out->links[i].b, 2 * out->links[i].bandwidth};
+    if (!status)
+        out->parts = parts, out->links = links;
+    return status;
+}
+
+static weir_status more_print(const struct planning *p)
+{
+    const struct weir_planned *best = &p->result.plans[0];
+    struct weir_planner_request request = p->request;
+    struct weir_topology fast;
+    struct weir_arena arena = {0};
+    double ms;
+    weir_status status = WEIR_OK;
+    printf("what would help:\n");
+    if (!request.topology && request.n_devices < WEIR_PLANNER_MOST_DEVICES) {
+        request.n_devices++;
+        status = best_with(request, &ms);
+        if (!status)
+            gain_print("one more device", ms, best->step_ms);
+    }
+    request = p->request;
+    request.ceilings.link_bytes_per_s *= 2;
+    if (!status && request.topology)
+        status = links_double(p, &arena, &fast);
+    if (!status) {
+        request.topology = request.topology ? &fast : NULL;
+        status = best_with(request, &ms);
+    }
+    if (!status)
+        gain_print("links twice as fast", ms, best->step_ms);
+    request = p->request;
+    request.global_batch += best->n_replicas * best->microbatch_size;
+    if (!status && !request.n_microbatches && request.global_batch <= 1 << 24) {
+        status = best_with(request, &ms);
+        if (!status)
+            gain_print("one more micro-batch", ms, best->step_ms);
+        if (!status && ms > 0)
+            printf("  %-28s %+.1f %% samples/s\n", "", 100 * (best->step_ms / ms * (double)request.global_batch / (double)p->request.global_batch - 1));
+    }
+    weir_arena_release(&arena);
+    return status;
 }
 
 static void why_print(const struct planning *p)
 {
     const struct weir_planned *best = &p->result.plans[0];
-    int used = best->n_ranks * best->n_replicas, idle = p->request.n_devices - used;
+    const struct weir_planner_request *r = &p->request;
+    int used = best->n_ranks * best->n_replicas, idle = r->n_devices - used;
     printf("rank %d decides: it works %.1f of %.1f ms; a rank waits at most %.1f ms for transfers and reductions, the optimizer takes "
            "%.1f ms\n", best->busiest, best->busiest_ms, best->step_ms, best->exposed_ms, best->optimizer_ms);
     if (idle)
-        printf("%d device%s idle: no plan that was found is faster with %s\n", idle, idle == 1 ? " is" : "s are", idle == 1 ? "it" : "them");
+        printf("%d device%s idle: no plan of up to %d ranks and %d replicas that divide the batch is faster with %s\n", idle,
+               idle == 1 ? " is" : "s are", 64, r->max_replicas ? r->max_replicas : MOST_REPLICAS_RUN, idle == 1 ? "it" : "them");
     printf("%ld candidates, %ld simulated, %ld compiled\n", p->result.n_candidates, p->result.n_simulated, p->result.n_compiled);
+    if (best->n_recomputed && best->n_recomputed < r->graph->n_layers)
+        printf("recomputed: %s\n", best->recompute);
+}
+
+/* Rank by rank of the first replicas. */
+static void placement_print(const struct planning *p)
+{
+    enum { SHOWN = 4 };
+    const struct weir_arrangement *a = p->result.plans[0].arrangement;
+    for (int r = 0; a && r < a->n_replicas && r < SHOWN; r++) {
+        printf("%s %d on", a->n_replicas > 1 ? "replica" : "pipeline", r);
+        for (int i = 0; i < a->n_ranks; i++) {
+            const struct weir_topology_part *part = &p->topology.parts[p->topology.devices[a->device_of[r * a->n_ranks + i]].part];
+            char name[64];
+            printf("%s %s", i ? "," : "", weir_printable(part->name, name, sizeof name));
+            if (p->topology.n_nodes > 1 && part->node >= 0)
+                printf(" of %s", weir_printable(p->topology.parts[part->node].name, name, sizeof name));
+        }
+        printf("\n");
+    }
+    double slowest = INFINITY;
+    for (int r = 0; a && r + 1 < a->n_ranks; r++)
+        slowest = fmin(slowest, a->to_next[r].bandwidth);
+    if (a && a->n_ranks > 1)
+        printf("slowest link between ranks %.3g GB/s, %s together", slowest / 1e9, a->replicas_together ? "replicas" : "pipelines");
+    if (a && a->n_replicas > 1)
+        printf("%s%.3g GB/s in reductions", a->n_ranks > 1 ? ", " : "", a->ring.bandwidth / 1e9);
+    if (a && a->n_ranks * a->n_replicas > 1)
+        printf("\n");
 }
 
 static void layout_show(const struct planning *p)
@@ -194,19 +316,21 @@ static void layout_show(const struct planning *p)
     weir_text_release(&numbers);
 }
 
-static void people_print(const struct planning *p)
+static weir_status people_print(const struct planning *p)
 {
     head_print(p);
     if (!p->result.n_plans)
-        return;
+        return WEIR_OK;
     table_head_print();
     for (int i = 0; i < p->result.n_plans; i++)
-        plan_print(&p->result.plans[i], i);
+        plan_print(p, &p->result.plans[i], i);
     if (!p->options->explain)
-        return;
+        return WEIR_OK;
     why_print(p);
     layout_show(p);
+    placement_print(p);
     memory_print(&p->result.plans[0].memory, stdout);
+    return more_print(p);
 }
 
 /* ---- for programs ---------------------------------------------------------------------------------------------------- */
@@ -219,6 +343,16 @@ static json_t *layers_json(const struct weir_layer_cut *cut)
     return array;
 }
 
+/* The device of each rank, replica by replica. */
+static json_t *placement_json(const struct weir_planned *plan)
+{
+    const struct weir_arrangement *a = plan->arrangement;
+    json_t *array = a ? json_array() : json_null();
+    for (int i = 0; a && i < a->n_ranks * a->n_replicas; i++)
+        json_array_append_new(array, json_integer(a->device_of[i]));
+    return array;
+}
+
 static json_t *predicted_json(const struct weir_planned *plan)
 {
     return json_pack("{s:f, s:f, s:f, s:f, s:i, s:f, s:o}", "step_ms", plan->step_ms, "bubble", plan->bubble, "exposed_ms",
@@ -228,10 +362,10 @@ static json_t *predicted_json(const struct weir_planned *plan)
 
 static json_t *plan_json(const struct weir_planned *plan)
 {
-    json_t *root = json_pack("{s:i, s:i, s:i, s:I, s:I, s:s, s:s, s:i, s:o}", "ranks", plan->n_ranks, "chunks", plan->n_chunks, "replicas",
+    json_t *root = json_pack("{s:i, s:i, s:i, s:I, s:I, s:s, s:s, s:i, s:o, s:o}", "ranks", plan->n_ranks, "chunks", plan->n_chunks, "replicas",
                              plan->n_replicas, "microbatch_size", (json_int_t)plan->microbatch_size, "microbatches",
                              (json_int_t)plan->n_microbatches, "schedule", plan->kind->name, "recompute", plan->recompute, "zero",
-                             plan->zero, "first_layers", layers_json(&plan->cut));
+                             plan->zero, "first_layers", layers_json(&plan->cut), "devices", placement_json(plan));
     return weir_json_joined(root, predicted_json(plan));
 }
 
@@ -271,6 +405,7 @@ static weir_status devices_enough(const struct planning *p, int *n_out)
         struct weir_arena arena = {0};
         struct weir_planner_result result;
         request.n_devices = n;
+        request.topology = NULL;
         status = weir_planner_run(&request, &arena, &result);
         *n_out = !status && result.n_plans ? n : 0;
         weir_arena_release(&arena);
@@ -286,7 +421,7 @@ static weir_status nofit(const struct planning *p)
     weir_status status = devices_enough(p, &n);
     if (status)
         return status;
-    if (n)
+    if (n && !p->request.topology)
         snprintf(enough, sizeof enough, "--devices %d is enough", n);
     return WEIR_FAIL(WEIR_ERR_NOFIT, "nothing fits: of %ld candidates the leanest has rank %d with %.1f GiB, the cap is %.1f GiB (%d rank%s "
                                      "x %d chunk%s, %d replica%s, micro-batches of %" PRId64 ", %s, --recompute %.40s, --zero %d): %s",
@@ -310,6 +445,9 @@ static weir_status file_write(struct planning *p)
         .microbatch_size = best->microbatch_size, .dtype = p->dtype, .recompute = best->recompute,
         .optimizer = p->request.config.optimizer == WEIR_OPTIMIZER_ADAMW ? "adamw" : "sgd",
         .seq_len = p->model->data == WEIR_DATA_TOKENS ? graph->n_targets / graph->microbatch_size : 0};
+    if (best->n_replicas > MOST_REPLICAS_RUN)
+        return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "the plan has %d replicas, a run has at most %d: give --max-replicas %d for one to run", best->n_replicas,
+                         (int)MOST_REPLICAS_RUN, (int)MOST_REPLICAS_RUN);
     weir_status status = weir_plan_file_hash(graph, &p->arena, &plan.model_hash);
     if (!status)
         status = weir_json_print(predicted_json(best), 0, &p->arena, &predicted);
@@ -330,7 +468,7 @@ weir_status plan_model_run(const struct plan_options *options)
     if (!status && options->json)
         status = json_show(&p);
     else if (!status)
-        people_print(&p);
+        status = people_print(&p);
     if (!status && !p.result.n_plans)
         status = nofit(&p);
     else if (!status && options->out)

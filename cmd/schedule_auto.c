@@ -10,6 +10,16 @@ bool schedule_is_auto(const char *name)
     return !strcasecmp(name, "auto");
 }
 
+/* "zb-1p", "ZB2P": made by a search, as auto is. */
+static bool is_searched(const char *name)
+{
+    static const char *const names[] = {"zb-1p", "zb1p", "zb-2p", "zb2p"};
+    bool found = false;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        found |= !strcasecmp(name, names[i]);
+    return found;
+}
+
 weir_status schedule_name_check(const char *name)
 {
     enum { MOST_KINDS = 62 };
@@ -22,6 +32,9 @@ weir_status schedule_name_check(const char *name)
         names[n] = weir_schedule_kinds[n]->name;
     names[n] = "auto";
     names[n + 1] = NULL;
+    if (is_searched(name))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' is no fixed order, a search makes one for given costs and memory: use the schedule auto",
+                         name);
     return weir_unknown("schedule", name, names);
 }
 

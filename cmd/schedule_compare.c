@@ -199,7 +199,7 @@ static weir_status table_print(const struct values *values, struct schedule_rows
 
 /* ---- the page ------------------------------------------------------------------------------------------------------ */
 
-/* What is left of a row is its name and size: it is made once more. */
+/* What is left of most rows is name and size: they are made once more. */
 static weir_status row_draw(const struct schedule_row_options *options, const struct schedule_row *row,
                             struct weir_arena *arena, struct weir_timeline *out)
 {
@@ -210,10 +210,13 @@ static weir_status row_draw(const struct schedule_row_options *options, const st
     struct schedule_case c;
     struct weir_simulation simulation;
     const char *title;
-    if (!schedule_is_auto(row->name))
-        cases.made = &none;
-    weir_status status = schedule_case_open(
-        &cases, row->name, schedule_case_is_file(row->name, &of_file) ? &of_file : &row->size, arena, &c);
+    weir_status status = WEIR_OK;
+    cases.made = &none;
+    if (row->kept)
+        c = *row->kept;
+    else
+        status = schedule_case_open(&cases, row->name,
+                                    schedule_case_is_file(row->name, &of_file) ? &of_file : &row->size, arena, &c);
     if (!status)
         status = weir_schedule_simulate(&c.schedule, &c.costs, &kept, arena, &simulation);
     if (!status)
@@ -253,6 +256,7 @@ static weir_status compare(struct values *values, struct names *names)
     struct schedule_rows table = {.with_shared = true};
     struct schedule_row_options options = {.cases = {&values->cost, &costs, &values->made, values->dialect},
                                            .shared = true,
+                                           .keeps_auto = values->html != NULL,
                                            .memory_cap = values->made.memory_cap,
                                            .most_peak = values->max_peak};
     weir_status status = names_collect(values, names);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cmd/options.h"
+#include "cmd/schedule_auto.h"
 
 double schedule_idle_mean(const struct weir_simulation *s)
 {
@@ -83,11 +84,19 @@ static weir_status caps_check(const struct schedule_row_options *options, const 
 }
 
 static weir_status row_measure(const struct schedule_row_options *options, const char *what,
-                               const struct schedule_size *size, struct weir_arena *work, struct schedule_row *row)
+                               const struct schedule_size *size, struct weir_arena *table, struct weir_arena *work,
+                               struct schedule_row *row)
 {
-    struct schedule_case c;
+    struct schedule_case c, *kept;
     struct weir_simulation simulation;
-    weir_status status = schedule_case_open(&options->cases, what, size, work, &c);
+    bool keeps = options->keeps_auto && schedule_is_auto(what);
+    weir_status status = schedule_case_open(&options->cases, what, size, keeps ? table : work, &c);
+    if (!status && keeps)
+        status = weir_arena_alloc(table, 1, sizeof *kept, &kept);
+    if (!status && keeps) {
+        *kept = c;
+        row->kept = kept;
+    }
     if (!status && options->shared && !trains(&c.schedule))
         status = WEIR_FAIL(WEIR_ERR_INVALID, "it has forwards only");
     if (!status)
@@ -109,7 +118,7 @@ weir_status schedule_rows_add(struct schedule_rows *rows, const struct schedule_
     if (status)
         return status;
     *row = (struct schedule_row){.name = what, .size = *size};
-    status = row_measure(options, what, size, &work, row);
+    status = row_measure(options, what, size, &rows->arena, &work, row);
     if (status == WEIR_ERR_INVALID)
         status = weir_arena_strdup(&rows->arena, options_error(reason), &row->reason);
     if (!status)

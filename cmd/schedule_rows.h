@@ -2,7 +2,7 @@
  *
  *     schedule   p  v   m   makespan  bubble  span  idle  peak M_B  messages  shared
  *
- * One row per case, measured and forgotten, so that a table of thousands holds numbers only. */
+ * One row per case, measured and forgotten, so that a table of thousands holds numbers only.  What a search made may be kept. */
 #ifndef WEIR_CMD_SCHEDULE_ROWS_H
 #define WEIR_CMD_SCHEDULE_ROWS_H
 
@@ -18,6 +18,7 @@ struct schedule_row {
     size_t n_messages;
     double shared;                   /* makespan under shared channels; 0: not asked for; < 0: waits in a circle */
     const char *reason;              /* why it is left out, in the table's arena; NULL: it is not */
+    const struct schedule_case *kept; /* what was measured, in the table's arena; NULL: it is made again where it is needed */
 };
 
 struct schedule_rows {
@@ -31,6 +32,7 @@ struct schedule_row_options {
     struct schedule_case_options cases;
     struct weir_simulation_options simulation;
     bool shared;        /* time it under shared channels too */
+    bool keeps_auto;    /* the schedule auto takes its time: rows keep it */
     double memory_cap;  /* a row that holds more is left out; 0: none */
     double most_peak;   /* likewise, in M_B; 0: none */
 };

@@ -111,8 +111,8 @@ struct train_run {
     int64_t begin_ns;      /* of the first step */
     int64_t data_wait_ns;  /* that the step waited for its samples */
     bool export_made;      /* the folder of --export was not there before */
-    const char *flight;    /* file of flight records */
     int on_nan;            /* enum train_on_nan */
+    struct weir_stragglers *stragglers; /* of the first process */
     int n_skipped;         /* how often numbers were not finite before skipped_step, in steps done, was reached */
     int64_t skipped_step;
     bool stopped;          /* before the last step */
@@ -280,6 +280,10 @@ void train_grace_end(void);
 
 /* From now on SIGINT, SIGTERM and SIGHUP end the run after a step. */
 void train_stop_watch(struct train_run *run);
+
+/* Ranks that become slow are reported, by the first process (train_straggler.c). */
+weir_status train_stragglers_open(struct train_run *run);
+void train_stragglers_look(struct train_run *run, const struct weir_step_report *report);
 
 /* From now on records of what every rank did last are written into --checkpoint-dir or the current folder: on SIGQUIT, and when
  * the run fails.  Say so when this process has written one of a failure. */

@@ -20,7 +20,7 @@ int train_failed(const struct train_options *o, weir_status status, bool leads, 
 {
     if (status && !leads)
         launched_linger();
-    return !leads && !weir_launch_is_process() && is_said_elsewhere(status, connected) ? weir_status_exit_code(status)
+    return !leads && !weir_launch_is_heard() && is_said_elsewhere(status, connected) ? weir_status_exit_code(status)
                                                           : options_report(train_command(o), status);
 }
 

@@ -25,7 +25,6 @@ weir_status train_flight_open(struct train_run *run)
     weir_text_release(&path);
     if (status)
         return status;
-    run->flight = kept;
     weir_engine_flight_to(run->engine, kept, &n_wanted);
     signal(SIGQUIT, quit_note);
     return WEIR_OK;
@@ -33,8 +32,10 @@ weir_status train_flight_open(struct train_run *run)
 
 void train_flight_print(const struct train_run *run)
 {
-    char shown[4096];
-    if (run->engine && weir_engine_flight_is_written(run->engine))
-        fprintf(stderr, "weir %s: what every rank did last: weir explain %s\n", train_command(run->options),
-                weir_printable(run->flight, shown, sizeof shown));
+    char path[4096], shown[4096];
+    if (!run->engine || !weir_engine_flight_is_written(run->engine))
+        return;
+    weir_engine_flight_path(run->engine, path, sizeof path);
+    fprintf(stderr, "weir %s: what every rank did last: weir explain %s\n", train_command(run->options),
+            weir_printable(path, shown, sizeof shown));
 }

@@ -13,6 +13,7 @@
 #include "cmd/paths.h"
 #include "cmd/synonyms.h"
 #include "cmd/train.h"
+#include "engine/report/straggler.h"
 #include "engine/transport/transport.h"
 
 enum { TRACE_EVENTS = 200000 }; /* most events kept for --trace: some 30 MB of file */
@@ -353,6 +354,8 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
         status = train_header_write(run);
     if (!status && o->trace)
         status = trace_open(o, run);
+    if (!status)
+        status = train_stragglers_open(run);
     if (!status && o->profile)
         status = train_profile_open(run);
     if (!status && o->save_costs)
@@ -377,6 +380,7 @@ weir_status train_open(const struct train_options *options, struct train_run *ru
 
 void train_close(struct train_run *run)
 {
+    weir_stragglers_close(run->stragglers);
     weir_trace_close(run->trace);
     weir_metrics_close(run->metrics);
     weir_engine_close(run->engine);

@@ -128,6 +128,7 @@ static weir_status step_report(struct train_run *run, struct progress *progress,
     run->val_loss = val_loss ? *val_loss : run->val_loss;
     run->val_step = val_loss ? run->n_done : run->val_step;
     progress_step(progress, report, lr, per_second, val_loss);
+    train_stragglers_look(run, report);
     weir_status status = step_events(run, report->step);
     if (status)
         return status;

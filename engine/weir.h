@@ -211,6 +211,9 @@ bool weir_engine_reads(const weir_engine *engine, const char *name, int mb);
 /* The number of this process, from 0, and how many there are. */
 int weir_engine_process(const weir_engine *engine, int *n_processes_out);
 
+/* The name of the host of rank `rank` of all replicas; "": it is another one, and was not heard yet, or no process 0 of its host. */
+void weir_engine_host(const weir_engine *engine, int rank, char *host_out, size_t room);
+
 /* A number that the program sets when it wants to stop, from a signal handler for example: each step's report has the
  * largest of all processes, so that all stop after the same step.  NULL: none. */
 void weir_engine_stop_flag(weir_engine *engine, const volatile int *flag);
@@ -222,6 +225,9 @@ void weir_engine_flight_to(weir_engine *engine, const char *path, const volatile
 
 /* This process has written a record of a failure. */
 bool weir_engine_flight_is_written(const weir_engine *engine);
+
+/* Where it is: `path`, with ".h1" and so on before its suffix on other hosts than the first. */
+void weir_engine_flight_path(const weir_engine *engine, char *path_out, size_t room);
 
 /* The largest stop flag of all processes when the last step or evaluation ended, the same on each of them; 0: nobody wants
  * to stop. */

@@ -14,10 +14,15 @@ weir_status weir_compile_row(struct weir_compile *c, struct weir_memory_row row)
 
 int weir_compile_stage_of(const struct weir_compile *c, int node)
 {
-    int stage = 0;
-    while (node >= c->program->stages[stage].first_node + c->program->stages[stage].n_nodes)
-        stage++;
-    return stage;
+    int low = 0, high = c->program->n_stages - 1;
+    while (low < high) {
+        int middle = (low + high) / 2;
+        if (node >= c->program->stages[middle].first_node + c->program->stages[middle].n_nodes)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
 }
 
 const struct weir_param_use *weir_compile_use(const struct weir_compile *c, int node, int slot)

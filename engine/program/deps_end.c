@@ -16,13 +16,10 @@ static void whole_add(struct weir_deps_maker *m, int param, enum weir_memory_kin
                                            weir_shape_bytes(&m->c->graph->params[param].shape)});
 }
 
+/* The rank of the first use. */
 static int owner_of(const struct weir_deps_maker *m, int param)
 {
-    for (int r = 0;; r++) {
-        const struct weir_rank_param *held = weir_compile_rank_param(m->c, r, param);
-        if (held && held->owned)
-            return r;
-    }
+    return m->program->stages[weir_compile_stage_of(m->c, m->c->graph->params[param].first_node)].rank;
 }
 
 /* The owner adds up the gradients of all uses; those of a stage are complete after its last W or B. */

@@ -34,6 +34,16 @@ void weir_program_dump_memory(const struct weir_program *program, FILE *out)
     }
 }
 
+/* With two copies of the weights a rank has most instructions without a micro-batch twice. */
+static const char *name_of(const struct weir_program *program, const struct weir_instr *instr, int copy, char *text)
+{
+    weir_instr_str(program, instr, copy, text);
+    size_t n = strlen(text);
+    if (program->n_copies > 1 && instr->kind != WEIR_INSTR_ACTION)
+        snprintf(text + n, WEIR_ACTION_TEXT - n, " of copy %d", copy);
+    return text;
+}
+
 /* ---- what an instruction comes after and before -------------------------------------------------------------------- */
 
 /* Dependencies that differ in the rank of their other end only are printed as one: "update of rank 0,1,3 (norm)". */
@@ -66,7 +76,7 @@ static void group_add(struct group *group, const struct weir_dep *dep, int other
 {
     char name[WEIR_ACTION_TEXT];
     int copy = other_copy(group, dep), rank = weir_program_worker(group->program, copy, other_rank);
-    weir_instr_str(group->program, other, copy, name);
+    name_of(group->program, other, copy, name);
     bool same = group->dep && group->dep->why == dep->why && group->dep->replicas == dep->replicas &&
                 !strcmp(group->name, name);
     if (!same) {
@@ -114,7 +124,7 @@ void weir_program_dump(const struct weir_program *program, FILE *out)
         for (int i = 0; i < program->workers[w].n; i++) {
             const struct weir_order_entry *entry = &program->workers[w].entries[i];
             const struct weir_instr *instr = &program->ranks[entry->rank].instrs[entry->instr];
-            fprintf(out, "%d %4d  %-18s calls %3d", w, i, weir_instr_str(program, instr, entry->copy, text), instr->n_calls);
+            fprintf(out, "%d %4d  %-18s calls %3d", w, i, name_of(program, instr, entry->copy, text), instr->n_calls);
             awaited_print(program, instr, entry->copy, out);
             leaving_print(program, instr, entry->copy, out);
             fprintf(out, "\n");

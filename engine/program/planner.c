@@ -25,7 +25,15 @@ struct candidate {
 struct waiting {
     struct weir_planned plan;
     struct candidate candidate;
-    double margin; /* bytes that the list was given less than the cap */
+    double *held;  /* [n_ranks]: bytes by the list */
+    int attempt;
+};
+
+/* An arrangement, and whom it is for. */
+struct arranged {
+    int n_ranks, n_replicas, n_microbatches, size;
+    bool wraps;
+    const struct weir_arrangement *arrangement;
 };
 
 struct search {
@@ -44,6 +52,10 @@ struct search {
     bool has_least;
     struct weir_planned *plans;
     struct weir_planner_result *result;
+    double fastest, largest_cap; /* of all devices */
+    struct arranged *arranged;
+    size_t arranged_capacity;
+    int n_arranged;
 };
 
 /* ---- what can be chosen --------------------------------------------------------------------------------------------- */
@@ -121,7 +133,7 @@ static double time_bound(const struct search *s, const struct candidate *c, cons
         after += splits ? 0 : stages[i].input + stages[i].weight;
         all += work;
     }
-    return fmax(most, mean / c->n_ranks + all * c->n_microbatches / c->n_ranks) / fastest(s->request);
+    return fmax(most, mean / c->n_ranks + all * c->n_microbatches / c->n_ranks) / s->fastest;
 }
 
 static double bytes_bound(const struct candidate *c, const struct weir_planner_costs *costs)
@@ -201,7 +213,7 @@ static bool is_before(const struct weir_planned *a, const struct weir_planned *b
     return a->estimate < b->estimate;
 }
 
-static weir_status keep(struct search *s, const struct weir_planned *plan, const struct candidate *c, double margin)
+static weir_status keep(struct search *s, const struct weir_planned *plan, const struct candidate *c, double *held, int attempt)
 {
     int at = s->n_waiting;
     weir_status status = weir_arena_grow(&s->work, &s->waiting, &s->waiting_capacity, (size_t)s->n_waiting + 1, sizeof *s->waiting);
@@ -210,7 +222,7 @@ static weir_status keep(struct search *s, const struct weir_planned *plan, const
     while (at > 0 && is_before(plan, &s->waiting[at - 1].plan))
         at--;
     memmove(&s->waiting[at + 1], &s->waiting[at], (size_t)(s->n_waiting - at) * sizeof *s->waiting);
-    s->waiting[at] = (struct waiting){*plan, *c, margin};
+    s->waiting[at] = (struct waiting){*plan, *c, held, attempt};
     s->n_waiting++;
     return WEIR_OK;
 }
@@ -222,23 +234,43 @@ struct trial {
     struct weir_schedule schedule;
     struct weir_planned plan;
     struct weir_planner_stages stages, whole; /* with what is recomputed, and without */
-    double margin;
+    const double *beside; /* [n_ranks]: bytes that the list does not know; NULL: not known yet */
+    double *held;         /* [n_ranks]: those that it knows */
+    int attempt;
 };
 
-static weir_status arrange(struct search *s, struct trial *t)
+static weir_status arrange_new(struct search *s, struct trial *t, const struct arranged *key)
 {
-    const struct weir_planned *plan = &t->plan;
+    const struct weir_traffic traffic = {.transfer_bytes = 2 * t->costs->border_bytes * key->n_microbatches,
+                                         .n_transfers = 2.0 * key->n_microbatches,
+                                         .reduce_bytes = t->costs->all.grad_bytes / key->n_ranks, .wraps = key->wraps};
     struct weir_arrangement *arrangement;
-    if (!s->request->topology)
-        return WEIR_OK;
-    const struct weir_traffic traffic = {.transfer_bytes = 2 * t->costs->border_bytes * (double)plan->n_microbatches,
-                                         .n_transfers = 2 * (double)plan->n_microbatches,
-                                         .reduce_bytes = t->costs->all.grad_bytes / plan->n_ranks, .wraps = plan->n_chunks > 1};
     weir_status status = weir_arena_alloc(s->arena, 1, sizeof *arrangement, &arrangement);
     if (!status)
-        status = weir_arrange(s->request->topology, &traffic, plan->n_ranks, plan->n_replicas, s->arena, arrangement);
-    t->plan.arrangement = arrangement;
-    return status;
+        status = weir_arrange(s->request->topology, &traffic, key->n_ranks, key->n_replicas, s->arena, arrangement);
+    if (!status)
+        status = weir_arena_grow(&s->work, &s->arranged, &s->arranged_capacity, (size_t)s->n_arranged + 1, sizeof *s->arranged);
+    if (status)
+        return status;
+    s->arranged[s->n_arranged] = *key;
+    s->arranged[s->n_arranged++].arrangement = t->plan.arrangement = arrangement;
+    return WEIR_OK;
+}
+
+static weir_status arrange(struct search *s, struct trial *t, const struct candidate *c)
+{
+    const struct arranged key = {c->n_ranks, c->n_replicas, c->n_microbatches, c->size, c->n_chunks > 1, NULL};
+    if (!s->request->topology)
+        return WEIR_OK;
+    for (int i = 0; i < s->n_arranged; i++) {
+        const struct arranged *a = &s->arranged[i];
+        if (a->n_ranks == key.n_ranks && a->n_replicas == key.n_replicas && a->n_microbatches == key.n_microbatches && a->size == key.size &&
+            a->wraps == key.wraps) {
+            t->plan.arrangement = a->arrangement;
+            return WEIR_OK;
+        }
+    }
+    return arrange_new(s, t, &key);
 }
 
 /* The links of the arrangement, both ways; without one all are the ceilings'. */
@@ -301,7 +333,8 @@ static weir_status simulate(struct search *s, struct trial *t, struct weir_arena
     measured(&simulation, t);
     for (int r = 0; r < t->plan.n_ranks; r++) {
         double state = t->plan.zero ? simulation.state_sharded[r] : simulation.state[r], cap = cap_of(s, &t->plan, r);
-        over_out[r] = cap > 0 ? state + simulation.peak_memory[r] + t->margin - cap : -1;
+        t->held[r] = state + simulation.peak_memory[r];
+        over_out[r] = cap > 0 ? t->held[r] + (t->beside ? t->beside[r] : 0) - cap : -1;
         in_flight_out[r] = simulation.peak_in_flight[r];
     }
     return WEIR_OK;
@@ -368,11 +401,13 @@ static weir_status trial_time(struct search *s, struct trial *t, const struct ca
 {
     double *over;
     int *in_flight;
-    weir_status status = arrange(s, t);
+    weir_status status = arrange(s, t, c);
     if (!status)
         status = weir_planner_stages(s->sizes[c->size], c->way, &t->schedule, t->plan.arrangement, s->arena, &t->stages);
     if (!status)
         status = weir_arena_alloc(arena, (size_t)c->n_ranks, sizeof *over, &over);
+    if (!status)
+        status = weir_arena_alloc(&s->work, (size_t)c->n_ranks, sizeof *t->held, &t->held);
     if (!status)
         status = weir_arena_alloc(arena, (size_t)c->n_ranks, sizeof *in_flight, &in_flight);
     if (status)
@@ -389,16 +424,16 @@ static weir_status trial_time(struct search *s, struct trial *t, const struct ca
     if (!s->has_least || t->plan.estimate < s->least.estimate)
         s->least = t->plan;
     s->has_least = true;
-    return fits(over, c->n_ranks) ? keep(s, &t->plan, c, t->margin) : WEIR_OK;
+    return fits(over, c->n_ranks) ? keep(s, &t->plan, c, t->held, t->attempt) : WEIR_OK;
 }
 
 /* A kind refuses sizes that it has no schedule for; those are no candidates. */
-static weir_status candidate_try(struct search *s, const struct candidate *c, double margin)
+static weir_status candidate_try(struct search *s, const struct candidate *c, const double *beside, int attempt)
 {
     struct weir_arena arena = {0};
     struct weir_schedule_params params = {c->n_ranks, c->n_chunks, c->n_microbatches, 0};
     const struct weir_schedule_kind *kind = weir_schedule_kinds[c->kind];
-    struct trial t = {.costs = s->sizes[c->size], .margin = margin,
+    struct trial t = {.costs = s->sizes[c->size], .beside = beside, .attempt = attempt,
                       .plan = {.n_ranks = c->n_ranks, .n_chunks = c->n_chunks, .n_replicas = c->n_replicas, .zero = c->zero,
                                .microbatch_size = s->sizes[c->size]->microbatch_size, .n_microbatches = c->n_microbatches, .kind = kind}};
     weir_status status = weir_schedule_build(kind, &params, &arena, &t.schedule);
@@ -417,7 +452,7 @@ static weir_status config_of(struct search *s, const struct weir_planned *plan, 
     config->schedule = schedule;
     config->first_layer = plan->cut.first_layer;
     config->recompute = plan->recompute;
-    config->device_memory = (int64_t)largest_cap(s->request);
+    config->device_memory = (int64_t)s->largest_cap;
     config->replicas = plan->n_replicas < WEIR_REDUCE_TERMS ? plan->n_replicas : WEIR_REDUCE_TERMS;
     config->zero = plan->zero;
     weir_status status = weir_schedule_build(plan->kind, &params, arena, schedule);
@@ -464,21 +499,16 @@ static int n_wanted(const struct search *s)
     return s->request->n_top > 0 ? s->request->n_top : 1;
 }
 
-/* Bytes above the cap of the rank that is most above. */
-static double overshoot(const struct search *s, const struct weir_planned *plan)
-{
-    double most = 0;
-    for (int r = 0; r < plan->n_ranks; r++)
-        most = cap_of(s, plan, r) > 0 ? fmax(most, (double)plan->memory.ranks[r].all - cap_of(s, plan, r)) : most;
-    return most;
-}
-
-/* The program has slots and scratch beside what the list knows: recompute so much more. */
+/* The program has slots and scratch beside what the list knows: now they are known, too. */
 static weir_status leaner_try(struct search *s, const struct waiting *w)
 {
-    double more = overshoot(s, &w->plan);
-    bool can = !s->request->recompute && !w->candidate.way && more > 0 && w->margin < 0.5 * largest_cap(s->request);
-    return can ? candidate_try(s, &w->candidate, w->margin + 1.01 * more) : WEIR_OK;
+    double *beside;
+    if (s->request->recompute || w->candidate.way || w->attempt == MOST_TURNS)
+        return WEIR_OK;
+    weir_status status = weir_arena_alloc(&s->work, (size_t)w->plan.n_ranks, sizeof *beside, &beside);
+    for (int r = 0; r < w->plan.n_ranks && !status; r++)
+        beside[r] = 1.001 * (double)w->plan.memory.ranks[r].all - w->held[r];
+    return status ? status : candidate_try(s, &w->candidate, beside, w->attempt + 1);
 }
 
 /* Those that nothing that is left can be faster than. */
@@ -516,13 +546,13 @@ static int by_bytes(const void *a, const void *b)
 
 static weir_status candidates_walk(struct search *s)
 {
-    double cap = largest_cap(s->request);
+    double cap = s->largest_cap;
     weir_status status = WEIR_OK;
     qsort(s->candidates, (size_t)s->n_candidates, sizeof *s->candidates, by_bound);
     for (int i = 0; i < s->n_candidates && s->result->n_plans < n_wanted(s) && !status; i++) {
         status = waiting_compile(s, s->candidates[i].bound);
         if (!status && s->result->n_plans < n_wanted(s) && (cap <= 0 || s->candidates[i].bytes <= cap))
-            status = candidate_try(s, &s->candidates[i], 0);
+            status = candidate_try(s, &s->candidates[i], NULL, 0);
     }
     return status ? status : waiting_compile(s, INFINITY);
 }
@@ -533,7 +563,7 @@ static weir_status least_find(struct search *s)
     weir_status status = WEIR_OK;
     qsort(s->candidates, (size_t)s->n_candidates, sizeof *s->candidates, by_bytes);
     for (int i = 0; i < s->n_candidates && i < MOST_LEAN && !status; i++)
-        status = candidate_try(s, &s->candidates[i], 0);
+        status = candidate_try(s, &s->candidates[i], NULL, 0);
     if (!status && s->has_least)
         status = compile(s, &s->least);
     if (!status && s->has_least && is_within(s, &s->least))
@@ -575,7 +605,7 @@ static weir_status request_check(const struct weir_planner_request *r)
 
 static weir_status size_list(struct search *s, int64_t microbatch_size)
 {
-    weir_status status = weir_planner_costs_open(s->request, microbatch_size, &s->work, &s->sizes[s->n_sizes]);
+    weir_status status = weir_planner_costs_open(s->request, microbatch_size, s->n_sizes ? s->sizes[s->n_sizes - 1] : NULL, &s->work, &s->sizes[s->n_sizes]);
     s->n_sizes += !status;
     return status ? status : ranks_list(s, s->n_sizes - 1);
 }
@@ -613,6 +643,8 @@ weir_status weir_planner_run(const struct weir_planner_request *request, struct 
     s->request = request;
     s->arena = arena;
     s->result = &result;
+    s->fastest = fastest(request);
+    s->largest_cap = largest_cap(request);
     status = search_run(s);
     for (int i = 0; i < s->n_sizes; i++)
         weir_planner_costs_close(s->sizes[i]);

@@ -82,12 +82,41 @@ static double optimizer_ms(const struct weir_planner_costs *c, const struct weir
     return 1e3 * most / c->request->ceilings.bytes_per_s;
 }
 
+/* What a micro-batch keeps grows with its samples, what a stage holds does not.  NULL: no other size has this cut. */
+static const struct weir_stage_costs *bytes_before(const struct weir_planner_costs *c, int way, int n_stages, const int *first_layer,
+                                                   double *scale_out)
+{
+    for (const struct weir_planner_costs *b = c->before; b && way >= 0; b = b->before) {
+        const struct weir_planner_stages *made = &b->stages[way][n_stages];
+        if (made->first_layer && !memcmp(made->first_layer, first_layer, ((size_t)n_stages + 1) * sizeof *first_layer)) {
+            *scale_out = (double)c->microbatch_size / (double)b->microbatch_size;
+            return made->costs;
+        }
+    }
+    return NULL;
+}
+
+/* `way` -1: not one that other sizes have. */
+static weir_status bytes_find(const struct weir_planner_costs *c, int way, const struct weir_engine_config *config, int n_stages,
+                              struct weir_arena *arena, struct weir_stage_costs *costs)
+{
+    double scale = 1;
+    const struct weir_stage_costs *found = bytes_before(c, way, n_stages, config->first_layer, &scale);
+    weir_status status = found ? WEIR_OK : weir_stage_costs_find(config, n_stages, &c->request->ceilings, arena, &found);
+    for (int i = 0; i < n_stages && !status; i++) {
+        costs[i] = found[i];
+        costs[i].mem_backward *= scale;
+        costs[i].mem_weight *= scale;
+        costs[i].mem_made *= scale;
+    }
+    return status;
+}
+
 /* Bytes of the compiled program; times of `layers`, at the speeds. */
-static weir_status stages_make(const struct weir_planner_costs *c, const char *list, const struct weir_stage_costs *layers, int n_stages,
+static weir_status stages_make(const struct weir_planner_costs *c, int way, const char *list, const struct weir_stage_costs *layers, int n_stages,
                                struct weir_arena *arena, struct weir_planner_stages *stages)
 {
     struct weir_engine_config config = c->request->config;
-    const struct weir_stage_costs *found;
     struct weir_stage_costs *costs;
     bool *recompute;
     config.graph = c->plain;
@@ -95,15 +124,14 @@ static weir_status stages_make(const struct weir_planner_costs *c, const char *l
     config.recompute = list;
     config.replicas = 1;
     config.zero = 0;
-    weir_status status = weir_stage_costs_find(&config, n_stages, &c->request->ceilings, arena, &found);
+    weir_status status = weir_arena_alloc(arena, (size_t)n_stages, sizeof *costs, &costs);
     if (!status)
-        status = weir_arena_alloc(arena, (size_t)n_stages, sizeof *costs, &costs);
+        status = bytes_find(c, way, &config, n_stages, arena, costs);
     if (!status)
         status = weir_recomputed_layers(c->graph, list, arena, &recompute);
     if (status)
         return status;
     for (int i = 0; i < n_stages; i++) {
-        costs[i] = found[i];
         times_sum(layers, stages->first_layer[i], stages->first_layer[i + 1], stages->speed ? stages->speed[i] : 1, &costs[i]);
     }
     stages->n_recomputed = 0;
@@ -202,7 +230,7 @@ static weir_status stages_uneven(struct weir_planner_costs *c, int way, const st
         times[l] = c->layers[way][l].forward + c->layers[way][l].input + c->layers[way][l].weight;
     cut_by_speed(times, c->graph->n_layers, n, speed, cut);
     *out = (struct weir_planner_stages){.first_layer = cut, .speed = speed};
-    return stages_make(c, weir_planner_way_name(c->request, way), c->layers[way], n, arena, out);
+    return stages_make(c, -1, weir_planner_way_name(c->request, way), c->layers[way], n, arena, out);
 }
 
 weir_status weir_planner_stages(struct weir_planner_costs *c, int way, const struct weir_schedule *schedule,
@@ -220,7 +248,7 @@ weir_status weir_planner_stages(struct weir_planner_costs *c, int way, const str
             return status;
         memcpy(cut, c->cuts[way][n], ((size_t)n + 1) * sizeof *cut);
         struct weir_planner_stages made = {.first_layer = cut};
-        status = stages_make(c, weir_planner_way_name(c->request, way), c->layers[way], n, &c->arena, &made);
+        status = stages_make(c, way, weir_planner_way_name(c->request, way), c->layers[way], n, &c->arena, &made);
         if (!status)
             c->stages[way][n] = made;
     }
@@ -253,6 +281,23 @@ static double share_saved(const struct weir_planner_costs *c, const bool *recomp
     return all > 0 ? saved / all : 0;
 }
 
+static weir_status lean_scale(struct weir_planner_costs *c, const struct weir_planner_costs *b, int n_stages,
+                              const struct weir_stage_costs **kept, const struct weir_stage_costs **lean_out)
+{
+    double scale = (double)c->microbatch_size / (double)b->microbatch_size;
+    struct weir_stage_costs *lean;
+    weir_status status = weir_arena_alloc(&c->arena, (size_t)n_stages, sizeof *lean, &lean);
+    for (int i = 0; i < n_stages && !status; i++) { /* of these only the bytes are read */
+        lean[i] = b->stages[0][n_stages].lean[i];
+        lean[i].mem_backward *= scale;
+        lean[i].mem_weight *= scale;
+        lean[i].mem_made *= scale;
+    }
+    if (!status)
+        *kept = *lean_out = lean;
+    return status;
+}
+
 static weir_status lean_find(struct weir_planner_costs *c, struct weir_planner_stages *stages, int n_stages, struct weir_arena *arena,
                              const struct weir_stage_costs **lean_out)
 {
@@ -260,7 +305,11 @@ static weir_status lean_find(struct weir_planner_costs *c, struct weir_planner_s
     *lean_out = stages->speed ? stages->lean : kept->lean;
     if (*lean_out)
         return WEIR_OK;
-    weir_status status = stages_make(c, "full", c->layers[1], n_stages, stages->speed ? arena : &c->arena, &made);
+    for (const struct weir_planner_costs *b = stages->speed ? NULL : c->before; b; b = b->before)
+        if (b->stages[0][n_stages].lean &&
+            !memcmp(b->stages[0][n_stages].first_layer, stages->first_layer, ((size_t)n_stages + 1) * sizeof *stages->first_layer))
+            return lean_scale(c, b, n_stages, &kept->lean, lean_out);
+    weir_status status = stages_make(c, -1, "full", c->layers[1], n_stages, stages->speed ? arena : &c->arena, &made);
     if (status)
         return status;
     *(stages->speed ? &stages->lean : &kept->lean) = *lean_out = made.costs;
@@ -340,8 +389,8 @@ static weir_status costs_fill(struct weir_planner_costs *c)
     return WEIR_OK;
 }
 
-weir_status weir_planner_costs_open(const struct weir_planner_request *request, int64_t microbatch_size, struct weir_arena *arena,
-                                    struct weir_planner_costs **costs_out)
+weir_status weir_planner_costs_open(const struct weir_planner_request *request, int64_t microbatch_size,
+                                    const struct weir_planner_costs *before, struct weir_arena *arena, struct weir_planner_costs **costs_out)
 {
     enum weir_dtype storage = request->config.dtype == WEIR_COMPUTE_BF16 ? WEIR_DTYPE_BF16 : WEIR_DTYPE_F32;
     struct weir_planner_costs *c;
@@ -350,6 +399,7 @@ weir_status weir_planner_costs_open(const struct weir_planner_request *request, 
         return status;
     c->request = request;
     c->microbatch_size = microbatch_size;
+    c->before = before;
     status = weir_graph_resize(request->graph, microbatch_size, &c->arena, &c->plain);
     if (!status)
         status = weir_graph_cast(c->plain, storage, &c->arena, &c->graph);

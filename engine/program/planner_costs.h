@@ -23,6 +23,7 @@ struct weir_planner_stages {
 struct weir_planner_costs {
     const struct weir_planner_request *request;
     int64_t microbatch_size;
+    const struct weir_planner_costs *before; /* another size, whose programs' bytes are taken for a cut that is the same */
     struct weir_arena arena;
     const struct weir_graph *plain, *graph; /* f32, which a build casts itself; in its storage type */
     const struct weir_stage_costs *layers[WEIR_PLANNER_WAYS]; /* [n_layers]: times alone */
@@ -40,8 +41,8 @@ int weir_planner_n_ways(const struct weir_planner_request *request);
 const char *weir_planner_way_name(const struct weir_planner_request *request, int way);
 
 /* The struct lives in `arena`; what it makes lives until it is closed. */
-weir_status weir_planner_costs_open(const struct weir_planner_request *request, int64_t microbatch_size, struct weir_arena *arena,
-                                    struct weir_planner_costs **costs_out);
+weir_status weir_planner_costs_open(const struct weir_planner_request *request, int64_t microbatch_size,
+                                    const struct weir_planner_costs *before, struct weir_arena *arena, struct weir_planner_costs **costs_out);
 void weir_planner_costs_close(struct weir_planner_costs *costs);
 
 /* Times alone, [n_stages], of the cut with the least bottleneck on devices alike. */

@@ -49,13 +49,11 @@ const char *weir_instr_str(const struct weir_program *program, const struct weir
         const struct weir_call_list *list = &program->stages[instr->stage].lists[instr->list];
         snprintf(text, WEIR_ACTION_TEXT, "%d%c%d%s", instr->stage, types[instr->list],
                  copy * program->n_microbatches + instr->mb, part_str(instr, list->n_calls));
-        return text;
+    } else if (instr->bucket >= 0) {
+        snprintf(text, WEIR_ACTION_TEXT, "%s %d", words[instr->kind], instr->bucket);
+    } else {
+        snprintf(text, WEIR_ACTION_TEXT, "%s", words[instr->kind]);
     }
-    int n = snprintf(text, WEIR_ACTION_TEXT, "%s", words[instr->kind]);
-    if (instr->bucket >= 0)
-        n += snprintf(text + n, WEIR_ACTION_TEXT - (size_t)n, " %d", instr->bucket);
-    if (program->n_copies > 1)
-        snprintf(text + n, WEIR_ACTION_TEXT - (size_t)n, " of copy %d", copy);
     return text;
 }
 

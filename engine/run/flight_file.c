@@ -52,7 +52,7 @@ struct doing {
 /* After an instruction comes the next one of the list, and the rank waits in it already. */
 static struct doing doing_of(const struct writer *writer, int rank)
 {
-    const struct weir_flight *flight = writer->runner->world.pulse.flights[rank];
+    const struct weir_flight *flight = weir_pulse_flight(&writer->runner->world.pulse, rank);
     uint32_t n = n_entries(flight);
     if (!n)
         return (struct doing){.state = NOT_BEGUN};
@@ -69,7 +69,7 @@ static struct doing doing_of(const struct writer *writer, int rank)
 /* Has the rank ended that instruction in the step that `entry` is of? */
 static bool has_ended(const struct writer *writer, int rank, int instr, const struct weir_flight_entry *entry)
 {
-    const struct weir_flight *flight = writer->runner->world.pulse.flights[rank];
+    const struct weir_flight *flight = weir_pulse_flight(&writer->runner->world.pulse, rank);
     uint32_t n = flight ? n_entries(flight) : 0;
     for (uint32_t k = n; k > 0 && n - k < WEIR_FLIGHT_ENTRIES; k--) {
         const struct weir_flight_entry *past = &flight->entries[(k - 1) % WEIR_FLIGHT_ENTRIES];
@@ -101,7 +101,7 @@ static json_t *waits_json(const struct writer *writer, int r, const struct weir_
 
 static json_t *entries_json(const struct writer *writer, int rank)
 {
-    const struct weir_flight *flight = writer->runner->world.pulse.flights[rank];
+    const struct weir_flight *flight = weir_pulse_flight(&writer->runner->world.pulse, rank);
     uint32_t n = n_entries(flight), first = n > ENTRIES ? n - ENTRIES : 0;
     json_t *entries = json_array();
     for (uint32_t k = first; k < n; k++) {
@@ -118,7 +118,7 @@ static json_t *entries_json(const struct writer *writer, int rank)
 
 static json_t *rank_json(const struct writer *writer, int r)
 {
-    const struct weir_flight *flight = writer->runner->world.pulse.flights[r];
+    const struct weir_flight *flight = weir_pulse_flight(&writer->runner->world.pulse, r);
     struct doing doing = doing_of(writer, r);
     json_t *rank = json_pack("{s:i, s:i, s:o, s:s}", "rank", r, "process", (int)flight->pid, "host",
                              weir_json_utf8(flight->host), "state", states[doing.state]);
@@ -135,7 +135,7 @@ static json_t *rank_json(const struct writer *writer, int r)
 
 /* ---- writing ----------------------------------------------------------------------------------------------------------- */
 
-static void path_make(const struct weir_runner *runner, char *path, size_t room)
+void weir_flight_path(const struct weir_runner *runner, char *path, size_t room)
 {
     const char *given = runner->flight.path, *dot = strrchr(given, '.');
     int host = runner->world.info ? runner->world.info->host : 0;
@@ -152,11 +152,11 @@ static weir_status record_write(struct weir_runner *runner, const char *why)
     char path[4096];
     json_t *root = json_pack("{s:i, s:o}", "weir_flight", 1, "why", weir_json_utf8(why)), *ranks = json_array();
     for (int r = 0; r < runner->machine.n_workers; r++)
-        if (runner->world.pulse.flights[r]) /* of this host */
+        if (weir_pulse_flight(&runner->world.pulse, r)) /* of this host, or heard of */
             json_array_append_new(ranks, rank_json(&writer, r));
     json_object_set_new(root, "ranks", ranks);
     weir_json_append(&text, root, DIGITS);
-    path_make(runner, path, sizeof path);
+    weir_flight_path(runner, path, sizeof path);
     weir_status status = text.status ? text.status : weir_file_write(path, text.data, text.length);
     weir_text_release(&text);
     return status;
@@ -188,12 +188,14 @@ static int first_of_host(const struct weir_runner *runner)
 static void wanted_write(void *context)
 {
     struct weir_runner *runner = context;
+    char path[4096];
     if (!has_names(runner) || first_of_host(runner) != runner->world.first_here || !runner->flight.path)
         return;
+    weir_flight_path(runner, path, sizeof path);
     if (record_write(runner, "it was asked for"))
         weir_log(WEIR_LOG_WARN, "no flight record: %s", weir_last_error());
     else
-        weir_log(WEIR_LOG_WARN, "what every rank does is in '%s'", runner->flight.path);
+        weir_log(WEIR_LOG_WARN, "what every rank does is in '%s'", path);
 }
 
 void weir_flight_to(struct weir_runner *runner, const char *path, const volatile int *wanted)

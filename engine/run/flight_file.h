@@ -17,6 +17,9 @@
  * Processes of other hosts than the first one's add the host's number to the name: "weir-flight.h1.json". */
 void weir_flight_to(struct weir_runner *runner, const char *path, const volatile int *wanted);
 
+/* Where the record of this host is, or would be. */
+void weir_flight_path(const struct weir_runner *runner, char *path, size_t room);
+
 /* After a failure that what the ranks were at may explain (a lost peer, a timeout, a device, a bug), with the thread's last error, which stays; once.  Whether this process has written is in
  * runner->flight.is_written. */
 void weir_flight_failed(struct weir_runner *runner, weir_status status);

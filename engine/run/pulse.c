@@ -33,22 +33,43 @@ weir_status weir_pulse_look(void *context)
     return verdict ? WEIR_FAIL((weir_status)verdict, "%s", pulse->message) : WEIR_OK;
 }
 
-static void describe(struct weir_pulse *pulse, int rank, char *text, size_t room)
+static void describe(struct weir_pulse *pulse, int rank, const struct weir_flight *flight, char *text, size_t room)
 {
     void *context = atomic_load_explicit(&pulse->describe_context, memory_order_acquire);
     snprintf(text, room, "while opening");
     if (context)
-        pulse->describe(context, rank, text, room);
+        pulse->describe(context, rank, flight, text, room);
+}
+
+/* Two hosts or more, and none of them is heard: it may be this one that is cut off. */
+static bool is_cut_off(const struct weir_pulse *pulse, int64_t now)
+{
+    const struct weir_flight *first = NULL, *flight;
+    bool several = false;
+    for (int r = 0; r < pulse->n_ranks; r++) {
+        if (pulse->flights[r] || !(flight = weir_far_flight(pulse->far, r)))
+            continue;
+        if (now - pulse->sights[r].since_ns < pulse->timeout_ns / 2)
+            return false;
+        several |= first && strcmp(first->host, flight->host) != 0;
+        first = first ? first : flight;
+    }
+    return several;
 }
 
 /* The first rank of a process speaks for it: all of its ranks fall silent at once. */
-static void silence_found(struct weir_pulse *pulse, int rank, int64_t silent_ns)
+static void silence_found(struct weir_pulse *pulse, int rank, const struct weir_flight *flight, int64_t now)
 {
-    const struct weir_flight *flight = pulse->flights[rank];
+    double silent = (double)(now - pulse->sights[rank].since_ns) * 1e-9;
+    bool is_far = !pulse->flights[rank];
     char message[WEIR_ERROR_MAX], doing[256];
-    describe(pulse, rank, doing, sizeof doing);
-    snprintf(message, sizeof message, "rank %d (process %d on %s) has given no sign of life for %.1f s: stopped or hung %s",
-             rank, (int)flight->pid, flight->host, (double)silent_ns * 1e-9, doing);
+    describe(pulse, rank, flight, doing, sizeof doing);
+    if (is_far && is_cut_off(pulse, now))
+        snprintf(message, sizeof message, "no other host has given a sign of life for %.1f s: host '%s' is cut off from them", silent,
+                 pulse->flights[pulse->first_here]->host);
+    else
+        snprintf(message, sizeof message, "rank %d (process %d on %s) has given no sign of life for %.1f s: stopped or hung %s%s%s",
+                 rank, (int)flight->pid, flight->host, silent, doing, is_far ? ", or the network of host " : "", is_far ? flight->host : "");
     verdict_set(pulse, rank, message);
 }
 
@@ -58,7 +79,7 @@ static void stuck_found(struct weir_pulse *pulse, int rank, int64_t took_ns, int
     void *context = atomic_load_explicit(&pulse->describe_context, memory_order_acquire);
     int node = atomic_load_explicit(&pulse->calls[rank].node, memory_order_relaxed);
     char message[WEIR_ERROR_MAX], doing[256];
-    describe(pulse, rank, doing, sizeof doing);
+    describe(pulse, rank, flight, doing, sizeof doing);
     snprintf(message, sizeof message, "rank %d (process %d on %s) is stuck %s%s%s%s: one call runs for %.1f s, the longest of its "
                                       "kind took %.3f s", rank, (int)flight->pid, flight->host, doing,
              node >= 0 && context ? ", node '" : "", node >= 0 && context ? pulse->node_name(context, node) : "",
@@ -73,14 +94,14 @@ static bool is_here(const struct weir_pulse *pulse, int rank)
     return rank >= pulse->first_here && rank < pulse->end_here;
 }
 
-static void peer_look(struct weir_pulse *pulse, int rank, int64_t now)
+static void peer_look(struct weir_pulse *pulse, int rank, struct weir_flight *flight, int64_t now)
 {
     struct weir_pulse_sight *sight = &pulse->sights[rank];
-    uint32_t beats = atomic_load_explicit(&pulse->flights[rank]->beats, memory_order_acquire);
+    uint32_t beats = atomic_load_explicit(&flight->beats, memory_order_acquire);
     if (beats != sight->beats) /* one that has not begun yet is opening, or its end is the transport's to find */
         *sight = (struct weir_pulse_sight){beats, now};
     else if (beats && now - sight->since_ns > pulse->timeout_ns)
-        silence_found(pulse, rank, now - sight->since_ns);
+        silence_found(pulse, rank, flight, now);
 }
 
 static void call_look(struct weir_pulse *pulse, int rank, int64_t now)
@@ -104,18 +125,35 @@ static void anew(struct weir_pulse *pulse, int64_t now)
     pulse->calls_since_ns = now;
 }
 
+/* Signs of life go out and come in.  false: this time nobody could be heard, so nobody is found silent; after a longer while of that
+ * all begin anew, as what they said meanwhile may still be on its way. */
+static bool far_hear(struct weir_pulse *pulse, int64_t now)
+{
+    if (!pulse->far)
+        return true;
+    bool heard = weir_far_beat(pulse->far, pulse->flights[pulse->first_here], now);
+    bool late = heard && now - pulse->heard_ns > pulse->timeout_ns / 4;
+    for (int r = 0; r < pulse->n_ranks && late; r++)
+        if (!pulse->flights[r])
+            pulse->sights[r].since_ns = now;
+    pulse->heard_ns = heard ? now : pulse->heard_ns;
+    return heard;
+}
+
 static void look_once(struct weir_pulse *pulse)
 {
     int64_t now = weir_clock_ns(), jump = 2 * period_of(pulse) + (jump_ns < pulse->timeout_ns / 4 ? jump_ns : pulse->timeout_ns / 4);
     if (now - pulse->looked_ns > jump)
         anew(pulse, now);
     pulse->looked_ns = now;
+    bool heard = far_hear(pulse, now);
     for (int r = 0; r < pulse->n_ranks && !atomic_load_explicit(&pulse->verdict, memory_order_relaxed); r++) {
+        struct weir_flight *flight = weir_pulse_flight(pulse, r);
         if (is_here(pulse, r)) {
             atomic_fetch_add_explicit(&pulse->flights[r]->beats, 1, memory_order_release);
             call_look(pulse, r, now);
-        } else if (pulse->flights[r]) {
-            peer_look(pulse, r, now);
+        } else if (flight && (pulse->flights[r] || heard)) {
+            peer_look(pulse, r, flight, now);
         }
     }
 }
@@ -180,7 +218,7 @@ weir_status weir_pulse_start(struct weir_pulse *pulse)
 {
     flights_begin(pulse);
     weir_futex_init(&pulse->end, 0);
-    pulse->looked_ns = weir_clock_ns();
+    pulse->looked_ns = pulse->heard_ns = weir_clock_ns();
     anew(pulse, pulse->looked_ns);
     int reason = thread_create(pulse);
     if (reason)

@@ -1,4 +1,4 @@
-/* The pulse: which processes of this host are alive, and whether ours moves.
+/* The pulse: which processes are alive, and whether ours moves.
  *
  * Every process has a thread that beats for its ranks and looks at the others.  Two clocks:
  *
@@ -10,7 +10,8 @@
  * *verdict*: whoever waits asks for it every tenth of a second, and gives up.  The thread sleeps on a futex between its looks,
  * five a second; a step has no call for it.
  *
- * Processes on other hosts are not looked at: their transport has a limit for each wait.
+ * Processes of this host beat in memory that it shares; those of other hosts send signs of life (far.h) to its first process.
+ * Which tells the others, when it fails.
  *
  * Threads: start and stop belong to the opening thread, look to any. */
 #ifndef WEIR_ENGINE_RUN_PULSE_H
@@ -21,6 +22,7 @@
 
 #include "base/futex.h"
 #include "base/status.h"
+#include "engine/run/far.h"
 #include "engine/run/flight.h"
 
 /* A call of a rank here that is under way.  Written by the rank's thread. */
@@ -39,10 +41,11 @@ struct weir_pulse {
     int n_ranks, first_here, end_here; /* workers of all replicas (engine/program/program.h); messages call them ranks */
     int64_t timeout_ns;           /* 0: nobody looks */
     struct weir_flight **flights; /* [n_ranks]; NULL: on another host */
+    struct weir_far *far;         /* those on other hosts; NULL: there are none */
     struct weir_call_watch *calls; /* [n_ranks]: of those here */
 
     /* "in 1F3 of step 12", for messages; set when there are names, read by the thread */
-    void (*describe)(void *context, int rank, char *text_out, size_t room);
+    void (*describe)(void *context, int rank, const struct weir_flight *flight, char *text_out, size_t room);
     void *_Atomic describe_context;
     const char *(*node_name)(void *context, int node);
 
@@ -56,7 +59,7 @@ struct weir_pulse {
     bool has_thread;
     struct weir_futex end;
     struct weir_pulse_sight *sights; /* [n_ranks] */
-    int64_t looked_ns, calls_since_ns;
+    int64_t looked_ns, heard_ns, calls_since_ns; /* heard: other hosts */
     _Atomic int verdict;        /* weir_status; the message was written before */
     int culprit;
     char message[WEIR_ERROR_MAX];
@@ -68,6 +71,12 @@ void weir_pulse_stop(struct weir_pulse *pulse); /* also one that was never start
 
 /* Have `fn` called by the pulse's thread each time that *wanted has changed; within a quarter of a second. */
 void weir_pulse_wanted(struct weir_pulse *pulse, const volatile int *wanted, void (*fn)(void *context), void *context);
+
+/* The flight of `rank`: of this host, or as it was last heard; NULL: nothing is known of it. */
+static inline struct weir_flight *weir_pulse_flight(const struct weir_pulse *pulse, int rank)
+{
+    return pulse->flights[rank] ? pulse->flights[rank] : weir_far_flight(pulse->far, rank);
+}
 
 /* WEIR_OK, or the verdict with its message. */
 weir_status weir_pulse_look(void *pulse);

@@ -257,13 +257,13 @@ static weir_status peaks_exchange(struct weir_runner *runner)
 }
 
 /* What a worker is at, as its flight has it.  `context` is the runner. */
-static void doing_describe(void *context, int worker, char *text_out, size_t room)
+static void doing_describe(void *context, int worker, const struct weir_flight *flight, char *text_out, size_t room)
 {
     const struct weir_runner *runner = context;
-    const struct weir_flight *flight = runner->world.pulse.flights[worker];
     uint32_t n = atomic_load_explicit(&((struct weir_flight *)(uintptr_t)flight)->n, memory_order_acquire);
     if (!n) {
-        snprintf(text_out, room, "before its first step");
+        snprintf(text_out, room, "%s", weir_world_is_device_side(&runner->world) ? "(what it does on its device is not recorded)"
+                                                                                   : "before its first step");
         return;
     }
     struct weir_flight_entry entry = flight->entries[(n - 1) % WEIR_FLIGHT_ENTRIES];

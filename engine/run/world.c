@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "engine/device/placement/placement_cores.h"
 
-enum { CLOCK_ROUNDS = 5, FAR_TIMES = 10 }; /* FAR_TIMES: of the timeout, a wait for another host, which gives no sign of life */
+enum { CLOCK_ROUNDS = 5, FAR_TIMES = 10 }; /* FAR_TIMES: of the timeout, a wait while processes come up: they have no pulse yet */
 
 /* ---- joining ------------------------------------------------------------------------------------------------------- */
 
@@ -82,7 +82,9 @@ static weir_status pulse_start(struct weir_world *world, int64_t timeout_ns)
     pulse->first_here = world->first_here;
     pulse->end_here = world->end_here;
     pulse->timeout_ns = timeout_ns;
-    return weir_pulse_start(pulse);
+    if (world->info && world->info->n_hosts > 1)
+        status = weir_far_open(world->transport, world->handle, (int)n, world->first_here, timeout_ns, &pulse->far);
+    return status ? status : weir_pulse_start(pulse);
 }
 
 weir_status weir_world_join(struct weir_world *world, int n_threads, int64_t timeout_ns)
@@ -97,6 +99,7 @@ void weir_world_leave(struct weir_world *world)
     if (world->handle)
         world->transport->close(world->handle);
     world->handle = NULL;
+    weir_far_close(world->pulse.far);
     weir_free(world->own_flights);
     weir_free(world->pulse.sights);
     weir_free(world->pulse.calls);

@@ -1,4 +1,6 @@
 /* Looking into an engine: the public functions over its runner. */
+#include <stdio.h>
+
 #include "engine/checkpoint/export_write.h"
 #include "engine/checkpoint/runner_state.h"
 #include "engine/checkpoint/shared_folder.h"
@@ -142,6 +144,12 @@ int weir_engine_process(const weir_engine *engine, int *n_processes_out)
     return info ? info->rank : 0;
 }
 
+void weir_engine_host(const weir_engine *engine, int rank, char *host_out, size_t room)
+{
+    const struct weir_flight *flight = weir_pulse_flight(&engine->runner.world.pulse, rank);
+    snprintf(host_out, room, "%s", flight ? flight->host : "");
+}
+
 void weir_engine_stop_flag(weir_engine *engine, const volatile int *flag)
 {
     engine->stop_flag = flag;
@@ -154,8 +162,10 @@ int weir_engine_stop_seen(const weir_engine *engine)
 
 void weir_engine_fail(weir_engine *engine, weir_status status)
 {
-    if (engine)
-        weir_link_stop(&engine->runner, status);
+    if (!engine)
+        return;
+    weir_flight_failed(&engine->runner, status); /* before a launcher hears of it */
+    weir_link_stop(&engine->runner, status);
 }
 
 int weir_engine_first_layer(const weir_engine *engine, int stage)
@@ -178,6 +188,11 @@ void weir_engine_print_program(const weir_engine *engine, FILE *out)
 void weir_engine_flight_to(weir_engine *engine, const char *path, const volatile int *wanted)
 {
     weir_flight_to(&engine->runner, path, wanted);
+}
+
+void weir_engine_flight_path(const weir_engine *engine, char *path_out, size_t room)
+{
+    weir_flight_path(&engine->runner, path_out, room);
 }
 
 bool weir_engine_flight_is_written(const weir_engine *engine)

@@ -72,6 +72,10 @@ typedef struct weir_transport weir_transport;
 typedef struct weir_link weir_link;
 
 enum { WEIR_EXCHANGE_MAX = 512 }; /* bytes that each process can give to an exchange */
+enum { WEIR_BEAT_MAX = 256 };     /* and to a sign of life */
+
+/* What has come from `rank` of another host. */
+typedef void (*weir_heard_fn)(void *context, int rank, const void *theirs);
 
 #define WEIR_TRANSPORT_LOOK_NS INT64_C(100000000)       /* between two looks after the peers: 0.1 s */
 #define WEIR_TRANSPORT_GRACE_NS INT64_C(3000000000)     /* a process waits this long for the end of a peer that failed first */
@@ -79,7 +83,7 @@ enum { WEIR_EXCHANGE_MAX = 512 }; /* bytes that each process can give to an exch
 
 struct weir_transport_config {
     int n_threads;      /* with which each process computes: decides whether waits spin before they sleep */
-    int64_t timeout_ns; /* of one wait; 0: none.  With `look` it holds only where there are several hosts */
+    int64_t timeout_ns; /* of one wait; 0: none.  With `look` it holds only while processes come up, and for messages on devices */
 
     /* Asked at every look after the peers; what is not WEIR_OK ends the wait.  NULL: nobody. */
     weir_status (*look)(void *context);
@@ -164,6 +168,11 @@ struct weir_transport_kind {
     /* Tell all others that this process has failed, with the calling thread's last error.  Never blocks for long; any
      * number of times, the first one counts. */
     void (*stop)(weir_transport *transport, weir_status status);
+
+    /* Signs of life between hosts.  From one thread, any, beside those that run a step: gives `bytes` to the first process of
+     * every other host (mine NULL: gives nothing), and hands over what has come since the last call.  A step makes no call for
+     * it.  Never blocks for long.  false: another thread was inside the library all the time, nothing was given or taken. */
+    bool (*beat)(weir_transport *transport, const void *mine, size_t bytes, weir_heard_fn heard, void *context);
 
     /* Leave.  After a failure of another process it waits for the end of that one, WEIR_TRANSPORT_GRACE_NS at most, so that
      * the process that failed first is the first to end.  NULL is fine. */

@@ -155,13 +155,34 @@ static double step_seconds(const struct arranging *a, const struct weir_topology
 
 /* ---- both ways -------------------------------------------------------------------------------------------------------- */
 
+/* Each rank has d devices that follow each other; the first of them stands for them when ranks are placed. */
+static void deal_together(const struct arranging *a, const int *chosen, int *device_of)
+{
+    int first[MOST_REFINED];
+    bool refines = a->topology->n_devices <= MOST_REFINED;
+    for (int i = 0; i < a->p && refines; i++)
+        first[i] = chosen[i * a->d];
+    if (refines)
+        weir_place(a->topology, a->traffic, first, a->p, a->p);
+    for (int i = 0; i < a->p; i++) {
+        int from = i * a->d;
+        while (refines && chosen[from] != first[i])
+            from = from ? from - 1 : a->p * a->d - 1;
+        for (int r = 0; r < a->d; r++)
+            device_of[r * a->p + i] = chosen[from + r];
+    }
+}
+
 /* Chosen devices in the order of the tree.  What is left over may take part when one pipeline is placed. */
 static void deal(const struct arranging *a, const int *chosen, bool replicas_together, int *device_of)
 {
     const struct weir_topology *t = a->topology;
-    for (int i = 0; i < a->p * a->d; i++)
-        device_of[replicas_together ? i % a->d * a->p + i / a->d : i] = chosen[i];
-    if (replicas_together || t->n_devices > MOST_REFINED)
+    if (replicas_together) {
+        deal_together(a, chosen, device_of);
+        return;
+    }
+    memcpy(device_of, chosen, (size_t)a->p * (size_t)a->d * sizeof *device_of);
+    if (t->n_devices > MOST_REFINED)
         return;
     if (a->d == 1 && are_alike(t)) {
         int all[MOST_REFINED];

@@ -55,6 +55,9 @@ hwloc() {
     run bash -c '"$WEIR" info --placement cluster --schedule zbv --stages 4 --topology "core:4 pu:1" --json |
         "$JSON_GET" processes.0.stages.0 processes.0.stages.1 ranks'
     [ "$output" = $'0\n3\n2' ]
+    run bash -c '"$WEIR" info --placement cluster --schedule dualpipe --stages 4 --topology "core:4 pu:1" --json |
+        "$JSON_GET" processes.2.stages.0 processes.2.stages.1 processes.3.stages.0 processes.3.stages.1'
+    [ "$output" = $'1\n2\n0\n3' ]
     for name in $("$WEIR" schedule list | sed -n 's/^\([a-z0-9][a-z0-9-]*\) .*/\1/p'); do
         run "$WEIR" info --placement spread --schedule "$name" --stages 8 --topology "core:4 pu:1"
         [ "$status" -eq 0 ] || { echo "$name: $output"; false; }

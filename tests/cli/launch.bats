@@ -226,8 +226,6 @@ ROWS
     [[ $output == *"unknown option '-np': in weir it is -n" ]]
     refused --nproc_per_node=2 -- train
     [[ $output == *"in weir it is --n" ]]
-    refused --hostfile h -n 2 -- train
-    [[ $output == *"mpirun starts them on several" ]]
     refused -n 2 train --model gpt2-tiny
     [[ $output == *"'--' is missing before 'train': weir launch -n N -- train ..." ]]
     refused -n 2 -- python script.py

@@ -82,6 +82,17 @@ plan() {
     [[ "$status" -eq 1 && "$output" == *"'stages.json' has no times of layers: 'weir profile --model gpt2-tiny' measures them"* ]]
 }
 
+@test "a plan for a topology says which device plays which rank, and what would help" {
+    run plan --model gpt2-tiny --topology "2 nodes x 2 with 1GiB, 10GB/s inside, 1GB/s between, 5us" --global-batch 8 --seq-len 16 \
+        --schedule 1f1b --max-replicas 1 --microbatch-size 2 --explain
+    [ "$status" -eq 0 ]
+    [[ "$output" == *"links of '2 nodes x 2"*"pipeline 0 on device"*"slowest link between ranks"*"links twice as fast"* ]]
+    run bash -c '"$WEIR" plan --model gpt2-tiny --topology "1 x 2, 10GB/s, 1GB/s" --global-batch 8 --top 1 --json | "$JSON_GET" plans.0.devices.0'
+    [ "$output" = 0 ]
+    run plan --model gpt2-tiny --topology "2 nodes" --global-batch 8
+    [[ "$status" -eq 1 && "$output" == *"each level needs a rate"* ]]
+}
+
 # arguments|status|words
 @test "what is wrong is said" {
     while IFS='|' read -r arguments code words; do
@@ -90,7 +101,7 @@ plan() {
         [ "$status" -eq "$code" ] || { echo "$arguments: $status $output"; false; }
         [[ "$output" == *"$words"* ]] || { echo "$arguments: $output"; false; }
     done <<'ROWS'
-|2|no devices: give --devices K
+|2|no devices: give --devices K or --topology
 --devices 2 --schedule dualpipe|2|schedule 'dualpipe' cannot train
 --devices 2 --schedule 1f2b|2|did you mean '1f1b'?
 --devices 2 --zero 3|2|unknown value of --zero '3'

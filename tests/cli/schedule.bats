@@ -456,3 +456,28 @@ packed() {
     grep -q 'rank 0 waits .* of rank 1' two.svg
     grep -q 'rank 3 waits .* of rank 2' two.svg
 }
+
+# drawn VARIABLES: what a terminal gets
+drawn() {
+    env "$@" TERM=xterm script -qec "'$WEIR' schedule draw 1f1b -p 2 -m 2 --format text" /dev/null </dev/null
+}
+
+@test "draw colours on a terminal, unless NO_COLOR says no or the text goes elsewhere" {
+    command -v script >/dev/null || skip "script is not installed"
+    drawn | grep -q $'\e\['
+    drawn NO_COLOR= | grep -q $'\e\['
+    drawn NO_COLOR=1 >plain
+    grep -q 'F0' plain
+    ! grep -q $'\e\[' plain
+    drawn | sed $'s/\e\\[[0-9;]*m//g' | cmp - plain
+    "$WEIR" schedule draw 1f1b -p 2 -m 2 --format text >piped
+    ! grep -q $'\e\[' piped
+}
+
+@test "a schedule that the paper makes by a search is told from a name typed wrong" {
+    for name in ZB-1P zb2p; do
+        run --separate-stderr "$WEIR" schedule simulate "$name" -p 2 -m 4
+        [ "$status" -eq 2 ]
+        [[ "$stderr" == *"'$name' is no fixed order, a search makes one for given costs and memory: use the schedule auto"* ]]
+    done
+}

@@ -90,6 +90,15 @@ over_mpi() {
     [[ "$output" == *"simulated with the measured costs"* ]]
 }
 
+@test "the program and the times of its operations tell copies apart where that helps" {
+    "$WEIR" "${base[@]}" --stages 2 --schedule chimera --microbatches 4 --print-program >program
+    grep -q '^0 .* 1F2  *calls .* after 0F2 of rank 1 (input)' program
+    grep -q '^0 .* update of copy 1  *calls ' program
+    "$WEIR" "${base[@]}" --stages 2 --schedule chimera --microbatches 4 -q --profile >times 2>&1
+    grep -q '^optimizer  *reduce  ' times
+    [ "$(grep -c '^optimizer  *update ' times)" -eq 1 ]
+}
+
 @test "the memory table has both copies of a rank, and a cap names the rank with its two stages" {
     run --separate-stderr "$WEIR" "${base[@]}" --stages 4 --schedule dualpipe --microbatches 8 --print-memory full
     [ "$status" -eq 0 ]

@@ -57,6 +57,7 @@ static void use(const struct weir_schedule *schedule, struct weir_arena *arena)
     }
     if (weir_schedule_lower(schedule, arena, &lowered) == WEIR_OK)
         round_trip(&lowered, arena);
+    (void)weir_schedule_one_copy(schedule, arena, &lowered);
     (void)weir_schedule_lower_torch_2025(schedule, arena, &lowered);
     if (weir_schedule_lower_torch(schedule, arena, &lowered) == WEIR_OK)
         round_trip(&lowered, arena);

@@ -107,6 +107,11 @@ static void test_the_stage_that_sends_to_the_other_node_is_next_to_its_network_c
     assert_ok(weir_arrange(&t, &traffic, ranks[1], 1, &arena, &a)); /* that fits into one node: no network at all */
     for (int r = 0; r + 1 < ranks[1]; r++)
         assert_int_equal(a.device_of[r] / 8, a.device_of[r + 1] / 8);
+    assert_ok(weir_arrange(&t, &(struct weir_traffic){.transfer_bytes = 1e6, .n_transfers = 64, .reduce_bytes = 1e9}, 8, 2, &arena, &a));
+    assert_true(a.replicas_together);
+    for (int i = 0; i < 16; i++)
+        if (i % 8 != 7 && a.device_of[i] / 8 != a.device_of[i + 1] / 8)
+            assert_true(a.device_of[i] % 8 >= 4 && a.device_of[i + 1] % 8 >= 4);
     weir_arena_release(&arena);
 }
 

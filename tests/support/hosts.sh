@@ -1,10 +1,11 @@
 #!/bin/bash
 # Several hosts on one machine: network namespaces joined by a bridge, and mpirun across them over TCP.
 #
-#   hosts.sh [-n HOSTS] [-r RATE] N COMMAND [ARGUMENT...]
+#   hosts.sh [-n HOSTS] [-r RATE] [-l] N COMMAND [ARGUMENT...]
 #
 #   -n HOSTS   2 to 4 hosts (2), named h1..h4; the N processes are spread over them in blocks of equal size
 #   -r RATE    shape what each host sends to so much, as tc writes it: 100mbit, 1gbit
+#   -l         COMMAND is a launcher: it runs once, on h1, with $HOSTS ("h1:2,h2:2") and settings for an mpirun that it starts
 #
 # Each host has a network and a name of its own; files and processors are shared.  mpirun itself runs on h1 and reaches
 # the others through an agent that enters their namespace, where a real one would use ssh.  The command runs through
@@ -26,11 +27,13 @@ skip() {
 
 n_hosts=2
 rate=
-while getopts n:r: option; do
+launches=
+while getopts n:r:l option; do
     case $option in
     n) n_hosts=$OPTARG ;;
     r) rate=$OPTARG ;;
-    *) die "usage: hosts.sh [-n HOSTS] [-r RATE] N COMMAND [ARGUMENT...]" ;;
+    l) launches=1 ;;
+    *) die "usage: hosts.sh [-n HOSTS] [-r RATE] [-l] N COMMAND [ARGUMENT...]" ;;
     esac
 done
 shift $((OPTIND - 1))
@@ -105,6 +108,14 @@ slots=$(((n + n_hosts - 1) / n_hosts))
 list=$(seq -s, -f "h%g:$slots" 1 "$n_hosts")
 export MPI_ARGS="--mca plm_rsh_agent $work/agent --mca plm rsh --mca pml ob1 --mca btl self,tcp,vader
     --mca btl_tcp_if_include $subnet.0/24 --mca oob_tcp_if_include $subnet.0/24 -H $list ${MPI_ARGS:-}"
+command=("$here/mpi.sh" "$@")
+if [ -n "$launches" ]; then
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_mpi_yield_when_idle=1
+    export OMPI_MCA_orte_tmpdir_base=$work OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_plm=rsh OMPI_MCA_plm_rsh_agent=$work/agent
+    export OMPI_MCA_pml=ob1 OMPI_MCA_btl=self,tcp,vader OMPI_MCA_btl_tcp_if_include=$subnet.0/24 OMPI_MCA_oob_tcp_if_include=$subnet.0/24
+    export HOSTS=$list
+    command=("${@:2}")
+fi
 status=0
-"$work/agent" h1 "$(printf '%q ' "$here/mpi.sh" "$@")" || status=$?
+"$work/agent" h1 "$(printf '%q ' "${command[@]}")" || status=$?
 exit "$status"

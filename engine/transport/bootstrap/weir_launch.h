@@ -21,6 +21,9 @@
 #define WEIR_LAUNCH_SIZE "WEIR_LAUNCH_SIZE"
 #define WEIR_LAUNCH_FILES "WEIR_LAUNCH_FILES" /* "memory:inode,socket:inode": descriptors, and how they are known */
 
+/* Across hosts MPI connects the processes, and only the socket is inherited, from a relay on each host. */
+#define WEIR_LAUNCH_VOICE "WEIR_LAUNCH_VOICE" /* "socket:inode" */
+
 enum { WEIR_LAUNCH_MOST = 4096 }; /* processes */
 
 /* What a process says, in this order. */
@@ -66,8 +69,15 @@ void weir_launch_ended(struct weir_launch *launch, int rank);
 
 /* ---- a process ---- */
 
-/* `weir launch` started this process: its variables are there.  Reads the environment. */
+/* `weir launch` started this process, and connects it with the others on this host: its variables are there.  Reads the
+ * environment. */
 bool weir_launch_is_process(void);
+
+/* `weir launch` hears what this process says, here or over a relay. */
+bool weir_launch_is_heard(void);
+
+/* In the child of a relay, after fork(): `socket`, one end of a SOCK_SEQPACKET pair, becomes its voice. */
+weir_status weir_launch_voice(int socket);
 
 /* Say how this process ends; nothing without a launcher. */
 void weir_launch_say(const struct weir_launch_record *record);

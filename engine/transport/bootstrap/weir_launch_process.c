@@ -51,12 +51,38 @@ bool weir_launch_is_process(void)
     return getenv(WEIR_LAUNCH_FILES) != NULL;
 }
 
-void weir_launch_say(const struct weir_launch_record *record)
+bool weir_launch_is_heard(void)
+{
+    return weir_launch_is_process() || getenv(WEIR_LAUNCH_VOICE);
+}
+
+weir_status weir_launch_voice(int socket)
+{
+    struct stat info;
+    char text[64];
+    if (fstat(socket, &info) || fcntl(socket, F_SETFD, fcntl(socket, F_GETFD) & ~FD_CLOEXEC))
+        return WEIR_FAIL(WEIR_ERR_INTERNAL, "cannot hand on a socket: %s", strerror(errno));
+    snprintf(text, sizeof text, "%d:%llu", socket, (unsigned long long)info.st_ino);
+    return setenv(WEIR_LAUNCH_VOICE, text, 1) ? WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for %s", WEIR_LAUNCH_VOICE) : WEIR_OK;
+}
+
+/* -1: nobody hears. */
+static int voice_of(void)
 {
     struct inherited inherited;
-    if (!weir_launch_is_process() || !inherited_read(&inherited))
-        return;
-    (void)send(inherited.socket, record, sizeof *record, MSG_NOSIGNAL | MSG_DONTWAIT); /* a launcher that is gone hears nothing */
+    const char *voice = getenv(WEIR_LAUNCH_VOICE);
+    unsigned long long inode;
+    int socket;
+    if (weir_launch_is_process())
+        return inherited_read(&inherited) ? inherited.socket : -1;
+    return voice && sscanf(voice, "%d:%llu", &socket, &inode) == 2 && is_file(socket, inode, S_IFSOCK) ? socket : -1;
+}
+
+void weir_launch_say(const struct weir_launch_record *record)
+{
+    int voice = voice_of();
+    if (voice >= 0)
+        (void)send(voice, record, sizeof *record, MSG_NOSIGNAL | MSG_DONTWAIT); /* a launcher that is gone hears nothing */
 }
 
 /* ---- the bootstrap -------------------------------------------------------------------------------------------------- */

@@ -115,7 +115,9 @@ static weir_status request_await(const struct weir_bootstrap *bootstrap, MPI_Req
     weir_status status = WEIR_OK;
     int done = 0;
     while (!status) {
+        weir_mpi_lock();
         status = weir_mpi_check(MPI_Test(request, &done, MPI_STATUS_IGNORE), "MPI_Iallgather");
+        weir_mpi_unlock();
         if (status || done)
             return status;
         nanosleep(&(struct timespec){.tv_nsec = nap}, NULL);
@@ -133,8 +135,10 @@ static weir_status barrier(struct weir_bootstrap *bootstrap)
     struct weir_mpi_world *world = world_of(bootstrap);
     MPI_Request request;
     int bytes = (int)world->bytes;
+    weir_mpi_lock();
     weir_status status = weir_mpi_check(
         MPI_Iallgather(world->mine, bytes, MPI_BYTE, world->all, bytes, MPI_BYTE, world->world, &request), "MPI_Iallgather");
+    weir_mpi_unlock();
     if (!status)
         status = request_await(bootstrap, &request);
     if (status)
@@ -158,6 +162,8 @@ static weir_status comms_make(struct weir_mpi_world *world)
     if (!status) /* inherits the error handler, as all further ones */
         status = weir_mpi_check(MPI_Comm_dup(world->world, &world->control), "MPI_Comm_dup");
     if (!status)
+        status = weir_mpi_check(MPI_Comm_dup(world->world, &world->beats.comm), "MPI_Comm_dup");
+    if (!status)
         status = weir_mpi_check(MPI_Comm_rank(world->world, &world->bootstrap.rank), "MPI_Comm_rank");
     if (!status)
         status = weir_mpi_check(MPI_Comm_size(world->world, &world->bootstrap.n_ranks), "MPI_Comm_size");
@@ -167,7 +173,8 @@ static weir_status comms_make(struct weir_mpi_world *world)
 static void world_close(struct weir_bootstrap *bootstrap)
 {
     struct weir_mpi_world *world = world_of(bootstrap);
-    MPI_Comm *const comms[] = {&world->control, &world->world};
+    MPI_Comm *const comms[] = {&world->control, &world->beats.comm, &world->world};
+    weir_mpi_beats_close(&world->beats);
     for (size_t k = 0; k < sizeof comms / sizeof comms[0] && !weir_mpi_is_abandoned(); k++)
         if (*comms[k] != MPI_COMM_NULL)
             MPI_Comm_free(comms[k]);
@@ -182,10 +189,12 @@ weir_status weir_mpi_world_open(struct weir_mpi_world **world_out)
     if (status)
         return status;
     world->bootstrap = (struct weir_bootstrap){.put = put, .barrier = barrier, .get = get, .close = world_close};
-    world->world = world->control = MPI_COMM_NULL;
+    world->world = world->control = world->beats.comm = MPI_COMM_NULL;
     status = comms_make(world);
     if (!status)
         status = hosts_find(world);
+    if (!status)
+        status = outcome_share(world, weir_mpi_beats_open(world));
     if (status) {
         weir_mpi_abandon();
         world_close(&world->bootstrap);

@@ -177,8 +177,10 @@ static weir_status drafts_make(const struct weir_shm_link *link, const struct we
     const struct weir_transport_info *info = &link->transport->info;
     int *tags, *most, there = 0;
     weir_status status = weir_alloc(2 * (size_t)info->n_ranks, sizeof *tags, &tags);
+    weir_mpi_lock();
     if (!status)
         status = weir_mpi_check(MPI_Comm_get_attr(messages->comm, MPI_TAG_UB, &most, &there), "MPI_Comm_get_attr");
+    weir_mpi_unlock();
     for (int w = 0; w < spec->n_messages && !status; w++) {
         const struct weir_message *message = &spec->messages[w];
         bool from_here = message->from == info->rank;
@@ -199,9 +201,20 @@ static weir_status drafts_make(const struct weir_shm_link *link, const struct we
 static weir_status comm_make(struct weir_shm_link *link, struct weir_mpi_messages *messages)
 {
     MPI_Request request;
+    weir_mpi_lock();
     weir_status status =
         weir_mpi_check(MPI_Comm_idup(weir_mpi_world(link->transport)->world, &messages->comm, &request), "MPI_Comm_idup");
+    weir_mpi_unlock();
     return status ? status : weir_mpi_request_wait(link->transport, &request, "MPI_Comm_idup");
+}
+
+static weir_status end_make(const struct weir_shm_link *link, const struct weir_mpi_messages *messages, const struct draft *draft,
+                            bool sends, struct weir_mpi_end *end)
+{
+    weir_mpi_lock();
+    weir_status status = end_open(link, messages, draft, sends, end);
+    weir_mpi_unlock();
+    return status;
 }
 
 static weir_status ends_make(struct weir_shm_link *link, const struct weir_mpi_messages *messages, const struct drafts *drafts,
@@ -209,7 +222,7 @@ static weir_status ends_make(struct weir_shm_link *link, const struct weir_mpi_m
 {
     weir_status status = weir_arena_alloc(&link->arena, (size_t)drafts->n, sizeof **ends_out, ends_out);
     for (int i = 0; i < drafts->n && !status; i++) {
-        status = end_open(link, messages, &drafts->items[i], sends, &(*ends_out)[i]);
+        status = end_make(link, messages, &drafts->items[i], sends, &(*ends_out)[i]);
         *n_out = i + 1;
     }
     return status;
@@ -295,8 +308,10 @@ void weir_mpi_messages_close(struct weir_shm_link *link, bool failed)
     struct weir_mpi_messages *messages = weir_mpi_messages(link);
     if (!messages || failed)
         return;
+    weir_mpi_lock();
     ends_close(messages->sends, messages->n_sends);
     ends_close(messages->receives, messages->n_receives);
     if (messages->comm != MPI_COMM_NULL)
         MPI_Comm_free(&messages->comm);
+    weir_mpi_unlock();
 }

@@ -4,7 +4,10 @@
 static weir_status end_start(const struct weir_shm_link *link, struct weir_mpi_end *end)
 {
     end->active = true;
-    return weir_shm_fail(link->transport, weir_mpi_check(MPI_Start(&end->request), "MPI_Start"));
+    weir_mpi_lock();
+    int code = MPI_Start(&end->request);
+    weir_mpi_unlock();
+    return weir_shm_fail(link->transport, weir_mpi_check(code, "MPI_Start"));
 }
 
 static weir_status end_complete(const struct weir_shm_link *link, struct weir_mpi_end *end)

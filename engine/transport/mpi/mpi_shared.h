@@ -11,11 +11,23 @@
 #include "engine/transport/mpi/mpi_base.h"
 #include "engine/transport/shm/shm_shared.h"
 
+/* Signs of life on their way to the first process of every other host. */
+struct weir_mpi_beats {
+    MPI_Comm comm;
+    int n;
+    struct weir_mpi_beat_send {
+        int to;
+        MPI_Request request; /* MPI_REQUEST_NULL: nothing is under way */
+        char bytes[WEIR_BEAT_MAX];
+    } *sends; /* [n] */
+};
+
 /* The processes as MPI knows them, and the values of the last round of the bootstrap. */
 struct weir_mpi_world {
     struct weir_bootstrap bootstrap; /* first: a pointer to one is a pointer to the other */
     struct weir_arena arena;
     MPI_Comm world, control; /* control: only notices of failure */
+    struct weir_mpi_beats beats;
     int *host_of;            /* [n_ranks] */
     char mine[WEIR_BOOTSTRAP_MAX];
     char *all;               /* [n_ranks * WEIR_BOOTSTRAP_MAX] */
@@ -23,6 +35,12 @@ struct weir_mpi_world {
 };
 
 /* ---- mpi_wait.c ----------------------------------------------------------------------------------------------------- */
+
+/* Once a transport is open, a second thread sends signs of life.  The library takes one thread at a time: every use of it stands
+ * between these.  Nobody waits in between. */
+void weir_mpi_lock(void);
+void weir_mpi_unlock(void);
+bool weir_mpi_try_lock(int64_t patience_ns);
 
 /* A code that an MPI function returned, as a status: WEIR_ERR_PEER with the library's text. */
 weir_status weir_mpi_check(int code, const char *what);
@@ -38,6 +56,12 @@ weir_status weir_mpi_world_open(struct weir_mpi_world **world_out);
 /* Some process may never reach MPI_Finalize: from now on MPI is left as it is. */
 void weir_mpi_abandon(void);
 bool weir_mpi_is_abandoned(void);
+
+/* ---- mpi_beat.c ------------------------------------------------------------------------------------------------------ */
+
+weir_status weir_mpi_beats_open(struct weir_mpi_world *world);
+void weir_mpi_beats_close(struct weir_mpi_beats *beats);
+bool weir_mpi_beat(weir_transport *transport, const void *mine, size_t bytes, weir_heard_fn heard, void *context);
 
 /* ---- mpi_wire.c, mpi_message.c, mpi_run.c ----------------------------------------------------------------------------- */
 

@@ -9,7 +9,7 @@ enum { NOTICE_TAG = 1, BROADCAST_BYTES = 1 << 30 }; /* of one message: counts ar
 static const int64_t notice_ns = 200000000; /* a notice has so long to get away */
 static const int64_t nap_ns = 20000;
 
-static weir_status move(weir_transport *transport, struct weir_shm_notice *notice_out, bool *there_out)
+static weir_status notice_take(weir_transport *transport, struct weir_shm_notice *notice_out, bool *there_out)
 {
     MPI_Comm control = weir_mpi_world(transport)->control;
     int there = 0;
@@ -21,16 +21,35 @@ static weir_status move(weir_transport *transport, struct weir_shm_notice *notic
     return status;
 }
 
+static weir_status move(weir_transport *transport, struct weir_shm_notice *notice_out, bool *there_out)
+{
+    weir_mpi_lock();
+    weir_status status = notice_take(transport, notice_out, there_out);
+    weir_mpi_unlock();
+    return status;
+}
+
+/* One more look at a send; true: it is over, well or not. */
+static bool is_over(MPI_Request *request)
+{
+    int done = 0;
+    weir_mpi_lock();
+    bool failed = MPI_Test(request, &done, MPI_STATUS_IGNORE) != MPI_SUCCESS;
+    weir_mpi_unlock();
+    return failed || done;
+}
+
 static void tell(weir_transport *transport, const struct weir_shm_notice *notice)
 {
     int64_t end = weir_clock_ns() + notice_ns;
     for (int r = 0; r < transport->info.n_ranks; r++) {
         MPI_Request request;
-        int done = 0;
-        if (weir_shm_is_here(transport, r) ||
-            MPI_Isend(notice, sizeof *notice, MPI_BYTE, r, NOTICE_TAG, weir_mpi_world(transport)->control, &request) != MPI_SUCCESS)
+        if (weir_shm_is_here(transport, r))
             continue;
-        while (!done && weir_clock_ns() < end && MPI_Test(&request, &done, MPI_STATUS_IGNORE) == MPI_SUCCESS && !done)
+        weir_mpi_lock();
+        int code = MPI_Isend(notice, sizeof *notice, MPI_BYTE, r, NOTICE_TAG, weir_mpi_world(transport)->control, &request);
+        weir_mpi_unlock();
+        while (code == MPI_SUCCESS && !is_over(&request) && weir_clock_ns() < end)
             nanosleep(&(struct timespec){.tv_nsec = nap_ns}, NULL);
     }
 }
@@ -39,8 +58,10 @@ static weir_status exchange(weir_transport *transport, const void *mine, size_t 
 {
     MPI_Comm world = weir_mpi_world(transport)->world;
     MPI_Request request;
+    weir_mpi_lock();
     int code = bytes ? MPI_Iallgather(mine, (int)bytes, MPI_BYTE, all_out, (int)bytes, MPI_BYTE, world, &request)
                      : MPI_Ibarrier(world, &request);
+    weir_mpi_unlock();
     weir_status status = weir_shm_fail(transport, weir_mpi_check(code, "an exchange"));
     return status ? status : weir_mpi_request_wait(transport, &request, "an exchange");
 }
@@ -51,7 +72,9 @@ static weir_status broadcast(weir_transport *transport, int root, void *data, si
     for (size_t at = 0; at < bytes && !status; at += BROADCAST_BYTES) {
         size_t n = bytes - at < BROADCAST_BYTES ? bytes - at : BROADCAST_BYTES;
         MPI_Request request;
+        weir_mpi_lock();
         int code = MPI_Ibcast((char *)data + at, (int)n, MPI_BYTE, root, weir_mpi_world(transport)->world, &request);
+        weir_mpi_unlock();
         status = weir_shm_fail(transport, weir_mpi_check(code, "a broadcast"));
         if (!status)
             status = weir_mpi_request_wait(transport, &request, "a broadcast");
@@ -62,6 +85,7 @@ static weir_status broadcast(weir_transport *transport, int root, void *data, si
 const struct weir_wire weir_mpi_wire = {
     .move = move,
     .tell = tell,
+    .beat = weir_mpi_beat,
     .exchange = exchange,
     .broadcast = broadcast,
     .link_open = weir_mpi_messages_open,

@@ -141,6 +141,7 @@ const struct weir_transport_kind weir_transport_nccl = {
     .open = transport_open,
     .info = weir_shm_info,
     .stop = weir_shm_stop,
+    .beat = weir_shm_beat,
     .block = weir_shm_block,
     .close = weir_mpi_close,
     .exchange = weir_shm_exchange,

@@ -6,6 +6,7 @@
 
 #include <sched.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "engine/transport/bootstrap/weir_launch.h"
@@ -69,6 +70,14 @@ static weir_status places_find(weir_transport *transport)
     return status;
 }
 
+static void lobby_fill(const weir_transport *transport)
+{
+    struct weir_shm_lobby *lobby = weir_shm_lobby(transport, transport->info.local_rank);
+    weir_futex_init(&lobby->turn, (uint32_t)WEIR_SHM_FIRST);
+    lobby->pid = (int32_t)getpid();
+    gethostname(lobby->name, sizeof lobby->name - 1);
+}
+
 static weir_status lobby_open(weir_transport *transport)
 {
     weir_status status = weir_arena_alloc(&transport->arena, (size_t)transport->info.n_local, sizeof *transport->lobbies,
@@ -77,7 +86,7 @@ static weir_status lobby_open(weir_transport *transport)
     if (!status)
         status = weir_shm_segments_open(transport, sizeof(struct weir_shm_lobby) + transport->config.block_bytes, transport->lobbies);
     if (!status) {
-        weir_futex_init(&weir_shm_lobby(transport, transport->info.local_rank)->turn, (uint32_t)WEIR_SHM_FIRST);
+        lobby_fill(transport);
         transport->turn = (uint32_t)WEIR_SHM_FIRST;
         status = weir_shm_life_take(transport);
     }

@@ -14,6 +14,8 @@ void *weir_shm_block(const weir_transport *transport, int rank);
 weir_status weir_shm_exchange(weir_transport *transport, const void *mine, size_t bytes, void *all_out);
 weir_status weir_shm_broadcast(weir_transport *transport, int root, void *data, size_t bytes);
 
+bool weir_shm_beat(weir_transport *transport, const void *mine, size_t bytes, weir_heard_fn heard, void *context);
+
 /* WEIR_ERR_INVALID: in a child after fork(), which is none of the run's processes. */
 weir_status weir_shm_here(const weir_transport *transport);
 

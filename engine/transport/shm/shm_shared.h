@@ -55,6 +55,7 @@ struct weir_shm_notice {
 struct weir_wire {
     weir_status (*move)(weir_transport *transport, struct weir_shm_notice *notice_out, bool *there_out); /* messages; a notice */
     void (*tell)(weir_transport *transport, const struct weir_shm_notice *notice);
+    bool (*beat)(weir_transport *transport, const void *mine, size_t bytes, weir_heard_fn heard, void *context);
     weir_status (*exchange)(weir_transport *transport, const void *mine, size_t bytes, void *all_out);
     weir_status (*broadcast)(weir_transport *transport, int root, void *data, size_t bytes);
 
@@ -73,6 +74,8 @@ struct weir_wire {
 
 struct weir_shm_lobby {
     pthread_mutex_t life;
+    int32_t pid; /* whose it is; on host `name` */
+    char name[64];
     _Atomic uint32_t dead;    /* somebody has found the lock of a dead process */
     _Atomic uint32_t stopped; /* 0, or the status with which the process failed; WEIR_ERR_PEER when another one did first.
                                  The rest was written before */
@@ -161,7 +164,7 @@ weir_status weir_shm_finish(struct weir_shm_link *link);
 
 /* The functions of struct weir_transport_kind that every table here has: all but name, summary, open and close. */
 #define WEIR_SHM_FUNCTIONS                                                                                             \
-    .info = weir_shm_info, .stop = weir_shm_stop, .block = weir_shm_block, .exchange = weir_shm_exchange,              \
+    .info = weir_shm_info, .stop = weir_shm_stop, .beat = weir_shm_beat, .block = weir_shm_block, .exchange = weir_shm_exchange,              \
     .broadcast = weir_shm_broadcast, .link_open = weir_shm_handle_open, .link_close = weir_shm_handle_close,           \
     .memory = weir_shm_handle_memory, .mirror_bytes = weir_shm_handle_mirror_bytes, .begin = weir_shm_handle_begin,    \
     .wait = weir_shm_handle_wait, .signal = weir_shm_handle_signal, .passed = weir_shm_handle_passed,                  \

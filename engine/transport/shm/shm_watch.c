@@ -89,7 +89,8 @@ static weir_status local_look(weir_transport *transport, bool second_hand)
         if (life == ALIVE)
             continue;
         transport->culprit = rank;
-        return WEIR_FAIL(WEIR_ERR_PEER, life == DEAD ? "the process of rank %d has died" : "rank %d has left the run", rank);
+        return WEIR_FAIL(WEIR_ERR_PEER, life == DEAD ? "the process of rank %d has died (process %d on %s)"
+                                                     : "rank %d has left the run (process %d on %s)", rank, (int)lobby->pid, lobby->name);
     }
     return WEIR_OK;
 }
@@ -182,7 +183,7 @@ weir_status weir_shm_watch_look(weir_transport *transport, struct weir_shm_watch
     weir_status status = transport->lobby_is_open ? peers_look(transport) : WEIR_OK;
     if (!status && config->look)
         status = weir_shm_fail(transport, config->look(config->look_context));
-    bool has_limit = config->timeout_ns && (!config->look || transport->info.n_hosts > 1);
+    bool has_limit = config->timeout_ns && (!config->look || !transport->lobby_is_open);
     if (!status && has_limit && now - watch->start_ns > config->timeout_ns)
         status = weir_shm_fail(transport, WEIR_FAIL(WEIR_ERR_TIMEOUT, "nothing came in %.1f s", (double)config->timeout_ns * 1e-9));
     return status;
@@ -210,4 +211,11 @@ weir_status weir_shm_flag_await(weir_transport *transport, struct weir_futex *fl
                                         WEIR_FUTEX_PROCESSES))
             return status;
     }
+}
+
+/* ---- signs of life ------------------------------------------------------------------------------------------------- */
+
+bool weir_shm_beat(weir_transport *transport, const void *mine, size_t bytes, weir_heard_fn heard, void *context)
+{
+    return transport->info.n_hosts == 1 || transport->wire->beat(transport, mine, bytes, heard, context);
 }

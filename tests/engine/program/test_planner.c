@@ -3,6 +3,7 @@
 #include "tests/support/testing.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "engine/program/planner.h"
@@ -98,9 +99,10 @@ static void what_does_not_fit_is_answered_with_what_comes_nearest(void **state)
 static void more_devices_memory_or_bandwidth_never_give_a_worse_plan(void **state)
 {
     (void)state;
-    enum { PAIRS = 60 };
+    const char *asked = getenv("PLANNER_PAIRS"); /* tests/soak/planner_pairs.sh */
+    int n_pairs = asked ? atoi(asked) : 60;
     uint64_t seed = 7;
-    for (int i = 0; i < PAIRS; i++) {
+    for (int i = 0; i < n_pairs; i++) {
         seed = seed * 6364136223846793005u + 1442695040888963407u;
         struct weir_planner_request less = request_of(1 + (int)(seed >> 33) % 6), more;
         less.global_batch = 4 + 4 * (int64_t)((seed >> 40) % 3);
@@ -119,6 +121,87 @@ static void more_devices_memory_or_bandwidth_never_give_a_worse_plan(void **stat
             print_error("pair %d: %d devices %g ms, %d devices %g ms\n", i, less.n_devices, a, more.n_devices, b);
         assert_true(b <= a * (1 + 1e-8));
     }
+}
+
+static struct weir_topology topology_of(const char *text, struct weir_arena *arena)
+{
+    struct weir_topology topology;
+    assert_ok(weir_topology_read(text, arena, &topology));
+    return topology;
+}
+
+/* Between no recomputation, which does not fit, and all of it. */
+static void layers_are_recomputed_until_the_plan_fits_and_no_more(void **state)
+{
+    (void)state;
+    struct weir_arena arena = {0};
+    struct weir_planner_result none, some, full;
+    struct weir_planner_request request = request_of(2);
+    request.schedule = "1f1b";
+    request.max_replicas = 1;
+    request.n_top = 1;
+    request.microbatch_size = 4;
+    request.recompute = "none";
+    assert_ok(weir_planner_run(&request, &arena, &none));
+    request.recompute = "full";
+    assert_ok(weir_planner_run(&request, &arena, &full));
+    request.recompute = NULL;
+    size_t most = none.plans[0].memory.ranks[none.plans[0].memory.largest].all;
+    size_t least = full.plans[0].memory.ranks[full.plans[0].memory.largest].all;
+    assert_true(least < most);
+    request.config.device_memory = (int64_t)(least + (most - least) / 2);
+    assert_ok(weir_planner_run(&request, &arena, &some));
+    assert_int_equal(some.n_plans, 1);
+    assert_true(some.plans[0].n_recomputed > 0 && some.plans[0].n_recomputed < tiny->n_layers);
+    assert_true(some.plans[0].step_ms < full.plans[0].step_ms);
+    assert_true(some.plans[0].memory.ranks[some.plans[0].memory.largest].all <= (size_t)request.config.device_memory);
+    weir_arena_release(&arena);
+}
+
+static void slow_links_of_a_topology_show_in_the_step(void **state)
+{
+    (void)state;
+    struct weir_arena arena = {0};
+    struct weir_planner_request request = request_of(4);
+    struct weir_topology fast = topology_of("2 nodes x 2, 100GB/s, 100GB/s", &arena), slow = topology_of("2 nodes x 2, 100GB/s, 10MB/s", &arena);
+    struct weir_topology near = topology_of("1 node x 4, 100GB/s, 10MB/s", &arena);
+    request.topology = &fast;
+    double with_fast = best_of(&request);
+    request.topology = &slow;
+    double with_slow = best_of(&request);
+    request.topology = &near;
+    assert_true(with_slow > with_fast && best_of(&request) < with_slow);
+    request.n_devices = 5;
+    struct weir_planner_result result;
+    assert_fails(weir_planner_run(&request, &arena, &result), WEIR_ERR_USAGE, "the topology has 4");
+    weir_arena_release(&arena);
+}
+
+/* Half the speed: a third of the work. */
+static void a_slow_device_gets_fewer_layers_or_none(void **state)
+{
+    (void)state;
+    struct weir_arena arena = {0};
+    struct weir_planner_result result;
+    struct weir_planner_request request = request_of(2);
+    struct weir_topology t = topology_of("1 node x 1 speed 0.5 + 1 node x 1, 100GB/s, 100GB/s", &arena);
+    request.topology = &t;
+    request.schedule = "1f1b";
+    request.max_replicas = 1;
+    assert_ok(weir_planner_run(&request, &arena, &result));
+    for (int i = 0; i < result.n_plans; i++) {
+        const struct weir_planned *plan = &result.plans[i];
+        if (plan->n_ranks == 1)
+            assert_int_equal(plan->arrangement->device_of[0], 1);
+        else
+            assert_true(plan->cut.first_layer[1] < tiny->n_layers - plan->cut.first_layer[1]);
+    }
+    t = topology_of("1 node x 1 with 1MiB + 1 node x 1 with 1GiB, 100GB/s, 100GB/s", &arena);
+    assert_ok(weir_planner_run(&request, &arena, &result));
+    for (int i = 0; i < result.n_plans; i++)
+        assert_int_equal(result.plans[i].n_ranks, 1); /* the small one holds no stage */
+    assert_true(result.n_plans > 0 && result.plans[0].arrangement->device_of[0] == 1);
+    weir_arena_release(&arena);
 }
 
 static void requests_that_make_no_sense_are_refused(void **state)
@@ -147,6 +230,9 @@ int main(void)
         cmocka_unit_test(pure_data_parallel_is_among_the_candidates),
         cmocka_unit_test(what_does_not_fit_is_answered_with_what_comes_nearest),
         cmocka_unit_test(more_devices_memory_or_bandwidth_never_give_a_worse_plan),
+        cmocka_unit_test(layers_are_recomputed_until_the_plan_fits_and_no_more),
+        cmocka_unit_test(slow_links_of_a_topology_show_in_the_step),
+        cmocka_unit_test(a_slow_device_gets_fewer_layers_or_none),
         cmocka_unit_test(requests_that_make_no_sense_are_refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

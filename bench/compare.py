@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""Two results of a benchmark beside each other, with their noise.
+
+    bench/compare.py BEFORE AFTER [--limit PERCENT]
+
+BEFORE and AFTER are files that one of these wrote, or several of one kind joined by commas (runs of the same build):
+
+    weir bench kernels --json       a figure per pass of an operation
+    weir bench train --json         the step, and each operation in it
+    bench/peers/speed.sh            a figure per contender, a value per turn that nobody disturbed
+
+A figure changed when its medians differ by more than the limit (3 %) and the values of one side lie apart from those of the other.
+Of one run alone the values are its fastest and its median.  Exit status: 0 nothing is slower, 1 something is, 2 usage. """
+import argparse
+import json
+import statistics
+import sys
+
+DISTURBED = 0.05  # as in bench/peers/speed.py
+
+
+def kernels(result):
+    for row in result["rows"]:
+        yield f"{row['operation']} {row['pass']} {row['shape']}", [row["fastest_us"] / 1e3], row["median_us"] / 1e3
+
+
+def train(result):
+    yield "step", [result["fastest_ms"]], result["step_ms"]
+    for row in result["operations"]:
+        yield f"{row['operation']} {row['pass']}", [], row["ms"]
+
+
+def peers(result):
+    turns = {}
+    for run in result["runs"]:
+        if run["turn"] and "times_ms" in run and run["others"] <= DISTURBED:
+            key = f"{run['model']} {run['dtype']}{' ' + run['isa'] if run['isa'] else ''}, {run['contender']}"
+            turns.setdefault(key, []).append(statistics.median(run["times_ms"][run["warm_up"] :]))
+    for key, values in turns.items():
+        yield key, values, statistics.median(values)
+
+
+def figures_read(paths):
+    """{figure: (its median, all its values)}, in ms."""
+    medians, values = {}, {}
+    for path in paths.split(","):
+        with open(path) as f:
+            result = json.load(f)
+        kind = kernels if "rows" in result else train if "operations" in result else peers if "runs" in result else None
+        if not kind:
+            raise ValueError(f"'{path}' is no result of a benchmark")
+        for name, some, median in kind(result):
+            medians.setdefault(name, []).append(median)
+            values.setdefault(name, []).extend(some + [median])
+    return {name: (statistics.median(medians[name]), values[name]) for name in medians}
+
+
+def verdict(before, after, limit):
+    (old, olds), (new, news) = before, after
+    if new > old * (1 + limit) and min(news) > max(olds):
+        return "slower"
+    if new < old / (1 + limit) and max(news) < min(olds):
+        return "faster"
+    return ""
+
+
+def main():
+    parser = argparse.ArgumentParser(usage="bench/compare.py BEFORE AFTER [--limit PERCENT]")
+    parser.add_argument("before")
+    parser.add_argument("after")
+    parser.add_argument("--limit", type=float, default=3)
+    args = parser.parse_args()
+    before, after = figures_read(args.before), figures_read(args.after)
+    both = [name for name in before if name in after]
+    if not both:
+        raise ValueError("the two have no figure in common")
+    said = {name: verdict(before[name], after[name], args.limit / 100) for name in both}
+    print(f"{'figure':56} {'before ms':>10} {'after ms':>10} {'ratio':>7}")
+    for name in both:
+        old, new = before[name][0], after[name][0]
+        print(f"{name:56} {old:10.4g} {new:10.4g} {new / old if old else 1:7.3f}  {said[name]}".rstrip())
+    slower = sum(1 for s in said.values() if s == "slower")
+    print(f"{slower} of {len(both)} slower, {sum(1 for s in said.values() if s == 'faster')} faster, beyond {args.limit:g} % and the noise")
+    return int(slower > 0)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (OSError, ValueError, KeyError) as e:
+        print(f"compare: {e}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,31 @@
+/* Stragglers: a rank that has become slow, while the others have not.
+ *
+ * Every rank is compared with itself: its compute time in a step, waits excluded, over the median of its steps so far that were not slow.  A
+ * schedule gives ranks different work, so comparing them with each other says nothing.  When the whole machine is busy all become
+ * slower: what counts is how much slower than the others.  A rank straggles when that is more than 1.5 in 20 steps in a row, which
+ * together take 5 seconds or more: on a shared machine the scheduler takes a core away for as long as some dozen short steps.
+ *
+ *     factor = (time / own median) / max(1, the same of the other ranks, in the middle)
+ *
+ * One report for a rank, until it has been as fast as before for as many steps.  Memory is made once; a look allocates nothing. */
+#ifndef WEIR_ENGINE_REPORT_STRAGGLER_H
+#define WEIR_ENGINE_REPORT_STRAGGLER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/status.h"
+
+enum { WEIR_STRAGGLER_STEPS = 20 };
+
+struct weir_stragglers; /* of all ranks */
+
+/* WEIR_ERR_NOMEM. */
+weir_status weir_stragglers_open(int n_ranks, struct weir_stragglers **stragglers_out);
+void weir_stragglers_close(struct weir_stragglers *stragglers); /* NULL is fine */
+
+/* Take the compute times [n_ranks] of a step that took `step_ns`.  true: the first of the ranks found now, and its mean factor in
+ * those steps. */
+bool weir_stragglers_look(struct weir_stragglers *stragglers, const int64_t *compute_ns, int64_t step_ns, int *rank_out, double *factor_out);
+
+#endif

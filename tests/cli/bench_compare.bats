@@ -1,0 +1,67 @@
+#!/usr/bin/env bats
+# bench/compare.py: what it calls slower.   labels: pure
+bats_require_minimum_version 1.5.0
+
+setup() {
+    command -v python3 >/dev/null || skip "python3 is missing"
+    cd "$BATS_TEST_TMPDIR" || exit 1
+    compare=$WEIR_SOURCE_DIR/bench/compare.py
+}
+
+# kernels FASTEST MEDIAN: a result of one pass, in us
+kernels() {
+    printf '{"rows": [{"operation": "linear", "pass": "forward", "shape": "8 to 8", "fastest_us": %s, "median_us": %s}]}\n' "$@"
+}
+
+@test "a pass that is slower than the noise of both runs is said to be, with exit status 1" {
+    kernels 100 110 >a
+    kernels 120 125 >b
+    run -1 python3 "$compare" a b
+    [[ "$output" == *"linear forward 8 to 8"*"1.136  slower"*"1 of 1 slower, 0 faster"* ]]
+    run -0 python3 "$compare" b a
+    [[ "$output" == *"0.880  faster"* ]]
+}
+
+@test "what lies within the noise, or within the limit, is no change" {
+    kernels 100 110 >a
+    kernels 105 125 >b
+    run -0 python3 "$compare" a b
+    [[ "$output" == *"0 of 1 slower, 0 faster"* ]]
+    kernels 120 125 >b
+    run -0 python3 "$compare" a b --limit 20
+    kernels 108 122 >c
+    run -0 python3 "$compare" a,c b
+}
+
+@test "turns of peers count where nobody disturbed them" {
+    turns() {
+        printf '{"runs": ['
+        for t in 1 2 3; do
+            printf '{"model": "m", "dtype": "f32", "isa": null, "contender": "weir 1f1b", "turn": %d, "warm_up": 1, "others": 0.01, "times_ms": [900, %d, %d]},' \
+                $t $(($1 + t)) $(($1 + t))
+        done
+        printf '{"model": "m", "dtype": "f32", "isa": null, "contender": "weir 1f1b", "turn": 4, "warm_up": 0, "others": 0.5, "times_ms": [9999]}]}\n'
+    }
+    turns 100 >a
+    turns 200 >b
+    run -1 python3 "$compare" a b
+    [[ "$output" == *"m f32, weir 1f1b"*" 102 "*" 202 "*"slower"* ]]
+    run -0 python3 "$compare" a a
+}
+
+@test "steps of bench train are compared by operation" {
+    "$WEIR" bench train --microbatches 2 --steps 2 --seq-len 8 --json >a
+    run -0 python3 "$compare" a a
+    [[ "$output" == *"step "* && "$output" == *"linear backward_weight "* ]]
+}
+
+@test "files that are no results, or have nothing in common, are refused" {
+    kernels 1 1 >a
+    echo '{"x": 1}' >x
+    echo '{"rows": []}' >empty
+    run -2 python3 "$compare" a x
+    [[ "$output" == *"compare: 'x' is no result of a benchmark"* ]]
+    run -2 python3 "$compare" a empty
+    [[ "$output" == *"compare: the two have no figure in common"* ]]
+    run -2 python3 "$compare" a nowhere
+}
