@@ -107,7 +107,8 @@ static bool is_empty(const char *path)
     return stat(path, &info) != 0 || !S_ISREG(info.st_mode) || !info.st_size;
 }
 
-/* The file has metrics of another run than `header`.  A run that goes on may have another layout. */
+/* The file has metrics of another run than `header`.  A run that goes on may have another layout, also where its first attempt
+ * ended before there was a checkpoint. */
 static weir_status other_run_check(const struct train_run *run, json_t *header)
 {
     static const char *const lasting[] = {"model", "parameters", "optimizer", "seed", NULL};
@@ -119,7 +120,8 @@ static weir_status other_run_check(const struct train_run *run, json_t *header)
     weir_status status = weir_metrics_run_read(path, &arena, &text);
     if (!status && text)
         status = weir_json_parse(text, strlen(text), path, &was);
-    bool same = !status && (was ? is_same_run(was, header, run->first_step ? lasting : NULL) : run->first_step > 0);
+    bool goes_on = run->first_step > 0 || run->options->resume;
+    bool same = !status && (was ? is_same_run(was, header, goes_on ? lasting : NULL) : run->first_step > 0);
     if (!status && !same)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "'%s' has the metrics of another run: give --metrics another name, or --force to replace "
                            "them", path);

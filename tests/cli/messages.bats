@@ -107,3 +107,15 @@ harmless() {
     run train --steps 1 --metrics old
     [ "$status" -eq 2 ]
 }
+
+@test "with --resume the metrics of an attempt that ended before its first checkpoint are replaced, in another layout too" {
+    cd "$BATS_TEST_TMPDIR" || exit 1
+    printf '%0600d\n' 7 >text
+    base=(train --model gpt2-tiny --data text --microbatches 2 --microbatch-size 1 --seq-len 8 -q --steps 2 --metrics m)
+    "$WEIR" "${base[@]}" --stages 3
+    "$WEIR" "${base[@]}" --stages 2 --checkpoint-dir D --resume 2>errors
+    grep -q "'D' has no whole checkpoint: begins at step 1" errors
+    [ "$(grep -c grad_norm m)" -eq 2 ]
+    run "$WEIR" "${base[@]}" --stages 2 --checkpoint-dir E --resume --seed 2
+    [[ "$status" -eq 2 && "$output" == *"has the metrics of another run"* ]]
+}
