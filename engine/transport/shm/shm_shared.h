@@ -100,9 +100,9 @@ struct weir_transport {
     struct weir_shm_segment *lobbies; /* [n_local] */
     bool lobby_is_open; /* of all processes */
     uint32_t turn;
-    weir_status failed; /* why nothing works any more */
+    _Atomic weir_status failed; /* why nothing works any more; set behind the message, and read by the rank's threads */
     char failure[WEIR_ERROR_MAX];
-    int culprit;        /* rank that failed first, as far as known; -1 */
+    _Atomic int culprit; /* rank that failed first, as far as known; -1 */
 };
 
 /* Join over `bootstrap`, which the transport closes at its end and after a failure too; `wire` NULL: one host. */

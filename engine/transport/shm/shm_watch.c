@@ -19,8 +19,8 @@ static void nap(int64_t ns)
 weir_status weir_shm_fail(weir_transport *transport, weir_status status)
 {
     if (status && !transport->failed) {
-        transport->failed = status;
         weir_error_take(transport->failure);
+        transport->failed = status;
     }
     return status;
 }
