@@ -13,20 +13,8 @@
  * Constraints: one chunk per rank and copy; p even, m even.
  * Bubble at m = p: 2(p-2) of 3m + 2(p-2) with B = 2F; p-2 of 2m + p-2 with B = F.   Peak in flight: p/2 + 1 + min(r,
  * p-1-r). */
-#include "schedules/kinds/builder.h"
+#include "schedules/kinds/both_ends.h"
 #include "schedules/kinds/kinds.h"
-
-static weir_status bounds_check(int p, int m)
-{
-    if (p % 2)
-        return WEIR_FAIL(WEIR_ERR_INVALID,
-                         "chimera needs an even number of ranks, not %d: use " WEIR_OPTION("ranks=%d"), p, p + 1);
-    if (m % 2)
-        return WEIR_FAIL(WEIR_ERR_INVALID,
-                         "chimera needs an even number of micro-batches, not %d: use " WEIR_OPTION("microbatches=%d"),
-                         m, m + 1);
-    return WEIR_OK;
-}
 
 /* Of one rank: in the drawing with F = B, the cells of the first micro-batch of each direction. */
 struct lane {
@@ -61,17 +49,7 @@ static void rank_build(struct weir_builder *builder, int p, int n, int r)
 
 static weir_status build(const struct weir_schedule_params *params, struct weir_arena *arena, struct weir_schedule *out)
 {
-    int p = params->n_ranks, m = params->n_microbatches;
-    struct weir_builder builder;
-    weir_status status = bounds_check(p, m);
-    if (!status)
-        status = weir_builder_open(&builder, params, p, 2, 2 * (size_t)m, arena);
-    if (status)
-        return status;
-    for (int r = 0; r < p; r++)
-        rank_build(&builder, p, m / 2, r);
-    weir_builder_close(&builder, out);
-    return WEIR_OK;
+    return weir_both_ends_build("chimera", params, rank_build, arena, out);
 }
 
 static int peak_in_flight(const struct weir_schedule_params *params, int rank)

@@ -8,23 +8,8 @@
 #include "base/rng.h"
 #include "kernels/cpu/product.h"
 #include "kernels/cpu/storage.h"
+#include "tests/support/bf16_bits.h"
 #include "tests/support/op_cases.h"
-
-/* bf16 by hand, so that the conversions under test are not trusted. */
-static uint16_t bf16_of(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-static float float_of(uint16_t x)
-{
-    uint32_t bits = (uint32_t)x << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
 
 /* Sizes that reach past one part, one tile, one block of every kernel. */
 #define F32(n, ...) {n, {__VA_ARGS__}, WEIR_DTYPE_F32}

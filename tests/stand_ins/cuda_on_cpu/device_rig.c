@@ -3,23 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/support/bf16_bits.h"
 #include "tests/support/testing.h"
-
-/* bf16 by hand, so that the conversions under test are not trusted. */
-static uint16_t bf16_of(float x)
-{
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-static float float_of(uint16_t x)
-{
-    uint32_t bits = (uint32_t)x << 16;
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
 
 void device_rig_put(const struct weir_tensor *tensor, int64_t i, float value)
 {
