@@ -38,7 +38,7 @@ victim() {
 #!/bin/bash
 if [ "\$OMPI_COMM_WORLD_RANK" = $1 ]; then
     pid=\$\$
-    ( while [ "\$(wc -l 2>/dev/null <metrics)" -lt 6 ] 2>/dev/null || [ ! -e metrics ]; do sleep 0.05; done; kill -$2 \$pid ) &
+    ( until [ -e metrics ] && [ "\$(wc -l <metrics)" -ge 6 ]; do sleep 0.05; done; kill -$2 \$pid ) &
 fi
 exec "\$@"
 END
