@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -17,13 +18,50 @@ static bool is_blank(const char *text, size_t bytes)
     return i == bytes;
 }
 
+/* ---- decoding ------------------------------------------------------------------------------------------------------ */
+
+static json_malloc_t allocate = malloc;
+static _Thread_local bool lacked;
+
+static void *watched(size_t bytes)
+{
+    void *room = allocate(bytes);
+    lacked |= !room;
+    return room;
+}
+
+/* Whoever gave jansson an allocator keeps it.  Once before threads start, and again where somebody gave it one later. */
+__attribute__((constructor)) static void watch(void)
+{
+    json_malloc_t now;
+    json_free_t release;
+    json_get_alloc_funcs(&now, &release);
+    if (now == watched)
+        return;
+    allocate = now;
+    json_set_alloc_funcs(watched, release);
+}
+
+json_t *weir_json_decode(const char *text, size_t bytes, size_t flags, json_error_t *error, bool *lacked_out)
+{
+    watch();
+    lacked = false;
+    json_t *root = json_loadb(text, bytes, flags, error);
+    *lacked_out = lacked;
+    if (!lacked)
+        return root;
+    json_decref(root);
+    return NULL;
+}
+
 static weir_status parse(const char *text, size_t bytes, size_t flags, const char *name, json_t **root_out)
 {
     json_error_t error;
+    bool no_room;
     if (is_blank(text, bytes))
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is empty: it needs a JSON document", name);
-    json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | flags, &error);
-    if (!root && !*error.text) /* of a fault in the text jansson has words */
+    json_t *root = weir_json_decode(text, bytes, JSON_REJECT_DUPLICATES | flags, &error, &no_room);
+    if (no_room)
         return WEIR_FAIL(WEIR_ERR_NOMEM, "no memory to read '%s'", name);
     if (!root)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' line %d: %s", name, error.line, error.text);
@@ -34,22 +72,6 @@ static weir_status parse(const char *text, size_t bytes, size_t flags, const cha
 weir_status weir_json_parse(const char *text, size_t bytes, const char *name, json_t **root_out)
 {
     return parse(text, bytes, 0, name, root_out);
-}
-
-weir_status weir_json_parse_surely(const char *text, size_t bytes, const char *name, json_t **root_out)
-{
-    json_t *root = NULL, *again = NULL;
-    weir_status status = weir_json_parse(text, bytes, name, &root);
-    if (!status)
-        status = weir_json_parse(text, bytes, name, &again);
-    if (!status && !json_equal(root, again))
-        status = WEIR_FAIL(WEIR_ERR_NOMEM, "no memory to read '%s'", name);
-    json_decref(again);
-    if (status)
-        json_decref(root);
-    else
-        *root_out = root;
-    return status;
 }
 
 static weir_status load(const char *path, size_t flags, json_t **root_out)
