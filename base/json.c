@@ -1,6 +1,7 @@
 #include "base/json.h"
 
 #include <math.h>
+#include <setjmp.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,38 +21,86 @@ static bool is_blank(const char *text, size_t bytes)
 
 /* ---- decoding ------------------------------------------------------------------------------------------------------ */
 
-static json_malloc_t allocate = malloc;
-static _Thread_local bool lacked;
+/* jansson's reader goes on when it has no room for a byte of a token, and may then write past its memory.  So a failed
+ * allocation does not return to it: weir_json_decode is left at once, and what jansson had until then is given back.
+ *
+ * While a thread decodes, nothing is freed, so that each block is in `blocks` once. */
+struct blocks {
+    void **all;
+    size_t n, capacity;
+};
 
-static void *watched(size_t bytes)
+struct decoding {
+    jmp_buf lacking;
+    struct blocks blocks, freed;
+};
+
+static json_malloc_t allocate = malloc;
+static json_free_t release = free;
+static _Thread_local struct decoding *decoding;
+
+static bool block_add(struct blocks *blocks, void *block)
 {
-    void *room = allocate(bytes);
-    lacked |= !room;
-    return room;
+    if (weir_grow(&blocks->all, &blocks->capacity, blocks->n + 1, sizeof *blocks->all))
+        return false;
+    blocks->all[blocks->n++] = block;
+    return true;
+}
+
+static void *watched_allocate(size_t bytes)
+{
+    void *block = allocate(bytes);
+    if (!decoding || (block && block_add(&decoding->blocks, block)))
+        return block;
+    release(block);
+    longjmp(decoding->lacking, 1);
+}
+
+static void watched_release(void *block)
+{
+    if (!decoding)
+        release(block);
+    else if (block && !block_add(&decoding->freed, block))
+        longjmp(decoding->lacking, 1);
 }
 
 /* Whoever gave jansson an allocator keeps it.  Once before threads start, and again where somebody gave it one later. */
 __attribute__((constructor)) static void watch(void)
 {
     json_malloc_t now;
-    json_free_t release;
-    json_get_alloc_funcs(&now, &release);
-    if (now == watched)
+    json_free_t now_release;
+    json_get_alloc_funcs(&now, &now_release);
+    if (now == watched_allocate)
         return;
     allocate = now;
-    json_set_alloc_funcs(watched, release);
+    release = now_release;
+    json_set_alloc_funcs(watched_allocate, watched_release);
+}
+
+static void blocks_release(struct blocks *blocks)
+{
+    for (size_t i = 0; i < blocks->n; i++)
+        release(blocks->all[i]);
+    weir_free(blocks->all);
 }
 
 json_t *weir_json_decode(const char *text, size_t bytes, size_t flags, json_error_t *error, bool *lacked_out)
 {
+    struct decoding here = {.blocks = {0}};
+    json_t *volatile root = NULL;
     watch();
-    lacked = false;
-    json_t *root = json_loadb(text, bytes, flags, error);
-    *lacked_out = lacked;
-    if (!lacked)
-        return root;
-    json_decref(root);
-    return NULL;
+    decoding = &here;
+    *lacked_out = setjmp(here.lacking) != 0;
+    if (!*lacked_out)
+        root = json_loadb(text, bytes, flags, error);
+    decoding = NULL;
+    if (*lacked_out)
+        here.freed.n = 0; /* they are among the blocks */
+    else
+        here.blocks.n = 0;
+    blocks_release(&here.blocks);
+    blocks_release(&here.freed);
+    return root;
 }
 
 static weir_status parse(const char *text, size_t bytes, size_t flags, const char *name, json_t **root_out)
