@@ -10,9 +10,14 @@
 
 #include "base/alloc.h"
 #include "kernels/cpu/dnnl_api.h"
+#include "kernels/cpu/parallel.h"
 
 enum {
     ARGS = 5,                /* source, weights, destination, scratchpad, bias */
+    LINE = 64,               /* bytes */
+    PAGE = 4096,             /* rows that lie a multiple of this apart share few sets of a cache */
+    LEAST_ROWS = 32,         /* of C: with fewer, copying B takes longer than it saves */
+    ROWS_PER_TASK = 16,
     PRIMITIVE_BYTES = 8 << 20, /* that making one may take for a moment: several times what was seen */
     PACKED_BYTES = 10 << 20, /* measured with oneDNN 2.6 and the instruction sets SSE4.1, AVX and AVX2: at most */
 };
@@ -31,7 +36,7 @@ struct openmp {
 };
 
 struct weir_matmul {
-    int n_threads;
+    struct weir_kernel_context threads; /* only n_threads is used */
     struct openmp openmp;
     dnnl_engine_t engine;
     dnnl_stream_t stream;
@@ -91,6 +96,50 @@ static weir_status attributes_make(bool accumulate, dnnl_primitive_attr_t *attr_
     return check(status, "primitive_attr");
 }
 
+/* ---- rows that share the sets of a cache ------------------------------------------------------------------------------- */
+
+static int64_t element_bytes(enum weir_dtype dtype)
+{
+    return dtype == WEIR_DTYPE_BF16 ? 2 : 4;
+}
+
+/* Elements from one row of B to the next, as the library gets it: B is copied, a cache line longer, where its rows are a
+ * multiple of a page.  With 3,072 floats a row the product runs twice as fast then (performance-log.md). */
+static int64_t b_stride(const struct weir_product *p)
+{
+    bool shares = !p->transpose_b && p->m >= LEAST_ROWS && p->n * element_bytes(p->factors) % PAGE == 0;
+    return p->n + (shares ? LINE / element_bytes(p->factors) : 0);
+}
+
+static size_t b_copy_bytes(const struct weir_product *p)
+{
+    int64_t stride = b_stride(p);
+    return stride == p->n ? 0 : (size_t)(p->k * stride * element_bytes(p->factors) + LINE - 1) / LINE * LINE;
+}
+
+struct copying {
+    const char *from;
+    char *to;
+    int64_t rows, row_bytes, stride_bytes; /* of `to` */
+};
+
+static void rows_copy(const void *argument, int64_t task, int thread)
+{
+    (void)thread;
+    const struct copying *c = argument;
+    int64_t at = task * ROWS_PER_TASK, end = at + weir_task_size(c->rows, ROWS_PER_TASK, task);
+    for (; at < end; at++)
+        memcpy(c->to + at * c->stride_bytes, c->from + at * c->row_bytes, (size_t)c->row_bytes);
+}
+
+static void b_copy(const struct weir_matmul *matmul, const struct weir_product *p, const void *b, void *to)
+{
+    struct copying c = {b, to, p->k, p->n * element_bytes(p->factors), b_stride(p) * element_bytes(p->factors)};
+    weir_parallel(&matmul->threads, weir_task_count(c.rows, ROWS_PER_TASK), rows_copy, &c);
+}
+
+/* ---- primitives ------------------------------------------------------------------------------------------------------- */
+
 static weir_status product_describe(const struct weir_product *p, dnnl_engine_t engine, dnnl_primitive_desc_t *pd_out)
 {
     dnnl_primitive_attr_t attr;
@@ -99,17 +148,17 @@ static weir_status product_describe(const struct weir_product *p, dnnl_engine_t 
         return failed;
     weir_dnnl_matrix d[4]; /* a, b, c, bias */
     const struct {
-        int64_t rows, columns;
+        int64_t rows, columns, stride;
         bool transposed;
         enum weir_dtype dtype;
-    } shapes[] = {{p->m, p->k, p->transpose_a, p->factors},
-                  {p->k, p->n, p->transpose_b, p->factors},
-                  {p->m, p->n, false, p->result},
-                  {1, p->n, false, p->factors}};
+    } shapes[] = {{p->m, p->k, p->k, p->transpose_a, p->factors},
+                  {p->k, p->n, b_stride(p), p->transpose_b, p->factors},
+                  {p->m, p->n, p->n, false, p->result},
+                  {1, p->n, p->n, false, p->factors}};
     int n = 0;
     dnnl_status_t status = dnnl_success;
     for (; status == dnnl_success && n < (p->bias ? 4 : 3); n++)
-        status = weir_dnnl_matrix_make(&d[n], shapes[n].rows, shapes[n].columns, shapes[n].transposed,
+        status = weir_dnnl_matrix_make(&d[n], shapes[n].rows, shapes[n].columns, shapes[n].stride, shapes[n].transposed,
                                        shapes[n].dtype == WEIR_DTYPE_BF16 ? dnnl_bf16 : dnnl_f32);
     if (status == dnnl_success)
         status = weir_dnnl_matmul_describe(pd_out, engine, d[0], d[1], p->bias ? &d[3] : NULL, d[2], attr);
@@ -194,7 +243,7 @@ static size_t scratch_of(const_dnnl_primitive_desc_t pd)
 
 size_t weir_matmul_scratch(const struct weir_product *product, int n_threads)
 {
-    return product_ask(product, n_threads, scratch_of);
+    return b_copy_bytes(product) + product_ask(product, n_threads, scratch_of);
 }
 
 /* Implementations called gemm allocate what they copy blocks of both factors into in every thread and every call; malloc
@@ -217,7 +266,7 @@ static weir_status packed_claim(struct weir_matmul *matmul, size_t bytes)
 {
     weir_status status = weir_room_claim(bytes);
     if (status)
-        return weir_error_prefix(status, "matrix products of %d threads: ", matmul->n_threads);
+        return weir_error_prefix(status, "matrix products of %d threads: ", matmul->threads.n_threads);
     matmul->packed_bytes = bytes;
     return WEIR_OK;
 }
@@ -228,7 +277,7 @@ weir_status weir_matmul_open(int n_threads, struct weir_matmul **matmul_out)
     weir_status status = weir_alloc(1, sizeof *matmul, &matmul);
     if (status)
         return status;
-    matmul->n_threads = n_threads;
+    matmul->threads.n_threads = n_threads;
     matmul->openmp = openmp_find();
     openmp_set_threads(&matmul->openmp, n_threads);
     status = packed_claim(matmul, (size_t)n_threads * weir_matmul_library_bytes());
@@ -299,7 +348,7 @@ static weir_status primitive_find(struct weir_matmul *matmul, const struct weir_
 weir_status weir_matmul_prepare(struct weir_matmul *matmul, const struct weir_product *product)
 {
     struct primitive *primitive;
-    openmp_set_threads(&matmul->openmp, matmul->n_threads);
+    openmp_set_threads(&matmul->openmp, matmul->threads.n_threads);
     return primitive_find(matmul, product, &primitive);
 }
 
@@ -329,11 +378,16 @@ weir_status weir_matmul_run(struct weir_matmul *matmul, const struct weir_produc
                             const void *bias, void *c, void *scratch)
 {
     struct primitive *p;
-    openmp_set_threads(&matmul->openmp, matmul->n_threads);
+    openmp_set_threads(&matmul->openmp, matmul->threads.n_threads);
     weir_status status = primitive_find(matmul, product, &p);
     if (status)
         return status;
-    void *const handles[ARGS] = {writable(a), writable(b), c, scratch, writable(bias)};
+    size_t copied = b_copy_bytes(product);
+    if (copied) {
+        b_copy(matmul, product, b, scratch);
+        b = scratch;
+    }
+    void *const handles[ARGS] = {writable(a), writable(b), c, (char *)scratch + copied, writable(bias)};
     for (int i = 0; i < p->n_args; i++)
         if ((status = check(dnnl_memory_set_data_handle(p->args[i].memory, handles[i]), "memory_set_data_handle")))
             return status;
