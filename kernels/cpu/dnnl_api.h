@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Description of a row-major matrix whose rows begin `stride` elements apart; `transposed`: the memory holds its transpose, dense. */
+/* Description of a matrix in row-major memory whose rows begin `stride` elements apart; `transposed`: it holds the transpose. */
 typedef dnnl_memory_desc_t weir_dnnl_matrix;
 
 #if DNNL_VERSION_MAJOR >= 3
@@ -16,7 +16,7 @@ typedef dnnl_memory_desc_t weir_dnnl_matrix;
 static inline dnnl_status_t weir_dnnl_matrix_make(weir_dnnl_matrix *d, int64_t rows, int64_t columns, int64_t stride,
                                                   bool transposed, dnnl_data_type_t type)
 {
-    const dnnl_dims_t dims = {rows, columns}, strides = {transposed ? 1 : stride, transposed ? rows : 1};
+    const dnnl_dims_t dims = {rows, columns}, strides = {transposed ? 1 : stride, transposed ? stride : 1};
     return dnnl_memory_desc_create_with_strides(d, 2, dims, type, strides);
 }
 
@@ -43,7 +43,7 @@ static inline dnnl_status_t weir_dnnl_append_sum(dnnl_post_ops_t ops)
 static inline dnnl_status_t weir_dnnl_matrix_make(weir_dnnl_matrix *d, int64_t rows, int64_t columns, int64_t stride,
                                                   bool transposed, dnnl_data_type_t type)
 {
-    const dnnl_dims_t dims = {rows, columns}, strides = {transposed ? 1 : stride, transposed ? rows : 1};
+    const dnnl_dims_t dims = {rows, columns}, strides = {transposed ? 1 : stride, transposed ? stride : 1};
     return dnnl_memory_desc_init_by_strides(d, 2, dims, type, strides);
 }
 

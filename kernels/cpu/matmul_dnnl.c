@@ -18,13 +18,21 @@ enum {
     PAGE = 4096,             /* rows that lie a multiple of this apart share few sets of a cache */
     LEAST_ROWS = 32,         /* of C: with fewer, copying B takes longer than it saves */
     ROWS_PER_TASK = 16,
+    LARGE = 12288, PART = 3072, /* terms of a sum: longer ones are done in parts */
+    KINDS = 3,                  /* of parts: the first, a later one, the last */
     PRIMITIVE_BYTES = 8 << 20, /* that making one may take for a moment: several times what was seen */
     PACKED_BYTES = 10 << 20, /* measured with oneDNN 2.6 and the instruction sets SSE4.1, AVX and AVX2: at most */
 };
 
+/* What one primitive computes: a product, or a part of its sums. */
+struct piece {
+    struct weir_product product;
+    int64_t a_stride; /* elements from one row of A in memory to the next */
+};
+
 /* One primitive with the memory objects of its arguments, whose handles every call sets anew. */
 struct primitive {
-    struct weir_product product;
+    struct piece piece;
     dnnl_primitive_t primitive;
     int n_args;
     dnnl_exec_arg_t args[ARGS];
@@ -107,14 +115,15 @@ static int64_t element_bytes(enum weir_dtype dtype)
  * multiple of a page.  With 3,072 floats a row the product runs twice as fast then (performance-log.md). */
 static int64_t b_stride(const struct weir_product *p)
 {
-    bool shares = !p->transpose_b && p->m >= LEAST_ROWS && p->n * element_bytes(p->factors) % PAGE == 0;
-    return p->n + (shares ? LINE / element_bytes(p->factors) : 0);
+    int64_t row = p->transpose_b ? p->k : p->n;
+    bool shares = !p->transpose_b && p->m >= LEAST_ROWS && row * element_bytes(p->factors) % PAGE == 0;
+    return row + (shares ? LINE / element_bytes(p->factors) : 0);
 }
 
 static size_t b_copy_bytes(const struct weir_product *p)
 {
     int64_t stride = b_stride(p);
-    return stride == p->n ? 0 : (size_t)(p->k * stride * element_bytes(p->factors) + LINE - 1) / LINE * LINE;
+    return p->transpose_b || stride == p->n ? 0 : (size_t)(p->k * stride * element_bytes(p->factors) + LINE - 1) / LINE * LINE;
 }
 
 struct copying {
@@ -138,10 +147,41 @@ static void b_copy(const struct weir_matmul *matmul, const struct weir_product *
     weir_parallel(&matmul->threads, weir_task_count(c.rows, ROWS_PER_TASK), rows_copy, &c);
 }
 
+/* ---- parts -------------------------------------------------------------------------------------------------------------- */
+
+/* oneDNN's blocks do not suit sums as long as a vocabulary: dX of 50,257 columns runs at 1.18 times the rate in parts, which are
+ * added up (performance-log.md). */
+static int64_t part_size(const struct weir_product *p)
+{
+    return p->k > LARGE && !p->transpose_b ? PART : p->k;
+}
+
+/* The products at..at+PART-1 of every sum. */
+static struct piece piece_of(const struct weir_product *p, int64_t at)
+{
+    struct piece piece = {*p, p->transpose_a ? p->m : p->k};
+    int64_t size = part_size(p);
+    piece.product.k = p->k - at < size ? p->k - at : size;
+    piece.product.accumulate = p->accumulate || at > 0;
+    piece.product.bias = p->bias && at == 0;
+    return piece;
+}
+
+/* The kinds of parts that there are; returns how many. */
+static int kinds_of(const struct weir_product *p, struct piece kinds[KINDS])
+{
+    int64_t size = part_size(p), last = (weir_task_count(p->k, size) - 1) * size, at[KINDS] = {0, size, last};
+    int n = last ? KINDS : 1;
+    for (int i = 0; i < n; i++)
+        kinds[i] = piece_of(p, at[i]);
+    return n;
+}
+
 /* ---- primitives ------------------------------------------------------------------------------------------------------- */
 
-static weir_status product_describe(const struct weir_product *p, dnnl_engine_t engine, dnnl_primitive_desc_t *pd_out)
+static weir_status piece_describe(const struct piece *piece, dnnl_engine_t engine, dnnl_primitive_desc_t *pd_out)
 {
+    const struct weir_product *p = &piece->product;
     dnnl_primitive_attr_t attr;
     weir_status failed = attributes_make(p->accumulate, &attr);
     if (failed)
@@ -151,7 +191,7 @@ static weir_status product_describe(const struct weir_product *p, dnnl_engine_t 
         int64_t rows, columns, stride;
         bool transposed;
         enum weir_dtype dtype;
-    } shapes[] = {{p->m, p->k, p->k, p->transpose_a, p->factors},
+    } shapes[] = {{p->m, p->k, piece->a_stride, p->transpose_a, p->factors},
                   {p->k, p->n, b_stride(p), p->transpose_b, p->factors},
                   {p->m, p->n, p->n, false, p->result},
                   {1, p->n, p->n, false, p->factors}};
@@ -189,7 +229,7 @@ static weir_status args_make(struct primitive *p, const_dnnl_primitive_desc_t pd
                      {DNNL_ARG_DST, dnnl_query_dst_md, 0},
                      {DNNL_ARG_SCRATCHPAD, dnnl_query_scratchpad_md, 0},
                      {DNNL_ARG_BIAS, dnnl_query_weights_md, 1}};
-    for (int i = 0; i < ARGS - !p->product.bias; i++, p->n_args++) {
+    for (int i = 0; i < ARGS - !p->piece.product.bias; i++, p->n_args++) {
         p->args[i].arg = kinds[i].arg;
         dnnl_status_t status = dnnl_memory_create(
             &p->args[i].memory, dnnl_primitive_desc_query_md(pd, kinds[i].what, kinds[i].index), engine, DNNL_MEMORY_NONE);
@@ -199,11 +239,11 @@ static weir_status args_make(struct primitive *p, const_dnnl_primitive_desc_t pd
     return WEIR_OK;
 }
 
-static weir_status primitive_make(const struct weir_product *product, dnnl_engine_t engine, struct primitive *p)
+static weir_status primitive_make(const struct piece *piece, dnnl_engine_t engine, struct primitive *p)
 {
     dnnl_primitive_desc_t pd;
-    *p = (struct primitive){.product = *product};
-    weir_status status = product_describe(product, engine, &pd);
+    *p = (struct primitive){.piece = *piece};
+    weir_status status = piece_describe(piece, engine, &pd);
     if (status)
         return status;
     status = check(dnnl_primitive_create(&p->primitive, pd), "primitive_create");
@@ -218,7 +258,7 @@ static weir_status primitive_make(const struct weir_product *product, dnnl_engin
 /* What is asked of a description of a product, for a time in which no primitive is made of it. */
 typedef size_t (*ask_fn)(const_dnnl_primitive_desc_t pd);
 
-static size_t product_ask(const struct weir_product *product, int n_threads, ask_fn ask)
+static size_t piece_ask(const struct piece *piece, int n_threads, ask_fn ask)
 {
     dnnl_engine_t engine = NULL;
     dnnl_primitive_desc_t pd;
@@ -226,7 +266,7 @@ static size_t product_ask(const struct weir_product *product, int n_threads, ask
     const struct openmp openmp = openmp_find();
     int before = openmp_set_threads(&openmp, n_threads);
     if (dnnl_engine_create(&engine, dnnl_cpu, 0) == dnnl_success) {
-        if (product_describe(product, engine, &pd) == WEIR_OK) {
+        if (piece_describe(piece, engine, &pd) == WEIR_OK) {
             answer = ask(pd);
             dnnl_primitive_desc_destroy(pd);
         }
@@ -243,7 +283,13 @@ static size_t scratch_of(const_dnnl_primitive_desc_t pd)
 
 size_t weir_matmul_scratch(const struct weir_product *product, int n_threads)
 {
-    return b_copy_bytes(product) + product_ask(product, n_threads, scratch_of);
+    struct piece kinds[KINDS];
+    size_t most = 0;
+    for (int i = kinds_of(product, kinds) - 1; i >= 0; i--) {
+        size_t bytes = b_copy_bytes(&kinds[i].product) + piece_ask(&kinds[i], n_threads, scratch_of);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
 }
 
 /* Implementations called gemm allocate what they copy blocks of both factors into in every thread and every call; malloc
@@ -258,8 +304,8 @@ static size_t packed_of(const_dnnl_primitive_desc_t pd)
 
 size_t weir_matmul_library_bytes(void)
 {
-    const struct weir_product usual = {.m = 1024, .n = 1024, .k = 1024};
-    return product_ask(&usual, 1, packed_of);
+    const struct piece usual = {{.m = 1024, .n = 1024, .k = 1024}, 1024};
+    return piece_ask(&usual, 1, packed_of);
 }
 
 static weir_status packed_claim(struct weir_matmul *matmul, size_t bytes)
@@ -308,38 +354,37 @@ void weir_matmul_close(struct weir_matmul *matmul)
     weir_free(matmul);
 }
 
-static bool products_equal(const struct weir_product *a, const struct weir_product *b)
+static bool pieces_equal(const struct piece *x, const struct piece *y)
 {
+    const struct weir_product *a = &x->product, *b = &y->product;
     return a->m == b->m && a->n == b->n && a->k == b->k && a->transpose_a == b->transpose_a &&
            a->transpose_b == b->transpose_b && a->accumulate == b->accumulate && a->bias == b->bias &&
-           a->factors == b->factors && a->result == b->result;
+           a->factors == b->factors && a->result == b->result && x->a_stride == y->a_stride;
 }
 
 /* oneDNN does not look at what its code generator gets from the system: it ends in SIGSEGV, or in an exception that nobody
  * catches. */
-static weir_status primitive_make_within(const struct weir_product *product, const struct weir_matmul *matmul,
-                                         struct primitive *p)
+static weir_status primitive_make_within(const struct piece *piece, const struct weir_matmul *matmul, struct primitive *p)
 {
     weir_status status = weir_room_claim(PRIMITIVE_BYTES);
     if (status)
         return weir_error_prefix(status, "preparing matrix products: ");
-    status = primitive_make(product, matmul->engine, p);
+    status = primitive_make(piece, matmul->engine, p);
     weir_room_release(PRIMITIVE_BYTES);
     return status;
 }
 
-static weir_status primitive_find(struct weir_matmul *matmul, const struct weir_product *product,
-                                  struct primitive **primitive_out)
+static weir_status primitive_find(struct weir_matmul *matmul, const struct piece *piece, struct primitive **primitive_out)
 {
     for (size_t i = 0; i < matmul->n_primitives; i++)
-        if (products_equal(&matmul->primitives[i].product, product)) {
+        if (pieces_equal(&matmul->primitives[i].piece, piece)) {
             *primitive_out = &matmul->primitives[i];
             return WEIR_OK;
         }
     weir_status status = weir_grow(&matmul->primitives, &matmul->capacity, matmul->n_primitives + 1,
                                    sizeof *matmul->primitives);
     if (!status)
-        status = primitive_make_within(product, matmul, &matmul->primitives[matmul->n_primitives]);
+        status = primitive_make_within(piece, matmul, &matmul->primitives[matmul->n_primitives]);
     if (!status)
         *primitive_out = &matmul->primitives[matmul->n_primitives++];
     return status;
@@ -348,8 +393,12 @@ static weir_status primitive_find(struct weir_matmul *matmul, const struct weir_
 weir_status weir_matmul_prepare(struct weir_matmul *matmul, const struct weir_product *product)
 {
     struct primitive *primitive;
+    struct piece kinds[KINDS];
+    weir_status status = WEIR_OK;
     openmp_set_threads(&matmul->openmp, matmul->threads.n_threads);
-    return primitive_find(matmul, product, &primitive);
+    for (int i = kinds_of(product, kinds) - 1; i >= 0 && !status; i--)
+        status = primitive_find(matmul, &kinds[i], &primitive);
+    return status;
 }
 
 /* AMX does eight times as many bf16 products a cycle as float ones, AVX-512 BF16 on AMD's processors twice as many.
@@ -374,17 +423,16 @@ static void *writable(const void *x)
     return pointer;
 }
 
-weir_status weir_matmul_run(struct weir_matmul *matmul, const struct weir_product *product, const void *a, const void *b,
-                            const void *bias, void *c, void *scratch)
+static weir_status piece_run(struct weir_matmul *matmul, const struct piece *piece, const void *a, const void *b,
+                             const void *bias, void *c, void *scratch)
 {
     struct primitive *p;
-    openmp_set_threads(&matmul->openmp, matmul->threads.n_threads);
-    weir_status status = primitive_find(matmul, product, &p);
+    size_t copied = b_copy_bytes(&piece->product);
+    weir_status status = primitive_find(matmul, piece, &p);
     if (status)
         return status;
-    size_t copied = b_copy_bytes(product);
     if (copied) {
-        b_copy(matmul, product, b, scratch);
+        b_copy(matmul, &piece->product, b, scratch);
         b = scratch;
     }
     void *const handles[ARGS] = {writable(a), writable(b), c, (char *)scratch + copied, writable(bias)};
@@ -392,6 +440,20 @@ weir_status weir_matmul_run(struct weir_matmul *matmul, const struct weir_produc
         if ((status = check(dnnl_memory_set_data_handle(p->args[i].memory, handles[i]), "memory_set_data_handle")))
             return status;
     return check(dnnl_primitive_execute(p->primitive, matmul->stream, p->n_args, p->args), "primitive_execute");
+}
+
+weir_status weir_matmul_run(struct weir_matmul *matmul, const struct weir_product *product, const void *a, const void *b,
+                            const void *bias, void *c, void *scratch)
+{
+    const int64_t size = part_size(product), of_factor = element_bytes(product->factors);
+    const int64_t a_step = of_factor * (product->transpose_a ? product->m : 1), b_step = of_factor * product->n;
+    weir_status status = WEIR_OK;
+    openmp_set_threads(&matmul->openmp, matmul->threads.n_threads);
+    for (int64_t at = 0; at < product->k && !status; at += size) {
+        struct piece piece = piece_of(product, at);
+        status = piece_run(matmul, &piece, (const char *)a + at * a_step, (const char *)b + at * b_step, bias, c, scratch);
+    }
+    return status;
 }
 
 #endif
