@@ -75,7 +75,7 @@ static weir_status costs_measure(struct bench *b, int chunks, struct weir_schedu
     const struct weir_schedule_kind *kind;
     struct weir_schedule alone;
     int n_stages = (int)b->values->ranks * chunks;
-    struct weir_schedule_params params = {1, n_stages, (int)b->values->microbatches, 0};
+    struct weir_schedule_params params = {.n_ranks = 1, .n_chunks = n_stages, .n_microbatches = (int)b->values->microbatches};
     struct bench_outcome *outcome = &b->alone[chunks];
     weir_status status = weir_schedule_kind_find("interleaved-zb", &kind);
     if (!status && !outcome->stages)
