@@ -59,6 +59,7 @@ static const struct option_row rows[] = {
     ROW("adam-beta2", 0, OPTION_REAL, beta2, "B", "adamw: decay of the mean of their squares (0.95)", 0, 0.999999),
     ROW("adam-eps", 0, OPTION_REAL, eps, "X", "adamw: added to the root of that mean (1e-8)", 1e-30, 1),
     ROW("on-nan", 0, OPTION_TEXT, on_nan, "WHAT", "numbers not finite: stop (default), skip the samples, or rollback", 0, 0),
+    ROW("slices", 0, OPTION_INT, slices, "K", "cut each sequence into K slices for the pipeline: seq1f1b (1)", 1, 65536),
     ROW("chunks", 0, OPTION_INT, chunks, "V", "stages per rank (the schedule's own)", 1, 65536),
     ROW("first-layers", 0, OPTION_TEXT, first_layers, "LIST", "cut the model there: the first layer of each stage, as in 0,5,9", 0, 0),
     ROW("layout", 0, OPTION_TEXT, layout, "TEXT", "or in Megatron-LM's letters: 'Et*3|(tt|)*2tL'", 0, 0),

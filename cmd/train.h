@@ -28,6 +28,7 @@ struct train_options {
     double stop_after, grace; /* seconds; 0: not given */
     double timeout;           /* seconds; 0: never */
     int64_t stages, ranks, chunks, replicas, zero, bucket_bytes, microbatches, microbatch_size, seq_len;
+    int64_t slices; /* 0: as the schedule has it */
     int64_t steps, warmup, seed, threads, device_memory, memory_cap;
     int64_t val_every, val_batches; /* 0: chosen */
     double lr, min_lr, weight_decay, grad_clip, dropout, beta1, beta2, eps;

@@ -72,7 +72,8 @@ static void stored_thin(const struct options *given, json_t *options)
                 {"first-layers", {"stages", "ranks", "chunks", "schedule", "layout"}},
                 {"layout", {"stages", "ranks", "chunks", "schedule", "first-layers"}},
                 {"chunks", {"stages", "ranks", "first-layers", "layout"}},
-                {"schedule", {"dialect", "chunks"}},
+                {"schedule", {"dialect", "chunks", "slices"}},
+                {"slices", {"schedule", "dialect", "chunks"}},
                 {"lr-schedule", {"min-lr", "warmup"}},       {"lr", {"min-lr"}}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         for (int k = 0; options_given(given, rows[i].given) && k < 5 && rows[i].left[k]; k++)

@@ -139,7 +139,7 @@ static double time_bound(const struct search *s, const struct candidate *c, cons
 static double bytes_bound(const struct candidate *c, const struct weir_planner_costs *costs)
 {
     const struct weir_schedule_kind *kind = weir_schedule_kinds[c->kind];
-    struct weir_schedule_params params = {c->n_ranks, c->n_chunks, c->n_microbatches, 0};
+    struct weir_schedule_params params = {.n_ranks = c->n_ranks, .n_chunks = c->n_chunks, .n_microbatches = c->n_microbatches};
     const struct weir_stage_costs *all = &costs->all;
     double state = all->param_bytes + all->grad_bytes + all->optimizer_bytes / (c->zero ? c->n_replicas : 1);
     double act = costs->least_activations / (c->n_ranks * c->n_chunks), held = 0;
@@ -431,7 +431,7 @@ static weir_status trial_time(struct search *s, struct trial *t, const struct ca
 static weir_status candidate_try(struct search *s, const struct candidate *c, const double *beside, int attempt)
 {
     struct weir_arena arena = {0};
-    struct weir_schedule_params params = {c->n_ranks, c->n_chunks, c->n_microbatches, 0};
+    struct weir_schedule_params params = {.n_ranks = c->n_ranks, .n_chunks = c->n_chunks, .n_microbatches = c->n_microbatches};
     const struct weir_schedule_kind *kind = weir_schedule_kinds[c->kind];
     struct trial t = {.costs = s->sizes[c->size], .beside = beside, .attempt = attempt,
                       .plan = {.n_ranks = c->n_ranks, .n_chunks = c->n_chunks, .n_replicas = c->n_replicas, .zero = c->zero,
@@ -447,7 +447,8 @@ static weir_status candidate_try(struct search *s, const struct candidate *c, co
 static weir_status config_of(struct search *s, const struct weir_planned *plan, struct weir_arena *arena,
                              struct weir_schedule *schedule, struct weir_engine_config *config)
 {
-    struct weir_schedule_params params = {plan->n_ranks, plan->n_chunks, (int)plan->n_microbatches, 0};
+    struct weir_schedule_params params = {.n_ranks = plan->n_ranks, .n_chunks = plan->n_chunks,
+                                          .n_microbatches = (int)plan->n_microbatches};
     *config = s->request->config;
     config->schedule = schedule;
     config->first_layer = plan->cut.first_layer;

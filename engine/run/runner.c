@@ -33,13 +33,13 @@ struct preparation {
 static weir_status calls_prepare(struct weir_rank *rank, const struct weir_run *run, int stage,
                                  const struct weir_call_list *list)
 {
-    for (int i = 0; i < list->n_calls; i++) {
+    for (int i = 0; i < run->program->n_slices * list->n_calls; i++) {
         const struct weir_step_call *t = &list->calls[i];
         const struct weir_op_kernels *kernels = t->fn ? rank->machine->kind->kernels(t->call.op) : NULL;
         if (!kernels || !kernels->prepare)
             continue; /* a copy has no operation */
         struct weir_op_call call;
-        weir_call_bind(rank, run, stage, 0, t, &call);
+        weir_call_bind(rank, run, stage, i / list->n_calls, t, &call);
         for (int accumulate = 0; accumulate < 2; accumulate++) {
             call.accumulate = accumulate;
             weir_status status = kernels->prepare(&call, t->pass);
