@@ -96,6 +96,7 @@ struct train_run {
     size_t input_bytes, target_bytes;
     int n_microbatches, n_ranks; /* of all replicas */
     bool connected; /* the engine was opened: processes hear of each other's failures */
+    bool is_told;   /* a process was lost, and another one than this says so */
     bool leads; /* of several processes, the one that prints and writes files */
     double first_loss, last_loss;
     double val_loss; /* of the last validation; NaN: none yet */

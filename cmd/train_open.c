@@ -218,6 +218,7 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.bucket_bytes = o->bucket_bytes;
     config.timeout = o->timeout;
     config.profiles = o->profile;
+    config.told_out = &run->is_told;
     config.transport = o->transport;
     weir_status status = o->transport ? WEIR_OK : weir_transport_launched(o->device, &config.transport);
     if (status)

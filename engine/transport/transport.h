@@ -97,6 +97,8 @@ struct weir_transport_info {
     const int *host_of;          /* [n_ranks] */
     int local_rank, n_local;     /* among the processes of this host */
     bool crowded;                /* the processes of this host together have more threads than cores */
+    bool is_told;                /* after stop(): a process was lost, and another one than this tells the user.  On each host one at
+                                    most is left to */
 };
 
 /* Bytes that the signaller of a message's event has written and the waiter will read. */
