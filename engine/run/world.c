@@ -42,6 +42,7 @@ static weir_status transport_join(struct weir_world *world, int n_threads, int64
 {
     struct weir_transport_config config = {.n_threads = n_threads,
                                            .timeout_ns = timeout_ns > INT64_MAX / FAR_TIMES ? 0 : FAR_TIMES * timeout_ns,
+                                           .message_ns = timeout_ns,
                                            .look = weir_pulse_look,
                                            .look_context = &world->pulse,
                                            .block_bytes = sizeof(struct weir_flight)};
