@@ -196,7 +196,8 @@ static void flights_bind(struct weir_runner *runner)
     const struct weir_pulse *pulse = &runner->world.pulse;
     for (int r = 0; r < runner->machine.n_ranks; r++) {
         runner->machine.ranks[r].flight = pulse->flights[runner->machine.ranks[r].worker];
-        runner->machine.ranks[r].call = &pulse->calls[runner->machine.ranks[r].worker];
+        if (pulse->timeout_ns)
+            runner->machine.ranks[r].call = &pulse->calls[runner->machine.ranks[r].worker];
     }
 }
 
