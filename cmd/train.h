@@ -20,7 +20,7 @@
 struct train_options {
     const char *model, *data, *val_data, *data_format, *tokenizer, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
     const char *placement, *recompute;
-    const char *first_layers, *layout, *plan, *save_costs;
+    const char *first_layers, *layout, *plan, *costs, *save_costs;
     const struct weir_plan_file *made; /* what --plan names; NULL: not given */
     const char *metrics, *trace, *config, *init_from, *export, *export_dtype, *checkpoint_dir, *checkpoint_every;
     int64_t export_shard_size; /* bytes; 0: the library's */
