@@ -320,6 +320,8 @@ class Trial:
                      (self.kind == "down" and f" on h{host})" in line)]
             if len(named) != 1 or len(lines) != 1:
                 self.complain(f"{len(lines)} messages, {len(named)} with the rank and its process")
+        if self.where in BY_MPIRUN and len(lines) > (self.n_hosts if self.where == "hosts" else 1):
+            self.complain(f"{len(lines)} messages")
         if self.kind in ("stop", "stuck") and self.when == "steps" and self.where in ("process", "launch", "across"):
             if not re.search(r"rank \d+ \(process \d+ on \S+\) (has given no sign of life|is stuck).* of step \d", self.words()):
                 self.complain("the message does not name the instruction")
