@@ -291,6 +291,9 @@ void train_stragglers_look(struct train_run *run, const struct weir_step_report 
 weir_status train_flight_open(struct train_run *run);
 void train_flight_print(const struct train_run *run);
 
+/* From a signal handler: a launcher is about to end this process, so have one written half a second from now. */
+void train_flight_soon(void);
+
 /* The signal, or another reason to stop, that this process has seen; 0: none, or other processes take part, and agree in a
  * step's report. */
 int train_stop_seen(const struct train_run *run);
