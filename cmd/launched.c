@@ -45,9 +45,13 @@ weir_status launched_alone(const char *command)
 
 void launched_linger(void)
 {
+    enum { APART_MS = 250, MOST_APART = 20 };
+    struct weir_launcher launcher;
     if (launched_supervised()) /* it waits for all to have spoken */
         return;
-    nanosleep(&(struct timespec){.tv_sec = 3}, NULL); /* Open MPI takes one second */
+    int rank = detect(&launcher) ? 0 : launcher.rank;
+    int64_t ms = 3000 + APART_MS * (rank < MOST_APART ? rank : MOST_APART); /* Open MPI takes one second */
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
 }
 
 void launched_say(weir_status status, const char *message)

@@ -19,7 +19,7 @@ bool launched_supervised(void);
 weir_status launched_alone(const char *command);
 
 /* What has failed here has probably failed in the first process, which says so: the others leave it time for that, because a
- * launcher ends all processes when one has ended. */
+ * launcher ends all processes when one has ended.  The first of them may be the lost one: they come back one after the other. */
 void launched_linger(void);
 
 /* Under `weir launch`: hand a message to the launcher, which shows it once for all. */

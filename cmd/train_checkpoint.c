@@ -59,7 +59,7 @@ weir_status train_checkpoint_check(const struct train_options *o, struct train_r
 static const char *const not_kept[] = {
     "checkpoint-dir", "checkpoint-every", "keep",  "keep-best", "checkpoint-sync", "resume", "new-data", "stop-after",
     "grace",          "metrics",          "trace", "export",    "init-from",       "force",  "profile",  "print-memory",
-    "print-program",  "config",           "json",  "quiet",     "transport",       "placement", "plan",
+    "print-program",  "config",           "json",  "quiet",     "transport",       "placement", "plan", "costs",
     "export-dtype",   "export-shard-size", "save-costs",   "peak-flops", NULL};
 
 /* Of what was stored: what makes no sense beside what the command line says.  A layout is taken whole or not at all. */

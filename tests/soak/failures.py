@@ -40,7 +40,7 @@ from kept_state import ROOT, command_of, resumed_step
 
 LIMIT = 5
 SUPPORT = f"{ROOT}/tests/support"
-FAKE = f"{ROOT}/build/release/tests/stand_ins/fake_nccl/weir_fake"
+FAKE = os.environ.get("WEIR_FAKE") or f"{ROOT}/build/release/tests/stand_ins/fake_nccl/weir_fake"
 LEAVE, STUCK = signal.SIGRTMIN + 5, signal.SIGRTMIN + 6
 BY_MPIRUN = ("mpirun", "hosts", "nccl")
 WHEN = ["start", "first", "steps", "steps", "checkpoint", "validation", "close"]
@@ -253,7 +253,7 @@ class Trial:
             return 30
         longest = max([float(x) for x in re.findall(r"the longest of its kind took ([0-9.]+) s", self.words())] or [0])
         limit = max(LIMIT, 20 * longest)
-        if self.kind == "stop" and self.when == "start" and self.where in BY_MPIRUN:
+        if self.kind in ("stop", "exit") and self.when == "start" and self.where in BY_MPIRUN:
             limit = 10 * LIMIT # MPI comes up, and nobody has a heartbeat yet
         return limit + (1 if self.where in ("process", "launch", "across") else 5)
 
@@ -320,6 +320,8 @@ class Trial:
                      (self.kind == "down" and f" on h{host})" in line)]
             if len(named) != 1 or len(lines) != 1:
                 self.complain(f"{len(lines)} messages, {len(named)} with the rank and its process")
+        if self.where in BY_MPIRUN and len(lines) > (self.n_hosts if self.where == "hosts" else 1):
+            self.complain(f"{len(lines)} messages")
         if self.kind in ("stop", "stuck") and self.when == "steps" and self.where in ("process", "launch", "across"):
             if not re.search(r"rank \d+ \(process \d+ on \S+\) (has given no sign of life|is stuck).* of step \d", self.words()):
                 self.complain("the message does not name the instruction")
