@@ -326,8 +326,17 @@ class Trial:
             if not re.search(r"rank \d+ \(process \d+ on \S+\) (has given no sign of life|is stuck).* of step \d", self.words()):
                 self.complain("the message does not name the instruction")
 
-    def rest_check(self):
+    def left_await(self):
+        """What is left.  mpirun does not wait for its daemons on other hosts, which end by themselves."""
+        end = time.monotonic() + 5
         left = processes(self.mark)
+        while left and time.monotonic() < end and all(b"orted" in b" ".join(p.words) for p in left):
+            time.sleep(0.05)
+            left = processes(self.mark)
+        return left
+
+    def rest_check(self):
+        left = self.left_await()
         if self.kind in ("down", "slow"): # what mpirun has on a host that is cut off ends when it finds that out
             ours = [p for p in left if os.path.basename(p.words[0]) != b"orted" and b"orted" not in b" ".join(p.words)]
             self.stays = self.stays or len(ours) < len(left)
