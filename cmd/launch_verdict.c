@@ -31,16 +31,23 @@ static bool has_left(const struct launch_rank *rank)
     return rank->has_ended && !rank->killed && !rank->is_lost && WIFEXITED(rank->wait_status) && !rank->is_done && !rank->n_said;
 }
 
+/* It waited for others, or lost one, before it could tell them. */
+static bool is_lonely(const struct launch_rank *rank)
+{
+    bool lost = rank->n_said && (rank->said_status[0] == WEIR_ERR_PEER || rank->said_status[0] == WEIR_ERR_TIMEOUT);
+    return lost && !rank->failed_order;
+}
+
 bool launch_is_broken(const struct launch_rank *rank)
 {
-    return rank->failed_order || (rank->has_ended && (rank->is_lost || WIFSIGNALED(rank->wait_status) || !rank->is_done));
+    return rank->failed_order || is_lonely(rank) || (rank->has_ended && (rank->is_lost || WIFSIGNALED(rank->wait_status) || !rank->is_done));
 }
 
 /* What it says of others is no cause: they died, or failed first. */
 static bool is_own(const struct launch_rank *rank)
 {
     weir_status status = rank->failed_order ? rank->failed_status : rank->said_status[0];
-    return (rank->failed_order || rank->n_said) && !rank->is_second_hand && status != WEIR_ERR_PEER;
+    return (rank->failed_order || rank->n_said) && !rank->is_second_hand && status != WEIR_ERR_PEER && !is_lonely(rank);
 }
 
 static int order_of(const struct launch_rank *rank)

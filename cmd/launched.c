@@ -45,12 +45,12 @@ weir_status launched_alone(const char *command)
 
 void launched_linger(void)
 {
-    enum { APART_MS = 250, MOST_APART = 20 };
+    enum { APART_MS = 1000, MOST_APART = 10 };
     struct weir_launcher launcher;
     if (launched_supervised()) /* it waits for all to have spoken */
         return;
     int rank = detect(&launcher) ? 0 : launcher.rank;
-    int64_t ms = 3000 + APART_MS * (rank < MOST_APART ? rank : MOST_APART); /* Open MPI takes one second */
+    int64_t ms = 3000 + APART_MS * (rank < 1 ? 0 : rank < MOST_APART ? rank - 1 : MOST_APART); /* Open MPI takes one second */
     nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
 }
 

@@ -254,7 +254,9 @@ class Trial:
         longest = max([float(x) for x in re.findall(r"the longest of its kind took ([0-9.]+) s", self.words())] or [0])
         limit = max(LIMIT, 20 * longest)
         if self.kind in ("stop", "exit") and self.when == "start" and self.where in BY_MPIRUN:
-            limit = 10 * LIMIT # MPI comes up, and nobody has a heartbeat yet
+            limit = 10 * LIMIT + 3 # MPI comes up, and nobody has a heartbeat yet; the first process may be the one
+        if self.kind == "down" and self.when == "start" and self.where == "across": # nobody has heard of it yet
+            limit = 10 * LIMIT + 3
         return limit + (1 if self.where in ("process", "launch", "across") else 5)
 
     def words(self):
@@ -286,9 +288,14 @@ class Trial:
             if not self.stays:
                 self.complain("the launcher stays")
             self.stacks()
-            for process in processes(self.mark):
-                os.kill(process.pid, signal.SIGTERM)
-            return self.run.wait(timeout=20)
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                for process in processes(self.mark):
+                    os.kill(process.pid, number)
+                try:
+                    return self.run.wait(timeout=20)
+                except subprocess.TimeoutExpired:
+                    pass
+            return None
 
     def stacks(self):
         """Where what has not ended stands."""
@@ -309,6 +316,8 @@ class Trial:
             right = {1, 143}
         if self.when == "close":
             right |= {0}
+        if self.kind == "down" and self.when == "start":
+            right |= {4} # nobody has had a sign of life of it: it is lost
         if code not in right:
             self.complain(f"exit status {code}")
 

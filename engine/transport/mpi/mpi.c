@@ -59,40 +59,11 @@ static void library_name(char name[MPI_MAX_LIBRARY_VERSION_STRING])
     name[strcspn(name, ",\n")] = 0;
 }
 
-/* MPI comes up, which it may never do: it waits for all processes and looks at no clock. */
-struct start {
-    struct weir_futex done;
-    int code, level;
-};
-
-enum { COMING, THERE };
-
-static void *start_run(void *argument)
+static weir_status init(void **result_out)
 {
-    struct start *start = argument;
-    start->code = MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &start->level);
-    weir_futex_set(&start->done, THERE, WEIR_FUTEX_THREADS);
-    return NULL;
-}
-
-/* On a thread of its own, which is left behind when that takes longer than `timeout_ns` (0: for ever). */
-static weir_status init(int64_t timeout_ns)
-{
-    static struct start start;
-    static const int64_t look_ns = INT64_C(100000000);
-    int64_t end = timeout_ns ? weir_clock_ns() + timeout_ns : INT64_MAX;
-    pthread_t thread;
-    weir_futex_init(&start.done, COMING);
-    int reason = pthread_create(&thread, NULL, start_run, &start);
-    if (reason)
-        return WEIR_FAIL(WEIR_ERR_NOMEM, "cannot start a thread for MPI_Init_thread: %s", strerror(reason));
-    while (!weir_futex_sleep(&start.done, THERE, look_ns, WEIR_FUTEX_THREADS) && weir_clock_ns() < end)
-        ;
-    if (!weir_futex_reached(&start.done, THERE))
-        return WEIR_FAIL(WEIR_ERR_TIMEOUT, "MPI_Init_thread has not returned for %.1f s: it waits for all processes that the launcher "
-                                           "started, and one of them is stopped or out of reach", (double)timeout_ns * 1e-9);
-    pthread_join(thread, NULL);
-    return weir_mpi_check(start.code, "MPI_Init_thread");
+    int level;
+    (void)result_out;
+    return weir_mpi_check(MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &level), "MPI_Init_thread");
 }
 
 /* A launcher that the library does not know starts processes of which each finds itself alone, and would train everything.
@@ -103,7 +74,7 @@ static weir_status library_join(int64_t timeout_ns)
     bool several = !weir_launcher_detect((const char *const *)environ, &launcher) && weir_launcher_started(&launcher) > 1;
     int n_ranks = 0;
     char name[MPI_MAX_LIBRARY_VERSION_STRING];
-    weir_status status = init(timeout_ns);
+    weir_status status = weir_mpi_limited(init, timeout_ns, "MPI_Init_thread", NULL);
     starter = weir_process_number();
     if (!status && atexit(library_end) != 0)
         status = WEIR_FAIL(WEIR_ERR_NOMEM, "cannot register the end of MPI");
@@ -145,12 +116,22 @@ static weir_status library_start(int64_t timeout_ns)
 
 /* ---- open and close ------------------------------------------------------------------------------------------------- */
 
-weir_status weir_mpi_open(const struct weir_transport_config *config, weir_transport **transport_out)
+static weir_status world_open(void **result_out)
 {
     struct weir_mpi_world *world;
+    weir_status status = weir_mpi_world_open(&world);
+    if (!status)
+        *result_out = world;
+    return status;
+}
+
+weir_status weir_mpi_open(const struct weir_transport_config *config, weir_transport **transport_out)
+{
+    void *opened;
     weir_status status = library_start(config->timeout_ns);
     if (!status)
-        status = weir_mpi_world_open(&world);
+        status = weir_mpi_limited(world_open, config->timeout_ns, "the first exchange over MPI", &opened);
+    struct weir_mpi_world *world = status ? NULL : opened;
     if (!status)
         status = weir_shm_join(config, &world->bootstrap, &weir_mpi_wire, world, transport_out);
     if (status)
