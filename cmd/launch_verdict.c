@@ -5,6 +5,7 @@
  *     a failure of a rank's own           the first one that was heard of; its exit status is the run's
  *     a process that died or left         4, whatever the others say of it
  *     a process that is stopped           5
+ *     a host that does not answer         4
  *     a failure that nobody had first     a peer lost, a timeout: the first one that was heard of
  *     a signal that was passed on         128 + its number
  *
@@ -57,7 +58,7 @@ static int order_of(const struct launch_rank *rank)
 
 static int cause_find(const struct launch_run *run)
 {
-    int own = -1, gone = -1, stopped = -1, other = -1;
+    int own = -1, gone = -1, stopped = -1, lost = -1, other = -1;
     for (int r = run->n_ranks - 1; r >= 0; r--) {
         const struct launch_rank *rank = &run->ranks[r];
         bool spoke = rank->failed_order || rank->n_said;
@@ -67,10 +68,12 @@ static int cause_find(const struct launch_run *run)
             gone = r;
         if (rank->was_stopped)
             stopped = r;
+        if (rank->is_lost) /* asked to end, its host did not answer */
+            lost = r;
         if (spoke && (other < 0 || order_of(rank) < order_of(&run->ranks[other])))
             other = r;
     }
-    return own >= 0 ? own : gone >= 0 ? gone : stopped >= 0 ? stopped : other;
+    return own >= 0 ? own : gone >= 0 ? gone : stopped >= 0 ? stopped : lost >= 0 ? lost : other;
 }
 
 /* ---- words ---------------------------------------------------------------------------------------------------------- */
@@ -174,7 +177,8 @@ int launch_verdict(const struct launch_run *run, int *cause_out)
     if (cause < 0)
         return quiet_code(run);
     const struct launch_rank *rank = &run->ranks[cause];
-    if (!is_own(rank) && (has_died(run, rank) || has_left(rank))) {
+    bool is_gone = has_died(run, rank) || has_left(rank) || (rank->is_lost && !rank->was_stopped);
+    if (!is_own(rank) && is_gone) {
         end_print(run, cause);
         bool says_more = !rank->is_lost && WIFEXITED(rank->wait_status) && WEXITSTATUS(rank->wait_status);
         return says_more ? WEXITSTATUS(rank->wait_status) : weir_status_exit_code(WEIR_ERR_PEER);

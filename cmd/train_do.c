@@ -19,7 +19,7 @@ static bool is_said_elsewhere(weir_status status, bool connected)
 int train_failed(const struct train_options *o, weir_status status, bool leads, bool connected)
 {
     if (status && !leads)
-        launched_linger();
+        (status == WEIR_ERR_TIMEOUT && !connected ? launched_linger_long : launched_linger)();
     return !leads && !weir_launch_is_heard() && is_said_elsewhere(status, connected) ? weir_status_exit_code(status)
                                                           : options_report(train_command(o), status);
 }

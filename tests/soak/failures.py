@@ -254,9 +254,9 @@ class Trial:
         longest = max([float(x) for x in re.findall(r"the longest of its kind took ([0-9.]+) s", self.words())] or [0])
         limit = max(LIMIT, 20 * longest)
         if self.kind in ("stop", "exit") and self.when == "start" and self.where in BY_MPIRUN:
-            limit = 10 * LIMIT + 3 # MPI comes up, and nobody has a heartbeat yet; the first process may be the one
+            limit = 10 * LIMIT + 7 # MPI comes up, and nobody has a heartbeat yet; the first process may be the one
         if self.kind == "down" and self.when == "start" and self.where == "across": # nobody has heard of it yet
-            limit = 10 * LIMIT + 3
+            limit = 10 * LIMIT + 3 # and the host does not answer
         return limit + (1 if self.where in ("process", "launch", "across") else 5)
 
     def words(self):
@@ -440,7 +440,7 @@ def main():
     parser.add_argument("--first", type=int, default=0, help="number of the first trial")
     parser.add_argument("--keep", help="folder for what failed trials leave")
     options = parser.parse_args()
-    base = options.keep or tempfile.mkdtemp(prefix="failures.")
+    base = os.path.abspath(options.keep or tempfile.mkdtemp(prefix="failures."))
     os.makedirs(base, exist_ok=True)
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", f"{base}/fail_on_signal.so", f"{ROOT}/tests/soak/fail_on_signal.c"], check=True)
     weir, table, shared = command_of(options.weir), {}, set(os.listdir("/dev/shm"))
