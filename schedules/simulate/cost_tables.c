@@ -22,7 +22,8 @@ static weir_status stage_check(const struct weir_stage_costs *c, const char *who
                 {"mem_IW", c->mem_made},
                 {"param_bytes", c->param_bytes},
                 {"grad_bytes", c->grad_bytes},
-                {"optimizer_bytes", c->optimizer_bytes}};
+                {"optimizer_bytes", c->optimizer_bytes},
+                {"optimizer", c->optimizer}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (!is_cost(rows[i].value))
             return WEIR_FAIL(WEIR_ERR_INVALID, "%s of %s is %g: it must be a finite number, not negative", rows[i].name,
@@ -215,7 +216,7 @@ static weir_status stages_add(const struct weir_schedule_costs *costs, const str
         char where[32];
         struct weir_stage_costs c = weir_costs_stage(costs, s);
         snprintf(where, sizeof where, "stage %d", s);
-        sums->time += m * gain * (c.forward + c.input + c.weight);
+        sums->time += m * gain * (c.forward + c.input + c.weight) + n_copies * c.optimizer;
         sums->memory += m * (c.mem_backward + 2 * c.mem_weight) + c.param_bytes + c.grad_bytes + c.optimizer_bytes;
         for (int u = s * n_copies; u < (s + 1) * n_copies; u++)
             sums->time += tables->reduce[u] + weir_costs_phase_time(costs, c.param_bytes, options->n_replicas);

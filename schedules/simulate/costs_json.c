@@ -1,4 +1,4 @@
-/* The costs file: {stages: [...] or layers: [...], edges: [...], reduce, reduce_link, bucket_bytes, optimizer}. */
+/* The costs file: {stages: [...] or layers: [...], edges: [...], transfer, reduce, reduce_link, bucket_bytes, optimizer}. */
 #include <stdio.h>
 #include <string.h>
 
@@ -51,8 +51,8 @@ static weir_status backward_read(const json_t *object, const char *where, struct
 
 static weir_status stage_read(json_t *object, const char *where, struct weir_stage_costs *stage)
 {
-    static const char *const keys[] = {"F",      "I",           "W",          "B",               "mem_B", "mem_W",
-                                       "mem_IW", "param_bytes", "grad_bytes", "optimizer_bytes", NULL};
+    static const char *const keys[] = {"F",      "I",           "W",          "B",               "mem_B",     "mem_W",
+                                       "mem_IW", "param_bytes", "grad_bytes", "optimizer_bytes", "optimizer", NULL};
     weir_status status = weir_json_keys(object, where, keys);
     if (!status)
         status = weir_json_number(object, where, "F", &stage->forward);
@@ -66,6 +66,8 @@ static weir_status stage_read(json_t *object, const char *where, struct weir_sta
         status = number(object, where, "grad_bytes", &stage->grad_bytes);
     if (!status)
         status = number(object, where, "optimizer_bytes", &stage->optimizer_bytes);
+    if (!status)
+        status = number(object, where, "optimizer", &stage->optimizer);
     return status;
 }
 
@@ -188,7 +190,7 @@ static weir_status trace_read(const char *path, struct weir_arena *arena, struct
 
 static weir_status root_read(json_t *root, const char *path, struct weir_arena *arena, struct weir_schedule_costs *costs)
 {
-    static const char *const keys[] = {"stages", "layers", "edges", "reduce", "reduce_link", "bucket_bytes", "optimizer",
+    static const char *const keys[] = {"stages", "layers", "edges", "transfer", "reduce", "reduce_link", "bucket_bytes", "optimizer",
                                        NULL};
     struct weir_schedule_costs read = *costs;
     char where[512];
@@ -201,6 +203,8 @@ static weir_status root_read(json_t *root, const char *path, struct weir_arena *
         status = stages_read(root, path, arena, &read);
     if (!status)
         status = edges_read(json_object_get(root, "edges"), path, arena, &read);
+    if (!status)
+        status = number(root, where, "transfer", &read.transfer);
     if (!status)
         status = number(root, where, "reduce", &read.reduce);
     if (!status)

@@ -121,17 +121,21 @@ struct ends {
     double makespan, busiest, longest, reduced, optimizer;
 };
 
-/* Bytes of a rank's stages that stay, and what handing round its parameters takes. */
-static void state_count(const struct run *run, struct weir_simulation *result, double *table)
+/* Bytes of a rank's stages that stay, what handing round its parameters takes, and its optimizer, of which ZeRO-1 leaves a part. */
+static void state_count(const struct run *run, struct weir_simulation *result, double *table, double *optimizer)
 {
     size_t p = (size_t)run->schedule.n_ranks;
     int n_copies = run->schedule.n_copies, replicas = run->options->n_replicas;
+    int shares = run->options->shard_optimizer && replicas > 1 ? replicas : 1;
     double *gather = table, *state = table + p, *sharded = table + 2 * p;
+    for (size_t r = 0; r < p; r++)
+        optimizer[r] = run->scan.trainable ? run->costs->optimizer / shares : 0;
     for (int u = 0; u < run->schedule.n_stages * n_copies; u++) {
         int rank = run->scan.units[u].rank;
         struct weir_stage_costs c = weir_costs_stage(run->costs, u / n_copies);
         if (rank < 0 || !run->scan.trainable)
             continue;
+        optimizer[rank] += c.optimizer / shares;
         state[rank] += c.param_bytes + c.grad_bytes + c.optimizer_bytes;
         sharded[rank] += c.param_bytes + c.grad_bytes + c.optimizer_bytes / (replicas > 1 ? replicas : 1);
         if (run->options->shard_optimizer)
@@ -152,16 +156,15 @@ static double tail(const struct run *run, int rank)
 }
 
 /* The end of the step: the optimizer on all ranks when the last one has reduced, then the parameters are handed round. */
-static struct ends ends_find(const struct run *run, const double *gather, double *busy)
+static struct ends ends_find(const struct run *run, const double *optimizer, const double *gather, double *busy)
 {
     struct ends ends = {0};
-    int replicas = run->options->shard_optimizer && run->options->n_replicas > 1 ? run->options->n_replicas : 1;
-    ends.optimizer = run->scan.trainable ? run->costs->optimizer / replicas : 0;
     for (int r = 0; r < run->schedule.n_ranks; r++)
         ends.reduced = fmax(ends.reduced, run->flow.ranks[r].time + tail(run, r));
     for (int r = 0; r < run->schedule.n_ranks; r++) {
         const struct weir_flow_rank *rank = &run->flow.ranks[r];
-        double after = ends.optimizer + gather[r];
+        double after = optimizer[r] + gather[r];
+        ends.optimizer = fmax(ends.optimizer, optimizer[r]);
         busy[r] = rank->busy + tail(run, r) + after;
         ends.makespan = fmax(ends.makespan, ends.reduced + after);
         ends.busiest = fmax(ends.busiest, busy[r] + rank->gained);
@@ -227,12 +230,12 @@ static weir_status result_build(const struct run *run, struct weir_arena *arena,
 {
     size_t p = (size_t)run->schedule.n_ranks;
     double *table;
-    weir_status status = weir_arena_alloc(arena, 10 * p, sizeof *table, &table);
+    weir_status status = weir_arena_alloc(arena, 11 * p, sizeof *table, &table);
     if (status)
         return status;
     *result = (struct weir_simulation){0};
-    state_count(run, result, table + 7 * p);
-    struct ends ends = ends_find(run, result->gather, table);
+    state_count(run, result, table + 7 * p, table + 10 * p);
+    struct ends ends = ends_find(run, table + 10 * p, result->gather, table);
     for (size_t r = 0; r < p; r++) {
         table[p + r] = ends.makespan - table[r];
         table[2 * p + r] = run->flow.ranks[r].exposed;
