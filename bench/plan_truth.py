@@ -3,8 +3,8 @@
 
     bench/plan_truth.py build/release/bin/weir [--turns 7] [--model NAME] [--schedule NAME] [--json FILE] [--large]
 
-Each turn goes through the groups (model, sequence length, micro-batch size): it profiles the layers (weir profile, all cores busy),
-and for every configuration of the group predicts a step from that profile (weir plan --costs) and runs it (weir train).  A row has
+Each turn goes through all configurations: it profiles the layers (weir profile, all cores busy), predicts a step from that profile
+(weir plan --costs), and runs the configuration (weir train).  A row has
 the medians over turns of both, the median over turns of predicted / measured, and the spread of the measured ones,
 (largest - smallest) / median.  The bytes of every plan are compared with those of the run's memory table.
 
@@ -58,7 +58,7 @@ def step_ms(path, skipped):
 
 
 class Group:
-    """Configurations that one profile predicts."""
+    """Configurations of one model and micro-batch size."""
 
     def __init__(self, weir, folder, key, cases, steps):
         self.weir, self.folder, self.cases, self.steps = weir, folder, cases, steps
@@ -90,9 +90,9 @@ class Group:
                        "--chunks", plan["chunks"], *more)
 
     def turn(self, backwards):
-        costs, metrics = self.profile(), os.path.join(self.folder, "metrics")
+        metrics = os.path.join(self.folder, "metrics")
         for case in reversed(self.cases) if backwards else self.cases:
-            plan = self.plan(case, costs)
+            plan = self.plan(case, self.profile())
             self.run(case, plan, "--steps", self.steps, "--metrics", metrics, "--force", "-q")
             self.found[case].append((plan["step_ms"], step_ms(metrics, self.steps // 4)))
             if len(self.found[case]) == 1:

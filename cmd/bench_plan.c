@@ -115,6 +115,7 @@ static weir_status plans_add(struct bench *b, int64_t size)
     request.layers = measured.layers;
     request.n_layers = b->graph->n_layers;
     request.hand_over_ms = measured.hand_over_ms;
+    request.flight = measured.flight;
     status = weir_planner_run(&request, &b->arena, &result);
     if (!status)
         status = weir_arena_grow(&b->arena, &b->rows, &b->room, (size_t)(b->n_rows + result.n_plans), sizeof *b->rows);

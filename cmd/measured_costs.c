@@ -136,7 +136,7 @@ static json_t *stage_json(const struct weir_stage_costs *c, bool bytes)
                                                      "optimizer_bytes", c->optimizer_bytes));
 }
 
-void measured_costs_print(const struct weir_stage_costs *stages, int n, const char *what, double optimizer_ms, double transfer_ms,
+void measured_costs_print(const struct weir_stage_costs *stages, int n, const char *what, const struct measured_beside *beside,
                           struct weir_text *text)
 {
     enum { DIGITS = 15 };
@@ -147,9 +147,12 @@ void measured_costs_print(const struct weir_stage_costs *stages, int n, const ch
         weir_json_append(text, stage_json(&stages[s], bytes), DIGITS);
     }
     weir_text_append(text, "]");
-    if (optimizer_ms >= 0)
-        weir_text_append(text, ",\n \"optimizer\": %.15g", optimizer_ms);
-    if (transfer_ms > 0)
-        weir_text_append(text, ",\n \"transfer\": %.15g", transfer_ms);
+    if (beside->optimizer_ms > 0)
+        weir_text_append(text, ",\n \"optimizer\": %.15g", beside->optimizer_ms);
+    if (beside->transfer_ms > 0)
+        weir_text_append(text, ",\n \"transfer\": %.15g", beside->transfer_ms);
+    if (beside->flight.factor > 0)
+        weir_text_append(text, ",\n \"in_flight\": {\"low\": %.15g, \"high\": %.15g, \"factor\": %.15g}", beside->flight.low,
+                         beside->flight.high, beside->flight.factor);
     weir_text_append(text, "}\n");
 }

@@ -33,8 +33,14 @@ bool measured_is_reduction(const char *name);
 /* WEIR_ERR_INVALID: no step was added but the first. */
 weir_status measured_costs_find(struct measured_costs *costs, struct weir_stage_costs *stages, struct measured_summary *summary_out);
 
-/* {"stages": [{"F": ...}], ...} with `what`, "stages" or "layers"; optimizer_ms < 0, transfer_ms 0: left out. */
-void measured_costs_print(const struct weir_stage_costs *stages, int n, const char *what, double optimizer_ms, double transfer_ms,
+/* What stands beside stages or layers. */
+struct measured_beside {
+    double optimizer_ms, transfer_ms; /* 0: left out */
+    struct weir_flight_costs flight;  /* factor 0: left out */
+};
+
+/* {"stages": [{"F": ...}], ...} with `what`, "stages" or "layers". */
+void measured_costs_print(const struct weir_stage_costs *stages, int n, const char *what, const struct measured_beside *beside,
                           struct weir_text *text);
 
 #endif

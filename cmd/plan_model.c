@@ -105,6 +105,7 @@ static weir_status costs_read(struct planning *p)
                            p->options->model);
     p->request.layers = costs.layers;
     p->request.hand_over_ms = costs.transfer;
+    p->request.flight = costs.flight;
     p->request.n_layers = costs.n_layers;
     return status;
 }

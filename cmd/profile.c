@@ -1,4 +1,5 @@
 /* weir profile: what each layer of a model takes on this machine (profile_measure.h), as a file of costs. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -102,13 +103,16 @@ static void summary_print(const struct profile *p)
             flops / ms / 1e6, 1e3 * flops / ms, r->optimizer_ms);
     if (r->hand_over_ms > 0)
         fprintf(stderr, ", a hand-over %.3f ms", r->hand_over_ms);
+    if (r->flight.factor > 0)
+        fprintf(stderr, ", %.1f %% longer with %d micro-batches in flight", 100 * (r->flight.factor - 1), (int)lround(r->flight.high / r->flight.low));
     fprintf(stderr, ";\nmedians of %d rounds, the widest spread is %.1f %%\n", (int)p->options->rounds, 100 * r->spread);
 }
 
 static weir_status costs_write(struct profile *p)
 {
     struct weir_text text = {0};
-    measured_costs_print(p->result.layers, p->request.graph->n_layers, "layers", -1, p->result.hand_over_ms, &text);
+    measured_costs_print(p->result.layers, p->request.graph->n_layers, "layers",
+                         &(struct measured_beside){.transfer_ms = p->result.hand_over_ms, .flight = p->result.flight}, &text);
     weir_status status = text.status;
     if (!status && p->options->out)
         status = weir_file_write(p->options->out, text.data, text.length);

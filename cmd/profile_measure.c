@@ -2,13 +2,14 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/text.h"
 #include "cmd/measured_costs.h"
 #include "engine/program/stage_costs.h"
 
-enum { MICROBATCHES = 3 }; /* one that writes gradients, and others that add to them */
+enum { ALONE = 3, TOGETHER = 4, MICROBATCHES = ALONE + TOGETHER }; /* those one after the other; those in flight together */
 static const double SHORT_MS = 0.01; /* no spread is told of what takes less */
 
 struct measurement {
@@ -34,17 +35,31 @@ static weir_status schedule_parse(struct measurement *m, struct weir_text *text)
     return status;
 }
 
+static void forwards_append(struct weir_text *text, int n_layers, int mb)
+{
+    for (int l = 0; l < n_layers; l++)
+        weir_text_append(text, "%dF%d,", l, mb);
+}
+
+static void backwards_append(struct weir_text *text, int n_layers, int mb)
+{
+    for (int l = n_layers - 1; l >= 0; l--)
+        weir_text_append(text, "%dI%d,%dW%d%s", l, mb, l, mb, l || mb + 1 < MICROBATCHES ? "," : "\n");
+}
+
 /* One rank, every layer a stage. */
 static weir_status layers_schedule(struct measurement *m)
 {
     int n = m->config.graph->n_layers;
     struct weir_text text = {0};
-    for (int mb = 0; mb < MICROBATCHES; mb++)
-        for (int l = 0; l < n; l++)
-            weir_text_append(&text, "%dF%d,", l, mb);
-    for (int mb = 0; mb < MICROBATCHES; mb++)
-        for (int l = n - 1; l >= 0; l--)
-            weir_text_append(&text, "%dI%d,%dW%d%s", l, mb, l, mb, l || mb + 1 < MICROBATCHES ? "," : "\n");
+    for (int mb = 0; mb < ALONE; mb++) {
+        forwards_append(&text, n, mb);
+        backwards_append(&text, n, mb);
+    }
+    for (int mb = ALONE; mb < MICROBATCHES; mb++)
+        forwards_append(&text, n, mb);
+    for (int mb = ALONE; mb < MICROBATCHES; mb++)
+        backwards_append(&text, n, mb);
     return schedule_parse(m, &text);
 }
 
@@ -119,9 +134,9 @@ static weir_status rounds_run(struct measurement *m, void (*add)(void *context, 
 
 /* ---- layers --------------------------------------------------------------------------------------------------------- */
 
-/* F, I and W of later micro-batches, and W of the first.  Medians are of single actions: one that was interrupted counts for
+/* F, I and W of micro-batches alone, W of the first; and those together.  Medians are of single actions: one that was interrupted counts for
  * no more than any other. */
-enum { FORWARD, INPUT, WEIGHT, FIRST_WEIGHT, KINDS };
+enum { FORWARD, INPUT, WEIGHT, FIRST_WEIGHT, MANY, KINDS = MANY + 3 };
 
 struct sample {
     double *ms;
@@ -158,22 +173,17 @@ static void sample_add(struct sample *sample, double ms, bool goes_on)
 
 static void event_add(struct layer_times *t, const struct weir_step_event *e)
 {
+    static const char letters[] = "FIW";
     double ms = (double)(e->end_ns - e->start_ns) / 1e6;
-    struct sample *layer = e->stage >= 0 ? &t->samples[e->stage * KINDS] : NULL;
-    bool goes_on = measured_goes_on(e->name);
-    switch (layer ? e->category[0] : 'o') {
-    case 'F':
-        sample_add(&layer[FORWARD], ms, goes_on);
-        break;
-    case 'I':
-        sample_add(&layer[INPUT], ms, goes_on);
-        break;
-    case 'W':
-        sample_add(&layer[e->mb % MICROBATCHES ? WEIGHT : FIRST_WEIGHT], ms, goes_on);
-        break;
-    default:
+    const char *letter = e->stage >= 0 ? strchr(letters, e->category[0]) : NULL;
+    int mb = e->stage >= 0 ? e->mb % MICROBATCHES : 0;
+    if (!letter) {
         t->sums[e->rank] += measured_is_reduction(e->name) ? 0 : ms;
+        return;
     }
+    int kind = (mb < ALONE ? 0 : MANY) + (int)(letter - letters);
+    kind = kind == WEIGHT && mb == 0 ? FIRST_WEIGHT : kind;
+    sample_add(&t->samples[e->stage * KINDS + kind], ms, measured_goes_on(e->name));
 }
 
 static void layers_add(void *context, const struct weir_step_event *events, size_t n)
@@ -208,6 +218,7 @@ static double median(struct sample *s, double *spread)
 
 static void times_set(struct layer_times *t, struct profile_result *result)
 {
+    double alone = 0, together = 0, kept = 0;
     for (int l = 0; l < t->n_layers; l++) {
         struct sample *s = &t->samples[l * KINDS];
         struct weir_stage_costs *layer = &result->layers[l];
@@ -215,7 +226,13 @@ static void times_set(struct layer_times *t, struct profile_result *result)
         layer->input = median(&s[INPUT], &result->spread);
         layer->weight = median(&s[WEIGHT], &result->spread);
         layer->optimizer = fmax(median(&s[FIRST_WEIGHT], &result->spread) - layer->weight, 0);
+        alone += layer->forward + layer->input + layer->weight;
+        for (int kind = MANY; kind < KINDS; kind++)
+            together += median(&s[kind], &result->spread);
+        kept += layer->mem_backward;
     }
+    if (kept > 0 && together > alone)
+        result->flight = (struct weir_flight_costs){kept, TOGETHER * kept, fmin(together / alone, 100)};
     result->optimizer_ms = median(&t->optimizer, &result->spread);
 }
 

@@ -322,7 +322,8 @@ static void measured(const struct weir_simulation *simulation, struct trial *t)
 static weir_status simulate(struct search *s, struct trial *t, struct weir_arena *arena, double *over_out, int *in_flight_out)
 {
     struct weir_simulation simulation;
-    struct weir_schedule_costs costs = {.overlap_gain = 1, .stages = t->stages.costs, .n_stages = t->schedule.n_stages};
+    struct weir_schedule_costs costs = {.overlap_gain = 1, .stages = t->stages.costs, .n_stages = t->schedule.n_stages,
+                                        .flight = s->request->flight};
     const struct weir_simulation_options options = {.n_replicas = t->plan.n_replicas, .shard_optimizer = t->plan.zero == 1};
     weir_status status = links_find(s, t, arena, &costs);
     if (!status)

@@ -48,6 +48,7 @@ struct weir_planner_request {
                                               place of those by analysis; without replays, which add F to I.  Where no layer has a
                                               time of the optimizer, that is by analysis, too */
     int n_layers;
+    struct weir_flight_costs flight;  /* measured with them; factor 0: not */
     double hand_over_ms;              /* measured: of a micro-batch from one rank to another, without a topology; 0: bytes over rate */
     int n_top;                        /* plans to return */
 };

@@ -104,9 +104,19 @@ static weir_status stages_check(const struct weir_schedule_costs *costs, const s
     return status;
 }
 
+static weir_status flight_check(const struct weir_flight_costs *f)
+{
+    if (f->factor == 0 || (isfinite(f->high) && f->low > 0 && f->low < f->high && f->factor >= 1 && f->factor <= 100))
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_INVALID, "in flight, a factor of %g from %g to %g bytes: the factor must be from 1 to 100, and the bytes ascend from above 0",
+                     f->factor, f->low, f->high);
+}
+
 weir_status weir_costs_check(const struct weir_schedule_costs *costs, const struct weir_schedule *schedule)
 {
     weir_status status = common_check(costs);
+    if (!status)
+        status = flight_check(&costs->flight);
     if (!status)
         status = stages_check(costs, schedule);
     for (int e = 0; !status && e < costs->n_edges; e++)
@@ -209,7 +219,7 @@ static weir_status stages_add(const struct weir_schedule_costs *costs, const str
                               const struct weir_simulation_options *options, const struct weir_scan *scan,
                               struct sums *sums)
 {
-    double m = scan->schedule->n_microbatches, gain = fmax(costs->overlap_gain, 1);
+    double m = scan->schedule->n_microbatches, gain = fmax(costs->overlap_gain, 1) * fmax(costs->flight.factor, 1);
     int n_copies = scan->schedule->n_copies;
     weir_status status = WEIR_OK;
     for (int s = 0; !status && s < scan->schedule->n_stages; s++) {

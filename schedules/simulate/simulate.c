@@ -66,24 +66,6 @@ static weir_status delay_keep(struct run *run)
     return status;
 }
 
-static weir_status flow_prepare(struct run *run, struct weir_arena *arena)
-{
-    weir_status status = weir_schedule_edges_build(&run->scan, &run->work, &run->edges);
-    if (!status && run->schedule.has_comms)
-        status = weir_schedule_edges_match(&run->scan, &run->edges, &run->work);
-    if (!status)
-        status = weir_flow_open(&run->flow, run->options->channels, &run->scan, &run->edges, &run->work);
-    if (!status)
-        status = weir_costs_tables(run->costs, run->options, &run->scan, &run->edges, &run->work, &run->flow.costs);
-    if (!status && run->options->keep_times)
-        status = times_keep(run, arena);
-    if (!status && (run->options->keep_path || run->options->keep_times))
-        status = causes_keep(run);
-    if (!status)
-        status = delay_keep(run);
-    return status;
-}
-
 struct memory {
     double held, peak;
 };
@@ -103,7 +85,7 @@ static void memory_peak(const struct run *run, int rank, double *memory_out, dou
     common.stages = NULL;
     struct weir_stage_costs unit = weir_costs_stage(&common, 0);
     if (!costs->stages && unit.mem_backward == unit.mem_weight && !unit.mem_made) { /* the scan has counted */
-        memory_out[rank] = activations_out[rank] = run->scan.rank_peak[rank] * unit.mem_weight;
+        *memory_out = *activations_out = run->scan.rank_peak[rank] * unit.mem_weight;
         return;
     }
     struct memory memory = {0}, units = {0};
@@ -113,8 +95,63 @@ static void memory_peak(const struct run *run, int rank, double *memory_out, dou
         memory_count(&memory, &c, a->type, run->scan.trainable);
         memory_count(&units, &unit, a->type, run->scan.trainable);
     }
-    memory_out[rank] = memory.peak;
-    activations_out[rank] = units.peak;
+    *memory_out = memory.peak;
+    *activations_out = units.peak;
+}
+
+/* How much longer actions of a rank take. */
+static double flight_factor(const struct run *run, int rank)
+{
+    const struct weir_flight_costs *f = &run->costs->flight;
+    double peak, units;
+    memory_peak(run, rank, &peak, &units);
+    double way = peak > f->low ? fmin(log(peak / f->low) / log(f->high / f->low), 1) : 0;
+    return 1 + way * (f->factor - 1);
+}
+
+/* A stage of two copies takes the longer of its ranks' times. */
+static weir_status flight_weigh(struct run *run)
+{
+    int n_stages = run->schedule.n_stages, n_copies = run->schedule.n_copies;
+    double *types, *factors;
+    if (run->costs->flight.factor <= 1 || !run->scan.trainable)
+        return WEIR_OK;
+    weir_status status = weir_arena_alloc(&run->work, (size_t)n_stages, 4 * sizeof *types, &types);
+    if (!status)
+        status = weir_arena_alloc(&run->work, (size_t)run->schedule.n_ranks, sizeof *factors, &factors);
+    for (int r = 0; r < run->schedule.n_ranks && !status; r++)
+        factors[r] = flight_factor(run, r);
+    for (int s = 0; s < n_stages && !status; s++) {
+        double factor = 1;
+        for (int copy = 0; copy < n_copies; copy++)
+            if (run->scan.units[s * n_copies + copy].rank >= 0)
+                factor = fmax(factor, factors[run->scan.units[s * n_copies + copy].rank]);
+        for (int t = 0; t < 4; t++)
+            types[4 * s + t] = factor * run->flow.costs.type[4 * s + t];
+    }
+    if (!status)
+        run->flow.costs.type = types;
+    return status;
+}
+
+static weir_status flow_prepare(struct run *run, struct weir_arena *arena)
+{
+    weir_status status = weir_schedule_edges_build(&run->scan, &run->work, &run->edges);
+    if (!status && run->schedule.has_comms)
+        status = weir_schedule_edges_match(&run->scan, &run->edges, &run->work);
+    if (!status)
+        status = weir_flow_open(&run->flow, run->options->channels, &run->scan, &run->edges, &run->work);
+    if (!status)
+        status = weir_costs_tables(run->costs, run->options, &run->scan, &run->edges, &run->work, &run->flow.costs);
+    if (!status)
+        status = flight_weigh(run);
+    if (!status && run->options->keep_times)
+        status = times_keep(run, arena);
+    if (!status && (run->options->keep_path || run->options->keep_times))
+        status = causes_keep(run);
+    if (!status)
+        status = delay_keep(run);
+    return status;
 }
 
 struct ends {
@@ -239,7 +276,7 @@ static weir_status result_build(const struct run *run, struct weir_arena *arena,
     for (size_t r = 0; r < p; r++) {
         table[p + r] = ends.makespan - table[r];
         table[2 * p + r] = run->flow.ranks[r].exposed;
-        memory_peak(run, (int)r, table + 3 * p, table + 4 * p);
+        memory_peak(run, (int)r, &table[3 * p + r], &table[4 * p + r]);
         table[6 * p + r] = tail(run, (int)r);
         table[5 * p + r] = run->scan.rank_reduces[r] ? run->flow.ranks[r].reduce_work : table[6 * p + r];
     }

@@ -54,6 +54,12 @@ struct weir_edge_costs {
     double latency, bytes, bandwidth; /* a transfer lasts latency + bytes / bandwidth; bandwidth 0: latency alone */
 };
 
+/* What is kept from forwards to backwards, and does not fit into caches, makes a rank slower: with `high` bytes in flight at most,
+ * counted as peak_memory is, its F, I and W take `factor` times as long as with `low`; between the two as the logarithm goes. */
+struct weir_flight_costs {
+    double low, high, factor; /* 0 < low < high, 1 <= factor <= 100; factor 0: times do not depend on it */
+};
+
 /* Costs of every action and transfer.  The tables override the common values. */
 struct weir_schedule_costs {
     double forward, input, weight, mem_backward, mem_weight; /* every stage */
@@ -72,6 +78,7 @@ struct weir_schedule_costs {
     const char *name; /* of the file it was read from, which messages about it name; NULL: none */
     const struct weir_stage_costs *layers; /* [n_layers], or NULL: what the caller puts together to `stages` first */
     int n_layers;
+    struct weir_flight_costs flight;
     bool halved; /* input and weight are halves of what was given for both */
     const char *unit; /* of its times, "ms"; NULL: not known */
 };
@@ -141,7 +148,8 @@ weir_status weir_schedule_simulate(const struct weir_schedule *schedule, const s
                                    struct weir_simulation *result_out);
 
 /* Read {stages: [{F, I, W, mem_B, mem_W, mem_IW, param_bytes, grad_bytes, optimizer_bytes, optimizer}], edges: [{from, to,
- * latency, bytes, bandwidth}], transfer, reduce, reduce_link: {latency, bandwidth}, bucket_bytes, optimizer} over the values that
+ * latency, bytes, bandwidth}], transfer, reduce, reduce_link: {latency, bandwidth}, bucket_bytes, optimizer,
+ * in_flight: {low, high, factor}} over the values that
  * *costs has; `layers` of the same form may stand in place of `stages`.  F, I and W of a stage must be there, or F and B,
  * which is halved; mem_B and mem_W go together, on all stages or on none; mem_IW (mem_made) is mem_W where it is left out.
  * A trace is read too, as weir_traced_costs() does.  WEIR_ERR_IO; WEIR_ERR_INVALID, also for a file without any cost. */
