@@ -271,7 +271,7 @@ static void table_print(const struct bench *b)
     if (b->choice == b->fastest)
         printf("the planner's choice is the fastest\n");
     else
-        printf("the planner's choice takes %+.1f %% of the fastest, the median of %d turns\n", 100 * (b->ratio - 1), b->n_turns);
+        printf("the planner's choice against the fastest: %+.1f %%, the median of %d turns\n", 100 * (b->ratio - 1), b->n_turns);
 }
 
 static json_t *row_json(const struct bench *b, int r)
