@@ -48,3 +48,17 @@ small() {
     run -0 "$WEIR" bench schedules --help
     [[ "$output" == *"--warm-up N"* ]]
 }
+
+@test "bench plan runs what the planner chooses from, and holds its choice to the fastest" {
+    run -0 --separate-stderr "$WEIR" bench plan --devices 2 --global-batch 2 --seq-len 8 --most 3 --finalists 2 --turns 2 --steps 1
+    [[ "${lines[0]}" == "weir "*", gpt2-tiny: a step of 2 samples on 2 cores; "*" configurations run, "*" in 2 turns of 1 steps" ]]
+    [ "$(grep -c '^choice ' <<<"$output")" -eq 1 ]
+    [[ "${lines[-1]}" == "the planner's choice "* ]]
+    [[ "$stderr" == *"sizes of micro-batches profiled, 2 of 2, "*"configurations run, "*"turns of the fastest, 2 of 2, "* ]]
+    run -0 --separate-stderr "$WEIR" bench plan --model mlp --devices 1 --global-batch 2 --turns 1 --steps 1 --json -q
+    [ -z "$stderr" ]
+    "$JSON_GET" choice_ms fastest_ms ratio configurations run.0.predicted_ms run.0.once_ms <<<"$output" | awk '!($1 > 0) { exit 1 }'
+    [ "$(grep -o '"choice": true' <<<"$output" | wc -l)" -eq 1 ]
+    run -2 "$WEIR" bench plan --schedule dualpipe --global-batch 2 --devices 1
+    [[ "$output" == *"schedule 'dualpipe' cannot train"* ]]
+}
