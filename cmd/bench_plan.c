@@ -147,7 +147,8 @@ static weir_status plans_find(struct bench *b)
 static weir_status row_run(const struct bench *b, const struct row *row, int n_steps, double *ms_out)
 {
     const struct weir_planned *plan = &row->plan;
-    struct weir_schedule_params params = {plan->n_ranks, plan->n_chunks, (int)plan->n_microbatches, 0};
+    struct weir_schedule_params params = {.n_ranks = plan->n_ranks, .n_chunks = plan->n_chunks,
+                                          .n_microbatches = (int)plan->n_microbatches};
     struct bench_settings settings = {.model = b->model, .n_steps = n_steps, .n_warm_up = 1, .threads = 1, .first_layer = plan->cut.first_layer,
                                       .n_replicas = plan->n_replicas, .zero = plan->zero};
     struct weir_schedule schedule;
