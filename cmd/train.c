@@ -64,6 +64,7 @@ static const struct option_row rows[] = {
     ROW("first-layers", 0, OPTION_TEXT, first_layers, "LIST", "cut the model there: the first layer of each stage, as in 0,5,9", 0, 0),
     ROW("layout", 0, OPTION_TEXT, layout, "TEXT", "or in Megatron-LM's letters: 'Et*3|(tt|)*2tL'", 0, 0),
     ROW("plan", 0, OPTION_TEXT, plan, "FILE", "model, cut, schedule and batch of a plan (weir plan -o)", 0, 0),
+    ROW("costs", 0, OPTION_TEXT, costs, "FILE", "times of stages or layers in ms (weir profile): a slow rank is named", 0, 0),
     ROW("memory-cap", 0, OPTION_BYTES, memory_cap, "BYTES", "schedule auto: activations on a rank (what 1f1b holds)", 1, 0x1p62),
     ROW("dialect", 0, OPTION_TEXT, dialect, "NAME", "letters of a schedule file: torch (default) or torch-2024", 0, 0),
     ROW("zero", 0, OPTION_INT, zero, "0|1", "1: shard the optimizer state over the replicas, ZeRO-1 (0)", 0, 1),

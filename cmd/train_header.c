@@ -62,7 +62,7 @@ static json_t *given_json(const struct train_options *o)
 {
     static const char *const left_out[] = {
         "metrics", "peak-flops", "trace", "export", "export-dtype", "export-shard-size", "checkpoint-dir", "checkpoint-every", "checkpoint-sync",
-        "keep", "keep-best", "resume", "new-data", "stop-after", "grace", "force", "profile", "save-costs", "print-memory", "print-program", "config",
+        "keep", "keep-best", "resume", "new-data", "stop-after", "grace", "force", "profile", "costs", "save-costs", "print-memory", "print-program", "config",
         "json", "quiet", NULL};
     return options_json(&o->given, o, left_out);
 }

@@ -196,7 +196,8 @@ static void flights_bind(struct weir_runner *runner)
     const struct weir_pulse *pulse = &runner->world.pulse;
     for (int r = 0; r < runner->machine.n_ranks; r++) {
         runner->machine.ranks[r].flight = pulse->flights[runner->machine.ranks[r].worker];
-        runner->machine.ranks[r].call = &pulse->calls[runner->machine.ranks[r].worker];
+        if (pulse->timeout_ns)
+            runner->machine.ranks[r].call = &pulse->calls[runner->machine.ranks[r].worker];
     }
 }
 
@@ -359,6 +360,7 @@ weir_status weir_runner_fail(struct weir_runner *runner, weir_status status)
     weir_runner_raise(runner, WEIR_RUNNER_FAILED);
     weir_flight_failed(runner, status); /* before a launcher hears of it, which gives the rest of the run little time */
     weir_link_stop(runner, status);
+    weir_world_told(&runner->world);
     return status;
 }
 
