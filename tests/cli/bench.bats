@@ -32,6 +32,19 @@ small() {
     [[ "${lines[0]}" == "schedule,chunks,predicted_ms,measured_ms,"* && "${lines[1]}" == "1f1b,1,"* ]]
 }
 
+@test "bench schedules says whose losses those of two copies of the weights are" {
+    run -0 --separate-stderr small chimera 1f1b dualpipe seq1f1b
+    [[ "$output" == *$'losses of one stage with 2 replicas, not of one stage\n'* ]]
+    [ "$(grep -cE '^  (chimera|dualpipe)$' <<<"$output")" -eq 2 ]
+    [[ "$output" == *"seq1f1b: seq1f1b cuts sequences, the others do not: weir train --slices K runs it"* ]]
+    run -0 --separate-stderr small chimera dualpipe --json
+    for i in 0 1; do
+        "$JSON_GET" schedules.$i.losses_of schedules.$i.loss <<<"$output"
+    done >losses
+    [ "$(sort -u losses | wc -l)" -eq 2 ]
+    grep -q 'one stage with 2 replicas' losses
+}
+
 @test "bench schedules draws prediction and measurement above each other" {
     run -0 --separate-stderr small 1f1b zbv --html page.html
     [ "$(grep -o '"title":"[^"]*predicted"' page.html | wc -l)" -eq 2 ]
