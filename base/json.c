@@ -38,6 +38,7 @@ struct decoding {
 static json_malloc_t allocate = malloc;
 static json_free_t release = free;
 static _Thread_local struct decoding *decoding;
+static _Thread_local bool missing; /* an allocation failed while a document was built */
 
 static bool block_add(struct blocks *blocks, void *block)
 {
@@ -50,7 +51,11 @@ static bool block_add(struct blocks *blocks, void *block)
 static void *watched_allocate(size_t bytes)
 {
     void *block = allocate(bytes);
-    if (!decoding || (block && block_add(&decoding->blocks, block)))
+    if (!decoding) {
+        missing |= !block;
+        return block;
+    }
+    if (block && block_add(&decoding->blocks, block))
         return block;
     release(block);
     longjmp(decoding->lacking, 1);
@@ -145,6 +150,15 @@ weir_status weir_json_load_wide(const char *path, json_t **root_out)
     return load(path, JSON_DECODE_INT_AS_REAL, root_out);
 }
 
+json_t *weir_json_whole(json_t *root)
+{
+    if (!missing)
+        return root;
+    missing = false;
+    json_decref(root);
+    return NULL;
+}
+
 static int dump_append(const char *bytes, size_t n, void *text)
 {
     weir_text_append(text, "%.*s", (int)n, bytes);
@@ -156,6 +170,7 @@ weir_status weir_json_print(json_t *root, int indent, struct weir_arena *arena, 
 {
     size_t form = indent ? JSON_INDENT((size_t)indent) : JSON_COMPACT;
     struct weir_text text = {0};
+    root = weir_json_whole(root);
     int failed = root ? json_dump_callback(root, dump_append, &text, form | JSON_REAL_PRECISION(17)) : -1;
     json_decref(root);
     weir_status status = text.status;
@@ -300,6 +315,7 @@ static void value_append(struct weir_text *text, json_t *value, int digits)
 
 void weir_json_append(struct weir_text *text, json_t *root, int digits)
 {
+    root = weir_json_whole(root);
     if (root)
         value_append(text, root, digits);
     else if (!text->status)

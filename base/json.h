@@ -40,6 +40,10 @@ json_t *weir_json_decode(const char *text, size_t bytes, size_t flags, json_erro
 void weir_json_set(json_t **object, const char *key, json_t *value);
 void weir_json_push(json_t **array, json_t *value);
 
+/* `root`; or NULL, and the reference is given back, when jansson lacked memory in this thread since the last document was looked
+ * at: then something may be missing, however it was built.  weir_json_print and weir_json_append look by themselves. */
+json_t *weir_json_whole(json_t *root);
+
 /* `object` with the members of `more` behind its own; takes both references.  NULL when one is NULL or memory is out. */
 json_t *weir_json_joined(json_t *object, json_t *more);
 

@@ -328,6 +328,7 @@ static weir_status json_print(struct run *run)
                                                  sample->end < 0 ? "length" : "eos", "eos",
                                                  sample->end < 0 ? json_null() : json_integer(sample->end)));
     }
+    root = weir_json_whole(root);
     char *text = root ? json_dumps(root, JSON_SORT_KEYS) : NULL;
     json_decref(root);
     if (!text)

@@ -5,6 +5,7 @@
 #include "cmd/command.h"
 #include "cmd/info_shared.h"
 #include "cmd/info_topology.h"
+#include "cmd/json_out.h"
 #include "engine/device/device.h"
 #include "engine/transport/transport.h"
 #include "weir_libraries.h"
@@ -95,10 +96,7 @@ static int json_print(const char *machine)
     json_t *root = json_pack("{s:s, s:s, s:i, s:o, s:o, s:o, s:o}", "version", WEIR_VERSION, "machine", machine, "cores",
                              weir_cpu_cores(), "devices", devices, "transports", transports, "launcher",
                              info_launcher_json(), "libraries", libraries);
-    int code = root ? json_dumpf(root, stdout, JSON_INDENT(2)) : -1;
-    printf("\n");
-    json_decref(root);
-    return code ? 1 : 0;
+    return options_report("info", json_out(root));
 }
 
 /* Options that say nothing without --placement are refused: whoever gives them waits for a table. */

@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "cmd/info_shared.h"
+#include "cmd/json_out.h"
 #include "cmd/paths.h"
 #include "cmd/schedule_auto.h"
 #include "cmd/synonyms.h"
@@ -205,10 +206,7 @@ static int json_print(const struct mapping *m)
                              "replicas", m->grid.n_replicas, "ranks", m->grid.n_ranks, "host_cores", m->machine.n_cores,
                              "host_gpus", m->machine.n_gpus, "cores_shared", m->spots.cores_shared, "gpus_shared",
                              m->spots.gpus_shared, "processes", rows);
-    int code = root ? json_dumpf(root, stdout, JSON_INDENT(2)) : -1;
-    printf("\n");
-    json_decref(root);
-    return code ? 1 : 0;
+    return options_report("info", json_out(root));
 }
 
 weir_status info_placement_print(const struct info_placement *options, bool json, int *code_out)

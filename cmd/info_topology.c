@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/replace.h"
+#include "cmd/json_out.h"
 #include "cmd/paths.h"
 #include "partitioner/topology/topology.h"
 
@@ -38,10 +39,7 @@ static weir_status json_show(const struct weir_topology *t)
         json_array_append_new(devices, device_json(t, i));
     json_t *root = json_pack("{s:s, s:s, s:i, s:b, s:o, s:o}", "source", t->source, "form", t->form, "nodes", t->n_nodes, "gpus", t->has_gpus,
                              "devices", devices, "bandwidth", t->n_devices > MOST_MATRIX ? json_null() : rates_json(t));
-    int code = root ? json_dumpf(root, stdout, JSON_INDENT(2)) : -1;
-    printf("\n");
-    json_decref(root);
-    return code ? WEIR_FAIL(WEIR_ERR_IO, "cannot write the topology") : WEIR_OK;
+    return json_out(root);
 }
 
 static weir_status text_show(const struct weir_topology *t)

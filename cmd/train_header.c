@@ -134,7 +134,7 @@ static weir_status other_run_check(const struct train_run *run, json_t *header)
 
 weir_status train_header_write(struct train_run *run)
 {
-    json_t *header = header_make(run);
+    json_t *header = weir_json_whole(header_make(run));
     char *text = header ? json_dumps(header, 0) : NULL;
     weir_status status = text ? other_run_check(run, header) : WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for what the run is");
     if (!status)

@@ -152,6 +152,39 @@ static void a_document_that_is_built_in_steps_is_whole_or_none(void **state)
     json_set_alloc_funcs(malloc, free);
 }
 
+static json_t *members_build(void)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < 20; i++) /* nobody looks whether a member was added */
+        json_array_append_new(list, json_pack("{s:i}", "member", i));
+    return list;
+}
+
+static void a_document_that_lost_a_member_is_not_printed(void **state)
+{
+    (void)state;
+    struct weir_arena arena = {0};
+    const char *whole, *text = "";
+    json_t *root = NULL;
+    json_set_alloc_funcs(json_fail_once, free);
+    fails_at = -1;
+    assert_ok(weir_json_parse("{}", 2, "it", &root)); /* now Weir stands before that allocator */
+    json_decref(root);
+    assert_ok(weir_json_print(members_build(), 0, &arena, &whole));
+    weir_status status = WEIR_ERR_NOMEM;
+    int n = 0;
+    for (; status; n++) {
+        fails_at = n;
+        status = weir_json_print(members_build(), 0, &arena, &text);
+        assert_true(status == WEIR_OK || status == WEIR_ERR_NOMEM);
+    }
+    assert_in_range(n, 40, 400);
+    assert_string_equal(text, whole);
+    fails_at = -1;
+    json_set_alloc_funcs(malloc, free);
+    weir_arena_release(&arena);
+}
+
 /* jansson's own reading loses a byte at some of these. */
 static void a_text_is_read_whole_or_not_at_all(void **state)
 {
@@ -198,6 +231,7 @@ int main(void)
         cmocka_unit_test(a_file_with_nothing_in_it_is_said_to_be_empty),
         cmocka_unit_test(a_document_is_printed_whole_or_not_at_all),
         cmocka_unit_test(a_document_that_is_built_in_steps_is_whole_or_none),
+        cmocka_unit_test(a_document_that_lost_a_member_is_not_printed),
         cmocka_unit_test(a_text_is_read_whole_or_not_at_all),
         cmocka_unit_test(a_text_that_there_is_no_memory_to_read_is_not_called_wrong),
     };
