@@ -67,7 +67,8 @@ struct weir_node {
 struct weir_layer {
     const char *name;
     int first_node, n_nodes;
-    int input; /* the value that crosses from the layer before; meaningless for layer 0 */
+    int n_crossing;      /* values that cross the border in front of it: made before it, read in it or behind it */
+    const int *crossing; /* [n_crossing], ascending; none for layer 0 */
 };
 
 struct weir_graph_input {
@@ -165,6 +166,9 @@ const struct weir_shape *weir_graph_shape(const struct weir_graph *graph, int va
  * flops in the time in which it moves one byte).  Used for the default partition. */
 double weir_node_cost(const struct weir_graph *graph, int node, enum weir_pass pass);
 double weir_layer_cost(const struct weir_graph *graph, int layer);
+
+/* Bytes of all that crosses the border in front of a layer, for one micro-batch. */
+size_t weir_layer_crossing_bytes(const struct weir_graph *graph, int layer);
 
 /* Elements of all parameters, tied ones once. */
 int64_t weir_graph_n_elements(const struct weir_graph *graph);

@@ -12,12 +12,20 @@
 #include "engine/run/link.h"
 #include "engine/run/nonfinite.h"
 
+/* In a slot of either kind, on the rank of the boundary's end that has it. */
+static void *slot_address(const struct weir_rank *rank, const struct weir_run *run, int mb, const struct weir_where *where)
+{
+    const struct weir_boundary *boundary = &run->program->boundaries[where->boundary];
+    bool input = where->place == WEIR_PLACE_SLOT;
+    int owner = run->program->stages[input ? boundary->to : boundary->from].rank;
+    char *block = weir_rank_at(rank->machine, rank->replica, owner)->blocks[input ? WEIR_MEMORY_SLOTS : WEIR_MEMORY_GRAD_SLOTS];
+    return block + weir_slot_offset(input ? &boundary->inputs : &boundary->gradients, mb) + where->offset;
+}
+
 static void *where_address(const struct weir_rank *rank, const struct weir_run *run, int stage, int mb,
                            const struct weir_where *where)
 {
-    const struct weir_machine *machine = rank->machine;
-    const struct weir_stage_program *s = &run->program->stages[stage];
-    const struct weir_mb_places *places = &s->mbs[mb];
+    const struct weir_mb_places *places = &run->program->stages[stage].mbs[mb];
     char *activations = rank->blocks[WEIR_MEMORY_ACTIVATIONS];
     switch (where->place) {
     case WEIR_PLACE_NONE:
@@ -37,16 +45,8 @@ static void *where_address(const struct weir_rank *rank, const struct weir_run *
     case WEIR_PLACE_SCRATCH:
         return rank->blocks[run->scratch] + where->offset;
     case WEIR_PLACE_SLOT:
-        return rank->blocks[WEIR_MEMORY_SLOTS] + s->slots_offset + s->slot_bytes * (size_t)places->slot;
     case WEIR_PLACE_GRAD_SLOT:
-        return rank->blocks[WEIR_MEMORY_GRAD_SLOTS] + s->grad_slots_offset +
-               s->grad_slot_bytes * (size_t)places->grad_slot;
-    case WEIR_PLACE_SLOT_NEXT:
-        return weir_rank_at(machine, rank->replica, s[1].rank)->blocks[WEIR_MEMORY_SLOTS] + s[1].slots_offset +
-               s[1].slot_bytes * (size_t)s[1].mbs[mb].slot;
-    case WEIR_PLACE_GRAD_SLOT_PREV:
-        return weir_rank_at(machine, rank->replica, s[-1].rank)->blocks[WEIR_MEMORY_GRAD_SLOTS] + s[-1].grad_slots_offset +
-               s[-1].grad_slot_bytes * (size_t)s[-1].mbs[mb].grad_slot;
+        return slot_address(rank, run, mb, where);
     case WEIR_PLACE_DATA:
         return rank->blocks[WEIR_MEMORY_DATA] + where->offset + where->stride * (size_t)mb;
     case WEIR_PLACE_CACHE:
