@@ -317,16 +317,32 @@ static weir_status crossing_find(struct weir_graph_builder *b, const struct uses
     return status;
 }
 
-static weir_status border_check(const struct weir_graph *graph, const struct weir_layer *layer)
+static weir_status border_check(const struct weir_layer *layer)
 {
-    if (layer->n_crossing > 1)
-        return WEIR_FAIL(WEIR_ERR_INVALID,
-                         "values '%s' and '%s' both cross into layer '%s': a border may be crossed by one value, "
-                         "join the layers",
-                         graph->nodes[layer->crossing[0]].name, graph->nodes[layer->crossing[1]].name, layer->name);
-    if (!layer->n_crossing)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "layer '%s' takes nothing from the layers before it", layer->name);
-    return WEIR_OK;
+    if (layer->n_crossing)
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_INVALID, "layer '%s' and those behind it take nothing from the layers before: a stage that begins "
+                     "there would be fed by nobody, join it with a layer that feeds it", layer->name);
+}
+
+/* A loss gives a gradient to its prediction alone. */
+static weir_status loss_check(const struct weir_graph *graph)
+{
+    const struct weir_node *loss = &graph->nodes[graph->n_nodes - 1];
+    bool *depends;
+    weir_status status = weir_alloc((size_t)graph->n_nodes, sizeof *depends, &depends);
+    for (int n = 0; n < graph->n_nodes && !status; n++) {
+        const struct weir_node *node = &graph->nodes[n];
+        depends[n] = node->shapes.n_params > 0;
+        for (int i = 0; i < node->shapes.n_inputs; i++)
+            depends[n] = depends[n] || (!weir_value_is_input(node->inputs[i]) && depends[node->inputs[i]]);
+    }
+    for (int i = 1; i < loss->shapes.n_inputs && !status; i++)
+        if (!weir_value_is_input(loss->inputs[i]) && depends[loss->inputs[i]])
+            status = WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': its target '%s' depends on parameters, but a loss has no gradient "
+                               "for a target", loss->name, graph->nodes[loss->inputs[i]].name);
+    weir_free(depends);
+    return status;
 }
 
 /* Parameters together, and what one micro-batch makes: sums of bytes over them fit. */
@@ -375,7 +391,7 @@ static weir_status layers_close(struct weir_graph_builder *b, const struct weir_
             return WEIR_FAIL(WEIR_ERR_INVALID, "layer '%s' has no nodes", b->layers[l].name);
         weir_status status = l ? crossing_find(b, uses, l) : WEIR_OK;
         if (!status && l)
-            status = border_check(graph, &b->layers[l]);
+            status = border_check(&b->layers[l]);
         if (status)
             return status;
     }
@@ -391,6 +407,8 @@ static weir_status all_check(struct weir_graph_builder *b, const struct weir_gra
     status = layers_close(b, graph, &uses);
     if (!status)
         status = nodes_check(graph, &uses, forward);
+    if (!status && !forward)
+        status = loss_check(graph);
     weir_free(uses.of_nodes);
     return status ? status : totals_check(graph);
 }

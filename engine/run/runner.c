@@ -39,10 +39,11 @@ static weir_status calls_prepare(struct weir_rank *rank, const struct weir_run *
         if (!kernels || !kernels->prepare)
             continue; /* a copy has no operation */
         struct weir_op_call call;
+        enum weir_pass pass = t->fn == kernels->forward ? WEIR_FORWARD : t->pass; /* the backward of a sum adds by its forward */
         weir_call_bind(rank, run, stage, 0, t, &call);
         for (int accumulate = 0; accumulate < 2; accumulate++) {
             call.accumulate = accumulate;
-            weir_status status = kernels->prepare(&call, t->pass);
+            weir_status status = kernels->prepare(&call, pass);
             if (status)
                 return status;
         }
