@@ -329,7 +329,7 @@ static weir_status border_check(const struct weir_layer *layer)
 static weir_status loss_check(const struct weir_graph *graph)
 {
     const struct weir_node *loss = &graph->nodes[graph->n_nodes - 1];
-    bool *depends;
+    bool *depends = NULL;
     weir_status status = weir_alloc((size_t)graph->n_nodes, sizeof *depends, &depends);
     for (int n = 0; n < graph->n_nodes && !status; n++) {
         const struct weir_node *node = &graph->nodes[n];

@@ -11,6 +11,7 @@ const struct weir_call_part weir_call_parts[WEIR_CALL_PARTS] = {
     TENSOR(params[0]), TENSOR(params[1]), TENSOR(params[2]),
     TENSOR(d_params[0]), TENSOR(d_params[1]), TENSOR(d_params[2]),
     TENSOR(output), TENSOR(d_output), PART(saved, saved), PART(scratch, scratch),
+    PART(cache, cache), PART(cache_gradient, cache_gradient),
 };
 
 bool weir_where_moves(const struct weir_where *where)
@@ -22,13 +23,14 @@ bool weir_where_moves(const struct weir_where *where)
     case WEIR_PLACE_SLOT:
     case WEIR_PLACE_GRAD_SLOT:
     case WEIR_PLACE_DATA:
+    case WEIR_PLACE_CACHE:
+    case WEIR_PLACE_CACHE_GRAD:
         return true;
     case WEIR_PLACE_NONE:
     case WEIR_PLACE_PARAM:
     case WEIR_PLACE_COPY:
     case WEIR_PLACE_GRAD:
     case WEIR_PLACE_SCRATCH:
-    case WEIR_PLACE_CACHE:
         return false;
     }
     return false;

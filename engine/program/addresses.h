@@ -8,7 +8,7 @@
  *                           params[0]  stays
  *                           d_output   moves or, as scratch, stays
  *
- * The cache of a generator is no part of this: which sequence a micro-batch is changes from run to run. */
+ * A generator's cache moves too, but not by a table: which sequence a micro-batch is changes from run to run. */
 #ifndef WEIR_ENGINE_PROGRAM_ADDRESSES_H
 #define WEIR_ENGINE_PROGRAM_ADDRESSES_H
 
@@ -19,7 +19,7 @@ struct weir_call_part {
     size_t where, pointer; /* offsets in struct weir_step_call, in struct weir_op_call */
 };
 
-enum { WEIR_CALL_PARTS = 3 * WEIR_OP_INPUTS + 2 * WEIR_OP_PARAMS + 4 };
+enum { WEIR_CALL_PARTS = 3 * WEIR_OP_INPUTS + 2 * WEIR_OP_PARAMS + 6 };
 extern const struct weir_call_part weir_call_parts[WEIR_CALL_PARTS];
 
 static inline const struct weir_where *weir_call_where(const struct weir_step_call *call, int part)

@@ -9,6 +9,17 @@
 #include "engine/program/compile.h"
 #include "engine/program/pack.h"
 
+/* A slot has room for the longest slice. */
+static size_t value_bytes(const struct weir_compile *c, int value)
+{
+    size_t most = 0;
+    for (int k = 0; k < c->program->n_slices; k++) {
+        size_t bytes = weir_pack_round(weir_shape_bytes(weir_graph_shape(c->slices[k].graph, value)));
+        most = bytes > most ? bytes : most;
+    }
+    return most;
+}
+
 static weir_status crossings_make(struct weir_compile *c, struct weir_boundary *b)
 {
     const struct weir_layer *layer = &c->graph->layers[c->program->stages[b->to].first_layer];
@@ -18,8 +29,7 @@ static weir_status crossings_make(struct weir_compile *c, struct weir_boundary *
         return status;
     size_t bytes = 0;
     for (int i = 0; i < layer->n_crossing; i++) {
-        int value = layer->crossing[i];
-        values[i] = (struct weir_crossing){value, bytes, weir_pack_round(weir_shape_bytes(weir_graph_shape(c->graph, value)))};
+        values[i] = (struct weir_crossing){layer->crossing[i], bytes, value_bytes(c, layer->crossing[i])};
         bytes += values[i].bytes;
     }
     b->values = values;

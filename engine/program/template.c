@@ -12,6 +12,8 @@
  * what they make is scratch, or ACT_IW, in the same way. */
 #include "engine/program/template.h"
 
+#include <string.h>
+
 static bool stage_has(const struct weir_compile *c, int stage, enum weir_action_type type)
 {
     const struct weir_schedule_rank *rank = &c->schedule->ranks[c->program->stages[stage].rank];
@@ -34,17 +36,19 @@ static weir_status crossings_list(const struct weir_template *t, const int *boun
         for (int v = 0; v < program->boundaries[boundaries[i]].n_values; v++) {
             const struct weir_crossing *crossing = &program->boundaries[boundaries[i]].values[v];
             (*list_out)[(*n_out)++] = (struct weir_template_crossing){
-                .value = crossing->value, .bytes = crossing->bytes,
+                .value = crossing->value, .bytes = weir_template_value_bytes(t, crossing->value),
                 .slot = {WEIR_PLACE_SLOT, crossing->offset, 0, boundaries[i]},
                 .gradient = {WEIR_PLACE_GRAD_SLOT, crossing->offset, 0, boundaries[i]}};
         }
     return status;
 }
 
-weir_status weir_compile_template(struct weir_compile *c, int stage)
+static weir_status slice_template(struct weir_compile *c, int stage, int slice)
 {
     struct weir_stage_program *s = &c->program->stages[stage];
-    struct weir_template t = {.c = c, .stage = s, .first = s->first_node, .end = s->first_node + s->n_nodes};
+    const struct weir_graph *graph = c->slices[slice].graph;
+    struct weir_template t = {.c = c, .slice = slice, .graph = graph, .stage = s, .first = s->first_node,
+                              .end = s->first_node + s->n_nodes};
     size_t n = (size_t)s->n_nodes;
     t.status = crossings_list(&t, s->ins, s->n_ins, &t.ins, &t.n_ins);
     if (!t.status)
@@ -69,4 +73,21 @@ weir_status weir_compile_template(struct weir_compile *c, int stage)
     if (!t.status && stage_has(c, stage, WEIR_I))
         weir_template_split(&t);
     return t.status;
+}
+
+weir_status weir_compile_template(struct weir_compile *c, int stage)
+{
+    struct weir_stage_program *s = &c->program->stages[stage];
+    size_t most[3] = {0}, n = (size_t)c->program->n_slices;
+    weir_status status = weir_arena_alloc(c->arena, n, sizeof *s->slice_act_bytes, &s->slice_act_bytes);
+    for (int slice = 0; slice < c->program->n_slices && !status; slice++) {
+        memset(s->act_bytes, 0, sizeof s->act_bytes);
+        status = slice_template(c, stage, slice);
+        for (int part = 0; part < 3 && !status; part++) {
+            s->slice_act_bytes[slice][part] = s->act_bytes[part];
+            most[part] = s->act_bytes[part] > most[part] ? s->act_bytes[part] : most[part];
+        }
+    }
+    memcpy(s->act_bytes, most, sizeof most);
+    return status;
 }

@@ -34,6 +34,8 @@ struct weir_template_list {
 
 struct weir_template {
     struct weir_compile *c;
+    int slice;
+    const struct weir_graph *graph; /* of the slice */
     struct weir_stage_program *stage;
     int first, end; /* nodes */
     int n_ins, n_outs;
@@ -58,6 +60,7 @@ const struct weir_template_crossing *weir_template_out(const struct weir_templat
 struct weir_where weir_template_value(const struct weir_template *t, int value); /* where a call of this stage reads it */
 bool weir_where_same(const struct weir_where *a, const struct weir_where *b);
 bool weir_template_wants_grad(const struct weir_template *t, int value);
+size_t weir_template_value_bytes(const struct weir_template *t, int value); /* rounded as slots are */
 bool weir_template_recomputes(const struct weir_template *t, int layer);
 
 /* ---- what lists are made of ---------------------------------------------------------------------------------------- */

@@ -27,13 +27,13 @@ static void loss_place(struct weir_template *t)
     if (t->end < t->c->graph->n_nodes || t->c->forward_only)
         return;
     int prediction = weir_template_node(t, loss)->inputs[0];
-    size_t bytes = weir_shape_bytes(weir_graph_shape(t->c->graph, prediction));
+    size_t bytes = weir_shape_bytes(weir_graph_shape(t->graph, prediction));
     if (!weir_template_inside(t, prediction)) { /* the stage is the loss alone: the gradient waits for its I */
         t->input_grad_loss = kept_new(t, WEIR_KEEP_FOR_I, bytes);
         return;
     }
     /* a sum hands the gradient on, so that the W of whoever made its terms may read it */
-    bool for_w = weir_node_has_weight_backward(t->c->graph, prediction) ||
+    bool for_w = weir_node_has_weight_backward(t->graph, prediction) ||
                  weir_template_node(t, prediction)->op->flags & WEIR_OP_SUM;
     t->input_grad_loss = kept_new(t, for_w ? WEIR_KEEP_FOR_W : WEIR_KEEP_FOR_I, bytes);
     if (t->keeps.values[prediction - t->first] == WEIR_KEEP_NOT && consumers_count(t, prediction) == 1)
@@ -55,9 +55,11 @@ static void forward_places(struct weir_template *t)
         t->saved_at[i] = kept_new(t, t->keeps.saved[i], shapes->saved_bytes);
         if (t->value_at[i].place != WEIR_PLACE_NONE)
             continue;
-        if (v == t->c->graph->n_nodes - 1) /* the loss, or the result */
-            t->value_at[i] = (struct weir_where){WEIR_PLACE_DATA, t->c->program->ranks[t->stage->rank].loss_offset,
-                                                 t->c->program->result_stride, 0};
+        if (v == t->graph->n_nodes - 1) /* the loss, or the result */
+            t->value_at[i] = (struct weir_where){
+                WEIR_PLACE_DATA,
+                t->c->program->ranks[t->stage->rank].loss_offset + (size_t)t->slice * t->c->program->result_stride,
+                (size_t)t->c->program->n_slices * t->c->program->result_stride, 0};
         else if (is_made_in_slot(t, v))
             t->value_at[i] = weir_template_out(t, v)->slot;
         else
@@ -74,7 +76,7 @@ void weir_template_forward(struct weir_template *t)
         if (weir_template_node(t, n)->op->flags & WEIR_OP_LOSS) {
             call->d_inputs[0] = t->input_grad_loss;
             call->call.loss_scale =
-                1.0 / ((double)t->c->graph->n_targets * t->c->schedule->n_microbatches * t->c->n_replicas);
+                1.0 / ((double)t->c->graph->n_targets * weir_program_whole_microbatches(t->c->program) * t->c->n_replicas);
         }
     }
     for (int i = 0; i < t->n_outs && !t->status; i++) {

@@ -19,11 +19,11 @@ static char *slot_address(const struct weir_rank *rank, const struct weir_run *r
 static void *where_address(const struct weir_rank *rank, const struct weir_run *run, int stage, int mb,
                            const struct weir_where *where)
 {
-    const size_t *act_offset = run->program->stages[stage].mbs[mb].act_offset;
+    const struct weir_mb_places *places = &run->program->stages[stage].mbs[mb];
+    const size_t *act_offset = places->act_offset;
     char *activations = rank->blocks[WEIR_MEMORY_ACTIVATIONS];
     switch (where->place) {
     case WEIR_PLACE_NONE:
-    case WEIR_PLACE_CACHE:
         return NULL;
     case WEIR_PLACE_PARAM:
         return rank->blocks[WEIR_MEMORY_PARAMS] + where->offset;
@@ -43,7 +43,10 @@ static void *where_address(const struct weir_rank *rank, const struct weir_run *
     case WEIR_PLACE_GRAD_SLOT:
         return slot_address(rank, run, mb, where);
     case WEIR_PLACE_DATA:
-        return rank->blocks[WEIR_MEMORY_DATA] + where->offset + where->stride * (size_t)mb;
+        return rank->blocks[WEIR_MEMORY_DATA] + where->offset + where->stride * (size_t)(mb / run->program->n_slices);
+    case WEIR_PLACE_CACHE:
+    case WEIR_PLACE_CACHE_GRAD:
+        return rank->blocks[WEIR_MEMORY_CACHE] + places->cache_offset[where->place == WEIR_PLACE_CACHE_GRAD] + where->offset;
     }
     return NULL;
 }
@@ -120,8 +123,9 @@ weir_status weir_bindings_make(struct weir_run *run, struct weir_rank *rank, str
         for (int l = 0; l < WEIR_LISTS && program->stages[s].rank == rank->index && !status; l++) {
             const struct weir_call_list *list = &program->stages[s].lists[l];
             struct weir_binding **at = &lists[s * WEIR_LISTS + l];
-            status = weir_arena_alloc(arena, (size_t)list->n_calls, sizeof **at, at);
-            for (int i = 0; i < list->n_calls && !status; i++)
+            int n = program->n_slices * list->n_calls;
+            status = weir_arena_alloc(arena, (size_t)n, sizeof **at, at);
+            for (int i = 0; i < n && !status; i++)
                 status = binding_make(&(*at)[i], run, rank, s, &list->calls[i], arena);
         }
     if (!status)
@@ -132,6 +136,12 @@ weir_status weir_bindings_make(struct weir_run *run, struct weir_rank *rank, str
 struct weir_binding *weir_bindings_of(const struct weir_run *run, const struct weir_rank *rank, int stage, enum weir_list list)
 {
     return run->bindings[rank->number][stage * WEIR_LISTS + (int)list];
+}
+
+struct weir_binding *weir_bindings_first(const struct weir_run *run, const struct weir_rank *rank, const struct weir_instr *instr)
+{
+    int n_calls = run->program->stages[instr->stage].lists[instr->list].n_calls;
+    return weir_bindings_of(run, rank, instr->stage, instr->list) + instr->mb % run->program->n_slices * n_calls + instr->first_call;
 }
 
 /* ---- running --------------------------------------------------------------------------------------------------------- */
@@ -145,7 +155,8 @@ const struct weir_op_call *weir_binding_turn(struct weir_binding *b, const struc
     for (int i = 0; i < b->n_moving; i++)
         pointer_put(&b->call, b->parts[i], row[i]);
     b->call.accumulate = pass == WEIR_BACKWARD_WEIGHT ? places->accumulates_w : places->accumulates_i;
-    b->call.first_sample = (uint32_t)(((int64_t)rank->replica * program->n_microbatches + mb) * program->graph->microbatch_size);
+    int64_t global_mb = (int64_t)rank->replica * weir_program_whole_microbatches(program) + mb / program->n_slices;
+    b->call.first_sample = (uint32_t)(global_mb * program->graph->microbatch_size);
     b->call.context = rank->context;
     if (run->lanes) {
         b->call.sequence = &run->lanes[mb].rows;

@@ -27,8 +27,9 @@ struct weir_binding {
  * that it writes to, are there. */
 weir_status weir_bindings_make(struct weir_run *run, struct weir_rank *rank, struct weir_arena *arena);
 
-/* The binding of the first call of a list of a stage of the rank. */
+/* [n_slices][n_calls]: those of a list of a stage of the rank; the first one of an action. */
 struct weir_binding *weir_bindings_of(const struct weir_run *run, const struct weir_rank *rank, int stage, enum weir_list list);
+struct weir_binding *weir_bindings_first(const struct weir_run *run, const struct weir_rank *rank, const struct weir_instr *instr);
 
 /* The call with the addresses of a micro-batch. */
 const struct weir_op_call *weir_binding_turn(struct weir_binding *binding, const struct weir_run *run, const struct weir_rank *rank,

@@ -55,11 +55,11 @@ static weir_status action_run(const struct weir_exec *exec)
     const struct weir_run *run = exec->run;
     const struct weir_instr *instr = exec->instr;
     const struct weir_lane *lane = run->lanes ? &run->lanes[instr->mb] : NULL;
-    const struct weir_call_list *list = &run->program->stages[instr->stage].lists[instr->list];
+    const struct weir_step_call *calls = weir_instr_calls(run->program, instr);
     weir_status status = WEIR_OK;
     weir_error_clear(); /* a message that is there after a failure is the kernel's */
     for (int i = 0; i < instr->n_calls && !status; i++) {
-        const struct weir_step_call *t = &list->calls[instr->first_call + i];
+        const struct weir_step_call *t = &calls[i];
         if (!lane || t->node < lane->end_node) {
             const struct weir_op_call *call =
                 weir_binding_turn(&exec->bindings[i], run, rank, instr->stage, instr->mb, t->pass);
@@ -123,8 +123,7 @@ weir_status weir_exec_run(void *argument)
 static void calls_clock(const struct weir_exec *exec)
 {
     const struct weir_instr *instr = exec->instr;
-    const struct weir_step_call *calls =
-        exec->run->program->stages[instr->stage].lists[instr->list].calls + instr->first_call;
+    const struct weir_step_call *calls = weir_instr_calls(exec->run->program, instr);
     int64_t start = exec->start_ns;
     for (int i = 0; i < instr->n_calls; start = exec->calls_end_ns[i++]) {
         if (!calls[i].fn)

@@ -35,13 +35,13 @@ static weir_status calls_prepare(struct weir_rank *rank, const struct weir_run *
 {
     const struct weir_call_list *list = &run->program->stages[stage].lists[l];
     struct weir_binding *bindings = weir_bindings_of(run, rank, stage, l);
-    for (int i = 0; i < list->n_calls; i++) {
+    for (int i = 0; i < run->program->n_slices * list->n_calls; i++) {
         const struct weir_step_call *t = &list->calls[i];
         const struct weir_op_kernels *kernels = t->fn ? rank->machine->kind->kernels(t->call.op) : NULL;
         if (!kernels || !kernels->prepare)
             continue; /* a copy has no operation */
         enum weir_pass pass = t->fn == kernels->forward ? WEIR_FORWARD : t->pass; /* the backward of a sum adds by its forward */
-        struct weir_op_call call = *weir_binding_turn(&bindings[i], run, rank, stage, 0, t->pass);
+        struct weir_op_call call = *weir_binding_turn(&bindings[i], run, rank, stage, i / list->n_calls, t->pass);
         for (int accumulate = 0; accumulate < 2; accumulate++) {
             call.accumulate = accumulate;
             weir_status status = kernels->prepare(&call, pass);
@@ -117,7 +117,7 @@ static weir_status execs_make(struct weir_run *run, struct weir_rank *rank)
         execs[i].position = run->program->positions[copy * run->program->n_ranks + rank->index][i];
         execs[i].clocks = runner->clocks[rank->number];
         if (r->instrs[i].kind == WEIR_INSTR_ACTION && weir_rank_is_here(rank))
-            execs[i].bindings = weir_bindings_of(run, rank, r->instrs[i].stage, r->instrs[i].list) + r->instrs[i].first_call;
+            execs[i].bindings = weir_bindings_first(run, rank, &r->instrs[i]);
         execs[i].times_calls = runner->machine.kind->flags & WEIR_DEVICE_TASKS;
         status = weir_arena_strdup(&runner->arena, weir_instr_str(run->program, &r->instrs[i], copy, text), &execs[i].name);
         if (!status && marks_calls(runner, &r->instrs[i]))
@@ -204,7 +204,8 @@ static void flights_bind(struct weir_runner *runner)
     const struct weir_pulse *pulse = &runner->world.pulse;
     for (int r = 0; r < runner->machine.n_ranks; r++) {
         runner->machine.ranks[r].flight = pulse->flights[runner->machine.ranks[r].worker];
-        runner->machine.ranks[r].call = &pulse->calls[runner->machine.ranks[r].worker];
+        if (pulse->timeout_ns)
+            runner->machine.ranks[r].call = &pulse->calls[runner->machine.ranks[r].worker];
     }
 }
 
@@ -367,6 +368,7 @@ weir_status weir_runner_fail(struct weir_runner *runner, weir_status status)
     weir_runner_raise(runner, WEIR_RUNNER_FAILED);
     weir_flight_failed(runner, status); /* before a launcher hears of it, which gives the rest of the run little time */
     weir_link_stop(runner, status);
+    weir_world_told(&runner->world);
     return status;
 }
 

@@ -86,7 +86,7 @@ static double step_ms(const struct items *items, const int *first)
     struct weir_simulation simulation;
     struct weir_stage_costs stages[P] = {{.forward = 0}};
     const struct weir_schedule_kind *kind;
-    const struct weir_schedule_params params = {P, 1, M, 0};
+    const struct weir_schedule_params params = {.n_ranks = P, .n_chunks = 1, .n_microbatches = M};
     const struct weir_schedule_costs costs = {.overlap_gain = 1, .stages = stages, .n_stages = P};
     for (int s = 0; s < P; s++)
         for (int i = first[s]; i < first[s + 1]; i++) {
