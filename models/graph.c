@@ -300,26 +300,49 @@ static weir_status uses_find(const struct weir_graph *graph, struct uses *uses)
     return WEIR_OK;
 }
 
-/* Exactly one value of the nodes before `layer` is taken from its first node on.  `crossing` is the one that crosses into the
- * layer before, -1 for none: no value but that and those of the layer before can cross into this one. */
-static weir_status border_check(const struct weir_graph *graph, const struct uses *uses, int layer, int *crossing)
+/* Values that nodes before the layer make and nodes from its first on read: those that cross into the layer before it and
+ * that layer's own, as far as somebody reads them later. */
+static weir_status crossing_find(struct weir_graph_builder *b, const struct uses *uses, int l)
 {
-    int first = graph->layers[layer].first_node, found = -1;
-    for (int v = graph->layers[layer - 1].first_node - 1; v < first; v++) {
-        int value = v < graph->layers[layer - 1].first_node ? *crossing : v;
-        if (value < 0 || uses->of_nodes[value] < first)
-            continue;
-        if (found >= 0)
-            return WEIR_FAIL(WEIR_ERR_INVALID,
-                             "values '%s' and '%s' both cross into layer '%s': a border may be crossed by one value, "
-                             "join the layers",
-                             graph->nodes[found].name, graph->nodes[value].name, graph->layers[layer].name);
-        found = value;
+    struct weir_layer *layer = &b->layers[l];
+    const struct weir_layer *before = &b->layers[l - 1];
+    int *crossing;
+    weir_status status = weir_arena_alloc(b->arena, (size_t)(before->n_crossing + before->n_nodes), sizeof *crossing, &crossing);
+    for (int i = 0; i < before->n_crossing + before->n_nodes && !status; i++) {
+        int value = i < before->n_crossing ? before->crossing[i] : before->first_node + i - before->n_crossing;
+        if (uses->of_nodes[value] >= layer->first_node)
+            crossing[layer->n_crossing++] = value;
     }
-    if (found < 0)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "layer '%s' takes nothing from the layers before it", graph->layers[layer].name);
-    *crossing = found;
-    return WEIR_OK;
+    layer->crossing = crossing;
+    return status;
+}
+
+static weir_status border_check(const struct weir_layer *layer)
+{
+    if (layer->n_crossing)
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_INVALID, "layer '%s' and those behind it take nothing from the layers before: a stage that begins "
+                     "there would be fed by nobody, join it with a layer that feeds it", layer->name);
+}
+
+/* A loss gives a gradient to its prediction alone. */
+static weir_status loss_check(const struct weir_graph *graph)
+{
+    const struct weir_node *loss = &graph->nodes[graph->n_nodes - 1];
+    bool *depends = NULL;
+    weir_status status = weir_alloc((size_t)graph->n_nodes, sizeof *depends, &depends);
+    for (int n = 0; n < graph->n_nodes && !status; n++) {
+        const struct weir_node *node = &graph->nodes[n];
+        depends[n] = node->shapes.n_params > 0;
+        for (int i = 0; i < node->shapes.n_inputs; i++)
+            depends[n] = depends[n] || (!weir_value_is_input(node->inputs[i]) && depends[node->inputs[i]]);
+    }
+    for (int i = 1; i < loss->shapes.n_inputs && !status; i++)
+        if (!weir_value_is_input(loss->inputs[i]) && depends[loss->inputs[i]])
+            status = WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': its target '%s' depends on parameters, but a loss has no gradient "
+                               "for a target", loss->name, graph->nodes[loss->inputs[i]].name);
+    weir_free(depends);
+    return status;
 }
 
 /* Parameters together, and what one micro-batch makes: sums of bytes over them fit. */
@@ -361,17 +384,16 @@ static weir_status nodes_check(const struct weir_graph *graph, const struct uses
 
 static weir_status layers_close(struct weir_graph_builder *b, const struct weir_graph *graph, const struct uses *uses)
 {
-    int crossing = -1;
     for (int l = 0; l < graph->n_layers; l++) {
         int end = l + 1 < graph->n_layers ? b->layers[l + 1].first_node : graph->n_nodes;
         b->layers[l].n_nodes = end - b->layers[l].first_node;
         if (!b->layers[l].n_nodes)
             return WEIR_FAIL(WEIR_ERR_INVALID, "layer '%s' has no nodes", b->layers[l].name);
-        weir_status status = l > 0 ? border_check(graph, uses, l, &crossing) : WEIR_OK;
+        weir_status status = l ? crossing_find(b, uses, l) : WEIR_OK;
+        if (!status && l)
+            status = border_check(&b->layers[l]);
         if (status)
             return status;
-        if (l > 0)
-            b->layers[l].input = crossing;
     }
     return WEIR_OK;
 }
@@ -385,6 +407,8 @@ static weir_status all_check(struct weir_graph_builder *b, const struct weir_gra
     status = layers_close(b, graph, &uses);
     if (!status)
         status = nodes_check(graph, &uses, forward);
+    if (!status && !forward)
+        status = loss_check(graph);
     weir_free(uses.of_nodes);
     return status ? status : totals_check(graph);
 }
@@ -448,6 +472,14 @@ double weir_layer_cost(const struct weir_graph *graph, int layer)
         for (int pass = 0; pass < WEIR_PASSES; pass++)
             cost += weir_node_cost(graph, n, (enum weir_pass)pass);
     return cost;
+}
+
+size_t weir_layer_crossing_bytes(const struct weir_graph *graph, int layer)
+{
+    size_t bytes = 0;
+    for (int i = 0; i < graph->layers[layer].n_crossing; i++)
+        bytes += weir_shape_bytes(weir_graph_shape(graph, graph->layers[layer].crossing[i]));
+    return bytes;
 }
 
 int64_t weir_graph_n_elements(const struct weir_graph *graph)

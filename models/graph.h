@@ -1,15 +1,22 @@
 /* The layer graph: a model as operations, parameters and layers.
  *
  * Nodes are operations in execution order; each has one output.  A value is named by an int: the index of the node that
- * makes it, or weir_input_value(i) for input i of the graph (tokens, targets, images).  Layers are named runs of nodes, and
- * the only places where a partition cuts: between two neighbouring layers exactly one value crosses, which is what one
- * stage sends to the next.
+ * makes it, or weir_input_value(i) for input i of the graph (tokens, targets, images).  A node may read any value that was
+ * made before it.
+ *
+ * Layers are named runs of nodes, and a partition cuts only between them.  What one stage sends to the next is all that
+ * crosses there: values made before the border and read behind it, however far away.
  *
  *     layer 0  embed          tokens ─▶ x0
  *     layer 1  h.0.attn       x0 ─▶ ln ─▶ qkv ─▶ attention ─▶ proj ─▶ + ─▶ x1        one value (x1) crosses
  *     layer 2  h.0.mlp        x1 ─▶ ...                                  ▲ x0
  *     ...
  *     layer n  head           ─▶ logits ─▶ loss (targets)
+ *
+ *     layer 0  down.0         image ─▶ a
+ *     layer 1  down.1         a ─▶ b                                     a and b cross: the skip goes by way of layer 2
+ *     layer 2  middle         b ─▶ c                                     a and c cross
+ *     layer 3  up.0           c, a ─▶ + ─▶ d
  *
  * Shapes are those of one micro-batch; the first dimension of every value is the sample.  Models are built in f32;
  * weir_graph_cast makes the same graph with values of another storage type (op.h).  Parameters are named as in the
@@ -67,7 +74,8 @@ struct weir_node {
 struct weir_layer {
     const char *name;
     int first_node, n_nodes;
-    int input; /* the value that crosses from the layer before; meaningless for layer 0 */
+    int n_crossing;      /* values that cross the border in front of it: made before it, read in it or behind it */
+    const int *crossing; /* [n_crossing], ascending; none for layer 0 */
 };
 
 struct weir_graph_input {
@@ -140,8 +148,8 @@ int weir_graph_node(struct weir_graph_builder *b, const char *name, const struct
                     const struct weir_op_attr *attr, int n_inputs, const int *inputs, int n_params, const int *params);
 
 /* Check the whole and hand it out: layers are not empty; its parameters, and the values of a micro-batch, have at most 2^56
- * elements; exactly one value crosses each border; every value and every
- * parameter is used; the last node, and no other, is a loss.  WEIR_ERR_INVALID names layer or node. */
+ * elements; every layer reads a value of the layers before it, or lets one pass; every value and every parameter is used; the
+ * last node, and no other, is a loss, whose targets do not depend on parameters.  WEIR_ERR_INVALID names layer or node. */
 weir_status weir_graph_finish(struct weir_graph_builder *b, const struct weir_graph **graph_out);
 
 /* The same for a graph that is only run forwards: its last node is its result, and no node is a loss. */
@@ -171,6 +179,9 @@ const struct weir_shape *weir_graph_shape(const struct weir_graph *graph, int va
  * flops in the time in which it moves one byte).  Used for the default partition. */
 double weir_node_cost(const struct weir_graph *graph, int node, enum weir_pass pass);
 double weir_layer_cost(const struct weir_graph *graph, int layer);
+
+/* Bytes of all that crosses the border in front of a layer, for one micro-batch. */
+size_t weir_layer_crossing_bytes(const struct weir_graph *graph, int layer);
 
 /* Elements of all parameters, tied ones once. */
 int64_t weir_graph_n_elements(const struct weir_graph *graph);

@@ -2,6 +2,13 @@
  *
  *     images (B, I) ─▶ [linear ─▶ ReLU] × 7 of width 256 ─▶ linear ─▶ logits (B, K) ─▶ cross-entropy
  *
+ * umlp: the same with skip connections in the shape of a U: each layer of the second half adds what its mirror image has made.
+ *
+ *     fc0 ─▶ fc1 ─▶ fc2 ─▶ fc3 ─▶ fc4 ─▶ fc5 ─▶ fc6 ─▶ head
+ *      │      │      └────────────▶ +      ▲      ▲
+ *      │      └────────────────────────────┘      │
+ *      └──────────────────────────────────────────┘
+ *
  * Eight layers, so that it can be cut into up to eight stages.  Weights start normal with standard deviation
  * sqrt(2 / inputs) (He et al., "Delving deep into rectifiers", 2015, eq. 10), biases at 0. */
 #include <math.h>
@@ -38,14 +45,19 @@ static weir_status build(const struct weir_model_kind *kind, const struct weir_m
     int targets = weir_graph_input(&b, "targets", (struct weir_shape){1, {batch}, WEIR_DTYPE_I32});
     int64_t in = params->n_inputs;
     char name[64], part[80];
+    int made[HIDDEN_LAYERS];
+    bool skips = kind->config;
     for (int l = 0; l < HIDDEN_LAYERS; l++) {
         snprintf(name, sizeof name, "fc%d", l);
         weir_graph_layer(&b, name);
         x = linear(&b, name, x, in, WIDTH);
         snprintf(part, sizeof part, "%s.relu", name);
         x = weir_graph_node(&b, part, &weir_op_relu, NULL, 1, &x, 0, NULL);
+        snprintf(part, sizeof part, "%s.skip", name);
+        if (skips && 2 * l > HIDDEN_LAYERS)
+            x = weir_graph_node(&b, part, &weir_op_add, NULL, 2, (int[]){x, made[HIDDEN_LAYERS - 1 - l]}, 0, NULL);
         snprintf(part, sizeof part, "%s.dropout", name);
-        x = dropout(&b, part, x, params->dropout);
+        x = made[l] = dropout(&b, part, x, params->dropout);
         in = WIDTH;
     }
     weir_graph_layer(&b, "head");
@@ -58,5 +70,13 @@ const struct weir_model_kind weir_model_mlp = {
     .name = "mlp",
     .summary = "multi-layer perceptron for images: 7 hidden layers of 256, ReLU",
     .data = WEIR_DATA_IMAGES,
+    .build = build,
+};
+
+const struct weir_model_kind weir_model_umlp = {
+    .name = "umlp",
+    .summary = "the same with skip connections between mirrored layers",
+    .data = WEIR_DATA_IMAGES,
+    .config = &weir_model_mlp,
     .build = build,
 };

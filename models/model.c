@@ -5,9 +5,9 @@
 #include "base/text.h"
 
 const struct weir_model_kind *const weir_model_kinds[] = {
-    &weir_model_mlp,        &weir_model_gpt2_tiny,  &weir_model_gpt2,
-    &weir_model_gpt2_medium, &weir_model_gpt2_large, &weir_model_gpt2_xl,
-    &weir_model_llama_tiny,  NULL};
+    &weir_model_mlp,         &weir_model_umlp,       &weir_model_gpt2_tiny,
+    &weir_model_gpt2,        &weir_model_gpt2_medium, &weir_model_gpt2_large,
+    &weir_model_gpt2_xl,     &weir_model_llama_tiny,  NULL};
 
 weir_status weir_model_find(const char *name, const struct weir_model_kind **kind_out)
 {

@@ -42,8 +42,8 @@ extern "C" {
 #endif
 
 extern const struct weir_model_kind *const weir_model_kinds[]; /* ends with NULL */
-extern const struct weir_model_kind weir_model_mlp, weir_model_gpt2_tiny, weir_model_gpt2, weir_model_gpt2_medium,
-    weir_model_gpt2_large, weir_model_gpt2_xl, weir_model_llama_tiny;
+extern const struct weir_model_kind weir_model_mlp, weir_model_umlp, weir_model_gpt2_tiny, weir_model_gpt2,
+    weir_model_gpt2_medium, weir_model_gpt2_large, weir_model_gpt2_xl, weir_model_llama_tiny;
 
 /* WEIR_ERR_USAGE with a suggestion when there is no such model. */
 weir_status weir_model_find(const char *name, const struct weir_model_kind **kind_out);

@@ -26,12 +26,6 @@ static void stages_set(struct weir_compile *c)
         const struct weir_layer *last = &graph->layers[stage->first_layer + stage->n_layers - 1];
         stage->first_node = graph->layers[stage->first_layer].first_node;
         stage->n_nodes = last->first_node + last->n_nodes - stage->first_node;
-        for (int k = 0; k < c->program->n_slices && s > 0; k++) { /* a slot has room for the longest slice */
-            size_t bytes = weir_shape_bytes(weir_graph_shape(c->slices[k].graph, graph->layers[stage->first_layer].input));
-            bytes = (bytes + 63) / 64 * 64;
-            stage->slot_bytes = bytes > stage->slot_bytes ? bytes : stage->slot_bytes;
-            c->program->stages[s - 1].grad_slot_bytes = stage->slot_bytes;
-        }
     }
 }
 
@@ -149,7 +143,9 @@ static weir_status build(const struct weir_program_params *params, struct weir_a
     c.program->n_replicas = c.n_replicas;
     c.program->zero = params->zero && c.n_replicas > 1;
     stages_set(&c);
-    status = weir_compile_layout(&c);
+    status = weir_compile_boundaries(&c);
+    if (!status)
+        status = weir_compile_layout(&c);
     for (int s = 0; s < c.program->n_stages && !status; s++)
         status = weir_compile_template(&c, s);
     if (!status)

@@ -1,7 +1,7 @@
 /* Inside the compiler: what its steps share.
  *
- * compile.c calls the steps in order: moments.c (where actions stand), layout.c (parameters and data), template.c (per
- * stage), places.c (slots and activation blocks), slice_caches.c (what slices share), pieces.c (who keeps which gradients), instrs.c (instructions), deps.c (what
+ * compile.c calls the steps in order: moments.c (where actions stand), boundaries.c (what crosses between stages), layout.c
+ * (parameters and data), template.c (per stage), places.c (slots and activation blocks), slice_caches.c (what slices share), pieces.c (who keeps which gradients), instrs.c (instructions), deps.c (what
  * they await of each other), signals.c (the events of that), workers.c (who runs them) and order.c (their order).  A step may use what is below it,
  * compile_base.c and program.c, but no other step. */
 #ifndef WEIR_ENGINE_PROGRAM_COMPILE_H
@@ -34,10 +34,13 @@ struct weir_compile {
     size_t row_room;
 };
 
+/* Boundaries, with the bytes of their slots. */
+weir_status weir_compile_boundaries(struct weir_compile *c);
+
 /* Parameters, gradients, optimizer state and graph inputs of every rank. */
 weir_status weir_compile_layout(struct weir_compile *c);
 
-/* Templates of one stage, and its act_bytes, slot_bytes and grad_slot_bytes; raises the rank's SCRATCH. */
+/* Templates of one stage, and its act_bytes; raises the rank's SCRATCH. */
 weir_status weir_compile_template(struct weir_compile *c, int stage);
 
 /* Slots and activation blocks of every (stage, micro-batch). */

@@ -3,18 +3,18 @@
 
 #include "engine/program/deps_maker.h"
 
-/* A stage and the one that gets its results: forwards the next, backwards the one before. */
+/* A boundary in one direction: values to its later stage, gradients to its earlier one. */
 struct hop {
-    int from, to;
+    int from, to; /* stages */
     bool forward;
+    const struct weir_slots *slots; /* of `to` */
     enum weir_moment made, freed; /* whose end is the result, whose end gives the slot back */
 };
 
 /* Arrival q of a hop takes the slot that the (q - n)th free gives back; the micro-batch of that free, or -1. */
 static int freeing_mb(const struct weir_deps_maker *m, const struct hop *hop, int q)
 {
-    const struct weir_stage_program *target = &m->program->stages[hop->to];
-    int n = hop->forward ? target->n_slots : target->n_grad_slots;
+    int n = hop->slots->n;
     return q < n ? -1 : weir_moment_order(&m->c->moments, hop->to, hop->freed)[q - n];
 }
 
@@ -23,15 +23,13 @@ static void arrival_add(struct weir_deps_maker *m, const struct hop *hop, int q)
 {
     const struct weir_stage_program *from = &m->program->stages[hop->from], *to = &m->program->stages[hop->to];
     int mb = weir_moment_order(&m->c->moments, hop->from, hop->made)[q], freeing = freeing_mb(m, hop, q);
-    const struct weir_mb_places *places = &to->mbs[mb];
     struct weir_dep dep = {.from_rank = from->rank, .from_instr = weir_deps_action(m, hop->from, mb, hop->made)->last,
                            .to_rank = to->rank, .to_instr = weir_deps_action(m, hop->to, mb, hop->made)->first,
                            .why = hop->forward ? WEIR_DEP_INPUT : WEIR_DEP_GRADIENT, .post_after = -1};
     struct weir_dep_region slot = {.from_replica = WEIR_REPLICA_ANY, .to_replica = WEIR_REPLICA_ANY, .receivers = true};
     slot.kind = hop->forward ? WEIR_MEMORY_SLOTS : WEIR_MEMORY_GRAD_SLOTS;
-    slot.bytes = hop->forward ? to->slot_bytes : to->grad_slot_bytes;
-    slot.offset = hop->forward ? to->slots_offset + slot.bytes * (size_t)places->slot
-                               : to->grad_slots_offset + slot.bytes * (size_t)places->grad_slot;
+    slot.bytes = hop->slots->bytes;
+    slot.offset = weir_slot_offset(hop->slots, mb);
     if (freeing >= 0)
         dep.post_after = weir_deps_action(m, hop->to, freeing, hop->freed)->last;
     weir_deps_add(m, dep);
@@ -63,10 +61,11 @@ static void hop_add(struct weir_deps_maker *m, const struct hop *hop)
 static void hops_add(struct weir_deps_maker *m)
 {
     enum weir_moment freed = m->c->forward_only ? WEIR_MOMENT_F : WEIR_MOMENT_W;
-    for (int s = 0; s + 1 < m->program->n_stages; s++) {
-        hop_add(m, &(struct hop){s, s + 1, true, WEIR_MOMENT_F, freed});
+    for (int b = 0; b < m->program->n_boundaries; b++) {
+        const struct weir_boundary *at = &m->program->boundaries[b];
+        hop_add(m, &(struct hop){at->from, at->to, true, &at->inputs, WEIR_MOMENT_F, freed});
         if (!m->c->forward_only)
-            hop_add(m, &(struct hop){s + 1, s, false, WEIR_MOMENT_I, WEIR_MOMENT_I});
+            hop_add(m, &(struct hop){at->to, at->from, false, &at->gradients, WEIR_MOMENT_I, WEIR_MOMENT_I});
     }
 }
 

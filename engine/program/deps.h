@@ -23,10 +23,10 @@
 #include "engine/program/program.h"
 
 enum weir_dep_why {
-    WEIR_DEP_INPUT,          /* F: its input was made by the stage before */
-    WEIR_DEP_GRADIENT,       /* I, B: the gradient of its output was made by the stage after */
-    WEIR_DEP_INPUT_SLOT,     /* F's last call: the stage after has freed the slot which that call writes */
-    WEIR_DEP_GRADIENT_SLOT,  /* I's or B's last call: so has the stage before */
+    WEIR_DEP_INPUT,          /* F: what crosses a boundary into its stage is there */
+    WEIR_DEP_GRADIENT,       /* I, B: so are the gradients of what crosses one out of it */
+    WEIR_DEP_INPUT_SLOT,     /* F's last calls: the later stage has freed the slot which they write */
+    WEIR_DEP_GRADIENT_SLOT,  /* I's or B's last calls: so has the earlier stage */
     WEIR_DEP_TIED_GRADIENT,  /* TIE_ADD: the gradient of a use on another rank is complete */
     WEIR_DEP_BUCKET,         /* REDUCE: the bucket's gradients are complete */
     WEIR_DEP_SUM,            /* GATHER: the pieces that others keep are sums */

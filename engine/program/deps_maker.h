@@ -9,7 +9,7 @@
 /* The instructions into which an action was cut. */
 struct weir_action_instrs {
     int first, last;
-    int slot; /* whose first call is the first one that writes into a neighbour's slot, or -1 */
+    int slot; /* whose first call is the first one that writes into a slot of another stage, or -1 */
 };
 
 /* Instructions of one rank after its actions; -1: none. */

@@ -65,13 +65,16 @@ static weir_status stage_reduce(struct lister *l, int stage)
 /* The action writes a slot on another rank that had another content before. */
 static bool slot_is_reused(const struct lister *l, const struct weir_action *action)
 {
-    bool forward = action->type == WEIR_F;
-    int to = forward ? action->stage + 1 : action->stage - 1;
-    const struct weir_stage_program *target = &l->c->program->stages[to];
-    if (action->type == WEIR_W || to < 0 || to >= l->c->program->n_stages || target->rank == l->index)
-        return false;
+    const struct weir_program *program = l->c->program;
+    const struct weir_stage_program *stage = &program->stages[action->stage];
+    bool forward = action->type == WEIR_F, reused = false;
     int q = weir_moment_index(&l->c->moments, action->stage, action->mb, forward ? WEIR_MOMENT_F : WEIR_MOMENT_I);
-    return q >= (forward ? target->n_slots : target->n_grad_slots);
+    for (int i = 0; i < (forward ? stage->n_outs : stage->n_ins) && action->type != WEIR_W; i++) {
+        const struct weir_boundary *b = &program->boundaries[forward ? stage->outs[i] : stage->ins[i]];
+        bool crosses = program->stages[forward ? b->to : b->from].rank != l->index;
+        reused = reused || (crosses && q >= (forward ? b->inputs.n : b->gradients.n));
+    }
+    return reused;
 }
 
 /* The number of buckets that the action completes: all of its stage when it is the stage's last W or B. */

@@ -47,8 +47,9 @@ static struct weir_cost_node layer_node(const struct coster *c, int l)
     const struct weir_layer *layer = &graph->layers[l];
     struct weir_cost_node node = WEIR_COST_NODE_DEFAULT;
     node.id = layer->name;
-    if (l > 0 && (is_kept(graph, layer, layer->input) || replay_reads(c, layer, layer->input)))
-        node.activation_bytes += (double)weir_shape_bytes(weir_graph_shape(graph, layer->input));
+    for (int i = 0; i < layer->n_crossing; i++)
+        if (is_kept(graph, layer, layer->crossing[i]) || replay_reads(c, layer, layer->crossing[i]))
+            node.activation_bytes += (double)weir_shape_bytes(weir_graph_shape(graph, layer->crossing[i]));
     for (int n = layer->first_node; n < layer->first_node + layer->n_nodes; n++) {
         const struct weir_op_shapes *shapes = &graph->nodes[n].shapes;
         node.forward += pass_ms(&graph->nodes[n], WEIR_FORWARD, c->ceilings);
@@ -81,7 +82,7 @@ static weir_status layers_add(struct coster *c, const char *recompute, struct we
         status = weir_cost_graph_add_node(costs, &node, NULL);
         if (status || l == 0)
             continue;
-        double bytes = (double)weir_shape_bytes(weir_graph_shape(graph, graph->layers[l].input));
+        double bytes = (double)weir_layer_crossing_bytes(graph, l);
         struct weir_cost_edge edge = {
             .from = l - 1, .to = l, .bytes = bytes, .cost = 1e3 * 2 * bytes / c->ceilings->link_bytes_per_s};
         status = weir_cost_graph_add_edge(costs, &edge);

@@ -44,6 +44,15 @@ static struct awaited missing_find(const struct turns *t, int w)
 
 /* ---- circles ------------------------------------------------------------------------------------------------------- */
 
+static const struct weir_boundary *slots_of(const struct weir_program *program, int from, int to)
+{
+    const struct weir_stage_program *stage = &program->stages[to];
+    for (int i = 0; i < stage->n_ins; i++)
+        if (program->boundaries[stage->ins[i]].from == from)
+            return &program->boundaries[stage->ins[i]];
+    return NULL;
+}
+
 /* "rank 0 waits in 0F3 (end) for 1B1 of rank 1 (input slot, of which stage 1 has 2)" */
 static void wait_print(const struct turns *t, int w, const struct awaited *missing, struct weir_text *text)
 {
@@ -58,9 +67,9 @@ static void wait_print(const struct turns *t, int w, const struct awaited *missi
                      weir_program_worker(program, missing->copy, dep->from_rank),
                      weir_dep_why_str(dep->why));
     if (dep->why == WEIR_DEP_INPUT_SLOT)
-        weir_text_append(text, ", of which stage %d has %d", from->stage, program->stages[from->stage].n_slots);
+        weir_text_append(text, ", of which stage %d has %d", from->stage, slots_of(program, to->stage, from->stage)->inputs.n);
     if (dep->why == WEIR_DEP_GRADIENT_SLOT)
-        weir_text_append(text, ", of which stage %d has %d", from->stage, program->stages[from->stage].n_grad_slots);
+        weir_text_append(text, ", of which stage %d has %d", from->stage, slots_of(program, from->stage, to->stage)->gradients.n);
     weir_text_append(text, ")");
 }
 

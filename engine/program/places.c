@@ -1,7 +1,7 @@
 /* Places: which slot and which part of the activation block each micro-batch of each stage gets.
  *
- * Arrivals in a stage's slots come in the order in which their producer runs; slots are freed in the order in which the
- * stage's own actions end.  Arrival q takes the slot that the (q - n)th free gave back, n being the number of slots:
+ * Arrivals in a boundary's slots come in the order in which their producer runs; slots are freed in the order in which the
+ * receiver's own actions end.  Arrival q takes the slot that the (q - n)th free gave back, n being the number of slots:
  *
  *     arrivals (F of s-1)   0  1  2  3            arrival 3 of 3 slots takes the slot of the stage's first W or B,
  *     frees (W or B of s)      2  0  1            here that of micro-batch 2, and waits for it
@@ -16,54 +16,62 @@
 /* ---- slots --------------------------------------------------------------------------------------------------------- */
 
 /* As many as the check counted, but never more than there are micro-batches. */
-static void slot_counts_set(struct weir_compile *c, int stage)
+static int slots_count(const struct weir_compile *c, int counted)
 {
-    struct weir_stage_program *s = &c->program->stages[stage];
     int m = c->program->n_microbatches;
-    if (stage > 0)
-        s->n_slots = c->params->input_slots[stage] < m ? c->params->input_slots[stage] : m;
-    if (stage + 1 < c->program->n_stages && !c->forward_only)
-        s->n_grad_slots = c->params->gradient_slots[stage] < m ? c->params->gradient_slots[stage] : m;
+    return counted < m ? counted : m;
 }
 
 /* The slot of every micro-batch, by the orders in which slots are taken and given back. */
-static void slots_deal(struct weir_compile *c, int stage)
+static weir_status slots_deal(struct weir_compile *c, struct weir_slots *slots, const int *arrivals, const int *frees)
 {
-    struct weir_stage_program *s = &c->program->stages[stage];
-    int m = c->program->n_microbatches;
+    weir_status status = weir_arena_alloc(c->arena, (size_t)c->program->n_microbatches, sizeof *slots->of_mb, &slots->of_mb);
+    for (int q = 0; q < c->program->n_microbatches && slots->n && !status; q++)
+        slots->of_mb[arrivals[q]] = q < slots->n ? q : slots->of_mb[frees[q - slots->n]];
+    return status;
+}
+
+/* Room in the block of `stage`'s rank, and its row. */
+static weir_status slots_place(struct weir_compile *c, const struct weir_boundary *b, struct weir_slots *slots, int stage,
+                               enum weir_memory_kind kind)
+{
+    int rank = c->program->stages[stage].rank;
+    size_t bytes = slots->bytes * (size_t)slots->n;
+    const char *name;
+    slots->offset = c->program->ranks[rank].bytes[kind];
+    c->program->ranks[rank].bytes[kind] += bytes;
+    weir_status status = weir_arena_printf(c->arena, &name, "stage %d: %d %s slots", stage, slots->n,
+                                           kind == WEIR_MEMORY_SLOTS ? "input" : "gradient");
+    for (int v = 0; v < b->n_values && b->n_values > 1 && !status; v++)
+        status = weir_arena_printf(c->arena, &name, "%s%s %s", name, v ? "," : " of", c->graph->nodes[b->values[v].value].name);
+    return status ? status : weir_compile_row(c, (struct weir_memory_row){rank, kind, name, slots->offset, bytes, 0, -1});
+}
+
+static weir_status inputs_set(struct weir_compile *c, struct weir_boundary *b)
+{
     enum weir_moment end = c->forward_only ? WEIR_MOMENT_F : WEIR_MOMENT_W;
-    const int *arrivals = s->n_slots ? weir_moment_order(&c->moments, stage - 1, WEIR_MOMENT_F) : NULL;
-    for (int q = 0; q < m && arrivals; q++)
-        s->mbs[arrivals[q]].slot =
-            q < s->n_slots ? q : s->mbs[weir_moment_order(&c->moments, stage, end)[q - s->n_slots]].slot;
-    arrivals = s->n_grad_slots ? weir_moment_order(&c->moments, stage + 1, WEIR_MOMENT_I) : NULL;
-    for (int q = 0; q < m && arrivals; q++)
-        s->mbs[arrivals[q]].grad_slot =
-            q < s->n_grad_slots
-                ? q
-                : s->mbs[weir_moment_order(&c->moments, stage, WEIR_MOMENT_I)[q - s->n_grad_slots]].grad_slot;
+    b->inputs.n = slots_count(c, c->params->input_slots[b->to]);
+    weir_status status = slots_deal(c, &b->inputs, weir_moment_order(&c->moments, b->from, WEIR_MOMENT_F),
+                                    weir_moment_order(&c->moments, b->to, end));
+    return status ? status : slots_place(c, b, &b->inputs, b->to, WEIR_MEMORY_SLOTS);
+}
+
+static weir_status gradients_set(struct weir_compile *c, struct weir_boundary *b)
+{
+    b->gradients.n = c->forward_only ? 0 : slots_count(c, c->params->gradient_slots[b->from]);
+    weir_status status = slots_deal(c, &b->gradients, weir_moment_order(&c->moments, b->to, WEIR_MOMENT_I),
+                                    weir_moment_order(&c->moments, b->from, WEIR_MOMENT_I));
+    return status ? status : slots_place(c, b, &b->gradients, b->from, WEIR_MEMORY_GRAD_SLOTS);
 }
 
 static weir_status slots_set(struct weir_compile *c, int stage)
 {
-    struct weir_stage_program *s = &c->program->stages[stage];
-    slot_counts_set(c, stage);
-    slots_deal(c, stage);
-    struct weir_rank_program *rank = &c->program->ranks[s->rank];
-    s->slots_offset = rank->bytes[WEIR_MEMORY_SLOTS];
-    s->grad_slots_offset = rank->bytes[WEIR_MEMORY_GRAD_SLOTS];
-    size_t bytes = s->slot_bytes * (size_t)s->n_slots, grad_bytes = s->grad_slot_bytes * (size_t)s->n_grad_slots;
-    rank->bytes[WEIR_MEMORY_SLOTS] += bytes;
-    rank->bytes[WEIR_MEMORY_GRAD_SLOTS] += grad_bytes;
-    const char *name, *grad_name;
-    weir_status status = weir_arena_printf(c->arena, &name, "stage %d: %d input slots", stage, s->n_slots);
-    if (!status)
-        status = weir_arena_printf(c->arena, &grad_name, "stage %d: %d gradient slots", stage, s->n_grad_slots);
-    if (!status && bytes)
-        status = weir_compile_row(c, (struct weir_memory_row){s->rank, WEIR_MEMORY_SLOTS, name, s->slots_offset, bytes, 0, -1});
-    if (!status && grad_bytes)
-        status = weir_compile_row(c, (struct weir_memory_row){s->rank, WEIR_MEMORY_GRAD_SLOTS, grad_name,
-                                                              s->grad_slots_offset, grad_bytes, 0, -1});
+    const struct weir_stage_program *s = &c->program->stages[stage];
+    weir_status status = WEIR_OK;
+    for (int i = 0; i < s->n_ins && !status; i++)
+        status = inputs_set(c, &c->program->boundaries[s->ins[i]]);
+    for (int i = 0; i < s->n_outs && !status; i++)
+        status = gradients_set(c, &c->program->boundaries[s->outs[i]]);
     return status;
 }
 

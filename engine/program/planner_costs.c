@@ -22,7 +22,7 @@ static double widest_border(const struct weir_graph *graph)
 {
     double most = 0;
     for (int l = 1; l < graph->n_layers; l++)
-        most = fmax(most, (double)weir_shape_bytes(weir_graph_shape(graph, graph->layers[l].input)));
+        most = fmax(most, (double)weir_layer_crossing_bytes(graph, l));
     return most;
 }
 

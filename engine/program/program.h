@@ -11,23 +11,29 @@
  *     ├─ ACT_FI ────────┤                                 kept for the input gradient only
  *     ├─ ACT_FW ─────────────────────────┤                kept for the weight gradient too
  *                       ├─ ACT_IW ───────┤                gradients and replayed values that W needs (not with B)
- *     ├─ SLOT ───────────────────────────┤                the stage's input; written by stage s-1, owned by s
- *                  ├─ GRAD_SLOT ─┤                        gradient of the stage's output; written by stage s+1
+ *     ├─ SLOT ───────────────────────────┤                what crosses a boundary into s; owned by s
+ *                  ├─ GRAD_SLOT ─┤                        gradients of what crosses a boundary out of s; owned by s
  *     SCRATCH: within one action only
+ *
+ * A *boundary* is what crosses from one stage to a later one: a list of values, their gradients going back.  Its forward end
+ * writes into a SLOT of the later stage, its backward end into a GRAD_SLOT of the earlier one.  No value enters a stage over two
+ * boundaries, or leaves it over two.
  *
  * Layers that are recomputed (keeps.h) have no ACT_FI and ACT_FW but for the value that the next layer starts from.  The
  * lists of I and B replay their forwards, each right before the layer's backward; what W needs of it is in ACT_IW.
  *
  * The ACT blocks of all (stage, micro-batch) pairs of a rank are packed into one block by their lifetimes in the rank's
- * action list.  A stage has one SLOT more than its peak in-flight count and two GRAD_SLOTs; when writer and reader are on
- * the same rank there are as many as its list needs at once, and no events.
+ * action list.  A boundary has one SLOT more than the later stage's peak in-flight count and two GRAD_SLOTs; when writer and
+ * reader are on the same rank there are as many as its list needs at once, and no events.
  *
  * Order.  Each rank has one compute stream, which runs its instructions in order.  Between ranks (deps.h lists all of it):
  *
- *     F(s,k)      after F(s-1,k)                      its input is there
- *     F(s-1,k)'s  last kernel after the W or B of (s,k') that freed the slot it writes
- *     I,B(s,k)    after I,B(s+1,k)                    its gradient is there
- *     I,B(s+1,k)'s last kernel after the I or B of (s,k') that freed the gradient slot it writes
+ *     for every boundary q ─▶ s
+ *         F(s,k)     after F(q,k)                     its input is there
+ *         F(q,k)'s   last kernels after the W or B of (s,k') that freed the slot they write
+ *     for every boundary s ─▶ t
+ *         I,B(s,k)   after I,B(t,k)                   its gradient is there
+ *         I,B(t,k)'s last kernels after the I or B of (s,k') that freed the gradient slot they write
  *
  * weir_program.order lists all instructions of all ranks such that every event is signalled before it is awaited; that it
  * exists proves that the program cannot deadlock, and that one thread, or several that keep to it, can issue it to any kind
@@ -90,8 +96,8 @@ enum weir_memory_kind {
     WEIR_MEMORY_GRADS,      /* one buffer per use of a parameter */
     WEIR_MEMORY_OPTIMIZER,
     WEIR_MEMORY_ACTIVATIONS,
-    WEIR_MEMORY_SLOTS,      /* stage inputs */
-    WEIR_MEMORY_GRAD_SLOTS, /* gradients of stage outputs */
+    WEIR_MEMORY_SLOTS,      /* values that cross boundaries into the rank's stages */
+    WEIR_MEMORY_GRAD_SLOTS, /* gradients of those that cross boundaries out of them */
     WEIR_MEMORY_SCRATCH,
     WEIR_MEMORY_DATA,       /* inputs of the graph and losses or results, for all micro-batches of a step */
     WEIR_MEMORY_STEP,       /* struct weir_step_block, parts of the gradient norm, losses of all replicas */
@@ -109,10 +115,8 @@ enum weir_place {
     WEIR_PLACE_ACT_FW,
     WEIR_PLACE_ACT_IW,
     WEIR_PLACE_SCRATCH,   /* offset into the rank's block */
-    WEIR_PLACE_SLOT,      /* the stage's own input slot */
-    WEIR_PLACE_SLOT_NEXT, /* the next stage's input slot */
-    WEIR_PLACE_GRAD_SLOT, /* the stage's own gradient slot */
-    WEIR_PLACE_GRAD_SLOT_PREV, /* the previous stage's gradient slot */
+    WEIR_PLACE_SLOT,      /* offset into the boundary's slot of the micro-batch, on the rank of its later stage */
+    WEIR_PLACE_GRAD_SLOT, /* the same for gradients, on the rank of its earlier stage */
     WEIR_PLACE_DATA,      /* offset into DATA, plus the micro-batch times `stride` */
     WEIR_PLACE_CACHE,     /* offset into the part of the micro-batch's sequence, or of the slice's micro-batch, in CACHE */
     WEIR_PLACE_CACHE_GRAD, /* the same of its gradients */
@@ -122,6 +126,7 @@ struct weir_where {
     enum weir_place place;
     size_t offset;
     size_t stride; /* DATA only: from one micro-batch, with all of its slices, to the next */
+    int boundary;  /* SLOT, GRAD_SLOT: index in the program */
 };
 
 /* One kernel call of a template, or a copy. */
@@ -140,13 +145,41 @@ enum weir_list { WEIR_LIST_F, WEIR_LIST_I, WEIR_LIST_W, WEIR_LIST_B, WEIR_LISTS 
 struct weir_call_list {
     struct weir_step_call *calls; /* [n_slices][n_calls] */
     int n_calls;
-    int slot_call; /* the first call that writes into a neighbour's slot; n_calls when none does */
+    int slot_call; /* the first call that writes into a slot of another stage; n_calls when none does */
+};
+
+/* ---- boundaries -------------------------------------------------------------------------------------------------- */
+
+/* A value that crosses; its gradient has the same place in a gradient slot. */
+struct weir_crossing {
+    int value;     /* the node that makes it */
+    size_t offset; /* in a slot */
+    size_t bytes;  /* a multiple of 64 */
+};
+
+/* Equal pieces of a rank's SLOTS or GRAD_SLOTS. */
+struct weir_slots {
+    int n;
+    size_t bytes, offset; /* of one; of the first in its block */
+    int *of_mb;           /* [n_microbatches]: whose turn is when */
+};
+
+/* The micro-batch's slot, in the block. */
+static inline size_t weir_slot_offset(const struct weir_slots *slots, int mb)
+{
+    return slots->offset + slots->bytes * (size_t)slots->of_mb[mb];
+}
+
+struct weir_boundary {
+    int from, to; /* stages, from < to */
+    int n_values;
+    const struct weir_crossing *values;  /* by value, ascending */
+    struct weir_slots inputs, gradients; /* on the rank of `to`; on the rank of `from` */
 };
 
 /* Where one micro-batch of one stage lives. */
 struct weir_mb_places {
     size_t act_offset[3]; /* FI, FW, IW parts in the rank's ACTIVATIONS */
-    int slot, grad_slot;
     size_t cache_offset[2]; /* slices: in CACHE, of keys and values and of their gradients */
     bool accumulates_w; /* not the first W or B of its stage: weight gradients are added to */
     bool accumulates_i; /* not the first I or B: the same for NO_SPLIT operations, which write them there */
@@ -156,12 +189,11 @@ struct weir_stage_program {
     int rank;
     int first_layer, n_layers, first_node, n_nodes;
     struct weir_call_list lists[WEIR_LISTS];
+    int n_ins, n_outs;
+    int *ins, *outs;            /* boundaries into and out of the stage, by their other stage, ascending */
     size_t act_bytes[3];        /* per micro-batch, of slices the largest: FI, FW, IW */
     size_t (*slice_act_bytes)[3]; /* [n_slices] */
     size_t cache_bytes[2];      /* slices: of a micro-batch, keys and values and their gradients */
-    size_t slot_bytes, slots_offset; /* input slots in the rank's SLOTS */
-    int n_slots, n_grad_slots;
-    size_t grad_slot_bytes, grad_slots_offset;
     struct weir_mb_places *mbs; /* [n_microbatches] */
 };
 
@@ -271,6 +303,8 @@ struct weir_program {
     int **positions;  /* [n_copies * n_ranks][n_instrs], copy by copy: places in the worker's list */
     bool zero;        /* ZeRO-1: a piece's optimizer state is kept and its parameters are updated by one replica */
     struct weir_stage_program *stages;
+    int n_boundaries;
+    struct weir_boundary *boundaries; /* by `to`, then by `from` */
     struct weir_rank_program *ranks;
     int n_uses;
     struct weir_param_use *uses; /* in graph order */

@@ -14,7 +14,16 @@ struct weir_template_buffer {
     size_t bytes;
     enum weir_place place; /* SCRATCH until decided otherwise */
     size_t offset;
+    int boundary;    /* GRAD_SLOT */
     int first, last; /* calls of the list being resolved */
+};
+
+/* A value that crosses into the stage or out of it. */
+struct weir_template_crossing {
+    int value;
+    size_t bytes;
+    struct weir_where slot, gradient; /* SLOT, GRAD_SLOT */
+    struct weir_where copy;           /* out: of the gradient, for W; NONE: there is none */
 };
 
 struct weir_template_list {
@@ -29,13 +38,13 @@ struct weir_template {
     const struct weir_graph *graph; /* of the slice */
     struct weir_stage_program *stage;
     int first, end; /* nodes */
-    int input;      /* value that comes from the previous stage, or -1 */
-    int output;     /* value that goes to the next stage, or -1 */
+    int n_ins, n_outs;
+    struct weir_template_crossing *ins, *outs; /* values that come from earlier stages, that go to later ones */
     struct weir_keeps keeps;
     struct weir_where *value_at; /* [end - first]: where calls that are added now find it */
     struct weir_where *saved_at; /* [end - first] */
     struct weir_where input_grad_loss; /* where the loss leaves the gradient of its prediction */
-    struct weir_where *grad_at;  /* [end - first + 1]: sum so far; the last entry is the stage's input */
+    struct weir_where *grad_at;  /* [end - first + n_ins]: sum so far; of the stage's nodes, then of `ins` */
     struct weir_template_buffer *buffers;
     int n_buffers;
     size_t buffer_room;
@@ -46,6 +55,10 @@ struct weir_template {
 /* ---- questions --------------------------------------------------------------------------------------------------- */
 const struct weir_node *weir_template_node(const struct weir_template *t, int n);
 bool weir_template_inside(const struct weir_template *t, int value); /* a node of this stage makes it */
+const struct weir_template_crossing *weir_template_in(const struct weir_template *t, int value);  /* or NULL: it does not come */
+const struct weir_template_crossing *weir_template_out(const struct weir_template *t, int value); /* or NULL: it does not go on */
+struct weir_where weir_template_value(const struct weir_template *t, int value); /* where a call of this stage reads it */
+bool weir_where_same(const struct weir_where *a, const struct weir_where *b);
 bool weir_template_wants_grad(const struct weir_template *t, int value);
 size_t weir_template_value_bytes(const struct weir_template *t, int value); /* rounded as slots are */
 bool weir_template_recomputes(const struct weir_template *t, int layer);

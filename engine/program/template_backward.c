@@ -5,7 +5,8 @@
 
 static struct weir_where *grad_of(struct weir_template *t, int value)
 {
-    return &t->grad_at[weir_template_inside(t, value) ? value - t->first : t->end - t->first];
+    bool inside = weir_template_inside(t, value);
+    return &t->grad_at[inside ? value - t->first : t->end - t->first + (int)(weir_template_in(t, value) - t->ins)];
 }
 
 /* Two gradients that arrive without a call are added by one of the sum's own. */
@@ -94,42 +95,54 @@ static void layer_replay(struct weir_template *t, struct weir_template_list *lis
     }
 }
 
-static bool where_same(struct weir_where a, struct weir_where b)
-{
-    return a.place == b.place && a.offset == b.offset;
-}
-
-static bool is_read(struct weir_template_list *list, struct weir_where where)
+static bool is_read(struct weir_template_list *list, const struct weir_where *where)
 {
     for (int i = 0; i < list->n; i++) {
         const struct weir_step_call *call = &list->calls[i];
-        if (where_same(call->d_output, where))
+        if (weir_where_same(&call->d_output, where))
             return true;
         for (int k = 0; k < WEIR_OP_INPUTS; k++)
-            if (where_same(call->addends[k], where) || where_same(call->inputs[k], where))
+            if (weir_where_same(&call->addends[k], where) || weir_where_same(&call->inputs[k], where))
                 return true;
     }
     return false;
 }
 
-/* The gradient of the stage's input must end up in the previous stage's slot. */
-static void input_grad_place(struct weir_template *t, struct weir_template_list *list)
+/* Its last call may write the gradient of input i into the slot itself: nothing else reads it. */
+static bool is_grad_alone(const struct weir_template *t, struct weir_template_list *list, int i)
 {
-    if (t->status || t->input < 0 || !t->c->wants_grad[t->input])
-        return;
-    struct weir_where grad = *grad_of(t, t->input), slot = {WEIR_PLACE_GRAD_SLOT_PREV, 0, 0};
-    if (grad.place == WEIR_PLACE_SCRATCH && !is_read(list, grad))
-        t->buffers[grad.offset].place = WEIR_PLACE_GRAD_SLOT_PREV;
-    else
-        weir_template_copy(t, list, slot, grad, weir_template_value_bytes(t, t->input));
+    const struct weir_where *grads = &t->grad_at[t->end - t->first];
+    bool alone = grads[i].place == WEIR_PLACE_SCRATCH && !is_read(list, &grads[i]);
+    for (int k = 0; k < t->n_ins && alone; k++) /* a sum gives several the same */
+        alone = k == i || !weir_where_same(&grads[k], &grads[i]);
+    return alone;
+}
+
+/* The gradients of the stage's inputs must end up in slots of earlier stages. */
+static void input_grads_place(struct weir_template *t, struct weir_template_list *list)
+{
+    for (int i = 0; i < t->n_ins && !t->status; i++) {
+        const struct weir_template_crossing *in = &t->ins[i];
+        struct weir_where grad = *grad_of(t, in->value);
+        if (!t->c->wants_grad[in->value])
+            continue;
+        if (!is_grad_alone(t, list, i)) {
+            weir_template_copy(t, list, in->gradient, grad, in->bytes);
+            continue;
+        }
+        struct weir_template_buffer *buffer = &t->buffers[grad.offset];
+        buffer->place = in->gradient.place;
+        buffer->offset = in->gradient.offset;
+        buffer->boundary = in->gradient.boundary;
+    }
 }
 
 void weir_template_backward(struct weir_template *t, struct weir_template_list *list)
 {
     t->n_buffers = 0; /* the forward's are resolved; kept places do not refer to them */
-    memset(t->grad_at, 0, sizeof *t->grad_at * (size_t)(t->end - t->first + 1));
-    if (t->output >= 0)
-        *grad_of(t, t->output) = (struct weir_where){WEIR_PLACE_GRAD_SLOT, 0, 0};
+    memset(t->grad_at, 0, sizeof *t->grad_at * (size_t)(t->end - t->first + t->n_ins));
+    for (int i = 0; i < t->n_outs; i++) /* what later stages have added up */
+        *grad_of(t, t->outs[i].value) = t->outs[i].gradient;
     for (int n = t->end - 1; n >= t->first && !t->status; n--) {
         int l = weir_template_node(t, n)->layer;
         const struct weir_layer *layer = &t->graph->layers[l];
@@ -137,7 +150,7 @@ void weir_template_backward(struct weir_template *t, struct weir_template_list *
             layer_replay(t, list, layer);
         node_backward(t, list, n);
     }
-    input_grad_place(t, list);
+    input_grads_place(t, list);
 }
 
 /* What I leaves for W. */
@@ -153,21 +166,26 @@ static void buffer_keep(struct weir_template *t, struct weir_where where)
     t->stage->act_bytes[2] += weir_pack_round(b->bytes);
 }
 
-/* W runs later: what it reads of gradients and replayed values is kept, and the slot's content is copied, since I frees
- * the slot. */
+/* A gradient in a slot of the stage, copied by I, since that frees the slot; the first time it is asked for. */
+static struct weir_where slot_copied(struct weir_template *t, struct weir_template_list *i_list,
+                                     struct weir_template_crossing *out)
+{
+    if (out->copy.place == WEIR_PLACE_NONE) {
+        out->copy = weir_template_buffer(t, out->bytes);
+        weir_template_copy(t, i_list, out->copy, out->gradient, out->bytes);
+    }
+    return out->copy;
+}
+
+/* W runs later: what it reads of gradients and replayed values is kept. */
 static void weight_inputs_keep(struct weir_template *t, struct weir_template_list *i_list,
                                struct weir_template_list *w_list)
 {
-    struct weir_where slot_copy = {WEIR_PLACE_NONE, 0, 0};
     for (int k = 0; k < w_list->n && !t->status; k++) {
         struct weir_step_call *call = &w_list->calls[k];
-        if (call->d_output.place == WEIR_PLACE_GRAD_SLOT) {
-            if (slot_copy.place == WEIR_PLACE_NONE) {
-                slot_copy = weir_template_buffer(t, weir_template_value_bytes(t, t->output));
-                weir_template_copy(t, i_list, slot_copy, call->d_output, weir_template_value_bytes(t, t->output));
-            }
-            call->d_output = slot_copy;
-        }
+        for (int i = 0; i < t->n_outs && call->d_output.place == WEIR_PLACE_GRAD_SLOT; i++)
+            if (weir_where_same(&call->d_output, &t->outs[i].gradient))
+                call->d_output = slot_copied(t, i_list, &t->outs[i]);
         buffer_keep(t, call->d_output);
         for (int i = 0; i < call->call.n_inputs; i++)
             buffer_keep(t, call->inputs[i]);

@@ -13,6 +13,29 @@ bool weir_template_inside(const struct weir_template *t, int value)
     return value >= t->first && value < t->end;
 }
 
+static const struct weir_template_crossing *crossing_find(const struct weir_template_crossing *list, int n, int value)
+{
+    for (int i = 0; i < n; i++)
+        if (list[i].value == value)
+            return &list[i];
+    return NULL;
+}
+
+const struct weir_template_crossing *weir_template_in(const struct weir_template *t, int value)
+{
+    return crossing_find(t->ins, t->n_ins, value);
+}
+
+const struct weir_template_crossing *weir_template_out(const struct weir_template *t, int value)
+{
+    return crossing_find(t->outs, t->n_outs, value);
+}
+
+bool weir_where_same(const struct weir_where *a, const struct weir_where *b)
+{
+    return a->place == b->place && a->offset == b->offset && a->boundary == b->boundary;
+}
+
 bool weir_template_wants_grad(const struct weir_template *t, int value)
 {
     return !weir_value_is_input(value) && t->c->wants_grad[value];
@@ -30,14 +53,14 @@ bool weir_template_recomputes(const struct weir_template *t, int layer)
 
 struct weir_where weir_template_buffer(struct weir_template *t, size_t bytes)
 {
-    struct weir_where none = {WEIR_PLACE_NONE, 0, 0};
+    struct weir_where none = {WEIR_PLACE_NONE, 0, 0, 0};
     if (t->status || !bytes)
         return none;
     t->status = weir_arena_grow(t->c->arena, &t->buffers, &t->buffer_room, (size_t)t->n_buffers + 1, sizeof *t->buffers);
     if (t->status)
         return none;
-    t->buffers[t->n_buffers] = (struct weir_template_buffer){bytes, WEIR_PLACE_SCRATCH, 0, 0, 0};
-    return (struct weir_where){WEIR_PLACE_SCRATCH, (size_t)t->n_buffers++, 0};
+    t->buffers[t->n_buffers] = (struct weir_template_buffer){.bytes = bytes, .place = WEIR_PLACE_SCRATCH};
+    return (struct weir_where){WEIR_PLACE_SCRATCH, (size_t)t->n_buffers++, 0, 0};
 }
 
 struct weir_step_call *weir_template_call(struct weir_template *t, struct weir_template_list *list)
@@ -59,19 +82,16 @@ void weir_template_copy(struct weir_template *t, struct weir_template_list *list
     call->output = to;
 }
 
-/* Where a value lies when a call of this stage reads it. */
-static struct weir_where value_where(const struct weir_template *t, int value)
+struct weir_where weir_template_value(const struct weir_template *t, int value)
 {
     if (weir_value_is_input(value)) {
         int input = weir_value_input(value);
         size_t stride = weir_pack_round(weir_shape_bytes(&t->c->graph->inputs[input].shape)), before = 0;
         for (int k = 0; k < t->slice; k++) /* the slices of a micro-batch's input follow each other */
             before += weir_shape_bytes(&t->c->slices[k].graph->inputs[input].shape);
-        return (struct weir_where){WEIR_PLACE_DATA, t->c->program->ranks[t->stage->rank].input_offsets[input] + before, stride};
+        return (struct weir_where){WEIR_PLACE_DATA, t->c->program->ranks[t->stage->rank].input_offsets[input] + before, stride, 0};
     }
-    if (weir_template_inside(t, value))
-        return t->value_at[value - t->first];
-    return (struct weir_where){WEIR_PLACE_SLOT, 0, 0};
+    return weir_template_inside(t, value) ? t->value_at[value - t->first] : weir_template_in(t, value)->slot;
 }
 
 /* Gradients of parameters are f32, whatever kernels read: sums of many small terms (docs/training.md). */
@@ -114,7 +134,7 @@ struct weir_step_call *weir_template_node_call(struct weir_template *t, struct w
         call->call.inputs[i] = weir_tensor_view(NULL, &shapes->inputs[i]);
         call->call.d_inputs[i] = call->call.inputs[i];
         if (needs & (1u << i))
-            call->inputs[i] = value_where(t, node->inputs[i]);
+            call->inputs[i] = weir_template_value(t, node->inputs[i]);
     }
     for (int i = 0; i < shapes->n_params; i++) {
         const struct weir_rank_param *held = weir_compile_rank_param(t->c, t->stage->rank, node->params[i]);
@@ -122,7 +142,7 @@ struct weir_step_call *weir_template_node_call(struct weir_template *t, struct w
         call->call.params[i] = weir_tensor_view(NULL, &shapes->params[i]);
         call->call.d_params[i] = gradient_view(&shapes->params[i]);
         call->params[i] = (struct weir_where){copied ? WEIR_PLACE_COPY : WEIR_PLACE_PARAM,
-                                              copied ? held->copy_offset : held->offset, 0};
+                                              copied ? held->copy_offset : held->offset, 0, 0};
     }
     if (needs & WEIR_NEEDS_OUTPUT)
         call->output = t->value_at[n - t->first];
@@ -131,9 +151,9 @@ struct weir_step_call *weir_template_node_call(struct weir_template *t, struct w
     size_t scratch = k->scratch_bytes ? k->scratch_bytes(shapes, pass, t->c->params->n_threads) : 0;
     call->scratch = weir_template_buffer(t, scratch);
     if (shapes->cache_bytes)
-        call->cache = (struct weir_where){WEIR_PLACE_CACHE, t->c->cache_offsets[n], 0};
+        call->cache = (struct weir_where){WEIR_PLACE_CACHE, t->c->cache_offsets[n], 0, 0};
     if (shapes->cache_gradient_bytes && pass == WEIR_BACKWARD_INPUT)
-        call->cache_gradient = (struct weir_where){WEIR_PLACE_CACHE_GRAD, t->c->cache_gradient_offsets[n], 0};
+        call->cache_gradient = (struct weir_where){WEIR_PLACE_CACHE_GRAD, t->c->cache_gradient_offsets[n], 0, 0};
     if (!call->fn && !t->status)
         t->status = WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "operation '%s' of node '%s' has no %s on this device",
                               node->op->name, node->name, pass == WEIR_FORWARD ? "forward" : "backward");
@@ -144,6 +164,6 @@ void weir_template_weight_grads(struct weir_template *t, struct weir_step_call *
 {
     for (int i = 0; i < call->call.n_params; i++) {
         const struct weir_param_use *use = weir_compile_use(t->c, call->node, i);
-        call->d_params[i] = (struct weir_where){WEIR_PLACE_GRAD, use->grad_offset, 0};
+        call->d_params[i] = (struct weir_where){WEIR_PLACE_GRAD, use->grad_offset, 0, 0};
     }
 }

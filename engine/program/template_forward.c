@@ -6,7 +6,7 @@ static struct weir_where kept_new(struct weir_template *t, enum weir_keep keep, 
     if (keep == WEIR_KEEP_NOT || !bytes)
         return weir_template_buffer(t, bytes);
     int part = keep == WEIR_KEEP_FOR_W ? 1 : 0;
-    struct weir_where where = {part ? WEIR_PLACE_ACT_FW : WEIR_PLACE_ACT_FI, t->stage->act_bytes[part], 0};
+    struct weir_where where = {part ? WEIR_PLACE_ACT_FW : WEIR_PLACE_ACT_FI, t->stage->act_bytes[part], 0, 0};
     t->stage->act_bytes[part] += weir_pack_round(bytes);
     return where;
 }
@@ -24,7 +24,7 @@ static int consumers_count(const struct weir_template *t, int value)
 static void loss_place(struct weir_template *t)
 {
     int loss = t->end - 1;
-    if (t->output >= 0 || t->c->forward_only)
+    if (t->end < t->c->graph->n_nodes || t->c->forward_only)
         return;
     int prediction = weir_template_node(t, loss)->inputs[0];
     size_t bytes = weir_shape_bytes(weir_graph_shape(t->graph, prediction));
@@ -40,6 +40,12 @@ static void loss_place(struct weir_template *t)
         t->value_at[prediction - t->first] = t->input_grad_loss;
 }
 
+/* The value goes on, and nothing in this stage reads it: its kernel writes it where it is wanted. */
+static bool is_made_in_slot(const struct weir_template *t, int value)
+{
+    return weir_template_out(t, value) && t->keeps.values[value - t->first] == WEIR_KEEP_NOT && !consumers_count(t, value);
+}
+
 static void forward_places(struct weir_template *t)
 {
     loss_place(t);
@@ -53,9 +59,9 @@ static void forward_places(struct weir_template *t)
             t->value_at[i] = (struct weir_where){
                 WEIR_PLACE_DATA,
                 t->c->program->ranks[t->stage->rank].loss_offset + (size_t)t->slice * t->c->program->result_stride,
-                (size_t)t->c->program->n_slices * t->c->program->result_stride};
-        else if (v == t->output && t->keeps.values[i] == WEIR_KEEP_NOT)
-            t->value_at[i] = (struct weir_where){WEIR_PLACE_SLOT_NEXT, 0, 0};
+                (size_t)t->c->program->n_slices * t->c->program->result_stride, 0};
+        else if (is_made_in_slot(t, v))
+            t->value_at[i] = weir_template_out(t, v)->slot;
         else
             t->value_at[i] = kept_new(t, t->keeps.values[i], weir_shape_bytes(&shapes->output));
     }
@@ -73,8 +79,10 @@ void weir_template_forward(struct weir_template *t)
                 1.0 / ((double)t->c->graph->n_targets * weir_program_whole_microbatches(t->c->program) * t->c->n_replicas);
         }
     }
-    struct weir_where next = {WEIR_PLACE_SLOT_NEXT, 0, 0};
-    if (!t->status && t->output >= 0 && t->value_at[t->output - t->first].place != WEIR_PLACE_SLOT_NEXT)
-        weir_template_copy(t, &list, next, t->value_at[t->output - t->first], weir_template_value_bytes(t, t->output));
+    for (int i = 0; i < t->n_outs && !t->status; i++) {
+        struct weir_where at = weir_template_value(t, t->outs[i].value);
+        if (!weir_where_same(&at, &t->outs[i].slot))
+            weir_template_copy(t, &list, t->outs[i].slot, at, t->outs[i].bytes);
+    }
     weir_template_resolve(t, &list, WEIR_LIST_F);
 }

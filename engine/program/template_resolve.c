@@ -66,6 +66,15 @@ static weir_status scratch_pack(struct weir_template *t)
     return WEIR_OK;
 }
 
+/* A slot of another stage. */
+static bool is_elsewhere(const struct weir_template *t, const struct weir_where *where)
+{
+    int stage = (int)(t->stage - t->c->program->stages);
+    const struct weir_boundary *boundary = &t->c->program->boundaries[where->boundary];
+    return (where->place == WEIR_PLACE_SLOT && boundary->from == stage) ||
+           (where->place == WEIR_PLACE_GRAD_SLOT && boundary->to == stage);
+}
+
 /* The calls of a slice follow those of the slices before it. */
 static void list_keep(struct weir_template *t, const struct weir_template_list *list, enum weir_list which, int slot_call)
 {
@@ -96,9 +105,9 @@ void weir_template_resolve(struct weir_template *t, struct weir_template_list *l
         for (int k = 0; k < WHERES; k++) {
             if (wheres[k]->place == WEIR_PLACE_SCRATCH) {
                 const struct weir_template_buffer *b = &t->buffers[wheres[k]->offset];
-                *wheres[k] = (struct weir_where){b->place, b->offset, 0};
+                *wheres[k] = (struct weir_where){b->place, b->offset, 0, b->boundary};
             }
-            if (wheres[k]->place == WEIR_PLACE_SLOT_NEXT || wheres[k]->place == WEIR_PLACE_GRAD_SLOT_PREV)
+            if (is_elsewhere(t, wheres[k]))
                 slot_call = i;
         }
     }

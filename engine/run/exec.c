@@ -1,4 +1,4 @@
-/* The executor: bind a call to its addresses and run it.
+/* The executor: give a call the addresses of its micro-batch (bindings.h) and run it.
  *
  * An instruction is a part of a stage's call list for one micro-batch, or something at the end of the step.  Its task runs
  * on the rank's stream when everything it waits for has happened; on devices without tasks the issuing thread enqueues its
@@ -8,105 +8,10 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "engine/run/bindings.h"
 #include "engine/run/flight_file.h"
 #include "engine/run/link.h"
 #include "engine/run/nonfinite.h"
-
-static void *where_address(const struct weir_rank *rank, const struct weir_run *run, int stage, int mb,
-                           const struct weir_where *where)
-{
-    const struct weir_machine *machine = rank->machine;
-    const struct weir_stage_program *s = &run->program->stages[stage];
-    const struct weir_mb_places *places = &s->mbs[mb];
-    char *activations = rank->blocks[WEIR_MEMORY_ACTIVATIONS];
-    switch (where->place) {
-    case WEIR_PLACE_NONE:
-        return NULL;
-    case WEIR_PLACE_PARAM:
-        return rank->blocks[WEIR_MEMORY_PARAMS] + where->offset;
-    case WEIR_PLACE_COPY:
-        return rank->blocks[WEIR_MEMORY_COPIES] + where->offset;
-    case WEIR_PLACE_GRAD:
-        return rank->blocks[WEIR_MEMORY_GRADS] + where->offset;
-    case WEIR_PLACE_ACT_FI:
-        return activations + places->act_offset[0] + where->offset;
-    case WEIR_PLACE_ACT_FW:
-        return activations + places->act_offset[1] + where->offset;
-    case WEIR_PLACE_ACT_IW:
-        return activations + places->act_offset[2] + where->offset;
-    case WEIR_PLACE_SCRATCH:
-        return rank->blocks[run->scratch] + where->offset;
-    case WEIR_PLACE_SLOT:
-        return rank->blocks[WEIR_MEMORY_SLOTS] + s->slots_offset + s->slot_bytes * (size_t)places->slot;
-    case WEIR_PLACE_GRAD_SLOT:
-        return rank->blocks[WEIR_MEMORY_GRAD_SLOTS] + s->grad_slots_offset +
-               s->grad_slot_bytes * (size_t)places->grad_slot;
-    case WEIR_PLACE_SLOT_NEXT:
-        return weir_rank_at(machine, rank->replica, s[1].rank)->blocks[WEIR_MEMORY_SLOTS] + s[1].slots_offset +
-               s[1].slot_bytes * (size_t)s[1].mbs[mb].slot;
-    case WEIR_PLACE_GRAD_SLOT_PREV:
-        return weir_rank_at(machine, rank->replica, s[-1].rank)->blocks[WEIR_MEMORY_GRAD_SLOTS] + s[-1].grad_slots_offset +
-               s[-1].grad_slot_bytes * (size_t)s[-1].mbs[mb].grad_slot;
-    case WEIR_PLACE_DATA:
-        return rank->blocks[WEIR_MEMORY_DATA] + where->offset + where->stride * (size_t)(mb / run->program->n_slices);
-    case WEIR_PLACE_CACHE_GRAD:
-        return rank->blocks[WEIR_MEMORY_CACHE] + places->cache_offset[1] + where->offset;
-    case WEIR_PLACE_CACHE:
-        if (!run->lanes)
-            return rank->blocks[WEIR_MEMORY_CACHE] + places->cache_offset[0] + where->offset;
-        return rank->blocks[WEIR_MEMORY_CACHE] + where->offset +
-               run->program->ranks[rank->index].sequence_bytes * (size_t)run->lanes[mb].sequence;
-    }
-    return NULL;
-}
-
-static void tensors_place(const struct weir_rank *rank, struct weir_tensor *tensors, int n)
-{
-    for (int i = 0; i < n; i++) {
-        tensors[i].device_type = rank->machine->kind->tensor_device;
-        tensors[i].device_id = rank->device_index;
-    }
-}
-
-static void call_place(const struct weir_rank *rank, struct weir_op_call *call)
-{
-    tensors_place(rank, call->inputs, call->n_inputs);
-    tensors_place(rank, call->d_inputs, call->n_inputs);
-    tensors_place(rank, call->params, call->n_params);
-    tensors_place(rank, call->d_params, call->n_params);
-    tensors_place(rank, &call->output, 1);
-    tensors_place(rank, &call->d_output, 1);
-}
-
-void weir_call_bind(struct weir_rank *rank, const struct weir_run *run, int stage, int mb,
-                    const struct weir_step_call *t, struct weir_op_call *call)
-{
-    const struct weir_mb_places *places = &run->program->stages[stage].mbs[mb];
-    *call = t->call;
-    for (int i = 0; i < call->n_inputs; i++) {
-        call->inputs[i].data = where_address(rank, run, stage, mb, &t->inputs[i]);
-        call->d_inputs[i].data = where_address(rank, run, stage, mb, &t->d_inputs[i]);
-        call->addends[i] = where_address(rank, run, stage, mb, &t->addends[i]);
-    }
-    for (int i = 0; i < call->n_params; i++) {
-        call->params[i].data = where_address(rank, run, stage, mb, &t->params[i]);
-        call->d_params[i].data = where_address(rank, run, stage, mb, &t->d_params[i]);
-    }
-    call->output.data = where_address(rank, run, stage, mb, &t->output);
-    call->d_output.data = where_address(rank, run, stage, mb, &t->d_output);
-    call->saved = where_address(rank, run, stage, mb, &t->saved);
-    call->scratch = where_address(rank, run, stage, mb, &t->scratch);
-    call->accumulate = t->pass == WEIR_BACKWARD_WEIGHT ? places->accumulates_w : places->accumulates_i;
-    int64_t global_mb = (int64_t)rank->replica * weir_program_whole_microbatches(run->program) + mb / run->program->n_slices;
-    call->first_sample = (uint32_t)(global_mb * run->program->graph->microbatch_size);
-    call->cache = where_address(rank, run, stage, mb, &t->cache);
-    call->cache_gradient = where_address(rank, run, stage, mb, &t->cache_gradient);
-    call->sequence = run->lanes ? &run->lanes[mb].rows : NULL;
-    call->step = &weir_step_block(rank)->values;
-    call->context = rank->context;
-    if (rank->machine->kind->tensor_device != WEIR_DEVICE_TYPE_CPU)
-        call_place(rank, call);
-}
 
 /* A kernel, which may be the program's own, speaks for its call and not for the run: what it returns becomes one of the
  * statuses that mean no more than that, with a message. */
@@ -122,20 +27,17 @@ static weir_status kernel_failed(const struct weir_exec *exec, const struct weir
     return weir_error_prefix(of_a_call ? status : WEIR_ERR_DEVICE, "node '%s': ", node);
 }
 
-static weir_status copy_run(const struct weir_exec *exec, int stage, int mb, const struct weir_step_call *t)
+static weir_status copy_run(const struct weir_exec *exec, const struct weir_step_call *t, const struct weir_op_call *call)
 {
-    void *from = where_address(exec->rank, exec->run, stage, mb, &t->inputs[0]);
-    return weir_rank_copy(exec->rank, where_address(exec->rank, exec->run, stage, mb, &t->output), from, t->copy_bytes);
+    return weir_rank_copy(exec->rank, call->output.data, call->inputs[0].data, t->copy_bytes);
 }
 
-static weir_status kernel_run(const struct weir_exec *exec, int stage, int mb, const struct weir_step_call *t)
+static weir_status kernel_run(const struct weir_exec *exec, const struct weir_step_call *t, const struct weir_op_call *call)
 {
-    struct weir_op_call call;
-    weir_call_bind(exec->rank, exec->run, stage, mb, t, &call);
     struct weir_op_clock *clock = &exec->clocks[t->node * WEIR_PASSES + (int)t->pass];
     int64_t start = weir_clock_ns();
     weir_call_begin(exec->rank->call, &clock->longest_ns, t->node, start);
-    weir_status status = t->fn(&call, exec->rank->native);
+    weir_status status = t->fn(call, exec->rank->native);
     int64_t took = weir_clock_ns() - start;
     weir_call_end(exec->rank->call, &clock->longest_ns, took);
     if (exec->times_calls) {
@@ -143,7 +45,7 @@ static weir_status kernel_run(const struct weir_exec *exec, int stage, int mb, c
         clock->calls++;
     }
     if (!status && exec->run->runner->looks_for_nonfinite)
-        weir_nonfinite_look(exec, t, &call);
+        weir_nonfinite_look(exec, t, call);
     return status ? kernel_failed(exec, t, status) : WEIR_OK;
 }
 
@@ -157,9 +59,12 @@ static weir_status action_run(const struct weir_exec *exec)
     weir_status status = WEIR_OK;
     weir_error_clear(); /* a message that is there after a failure is the kernel's */
     for (int i = 0; i < instr->n_calls && !status; i++) {
-        const struct weir_step_call *call = &calls[i];
-        if (!lane || call->node < lane->end_node)
-            status = (call->fn ? kernel_run : copy_run)(exec, instr->stage, instr->mb, call);
+        const struct weir_step_call *t = &calls[i];
+        if (!lane || t->node < lane->end_node) {
+            const struct weir_op_call *call =
+                weir_binding_turn(&exec->bindings[i], run, rank, instr->stage, instr->mb, t->pass);
+            status = (t->fn ? kernel_run : copy_run)(exec, t, call);
+        }
         if (!status && exec->calls_end_ns)
             status = rank->machine->kind->mark(rank->stream, &exec->calls_end_ns[i]);
         if (!status)

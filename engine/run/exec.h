@@ -14,10 +14,6 @@ weir_status weir_exec_body(struct weir_exec *exec);
 /* The instruction has failed: names it in the message, nobody updates, others are told.  Returns `status`. */
 weir_status weir_exec_fail(const struct weir_exec *exec, weir_status status);
 
-/* Fill the addresses of one call of `stage` for micro-batch `mb`. */
-void weir_call_bind(struct weir_rank *rank, const struct weir_run *run, int stage, int mb,
-                    const struct weir_step_call *step_call, struct weir_op_call *call_out);
-
 /* After a run: what the marks of its calls say goes to the clocks of the ranks here. */
 void weir_run_clock(const struct weir_run *run);
 

@@ -194,6 +194,34 @@ static weir_status event_await(const struct weir_exec *exec, int replica, int ev
                                                                      weir_link_event(exec->run, replica, event)));
 }
 
+/* Of an action in parts: the event of the last one, with which its results leave, when this part is the first that writes them. */
+static int early_event(const struct weir_run *run, const struct weir_instr *instr)
+{
+    if (instr->kind != WEIR_INSTR_ACTION)
+        return -1;
+    const struct weir_call_list *list = &run->program->stages[instr->stage].lists[instr->list];
+    int end = instr->first_call + instr->n_calls;
+    if (list->slot_call < instr->first_call || list->slot_call >= end || end == list->n_calls)
+        return -1;
+    const struct weir_instr *last = instr + 1;
+    while (last->kind != WEIR_INSTR_ACTION || last->stage != instr->stage || last->mb != instr->mb || last->list != instr->list ||
+           last->first_call + last->n_calls < list->n_calls)
+        last++;
+    return last->signal;
+}
+
+static weir_status claims_make(const struct weir_exec *exec)
+{
+    const struct weir_run *run = exec->run;
+    const struct weir_transport_kind *transport = run->runner->world.transport;
+    const int events[] = {early_event(run, exec->instr), exec->instr->signal};
+    weir_status status = WEIR_OK;
+    for (int i = 0; i < 2 && !status; i++)
+        if (events[i] >= 0)
+            status = transport->claim(run->link, weir_link_event(run, exec->rank->replica, events[i]));
+    return status;
+}
+
 weir_status weir_link_await(const struct weir_exec *exec)
 {
     const struct weir_rank *rank = exec->rank;
@@ -207,9 +235,7 @@ weir_status weir_link_await(const struct weir_exec *exec)
     for (int replica = 0; replica < exec->run->program->n_replicas; replica++)
         for (int w = 0; w < instr->n_peer_waits && !status && replica != rank->replica; w++)
             status = event_await(exec, replica, instr->peer_waits[w]);
-    if (!status && world->transport->device_side && instr->signal >= 0)
-        status = world->transport->claim(exec->run->link, weir_link_event(exec->run, rank->replica, instr->signal));
-    return status;
+    return status || !world->transport->device_side ? status : claims_make(exec);
 }
 
 weir_status weir_link_passed(const struct weir_exec *exec)

@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "engine/program/fit.h"
+#include "engine/run/bindings.h"
 #include "engine/run/exec.h"
 #include "engine/run/flight_file.h"
 #include "engine/run/issue.h"
@@ -30,19 +31,20 @@ struct preparation {
     struct weir_rank *rank;
 };
 
-static weir_status calls_prepare(struct weir_rank *rank, const struct weir_run *run, int stage,
-                                 const struct weir_call_list *list)
+static weir_status calls_prepare(struct weir_rank *rank, const struct weir_run *run, int stage, enum weir_list l)
 {
+    const struct weir_call_list *list = &run->program->stages[stage].lists[l];
+    struct weir_binding *bindings = weir_bindings_of(run, rank, stage, l);
     for (int i = 0; i < run->program->n_slices * list->n_calls; i++) {
         const struct weir_step_call *t = &list->calls[i];
         const struct weir_op_kernels *kernels = t->fn ? rank->machine->kind->kernels(t->call.op) : NULL;
         if (!kernels || !kernels->prepare)
             continue; /* a copy has no operation */
-        struct weir_op_call call;
-        weir_call_bind(rank, run, stage, i / list->n_calls, t, &call);
+        enum weir_pass pass = t->fn == kernels->forward ? WEIR_FORWARD : t->pass; /* the backward of a sum adds by its forward */
+        struct weir_op_call call = *weir_binding_turn(&bindings[i], run, rank, stage, i / list->n_calls, t->pass);
         for (int accumulate = 0; accumulate < 2; accumulate++) {
             call.accumulate = accumulate;
-            weir_status status = kernels->prepare(&call, t->pass);
+            weir_status status = kernels->prepare(&call, pass);
             if (status)
                 return status;
         }
@@ -55,7 +57,7 @@ static weir_status stages_prepare(struct weir_rank *rank, const struct weir_run 
     weir_status status = WEIR_OK;
     for (int s = 0; run->program && s < run->program->n_stages && !status; s++)
         for (int l = 0; l < WEIR_LISTS && run->program->stages[s].rank == rank->index && !status; l++)
-            status = calls_prepare(rank, run, s, &run->program->stages[s].lists[l]);
+            status = calls_prepare(rank, run, s, (enum weir_list)l);
     return status;
 }
 
@@ -114,6 +116,8 @@ static weir_status execs_make(struct weir_run *run, struct weir_rank *rank)
         execs[i].instr = &r->instrs[i];
         execs[i].position = run->program->positions[copy * run->program->n_ranks + rank->index][i];
         execs[i].clocks = runner->clocks[rank->number];
+        if (r->instrs[i].kind == WEIR_INSTR_ACTION && weir_rank_is_here(rank))
+            execs[i].bindings = weir_bindings_first(run, rank, &r->instrs[i]);
         execs[i].times_calls = runner->machine.kind->flags & WEIR_DEVICE_TASKS;
         status = weir_arena_strdup(&runner->arena, weir_instr_str(run->program, &r->instrs[i], copy, text), &execs[i].name);
         if (!status && marks_calls(runner, &r->instrs[i]))
@@ -143,6 +147,10 @@ static weir_status run_open(struct weir_run *run)
     weir_status status = weir_arena_alloc(&runner->arena, (size_t)machine->n_ranks, sizeof(struct weir_exec *), &run->execs);
     if (!status)
         status = weir_arena_alloc(&runner->arena, (size_t)run->n_events, sizeof *run->events, &run->events);
+    if (!status)
+        status = weir_arena_alloc(&runner->arena, (size_t)machine->n_ranks, sizeof *run->bindings, &run->bindings);
+    for (int r = machine->first_here; r < machine->end_here && !status; r++)
+        status = weir_bindings_make(run, &machine->ranks[r], &runner->arena);
     for (int r = 0; r < machine->n_ranks && !status; r++)
         status = execs_make(run, &machine->ranks[r]);
     for (int r = 0; r < machine->n_ranks && !status && !run->link; r++)

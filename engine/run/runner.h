@@ -30,6 +30,7 @@
 
 struct weir_runner;
 struct weir_run;
+struct weir_binding;
 
 /* Generation: what a micro-batch of the coming run is. */
 struct weir_lane {
@@ -48,6 +49,7 @@ struct weir_exec {
     struct weir_rank *rank;
     const struct weir_run *run;
     const struct weir_instr *instr;
+    struct weir_binding *bindings; /* bindings.h: of the first of its calls */
     int position;                 /* in the worker's list */
     struct weir_op_clock *clocks; /* the rank's */
     bool times_calls;             /* a call has run when its kernel returns: the clock is read around it */
@@ -63,6 +65,7 @@ struct weir_run {
     const struct weir_program *program; /* NULL: there is none */
     enum weir_memory_kind scratch;      /* the block that holds its SCRATCH */
     struct weir_exec **execs;           /* [n_ranks][n_instrs], by the ranks' numbers */
+    struct weir_binding ***bindings;    /* [n_ranks][n_stages · WEIR_LISTS][n_calls]: of the ranks here (bindings.h) */
     int n_events;                       /* of all replicas together */
     weir_event **events;                /* [n_events], replica by replica; when all ranks live here */
     weir_event **issued;                /* [n_events]: their twins on the host (issue.c); NULL: one thread issues */

@@ -47,6 +47,7 @@ same() {
     WEIR_FAKE_NCCL=serial same 4 --stages 4 --schedule 1f1b
     WEIR_FAKE_NCCL=serial,random same 2 --stages 4 --chunks 2 --schedule interleaved
     WEIR_FAKE_MODE=lazy same 2 --stages 4 --schedule zbv
+    same 4 --stages 8 --chunks 2 --schedule interleaved # a sender that has fewer instructions behind it than its receiver
     WEIR_FAKE_LOADING=waits same 2 --stages 2
 }
 

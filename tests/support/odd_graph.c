@@ -1,285 +1,27 @@
 #include "tests/support/odd_graph.h"
 
-#include <math.h>
 #include <string.h>
 
 #include "base/rng.h"
+#include "tests/support/odd_branches.h"
+#include "tests/support/odd_rows.h"
+#include "tests/support/random_schedule.h"
 #include "tests/support/testing.h"
 
-enum { BATCH = ODD_BATCH, SEQ = 3, WIDTH = 8, VOCABULARY = 12 };
-
-/* ---- rows of our own ------------------------------------------------------------------------------------------------ */
-
-static weir_status same_infer(struct weir_op_shapes *shapes)
-{
-    shapes->output = shapes->inputs[0];
-    return WEIR_OK;
-}
-
-static weir_status params_infer(struct weir_op_shapes *shapes, int n)
-{
-    shapes->output = shapes->inputs[0];
-    shapes->n_params = n;
-    for (int i = 0; i < n; i++)
-        shapes->params[i] = (struct weir_shape){1, {shapes->output.dims[shapes->output.n_dims - 1]}, WEIR_DTYPE_F32};
-    return WEIR_OK;
-}
-
-static weir_status one_infer(struct weir_op_shapes *shapes)
-{
-    return params_infer(shapes, 1);
-}
-
-static weir_status two_infer(struct weir_op_shapes *shapes)
-{
-    return params_infer(shapes, 2);
-}
-
-static weir_status square_infer(struct weir_op_shapes *shapes)
-{
-    shapes->output = shapes->inputs[0];
-    shapes->saved_bytes = weir_shape_bytes(&shapes->output);
-    return WEIR_OK;
-}
-
-static int64_t width_of(const struct weir_op_call *call)
-{
-    return call->output.shape[call->output.n_dims - 1];
-}
-
-static float addend_at(const struct weir_op_call *call, int input, int64_t i)
-{
-    return call->addends[input] ? ((const float *)call->addends[input])[i] : 0;
-}
-
-/* y = x · gain + shift; without a second parameter the shift is 0 */
-static weir_status affine_forward(const struct weir_op_call *call, void *stream)
-{
-    const float *x = call->inputs[0].data, *gain = call->params[0].data;
-    const float *shift = call->n_params > 1 ? call->params[1].data : NULL;
-    float *y = call->output.data;
-    (void)stream;
-    for (int64_t i = 0, c = width_of(call); i < weir_tensor_elements(&call->output); i++)
-        y[i] = x[i] * gain[i % c] + (shift ? shift[i % c] : 0);
-    return WEIR_OK;
-}
-
-static weir_status affine_backward_weight(const struct weir_op_call *call, void *stream)
-{
-    const float *x = call->inputs[0].data, *dy = call->d_output.data;
-    (void)stream;
-    for (int p = 0; p < call->n_params; p++) {
-        float *d = call->d_params[p].data;
-        int64_t c = width_of(call);
-        if (!call->accumulate)
-            memset(d, 0, sizeof *d * (size_t)c);
-        for (int64_t i = 0; i < weir_tensor_elements(&call->output); i++)
-            d[i % c] += p ? dy[i] : dy[i] * x[i];
-    }
-    return WEIR_OK;
-}
-
-static weir_status affine_backward_input(const struct weir_op_call *call, void *stream)
-{
-    const float *gain = call->params[0].data, *dy = call->d_output.data;
-    float *dx = call->d_inputs[0].data;
-    (void)stream;
-    for (int64_t i = 0, c = width_of(call); dx && i < weir_tensor_elements(&call->output); i++)
-        dx[i] = addend_at(call, 0, i) + dy[i] * gain[i % c];
-    return WEIR_OK;
-}
-
-static weir_status whole_backward(const struct weir_op_call *call, void *stream)
-{
-    weir_status status = affine_backward_weight(call, stream);
-    return status ? status : affine_backward_input(call, stream);
-}
-
-/* y = tanh(x): its backward reads its output */
-static weir_status tanh_forward(const struct weir_op_call *call, void *stream)
-{
-    const float *x = call->inputs[0].data;
-    float *y = call->output.data;
-    (void)stream;
-    for (int64_t i = 0; i < weir_tensor_elements(&call->output); i++)
-        y[i] = tanhf(x[i]);
-    return WEIR_OK;
-}
-
-static weir_status tanh_backward(const struct weir_op_call *call, void *stream)
-{
-    const float *y = call->output.data, *dy = call->d_output.data;
-    float *dx = call->d_inputs[0].data;
-    (void)stream;
-    for (int64_t i = 0; i < weir_tensor_elements(&call->output); i++)
-        dx[i] = addend_at(call, 0, i) + dy[i] * (1 - y[i] * y[i]);
-    return WEIR_OK;
-}
-
-/* y = tanh(x · gain): the gradient of the gain reads input and output */
-static weir_status bend_forward(const struct weir_op_call *call, void *stream)
-{
-    const float *x = call->inputs[0].data, *gain = call->params[0].data;
-    float *y = call->output.data;
-    (void)stream;
-    for (int64_t i = 0, c = width_of(call); i < weir_tensor_elements(&call->output); i++)
-        y[i] = tanhf(x[i] * gain[i % c]);
-    return WEIR_OK;
-}
-
-static weir_status bend_backward_input(const struct weir_op_call *call, void *stream)
-{
-    const float *y = call->output.data, *gain = call->params[0].data, *dy = call->d_output.data;
-    float *dx = call->d_inputs[0].data;
-    (void)stream;
-    for (int64_t i = 0, c = width_of(call); dx && i < weir_tensor_elements(&call->output); i++)
-        dx[i] = addend_at(call, 0, i) + dy[i] * (1 - y[i] * y[i]) * gain[i % c];
-    return WEIR_OK;
-}
-
-static weir_status bend_backward_weight(const struct weir_op_call *call, void *stream)
-{
-    const float *x = call->inputs[0].data, *y = call->output.data, *dy = call->d_output.data;
-    float *d = call->d_params[0].data;
-    int64_t c = width_of(call);
-    (void)stream;
-    if (!call->accumulate)
-        memset(d, 0, sizeof *d * (size_t)c);
-    for (int64_t i = 0; i < weir_tensor_elements(&call->output); i++)
-        d[i % c] += dy[i] * (1 - y[i] * y[i]) * x[i];
-    return WEIR_OK;
-}
-
-/* y = x² / 2: its backward reads what it saved */
-static weir_status square_forward(const struct weir_op_call *call, void *stream)
-{
-    const float *x = call->inputs[0].data;
-    float *y = call->output.data;
-    (void)stream;
-    memcpy(call->saved, x, sizeof *x * (size_t)weir_tensor_elements(&call->output));
-    for (int64_t i = 0; i < weir_tensor_elements(&call->output); i++)
-        y[i] = 0.5f * x[i] * x[i];
-    return WEIR_OK;
-}
-
-static weir_status square_backward(const struct weir_op_call *call, void *stream)
-{
-    const float *saved = call->saved, *dy = call->d_output.data;
-    float *dx = call->d_inputs[0].data;
-    (void)stream;
-    for (int64_t i = 0; i < weir_tensor_elements(&call->output); i++)
-        dx[i] = addend_at(call, 0, i) + dy[i] * saved[i];
-    return WEIR_OK;
-}
-
-/* y = a · b: its backward reads both inputs and has two sums to add to */
-static weir_status product_forward(const struct weir_op_call *call, void *stream)
-{
-    const float *a = call->inputs[0].data, *b = call->inputs[1].data;
-    float *y = call->output.data;
-    (void)stream;
-    for (int64_t i = 0; i < weir_tensor_elements(&call->output); i++)
-        y[i] = a[i] * b[i];
-    return WEIR_OK;
-}
-
-static weir_status product_backward(const struct weir_op_call *call, void *stream)
-{
-    const float *dy = call->d_output.data;
-    (void)stream;
-    for (int k = 0; k < 2; k++) {
-        const float *other = call->inputs[1 - k].data;
-        float *dx = call->d_inputs[k].data;
-        for (int64_t i = 0; dx && i < weir_tensor_elements(&call->output); i++)
-            dx[i] = addend_at(call, k, i) + dy[i] * other[i];
-    }
-    return WEIR_OK;
-}
-
-static const struct weir_op op_whole = {
-    .struct_bytes = sizeof(struct weir_op), .name = "whole_scale", .flags = WEIR_OP_NO_SPLIT,
-    .weight_needs = WEIR_NEEDS_INPUT_0, .infer = one_infer,
-    .cpu = {.forward = affine_forward, .backward_input = whole_backward}};
-
-static const struct weir_op op_affine = {
-    .struct_bytes = sizeof(struct weir_op), .name = "affine", .weight_needs = WEIR_NEEDS_INPUT_0, .infer = two_infer,
-    .cpu = {.forward = affine_forward, .backward_input = affine_backward_input,
-            .backward_weight = affine_backward_weight}};
-
-static const struct weir_op op_tanh = {
-    .struct_bytes = sizeof(struct weir_op), .name = "tanh", .input_needs = WEIR_NEEDS_OUTPUT, .infer = same_infer,
-    .cpu = {.forward = tanh_forward, .backward_input = tanh_backward}};
-
-static const struct weir_op op_bend = {
-    .struct_bytes = sizeof(struct weir_op), .name = "bend", .input_needs = WEIR_NEEDS_OUTPUT,
-    .weight_needs = WEIR_NEEDS_INPUT_0 | WEIR_NEEDS_OUTPUT, .infer = one_infer,
-    .cpu = {.forward = bend_forward, .backward_input = bend_backward_input, .backward_weight = bend_backward_weight}};
-
-static const struct weir_op op_square = {
-    .struct_bytes = sizeof(struct weir_op), .name = "half_square", .input_needs = WEIR_NEEDS_SAVED,
-    .infer = square_infer, .cpu = {.forward = square_forward, .backward_input = square_backward}};
-
-static const struct weir_op op_product = {
-    .struct_bytes = sizeof(struct weir_op), .name = "product",
-    .input_needs = WEIR_NEEDS_INPUT_0 | WEIR_NEEDS_INPUT_1, .infer = same_infer,
-    .cpu = {.forward = product_forward, .backward_input = product_backward}};
-
-/* ---- graphs --------------------------------------------------------------------------------------------------------- */
-
-static int one(struct weir_graph_builder *b, const struct weir_op *op, const char *name, int x)
-{
-    return weir_graph_node(b, name, op, NULL, 1, &x, 0, NULL);
-}
-
-static int two(struct weir_graph_builder *b, const struct weir_op *op, const char *name, int x, int y)
-{
-    return weir_graph_node(b, name, op, NULL, 2, (int[]){x, y}, 0, NULL);
-}
-
-static int drop(struct weir_graph_builder *b, const char *name, int x)
-{
-    struct weir_op_attr attr = {.dropout = 0.2};
-    return weir_graph_node(b, name, &weir_op_dropout, &attr, 1, &x, 0, NULL);
-}
-
-static int dense(struct weir_graph_builder *b, const char *weight, int x, int64_t out)
-{
-    struct weir_op_attr attr = {.out_features = out};
-    int param = weir_graph_param(b, weight, WEIR_INIT_NORMAL, 0.3, true);
-    return weir_graph_node(b, weight, &weir_op_linear, &attr, 1, &x, 1, &param);
-}
-
-static int norm(struct weir_graph_builder *b, const char *gain, int x)
-{
-    struct weir_op_attr attr = {.eps = 1e-5};
-    int param = weir_graph_param(b, gain, WEIR_INIT_CONSTANT, 1, false);
-    return weir_graph_node(b, gain, &weir_op_rms_norm, &attr, 1, &x, 1, &param);
-}
-
-static int scale(struct weir_graph_builder *b, const char *name, int x)
-{
-    int param = weir_graph_param(b, name, WEIR_INIT_CONSTANT, 0.9, true);
-    return weir_graph_node(b, name, &op_whole, NULL, 1, &x, 1, &param);
-}
-
-static int bend(struct weir_graph_builder *b, const char *name, int x)
-{
-    int param = weir_graph_param(b, name, WEIR_INIT_CONSTANT, 0.8, true);
-    return weir_graph_node(b, name, &op_bend, NULL, 1, &x, 1, &param);
-}
+enum { BATCH = ODD_BATCH, SEQ = 3, WIDTH = ODD_WIDTH, VOCABULARY = 12 };
 
 /* One parameter in both places of a node. */
 static int twice(struct weir_graph_builder *b, const char *name, int x)
 {
     int param = weir_graph_param(b, name, WEIR_INIT_CONSTANT, 0.4, true);
-    return weir_graph_node(b, name, &op_affine, NULL, 1, &x, 2, (int[]){param, param});
+    return weir_graph_node(b, name, &odd_op_affine, NULL, 1, &x, 2, (int[]){param, param});
 }
 
 static int attention(struct weir_graph_builder *b, int x)
 {
     struct weir_op_attr attr = {.n_heads = 2, .dropout = 0.1};
-    int y = dense(b, "qkv", norm(b, "attn.gain", x), 3 * WIDTH);
-    return dense(b, "proj", weir_graph_node(b, "attention", &weir_op_attention, &attr, 1, &y, 0, NULL), WIDTH);
+    int y = odd_dense(b, "qkv", odd_norm(b, "attn.gain", x), 3 * WIDTH);
+    return odd_dense(b, "proj", weir_graph_node(b, "attention", &weir_op_attention, &attr, 1, &y, 0, NULL), WIDTH);
 }
 
 /* A small transformer: wte is used by the embedding and the head, which are far apart; the loss is a layer. */
@@ -292,27 +34,27 @@ static void tokens_build(struct weir_graph_builder *b)
     struct weir_op_attr table = {.out_features = WIDTH, .vocabulary = VOCABULARY, .n_positions = SEQ};
     int tables[] = {weir_graph_param(b, "wte", WEIR_INIT_NORMAL, 0.3, true),
                     weir_graph_param(b, "wpe", WEIR_INIT_NORMAL, 0.3, true)};
-    int x = drop(b, "embed.drop", weir_graph_node(b, "embed", &weir_op_embedding, &table, 1, &tokens, 2, tables));
+    int x = odd_drop(b, "embed.drop", weir_graph_node(b, "embed", &weir_op_embedding, &table, 1, &tokens, 2, tables));
     weir_graph_layer(b, "attn");
-    x = two(b, &weir_op_add, "attn.sum", x, drop(b, "attn.drop", attention(b, x)));
+    x = odd_two(b, &weir_op_add, "attn.sum", x, odd_drop(b, "attn.drop", attention(b, x)));
     weir_graph_layer(b, "whole");
-    x = two(b, &weir_op_add, "whole.sum", scale(b, "scale", x), x);
+    x = odd_two(b, &weir_op_add, "whole.sum", odd_scale(b, "scale", x), x);
     weir_graph_layer(b, "mlp");
-    int y = dense(b, "up", one(b, &weir_op_silu, "silu", norm(b, "mlp.gain", x)), 2 * WIDTH);
-    y = dense(b, "down", one(b, &weir_op_gelu_tanh, "gelu", y), WIDTH);
-    x = weir_graph_node(b, "mlp.sum", &weir_op_add, NULL, 3, (int[]){x, y, scale(b, "scale", x)}, 0, NULL);
+    int y = odd_dense(b, "up", odd_one(b, &weir_op_silu, "silu", odd_norm(b, "mlp.gain", x)), 2 * WIDTH);
+    y = odd_dense(b, "down", odd_one(b, &weir_op_gelu_tanh, "gelu", y), WIDTH);
+    x = weir_graph_node(b, "mlp.sum", &weir_op_add, NULL, 3, (int[]){x, y, odd_scale(b, "scale", x)}, 0, NULL);
     weir_graph_layer(b, "tanh");
-    x = one(b, &op_tanh, "tanh", x);
+    x = odd_one(b, &odd_op_tanh, "tanh", x);
     weir_graph_layer(b, "middle");
-    x = two(b, &weir_op_add, "middle.sum", x, dense(b, "middle", extra, WIDTH));
+    x = odd_two(b, &weir_op_add, "middle.sum", x, odd_dense(b, "middle", extra, WIDTH));
     weir_graph_layer(b, "twice");
     x = twice(b, "gate", x);
     weir_graph_layer(b, "head");
-    x = norm(b, "head.gain", x);
+    x = odd_norm(b, "head.gain", x);
     struct weir_op_attr out = {.out_features = VOCABULARY};
-    x = bend(b, "bend", weir_graph_node(b, "logits", &weir_op_linear, &out, 1, &x, 1, tables));
+    x = odd_bend(b, "bend", weir_graph_node(b, "logits", &weir_op_linear, &out, 1, &x, 1, tables));
     weir_graph_layer(b, "loss");
-    two(b, &weir_op_cross_entropy, "loss", x, targets);
+    odd_two(b, &weir_op_cross_entropy, "loss", x, targets);
 }
 
 /* Real numbers: nothing to learn in the first layer, products and squares, and a sum right before the loss. */
@@ -321,32 +63,43 @@ static void points_build(struct weir_graph_builder *b)
     struct weir_shape reals = {2, {BATCH, WIDTH}, WEIR_DTYPE_F32};
     int points = weir_graph_input(b, "points", reals), targets = weir_graph_input(b, "targets", reals);
     weir_graph_layer(b, "start");
-    int x = one(b, &op_tanh, "start", drop(b, "start.drop", points));
+    int x = odd_one(b, &odd_op_tanh, "start", odd_drop(b, "start.drop", points));
     weir_graph_layer(b, "fc0");
-    x = bend(b, "bend", dense(b, "shared", x, WIDTH));
+    x = odd_bend(b, "bend", odd_dense(b, "shared", x, WIDTH));
     weir_graph_layer(b, "square");
-    x = two(b, &weir_op_add, "square.sum", x, one(b, &op_square, "square", x));
+    x = odd_two(b, &weir_op_add, "square.sum", x, odd_one(b, &odd_op_square, "square", x));
     weir_graph_layer(b, "product");
-    x = two(b, &op_product, "product", dense(b, "fc1", x, WIDTH), x);
+    x = odd_two(b, &odd_op_product, "product", odd_dense(b, "fc1", x, WIDTH), x);
     weir_graph_layer(b, "norm");
-    x = norm(b, "gain", x);
+    x = odd_norm(b, "gain", x);
     weir_graph_layer(b, "fan");
-    int y = one(b, &weir_op_relu, "relu", x);
-    x = two(b, &op_product, "fan.product", two(b, &weir_op_add, "fan.sum", x, y), dense(b, "shared", x, WIDTH));
+    int y = odd_one(b, &weir_op_relu, "relu", x);
+    x = odd_two(b, &odd_op_product, "fan.product", odd_two(b, &weir_op_add, "fan.sum", x, y), odd_dense(b, "shared", x, WIDTH));
     weir_graph_layer(b, "input");
-    x = two(b, &weir_op_add, "input.sum", x, points);
+    x = odd_two(b, &weir_op_add, "input.sum", x, points);
     weir_graph_layer(b, "whole");
-    x = scale(b, "scale", x);
+    x = odd_scale(b, "scale", x);
     weir_graph_layer(b, "end");
-    x = weir_graph_node(b, "end.sum", &weir_op_add, NULL, 2, (int[]){dense(b, "shared", x, WIDTH), x}, 0, NULL);
-    two(b, &weir_op_mse, "loss", x, targets);
+    x = weir_graph_node(b, "end.sum", &weir_op_add, NULL, 2, (int[]){odd_dense(b, "shared", x, WIDTH), x}, 0, NULL);
+    odd_two(b, &weir_op_mse, "loss", x, targets);
+}
+
+/* ---- all of them ---------------------------------------------------------------------------------------------------- */
+
+enum odd_graph odd_graph_choose(uint64_t *random)
+{
+    int choice = random_below(random, ODD_BRANCHES + 1);
+    return (enum odd_graph)(choice + (choice == ODD_BRANCHES ? random_below(random, ODD_GRAPHS - ODD_BRANCHES) : 0));
 }
 
 void odd_graph_build(enum odd_graph which, struct weir_arena *arena, const struct weir_graph **graph_out)
 {
     struct weir_graph_builder b;
-    weir_graph_begin(&b, which == ODD_TOKENS ? "odd tokens" : "odd points", arena);
-    (which == ODD_TOKENS ? tokens_build : points_build)(&b);
+    weir_graph_begin(&b, which == ODD_TOKENS ? "odd tokens" : which == ODD_POINTS ? "odd points" : "odd branches", arena);
+    if (which >= ODD_BRANCHES)
+        odd_branches_build(&b, (uint64_t)(which - ODD_BRANCHES) + 1);
+    else
+        (which == ODD_TOKENS ? tokens_build : points_build)(&b);
     assert_ok(weir_graph_finish(&b, graph_out));
     assert_int_equal((*graph_out)->n_layers, ODD_LAYERS);
 }

@@ -10,16 +10,18 @@
 
 enum { MOST_MICROBATCHES = 6, MOST_REPLICAS = 3 };
 
-static void build(struct program_fixture *f, const char *schedule, int stages, int chunks, int microbatches,
+static void build(struct program_fixture *f, const struct weir_model_kind *kind, const char *schedule, int stages, int chunks, int microbatches,
                   const char *recompute, enum weir_dtype storage)
 {
     bool *layers;
     memset(f, 0, sizeof *f);
     struct weir_model_params model = {.microbatch_size = 2};
+    if (kind->data == WEIR_DATA_IMAGES)
+        model.n_inputs = model.n_classes = 4;
     struct weir_schedule_report report;
     double costs[64];
     int first_layer[65];
-    assert_ok(weir_model_build(&weir_model_gpt2_tiny, &model, &f->arena, &f->graph));
+    assert_ok(weir_model_build(kind, &model, &f->arena, &f->graph));
     assert_ok(weir_graph_cast(f->graph, storage, &f->arena, &f->graph));
     assert_ok(weir_recomputed_layers(f->graph, recompute, &f->arena, &layers));
     assert_ok(weir_pipeline_schedule(schedule, stages, chunks, microbatches, &f->arena, &f->schedule));
@@ -41,17 +43,23 @@ static void build(struct program_fixture *f, const char *schedule, int stages, i
 void program_fixture_recompute(struct program_fixture *f, const char *schedule, int stages, int chunks, int microbatches,
                                const char *recompute)
 {
-    build(f, schedule, stages, chunks, microbatches, recompute, WEIR_DTYPE_F32);
+    build(f, &weir_model_gpt2_tiny, schedule, stages, chunks, microbatches, recompute, WEIR_DTYPE_F32);
 }
 
 void program_fixture_build(struct program_fixture *f, const char *schedule, int stages, int chunks, int microbatches)
 {
-    build(f, schedule, stages, chunks, microbatches, NULL, WEIR_DTYPE_F32);
+    build(f, &weir_model_gpt2_tiny, schedule, stages, chunks, microbatches, NULL, WEIR_DTYPE_F32);
 }
 
 void program_fixture_bf16(struct program_fixture *f, const char *schedule, int stages, int chunks, int microbatches)
 {
-    build(f, schedule, stages, chunks, microbatches, NULL, WEIR_DTYPE_BF16);
+    build(f, &weir_model_gpt2_tiny, schedule, stages, chunks, microbatches, NULL, WEIR_DTYPE_BF16);
+}
+
+void program_fixture_model(struct program_fixture *f, const struct weir_model_kind *kind, const char *schedule, int stages,
+                           int microbatches)
+{
+    build(f, kind, schedule, stages, 0, microbatches, NULL, WEIR_DTYPE_F32);
 }
 
 static void random_cut(uint64_t *random, int n_stages, int *first_layer)
@@ -98,7 +106,7 @@ void program_fixture_random(struct program_fixture *f, uint64_t seed)
     int first_layer[ODD_LAYERS + 1];
     bool recompute[ODD_LAYERS];
     memset(f, 0, sizeof *f);
-    odd_graph_build((enum odd_graph)random_below(&random, ODD_GRAPHS), &f->arena, &f->graph);
+    odd_graph_build(odd_graph_choose(&random), &f->arena, &f->graph);
     random_schedule(f, seed, &random, &report);
     random_cut(&random, f->schedule.n_stages, first_layer);
     for (int l = 0, odds = random_below(&random, 3); l < ODD_LAYERS; l++)

@@ -16,6 +16,8 @@ struct program_fixture {
 void program_fixture_build(struct program_fixture *f, const char *schedule, int stages, int chunks, int microbatches);
 void program_fixture_recompute(struct program_fixture *f, const char *schedule, int stages, int chunks,
                                int microbatches, const char *recompute);
+void program_fixture_model(struct program_fixture *f, const struct weir_model_kind *kind, const char *schedule, int stages,
+                           int microbatches);
 void program_fixture_bf16(struct program_fixture *f, const char *schedule, int stages, int chunks, int microbatches);
 
 /* A random schedule of an odd graph (odd_graph.h), cut at random: up to 4 ranks, 9 stages, 6 micro-batches and 3 replicas,

@@ -20,7 +20,8 @@ static struct weir_nccl_edge *edge_find(const struct weir_nccl_link *link, int f
 static weir_status end_make(struct weir_nccl_link *link, const struct weir_message *message, struct weir_nccl_end *end)
 {
     struct weir_message_region *regions;
-    if (message->n_regions == 0 || message->turn_after < message->post_after)
+    bool receives = end >= link->receives && end < link->receives + link->n_receives; /* both are instructions of the receiver */
+    if (message->n_regions == 0 || (receives && message->turn_after < message->post_after))
         return WEIR_FAIL(WEIR_ERR_INTERNAL, "the message from rank %d to rank %d with event %d is empty or before its turn",
                          message->from, message->to, message->event);
     weir_status status = weir_arena_alloc(&link->arena, (size_t)message->n_regions, sizeof *regions, &regions);

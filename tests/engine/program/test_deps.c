@@ -81,7 +81,7 @@ static void program_web(struct web *web, struct program_fixture *f)
 
 /* ---- the web that memory demands ----------------------------------------------------------------------------------- */
 
-enum { MOST_READERS = 64, MOST_STAGES = 16, MOST_MICROBATCHES = 8, MOST_REPLICAS = 4, MOST_BUCKETS = 32, MOST_USES = 32 };
+enum { MOST_READERS = 64, MOST_STAGES = 16, MOST_BOUNDARIES = 64, MOST_MICROBATCHES = 8, MOST_REPLICAS = 4, MOST_BUCKETS = 32, MOST_USES = 32 };
 
 /* Something that is written and read: who wrote it last, and who has read it since. */
 struct thing {
@@ -92,7 +92,7 @@ struct thing {
  * the stage has ended, as program.h says, whichever of its calls still reads them. */
 struct things {
     struct thing results[2][MOST_STAGES][MOST_MICROBATCHES]; /* forward, backward: the action's result is made */
-    struct thing slots[2][MOST_STAGES][MOST_MICROBATCHES];
+    struct thing slots[2][MOST_BOUNDARIES][MOST_MICROBATCHES]; /* of a boundary: for values, for gradients */
     struct thing uses[MOST_USES];
     struct thing buckets[MOST_STAGES][MOST_BUCKETS][MOST_REPLICAS]; /* of a rank: the pieces that a replica keeps */
     struct thing params[MOST_STAGES][MOST_REPLICAS];                /* likewise */
@@ -152,30 +152,46 @@ static void gradients_touch(struct memory *m, int replica, int r, int i, int nod
     }
 }
 
+/* A boundary into the stage of an F, or out of that of an I or B, has brought a result; all hold the slot from then on. */
+static void arrival_touch(struct memory *m, struct things *things, int b, const struct weir_instr *instr, int node)
+{
+    const struct weir_boundary *boundary = &m->web->program->boundaries[b];
+    bool forward = instr->list == WEIR_LIST_F, mine = instr->stage == (forward ? boundary->to : boundary->from);
+    if (instr->stage == boundary->to)
+        thing_read(m, &things->slots[0][b][boundary->inputs.of_mb[instr->mb]], node);
+    if (instr->stage == boundary->from && !forward && instr->list != WEIR_LIST_W)
+        thing_read(m, &things->slots[1][b][boundary->gradients.of_mb[instr->mb]], node);
+    if (mine && instr->list != WEIR_LIST_W && !instr->first_call)
+        thing_read(m, &things->results[!forward][forward ? boundary->from : boundary->to][instr->mb], node);
+}
+
+/* A boundary out of the stage of an F, or into that of an I or B, is written. */
+static void departure_touch(struct memory *m, struct things *things, int b, const struct weir_instr *instr, int node)
+{
+    const struct weir_boundary *boundary = &m->web->program->boundaries[b];
+    const struct weir_call_list *list = &m->web->program->stages[instr->stage].lists[instr->list];
+    bool forward = instr->list == WEIR_LIST_F;
+    const struct weir_slots *slots = forward ? &boundary->inputs : &boundary->gradients;
+    if (instr->list == WEIR_LIST_W || instr->stage != (forward ? boundary->from : boundary->to))
+        return;
+    if (instr->n_calls && instr->first_call + instr->n_calls > list->slot_call)
+        thing_write(m, &things->slots[!forward][b][slots->of_mb[instr->mb]], node);
+}
+
 static void action_touch(struct memory *m, int replica, int r, int i, int node)
 {
     const struct weir_program *program = m->web->program;
     const struct weir_instr *instr = &program->ranks[r].instrs[i];
     struct things *things = &m->of[replica];
     const struct weir_call_list *list = &program->stages[instr->stage].lists[instr->list];
-    const struct weir_mb_places *places = &program->stages[instr->stage].mbs[instr->mb];
     bool forward = instr->list == WEIR_LIST_F, w = instr->list == WEIR_LIST_W;
-    bool ends = instr->first_call + instr->n_calls == list->n_calls;
-    int direction = forward ? 0 : 1, from = forward ? instr->stage - 1 : instr->stage + 1;
-    int to = forward ? instr->stage + 1 : instr->stage - 1;
-    if (instr->stage > 0)
-        thing_read(m, &things->slots[0][instr->stage][places->slot], node);
-    if (instr->stage + 1 < program->n_stages && !forward && !w)
-        thing_read(m, &things->slots[1][instr->stage][places->grad_slot], node);
-    if (!w && from >= 0 && from < program->n_stages && !instr->first_call)
-        thing_read(m, &things->results[direction][from][instr->mb], node);
-    if (!w && to >= 0 && to < program->n_stages) {
-        const struct weir_mb_places *theirs = &program->stages[to].mbs[instr->mb];
-        if (instr->n_calls && instr->first_call + instr->n_calls > list->slot_call)
-            thing_write(m, &things->slots[direction][to][forward ? theirs->slot : theirs->grad_slot], node);
-        if (ends)
-            thing_write(m, &things->results[direction][instr->stage][instr->mb], node);
-    }
+    assert_true(program->n_boundaries < MOST_BOUNDARIES);
+    for (int b = 0; b < program->n_boundaries; b++)
+        arrival_touch(m, things, b, instr, node);
+    for (int b = 0; b < program->n_boundaries; b++)
+        departure_touch(m, things, b, instr, node);
+    if (!w && instr->first_call + instr->n_calls == list->n_calls)
+        thing_write(m, &things->results[!forward][instr->stage][instr->mb], node);
     if (!forward)
         gradients_touch(m, replica, r, i, node);
 }
@@ -329,20 +345,23 @@ static void calls_touch_slots_only_while_the_micro_batch_holds_them(void **state
                 for (int k = 0; k < f.program->stages[s].lists[l].n_calls; k++) {
                     const struct weir_call_list *list = &f.program->stages[s].lists[l];
                     const struct weir_step_call *call = &list->calls[k];
-                    enum weir_place places[3 * WEIR_OP_INPUTS + 2];
+                    struct weir_where wheres[3 * WEIR_OP_INPUTS + 2];
                     int n = 0;
-                    places[n++] = call->output.place;
-                    places[n++] = call->d_output.place;
+                    wheres[n++] = call->output;
+                    wheres[n++] = call->d_output;
                     for (int i = 0; i < WEIR_OP_INPUTS; i++) {
-                        places[n++] = call->inputs[i].place;
-                        places[n++] = call->d_inputs[i].place;
-                        places[n++] = call->addends[i].place;
+                        wheres[n++] = call->inputs[i];
+                        wheres[n++] = call->d_inputs[i];
+                        wheres[n++] = call->addends[i];
                     }
                     for (int i = 0; i < n; i++) {
-                        bool next = places[i] == WEIR_PLACE_SLOT_NEXT, previous = places[i] == WEIR_PLACE_GRAD_SLOT_PREV;
+                        bool input = wheres[i].place == WEIR_PLACE_SLOT, gradient = wheres[i].place == WEIR_PLACE_GRAD_SLOT;
+                        const struct weir_boundary *b = input || gradient ? &f.program->boundaries[wheres[i].boundary] : NULL;
+                        bool next = input && b->from == s, previous = gradient && b->to == s;
+                        assert_true(!b || b->from == s || b->to == s);
                         assert_false(next && (l != WEIR_LIST_F || k < list->slot_call));
                         assert_false(previous && (l == WEIR_LIST_F || l == WEIR_LIST_W || k < list->slot_call));
-                        assert_false(places[i] == WEIR_PLACE_GRAD_SLOT && (l == WEIR_LIST_F || l == WEIR_LIST_W));
+                        assert_false(gradient && (l == WEIR_LIST_F || l == WEIR_LIST_W));
                         n_slot += next || previous;
                     }
                 }
@@ -390,18 +409,21 @@ static size_t assert_travels(const struct weir_program *program, struct read rea
 
 static size_t slots_read(const struct weir_program *program, struct read read, const struct weir_instr *instr)
 {
-    const struct weir_stage_program *stage = &program->stages[instr->stage];
     bool forward = instr->list == WEIR_LIST_F;
-    int from = forward ? instr->stage - 1 : instr->stage + 1;
-    if (instr->first_call || instr->list == WEIR_LIST_W || from < 0 || from >= program->n_stages)
-        return 0;
-    read.from_rank = program->stages[from].rank;
-    read.receivers = true;
-    read.kind = forward ? WEIR_MEMORY_SLOTS : WEIR_MEMORY_GRAD_SLOTS;
-    read.bytes = forward ? stage->slot_bytes : stage->grad_slot_bytes;
-    read.offset = forward ? stage->slots_offset + read.bytes * (size_t)stage->mbs[instr->mb].slot
-                          : stage->grad_slots_offset + read.bytes * (size_t)stage->mbs[instr->mb].grad_slot;
-    return read.from_rank == read.rank ? 0 : assert_travels(program, read);
+    size_t bytes = 0;
+    for (int b = 0; b < program->n_boundaries && !instr->first_call && instr->list != WEIR_LIST_W; b++) {
+        const struct weir_boundary *boundary = &program->boundaries[b];
+        const struct weir_slots *slots = forward ? &boundary->inputs : &boundary->gradients;
+        if (instr->stage != (forward ? boundary->to : boundary->from))
+            continue;
+        read.from_rank = program->stages[forward ? boundary->from : boundary->to].rank;
+        read.receivers = true;
+        read.kind = forward ? WEIR_MEMORY_SLOTS : WEIR_MEMORY_GRAD_SLOTS;
+        read.bytes = slots->bytes;
+        read.offset = weir_slot_offset(slots, instr->mb);
+        bytes += read.from_rank == read.rank ? 0 : assert_travels(program, read);
+    }
+    return bytes;
 }
 
 static const struct weir_rank_param *held_find(const struct weir_program *program, int rank, int param)

@@ -144,8 +144,12 @@ static void memory_follows_from_the_schedule(void **state)
         size_t block = weir_pack_round(s->act_bytes[0]) + weir_pack_round(s->act_bytes[1]);
         assert_int_equal(f.program->ranks[r].bytes[WEIR_MEMORY_ACTIVATIONS], block * (size_t)(4 - r));
         assert_int_equal(g.program->ranks[r].bytes[WEIR_MEMORY_ACTIVATIONS], block * 8);
-        assert_int_equal(s->n_slots, r ? 4 - r + 1 : 0);
-        assert_int_equal(s->n_grad_slots, r < 3 ? 2 : 0);
+        assert_int_equal(s->n_ins, r > 0);
+        assert_int_equal(s->n_outs, r < 3);
+        if (r)
+            assert_int_equal(f.program->boundaries[s->ins[0]].inputs.n, 4 - r + 1);
+        if (r < 3)
+            assert_int_equal(f.program->boundaries[s->outs[0]].gradients.n, 2);
         assert_int_equal(s->act_bytes[2], 0);
     }
     size_t params = 0, state_bytes = 0;
@@ -202,7 +206,7 @@ static void every_built_in_schedule_has_an_order(void **state)
     assert_true(n > 200);
     struct program_fixture f;
     program_fixture_build(&f, "bfs", 4, 2, 8);
-    assert_true(f.program->stages[1].n_grad_slots > 2);
+    assert_true(f.program->boundaries[f.program->stages[1].outs[0]].gradients.n > 2);
     weir_arena_release(&f.arena);
 }
 
@@ -430,6 +434,35 @@ static void a_partition_that_does_not_fit_is_refused(void **state)
     weir_arena_release(&f.arena);
 }
 
+/* Of the U on eight stages, one layer each: what is made before a border and read behind it, once, in one message. */
+static void a_boundary_has_all_that_crosses_and_nothing_else(void **state)
+{
+    (void)state;
+    static const int n_values[] = {1, 2, 3, 4, 3, 2, 1}; /* fc0 | fc0 fc1 | .. | fc0 .. fc3 | fc0 fc1 fc4 | fc0 fc5 | fc6 */
+    struct program_fixture f;
+    program_fixture_model(&f, &weir_model_umlp, "1f1b", 8, 4);
+    size_t value = weir_shape_bytes(&f.graph->nodes[0].shapes.output), bytes = 0, sent = 0, messages = 0;
+    assert_int_equal(f.program->n_boundaries, 7);
+    for (int b = 0; b < 7; b++) {
+        const struct weir_boundary *boundary = &f.program->boundaries[b];
+        assert_true(boundary->from == b && boundary->to == b + 1);
+        assert_int_equal(boundary->n_values, n_values[b]);
+        assert_int_equal(boundary->inputs.bytes, (size_t)n_values[b] * value);
+        assert_int_equal(boundary->gradients.bytes, (size_t)n_values[b] * value);
+        bytes += boundary->inputs.bytes + boundary->gradients.bytes;
+    }
+    for (int d = 0; d < f.program->n_deps; d++) {
+        const struct weir_dep *dep = &f.program->deps[d];
+        bool hands_on = dep->why == WEIR_DEP_INPUT || dep->why == WEIR_DEP_GRADIENT;
+        messages += hands_on;
+        for (int k = 0; k < dep->n_regions && hands_on; k++)
+            sent += f.program->regions[dep->first_region + k].bytes;
+    }
+    assert_int_equal(messages, 2 * 7 * 4);
+    assert_int_equal(sent, 4 * bytes);
+    weir_arena_release(&f.arena);
+}
+
 static void a_graph_says_what_is_wrong_with_it(void **state)
 {
     (void)state;
@@ -439,16 +472,30 @@ static void a_graph_says_what_is_wrong_with_it(void **state)
     struct weir_shape rows = {2, {4, 8}, WEIR_DTYPE_F32}, labels = {1, {4}, WEIR_DTYPE_I32};
     struct weir_op_attr attr = {.out_features = 8};
 
-    weir_graph_begin(&b, "two cross", &arena);
+    weir_graph_begin(&b, "fed by nobody", &arena);
     int x = weir_graph_input(&b, "x", rows), t = weir_graph_input(&b, "t", labels);
+    weir_graph_layer(&b, "one");
+    weir_graph_node(&b, "y", &weir_op_relu, NULL, 1, &x, 0, NULL);
+    weir_graph_layer(&b, "two");
+    int s = weir_graph_node(&b, "s", &weir_op_relu, NULL, 1, &x, 0, NULL);
+    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){s, t}, 0, NULL);
+    assert_fails(weir_graph_finish(&b, &graph), WEIR_ERR_INVALID, "layer 'two' and those behind it take nothing from the layers before");
+
+    weir_graph_begin(&b, "too early", &arena);
+    x = weir_graph_input(&b, "x", rows), t = weir_graph_input(&b, "t", labels);
+    weir_graph_layer(&b, "one");
+    weir_graph_node(&b, "y", &weir_op_add, NULL, 2, (int[]){x, 1}, 0, NULL);
+    weir_graph_node(&b, "z", &weir_op_relu, NULL, 1, &x, 0, NULL);
+    assert_fails(weir_graph_finish(&b, &graph), WEIR_ERR_INVALID, "node 'y': input 1 is value 1, the nodes before it are 0 to -1");
+
+    weir_graph_begin(&b, "learnt target", &arena);
+    x = weir_graph_input(&b, "x", rows);
     weir_graph_layer(&b, "one");
     int w = weir_graph_param(&b, "w", WEIR_INIT_NORMAL, 1, true);
     int y = weir_graph_node(&b, "y", &weir_op_linear, &attr, 1, &x, 1, &w);
-    int z = weir_graph_node(&b, "z", &weir_op_relu, NULL, 1, &y, 0, NULL);
-    weir_graph_layer(&b, "two");
-    int s = weir_graph_node(&b, "s", &weir_op_add, NULL, 2, (int[]){y, z}, 0, NULL);
-    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){s, t}, 0, NULL);
-    assert_fails(weir_graph_finish(&b, &graph), WEIR_ERR_INVALID, "both cross into layer 'two'");
+    s = weir_graph_node(&b, "s", &weir_op_relu, NULL, 1, &x, 0, NULL);
+    weir_graph_node(&b, "loss", &weir_op_mse, NULL, 2, (int[]){s, y}, 0, NULL);
+    assert_fails(weir_graph_finish(&b, &graph), WEIR_ERR_INVALID, "its target 'y' depends on parameters");
 
     weir_graph_begin(&b, "unused", &arena);
     x = weir_graph_input(&b, "x", rows), t = weir_graph_input(&b, "t", labels);
@@ -493,6 +540,7 @@ int main(void)
         cmocka_unit_test(the_text_of_a_program_says_who_is_awaited_and_why),
         cmocka_unit_test(calls_of_a_bf16_graph_have_its_types),
         cmocka_unit_test(a_partition_that_does_not_fit_is_refused),
+        cmocka_unit_test(a_boundary_has_all_that_crosses_and_nothing_else),
         cmocka_unit_test(a_graph_says_what_is_wrong_with_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
