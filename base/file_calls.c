@@ -53,6 +53,13 @@ int weir_call_truncate(int fd, uint64_t bytes)
     return (int)weir_fault_note(WEIR_FAULT_TRUNCATE, fd, NULL, NULL, result);
 }
 
+void weir_call_start_writing(int fd, uint64_t from, uint64_t bytes)
+{
+    int reason = errno;
+    (void)sync_file_range(fd, (off_t)from, (off_t)bytes, SYNC_FILE_RANGE_WRITE);
+    errno = reason;
+}
+
 int weir_call_sync(int fd)
 {
     return (int)weir_fault_note(WEIR_FAULT_FSYNC, fd, NULL, NULL, weir_fault(WEIR_FAULT_FSYNC) ? FAIL : fsync(fd));

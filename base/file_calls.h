@@ -18,6 +18,7 @@ ssize_t weir_call_pwrite(int fd, const void *data, size_t bytes, uint64_t at);
 int weir_call_allocate(int fd, uint64_t bytes);
 int weir_call_truncate(int fd, uint64_t bytes);
 int weir_call_sync(int fd);
+void weir_call_start_writing(int fd, uint64_t from, uint64_t bytes); /* to the disk; a hint: whether it can is seen at the sync */
 int weir_call_close(int fd);
 int weir_call_link(int fd, const char *path); /* give a nameless file a name */
 int weir_call_rename(const char *from, const char *to);

@@ -1,7 +1,9 @@
 #include "base/json.h"
 
 #include <math.h>
+#include <setjmp.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -17,13 +19,98 @@ static bool is_blank(const char *text, size_t bytes)
     return i == bytes;
 }
 
+/* ---- decoding ------------------------------------------------------------------------------------------------------ */
+
+/* jansson's reader goes on when it has no room for a byte of a token, and may then write past its memory.  So a failed
+ * allocation does not return to it: weir_json_decode is left at once, and what jansson had until then is given back.
+ *
+ * While a thread decodes, nothing is freed, so that each block is in `blocks` once. */
+struct blocks {
+    void **all;
+    size_t n, capacity;
+};
+
+struct decoding {
+    jmp_buf lacking;
+    struct blocks blocks, freed;
+};
+
+static json_malloc_t allocate = malloc;
+static json_free_t release = free;
+static _Thread_local struct decoding *decoding;
+
+static bool block_add(struct blocks *blocks, void *block)
+{
+    if (weir_grow(&blocks->all, &blocks->capacity, blocks->n + 1, sizeof *blocks->all))
+        return false;
+    blocks->all[blocks->n++] = block;
+    return true;
+}
+
+static void *watched_allocate(size_t bytes)
+{
+    void *block = allocate(bytes);
+    if (!decoding || (block && block_add(&decoding->blocks, block)))
+        return block;
+    release(block);
+    longjmp(decoding->lacking, 1);
+}
+
+static void watched_release(void *block)
+{
+    if (!decoding)
+        release(block);
+    else if (block && !block_add(&decoding->freed, block))
+        longjmp(decoding->lacking, 1);
+}
+
+/* Whoever gave jansson an allocator keeps it.  Once before threads start, and again where somebody gave it one later. */
+__attribute__((constructor)) static void watch(void)
+{
+    json_malloc_t now;
+    json_free_t now_release;
+    json_get_alloc_funcs(&now, &now_release);
+    if (now == watched_allocate)
+        return;
+    allocate = now;
+    release = now_release;
+    json_set_alloc_funcs(watched_allocate, watched_release);
+}
+
+static void blocks_release(struct blocks *blocks)
+{
+    for (size_t i = 0; i < blocks->n; i++)
+        release(blocks->all[i]);
+    weir_free(blocks->all);
+}
+
+json_t *weir_json_decode(const char *text, size_t bytes, size_t flags, json_error_t *error, bool *lacked_out)
+{
+    struct decoding here = {.blocks = {0}};
+    json_t *volatile root = NULL;
+    watch();
+    decoding = &here;
+    *lacked_out = setjmp(here.lacking) != 0;
+    if (!*lacked_out)
+        root = json_loadb(text, bytes, flags, error);
+    decoding = NULL;
+    if (*lacked_out)
+        here.freed.n = 0; /* they are among the blocks */
+    else
+        here.blocks.n = 0;
+    blocks_release(&here.blocks);
+    blocks_release(&here.freed);
+    return root;
+}
+
 static weir_status parse(const char *text, size_t bytes, size_t flags, const char *name, json_t **root_out)
 {
     json_error_t error;
+    bool no_room;
     if (is_blank(text, bytes))
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is empty: it needs a JSON document", name);
-    json_t *root = json_loadb(text, bytes, JSON_REJECT_DUPLICATES | flags, &error);
-    if (!root && !*error.text) /* of a fault in the text jansson has words */
+    json_t *root = weir_json_decode(text, bytes, JSON_REJECT_DUPLICATES | flags, &error, &no_room);
+    if (no_room)
         return WEIR_FAIL(WEIR_ERR_NOMEM, "no memory to read '%s'", name);
     if (!root)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' line %d: %s", name, error.line, error.text);
@@ -34,22 +121,6 @@ static weir_status parse(const char *text, size_t bytes, size_t flags, const cha
 weir_status weir_json_parse(const char *text, size_t bytes, const char *name, json_t **root_out)
 {
     return parse(text, bytes, 0, name, root_out);
-}
-
-weir_status weir_json_parse_surely(const char *text, size_t bytes, const char *name, json_t **root_out)
-{
-    json_t *root = NULL, *again = NULL;
-    weir_status status = weir_json_parse(text, bytes, name, &root);
-    if (!status)
-        status = weir_json_parse(text, bytes, name, &again);
-    if (!status && !json_equal(root, again))
-        status = WEIR_FAIL(WEIR_ERR_NOMEM, "no memory to read '%s'", name);
-    json_decref(again);
-    if (status)
-        json_decref(root);
-    else
-        *root_out = root;
-    return status;
 }
 
 static weir_status load(const char *path, size_t flags, json_t **root_out)

@@ -6,6 +6,7 @@
 #define WEIR_BASE_JSON_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/arena.h"
@@ -18,12 +19,14 @@ weir_status weir_json_load(const char *path, json_t **root_out);
 /* The same of a file that has integers beyond 64 bits, as those of transformers do: every number is a real. */
 weir_status weir_json_load_wide(const char *path, json_t **root_out);
 
-/* Parse text; `name` stands for the file in messages.  WEIR_ERR_INVALID; WEIR_ERR_NOMEM where jansson lets it be told. */
+/* Parse text; `name` stands for the file in messages.  WEIR_ERR_INVALID, WEIR_ERR_NOMEM. */
 weir_status weir_json_parse(const char *text, size_t bytes, const char *name, json_t **root_out);
 
-/* The same for what a run goes on from: read twice and compared, because jansson drops a byte of a name or a number that it has no
- * memory for, without a word.  WEIR_ERR_NOMEM then. */
-weir_status weir_json_parse_surely(const char *text, size_t bytes, const char *name, json_t **root_out);
+/* json_loadb, but never less than the text: jansson drops a byte that it has no memory for, without a word.  NULL with
+ * *lacked_out then; NULL without it says why in `error`, which may be NULL.  The caller owns the reference.
+ *
+ * For this Weir stands between jansson and its allocator, whichever that is. */
+json_t *weir_json_decode(const char *text, size_t bytes, size_t flags, json_error_t *error, bool *lacked_out);
 
 /* Build a document, in steps that need no look at each:
  *

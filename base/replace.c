@@ -253,6 +253,12 @@ static bool file_place(struct weir_replacement *file)
     return folder_of_sync(file->target);
 }
 
+void weir_replace_start(const struct weir_replacement *file, uint64_t from, uint64_t bytes)
+{
+    if (!file->in_place)
+        weir_call_start_writing(file->fd, from, bytes);
+}
+
 weir_status weir_replace_sync(const struct weir_replacement *file)
 {
     return file->in_place || weir_call_sync(file->fd) == 0 ? WEIR_OK : io_fail(file->path);

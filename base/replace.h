@@ -13,6 +13,7 @@
 #define WEIR_BASE_REPLACE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/status.h"
 
@@ -29,6 +30,10 @@ weir_status weir_replace_open(const char *path, const char *tag, struct weir_rep
 
 /* The next `bytes` of the file: all of them.  WEIR_ERR_IO names path and reason. */
 weir_status weir_replace_write(struct weir_replacement *file, const void *data, size_t bytes);
+
+/* Let the disk begin with the bytes `from`..`from`+`bytes`-1 that were written, while more are made ready: a sync then has less
+ * to wait for. */
+void weir_replace_start(const struct weir_replacement *file, uint64_t from, uint64_t bytes);
 
 /* Have on the disk what was written so far, so that a commit takes no time. */
 weir_status weir_replace_sync(const struct weir_replacement *file);

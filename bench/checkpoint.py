@@ -102,9 +102,11 @@ def dd(*words):
     return time.monotonic() - start
 
 
-def warm():
-    """A virtual machine gets memory when it is touched first, which may take longer than a disk: not within what is measured."""
+def warm(seconds=0.0):
+    """A virtual machine gets memory when it is touched first, which may take longer than a disk: not within what is measured.
+    It gives back what lies idle, so dd waits as long after this as Weir computes before it saves."""
     subprocess.run([sys.executable, "-c", "b'1' * (7 << 30)"], check=True)
+    time.sleep(seconds)
 
 
 def cold(path):
@@ -118,13 +120,16 @@ def files(folder, text):
     rates = {"weir writes": [], "dd writes": [], "weir reads": [], "dd reads": []}
     for step in range(1, ROUNDS + 1):
         warm()
+        start = time.monotonic()
         subprocess.run(train_line(folder, text, "--steps", str(step + 1), "--checkpoint-every", str(step), "--checkpoint-sync",
                                   "--force"), check=True)
-        _, _, gaps = steps_of(folder)
+        ended = time.monotonic()
+        ends, _, gaps = steps_of(folder)
+        before = ended - start - (ends[-1] - ends[step - 1]) - gaps[step]
         part = f"{folder}/D/step-{step:06d}/part-00000.safetensors"
         size = os.path.getsize(part)
         rates["weir writes"].append(size / gaps[step])
-        warm()
+        warm(before)
         rates["dd writes"].append(size / dd(f"if={part}", f"of={folder}/plain", "conv=fsync"))
         cold(f"{folder}/plain")
         rates["dd reads"].append(size / dd(f"if={folder}/plain", "of=/dev/null"))

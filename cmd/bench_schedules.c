@@ -51,7 +51,8 @@ const struct option_table bench_schedules_table = {
 struct row {
     const char *name;
     int chunks, n_stages;
-    bool is_exact; /* its losses are those of one stage */
+    bool is_exact; /* its losses are those of one stage, or of two copies of the weights those of two replicas of it */
+    int n_copies;
     struct bench_outcome measured;
     double predicted_ms, predicted_bubble;
     struct weir_timeline timelines[2]; /* with --html: predicted, measured */
@@ -75,7 +76,7 @@ static weir_status costs_measure(struct bench *b, int chunks, struct weir_schedu
     const struct weir_schedule_kind *kind;
     struct weir_schedule alone;
     int n_stages = (int)b->values->ranks * chunks;
-    struct weir_schedule_params params = {1, n_stages, (int)b->values->microbatches, 0};
+    struct weir_schedule_params params = {.n_ranks = 1, .n_chunks = n_stages, .n_microbatches = (int)b->values->microbatches};
     struct bench_outcome *outcome = &b->alone[chunks];
     weir_status status = weir_schedule_kind_find("interleaved-zb", &kind);
     if (!status && !outcome->stages)
@@ -152,7 +153,8 @@ static weir_status row_measure(struct bench *b, struct row *row)
         status = timelines_make(b, row, &simulation, &costs);
     if (status)
         return status;
-    row->is_exact = report.wgrad_ascending && schedule.n_copies == 1;
+    row->is_exact = report.wgrad_ascending;
+    row->n_copies = schedule.n_copies;
     row->predicted_ms = simulation.makespan;
     row->predicted_bubble = simulation.bubble;
     return WEIR_OK;

@@ -63,7 +63,7 @@ static weir_status like_find(struct conversion *c, const struct weir_checkpoint_
     c->export.like[0] = c->o->like;
     if (c->o->like || !info->config)
         return WEIR_OK;
-    weir_status status = weir_json_parse_surely(info->config, strlen(info->config), info->folder, &root);
+    weir_status status = weir_json_parse(info->config, strlen(info->config), info->folder, &root);
     const char *model = json_string_value(json_object_get(json_object_get(root, "options"), "model"));
     if (!status && model && (strchr(model, '/') || strchr(model, '.')))
         status = weir_arena_strdup(&c->arena, model, &c->export.like[0]);

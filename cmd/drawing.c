@@ -34,8 +34,8 @@ weir_status drawing_title(const char *what, const struct weir_schedule *schedule
     const char *slash = strrchr(what, '/');
     what = strcmp(what, "-") ? what : "standard input";
     weir_printable(slash && slash[1] ? slash + 1 : what, name, sizeof name);
-    return weir_arena_printf(arena, title_out, "%s: %d ranks, %d stages, %d micro-batches, %s", name, schedule->n_ranks,
-                             schedule->n_stages, schedule->n_microbatches, origin);
+    char size[SCHEDULE_SIZE_TEXT];
+    return weir_arena_printf(arena, title_out, "%s: %s, %s", name, schedule_size_text(schedule, size), origin);
 }
 
 /* Columns of the terminal, those that COLUMNS says, or 80. */

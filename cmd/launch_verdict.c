@@ -5,6 +5,7 @@
  *     a failure of a rank's own           the first one that was heard of; its exit status is the run's
  *     a process that died or left         4, whatever the others say of it
  *     a process that is stopped           5
+ *     a host that does not answer         4
  *     a failure that nobody had first     a peer lost, a timeout: the first one that was heard of
  *     a signal that was passed on         128 + its number
  *
@@ -31,16 +32,23 @@ static bool has_left(const struct launch_rank *rank)
     return rank->has_ended && !rank->killed && !rank->is_lost && WIFEXITED(rank->wait_status) && !rank->is_done && !rank->n_said;
 }
 
+/* It waited for others, or lost one, before it could tell them. */
+static bool is_lonely(const struct launch_rank *rank)
+{
+    bool lost = rank->n_said && (rank->said_status[0] == WEIR_ERR_PEER || rank->said_status[0] == WEIR_ERR_TIMEOUT);
+    return lost && !rank->failed_order;
+}
+
 bool launch_is_broken(const struct launch_rank *rank)
 {
-    return rank->failed_order || (rank->has_ended && (rank->is_lost || WIFSIGNALED(rank->wait_status) || !rank->is_done));
+    return rank->failed_order || is_lonely(rank) || (rank->has_ended && (rank->is_lost || WIFSIGNALED(rank->wait_status) || !rank->is_done));
 }
 
 /* What it says of others is no cause: they died, or failed first. */
 static bool is_own(const struct launch_rank *rank)
 {
     weir_status status = rank->failed_order ? rank->failed_status : rank->said_status[0];
-    return (rank->failed_order || rank->n_said) && !rank->is_second_hand && status != WEIR_ERR_PEER;
+    return (rank->failed_order || rank->n_said) && !rank->is_second_hand && status != WEIR_ERR_PEER && !is_lonely(rank);
 }
 
 static int order_of(const struct launch_rank *rank)
@@ -50,7 +58,7 @@ static int order_of(const struct launch_rank *rank)
 
 static int cause_find(const struct launch_run *run)
 {
-    int own = -1, gone = -1, stopped = -1, other = -1;
+    int own = -1, gone = -1, stopped = -1, lost = -1, other = -1;
     for (int r = run->n_ranks - 1; r >= 0; r--) {
         const struct launch_rank *rank = &run->ranks[r];
         bool spoke = rank->failed_order || rank->n_said;
@@ -60,10 +68,12 @@ static int cause_find(const struct launch_run *run)
             gone = r;
         if (rank->was_stopped)
             stopped = r;
+        if (rank->is_lost) /* asked to end, its host did not answer */
+            lost = r;
         if (spoke && (other < 0 || order_of(rank) < order_of(&run->ranks[other])))
             other = r;
     }
-    return own >= 0 ? own : gone >= 0 ? gone : stopped >= 0 ? stopped : other;
+    return own >= 0 ? own : gone >= 0 ? gone : stopped >= 0 ? stopped : lost >= 0 ? lost : other;
 }
 
 /* ---- words ---------------------------------------------------------------------------------------------------------- */
@@ -167,7 +177,8 @@ int launch_verdict(const struct launch_run *run, int *cause_out)
     if (cause < 0)
         return quiet_code(run);
     const struct launch_rank *rank = &run->ranks[cause];
-    if (!is_own(rank) && (has_died(run, rank) || has_left(rank))) {
+    bool is_gone = has_died(run, rank) || has_left(rank) || (rank->is_lost && !rank->was_stopped);
+    if (!is_own(rank) && is_gone) {
         end_print(run, cause);
         bool says_more = !rank->is_lost && WIFEXITED(rank->wait_status) && WEXITSTATUS(rank->wait_status);
         return says_more ? WEXITSTATUS(rank->wait_status) : weir_status_exit_code(WEIR_ERR_PEER);

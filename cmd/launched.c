@@ -43,11 +43,25 @@ weir_status launched_alone(const char *command)
                      command, launcher.size_variable, launcher.name, weir_launcher_started(&launcher));
 }
 
-void launched_linger(void)
+static void linger(int64_t ms)
 {
+    enum { APART_MS = 1000, MOST_APART = 10 };
+    struct weir_launcher launcher;
     if (launched_supervised()) /* it waits for all to have spoken */
         return;
-    nanosleep(&(struct timespec){.tv_sec = 3}, NULL); /* Open MPI takes one second */
+    int rank = detect(&launcher) ? 0 : launcher.rank;
+    ms += APART_MS * (rank < 1 ? 0 : rank < MOST_APART ? rank - 1 : MOST_APART);
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+}
+
+void launched_linger(void)
+{
+    linger(3000); /* Open MPI takes one second */
+}
+
+void launched_linger_long(void)
+{
+    linger(6000);
 }
 
 void launched_say(weir_status status, const char *message)

@@ -19,8 +19,11 @@ bool launched_supervised(void);
 weir_status launched_alone(const char *command);
 
 /* What has failed here has probably failed in the first process, which says so: the others leave it time for that, because a
- * launcher ends all processes when one has ended. */
+ * launcher ends all processes when one has ended.  The first of them may be the lost one: they come back one after the other. */
 void launched_linger(void);
+
+/* The same where the launcher may be held up itself, as mpirun is for some seconds by a process that was stopped while MPI came up. */
+void launched_linger_long(void);
 
 /* Under `weir launch`: hand a message to the launcher, which shows it once for all. */
 void launched_say(weir_status status, const char *message);

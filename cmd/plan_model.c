@@ -356,11 +356,19 @@ static json_t *placement_json(const struct weir_planned *plan)
     return array;
 }
 
+static json_t *rank_ms_json(const struct weir_planned *plan)
+{
+    json_t *array = plan->rank_ms ? json_array() : json_null();
+    for (int r = 0; r < plan->n_ranks && plan->rank_ms; r++)
+        json_array_append_new(array, json_real(plan->rank_ms[r]));
+    return array;
+}
+
 static json_t *predicted_json(const struct weir_planned *plan)
 {
-    return json_pack("{s:f, s:f, s:f, s:f, s:i, s:f, s:o}", "step_ms", plan->step_ms, "bubble", plan->bubble, "exposed_ms",
+    return json_pack("{s:f, s:f, s:f, s:f, s:i, s:f, s:o, s:o}", "step_ms", plan->step_ms, "bubble", plan->bubble, "exposed_ms",
                      plan->exposed_ms, "optimizer_ms", plan->optimizer_ms, "busiest_rank", plan->busiest, "busiest_ms", plan->busiest_ms,
-                     "memory", memory_json(&plan->memory));
+                     "rank_ms", rank_ms_json(plan), "memory", memory_json(&plan->memory));
 }
 
 static json_t *plan_json(const struct weir_planned *plan)

@@ -68,6 +68,8 @@ weir_status schedule_auto_make(const struct schedule_size *size, const struct sc
         return WEIR_FAIL(WEIR_ERR_USAGE, "auto needs the numbers of ranks and micro-batches: -p P -m M");
     if (size->group_size)
         return WEIR_FAIL(WEIR_ERR_USAGE, "auto has no groups: leave out --group-size");
+    if (size->slices > 1)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "auto does not cut sequences: use seq1f1b, or leave out --slices");
     request.costs = &costs;
     request.memory_cap = options->memory_cap;
     weir_status status =

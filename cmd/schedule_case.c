@@ -4,7 +4,7 @@
 
 static bool is_sized(const struct schedule_size *size)
 {
-    return size->ranks || size->microbatches || size->chunks || size->group_size;
+    return size->ranks || size->microbatches || size->chunks || size->group_size || size->slices;
 }
 
 bool schedule_case_is_file(const char *what, const struct schedule_size *size)

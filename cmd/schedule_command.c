@@ -35,6 +35,7 @@ static const struct option_row make_rows[] = {
      "stages per rank (default: the schedule's own, which list shows)", 1, 1048576},
     {"group-size", 0, OPTION_INT, offsetof(struct values, size.group_size), "G",
      "interleaved: micro-batches per group (default: m / max(1, m div p))", 1, 1048576},
+    {"slices", 0, OPTION_INT, offsetof(struct values, size.slices), "K", "seq1f1b: slices of each sequence (default 1)", 1, 1048576},
     SCHEDULE_COST_ROWS(struct values, "auto: "),
     {"per-rank", 0, OPTION_FLAG, offsetof(struct values, cost.per_rank), NULL,
      "auto: --time and --mem are of all stages of a rank, not of one", 0, 0},
@@ -207,15 +208,16 @@ static weir_status verdict_print(const struct weir_schedule *schedule, const str
     const struct weir_schedule *s = schedule ? schedule : &none;
     char message[WEIR_ERROR_MAX];
     const char *order = !report ? NULL : report->wgrad_ascending ? "ascending" : "other";
-    return schedule_json_print(json_pack("{s:b, s:o, s:o, s:o, s:o, s:s?}", "valid", report != NULL, "reason",
+    return schedule_json_print(json_pack("{s:b, s:o, s:o, s:o, s:o, s:s?, s:o*}", "valid", report != NULL, "reason",
                                          report ? json_null() : weir_json_utf8(options_error(message)), "ranks",
                                          count_json(schedule, s->n_ranks), "stages", count_json(schedule, s->n_stages),
-                                         "microbatches", count_json(schedule, s->n_microbatches), "wgrad_order",
-                                         order));
+                                         "microbatches", count_json(schedule, s->n_microbatches / weir_schedule_slices(s)),
+                                         "wgrad_order", order, "slices", s->n_slices > 1 ? json_integer(s->n_slices) : NULL));
 }
 
 static weir_status check(const struct values *values, const char *path)
 {
+    char size[SCHEDULE_SIZE_TEXT];
     struct weir_arena arena = {0};
     struct weir_schedule schedule;
     struct weir_schedule_report report;
@@ -232,9 +234,9 @@ static weir_status check(const struct values *values, const char *path)
     if (values->json && (!status || status == WEIR_ERR_INVALID))
         printed = verdict_print(read ? NULL : &schedule, status ? NULL : &report);
     else if (!status)
-        printf("valid under %s channels: %d ranks, %d stages, %d micro-batches%s, weight gradients in %s order\n",
-               weir_channels_str(channels), schedule.n_ranks, schedule.n_stages, schedule.n_microbatches,
-               report.trainable ? "" : ", forward only", report.wgrad_ascending ? "ascending" : "another");
+        printf("valid under %s channels: %s%s, weight gradients in %s order\n",
+               weir_channels_str(channels), schedule_size_text(&schedule, size), report.trainable ? "" : ", forward only",
+               report.wgrad_ascending ? "ascending" : "another");
     weir_arena_release(&arena);
     return printed ? printed : status;
 }
@@ -265,6 +267,9 @@ static weir_status form_take(enum form form, bool waits, struct weir_arena *aren
     case FORM_COMMS:
         return weir_schedule_lower(s, arena, s);
     case FORM_TORCH:
+        if (s->n_slices > 1)
+            return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "PyTorch's runtime knows no slices: --to torch is for schedules of whole "
+                             "sequences");
         return waits ? weir_schedule_lower_torch(s, arena, s) : weir_schedule_lower_torch_2025(s, arena, s);
     case FORM_REDUCTIONS:
         status = weir_schedule_add_reductions(s, arena, s);

@@ -110,6 +110,8 @@ static weir_status row_add(struct schedule_rows *table, struct schedule_row_opti
         options.cases.made = &none;
     if (is_auto || (weir_schedule_kind_find(name, &kind) == WEIR_OK && !kind->takes_group_size))
         size.group_size = 0;
+    if (is_auto || (weir_schedule_kind_find(name, &kind) == WEIR_OK && !kind->takes_slices))
+        size.slices = 0;
     return schedule_rows_add(table, &options, name, &size);
 }
 

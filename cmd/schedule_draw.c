@@ -42,6 +42,7 @@ static const struct option_row rows[] = {
      "with names: stages per rank (default: the schedule's own)", 1, 1048576},
     {"group-size", 0, OPTION_INT, offsetof(struct values, size.group_size), "G",
      "with names, interleaved: micro-batches per group", 1, 1048576},
+    {"slices", 0, OPTION_INT, offsetof(struct values, size.slices), "K", "with names, seq1f1b: slices of each sequence", 1, 1048576},
     SCHEDULE_PREDICTION_ROWS(struct values),
     {"dialect", 0, OPTION_TEXT, offsetof(struct values, dialect), "D",
      "torch, or torch-2024 where B is the input gradient and BW both (default torch)", 0, 0},

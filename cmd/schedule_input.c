@@ -47,9 +47,21 @@ weir_status schedule_make(const char *name, const struct schedule_size *size, st
                          size->ranks          ? "the number of micro-batches: -m M"
                          : size->microbatches ? "the number of ranks: -p P"
                                               : "the numbers of ranks and micro-batches: -p P -m M");
+    if (kind->takes_slices && !size->slices)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%s needs the number of slices of each sequence: --slices K", name);
     struct weir_schedule_params params = {(int)size->ranks, (int)size->chunks, (int)size->microbatches,
-                                          (int)size->group_size};
+                                          (int)size->group_size, (int)size->slices};
     return weir_schedule_build(kind, &params, arena, out);
+}
+
+const char *schedule_size_text(const struct weir_schedule *schedule, char text[SCHEDULE_SIZE_TEXT])
+{
+    int k = weir_schedule_slices(schedule);
+    int n = snprintf(text, SCHEDULE_SIZE_TEXT, "%d ranks, %d stages, %d micro-batches", schedule->n_ranks, schedule->n_stages,
+                     schedule->n_microbatches / k);
+    if (k > 1)
+        snprintf(text + n, (size_t)(SCHEDULE_SIZE_TEXT - n), " of %d slices", k);
+    return text;
 }
 
 weir_status schedule_text_write(const char *path, const char *text)

@@ -9,7 +9,7 @@
 
 /* -p, -v and -m as given; 0 where not. */
 struct schedule_size {
-    int64_t ranks, chunks, microbatches, group_size;
+    int64_t ranks, chunks, microbatches, group_size, slices;
 };
 
 /* The whole of a file ("-": standard input), for weir_free(). */
@@ -25,6 +25,10 @@ weir_status schedule_take(char *text, size_t bytes, const char *path, const char
 /* The schedule called `name` at the given size. */
 weir_status schedule_make(const char *name, const struct schedule_size *size, struct weir_arena *arena,
                           struct weir_schedule *out);
+
+/* "4 ranks, 4 stages, 8 micro-batches of 2 slices" */
+enum { SCHEDULE_SIZE_TEXT = 96 };
+const char *schedule_size_text(const struct weir_schedule *schedule, char text[SCHEDULE_SIZE_TEXT]);
 
 /* Write `text` to the file `path`; NULL and "-": to stdout. */
 weir_status schedule_text_write(const char *path, const char *text);

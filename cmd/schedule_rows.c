@@ -38,7 +38,8 @@ static void row_fill(struct schedule_row *row, const struct weir_schedule *sched
 {
     int p = schedule->n_ranks, n = schedule->n_stages, most = 0;
     row->size.ranks = p;
-    row->size.microbatches = schedule->n_microbatches;
+    row->size.slices = weir_schedule_slices(schedule);
+    row->size.microbatches = schedule->n_microbatches / row->size.slices;
     row->size.chunks = n % p ? 0 : n / p;
     row->n_stages = n;
     row->makespan = s->makespan;
@@ -50,7 +51,7 @@ static void row_fill(struct schedule_row *row, const struct weir_schedule *sched
         most = s->peak_in_flight[r] > most ? s->peak_in_flight[r] : most;
         row->memory = s->peak_memory[r] > row->memory ? s->peak_memory[r] : row->memory;
     }
-    row->peak = most * (double)p / n;
+    row->peak = most * (double)p / n / (double)row->size.slices;
 }
 
 /* A schedule that waits in a circle there has no such makespan. */
@@ -184,12 +185,14 @@ void schedule_rows_release(struct schedule_rows *rows)
 
 /* ---- printing ------------------------------------------------------------------------------------------------------ */
 
-/* "interleaved-zb g=4" into a buffer of 80 bytes. */
+/* "interleaved-zb g=4", "seq1f1b k=2" into a buffer of 80 bytes. */
 static const char *row_name(const struct schedule_row *row, char text[80])
 {
     const struct weir_schedule_kind *kind;
     bool groups = row->size.group_size && weir_schedule_kind_find(row->name, &kind) == WEIR_OK && kind->takes_group_size;
-    snprintf(text, 80, groups ? "%s g=%d" : "%s", row->name, (int)row->size.group_size);
+    bool slices = row->size.slices > 1;
+    snprintf(text, 80, groups ? "%s g=%d" : slices ? "%s k=%d" : "%s", row->name,
+             (int)(groups ? row->size.group_size : row->size.slices));
     return text;
 }
 
@@ -288,7 +291,7 @@ static void csv_text_print(const char *text)
 void schedule_rows_print_csv(const struct schedule_rows *rows)
 {
     puts("schedule,ranks,chunks,group_size,microbatches,makespan,bubble,bubble_span,idle_mean,peak_mb,peak_memory,"
-         "messages,makespan_shared");
+         "messages,makespan_shared,slices");
     for (size_t i = 0; i < rows->n; i++) {
         const struct schedule_row *row = &rows->rows[i];
         if (row->reason)
@@ -299,7 +302,7 @@ void schedule_rows_print_csv(const struct schedule_rows *rows)
                row->idle_mean, row->peak, row->memory, row->n_messages);
         if (row->shared > 0)
             printf("%.12g", row->shared);
-        printf("\n");
+        printf(",%d\n", (int)row->size.slices);
     }
     left_out_print(rows, stderr);
 }
@@ -310,13 +313,13 @@ static json_t *row_json(const struct schedule_row *row)
         return json_pack("{s:o, s:I, s:I, s:I, s:o}", "schedule", weir_json_utf8(row->name), "ranks",
                          (json_int_t)row->size.ranks, "chunks", (json_int_t)row->size.chunks, "microbatches",
                          (json_int_t)row->size.microbatches, "reason", weir_json_utf8(row->reason));
-    return json_pack("{s:o, s:I, s:I, s:i, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:o}", "schedule",
+    return json_pack("{s:o, s:I, s:I, s:i, s:I, s:I, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:o, s:I}", "schedule",
                      weir_json_utf8(row->name), "ranks", (json_int_t)row->size.ranks, "chunks",
                      (json_int_t)row->size.chunks, "stages", row->n_stages, "group_size", (json_int_t)row->size.group_size,
                      "microbatches", (json_int_t)row->size.microbatches, "makespan", row->makespan, "bubble", row->bubble,
                      "bubble_span", row->bubble_span, "idle_mean", row->idle_mean, "peak_mb", row->peak, "peak_memory",
                      row->memory, "messages", (json_int_t)row->n_messages, "makespan_shared",
-                     row->shared > 0 ? json_real(row->shared) : json_null());
+                     row->shared > 0 ? json_real(row->shared) : json_null(), "slices", (json_int_t)row->size.slices);
 }
 
 weir_status schedule_rows_print_json(const struct schedule_rows *rows)

@@ -126,12 +126,13 @@ static weir_status json_print(const struct weir_schedule *schedule, const struct
     size_t n = (size_t)schedule->n_ranks;
     json_t *root = json_pack("{s:f, s:f, s:f, s:i, s:i, s:i, s:o, s:o, s:o, s:o, s:o, s:I}", "makespan", s->makespan,
                              "bubble", s->bubble, "bubble_span", s->bubble_span, "ranks", schedule->n_ranks, "stages",
-                             schedule->n_stages, "microbatches", schedule->n_microbatches, "peak_activations",
+                             schedule->n_stages, "microbatches", schedule->n_microbatches / weir_schedule_slices(schedule), "peak_activations",
                              weir_json_reals(s->peak_activations, n), "peak_memory", weir_json_reals(s->peak_memory, n),
                              "busy", weir_json_reals(s->busy, n), "idle", weir_json_reals(s->idle, n), "exposed",
                              weir_json_reals(s->exposed, n), "n_actions", (json_int_t)s->n_actions);
     if (root && (json_object_set_new(root, "idle_mean", json_real(schedule_idle_mean(s))) ||
-                 json_object_set_new(root, "messages", json_integer((json_int_t)s->n_messages)))) {
+                 json_object_set_new(root, "messages", json_integer((json_int_t)s->n_messages)) ||
+                 (schedule->n_slices > 1 && json_object_set_new(root, "slices", json_integer(schedule->n_slices))))) {
         json_decref(root);
         root = NULL;
     }
@@ -157,9 +158,8 @@ static void replicas_print(const struct weir_simulation_options *options, const 
 
 static void text_print(const struct weir_schedule *schedule, const struct weir_simulation *s, const char *channels)
 {
-    char text[WEIR_ACTION_TEXT];
-    printf("%d ranks, %d stages, %d micro-batches, %zu actions, %s channels\n", schedule->n_ranks, schedule->n_stages,
-           schedule->n_microbatches, s->n_actions, channels);
+    char text[WEIR_ACTION_TEXT], size[SCHEDULE_SIZE_TEXT];
+    printf("%s, %zu actions, %s channels\n", schedule_size_text(schedule, size), s->n_actions, channels);
     printf("makespan     %.6g\n", s->makespan);
     printf("bubble       %.4f  (1 - work of the busiest rank / makespan)\n", s->bubble);
     printf(
@@ -189,7 +189,7 @@ static weir_status steps_print(const struct values *values, const struct weir_sc
     if (values->json)
         return schedule_json_print(json_pack("{s:I, s:i, s:i, s:i}", "steps", (json_int_t)steps, "ranks",
                                              schedule->n_ranks, "stages", schedule->n_stages, "microbatches",
-                                             schedule->n_microbatches));
+                                             schedule->n_microbatches / weir_schedule_slices(schedule)));
     printf("%zu steps\n", steps);
     return WEIR_OK;
 }
@@ -282,8 +282,11 @@ static weir_status table_fill(const struct values *values, struct schedule_row_o
     options.cases.made = schedule_is_auto(what) ? &values->made : &none;
     for (size_t k = 0; !status && k < n_sizes; k++) {
         struct schedule_size size = sizes[k];
-        if (weir_schedule_kind_find(what, &kind) == WEIR_OK && !kind->takes_group_size)
+        bool is_kind = weir_schedule_kind_find(what, &kind) == WEIR_OK;
+        if (is_kind && !kind->takes_group_size)
             size.group_size = 0;
+        if (is_kind && !kind->takes_slices && n_sizes > 1)
+            size.slices = 0;
         status = schedule_rows_add(table, &options, what, &size);
     }
     return status;

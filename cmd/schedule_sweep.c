@@ -83,7 +83,7 @@ weir_status schedule_sweep_expand(const struct schedule_sweep *sweep, struct wei
         return status;
     for (size_t i = 0; i < p.n * m.n * v.n; i++)
         sizes[i] = (struct schedule_size){p.values[i / v.n / m.n], v.values[i % v.n], m.values[i / v.n % m.n],
-                                          sweep->group_size};
+                                          sweep->group_size, sweep->slices};
     *sizes_out = sizes;
     *n_out = p.n * m.n * v.n;
     return WEIR_OK;

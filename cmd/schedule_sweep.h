@@ -11,7 +11,7 @@
 /* As given; NULL and 0 where not. */
 struct schedule_sweep {
     const char *ranks, *microbatches, *chunks;
-    int64_t group_size;
+    int64_t group_size, slices;
 };
 
 /* Rows for a table whose struct `type` has a struct schedule_sweep `sweep`. */
@@ -22,7 +22,9 @@ struct schedule_sweep {
     {"chunks", 'v', OPTION_TEXT, offsetof(type, sweep.chunks), "V",                                                    \
      "stages per rank, or several numbers (default: each schedule's own)", 0, 0},                                      \
     {"group-size", 0, OPTION_INT, offsetof(type, sweep.group_size), "G",                                               \
-     "of schedules that have groups: micro-batches per group", 1, 1048576}
+     "of schedules that have groups: micro-batches per group", 1, 1048576},                                            \
+    {"slices", 0, OPTION_INT, offsetof(type, sweep.slices), "K",                                                       \
+     "of schedules that cut sequences (seq1f1b): slices of each (default 1)", 1, 1048576}
 
 /* Every size, by ranks, then micro-batches, then chunks; in `arena`.  What is not given is 0.  WEIR_ERR_USAGE. */
 weir_status schedule_sweep_expand(const struct schedule_sweep *sweep, struct weir_arena *arena,

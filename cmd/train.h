@@ -20,7 +20,7 @@
 struct train_options {
     const char *model, *data, *val_data, *data_format, *tokenizer, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
     const char *placement, *recompute;
-    const char *first_layers, *layout, *plan, *save_costs;
+    const char *first_layers, *layout, *plan, *costs, *save_costs;
     const struct weir_plan_file *made; /* what --plan names; NULL: not given */
     const char *metrics, *trace, *config, *init_from, *export, *export_dtype, *checkpoint_dir, *checkpoint_every;
     int64_t export_shard_size; /* bytes; 0: the library's */
@@ -28,6 +28,7 @@ struct train_options {
     double stop_after, grace; /* seconds; 0: not given */
     double timeout;           /* seconds; 0: never */
     int64_t stages, ranks, chunks, replicas, zero, bucket_bytes, microbatches, microbatch_size, seq_len;
+    int64_t slices; /* 0: as the schedule has it */
     int64_t steps, warmup, seed, threads, device_memory, memory_cap;
     int64_t val_every, val_batches; /* 0: chosen */
     double lr, min_lr, weight_decay, grad_clip, dropout, beta1, beta2, eps;
@@ -96,6 +97,7 @@ struct train_run {
     size_t input_bytes, target_bytes;
     int n_microbatches, n_ranks; /* of all replicas */
     bool connected; /* the engine was opened: processes hear of each other's failures */
+    bool is_told;   /* a process was lost, and another one than this says so */
     bool leads; /* of several processes, the one that prints and writes files */
     double first_loss, last_loss;
     double val_loss; /* of the last validation; NaN: none yet */
@@ -289,6 +291,9 @@ void train_stragglers_look(struct train_run *run, const struct weir_step_report 
  * the run fails.  Say so when this process has written one of a failure. */
 weir_status train_flight_open(struct train_run *run);
 void train_flight_print(const struct train_run *run);
+
+/* From a signal handler: a launcher is about to end this process, so have one written half a second from now. */
+void train_flight_soon(void);
 
 /* The signal, or another reason to stop, that this process has seen; 0: none, or other processes take part, and agree in a
  * step's report. */

@@ -59,7 +59,7 @@ weir_status train_checkpoint_check(const struct train_options *o, struct train_r
 static const char *const not_kept[] = {
     "checkpoint-dir", "checkpoint-every", "keep",  "keep-best", "checkpoint-sync", "resume", "new-data", "stop-after",
     "grace",          "metrics",          "trace", "export",    "init-from",       "force",  "profile",  "print-memory",
-    "print-program",  "config",           "json",  "quiet",     "transport",       "placement", "plan",
+    "print-program",  "config",           "json",  "quiet",     "transport",       "placement", "plan", "costs",
     "export-dtype",   "export-shard-size", "save-costs",   "peak-flops", NULL};
 
 /* Of what was stored: what makes no sense beside what the command line says.  A layout is taken whole or not at all. */
@@ -72,7 +72,8 @@ static void stored_thin(const struct options *given, json_t *options)
                 {"first-layers", {"stages", "ranks", "chunks", "schedule", "layout"}},
                 {"layout", {"stages", "ranks", "chunks", "schedule", "first-layers"}},
                 {"chunks", {"stages", "ranks", "first-layers", "layout"}},
-                {"schedule", {"dialect", "chunks"}},
+                {"schedule", {"dialect", "chunks", "slices"}},
+                {"slices", {"schedule", "dialect", "chunks"}},
                 {"lr-schedule", {"min-lr", "warmup"}},       {"lr", {"min-lr"}}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         for (int k = 0; options_given(given, rows[i].given) && k < 5 && rows[i].left[k]; k++)
@@ -96,7 +97,7 @@ weir_status train_checkpoint_fill(struct train_options *o)
         status = weir_checkpoint_open(entries[n - 1].folder, &checkpoint);
     const char *config = checkpoint ? weir_checkpoint_info(checkpoint)->config : NULL;
     if (!status && config)
-        status = weir_json_parse_surely(config, strlen(config), entries[n - 1].folder, &root);
+        status = weir_json_parse(config, strlen(config), entries[n - 1].folder, &root);
     json_t *options = json_object_get(root, "options");
     if (!status && json_is_object(options)) {
         stored_thin(&o->given, options);
@@ -203,9 +204,9 @@ static weir_status run_compare(const struct train_run *run, const struct weir_ch
     json_t *then = NULL, *now = NULL;
     const char *key;
     json_t *value;
-    weir_status status = info->config ? weir_json_parse_surely(info->config, strlen(info->config), info->folder, &then) : WEIR_OK;
+    weir_status status = info->config ? weir_json_parse(info->config, strlen(info->config), info->folder, &then) : WEIR_OK;
     if (!status)
-        status = weir_json_parse_surely(run->checkpoints.config, strlen(run->checkpoints.config), "options", &now);
+        status = weir_json_parse(run->checkpoints.config, strlen(run->checkpoints.config), "options", &now);
     json_object_foreach(json_object_get(now, "run"), key, value) {
         const json_t *other = json_object_get(json_object_get(then, "run"), key);
         bool is_free = !strncmp(key, "data_", 5) && run->options->new_data;
@@ -258,7 +259,7 @@ static weir_status numbers_take(struct train_run *run, const struct weir_checkpo
     json_t *root = NULL;
     if (!info->config) /* made of weights alone */
         return WEIR_OK;
-    weir_status status = weir_json_parse_surely(info->config, strlen(info->config), info->folder, &root);
+    weir_status status = weir_json_parse(info->config, strlen(info->config), info->folder, &root);
     const json_t *best = json_object_get(root, "best_val_loss");
     run->samples_before = json_integer_value(json_object_get(root, "samples_before"));
     run->checkpoints.best_loss = json_is_number(best) ? json_number_value(best) : NAN;

@@ -19,15 +19,24 @@ static bool is_said_elsewhere(weir_status status, bool connected)
 int train_failed(const struct train_options *o, weir_status status, bool leads, bool connected)
 {
     if (status && !leads)
-        launched_linger();
+        (status == WEIR_ERR_TIMEOUT && !connected ? launched_linger_long : launched_linger)();
     return !leads && !weir_launch_is_heard() && is_said_elsewhere(status, connected) ? weir_status_exit_code(status)
                                                           : options_report(train_command(o), status);
+}
+
+/* Of a lost process one tells, and the others leave it the time for that. */
+static int failure_report(const struct train_run *run, weir_status status)
+{
+    bool told = status && run->is_told && !weir_launch_is_heard();
+    if (told)
+        launched_linger();
+    return told ? weir_status_exit_code(status) : train_failed(run->options, status, run->leads, run->connected);
 }
 
 /* Messages of all that failed; the exit status of what failed first. */
 static int run_report(const struct train_run *run, weir_status status)
 {
-    int code = train_failed(run->options, status, run->leads, run->connected);
+    int code = failure_report(run, status);
     int of_output = run->leads ? train_failure_report(run, &run->output) : 0;
     int of_export = run->leads ? train_failure_report(run, &run->export) : weir_status_exit_code(run->export.status);
     int of_checkpoint = run->leads ? train_failure_report(run, &run->checkpoint) : weir_status_exit_code(run->checkpoint.status);
@@ -40,7 +49,7 @@ int train_do(const struct train_options *o, void (*show)(struct train_run *run))
     int stopped = 0;
     weir_status status = train_open(o, &run);
     if (status)
-        return train_failed(o, status, run.leads, run.connected);
+        return failure_report(&run, status);
     if (run.engine && run.leads && !o->quiet) {
         fprintf(stderr, "weir %s: ", train_command(o));
         train_layout_print(&run, stderr);

@@ -1,9 +1,11 @@
 /* weir train, what is left of a run that fails: the flight record. */
 #include <signal.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "base/printable.h"
 #include "base/text.h"
+#include "cmd/launched.h"
 #include "cmd/train.h"
 
 static const char file_name[] = "weir-flight.json";
@@ -14,6 +16,24 @@ static void quit_note(int number)
 {
     (void)number;
     n_wanted++;
+}
+
+static timer_t soon;
+static volatile sig_atomic_t has_soon;
+
+/* A launcher that is none of ours ends all with SIGTERM when one has died, and kills them a second later: on other hosts that is all
+ * that is heard of it.  Who is still there by then says what it was at. */
+static void soon_open(void)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGQUIT};
+    has_soon = launched_several() && !launched_supervised() && timer_create(CLOCK_MONOTONIC, &event, &soon) == 0;
+}
+
+void train_flight_soon(void)
+{
+    const struct itimerspec time = {.it_value = {.tv_nsec = 500000000}};
+    if (has_soon)
+        timer_settime(soon, 0, &time, NULL);
 }
 
 weir_status train_flight_open(struct train_run *run)
@@ -27,6 +47,7 @@ weir_status train_flight_open(struct train_run *run)
         return status;
     weir_engine_flight_to(run->engine, kept, &n_wanted);
     signal(SIGQUIT, quit_note);
+    soon_open();
     return WEIR_OK;
 }
 

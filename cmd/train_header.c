@@ -32,7 +32,9 @@ static void layout_add(const struct train_run *run, json_t *root)
     json_object_set_new(root, "ranks", json_integer(s->n_ranks));
     json_object_set_new(root, "replicas", json_integer(o->replicas));
     json_object_set_new(root, "zero", json_integer(o->zero));
-    json_object_set_new(root, "microbatches", json_integer(s->n_microbatches));
+    json_object_set_new(root, "microbatches", json_integer(s->n_microbatches / weir_schedule_slices(s)));
+    if (s->n_slices > 1)
+        json_object_set_new(root, "slices", json_integer(s->n_slices));
     json_object_set_new(root, "microbatch_size", json_integer(run->graph->microbatch_size));
     json_object_set_new(root, "samples_per_step", json_integer(train_samples(run)));
     json_object_set_new(root, "tokens_per_step", json_integer(train_targets(run)));
@@ -60,7 +62,7 @@ static json_t *given_json(const struct train_options *o)
 {
     static const char *const left_out[] = {
         "metrics", "peak-flops", "trace", "export", "export-dtype", "export-shard-size", "checkpoint-dir", "checkpoint-every", "checkpoint-sync",
-        "keep", "keep-best", "resume", "new-data", "stop-after", "grace", "force", "profile", "save-costs", "print-memory", "print-program", "config",
+        "keep", "keep-best", "resume", "new-data", "stop-after", "grace", "force", "profile", "costs", "save-costs", "print-memory", "print-program", "config",
         "json", "quiet", NULL};
     return options_json(&o->given, o, left_out);
 }

@@ -106,6 +106,10 @@ static weir_status file_load(const struct train_options *o, struct train_run *ru
     if (!status)
         status = weir_pipeline_schedule_file(o->schedule, dialect, (int)o->stages, (int)o->chunks, (int)o->microbatches,
                                              &run->arena, &run->schedule);
+    int slices = weir_schedule_slices(&run->schedule);
+    if (!status && o->slices && slices != o->slices)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "'%s' cuts sequences into %d slice%s, --slices says %" PRId64, o->schedule, slices,
+                           plural(slices), o->slices);
     if (!status && o->ranks && run->schedule.n_ranks != o->ranks)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "'%s' has %d ranks, --ranks says %" PRId64, o->schedule, run->schedule.n_ranks,
                            o->ranks);
@@ -150,6 +154,19 @@ static weir_status auto_build(const struct train_options *o, int n_stages, int m
     return status;
 }
 
+static weir_status slices_check(const struct train_options *o, const char *name)
+{
+    const struct weir_schedule_kind *kind;
+    if (schedule_is_auto(name) && o->slices > 1)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "auto does not cut sequences: use --schedule seq1f1b, or leave out --slices");
+    if (schedule_is_auto(name) || o->slices)
+        return WEIR_OK;
+    weir_status status = weir_schedule_kind_find(name, &kind);
+    if (!status && kind->takes_slices)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "schedule '%s' needs the number of slices of each sequence: --slices K", name);
+    return status;
+}
+
 static weir_status kind_build(const struct train_options *o, const char *name, struct train_run *run)
 {
     enum weir_csv_dialect dialect;
@@ -159,16 +176,19 @@ static weir_status kind_build(const struct train_options *o, const char *name, s
         status = schedule_name_check(name);
     if (!status)
         status = stages_count(o, &run->cut, name, &stages, &chunks);
+    if (!status)
+        status = slices_check(o, name);
     if (!status && schedule_is_auto(name))
         status = auto_build(o, stages, microbatches, run);
     else if (!status)
-        status = weir_pipeline_schedule(name, stages, chunks, microbatches, &run->arena, &run->schedule);
+        status = weir_pipeline_schedule_slices(name, stages, chunks, microbatches, (int)o->slices, &run->arena, &run->schedule);
     return status;
 }
 
 weir_status train_schedule_build(const struct train_options *o, struct train_run *run)
 {
-    const char *name = schedule_understood(o->schedule);
+    bool chosen = options_given(&o->given, "schedule") || o->made;
+    const char *name = o->slices > 1 && !chosen ? "seq1f1b" : schedule_understood(o->schedule);
     bool is_file = weir_pipeline_is_file(name);
     if (o->memory_cap && !schedule_is_auto(name))
         return WEIR_FAIL(WEIR_ERR_USAGE, "--memory-cap is for --schedule auto, not for '%s'", name);
@@ -181,7 +201,7 @@ weir_status train_schedule_build(const struct train_options *o, struct train_run
     if (!status)
         status = cut_agrees(o, run);
     run->schedule_name = name;
-    run->n_microbatches = run->schedule.n_microbatches * (int)o->replicas;
+    run->n_microbatches = run->schedule.n_microbatches / weir_schedule_slices(&run->schedule) * (int)o->replicas;
     run->n_ranks = run->schedule.n_ranks * (int)o->replicas;
     return status;
 }
@@ -229,6 +249,8 @@ void train_layout_print(const struct train_run *run, FILE *out)
     if (even && chunks > 1)
         fprintf(out, " x %d chunks", chunks);
     fprintf(out, " (%s)", weir_printable(run->schedule_name, name, sizeof name));
+    if (s->n_slices > 1)
+        fprintf(out, ", sequences in %d slices", s->n_slices);
     if (o->replicas > 1)
         fprintf(out, ", %" PRId64 " replicas%s", o->replicas, o->zero ? " with ZeRO-1" : "");
     fprintf(out, "; a %s is %" PRId64 " samples", o->evaluates ? "batch" : "step", train_samples(run));

@@ -211,6 +211,7 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.bucket_bytes = o->bucket_bytes;
     config.timeout = o->timeout;
     config.profiles = o->profile;
+    config.told_out = &run->is_told;
     config.transport = o->transport;
     weir_status status = o->transport ? WEIR_OK : weir_transport_launched(o->device, &config.transport);
     if (status)
@@ -307,6 +308,7 @@ static weir_status paths_register(const struct train_options *o, bool leads)
     struct paths paths = {0};
     paths_read(&paths, "--config", o->config);
     paths_read(&paths, "--plan", o->plan);
+    paths_read(&paths, "--costs", o->costs);
     paths_read(&paths, "--schedule", weir_pipeline_is_file(o->schedule) ? o->schedule : NULL);
     paths_read_data(&paths, "--data", o->data);
     paths_read_data(&paths, o->evaluates ? "--data" : "--val-data", o->val_data);

@@ -32,6 +32,8 @@ static void timer_set(double seconds)
 static void signal_note(int number)
 {
     stop_wanted = number;
+    if (number == SIGTERM)
+        train_flight_soon();
     signal(number, number == SIGHUP ? SIG_IGN : SIG_DFL);
     if (grace_seconds)
         alarm((unsigned)grace_seconds);

@@ -54,6 +54,8 @@ enum weir_op_flags {
     WEIR_OP_SUM = 1 << 1,      /* output = sum of the inputs: d_output is handed to every input, no backward at all */
     WEIR_OP_NO_SPLIT = 1 << 2, /* backward_input does the whole backward, d_params included; no backward_weight.  Its
                                   gradients are added in the order of I and B, not of W */
+    WEIR_OP_SLICES = 1 << 3,   /* the second dimension may be a part of the positions: each row of it stands for itself, or
+                                  the row reads attr.first_position */
 };
 
 enum weir_pass { WEIR_FORWARD, WEIR_BACKWARD_INPUT, WEIR_BACKWARD_WEIGHT, WEIR_PASSES };
@@ -78,7 +80,9 @@ struct weir_rope {
 struct weir_op_attr {
     int64_t out_features; /* linear */
     int64_t vocabulary;   /* embedding */
-    int64_t n_positions;  /* embedding: rows of the position table, 0: no position table; attention_cached: the cache's */
+    int64_t n_positions;  /* embedding: rows of the position table, 0: no position table; attention_cached: the cache's;
+                             attention: of a whole sequence, 0: that is what the rows are */
+    int64_t first_position; /* embedding, rope, dropout, attention: where the first row stands in its sequence */
     int64_t n_heads;      /* attention, rope */
     int64_t kv_heads;     /* attention: heads of k and v, which groups of heads share; 0: n_heads */
     bool bias;            /* linear, layer_norm */
@@ -99,7 +103,8 @@ struct weir_op_shapes {
     int n_params;
     struct weir_shape params[WEIR_OP_PARAMS];
     size_t saved_bytes;             /* beyond inputs and output */
-    size_t cache_bytes;             /* of one sequence, kept from call to call; rows of generation only */
+    size_t cache_bytes;             /* kept from call to call: of one sequence in generation, of the samples in slices */
+    size_t cache_gradient_bytes;    /* the same from backward to backward */
     double flops[WEIR_PASSES];      /* multiplications and additions of one call */
     double bytes[WEIR_PASSES];      /* memory traffic of one call, each tensor counted once */
 };
@@ -138,7 +143,8 @@ struct weir_op_call {
     uint32_t first_sample;                        /* index in the step of sample 0 of this micro-batch */
     const struct weir_step_values *step;
     const struct weir_sequence *sequence;         /* NULL: not a generator, rows stand at 0, 1, 2 .. */
-    void *cache;                                  /* cache_bytes of the sequence, 64-byte aligned */
+    void *cache;                                  /* cache_bytes, 64-byte aligned */
+    void *cache_gradient;                         /* cache_gradient_bytes, 64-byte aligned */
     struct weir_kernel_context *context;          /* the rank's kernel state (threads, matrix product primitives) */
 };
 

@@ -1,4 +1,5 @@
-/* add (residual connections) and dropout.  dropout reads attr.dropout; a sample is one index of the first dimension. */
+/* add (residual connections) and dropout.  dropout reads attr.dropout and attr.first_position; a sample is one index of
+ * the first dimension. */
 #include "kernels/cpu/cpu.h"
 #include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
@@ -39,7 +40,7 @@ const struct weir_op weir_op_add = {
     .struct_bytes = sizeof(struct weir_op),
     .name = "add",
     .summary = "sum of the inputs",
-    .flags = WEIR_OP_SUM,
+    .flags = WEIR_OP_SUM | WEIR_OP_SLICES,
     .infer = add_infer,
     .cpu = {weir_cpu_add_forward, NULL, NULL, NULL, NULL},
     .cuda = WEIR_CUDA_ROW(weir_cuda_add_forward, NULL, NULL, NULL),
@@ -49,6 +50,7 @@ const struct weir_op weir_op_dropout = {
     .struct_bytes = sizeof(struct weir_op),
     .name = "dropout",
     .summary = "zeroes elements with a probability, scales the others",
+    .flags = WEIR_OP_SLICES,
     .infer = dropout_infer,
     .cpu = {weir_cpu_dropout_forward, weir_cpu_dropout_backward_input, NULL, NULL, NULL},
     .cuda = WEIR_CUDA_ROW(weir_cuda_dropout_forward, weir_cuda_dropout_backward_input, NULL, NULL),

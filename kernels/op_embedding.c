@@ -1,5 +1,5 @@
 /* embedding: tokens i32 (B, T) ─▶ (B, T, C) = wte[token] + wpe[position].  Reads attr.vocabulary, n_positions,
- * out_features (C). */
+ * out_features (C), first_position. */
 #include <inttypes.h>
 
 #include "kernels/cpu/cpu.h"
@@ -22,9 +22,10 @@ static weir_status attr_check(const struct weir_op_shapes *shapes)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'embedding' has %" PRId64 " tokens of width %" PRId64 " and %" PRId64
                          " positions, it should have at least 1, 1 and 0", attr->vocabulary, attr->out_features,
                          attr->n_positions);
-    if (attr->n_positions && shapes->inputs[0].dims[1] > attr->n_positions)
+    if (attr->n_positions && shapes->inputs[0].dims[1] > attr->n_positions - attr->first_position)
         return WEIR_FAIL(WEIR_ERR_INVALID, "input 0 of 'embedding' has %" PRId64 " positions, the table has %" PRId64
-                         ": use a shorter " WEIR_OPTION("seq_len"), shapes->inputs[0].dims[1], attr->n_positions);
+                         ": use a shorter " WEIR_OPTION("seq_len"), attr->first_position + shapes->inputs[0].dims[1],
+                         attr->n_positions);
     return WEIR_OK;
 }
 
@@ -55,6 +56,7 @@ const struct weir_op weir_op_embedding = {
     .struct_bytes = sizeof(struct weir_op),
     .name = "embedding",
     .summary = "token and position vectors",
+    .flags = WEIR_OP_SLICES,
     .weight_needs = WEIR_NEEDS_INPUT_0,
     .infer = infer,
     .cpu = {weir_cpu_embedding_forward, NULL, weir_cpu_embedding_backward_weight, NULL, NULL},

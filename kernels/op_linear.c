@@ -37,6 +37,7 @@ const struct weir_op weir_op_linear = {
     .struct_bytes = sizeof(struct weir_op),
     .name = "linear",
     .summary = "x W^T + bias over the last dimension",
+    .flags = WEIR_OP_SLICES,
     .weight_needs = WEIR_NEEDS_INPUT_0,
     .infer = infer,
     .cpu = {weir_cpu_linear_forward, weir_cpu_linear_backward_input, weir_cpu_linear_backward_weight,

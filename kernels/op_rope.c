@@ -1,4 +1,4 @@
-/* rope: (B, T, heads d) ─▶ the same.  Reads attr.n_heads and attr.rope.
+/* rope: (B, T, heads d) ─▶ the same.  Reads attr.n_heads, attr.rope and attr.first_position.
  *
  *     y_i         = x_i cos(t f_i) - x_{i + d/2} sin(t f_i)          i < d / 2
  *     y_{i + d/2} = x_{i + d/2} cos(t f_i) + x_i sin(t f_i)
@@ -38,6 +38,7 @@ const struct weir_op weir_op_rope = {
     .struct_bytes = sizeof(struct weir_op),
     .name = "rope",
     .summary = "rotary positions: pairs of a head turned by an angle that grows with the position",
+    .flags = WEIR_OP_SLICES,
     .infer = infer,
     .cpu = {weir_cpu_rope_forward, weir_cpu_rope_backward_input, NULL, weir_cpu_rope_scratch, NULL},
     .cuda = WEIR_CUDA_ROW(weir_cuda_rope_forward, weir_cuda_rope_backward_input, NULL, weir_cuda_rope_scratch),

@@ -29,6 +29,7 @@ const struct weir_op weir_op_swiglu = {
     .struct_bytes = sizeof(struct weir_op),
     .name = "swiglu",
     .summary = "a gate's SiLU times the other input",
+    .flags = WEIR_OP_SLICES,
     .input_needs = WEIR_NEEDS_INPUT_0 | WEIR_NEEDS_INPUT_1,
     .infer = infer,
     .cpu = {weir_cpu_swiglu_forward, weir_cpu_swiglu_backward_input, NULL, NULL, NULL},

@@ -157,6 +157,12 @@ weir_status weir_graph_resize(const struct weir_graph *graph, int64_t microbatch
 weir_status weir_graph_cast(const struct weir_graph *graph, enum weir_dtype storage, struct weir_arena *arena,
                             const struct weir_graph **graph_out);
 
+/* The same graph for positions first .. first + length - 1 of its sequences, the second dimension of its inputs.  Attention hands
+ * keys, values and their gradients from slice to slice (op.h, cache and cache_gradient).  WEIR_ERR_UNSUPPORTED: an input without
+ * positions, or an operation that does not know slices (WEIR_OP_SLICES); both are named. */
+weir_status weir_graph_slice(const struct weir_graph *graph, int64_t first, int64_t length, struct weir_arena *arena,
+                             const struct weir_graph **graph_out);
+
 /* Shape of a value; NULL when the graph has no such value. */
 const struct weir_shape *weir_graph_shape(const struct weir_graph *graph, int value);
 

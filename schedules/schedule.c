@@ -7,7 +7,8 @@
 #include "schedules/kinds/kinds.h"
 
 const struct weir_schedule_kind *const weir_schedule_kinds[] = {
-    &weir_kind_gpipe,   &weir_kind_1f1b,   &weir_kind_interleaved,    &weir_kind_bfs,
+    &weir_kind_gpipe,   &weir_kind_1f1b,   &weir_kind_seq1f1b,        &weir_kind_interleaved,
+    &weir_kind_bfs,
     &weir_kind_zb_h1,   &weir_kind_zb_h2,  &weir_kind_interleaved_zb, &weir_kind_zbv,
     &weir_kind_v_half,  &weir_kind_v_min,  &weir_kind_dualpipev,      &weir_kind_dualpipe,
     &weir_kind_chimera, &weir_kind_chimera_doubled, &weir_kind_hanayo, &weir_kind_inference,
@@ -59,6 +60,11 @@ static weir_status params_check(const struct weir_schedule_kind *kind, const str
         return WEIR_FAIL(WEIR_ERR_INVALID, "%s has no groups: leave out " WEIR_OPTION("group_size"), kind->name);
     if (params->group_size < 0)
         return WEIR_FAIL(WEIR_ERR_INVALID, "group size is %d, it must be at least 1", params->group_size);
+    if (params->n_slices < 0 || params->n_slices > MOST_MICROBATCHES / params->n_microbatches)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%d slices of %d micro-batches, at most %d in all are possible", params->n_slices,
+                         params->n_microbatches, MOST_MICROBATCHES);
+    if (params->n_slices > 1 && !kind->takes_slices)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%s does not cut sequences: use seq1f1b, or leave out " WEIR_OPTION("slices"), kind->name);
     return WEIR_OK;
 }
 
@@ -71,7 +77,7 @@ weir_status weir_schedule_build(const struct weir_schedule_kind *kind, const str
     struct weir_schedule_params full = *params;
     if (!full.n_chunks)
         full.n_chunks = weir_schedule_kind_chunks(kind);
-    int64_t n_actions = 3ll * full.n_ranks * full.n_chunks * full.n_microbatches;
+    int64_t n_actions = 3ll * full.n_ranks * full.n_chunks * full.n_microbatches * (full.n_slices ? full.n_slices : 1);
     if (n_actions > MOST_ACTIONS)
         return WEIR_FAIL(WEIR_ERR_INVALID, "%d ranks, %d chunks and %d micro-batches make %lld actions, at most %lld",
                          full.n_ranks, full.n_chunks, full.n_microbatches, (long long)n_actions,

@@ -14,6 +14,11 @@
  *
  *     F(s,k) needs F(s-1,k)         I(s,k), B(s,k) need F(s,k) and I or B of (s+1,k)         W(s,k) needs I(s,k)
  *
+ * With k slices of every sequence "micro-batch" 5 of an action is slice 5 mod k of micro-batch 5 div k.  Slices of a micro-batch
+ * look at what the earlier ones left on the rank, and backwards at what the later ones left:
+ *
+ *     F(s,u) needs F(s,u-1)         I(s,u), B(s,u) need I or B of (s,u+1)                    u-1, u, u+1 of one micro-batch
+ *
  * An OVERLAP_F_B takes two neighbouring entries of the list: the forward, with `fused` set, then the backward.
  *
  *     schedules/ is pure: no device, no threads, no I/O but weir_schedule_csv_*; all memory comes from the caller's arena.
@@ -64,6 +69,7 @@ struct weir_schedule {
     int n_stages;       /* S = p · v */
     int n_microbatches; /* m */
     int n_copies;       /* 1; 2 when two ranks hold each stage (dualpipe, chimera) */
+    int n_slices;       /* k: every sequence is cut into so many, and m counts slices; 0 and 1: whole */
     bool has_comms;     /* SEND and RECV actions stand in the lists */
     const struct weir_schedule_rank *ranks; /* [n_ranks] */
     const int *stage_rank;                  /* [n_stages]: the rank that holds the stage (the lowest with two copies) */
@@ -76,6 +82,7 @@ struct weir_schedule_params {
     int n_chunks;       /* v, stages per rank; 0: weir_schedule_kind_chunks */
     int n_microbatches; /* m >= 1 */
     int group_size;     /* interleaved only: micro-batches per group (Megatron's parameter); 0: the schedule's default */
+    int n_slices;       /* slices of every sequence, of kinds that take them; 0: one */
 };
 
 /* One row per published schedule; weir_schedule_kinds ends with NULL. */
@@ -87,6 +94,7 @@ struct weir_schedule_kind {
     int n_copies;        /* 2 when each stage stands on two ranks; else 0 or 1 */
     bool splits_backward; /* uses I and W instead of B */
     bool takes_group_size;
+    bool takes_slices;
 
     /* Order the operations of one step.  Pure.  `out` and all it points to live in `arena`.
      * WEIR_ERR_INVALID names the parameter and the number to change; WEIR_ERR_NOMEM.  On failure `out` is untouched. */
@@ -96,7 +104,7 @@ struct weir_schedule_kind {
      * have none.  n_chunks must be set.
      * Peak number of chunk activations in flight on `rank` (F adds one, the end of W or B takes one away). */
     int (*peak_in_flight)(const struct weir_schedule_params *params, int rank);
-    /* Makespan at F = I = W = 1 per chunk and free transfers. */
+    /* Makespan at F = I = W = 1 per chunk and micro-batch, slices alike, and free transfers. */
     double (*makespan)(const struct weir_schedule_params *params);
 };
 
@@ -111,6 +119,12 @@ weir_status weir_schedule_kind_find(const char *name, const struct weir_schedule
 
 /* The stages per rank of a kind when no number is asked for. */
 int weir_schedule_kind_chunks(const struct weir_schedule_kind *kind);
+
+/* The slices of a schedule's sequences, at least 1. */
+static inline int weir_schedule_slices(const struct weir_schedule *schedule)
+{
+    return schedule->n_slices > 1 ? schedule->n_slices : 1;
+}
 
 /* Check the common bounds of `params`, fill in n_chunks, and build.  See weir_schedule_kind.build. */
 weir_status weir_schedule_build(const struct weir_schedule_kind *kind, const struct weir_schedule_params *params,
@@ -145,7 +159,7 @@ enum weir_csv_dialect {
 weir_status weir_csv_dialect_find(const char *name, enum weir_csv_dialect *dialect_out);
 
 /* Parse PyTorch's schedule CSV: one row per rank, blank cells dropped, an optional first line `# weir-schedule 1
- * [copies=2]`.  Ranks, stages and micro-batches follow from the content.  `name` stands for the file in messages.
+ * [copies=2] [slices=K]`.  Ranks, stages and micro-batches follow from the content.  `name` stands for the file in messages.
  * WEIR_ERR_INVALID names row, cell and reason. */
 weir_status weir_schedule_csv_parse(const char *text, size_t bytes, const char *name, enum weir_csv_dialect dialect,
                                     struct weir_arena *arena, struct weir_schedule *out);
@@ -158,7 +172,7 @@ weir_status weir_schedule_csv_take(char *text, size_t bytes, const char *name, e
 weir_status weir_schedule_csv_load(const char *path, enum weir_csv_dialect dialect, struct weir_arena *arena,
                                    struct weir_schedule *out);
 
-/* The CSV text of a schedule, rows ended by a newline, in `arena`; the header line only when copies need it. */
+/* The CSV text of a schedule, rows ended by a newline, in `arena`; the header line only when copies or slices need it. */
 weir_status weir_schedule_csv_print(const struct weir_schedule *schedule, struct weir_arena *arena,
                                     const char **text_out);
 
@@ -225,7 +239,7 @@ weir_status weir_channels_find(const char *name, enum weir_channels *channels_ou
 const char *weir_channels_str(enum weir_channels channels);
 
 struct weir_schedule_report {
-    bool wgrad_ascending;   /* every stage accumulates weight gradients in ascending micro-batch order */
+    bool wgrad_ascending;   /* every stage accumulates weight gradients in ascending micro-batch order, slices of one in descending */
     bool trainable;         /* has backwards; false: forward only (inference) */
     int n_reductions;       /* REDUCE_GRAD actions: n_stages · n_copies when every stage has its own */
     const int *peak_in_flight_rank;  /* [n_ranks]: chunk activations held at most, counted in list order */

@@ -438,7 +438,7 @@ static weir_status content_read(const struct reader *r, const char *path, const 
                                 struct weir_checkpoint_info *info)
 {
     json_t *root = NULL;
-    weir_status status = weir_json_parse_surely(text, bytes, path, &root);
+    weir_status status = weir_json_parse(text, bytes, path, &root);
     if (!status)
         status = version_check(r, root);
     if (!status)
@@ -537,7 +537,7 @@ weir_status weir_manifest_part_add(const char *where, const char *text, struct w
     struct reader r = {where, arena, info->n_files};
     struct weir_checkpoint_info part = {0};
     json_t *root = NULL;
-    weir_status status = weir_json_parse_surely(text, strlen(text), where, &root);
+    weir_status status = weir_json_parse(text, strlen(text), where, &root);
     if (!status)
         status = lists_read(&r, root, &part);
     json_decref(root);

@@ -14,7 +14,7 @@
 #include "base/safetensors_layout.h"
 #include "engine/checkpoint/manifest.h"
 
-enum { CHUNK = 1 << 20 /* floats */, ATTEMPTS = 2 };
+enum { CHUNK = 1 << 20 /* floats */, STARTED = 16 << 20 /* bytes handed to the disk at once */, ATTEMPTS = 2 };
 
 /* ---- one file ------------------------------------------------------------------------------------------------------ */
 
@@ -22,7 +22,7 @@ enum { CHUNK = 1 << 20 /* floats */, ATTEMPTS = 2 };
 struct sink {
     struct weir_replacement file;
     weir_hasher *of_file, *of_piece;
-    uint64_t bytes;
+    uint64_t bytes, started; /* written; of these, handed to the disk */
 };
 
 static weir_status sink_put(struct sink *sink, const void *data, size_t bytes)
@@ -30,6 +30,10 @@ static weir_status sink_put(struct sink *sink, const void *data, size_t bytes)
     weir_status status = weir_replace_write(&sink->file, data, bytes);
     weir_hasher_add(sink->of_file, data, bytes);
     sink->bytes += bytes;
+    if (!status && sink->bytes - sink->started >= STARTED) {
+        weir_replace_start(&sink->file, sink->started, sink->bytes - sink->started);
+        sink->started = sink->bytes;
+    }
     return status;
 }
 
@@ -40,7 +44,7 @@ typedef weir_status (*content_fn)(void *context, struct sink *sink);
 static weir_status file_write_once(const char *path, content_fn content, void *context, struct sink *sink, bool *synced_out)
 {
     *synced_out = true;
-    sink->bytes = 0;
+    sink->bytes = sink->started = 0;
     weir_hasher_restart(sink->of_file);
     weir_status status = weir_replace_open(path, NULL, &sink->file);
     if (status)

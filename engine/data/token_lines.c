@@ -3,9 +3,8 @@
  * The texts are put one after the other, each followed by a newline.  Lines that are blank are passed over. */
 #include <string.h>
 
-#include <jansson.h>
-
 #include "base/alloc.h"
+#include "base/json.h"
 #include "engine/data/token_formats.h"
 
 enum { MOST_FIRST_LINE = 1 << 20 };
@@ -49,8 +48,9 @@ bool weir_token_lines_is(const struct weir_token_content *content)
         lines.end = lines.at + MOST_FIRST_LINE;
     if (!line_next(&lines, &line, &n) || *line != '{')
         return false;
-    json_t *object = json_loadb((const char *)line, n, JSON_ALLOW_NUL, NULL);
-    bool is = json_is_string(json_object_get(object, "text"));
+    bool lacked;
+    json_t *object = weir_json_decode((const char *)line, n, JSON_ALLOW_NUL, NULL, &lacked);
+    bool is = lacked || json_is_string(json_object_get(object, "text"));
     json_decref(object);
     return is;
 }
@@ -59,7 +59,10 @@ weir_status weir_token_line_parse(const char *path, int64_t number, const char *
                                   json_t **object_out)
 {
     json_error_t error;
-    json_t *object = json_loadb(line, n, JSON_ALLOW_NUL, &error);
+    bool lacked;
+    json_t *object = weir_json_decode(line, n, JSON_ALLOW_NUL, &error, &lacked);
+    if (lacked)
+        return WEIR_FAIL(WEIR_ERR_NOMEM, "no memory to read '%s' line %lld", path, (long long)number);
     if (!object)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' line %lld is no JSON: %s", path, (long long)number, error.text);
     *object_out = object;

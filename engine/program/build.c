@@ -4,6 +4,7 @@
 
 #include "engine/program/pipeline.h"
 #include "engine/program/recomputed.h"
+#include "engine/program/slices.h"
 #include "partitioner/contiguous/chain.h"
 
 static weir_status dtype_check(const struct weir_engine_config *config, const struct weir_device_kind *kind)
@@ -78,6 +79,7 @@ static struct weir_program_params params_of(const struct weir_build *b, const st
 {
     return (struct weir_program_params){
         .graph = b->graph,
+        .slices = b->slices,
         .schedule = schedule,
         .input_slots = report->input_slots,
         .gradient_slots = report->gradient_slots,
@@ -103,6 +105,14 @@ static weir_status evaluation_make(struct weir_build *b, const struct weir_progr
                   : weir_program_share(b->program, b->guest, "evaluation, between steps", arena, &b->guest_scratch);
 }
 
+static weir_status slices_make(struct weir_build *b, struct weir_arena *arena)
+{
+    if (b->kind->kernels(&weir_op_attention)->forward == weir_op_attention.cpu.forward)
+        return weir_slices_build(b->graph, b->config.schedule->n_slices, arena, &b->slices);
+    return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "device '%s' has no attention over slices: use " WEIR_OPTION("device=cpu")
+                     ", or a schedule of whole sequences", b->kind->name);
+}
+
 static weir_status training_make(struct weir_build *b, struct weir_arena *arena)
 {
     const struct weir_engine_config *config = &b->config;
@@ -113,6 +123,8 @@ static weir_status training_make(struct weir_build *b, struct weir_arena *arena)
     if (!status && !report.trainable)
         status = weir_schedule_error_name(
             config->schedule, WEIR_FAIL(WEIR_ERR_INVALID, "the schedule has forwards only: it cannot train"));
+    if (!status && config->schedule->n_slices > 1)
+        status = slices_make(b, arena);
     if (!status)
         status = partition_make(b, arena, config->schedule->n_stages);
     if (status)

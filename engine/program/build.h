@@ -27,6 +27,7 @@ struct weir_build {
     struct weir_engine_config config; /* as given; generation: with the schedule of its tokens */
     const struct weir_device_kind *kind;
     const struct weir_graph *graph; /* the configuration's, cast to its storage type */
+    const struct weir_graph *const *slices; /* [n_slices of the schedule]: parts of graph; NULL: sequences are whole */
     const int *first_layer;         /* [n_stages + 1] */
     const bool *recompute;          /* [n_layers] */
     int n_replicas; /* the program's: copies of the weights count */

@@ -26,21 +26,27 @@ static void stages_set(struct weir_compile *c)
         const struct weir_layer *last = &graph->layers[stage->first_layer + stage->n_layers - 1];
         stage->first_node = graph->layers[stage->first_layer].first_node;
         stage->n_nodes = last->first_node + last->n_nodes - stage->first_node;
-        if (s > 0) {
-            size_t bytes = weir_shape_bytes(weir_graph_shape(graph, graph->layers[stage->first_layer].input));
-            stage->slot_bytes = c->program->stages[s - 1].grad_slot_bytes = (bytes + 63) / 64 * 64;
+        for (int k = 0; k < c->program->n_slices && s > 0; k++) { /* a slot has room for the longest slice */
+            size_t bytes = weir_shape_bytes(weir_graph_shape(c->slices[k].graph, graph->layers[stage->first_layer].input));
+            bytes = (bytes + 63) / 64 * 64;
+            stage->slot_bytes = bytes > stage->slot_bytes ? bytes : stage->slot_bytes;
+            c->program->stages[s - 1].grad_slot_bytes = stage->slot_bytes;
         }
     }
 }
 
 static weir_status nodes_trace(struct weir_compile *c)
 {
-    const struct weir_graph *graph = c->graph;
-    size_t n = (size_t)graph->n_nodes;
-    weir_status status = weir_arena_alloc(c->arena, n, sizeof *c->shapes, &c->shapes);
-    for (int k = 0; k < graph->n_nodes && !status; k++)
-        c->shapes[k] = graph->nodes[k].shapes;
-    return status ? status : weir_gradients_trace(graph, c->arena, &c->wants_grad);
+    int n_slices = c->program->n_slices;
+    weir_status status = weir_arena_alloc(c->arena, (size_t)n_slices, sizeof *c->slices, &c->slices);
+    for (int k = 0; k < n_slices && !status; k++) {
+        struct weir_compile_slice *slice = &c->slices[k];
+        slice->graph = c->params->slices ? c->params->slices[k] : c->graph;
+        status = weir_arena_alloc(c->arena, (size_t)c->graph->n_nodes, sizeof *slice->shapes, &slice->shapes);
+        for (int n = 0; n < c->graph->n_nodes && !status; n++)
+            slice->shapes[n] = slice->graph->nodes[n].shapes;
+    }
+    return status ? status : weir_gradients_trace(c->graph, c->arena, &c->wants_grad);
 }
 
 /* More than any sum of the memory table can come to: of every node its value, what it saves, both gradients and as much again
@@ -108,6 +114,7 @@ static weir_status program_open(struct weir_compile *c)
     program->n_stages = schedule->n_stages;
     program->n_ranks = schedule->n_ranks;
     program->n_microbatches = schedule->n_microbatches;
+    program->n_slices = weir_schedule_slices(schedule);
     program->n_copies = c->params->schedule->n_copies;
     status = weir_arena_alloc(c->arena, (size_t)program->n_stages, sizeof *program->stages, &program->stages);
     if (!status)
@@ -147,6 +154,8 @@ static weir_status build(const struct weir_program_params *params, struct weir_a
         status = weir_compile_template(&c, s);
     if (!status)
         status = weir_compile_places(&c);
+    if (!status)
+        status = weir_compile_caches(&c);
     if (!status)
         status = weir_compile_pieces(&c);
     if (!status)

@@ -1,7 +1,7 @@
 /* Inside the compiler: what its steps share.
  *
  * compile.c calls the steps in order: moments.c (where actions stand), layout.c (parameters and data), template.c (per
- * stage), places.c (slots and activation blocks), pieces.c (who keeps which gradients), instrs.c (instructions), deps.c (what
+ * stage), places.c (slots and activation blocks), slice_caches.c (what slices share), pieces.c (who keeps which gradients), instrs.c (instructions), deps.c (what
  * they await of each other), signals.c (the events of that), workers.c (who runs them) and order.c (their order).  A step may use what is below it,
  * compile_base.c and program.c, but no other step. */
 #ifndef WEIR_ENGINE_PROGRAM_COMPILE_H
@@ -10,15 +10,22 @@
 #include "engine/program/moments.h"
 #include "engine/program/program.h"
 
+/* One slice of the sequences, or all of them. */
+struct weir_compile_slice {
+    const struct weir_graph *graph;
+    struct weir_op_shapes *shapes; /* [n_nodes]: copies that kernel calls point into */
+};
+
 struct weir_compile {
     const struct weir_program_params *params;
     const struct weir_graph *graph;
     const struct weir_schedule *schedule; /* the parameters', or of two copies of the weights one */
     struct weir_arena *arena;
     struct weir_program *program;
-    struct weir_op_shapes *shapes; /* [n_nodes]: copies that kernel calls point into */
+    struct weir_compile_slice *slices; /* [n_slices] */
     bool *wants_grad;              /* [n_nodes]: the node's output depends on a parameter */
-    size_t *cache_offsets;         /* [n_nodes]: in the part of one sequence */
+    size_t *cache_offsets;         /* [n_nodes]: in the part of one sequence, or of a micro-batch's slices on a stage */
+    size_t *cache_gradient_offsets; /* [n_nodes], slices only */
     struct weir_moments moments;
     struct weir_moments rows; /* two copies of the weights: where the parameters' schedule has their actions */
     bool forward_only;
@@ -35,6 +42,10 @@ weir_status weir_compile_template(struct weir_compile *c, int stage);
 
 /* Slots and activation blocks of every (stage, micro-batch). */
 weir_status weir_compile_places(struct weir_compile *c);
+
+/* Slices: where nodes have what they share, and a part of CACHE for every (stage, micro-batch). */
+weir_status weir_compile_cache_offsets(struct weir_compile *c);
+weir_status weir_compile_caches(struct weir_compile *c);
 
 /* Pieces and buckets of every rank, optimizer state, the STEP block. */
 weir_status weir_compile_pieces(struct weir_compile *c);

@@ -53,6 +53,8 @@ struct weir_engine_config {
     bool snapshots;           /* checkpoints are written in the background, out of a copy of the state, which has a row in the
                                  memory table; messages say checkpoint_sync for its absence */
     double timeout;           /* seconds after which a silent process or a call that does not return ends the run; 0: never */
+    bool *told_out;           /* set when the run fails: true, a process was lost, and another process of its host, or of one that was
+                                 heard first, has taken it on to say so; NULL: not asked.  Written by the thread that uses the engine */
     bool profiles;            /* weir_engine_op_times will be called: where the host only enqueues kernels, each call is
                                  timed by an event of the device before and after it; cpu times them anyway */
 };

@@ -57,7 +57,8 @@ static weir_status changed_schedule(const struct weir_schedule *now, const struc
     if (n_stages % v || (way->kind->n_copies > 1 && now->n_copies == 1)) /* twice the weights are no way out */
         return WEIR_ERR_UNSUPPORTED;
     struct weir_schedule_params params = {
-        .n_ranks = n_stages / v, .n_chunks = v, .n_microbatches = now->n_microbatches};
+        .n_ranks = n_stages / v, .n_chunks = v, .n_microbatches = now->n_microbatches / weir_schedule_slices(now),
+        .n_slices = now->n_slices};
     return weir_schedule_build(way->kind, &params, arena, out);
 }
 

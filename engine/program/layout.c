@@ -105,7 +105,7 @@ static weir_status results_lay(struct weir_compile *c)
 static weir_status data_lay(struct weir_compile *c)
 {
     struct weir_program *program = c->program;
-    size_t m = (size_t)program->n_microbatches;
+    size_t m = (size_t)weir_program_whole_microbatches(program);
     for (int r = 0; r < program->n_ranks; r++) {
         struct weir_rank_program *rank = &program->ranks[r];
         weir_status status = weir_arena_alloc(c->arena, (size_t)c->graph->n_inputs, sizeof(size_t), &rank->input_offsets);
@@ -161,5 +161,7 @@ weir_status weir_compile_layout(struct weir_compile *c)
             return status;
     }
     status = data_lay(c);
-    return status ? status : cache_lay(c);
+    if (status)
+        return status;
+    return c->program->n_slices > 1 ? weir_compile_cache_offsets(c) : cache_lay(c);
 }

@@ -22,7 +22,12 @@ extern "C" {
 weir_status weir_pipeline_schedule(const char *name, int n_stages, int n_chunks, int n_microbatches,
                                    struct weir_arena *arena, struct weir_schedule *out);
 
-/* The same for a file in a dialect of its letters. */
+/* The same with every sequence in `n_slices` slices (0: as the name or the file has it).  WEIR_ERR_INVALID: a schedule that does not
+ * cut sequences; WEIR_ERR_USAGE: a file that cuts them into another number. */
+weir_status weir_pipeline_schedule_slices(const char *name, int n_stages, int n_chunks, int n_microbatches, int n_slices,
+                                          struct weir_arena *arena, struct weir_schedule *out);
+
+/* A file in a dialect of its letters. */
 weir_status weir_pipeline_schedule_file(const char *path, enum weir_csv_dialect dialect, int n_stages, int n_chunks,
                                         int n_microbatches, struct weir_arena *arena, struct weir_schedule *out);
 

@@ -86,7 +86,7 @@ static struct weir_pack_item part_item(const struct weir_compile *c, int stage, 
     int w = position_of(c, stage, mb, WEIR_MOMENT_W);
     int first = part == 2 ? i : f, last = part == 0 ? i : w;
     bool none = first < 0 || last < 0 || (part == 2 && i == w); /* a B leaves nothing for a W */
-    return (struct weir_pack_item){none ? 0 : c->program->stages[stage].act_bytes[part], first, last, 0};
+    return (struct weir_pack_item){none ? 0 : c->program->stages[stage].slice_act_bytes[mb % c->program->n_slices][part], first, last, 0};
 }
 
 static const char *const part_words[] = {"F to I", "F to W", "I to W"};

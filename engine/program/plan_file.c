@@ -202,6 +202,27 @@ static weir_status cut_read(const struct reader *r, struct weir_layer_cut *cut_o
     return WEIR_OK;
 }
 
+/* May be left out. */
+static weir_status times_read(const struct reader *r, struct weir_plan_file *plan)
+{
+    const json_t *times = json_object_get(json_object_get(r->root, "predicted"), "rank_ms");
+    int n = plan->cut.n_stages / (int)plan->n_chunks;
+    double *ms;
+    if (!times)
+        return WEIR_OK;
+    if (!json_is_array(times) || (int)json_array_size(times) != n)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%s: 'rank_ms' must be an array of %d numbers, one for each rank", r->where, n);
+    weir_status status = weir_arena_alloc(r->arena, (size_t)n, sizeof *ms, &ms);
+    for (int i = 0; i < n && !status; i++) {
+        ms[i] = json_number_value(json_array_get(times, (size_t)i));
+        if (!json_is_number(json_array_get(times, (size_t)i)) || !(ms[i] >= 0 && ms[i] < 1e12))
+            status = WEIR_FAIL(WEIR_ERR_INVALID, "%s: entry %d of 'rank_ms' is no time in milliseconds", r->where, i);
+    }
+    if (!status)
+        plan->rank_ms = ms;
+    return status;
+}
+
 static weir_status version_check(const struct reader *r)
 {
     const char *format = json_string_value(json_object_get(r->root, "format"));
@@ -233,7 +254,7 @@ static weir_status root_read(const struct reader *r, struct weir_plan_file *plan
     if (!status && plan->cut.n_stages % plan->n_chunks)
         status = WEIR_FAIL(WEIR_ERR_INVALID, "%s: %d stages do not divide into 'chunks' of %lld per rank", r->where,
                            plan->cut.n_stages, (long long)plan->n_chunks);
-    return status;
+    return status ? status : times_read(r, plan);
 }
 
 weir_status weir_plan_file_parse(const char *text, size_t bytes, const char *name, struct weir_arena *arena,

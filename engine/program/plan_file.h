@@ -9,11 +9,12 @@
  *      "first_layers": [0, 7], "schedule": "1f1b", "chunks": 1, "replicas": 1, "zero": 0,
  *      "microbatches": 4, "microbatch_size": 4, "seq_len": 64,
  *      "dtype": "f32", "optimizer": "adamw", "recompute": "none",
- *      "predicted": {...}}
+ *      "predicted": {"rank_ms": [41.3, 40.8], ...}}
  *
  * The cut is by layers, so that it may lie inside a block.  Model, dtype and batch belong to the plan: whoever trains by it
  * compares the graph (weir_plan_file_check) and refuses what contradicts it.  Device and library only make its predictions
- * another machine's.  `predicted` is for people and other programs; it is not read. */
+ * another machine's.  Of `predicted` only `rank_ms` is read, the work of each rank in a step, by which a run finds ranks that are
+ * slow; the rest is for people and other programs. */
 #ifndef WEIR_ENGINE_PROGRAM_PLAN_FILE_H
 #define WEIR_ENGINE_PROGRAM_PLAN_FILE_H
 
@@ -31,6 +32,7 @@ struct weir_plan_file {
     int64_t n_chunks, n_replicas, zero, n_microbatches, microbatch_size;
     int64_t seq_len;         /* 0: the model has none */
     const char *dtype, *optimizer, *recompute;
+    const double *rank_ms;   /* [n_stages / n_chunks], as predicted; NULL: not there */
 };
 
 #ifdef __cplusplus

@@ -139,7 +139,7 @@ static double time_bound(const struct search *s, const struct candidate *c, cons
 static double bytes_bound(const struct candidate *c, const struct weir_planner_costs *costs)
 {
     const struct weir_schedule_kind *kind = weir_schedule_kinds[c->kind];
-    struct weir_schedule_params params = {c->n_ranks, c->n_chunks, c->n_microbatches, 0};
+    struct weir_schedule_params params = {.n_ranks = c->n_ranks, .n_chunks = c->n_chunks, .n_microbatches = c->n_microbatches};
     const struct weir_stage_costs *all = &costs->all;
     double state = all->param_bytes + all->grad_bytes + all->optimizer_bytes / (c->zero ? c->n_replicas : 1);
     double act = costs->least_activations / (c->n_ranks * c->n_chunks), held = 0;
@@ -236,6 +236,7 @@ struct trial {
     struct weir_planner_stages stages, whole; /* with what is recomputed, and without */
     const double *beside; /* [n_ranks]: bytes that the list does not know; NULL: not known yet */
     double *held;         /* [n_ranks]: those that it knows */
+    double *busy;         /* [n_ranks]: their work, in ms */
     int attempt;
 };
 
@@ -334,6 +335,7 @@ static weir_status simulate(struct search *s, struct trial *t, struct weir_arena
     measured(&simulation, t);
     for (int r = 0; r < t->plan.n_ranks; r++) {
         double state = t->plan.zero ? simulation.state_sharded[r] : simulation.state[r], cap = cap_of(s, &t->plan, r);
+        t->busy[r] = simulation.busy[r];
         t->held[r] = state + simulation.peak_memory[r];
         over_out[r] = cap > 0 ? t->held[r] + (t->beside ? t->beside[r] : 0) - cap : -1;
         in_flight_out[r] = simulation.peak_in_flight[r];
@@ -410,10 +412,13 @@ static weir_status trial_time(struct search *s, struct trial *t, const struct ca
     if (!status)
         status = weir_arena_alloc(&s->work, (size_t)c->n_ranks, sizeof *t->held, &t->held);
     if (!status)
+        status = weir_arena_alloc(&s->work, (size_t)c->n_ranks, sizeof *t->busy, &t->busy);
+    if (!status)
         status = weir_arena_alloc(arena, (size_t)c->n_ranks, sizeof *in_flight, &in_flight);
     if (status)
         return status;
     t->whole = t->stages;
+    t->plan.rank_ms = t->busy;
     t->plan.recompute = weir_planner_way_name(s->request, c->way);
     t->plan.n_recomputed = t->stages.n_recomputed;
     t->plan.cut = (struct weir_layer_cut){t->schedule.n_stages, t->stages.first_layer};
@@ -432,7 +437,7 @@ static weir_status trial_time(struct search *s, struct trial *t, const struct ca
 static weir_status candidate_try(struct search *s, const struct candidate *c, const double *beside, int attempt)
 {
     struct weir_arena arena = {0};
-    struct weir_schedule_params params = {c->n_ranks, c->n_chunks, c->n_microbatches, 0};
+    struct weir_schedule_params params = {.n_ranks = c->n_ranks, .n_chunks = c->n_chunks, .n_microbatches = c->n_microbatches};
     const struct weir_schedule_kind *kind = weir_schedule_kinds[c->kind];
     struct trial t = {.costs = s->sizes[c->size], .beside = beside, .attempt = attempt,
                       .plan = {.n_ranks = c->n_ranks, .n_chunks = c->n_chunks, .n_replicas = c->n_replicas, .zero = c->zero,
@@ -448,7 +453,8 @@ static weir_status candidate_try(struct search *s, const struct candidate *c, co
 static weir_status config_of(struct search *s, const struct weir_planned *plan, struct weir_arena *arena,
                              struct weir_schedule *schedule, struct weir_engine_config *config)
 {
-    struct weir_schedule_params params = {plan->n_ranks, plan->n_chunks, (int)plan->n_microbatches, 0};
+    struct weir_schedule_params params = {.n_ranks = plan->n_ranks, .n_chunks = plan->n_chunks,
+                                          .n_microbatches = (int)plan->n_microbatches};
     *config = s->request->config;
     config->schedule = schedule;
     config->first_layer = plan->cut.first_layer;
@@ -512,6 +518,19 @@ static weir_status leaner_try(struct search *s, const struct waiting *w)
     return status ? status : candidate_try(s, &w->candidate, beside, w->attempt + 1);
 }
 
+/* What the search made for itself goes with it. */
+static weir_status plan_return(struct search *s, const struct weir_planned *plan)
+{
+    double *rank_ms;
+    weir_status status = weir_arena_alloc(s->arena, (size_t)plan->n_ranks, sizeof *rank_ms, &rank_ms);
+    if (status)
+        return status;
+    memcpy(rank_ms, plan->rank_ms, (size_t)plan->n_ranks * sizeof *rank_ms);
+    s->plans[s->result->n_plans] = *plan;
+    s->plans[s->result->n_plans++].rank_ms = rank_ms;
+    return WEIR_OK;
+}
+
 /* Those that nothing that is left can be faster than. */
 static weir_status waiting_compile(struct search *s, double bound)
 {
@@ -521,7 +540,7 @@ static weir_status waiting_compile(struct search *s, double bound)
         memmove(s->waiting, s->waiting + 1, (size_t)(--s->n_waiting) * sizeof *s->waiting);
         status = compile(s, &first.plan);
         if (!status && is_within(s, &first.plan))
-            s->plans[s->result->n_plans++] = first.plan;
+            status = plan_return(s, &first.plan);
         else if (!status)
             status = leaner_try(s, &first);
     }
@@ -568,9 +587,10 @@ static weir_status least_find(struct search *s)
     if (!status && s->has_least)
         status = compile(s, &s->least);
     if (!status && s->has_least && is_within(s, &s->least))
-        s->plans[s->result->n_plans++] = s->least;
+        status = plan_return(s, &s->least);
     s->result->has_least = !s->result->n_plans && s->has_least;
     s->result->least = s->least;
+    s->result->least.rank_ms = NULL;
     return status;
 }
 

@@ -64,6 +64,7 @@ struct weir_planned {
     double optimizer_ms;
     int busiest;         /* the rank with most work, and its time */
     double busiest_ms;
+    const double *rank_ms; /* [n_ranks]: the work of each; NULL for what holds least */
     double estimate;     /* bytes of the rank that holds most, by the list: what candidates are left out by */
     struct weir_memory_report memory; /* of the compiled program */
     int n_recomputed;                 /* layers */

@@ -63,6 +63,10 @@
  * there twice: in f32 in PARAMS, which is initialised, updated, gathered, read and written, and rounded in COPIES, which
  * kernels read; whoever changes a part of PARAMS rounds it into COPIES in the same instruction.
  *
+ * Slices of sequences (weir_schedule.n_slices = k).  "Micro-batch" u is slice u mod k of micro-batch u div k.  Slices differ in
+ * shapes and places: the calls of a list are there once per slice, as many each time.  What slices of a micro-batch hand on to each
+ * other lies in CACHE (slice_caches.c); they follow each other on the rank's stream, so nobody waits for it.
+ *
  * All memory of the program lives in the caller's arena. */
 #ifndef WEIR_ENGINE_PROGRAM_PROGRAM_H
 #define WEIR_ENGINE_PROGRAM_PROGRAM_H
@@ -91,7 +95,8 @@ enum weir_memory_kind {
     WEIR_MEMORY_SCRATCH,
     WEIR_MEMORY_DATA,       /* inputs of the graph and losses or results, for all micro-batches of a step */
     WEIR_MEMORY_STEP,       /* struct weir_step_block, parts of the gradient norm, losses of all replicas */
-    WEIR_MEMORY_CACHE,      /* generation: what each sequence keeps, one sequence after the other */
+    WEIR_MEMORY_CACHE,      /* generation: what each sequence keeps, one sequence after the other; slices: what those of a
+                               micro-batch share */
     WEIR_MEMORY_KINDS
 };
 
@@ -109,13 +114,14 @@ enum weir_place {
     WEIR_PLACE_GRAD_SLOT, /* the stage's own gradient slot */
     WEIR_PLACE_GRAD_SLOT_PREV, /* the previous stage's gradient slot */
     WEIR_PLACE_DATA,      /* offset into DATA, plus the micro-batch times `stride` */
-    WEIR_PLACE_CACHE,     /* offset into the part of the micro-batch's sequence in CACHE */
+    WEIR_PLACE_CACHE,     /* offset into the part of the micro-batch's sequence, or of the slice's micro-batch, in CACHE */
+    WEIR_PLACE_CACHE_GRAD, /* the same of its gradients */
 };
 
 struct weir_where {
     enum weir_place place;
     size_t offset;
-    size_t stride; /* DATA only */
+    size_t stride; /* DATA only: from one micro-batch, with all of its slices, to the next */
 };
 
 /* One kernel call of a template, or a copy. */
@@ -126,13 +132,13 @@ struct weir_step_call {
     size_t copy_bytes;
     struct weir_op_call call; /* all but the addresses */
     struct weir_where inputs[WEIR_OP_INPUTS], output, params[WEIR_OP_PARAMS], d_output, d_inputs[WEIR_OP_INPUTS],
-        addends[WEIR_OP_INPUTS], d_params[WEIR_OP_PARAMS], saved, scratch, cache;
+        addends[WEIR_OP_INPUTS], d_params[WEIR_OP_PARAMS], saved, scratch, cache, cache_gradient;
 };
 
 enum weir_list { WEIR_LIST_F, WEIR_LIST_I, WEIR_LIST_W, WEIR_LIST_B, WEIR_LISTS };
 
 struct weir_call_list {
-    struct weir_step_call *calls;
+    struct weir_step_call *calls; /* [n_slices][n_calls] */
     int n_calls;
     int slot_call; /* the first call that writes into a neighbour's slot; n_calls when none does */
 };
@@ -141,6 +147,7 @@ struct weir_call_list {
 struct weir_mb_places {
     size_t act_offset[3]; /* FI, FW, IW parts in the rank's ACTIVATIONS */
     int slot, grad_slot;
+    size_t cache_offset[2]; /* slices: in CACHE, of keys and values and of their gradients */
     bool accumulates_w; /* not the first W or B of its stage: weight gradients are added to */
     bool accumulates_i; /* not the first I or B: the same for NO_SPLIT operations, which write them there */
 };
@@ -149,7 +156,9 @@ struct weir_stage_program {
     int rank;
     int first_layer, n_layers, first_node, n_nodes;
     struct weir_call_list lists[WEIR_LISTS];
-    size_t act_bytes[3];        /* per micro-batch: FI, FW, IW */
+    size_t act_bytes[3];        /* per micro-batch, of slices the largest: FI, FW, IW */
+    size_t (*slice_act_bytes)[3]; /* [n_slices] */
+    size_t cache_bytes[2];      /* slices: of a micro-batch, keys and values and their gradients */
     size_t slot_bytes, slots_offset; /* input slots in the rank's SLOTS */
     int n_slots, n_grad_slots;
     size_t grad_slot_bytes, grad_slots_offset;
@@ -254,6 +263,7 @@ struct weir_program {
     const struct weir_graph *graph;
     const struct weir_schedule *schedule; /* of one copy of the weights */
     int n_stages, n_ranks, n_microbatches, n_events;
+    int n_slices;                /* at least 1; n_microbatches counts slices */
     size_t result_stride;        /* from one micro-batch's loss or result to the next */
     int n_replicas;   /* of the whole pipeline: n_replicas * n_ranks ranks, all with this program; copies of the weights count */
     int n_copies;     /* of the weights: 1 or 2 */
@@ -285,6 +295,7 @@ struct weir_step_block {
 
 struct weir_program_params {
     const struct weir_graph *graph;
+    const struct weir_graph *const *slices; /* [n_slices of the schedule]: the graph in parts; NULL: sequences are whole */
     const struct weir_schedule *schedule; /* checked; compute actions are bound, SEND and RECV follow from them */
     const int *input_slots, *gradient_slots; /* [n_stages], from the check's report */
     const int *first_layer;               /* [n_stages + 1]: the partition */
@@ -320,6 +331,19 @@ size_t weir_program_rank_bytes(const struct weir_program *program, int rank);
 static inline int weir_program_worker(const struct weir_program *program, int copy, int rank)
 {
     return copy ? program->n_ranks - 1 - rank : rank;
+}
+
+/* The calls of an action that `instr` runs. */
+static inline const struct weir_step_call *weir_instr_calls(const struct weir_program *program, const struct weir_instr *instr)
+{
+    const struct weir_call_list *list = &program->stages[instr->stage].lists[instr->list];
+    return list->calls + instr->mb % program->n_slices * list->n_calls + instr->first_call;
+}
+
+/* Micro-batches with all of their slices. */
+static inline int weir_program_whole_microbatches(const struct weir_program *program)
+{
+    return program->n_microbatches / program->n_slices;
 }
 
 /* The ranks of a worker, whose instructions follow each other, have these blocks together. */

@@ -11,6 +11,8 @@
  * what they make is scratch, or ACT_IW, in the same way. */
 #include "engine/program/template.h"
 
+#include <string.h>
+
 static bool stage_has(const struct weir_compile *c, int stage, enum weir_action_type type)
 {
     const struct weir_schedule_rank *rank = &c->schedule->ranks[c->program->stages[stage].rank];
@@ -20,12 +22,13 @@ static bool stage_has(const struct weir_compile *c, int stage, enum weir_action_
     return false;
 }
 
-weir_status weir_compile_template(struct weir_compile *c, int stage)
+static weir_status slice_template(struct weir_compile *c, int stage, int slice)
 {
     struct weir_stage_program *s = &c->program->stages[stage];
-    const struct weir_graph *graph = c->graph;
+    const struct weir_graph *graph = c->slices[slice].graph;
     bool last = stage == c->program->n_stages - 1;
-    struct weir_template t = {.c = c, .stage = s, .first = s->first_node, .end = s->first_node + s->n_nodes};
+    struct weir_template t = {.c = c, .slice = slice, .graph = graph, .stage = s, .first = s->first_node,
+                              .end = s->first_node + s->n_nodes};
     t.input = stage ? graph->layers[s->first_layer].input : -1;
     t.output = last ? -1 : graph->layers[s->first_layer + s->n_layers].input;
     size_t n = (size_t)s->n_nodes;
@@ -48,4 +51,21 @@ weir_status weir_compile_template(struct weir_compile *c, int stage)
     if (!t.status && stage_has(c, stage, WEIR_I))
         weir_template_split(&t);
     return t.status;
+}
+
+weir_status weir_compile_template(struct weir_compile *c, int stage)
+{
+    struct weir_stage_program *s = &c->program->stages[stage];
+    size_t most[3] = {0}, n = (size_t)c->program->n_slices;
+    weir_status status = weir_arena_alloc(c->arena, n, sizeof *s->slice_act_bytes, &s->slice_act_bytes);
+    for (int slice = 0; slice < c->program->n_slices && !status; slice++) {
+        memset(s->act_bytes, 0, sizeof s->act_bytes);
+        status = slice_template(c, stage, slice);
+        for (int part = 0; part < 3 && !status; part++) {
+            s->slice_act_bytes[slice][part] = s->act_bytes[part];
+            most[part] = s->act_bytes[part] > most[part] ? s->act_bytes[part] : most[part];
+        }
+    }
+    memcpy(s->act_bytes, most, sizeof most);
+    return status;
 }

@@ -25,6 +25,8 @@ struct weir_template_list {
 
 struct weir_template {
     struct weir_compile *c;
+    int slice;
+    const struct weir_graph *graph; /* of the slice */
     struct weir_stage_program *stage;
     int first, end; /* nodes */
     int input;      /* value that comes from the previous stage, or -1 */
@@ -45,6 +47,7 @@ struct weir_template {
 const struct weir_node *weir_template_node(const struct weir_template *t, int n);
 bool weir_template_inside(const struct weir_template *t, int value); /* a node of this stage makes it */
 bool weir_template_wants_grad(const struct weir_template *t, int value);
+size_t weir_template_value_bytes(const struct weir_template *t, int value); /* rounded as slots are */
 bool weir_template_recomputes(const struct weir_template *t, int layer);
 
 /* ---- what lists are made of ---------------------------------------------------------------------------------------- */

@@ -18,7 +18,7 @@ static void sum_add(struct weir_template *t, struct weir_template_list *list, in
     call->call.inputs[1] = call->call.inputs[0];
     call->inputs[0] = a;
     call->inputs[1] = b;
-    call->output = weir_template_buffer(t, weir_shape_bytes(weir_graph_shape(t->c->graph, value)));
+    call->output = weir_template_buffer(t, weir_shape_bytes(weir_graph_shape(t->graph, value)));
     *grad_of(t, value) = call->output;
 }
 
@@ -51,7 +51,7 @@ static void input_backward(struct weir_template *t, struct weir_template_list *l
             continue;
         struct weir_where *sum = grad_of(t, value);
         call->addends[i] = *sum;
-        call->d_inputs[i] = *sum = weir_template_buffer(t, weir_shape_bytes(weir_graph_shape(t->c->graph, value)));
+        call->d_inputs[i] = *sum = weir_template_buffer(t, weir_shape_bytes(weir_graph_shape(t->graph, value)));
     }
 }
 
@@ -69,9 +69,9 @@ static void node_backward(struct weir_template *t, struct weir_template_list *li
         sum_backward(t, list, n, d_output);
         return;
     }
-    if (weir_node_has_input_backward(t->c->graph, t->c->wants_grad, n))
+    if (weir_node_has_input_backward(t->graph, t->c->wants_grad, n))
         input_backward(t, list, n, d_output);
-    if (weir_node_has_weight_backward(t->c->graph, n)) {
+    if (weir_node_has_weight_backward(t->graph, n)) {
         struct weir_step_call *call = weir_template_node_call(t, list, n, WEIR_BACKWARD_WEIGHT, node->op->weight_needs);
         call->d_output = d_output;
         weir_template_weight_grads(t, call);
@@ -121,7 +121,7 @@ static void input_grad_place(struct weir_template *t, struct weir_template_list 
     if (grad.place == WEIR_PLACE_SCRATCH && !is_read(list, grad))
         t->buffers[grad.offset].place = WEIR_PLACE_GRAD_SLOT_PREV;
     else
-        weir_template_copy(t, list, slot, grad, t->stage->slot_bytes);
+        weir_template_copy(t, list, slot, grad, weir_template_value_bytes(t, t->input));
 }
 
 void weir_template_backward(struct weir_template *t, struct weir_template_list *list)
@@ -132,7 +132,7 @@ void weir_template_backward(struct weir_template *t, struct weir_template_list *
         *grad_of(t, t->output) = (struct weir_where){WEIR_PLACE_GRAD_SLOT, 0, 0};
     for (int n = t->end - 1; n >= t->first && !t->status; n--) {
         int l = weir_template_node(t, n)->layer;
-        const struct weir_layer *layer = &t->c->graph->layers[l];
+        const struct weir_layer *layer = &t->graph->layers[l];
         if (weir_template_recomputes(t, l) && n == layer->first_node + layer->n_nodes - 1)
             layer_replay(t, list, layer);
         node_backward(t, list, n);
@@ -163,8 +163,8 @@ static void weight_inputs_keep(struct weir_template *t, struct weir_template_lis
         struct weir_step_call *call = &w_list->calls[k];
         if (call->d_output.place == WEIR_PLACE_GRAD_SLOT) {
             if (slot_copy.place == WEIR_PLACE_NONE) {
-                slot_copy = weir_template_buffer(t, t->stage[1].slot_bytes);
-                weir_template_copy(t, i_list, slot_copy, call->d_output, t->stage[1].slot_bytes);
+                slot_copy = weir_template_buffer(t, weir_template_value_bytes(t, t->output));
+                weir_template_copy(t, i_list, slot_copy, call->d_output, weir_template_value_bytes(t, t->output));
             }
             call->d_output = slot_copy;
         }

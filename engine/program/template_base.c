@@ -5,7 +5,7 @@
 
 const struct weir_node *weir_template_node(const struct weir_template *t, int n)
 {
-    return &t->c->graph->nodes[n];
+    return &t->graph->nodes[n];
 }
 
 bool weir_template_inside(const struct weir_template *t, int value)
@@ -16,6 +16,11 @@ bool weir_template_inside(const struct weir_template *t, int value)
 bool weir_template_wants_grad(const struct weir_template *t, int value)
 {
     return !weir_value_is_input(value) && t->c->wants_grad[value];
+}
+
+size_t weir_template_value_bytes(const struct weir_template *t, int value)
+{
+    return weir_pack_round(weir_shape_bytes(weir_graph_shape(t->graph, value)));
 }
 
 bool weir_template_recomputes(const struct weir_template *t, int layer)
@@ -59,8 +64,10 @@ static struct weir_where value_where(const struct weir_template *t, int value)
 {
     if (weir_value_is_input(value)) {
         int input = weir_value_input(value);
-        size_t stride = weir_pack_round(weir_shape_bytes(&t->c->graph->inputs[input].shape));
-        return (struct weir_where){WEIR_PLACE_DATA, t->c->program->ranks[t->stage->rank].input_offsets[input], stride};
+        size_t stride = weir_pack_round(weir_shape_bytes(&t->c->graph->inputs[input].shape)), before = 0;
+        for (int k = 0; k < t->slice; k++) /* the slices of a micro-batch's input follow each other */
+            before += weir_shape_bytes(&t->c->slices[k].graph->inputs[input].shape);
+        return (struct weir_where){WEIR_PLACE_DATA, t->c->program->ranks[t->stage->rank].input_offsets[input] + before, stride};
     }
     if (weir_template_inside(t, value))
         return t->value_at[value - t->first];
@@ -89,7 +96,7 @@ struct weir_step_call *weir_template_node_call(struct weir_template *t, struct w
 {
     const struct weir_node *node = weir_template_node(t, n);
     const struct weir_op_kernels *k = t->c->params->kernels ? t->c->params->kernels(node->op) : &node->op->cpu;
-    struct weir_op_shapes *shapes = &t->c->shapes[n];
+    struct weir_op_shapes *shapes = &t->c->slices[t->slice].shapes[n];
     struct weir_step_call *call = weir_template_call(t, list);
     call->fn = pass == WEIR_FORWARD ? k->forward : pass == WEIR_BACKWARD_INPUT ? k->backward_input : k->backward_weight;
     if (!call->fn && t->c->params->sizes_only)
@@ -111,7 +118,7 @@ struct weir_step_call *weir_template_node_call(struct weir_template *t, struct w
     }
     for (int i = 0; i < shapes->n_params; i++) {
         const struct weir_rank_param *held = weir_compile_rank_param(t->c, t->stage->rank, node->params[i]);
-        bool copied = t->c->graph->storage != WEIR_DTYPE_F32;
+        bool copied = t->graph->storage != WEIR_DTYPE_F32;
         call->call.params[i] = weir_tensor_view(NULL, &shapes->params[i]);
         call->call.d_params[i] = gradient_view(&shapes->params[i]);
         call->params[i] = (struct weir_where){copied ? WEIR_PLACE_COPY : WEIR_PLACE_PARAM,
@@ -125,6 +132,8 @@ struct weir_step_call *weir_template_node_call(struct weir_template *t, struct w
     call->scratch = weir_template_buffer(t, scratch);
     if (shapes->cache_bytes)
         call->cache = (struct weir_where){WEIR_PLACE_CACHE, t->c->cache_offsets[n], 0};
+    if (shapes->cache_gradient_bytes && pass == WEIR_BACKWARD_INPUT)
+        call->cache_gradient = (struct weir_where){WEIR_PLACE_CACHE_GRAD, t->c->cache_gradient_offsets[n], 0};
     if (!call->fn && !t->status)
         t->status = WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "operation '%s' of node '%s' has no %s on this device",
                               node->op->name, node->name, pass == WEIR_FORWARD ? "forward" : "backward");

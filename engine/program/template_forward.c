@@ -27,13 +27,13 @@ static void loss_place(struct weir_template *t)
     if (t->output >= 0 || t->c->forward_only)
         return;
     int prediction = weir_template_node(t, loss)->inputs[0];
-    size_t bytes = weir_shape_bytes(weir_graph_shape(t->c->graph, prediction));
+    size_t bytes = weir_shape_bytes(weir_graph_shape(t->graph, prediction));
     if (!weir_template_inside(t, prediction)) { /* the stage is the loss alone: the gradient waits for its I */
         t->input_grad_loss = kept_new(t, WEIR_KEEP_FOR_I, bytes);
         return;
     }
     /* a sum hands the gradient on, so that the W of whoever made its terms may read it */
-    bool for_w = weir_node_has_weight_backward(t->c->graph, prediction) ||
+    bool for_w = weir_node_has_weight_backward(t->graph, prediction) ||
                  weir_template_node(t, prediction)->op->flags & WEIR_OP_SUM;
     t->input_grad_loss = kept_new(t, for_w ? WEIR_KEEP_FOR_W : WEIR_KEEP_FOR_I, bytes);
     if (t->keeps.values[prediction - t->first] == WEIR_KEEP_NOT && consumers_count(t, prediction) == 1)
@@ -49,9 +49,11 @@ static void forward_places(struct weir_template *t)
         t->saved_at[i] = kept_new(t, t->keeps.saved[i], shapes->saved_bytes);
         if (t->value_at[i].place != WEIR_PLACE_NONE)
             continue;
-        if (v == t->c->graph->n_nodes - 1) /* the loss, or the result */
-            t->value_at[i] = (struct weir_where){WEIR_PLACE_DATA, t->c->program->ranks[t->stage->rank].loss_offset,
-                                                 t->c->program->result_stride};
+        if (v == t->graph->n_nodes - 1) /* the loss, or the result */
+            t->value_at[i] = (struct weir_where){
+                WEIR_PLACE_DATA,
+                t->c->program->ranks[t->stage->rank].loss_offset + (size_t)t->slice * t->c->program->result_stride,
+                (size_t)t->c->program->n_slices * t->c->program->result_stride};
         else if (v == t->output && t->keeps.values[i] == WEIR_KEEP_NOT)
             t->value_at[i] = (struct weir_where){WEIR_PLACE_SLOT_NEXT, 0, 0};
         else
@@ -68,11 +70,11 @@ void weir_template_forward(struct weir_template *t)
         if (weir_template_node(t, n)->op->flags & WEIR_OP_LOSS) {
             call->d_inputs[0] = t->input_grad_loss;
             call->call.loss_scale =
-                1.0 / ((double)t->c->graph->n_targets * t->c->schedule->n_microbatches * t->c->n_replicas);
+                1.0 / ((double)t->c->graph->n_targets * weir_program_whole_microbatches(t->c->program) * t->c->n_replicas);
         }
     }
     struct weir_where next = {WEIR_PLACE_SLOT_NEXT, 0, 0};
     if (!t->status && t->output >= 0 && t->value_at[t->output - t->first].place != WEIR_PLACE_SLOT_NEXT)
-        weir_template_copy(t, &list, next, t->value_at[t->output - t->first], t->stage[1].slot_bytes);
+        weir_template_copy(t, &list, next, t->value_at[t->output - t->first], weir_template_value_bytes(t, t->output));
     weir_template_resolve(t, &list, WEIR_LIST_F);
 }

@@ -1,6 +1,9 @@
 /* Resolving a list: buffers of scratch live from the first to the last call that names them, and are packed by that. */
 #include "engine/program/template.h"
 
+#include <assert.h>
+#include <string.h>
+
 enum { WHERES = 3 * WEIR_OP_INPUTS + 2 * WEIR_OP_PARAMS + 4 };
 
 static void wheres_of(struct weir_step_call *call, struct weir_where *out[WHERES])
@@ -63,6 +66,20 @@ static weir_status scratch_pack(struct weir_template *t)
     return WEIR_OK;
 }
 
+/* The calls of a slice follow those of the slices before it. */
+static void list_keep(struct weir_template *t, const struct weir_template_list *list, enum weir_list which, int slot_call)
+{
+    struct weir_call_list *kept = &t->stage->lists[which];
+    if (t->slice == 0) {
+        *kept = (struct weir_call_list){NULL, list->n, slot_call};
+        size_t n = (size_t)t->c->program->n_slices * (size_t)list->n;
+        t->status = weir_arena_alloc(t->c->arena, n, sizeof *kept->calls, &kept->calls);
+    }
+    assert(kept->n_calls == list->n && kept->slot_call == slot_call);
+    if (!t->status && list->n)
+        memcpy(kept->calls + t->slice * list->n, list->calls, (size_t)list->n * sizeof *list->calls);
+}
+
 /* Give every buffer of the list its place and hand the list to the stage. */
 void weir_template_resolve(struct weir_template *t, struct weir_template_list *list, enum weir_list which)
 {
@@ -85,5 +102,5 @@ void weir_template_resolve(struct weir_template *t, struct weir_template_list *l
                 slot_call = i;
         }
     }
-    t->stage->lists[which] = (struct weir_call_list){list->calls, list->n, slot_call};
+    list_keep(t, list, which, slot_call);
 }

@@ -14,12 +14,22 @@ struct history {
     uint32_t n, counts[BINS];
 };
 
+/* Slower than what. */
+enum measure { BEFORE, PLANNED, MEASURES };
+
+/* Slow steps in a row. */
+struct streak {
+    int n;
+    double factors;  /* added up */
+    int64_t slow_ns; /* that they took */
+};
+
 struct follower {
     struct history history;
-    double factor;              /* of this step */
-    int n_slow, n_normal;       /* steps in a row */
-    double factors;             /* of the slow ones, added up */
-    int64_t slow_ns;            /* that they took */
+    double factors[MEASURES]; /* of this step */
+    struct streak streaks[MEASURES];
+    double planned_ns;        /* 0: not known */
+    int n_normal;             /* steps in a row */
     bool is_told;
 };
 
@@ -29,7 +39,7 @@ struct weir_stragglers {
     struct follower ranks[];
 };
 
-weir_status weir_stragglers_open(int n_ranks, struct weir_stragglers **stragglers_out)
+weir_status weir_stragglers_open(int n_ranks, const int64_t *planned_ns, struct weir_stragglers **stragglers_out)
 {
     char *memory;
     weir_status status = weir_alloc(1, sizeof **stragglers_out + (size_t)n_ranks * sizeof(struct follower), &memory);
@@ -37,6 +47,8 @@ weir_status weir_stragglers_open(int n_ranks, struct weir_stragglers **straggler
         return status;
     struct weir_stragglers *stragglers = (struct weir_stragglers *)(void *)memory;
     stragglers->n_ranks = n_ranks;
+    for (int r = 0; planned_ns && n_ranks > 1 && r < n_ranks; r++)
+        stragglers->ranks[r].planned_ns = (double)planned_ns[r];
     status = weir_alloc((size_t)n_ranks, sizeof *stragglers->others, &stragglers->others);
     if (status)
         weir_free(stragglers);
@@ -75,47 +87,65 @@ static int by_size(const void *a, const void *b)
 }
 
 /* What the machine does to all but `rank`: the factor in the middle. */
-static double factor_of_others(struct weir_stragglers *stragglers, int rank)
+static double factor_of_others(struct weir_stragglers *stragglers, int rank, enum measure measure)
 {
     int n = 0;
     for (int r = 0; r < stragglers->n_ranks; r++)
         if (r != rank)
-            stragglers->others[n++] = stragglers->ranks[r].factor;
+            stragglers->others[n++] = stragglers->ranks[r].factors[measure];
     if (!n)
         return 1;
     qsort(stragglers->others, (size_t)n, sizeof(double), by_size);
     return stragglers->others[n / 2] > 1 ? stragglers->others[n / 2] : 1;
 }
 
-static void follow(struct follower *follower, double factor, int64_t step_ns)
+static void follow(struct streak *streak, double factor, int64_t step_ns)
 {
     bool slow = factor > limit;
-    follower->n_normal = slow ? 0 : follower->n_normal + 1;
-    follower->n_slow = slow ? follower->n_slow + 1 : 0;
-    follower->factors = slow ? follower->factors + factor : 0;
-    follower->slow_ns = slow ? follower->slow_ns + step_ns : 0;
-    if (follower->n_normal >= WEIR_STRAGGLER_STEPS)
-        follower->is_told = false;
+    streak->n = slow ? streak->n + 1 : 0;
+    streak->factors = slow ? streak->factors + factor : 0;
+    streak->slow_ns = slow ? streak->slow_ns + step_ns : 0;
 }
 
-bool weir_stragglers_look(struct weir_stragglers *stragglers, const int64_t *compute_ns, int64_t step_ns, int *rank_out, double *factor_out)
+static bool is_long(const struct streak *streak)
+{
+    return streak->n >= WEIR_STRAGGLER_STEPS && streak->slow_ns >= least_ns;
+}
+
+static void factors_find(struct follower *follower, int64_t compute_ns)
+{
+    bool knows = follower->history.n >= WEIR_STRAGGLER_STEPS;
+    follower->factors[BEFORE] = knows ? (double)compute_ns / median_of(&follower->history) : 1;
+    follower->factors[PLANNED] = follower->planned_ns > 0 ? (double)compute_ns / follower->planned_ns : 1;
+}
+
+/* true: it is found now. */
+static bool rank_look(struct weir_stragglers *stragglers, int r, int64_t compute_ns, int64_t step_ns)
+{
+    struct follower *follower = &stragglers->ranks[r];
+    for (int m = 0; m < MEASURES; m++)
+        follow(&follower->streaks[m], follower->factors[m] / factor_of_others(stragglers, r, m), step_ns);
+    if (!follower->streaks[BEFORE].n) /* what is slow is not what is usual, however long it lasts */
+        history_add(&follower->history, compute_ns);
+    follower->n_normal = follower->streaks[BEFORE].n || follower->streaks[PLANNED].n ? 0 : follower->n_normal + 1;
+    if (follower->n_normal >= WEIR_STRAGGLER_STEPS)
+        follower->is_told = false;
+    return !follower->is_told && (is_long(&follower->streaks[BEFORE]) || is_long(&follower->streaks[PLANNED]));
+}
+
+bool weir_stragglers_look(struct weir_stragglers *stragglers, const int64_t *compute_ns, int64_t step_ns, struct weir_straggler *found_out)
 {
     bool found = false;
+    for (int r = 0; r < stragglers->n_ranks; r++)
+        factors_find(&stragglers->ranks[r], compute_ns[r]);
     for (int r = 0; r < stragglers->n_ranks; r++) {
-        struct follower *follower = &stragglers->ranks[r];
-        bool knows = follower->history.n >= WEIR_STRAGGLER_STEPS;
-        follower->factor = knows ? (double)compute_ns[r] / median_of(&follower->history) : 1;
-    }
-    for (int r = 0; r < stragglers->n_ranks; r++) {
-        struct follower *follower = &stragglers->ranks[r];
-        follow(follower, follower->factor / factor_of_others(stragglers, r), step_ns);
-        if (!follower->n_slow) /* what is slow is not what is usual, however long it lasts */
-            history_add(&follower->history, compute_ns[r]);
-        if (found || follower->is_told || follower->n_slow < WEIR_STRAGGLER_STEPS || follower->slow_ns < least_ns)
+        if (!rank_look(stragglers, r, compute_ns[r], step_ns) || found)
             continue;
+        struct follower *follower = &stragglers->ranks[r];
+        const struct streak *before = &follower->streaks[BEFORE], *planned = &follower->streaks[PLANNED];
+        const struct streak *streak = is_long(before) ? before : planned;
         found = follower->is_told = true;
-        *rank_out = r;
-        *factor_out = follower->factors / follower->n_slow;
+        *found_out = (struct weir_straggler){r, streak->factors / streak->n, streak == planned};
     }
     return found;
 }

@@ -48,8 +48,12 @@ static void *where_address(const struct weir_rank *rank, const struct weir_run *
         return weir_rank_at(machine, rank->replica, s[-1].rank)->blocks[WEIR_MEMORY_GRAD_SLOTS] + s[-1].grad_slots_offset +
                s[-1].grad_slot_bytes * (size_t)s[-1].mbs[mb].grad_slot;
     case WEIR_PLACE_DATA:
-        return rank->blocks[WEIR_MEMORY_DATA] + where->offset + where->stride * (size_t)mb;
+        return rank->blocks[WEIR_MEMORY_DATA] + where->offset + where->stride * (size_t)(mb / run->program->n_slices);
+    case WEIR_PLACE_CACHE_GRAD:
+        return rank->blocks[WEIR_MEMORY_CACHE] + places->cache_offset[1] + where->offset;
     case WEIR_PLACE_CACHE:
+        if (!run->lanes)
+            return rank->blocks[WEIR_MEMORY_CACHE] + places->cache_offset[0] + where->offset;
         return rank->blocks[WEIR_MEMORY_CACHE] + where->offset +
                run->program->ranks[rank->index].sequence_bytes * (size_t)run->lanes[mb].sequence;
     }
@@ -93,9 +97,10 @@ void weir_call_bind(struct weir_rank *rank, const struct weir_run *run, int stag
     call->saved = where_address(rank, run, stage, mb, &t->saved);
     call->scratch = where_address(rank, run, stage, mb, &t->scratch);
     call->accumulate = t->pass == WEIR_BACKWARD_WEIGHT ? places->accumulates_w : places->accumulates_i;
-    int64_t global_mb = (int64_t)rank->replica * run->program->n_microbatches + mb;
+    int64_t global_mb = (int64_t)rank->replica * weir_program_whole_microbatches(run->program) + mb / run->program->n_slices;
     call->first_sample = (uint32_t)(global_mb * run->program->graph->microbatch_size);
     call->cache = where_address(rank, run, stage, mb, &t->cache);
+    call->cache_gradient = where_address(rank, run, stage, mb, &t->cache_gradient);
     call->sequence = run->lanes ? &run->lanes[mb].rows : NULL;
     call->step = &weir_step_block(rank)->values;
     call->context = rank->context;
@@ -148,11 +153,11 @@ static weir_status action_run(const struct weir_exec *exec)
     const struct weir_run *run = exec->run;
     const struct weir_instr *instr = exec->instr;
     const struct weir_lane *lane = run->lanes ? &run->lanes[instr->mb] : NULL;
-    const struct weir_call_list *list = &run->program->stages[instr->stage].lists[instr->list];
+    const struct weir_step_call *calls = weir_instr_calls(run->program, instr);
     weir_status status = WEIR_OK;
     weir_error_clear(); /* a message that is there after a failure is the kernel's */
     for (int i = 0; i < instr->n_calls && !status; i++) {
-        const struct weir_step_call *call = &list->calls[instr->first_call + i];
+        const struct weir_step_call *call = &calls[i];
         if (!lane || call->node < lane->end_node)
             status = (call->fn ? kernel_run : copy_run)(exec, instr->stage, instr->mb, call);
         if (!status && exec->calls_end_ns)
@@ -213,8 +218,7 @@ weir_status weir_exec_run(void *argument)
 static void calls_clock(const struct weir_exec *exec)
 {
     const struct weir_instr *instr = exec->instr;
-    const struct weir_step_call *calls =
-        exec->run->program->stages[instr->stage].lists[instr->list].calls + instr->first_call;
+    const struct weir_step_call *calls = weir_instr_calls(exec->run->program, instr);
     int64_t start = exec->start_ns;
     for (int i = 0; i < instr->n_calls; start = exec->calls_end_ns[i++]) {
         if (!calls[i].fn)

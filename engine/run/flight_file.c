@@ -189,7 +189,8 @@ static void wanted_write(void *context)
 {
     struct weir_runner *runner = context;
     char path[4096];
-    if (!has_names(runner) || first_of_host(runner) != runner->world.first_here || !runner->flight.path)
+    if (!has_names(runner) || first_of_host(runner) != runner->world.first_here || !runner->flight.path ||
+        atomic_load(&runner->world.pulse.flights[first_of_host(runner)]->is_recorded)) /* the one of the failure stays */
         return;
     weir_flight_path(runner, path, sizeof path);
     if (record_write(runner, "it was asked for"))

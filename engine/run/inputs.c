@@ -43,6 +43,21 @@ weir_status weir_input_check(const struct weir_graph *graph, int input, const vo
     return WEIR_OK;
 }
 
+/* Of (samples, positions, ..) the positions of each slice follow each other, sample by sample. */
+static weir_status slices_push(struct weir_rank *rank, const struct weir_build *build, int input, size_t offset, const char *data)
+{
+    const struct weir_shape *whole = &build->graph->inputs[input].shape;
+    size_t row = weir_shape_bytes(whole) / (size_t)whole->dims[0], position = row / (size_t)whole->dims[1], before = 0;
+    weir_status status = WEIR_OK;
+    for (int k = 0; k < build->program->n_slices; k++) {
+        size_t bytes = position * (size_t)build->slices[k]->inputs[input].shape.dims[1];
+        for (int64_t sample = 0; sample < whole->dims[0] && !status; sample++, offset += bytes)
+            status = weir_push(rank, WEIR_MEMORY_DATA, offset, data + (size_t)sample * row + before, bytes);
+        before += bytes;
+    }
+    return status;
+}
+
 weir_status weir_input_push(struct weir_runner *runner, int input, int replica, int mb, const void *data)
 {
     const struct weir_build *build = &runner->build;
@@ -56,7 +71,8 @@ weir_status weir_input_push(struct weir_runner *runner, int input, int replica, 
         if (offset == SIZE_MAX || !weir_rank_is_here(rank))
             continue;
         offset += stride * (size_t)mb;
-        status = same_type ? weir_push(rank, WEIR_MEMORY_DATA, offset, data, bytes)
+        status = build->slices ? slices_push(rank, build, input, offset, data)
+                 : same_type ? weir_push(rank, WEIR_MEMORY_DATA, offset, data, bytes)
                            : weir_push_bf16(rank, WEIR_MEMORY_DATA, offset, data, weir_shape_elements(shape));
     }
     return status;

@@ -48,7 +48,7 @@ struct weir_rank {
     char *mirrors[WEIR_MEMORY_KINDS]; /* host memory of blocks that the host reads and writes each step; transfer.h */
     char *chunk;                      /* host memory that all other transfers go through, WEIR_TRANSFER_BYTES */
     struct weir_flight *flight;     /* what its worker does, for others to see; NULL: of another host */
-    struct weir_call_watch *call;   /* the worker's call that is under way */
+    struct weir_call_watch *call;   /* the worker's call that is under way; NULL: nobody looks */
     int64_t free_ns;                /* of a worker's first rank: end of the worker's last instruction */
     _Atomic int failed;             /* likewise: weir_status of an instruction that failed; what follows on the stream is skipped */
     struct weir_nonfinite_note nonfinite;

@@ -111,6 +111,6 @@ weir_status weir_nonfinite_find(struct weir_runner *runner, struct weir_nonfinit
                                    .node = node->name,
                                    .op = node->op->name,
                                    .pass = pass_str(note->pass),
-                                   .microbatch = rank->replica * program->n_microbatches + note->microbatch};
+                                   .microbatch = rank->replica * weir_program_whole_microbatches(program) + note->microbatch / program->n_slices};
     return WEIR_OK;
 }

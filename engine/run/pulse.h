@@ -81,8 +81,11 @@ static inline struct weir_flight *weir_pulse_flight(const struct weir_pulse *pul
 /* WEIR_OK, or the verdict with its message. */
 weir_status weir_pulse_look(void *pulse);
 
+/* `call` NULL: nobody looks. */
 static inline void weir_call_begin(struct weir_call_watch *call, const _Atomic int64_t *longest_ns, int node, int64_t now_ns)
 {
+    if (!call)
+        return;
     atomic_store_explicit(&call->longest_ns, longest_ns, memory_order_relaxed);
     atomic_store_explicit(&call->node, node, memory_order_relaxed);
     atomic_store_explicit(&call->start_ns, now_ns, memory_order_release);
@@ -90,6 +93,8 @@ static inline void weir_call_begin(struct weir_call_watch *call, const _Atomic i
 
 static inline void weir_call_end(struct weir_call_watch *call, _Atomic int64_t *longest_ns, int64_t took_ns)
 {
+    if (!call)
+        return;
     atomic_store_explicit(&call->start_ns, 0, memory_order_relaxed);
     if (took_ns > atomic_load_explicit(longest_ns, memory_order_relaxed))
         atomic_store_explicit(longest_ns, took_ns, memory_order_relaxed);

@@ -33,13 +33,13 @@ struct preparation {
 static weir_status calls_prepare(struct weir_rank *rank, const struct weir_run *run, int stage,
                                  const struct weir_call_list *list)
 {
-    for (int i = 0; i < list->n_calls; i++) {
+    for (int i = 0; i < run->program->n_slices * list->n_calls; i++) {
         const struct weir_step_call *t = &list->calls[i];
         const struct weir_op_kernels *kernels = t->fn ? rank->machine->kind->kernels(t->call.op) : NULL;
         if (!kernels || !kernels->prepare)
             continue; /* a copy has no operation */
         struct weir_op_call call;
-        weir_call_bind(rank, run, stage, 0, t, &call);
+        weir_call_bind(rank, run, stage, i / list->n_calls, t, &call);
         for (int accumulate = 0; accumulate < 2; accumulate++) {
             call.accumulate = accumulate;
             weir_status status = kernels->prepare(&call, t->pass);
@@ -196,7 +196,8 @@ static void flights_bind(struct weir_runner *runner)
     const struct weir_pulse *pulse = &runner->world.pulse;
     for (int r = 0; r < runner->machine.n_ranks; r++) {
         runner->machine.ranks[r].flight = pulse->flights[runner->machine.ranks[r].worker];
-        runner->machine.ranks[r].call = &pulse->calls[runner->machine.ranks[r].worker];
+        if (pulse->timeout_ns)
+            runner->machine.ranks[r].call = &pulse->calls[runner->machine.ranks[r].worker];
     }
 }
 
@@ -359,6 +360,7 @@ weir_status weir_runner_fail(struct weir_runner *runner, weir_status status)
     weir_runner_raise(runner, WEIR_RUNNER_FAILED);
     weir_flight_failed(runner, status); /* before a launcher hears of it, which gives the rest of the run little time */
     weir_link_stop(runner, status);
+    weir_world_told(&runner->world);
     return status;
 }
 

@@ -32,7 +32,8 @@ weir_status weir_world_find(struct weir_world *world, const struct weir_engine_c
                          "use " WEIR_OPTION("zero=0"), transport->name);
     *world = (struct weir_world){.grid = {.n_ranks = config->schedule->n_ranks, .n_replicas = n_replicas, .order = order},
                                  .n_copies = config->schedule->n_copies ? config->schedule->n_copies : 1,
-                                 .transport = transport->one_process ? NULL : transport};
+                                 .transport = transport->one_process ? NULL : transport,
+                                 .told_out = config->told_out};
     world->end_here = world->transport ? 0 : world->grid.n_ranks * n_replicas;
     return WEIR_OK;
 }
@@ -41,6 +42,7 @@ static weir_status transport_join(struct weir_world *world, int n_threads, int64
 {
     struct weir_transport_config config = {.n_threads = n_threads,
                                            .timeout_ns = timeout_ns > INT64_MAX / FAR_TIMES ? 0 : FAR_TIMES * timeout_ns,
+                                           .message_ns = timeout_ns,
                                            .look = weir_pulse_look,
                                            .look_context = &world->pulse,
                                            .block_bytes = sizeof(struct weir_flight)};
@@ -228,4 +230,10 @@ void weir_world_stop(const struct weir_world *world, weir_status status)
 {
     if (world->handle)
         world->transport->stop(world->handle, status);
+}
+
+void weir_world_told(const struct weir_world *world)
+{
+    if (world->handle && world->told_out)
+        *world->told_out = world->info->is_told;
 }

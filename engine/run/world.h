@@ -26,6 +26,7 @@ struct weir_world {
     int64_t clock_ahead_ns;   /* of this host, compared to rank 0's */
     struct weir_pulse pulse;  /* flights and calls of all workers, replica by replica */
     char *own_flights;        /* without a transport: where the flights are */
+    bool *told_out;           /* of the configuration */
 };
 
 /* The configuration's transport and order of processes.  WEIR_ERR_USAGE: unknown, or not one for such a device. */
@@ -72,5 +73,8 @@ weir_status weir_world_clock(struct weir_world *world, int64_t *readings);
 
 /* This process has failed: tell the others, with the thread's last error. */
 void weir_world_stop(const struct weir_world *world, weir_status status);
+
+/* After that, on the thread that uses the engine: have the program know whether it is to tell the user. */
+void weir_world_told(const struct weir_world *world);
 
 #endif

@@ -166,6 +166,7 @@ void weir_engine_fail(weir_engine *engine, weir_status status)
         return;
     weir_flight_failed(&engine->runner, status); /* before a launcher hears of it */
     weir_link_stop(&engine->runner, status);
+    weir_world_told(&engine->runner.world);
 }
 
 int weir_engine_first_layer(const weir_engine *engine, int stage)

@@ -175,7 +175,7 @@ weir_status weir_update(const struct weir_runner *runner, struct weir_rank *rank
     weir_status status = !rank->partial_sums ? parts_fetch(rank) : sums_fetch(runner, rank);
     if (!status)
         status = build->kind->vectors->gate(program->n_norm_blocks, norm_at(rank, 0), n_losses, losses_at(rank, 0),
-                                       (double)build->graph->n_targets * (double)n_losses, build->config.grad_clip,
+                                       (double)build->graph->n_targets * (double)(n_losses / program->n_slices), build->config.grad_clip,
                                        &weir_step_block(rank)->gate, rank->native);
     const struct weir_rank_program *r = &program->ranks[rank->index];
     for (int i = 0; i < r->n_pieces && !status && !runner->looks_for_nonfinite; i++)

@@ -281,7 +281,7 @@ static weir_status layout_print(const struct weir_saver *saver, struct weir_aren
                              "{\"stages\": %d, \"ranks\": %d, \"replicas\": %d, \"zero\": %d, \"microbatches\": %d, "
                              "\"microbatch_size\": %lld, \"processes\": %d, \"device\": \"%s\", \"dtype\": \"%s\", "
                              "\"threads_per_rank\": %d}",
-                             program->n_stages, program->n_ranks, program->n_replicas, program->zero, program->n_microbatches,
+                             program->n_stages, program->n_ranks, program->n_replicas, program->zero, weir_program_whole_microbatches(program),
                              (long long)build->graph->microbatch_size, n_processes, build->kind->name,
                              ((const char *const[]){"f32", "tf32", "bf16"})[build->config.dtype],
                              build->config.threads_per_rank);

@@ -21,7 +21,7 @@ weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, cons
     if (status)
         return status;
     struct weir_runner *runner = &engine->runner;
-    int input = 0, m = runner->build.program->n_microbatches, all = runner->build.n_replicas * m;
+    int input = 0, m = weir_program_whole_microbatches(runner->build.program), all = runner->build.n_replicas * m;
     status = weir_input_find(runner->build.graph, name, &input);
     if (status)
         return status;
@@ -41,7 +41,7 @@ static bool reads(const weir_engine *engine, int input, int mb)
     const struct weir_program *program = engine->runner.build.program;
     for (int r = 0; r < program->n_ranks; r++)
         if (program->ranks[r].input_offsets[input] != SIZE_MAX &&
-            weir_rank_is_here(weir_rank_at(&engine->runner.machine, mb / program->n_microbatches, r)))
+            weir_rank_is_here(weir_rank_at(&engine->runner.machine, mb / weir_program_whole_microbatches(program), r)))
             return true;
     return false;
 }
@@ -49,7 +49,7 @@ static bool reads(const weir_engine *engine, int input, int mb)
 bool weir_engine_reads(const weir_engine *engine, const char *name, int mb)
 {
     const struct weir_build *build = &engine->runner.build;
-    for (int i = 0; i < build->graph->n_inputs && mb >= 0 && mb < build->n_replicas * build->program->n_microbatches; i++)
+    for (int i = 0; i < build->graph->n_inputs && mb >= 0 && mb < build->n_replicas * weir_program_whole_microbatches(build->program); i++)
         if (!strcmp(build->graph->inputs[i].name, name))
             return reads(engine, i, mb);
     return false;
@@ -59,7 +59,7 @@ bool weir_engine_reads(const weir_engine *engine, const char *name, int mb)
 static weir_status fed_check(const weir_engine *engine)
 {
     const struct weir_graph *graph = engine->runner.build.graph;
-    int all = engine->runner.build.n_replicas * engine->runner.build.program->n_microbatches;
+    int all = engine->runner.build.n_replicas * weir_program_whole_microbatches(engine->runner.build.program);
     for (int i = 0; i < graph->n_inputs; i++)
         for (int mb = 0; mb < all; mb++)
             if (!engine->fed[i * all + mb] && reads(engine, i, mb))
@@ -72,7 +72,7 @@ static weir_status fed_check(const weir_engine *engine)
 static void fed_forget(weir_engine *engine)
 {
     const struct weir_build *build = &engine->runner.build;
-    size_t n = (size_t)(build->graph->n_inputs * build->n_replicas * build->program->n_microbatches);
+    size_t n = (size_t)(build->graph->n_inputs * build->n_replicas * weir_program_whole_microbatches(build->program));
     memset(engine->fed, 0, n * sizeof *engine->fed);
 }
 
@@ -358,7 +358,7 @@ weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out)
     double sum = 0;
     for (int k = 0; k < n; k++)
         sum += engine->losses[k];
-    *loss_out = sum / ((double)runner->build.graph->n_targets * n);
+    *loss_out = sum / ((double)runner->build.graph->n_targets * (n / runner->build.program->n_slices));
     if (!isfinite(*loss_out))
         return loss_fail(engine, *loss_out);
     return WEIR_OK;

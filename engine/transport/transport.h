@@ -84,6 +84,8 @@ typedef void (*weir_heard_fn)(void *context, int rank, const void *theirs);
 struct weir_transport_config {
     int n_threads;      /* with which each process computes: decides whether waits spin before they sleep */
     int64_t timeout_ns; /* of one wait; 0: none.  With `look` it holds only while processes come up, and for messages on devices */
+    int64_t message_ns; /* of those, from the second run of a link on: they may be silent for so long, and for 20 times the longest
+                           silence so far; 0: as in the first one, timeout_ns */
 
     /* Asked at every look after the peers; what is not WEIR_OK ends the wait.  NULL: nobody. */
     weir_status (*look)(void *context);
@@ -97,6 +99,8 @@ struct weir_transport_info {
     const int *host_of;          /* [n_ranks] */
     int local_rank, n_local;     /* among the processes of this host */
     bool crowded;                /* the processes of this host together have more threads than cores */
+    bool is_told;                /* after stop(): a process was lost, and another one than this tells the user.  On each host one at
+                                    most is left to */
 };
 
 /* Bytes that the signaller of a message's event has written and the waiter will read. */

@@ -12,7 +12,14 @@
  *                                                   dQ = dS K / sqrt(d),  dK += dS^T (q / sqrt(d))
  *
  * scratch of a thread (floats), T and d padded to 32, sizes for T = 1024, d = 64: forward 0.7 MiB, backward 1.6 MiB; 8 KiB
- * more for bf16, whose blocks are widened on the way. */
+ * more for bf16, whose blocks are widened on the way.
+ *
+ * Rows of a slice stand at first_position.. of their sequence: "columns" above are then those of all slices up to this one.
+ * Their K and V lie in the cache, into which forward puts the slice's own.  The backward of a later slice runs before:
+ *
+ *     slice                0        1        2                  dK, dV of its own rows, from the slices behind it
+ *     columns of slice 1   ├────────┼────────┤                  start from the sums in cache_gradient; what it finds for
+ *                          sums ◀── dK, dV ──┘ ◀── sums         earlier rows goes there */
 #include <math.h>
 #include <string.h>
 
@@ -28,11 +35,13 @@ enum { SKEW = 16 };                 /* keeps the rows of a block out of one cach
 
 struct sizes {
     int64_t positions, heads, kv_heads, group, d; /* group: heads that share one of k and v */
-    int64_t padded_positions, padded_d, row;      /* row: floats from one row of scores to the next */
+    int64_t first, keys, whole;                   /* rows stand at first .. keys - 1 of a sequence of `whole` */
+    int64_t padded_keys, padded_d, row;           /* row: floats from one row of scores to the next */
 };
 
 /* One of q, k, v, or its gradient: row t of a head is at data + t * stride. */
 struct operand {
+    int64_t rows;           /* of a sample */
     int64_t stride, offset; /* offset: of head 0 within a row */
     const void *data, *addend;
     void *gradient; /* NULL: nobody wants it */
@@ -49,21 +58,25 @@ struct buffers {
 
 struct job {
     const struct weir_op_call *call;
-    bool bf16;
+    bool bf16, sliced;
     struct sizes s;
     struct operand q, k, v;
+    struct operand all_k, all_v; /* of all rows up to `keys` */
+    struct operand sum_k, sum_v; /* backward of slices: gradients so far, f32 */
     size_t thread_floats;
 };
 
 static struct sizes sizes_of(const struct weir_op_attr *attr, int n_inputs, const int64_t *dims)
 {
-    struct sizes s = {.positions = dims[1], .heads = attr->n_heads};
+    struct sizes s = {.positions = dims[1], .heads = attr->n_heads, .first = attr->first_position};
+    s.keys = s.first + s.positions;
+    s.whole = attr->n_positions ? attr->n_positions : s.positions;
     s.kv_heads = attr->kv_heads ? attr->kv_heads : attr->n_heads;
     s.group = s.heads / s.kv_heads;
     s.d = dims[2] / (n_inputs == 1 ? s.heads + 2 * s.kv_heads : s.heads);
-    s.padded_positions = weir_round_up(s.positions, BLOCK);
+    s.padded_keys = weir_round_up(s.keys, BLOCK);
     s.padded_d = weir_round_up(s.d, BLOCK);
-    s.row = s.padded_positions + SKEW;
+    s.row = s.padded_keys + SKEW;
     return s;
 }
 
@@ -72,17 +85,25 @@ static struct operand operand_of(const struct weir_op_call *call, const struct s
     bool packed = call->n_inputs == 1;
     int input = packed ? 0 : which;
     int64_t heads = which ? s->kv_heads : s->heads, before = which ? s->heads + (which - 1) * s->kv_heads : 0;
-    return (struct operand){(packed ? s->heads + 2 * s->kv_heads : heads) * s->d,
+    return (struct operand){s->positions, (packed ? s->heads + 2 * s->kv_heads : heads) * s->d,
                             packed ? before * s->d : 0,
                             call->inputs[input].data,
                             call->addends[input],
                             call->d_inputs[input].data};
 }
 
+/* Half 0 or 1 of a cache (2, samples, whole, kv_heads d). */
+static struct operand cache_half(const struct sizes *s, int64_t samples, char *cache, int half, size_t element_bytes)
+{
+    struct operand o = {.rows = s->whole, .stride = s->kv_heads * s->d};
+    o.data = o.gradient = cache + (size_t)half * (size_t)(samples * o.rows * o.stride) * element_bytes;
+    return o;
+}
+
 /* Floats from the operand's start to a row of a head. */
 static int64_t operand_at(const struct job *job, const struct operand *o, int64_t sample, int64_t head, int64_t t)
 {
-    return (sample * job->s.positions + t) * o->stride + o->offset + head * job->s.d;
+    return (sample * o->rows + t) * o->stride + o->offset + head * job->s.d;
 }
 
 /* Floats from the output's start to a row of a head. */
@@ -94,7 +115,7 @@ static int64_t output_at(const struct job *job, int64_t sample, int64_t head, in
 /* Carve the buffers of one pass from `base` (NULL: only count).  Returns the floats used. */
 static size_t buffers_carve(const struct sizes *s, bool backward, bool bf16, float *base, struct buffers *b)
 {
-    int64_t pt = s->padded_positions, pd = s->padded_d;
+    int64_t pt = s->padded_keys, pd = s->padded_d;
     const struct {
         float **to;
         int64_t floats;
@@ -154,8 +175,8 @@ static void rows_copy(const struct job *job, const void *data, int64_t at, int64
 
 static void rows_transpose(const struct job *job, const struct operand *o, int64_t at, float *room, float *to)
 {
-    for (int64_t t = 0; t < job->s.positions; t += BLOCK) {
-        int64_t n = job->s.positions - t < BLOCK ? job->s.positions - t : BLOCK, step = o->stride;
+    for (int64_t t = 0; t < job->s.keys; t += BLOCK) {
+        int64_t n = job->s.keys - t < BLOCK ? job->s.keys - t : BLOCK, step = o->stride;
         const float *from = rows_floats(job, o->data, at + t * o->stride, n, room, &step);
         strips_copy(job->s.d, from, step, n, to + t * job->s.d);
     }
@@ -170,11 +191,18 @@ static void row_put(const struct job *job, const float *from, float scale, const
     weir_floats_end(job->bf16, to, at, d, out);
 }
 
-/* Dropout factors of row t of a head, columns 0..t; the padding keeps any finite value. */
+/* Dropout factors of the row at position t of a head, columns 0..t; the padding keeps any finite value. */
 static void row_factors(const struct job *job, int64_t sample, int64_t head, int64_t t, float *factors)
 {
-    int64_t n = job->s.positions;
+    int64_t n = job->s.whole;
     weir_dropout_factors(job->call, sample, (head * n + t) * n, t + 1, factors);
+}
+
+/* Columns that rows i0.. look at, padded. */
+static int64_t columns_of(const struct sizes *s, int64_t i0)
+{
+    int64_t columns = weir_round_up(s->first + i0 + BLOCK, BLOCK);
+    return columns < s->padded_keys ? columns : s->padded_keys;
 }
 
 /* Rows i0.. of one head: scores, softmax, output. */
@@ -182,24 +210,34 @@ static void forward_block(const struct job *job, int64_t sample, int64_t head, i
 {
     const struct sizes *s = &job->s;
     const struct weir_op_call *call = job->call;
-    int64_t rows = weir_task_size(s->positions, BLOCK, i0 / BLOCK), columns = i0 + BLOCK;
+    int64_t rows = weir_task_size(s->positions, BLOCK, i0 / BLOCK), columns = columns_of(s, i0);
     int64_t y_at = output_at(job, sample, head, i0);
     float *lse = (float *)call->saved + (sample * s->heads + head) * s->positions + i0, sums[BLOCK];
     rows_copy(job, job->q.data, operand_at(job, &job->q, sample, head, i0), job->q.stride, rows, 1.0f / sqrtf((float)s->d),
               b->room, b->q);
     block_multiply(BLOCK, columns, s->d, b->q, s->padded_d, 1, b->k_strips, BLOCK, s->d * BLOCK, false, b->scores, s->row);
     for (int64_t r = 0; r < rows; r++) {
-        float *p = b->scores + r * s->row, most = row_largest(i0 + r + 1, p);
-        sums[r] = row_exp(i0 + r + 1, columns, most, p);
+        int64_t n = s->first + i0 + r + 1;
+        float *p = b->scores + r * s->row, most = row_largest(n, p);
+        sums[r] = row_exp(n, columns, most, p);
         lse[r] = most + logf(sums[r]);
         if (weir_dropout_active(call)) {
-            row_factors(job, sample, head, i0 + r, b->factors);
-            row_multiply(i0 + r + 1, b->factors, p);
+            row_factors(job, sample, head, n - 1, b->factors);
+            row_multiply(n, b->factors, p);
         }
     }
     block_multiply(BLOCK, s->padded_d, columns, b->scores, s->row, 1, b->v, s->padded_d, BLOCK, false, b->o, s->padded_d);
     for (int64_t r = 0; r < rows; r++)
         row_put(job, b->o + r * s->padded_d, 1.0f / sums[r], NULL, y_at + r * s->heads * s->d, b->room, call->output.data);
+}
+
+/* Slices: the rows of one head of k or v go to their positions. */
+static void rows_keep(const struct job *job, const struct operand *from, const struct operand *to, int64_t sample, int64_t kv_head)
+{
+    size_t bytes = (size_t)job->s.d * (job->bf16 ? 2 : 4);
+    for (int64_t t = 0; t < job->s.positions; t++)
+        memcpy(weir_element_out(job->bf16, to->gradient, operand_at(job, to, sample, kv_head, job->s.first + t)),
+               weir_element(job->bf16, from->data, operand_at(job, from, sample, kv_head, t)), bytes);
 }
 
 /* One head of k and v, and all heads of q that read it. */
@@ -210,8 +248,13 @@ static void forward_task(const void *argument, int64_t task, int thread)
     int64_t sample = task / s->kv_heads, kv_head = task % s->kv_heads;
     struct buffers b = {0};
     buffers_carve(s, false, job->bf16, (float *)job->call->scratch + (size_t)thread * job->thread_floats, &b);
-    rows_transpose(job, &job->k, operand_at(job, &job->k, sample, kv_head, 0), b.room, b.k_strips);
-    rows_copy(job, job->v.data, operand_at(job, &job->v, sample, kv_head, 0), job->v.stride, s->positions, 1.0f, b.room, b.v);
+    if (job->sliced) {
+        rows_keep(job, &job->k, &job->all_k, sample, kv_head);
+        rows_keep(job, &job->v, &job->all_v, sample, kv_head);
+    }
+    rows_transpose(job, &job->all_k, operand_at(job, &job->all_k, sample, kv_head, 0), b.room, b.k_strips);
+    rows_copy(job, job->all_v.data, operand_at(job, &job->all_v, sample, kv_head, 0), job->all_v.stride, s->keys, 1.0f, b.room,
+              b.v);
     for (int64_t head = kv_head * s->group; head < (kv_head + 1) * s->group; head++)
         for (int64_t i0 = 0; i0 < s->positions; i0 += BLOCK)
             forward_block(job, sample, head, i0, &b);
@@ -222,15 +265,15 @@ static void block_softmax_backward(const struct job *job, int64_t sample, int64_
                                    const struct buffers *b)
 {
     const struct sizes *s = &job->s;
-    int64_t rows = weir_task_size(s->positions, BLOCK, i0 / BLOCK), columns = i0 + BLOCK;
+    int64_t rows = weir_task_size(s->positions, BLOCK, i0 / BLOCK), columns = columns_of(s, i0);
     const float *lse = (const float *)job->call->saved + (sample * s->heads + head) * s->positions + i0;
     for (int64_t r = 0; r < rows; r++) {
         float *p = b->scores + r * s->row, *dp = b->d_scores + r * s->row;
-        int64_t n = i0 + r + 1;
+        int64_t n = s->first + i0 + r + 1;
         row_exp(n, columns, lse[r], p);
         bool drop = weir_dropout_active(job->call);
         if (drop) {
-            row_factors(job, sample, head, i0 + r, b->factors);
+            row_factors(job, sample, head, n - 1, b->factors);
             row_multiply(n, b->factors, dp);
         }
         row_softmax_backward(columns, p, row_dot(columns, p, dp), dp);
@@ -254,7 +297,7 @@ static void gradient_store(const struct job *job, const struct operand *o, int64
 static void backward_block(const struct job *job, int64_t sample, int64_t head, int64_t i0, const struct buffers *b)
 {
     const struct sizes *s = &job->s;
-    int64_t rows = weir_task_size(s->positions, BLOCK, i0 / BLOCK), columns = i0 + BLOCK, pd = s->padded_d;
+    int64_t rows = weir_task_size(s->positions, BLOCK, i0 / BLOCK), columns = columns_of(s, i0), pd = s->padded_d;
     int64_t at = operand_at(job, &job->q, sample, head, i0);
     float scale = 1.0f / sqrtf((float)s->d);
     rows_copy(job, job->q.data, at, job->q.stride, rows, scale, b->room, b->q);
@@ -268,26 +311,63 @@ static void backward_block(const struct job *job, int64_t sample, int64_t head, 
     gradient_store(job, &job->q, at, rows, b->d_q, scale, b->room);
 }
 
+/* What the later slices have found for one head of k or v; the last one begins. */
+static void sums_begin(const struct job *job, const struct operand *sum, int64_t sample, int64_t kv_head, float *to)
+{
+    const struct sizes *s = &job->s;
+    if (job->sliced && s->keys < s->whole)
+        block_copy(s->d, (const float *)sum->data + operand_at(job, sum, sample, kv_head, 0), sum->stride, s->keys, s->padded_keys,
+                   1.0f, to);
+    else
+        memset(to, 0, (size_t)(s->padded_keys * s->padded_d) * sizeof *to);
+}
+
+/* The gradients of the slice's own rows are whole, those of earlier rows go on. */
+static void sums_end(const struct job *job, const struct operand *o, const struct operand *sum, int64_t sample, int64_t kv_head,
+                     const float *from, float *room)
+{
+    const struct sizes *s = &job->s;
+    for (int64_t t = 0; t < s->first; t++)
+        memcpy((float *)sum->gradient + operand_at(job, sum, sample, kv_head, t), from + t * s->padded_d,
+               (size_t)s->d * sizeof *from);
+    gradient_store(job, o, operand_at(job, o, sample, kv_head, 0), s->positions, from + s->first * s->padded_d, 1.0f, room);
+}
+
 /* The gradients of one head of k and v are sums over the heads of q that read it, in ascending order. */
 static void backward_task(const void *argument, int64_t task, int thread)
 {
     const struct job *job = argument;
     const struct sizes *s = &job->s;
     int64_t sample = task / s->kv_heads, kv_head = task % s->kv_heads;
-    size_t bytes = (size_t)(s->padded_positions * s->padded_d) * sizeof(float);
-    int64_t k_at = operand_at(job, &job->k, sample, kv_head, 0), v_at = operand_at(job, &job->v, sample, kv_head, 0);
+    int64_t k_at = operand_at(job, &job->all_k, sample, kv_head, 0), v_at = operand_at(job, &job->all_v, sample, kv_head, 0);
     struct buffers b = {0};
     buffers_carve(s, true, job->bf16, (float *)job->call->scratch + (size_t)thread * job->thread_floats, &b);
-    rows_transpose(job, &job->k, k_at, b.room, b.k_strips);
-    rows_transpose(job, &job->v, v_at, b.room, b.v_strips);
-    rows_copy(job, job->k.data, k_at, job->k.stride, s->positions, 1.0f, b.room, b.k);
-    memset(b.d_k, 0, bytes);
-    memset(b.d_v, 0, bytes);
+    rows_transpose(job, &job->all_k, k_at, b.room, b.k_strips);
+    rows_transpose(job, &job->all_v, v_at, b.room, b.v_strips);
+    rows_copy(job, job->all_k.data, k_at, job->all_k.stride, s->keys, 1.0f, b.room, b.k);
+    sums_begin(job, &job->sum_k, sample, kv_head, b.d_k);
+    sums_begin(job, &job->sum_v, sample, kv_head, b.d_v);
     for (int64_t head = kv_head * s->group; head < (kv_head + 1) * s->group; head++)
         for (int64_t i0 = 0; i0 < s->positions; i0 += BLOCK)
             backward_block(job, sample, head, i0, &b);
-    gradient_store(job, &job->k, k_at, s->positions, b.d_k, 1.0f, b.room);
-    gradient_store(job, &job->v, v_at, s->positions, b.d_v, 1.0f, b.room);
+    sums_end(job, &job->k, &job->sum_k, sample, kv_head, b.d_k, b.room);
+    sums_end(job, &job->v, &job->sum_v, sample, kv_head, b.d_v, b.room);
+}
+
+static weir_status slices_open(struct job *job, bool backward)
+{
+    const struct weir_op_call *call = job->call;
+    int64_t samples = call->inputs[0].shape[0];
+    if (!call->cache || (backward && !call->cache_gradient))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "attention over slices needs the keys and values of all of them: it has no cache");
+    job->sliced = true;
+    job->all_k = cache_half(&job->s, samples, call->cache, 0, job->bf16 ? 2 : 4);
+    job->all_v = cache_half(&job->s, samples, call->cache, 1, job->bf16 ? 2 : 4);
+    if (backward) {
+        job->sum_k = cache_half(&job->s, samples, call->cache_gradient, 0, sizeof(float));
+        job->sum_v = cache_half(&job->s, samples, call->cache_gradient, 1, sizeof(float));
+    }
+    return WEIR_OK;
 }
 
 static weir_status attention_run(const struct weir_op_call *call, bool backward)
@@ -298,6 +378,13 @@ static weir_status attention_run(const struct weir_op_call *call, bool backward)
     job.q = operand_of(call, &job.s, 0);
     job.k = operand_of(call, &job.s, 1);
     job.v = operand_of(call, &job.s, 2);
+    job.all_k = job.k;
+    job.all_v = job.v;
+    if (call->attr->n_positions) {
+        weir_status status = slices_open(&job, backward);
+        if (status)
+            return status;
+    }
     job.thread_floats = buffers_carve(&job.s, backward, job.bf16, NULL, &none);
     weir_parallel(call->context, call->inputs[0].shape[0] * job.s.kv_heads, backward ? backward_task : forward_task, &job);
     return WEIR_OK;

@@ -83,7 +83,7 @@ static weir_status turn(struct job job, const struct weir_tensor *shape)
     job.positions = shape->shape[1];
     job.width = shape->shape[2];
     job.d = job.width / job.call->attr->n_heads;
-    job.first = job.call->sequence ? job.call->sequence->position : 0;
+    job.first = job.call->sequence ? job.call->sequence->position : job.call->attr->first_position;
     for (int64_t i = 0; i < job.d / 2; i++)
         ((double *)job.call->scratch)[i] = frequency(&job.call->attr->rope, i, job.d);
     weir_parallel(job.call->context, job.positions, task_run, &job);

@@ -8,16 +8,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Description of a dense f32 matrix; `transposed`: the memory holds its transpose, row-major. */
+/* Description of a matrix in row-major memory whose rows begin `stride` elements apart; `transposed`: it holds the transpose. */
 typedef dnnl_memory_desc_t weir_dnnl_matrix;
 
 #if DNNL_VERSION_MAJOR >= 3
 
-static inline dnnl_status_t weir_dnnl_matrix_make(weir_dnnl_matrix *d, int64_t rows, int64_t columns, bool transposed,
-                                                  dnnl_data_type_t type)
+static inline dnnl_status_t weir_dnnl_matrix_make(weir_dnnl_matrix *d, int64_t rows, int64_t columns, int64_t stride,
+                                                  bool transposed, dnnl_data_type_t type)
 {
-    const dnnl_dims_t dims = {rows, columns};
-    return dnnl_memory_desc_create_with_tag(d, 2, dims, type, transposed ? dnnl_ba : dnnl_ab);
+    const dnnl_dims_t dims = {rows, columns}, strides = {transposed ? 1 : stride, transposed ? stride : 1};
+    return dnnl_memory_desc_create_with_strides(d, 2, dims, type, strides);
 }
 
 static inline void weir_dnnl_matrix_release(weir_dnnl_matrix d)
@@ -40,11 +40,11 @@ static inline dnnl_status_t weir_dnnl_append_sum(dnnl_post_ops_t ops)
 
 #else
 
-static inline dnnl_status_t weir_dnnl_matrix_make(weir_dnnl_matrix *d, int64_t rows, int64_t columns, bool transposed,
-                                                  dnnl_data_type_t type)
+static inline dnnl_status_t weir_dnnl_matrix_make(weir_dnnl_matrix *d, int64_t rows, int64_t columns, int64_t stride,
+                                                  bool transposed, dnnl_data_type_t type)
 {
-    const dnnl_dims_t dims = {rows, columns};
-    return dnnl_memory_desc_init_by_tag(d, 2, dims, type, transposed ? dnnl_ba : dnnl_ab);
+    const dnnl_dims_t dims = {rows, columns}, strides = {transposed ? 1 : stride, transposed ? stride : 1};
+    return dnnl_memory_desc_init_by_strides(d, 2, dims, type, strides);
 }
 
 static inline void weir_dnnl_matrix_release(weir_dnnl_matrix d)

@@ -10,16 +10,29 @@
 
 #include "base/alloc.h"
 #include "kernels/cpu/dnnl_api.h"
+#include "kernels/cpu/parallel.h"
 
 enum {
     ARGS = 5,                /* source, weights, destination, scratchpad, bias */
+    LINE = 64,               /* bytes */
+    PAGE = 4096,             /* rows that lie a multiple of this apart share few sets of a cache */
+    LEAST_ROWS = 32,         /* of C: with fewer, copying B takes longer than it saves */
+    ROWS_PER_TASK = 16,
+    LARGE = 12288, PART = 3072, /* terms of a sum: longer ones are done in parts */
+    KINDS = 3,                  /* of parts: the first, a later one, the last */
     PRIMITIVE_BYTES = 8 << 20, /* that making one may take for a moment: several times what was seen */
     PACKED_BYTES = 10 << 20, /* measured with oneDNN 2.6 and the instruction sets SSE4.1, AVX and AVX2: at most */
 };
 
+/* What one primitive computes: a product, or a part of its sums. */
+struct piece {
+    struct weir_product product;
+    int64_t a_stride; /* elements from one row of A in memory to the next */
+};
+
 /* One primitive with the memory objects of its arguments, whose handles every call sets anew. */
 struct primitive {
-    struct weir_product product;
+    struct piece piece;
     dnnl_primitive_t primitive;
     int n_args;
     dnnl_exec_arg_t args[ARGS];
@@ -31,7 +44,7 @@ struct openmp {
 };
 
 struct weir_matmul {
-    int n_threads;
+    struct weir_kernel_context threads; /* only n_threads is used */
     struct openmp openmp;
     dnnl_engine_t engine;
     dnnl_stream_t stream;
@@ -91,25 +104,101 @@ static weir_status attributes_make(bool accumulate, dnnl_primitive_attr_t *attr_
     return check(status, "primitive_attr");
 }
 
-static weir_status product_describe(const struct weir_product *p, dnnl_engine_t engine, dnnl_primitive_desc_t *pd_out)
+/* ---- rows that share the sets of a cache ------------------------------------------------------------------------------- */
+
+static int64_t element_bytes(enum weir_dtype dtype)
 {
+    return dtype == WEIR_DTYPE_BF16 ? 2 : 4;
+}
+
+/* Elements from one row of B to the next, as the library gets it: B is copied, a cache line longer, where its rows are a
+ * multiple of a page.  With 3,072 floats a row the product runs twice as fast then (performance-log.md). */
+static int64_t b_stride(const struct weir_product *p)
+{
+    int64_t row = p->transpose_b ? p->k : p->n;
+    bool shares = !p->transpose_b && p->m >= LEAST_ROWS && row * element_bytes(p->factors) % PAGE == 0;
+    return row + (shares ? LINE / element_bytes(p->factors) : 0);
+}
+
+static size_t b_copy_bytes(const struct weir_product *p)
+{
+    int64_t stride = b_stride(p);
+    return p->transpose_b || stride == p->n ? 0 : (size_t)(p->k * stride * element_bytes(p->factors) + LINE - 1) / LINE * LINE;
+}
+
+struct copying {
+    const char *from;
+    char *to;
+    int64_t rows, row_bytes, stride_bytes; /* of `to` */
+};
+
+static void rows_copy(const void *argument, int64_t task, int thread)
+{
+    (void)thread;
+    const struct copying *c = argument;
+    int64_t at = task * ROWS_PER_TASK, end = at + weir_task_size(c->rows, ROWS_PER_TASK, task);
+    for (; at < end; at++)
+        memcpy(c->to + at * c->stride_bytes, c->from + at * c->row_bytes, (size_t)c->row_bytes);
+}
+
+static void b_copy(const struct weir_matmul *matmul, const struct weir_product *p, const void *b, void *to)
+{
+    struct copying c = {b, to, p->k, p->n * element_bytes(p->factors), b_stride(p) * element_bytes(p->factors)};
+    weir_parallel(&matmul->threads, weir_task_count(c.rows, ROWS_PER_TASK), rows_copy, &c);
+}
+
+/* ---- parts -------------------------------------------------------------------------------------------------------------- */
+
+/* oneDNN's blocks do not suit sums as long as a vocabulary: dX of 50,257 columns runs at 1.18 times the rate in parts, which are
+ * added up (performance-log.md). */
+static int64_t part_size(const struct weir_product *p)
+{
+    return p->k > LARGE && !p->transpose_b ? PART : p->k;
+}
+
+/* The products at..at+PART-1 of every sum. */
+static struct piece piece_of(const struct weir_product *p, int64_t at)
+{
+    struct piece piece = {*p, p->transpose_a ? p->m : p->k};
+    int64_t size = part_size(p);
+    piece.product.k = p->k - at < size ? p->k - at : size;
+    piece.product.accumulate = p->accumulate || at > 0;
+    piece.product.bias = p->bias && at == 0;
+    return piece;
+}
+
+/* The kinds of parts that there are; returns how many. */
+static int kinds_of(const struct weir_product *p, struct piece kinds[KINDS])
+{
+    int64_t size = part_size(p), last = (weir_task_count(p->k, size) - 1) * size, at[KINDS] = {0, size, last};
+    int n = last ? KINDS : 1;
+    for (int i = 0; i < n; i++)
+        kinds[i] = piece_of(p, at[i]);
+    return n;
+}
+
+/* ---- primitives ------------------------------------------------------------------------------------------------------- */
+
+static weir_status piece_describe(const struct piece *piece, dnnl_engine_t engine, dnnl_primitive_desc_t *pd_out)
+{
+    const struct weir_product *p = &piece->product;
     dnnl_primitive_attr_t attr;
     weir_status failed = attributes_make(p->accumulate, &attr);
     if (failed)
         return failed;
     weir_dnnl_matrix d[4]; /* a, b, c, bias */
     const struct {
-        int64_t rows, columns;
+        int64_t rows, columns, stride;
         bool transposed;
         enum weir_dtype dtype;
-    } shapes[] = {{p->m, p->k, p->transpose_a, p->factors},
-                  {p->k, p->n, p->transpose_b, p->factors},
-                  {p->m, p->n, false, p->result},
-                  {1, p->n, false, p->factors}};
+    } shapes[] = {{p->m, p->k, piece->a_stride, p->transpose_a, p->factors},
+                  {p->k, p->n, b_stride(p), p->transpose_b, p->factors},
+                  {p->m, p->n, p->n, false, p->result},
+                  {1, p->n, p->n, false, p->factors}};
     int n = 0;
     dnnl_status_t status = dnnl_success;
     for (; status == dnnl_success && n < (p->bias ? 4 : 3); n++)
-        status = weir_dnnl_matrix_make(&d[n], shapes[n].rows, shapes[n].columns, shapes[n].transposed,
+        status = weir_dnnl_matrix_make(&d[n], shapes[n].rows, shapes[n].columns, shapes[n].stride, shapes[n].transposed,
                                        shapes[n].dtype == WEIR_DTYPE_BF16 ? dnnl_bf16 : dnnl_f32);
     if (status == dnnl_success)
         status = weir_dnnl_matmul_describe(pd_out, engine, d[0], d[1], p->bias ? &d[3] : NULL, d[2], attr);
@@ -140,7 +229,7 @@ static weir_status args_make(struct primitive *p, const_dnnl_primitive_desc_t pd
                      {DNNL_ARG_DST, dnnl_query_dst_md, 0},
                      {DNNL_ARG_SCRATCHPAD, dnnl_query_scratchpad_md, 0},
                      {DNNL_ARG_BIAS, dnnl_query_weights_md, 1}};
-    for (int i = 0; i < ARGS - !p->product.bias; i++, p->n_args++) {
+    for (int i = 0; i < ARGS - !p->piece.product.bias; i++, p->n_args++) {
         p->args[i].arg = kinds[i].arg;
         dnnl_status_t status = dnnl_memory_create(
             &p->args[i].memory, dnnl_primitive_desc_query_md(pd, kinds[i].what, kinds[i].index), engine, DNNL_MEMORY_NONE);
@@ -150,11 +239,11 @@ static weir_status args_make(struct primitive *p, const_dnnl_primitive_desc_t pd
     return WEIR_OK;
 }
 
-static weir_status primitive_make(const struct weir_product *product, dnnl_engine_t engine, struct primitive *p)
+static weir_status primitive_make(const struct piece *piece, dnnl_engine_t engine, struct primitive *p)
 {
     dnnl_primitive_desc_t pd;
-    *p = (struct primitive){.product = *product};
-    weir_status status = product_describe(product, engine, &pd);
+    *p = (struct primitive){.piece = *piece};
+    weir_status status = piece_describe(piece, engine, &pd);
     if (status)
         return status;
     status = check(dnnl_primitive_create(&p->primitive, pd), "primitive_create");
@@ -169,7 +258,7 @@ static weir_status primitive_make(const struct weir_product *product, dnnl_engin
 /* What is asked of a description of a product, for a time in which no primitive is made of it. */
 typedef size_t (*ask_fn)(const_dnnl_primitive_desc_t pd);
 
-static size_t product_ask(const struct weir_product *product, int n_threads, ask_fn ask)
+static size_t piece_ask(const struct piece *piece, int n_threads, ask_fn ask)
 {
     dnnl_engine_t engine = NULL;
     dnnl_primitive_desc_t pd;
@@ -177,7 +266,7 @@ static size_t product_ask(const struct weir_product *product, int n_threads, ask
     const struct openmp openmp = openmp_find();
     int before = openmp_set_threads(&openmp, n_threads);
     if (dnnl_engine_create(&engine, dnnl_cpu, 0) == dnnl_success) {
-        if (product_describe(product, engine, &pd) == WEIR_OK) {
+        if (piece_describe(piece, engine, &pd) == WEIR_OK) {
             answer = ask(pd);
             dnnl_primitive_desc_destroy(pd);
         }
@@ -194,7 +283,13 @@ static size_t scratch_of(const_dnnl_primitive_desc_t pd)
 
 size_t weir_matmul_scratch(const struct weir_product *product, int n_threads)
 {
-    return product_ask(product, n_threads, scratch_of);
+    struct piece kinds[KINDS];
+    size_t most = 0;
+    for (int i = kinds_of(product, kinds) - 1; i >= 0; i--) {
+        size_t bytes = b_copy_bytes(&kinds[i].product) + piece_ask(&kinds[i], n_threads, scratch_of);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
 }
 
 /* Implementations called gemm allocate what they copy blocks of both factors into in every thread and every call; malloc
@@ -209,15 +304,15 @@ static size_t packed_of(const_dnnl_primitive_desc_t pd)
 
 size_t weir_matmul_library_bytes(void)
 {
-    const struct weir_product usual = {.m = 1024, .n = 1024, .k = 1024};
-    return product_ask(&usual, 1, packed_of);
+    const struct piece usual = {{.m = 1024, .n = 1024, .k = 1024}, 1024};
+    return piece_ask(&usual, 1, packed_of);
 }
 
 static weir_status packed_claim(struct weir_matmul *matmul, size_t bytes)
 {
     weir_status status = weir_room_claim(bytes);
     if (status)
-        return weir_error_prefix(status, "matrix products of %d threads: ", matmul->n_threads);
+        return weir_error_prefix(status, "matrix products of %d threads: ", matmul->threads.n_threads);
     matmul->packed_bytes = bytes;
     return WEIR_OK;
 }
@@ -228,7 +323,7 @@ weir_status weir_matmul_open(int n_threads, struct weir_matmul **matmul_out)
     weir_status status = weir_alloc(1, sizeof *matmul, &matmul);
     if (status)
         return status;
-    matmul->n_threads = n_threads;
+    matmul->threads.n_threads = n_threads;
     matmul->openmp = openmp_find();
     openmp_set_threads(&matmul->openmp, n_threads);
     status = packed_claim(matmul, (size_t)n_threads * weir_matmul_library_bytes());
@@ -259,38 +354,37 @@ void weir_matmul_close(struct weir_matmul *matmul)
     weir_free(matmul);
 }
 
-static bool products_equal(const struct weir_product *a, const struct weir_product *b)
+static bool pieces_equal(const struct piece *x, const struct piece *y)
 {
+    const struct weir_product *a = &x->product, *b = &y->product;
     return a->m == b->m && a->n == b->n && a->k == b->k && a->transpose_a == b->transpose_a &&
            a->transpose_b == b->transpose_b && a->accumulate == b->accumulate && a->bias == b->bias &&
-           a->factors == b->factors && a->result == b->result;
+           a->factors == b->factors && a->result == b->result && x->a_stride == y->a_stride;
 }
 
 /* oneDNN does not look at what its code generator gets from the system: it ends in SIGSEGV, or in an exception that nobody
  * catches. */
-static weir_status primitive_make_within(const struct weir_product *product, const struct weir_matmul *matmul,
-                                         struct primitive *p)
+static weir_status primitive_make_within(const struct piece *piece, const struct weir_matmul *matmul, struct primitive *p)
 {
     weir_status status = weir_room_claim(PRIMITIVE_BYTES);
     if (status)
         return weir_error_prefix(status, "preparing matrix products: ");
-    status = primitive_make(product, matmul->engine, p);
+    status = primitive_make(piece, matmul->engine, p);
     weir_room_release(PRIMITIVE_BYTES);
     return status;
 }
 
-static weir_status primitive_find(struct weir_matmul *matmul, const struct weir_product *product,
-                                  struct primitive **primitive_out)
+static weir_status primitive_find(struct weir_matmul *matmul, const struct piece *piece, struct primitive **primitive_out)
 {
     for (size_t i = 0; i < matmul->n_primitives; i++)
-        if (products_equal(&matmul->primitives[i].product, product)) {
+        if (pieces_equal(&matmul->primitives[i].piece, piece)) {
             *primitive_out = &matmul->primitives[i];
             return WEIR_OK;
         }
     weir_status status = weir_grow(&matmul->primitives, &matmul->capacity, matmul->n_primitives + 1,
                                    sizeof *matmul->primitives);
     if (!status)
-        status = primitive_make_within(product, matmul, &matmul->primitives[matmul->n_primitives]);
+        status = primitive_make_within(piece, matmul, &matmul->primitives[matmul->n_primitives]);
     if (!status)
         *primitive_out = &matmul->primitives[matmul->n_primitives++];
     return status;
@@ -299,8 +393,12 @@ static weir_status primitive_find(struct weir_matmul *matmul, const struct weir_
 weir_status weir_matmul_prepare(struct weir_matmul *matmul, const struct weir_product *product)
 {
     struct primitive *primitive;
-    openmp_set_threads(&matmul->openmp, matmul->n_threads);
-    return primitive_find(matmul, product, &primitive);
+    struct piece kinds[KINDS];
+    weir_status status = WEIR_OK;
+    openmp_set_threads(&matmul->openmp, matmul->threads.n_threads);
+    for (int i = kinds_of(product, kinds) - 1; i >= 0 && !status; i--)
+        status = primitive_find(matmul, &kinds[i], &primitive);
+    return status;
 }
 
 /* AMX does eight times as many bf16 products a cycle as float ones, AVX-512 BF16 on AMD's processors twice as many.
@@ -325,19 +423,37 @@ static void *writable(const void *x)
     return pointer;
 }
 
-weir_status weir_matmul_run(struct weir_matmul *matmul, const struct weir_product *product, const void *a, const void *b,
-                            const void *bias, void *c, void *scratch)
+static weir_status piece_run(struct weir_matmul *matmul, const struct piece *piece, const void *a, const void *b,
+                             const void *bias, void *c, void *scratch)
 {
     struct primitive *p;
-    openmp_set_threads(&matmul->openmp, matmul->n_threads);
-    weir_status status = primitive_find(matmul, product, &p);
+    size_t copied = b_copy_bytes(&piece->product);
+    weir_status status = primitive_find(matmul, piece, &p);
     if (status)
         return status;
-    void *const handles[ARGS] = {writable(a), writable(b), c, scratch, writable(bias)};
+    if (copied) {
+        b_copy(matmul, &piece->product, b, scratch);
+        b = scratch;
+    }
+    void *const handles[ARGS] = {writable(a), writable(b), c, (char *)scratch + copied, writable(bias)};
     for (int i = 0; i < p->n_args; i++)
         if ((status = check(dnnl_memory_set_data_handle(p->args[i].memory, handles[i]), "memory_set_data_handle")))
             return status;
     return check(dnnl_primitive_execute(p->primitive, matmul->stream, p->n_args, p->args), "primitive_execute");
+}
+
+weir_status weir_matmul_run(struct weir_matmul *matmul, const struct weir_product *product, const void *a, const void *b,
+                            const void *bias, void *c, void *scratch)
+{
+    const int64_t size = part_size(product), of_factor = element_bytes(product->factors);
+    const int64_t a_step = of_factor * (product->transpose_a ? product->m : 1), b_step = of_factor * product->n;
+    weir_status status = WEIR_OK;
+    openmp_set_threads(&matmul->openmp, matmul->threads.n_threads);
+    for (int64_t at = 0; at < product->k && !status; at += size) {
+        struct piece piece = piece_of(product, at);
+        status = piece_run(matmul, &piece, (const char *)a + at * a_step, (const char *)b + at * b_step, bias, c, scratch);
+    }
+    return status;
 }
 
 #endif

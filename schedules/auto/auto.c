@@ -54,7 +54,8 @@ weir_status weir_auto_objective_find(const char *name, enum weir_auto_objective 
 static weir_status order_add(struct maker *k, const struct weir_schedule_kind *kind, int group)
 {
     struct order *order = &k->orders[k->n_orders];
-    struct weir_schedule_params params = {k->request->n_ranks, k->request->n_chunks, k->request->n_microbatches, group};
+    struct weir_schedule_params params = {.n_ranks = k->request->n_ranks, .n_chunks = k->request->n_chunks,
+                                          .n_microbatches = k->request->n_microbatches, .group_size = group};
     double value;
     if (k->n_orders == MOST_ORDERS)
         return WEIR_OK;

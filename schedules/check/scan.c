@@ -91,6 +91,9 @@ static weir_status size_check(const struct weir_schedule *schedule)
     if (schedule->n_ranks < 1 || schedule->n_stages < 1 || schedule->n_microbatches < 1)
         return WEIR_FAIL(WEIR_ERR_INVALID, "the schedule is empty: it has %d ranks, %d stages and %d micro-batches",
                          schedule->n_ranks, schedule->n_stages, schedule->n_microbatches);
+    if (schedule->n_slices > 1 && (schedule->n_microbatches % schedule->n_slices || schedule->n_copies > 1))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%d slices per micro-batch do not go with %s", schedule->n_slices,
+                         schedule->n_copies > 1 ? "two copies of the weights" : "a number of units that they do not divide");
     for (int r = 0; r < schedule->n_ranks; r++)
         for (size_t i = 0; i < schedule->ranks[r].n_actions; i++)
             forwards += schedule->ranks[r].actions[i].type == WEIR_F;

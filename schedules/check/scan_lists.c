@@ -30,6 +30,38 @@ static weir_status fail_plain(const struct walk *walk, const char *reason)
                      weir_action_str(walk->action, text), reason);
 }
 
+/* The number of the action in the order in which backwards come: slices of a micro-batch from the last to the first. */
+static int backward_number(const struct walk *walk)
+{
+    int k = weir_schedule_slices(walk->scan->schedule), mb = walk->action->mb;
+    return mb / k * k + k - 1 - mb % k;
+}
+
+static weir_status slice_fail(const struct walk *walk, enum weir_action_type type, int by)
+{
+    char reason[160];
+    snprintf(reason, sizeof reason, "comes before %d%s%d, slice %d of the same micro-batch", walk->action->stage,
+             weir_action_type_str(type), walk->action->mb + by,
+             (walk->action->mb + by) % walk->scan->schedule->n_slices);
+    return fail_plain(walk, reason);
+}
+
+/* A forward needs the keys and values of the slice before it. */
+static weir_status forward_slice_check(const struct walk *walk)
+{
+    bool first = walk->action->mb % weir_schedule_slices(walk->scan->schedule) == 0;
+    return first || walk->seen[-1] & 1u << WEIR_F ? WEIR_OK : slice_fail(walk, WEIR_F, -1);
+}
+
+/* A backward needs the gradients that the slice behind it has found. */
+static weir_status backward_slice_check(const struct walk *walk)
+{
+    int k = weir_schedule_slices(walk->scan->schedule);
+    bool last = walk->action->mb % k == k - 1;
+    return last || walk->seen[1] & (1u << WEIR_I | 1u << WEIR_B) ? WEIR_OK
+                                                                 : slice_fail(walk, (enum weir_action_type)walk->action->type, 1);
+}
+
 static bool has(const struct walk *walk, enum weir_action_type type)
 {
     return *walk->seen & 1u << type;
@@ -73,6 +105,9 @@ static weir_status forward_walk(struct walk *walk)
     int stage = walk->action->stage, source = weir_scan_source(walk->scan, walk->action);
     if (walk->scan->schedule->has_comms && source >= 0 && source != walk->rank && !has(walk, WEIR_RECV_F))
         return fail(walk, "has no input: it needs an earlier", WEIR_RECV_F, stage);
+    weir_status status = forward_slice_check(walk);
+    if (status)
+        return status;
     walk->unit->in_flight++;
     walk->in_flight++;
     walk->unit->peak = weir_int_max(walk->unit->peak, walk->unit->in_flight);
@@ -87,9 +122,9 @@ static weir_status wgrad_walk(struct walk *walk)
 {
     if (walk->unit->reduced)
         return fail_plain(walk, "comes after the REDUCE_GRAD of its stage, which must have all gradients");
-    if (walk->action->mb < walk->unit->last_grad)
+    if (backward_number(walk) < walk->unit->last_grad)
         walk->scan->wgrad_ascending = false;
-    walk->unit->last_grad = walk->action->mb;
+    walk->unit->last_grad = backward_number(walk);
     activation_release(walk);
     return WEIR_OK;
 }
@@ -103,9 +138,12 @@ static weir_status backward_walk(struct walk *walk)
         return fail(walk, "comes before the end of", WEIR_F, stage);
     if (walk->scan->schedule->has_comms && source >= 0 && source != walk->rank && !has(walk, WEIR_RECV_B))
         return fail(walk, "has no gradient: it needs an earlier", WEIR_RECV_B, stage);
+    weir_status status = backward_slice_check(walk);
+    if (status)
+        return status;
     hand_over(walk, stage - 1, WEIR_DIRECTION_BACKWARD);
     walk->unit->held[WEIR_DIRECTION_BACKWARD]--;
-    weir_status status = feeder_check(walk, WEIR_DIRECTION_BACKWARD);
+    status = feeder_check(walk, WEIR_DIRECTION_BACKWARD);
     return status || walk->action->type != WEIR_B ? status : wgrad_walk(walk);
 }
 

@@ -104,7 +104,7 @@ static weir_status events_make(const struct build *b, int r)
 static void action_levels(const struct build *b, int stage, unsigned type, double start, double end, double *held,
                           struct weir_timeline_level *levels)
 {
-    struct weir_stage_costs costs = weir_costs_stage(b->costs, stage);
+    struct weir_stage_costs costs = weir_costs_slice(b->costs, stage, weir_schedule_slices(&b->simulation->lowered));
     struct weir_held step = weir_held_step(&costs, type, b->trainable);
     levels[0] = (struct weir_timeline_level){start, *held + step.during};
     *held += step.after;

@@ -1,6 +1,6 @@
 /* PyTorch's schedule CSV, read strictly.
  *
- *     file   = [ "# weir-schedule 1" [ " copies=2" ] newline ] row { newline row }
+ *     file   = [ "# weir-schedule 1" [ " copies=2" ] [ " slices=" number ] newline ] row { newline row }
  *     row    = cell { "," cell }                      one row per rank
  *     cell   = blank | action | "(" action ";" action ")OVERLAP_F_B"
  *     action = stage TYPE [ micro-batch ]             12F3, 0SEND_F1, 4UNSHARD
@@ -8,6 +8,7 @@
  * Blank cells (an idle step) are dropped; blank rows at the end of the file as well.  csv_cells.h reads what spreadsheets
  * make of such a file. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -16,7 +17,7 @@
 #include "schedules/check/scan.h"
 #include "schedules/io/csv_cells.h"
 
-enum { LONGEST_CELL = 96, LARGEST_NUMBER = 1 << 20, MOST_ROWS = 1 << 16 };
+enum { LONGEST_CELL = 96, LARGEST_NUMBER = 1 << 20, MOST_ROWS = 1 << 16, MOST_SLICES = 1 << 20 };
 
 static const size_t LARGEST_FILE = (size_t)4 << 30;
 
@@ -239,6 +240,22 @@ static void cell_squeeze(const struct weir_csv_cell *cell, char *line, size_t ro
     line[n] = 0;
 }
 
+/* " copies=2" or " slices=4", once each. */
+static bool header_key(struct parser *parser, const char *at, char **end_out)
+{
+    static const char keys[2][10] = {" copies=", " slices="};
+    struct weir_schedule *s = &parser->schedule;
+    int which = !strncmp(at, keys[1], 8);
+    if (strncmp(at, keys[which], 8) != 0 || at[8] < '1' || at[8] > '9')
+        return false;
+    long n = strtol(at + 8, end_out, 10);
+    bool repeated = which ? s->n_slices > 0 : s->n_copies > 1;
+    if (repeated || n > (which ? MOST_SLICES : 2))
+        return false;
+    *(which ? &s->n_slices : &s->n_copies) = (int)n;
+    return true;
+}
+
 static weir_status header_check(struct parser *parser, const struct weir_csv_cell *cell)
 {
     char line[64];
@@ -246,13 +263,13 @@ static weir_status header_check(struct parser *parser, const struct weir_csv_cel
     if (status)
         return status;
     cell_squeeze(cell, line, sizeof line);
-    if (!strcmp(line, "# weir-schedule 1 copies=2"))
-        parser->schedule.n_copies = 2;
-    else if (strcmp(line, "# weir-schedule 1") != 0 && strcmp(line, "# weir-schedule 1 copies=1") != 0)
-        return WEIR_FAIL(WEIR_ERR_INVALID,
-                         "the first line must be '# weir-schedule 1' or '# weir-schedule 1 copies=2' when it starts "
-                         "with #");
-    return WEIR_OK;
+    static const char start[] = "# weir-schedule 1";
+    bool fine = !strncmp(line, start, sizeof start - 1);
+    for (char *at = line + sizeof start - 1, *end; fine && *at; at = end)
+        fine = header_key(parser, at, &end);
+    return fine ? WEIR_OK
+                : WEIR_FAIL(WEIR_ERR_INVALID, "the first line must be '# weir-schedule 1', perhaps with ' copies=2' or ' slices=2', "
+                            "when it starts with #");
 }
 
 /* The header is the first cell of a row with blank ones, which spreadsheets add. */

@@ -1,10 +1,13 @@
 /* PyTorch's schedule CSV, written.  The text is measured first and then written in one go: a cell is a few digits and a
  * name, put together by hand, because a large file has tens of millions of them. */
+#include <stdio.h>
 #include <string.h>
 
 #include "schedules/schedule.h"
 
-static const char header[] = "# weir-schedule 1 copies=2\n", overlap[] = ")OVERLAP_F_B";
+enum { HEADER_ROOM = 64 };
+
+static const char overlap[] = ")OVERLAP_F_B";
 
 struct type_text {
     const char *name;
@@ -77,11 +80,27 @@ static char *list_put(char *at, const struct type_text *types, const struct weir
     return at;
 }
 
+/* Both have a default that files without them have. */
+static char *header_put(const struct weir_schedule *schedule, char *at)
+{
+    char text[HEADER_ROOM];
+    int n = 0;
+    if (schedule->n_copies < 2 && schedule->n_slices < 2)
+        return at;
+    n += snprintf(text, sizeof text, "# weir-schedule 1");
+    if (schedule->n_copies > 1)
+        n += snprintf(text + n, sizeof text - (size_t)n, " copies=%d", schedule->n_copies);
+    if (schedule->n_slices > 1)
+        n += snprintf(text + n, sizeof text - (size_t)n, " slices=%d", schedule->n_slices);
+    text[n++] = '\n';
+    return text_put(at, text, (size_t)n);
+}
+
 weir_status weir_schedule_csv_print(const struct weir_schedule *schedule, struct weir_arena *arena,
                                     const char **text_out)
 {
     struct type_text types[WEIR_ACTION_TYPES];
-    size_t bytes = sizeof header;
+    size_t bytes = HEADER_ROOM;
     char *text;
     for (int t = 0; t < WEIR_ACTION_TYPES; t++) {
         const char *name = weir_action_type_str((enum weir_action_type)t);
@@ -92,7 +111,7 @@ weir_status weir_schedule_csv_print(const struct weir_schedule *schedule, struct
     weir_status status = weir_arena_alloc(arena, bytes, 1, &text);
     if (status)
         return status;
-    char *at = schedule->n_copies > 1 ? text_put(text, header, sizeof header - 1) : text;
+    char *at = header_put(schedule, text);
     for (int r = 0; r < schedule->n_ranks; r++)
         at = list_put(at, types, &schedule->ranks[r]);
     *text_out = text;

@@ -6,6 +6,7 @@
 
 extern const struct weir_schedule_kind weir_kind_gpipe;
 extern const struct weir_schedule_kind weir_kind_1f1b;
+extern const struct weir_schedule_kind weir_kind_seq1f1b;
 extern const struct weir_schedule_kind weir_kind_interleaved;
 extern const struct weir_schedule_kind weir_kind_bfs;
 extern const struct weir_schedule_kind weir_kind_zb_h1;

@@ -131,6 +131,15 @@ struct weir_stage_costs weir_costs_stage(const struct weir_schedule_costs *costs
     return common_stage(costs);
 }
 
+struct weir_stage_costs weir_costs_slice(const struct weir_schedule_costs *costs, int stage, int n_slices)
+{
+    struct weir_stage_costs c = weir_costs_stage(costs, stage);
+    double *parts[] = {&c.forward, &c.input, &c.weight, &c.mem_backward, &c.mem_weight, &c.mem_made};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        *parts[i] /= n_slices;
+    return c;
+}
+
 double weir_costs_phase_time(const struct weir_schedule_costs *costs, double bytes, int n_replicas)
 {
     if (n_replicas < 2 || bytes <= 0)
@@ -141,15 +150,16 @@ double weir_costs_phase_time(const struct weir_schedule_costs *costs, double byt
            (costs->reduce_bandwidth > 0 ? others * bytes / costs->reduce_bandwidth : 0);
 }
 
-static weir_status type_table(const struct weir_schedule_costs *costs, int n_stages, struct weir_arena *arena,
-                              const double **table_out)
+static weir_status type_table(const struct weir_schedule_costs *costs, const struct weir_schedule *schedule,
+                              struct weir_arena *arena, const double **table_out)
 {
     double *table;
+    int n_stages = schedule->n_stages;
     weir_status status = weir_arena_alloc(arena, (size_t)n_stages, 4 * sizeof *table, &table);
     if (status)
         return status;
     for (int s = 0; s < n_stages; s++) {
-        struct weir_stage_costs c = weir_costs_stage(costs, s);
+        struct weir_stage_costs c = weir_costs_slice(costs, s, weir_schedule_slices(schedule));
         table[4 * s + WEIR_F] = c.forward;
         table[4 * s + WEIR_I] = c.input;
         table[4 * s + WEIR_W] = c.weight;
@@ -160,19 +170,19 @@ static weir_status type_table(const struct weir_schedule_costs *costs, int n_sta
 }
 
 static weir_status transfer_table(const struct weir_schedule_costs *costs, const struct weir_schedule_edges *edges,
-                                  struct weir_arena *arena, const double **table_out)
+                                  int n_slices, struct weir_arena *arena, const double **table_out)
 {
     double *table;
     weir_status status = weir_arena_alloc(arena, (size_t)edges->n_edges, sizeof *table, &table);
     if (status)
         return status;
     for (int e = 0; e < edges->n_edges; e++)
-        table[e] = costs->transfer;
+        table[e] = costs->transfer / n_slices;
     for (int i = 0; i < costs->n_edges; i++) {
         const struct weir_edge_costs *c = &costs->edges[i];
         int e = weir_schedule_edge_find(edges, c->from, c->to);
         if (e >= 0)
-            table[e] = c->latency + (c->bandwidth > 0 ? c->bytes / c->bandwidth : 0);
+            table[e] = c->latency + (c->bandwidth > 0 ? c->bytes / n_slices / c->bandwidth : 0);
     }
     *table_out = table;
     return WEIR_OK;
@@ -259,9 +269,9 @@ weir_status weir_costs_tables(const struct weir_schedule_costs *costs, const str
                               struct weir_arena *arena, struct weir_flow_costs *out)
 {
     struct weir_flow_costs tables = {.overlap_gain = costs->overlap_gain};
-    weir_status status = type_table(costs, scan->schedule->n_stages, arena, &tables.type);
+    weir_status status = type_table(costs, scan->schedule, arena, &tables.type);
     if (!status)
-        status = transfer_table(costs, edges, arena, &tables.transfer);
+        status = transfer_table(costs, edges, weir_schedule_slices(scan->schedule), arena, &tables.transfer);
     if (!status)
         status = reduce_table(costs, options, scan, arena, &tables.reduce);
     if (!status)

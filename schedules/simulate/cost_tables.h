@@ -11,6 +11,9 @@ weir_status weir_costs_check(const struct weir_schedule_costs *costs, const stru
 /* What one stage costs: its own row, or the common values. */
 struct weir_stage_costs weir_costs_stage(const struct weir_schedule_costs *costs, int stage);
 
+/* The same of one action: of its micro-batch a slice has its part of time and memory. */
+struct weir_stage_costs weir_costs_slice(const struct weir_schedule_costs *costs, int stage, int n_slices);
+
 /* One phase of a reduction over `bytes` (simulate.h has the formula): the owners collect, or they hand back. */
 double weir_costs_phase_time(const struct weir_schedule_costs *costs, double bytes, int n_replicas);
 

@@ -83,7 +83,8 @@ static void memory_peak(const struct run *run, int rank, double *memory_out, dou
     const struct weir_schedule_costs *costs = run->costs;
     struct weir_schedule_costs common = *costs;
     common.stages = NULL;
-    struct weir_stage_costs unit = weir_costs_stage(&common, 0);
+    int slices = weir_schedule_slices(&run->schedule);
+    struct weir_stage_costs unit = weir_costs_slice(&common, 0, slices);
     if (!costs->stages && unit.mem_backward == unit.mem_weight && !unit.mem_made) { /* the scan has counted */
         *memory_out = *activations_out = run->scan.rank_peak[rank] * unit.mem_weight;
         return;
@@ -91,7 +92,7 @@ static void memory_peak(const struct run *run, int rank, double *memory_out, dou
     struct memory memory = {0}, units = {0};
     for (size_t i = 0; i < list->n_actions; i++) {
         const struct weir_action *a = &list->actions[i];
-        struct weir_stage_costs c = weir_costs_stage(costs, a->stage);
+        struct weir_stage_costs c = weir_costs_slice(costs, a->stage, slices);
         memory_count(&memory, &c, a->type, run->scan.trainable);
         memory_count(&units, &unit, a->type, run->scan.trainable);
     }

@@ -41,7 +41,8 @@
 #include "schedules/schedule.h"
 
 struct weir_stage_costs {
-    double forward, input, weight; /* of one action, any unit of time */
+    double forward, input, weight; /* of one action, any unit of time; as all here of a whole micro-batch, of whose k slices each has
+                                      1 / k */
     double mem_backward;           /* held from F on, until the end of I or B; any unit */
     double mem_weight;             /* held after I, until the end of W */
     double param_bytes, grad_bytes, optimizer_bytes; /* of the stage's parameters, gradients and optimizer state */
@@ -51,7 +52,8 @@ struct weir_stage_costs {
 
 struct weir_edge_costs {
     int from, to;                     /* ranks */
-    double latency, bytes, bandwidth; /* a transfer lasts latency + bytes / bandwidth; bandwidth 0: latency alone */
+    double latency, bytes, bandwidth; /* a transfer lasts latency + bytes / bandwidth; bandwidth 0: latency alone.
+                                         Of k slices each has 1 / k of the bytes */
 };
 
 /* What is kept from forwards to backwards, and does not fit into caches, makes a rank slower: with `high` bytes in flight at most,
@@ -63,7 +65,7 @@ struct weir_flight_costs {
 /* Costs of every action and transfer.  The tables override the common values. */
 struct weir_schedule_costs {
     double forward, input, weight, mem_backward, mem_weight; /* every stage */
-    double transfer;                                         /* every edge */
+    double transfer;                                         /* every edge; a slice's part of it */
     double reduce;                                           /* one rank's gradients */
     double optimizer;                                        /* one rank's, beside those of its stages */
     double overlap_gain;                                     /* 1: an overlapped pair lasts as long as its parts */

@@ -13,6 +13,21 @@ load far_ranks
     cmp local.numbers several.numbers
 }
 
+@test "weir launch takes its hosts from a file" {
+    far_begin
+    try hosts.sh -n 3 -l 5 bash -c 'printf "# where\nh1 slots=2\nh3 slots=2\n\nh2 slots=1\n" >hosts
+        "$0" launch -n 5 --hostfile hosts -- "$@"' "$WEIR" info
+    [ "$status" -eq 0 ]
+    [ "$(grep -oE "rank [0-9] .*of 5 .*on its host" <<<"$output" | grep -c .)" -eq 5 ]
+    try hosts.sh -n 2 -l 4 bash -c 'printf "h2 slots=3\nh1 slots=1\n" >hosts
+        exec "$0" launch -n 4 --hostfile hosts -- "$@"' "$WEIR" "${base[@]}" --stages 4 --steps 3 -q --metrics several
+    [ "$status" -eq 0 ]
+    "$WEIR" "${base[@]}" --stages 4 --steps 3 -q --metrics local >/dev/null
+    for run in local several; do grep -o '"loss": [^,]*, "grad_norm": [^,]*' "$run" >"$run.numbers"; done
+    [ "$(wc -l <local.numbers)" -eq 3 ]
+    cmp local.numbers several.numbers
+}
+
 # across ARGUMENT..: three ranks on three hosts in the background, of which 5 steps are taken
 across() {
     bash "$WEIR_SOURCE_DIR/tests/support/hosts.sh" -n 3 -l 3 bash -c 'exec "$0" launch --hosts "$HOSTS" "$@"' "$WEIR" "$@" >out 2>errors &

@@ -117,15 +117,28 @@ same() {
 
 @test "a launcher may show each process its own GPU" {
     export WEIR_FAKE_GPUS=4
-    one --stages 2
+    one --stages 3
     cat >shown <<'END'
 #!/bin/bash
 export CUDA_VISIBLE_DEVICES=$((OMPI_COMM_WORLD_RANK + 1))
 exec "$@"
 END
     chmod +x shown
-    bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" 2 ./shown "$WEIR_FAKE" "${base[@]}" --device cuda --stages 2 --metrics several --force
+    bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" 3 ./shown "$WEIR_FAKE" "${base[@]}" --device cuda --stages 3 --metrics several --force
     numbers several | cmp one.numbers
+}
+
+@test "a process to which a peer never connects names the edge, after ten times the timeout" {
+    cat >silent <<'END'
+#!/bin/bash
+[ "$OMPI_COMM_WORLD_RANK" = 1 ] && export WEIR_FAKE_NCCL=silent=0
+exec "$@"
+END
+    chmod +x silent
+    run --separate-stderr bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" 2 ./silent "$WEIR_FAKE" "${base[@]}" --device cuda --stages 2 --timeout 2
+    [ "$status" -eq 5 ]
+    grep -qE "^weir train: connecting rank [01] to rank [01]: nothing came in 20.0 s" <<<"$stderr"
+    [ "$(grep -c "^weir train: " <<<"$stderr")" -eq 1 ]
 }
 
 @test "streams of NCCL have queues too, and what CUDA reads is set before MPI starts it" {

@@ -22,8 +22,9 @@ setup() {
 @test "the table of docs/schedules.md is what the command prints" {
     "$WEIR" schedule compare -p 8 -m 32 -v 1,2,4 --csv 2>left.txt >table.csv
     "$WEIR" schedule compare interleaved-zb -p 8 -m 32 -v 4 --group-size 4 --csv | tail -1 >>table.csv
+    "$WEIR" schedule compare seq1f1b -p 8 -m 32 --slices 4 --csv | tail -1 >>table.csv
     sed -n '/^| schedule | v | makespan/,/^$/p' "$docs/schedules.md" | tail -n +3 | grep '^|' |
-        awk -F ' *\\| *' '{ name = $2; g = 0; if (sub(/, g = 4/, "", name)) g = 4
+        awk -F ' *\\| *' '{ name = $2; g = 0; if (sub(/, g = 4/, "", name)) g = 4; sub(/, k = 4/, "", name)
                             print name "," $3 "," g "," $4 "," $5 "," $6 "," $7 }' >docs.txt
     [ "$(wc -l <docs.txt)" -ge 17 ]
     while IFS=, read -r name v g makespan bubble span peak; do

@@ -88,7 +88,7 @@ static double simulated_ms(const double *f, const double *b)
     struct weir_simulation simulation;
     struct weir_stage_costs stages[P];
     const struct weir_schedule_kind *kind;
-    const struct weir_schedule_params params = {P, 1, M, 0};
+    const struct weir_schedule_params params = {.n_ranks = P, .n_chunks = 1, .n_microbatches = M};
     const struct weir_schedule_costs costs = {.overlap_gain = 1, .stages = stages, .n_stages = P};
     for (int s = 0; s < P; s++)
         stages[s] = (struct weir_stage_costs){.forward = f[s] / 1e3, .input = b[s] / 2e3, .weight = b[s] / 2e3};

@@ -38,7 +38,8 @@ static void every_kind_has_its_golden_text(void **state)
             const char *text, *comms;
             char name[64], *both;
             int chunks = (*kind)->n_chunks ? (*kind)->n_chunks : 2;
-            struct weir_schedule_params params = {sizes[i][0], chunks, sizes[i][1], 0};
+            struct weir_schedule_params params = {.n_ranks = sizes[i][0], .n_chunks = chunks, .n_microbatches = sizes[i][1],
+                                                  .n_slices = (*kind)->takes_slices ? 2 : 0};
             assert_ok(weir_schedule_build(*kind, &params, &arena, &s));
             assert_ok(weir_schedule_lower(&s, &arena, &lowered));
             assert_ok(weir_schedule_csv_print(&s, &arena, &text));

@@ -117,7 +117,7 @@ static void no_two_schedules_are_the_same_without_a_number_of_chunks(void **stat
     int n = 0;
     for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind; kind++, n++) {
         struct weir_schedule s;
-        struct weir_schedule_params params = {.n_ranks = 4, .n_microbatches = 8};
+        struct weir_schedule_params params = {.n_ranks = 4, .n_microbatches = 8, .n_slices = (*kind)->takes_slices ? 2 : 0};
         assert_ok(weir_schedule_build(*kind, &params, &arena, &s));
         assert_int_equal(s.n_stages, 4 * weir_schedule_kind_chunks(*kind));
         assert_ok(weir_schedule_csv_print(&s, &arena, &texts[n]));

@@ -20,7 +20,7 @@ static struct weir_schedule made(const char *name, int p, int m, struct weir_are
     const struct weir_schedule_kind *kind;
     struct weir_schedule schedule;
     assert_ok(weir_schedule_kind_find(name, &kind));
-    assert_ok(weir_schedule_build(kind, &(struct weir_schedule_params){p, 0, m, 0}, arena, &schedule));
+    assert_ok(weir_schedule_build(kind, &(struct weir_schedule_params){.n_ranks = p, .n_microbatches = m}, arena, &schedule));
     return schedule;
 }
 

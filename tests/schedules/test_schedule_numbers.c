@@ -72,7 +72,7 @@ static void interleaved_zb_in_groups_of_half_the_ranks(void **state)
         struct weir_schedule s;
         struct weir_simulation result;
         struct weir_simulation_options options = {0};
-        struct weir_schedule_params params = {8, rows[i].v, 32, 4};
+        struct weir_schedule_params params = {.n_ranks = 8, .n_chunks = rows[i].v, .n_microbatches = 32, .group_size = 4};
         double unit = 1.0 / rows[i].v;
         struct weir_schedule_costs costs = {unit, unit, unit, unit, unit, .overlap_gain = 1};
         assert_ok(weir_schedule_kind_find("interleaved-zb", &kind));

@@ -80,7 +80,8 @@ check 'schedule make' "$weir" schedule make 1f1b -p 2 -m 3
 check 'schedule check' "$weir" schedule check s.csv
 check 'schedule simulate' "$weir" schedule simulate s.csv --json
 check plan "$weir" plan --model gpt2-tiny --devices 2
-check "train and export" "$weir" train --model gpt2-tiny --data text --seq-len 8 --steps 1 --stages 2 --microbatches 2 \
+printf '{"number": 3.141592653589793238, "text": "%s"}\n' "$(cat text)" >text.jsonl
+check "train and export" "$weir" train --model gpt2-tiny --data text.jsonl --seq-len 8 --steps 1 --stages 2 --microbatches 2 \
     --microbatch-size 1 --export out.d
 
 # Checkpoints, of a model of a few thousand parameters.

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Every schedule on 2 to 5 ranks with 1 to 2p + 1 micro-batches, with and without recomputation: it trains gpt2-tiny to the
-# losses of one stage, or it is refused with the number to change.  Two copies of the weights are two replicas of one stage.
+# losses of one stage, or it is refused with the number to change.  Two copies of the weights are two replicas of one stage; two
+# slices are compared with one stage of two slices.
 #
 #     tests/soak/every_schedule.sh [WEIR] [EVERY]      default build/release/bin/weir; EVERY 20: each 20th case only
 set -euo pipefail
@@ -19,19 +20,20 @@ losses() {
     sed -n 's/.*"loss_first": \([^,]*\), "loss_last": \([^,]*\),.*/\1 \2/p'
 }
 
-declare -A one_stage # by copies and micro-batches
+declare -A one_stage # by copies, micro-batches and slices
 copies() {
     "$weir" schedule list --json | tr '{' '\n' | sed -n "s/.*\"name\": \"$1\".*\"copies\": \([0-9]*\).*/\1/p"
 }
 
 n=0 ran=0 refused=0
 case_try() { # KIND COPIES P M RECOMPUTE
-    local status=0 got
-    got=$(train --schedule "$1" --ranks "$3" --microbatches "$4" --recompute "$5" | losses) || status=$?
+    local status=0 got slices=()
+    [ "$1" != seq1f1b ] || slices=(--slices 2)
+    got=$(train "${slices[@]}" --schedule "$1" --ranks "$3" --microbatches "$4" --recompute "$5" | losses) || status=$?
     if [ $status -eq 0 ]; then
-        local key=$2.$4
+        local key=$2.$4.${#slices[@]}
         [ -n "${one_stage[$key]:-}" ] ||
-            one_stage[$key]=$(train --stages 1 --replicas "$2" --microbatches $(($4 / $2)) | losses)
+            one_stage[$key]=$(train "${slices[@]}" --stages 1 --replicas "$2" --microbatches $(($4 / $2)) | losses)
         [ -n "$got" ] || { echo "$*: no losses"; return 1; }
         [ "$got" = "${one_stage[$key]}" ] || { echo "$*: losses $got, one stage has ${one_stage[$key]}"; return 1; }
         ran=$((ran + 1))

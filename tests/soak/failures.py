@@ -40,7 +40,7 @@ from kept_state import ROOT, command_of, resumed_step
 
 LIMIT = 5
 SUPPORT = f"{ROOT}/tests/support"
-FAKE = f"{ROOT}/build/release/tests/stand_ins/fake_nccl/weir_fake"
+FAKE = os.environ.get("WEIR_FAKE") or f"{ROOT}/build/release/tests/stand_ins/fake_nccl/weir_fake"
 LEAVE, STUCK = signal.SIGRTMIN + 5, signal.SIGRTMIN + 6
 BY_MPIRUN = ("mpirun", "hosts", "nccl")
 WHEN = ["start", "first", "steps", "steps", "checkpoint", "validation", "close"]
@@ -253,8 +253,10 @@ class Trial:
             return 30
         longest = max([float(x) for x in re.findall(r"the longest of its kind took ([0-9.]+) s", self.words())] or [0])
         limit = max(LIMIT, 20 * longest)
-        if self.kind == "stop" and self.when == "start" and self.where in BY_MPIRUN:
-            limit = 10 * LIMIT # MPI comes up, and nobody has a heartbeat yet
+        if self.kind in ("stop", "exit") and self.when == "start" and self.where in BY_MPIRUN:
+            limit = 10 * LIMIT + 7 # MPI comes up, and nobody has a heartbeat yet; the first process may be the one
+        if self.kind == "down" and self.when == "start" and self.where == "across": # nobody has heard of it yet
+            limit = 10 * LIMIT + 3 # and the host does not answer
         return limit + (1 if self.where in ("process", "launch", "across") else 5)
 
     def words(self):
@@ -286,9 +288,14 @@ class Trial:
             if not self.stays:
                 self.complain("the launcher stays")
             self.stacks()
-            for process in processes(self.mark):
-                os.kill(process.pid, signal.SIGTERM)
-            return self.run.wait(timeout=20)
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                for process in processes(self.mark):
+                    os.kill(process.pid, number)
+                try:
+                    return self.run.wait(timeout=20)
+                except subprocess.TimeoutExpired:
+                    pass
+            return None
 
     def stacks(self):
         """Where what has not ended stands."""
@@ -309,6 +316,8 @@ class Trial:
             right = {1, 143}
         if self.when == "close":
             right |= {0}
+        if self.kind == "down" and self.when == "start":
+            right |= {4} # nobody has had a sign of life of it: it is lost
         if code not in right:
             self.complain(f"exit status {code}")
 
@@ -320,12 +329,23 @@ class Trial:
                      (self.kind == "down" and f" on h{host})" in line)]
             if len(named) != 1 or len(lines) != 1:
                 self.complain(f"{len(lines)} messages, {len(named)} with the rank and its process")
+        if self.where in BY_MPIRUN and len(lines) > (self.n_hosts if self.where == "hosts" else 1):
+            self.complain(f"{len(lines)} messages")
         if self.kind in ("stop", "stuck") and self.when == "steps" and self.where in ("process", "launch", "across"):
             if not re.search(r"rank \d+ \(process \d+ on \S+\) (has given no sign of life|is stuck).* of step \d", self.words()):
                 self.complain("the message does not name the instruction")
 
-    def rest_check(self):
+    def left_await(self):
+        """What is left.  mpirun does not wait for its daemons on other hosts, which end by themselves."""
+        end = time.monotonic() + 5
         left = processes(self.mark)
+        while left and time.monotonic() < end and all(b"orted" in b" ".join(p.words) for p in left):
+            time.sleep(0.05)
+            left = processes(self.mark)
+        return left
+
+    def rest_check(self):
+        left = self.left_await()
         if self.kind in ("down", "slow"): # what mpirun has on a host that is cut off ends when it finds that out
             ours = [p for p in left if os.path.basename(p.words[0]) != b"orted" and b"orted" not in b" ".join(p.words)]
             self.stays = self.stays or len(ours) < len(left)
@@ -420,7 +440,7 @@ def main():
     parser.add_argument("--first", type=int, default=0, help="number of the first trial")
     parser.add_argument("--keep", help="folder for what failed trials leave")
     options = parser.parse_args()
-    base = options.keep or tempfile.mkdtemp(prefix="failures.")
+    base = os.path.abspath(options.keep or tempfile.mkdtemp(prefix="failures."))
     os.makedirs(base, exist_ok=True)
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", f"{base}/fail_on_signal.so", f"{ROOT}/tests/soak/fail_on_signal.c"], check=True)
     weir, table, shared = command_of(options.weir), {}, set(os.listdir("/dev/shm"))

@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
 """Does a run grow?  10,000 steps of a tiny model, and what its processes hold meanwhile.
 
-    tests/soak/flat.py [STEPS] [WEIR]        default 10000, build/release/bin/weir
+    tests/soak/flat.py [STEPS] [WEIR] [--busy] [--only WHERE]        default 10000, build/release/bin/weir
 
 In one process, under `weir launch` and under mpirun, with metrics, checkpoints in the background and validations.  Resident memory,
 file descriptors, threads, mappings and files in /dev/shm of all processes are summed at every tenth of the steps.  From the second tenth on
 none may grow: descriptors, threads and shared files not at all, mappings by 8, memory by 2 %.  A straggler that is reported is a failure too: nobody
-is slowed but by what else the machine does."""
+is slowed but by what else the machine does.  How long ranks should take is known from a short run before, so that they are
+compared with that as well.
+
+--busy: as many processes as there are processors work and rest in turns meanwhile, each for a random time of up to two seconds."""
+import argparse
 import glob
 import os
 import re
@@ -61,6 +65,16 @@ def follow(name, line, steps, folder):
     return rows
 
 
+BURSTS = """
+import random, sys, time
+while True:
+    end = time.monotonic() + 2 * random.random()
+    while time.monotonic() < end:
+        sum(range(1000))
+    time.sleep(2 * random.random())
+"""
+
+
 def check(name, rows):
     first, most = rows[1], {"MiB": 1.02, "mappings": None}
     for row in rows[2:]:
@@ -70,19 +84,36 @@ def check(name, rows):
                 fail(f"{name}: {key} grow: {[r[key] for r in rows]}")
 
 
+def line_of(name, steps, folder):
+    line = ["train", "--model", "gpt2-tiny", "--data", f"{folder}/text", "--microbatches", "2", "--microbatch-size", "1", "--seq-len",
+            "8", "--stages", "2", "-q"]
+    whole = ["--steps", str(steps), "--metrics", "metrics", "--checkpoint-dir", "D", "--checkpoint-every", str(steps // 40), "--keep",
+             "2", "--val-data", f"{folder}/text", "--val-every", str(steps // 40), "--val-batches", "2", "--costs", "costs"]
+    return line + (whole if name else ["--steps", "2000", "--save-costs", "costs"])
+
+
 def main():
-    steps, weir = int(sys.argv[1]) if len(sys.argv) > 1 else 10000, command_of(sys.argv[2] if len(sys.argv) > 2 else None)
-    for name in ["process", "launch", "mpirun"]:
-        with tempfile.TemporaryDirectory() as folder:
-            with open(f"{folder}/text", "w") as out:
-                out.write("".join(f"line {i} of a small text\n" for i in range(400)))
-            line = ["train", "--model", "gpt2-tiny", "--data", f"{folder}/text", "--microbatches", "2", "--microbatch-size", "1", "--seq-len",
-                    "8", "--stages", "2", "--steps", str(steps), "-q", "--metrics", "metrics", "--checkpoint-dir", "D", "--checkpoint-every",
-                    str(steps // 40), "--keep", "2", "--val-data", f"{folder}/text", "--val-every", str(steps // 40), "--val-batches", "2"]
-            before = {"process": [weir], "launch": [weir, "launch", "-n", "2", "--"],
-                      "mpirun": ["env", "MPI_TIMEOUT=3000", "bash", f"{ROOT}/tests/support/mpi.sh", "2", weir]}[name]
-            check(name, follow(name, before + line, steps, folder))
-    print(f"{steps} steps each: nothing grows, nobody straggles")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("steps", nargs="?", type=int, default=10000)
+    parser.add_argument("weir", nargs="?")
+    parser.add_argument("--busy", action="store_true")
+    parser.add_argument("--only")
+    options = parser.parse_args()
+    weir = command_of(options.weir)
+    before = {"process": [weir], "launch": [weir, "launch", "-n", "2", "--"],
+              "mpirun": ["env", "MPI_TIMEOUT=6000", "bash", f"{ROOT}/tests/support/mpi.sh", "2", weir]}
+    others = [subprocess.Popen([sys.executable, "-c", BURSTS]) for _ in range(os.cpu_count() if options.busy else 0)]
+    try:
+        for name in [options.only] if options.only else before:
+            with tempfile.TemporaryDirectory() as folder:
+                with open(f"{folder}/text", "w") as out:
+                    out.write("".join(f"line {i} of a small text\n" for i in range(400)))
+                subprocess.run([weir] + line_of(None, 0, folder), cwd=folder, check=True, stdout=subprocess.DEVNULL)
+                check(name, follow(name, before[name] + line_of(name, options.steps, folder), options.steps, folder))
+    finally:
+        for other in others:
+            other.kill()
+    print(f"{options.steps} steps each: nothing grows, nobody straggles")
 
 
 if __name__ == "__main__":

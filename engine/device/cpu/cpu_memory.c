@@ -15,7 +15,7 @@
 
 #include "base/alloc.h"
 
-enum { ALIGNMENT = 64, HUGE_PAGE = 2 << 20 };
+enum { ALIGNMENT = 64, HUGE_PAGE = 2 << 20, GROUP_RESERVE = 4 << 20 };
 
 struct weir_cpu_block {
     struct weir_cpu_block *next;
@@ -125,6 +125,13 @@ static const struct cgroup_version {
     {":memory:", "/sys/fs/cgroup/memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file "},
 };
 
+/* What a group counts besides and nobody asks for: tables of pages (a 512th of what they map), what the kernel itself takes, what
+ * a program holds for itself.  Beyond the limit the kernel kills, it does not refuse. */
+static size_t beside(size_t limit)
+{
+    return GROUP_RESERVE + limit / 256;
+}
+
 /* One control group: lower the figures to its limit and to what it has left.  Cached files can be given up. */
 static void group_apply(const struct cgroup_version *version, const char *folder, size_t *free_bytes, size_t *total)
 {
@@ -134,6 +141,7 @@ static void group_apply(const struct cgroup_version *version, const char *folder
     size_t usage = file_number(folder, version->usage, "", 0);
     size_t reclaimable = file_number(folder, "memory.stat", version->reclaimable, 0);
     usage -= reclaimable < usage ? reclaimable : usage;
+    usage += beside(limit);
     size_t left = limit > usage ? limit - usage : 0;
     *total = limit;
     *free_bytes = left < *free_bytes ? left : *free_bytes;

@@ -59,15 +59,22 @@ static void library_name(char name[MPI_MAX_LIBRARY_VERSION_STRING])
     name[strcspn(name, ",\n")] = 0;
 }
 
+static weir_status init(void **result_out)
+{
+    int level;
+    (void)result_out;
+    return weir_mpi_check(MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &level), "MPI_Init_thread");
+}
+
 /* A launcher that the library does not know starts processes of which each finds itself alone, and would train everything.
  * Its variables are read before MPI starts, which sets some of its own. */
-static weir_status library_join(void)
+static weir_status library_join(int64_t timeout_ns)
 {
     struct weir_launcher launcher;
     bool several = !weir_launcher_detect((const char *const *)environ, &launcher) && weir_launcher_started(&launcher) > 1;
-    int n_ranks = 0, level;
+    int n_ranks = 0;
     char name[MPI_MAX_LIBRARY_VERSION_STRING];
-    weir_status status = weir_mpi_check(MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &level), "MPI_Init_thread");
+    weir_status status = weir_mpi_limited(init, timeout_ns, "MPI_Init_thread", NULL);
     starter = weir_process_number();
     if (!status && atexit(library_end) != 0)
         status = WEIR_FAIL(WEIR_ERR_NOMEM, "cannot register the end of MPI");
@@ -84,7 +91,7 @@ static weir_status library_join(void)
 }
 
 /* The thread that issues a step and the thread that runs it both call MPI, never at once: MPI_THREAD_SERIALIZED. */
-static weir_status library_start(void)
+static weir_status library_start(int64_t timeout_ns)
 {
     int initialized = 0, finalized = 0, level = MPI_THREAD_SINGLE;
     weir_status status = weir_mpi_check(MPI_Finalized(&finalized), "MPI_Finalized");
@@ -98,7 +105,7 @@ static weir_status library_start(void)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "MPI sees one of the processes that the launcher started: start them with the mpirun "
                                            "of that MPI, or give " WEIR_OPTION("transport=local"));
     if (!status && !initialized)
-        status = library_join();
+        status = library_join(timeout_ns);
     if (!status)
         status = weir_mpi_check(MPI_Query_thread(&level), "MPI_Query_thread");
     if (!status && level < MPI_THREAD_SERIALIZED)
@@ -109,12 +116,22 @@ static weir_status library_start(void)
 
 /* ---- open and close ------------------------------------------------------------------------------------------------- */
 
-weir_status weir_mpi_open(const struct weir_transport_config *config, weir_transport **transport_out)
+static weir_status world_open(void **result_out)
 {
     struct weir_mpi_world *world;
-    weir_status status = library_start();
+    weir_status status = weir_mpi_world_open(&world);
     if (!status)
-        status = weir_mpi_world_open(&world);
+        *result_out = world;
+    return status;
+}
+
+weir_status weir_mpi_open(const struct weir_transport_config *config, weir_transport **transport_out)
+{
+    void *opened;
+    weir_status status = library_start(config->timeout_ns);
+    if (!status)
+        status = weir_mpi_limited(world_open, config->timeout_ns, "the first exchange over MPI", &opened);
+    struct weir_mpi_world *world = status ? NULL : opened;
     if (!status)
         status = weir_shm_join(config, &world->bootstrap, &weir_mpi_wire, world, transport_out);
     if (status)

@@ -52,6 +52,12 @@ weir_status weir_mpi_check(int code, const char *what);
 /* Wait for `request`, asleep between looks. */
 weir_status weir_mpi_request_wait(weir_transport *transport, MPI_Request *request, const char *what);
 
+/* ---- mpi_limit.c ---------------------------------------------------------------------------------------------------- */
+
+/* Call `fn`, which waits for all processes; *result_out (may be NULL) is its result.  WEIR_ERR_TIMEOUT: `what` has not returned for
+ * `timeout_ns` (0: it may take for ever); MPI is abandoned then. */
+weir_status weir_mpi_limited(weir_status (*fn)(void **result_out), int64_t timeout_ns, const char *what, void **result_out);
+
 /* ---- mpi_bootstrap.c ------------------------------------------------------------------------------------------------- */
 
 /* All processes of MPI_COMM_WORLD.  After a failure nothing of MPI is given back. */

@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 
-enum { SPIN_NS = 100000, FIRST_NAP_NS = 1000, LONGEST_NAP_NS = 1000000 };
+enum { SPIN_NS = 100000, FIRST_NAP_NS = 1000, LONGEST_NAP_NS = 1000000, TIMES_THE_LONGEST = 20 };
 
 weir_status weir_nccl_result(ncclResult_t result, const char *call)
 {
@@ -24,12 +24,20 @@ weir_status weir_nccl_result(ncclResult_t result, const char *call)
                      detail ? detail : "");
 }
 
-static weir_status hang_fail(const struct weir_nccl_link *link, int64_t since_ns)
+static weir_status hang_fail(int64_t since_ns, int64_t limit_ns)
 {
-    int64_t timeout = weir_shm_timeout_ns(link->transport);
-    if (!timeout || weir_clock_ns() - since_ns <= timeout)
+    if (!limit_ns || weir_clock_ns() - since_ns <= limit_ns)
         return WEIR_OK;
-    return WEIR_FAIL(WEIR_ERR_TIMEOUT, "nothing came in %.1f s", (double)timeout * 1e-9);
+    return WEIR_FAIL(WEIR_ERR_TIMEOUT, "nothing came in %.1f s", (double)limit_ns * 1e-9);
+}
+
+/* Kernels run between two messages, and nobody knows for how long before a run was seen. */
+static int64_t silence_limit(const struct weir_nccl_link *link)
+{
+    int64_t given = weir_shm_message_ns(link->transport), seen = link->longest_ns * TIMES_THE_LONGEST;
+    if (!given || !link->longest_ns)
+        return weir_shm_timeout_ns(link->transport);
+    return seen > given ? seen : given;
 }
 
 /* What a call came to.  A process that died is the cause of what NCCL says about its connections: it is asked for first. */
@@ -59,7 +67,7 @@ weir_status weir_nccl_settle(struct weir_nccl_link *link, ncclComm_t comm, ncclR
         looked = weir_clock_ns();
         status = weir_shm_look(link->transport);
         if (!status)
-            status = hang_fail(link, start);
+            status = hang_fail(start, weir_shm_timeout_ns(link->transport));
     }
     return status ? status : outcome(link, result, call);
 }
@@ -89,6 +97,13 @@ static weir_status comm_look(const struct weir_nccl_comm *comm)
     return status || state == ncclInProgress ? status : weir_nccl_result(state, "NCCL");
 }
 
+void weir_nccl_came(struct weir_nccl_link *link)
+{
+    int64_t now = weir_clock_ns(), quiet = now - link->came_ns;
+    link->quiet_ns = quiet > link->quiet_ns ? quiet : link->quiet_ns;
+    link->came_ns = now;
+}
+
 /* Which of the receives that were issued have come, in their order?  As long as some come nobody hangs. */
 static weir_status arrivals_count(struct weir_nccl_link *link)
 {
@@ -99,7 +114,7 @@ static weir_status arrivals_count(struct weir_nccl_link *link)
         if (status || !done)
             continue;
         link->n_came++;
-        link->came_ns = weir_clock_ns();
+        weir_nccl_came(link);
     }
     return status;
 }
@@ -116,7 +131,7 @@ weir_status weir_nccl_look(struct weir_nccl_link *link)
         status = comm_look(&home->scopes[s]);
     if (!status)
         status = arrivals_count(link);
-    return status ? status : hang_fail(link, link->came_ns);
+    return status ? status : hang_fail(link->came_ns, silence_limit(link));
 }
 
 bool weir_nccl_awaited(const struct weir_nccl_link *link, int *rank_out, int *event_out)

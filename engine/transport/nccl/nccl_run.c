@@ -74,6 +74,7 @@ static weir_status receives_post(struct weir_nccl_link *link, int instruction)
 weir_status weir_nccl_begin(struct weir_nccl_link *link)
 {
     link->n_posted = link->n_came = 0;
+    link->quiet_ns = 0;
     link->came_ns = weir_clock_ns();
     if (link->home->aborted)
         return WEIR_FAIL(WEIR_ERR_PEER, "the run was given up before");
@@ -202,6 +203,10 @@ weir_status weir_nccl_finish(struct weir_nccl_link *link)
         status = stream_end(link, link->home->edges[e].comm.stream);
     for (int s = 0; s < WEIR_COLLECT_SCOPES && !status; s++)
         status = stream_end(link, link->home->scopes[s].stream);
+    if (!status)
+        weir_nccl_came(link);
+    if (!status && link->quiet_ns > link->longest_ns)
+        link->longest_ns = link->quiet_ns;
     link->came_ns = INT64_MAX; /* between runs nothing is awaited */
     return status;
 }

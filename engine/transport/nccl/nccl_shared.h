@@ -80,6 +80,8 @@ struct weir_nccl_link {
     int n_posted;       /* receives issued in this run */
     int n_came;         /* of them known to have come */
     int64_t came_ns;    /* when that was noticed last */
+    int64_t longest_ns; /* between two of them, or the last one and the end, so far; 0: no run has ended */
+    int64_t quiet_ns;   /* the same of this run */
 
     /* home only */
     int n_edges;
@@ -105,6 +107,9 @@ weir_status weir_nccl_settle(struct weir_nccl_link *link, ncclComm_t comm, ncclR
 /* What there is here of a peer's block; a block as kernels and NCCL see it: the rank's own, or the mirror. */
 struct weir_nccl_mirror *weir_nccl_mirror(const struct weir_nccl_link *link, int rank, int block);
 void *weir_nccl_memory(const struct weir_nccl_link *link, int rank, int block);
+
+/* Something has come of what is awaited in this run. */
+void weir_nccl_came(struct weir_nccl_link *link);
 
 weir_status weir_nccl_look(struct weir_nccl_link *link);
 bool weir_nccl_awaited(const struct weir_nccl_link *link, int *rank_out, int *event_out);

@@ -172,6 +172,11 @@ int64_t weir_shm_timeout_ns(const weir_transport *transport)
     return transport->config.timeout_ns;
 }
 
+int64_t weir_shm_message_ns(const weir_transport *transport)
+{
+    return transport->config.message_ns;
+}
+
 const struct weir_transport_kind weir_transport_shm = {
     .name = "shm",
     .summary = "ranks are processes of one host that 'weir launch' started: shared memory",

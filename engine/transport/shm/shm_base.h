@@ -9,6 +9,7 @@ weir_status weir_shm_open(const struct weir_transport_config *config, weir_trans
 void weir_shm_close(weir_transport *transport);
 const struct weir_transport_info *weir_shm_info(const weir_transport *transport);
 int64_t weir_shm_timeout_ns(const weir_transport *transport);
+int64_t weir_shm_message_ns(const weir_transport *transport);
 void weir_shm_stop(weir_transport *transport, weir_status status);
 void *weir_shm_block(const weir_transport *transport, int rank);
 weir_status weir_shm_exchange(weir_transport *transport, const void *mine, size_t bytes, void *all_out);

@@ -81,6 +81,7 @@ struct weir_shm_lobby {
                                  The rest was written before */
     weir_status cause;        /* the status of the one that failed first */
     char message[WEIR_ERROR_MAX];
+    _Atomic uint32_t told;    /* of the host's first process: somebody has taken it on to tell of a lost process */
     struct weir_futex turn; /* of exchanges and broadcasts; what two turns carry is kept */
     char notes[2][WEIR_EXCHANGE_MAX];
     char chunks[2][WEIR_SHM_CHUNK];
@@ -103,6 +104,8 @@ struct weir_transport {
     _Atomic weir_status failed; /* why nothing works any more; set behind the message, and read by the rank's threads */
     char failure[WEIR_ERROR_MAX];
     _Atomic int culprit; /* rank that failed first, as far as known; -1 */
+    _Atomic bool heard_far;   /* a process of another host has said so */
+    _Atomic bool is_stopping; /* a thread is in stop, or was */
 };
 
 /* Join over `bootstrap`, which the transport closes at its end and after a failure too; `wire` NULL: one host. */

@@ -103,6 +103,8 @@ weir_status weir_shm_move(weir_transport *transport)
         return WEIR_OK;
     weir_status status = transport->wire->move(transport, &notice, &there);
     if (!status && there)
+        transport->heard_far = true;
+    if (!status && there)
         status = peer_failed(transport, notice.rank, (weir_status)notice.status, (weir_status)notice.cause, notice.message);
     return weir_shm_fail(transport, status);
 }
@@ -131,10 +133,30 @@ weir_status weir_shm_look(weir_transport *transport)
     return status || !config->look ? status : weir_shm_fail(transport, config->look(config->look_context));
 }
 
+/* All processes hear of one that is lost.  The first of a host that comes here tells, unless it has heard of it from another host,
+ * where somebody does. */
+static bool is_told(weir_transport *transport, weir_status cause)
+{
+    bool lost = cause == WEIR_ERR_PEER || cause == WEIR_ERR_TIMEOUT;
+    return lost && (transport->heard_far || atomic_exchange(&weir_shm_lobby(transport, 0)->told, 1));
+}
+
+/* Of two threads that come here the second leaves with the first. */
+static bool stop_begin(weir_transport *transport, const struct weir_shm_lobby *lobby)
+{
+    if (!weir_process_is(transport->process))
+        return false;
+    if (!atomic_exchange(&transport->is_stopping, true))
+        return true;
+    while (!atomic_load(&((struct weir_shm_lobby *)(uintptr_t)lobby)->stopped))
+        nap(first_nap_ns);
+    return false;
+}
+
 void weir_shm_stop(weir_transport *transport, weir_status status)
 {
     struct weir_shm_lobby *lobby = weir_shm_lobby(transport, transport->info.local_rank);
-    if (!weir_process_is(transport->process) || atomic_load(&lobby->stopped))
+    if (!stop_begin(transport, lobby))
         return;
     bool second_hand = transport->failed && transport->culprit >= 0;
     if (second_hand)
@@ -143,6 +165,7 @@ void weir_shm_stop(weir_transport *transport, weir_status status)
         weir_error_take(lobby->message);
     lobby->cause = second_hand ? transport->failed : status;
     uint32_t stopped = second_hand ? WEIR_ERR_PEER : (uint32_t)status;
+    transport->info.is_told = is_told(transport, lobby->cause);
     struct weir_launch_record record = {.kind = WEIR_LAUNCH_FAILED, .status = (int32_t)status, .is_second_hand = second_hand};
     memcpy(record.message, lobby->message, sizeof record.message);
     weir_launch_say(&record);

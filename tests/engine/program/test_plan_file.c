@@ -22,7 +22,8 @@ static void a_plan_reads_back_as_it_was_written(void **state)
     struct weir_text text = {0};
     struct weir_plan_file a, b;
     assert_ok(weir_plan_file_parse(plan_text, strlen(plan_text), "p", &arena, &a));
-    assert_ok(weir_plan_file_write(&a, "{\"step_ms\": 1.5}", &text));
+    assert_null(a.rank_ms);
+    assert_ok(weir_plan_file_write(&a, "{\"step_ms\": 1.5, \"rank_ms\": [3, 0.25]}", &text));
     assert_non_null(strstr(text.data, "\"step_ms\": 1.5"));
     assert_ok(weir_plan_file_parse(text.data, text.length, "p", &arena, &b));
     assert_int_equal(b.cut.n_stages, 4);
@@ -39,6 +40,7 @@ static void a_plan_reads_back_as_it_was_written(void **state)
     const int64_t wanted[] = {7, 2, 3, 1, 6, 2, 8};
     const int64_t found[] = {b.n_parameters, b.n_chunks, b.n_replicas, b.zero, b.n_microbatches, b.microbatch_size, b.seq_len};
     assert_memory_equal(found, wanted, sizeof wanted);
+    assert_true(b.rank_ms[0] == 3 && b.rank_ms[1] == 0.25);
     weir_text_release(&text);
     weir_arena_release(&arena);
 }
@@ -79,6 +81,10 @@ static void a_plan_with_something_wrong_is_refused_and_the_thing_is_named(void *
                 {"\"dtype\": \"f32\"", "\"dtype\": 32", "'dtype' must be a text"},
                 {"\"gpt2-tiny\"", "\"\"", "'model' must be a text"},
                 {"\"gpt2-tiny\"", "\"a\\u0000b\"", "NUL"},
+                {"\"step\": 1", "\"rank_ms\": 1", "'rank_ms' must be an array of 2 numbers"},
+                {"\"step\": 1", "\"rank_ms\": [1, 2, 3]", "'rank_ms' must be an array of 2 numbers"},
+                {"\"step\": 1", "\"rank_ms\": [1, -2]", "entry 1 of 'rank_ms' is no time"},
+                {"\"step\": 1", "\"rank_ms\": [\"1\", 2]", "entry 0 of 'rank_ms' is no time"},
                 {"}}", "}} x", "'p' line 1"}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct weir_arena arena = {0};

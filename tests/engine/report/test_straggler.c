@@ -11,6 +11,7 @@ static const int64_t usual_ns[RANKS] = {200000000, 300000000, 100000000}, step_n
 struct found {
     int n, step, rank;
     double factor;
+    bool over_plan;
 };
 
 /* `n` steps in which rank `slow` (-1: all) takes `factor` times as long. */
@@ -21,14 +22,20 @@ static void steps_take(struct weir_stragglers *s, int n, int slow, double factor
         for (int r = 0; r < RANKS; r++)
             times[r] = (int64_t)((double)usual_ns[r] * (slow == r || slow < 0 ? factor : 1));
         found->step++;
-        found->n += weir_stragglers_look(s, times, took_ns, &found->rank, &found->factor);
+        struct weir_straggler one;
+        if (!weir_stragglers_look(s, times, took_ns, &one))
+            continue;
+        found->n++;
+        found->rank = one.rank;
+        found->factor = one.factor;
+        found->over_plan = one.over_plan;
     }
 }
 
 static struct weir_stragglers *opened(struct found *found)
 {
     struct weir_stragglers *s;
-    assert_ok(weir_stragglers_open(RANKS, &s));
+    assert_ok(weir_stragglers_open(RANKS, NULL, &s));
     *found = (struct found){.rank = -1};
     steps_take(s, 50, -1, 1, step_ns, found);
     return s;
@@ -102,6 +109,69 @@ static void ten_thousand_steps_of_which_one_in_ten_is_slow_have_no_straggler(voi
     weir_stragglers_close(s);
 }
 
+/* What a plan says of the three, `by` times what they take. */
+static struct weir_stragglers *planned(double by, struct found *found)
+{
+    struct weir_stragglers *s;
+    int64_t ns[RANKS];
+    for (int r = 0; r < RANKS; r++)
+        ns[r] = (int64_t)((double)usual_ns[r] * by);
+    assert_ok(weir_stragglers_open(RANKS, ns, &s));
+    *found = (struct found){.rank = -1};
+    return s;
+}
+
+static void a_rank_that_is_slower_than_planned_from_its_first_step_on_is_found_once(void **state)
+{
+    (void)state;
+    struct found found;
+    struct weir_stragglers *s = planned(1, &found);
+    steps_take(s, 19, 2, 1.8, step_ns, &found);
+    assert_int_equal(found.n, 0);
+    steps_take(s, 1000, 2, 1.8, step_ns, &found);
+    assert_int_equal(found.n, 1);
+    assert_int_equal(found.rank, 2);
+    assert_true(found.over_plan && fabs(found.factor - 1.8) < 0.01);
+    weir_stragglers_close(s);
+}
+
+static void a_rank_that_becomes_slow_is_told_of_once_though_it_is_over_its_plan_too(void **state)
+{
+    (void)state;
+    struct found found;
+    struct weir_stragglers *s = planned(1, &found);
+    steps_take(s, 50, -1, 1, step_ns, &found);
+    steps_take(s, 100, 0, 2, step_ns, &found);
+    assert_int_equal(found.n, 1);
+    assert_true(found.rank == 0 && !found.over_plan);
+    weir_stragglers_close(s);
+}
+
+static void a_plan_for_a_faster_machine_makes_no_straggler(void **state)
+{
+    (void)state;
+    struct found found;
+    struct weir_stragglers *s = planned(0.2, &found);
+    steps_take(s, 200, -1, 1, step_ns, &found);
+    steps_take(s, 200, 1, 1.4, step_ns, &found);
+    assert_int_equal(found.n, 0);
+    steps_take(s, 20, 1, 1.7, step_ns, &found);
+    assert_true(found.n == 1 && found.rank == 1);
+    weir_stragglers_close(s);
+}
+
+static void a_rank_alone_is_not_over_its_plan(void **state)
+{
+    (void)state;
+    struct weir_stragglers *s;
+    struct weir_straggler one;
+    int64_t time = 100000000, half = time / 2;
+    assert_ok(weir_stragglers_open(1, &half, &s));
+    for (int i = 0; i < 200; i++)
+        assert_false(weir_stragglers_look(s, &time, step_ns, &one));
+    weir_stragglers_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -110,6 +180,10 @@ int main(void)
         cmocka_unit_test(a_machine_that_becomes_slow_for_all_has_no_straggler),
         cmocka_unit_test(short_steps_are_followed_for_five_seconds),
         cmocka_unit_test(ten_thousand_steps_of_which_one_in_ten_is_slow_have_no_straggler),
+        cmocka_unit_test(a_rank_that_is_slower_than_planned_from_its_first_step_on_is_found_once),
+        cmocka_unit_test(a_rank_that_becomes_slow_is_told_of_once_though_it_is_over_its_plan_too),
+        cmocka_unit_test(a_plan_for_a_faster_machine_makes_no_straggler),
+        cmocka_unit_test(a_rank_alone_is_not_over_its_plan),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -252,8 +252,11 @@ static int failing_run(const char *how)
         status = !strcmp(how, "leave") ? WEIR_OK : WEIR_FAIL(WEIR_ERR_NUMERIC, "boom");
     }
     int code = report(info->rank, status);
-    if (status)
+    if (status) {
         kind->stop(transport, status);
+        printf("rank %d %s\n", info->rank, info->is_told ? "is quiet" : "tells");
+        fflush(stdout);
+    }
     kind->link_close(link);
     kind->close(transport);
     return code;
@@ -420,6 +423,32 @@ static void a_failure_over_shm_is_learnt_by_all(void **state)
     all_learn_over_shm("leave", 0, WEIR_ERR_PEER, "rank 1 has left the run");
 }
 
+static int count_of(const char *text, const char *word)
+{
+    int n = 0;
+    while ((text = strstr(text, word)) != NULL) {
+        text += strlen(word);
+        n++;
+    }
+    return n;
+}
+
+static void of_a_lost_rank_one_of_the_others_tells(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *how;
+        int tell, are_quiet;
+    } ways[] = {{"die", 1, 3}, {"leave", 1, 3}, {"stop", 5, 0}}; /* whoever failed by itself is no lost rank */
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        char text[1 << 16];
+        int codes[LAUNCHED_MOST];
+        launched_run(self, ways[i].how, 5, 100, text, sizeof text, codes);
+        if (count_of(text, " tells\n") != ways[i].tell || count_of(text, " is quiet\n") != ways[i].are_quiet)
+            fail_msg("%s: %s", ways[i].how, text);
+    }
+}
+
 /* It has gone before there is a lobby to look at: its end is the launcher's to tell. */
 static void a_rank_that_never_joins_is_learnt_by_all(void **state)
 {
@@ -455,6 +484,7 @@ static int shm_run(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_suite_passes_over_shm),
         cmocka_unit_test(a_failure_over_shm_is_learnt_by_all),
+        cmocka_unit_test(of_a_lost_rank_one_of_the_others_tells),
         cmocka_unit_test(a_rank_that_never_joins_is_learnt_by_all),
         cmocka_unit_test(shm_outside_of_a_launch_is_refused),
     };

@@ -30,9 +30,9 @@ struct rig {
     weir_stream *stream;
 };
 
-static void rig_make(struct rig *rig, int64_t timeout_ns)
+static void rig_make(struct rig *rig, int64_t timeout_ns, int64_t message_ns)
 {
-    struct weir_transport_config config = {.n_threads = 1, .timeout_ns = timeout_ns};
+    struct weir_transport_config config = {.n_threads = 1, .timeout_ns = timeout_ns, .message_ns = message_ns};
     assert_ok(kind->open(&config, &rig->transport));
     rig->info = kind->info(rig->transport);
     assert_ok(gpu->open(rig->info->local_rank, 1, &rig->device));
@@ -295,7 +295,7 @@ static int suite(void)
         cmocka_unit_test_prestate(random_programs_hand_over_every_byte, &rig),
         cmocka_unit_test_prestate(sums_reach_whom_they_should, &rig),
     };
-    rig_make(&rig, WEIR_TRANSPORT_TIMEOUT_NS);
+    rig_make(&rig, WEIR_TRANSPORT_TIMEOUT_NS, 0);
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
     rig_end(&rig);
     return failed;
@@ -342,16 +342,33 @@ static weir_status waiter(const struct rig *rig, weir_link *link)
     return status;
 }
 
+/* A run in which rank 1 sends what the others wait for. */
+static weir_status whole_run(const struct rig *rig, weir_link *link)
+{
+    weir_status status = kind->begin(link);
+    if (!status)
+        status = rig->info->rank == 1 ? kind->claim(link, 0) : kind->wait(link, 1, 0);
+    if (!status && rig->info->rank == 1)
+        status = kind->signal(link, 0);
+    if (!status)
+        status = watched_sync(rig, link);
+    if (!status)
+        status = kind->finish(link);
+    return status ? status : kind->exchange(rig->transport, NULL, 0, NULL);
+}
+
 static int failing_run(const char *how)
 {
     struct rig rig;
     void *block;
-    rig_make(&rig, strcmp(how, "silent") ? WEIR_TRANSPORT_TIMEOUT_NS : 400000000);
+    rig_make(&rig, strcmp(how, "silent") ? WEIR_TRANSPORT_TIMEOUT_NS : 400000000, strcmp(how, "later") ? 0 : 200000000);
     weir_link *link;
     assert_ok(failing_link(&rig, &link));
     assert_ok(gpu->memory_alloc(rig.device, 64, &block));
     assert_ok(kind->place(link, &block));
     assert_ok(kind->exchange(rig.transport, NULL, 0, NULL));
+    for (int k = 0; k < 2 && !strcmp(how, "later"); k++)
+        assert_ok(whole_run(&rig, link));
     weir_status status = rig.info->rank == 1 ? culprit(&rig, how) : waiter(&rig, link);
     printf("rank %d got '%s': %s\n", rig.info->rank, weir_status_str(status), weir_last_error());
     fflush(stdout);
@@ -371,7 +388,7 @@ static int unconnected_run(void)
 {
     struct rig rig;
     weir_link *link;
-    rig_make(&rig, 400000000);
+    rig_make(&rig, 400000000, 0);
     weir_status status = failing_link(&rig, &link);
     printf("rank %d got '%s': %s\n", rig.info->rank, weir_status_str(status), weir_last_error());
     fflush(stdout);
@@ -460,6 +477,18 @@ static void silence_is_a_timeout(void **state)
     assert_non_null(strstr(text, "got 'timeout': nothing came in 0.4 s"));
 }
 
+/* The first run may take the ten minutes that a wait has. */
+static void silence_is_a_timeout_sooner_once_it_is_known_how_long_messages_take(void **state)
+{
+    char text[1 << 16];
+    (void)state;
+    processes_run(3, "WEIR_FAKE_NCCL=", "--enable-recovery", "later", text, sizeof text);
+    if (!strstr(text, "got 'timeout': nothing came in "))
+        print_error("%s\n", text);
+    assert_non_null(strstr(text, "got 'timeout': nothing came in "));
+    assert_null(strstr(text, "nothing came in 600.0 s"));
+}
+
 static void a_connection_that_never_comes_is_a_timeout_that_names_it(void **state)
 {
     char text[1 << 16];
@@ -481,6 +510,7 @@ static int driver(void)
         cmocka_unit_test(the_suite_passes_with_random_pauses),
         cmocka_unit_test(a_rank_that_fails_or_dies_ends_the_waits_of_all),
         cmocka_unit_test(silence_is_a_timeout),
+        cmocka_unit_test(silence_is_a_timeout_sooner_once_it_is_known_how_long_messages_take),
         cmocka_unit_test(a_connection_that_never_comes_is_a_timeout_that_names_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

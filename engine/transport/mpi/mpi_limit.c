@@ -1,0 +1,73 @@
+/* Calls of the library that wait for all processes and look at no clock, with a limit: they run on a thread of their own, which is
+ * left behind when it takes too long.  Then MPI is of no use any more. */
+#include "engine/transport/mpi/mpi_shared.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+
+enum { UNDER_WAY, OVER };
+
+/* Of a thread that is left behind nobody takes it. */
+struct call {
+    struct weir_futex state;
+    weir_status (*fn)(void **result_out);
+    void *result;
+    weir_status status;
+    char message[WEIR_ERROR_MAX];
+};
+
+static void *call_run(void *argument)
+{
+    struct call *call = argument;
+    call->status = call->fn(&call->result);
+    if (call->status)
+        weir_error_take(call->message);
+    weir_futex_set(&call->state, OVER, WEIR_FUTEX_THREADS);
+    return NULL;
+}
+
+/* A process that was stopped meanwhile has not waited. */
+static bool call_await(struct call *call, int64_t timeout_ns)
+{
+    static const int64_t look_ns = INT64_C(100000000), most_ns = INT64_C(1000000000);
+    int64_t last = weir_clock_ns(), waited = 0;
+    while (!weir_futex_sleep(&call->state, OVER, look_ns, WEIR_FUTEX_THREADS)) {
+        int64_t now = weir_clock_ns();
+        waited += now - last < most_ns ? now - last : most_ns;
+        last = now;
+        if (timeout_ns && waited > timeout_ns)
+            return false;
+    }
+    return true;
+}
+
+weir_status weir_mpi_limited(weir_status (*fn)(void **result_out), int64_t timeout_ns, const char *what, void **result_out)
+{
+    struct call *call;
+    pthread_t thread;
+    weir_status status = weir_alloc(1, sizeof *call, &call);
+    if (status)
+        return status;
+    weir_futex_init(&call->state, UNDER_WAY);
+    call->fn = fn;
+    int reason = pthread_create(&thread, NULL, call_run, call);
+    if (reason) {
+        weir_free(call);
+        return WEIR_FAIL(WEIR_ERR_NOMEM, "cannot start a thread for MPI: %s", strerror(reason));
+    }
+    if (!call_await(call, timeout_ns)) {
+        weir_mpi_abandon();
+        return WEIR_FAIL(WEIR_ERR_TIMEOUT, "%s has not returned for %.1f s: it waits for all processes that the launcher started, and one "
+                                           "of them is stopped or out of reach", what, (double)timeout_ns * 1e-9);
+    }
+    pthread_join(thread, NULL);
+    status = call->status;
+    if (status)
+        weir_error_put(call->message);
+    else if (result_out)
+        *result_out = call->result;
+    weir_free(call);
+    return status;
+}
