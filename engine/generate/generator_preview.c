@@ -15,7 +15,7 @@ static weir_status preview_make(const struct weir_generator_config *config, stru
     struct weir_engine_config built;
     struct weir_generation_params params;
     const struct weir_device_kind *kind;
-    int *device_of;
+    int *device_of = NULL;
     weir_status status = weir_generator_check(&g, config);
     if (status)
         return status;
