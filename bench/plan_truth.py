@@ -1,79 +1,156 @@
 #!/usr/bin/env python3
 """Do plans come true?  Predicted and measured steps of the same configurations, in turns.
 
-    bench/plan_truth.py build/release/bin/weir [--rounds 5] [--steps 8] [--first N] [--model NAME]
+    bench/plan_truth.py build/release/bin/weir [--turns 7] [--model NAME] [--schedule NAME] [--json FILE] [--large]
 
-Each turn profiles the layers (weir profile, both cores busy), predicts every configuration of that model and micro-batch size from
-the profile (weir plan --costs), and runs it (weir train --plan).  A row has the medians over turns of both, their ratio, and the
-spread of the measured ones (largest - smallest) / median.  Nothing else may run on the machine meanwhile.
+Each turn goes through all configurations: it profiles the layers (weir profile, all cores busy), predicts a step from that profile
+(weir plan --costs), and runs the configuration (weir train).  A row has
+the medians over turns of both, the median over turns of predicted / measured, and the spread of the measured ones,
+(largest - smallest) / median.  The bytes of every plan are compared with those of the run's memory table.
+
+20 configurations of gpt2-tiny, llama-tiny and mlp; with --large three of GPT-2 124M at 64 tokens, which need 5 GiB.
+Exit status 1: fewer than 9 in 10 rows are within 5 %, or one is off by more than 8 %.  Nothing else may run on the machine.
 """
 import argparse
 import json
 import os
+import random
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
+import time
 
-SCHEDULES = ["1f1b", "gpipe", "interleaved", "zb-h1", "zbv", "v-half", "bfs"]
+RANKS, NEAR, FAR = 2, 0.05, 0.08
+
+# (model, tokens, samples of a micro-batch): [(micro-batches, schedule)]
+SMALL = {
+    ("gpt2-tiny", 64, 4): [(8, name) for name in ("1f1b", "gpipe", "interleaved", "zb-h1", "zbv", "v-half", "bfs")],
+    ("llama-tiny", 64, 4): [(8, name) for name in ("1f1b", "gpipe", "interleaved", "zb-h1", "zbv", "v-half", "bfs")],
+    ("mlp", 0, 128): [(8, name) for name in ("1f1b", "gpipe", "interleaved", "zb-h1", "zbv", "bfs")],
+}
+LARGE = {("gpt2", 64, 1): [(8, name) for name in ("1f1b", "zb-h1", "interleaved")]}
 
 
-def configurations():
-    for model, seq in (("gpt2-tiny", 64), ("llama-tiny", 64)):
-        for schedule in SCHEDULES:
-            yield model, seq, 4, 8, schedule
-    for schedule in ("1f1b", "gpipe", "zb-h1", "zbv"):
-        yield "gpt2-tiny", 64, 2, 16, schedule
-
-
-def command(weir, *words, **more):
-    done = subprocess.run([weir, *map(str, words)], capture_output=True, text=True, **more)
+def command(*words):
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{' '.join(map(str, words))}: {done.stderr}")
     return done.stdout
 
 
-def step_ms(path, skipped=2):
+def texts_write(folder):
+    """A text, and images of 28 x 28 random pixels in 10 classes."""
+    with open(os.path.join(folder, "text"), "w") as text:
+        text.writelines(f"line {i} of a small text: the quick brown fox jumps\n" for i in range(400))
+    n, rng = 2048, random.Random(1)
+    os.mkdir(os.path.join(folder, "images"))
+    with open(os.path.join(folder, "images", "train-images-idx3-ubyte"), "wb") as images:
+        images.write(struct.pack(">IIII", 0x803, n, 28, 28) + rng.randbytes(n * 784))
+    with open(os.path.join(folder, "images", "train-labels-idx1-ubyte"), "wb") as labels:
+        labels.write(struct.pack(">II", 0x801, n) + bytes(i % 10 for i in range(n)))
+
+
+def step_ms(path, skipped):
     rows = [json.loads(line) for line in open(path)]
-    times = [row["step_ms"] for row in rows if "step_ms" in row]
-    return statistics.median(times[skipped:])
+    return statistics.median([row["step_ms"] for row in rows if "step_ms" in row][skipped:])
 
 
-def turn(weir, case, steps, folder):
-    model, seq, size, count, schedule = case
-    costs, plan, metrics = (os.path.join(folder, name) for name in ("costs.json", "plan.json", "metrics"))
-    command(weir, "profile", "--model", model, "--microbatch-size", size, "--seq-len", seq, "-o", costs, "-q")
-    predicted = json.loads(command(weir, "plan", "--model", model, "--devices", 2, "--max-replicas", 1, "--schedule", schedule, "--costs", costs,
-                                   "--microbatch-size", size, "--microbatches", count, "--global-batch", size * count, "--seq-len", seq,
-                                   "--recompute", "none", "--top", 20, "--json"))
-    best = next(p for p in predicted["plans"] if p["ranks"] == 2)
-    words = ["--first-layers", ",".join(map(str, best["first_layers"])), "--stages", len(best["first_layers"]), "--chunks", best["chunks"]]
-    command(weir, "train", "--model", model, "--data", os.path.join(folder, "text"), "--schedule", schedule, "--microbatch-size", size,
-            "--microbatches", count, "--seq-len", seq, "--steps", steps, "--metrics", metrics, "--force", *words)
-    return best["step_ms"], step_ms(metrics)
+class Group:
+    """Configurations of one model and micro-batch size."""
+
+    def __init__(self, weir, folder, key, cases, steps):
+        self.weir, self.folder, self.cases, self.steps = weir, folder, cases, steps
+        self.model, seq, self.size = key
+        self.seq = ["--seq-len", seq] if seq else []
+        self.data = os.path.join(folder, "text" if seq else "images")
+        if self.model == "gpt2":  # its tokens are numbers: bytes do
+            self.data = os.path.join(folder, "tokens")
+        self.found = {case: [] for case in cases}
+
+    def profile(self):
+        costs = os.path.join(self.folder, "costs.json")
+        command(self.weir, "profile", "--model", self.model, "--microbatch-size", self.size, *self.seq, "-o", costs, "-q",
+                *(["--rounds", 5] if self.model == "gpt2" else []))
+        return costs
+
+    def plan(self, case, costs):
+        count, schedule = case
+        text = command(self.weir, "plan", "--model", self.model, "--devices", RANKS, "--max-replicas", 1, "--schedule", schedule, "--costs", costs,
+                       "--microbatch-size", self.size, "--microbatches", count, "--global-batch", self.size * count, *self.seq,
+                       "--recompute", "none", "--top", 20, "--json")
+        return next(plan for plan in json.loads(text)["plans"] if plan["ranks"] == RANKS)
+
+    def run(self, case, plan, *more):
+        count, schedule = case
+        layers = plan["first_layers"]
+        return command(self.weir, "train", "--model", self.model, "--data", self.data, "--schedule", schedule, "--microbatch-size", self.size,
+                       "--microbatches", count, *self.seq, "--first-layers", ",".join(map(str, layers)), "--stages", len(layers),
+                       "--chunks", plan["chunks"], *more)
+
+    def turn(self, backwards):
+        metrics = os.path.join(self.folder, "metrics")
+        for case in reversed(self.cases) if backwards else self.cases:
+            plan = self.plan(case, self.profile())
+            self.run(case, plan, "--steps", self.steps, "--metrics", metrics, "--force", "-q")
+            self.found[case].append((plan["step_ms"], step_ms(metrics, self.steps // 4)))
+            if len(self.found[case]) == 1:
+                self.memory_check(case, plan)
+
+    def memory_check(self, case, plan):
+        table = json.loads(self.run(case, plan, "--print-memory", "--json"))
+        if table["ranks"] != plan["memory"]["ranks"]:
+            sys.exit(f"{self.model} {case}: planned {plan['memory']['ranks']}, the table has {table['ranks']}")
+
+    def rows(self):
+        for case, pairs in self.found.items():
+            predicted, measured = (statistics.median(pair[i] for pair in pairs) for i in (0, 1))
+            error = statistics.median(p / m for p, m in pairs) - 1
+            spread = (max(m for _, m in pairs) - min(m for _, m in pairs)) / measured
+            yield {"model": self.model, "microbatch_size": self.size, "microbatches": case[0], "schedule": case[1], "predicted_ms": predicted,
+                   "measured_ms": measured, "error": error, "spread": spread, "turns": pairs}
+
+
+def tokens_write(weir, folder):
+    with open(os.path.join(folder, "tokens"), "wb") as tokens:
+        rng = random.Random(2)
+        tokens.write(b"".join(struct.pack("<H", rng.randrange(50257)) for _ in range(20000)))
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("weir")
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--steps", type=int, default=8)
-    parser.add_argument("--first", type=int, default=100)
     parser.add_argument("--model")
+    parser.add_argument("--schedule")
+    parser.add_argument("--large", action="store_true")
+    parser.add_argument("--json")
     args = parser.parse_args()
-    cases = [case for case in configurations() if not args.model or case[0] == args.model][: args.first]
-    found = {case: [] for case in cases}
+    space = LARGE if args.large else SMALL
+    start, rows = time.time(), []
     with tempfile.TemporaryDirectory() as folder:
-        with open(os.path.join(folder, "text"), "w") as text:
-            text.writelines(f"line {i} of a small text: the quick brown fox jumps\n" for i in range(400))
-        for _ in range(args.rounds):
-            for case in cases:
-                found[case].append(turn(args.weir, case, args.steps, folder))
-    print(f"{'model':12} {'B':>3} {'m':>3} {'schedule':14} {'predicted':>10} {'measured':>10} {'error':>7} {'spread':>7}")
-    for case, pairs in found.items():
-        predicted, measured = (statistics.median(p[i] for p in pairs) for i in (0, 1))
-        spread = (max(p[1] for p in pairs) - min(p[1] for p in pairs)) / measured
-        print(f"{case[0]:12} {case[2]:3} {case[3]:3} {case[4]:14} {predicted:7.2f} ms {measured:7.2f} ms {100 * (predicted / measured - 1):+6.1f}% {100 * spread:6.1f}%")
+        texts_write(folder)
+        tokens_write(args.weir, folder)
+        groups = [Group(args.weir, folder, key, [c for c in cases if args.schedule in (None, c[1])], 4 if args.large else args.steps)
+                  for key, cases in space.items() if args.model in (None, key[0])]
+        for turn in range(args.turns):
+            for group in groups:
+                group.turn(turn % 2)
+            print(f"turn {turn + 1} of {args.turns}, {time.time() - start:.0f} s", file=sys.stderr)
+        rows = [row for group in groups for row in group.rows()]
+    print(f"{'model':11} {'B':>4} {'m':>3} {'schedule':12} {'predicted':>12} {'measured':>12} {'error':>8} {'spread':>8}")
+    for r in rows:
+        print(f"{r['model']:11} {r['microbatch_size']:4} {r['microbatches']:3} {r['schedule']:12} {r['predicted_ms']:9.2f} ms {r['measured_ms']:9.2f} ms "
+              f"{100 * r['error']:+6.1f} % {100 * r['spread']:6.1f} %")
+    near, worst = sum(abs(r["error"]) <= NEAR for r in rows), max(abs(r["error"]) for r in rows)
+    print(f"{near} of {len(rows)} within {100 * NEAR:.0f} %, the worst is off by {100 * worst:.1f} %; bytes are those of the memory table")
+    if args.json:
+        with open(args.json, "w") as out:
+            json.dump(rows, out, indent=1)
+    sys.exit(near < 0.9 * len(rows) or worst > FAR)
 
 
-main()
+if __name__ == "__main__":
+    main()

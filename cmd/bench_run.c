@@ -47,7 +47,8 @@ static weir_status step_feed(const struct run *run, int step)
     bool images = run->settings->model->data == WEIR_DATA_IMAGES;
     int limit = images ? 10 : run->settings->model->vocabulary < 200 ? (int)run->settings->model->vocabulary : 200;
     weir_status status = WEIR_OK;
-    for (int mb = 0; !status && mb < run->schedule->n_microbatches; mb++)
+    int n = run->schedule->n_microbatches * (run->settings->n_replicas > 1 ? run->settings->n_replicas : 1);
+    for (int mb = 0; !status && mb < n; mb++)
         for (int i = 0; !status && i < graph->n_inputs; i++) {
             input_fill(&graph->inputs[i].shape, limit, (int64_t)step * 1000 + mb, run->data);
             status = weir_engine_feed(run->engine, graph->inputs[i].name, mb, run->data);
@@ -214,6 +215,9 @@ static weir_status run_open(struct run *run, struct weir_arena *work)
     config.schedule = run->schedule;
     config.threads_per_rank = s->threads;
     config.recompute = s->recompute;
+    config.first_layer = s->first_layer;
+    config.replicas = s->n_replicas > 1 ? s->n_replicas : 1;
+    config.zero = s->zero;
     weir_status status = weir_engine_open(&config, &run->engine);
     if (!status)
         run->room = weir_engine_events(run->engine, NULL, 0) + 4096;

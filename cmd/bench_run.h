@@ -10,6 +10,8 @@ struct bench_settings {
     const struct weir_graph *graph;
     int n_steps, n_warm_up, threads;
     const char *recompute; /* NULL: none */
+    const int *first_layer; /* NULL: balanced */
+    int n_replicas, zero;   /* n_replicas 0: 1 */
     bool keeps_events;     /* fill in bench_outcome.median_step */
     bool keeps_ops;        /* fill in bench_outcome.ops */
 };

@@ -94,6 +94,9 @@ static weir_status costs_measure(struct bench *b, int chunks, struct weir_schedu
 static weir_status schedule_make_here(struct bench *b, struct row *row, const struct weir_schedule_costs *costs,
                                       struct weir_schedule *out)
 {
+    const struct weir_schedule_kind *kind;
+    if (!schedule_is_auto(row->name) && weir_schedule_kind_find(row->name, &kind) == WEIR_OK && kind->takes_slices)
+        return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "%s cuts sequences, the others do not: weir train --slices K runs it", row->name);
     if (!schedule_is_auto(row->name))
         return weir_pipeline_schedule(row->name, row->n_stages, row->chunks, (int)b->values->microbatches, &b->arena, out);
     int p = (int)b->values->ranks, v = row->chunks;
@@ -182,22 +185,47 @@ static weir_status row_add(struct bench *b, const char *name)
 
 /* ---- all of them --------------------------------------------------------------------------------------------------- */
 
-/* What ran gave the same result, to the bit. */
-static weir_status losses_check(const struct bench *b)
+/* Whose losses the row's are, to the bit; NULL: it adds gradients in an order of its own. */
+static const char *losses_of(const struct row *row)
+{
+    return !row->is_exact ? NULL : row->n_copies > 1 ? "one stage with 2 replicas" : "one stage";
+}
+
+/* What ran in so many copies of the weights gave the same result, to the bit. */
+static weir_status losses_same(const struct bench *b, int n_copies)
 {
     const struct row *first = NULL;
     for (int i = 0; i < b->n_rows; i++) {
         const struct row *row = &b->rows[i];
-        if (row->reason || !row->is_exact)
+        if (row->reason || !row->is_exact || row->n_copies != n_copies)
             continue;
         if (first && memcmp(&first->measured.loss, &row->measured.loss, sizeof row->measured.loss))
             return WEIR_FAIL(WEIR_ERR_INTERNAL, "%s gives loss %.17g, %s %.17g", row->name, row->measured.loss, first->name,
                              first->measured.loss);
         first = first ? first : row;
     }
-    if (!first && b->n_rows)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "no schedule ran; %s: %s", b->rows[0].name, b->rows[0].reason);
     return WEIR_OK;
+}
+
+static weir_status losses_check(const struct bench *b)
+{
+    int n = 0;
+    for (int i = 0; i < b->n_rows; i++)
+        n += !b->rows[i].reason;
+    weir_status status = losses_same(b, 1);
+    if (!status)
+        status = losses_same(b, 2);
+    if (!status && !n && b->n_rows)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "no schedule ran; %s: %s", b->rows[0].name, b->rows[0].reason);
+    return status;
+}
+
+/* Two copies of the weights add the gradients of either first. */
+static void copies_print(const struct bench *b)
+{
+    for (int i = 0, told = 0; i < b->n_rows; i++)
+        if (!b->rows[i].reason && b->rows[i].n_copies > 1)
+            printf("%s  %s\n", told++ ? "" : "\nlosses of one stage with 2 replicas, not of one stage\n", b->rows[i].name);
 }
 
 static int by_measured(const void *a, const void *b)
@@ -223,6 +251,7 @@ static void table_print(const struct bench *b)
                    r->measured.median_ms / r->predicted_ms, 100 * r->predicted_bubble, 100 * r->measured.bubble,
                    (double)r->measured.peak_bytes / 1048576);
     }
+    copies_print(b);
     for (int i = 0, told = 0; i < b->n_rows; i++)
         if (b->rows[i].reason)
             printf("%s  %s: %s\n", told++ ? "" : "\nleft out\n", b->rows[i].name, b->rows[i].reason);
@@ -246,11 +275,11 @@ static json_t *row_json(const struct row *r)
 {
     if (r->reason)
         return json_pack("{s:s, s:i, s:o}", "schedule", r->name, "chunks", r->chunks, "reason", weir_json_utf8(r->reason));
-    return json_pack("{s:s, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:f}", "schedule", r->name, "chunks", r->chunks,
+    return json_pack("{s:s, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:I, s:f, s:s?}", "schedule", r->name, "chunks", r->chunks,
                      "predicted_ms", r->predicted_ms, "measured_ms", r->measured.median_ms, "fastest_ms",
                      r->measured.fastest_ms, "slowest_ms", r->measured.slowest_ms, "predicted_bubble", r->predicted_bubble,
                      "measured_bubble", r->measured.bubble, "peak_bytes", (json_int_t)r->measured.peak_bytes, "loss",
-                     r->measured.loss);
+                     r->measured.loss, "losses_of", losses_of(r));
 }
 
 static weir_status json_write(const struct bench *b)

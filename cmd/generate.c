@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "cmd/command.h"
 #include "cmd/logits_file.h"
+#include "cmd/memory_print.h"
 #include "cmd/paths.h"
 #include "engine/generate/generator.h"
 
@@ -34,7 +35,7 @@ static const struct option_row rows[] = {
     ROW("threads-per-rank", 0, OPTION_INT, threads, "N", "threads of each rank (1)", 1, 4096),
     ROW("device", 0, OPTION_TEXT, device, "LIST", "cpu (default), cuda, or one per stage: cuda:0,cuda:1", 0, 0),
     ROW("device-memory", 0, OPTION_BYTES, device_memory, "BYTES", "refuse a run that needs more per rank", 1, 0x1p62),
-    ROW("print-memory", 0, OPTION_FLAG, print_memory, NULL, "print the memory table and stop", 0, 0),
+    ROW("print-memory", 0, OPTION_WORD, print_memory, "[full]", "print what each rank takes and stop; full: every tensor", 0, 0),
     ROW("config", 'c', OPTION_TEXT, config, "FILE", "read options from a JSON object; the command line wins", 0, 0),
     ROW("json", 0, OPTION_FLAG, json, NULL, "print the result as one JSON object", 0, 0),
     ROW("quiet", 'q', OPTION_FLAG, quiet, NULL, "nothing but the text", 0, 0),
@@ -105,7 +106,7 @@ static weir_status lengths_set(struct run *run)
     return WEIR_OK;
 }
 
-static weir_status generator_open(struct run *run)
+static weir_status config_make(struct run *run, struct weir_generator_config *config_out)
 {
     const struct generate_options *o = run->options;
     int64_t context = run->n_prompt + run->n_tokens;
@@ -123,9 +124,33 @@ static weir_status generator_open(struct run *run)
     config.threads_per_rank = (int)o->threads;
     config.seed = (uint64_t)o->seed;
     config.device_memory = o->device_memory;
+    *config_out = config;
+    return status;
+}
+
+/* What does not fit is shown too. */
+static weir_status memory_look(const struct run *run, const struct weir_generator_config *config)
+{
+    struct weir_arena arena = {0};
+    struct weir_memory_report report = {.ranks = NULL};
+    if (*run->options->print_memory)
+        return weir_generator_preview(config, stdout);
+    weir_status status = weir_generator_memory(config, &arena, &report);
+    weir_status shown = report.ranks ? memory_show(&report, run->options->json, stdout) : WEIR_OK;
+    weir_arena_release(&arena);
+    return status ? status : shown;
+}
+
+static weir_status generator_open(struct run *run)
+{
+    const struct generate_options *o = run->options;
+    struct weir_generator_config config;
+    weir_status status = config_make(run, &config);
+    if (!status && o->print_memory)
+        return memory_look(run, &config);
     if (!status)
         status = weir_generator_open(&config, &run->generator);
-    if (!status && o->init_from && !o->print_memory)
+    if (!status && o->init_from)
         status = weir_generator_load_weights(run->generator, o->init_from);
     return status;
 }
@@ -172,11 +197,12 @@ static weir_status run_open(struct run *run)
         status = lengths_set(run);
     if (!status)
         status = generator_open(run);
-    if (!status)
-        status = samples_make(run);
-    if (!status && o->logits && !o->print_memory)
+    if (status || o->print_memory)
+        return status;
+    status = samples_make(run);
+    if (!status && o->logits)
         status = logits_open(&run->logits, o->logits, o->samples, run->kind->vocabulary);
-    if (!status && !o->init_from && !o->quiet && !o->print_memory)
+    if (!status && !o->init_from && !o->quiet)
         fprintf(stderr, "weir generate: no --init-from: the weights are initial ones, the text is noise\n");
     return status;
 }
@@ -326,12 +352,8 @@ static void speed_print(const struct run *run)
 static weir_status run_all(struct run *run)
 {
     weir_status status = run_open(run);
-    if (status)
+    if (status || run->options->print_memory)
         return status;
-    if (run->options->print_memory) {
-        weir_generator_print_memory(run->generator, stdout);
-        return WEIR_OK;
-    }
     if (streams(run))
         prompt_print(run);
     status = generate(run);

@@ -13,9 +13,10 @@
 
 struct generate_options {
     const char *model, *init_from, *tokenizer, *prompt, *prompt_tokens, *device, *config, *logits;
+    const char *print_memory; /* "", "full"; NULL: not given */
     int64_t tokens, top_k, seed, samples, stages, threads, device_memory;
     double temperature;
-    bool ignore_eos, print_memory, json, quiet;
+    bool ignore_eos, json, quiet;
     struct options given;
 };
 

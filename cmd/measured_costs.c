@@ -36,11 +36,15 @@ weir_status measured_costs_open(int n_stages, struct weir_arena *arena, struct m
     return WEIR_OK;
 }
 
-/* An action may come in parts, "1B2 (start)", "1B2 (end)": only the first counts as one. */
-static bool goes_on(const char *name)
+bool measured_goes_on(const char *name)
 {
     const char *part = strchr(name, '(');
     return part && part[1] != 's';
+}
+
+bool measured_is_reduction(const char *name)
+{
+    return !strncmp(name, "reduce", 6) || !strncmp(name, "gather", 6);
 }
 
 static void event_add(struct measured_costs *c, const struct weir_step_event *e)
@@ -51,8 +55,8 @@ static void event_add(struct measured_costs *c, const struct weir_step_event *e)
     if (type && !e->category[1] && e->stage >= 0 && e->stage < c->n_stages) {
         struct sum *sum = &c->sums[e->stage * TYPES + (int)(type - letters)];
         sum->ms += ms;
-        sum->n += !goes_on(e->name);
-    } else if (e->rank < MOST_RANKS) {
+        sum->n += !measured_goes_on(e->name);
+    } else if (e->rank < MOST_RANKS && !measured_is_reduction(e->name)) {
         c->optimizer[e->rank] += ms;
     }
 }
@@ -124,13 +128,16 @@ static bool has_bytes(const struct weir_stage_costs *stages, int n)
 static json_t *stage_json(const struct weir_stage_costs *c, bool bytes)
 {
     json_t *root = json_pack("{s:f, s:f, s:f}", "F", c->forward, "I", c->input, "W", c->weight);
+    if (c->optimizer > 0)
+        weir_json_set(&root, "optimizer", json_real(c->optimizer));
     return !bytes ? root
                   : weir_json_joined(root, json_pack("{s:f, s:f, s:f, s:f, s:f, s:f}", "mem_B", c->mem_backward, "mem_W", c->mem_weight,
                                                      "mem_IW", c->mem_made, "param_bytes", c->param_bytes, "grad_bytes", c->grad_bytes,
                                                      "optimizer_bytes", c->optimizer_bytes));
 }
 
-void measured_costs_print(const struct weir_stage_costs *stages, int n, const char *what, double optimizer_ms, struct weir_text *text)
+void measured_costs_print(const struct weir_stage_costs *stages, int n, const char *what, const struct measured_beside *beside,
+                          struct weir_text *text)
 {
     enum { DIGITS = 15 };
     bool bytes = has_bytes(stages, n);
@@ -140,7 +147,12 @@ void measured_costs_print(const struct weir_stage_costs *stages, int n, const ch
         weir_json_append(text, stage_json(&stages[s], bytes), DIGITS);
     }
     weir_text_append(text, "]");
-    if (optimizer_ms >= 0)
-        weir_text_append(text, ",\n \"optimizer\": %.15g", optimizer_ms);
+    if (beside->optimizer_ms > 0)
+        weir_text_append(text, ",\n \"optimizer\": %.15g", beside->optimizer_ms);
+    if (beside->transfer_ms > 0)
+        weir_text_append(text, ",\n \"transfer\": %.15g", beside->transfer_ms);
+    if (beside->flight.factor > 0)
+        weir_text_append(text, ",\n \"in_flight\": {\"low\": %.15g, \"high\": %.15g, \"factor\": %.15g}", beside->flight.low,
+                         beside->flight.high, beside->flight.factor);
     weir_text_append(text, "}\n");
 }

@@ -10,6 +10,9 @@
 /* With which options each column gets smaller, and where there is a cap, the verdict. */
 void memory_print(const struct weir_memory_report *report, FILE *out);
 
+/* Lines or JSON. */
+weir_status memory_show(const struct weir_memory_report *report, bool json, FILE *out);
+
 /* NULL: out of memory. */
 json_t *memory_json(const struct weir_memory_report *report);
 

@@ -22,11 +22,12 @@
 static const struct option_row solve_rows[] = {
     {"graph", 0, OPTION_TEXT, FIELD(graph), "FILE", "cost graph to split", 0, 0},
     {"model", 0, OPTION_TEXT, FIELD(model), "NAME|PATH", "or: a model (of weir train), its costs by analysis", 0, 0},
+    {"devices", 0, OPTION_INT, FIELD(devices), "K", "accelerators; default: what the file says", 0, 65536},
+    {"topology", 0, OPTION_TEXT, FIELD(topology), "FILE|TEXT", "--model: devices and links, as weir info --topology takes them", 0, 0},
     {"global-batch", 0, OPTION_INT, FIELD(global_batch), "N", "--model: samples of a step (8 for each device)", 1, 1 << 24},
     {"seq-len", 0, OPTION_INT, FIELD(seq_len), "T", "--model: tokens per sample (the model's own)", 1, 1048576},
     {"device", 0, OPTION_TEXT, FIELD(device), "NAME", "--model: cpu or cuda, in this build or not (the one that has the dtype)", 0, 0},
     {"device-memory", 0, OPTION_BYTES, FIELD(memory), "BYTES", "--model: cap per device (none)", 1, 0x1p62},
-    {"topology", 0, OPTION_TEXT, FIELD(topology), "FILE|TEXT", "--model: devices and links, as weir info --topology takes them", 0, 0},
     {"dtype", 0, OPTION_TEXT, FIELD(dtype), "NAME", "--model: f32 (default), tf32 or bf16", 0, 0},
     {"optimizer", 0, OPTION_TEXT, FIELD(optimizer), "NAME", "--model: adamw (default) or sgd", 0, 0},
     {"zero", 0, OPTION_TEXT, FIELD(zero), "0|1|any", "--model: ZeRO-1 (any)", 0, 0},
@@ -36,32 +37,35 @@ static const struct option_row solve_rows[] = {
     {"microbatch-size", 0, OPTION_INT, FIELD(microbatch_size), "B", "--model: samples per micro-batch (chosen)", 1, 1048576},
     {"microbatches", 0, OPTION_INT, FIELD(microbatches), "M", "--model: micro-batches of each replica (chosen)", 1, 1048576},
     {"top", 0, OPTION_INT, FIELD(top), "N", "--model: plans to show (5)", 1, 100},
-    {"costs", 0, OPTION_TEXT, FIELD(costs), "FILE", "--model: times of its layers (weir profile), with --microbatch-size", 0, 0},
+    {"costs", 0, OPTION_TEXT, FIELD(costs), "FILE", "--model: times of its layers (weir profile; - is standard input), with --microbatch-size", 0, 0},
     {"flops", 0, OPTION_REAL, FIELD(flops), "PER_S", "--model: of a device (assumed: 150e9 on cpu; 20e12, bf16 70e12 on cuda)", 1, 1e18},
     {"traffic", 0, OPTION_REAL, FIELD(traffic), "BYTES_PER_S", "--model: of a device's memory (assumed: 15e9; 900e9 on cuda)", 1, 1e18},
+    {"bandwidth", 0, OPTION_REAL, FIELD(bandwidth), "BYTES_PER_S", "of links, for pipedream files and --model; default 12e9", 1e-3, 1e18},
+    {"json", 0, OPTION_FLAG, FIELD(json), NULL, "print one JSON object (--output json)", 0, 0},
+    {"explain", 0, OPTION_FLAG, FIELD(explain), NULL, "time, transfer, memory, slack and cuts per stage", 0, 0},
+    {"out", 'o', OPTION_TEXT, FIELD(out), "FILE", "--model: the best plan, for 'weir train --plan FILE'", 0, 0},
     {"format", 0, OPTION_TEXT, FIELD(format), "NAME", "auto (default), weir, pipedream, msr or piper", 0, 0},
-    {"devices", 0, OPTION_INT, FIELD(devices), "K", "accelerators; default: what the file says", 0, 65536},
+    {"ranks", 'p', OPTION_INT, FIELD(ranks), "P", "--output costs or layout: P * V stages, in place of --devices", 1, 65536},
+    {"chunks", 'v', OPTION_INT, FIELD(chunks), "V", "with --ranks: stages per rank (1)", 1, 65536},
     {"cpus", 0, OPTION_INT, FIELD(cpus), "N", "CPUs beside them; default 0", 0, 64},
     {"memory", 0, OPTION_BYTES, FIELD(memory), "BYTES", "cap per accelerator; default: the file's", 1, 0x1p62},
     {"objective", 0, OPTION_TEXT, FIELD(objective), "NAME", "max-load (default) or piper", 0, 0},
     {"contiguous", 0, OPTION_FLAG, FIELD(contiguous), NULL, "parts are intervals of the data flow (default)", 0, 0},
     {"any", 0, OPTION_FLAG, FIELD(any), NULL, "any node on any device", 0, 0},
     {"curve", 0, OPTION_TEXT, FIELD(curve), "A..B", "also solve for A to B devices", 0, 0},
-    {"bandwidth", 0, OPTION_REAL, FIELD(bandwidth), "BYTES_PER_S", "of links, for pipedream files and --model; default 12e9", 1e-3, 1e18},
     {"seconds", 0, OPTION_REAL, FIELD(seconds), "S", "total wall time", 1e-3, 1e6},
     {"seed", 0, OPTION_INT, FIELD(seed), "N", "seed of the searches; default 0", 0, 1e15},
     {"output", 0, OPTION_TEXT, FIELD(output), "FORM", "json, msr, pipedream, layers, layout, costs, dot or explain", 0, 0},
-    {"json", 0, OPTION_FLAG, FIELD(json), NULL, "print one JSON object (--output json)", 0, 0},
-    {"explain", 0, OPTION_FLAG, FIELD(explain), NULL, "time, transfer, memory, slack and cuts per stage", 0, 0},
-    {"out", 'o', OPTION_TEXT, FIELD(out), "FILE", "--model: the best plan, for 'weir train --plan FILE'", 0, 0},
     {"draw", 0, OPTION_TEXT, FIELD(draw), "FILE", "drawing coloured by stage: .dot, or .svg by Graphviz", 0, 0},
     {"save-graph", 0, OPTION_TEXT, FIELD(save_graph), "FILE", "write the graph in Weir's own format", 0, 0},
     {0},
 };
 
+static const struct option_group solve_groups[] = {{"split", "format", "a split of a cost graph, or of a model's"}, {0}};
+
 static const struct option_table solve_table = {"plan", "",
                                                 "find how devices train a model fastest; or split a cost graph over them",
-                                                "weir plan --model gpt2 --devices 4 --device-memory 24G -o plan.json", solve_rows, NULL};
+                                                "weir plan --model gpt2 --devices 4 --device-memory 24G -o plan.json", solve_rows, solve_groups};
 
 static const struct option_row evaluate_rows[] = {
     {"graph", 0, OPTION_TEXT, FIELD(graph), "FILE", "cost graph", 0, 0},
@@ -175,6 +179,24 @@ static weir_status curve_read(const char *text, struct weir_plan_options *plan)
     return WEIR_OK;
 }
 
+/* -p P -v V: a split into P * V stages. */
+static weir_status stages_convert(const struct plan_options *options, struct weir_plan_options *plan)
+{
+    int64_t chunks = options->chunks ? options->chunks : 1;
+    if (!options->ranks && !options->chunks)
+        return WEIR_OK;
+    if (!options->output || (strcmp(options->output, "costs") != 0 && strcmp(options->output, "layout") != 0))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--%s is for --output costs or layout: use --devices", options->ranks ? "ranks" : "chunks");
+    if (!options->ranks)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--chunks is about the stages of a rank: give --ranks too");
+    if (options_given(&options->given, "devices"))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--devices and --ranks both say how many stages there are: leave out one");
+    if (options->ranks * chunks > 65536)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--ranks %lld with --chunks %lld are more than 65536 stages", (long long)options->ranks, (long long)chunks);
+    plan->devices = (int)(options->ranks * chunks);
+    return WEIR_OK;
+}
+
 static weir_status options_convert(const struct plan_options *options, const struct weir_cost_graph *graph,
                                    struct weir_plan_options *plan)
 {
@@ -197,6 +219,9 @@ static weir_status options_convert(const struct plan_options *options, const str
     plan->unordered = options->any;
     plan->seconds = options->seconds;
     plan->seed = (uint64_t)options->seed;
+    status = stages_convert(options, plan);
+    if (status)
+        return status;
     if (!plan->devices && !plan->cpus && !options->curve)
         return WEIR_FAIL(WEIR_ERR_USAGE, "no devices: give --devices K or --curve A..B");
     return WEIR_OK;
@@ -294,8 +319,8 @@ static weir_status feasibility_check(const struct weir_cost_graph *graph, const 
 /* Options that are about a split alone, of a cost graph or of a model's; with others, weir plan --model plans a run. */
 static bool is_split(const struct plan_options *options)
 {
-    static const char *const of_split[] = {"objective", "contiguous", "any",     "curve", "cpus", "output",
-                                           "draw",      "save-graph", "seconds", "seed",  "format", NULL};
+    static const char *const of_split[] = {"objective", "contiguous", "any",     "curve", "cpus",   "output", "draw",
+                                           "save-graph", "seconds",   "seed",    "format", "ranks", "chunks", NULL};
     bool some = !options->model;
     for (int i = 0; of_split[i]; i++)
         some |= options_given(&options->given, of_split[i]);

@@ -8,6 +8,7 @@
 #include "base/printable.h"
 #include "base/replace.h"
 #include "cmd/memory_print.h"
+#include "cmd/schedule_cost_options.h"
 #include "cmd/synonyms.h"
 #include "engine/program/plan_file.h"
 #include "engine/program/planner.h"
@@ -98,11 +99,13 @@ static weir_status model_build(struct planning *p)
 static weir_status costs_read(struct planning *p)
 {
     struct weir_schedule_costs costs = {.optimizer = 0};
-    weir_status status = weir_schedule_costs_load(p->options->costs, &p->arena, &costs);
+    weir_status status = costs_file_read(p->options->costs, &p->arena, &costs);
     if (!status && !costs.layers)
-        status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has no times of layers: 'weir profile --model %s' measures them", p->options->costs,
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has no times of layers: 'weir profile --model %s' measures them", costs.name,
                            p->options->model);
     p->request.layers = costs.layers;
+    p->request.hand_over_ms = costs.transfer;
+    p->request.flight = costs.flight;
     p->request.n_layers = costs.n_layers;
     return status;
 }

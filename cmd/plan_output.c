@@ -55,7 +55,7 @@ weir_status plan_output_costs(const struct weir_cost_graph *graph, const struct 
             stages[i].param_bytes += node->parameter_bytes;
         }
     if (!status)
-        measured_costs_print(stages, plan->n_parts, "stages", -1, &text);
+        measured_costs_print(stages, plan->n_parts, "stages", &(struct measured_beside){.optimizer_ms = 0}, &text);
     status = status ? status : text.status;
     if (!status)
         fputs(text.data, stdout);

@@ -85,6 +85,7 @@ static weir_status sources_check(const struct schedule_cost_options *values, con
                    {"stage-bytes", values->stage_bytes, bytes, "bytes of stages"},
                    {"reduce-link", values->reduce_link, file->reduce_latency >= 0 || file->reduce_bandwidth >= 0,
                     "the link between replicas"},
+                   {"comm", values->comm > 0, file->transfer >= 0, "the time of a transfer"},
                    {"bucket-bytes", values->bucket_bytes > 0, file->bucket_bytes >= 0, "the size of buckets"}};
     for (size_t i = 0; i < sizeof sources / sizeof sources[0]; i++)
         if (sources[i].given && sources[i].in_file)
@@ -102,6 +103,17 @@ static weir_status costs_of(const char *path, const char *text, size_t bytes, st
     return text ? weir_schedule_costs_parse(text, bytes, "standard input", arena, costs) : weir_schedule_costs_load(path, arena, costs);
 }
 
+weir_status costs_file_read(const char *path, struct weir_arena *arena, struct weir_schedule_costs *costs)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    weir_status status = !strcmp(path, "-") ? weir_stdin_read(LARGEST_STDIN, &text, &bytes) : WEIR_OK;
+    if (!status)
+        status = costs_of(path, text, bytes, arena, costs);
+    weir_free(text);
+    return status;
+}
+
 static weir_status file_parse(const struct schedule_cost_options *values, struct weir_arena *arena,
                               struct weir_schedule_costs *costs)
 {
@@ -109,6 +121,7 @@ static weir_status file_parse(const struct schedule_cost_options *values, struct
                                        .param_bytes = -1,
                                        .grad_bytes = -1,
                                        .optimizer_bytes = -1,
+                                       .transfer = -1,
                                        .reduce_latency = -1,
                                        .reduce_bandwidth = -1,
                                        .bucket_bytes = -1}; /* -1: the file does not say */
@@ -160,6 +173,7 @@ static void stage_add(struct weir_stage_costs *stage, const struct weir_stage_co
     stage->param_bytes += layer->param_bytes;
     stage->grad_bytes += layer->grad_bytes;
     stage->optimizer_bytes += layer->optimizer_bytes;
+    stage->optimizer += layer->optimizer;
 }
 
 static weir_status layers_cut(const struct weir_schedule_costs *given, int n_stages, struct weir_arena *arena,

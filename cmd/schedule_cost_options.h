@@ -44,6 +44,9 @@ struct schedule_cost_options {
     {"overlap-gain", 0, OPTION_REAL, offsetof(type, cost.overlap_gain), "X",                                           \
      "an OVERLAP_F_B takes X times F + B (default 1)", 0, 1e6}
 
+/* weir_schedule_costs_load, of standard input where `path` is "-". */
+weir_status costs_file_read(const char *path, struct weir_arena *arena, struct weir_schedule_costs *costs);
+
 /* The costs that `values` ask for: F = I = W = 1 where they ask for nothing. */
 weir_status schedule_costs_parse(const struct schedule_cost_options *values, struct weir_arena *arena,
                                  struct weir_schedule_costs *costs);

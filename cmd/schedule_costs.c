@@ -66,10 +66,10 @@ static weir_status config_parse(const struct values *values, struct weir_engine_
     return status;
 }
 
-static weir_status costs_write(const struct values *values, const struct weir_stage_costs *stages, int n, double optimizer_ms)
+static weir_status costs_write(const struct values *values, const struct weir_stage_costs *stages, int n, const struct measured_beside *beside)
 {
     struct weir_text text = {0};
-    measured_costs_print(stages, n, "stages", optimizer_ms, &text);
+    measured_costs_print(stages, n, "stages", beside, &text);
     weir_status status = text.status ? text.status : schedule_text_write(values->out, text.data);
     weir_text_release(&text);
     return status;
@@ -108,7 +108,7 @@ static weir_status of_file(const struct values *values, const struct options *gi
     if (!status && !read.stages)
         status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has no times of stages", path);
     if (!status)
-        status = costs_write(values, read.stages, read.n_stages, read.optimizer);
+        status = costs_write(values, read.stages, read.n_stages, &(struct measured_beside){read.optimizer, read.transfer, read.flight});
     weir_arena_release(&arena);
     return status;
 }
@@ -127,7 +127,7 @@ static weir_status costs(const struct values *values, const char *model)
     if (!status)
         status = weir_stage_costs_find(&config, (int)values->stages, &ceilings, &arena, &stages);
     if (!status)
-        status = costs_write(values, stages, (int)values->stages, -1);
+        status = costs_write(values, stages, (int)values->stages, &(struct measured_beside){.optimizer_ms = 0});
     weir_arena_release(&arena);
     return status;
 }

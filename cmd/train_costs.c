@@ -41,7 +41,7 @@ weir_status train_costs_write(struct train_run *run)
     if (!status)
         status = measured_costs_find(run->costs, stages, &summary);
     if (!status)
-        measured_costs_print(stages, run->schedule.n_stages, "stages", summary.optimizer_ms, &text);
+        measured_costs_print(stages, run->schedule.n_stages, "stages", &(struct measured_beside){.optimizer_ms = summary.optimizer_ms}, &text);
     status = status ? status : text.status;
     if (!status)
         status = weir_file_write(run->options->save_costs, text.data, text.length);

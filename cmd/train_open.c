@@ -137,25 +137,18 @@ static weir_status model_build(const struct train_options *o, struct train_run *
     return weir_model_build(run->model, &params, &run->arena, &run->graph);
 }
 
-/* Lines or JSON; a run that does not fit the cap is shown too. */
-static weir_status memory_show(const struct train_run *run, const struct weir_engine_config *config)
+/* A run that does not fit the cap is shown too. */
+static weir_status memory_look(const struct train_run *run, const struct weir_engine_config *config)
 {
-    enum { DIGITS = 17 };
     struct weir_arena arena = {0};
-    struct weir_text text = {0};
     struct weir_memory_report report = {.ranks = NULL};
-    weir_status status = weir_engine_memory(config, &arena, &report);
-    if (report.ranks && run->leads && run->options->json) {
-        weir_json_append(&text, memory_json(&report), DIGITS);
-        printf("%s\n", text.status ? "" : text.data);
-    } else if (report.ranks && run->leads) {
+    weir_status status = weir_engine_memory(config, &arena, &report), shown = WEIR_OK;
+    if (report.ranks && run->leads && !run->options->json)
         train_layout_print(run, stdout);
-        memory_print(&report, stdout);
-    }
-    status = status ? status : text.status;
-    weir_text_release(&text);
+    if (report.ranks && run->leads)
+        shown = memory_show(&report, run->options->json, stdout);
     weir_arena_release(&arena);
-    return status;
+    return status ? status : shown;
 }
 
 /* What was asked for, once it is whole: a run that cannot be prints its message alone. */
@@ -165,7 +158,7 @@ static weir_status preview_print(const struct train_run *run, const struct weir_
     bool full = o->print_memory && *o->print_memory;
     char *text = NULL;
     size_t bytes = 0;
-    weir_status shown = o->print_memory && !full ? memory_show(run, config) : WEIR_OK;
+    weir_status shown = o->print_memory && !full ? memory_look(run, config) : WEIR_OK;
     if (shown || (!full && !o->print_program))
         return shown;
     FILE *out = open_memstream(&text, &bytes);

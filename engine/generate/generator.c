@@ -57,13 +57,16 @@ static weir_status lanes_make(struct weir_generator *g, int n_chunks)
                   : weir_arena_alloc(&runner->arena, (size_t)g->n_samples, sizeof *runner->guest.lanes, &runner->guest.lanes);
 }
 
-static weir_status runner_make(struct weir_generator *g, const struct weir_generator_config *given)
+weir_status weir_generator_check(struct weir_generator *g, const struct weir_generator_config *config)
 {
-    struct weir_runner *runner = &g->runner;
-    const struct weir_device_kind *kind;
+    weir_status status = config_check(config);
+    return status ? status : graphs_check(g, config->prompt, config->token);
+}
+
+void weir_generator_build_config(const struct weir_generator *g, const struct weir_generator_config *given,
+                                 struct weir_engine_config *config_out, struct weir_generation_params *params_out)
+{
     struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
-    struct weir_generation_params params = {.token = given->token, .n_stages = given->n_stages, .n_samples = given->n_samples,
-                                            .n_chunks = (int)((g->context + g->chunk - 1) / g->chunk)};
     config.graph = given->prompt;
     config.first_layer = given->first_layer;
     config.device = given->device;
@@ -71,6 +74,18 @@ static weir_status runner_make(struct weir_generator *g, const struct weir_gener
     config.threads_per_rank = given->threads_per_rank;
     config.seed = given->seed;
     config.device_memory = given->device_memory;
+    *config_out = config;
+    *params_out = (struct weir_generation_params){.token = given->token, .n_stages = given->n_stages, .n_samples = given->n_samples,
+                                                  .n_chunks = (int)((g->context + g->chunk - 1) / g->chunk)};
+}
+
+static weir_status runner_make(struct weir_generator *g, const struct weir_generator_config *given)
+{
+    struct weir_runner *runner = &g->runner;
+    const struct weir_device_kind *kind;
+    struct weir_engine_config config;
+    struct weir_generation_params params;
+    weir_generator_build_config(g, given, &config, &params);
     weir_status status = lanes_make(g, params.n_chunks);
     if (!status)
         status = weir_build_kind_find(&config, &kind);
@@ -92,7 +107,7 @@ weir_status weir_generator_open(const struct weir_generator_config *config, weir
     if (status)
         return status;
     g->n_samples = config->n_samples;
-    status = graphs_check(g, config->prompt, config->token);
+    status = weir_generator_check(g, config);
     if (!status)
         status = runner_make(g, config);
     if (status) {

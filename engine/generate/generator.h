@@ -77,6 +77,11 @@ weir_status weir_generator_param_read(weir_generator *generator, const char *nam
 weir_status weir_generator_param_write(weir_generator *generator, const char *name, const float *values, size_t n);
 void weir_generator_print_memory(const weir_generator *generator, FILE *out);
 
+/* What a generator would take, without allocating it: the table, and the report, as weir_engine_preview and weir_engine_memory. */
+weir_status weir_generator_preview(const struct weir_generator_config *config, FILE *memory_out);
+weir_status weir_generator_memory(const struct weir_generator_config *config, struct weir_arena *arena,
+                                  struct weir_memory_report *report_out);
+
 /* The longest sequence, prompt and generated tokens together, and the number of logits. */
 int64_t weir_generator_context(const weir_generator *generator);
 int64_t weir_generator_vocabulary(const weir_generator *generator);

@@ -15,4 +15,11 @@ struct weir_generator {
     int cached_end;             /* nodes from here on change no cache */
 };
 
+/* The configuration is whole; the generator's sizes follow from its graphs. */
+weir_status weir_generator_check(struct weir_generator *generator, const struct weir_generator_config *config);
+
+/* What a checked configuration has built. */
+void weir_generator_build_config(const struct weir_generator *generator, const struct weir_generator_config *given,
+                                 struct weir_engine_config *config_out, struct weir_generation_params *params_out);
+
 #endif

@@ -11,9 +11,10 @@ static struct weir_rank_memory rank_memory(const struct weir_build *build, const
         .optimizer = bytes[WEIR_MEMORY_OPTIMIZER],
         .activations = bytes[WEIR_MEMORY_ACTIVATIONS],
         .slots = bytes[WEIR_MEMORY_SLOTS] + bytes[WEIR_MEMORY_GRAD_SLOTS],
+        .cache = bytes[WEIR_MEMORY_CACHE],
         .all = weir_rank_device_bytes(build, extras, r),
     };
-    m.beside = m.all - m.parameters - m.gradients - m.optimizer - m.activations - m.slots;
+    m.beside = m.all - m.parameters - m.gradients - m.optimizer - m.activations - m.slots - m.cache;
     return m;
 }
 
@@ -37,6 +38,7 @@ weir_status weir_memory_report_make(const struct weir_build *build, const struct
     for (int r = 0; r < report.n_ranks; r++) {
         ranks[r] = rank_memory(build, extras, r);
         report.largest = ranks[r].all > ranks[report.largest].all ? r : report.largest;
+        report.generates |= ranks[r].cache > 0;
     }
     report.ranks = ranks;
     report.fits = !report.cap || ranks[report.largest].all <= report.cap;

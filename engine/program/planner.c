@@ -280,7 +280,8 @@ static weir_status links_find(const struct search *s, const struct trial *t, str
     const struct weir_arrangement *a = t->plan.arrangement;
     int p = t->plan.n_ranks, n = 0;
     struct weir_edge_costs *edges;
-    costs->transfer = 1e3 * t->costs->border_bytes / s->request->ceilings.link_bytes_per_s;
+    costs->transfer = s->request->hand_over_ms > 0 ? s->request->hand_over_ms
+                                                   : 1e3 * t->costs->border_bytes / s->request->ceilings.link_bytes_per_s;
     costs->reduce_bandwidth = s->request->ceilings.link_bytes_per_s / 1e3;
     if (!a)
         return WEIR_OK;
@@ -323,7 +324,7 @@ static weir_status simulate(struct search *s, struct trial *t, struct weir_arena
 {
     struct weir_simulation simulation;
     struct weir_schedule_costs costs = {.overlap_gain = 1, .stages = t->stages.costs, .n_stages = t->schedule.n_stages,
-                                        .optimizer = t->stages.optimizer_ms * t->plan.n_chunks};
+                                        .flight = s->request->flight};
     const struct weir_simulation_options options = {.n_replicas = t->plan.n_replicas, .shard_optimizer = t->plan.zero == 1};
     weir_status status = links_find(s, t, arena, &costs);
     if (!status)

@@ -45,8 +45,11 @@ struct weir_planner_request {
     const struct weir_topology *topology; /* NULL: devices alike, links of the ceilings' rate between all of them */
     struct weir_ceilings ceilings;    /* of one device, and of the links between ranks and between replicas */
     const struct weir_stage_costs *layers; /* [n_layers], or NULL: measured times in ms, of micro-batches of microbatch_size, in
-                                              place of those by analysis; without replays, which add F to I */
+                                              place of those by analysis; without replays, which add F to I.  Where no layer has a
+                                              time of the optimizer, that is by analysis, too */
     int n_layers;
+    struct weir_flight_costs flight;  /* measured with them; factor 0: not */
+    double hand_over_ms;              /* measured: of a micro-batch from one rank to another, without a topology; 0: bytes over rate */
     int n_top;                        /* plans to return */
 };
 

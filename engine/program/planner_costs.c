@@ -49,7 +49,8 @@ static weir_status layers_make(const struct weir_planner_costs *c, const char *l
         layers[l] = (struct weir_stage_costs){.forward = nodes.nodes[l].forward, .input = nodes.nodes[l].input_grad,
                                               .weight = nodes.nodes[l].weight_grad};
         if (r->layers) {
-            layers[l] = (struct weir_stage_costs){.forward = r->layers[l].forward, .input = r->layers[l].input, .weight = r->layers[l].weight};
+            layers[l] = (struct weir_stage_costs){.forward = r->layers[l].forward, .input = r->layers[l].input, .weight = r->layers[l].weight,
+                                                  .optimizer = r->layers[l].optimizer};
             layers[l].input += recompute[l] ? layers[l].forward : 0;
         }
         kept[l] = nodes.nodes[l].activation_bytes;
@@ -62,24 +63,29 @@ static weir_status layers_make(const struct weir_planner_costs *c, const char *l
 
 static void times_sum(const struct weir_stage_costs *layers, int first, int end, double speed, struct weir_stage_costs *stage)
 {
-    stage->forward = stage->input = stage->weight = 0;
+    stage->forward = stage->input = stage->weight = stage->optimizer = 0;
     for (int l = first; l < end; l++) {
         stage->forward += layers[l].forward / speed;
         stage->input += layers[l].input / speed;
         stage->weight += layers[l].weight / speed;
+        stage->optimizer += layers[l].optimizer / speed;
     }
 }
 
 /* ---- stages ----------------------------------------------------------------------------------------------------------- */
 
-/* Parameters, gradients and optimizer state are read, and all but gradients written. */
-static double optimizer_ms(const struct weir_planner_costs *c, const struct weir_planner_stages *stages, int n_stages)
+static bool has_optimizer(const struct weir_planner_request *r)
 {
-    double most = 0;
-    for (int i = 0; i < n_stages; i++)
-        most = fmax(most, (2 * stages->costs[i].param_bytes + stages->costs[i].grad_bytes + 2 * stages->costs[i].optimizer_bytes) /
-                              (stages->speed ? stages->speed[i] : 1));
-    return 1e3 * most / c->request->ceilings.bytes_per_s;
+    for (int l = 0; l < r->n_layers && r->layers; l++)
+        if (r->layers[l].optimizer > 0)
+            return true;
+    return false;
+}
+
+/* Parameters, gradients and optimizer state are read, and all but gradients written. */
+static double optimizer_ms(const struct weir_planner_costs *c, const struct weir_stage_costs *stage, double speed)
+{
+    return 1e3 * (2 * stage->param_bytes + stage->grad_bytes + 2 * stage->optimizer_bytes) / (speed * c->request->ceilings.bytes_per_s);
 }
 
 /* What a micro-batch keeps grows with its samples, what a stage holds does not.  NULL: no other size has this cut. */
@@ -132,13 +138,15 @@ static weir_status stages_make(const struct weir_planner_costs *c, int way, cons
     if (status)
         return status;
     for (int i = 0; i < n_stages; i++) {
-        times_sum(layers, stages->first_layer[i], stages->first_layer[i + 1], stages->speed ? stages->speed[i] : 1, &costs[i]);
+        double speed = stages->speed ? stages->speed[i] : 1;
+        times_sum(layers, stages->first_layer[i], stages->first_layer[i + 1], speed, &costs[i]);
+        if (!has_optimizer(c->request))
+            costs[i].optimizer = optimizer_ms(c, &costs[i], speed);
     }
     stages->n_recomputed = 0;
     for (int l = 0; l < c->graph->n_layers; l++)
         stages->n_recomputed += recompute[l];
     stages->costs = costs;
-    stages->optimizer_ms = optimizer_ms(c, stages, n_stages);
     return WEIR_OK;
 }
 

@@ -16,7 +16,6 @@ struct weir_planner_stages {
     const struct weir_stage_costs *costs; /* times on the ranks' devices */
     const double *speed; /* [n_stages]; NULL: devices alike */
     const struct weir_stage_costs *lean; /* [n_stages]: the same stages with all layers recomputed; NULL: not asked for */
-    double optimizer_ms;
     int n_recomputed;
 };
 

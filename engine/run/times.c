@@ -90,7 +90,7 @@ static struct weir_op_time node_time(const struct weir_runner *runner, int node,
         time.calls += clock->calls;
         time.ns += clock->ns;
     }
-    time.flops = (double)time.calls * n->shapes.flops[pass];
+    time.flops = (double)time.calls * n->shapes.flops[pass] / runner->main.program->n_slices; /* a call is of one slice */
     return time;
 }
 

@@ -22,7 +22,8 @@ static weir_status stage_check(const struct weir_stage_costs *c, const char *who
                 {"mem_IW", c->mem_made},
                 {"param_bytes", c->param_bytes},
                 {"grad_bytes", c->grad_bytes},
-                {"optimizer_bytes", c->optimizer_bytes}};
+                {"optimizer_bytes", c->optimizer_bytes},
+                {"optimizer", c->optimizer}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (!is_cost(rows[i].value))
             return WEIR_FAIL(WEIR_ERR_INVALID, "%s of %s is %g: it must be a finite number, not negative", rows[i].name,
@@ -103,9 +104,19 @@ static weir_status stages_check(const struct weir_schedule_costs *costs, const s
     return status;
 }
 
+static weir_status flight_check(const struct weir_flight_costs *f)
+{
+    if (f->factor == 0 || (isfinite(f->high) && f->low > 0 && f->low < f->high && f->factor >= 1 && f->factor <= 100))
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_INVALID, "in flight, a factor of %g from %g to %g bytes: the factor must be from 1 to 100, and the bytes ascend from above 0",
+                     f->factor, f->low, f->high);
+}
+
 weir_status weir_costs_check(const struct weir_schedule_costs *costs, const struct weir_schedule *schedule)
 {
     weir_status status = common_check(costs);
+    if (!status)
+        status = flight_check(&costs->flight);
     if (!status)
         status = stages_check(costs, schedule);
     for (int e = 0; !status && e < costs->n_edges; e++)
@@ -218,14 +229,14 @@ static weir_status stages_add(const struct weir_schedule_costs *costs, const str
                               const struct weir_simulation_options *options, const struct weir_scan *scan,
                               struct sums *sums)
 {
-    double m = scan->schedule->n_microbatches, gain = fmax(costs->overlap_gain, 1);
+    double m = scan->schedule->n_microbatches, gain = fmax(costs->overlap_gain, 1) * fmax(costs->flight.factor, 1);
     int n_copies = scan->schedule->n_copies;
     weir_status status = WEIR_OK;
     for (int s = 0; !status && s < scan->schedule->n_stages; s++) {
         char where[32];
         struct weir_stage_costs c = weir_costs_stage(costs, s);
         snprintf(where, sizeof where, "stage %d", s);
-        sums->time += m * gain * (c.forward + c.input + c.weight);
+        sums->time += m * gain * (c.forward + c.input + c.weight) + n_copies * c.optimizer;
         sums->memory += m * (c.mem_backward + 2 * c.mem_weight) + c.param_bytes + c.grad_bytes + c.optimizer_bytes;
         for (int u = s * n_copies; u < (s + 1) * n_copies; u++)
             sums->time += tables->reduce[u] + weir_costs_phase_time(costs, c.param_bytes, options->n_replicas);

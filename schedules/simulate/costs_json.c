@@ -1,4 +1,4 @@
-/* The costs file: {stages: [...] or layers: [...], edges: [...], reduce, reduce_link, bucket_bytes, optimizer}. */
+/* The costs file: {stages: [...] or layers: [...], edges: [...], transfer, reduce, reduce_link, bucket_bytes, optimizer, in_flight}. */
 #include <stdio.h>
 #include <string.h>
 
@@ -51,8 +51,8 @@ static weir_status backward_read(const json_t *object, const char *where, struct
 
 static weir_status stage_read(json_t *object, const char *where, struct weir_stage_costs *stage)
 {
-    static const char *const keys[] = {"F",      "I",           "W",          "B",               "mem_B", "mem_W",
-                                       "mem_IW", "param_bytes", "grad_bytes", "optimizer_bytes", NULL};
+    static const char *const keys[] = {"F",      "I",           "W",          "B",               "mem_B",     "mem_W",
+                                       "mem_IW", "param_bytes", "grad_bytes", "optimizer_bytes", "optimizer", NULL};
     weir_status status = weir_json_keys(object, where, keys);
     if (!status)
         status = weir_json_number(object, where, "F", &stage->forward);
@@ -66,6 +66,8 @@ static weir_status stage_read(json_t *object, const char *where, struct weir_sta
         status = number(object, where, "grad_bytes", &stage->grad_bytes);
     if (!status)
         status = number(object, where, "optimizer_bytes", &stage->optimizer_bytes);
+    if (!status)
+        status = number(object, where, "optimizer", &stage->optimizer);
     return status;
 }
 
@@ -179,6 +181,21 @@ static weir_status reduce_link_read(json_t *object, const char *path, struct wei
     return status ? status : number(object, where, "bandwidth", &costs->reduce_bandwidth);
 }
 
+static weir_status flight_read(json_t *object, const char *path, struct weir_flight_costs *flight)
+{
+    static const char *const keys[] = {"low", "high", "factor", NULL};
+    char where[512];
+    if (!object)
+        return WEIR_OK;
+    snprintf(where, sizeof where, "'%s' in_flight", path);
+    weir_status status = weir_json_keys(object, where, keys);
+    if (!status)
+        status = weir_json_number(object, where, "low", &flight->low);
+    if (!status)
+        status = weir_json_number(object, where, "high", &flight->high);
+    return status ? status : weir_json_number(object, where, "factor", &flight->factor);
+}
+
 static weir_status trace_read(const char *path, struct weir_arena *arena, struct weir_schedule_costs *costs)
 {
     struct weir_traced trace;
@@ -188,8 +205,8 @@ static weir_status trace_read(const char *path, struct weir_arena *arena, struct
 
 static weir_status root_read(json_t *root, const char *path, struct weir_arena *arena, struct weir_schedule_costs *costs)
 {
-    static const char *const keys[] = {"stages", "layers", "edges", "reduce", "reduce_link", "bucket_bytes", "optimizer",
-                                       NULL};
+    static const char *const keys[] = {"stages", "layers", "edges", "transfer", "reduce", "reduce_link", "bucket_bytes", "optimizer",
+                                       "in_flight", NULL};
     struct weir_schedule_costs read = *costs;
     char where[512];
     snprintf(where, sizeof where, "'%s'", path);
@@ -202,6 +219,8 @@ static weir_status root_read(json_t *root, const char *path, struct weir_arena *
     if (!status)
         status = edges_read(json_object_get(root, "edges"), path, arena, &read);
     if (!status)
+        status = number(root, where, "transfer", &read.transfer);
+    if (!status)
         status = number(root, where, "reduce", &read.reduce);
     if (!status)
         status = reduce_link_read(json_object_get(root, "reduce_link"), path, &read);
@@ -209,6 +228,8 @@ static weir_status root_read(json_t *root, const char *path, struct weir_arena *
         status = number(root, where, "bucket_bytes", &read.bucket_bytes);
     if (!status)
         status = number(root, where, "optimizer", &read.optimizer);
+    if (!status)
+        status = flight_read(json_object_get(root, "in_flight"), path, &read.flight);
     if (!status)
         status = weir_arena_strdup(arena, path, &read.name);
     if (!status)

@@ -66,24 +66,6 @@ static weir_status delay_keep(struct run *run)
     return status;
 }
 
-static weir_status flow_prepare(struct run *run, struct weir_arena *arena)
-{
-    weir_status status = weir_schedule_edges_build(&run->scan, &run->work, &run->edges);
-    if (!status && run->schedule.has_comms)
-        status = weir_schedule_edges_match(&run->scan, &run->edges, &run->work);
-    if (!status)
-        status = weir_flow_open(&run->flow, run->options->channels, &run->scan, &run->edges, &run->work);
-    if (!status)
-        status = weir_costs_tables(run->costs, run->options, &run->scan, &run->edges, &run->work, &run->flow.costs);
-    if (!status && run->options->keep_times)
-        status = times_keep(run, arena);
-    if (!status && (run->options->keep_path || run->options->keep_times))
-        status = causes_keep(run);
-    if (!status)
-        status = delay_keep(run);
-    return status;
-}
-
 struct memory {
     double held, peak;
 };
@@ -104,7 +86,7 @@ static void memory_peak(const struct run *run, int rank, double *memory_out, dou
     int slices = weir_schedule_slices(&run->schedule);
     struct weir_stage_costs unit = weir_costs_slice(&common, 0, slices);
     if (!costs->stages && unit.mem_backward == unit.mem_weight && !unit.mem_made) { /* the scan has counted */
-        memory_out[rank] = activations_out[rank] = run->scan.rank_peak[rank] * unit.mem_weight;
+        *memory_out = *activations_out = run->scan.rank_peak[rank] * unit.mem_weight;
         return;
     }
     struct memory memory = {0}, units = {0};
@@ -114,25 +96,84 @@ static void memory_peak(const struct run *run, int rank, double *memory_out, dou
         memory_count(&memory, &c, a->type, run->scan.trainable);
         memory_count(&units, &unit, a->type, run->scan.trainable);
     }
-    memory_out[rank] = memory.peak;
-    activations_out[rank] = units.peak;
+    *memory_out = memory.peak;
+    *activations_out = units.peak;
+}
+
+/* How much longer actions of a rank take. */
+static double flight_factor(const struct run *run, int rank)
+{
+    const struct weir_flight_costs *f = &run->costs->flight;
+    double peak, units;
+    memory_peak(run, rank, &peak, &units);
+    double way = peak > f->low ? fmin(log(peak / f->low) / log(f->high / f->low), 1) : 0;
+    return 1 + way * (f->factor - 1);
+}
+
+/* A stage of two copies takes the longer of its ranks' times. */
+static weir_status flight_weigh(struct run *run)
+{
+    int n_stages = run->schedule.n_stages, n_copies = run->schedule.n_copies;
+    double *types, *factors;
+    if (run->costs->flight.factor <= 1 || !run->scan.trainable)
+        return WEIR_OK;
+    weir_status status = weir_arena_alloc(&run->work, (size_t)n_stages, 4 * sizeof *types, &types);
+    if (!status)
+        status = weir_arena_alloc(&run->work, (size_t)run->schedule.n_ranks, sizeof *factors, &factors);
+    for (int r = 0; r < run->schedule.n_ranks && !status; r++)
+        factors[r] = flight_factor(run, r);
+    for (int s = 0; s < n_stages && !status; s++) {
+        double factor = 1;
+        for (int copy = 0; copy < n_copies; copy++)
+            if (run->scan.units[s * n_copies + copy].rank >= 0)
+                factor = fmax(factor, factors[run->scan.units[s * n_copies + copy].rank]);
+        for (int t = 0; t < 4; t++)
+            types[4 * s + t] = factor * run->flow.costs.type[4 * s + t];
+    }
+    if (!status)
+        run->flow.costs.type = types;
+    return status;
+}
+
+static weir_status flow_prepare(struct run *run, struct weir_arena *arena)
+{
+    weir_status status = weir_schedule_edges_build(&run->scan, &run->work, &run->edges);
+    if (!status && run->schedule.has_comms)
+        status = weir_schedule_edges_match(&run->scan, &run->edges, &run->work);
+    if (!status)
+        status = weir_flow_open(&run->flow, run->options->channels, &run->scan, &run->edges, &run->work);
+    if (!status)
+        status = weir_costs_tables(run->costs, run->options, &run->scan, &run->edges, &run->work, &run->flow.costs);
+    if (!status)
+        status = flight_weigh(run);
+    if (!status && run->options->keep_times)
+        status = times_keep(run, arena);
+    if (!status && (run->options->keep_path || run->options->keep_times))
+        status = causes_keep(run);
+    if (!status)
+        status = delay_keep(run);
+    return status;
 }
 
 struct ends {
     double makespan, busiest, longest, reduced, optimizer;
 };
 
-/* Bytes of a rank's stages that stay, and what handing round its parameters takes. */
-static void state_count(const struct run *run, struct weir_simulation *result, double *table)
+/* Bytes of a rank's stages that stay, what handing round its parameters takes, and its optimizer, of which ZeRO-1 leaves a part. */
+static void state_count(const struct run *run, struct weir_simulation *result, double *table, double *optimizer)
 {
     size_t p = (size_t)run->schedule.n_ranks;
     int n_copies = run->schedule.n_copies, replicas = run->options->n_replicas;
+    int shares = run->options->shard_optimizer && replicas > 1 ? replicas : 1;
     double *gather = table, *state = table + p, *sharded = table + 2 * p;
+    for (size_t r = 0; r < p; r++)
+        optimizer[r] = run->scan.trainable ? run->costs->optimizer / shares : 0;
     for (int u = 0; u < run->schedule.n_stages * n_copies; u++) {
         int rank = run->scan.units[u].rank;
         struct weir_stage_costs c = weir_costs_stage(run->costs, u / n_copies);
         if (rank < 0 || !run->scan.trainable)
             continue;
+        optimizer[rank] += c.optimizer / shares;
         state[rank] += c.param_bytes + c.grad_bytes + c.optimizer_bytes;
         sharded[rank] += c.param_bytes + c.grad_bytes + c.optimizer_bytes / (replicas > 1 ? replicas : 1);
         if (run->options->shard_optimizer)
@@ -153,16 +194,15 @@ static double tail(const struct run *run, int rank)
 }
 
 /* The end of the step: the optimizer on all ranks when the last one has reduced, then the parameters are handed round. */
-static struct ends ends_find(const struct run *run, const double *gather, double *busy)
+static struct ends ends_find(const struct run *run, const double *optimizer, const double *gather, double *busy)
 {
     struct ends ends = {0};
-    int replicas = run->options->shard_optimizer && run->options->n_replicas > 1 ? run->options->n_replicas : 1;
-    ends.optimizer = run->scan.trainable ? run->costs->optimizer / replicas : 0;
     for (int r = 0; r < run->schedule.n_ranks; r++)
         ends.reduced = fmax(ends.reduced, run->flow.ranks[r].time + tail(run, r));
     for (int r = 0; r < run->schedule.n_ranks; r++) {
         const struct weir_flow_rank *rank = &run->flow.ranks[r];
-        double after = ends.optimizer + gather[r];
+        double after = optimizer[r] + gather[r];
+        ends.optimizer = fmax(ends.optimizer, optimizer[r]);
         busy[r] = rank->busy + tail(run, r) + after;
         ends.makespan = fmax(ends.makespan, ends.reduced + after);
         ends.busiest = fmax(ends.busiest, busy[r] + rank->gained);
@@ -228,16 +268,16 @@ static weir_status result_build(const struct run *run, struct weir_arena *arena,
 {
     size_t p = (size_t)run->schedule.n_ranks;
     double *table;
-    weir_status status = weir_arena_alloc(arena, 10 * p, sizeof *table, &table);
+    weir_status status = weir_arena_alloc(arena, 11 * p, sizeof *table, &table);
     if (status)
         return status;
     *result = (struct weir_simulation){0};
-    state_count(run, result, table + 7 * p);
-    struct ends ends = ends_find(run, result->gather, table);
+    state_count(run, result, table + 7 * p, table + 10 * p);
+    struct ends ends = ends_find(run, table + 10 * p, result->gather, table);
     for (size_t r = 0; r < p; r++) {
         table[p + r] = ends.makespan - table[r];
         table[2 * p + r] = run->flow.ranks[r].exposed;
-        memory_peak(run, (int)r, table + 3 * p, table + 4 * p);
+        memory_peak(run, (int)r, &table[3 * p + r], &table[4 * p + r]);
         table[6 * p + r] = tail(run, (int)r);
         table[5 * p + r] = run->scan.rank_reduces[r] ? run->flow.ranks[r].reduce_work : table[6 * p + r];
     }

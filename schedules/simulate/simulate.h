@@ -47,6 +47,7 @@ struct weir_stage_costs {
     double mem_weight;             /* held after I, until the end of W */
     double param_bytes, grad_bytes, optimizer_bytes; /* of the stage's parameters, gradients and optimizer state */
     double mem_made;               /* the part of mem_weight that I makes; the rest F has kept */
+    double optimizer;              /* once in a step, after the last micro-batch: of its parameters */
 };
 
 struct weir_edge_costs {
@@ -55,12 +56,18 @@ struct weir_edge_costs {
                                          Of k slices each has 1 / k of the bytes */
 };
 
+/* What is kept from forwards to backwards, and does not fit into caches, makes a rank slower: with `high` bytes in flight at most,
+ * counted as peak_memory is, its F, I and W take `factor` times as long as with `low`; between the two as the logarithm goes. */
+struct weir_flight_costs {
+    double low, high, factor; /* 0 < low < high, 1 <= factor <= 100; factor 0: times do not depend on it */
+};
+
 /* Costs of every action and transfer.  The tables override the common values. */
 struct weir_schedule_costs {
     double forward, input, weight, mem_backward, mem_weight; /* every stage */
     double transfer;                                         /* every edge; a slice's part of it */
     double reduce;                                           /* one rank's gradients */
-    double optimizer;                                        /* one rank's */
+    double optimizer;                                        /* one rank's, beside those of its stages */
     double overlap_gain;                                     /* 1: an overlapped pair lasts as long as its parts */
     const struct weir_stage_costs *stages;                   /* [n_stages], or NULL; one stands for every stage */
     int n_stages;
@@ -73,6 +80,7 @@ struct weir_schedule_costs {
     const char *name; /* of the file it was read from, which messages about it name; NULL: none */
     const struct weir_stage_costs *layers; /* [n_layers], or NULL: what the caller puts together to `stages` first */
     int n_layers;
+    struct weir_flight_costs flight;
     bool halved; /* input and weight are halves of what was given for both */
     const char *unit; /* of its times, "ms"; NULL: not known */
 };
@@ -110,7 +118,7 @@ struct weir_simulation {
     const double *busy;             /* [n_ranks]: time at work */
     const double *idle;             /* [n_ranks]: makespan - busy */
     double optimizer_start;         /* when the last rank has reduced */
-    double optimizer;               /* how long it takes */
+    double optimizer;               /* how long it takes on the rank that has most of it */
     const double *exposed;          /* [n_ranks]: idle time in which what it waits for is made, but not there yet */
     const double *peak_memory;      /* [n_ranks]: in list order, after every action */
     const double *peak_activations; /* [n_ranks]: the same with the common mem_backward and mem_weight */
@@ -141,8 +149,9 @@ weir_status weir_schedule_simulate(const struct weir_schedule *schedule, const s
                                    const struct weir_simulation_options *options, struct weir_arena *arena,
                                    struct weir_simulation *result_out);
 
-/* Read {stages: [{F, I, W, mem_B, mem_W, mem_IW, param_bytes, grad_bytes, optimizer_bytes}], edges: [{from, to,
- * latency, bytes, bandwidth}], reduce, reduce_link: {latency, bandwidth}, bucket_bytes, optimizer} over the values that
+/* Read {stages: [{F, I, W, mem_B, mem_W, mem_IW, param_bytes, grad_bytes, optimizer_bytes, optimizer}], edges: [{from, to,
+ * latency, bytes, bandwidth}], transfer, reduce, reduce_link: {latency, bandwidth}, bucket_bytes, optimizer,
+ * in_flight: {low, high, factor}} over the values that
  * *costs has; `layers` of the same form may stand in place of `stages`.  F, I and W of a stage must be there, or F and B,
  * which is halved; mem_B and mem_W go together, on all stages or on none; mem_IW (mem_made) is mem_W where it is left out.
  * A trace is read too, as weir_traced_costs() does.  WEIR_ERR_IO; WEIR_ERR_INVALID, also for a file without any cost. */

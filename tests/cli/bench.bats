@@ -32,6 +32,19 @@ small() {
     [[ "${lines[0]}" == "schedule,chunks,predicted_ms,measured_ms,"* && "${lines[1]}" == "1f1b,1,"* ]]
 }
 
+@test "bench schedules says whose losses those of two copies of the weights are" {
+    run -0 --separate-stderr small chimera 1f1b dualpipe seq1f1b
+    [[ "$output" == *$'losses of one stage with 2 replicas, not of one stage\n'* ]]
+    [ "$(grep -cE '^  (chimera|dualpipe)$' <<<"$output")" -eq 2 ]
+    [[ "$output" == *"seq1f1b: seq1f1b cuts sequences, the others do not: weir train --slices K runs it"* ]]
+    run -0 --separate-stderr small chimera dualpipe --json
+    for i in 0 1; do
+        "$JSON_GET" schedules.$i.losses_of schedules.$i.loss <<<"$output"
+    done >losses
+    [ "$(sort -u losses | wc -l)" -eq 2 ]
+    grep -q 'one stage with 2 replicas' losses
+}
+
 @test "bench schedules draws prediction and measurement above each other" {
     run -0 --separate-stderr small 1f1b zbv --html page.html
     [ "$(grep -o '"title":"[^"]*predicted"' page.html | wc -l)" -eq 2 ]
@@ -47,4 +60,18 @@ small() {
     run -2 "$WEIR" bench
     run -0 "$WEIR" bench schedules --help
     [[ "$output" == *"--warm-up N"* ]]
+}
+
+@test "bench plan runs what the planner chooses from, and holds its choice to the fastest" {
+    run -0 --separate-stderr "$WEIR" bench plan --devices 2 --global-batch 2 --seq-len 8 --most 3 --finalists 2 --turns 2 --steps 1
+    [[ "${lines[0]}" == "weir "*", gpt2-tiny: a step of 2 samples on 2 cores; "*" configurations run, "*" in 2 turns of 1 steps" ]]
+    [ "$(grep -c '^choice ' <<<"$output")" -eq 1 ]
+    [[ "${lines[-1]}" == "the planner's choice "* ]]
+    [[ "$stderr" == *"sizes of micro-batches profiled, 2 of 2, "*"configurations run, "*"turns of the fastest, 2 of 2, "* ]]
+    run -0 --separate-stderr "$WEIR" bench plan --model mlp --devices 1 --global-batch 2 --turns 1 --steps 1 --json -q
+    [ -z "$stderr" ]
+    "$JSON_GET" choice_ms fastest_ms ratio configurations run.0.predicted_ms run.0.once_ms <<<"$output" | awk '!($1 > 0) { exit 1 }'
+    [ "$(grep -o '"choice": true' <<<"$output" | wc -l)" -eq 1 ]
+    run -2 "$WEIR" bench plan --schedule dualpipe --global-batch 2 --devices 1
+    [[ "$output" == *"schedule 'dualpipe' cannot train"* ]]
 }

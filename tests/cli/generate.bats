@@ -93,9 +93,26 @@ $(cat one)
 }
 
 @test "the caches stand in the memory table" {
-    run generate --prompt abc --tokens 5 --samples 2 --print-memory
+    run generate --prompt abc --tokens 5 --samples 2 --print-memory full
     [ "$status" -eq 0 ]
     [[ "$output" == *" cache "*"keys and values of 2 sequences"* ]]
+}
+
+@test "a rank's line of memory has its caches in GiB, and with a cap there is a verdict" {
+    run generate --prompt abc --tokens 5 --stages 2 --print-memory
+    [ "$status" -eq 0 ]
+    [[ "${lines[0]}" == "rank    parameters        cache  activations        slots       beside          all" ]]
+    [ "$(grep -Ec '^[01]( +[0-9.]+ GiB){6}$' <<<"$output")" -eq 2 ]
+    [[ "$output" == *"fewer --samples and --tokens"* ]]
+    generate --prompt abc --tokens 5 --stages 2 --print-memory --json | tr ',{}' '\n' |
+        awk '/"(parameters|cache|activations|slots|beside)"/ { sum += $NF } /"all"/ { if (sum != $NF) exit 1; sum = 0; n++ } END { exit n != 2 }'
+    run --separate-stderr generate --prompt abc --tokens 5 --print-memory --device-memory 1G
+    [[ "$status" -eq 0 && "$output" == *"all ranks fit: rank 0 takes most, "*" of 1.0000 GiB"* ]]
+    run --separate-stderr generate --prompt abc --tokens 5 --print-memory --device-memory 10K
+    [[ "$status" -eq 3 && "$output" == *"rank 0: "*" of 0.0000 GiB: does not fit"* ]]
+    [[ "$stderr" == *"the cap is 10240 bytes"* ]]
+    run generate --prompt abc --tokens 5 --device cuda --stages 2 --print-memory
+    [[ "$status" -eq 0 && "$output" == *"and what is measured when a run starts"* ]]
 }
 
 # name|arguments|exit status|words of the message

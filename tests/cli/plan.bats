@@ -245,6 +245,17 @@ JSON
     run "$WEIR" schedule simulate interleaved -p 2 -v 2 -m 4 --costs "$BATS_TEST_TMPDIR/costs.json"
     [ "$status" -eq 0 ]
     [[ "$output" == *"2 ranks, 4 stages, 4 micro-batches"* ]]
+    "$WEIR" plan --model gpt2-tiny --output costs -p 2 -v 2 | cmp - "$BATS_TEST_TMPDIR/costs.json"
+    while IFS='|' read -r arguments words; do
+        # shellcheck disable=SC2086
+        run "$WEIR" plan --model gpt2-tiny $arguments
+        [[ "$status" -eq 2 && "$output" == *"$words"* ]] || { echo "$arguments: $status $output"; false; }
+    done <<'ROWS'
+-p 2|--ranks is for --output costs or layout
+-v 2 --output costs|--chunks is about the stages of a rank
+-p 2 --output costs --devices 4|--devices and --ranks both say how many stages
+-p 65536 -v 2 --output costs|more than 65536 stages
+ROWS
 }
 
 @test "costs by hand come from standard input, as JSON or CSV" {

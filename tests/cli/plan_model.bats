@@ -73,6 +73,8 @@ plan() {
     [[ "$output" == *'"first_layers": [0, 11]'* && "$output" == *'"busiest_rank": 1'* ]]
     run plan --model gpt2-tiny --devices 1 --global-batch 8 --microbatch-size 2 --recompute full --costs costs.json --top 1 --json
     [ "$(grep -o '"busiest_ms": [0-9]*' <<<"$output" | cut -d ' ' -f 2)" -ge $((4 * (13 * 4 + 10 * 4))) ]
+    plan --model gpt2-tiny --devices 2 --microbatch-size 2 --costs costs.json --json >read.json
+    plan --model gpt2-tiny --devices 2 --microbatch-size 2 --costs - --json <costs.json | cmp - read.json
     run plan --model mlp --devices 2 --microbatch-size 2 --costs costs.json
     [[ "$status" -eq 1 && "$output" == *"the costs have 14 layers, model 'mlp' has 8"* ]]
     run plan --model gpt2-tiny --devices 2 --costs costs.json
@@ -80,6 +82,18 @@ plan() {
     echo '{"stages": [{"F": 1, "I": 1, "W": 1}]}' >stages.json
     run plan --model gpt2-tiny --devices 2 --microbatch-size 2 --costs stages.json
     [[ "$status" -eq 1 && "$output" == *"'stages.json' has no times of layers: 'weir profile --model gpt2-tiny' measures them"* ]]
+}
+
+@test "measured hand-overs and the measured optimizer are part of a step" {
+    layers() { for i in $(seq 14); do printf '%s{"F": 1, "I": 1, "W": 1, "optimizer": %s}' "$([ "$i" -eq 1 ] || echo ', ')" "$1"; done; }
+    of() {
+        plan --model gpt2-tiny --devices 2 --max-replicas 1 --global-batch 8 --microbatch-size 2 --schedule 1f1b --recompute none --costs "$1" --top 2 --json |
+            "$JSON_GET" plans.0.ranks plans.0.step_ms plans.0.optimizer_ms | awk '{ printf "%.0f ", $1 }'
+    }
+    echo "{\"layers\": [$(layers 2)]}" >c.json
+    [ "$(of c.json)" = "2 119 14 " ] # (4 + 1) * 7 * 3 and seven layers' optimizer
+    echo "{\"layers\": [$(layers 2)], \"transfer\": 0.5}" >c.json
+    [ "$(of c.json)" = "2 121 14 " ] # to and fro, and once between: rank 0 has two micro-batches in flight
 }
 
 @test "a plan for a topology says which device plays which rank, and what would help" {

@@ -11,9 +11,11 @@ setup() {
 @test "a profile has F, I and W of every layer, and what was measured in how many rounds" {
     run --separate-stderr "$WEIR" profile --model gpt2-tiny --seq-len 16 --microbatch-size 1 --rounds 5 --ranks 2 -o p.json
     [ "$status" -eq 0 ]
-    [ "$(grep -c '"F": .*"I": .*"W": .*"mem_B": ' p.json)" -eq 14 ]
+    [ "$(grep -c '"F": .*"I": .*"W": .*"optimizer": .*"mem_B": ' p.json)" -eq 14 ]
+    grep -q '^ "transfer": [0-9.e-]*' p.json
+    "$WEIR" schedule simulate zb-h1 -p 2 -m 4 --costs p.json >/dev/null
     grep -q '^{"layers": \[$' p.json
-    [[ "$stderr" == *"gpt2-tiny, 14 layers on 2 busy ranks: "*" ms a micro-batch, "*" Gflop/s (--flops "*"medians of 5 rounds, the widest spread is "*" %"* ]]
+    [[ "$stderr" == *"gpt2-tiny, 14 layers on 2 busy ranks: "*" ms a micro-batch, "*" Gflop/s (--flops "*", a hand-over "*" ms"*"medians of 5 rounds, the widest spread is "*" %"* ]]
     run --separate-stderr "$WEIR" profile --model mlp --rounds 5 -q --ranks 1
     [[ "$status" -eq 0 && -z "$stderr" && "$(grep -c '"F": ' <<<"$output")" -eq 8 ]]
 }

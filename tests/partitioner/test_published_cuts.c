@@ -1,4 +1,5 @@
-/* Cuts of a GPT whose head is dear, against published ones.  The costs of a layer, of embedding and head follow from rows that
+/* Published iterations: 1F1B simulated with the times of its stages takes as long as was measured; and cuts of a GPT whose head is dear,
+ * against published ones.  The costs of a layer, of embedding and head follow from rows that
  * were measured (Vocabulary Parallelism's artifact, 8 ranks, 128 micro-batches); our cut and theirs are simulated with them.
  * labels: pure */
 #include "tests/support/testing.h"
@@ -79,27 +80,35 @@ static void published_cut(const struct row *redis, const struct items *items, in
     assert_int_equal(n, ITEMS - 1); /* the head is the last */
 }
 
-static double step_ms(const struct items *items, const int *first)
+/* F and B of each stage in us. */
+static double simulated_ms(const double *f, const double *b)
 {
     struct weir_arena arena = {0};
     struct weir_schedule schedule;
     struct weir_simulation simulation;
-    struct weir_stage_costs stages[P] = {{.forward = 0}};
+    struct weir_stage_costs stages[P];
     const struct weir_schedule_kind *kind;
     const struct weir_schedule_params params = {.n_ranks = P, .n_chunks = 1, .n_microbatches = M};
     const struct weir_schedule_costs costs = {.overlap_gain = 1, .stages = stages, .n_stages = P};
     for (int s = 0; s < P; s++)
-        for (int i = first[s]; i < first[s + 1]; i++) {
-            stages[s].forward += items->f[i] / 1e3;
-            stages[s].input += items->b[i] / 2e3;
-            stages[s].weight += items->b[i] / 2e3;
-        }
+        stages[s] = (struct weir_stage_costs){.forward = f[s] / 1e3, .input = b[s] / 2e3, .weight = b[s] / 2e3};
     assert_ok(weir_schedule_kind_find("1f1b", &kind));
     assert_ok(weir_schedule_build(kind, &params, &arena, &schedule));
     assert_ok(weir_schedule_simulate(&schedule, &costs, &(struct weir_simulation_options){.n_replicas = 1}, &arena, &simulation));
     double makespan = simulation.makespan;
     weir_arena_release(&arena);
     return makespan;
+}
+
+static double step_ms(const struct items *items, const int *first)
+{
+    double f[P] = {0}, b[P] = {0};
+    for (int s = 0; s < P; s++)
+        for (int i = first[s]; i < first[s + 1]; i++) {
+            f[s] += items->f[i];
+            b[s] += items->b[i];
+        }
+    return simulated_ms(f, b);
 }
 
 /* Rows come in pairs: base, then redis. */
@@ -137,8 +146,25 @@ static void our_cut_is_never_slower_than_the_published_one(void **state)
     }
 }
 
+static void an_iteration_simulated_with_its_stages_times_takes_what_was_measured(void **state)
+{
+    (void)state;
+    struct row rows[MOST_ROWS];
+    const char *path = testing_data_path("reference/measured_1f1b.csv");
+    if (!path)
+        skip();
+    int n = rows_read(path, rows);
+    assert_int_equal(n, 16);
+    for (int i = 0; i < n; i++) {
+        double off = simulated_ms(rows[i].f, rows[i].b) / rows[i].measured_ms - 1;
+        print_message("%-16s %8.1f ms, simulated %+.2f %%\n", rows[i].name, rows[i].measured_ms, 100 * off);
+        assert_true(fabs(off) <= 0.02);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(our_cut_is_never_slower_than_the_published_one)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(an_iteration_simulated_with_its_stages_times_takes_what_was_measured),
+                                       cmocka_unit_test(our_cut_is_never_slower_than_the_published_one)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -269,20 +269,57 @@ static void reduction_and_optimizer_come_at_the_end(void **state)
     assert_near(s.makespan, 2); /* inference has neither */
 }
 
+static void each_rank_has_the_optimizer_of_its_stages(void **state)
+{
+    (void)state;
+    const struct weir_stage_costs stages[] = {{1, 1, 1, 1, 1, .optimizer = 5}, {1, 1, 1, 1, 1, .optimizer = 1}, {1, 1, 1, 1, 1, .optimizer = 2},
+                                              {1, 1, 1, 1, 1, .optimizer = 0}};
+    struct weir_schedule_costs costs = unit;
+    costs.stages = stages;
+    costs.n_stages = 4;
+    costs.optimizer = 3;
+    struct weir_simulation s = simulate("0F0,2F0,2B0,0B0\n1F0,3F0,3B0,1B0\n", &costs, WEIR_CHANNELS_EDGE);
+    assert_near(s.makespan, 12 + 3 + 5 + 2);
+    assert_near(s.optimizer, 10);
+    assert_near(s.busy[1], 6 + 3 + 1);
+}
+
+/* Each micro-batch keeps 1: rank 0 has two in flight, rank 1 one. */
+static void a_rank_with_more_in_flight_is_slower(void **state)
+{
+    (void)state;
+    static const char list[] = "0F0,0F1,0B0,0B1\n1F0,1B0,1F1,1B1\n";
+    struct weir_schedule_costs costs = unit;
+    costs.flight = (struct weir_flight_costs){1, 4, 3};
+    struct weir_simulation s = simulate(list, &costs, WEIR_CHANNELS_EDGE);
+    assert_near(s.busy[0], 6 * 2); /* halfway from 1 to 4 */
+    assert_near(s.busy[1], 6);
+    costs.flight = (struct weir_flight_costs){0.5, 1, 3};
+    s = simulate(list, &costs, WEIR_CHANNELS_EDGE);
+    assert_near(s.busy[0], 6 * 3); /* and no more than that */
+    assert_near(s.busy[1], 6 * 3);
+    struct weir_schedule schedule = parse(list);
+    struct weir_simulation_options options = {0};
+    costs.flight = (struct weir_flight_costs){2, 1, 3};
+    assert_fails(weir_schedule_simulate(&schedule, &costs, &options, &arena, &s), WEIR_ERR_INVALID, "a factor of 3 from 2 to 1 bytes");
+    assert_ok(weir_schedule_costs_parse("{\"stages\": [{\"F\": 1, \"B\": 2}], \"in_flight\": {\"low\": 1, \"high\": 4, \"factor\": 3}}", 79, "c", &arena, &costs));
+    assert_near(costs.flight.high, 4);
+}
+
 static void costs_are_read_from_a_file(void **state)
 {
     (void)state;
     char path[4200];
     snprintf(path, sizeof path, "%s/costs.json", testing_dir());
-    const char *text = "{\"stages\": [{\"F\": 1, \"I\": 2, \"W\": 3}, {\"F\": 4, \"I\": 5, \"W\": 6}],\n"
+    const char *text = "{\"transfer\": 7, \"stages\": [{\"F\": 1, \"I\": 2, \"W\": 3, \"optimizer\": 4}, {\"F\": 4, \"I\": 5, \"W\": 6}],\n"
                        " \"edges\": [{\"from\": 0, \"to\": 1, \"latency\": 0.5, \"bytes\": 100, \"bandwidth\": 200}],\n"
                        " \"reduce\": 10, \"optimizer\": 20}";
     assert_ok(weir_file_write(path, text, strlen(text)));
     struct weir_schedule_costs costs = unit;
     assert_ok(weir_schedule_costs_load(path, &arena, &costs));
     struct weir_simulation s = simulate("0F0,0B0\n1F0,1I0,1W0\n", &costs, WEIR_CHANNELS_EDGE);
-    /* F0 0-1, transfer 1-2, F 2-6, I 6-11, B 11-16 | W 11-17; reduce 10, optimizer 20 */
-    assert_near(s.makespan, 17 + 30);
+    /* F0 0-1, transfer 1-2, F 2-6, I 6-11, W 11-17, transfer 11-18, B 18-23; reduce 10, optimizer 20 and 4 */
+    assert_near(s.makespan, 23 + 34);
     assert_near(s.peak_memory[1], 1); /* no bytes in the file: chunks are counted */
     struct weir_schedule three = parse("0F0\n1F0\n2F0\n");
     struct weir_simulation_options options = {0};
@@ -427,6 +464,8 @@ int main(void)
         cmocka_unit_test_teardown(waits_under_one_channel_and_under_rendezvous_have_their_causes, arena_drop),
         cmocka_unit_test_teardown(a_rendezvous_deadlock_is_seen_under_blocking_only, arena_drop),
         cmocka_unit_test_teardown(reduction_and_optimizer_come_at_the_end, arena_drop),
+        cmocka_unit_test_teardown(each_rank_has_the_optimizer_of_its_stages, arena_drop),
+        cmocka_unit_test_teardown(a_rank_with_more_in_flight_is_slower, arena_drop),
         cmocka_unit_test_teardown(costs_are_read_from_a_file, arena_drop),
         cmocka_unit_test_teardown(costs_are_read_from_a_csv_and_one_entry_stands_for_every_stage, arena_drop),
         cmocka_unit_test_teardown(the_critical_path_adds_up_to_the_makespan, arena_drop),

@@ -390,8 +390,10 @@ class Trial:
         seen, begin = self.checkpoints(), time.monotonic()
         happened = due and self.fail()
         if not happened and self.run.poll() is None:
+            self.run.terminate() # scripts remove what they made
             for process in processes(self.mark):
-                os.kill(process.pid, signal.SIGKILL)
+                if process.pid != self.run.pid and b"bash" not in process.words[0]:
+                    os.kill(process.pid, signal.SIGKILL)
         busy = stolen()
         code, took = self.end_await(begin)
         busy = (stolen() - busy) / max(took, 0.1) / (os.cpu_count() or 1)

@@ -9,6 +9,9 @@
 
 enum { UNDER_WAY, OVER };
 
+/* Processes of a busy machine take seconds to come up, however short their waits may be afterwards. */
+static const int64_t least_ns = INT64_C(5000000000);
+
 /* Of a thread that is left behind nobody takes it. */
 struct call {
     struct weir_futex state;
@@ -47,6 +50,7 @@ weir_status weir_mpi_limited(weir_status (*fn)(void **result_out), int64_t timeo
 {
     struct call *call;
     pthread_t thread;
+    int64_t limit_ns = timeout_ns && timeout_ns < least_ns ? least_ns : timeout_ns;
     weir_status status = weir_alloc(1, sizeof *call, &call);
     if (status)
         return status;
@@ -57,10 +61,10 @@ weir_status weir_mpi_limited(weir_status (*fn)(void **result_out), int64_t timeo
         weir_free(call);
         return WEIR_FAIL(WEIR_ERR_NOMEM, "cannot start a thread for MPI: %s", strerror(reason));
     }
-    if (!call_await(call, timeout_ns)) {
+    if (!call_await(call, limit_ns)) {
         weir_mpi_abandon();
         return WEIR_FAIL(WEIR_ERR_TIMEOUT, "%s has not returned for %.1f s: it waits for all processes that the launcher started, and one "
-                                           "of them is stopped or out of reach", what, (double)timeout_ns * 1e-9);
+                                           "of them is stopped or out of reach", what, (double)limit_ns * 1e-9);
     }
     pthread_join(thread, NULL);
     status = call->status;

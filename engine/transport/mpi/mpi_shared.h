@@ -55,7 +55,7 @@ weir_status weir_mpi_request_wait(weir_transport *transport, MPI_Request *reques
 /* ---- mpi_limit.c ---------------------------------------------------------------------------------------------------- */
 
 /* Call `fn`, which waits for all processes; *result_out (may be NULL) is its result.  WEIR_ERR_TIMEOUT: `what` has not returned for
- * `timeout_ns` (0: it may take for ever); MPI is abandoned then. */
+ * `timeout_ns`, of which the least is 5 s (0: it may take for ever); MPI is abandoned then. */
 weir_status weir_mpi_limited(weir_status (*fn)(void **result_out), int64_t timeout_ns, const char *what, void **result_out);
 
 /* ---- mpi_bootstrap.c ------------------------------------------------------------------------------------------------- */
