@@ -175,10 +175,11 @@ static weir_status result_say(struct comparison *c, json_t *states)
         return WEIR_OK;
     weir_json_append(&text, json_pack("{s:b, s:i, s:O, s:O}", "same", !c->n_differ && !n_states, "tensors", c->n_tensors, "state",
                                       states, "differ", c->json), DIGITS);
-    if (!text.status)
+    weir_status status = text.status;
+    if (!status)
         printf("%s\n", text.data);
     weir_text_release(&text);
-    return text.status;
+    return status;
 }
 
 static weir_status comparison_run(struct comparison *c, int *outcome_out)

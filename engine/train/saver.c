@@ -102,9 +102,9 @@ static void work_do(struct weir_saver *saver)
     atomic_store(&saver->ended, true);
 }
 
-enum { LESS_URGENT = 15 };
+enum { LESS_URGENT = 19 };
 
-/* Where every core has a rank that computes, writing takes 1/28 of one at most, and all of one while the ranks wait for it.  The
+/* Where every core has a rank that computes, writing takes 1/69 of one at most, and all of one while the ranks wait for it.  The
  * number is the thread's own, whatever POSIX says. */
 static void priority_lower(void)
 {
