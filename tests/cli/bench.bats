@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# weir bench: what it runs and prints; the times are the machine's.
+# weir bench: what it runs and prints; the times are the machine's.   labels: slow
+# (with the address sanitizer: kernels take 15 times as long there)
 bats_require_minimum_version 1.5.0
 
 setup() {

@@ -44,7 +44,8 @@ lost() {
     ls weir-flight.json
 }
 
-@test "a process that is stopped before MPI is up ends the others, of which one tells" {
+# Nobody can hear of the others yet: mpirun may end the second before it has spoken, or not.
+@test "a process that is stopped before MPI is up ends the others, which say why" {
     cat >early <<'END'
 #!/bin/bash
 [ "$OMPI_COMM_WORLD_RANK" = 0 ] && kill -STOP $$
@@ -55,5 +56,6 @@ END
     MPI_TIMEOUT=100 bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" 3 ./early "$WEIR" "${base[@]}" --stages 3 --steps 2 -q --timeout 0.5 \
         >out 2>errors || status=$?
     [ "$status" -eq 5 ]
-    [ "$(grep -c "^weir train: MPI_Init_thread has not returned for 5.0 s: it waits for all processes that the launcher started" errors)" -eq 1 ]
+    said=$(grep -c "^weir train: MPI_Init_thread has not returned for 5.0 s: it waits for all processes that the launcher started" errors)
+    [ "$said" -ge 1 ] && [ "$said" -le 2 ]
 }
