@@ -22,7 +22,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 WEIR = os.environ.get("WEIR") or f"{ROOT}/build/release/bin/weir"
-MICROBATCHES, EVERY, SAVES, ROUNDS = 8, 5, 5, 3
+MICROBATCHES, EVERY, SAVES, ROUNDS = 8, 8, 5, 3
 EXACT = {"env": {**os.environ, "LC_ALL": "C"}}
 
 
