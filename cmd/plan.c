@@ -179,10 +179,14 @@ static weir_status curve_read(const char *text, struct weir_plan_options *plan)
     return WEIR_OK;
 }
 
-/* -p P -v V: a split into P * V stages. */
+/* -p P -v V: 0 without them. */
+static int64_t stages_wanted(const struct plan_options *options)
+{
+    return options->ranks * (options->chunks ? options->chunks : 1);
+}
+
 static weir_status stages_convert(const struct plan_options *options, struct weir_plan_options *plan)
 {
-    int64_t chunks = options->chunks ? options->chunks : 1;
     if (!options->ranks && !options->chunks)
         return WEIR_OK;
     if (!options->output || (strcmp(options->output, "costs") != 0 && strcmp(options->output, "layout") != 0))
@@ -191,9 +195,9 @@ static weir_status stages_convert(const struct plan_options *options, struct wei
         return WEIR_FAIL(WEIR_ERR_USAGE, "--chunks is about the stages of a rank: give --ranks too");
     if (options_given(&options->given, "devices"))
         return WEIR_FAIL(WEIR_ERR_USAGE, "--devices and --ranks both say how many stages there are: leave out one");
-    if (options->ranks * chunks > 65536)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--ranks %lld with --chunks %lld are more than 65536 stages", (long long)options->ranks, (long long)chunks);
-    plan->devices = (int)(options->ranks * chunks);
+    if (stages_wanted(options) > 65536)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--ranks %lld with --chunks %lld are more than 65536 stages", (long long)options->ranks, (long long)options->chunks);
+    plan->devices = (int)stages_wanted(options);
     return WEIR_OK;
 }
 
@@ -280,12 +284,25 @@ static weir_status layout_print(const struct plan_input *input, const struct wei
     return plan_output_layout(input->model, &result->plan);
 }
 
+/* --ranks and --chunks say how many stages a file of theirs must have. */
+static weir_status stages_check(const struct plan_options *options, const struct weir_plan *plan)
+{
+    int n = 0;
+    for (int i = 0; i < plan->n_parts; i++)
+        n += plan->parts[i].n_nodes > 0;
+    if (!options->ranks || n == stages_wanted(options))
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_INVALID, "the model was cut into %d stages, more have nothing to do: give smaller --ranks or --chunks", n);
+}
+
 static weir_status result_print(const struct plan_options *options, const struct plan_input *input, const struct weir_plan_result *result)
 {
     const struct weir_cost_graph *graph = &input->graph;
     int form = WEIR_PLAN_JSON;
     if (options->output) {
         weir_status status = form_find(options->output, &form);
+        if (!status && isfinite(result->plan.objective))
+            status = stages_check(options, &result->plan);
         if (!status && form == WEIR_PLAN_FORMATS)
             return layout_print(input, result);
         if (!status && form > WEIR_PLAN_FORMATS)

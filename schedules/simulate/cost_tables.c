@@ -104,7 +104,7 @@ static weir_status stages_check(const struct weir_schedule_costs *costs, const s
     return status;
 }
 
-static weir_status flight_check(const struct weir_flight_costs *f)
+weir_status weir_flight_costs_check(const struct weir_flight_costs *f)
 {
     if (f->factor == 0 || (isfinite(f->high) && f->low > 0 && f->low < f->high && f->factor >= 1 && f->factor <= 100))
         return WEIR_OK;
@@ -116,7 +116,7 @@ weir_status weir_costs_check(const struct weir_schedule_costs *costs, const stru
 {
     weir_status status = common_check(costs);
     if (!status)
-        status = flight_check(&costs->flight);
+        status = weir_flight_costs_check(&costs->flight);
     if (!status)
         status = stages_check(costs, schedule);
     for (int e = 0; !status && e < costs->n_edges; e++)

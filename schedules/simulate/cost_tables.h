@@ -8,6 +8,8 @@
 /* Every cost is a finite number, not negative, and belongs to a stage or edge that is there.  WEIR_ERR_INVALID. */
 weir_status weir_costs_check(const struct weir_schedule_costs *costs, const struct weir_schedule *schedule);
 
+weir_status weir_flight_costs_check(const struct weir_flight_costs *flight);
+
 /* What one stage costs: its own row, or the common values. */
 struct weir_stage_costs weir_costs_stage(const struct weir_schedule_costs *costs, int stage);
 

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/json.h"
 #include "base/text.h"
+#include "schedules/simulate/cost_tables.h"
 #include "schedules/simulate/costs_csv.h"
 #include "schedules/simulate/simulate.h"
 #include "schedules/simulate/traced_costs.h"
@@ -193,7 +194,12 @@ static weir_status flight_read(json_t *object, const char *path, struct weir_fli
         status = weir_json_number(object, where, "low", &flight->low);
     if (!status)
         status = weir_json_number(object, where, "high", &flight->high);
-    return status ? status : weir_json_number(object, where, "factor", &flight->factor);
+    if (!status)
+        status = weir_json_number(object, where, "factor", &flight->factor);
+    if (status)
+        return status;
+    status = weir_flight_costs_check(flight);
+    return status ? weir_error_prefix(status, "'%s': ", path) : WEIR_OK;
 }
 
 static weir_status trace_read(const char *path, struct weir_arena *arena, struct weir_schedule_costs *costs)

@@ -256,6 +256,10 @@ JSON
 -p 2 --output costs --devices 4|--devices and --ranks both say how many stages
 -p 65536 -v 2 --output costs|more than 65536 stages
 ROWS
+    for form in costs layout; do
+        run "$WEIR" plan --model gpt2-tiny --output "$form" -p 3 -v 99
+        [[ "$status" -eq 1 && "$output" == *"the model was cut into 13 stages, more have nothing to do: give smaller --ranks or --chunks"* ]]
+    done
 }
 
 @test "costs by hand come from standard input, as JSON or CSV" {

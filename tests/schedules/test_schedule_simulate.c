@@ -369,6 +369,7 @@ static void costs_are_read_from_a_csv_and_one_entry_stands_for_every_stage(void 
         {"stage,F,B\n0,2,3,4\n", "more cells than the first row has names"},
         {"stage,F,B\n0,2,x\n", "'x' is no number"},
         {"stage,F,Q\n0,2,3\n", "unknown key 'Q'"},
+        {"{\"stages\": [{\"F\": 1, \"B\": 2}], \"in_flight\": {\"low\": 4, \"high\": 1, \"factor\": 3}}", "'some': in flight, a factor of 3"},
         {"stage,F,B\n0,1,2\n1,1,2\n2,1,2\n", ""},
     };
     double two = simulated_with("{\"stages\": [{\"F\": 2, \"B\": 6}, {\"F\": 2, \"B\": 6}]}").makespan;
