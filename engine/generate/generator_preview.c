@@ -1,7 +1,6 @@
 /* A generator that is only looked at. */
 #include "engine/generate/generator_state.h"
 #include "engine/program/fit.h"
-#include "engine/program/memory_report_make.h"
 
 struct preview {
     struct weir_build build;
@@ -49,11 +48,7 @@ weir_status weir_generator_memory(const struct weir_generator_config *config, st
     struct preview p;
     weir_status status = preview_make(config, &work, &p);
     if (!status)
-        status = weir_memory_report_make(&p.build, &p.extras, arena, report_out);
-    if (!status && !report_out->fits) {
-        struct weir_fit fit = weir_fit_weigh(&p.build, &p.extras, &p.have);
-        status = fit.fits ? WEIR_OK : weir_fit_refuse(&p.build, &fit);
-    }
+        status = weir_fit_report(&p.build, &p.extras, &p.have, arena, report_out);
     weir_arena_release(&work);
     return status;
 }

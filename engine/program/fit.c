@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "engine/program/memory_report_make.h"
 
 /* Work on one verdict. */
 struct advisor {
@@ -440,4 +441,14 @@ weir_status weir_fit_refuse(const struct weir_build *build, const struct weir_fi
     weir_text_release(&ways);
     weir_text_release(&name);
     return status;
+}
+
+weir_status weir_fit_report(const struct weir_build *build, const struct weir_extras *extras, const struct weir_resources *have,
+                            struct weir_arena *arena, struct weir_memory_report *report_out)
+{
+    weir_status status = weir_memory_report_make(build, extras, arena, report_out);
+    if (status || report_out->fits)
+        return status;
+    struct weir_fit fit = weir_fit_weigh(build, extras, have);
+    return fit.fits ? WEIR_OK : weir_fit_refuse(build, &fit);
 }

@@ -14,6 +14,7 @@
 #define WEIR_ENGINE_PROGRAM_FIT_H
 
 #include "engine/program/extra_memory.h"
+#include "engine/program/memory_report.h"
 
 /* A change to the configuration under which the run fits; 0, false and NULL: as it is. */
 struct weir_fit_way {
@@ -53,5 +54,9 @@ struct weir_fit weir_fit_weigh(const struct weir_build *build, const struct weir
 
 /* Record what does not fit and what would, and return WEIR_ERR_NOFIT (or WEIR_ERR_NOMEM). */
 weir_status weir_fit_refuse(const struct weir_build *build, const struct weir_fit *fit);
+
+/* The memory table of a build; where a rank is over the cap, *report_out is made and weir_fit_refuse's status is returned. */
+weir_status weir_fit_report(const struct weir_build *build, const struct weir_extras *extras, const struct weir_resources *have,
+                            struct weir_arena *arena, struct weir_memory_report *report_out);
 
 #endif

@@ -5,7 +5,6 @@
 #include "base/process.h"
 #include "engine/checkpoint/shared_folder.h"
 #include "engine/program/fit.h"
-#include "engine/program/memory_report_make.h"
 #include "weir_libraries.h"
 
 const char *weir_version(void)
@@ -155,11 +154,7 @@ weir_status weir_engine_memory(const struct weir_engine_config *config, struct w
     struct preview p;
     weir_status status = preview_make(config, &work, &p);
     if (!status)
-        status = weir_memory_report_make(&p.build, &p.extras, arena, report_out);
-    if (!status && !report_out->fits) {
-        struct weir_fit fit = weir_fit_weigh(&p.build, &p.extras, &p.have);
-        status = fit.fits ? WEIR_OK : weir_fit_refuse(&p.build, &fit);
-    }
+        status = weir_fit_report(&p.build, &p.extras, &p.have, arena, report_out);
     weir_arena_release(&work);
     return status;
 }

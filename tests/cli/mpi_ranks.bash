@@ -32,6 +32,29 @@ same() {
     numbers several | cmp local.numbers
 }
 
+# reference ARGUMENT..: two steps of one stage in one process; their numbers are in reference.numbers
+reference() {
+    "$WEIR" "${base[@]}" --transport local --stages 1 --metrics reference --force -q "$@" >/dev/null
+    numbers reference >reference.numbers
+    [ "$(wc -l <reference.numbers)" -eq 2 ]
+}
+
+# launched N ARGUMENT..: as N processes of weir launch, with the numbers of the reference
+launched() {
+    local n=$1
+    shift
+    timeout --kill-after=5 100 "$WEIR" launch -n "$n" -- "${base[@]}" --metrics found --force -q "$@" >/dev/null
+    numbers found | cmp reference.numbers
+}
+
+# over_mpi N HOSTS ARGUMENT..: as ranks does, with the numbers of the reference
+over_mpi() {
+    local n=$1 hosts=$2
+    shift 2
+    ranks "$n" "$hosts" --metrics found --force -q "$@" >/dev/null
+    numbers found | cmp reference.numbers
+}
+
 # victim RANK SIGNAL: a script that runs its arguments and, as rank RANK, gets the signal after its fifth step
 victim() {
     cat >victim <<END

@@ -10,27 +10,7 @@ setup() {
     base=(train --model gpt2-tiny --data text --microbatches 3 --microbatch-size 2 --seq-len 10 --dropout 0.1 --steps 2 --slices 3)
 }
 
-# reference ARGUMENT..: one stage with the same slices; its numbers are in reference.numbers
-reference() {
-    "$WEIR" "${base[@]}" --transport local --stages 1 --metrics reference --force -q "$@" >/dev/null
-    numbers reference >reference.numbers
-    [ "$(wc -l <reference.numbers)" -eq 2 ]
-}
-
-launched() {
-    local n=$1
-    shift
-    timeout --kill-after=5 100 "$WEIR" launch -n "$n" -- "${base[@]}" --metrics found --force -q "$@" >/dev/null
-    numbers found | cmp reference.numbers
-}
-
-over_mpi() {
-    local n=$1 hosts=$2
-    shift 2
-    ranks "$n" "$hosts" --metrics found --force -q "$@" >/dev/null
-    numbers found | cmp reference.numbers
-}
-
+# The reference is one stage with the same slices.
 @test "threads and processes have the bits of one stage with the same slices" {
     reference
     "$WEIR" "${base[@]}" --stages 3 --metrics found -q >/dev/null

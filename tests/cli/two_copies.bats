@@ -10,27 +10,7 @@ setup() {
     base=(train --model gpt2-tiny --data text --microbatch-size 1 --seq-len 8 --dropout 0.1 --steps 2)
 }
 
-# reference ARGUMENT..: one stage, with twice the replicas and half the micro-batches; its numbers are in reference.numbers
-reference() {
-    "$WEIR" "${base[@]}" --transport local --stages 1 --metrics reference --force -q "$@" >/dev/null
-    numbers reference >reference.numbers
-    [ "$(wc -l <reference.numbers)" -eq 2 ]
-}
-
-launched() {
-    local n=$1
-    shift
-    timeout --kill-after=5 100 "$WEIR" launch -n "$n" -- "${base[@]}" --metrics found --force -q "$@" >/dev/null
-    numbers found | cmp reference.numbers
-}
-
-over_mpi() {
-    local n=$1 hosts=$2
-    shift 2
-    ranks "$n" "$hosts" --metrics found --force -q "$@" >/dev/null
-    numbers found | cmp reference.numbers
-}
-
+# The reference is one stage with twice the replicas and half the micro-batches.
 @test "processes that weir launch starts have the bits of one stage with two replicas" {
     reference --replicas 2 --microbatches 4
     launched 4 --stages 4 --schedule dualpipe --microbatches 8
