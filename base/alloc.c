@@ -1,6 +1,7 @@
 #include "base/alloc.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,8 @@
 
 static _Atomic uint64_t n_allocations;
 static _Atomic int64_t budget = -1;
-static _Atomic size_t claimed; /* bytes of all claims of room */
+static pthread_mutex_t asking = PTHREAD_MUTEX_INITIALIZER;
+static size_t claimed; /* bytes of all claims of room; under `asking` */
 
 static int budget_take(void)
 {
@@ -52,24 +54,41 @@ weir_status weir_grow(void *items, size_t *capacity, size_t need, size_t size)
     return WEIR_OK;
 }
 
-weir_status weir_room_claim(size_t bytes)
+weir_status weir_room_enter(size_t bytes)
 {
-    size_t all = atomic_fetch_add(&claimed, bytes) + bytes;
+    pthread_mutex_lock(&asking);
+    size_t all = claimed + bytes;
     void *room = all ? mmap(NULL, all, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) : NULL;
     if (room == MAP_FAILED) {
         weir_status status =
             WEIR_FAIL(WEIR_ERR_NOMEM, "out of memory: there is no room for %zu bytes: %s", all, strerror(errno));
-        atomic_fetch_sub(&claimed, bytes);
+        pthread_mutex_unlock(&asking);
         return status;
     }
     if (room)
         munmap(room, all);
+    claimed = all;
     return WEIR_OK;
+}
+
+void weir_room_leave(size_t bytes)
+{
+    claimed -= bytes;
+    pthread_mutex_unlock(&asking);
+}
+
+weir_status weir_room_claim(size_t bytes)
+{
+    weir_status status = weir_room_enter(bytes);
+    if (!status)
+        pthread_mutex_unlock(&asking);
+    return status;
 }
 
 void weir_room_release(size_t bytes)
 {
-    atomic_fetch_sub(&claimed, bytes);
+    pthread_mutex_lock(&asking);
+    weir_room_leave(bytes);
 }
 
 void weir_free(void *pointer)

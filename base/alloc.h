@@ -30,6 +30,11 @@ weir_status weir_strdup(const char *text, char **copy_out);
 weir_status weir_room_claim(size_t bytes);
 void weir_room_release(size_t bytes);
 
+/* The same for a call that is made at once: until it leaves nobody else asks, for a question takes the room for a moment in
+ * which the call may need it.  A thread that has entered neither enters again nor claims.  After WEIR_ERR_NOMEM it has not. */
+weir_status weir_room_enter(size_t bytes);
+void weir_room_leave(size_t bytes);
+
 /* Tests: successful allocations so far; and a budget after which every allocation fails (negative: no limit). */
 uint64_t weir_alloc_count(void);
 void weir_alloc_set_budget(int64_t n_allocations);

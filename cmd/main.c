@@ -1,10 +1,12 @@
 /* The `weir` command: find the subcommand, run it. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/printable.h"
@@ -150,9 +152,21 @@ static int output_check(const char *name, int code)
     return code ? code : 1;
 }
 
+/* glibc's allocator asks for 64 MiB of addresses for each thread, and for a moment for more.  Where addresses are limited that
+ * is what another thread needs, and every allocation asks again: all threads share one of its heaps there. */
+static void heaps_limit(void)
+{
+#ifdef __GLIBC__
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+        mallopt(M_ARENA_MAX, 1);
+#endif
+}
+
 int main(int argc, char **argv)
 {
     const char *name = "";
+    heaps_limit();
     streams_open();
     signals_ignore();
     if (launched_leads() && !launched_supervised()) /* the launcher has looked */

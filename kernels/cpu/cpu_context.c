@@ -27,11 +27,11 @@ static weir_status team_start(const struct weir_kernel_context *context)
     pthread_attr_getstacksize(&attributes, &stack);
     pthread_attr_destroy(&attributes);
     size_t stacks = (size_t)context->n_threads * stack; /* one more than are started: for what comes with them */
-    weir_status status = weir_room_claim(stacks);
+    weir_status status = weir_room_enter(stacks);
     if (status)
         return weir_error_prefix(status, "stacks of %d threads: ", context->n_threads);
     weir_parallel(context, context->n_threads, allocator_start, NULL);
-    weir_room_release(stacks);
+    weir_room_leave(stacks);
     return WEIR_OK;
 }
 

@@ -317,6 +317,21 @@ static weir_status packed_claim(struct weir_matmul *matmul, size_t bytes)
     return WEIR_OK;
 }
 
+/* Implementations called gemm write the code for all their products when they compute the first: that for vectors at the first
+ * with a vector, that for matrices at the first without. */
+static weir_status code_write(void)
+{
+    const float ones[] = {1, 1, 1, 1};
+    float product[4];
+    weir_status status = weir_room_enter(PRIMITIVE_BYTES);
+    if (status)
+        return weir_error_prefix(status, "preparing matrix products: ");
+    for (int64_t n = 1; n <= 2 && !status; n++)
+        status = check(dnnl_sgemm('N', 'N', n, n, n, 1, ones, n, ones, n, 0, product, n), "sgemm");
+    weir_room_leave(PRIMITIVE_BYTES);
+    return status;
+}
+
 weir_status weir_matmul_open(int n_threads, struct weir_matmul **matmul_out)
 {
     struct weir_matmul *matmul;
@@ -331,6 +346,8 @@ weir_status weir_matmul_open(int n_threads, struct weir_matmul **matmul_out)
         status = check(dnnl_engine_create(&matmul->engine, dnnl_cpu, 0), "engine_create");
     if (!status)
         status = check(dnnl_stream_create(&matmul->stream, matmul->engine, dnnl_stream_default_flags), "stream_create");
+    if (!status && matmul->packed_bytes)
+        status = code_write();
     if (status) {
         weir_matmul_close(matmul);
         return status;
@@ -366,11 +383,11 @@ static bool pieces_equal(const struct piece *x, const struct piece *y)
  * catches. */
 static weir_status primitive_make_within(const struct piece *piece, const struct weir_matmul *matmul, struct primitive *p)
 {
-    weir_status status = weir_room_claim(PRIMITIVE_BYTES);
+    weir_status status = weir_room_enter(PRIMITIVE_BYTES);
     if (status)
         return weir_error_prefix(status, "preparing matrix products: ");
     status = primitive_make(piece, matmul->engine, p);
-    weir_room_release(PRIMITIVE_BYTES);
+    weir_room_leave(PRIMITIVE_BYTES);
     return status;
 }
 
