@@ -27,14 +27,14 @@ looked_after() {
     sed -n 's/^\(summary\|totals\): \([0-9]*\).*/\2/p' "$1" | tail -n 1
 }
 
-# It looks five times a second, and a step takes much longer here than it does: what its looks cost is no less than that.
+# It looks five times a second, and a step takes much longer here than it does: what its looks cost is no less than that.  How often
+# threads wait differs from run to run by about as much, so the one may have fewer than the other.
 @test "looking for life adds less than half a percent to the instructions of a step" {
     head -c 4000 /dev/zero | tr '\0' x >text
     with=$(($(looked_after a 60 3) - $(looked_after b 60 1)))
     without=$(($(looked_after c 0 3) - $(looked_after d 0 1)))
     echo "two steps: $without instructions, with looking $with"
     [ "$without" -gt 10000000 ]
-    [ "$with" -gt "$without" ]
     [ $(((with - without) * 1000)) -lt $((without * 5)) ]
 }
 
