@@ -39,6 +39,8 @@ weir_status schedule_case_open(const struct schedule_case_options *options, cons
         if (!status)
             status = schedule_make(what, size, arena, &opened.schedule);
     }
+    if (!status && options->handed)
+        status = schedule_boundaries_take(options->handed, arena, &opened.schedule);
     if (!status)
         status = schedule_costs_fit(options->cost, options->given, opened.schedule.n_stages, opened.schedule.n_ranks, arena,
                                     &opened.costs);

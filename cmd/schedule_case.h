@@ -3,6 +3,7 @@
 #define WEIR_CMD_SCHEDULE_CASE_H
 
 #include "cmd/schedule_auto.h"
+#include "cmd/schedule_boundaries.h"
 #include "cmd/schedule_cost_options.h"
 #include "cmd/schedule_input.h"
 
@@ -26,6 +27,7 @@ struct schedule_case_options {
     const struct weir_schedule_costs *given; /* schedule_costs_parse() of it */
     const struct schedule_auto_options *made;
     const char *dialect; /* NULL: torch */
+    const struct schedule_boundary_options *handed; /* NULL: every stage hands to the next */
 };
 
 struct schedule_case {

@@ -7,6 +7,7 @@
 #include "cmd/forms.h"
 #include "cmd/paths.h"
 #include "cmd/schedule_auto.h"
+#include "cmd/schedule_boundaries.h"
 #include "cmd/schedule_command.h"
 #include "cmd/schedule_input.h"
 #include "schedules/simulate/simulate.h"
@@ -17,6 +18,7 @@ struct values {
     struct schedule_size size;
     struct schedule_cost_options cost;
     struct schedule_auto_options made;
+    struct schedule_boundary_options handed;
 };
 
 static const struct option_row list_rows[] = {
@@ -51,6 +53,7 @@ static const struct option_table make_table = {"schedule make", "NAME", "write a
 static const struct option_row check_rows[] = {
     {"channels", 0, OPTION_TEXT, offsetof(struct values, channels), "MODEL",
      "edge, shared or blocking: how transfers use the ranks' channels (default edge)", 0, 0},
+    SCHEDULE_BOUNDARY_ROWS(struct values),
     {"dialect", 0, OPTION_TEXT, offsetof(struct values, dialect), "D",
      "torch, or torch-2024 where B is the input gradient and BW both (default torch)", 0, 0},
     {"json", 0, OPTION_FLAG, offsetof(struct values, json), NULL, "print one JSON object", 0, 0},
@@ -215,9 +218,38 @@ static weir_status verdict_print(const struct weir_schedule *schedule, const str
                                          "wgrad_order", order, "slices", s->n_slices > 1 ? json_integer(s->n_slices) : NULL));
 }
 
-static weir_status check(const struct values *values, const char *path)
+static weir_status valid_print(const struct weir_schedule *schedule, enum weir_channels channels, const struct weir_schedule_report *report)
 {
     char size[SCHEDULE_SIZE_TEXT];
+    struct weir_text text = {0};
+    weir_text_append(&text, "valid under %s channels: %s%s, weight gradients in %s order", weir_channels_str(channels),
+                     schedule_size_text(schedule, size), report->trainable ? "" : ", forward only",
+                     report->wgrad_ascending ? "ascending" : "another");
+    if (schedule->boundaries) {
+        weir_text_append(&text, ", boundaries ");
+        schedule_boundaries_print(schedule, &text);
+    }
+    if (!text.status)
+        puts(text.data);
+    weir_status status = text.status;
+    weir_text_release(&text);
+    return status;
+}
+
+/* Before anything is read: nothing is written. */
+static weir_status check_paths(const struct values *values, const char *path)
+{
+    struct paths paths = {0};
+    paths_read(&paths, "FILE", path);
+    if (values->handed.model)
+        paths_read_model_name(&paths, "--model", values->handed.model);
+    weir_status status = paths_check(&paths, false);
+    paths_release(&paths);
+    return status;
+}
+
+static weir_status check(const struct values *values, const char *path)
+{
     struct weir_arena arena = {0};
     struct weir_schedule schedule;
     struct weir_schedule_report report;
@@ -225,18 +257,18 @@ static weir_status check(const struct values *values, const char *path)
     weir_status status = values->channels ? weir_channels_find(values->channels, &channels) : WEIR_OK, read,
                 printed = WEIR_OK;
     if (!status)
-        status = paths_register(path, NULL);
+        status = check_paths(values, path);
     if (status)
         return status;
     status = read = schedule_load(path, values->dialect, &arena, &schedule);
+    if (!status)
+        status = schedule_boundaries_take(&values->handed, &arena, &schedule);
     if (!status)
         status = weir_schedule_check(&schedule, channels, &arena, &report);
     if (values->json && (!status || status == WEIR_ERR_INVALID))
         printed = verdict_print(read ? NULL : &schedule, status ? NULL : &report);
     else if (!status)
-        printf("valid under %s channels: %s%s, weight gradients in %s order\n",
-               weir_channels_str(channels), schedule_size_text(&schedule, size), report.trainable ? "" : ", forward only",
-               report.wgrad_ascending ? "ascending" : "another");
+        printed = valid_print(&schedule, channels, &report);
     weir_arena_release(&arena);
     return printed ? printed : status;
 }

@@ -256,7 +256,7 @@ static weir_status compare(struct values *values, struct names *names)
     const struct schedule_size *sizes;
     size_t n_sizes;
     struct schedule_rows table = {.with_shared = true};
-    struct schedule_row_options options = {.cases = {&values->cost, &costs, &values->made, values->dialect},
+    struct schedule_row_options options = {.cases = {&values->cost, &costs, &values->made, values->dialect, NULL},
                                            .shared = true,
                                            .keeps_auto = values->html != NULL,
                                            .memory_cap = values->made.memory_cap,

@@ -6,10 +6,10 @@
 #include "base/text.h"
 #include "cmd/measured_costs.h"
 #include "cmd/paths.h"
+#include "cmd/schedule_boundaries.h"
 #include "cmd/schedule_command.h"
 #include "cmd/schedule_input.h"
 #include "engine/program/stage_costs.h"
-#include "models/model.h"
 
 struct values {
     const char *out, *recompute, *dtype, *optimizer;
@@ -38,20 +38,6 @@ static const struct option_row rows[] = {
 const struct option_table schedule_costs_table = {
     "schedule costs", "MODEL|TRACE", "write what stages take and hold, of a model or as a trace has it, for --costs",
     "weir schedule costs gpt2-tiny --stages 4 -o costs.json", rows, NULL};
-
-/* Image models are priced for the images of MNIST: 784 pixels, 10 classes. */
-static weir_status graph_build(const struct values *values, const char *model, struct weir_arena *arena,
-                               const struct weir_graph **graph_out)
-{
-    const struct weir_model_kind *kind;
-    struct weir_model_params params = {.microbatch_size = values->microbatch_size, .seq_len = values->seq_len};
-    weir_status status = weir_model_open(model, arena, &kind);
-    if (status)
-        return status;
-    if (kind->data == WEIR_DATA_IMAGES)
-        params.n_inputs = 784, params.n_classes = 10;
-    return weir_model_build(kind, &params, arena, graph_out);
-}
 
 static weir_status config_parse(const struct values *values, struct weir_engine_config *config)
 {
@@ -123,7 +109,7 @@ static weir_status costs(const struct values *values, const char *model)
     if (!status)
         status = config_parse(values, &config);
     if (!status)
-        status = graph_build(values, model, &arena, &config.graph);
+        status = schedule_model_build(model, values->microbatch_size, values->seq_len, &arena, &config.graph);
     if (!status)
         status = weir_stage_costs_find(&config, (int)values->stages, &ceilings, &arena, &stages);
     if (!status)

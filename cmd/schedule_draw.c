@@ -116,7 +116,7 @@ static weir_status made_add(struct drawing *d, const char *what)
 {
     static const struct schedule_auto_options none = {0};
     struct schedule_case_options options = {&d->values->cost, &d->given, schedule_is_auto(what) ? &d->values->made : &none,
-                                            d->values->dialect};
+                                            d->values->dialect, NULL};
     struct schedule_case c;
     weir_status status = schedule_case_open(&options, what, &d->values->size, d->arena, &c);
     return status ? status : prediction_add(d, what, &c.schedule, &c.costs);

@@ -19,11 +19,13 @@ struct values {
     const char *channels, *rule, *dialect, *draw, *trace;
     int64_t replicas, zero;
     bool json, csv;
+    struct schedule_boundary_options handed;
 };
 
 static const struct option_row rows[] = {
     SCHEDULE_SWEEP_ROWS(struct values),
     SCHEDULE_PREDICTION_ROWS(struct values),
+    SCHEDULE_BOUNDARY_ROWS(struct values),
     {"rule", 0, OPTION_TEXT, offsetof(struct values, rule), "RULE",
      "one-action-per-step: count steps as PyTorch's simulator does", 0, 0},
     {"dialect", 0, OPTION_TEXT, offsetof(struct values, dialect), "D",
@@ -200,6 +202,8 @@ static weir_status paths_register(const struct values *values, const char *const
     for (int i = 0; i < n; i++)
         paths_read(&paths, "FILE", what[i]);
     paths_read(&paths, "--costs", values->cost.costs);
+    if (values->handed.model)
+        paths_read_model_name(&paths, "--model", values->handed.model);
     paths_write(&paths, "--draw", values->draw);
     paths_write(&paths, "--trace", values->trace);
     weir_status status = paths_check(&paths, false);
@@ -317,7 +321,7 @@ static weir_status simulate(const struct values *values, const char *const *what
     struct weir_schedule_costs costs;
     const struct schedule_size *sizes;
     size_t n_sizes;
-    struct schedule_row_options options = {.cases = {&values->cost, &costs, &values->made, values->dialect}};
+    struct schedule_row_options options = {.cases = {&values->cost, &costs, &values->made, values->dialect, &values->handed}};
     weir_status status =
         values->channels ? weir_channels_find(values->channels, &options.simulation.channels) : WEIR_OK;
     if (!status)

@@ -4,8 +4,8 @@
  * makes it, or weir_input_value(i) for input i of the graph (tokens, targets, images).  A node may read any value that was
  * made before it.
  *
- * Layers are named runs of nodes, and a partition cuts only between them.  What one stage sends to the next is all that
- * crosses there: values made before the border and read behind it, however far away.
+ * Layers are named runs of nodes, and a partition cuts only between them.  What a border costs is all that crosses there: values
+ * made before it and read behind it, however far away.
  *
  *     layer 0  embed          tokens ─▶ x0
  *     layer 1  h.0.attn       x0 ─▶ ln ─▶ qkv ─▶ attention ─▶ proj ─▶ + ─▶ x1        one value (x1) crosses
@@ -14,7 +14,7 @@
  *     layer n  head           ─▶ logits ─▶ loss (targets)
  *
  *     layer 0  down.0         image ─▶ a
- *     layer 1  down.1         a ─▶ b                                     a and b cross: the skip goes by way of layer 2
+ *     layer 1  down.1         a ─▶ b                                     a and b cross: the skip goes past layer 2
  *     layer 2  middle         b ─▶ c                                     a and c cross
  *     layer 3  up.0           c, a ─▶ + ─▶ d
  *

@@ -14,6 +14,8 @@
  *
  *     F(s,k) needs F(s-1,k)         I(s,k), B(s,k) need F(s,k) and I or B of (s+1,k)         W(s,k) needs I(s,k)
  *
+ * A model with skip connections hands values to other stages than the next: then `boundaries` says which F needs which.
+ *
  * With k slices of every sequence "micro-batch" 5 of an action is slice 5 mod k of micro-batch 5 div k.  Slices of a micro-batch
  * look at what the earlier ones left on the rank, and backwards at what the later ones left:
  *
@@ -64,6 +66,11 @@ struct weir_schedule_rank {
     const int32_t *cells; /* [n_actions]: where each stands in its row of the file; NULL: one after the other, from 1 */
 };
 
+/* What one stage hands to a later one, and what comes back: F(to,k) needs F(from,k), I and B of (from,k) need that of (to,k). */
+struct weir_schedule_boundary {
+    int from, to; /* from < to */
+};
+
 struct weir_schedule {
     int n_ranks;        /* p */
     int n_stages;       /* S = p · v */
@@ -74,6 +81,9 @@ struct weir_schedule {
     const struct weir_schedule_rank *ranks; /* [n_ranks] */
     const int *stage_rank;                  /* [n_stages]: the rank that holds the stage (the lowest with two copies) */
     const char *name; /* of the file it was read from, which messages about it name; NULL: none */
+    const struct weir_schedule_boundary *boundaries; /* [n_boundaries] of a model with branches, by `to`, then by `from`; NULL:
+                                                        every stage to the next */
+    int n_boundaries;
 };
 
 /* What a generator is asked for. */
@@ -228,6 +238,24 @@ weir_status weir_schedule_forwards(const struct weir_schedule *schedule, struct 
 weir_status weir_schedule_one_copy(const struct weir_schedule *schedule, struct weir_arena *arena,
                                    struct weir_schedule *out);
 
+/* ---- boundaries -------------------------------------------------------------------------------------------------- */
+
+/* Give `schedule` the boundaries of a model, in any order.  WEIR_ERR_INVALID: one that does not fit the schedule's stages, that
+ * does not go to a later stage, or that is there twice. */
+weir_status weir_schedule_boundaries_set(struct weir_schedule *schedule, const struct weir_schedule_boundary *boundaries, int n,
+                                         struct weir_arena *arena);
+
+/* WEIR_ERR_INVALID: a stage but the first that nobody feeds, or a stage but the last that feeds nobody. */
+weir_status weir_schedule_boundaries_feed(const struct weir_schedule *schedule);
+
+/* WEIR_ERR_INVALID: SEND and RECV actions could not name what goes over the schedule's boundaries, because one of them is not
+ * between neighbours; and the same of a schedule that has such actions. */
+weir_status weir_schedule_nameable(const struct weir_schedule *schedule);
+weir_status weir_schedule_cells_check(const struct weir_schedule *schedule);
+
+/* The first boundary between stages that are no neighbours, or NULL. */
+const struct weir_schedule_boundary *weir_schedule_long_boundary(const struct weir_schedule *schedule);
+
 /* ---- check ------------------------------------------------------------------------------------------------------- */
 
 /* How transfers use the ranks' channels (docs/schedules.md). */
@@ -258,7 +286,8 @@ struct weir_schedule_report {
  * waited for, all of them are.
  * A compute-only schedule is lowered first: under edge as weir_schedule_lower does, where the place of a receive does
  * not matter; under shared and blocking, where it does, with receives placed as weir_schedule_lower_torch
- * does.  WEIR_ERR_INVALID: the first problem, or the cycle ("rank 2 waits in 3RECV_F1 for rank 1, which waits in
+ * does.  With boundaries between stages that are no neighbours channels must be edge.
+ * WEIR_ERR_INVALID: the first problem, or the cycle ("rank 2 waits in 3RECV_F1 for rank 1, which waits in
  * ...").  The report lives in `arena`. */
 weir_status weir_schedule_check(const struct weir_schedule *schedule, enum weir_channels channels,
                                 struct weir_arena *arena, struct weir_schedule_report *report_out);

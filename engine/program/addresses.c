@@ -43,3 +43,23 @@ int weir_call_n_moving(const struct weir_step_call *call)
         n += weir_where_moves(weir_call_where(call, part));
     return n;
 }
+
+struct weir_bindings_size weir_bindings_count(const struct weir_program *program, int rank)
+{
+    struct weir_bindings_size size = {0, 0};
+    for (int s = 0; s < program->n_stages; s++)
+        for (int l = 0; l < WEIR_LISTS && program->stages[s].rank == rank; l++) {
+            const struct weir_call_list *list = &program->stages[s].lists[l];
+            size.n_calls += (size_t)(program->n_slices * list->n_calls);
+            for (int i = 0; i < program->n_slices * list->n_calls; i++)
+                size.n_moving += (size_t)weir_call_n_moving(&list->calls[i]);
+        }
+    return size;
+}
+
+size_t weir_bindings_bytes(const struct weir_program *program, int rank)
+{
+    struct weir_bindings_size size = weir_bindings_count(program, rank);
+    return size.n_calls * sizeof(struct weir_binding) +
+           size.n_moving * ((size_t)program->n_microbatches * sizeof(void *) + sizeof(uint16_t));
+}

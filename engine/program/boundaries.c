@@ -1,13 +1,15 @@
 /* Boundaries: what crosses from stage to stage.
  *
- * A value that a later stage reads goes there by way of every stage between: one that does not read it hands it on, from its
- * input slot into the next stage's.  The gradient comes back the same way, each stage adding what its own readers give.
+ * A value goes from reader to reader (trips.h), and its gradient comes back the same way, each stage adding what its own readers
+ * give.  All that goes from one stage to the same other one shares a boundary.
  *
- *     stage 0 ──a, b──▶ stage 1 ──b, c──▶ stage 2        stage 2 reads b and c, stage 1 reads a and makes c
- *
- * So a boundary lies between neighbours, and has all that crosses the border of the two. */
+ *     stage 0 ──a, b──▶ stage 1 ──b, c──▶ stage 2        stage 1 reads a and b and makes c, stage 2 reads b and c
+ *     stage 0 ──a────▶ stage 1 ──c────▶ stage 2          stage 1 reads a and makes c, stage 2 reads b and c
+ *             └──b────────────────────▶ stage 2
+ */
 #include "engine/program/compile.h"
 #include "engine/program/pack.h"
+#include "engine/program/trips.h"
 
 /* A slot has room for the longest slice. */
 static size_t value_bytes(const struct weir_compile *c, int value)
@@ -20,20 +22,19 @@ static size_t value_bytes(const struct weir_compile *c, int value)
     return most;
 }
 
-static weir_status crossings_make(struct weir_compile *c, struct weir_boundary *b)
+/* The boundary of the trips, which stand beside each other. */
+static weir_status crossings_make(struct weir_compile *c, struct weir_boundary *b, const struct weir_trip *trips)
 {
-    const struct weir_layer *layer = &c->graph->layers[c->program->stages[b->to].first_layer];
     struct weir_crossing *values;
-    weir_status status = weir_arena_alloc(c->arena, (size_t)layer->n_crossing, sizeof *values, &values);
+    weir_status status = weir_arena_alloc(c->arena, (size_t)b->n_values, sizeof *values, &values);
     if (status)
         return status;
     size_t bytes = 0;
-    for (int i = 0; i < layer->n_crossing; i++) {
-        values[i] = (struct weir_crossing){layer->crossing[i], bytes, value_bytes(c, layer->crossing[i])};
+    for (int i = 0; i < b->n_values; i++) {
+        values[i] = (struct weir_crossing){trips[i].value, bytes, value_bytes(c, trips[i].value)};
         bytes += values[i].bytes;
     }
     b->values = values;
-    b->n_values = layer->n_crossing;
     b->inputs.bytes = b->gradients.bytes = bytes;
     return WEIR_OK;
 }
@@ -66,15 +67,29 @@ static weir_status ends_list(struct weir_compile *c)
     return WEIR_OK;
 }
 
+static weir_status boundaries_make(struct weir_compile *c, const struct weir_trip *trips, int n_trips)
+{
+    struct weir_program *program = c->program;
+    weir_status status = WEIR_OK;
+    for (int first = 0, end; first < n_trips && !status; first = end) {
+        struct weir_boundary *b = &program->boundaries[program->n_boundaries++];
+        for (end = first + 1; end < n_trips && trips[end].from == trips[first].from && trips[end].to == trips[first].to;)
+            end++;
+        *b = (struct weir_boundary){.from = trips[first].from, .to = trips[first].to, .n_values = end - first};
+        status = crossings_make(c, b, &trips[first]);
+    }
+    return status;
+}
+
 weir_status weir_compile_boundaries(struct weir_compile *c)
 {
     struct weir_program *program = c->program;
-    size_t n = (size_t)program->n_stages - 1;
-    weir_status status = weir_arena_alloc(c->arena, n, sizeof *program->boundaries, &program->boundaries);
-    for (int s = 1; s < program->n_stages && !status; s++) {
-        struct weir_boundary *b = &program->boundaries[program->n_boundaries++];
-        *b = (struct weir_boundary){.from = s - 1, .to = s};
-        status = crossings_make(c, b);
-    }
+    const struct weir_trip *trips;
+    int n_trips;
+    weir_status status = weir_trips_find(c->graph, c->params->first_layer, program->n_stages, c->arena, &trips, &n_trips);
+    if (!status)
+        status = weir_arena_alloc(c->arena, (size_t)n_trips, sizeof *program->boundaries, &program->boundaries);
+    if (!status)
+        status = boundaries_make(c, trips, n_trips);
     return status ? status : ends_list(c);
 }

@@ -83,11 +83,22 @@ static struct weir_program_params params_of(const struct weir_build *b, const st
         .schedule = schedule,
         .input_slots = report->input_slots,
         .gradient_slots = report->gradient_slots,
+        .peak_in_flight = report->peak_in_flight_stage,
         .first_layer = b->first_layer,
         .n_threads = b->config.threads_per_rank,
         .kernels = b->kind->kernels,
         .sizes_only = b->kind->flags & WEIR_DEVICE_SIZES_ONLY,
     };
+}
+
+/* A file with communication has cells for what goes to the next stage alone. */
+static weir_status cells_check(const struct weir_build *b, struct weir_arena *arena)
+{
+    struct weir_schedule schedule = *b->config.schedule;
+    if (!schedule.has_comms)
+        return WEIR_OK;
+    weir_status status = weir_program_boundaries(b->program, arena, &schedule.boundaries, &schedule.n_boundaries);
+    return status ? status : weir_schedule_cells_check(&schedule);
 }
 
 /* The forwards of the step's schedule, stage by stage on the same ranks and with the same slots. */
@@ -136,6 +147,8 @@ static weir_status training_make(struct weir_build *b, struct weir_arena *arena)
     params.zero = config->zero == 1;
     params.bucket_bytes = (size_t)config->bucket_bytes;
     status = weir_program_build(&params, arena, &b->program);
+    if (!status)
+        status = cells_check(b, arena);
     if (!status)
         b->n_replicas = b->program->n_replicas;
     return status || !config->evaluates ? status : evaluation_make(b, &params, arena);

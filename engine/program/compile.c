@@ -173,6 +173,8 @@ static weir_status build(const struct weir_program_params *params, struct weir_a
 static weir_status slots_double(struct weir_arena *arena, int n, int most, const int *slots, const int **doubled_out)
 {
     int *doubled;
+    if (!slots)
+        return WEIR_OK;
     weir_status status = weir_arena_alloc(arena, (size_t)n, sizeof *doubled, &doubled);
     for (int s = 0; s < n && !status; s++)
         doubled[s] = 2 * slots[s] < most ? 2 * slots[s] : most;
@@ -195,6 +197,8 @@ weir_status weir_program_build(const struct weir_program_params *params, struct 
         status = slots_double(arena, n_stages, most, p.input_slots, &p.input_slots);
         if (!status)
             status = slots_double(arena, n_stages, most, p.gradient_slots, &p.gradient_slots);
+        if (!status)
+            status = slots_double(arena, n_stages, most, p.peak_in_flight, &p.peak_in_flight);
         if (!status)
             status = build(&p, arena, &circle, program_out);
     }

@@ -1,5 +1,6 @@
 #include "engine/program/extra_memory.h"
 
+#include "engine/program/addresses.h"
 #include "kernels/cpu/matmul.h"
 #include "weir_libraries.h"
 
@@ -70,6 +71,29 @@ size_t weir_snapshot_bytes(const struct weir_build *build, int r)
     return bytes;
 }
 
+size_t weir_address_bytes(const struct weir_build *build, int r)
+{
+    const struct weir_program *program = build->program;
+    size_t bytes = 0;
+    for (int copy = 0; copy < program->n_copies; copy++) {
+        int rank = weir_program_worker(program, copy, r % program->n_ranks);
+        bytes += weir_bindings_bytes(program, rank) + (build->guest ? weir_bindings_bytes(build->guest, rank) : 0);
+    }
+    return bytes;
+}
+
+size_t weir_host_bytes(const struct weir_build *build, int r)
+{
+    return weir_snapshot_bytes(build, r) + weir_address_bytes(build, r);
+}
+
+static weir_status address_row_make(const struct weir_build *build, struct weir_extras *extras, struct weir_arena *arena, int r)
+{
+    struct weir_extra row = {.what = "addresses of kernel calls", .rank = r, .on_host = true, .is_known = true,
+                             .bytes = weir_address_bytes(build, r)};
+    return weir_extra_add(extras, arena, &row);
+}
+
 static weir_status snapshot_row_make(const struct weir_build *build, struct weir_extras *extras, struct weir_arena *arena, int r)
 {
     struct weir_extra row = {.what = "copy of the state for checkpoints", .rank = r, .on_host = true, .is_known = true,
@@ -106,6 +130,8 @@ weir_status weir_extras_make(const struct weir_build *build, const struct weir_r
     for (int r = 0; r < n && !status; r++)
         status = rank_rows_make(build, &extras, arena, r);
     for (int r = 0; r < weir_build_n_workers(build) && !status; r++)
+        status = address_row_make(build, &extras, arena, r);
+    for (int r = 0; r < weir_build_n_workers(build) && !status; r++)
         status = snapshot_row_make(build, &extras, arena, r);
     if (!status)
         *extras_out = extras;
@@ -126,7 +152,7 @@ size_t weir_extra_bytes(const struct weir_extras *extras, int r, bool taken_too)
 size_t weir_rank_device_bytes(const struct weir_build *build, const struct weir_extras *extras, int r)
 {
     return weir_program_worker_bytes(build->program, r % build->program->n_ranks) + weir_extra_bytes(extras, r, true) +
-           (has_rows(build) ? 0 : weir_snapshot_bytes(build, r));
+           (has_rows(build) ? 0 : weir_host_bytes(build, r));
 }
 
 static void row_print(const struct weir_build *build, const struct weir_extra *row, FILE *out)

@@ -1,6 +1,6 @@
 /* Memory of a run beside the blocks of its program: what a device takes for itself, what kernels and transports work in, and
  * host memory that copies use.  Rows of the memory table, and part of what must fit; kinds of device whose memory is the
- * host's have the last one alone.
+ * host's have the last two alone.
  *
  *     cuda:0   context, modules and other users    what is taken of the GPU when it has been opened, before any block: once
  *                                                  per GPU, however many ranks are on it.  The runtime only tells how much
@@ -10,6 +10,7 @@
  *     cuda:0   workspace of matrix products        of every rank
  *     cuda:0   what a transport adds               once it is connected: weir_extra_add
  *     host     mirrors, chunk                      pinned, of every rank (engine/run/transfer.h)
+ *     host     addresses of kernel calls           bound when a run opens (addresses.h), of every rank; on any kind of device
  *     host     copy of the state                   for checkpoints in the background (weir_engine_config.snapshots), of every rank
  *                                                  that writes some of it; on any kind of device
  *
@@ -70,10 +71,16 @@ weir_status weir_extra_add(struct weir_extras *extras, struct weir_arena *arena,
  * 0, and the optimizer's state of the pieces that it writes.  0 when the configuration has no snapshots. */
 size_t weir_snapshot_bytes(const struct weir_build *build, int r);
 
+/* Bytes of the addresses of rank `r` of all replicas, of the program's calls and the guest's. */
+size_t weir_address_bytes(const struct weir_build *build, int r);
+
+/* Bytes of the last two rows: what the rank has of the host's memory on any kind of device. */
+size_t weir_host_bytes(const struct weir_build *build, int r);
+
 /* Bytes of the rows of rank `r` on its device: all, or those still to be taken. */
 size_t weir_extra_bytes(const struct weir_extras *extras, int r, bool taken_too);
 
-/* All that rank `r` has on its device: blocks and rows; where that is the host, the copy of the state too. */
+/* All that rank `r` has on its device: blocks and rows; where that is the host, weir_host_bytes() too. */
 size_t weir_rank_device_bytes(const struct weir_build *build, const struct weir_extras *extras, int r);
 
 /* The whole memory table: the blocks, the rows, what they add up to on each device, and the library's allowance. */

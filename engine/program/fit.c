@@ -21,10 +21,10 @@ struct need {
     size_t most, all;
 };
 
-/* A copy of the state takes of the device where that is the host. */
-static size_t copy_bytes(const struct weir_build *build, int r)
+/* Where the device is the host, what a rank has of the host takes of it. */
+static size_t host_bytes(const struct weir_build *build, int r)
 {
-    return build->kind->flags & WEIR_DEVICE_HOST_MEMORY ? weir_snapshot_bytes(build, r) : 0;
+    return build->kind->flags & WEIR_DEVICE_HOST_MEMORY ? weir_host_bytes(build, r) : 0;
 }
 
 /* Replica 0 copies most. */
@@ -33,7 +33,7 @@ static struct need need_of(const struct weir_build *build, size_t extra)
     const struct weir_program *program = build->program;
     struct need need = {0, 0, 0};
     for (int r = 0; r < weir_build_n_workers(build); r++) {
-        size_t bytes = weir_program_worker_bytes(program, r % program->n_ranks) + extra + copy_bytes(build, r);
+        size_t bytes = weir_program_worker_bytes(program, r % program->n_ranks) + extra + host_bytes(build, r);
         need.all += bytes;
         if (bytes > need.most) {
             need.most = bytes;
@@ -220,7 +220,7 @@ static void bf16_try(struct advisor *a, struct weir_fit_way way)
 static void no_copy_try(struct advisor *a)
 {
     struct weir_fit_way way = {.no_copy = true};
-    if (copy_bytes(a->build, 0) && way_fits(a, &way))
+    if (a->build->kind->flags & WEIR_DEVICE_HOST_MEMORY && weir_snapshot_bytes(a->build, 0) && way_fits(a, &way))
         way_keep(a, &way);
 }
 
@@ -324,7 +324,7 @@ struct weir_fit weir_fit_weigh(const struct weir_build *build, const struct weir
         a.by_rank = need.most > fit.rank_cap;
         fit.least = a.by_rank ? need.most : need.all;
         for (int r = 0; r < build->program->n_ranks; r++)
-            fit.n_over += weir_program_worker_bytes(build->program, r) + extra + copy_bytes(build, r) > fit.rank_cap;
+            fit.n_over += weir_program_worker_bytes(build->program, r) + extra + host_bytes(build, r) > fit.rank_cap;
         cap_advise(&a);
     }
     return fit;

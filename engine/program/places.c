@@ -10,58 +10,110 @@
  *
  * The activations of two ranks on one worker (two copies of the weights) are packed together.  Worker r, which has rank r of copy
  * 0 and rank p - 1 - r of copy 1, has the places of worker p - 1 - r, whose list is the same for the other copies. */
+#include "base/integers.h"
 #include "engine/program/compile.h"
 #include "engine/program/pack.h"
 
 /* ---- slots --------------------------------------------------------------------------------------------------------- */
 
-/* As many as the check counted, but never more than there are micro-batches. */
-static int slots_count(const struct weir_compile *c, int counted)
+/* A boundary in one direction: what the end of `made` on one stage brings, the end of `freed` on the other gives back. */
+struct way {
+    int from, to; /* stages */
+    enum weir_moment made, freed;
+};
+
+/* What the one list that both stages stand in has under way at most. */
+static int same_rank_count(const struct weir_compile *c, const struct way *way)
 {
-    int m = c->program->n_microbatches;
-    return counted < m ? counted : m;
+    int most = 0;
+    for (int q = 0; q < c->program->n_microbatches; q++) {
+        int mb = weir_moment_order(&c->moments, way->from, way->made)[q], freed = 0;
+        int now = weir_moment_position(&c->moments, way->from, mb, way->made);
+        while (freed < c->program->n_microbatches &&
+               weir_moment_position(&c->moments, way->to, weir_moment_order(&c->moments, way->to, way->freed)[freed], way->freed) < now)
+            freed++;
+        most = weir_int_max(most, q + 1 - freed);
+    }
+    return most;
+}
+
+/* Of neighbours as many as the check counted.  Between others what is in flight on either of them and one more, or on one rank
+ * what its list needs.  Never more than there are micro-batches. */
+static int slots_count(const struct weir_compile *c, const struct way *way, const int *counted)
+{
+    const struct weir_stage_program *from = &c->program->stages[way->from], *to = &c->program->stages[way->to];
+    const int *peak = c->params->peak_in_flight;
+    int n;
+    if (to == from + 1 || from == to + 1)
+        n = counted[way->to];
+    else if (from->rank == to->rank)
+        n = same_rank_count(c, way);
+    else
+        n = weir_int_max(peak[way->from], peak[way->to]) + 1;
+    return weir_int_min(n, c->program->n_microbatches);
 }
 
 /* The slot of every micro-batch, by the orders in which slots are taken and given back. */
-static weir_status slots_deal(struct weir_compile *c, struct weir_slots *slots, const int *arrivals, const int *frees)
+static weir_status slots_deal(struct weir_compile *c, struct weir_slots *slots, const struct way *way)
 {
+    const int *arrivals = weir_moment_order(&c->moments, way->from, way->made);
+    const int *frees = weir_moment_order(&c->moments, way->to, way->freed);
     weir_status status = weir_arena_alloc(c->arena, (size_t)c->program->n_microbatches, sizeof *slots->of_mb, &slots->of_mb);
     for (int q = 0; q < c->program->n_microbatches && slots->n && !status; q++)
         slots->of_mb[arrivals[q]] = q < slots->n ? q : slots->of_mb[frees[q - slots->n]];
     return status;
 }
 
-/* Room in the block of `stage`'s rank, and its row. */
-static weir_status slots_place(struct weir_compile *c, const struct weir_boundary *b, struct weir_slots *slots, int stage,
-                               enum weir_memory_kind kind)
+/* Somewhere in the model more crosses than one value. */
+static bool has_branches(const struct weir_graph *graph)
 {
-    int rank = c->program->stages[stage].rank;
-    size_t bytes = slots->bytes * (size_t)slots->n;
+    for (int l = 0; l < graph->n_layers; l++)
+        if (graph->layers[l].n_crossing > 1)
+            return true;
+    return false;
+}
+
+/* "stage 1: 3 input slots"; with branches also whose: "stage 5: 4 gradient slots of fc0, fc2 from stage 7". */
+static weir_status slots_name(const struct weir_compile *c, const struct weir_boundary *b, int n, bool inputs, const char **name_out)
+{
     const char *name;
+    weir_status status = weir_arena_printf(c->arena, &name, "stage %d: %d %s slots", inputs ? b->to : b->from, n,
+                                           inputs ? "input" : "gradient");
+    for (int v = 0; v < b->n_values && has_branches(c->graph) && !status; v++)
+        status = weir_arena_printf(c->arena, &name, "%s%s %s", name, v ? "," : " of", c->graph->nodes[b->values[v].value].name);
+    if (!status && b->to != b->from + 1)
+        status = weir_arena_printf(c->arena, &name, "%s from stage %d", name, inputs ? b->from : b->to);
+    *name_out = name;
+    return status;
+}
+
+/* Room in the block of the rank that has them, and its row. */
+static weir_status slots_place(struct weir_compile *c, const struct weir_boundary *b, struct weir_slots *slots, bool inputs)
+{
+    enum weir_memory_kind kind = inputs ? WEIR_MEMORY_SLOTS : WEIR_MEMORY_GRAD_SLOTS;
+    int rank = c->program->stages[inputs ? b->to : b->from].rank;
+    size_t bytes = slots->bytes * (size_t)slots->n;
+    const char *name = NULL;
     slots->offset = c->program->ranks[rank].bytes[kind];
     c->program->ranks[rank].bytes[kind] += bytes;
-    weir_status status = weir_arena_printf(c->arena, &name, "stage %d: %d %s slots", stage, slots->n,
-                                           kind == WEIR_MEMORY_SLOTS ? "input" : "gradient");
-    for (int v = 0; v < b->n_values && b->n_values > 1 && !status; v++)
-        status = weir_arena_printf(c->arena, &name, "%s%s %s", name, v ? "," : " of", c->graph->nodes[b->values[v].value].name);
+    weir_status status = slots_name(c, b, slots->n, inputs, &name);
     return status ? status : weir_compile_row(c, (struct weir_memory_row){rank, kind, name, slots->offset, bytes, 0, -1});
 }
 
 static weir_status inputs_set(struct weir_compile *c, struct weir_boundary *b)
 {
-    enum weir_moment end = c->forward_only ? WEIR_MOMENT_F : WEIR_MOMENT_W;
-    b->inputs.n = slots_count(c, c->params->input_slots[b->to]);
-    weir_status status = slots_deal(c, &b->inputs, weir_moment_order(&c->moments, b->from, WEIR_MOMENT_F),
-                                    weir_moment_order(&c->moments, b->to, end));
-    return status ? status : slots_place(c, b, &b->inputs, b->to, WEIR_MEMORY_SLOTS);
+    struct way way = {b->from, b->to, WEIR_MOMENT_F, c->forward_only ? WEIR_MOMENT_F : WEIR_MOMENT_W};
+    b->inputs.n = slots_count(c, &way, c->params->input_slots);
+    weir_status status = slots_deal(c, &b->inputs, &way);
+    return status ? status : slots_place(c, b, &b->inputs, true);
 }
 
 static weir_status gradients_set(struct weir_compile *c, struct weir_boundary *b)
 {
-    b->gradients.n = c->forward_only ? 0 : slots_count(c, c->params->gradient_slots[b->from]);
-    weir_status status = slots_deal(c, &b->gradients, weir_moment_order(&c->moments, b->to, WEIR_MOMENT_I),
-                                    weir_moment_order(&c->moments, b->from, WEIR_MOMENT_I));
-    return status ? status : slots_place(c, b, &b->gradients, b->from, WEIR_MEMORY_GRAD_SLOTS);
+    struct way way = {b->to, b->from, WEIR_MOMENT_I, WEIR_MOMENT_I};
+    b->gradients.n = c->forward_only ? 0 : slots_count(c, &way, c->params->gradient_slots);
+    weir_status status = slots_deal(c, &b->gradients, &way);
+    return status ? status : slots_place(c, b, &b->gradients, false);
 }
 
 static weir_status slots_set(struct weir_compile *c, int stage)

@@ -28,6 +28,20 @@ size_t weir_program_worker_bytes(const struct weir_program *program, int worker)
     return bytes;
 }
 
+weir_status weir_program_boundaries(const struct weir_program *program, struct weir_arena *arena,
+                                    const struct weir_schedule_boundary **boundaries_out, int *n_out)
+{
+    struct weir_schedule_boundary *list;
+    weir_status status = weir_arena_alloc(arena, (size_t)program->n_boundaries, sizeof *list, &list);
+    if (status)
+        return status;
+    for (int b = 0; b < program->n_boundaries; b++)
+        list[b] = (struct weir_schedule_boundary){program->boundaries[b].from, program->boundaries[b].to};
+    *boundaries_out = list;
+    *n_out = program->n_boundaries;
+    return WEIR_OK;
+}
+
 const char *weir_memory_kind_str(enum weir_memory_kind kind)
 {
     static const char *const names[] = {"params",      "param copies",   "grads",   "optimizer", "activations",

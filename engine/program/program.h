@@ -15,16 +15,17 @@
  *                  ├─ GRAD_SLOT ─┤                        gradients of what crosses a boundary out of s; owned by s
  *     SCRATCH: within one action only
  *
- * A *boundary* is what crosses from one stage to a later one: a list of values, their gradients going back.  Its forward end
- * writes into a SLOT of the later stage, its backward end into a GRAD_SLOT of the earlier one.  No value enters a stage over two
- * boundaries, or leaves it over two.
+ * A *boundary* is what crosses from one stage to a later one, the next or any other: a list of values, their gradients going
+ * back.  Its forward end writes into a SLOT of the later stage, its backward end into a GRAD_SLOT of the earlier one.  No value
+ * enters a stage over two boundaries, or leaves it over two (trips.h).
  *
  * Layers that are recomputed (keeps.h) have no ACT_FI and ACT_FW but for the value that the next layer starts from.  The
  * lists of I and B replay their forwards, each right before the layer's backward; what W needs of it is in ACT_IW.
  *
  * The ACT blocks of all (stage, micro-batch) pairs of a rank are packed into one block by their lifetimes in the rank's
- * action list.  A boundary has one SLOT more than the later stage's peak in-flight count and two GRAD_SLOTs; when writer and
- * reader are on the same rank there are as many as its list needs at once, and no events.
+ * action list.  A boundary of neighbours has one SLOT more than the later stage's peak in-flight count and two GRAD_SLOTs; one of
+ * other stages has of both one more than the larger of the two stages' peaks.  When writer and reader are on the same rank there
+ * are as many as its list needs at once, and no events.
  *
  * Order.  Each rank has one compute stream, which runs its instructions in order.  Between ranks (deps.h lists all of it):
  *
@@ -331,7 +332,8 @@ struct weir_program_params {
     const struct weir_graph *graph;
     const struct weir_graph *const *slices; /* [n_slices of the schedule]: the graph in parts; NULL: sequences are whole */
     const struct weir_schedule *schedule; /* checked; compute actions are bound, SEND and RECV follow from them */
-    const int *input_slots, *gradient_slots; /* [n_stages], from the check's report */
+    const int *input_slots, *gradient_slots; /* [n_stages], from the check's report: between neighbours */
+    const int *peak_in_flight;            /* [n_stages], from there too; NULL where values go to neighbours alone */
     const int *first_layer;               /* [n_stages + 1]: the partition */
     int n_threads;                        /* per rank; decides the kernels' scratch */
     const struct weir_op_kernels *(*kernels)(const struct weir_op *op); /* the device's of a row; NULL: cpu */
@@ -354,6 +356,10 @@ weir_status weir_program_build(const struct weir_program_params *params, struct 
  * is too small for the guest grows.  Adds lines to the memory table, called `name`. */
 weir_status weir_program_share(struct weir_program *program, const struct weir_program *guest, const char *name,
                                struct weir_arena *arena, enum weir_memory_kind *scratch_out);
+
+/* What its stages hand to each other, as a schedule has it. */
+weir_status weir_program_boundaries(const struct weir_program *program, struct weir_arena *arena,
+                                    const struct weir_schedule_boundary **boundaries_out, int *n_out);
 
 /* Default bytes of a bucket for a stage with so many bytes of gradients: an eighth, between 1 and 32 MiB. */
 size_t weir_bucket_bytes(size_t stage_bytes);

@@ -75,3 +75,15 @@ release_work:
     weir_arena_release(&work);
     return status;
 }
+
+weir_status weir_stage_boundaries_find(const struct weir_engine_config *config, int n_stages, struct weir_arena *arena,
+                                       const struct weir_schedule_boundary **boundaries_out, int *n_out)
+{
+    struct weir_arena work = {0};
+    struct weir_build build;
+    weir_status status = program_build(config, n_stages, &work, &build);
+    if (!status)
+        status = weir_program_boundaries(build.program, arena, boundaries_out, n_out);
+    weir_arena_release(&work);
+    return status;
+}

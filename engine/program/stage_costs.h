@@ -23,6 +23,10 @@ weir_status weir_stage_costs_find(const struct weir_engine_config *config, int n
                                   const struct weir_ceilings *ceilings, struct weir_arena *arena,
                                   const struct weir_stage_costs **stages_out);
 
+/* What those stages hand to each other, for weir_schedule_boundaries_set().  [*n_out] in `arena`; statuses as above. */
+weir_status weir_stage_boundaries_find(const struct weir_engine_config *config, int n_stages, struct weir_arena *arena,
+                                       const struct weir_schedule_boundary **boundaries_out, int *n_out);
+
 #ifdef __cplusplus
 }
 #endif

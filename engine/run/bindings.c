@@ -1,8 +1,7 @@
 #include "engine/run/bindings.h"
 
+#include <assert.h>
 #include <string.h>
-
-#include "engine/program/addresses.h"
 
 /* ---- where a part lies ----------------------------------------------------------------------------------------------- */
 
@@ -77,60 +76,76 @@ static void pointer_put(struct weir_op_call *call, size_t part, void *pointer)
     memcpy((char *)call + part, &pointer, sizeof pointer);
 }
 
-static void addresses_find(struct weir_binding *b, const struct weir_run *run, const struct weir_rank *rank, int stage,
-                           const struct weir_step_call *t, uint16_t *parts, void **addresses)
+/* The rank's block, as far as it is filled. */
+struct filler {
+    const struct weir_run *run;
+    const struct weir_rank *rank;
+    struct weir_binding *bindings;
+    void **addresses;
+    uint16_t *parts;
+};
+
+static void addresses_find(struct filler *f, struct weir_binding *b, int stage, const struct weir_step_call *t)
 {
+    int n = 0;
     for (int part = 0; part < WEIR_CALL_PARTS; part++) {
         const struct weir_where *where = weir_call_where(t, part);
         size_t pointer = weir_call_parts[part].pointer;
         if (!weir_where_moves(where)) {
-            pointer_put(&b->call, pointer, where_address(rank, run, stage, 0, where));
+            pointer_put(&b->call, pointer, where_address(f->rank, f->run, stage, 0, where));
             continue;
         }
-        for (int mb = 0; mb < run->program->n_microbatches; mb++)
-            addresses[mb * b->n_moving + (int)(parts - b->parts)] = where_address(rank, run, stage, mb, where);
-        *parts++ = (uint16_t)pointer;
+        for (int mb = 0; mb < f->run->program->n_microbatches; mb++)
+            f->addresses[mb * b->n_moving + n] = where_address(f->rank, f->run, stage, mb, where);
+        f->parts[n++] = (uint16_t)pointer;
     }
 }
 
-static weir_status binding_make(struct weir_binding *b, const struct weir_run *run, const struct weir_rank *rank, int stage,
-                                const struct weir_step_call *t, struct weir_arena *arena)
+static void binding_make(struct filler *f, int stage, const struct weir_step_call *t)
 {
-    uint16_t *parts;
-    void **addresses;
-    *b = (struct weir_binding){.call = t->call, .n_moving = weir_call_n_moving(t), .cache_offset = SIZE_MAX};
-    weir_status status = weir_arena_alloc(arena, (size_t)b->n_moving, sizeof *parts, &parts);
-    if (!status)
-        status = weir_arena_alloc(arena, (size_t)(b->n_moving * run->program->n_microbatches), sizeof *addresses, &addresses);
-    if (status)
-        return status;
-    b->parts = parts;
-    b->addresses = addresses;
+    struct weir_binding *b = f->bindings++;
+    *b = (struct weir_binding){.call = t->call, .n_moving = weir_call_n_moving(t), .parts = f->parts, .addresses = f->addresses,
+                               .cache_offset = SIZE_MAX};
     if (t->cache.place == WEIR_PLACE_CACHE)
         b->cache_offset = t->cache.offset;
-    b->call.step = &weir_step_block(rank)->values;
-    call_place(rank, &b->call);
-    addresses_find(b, run, rank, stage, t, parts, addresses);
-    return WEIR_OK;
+    b->call.step = &weir_step_block(f->rank)->values;
+    call_place(f->rank, &b->call);
+    addresses_find(f, b, stage, t);
+    f->addresses += b->n_moving * f->run->program->n_microbatches;
+    f->parts += b->n_moving;
+}
+
+static void lists_fill(struct filler *f, struct weir_binding **lists)
+{
+    const struct weir_program *program = f->run->program;
+    for (int s = 0; s < program->n_stages; s++)
+        for (int l = 0; l < WEIR_LISTS && program->stages[s].rank == f->rank->index; l++) {
+            const struct weir_call_list *list = &program->stages[s].lists[l];
+            lists[s * WEIR_LISTS + l] = f->bindings;
+            for (int i = 0; i < program->n_slices * list->n_calls; i++)
+                binding_make(f, s, &list->calls[i]);
+        }
 }
 
 weir_status weir_bindings_make(struct weir_run *run, struct weir_rank *rank, struct weir_arena *arena)
 {
     const struct weir_program *program = run->program;
+    struct weir_bindings_size size = weir_bindings_count(program, rank->index);
+    size_t bytes = weir_bindings_bytes(program, rank->index);
     struct weir_binding **lists;
+    char *block;
     weir_status status = weir_arena_alloc(arena, (size_t)program->n_stages * WEIR_LISTS, sizeof *lists, &lists);
-    for (int s = 0; s < program->n_stages && !status; s++)
-        for (int l = 0; l < WEIR_LISTS && program->stages[s].rank == rank->index && !status; l++) {
-            const struct weir_call_list *list = &program->stages[s].lists[l];
-            struct weir_binding **at = &lists[s * WEIR_LISTS + l];
-            int n = program->n_slices * list->n_calls;
-            status = weir_arena_alloc(arena, (size_t)n, sizeof **at, at);
-            for (int i = 0; i < n && !status; i++)
-                status = binding_make(&(*at)[i], run, rank, s, &list->calls[i], arena);
-        }
     if (!status)
-        run->bindings[rank->number] = lists;
-    return status;
+        status = weir_arena_alloc(arena, bytes, 1, &block);
+    if (status)
+        return status;
+    struct filler f = {.run = run, .rank = rank, .bindings = (struct weir_binding *)(void *)block};
+    f.addresses = (void **)(f.bindings + size.n_calls);
+    f.parts = (uint16_t *)(f.addresses + size.n_moving * (size_t)program->n_microbatches);
+    lists_fill(&f, lists);
+    assert((char *)f.parts == block + bytes);
+    run->bindings[rank->number] = lists;
+    return WEIR_OK;
 }
 
 struct weir_binding *weir_bindings_of(const struct weir_run *run, const struct weir_rank *rank, int stage, enum weir_list list)

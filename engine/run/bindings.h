@@ -13,18 +13,11 @@
 #ifndef WEIR_ENGINE_RUN_BINDINGS_H
 #define WEIR_ENGINE_RUN_BINDINGS_H
 
+#include "engine/program/addresses.h"
 #include "engine/run/runner.h"
 
-struct weir_binding {
-    struct weir_op_call call;
-    int n_moving;
-    const uint16_t *parts;  /* [n_moving]: offsets in `call` */
-    void *const *addresses; /* [n_microbatches][n_moving] */
-    size_t cache_offset;    /* generation: in the part of a sequence; SIZE_MAX: the call has no cache */
-};
-
-/* Those of all calls of a rank that lives here, stage by stage and list by list.  After its blocks, and those of the ranks
- * that it writes to, are there. */
+/* Those of all calls of a rank that lives here, stage by stage and list by list, in a block of weir_bindings_bytes().  After its
+ * blocks, and those of the ranks that it writes to, are there. */
 weir_status weir_bindings_make(struct weir_run *run, struct weir_rank *rank, struct weir_arena *arena);
 
 /* [n_slices][n_calls]: those of a list of a stage of the rank; the first one of an action. */

@@ -38,13 +38,24 @@ static weir_status report_build(const struct weir_scan *scan, struct weir_arena 
     return WEIR_OK;
 }
 
+weir_status weir_channels_take(enum weir_channels channels, const struct weir_schedule *schedule)
+{
+    const struct weir_schedule_boundary *b = weir_schedule_long_boundary(schedule);
+    if (channels == WEIR_CHANNELS_EDGE || !b)
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_INVALID, "%s channels take transfers in the order of SEND and RECV cells, which cannot name what goes "
+                     "from stage %d to stage %d: use " WEIR_OPTION("channels=edge"), weir_channels_str(channels), b->from, b->to);
+}
+
 weir_status weir_schedule_check(const struct weir_schedule *schedule, enum weir_channels channels,
                                 struct weir_arena *arena, struct weir_schedule_report *report_out)
 {
     struct weir_arena work = {0};
     struct weir_scan scan;
     struct weir_schedule lowered;
-    weir_status status = weir_scan_build(schedule, &work, &scan);
+    weir_status status = weir_channels_take(channels, schedule);
+    if (!status)
+        status = weir_scan_build(schedule, &work, &scan);
     if (!status && channels != WEIR_CHANNELS_EDGE && !schedule->has_comms) {
         status = weir_schedule_lower_rounds(schedule, false, &work, &lowered);
         if (!status)

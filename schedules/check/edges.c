@@ -2,23 +2,24 @@
 
 #include "base/large.h"
 
-/* The receive that `action` makes another rank expect; false when it sends nothing. */
-static bool message_of(const struct weir_scan *scan, const struct weir_action *action, int rank,
-                       struct weir_action *message_out, int *to_out)
+/* The action whose result `action` hands to other stages: itself, or in a schedule with communication what a SEND sends; its type
+ * is WEIR_W when it hands on nothing. */
+static struct weir_action result_of(const struct weir_scan *scan, const struct weir_action *action)
 {
     struct weir_action source = *action;
-    if (scan->schedule->has_comms) {
-        if (action->type != WEIR_SEND_F && action->type != WEIR_SEND_B)
-            return false;
-        source.type = action->type == WEIR_SEND_F ? WEIR_F : WEIR_B;
-    } else if (!weir_action_is_compute((enum weir_action_type)action->type)) {
-        return false;
-    }
-    *to_out = weir_scan_target(scan, &source);
-    bool forward = source.type == WEIR_F;
-    *message_out = (struct weir_action){
-        .stage = action->stage + (forward ? 1 : -1), .mb = action->mb, .type = forward ? WEIR_RECV_F : WEIR_RECV_B};
-    return *to_out >= 0 && *to_out != rank;
+    if (scan->schedule->has_comms)
+        source.type = action->type == WEIR_SEND_F ? WEIR_F : action->type == WEIR_SEND_B ? WEIR_B : WEIR_W;
+    return source;
+}
+
+/* The receive that `source`, of `rank`, makes another rank expect; false when that end is on the same rank. */
+static bool message_of(const struct weir_scan *scan, const struct weir_action *source, const struct weir_scan_end *end, int rank,
+                       struct weir_action *message_out, int *to_out)
+{
+    *to_out = weir_scan_unit(scan, end->stage, source->mb)->rank;
+    *message_out = (struct weir_action){.stage = weir_scan_row(end, end->stage), .mb = source->mb,
+                                        .type = source->type == WEIR_F ? WEIR_RECV_F : WEIR_RECV_B};
+    return *to_out != rank;
 }
 
 static int edge_add(struct weir_schedule_edges *edges, int from, int to)
@@ -37,28 +38,31 @@ static void message_count(struct weir_schedule_edges *edges, int from, int to, s
     edges->edges[e].n_messages += n;
 }
 
-/* With one copy a complete schedule sends every micro-batch from each stage to its neighbours: no need to read lists. */
+/* With one copy a complete schedule sends every micro-batch over every boundary: no need to read lists. */
 static void stages_count(const struct weir_scan *scan, struct weir_schedule_edges *edges)
 {
     size_t m = (size_t)scan->schedule->n_microbatches;
-    for (int s = 0; s + 1 < scan->schedule->n_stages; s++) {
-        int a = scan->units[s].rank, b = scan->units[s + 1].rank;
-        if (a == b)
-            continue;
-        message_count(edges, a, b, m);
-        if (scan->trainable)
-            message_count(edges, b, a, m);
-    }
+    for (int s = 0; s < scan->schedule->n_stages; s++)
+        for (int i = 0; i < scan->outs[s].n; i++) {
+            int a = scan->units[s].rank, b = scan->units[scan->outs[s].list[i].stage].rank;
+            if (a == b)
+                continue;
+            message_count(edges, a, b, m);
+            if (scan->trainable)
+                message_count(edges, b, a, m);
+        }
 }
 
 static void messages_count(const struct weir_scan *scan, struct weir_schedule_edges *edges, int rank)
 {
     const struct weir_schedule_rank *list = &scan->schedule->ranks[rank];
     for (size_t i = 0; i < list->n_actions; i++) {
-        struct weir_action message;
+        struct weir_action message, source = result_of(scan, &list->actions[i]);
+        struct weir_scan_ends ends = weir_scan_targets(scan, &source);
         int to;
-        if (message_of(scan, &list->actions[i], rank, &message, &to))
-            message_count(edges, rank, to, 1);
+        for (int k = 0; k < ends.n; k++)
+            if (message_of(scan, &source, &ends.list[k], rank, &message, &to))
+                message_count(edges, rank, to, 1);
     }
 }
 
@@ -66,12 +70,15 @@ static void messages_fill(const struct weir_scan *scan, const struct weir_schedu
 {
     const struct weir_schedule_rank *list = &scan->schedule->ranks[rank];
     for (size_t i = 0; i < list->n_actions; i++) {
-        struct weir_action message;
-        int to;
-        if (!message_of(scan, &list->actions[i], rank, &message, &to))
-            continue;
-        struct weir_schedule_edge *edge = &edges->edges[weir_schedule_edge_find(edges, rank, to)];
-        edge->messages[edge->n_messages++] = message;
+        struct weir_action message, source = result_of(scan, &list->actions[i]);
+        struct weir_scan_ends ends = weir_scan_targets(scan, &source);
+        for (int k = 0; k < ends.n; k++) {
+            int to;
+            if (!message_of(scan, &source, &ends.list[k], rank, &message, &to))
+                continue;
+            struct weir_schedule_edge *edge = &edges->edges[weir_schedule_edge_find(edges, rank, to)];
+            edge->messages[edge->n_messages++] = message;
+        }
     }
 }
 
@@ -96,8 +103,8 @@ weir_status weir_schedule_edges_build(const struct weir_scan *scan, struct weir_
                                       struct weir_schedule_edges *out)
 {
     const struct weir_schedule *s = scan->schedule;
-    /* a unit sends forward and backward, to each copy of the neighbouring stage */
-    size_t most = 2 * (size_t)s->n_stages * (size_t)s->n_copies * (size_t)s->n_copies;
+    /* over a boundary each copy sends forward and backward, to each copy of the other stage */
+    size_t most = 2 * (size_t)(s->boundaries ? s->n_boundaries : s->n_stages) * (size_t)s->n_copies * (size_t)s->n_copies;
     struct weir_schedule_edges edges = {0};
     weir_status status = weir_arena_alloc(arena, most, sizeof *edges.edges, &edges.edges);
     if (!status)

@@ -1,7 +1,8 @@
 /* Edges: what crosses from rank to rank, and in which order.
  *
  * An edge is a directed pair of ranks, a FIFO; its messages stand in the order of the sender's list.  A message is
- * named by its receive, 3RECV_F1 or 1RECV_B0, because that says whose input or gradient it is.
+ * named by its receive, 3RECV_F1 or 1RECV_B0, because that says whose input or gradient it is; between stages that are no
+ * neighbours the boundary's row stands in place of the stage (weir_scan_row).
  *
  *     rank 0:  0F0 0F1 2F0 ...      edge 0 → 1:  1RECV_F0 1RECV_F1 3RECV_F0 ...                                       */
 #ifndef WEIR_SCHEDULES_CHECK_EDGES_H

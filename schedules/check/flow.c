@@ -19,8 +19,7 @@ static weir_status cells_open(struct weir_flow *flow, struct weir_arena *arena)
 
 static weir_status units_open(struct weir_flow *flow, struct weir_arena *arena)
 {
-    const struct weir_schedule *s = flow->scan->schedule;
-    int n = s->n_stages * s->n_copies;
+    int n = flow->scan->n_rows * flow->scan->schedule->n_copies;
     weir_status status = weir_arena_alloc(arena, (size_t)n, sizeof *flow->units, &flow->units);
     for (int u = 0; !status && u < n; u++)
         for (int d = 0; !status && d < 2; d++) {
@@ -59,14 +58,35 @@ weir_status weir_flow_open(struct weir_flow *flow, enum weir_channels model, con
     return WEIR_OK;
 }
 
-weir_status weir_flow_check(const struct weir_scan *scan, enum weir_channels model, struct weir_arena *work)
+weir_status weir_flow_try(struct weir_scan *scan, weir_status (*attempt)(void *context), void *context)
+{
+    weir_status status = attempt(context);
+    while (status == WEIR_ERR_INVALID && weir_scan_longs_double(scan))
+        status = attempt(context);
+    return status;
+}
+
+struct check {
+    struct weir_scan *scan;
+    enum weir_channels model;
+    const struct weir_schedule_edges *edges;
+    struct weir_arena *work;
+};
+
+static weir_status check_attempt(void *context)
+{
+    const struct check *check = context;
+    struct weir_flow flow;
+    weir_status status = weir_flow_open(&flow, check->model, check->scan, check->edges, check->work);
+    return status ? status : weir_flow_run(&flow);
+}
+
+weir_status weir_flow_check(struct weir_scan *scan, enum weir_channels model, struct weir_arena *work)
 {
     struct weir_schedule_edges edges;
-    struct weir_flow flow;
+    struct check check = {scan, model, &edges, work};
     weir_status status = weir_schedule_edges_build(scan, work, &edges);
     if (!status && scan->schedule->has_comms)
         status = weir_schedule_edges_match(scan, &edges, work);
-    if (!status)
-        status = weir_flow_open(&flow, model, scan, &edges, work);
-    return status ? status : weir_flow_run(&flow);
+    return status ? status : weir_flow_try(scan, check_attempt, &check);
 }

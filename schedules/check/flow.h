@@ -13,7 +13,8 @@
  * ranks at the same time, at the head of their channels (shared) or of their lists (blocking), and needs no slot,
  * because such systems give every receive its own buffer.
  *
- * A cell is one double per (stage, micro-batch, direction): infinity before anything is made, minus the time when it
+ * A cell is one double per (row, micro-batch, direction), a row being a stage or a boundary between stages that are no neighbours
+ * (scan.h): infinity before anything is made, minus the time when it
  * has been made on another rank and waits for its transfer, the time of arrival afterwards. */
 #ifndef WEIR_SCHEDULES_CHECK_FLOW_H
 #define WEIR_SCHEDULES_CHECK_FLOW_H
@@ -86,13 +87,16 @@ struct weir_flow {
     struct weir_flow_costs costs;
     struct weir_flow_record record;
     struct weir_flow_rank *ranks;
-    struct weir_flow_unit *units;
+    struct weir_flow_unit *units;    /* [n_rows][n_copies] */
     struct weir_flow_edge *channels; /* [n_edges] */
-    double *cells[2];                /* [n_stages][n_microbatches] per direction */
+    double *cells[2];                /* [n_rows][stride] per direction */
     double *delay[2];                /* the same: from made to arrived, of what crosses ranks; NULL: not kept */
     int *ready;                      /* ranks to look at */
     int n_ready;
 };
+
+/* WEIR_ERR_INVALID: the schedule has boundaries that these channels cannot have. */
+weir_status weir_channels_take(enum weir_channels channels, const struct weir_schedule *schedule);
 
 /* Prepare a flow over a scanned schedule and its edges.  All memory comes from `arena`.  The shared and blocking models
  * need a schedule with communication.  WEIR_ERR_NOMEM. */
@@ -102,9 +106,12 @@ weir_status weir_flow_open(struct weir_flow *flow, enum weir_channels model, con
 /* Run until the end.  WEIR_ERR_INVALID: the cycle in which the schedule waits. */
 weir_status weir_flow_run(struct weir_flow *flow);
 
+/* Prepare and run a flow over the scan by `attempt`; where it waits in a circle again, with more slots for long boundaries. */
+weir_status weir_flow_try(struct weir_scan *scan, weir_status (*attempt)(void *context), void *context);
+
 /* Prove that a scanned schedule comes to its end under `model`: the receives of its edges match the sends in order, and
  * nothing waits in a circle.  Everything lives in `work`.  WEIR_ERR_INVALID, WEIR_ERR_NOMEM. */
-weir_status weir_flow_check(const struct weir_scan *scan, enum weir_channels model, struct weir_arena *work);
+weir_status weir_flow_check(struct weir_scan *scan, enum weir_channels model, struct weir_arena *work);
 
 /* ---- between the files of the flow ------------------------------------------------------------------------------- */
 

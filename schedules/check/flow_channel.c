@@ -126,7 +126,7 @@ static bool is_transfer(const struct weir_action *action)
 int weir_flow_partner(const struct weir_flow *flow, const struct weir_action *action, struct weir_action *partner_out)
 {
     bool forward = action->type == WEIR_SEND_F || action->type == WEIR_RECV_F, send = is_send(action);
-    int stage = action->stage + (forward == send ? 1 : -1);
+    int stage = send ? action->stage + (forward ? 1 : -1) : weir_scan_sender(flow->scan, action);
     unsigned type = forward ? (send ? WEIR_RECV_F : WEIR_SEND_F) : (send ? WEIR_RECV_B : WEIR_SEND_B);
     *partner_out = (struct weir_action){.stage = stage, .mb = action->mb, .type = (uint8_t)type};
     return weir_scan_unit(flow->scan, stage, action->mb)->rank;

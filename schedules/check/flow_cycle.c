@@ -48,10 +48,19 @@ static const double *cell_of(const struct weir_flow *flow, const struct weir_act
     return &flow->cells[d][weir_scan_index(flow->scan, receive->stage, receive->mb)];
 }
 
-/* The message that a compute action takes; under the edge model it need not stand in a list. */
-static struct weir_action message_for(const struct weir_action *a)
+/* The message that the rank of a compute action waits for; under the edge model it need not stand in a list.  false: none of those
+ * that the action takes. */
+static bool message_find(const struct weir_flow *flow, struct place at, struct weir_action *receive_out)
 {
-    return (struct weir_action){.stage = a->stage, .mb = a->mb, .type = a->type == WEIR_F ? WEIR_RECV_F : WEIR_RECV_B};
+    const struct weir_action *a = action_of(flow, at);
+    struct weir_scan_ends sources = weir_scan_sources(flow->scan, a);
+    for (int i = 0; i < sources.n; i++) {
+        *receive_out = (struct weir_action){.stage = weir_scan_row(&sources.list[i], a->stage), .mb = a->mb,
+                                            .type = a->type == WEIR_F ? WEIR_RECV_F : WEIR_RECV_B};
+        if (cell_of(flow, receive_out) == flow->ranks[at.rank].waiting)
+            return true;
+    }
+    return false;
 }
 
 /* The first action of a rank with one of two types; it is there. */
@@ -67,7 +76,7 @@ static struct place action_find(const struct weir_flow *flow, int rank, int stag
 static struct place maker_find(const struct weir_flow *flow, const struct weir_action *receive)
 {
     bool forward = receive->type == WEIR_RECV_F;
-    int stage = receive->stage + (forward ? -1 : 1);
+    int stage = weir_scan_sender(flow->scan, receive);
     return action_find(flow, weir_scan_unit(flow->scan, stage, receive->mb)->rank, stage, receive->mb, forward ? WEIR_F : WEIR_I,
                        forward ? WEIR_F : WEIR_B);
 }
@@ -96,10 +105,10 @@ static void wait_on_edge(const struct weir_flow *flow, const struct weir_action 
 /* A compute action waits for its input or gradient. */
 static void wait_in_compute(const struct weir_flow *flow, struct place at, struct wait *wait)
 {
-    struct weir_action receive = message_for(action_of(flow, at));
-    if (action_of(flow, at)->fused && cell_of(flow, &receive) != flow->ranks[at.rank].waiting) {
+    struct weir_action receive;
+    if (!message_find(flow, at, &receive)) { /* the second part of an OVERLAP_F_B */
         at.index++;
-        receive = message_for(action_of(flow, at));
+        message_find(flow, at, &receive);
     }
     struct place maker = maker_find(flow, &receive);
     *wait = (struct wait){at, maker, {maker.rank, false}, -1};

@@ -3,13 +3,12 @@
 
 #include "schedules/check/flow.h"
 
-/* Something was made at `time` on `rank`: hand it to its own rank at once, to another one over the edge. */
-static void deliver(struct weir_flow *flow, int rank, int stage, int mb, enum weir_direction d, double time)
+/* Something was made at `time` on `rank` for the end of a boundary: hand it to its own rank at once, to another one over the
+ * edge. */
+static void deliver(struct weir_flow *flow, int rank, const struct weir_scan_end *end, int mb, enum weir_direction d, double time)
 {
-    if (stage < 0 || stage >= flow->scan->schedule->n_stages)
-        return;
-    double *cell = &flow->cells[d][weir_scan_index(flow->scan, stage, mb)];
-    int to = weir_scan_unit(flow->scan, stage, mb)->rank;
+    double *cell = &flow->cells[d][weir_scan_index(flow->scan, weir_scan_row(end, end->stage), mb)];
+    int to = weir_scan_unit(flow->scan, end->stage, mb)->rank;
     if (to == rank) {
         *cell = time;
         return;
@@ -18,51 +17,63 @@ static void deliver(struct weir_flow *flow, int rank, int stage, int mb, enum we
     weir_flow_made(flow, rank, to);
 }
 
+/* `a` has read the last of what came over the boundaries of `ends`. */
+static void slots_release(struct weir_flow *flow, const struct weir_action *a, struct weir_scan_ends ends, enum weir_direction d,
+                          double time)
+{
+    for (int i = 0; i < ends.n; i++)
+        weir_flow_released(flow, weir_scan_unit_index(flow->scan, weir_scan_row(&ends.list[i], a->stage), a->mb), d, time);
+}
+
 /* The results of one compute action that ended at `time`. */
 static void action_finish(struct weir_flow *flow, int rank, const struct weir_action *a, double time)
 {
-    int u = weir_scan_unit_index(flow->scan, a->stage, a->mb);
-    if (a->type == WEIR_F) {
-        deliver(flow, rank, a->stage + 1, a->mb, WEIR_DIRECTION_FORWARD, time);
-        if (!flow->scan->trainable)
-            weir_flow_released(flow, u, WEIR_DIRECTION_FORWARD, time);
-    } else if (a->type == WEIR_I || a->type == WEIR_B) {
-        deliver(flow, rank, a->stage - 1, a->mb, WEIR_DIRECTION_BACKWARD, time);
-        weir_flow_released(flow, u, WEIR_DIRECTION_BACKWARD, time);
-    }
-    if (a->type == WEIR_W || a->type == WEIR_B)
-        weir_flow_released(flow, u, WEIR_DIRECTION_FORWARD, time);
+    struct weir_scan_ends ins = flow->scan->ins[a->stage], outs = flow->scan->outs[a->stage];
+    bool forward = a->type == WEIR_F, backward = a->type == WEIR_I || a->type == WEIR_B;
+    for (int i = 0; i < outs.n && forward; i++)
+        deliver(flow, rank, &outs.list[i], a->mb, WEIR_DIRECTION_FORWARD, time);
+    for (int i = 0; i < ins.n && backward; i++)
+        deliver(flow, rank, &ins.list[i], a->mb, WEIR_DIRECTION_BACKWARD, time);
+    if (backward)
+        slots_release(flow, a, outs, WEIR_DIRECTION_BACKWARD, time);
+    if (a->type == WEIR_W || a->type == WEIR_B || (forward && !flow->scan->trainable))
+        slots_release(flow, a, ins, WEIR_DIRECTION_FORWARD, time);
 }
 
-/* The cell that `a` needs from elsewhere, or NULL. */
-static const double *cell_needed(const struct weir_flow *flow, const struct weir_action *a)
+static const double *cell_at(const struct weir_flow *flow, const struct weir_action *a, const struct weir_scan_end *source)
 {
-    if (a->type == WEIR_F)
-        return a->stage > 0 ? &flow->cells[WEIR_DIRECTION_FORWARD][weir_scan_index(flow->scan, a->stage, a->mb)] : NULL;
-    if (a->type == WEIR_W || a->stage == flow->scan->schedule->n_stages - 1)
-        return NULL;
-    return &flow->cells[WEIR_DIRECTION_BACKWARD][weir_scan_index(flow->scan, a->stage, a->mb)];
+    return &flow->cells[a->type != WEIR_F][weir_scan_index(flow->scan, weir_scan_row(source, a->stage), a->mb)];
 }
 
-/* Raise *start to the arrival of what `a` needs.  false when it has not arrived; the rank then waits for it. */
-static bool input_wait(const struct weir_flow *flow, struct weir_flow_rank *rank, const struct weir_action *a,
-                       double *start, uint8_t *cause)
+/* All that `a` takes from elsewhere has arrived; else the rank waits for the first that has not. */
+static bool inputs_are_there(const struct weir_flow *flow, struct weir_flow_rank *rank, const struct weir_action *a)
 {
-    const double *cell = cell_needed(flow, a);
-    if (!cell)
-        return true;
-    if (signbit(*cell) || isinf(*cell)) {
-        rank->waiting = cell;
-        return false;
+    struct weir_scan_ends sources = weir_scan_sources(flow->scan, a);
+    for (int i = 0; i < sources.n; i++) {
+        const double *cell = cell_at(flow, a, &sources.list[i]);
+        if (signbit(*cell) || isinf(*cell)) {
+            rank->waiting = cell;
+            return false;
+        }
     }
-    if (*cell > *start) {
-        const double *delay = flow->delay[a->type != WEIR_F];
+    return true;
+}
+
+/* Raise *start to the arrival of what `a` takes, which is there. */
+static void inputs_await(const struct weir_flow *flow, struct weir_flow_rank *rank, const struct weir_action *a, double *start,
+                         uint8_t *cause)
+{
+    struct weir_scan_ends sources = weir_scan_sources(flow->scan, a);
+    const double *delay = flow->delay[a->type != WEIR_F];
+    for (int i = 0; i < sources.n; i++) {
+        const double *cell = cell_at(flow, a, &sources.list[i]);
+        if (*cell <= *start)
+            continue;
         double held = delay ? delay[cell - flow->cells[a->type != WEIR_F]] : 0;
         rank->exposed += held < *cell - *start ? held : *cell - *start;
         *start = *cell;
         *cause = a->type == WEIR_F ? WEIR_CAUSE_FORWARD : WEIR_CAUSE_BACKWARD;
     }
-    return true;
 }
 
 /* The work of an action, both parts of an OVERLAP_F_B together. */
@@ -91,10 +102,11 @@ static bool action_run(struct weir_flow *flow, int r, const struct weir_action *
     struct weir_flow_rank *rank = &flow->ranks[r];
     double start = rank->time;
     uint8_t cause = rank->first < 0 ? WEIR_CAUSE_NONE : WEIR_CAUSE_RANK;
-    if (!input_wait(flow, rank, a, &start, &cause))
+    if (!inputs_are_there(flow, rank, a) || (a->fused && !inputs_are_there(flow, rank, a + 1)))
         return false;
-    if (a->fused && !input_wait(flow, rank, a + 1, &start, &cause))
-        return false;
+    inputs_await(flow, rank, a, &start, &cause);
+    if (a->fused)
+        inputs_await(flow, rank, a + 1, &start, &cause);
     double done = work(flow, a), cost = a->fused ? flow->costs.overlap_gain * done : done, end = start + cost;
     record(flow, r, rank->next, start, end, cause);
     if (rank->first < 0)

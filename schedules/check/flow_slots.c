@@ -58,9 +58,13 @@ static weir_status arrivals_count(struct need *need, struct weir_arena *work)
 /* Own messages that must have arrived when `a` starts; 0 when it takes nothing from the edge. */
 static int arrived_before(const struct need *need, const struct weir_action *a)
 {
-    if (a->type > WEIR_B || a->type == WEIR_W)
-        return 0;
-    return need->arrived[a->type != WEIR_F][weir_scan_index(need->flow->scan, a->stage, a->mb)];
+    struct weir_scan_ends sources = weir_scan_sources(need->flow->scan, a);
+    int n = 0;
+    for (int i = 0; i < sources.n; i++) {
+        int row = weir_scan_row(&sources.list[i], a->stage);
+        n = weir_int_max(n, need->arrived[a->type != WEIR_F][weir_scan_index(need->flow->scan, row, a->mb)]);
+    }
+    return n;
 }
 
 /* Slots that the list needs in all. */

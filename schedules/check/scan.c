@@ -110,11 +110,13 @@ static size_t stride_for(int n_microbatches)
 
 static weir_status scan_open(const struct weir_schedule *schedule, struct weir_arena *arena, struct weir_scan *scan)
 {
-    size_t n_units = (size_t)schedule->n_stages * (size_t)schedule->n_copies;
-    *scan = (struct weir_scan){.schedule = schedule, .wgrad_ascending = true};
+    *scan = (struct weir_scan){.schedule = schedule, .wgrad_ascending = true, .n_rows = weir_scan_rows(schedule)};
+    size_t n_units = (size_t)scan->n_rows * (size_t)schedule->n_copies;
     scan->stride = stride_for(schedule->n_microbatches);
-    scan->n_cells = (size_t)schedule->n_stages * scan->stride;
-    weir_status status = weir_large_alloc(arena, scan->n_cells, 1, &scan->seen);
+    scan->n_cells = (size_t)scan->n_rows * scan->stride;
+    weir_status status = weir_scan_ends_build(scan, arena);
+    if (!status)
+        status = weir_large_alloc(arena, scan->n_cells, 1, &scan->seen);
     if (!status && schedule->n_copies > 1)
         status = weir_large_alloc(arena, scan->n_cells, 1, &scan->copy);
     if (!status)
@@ -151,6 +153,8 @@ weir_status weir_scan_placement_build(const struct weir_schedule *schedule, stru
 {
     struct weir_scan scan;
     weir_status status = size_check(schedule);
+    if (!status)
+        status = weir_schedule_cells_check(schedule);
     if (!status)
         status = scan_open(schedule, arena, &scan);
     for (int r = 0; !status && r < schedule->n_ranks; r++) {

@@ -9,6 +9,9 @@
  *
  * A stage whose neighbour is on the same rank gets as many slots as the list shows are needed, and never waits.
  *
+ * What goes between stages that are no neighbours has slots of its own: as many as are in flight at most on either of them, and
+ * one more, in both directions.  Where a schedule waits in a circle with so many, it is tried with twice as many.
+ *
  * With two copies of the weights a stage stands on two ranks; a *unit* is a stage on a rank, unit = stage · copies +
  * copy.  A micro-batch stays on one unit of each stage, and every unit is fed by one rank. */
 #ifndef WEIR_SCHEDULES_CHECK_SCAN_H
@@ -27,14 +30,28 @@ struct weir_scan_unit {
     bool reduced;                      /* its REDUCE_GRAD has been passed */
 };
 
+/* One end of a boundary, as a stage sees it. */
+struct weir_scan_end {
+    int stage; /* at the other end */
+    int row;   /* of neighbours -1, see weir_scan_row(); else the boundary's own row */
+};
+
+struct weir_scan_ends {
+    struct weir_scan_end *list;
+    int n;
+};
+
 struct weir_scan {
     const struct weir_schedule *schedule;
+    struct weir_scan_ends *ins, *outs; /* [n_stages]: boundaries into and out of each */
+    int n_rows; /* of the tables below: n_stages, and one for each boundary between stages that are no neighbours */
+    struct weir_schedule_boundary *longs; /* [n_rows - n_stages]: these */
     bool trainable, wgrad_ascending;
-    size_t stride;                /* entries per stage in the tables below, at least n_microbatches */
-    size_t n_cells;               /* n_stages × stride */
-    uint8_t *seen;                /* [n_stages][stride]: one bit per action type */
-    uint8_t *copy;                /* [n_stages][stride], NULL when there is one copy */
-    struct weir_scan_unit *units; /* [n_stages][n_copies] */
+    size_t stride;                /* entries per row in the tables below, at least n_microbatches */
+    size_t n_cells;               /* n_rows × stride */
+    uint8_t *seen;                /* [n_rows][stride]: one bit per action type */
+    uint8_t *copy;                /* [n_rows][stride], NULL when there is one copy */
+    struct weir_scan_unit *units; /* [n_rows][n_copies] */
     int *rank_peak;               /* [n_ranks] */
     int *rank_reduces;            /* [n_ranks]: REDUCE_GRAD actions */
     size_t n_compute;             /* F, I, W and B in all lists */
@@ -42,7 +59,7 @@ struct weir_scan {
     const struct weir_schedule *file; /* what was given, when `schedule` has SENDs, RECVs or reductions that were added; else NULL */
 };
 
-/* Scan `schedule`; everything found lives in `arena`.
+/* Scan `schedule`; everything found lives in `arena`.  With long boundaries it must not have SENDs and RECVs.
  * WEIR_ERR_INVALID names row, cell and reason; WEIR_ERR_NOMEM. */
 weir_status weir_scan_build(const struct weir_schedule *schedule, struct weir_arena *arena, struct weir_scan *scan_out);
 
@@ -52,6 +69,18 @@ weir_status weir_scan_placement_build(const struct weir_schedule *schedule, stru
 /* The WAITs of a schedule whose placement is sound: each once, after what it waits for on its rank; where SENDs are waited
  * for, all of them.  Works in `work`.  WEIR_ERR_INVALID names row, cell and reason; WEIR_ERR_NOMEM. */
 weir_status weir_scan_waits_check(const struct weir_scan *scan, struct weir_arena *work);
+
+/* ---- boundaries ----------------------------------------------------------------------------------------------------- */
+
+/* Rows of the tables: the schedule's stages and its long boundaries. */
+int weir_scan_rows(const struct weir_schedule *schedule);
+
+/* Ends of every stage.  WEIR_ERR_NOMEM. */
+weir_status weir_scan_ends_build(struct weir_scan *scan, struct weir_arena *arena);
+
+/* Slots of long boundaries, when all lists have been walked; then twice as many: false when there is one per micro-batch. */
+void weir_scan_longs_count(struct weir_scan *scan);
+bool weir_scan_longs_double(struct weir_scan *scan);
 
 /* ---- messages ---------------------------------------------------------------------------------------------------- */
 
@@ -98,7 +127,45 @@ static inline int weir_scan_stage_unit(const struct weir_scan *scan, int stage, 
     return unit;
 }
 
-/* The rank that the result of a forward or backward goes to; -1 when nobody needs it. */
+/* What `action` takes from other stages, and to which it hands its result; weight gradients have neither. */
+static inline struct weir_scan_ends weir_scan_sources(const struct weir_scan *scan, const struct weir_action *action)
+{
+    return action->type == WEIR_F                             ? scan->ins[action->stage]
+           : action->type == WEIR_I || action->type == WEIR_B ? scan->outs[action->stage]
+                                                              : (struct weir_scan_ends){NULL, 0};
+}
+
+static inline struct weir_scan_ends weir_scan_targets(const struct weir_scan *scan, const struct weir_action *action)
+{
+    return action->type == WEIR_F                             ? scan->outs[action->stage]
+           : action->type == WEIR_I || action->type == WEIR_B ? scan->ins[action->stage]
+                                                              : (struct weir_scan_ends){NULL, 0};
+}
+
+/* The row of what comes to `receiver` over the boundary.  The receive of a message has it in place of a stage. */
+static inline int weir_scan_row(const struct weir_scan_end *end, int receiver)
+{
+    return end->row < 0 ? receiver : end->row;
+}
+
+static inline int weir_scan_receiver(const struct weir_scan *scan, const struct weir_action *receive)
+{
+    int n = scan->schedule->n_stages;
+    if (receive->stage < n)
+        return receive->stage;
+    return receive->type == WEIR_RECV_F ? scan->longs[receive->stage - n].to : scan->longs[receive->stage - n].from;
+}
+
+static inline int weir_scan_sender(const struct weir_scan *scan, const struct weir_action *receive)
+{
+    int n = scan->schedule->n_stages;
+    bool forward = receive->type == WEIR_RECV_F;
+    if (receive->stage < n)
+        return receive->stage + (forward ? -1 : 1);
+    return forward ? scan->longs[receive->stage - n].from : scan->longs[receive->stage - n].to;
+}
+
+/* The rank of the neighbour that the result of a forward or backward goes to; -1 when nobody needs it. */
 static inline int weir_scan_target(const struct weir_scan *scan, const struct weir_action *action)
 {
     int next = action->type == WEIR_F ? action->stage + 1 : action->type == WEIR_W ? -1 : action->stage - 1;
@@ -107,7 +174,7 @@ static inline int weir_scan_target(const struct weir_scan *scan, const struct we
     return weir_scan_unit(scan, next, action->mb)->rank;
 }
 
-/* The rank that a forward's input or a backward's gradient comes from; -1 when it needs none. */
+/* The rank of the neighbour that a forward's input or a backward's gradient comes from; -1 when it needs none. */
 static inline int weir_scan_source(const struct weir_scan *scan, const struct weir_action *action)
 {
     int from = action->type == WEIR_F ? action->stage - 1 : action->type == WEIR_W ? -1 : action->stage + 1;

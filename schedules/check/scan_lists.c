@@ -296,8 +296,10 @@ static weir_status lists_scan(struct weir_scan *scan)
         status = list_walk(scan, r);
     if (!status)
         status = messages_check(scan);
-    if (!status)
+    if (!status) {
         slots_count(scan);
+        weir_scan_longs_count(scan);
+    }
     return status;
 }
 

@@ -103,7 +103,9 @@ weir_status weir_schedule_lower(const struct weir_schedule *schedule, struct wei
     }
     struct weir_arena work = {0};
     struct lowering low = {0};
-    weir_status status = weir_scan_build(schedule, &work, &low.scan);
+    weir_status status = weir_schedule_nameable(schedule);
+    if (!status)
+        status = weir_scan_build(schedule, &work, &low.scan);
     if (!status)
         status = weir_schedule_edges_build(&low.scan, &work, &low.edges);
     if (!status)

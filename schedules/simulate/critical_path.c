@@ -117,29 +117,52 @@ static struct at channel_before(const struct path *path, int rank, size_t index)
     return (struct at){.none = true};
 }
 
+/* The last to arrive of what `a` took from other stages. */
+static struct weir_scan_end last_source(const struct weir_flow *flow, const struct weir_action *a)
+{
+    struct weir_scan_ends sources = weir_scan_sources(flow->scan, a);
+    struct weir_scan_end last = sources.list[0];
+    double latest = -1;
+    for (int i = 0; i < sources.n; i++) {
+        int row = weir_scan_row(&sources.list[i], a->stage);
+        double time = flow->cells[a->type != WEIR_F][weir_scan_index(flow->scan, row, a->mb)];
+        if (time > latest)
+            latest = time, last = sources.list[i];
+    }
+    return last;
+}
+
 /* The transfer that brought what `a` waited for. */
 static struct at transfer_find(const struct path *path, int rank, const struct weir_action *a)
 {
     const struct weir_flow *flow = path->flow;
     bool forward = a->type == WEIR_F;
-    int source = weir_scan_source(flow->scan, a);
+    struct weir_scan_end end = last_source(flow, a);
+    int source = weir_scan_unit(flow->scan, end.stage, a->mb)->rank;
     if (flow->model != WEIR_CHANNELS_EDGE) {
-        struct at at =
-            action_find(path, source, a->stage + (forward ? -1 : 1), a->mb, forward ? WEIR_SEND_F : WEIR_SEND_B);
+        struct at at = action_find(path, source, end.stage, a->mb, forward ? WEIR_SEND_F : WEIR_SEND_B);
         at.transfer = true;
         return at;
     }
     int e = weir_schedule_edge_find(flow->edges, source, rank);
     const struct weir_schedule_edge *edge = &flow->edges->edges[e];
-    size_t i = entry_find(path, edge->messages, edge->n_messages, &path->edge_place[e], a->stage, a->mb,
+    size_t i = entry_find(path, edge->messages, edge->n_messages, &path->edge_place[e], weir_scan_row(&end, a->stage), a->mb,
                           forward ? WEIR_RECV_F : WEIR_RECV_B);
     return (struct at){.transfer = true, .where = e, .index = i};
 }
 
-/* Does `a` release the slot of direction `d` of stage and copy that `unit` is? */
+/* The stage that has the slots of direction `forward` of a row. */
+static int owner_of(const struct weir_scan *scan, int row, bool forward)
+{
+    struct weir_action receive = {.stage = row, .type = forward ? WEIR_RECV_F : WEIR_RECV_B};
+    return weir_scan_receiver(scan, &receive);
+}
+
+/* Does `a` release the slot of direction `d` of row and copy that `unit` is? */
 static bool releases(const struct weir_flow *flow, const struct weir_action *a, int unit, bool forward)
 {
-    if (a->type > WEIR_B || weir_scan_unit_index(flow->scan, a->stage, a->mb) != unit)
+    int row = unit / flow->scan->schedule->n_copies;
+    if (a->type > WEIR_B || a->stage != owner_of(flow->scan, row, forward) || weir_scan_unit_index(flow->scan, row, a->mb) != unit)
         return false;
     if (!forward)
         return a->type == WEIR_I || a->type == WEIR_B;
@@ -300,7 +323,7 @@ static weir_status path_open(struct path *path, struct weir_arena *work)
 {
     const struct weir_flow *flow = path->flow;
     size_t n_ranks = (size_t)flow->scan->schedule->n_ranks, n_edges = (size_t)flow->edges->n_edges;
-    size_t n_units = (size_t)flow->scan->schedule->n_stages * (size_t)flow->scan->schedule->n_copies;
+    size_t n_units = (size_t)flow->scan->n_rows * (size_t)flow->scan->schedule->n_copies;
     weir_status status = weir_arena_alloc(work, n_ranks, sizeof *path->list_place, &path->list_place);
     if (!status)
         status = weir_arena_alloc(work, n_edges, sizeof *path->edge_place, &path->edge_place);

@@ -14,7 +14,7 @@
 struct run {
     const struct weir_schedule_costs *costs;
     const struct weir_simulation_options *options;
-    struct weir_arena work;
+    struct weir_arena work, *arena; /* `arena` is the result's */
     struct weir_schedule schedule; /* the lists that run */
     struct weir_scan scan;
     struct weir_schedule_edges edges;
@@ -241,8 +241,10 @@ static weir_status transfers_list(const struct run *run, struct weir_arena *aren
         for (size_t i = 0; i < run->edges.edges[e].n_messages; i++) {
             const struct weir_action *message = &run->edges.edges[e].messages[i];
             double end = run->flow.record.transfer_end[e][i];
+            struct weir_action receive = *message;
+            receive.stage = weir_scan_receiver(&run->scan, message);
             *list++ = (struct weir_transfer_time){
-                *message, run->edges.edges[e].from, run->edges.edges[e].to, end - run->flow.costs.transfer[e], end,
+                receive, weir_scan_sender(&run->scan, message), run->edges.edges[e].from, run->edges.edges[e].to, end - run->flow.costs.transfer[e], end,
                 holder_str(run, run->flow.record.transfer_cause[e][i], message->type == WEIR_RECV_F)};
         }
     result->n_transfers = n;
@@ -328,19 +330,26 @@ static weir_status schedule_prepare(struct run *run, const struct weir_schedule 
     return status;
 }
 
+static weir_status attempt(void *context)
+{
+    struct run *run = context;
+    weir_status status = flow_prepare(run, run->arena);
+    return status ? status : weir_flow_run(&run->flow);
+}
+
 weir_status weir_schedule_simulate(const struct weir_schedule *schedule, const struct weir_schedule_costs *costs,
                                    const struct weir_simulation_options *options, struct weir_arena *arena,
                                    struct weir_simulation *result_out)
 {
-    struct run run = {.costs = costs, .options = options};
+    struct run run = {.costs = costs, .options = options, .arena = arena};
     struct weir_simulation result;
     weir_status status = weir_costs_check(costs, schedule);
     if (!status)
+        status = weir_channels_take(options->channels, schedule);
+    if (!status)
         status = schedule_prepare(&run, schedule, arena);
     if (!status)
-        status = flow_prepare(&run, arena);
-    if (!status)
-        status = weir_flow_run(&run.flow);
+        status = weir_flow_try(&run.scan, attempt, &run);
     if (!status)
         status = result_build(&run, arena, &result);
     if (!status) {

@@ -104,7 +104,8 @@ struct weir_path_step {
 /* A transfer. */
 struct weir_transfer_time {
     struct weir_action receive;
-    int from, to;
+    int source;   /* the stage whose result it is */
+    int from, to; /* ranks */
     double start, end;
     const char *held_by; /* what it waited for when it was made: "channel", "input slot", "gradient slot"; under blocking that its
                             "sender" or "receiver" comes to it; NULL: nothing */

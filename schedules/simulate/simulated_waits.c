@@ -12,13 +12,20 @@ struct maker {
 };
 
 struct made {
+    const struct weir_schedule *schedule;
     struct maker *by[DIRECTIONS];
-    int n_microbatches;
+    const struct weir_transfer_time **longs[DIRECTIONS]; /* [n_boundaries][n_microbatches]: of boundaries between stages that are no
+                                                            neighbours; what goes to the next stage is the maker's */
 };
+
+static size_t cell(const struct made *made, int row, int mb)
+{
+    return (size_t)row * (size_t)made->schedule->n_microbatches + (size_t)mb;
+}
 
 static struct maker *maker_of(const struct made *made, int direction, int stage, int mb)
 {
-    return &made->by[direction][(size_t)stage * (size_t)made->n_microbatches + (size_t)mb];
+    return &made->by[direction][cell(made, stage, mb)];
 }
 
 static int direction_of(const struct weir_action *action)
@@ -26,13 +33,28 @@ static int direction_of(const struct weir_action *action)
     return action->type == WEIR_F ? FORWARD : action->type == WEIR_I || action->type == WEIR_B ? BACKWARD : -1;
 }
 
+/* The place in the list of the boundary between two stages, in either direction. */
+static int boundary_find(const struct weir_schedule *s, int a, int b)
+{
+    int i = 0;
+    while (s->boundaries[i].from != (a < b ? a : b) || s->boundaries[i].to != (a < b ? b : a))
+        i++;
+    return i;
+}
+
+/* Where the transfer from stage to stage stands. */
+static const struct weir_transfer_time **transfer_of(const struct made *made, int direction, int from, int to, int mb)
+{
+    if (from + 1 == to || to + 1 == from)
+        return &maker_of(made, direction, from, mb)->transfer;
+    return &made->longs[direction][cell(made, boundary_find(made->schedule, from, to), mb)];
+}
+
 static void transfers_fill(struct made *made, const struct weir_simulation *s)
 {
     for (size_t i = 0; i < s->n_transfers; i++) {
-        const struct weir_action *receive = &s->transfers[i].receive;
-        bool forward = receive->type == WEIR_RECV_F;
-        maker_of(made, forward ? FORWARD : BACKWARD, receive->stage + (forward ? -1 : 1), receive->mb)->transfer =
-            &s->transfers[i];
+        const struct weir_transfer_time *t = &s->transfers[i];
+        *transfer_of(made, t->receive.type == WEIR_RECV_F ? FORWARD : BACKWARD, t->source, t->receive.stage, t->receive.mb) = t;
     }
 }
 
@@ -40,9 +62,12 @@ static weir_status made_fill(struct made *made, const struct weir_simulation *s,
 {
     size_t cells = (size_t)s->lowered.n_stages * (size_t)s->lowered.n_microbatches;
     weir_status status = WEIR_OK;
-    made->n_microbatches = s->lowered.n_microbatches;
-    for (int d = 0; d < DIRECTIONS && !status; d++)
+    made->schedule = &s->lowered;
+    for (int d = 0; d < DIRECTIONS && !status; d++) {
         status = weir_arena_alloc(arena, cells, sizeof *made->by[d], &made->by[d]);
+        if (!status)
+            status = weir_arena_alloc(arena, cell(made, s->lowered.n_boundaries, 0), sizeof *made->longs[d], &made->longs[d]);
+    }
     for (int r = 0; r < s->lowered.n_ranks && !status; r++)
         for (size_t a = 0; a < s->lowered.ranks[r].n_actions; a++) {
             const struct weir_action *action = &s->lowered.ranks[r].actions[a];
@@ -62,37 +87,46 @@ static double within(double time, double from, double to)
     return time < from ? from : time > to ? to : time;
 }
 
-static double arrival(const struct maker *maker)
-{
-    return maker->transfer ? maker->transfer->end : maker->end;
-}
-
 /* The part of the wait by which the transfer came later than it had to. */
-static void hold_find(const struct maker *maker, struct weir_simulated_wait *wait)
+static void hold_find(const struct maker *maker, const struct weir_transfer_time *t, struct weir_simulated_wait *wait)
 {
-    const struct weir_transfer_time *t = maker->transfer;
     double could = t ? maker->end + (t->end - t->start) : 0;
     bool held = t && t->held_by && could < wait->end;
     wait->held = held ? wait->end - within(could, wait->made, wait->end) : 0;
     wait->held_by = wait->held > 0 ? t->held_by : NULL;
 }
 
-/* `wait` knows its time.  Of the two parts of an OVERLAP_F_B the cause is what came last; *came is when that was. */
-static void cause_find(const struct weir_simulation *s, const struct made *made, const struct weir_action *action,
-                       struct weir_simulated_wait *wait, double *came)
+/* What `action` takes from stage `from`, when it came later than what was found before. */
+static void source_take(const struct made *made, const struct weir_action *action, int from, struct weir_simulated_wait *wait,
+                        double *came)
 {
-    int direction = direction_of(action), from = action->stage + (direction == FORWARD ? -1 : 1);
-    if (direction < 0 || from < 0 || from >= s->lowered.n_stages)
+    int direction = direction_of(action);
+    if (from < 0 || from >= made->schedule->n_stages)
         return;
     const struct maker *maker = maker_of(made, direction, from, action->mb);
-    if (maker->rank == wait->rank || (wait->cause && arrival(maker) <= *came))
+    const struct weir_transfer_time *t = *transfer_of(made, direction, from, action->stage, action->mb);
+    double arrival = t ? t->end : maker->end;
+    if (maker->rank == wait->rank || (wait->cause && arrival <= *came))
         return;
-    *came = arrival(maker);
+    *came = arrival;
     wait->cause = direction == FORWARD ? "input" : "gradient";
     wait->peer = maker->rank;
     wait->awaited = (struct weir_action){from, action->mb, maker->type, 0};
     wait->made = within(maker->end, wait->start, wait->end);
-    hold_find(maker, wait);
+    hold_find(maker, t, wait);
+}
+
+/* `wait` knows its time.  Of the two parts of an OVERLAP_F_B, and of several boundaries, the cause is what came last; *came is when
+ * that was. */
+static void cause_find(const struct made *made, const struct weir_action *action, struct weir_simulated_wait *wait, double *came)
+{
+    const struct weir_schedule *s = made->schedule;
+    int direction = direction_of(action);
+    if (direction >= 0 && !s->boundaries)
+        source_take(made, action, action->stage + (direction == FORWARD ? -1 : 1), wait, came);
+    for (int b = 0; b < s->n_boundaries && direction >= 0; b++)
+        if ((direction == FORWARD ? s->boundaries[b].to : s->boundaries[b].from) == action->stage)
+            source_take(made, action, direction == FORWARD ? s->boundaries[b].from : s->boundaries[b].to, wait, came);
 }
 
 /* The transfer that a SEND or RECV of a list stands for, and its direction's maker. */
@@ -153,9 +187,9 @@ static size_t rank_waits(const struct weir_simulation *s, const struct made *mad
         struct weir_simulated_wait wait = {.rank = r, .action = *action, .peer = -1, .start = free_at, .made = free_at,
                                            .end = s->start[r][a]};
         double came = 0;
-        cause_find(s, made, action, &wait, &came);
+        cause_find(made, action, &wait, &came);
         if (action->fused)
-            cause_find(s, made, action + 1, &wait, &came);
+            cause_find(made, action + 1, &wait, &came);
         if (wait.end > wait.start && s->channels == WEIR_CHANNELS_BLOCKING)
             blocking_find(s, made, a, &wait);
         if (wait.end > wait.start)

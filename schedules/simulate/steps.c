@@ -112,7 +112,9 @@ weir_status weir_schedule_count_steps(const struct weir_schedule *schedule, size
     struct weir_arena work = {0};
     struct weir_schedule lowered;
     struct steps steps;
-    weir_status status = weir_schedule_lower_rounds(schedule, true, &work, &lowered);
+    weir_status status = weir_schedule_nameable(schedule);
+    if (!status)
+        status = weir_schedule_lower_rounds(schedule, true, &work, &lowered);
     if (!status)
         status = weir_scan_build(&lowered, &work, &steps.scan);
     if (!status)

@@ -366,7 +366,7 @@ static bool check_accepts(const struct lists *l, enum weir_channels model, struc
     struct weir_schedule_report report;
     for (int r = 0; r < l->p; r++)
         ranks[r] = (struct weir_schedule_rank){.actions = l->a[r], .n_actions = (size_t)l->n[r]};
-    struct weir_schedule s = {l->p, l->s, l->m, 1, 0, l->comms, ranks, stage_rank, NULL};
+    struct weir_schedule s = {l->p, l->s, l->m, 1, 0, l->comms, ranks, stage_rank, NULL, NULL, 0};
     return weir_schedule_check(&s, model, arena, &report) == WEIR_OK;
 }
 

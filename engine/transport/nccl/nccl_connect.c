@@ -20,8 +20,8 @@ enum {
     OWN_STREAMS = 2,
     /* Most thread blocks of a communicator's kernel.  A receive is posted early and waits on the device, a processor for each
      * block, which products of one wave of blocks would have filled too; two blocks move 25 MB in half a millisecond over
-     * NVLink.  A rank has two neighbours, so four edges, and two more where tied weights are apart: together with the
-     * collectives well below the 132 processors of an H100. */
+     * NVLink.  A rank has two neighbours, so four edges, and two more where tied weights are apart and for each
+     * rank that a skip connection leads to: together with the collectives well below the 132 processors of an H100. */
     EDGE_BLOCKS = 2,
     GROUP_BLOCKS = 16,
     ALL_BLOCKS = 1,

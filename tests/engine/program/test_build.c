@@ -112,7 +112,13 @@ static void a_verdict_is_data(void **state)
     struct weir_resources have = {.device_of = device_of, .host_free = SIZE_MAX};
     assert_ok(built(&f, &kind, "gpipe", 2));
     assert_ok(weir_extras_make(&f.build, &have, &f.arena, &f.extras));
-    assert_null(f.extras.rows); /* memory of the host has none */
+    for (int r = 0; r < 2; r++) { /* memory of the host has this one alone */
+        const struct weir_extra *row = r ? f.extras.rows->next : f.extras.rows;
+        assert_string_equal(row->what, "addresses of kernel calls");
+        assert_true(row->rank == r && row->on_host && row->bytes == weir_address_bytes(&f.build, r));
+        assert_int_equal(weir_rank_device_bytes(&f.build, &f.extras, r), weir_program_worker_bytes(f.build.program, r) + row->bytes);
+        assert_true(r == 0 || !row->next);
+    }
     struct weir_fit fit = weir_fit_weigh(&f.build, &f.extras, &have);
     assert_true(fit.fits && fit.n_ways == 0);
     f.build.config.device_memory = (int64_t)fit.most - 1;

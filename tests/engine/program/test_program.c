@@ -434,32 +434,85 @@ static void a_partition_that_does_not_fit_is_refused(void **state)
     weir_arena_release(&f.arena);
 }
 
-/* Of the U on eight stages, one layer each: what is made before a border and read behind it, once, in one message. */
-static void a_boundary_has_all_that_crosses_and_nothing_else(void **state)
+static void arrivals_count(const struct weir_program *program, size_t *messages, size_t *bytes)
+{
+    *messages = *bytes = 0;
+    for (int d = 0; d < program->n_deps; d++) {
+        const struct weir_dep *dep = &program->deps[d];
+        if (dep->why != WEIR_DEP_INPUT && dep->why != WEIR_DEP_GRADIENT)
+            continue;
+        ++*messages;
+        for (int k = 0; k < dep->n_regions; k++)
+            *bytes += program->regions[dep->first_region + k].bytes;
+    }
+}
+
+/* Of the U on eight stages, one layer each: fc0 is read by stages 1 and 6, fc1 by 2 and 5, fc2 by 3 and 4. */
+static void a_boundary_has_all_that_goes_from_reader_to_reader_and_nothing_else(void **state)
 {
     (void)state;
-    static const int n_values[] = {1, 2, 3, 4, 3, 2, 1}; /* fc0 | fc0 fc1 | .. | fc0 .. fc3 | fc0 fc1 fc4 | fc0 fc5 | fc6 */
+    static const int wanted[][3] = {{0, 1, 1}, {1, 2, 1}, {2, 3, 1}, {3, 4, 2}, {2, 5, 1}, {4, 5, 1}, {1, 6, 1}, {5, 6, 1}, {6, 7, 1}};
+    enum { N = sizeof wanted / sizeof wanted[0], MB = 4 };
     struct program_fixture f;
-    program_fixture_model(&f, &weir_model_umlp, "1f1b", 8, 4);
-    size_t value = weir_shape_bytes(&f.graph->nodes[0].shapes.output), bytes = 0, sent = 0, messages = 0;
-    assert_int_equal(f.program->n_boundaries, 7);
-    for (int b = 0; b < 7; b++) {
+    program_fixture_model(&f, &weir_model_umlp, "1f1b", 8, MB);
+    size_t value = weir_shape_bytes(&f.graph->nodes[0].shapes.output), messages, bytes;
+    assert_int_equal(f.program->n_boundaries, N);
+    for (int b = 0; b < N; b++) {
         const struct weir_boundary *boundary = &f.program->boundaries[b];
-        assert_true(boundary->from == b && boundary->to == b + 1);
-        assert_int_equal(boundary->n_values, n_values[b]);
-        assert_int_equal(boundary->inputs.bytes, (size_t)n_values[b] * value);
-        assert_int_equal(boundary->gradients.bytes, (size_t)n_values[b] * value);
-        bytes += boundary->inputs.bytes + boundary->gradients.bytes;
+        assert_true(boundary->from == wanted[b][0] && boundary->to == wanted[b][1]);
+        assert_int_equal(boundary->n_values, wanted[b][2]);
+        assert_int_equal(boundary->inputs.bytes, (size_t)wanted[b][2] * value);
+        assert_int_equal(boundary->gradients.bytes, (size_t)wanted[b][2] * value);
     }
-    for (int d = 0; d < f.program->n_deps; d++) {
-        const struct weir_dep *dep = &f.program->deps[d];
-        bool hands_on = dep->why == WEIR_DEP_INPUT || dep->why == WEIR_DEP_GRADIENT;
-        messages += hands_on;
-        for (int k = 0; k < dep->n_regions && hands_on; k++)
-            sent += f.program->regions[dep->first_region + k].bytes;
+    arrivals_count(f.program, &messages, &bytes);
+    assert_int_equal(messages, 2 * N * MB);
+    assert_int_equal(bytes, 2 * (N + 1) * MB * value); /* by way of every stage between it would be 16 values each way, not 10 */
+    weir_arena_release(&f.arena);
+}
+
+/* What the rank's list has under way at most, from an action of `from` to one of `to`. */
+static int most_under_way(const struct weir_program *program, int from, int to, bool forward)
+{
+    const struct weir_rank_program *rank = &program->ranks[program->stages[from].rank];
+    int now = 0, most = 0;
+    for (int i = 0; i < rank->n_instrs; i++) {
+        const struct weir_instr *instr = &rank->instrs[i];
+        bool backward = instr->list == WEIR_LIST_B || instr->list == WEIR_LIST_I;
+        if (instr->kind != WEIR_INSTR_ACTION || instr->first_call)
+            continue;
+        if (instr->stage == from && (forward ? instr->list == WEIR_LIST_F : backward))
+            now++;
+        most = now > most ? now : most;
+        if (instr->stage == to && (forward ? instr->list == WEIR_LIST_B || instr->list == WEIR_LIST_W : backward))
+            now--;
     }
-    assert_int_equal(messages, 2 * 7 * 4);
-    assert_int_equal(sent, 4 * bytes);
+    return most;
+}
+
+/* A boundary between stages that are no neighbours has one slot more than the larger peak in flight; on one rank what its list needs. */
+static void a_long_boundary_has_slots_for_what_is_in_flight(void **state)
+{
+    (void)state;
+    struct program_fixture f;
+    program_fixture_model(&f, &weir_model_umlp, "1f1b", 8, 16);
+    for (int b = 0; b < f.program->n_boundaries; b++) {
+        const struct weir_boundary *boundary = &f.program->boundaries[b];
+        bool next = boundary->to == boundary->from + 1;
+        assert_int_equal(boundary->inputs.n, next ? 8 - boundary->to + 1 : 8 - boundary->from + 1);
+        assert_int_equal(boundary->gradients.n, next ? 2 : 8 - boundary->from + 1);
+    }
+    weir_arena_release(&f.arena);
+    int n = 0;
+    program_fixture_model(&f, &weir_model_umlp, "zbv", 8, 16); /* stages s and 7 - s on a rank: the skips cross none */
+    for (int b = 0; b < f.program->n_boundaries; b++) {
+        const struct weir_boundary *at = &f.program->boundaries[b];
+        if (at->to == at->from + 1 || f.program->stages[at->from].rank != f.program->stages[at->to].rank)
+            continue;
+        assert_int_equal(at->inputs.n, most_under_way(f.program, at->from, at->to, true));
+        assert_int_equal(at->gradients.n, most_under_way(f.program, at->to, at->from, false));
+        n++;
+    }
+    assert_int_equal(n, 2); /* 2-5 and 1-6 */
     weir_arena_release(&f.arena);
 }
 
@@ -540,7 +593,8 @@ int main(void)
         cmocka_unit_test(the_text_of_a_program_says_who_is_awaited_and_why),
         cmocka_unit_test(calls_of_a_bf16_graph_have_its_types),
         cmocka_unit_test(a_partition_that_does_not_fit_is_refused),
-        cmocka_unit_test(a_boundary_has_all_that_crosses_and_nothing_else),
+        cmocka_unit_test(a_boundary_has_all_that_goes_from_reader_to_reader_and_nothing_else),
+        cmocka_unit_test(a_long_boundary_has_slots_for_what_is_in_flight),
         cmocka_unit_test(a_graph_says_what_is_wrong_with_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

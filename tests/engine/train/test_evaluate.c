@@ -274,7 +274,7 @@ static void totals_of(weir_engine *engine, char **text_out)
     fclose(out);
 }
 
-static void it_stands_in_the_memory_table_and_costs_nothing_here(void **state)
+static void it_stands_in_the_memory_table_and_its_blocks_cost_nothing_here(void **state)
 {
     (void)state;
     struct fixture with, without;
@@ -285,6 +285,7 @@ static void it_stands_in_the_memory_table_and_costs_nothing_here(void **state)
     totals_of(without.engine, &b);
     assert_non_null(strstr(a, "evaluation, between steps"));
     assert_null(strstr(b, "evaluation"));
+    *strstr(a, "# beside the blocks") = *strstr(b, "# beside the blocks") = 0; /* the addresses of its calls are there */
     assert_string_equal(strstr(a, "# totals"), strstr(b, "# totals"));
     free(a);
     free(b);
@@ -356,7 +357,7 @@ int main(void)
         cmocka_unit_test(stages_stay_where_a_file_puts_them),
         cmocka_unit_test(training_goes_on_as_if_nothing_had_happened),
         cmocka_unit_test(events_are_those_of_the_last_step),
-        cmocka_unit_test(it_stands_in_the_memory_table_and_costs_nothing_here),
+        cmocka_unit_test(it_stands_in_the_memory_table_and_its_blocks_cost_nothing_here),
         cmocka_unit_test(it_must_be_asked_for_at_the_start),
         cmocka_unit_test(an_evaluation_tells_who_wants_to_stop),
         cmocka_unit_test(a_loss_that_is_not_finite_is_reported_and_survived),

@@ -277,7 +277,8 @@ static void zero_1_keeps_an_equal_share_of_the_optimizer_state(void **state)
         assert_ok(weir_schedule_check(&schedule, WEIR_CHANNELS_EDGE, &arena, &report));
         const int first_layer[] = {0, graph->n_layers / 2, graph->n_layers};
         struct weir_program_params params = {.graph = graph, .schedule = &schedule, .input_slots = report.input_slots,
-                                             .gradient_slots = report.gradient_slots, .first_layer = first_layer,
+                                             .gradient_slots = report.gradient_slots,
+                                             .peak_in_flight = report.peak_in_flight_stage, .first_layer = first_layer,
                                              .n_threads = 1, .state_floats = 2, .n_replicas = replicas};
         struct weir_program *all, *share;
         assert_ok(weir_program_build(&params, &arena, &all));
