@@ -136,6 +136,14 @@ static json_t *stage_json(const struct weir_stage_costs *c, bool bytes)
                                                      "optimizer_bytes", c->optimizer_bytes));
 }
 
+static void flight_append(const struct weir_flight_costs *f, struct weir_text *text)
+{
+    weir_text_append(text, ",\n \"in_flight\": {\"low\": %.15g, \"high\": %.15g, \"factor\": %.15g", f->low, f->high, f->factor);
+    if (f->at_once > 0)
+        weir_text_append(text, ", \"at_once\": %.15g", f->at_once);
+    weir_text_append(text, "}");
+}
+
 void measured_costs_print(const struct weir_stage_costs *stages, int n, const char *what, const struct measured_beside *beside,
                           struct weir_text *text)
 {
@@ -152,7 +160,6 @@ void measured_costs_print(const struct weir_stage_costs *stages, int n, const ch
     if (beside->transfer_ms > 0)
         weir_text_append(text, ",\n \"transfer\": %.15g", beside->transfer_ms);
     if (beside->flight.factor > 0)
-        weir_text_append(text, ",\n \"in_flight\": {\"low\": %.15g, \"high\": %.15g, \"factor\": %.15g}", beside->flight.low,
-                         beside->flight.high, beside->flight.factor);
+        flight_append(&beside->flight, text);
     weir_text_append(text, "}\n");
 }

@@ -1,5 +1,4 @@
 /* weir profile: what each layer of a model takes on this machine (profile_measure.h), as a file of costs. */
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -91,7 +90,7 @@ static void summary_print(const struct profile *p)
     const struct weir_graph *graph = p->request.graph;
     const struct profile_result *r = &p->result;
     double flops = 0, ms = 0;
-    int n_ranks = p->request.n_ranks;
+    int n_ranks = r->n_ranks;
     char name[1024];
     for (int n = 0; n < graph->n_nodes; n++)
         for (int pass = 0; pass < WEIR_PASSES; pass++)
@@ -104,7 +103,8 @@ static void summary_print(const struct profile *p)
     if (r->hand_over_ms > 0)
         fprintf(stderr, ", a hand-over %.3f ms", r->hand_over_ms);
     if (r->flight.factor > 0)
-        fprintf(stderr, ", %.1f %% longer with %d micro-batches in flight", 100 * (r->flight.factor - 1), (int)lround(r->flight.high / r->flight.low));
+        fprintf(stderr, ", %.1f %% longer with many micro-batches in flight, %.1f %% with W apart from I", 100 * (r->flight.factor - 1),
+                100 * (1 / r->flight.at_once - 1));
     fprintf(stderr, ";\nmedians of %d rounds, the widest spread is %.1f %%\n", (int)p->options->rounds, 100 * r->spread);
 }
 

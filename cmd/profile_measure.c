@@ -8,8 +8,9 @@
 #include "base/text.h"
 #include "cmd/measured_costs.h"
 #include "engine/program/stage_costs.h"
+#include "partitioner/contiguous/chain.h"
 
-enum { ALONE = 3, TOGETHER = 4, MICROBATCHES = ALONE + TOGETHER }; /* those one after the other; those in flight together */
+enum { MOST_RANKS = 64, STEADY = 4, FEWEST_MANY = 4 };
 static const double SHORT_MS = 0.01; /* no spread is told of what takes less */
 
 struct measurement {
@@ -17,6 +18,9 @@ struct measurement {
     struct weir_arena *arena;
     struct weir_engine_config config;
     struct weir_schedule schedule;
+    struct weir_stage_costs *layers; /* [n_layers]: bytes, and flops as times */
+    int n_ranks, first_layer[MOST_RANKS + 1];
+    int n_turns, n_many;             /* micro-batches that take turns, twice; and that are in flight together, twice */
     weir_engine *engine;
     struct weir_step_event *events;
     size_t n_events;
@@ -35,31 +39,58 @@ static weir_status schedule_parse(struct measurement *m, struct weir_text *text)
     return status;
 }
 
-static void forwards_append(struct weir_text *text, int n_layers, int mb)
+static void action_append(struct weir_text *text, int layer, char letter, int mb)
 {
-    for (int l = 0; l < n_layers; l++)
-        weir_text_append(text, "%dF%d,", l, mb);
+    bool first = !text->length || text->data[text->length - 1] == '\n';
+    weir_text_append(text, "%s%d%c%d", first ? "" : ",", layer, letter, mb);
 }
 
-static void backwards_append(struct weir_text *text, int n_layers, int mb)
+static void forward_append(const struct measurement *m, int rank, int mb, struct weir_text *text)
 {
-    for (int l = n_layers - 1; l >= 0; l--)
-        weir_text_append(text, "%dI%d,%dW%d%s", l, mb, l, mb, l || mb + 1 < MICROBATCHES ? "," : "\n");
+    for (int l = m->first_layer[rank]; l < m->first_layer[rank + 1]; l++)
+        action_append(text, l, 'F', mb);
 }
 
-/* One rank, every layer a stage. */
+/* `letters` one after the other: all layers of the first, then all of the second. */
+static void backward_append(const struct measurement *m, int rank, int mb, const char *letters, struct weir_text *text)
+{
+    for (; *letters; letters++)
+        for (int l = m->first_layer[rank + 1] - 1; l >= m->first_layer[rank]; l--)
+            action_append(text, l, *letters, mb);
+}
+
+/* As 1f1b: rank r has n_ranks - r micro-batches in flight. */
+static void turns_append(const struct measurement *m, int rank, int mb, const char *letters, struct weir_text *text)
+{
+    int ahead = m->n_ranks - 1 - rank;
+    for (int i = 0; i < ahead; i++)
+        forward_append(m, rank, mb + i, text);
+    for (int i = 0; i < m->n_turns; i++) {
+        if (ahead + i < m->n_turns)
+            forward_append(m, rank, mb + ahead + i, text);
+        backward_append(m, rank, mb + i, letters, text);
+    }
+}
+
+static void together_append(const struct measurement *m, int rank, int mb, struct weir_text *text)
+{
+    for (int i = 0; i < m->n_many; i++)
+        forward_append(m, rank, mb + i, text);
+    for (int i = 0; i < m->n_many; i++)
+        backward_append(m, rank, mb + i, "B", text);
+}
+
+/* Every layer a stage, ranks as in a pipeline. */
 static weir_status layers_schedule(struct measurement *m)
 {
-    int n = m->config.graph->n_layers;
     struct weir_text text = {0};
-    for (int mb = 0; mb < ALONE; mb++) {
-        forwards_append(&text, n, mb);
-        backwards_append(&text, n, mb);
+    for (int r = 0; r < m->n_ranks; r++) {
+        turns_append(m, r, 0, "B", &text);
+        turns_append(m, r, m->n_turns, "IW", &text);
+        together_append(m, r, 2 * m->n_turns, &text);
+        together_append(m, r, 2 * m->n_turns + m->n_many, &text);
+        weir_text_append(&text, "\n");
     }
-    for (int mb = ALONE; mb < MICROBATCHES; mb++)
-        forwards_append(&text, n, mb);
-    for (int mb = ALONE; mb < MICROBATCHES; mb++)
-        backwards_append(&text, n, mb);
     return schedule_parse(m, &text);
 }
 
@@ -96,7 +127,7 @@ static void input_fill(void *data, const struct weir_shape *shape, int64_t limit
 static weir_status inputs_feed(struct measurement *m)
 {
     const struct weir_graph *graph = m->config.graph;
-    int n = m->config.replicas * m->schedule.n_microbatches;
+    int n = m->schedule.n_microbatches;
     weir_status status = WEIR_OK;
     for (int i = 0; i < graph->n_inputs && !status; i++) {
         const struct weir_graph_input *input = &graph->inputs[i];
@@ -134,9 +165,10 @@ static weir_status rounds_run(struct measurement *m, void (*add)(void *context, 
 
 /* ---- layers --------------------------------------------------------------------------------------------------------- */
 
-/* F, I and W of micro-batches alone, W of the first; and those together.  Medians are of single actions: one that was interrupted counts for
- * no more than any other. */
-enum { FORWARD, INPUT, WEIGHT, FIRST_WEIGHT, MANY, KINDS = MANY + 3 };
+/* Of micro-batches that take turns F and B, the first B, I and W; F and B of those that are in flight together.  The first ones of
+ * each kind find in caches what others have left there, and are passed over.  Medians are of single actions: one that was interrupted
+ * counts for no more than any other. */
+enum kind { FORWARD, BOTH, FIRST_BOTH, INPUT, WEIGHT, MANY_FORWARD, MANY_BOTH, KINDS, PASSED_OVER };
 
 struct sample {
     double *ms;
@@ -144,23 +176,32 @@ struct sample {
 };
 
 struct layer_times {
-    int n_layers, n_ranks;
-    struct sample *samples;  /* [n_layers][KINDS] */
-    struct sample optimizer; /* of a rank */
-    double *sums;            /* [n_ranks]: of the step that is added */
+    const struct measurement *measurement;
+    struct sample *samples;   /* [n_layers][KINDS] */
+    struct sample *optimizer; /* [n_ranks] */
+    double *sums;             /* [n_ranks]: of the step that is added */
     bool is_warm;
 };
 
+static weir_status sample_open(const struct measurement *m, int n_each, struct sample *sample)
+{
+    return weir_arena_alloc(m->arena, (size_t)n_each * (size_t)m->request->n_rounds, sizeof *sample->ms, &sample->ms);
+}
+
 static weir_status layer_times_open(const struct measurement *m, struct layer_times *t)
 {
-    size_t room = (size_t)m->request->n_ranks * (size_t)m->request->n_rounds;
-    *t = (struct layer_times){.n_layers = m->config.graph->n_layers, .n_ranks = m->request->n_ranks};
-    weir_status status = weir_arena_alloc(m->arena, (size_t)t->n_layers * KINDS, sizeof *t->samples, &t->samples);
-    for (int i = 0; i < t->n_layers * KINDS && !status; i++)
-        status = weir_arena_alloc(m->arena, MICROBATCHES * room, sizeof *t->samples[i].ms, &t->samples[i].ms);
+    int n = m->config.graph->n_layers * KINDS, p = m->n_ranks;
+    *t = (struct layer_times){.measurement = m};
+    weir_status status = weir_arena_alloc(m->arena, (size_t)n, sizeof *t->samples, &t->samples);
+    for (int i = 0; i < n && !status; i++)
+        status = sample_open(m, m->n_turns + m->n_many, &t->samples[i]);
     if (!status)
-        status = weir_arena_alloc(m->arena, (size_t)t->n_ranks, sizeof *t->sums, &t->sums);
-    return status ? status : weir_arena_alloc(m->arena, room, sizeof *t->optimizer.ms, &t->optimizer.ms);
+        status = weir_arena_alloc(m->arena, (size_t)p, sizeof *t->sums, &t->sums);
+    if (!status)
+        status = weir_arena_alloc(m->arena, (size_t)p, sizeof *t->optimizer, &t->optimizer);
+    for (int r = 0; r < p && !status; r++)
+        status = sample_open(m, 1, &t->optimizer[r]);
+    return status;
 }
 
 static void sample_add(struct sample *sample, double ms, bool goes_on)
@@ -171,30 +212,40 @@ static void sample_add(struct sample *sample, double ms, bool goes_on)
         sample->ms[sample->n++] = ms;
 }
 
+static enum kind kind_of(const struct measurement *m, char letter, int mb)
+{
+    int turn = mb % m->n_turns;
+    if (mb >= 2 * m->n_turns)
+        return mb < 2 * m->n_turns + m->n_many ? PASSED_OVER : letter == 'F' ? MANY_FORWARD : MANY_BOTH;
+    if (letter == 'B' && mb == 0)
+        return FIRST_BOTH;
+    if (turn < m->n_ranks)
+        return PASSED_OVER;
+    return letter == 'B' ? BOTH : letter == 'I' ? INPUT : letter == 'W' ? WEIGHT : mb < m->n_turns ? FORWARD : PASSED_OVER;
+}
+
 static void event_add(struct layer_times *t, const struct weir_step_event *e)
 {
-    static const char letters[] = "FIW";
     double ms = (double)(e->end_ns - e->start_ns) / 1e6;
-    const char *letter = e->stage >= 0 ? strchr(letters, e->category[0]) : NULL;
-    int mb = e->stage >= 0 ? e->mb % MICROBATCHES : 0;
-    if (!letter) {
+    if (e->stage < 0 || !strchr("FIWB", e->category[0])) {
         t->sums[e->rank] += measured_is_reduction(e->name) ? 0 : ms;
         return;
     }
-    int kind = (mb < ALONE ? 0 : MANY) + (int)(letter - letters);
-    kind = kind == WEIGHT && mb == 0 ? FIRST_WEIGHT : kind;
-    sample_add(&t->samples[e->stage * KINDS + kind], ms, measured_goes_on(e->name));
+    enum kind kind = kind_of(t->measurement, e->category[0], e->mb);
+    if (kind != PASSED_OVER)
+        sample_add(&t->samples[e->stage * KINDS + (int)kind], ms, measured_goes_on(e->name));
 }
 
 static void layers_add(void *context, const struct weir_step_event *events, size_t n)
 {
     struct layer_times *t = context;
-    for (int r = 0; r < t->n_ranks; r++)
+    int p = t->measurement->n_ranks;
+    for (int r = 0; r < p; r++)
         t->sums[r] = 0;
     for (size_t i = 0; i < n && t->is_warm; i++)
         event_add(t, &events[i]);
-    for (int r = 0; r < t->n_ranks && t->is_warm; r++)
-        sample_add(&t->optimizer, t->sums[r], false);
+    for (int r = 0; r < p && t->is_warm; r++)
+        sample_add(&t->optimizer[r], t->sums[r], false);
     t->is_warm = true;
 }
 
@@ -216,24 +267,45 @@ static double median(struct sample *s, double *spread)
     return middle;
 }
 
-static void times_set(struct layer_times *t, struct profile_result *result)
+static void layer_set(struct sample s[KINDS], struct weir_stage_costs *layer, double *spread)
 {
-    double alone = 0, together = 0, kept = 0;
-    for (int l = 0; l < t->n_layers; l++) {
-        struct sample *s = &t->samples[l * KINDS];
-        struct weir_stage_costs *layer = &result->layers[l];
-        layer->forward = median(&s[FORWARD], &result->spread);
-        layer->input = median(&s[INPUT], &result->spread);
-        layer->weight = median(&s[WEIGHT], &result->spread);
-        layer->optimizer = fmax(median(&s[FIRST_WEIGHT], &result->spread) - layer->weight, 0);
-        alone += layer->forward + layer->input + layer->weight;
-        for (int kind = MANY; kind < KINDS; kind++)
-            together += median(&s[kind], &result->spread);
-        kept += layer->mem_backward;
+    layer->forward = median(&s[FORWARD], spread);
+    layer->input = median(&s[INPUT], spread);
+    layer->weight = median(&s[WEIGHT], spread);
+    layer->optimizer = fmax(median(&s[FIRST_BOTH], spread) - median(&s[BOTH], spread), 0);
+}
+
+/* In flight as a simulation counts it: what is kept, and what a backward makes. */
+static double in_flight(const struct measurement *m, int rank, int n)
+{
+    double kept = 0, made = 0;
+    for (int l = m->first_layer[rank]; l < m->first_layer[rank + 1]; l++) {
+        kept += m->layers[l].mem_backward;
+        made += m->layers[l].mem_made;
     }
-    if (kept > 0 && together > alone)
-        result->flight = (struct weir_flight_costs){kept, TOGETHER * kept, fmin(together / alone, 100)};
-    result->optimizer_ms = median(&t->optimizer, &result->spread);
+    return n * kept + made;
+}
+
+static struct weir_flight_costs flight_find(const struct measurement *m, struct layer_times *t, double *spread)
+{
+    struct weir_flight_costs flight = {0};
+    double turns = 0, many = 0, apart = 0, both = 0;
+    for (int l = 0; l < m->config.graph->n_layers; l++) {
+        struct sample *s = &t->samples[l * KINDS];
+        both += median(&s[BOTH], spread);
+        turns += median(&s[FORWARD], spread) + median(&s[BOTH], spread);
+        many += median(&s[MANY_FORWARD], spread) + median(&s[MANY_BOTH], spread);
+        apart += median(&s[INPUT], spread) + median(&s[WEIGHT], spread);
+    }
+    for (int r = 0; r < m->n_ranks; r++) {
+        flight.low = fmax(flight.low, in_flight(m, r, m->n_ranks - r));
+        flight.high = fmax(flight.high, in_flight(m, r, m->n_many));
+    }
+    if (!(flight.low > 0 && flight.high > flight.low && turns > 0 && apart > 0))
+        return (struct weir_flight_costs){0};
+    flight.factor = fmin(fmax(many / turns, 1), 100);
+    flight.at_once = fmin(fmax(both / apart, 0.01), 100);
+    return flight;
 }
 
 /* What an update goes through: parameters and state are read and written, gradients read. */
@@ -242,47 +314,72 @@ static double update_bytes(const struct weir_stage_costs *layer)
     return 2 * layer->param_bytes + layer->grad_bytes + 2 * layer->optimizer_bytes;
 }
 
-static void optimizer_deal(struct weir_stage_costs *layers, int n, double ms)
+static void optimizer_deal(const struct measurement *m, int rank, double ms)
 {
     double all = 0;
-    for (int l = 0; l < n; l++)
-        all += update_bytes(&layers[l]);
-    for (int l = 0; l < n && all > 0; l++)
-        layers[l].optimizer += ms * update_bytes(&layers[l]) / all;
+    int first = m->first_layer[rank], end = m->first_layer[rank + 1];
+    for (int l = first; l < end; l++)
+        all += update_bytes(&m->layers[l]);
+    for (int l = first; l < end && all > 0; l++)
+        m->layers[l].optimizer += ms * update_bytes(&m->layers[l]) / all;
+}
+
+static void times_set(const struct measurement *m, struct layer_times *t, struct profile_result *result)
+{
+    for (int l = 0; l < m->config.graph->n_layers; l++)
+        layer_set(&t->samples[l * KINDS], &m->layers[l], &result->spread);
+    result->flight = flight_find(m, t, &result->spread);
+    for (int r = 0; r < m->n_ranks; r++) {
+        double ms = median(&t->optimizer[r], &result->spread);
+        optimizer_deal(m, r, ms);
+        result->optimizer_ms += ms;
+    }
+    result->layers = m->layers;
 }
 
 /* The bytes of a compiled program. */
-static weir_status layers_find(const struct measurement *m, struct weir_stage_costs **layers_out)
+static weir_status layers_find(struct measurement *m)
 {
     static const struct weir_ceilings any = {1, 1, 1};
     const struct weir_stage_costs *found;
-    struct weir_engine_config config = m->config;
     int n = m->config.graph->n_layers;
-    config.replicas = 1;
-    weir_status status = weir_stage_costs_find(&config, n, &any, m->arena, &found);
+    weir_status status = weir_stage_costs_find(&m->config, n, &any, m->arena, &found);
     if (!status)
-        status = weir_arena_alloc(m->arena, (size_t)n, sizeof **layers_out, layers_out);
+        status = weir_arena_alloc(m->arena, (size_t)n, sizeof *m->layers, &m->layers);
     for (int l = 0; l < n && !status; l++)
-        (*layers_out)[l] = found[l];
+        m->layers[l] = found[l];
     return status;
+}
+
+/* As even as flops make it. */
+static weir_status layers_deal(struct measurement *m)
+{
+    double *work;
+    int n = m->config.graph->n_layers, asked = m->request->n_ranks;
+    m->n_ranks = asked < 1 ? 1 : asked > n ? n : asked > MOST_RANKS ? MOST_RANKS : asked;
+    m->n_turns = m->n_ranks + STEADY;
+    m->n_many = 2 * m->n_ranks > FEWEST_MANY ? 2 * m->n_ranks : FEWEST_MANY;
+    weir_status status = weir_arena_alloc(m->arena, (size_t)n, sizeof *work, &work);
+    for (int l = 0; l < n && !status; l++)
+        work[l] = m->layers[l].forward + m->layers[l].input + m->layers[l].weight;
+    return status ? status : weir_chain_split(work, n, m->n_ranks, m->first_layer);
 }
 
 static weir_status layers_measure(struct measurement *m, struct profile_result *result)
 {
     struct layer_times times;
-    weir_status status = layers_schedule(m);
-    m->config.replicas = m->request->n_ranks;
+    weir_status status = layers_find(m);
+    if (!status)
+        status = layers_deal(m);
+    if (!status)
+        status = layers_schedule(m);
     if (!status)
         status = layer_times_open(m, &times);
     if (!status)
         status = rounds_run(m, layers_add, &times);
     if (!status)
-        status = layers_find(m, &result->layers);
-    if (status)
-        return status;
-    times_set(&times, result);
-    optimizer_deal(result->layers, m->config.graph->n_layers, result->optimizer_ms);
-    return WEIR_OK;
+        times_set(m, &times, result);
+    return status;
 }
 
 /* ---- hand-overs ----------------------------------------------------------------------------------------------------- */
@@ -316,7 +413,6 @@ static weir_status hand_over_measure(struct measurement *m, struct profile_resul
 {
     struct gaps g = {.n_layers = m->config.graph->n_layers};
     weir_status status = hand_over_schedule(m);
-    m->config.replicas = 1;
     if (!status)
         status = weir_arena_alloc(m->arena, (size_t)(m->request->n_rounds * g.n_layers), sizeof *g.ms, &g.ms);
     if (!status)
@@ -343,7 +439,8 @@ weir_status profile_measure(const struct profile_request *request, struct weir_a
     m.config.recompute = request->recompute;
     m.config.threads_per_rank = request->threads;
     weir_status status = layers_measure(&m, &result);
-    if (!status && request->n_ranks > 1 && request->graph->n_layers > 1)
+    result.n_ranks = m.n_ranks;
+    if (!status && m.n_ranks > 1)
         status = hand_over_measure(&m, &result);
     if (!status)
         *result_out = result;

@@ -1,14 +1,15 @@
 /* What each layer of a model takes on this machine, measured.
  *
- * Every layer is a stage, and one rank holds them all, so that the time of F, I and W of a stage is that of a layer:
+ * Every layer is a stage.  As many ranks as there are cores have the layers between them as in a pipeline, and run one step:
  *
- *     0F0 1F0 .. nF0 nI0 nW0 .. 0I0 0W0  0F1 1F1 ..   3 micro-batches, one after the other
- *     0F3 1F3 .. nF3 0F4 .. nF6 nI3 nW3 .. 0I6 0W6     4 more, all in flight together
+ *     turns      as 1f1b, F and B        what caches have of a micro-batch when its backward comes is what they have in a run
+ *     apart      as 1f1b, but with all I of a rank before its W
+ *     together   all F, then all B, of 4 micro-batches or more; once more, and that is what counts
  *
- * As many replicas as there are cores run this together, each with its threads: cores that share memory and caches slow each
- * other down as they will in a run.  Times are those of the first three; how much longer the other four take, whose activations
- * have left the caches by the time their backward comes, becomes one factor (struct weir_flight_costs).  The first W of a step
- * writes gradients to which later ones add.  What it takes more than these is counted with the optimizer, as what a step does once.
+ * F is that of the turns, I and W are those apart; at_once is B over I + W, and factor what all takes together over what it takes in
+ * turns (struct weir_flight_costs).  Cores that share memory and caches slow each other down as they will in a run.  The first
+ * backward of a step writes gradients to which later ones add.  What it takes more than these is counted with the optimizer, as what
+ * a step does once.
  *
  * Then two ranks have every other layer each, so that every layer hands over to the other rank, which has waited:
  *
@@ -34,9 +35,10 @@ struct profile_request {
 
 struct profile_result {
     struct weir_stage_costs *layers; /* [n_layers]: ms and bytes; `optimizer` has what a step does once */
+    int n_ranks;                     /* that were busy: no more than there are layers */
     double optimizer_ms;             /* of all layers together */
     double hand_over_ms;             /* 0: not measured, with one rank or one layer */
-    struct weir_flight_costs flight; /* factor 0: it makes no difference */
+    struct weir_flight_costs flight; /* factor 0: not measured, where nothing is kept */
     double spread;                   /* the largest of (90th - 10th percentile) / median of all times above 10 us */
 };
 

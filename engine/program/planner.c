@@ -11,6 +11,7 @@
 #include "engine/program/memory_report_make.h"
 #include "engine/program/planner_costs.h"
 #include "kernels/vector.h"
+#include "schedules/simulate/cost_tables.h"
 
 enum { MOST_SIZES = 24, MOST_RANKS = 64, MOST_CHUNKS = 8, MOST_ACTIONS = 1 << 18, MOST_LEAN = 64, MOST_TURNS = 6 };
 
@@ -124,13 +125,13 @@ static double time_bound(const struct search *s, const struct candidate *c, cons
 {
     bool splits = weir_schedule_kinds[c->kind]->splits_backward;
     int n_stages = c->n_ranks * c->n_chunks;
-    double before = 0, after = 0, mean = 0, all = 0, most = 0;
+    double before = 0, after = 0, mean = 0, all = 0, most = 0, at_once = fmin(1, weir_costs_at_once(&s->request->flight));
     for (int i = 0; i < n_stages; i++) {
-        double work = stages[i].forward + stages[i].input + stages[i].weight;
+        double backward = at_once * (stages[i].input + stages[i].weight), work = stages[i].forward + backward;
         mean += i < c->n_ranks ? before + after : 0;
         most = fmax(most, c->n_chunks == 1 ? before + after + c->n_microbatches * work : c->n_microbatches * work);
         before += stages[i].forward;
-        after += splits ? 0 : stages[i].input + stages[i].weight;
+        after += splits ? 0 : backward;
         all += work;
     }
     return fmax(most, mean / c->n_ranks + all * c->n_microbatches / c->n_ranks) / s->fastest;

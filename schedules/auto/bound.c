@@ -49,7 +49,7 @@ static void load_count(const struct weir_auto_request *q, const int *stage_rank,
 {
     struct weir_stage_costs first = {0};
     bool alike = true, any = false;
-    double m = q->n_microbatches;
+    double m = q->n_microbatches, at_once = fmin(1, weir_costs_at_once(&q->costs->flight));
     for (int s = 0; s < n_stages; s++) {
         if (stage_rank[s] != rank)
             continue;
@@ -57,7 +57,7 @@ static void load_count(const struct weir_auto_request *q, const int *stage_rank,
         first = any ? first : c;
         alike = alike && stages_alike(&first, &c);
         any = true;
-        load->busy += m * (c.forward + c.input + c.weight);
+        load->busy += m * (c.forward + at_once * (c.input + c.weight));
         load->forwards += m * c.forward;
         load->weights += m * c.weight;
         load->fit_forwards = fmax(load->fit_forwards, fit(cap, c.mem_backward, c.forward));

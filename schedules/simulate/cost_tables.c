@@ -104,8 +104,23 @@ static weir_status stages_check(const struct weir_schedule_costs *costs, const s
     return status;
 }
 
+static weir_status at_once_check(const struct weir_flight_costs *f)
+{
+    if (f->at_once == 0 || (f->at_once >= 0.01 && f->at_once <= 100))
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_INVALID, "in flight, I and W at once take %g of what they take apart: it must be from 0.01 to 100", f->at_once);
+}
+
+double weir_costs_at_once(const struct weir_flight_costs *f)
+{
+    return f->at_once > 0 ? f->at_once : 1;
+}
+
 weir_status weir_flight_costs_check(const struct weir_flight_costs *f)
 {
+    weir_status status = at_once_check(f);
+    if (status)
+        return status;
     if (f->factor == 0 || (isfinite(f->high) && f->low > 0 && f->low < f->high && f->factor >= 1 && f->factor <= 100))
         return WEIR_OK;
     return WEIR_FAIL(WEIR_ERR_INVALID, "in flight, a factor of %g from %g to %g bytes: the factor must be from 1 to 100, and the bytes ascend from above 0",
@@ -163,7 +178,7 @@ static weir_status type_table(const struct weir_schedule_costs *costs, const str
         table[4 * s + WEIR_F] = c.forward;
         table[4 * s + WEIR_I] = c.input;
         table[4 * s + WEIR_W] = c.weight;
-        table[4 * s + WEIR_B] = c.input + c.weight;
+        table[4 * s + WEIR_B] = weir_costs_at_once(&costs->flight) * (c.input + c.weight);
     }
     *table_out = table;
     return WEIR_OK;
@@ -229,7 +244,7 @@ static weir_status stages_add(const struct weir_schedule_costs *costs, const str
                               const struct weir_simulation_options *options, const struct weir_scan *scan,
                               struct sums *sums)
 {
-    double m = scan->schedule->n_microbatches, gain = fmax(costs->overlap_gain, 1) * fmax(costs->flight.factor, 1);
+    double m = scan->schedule->n_microbatches, gain = fmax(costs->overlap_gain, 1) * fmax(costs->flight.factor, 1) * fmax(costs->flight.at_once, 1);
     int n_copies = scan->schedule->n_copies;
     weir_status status = WEIR_OK;
     for (int s = 0; !status && s < scan->schedule->n_stages; s++) {

@@ -10,6 +10,9 @@ weir_status weir_costs_check(const struct weir_schedule_costs *costs, const stru
 
 weir_status weir_flight_costs_check(const struct weir_flight_costs *flight);
 
+/* B over I + W. */
+double weir_costs_at_once(const struct weir_flight_costs *flight);
+
 /* What one stage costs: its own row, or the common values. */
 struct weir_stage_costs weir_costs_stage(const struct weir_schedule_costs *costs, int stage);
 

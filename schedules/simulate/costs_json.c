@@ -184,7 +184,7 @@ static weir_status reduce_link_read(json_t *object, const char *path, struct wei
 
 static weir_status flight_read(json_t *object, const char *path, struct weir_flight_costs *flight)
 {
-    static const char *const keys[] = {"low", "high", "factor", NULL};
+    static const char *const keys[] = {"low", "high", "factor", "at_once", NULL};
     char where[512];
     if (!object)
         return WEIR_OK;
@@ -196,6 +196,8 @@ static weir_status flight_read(json_t *object, const char *path, struct weir_fli
         status = weir_json_number(object, where, "high", &flight->high);
     if (!status)
         status = weir_json_number(object, where, "factor", &flight->factor);
+    if (!status)
+        status = number(object, where, "at_once", &flight->at_once);
     if (status)
         return status;
     status = weir_flight_costs_check(flight);

@@ -1,7 +1,7 @@
 /* What a schedule costs: time, bubbles, memory and the chain of actions that decides, before anything runs.
  *
  * The model is that of weir_schedule_check with durations: one compute stream per rank; F, I, W and B last what the
- * stage's costs say (B = I + W); a transfer lasts latency + bytes / bandwidth of its edge; stages of one rank hand
+ * stage's costs say (B = I + W, or the part of it that was measured); a transfer lasts latency + bytes / bandwidth of its edge; stages of one rank hand
  * over for free. An OVERLAP_F_B starts when the inputs of both parts are there, lasts (F + B) × overlap_gain and gives
  * both results at its end.  After its list a rank reduces its gradients; the optimizer starts on all ranks together
  * when the last rank has reduced.  With REDUCE_GRAD actions in the lists, each reduces its part beside the compute
@@ -57,9 +57,11 @@ struct weir_edge_costs {
 };
 
 /* What is kept from forwards to backwards, and does not fit into caches, makes a rank slower: with `high` bytes in flight at most,
- * counted as peak_memory is, its F, I and W take `factor` times as long as with `low`; between the two as the logarithm goes. */
+ * counted as peak_memory is, its actions take `factor` times as long as with `low`; between the two as the logarithm goes.  B finds
+ * in caches for W what it had there for I, and takes `at_once` times as long as I and W apart. */
 struct weir_flight_costs {
     double low, high, factor; /* 0 < low < high, 1 <= factor <= 100; factor 0: times do not depend on it */
+    double at_once;           /* 0.01 to 100; 0: 1 */
 };
 
 /* Costs of every action and transfer.  The tables override the common values. */
@@ -153,7 +155,7 @@ weir_status weir_schedule_simulate(const struct weir_schedule *schedule, const s
 
 /* Read {stages: [{F, I, W, mem_B, mem_W, mem_IW, param_bytes, grad_bytes, optimizer_bytes, optimizer}], edges: [{from, to,
  * latency, bytes, bandwidth}], transfer, reduce, reduce_link: {latency, bandwidth}, bucket_bytes, optimizer,
- * in_flight: {low, high, factor}} over the values that
+ * in_flight: {low, high, factor, at_once}} over the values that
  * *costs has; `layers` of the same form may stand in place of `stages`.  F, I and W of a stage must be there, or F and B,
  * which is halved; mem_B and mem_W go together, on all stages or on none; mem_IW (mem_made) is mem_W where it is left out.
  * A trace is read too, as weir_traced_costs() does.  WEIR_ERR_IO; WEIR_ERR_INVALID, also for a file without any cost. */

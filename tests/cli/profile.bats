@@ -13,9 +13,11 @@ setup() {
     [ "$status" -eq 0 ]
     [ "$(grep -c '"F": .*"I": .*"W": .*"optimizer": .*"mem_B": ' p.json)" -eq 14 ]
     grep -q '^ "transfer": [0-9.e-]*' p.json
+    grep -q '^ "in_flight": {"low": .*, "high": .*, "factor": .*, "at_once": [0-9.e-]*}}' p.json
     "$WEIR" schedule simulate zb-h1 -p 2 -m 4 --costs p.json >/dev/null
     grep -q '^{"layers": \[$' p.json
     [[ "$stderr" == *"gpt2-tiny, 14 layers on 2 busy ranks: "*" ms a micro-batch, "*" Gflop/s (--flops "*", a hand-over "*" ms"*"medians of 5 rounds, the widest spread is "*" %"* ]]
+    [[ "$stderr" == *" % longer with many micro-batches in flight, "*" % with W apart from I"* ]]
     run --separate-stderr "$WEIR" profile --model mlp --rounds 5 -q --ranks 1
     [[ "$status" -eq 0 && -z "$stderr" && "$(grep -c '"F": ' <<<"$output")" -eq 8 ]]
 }

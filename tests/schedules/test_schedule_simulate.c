@@ -290,20 +290,37 @@ static void a_rank_with_more_in_flight_is_slower(void **state)
     (void)state;
     static const char list[] = "0F0,0F1,0B0,0B1\n1F0,1B0,1F1,1B1\n";
     struct weir_schedule_costs costs = unit;
-    costs.flight = (struct weir_flight_costs){1, 4, 3};
+    costs.flight = (struct weir_flight_costs){1, 4, 3, 0};
     struct weir_simulation s = simulate(list, &costs, WEIR_CHANNELS_EDGE);
     assert_near(s.busy[0], 6 * 2); /* halfway from 1 to 4 */
     assert_near(s.busy[1], 6);
-    costs.flight = (struct weir_flight_costs){0.5, 1, 3};
+    costs.flight = (struct weir_flight_costs){0.5, 1, 3, 0};
     s = simulate(list, &costs, WEIR_CHANNELS_EDGE);
     assert_near(s.busy[0], 6 * 3); /* and no more than that */
     assert_near(s.busy[1], 6 * 3);
     struct weir_schedule schedule = parse(list);
     struct weir_simulation_options options = {0};
-    costs.flight = (struct weir_flight_costs){2, 1, 3};
+    costs.flight = (struct weir_flight_costs){2, 1, 3, 0};
     assert_fails(weir_schedule_simulate(&schedule, &costs, &options, &arena, &s), WEIR_ERR_INVALID, "a factor of 3 from 2 to 1 bytes");
     assert_ok(weir_schedule_costs_parse("{\"stages\": [{\"F\": 1, \"B\": 2}], \"in_flight\": {\"low\": 1, \"high\": 4, \"factor\": 3}}", 79, "c", &arena, &costs));
     assert_near(costs.flight.high, 4);
+}
+
+/* Rank 0 has F, I and W apart, rank 1 B. */
+static void i_and_w_at_once_take_less_than_apart(void **state)
+{
+    (void)state;
+    static const char list[] = "0F0,0I0,0W0\n1F0,1B0\n", file[] = "{\"stages\": [{\"F\": 1, \"I\": 2, \"W\": 2}], "
+                                                             "\"in_flight\": {\"low\": 1, \"high\": 4, \"factor\": 1, \"at_once\": 0.75}}";
+    struct weir_schedule_costs costs = unit;
+    assert_ok(weir_schedule_costs_parse(file, sizeof file - 1, "c", &arena, &costs));
+    struct weir_simulation s = simulate(list, &costs, WEIR_CHANNELS_EDGE);
+    assert_near(s.busy[0], 1 + 4);
+    assert_near(s.busy[1], 1 + 3);
+    struct weir_schedule schedule = parse(list);
+    struct weir_simulation_options options = {0};
+    costs.flight.at_once = -1;
+    assert_fails(weir_schedule_simulate(&schedule, &costs, &options, &arena, &s), WEIR_ERR_INVALID, "take -1 of what they take apart");
 }
 
 static void costs_are_read_from_a_file(void **state)
@@ -467,6 +484,7 @@ int main(void)
         cmocka_unit_test_teardown(reduction_and_optimizer_come_at_the_end, arena_drop),
         cmocka_unit_test_teardown(each_rank_has_the_optimizer_of_its_stages, arena_drop),
         cmocka_unit_test_teardown(a_rank_with_more_in_flight_is_slower, arena_drop),
+        cmocka_unit_test_teardown(i_and_w_at_once_take_less_than_apart, arena_drop),
         cmocka_unit_test_teardown(costs_are_read_from_a_file, arena_drop),
         cmocka_unit_test_teardown(costs_are_read_from_a_csv_and_one_entry_stands_for_every_stage, arena_drop),
         cmocka_unit_test_teardown(the_critical_path_adds_up_to_the_makespan, arena_drop),

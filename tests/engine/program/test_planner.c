@@ -204,6 +204,26 @@ static void a_slow_device_gets_fewer_layers_or_none(void **state)
     weir_arena_release(&arena);
 }
 
+/* Bounds that did not know of it would leave out the fastest. */
+static void a_backward_at_once_is_planned_with_what_it_takes(void **state)
+{
+    (void)state;
+    struct weir_arena arena = {0};
+    struct weir_planner_result all, best, apart;
+    struct weir_planner_request request = request_of(2);
+    request.n_top = 1;
+    assert_ok(weir_planner_run(&request, &arena, &apart));
+    request.flight.at_once = 0.5;
+    assert_ok(weir_planner_run(&request, &arena, &best));
+    request.n_top = 4096;
+    assert_ok(weir_planner_run(&request, &arena, &all));
+    assert_true(best.plans[0].step_ms < 0.9 * apart.plans[0].step_ms);
+    assert_false(best.plans[0].kind->splits_backward);
+    for (int i = 0; i < all.n_plans; i++)
+        assert_true(all.plans[i].step_ms >= best.plans[0].step_ms * (1 - 1e-8));
+    weir_arena_release(&arena);
+}
+
 static void requests_that_make_no_sense_are_refused(void **state)
 {
     (void)state;
@@ -233,6 +253,7 @@ int main(void)
         cmocka_unit_test(layers_are_recomputed_until_the_plan_fits_and_no_more),
         cmocka_unit_test(slow_links_of_a_topology_show_in_the_step),
         cmocka_unit_test(a_slow_device_gets_fewer_layers_or_none),
+        cmocka_unit_test(a_backward_at_once_is_planned_with_what_it_takes),
         cmocka_unit_test(requests_that_make_no_sense_are_refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
