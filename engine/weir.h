@@ -152,6 +152,37 @@ weir_status weir_engine_param_write(weir_engine *engine, const char *name, const
  * a tied parameter and the replicas added up.  Valid after weir_engine_step, WEIR_ERR_NUMERIC included.  WEIR_ERR_USAGE: no step was run. */
 weir_status weir_engine_gradient_read(weir_engine *engine, const char *name, float *values_out, size_t n);
 
+/* ---- a step in two calls: gradients, then update; opened with `updates_apart` ------------------------------------------
+ *
+ *     weir_engine_feed(..)                                       as for a step
+ *     weir_engine_gradients(engine, &report);                    loss and gradients; parameters stay as they are
+ *     weir_engine_gradient_read(engine, "h.0.attn.c_attn.weight", values, n);
+ *     weir_engine_gradient_write(engine, "h.0.attn.c_attn.weight", others, n);        or not
+ *     weir_engine_update(engine, 1e-3, NULL);                    clip, update: the step is done
+ *
+ * Without a write both calls together have the bits of weir_engine_step.  An evaluation, a save and reads may come between.
+ * weir_engine_load drops gradients. */
+
+/* Run a step on what was fed, up to its gradients: those of the mean loss over all targets of the step, uses of tied parameters
+ * and replicas added up.  The report and the events are those of this call.  A second call would replace them and not add to them,
+ * for each is of a mean of its own: more micro-batches in the schedule make a larger step.
+ * WEIR_ERR_USAGE: opened without, not fed, or gradients are there that await their update; nothing ran.  WEIR_ERR_NUMERIC as for a
+ * step: there is nothing to update with.  After any other failure the engine can only be closed. */
+weir_status weir_engine_gradients(weir_engine *engine, struct weir_step_report *report_out);
+
+/* Replace the gradient of a parameter that awaits its update, as weir_engine_gradient_read gives it: `n` float32 elements, all of
+ * it.  Not collective: all processes write the same; one that does not hold the parameter checks its arguments. */
+weir_status weir_engine_gradient_write(weir_engine *engine, const char *name, const float *values, size_t n);
+
+/* Clip the gradients, as they are now, and update the parameters: the step is done and the next one may be fed.
+ * *grad_norm_out (NULL: not asked) is their global norm before clipping.  WEIR_ERR_USAGE: no gradients await it.
+ * WEIR_ERR_NUMERIC: the norm is not finite; parameters and optimizer state stay, and gradients may be written again.  After any
+ * other failure the engine can only be closed. */
+weir_status weir_engine_update(weir_engine *engine, double learning_rate, double *grad_norm_out);
+
+/* The gradients that await their update, if any, do so no longer: the same step may be fed again.  All processes call it. */
+void weir_engine_gradients_drop(weir_engine *engine);
+
 /* Read all parameters from a safetensors file, an index of shards, or a folder that has one (base/tensor_files.h says how
  * they are found); or from a checkpoint, which is read whole and verified.  F32, F16 and BF16 tensors under the parameters' names, with or without the model's prefix
  * ("transformer.", "model."); mask and rotary buffers are passed over, lm_head.weight too where the head is tied.  A

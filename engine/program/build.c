@@ -138,6 +138,8 @@ static weir_status training_make(struct weir_build *b, struct weir_arena *arena)
     status = weir_program_build(&params, arena, &b->program);
     if (!status)
         b->n_replicas = b->program->n_replicas;
+    if (!status && config->updates_apart)
+        status = weir_program_update_alone(b->program, arena, &b->update);
     return status || !config->evaluates ? status : evaluation_make(b, &params, arena);
 }
 

@@ -57,6 +57,7 @@ struct weir_engine_config {
                                  heard first, has taken it on to say so; NULL: not asked.  Written by the thread that uses the engine */
     bool profiles;            /* weir_engine_op_times will be called: where the host only enqueues kernels, each call is
                                  timed by an event of the device before and after it; cpu times them anyway */
+    bool updates_apart;       /* weir_engine_gradients and weir_engine_update will be called */
 };
 
 #define WEIR_ENGINE_CONFIG_DEFAULT                                                                                     \

@@ -107,7 +107,7 @@ weir_status weir_exec_run(void *argument)
     struct weir_rank *rank = exec->rank, *first = weir_worker_first(rank->machine, rank->worker);
     const struct weir_run *run = exec->run;
     struct weir_flight_entry *entry =
-        weir_flight_begin(rank->flight, exec->position, run == &run->runner->guest, weir_step_block(rank)->values.step,
+        weir_flight_begin(rank->flight, exec->place, run == &run->runner->guest, weir_step_block(rank)->values.step,
                           first->free_ns);
     weir_status status = weir_link_await(exec);
     exec->start_ns = entry->start_ns = weir_clock_ns();

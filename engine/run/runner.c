@@ -102,6 +102,14 @@ static bool marks_calls(const struct weir_runner *runner, const struct weir_inst
            instr->kind == WEIR_INSTR_ACTION;
 }
 
+/* An update by itself is what the step's list ends with. */
+static int place_of(const struct weir_run *run, const struct weir_rank *rank, int position)
+{
+    const struct weir_program *step = run->runner->build.program;
+    int w = rank->worker % step->n_ranks;
+    return run == &run->runner->update ? step->workers[w].n - run->program->workers[w].n + position : position;
+}
+
 static weir_status execs_make(struct weir_run *run, struct weir_rank *rank)
 {
     struct weir_runner *runner = run->runner;
@@ -115,6 +123,7 @@ static weir_status execs_make(struct weir_run *run, struct weir_rank *rank)
         execs[i].run = run;
         execs[i].instr = &r->instrs[i];
         execs[i].position = run->program->positions[copy * run->program->n_ranks + rank->index][i];
+        execs[i].place = place_of(run, rank, execs[i].position);
         execs[i].clocks = runner->clocks[rank->number];
         if (r->instrs[i].kind == WEIR_INSTR_ACTION && weir_rank_is_here(rank))
             execs[i].bindings = weir_bindings_first(run, rank, &r->instrs[i]);
@@ -295,6 +304,7 @@ weir_status weir_runner_open(struct weir_runner *runner)
                                      .scratch = WEIR_MEMORY_SCRATCH};
     runner->guest = (struct weir_run){.runner = runner, .program = runner->build.guest, .lanes = runner->guest.lanes,
                                       .scratch = runner->build.guest_scratch};
+    runner->update = (struct weir_run){.runner = runner, .program = runner->build.update, .scratch = WEIR_MEMORY_SCRATCH};
     weir_status status = machine_open(runner);
     if (!status && !device_side)
         status = fit_check(runner);
@@ -312,6 +322,8 @@ weir_status weir_runner_open(struct weir_runner *runner)
         status = run_open(&runner->main);
     if (!status && runner->guest.program)
         status = run_open(&runner->guest);
+    if (!status && runner->update.program)
+        status = run_open(&runner->update);
     if (!status) {
         runner->world.pulse.describe = doing_describe;
         runner->world.pulse.node_name = node_name;
@@ -355,6 +367,7 @@ void weir_runner_close(struct weir_runner *runner)
     if (runner->main.runner) {
         run_close(&runner->main);
         run_close(&runner->guest);
+        run_close(&runner->update);
     }
     weir_link_leave(runner);
     if (!stuck)

@@ -51,6 +51,7 @@ struct weir_exec {
     const struct weir_instr *instr;
     struct weir_binding *bindings; /* bindings.h: of the first of its calls */
     int position;                 /* in the worker's list */
+    int place;                    /* for records: in that of the step, or of an evaluation */
     struct weir_op_clock *clocks; /* the rank's */
     bool times_calls;             /* a call has run when its kernel returns: the clock is read around it */
     const char *name;
@@ -101,13 +102,15 @@ struct weir_runner {
     struct weir_world world;
     struct weir_machine machine;
     struct weir_run main, guest; /* of build.program and build.guest */
+    struct weir_run update;      /* of build.update */
     const struct weir_run *running; /* the last one that began; device-side transports look after it */
     _Atomic int state;           /* enum weir_runner_state */
     struct {
         const char *path; /* NULL: no record is written */
         bool is_written;  /* by this process, after a failure */
     } flight;
-    bool looks_for_nonfinite; /* the run is a replay: its results are looked at, and nothing is updated */
+    bool looks_for_nonfinite; /* the run is a replay: its results are looked at */
+    bool gradients_only;      /* UPDATE finds norm and loss, and parameters stay as they are */
     struct weir_op_clock **clocks; /* [n_ranks][n_nodes * WEIR_PASSES] */
     size_t *peak_bytes;          /* [n_workers]: on the worker's device */
     weir_step_end_fn step_end;   /* NULL: no program has such instructions */

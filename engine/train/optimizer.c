@@ -89,7 +89,8 @@ weir_status weir_norm(const struct weir_runner *runner, struct weir_rank *rank)
 {
     const struct weir_build *build = rank->machine->build;
     const struct weir_rank_program *r = &build->program->ranks[rank->index];
-    weir_status status = rank == last_rank(rank->machine, rank->replica) ? losses_keep(rank) : WEIR_OK;
+    bool keeps = rank == last_rank(rank->machine, rank->replica) && runner->running != &runner->update; /* else they are kept already */
+    weir_status status = keeps ? losses_keep(rank) : WEIR_OK;
     if (!status && weir_world_is_device_side(&runner->world) && build->n_replicas > 1)
         status = weir_link_collected(runner, WEIR_COLLECT_GROUP); /* the gradients' sums */
     for (int i = 0; i < r->n_pieces && !status; i++) {
@@ -178,7 +179,7 @@ weir_status weir_update(const struct weir_runner *runner, struct weir_rank *rank
                                        (double)build->graph->n_targets * (double)(n_losses / program->n_slices), build->config.grad_clip,
                                        &weir_step_block(rank)->gate, rank->native);
     const struct weir_rank_program *r = &program->ranks[rank->index];
-    for (int i = 0; i < r->n_pieces && !status && !runner->looks_for_nonfinite; i++)
+    for (int i = 0; i < r->n_pieces && !status && !runner->gradients_only; i++)
         if (updates(rank, &r->pieces[i]))
             status = piece_update(rank, &r->pieces[i]);
     return status;

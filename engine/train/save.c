@@ -73,5 +73,6 @@ weir_status weir_engine_load(weir_engine *engine, weir_checkpoint *checkpoint)
     if (status)
         return status;
     status = weir_world_agree(&engine->runner.world, weir_runner_state_load(&engine->runner, checkpoint));
+    engine->awaits_update &= status != WEIR_OK; /* they are of other parameters */
     return status ? status : weir_engine_position_set(engine, weir_checkpoint_info(checkpoint)->step);
 }
