@@ -5,6 +5,7 @@
 #include "engine/program/pipeline.h"
 #include "engine/program/recomputed.h"
 #include "engine/program/slices.h"
+#include "engine/program/update_scales.h"
 #include "partitioner/contiguous/chain.h"
 
 static weir_status dtype_check(const struct weir_engine_config *config, const struct weir_device_kind *kind)
@@ -125,6 +126,8 @@ static weir_status training_make(struct weir_build *b, struct weir_arena *arena)
             config->schedule, WEIR_FAIL(WEIR_ERR_INVALID, "the schedule has forwards only: it cannot train"));
     if (!status && config->schedule->n_slices > 1)
         status = slices_make(b, arena);
+    if (!status)
+        status = weir_update_scales_make(config, arena, &b->update_scales);
     if (!status)
         status = partition_make(b, arena, config->schedule->n_stages);
     if (status)

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "engine/program/update_rules.h"
 #include "models/graph.h"
 #include "schedules/schedule.h"
 
@@ -58,6 +59,8 @@ struct weir_engine_config {
     bool profiles;            /* weir_engine_op_times will be called: where the host only enqueues kernels, each call is
                                  timed by an event of the device before and after it; cpu times them anyway */
     bool updates_apart;       /* weir_engine_gradients and weir_engine_update will be called */
+    const struct weir_update_rule *update_rules; /* [n_update_rules], read by open: update_rules.h */
+    int n_update_rules;
 };
 
 #define WEIR_ENGINE_CONFIG_DEFAULT                                                                                     \

@@ -157,11 +157,12 @@ static weir_status piece_update(struct weir_rank *rank, const struct weir_piece 
     size_t first = (size_t)piece->first * sizeof(float);
     float *values = weir_block_at(rank, WEIR_MEMORY_PARAMS, held->offset + first);
     const float *grad = weir_block_at(rank, WEIR_MEMORY_GRADS, held->grad_offset + first);
-    bool decay = build->graph->params[held->param].decay, sgd = build->config.optimizer == WEIR_OPTIMIZER_SGD;
+    const struct weir_update_scale scale = build->update_scales[held->param];
+    bool sgd = build->config.optimizer == WEIR_OPTIMIZER_SGD;
     float *m = sgd ? NULL : weir_block_at(rank, WEIR_MEMORY_OPTIMIZER, piece->state_offset);
     weir_status status =
-        sgd ? build->kind->vectors->sgd(&step->update, &step->gate, decay, piece->n, values, grad, rank->native)
-            : build->kind->vectors->adamw(&step->update, &step->gate, decay, piece->n, values, grad, m, m + piece->n,
+        sgd ? build->kind->vectors->sgd(&step->update, &step->gate, scale, piece->n, values, grad, rank->native)
+            : build->kind->vectors->adamw(&step->update, &step->gate, scale, piece->n, values, grad, m, m + piece->n,
                                      rank->native);
     return status ? status : weir_param_round(rank, held, piece->first, piece->n);
 }
