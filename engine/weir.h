@@ -265,6 +265,13 @@ void weir_engine_flight_path(const weir_engine *engine, char *path_out, size_t r
  * to stop. */
 int weir_engine_stop_seen(const weir_engine *engine);
 
+/* Go on after a kernel failed, one of the program's own rows for example: parameters, optimizer state, the number of the step and
+ * gradients that await their update are as they were, and what was fed must be fed again.  All ranks must live in this process.
+ * Until then the engine's functions return WEIR_ERR_INVALID with what failed first ("...; earlier: rank 1, 0F3: ..").  An engine
+ * that has not failed stays as it is.  WEIR_ERR_UNSUPPORTED: there are other processes, which have failed too.
+ * WEIR_ERR_INVALID: what failed was no kernel of the graph, or a call has not returned: close it. */
+weir_status weir_engine_reset(weir_engine *engine);
+
 /* This process cannot go on, for a reason outside the engine: tell the others, with the thread's last error.  Without
  * others it does nothing; NULL is fine. */
 void weir_engine_fail(weir_engine *engine, weir_status status);

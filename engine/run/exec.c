@@ -89,15 +89,17 @@ weir_status weir_exec_body(struct weir_exec *exec)
 weir_status weir_exec_fail(const struct weir_exec *exec, weir_status status)
 {
     struct weir_rank *rank = exec->rank;
-    weir_runner_raise(exec->run->runner, WEIR_RUNNER_FAILED);
+    struct weir_runner *runner = exec->run->runner;
+    atomic_store(exec->instr->kind < WEIR_INSTR_UPDATE ? &runner->call_failed : &runner->update_failed, 1);
+    weir_runner_raise(runner, WEIR_RUNNER_FAILED);
     atomic_store(&weir_worker_first(rank->machine, rank->worker)->failed, (int)status);
     int p = exec->run->program->n_ranks;
     if (rank->machine->n_workers > p)
         weir_error_prefix(status, "replica %d, rank %d, %s: ", rank->worker / p, rank->worker % p, exec->name);
     else
         weir_error_prefix(status, "rank %d, %s: ", rank->worker, exec->name);
-    weir_flight_failed(exec->run->runner, status);
-    weir_link_stop(exec->run->runner, status);
+    weir_flight_failed(runner, status);
+    weir_link_stop(runner, status);
     return status;
 }
 

@@ -379,6 +379,8 @@ void weir_runner_close(struct weir_runner *runner)
 weir_status weir_runner_fail(struct weir_runner *runner, weir_status status)
 {
     weir_runner_raise(runner, WEIR_RUNNER_FAILED);
+    if (!*runner->cause)
+        snprintf(runner->cause, sizeof runner->cause, "%s", weir_last_error());
     weir_flight_failed(runner, status); /* before a launcher hears of it, which gives the rest of the run little time */
     weir_link_stop(runner, status);
     weir_world_told(&runner->world);

@@ -14,9 +14,7 @@ static weir_status save_check(const weir_engine *engine, const struct weir_save 
     if (!status && save->background && !engine->runner.build.config.snapshots)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "the engine was not opened for checkpoints in the background: set snapshots in its "
                                            "configuration");
-    if (!status && !weir_runner_is_ready(&engine->runner))
-        status = WEIR_FAIL(WEIR_ERR_INVALID, "the engine failed before: there is no state to save");
-    return status;
+    return status ? status : weir_engine_ready(engine);
 }
 
 static weir_status saver_have(weir_engine *engine)

@@ -172,8 +172,7 @@ weir_status weir_engine_ready(const weir_engine *engine)
     weir_status status = weir_engine_here(engine);
     if (status)
         return status;
-    return weir_runner_is_ready(&engine->runner) ? WEIR_OK
-                                                 : WEIR_FAIL(WEIR_ERR_INVALID, "the engine failed before: close it");
+    return weir_runner_check(&engine->runner, "the engine", weir_runner_can_reset(&engine->runner) ? "close it, or reset it" : "close it");
 }
 
 /* "first in 1F3 of rank 1: layer 'h.0.mlp', node 'h.0.up' (linear, forward), micro-batch 3".  The inputs of the step are still
