@@ -144,6 +144,29 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
  * failure the engine can only be closed. */
 weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out);
 
+/* ---- forwards alone, and the values of nodes; opened with `evaluates` -------------------------------------------------------
+ *
+ *     static const char *const fetches[] = {"ln_f", "lm_head"};
+ *     config.evaluates = true;
+ *     config.fetches = fetches;
+ *     config.n_fetches = 2;
+ *     ...
+ *     weir_engine_feed(engine, "tokens", mb, tokens);            targets need not be fed
+ *     weir_engine_forward(engine);
+ *     weir_engine_fetch(engine, "lm_head", mb, values, n); */
+
+/* Run the forwards of a step, without dropout, on what was fed; inputs that only losses read may be left out.  All else stays as
+ * it is, as in an evaluation.  WEIR_ERR_USAGE: opened without, or not fed.  After any other failure the engine can only be closed,
+ * or reset. */
+weir_status weir_engine_forward(weir_engine *engine);
+
+/* The output of node `name` for micro-batch `mb` of all replicas in the last evaluation or forward run, until the next one: `n`
+ * float32 elements, all of it, whatever it is stored as.  Collective; every process gets it.  Values are overwritten while forwards run,
+ * so those of the nodes in the configuration's `fetches` are kept and no others; they have lines in the memory table.
+ * WEIR_ERR_USAGE: the node is not among them, or nothing was run.  WEIR_ERR_INVALID: another number of elements, no such
+ * micro-batch.  Sequences in slices have none (open says so). */
+weir_status weir_engine_fetch(weir_engine *engine, const char *name, int mb, float *values_out, size_t n);
+
 /* Parameters by name, `n` float32 elements (all of it): their values now.  Writing sets every copy of a tied one. */
 weir_status weir_engine_param_read(weir_engine *engine, const char *name, float *values_out, size_t n);
 weir_status weir_engine_param_write(weir_engine *engine, const char *name, const float *values, size_t n);

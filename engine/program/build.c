@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "engine/program/fetches.h"
 #include "engine/program/pipeline.h"
 #include "engine/program/recomputed.h"
 #include "engine/program/slices.h"
@@ -143,7 +144,9 @@ static weir_status training_make(struct weir_build *b, struct weir_arena *arena)
         b->n_replicas = b->program->n_replicas;
     if (!status && config->updates_apart)
         status = weir_program_update_alone(b->program, arena, &b->update);
-    return status || !config->evaluates ? status : evaluation_make(b, &params, arena);
+    if (!status && config->evaluates)
+        status = evaluation_make(b, &params, arena);
+    return status ? status : weir_fetches_make(b, arena);
 }
 
 weir_status weir_build_training(const struct weir_engine_config *config, const struct weir_device_kind *kind,

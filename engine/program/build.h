@@ -30,6 +30,8 @@ struct weir_build {
     const struct weir_graph *const *slices; /* [n_slices of the schedule]: parts of graph; NULL: sequences are whole */
     const int *first_layer;         /* [n_stages + 1] */
     const bool *recompute;          /* [n_layers] */
+    const struct weir_fetch *fetches; /* [n_fetches]: values that the guest keeps (fetches.h) */
+    int n_fetches;
     const struct weir_update_scale *update_scales; /* [n_params]; training only */
     int n_replicas; /* the program's: copies of the weights count */
     struct weir_program *program; /* a step; generation: prompts */

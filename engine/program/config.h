@@ -61,6 +61,8 @@ struct weir_engine_config {
     bool updates_apart;       /* weir_engine_gradients and weir_engine_update will be called */
     const struct weir_update_rule *update_rules; /* [n_update_rules], read by open: update_rules.h */
     int n_update_rules;
+    const char *const *fetches; /* [n_fetches], read by open: nodes whose outputs are kept for weir_engine_fetch; needs evaluates */
+    int n_fetches;
 };
 
 #define WEIR_ENGINE_CONFIG_DEFAULT                                                                                     \

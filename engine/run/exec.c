@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "engine/program/fetches.h"
 #include "engine/run/bindings.h"
 #include "engine/run/flight_file.h"
 #include "engine/run/link.h"
@@ -32,6 +33,14 @@ static weir_status copy_run(const struct weir_exec *exec, const struct weir_step
     return weir_rank_copy(exec->rank, call->output.data, call->inputs[0].data, t->copy_bytes);
 }
 
+/* What the node has made, where it stays until the next run of the program. */
+static weir_status value_keep(const struct weir_exec *exec, const struct weir_step_call *t, const struct weir_op_call *call)
+{
+    const struct weir_fetch *fetch = &exec->run->runner->build.fetches[exec->run->fetch_of[t->node]];
+    char *kept = exec->rank->blocks[WEIR_MEMORY_DATA] + fetch->offset + fetch->stride * (size_t)exec->instr->mb;
+    return weir_rank_copy(exec->rank, kept, call->output.data, fetch->bytes);
+}
+
 static weir_status kernel_run(const struct weir_exec *exec, const struct weir_step_call *t, const struct weir_op_call *call)
 {
     struct weir_op_clock *clock = &exec->clocks[t->node * WEIR_PASSES + (int)t->pass];
@@ -46,7 +55,9 @@ static weir_status kernel_run(const struct weir_exec *exec, const struct weir_st
     }
     if (!status && exec->run->runner->looks_for_nonfinite)
         weir_nonfinite_look(exec, t, call);
-    return status ? kernel_failed(exec, t, status) : WEIR_OK;
+    if (status)
+        return kernel_failed(exec, t, status);
+    return exec->run->fetch_of && exec->run->fetch_of[t->node] >= 0 ? value_keep(exec, t, call) : WEIR_OK;
 }
 
 static weir_status action_run(const struct weir_exec *exec)

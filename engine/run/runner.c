@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "engine/program/fetches.h"
 #include "engine/program/fit.h"
 #include "engine/run/bindings.h"
 #include "engine/run/exec.h"
@@ -165,6 +166,20 @@ static weir_status run_open(struct weir_run *run)
     for (int r = 0; r < machine->n_ranks && !status && !run->link; r++)
         status = events_open(run, &machine->ranks[r]);
     return status ? status : weir_run_twins_open(run);
+}
+
+static weir_status fetches_open(struct weir_run *run)
+{
+    const struct weir_build *build = &run->runner->build;
+    int *fetch_of;
+    weir_status status = weir_arena_alloc(&run->runner->arena, (size_t)build->graph->n_nodes, sizeof *fetch_of, &fetch_of);
+    for (int n = 0; n < build->graph->n_nodes && !status; n++)
+        fetch_of[n] = -1;
+    for (int i = 0; i < build->n_fetches && !status; i++)
+        fetch_of[build->fetches[i].node] = i;
+    if (!status)
+        run->fetch_of = fetch_of;
+    return status;
 }
 
 static void run_close(struct weir_run *run)
@@ -322,6 +337,8 @@ weir_status weir_runner_open(struct weir_runner *runner)
         status = run_open(&runner->main);
     if (!status && runner->guest.program)
         status = run_open(&runner->guest);
+    if (!status && runner->build.n_fetches)
+        status = fetches_open(&runner->guest);
     if (!status && runner->update.program)
         status = run_open(&runner->update);
     if (!status) {

@@ -73,6 +73,7 @@ struct weir_run {
     weir_event **issued;                /* [n_events]: their twins on the host (issue.c); NULL: one thread issues */
     weir_link *link;                    /* to other processes, in place of events */
     int *signallers;                    /* [program's n_events]: rank of its pipeline; when there is a link */
+    const int *fetch_of;                /* [n_nodes]: number of the node's value among the build's fetches, or -1; NULL: none is kept */
     struct weir_lane *lanes;            /* [n_microbatches], written between runs; NULL: training */
 };
 

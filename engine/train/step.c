@@ -55,13 +55,25 @@ bool weir_engine_reads(const weir_engine *engine, const char *name, int mb)
     return false;
 }
 
-/* A run on what nobody fed would compute with zeros or with the numbers of another step. */
-static weir_status fed_check(const weir_engine *engine)
+/* Nobody but losses reads it. */
+static bool is_for_losses(const struct weir_graph *graph, int input)
+{
+    bool only = true;
+    for (int n = 0; n < graph->n_nodes; n++)
+        for (int i = 0; i < graph->nodes[n].shapes.n_inputs; i++)
+            if (graph->nodes[n].inputs[i] == weir_input_value(input))
+                only &= (graph->nodes[n].op->flags & WEIR_OP_LOSS) != 0;
+    return only;
+}
+
+/* A run on what nobody fed would compute with zeros or with the numbers of another step.  Without `losses` nobody looks at what
+ * losses make of that. */
+static weir_status fed_check(const weir_engine *engine, bool losses)
 {
     const struct weir_graph *graph = engine->runner.build.graph;
     int all = engine->runner.build.n_replicas * weir_program_whole_microbatches(engine->runner.build.program);
     for (int i = 0; i < graph->n_inputs; i++)
-        for (int mb = 0; mb < all; mb++)
+        for (int mb = 0; mb < all && (losses || !is_for_losses(graph, i)); mb++)
             if (!engine->fed[i * all + mb] && reads(engine, i, mb))
                 return WEIR_FAIL(WEIR_ERR_USAGE, "input '%s' of micro-batch %d was not fed: feed all of them before each run",
                                  graph->inputs[i].name, mb);
@@ -283,7 +295,7 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
     if (!status)
         status = weir_rate_check(learning_rate);
     if (!status)
-        status = fed_check(engine);
+        status = fed_check(engine, true);
     if (!status)
         status = program_run(engine, learning_rate, report_out);
     if (!status)
@@ -298,7 +310,7 @@ weir_status weir_engine_gradients(weir_engine *engine, struct weir_step_report *
         status = WEIR_FAIL(WEIR_ERR_USAGE, "the engine was not opened for updates apart from their gradients: set updates_apart in "
                                            "its configuration");
     if (!status)
-        status = fed_check(engine);
+        status = fed_check(engine, true);
     if (status)
         return status;
     engine->runner.gradients_only = true;
@@ -369,21 +381,44 @@ static weir_status loss_fail(weir_engine *engine, double loss)
     return status ? status : WEIR_FAIL(WEIR_ERR_NUMERIC, "the evaluation's loss is %g: not finite", loss);
 }
 
+static weir_status evaluation_check(const weir_engine *engine)
+{
+    weir_status status = weir_engine_ready(engine);
+    return status || engine->runner.guest.program
+               ? status
+               : WEIR_FAIL(WEIR_ERR_USAGE, "the engine was not opened for evaluation: set evaluates in its configuration");
+}
+
+/* The forwards on what was fed. */
+static weir_status forwards_run(weir_engine *engine)
+{
+    struct weir_step_block values = weir_step_values(engine, 0, false);
+    weir_status status = weir_runner_run(&engine->runner, &engine->runner.guest, &values, losses_fetch, engine);
+    fed_forget(engine);
+    engine->has_values = !status;
+    return status;
+}
+
+weir_status weir_engine_forward(weir_engine *engine)
+{
+    weir_status status = evaluation_check(engine);
+    if (!status)
+        status = fed_check(engine, false);
+    if (!status)
+        status = forwards_run(engine);
+    return status ? status : stop_share(engine);
+}
+
 weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out)
 {
     struct weir_runner *runner = &engine->runner;
-    weir_status status = weir_engine_ready(engine);
+    weir_status status = evaluation_check(engine);
     if (!status && !loss_out)
         status = WEIR_FAIL(WEIR_ERR_INVALID, "an evaluation needs a place for its loss: it is NULL");
-    if (!status && !runner->guest.program)
-        status = WEIR_FAIL(WEIR_ERR_USAGE, "the engine was not opened for evaluation: set evaluates in its configuration");
     if (!status)
-        status = fed_check(engine);
-    if (status)
-        return status;
-    struct weir_step_block values = weir_step_values(engine, 0, false);
-    status = weir_runner_run(runner, &runner->guest, &values, losses_fetch, engine);
-    fed_forget(engine);
+        status = fed_check(engine, true);
+    if (!status)
+        status = forwards_run(engine);
     if (!status)
         status = losses_share(engine);
     if (!status)

@@ -3,6 +3,7 @@
  *     engine.c      open, close, preview
  *     step.c        feed, step, gradients, evaluate
  *     update.c      update by itself
+ *     fetch.c       values that an evaluation kept
  *     step_end.c    the instructions after the last micro-batch, for the runner: reduce.c and optimizer.c have them
  *     save.c        checkpoints: saver.c writes them
  *     inspect.c     parameters, events, tables */
@@ -25,6 +26,7 @@ struct weir_engine {
     uint32_t process;               /* that opened it (base/process.h) */
     int64_t step;
     bool has_gradients;             /* a step was run to its end */
+    bool has_values;                /* an evaluation was run: what it keeps can be fetched */
     bool awaits_update;             /* gradients were made by themselves */
     const volatile int *stop_flag;  /* the program's; NULL: none */
     int stop;                       /* the largest of all processes, when the last step or evaluation ended */
