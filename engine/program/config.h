@@ -63,6 +63,7 @@ struct weir_engine_config {
     int n_update_rules;
     const char *const *fetches; /* [n_fetches], read by open: nodes whose outputs are kept for weir_engine_fetch; needs evaluates */
     int n_fetches;
+    bool leaves_cores;        /* the program computes on these cores too: threads of ranks are neither bound to cores nor spin */
 };
 
 #define WEIR_ENGINE_CONFIG_DEFAULT                                                                                     \

@@ -238,7 +238,8 @@ static weir_status machine_open(struct weir_runner *runner)
     int n_copies = runner->build.program->n_copies;
     struct weir_machine_place place = {.first_here = runner->world.first_here * n_copies,
                                        .end_here = runner->world.end_here * n_copies,
-                                       .is_crowded = runner->world.info && runner->world.info->crowded};
+                                       .is_crowded = runner->build.config.leaves_cores ||
+                                                     (runner->world.info && runner->world.info->crowded)};
     struct weir_resources have = {.host_free = SIZE_MAX};
     weir_status status = weir_world_device_index(&runner->world, runner->build.config.device, &runner->arena,
                                                  &place.device_index);
