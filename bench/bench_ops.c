@@ -285,7 +285,7 @@ static weir_status adamw_run(void *argument)
     const struct update *u = argument;
     const struct weir_update a = {1e-4f, 0.9f, 0.95f, 1e-8f, 0.1f, 0.1f, 0.05f};
     const struct weir_update_gate gate = {.grad_scale = 1, .apply = 1};
-    return weir_vector_cpu.adamw(&a, &gate, true, u->n, u->x[0], u->x[1], u->x[2], u->x[3], NULL);
+    return weir_vector_cpu.adamw(&a, &gate, (struct weir_update_scale){1, 1}, u->n, u->x[0], u->x[1], u->x[2], u->x[3], NULL);
 }
 
 static weir_status vector_add_run(void *argument)

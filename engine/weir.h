@@ -144,6 +144,29 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
  * failure the engine can only be closed. */
 weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out);
 
+/* ---- forwards alone, and the values of nodes; opened with `evaluates` -------------------------------------------------------
+ *
+ *     static const char *const fetches[] = {"ln_f", "lm_head"};
+ *     config.evaluates = true;
+ *     config.fetches = fetches;
+ *     config.n_fetches = 2;
+ *     ...
+ *     weir_engine_feed(engine, "tokens", mb, tokens);            targets need not be fed
+ *     weir_engine_forward(engine);
+ *     weir_engine_fetch(engine, "lm_head", mb, values, n); */
+
+/* Run the forwards of a step, without dropout, on what was fed; inputs that only losses read may be left out.  All else stays as
+ * it is, as in an evaluation.  WEIR_ERR_USAGE: opened without, or not fed.  After any other failure the engine can only be closed,
+ * or reset. */
+weir_status weir_engine_forward(weir_engine *engine);
+
+/* The output of node `name` for micro-batch `mb` of all replicas in the last evaluation or forward run, until the next one: `n`
+ * float32 elements, all of it, whatever it is stored as.  Collective; every process gets it.  Values are overwritten while forwards run,
+ * so those of the nodes in the configuration's `fetches` are kept and no others; they have lines in the memory table.
+ * WEIR_ERR_USAGE: the node is not among them, or nothing was run.  WEIR_ERR_INVALID: another number of elements, no such
+ * micro-batch.  Sequences in slices have none (open says so). */
+weir_status weir_engine_fetch(weir_engine *engine, const char *name, int mb, float *values_out, size_t n);
+
 /* Parameters by name, `n` float32 elements (all of it): their values now.  Writing sets every copy of a tied one. */
 weir_status weir_engine_param_read(weir_engine *engine, const char *name, float *values_out, size_t n);
 weir_status weir_engine_param_write(weir_engine *engine, const char *name, const float *values, size_t n);
@@ -151,6 +174,37 @@ weir_status weir_engine_param_write(weir_engine *engine, const char *name, const
 /* The gradient of a parameter in the last step: of the mean loss over all targets of the step, before clipping, the uses of
  * a tied parameter and the replicas added up.  Valid after weir_engine_step, WEIR_ERR_NUMERIC included.  WEIR_ERR_USAGE: no step was run. */
 weir_status weir_engine_gradient_read(weir_engine *engine, const char *name, float *values_out, size_t n);
+
+/* ---- a step in two calls: gradients, then update; opened with `updates_apart` ------------------------------------------
+ *
+ *     weir_engine_feed(..)                                       as for a step
+ *     weir_engine_gradients(engine, &report);                    loss and gradients; parameters stay as they are
+ *     weir_engine_gradient_read(engine, "h.0.attn.c_attn.weight", values, n);
+ *     weir_engine_gradient_write(engine, "h.0.attn.c_attn.weight", others, n);        or not
+ *     weir_engine_update(engine, 1e-3, NULL);                    clip, update: the step is done
+ *
+ * Without a write both calls together have the bits of weir_engine_step.  An evaluation, a save and reads may come between.
+ * weir_engine_load drops gradients. */
+
+/* Run a step on what was fed, up to its gradients: those of the mean loss over all targets of the step, uses of tied parameters
+ * and replicas added up.  The report and the events are those of this call.  A second call would replace them and not add to them,
+ * for each is of a mean of its own: more micro-batches in the schedule make a larger step.
+ * WEIR_ERR_USAGE: opened without, not fed, or gradients are there that await their update; nothing ran.  WEIR_ERR_NUMERIC as for a
+ * step: there is nothing to update with.  After any other failure the engine can only be closed. */
+weir_status weir_engine_gradients(weir_engine *engine, struct weir_step_report *report_out);
+
+/* Replace the gradient of a parameter that awaits its update, as weir_engine_gradient_read gives it: `n` float32 elements, all of
+ * it.  Not collective: all processes write the same; one that does not hold the parameter checks its arguments. */
+weir_status weir_engine_gradient_write(weir_engine *engine, const char *name, const float *values, size_t n);
+
+/* Clip the gradients, as they are now, and update the parameters: the step is done and the next one may be fed.
+ * *grad_norm_out (NULL: not asked) is their global norm before clipping.  WEIR_ERR_USAGE: no gradients await it.
+ * WEIR_ERR_NUMERIC: the norm is not finite; parameters and optimizer state stay, and gradients may be written again.  After any
+ * other failure the engine can only be closed. */
+weir_status weir_engine_update(weir_engine *engine, double learning_rate, double *grad_norm_out);
+
+/* The gradients that await their update, if any, do so no longer: the same step may be fed again.  All processes call it. */
+void weir_engine_gradients_drop(weir_engine *engine);
 
 /* Read all parameters from a safetensors file, an index of shards, or a folder that has one (base/tensor_files.h says how
  * they are found); or from a checkpoint, which is read whole and verified.  F32, F16 and BF16 tensors under the parameters' names, with or without the model's prefix
@@ -233,6 +287,13 @@ void weir_engine_flight_path(const weir_engine *engine, char *path_out, size_t r
 /* The largest stop flag of all processes when the last step or evaluation ended, the same on each of them; 0: nobody wants
  * to stop. */
 int weir_engine_stop_seen(const weir_engine *engine);
+
+/* Go on after a kernel failed, one of the program's own rows for example: parameters, optimizer state, the number of the step and
+ * gradients that await their update are as they were, and what was fed must be fed again.  All ranks must live in this process.
+ * Until then the engine's functions return WEIR_ERR_INVALID with what failed first ("...; earlier: rank 1, 0F3: ..").  An engine
+ * that has not failed stays as it is.  WEIR_ERR_UNSUPPORTED: there are other processes, which have failed too.
+ * WEIR_ERR_INVALID: what failed was no kernel of the graph, or a call has not returned: close it. */
+weir_status weir_engine_reset(weir_engine *engine);
 
 /* This process cannot go on, for a reason outside the engine: tell the others, with the thread's last error.  Without
  * others it does nothing; NULL is fine. */

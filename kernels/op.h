@@ -148,7 +148,8 @@ struct weir_op_call {
     struct weir_kernel_context *context;          /* the rank's kernel state (threads, matrix product primitives) */
 };
 
-/* Runs one pass of one call.  On cpu it computes; on cuda it enqueues on `stream` and returns. */
+/* Runs one pass of one call.  On cpu it computes; on cuda it enqueues on `stream` and returns.  It leaves by returning: no exception
+ * and no longjmp.  Rows that call.h serves read no field of the call. */
 typedef weir_status (*weir_kernel_fn)(const struct weir_op_call *call, void *stream);
 
 struct weir_op_kernels {

@@ -29,6 +29,11 @@ struct weir_update {
     float correction1, correction2; /* 1 - beta1^t, 1 - beta2^t */
 };
 
+/* Factors of learning rate and weight decay for one parameter.  With 1 and 1 the bits are those of the rates themselves. */
+struct weir_update_scale {
+    float learning_rate, weight_decay; /* weight_decay 0: none applies */
+};
+
 /* What the end of a step decided. */
 struct weir_update_gate {
     double grad_norm; /* global, before clipping */
@@ -53,11 +58,11 @@ struct weir_vector_kernels {
     weir_status (*gate)(int64_t n_sums, const double *sums, int64_t n_losses, const double *losses, double n_targets,
                         double clip, struct weir_update_gate *gate_out, void *stream);
 
-    /* Nothing happens when gate->apply is 0.  `decay`: weight decay applies. */
-    weir_status (*adamw)(const struct weir_update *update, const struct weir_update_gate *gate, bool decay, int64_t n,
-                         float *param, const float *grad, float *m, float *v, void *stream);
-    weir_status (*sgd)(const struct weir_update *update, const struct weir_update_gate *gate, bool decay, int64_t n,
-                       float *param, const float *grad, void *stream);
+    /* Nothing happens when gate->apply is 0. */
+    weir_status (*adamw)(const struct weir_update *update, const struct weir_update_gate *gate, struct weir_update_scale scale,
+                         int64_t n, float *param, const float *grad, float *m, float *v, void *stream);
+    weir_status (*sgd)(const struct weir_update *update, const struct weir_update_gate *gate, struct weir_update_scale scale,
+                       int64_t n, float *param, const float *grad, void *stream);
 
     /* to[i] = from[i] as bf16, to the nearest, ties to even; past the largest bf16 an infinity, and every NaN 0x7fff */
     weir_status (*to_bf16)(int64_t n, const float *from, void *to, void *stream);

@@ -78,7 +78,7 @@ static weir_status cache_spread(void *argument)
 
 static weir_status ready_check(const struct weir_generator *g)
 {
-    return weir_runner_is_ready(&g->runner) ? WEIR_OK : WEIR_FAIL(WEIR_ERR_INVALID, "the generator failed before: close it");
+    return weir_runner_check(&g->runner, "the generator", "close it");
 }
 
 weir_status weir_generator_prompt(weir_generator *g, const int32_t *tokens, int64_t n)

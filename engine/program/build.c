@@ -2,9 +2,11 @@
 
 #include <string.h>
 
+#include "engine/program/fetches.h"
 #include "engine/program/pipeline.h"
 #include "engine/program/recomputed.h"
 #include "engine/program/slices.h"
+#include "engine/program/update_scales.h"
 #include "partitioner/contiguous/chain.h"
 
 static weir_status dtype_check(const struct weir_engine_config *config, const struct weir_device_kind *kind)
@@ -137,6 +139,8 @@ static weir_status training_make(struct weir_build *b, struct weir_arena *arena)
     if (!status && config->schedule->n_slices > 1)
         status = slices_make(b, arena);
     if (!status)
+        status = weir_update_scales_make(config, arena, &b->update_scales);
+    if (!status)
         status = partition_make(b, arena, config->schedule->n_stages);
     if (status)
         return status;
@@ -151,7 +155,11 @@ static weir_status training_make(struct weir_build *b, struct weir_arena *arena)
         status = cells_check(b, arena);
     if (!status)
         b->n_replicas = b->program->n_replicas;
-    return status || !config->evaluates ? status : evaluation_make(b, &params, arena);
+    if (!status && config->updates_apart)
+        status = weir_program_update_alone(b->program, arena, &b->update);
+    if (!status && config->evaluates)
+        status = evaluation_make(b, &params, arena);
+    return status ? status : weir_fetches_make(b, arena);
 }
 
 weir_status weir_build_training(const struct weir_engine_config *config, const struct weir_device_kind *kind,

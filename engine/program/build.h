@@ -30,9 +30,13 @@ struct weir_build {
     const struct weir_graph *const *slices; /* [n_slices of the schedule]: parts of graph; NULL: sequences are whole */
     const int *first_layer;         /* [n_stages + 1] */
     const bool *recompute;          /* [n_layers] */
+    const struct weir_fetch *fetches; /* [n_fetches]: values that the guest keeps (fetches.h) */
+    int n_fetches;
+    const struct weir_update_scale *update_scales; /* [n_params]; training only */
     int n_replicas; /* the program's: copies of the weights count */
     struct weir_program *program; /* a step; generation: prompts */
     struct weir_program *guest;   /* NULL: none */
+    struct weir_program *update;  /* the end of a step by itself; NULL: none */
     enum weir_memory_kind guest_scratch; /* the block that holds the guest's SCRATCH */
     const char *smaller; /* generation: the options that make it smaller; NULL: they are found by trying */
 };
@@ -51,7 +55,7 @@ static inline int weir_build_worker(const struct weir_build *build, int replica,
     return replica / program->n_copies * program->n_ranks + weir_program_worker(program, replica % program->n_copies, index);
 }
 
-/* A training step, and with config->evaluates its forwards as the guest.  `config` and what it points to must outlive the
+/* A training step; with config->evaluates its forwards as the guest, with config->updates_apart its end by itself.  `config` and what it points to must outlive the
  * build.  WEIR_ERR_USAGE, WEIR_ERR_INVALID: the configuration, or a schedule or partition that cannot be compiled.
  * WEIR_ERR_UNSUPPORTED: the kind of device lacks an operation or the storage type. */
 weir_status weir_build_training(const struct weir_engine_config *config, const struct weir_device_kind *kind,

@@ -54,5 +54,11 @@ weir_status weir_engine_config_check(const struct weir_engine_config *config)
         return status;
     if (config->dtype != WEIR_COMPUTE_F32 && config->dtype != WEIR_COMPUTE_TF32 && config->dtype != WEIR_COMPUTE_BF16)
         return WEIR_FAIL(WEIR_ERR_USAGE, "unknown dtype %d", (int)config->dtype);
+    if (config->n_update_rules < 0 || (config->n_update_rules && !config->update_rules))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "an engine cannot have %d update rules%s", config->n_update_rules,
+                         config->update_rules ? "" : ", the list is NULL");
+    if (config->n_fetches < 0 || (config->n_fetches && !config->fetches))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "an engine cannot keep %d values%s", config->n_fetches,
+                         config->fetches ? "" : ", the list is NULL");
     return optimizer_check(config);
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
+#include "engine/program/update_rules.h"
 #include "models/graph.h"
 #include "schedules/schedule.h"
 
@@ -57,6 +58,12 @@ struct weir_engine_config {
                                  heard first, has taken it on to say so; NULL: not asked.  Written by the thread that uses the engine */
     bool profiles;            /* weir_engine_op_times will be called: where the host only enqueues kernels, each call is
                                  timed by an event of the device before and after it; cpu times them anyway */
+    bool updates_apart;       /* weir_engine_gradients and weir_engine_update will be called */
+    const struct weir_update_rule *update_rules; /* [n_update_rules], read by open: update_rules.h */
+    int n_update_rules;
+    const char *const *fetches; /* [n_fetches], read by open: nodes whose outputs are kept for weir_engine_fetch; needs evaluates */
+    int n_fetches;
+    bool leaves_cores;        /* the program computes on these cores too: threads of ranks are neither bound to cores nor spin */
 };
 
 #define WEIR_ENGINE_CONFIG_DEFAULT                                                                                     \

@@ -361,6 +361,10 @@ weir_status weir_program_share(struct weir_program *program, const struct weir_p
 weir_status weir_program_boundaries(const struct weir_program *program, struct weir_arena *arena,
                                     const struct weir_schedule_boundary **boundaries_out, int *n_out);
 
+/* The end of a training step by itself, on the same memory: norm, update, and what fetches updated parameters.  It runs after
+ * the step, whose own update then leaves the parameters as they are; it calls no kernels of the graph.  `step` must outlive it. */
+weir_status weir_program_update_alone(const struct weir_program *step, struct weir_arena *arena, struct weir_program **alone_out);
+
 /* Default bytes of a bucket for a stage with so many bytes of gradients: an eighth, between 1 and 32 MiB. */
 size_t weir_bucket_bytes(size_t stage_bytes);
 

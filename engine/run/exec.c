@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "engine/program/fetches.h"
 #include "engine/run/bindings.h"
 #include "engine/run/flight_file.h"
 #include "engine/run/link.h"
@@ -32,6 +33,14 @@ static weir_status copy_run(const struct weir_exec *exec, const struct weir_step
     return weir_rank_copy(exec->rank, call->output.data, call->inputs[0].data, t->copy_bytes);
 }
 
+/* What the node has made, where it stays until the next run of the program. */
+static weir_status value_keep(const struct weir_exec *exec, const struct weir_step_call *t, const struct weir_op_call *call)
+{
+    const struct weir_fetch *fetch = &exec->run->runner->build.fetches[exec->run->fetch_of[t->node]];
+    char *kept = exec->rank->blocks[WEIR_MEMORY_DATA] + fetch->offset + fetch->stride * (size_t)exec->instr->mb;
+    return weir_rank_copy(exec->rank, kept, call->output.data, fetch->bytes);
+}
+
 static weir_status kernel_run(const struct weir_exec *exec, const struct weir_step_call *t, const struct weir_op_call *call)
 {
     struct weir_op_clock *clock = &exec->clocks[t->node * WEIR_PASSES + (int)t->pass];
@@ -46,7 +55,9 @@ static weir_status kernel_run(const struct weir_exec *exec, const struct weir_st
     }
     if (!status && exec->run->runner->looks_for_nonfinite)
         weir_nonfinite_look(exec, t, call);
-    return status ? kernel_failed(exec, t, status) : WEIR_OK;
+    if (status)
+        return kernel_failed(exec, t, status);
+    return exec->run->fetch_of && exec->run->fetch_of[t->node] >= 0 ? value_keep(exec, t, call) : WEIR_OK;
 }
 
 static weir_status action_run(const struct weir_exec *exec)
@@ -89,15 +100,17 @@ weir_status weir_exec_body(struct weir_exec *exec)
 weir_status weir_exec_fail(const struct weir_exec *exec, weir_status status)
 {
     struct weir_rank *rank = exec->rank;
-    weir_runner_raise(exec->run->runner, WEIR_RUNNER_FAILED);
+    struct weir_runner *runner = exec->run->runner;
+    atomic_store(exec->instr->kind < WEIR_INSTR_UPDATE ? &runner->call_failed : &runner->update_failed, 1);
+    weir_runner_raise(runner, WEIR_RUNNER_FAILED);
     atomic_store(&weir_worker_first(rank->machine, rank->worker)->failed, (int)status);
     int p = exec->run->program->n_ranks;
     if (rank->machine->n_workers > p)
         weir_error_prefix(status, "replica %d, rank %d, %s: ", rank->worker / p, rank->worker % p, exec->name);
     else
         weir_error_prefix(status, "rank %d, %s: ", rank->worker, exec->name);
-    weir_flight_failed(exec->run->runner, status);
-    weir_link_stop(exec->run->runner, status);
+    weir_flight_failed(runner, status);
+    weir_link_stop(runner, status);
     return status;
 }
 
@@ -107,7 +120,7 @@ weir_status weir_exec_run(void *argument)
     struct weir_rank *rank = exec->rank, *first = weir_worker_first(rank->machine, rank->worker);
     const struct weir_run *run = exec->run;
     struct weir_flight_entry *entry =
-        weir_flight_begin(rank->flight, exec->position, run == &run->runner->guest, weir_step_block(rank)->values.step,
+        weir_flight_begin(rank->flight, exec->place, run == &run->runner->guest, weir_step_block(rank)->values.step,
                           first->free_ns);
     weir_status status = weir_link_await(exec);
     exec->start_ns = entry->start_ns = weir_clock_ns();

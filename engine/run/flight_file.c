@@ -228,3 +228,9 @@ void weir_flight_failed(struct weir_runner *runner, weir_status status)
         runner->flight.is_written = true;
     weir_error_put(message);
 }
+
+void weir_flight_again(struct weir_runner *runner)
+{
+    runner->flight.is_written = false;
+    atomic_store(&runner->world.pulse.flights[first_of_host(runner)]->is_recorded, 0);
+}

@@ -24,4 +24,7 @@ void weir_flight_path(const struct weir_runner *runner, char *path, size_t room)
  * runner->flight.is_written. */
 void weir_flight_failed(struct weir_runner *runner, weir_status status);
 
+/* The runner goes on: a later failure has a record again. */
+void weir_flight_again(struct weir_runner *runner);
+
 #endif

@@ -136,6 +136,8 @@ weir_status weir_link_join(struct weir_runner *runner)
     spec.memory = runner->main.link;
     if (runner->guest.program)
         status = run_link(&runner->guest, &spec);
+    if (!status && runner->update.program)
+        status = run_link(&runner->update, &spec);
     if (!status && !device_side)
         blocks_set(runner);
     return status || !device_side ? status : device_rows_add(runner);
@@ -160,9 +162,10 @@ void weir_link_leave(struct weir_runner *runner)
 {
     if (!runner->world.handle)
         return;
+    runner->world.transport->link_close(runner->update.link);
     runner->world.transport->link_close(runner->guest.link);
     runner->world.transport->link_close(runner->main.link);
-    runner->guest.link = runner->main.link = NULL;
+    runner->update.link = runner->guest.link = runner->main.link = NULL;
 }
 
 /* ---- one instruction ------------------------------------------------------------------------------------------------ */

@@ -5,7 +5,7 @@
 
 #include "engine/run/runner.h"
 
-/* Open: memory, events and messages of both runs, shared with the other processes.  Place: once this rank has its blocks, those
+/* Open: memory, events and messages of all runs, shared with the other processes.  Place: once this rank has its blocks, those
  * of others have addresses.  Unlink: before devices are closed. */
 weir_status weir_link_join(struct weir_runner *runner);
 weir_status weir_link_place(struct weir_runner *runner);

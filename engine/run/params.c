@@ -62,7 +62,10 @@ static bool is_finite(const float *values, size_t n)
     return true;
 }
 
-weir_status weir_runner_param_bad(struct weir_runner *runner, const char **name_out)
+typedef weir_status (*read_fn)(struct weir_runner *runner, const char *name, float *values_out, size_t n);
+
+/* The first parameter of the graph for which `read` gives a value that is not finite; NULL: there is none. */
+static weir_status bad_find(struct weir_runner *runner, read_fn read, const char **name_out)
 {
     const struct weir_graph *graph = runner->build.graph;
     const char *bad = NULL;
@@ -72,7 +75,7 @@ weir_status weir_runner_param_bad(struct weir_runner *runner, const char **name_
         float *values = NULL;
         status = weir_alloc(n, sizeof *values, &values);
         if (!status)
-            status = weir_runner_param_read(runner, graph->params[i].name, values, n);
+            status = read(runner, graph->params[i].name, values, n);
         if (!status && !is_finite(values, n))
             bad = graph->params[i].name;
         weir_free(values);
@@ -80,6 +83,16 @@ weir_status weir_runner_param_bad(struct weir_runner *runner, const char **name_
     if (!status)
         *name_out = bad;
     return status;
+}
+
+weir_status weir_runner_param_bad(struct weir_runner *runner, const char **name_out)
+{
+    return bad_find(runner, weir_runner_param_read, name_out);
+}
+
+weir_status weir_runner_gradient_bad(struct weir_runner *runner, const char **name_out)
+{
+    return bad_find(runner, weir_runner_gradient_read, name_out);
 }
 
 static weir_status held_write(struct weir_rank *rank, const struct weir_rank_param *held, const float *values, size_t n)
@@ -138,6 +151,25 @@ weir_status weir_runner_gradient_read(struct weir_runner *runner, const char *na
         for (int i = 0; i < program->ranks[r].n_pieces && !status; i++)
             if (program->ranks[r].params[program->ranks[r].pieces[i].held].param == param)
                 status = piece_fetch(runner, r, &program->ranks[r].pieces[i], values_out);
+    return status;
+}
+
+/* Of every replica, whoever keeps the piece. */
+weir_status weir_runner_gradient_write(struct weir_runner *runner, const char *name, const float *values, size_t n)
+{
+    int param = 0;
+    struct weir_machine *machine = &runner->machine;
+    weir_status status = weir_param_find(runner->build.graph, name, values, n, &param);
+    for (int r = machine->first_here; !status && r < machine->end_here; r++) {
+        const struct weir_rank_program *program = weir_rank_program(&machine->ranks[r]);
+        for (int i = 0; i < program->n_pieces && !status; i++) {
+            const struct weir_piece *piece = &program->pieces[i];
+            size_t first = (size_t)piece->first * sizeof *values, offset = program->params[piece->held].grad_offset + first;
+            if (program->params[piece->held].param == param)
+                status = weir_write(&machine->ranks[r], WEIR_MEMORY_GRADS, offset, values + piece->first,
+                                    (size_t)piece->n * sizeof *values);
+        }
+    }
     return status;
 }
 

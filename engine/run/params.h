@@ -20,8 +20,13 @@ weir_status weir_runner_param_write(struct weir_runner *runner, const char *name
 /* The first parameter of the graph that has a value that is not finite; *name_out is NULL when all are.  Collective. */
 weir_status weir_runner_param_bad(struct weir_runner *runner, const char **name_out);
 
-/* What the last step left in the gradient of a parameter: the sum over uses and replicas. */
+/* What the last step left in the gradient of a parameter: the sum over uses and replicas.  Written, it is what an update by
+ * itself applies. */
 weir_status weir_runner_gradient_read(struct weir_runner *runner, const char *name, float *values_out, size_t n);
+weir_status weir_runner_gradient_write(struct weir_runner *runner, const char *name, const float *values, size_t n);
+
+/* The first parameter of the graph whose gradient has a value that is not finite; *name_out is NULL when all are.  Collective. */
+weir_status weir_runner_gradient_bad(struct weir_runner *runner, const char **name_out);
 
 /* A rank of this process holds the parameter with that number in the graph. */
 bool weir_runner_holds(const struct weir_runner *runner, int param);

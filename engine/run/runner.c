@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "engine/program/fetches.h"
 #include "engine/program/fit.h"
 #include "engine/run/bindings.h"
 #include "engine/run/exec.h"
@@ -102,6 +103,14 @@ static bool marks_calls(const struct weir_runner *runner, const struct weir_inst
            instr->kind == WEIR_INSTR_ACTION;
 }
 
+/* An update by itself is what the step's list ends with. */
+static int place_of(const struct weir_run *run, const struct weir_rank *rank, int position)
+{
+    const struct weir_program *step = run->runner->build.program;
+    int w = rank->worker % step->n_ranks;
+    return run == &run->runner->update ? step->workers[w].n - run->program->workers[w].n + position : position;
+}
+
 static weir_status execs_make(struct weir_run *run, struct weir_rank *rank)
 {
     struct weir_runner *runner = run->runner;
@@ -115,6 +124,7 @@ static weir_status execs_make(struct weir_run *run, struct weir_rank *rank)
         execs[i].run = run;
         execs[i].instr = &r->instrs[i];
         execs[i].position = run->program->positions[copy * run->program->n_ranks + rank->index][i];
+        execs[i].place = place_of(run, rank, execs[i].position);
         execs[i].clocks = runner->clocks[rank->number];
         if (r->instrs[i].kind == WEIR_INSTR_ACTION && weir_rank_is_here(rank))
             execs[i].bindings = weir_bindings_first(run, rank, &r->instrs[i]);
@@ -156,6 +166,20 @@ static weir_status run_open(struct weir_run *run)
     for (int r = 0; r < machine->n_ranks && !status && !run->link; r++)
         status = events_open(run, &machine->ranks[r]);
     return status ? status : weir_run_twins_open(run);
+}
+
+static weir_status fetches_open(struct weir_run *run)
+{
+    const struct weir_build *build = &run->runner->build;
+    int *fetch_of;
+    weir_status status = weir_arena_alloc(&run->runner->arena, (size_t)build->graph->n_nodes, sizeof *fetch_of, &fetch_of);
+    for (int n = 0; n < build->graph->n_nodes && !status; n++)
+        fetch_of[n] = -1;
+    for (int i = 0; i < build->n_fetches && !status; i++)
+        fetch_of[build->fetches[i].node] = i;
+    if (!status)
+        run->fetch_of = fetch_of;
+    return status;
 }
 
 static void run_close(struct weir_run *run)
@@ -214,7 +238,8 @@ static weir_status machine_open(struct weir_runner *runner)
     int n_copies = runner->build.program->n_copies;
     struct weir_machine_place place = {.first_here = runner->world.first_here * n_copies,
                                        .end_here = runner->world.end_here * n_copies,
-                                       .is_crowded = runner->world.info && runner->world.info->crowded};
+                                       .is_crowded = runner->build.config.leaves_cores ||
+                                                     (runner->world.info && runner->world.info->crowded)};
     struct weir_resources have = {.host_free = SIZE_MAX};
     weir_status status = weir_world_device_index(&runner->world, runner->build.config.device, &runner->arena,
                                                  &place.device_index);
@@ -295,6 +320,7 @@ weir_status weir_runner_open(struct weir_runner *runner)
                                      .scratch = WEIR_MEMORY_SCRATCH};
     runner->guest = (struct weir_run){.runner = runner, .program = runner->build.guest, .lanes = runner->guest.lanes,
                                       .scratch = runner->build.guest_scratch};
+    runner->update = (struct weir_run){.runner = runner, .program = runner->build.update, .scratch = WEIR_MEMORY_SCRATCH};
     weir_status status = machine_open(runner);
     if (!status && !device_side)
         status = fit_check(runner);
@@ -312,6 +338,10 @@ weir_status weir_runner_open(struct weir_runner *runner)
         status = run_open(&runner->main);
     if (!status && runner->guest.program)
         status = run_open(&runner->guest);
+    if (!status && runner->build.n_fetches)
+        status = fetches_open(&runner->guest);
+    if (!status && runner->update.program)
+        status = run_open(&runner->update);
     if (!status) {
         runner->world.pulse.describe = doing_describe;
         runner->world.pulse.node_name = node_name;
@@ -355,6 +385,7 @@ void weir_runner_close(struct weir_runner *runner)
     if (runner->main.runner) {
         run_close(&runner->main);
         run_close(&runner->guest);
+        run_close(&runner->update);
     }
     weir_link_leave(runner);
     if (!stuck)
@@ -366,6 +397,8 @@ void weir_runner_close(struct weir_runner *runner)
 weir_status weir_runner_fail(struct weir_runner *runner, weir_status status)
 {
     weir_runner_raise(runner, WEIR_RUNNER_FAILED);
+    if (!*runner->cause)
+        snprintf(runner->cause, sizeof runner->cause, "%s", weir_last_error());
     weir_flight_failed(runner, status); /* before a launcher hears of it, which gives the rest of the run little time */
     weir_link_stop(runner, status);
     weir_world_told(&runner->world);

@@ -16,8 +16,9 @@
  * runner.
  *
  * State.  READY until something fails.  FAILED: a kernel, a peer or the enqueuing failed, in this process or another; what
- * is enqueued comes to its end, nobody updates, and only closing is left.  STUCK: FAILED, and what is on the devices cannot
- * be ended, so that nothing there may be touched any more.  It only rises; any thread may raise it.
+ * is enqueued comes to its end, nobody updates, and only closing is left, or where all ranks live here a reset.  STUCK: FAILED,
+ * and what is on the devices cannot be ended, so that nothing there may be touched any more.  It only rises, but for a reset; any
+ * thread may raise it.
  *
  * Threads: open, run and close belong to one thread; exec.c and link.c run on the ranks' threads. */
 #ifndef WEIR_ENGINE_RUN_RUNNER_H
@@ -51,6 +52,7 @@ struct weir_exec {
     const struct weir_instr *instr;
     struct weir_binding *bindings; /* bindings.h: of the first of its calls */
     int position;                 /* in the worker's list */
+    int place;                    /* for records: in that of the step, or of an evaluation */
     struct weir_op_clock *clocks; /* the rank's */
     bool times_calls;             /* a call has run when its kernel returns: the clock is read around it */
     const char *name;
@@ -71,6 +73,7 @@ struct weir_run {
     weir_event **issued;                /* [n_events]: their twins on the host (issue.c); NULL: one thread issues */
     weir_link *link;                    /* to other processes, in place of events */
     int *signallers;                    /* [program's n_events]: rank of its pipeline; when there is a link */
+    const int *fetch_of;                /* [n_nodes]: number of the node's value among the build's fetches, or -1; NULL: none is kept */
     struct weir_lane *lanes;            /* [n_microbatches], written between runs; NULL: training */
 };
 
@@ -101,13 +104,18 @@ struct weir_runner {
     struct weir_world world;
     struct weir_machine machine;
     struct weir_run main, guest; /* of build.program and build.guest */
+    struct weir_run update;      /* of build.update */
     const struct weir_run *running; /* the last one that began; device-side transports look after it */
     _Atomic int state;           /* enum weir_runner_state */
+    char cause[WEIR_ERROR_MAX];  /* the message of the failure that raised it first; "": none */
+    _Atomic int call_failed;     /* an instruction before the update did: what is on the devices comes to its end */
+    _Atomic int update_failed;   /* one of the update or behind it did: parameters may be new in part */
     struct {
         const char *path; /* NULL: no record is written */
         bool is_written;  /* by this process, after a failure */
     } flight;
-    bool looks_for_nonfinite; /* the run is a replay: its results are looked at, and nothing is updated */
+    bool looks_for_nonfinite; /* the run is a replay: its results are looked at */
+    bool gradients_only;      /* UPDATE finds norm and loss, and parameters stay as they are */
     struct weir_op_clock **clocks; /* [n_ranks][n_nodes * WEIR_PASSES] */
     size_t *peak_bytes;          /* [n_workers]: on the worker's device */
     weir_step_end_fn step_end;   /* NULL: no program has such instructions */
@@ -131,6 +139,14 @@ weir_status weir_runner_run(struct weir_runner *runner, struct weir_run *run, co
 
 /* The runner cannot go on: tell the others with the thread's last error, and return `status`. */
 weir_status weir_runner_fail(struct weir_runner *runner, weir_status status);
+
+/* READY again after a kernel failed, when all ranks live here: parameters, optimizer state and gradients that await an update are
+ * as they were (reset.c).  WEIR_ERR_UNSUPPORTED: there are other processes.  WEIR_ERR_INVALID: something else failed. */
+weir_status weir_runner_reset(struct weir_runner *runner);
+bool weir_runner_can_reset(const struct weir_runner *runner);
+
+/* WEIR_OK when the runner is READY; else WEIR_ERR_INVALID with what failed first, "the engine failed before: close it; earlier: .." */
+weir_status weir_runner_check(const struct weir_runner *runner, const char *who, const char *way_out);
 
 static inline enum weir_runner_state weir_runner_state(const struct weir_runner *runner)
 {

@@ -160,6 +160,12 @@ int weir_engine_stop_seen(const weir_engine *engine)
     return engine->stop;
 }
 
+weir_status weir_engine_reset(weir_engine *engine)
+{
+    weir_status status = weir_engine_here(engine);
+    return status ? status : weir_runner_reset(&engine->runner);
+}
+
 void weir_engine_fail(weir_engine *engine, weir_status status)
 {
     if (!engine)

@@ -89,7 +89,8 @@ weir_status weir_norm(const struct weir_runner *runner, struct weir_rank *rank)
 {
     const struct weir_build *build = rank->machine->build;
     const struct weir_rank_program *r = &build->program->ranks[rank->index];
-    weir_status status = rank == last_rank(rank->machine, rank->replica) ? losses_keep(rank) : WEIR_OK;
+    bool keeps = rank == last_rank(rank->machine, rank->replica) && runner->running != &runner->update; /* else they are kept already */
+    weir_status status = keeps ? losses_keep(rank) : WEIR_OK;
     if (!status && weir_world_is_device_side(&runner->world) && build->n_replicas > 1)
         status = weir_link_collected(runner, WEIR_COLLECT_GROUP); /* the gradients' sums */
     for (int i = 0; i < r->n_pieces && !status; i++) {
@@ -156,11 +157,12 @@ static weir_status piece_update(struct weir_rank *rank, const struct weir_piece 
     size_t first = (size_t)piece->first * sizeof(float);
     float *values = weir_block_at(rank, WEIR_MEMORY_PARAMS, held->offset + first);
     const float *grad = weir_block_at(rank, WEIR_MEMORY_GRADS, held->grad_offset + first);
-    bool decay = build->graph->params[held->param].decay, sgd = build->config.optimizer == WEIR_OPTIMIZER_SGD;
+    const struct weir_update_scale scale = build->update_scales[held->param];
+    bool sgd = build->config.optimizer == WEIR_OPTIMIZER_SGD;
     float *m = sgd ? NULL : weir_block_at(rank, WEIR_MEMORY_OPTIMIZER, piece->state_offset);
     weir_status status =
-        sgd ? build->kind->vectors->sgd(&step->update, &step->gate, decay, piece->n, values, grad, rank->native)
-            : build->kind->vectors->adamw(&step->update, &step->gate, decay, piece->n, values, grad, m, m + piece->n,
+        sgd ? build->kind->vectors->sgd(&step->update, &step->gate, scale, piece->n, values, grad, rank->native)
+            : build->kind->vectors->adamw(&step->update, &step->gate, scale, piece->n, values, grad, m, m + piece->n,
                                      rank->native);
     return status ? status : weir_param_round(rank, held, piece->first, piece->n);
 }
@@ -178,7 +180,7 @@ weir_status weir_update(const struct weir_runner *runner, struct weir_rank *rank
                                        (double)build->graph->n_targets * (double)(n_losses / program->n_slices), build->config.grad_clip,
                                        &weir_step_block(rank)->gate, rank->native);
     const struct weir_rank_program *r = &program->ranks[rank->index];
-    for (int i = 0; i < r->n_pieces && !status && !runner->looks_for_nonfinite; i++)
+    for (int i = 0; i < r->n_pieces && !status && !runner->gradients_only; i++)
         if (updates(rank, &r->pieces[i]))
             status = piece_update(rank, &r->pieces[i]);
     return status;

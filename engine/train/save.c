@@ -14,9 +14,7 @@ static weir_status save_check(const weir_engine *engine, const struct weir_save 
     if (!status && save->background && !engine->runner.build.config.snapshots)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "the engine was not opened for checkpoints in the background: set snapshots in its "
                                            "configuration");
-    if (!status && !weir_runner_is_ready(&engine->runner))
-        status = WEIR_FAIL(WEIR_ERR_INVALID, "the engine failed before: there is no state to save");
-    return status;
+    return status ? status : weir_engine_ready(engine);
 }
 
 static weir_status saver_have(weir_engine *engine)
@@ -73,5 +71,6 @@ weir_status weir_engine_load(weir_engine *engine, weir_checkpoint *checkpoint)
     if (status)
         return status;
     status = weir_world_agree(&engine->runner.world, weir_runner_state_load(&engine->runner, checkpoint));
+    engine->awaits_update &= status != WEIR_OK; /* they are of other parameters */
     return status ? status : weir_engine_position_set(engine, weir_checkpoint_info(checkpoint)->step);
 }

@@ -55,13 +55,25 @@ bool weir_engine_reads(const weir_engine *engine, const char *name, int mb)
     return false;
 }
 
-/* A run on what nobody fed would compute with zeros or with the numbers of another step. */
-static weir_status fed_check(const weir_engine *engine)
+/* Nobody but losses reads it. */
+static bool is_for_losses(const struct weir_graph *graph, int input)
+{
+    bool only = true;
+    for (int n = 0; n < graph->n_nodes; n++)
+        for (int i = 0; i < graph->nodes[n].shapes.n_inputs; i++)
+            if (graph->nodes[n].inputs[i] == weir_input_value(input))
+                only &= (graph->nodes[n].op->flags & WEIR_OP_LOSS) != 0;
+    return only;
+}
+
+/* A run on what nobody fed would compute with zeros or with the numbers of another step.  Without `losses` nobody looks at what
+ * losses make of that. */
+static weir_status fed_check(const weir_engine *engine, bool losses)
 {
     const struct weir_graph *graph = engine->runner.build.graph;
     int all = engine->runner.build.n_replicas * weir_program_whole_microbatches(engine->runner.build.program);
     for (int i = 0; i < graph->n_inputs; i++)
-        for (int mb = 0; mb < all; mb++)
+        for (int mb = 0; mb < all && (losses || !is_for_losses(graph, i)); mb++)
             if (!engine->fed[i * all + mb] && reads(engine, i, mb))
                 return WEIR_FAIL(WEIR_ERR_USAGE, "input '%s' of micro-batch %d was not fed: feed all of them before each run",
                                  graph->inputs[i].name, mb);
@@ -78,7 +90,7 @@ static void fed_forget(weir_engine *engine)
 
 /* ---- one step ------------------------------------------------------------------------------------------------------ */
 
-static struct weir_step_block step_values(const weir_engine *engine, double learning_rate, bool training)
+struct weir_step_block weir_step_values(const weir_engine *engine, double learning_rate, bool training)
 {
     const struct weir_engine_config *config = &engine->runner.build.config;
     double t = (double)engine->step + 1;
@@ -100,7 +112,7 @@ static struct weir_step_block step_values(const weir_engine *engine, double lear
 enum { GATE_OFFSET = offsetof(struct weir_step_block, gate) };
 
 /* Enqueued behind UPDATE. */
-static weir_status gates_fetch(void *context)
+weir_status weir_gates_fetch(void *context)
 {
     const weir_engine *engine = context;
     const struct weir_machine *machine = &engine->runner.machine;
@@ -111,7 +123,7 @@ static weir_status gates_fetch(void *context)
 }
 
 /* All ranks find the same. */
-static struct weir_update_gate gate_of(const weir_engine *engine)
+struct weir_update_gate weir_gate_of(const weir_engine *engine)
 {
     const struct weir_machine *machine = &engine->runner.machine;
     struct weir_update_gate gate;
@@ -167,13 +179,12 @@ static weir_status report_fill(weir_engine *engine, const struct weir_update_gat
     return WEIR_OK;
 }
 
-static weir_status ready_check(const weir_engine *engine)
+weir_status weir_engine_ready(const weir_engine *engine)
 {
     weir_status status = weir_engine_here(engine);
     if (status)
         return status;
-    return weir_runner_is_ready(&engine->runner) ? WEIR_OK
-                                                 : WEIR_FAIL(WEIR_ERR_INVALID, "the engine failed before: close it");
+    return weir_runner_check(&engine->runner, "the engine", weir_runner_can_reset(&engine->runner) ? "close it, or reset it" : "close it");
 }
 
 /* "first in 1F3 of rank 1: layer 'h.0.mlp', node 'h.0.up' (linear, forward), micro-batch 3".  The inputs of the step are still
@@ -188,12 +199,12 @@ static weir_status origin_find(weir_engine *engine, const struct weir_step_block
     if (!(runner->machine.kind->flags & WEIR_DEVICE_HOST_MEMORY))
         return WEIR_OK;
     weir_nonfinite_begin(runner);
-    weir_status status = weir_runner_run(runner, &runner->main, values, gates_fetch, engine);
+    weir_status status = weir_runner_run(runner, &runner->main, values, weir_gates_fetch, engine);
     if (!status)
         status = weir_nonfinite_find(runner, &found, &is_found);
     if (status)
         return status;
-    *repeated_out = gate_of(engine).apply;
+    *repeated_out = weir_gate_of(engine).apply;
     if (is_found)
         snprintf(text, room, "first in %s of rank %d: layer '%s', node '%s' (%s, %s), micro-batch %d", found.instruction, found.rank,
                  found.layer, found.node, found.op, found.pass, found.microbatch);
@@ -216,7 +227,7 @@ static weir_status numeric_fail(const weir_engine *engine, const struct weir_ste
                      "%s; %s", step, report->loss, norm, origin, advice);
 }
 
-/* WEIR_OK: the step was repeated, and was finite. */
+/* WEIR_OK: the step was repeated, and was finite: it is done, the update included. */
 static weir_status not_finite(weir_engine *engine, const struct weir_step_block *values, const struct weir_step_report *report)
 {
     const char *bad;
@@ -237,39 +248,76 @@ static weir_status not_finite(weir_engine *engine, const struct weir_step_block 
     return WEIR_OK;
 }
 
-weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out)
+/* A step's program on what was fed. */
+static weir_status program_run(weir_engine *engine, double learning_rate, struct weir_step_report *report_out)
 {
     struct weir_runner *runner = &engine->runner;
-    weir_status status = ready_check(engine);
-    if (!status && !report_out)
-        status = WEIR_FAIL(WEIR_ERR_INVALID, "a step needs a place for its report: it is NULL");
-    if (status)
-        return status;
-    if (!(learning_rate >= 0 && learning_rate < HUGE_VAL))
-        return WEIR_FAIL(WEIR_ERR_USAGE, "the learning rate is %g, it must be finite and not negative", learning_rate);
-    status = fed_check(engine);
-    if (status)
-        return status;
-    struct weir_step_block values = step_values(engine, learning_rate, true);
-    status = weir_runner_run(runner, &runner->main, &values, gates_fetch, engine);
+    struct weir_step_block values = weir_step_values(engine, learning_rate, true);
+    weir_status status = weir_runner_run(runner, &runner->main, &values, weir_gates_fetch, engine);
     fed_forget(engine);
     if (status)
         return status;
-    struct weir_update_gate gate = gate_of(engine);
+    struct weir_update_gate gate = weir_gate_of(engine);
     status = report_fill(engine, &gate, report_out);
     if (status)
         return status;
     engine->has_gradients = true;
     if (!gate.apply) {
         status = not_finite(engine, &values, report_out);
-        gate = gate_of(engine);
+        gate = weir_gate_of(engine);
         if (!status)
             status = report_fill(engine, &gate, report_out);
     }
+    return status;
+}
+
+static weir_status step_check(const weir_engine *engine, const struct weir_step_report *report)
+{
+    weir_status status = weir_engine_ready(engine);
+    if (!status && !report)
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "a step needs a place for its report: it is NULL");
+    if (!status && engine->awaits_update)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "the gradients of step %lld await their update, another backward would replace them and "
+                           "not add to them: update first, or drop them", (long long)engine->step + 1);
+    return status;
+}
+
+weir_status weir_rate_check(double learning_rate)
+{
+    return learning_rate >= 0 && learning_rate < HUGE_VAL
+               ? WEIR_OK
+               : WEIR_FAIL(WEIR_ERR_USAGE, "the learning rate is %g, it must be finite and not negative", learning_rate);
+}
+
+weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out)
+{
+    weir_status status = step_check(engine, report_out);
+    if (!status)
+        status = weir_rate_check(learning_rate);
+    if (!status)
+        status = fed_check(engine, true);
+    if (!status)
+        status = program_run(engine, learning_rate, report_out);
+    if (!status)
+        engine->step++;
+    return status;
+}
+
+weir_status weir_engine_gradients(weir_engine *engine, struct weir_step_report *report_out)
+{
+    weir_status status = step_check(engine, report_out);
+    if (!status && !engine->runner.update.program)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "the engine was not opened for updates apart from their gradients: set updates_apart in "
+                                           "its configuration");
+    if (!status)
+        status = fed_check(engine, true);
     if (status)
         return status;
-    engine->step++;
-    return WEIR_OK;
+    engine->runner.gradients_only = true;
+    status = program_run(engine, 0, report_out);
+    engine->runner.gradients_only = false;
+    engine->awaits_update = !status;
+    return status;
 }
 
 /* ---- evaluation ---------------------------------------------------------------------------------------------------- */
@@ -333,21 +381,44 @@ static weir_status loss_fail(weir_engine *engine, double loss)
     return status ? status : WEIR_FAIL(WEIR_ERR_NUMERIC, "the evaluation's loss is %g: not finite", loss);
 }
 
+static weir_status evaluation_check(const weir_engine *engine)
+{
+    weir_status status = weir_engine_ready(engine);
+    return status || engine->runner.guest.program
+               ? status
+               : WEIR_FAIL(WEIR_ERR_USAGE, "the engine was not opened for evaluation: set evaluates in its configuration");
+}
+
+/* The forwards on what was fed. */
+static weir_status forwards_run(weir_engine *engine)
+{
+    struct weir_step_block values = weir_step_values(engine, 0, false);
+    weir_status status = weir_runner_run(&engine->runner, &engine->runner.guest, &values, losses_fetch, engine);
+    fed_forget(engine);
+    engine->has_values = !status;
+    return status;
+}
+
+weir_status weir_engine_forward(weir_engine *engine)
+{
+    weir_status status = evaluation_check(engine);
+    if (!status)
+        status = fed_check(engine, false);
+    if (!status)
+        status = forwards_run(engine);
+    return status ? status : stop_share(engine);
+}
+
 weir_status weir_engine_evaluate(weir_engine *engine, double *loss_out)
 {
     struct weir_runner *runner = &engine->runner;
-    weir_status status = ready_check(engine);
+    weir_status status = evaluation_check(engine);
     if (!status && !loss_out)
         status = WEIR_FAIL(WEIR_ERR_INVALID, "an evaluation needs a place for its loss: it is NULL");
-    if (!status && !runner->guest.program)
-        status = WEIR_FAIL(WEIR_ERR_USAGE, "the engine was not opened for evaluation: set evaluates in its configuration");
     if (!status)
-        status = fed_check(engine);
-    if (status)
-        return status;
-    struct weir_step_block values = step_values(engine, 0, false);
-    status = weir_runner_run(runner, &runner->guest, &values, losses_fetch, engine);
-    fed_forget(engine);
+        status = fed_check(engine, true);
+    if (!status)
+        status = forwards_run(engine);
     if (!status)
         status = losses_share(engine);
     if (!status)

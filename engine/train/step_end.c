@@ -18,9 +18,9 @@ weir_status weir_step_end(void *context, struct weir_rank *rank, const struct we
     case WEIR_INSTR_UPDATE:
         return weir_update(runner, rank);
     case WEIR_INSTR_PARAM_GATHER:
-        return weir_param_gather(runner, rank);
+        return runner->gradients_only ? WEIR_OK : weir_param_gather(runner, rank);
     case WEIR_INSTR_TIE_COPY:
-        return weir_tie_copy(rank);
+        return runner->gradients_only ? WEIR_OK : weir_tie_copy(rank);
     }
     return WEIR_FAIL(WEIR_ERR_INTERNAL, "instruction kind %d", (int)instr->kind);
 }

@@ -1,7 +1,9 @@
 /* The trainer: steps over a runner.  struct weir_engine of the public interface is this.
  *
  *     engine.c      open, close, preview
- *     step.c        feed, step, evaluate
+ *     step.c        feed, step, gradients, evaluate
+ *     update.c      update by itself
+ *     fetch.c       values that an evaluation kept
  *     step_end.c    the instructions after the last micro-batch, for the runner: reduce.c and optimizer.c have them
  *     save.c        checkpoints: saver.c writes them
  *     inspect.c     parameters, events, tables */
@@ -24,6 +26,8 @@ struct weir_engine {
     uint32_t process;               /* that opened it (base/process.h) */
     int64_t step;
     bool has_gradients;             /* a step was run to its end */
+    bool has_values;                /* an evaluation was run: what it keeps can be fetched */
+    bool awaits_update;             /* gradients were made by themselves */
     const volatile int *stop_flag;  /* the program's; NULL: none */
     int stop;                       /* the largest of all processes, when the last step or evaluation ended */
     struct weir_step_note *notes;   /* [n_workers], in the order of the processes; when there are several */
@@ -36,6 +40,14 @@ struct weir_engine {
 
 /* WEIR_ERR_INVALID in a child after fork(): the blocks may be shared with the parent, which still runs. */
 weir_status weir_engine_here(const weir_engine *engine);
+
+/* Steps (step.c): the engine can run; a learning rate that is a number; what ranks get before a run; copies of the gates behind
+ * it, and what they say, the same on all ranks. */
+weir_status weir_engine_ready(const weir_engine *engine);
+weir_status weir_rate_check(double learning_rate);
+struct weir_step_block weir_step_values(const weir_engine *engine, double learning_rate, bool training);
+weir_status weir_gates_fetch(void *engine);
+struct weir_update_gate weir_gate_of(const weir_engine *engine);
 
 /* Wait for a checkpoint that is being written, and forget it; NULL is fine (saver.c). */
 void weir_saver_close(struct weir_saver *saver);

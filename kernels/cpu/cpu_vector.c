@@ -7,11 +7,11 @@
 #include "kernels/cpu/simd.h"
 #include "kernels/cpu/storage.h"
 
-WEIR_KERNEL static void adamw(const struct weir_update *restrict a, float grad_scale, float weight_decay, int64_t n,
+WEIR_KERNEL static void adamw(const struct weir_update *restrict a, float grad_scale, float rate, float weight_decay, int64_t n,
                               float *param, const float *grad, float *m, float *v)
 {
     const struct weir_update c = *a;
-    float decay = c.learning_rate * weight_decay;
+    float decay = rate * weight_decay;
     WEIR_LOOP
     for (int64_t i = 0; i < n; i++) {
         float g = grad[i] * grad_scale;
@@ -20,16 +20,17 @@ WEIR_KERNEL static void adamw(const struct weir_update *restrict a, float grad_s
         m[i] = m1;
         v[i] = v1;
         float step = (m1 / c.correction1) / (sqrtf(v1 / c.correction2) + c.eps);
-        param[i] = param[i] - decay * param[i] - c.learning_rate * step;
+        param[i] = param[i] - decay * param[i] - rate * step;
     }
 }
 
-static weir_status adamw_run(const struct weir_update *update, const struct weir_update_gate *gate, bool decay,
+static weir_status adamw_run(const struct weir_update *update, const struct weir_update_gate *gate, struct weir_update_scale scale,
                              int64_t n, float *param, const float *grad, float *m, float *v, void *stream)
 {
     (void)stream;
     if (gate->apply)
-        adamw(update, gate->grad_scale, decay ? update->weight_decay : 0, n, param, grad, m, v);
+        adamw(update, gate->grad_scale, update->learning_rate * scale.learning_rate, update->weight_decay * scale.weight_decay, n,
+              param, grad, m, v);
     return WEIR_OK;
 }
 
@@ -41,12 +42,13 @@ WEIR_KERNEL static void sgd(float learning_rate, float weight_decay, float grad_
         param[i] = param[i] - learning_rate * (grad[i] * grad_scale + weight_decay * param[i]);
 }
 
-static weir_status sgd_run(const struct weir_update *update, const struct weir_update_gate *gate, bool decay, int64_t n,
-                           float *param, const float *grad, void *stream)
+static weir_status sgd_run(const struct weir_update *update, const struct weir_update_gate *gate, struct weir_update_scale scale,
+                           int64_t n, float *param, const float *grad, void *stream)
 {
     (void)stream;
     if (gate->apply)
-        sgd(update->learning_rate, decay ? update->weight_decay : 0, gate->grad_scale, n, param, grad);
+        sgd(update->learning_rate * scale.learning_rate, update->weight_decay * scale.weight_decay, gate->grad_scale, n, param,
+            grad);
     return WEIR_OK;
 }
 

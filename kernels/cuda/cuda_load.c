@@ -71,6 +71,7 @@ weir_status weir_cuda_vectors_load(void *room, void *stream)
     double *sums = (double *)(void *)(at + 1024);
     struct weir_update_gate *gate = (struct weir_update_gate *)(void *)(at + 2048);
     const struct weir_update *update = (const struct weir_update *)(const void *)(at + 3072);
+    const struct weir_update_scale scale = {1, 1};
     const float *terms[] = {x, y};
     weir_status status = v->add(1, x, y, stream);
     if (!status)
@@ -80,8 +81,8 @@ weir_status weir_cuda_vectors_load(void *room, void *stream)
     if (!status)
         status = v->gate(1, sums, 1, sums, 1, 1, gate, stream);
     if (!status)
-        status = v->adamw(update, gate, true, 1, x, y, m, m + 1, stream);
+        status = v->adamw(update, gate, scale, 1, x, y, m, m + 1, stream);
     if (!status)
-        status = v->sgd(update, gate, true, 1, x, y, stream);
+        status = v->sgd(update, gate, scale, 1, x, y, stream);
     return status ? status : v->to_bf16(1, x, y, stream);
 }

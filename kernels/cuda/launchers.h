@@ -184,10 +184,11 @@ weir_status weir_launch_vector_reduce(int64_t n, float *sum, int n_terms, const 
 weir_status weir_launch_square_sums(int64_t n, const float *x, double *sums, void *stream);
 weir_status weir_launch_gate(int64_t n_sums, const double *sums, int64_t n_losses, const double *losses,
                              double n_targets, double clip, struct weir_update_gate *gate, void *stream);
-weir_status weir_launch_adamw(const struct weir_update *update, const struct weir_update_gate *gate, bool decay,
-                              int64_t n, float *param, const float *grad, float *m, float *v, void *stream);
-weir_status weir_launch_sgd(const struct weir_update *update, const struct weir_update_gate *gate, bool decay, int64_t n,
-                            float *param, const float *grad, void *stream);
+weir_status weir_launch_adamw(const struct weir_update *update, const struct weir_update_gate *gate,
+                              struct weir_update_scale scale, int64_t n, float *param, const float *grad, float *m, float *v,
+                              void *stream);
+weir_status weir_launch_sgd(const struct weir_update *update, const struct weir_update_gate *gate, struct weir_update_scale scale,
+                            int64_t n, float *param, const float *grad, void *stream);
 weir_status weir_launch_to_bf16(int64_t n, const float *from, void *to, void *stream);
 
 #ifdef __cplusplus

@@ -92,13 +92,13 @@ extern "C" weir_status weir_launch_gate(int64_t n_sums, const double *sums, int6
     return WEIR_LAUNCH(gate_kernel, 1, WEIR_THREADS, stream, n_sums, sums, n_losses, losses, n_targets, clip, gate);
 }
 
-__global__ static void adamw_kernel(const weir_update *update, const weir_update_gate *gate, bool decay, int64_t n,
-                                    float *param, const float *grad, float *m, float *v)
+__global__ static void adamw_kernel(const weir_update *update, const weir_update_gate *gate, float of_rate, float of_decay,
+                                    int64_t n, float *param, const float *grad, float *m, float *v)
 {
     if (!gate->apply)
         return;
     const weir_update c = *update;
-    float scale = gate->grad_scale, shrink = decay ? c.learning_rate * c.weight_decay : 0.0f;
+    float scale = gate->grad_scale, rate = c.learning_rate * of_rate, shrink = rate * (c.weight_decay * of_decay);
     for (int64_t i = weir_thread_first(); i < n; i += weir_thread_stride()) {
         float g = grad[i] * scale;
         float m1 = c.beta1 * m[i] + (1.0f - c.beta1) * g;
@@ -106,33 +106,33 @@ __global__ static void adamw_kernel(const weir_update *update, const weir_update
         m[i] = m1;
         v[i] = v1;
         float step = (m1 / c.correction1) / (sqrtf(v1 / c.correction2) + c.eps);
-        param[i] = param[i] - shrink * param[i] - c.learning_rate * step;
+        param[i] = param[i] - shrink * param[i] - rate * step;
     }
 }
 
 extern "C" weir_status weir_launch_adamw(const struct weir_update *update, const struct weir_update_gate *gate,
-                                         bool decay, int64_t n, float *param, const float *grad, float *m, float *v,
-                                         void *stream)
+                                         struct weir_update_scale scale, int64_t n, float *param, const float *grad, float *m,
+                                         float *v, void *stream)
 {
-    return WEIR_LAUNCH(adamw_kernel, weir_blocks(n, WEIR_THREADS), WEIR_THREADS, stream, update, gate, decay, n, param,
-                       grad, m, v);
+    return WEIR_LAUNCH(adamw_kernel, weir_blocks(n, WEIR_THREADS), WEIR_THREADS, stream, update, gate, scale.learning_rate,
+                       scale.weight_decay, n, param, grad, m, v);
 }
 
-__global__ static void sgd_kernel(const weir_update *update, const weir_update_gate *gate, bool decay, int64_t n,
-                                  float *param, const float *grad)
+__global__ static void sgd_kernel(const weir_update *update, const weir_update_gate *gate, float of_rate, float of_decay,
+                                  int64_t n, float *param, const float *grad)
 {
     if (!gate->apply)
         return;
-    float rate = update->learning_rate, weight_decay = decay ? update->weight_decay : 0.0f, scale = gate->grad_scale;
+    float rate = update->learning_rate * of_rate, weight_decay = update->weight_decay * of_decay, scale = gate->grad_scale;
     for (int64_t i = weir_thread_first(); i < n; i += weir_thread_stride())
         param[i] = param[i] - rate * (grad[i] * scale + weight_decay * param[i]);
 }
 
-extern "C" weir_status weir_launch_sgd(const struct weir_update *update, const struct weir_update_gate *gate, bool decay,
-                                       int64_t n, float *param, const float *grad, void *stream)
+extern "C" weir_status weir_launch_sgd(const struct weir_update *update, const struct weir_update_gate *gate,
+                                       struct weir_update_scale scale, int64_t n, float *param, const float *grad, void *stream)
 {
-    return WEIR_LAUNCH(sgd_kernel, weir_blocks(n, WEIR_THREADS), WEIR_THREADS, stream, update, gate, decay, n, param,
-                       grad);
+    return WEIR_LAUNCH(sgd_kernel, weir_blocks(n, WEIR_THREADS), WEIR_THREADS, stream, update, gate, scale.learning_rate,
+                       scale.weight_decay, n, param, grad);
 }
 
 __global__ static void to_bf16_kernel(int64_t n, const float *from, weir_bf16 *to)

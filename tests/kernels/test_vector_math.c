@@ -94,6 +94,8 @@ static void dropout_drops_its_share_and_only_in_training(void **state)
 
 enum { N = 1003 };
 
+static const struct weir_update_scale whole = {1, 1};
+
 static void filled(float *x, uint64_t key)
 {
     for (int i = 0; i < N; i++)
@@ -113,12 +115,12 @@ static void adamw_follows_its_formula(void **state)
     for (int i = 0; i < N; i++) {
         double d = 0.5 * (double)g[i], m2 = 0.9 * (double)m[i] + 0.1 * d, v2 = 0.95 * (double)v[i] + 0.05 * d * d;
         double w = (double)p[i] * (1 - 1e-2 * 0.1) - 1e-2 * (m2 / 0.19) / (sqrt(v2 / 0.0975) + 1e-8);
-        weir_vector_cpu.adamw(&a, &gate, true, 1, &p1[i], &g[i], &m1[i], &v1[i], NULL);
+        weir_vector_cpu.adamw(&a, &gate, whole, 1, &p1[i], &g[i], &m1[i], &v1[i], NULL);
         assert_true(fabs((double)p1[i] - w) < 1e-6 * (1 + fabs(w)));
     }
-    weir_vector_cpu.adamw(&a, &closed, true, N, p, g, m, v, NULL);
+    weir_vector_cpu.adamw(&a, &closed, whole, N, p, g, m, v, NULL);
     assert_memory_equal(p, before, sizeof p);
-    weir_vector_cpu.adamw(&a, &gate, true, N, p, g, m, v, NULL);
+    weir_vector_cpu.adamw(&a, &gate, whole, N, p, g, m, v, NULL);
     assert_memory_equal(p, p1, sizeof p);
     assert_memory_equal(m, m1, sizeof m);
     assert_memory_equal(v, v1, sizeof v);
@@ -147,9 +149,31 @@ static void sgd_and_sums_follow_their_formulas(void **state)
     memcpy(sum, p, sizeof p);
     const struct weir_update update = {.learning_rate = 0.1f, .weight_decay = 0.01f};
     const struct weir_update_gate gate = {.grad_scale = 2.0f, .apply = 1};
-    weir_vector_cpu.sgd(&update, &gate, true, N, p, g, NULL);
+    weir_vector_cpu.sgd(&update, &gate, whole, N, p, g, NULL);
     for (int i = 0; i < N; i++)
         assert_true(fabs((double)p[i] - ((double)sum[i] - 0.1 * (2.0 * (double)g[i] + 0.01 * (double)sum[i]))) < 1e-6);
+}
+
+static void factors_scale_the_rates_and_zero_stops_them(void **state)
+{
+    (void)state;
+    float p[N], g[N], m[N], v[N], before[N], p2[N], m2[N], v2[N];
+    filled(p, 1), filled(g, 2), memset(m, 0, sizeof m), memset(v, 0, sizeof v);
+    memcpy(before, p, sizeof p), memcpy(p2, p, sizeof p), memcpy(m2, m, sizeof m), memcpy(v2, v, sizeof v);
+    const struct weir_update a = {1e-2f, 0.9f, 0.95f, 1e-8f, 0.1f, 1 - 0.9f, 1 - 0.95f};
+    const struct weir_update b = {1e-2f * 0.25f, 0.9f, 0.95f, 1e-8f, 0.1f * 4, 1 - 0.9f, 1 - 0.95f};
+    const struct weir_update_gate gate = {.grad_scale = 0.5f, .apply = 1};
+    const struct weir_update_scale scale = {0.25f, 4}, stopped = {0, 1};
+    weir_vector_cpu.adamw(&a, &gate, scale, N, p, g, m, v, NULL);
+    weir_vector_cpu.adamw(&b, &gate, whole, N, p2, g, m2, v2, NULL);
+    assert_memory_equal(p, p2, sizeof p);
+    weir_vector_cpu.sgd(&a, &gate, scale, N, p, g, NULL);
+    weir_vector_cpu.sgd(&b, &gate, whole, N, p2, g, NULL);
+    assert_memory_equal(p, p2, sizeof p);
+    memcpy(p, before, sizeof p);
+    weir_vector_cpu.adamw(&a, &gate, stopped, N, p, g, m, v, NULL);
+    weir_vector_cpu.sgd(&a, &gate, stopped, N, p, g, NULL);
+    assert_memory_equal(p, before, sizeof p);
 }
 
 /* The nearest of the two bf16 numbers around x, the even one of two that are equally near. */
@@ -229,6 +253,7 @@ int main(void)
         cmocka_unit_test(dropout_drops_its_share_and_only_in_training),
         cmocka_unit_test(adamw_follows_its_formula),
         cmocka_unit_test(sgd_and_sums_follow_their_formulas),
+        cmocka_unit_test(factors_scale_the_rates_and_zero_stops_them),
         cmocka_unit_test(bf16_is_the_nearest_number_for_every_upper_half),
         cmocka_unit_test(replicas_are_added_in_order_whoever_owns_the_sum),
         cmocka_unit_test(the_gate_closes_on_what_is_not_finite),

@@ -118,6 +118,97 @@ static void what_a_kernel_returns_is_a_failure_of_its_call(void **state)
     }
 }
 
+/* ---- going on ------------------------------------------------------------------------------------------------------ */
+
+static int n_forwards, fails_at; /* of one node, counted when one rank calls it */
+
+static weir_status (*wrapped)(const struct weir_op_call *call, void *stream);
+
+static weir_status fail_once(const struct weir_op_call *call, void *stream)
+{
+    return ++n_forwards == fails_at ? WEIR_FAIL(WEIR_ERR_IO, "call %d was refused", fails_at) : wrapped(call, stream);
+}
+
+static float *params_of(const struct setup *s, weir_engine *engine)
+{
+    float *values;
+    size_t at = 0;
+    assert_ok(weir_alloc((size_t)weir_graph_n_elements(s->graph), sizeof *values, &values));
+    for (int i = 0; i < s->graph->n_params; i++) {
+        size_t n = (size_t)weir_shape_elements(&s->graph->params[i].shape);
+        assert_ok(weir_engine_param_read(engine, s->graph->params[i].name, values + at, n));
+        at += n;
+    }
+    return values;
+}
+
+/* Three steps; the forward number `fails` (0: none) is refused, and the step is fed and run once more. */
+static float *steps_with_failure(const char *schedule, int stages, int fails)
+{
+    struct setup s;
+    struct weir_op op;
+    weir_engine *engine;
+    struct weir_step_report report;
+    n_forwards = 0, fails_at = fails;
+    setup_make(&s, schedule, stages);
+    forward_set(s.graph, "h.1.mlp.c_fc", fail_once, &op);
+    wrapped = weir_op_linear.cpu.forward;
+    assert_ok(weir_engine_open(&s.config, &engine));
+    for (int step = 0; step < 3; step++) {
+        feed(engine, step + 1, 2);
+        weir_status status = weir_engine_step(engine, 1e-2, &report);
+        assert_int_equal(status, n_forwards == fails && fails ? WEIR_ERR_IO : WEIR_OK);
+        if (!status)
+            continue;
+        assert_fails(weir_engine_step(engine, 1e-2, &report), WEIR_ERR_INVALID, "close it, or reset it; earlier: rank");
+        assert_non_null(strstr(weir_last_error(), "node 'h.1.mlp.c_fc': call "));
+        assert_ok(weir_engine_reset(engine));
+        assert_fails(weir_engine_step(engine, 1e-2, &report), WEIR_ERR_USAGE, "was not fed");
+        feed(engine, step + 1, 2);
+        assert_ok(weir_engine_step(engine, 1e-2, &report));
+        assert_int_equal(report.step, step);
+    }
+    float *params = params_of(&s, engine);
+    weir_engine_close(engine);
+    weir_arena_release(&s.arena);
+    return params;
+}
+
+static void after_a_reset_the_run_has_the_bits_of_one_without_a_failure(void **state)
+{
+    (void)state;
+    static const char *const schedules[] = {"1f1b", "zb-h1", "gpipe"};
+    struct setup s;
+    setup_make(&s, "1f1b", 2);
+    size_t bytes = sizeof(float) * (size_t)weir_graph_n_elements(s.graph);
+    for (int i = 0; i < 3; i++) {
+        float *whole = steps_with_failure(schedules[i], 3, 0);
+        for (int fails = 1; fails <= 3 * MICROBATCHES; fails += 5) {
+            float *params = steps_with_failure(schedules[i], 3, fails);
+            assert_memory_equal(whole, params, bytes);
+            weir_free(params);
+        }
+        weir_free(whole);
+    }
+    weir_arena_release(&s.arena);
+}
+
+static void only_a_failed_kernel_is_mended_by_a_reset(void **state)
+{
+    (void)state;
+    struct setup s;
+    weir_engine *engine;
+    struct weir_step_report report;
+    setup_make(&s, "1f1b", 2);
+    assert_ok(weir_engine_open(&s.config, &engine));
+    assert_ok(weir_engine_reset(engine)); /* nothing has failed */
+    feed(engine, 1, 2);
+    assert_ok(weir_engine_step(engine, 1e-3, &report));
+    assert_fails(weir_engine_reset(NULL), WEIR_ERR_INVALID, "no engine");
+    weir_engine_close(engine);
+    weir_arena_release(&s.arena);
+}
+
 /* ---- inputs -------------------------------------------------------------------------------------------------------- */
 
 static void a_step_on_what_was_not_fed_is_refused(void **state)
@@ -267,6 +358,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failing_kernel_stops_every_rank_and_is_named),
         cmocka_unit_test(what_a_kernel_returns_is_a_failure_of_its_call),
+        cmocka_unit_test(after_a_reset_the_run_has_the_bits_of_one_without_a_failure),
+        cmocka_unit_test(only_a_failed_kernel_is_mended_by_a_reset),
         cmocka_unit_test(a_step_on_what_was_not_fed_is_refused),
         cmocka_unit_test(numbers_outside_the_vocabulary_are_refused_when_they_are_fed),
         cmocka_unit_test(a_gradient_that_is_not_finite_leaves_the_parameters),

@@ -83,6 +83,22 @@ static void all_processes_name_the_same_place(void **state)
         fail_msg("%s", text);
 }
 
+static void a_step_that_was_repeated_and_is_finite_is_applied(void **state)
+{
+    (void)state;
+    static float whole[N], repeated[N], *outs[] = {whole, repeated};
+    for (int i = 0; i < 2; i++) {
+        weir_engine *engine;
+        assert_ok(faulty_open(NULL, 60, &engine));
+        faulty_plan = (struct faulty_plan){.kind = i ? FAULTY_NAN_ONCE : FAULTY_NONE, .layer = 1, .microbatch = 2, .step = 1};
+        for (int step = 0; step < 3; step++)
+            assert_ok(faulty_step(engine, &(struct weir_step_report){0}));
+        fc_read(engine, outs[i], N);
+        weir_engine_close(engine);
+    }
+    assert_memory_equal(whole, repeated, sizeof whole);
+}
+
 static int repeated_run(void)
 {
     weir_engine *engine;
@@ -112,6 +128,7 @@ int main(int argc, char **argv)
         return strcmp(argv[1], "repeated") ? process_run() : repeated_run();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_place_is_named_and_nothing_is_updated),
+        cmocka_unit_test(a_step_that_was_repeated_and_is_finite_is_applied),
         cmocka_unit_test(all_processes_name_the_same_place),
         cmocka_unit_test(one_process_says_that_a_step_was_repeated),
     };

@@ -252,7 +252,7 @@ static void the_sum_over_replicas_is_that_of_one_rank_in_replica_order(void **st
     assert_true(found.losses[0] > 0 && loss / REPLICAS - found.losses[0] < 1e-12 && found.losses[0] - loss / REPLICAS < 1e-12);
     const struct weir_update update = {1e-3f, 0.9f, 0.95f, 1e-8f, 0.1f, (float)(1 - (double)0.9f), (float)(1 - (double)0.95f)};
     for (int64_t i = 0, at = 0; i < graph->n_params; at += weir_shape_elements(&graph->params[i++].shape))
-        assert_ok(weir_vector_cpu.adamw(&update, &gate, graph->params[i].decay,
+        assert_ok(weir_vector_cpu.adamw(&update, &gate, (struct weir_update_scale){1, graph->params[i].decay},
                                         weir_shape_elements(&graph->params[i].shape), param + at, sum + at, m + at, v + at,
                                         NULL));
     assert_memory_equal(param, found.params, (size_t)n * sizeof(float));

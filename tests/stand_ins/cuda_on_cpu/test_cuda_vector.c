@@ -107,6 +107,7 @@ static void update_check(struct twin_device *on, int64_t n, bool adamw, bool dec
 {
     struct twin_memory memory = {.on = on};
     const struct weir_update_gate gate = {1, 1, 0.5f, apply};
+    const struct weir_update_scale scale = {n % 2 ? 1 : 0.75f, decay ? 1.5f : 0};
     float *param = numbers_make(&memory, n, 5), *grad = numbers_make(&memory, n, 6), *m = numbers_make(&memory, n, 7);
     float *v = numbers_make(&memory, n, 8), *before = numbers_make(&memory, n, 5);
     const struct weir_update *d_update = twin_of(&memory, block_of(&memory, &update, sizeof update));
@@ -115,12 +116,12 @@ static void update_check(struct twin_device *on, int64_t n, bool adamw, bool dec
     for (int64_t i = 0; i < 2 * n; i++)
         v[i] *= v[i];
     twin_push(&memory);
-    assert_ok(adamw ? weir_vector_cuda.adamw(d_update, d_gate, decay, n, d_param, d_grad, d_m, twin_of(&memory, v + n),
+    assert_ok(adamw ? weir_vector_cuda.adamw(d_update, d_gate, scale, n, d_param, d_grad, d_m, twin_of(&memory, v + n),
                                              on->native)
-                    : weir_vector_cuda.sgd(d_update, d_gate, decay, n, d_param, d_grad, on->native));
+                    : weir_vector_cuda.sgd(d_update, d_gate, scale, n, d_param, d_grad, on->native));
     twin_pull(&memory);
-    assert_ok(adamw ? weir_vector_cpu.adamw(&update, &gate, decay, n, param, grad, m, v, NULL)
-                    : weir_vector_cpu.sgd(&update, &gate, decay, n, param, grad, NULL));
+    assert_ok(adamw ? weir_vector_cpu.adamw(&update, &gate, scale, n, param, grad, m, v, NULL)
+                    : weir_vector_cpu.sgd(&update, &gate, scale, n, param, grad, NULL));
     assert_near(n, param + n, param);
     assert_near(n, m + n, m);
     assert_near(n, v + n, v);

@@ -1,0 +1,138 @@
+#include "kernels/call.h"
+
+/* Tensor i of n; NULL where there is none, or it has no memory in this call. */
+static const struct weir_tensor *there(const struct weir_tensor *tensors, int n, int i)
+{
+    return i >= 0 && i < n && tensors[i].data ? &tensors[i] : NULL;
+}
+
+int weir_call_n_inputs(const struct weir_op_call *call)
+{
+    return call->n_inputs;
+}
+
+int weir_call_n_params(const struct weir_op_call *call)
+{
+    return call->n_params;
+}
+
+const struct weir_tensor *weir_call_input(const struct weir_op_call *call, int i)
+{
+    return there(call->inputs, call->n_inputs, i);
+}
+
+const struct weir_tensor *weir_call_param(const struct weir_op_call *call, int i)
+{
+    return there(call->params, call->n_params, i);
+}
+
+const struct weir_tensor *weir_call_output(const struct weir_op_call *call)
+{
+    return there(&call->output, 1, 0);
+}
+
+const struct weir_tensor *weir_call_d_output(const struct weir_op_call *call)
+{
+    return there(&call->d_output, 1, 0);
+}
+
+const struct weir_tensor *weir_call_d_input(const struct weir_op_call *call, int i)
+{
+    return there(call->d_inputs, call->n_inputs, i);
+}
+
+const struct weir_tensor *weir_call_d_param(const struct weir_op_call *call, int i)
+{
+    return there(call->d_params, call->n_params, i);
+}
+
+const void *weir_call_addend(const struct weir_op_call *call, int i)
+{
+    return i >= 0 && i < call->n_inputs ? call->addends[i] : NULL;
+}
+
+bool weir_call_accumulates(const struct weir_op_call *call)
+{
+    return call->accumulate;
+}
+
+void *weir_call_saved(const struct weir_op_call *call)
+{
+    return call->saved;
+}
+
+void *weir_call_scratch(const struct weir_op_call *call)
+{
+    return call->scratch;
+}
+
+void *weir_call_user(const struct weir_op_call *call)
+{
+    return call->attr->user;
+}
+
+double weir_call_loss_scale(const struct weir_op_call *call)
+{
+    return call->loss_scale;
+}
+
+const struct weir_step_values *weir_call_step(const struct weir_op_call *call)
+{
+    return call->step;
+}
+
+uint32_t weir_call_node(const struct weir_op_call *call)
+{
+    return call->node;
+}
+
+uint32_t weir_call_first_sample(const struct weir_op_call *call)
+{
+    return call->first_sample;
+}
+
+/* ---- shapes ----------------------------------------------------------------------------------------------------------- */
+
+int weir_shapes_n_inputs(const struct weir_op_shapes *shapes)
+{
+    return shapes->n_inputs;
+}
+
+const struct weir_shape *weir_shapes_input(const struct weir_op_shapes *shapes, int i)
+{
+    return i >= 0 && i < shapes->n_inputs ? &shapes->inputs[i] : NULL;
+}
+
+enum weir_dtype weir_shapes_storage(const struct weir_op_shapes *shapes)
+{
+    return shapes->storage;
+}
+
+void *weir_shapes_user(const struct weir_op_shapes *shapes)
+{
+    return shapes->attr->user;
+}
+
+void weir_shapes_output_set(struct weir_op_shapes *shapes, const struct weir_shape *output)
+{
+    shapes->output = *output;
+}
+
+weir_status weir_shapes_param_add(struct weir_op_shapes *shapes, const struct weir_shape *param)
+{
+    if (shapes->n_params >= WEIR_OP_PARAMS)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "a row has more than %d parameters", (int)WEIR_OP_PARAMS);
+    shapes->params[shapes->n_params++] = *param;
+    return WEIR_OK;
+}
+
+void weir_shapes_saved_set(struct weir_op_shapes *shapes, size_t bytes)
+{
+    shapes->saved_bytes = bytes;
+}
+
+void weir_shapes_work_set(struct weir_op_shapes *shapes, enum weir_pass pass, double flops, double bytes)
+{
+    shapes->flops[pass] = flops;
+    shapes->bytes[pass] = bytes;
+}

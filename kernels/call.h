@@ -1,0 +1,76 @@
+/* Rows of one's own that outlive a version: what a call and its shapes have, asked for by number.
+ *
+ *     static weir_status scale_forward(const struct weir_op_call *call, void *stream)
+ *     {
+ *         const struct weir_tensor *x = weir_call_input(call, 0), *gain = weir_call_param(call, 0), *y = weir_call_output(call);
+ *         ...
+ *     }
+ *
+ * A row that uses these functions and no field of the structs runs with a library whose structs have grown.  A tensor has
+ * the layout of DLPack's DLTensor, so a pointer to one is what other libraries take; it is valid during the call.
+ *
+ * A tensor that is not there is NULL: the number is out of range, or this call does not need it (op.h says which kernel has
+ * what).  Nothing here fails, allocates or blocks.
+ *
+ * What holds for every kernel and callback of a program: it returns a status.  No exception, no longjmp and no thread's end may
+ * leave it: the threads, streams and locks of the library between it and the program would stay as they are. */
+#ifndef WEIR_KERNELS_CALL_H
+#define WEIR_KERNELS_CALL_H
+
+#include "kernels/op.h"
+
+#pragma GCC visibility push(default)
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- a call: in forward, backward_input and backward_weight ------------------------------------------------------------ */
+
+/* Tensors by number, and how many there are. */
+int weir_call_n_inputs(const struct weir_op_call *call);
+int weir_call_n_params(const struct weir_op_call *call);
+const struct weir_tensor *weir_call_input(const struct weir_op_call *call, int i);
+const struct weir_tensor *weir_call_param(const struct weir_op_call *call, int i);
+const struct weir_tensor *weir_call_output(const struct weir_op_call *call);
+const struct weir_tensor *weir_call_d_output(const struct weir_op_call *call);
+const struct weir_tensor *weir_call_d_input(const struct weir_op_call *call, int i);  /* NULL: nobody wants this gradient */
+const struct weir_tensor *weir_call_d_param(const struct weir_op_call *call, int i);
+
+/* What is to be added to input gradient `i`, as large as that; it may be the same memory.  NULL: nothing. */
+const void *weir_call_addend(const struct weir_op_call *call, int i);
+
+/* Parameter gradients: += instead of =. */
+bool weir_call_accumulates(const struct weir_op_call *call);
+
+/* Memory that the row has asked for, and what the program has put into the node. */
+void *weir_call_saved(const struct weir_op_call *call);   /* as many bytes as the row has asked for; NULL: none */
+void *weir_call_scratch(const struct weir_op_call *call);
+void *weir_call_user(const struct weir_op_call *call);    /* attr.user of the node */
+double weir_call_loss_scale(const struct weir_op_call *call); /* loss rows: factor of the gradient */
+
+/* What random numbers are keyed by (op.h, Exactness): the run's seed, the step's number, the node, and the first sample of the
+ * micro-batch in the step.  The values of the step lie in the device's memory: on `cuda` only a kernel may read them. */
+const struct weir_step_values *weir_call_step(const struct weir_op_call *call);
+uint32_t weir_call_node(const struct weir_op_call *call);
+uint32_t weir_call_first_sample(const struct weir_op_call *call);
+
+/* ---- shapes: in infer and scratch_bytes -------------------------------------------------------------------------------- */
+
+/* What the node is given: inputs, the type that values are stored in (op.h, Storage), attr.user. */
+int weir_shapes_n_inputs(const struct weir_op_shapes *shapes);
+const struct weir_shape *weir_shapes_input(const struct weir_op_shapes *shapes, int i); /* NULL: out of range */
+enum weir_dtype weir_shapes_storage(const struct weir_op_shapes *shapes);
+void *weir_shapes_user(const struct weir_op_shapes *shapes);
+
+/* For infer to say.  A parameter is added behind the ones before; WEIR_ERR_INVALID: there are WEIR_OP_PARAMS. */
+void weir_shapes_output_set(struct weir_op_shapes *shapes, const struct weir_shape *output);
+weir_status weir_shapes_param_add(struct weir_op_shapes *shapes, const struct weir_shape *param);
+void weir_shapes_saved_set(struct weir_op_shapes *shapes, size_t bytes);
+void weir_shapes_work_set(struct weir_op_shapes *shapes, enum weir_pass pass, double flops, double bytes);
+
+#ifdef __cplusplus
+}
+#endif
+#pragma GCC visibility pop
+
+#endif
