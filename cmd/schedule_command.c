@@ -9,7 +9,7 @@
 #include "cmd/schedule_auto.h"
 #include "cmd/schedule_command.h"
 #include "cmd/schedule_input.h"
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 
 struct values {
     bool json, comms;

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "engine/program/pipeline.h"
+#include "include/weir/schedule.h"
 #include "engine/program/recomputed.h"
 #include "engine/program/slices.h"
 #include "partitioner/contiguous/chain.h"
