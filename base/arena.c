@@ -61,7 +61,7 @@ weir_status weir_arena_alloc(struct weir_arena *arena, size_t count, size_t size
 
 weir_status weir_arena_grow(struct weir_arena *arena, void *items, size_t *capacity, size_t need, size_t size)
 {
-    void *old, *grown;
+    void *old, *grown = NULL;
     if (need <= *capacity)
         return WEIR_OK;
     size_t wanted = *capacity < FIRST_ITEMS / 2 ? FIRST_ITEMS : *capacity < SIZE_MAX / 2 ? *capacity * 2 : SIZE_MAX;

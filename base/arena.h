@@ -11,17 +11,7 @@
 
 #include <stddef.h>
 
-#include "base/status.h"
-
-struct weir_arena {
-    struct weir_arena_chunk *head; /* newest chunk, NULL at first */
-    size_t bytes;                  /* bytes held in all chunks */
-};
-
-#pragma GCC visibility push(default)
-#ifdef __cplusplus
-extern "C" {
-#endif
+#include "base/status.h" /* struct weir_arena */
 
 /* `count` × `size` zeroed bytes, 64-byte aligned for blocks of 64 bytes and more, else 16.  `pointer_out` is the
  * address of a pointer of any type.  WEIR_ERR_NOMEM. */
@@ -37,13 +27,5 @@ weir_status weir_arena_strdup(struct weir_arena *arena, const char *text, const 
 /* printf into the arena. */
 weir_status weir_arena_printf(struct weir_arena *arena, const char **text_out, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
-
-/* Free everything; the arena is empty and usable again. */
-void weir_arena_release(struct weir_arena *arena);
-
-#ifdef __cplusplus
-}
-#endif
-#pragma GCC visibility pop
 
 #endif

@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/rng.h"
 #include "kernels/cpu/matmul.h"
-#include "kernels/op.h"
+#include "include/weir/op.h"
 #include "kernels/vector.h"
 #include "weir_libraries.h"
 

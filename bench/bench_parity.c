@@ -12,7 +12,7 @@
 #include "tests/support/logit_tap.h"
 #include "base/alloc.h"
 #include "base/safetensors.h"
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 
 struct run {
     struct weir_safetensors batches;

@@ -11,7 +11,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 
 enum { RUNS = 3 };
 

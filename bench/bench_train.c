@@ -11,8 +11,8 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "engine/weir.h"
-#include "schedules/simulate/simulate.h"
+#include "include/weir/weir.h"
+#include "include/weir/simulate.h"
 
 enum { MICROBATCHES = 8, WARM_UP = 3, MOST_STEPS = 1000 };
 

@@ -1,13 +1,10 @@
 # Libraries, headers, command, pkg-config and CMake package files.
 include(CMakePackageConfigHelpers)
 
-# The public headers keep their folders below include/weir; the package files add include/weir and include/weir/engine to
-# the search path, so that a program writes #include <weir.h>.
 set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS cmake/public_headers.txt)
 file(STRINGS ${PROJECT_SOURCE_DIR}/cmake/public_headers.txt WEIR_PUBLIC_HEADERS REGEX "^[^#]")
 foreach(header IN LISTS WEIR_PUBLIC_HEADERS)
-  get_filename_component(folder ${header} DIRECTORY)
-  install(FILES ${PROJECT_SOURCE_DIR}/${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weir/${folder})
+  install(FILES ${PROJECT_SOURCE_DIR}/${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weir)
 endforeach()
 
 install(TARGETS weir RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

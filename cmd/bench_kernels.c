@@ -16,7 +16,7 @@
 #include "cmd/ceilings.h"
 #include "cmd/paths.h"
 #include "cmd/schedule_input.h"
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 #include "kernels/vector.h"
 
 enum { MOST_RUNS = 4096, UPDATE_ELEMENTS = 8 << 20 };

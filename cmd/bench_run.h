@@ -3,7 +3,7 @@
 #define WEIR_CMD_BENCH_RUN_H
 
 #include "cmd/bench_trace.h"
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 
 struct bench_settings {
     const struct weir_model_kind *model;

@@ -16,7 +16,7 @@
 #include "cmd/paths.h"
 #include "cmd/schedule_input.h"
 #include "engine/program/stage_costs.h"
-#include "models/model.h"
+#include "include/weir/graph.h"
 
 struct values {
     const char *model, *recompute;

@@ -1,5 +1,7 @@
 #include "cmd/bench_trace.h"
 
+#include "base/arena.h"
+
 #include <stdlib.h>
 #include <string.h>
 

@@ -2,7 +2,7 @@
 #ifndef WEIR_CMD_BENCH_TRACE_H
 #define WEIR_CMD_BENCH_TRACE_H
 
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 #include "schedules/io/trace_file.h"
 
 /* What the ranks did in one step, and what they waited for; names are copied. */

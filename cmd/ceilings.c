@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "kernels/op.h"
+#include "include/weir/op.h"
 
 enum { SIDE = 1024, ARRAY = 8 << 20, LEAST_RUNS = 3, MOST_RUNS = 4096 };
 

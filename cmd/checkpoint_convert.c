@@ -14,8 +14,8 @@
 #include "cmd/checkpoint_forms.h"
 #include "cmd/paths.h"
 #include "cmd/synonyms.h"
-#include "engine/checkpoint/export.h"
-#include "engine/weir.h"
+#include "include/weir/checkpoint.h"
+#include "include/weir/weir.h"
 
 #define FIELD(field) offsetof(struct checkpoint_options, field)
 

@@ -7,7 +7,7 @@
 
 #include "base/arena.h"
 #include "cmd/options.h"
-#include "engine/checkpoint/checkpoint.h"
+#include "include/weir/checkpoint.h"
 
 enum { CHECKPOINT_PATHS = 256 }; /* most on one command line */
 

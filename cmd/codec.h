@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "engine/data/data_encoder.h"
-#include "models/model.h"
+#include "include/weir/data.h"
+#include "include/weir/graph.h"
 #include "models/tokens/tokenizer.h"
 
 /* What options say about it. */

@@ -1,5 +1,5 @@
 /* weir generate: continue a text with a model on a pipeline of devices. */
-#include "cmd/generate.h"
+#include "cmd/generate_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,11 +7,12 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/text_stream.h"
 #include "cmd/command.h"
 #include "cmd/logits_file.h"
 #include "cmd/memory_print.h"
 #include "cmd/paths.h"
-#include "engine/generate/generator.h"
+#include "include/weir/generate.h"
 
 enum { CHUNK = 32, DEFAULT_TOKENS = 50 };
 
@@ -134,7 +135,7 @@ static weir_status memory_look(const struct run *run, const struct weir_generato
     struct weir_arena arena = {0};
     struct weir_memory_report report = {.ranks = NULL};
     if (*run->options->print_memory)
-        return weir_generator_preview(config, stdout);
+        return weir_generator_preview(config, weir_text_to_file, stdout);
     weir_status status = weir_generator_memory(config, &arena, &report);
     weir_status shown = report.ranks ? memory_show(&report, run->options->json, stdout) : WEIR_OK;
     weir_arena_release(&arena);

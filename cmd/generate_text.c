@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/generate.h"
+#include "cmd/generate_text.h"
 #include "models/hf/hf_stop.h"
 #include "models/tokens/unicode.h"
 

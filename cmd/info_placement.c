@@ -8,7 +8,7 @@
 #include "cmd/schedule_auto.h"
 #include "cmd/synonyms.h"
 #include "engine/device/placement/placement_cores.h"
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 
 enum { MOST_PER_HOST = 4096 };
 

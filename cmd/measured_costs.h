@@ -9,8 +9,8 @@
 #define WEIR_CMD_MEASURED_COSTS_H
 
 #include "base/text.h"
-#include "engine/report/events.h"
-#include "schedules/simulate/simulate.h"
+#include "include/weir/report.h"
+#include "include/weir/simulate.h"
 
 struct measured_costs;
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #include "base/json.h"
-#include "engine/program/memory_report.h"
+#include "include/weir/report.h"
 
 /* With which options each column gets smaller, and where there is a cap, the verdict. */
 void memory_print(const struct weir_memory_report *report, FILE *out);

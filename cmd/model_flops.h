@@ -9,7 +9,7 @@
 #ifndef WEIR_CMD_MODEL_FLOPS_H
 #define WEIR_CMD_MODEL_FLOPS_H
 
-#include "models/graph.h"
+#include "include/weir/graph.h"
 
 /* Of one micro-batch. */
 double model_flops(const struct weir_graph *graph);

@@ -10,9 +10,9 @@
 
 #include "base/alloc.h"
 #include "engine/checkpoint/export_folder.h"
-#include "engine/data/data.h"
+#include "include/weir/data.h"
 #include "engine/report/metrics.h"
-#include "models/model.h"
+#include "include/weir/graph.h"
 
 enum { MOST_LINKS = 40 }; /* as the kernel has it */
 

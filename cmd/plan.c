@@ -14,7 +14,7 @@
 #include "cmd/plan_options.h"
 #include "cmd/plan_output.h"
 #include "engine/program/model_costs.h"
-#include "models/model.h"
+#include "include/weir/graph.h"
 #include "partitioner/plan/plan.h"
 
 #define FIELD(name) offsetof(struct plan_options, name)

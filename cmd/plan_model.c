@@ -12,7 +12,7 @@
 #include "cmd/synonyms.h"
 #include "engine/program/plan_file.h"
 #include "engine/program/planner.h"
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 
 enum { MOST_REPLICAS_RUN = 64, DEFAULT_TOP = 5, SAMPLES_PER_DEVICE = 8, DIGITS = 10 };
 

@@ -2,7 +2,7 @@
 #ifndef WEIR_CMD_PLAN_OUTPUT_H
 #define WEIR_CMD_PLAN_OUTPUT_H
 
-#include "models/graph.h"
+#include "include/weir/graph.h"
 #include "partitioner/plan/plan.h"
 
 /* Print a contiguous plan whose nodes are the graph's layers. */

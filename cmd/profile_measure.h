@@ -20,9 +20,9 @@
 #ifndef WEIR_CMD_PROFILE_MEASURE_H
 #define WEIR_CMD_PROFILE_MEASURE_H
 
-#include "engine/weir.h"
-#include "models/model.h"
-#include "schedules/simulate/simulate.h"
+#include "include/weir/weir.h"
+#include "include/weir/graph.h"
+#include "include/weir/simulate.h"
 
 struct profile_request {
     const struct weir_model_kind *model;

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 
 struct progress {
     bool quiet, terminal, colour;

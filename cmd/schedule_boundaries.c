@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "engine/program/stage_costs.h"
-#include "models/model.h"
+#include "include/weir/graph.h"
 
 weir_status schedule_model_build(const char *model, int64_t microbatch_size, int64_t seq_len, struct weir_arena *arena,
                                  const struct weir_graph **graph_out)

@@ -3,8 +3,8 @@
 #define WEIR_CMD_SCHEDULE_BOUNDARIES_H
 
 #include "base/text.h"
-#include "models/graph.h"
-#include "schedules/schedule.h"
+#include "include/weir/graph.h"
+#include "include/weir/schedule.h"
 
 struct schedule_boundary_options {
     const char *model, *list; /* NULL: every stage to the next */

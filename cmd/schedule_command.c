@@ -10,7 +10,7 @@
 #include "cmd/schedule_boundaries.h"
 #include "cmd/schedule_command.h"
 #include "cmd/schedule_input.h"
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 
 struct values {
     bool json, comms;

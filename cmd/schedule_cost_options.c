@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/arena.h"
 #include "base/text.h"
 #include "partitioner/contiguous/chain.h"
 

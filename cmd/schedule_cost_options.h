@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "schedules/schedule.h"
-#include "schedules/simulate/simulate.h"
+#include "include/weir/schedule.h"
+#include "include/weir/simulate.h"
 
 /* What the options of a simulation say about costs; NULL, 0 where they do not. */
 struct schedule_cost_options {

@@ -8,7 +8,7 @@
 #include "cmd/paths.h"
 #include "cmd/schedule_case.h"
 #include "cmd/schedule_command.h"
-#include "engine/program/pipeline.h"
+#include "include/weir/schedule.h"
 #include "schedules/simulate/traced_costs.h"
 
 enum { MOST_INPUTS = 16 };

@@ -5,7 +5,7 @@
 #include <stdint.h>
 
 #include "base/json.h"
-#include "schedules/schedule.h"
+#include "include/weir/schedule.h"
 
 /* -p, -v and -m as given; 0 where not. */
 struct schedule_size {

@@ -3,7 +3,7 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "engine/program/pipeline.h"
+#include "include/weir/schedule.h"
 
 #define MEGATRON "Megatron-LM"
 #define TITAN "torchtitan"

@@ -15,7 +15,7 @@
 #include "cmd/codec.h"
 #include "cmd/command.h"
 #include "cmd/paths.h"
-#include "engine/data/data.h"
+#include "include/weir/data.h"
 #include "engine/data/documents.h"
 #include "engine/data/token_writer.h"
 

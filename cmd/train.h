@@ -10,12 +10,12 @@
 #include "cmd/codec.h"
 #include "cmd/options.h"
 #include "cmd/progress.h"
-#include "engine/data/data.h"
+#include "include/weir/data.h"
 #include "engine/train/learning_rate.h"
 #include "engine/program/plan_file.h"
 #include "engine/report/metrics.h"
 #include "engine/report/trace.h"
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 
 struct train_options {
     const char *model, *data, *val_data, *data_format, *tokenizer, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;

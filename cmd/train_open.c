@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "base/text_stream.h"
 #include "cmd/launched.h"
 #include "cmd/memory_print.h"
 #include "cmd/paths.h"
@@ -156,25 +157,20 @@ static weir_status preview_print(const struct train_run *run, const struct weir_
 {
     const struct train_options *o = run->options;
     bool full = o->print_memory && *o->print_memory;
-    char *text = NULL;
-    size_t bytes = 0;
+    struct weir_text_stream text;
     weir_status shown = o->print_memory && !full ? memory_look(run, config) : WEIR_OK;
     if (shown || (!full && !o->print_program))
         return shown;
-    FILE *out = open_memstream(&text, &bytes);
-    if (!out)
-        return WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for a table");
-    weir_status status = weir_engine_preview(config, full ? out : NULL, o->print_program ? out : NULL);
-    if (fclose(out) != 0 && !status)
-        status = WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for a table");
+    weir_status status = weir_text_stream_open(&text);
+    if (status)
+        return status;
+    status = weir_engine_preview(config, full ? weir_text_to_file : NULL, o->print_program ? weir_text_to_file : NULL, text.out);
     if (!status && full && run->leads) {
         printf("# ");
         train_layout_print(run, stdout);
     }
-    if (!status && run->leads)
-        fwrite(text, 1, bytes, stdout);
-    free(text);
-    return status;
+    weir_status told = weir_text_stream_close(&text, !status && run->leads ? weir_text_to_file : NULL, stdout);
+    return status ? status : told;
 }
 
 struct weir_engine_config train_optimizer_config(const struct train_run *run)

@@ -6,7 +6,7 @@
 #include "base/printable.h"
 #include "cmd/train.h"
 #include "engine/report/straggler.h"
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 
 /* ---- how long ranks should take -------------------------------------------------------------------------------------- */
 

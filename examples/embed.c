@@ -1,6 +1,6 @@
 /* Train a small classifier on two pipeline stages, with an operation of our own (leaky ReLU) as a node of the graph. */
 #include <stdio.h>
-#include <weir.h>
+#include <weir/weir.h>
 
 enum { BATCH = 16, FEATURES = 2, WIDTH = 32, CLASSES = 2, MICROBATCHES = 4, STEPS = 200 };
 

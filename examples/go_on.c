@@ -2,7 +2,7 @@
  * the program's own: where its random numbers were. */
 #include <math.h>
 #include <stdio.h>
-#include <weir.h>
+#include <weir/weir.h>
 
 enum { BATCH = 8, SEQ = 16, MICROBATCHES = 2, STEPS = 4 };
 

@@ -1,4 +1,4 @@
-#include "kernels/call.h"
+#include "include/weir/call.h"
 
 /* Tensor i of n; NULL where there is none, or it has no memory in this call. */
 static const struct weir_tensor *there(const struct weir_tensor *tensors, int n, int i)

@@ -2,7 +2,7 @@
 #ifndef WEIR_KERNELS_INFER_H
 #define WEIR_KERNELS_INFER_H
 
-#include "kernels/op.h"
+#include "include/weir/op.h"
 
 /* "(2, 64, 128) f32", into `text`. */
 enum { WEIR_SHAPE_TEXT = 128 };

@@ -1,4 +1,4 @@
-#include "kernels/op.h"
+#include "include/weir/op.h"
 
 #include <string.h>
 

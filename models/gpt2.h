@@ -2,7 +2,7 @@
 #ifndef WEIR_MODELS_GPT2_H
 #define WEIR_MODELS_GPT2_H
 
-#include "models/model.h"
+#include "include/weir/graph.h"
 
 struct weir_gpt2_config {
     int64_t n_blocks, width, n_heads, n_positions, vocabulary;

@@ -1,4 +1,5 @@
-#include "models/graph.h"
+#include "base/arena.h"
+#include "include/weir/graph.h"
 
 #include <math.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  * again. */
 #include <inttypes.h>
 
-#include "models/graph.h"
+#include "include/weir/graph.h"
 
 /* What the new graph has in place of the old one's. */
 struct change {

@@ -2,7 +2,7 @@
 #ifndef WEIR_MODELS_LLAMA_H
 #define WEIR_MODELS_LLAMA_H
 
-#include "models/model.h"
+#include "include/weir/graph.h"
 
 struct weir_llama_config {
     int64_t n_blocks, width, n_positions, vocabulary;

@@ -14,7 +14,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "models/model.h"
+#include "include/weir/graph.h"
 
 enum { HIDDEN_LAYERS = 7, WIDTH = 256 };
 

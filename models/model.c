@@ -1,4 +1,4 @@
-#include "models/model.h"
+#include "include/weir/graph.h"
 
 #include <string.h>
 

@@ -1,6 +1,7 @@
 #include <string.h>
 
-#include "schedules/schedule.h"
+#include "base/arena.h"
+#include "include/weir/schedule.h"
 
 const struct weir_schedule_boundary *weir_schedule_long_boundary(const struct weir_schedule *schedule)
 {

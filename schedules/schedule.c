@@ -1,4 +1,4 @@
-#include "schedules/schedule.h"
+#include "include/weir/schedule.h"
 
 #include <stdio.h>
 #include <strings.h>

@@ -42,10 +42,10 @@ check_headers() {
     local header cflags
     read -ra cflags < <(pkg-config --cflags weir)
     while read -r header; do
-        printf '#include <%s>\n' "$header" | quiet_stdin "${CC:-cc}" -x c -std=c11 -Wall -Wextra -pedantic -Werror \
+        printf '#include <weir/%s>\n' "$header" | quiet_stdin "${CC:-cc}" -x c -std=c11 -Wall -Wextra -pedantic -Werror \
             -fsyntax-only "${cflags[@]}" - || die "installed header '$header' does not stand on its own in C"
         if command -v g++ >/dev/null; then
-            printf '#include <%s>\n' "$header" | quiet_stdin g++ -x c++ -std=c++17 -Wall -Wextra -Werror -fsyntax-only \
+            printf '#include <weir/%s>\n' "$header" | quiet_stdin g++ -x c++ -std=c++17 -Wall -Wextra -Werror -fsyntax-only \
                 "${cflags[@]}" - || die "installed header '$header' does not stand on its own in C++"
         fi
     done < <(cd "$prefix/include/weir" && find . -name '*.h' | sed 's|^\./||' | LC_ALL=C sort)
@@ -67,7 +67,7 @@ make_programs() {
     fi
     cat >"$work/programs/smallest.c" <<'END'
 #include <stdio.h>
-#include <weir.h>
+#include <weir/weir.h>
 
 int main(void)
 {

@@ -8,7 +8,7 @@
 #include "base/input_file.h"
 #include "base/ranged_file.h"
 #include "base/tensor_files.h"
-#include "engine/checkpoint/checkpoint.h"
+#include "include/weir/checkpoint.h"
 #include "engine/checkpoint/export_folder.h"
 
 const char *const weir_export_companions[] = {

@@ -13,7 +13,7 @@
 #include "base/arena.h"
 #include "base/json.h"
 #include "base/safetensors_dtype.h"
-#include "engine/checkpoint/export.h"
+#include "include/weir/checkpoint.h"
 
 enum { WEIR_EXPORT_COMPANIONS = 9 };
 extern const char *const weir_export_companions[]; /* [WEIR_EXPORT_COMPANIONS], then NULL */

@@ -6,8 +6,8 @@
 
 #include "base/arena.h"
 #include "base/safetensors.h"
-#include "engine/checkpoint/export.h"
-#include "models/graph.h"
+#include "include/weir/checkpoint.h"
+#include "include/weir/graph.h"
 
 struct weir_export_shard {
     const char *name; /* within the folder */

@@ -1,8 +1,8 @@
-/* Write the weights of a runner as a Hugging Face folder; engine/weir.h has the contract (weir_engine_export). */
+/* Write the weights of a runner as a Hugging Face folder; include/weir/weir.h has the contract (weir_engine_export). */
 #ifndef WEIR_ENGINE_CHECKPOINT_EXPORT_WRITE_H
 #define WEIR_ENGINE_CHECKPOINT_EXPORT_WRITE_H
 
-#include "engine/checkpoint/export.h"
+#include "include/weir/checkpoint.h"
 #include "engine/run/runner.h"
 
 weir_status weir_export_write(struct weir_runner *runner, const struct weir_export *export);

@@ -3,7 +3,7 @@
 #define WEIR_ENGINE_CHECKPOINT_MANIFEST_H
 
 #include "base/json.h"
-#include "engine/checkpoint/checkpoint.h"
+#include "include/weir/checkpoint.h"
 
 extern const char weir_manifest_name[], weir_extra_name[]; /* "manifest.json", "extra.bin" */
 

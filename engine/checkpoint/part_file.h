@@ -6,7 +6,7 @@
 #ifndef WEIR_ENGINE_CHECKPOINT_PART_FILE_H
 #define WEIR_ENGINE_CHECKPOINT_PART_FILE_H
 
-#include "engine/checkpoint/checkpoint.h"
+#include "include/weir/checkpoint.h"
 
 /* A piece of a tensor that goes into the file. */
 struct weir_part_tensor {

@@ -1,9 +1,9 @@
 /* One folder of checkpoints for all processes: that it is one, and which checkpoint in it is the newest that is whole.
- * Collective; engine/weir.h has the contracts (weir_engine_save_check, weir_engine_newest). */
+ * Collective; include/weir/weir.h has the contracts (weir_engine_save_check, weir_engine_newest). */
 #ifndef WEIR_ENGINE_CHECKPOINT_SHARED_FOLDER_H
 #define WEIR_ENGINE_CHECKPOINT_SHARED_FOLDER_H
 
-#include "engine/checkpoint/checkpoint.h"
+#include "include/weir/checkpoint.h"
 #include "engine/run/world.h"
 
 /* *lock_out: in process 0 a descriptor that holds the folder until it is closed, where the file system has locks; else -1. */

@@ -1,4 +1,4 @@
-/* Weights of a runner from Hugging Face files; engine/weir.h has the contract (weir_engine_load_weights). */
+/* Weights of a runner from Hugging Face files; include/weir/weir.h has the contract (weir_engine_load_weights). */
 #ifndef WEIR_ENGINE_CHECKPOINT_WEIGHTS_H
 #define WEIR_ENGINE_CHECKPOINT_WEIGHTS_H
 

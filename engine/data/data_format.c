@@ -1,4 +1,4 @@
-#include "engine/data/data_format.h"
+#include "include/weir/data.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* What tells one set of samples from another, whatever its files are called. */
 #include "base/alloc.h"
 #include "base/hash.h"
-#include "engine/data/data.h"
+#include "include/weir/data.h"
 
 enum { MOST_BYTES = 32 << 20 };
 

@@ -5,7 +5,8 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "engine/data/data.h"
+#include "base/arena.h"
+#include "include/weir/data.h"
 
 struct path_list {
     struct weir_arena *arena;

@@ -1,4 +1,4 @@
-#include "engine/data/data.h"
+#include "include/weir/data.h"
 
 #include <stdbool.h>
 

@@ -2,7 +2,7 @@
 #ifndef WEIR_ENGINE_DATA_DATA_SOURCE_H
 #define WEIR_ENGINE_DATA_DATA_SOURCE_H
 
-#include "engine/data/data.h"
+#include "include/weir/data.h"
 
 struct weir_data {
     struct weir_data_info info;

@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 #include "base/status.h"
-#include "engine/data/data_format.h"
+#include "include/weir/data.h"
 
 #ifdef __cplusplus
 extern "C" {

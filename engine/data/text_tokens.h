@@ -4,8 +4,7 @@
 
 #include <stdbool.h>
 
-#include "engine/data/data_encoder.h"
-#include "engine/data/data_format.h"
+#include "include/weir/data.h"
 
 struct weir_text_tokens {
     struct weir_data_encoder *encoder; /* borrowed */

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "base/ranged_file.h"
-#include "engine/data/data_format.h"
+#include "include/weir/data.h"
 
 /* name, bytes of one token */
 #define WEIR_TOKEN_TABLE(X)                                                                                            \

@@ -5,7 +5,7 @@
 #ifndef WEIR_ENGINE_DATA_TOKEN_FORMATS_H
 #define WEIR_ENGINE_DATA_TOKEN_FORMATS_H
 
-#include "engine/data/data_format.h"
+#include "include/weir/data.h"
 #include "engine/data/token_content.h"
 
 struct json_t;

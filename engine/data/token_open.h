@@ -20,7 +20,7 @@
 #ifndef WEIR_ENGINE_DATA_TOKEN_OPEN_H
 #define WEIR_ENGINE_DATA_TOKEN_OPEN_H
 
-#include "engine/data/data_format.h"
+#include "include/weir/data.h"
 #include "engine/data/token_file.h"
 
 /* Text and JSON Lines: tokens are bytes, unless somebody encodes them. */

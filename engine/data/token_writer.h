@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
-#include "engine/data/data_format.h"
+#include "include/weir/data.h"
 
 typedef struct weir_token_writer weir_token_writer;
 

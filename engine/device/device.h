@@ -40,7 +40,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
-#include "kernels/op.h"
+#include "include/weir/op.h"
 
 typedef struct weir_device weir_device;
 typedef struct weir_stream weir_stream;

@@ -149,9 +149,9 @@ weir_status weir_generator_param_bad(weir_generator *generator, const char **nam
     return weir_runner_param_bad(&generator->runner, name_out);
 }
 
-void weir_generator_print_memory(const weir_generator *generator, FILE *out)
+weir_status weir_generator_print_memory(const weir_generator *generator, weir_text_fn say, void *context)
 {
-    weir_memory_print(&generator->runner.build, &generator->runner.extras, out);
+    return weir_memory_say(&generator->runner.build, &generator->runner.extras, say, context);
 }
 
 int64_t weir_generator_context(const weir_generator *generator)

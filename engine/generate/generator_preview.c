@@ -30,13 +30,13 @@ static weir_status preview_make(const struct weir_generator_config *config, stru
     return status ? status : weir_extras_make(&p->build, &p->have, arena, &p->extras);
 }
 
-weir_status weir_generator_preview(const struct weir_generator_config *config, FILE *memory_out)
+weir_status weir_generator_preview(const struct weir_generator_config *config, weir_text_fn say, void *context)
 {
     struct weir_arena arena = {0};
     struct preview p;
     weir_status status = preview_make(config, &arena, &p);
     if (!status)
-        weir_memory_print(&p.build, &p.extras, memory_out);
+        status = weir_memory_say(&p.build, &p.extras, say, context);
     weir_arena_release(&arena);
     return status;
 }

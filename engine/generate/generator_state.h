@@ -3,7 +3,7 @@
 #ifndef WEIR_ENGINE_GENERATE_GENERATOR_STATE_H
 #define WEIR_ENGINE_GENERATE_GENERATOR_STATE_H
 
-#include "engine/generate/generator.h"
+#include "include/weir/generate.h"
 #include "engine/run/runner.h"
 
 struct weir_generator {

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "engine/generate/generator.h"
+#include "include/weir/generate.h"
 
 static weir_status sampling_check(const struct weir_sampling *s, const float *logits, int64_t n)
 {

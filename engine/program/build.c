@@ -3,10 +3,10 @@
 #include <string.h>
 
 #include "engine/program/fetches.h"
-#include "engine/program/pipeline.h"
 #include "engine/program/recomputed.h"
 #include "engine/program/slices.h"
 #include "engine/program/update_scales.h"
+#include "include/weir/schedule.h"
 #include "partitioner/contiguous/chain.h"
 
 static weir_status dtype_check(const struct weir_engine_config *config, const struct weir_device_kind *kind)

@@ -19,7 +19,7 @@
 #define WEIR_ENGINE_PROGRAM_BUILD_H
 
 #include "engine/device/device.h"
-#include "engine/program/config.h"
+#include "include/weir/weir.h"
 #include "engine/program/program.h"
 
 /* Constant once it is made; all memory is the arena's. */

@@ -1,4 +1,4 @@
-#include "engine/program/config.h"
+#include "include/weir/weir.h"
 
 #include <math.h>
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text_stream.h"
 #include "engine/program/deps.h"
 #include "engine/program/program.h"
 
@@ -130,4 +131,14 @@ void weir_program_dump(const struct weir_program *program, FILE *out)
             fprintf(out, "\n");
         }
     }
+}
+
+weir_status weir_program_say(const struct weir_program *program, weir_text_fn say, void *context)
+{
+    struct weir_text_stream stream;
+    weir_status status = weir_text_stream_open(&stream);
+    if (status)
+        return status;
+    weir_program_dump(program, stream.out);
+    return weir_text_stream_close(&stream, say, context);
 }

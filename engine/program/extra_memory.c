@@ -1,5 +1,6 @@
 #include "engine/program/extra_memory.h"
 
+#include "base/text_stream.h"
 #include "engine/program/addresses.h"
 #include "kernels/cpu/matmul.h"
 #include "weir_libraries.h"
@@ -225,4 +226,14 @@ void weir_memory_print(const struct weir_build *build, const struct weir_extras 
     if (has_rows(build))
         fprintf(out, "not in the table: what the device's own libraries take of the host, kernels loaded when first called\n");
     library_print(out);
+}
+
+weir_status weir_memory_say(const struct weir_build *build, const struct weir_extras *extras, weir_text_fn say, void *context)
+{
+    struct weir_text_stream stream;
+    weir_status status = weir_text_stream_open(&stream);
+    if (status)
+        return status;
+    weir_memory_print(build, extras, stream.out);
+    return weir_text_stream_close(&stream, say, context);
 }

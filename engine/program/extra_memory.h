@@ -85,5 +85,6 @@ size_t weir_rank_device_bytes(const struct weir_build *build, const struct weir_
 
 /* The whole memory table: the blocks, the rows, what they add up to on each device, and the library's allowance. */
 void weir_memory_print(const struct weir_build *build, const struct weir_extras *extras, FILE *out);
+weir_status weir_memory_say(const struct weir_build *build, const struct weir_extras *extras, weir_text_fn say, void *context);
 
 #endif

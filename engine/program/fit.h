@@ -14,7 +14,7 @@
 #define WEIR_ENGINE_PROGRAM_FIT_H
 
 #include "engine/program/extra_memory.h"
-#include "engine/program/memory_report.h"
+#include "include/weir/report.h"
 
 /* A change to the configuration under which the run fits; 0, false and NULL: as it is. */
 struct weir_fit_way {

@@ -17,7 +17,7 @@
 
 #include "base/arena.h"
 #include "base/status.h"
-#include "models/graph.h"
+#include "include/weir/graph.h"
 
 enum weir_keep { WEIR_KEEP_NOT, WEIR_KEEP_FOR_I, WEIR_KEEP_FOR_W };
 

@@ -1,6 +1,6 @@
 /* Where a model is cut into stages, as people write it.
  *
- *     first layers    0,5,9,13             the first layer of each stage; layers are those of the graph (models/graph.h)
+ *     first layers    0,5,9,13             the first layer of each stage; layers are those of the graph (include/weir/graph.h)
  *     a layout        Et*3|(tt|)*2tL       what Megatron-LM writes: E the embedding, t a transformer block (attention half and
  *                                          MLP half), L head and loss, | the border between two stages; *n repeats the last
  *                                          letter or group n times in all; commas and spaces say nothing
@@ -12,7 +12,7 @@
 
 #include "base/arena.h"
 #include "base/text.h"
-#include "models/graph.h"
+#include "include/weir/graph.h"
 
 struct weir_layer_cut {
     int n_stages;

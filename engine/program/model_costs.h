@@ -6,7 +6,7 @@
 #ifndef WEIR_ENGINE_PROGRAM_MODEL_COSTS_H
 #define WEIR_ENGINE_PROGRAM_MODEL_COSTS_H
 
-#include "models/graph.h"
+#include "include/weir/graph.h"
 #include "partitioner/costs/cost_graph.h"
 
 struct weir_ceilings {

@@ -8,7 +8,7 @@
 
 #include "base/arena.h"
 #include "base/status.h"
-#include "schedules/schedule.h"
+#include "include/weir/schedule.h"
 
 enum weir_moment {
     WEIR_MOMENT_F, /* the forward */

@@ -1,4 +1,4 @@
-#include "engine/program/pipeline.h"
+#include "include/weir/schedule.h"
 
 #include <string.h>
 

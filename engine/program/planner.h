@@ -21,12 +21,12 @@
 #ifndef WEIR_ENGINE_PROGRAM_PLANNER_H
 #define WEIR_ENGINE_PROGRAM_PLANNER_H
 
-#include "engine/program/config.h"
+#include "include/weir/weir.h"
 #include "engine/program/layer_cut.h"
-#include "engine/program/memory_report.h"
+#include "include/weir/report.h"
 #include "engine/program/model_costs.h"
 #include "partitioner/topology/arrange.h"
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 
 enum { WEIR_PLANNER_ANY = -1, WEIR_PLANNER_MOST_DEVICES = WEIR_TOPOLOGY_MOST_DEVICES, WEIR_PLANNER_MOST_REPLICAS = 1024 };
 

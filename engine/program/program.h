@@ -66,7 +66,7 @@
  *
  * The sums of a stage over its copies wait for the last action of the worker: earlier the two could wait in a circle.
  *
- * A graph cast to bf16 (models/graph.h) has bf16 values in every place but GRAD and what rows save.  Its parameters are
+ * A graph cast to bf16 (include/weir/graph.h) has bf16 values in every place but GRAD and what rows save.  Its parameters are
  * there twice: in f32 in PARAMS, which is initialised, updated, gathered, read and written, and rounded in COPIES, which
  * kernels read; whoever changes a part of PARAMS rounds it into COPIES in the same instruction.
  *
@@ -85,10 +85,10 @@
 
 #include "base/arena.h"
 #include "base/status.h"
-#include "kernels/op.h"
+#include "include/weir/op.h"
 #include "kernels/vector.h"
-#include "models/graph.h"
-#include "schedules/schedule.h"
+#include "include/weir/graph.h"
+#include "include/weir/schedule.h"
 
 /* One block of memory per rank and kind. */
 enum weir_memory_kind {
@@ -411,6 +411,7 @@ const char *weir_memory_kind_str(enum weir_memory_kind kind);
  *                                           other replicas (norm)                      (one line) */
 void weir_program_dump_memory(const struct weir_program *program, FILE *out);
 void weir_program_dump(const struct weir_program *program, FILE *out);
+weir_status weir_program_say(const struct weir_program *program, weir_text_fn say, void *context);
 
 /* "2F3", "rank 1 update": for messages and traces; `text` has WEIR_ACTION_TEXT bytes.  The micro-batch is the schedule's: those of
  * copy 1 of the weights come after those of copy 0. */

@@ -13,7 +13,7 @@
 
 #include "base/arena.h"
 #include "base/status.h"
-#include "models/graph.h"
+#include "include/weir/graph.h"
 
 /* [n_layers] in the arena.  WEIR_ERR_USAGE names an entry that no layer has, with a suggestion or some layers' names. */
 weir_status weir_recomputed_layers(const struct weir_graph *graph, const char *list, struct weir_arena *arena,

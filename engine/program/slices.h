@@ -6,7 +6,7 @@
 #define WEIR_ENGINE_PROGRAM_SLICES_H
 
 #include "base/arena.h"
-#include "models/graph.h"
+#include "include/weir/graph.h"
 
 /* first_out[0 .. n_slices]: where slice i begins; slices cost about the same by the graph's estimate.  WEIR_ERR_INVALID: fewer
  * positions than slices. */

@@ -1,7 +1,7 @@
 #include "engine/program/stage_costs.h"
 
 #include "engine/program/build.h"
-#include "engine/program/pipeline.h"
+#include "include/weir/schedule.h"
 
 /* Of the layers of one stage. */
 static void times_add(const struct weir_cost_graph *costs, const struct weir_stage_program *program,

@@ -8,9 +8,9 @@
 #ifndef WEIR_ENGINE_PROGRAM_STAGE_COSTS_H
 #define WEIR_ENGINE_PROGRAM_STAGE_COSTS_H
 
-#include "engine/program/config.h"
+#include "include/weir/weir.h"
 #include "engine/program/model_costs.h"
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -11,7 +11,7 @@
 #define WEIR_ENGINE_PROGRAM_TRIPS_H
 
 #include "base/arena.h"
-#include "models/graph.h"
+#include "include/weir/graph.h"
 
 struct weir_trip {
     int from, to; /* stages, from < to */

@@ -3,6 +3,7 @@
 #include <fnmatch.h>
 #include <math.h>
 
+#include "base/arena.h"
 #include "base/text.h"
 
 static weir_status rule_check(const struct weir_update_rule *rule, int number)

@@ -2,7 +2,7 @@
 #ifndef WEIR_ENGINE_PROGRAM_UPDATE_SCALES_H
 #define WEIR_ENGINE_PROGRAM_UPDATE_SCALES_H
 
-#include "engine/program/config.h"
+#include "include/weir/weir.h"
 #include "kernels/vector.h"
 
 /* [n_params], in `arena`.  WEIR_ERR_USAGE: a rule that is first for no parameter, or whose factors are negative or not finite. */

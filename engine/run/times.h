@@ -2,7 +2,7 @@
 #ifndef WEIR_ENGINE_RUN_TIMES_H
 #define WEIR_ENGINE_RUN_TIMES_H
 
-#include "engine/report/events.h"
+#include "include/weir/report.h"
 #include "engine/run/runner.h"
 
 /* From the first instruction of the ranks here to the end of their last one; fills compute_ns[r] of the ranks here: time in

@@ -2,7 +2,7 @@
 #ifndef WEIR_ENGINE_RUN_WAITS_H
 #define WEIR_ENGINE_RUN_WAITS_H
 
-#include "engine/report/events.h"
+#include "include/weir/report.h"
 #include "engine/run/runner.h"
 
 /* Fill at most `room` entries, by rank and time, and return how many there are: at most one before every instruction and one

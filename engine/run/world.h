@@ -12,7 +12,7 @@
 
 #include "base/arena.h"
 #include "engine/device/placement/placement.h"
-#include "engine/program/config.h"
+#include "include/weir/weir.h"
 #include "engine/run/pulse.h"
 #include "engine/transport/transport.h"
 

@@ -134,15 +134,16 @@ static weir_status preview_make(const struct weir_engine_config *config, struct 
     return status ? status : preview_extras(&p->build, &world, arena, &p->have, &p->extras);
 }
 
-weir_status weir_engine_preview(const struct weir_engine_config *config, FILE *memory_out, FILE *program_out)
+weir_status weir_engine_preview(const struct weir_engine_config *config, weir_text_fn memory, weir_text_fn program,
+                                void *context)
 {
     struct weir_arena arena = {0};
     struct preview p;
     weir_status status = preview_make(config, &arena, &p);
-    if (!status && memory_out)
-        weir_memory_print(&p.build, &p.extras, memory_out);
-    if (!status && program_out)
-        weir_program_dump(p.build.program, program_out);
+    if (!status && memory)
+        status = weir_memory_say(&p.build, &p.extras, memory, context);
+    if (!status && program)
+        status = weir_program_say(p.build.program, program, context);
     weir_arena_release(&arena);
     return status;
 }

@@ -180,14 +180,14 @@ int weir_engine_first_layer(const weir_engine *engine, int stage)
     return engine->runner.build.first_layer[stage];
 }
 
-void weir_engine_print_memory(const weir_engine *engine, FILE *out)
+weir_status weir_engine_print_memory(const weir_engine *engine, weir_text_fn say, void *context)
 {
-    weir_memory_print(&engine->runner.build, &engine->runner.extras, out);
+    return weir_memory_say(&engine->runner.build, &engine->runner.extras, say, context);
 }
 
-void weir_engine_print_program(const weir_engine *engine, FILE *out)
+weir_status weir_engine_print_program(const weir_engine *engine, weir_text_fn say, void *context)
 {
-    weir_program_dump(engine->runner.build.program, out);
+    return weir_program_say(engine->runner.build.program, say, context);
 }
 
 /* ---- flight records ------------------------------------------------------------------------------------------------- */

@@ -1,4 +1,4 @@
-/* Writing checkpoints of a runner, by all processes together (saver.c has the states; engine/weir.h the contracts of save, poll
+/* Writing checkpoints of a runner, by all processes together (saver.c has the states; include/weir/weir.h the contracts of save, poll
  * and wait). */
 #ifndef WEIR_ENGINE_TRAIN_SAVER_H
 #define WEIR_ENGINE_TRAIN_SAVER_H

@@ -11,7 +11,7 @@
 #define WEIR_ENGINE_TRAIN_TRAINER_H
 
 #include "engine/run/runner.h"
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 
 struct weir_saver;
 

@@ -66,7 +66,7 @@
 
 #include "base/status.h"
 #include "engine/device/device.h"
-#include "kernels/tensor.h"
+#include "include/weir/op.h"
 
 typedef struct weir_transport weir_transport;
 typedef struct weir_link weir_link;

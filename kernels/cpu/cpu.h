@@ -3,7 +3,7 @@
 #ifndef WEIR_KERNELS_CPU_CPU_H
 #define WEIR_KERNELS_CPU_CPU_H
 
-#include "kernels/op.h"
+#include "include/weir/op.h"
 
 weir_status weir_cpu_linear_forward(const struct weir_op_call *call, void *stream);
 weir_status weir_cpu_linear_backward_input(const struct weir_op_call *call, void *stream);

@@ -5,7 +5,7 @@
 #ifndef WEIR_KERNELS_CPU_DROPOUT_MASK_H
 #define WEIR_KERNELS_CPU_DROPOUT_MASK_H
 
-#include "kernels/op.h"
+#include "include/weir/op.h"
 
 /* Whether this call drops anything: p > 0 and the step is one of training. */
 static inline bool weir_dropout_active(const struct weir_op_call *call)

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
-#include "kernels/tensor.h"
+#include "include/weir/op.h"
 
 struct weir_product {
     int64_t m, n, k;                /* all at least 1 */

@@ -7,7 +7,7 @@
 #ifndef WEIR_KERNELS_CPU_PARALLEL_H
 #define WEIR_KERNELS_CPU_PARALLEL_H
 
-#include "kernels/op.h"
+#include "include/weir/op.h"
 
 struct weir_matmul;
 

@@ -20,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "kernels/tensor.h"
+#include "include/weir/op.h"
 
 enum { WEIR_ROOM = 1024 }; /* floats: a few of them stay in the nearest cache */
 

@@ -30,7 +30,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
-#include "kernels/op.h"
+#include "include/weir/op.h"
 #include "kernels/vector.h"
 
 enum { WEIR_CUDA_WORKSPACE_BYTES = 32 << 20 }; /* what cuBLASLt is recommended to have on Hopper */

@@ -3,7 +3,7 @@
 #define WEIR_KERNELS_CUDA_CUDA_CONTEXT_H
 
 #include "kernels/cuda/cuda_matmul.h"
-#include "kernels/op.h"
+#include "include/weir/op.h"
 
 struct weir_cuda_context {
     struct weir_cuda_matmul *matmul;

@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
-#include "kernels/tensor.h"
+#include "include/weir/op.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -3,7 +3,7 @@
 #ifndef WEIR_KERNELS_CUDA_CUDA_ROWS_H
 #define WEIR_KERNELS_CUDA_CUDA_ROWS_H
 
-#include "kernels/op.h"
+#include "include/weir/op.h"
 #include "weir_libraries.h"
 
 /* WEIR_CUDA_EMULATED: the build of tests/stand_ins/cuda_on_cpu, which has the rows without having CUDA. */

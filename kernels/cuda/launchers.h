@@ -13,8 +13,7 @@
 
 #include "base/status.h"
 #include "kernels/cuda/cuda_matmul.h"
-#include "kernels/op.h"
-#include "kernels/tensor.h"
+#include "include/weir/op.h"
 #include "kernels/vector.h"
 
 #ifdef __cplusplus

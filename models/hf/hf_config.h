@@ -9,7 +9,7 @@
 #ifndef WEIR_MODELS_HF_HF_CONFIG_H
 #define WEIR_MODELS_HF_HF_CONFIG_H
 
-#include "models/model.h"
+#include "include/weir/graph.h"
 
 /* `path` is a file that ends in .json, or a folder with config.json.  The kind lives in the arena; its name is the path.
  * WEIR_ERR_IO, WEIR_ERR_INVALID, WEIR_ERR_UNSUPPORTED (a model type or value that Weir does not compute). */

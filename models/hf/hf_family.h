@@ -3,7 +3,7 @@
 #define WEIR_MODELS_HF_HF_FAMILY_H
 
 #include "models/hf/hf_keys.h"
-#include "models/model.h"
+#include "include/weir/graph.h"
 
 struct weir_hf_reader {
     struct weir_hf_keys keys;

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/text.h"
 #include "schedules/auto/bound.h"
 #include "schedules/auto/improve.h"

@@ -16,7 +16,7 @@
 #ifndef WEIR_SCHEDULES_AUTO_AUTO_H
 #define WEIR_SCHEDULES_AUTO_AUTO_H
 
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 
 enum weir_auto_objective {
     WEIR_AUTO_MAKESPAN, /* the optimizer starts on all ranks together */

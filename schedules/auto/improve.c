@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/rng.h"
 
 enum { HISTORY = 64, REACH = 8 };

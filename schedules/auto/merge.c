@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "base/arena.h"
 #include "schedules/auto/bound.h"
 #include "schedules/kinds/builder.h"
 #include "schedules/simulate/cost_tables.h"

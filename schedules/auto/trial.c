@@ -1,5 +1,7 @@
 #include "schedules/auto/trial.h"
 
+#include "base/arena.h"
+
 #include <math.h>
 #include <string.h>
 

@@ -1,4 +1,5 @@
 /* Check: the lists one by one (scan), the order on every edge, and a run without costs that must reach its end. */
+#include "base/arena.h"
 #include "base/integers.h"
 #include "base/text.h"
 #include "schedules/check/flow.h"

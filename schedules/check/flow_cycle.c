@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/arena.h"
 #include "base/text.h"
 #include "schedules/check/flow.h"
 

@@ -11,6 +11,7 @@
  * With as many no rank can be held up by a slot. */
 #include <stdio.h>
 
+#include "base/arena.h"
 #include "base/integers.h"
 #include "base/text.h"
 #include "schedules/check/flow.h"

@@ -17,7 +17,7 @@
 #ifndef WEIR_SCHEDULES_CHECK_SCAN_H
 #define WEIR_SCHEDULES_CHECK_SCAN_H
 
-#include "schedules/schedule.h"
+#include "include/weir/schedule.h"
 
 enum weir_direction { WEIR_DIRECTION_FORWARD, WEIR_DIRECTION_BACKWARD };
 

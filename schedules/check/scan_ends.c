@@ -1,4 +1,5 @@
 /* The ends of boundaries, stage by stage: what it takes from others and what it hands on. */
+#include "base/arena.h"
 #include "base/integers.h"
 #include "schedules/check/scan.h"
 

@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/arena.h"
 #include "schedules/simulate/cost_tables.h"
 #include "schedules/simulate/held.h"
 #include "schedules/simulate/simulated_waits.h"

@@ -20,7 +20,7 @@
 
 #include "base/text.h"
 #include "schedules/io/trace_file.h"
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 
 enum weir_timeline_kind {
     WEIR_TIMELINE_F,

@@ -3,7 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "schedules/schedule.h"
+#include "base/arena.h"
+#include "include/weir/schedule.h"
 
 enum { HEADER_ROOM = 64 };
 

@@ -10,6 +10,7 @@
  * An OVERLAP_F_B is one action: its receives stand before it, its sends behind it. */
 #include <string.h>
 
+#include "base/arena.h"
 #include "schedules/check/edges.h"
 
 struct lowering {

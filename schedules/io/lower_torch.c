@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "base/arena.h"
 #include "schedules/check/flow.h"
 
 struct rounds {

@@ -8,7 +8,7 @@
 #ifndef WEIR_SCHEDULES_IO_LOWER_TORCH_H
 #define WEIR_SCHEDULES_IO_LOWER_TORCH_H
 
-#include "schedules/schedule.h"
+#include "include/weir/schedule.h"
 
 /* Lower by PyTorch's rule; `merge` first joins each I that is directly followed by its W to a B.  A schedule with
  * communication is copied.  WEIR_ERR_INVALID when the lists wait in a circle. */

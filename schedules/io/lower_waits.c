@@ -1,6 +1,7 @@
 /* WAIT actions: where a rank waits for the end of what it has started.
  *
  * Facts from PyTorch's torch/distributed/pipelining/schedules.py (_add_reduce_grad, _add_wait_send). */
+#include "base/arena.h"
 #include "schedules/check/scan.h"
 
 /* Of a stage and micro-batch of the list: what is started and has no wait in the list.  OPEN_REDUCE is of the stage and

@@ -4,7 +4,8 @@
  *     chimera, 2 ranks, 4 micro-batches          copy 0        copy 1, its ranks and micro-batches renumbered
  *       0F0 1F2 1B2 0B0 0F1 1F3 1B3 0B1          0F0 0B0 ..    0F0 0B0 ..        (rank 1: 0F2, 0B2 ..)
  *       0F2 1F0 1B0 0B2 0F3 1F1 1B1 0B3          1F0 1B0 ..    1F0 1B0 ..        (rank 0: 1F2, 1B2 ..)       */
-#include "schedules/schedule.h"
+#include "base/arena.h"
+#include "include/weir/schedule.h"
 
 struct halves {
     const struct weir_schedule *whole;

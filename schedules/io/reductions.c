@@ -1,7 +1,8 @@
 /* REDUCE_GRAD actions: where the gradients of a stage are added over the replicas. */
 #include <string.h>
 
-#include "schedules/schedule.h"
+#include "base/arena.h"
+#include "include/weir/schedule.h"
 
 /* Mark with 1 in ends[] the actions after which a stage without a REDUCE_GRAD has all of its weight gradients; returns
  * how many there are.  `ended` says which stages have been met from behind. */

@@ -14,7 +14,7 @@
 #ifndef WEIR_SCHEDULES_IO_TRACE_FILE_H
 #define WEIR_SCHEDULES_IO_TRACE_FILE_H
 
-#include "schedules/schedule.h"
+#include "include/weir/schedule.h"
 
 enum weir_traced_kind {
     WEIR_TRACED_F,

@@ -11,7 +11,7 @@
 #define WEIR_SCHEDULES_KINDS_BUILDER_H
 
 #include "base/integers.h"
-#include "schedules/schedule.h"
+#include "include/weir/schedule.h"
 
 struct weir_builder {
     struct weir_arena *arena;

@@ -12,6 +12,7 @@
  * rank 0, the others at rank p-1.  The steps are in dual.h with half = p/2, depth = the distance to the nearer end.
  * Constraints: one chunk per rank and copy; p even, m even, m >= 2p.   Bubble: (p/2-1)(F&B + B - 3W).
  * Peak in flight: p+1 micro-batches. */
+#include "base/arena.h"
 #include "schedules/kinds/dual.h"
 #include "schedules/kinds/kinds.h"
 

@@ -10,6 +10,7 @@
  * Rank r holds stages r and 2p-1-r.  The steps are in dual.h with half = p, depth = r.
  * Constraints: -v 2; m >= 2p.   Bubble: (p-1)(F&B + B - 3W) in chunk units, F&B the time of an overlapped pair.
  * Peak in flight: 2p+1 chunks. */
+#include "base/arena.h"
 #include "schedules/kinds/dual.h"
 #include "schedules/kinds/kinds.h"
 

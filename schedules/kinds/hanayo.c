@@ -10,6 +10,7 @@
  * Chunk c of rank r is stage c·p + r when c is even and c·p + p-1-r when it is odd, so that the turns cross no rank and
  * the weights stand once.  The order is greedy: backwards first, then forwards of the latest chunk, p micro-batches at
  * a time.   Constraints: an even number of chunks (2 per wave); any m. */
+#include "base/arena.h"
 #include "schedules/kinds/greedy.h"
 #include "schedules/kinds/kinds.h"
 

@@ -2,7 +2,7 @@
 #ifndef WEIR_SCHEDULES_KINDS_KINDS_H
 #define WEIR_SCHEDULES_KINDS_KINDS_H
 
-#include "schedules/schedule.h"
+#include "include/weir/schedule.h"
 
 extern const struct weir_schedule_kind weir_kind_gpipe;
 extern const struct weir_schedule_kind weir_kind_1f1b;

@@ -1,5 +1,7 @@
 #include "schedules/kinds/v_block.h"
 
+#include "base/arena.h"
+
 static const struct {
     enum weir_action_type type;
     int chunk;

@@ -1,5 +1,7 @@
 #include "schedules/simulate/cost_tables.h"
 
+#include "base/arena.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #define WEIR_SCHEDULES_SIMULATE_COST_TABLES_H
 
 #include "schedules/check/flow.h"
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 
 /* Every cost is a finite number, not negative, and belongs to a stage or edge that is there.  WEIR_ERR_INVALID. */
 weir_status weir_costs_check(const struct weir_schedule_costs *costs, const struct weir_schedule *schedule);

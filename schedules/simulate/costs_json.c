@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "schedules/simulate/cost_tables.h"
 #include "schedules/simulate/costs_csv.h"
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 #include "schedules/simulate/traced_costs.h"
 
 /* A number that may be missing; *value_out keeps what it has then. */

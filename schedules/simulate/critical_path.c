@@ -4,6 +4,7 @@
 #include "schedules/simulate/critical_path.h"
 
 #include "base/alloc.h"
+#include "base/arena.h"
 
 /* Where the walk stands: an action of a list, or a message of an edge. */
 struct at {

@@ -2,7 +2,7 @@
 #ifndef WEIR_SCHEDULES_SIMULATE_HELD_H
 #define WEIR_SCHEDULES_SIMULATE_HELD_H
 
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 
 struct weir_held {
     double during; /* beyond what was held before */

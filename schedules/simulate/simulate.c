@@ -1,4 +1,4 @@
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 
 #include <math.h>
 #include <string.h>

@@ -4,8 +4,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/text.h"
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 #include "schedules/simulate/simulated_waits.h"
 
 static const char *const colours[] = {

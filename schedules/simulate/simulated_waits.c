@@ -1,5 +1,7 @@
 #include "schedules/simulate/simulated_waits.h"
 
+#include "base/arena.h"
+
 enum { FORWARD, BACKWARD, DIRECTIONS };
 
 /* When and where (stage, micro-batch) was made: the end of its F, of its I or B.  With two copies of the weights a micro-batch

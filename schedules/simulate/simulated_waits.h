@@ -1,4 +1,4 @@
-/* Why a rank stands still in a simulation: the same words as a run's (engine/report/events.h), so that both can stand side by
+/* Why a rank stands still in a simulation: the same words as a run's (include/weir/report.h), so that both can stand side by
  * side.
  *
  *     rank 0   [      0F3      ]
@@ -8,7 +8,7 @@
 #ifndef WEIR_SCHEDULES_SIMULATE_SIMULATED_WAITS_H
 #define WEIR_SCHEDULES_SIMULATE_SIMULATED_WAITS_H
 
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 
 struct weir_simulated_wait {
     int rank;

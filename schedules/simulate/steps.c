@@ -5,9 +5,10 @@
  * is.
  *
  * Facts from PyTorch's torch/distributed/pipelining/schedules.py (_simulate_comms_compute). */
+#include "base/arena.h"
 #include "schedules/check/flow.h"
 #include "schedules/io/lower_torch.h"
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 
 struct steps {
     struct weir_scan scan;

@@ -1,5 +1,7 @@
 #include "schedules/simulate/traced_costs.h"
 
+#include "base/arena.h"
+
 /* Time and number of actions per type (F, I, W, B) and stage. */
 struct sums {
     double *time[4];

@@ -3,7 +3,7 @@
 #define WEIR_SCHEDULES_SIMULATE_TRACED_COSTS_H
 
 #include "schedules/io/trace_file.h"
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 
 #ifdef __cplusplus
 extern "C" {

@@ -2,6 +2,7 @@
 #include "tests/support/testing.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "cmd/command.h"
 #include "cmd/synonyms.h"
-#include "engine/program/pipeline.h"
+#include "include/weir/schedule.h"
 
 static const struct option_table *table_find(const char *command)
 {

@@ -2,7 +2,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 #include "tests/fuzz/scratch_files.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);

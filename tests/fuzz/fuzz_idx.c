@@ -9,7 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
-#include "engine/data/data.h"
+#include "include/weir/data.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

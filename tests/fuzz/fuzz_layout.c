@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "engine/program/layer_cut.h"
-#include "models/model.h"
+#include "include/weir/graph.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

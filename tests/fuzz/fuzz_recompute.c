@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "engine/program/model_costs.h"
-#include "models/model.h"
+#include "include/weir/graph.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "engine/data/data.h"
+#include "include/weir/data.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "kernels/op.h"
+#include "include/weir/op.h"
 
 enum { POSITIONS = 13, ROWS = 5 };
 

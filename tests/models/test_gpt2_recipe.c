@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "models/model.h"
+#include "include/weir/graph.h"
 
 static const struct weir_graph *graph_build(const struct weir_model_kind *kind, struct weir_arena *arena)
 {

@@ -8,8 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "models/graph.h"
-#include "models/model.h"
+#include "include/weir/graph.h"
 
 struct build {
     struct weir_arena arena;

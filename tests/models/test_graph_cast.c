@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "kernels/infer.h"
-#include "models/graph.h"
-#include "models/model.h"
+#include "include/weir/graph.h"
 
 static const struct weir_graph *model_of(const struct weir_model_kind *kind, struct weir_arena *arena)
 {

@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "partitioner/contiguous/chain.h"
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 
 enum { P = 8, M = 128, LAYERS = 32, ITEMS = LAYERS + 2, MOST_ROWS = 32 };
 

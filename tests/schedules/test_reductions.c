@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 
 static struct weir_arena arena;
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 #include "tests/support/random_schedule.h"
 
 static struct weir_arena arena;

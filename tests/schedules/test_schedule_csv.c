@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "schedules/schedule.h"
+#include "include/weir/schedule.h"
 
 enum { ROOM = 4096 };
 

@@ -8,9 +8,10 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/arena.h"
 #include "base/replace.h"
 #include "base/text.h"
-#include "schedules/schedule.h"
+#include "include/weir/schedule.h"
 
 static void golden_compare(const char *name, const char *text)
 {

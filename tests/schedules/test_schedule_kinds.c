@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 
 static void peaks_are_held(const struct weir_schedule_kind *kind, const struct weir_schedule_params *params,
                            const struct weir_schedule_report *report)

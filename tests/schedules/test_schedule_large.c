@@ -13,7 +13,7 @@
 #include "base/large.h"
 #include "base/replace.h"
 #include "base/text.h"
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 
 static struct weir_schedule made(const char *name, int p, int m, struct weir_arena *arena)
 {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 
 typedef weir_status (*call_fn)(struct weir_arena *arena);
 

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "schedules/schedule.h"
+#include "include/weir/schedule.h"
 
 enum { MOST_RANKS = 4, MOST_STAGES = 8, MOST_MBS = 6, MOST_ACTIONS = 256 };
 

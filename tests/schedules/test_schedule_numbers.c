@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/text.h"
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 
 static struct weir_schedule build(const char *name, int p, int v, int m, struct weir_arena *arena)
 {

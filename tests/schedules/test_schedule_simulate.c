@@ -9,7 +9,7 @@
 
 #include "base/replace.h"
 #include "base/text.h"
-#include "schedules/simulate/simulate.h"
+#include "include/weir/simulate.h"
 #include "schedules/simulate/simulated_waits.h"
 
 static struct weir_arena arena;

@@ -1,8 +1,8 @@
 /* Schedules of slices: closed forms, published numbers, what the check demands, and files. */
 #include <string.h>
 
-#include "schedules/schedule.h"
-#include "schedules/simulate/simulate.h"
+#include "include/weir/schedule.h"
+#include "include/weir/simulate.h"
 #include "tests/support/testing.h"
 
 static void seq1f1b_make(int p, int m, int k, struct weir_arena *arena, struct weir_schedule *out)

@@ -6,7 +6,7 @@
 #ifndef WEIR_TESTS_BRANCH_RIG_H
 #define WEIR_TESTS_BRANCH_RIG_H
 
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 
 enum branch_graph { BRANCH_SKIP_1, BRANCH_SKIP_2, BRANCH_SKIP_5, BRANCH_U, BRANCH_ENCODER, BRANCH_GRAPHS };
 

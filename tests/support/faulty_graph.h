@@ -7,7 +7,7 @@
 
 #include <stdatomic.h>
 
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 
 enum { FAULTY_LAYERS = 3, FAULTY_BATCH = 2, FAULTY_MICROBATCHES = 4 };
 

@@ -1,5 +1,7 @@
 #include "tests/support/logit_tap.h"
 
+#include "base/arena.h"
+
 #include <string.h>
 
 static weir_status forward(const struct weir_op_call *call, void *stream)

@@ -8,7 +8,7 @@
 #ifndef WEIR_LOGIT_TAP_H
 #define WEIR_LOGIT_TAP_H
 
-#include "models/graph.h"
+#include "include/weir/graph.h"
 
 struct logit_tap {
     struct weir_graph graph;

@@ -2,7 +2,7 @@
 #ifndef WEIR_TESTS_ODD_BRANCHES_H
 #define WEIR_TESTS_ODD_BRANCHES_H
 
-#include "models/graph.h"
+#include "include/weir/graph.h"
 
 /* Inputs "points" and "targets", and ODD_LAYERS layers (odd_graph.h) of one to three values each. */
 void odd_branches_build(struct weir_graph_builder *b, uint64_t seed);

@@ -5,7 +5,7 @@
 #ifndef WEIR_TESTS_ODD_GRAPH_H
 #define WEIR_TESTS_ODD_GRAPH_H
 
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 
 enum odd_graph { ODD_TOKENS, ODD_POINTS, ODD_BRANCHES, ODD_GRAPHS = ODD_BRANCHES + 500 }; /* from ODD_BRANCHES on: random */
 

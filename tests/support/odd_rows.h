@@ -2,7 +2,7 @@
 #ifndef WEIR_TESTS_ODD_ROWS_H
 #define WEIR_TESTS_ODD_ROWS_H
 
-#include "models/graph.h"
+#include "include/weir/graph.h"
 
 extern const struct weir_op odd_op_whole, /* y = x · gain: cannot be split */
     odd_op_affine,                        /* y = x · gain + shift */

@@ -7,7 +7,7 @@
 #ifndef WEIR_OP_RIG_H
 #define WEIR_OP_RIG_H
 
-#include "kernels/op.h"
+#include "include/weir/op.h"
 #include "tests/support/reference_ops.h"
 
 struct op_case {

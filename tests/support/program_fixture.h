@@ -3,7 +3,7 @@
 #define WEIR_TESTS_PROGRAM_FIXTURE_H
 
 #include "engine/program/program.h"
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 
 struct program_fixture {
     struct weir_arena arena;

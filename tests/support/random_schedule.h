@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
-#include "schedules/schedule.h"
+#include "include/weir/schedule.h"
 
 struct random_schedule_params {
     int n_ranks, n_stages, n_microbatches; /* n_ranks <= n_stages */

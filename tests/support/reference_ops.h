@@ -5,7 +5,7 @@
 #ifndef WEIR_REFERENCE_OPS_H
 #define WEIR_REFERENCE_OPS_H
 
-#include "kernels/op.h"
+#include "include/weir/op.h"
 
 struct reference_call {
     const struct weir_op_shapes *shapes; /* of the row's infer */

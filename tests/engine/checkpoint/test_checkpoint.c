@@ -14,7 +14,7 @@
 #include "base/json.h"
 #include "base/replace.h"
 #include "base/text.h"
-#include "engine/checkpoint/checkpoint.h"
+#include "include/weir/checkpoint.h"
 #include "engine/checkpoint/part_file.h"
 #include "tests/support/testing.h"
 

@@ -17,7 +17,7 @@
 #include "base/tensor_files.h"
 #include "base/text.h"
 #include "engine/checkpoint/export_folder.h"
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 
 /* ---- a process that is killed ---------------------------------------------------------------------------------------- */
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/json.h"
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 #include "tests/support/logit_tap.h"
 
 enum { STEPS, MICROBATCHES, BATCH, LENGTH, SIZES };

@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/rng.h"
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 #include "tests/support/testing.h"
 
 enum { STEPS = 4, AT = 2, MICROBATCHES = 4, BATCH = 1, SEQ = 8 };

@@ -15,7 +15,7 @@
 #include "base/text.h"
 #include "engine/checkpoint/export_folder.h"
 #include "engine/checkpoint/export_plan.h"
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 
 struct trainer {
     struct weir_arena arena;

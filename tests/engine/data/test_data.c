@@ -11,7 +11,7 @@
 #include "base/alloc.h"
 #include "base/replace.h"
 #include "base/text.h"
-#include "engine/data/data.h"
+#include "include/weir/data.h"
 
 static const char *text_file(const char *name, int bytes)
 {

@@ -6,8 +6,9 @@
 #include <zlib.h>
 
 #include "base/alloc.h"
+#include "base/arena.h"
 #include "base/replace.h"
-#include "engine/data/data.h"
+#include "include/weir/data.h"
 #include "engine/data/documents.h"
 
 enum { SEQ_LEN = 2, VOCABULARY = 1000, END = 900, WORD = 500, MOST = 64 };

@@ -10,7 +10,7 @@
 #include "base/alloc.h"
 #include "base/replace.h"
 #include "base/text.h"
-#include "engine/data/data.h"
+#include "include/weir/data.h"
 
 enum { VOCABULARY = 50257, SEQ_LEN = 8 };
 

@@ -8,7 +8,7 @@
 #include "base/alloc.h"
 #include "base/replace.h"
 #include "base/text.h"
-#include "engine/data/data.h"
+#include "include/weir/data.h"
 
 enum { N = 200, SEQ_LEN = 8, VOCABULARY = 300, ROOM = 1 << 16 };
 

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "engine/data/data.h"
+#include "include/weir/data.h"
 #include "engine/data/token_writer.h"
 
 enum { N = 70000 }; /* more than is written at a time */

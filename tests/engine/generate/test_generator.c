@@ -7,8 +7,9 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "engine/generate/generator.h"
-#include "engine/weir.h"
+#include "base/text_stream.h"
+#include "include/weir/generate.h"
+#include "include/weir/weir.h"
 #include "models/hf/hf_config.h"
 
 enum { CONTEXT = 48, VOCABULARY = 256, PROMPT = 21, STEPS = 12 };
@@ -342,7 +343,7 @@ static void caches_stand_in_the_memory_table(void **state)
     size_t size;
     open_with(&f, 1, 3, 8);
     FILE *out = open_memstream(&text, &size);
-    weir_generator_print_memory(f.generator, out);
+    assert_ok(weir_generator_print_memory(f.generator, weir_text_to_file, out));
     fclose(out);
     snprintf(wanted, sizeof wanted, "%d run         keys and values of 3 sequences", 3 * 4 * 2 * CONTEXT * 32 * 4);
     assert_non_null(strstr(text, wanted));

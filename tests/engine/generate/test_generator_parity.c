@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/json.h"
-#include "engine/generate/generator.h"
+#include "include/weir/generate.h"
 
 struct parity {
     json_t *reference;

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "engine/generate/generator.h"
+#include "include/weir/generate.h"
 
 enum { WORDS = 7, DRAWS = 20000 };
 

@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "engine/program/fit.h"
-#include "engine/program/pipeline.h"
-#include "models/model.h"
+#include "include/weir/schedule.h"
+#include "include/weir/graph.h"
 
 /* A kind of device that has kernels and nothing else: every call of it would end the test. */
 static struct weir_device_kind bare_kind(unsigned flags)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 
 /* Sanitizers make opening an engine slow: there fewer caps are tried. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

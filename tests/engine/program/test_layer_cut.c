@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "engine/program/layer_cut.h"
-#include "models/model.h"
+#include "include/weir/graph.h"
 
 static struct weir_arena arena;
 static const struct weir_graph *tiny; /* 14 layers: embed, 6 blocks, head */

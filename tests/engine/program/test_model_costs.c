@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "engine/program/model_costs.h"
-#include "models/model.h"
+#include "include/weir/graph.h"
 #include "partitioner/plan/plan.h"
 
 static void costs_follow_from_flops_bytes_and_ceilings(void **state)

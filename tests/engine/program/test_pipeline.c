@@ -6,7 +6,7 @@
 
 #include "base/replace.h"
 #include "base/text.h"
-#include "engine/program/pipeline.h"
+#include "include/weir/schedule.h"
 
 static struct weir_arena arena;
 

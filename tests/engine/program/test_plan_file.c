@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "engine/program/plan_file.h"
-#include "models/model.h"
+#include "include/weir/graph.h"
 
 static const char plan_text[] =
     "{\"format\": \"weir-plan\", \"version\": 1, \"model\": \"gpt2-tiny\", \"model_hash\": \"0123456789abcdef\", "

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "engine/program/planner.h"
-#include "models/model.h"
+#include "include/weir/graph.h"
 
 static struct weir_arena model_arena;
 static const struct weir_graph *tiny;

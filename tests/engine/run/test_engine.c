@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/rng.h"
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 #include "schedules/kinds/kinds.h"
 
 /* Sanitizers make each run some twenty times slower: there fewer numbers of stages are tried. */

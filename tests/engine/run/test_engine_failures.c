@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 
 enum { MICROBATCHES = 4, BATCH = 2, SEQ = 8 };
 

@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 #include "weir_libraries.h"
 
 enum { HANG_S = 60, MICROBATCHES = 2, SEQ = 8 };

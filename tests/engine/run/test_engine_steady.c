@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 #include "tests/support/step_guard.h"
 #include "weir_libraries.h"
 

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-#include "engine/generate/generator.h"
+#include "include/weir/generate.h"
 #include "tests/support/step_guard.h"
 #include "weir_libraries.h"
 

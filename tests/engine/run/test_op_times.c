@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 
 #ifdef WEIR_TIMED_DEVICE /* not a quick one */
 enum { STEPS = 1, EVALUATIONS = 1, RUNS = 2 };

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 
 enum { BATCH = 2, LENGTH = 5, WIDTH = 8, TOKENS = 12, TABLE = TOKENS * WIDTH };
 

@@ -7,7 +7,8 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "engine/weir.h"
+#include "base/text_stream.h"
+#include "include/weir/weir.h"
 #include "models/hf/hf_config.h"
 
 /* Sanitizers make each run some twenty times slower: there fewer numbers of stages are tried. */
@@ -270,7 +271,7 @@ static void totals_of(weir_engine *engine, char **text_out)
 {
     size_t size;
     FILE *out = open_memstream(text_out, &size);
-    weir_engine_print_memory(engine, out);
+    assert_ok(weir_engine_print_memory(engine, weir_text_to_file, out));
     fclose(out);
 }
 

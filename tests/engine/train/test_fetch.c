@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 #include "tests/support/launched_rig.h"
 #include "tests/support/logit_tap.h"
 

@@ -6,7 +6,7 @@
 
 #include "base/replace.h"
 #include "base/text.h"
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 
 enum { STEPS = 2, MICROBATCHES = 2, BATCH = 2, LENGTH = 9, TOKENS = 20 };
 

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 #include "tests/support/testing.h"
 
 /* One row of our own makes the gradients known: its loss is the sum of c_i · w_i, so that dL/dw_i = c_i · (number of rows),

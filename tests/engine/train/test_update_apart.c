@@ -11,7 +11,7 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "engine/transport/bootstrap/weir_launch.h"
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 #include "tests/support/launched_rig.h"
 
 enum { STEPS = 3, MICROBATCHES = 4, BATCH = 1, SEQ = 8 };

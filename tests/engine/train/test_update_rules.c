@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "engine/weir.h"
+#include "base/arena.h"
+#include "include/weir/weir.h"
 #include "tests/support/testing.h"
 
 enum { MICROBATCHES = 2, BATCH = 2, SEQ = 8, MOST_RULES = 4, MOST_PARAMS = 256 };

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "engine/transport/transport.h"
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 #include "weir_libraries.h"
 
 enum { MOST_VARIABLES = 4 };

@@ -9,7 +9,7 @@
 #ifndef WEIR_TESTS_DEVICE_RIG_H
 #define WEIR_TESTS_DEVICE_RIG_H
 
-#include "kernels/op.h"
+#include "include/weir/op.h"
 #include "tests/support/op_rig.h"
 #include "twin.h"
 

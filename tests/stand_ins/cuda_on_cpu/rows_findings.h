@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #include "base/status.h"
-#include "kernels/tensor.h"
+#include "include/weir/op.h"
 #include "tests/support/op_cases.h"
 
 /* A failure of the running test. */

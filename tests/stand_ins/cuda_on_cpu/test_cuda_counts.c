@@ -8,7 +8,7 @@
 
 #include "emulation.h"
 #include "engine/program/program.h"
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 #include "kernels/cuda/cuda.h"
 
 enum { SAMPLES = 16, POSITIONS = 1024, KERNELS = 64 };

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/text_stream.h"
 #include "bf16_rig.h"
 #include "engine/program/pack.h"
 
@@ -353,7 +354,7 @@ static void the_memory_table_lists_the_copies(void **state)
     int params = 0, copies = 0;
     FILE *table = tmpfile();
     bf16_configure(&(struct bf16_run){BF16_LLAMA, BF16, .stages = 2}, &rig);
-    assert_ok(weir_engine_preview(&rig.config, table, NULL));
+    assert_ok(weir_engine_preview(&rig.config, weir_text_to_file, NULL, table));
     rewind(table);
     while (fgets(line, sizeof line, table)) {
         params += line[0] == '0' && strstr(line, " params ") != NULL;

@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/rng.h"
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 #include "fake_cuda.h"
 #include "schedules/kinds/kinds.h"
 

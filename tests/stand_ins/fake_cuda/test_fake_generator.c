@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/generate/generator.h"
+#include "include/weir/generate.h"
 #include "fake_cuda.h"
 #include "models/hf/hf_config.h"
 

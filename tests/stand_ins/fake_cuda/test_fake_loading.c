@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#include "engine/generate/generator.h"
-#include "engine/weir.h"
+#include "include/weir/generate.h"
+#include "include/weir/weir.h"
 #include "fake_cuda.h"
 #include "models/hf/hf_config.h"
 #include "schedules/kinds/kinds.h"

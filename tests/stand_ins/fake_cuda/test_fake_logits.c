@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "engine/device/device.h"
-#include "engine/generate/generator.h"
+#include "include/weir/generate.h"
 
 enum { VOCABULARY = 256, CONTEXT = 24, PROMPT = 13, CHUNK = 4, TOKENS = 8, SAMPLES = 2 };
 

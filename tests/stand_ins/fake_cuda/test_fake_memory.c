@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/weir.h"
+#include "base/text_stream.h"
+#include "include/weir/weir.h"
 #include "fake_cuda.h"
 #include "schedules/kinds/kinds.h"
 
@@ -60,7 +61,7 @@ static char *table_of(const weir_engine *engine)
     char *text;
     size_t size;
     FILE *out = open_memstream(&text, &size);
-    weir_engine_print_memory(engine, out);
+    assert_ok(weir_engine_print_memory(engine, weir_text_to_file, out));
     fclose(out);
     return text;
 }
@@ -145,7 +146,7 @@ static void a_preview_says_what_is_measured_later(void **state)
     machine_set(device_bytes);
     config_make(&f, &(struct run){"cuda:0,cuda:1,cuda:0", "1f1b", 3, 1, 0});
     int64_t calls = weir_fake_calls();
-    assert_ok(weir_engine_preview(&f.config, out, NULL));
+    assert_ok(weir_engine_preview(&f.config, weir_text_to_file, NULL, out));
     fclose(out);
     assert_int_equal(weir_fake_calls(), calls);
     assert_non_null(strstr(text, "- cuda:0    measured at start context"));

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/rng.h"
 #include "engine/device/device.h"
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 #include "fake_cuda.h"
 #include "schedules/kinds/kinds.h"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "engine/weir.h"
+#include "include/weir/weir.h"
 #include "prompt_device.h"
 #include "tests/support/step_guard.h"
 #include "weir_libraries.h"

@@ -29,10 +29,10 @@
  * (weir_engine_print_memory shows it).  Logits have the same bits for every partition; they differ in the last bits from
  * those of the training forward, whose attention adds up in another order (docs/inference.md).  Used by one thread at a
  * time. */
-#ifndef WEIR_ENGINE_GENERATE_GENERATOR_H
-#define WEIR_ENGINE_GENERATE_GENERATOR_H
+#ifndef WEIR_GENERATE_H
+#define WEIR_GENERATE_H
 
-#include "engine/weir.h"
+#include "weir.h"
 
 typedef struct weir_generator weir_generator;
 
@@ -43,7 +43,7 @@ struct weir_generator_config {
     int n_samples;                   /* >= 1 */
     int n_stages;                    /* >= 1, one per rank */
     const int *first_layer;          /* [n_stages + 1], or NULL: balanced by estimated cost */
-    const char *device;              /* "cpu", "cuda", "cuda:0,cuda:1": as weir_device_list has it, a rank per stage */
+    const char *device;              /* "cpu", "cuda", "cuda:0,cuda:1": a rank per stage */
     int threads_per_rank;            /* >= 1 */
     uint64_t seed;                   /* of initial values, where no weights are loaded */
     int64_t device_memory;           /* bytes each rank may use; 0: what the device has */
@@ -72,14 +72,14 @@ extern "C" {
 weir_status weir_generator_open(const struct weir_generator_config *config, weir_generator **generator_out);
 void weir_generator_close(weir_generator *generator); /* NULL is fine */
 
-/* Parameters and memory table, as the functions of an engine (engine/weir.h). */
+/* Parameters and memory table, as the functions of an engine (weir.h). */
 weir_status weir_generator_load_weights(weir_generator *generator, const char *path);
 weir_status weir_generator_param_read(weir_generator *generator, const char *name, float *values_out, size_t n);
 weir_status weir_generator_param_write(weir_generator *generator, const char *name, const float *values, size_t n);
-void weir_generator_print_memory(const weir_generator *generator, FILE *out);
+weir_status weir_generator_print_memory(const weir_generator *generator, weir_text_fn say, void *context);
 
 /* What a generator would take, without allocating it: the table, and the report, as weir_engine_preview and weir_engine_memory. */
-weir_status weir_generator_preview(const struct weir_generator_config *config, FILE *memory_out);
+weir_status weir_generator_preview(const struct weir_generator_config *config, weir_text_fn say, void *context);
 weir_status weir_generator_memory(const struct weir_generator_config *config, struct weir_arena *arena,
                                   struct weir_memory_report *report_out);
 

@@ -17,7 +17,7 @@
 #ifndef WEIR_KERNELS_CALL_H
 #define WEIR_KERNELS_CALL_H
 
-#include "kernels/op.h"
+#include "op.h"
 
 #pragma GCC visibility push(default)
 #ifdef __cplusplus

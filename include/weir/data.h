@@ -14,14 +14,14 @@
  * There are two kinds:
  *
  *     tokens  one or several files of tokens: text (bytes are tokens 0..255), the .bin files of nanoGPT, llm.c and
- *             Megatron, NumPy arrays, JSON Lines (engine/data/token_open.h has the formats).  Sample i of a file is the seq_len + 1 tokens from i · seq_len
- *             on: inputs are the first seq_len of them, targets the last seq_len.  In an epoch every token of a file but
+ *             Megatron, NumPy arrays, JSON Lines (docs/training.md has the formats).  Sample i of a
+ *             file is the seq_len + 1 tokens from i · seq_len on: inputs are the first seq_len of them, targets the last seq_len.  In an epoch every token of a file but
  *             those of an incomplete end is an input once; no sample spans two files.  Files stay on disk and are read
  *             sample by sample: an epoch may be larger than memory.  Texts that an encoder turns into tokens
  *             (weir_data_open_texts) lie in memory, 4 bytes a token, as if they were one file.
  *     idx     a directory with an IDX image file (u8, three dimensions) and an IDX label file (u8, one dimension), the
- *             format of MNIST, plain or gzip, found by content: other files may lie beside them, and a test set
- *             (engine/data/idx_folder.h).  Inputs are pixels / 255 as float32, targets are labels.
+ *             format of MNIST, plain or gzip, found by content: other files may lie beside them, and a test set.
+ *              Inputs are pixels / 255 as float32, targets are labels.
  *
  *     weir_data *data;
  *     status = weir_data_paths("train_*.bin", &arena, &paths, &n_paths);
@@ -34,17 +34,48 @@
  *     weir_data_close(data);
  *
  * Threads: an open source does not change; any number of threads may read from it. */
-#ifndef WEIR_ENGINE_DATA_DATA_H
-#define WEIR_ENGINE_DATA_DATA_H
+#ifndef WEIR_DATA_H
+#define WEIR_DATA_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-#include "base/arena.h"
-#include "base/status.h"
-#include "engine/data/data_encoder.h"
-#include "engine/data/data_format.h"
-#include "kernels/tensor.h"
+#include "common.h"
+#include "op.h"
+
+/* in order of the enum; docs/training.md says what each is */
+#define WEIR_DATA_FORMAT_TABLE(X)                                                                                      \
+    X(AUTO, "auto") X(TEXT, "text") X(U16, "u16") X(U32, "u32") X(I64, "i64") X(LLMC, "llmc") X(MEGATRON, "megatron")  \
+    X(NPY, "npy") X(JSONL, "jsonl")
+
+#define WEIR_DATA_FORMAT_ENUM(name, word) WEIR_DATA_FORMAT_##name,
+enum weir_data_format { WEIR_DATA_FORMAT_TABLE(WEIR_DATA_FORMAT_ENUM) WEIR_DATA_FORMATS };
+#undef WEIR_DATA_FORMAT_ENUM
+
+/* What turns the texts of a data source into tokens: a tokenizer, of which a source knows this table only.
+ *
+ *     static weir_status encode(void *context, const char *text, size_t bytes, struct weir_arena *arena,
+ *                               int32_t **tokens_out, int64_t *n_out)
+ *     {
+ *         return weir_tokenizer_encode(context, text, bytes, arena, tokens_out, n_out);
+ *     }
+ *     struct weir_data_encoder encoder = {.context = tokenizer, .encode = encode, .name = "gpt2/", .vocabulary = 50257, .end = 50256};
+ *     weir_data_open_texts(paths, n_paths, WEIR_DATA_FORMAT_AUTO, 1024, 50257, &encoder, seed, &data);
+ *
+ * Whether a file is a text is known when it is open.  `begin` is called before the first text is encoded and fills the rest,
+ * so that a tokenizer that nobody needs is never read. */
+
+struct weir_data_encoder {
+    void *context;
+    weir_status (*begin)(struct weir_data_encoder *encoder); /* (optional) called once; NULL from then on */
+    /* The tokens of a text, in the arena; NULL: tokens are the bytes of the text. */
+    weir_status (*encode)(void *context, const char *text, size_t bytes, struct weir_arena *arena, int32_t **tokens_out,
+                          int64_t *n_out);
+    const char *name;   /* for messages; lives as long as the sources */
+    int64_t vocabulary; /* one more than the largest id */
+    int32_t end;        /* the token between two documents, unless the first one's last token is it; -1: there is none */
+};
 
 typedef struct weir_data weir_data;
 
@@ -67,6 +98,12 @@ struct weir_data_info {
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* "megatron" */
+const char *weir_data_format_str(enum weir_data_format format);
+
+/* WEIR_ERR_USAGE with a suggestion when there is no such format. */
+weir_status weir_data_format_find(const char *name, enum weir_data_format *format_out);
 
 /* The files that `text` names: a path, or paths and shell patterns (* ? [ ]) separated by commas.  What exists under the
  * very name is taken as it is, so commas and brackets in names do no harm.  The matches of a pattern come in the order of

@@ -1,6 +1,6 @@
 /* weir generate: its options, and tokens as text. */
-#ifndef WEIR_CMD_GENERATE_H
-#define WEIR_CMD_GENERATE_H
+#ifndef WEIR_CMD_GENERATE_TEXT_H
+#define WEIR_CMD_GENERATE_TEXT_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "cmd/codec.h"
 #include "cmd/options.h"
-#include "models/model.h"
+#include "include/weir/graph.h"
 
 struct generate_options {
     const char *model, *init_from, *tokenizer, *prompt, *prompt_tokens, *device, *config, *logits;

@@ -39,7 +39,7 @@
  * fork().  An engine stays with the process that opened it: in a child its functions return WEIR_ERR_INVALID, and close does
  * nothing.  A child may open an engine of its own, with device "cpu" and transport "local".
  *
- * Checkpoints (engine/checkpoint/checkpoint.h).  All processes save and load together; what they save is one folder:
+ * Checkpoints (checkpoint.h).  All processes save and load together; what they save is one folder:
  *
  *     struct weir_save save = {.struct_bytes = sizeof save, .dir = "D", .sample = samples_read, .keep = 3};
  *     weir_engine_save(engine, &save);                         D/step-000120 is durable
@@ -50,9 +50,9 @@
  *     samples_read = weir_checkpoint_info(c)->sample;
  *     weir_checkpoint_close(c);
  *
- * A trained model writes text with engine/generate/generator.h.
+ * A trained model writes text with generate.h.
  *
- * Every function returns a status (base/status.h); weir_last_error() has the message.  An engine is used by one thread at
+ * Every function returns a status (common.h); weir_last_error() has the message.  An engine is used by one thread at
  * a time.  Structs that callers fill carry their size, so that a program built against another header is refused instead
  * of misread. */
 #ifndef WEIR_H
@@ -61,20 +61,96 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
-#include "base/arena.h"
-#include "base/status.h"
-#include "engine/checkpoint/checkpoint.h"
-#include "engine/checkpoint/export.h"
-#include "engine/program/config.h"
-#include "engine/program/memory_report.h"
-#include "engine/program/pipeline.h"
-#include "engine/report/events.h"
-#include "kernels/op.h"
-#include "models/graph.h"
-#include "models/model.h"
-#include "schedules/schedule.h"
+#include "checkpoint.h"
+#include "common.h"
+#include "graph.h"
+#include "op.h"
+#include "report.h"
+#include "schedule.h"
+
+/* The configuration of a run: everything that decides what is compiled, and how it is trained.
+ *
+ *     struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
+ *     config.graph = graph;
+ *     config.schedule = &schedule;
+ *     config.replicas = 2;
+ *
+ * weir_engine_preview compiles a configuration without a device; weir_engine_open opens an engine for it. */
+
+/* How values are stored and products computed.  TF32 is for CUDA; docs/training.md says what bf16 rounds.
+ * Parameters that are read, written, saved and updated, their gradients and the optimizer's state are f32 in all three. */
+enum weir_compute {
+    WEIR_COMPUTE_F32,
+    WEIR_COMPUTE_TF32, /* f32 values; products round their factors to tf32 */
+    WEIR_COMPUTE_BF16, /* bf16 values, and bf16 copies of the parameters; sums are f32 */
+};
+
+enum weir_optimizer { WEIR_OPTIMIZER_SGD, WEIR_OPTIMIZER_ADAMW };
+
+/* Rules for updates: some parameters learn slower, or not at all, or with another weight decay.
+ *
+ *     const struct weir_update_rule rules[] = {
+ *         {sizeof rules[0], "wte.weight", 0, 0},           frozen
+ *         {sizeof rules[0], "h.[0-3].*", 0.1, 1},          a tenth of the learning rate
+ *         {sizeof rules[0], "*", 1, 0.5},                  half of the weight decay
+ *     };
+ *     config.update_rules = rules;
+ *     config.n_update_rules = 3;
+ *
+ * The first rule whose pattern matches a parameter's name is its rule; one that no rule matches is updated as without rules.
+ * A frozen parameter keeps its bits.  Its gradient is made all the same, and counts in the global norm. */
+struct weir_update_rule {
+    size_t struct_bytes;  /* sizeof(struct weir_update_rule): of every entry */
+    const char *pattern;  /* a parameter's name, or a shell pattern as fnmatch(3) takes them */
+    double learning_rate; /* factor of the step's learning rate, >= 0 */
+    double weight_decay;  /* factor of the configuration's weight decay, >= 0; a parameter that has none stays without */
+};
+
+struct weir_engine_config {
+    size_t struct_bytes;                  /* sizeof(struct weir_engine_config) */
+    const struct weir_graph *graph;       /* borrowed until close */
+    const struct weir_schedule *schedule; /* borrowed until close; checked by open */
+    const int *first_layer;               /* [n_stages + 1], or NULL: balanced by estimated cost */
+    const char *device;                   /* "cpu", "cuda", "cuda:0,cuda:1": a rank per entry, or a device per rank */
+    enum weir_compute dtype;
+    const char *transport;                /* NULL: "local", all ranks in this process; docs/cluster.md says what fits
+                                             processes that a launcher starts */
+    const char *placement;                /* of ranks on processes: NULL or "cluster", or "spread" (docs/cluster.md) */
+    int threads_per_rank;                 /* >= 1 */
+    enum weir_optimizer optimizer;
+    double beta1, beta2, eps; /* adamw */
+    double weight_decay;      /* decoupled, for parameters with decay */
+    double grad_clip;         /* largest global gradient norm; 0: no clipping */
+    uint64_t seed;            /* of initial values and dropout */
+    bool evaluates;           /* weir_engine_evaluate will be called: compiled and given memory by open */
+    int64_t device_memory;    /* bytes each rank may use; 0: what the device has */
+    const char *recompute;    /* layers whose activations are made again in the backward: "none" or NULL, "full", or
+                                 names and shell patterns such as "h.*.mlp,head" */
+    int replicas;             /* copies of the pipeline that train on different micro-batches; 0: one */
+    int zero;                 /* 1: ZeRO-1, optimizer state is sharded over the replicas; 0: each has all */
+    int64_t bucket_bytes;     /* gradients reduced together; 0: derived from the stage's size */
+    bool snapshots;           /* checkpoints are written in the background, out of a copy of the state, which has a row in the
+                                 memory table; messages say checkpoint_sync for its absence */
+    double timeout;           /* seconds after which a silent process or a call that does not return ends the run; 0: never */
+    bool *told_out;           /* set when the run fails: true, a process was lost, and another process of its host, or of one that was
+                                 heard first, has taken it on to say so; NULL: not asked.  Written by the thread that uses the engine */
+    bool profiles;            /* weir_engine_op_times will be called: where the host only enqueues kernels, each call is
+                                 timed by an event of the device before and after it; cpu times them anyway */
+    bool updates_apart;       /* weir_engine_gradients and weir_engine_update will be called */
+    const struct weir_update_rule *update_rules; /* [n_update_rules], read by open */
+    int n_update_rules;
+    const char *const *fetches; /* [n_fetches], read by open: nodes whose outputs are kept for weir_engine_fetch; needs evaluates */
+    int n_fetches;
+    bool leaves_cores;        /* the program computes on these cores too: threads of ranks are neither bound to cores nor spin */
+};
+
+#define WEIR_ENGINE_CONFIG_DEFAULT                                                                                     \
+    {                                                                                                                  \
+        .struct_bytes = sizeof(struct weir_engine_config), .device = "cpu", .threads_per_rank = 1,                     \
+        .optimizer = WEIR_OPTIMIZER_ADAMW, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .grad_clip = 1.0, .seed = 1,      \
+        .timeout = 60                                                                                                  \
+    }
 
 typedef struct weir_engine weir_engine;
 
@@ -113,8 +189,15 @@ struct weir_save {
 extern "C" {
 #endif
 
-/* The library's version, "0.1.0". */
-const char *weir_version(void);
+/* What can be said of a configuration by itself; nothing is compiled and no device asked.  WEIR_ERR_USAGE: a number out of
+ * range.  WEIR_ERR_INVALID: something is missing, or the struct is not this library's. */
+weir_status weir_engine_config_check(const struct weir_engine_config *config);
+
+/* Resident memory of a process that is not in the memory table, when `n_threads` of its threads compute (threads per rank,
+ * times the ranks that live in it): threads, libc, the code and primitives of oneDNN where it is built in, and what that
+ * packs factors into on processors without AVX-512.  An allowance from measurements, not a measurement of this
+ * process. */
+size_t weir_library_bytes(int n_threads);
 
 /* Compile, allocate and initialise.  Blocks until all ranks are ready; the ranks' threads live until close.
  * WEIR_ERR_NOFIT: more stages than layers, or the memory needed exceeds the cap or the device (names rank, bytes and the
@@ -206,13 +289,13 @@ weir_status weir_engine_update(weir_engine *engine, double learning_rate, double
 /* The gradients that await their update, if any, do so no longer: the same step may be fed again.  All processes call it. */
 void weir_engine_gradients_drop(weir_engine *engine);
 
-/* Read all parameters from a safetensors file, an index of shards, or a folder that has one (base/tensor_files.h says how
+/* Read all parameters from a safetensors file, an index of shards, or a folder that has one (docs/model-files.md says how
  * they are found); or from a checkpoint, which is read whole and verified.  F32, F16 and BF16 tensors under the parameters' names, with or without the model's prefix
  * ("transformer.", "model."); mask and rotary buffers are passed over, lm_head.weight too where the head is tied.  A
  * missing, extra, doubled or misshapen tensor is WEIR_ERR_INVALID and named; nothing changes unless all is well. */
 weir_status weir_engine_load_weights(weir_engine *engine, const char *path);
 
-/* Write the parameters as a Hugging Face folder, as engine/checkpoint/export.h says.  Several processes: process 0 writes what the
+/* Write the parameters as a Hugging Face folder, as checkpoint.h says.  Several processes: process 0 writes what the
  * others send it.  WEIR_ERR_UNSUPPORTED: the model has no Hugging Face form.  WEIR_ERR_IO; what was there before then is as it
  * was, unless renaming files failed.  weir_export_check() finds out before. */
 weir_status weir_engine_export(weir_engine *engine, const struct weir_export *what);
@@ -316,12 +399,14 @@ size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *time
 /* The stage's first layer, for 0 .. n_stages (the last is the number of layers). */
 int weir_engine_first_layer(const weir_engine *engine, int stage);
 
-/* Memory table and step program as text. */
-void weir_engine_print_memory(const weir_engine *engine, FILE *out);
-void weir_engine_print_program(const weir_engine *engine, FILE *out);
+/* Memory table and step program as text for people, given to `say` with `context`.  WEIR_ERR_NOMEM. */
+weir_status weir_engine_print_memory(const weir_engine *engine, weir_text_fn say, void *context);
+weir_status weir_engine_print_program(const weir_engine *engine, weir_text_fn say, void *context);
 
-/* Compile only, and print: what a run would need, without allocating it. */
-weir_status weir_engine_preview(const struct weir_engine_config *config, FILE *memory_out, FILE *program_out);
+/* Compile only, and tell what a run would need, without allocating it: the memory table goes to `memory`, then the step program
+ * to `program`; NULL: not wanted.  Fails as weir_engine_open does before it asks a device. */
+weir_status weir_engine_preview(const struct weir_engine_config *config, weir_text_fn memory, weir_text_fn program,
+                                void *context);
 
 /* What the ranks of such a run would take; no device is asked, and it need not be in this build.  *report_out lives in `arena`.
  * With a cap that is exceeded the report is filled in, and the result is WEIR_ERR_NOFIT with the options that would help. */

@@ -35,10 +35,10 @@
  *                                         .overlap_gain = 1};
  *     status = weir_schedule_simulate(&schedule, &costs, &(struct weir_simulation_options){0}, &arena, &result);
  */
-#ifndef WEIR_SCHEDULES_SIMULATE_SIMULATE_H
-#define WEIR_SCHEDULES_SIMULATE_SIMULATE_H
+#ifndef WEIR_SIMULATE_H
+#define WEIR_SIMULATE_H
 
-#include "schedules/schedule.h"
+#include "schedule.h"
 
 struct weir_stage_costs {
     double forward, input, weight; /* of one action, any unit of time; as all here of a whole micro-batch, of whose k slices each has
