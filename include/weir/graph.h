@@ -163,7 +163,7 @@ struct weir_model_kind {
 extern "C" {
 #endif
 
-/* Begin a graph in `arena`.  `b` is the caller's, and needs no release. */
+/* Begin a graph in `arena`.  All names and texts that the builder is given are copied.  `b` is the caller's, and needs no release. */
 void weir_graph_begin(struct weir_graph_builder *b, const char *name, struct weir_arena *arena);
 
 /* A new input; its first dimension is the micro-batch size.  Returns its value. */
@@ -179,7 +179,8 @@ int weir_graph_param(struct weir_graph_builder *b, const char *name, enum weir_i
 /* Say what the dimensions of a parameter are in the keys of the model's config.json, for messages; the first text stays. */
 void weir_graph_param_sizes(struct weir_graph_builder *b, int param, const char *sizes);
 
-/* A node; `attr` is copied and may be NULL.  Returns the value of its output. */
+/* A node; `attr` is copied and may be NULL, `op` and what attr->user points to live as long as the graph is used.  Returns the
+ * value of its output.  The functions of a row return: no exception and no longjmp may leave them. */
 int weir_graph_node(struct weir_graph_builder *b, const char *name, const struct weir_op *op,
                     const struct weir_op_attr *attr, int n_inputs, const int *inputs, int n_params, const int *params);
 

@@ -39,6 +39,23 @@
  * fork().  An engine stays with the process that opened it: in a child its functions return WEIR_ERR_INVALID, and close does
  * nothing.  A child may open an engine of its own, with device "cpu" and transport "local".
  *
+ * The process.  An engine prints nothing (common.h says where its log goes), sets no signal handler, and leaves working folder,
+ * locale, limits and the calling thread's cores, priority and OpenMP settings alone.  What others in the process may notice:
+ *
+ *     always             threads of the engine's own until it is closed, and handlers of fork() from the first engine on
+ *     device "cpu"       those threads are bound to cores while there are enough of them
+ *     device "cuda"      CUDA_DEVICE_MAX_CONNECTIONS=32 in the environment, unless it has a value; it is set before CUDA starts
+ *     transport "mpi",   MPI_Init_thread(MPI_THREAD_SERIALIZED), unless the program has started MPI, with at least that level;
+ *     "nccl"             who starts MPI ends it: Weir when the process exits.  All processes of MPI_COMM_WORLD open the engine,
+ *                        which uses duplicates of it; when one stays out the others get WEIR_ERR_TIMEOUT after `timeout`
+ *     transport "shm"    shared memory, and the sockets that `weir launch` handed over
+ *
+ * Engines of one process share only what CUDA and MPI have one of, and the count of threads and cores.
+ *
+ * What lives how long.  Whatever a configuration points to is the program's and stays as it is until the engine is closed; so
+ * does what the graph points to, its rows and their attributes' `user` included.  What the engine hands out by pointer is its
+ * own, until the call that the function names, or close.
+ *
  * Checkpoints (checkpoint.h).  All processes save and load together; what they save is one folder:
  *
  *     struct weir_save save = {.struct_bytes = sizeof save, .dir = "D", .sample = samples_read, .keep = 3};
@@ -111,7 +128,7 @@ struct weir_engine_config {
     size_t struct_bytes;                  /* sizeof(struct weir_engine_config) */
     const struct weir_graph *graph;       /* borrowed until close */
     const struct weir_schedule *schedule; /* borrowed until close; checked by open */
-    const int *first_layer;               /* [n_stages + 1], or NULL: balanced by estimated cost */
+    const int *first_layer;               /* borrowed; [n_stages + 1], or NULL: balanced by estimated cost */
     const char *device;                   /* "cpu", "cuda", "cuda:0,cuda:1": a rank per entry, or a device per rank */
     enum weir_compute dtype;
     const char *transport;                /* NULL: "local", all ranks in this process; docs/cluster.md says what fits
@@ -353,10 +370,10 @@ int weir_engine_process(const weir_engine *engine, int *n_processes_out);
 void weir_engine_host(const weir_engine *engine, int rank, char *host_out, size_t room);
 
 /* A number that the program sets when it wants to stop, from a signal handler for example: each step's report has the
- * largest of all processes, so that all stop after the same step.  NULL: none. */
+ * largest of all processes, so that all stop after the same step.  Borrowed until close.  NULL: none. */
 void weir_engine_stop_flag(weir_engine *engine, const volatile int *flag);
 
-/* Where records of what every rank did last go; `path` is borrowed until close.  One is written when a step, an evaluation or a
+/* Where records of what every rank did last go; `path` and `wanted` are borrowed until close.  One is written when a step, an evaluation or a
  * checkpoint fails, and one whenever *wanted, which a signal handler may count up, has changed; that ends nothing.  One process
  * of each host writes.  `weir explain` reads them. */
 void weir_engine_flight_to(weir_engine *engine, const char *path, const volatile int *wanted);
