@@ -98,7 +98,7 @@ void weir_free(void *pointer)
 
 weir_status weir_strdup(const char *text, char **copy_out)
 {
-    char *copy;
+    char *copy = NULL;
     size_t n = strlen(text) + 1;
     weir_status status = weir_alloc(n, 1, &copy);
     if (status)

@@ -19,7 +19,12 @@ weir_status weir_alloc(size_t count, size_t size, void *pointer_out);
  * capacity at least doubles.  On failure the array is untouched. */
 weir_status weir_grow(void *items, size_t *capacity, size_t need, size_t size);
 
+#pragma GCC visibility push(default)
+#ifdef __cplusplus
+extern "C"
+#endif
 void weir_free(void *pointer); /* NULL is fine */
+#pragma GCC visibility pop
 
 /* A copy of `text`, to be freed with weir_free. */
 weir_status weir_strdup(const char *text, char **copy_out);

@@ -18,6 +18,7 @@ struct weir_arena {
     size_t bytes;                  /* bytes held in all chunks */
 };
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -43,5 +44,6 @@ void weir_arena_release(struct weir_arena *arena);
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 
 #endif

@@ -10,10 +10,12 @@ enum weir_log_level { WEIR_LOG_ERROR, WEIR_LOG_WARN, WEIR_LOG_INFO, WEIR_LOG_DEB
 /* Receives a message without a newline; `context` is what was given with the function. */
 typedef void (*weir_log_fn)(enum weir_log_level level, const char *message, void *context);
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
 
+/* One line, in the format of printf and without a newline; above the level it is dropped. */
 void weir_log(enum weir_log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* Set before threads are started.  NULL restores stderr. */
@@ -23,5 +25,6 @@ void weir_log_set_level(enum weir_log_level level);
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 
 #endif

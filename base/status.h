@@ -52,6 +52,7 @@ typedef enum weir_status { WEIR_STATUS_TABLE(WEIR_STATUS_ENUM) WEIR_STATUS_COUNT
  * the configuration's fields ("microbatch_size"). */
 #define WEIR_OPTION(text) "\001" text "\002"
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -91,6 +92,7 @@ void weir_error_put(const char *message);
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 
 #define WEIR_FAIL(status, ...) weir_error_record((status), __VA_ARGS__)
 

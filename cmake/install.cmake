@@ -1,20 +1,20 @@
-# Library, headers, command, pkg-config and CMake package files.
+# Libraries, headers, command, pkg-config and CMake package files.
 include(CMakePackageConfigHelpers)
 
 # The public headers keep their folders below include/weir; the package files add include/weir and include/weir/engine to
 # the search path, so that a program writes #include <weir.h>.
-set_property(DIRECTORY ${CMAKE_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS cmake/public_headers.txt)
-file(STRINGS ${CMAKE_SOURCE_DIR}/cmake/public_headers.txt public_headers)
-foreach(header IN LISTS public_headers)
-  if(header MATCHES "^#" OR header STREQUAL "")
-    continue()
-  endif()
+set_property(DIRECTORY ${PROJECT_SOURCE_DIR} APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS cmake/public_headers.txt)
+file(STRINGS ${PROJECT_SOURCE_DIR}/cmake/public_headers.txt WEIR_PUBLIC_HEADERS REGEX "^[^#]")
+foreach(header IN LISTS WEIR_PUBLIC_HEADERS)
   get_filename_component(folder ${header} DIRECTORY)
-  install(FILES ${CMAKE_SOURCE_DIR}/${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weir/${folder})
+  install(FILES ${PROJECT_SOURCE_DIR}/${header} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/weir/${folder})
 endforeach()
 
 install(TARGETS weir RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(TARGETS libweir ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS libweir ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(TARGET libweir_shared)
+  install(TARGETS libweir_shared LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
 
 # What a static libweir needs at link time, as plain linker words (both package files use it).
 set(WEIR_LINK_WORDS "-ljansson -lxxhash -lz -lpthread -lm")
@@ -46,34 +46,29 @@ if(WEIR_HAVE_CUDNN)
 endif()
 string(REPLACE " " ";" WEIR_LINK_LIST "${WEIR_LINK_WORDS}")
 
-# A shared libweir brings them itself.
-if(BUILD_SHARED_LIBS)
-  set(WEIR_PC_PRIVATE "${WEIR_LINK_WORDS}")
-  set(WEIR_PC_LIBS "")
-  set(WEIR_LINK_LIST "")
-  set_target_properties(weir PROPERTIES INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
-else()
-  set(WEIR_PC_PRIVATE "")
-  set(WEIR_PC_LIBS "${WEIR_LINK_WORDS}")
-endif()
 # The installed tree can be moved: weir.pc finds its prefix from where it lies.
 file(RELATIVE_PATH WEIR_PC_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 
-configure_file(${CMAKE_CURRENT_LIST_DIR}/weir.pc.in ${CMAKE_BINARY_DIR}/generated/weir.pc @ONLY)
-install(FILES ${CMAKE_BINARY_DIR}/generated/weir.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
-configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/weirConfig.cmake.in ${CMAKE_BINARY_DIR}/generated/weirConfig.cmake
+# weir takes libweir.so where it lies beside libweir.a, weir-static takes libweir.a in any case
+set(WEIR_PC_LIBS "-lweir")
+configure_file(${CMAKE_CURRENT_LIST_DIR}/weir.pc.in ${PROJECT_BINARY_DIR}/generated/weir.pc @ONLY)
+set(WEIR_PC_LIBS "-l:libweir.a ${WEIR_LINK_WORDS}")
+configure_file(${CMAKE_CURRENT_LIST_DIR}/weir.pc.in ${PROJECT_BINARY_DIR}/generated/weir-static.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/generated/weir.pc ${PROJECT_BINARY_DIR}/generated/weir-static.pc
+  DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/weirConfig.cmake.in ${PROJECT_BINARY_DIR}/generated/weirConfig.cmake
   PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR
   INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/weir)
-write_basic_package_version_file(${CMAKE_BINARY_DIR}/generated/weirConfigVersion.cmake COMPATIBILITY SameMinorVersion)
-install(FILES ${CMAKE_BINARY_DIR}/generated/weirConfig.cmake ${CMAKE_BINARY_DIR}/generated/weirConfigVersion.cmake
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/generated/weirConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/generated/weirConfig.cmake ${PROJECT_BINARY_DIR}/generated/weirConfigVersion.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/weir)
 
 # Man pages: the command knows its options, so it writes them.
 if(NOT CMAKE_CROSSCOMPILING)
-  add_custom_command(OUTPUT ${CMAKE_BINARY_DIR}/man/stamp DEPENDS weir ${CMAKE_CURRENT_LIST_DIR}/man_pages.cmake
-    COMMAND ${CMAKE_COMMAND} -DWEIR=$<TARGET_FILE:weir> -DFOLDER=${CMAKE_BINARY_DIR}/man
+  add_custom_command(OUTPUT ${PROJECT_BINARY_DIR}/man/stamp DEPENDS weir ${CMAKE_CURRENT_LIST_DIR}/man_pages.cmake
+    COMMAND ${CMAKE_COMMAND} -DWEIR=$<TARGET_FILE:weir> -DFOLDER=${PROJECT_BINARY_DIR}/man
       -P ${CMAKE_CURRENT_LIST_DIR}/man_pages.cmake
-    COMMAND ${CMAKE_COMMAND} -E touch ${CMAKE_BINARY_DIR}/man/stamp VERBATIM)
-  add_custom_target(man ALL DEPENDS ${CMAKE_BINARY_DIR}/man/stamp)
-  install(DIRECTORY ${CMAKE_BINARY_DIR}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 FILES_MATCHING PATTERN "*.1")
+    COMMAND ${CMAKE_COMMAND} -E touch ${PROJECT_BINARY_DIR}/man/stamp VERBATIM)
+  add_custom_target(man ALL DEPENDS ${PROJECT_BINARY_DIR}/man/stamp)
+  install(DIRECTORY ${PROJECT_BINARY_DIR}/man/ DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 FILES_MATCHING PATTERN "*.1")
 endif()

@@ -131,5 +131,5 @@ if(WEIR_HAVE_NCCL)
   list(JOIN NCCL_VERSION_TEXT "." NCCL_VERSION_TEXT)
 endif()
 
-configure_file(${CMAKE_CURRENT_LIST_DIR}/weir_libraries.h.in ${CMAKE_BINARY_DIR}/generated/weir_libraries.h)
-include_directories(${CMAKE_BINARY_DIR}/generated)
+configure_file(${CMAKE_CURRENT_LIST_DIR}/weir_libraries.h.in ${PROJECT_BINARY_DIR}/generated/weir_libraries.h)
+include_directories(${PROJECT_BINARY_DIR}/generated)

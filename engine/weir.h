@@ -108,6 +108,7 @@ struct weir_save {
     bool background;      /* the engine was opened with `snapshots`: write while training goes on */
 };
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -269,5 +270,6 @@ weir_status weir_engine_memory(const struct weir_engine_config *config, struct w
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 
 #endif

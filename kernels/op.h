@@ -174,13 +174,13 @@ struct weir_op {
     struct weir_op_kernels cpu, cuda; /* forward == NULL: not on this device */
 };
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* The built-in rows; ends with NULL. */
+/* The built-in rows; the list of all ends with NULL. */
 extern const struct weir_op *const weir_ops[];
-
 extern const struct weir_op weir_op_embedding;     /* tokens i32 (B, T) ─▶ (B, T, C); params wte (V, C), wpe (P, C) */
 extern const struct weir_op weir_op_layer_norm;    /* (.., C) ─▶ (.., C); params gain (C), bias (C) */
 extern const struct weir_op weir_op_rms_norm;      /* (.., C) ─▶ (.., C); params gain (C) */
@@ -218,5 +218,6 @@ void weir_kernel_context_close(struct weir_kernel_context *context);
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 
 #endif

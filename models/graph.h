@@ -124,10 +124,12 @@ static inline int weir_value_input(int value)
     return -1 - value;
 }
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
 
+/* Begin a graph in `arena`.  `b` is the caller's, and needs no release. */
 void weir_graph_begin(struct weir_graph_builder *b, const char *name, struct weir_arena *arena);
 
 /* A new input; its first dimension is the micro-batch size.  Returns its value. */
@@ -189,5 +191,6 @@ int64_t weir_graph_n_elements(const struct weir_graph *graph);
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 
 #endif

@@ -37,11 +37,13 @@ struct weir_model_kind {
                          struct weir_arena *arena, const struct weir_graph **graph_out);
 };
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-extern const struct weir_model_kind *const weir_model_kinds[]; /* ends with NULL */
+/* The built-in models, one row each; the list of all ends with NULL. */
+extern const struct weir_model_kind *const weir_model_kinds[];
 extern const struct weir_model_kind weir_model_mlp, weir_model_umlp, weir_model_gpt2_tiny, weir_model_gpt2,
     weir_model_gpt2_medium, weir_model_gpt2_large, weir_model_gpt2_xl, weir_model_llama_tiny;
 
@@ -62,5 +64,6 @@ weir_status weir_model_build(const struct weir_model_kind *kind, const struct we
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 
 #endif

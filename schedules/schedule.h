@@ -108,10 +108,12 @@ struct weir_schedule_kind {
     double (*makespan)(const struct weir_schedule_params *params);
 };
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
 
+/* The built-in schedules; ends with NULL. */
 extern const struct weir_schedule_kind *const weir_schedule_kinds[];
 
 /* The kind called `name`, in upper or lower case.  WEIR_ERR_USAGE, with a suggestion, when there is none. */
@@ -169,6 +171,7 @@ weir_status weir_schedule_csv_parse(const char *text, size_t bytes, const char *
 weir_status weir_schedule_csv_take(char *text, size_t bytes, const char *name, enum weir_csv_dialect dialect,
                                    struct weir_arena *arena, struct weir_schedule *out);
 
+/* The same of the file at `path`.  WEIR_ERR_IO. */
 weir_status weir_schedule_csv_load(const char *path, enum weir_csv_dialect dialect, struct weir_arena *arena,
                                    struct weir_schedule *out);
 
@@ -263,5 +266,6 @@ weir_status weir_schedule_check(const struct weir_schedule *schedule, enum weir_
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 
 #endif

@@ -1,11 +1,8 @@
 #!/bin/bash
-# Installs Weir into a fresh prefix and uses it from there as another program would: headers on their own, through
-# pkg-config, through find_package, and the command with its man pages.
-#
-#   install.sh static|shared      static: what is built in $WEIR_BINARY_DIR; shared: a build of its own
+# Installs what is built in $WEIR_BINARY_DIR into a fresh prefix and uses it from there as another program would: headers on
+# their own, both libraries through pkg-config and find_package, and the command with its man pages.
 set -euo pipefail
 
-kind=$1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 prefix=$work/prefix
@@ -24,18 +21,13 @@ quiet() {
 }
 
 install_tree() {
-    local build=$WEIR_BINARY_DIR
-    if [ "$kind" = shared ]; then
-        build=$work/build
-        quiet cmake -S "$WEIR_SOURCE_DIR" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DBUILD_SHARED_LIBS=ON \
-            -DBUILD_TESTING=OFF -DWEIR_CUDA=OFF
-        quiet cmake --build "$build"
-    fi
-    quiet cmake --install "$build" --prefix "$work/first"
+    local library
+    quiet cmake --install "$WEIR_BINARY_DIR" --prefix "$work/first"
     mv "$work/first" "$prefix" # what was installed can be moved
-    library=$(find "$prefix" -name 'libweir.*' | head -n 1)
-    [ -n "$library" ] || die "there is no libweir below $prefix"
+    library=$(find "$prefix" -name libweir.so)
+    [ -n "$library" ] || die "there is no libweir.so below $prefix"
     libdir=$(dirname "$library")
+    [ -e "$libdir/libweir.a" ] || die "there is no libweir.a beside libweir.so"
     export PKG_CONFIG_PATH=$libdir/pkgconfig
 }
 
@@ -88,21 +80,31 @@ run_program() {
     (cd "$work" && quiet env LD_LIBRARY_PATH="$libdir" timeout 120 "$1")
 }
 
-use_pkg_config() {
-    local source name flags libs
-    read -ra flags < <(pkg-config --cflags weir)
-    read -ra libs < <(pkg-config --libs weir)
+needs_library() { # <program> shared|static
+    local kind=static
+    readelf -d "$1" >"$work/needed"
+    grep -q 'NEEDED.*libweir\.so' "$work/needed" && kind=shared
+    [ "$kind" = "$2" ] || die "'$(basename "$1")' uses the $kind library, not the $2 one"
+}
+
+use_pkg_config() { # shared|static
+    local kind=$1 module=weir source name flags libs
+    [ "$kind" = shared ] || module=weir-static
+    read -ra flags < <(pkg-config --cflags $module)
+    read -ra libs < <(pkg-config --libs $module)
     for source in "$work"/programs/*.c; do
         name=$(basename "$source" .c)
         quiet "${CC:-cc}" -std=c11 -Wall -Wextra -Werror -D_GNU_SOURCE "${flags[@]}" -o "$work/$name-pc" "$source" \
             "${libs[@]}" -lm
+        needs_library "$work/$name-pc" "$kind"
         run_program "$work/$name-pc"
-        printf 'pkg-config: built and ran %s\n' "$name"
+        printf 'pkg-config, %s: built and ran %s\n' "$kind" "$name"
     done
 }
 
-use_find_package() {
-    local name
+use_find_package() { # shared|static
+    local kind=$1 name shared=OFF
+    [ "$kind" = static ] || shared=ON
     cat >"$work/programs/CMakeLists.txt" <<'END'
 cmake_minimum_required(VERSION 3.25)
 project(user C)
@@ -115,12 +117,13 @@ foreach(source IN LISTS sources)
   target_link_libraries(${name} PRIVATE weir::weir m)
 endforeach()
 END
-    quiet cmake -S "$work/programs" -B "$work/programs/build" -G Ninja -DCMAKE_PREFIX_PATH="$prefix"
-    quiet cmake --build "$work/programs/build"
+    quiet cmake -S "$work/programs" -B "$work/$kind" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" -DBUILD_SHARED_LIBS=$shared
+    quiet cmake --build "$work/$kind"
     for name in "$work"/programs/*.c; do
         name=$(basename "$name" .c)
-        run_program "$work/programs/build/$name"
-        printf 'find_package: built and ran %s\n' "$name"
+        needs_library "$work/$kind/$name" "$kind"
+        run_program "$work/$kind/$name"
+        printf 'find_package, %s: built and ran %s\n' "$kind" "$name"
     done
 }
 
@@ -136,6 +139,8 @@ install_tree
 check_paths
 check_headers
 make_programs
-use_pkg_config
-use_find_package
+for kind in shared static; do
+    use_pkg_config $kind
+    use_find_package $kind
+done
 use_command

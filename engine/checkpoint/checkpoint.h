@@ -97,6 +97,7 @@ struct weir_checkpoint_info {
 
 typedef struct weir_checkpoint weir_checkpoint;
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -184,5 +185,6 @@ weir_status weir_checkpoint_write(const char *dir, const struct weir_checkpoint_
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 
 #endif

@@ -43,6 +43,7 @@ struct weir_export {
     uint64_t shard_bytes; /* most bytes of tensors in one file, unless one tensor has more; 0: 5 GB, as transformers has it */
 };
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -59,5 +60,6 @@ weir_status weir_export_check(const struct weir_graph *graph, const struct weir_
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 
 #endif

@@ -63,6 +63,7 @@ struct weir_data_info {
     int64_t n_classes;        /* targets are below this; tokens: the vocabulary, idx: largest label + 1 */
 };
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -149,5 +150,6 @@ int64_t weir_data_sample(const weir_data *data, int64_t number);
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 
 #endif

@@ -13,6 +13,7 @@
 enum weir_data_format { WEIR_DATA_FORMAT_TABLE(WEIR_DATA_FORMAT_ENUM) WEIR_DATA_FORMATS };
 #undef WEIR_DATA_FORMAT_ENUM
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -26,5 +27,6 @@ weir_status weir_data_format_find(const char *name, enum weir_data_format *forma
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 
 #endif

@@ -62,6 +62,7 @@ struct weir_sampling {
     uint64_t seed;
 };
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -109,5 +110,6 @@ weir_status weir_token_sample(const struct weir_sampling *sampling, const float 
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 
 #endif

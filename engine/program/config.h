@@ -66,6 +66,7 @@ struct weir_engine_config {
         .timeout = 60                                                                                                  \
     }
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -83,5 +84,6 @@ size_t weir_library_bytes(int n_threads);
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "schedules/schedule.h"
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -37,5 +38,6 @@ bool weir_pipeline_is_file(const char *name);
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 
 #endif

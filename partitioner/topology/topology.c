@@ -54,7 +54,7 @@ weir_status weir_topology_add_link(struct weir_topology_maker *m, int a, int b, 
 
 weir_status weir_topology_begin_node(struct weir_topology_maker *m, int *node_out)
 {
-    int root;
+    int root = 0;
     weir_status status = weir_topology_add(m, &(struct weir_topology_part){.kind = WEIR_TOPOLOGY_NETWORK, .name = "network", .above = -1,
                                                                            .bandwidth = INFINITY}, 0, &root);
     if (!status)

@@ -139,6 +139,7 @@ struct weir_simulation {
     struct weir_schedule lowered; /* the lists that were run: those given, or with communication and reductions added */
 };
 
+#pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -175,5 +176,6 @@ weir_status weir_simulation_trace(const struct weir_simulation *simulation, stru
 #ifdef __cplusplus
 }
 #endif
+#pragma GCC visibility pop
 
 #endif

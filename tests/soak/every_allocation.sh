@@ -4,12 +4,12 @@
 # end with a signal, a leak or a report of the sanitizers.
 #
 #   cmake --preset faults && cmake --build --preset faults
-#   bash tests/soak/every_allocation.sh [STRIDE [NAME]]    every STRIDE-th allocation (default: 1) of the commands whose name
-#                                                          begins with NAME (default: all)
+#   bash tests/soak/every_allocation.sh [STRIDE [NAME [FIRST]]]    every STRIDE-th allocation (default: 1) from FIRST (1) on of the
+#                                                                  commands whose name begins with NAME (default: all)
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 weir=${WEIR:-$here/build/faults/bin/weir}
-stride=${1:-1} wanted_name=${2:-}
+stride=${1:-1} wanted_name=${2:-} first=${3:-1}
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 export LSAN_OPTIONS=suppressions=$here/tests/lsan.supp:print_suppressions=0 ASAN_OPTIONS=exitcode=99 UBSAN_OPTIONS=exitcode=99
@@ -41,7 +41,7 @@ bad=0
 round() {
     local name=$1 suffix=$2 count=$3 n code failed=0 without=0
     shift 3
-    for ((n = 1; n <= count; n += stride)); do
+    for ((n = first; n <= count; n += stride)); do
         prepare
         WEIR_FAULT=alloc:$n$suffix timeout 60 "$@" >out 2>err
         code=$?

@@ -3,8 +3,8 @@
 the other.
 
     cmake --preset faults && cmake --build --preset faults
-    tests/soak/every_call.py [STRIDE [PART..]]     every STRIDE-th (default 1); order, cuts, kills,
-                                                   instructions, failures (default: all)
+    tests/soak/every_call.py [STRIDE [PART..]]     every STRIDE-th (default 1); order, cuts, kills, instructions,
+                                                   failures (default: all), failures:read, failures:read:550 (from there on)
 
 A run makes 6 steps with a checkpoint every 2.  Calls are those of base/file_calls.h, that is all that change files.
 
@@ -161,10 +161,10 @@ def tried(folder, fault, *more):
     return status, text, max(replayed(log_of(folder)).durable_steps(), default=0)
 
 
-def failures_try(folder, counts, wanted, stride):
+def failures_try(folder, counts, wanted, stride, only="", first="1"):
     said = without = 0
-    for op, reasons in REASONS.items():
-        for reason, n in itertools.product(reasons, range(1, counts.get(op, 0) + 1, stride)):
+    for op in [only] if only else REASONS:
+        for reason, n in itertools.product(REASONS[op], range(int(first), counts.get(op, 0) + 1, stride)):
             what = f"{op}:{n}:{reason}"
             status, text, newest = tried(folder, what)
             spoke = re.search("^weir train: (?!goes on|'D' has no|.*parameters: )", text, re.M)
@@ -177,7 +177,7 @@ def failures_try(folder, counts, wanted, stride):
             else:
                 said += 1
             go_on(folder, wanted, newest, what)
-    print(f"failures: {said} said, {without} runs did without; all went on", flush=True)
+    print(f"failures {only}: {said} said, {without} runs did without; all went on", flush=True)
 
 
 def kills_try(folder, n_calls, wanted, stride):
@@ -271,8 +271,9 @@ def order_check(calls):
 
 def main():
     stride, parts = int((sys.argv[1:] + ["1"])[0]), sys.argv[2:] or PARTS
-    if not set(parts) <= set(PARTS):
-        fail(f"parts are {', '.join(PARTS)}")
+    for part, *more in (text.split(":") for text in parts):
+        if part not in PARTS or (more and (part != "failures" or more[0] not in REASONS or len(more) > 2)):
+            fail(f"parts are {', '.join(PARTS)}; of failures one of {', '.join(REASONS)} (failures:read, failures:read:550)")
     if not os.path.exists(WEIR):
         fail(f"there is no {WEIR}: cmake --preset faults && cmake --build --preset faults")
     with tempfile.TemporaryDirectory() as folder:
@@ -284,9 +285,9 @@ def main():
         todo = {"order": lambda: order_check(calls), "cuts": lambda: cuts_try(folder, calls, contents, wanted, stride),
                 "kills": lambda: kills_try(folder, len(calls), wanted, stride),
                 "instructions": lambda: instructions_try(folder, stride),
-                "failures": lambda: failures_try(folder, counts, wanted, stride)}
-        for part in parts:
-            todo[part]()
+                "failures": lambda *more: failures_try(folder, counts, wanted, stride, *more)}
+        for part, *more in (text.split(":") for text in parts):
+            todo[part](*more)
 
 
 if __name__ == "__main__":

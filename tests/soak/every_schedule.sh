@@ -3,10 +3,10 @@
 # losses of one stage, or it is refused with the number to change.  Two copies of the weights are two replicas of one stage; two
 # slices are compared with one stage of two slices.
 #
-#     tests/soak/every_schedule.sh [WEIR] [EVERY]      default build/release/bin/weir; EVERY 20: each 20th case only
+#     tests/soak/every_schedule.sh [WEIR] [EVERY] [KIND]     default build/release/bin/weir; EVERY 20: each 20th case only; KIND: zbv
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-weir=$(realpath "${1:-build/release/bin/weir}") every=${2:-1}
+weir=$(realpath "${1:-build/release/bin/weir}") every=${2:-1} only=${3:-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$work"
@@ -47,6 +47,7 @@ case_try() { # KIND COPIES P M RECOMPUTE
 
 failed=0
 for kind in $("$weir" schedule list --json | tr '{' '\n' | sed -n 's/.*"name": "\([^"]*\)".*/\1/p'); do
+    [ -z "$only" ] || [ "$only" = "$kind" ] || continue
     c=$(copies "$kind")
     for p in 2 3 4 5; do
         for m in $(seq $((2 * p + 1))); do

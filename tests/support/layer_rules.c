@@ -80,17 +80,29 @@ static void public_read(char *text, struct layer_rules *rules)
     rules->public_headers[n] = NULL;
 }
 
+/* The end of a row that begins at `line`; the lines that go on with it, which start with blanks, are joined to it. */
+static char *row_end(char *line, int *n_lines_out)
+{
+    char *end = strchr(line, '\n');
+    *n_lines_out = 1;
+    while (end && (end[1] == ' ' || end[1] == '\t') && *line != '#') {
+        *end = ' ';
+        end = strchr(end, '\n');
+        ++*n_lines_out;
+    }
+    return end;
+}
+
 const char *layer_rules_read(char *rules_text, char *public_text, struct layer_rules *rules_out)
 {
     static char message[200];
     struct layer_rules *rules = rules_out;
     *rules = (struct layer_rules){0};
-    int line_number = 0;
-    for (char *line = rules_text, *end; line; line = end) {
-        end = strchr(line, '\n');
+    int line_number = 1, n_lines;
+    for (char *line = rules_text, *end; line; line = end, line_number += n_lines) {
+        end = row_end(line, &n_lines);
         if (end)
             *end++ = 0;
-        line_number++;
         if (*line == '#' || line[strspn(line, " \t")] == 0)
             continue;
         if (rules->n_rows == LAYER_ROWS)

@@ -7,7 +7,7 @@
 
 #include "tests/support/include_scan.h"
 
-enum { LAYER_WORDS = 24, LAYER_ROWS = 64 };
+enum { LAYER_WORDS = 56, LAYER_ROWS = 64 };
 
 struct layer_row {
     int line; /* in layers.txt */

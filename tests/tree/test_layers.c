@@ -62,6 +62,7 @@ static const struct {
     {"an include in a string is none", "base/x.c", "char *s = \"/*\\\"\";\nchar *t = \"#include \\\"x\\\"\";\n", NULL},
     {"a quote in a comment opens nothing", "base/x.c", "// don't\n#include \"kernels/op.h\"\n", "x.c:2:"},
     {"the command uses public headers", "cmd/x.c", "#include \"base/json.h\"\n#include \"cmd/options.h\"\n", NULL},
+    {"the command uses a header that a row which goes on names", "cmd/x.c", "#include \"engine/program/planner.h\"\n", NULL},
     {"the command uses no other header", "cmd/x.c", "#include \"engine/program/program.h\"\n", "layer 'cmd'"},
     {"the engine hides the processor's library", "kernels/x.c", "#include <dnnl.h>\n", "keeps it to other files"},
     {"one file may use it", "kernels/cpu/matmul_dnnl.c", "#include <dnnl.h>\n", NULL},
@@ -110,6 +111,7 @@ static void malformed_rules_name_their_line(void **state)
         {"layer a = a/* ->\nlayer b = b/* -> c\nlayer c = c/* ->\n", "line 2: 'c' is not a layer below 'b'"},
         {"layer a = a/* -> a\n", "'a' is not a layer below 'a'"},
         {"\nlayer a a/* ->\n", "line 2: a layer row is"},
+        {"layer a = a/* ->\n  b.h\n\nlayer c = c/* -> b.h\n  d\n", "line 4: 'd' is not a layer below 'c'"},
         {"layer a = a/*\n", "line 1: a row needs"},
         {"lair a = a/* ->\n", "line 1: a row starts with"},
     };
