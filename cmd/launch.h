@@ -26,6 +26,7 @@ struct launch_rank {
     int64_t ended_ns;
     char host[LAUNCH_HOST]; /* another one; "": this one */
     bool is_lost;           /* with its host: nothing is known of its end */
+    bool was_silent;        /* lost, as its host answered nothing for the run's timeout */
     bool killed; /* by the launcher: its end says nothing */
     int64_t stopped_ns; /* since when it is stopped; 0: it runs */
     bool was_stopped;   /* for too long: it ended the run */
@@ -50,7 +51,7 @@ struct launch_run {
     const char *command; /* "train" */
     char *const *arguments; /* argv of the processes, from the command on; ends with NULL */
     double grace;        /* seconds that processes have after a signal that was passed on */
-    double timeout;      /* seconds that one of them may be stopped; 0: for ever */
+    double timeout;      /* seconds that one of them may be stopped, or another host be silent; 0: for ever */
     struct weir_launch *launch;
     struct launch_hosts hosts;
     struct launch_far *far; /* its processes are started by mpirun; NULL: on this host */

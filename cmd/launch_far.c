@@ -31,6 +31,7 @@ struct relay_link {
 
 struct launch_far {
     int n_ranks, listener, words;
+    int silent_ms; /* a host that answers nothing for so long is gone; 0: never */
     pid_t mpirun;
     bool is_over;
     char token[LAUNCH_TOKEN];
@@ -62,15 +63,24 @@ weir_status launch_hosts_count(const char *list, int *n_out)
 
 /* ---- where relays come ----------------------------------------------------------------------------------------------- */
 
+/* Half a second before the time is over, as looks are a second apart. */
+static int silent_ms(double timeout)
+{
+    double ms = timeout * 1000 - 500;
+    return timeout <= 0 ? 0 : ms < 500 ? 500 : ms > INT_MAX / 2 ? INT_MAX / 2 : (int)ms;
+}
+
+/* A relay waits a second longer: who is on its host may find out by itself, and say what it was at. */
 static weir_status address_set(struct launch_far *far, unsigned port)
 {
+    enum { LONGER_MS = 1000 };
     char at[1100];
     unsigned char random[(LAUNCH_TOKEN - 1) / 2];
     if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
         return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "there are no random numbers: %s", strerror(errno));
     for (size_t i = 0; i < sizeof random; i++)
         snprintf(far->token + 2 * i, 3, "%02x", random[i]);
-    snprintf(at, sizeof at, "%s %u ", far->token, port);
+    snprintf(at, sizeof at, "%s %u %d ", far->token, port, far->silent_ms ? far->silent_ms + LONGER_MS : 0);
     weir_status status = weir_host_addresses(at, sizeof at);
     return status ? status : setenv(LAUNCH_AT, at, 1) ? WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for %s", LAUNCH_AT) : WEIR_OK;
 }
@@ -174,6 +184,7 @@ weir_status launch_far_start(struct launch_run *run)
         return status;
     struct launch_far *far = run->far = (struct launch_far *)(void *)memory;
     far->n_ranks = run->n_ranks;
+    far->silent_ms = silent_ms(run->timeout);
     far->listener = far->words = -1;
     for (int r = 0; r < run->n_ranks; r++)
         far->links[r].socket = -1;
@@ -227,7 +238,8 @@ void launch_far_accept(struct launch_run *run)
     int socket = accept4(far->listener, NULL, NULL, SOCK_CLOEXEC);
     if (socket < 0)
         return;
-    if (!hello_take(socket, &hello) || !is_relay(far, &hello) || send(socket, &welcome, sizeof welcome, MSG_NOSIGNAL) != (ssize_t)sizeof welcome) {
+    if (!hello_take(socket, &hello) || !is_relay(far, &hello) || (far->silent_ms && weir_host_watch(socket, far->silent_ms)) ||
+        send(socket, &welcome, sizeof welcome, MSG_NOSIGNAL) != (ssize_t)sizeof welcome) {
         close(socket);
         return;
     }
@@ -263,9 +275,10 @@ enum launch_heard launch_far_hear(struct launch_far *far, int r, struct launch_n
     if (bytes < 0 && (errno == EAGAIN || errno == EINTR))
         return LAUNCH_HEARD_NOTHING;
     if (bytes <= 0) {
+        bool is_silent = bytes < 0 && errno != ECONNRESET;
         close(link->socket);
         link->socket = -1;
-        return LAUNCH_HEARD_END;
+        return is_silent ? LAUNCH_HEARD_SILENCE : LAUNCH_HEARD_END;
     }
     link->have += (size_t)bytes;
     if (link->have < sizeof link->bytes)

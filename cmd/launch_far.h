@@ -13,7 +13,7 @@ struct launch_hosts {
     const char *file; /* mpirun's */
 };
 
-enum launch_heard { LAUNCH_HEARD_NOTHING, LAUNCH_HEARD_NOTE, LAUNCH_HEARD_END };
+enum launch_heard { LAUNCH_HEARD_NOTHING, LAUNCH_HEARD_NOTE, LAUNCH_HEARD_END, LAUNCH_HEARD_SILENCE };
 
 /* Processes that `list` names.  WEIR_ERR_USAGE: its syntax. */
 weir_status launch_hosts_count(const char *list, int *n_out);
@@ -29,7 +29,8 @@ int launch_far_socket(const struct launch_far *far, int r);
 void launch_far_accept(struct launch_run *run);
 void launch_far_words_take(struct launch_far *far);
 
-/* The next note of rank `r`, if there is a whole one; END: its relay is gone, without a note of its process's end. */
+/* The next note of rank `r`, if there is a whole one; END: its relay is gone, without a note of its process's end; SILENCE: its host
+ * has not answered for the run's timeout. */
 enum launch_heard launch_far_hear(struct launch_far *far, int r, struct launch_note *note_out);
 
 void launch_far_signal(struct launch_far *far, int r, int number);

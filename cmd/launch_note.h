@@ -12,7 +12,7 @@
 
 #include "engine/transport/bootstrap/weir_launch.h"
 
-#define LAUNCH_AT "WEIR_LAUNCH_AT" /* "token port address,address,..." */
+#define LAUNCH_AT "WEIR_LAUNCH_AT" /* "token port milliseconds address,address,..."; after so many a host that is silent is gone, 0: never */
 
 enum { LAUNCH_TOKEN = 33, LAUNCH_HOST = 64, LAUNCH_TEXT = 1024, LAUNCH_MAGIC = 0x7765724e };
 

@@ -73,12 +73,13 @@ static bool is_welcome(struct relay *relay, const char *token)
 static bool launcher_find(struct relay *relay, const char *at)
 {
     char token[LAUNCH_TOKEN], port[8], addresses[1024];
-    if (!at || sscanf(at, "%32s %7s %1023s", token, port, addresses) != 3)
+    int silent_ms;
+    if (!at || sscanf(at, "%32s %7s %d %1023s", token, port, &silent_ms, addresses) != 4)
         return false;
     for (char *rest, *address = strtok_r(addresses, ",", &rest); address; address = strtok_r(NULL, ",", &rest)) {
         relay->launcher = weir_host_connect(address, port, CONNECT_S);
         if (relay->launcher >= 0 && is_welcome(relay, token))
-            return true;
+            return !silent_ms || weir_host_watch(relay->launcher, silent_ms) == WEIR_OK;
         if (relay->launcher >= 0)
             close(relay->launcher);
         relay->launcher = -1;

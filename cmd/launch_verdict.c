@@ -5,7 +5,8 @@
  *     a failure of a rank's own           the first one that was heard of; its exit status is the run's
  *     a process that died or left         4, whatever the others say of it
  *     a process that is stopped           5
- *     a host that does not answer         4
+ *     a host that is silent               5
+ *     a host that does not answer         4    when it is asked to end
  *     a failure that nobody had first     a peer lost, a timeout: the first one that was heard of
  *     a signal that was passed on         128 + its number
  *
@@ -111,6 +112,37 @@ static void end_print(const struct launch_run *run, int r)
     word_print(run);
 }
 
+/* Two other hosts or more, and none of them answered: it may be this one that is cut off. */
+static bool is_cut_off(const struct launch_run *run, const char *here)
+{
+    const char *first = NULL;
+    bool several = false;
+    for (int r = 0; r < run->n_ranks; r++) {
+        const struct launch_rank *rank = &run->ranks[r];
+        if (!strcmp(rank->host, here))
+            continue;
+        if (!rank->was_silent)
+            return false;
+        several |= first && strcmp(first, rank->host) != 0;
+        first = first ? first : rank->host;
+    }
+    return several;
+}
+
+static int silence_report(const struct launch_run *run, int r)
+{
+    char here[LAUNCH_HOST] = "this host";
+    gethostname(here, sizeof here - 1);
+    if (is_cut_off(run, here)) {
+        fprintf(stderr, "weir launch: no other host has given a sign of life for %.1f s: host '%s' is cut off from them", run->timeout, here);
+    } else {
+        rank_print(run, r);
+        fprintf(stderr, "has given no sign of life for %.1f s: its host is gone, or the network of host %s", run->timeout, run->ranks[r].host);
+    }
+    word_print(run);
+    return weir_status_exit_code(WEIR_ERR_TIMEOUT);
+}
+
 static int stop_report(const struct launch_run *run, int r)
 {
     rank_print(run, r);
@@ -178,6 +210,8 @@ int launch_verdict(const struct launch_run *run, int *cause_out)
         return quiet_code(run);
     const struct launch_rank *rank = &run->ranks[cause];
     bool is_gone = has_died(run, rank) || has_left(rank) || (rank->is_lost && !rank->was_stopped);
+    if (!is_own(rank) && rank->was_silent)
+        return silence_report(run, cause);
     if (!is_own(rank) && is_gone) {
         end_print(run, cause);
         bool says_more = !rank->is_lost && WIFEXITED(rank->wait_status) && WEXITSTATUS(rank->wait_status);

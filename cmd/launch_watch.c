@@ -147,10 +147,13 @@ static void end_look(struct watch *watch, int r)
     end_take(watch, r, info.si_code == CLD_EXITED ? info.si_status << 8 : info.si_status);
 }
 
-static void lost_take(struct watch *watch, int r)
+static void lost_take(struct watch *watch, int r, bool was_silent)
 {
     struct launch_rank *rank = &watch->run->ranks[r];
-    rank->is_lost = !rank->has_ended;
+    if (rank->has_ended)
+        return;
+    rank->is_lost = true;
+    rank->was_silent = was_silent;
     end_take(watch, r, 0);
 }
 
@@ -162,7 +165,7 @@ static void ends_take(struct watch *watch)
         if (!run->far)
             end_look(watch, r);
         else if (all_lost && (launch_far_socket(run->far, r) < 0 || watch->killed_ns))
-            lost_take(watch, r);
+            lost_take(watch, r, false);
     }
 }
 
@@ -192,8 +195,8 @@ static void notes_take(struct watch *watch, int r)
         heard = launch_far_hear(watch->run->far, r, &note);
         if (heard == LAUNCH_HEARD_NOTE)
             note_take(watch, r, &note);
-        else if (heard == LAUNCH_HEARD_END)
-            lost_take(watch, r);
+        else if (heard != LAUNCH_HEARD_NOTHING)
+            lost_take(watch, r, heard == LAUNCH_HEARD_SILENCE);
     }
 }
 
@@ -281,7 +284,7 @@ static int64_t deadline_of(struct watch *watch)
     for (int r = 0; r < run->n_ranks && !watch->broken_since_ns; r++)
         if (launch_is_broken(&run->ranks[r])) {
             watch->broken_since_ns = weir_clock_ns();
-            watch->is_timeout = run->ranks[r].failed_status == WEIR_ERR_TIMEOUT;
+            watch->is_timeout = run->ranks[r].failed_status == WEIR_ERR_TIMEOUT || run->ranks[r].was_silent;
         }
     int64_t end = INT64_MAX;
     if (watch->killed_ns)

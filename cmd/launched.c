@@ -1,6 +1,11 @@
 #include "cmd/launched.h"
 
+#include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -62,6 +67,26 @@ void launched_linger(void)
 void launched_linger_long(void)
 {
     linger(6000);
+}
+
+/* A name without a file, which goes with the process that has it. */
+static int name_take(const char *job)
+{
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    int bytes = snprintf(name.sun_path + 1, sizeof name.sun_path - 1, "weir tells of run %s", job);
+    int file = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (bytes < 0 || (size_t)bytes >= sizeof name.sun_path - 1 || file < 0)
+        return 0;
+    socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)bytes);
+    return bind(file, (struct sockaddr *)&name, length) == 0 ? 0 : errno; /* stays open */
+}
+
+bool launched_is_first(void)
+{
+    char parent[16];
+    const char *job = getenv("PMIX_NAMESPACE"); /* Open MPI's too */
+    snprintf(parent, sizeof parent, "%d", (int)getppid());
+    return name_take(job ? job : parent) != EADDRINUSE;
 }
 
 void launched_say(weir_status status, const char *message)

@@ -25,6 +25,10 @@ void launched_linger(void);
 /* The same where the launcher may be held up itself, as mpirun is for some seconds by a process that was stopped while MPI came up. */
 void launched_linger_long(void);
 
+/* Before the processes are connected: this one is the first of its host and run that asks, and stays so until it ends.  Of a launcher
+ * that gives runs no name, those that it has started itself are a run. */
+bool launched_is_first(void);
+
 /* Under `weir launch`: hand a message to the launcher, which shows it once for all. */
 void launched_say(weir_status status, const char *message);
 

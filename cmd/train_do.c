@@ -16,10 +16,23 @@ static bool is_said_elsewhere(weir_status status, bool connected)
     return status == WEIR_ERR_USAGE || status == WEIR_ERR_NOFIT || status == WEIR_ERR_NUMERIC || (connected && !lost);
 }
 
+/* Nobody can hear of the others yet.  Who tells stays a while, so that the others of its host see that somebody has. */
+static int unconnected_report(const struct train_options *o)
+{
+    int code = weir_status_exit_code(WEIR_ERR_TIMEOUT);
+    bool tells = launched_is_first();
+    if (tells)
+        options_report(train_command(o), WEIR_ERR_TIMEOUT);
+    (tells ? launched_linger : launched_linger_long)();
+    return code;
+}
+
 int train_failed(const struct train_options *o, weir_status status, bool leads, bool connected)
 {
+    if (status == WEIR_ERR_TIMEOUT && !connected && launched_several() && !launched_supervised())
+        return unconnected_report(o);
     if (status && !leads)
-        (status == WEIR_ERR_TIMEOUT && !connected ? launched_linger_long : launched_linger)();
+        launched_linger();
     return !leads && !weir_launch_is_heard() && is_said_elsewhere(status, connected) ? weir_status_exit_code(status)
                                                           : options_report(train_command(o), status);
 }

@@ -7,8 +7,8 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
-#include "base/replace.h"
 #include "engine/program/deps.h"
+#include "engine/run/flight_write.h"
 
 enum { ENTRIES = 64, DIGITS = 9 };
 
@@ -157,9 +157,7 @@ static weir_status record_write(struct weir_runner *runner, const char *why)
     json_object_set_new(root, "ranks", ranks);
     weir_json_append(&text, root, DIGITS);
     weir_flight_path(runner, path, sizeof path);
-    weir_status status = text.status ? text.status : weir_file_write(path, text.data, text.length);
-    weir_text_release(&text);
-    return status;
+    return weir_flight_write(path, &text);
 }
 
 static bool has_names(const struct weir_runner *runner)

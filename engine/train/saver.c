@@ -8,7 +8,7 @@
  * MANIFEST   process 0 has got what the others wrote, as text; its writer writes the manifest and then removes old checkpoints.
  *
  * Processes move on together, in poll and wait.  When one has failed the others hear of it there, process 0 removes what was
- * begun, and all are IDLE.
+ * begun, unless its manifest is on the disk, and all are IDLE.
  *
  * Threads: the writer has a lower priority than the ranks'.  It touches `job` alone, and only between its start and its join; nothing that the steps use. */
 #include <errno.h>
@@ -194,12 +194,14 @@ static void job_end(struct weir_saver *saver)
     saver->job = (struct job){0};
 }
 
-/* What was begun goes; without a manifest it is no checkpoint anyway. */
+/* What was begun goes; without a manifest it is no checkpoint anyway.  With one it is whole, and older ones are gone for it: it stays,
+ * even if the others have not come to hear of it. */
 static weir_status job_fail(struct weir_saver *saver, weir_status status)
 {
     char message[WEIR_ERROR_MAX];
+    bool is_whole = saver->phase == MANIFEST && !saver->job.status;
     weir_error_take(message);
-    if (saver->job.leads && saver->job.part.folder && weir_checkpoint_remove(saver->job.part.folder))
+    if (saver->job.leads && !is_whole && saver->job.part.folder && weir_checkpoint_remove(saver->job.part.folder))
         weir_log(WEIR_LOG_WARN, "%s", weir_last_error());
     job_end(saver);
     weir_error_put(message);

@@ -68,6 +68,25 @@ ended() {
     [ "$(grep -c "rank 1 (process $victim on h2) has " errors)" -eq 1 ]
 }
 
+# However far it has come: while MPI comes up the launcher alone can tell.
+@test "a host that is out of reach as soon as its process is there is named once, with status 5" {
+    far_begin
+    bash "$WEIR_SOURCE_DIR/tests/support/hosts.sh" -n 3 -l 3 bash -c 'exec "$0" launch --hosts "$HOSTS" -- "$@"' "$WEIR" "${base[@]}" \
+        --stages 3 --steps 10000000 -q --timeout 2 >out 2>errors &
+    run=$!
+    until [ -n "$(rank 1)" ]; do
+        kill -0 "$run" || skip "$(cat out)"
+    done
+    victim=$(rank 1)
+    ip -n "w$run-h2" link set eth0 down
+    ended
+    [ "$status" -eq 5 ]
+    grep "^weir [a-z]*: " errors | grep -v "weir explain" >said
+    cat said
+    [ "$(wc -l <said)" -eq 1 ]
+    grep -q "rank 1 (process $victim on h2) has given no sign of life for [0-9.]* s: .*the network of host h2" said
+}
+
 @test "under weir launch signals reach the processes of all hosts, which save" {
     far_begin
     across -- "${base[@]}" --stages 3 --steps 10000000 -q --metrics metrics --checkpoint-dir D

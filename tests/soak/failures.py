@@ -256,7 +256,7 @@ class Trial:
         if self.kind in ("stop", "exit") and self.when == "start" and self.where in BY_MPIRUN:
             limit = 10 * LIMIT + 7 # MPI comes up, and nobody has a heartbeat yet; the first process may be the one
         if self.kind == "down" and self.when == "start" and self.where == "across": # nobody has heard of it yet
-            limit = 10 * LIMIT + 3 # and the host does not answer
+            limit = limit + 1 # and its relay gives it that long to find out by itself
         return limit + (1 if self.where in ("process", "launch", "across") else 5)
 
     def words(self):
@@ -271,6 +271,8 @@ class Trial:
             while "checkpoint" not in self.words() and self.run.poll() is None and time.monotonic() < end:
                 time.sleep(0.05)
             self.run.send_signal(signal.SIGTERM)
+        while self.kind == "nan" and self.run.poll() is None and time.monotonic() < begin + 100: # from the start on
+            time.sleep(0.01)
         while ranks(self.mark, self.where) and time.monotonic() < begin + 100:
             time.sleep(0.01)
         took = time.monotonic() - begin
@@ -290,12 +292,17 @@ class Trial:
             self.stacks()
             for number in (signal.SIGTERM, signal.SIGKILL):
                 for process in processes(self.mark):
-                    os.kill(process.pid, number)
-                try:
-                    return self.run.wait(timeout=20)
-                except subprocess.TimeoutExpired:
-                    pass
-            return None
+                    self.signal(process, number)
+                end = time.monotonic() + 20 # scripts may end before what they have started
+                while processes(self.mark) and time.monotonic() < end:
+                    time.sleep(0.05)
+            return self.run.poll()
+
+    def signal(self, process, number):
+        try:
+            os.kill(process.pid, number)
+        except ProcessLookupError:
+            pass
 
     def stacks(self):
         """Where what has not ended stands."""
@@ -336,10 +343,10 @@ class Trial:
                 self.complain("the message does not name the instruction")
 
     def left_await(self):
-        """What is left.  mpirun does not wait for its daemons on other hosts, which end by themselves."""
+        """What is left.  mpirun does not wait for its daemons on other hosts, nor for the launcher's relays: they end by themselves."""
         end = time.monotonic() + 5
         left = processes(self.mark)
-        while left and time.monotonic() < end and all(b"orted" in b" ".join(p.words) for p in left):
+        while left and time.monotonic() < end and all(b"orted" in b" ".join(p.words) or b"launch-relay" in p.words for p in left):
             time.sleep(0.05)
             left = processes(self.mark)
         return left
@@ -351,12 +358,13 @@ class Trial:
             self.stays = self.stays or len(ours) < len(left)
             for process in left:
                 if process not in ours:
-                    os.kill(process.pid, signal.SIGKILL)
+                    self.signal(process, signal.SIGKILL)
             left = ours
         if left:
+            self.stacks()
             self.complain(f"left: {[(p.pid, p.words[:3]) for p in left]}")
             for process in left:
-                os.kill(process.pid, signal.SIGKILL)
+                self.signal(process, signal.SIGKILL)
         if os.listdir(f"{self.folder}/tmp"):
             self.complain(f"left in TMPDIR: {os.listdir(f'{self.folder}/tmp')}")
         flight = bool(glob.glob(f"{self.folder}/D/weir-flight*.json"))
@@ -393,7 +401,7 @@ class Trial:
             self.run.terminate() # scripts remove what they made
             for process in processes(self.mark):
                 if process.pid != self.run.pid and b"bash" not in process.words[0]:
-                    os.kill(process.pid, signal.SIGKILL)
+                    self.signal(process, signal.SIGKILL)
         busy = stolen()
         code, took = self.end_await(begin)
         busy = (stolen() - busy) / max(took, 0.1) / (os.cpu_count() or 1)

@@ -145,6 +145,7 @@ weir_status faulty_open(const char *transport, double timeout, weir_engine **eng
     config.first_layer = first_layer;
     config.transport = transport;
     config.timeout = timeout;
+    config.snapshots = true;
     return weir_engine_open(&config, engine_out);
 }
 

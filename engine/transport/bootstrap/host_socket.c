@@ -5,6 +5,7 @@
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,6 +43,18 @@ weir_status weir_host_addresses(char *text, size_t room)
             if (i->ifa_addr && i->ifa_addr->sa_family == AF_INET && i->ifa_flags & IFF_UP && !!(i->ifa_flags & IFF_LOOPBACK) == loopback)
                 address_append(i->ifa_addr, text, room);
     freeifaddrs(all);
+    return WEIR_OK;
+}
+
+/* The question comes every second, and after each the time is looked at. */
+weir_status weir_host_watch(int file, int silent_ms)
+{
+    int on = 1, second = 1;
+    unsigned silent = (unsigned)silent_ms;
+    if (setsockopt(file, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on) || setsockopt(file, IPPROTO_TCP, TCP_KEEPIDLE, &second, sizeof second) ||
+        setsockopt(file, IPPROTO_TCP, TCP_KEEPINTVL, &second, sizeof second) ||
+        setsockopt(file, IPPROTO_TCP, TCP_USER_TIMEOUT, &silent, sizeof silent))
+        return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "cannot watch another host: %s", strerror(errno));
     return WEIR_OK;
 }
 

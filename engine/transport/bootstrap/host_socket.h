@@ -20,6 +20,10 @@ weir_status weir_host_addresses(char *text, size_t room);
 /* A connected socket, which blocks; -1: nobody is there, or not within so many seconds. */
 int weir_host_connect(const char *address, const char *port, int seconds);
 
+/* From now on reading from `file` fails, with another reason than ECONNRESET, when the other host has answered nothing for
+ * `silent_ms`, rounded up to seconds.  The kernels ask and answer each other, so neither process has to. */
+weir_status weir_host_watch(int file, int silent_ms);
+
 #ifdef __cplusplus
 }
 #endif
