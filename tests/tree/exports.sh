@@ -21,7 +21,7 @@ declared() {
     /^[ \t]*$/ { told = 0; next }
     /^static inline/ { body = 1 }
     body { if (/^}/) body = 0; next }
-    /^(#|typedef|enum|struct [a-z_]+ [{]|extern "C"|[ \t}{])/ && !names { next }
+    /^(#|typedef|enum( [a-z0-9_]+)? [{]|struct [a-z_]+ [{]|extern "C"|[ \t}{])/ && !names { next }
     exported && (names || /^extern /) {
         text = $0
         sub(/\/\*.*/, "", text)
