@@ -22,6 +22,11 @@ setup() {
     [[ "$status" -eq 0 && -z "$stderr" && "$(grep -c '"F": ' <<<"$output")" -eq 8 ]]
 }
 
+@test "no more ranks are busy than there are layers" {
+    run --separate-stderr "$WEIR" profile --model mlp --microbatch-size 2 --rounds 5 --ranks 64 -o p.json
+    [[ "$status" -eq 0 && "$stderr" == *"mlp, 8 layers on 8 busy ranks: "* && "$(grep -c '"F": ' p.json)" -eq 8 ]]
+}
+
 @test "the costs of a run are those of its trace, and simulate reads them" {
     "$WEIR" train --model gpt2-tiny --data text --seq-len 16 --stages 2 --steps 6 --schedule zb-h1 --save-costs c.json --trace t.json 2>log
     grep -q "costs of 2 stages in 'c.json': medians of 5 steps, the widest spread is " log
