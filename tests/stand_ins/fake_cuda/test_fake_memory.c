@@ -78,14 +78,16 @@ static size_t number_in(const char *table, const char *start, const char *words)
     return SIZE_MAX;
 }
 
-/* What stands in the table for the host: the sum of the rows "N host BYTES what". */
+/* What stands in the table for the host, and is CUDA's: the sum of the rows "N host BYTES what".  Addresses of kernel calls are not. */
 static size_t host_sum(const char *table)
 {
     size_t sum = 0;
     for (const char *line = table; line; line = strchr(line, '\n')) {
         line += *line == '\n';
         int rank, at = 0;
-        if (sscanf(line, "%d host %n", &rank, &at) == 1 && at)
+        const char *addresses = strstr(line, "addresses of kernel calls"), *end = line + strcspn(line, "\n");
+        bool plain = addresses && addresses < end;
+        if (sscanf(line, "%d host %n", &rank, &at) == 1 && at && !plain)
             sum += strtoull(line + at, NULL, 10);
     }
     return sum;
