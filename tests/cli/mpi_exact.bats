@@ -51,9 +51,10 @@ load mpi_ranks
     victim 2 KILL
     for hosts in "" 0,0,1,1; do
         rm -f metrics
-        export WEIR_TEST_HOSTS=$hosts MPI_TIMEOUT=60
+        export WEIR_TEST_HOSTS=$hosts MPI_TIMEOUT=100
         run --separate-stderr bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" 4 ./victim "$WEIR" "${base[@]}" --stages 4 --steps 1000000 \
             -q --metrics metrics
+        echo "hosts '$hosts': status $status: $stderr"
         [ "$status" -ne 0 ] && [ "$status" -ne 5 ]
         [[ $stderr == *"the process of rank 2 has died"* || $stderr == *"signal 9"* ]]
     done
