@@ -43,7 +43,7 @@
  * locale, limits and the calling thread's cores, priority and OpenMP settings alone.  What others in the process may notice:
  *
  *     always             threads of the engine's own until it is closed, and handlers of fork() from the first engine on
- *     device "cpu"       those threads are bound to cores while there are enough of them
+ *     device "cpu"       those threads are bound to cores while there are enough of them, unless it `leaves_cores`
  *     device "cuda"      CUDA_DEVICE_MAX_CONNECTIONS=32 in the environment, unless it has a value; it is set before CUDA starts
  *     transport "mpi",   MPI_Init_thread(MPI_THREAD_SERIALIZED), unless the program has started MPI, with at least that level;
  *     "nccl"             who starts MPI ends it: Weir when the process exits.  All processes of MPI_COMM_WORLD open the engine,
