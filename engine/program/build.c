@@ -5,6 +5,7 @@
 #include "include/weir/schedule.h"
 #include "engine/program/recomputed.h"
 #include "engine/program/slices.h"
+#include "kernels/op_rows.h"
 #include "partitioner/contiguous/chain.h"
 
 static weir_status dtype_check(const struct weir_engine_config *config, const struct weir_device_kind *kind)

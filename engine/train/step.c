@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/grown.h"
 #include "base/log.h"
 #include "engine/run/inputs.h"
 #include "engine/run/nonfinite.h"
@@ -237,12 +238,10 @@ static weir_status not_finite(weir_engine *engine, const struct weir_step_block 
     return WEIR_OK;
 }
 
-weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out)
+static weir_status step_run(weir_engine *engine, double learning_rate, struct weir_step_report *report_out)
 {
     struct weir_runner *runner = &engine->runner;
     weir_status status = ready_check(engine);
-    if (!status && !report_out)
-        status = WEIR_FAIL(WEIR_ERR_INVALID, "a step needs a place for its report: it is NULL");
     if (status)
         return status;
     if (!(learning_rate >= 0 && learning_rate < HUGE_VAL))
@@ -270,6 +269,18 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
         return status;
     engine->step++;
     return WEIR_OK;
+}
+
+weir_status weir_engine_step_sized(weir_engine *engine, double learning_rate, struct weir_step_report *report_out,
+                                   size_t report_bytes)
+{
+    struct weir_step_report own = {.n_ranks = 0};
+    if (!report_out)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "a step needs a place for its report: it is NULL");
+    weir_status status = step_run(engine, learning_rate, &own);
+    if (own.n_ranks) /* it came so far */
+        weir_grown_give(&own, sizeof own, report_out, report_bytes);
+    return status;
 }
 
 /* ---- evaluation ---------------------------------------------------------------------------------------------------- */

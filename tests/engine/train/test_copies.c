@@ -6,6 +6,8 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "engine/train/trainer.h"
+#include "models/model_kinds.h"
+#include "schedules/schedule_kinds.h"
 #include "tests/support/testing.h"
 
 enum { STEPS = 2, BATCH = 1, SEQ = 4 };
