@@ -15,6 +15,7 @@
 #include "base/rng.h"
 #include "kernels/cpu/matmul.h"
 #include "include/weir/op.h"
+#include "kernels/op_rows.h"
 #include "kernels/vector.h"
 #include "weir_libraries.h"
 

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "include/weir/weir.h"
 #include "include/weir/simulate.h"
+#include "models/model_kinds.h"
 
 enum { MICROBATCHES = 8, WARM_UP = 3, MOST_STEPS = 1000 };
 

@@ -18,6 +18,7 @@
 #include "cmd/schedule_auto.h"
 #include "cmd/schedule_input.h"
 #include "include/weir/graph.h"
+#include "schedules/schedule_kinds.h"
 
 enum { MOST_NAMES = 64, MOST_CHUNKS = 64 };
 

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "include/weir/op.h"
+#include "kernels/op_rows.h"
 
 enum { SIDE = 1024, ARRAY = 8 << 20, LEAST_RUNS = 3, MOST_RUNS = 4096 };
 

@@ -1,5 +1,7 @@
 #include "cmd/codec.h"
 
+#include "models/model_kinds.h"
+
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>

@@ -1,5 +1,7 @@
 #include "cmd/model_flops.h"
 
+#include "kernels/op_rows.h"
+
 static double node_flops(const struct weir_node *node)
 {
     const struct weir_shape *y = &node->shapes.output;

@@ -13,6 +13,7 @@
 #include "include/weir/data.h"
 #include "engine/report/metrics.h"
 #include "include/weir/graph.h"
+#include "models/model_kinds.h"
 
 enum { MOST_LINKS = 40 }; /* as the kernel has it */
 

@@ -4,6 +4,7 @@
 #include <strings.h>
 
 #include "base/text.h"
+#include "schedules/schedule_kinds.h"
 
 bool schedule_is_auto(const char *name)
 {

@@ -11,6 +11,7 @@
 #include "cmd/schedule_command.h"
 #include "cmd/schedule_input.h"
 #include "include/weir/simulate.h"
+#include "schedules/schedule_kinds.h"
 
 struct values {
     bool json, comms;

@@ -7,6 +7,7 @@
 #include "cmd/schedule_command.h"
 #include "cmd/schedule_rows.h"
 #include "cmd/schedule_sweep.h"
+#include "schedules/schedule_kinds.h"
 
 enum { MOST_NAMES = 64, MOST_DRAWN = 32 };
 

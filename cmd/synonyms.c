@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "include/weir/schedule.h"
+#include "schedules/schedule_kinds.h"
 
 #define MEGATRON "Megatron-LM"
 #define TITAN "torchtitan"

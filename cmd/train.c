@@ -14,6 +14,8 @@
 #include "cmd/launched.h"
 #include "engine/device/device.h"
 #include "engine/transport/transport.h"
+#include "models/model_kinds.h"
+#include "schedules/schedule_kinds.h"
 
 #define ROW(name, letter, kind, field, argument, help, ...)                                                            \
     {name, letter, kind, offsetof(struct train_options, field), argument, help, __VA_ARGS__}

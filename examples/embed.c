@@ -29,12 +29,29 @@ static const struct weir_op leaky_relu = {
     .struct_bytes = sizeof(struct weir_op), .name = "leaky_relu", .input_needs = WEIR_NEEDS_INPUT_0,
     .infer = leaky_infer, .cpu = {.forward = leaky_forward, .backward_input = leaky_backward}};
 
-static int dense(struct weir_graph_builder *b, const char *name, int x, int64_t out, double std)
+static int dense(struct weir_graph_builder *b, const char *name, const struct weir_op *linear, int x, int64_t out, double std)
 {
     struct weir_op_attr attr = {.out_features = out};
     weir_graph_layer(b, name);
     int weight = weir_graph_param(b, name, WEIR_INIT_NORMAL, std, true);
-    return weir_graph_node(b, name, &weir_op_linear, &attr, 1, &x, 1, &weight);
+    return weir_graph_node(b, name, linear, &attr, 1, &x, 1, &weight);
+}
+static weir_status graph_build(struct weir_arena *arena, const struct weir_graph **graph_out)
+{
+    struct weir_graph_builder b; /* it keeps its first failure, which finish returns */
+    const struct weir_op *linear, *loss;
+    weir_status status = weir_op_find("linear", &linear);
+    status = status ? status : weir_op_find("cross_entropy", &loss);
+    if (status)
+        return status;
+    weir_graph_begin(&b, "embed", arena);
+    int x = weir_graph_input(&b, "points", (struct weir_shape){2, {BATCH, FEATURES}, WEIR_DTYPE_F32});
+    int classes = weir_graph_input(&b, "classes", (struct weir_shape){1, {BATCH}, WEIR_DTYPE_I32});
+    x = dense(&b, "hidden", linear, x, WIDTH, 1.0);
+    x = weir_graph_node(&b, "leaky", &leaky_relu, NULL, 1, &x, 0, NULL);
+    x = dense(&b, "head", linear, x, CLASSES, 0.2);
+    weir_graph_node(&b, "loss", loss, NULL, 2, (int[]){x, classes}, 0, NULL);
+    return weir_graph_finish(&b, graph_out);
 }
 static weir_status feed(weir_engine *engine, int step, int mb) /* class 1: both coordinates have the same sign */
 {
@@ -52,19 +69,12 @@ static weir_status feed(weir_engine *engine, int step, int mb) /* class 1: both 
 int main(void)
 {
     struct weir_arena arena = {0};
-    struct weir_graph_builder b;
     struct weir_schedule schedule;
-    struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
+    struct weir_engine_config config;
     struct weir_step_report report = {.loss = 0};
     weir_engine *engine = NULL;
-    weir_graph_begin(&b, "embed", &arena);
-    int x = weir_graph_input(&b, "points", (struct weir_shape){2, {BATCH, FEATURES}, WEIR_DTYPE_F32});
-    int classes = weir_graph_input(&b, "classes", (struct weir_shape){1, {BATCH}, WEIR_DTYPE_I32});
-    x = dense(&b, "hidden", x, WIDTH, 1.0);
-    x = weir_graph_node(&b, "leaky", &leaky_relu, NULL, 1, &x, 0, NULL);
-    x = dense(&b, "head", x, CLASSES, 0.2);
-    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){x, classes}, 0, NULL);
-    weir_status status = weir_graph_finish(&b, &config.graph);
+    weir_engine_config_init(&config, sizeof config);
+    weir_status status = graph_build(&arena, &config.graph);
     status = status ? status : weir_pipeline_schedule("1f1b", 2, 0, MICROBATCHES, &arena, &schedule);
     config.schedule = &schedule;
     status = status ? status : weir_engine_open(&config, &engine);

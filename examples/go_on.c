@@ -65,10 +65,13 @@ int main(int argc, char **argv)
     struct weir_arena arena = {0};
     struct weir_model_params params = {.microbatch_size = BATCH, .seq_len = SEQ};
     struct weir_schedule schedule;
-    struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
+    struct weir_engine_config config;
+    const struct weir_model_kind *kind;
     weir_engine *engine = NULL;
     uint64_t state = 1;
-    weir_status status = weir_model_build(&weir_model_gpt2_tiny, &params, &arena, &config.graph);
+    weir_engine_config_init(&config, sizeof config);
+    weir_status status = weir_model_find("gpt2-tiny", &kind);
+    status = status ? status : weir_model_build(kind, &params, &arena, &config.graph);
     status = status ? status : weir_pipeline_schedule("1f1b", 2, 0, MICROBATCHES, &arena, &schedule); /* or another, any time */
     config.schedule = &schedule;
     config.optimizer = WEIR_OPTIMIZER_ADAMW;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "kernels/op_rows.h"
 
 const struct weir_op *const weir_ops[] = {
     &weir_op_embedding, &weir_op_layer_norm, &weir_op_rms_norm, &weir_op_linear,        &weir_op_gelu_tanh,
@@ -10,6 +11,12 @@ const struct weir_op *const weir_ops[] = {
     &weir_op_dropout,   &weir_op_mse,        &weir_op_cross_entropy, &weir_op_swiglu,      &weir_op_rope,
     NULL,
 };
+
+const struct weir_op *weir_op_at(int index)
+{
+    int n = (int)(sizeof weir_ops / sizeof *weir_ops);
+    return index >= 0 && index < n ? weir_ops[index] : NULL;
+}
 
 weir_status weir_op_find(const char *name, const struct weir_op **op_out)
 {

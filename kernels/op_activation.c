@@ -6,6 +6,7 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
+#include "kernels/op_rows.h"
 
 static weir_status gelu_tanh_infer(struct weir_op_shapes *shapes)
 {

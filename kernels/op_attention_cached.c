@@ -13,6 +13,7 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
+#include "kernels/op_rows.h"
 
 static weir_status heads_check(const struct weir_op_attr *attr, int64_t kv_heads)
 {

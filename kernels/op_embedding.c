@@ -5,6 +5,7 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
+#include "kernels/op_rows.h"
 
 static weir_status attr_check(const struct weir_op_shapes *shapes)
 {

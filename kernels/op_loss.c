@@ -7,6 +7,7 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
+#include "kernels/op_rows.h"
 
 static weir_status loss_infer(struct weir_op_shapes *shapes, const char *row, enum weir_dtype target_dtype,
                               const struct weir_shape *target, double flops_per_element)

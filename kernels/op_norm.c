@@ -7,6 +7,7 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
+#include "kernels/op_rows.h"
 
 static weir_status norm_infer(struct weir_op_shapes *shapes, const char *row, int n_params, int saved_per_row)
 {

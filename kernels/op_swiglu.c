@@ -2,6 +2,7 @@
 #include "kernels/cpu/cpu.h"
 #include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
+#include "kernels/op_rows.h"
 
 static weir_status infer(struct weir_op_shapes *shapes)
 {

@@ -16,6 +16,9 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "kernels/op_rows.h"
+#include "models/graph_making.h"
+#include "models/model_kinds.h"
 
 enum { GPT2_END = 50256 };
 
@@ -165,6 +168,7 @@ weir_status weir_gpt2_build(const struct weir_model_kind *kind, const struct wei
                             struct weir_arena *arena, const struct weir_graph **graph_out)
 {
     struct gpt2 g = {.config = kind->config, .dropout = params->dropout, .context = params->context};
+    const char *hf_config;
     weir_graph_begin(&g.b, kind->name, arena);
     struct weir_shape shape = {2, {params->microbatch_size, params->seq_len}, WEIR_DTYPE_I32};
     int tokens = weir_graph_input(&g.b, "tokens", shape);
@@ -173,9 +177,10 @@ weir_status weir_gpt2_build(const struct weir_model_kind *kind, const struct wei
     for (int i = 0; i < g.config->n_blocks; i++)
         x = block(&g, i, x);
     head(&g, x, targets);
-    g.b.graph.hf_prefix = "transformer.";
-    if (!g.b.status)
-        g.b.status = config_print(g.config, params->dropout, arena, &g.b.graph.hf_config);
+    weir_status status = config_print(g.config, params->dropout, arena, &hf_config);
+    if (status)
+        return status;
+    weir_graph_hf(&g.b, hf_config, "transformer.");
     return g.context ? weir_graph_finish_forward(&g.b, graph_out) : weir_graph_finish(&g.b, graph_out);
 }
 

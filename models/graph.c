@@ -5,7 +5,10 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/arena.h"
+#include "base/grown.h"
 #include "kernels/infer.h"
+#include "models/graph_making.h"
 
 /* A tensor or a sum that counts more is no model but a wrong number; bytes of a few such sums still fit into 64 bits. */
 static const int64_t MOST_ELEMENTS = (int64_t)1 << 56;
@@ -33,16 +36,33 @@ static weir_status shape_check(const struct weir_shape *shape, const char *what,
     return WEIR_OK;
 }
 
-void weir_graph_begin(struct weir_graph_builder *b, const char *name, struct weir_arena *arena)
+void weir_graph_begin(struct weir_graph_builder *builder, const char *name, struct weir_arena *arena)
 {
-    memset(b, 0, sizeof *b);
+    struct weir_graph_making *b;
+    builder->making = NULL;
+    if (weir_arena_alloc(arena, 1, sizeof *b, &b))
+        return;
+    builder->making = b;
     b->arena = arena;
     b->status = name_check(name, "graph");
     if (!b->status)
         b->status = weir_arena_strdup(arena, name, &b->graph.name);
 }
 
-static weir_status input_check(const struct weir_graph_builder *b, const char *name, const struct weir_shape *shape)
+weir_status weir_graph_status(const struct weir_graph_builder *builder)
+{
+    return builder->making ? builder->making->status : WEIR_ERR_NOMEM;
+}
+
+void weir_graph_hf(struct weir_graph_builder *builder, const char *hf_config, const char *hf_prefix)
+{
+    if (weir_graph_status(builder))
+        return;
+    builder->making->graph.hf_config = hf_config;
+    builder->making->graph.hf_prefix = hf_prefix;
+}
+
+static weir_status input_check(const struct weir_graph_making *b, const char *name, const struct weir_shape *shape)
 {
     weir_status status = name_check(name, "graph input");
     if (!status)
@@ -55,8 +75,11 @@ static weir_status input_check(const struct weir_graph_builder *b, const char *n
     return status;
 }
 
-int weir_graph_input(struct weir_graph_builder *b, const char *name, struct weir_shape shape)
+int weir_graph_input(struct weir_graph_builder *builder, const char *name, struct weir_shape shape)
 {
+    struct weir_graph_making *b = builder->making;
+    if (!b)
+        return 0;
     if (!b->status)
         b->status = input_check(b, name, &shape);
     if (!b->status)
@@ -69,8 +92,11 @@ int weir_graph_input(struct weir_graph_builder *b, const char *name, struct weir
     return weir_input_value(b->graph.n_inputs++);
 }
 
-void weir_graph_layer(struct weir_graph_builder *b, const char *name)
+void weir_graph_layer(struct weir_graph_builder *builder, const char *name)
 {
+    struct weir_graph_making *b = builder->making;
+    if (!b)
+        return;
     if (!b->status)
         b->status = name_check(name, "layer");
     if (!b->status)
@@ -95,8 +121,11 @@ static weir_status param_check(const char *name, enum weir_init init, double sca
     return status;
 }
 
-int weir_graph_param(struct weir_graph_builder *b, const char *name, enum weir_init init, double scale, bool decay)
+int weir_graph_param(struct weir_graph_builder *builder, const char *name, enum weir_init init, double scale, bool decay)
 {
+    struct weir_graph_making *b = builder->making;
+    if (!b)
+        return 0;
     if (!b->status)
         b->status = param_check(name, init, scale);
     if (b->status)
@@ -113,15 +142,18 @@ int weir_graph_param(struct weir_graph_builder *b, const char *name, enum weir_i
     return b->graph.n_params++;
 }
 
-void weir_graph_param_sizes(struct weir_graph_builder *b, int param, const char *sizes)
+void weir_graph_param_sizes(struct weir_graph_builder *builder, int param, const char *sizes)
 {
+    struct weir_graph_making *b = builder->making;
+    if (!b)
+        return;
     if (!b->status && (param < 0 || param >= b->graph.n_params))
         b->status = WEIR_FAIL(WEIR_ERR_INVALID, "there is no parameter %d, the graph has %d so far", param, b->graph.n_params);
     if (!b->status && sizes && !b->params[param].sizes)
         b->status = weir_arena_strdup(b->arena, sizes, &b->params[param].sizes);
 }
 
-static weir_status param_bind(struct weir_graph_builder *b, struct weir_node *node, int slot)
+static weir_status param_bind(struct weir_graph_making *b, struct weir_node *node, int slot)
 {
     struct weir_param *param = &b->params[node->params[slot]];
     const struct weir_shape *shape = &node->shapes.params[slot];
@@ -153,7 +185,23 @@ static weir_status storage_check(const struct weir_node *node)
     return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': operation '%s' is for f32 alone", node->name, node->op->name);
 }
 
-static weir_status row_check(const struct weir_graph_builder *b, const char *name, const struct weir_op *op)
+/* A row of a program that knows another struct is copied into one of this library's, in the arena. */
+static weir_status row_take(struct weir_graph_making *b, const char *name, const struct weir_op **op)
+{
+    struct weir_op *own;
+    if (!*op || (*op)->struct_bytes == sizeof *own)
+        return WEIR_OK;
+    weir_status status = weir_arena_alloc(b->arena, 1, sizeof *own, &own);
+    if (!status && weir_grown_take("weir_op", "set struct_bytes to sizeof(struct weir_op)", *op, (*op)->struct_bytes, own, sizeof *own))
+        return weir_error_prefix(WEIR_ERR_INVALID, "node '%s': ", name);
+    if (status)
+        return status;
+    own->struct_bytes = sizeof *own;
+    *op = own;
+    return WEIR_OK;
+}
+
+static weir_status row_check(const struct weir_graph_making *b, const char *name, const struct weir_op *op)
 {
     weir_status status = name_check(name, "node");
     if (status)
@@ -162,16 +210,13 @@ static weir_status row_check(const struct weir_graph_builder *b, const char *nam
         return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s' stands before the first layer", name);
     if (!op)
         return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s' has no operation", name);
-    if (op->struct_bytes != sizeof *op)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': operation '%s' has %zu bytes, this library's rows have %zu: rebuild",
-                         name, op->name ? op->name : "", op->struct_bytes, sizeof *op);
     if (!op->name || !op->infer)
         return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': the row of operation '%s' has no %s", name, op->name ? op->name : "",
                          op->name ? "infer" : "name");
     return WEIR_OK;
 }
 
-static weir_status value_check(const struct weir_graph_builder *b, const char *name, int slot, int value)
+static weir_status value_check(const struct weir_graph_making *b, const char *name, int slot, int value)
 {
     if (!weir_value_is_input(value) && value >= b->graph.n_nodes)
         return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': input %d is value %d, the nodes before it are 0 to "
@@ -184,7 +229,7 @@ static weir_status value_check(const struct weir_graph_builder *b, const char *n
 }
 
 /* What the node takes is there: counts, values, parameters. */
-static weir_status takes_check(const struct weir_graph_builder *b, const char *name, int n_inputs, const int *inputs,
+static weir_status takes_check(const struct weir_graph_making *b, const char *name, int n_inputs, const int *inputs,
                                int n_params, const int *params)
 {
     if (n_inputs > WEIR_OP_INPUTS || n_params > WEIR_OP_PARAMS)
@@ -204,7 +249,7 @@ static weir_status takes_check(const struct weir_graph_builder *b, const char *n
     return status;
 }
 
-static weir_status inputs_set(const struct weir_graph_builder *b, const char *name, int n_inputs, const int *inputs,
+static weir_status inputs_set(const struct weir_graph_making *b, const char *name, int n_inputs, const int *inputs,
                               struct weir_node *node)
 {
     node->shapes.n_inputs = n_inputs;
@@ -238,11 +283,23 @@ static weir_status node_infer(struct weir_node *node, int n_params)
     return shape_check(&node->shapes.output, "node", node->name);
 }
 
-static weir_status node_add(struct weir_graph_builder *b, const char *name, const struct weir_op *op,
+static weir_status attr_take(const char *name, const struct weir_op_attr *attr, size_t attr_bytes, struct weir_op_attr *own)
+{
+    if (!attr || attr_bytes == sizeof *own) {
+        *own = attr ? *attr : (struct weir_op_attr){.n_heads = 0};
+        return WEIR_OK;
+    }
+    weir_status status = weir_grown_take("weir_op_attr", "give its sizeof", attr, attr_bytes, own, sizeof *own);
+    return status ? weir_error_prefix(status, "node '%s': ", name) : WEIR_OK;
+}
+
+static weir_status node_add(struct weir_graph_making *b, const char *name, const struct weir_op *op,
                             const struct weir_op_attr *attr, int n_inputs, const int *inputs, int n_params,
                             const int *params)
 {
-    weir_status status = row_check(b, name, op);
+    weir_status status = row_take(b, name, &op);
+    if (!status)
+        status = row_check(b, name, op);
     if (!status)
         status = takes_check(b, name, n_inputs, inputs, n_params, params);
     if (!status)
@@ -253,8 +310,7 @@ static weir_status node_add(struct weir_graph_builder *b, const char *name, cons
     memset(node, 0, sizeof *node);
     node->op = op;
     node->layer = b->graph.n_layers - 1;
-    if (attr)
-        node->attr = *attr;
+    node->attr = *attr;
     node->shapes.attr = &node->attr;
     node->shapes.storage = b->graph.storage;
     status = inputs_set(b, name, n_inputs, inputs, node);
@@ -269,11 +325,18 @@ static weir_status node_add(struct weir_graph_builder *b, const char *name, cons
     return status ? status : storage_check(node);
 }
 
-int weir_graph_node(struct weir_graph_builder *b, const char *name, const struct weir_op *op,
-                    const struct weir_op_attr *attr, int n_inputs, const int *inputs, int n_params, const int *params)
+int weir_graph_node_sized(struct weir_graph_builder *builder, const char *name, const struct weir_op *op,
+                          const struct weir_op_attr *attr, size_t attr_bytes, int n_inputs, const int *inputs, int n_params,
+                          const int *params)
 {
+    struct weir_graph_making *b = builder->making;
+    struct weir_op_attr own;
+    if (!b)
+        return 0;
     if (!b->status)
-        b->status = node_add(b, name, op, attr, n_inputs, inputs, n_params, params);
+        b->status = attr_take(name, attr, attr_bytes, &own);
+    if (!b->status)
+        b->status = node_add(b, name, op, &own, n_inputs, inputs, n_params, params);
     if (b->status)
         return 0;
     return b->graph.n_nodes++;
@@ -303,7 +366,7 @@ static weir_status uses_find(const struct weir_graph *graph, struct uses *uses)
 
 /* Values that nodes before the layer make and nodes from its first on read: those that cross into the layer before it and
  * that layer's own, as far as somebody reads them later. */
-static weir_status crossing_find(struct weir_graph_builder *b, const struct uses *uses, int l)
+static weir_status crossing_find(struct weir_graph_making *b, const struct uses *uses, int l)
 {
     struct weir_layer *layer = &b->layers[l];
     const struct weir_layer *before = &b->layers[l - 1];
@@ -383,7 +446,7 @@ static weir_status nodes_check(const struct weir_graph *graph, const struct uses
     return WEIR_OK;
 }
 
-static weir_status layers_close(struct weir_graph_builder *b, const struct weir_graph *graph, const struct uses *uses)
+static weir_status layers_close(struct weir_graph_making *b, const struct weir_graph *graph, const struct uses *uses)
 {
     for (int l = 0; l < graph->n_layers; l++) {
         int end = l + 1 < graph->n_layers ? b->layers[l + 1].first_node : graph->n_nodes;
@@ -399,7 +462,7 @@ static weir_status layers_close(struct weir_graph_builder *b, const struct weir_
     return WEIR_OK;
 }
 
-static weir_status all_check(struct weir_graph_builder *b, const struct weir_graph *graph, bool forward)
+static weir_status all_check(struct weir_graph_making *b, const struct weir_graph *graph, bool forward)
 {
     struct uses uses;
     weir_status status = uses_find(graph, &uses);
@@ -414,10 +477,11 @@ static weir_status all_check(struct weir_graph_builder *b, const struct weir_gra
     return status ? status : totals_check(graph);
 }
 
-static weir_status finish(struct weir_graph_builder *b, bool forward, const struct weir_graph **graph_out)
+static weir_status finish(struct weir_graph_builder *builder, bool forward, const struct weir_graph **graph_out)
 {
-    if (b->status)
-        return b->status;
+    struct weir_graph_making *b = builder->making;
+    if (weir_graph_status(builder))
+        return weir_graph_status(builder);
     struct weir_graph *graph;
     weir_status status = weir_arena_alloc(b->arena, 1, sizeof *graph, &graph);
     if (status)

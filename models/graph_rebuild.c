@@ -3,6 +3,8 @@
 #include <inttypes.h>
 
 #include "include/weir/graph.h"
+#include "kernels/op_rows.h"
+#include "models/graph_making.h"
 
 /* What the new graph has in place of the old one's. */
 struct change {
@@ -36,9 +38,10 @@ static weir_status rebuild(const struct weir_graph *graph, const struct change *
 {
     struct weir_graph_builder b;
     weir_graph_begin(&b, graph->name, arena);
-    b.graph.storage = change->storage;
-    b.graph.hf_config = graph->hf_config;
-    b.graph.hf_prefix = graph->hf_prefix;
+    if (!b.making)
+        return WEIR_ERR_NOMEM;
+    b.making->graph.storage = change->storage;
+    weir_graph_hf(&b, graph->hf_config, graph->hf_prefix);
     for (int i = 0; i < graph->n_inputs; i++)
         weir_graph_input(&b, graph->inputs[i].name, shape_changed(graph, graph->inputs[i].shape, change));
     for (int i = 0; i < graph->n_params; i++) { /* all first, so that they keep their numbers */

@@ -14,6 +14,9 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "kernels/op_rows.h"
+#include "models/graph_making.h"
+#include "models/model_kinds.h"
 
 struct llama {
     struct weir_graph_builder b;
@@ -175,6 +178,7 @@ weir_status weir_llama_build(const struct weir_model_kind *kind, const struct we
                              struct weir_arena *arena, const struct weir_graph **graph_out)
 {
     struct llama l = {.config = kind->config, .dropout = params->dropout, .context = params->context};
+    const char *hf_config;
     weir_graph_begin(&l.b, kind->name, arena);
     struct weir_shape shape = {2, {params->microbatch_size, params->seq_len}, WEIR_DTYPE_I32};
     int tokens = weir_graph_input(&l.b, "tokens", shape);
@@ -183,9 +187,10 @@ weir_status weir_llama_build(const struct weir_model_kind *kind, const struct we
     for (int i = 0; i < l.config->n_blocks; i++)
         x = block(&l, i, x);
     head(&l, x, targets);
-    l.b.graph.hf_prefix = "model.";
-    if (!l.b.status)
-        l.b.status = config_print(l.config, params->dropout, arena, &l.b.graph.hf_config);
+    weir_status status = config_print(l.config, params->dropout, arena, &hf_config);
+    if (status)
+        return status;
+    weir_graph_hf(&l.b, hf_config, "model.");
     return l.context ? weir_graph_finish_forward(&l.b, graph_out) : weir_graph_finish(&l.b, graph_out);
 }
 

@@ -15,6 +15,8 @@
 #include <stdio.h>
 
 #include "include/weir/graph.h"
+#include "kernels/op_rows.h"
+#include "models/model_kinds.h"
 
 enum { HIDDEN_LAYERS = 7, WIDTH = 256 };
 

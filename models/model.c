@@ -1,13 +1,21 @@
+#include "base/grown.h"
 #include "include/weir/graph.h"
 
 #include <string.h>
 
 #include "base/text.h"
+#include "models/model_kinds.h"
 
 const struct weir_model_kind *const weir_model_kinds[] = {
     &weir_model_mlp,         &weir_model_umlp,       &weir_model_gpt2_tiny,
     &weir_model_gpt2,        &weir_model_gpt2_medium, &weir_model_gpt2_large,
     &weir_model_gpt2_xl,     &weir_model_llama_tiny,  NULL};
+
+const struct weir_model_kind *weir_model_at(int index)
+{
+    int n = (int)(sizeof weir_model_kinds / sizeof weir_model_kinds[0]);
+    return index >= 0 && index < n ? weir_model_kinds[index] : NULL;
+}
 
 weir_status weir_model_find(const char *name, const struct weir_model_kind **kind_out)
 {
@@ -24,10 +32,13 @@ weir_status weir_model_find(const char *name, const struct weir_model_kind **kin
     return weir_unknown("model", name, names);
 }
 
-weir_status weir_model_build(const struct weir_model_kind *kind, const struct weir_model_params *params,
-                             struct weir_arena *arena, const struct weir_graph **graph_out)
+weir_status weir_model_build_sized(const struct weir_model_kind *kind, const struct weir_model_params *params,
+                                   size_t params_bytes, struct weir_arena *arena, const struct weir_graph **graph_out)
 {
-    struct weir_model_params p = *params;
+    struct weir_model_params p;
+    weir_status status = weir_grown_take("weir_model_params", "give its sizeof", params, params_bytes, &p, sizeof p);
+    if (status)
+        return status;
     if (p.microbatch_size < 1)
         return WEIR_FAIL(WEIR_ERR_INVALID, "micro-batch size is %lld, it must be at least 1",
                          (long long)p.microbatch_size);

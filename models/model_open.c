@@ -4,6 +4,7 @@
 
 #include "base/input_file.h"
 #include "models/hf/hf_config.h"
+#include "models/model_kinds.h"
 
 static bool is_built_in(const char *name)
 {

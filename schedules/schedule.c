@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "schedules/kinds/kinds.h"
+#include "schedules/schedule_kinds.h"
 
 const struct weir_schedule_kind *const weir_schedule_kinds[] = {
     &weir_kind_gpipe,   &weir_kind_1f1b,   &weir_kind_seq1f1b,        &weir_kind_interleaved,
@@ -20,6 +21,11 @@ enum { MOST_KINDS = sizeof weir_schedule_kinds / sizeof weir_schedule_kinds[0] }
 enum { MOST_RANKS = 1 << 16, MOST_STAGES = 1 << 20, MOST_MICROBATCHES = 1 << 20 };
 
 static const int64_t MOST_ACTIONS = 1ll << 31;
+
+const struct weir_schedule_kind *weir_schedule_kind_at(int index)
+{
+    return index >= 0 && index < MOST_KINDS ? weir_schedule_kinds[index] : NULL;
+}
 
 weir_status weir_schedule_kind_find(const char *name, const struct weir_schedule_kind **kind_out)
 {

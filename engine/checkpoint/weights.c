@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/tensor_files.h"
 #include "engine/run/params.h"
+#include "kernels/op_rows.h"
 
 enum { MOST_PADDING = 1024, PADDED_TO = 8, COMPARED = 1 << 14 };
 

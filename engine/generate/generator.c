@@ -1,15 +1,27 @@
 /* Generation: open and close. */
 #include "base/alloc.h"
+#include "base/grown.h"
 #include "engine/checkpoint/weights.h"
 #include "engine/generate/generator_state.h"
 #include "engine/run/params.h"
 
+void weir_generator_config_init(struct weir_generator_config *config, size_t bytes)
+{
+    const struct weir_generator_config own = WEIR_GENERATOR_CONFIG_DEFAULT;
+    weir_grown_give(&own, sizeof own, config, bytes);
+    config->struct_bytes = bytes;
+}
+
+weir_status weir_generator_config_take(const struct weir_generator_config *given, struct weir_generator_config *own)
+{
+    weir_status status = weir_grown_take("weir_generator_config", "start with weir_generator_config_init", given,
+                                         given ? given->struct_bytes : 0, own, sizeof *own);
+    own->struct_bytes = sizeof *own;
+    return status;
+}
+
 static weir_status config_check(const struct weir_generator_config *config)
 {
-    if (config->struct_bytes != sizeof *config)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "weir_generator_config has %zu bytes, this library knows %zu: start from "
-                                           "WEIR_GENERATOR_CONFIG_DEFAULT and rebuild",
-                         config->struct_bytes, sizeof *config);
     if (!config->prompt || !config->token || !config->device)
         return WEIR_FAIL(WEIR_ERR_INVALID, "a generator needs a graph of a prompt, one of a token, and a device");
     if (config->n_samples < 1 || config->n_stages < 1)
@@ -98,18 +110,21 @@ static weir_status runner_make(struct weir_generator *g, const struct weir_gener
     return status ? status : weir_runner_open(runner);
 }
 
-weir_status weir_generator_open(const struct weir_generator_config *config, weir_generator **generator_out)
+weir_status weir_generator_open(const struct weir_generator_config *given, weir_generator **generator_out)
 {
     struct weir_generator *g;
-    weir_status status = config_check(config);
+    struct weir_generator_config config;
+    weir_status status = weir_generator_config_take(given, &config);
+    if (!status)
+        status = config_check(&config);
     if (!status)
         status = weir_alloc(1, sizeof *g, &g);
     if (status)
         return status;
-    g->n_samples = config->n_samples;
-    status = weir_generator_check(g, config);
+    g->n_samples = config.n_samples;
+    status = weir_generator_check(g, &config);
     if (!status)
-        status = runner_make(g, config);
+        status = runner_make(g, &config);
     if (status) {
         char message[WEIR_ERROR_MAX];
         weir_error_take(message);

@@ -8,14 +8,18 @@ struct preview {
     struct weir_resources have;
 };
 
-static weir_status preview_make(const struct weir_generator_config *config, struct weir_arena *arena, struct preview *p)
+static weir_status preview_make(const struct weir_generator_config *given, struct weir_arena *arena, struct preview *p)
 {
-    weir_generator g = {.n_samples = config->n_samples};
+    weir_generator g = {.n_samples = 0};
+    struct weir_generator_config own, *config = &own;
     struct weir_engine_config built;
     struct weir_generation_params params;
     const struct weir_device_kind *kind;
     int *device_of = NULL;
-    weir_status status = weir_generator_check(&g, config);
+    weir_status status = weir_generator_config_take(given, &own);
+    g.n_samples = config->n_samples;
+    if (!status)
+        status = weir_generator_check(&g, config);
     if (status)
         return status;
     weir_generator_build_config(&g, config, &built, &params);

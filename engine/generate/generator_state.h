@@ -15,6 +15,9 @@ struct weir_generator {
     int cached_end;             /* nodes from here on change no cache */
 };
 
+/* Copy a program's configuration into this library's struct (base/grown.h).  WEIR_ERR_INVALID. */
+weir_status weir_generator_config_take(const struct weir_generator_config *given, struct weir_generator_config *own);
+
 /* The configuration is whole; the generator's sizes follow from its graphs. */
 weir_status weir_generator_check(struct weir_generator *generator, const struct weir_generator_config *config);
 

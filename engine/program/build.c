@@ -7,6 +7,7 @@
 #include "engine/program/slices.h"
 #include "engine/program/update_scales.h"
 #include "include/weir/schedule.h"
+#include "kernels/op_rows.h"
 #include "partitioner/contiguous/chain.h"
 
 static weir_status dtype_check(const struct weir_engine_config *config, const struct weir_device_kind *kind)

@@ -1,3 +1,5 @@
+#include "base/grown.h"
+#include "engine/program/config_take.h"
 #include "include/weir/weir.h"
 
 #include <math.h>
@@ -34,12 +36,28 @@ static weir_status replicas_check(const struct weir_engine_config *config)
     return WEIR_OK;
 }
 
-weir_status weir_engine_config_check(const struct weir_engine_config *config)
+void weir_engine_config_init(struct weir_engine_config *config, size_t bytes)
 {
-    if (config->struct_bytes != sizeof *config)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "weir_engine_config has %zu bytes, this library knows %zu: start from "
-                                           "WEIR_ENGINE_CONFIG_DEFAULT and rebuild",
-                         config->struct_bytes, sizeof *config);
+    const struct weir_engine_config own = WEIR_ENGINE_CONFIG_DEFAULT;
+    weir_grown_give(&own, sizeof own, config, bytes);
+    config->struct_bytes = bytes;
+}
+
+weir_status weir_engine_config_take(const struct weir_engine_config *given, struct weir_engine_config *own)
+{
+    weir_status status = weir_grown_take("weir_engine_config", "start with weir_engine_config_init", given,
+                                         given ? given->struct_bytes : 0, own, sizeof *own);
+    own->struct_bytes = sizeof *own;
+    return status;
+}
+
+weir_status weir_engine_config_check(const struct weir_engine_config *given)
+{
+    struct weir_engine_config own;
+    const struct weir_engine_config *config = &own;
+    weir_status taken = weir_engine_config_take(given, &own);
+    if (taken)
+        return taken;
     if (!config->graph || !config->schedule || !config->device)
         return WEIR_FAIL(WEIR_ERR_INVALID, "an engine needs a graph, a schedule and a device");
     if (config->threads_per_rank < 1)

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "engine/program/memory_report_make.h"
+#include "schedules/schedule_kinds.h"
 
 /* Work on one verdict. */
 struct advisor {

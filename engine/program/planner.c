@@ -11,6 +11,7 @@
 #include "engine/program/memory_report_make.h"
 #include "engine/program/planner_costs.h"
 #include "kernels/vector.h"
+#include "schedules/schedule_kinds.h"
 #include "schedules/simulate/cost_tables.h"
 
 enum { MOST_SIZES = 24, MOST_RANKS = 64, MOST_CHUNKS = 8, MOST_ACTIONS = 1 << 18, MOST_LEAN = 64, MOST_TURNS = 6 };

@@ -1,5 +1,7 @@
 #include "engine/program/slices.h"
 
+#include "kernels/op_rows.h"
+
 #include <math.h>
 
 /* Per position, and per position and key that attention looks at. */

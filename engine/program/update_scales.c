@@ -4,13 +4,22 @@
 #include <math.h>
 
 #include "base/arena.h"
+#include "base/grown.h"
 #include "base/text.h"
 
-static weir_status rule_check(const struct weir_update_rule *rule, int number)
+/* Entry `number` of the configuration's list, whose entries have the size that the first one says. */
+static weir_status rule_take(const struct weir_engine_config *config, int number, struct weir_update_rule *rule)
 {
-    if (rule->struct_bytes != sizeof *rule || !rule->pattern)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "update rule %d is none of this library's, or has no pattern: set struct_bytes and rebuild",
-                         number);
+    const struct weir_update_rule *first = config->update_rules;
+    const char *given = (const char *)first + (size_t)number * first->struct_bytes;
+    weir_status status = weir_grown_take("weir_update_rule", "set struct_bytes", given, first->struct_bytes, rule, sizeof *rule);
+    if (status)
+        return weir_error_prefix(status, "update rule %d: ", number);
+    return rule->pattern ? WEIR_OK : WEIR_FAIL(WEIR_ERR_INVALID, "update rule %d has no pattern", number);
+}
+
+static weir_status rule_check(const struct weir_update_rule *rule)
+{
     if (!(rule->learning_rate >= 0 && rule->learning_rate < HUGE_VAL && rule->weight_decay >= 0 && rule->weight_decay < HUGE_VAL))
         return WEIR_FAIL(WEIR_ERR_USAGE, "update rule '%s' has factors %g and %g: they must be finite and not negative",
                          rule->pattern, rule->learning_rate, rule->weight_decay);
@@ -65,10 +74,12 @@ weir_status weir_update_scales_make(const struct weir_engine_config *config, str
     for (int i = 0; i < graph->n_params && !status; i++)
         scales[i] = (struct weir_update_scale){1, graph->params[i].decay ? 1 : 0};
     for (int r = 0; r < config->n_update_rules && !status; r++) {
-        const struct weir_update_rule *rule = &config->update_rules[r];
-        status = rule_check(rule, r);
+        struct weir_update_rule rule;
+        status = rule_take(config, r, &rule);
         if (!status)
-            status = rule_apply(graph, rule, arena, has_rule, scales);
+            status = rule_check(&rule);
+        if (!status)
+            status = rule_apply(graph, &rule, arena, has_rule, scales);
     }
     if (!status)
         *scales_out = scales;

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/run/transfer.h"
+#include "kernels/op_rows.h"
 
 weir_status weir_input_find(const struct weir_graph *graph, const char *name, int *input_out)
 {

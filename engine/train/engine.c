@@ -1,4 +1,5 @@
 /* The engine: open and close. */
+#include "engine/program/config_take.h"
 #include "engine/train/trainer.h"
 
 #include "base/alloc.h"
@@ -57,17 +58,20 @@ static weir_status engine_start(weir_engine *engine, const struct weir_engine_co
     return status ? status : weir_runner_open(runner);
 }
 
-weir_status weir_engine_open(const struct weir_engine_config *config, weir_engine **engine_out)
+weir_status weir_engine_open(const struct weir_engine_config *given, weir_engine **engine_out)
 {
     weir_engine *engine;
-    weir_status status = weir_engine_config_check(config);
+    struct weir_engine_config config;
+    weir_status status = weir_engine_config_take(given, &config);
+    if (!status)
+        status = weir_engine_config_check(&config);
     if (!status)
         status = weir_alloc(1, sizeof *engine, &engine);
     if (status)
         return status;
     engine->process = weir_process_number();
     engine->folder_lock = -1;
-    status = engine_start(engine, config);
+    status = engine_start(engine, &config);
     if (status) {
         char message[WEIR_ERROR_MAX];
         weir_runner_fail(&engine->runner, status);
@@ -120,17 +124,20 @@ struct preview {
     struct weir_resources have;
 };
 
-static weir_status preview_make(const struct weir_engine_config *config, struct weir_arena *arena, struct preview *p)
+static weir_status preview_make(const struct weir_engine_config *given, struct weir_arena *arena, struct preview *p)
 {
     struct weir_world world;
+    struct weir_engine_config config;
     const struct weir_device_kind *kind;
-    weir_status status = weir_engine_config_check(config);
+    weir_status status = weir_engine_config_take(given, &config);
     if (!status)
-        status = weir_build_kind_plan(config, &kind);
+        status = weir_engine_config_check(&config);
     if (!status)
-        status = weir_world_find(&world, config, kind, n_replicas_of(config));
+        status = weir_build_kind_plan(&config, &kind);
     if (!status)
-        status = weir_build_training(config, kind, arena, &p->build);
+        status = weir_world_find(&world, &config, kind, n_replicas_of(&config));
+    if (!status)
+        status = weir_build_training(&config, kind, arena, &p->build);
     return status ? status : preview_extras(&p->build, &world, arena, &p->have, &p->extras);
 }
 

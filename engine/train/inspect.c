@@ -1,6 +1,8 @@
 /* Looking into an engine: the public functions over its runner. */
 #include <stdio.h>
 
+#include "base/alloc.h"
+#include "base/grown.h"
 #include "engine/checkpoint/export_write.h"
 #include "engine/checkpoint/runner_state.h"
 #include "engine/checkpoint/shared_folder.h"
@@ -116,19 +118,43 @@ weir_status weir_engine_moment_write(weir_engine *engine, enum weir_checkpoint_k
     return status ? status : weir_runner_moment_write(&engine->runner, moment_of(kind), name, values, n);
 }
 
-size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room)
+size_t weir_engine_events_sized(const weir_engine *engine, struct weir_step_event *events_out, size_t event_bytes, size_t room)
 {
-    return weir_run_events(&engine->runner.main, events_out, room);
+    if (!room || event_bytes == sizeof *events_out)
+        return weir_run_events(&engine->runner.main, events_out, room);
+    struct weir_step_event *own;
+    if (weir_alloc(room, sizeof *own, &own))
+        return 0;
+    size_t n = weir_run_events(&engine->runner.main, own, room);
+    weir_grown_give_all(own, sizeof *own, n < room ? n : room, events_out, event_bytes);
+    weir_free(own);
+    return n;
 }
 
-size_t weir_engine_waits(const weir_engine *engine, struct weir_step_wait *waits_out, size_t room)
+size_t weir_engine_waits_sized(const weir_engine *engine, struct weir_step_wait *waits_out, size_t wait_bytes, size_t room)
 {
-    return weir_run_waits(&engine->runner.main, waits_out, room);
+    if (!room || wait_bytes == sizeof *waits_out)
+        return weir_run_waits(&engine->runner.main, waits_out, room);
+    struct weir_step_wait *own;
+    if (weir_alloc(room, sizeof *own, &own))
+        return 0;
+    size_t n = weir_run_waits(&engine->runner.main, own, room);
+    weir_grown_give_all(own, sizeof *own, n < room ? n : room, waits_out, wait_bytes);
+    weir_free(own);
+    return n;
 }
 
-size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *times_out, size_t room)
+size_t weir_engine_op_times_sized(const weir_engine *engine, struct weir_op_time *times_out, size_t time_bytes, size_t room)
 {
-    return weir_runner_op_times(&engine->runner, times_out, room);
+    if (!room || time_bytes == sizeof *times_out)
+        return weir_runner_op_times(&engine->runner, times_out, room);
+    struct weir_op_time *own;
+    if (weir_alloc(room, sizeof *own, &own))
+        return 0;
+    size_t n = weir_runner_op_times(&engine->runner, own, room);
+    weir_grown_give_all(own, sizeof *own, n < room ? n : room, times_out, time_bytes);
+    weir_free(own);
+    return n;
 }
 
 weir_status weir_engine_events_gather(weir_engine *engine)

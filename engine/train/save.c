@@ -1,4 +1,5 @@
 /* Checkpoints of an engine: the public functions. */
+#include "base/grown.h"
 #include "engine/checkpoint/runner_state.h"
 #include "engine/checkpoint/shared_folder.h"
 #include "engine/train/saver.h"
@@ -6,8 +7,8 @@
 static weir_status save_check(const weir_engine *engine, const struct weir_save *save)
 {
     weir_status status = weir_engine_here(engine);
-    if (!status && (!save || save->struct_bytes != sizeof *save || !save->dir || !*save->dir))
-        status = WEIR_FAIL(WEIR_ERR_INVALID, "a checkpoint needs a struct weir_save of this library's, with a folder");
+    if (!status && (!save->dir || !*save->dir))
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "a checkpoint needs a folder");
     if (!status && (save->keep < 0 || save->sample < 0))
         status = WEIR_FAIL(WEIR_ERR_INVALID, "a checkpoint cannot keep %d others, or be at sample %lld", save->keep,
                            (long long)save->sample);
@@ -23,9 +24,13 @@ static weir_status saver_have(weir_engine *engine)
     return weir_world_agree(&engine->runner.world, status);
 }
 
-weir_status weir_engine_save(weir_engine *engine, const struct weir_save *save)
+weir_status weir_engine_save(weir_engine *engine, const struct weir_save *given)
 {
-    weir_status status = save_check(engine, save);
+    struct weir_save own, *save = &own;
+    weir_status status = weir_grown_take("weir_save", "set struct_bytes to sizeof(struct weir_save)", given,
+                                         given ? given->struct_bytes : 0, &own, sizeof own);
+    if (!status)
+        status = save_check(engine, save);
     if (!status)
         status = saver_have(engine);
     if (status)

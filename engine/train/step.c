@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/grown.h"
 #include "base/log.h"
 #include "engine/run/inputs.h"
 #include "engine/run/nonfinite.h"
@@ -271,11 +272,9 @@ static weir_status program_run(weir_engine *engine, double learning_rate, struct
     return status;
 }
 
-static weir_status step_check(const weir_engine *engine, const struct weir_step_report *report)
+static weir_status step_check(const weir_engine *engine)
 {
     weir_status status = weir_engine_ready(engine);
-    if (!status && !report)
-        status = WEIR_FAIL(WEIR_ERR_INVALID, "a step needs a place for its report: it is NULL");
     if (!status && engine->awaits_update)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "the gradients of step %lld await their update, another backward would replace them and "
                            "not add to them: update first, or drop them", (long long)engine->step + 1);
@@ -289,9 +288,9 @@ weir_status weir_rate_check(double learning_rate)
                : WEIR_FAIL(WEIR_ERR_USAGE, "the learning rate is %g, it must be finite and not negative", learning_rate);
 }
 
-weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out)
+static weir_status step_run(weir_engine *engine, double learning_rate, struct weir_step_report *report_out)
 {
-    weir_status status = step_check(engine, report_out);
+    weir_status status = step_check(engine);
     if (!status)
         status = weir_rate_check(learning_rate);
     if (!status)
@@ -303,9 +302,9 @@ weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct w
     return status;
 }
 
-weir_status weir_engine_gradients(weir_engine *engine, struct weir_step_report *report_out)
+static weir_status gradients_run(weir_engine *engine, double learning_rate, struct weir_step_report *report_out)
 {
-    weir_status status = step_check(engine, report_out);
+    weir_status status = step_check(engine);
     if (!status && !engine->runner.update.program)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "the engine was not opened for updates apart from their gradients: set updates_apart in "
                                            "its configuration");
@@ -314,10 +313,35 @@ weir_status weir_engine_gradients(weir_engine *engine, struct weir_step_report *
     if (status)
         return status;
     engine->runner.gradients_only = true;
-    status = program_run(engine, 0, report_out);
+    status = program_run(engine, learning_rate, report_out);
     engine->runner.gradients_only = false;
     engine->awaits_update = !status;
     return status;
+}
+
+/* `run` reports in a struct of the library's size, of which the program gets what it knows. */
+static weir_status report_give(weir_engine *engine, double learning_rate,
+                               weir_status (*run)(weir_engine *engine, double learning_rate, struct weir_step_report *report_out),
+                               struct weir_step_report *report_out, size_t report_bytes)
+{
+    struct weir_step_report own = {.n_ranks = 0};
+    if (!report_out)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "a step needs a place for its report: it is NULL");
+    weir_status status = run(engine, learning_rate, &own);
+    if (own.n_ranks) /* it came so far */
+        weir_grown_give(&own, sizeof own, report_out, report_bytes);
+    return status;
+}
+
+weir_status weir_engine_step_sized(weir_engine *engine, double learning_rate, struct weir_step_report *report_out,
+                                   size_t report_bytes)
+{
+    return report_give(engine, learning_rate, step_run, report_out, report_bytes);
+}
+
+weir_status weir_engine_gradients_sized(weir_engine *engine, struct weir_step_report *report_out, size_t report_bytes)
+{
+    return report_give(engine, 0, gradients_run, report_out, report_bytes);
 }
 
 /* ---- evaluation ---------------------------------------------------------------------------------------------------- */

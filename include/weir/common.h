@@ -27,6 +27,16 @@
  *
  * An arena is used by one thread at a time.
  *
+ * Growth.  A struct of these headers grows at its end, and zero is the default of a field that was added, so that a program and
+ * a library of different versions work together.  A struct that a program makes carries its size (struct_bytes), which a
+ * function named .._init sets, or its size is an argument of a function named .._sized, which an inline function without that
+ * ending passes.  A smaller struct than the library's is taken with zeros for what is missing; of a larger one the bytes that the
+ * library does not know must be zero, else they are named.  What the library fills in for a program it cuts or fills with zeros.
+ * These keep their size as long as the number in libweir.so.N stays: weir_arena, weir_shape, weir_tensor, weir_rope,
+ * weir_op_kernels, weir_graph_builder, weir_export, weir_sampling, weir_memory_report, weir_rank_memory, weir_data_encoder,
+ * weir_checkpoint_source, weir_checkpoint_entry, weir_checkpoint_file, weir_checkpoint_piece, weir_checkpoint_tensor, and those of
+ * schedule.h and simulate.h.  Nodes, parameters, layers and inputs of a graph are read with the headers of the library's version.
+ *
  * The log.  The library never prints on its own account; it logs, one line per message, on stderr or wherever the program
  * wants it.  The default level is WARN and can be changed with WEIR_LOG=error|warn|info|debug in the environment.  Nothing is
  * logged inside a step. */

@@ -11,7 +11,8 @@
  *     a token     of every sample, one micro-batch per sample, each with a cache of its own
  *
  *     weir_generator *generator;
- *     struct weir_generator_config config = WEIR_GENERATOR_CONFIG_DEFAULT;
+ *     struct weir_generator_config config;
+ *     weir_generator_config_init(&config, sizeof config);
  *     config.prompt = prompt;                 weir_model_params with .context = 64, .seq_len = 32, .microbatch_size = 1
  *     config.token = token;                   the same with .seq_len = 1
  *     config.n_stages = 2;
@@ -37,7 +38,7 @@
 typedef struct weir_generator weir_generator;
 
 struct weir_generator_config {
-    size_t struct_bytes;             /* sizeof(struct weir_generator_config) */
+    size_t struct_bytes;             /* sizeof(struct weir_generator_config) of the program */
     const struct weir_graph *prompt; /* of a chunk, T = C; borrowed until close */
     const struct weir_graph *token;  /* the same with T = 1; borrowed until close */
     int n_samples;                   /* >= 1 */
@@ -66,6 +67,9 @@ struct weir_sampling {
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* Fill in the defaults: `bytes` is sizeof *config. */
+void weir_generator_config_init(struct weir_generator_config *config, size_t bytes);
 
 /* Compile both programs, allocate, and set initial parameters.  WEIR_ERR_INVALID: the graphs are not two lengths of one
  * model that generates.  WEIR_ERR_NOFIT and others as weir_engine_open. */

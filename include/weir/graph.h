@@ -97,15 +97,9 @@ struct weir_graph {
     const char *hf_prefix; /* what the files of some models put in front of the names: "transformer.", "model." */
 };
 
+/* A graph in the making.  Its content lies in the arena. */
 struct weir_graph_builder {
-    struct weir_arena *arena;
-    weir_status status; /* first failure; its message is the thread's last error */
-    struct weir_graph graph;
-    struct weir_node *nodes;
-    struct weir_param *params;
-    struct weir_layer *layers;
-    struct weir_graph_input *inputs;
-    size_t node_room, param_room, layer_room, input_room;
+    struct weir_graph_making *making; /* the library's; NULL: there was no memory */
 };
 
 static inline int weir_input_value(int input)
@@ -166,6 +160,9 @@ extern "C" {
 /* Begin a graph in `arena`.  All names and texts that the builder is given are copied.  `b` is the caller's, and needs no release. */
 void weir_graph_begin(struct weir_graph_builder *b, const char *name, struct weir_arena *arena);
 
+/* The first failure so far, whose message is the thread's last error. */
+weir_status weir_graph_status(const struct weir_graph_builder *b);
+
 /* A new input; its first dimension is the micro-batch size.  Returns its value. */
 int weir_graph_input(struct weir_graph_builder *b, const char *name, struct weir_shape shape);
 
@@ -181,8 +178,15 @@ void weir_graph_param_sizes(struct weir_graph_builder *b, int param, const char 
 
 /* A node; `attr` is copied and may be NULL, `op` and what attr->user points to live as long as the graph is used.  Returns the
  * value of its output.  The functions of a row return: no exception and no longjmp may leave them. */
-int weir_graph_node(struct weir_graph_builder *b, const char *name, const struct weir_op *op,
-                    const struct weir_op_attr *attr, int n_inputs, const int *inputs, int n_params, const int *params);
+int weir_graph_node_sized(struct weir_graph_builder *b, const char *name, const struct weir_op *op,
+                          const struct weir_op_attr *attr, size_t attr_bytes, int n_inputs, const int *inputs, int n_params,
+                          const int *params);
+static inline int weir_graph_node(struct weir_graph_builder *b, const char *name, const struct weir_op *op,
+                                  const struct weir_op_attr *attr, int n_inputs, const int *inputs, int n_params,
+                                  const int *params)
+{
+    return weir_graph_node_sized(b, name, op, attr, sizeof *attr, n_inputs, inputs, n_params, params);
+}
 
 /* Check the whole and hand it out: layers are not empty; its parameters, and the values of a micro-batch, have at most 2^56
  * elements; every layer reads a value of the layers before it, or lets one pass; every value and every parameter is used; the
@@ -223,10 +227,8 @@ size_t weir_layer_crossing_bytes(const struct weir_graph *graph, int layer);
 /* Elements of all parameters, tied ones once. */
 int64_t weir_graph_n_elements(const struct weir_graph *graph);
 
-/* The built-in models, one row each; the list of all ends with NULL. */
-extern const struct weir_model_kind *const weir_model_kinds[];
-extern const struct weir_model_kind weir_model_mlp, weir_model_umlp, weir_model_gpt2_tiny, weir_model_gpt2,
-    weir_model_gpt2_medium, weir_model_gpt2_large, weir_model_gpt2_xl, weir_model_llama_tiny;
+/* The built-in models by number, from 0 on; NULL beyond the last one. */
+const struct weir_model_kind *weir_model_at(int index);
 
 /* WEIR_ERR_USAGE with a suggestion when there is no such model. */
 weir_status weir_model_find(const char *name, const struct weir_model_kind **kind_out);
@@ -240,8 +242,13 @@ weir_status weir_model_open(const char *name, struct weir_arena *arena, const st
 weir_status weir_model_parse(const char *text, const char *name, struct weir_arena *arena, const struct weir_model_kind **kind_out);
 
 /* Check `params` against the kind and build.  See weir_model_kind.build. */
-weir_status weir_model_build(const struct weir_model_kind *kind, const struct weir_model_params *params,
-                             struct weir_arena *arena, const struct weir_graph **graph_out);
+weir_status weir_model_build_sized(const struct weir_model_kind *kind, const struct weir_model_params *params,
+                                   size_t params_bytes, struct weir_arena *arena, const struct weir_graph **graph_out);
+static inline weir_status weir_model_build(const struct weir_model_kind *kind, const struct weir_model_params *params,
+                                           struct weir_arena *arena, const struct weir_graph **graph_out)
+{
+    return weir_model_build_sized(kind, params, sizeof *params, arena, graph_out);
+}
 
 #ifdef __cplusplus
 }

@@ -249,29 +249,26 @@ struct weir_op {
 extern "C" {
 #endif
 
-/* The built-in rows; the list of all ends with NULL. */
-extern const struct weir_op *const weir_ops[];
-extern const struct weir_op weir_op_embedding;     /* tokens i32 (B, T) ─▶ (B, T, C); params wte (V, C), wpe (P, C) */
-extern const struct weir_op weir_op_layer_norm;    /* (.., C) ─▶ (.., C); params gain (C), bias (C) */
-extern const struct weir_op weir_op_rms_norm;      /* (.., C) ─▶ (.., C); params gain (C) */
-extern const struct weir_op weir_op_linear;        /* (.., I) ─▶ (.., O); params weight, bias (O) */
-extern const struct weir_op weir_op_gelu_tanh;     /* element-wise */
-extern const struct weir_op weir_op_gelu_erf;
-extern const struct weir_op weir_op_relu;
-extern const struct weir_op weir_op_silu;
-extern const struct weir_op weir_op_swiglu;        /* gate, up ─▶ silu(gate) up, element-wise */
-extern const struct weir_op weir_op_rope;          /* (B, T, heads d) ─▶ the same, heads turned by position */
-extern const struct weir_op weir_op_attention;     /* qkv (B, T, (H + 2K) d), or q (B, T, H d), k and v (B, T, K d) ─▶
-                                                      (B, T, H d), causal; H heads, K of keys */
-extern const struct weir_op weir_op_add;           /* a, b ─▶ a + b (WEIR_OP_SUM) */
-extern const struct weir_op weir_op_dropout;       /* element-wise; the sample is the first dimension */
-extern const struct weir_op weir_op_cross_entropy; /* logits (.., V), targets i32 (..) ─▶ sum of losses, f64 (1) */
-extern const struct weir_op weir_op_mse;           /* prediction, target (same shape) ─▶ sum over rows of the mean over the
-                                                      last dimension of squared differences, f64 (1) */
-
-/* Rows of generation: forward only, so not among weir_ops. */
-extern const struct weir_op weir_op_attention_cached; /* as attention, with B = 1 and a cache of k and v */
-extern const struct weir_op weir_op_last_row;         /* (1, T, C) ─▶ (1, 1, C) */
+/* The built-in rows by number, from 0 on in no order that stays; NULL beyond the last one.
+ *
+ *     embedding        tokens i32 (B, T) ─▶ (B, T, C); params wte (V, C), wpe (P, C)
+ *     layer_norm       (.., C) ─▶ (.., C); params gain (C), bias (C)
+ *     rms_norm         (.., C) ─▶ (.., C); params gain (C)
+ *     linear           (.., I) ─▶ (.., O); params weight, bias (O)
+ *     gelu_tanh        element-wise
+ *     gelu_erf         element-wise
+ *     relu             element-wise
+ *     silu             element-wise
+ *     swiglu           gate, up ─▶ silu(gate) up, element-wise
+ *     rope             (B, T, heads d) ─▶ the same, heads turned by position
+ *     attention        qkv (B, T, (H + 2K) d), or q (B, T, H d), k and v (B, T, K d) ─▶ (B, T, H d), causal; H heads, K
+ *                      of keys
+ *     add              a, b ─▶ a + b (WEIR_OP_SUM)
+ *     dropout          element-wise; the sample is the first dimension
+ *     cross_entropy    logits (.., V), targets i32 (..) ─▶ sum of losses, f64 (1)
+ *     mse              prediction, target (same shape) ─▶ sum over rows of the mean over the last dimension of squared
+ *                      differences, f64 (1) */
+const struct weir_op *weir_op_at(int index);
 
 /* The built-in row called `name`.  WEIR_ERR_USAGE with a suggestion. */
 weir_status weir_op_find(const char *name, const struct weir_op **op_out);

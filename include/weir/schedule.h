@@ -94,7 +94,7 @@ struct weir_schedule_params {
     int n_slices;       /* slices of every sequence, of kinds that take them; 0: one */
 };
 
-/* One row per published schedule; weir_schedule_kinds ends with NULL. */
+/* One row per published schedule. */
 struct weir_schedule_kind {
     const char *name;    /* "1f1b" */
     const char *summary; /* one line for `weir schedule list` */
@@ -122,8 +122,8 @@ struct weir_schedule_kind {
 extern "C" {
 #endif
 
-/* The built-in schedules; ends with NULL. */
-extern const struct weir_schedule_kind *const weir_schedule_kinds[];
+/* The built-in schedules by number, from 0 on; NULL beyond the last one. */
+const struct weir_schedule_kind *weir_schedule_kind_at(int index);
 
 /* The kind called `name`, in upper or lower case.  WEIR_ERR_USAGE, with a suggestion, when there is none. */
 weir_status weir_schedule_kind_find(const char *name, const struct weir_schedule_kind **kind_out);

@@ -11,7 +11,8 @@
  *     weir_model_build(&weir_model_gpt2_tiny, &model, &arena, &graph);
  *     weir_pipeline_schedule("1f1b", 2, 0, 8, &arena, &schedule);               2 stages, 8 micro-batches
  *
- *     struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
+ *     struct weir_engine_config config;
+ *     weir_engine_config_init(&config, sizeof config);
  *     config.graph = graph;
  *     config.schedule = &schedule;
  *     weir_engine_open(&config, &engine);
@@ -70,8 +71,7 @@
  * A trained model writes text with generate.h.
  *
  * Every function returns a status (common.h); weir_last_error() has the message.  An engine is used by one thread at
- * a time.  Structs that callers fill carry their size, so that a program built against another header is refused instead
- * of misread. */
+ * a time. */
 #ifndef WEIR_H
 #define WEIR_H
 
@@ -88,7 +88,8 @@
 
 /* The configuration of a run: everything that decides what is compiled, and how it is trained.
  *
- *     struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
+ *     struct weir_engine_config config;
+ *     weir_engine_config_init(&config, sizeof config);
  *     config.graph = graph;
  *     config.schedule = &schedule;
  *     config.replicas = 2;
@@ -125,7 +126,7 @@ struct weir_update_rule {
 };
 
 struct weir_engine_config {
-    size_t struct_bytes;                  /* sizeof(struct weir_engine_config) */
+    size_t struct_bytes;                  /* sizeof(struct weir_engine_config) of the program */
     const struct weir_graph *graph;       /* borrowed until close */
     const struct weir_schedule *schedule; /* borrowed until close; checked by open */
     const int *first_layer;               /* borrowed; [n_stages + 1], or NULL: balanced by estimated cost */
@@ -155,7 +156,7 @@ struct weir_engine_config {
     bool profiles;            /* weir_engine_op_times will be called: where the host only enqueues kernels, each call is
                                  timed by an event of the device before and after it; cpu times them anyway */
     bool updates_apart;       /* weir_engine_gradients and weir_engine_update will be called */
-    const struct weir_update_rule *update_rules; /* [n_update_rules], read by open */
+    const struct weir_update_rule *update_rules; /* [n_update_rules], all of one size, read by open */
     int n_update_rules;
     const char *const *fetches; /* [n_fetches], read by open: nodes whose outputs are kept for weir_engine_fetch; needs evaluates */
     int n_fetches;
@@ -187,7 +188,7 @@ struct weir_step_report {
 
 /* What a checkpoint is to hold besides the engine's state, and what becomes of older ones. */
 struct weir_save {
-    size_t struct_bytes;  /* sizeof(struct weir_save) */
+    size_t struct_bytes;  /* sizeof(struct weir_save) of the program */
     const char *dir;      /* the folder of checkpoints: the same one for all processes */
     int64_t sample;       /* where the data go on */
     double seconds;       /* trained so far */
@@ -206,8 +207,11 @@ struct weir_save {
 extern "C" {
 #endif
 
+/* Fill in the defaults: `bytes` is sizeof *config.  WEIR_ENGINE_CONFIG_DEFAULT has the same for objects that are initialised. */
+void weir_engine_config_init(struct weir_engine_config *config, size_t bytes);
+
 /* What can be said of a configuration by itself; nothing is compiled and no device asked.  WEIR_ERR_USAGE: a number out of
- * range.  WEIR_ERR_INVALID: something is missing, or the struct is not this library's. */
+ * range.  WEIR_ERR_INVALID: something is missing, or a field is set that this library does not know. */
 weir_status weir_engine_config_check(const struct weir_engine_config *config);
 
 /* Resident memory of a process that is not in the memory table, when `n_threads` of its threads compute (threads per rank,
@@ -232,7 +236,12 @@ weir_status weir_engine_feed(weir_engine *engine, const char *name, int mb, cons
  * WEIR_ERR_USAGE: it was not, or the learning rate is negative or not finite; nothing ran.
  * WEIR_ERR_NUMERIC: loss or gradient norm is not finite; parameters are as before the step, the report is filled in.
  * After any other failure the engine can only be closed. */
-weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out);
+weir_status weir_engine_step_sized(weir_engine *engine, double learning_rate, struct weir_step_report *report_out,
+                                   size_t report_bytes);
+static inline weir_status weir_engine_step(weir_engine *engine, double learning_rate, struct weir_step_report *report_out)
+{
+    return weir_engine_step_sized(engine, learning_rate, report_out, sizeof *report_out);
+}
 
 /* The mean loss over all targets of what was fed, without dropout: the forwards of a step, added up as a step adds them,
  * with the same bits for every partition and schedule.  Parameters, optimizer state, the number of the step, its report
@@ -291,7 +300,11 @@ weir_status weir_engine_gradient_read(weir_engine *engine, const char *name, flo
  * for each is of a mean of its own: more micro-batches in the schedule make a larger step.
  * WEIR_ERR_USAGE: opened without, not fed, or gradients are there that await their update; nothing ran.  WEIR_ERR_NUMERIC as for a
  * step: there is nothing to update with.  After any other failure the engine can only be closed. */
-weir_status weir_engine_gradients(weir_engine *engine, struct weir_step_report *report_out);
+weir_status weir_engine_gradients_sized(weir_engine *engine, struct weir_step_report *report_out, size_t report_bytes);
+static inline weir_status weir_engine_gradients(weir_engine *engine, struct weir_step_report *report_out)
+{
+    return weir_engine_gradients_sized(engine, report_out, sizeof *report_out);
+}
 
 /* Replace the gradient of a parameter that awaits its update, as weir_engine_gradient_read gives it: `n` float32 elements, all of
  * it.  Not collective: all processes write the same; one that does not hold the parameter checks its arguments. */
@@ -403,15 +416,27 @@ void weir_engine_fail(weir_engine *engine, weir_status status);
 weir_status weir_engine_events_gather(weir_engine *engine);
 
 /* What the ranks did in the last step: fills at most `room` events, returns how many there are. */
-size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room);
+size_t weir_engine_events_sized(const weir_engine *engine, struct weir_step_event *events_out, size_t event_bytes, size_t room);
+static inline size_t weir_engine_events(const weir_engine *engine, struct weir_step_event *events_out, size_t room)
+{
+    return weir_engine_events_sized(engine, events_out, sizeof *events_out, room);
+}
 
 /* Why the ranks stood still in the last step, by rank and time: fills at most `room` entries, returns how many there are, at
  * most one per event and one per rank.  With several processes gather the events first. */
-size_t weir_engine_waits(const weir_engine *engine, struct weir_step_wait *waits_out, size_t room);
+size_t weir_engine_waits_sized(const weir_engine *engine, struct weir_step_wait *waits_out, size_t wait_bytes, size_t room);
+static inline size_t weir_engine_waits(const weir_engine *engine, struct weir_step_wait *waits_out, size_t room)
+{
+    return weir_engine_waits_sized(engine, waits_out, sizeof *waits_out, room);
+}
 
 /* Where the time went, one row per operation and pass that was called: fills at most `room` rows, returns how many there
  * are (at most 3 per node of the graph).  On `cuda` there are none unless the engine was opened with `profiles`. */
-size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *times_out, size_t room);
+size_t weir_engine_op_times_sized(const weir_engine *engine, struct weir_op_time *times_out, size_t time_bytes, size_t room);
+static inline size_t weir_engine_op_times(const weir_engine *engine, struct weir_op_time *times_out, size_t room)
+{
+    return weir_engine_op_times_sized(engine, times_out, sizeof *times_out, room);
+}
 
 /* The stage's first layer, for 0 .. n_stages (the last is the number of layers). */
 int weir_engine_first_layer(const weir_engine *engine, int stage);

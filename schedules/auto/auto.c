@@ -17,6 +17,7 @@
 #include "schedules/auto/improve.h"
 #include "schedules/auto/merge.h"
 #include "schedules/auto/trial.h"
+#include "schedules/schedule_kinds.h"
 #include "schedules/simulate/cost_tables.h"
 
 enum { MOST_ORDERS = 64, STEPS = 12000, MERGES = 4000, MOST_ACTIONS = 16000000 };

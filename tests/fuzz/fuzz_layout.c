@@ -7,6 +7,7 @@
 
 #include "engine/program/layer_cut.h"
 #include "include/weir/graph.h"
+#include "models/model_kinds.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);
 

@@ -8,6 +8,7 @@
 #include "base/rng.h"
 #include "kernels/cpu/product.h"
 #include "kernels/cpu/storage.h"
+#include "kernels/op_rows.h"
 #include "tests/support/bf16_bits.h"
 #include "tests/support/op_cases.h"
 

@@ -8,6 +8,7 @@
 
 #include "base/rng.h"
 #include "include/weir/op.h"
+#include "kernels/op_rows.h"
 
 enum { POSITIONS = 13, ROWS = 5 };
 

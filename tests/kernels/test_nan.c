@@ -1,6 +1,7 @@
 /* operations: no row swallows a NaN, forward or backward.   labels: pure */
 #include "tests/support/testing.h"
 
+#include "kernels/op_rows.h"
 #include "tests/support/nan_flow.h"
 #include "tests/support/op_cases.h"
 

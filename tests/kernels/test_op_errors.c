@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/op_rows.h"
 #include "tests/support/op_rig.h"
 
 #define F32(n, ...) {n, {__VA_ARGS__}, WEIR_DTYPE_F32}

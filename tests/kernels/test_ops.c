@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernels/op_rows.h"
 #include "tests/support/op_cases.h"
 #include "weir_libraries.h"
 

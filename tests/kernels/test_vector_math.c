@@ -7,6 +7,7 @@
 
 #include "base/rng.h"
 #include "kernels/cpu/vmath.h"
+#include "kernels/op_rows.h"
 #include "kernels/vector.h"
 #include "tests/support/op_rig.h"
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "include/weir/graph.h"
+#include "models/model_kinds.h"
 
 static const struct weir_graph *graph_build(const struct weir_model_kind *kind, struct weir_arena *arena)
 {

@@ -5,6 +5,8 @@
 
 #include "kernels/infer.h"
 #include "include/weir/graph.h"
+#include "kernels/op_rows.h"
+#include "models/model_kinds.h"
 
 static const struct weir_graph *model_of(const struct weir_model_kind *kind, struct weir_arena *arena)
 {

@@ -7,9 +7,11 @@
 #include "base/log.h"
 #include "base/replace.h"
 #include "base/text.h"
+#include "kernels/op_rows.h"
 #include "models/gpt2.h"
 #include "models/hf/hf_config.h"
 #include "models/llama.h"
+#include "models/model_kinds.h"
 
 #define GPT2 "\"model_type\":\"gpt2\",\"n_embd\":24,\"n_layer\":3,\"n_head\":4,\"n_positions\":32,\"vocab_size\":100"
 #define LLAMA                                                                                                          \

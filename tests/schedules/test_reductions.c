@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "include/weir/simulate.h"
+#include "schedules/schedule_kinds.h"
 
 static struct weir_arena arena;
 

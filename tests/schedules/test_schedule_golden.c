@@ -12,6 +12,7 @@
 #include "base/replace.h"
 #include "base/text.h"
 #include "include/weir/schedule.h"
+#include "schedules/schedule_kinds.h"
 
 static void golden_compare(const char *name, const char *text)
 {

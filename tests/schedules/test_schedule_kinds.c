@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "include/weir/simulate.h"
+#include "schedules/schedule_kinds.h"
 
 static void peaks_are_held(const struct weir_schedule_kind *kind, const struct weir_schedule_params *params,
                            const struct weir_schedule_report *report)

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "include/weir/simulate.h"
+#include "schedules/schedule_kinds.h"
 
 typedef weir_status (*call_fn)(struct weir_arena *arena);
 

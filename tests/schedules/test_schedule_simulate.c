@@ -10,6 +10,7 @@
 #include "base/replace.h"
 #include "base/text.h"
 #include "include/weir/simulate.h"
+#include "schedules/schedule_kinds.h"
 #include "schedules/simulate/simulated_waits.h"
 
 static struct weir_arena arena;

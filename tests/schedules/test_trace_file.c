@@ -7,6 +7,7 @@
 
 #include "base/text.h"
 #include "schedules/draw/timeline.h"
+#include "schedules/schedule_kinds.h"
 #include "schedules/simulate/traced_costs.h"
 
 static struct weir_arena arena;

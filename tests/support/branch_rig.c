@@ -6,6 +6,8 @@
 
 #include "base/alloc.h"
 #include "base/rng.h"
+#include "kernels/op_rows.h"
+#include "models/model_kinds.h"
 #include "tests/support/testing.h"
 
 enum { LAYERS = 9, ENCODER = 4, WIDTH = 8 };

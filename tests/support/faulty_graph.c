@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/clock.h"
+#include "kernels/op_rows.h"
 
 enum { WIDTH = 16, CLASSES = 4 };
 

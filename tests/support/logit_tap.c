@@ -1,8 +1,9 @@
 #include "tests/support/logit_tap.h"
 
-#include "base/arena.h"
-
 #include <string.h>
+
+#include "base/arena.h"
+#include "kernels/op_rows.h"
 
 static weir_status forward(const struct weir_op_call *call, void *stream)
 {

@@ -6,6 +6,8 @@
 
 #include "tests/support/testing.h"
 
+#include "kernels/op_rows.h"
+
 enum { TENSORS = 1 + WEIR_OP_INPUTS + WEIR_OP_PARAMS, POSITIONS = 3 };
 
 /* Everything that a row writes: output, d_inputs, d_params. */

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "kernels/op_rows.h"
 #include "tests/support/odd_graph.h"
 #include "tests/support/odd_rows.h"
 #include "tests/support/random_schedule.h"

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "kernels/op_rows.h"
 #include "tests/support/odd_branches.h"
 #include "tests/support/odd_rows.h"
 #include "tests/support/random_schedule.h"

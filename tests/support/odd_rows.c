@@ -1,5 +1,7 @@
 #include "tests/support/odd_rows.h"
 
+#include "kernels/op_rows.h"
+
 #include <math.h>
 #include <string.h>
 

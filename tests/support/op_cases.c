@@ -1,5 +1,7 @@
 #include "tests/support/op_cases.h"
 
+#include "kernels/op_rows.h"
+
 #define F32(n, ...) {n, {__VA_ARGS__}, WEIR_DTYPE_F32}
 #define I32(n, ...) {n, {__VA_ARGS__}, WEIR_DTYPE_I32}
 

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "engine/program/recomputed.h"
+#include "models/model_kinds.h"
 #include "partitioner/contiguous/chain.h"
 #include "tests/support/odd_graph.h"
 #include "tests/support/random_schedule.h"

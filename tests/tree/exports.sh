@@ -55,6 +55,8 @@ fail_if() { # <what is wrong> <names>
 fail_if "declared twice" "$(uniq -d <<<"$in_headers")"
 fail_if "exported, and in no public header" "$(LC_ALL=C comm -13 <(echo "$in_headers") <(echo "$in_library"))"
 fail_if "in a public header, and not exported" "$(LC_ALL=C comm -23 <(echo "$in_headers") <(echo "$in_library"))"
+fail_if "exported data, of which a program has a copy with the size of its day" \
+    "$(nm -D --defined-only "$shared" | awk '$2 ~ /[BDRVu]/ { print $3 }')"
 fail_if "without a contract" "$(awk '$4 == "no" { print $2 ":" $3 ": " $1 }' <<<"$all")"
 fail_if "global in '$archive', and another program may have it" \
     "$(nm -g --defined-only "$archive" 2>/dev/null | defined | grep -v '^weir_' || true)"

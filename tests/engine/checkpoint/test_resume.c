@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "include/weir/weir.h"
+#include "models/model_kinds.h"
 #include "tests/support/testing.h"
 
 enum { STEPS = 4, AT = 2, MICROBATCHES = 4, BATCH = 1, SEQ = 8 };

@@ -8,6 +8,7 @@
 #include "engine/program/fit.h"
 #include "include/weir/schedule.h"
 #include "include/weir/graph.h"
+#include "models/model_kinds.h"
 
 /* A kind of device that has kernels and nothing else: every call of it would end the test. */
 static struct weir_device_kind bare_kind(unsigned flags)

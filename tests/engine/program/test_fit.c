@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "include/weir/weir.h"
+#include "models/model_kinds.h"
 
 /* Sanitizers make opening an engine slow: there fewer caps are tried. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

@@ -6,6 +6,7 @@
 
 #include "engine/program/layer_cut.h"
 #include "include/weir/graph.h"
+#include "models/model_kinds.h"
 
 static struct weir_arena arena;
 static const struct weir_graph *tiny; /* 14 layers: embed, 6 blocks, head */

@@ -8,6 +8,7 @@
 
 #include "engine/program/plan_file.h"
 #include "include/weir/graph.h"
+#include "models/model_kinds.h"
 
 static const char plan_text[] =
     "{\"format\": \"weir-plan\", \"version\": 1, \"model\": \"gpt2-tiny\", \"model_hash\": \"0123456789abcdef\", "

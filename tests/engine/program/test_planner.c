@@ -8,6 +8,7 @@
 
 #include "engine/program/planner.h"
 #include "include/weir/graph.h"
+#include "models/model_kinds.h"
 
 static struct weir_arena model_arena;
 static const struct weir_graph *tiny;

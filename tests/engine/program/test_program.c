@@ -9,6 +9,9 @@
 #include "engine/program/compile.h"
 #include "engine/program/deps.h"
 #include "engine/program/pack.h"
+#include "kernels/op_rows.h"
+#include "models/model_kinds.h"
+#include "schedules/schedule_kinds.h"
 #include "tests/support/program_fixture.h"
 
 static bool alive_together(const struct weir_pack_item *a, const struct weir_pack_item *b)

@@ -1,4 +1,5 @@
 /* engine/program: what simulate says about activations, beside what the compiler packs.   labels: pure */
+#include "schedules/schedule_kinds.h"
 #include "tests/support/program_fixture.h"
 #include "tests/support/testing.h"
 

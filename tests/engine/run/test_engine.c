@@ -9,7 +9,9 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "include/weir/weir.h"
+#include "models/model_kinds.h"
 #include "schedules/kinds/kinds.h"
+#include "schedules/schedule_kinds.h"
 
 /* Sanitizers make each run some twenty times slower: there fewer numbers of stages are tried. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

@@ -2,6 +2,7 @@
  * labels: threads */
 #include <string.h>
 
+#include "schedules/schedule_kinds.h"
 #include "tests/support/branch_rig.h"
 #include "tests/support/testing.h"
 

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "include/weir/weir.h"
+#include "models/model_kinds.h"
 
 enum { MICROBATCHES = 4, BATCH = 2, SEQ = 8 };
 
@@ -307,7 +308,9 @@ static void bad_requests_are_refused_before_anything_runs(void **state)
     assert_fails(weir_engine_open(&s.config, &engine), WEIR_ERR_USAGE, "threads per rank");
     s.config.threads_per_rank = 1;
     s.config.struct_bytes = 8;
-    assert_fails(weir_engine_open(&s.config, &engine), WEIR_ERR_INVALID, "rebuild");
+    assert_fails(weir_engine_open(&s.config, &engine), WEIR_ERR_INVALID, "needs a graph");
+    s.config.struct_bytes = 0;
+    assert_fails(weir_engine_open(&s.config, &engine), WEIR_ERR_INVALID, "start with weir_engine_config_init");
     assert_null(engine);
     weir_arena_release(&s.arena);
 }

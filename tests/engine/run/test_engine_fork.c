@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "include/weir/weir.h"
+#include "models/model_kinds.h"
 #include "weir_libraries.h"
 
 enum { HANG_S = 60, MICROBATCHES = 2, SEQ = 8 };

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "include/weir/weir.h"
+#include "models/model_kinds.h"
 #include "tests/support/step_guard.h"
 #include "weir_libraries.h"
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "include/weir/generate.h"
+#include "models/model_kinds.h"
 #include "tests/support/step_guard.h"
 #include "weir_libraries.h"
 

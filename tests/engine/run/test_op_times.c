@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "include/weir/weir.h"
+#include "models/model_kinds.h"
 
 #ifdef WEIR_TIMED_DEVICE /* not a quick one */
 enum { STEPS = 1, EVALUATIONS = 1, RUNS = 2 };

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "include/weir/weir.h"
+#include "kernels/op_rows.h"
 
 enum { BATCH = 2, LENGTH = 5, WIDTH = 8, TOKENS = 12, TABLE = TOKENS * WIDTH };
 

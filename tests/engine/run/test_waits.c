@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "engine/program/deps.h"
 #include "engine/train/trainer.h"
+#include "models/model_kinds.h"
 
 enum { MICROBATCHES = 4, MOST = 4096 };
 

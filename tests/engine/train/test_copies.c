@@ -7,6 +7,8 @@
 #include "base/rng.h"
 #include "engine/program/extra_memory.h"
 #include "engine/train/trainer.h"
+#include "models/model_kinds.h"
+#include "schedules/schedule_kinds.h"
 #include "tests/support/testing.h"
 
 enum { STEPS = 2, BATCH = 1, SEQ = 4 };

@@ -10,6 +10,8 @@
 #include "base/text_stream.h"
 #include "include/weir/weir.h"
 #include "models/hf/hf_config.h"
+#include "models/model_kinds.h"
+#include "schedules/schedule_kinds.h"
 
 /* Sanitizers make each run some twenty times slower: there fewer numbers of stages are tried. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

@@ -6,6 +6,7 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "engine/train/trainer.h"
+#include "models/model_kinds.h"
 #include "tests/support/random_schedule.h"
 #include "tests/support/testing.h"
 

@@ -7,6 +7,7 @@
 #include "base/replace.h"
 #include "engine/program/slices.h"
 #include "engine/train/trainer.h"
+#include "models/model_kinds.h"
 #include "tests/support/testing.h"
 
 enum { STEPS = 2, BATCH = 2, TOKENS = 20 };

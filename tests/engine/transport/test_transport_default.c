@@ -6,6 +6,7 @@
 
 #include "engine/transport/transport.h"
 #include "include/weir/weir.h"
+#include "models/model_kinds.h"
 #include "weir_libraries.h"
 
 enum { MOST_VARIABLES = 4 };

@@ -10,6 +10,7 @@
 #include "engine/program/program.h"
 #include "include/weir/weir.h"
 #include "kernels/cuda/cuda.h"
+#include "models/model_kinds.h"
 
 enum { SAMPLES = 16, POSITIONS = 1024, KERNELS = 64 };
 

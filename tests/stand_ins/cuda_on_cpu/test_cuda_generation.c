@@ -8,6 +8,7 @@
 
 #include "base/rng.h"
 #include "device_rig.h"
+#include "kernels/op_rows.h"
 #include "rows_device.h"
 #include "rows_findings.h"
 

@@ -2,6 +2,7 @@
 #include "tests/support/testing.h"
 
 #include "device_rig.h"
+#include "kernels/op_rows.h"
 #include "rows_device.h"
 #include "tests/support/nan_flow.h"
 #include "tests/support/op_cases.h"

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "device_rig.h"
+#include "kernels/op_rows.h"
 #include "rows_device.h"
 #include "rows_findings.h"
 #include "tests/support/op_cases.h"

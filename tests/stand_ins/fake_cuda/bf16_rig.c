@@ -2,8 +2,10 @@
 
 #include "base/rng.h"
 #include "engine/run/transfer.h"
+#include "kernels/op_rows.h"
 #include "models/gpt2.h"
 #include "models/llama.h"
+#include "models/model_kinds.h"
 #include "schedules/kinds/kinds.h"
 #include "tests/support/testing.h"
 

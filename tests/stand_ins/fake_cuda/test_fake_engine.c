@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "include/weir/weir.h"
 #include "fake_cuda.h"
+#include "models/model_kinds.h"
 #include "schedules/kinds/kinds.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

@@ -9,6 +9,7 @@
 #include "include/weir/generate.h"
 #include "fake_cuda.h"
 #include "models/hf/hf_config.h"
+#include "models/model_kinds.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { SANITIZED = 1 };

@@ -9,6 +9,7 @@
 
 #include "engine/device/device.h"
 #include "include/weir/generate.h"
+#include "models/model_kinds.h"
 
 enum { VOCABULARY = 256, CONTEXT = 24, PROMPT = 13, CHUNK = 4, TOKENS = 8, SAMPLES = 2 };
 

@@ -9,6 +9,7 @@
 #include "base/text_stream.h"
 #include "include/weir/weir.h"
 #include "fake_cuda.h"
+#include "models/model_kinds.h"
 #include "schedules/kinds/kinds.h"
 
 enum { MICROBATCHES = 4, BATCH = 2, SEQ = 8, DEVICES = 3, WORKSPACE = 32 << 20, CHUNK = 1 << 20 };

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "include/weir/weir.h"
+#include "models/model_kinds.h"
 #include "prompt_device.h"
 #include "tests/support/step_guard.h"
 #include "weir_libraries.h"

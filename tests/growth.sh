@@ -1,0 +1,179 @@
+#!/bin/bash
+# Programs and libraries whose headers differ: every struct that may grow has grown in one of the two.
+#
+#     old programs       $WEIR_BINARY_DIR/libweir.so, and one made from grown headers
+#     grown programs     the same
+#
+# include/weir/common.h says which structs keep their size.  The grown library is compiled neither optimised nor with optional
+# libraries, so that it is soon done.
+set -euo pipefail
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+programs=(embed go_on reader)
+
+die() {
+    printf 'growth test: %s\n' "$*" >&2
+    exit 1
+}
+
+quiet() {
+    "$@" >"$work/log" 2>&1 </dev/null || {
+        tail -n 40 "$work/log" >&2
+        die "'$*' failed"
+    }
+}
+
+# The names behind "These keep their size" in common.h, as a regular expression.
+frozen() {
+    sed -n '/These keep their size/,/\./p' "$WEIR_SOURCE_DIR/include/weir/common.h" | grep -o 'weir_[a-z_]*' | paste -sd '|'
+}
+
+# A field more at the end of every other struct.
+grow() { # <header>...
+    local header
+    for header in "$@"; do
+        awk -v frozen="^($(frozen))\$" '
+            /^struct weir_[a-z_]+ [{]$/ { name = $2 }
+            /^};/ && name != "" && name !~ frozen { print "    char grown_by[" 40 + length(name) % 3 * 8 "];" }
+            /^};/ { name = "" }
+            { print }' "$header" >"$header.new"
+        mv "$header.new" "$header"
+    done
+}
+
+grown_library() {
+    mkdir "$work/sources" "$work/user"
+    cp -r "$WEIR_SOURCE_DIR"/{CMakeLists.txt,cmake,include,base,schedules,partitioner,models,kernels,engine} "$work/sources/"
+    grow $(find "$work/sources/include/weir" -name '*.h' ! -name schedule.h ! -name simulate.h)
+    [ "$(cat "$work"/sources/include/weir/*.h | grep -c grown_by)" -gt 15 ] || die "hardly a struct has grown"
+    cat >"$work/user/CMakeLists.txt" <<END
+cmake_minimum_required(VERSION 3.25)
+project(user C)
+set(BUILD_SHARED_LIBS ON)
+foreach(part IN ITEMS ONEDNN CUDA MPI HWLOC)
+  set(WEIR_\${part} OFF)
+endforeach()
+add_subdirectory($work/sources weir)
+END
+    quiet cmake -S "$work/user" -B "$work/grown" -G Ninja -DCMAKE_BUILD_TYPE= -DCMAKE_C_FLAGS=-O0
+    quiet cmake --build "$work/grown" --target libweir_shared
+}
+
+# What the examples do not read: arrays, whose entries the program and the library may see with different sizes.
+reader_write() {
+    cat >"$work/reader.c" <<'END'
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <weir/generate.h>
+
+static void check(weir_status status, int line)
+{
+    if (status) {
+        fprintf(stderr, "line %d: %s\n", line, weir_last_error());
+        exit(1);
+    }
+}
+#define CHECK(status) check((status), __LINE__)
+#define HOLDS(what) ((what) ? (void)0 : (fprintf(stderr, "line %d: not %s\n", __LINE__, #what), exit(1)))
+
+enum { EVENTS = 200 };
+
+static void engine_read(const struct weir_model_kind *kind)
+{
+    static int32_t tokens[2 * 16];
+    static struct weir_step_event events[EVENTS];
+    static struct weir_step_wait waits[EVENTS];
+    static struct weir_op_time times[EVENTS];
+    struct weir_arena arena = {0};
+    struct weir_model_params params = {.microbatch_size = 2, .seq_len = 16};
+    struct weir_schedule schedule;
+    struct weir_engine_config config;
+    struct weir_step_report report;
+    weir_engine *engine;
+    weir_engine_config_init(&config, sizeof config);
+    CHECK(weir_model_build(kind, &params, &arena, &config.graph));
+    CHECK(weir_pipeline_schedule("1f1b", 2, 0, 2, &arena, &schedule));
+    config.schedule = &schedule;
+    CHECK(weir_engine_open(&config, &engine));
+    for (int mb = 0; mb < 2; mb++) {
+        CHECK(weir_engine_feed(engine, "tokens", mb, tokens));
+        CHECK(weir_engine_feed(engine, "targets", mb, tokens));
+    }
+    CHECK(weir_engine_step(engine, 1e-3, &report));
+    HOLDS(report.n_ranks == 2 && report.loss > 1 && report.compute_ns[1] > 0);
+    size_t n = weir_engine_events(engine, events, EVENTS);
+    HOLDS(n > 8 && n < EVENTS);
+    for (size_t i = 0; i < n; i++)
+        HOLDS(events[i].name[0] && (events[i].rank == 0 || events[i].rank == 1) && events[i].start_ns <= events[i].end_ns);
+    n = weir_engine_waits(engine, waits, EVENTS);
+    for (size_t i = 0; i < n && i < EVENTS; i++)
+        HOLDS((waits[i].rank == 0 || waits[i].rank == 1) && waits[i].start_ns <= waits[i].end_ns);
+    n = weir_engine_op_times(engine, times, EVENTS);
+    HOLDS(n > 8 && n < EVENTS);
+    for (size_t i = 0; i < n; i++)
+        HOLDS(times[i].op[0] && !strncmp(times[i].pass, times[i].pass[0] == 'f' ? "forward" : "backward_", 7) && times[i].calls > 0);
+    weir_engine_close(engine);
+    weir_arena_release(&arena);
+}
+
+static void generator_read(const struct weir_model_kind *kind)
+{
+    static const int32_t prompt[5] = {1, 2, 3, 4, 5};
+    struct weir_arena arena = {0};
+    struct weir_model_params params = {.microbatch_size = 1, .seq_len = 8, .context = 32};
+    struct weir_generator_config config;
+    weir_generator *generator;
+    weir_generator_config_init(&config, sizeof config);
+    CHECK(weir_model_build(kind, &params, &arena, &config.prompt));
+    params.seq_len = 1;
+    CHECK(weir_model_build(kind, &params, &arena, &config.token));
+    config.n_stages = 2;
+    CHECK(weir_generator_open(&config, &generator));
+    CHECK(weir_generator_prompt(generator, prompt, 5));
+    HOLDS(weir_generator_context(generator) == 32 && weir_generator_logits(generator, 0));
+    weir_generator_close(generator);
+    weir_arena_release(&arena);
+}
+
+int main(void)
+{
+    const struct weir_model_kind *kind;
+    CHECK(weir_model_find("gpt2-tiny", &kind));
+    engine_read(kind);
+    generator_read(kind);
+    return 0;
+}
+END
+}
+
+programs_make() { # <old|grown> <folder of headers> <library>
+    local name source
+    for name in "${programs[@]}"; do
+        source=$WEIR_SOURCE_DIR/examples/$name.c
+        [ -e "$source" ] || source=$work/$name.c
+        quiet "${CC:-cc}" -std=c11 -D_GNU_SOURCE -Wall -Wextra -Werror -I"$2" -o "$work/$1-$name" "$source" "$3" -lm
+    done
+}
+
+programs_run() { # <old|grown> <library>
+    local name
+    mkdir "$work/libs" && cp "$2" "$work/libs/libweir.so.0"
+    for name in "${programs[@]}"; do
+        (cd "$work" && quiet env LD_LIBRARY_PATH="$work/libs" timeout 120 "./$1-$name")
+        printf '%s program %s ran with %s\n' "$1" "$name" "${2#"$work"/}"
+    done
+    rm -r "$work/libs" "$work"/go_on.checkpoints
+}
+
+own=$WEIR_BINARY_DIR/libweir.so
+reader_write
+grown_library
+grown=$(find "$work/grown" -name libweir.so)
+programs_make old "$WEIR_SOURCE_DIR/include" "$own"
+programs_make grown "$work/sources/include" "$grown"
+for kind in old grown; do
+    programs_run $kind "$own"
+    programs_run $kind "$grown"
+done
