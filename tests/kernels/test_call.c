@@ -1,4 +1,4 @@
-/* A row written with the functions of call.h alone does what the same row does that reads fields.   labels: threads */
+/* A row written with the functions of call.h alone does what the same row does that reads fields. */
 #include <string.h>
 
 #include "include/weir/weir.h"

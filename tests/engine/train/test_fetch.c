@@ -1,4 +1,4 @@
-/* Forwards alone, and values of nodes that are kept: the same bits on every layout.   labels: threads
+/* Forwards alone, and values of nodes that are kept: the same bits on every layout.
  *
  * With an argument the program is one process of a run. */
 #include "tests/support/testing.h"

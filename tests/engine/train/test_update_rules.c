@@ -1,5 +1,4 @@
-/* Rules for updates: the first one that matches a parameter's name scales its learning rate and weight decay.
- * labels: threads */
+/* Rules for updates: the first one that matches a parameter's name scales its learning rate and weight decay. */
 #include <math.h>
 #include <string.h>
 
