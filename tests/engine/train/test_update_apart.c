@@ -1,4 +1,4 @@
-/* A step in two calls has the bits of a step in one; gradients can be read and written between them.   labels: threads
+/* A step in two calls has the bits of a step in one; gradients can be read and written between them.
  *
  * With an argument the program is one process of a run. */
 #include "tests/support/testing.h"
