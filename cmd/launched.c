@@ -64,6 +64,11 @@ void launched_linger(void)
     linger(3000); /* Open MPI takes one second */
 }
 
+void launched_linger_short(void)
+{
+    linger(2000);
+}
+
 void launched_linger_long(void)
 {
     linger(6000);

@@ -8,12 +8,16 @@ const char *train_command(const struct train_options *options)
     return options->evaluates ? "evaluate" : "train";
 }
 
+static bool is_lost(weir_status status)
+{
+    return status == WEIR_ERR_PEER || status == WEIR_ERR_TIMEOUT;
+}
+
 /* The leading process says so too: every process fails for the reasons of a usage error and its like, or none; and of a
  * failure between connected processes all hear, but not of the leading one's death. */
 static bool is_said_elsewhere(weir_status status, bool connected)
 {
-    bool lost = status == WEIR_ERR_PEER || status == WEIR_ERR_TIMEOUT;
-    return status == WEIR_ERR_USAGE || status == WEIR_ERR_NOFIT || status == WEIR_ERR_NUMERIC || (connected && !lost);
+    return status == WEIR_ERR_USAGE || status == WEIR_ERR_NOFIT || status == WEIR_ERR_NUMERIC || (connected && !is_lost(status));
 }
 
 /* Nobody can hear of the others yet.  Who tells stays a while, so that the others of its host see that somebody has. */
@@ -32,7 +36,7 @@ int train_failed(const struct train_options *o, weir_status status, bool leads, 
     if (status == WEIR_ERR_TIMEOUT && !connected && launched_several() && !launched_supervised())
         return unconnected_report(o);
     if (status && !leads)
-        launched_linger();
+        (connected && is_lost(status) ? launched_linger_short : launched_linger)();
     return !leads && !weir_launch_is_heard() && is_said_elsewhere(status, connected) ? weir_status_exit_code(status)
                                                           : options_report(train_command(o), status);
 }

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "include/weir/weir.h"
+#include "kernels/op_rows.h"
 #include "models/model_kinds.h"
 
 enum { MICROBATCHES = 4, BATCH = 2, SEQ = 8 };
