@@ -64,27 +64,27 @@ void launched_linger(void)
     linger(3000); /* Open MPI takes one second */
 }
 
-/* Hosts come back one after the other, for the first ones may be the lost ones. */
-static void linger_by_host(int64_t ms, int64_t apart_ms)
+/* Hosts come back one after the other, for the first ones may be the lost ones.  false: a signal ended it. */
+static bool linger_by_host(int64_t ms, int64_t apart_ms)
 {
     enum { MOST_APART = 2 };
     struct weir_launcher launcher;
     bool known = !detect(&launcher);
     if (launched_supervised())
-        return;
+        return true;
     int host = !known ? 0 : launcher.node >= 0 ? launcher.node : launcher.n_local > 0 ? launcher.rank / launcher.n_local : 0;
     ms += apart_ms * (host < MOST_APART ? host : MOST_APART);
-    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
+    return nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL) == 0;
 }
 
-void launched_linger_tells(void)
+bool launched_linger_tells(void)
 {
-    linger_by_host(1500, 1000);
+    return linger_by_host(700, 700);
 }
 
 void launched_linger_told(void)
 {
-    linger_by_host(2500, 500);
+    linger_by_host(1500, 500);
 }
 
 void launched_linger_long(void)
