@@ -1,11 +1,11 @@
 /* Models with branches: are simulated bubbles those of a run?
  *
- *     bench_branches [TURNS] [STEPS]        default 7 turns of 12 steps
+ *     bench_branches [TURNS] [STEPS]        default 5 turns of 8 steps
  *
  * Three models, each on two ranks with 8 micro-batches under five schedules: umlp; an encoder of four layers that every layer of a
- * decoder reads; a residual perceptron whose layers add what the layer two before has made.  F, I and W of every stage are measured on
- * one rank that has all of them (as weir bench schedules does); then each schedule is simulated with these and with the boundaries of
- * the model, and run.  A turn goes through all; rows have medians over turns.  Every run has the loss of the same model under the other
+ * decoder reads; a residual perceptron whose layers add what the layer two before has made.  A schedule is run, and simulated with what
+ * F, I, W and B of each stage took in the median step of that run (their means), free transfers and the boundaries of the model: what
+ * differs is waiting.  A turn goes through all; rows have medians over turns, of the difference too.  Every run has the loss of the same model under the other
  * schedules, to the bit.
  *
  * Exit status 1: a row is off by more than 2 points, or a loss differs. */
@@ -17,7 +17,7 @@
 #include "cmd/bench_run.h"
 #include "engine/program/stage_costs.h"
 
-enum { RANKS = 2, MICROBATCHES = 8, BATCH = 128, WIDTH = 256, LAYERS = 8, ENCODER = 4, MOST_TURNS = 101, MODELS = 3, SCHEDULES = 5 };
+enum { RANKS = 2, MICROBATCHES = 8, BATCH = 512, ROWS = 128, WIDTH = 512, LAYERS = 8, ENCODER = 4, MOST_TURNS = 101, MODELS = 3, SCHEDULES = 5 };
 
 static const double NEAR = 0.02;
 
@@ -59,8 +59,8 @@ static weir_status chain_build(bool encoder, struct weir_arena *arena, const str
     int made[LAYERS];
     char name[16];
     weir_graph_begin(&b, encoder ? "encoder and decoder" : "residual", arena);
-    int x = weir_graph_input(&b, "images", (struct weir_shape){2, {BATCH, WIDTH}, WEIR_DTYPE_F32});
-    int targets = weir_graph_input(&b, "targets", (struct weir_shape){1, {BATCH}, WEIR_DTYPE_I32});
+    int x = weir_graph_input(&b, "images", (struct weir_shape){2, {ROWS, WIDTH}, WEIR_DTYPE_F32});
+    int targets = weir_graph_input(&b, "targets", (struct weir_shape){1, {ROWS}, WEIR_DTYPE_I32});
     for (int l = 0; l < LAYERS; l++) {
         snprintf(name, sizeof name, "layer%d", l);
         weir_graph_layer(&b, name);
@@ -82,21 +82,29 @@ static weir_status model_build(int which, struct weir_arena *arena, const struct
 /* ---- a row ---------------------------------------------------------------------------------------------------------- */
 
 struct row {
-    double predicted[MOST_TURNS], measured[MOST_TURNS], ms[MOST_TURNS], loss;
+    double predicted[MOST_TURNS], measured[MOST_TURNS], points[MOST_TURNS], ms[MOST_TURNS], loss;
     int n_boundaries;
 };
 
-static weir_status costs_measure(const struct bench_settings *settings, int n_stages, struct weir_arena *arena, struct weir_schedule_costs *costs)
+/* What the actions of a step took, in ms: B as I, with W 0. */
+static weir_status costs_take(const struct bench_step *step, int n_stages, struct weir_arena *arena, struct weir_schedule_costs *costs)
 {
-    struct weir_schedule alone;
-    struct bench_outcome outcome;
-    weir_status status = weir_pipeline_schedule("interleaved-zb", n_stages, n_stages, MICROBATCHES, arena, &alone);
-    if (!status)
-        status = bench_run(settings, &alone, arena, &outcome);
-    if (!status)
-        *costs = (struct weir_schedule_costs){.overlap_gain = 1, .stages = outcome.stages, .n_stages = n_stages,
-                                              .optimizer = outcome.optimizer_ms / RANKS};
-    return status;
+    struct weir_stage_costs *stages;
+    weir_status status = weir_arena_alloc(arena, (size_t)n_stages, sizeof *stages, &stages);
+    if (status)
+        return status;
+    *costs = (struct weir_schedule_costs){.overlap_gain = 1, .stages = stages, .n_stages = n_stages};
+    for (size_t i = 0; i < step->n_events; i++) {
+        const struct weir_step_event *event = &step->events[i];
+        double ms = (double)(event->end_ns - event->start_ns) / 1e6;
+        if (!strcmp(event->category, "optimizer"))
+            costs->optimizer += ms / RANKS;
+        else if (event->stage >= 0 && event->mb >= 0)
+            *(event->category[0] == 'F'   ? &stages[event->stage].forward
+              : event->category[0] == 'W' ? &stages[event->stage].weight
+                                          : &stages[event->stage].input) += ms / MICROBATCHES;
+    }
+    return WEIR_OK;
 }
 
 static weir_status predict(const struct bench_settings *settings, struct weir_schedule schedule, const struct weir_schedule_costs *costs,
@@ -120,7 +128,6 @@ static weir_status row_turn(const struct bench_settings *settings, const char *n
 {
     struct weir_arena arena = {0};
     struct weir_schedule schedule;
-    struct weir_schedule_costs costs;
     struct bench_outcome outcome;
     const struct weir_schedule_kind *kind;
     weir_status status = weir_schedule_kind_find(name, &kind);
@@ -128,12 +135,13 @@ static weir_status row_turn(const struct bench_settings *settings, const char *n
     if (!status)
         status = weir_pipeline_schedule(name, RANKS * chunks, chunks, MICROBATCHES, &arena, &schedule);
     if (!status)
-        status = costs_measure(settings, schedule.n_stages, &arena, &costs);
-    if (!status)
-        status = predict(settings, schedule, &costs, &arena, row, &row->predicted[turn]);
-    if (!status)
         status = bench_run(settings, &schedule, &arena, &outcome);
     if (!status) {
+        struct weir_schedule_costs costs;
+        status = costs_take(&outcome.median_step, schedule.n_stages, &arena, &costs);
+        if (!status)
+            status = predict(settings, schedule, &costs, &arena, row, &row->predicted[turn]);
+        row->points[turn] = row->predicted[turn] - outcome.bubble;
         row->measured[turn] = outcome.bubble;
         row->ms[turn] = outcome.median_ms;
         row->loss = outcome.loss;
@@ -159,10 +167,10 @@ static double median(double *values, int n)
 /* Returns whether the row came true. */
 static bool row_print(const char *model, const char *schedule, struct row *row, int turns, double loss)
 {
-    double predicted = median(row->predicted, turns), measured = median(row->measured, turns);
+    double predicted = median(row->predicted, turns), measured = median(row->measured, turns), points = median(row->points, turns);
     printf("%-20s %-12s %10d %9.3f ms %8.1f %% %8.1f %% %+7.1f%s\n", model, schedule, row->n_boundaries, median(row->ms, turns),
-           100 * predicted, 100 * measured, 100 * (predicted - measured), row->loss == loss ? "" : "  another loss");
-    return fabs(predicted - measured) <= NEAR && row->loss == loss;
+           100 * predicted, 100 * measured, 100 * points, row->loss == loss ? "" : "  another loss");
+    return fabs(points) <= NEAR && row->loss == loss;
 }
 
 static weir_status turns_run(const struct weir_graph *const *graphs, int turns, int steps, struct row *rows)
@@ -171,7 +179,8 @@ static weir_status turns_run(const struct weir_graph *const *graphs, int turns, 
     weir_status status = WEIR_OK;
     for (int turn = 0; turn < turns && !status; turn++)
         for (int i = 0; i < MODELS * SCHEDULES && !status; i++) {
-            struct bench_settings settings = {.model = &images, .graph = graphs[i / SCHEDULES], .n_steps = steps, .n_warm_up = 3, .threads = 1};
+            struct bench_settings settings = {.model = &images, .graph = graphs[i / SCHEDULES], .n_steps = steps, .n_warm_up = 3, .threads = 1,
+                                             .keeps_events = true};
             status = row_turn(&settings, names[i % SCHEDULES], turn, &rows[i]);
         }
     return status;
@@ -182,7 +191,7 @@ int main(int argc, char **argv)
     static struct row rows[MODELS * SCHEDULES];
     const struct weir_graph *graphs[MODELS];
     struct weir_arena arena = {0};
-    int turns = argc > 1 ? atoi(argv[1]) : 7, steps = argc > 2 ? atoi(argv[2]) : 12, off = 0;
+    int turns = argc > 1 ? atoi(argv[1]) : 5, steps = argc > 2 ? atoi(argv[2]) : 8, off = 0;
     turns = turns < 1 ? 1 : turns > MOST_TURNS ? MOST_TURNS : turns;
     weir_status status = WEIR_OK;
     for (int m = 0; m < MODELS && !status; m++)
@@ -193,8 +202,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "bench_branches: %s\n", weir_last_error());
         return 1;
     }
-    printf("%d ranks, %d micro-batches of %d, width %d; medians of %d turns of %d steps\n\n%-20s %-12s %10s %12s %10s %10s %7s\n", RANKS,
-           MICROBATCHES, BATCH, WIDTH, turns, steps, "model", "schedule", "boundaries", "step", "simulated", "measured", "points");
+    printf("%d ranks, %d micro-batches of %d (umlp) and %d rows; medians of %d turns of %d steps\n\n%-20s %-12s %10s %12s %10s %10s %7s\n", RANKS,
+           MICROBATCHES, BATCH, ROWS, turns, steps, "model", "schedule", "boundaries", "step", "simulated", "measured", "points");
     for (int i = 0; i < MODELS * SCHEDULES; i++)
         off += !row_print(graphs[i / SCHEDULES]->name, names[i % SCHEDULES], &rows[i], turns, rows[i / SCHEDULES * SCHEDULES].loss);
     printf("\n%d of %d within %.0f points\n", MODELS * SCHEDULES - off, MODELS * SCHEDULES, 100 * NEAR);
