@@ -35,8 +35,12 @@ int train_failed(const struct train_options *o, weir_status status, bool leads, 
 {
     if (status == WEIR_ERR_TIMEOUT && !connected && launched_several() && !launched_supervised())
         return unconnected_report(o);
-    if (status && !leads)
-        (connected && is_lost(status) ? launched_linger_short : launched_linger)();
+    if (status && !leads && connected && is_lost(status)) {
+        if (!launched_linger_tells())
+            return weir_status_exit_code(status);
+    } else if (status && !leads) {
+        launched_linger();
+    }
     return !leads && !weir_launch_is_heard() && is_said_elsewhere(status, connected) ? weir_status_exit_code(status)
                                                           : options_report(train_command(o), status);
 }
@@ -46,7 +50,7 @@ static int failure_report(const struct train_run *run, weir_status status)
 {
     bool told = status && run->is_told && !weir_launch_is_heard();
     if (told)
-        launched_linger();
+        launched_linger_told();
     return told ? weir_status_exit_code(status) : train_failed(run->options, status, run->leads, run->connected);
 }
 
