@@ -166,7 +166,7 @@ setup() {
 @test "check --json has the agreed keys" {
     "$WEIR" schedule make 1f1b -p 2 -m 3 -o s.csv
     run -0 "$WEIR" schedule check s.csv --json
-    [ "$output" = '{"valid": true, "reason": null, "ranks": 2, "stages": 2, "microbatches": 3, "wgrad_order": "ascending"}' ]
+    [ "$output" = '{"valid": true, "reason": null, "ranks": 2, "stages": 2, "microbatches": 3, "wgrad_order": "ascending", "boundaries": [[0, 1]]}' ]
     printf '0F0,0F1,0B1,0B0\n' > other.csv
     run -0 "$WEIR" schedule check other.csv --json
     [[ "$output" == *'"wgrad_order": "other"'* ]]
