@@ -16,6 +16,8 @@
 
 #include "cmd/bench_run.h"
 #include "engine/program/stage_costs.h"
+#include "kernels/op_rows.h"
+#include "models/model_kinds.h"
 
 enum { RANKS = 2, MICROBATCHES = 8, BATCH = 512, ROWS = 128, WIDTH = 512, LAYERS = 8, ENCODER = 4, MOST_TURNS = 101, MODELS = 3, SCHEDULES = 5 };
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "schedules/check/flow.h"
+#include "schedules/schedule_kinds.h"
 
 enum { MICROBATCHES = 4, TRIALS = 1000 };
 

@@ -11,6 +11,7 @@
 
 #include "tests/support/branch_rig.h"
 #include "tests/support/testing.h"
+#include "schedules/schedule_kinds.h"
 
 enum { MOST_MICROBATCHES = 9, WAYS = 6 }; /* kept or recomputed; one replica, two, two with ZeRO-1 */
 

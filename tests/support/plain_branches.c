@@ -5,6 +5,7 @@
 #include "tests/support/odd_rows.h"
 #include "tests/support/random_schedule.h"
 #include "tests/support/testing.h"
+#include "kernels/op_rows.h"
 
 enum { MOST_VALUES = 64, WIDTH = 8 };
 

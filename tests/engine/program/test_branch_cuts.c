@@ -10,6 +10,7 @@
 #include "tests/support/branch_rig.h"
 #include "tests/support/odd_branches.h"
 #include "tests/support/random_schedule.h"
+#include "kernels/op_rows.h"
 
 enum { MOST_LAYERS = 12 };
 

@@ -9,6 +9,7 @@
 #include "include/weir/simulate.h"
 #include "tests/support/program_fixture.h"
 #include "tests/support/random_schedule.h"
+#include "schedules/schedule_kinds.h"
 
 enum { MOST_STAGES = 16, PROGRAMS = 300 };
 
