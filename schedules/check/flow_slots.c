@@ -28,24 +28,6 @@ weir_status weir_unit_times(int n_stages, struct weir_arena *arena, const double
 
 /* ---- counting ------------------------------------------------------------------------------------------------------ */
 
-/* When the ring is full it is laid out anew, those that are free first. */
-weir_status weir_flow_slot_add(struct weir_flow *flow, struct weir_flow_unit *unit, enum weir_direction d)
-{
-    int room = weir_flow_room(flow, unit->slots[d]);
-    double *released;
-    if (unit->slots[d]++ < room)
-        return WEIR_OK;
-    weir_status status = weir_arena_alloc(flow->growth, 2 * (size_t)room, sizeof *released, &released);
-    for (int i = 0; i < unit->free[d] && !status; i++)
-        released[i] = unit->released[d][(unit->oldest[d] + i) % room];
-    if (status)
-        return status;
-    unit->released[d] = released;
-    unit->oldest[d] = 0;
-    unit->newest[d] = unit->free[d];
-    return WEIR_OK;
-}
-
 static weir_status count_once(struct weir_scan *scan, const struct weir_schedule_edges *edges, struct weir_arena *work)
 {
     struct weir_flow flow;
@@ -68,4 +50,33 @@ weir_status weir_slots_count(struct weir_scan *scan, const struct weir_schedule_
         status = count_once(scan, edges, &work);
     weir_arena_release(&work);
     return status;
+}
+
+/* ---- running with them ------------------------------------------------------------------------------------------------ */
+
+weir_status weir_flow_try(struct weir_flow *flow, struct weir_scan *scan, weir_status (*attempt)(void *context), void *context)
+{
+    flow->tight = false;
+    weir_status status = attempt(context);
+    if (flow->tight && (!status || status == WEIR_ERR_INVALID)) {
+        status = weir_slots_count(scan, flow->edges);
+        if (!status)
+            status = attempt(context);
+    }
+    while (status == WEIR_ERR_INVALID && weir_scan_longs_double(scan))
+        status = attempt(context);
+    return status;
+}
+
+weir_status weir_flow_check(struct weir_scan *scan, enum weir_channels model, struct weir_arena *work)
+{
+    struct weir_schedule_edges edges;
+    struct weir_flow flow;
+    weir_status status = weir_schedule_edges_build(scan, work, &edges);
+    if (!status && scan->schedule->has_comms)
+        status = weir_schedule_edges_match(scan, &edges, work);
+    if (status || model == WEIR_CHANNELS_EDGE)
+        return status ? status : weir_slots_count(scan, &edges);
+    status = weir_flow_open(&flow, model, scan, &edges, false, work);
+    return status ? status : weir_flow_run(&flow);
 }
