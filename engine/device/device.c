@@ -15,17 +15,14 @@ const struct weir_device_kind *const weir_device_kinds[] = {
 };
 
 #if !(WEIR_HAVE_CUDA || defined(WEIR_CUDA_EMULATED))
-static const struct weir_op_kernels *cuda_sizes_of(const struct weir_op *op)
-{
-    return &op->cuda;
-}
-
 static const struct weir_device_kind cuda_sizes = {
     .name = "cuda",
     .summary = "NVIDIA GPUs, of which this build knows sizes alone",
-    .flags = WEIR_DEVICE_BF16 | WEIR_DEVICE_SIZES_ONLY,
+    .flags = WEIR_DEVICE_BF16,
+    .launch_transport = "nccl",
+    .mpi_transport = "nccl",
     .tensor_device = WEIR_DEVICE_TYPE_CUDA,
-    .kernels = cuda_sizes_of,
+    .kernels = weir_cuda_kernels_planned,
     .context_bytes = WEIR_CUDA_WORKSPACE_BYTES,
 };
 
@@ -57,4 +54,11 @@ weir_status weir_device_kind_find(const char *name, const struct weir_device_kin
     if (!strcmp(name, "gpu") || !strcmp(name, "nvidia")) /* near to "cpu" only in letters */
         return WEIR_FAIL(WEIR_ERR_USAGE, "unknown device '%s': GPUs are " WEIR_OPTION("device=cuda"), name);
     return weir_unknown("device", name, known);
+}
+
+weir_status weir_op_kernels_find(const struct weir_op *op, const char *device, const struct weir_op_kernels **kernels_out)
+{
+    const struct weir_device_kind *kind;
+    weir_status status = weir_device_kind_find(device, &kind);
+    return status ? status : kind->kernels(op, NULL, kernels_out);
 }

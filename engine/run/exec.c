@@ -132,6 +132,28 @@ weir_status weir_exec_run(void *argument)
     return status ? weir_exec_fail(exec, status) : WEIR_OK;
 }
 
+/* The instruction is enqueued kernel by kernel; its times are known after the sync. */
+weir_status weir_exec_enqueue(void *argument)
+{
+    struct weir_exec *exec = argument;
+    const struct weir_rank *rank = exec->rank;
+    const struct weir_device_kind *kind = rank->machine->kind;
+    weir_status status = weir_link_await(exec);
+    if (!status)
+        status = kind->mark(rank->stream, &exec->start_ns);
+    if (kind->range_push)
+        kind->range_push(exec->name);
+    if (!status)
+        status = weir_exec_body(exec);
+    if (kind->range_push)
+        kind->range_pop();
+    if (!status)
+        status = kind->mark(rank->stream, &exec->end_ns);
+    if (!status)
+        status = weir_link_passed(exec);
+    return status ? weir_exec_fail(exec, status) : WEIR_OK;
+}
+
 /* Marks follow each other: a call takes from the one before it to its own, a copy between stages belongs to nobody. */
 static void calls_clock(const struct weir_exec *exec)
 {

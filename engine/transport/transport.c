@@ -58,13 +58,17 @@ weir_status weir_transport_launched(const char *device, const char **name_out)
         status = weir_device_list_kind_plan(device, &kind); /* of a run that may only be printed */
     if (status)
         return status;
-    bool several = weir_launcher_started(&launcher) > 1, on_host = kind->flags & WEIR_DEVICE_HOST_MEMORY;
+    bool several = weir_launcher_started(&launcher) > 1;
     bool by_weir = weir_launch_is_process();
-    if (several && !WEIR_HAVE_MPI && !(by_weir && on_host))
+    const char *carried_by = by_weir ? kind->launch_transport : kind->mpi_transport;
+    if ((several || by_weir) && !carried_by)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "device '%s' runs all ranks in one process: start the command by itself, or give "
+                         WEIR_OPTION("transport=local"), kind->name);
+    if (several && !WEIR_HAVE_MPI && strcmp(carried_by, weir_transport_shm.name) != 0)
         return WEIR_FAIL(WEIR_ERR_USAGE,
                          "%s=%s says that a launcher started several processes, but %s; start them with 'weir launch', or give "
                          WEIR_OPTION("transport=local") " to run each alone",
                          launcher.size_variable, getenv(launcher.size_variable), mpi_missing);
-    *name_out = !several && !by_weir ? local.name : !on_host ? "nccl" : by_weir ? "shm" : "mpi";
+    *name_out = several || by_weir ? carried_by : local.name;
     return WEIR_OK;
 }

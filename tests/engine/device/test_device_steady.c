@@ -106,6 +106,8 @@ static bool can_run(const struct weir_device_kind *kind)
     int n_devices;
     if (kind->count(&n_devices) != WEIR_OK)
         print_message("skipped: %s: %s\n", kind->name, weir_last_error());
+    else if (kind->flags & WEIR_DEVICE_DRY)
+        print_message("skipped: %s: it computes nothing\n", kind->name);
     else if (!(kind->flags & WEIR_DEVICE_TASKS))
         print_message("skipped: %s: it runs no host functions\n", kind->name);
     else
