@@ -11,6 +11,7 @@ const struct weir_device_kind *const weir_device_kinds[] = {
 #if WEIR_HAVE_CUDA || defined(WEIR_CUDA_EMULATED)
     &weir_device_cuda,
 #endif
+    &weir_device_null,
     NULL,
 };
 
@@ -42,7 +43,7 @@ weir_status weir_device_kind_plan(const char *name, const struct weir_device_kin
 
 weir_status weir_device_kind_find(const char *name, const struct weir_device_kind **kind_out)
 {
-    static const char *const known[] = {"cpu", "cuda", NULL};
+    static const char *const known[] = {"cpu", "cuda", "null", NULL};
     for (const struct weir_device_kind *const *kind = weir_device_kinds; *kind; kind++)
         if (strcmp(name, (*kind)->name) == 0) {
             *kind_out = *kind;

@@ -167,6 +167,7 @@ extern "C" {
 
 extern const struct weir_device_kind *const weir_device_kinds[]; /* ends with NULL */
 extern const struct weir_device_kind weir_device_cpu;
+extern const struct weir_device_kind weir_device_null;
 extern const struct weir_device_kind weir_device_cuda; /* in builds with CUDA */
 
 /* The kind called `name`.  WEIR_ERR_USAGE: unknown (with a suggestion), or not in this build. */

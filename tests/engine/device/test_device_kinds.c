@@ -24,6 +24,8 @@ static void kinds_are_found_by_name(void **state)
     assert_fails(weir_device_kind_find("cpuu", &found), WEIR_ERR_USAGE, "did you mean 'cpu'?");
     assert_fails(weir_device_kind_find("abacus", &found), WEIR_ERR_USAGE, "unknown device 'abacus'");
     assert_fails(weir_device_kind_find("gpu", &found), WEIR_ERR_USAGE, "unknown device 'gpu': GPUs are device=cuda");
+    assert_ok(weir_device_kind_find("null", &found));
+    assert_ptr_equal(found, &weir_device_null);
     if (!has_cuda)
         assert_fails(weir_device_kind_find("cuda", &found), WEIR_ERR_USAGE, "use device=cpu");
 }
