@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "engine/device/device.h"
+#include "include/weir/graph.h"
 #include "include/weir/weir.h"
 #include "kernels/op_rows.h"
 #include "models/model_kinds.h"
@@ -100,7 +101,7 @@ struct setup {
     weir_engine *engine;
 };
 
-static void setup_open(struct setup *s, const struct weir_model_kind *kind, const char *schedule, int stages, int64_t seq_len)
+static void setup_build(struct setup *s, const struct weir_model_kind *kind, const char *schedule, int stages, int64_t seq_len)
 {
     struct weir_model_params model = {.microbatch_size = 1, .seq_len = seq_len};
     *s = (struct setup){.engine = NULL};
@@ -110,6 +111,11 @@ static void setup_open(struct setup *s, const struct weir_model_kind *kind, cons
     s->config.schedule = &s->schedule;
     s->config.device = "null";
     s->config.evaluates = true;
+}
+
+static void setup_open(struct setup *s, const struct weir_model_kind *kind, const char *schedule, int stages, int64_t seq_len)
+{
+    setup_build(s, kind, schedule, stages, seq_len);
     assert_ok(weir_engine_open(&s->config, &s->engine));
 }
 
@@ -164,6 +170,24 @@ static void a_model_larger_than_the_machine_is_issued_without_its_memory(void **
     setup_close(&s);
 }
 
+/* The compiler asks the device for every node. */
+static void a_row_without_kernels_is_refused_by_name_before_a_device_is_opened(void **state)
+{
+    (void)state;
+    struct weir_op bare;
+    struct setup s;
+    setup_build(&s, &weir_model_gpt2_tiny, "1f1b", 2, 16);
+    struct weir_node *node = (struct weir_node *)(uintptr_t)&s.config.graph->nodes[3];
+    bare = *node->op;
+    bare.name = "bare", node->op = &bare;
+    s.config.device = "cpu";
+    assert_fails(weir_engine_open(&s.config, &s.engine), WEIR_ERR_UNSUPPORTED, "device 'cpu' has no kernels for operation 'bare'");
+    assert_non_null(strstr(weir_last_error(), node->name));
+    s.config.device = "null";
+    assert_ok(weir_engine_open(&s.config, &s.engine));
+    setup_close(&s);
+}
+
 static void what_needs_numbers_is_refused(void **state)
 {
     (void)state;
@@ -188,6 +212,7 @@ int main(void)
         cmocka_unit_test(every_row_has_kernels_even_one_without_any),
         cmocka_unit_test(steps_are_issued_on_every_schedule_and_have_no_loss),
         cmocka_unit_test(a_model_larger_than_the_machine_is_issued_without_its_memory),
+        cmocka_unit_test(a_row_without_kernels_is_refused_by_name_before_a_device_is_opened),
         cmocka_unit_test(what_needs_numbers_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
