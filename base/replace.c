@@ -247,10 +247,10 @@ static bool folder_of_sync(const char *target)
 
 static bool file_place(struct weir_replacement *file)
 {
-    if (weir_call_sync(file->fd) != 0 || !name_give(file) || weir_call_rename(file->temporary, file->target) != 0)
+    if ((!file->unsynced && weir_call_sync(file->fd) != 0) || !name_give(file) || weir_call_rename(file->temporary, file->target) != 0)
         return false;
     file->named = false;
-    return folder_of_sync(file->target);
+    return file->unsynced || folder_of_sync(file->target);
 }
 
 void weir_replace_start(const struct weir_replacement *file, uint64_t from, uint64_t bytes)

@@ -22,6 +22,7 @@ struct weir_replacement {
     char *path, *target, *temporary; /* as given, with links followed, and the name until commit */
     bool named;                      /* `temporary` is in the folder */
     bool in_place;                   /* `fd` is the path itself */
+    bool unsynced;                   /* set after open: commit waits for no disk; the file may be lost with the machine's power */
 };
 
 /* Open for writing what will replace `path`.  tag NULL: nobody else looks for it.

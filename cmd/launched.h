@@ -22,6 +22,11 @@ weir_status launched_alone(const char *command);
  * launcher ends all processes when one has ended.  The first of them may be the lost one: they come back one after the other. */
 void launched_linger(void);
 
+/* The same where the processes hear of each other, and one of each host tells: the one that does, once the leading process of the run
+ * has had time for it, and the others of its host.  false: a signal came meanwhile, the launcher ends all as another one has told. */
+bool launched_linger_tells(void);
+void launched_linger_told(void);
+
 /* The same where the launcher may be held up itself, as mpirun is for some seconds by a process that was stopped while MPI came up. */
 void launched_linger_long(void);
 

@@ -8,12 +8,16 @@ const char *train_command(const struct train_options *options)
     return options->evaluates ? "evaluate" : "train";
 }
 
+static bool is_lost(weir_status status)
+{
+    return status == WEIR_ERR_PEER || status == WEIR_ERR_TIMEOUT;
+}
+
 /* The leading process says so too: every process fails for the reasons of a usage error and its like, or none; and of a
  * failure between connected processes all hear, but not of the leading one's death. */
 static bool is_said_elsewhere(weir_status status, bool connected)
 {
-    bool lost = status == WEIR_ERR_PEER || status == WEIR_ERR_TIMEOUT;
-    return status == WEIR_ERR_USAGE || status == WEIR_ERR_NOFIT || status == WEIR_ERR_NUMERIC || (connected && !lost);
+    return status == WEIR_ERR_USAGE || status == WEIR_ERR_NOFIT || status == WEIR_ERR_NUMERIC || (connected && !is_lost(status));
 }
 
 /* Nobody can hear of the others yet.  Who tells stays a while, so that the others of its host see that somebody has. */
@@ -31,8 +35,12 @@ int train_failed(const struct train_options *o, weir_status status, bool leads, 
 {
     if (status == WEIR_ERR_TIMEOUT && !connected && launched_several() && !launched_supervised())
         return unconnected_report(o);
-    if (status && !leads)
+    if (status && !leads && connected && is_lost(status)) {
+        if (!launched_linger_tells())
+            return weir_status_exit_code(status);
+    } else if (status && !leads) {
         launched_linger();
+    }
     return !leads && !weir_launch_is_heard() && is_said_elsewhere(status, connected) ? weir_status_exit_code(status)
                                                           : options_report(train_command(o), status);
 }
@@ -42,7 +50,7 @@ static int failure_report(const struct train_run *run, weir_status status)
 {
     bool told = status && run->is_told && !weir_launch_is_heard();
     if (told)
-        launched_linger();
+        launched_linger_told();
     return told ? weir_status_exit_code(status) : train_failed(run->options, status, run->leads, run->connected);
 }
 

@@ -3,13 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
-
-enum { ALIGNMENT = 64 };
-
-static size_t rounded(size_t bytes)
-{
-    return (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
-}
+#include "engine/program/pack.h"
 
 static weir_status node_find(const struct weir_graph *graph, const char *name, struct weir_arena *arena, int *node_out)
 {
@@ -61,8 +55,8 @@ static weir_status fetch_make(struct weir_build *build, const char *name, struct
     fetch->rank = rank_of(build, fetch->node);
     size_t *bytes = &program->ranks[fetch->rank].bytes[WEIR_MEMORY_DATA];
     fetch->bytes = weir_shape_bytes(&build->graph->nodes[fetch->node].shapes.output);
-    fetch->stride = rounded(fetch->bytes);
-    fetch->offset = rounded(*bytes);
+    fetch->stride = weir_pack_round(fetch->bytes);
+    fetch->offset = weir_pack_round(*bytes);
     *bytes = fetch->offset + fetch->stride * (size_t)program->n_microbatches;
     return row_add(program, fetch, name, arena);
 }

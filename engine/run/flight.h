@@ -13,6 +13,7 @@
 #define WEIR_ENGINE_RUN_FLIGHT_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { WEIR_FLIGHT_ENTRIES = 512, WEIR_FLIGHT_HOST = 64 };
@@ -20,7 +21,8 @@ enum { WEIR_FLIGHT_ENTRIES = 512, WEIR_FLIGHT_HOST = 64 };
 struct weir_flight_entry {
     int32_t instr;   /* place in the worker's list (engine/program/program.h) */
     uint32_t is_guest : 1, step : 31; /* an evaluation's; the number of the step */
-    int64_t awaits_ns, start_ns, end_ns; /* of weir_clock_ns; 0: not yet */
+    int64_t awaits_ns;                 /* of weir_clock_ns, as the others */
+    _Atomic int64_t start_ns, end_ns;  /* 0: not yet */
 };
 
 /* One writer for the entries, one for the beats; any reader on the host. */
@@ -41,6 +43,21 @@ static inline struct weir_flight_entry *weir_flight_begin(struct weir_flight *fl
     *entry = (struct weir_flight_entry){.instr = instr, .is_guest = is_guest, .step = step & 0x7fffffff, .awaits_ns = awaits_ns};
     atomic_store_explicit(&flight->n, n + 1, memory_order_release);
     return entry;
+}
+
+/* Has the rank come past that place of its list in that step?  Of ranks on other hosts not every entry is known, but what comes
+ * later in a list ends later. */
+static inline bool weir_flight_has_ended(struct weir_flight *flight, int instr, uint32_t is_guest, uint32_t step)
+{
+    uint32_t n = flight ? atomic_load_explicit(&flight->n, memory_order_acquire) : 0;
+    for (uint32_t k = n; k > 0 && n - k < WEIR_FLIGHT_ENTRIES; k--) {
+        struct weir_flight_entry *past = &flight->entries[(k - 1) % WEIR_FLIGHT_ENTRIES];
+        if (past->step == step && past->is_guest == is_guest && past->instr >= instr)
+            return past->instr > instr || atomic_load_explicit(&past->end_ns, memory_order_relaxed) != 0;
+        if (past->step != step && past->is_guest == is_guest)
+            return !is_guest && past->step > step;
+    }
+    return false;
 }
 
 #endif

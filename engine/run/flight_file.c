@@ -66,19 +66,6 @@ static struct doing doing_of(const struct writer *writer, int rank)
     return doing;
 }
 
-/* Has the rank ended that instruction in the step that `entry` is of? */
-static bool has_ended(const struct writer *writer, int rank, int instr, const struct weir_flight_entry *entry)
-{
-    const struct weir_flight *flight = weir_pulse_flight(&writer->runner->world.pulse, rank);
-    uint32_t n = flight ? n_entries(flight) : 0;
-    for (uint32_t k = n; k > 0 && n - k < WEIR_FLIGHT_ENTRIES; k--) {
-        const struct weir_flight_entry *past = &flight->entries[(k - 1) % WEIR_FLIGHT_ENTRIES];
-        if (past->instr == instr && past->step == entry->step && past->is_guest == entry->is_guest)
-            return past->end_ns != 0;
-    }
-    return false;
-}
-
 static json_t *waits_json(const struct writer *writer, int r, const struct weir_flight_entry *entry)
 {
     const struct weir_run *run = run_of(writer, entry);
@@ -90,7 +77,8 @@ static json_t *waits_json(const struct writer *writer, int r, const struct weir_
             const struct weir_rank *peer = weir_rank_at(&writer->runner->machine, replica, dep->from_rank);
             const struct weir_exec *from = &run->execs[peer->number][dep->from_instr];
             if ((replica == at->rank->replica) != (dep->replicas == WEIR_DEP_OWN) ||
-                has_ended(writer, peer->worker, from->position, entry))
+                weir_flight_has_ended(weir_pulse_flight(&writer->runner->world.pulse, peer->worker), from->position,
+                                      entry->is_guest, entry->step))
                 continue;
             json_array_append_new(waits, json_pack("{s:i, s:o, s:s}", "rank", peer->worker, "instruction",
                                                    weir_json_utf8(from->name), "why", weir_dep_why_str(dep->why)));

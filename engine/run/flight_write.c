@@ -31,10 +31,25 @@ static void task_leave(struct task *task)
     weir_free(task);
 }
 
+/* A record is of use while the machine is up: nobody waits until it is on the disk. */
+static weir_status record_place(const struct task *task)
+{
+    struct weir_replacement file;
+    weir_status status = weir_replace_open(task->path, NULL, &file);
+    if (status)
+        return status;
+    file.unsynced = true;
+    status = weir_replace_write(&file, task->text.data, task->text.length);
+    if (!status)
+        return weir_replace_commit(&file);
+    weir_replace_abort(&file);
+    return status;
+}
+
 static void *task_run(void *argument)
 {
     struct task *task = argument;
-    task->status = weir_file_write(task->path, task->text.data, task->text.length);
+    task->status = record_place(task);
     if (task->status)
         weir_error_take(task->message);
     weir_futex_set(&task->state, OVER, WEIR_FUTEX_THREADS);

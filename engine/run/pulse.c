@@ -19,8 +19,10 @@ static int64_t period_of(const struct weir_pulse *pulse)
 
 /* ---- verdicts --------------------------------------------------------------------------------------------------------- */
 
-static void verdict_set(struct weir_pulse *pulse, int rank, const char *message)
+void weir_pulse_found(struct weir_pulse *pulse, int rank, const char *message)
 {
+    if (atomic_exchange_explicit(&pulse->is_found, true, memory_order_relaxed))
+        return;
     snprintf(pulse->message, sizeof pulse->message, "%s", message);
     pulse->culprit = rank;
     atomic_store_explicit(&pulse->verdict, WEIR_ERR_TIMEOUT, memory_order_release); /* edge: message ─▶ whoever looks */
@@ -70,7 +72,7 @@ static void silence_found(struct weir_pulse *pulse, int rank, const struct weir_
     else
         snprintf(message, sizeof message, "rank %d (process %d on %s) has given no sign of life for %.1f s: stopped or hung %s%s%s",
                  rank, (int)flight->pid, flight->host, silent, doing, is_far ? ", or the network of host " : "", is_far ? flight->host : "");
-    verdict_set(pulse, rank, message);
+    weir_pulse_found(pulse, rank, message);
 }
 
 static void stuck_found(struct weir_pulse *pulse, int rank, int64_t took_ns, int64_t longest_ns)
@@ -84,7 +86,7 @@ static void stuck_found(struct weir_pulse *pulse, int rank, int64_t took_ns, int
                                       "kind took %.3f s", rank, (int)flight->pid, flight->host, doing,
              node >= 0 && context ? ", node '" : "", node >= 0 && context ? pulse->node_name(context, node) : "",
              node >= 0 && context ? "'" : "", (double)took_ns * 1e-9, (double)longest_ns * 1e-9);
-    verdict_set(pulse, rank, message);
+    weir_pulse_found(pulse, rank, message);
 }
 
 /* ---- looking ---------------------------------------------------------------------------------------------------------- */

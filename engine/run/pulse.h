@@ -61,6 +61,7 @@ struct weir_pulse {
     struct weir_pulse_sight *sights; /* [n_ranks] */
     int64_t looked_ns, heard_ns, calls_since_ns; /* heard: other hosts */
     _Atomic int verdict;        /* weir_status; the message was written before */
+    _Atomic bool is_found;      /* somebody writes it, or has */
     int culprit;
     char message[WEIR_ERROR_MAX];
 };
@@ -80,6 +81,9 @@ static inline struct weir_flight *weir_pulse_flight(const struct weir_pulse *pul
 
 /* WEIR_OK, or the verdict with its message. */
 weir_status weir_pulse_look(void *pulse);
+
+/* The verdict of whoever sees more than the pulse does (standing.h): `rank` is to blame.  The first one stays. */
+void weir_pulse_found(struct weir_pulse *pulse, int rank, const char *message);
 
 /* `call` NULL: nobody looks. */
 static inline void weir_call_begin(struct weir_call_watch *call, const _Atomic int64_t *longest_ns, int node, int64_t now_ns)

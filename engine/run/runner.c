@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "engine/program/fetches.h"
 #include "engine/program/fit.h"
@@ -249,6 +250,8 @@ static weir_status machine_open(struct weir_runner *runner)
         flights_bind(runner);
     if (!status)
         status = clocks_make(runner);
+    if (!status)
+        status = weir_standing_open(runner);
     have.device_of = runner->machine.device_of;
     have.taken = runner->machine.taken;
     if (!status)
@@ -422,12 +425,14 @@ static weir_status sync_look(void *context)
     weir_status status = WEIR_OK;
     if (weir_world_is_device_side(&runner->world) && runner->main.link)
         status = weir_link_look(runner);
+    weir_standing_look(runner);
     return status ? status : weir_pulse_look(&runner->world.pulse);
 }
 
 static weir_status ranks_sync(struct weir_runner *runner)
 {
     const struct weir_machine_watch watch = {sync_look, runner};
+    runner->issued_ns = weir_clock_ns();
     bool has_limit = runner->world.pulse.timeout_ns || weir_world_is_device_side(&runner->world);
     return weir_machine_sync(&runner->machine, has_limit ? &watch : NULL);
 }

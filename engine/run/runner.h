@@ -27,6 +27,7 @@
 #include <stdatomic.h>
 
 #include "engine/run/machine.h"
+#include "engine/run/standing.h"
 #include "engine/run/world.h"
 
 struct weir_runner;
@@ -107,6 +108,8 @@ struct weir_runner {
     struct weir_run main, guest; /* of build.program and build.guest */
     struct weir_run update;      /* of build.update */
     const struct weir_run *running; /* the last one that began; device-side transports look after it */
+    int64_t issued_ns;              /* when it had been issued */
+    struct weir_standing *standing; /* [n_workers] */
     _Atomic int state;           /* enum weir_runner_state */
     char cause[WEIR_ERROR_MAX];  /* the message of the failure that raised it first; "": none */
     _Atomic int call_failed;     /* an instruction before the update did: what is on the devices comes to its end */

@@ -5,6 +5,7 @@
 #include "engine/program/fetches.h"
 #include "engine/run/transfer.h"
 #include "engine/train/trainer.h"
+#include "kernels/cpu/storage.h"
 
 /* The index in the build's fetches; -1: the value is not among them. */
 static int fetch_find(const struct weir_build *build, const char *name)
@@ -34,25 +35,17 @@ static weir_status fetch_check(const weir_engine *engine, const char *name, int 
     return WEIR_OK;
 }
 
-static float number_at(enum weir_dtype dtype, const void *bytes, size_t i)
+/* Losses are doubles. */
+static void numbers_take(enum weir_dtype dtype, const void *bytes, size_t n, float *values_out)
 {
-    double wide;
-    float value;
-    uint16_t half;
-    uint32_t bits;
-    switch (dtype) {
-    case WEIR_DTYPE_F64:
-        memcpy(&wide, (const char *)bytes + i * sizeof wide, sizeof wide);
-        return (float)wide;
-    case WEIR_DTYPE_BF16:
-        memcpy(&half, (const char *)bytes + i * sizeof half, sizeof half);
-        bits = (uint32_t)half << 16;
-        memcpy(&value, &bits, sizeof value);
-        return value;
-    default:
-        memcpy(&value, (const char *)bytes + i * sizeof value, sizeof value);
-        return value;
-    }
+    const double *wide = bytes;
+    if (dtype == WEIR_DTYPE_BF16)
+        weir_widen((int64_t)n, bytes, values_out);
+    else if (dtype == WEIR_DTYPE_F32)
+        memcpy(values_out, bytes, n * sizeof *values_out);
+    else
+        for (size_t i = 0; i < n; i++)
+            values_out[i] = (float)wide[i];
 }
 
 /* As it is stored, on every process. */
@@ -81,8 +74,8 @@ weir_status weir_engine_fetch(weir_engine *engine, const char *name, int mb, flo
     if (status)
         return status;
     status = bytes_read(engine, fetch, mb, bytes);
-    for (size_t i = 0; i < n && !status; i++)
-        values_out[i] = number_at(engine->runner.build.graph->nodes[fetch->node].shapes.output.dtype, bytes, i);
+    if (!status)
+        numbers_take(engine->runner.build.graph->nodes[fetch->node].shapes.output.dtype, bytes, n, values_out);
     weir_free(bytes);
     return status;
 }

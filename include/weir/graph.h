@@ -26,11 +26,13 @@
  * fit) and remembers the first error, so that a model file reads from top to bottom:
  *
  *     struct weir_graph_builder b;
+ *     const struct weir_op *linear;
+ *     weir_op_find("linear", &linear);
  *     weir_graph_begin(&b, "mlp", arena);
  *     int x = weir_graph_input(&b, "images", image_shape);
  *     weir_graph_layer(&b, "fc1");
  *     int w = weir_graph_param(&b, "fc1.weight", WEIR_INIT_NORMAL, 0.05, true);
- *     x = weir_graph_node(&b, "fc1", &weir_op_linear, &attr, 1, &x, 1, &w);
+ *     x = weir_graph_node(&b, "fc1", linear, &attr, 1, &x, 1, &w);
  *     ...
  *     status = weir_graph_finish(&b, &graph);
  *

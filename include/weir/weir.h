@@ -8,7 +8,9 @@
  *     weir_engine *engine;
  *
  *     struct weir_model_params model = {.microbatch_size = 4};
- *     weir_model_build(&weir_model_gpt2_tiny, &model, &arena, &graph);
+ *     const struct weir_model_kind *kind;
+ *     weir_model_find("gpt2-tiny", &kind);
+ *     weir_model_build(kind, &model, &arena, &graph);
  *     weir_pipeline_schedule("1f1b", 2, 0, 8, &arena, &schedule);               2 stages, 8 micro-batches
  *
  *     struct weir_engine_config config;

@@ -55,6 +55,7 @@ END
     status=0
     MPI_TIMEOUT=100 bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" 3 ./early "$WEIR" "${base[@]}" --stages 3 --steps 2 -q --timeout 0.5 \
         >out 2>errors || status=$?
+    echo "rank $1 stopped: status $status: $(cat errors)"
     [ "$status" -eq 5 ]
     said=$(grep -c "^weir train: MPI_Init_thread has not returned for 5.0 s: it waits for all processes that the launcher started" errors)
     [ "$said" -eq 1 ]

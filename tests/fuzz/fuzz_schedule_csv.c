@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "include/weir/simulate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/arena.h"
 #include "include/weir/data.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n);

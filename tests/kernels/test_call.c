@@ -1,8 +1,9 @@
-/* A row written with the functions of call.h alone does what the same row does that reads fields.   labels: threads */
+/* A row written with the functions of call.h alone does what the same row does that reads fields. */
 #include <string.h>
 
 #include "include/weir/weir.h"
 #include "include/weir/call.h"
+#include "kernels/op_rows.h"
 #include "tests/support/testing.h"
 
 enum { WIDTH = 16, BATCH = 4, MICROBATCHES = 4, STEPS = 3 };

@@ -6,23 +6,9 @@
 #include <string.h>
 
 #include "include/weir/simulate.h"
+#include "schedules/schedule_kinds.h"
+#include "tests/support/parsed_schedule.h"
 #include "tests/support/random_schedule.h"
-
-static struct weir_arena arena;
-
-static int arena_drop(void **state)
-{
-    (void)state;
-    weir_arena_release(&arena);
-    return 0;
-}
-
-static struct weir_schedule parse(const char *text)
-{
-    struct weir_schedule schedule;
-    assert_ok(weir_schedule_csv_parse(text, strlen(text), "t.csv", WEIR_CSV_TORCH, &arena, &schedule));
-    return schedule;
-}
 
 static const char three_ranks[] = "0F0,0B0\n1F0,1B0\n2F0,2B0\n";
 

@@ -5,15 +5,7 @@
 #include <string.h>
 
 #include "include/weir/schedule.h"
-
-static struct weir_arena arena;
-
-static int arena_drop(void **state)
-{
-    (void)state;
-    weir_arena_release(&arena);
-    return 0;
-}
+#include "tests/support/parsed_schedule.h"
 
 static struct weir_schedule build(const char *name, int p, int v, int m)
 {
@@ -22,13 +14,6 @@ static struct weir_schedule build(const char *name, int p, int v, int m)
     struct weir_schedule_params params = {.n_ranks = p, .n_chunks = v, .n_microbatches = m};
     assert_ok(weir_schedule_kind_find(name, &kind));
     assert_ok(weir_schedule_build(kind, &params, &arena, &schedule));
-    return schedule;
-}
-
-static struct weir_schedule parse(const char *text)
-{
-    struct weir_schedule schedule;
-    assert_ok(weir_schedule_csv_parse(text, strlen(text), "t.csv", WEIR_CSV_TORCH, &arena, &schedule));
     return schedule;
 }
 

@@ -12,22 +12,7 @@
 #include "include/weir/simulate.h"
 #include "schedules/schedule_kinds.h"
 #include "schedules/simulate/simulated_waits.h"
-
-static struct weir_arena arena;
-
-static int arena_drop(void **state)
-{
-    (void)state;
-    weir_arena_release(&arena);
-    return 0;
-}
-
-static struct weir_schedule parse(const char *text)
-{
-    struct weir_schedule schedule;
-    assert_ok(weir_schedule_csv_parse(text, strlen(text), "t.csv", WEIR_CSV_TORCH, &arena, &schedule));
-    return schedule;
-}
+#include "tests/support/parsed_schedule.h"
 
 static const struct weir_schedule_costs unit = {1, 1, 1, 1, 1, .overlap_gain = 1};
 

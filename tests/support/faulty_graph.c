@@ -1,11 +1,13 @@
 #include "tests/support/faulty_graph.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/clock.h"
@@ -15,7 +17,7 @@ enum { WIDTH = 16, CLASSES = 4 };
 
 struct faulty_plan faulty_plan;
 
-static const char *const names[FAULTY_KINDS] = {"none", "stuck", "slow", "stop", "kill", "crash", "exit", "nan", "nan once", "error"};
+static const char *const names[FAULTY_KINDS] = {"none", "stuck", "slow", "stop", "kill", "crash", "exit", "nan", "nan once", "error", "lost"};
 
 const char *faulty_str(enum faulty_kind kind)
 {
@@ -36,6 +38,29 @@ static void sleep_ns(int64_t ns)
     while (weir_clock_ns() < end)
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 }
+
+/* ---- getting lost: a signal that worker threads take, as a processor would raise it ------------------------------------ */
+
+static pthread_t losing;
+static _Atomic enum { KNOWN, TO_BE_LOST, LOST } losing_state;
+
+static void lose(int number)
+{
+    (void)number;
+    atomic_store(&losing_state, LOST);
+    for (;;)
+        pause();
+}
+
+static void thread_lose(void)
+{
+    signal(SIGTRAP, lose);
+    pthread_kill(losing, SIGTRAP);
+    while (atomic_load(&losing_state) != LOST)
+        sleep_ns(1000000);
+}
+
+/* ---- faults ----------------------------------------------------------------------------------------------------------- */
 
 static weir_status fault_do(float *y)
 {
@@ -67,6 +92,10 @@ static weir_status fault_do(float *y)
         return WEIR_OK;
     case FAULTY_ERROR:
         return WEIR_FAIL(WEIR_ERR_DEVICE, "boom");
+    case FAULTY_LOST:
+        losing = pthread_self();
+        atomic_store(&losing_state, TO_BE_LOST);
+        return WEIR_OK;
     default:
         return WEIR_OK;
     }
@@ -164,5 +193,9 @@ weir_status faulty_step(weir_engine *engine, struct weir_step_report *report_out
         if (!status)
             status = weir_engine_feed(engine, "targets", mb, targets);
     }
-    return status ? status : weir_engine_step(engine, 0.01, report_out);
+    if (!status)
+        status = weir_engine_step(engine, 0.01, report_out);
+    if (atomic_load(&losing_state) == TO_BE_LOST)
+        thread_lose();
+    return status;
 }

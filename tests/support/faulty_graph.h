@@ -22,6 +22,7 @@ enum faulty_kind {
     FAULTY_NAN,   /* its output is not finite */
     FAULTY_NAN_ONCE, /* the first time */
     FAULTY_ERROR, /* returns an error */
+    FAULTY_LOST,  /* its thread gets lost behind the step, in no call: the next step's work is never taken up */
     FAULTY_KINDS,
 };
 

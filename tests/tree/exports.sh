@@ -58,7 +58,8 @@ fail_if "in a public header, and not exported" "$(LC_ALL=C comm -23 <(echo "$in_
 fail_if "exported data, of which a program has a copy with the size of its day" \
     "$(nm -D --defined-only "$shared" | awk '$2 ~ /[BDRVu]/ { print $3 }')"
 fail_if "without a contract" "$(awk '$4 == "no" { print $2 ":" $3 ": " $1 }' <<<"$all")"
+# clang makes what picks a function's version for the processor global ("add.resolver"); no name in C has a dot
 fail_if "global in '$archive', and another program may have it" \
-    "$(nm -g --defined-only "$archive" 2>/dev/null | defined | grep -v '^weir_' || true)"
+    "$(nm -g --defined-only "$archive" 2>/dev/null | defined | grep -v '^weir_' | grep -v '\.resolver$' || true)"
 readelf -d "$shared" | grep -q 'SONAME.*\[libweir\.so\.[0-9]*\]' || fail_if "no SONAME" "$shared"
 exit $status

@@ -5,6 +5,7 @@
  * launcher then ends what is left of the run. */
 #include "engine/transport/mpi/mpi_shared.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,11 +60,21 @@ static void library_name(char name[MPI_MAX_LIBRARY_VERSION_STRING])
     name[strcspn(name, ",\n")] = 0;
 }
 
+/* Open MPI writes down the stack of a process that crashes, with functions that allocate: one that crashed inside malloc() would wait
+ * there for ever, and its peers with it.  Crashes stay with whom they belonged to before. */
 static weir_status init(void **result_out)
 {
+    static const int crashes[] = {SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGILL};
+    enum { N = sizeof crashes / sizeof crashes[0] };
+    struct sigaction before[N];
     int level;
     (void)result_out;
-    return weir_mpi_check(MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &level), "MPI_Init_thread");
+    for (int i = 0; i < N; i++)
+        sigaction(crashes[i], NULL, &before[i]);
+    weir_status status = weir_mpi_check(MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &level), "MPI_Init_thread");
+    for (int i = 0; i < N; i++)
+        sigaction(crashes[i], &before[i], NULL);
+    return status;
 }
 
 /* A launcher that the library does not know starts processes of which each finds itself alone, and would train everything.

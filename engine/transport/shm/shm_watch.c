@@ -134,11 +134,12 @@ weir_status weir_shm_look(weir_transport *transport)
 }
 
 /* All processes hear of one that is lost.  The first of a host that comes here tells, unless it has heard of it from another host,
- * where somebody does. */
+ * where somebody does; the leading process of the run does not leave it to other hosts, which wait for it. */
 static bool is_told(weir_transport *transport, weir_status cause)
 {
     bool lost = cause == WEIR_ERR_PEER || cause == WEIR_ERR_TIMEOUT;
-    return lost && (transport->heard_far || atomic_exchange(&weir_shm_lobby(transport, 0)->told, 1));
+    bool leaves_it = transport->heard_far && transport->info.rank > 0;
+    return lost && (leaves_it || atomic_exchange(&weir_shm_lobby(transport, 0)->told, 1));
 }
 
 /* Of two threads that come here the second leaves with the first. */

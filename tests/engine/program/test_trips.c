@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "models/model_kinds.h"
 #include "tests/support/branch_rig.h"
 #include "tests/support/odd_branches.h"
 #include "tests/support/odd_graph.h"

@@ -10,11 +10,21 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/replace.h"
 #include "engine/run/flight_write.h"
 
 enum { LONG = 300000 }; /* more than a pipe takes */
 
 static char folder[] = "/tmp/weir-flight.XXXXXX", path[64];
+
+/* In place of the C library's. */
+static _Atomic int n_syncs;
+int fsync(int file)
+{
+    (void)file;
+    n_syncs++;
+    return 0;
+}
 
 static struct weir_text text_of(int n)
 {
@@ -36,6 +46,9 @@ static void a_record_is_a_file_of_its_text(void **state)
     assert_int_equal(bytes, 1000);
     assert_memory_equal(read + 990, "000000099\n", 10);
     weir_free(read);
+    assert_int_equal(n_syncs, 0); /* no disk is waited for */
+    assert_ok(weir_file_write(path, "x", 1));
+    assert_int_equal(n_syncs, 2); /* the file and its folder: they are counted */
     unlink(path);
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "include/weir/weir.h"
+#include "kernels/op_rows.h"
 #include "tests/support/testing.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)

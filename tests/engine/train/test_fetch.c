@@ -1,4 +1,4 @@
-/* Forwards alone, and values of nodes that are kept: the same bits on every layout.   labels: threads
+/* Forwards alone, and values of nodes that are kept: the same bits on every layout.
  *
  * With an argument the program is one process of a run. */
 #include "tests/support/testing.h"
@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "include/weir/weir.h"
+#include "models/model_kinds.h"
 #include "tests/support/launched_rig.h"
 #include "tests/support/logit_tap.h"
 

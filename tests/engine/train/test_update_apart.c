@@ -1,4 +1,4 @@
-/* A step in two calls has the bits of a step in one; gradients can be read and written between them.   labels: threads
+/* A step in two calls has the bits of a step in one; gradients can be read and written between them.
  *
  * With an argument the program is one process of a run. */
 #include "tests/support/testing.h"
@@ -12,6 +12,7 @@
 #include "base/rng.h"
 #include "engine/transport/bootstrap/weir_launch.h"
 #include "include/weir/weir.h"
+#include "models/model_kinds.h"
 #include "tests/support/launched_rig.h"
 
 enum { STEPS = 3, MICROBATCHES = 4, BATCH = 1, SEQ = 8 };

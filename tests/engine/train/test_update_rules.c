@@ -1,11 +1,11 @@
-/* Rules for updates: the first one that matches a parameter's name scales its learning rate and weight decay.
- * labels: threads */
+/* Rules for updates: the first one that matches a parameter's name scales its learning rate and weight decay. */
 #include <math.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "include/weir/weir.h"
+#include "models/model_kinds.h"
 #include "tests/support/testing.h"
 
 enum { MICROBATCHES = 2, BATCH = 2, SEQ = 8, MOST_RULES = 4, MOST_PARAMS = 256 };
