@@ -123,14 +123,16 @@ static void schedules_list(void)
 
 static void devices_list(void)
 {
-    for (const struct weir_device_kind *const *kind = weir_device_kinds; *kind; kind++)
-        printf("%-12s %s\n", (*kind)->name, (*kind)->summary);
+    const struct weir_device_kind *kind;
+    for (int i = 0; (kind = weir_device_kind_at(i)); i++)
+        printf("%-12s %s\n", kind->name, kind->summary);
 }
 
 static void transports_list(void)
 {
-    for (const struct weir_transport_kind *const *kind = weir_transport_kinds; *kind; kind++)
-        printf("%-12s %s\n", (*kind)->name, (*kind)->summary);
+    const struct weir_transport_kind *kind;
+    for (int i = 0; (kind = weir_transport_kind_at(i)); i++)
+        printf("%-12s %s\n", kind->name, kind->summary);
 }
 
 /* --model list and its like print the set and end. */

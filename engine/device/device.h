@@ -165,16 +165,18 @@ struct weir_device_kind {
 extern "C" {
 #endif
 
-extern const struct weir_device_kind *const weir_device_kinds[]; /* ends with NULL */
 extern const struct weir_device_kind weir_device_cpu;
 extern const struct weir_device_kind weir_device_null;
-extern const struct weir_device_kind weir_device_cuda; /* in builds with CUDA */
+extern const struct weir_device_kind weir_device_cuda; /* in its plugin (plugin/plugin.h) */
 
-/* The kind called `name`.  WEIR_ERR_USAGE: unknown (with a suggestion), or not in this build. */
+/* The kinds that can be had here, from 0 on: those of the library, then those of plugins that load; NULL beyond the last. */
+const struct weir_device_kind *weir_device_kind_at(int i);
+
+/* The kind called `name`.  WEIR_ERR_USAGE: unknown (with a suggestion); else what loading its plugin says. */
 weir_status weir_device_kind_find(const char *name, const struct weir_device_kind **kind_out);
 
-/* The same for what is planned and not run: of a kind that is not in this build, what is known without it.  Such a kind has
- * no functions but `kernels`. */
+/* The same for what is planned and not run: of a kind in a plugin, what is known without loading it.  Such a kind has no functions
+ * but `kernels`. */
 weir_status weir_device_kind_plan(const char *name, const struct weir_device_kind **kind_out);
 
 /* Which devices `n_ranks` ranks use, from text as --device takes it:

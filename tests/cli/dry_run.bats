@@ -29,6 +29,12 @@ setup() {
         [[ "$output" == *"--device null computes nothing, so ${option%% *} has nothing to give"* ]]
     done
     [ ! -e x ]
+    run "$WEIR" profile --model gpt2-tiny --device null -o x
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"--device null computes nothing, so there is nothing to measure"* ]]
+    run "$WEIR" evaluate --init-from "$WEIR_SOURCE_DIR/tests/fixtures/hf-gpt2" --device null --data text
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"--device null computes nothing, so --data has nothing to give"* ]]
 }
 
 @test "a dry run has one process" {
