@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/rng.h"
+#include "kernels/cpu/cpu.h"
 #include "kernels/cpu/matmul.h"
 #include "include/weir/op.h"
 #include "kernels/op_rows.h"
@@ -45,6 +46,14 @@ static void stop(const char *what)
 {
     fprintf(stderr, "bench_ops: %s: %s\n", what, weir_last_error());
     exit(1);
+}
+
+static const struct weir_op_kernels *cpu_kernels(const struct weir_op *op)
+{
+    const struct weir_op_kernels *kernels;
+    if (weir_cpu_kernels(op, NULL, &kernels))
+        stop("kernels");
+    return kernels;
 }
 
 static int by_size(const void *a, const void *b)
@@ -135,8 +144,9 @@ static void bind(struct bound *b, const struct bench *bench, struct weir_kernel_
         fill(&s->output, 1, b->call.d_output.data);
     b->call.saved = bound_block(b, s->saved_bytes);
     size_t scratch = 0;
-    for (int pass = 0; pass < WEIR_PASSES && bench->op->cpu.scratch_bytes; pass++) {
-        size_t bytes = bench->op->cpu.scratch_bytes(s, (enum weir_pass)pass, n_threads);
+    const struct weir_op_kernels *cpu = cpu_kernels(bench->op);
+    for (int pass = 0; pass < WEIR_PASSES && cpu->scratch_bytes; pass++) {
+        size_t bytes = cpu->scratch_bytes(s, (enum weir_pass)pass, n_threads);
         scratch = bytes > scratch ? bytes : scratch;
     }
     b->call.scratch = bound_block(b, scratch);
@@ -213,7 +223,7 @@ static double product_rate(const struct settings *s)
 static void row_run(const struct settings *s, const struct bench *bench, double peak)
 {
     static const char *const names[] = {"forward", "backward_input", "backward_weight"};
-    const struct weir_op_kernels *cpu = &bench->op->cpu;
+    const struct weir_op_kernels *cpu = cpu_kernels(bench->op);
     const weir_kernel_fn fns[] = {cpu->forward, cpu->backward_input, cpu->backward_weight};
     struct weir_kernel_context *context;
     struct bound b;

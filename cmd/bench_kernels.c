@@ -152,17 +152,18 @@ static weir_status tensor_make(struct weir_arena *arena, struct weir_shape *shap
     return WEIR_OK;
 }
 
-static size_t scratch_bytes(const struct weir_op *op, const struct weir_op_shapes *shapes, int n_threads)
+static size_t scratch_bytes(const struct weir_op_kernels *cpu, const struct weir_op_shapes *shapes, int n_threads)
 {
     size_t most = 0;
-    for (int pass = 0; pass < WEIR_PASSES && op->cpu.scratch_bytes; pass++) {
-        size_t bytes = op->cpu.scratch_bytes(shapes, (enum weir_pass)pass, n_threads);
+    for (int pass = 0; pass < WEIR_PASSES && cpu->scratch_bytes; pass++) {
+        size_t bytes = cpu->scratch_bytes(shapes, (enum weir_pass)pass, n_threads);
         most = bytes > most ? bytes : most;
     }
     return most;
 }
 
-static weir_status bind(const struct bench *b, const struct weir_node *node, struct weir_arena *arena, struct bound *out)
+static weir_status bind(const struct bench *b, const struct weir_node *node, const struct weir_op_kernels *cpu,
+                        struct weir_arena *arena, struct bound *out)
 {
     struct weir_op_shapes *s = &out->shapes;
     struct weir_op_call *c = &out->call;
@@ -188,7 +189,7 @@ static weir_status bind(const struct bench *b, const struct weir_node *node, str
         status = tensor_make(arena, &s->output, 1, &c->d_output);
     if (!status)
         status = block(arena, s->saved_bytes, &c->saved);
-    return status ? status : block(arena, scratch_bytes(node->op, s, (int)b->values->threads), &c->scratch);
+    return status ? status : block(arena, scratch_bytes(cpu, s, (int)b->values->threads), &c->scratch);
 }
 
 static const struct weir_tensor *result_of(const struct bound *bound, enum weir_pass pass)
@@ -231,11 +232,14 @@ static weir_status pass_measure(struct bench *b, const struct weir_node *node, e
 
 static weir_status node_measure(struct bench *b, const struct weir_node *node, int n_nodes)
 {
-    const struct weir_op_kernels *cpu = &node->op->cpu;
+    const struct weir_op_kernels *cpu;
+    weir_status status = weir_op_kernels_find(node->op, "cpu", &cpu);
+    if (status)
+        return status;
     const weir_kernel_fn fns[] = {cpu->forward, cpu->backward_input, cpu->backward_weight};
     struct weir_arena arena = {0};
     struct bound bound;
-    weir_status status = bind(b, node, &arena, &bound);
+    status = bind(b, node, cpu, &arena, &bound);
     for (int pass = 0; !status && pass < WEIR_PASSES; pass++) {
         bound.run = fns[pass];
         if (bound.run && (pass != WEIR_BACKWARD_WEIGHT || node->shapes.n_params))

@@ -65,13 +65,19 @@ static int devices_count(const struct weir_device_kind *kind, char why[WEIR_ERRO
 static void text_print(const char *machine)
 {
     char why[WEIR_ERROR_MAX];
+    const struct weir_device_kind *kind;
+    const struct weir_transport_kind *transport;
     printf("weir        %s\nmachine     %s\n", WEIR_VERSION, machine);
-    for (const struct weir_device_kind *const *kind = weir_device_kinds; *kind; kind++) {
-        int n = devices_count(*kind, why);
-        printf("device      %s: %d%s%s (%s)\n", (*kind)->name, n, *why ? ", " : "", why, (*kind)->summary);
+    for (int i = 0; (kind = weir_device_kind_at(i)); i++) {
+        int n = devices_count(kind, why);
+        printf("device      %s: %d%s%s (%s)\n", kind->name, n, *why ? ", " : "", why, kind->summary);
     }
-    for (const struct weir_transport_kind *const *kind = weir_transport_kinds; *kind; kind++)
-        printf("transport   %s: %s\n", (*kind)->name, (*kind)->summary);
+    if (weir_device_kind_find("cuda", &kind)) {
+        options_error(why);
+        printf("device      cuda: none, %s\n", why);
+    }
+    for (int i = 0; (transport = weir_transport_kind_at(i)); i++)
+        printf("transport   %s: %s\n", transport->name, transport->summary);
     info_launcher_print();
     for (int i = 0; i < N_PARTS; i++)
         if (parts[i].there)
@@ -84,13 +90,15 @@ static void text_print(const char *machine)
 static int json_print(const char *machine)
 {
     char why[WEIR_ERROR_MAX];
+    const struct weir_device_kind *kind;
+    const struct weir_transport_kind *transport;
     json_t *devices = json_array(), *transports = json_array(), *libraries = json_object();
-    for (const struct weir_device_kind *const *kind = weir_device_kinds; *kind; kind++) {
-        int n = devices_count(*kind, why);
-        json_array_append_new(devices, json_pack("{s:s, s:i, s:s}", "name", (*kind)->name, "count", n, "reason", why));
+    for (int i = 0; (kind = weir_device_kind_at(i)); i++) {
+        int n = devices_count(kind, why);
+        json_array_append_new(devices, json_pack("{s:s, s:i, s:s}", "name", kind->name, "count", n, "reason", why));
     }
-    for (const struct weir_transport_kind *const *kind = weir_transport_kinds; *kind; kind++)
-        json_array_append_new(transports, json_string((*kind)->name));
+    for (int i = 0; (transport = weir_transport_kind_at(i)); i++)
+        json_array_append_new(transports, json_string(transport->name));
     for (int i = 0; i < N_PARTS; i++)
         json_object_set_new(libraries, parts[i].name, parts[i].there ? json_string(parts[i].version) : json_null());
     json_t *root = json_pack("{s:s, s:s, s:i, s:o, s:o, s:o, s:o}", "version", WEIR_VERSION, "machine", machine, "cores",

@@ -35,7 +35,7 @@ static const struct option_row rows[] = {
     ROW("steps", 'n', OPTION_INT, steps, "N", "steps to train (200); 0: validate, export", 0, 1e15),
     ROW("lr", 0, OPTION_REAL, lr, "RATE", "learning rate (0.001 for adamw, 0.1 for sgd)", 0, 1e6),
     ROW("seed", 0, OPTION_INT, seed, "N", "seed of initial values, data order and dropout (1)", 0, 9e15),
-    ROW("device", 0, OPTION_TEXT, device, "LIST", "cpu (default), cuda, or one per rank: cuda:0,cuda:1", 0, 0),
+    ROW("device", 0, OPTION_TEXT, device, "LIST", "cpu (default), cuda, null (a dry run), or one per rank: cuda:0,cuda:1", 0, 0),
     ROW("checkpoint-dir", 0, OPTION_TEXT, checkpoint_dir, "DIR", "write checkpoints into DIR/step-N, one at the end always", 0, 0),
     ROW("resume", 0, OPTION_FLAG, resume, NULL, "go on from the newest whole checkpoint, or begin where there is none", 0, 0),
     ROW("metrics", 0, OPTION_TEXT, metrics, "FILE", "write one JSON object per step, also of a run that ^C ends", 0, 0),
@@ -123,14 +123,16 @@ static void schedules_list(void)
 
 static void devices_list(void)
 {
-    for (const struct weir_device_kind *const *kind = weir_device_kinds; *kind; kind++)
-        printf("%-12s %s\n", (*kind)->name, (*kind)->summary);
+    const struct weir_device_kind *kind;
+    for (int i = 0; (kind = weir_device_kind_at(i)); i++)
+        printf("%-12s %s\n", kind->name, kind->summary);
 }
 
 static void transports_list(void)
 {
-    for (const struct weir_transport_kind *const *kind = weir_transport_kinds; *kind; kind++)
-        printf("%-12s %s\n", (*kind)->name, (*kind)->summary);
+    const struct weir_transport_kind *kind;
+    for (int i = 0; (kind = weir_transport_kind_at(i)); i++)
+        printf("%-12s %s\n", kind->name, kind->summary);
 }
 
 /* --model list and its like print the set and end. */
@@ -164,6 +166,8 @@ static void result_json_print(struct train_run *run)
     json_object_set_new(root, "steps", json_integer(run->n_done));
     json_object_set_new(root, "stages", json_integer(run->schedule.n_stages));
     json_object_set_new(root, "ranks", json_integer(run->n_ranks));
+    if (train_is_dry(run->options))
+        json_object_set_new(root, "dry", json_true());
     json_object_set_new(root, "loss_first", real_json(run->first_loss));
     json_object_set_new(root, "loss_last", real_json(run->last_loss));
     json_object_set_new(root, "wgrad_order", json_string(train_wgrad_order(run)));
@@ -194,6 +198,11 @@ static void result_print(struct train_run *run)
     if (run->n_done == run->first_step) { /* resumed at its end */
         printf("%s was trained for %" PRId64 " step%s already\n", weir_printable(run->model->name, shown, sizeof shown), run->n_done,
                plural(run->n_done));
+        return;
+    }
+    if (train_is_dry(run->options)) {
+        printf("issued %" PRId64 " step%s of %s on %d stage%s: a dry run, nothing was computed\n", run->n_done, plural(run->n_done),
+               weir_printable(run->model->name, shown, sizeof shown), run->schedule.n_stages, plural(run->schedule.n_stages));
         return;
     }
     printf("trained %s for %" PRId64 " step%s on %d stage%s: loss %.4f at the start, %.4f at the end",

@@ -136,6 +136,11 @@ void train_close(struct train_run *run);
 const char *train_wgrad_order(const struct train_run *run);
 void train_order_print(const struct train_run *run);
 
+/* A run that computes nothing (--device null): refuses what needs numbers; says what it is, before its first step. */
+bool train_is_dry(const struct train_options *o);
+weir_status train_dry_check(const struct train_options *o);
+void train_dry_begin(const struct train_run *run);
+
 /* Open, step, export, `show` the result where there is one, report what failed; the exit status. */
 int train_do(const struct train_options *options, void (*show)(struct train_run *run));
 

@@ -80,6 +80,7 @@ int train_do(const struct train_options *o, void (*show)(struct train_run *run))
     }
     if (run.engine) {
         train_order_print(&run);
+        train_dry_begin(&run);
         status = train_steps(&run, &stopped);
         if (!status && run.n_done && run.profile && run.leads)
             train_profile_print(&run, stderr);

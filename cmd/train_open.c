@@ -114,6 +114,8 @@ static weir_status choices_read(const struct train_options *o, struct train_run 
     if (!status)
         status = on_nan_read(o, run);
     if (!status)
+        status = train_dry_check(o);
+    if (!status)
         status = train_checkpoint_check(o, run);
     return status ? status : dtype_read(o, run);
 }

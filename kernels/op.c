@@ -12,6 +12,14 @@ const struct weir_op *const weir_ops[] = {
     NULL,
 };
 
+bool weir_op_is_built_in(const struct weir_op *op)
+{
+    bool is = op == &weir_op_attention_cached || op == &weir_op_last_row;
+    for (int i = 0; weir_ops[i] && !is; i++)
+        is = op == weir_ops[i];
+    return is;
+}
+
 const struct weir_op *weir_op_at(int index)
 {
     int n = (int)(sizeof weir_ops / sizeof *weir_ops);

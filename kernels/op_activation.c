@@ -3,8 +3,6 @@
  *     gelu_erf    x Phi(x)                                                     Hendrycks, Gimpel, 2016
  *     gelu_tanh   x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))                the same paper's approximation
  *     silu        x / (1 + e^-x)                                               Elfwing, Uchibe, Doya, 2017 */
-#include "kernels/cpu/cpu.h"
-#include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
 #include "kernels/op_rows.h"
 
@@ -35,8 +33,6 @@ const struct weir_op weir_op_gelu_tanh = {
     .flags = WEIR_OP_SLICES,
     .input_needs = WEIR_NEEDS_INPUT_0,
     .infer = gelu_tanh_infer,
-    .cpu = {weir_cpu_gelu_tanh_forward, weir_cpu_gelu_tanh_backward_input, NULL, NULL, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_gelu_tanh_forward, weir_cuda_gelu_tanh_backward_input, NULL, NULL),
 };
 
 const struct weir_op weir_op_gelu_erf = {
@@ -46,8 +42,6 @@ const struct weir_op weir_op_gelu_erf = {
     .flags = WEIR_OP_SLICES,
     .input_needs = WEIR_NEEDS_INPUT_0,
     .infer = gelu_erf_infer,
-    .cpu = {weir_cpu_gelu_erf_forward, weir_cpu_gelu_erf_backward_input, NULL, NULL, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_gelu_erf_forward, weir_cuda_gelu_erf_backward_input, NULL, NULL),
 };
 
 const struct weir_op weir_op_relu = {
@@ -57,8 +51,6 @@ const struct weir_op weir_op_relu = {
     .flags = WEIR_OP_SLICES,
     .input_needs = WEIR_NEEDS_OUTPUT,
     .infer = relu_infer,
-    .cpu = {weir_cpu_relu_forward, weir_cpu_relu_backward_input, NULL, NULL, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_relu_forward, weir_cuda_relu_backward_input, NULL, NULL),
 };
 
 const struct weir_op weir_op_silu = {
@@ -68,6 +60,4 @@ const struct weir_op weir_op_silu = {
     .flags = WEIR_OP_SLICES,
     .input_needs = WEIR_NEEDS_INPUT_0,
     .infer = silu_infer,
-    .cpu = {weir_cpu_silu_forward, weir_cpu_silu_backward_input, NULL, NULL, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_silu_forward, weir_cuda_silu_backward_input, NULL, NULL),
 };

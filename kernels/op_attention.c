@@ -11,8 +11,6 @@
  * "FlashAttention", 2022).  Element (head * T + row) * T + column of the sample names a probability's random number. */
 #include <inttypes.h>
 
-#include "kernels/cpu/cpu.h"
-#include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
 #include "kernels/op_rows.h"
 
@@ -121,7 +119,4 @@ const struct weir_op weir_op_attention = {
     .flags = WEIR_OP_SLICES,
     .input_needs = WEIR_NEEDS_INPUT_0 | WEIR_NEEDS_INPUT_1 | WEIR_NEEDS_INPUT_2 | WEIR_NEEDS_SAVED,
     .infer = infer,
-    .cpu = {weir_cpu_attention_forward, weir_cpu_attention_backward_input, NULL, weir_cpu_attention_scratch, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_attention_forward, weir_cuda_attention_backward_input, NULL,
-                          weir_cuda_attention_scratch),
 };

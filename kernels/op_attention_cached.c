@@ -10,8 +10,6 @@
  * Cache, of the inputs' type: keys (kv_heads, n_positions, d), then values of the same shape. */
 #include <inttypes.h>
 
-#include "kernels/cpu/cpu.h"
-#include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
 #include "kernels/op_rows.h"
 
@@ -71,6 +69,4 @@ const struct weir_op weir_op_attention_cached = {
     .name = "attention_cached",
     .summary = "causal attention over the keys and values of a sequence so far",
     .infer = infer,
-    .cpu = {weir_cpu_attention_cached_forward, NULL, NULL, weir_cpu_attention_cached_scratch, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_attention_cached_forward, NULL, NULL, weir_cuda_attention_cached_scratch),
 };

@@ -1,7 +1,5 @@
 /* add (residual connections) and dropout.  dropout reads attr.dropout and attr.first_position; a sample is one index of
  * the first dimension. */
-#include "kernels/cpu/cpu.h"
-#include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
 #include "kernels/op_rows.h"
 
@@ -43,8 +41,6 @@ const struct weir_op weir_op_add = {
     .summary = "sum of the inputs",
     .flags = WEIR_OP_SUM | WEIR_OP_SLICES,
     .infer = add_infer,
-    .cpu = {weir_cpu_add_forward, NULL, NULL, NULL, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_add_forward, NULL, NULL, NULL),
 };
 
 const struct weir_op weir_op_dropout = {
@@ -53,6 +49,4 @@ const struct weir_op weir_op_dropout = {
     .summary = "zeroes elements with a probability, scales the others",
     .flags = WEIR_OP_SLICES,
     .infer = dropout_infer,
-    .cpu = {weir_cpu_dropout_forward, weir_cpu_dropout_backward_input, NULL, NULL, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_dropout_forward, weir_cuda_dropout_backward_input, NULL, NULL),
 };

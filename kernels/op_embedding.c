@@ -2,8 +2,6 @@
  * out_features (C), first_position. */
 #include <inttypes.h>
 
-#include "kernels/cpu/cpu.h"
-#include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
 #include "kernels/op_rows.h"
 
@@ -60,6 +58,4 @@ const struct weir_op weir_op_embedding = {
     .flags = WEIR_OP_SLICES,
     .weight_needs = WEIR_NEEDS_INPUT_0,
     .infer = infer,
-    .cpu = {weir_cpu_embedding_forward, NULL, weir_cpu_embedding_backward_weight, NULL, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_embedding_forward, NULL, weir_cuda_embedding_backward_weight, NULL),
 };

@@ -1,7 +1,5 @@
 /* last_row: (1, T, C) ─▶ (1, 1, C), the last row that is part of the sequence: only it decides the next token.  Forward
  * only. */
-#include "kernels/cpu/cpu.h"
-#include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
 #include "kernels/op_rows.h"
 
@@ -27,6 +25,4 @@ const struct weir_op weir_op_last_row = {
     .name = "last_row",
     .summary = "the last row of a sequence",
     .infer = infer,
-    .cpu = {weir_cpu_last_row_forward, NULL, NULL, NULL, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_last_row_forward, NULL, NULL, NULL),
 };

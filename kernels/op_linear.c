@@ -1,8 +1,6 @@
 /* linear: (.., I) ─▶ (.., O).  Reads attr.out_features, bias, in_out. */
 #include <inttypes.h>
 
-#include "kernels/cpu/cpu.h"
-#include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
 #include "kernels/op_rows.h"
 
@@ -41,8 +39,4 @@ const struct weir_op weir_op_linear = {
     .flags = WEIR_OP_SLICES,
     .weight_needs = WEIR_NEEDS_INPUT_0,
     .infer = infer,
-    .cpu = {weir_cpu_linear_forward, weir_cpu_linear_backward_input, weir_cpu_linear_backward_weight,
-            weir_cpu_linear_scratch, weir_cpu_linear_prepare},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_linear_forward, weir_cuda_linear_backward_input, weir_cuda_linear_backward_weight,
-                          weir_cuda_linear_scratch),
 };

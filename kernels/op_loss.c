@@ -4,8 +4,6 @@
  *     mse             sum over rows of the mean of (prediction - target)^2;  gradient 2/V (prediction - target) * loss_scale
  *
  * The gradient is written by forward, chunk by chunk, over the logits themselves when d_inputs[0] is inputs[0]. */
-#include "kernels/cpu/cpu.h"
-#include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
 #include "kernels/op_rows.h"
 
@@ -59,8 +57,6 @@ const struct weir_op weir_op_cross_entropy = {
     .summary = "softmax cross-entropy, fused with its gradient",
     .flags = WEIR_OP_LOSS | WEIR_OP_SLICES,
     .infer = cross_entropy_infer,
-    .cpu = {weir_cpu_cross_entropy_forward, NULL, NULL, weir_cpu_loss_scratch, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_cross_entropy_forward, NULL, NULL, weir_cuda_loss_scratch),
 };
 
 const struct weir_op weir_op_mse = {
@@ -69,6 +65,4 @@ const struct weir_op weir_op_mse = {
     .summary = "mean squared error over the last dimension, summed over rows",
     .flags = WEIR_OP_LOSS,
     .infer = mse_infer,
-    .cpu = {weir_cpu_mse_forward, NULL, NULL, weir_cpu_loss_scratch, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_mse_forward, NULL, NULL, weir_cuda_loss_scratch),
 };

@@ -4,8 +4,6 @@
  *     rms_norm     xhat = x / sqrt(mean of x^2 + eps),        y = xhat * gain            saved: 1/sqrt per row
  *
  * Ba, Kiros, Hinton, "Layer Normalization", 2016; Zhang, Sennrich, "Root Mean Square Layer Normalization", 2019. */
-#include "kernels/cpu/cpu.h"
-#include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
 #include "kernels/op_rows.h"
 
@@ -44,10 +42,6 @@ const struct weir_op weir_op_layer_norm = {
     .input_needs = WEIR_NEEDS_INPUT_0 | WEIR_NEEDS_SAVED,
     .weight_needs = WEIR_NEEDS_INPUT_0 | WEIR_NEEDS_SAVED,
     .infer = layer_norm_infer,
-    .cpu = {weir_cpu_layer_norm_forward, weir_cpu_layer_norm_backward_input, weir_cpu_layer_norm_backward_weight,
-            weir_cpu_norm_scratch, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_layer_norm_forward, weir_cuda_layer_norm_backward_input,
-                          weir_cuda_layer_norm_backward_weight, weir_cuda_norm_scratch),
 };
 
 const struct weir_op weir_op_rms_norm = {
@@ -58,8 +52,4 @@ const struct weir_op weir_op_rms_norm = {
     .input_needs = WEIR_NEEDS_INPUT_0 | WEIR_NEEDS_SAVED,
     .weight_needs = WEIR_NEEDS_INPUT_0 | WEIR_NEEDS_SAVED,
     .infer = rms_norm_infer,
-    .cpu = {weir_cpu_rms_norm_forward, weir_cpu_rms_norm_backward_input, weir_cpu_rms_norm_backward_weight,
-            weir_cpu_norm_scratch, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_rms_norm_forward, weir_cuda_rms_norm_backward_input,
-                          weir_cuda_rms_norm_backward_weight, weir_cuda_norm_scratch),
 };

@@ -6,8 +6,6 @@
  * The two halves of a head are paired, as transformers' Llama pairs them (the paper pairs neighbours). */
 #include <inttypes.h>
 
-#include "kernels/cpu/cpu.h"
-#include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
 #include "kernels/op_rows.h"
 
@@ -41,6 +39,4 @@ const struct weir_op weir_op_rope = {
     .summary = "rotary positions: pairs of a head turned by an angle that grows with the position",
     .flags = WEIR_OP_SLICES,
     .infer = infer,
-    .cpu = {weir_cpu_rope_forward, weir_cpu_rope_backward_input, NULL, weir_cpu_rope_scratch, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_rope_forward, weir_cuda_rope_backward_input, NULL, weir_cuda_rope_scratch),
 };

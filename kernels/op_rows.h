@@ -22,6 +22,8 @@ extern const struct weir_op weir_op_dropout;
 extern const struct weir_op weir_op_cross_entropy;
 extern const struct weir_op weir_op_mse;
 
+bool weir_op_is_built_in(const struct weir_op *op); /* one of these, not a copy */
+
 /* forward only, so not among weir_ops */
 extern const struct weir_op weir_op_attention_cached;
 extern const struct weir_op weir_op_last_row;

@@ -1,6 +1,4 @@
 /* swiglu: gate, up ─▶ silu(gate) up, element-wise (Shazeer, "GLU variants improve transformer", 2020). */
-#include "kernels/cpu/cpu.h"
-#include "kernels/cuda/cuda_rows.h"
 #include "kernels/infer.h"
 #include "kernels/op_rows.h"
 
@@ -33,6 +31,4 @@ const struct weir_op weir_op_swiglu = {
     .flags = WEIR_OP_SLICES,
     .input_needs = WEIR_NEEDS_INPUT_0 | WEIR_NEEDS_INPUT_1,
     .infer = infer,
-    .cpu = {weir_cpu_swiglu_forward, weir_cpu_swiglu_backward_input, NULL, NULL, NULL},
-    .cuda = WEIR_CUDA_ROW(weir_cuda_swiglu_forward, weir_cuda_swiglu_backward_input, NULL, NULL),
 };

@@ -71,13 +71,14 @@ binaries_make() {
     local build=$folder.build
     cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DWEIR_CUDA=ON -DWEIR_CUDA_STATIC=ON -DWEIR_NCCL=ON -DWEIR_MPI=ON \
         -DWEIR_ONEDNN=OFF -DWEIR_CUDNN=OFF "-DCMAKE_CUDA_ARCHITECTURES=${WEIR_GPU_ARCHITECTURES:-90-real}" >"$folder.log" &&
-        cmake --build "$build" --target "${binaries[@]##*/}" >>"$folder.log" || {
+        cmake --build "$build" --target "${binaries[@]##*/}" weir_cuda_plugin >>"$folder.log" || {
         tail -n 30 "$folder.log" >&2
         return 1
     }
     rm -rf "${folder:?}/bin"
     mkdir -p "$folder/bin"
     (cd "$build" && cp "${binaries[@]}" "$folder/bin/")
+    find "$build" -name libweir_cuda.so.0 -exec cp -L {} "$folder/bin/" \; # the command looks for it beside itself
     strip "$folder"/bin/*
     git -C "$root" rev-parse --short HEAD >"$folder/bin/commit" 2>/dev/null || echo unknown >"$folder/bin/commit"
 }

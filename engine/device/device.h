@@ -41,6 +41,7 @@
 
 #include "base/status.h"
 #include "include/weir/op.h"
+#include "kernels/kernel_table.h"
 
 typedef struct weir_device weir_device;
 typedef struct weir_stream weir_stream;
@@ -53,7 +54,7 @@ enum weir_device_flags {
     WEIR_DEVICE_HOST_MEMORY = 1 << 0, /* device memory is host memory: the host may read and write it directly */
     WEIR_DEVICE_TASKS = 1 << 1,       /* run() works: host functions are executed in the order of the stream */
     WEIR_DEVICE_BF16 = 1 << 2,        /* kernels take bf16 tensors */
-    WEIR_DEVICE_SIZES_ONLY = 1 << 3,  /* not in this build: only what a run would take is known */
+    WEIR_DEVICE_DRY = 1 << 3,         /* nothing is computed: no value means anything, and parameters need none */
 };
 
 /* A host function that a stream runs (preparation, reductions of the optimizer).  May block only on its own work. */
@@ -64,11 +65,15 @@ struct weir_device_kind {
     const char *summary; /* one line */
     unsigned flags;      /* enum weir_device_flags */
 
+    /* What carries blocks between processes, by name: those of one host that `weir launch` started, and those of MPI.  NULL:
+     * a run of this kind has one process. */
+    const char *launch_transport, *mpi_transport;
+
     /* Kernels of this kind.  A context is the state that kernels keep for one rank, whose kernels run on `stream`: the issuing
      * thread opens and closes it, or with WEIR_DEVICE_TASKS a task of the stream; it takes context_bytes of device memory.
      * `tf32`: factors of f32 products may be rounded; WEIR_ERR_USAGE where the kind cannot. */
     int32_t tensor_device; /* WEIR_DEVICE_TYPE_CPU ..., for weir_tensor.device_type */
-    const struct weir_op_kernels *(*kernels)(const struct weir_op *op);
+    weir_kernels_fn kernels; /* kernels/kernel_table.h: which it has for a row, and for calls of which shapes */
     const struct weir_vector_kernels *vectors;
     size_t context_bytes;
     weir_status (*context_open)(weir_device *device, weir_stream *stream, bool tf32,
@@ -99,6 +104,7 @@ struct weir_device_kind {
     /* Zeroed memory, 64-byte aligned (cpu: page aligned from 2 MiB on), and bytes free and total on the device. */
     weir_status (*memory_alloc)(weir_device *device, size_t bytes, void **memory_out);
     void (*memory_free)(weir_device *device, void *memory);
+    void (*memory_touch)(void *memory, size_t bytes); /* (optional) zero it on this thread, so that it lies near */
     weir_status (*memory_info)(weir_device *device, size_t *free_out, size_t *total_out);
 
     /* Host memory, zeroed and 64-byte aligned, that copies read and write while the issuing thread goes on. */
@@ -132,6 +138,12 @@ struct weir_device_kind {
     weir_status (*copy)(weir_stream *stream, void *destination, const void *source, size_t bytes);
     weir_status (*mark)(weir_stream *stream, int64_t *ns_out);
 
+    /* Have fn(argument) done where the stream has come to: by a task of the stream; or, where the host enqueues kernel by kernel,
+     * now, with the device current on the calling thread, and its failure is the call's.  Such a function copies by
+     * copy_here(): then and there on cpu, enqueued elsewhere. */
+    weir_status (*perform)(weir_stream *stream, weir_task_fn fn, void *argument);
+    weir_status (*copy_here)(weir_stream *stream, void *destination, const void *source, size_t bytes);
+
     /* (optional, both or neither) What the calling thread enqueues until the pop has a name in the vendor's tools: NVTX
      * ranges of the domain "weir" on cuda.  Ranges nest; tools show them beside the kernels that came of them. */
     void (*range_push)(const char *name);
@@ -153,15 +165,18 @@ struct weir_device_kind {
 extern "C" {
 #endif
 
-extern const struct weir_device_kind *const weir_device_kinds[]; /* ends with NULL */
 extern const struct weir_device_kind weir_device_cpu;
-extern const struct weir_device_kind weir_device_cuda; /* in builds with CUDA */
+extern const struct weir_device_kind weir_device_null;
+extern const struct weir_device_kind weir_device_cuda; /* in its plugin (plugin/plugin.h) */
 
-/* The kind called `name`.  WEIR_ERR_USAGE: unknown (with a suggestion), or not in this build. */
+/* The kinds that can be had here, from 0 on: those of the library, then those of plugins that load; NULL beyond the last. */
+const struct weir_device_kind *weir_device_kind_at(int i);
+
+/* The kind called `name`.  WEIR_ERR_USAGE: unknown (with a suggestion); else what loading its plugin says. */
 weir_status weir_device_kind_find(const char *name, const struct weir_device_kind **kind_out);
 
-/* The same for what is planned and not run: of a kind that is not in this build, what is known without it.  Such a kind has
- * WEIR_DEVICE_SIZES_ONLY, and no functions but `kernels`. */
+/* The same for what is planned and not run: of a kind in a plugin, what is known without loading it.  Such a kind has no functions
+ * but `kernels`. */
 weir_status weir_device_kind_plan(const char *name, const struct weir_device_kind **kind_out);
 
 /* Which devices `n_ranks` ranks use, from text as --device takes it:

@@ -102,6 +102,8 @@ static weir_status runner_make(struct weir_generator *g, const struct weir_gener
     if (!status)
         status = weir_build_kind_find(&config, &kind);
     if (!status)
+        status = weir_build_computes(kind, "text");
+    if (!status)
         status = weir_build_generation(&config, &params, kind, &runner->arena, &runner->build);
     if (!status)
         status = weir_world_find(&runner->world, &runner->build.config, kind, 1);

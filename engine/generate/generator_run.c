@@ -13,12 +13,10 @@ static weir_status lane_set(struct weir_generator *g, const struct weir_run *run
     const struct weir_program *program = run->program;
     int first = program->stages[0].rank;
     size_t bytes = weir_shape_bytes(&program->graph->inputs[0].shape), stride = (bytes + 63) / 64 * 64;
-    weir_status status = WEIR_OK;
     run->lanes[mb] = lane;
     memset(g->row, 0, bytes);
     memcpy(g->row, tokens, (size_t)lane.rows.n_rows * sizeof *tokens);
-    if (!(g->runner.machine.kind->flags & WEIR_DEVICE_TASKS))
-        status = weir_input_check(program->graph, 0, g->row);
+    weir_status status = weir_input_check(program->graph, 0, g->row);
     if (status)
         return status;
     return weir_push(&g->runner.machine.ranks[first], WEIR_MEMORY_DATA,

@@ -7,7 +7,6 @@
 #include "engine/program/slices.h"
 #include "engine/program/update_scales.h"
 #include "include/weir/schedule.h"
-#include "kernels/op_rows.h"
 #include "partitioner/contiguous/chain.h"
 
 static weir_status dtype_check(const struct weir_engine_config *config, const struct weir_device_kind *kind)
@@ -15,6 +14,14 @@ static weir_status dtype_check(const struct weir_engine_config *config, const st
     if (config->dtype == WEIR_COMPUTE_BF16 && !(kind->flags & WEIR_DEVICE_BF16))
         return WEIR_FAIL(WEIR_ERR_USAGE, "device '%s' has no bf16: use " WEIR_OPTION("dtype=f32"), kind->name);
     return WEIR_OK;
+}
+
+weir_status weir_build_computes(const struct weir_device_kind *kind, const char *what)
+{
+    if (!(kind->flags & WEIR_DEVICE_DRY))
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "device '%s' computes nothing, so there is no %s: use another " WEIR_OPTION("device"),
+                     kind->name, what);
 }
 
 weir_status weir_build_kind_find(const struct weir_engine_config *config, const struct weir_device_kind **kind_out)
@@ -90,7 +97,6 @@ static struct weir_program_params params_of(const struct weir_build *b, const st
         .first_layer = b->first_layer,
         .n_threads = b->config.threads_per_rank,
         .kernels = b->kind->kernels,
-        .sizes_only = b->kind->flags & WEIR_DEVICE_SIZES_ONLY,
     };
 }
 
@@ -119,14 +125,6 @@ static weir_status evaluation_make(struct weir_build *b, const struct weir_progr
                   : weir_program_share(b->program, b->guest, "evaluation, between steps", arena, &b->guest_scratch);
 }
 
-static weir_status slices_make(struct weir_build *b, struct weir_arena *arena)
-{
-    if (b->kind->kernels(&weir_op_attention)->forward == weir_op_attention.cpu.forward)
-        return weir_slices_build(b->graph, b->config.schedule->n_slices, arena, &b->slices);
-    return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "device '%s' has no attention over slices: use " WEIR_OPTION("device=cpu")
-                     ", or a schedule of whole sequences", b->kind->name);
-}
-
 static weir_status training_make(struct weir_build *b, struct weir_arena *arena)
 {
     const struct weir_engine_config *config = &b->config;
@@ -138,7 +136,7 @@ static weir_status training_make(struct weir_build *b, struct weir_arena *arena)
         status = weir_schedule_error_name(
             config->schedule, WEIR_FAIL(WEIR_ERR_INVALID, "the schedule has forwards only: it cannot train"));
     if (!status && config->schedule->n_slices > 1)
-        status = slices_make(b, arena);
+        status = weir_slices_build(b->graph, config->schedule->n_slices, arena, &b->slices);
     if (!status)
         status = weir_update_scales_make(config, arena, &b->update_scales);
     if (!status)

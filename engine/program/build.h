@@ -55,6 +55,15 @@ static inline int weir_build_worker(const struct weir_build *build, int replica,
     return replica / program->n_copies * program->n_ranks + weir_program_worker(program, replica % program->n_copies, index);
 }
 
+/* Is the memory of its devices the host's? */
+static inline bool weir_build_is_on_host(const struct weir_build *build)
+{
+    return build->kind->flags & WEIR_DEVICE_HOST_MEMORY;
+}
+
+/* WEIR_ERR_UNSUPPORTED where the device computes nothing, and so has no `what` ("checkpoint"). */
+weir_status weir_build_computes(const struct weir_device_kind *kind, const char *what);
+
 /* A training step; with config->evaluates its forwards as the guest, with config->updates_apart its end by itself.  `config` and what it points to must outlive the
  * build.  WEIR_ERR_USAGE, WEIR_ERR_INVALID: the configuration, or a schedule or partition that cannot be compiled.
  * WEIR_ERR_UNSUPPORTED: the kind of device lacks an operation or the storage type. */

@@ -5,11 +5,6 @@
 #include "kernels/cpu/matmul.h"
 #include "weir_libraries.h"
 
-static bool has_rows(const struct weir_build *build)
-{
-    return !(build->kind->flags & WEIR_DEVICE_HOST_MEMORY);
-}
-
 /* ---- making -------------------------------------------------------------------------------------------------------- */
 
 weir_status weir_extra_add(struct weir_extras *extras, struct weir_arena *arena, const struct weir_extra *row)
@@ -40,7 +35,7 @@ static weir_status rank_rows_make(const struct weir_build *build, struct weir_ex
     size_t step = weir_program_worker_block(program, worker, WEIR_MEMORY_STEP);
     struct weir_extra workspace = {.what = "workspace of matrix products", .rank = r, .device = extras->device_of[r],
                                    .is_known = true, .bytes = build->kind->context_bytes};
-    weir_status status = weir_extra_add(extras, arena, &workspace);
+    weir_status status = workspace.bytes ? weir_extra_add(extras, arena, &workspace) : WEIR_OK;
     if (!status)
         status = pinned_add(extras, arena, r, "pinned mirror of data", data);
     if (!status)
@@ -121,7 +116,7 @@ weir_status weir_extras_make(const struct weir_build *build, const struct weir_r
                              struct weir_extras *extras_out)
 {
     struct weir_extras extras = {.device_of = have->device_of};
-    int n = has_rows(build) ? weir_build_n_workers(build) : 0;
+    int n = weir_build_is_on_host(build) ? 0 : weir_build_n_workers(build);
     weir_status status = WEIR_OK;
     if (n && all_elsewhere(have, n)) /* of each process: which GPUs they find is not known */
         status = device_row_make(&extras, arena, WEIR_DEVICE_ELSEWHERE, NULL);
@@ -153,7 +148,7 @@ size_t weir_extra_bytes(const struct weir_extras *extras, int r, bool taken_too)
 size_t weir_rank_device_bytes(const struct weir_build *build, const struct weir_extras *extras, int r)
 {
     return weir_program_worker_bytes(build->program, r % build->program->n_ranks) + weir_extra_bytes(extras, r, true) +
-           (has_rows(build) ? 0 : weir_host_bytes(build, r));
+           (weir_build_is_on_host(build) ? weir_host_bytes(build, r) : 0);
 }
 
 static void row_print(const struct weir_build *build, const struct weir_extra *row, FILE *out)
@@ -196,7 +191,7 @@ static void extras_print(const struct weir_build *build, const struct weir_extra
     fprintf(out, "# beside the blocks: rank where bytes what\n");
     for (const struct weir_extra *row = extras->rows; row; row = row->next)
         row_print(build, row, out);
-    if (!has_rows(build))
+    if (weir_build_is_on_host(build))
         return;
     fprintf(out, "# totals per device in bytes\n");
     for (int r = 0; r < weir_build_n_workers(build); r++)
@@ -223,7 +218,7 @@ void weir_memory_print(const struct weir_build *build, const struct weir_extras 
 {
     weir_program_dump_memory(build->program, out);
     extras_print(build, extras, out);
-    if (has_rows(build))
+    if (!weir_build_is_on_host(build))
         fprintf(out, "not in the table: what the device's own libraries take of the host, kernels loaded when first called\n");
     library_print(out);
 }

@@ -25,7 +25,7 @@ struct need {
 /* Where the device is the host, what a rank has of the host takes of it. */
 static size_t host_bytes(const struct weir_build *build, int r)
 {
-    return build->kind->flags & WEIR_DEVICE_HOST_MEMORY ? weir_host_bytes(build, r) : 0;
+    return weir_build_is_on_host(build) ? weir_host_bytes(build, r) : 0;
 }
 
 /* Replica 0 copies most. */
@@ -221,7 +221,7 @@ static void bf16_try(struct advisor *a, struct weir_fit_way way)
 static void no_copy_try(struct advisor *a)
 {
     struct weir_fit_way way = {.no_copy = true};
-    if (a->build->kind->flags & WEIR_DEVICE_HOST_MEMORY && weir_snapshot_bytes(a->build, 0) && way_fits(a, &way))
+    if (weir_build_is_on_host(a->build) && weir_snapshot_bytes(a->build, 0) && way_fits(a, &way))
         way_keep(a, &way);
 }
 

@@ -86,6 +86,7 @@
 #include "base/arena.h"
 #include "base/status.h"
 #include "include/weir/op.h"
+#include "kernels/kernel_table.h"
 #include "kernels/vector.h"
 #include "include/weir/graph.h"
 #include "include/weir/schedule.h"
@@ -136,6 +137,7 @@ struct weir_step_call {
     enum weir_pass pass;
     int node;
     size_t copy_bytes;
+    const struct weir_op_kernels *kernels; /* the device's for this call, of which `fn` is one; NULL: a copy */
     struct weir_op_call call; /* all but the addresses */
     struct weir_where inputs[WEIR_OP_INPUTS], output, params[WEIR_OP_PARAMS], d_output, d_inputs[WEIR_OP_INPUTS],
         addends[WEIR_OP_INPUTS], d_params[WEIR_OP_PARAMS], saved, scratch, cache, cache_gradient;
@@ -336,8 +338,7 @@ struct weir_program_params {
     const int *peak_in_flight;            /* [n_stages], from there too; NULL where values go to neighbours alone */
     const int *first_layer;               /* [n_stages + 1]: the partition */
     int n_threads;                        /* per rank; decides the kernels' scratch */
-    const struct weir_op_kernels *(*kernels)(const struct weir_op *op); /* the device's of a row; NULL: cpu */
-    bool sizes_only;                      /* the kernels are not there, only what they need: the program is not run */
+    weir_kernels_fn kernels;              /* the device's; NULL: the cpu's */
     size_t state_floats;                  /* optimizer state per element: 0 sgd, 2 adamw */
     const bool *recompute;                /* [n_layers]: layers whose forward I and B replay; NULL: none */
     int n_sequences;                      /* generation: sequences that have a cache; else 0 */

@@ -28,16 +28,18 @@ static void memory_set(const struct weir_program *program, int s, struct weir_st
     stage->optimizer_bytes = (double)bytes[WEIR_MEMORY_OPTIMIZER];
 }
 
-static const struct weir_op_kernels *no_kernels(const struct weir_op *op)
+static weir_status absent_kernels(const struct weir_op *op, const struct weir_op_shapes *shapes,
+                                  const struct weir_op_kernels **kernels_out)
 {
-    static const struct weir_op_kernels none = {.forward = NULL};
+    static const struct weir_op_kernels absent = {weir_kernel_absent, weir_kernel_absent, weir_kernel_absent, NULL, NULL};
     (void)op;
-    return &none;
+    (void)shapes;
+    *kernels_out = &absent;
+    return WEIR_OK;
 }
 
 /* What actions keep does not depend on the device, and scratch is not asked for. */
-static const struct weir_device_kind any_device = {.name = "any", .flags = WEIR_DEVICE_BF16 | WEIR_DEVICE_SIZES_ONLY,
-                                                   .kernels = no_kernels};
+static const struct weir_device_kind any_device = {.name = "any", .flags = WEIR_DEVICE_BF16, .kernels = absent_kernels};
 
 /* With the backward in two, so that it shows what I makes for W. */
 static weir_status program_build(const struct weir_engine_config *config, int n_stages, struct weir_arena *work,

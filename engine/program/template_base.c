@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "engine/program/template.h"
+#include "kernels/cpu/cpu.h"
 
 const struct weir_node *weir_template_node(const struct weir_template *t, int n)
 {
@@ -103,11 +104,22 @@ static struct weir_tensor gradient_view(struct weir_shape *shape)
     return view;
 }
 
-/* Stands for a kernel of a device that this build does not have. */
-static weir_status kernel_absent(const struct weir_op_call *call, void *stream)
+/* What the device brings for node n; with nothing in it after a failure, which is noted. */
+static const struct weir_op_kernels *kernels_of(struct weir_template *t, int n)
 {
-    (void)stream;
-    return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "operation '%s' has no kernel for this device in this build", call->op->name);
+    static const struct weir_op_kernels none = {.forward = NULL};
+    const struct weir_node *node = weir_template_node(t, n);
+    weir_kernels_fn find = t->c->params->kernels ? t->c->params->kernels : weir_cpu_kernels;
+    const struct weir_op_kernels *kernels = &none;
+    weir_status status = t->status ? t->status : find(node->op, &t->c->slices[t->slice].shapes[n], &kernels);
+    if (!t->status && status)
+        t->status = weir_error_prefix(status, "node '%s': ", node->name);
+    return kernels;
+}
+
+static weir_kernel_fn pass_of(const struct weir_op_kernels *kernels, enum weir_pass pass)
+{
+    return pass == WEIR_FORWARD ? kernels->forward : pass == WEIR_BACKWARD_INPUT ? kernels->backward_input : kernels->backward_weight;
 }
 
 /* A call of `pass` of node n: shapes, parameters, and what the pass reads. */
@@ -115,12 +127,11 @@ struct weir_step_call *weir_template_node_call(struct weir_template *t, struct w
                                                enum weir_pass pass, unsigned needs)
 {
     const struct weir_node *node = weir_template_node(t, n);
-    const struct weir_op_kernels *k = t->c->params->kernels ? t->c->params->kernels(node->op) : &node->op->cpu;
+    const struct weir_op_kernels *k = kernels_of(t, n);
     struct weir_op_shapes *shapes = &t->c->slices[t->slice].shapes[n];
     struct weir_step_call *call = weir_template_call(t, list);
-    call->fn = pass == WEIR_FORWARD ? k->forward : pass == WEIR_BACKWARD_INPUT ? k->backward_input : k->backward_weight;
-    if (!call->fn && t->c->params->sizes_only)
-        call->fn = kernel_absent;
+    call->kernels = k;
+    call->fn = pass_of(k, pass);
     call->pass = pass;
     call->node = n;
     call->call.op = node->op;

@@ -123,10 +123,34 @@ weir_status weir_exec_run(void *argument)
         weir_flight_begin(rank->flight, exec->place, run == &run->runner->guest, weir_step_block(rank)->values.step,
                           first->free_ns);
     weir_status status = weir_link_await(exec);
-    exec->start_ns = entry->start_ns = weir_clock_ns();
+    exec->start_ns = weir_clock_ns();
+    entry->start_ns = exec->start_ns;
     if (!status)
         status = weir_exec_body(exec);
-    exec->end_ns = entry->end_ns = first->free_ns = weir_clock_ns();
+    exec->end_ns = first->free_ns = weir_clock_ns();
+    entry->end_ns = exec->end_ns;
+    if (!status)
+        status = weir_link_passed(exec);
+    return status ? weir_exec_fail(exec, status) : WEIR_OK;
+}
+
+/* The instruction is enqueued kernel by kernel; its times are known after the sync. */
+weir_status weir_exec_enqueue(void *argument)
+{
+    struct weir_exec *exec = argument;
+    const struct weir_rank *rank = exec->rank;
+    const struct weir_device_kind *kind = rank->machine->kind;
+    weir_status status = weir_link_await(exec);
+    if (!status)
+        status = kind->mark(rank->stream, &exec->start_ns);
+    if (kind->range_push)
+        kind->range_push(exec->name);
+    if (!status)
+        status = weir_exec_body(exec);
+    if (kind->range_push)
+        kind->range_pop();
+    if (!status)
+        status = kind->mark(rank->stream, &exec->end_ns);
     if (!status)
         status = weir_link_passed(exec);
     return status ? weir_exec_fail(exec, status) : WEIR_OK;

@@ -4,9 +4,10 @@
 
 #include "engine/run/runner.h"
 
-/* The task of one instruction; `exec` is a struct weir_exec.  Between processes it awaits first, then runs the body between
- * two readings of the clock, then passes on. */
+/* What is performed for one instruction; `exec` is a struct weir_exec.  Between processes it awaits first, then runs the body
+ * between two readings of the clock, or enqueues it between two marks, then passes on. */
 weir_status weir_exec_run(void *exec);
+weir_status weir_exec_enqueue(void *exec);
 
 /* Only the kernels. */
 weir_status weir_exec_body(struct weir_exec *exec);

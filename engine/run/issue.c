@@ -50,7 +50,7 @@ weir_status weir_machine_issuers(struct weir_machine *machine, struct weir_arena
     int n_devices = 0;
     for (int r = machine->first_here; r < machine->end_here; r++)
         n_devices += first_on_device(machine, r) == r;
-    if (n_devices < 2 || machine->kind->flags & WEIR_DEVICE_TASKS)
+    if (n_devices < 2 || !weir_machine_enqueues(machine))
         return WEIR_OK;
     weir_status status = weir_arena_alloc(arena, (size_t)n_devices, sizeof *machine->issuers, &machine->issuers);
     for (int r = machine->first_here; r < machine->end_here && !status; r++) {
@@ -84,31 +84,6 @@ weir_status weir_run_twins_open(struct weir_run *run)
 
 /* ---- one instruction ------------------------------------------------------------------------------------------------- */
 
-/* Where there are no tasks the instruction is enqueued kernel by kernel, from here; its times are known after the sync and
- * take the place of those at which it was enqueued. */
-static weir_status instr_run(struct weir_rank *rank, struct weir_exec *exec)
-{
-    const struct weir_device_kind *kind = rank->machine->kind;
-    if (kind->flags & WEIR_DEVICE_TASKS)
-        return kind->run(rank->stream, weir_exec_run, exec);
-    weir_status status = weir_link_await(exec);
-    if (!status)
-        status = kind->native(rank->stream, &rank->native);
-    if (!status)
-        status = kind->mark(rank->stream, &exec->start_ns);
-    if (kind->range_push)
-        kind->range_push(exec->name);
-    if (!status)
-        status = weir_exec_body(exec);
-    if (kind->range_push)
-        kind->range_pop();
-    if (!status)
-        status = kind->mark(rank->stream, &exec->end_ns);
-    if (!status)
-        status = weir_link_passed(exec);
-    return status ? weir_exec_fail(exec, status) : WEIR_OK;
-}
-
 /* Make `stream` of `kind` wait for what the instruction awaits; `events` are those of its run or their twins. */
 static weir_status waits_issue(const struct weir_exec *exec, const struct weir_device_kind *kind, weir_stream *stream,
                                weir_event *const *events)
@@ -131,10 +106,10 @@ static weir_status instr_issue(struct weir_exec *exec)
     struct weir_rank *rank = exec->rank;
     const struct weir_device_kind *kind = rank->machine->kind;
     if (exec->run->link) /* the instruction awaits and signals by itself, see exec.c */
-        return instr_run(rank, exec);
+        return kind->perform(rank->stream, exec->fn, exec);
     weir_status status = waits_issue(exec, kind, rank->stream, exec->run->events);
     if (!status)
-        status = instr_run(rank, exec);
+        status = kind->perform(rank->stream, exec->fn, exec);
     if (!status && exec->instr->signal >= 0)
         status = kind->record(rank->stream, *weir_signal_of(exec, exec->run->events));
     return status;

@@ -1,15 +1,8 @@
 #include "engine/run/machine.h"
 
-#include <string.h>
-
 #include "engine/run/transfer.h"
 
 /* ---- devices ------------------------------------------------------------------------------------------------------- */
-
-static bool on_host(const struct weir_machine *machine)
-{
-    return machine->kind->flags & WEIR_DEVICE_HOST_MEMORY;
-}
 
 static weir_status arrays_make(struct weir_machine *machine, struct weir_arena *arena)
 {
@@ -96,9 +89,9 @@ weir_status weir_machine_open(struct weir_machine *machine, const struct weir_bu
         status = weir_device_list(build->config.device, machine->n_workers, &kind, machine->device_of);
     if (!status)
         status = devices_open(machine, place, n_devices);
-    if (!status && !on_host(machine))
+    if (!status && !weir_build_is_on_host(machine->build))
         status = taken_measure(machine);
-    return status || on_host(machine) ? status : all_connect(machine);
+    return status || weir_build_is_on_host(machine->build) ? status : all_connect(machine);
 }
 
 weir_status weir_machine_look(struct weir_machine *machine, struct weir_resources *have_out)
@@ -106,7 +99,7 @@ weir_status weir_machine_look(struct weir_machine *machine, struct weir_resource
     struct weir_resources have = {.device_of = machine->device_of, .host_free = SIZE_MAX};
     size_t total_bytes;
     weir_status status = WEIR_OK;
-    if (on_host(machine)) {
+    if (weir_build_is_on_host(machine->build)) {
         status = machine->kind->memory_info(machine->ranks[machine->first_here].device, &have.host_free, &total_bytes);
     } else {
         for (int r = machine->first_here; r < machine->end_here && !status; r++)
@@ -179,11 +172,7 @@ weir_status weir_machine_blocks(struct weir_machine *machine, size_t partial_byt
 
 weir_status weir_rank_copy(const struct weir_rank *rank, void *destination, const void *source, size_t bytes)
 {
-    const struct weir_device_kind *kind = rank->machine->kind;
-    if (!(kind->flags & WEIR_DEVICE_TASKS))
-        return kind->copy(rank->stream, destination, source, bytes);
-    memcpy(destination, source, bytes); /* instructions are tasks of the stream: it has got here */
-    return WEIR_OK;
+    return rank->machine->kind->copy_here(rank->stream, destination, source, bytes);
 }
 
 /* A wait may never end by itself: the ranks are looked after meanwhile.  A task that failed by a timeout has the status of a wait
@@ -227,13 +216,9 @@ bool weir_machine_is_stuck(const struct weir_machine *machine, int64_t grace_ns)
     return stuck;
 }
 
-static weir_status rank_run(struct weir_rank *rank, weir_task_fn fn, void *argument)
+static weir_status rank_run(const struct weir_rank *rank, weir_task_fn fn, void *argument)
 {
-    const struct weir_device_kind *kind = rank->machine->kind;
-    if (kind->flags & WEIR_DEVICE_TASKS)
-        return kind->run(rank->stream, fn, argument);
-    weir_status status = kind->native(rank->stream, &rank->native);
-    return status ? status : fn(argument);
+    return rank->machine->kind->perform(rank->stream, fn, argument);
 }
 
 weir_status weir_machine_tasks_run(const struct weir_machine *machine, weir_task_fn fn, void *arguments, size_t stride)

@@ -162,6 +162,12 @@ weir_status weir_machine_tasks_run(const struct weir_machine *machine, weir_task
 /* Copy within the rank's instruction: from its own memory or a peer's. */
 weir_status weir_rank_copy(const struct weir_rank *rank, void *destination, const void *source, size_t bytes);
 
+/* Does the host enqueue kernel by kernel, or are instructions tasks of their streams? */
+static inline bool weir_machine_enqueues(const struct weir_machine *machine)
+{
+    return !(machine->kind->flags & WEIR_DEVICE_TASKS);
+}
+
 /* Threads that enqueue, one per GPU where there are several (issue.c). */
 weir_status weir_machine_issuers(struct weir_machine *machine, struct weir_arena *arena);
 

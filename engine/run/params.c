@@ -99,7 +99,7 @@ static weir_status held_write(struct weir_rank *rank, const struct weir_rank_par
 {
     const struct weir_device_kind *kind = rank->machine->kind;
     weir_status status = weir_write(rank, WEIR_MEMORY_PARAMS, held->offset, values, n * sizeof(float));
-    if (!status && !(kind->flags & WEIR_DEVICE_TASKS))
+    if (!status)
         status = kind->native(rank->stream, &rank->native);
     return status ? status : weir_param_round(rank, held, 0, (int64_t)n);
 }
@@ -196,23 +196,17 @@ static void values_fill(const struct weir_build *build, const struct weir_param 
         values[k] = (float)param->scale;
 }
 
-/* Made where they will lie, or on the host, chunk by chunk. */
 static weir_status param_init(struct weir_rank *rank, const struct weir_rank_param *held)
 {
     const struct weir_build *build = rank->machine->build;
     const struct weir_param *param = &build->graph->params[held->param];
-    int64_t n = weir_shape_elements(&param->shape), most = WEIR_TRANSFER_BYTES / (int64_t)sizeof(float);
+    int64_t n = weir_shape_elements(&param->shape);
     weir_status status = WEIR_OK;
-    if (build->kind->flags & WEIR_DEVICE_HOST_MEMORY) {
-        values_fill(build, param, 0, n, weir_block_at(rank, WEIR_MEMORY_PARAMS, held->offset));
-        return weir_param_round(rank, held, 0, n);
-    }
-    for (int64_t at = 0; at < n && !status; at += most) {
-        int64_t part = n - at < most ? n - at : most;
+    for (int64_t at = 0, part; at < n && !status; at += part) {
         size_t offset = held->offset + (size_t)at * sizeof(float);
-        float *values = (float *)(void *)rank->chunk;
-        for (int64_t k = 0; k < part; k++)
-            values[k] = 0;
+        part = n - at;
+        float *values = weir_write_room(rank, WEIR_MEMORY_PARAMS, offset, &part);
+        memset(values, 0, (size_t)part * sizeof(float));
         values_fill(build, param, at, part, values);
         status = weir_write(rank, WEIR_MEMORY_PARAMS, offset, values, (size_t)part * sizeof(float));
     }
@@ -223,6 +217,8 @@ weir_status weir_params_init(struct weir_rank *rank)
 {
     const struct weir_rank_program *r = weir_rank_program(rank);
     weir_status status = WEIR_OK;
+    if (rank->machine->kind->flags & WEIR_DEVICE_DRY)
+        return WEIR_OK;
     for (int i = 0; i < r->n_params && !status; i++)
         status = param_init(rank, &r->params[i]);
     return status;

@@ -39,7 +39,7 @@ static weir_status calls_prepare(struct weir_rank *rank, const struct weir_run *
     struct weir_binding *bindings = weir_bindings_of(run, rank, stage, l);
     for (int i = 0; i < run->program->n_slices * list->n_calls; i++) {
         const struct weir_step_call *t = &list->calls[i];
-        const struct weir_op_kernels *kernels = t->fn ? rank->machine->kind->kernels(t->call.op) : NULL;
+        const struct weir_op_kernels *kernels = t->kernels;
         if (!kernels || !kernels->prepare)
             continue; /* a copy has no operation */
         enum weir_pass pass = t->fn == kernels->forward ? WEIR_FORWARD : t->pass; /* the backward of a sum adds by its forward */
@@ -77,9 +77,9 @@ static weir_status rank_prepare(void *argument)
         rank->context = weir_rank_twin(rank)->context;
     if (status)
         return status;
-    for (int k = 0; k < WEIR_MEMORY_KINDS && (kind->flags & WEIR_DEVICE_HOST_MEMORY); k++)
+    for (int k = 0; k < WEIR_MEMORY_KINDS && kind->memory_touch; k++)
         if (rank->blocks[k])
-            memset(rank->blocks[k], 0, weir_rank_program(rank)->bytes[k]);
+            kind->memory_touch(rank->blocks[k], weir_rank_program(rank)->bytes[k]);
     status = weir_params_init(rank);
     if (!status)
         status = stages_prepare(rank, &p->runner->main);
@@ -100,8 +100,7 @@ static weir_status ranks_prepare(struct weir_runner *runner)
 /* Where the host only enqueues, the device's marks tell how long a call took. */
 static bool marks_calls(const struct weir_runner *runner, const struct weir_instr *instr)
 {
-    return runner->build.config.profiles && !(runner->machine.kind->flags & WEIR_DEVICE_TASKS) &&
-           instr->kind == WEIR_INSTR_ACTION;
+    return runner->build.config.profiles && weir_machine_enqueues(&runner->machine) && instr->kind == WEIR_INSTR_ACTION;
 }
 
 /* An update by itself is what the step's list ends with. */
@@ -129,7 +128,8 @@ static weir_status execs_make(struct weir_run *run, struct weir_rank *rank)
         execs[i].clocks = runner->clocks[rank->number];
         if (r->instrs[i].kind == WEIR_INSTR_ACTION && weir_rank_is_here(rank))
             execs[i].bindings = weir_bindings_first(run, rank, &r->instrs[i]);
-        execs[i].times_calls = runner->machine.kind->flags & WEIR_DEVICE_TASKS;
+        execs[i].fn = weir_machine_enqueues(&runner->machine) ? weir_exec_enqueue : weir_exec_run;
+        execs[i].times_calls = !weir_machine_enqueues(&runner->machine);
         status = weir_arena_strdup(&runner->arena, weir_instr_str(run->program, &r->instrs[i], copy, text), &execs[i].name);
         if (!status && marks_calls(runner, &r->instrs[i]))
             status = weir_arena_alloc(&runner->arena, (size_t)r->instrs[i].n_calls, sizeof(int64_t), &execs[i].calls_end_ns);

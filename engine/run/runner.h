@@ -55,6 +55,7 @@ struct weir_exec {
     int position;                 /* in the worker's list */
     int place;                    /* for records: in that of the step, or of an evaluation */
     struct weir_op_clock *clocks; /* the rank's */
+    weir_task_fn fn;              /* what is performed: weir_exec_run, or weir_exec_enqueue */
     bool times_calls;             /* a call has run when its kernel returns: the clock is read around it */
     const char *name;
     struct weir_op_clock whole; /* of an instruction that is no action: no clock of the rank's has it */

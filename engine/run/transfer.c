@@ -4,7 +4,7 @@
 
 static bool is_direct(const struct weir_rank *rank)
 {
-    return rank->machine->kind->flags & WEIR_DEVICE_HOST_MEMORY;
+    return weir_build_is_on_host(rank->machine->build);
 }
 
 static weir_status mirror_open(struct weir_rank *rank, enum weir_memory_kind kind)
@@ -73,17 +73,27 @@ static weir_status copy_now(struct weir_rank *rank, void *to, const void *from, 
     return status ? status : rank->machine->kind->stream_sync(rank->stream, -1);
 }
 
+float *weir_write_room(struct weir_rank *rank, enum weir_memory_kind kind, size_t offset, int64_t *n)
+{
+    const int64_t most = WEIR_TRANSFER_BYTES / (int64_t)sizeof(float);
+    if (is_direct(rank))
+        return weir_block_at(rank, kind, offset);
+    *n = *n < most ? *n : most;
+    return (float *)(void *)rank->chunk;
+}
+
 weir_status weir_write(struct weir_rank *rank, enum weir_memory_kind kind, size_t offset, const void *data, size_t bytes)
 {
     char *block = rank->blocks[kind] + offset;
     weir_status status = WEIR_OK;
     if (is_direct(rank)) {
-        memcpy(block, data, bytes);
+        if (data != block)
+            memcpy(block, data, bytes);
         return WEIR_OK;
     }
     for (size_t at = 0, n; at < bytes && !status; at += n) {
         n = bytes - at < WEIR_TRANSFER_BYTES ? bytes - at : WEIR_TRANSFER_BYTES;
-        memmove(rank->chunk, (const char *)data + at, n); /* the values may stand there already */
+        memmove(rank->chunk, (const char *)data + at, n);
         status = copy_now(rank, block + at, rank->chunk, n);
     }
     return status;

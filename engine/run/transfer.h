@@ -20,6 +20,8 @@ weir_status weir_push_bf16(struct weir_rank *rank, enum weir_memory_kind kind, s
 weir_status weir_pull(struct weir_rank *rank, enum weir_memory_kind kind, size_t offset, size_t bytes);
 const void *weir_pulled(const struct weir_rank *rank, enum weir_memory_kind kind, size_t offset);
 
+/* Where `n` values that are to be written are made best: in the block itself, or in the chunk, and then *n is cut to what fits. */
+float *weir_write_room(struct weir_rank *rank, enum weir_memory_kind kind, size_t offset, int64_t *n);
 weir_status weir_write(struct weir_rank *rank, enum weir_memory_kind kind, size_t offset, const void *data, size_t bytes);
 weir_status weir_read(struct weir_rank *rank, enum weir_memory_kind kind, size_t offset, void *data_out, size_t bytes);
 

@@ -16,7 +16,6 @@ weir_status weir_world_find(struct weir_world *world, const struct weir_engine_c
 {
     const struct weir_transport_kind *transport;
     enum weir_placement_order order = (enum weir_placement_order)0;
-    bool on_host = kind->flags & WEIR_DEVICE_HOST_MEMORY;
     weir_status status = weir_transport_find(config->transport, &transport);
     if (!status && config->placement)
         status = weir_placement_order_find(config->placement, &order);
@@ -24,9 +23,11 @@ weir_status weir_world_find(struct weir_world *world, const struct weir_engine_c
         return status;
     if (kind->process_start) /* before the transport may start the device's library */
         kind->process_start();
-    if (!transport->one_process && transport->device_side == on_host)
+    if (!transport->one_process && !kind->mpi_transport)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "device '%s' runs all ranks in one process: use " WEIR_OPTION("transport=local"), kind->name);
+    if (!transport->one_process && strcmp(transport->name, kind->launch_transport) && strcmp(transport->name, kind->mpi_transport))
         return WEIR_FAIL(WEIR_ERR_USAGE, "transport '%s' moves memory of %s, device '%s' has other memory: use " WEIR_OPTION("transport=%s"),
-                         transport->name, on_host ? "GPUs" : "the host", kind->name, on_host ? "mpi" : "nccl");
+                         transport->name, transport->device_side ? "GPUs" : "the host", kind->name, kind->mpi_transport);
     if (transport->device_side && config->schedule->n_copies > 1 && config->zero) /* see messages.c */
         return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "a schedule with two copies of the weights runs over transport '%s' without ZeRO-1: "
                          "use " WEIR_OPTION("zero=0"), transport->name);

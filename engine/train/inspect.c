@@ -18,6 +18,8 @@
 weir_status weir_engine_param_read(weir_engine *engine, const char *name, float *values_out, size_t n)
 {
     weir_status status = weir_engine_here(engine);
+    if (!status)
+        status = weir_build_computes(engine->runner.build.kind, "value of a parameter");
     return status ? status : weir_runner_param_read(&engine->runner, name, values_out, n);
 }
 
@@ -30,6 +32,8 @@ weir_status weir_engine_param_write(weir_engine *engine, const char *name, const
 weir_status weir_engine_gradient_read(weir_engine *engine, const char *name, float *values_out, size_t n)
 {
     weir_status status = weir_engine_here(engine);
+    if (!status)
+        status = weir_build_computes(engine->runner.build.kind, "gradient");
     if (status)
         return status;
     if (!engine->has_gradients)
@@ -81,6 +85,8 @@ weir_status weir_engine_load_weights(weir_engine *engine, const char *path)
 weir_status weir_engine_export(weir_engine *engine, const struct weir_export *export)
 {
     weir_status status = weir_engine_here(engine);
+    if (!status)
+        status = weir_build_computes(engine->runner.build.kind, "model to export");
     return status ? status : weir_export_write(&engine->runner, export);
 }
 

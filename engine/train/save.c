@@ -7,6 +7,8 @@
 static weir_status save_check(const weir_engine *engine, const struct weir_save *save)
 {
     weir_status status = weir_engine_here(engine);
+    if (!status)
+        status = weir_build_computes(engine->runner.build.kind, "checkpoint");
     if (!status && (!save->dir || !*save->dir))
         status = WEIR_FAIL(WEIR_ERR_INVALID, "a checkpoint needs a folder");
     if (!status && (save->keep < 0 || save->sample < 0))
@@ -55,6 +57,8 @@ weir_status weir_engine_save_wait(weir_engine *engine)
 weir_status weir_engine_save_check(weir_engine *engine, const char *dir)
 {
     weir_status status = weir_engine_here(engine);
+    if (!status)
+        status = weir_build_computes(engine->runner.build.kind, "checkpoint");
     if (status)
         return status;
     weir_shared_folder_unlock(&engine->folder_lock);

@@ -197,7 +197,7 @@ static weir_status origin_find(weir_engine *engine, const struct weir_step_block
     bool is_found;
     *repeated_out = false;
     snprintf(text, room, "where is not known on device '%s'", runner->machine.kind->name);
-    if (!(runner->machine.kind->flags & WEIR_DEVICE_HOST_MEMORY))
+    if (!weir_build_is_on_host(&runner->build))
         return WEIR_OK;
     weir_nonfinite_begin(runner);
     weir_status status = weir_runner_run(runner, &runner->main, values, weir_gates_fetch, engine);
@@ -408,6 +408,8 @@ static weir_status loss_fail(weir_engine *engine, double loss)
 static weir_status evaluation_check(const weir_engine *engine)
 {
     weir_status status = weir_engine_ready(engine);
+    if (!status)
+        status = weir_build_computes(engine->runner.build.kind, "evaluation");
     return status || engine->runner.guest.program
                ? status
                : WEIR_FAIL(WEIR_ERR_USAGE, "the engine was not opened for evaluation: set evaluates in its configuration");

@@ -5,27 +5,25 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "engine/device/plugin/plugin.h"
 #include "engine/transport/bootstrap/weir_launch.h"
 #include "engine/transport/bootstrap/launcher.h"
+#include "engine/transport/mpi/mpi_base.h"
+#include "engine/transport/plugin_carriers.h"
+#include "engine/transport/shm/shm_base.h"
 #include "weir_libraries.h"
-
-/* WEIR_NCCL_EMULATED: the build of tests/stand_ins/fake_nccl, which has the transport without having NCCL. */
-#if WEIR_HAVE_MPI && (WEIR_HAVE_NCCL || defined(WEIR_NCCL_EMULATED))
-#define WITH_NCCL 1
-#else
-#define WITH_NCCL 0
-#endif
 
 static const struct weir_transport_kind local = {
     .name = "local", .summary = "ranks are threads of one process, slots are shared memory", .one_process = true};
 
-const struct weir_transport_kind *const weir_transport_kinds[] = {
+/* In the library itself.  WEIR_NCCL_EMULATED: with a stand-in that is linked, in place of the plugin. */
+static const struct weir_transport_kind *const linked[] = {
     &local,
     &weir_transport_shm,
 #if WEIR_HAVE_MPI
     &weir_transport_mpi,
 #endif
-#if WITH_NCCL
+#if WEIR_HAVE_MPI && defined(WEIR_NCCL_EMULATED)
     &weir_transport_nccl,
 #endif
     NULL,
@@ -33,20 +31,78 @@ const struct weir_transport_kind *const weir_transport_kinds[] = {
 
 static const char mpi_missing[] = "this build of Weir has no MPI: build it with -DWEIR_MPI=ON (Debian: libopenmpi-dev)";
 
+#if WEIR_HAVE_MPI
+#define OF_MPI(function) function
+#else
+#define OF_MPI(function) NULL
+#endif
+
+static const struct weir_plugin_carriers carriers = {
+    .carriers_bytes = sizeof carriers,
+    .kind_bytes = sizeof(struct weir_transport_kind),
+    .config_bytes = sizeof(struct weir_transport_config),
+    .info_bytes = sizeof(struct weir_transport_info),
+    .spec_bytes = sizeof(struct weir_link_spec),
+    .launch_is_process = weir_launch_is_process,
+    .mpi_open = OF_MPI(weir_mpi_open),
+    .mpi_close = OF_MPI(weir_mpi_close),
+    .shm_open = weir_shm_open,
+    .shm_close = weir_shm_close,
+    .shm_info = weir_shm_info,
+    .shm_timeout_ns = weir_shm_timeout_ns,
+    .shm_message_ns = weir_shm_message_ns,
+    .shm_stop = weir_shm_stop,
+    .shm_block = weir_shm_block,
+    .shm_exchange = weir_shm_exchange,
+    .shm_broadcast = weir_shm_broadcast,
+    .shm_beat = weir_shm_beat,
+    .shm_here = weir_shm_here,
+    .shm_look = weir_shm_look,
+};
+
+/* The transport of the plugin of device cuda. */
+static weir_status nccl_find(const struct weir_transport_kind **kind_out)
+{
+    const struct weir_plugin *plugin;
+    weir_status status = weir_plugin_find("cuda", &plugin);
+    if (status)
+        return weir_error_prefix(status, "transport 'nccl': ");
+    const struct weir_transport_kind *kind = plugin->transport ? plugin->transport(&carriers) : NULL;
+    if (!kind)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "transport 'nccl' is not in the plugin of device 'cuda', or was built for another library: build "
+                                         "it with -DWEIR_CUDA=ON -DWEIR_NCCL=ON");
+    *kind_out = kind;
+    return WEIR_OK;
+}
+
+static const struct weir_transport_kind *linked_find(const char *name)
+{
+    const struct weir_transport_kind *const *kind = linked;
+    while (*kind && strcmp((*kind)->name, name) != 0)
+        kind++;
+    return *kind;
+}
+
 weir_status weir_transport_find(const char *name, const struct weir_transport_kind **kind_out)
 {
     static const char *const known[] = {"local", "shm", "mpi", "nccl", NULL};
-    for (const struct weir_transport_kind *const *kind = weir_transport_kinds; *kind; kind++)
-        if (!strcmp((*kind)->name, name ? name : local.name)) {
-            *kind_out = *kind;
-            return WEIR_OK;
-        }
+    const struct weir_transport_kind *kind = linked_find(name ? name : local.name);
+    if (kind) {
+        *kind_out = kind;
+        return WEIR_OK;
+    }
     if (!strcmp(name, "mpi"))
         return WEIR_FAIL(WEIR_ERR_USAGE, "%s", mpi_missing);
-    if (!strcmp(name, "nccl"))
-        return WEIR_FAIL(WEIR_ERR_USAGE, "transport 'nccl' is not in this build of Weir: build it with -DWEIR_CUDA=ON "
-                                         "-DWEIR_NCCL=ON -DWEIR_MPI=ON");
-    return weir_unknown("transport", name, known);
+    return strcmp(name, "nccl") ? weir_unknown("transport", name, known) : nccl_find(kind_out);
+}
+
+const struct weir_transport_kind *weir_transport_kind_at(int i)
+{
+    const int n = sizeof linked / sizeof *linked - 1;
+    const struct weir_transport_kind *kind = NULL;
+    if (i < n)
+        return i < 0 ? NULL : linked[i];
+    return i == n && !linked_find("nccl") && !nccl_find(&kind) ? kind : NULL;
 }
 
 weir_status weir_transport_launched(const char *device, const char **name_out)
@@ -58,13 +114,17 @@ weir_status weir_transport_launched(const char *device, const char **name_out)
         status = weir_device_list_kind_plan(device, &kind); /* of a run that may only be printed */
     if (status)
         return status;
-    bool several = weir_launcher_started(&launcher) > 1, on_host = kind->flags & WEIR_DEVICE_HOST_MEMORY;
+    bool several = weir_launcher_started(&launcher) > 1;
     bool by_weir = weir_launch_is_process();
-    if (several && !WEIR_HAVE_MPI && !(by_weir && on_host))
+    const char *carried_by = by_weir ? kind->launch_transport : kind->mpi_transport;
+    if ((several || by_weir) && !carried_by)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "device '%s' runs all ranks in one process: start the command by itself, or give "
+                         WEIR_OPTION("transport=local"), kind->name);
+    if (several && !WEIR_HAVE_MPI && strcmp(carried_by, weir_transport_shm.name) != 0)
         return WEIR_FAIL(WEIR_ERR_USAGE,
                          "%s=%s says that a launcher started several processes, but %s; start them with 'weir launch', or give "
                          WEIR_OPTION("transport=local") " to run each alone",
                          launcher.size_variable, getenv(launcher.size_variable), mpi_missing);
-    *name_out = !several && !by_weir ? local.name : !on_host ? "nccl" : by_weir ? "shm" : "mpi";
+    *name_out = several || by_weir ? carried_by : local.name;
     return WEIR_OK;
 }

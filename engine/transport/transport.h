@@ -240,10 +240,12 @@ struct weir_transport_kind {
 extern "C" {
 #endif
 
-extern const struct weir_transport_kind *const weir_transport_kinds[]; /* ends with NULL */
 extern const struct weir_transport_kind weir_transport_shm;            /* processes that `weir launch` started */
 extern const struct weir_transport_kind weir_transport_mpi;            /* in builds with MPI */
-extern const struct weir_transport_kind weir_transport_nccl;           /* in builds with MPI, CUDA and NCCL */
+extern const struct weir_transport_kind weir_transport_nccl;           /* in the plugin of device cuda */
+
+/* The kinds that can be had here, from 0 on; NULL beyond the last. */
+const struct weir_transport_kind *weir_transport_kind_at(int i);
 
 /* The kind called `name`; NULL: `local`.  WEIR_ERR_USAGE: unknown (with a suggestion), or not in this build. */
 weir_status weir_transport_find(const char *name, const struct weir_transport_kind **kind_out);

@@ -241,7 +241,7 @@ struct weir_op {
     unsigned weight_needs; /* enum weir_op_needs, for backward_weight */
     /* Shapes and costs.  WEIR_ERR_INVALID names the input and what it should be. */
     weir_status (*infer)(struct weir_op_shapes *shapes);
-    struct weir_op_kernels cpu, cuda; /* forward == NULL: not on this device */
+    struct weir_op_kernels cpu, cuda; /* of rows of programs; forward == NULL: what the device brings (weir_op_kernels_find) */
 };
 
 #pragma GCC visibility push(default)
@@ -272,6 +272,11 @@ const struct weir_op *weir_op_at(int index);
 
 /* The built-in row called `name`.  WEIR_ERR_USAGE with a suggestion. */
 weir_status weir_op_find(const char *name, const struct weir_op **op_out);
+
+/* The kernels with which devices of the kind `device` ("cpu", "cuda") compute the row: its own where it has any, else what the
+ * kind brings for it.  A row that changes one kernel of a built-in one begins with these.  They live as long as the row.
+ * WEIR_ERR_USAGE: no such device in this build; WEIR_ERR_UNSUPPORTED: the device has no kernels for the row. */
+weir_status weir_op_kernels_find(const struct weir_op *op, const char *device, const struct weir_op_kernels **kernels_out);
 
 /* Does this processor have instructions for products of bf16 numbers that are faster than those for f32, and this build a
  * library that uses them?  Without them bf16 saves memory, and no time. */

@@ -4,6 +4,11 @@
 #define WEIR_KERNELS_CPU_CPU_H
 
 #include "include/weir/op.h"
+#include "kernels/kernel_table.h"
+
+/* The kernels of a row on the CPU (cpu_table.c). */
+weir_status weir_cpu_kernels(const struct weir_op *op, const struct weir_op_shapes *shapes,
+                             const struct weir_op_kernels **kernels_out);
 
 weir_status weir_cpu_linear_forward(const struct weir_op_call *call, void *stream);
 weir_status weir_cpu_linear_backward_input(const struct weir_op_call *call, void *stream);

@@ -4,11 +4,11 @@
  * and a fixed workspace in device memory.  It is passed to the rows as weir_op_call.context.
  *
  *     weir_cuda_context_open(WEIR_CUDA_WORKSPACE_BYTES, false, stream, &context)    on the rank's thread, its device being current
- *     op->cuda.prepare(&call, pass)                every call once, before the first step: runs it, so that its code is loaded
- *     op->cuda.forward(&call, stream)              every step: enqueues, allocates nothing
+ *     kernels->prepare(&call, pass)                every call once, before the first step: runs it, so that its code is loaded
+ *     kernels->forward(&call, stream)              every step: enqueues, allocates nothing
  *     weir_cuda_context_close(context)
  *
- * Rules of the CUDA rows (op.cuda, weir_vector_cuda):
+ * Rules of the CUDA rows (weir_cuda_kernels, weir_vector_cuda):
  *   - every tensor, `saved`, `scratch` and `step` is device memory, aligned to 16 bytes at least; the call itself, `attr`
  *     and the `shape` arrays are host memory, read while the row enqueues.  A captured step stays valid as long as the
  *     addresses do, because everything that changes from step to step is read through `step` and the gate.
@@ -20,8 +20,8 @@
  *   - tensors are f32, or bf16 (DLPack code 4, 16 bits): then inputs, outputs, parameters, d_output, d_inputs and addends
  *     all are, while d_params, saved and scratch stay f32 and losses f64.
  *
- * A build without CUDA has only the sizes of scratch, and op.cuda.forward == NULL in every row.  tests/stand_ins/cuda_on_cpu runs these kernels on
- * the processor; docs/gpu-results.md says what has run where. */
+ * A build without CUDA has only the sizes of scratch.  tests/stand_ins/cuda_on_cpu runs these kernels on the processor;
+ * docs/gpu-results.md says what has run where. */
 #ifndef WEIR_KERNELS_CUDA_CUDA_H
 #define WEIR_KERNELS_CUDA_CUDA_H
 
@@ -31,6 +31,7 @@
 
 #include "base/status.h"
 #include "include/weir/op.h"
+#include "kernels/kernel_table.h"
 #include "kernels/vector.h"
 
 enum { WEIR_CUDA_WORKSPACE_BYTES = 32 << 20 }; /* what cuBLASLt is recommended to have on Hopper */
@@ -38,6 +39,13 @@ enum { WEIR_CUDA_WORKSPACE_BYTES = 32 << 20 }; /* what cuBLASLt is recommended t
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* The kernels of a row on CUDA (cuda_table.c); of one that is planned for and not run, in every build (cuda_planned.c): those have
+ * the sizes of their scratch, and fail when they are called. */
+weir_status weir_cuda_kernels(const struct weir_op *op, const struct weir_op_shapes *shapes,
+                              const struct weir_op_kernels **kernels_out);
+weir_status weir_cuda_kernels_planned(const struct weir_op *op, const struct weir_op_shapes *shapes,
+                                      const struct weir_op_kernels **kernels_out);
 
 /* Open the kernel state of one rank on the current device.  `stream`: a cudaStream_t, the one on which the context's kernels
  * run; every vector kernel is enqueued there once.  `workspace_bytes` of device memory for matrix products: the

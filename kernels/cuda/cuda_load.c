@@ -47,10 +47,8 @@ static weir_status description_note(struct weir_cuda_context *context, uint64_t 
 }
 
 /* All rows of a generator's call are there, from the first position on: its kernels are those of any other place. */
-weir_status weir_cuda_row_prepare(const struct weir_op_call *call, enum weir_pass pass)
+weir_status weir_cuda_load_once(const struct weir_op_call *call, enum weir_pass pass, weir_kernel_fn run)
 {
-    const struct weir_op_kernels *row = &call->op->cuda;
-    const weir_kernel_fn passes[WEIR_PASSES] = {row->forward, row->backward_input, row->backward_weight};
     const struct weir_tensor *x = &call->inputs[0];
     const struct weir_sequence all = {0, x->n_dims > 1 ? x->shape[1] : 1};
     struct weir_op_call once = *call;
@@ -59,7 +57,7 @@ weir_status weir_cuda_row_prepare(const struct weir_op_call *call, enum weir_pas
     if (status || known)
         return status;
     once.sequence = call->sequence ? &all : NULL;
-    return passes[pass](&once, weir_cuda_context_of(call)->stream);
+    return run(&once, weir_cuda_context_of(call)->stream);
 }
 
 /* One element each, in rooms of their own. */

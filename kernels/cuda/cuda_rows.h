@@ -1,20 +1,15 @@
-/* The kernels of the built-in rows on CUDA (op.h has the contract of each pass, cuda.h the rules), and the macro by which a
- * row names them: builds without CUDA have the sizes of their scratch alone (cuda_sizes.c).  The prepare of all of them is one. */
+/* The kernels of the built-in rows on CUDA (op.h has the contract of each pass, cuda.h the rules), of which cuda_table.c is
+ * made. */
 #ifndef WEIR_KERNELS_CUDA_CUDA_ROWS_H
 #define WEIR_KERNELS_CUDA_CUDA_ROWS_H
 
 #include "include/weir/op.h"
-#include "weir_libraries.h"
 
-/* WEIR_CUDA_EMULATED: the build of tests/stand_ins/cuda_on_cpu, which has the rows without having CUDA. */
-#if WEIR_HAVE_CUDA || defined(WEIR_CUDA_EMULATED)
-#define WEIR_CUDA_ROW(...) {__VA_ARGS__, weir_cuda_row_prepare}
-#else
-#define WEIR_CUDA_ROW(forward, input, weight, scratch) {NULL, NULL, NULL, scratch, NULL}
-#endif
+/* cuda_load.c: run the pass, so that what it launches is loaded; once for each description of a call. */
+weir_status weir_cuda_load_once(const struct weir_op_call *call, enum weir_pass pass, weir_kernel_fn run);
 
-/* cuda_load.c: run the pass, so that what it launches is loaded. */
-weir_status weir_cuda_row_prepare(const struct weir_op_call *call, enum weir_pass pass);
+/* Of the built-in rows CUDA computes those of whole sequences.  NULL: no call in particular. */
+weir_status weir_cuda_slices_refuse(const struct weir_op *op, const struct weir_op_shapes *shapes);
 
 weir_status weir_cuda_gelu_tanh_forward(const struct weir_op_call *call, void *stream);
 weir_status weir_cuda_gelu_tanh_backward_input(const struct weir_op_call *call, void *stream);

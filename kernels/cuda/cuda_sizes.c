@@ -1,4 +1,7 @@
-/* Scratch of the rows on CUDA: sizes alone, so that a build without CUDA knows them too and can say what a run would take. */
+/* What is known of the rows on CUDA without having CUDA: sizes of scratch, and which calls it has no kernels for.  So a build
+ * without CUDA can say what a run would take. */
+#include <string.h>
+
 #include "kernels/cuda/cuda_rows.h"
 #include "kernels/cuda/launchers.h"
 
@@ -46,4 +49,13 @@ size_t weir_cuda_rope_scratch(const struct weir_op_shapes *shapes, enum weir_pas
     (void)n_threads;
     const int64_t *dims = shapes->inputs[0].dims;
     return pass == WEIR_BACKWARD_WEIGHT ? 0 : (size_t)(dims[1] * (dims[2] / shapes->attr->n_heads)) * sizeof(float);
+}
+
+weir_status weir_cuda_slices_refuse(const struct weir_op *op, const struct weir_op_shapes *shapes)
+{
+    bool of_slices = shapes && (shapes->attr->first_position || (!strcmp(op->name, "attention") && shapes->cache_bytes));
+    if (!of_slices)
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "device 'cuda' has no %s over slices: use " WEIR_OPTION("device=cpu")
+                     ", or a schedule of whole sequences", op->name);
 }

@@ -51,9 +51,9 @@ train() {
     run train --stages 2 --device cuda:0,cuda:0 --dtype bf16 --print-memory
     [ "$status" -eq 0 ]
     [[ "$output" == *"and what is measured when a run starts"* ]]
-    "$WEIR" info | grep -q 'cuda .*not in this build' || skip "this build has CUDA"
+    "$WEIR" info | grep -q 'library     CUDA: not in this build' || skip "this build has CUDA"
     run train --stages 2 --device cuda --data text --steps 1
-    [[ "$status" -eq 2 && "$output" == *"device 'cuda' is not in this build"* ]]
+    [[ "$status" -eq 2 && "$output" == *"device 'cuda' needs the plugin libweir_cuda.so.0, which is not there"*"or use --device cpu"* ]]
 }
 
 @test "the table of a build without CUDA is that of one with it" {

@@ -11,6 +11,7 @@
 #include "kernels/op_rows.h"
 #include "tests/support/bf16_bits.h"
 #include "tests/support/op_cases.h"
+#include "tests/support/row_kernels.h"
 
 /* Sizes that reach past one part, one tile, one block of every kernel. */
 #define F32(n, ...) {n, {__VA_ARGS__}, WEIR_DTYPE_F32}
@@ -93,8 +94,8 @@ static void narrow_open(struct narrow *narrow, struct op_rig *rig, int n_threads
     call->d_output = tensor_copy(rig, &rig->full.d_output, true);
     assert_int_equal(narrow->shapes.saved_bytes, rig->shapes.saved_bytes);
     call->saved = op_rig_block(rig, narrow->shapes.saved_bytes);
-    for (int pass = 0; pass < WEIR_PASSES && rig->c->op->cpu.scratch_bytes; pass++) {
-        size_t bytes = rig->c->op->cpu.scratch_bytes(&narrow->shapes, (enum weir_pass)pass, n_threads);
+    for (int pass = 0; pass < WEIR_PASSES && cpu_kernels(rig->c->op)->scratch_bytes; pass++) {
+        size_t bytes = cpu_kernels(rig->c->op)->scratch_bytes(&narrow->shapes, (enum weir_pass)pass, n_threads);
         narrow->scratch_bytes = bytes > narrow->scratch_bytes ? bytes : narrow->scratch_bytes;
     }
     call->scratch = op_rig_block(rig, narrow->scratch_bytes);
@@ -102,7 +103,7 @@ static void narrow_open(struct narrow *narrow, struct op_rig *rig, int n_threads
 
 static weir_status narrow_run(struct narrow *narrow, enum weir_pass pass, const void *const *addends, bool accumulate)
 {
-    const struct weir_op_kernels *cpu = &narrow->full.op->cpu;
+    const struct weir_op_kernels *cpu = cpu_kernels(narrow->full.op);
     const weir_kernel_fn kernels[] = {cpu->forward, cpu->backward_input, cpu->backward_weight};
     struct weir_op_call call = op_rig_needed(&narrow->full, pass, accumulate);
     if (addends)
@@ -191,9 +192,9 @@ static void every_row_rounds_what_it_computes_in_f32(void **state)
             op_rig_open(&rig, c, threads, 21, 0);
             narrow_open(&narrow, &rig, threads);
             forward_check(c, &rig, &narrow);
-            if (c->op->cpu.backward_input)
+            if (cpu_kernels(c->op)->backward_input)
                 backward_input_check(c, &rig, &narrow);
-            if (c->op->cpu.backward_weight)
+            if (cpu_kernels(c->op)->backward_weight)
                 backward_weight_check(c, &rig, &narrow);
             op_rig_close(&rig);
         }

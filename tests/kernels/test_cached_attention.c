@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "include/weir/op.h"
 #include "kernels/op_rows.h"
+#include "tests/support/row_kernels.h"
 
 enum { POSITIONS = 13, ROWS = 5 };
 
@@ -84,7 +85,7 @@ static void rig_open(struct rig *rig, const struct shape *s, int64_t rows, int t
     call->output = weir_tensor_view(rig->output, &rig->shapes.output);
     call->sequence = &rig->at;
     call->cache = malloc(rig->shapes.cache_bytes);
-    call->scratch = malloc(call->op->cpu.scratch_bytes(&rig->shapes, WEIR_FORWARD, threads));
+    call->scratch = malloc(cpu_kernels(call->op)->scratch_bytes(&rig->shapes, WEIR_FORWARD, threads));
     assert_ok(weir_kernel_context_open(threads, &call->context));
 }
 
@@ -116,7 +117,7 @@ static void sequence_check(const struct shape *s, int64_t rows, int threads)
     for (int64_t p = 0; p < POSITIONS; p += rows) {
         rig.at = (struct weir_sequence){p, POSITIONS - p < rows ? POSITIONS - p : rows};
         rows_fill(&rig, s, rows);
-        assert_ok(rig.call.op->cpu.forward(&rig.call, NULL));
+        assert_ok(cpu_kernels(rig.call.op)->forward(&rig.call, NULL));
         for (int64_t t = 0; t < rows; t++)
             for (int64_t h = 0; h < s->heads; h++) {
                 const float *y = rig.output + (t * s->heads + h) * s->d;
@@ -144,9 +145,9 @@ static void a_cache_is_never_overrun(void **state)
     static struct rig rig;
     rig_open(&rig, &shapes[0], 2, 1);
     rig.at = (struct weir_sequence){POSITIONS - 1, 2};
-    assert_fails(rig.call.op->cpu.forward(&rig.call, NULL), WEIR_ERR_INVALID, "12 to 13 do not fit a cache of 13");
+    assert_fails(cpu_kernels(rig.call.op)->forward(&rig.call, NULL), WEIR_ERR_INVALID, "12 to 13 do not fit a cache of 13");
     rig.call.sequence = NULL;
-    assert_fails(rig.call.op->cpu.forward(&rig.call, NULL), WEIR_ERR_INVALID, "generator only");
+    assert_fails(cpu_kernels(rig.call.op)->forward(&rig.call, NULL), WEIR_ERR_INVALID, "generator only");
     rig_close(&rig);
 }
 
@@ -178,7 +179,7 @@ static void the_last_row_is_that_of_the_sequence(void **state)
     struct weir_op_call call = {.n_inputs = 1, .sequence = &at};
     call.inputs[0] = weir_tensor_view(x, &s.inputs[0]);
     call.output = weir_tensor_view(y, &s.output);
-    assert_ok(weir_op_last_row.cpu.forward(&call, NULL));
+    assert_ok(cpu_kernels(&weir_op_last_row)->forward(&call, NULL));
     assert_true(y[0] == 3 && y[1] == 4);
 }
 

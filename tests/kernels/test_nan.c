@@ -4,6 +4,7 @@
 #include "kernels/op_rows.h"
 #include "tests/support/nan_flow.h"
 #include "tests/support/op_cases.h"
+#include "tests/support/row_kernels.h"
 
 #define F32(n, ...) {n, {__VA_ARGS__}, WEIR_DTYPE_F32}
 #define I32(n, ...) {n, {__VA_ARGS__}, WEIR_DTYPE_I32}
@@ -45,7 +46,7 @@ static void case_check(const struct op_case *c, const struct weir_sequence *at)
     rig.full.sequence = at;
     for (size_t i = 0; i < rig.shapes.cache_bytes / sizeof(float); i++)
         ((float *)rig.full.cache)[i] = (float)(i % 11) / 8 - 0.5f;
-    struct nan_flow flow = {.c = c, .kernels = &c->op->cpu, .full = &rig.full, .cache_bytes = rig.shapes.cache_bytes,
+    struct nan_flow flow = {.c = c, .kernels = cpu_kernels(c->op), .full = &rig.full, .cache_bytes = rig.shapes.cache_bytes,
                             .rig = &rig, .run = rig_run, .get = float_get, .put = float_put};
     nan_flow_check(&flow);
     op_rig_close(&rig);

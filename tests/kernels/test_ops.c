@@ -7,6 +7,7 @@
 
 #include "kernels/op_rows.h"
 #include "tests/support/op_cases.h"
+#include "tests/support/row_kernels.h"
 #include "weir_libraries.h"
 
 enum { MOST_ELEMENTS = 8192 };
@@ -36,11 +37,12 @@ static void every_row_is_whole_and_has_cases(void **state)
     (void)state;
     for (int i = 0; weir_ops[i]; i++) {
         const struct weir_op *op = weir_ops[i], *found;
+        const struct weir_op_kernels *on_cuda;
         assert_ok(weir_op_find(op->name, &found));
         assert_ptr_equal(found, op);
         assert_int_equal(op->struct_bytes, sizeof *op);
-        assert_true(op->summary && op->infer && op->cpu.forward);
-        assert_int_equal(op->cuda.forward != NULL, WEIR_HAVE_CUDA);
+        assert_true(op->summary && op->infer && cpu_kernels(op)->forward);
+        assert_int_equal(weir_op_kernels_find(op, "cuda", &on_cuda) == WEIR_OK, WEIR_HAVE_CUDA);
         if (!reference_find(op->name))
             fail_msg("'%s' has no reference", op->name);
         int n = 0;
@@ -49,7 +51,7 @@ static void every_row_is_whole_and_has_cases(void **state)
         if (n < 2)
             fail_msg("'%s' has %d cases", op->name, n);
         if (op->flags & (WEIR_OP_SUM | WEIR_OP_LOSS))
-            assert_null(op->cpu.backward_input);
+            assert_null(cpu_kernels(op)->backward_input);
     }
 }
 
@@ -77,7 +79,7 @@ static void input_gradients_follow_finite_differences(void **state)
         struct op_rig rig;
         double wanted[MOST_ELEMENTS];
         bool loss = c->op->flags & WEIR_OP_LOSS;
-        if (!loss && !c->op->cpu.backward_input)
+        if (!loss && !cpu_kernels(c->op)->backward_input)
             continue;
         op_rig_open(&rig, c, 1, 2, 0);
         assert_ok(op_rig_run(&rig, WEIR_FORWARD, NULL, false));
@@ -139,7 +141,7 @@ static void an_addend_is_added_whether_or_not_it_is_the_gradient_itself(void **s
 {
     (void)state;
     for (const struct op_case *c = op_cases; c->sentence; c++)
-        for (int i = 0; i < c->n_inputs && c->op->cpu.backward_input; i++) {
+        for (int i = 0; i < c->n_inputs && cpu_kernels(c->op)->backward_input; i++) {
             struct op_rig rig;
             op_rig_open(&rig, c, 1, 4, 0);
             addend_check(c, &rig, i);
@@ -152,7 +154,7 @@ static void a_gradient_that_nobody_wants_is_left_out(void **state)
 {
     (void)state;
     for (const struct op_case *c = op_cases; c->sentence; c++)
-        for (int left = 0; c->n_inputs > 1 && left < c->n_inputs && c->op->cpu.backward_input; left++) {
+        for (int left = 0; c->n_inputs > 1 && left < c->n_inputs && cpu_kernels(c->op)->backward_input; left++) {
             struct op_rig all, rig;
             op_rig_open(&all, c, 1, 4, 0);
             op_rig_open(&rig, c, 1, 4, 0);
@@ -207,13 +209,13 @@ static size_t backward_in_order(const struct op_case *c, const char *order, char
     for (; *order; order++) {
         int mb = *order == 'I' || *order == 'W';
         bool input = *order == 'i' || *order == 'I';
-        if (input && c->op->cpu.backward_input)
+        if (input && cpu_kernels(c->op)->backward_input)
             assert_ok(op_rig_run(&rig[mb], WEIR_BACKWARD_INPUT, NULL, false));
-        if (!input && c->op->cpu.backward_weight)
+        if (!input && cpu_kernels(c->op)->backward_weight)
             assert_ok(op_rig_run(&rig[mb], WEIR_BACKWARD_WEIGHT, NULL, mb == 1));
     }
     for (int mb = 0; mb < 2; mb++) {
-        size_t bytes = c->op->cpu.backward_input ? weir_shape_bytes(&rig[mb].shapes.inputs[0]) : 0;
+        size_t bytes = cpu_kernels(c->op)->backward_input ? weir_shape_bytes(&rig[mb].shapes.inputs[0]) : 0;
         memcpy(out + used, rig[mb].full.d_inputs[0].data ? rig[mb].full.d_inputs[0].data : out, bytes);
         used += bytes;
     }
@@ -242,7 +244,7 @@ static void input_and_weight_gradients_do_not_lean_on_each_other(void **state)
 /* Everything a case gives, in one go. */
 static void all_passes(struct op_rig *rig)
 {
-    const struct weir_op_kernels *cpu = &rig->c->op->cpu;
+    const struct weir_op_kernels *cpu = cpu_kernels(rig->c->op);
     assert_ok(op_rig_run(rig, WEIR_FORWARD, NULL, false));
     if (cpu->backward_input)
         assert_ok(op_rig_run(rig, WEIR_BACKWARD_INPUT, NULL, false));
@@ -316,7 +318,7 @@ static void a_sample_alone_has_the_bits_it_has_among_others(void **state)
             continue;
         op_rig_open(&all, c, 1, 10, 0);
         int64_t samples = c->inputs[0].dims[0];
-        bool backward = c->op->cpu.backward_input != NULL;
+        bool backward = cpu_kernels(c->op)->backward_input != NULL;
         assert_ok(op_rig_run(&all, WEIR_FORWARD, NULL, false));
         if (backward)
             assert_ok(op_rig_run(&all, WEIR_BACKWARD_INPUT, NULL, false));

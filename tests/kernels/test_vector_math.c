@@ -10,6 +10,7 @@
 #include "kernels/op_rows.h"
 #include "kernels/vector.h"
 #include "tests/support/op_rig.h"
+#include "tests/support/row_kernels.h"
 
 static void exp_and_the_normal_distribution_are_accurate(void **state)
 {
@@ -46,7 +47,7 @@ static void part_check(const struct weir_op *op, const struct op_rig *whole, int
     part.full.d_output.data = (float *)whole->full.d_output.data + from;
     assert_ok(op_rig_run(&part, WEIR_FORWARD, NULL, false));
     assert_memory_equal(part.full.output.data, (float *)whole->full.output.data + from, (size_t)n * 4);
-    if (op->cpu.backward_input) {
+    if (cpu_kernels(op)->backward_input) {
         assert_ok(op_rig_run(&part, WEIR_BACKWARD_INPUT, NULL, false));
         assert_memory_equal(part.full.d_inputs[0].data, (float *)whole->full.d_inputs[0].data + from, (size_t)n * 4);
     }
@@ -66,7 +67,7 @@ static void an_element_does_not_depend_on_length_or_position(void **state)
         for (int i = 0; i < 40000; i += 3)
             x[i] *= 20.0f;
         assert_ok(op_rig_run(&whole, WEIR_FORWARD, NULL, false));
-        if (rows[r]->cpu.backward_input)
+        if (cpu_kernels(rows[r])->backward_input)
             assert_ok(op_rig_run(&whole, WEIR_BACKWARD_INPUT, NULL, false));
         for (int64_t n = 1; n < 70; n++)
             part_check(rows[r], &whole, n * 7 % 33, n);

@@ -71,6 +71,10 @@ weir_status testing_stream_fail(const struct weir_device_kind *kind, weir_stream
 
 bool testing_device_there(const struct weir_device_kind *kind, int *n_devices_out)
 {
+    if (kind->flags & WEIR_DEVICE_DRY) {
+        print_message("skipped: %s: it computes nothing\n", kind->name);
+        return false;
+    }
     if (kind->count(n_devices_out) == WEIR_OK)
         return true;
     print_message("skipped: %s: %s\n", kind->name, weir_last_error());

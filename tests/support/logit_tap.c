@@ -10,7 +10,7 @@ static weir_status forward(const struct weir_op_call *call, void *stream)
     struct logit_tap *tap = call->attr->user;
     memcpy(tap->logits + (int64_t)call->first_sample * tap->per_sample, call->inputs[0].data,
            (size_t)weir_tensor_elements(&call->inputs[0]) * sizeof(float));
-    return weir_op_cross_entropy.cpu.forward(call, stream);
+    return tap->forward(call, stream);
 }
 
 weir_status logit_tap_open(const struct weir_graph *graph, int n_microbatches, struct weir_arena *arena,
@@ -18,11 +18,14 @@ weir_status logit_tap_open(const struct weir_graph *graph, int n_microbatches, s
 {
     struct weir_node *nodes;
     struct weir_op *row;
+    const struct weir_op_kernels *kernels = NULL;
     int last = graph->n_nodes - 1;
     const struct weir_shape *logits = &graph->nodes[last].shapes.inputs[0];
     weir_status status = weir_arena_alloc(arena, (size_t)graph->n_nodes, sizeof *nodes, &nodes);
     if (!status)
         status = weir_arena_alloc(arena, 1, sizeof *row, &row);
+    if (!status)
+        status = weir_op_kernels_find(&weir_op_cross_entropy, "cpu", &kernels);
     tap->graph = *graph;
     tap->n = weir_shape_elements(logits) * n_microbatches;
     tap->per_sample = logits->dims[1] * logits->dims[2];
@@ -32,7 +35,9 @@ weir_status logit_tap_open(const struct weir_graph *graph, int n_microbatches, s
         return status;
     memcpy(nodes, graph->nodes, (size_t)graph->n_nodes * sizeof *nodes);
     *row = weir_op_cross_entropy;
+    row->cpu = *kernels;
     row->cpu.forward = forward;
+    tap->forward = kernels->forward;
     nodes[last].op = row;
     nodes[last].attr.user = tap;
     for (int n = 0; n <= last; n++)

@@ -12,6 +12,7 @@
 
 struct logit_tap {
     struct weir_graph graph;
+    weir_kernel_fn forward; /* the loss's own */
     float *logits;      /* (n_microbatches * B, T, V) */
     int64_t per_sample; /* T * V */
     int64_t n;          /* elements in all */

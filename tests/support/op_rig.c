@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "tests/support/row_kernels.h"
 #include "tests/support/testing.h"
 
 enum { GUARD = 64, MOST = 64 }; /* bytes of guard on each side; most blocks of 64 bytes that a buffer is moved */
@@ -76,7 +77,7 @@ static void tensors_make(struct op_rig *rig, uint64_t salt)
 
 static void scratch_make(struct op_rig *rig, int n_threads)
 {
-    const struct weir_op_kernels *cpu = &rig->c->op->cpu;
+    const struct weir_op_kernels *cpu = cpu_kernels(rig->c->op);
     for (int pass = 0; pass < WEIR_PASSES && cpu->scratch_bytes; pass++) {
         size_t bytes = cpu->scratch_bytes(&rig->shapes, (enum weir_pass)pass, n_threads);
         rig->scratch_bytes = bytes > rig->scratch_bytes ? bytes : rig->scratch_bytes;
@@ -142,7 +143,7 @@ weir_status op_rig_run(struct op_rig *rig, enum weir_pass pass, const void *adde
 
 weir_status op_rig_run_adding(struct op_rig *rig, enum weir_pass pass, const void *const *addends, bool accumulate)
 {
-    const struct weir_op_kernels *cpu = &rig->c->op->cpu;
+    const struct weir_op_kernels *cpu = cpu_kernels(rig->c->op);
     const weir_kernel_fn kernels[] = {cpu->forward, cpu->backward_input, cpu->backward_weight};
     struct weir_op_call call = op_rig_needed(&rig->full, pass, accumulate);
     memcpy(call.addends, addends, sizeof call.addends);

@@ -1,9 +1,12 @@
 /* The cpu device: its table, and what is too short for a file of its own.  cpu_device.h explains how it works. */
 #include "engine/device/cpu/cpu_device.h"
 
+#include <string.h>
+
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "kernels/cpu/cpu.h"
 #include "kernels/vector.h"
 
 /* ---- handles: those of device.h are these structs, and only this file knows it ---------------------------------------- */
@@ -83,15 +86,15 @@ static void memory_free(weir_device *device, void *memory)
         weir_cpu_memory_free(device_of(device), memory);
 }
 
+static void memory_touch(void *memory, size_t bytes)
+{
+    memset(memory, 0, bytes);
+}
+
 static weir_status memory_info(weir_device *device, size_t *free_out, size_t *total_out)
 {
     (void)device; /* all of them share the machine's */
     return weir_cpu_memory_info(free_out, total_out);
-}
-
-static const struct weir_op_kernels *kernels_of(const struct weir_op *op)
-{
-    return &op->cpu;
 }
 
 static weir_status context_open(weir_device *device, weir_stream *stream, bool tf32,
@@ -185,6 +188,14 @@ static weir_status stream_copy(weir_stream *stream, void *destination, const voi
     return issue(stream, &(struct weir_cpu_task){.kind = WEIR_CPU_COPY, .copy = {destination, source, bytes}});
 }
 
+/* The task that calls has got here. */
+static weir_status copy_here(weir_stream *stream, void *destination, const void *source, size_t bytes)
+{
+    (void)stream;
+    memcpy(destination, source, bytes);
+    return WEIR_OK;
+}
+
 static weir_status stream_mark(weir_stream *stream, int64_t *ns_out)
 {
     return issue(stream, &(struct weir_cpu_task){.kind = WEIR_CPU_MARK, .ns_out = ns_out});
@@ -220,8 +231,10 @@ const struct weir_device_kind weir_device_cpu = {
     .name = "cpu",
     .summary = "cores of this machine, one worker thread per compute stream",
     .flags = WEIR_DEVICE_HOST_MEMORY | WEIR_DEVICE_TASKS | WEIR_DEVICE_BF16,
+    .launch_transport = "shm",
+    .mpi_transport = "mpi",
     .tensor_device = WEIR_DEVICE_TYPE_CPU,
-    .kernels = kernels_of,
+    .kernels = weir_cpu_kernels,
     .vectors = &weir_vector_cpu,
     .context_open = context_open,
     .context_close = context_close,
@@ -232,6 +245,7 @@ const struct weir_device_kind weir_device_cpu = {
     .connect = device_connect,
     .memory_alloc = memory_alloc,
     .memory_free = memory_free,
+    .memory_touch = memory_touch,
     .memory_info = memory_info,
     .host_alloc = memory_alloc,
     .host_free = memory_free,
@@ -244,6 +258,8 @@ const struct weir_device_kind weir_device_cpu = {
     .run = stream_run,
     .copy = stream_copy,
     .mark = stream_mark,
+    .perform = stream_run,
+    .copy_here = copy_here,
     .record = stream_record,
     .wait = stream_wait,
     .event_done = event_done,

@@ -30,11 +30,6 @@ static struct weir_cuda_event *event_of(weir_event *handle)
 
 /* ---- devices and their memory ------------------------------------------------------------------------------------------ */
 
-static const struct weir_op_kernels *kernels_of(const struct weir_op *op)
-{
-    return &op->cuda;
-}
-
 static weir_status context_open(weir_device *device, weir_stream *stream, bool tf32,
                                 struct weir_kernel_context **context_out)
 {
@@ -237,6 +232,13 @@ static weir_status stream_copy(weir_stream *handle, void *destination, const voi
                                               "cudaMemcpyAsync");
 }
 
+/* What the function enqueues comes after all that was enqueued before. */
+static weir_status stream_perform(weir_stream *stream, weir_task_fn fn, void *argument)
+{
+    weir_status status = weir_cuda_enter(stream_of(stream)->device);
+    return status ? status : fn(argument);
+}
+
 static weir_status stream_record(weir_stream *stream_handle, weir_event *event_handle)
 {
     const struct weir_cuda_stream *stream = stream_of(stream_handle);
@@ -286,8 +288,10 @@ const struct weir_device_kind weir_device_cuda = {
     .name = "cuda",
     .summary = "NVIDIA GPUs, f32, tf32 or bf16; cuda:0,cuda:1 names one per rank, and one may serve several ranks",
     .flags = WEIR_DEVICE_BF16,
+    .launch_transport = "nccl",
+    .mpi_transport = "nccl",
     .tensor_device = WEIR_DEVICE_TYPE_CUDA,
-    .kernels = kernels_of,
+    .kernels = weir_cuda_kernels,
     .vectors = &weir_vector_cuda,
     .context_bytes = WEIR_CUDA_WORKSPACE_BYTES,
     .context_open = context_open,
@@ -313,6 +317,8 @@ const struct weir_device_kind weir_device_cuda = {
     .run = stream_run,
     .copy = stream_copy,
     .mark = stream_mark,
+    .perform = stream_perform,
+    .copy_here = stream_copy,
     .range_push = weir_cuda_range_push,
     .range_pop = weir_cuda_range_pop,
     .record = stream_record,

@@ -642,8 +642,9 @@ static int run_conformance(const struct weir_device_kind *kind)
 
 int main(void)
 {
+    const struct weir_device_kind *kind;
     int n_failed = 0;
-    for (const struct weir_device_kind *const *kind = weir_device_kinds; *kind; kind++)
-        n_failed += run_conformance(*kind);
+    for (int i = 0; (kind = weir_device_kind_at(i)); i++)
+        n_failed += run_conformance(kind);
     return n_failed;
 }

@@ -11,19 +11,22 @@
 
 static void kinds_are_found_by_name(void **state)
 {
+    const struct weir_device_kind *kind;
     (void)state;
     const struct weir_device_kind *found = NULL;
     bool has_cuda = false;
-    for (const struct weir_device_kind *const *kind = weir_device_kinds; *kind; kind++) {
-        assert_ok(weir_device_kind_find((*kind)->name, &found));
-        assert_ptr_equal(found, *kind);
-        assert_non_null((*kind)->summary);
-        assert_int_equal(!(*kind)->range_push, !(*kind)->range_pop);
-        has_cuda = has_cuda || strcmp((*kind)->name, "cuda") == 0;
+    for (int i = 0; (kind = weir_device_kind_at(i)); i++) {
+        assert_ok(weir_device_kind_find(kind->name, &found));
+        assert_ptr_equal(found, kind);
+        assert_non_null(kind->summary);
+        assert_int_equal(!kind->range_push, !kind->range_pop);
+        has_cuda = has_cuda || strcmp(kind->name, "cuda") == 0;
     }
     assert_fails(weir_device_kind_find("cpuu", &found), WEIR_ERR_USAGE, "did you mean 'cpu'?");
     assert_fails(weir_device_kind_find("abacus", &found), WEIR_ERR_USAGE, "unknown device 'abacus'");
     assert_fails(weir_device_kind_find("gpu", &found), WEIR_ERR_USAGE, "unknown device 'gpu': GPUs are device=cuda");
+    assert_ok(weir_device_kind_find("null", &found));
+    assert_ptr_equal(found, &weir_device_null);
     if (!has_cuda)
         assert_fails(weir_device_kind_find("cuda", &found), WEIR_ERR_USAGE, "use device=cpu");
 }

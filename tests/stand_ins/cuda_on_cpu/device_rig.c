@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/stand_ins/cuda_on_cpu/cuda_kernels.h"
 #include "tests/support/bf16_bits.h"
 #include "tests/support/testing.h"
 
@@ -52,7 +53,7 @@ static struct weir_tensor tensor_copy(struct device_rig *device, const struct we
 
 static size_t scratch_bytes(const struct op_rig *rig)
 {
-    const struct weir_op_kernels *cuda = &rig->c->op->cuda;
+    const struct weir_op_kernels *cuda = cuda_kernels(rig->c->op);
     size_t most = 0;
     for (int pass = 0; pass < WEIR_PASSES && cuda->scratch_bytes; pass++) {
         size_t bytes = cuda->scratch_bytes(&rig->shapes, (enum weir_pass)pass, 1);
@@ -118,7 +119,7 @@ static weir_status prepare(struct device_rig *device, const struct weir_op_call 
         assert_non_null(kept[b] = malloc(bytes));
         memcpy(kept[b], memory->blocks[b].host, bytes);
     }
-    weir_status status = call->op->cuda.prepare(call, pass);
+    weir_status status = cuda_kernels(call->op)->prepare(call, pass);
     for (int b = 0; b < memory->n_blocks; b++) {
         memcpy(memory->blocks[b].host, kept[b], TWIN_GUARD + memory->blocks[b].bytes + TWIN_GUARD);
         free(kept[b]);
@@ -129,7 +130,7 @@ static weir_status prepare(struct device_rig *device, const struct weir_op_call 
 
 weir_status device_rig_run(struct device_rig *device, enum weir_pass pass, const void *const *addends, bool accumulate)
 {
-    const struct weir_op_kernels *cuda = &device->full.op->cuda;
+    const struct weir_op_kernels *cuda = cuda_kernels(device->full.op);
     const weir_kernel_fn kernels[] = {cuda->forward, cuda->backward_input, cuda->backward_weight};
     struct weir_op_call call = op_rig_needed(&device->full, pass, accumulate);
     if (addends)

@@ -49,11 +49,6 @@ struct fixture {
     struct weir_kernel_context *context;
 };
 
-static const struct weir_op_kernels *cuda_of(const struct weir_op *op)
-{
-    return &op->cuda;
-}
-
 static void program_build(struct fixture *f)
 {
     struct weir_model_params model = {.microbatch_size = SAMPLES, .seq_len = POSITIONS};
@@ -69,7 +64,7 @@ static void program_build(struct fixture *f)
                                          .gradient_slots = report.gradient_slots,
                                          .first_layer = first_layer,
                                          .n_threads = 1,
-                                         .kernels = cuda_of,
+                                         .kernels = weir_cuda_kernels,
                                          .state_floats = 2};
     assert_ok(weir_program_build(&params, &f->arena, &f->program));
 }

@@ -4,6 +4,7 @@
 #include "device_rig.h"
 #include "kernels/op_rows.h"
 #include "rows_device.h"
+#include "tests/stand_ins/cuda_on_cpu/cuda_kernels.h"
 #include "tests/support/nan_flow.h"
 #include "tests/support/op_cases.h"
 
@@ -37,7 +38,7 @@ static void case_check(struct twin_device *on, const struct op_case *c, const st
     size_t n = rig.shapes.cache_bytes / weir_dtype_bytes(type);
     for (size_t i = 0; i < n; i++)
         device_rig_put(&cache, (int64_t)i, (float)(i % 11) / 8 - 0.5f);
-    struct nan_flow flow = {.c = c, .kernels = &c->op->cuda, .full = &device.full, .cache_bytes = rig.shapes.cache_bytes,
+    struct nan_flow flow = {.c = c, .kernels = cuda_kernels(c->op), .full = &device.full, .cache_bytes = rig.shapes.cache_bytes,
                             .rig = &device, .run = rig_run, .get = device_rig_element, .put = device_rig_put};
     nan_flow_check(&flow);
     device_rig_close(&device);

@@ -9,6 +9,7 @@
 #include "kernels/op_rows.h"
 #include "rows_device.h"
 #include "rows_findings.h"
+#include "tests/stand_ins/cuda_on_cpu/cuda_kernels.h"
 #include "tests/support/op_cases.h"
 
 /* Of the largest value.  A device multiplies and adds in one rounding and has math functions of its own. */
@@ -140,9 +141,9 @@ static void case_check(struct twin_device *on, const struct op_case *c, enum wei
     if (rows_ran(c, "forward", device_rig_run(&device, WEIR_FORWARD, NULL, false))) {
         output_check(c, &rig, &device, near);
         output_hand_over(&rig, &device);
-        if (c->op->cuda.backward_input)
+        if (cuda_kernels(c->op)->backward_input)
             backward_input_check(c, &rig, &device, near);
-        if (c->op->cuda.backward_weight)
+        if (cuda_kernels(c->op)->backward_weight)
             backward_weight_check(c, &rig, &device, type == WEIR_DTYPE_BF16 ? near_bf16_weights : near_f32);
     }
     device_rig_close(&device);
@@ -153,7 +154,7 @@ static void every_row_has_the_kernels_of_the_cpu(void **state)
 {
     (void)state;
     for (int i = 0; weir_ops[i]; i++) {
-        const struct weir_op_kernels *cpu = &weir_ops[i]->cpu, *cuda = &weir_ops[i]->cuda;
+        const struct weir_op_kernels *cpu = cpu_kernels(weir_ops[i]), *cuda = cuda_kernels(weir_ops[i]);
         if (!cuda->forward || !cuda->backward_input != !cpu->backward_input ||
             !cuda->backward_weight != !cpu->backward_weight)
             fail_msg("'%s' lacks a kernel on cuda", weir_ops[i]->name);
@@ -187,7 +188,7 @@ static void nothing_is_dropped_outside_of_training(void **state)
 /* Everything a case gives on the device. */
 static bool all_passes(struct device_rig *device, const struct op_case *c)
 {
-    const struct weir_op_kernels *cuda = &device->full.op->cuda;
+    const struct weir_op_kernels *cuda = cuda_kernels(device->full.op);
     weir_status status = device_rig_run(device, WEIR_FORWARD, NULL, false);
     if (!status && cuda->backward_input)
         status = device_rig_run(device, WEIR_BACKWARD_INPUT, NULL, false);
@@ -243,7 +244,7 @@ static void numbers_outside_of_the_vocabulary_become_nan(void **state)
             device_rig_open(&device, *state, &rig, WEIR_DTYPE_F32);
             ((int32_t *)device.full.inputs[i].data)[1] = bad;
             bool ran = rows_ran(c, "forward", device_rig_run(&device, WEIR_FORWARD, NULL, false));
-            if (ran && c->op->cuda.backward_weight)
+            if (ran && cuda_kernels(c->op)->backward_weight)
                 ran = rows_ran(c, "backward_weight", device_rig_run(&device, WEIR_BACKWARD_WEIGHT, NULL, false));
             bool nan = i ? isnan(*(double *)device.full.output.data)
                          : isnan(device_rig_element(&device.full.output, c->attr.out_features));

@@ -9,6 +9,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "engine/device/device.h"
+#include "kernels/cpu/cpu.h"
 #include "kernels/vector.h"
 
 enum { MOST_THREADS = 8 };
@@ -110,11 +111,6 @@ static weir_status call_begin(const weir_stream *stream, const char *name)
 }
 
 /* ---- the table ------------------------------------------------------------------------------------------------------ */
-
-static const struct weir_op_kernels *kernels_of(const struct weir_op *op)
-{
-    return &op->cpu;
-}
 
 static weir_status context_open(weir_device *device, weir_stream *stream, bool tf32,
                                 struct weir_kernel_context **context_out)
@@ -219,6 +215,12 @@ static weir_status stream_run(weir_stream *stream, weir_task_fn fn, void *argume
     return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "no host functions here");
 }
 
+static weir_status stream_perform(weir_stream *stream, weir_task_fn fn, void *argument)
+{
+    (void)stream;
+    return fn(argument);
+}
+
 static weir_status stream_copy(weir_stream *stream, void *destination, const void *source, size_t bytes)
 {
     weir_status status = call_begin(stream, "copy");
@@ -266,8 +268,10 @@ const struct weir_device_kind weir_device_cuda = {
     .name = "cuda",
     .summary = "prompt devices",
     .flags = WEIR_DEVICE_HOST_MEMORY,
+    .launch_transport = "shm",
+    .mpi_transport = "mpi",
     .tensor_device = WEIR_DEVICE_TYPE_CPU,
-    .kernels = kernels_of,
+    .kernels = weir_cpu_kernels,
     .vectors = &weir_vector_cpu,
     .context_open = context_open,
     .context_close = context_close,
@@ -289,6 +293,8 @@ const struct weir_device_kind weir_device_cuda = {
     .run = stream_run,
     .copy = stream_copy,
     .mark = stream_mark,
+    .perform = stream_perform,
+    .copy_here = stream_copy,
     .record = stream_record,
     .wait = stream_wait,
     .stream_sync = stream_sync,
