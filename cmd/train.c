@@ -12,8 +12,7 @@
 #include "base/printable.h"
 #include "cmd/command.h"
 #include "cmd/launched.h"
-#include "engine/device/device.h"
-#include "engine/transport/transport.h"
+#include "include/weir/info.h"
 #include "models/model_kinds.h"
 #include "schedules/schedule_kinds.h"
 
@@ -123,14 +122,14 @@ static void schedules_list(void)
 
 static void devices_list(void)
 {
-    for (const struct weir_device_kind *const *kind = weir_device_kinds; *kind; kind++)
-        printf("%-12s %s\n", (*kind)->name, (*kind)->summary);
+    for (int i = 0; weir_info_device(i); i++)
+        printf("%-12s %s\n", weir_info_device(i), weir_info_device_summary(i));
 }
 
 static void transports_list(void)
 {
-    for (const struct weir_transport_kind *const *kind = weir_transport_kinds; *kind; kind++)
-        printf("%-12s %s\n", (*kind)->name, (*kind)->summary);
+    for (int i = 0; weir_info_transport(i); i++)
+        printf("%-12s %s\n", weir_info_transport(i), weir_info_transport_summary(i));
 }
 
 /* --model list and its like print the set and end. */
