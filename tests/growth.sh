@@ -10,7 +10,7 @@ set -euo pipefail
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-programs=(embed go_on plan reader)
+programs=(embed go_on planned reader)
 
 die() {
     printf 'growth test: %s\n' "$*" >&2
