@@ -16,6 +16,7 @@
 #include "cmd/ceilings.h"
 #include "cmd/paths.h"
 #include "cmd/schedule_input.h"
+#include "include/weir/info.h"
 #include "include/weir/weir.h"
 #include "kernels/vector.h"
 
@@ -352,7 +353,7 @@ static void table_print(const struct bench *b)
     const struct values *v = b->values;
     const struct ceilings *c = &b->ceilings;
     printf("weir %s, %s: micro-batches of %d, %d thread%s, %s\n", weir_version(), b->model->name, (int)v->microbatch_size,
-           (int)v->threads, v->threads == 1 ? "" : "s", ceilings_instructions());
+           (int)v->threads, v->threads == 1 ? "" : "s", weir_info_instructions());
     printf("ceilings of this run: product %.1f GFLOP/s, triad %.1f GB/s, copy %.1f GB/s\n\n", c->product / 1e9, c->triad / 1e9,
            c->copy / 1e9);
     printf("%-14s %-16s %-22s %5s %10s %10s %10s %8s %7s %10s\n", "operation", "pass", "shape", "nodes", "median us", "fastest",
@@ -383,7 +384,7 @@ static weir_status json_write(const struct bench *b)
         return schedule_json_print(NULL);
     }
     return schedule_json_print(json_pack("{s:s, s:s, s:s, s:I, s:I, s:o, s:o}", "weir", weir_version(), "model", b->model->name,
-                                         "instructions", ceilings_instructions(), "microbatch_size",
+                                         "instructions", weir_info_instructions(), "microbatch_size",
                                          (json_int_t)b->values->microbatch_size, "threads", (json_int_t)b->values->threads,
                                          "ceilings", ceilings_json(&b->ceilings), "rows", list));
 }

@@ -20,7 +20,7 @@
 #include "cmd/profile_measure.h"
 #include "cmd/schedule_input.h"
 #include "cmd/synonyms.h"
-#include "engine/device/device.h"
+#include "include/weir/info.h"
 #include "engine/program/planner.h"
 
 enum { ALL_PLANS = 4096, MOST_TURNS = 64, ROUNDS = 9 };
@@ -326,7 +326,7 @@ static weir_status bench(const struct values *values)
 
 static int cores(void)
 {
-    int n = weir_cpu_cores();
+    int n = weir_info_cores();
     return n < 1 ? 1 : n > 8 ? 8 : n;
 }
 

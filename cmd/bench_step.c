@@ -17,6 +17,7 @@
 #include "cmd/schedule_input.h"
 #include "engine/program/stage_costs.h"
 #include "include/weir/graph.h"
+#include "include/weir/info.h"
 
 struct values {
     const char *model, *recompute;
@@ -204,7 +205,7 @@ static void table_print(const struct bench *b)
     const struct bench_outcome *m = &b->measured;
     printf("weir %s, %s: %s on %d ranks, %d micro-batches of %d, %d thread%s per rank, %s; %d steps\n", weir_version(),
            b->settings.model->name, b->schedule_name, b->schedule.n_ranks, b->schedule.n_microbatches, (int)v->microbatch_size,
-           (int)v->threads, v->threads == 1 ? "" : "s", ceilings_instructions(), (int)v->steps);
+           (int)v->threads, v->threads == 1 ? "" : "s", weir_info_instructions(), (int)v->steps);
     printf("ceilings of this run, per rank with all ranks busy: product %.1f GFLOP/s, triad %.1f GB/s, copy %.1f GB/s\n",
            b->ceilings.product / 1e9, b->ceilings.triad / 1e9, b->ceilings.copy / 1e9);
     printf("step      %10.3f ms median, %.3f fastest, %.3f slowest; bubble %.1f %%\n", m->median_ms, m->fastest_ms, m->slowest_ms,
@@ -241,7 +242,7 @@ static weir_status json_write(const struct bench *b)
         return schedule_json_print(NULL);
     }
     json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I}", "weir", weir_version(), "model", b->settings.model->name,
-                             "schedule", b->schedule_name, "instructions_set", ceilings_instructions(), "ranks", b->schedule.n_ranks,
+                             "schedule", b->schedule_name, "instructions_set", weir_info_instructions(), "ranks", b->schedule.n_ranks,
                              "microbatches", b->schedule.n_microbatches, "microbatch_size", (json_int_t)b->values->microbatch_size,
                              "threads", (json_int_t)b->values->threads);
     json_t *figures = json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:o}", "step_ms", m->median_ms,

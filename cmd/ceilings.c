@@ -212,13 +212,3 @@ json_t *ceilings_json(const struct ceilings *ceilings)
     return json_pack("{s:f, s:f, s:f}", "product_flops_per_s", ceilings->product, "triad_bytes_per_s", ceilings->triad,
                      "copy_bytes_per_s", ceilings->copy);
 }
-
-const char *ceilings_instructions(void)
-{
-#if defined(__x86_64__)
-    return __builtin_cpu_supports("avx512bf16") ? "avx512_bf16" : __builtin_cpu_supports("avx512f") ? "avx512"
-         : __builtin_cpu_supports("avx2") ? "avx2" : "sse2";
-#else
-    return "other";
-#endif
-}

@@ -23,7 +23,4 @@ weir_status ceilings_measure(int n_teams, int n_threads, int milliseconds, struc
 
 json_t *ceilings_json(const struct ceilings *ceilings);
 
-/* "avx512_bf16": the largest set of vector instructions of this processor that kernels and libraries make use of. */
-const char *ceilings_instructions(void);
-
 #endif

@@ -6,9 +6,7 @@
 #include "cmd/info_shared.h"
 #include "cmd/info_topology.h"
 #include "cmd/json_out.h"
-#include "engine/device/device.h"
-#include "engine/transport/transport.h"
-#include "weir_libraries.h"
+#include "include/weir/info.h"
 
 struct info_options {
     struct options given;
@@ -37,25 +35,12 @@ static const struct option_row rows[] = {
 static const struct option_table table = {"info", "", "show devices, topology, libraries and versions",
                                           "weir info --placement cluster --stages 4 --replicas 2", rows, NULL};
 
-static const struct part {
-    const char *name;
-    int there;
-    const char *version, *option;
-    int used;
-} parts[] = {
-#define PART_ROW(name, there, version, option, used) {name, there, version, option, used},
-    WEIR_LIBRARIES_TABLE(PART_ROW)
-#undef PART_ROW
-};
-
-enum { N_PARTS = sizeof parts / sizeof parts[0] };
-
 /* Devices of a kind, or 0 with the reason in `why`. */
-static int devices_count(const struct weir_device_kind *kind, char why[WEIR_ERROR_MAX])
+static int devices_count(int kind, char why[WEIR_ERROR_MAX])
 {
     int n = 0;
     *why = 0;
-    if (kind->count(&n)) {
+    if (weir_info_device_count(kind, &n)) {
         options_error(why);
         return 0;
     }
@@ -65,44 +50,40 @@ static int devices_count(const struct weir_device_kind *kind, char why[WEIR_ERRO
 static void text_print(const char *machine)
 {
     char why[WEIR_ERROR_MAX];
-    const struct weir_device_kind *kind;
-    const struct weir_transport_kind *transport;
-    printf("weir        %s\nmachine     %s\n", WEIR_VERSION, machine);
-    for (int i = 0; (kind = weir_device_kind_at(i)); i++) {
-        int n = devices_count(kind, why);
-        printf("device      %s: %d%s%s (%s)\n", kind->name, n, *why ? ", " : "", why, kind->summary);
+    printf("weir        %s\nmachine     %s\n", weir_version(), machine);
+    for (int i = 0; weir_info_device(i); i++) {
+        int n = devices_count(i, why);
+        printf("device      %s: %d%s%s (%s)\n", weir_info_device(i), n, *why ? ", " : "", why, weir_info_device_summary(i));
     }
-    if (weir_device_kind_find("cuda", &kind)) {
+    if (weir_info_device_find("cuda")) {
         options_error(why);
         printf("device      cuda: none, %s\n", why);
     }
-    for (int i = 0; (transport = weir_transport_kind_at(i)); i++)
-        printf("transport   %s: %s\n", transport->name, transport->summary);
+    for (int i = 0; weir_info_transport(i); i++)
+        printf("transport   %s: %s\n", weir_info_transport(i), weir_info_transport_summary(i));
     info_launcher_print();
-    for (int i = 0; i < N_PARTS; i++)
-        if (parts[i].there)
-            printf("library     %s %s%s\n", parts[i].name, parts[i].version,
-                   parts[i].used ? "" : " (found; nothing in this version uses it)");
+    for (int i = 0; weir_info_library(i); i++)
+        if (weir_info_library_version(i))
+            printf("library     %s %s%s\n", weir_info_library(i), weir_info_library_version(i),
+                   weir_info_library_is_used(i) ? "" : " (found; nothing in this version uses it)");
         else
-            printf("library     %s: not in this build (-D%s=ON)\n", parts[i].name, parts[i].option);
+            printf("library     %s: not in this build (-D%s=ON)\n", weir_info_library(i), weir_info_library_option(i));
 }
 
 static int json_print(const char *machine)
 {
     char why[WEIR_ERROR_MAX];
-    const struct weir_device_kind *kind;
-    const struct weir_transport_kind *transport;
     json_t *devices = json_array(), *transports = json_array(), *libraries = json_object();
-    for (int i = 0; (kind = weir_device_kind_at(i)); i++) {
-        int n = devices_count(kind, why);
-        json_array_append_new(devices, json_pack("{s:s, s:i, s:s}", "name", kind->name, "count", n, "reason", why));
+    for (int i = 0; weir_info_device(i); i++) {
+        int n = devices_count(i, why);
+        json_array_append_new(devices, json_pack("{s:s, s:i, s:s}", "name", weir_info_device(i), "count", n, "reason", why));
     }
-    for (int i = 0; (transport = weir_transport_kind_at(i)); i++)
-        json_array_append_new(transports, json_string(transport->name));
-    for (int i = 0; i < N_PARTS; i++)
-        json_object_set_new(libraries, parts[i].name, parts[i].there ? json_string(parts[i].version) : json_null());
-    json_t *root = json_pack("{s:s, s:s, s:i, s:o, s:o, s:o, s:o}", "version", WEIR_VERSION, "machine", machine, "cores",
-                             weir_cpu_cores(), "devices", devices, "transports", transports, "launcher",
+    for (int i = 0; weir_info_transport(i); i++)
+        json_array_append_new(transports, json_string(weir_info_transport(i)));
+    for (int i = 0; weir_info_library(i); i++)
+        json_object_set_new(libraries, weir_info_library(i), json_pack("s?", weir_info_library_version(i)));
+    json_t *root = json_pack("{s:s, s:s, s:i, s:o, s:o, s:o, s:o}", "version", weir_version(), "machine", machine, "cores",
+                             weir_info_cores(), "devices", devices, "transports", transports, "launcher",
                              info_launcher_json(), "libraries", libraries);
     return options_report("info", json_out(root));
 }
@@ -136,7 +117,7 @@ static int run(int argc, char **argv)
         return status ? options_report("info", status) : code;
     if (options.placement.topology)
         return options_report("info", info_topology_print(options.placement.topology, options.svg, options.json));
-    status = weir_cpu_describe(machine, sizeof machine);
+    status = weir_info_machine(machine, sizeof machine);
     if (status)
         return options_report("info", status);
     if (options.json)

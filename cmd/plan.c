@@ -15,7 +15,7 @@
 #include "cmd/plan_output.h"
 #include "engine/program/model_costs.h"
 #include "include/weir/graph.h"
-#include "partitioner/plan/plan.h"
+#include "partitioner/plan/plan_solve.h"
 
 #define FIELD(name) offsetof(struct plan_options, name)
 

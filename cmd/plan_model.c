@@ -29,20 +29,12 @@ struct planning {
 
 /* ---- from options to a request --------------------------------------------------------------------------------------- */
 
-/* What is taken for a device of the kind where nothing is said: a core with AVX-512; a GPU such as the RTX 3090. */
-static struct weir_ceilings ceilings_of(const char *device, enum weir_compute dtype)
-{
-    if (strncmp(device, "cuda", 4) != 0)
-        return (struct weir_ceilings){150e9, 15e9, 12e9};
-    return (struct weir_ceilings){dtype == WEIR_COMPUTE_BF16 ? 70e12 : dtype == WEIR_COMPUTE_TF32 ? 35e12 : 20e12, 900e9, 12e9};
-}
-
 static void ceilings_settle(struct planning *p, const char *device)
 {
     const struct plan_options *o = p->options;
     struct weir_ceilings *c = &p->request.ceilings;
     bool flops = options_given(&o->given, "flops"), traffic = options_given(&o->given, "traffic"), link = o->bandwidth > 0;
-    *c = ceilings_of(device, p->request.config.dtype);
+    *c = weir_planner_ceilings(device, p->request.config.dtype);
     c->flops_per_s = flops ? o->flops : c->flops_per_s;
     c->bytes_per_s = traffic ? o->traffic : c->bytes_per_s;
     c->link_bytes_per_s = link ? o->bandwidth : c->link_bytes_per_s;

@@ -3,7 +3,7 @@
 #define WEIR_CMD_PLAN_OUTPUT_H
 
 #include "include/weir/weir.h"
-#include "partitioner/plan/plan.h"
+#include "partitioner/plan/plan_solve.h"
 
 /* Print a contiguous plan whose nodes are the graph's layers. */
 weir_status plan_output_layout(const struct weir_graph *graph, const struct weir_plan *plan);

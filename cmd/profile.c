@@ -9,7 +9,7 @@
 #include "cmd/paths.h"
 #include "cmd/profile_measure.h"
 #include "cmd/synonyms.h"
-#include "engine/device/device.h"
+#include "include/weir/info.h"
 
 struct profile_options {
     const char *model, *out, *device, *dtype, *optimizer, *recompute;
@@ -64,13 +64,10 @@ static weir_status choices_read(struct profile *p)
 {
     static const char *const dtypes[] = {"f32", "tf32", "bf16", NULL}, *const optimizers[] = {"sgd", "adamw", NULL}; /* as the enums */
     const struct profile_options *o = p->options;
-    const struct weir_device_kind *kind;
     bool on_cpu = !strncmp(o->device, "cpu", 3);
-    int dtype = 0, optimizer = WEIR_OPTIMIZER_ADAMW, threads = (int)o->threads, cores = weir_cpu_cores() / threads;
+    int dtype = 0, optimizer = WEIR_OPTIMIZER_ADAMW, threads = (int)o->threads, cores = weir_info_cores() / threads;
     weir_status status = weir_name_find("dtype", name_understood(o->dtype, dtypes, dtype_synonyms), dtypes, &dtype);
-    if (!status)
-        status = weir_device_list_kind_plan(o->device, &kind);
-    if (!status && kind->flags & WEIR_DEVICE_DRY)
+    if (!status && weir_info_device_is_dry(o->device))
         status = WEIR_FAIL(WEIR_ERR_USAGE, "--device %s computes nothing, so there is nothing to measure: use --device cpu or cuda", o->device);
     if (!status && dtype == WEIR_COMPUTE_TF32 && on_cpu)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "--dtype %s is for --device cuda: leave it out", dtypes[dtype]);

@@ -12,8 +12,7 @@
 #include "base/printable.h"
 #include "cmd/command.h"
 #include "cmd/launched.h"
-#include "engine/device/device.h"
-#include "engine/transport/transport.h"
+#include "include/weir/info.h"
 #include "models/model_kinds.h"
 #include "schedules/schedule_kinds.h"
 
@@ -123,16 +122,14 @@ static void schedules_list(void)
 
 static void devices_list(void)
 {
-    const struct weir_device_kind *kind;
-    for (int i = 0; (kind = weir_device_kind_at(i)); i++)
-        printf("%-12s %s\n", kind->name, kind->summary);
+    for (int i = 0; weir_info_device(i); i++)
+        printf("%-12s %s\n", weir_info_device(i), weir_info_device_summary(i));
 }
 
 static void transports_list(void)
 {
-    const struct weir_transport_kind *kind;
-    for (int i = 0; (kind = weir_transport_kind_at(i)); i++)
-        printf("%-12s %s\n", kind->name, kind->summary);
+    for (int i = 0; weir_info_transport(i); i++)
+        printf("%-12s %s\n", weir_info_transport(i), weir_info_transport_summary(i));
 }
 
 /* --model list and its like print the set and end. */

@@ -2,12 +2,11 @@
 #include <stdio.h>
 
 #include "cmd/train.h"
-#include "engine/device/device.h"
+#include "include/weir/info.h"
 
 bool train_is_dry(const struct train_options *o)
 {
-    const struct weir_device_kind *kind;
-    return !weir_device_list_kind_plan(o->device, &kind) && kind->flags & WEIR_DEVICE_DRY;
+    return weir_info_device_is_dry(o->device);
 }
 
 weir_status train_dry_check(const struct train_options *o)

@@ -1,27 +1,30 @@
 /* Train a small classifier on two pipeline stages, with an operation of our own (leaky ReLU) as a node of the graph. */
 #include <stdio.h>
+#include <weir/call.h>
 #include <weir/weir.h>
 
 enum { BATCH = 16, FEATURES = 2, WIDTH = 32, CLASSES = 2, MICROBATCHES = 4, STEPS = 200 };
 
 static weir_status leaky_infer(struct weir_op_shapes *shapes)
 {
-    shapes->output = shapes->inputs[0];
+    weir_shapes_output_set(shapes, weir_shapes_input(shapes, 0));
     return WEIR_OK;
 }
 static weir_status leaky_forward(const struct weir_op_call *call, void *stream)
 {
-    const float *x = call->inputs[0].data;
-    float *y = call->output.data;
-    for (int64_t i = 0; i < weir_tensor_elements(&call->output); i++)
+    const struct weir_tensor *out = weir_call_output(call);
+    const float *x = weir_call_input(call, 0)->data;
+    float *y = out->data;
+    for (int64_t i = 0; i < weir_tensor_elements(out); i++)
         y[i] = x[i] > 0 ? x[i] : 0.1f * x[i];
     return stream ? WEIR_ERR_UNSUPPORTED : WEIR_OK; /* the cpu device has no native streams */
 }
 static weir_status leaky_backward(const struct weir_op_call *call, void *stream)
 {
-    const float *x = call->inputs[0].data, *dy = call->d_output.data, *sum = call->addends[0];
-    float *dx = call->d_inputs[0].data;
-    for (int64_t i = 0; i < weir_tensor_elements(&call->output); i++)
+    const struct weir_tensor *out = weir_call_d_output(call);
+    const float *x = weir_call_input(call, 0)->data, *dy = out->data, *sum = weir_call_addend(call, 0);
+    float *dx = weir_call_d_input(call, 0)->data;
+    for (int64_t i = 0; i < weir_tensor_elements(out); i++)
         dx[i] = (sum ? sum[i] : 0) + (x[i] > 0 ? dy[i] : 0.1f * dy[i]);
     return stream ? WEIR_ERR_UNSUPPORTED : WEIR_OK;
 }

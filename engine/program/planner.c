@@ -702,6 +702,15 @@ static weir_status least_find(struct search *s)
     return status;
 }
 
+/* ---- assumptions ----------------------------------------------------------------------------------------------------- */
+
+struct weir_ceilings weir_planner_ceilings(const char *device, enum weir_compute dtype)
+{
+    if (strncmp(device, "cuda", 4) != 0)
+        return (struct weir_ceilings){150e9, 15e9, 12e9};
+    return (struct weir_ceilings){dtype == WEIR_COMPUTE_BF16 ? 70e12 : dtype == WEIR_COMPUTE_TF32 ? 35e12 : 20e12, 900e9, 12e9};
+}
+
 /* ---- asking --------------------------------------------------------------------------------------------------------- */
 
 static weir_status request_check(const struct weir_planner_request *r)

@@ -87,6 +87,9 @@ struct weir_planner_result {
 extern "C" {
 #endif
 
+/* What is taken for a device of the kind where nothing is said: a core with AVX-512; a GPU such as the RTX 3090. */
+struct weir_ceilings weir_planner_ceilings(const char *device, enum weir_compute dtype);
+
 /* Everything of the result lives in `arena`.  That nothing fits is no failure.  WEIR_ERR_USAGE: a number out of range, a
  * schedule that is not there or cannot train, a batch that nothing divides. */
 weir_status weir_planner_run(const struct weir_planner_request *request, struct weir_arena *arena,

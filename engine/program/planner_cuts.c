@@ -1,7 +1,7 @@
 #include "engine/program/planner_cuts.h"
 
 #include "engine/program/trips.h"
-#include "partitioner/plan/plan.h"
+#include "partitioner/plan/plan_solve.h"
 
 bool weir_planner_is_plain(const struct weir_graph *graph)
 {

@@ -72,6 +72,16 @@ struct weir_node {
     int layer;
 };
 
+/* What weir_graph_node_get says of a node. */
+struct weir_node_info {
+    const char *name, *op; /* the operation's name */
+    int layer;
+    int n_inputs, n_params;
+    const int *inputs, *params;      /* [n_inputs] values, [n_params] indices of graph parameters */
+    const struct weir_shape *output; /* of one micro-batch */
+    void *user;                      /* attr.user */
+};
+
 struct weir_layer {
     const char *name;
     int first_node, n_nodes;
@@ -213,6 +223,29 @@ weir_status weir_graph_cast(const struct weir_graph *graph, enum weir_dtype stor
  * positions, or an operation that does not know slices (WEIR_OP_SLICES); both are named. */
 weir_status weir_graph_slice(const struct weir_graph *graph, int64_t first, int64_t length, struct weir_arena *arena,
                              const struct weir_graph **graph_out);
+
+/* The graph's arrays, entry by entry, for programs with other headers than the library (common.h, Growth): entry `index` is filled
+ * in as far as the program knows the struct.  What it points to is the graph's.  WEIR_ERR_INVALID: there are fewer. */
+weir_status weir_graph_node_get_sized(const struct weir_graph *graph, int index, struct weir_node_info *out, size_t bytes);
+weir_status weir_graph_param_get_sized(const struct weir_graph *graph, int index, struct weir_param *out, size_t bytes);
+weir_status weir_graph_layer_get_sized(const struct weir_graph *graph, int index, struct weir_layer *out, size_t bytes);
+weir_status weir_graph_input_get_sized(const struct weir_graph *graph, int index, struct weir_graph_input *out, size_t bytes);
+static inline weir_status weir_graph_node_get(const struct weir_graph *graph, int index, struct weir_node_info *out)
+{
+    return weir_graph_node_get_sized(graph, index, out, sizeof *out);
+}
+static inline weir_status weir_graph_param_get(const struct weir_graph *graph, int index, struct weir_param *out)
+{
+    return weir_graph_param_get_sized(graph, index, out, sizeof *out);
+}
+static inline weir_status weir_graph_layer_get(const struct weir_graph *graph, int index, struct weir_layer *out)
+{
+    return weir_graph_layer_get_sized(graph, index, out, sizeof *out);
+}
+static inline weir_status weir_graph_input_get(const struct weir_graph *graph, int index, struct weir_graph_input *out)
+{
+    return weir_graph_input_get_sized(graph, index, out, sizeof *out);
+}
 
 /* Shape of a value; NULL when the graph has no such value. */
 const struct weir_shape *weir_graph_shape(const struct weir_graph *graph, int value);

@@ -34,7 +34,7 @@
  *     ...
  *     weir_cost_graph_release(&graph);
  *
- * Reading and writing files: partitioner/costs/cost_graph_file.h.  Solving: partitioner/plan/plan.h.  A finished graph
+ * Reading and writing files: partitioner/costs/cost_graph_file.h.  Solving: partitioner/plan/plan_solve.h.  A finished graph
  * is never changed by Weir and may be used by many threads. */
 #ifndef WEIR_PARTITIONER_COSTS_COST_GRAPH_H
 #define WEIR_PARTITIONER_COSTS_COST_GRAPH_H

@@ -11,7 +11,7 @@
 #ifndef WEIR_PARTITIONER_PIPER_PIPER_H
 #define WEIR_PARTITIONER_PIPER_PIPER_H
 
-#include "partitioner/plan/plan.h"
+#include "partitioner/plan/plan_solve.h"
 
 /* plans_out[i] is for first + i devices; parts live in `arena`. */
 weir_status weir_piper_solve(const struct weir_cost_graph *graph, const struct weir_plan_options *options, int first,

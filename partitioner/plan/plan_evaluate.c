@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "partitioner/blocks/block_groups.h"
-#include "partitioner/plan/plan.h"
+#include "partitioner/plan/plan_solve.h"
 #include "partitioner/plan/plan_parts.h"
 
 static weir_status places_check(const struct weir_cost_graph *graph, const struct weir_plan_options *options,

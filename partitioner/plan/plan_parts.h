@@ -2,7 +2,7 @@
 #ifndef WEIR_PARTITIONER_PLAN_PLAN_PARTS_H
 #define WEIR_PARTITIONER_PLAN_PLAN_PARTS_H
 
-#include "partitioner/plan/plan.h"
+#include "partitioner/plan/plan_solve.h"
 
 /* device_of[node]: 0..devices-1 accelerators, then CPUs.  Parts come in ascending order of devices; empty ones are left
  * out.  Sums are taken over sorted terms, so that they do not depend on the order of the nodes. */

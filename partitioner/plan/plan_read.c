@@ -6,7 +6,7 @@
 #include "base/alloc.h"
 #include "partitioner/costs/cost_json_read.h"
 #include "partitioner/costs/node_index.h"
-#include "partitioner/plan/plan.h"
+#include "partitioner/plan/plan_solve.h"
 
 enum { LARGEST_FILE = 1 << 30, MOST_PARTS = 1 << 20 };
 

@@ -5,7 +5,7 @@
 #include <math.h>
 
 #include "partitioner/blocks/blocks.h"
-#include "partitioner/plan/plan.h"
+#include "partitioner/plan/plan_solve.h"
 
 struct refusal {
     const struct weir_cost_graph *graph;

@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "partitioner/contiguous/contiguous.h"
 #include "partitioner/piper/piper.h"
-#include "partitioner/plan/plan.h"
+#include "partitioner/plan/plan_solve.h"
 #include "partitioner/plan/plan_parts.h"
 #include "partitioner/unordered/unordered_search.h"
 

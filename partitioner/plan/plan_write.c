@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "partitioner/costs/cost_json_write.h"
-#include "partitioner/plan/plan.h"
+#include "partitioner/plan/plan_solve.h"
 #include "partitioner/plan/plan_draw.h"
 #include "partitioner/plan/plan_explain.h"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "partitioner/plan/plan.h"
+#include "partitioner/plan/plan_solve.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

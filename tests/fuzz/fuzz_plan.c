@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "partitioner/plan/plan.h"
+#include "partitioner/plan/plan_solve.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -8,7 +8,7 @@
 #include "base/rng.h"
 #include "partitioner/contiguous/cut_bound.h"
 #include "partitioner/contiguous/part_bound.h"
-#include "partitioner/plan/plan.h"
+#include "partitioner/plan/plan_solve.h"
 
 enum { MOST_NODES = 20, MOST_PARTS = 8 };
 

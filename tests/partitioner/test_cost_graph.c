@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "partitioner/plan/plan.h"
+#include "partitioner/plan/plan_solve.h"
 
 static weir_status parse(const char *text, enum weir_cost_graph_format format, struct weir_cost_graph *graph)
 {

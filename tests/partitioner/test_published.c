@@ -9,7 +9,7 @@
 
 #include "partitioner/contiguous/order_make.h"
 #include "partitioner/contiguous/order_split.h"
-#include "partitioner/plan/plan.h"
+#include "partitioner/plan/plan_solve.h"
 
 #define MSR "reference/graphs/dnn-partitioning/throughput-inputs/"
 

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "partitioner/plan/plan.h"
+#include "partitioner/plan/plan_solve.h"
 
 enum { MOST_NODES = 8 };
 

@@ -6,7 +6,7 @@
 
 #include "engine/program/planner.h"
 #include "engine/program/trips.h"
-#include "partitioner/plan/plan.h"
+#include "partitioner/plan/plan_solve.h"
 #include "tests/support/branch_rig.h"
 #include "tests/support/odd_branches.h"
 #include "tests/support/random_schedule.h"

@@ -7,7 +7,7 @@
 #include "engine/program/model_costs.h"
 #include "include/weir/graph.h"
 #include "models/model_kinds.h"
-#include "partitioner/plan/plan.h"
+#include "partitioner/plan/plan_solve.h"
 
 static void costs_follow_from_flops_bytes_and_ceilings(void **state)
 {

@@ -12,8 +12,8 @@
  * the downsets of the graph can be counted (partitioner/contiguous/exact.h), chains of any length included; else they
  * come from a search over orders, with a lower bound.  Unordered plans (`unordered`) drop that demand, start
  * from the contiguous plan and never returns a worse one.  docs/planning.md has the model and the algorithms. */
-#ifndef WEIR_PARTITIONER_PLAN_PLAN_H
-#define WEIR_PARTITIONER_PLAN_PLAN_H
+#ifndef WEIR_PARTITIONER_PLAN_SOLVE_H
+#define WEIR_PARTITIONER_PLAN_SOLVE_H
 
 #include <math.h>
 

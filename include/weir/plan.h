@@ -1,0 +1,141 @@
+/* Plans: how these devices train this model fastest, and whether it fits; found without a device.
+ *
+ *     struct weir_plan_request request;
+ *     struct weir_plan_info best;
+ *     weir_plans *plans;
+ *
+ *     weir_plan_request_init(&request, sizeof request);
+ *     request.graph = graph;
+ *     request.n_devices = 4;
+ *     request.global_batch = 32;
+ *     weir_plans_find(&request, &plans);                or weir_plans_read("plan.json", &plans)
+ *     weir_plans_info(plans, 0, &best);                 the fastest: best.step_ms, best.schedule, best.n_ranks
+ *     weir_plans_write(plans, 0, "plan.json");          for weir train --plan
+ *     weir_plans_configure(plans, 0, &config);          for an engine of this program: all that the plan decides
+ *     weir_engine_open(&config, &engine);
+ *     ...
+ *     weir_plans_close(plans);                          after the engine
+ *
+ * The planner weighs ranks, stages per rank, replicas, sizes of micro-batches, recomputation, ZeRO and schedules, each with the
+ * layers cut so that the busiest stage has least to do (docs/planning.md).  It takes from milliseconds to seconds, on the calling
+ * thread.  Times are by analysis, for devices of given or assumed speed, unless measured ones are given.
+ *
+ * What a plan points to lives until its plans are closed.  Plans are used by one thread at a time. */
+#ifndef WEIR_PLAN_H
+#define WEIR_PLAN_H
+
+#include "simulate.h"
+#include "weir.h"
+
+enum { WEIR_PLAN_ANY = -1 };
+
+/* What is to be trained on what.  Nothing that it points to is kept. */
+struct weir_plan_request {
+    size_t struct_bytes;                     /* sizeof(struct weir_plan_request) of the program */
+    const struct weir_graph *graph;          /* f32; its micro-batch size does not matter */
+    const char *model;                       /* what plan files call it: a name or path that weir_model_open takes; NULL: the graph's name */
+    const struct weir_engine_config *config; /* of which device (a kind, "cuda"), dtype, optimizer, threads_per_rank and device_memory are
+                                                read; NULL: the defaults */
+    int n_devices;                           /* 0: those of the topology */
+    int64_t global_batch;                    /* samples of a step */
+    int64_t microbatch_size;                 /* 0: chosen */
+    int64_t n_microbatches;                  /* of each replica; 0: chosen */
+    const char *schedule;                    /* NULL: any */
+    const char *recompute;                   /* layers, as weir_engine_config has them; NULL: chosen */
+    int zero;                                /* 0, 1 or WEIR_PLAN_ANY */
+    int max_replicas;                        /* 0: as many as an engine can have */
+    const char *topology;                    /* devices and links: "2 nodes x 8, 400GB/s, 50GB/s", a file, or "this" (docs/planning.md);
+                                                NULL: alike, with links of link_bytes_per_s between all of them */
+    double flops_per_s;                      /* of a device, and bytes of its memory, and of the links; 0: weir_plan_request_assume's */
+    double bytes_per_s, link_bytes_per_s;
+    double link_speed;                       /* factor of the rates of all links, to see what faster ones would change; 0: 1 */
+    const struct weir_schedule_costs *costs; /* measured: `layers` of micro-batches of microbatch_size, and with them `transfer` and
+                                                `flight`; NULL: by analysis */
+    int n_top;                               /* plans to find, at least 1 */
+};
+
+/* A plan.  What a file does not say is 0 or NULL. */
+struct weir_plan_info {
+    int n_ranks, n_chunks, n_stages; /* stages = ranks x chunks */
+    int n_replicas, zero;
+    int64_t microbatch_size, n_microbatches;
+    int64_t seq_len;                 /* 0: the model has none */
+    const char *schedule, *dtype, *optimizer, *recompute;
+    const int *first_layer;          /* [n_stages + 1] */
+    int n_recomputed;                /* layers; of a file 0 */
+    const char *model, *device;      /* as they were given; the device is a kind */
+    const char *library;             /* the version that found it */
+    double step_ms, bubble;          /* predicted; of a file 0, as the next three */
+    double exposed_ms;               /* of the rank that waits most for transfers and reductions */
+    double optimizer_ms;
+    int busiest;                     /* the rank with most work, and its time */
+    double busiest_ms;
+    const double *rank_ms;           /* [n_ranks]: the work of each */
+    const struct weir_memory_report *memory; /* of the compiled program */
+    const int *device_of;            /* [n_replicas x n_ranks]: number of the topology's device, replica by replica; NULL: no topology */
+    double link_bytes_per_s;         /* with a topology: of the slowest link between neighbouring ranks; one rank: 0 */
+    double reduce_bytes_per_s;       /* of the slowest reduction; one replica: 0 */
+    bool replicas_together;          /* replicas of a rank, not ranks of a replica, have the near links */
+};
+
+typedef struct weir_plans weir_plans;
+
+#pragma GCC visibility push(default)
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Fill in the defaults: `bytes` is sizeof *request. */
+void weir_plan_request_init(struct weir_plan_request *request, size_t bytes);
+
+/* Set the rates that are 0: 150 Gflop/s and 15 GB/s of memory, a core with AVX-512; of "cuda" 20 Tflop/s (tf32: 35, bf16: 70) and
+ * 900 GB/s, a GPU such as the RTX 3090; links of 12 GB/s.  WEIR_ERR_INVALID. */
+weir_status weir_plan_request_assume(struct weir_plan_request *request);
+
+/* Find the fastest plans; that none fits is no failure.  WEIR_ERR_USAGE: a number out of range, a schedule that is not there or
+ * cannot train, a batch that nothing divides.  WEIR_ERR_INVALID: something is missing, or a topology or costs that cannot be read.
+ * WEIR_ERR_IO. */
+weir_status weir_plans_find(const struct weir_plan_request *request, weir_plans **plans_out);
+
+/* The plan of a file, which weir_plans_write or `weir plan -o` wrote.  WEIR_ERR_IO; WEIR_ERR_INVALID names key and reason. */
+weir_status weir_plans_read(const char *path, weir_plans **plans_out);
+
+void weir_plans_close(weir_plans *plans); /* NULL is fine */
+
+/* How many there are, the fastest first; 0: nothing fits. */
+int weir_plans_count(const weir_plans *plans);
+
+/* How many candidates were weighed, how many of these simulated, how many compiled; of a file 0. */
+void weir_plans_effort(const weir_plans *plans, int64_t *candidates_out, int64_t *simulated_out, int64_t *compiled_out);
+
+/* Plan `index`.  WEIR_ERR_NOFIT: nothing fits; the message says what comes nearest.  WEIR_ERR_INVALID: there are fewer. */
+weir_status weir_plans_info_sized(const weir_plans *plans, int index, struct weir_plan_info *info_out, size_t info_bytes);
+static inline weir_status weir_plans_info(const weir_plans *plans, int index, struct weir_plan_info *info_out)
+{
+    return weir_plans_info_sized(plans, index, info_out, sizeof *info_out);
+}
+
+/* Where nothing fits, what holds least.  WEIR_ERR_INVALID: there is a plan, or not even a candidate. */
+weir_status weir_plans_least_sized(const weir_plans *plans, struct weir_plan_info *info_out, size_t info_bytes);
+static inline weir_status weir_plans_least(const weir_plans *plans, struct weir_plan_info *info_out)
+{
+    return weir_plans_least_sized(plans, info_out, sizeof *info_out);
+}
+
+/* WEIR_ERR_INVALID: plan `index` is one for another graph than this; says in what they differ. */
+weir_status weir_plans_check(const weir_plans *plans, int index, const struct weir_graph *graph);
+
+/* Set in a configuration whose `graph` is set all that plan `index` decides: the graph with its size of micro-batches, schedule,
+ * layers, replicas, dtype, optimizer, recomputation and ZeRO.  The rest stays.  What is set lives until the plans are closed.
+ * WEIR_ERR_INVALID: as weir_plans_check. */
+weir_status weir_plans_configure(weir_plans *plans, int index, struct weir_engine_config *config);
+
+/* Write plan `index` to a file.  WEIR_ERR_IO.  WEIR_ERR_UNSUPPORTED: it has more replicas than an engine can have. */
+weir_status weir_plans_write(const weir_plans *plans, int index, const char *path);
+
+#ifdef __cplusplus
+}
+#endif
+#pragma GCC visibility pop
+
+#endif
