@@ -1,12 +1,16 @@
 #!/usr/bin/env python3
 """Do plans come true?  Predicted and measured steps of the same configurations, in turns.
 
-    bench/plan_truth.py build/release/bin/weir [--turns 7] [--model NAME] [--schedule NAME] [--json FILE] [--large]
+    bench/plan_truth.py build/release/bin/weir [--turns 7] [--model NAME] [--schedule NAME] [--json FILE [--add]] [--large]
 
 Each turn goes through all configurations.  The layers are profiled (weir profile, all cores busy) before each run and after it; the
 run (weir train) has the cut that the first profile makes best (weir plan --costs), and the predicted step is the mean of what both
 profiles say, so that a machine that changes its speed changes both sides.  A row has the medians over turns of both, the median over turns of predicted / measured, and the spread of the measured ones,
 (largest - smallest) / median.  The bytes of every plan are compared with those of the run's memory table.
+
+--json writes FILE after every turn.  --add begins with the turns that FILE has, so that a series can be made in several short calls:
+
+    for n in 1 2 3; do bench/plan_truth.py build/release/bin/weir --large --turns 1 --json large.json --add; done
 
 20 configurations of gpt2-tiny, llama-tiny and mlp; with --large three of GPT-2 124M at 64 tokens, which need 5 GiB.
 Exit status 1: fewer than 9 in 10 rows are within 5 %, or one is off by more than 8 %.  Nothing else may run on the machine.
@@ -67,7 +71,7 @@ class Group:
         self.data = [os.path.join(folder, "text" if seq else "images")]
         if self.model == "gpt2":  # a vocabulary that bytes do not fill
             self.data = [os.path.join(folder, "tokens"), "--data-format", "u16"]
-        self.found = {case: [] for case in cases}
+        self.found, self.checked = {case: [] for case in cases}, set()
 
     def profile(self):
         costs = os.path.join(self.folder, "costs.json")
@@ -98,10 +102,11 @@ class Group:
             costs = self.profile()
             predicted = (plan["step_ms"] + self.plan(case, costs, plan["chunks"])["step_ms"]) / 2
             self.found[case].append((predicted, step_ms(metrics, self.steps // 4)))
-            if len(self.found[case]) == 1:
+            if case not in self.checked:
                 self.memory_check(case, plan)
 
     def memory_check(self, case, plan):
+        self.checked.add(case)
         table = json.loads(self.run(case, plan, "--print-memory", "--json"))
         if table["ranks"] != plan["memory"]["ranks"]:
             sys.exit(f"{self.model} {case}: planned {plan['memory']['ranks']}, the table has {table['ranks']}")
@@ -113,6 +118,21 @@ class Group:
             spread = (max(m for _, m in pairs) - min(m for _, m in pairs)) / measured
             yield {"model": self.model, "microbatch_size": self.size, "microbatches": case[0], "schedule": case[1], "predicted_ms": predicted,
                    "measured_ms": measured, "error": error, "spread": spread, "turns": pairs}
+
+
+def found_load(path, groups):
+    """Take the turns that a file has; gives back its rows of other configurations."""
+    rows = json.load(open(path)) if os.path.exists(path) else []
+    groups = {(group.model, group.size): group for group in groups}
+    others = []
+    for row in rows:
+        group = groups.get((row["model"], row["microbatch_size"]))
+        found = group.found.get((row["microbatches"], row["schedule"])) if group else None
+        if found is None:
+            others.append(row)
+        else:
+            found.extend(row["turns"])
+    return others
 
 
 def tokens_write(folder):
@@ -130,7 +150,10 @@ def main():
     parser.add_argument("--schedule")
     parser.add_argument("--large", action="store_true")
     parser.add_argument("--json")
+    parser.add_argument("--add", action="store_true")
     args = parser.parse_args()
+    if args.add and not args.json:
+        parser.error("--add begins with the turns of a file: name it with --json")
     space = LARGE if args.large else SMALL
     start, rows = time.time(), []
     with tempfile.TemporaryDirectory() as folder:
@@ -138,11 +161,12 @@ def main():
         tokens_write(folder)
         groups = [Group(args.weir, folder, key, [c for c in cases if args.schedule in (None, c[1])], 4 if args.large else args.steps)
                   for key, cases in space.items() if args.model in (None, key[0])]
+        others = found_load(args.json, groups) if args.add else []
         for turn in range(args.turns):
             for group in groups:
                 group.turn(turn % 2)
             print(f"turn {turn + 1} of {args.turns}, {time.time() - start:.0f} s", file=sys.stderr)
-            rows = [row for group in groups for row in group.rows()]
+            rows = others + [row for group in groups for row in group.rows()]
             if args.json:
                 with open(args.json, "w") as out:
                     json.dump(rows, out, indent=1)

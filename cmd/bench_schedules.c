@@ -17,6 +17,7 @@
 #include "cmd/paths.h"
 #include "cmd/schedule_auto.h"
 #include "cmd/schedule_input.h"
+#include "engine/program/stage_costs.h"
 #include "include/weir/graph.h"
 #include "schedules/schedule_kinds.h"
 
@@ -91,6 +92,18 @@ static weir_status costs_measure(struct bench *b, int chunks, struct weir_schedu
     return WEIR_OK;
 }
 
+/* What the model's stages hand to each other, for all but the run, which finds that by itself. */
+static weir_status boundaries_take(struct bench *b, int n_stages, struct weir_schedule *schedule)
+{
+    struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
+    const struct weir_schedule_boundary *boundaries;
+    int n;
+    config.graph = b->settings.graph;
+    config.first_layer = b->settings.first_layer;
+    weir_status status = weir_stage_boundaries_find(&config, n_stages, &b->arena, &boundaries, &n);
+    return status ? status : weir_schedule_boundaries_set(schedule, boundaries, n, &b->arena);
+}
+
 /* auto holds no more than 1f1b, or with several chunks interleaved. */
 static weir_status schedule_make_here(struct bench *b, struct row *row, const struct weir_schedule_costs *costs,
                                       struct weir_schedule *out)
@@ -103,7 +116,10 @@ static weir_status schedule_make_here(struct bench *b, struct row *row, const st
     int p = (int)b->values->ranks, v = row->chunks;
     struct weir_stage_costs *stages;
     struct weir_auto_result result;
+    struct weir_schedule handing = {.n_stages = row->n_stages};
     weir_status status = weir_arena_alloc(&b->arena, (size_t)row->n_stages, sizeof *stages, &stages);
+    if (!status)
+        status = boundaries_take(b, row->n_stages, &handing);
     if (status)
         return status;
     for (int s = 0; s < row->n_stages; s++) {
@@ -113,11 +129,15 @@ static weir_status schedule_make_here(struct bench *b, struct row *row, const st
     struct weir_schedule_costs counted = *costs;
     counted.stages = stages;
     struct weir_auto_request request = {.n_ranks = p, .n_chunks = v, .n_microbatches = (int)b->values->microbatches,
-                                        .costs = &counted, .memory_cap = v == 1 ? p : (v + 1) * p - 1};
+                                        .costs = &counted, .memory_cap = v == 1 ? p : (v + 1) * p - 1,
+                                        .boundaries = handing.boundaries, .n_boundaries = handing.n_boundaries};
     status = weir_schedule_auto(&request, &b->arena, &result);
-    if (!status)
-        *out = result.schedule;
-    return status;
+    if (status)
+        return status;
+    *out = result.schedule;
+    out->boundaries = NULL;
+    out->n_boundaries = 0;
+    return WEIR_OK;
 }
 
 static weir_status timelines_make(struct bench *b, struct row *row, const struct weir_simulation *simulation,
@@ -139,7 +159,7 @@ static weir_status timelines_make(struct bench *b, struct row *row, const struct
 
 static weir_status row_measure(struct bench *b, struct row *row)
 {
-    struct weir_schedule schedule;
+    struct weir_schedule schedule, handing;
     struct weir_schedule_costs costs;
     struct weir_simulation simulation;
     struct weir_schedule_report report;
@@ -147,10 +167,14 @@ static weir_status row_measure(struct bench *b, struct row *row)
     weir_status status = costs_measure(b, row->chunks, &costs);
     if (!status)
         status = schedule_make_here(b, row, &costs, &schedule);
+    if (status)
+        return status;
+    handing = schedule;
+    status = boundaries_take(b, row->n_stages, &handing);
     if (!status)
-        status = weir_schedule_check(&schedule, WEIR_CHANNELS_EDGE, &b->arena, &report);
+        status = weir_schedule_check(&handing, WEIR_CHANNELS_EDGE, &b->arena, &report);
     if (!status)
-        status = weir_schedule_simulate(&schedule, &costs, &options, &b->arena, &simulation);
+        status = weir_schedule_simulate(&handing, &costs, &options, &b->arena, &simulation);
     if (!status)
         status = bench_run(&b->settings, &schedule, &b->arena, &row->measured);
     if (!status && b->values->html)

@@ -284,6 +284,17 @@ static weir_status layout_print(const struct plan_input *input, const struct wei
     return plan_output_layout(input->model, &result->plan);
 }
 
+static weir_status costs_print(const struct plan_options *options, const struct plan_input *input, const struct weir_plan *plan)
+{
+    struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
+    enum weir_dtype storage = WEIR_DTYPE_F32;
+    weir_status status = input->model ? storage_read(options, &storage) : WEIR_OK;
+    config.graph = input->model;
+    config.dtype = storage == WEIR_DTYPE_BF16 ? WEIR_COMPUTE_BF16 : WEIR_COMPUTE_F32;
+    config.recompute = options->recompute;
+    return status ? status : plan_output_costs(&input->graph, input->model ? &config : NULL, plan);
+}
+
 /* --ranks and --chunks say how many stages a file of theirs must have. */
 static weir_status stages_check(const struct plan_options *options, const struct weir_plan *plan)
 {
@@ -306,7 +317,7 @@ static weir_status result_print(const struct plan_options *options, const struct
         if (!status && form == WEIR_PLAN_FORMATS)
             return layout_print(input, result);
         if (!status && form > WEIR_PLAN_FORMATS)
-            return isfinite(result->plan.objective) ? plan_output_costs(graph, &result->plan) : WEIR_OK;
+            return isfinite(result->plan.objective) ? costs_print(options, input, &result->plan) : WEIR_OK;
         if (status)
             return status;
     } else if (!options->json && !options->explain) {

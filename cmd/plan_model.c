@@ -311,6 +311,21 @@ static void layout_show(const struct planning *p)
     weir_text_release(&numbers);
 }
 
+/* Of a model with branches; each stage of a chain hands one value to the next. */
+static void boundaries_show(const struct weir_planned *plan)
+{
+    bool plain = true;
+    for (int b = 0; b < plan->n_boundaries; b++)
+        plain &= plan->boundaries[b].to == plan->boundaries[b].from + 1 && plan->boundaries[b].n_values == 1;
+    for (int b = 0; b < plan->n_boundaries && !plain; b++) {
+        const struct weir_planned_boundary *of = &plan->boundaries[b];
+        printf("%s stage %d to %d: %d value%s, %.0f bytes", b ? ";" : "boundaries, each way with a micro-batch:", of->from, of->to,
+               of->n_values, of->n_values == 1 ? "" : "s", of->bytes);
+    }
+    if (!plain)
+        printf("\n");
+}
+
 static weir_status people_print(const struct planning *p)
 {
     head_print(p);
@@ -323,6 +338,7 @@ static weir_status people_print(const struct planning *p)
         return WEIR_OK;
     why_print(p);
     layout_show(p);
+    boundaries_show(&p->result.plans[0]);
     placement_print(p);
     memory_print(&p->result.plans[0].memory, stdout);
     return more_print(p);
@@ -356,11 +372,23 @@ static json_t *rank_ms_json(const struct weir_planned *plan)
     return array;
 }
 
+/* What goes over each boundary with a micro-batch, and comes back. */
+static json_t *boundaries_json(const struct weir_planned *plan)
+{
+    json_t *array = json_array();
+    for (int b = 0; array && b < plan->n_boundaries; b++) {
+        const struct weir_planned_boundary *of = &plan->boundaries[b];
+        json_array_append_new(array, json_pack("{s:i, s:i, s:i, s:I}", "from", of->from, "to", of->to, "values", of->n_values, "bytes",
+                                               (json_int_t)of->bytes));
+    }
+    return array;
+}
+
 static json_t *predicted_json(const struct weir_planned *plan)
 {
-    return json_pack("{s:f, s:f, s:f, s:f, s:i, s:f, s:o, s:o}", "step_ms", plan->step_ms, "bubble", plan->bubble, "exposed_ms",
+    return json_pack("{s:f, s:f, s:f, s:f, s:i, s:f, s:o, s:o, s:o}", "step_ms", plan->step_ms, "bubble", plan->bubble, "exposed_ms",
                      plan->exposed_ms, "optimizer_ms", plan->optimizer_ms, "busiest_rank", plan->busiest, "busiest_ms", plan->busiest_ms,
-                     "rank_ms", rank_ms_json(plan), "memory", memory_json(&plan->memory));
+                     "rank_ms", rank_ms_json(plan), "boundaries", boundaries_json(plan), "memory", memory_json(&plan->memory));
 }
 
 static json_t *plan_json(const struct weir_planned *plan)

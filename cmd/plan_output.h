@@ -2,13 +2,14 @@
 #ifndef WEIR_CMD_PLAN_OUTPUT_H
 #define WEIR_CMD_PLAN_OUTPUT_H
 
-#include "include/weir/graph.h"
+#include "include/weir/weir.h"
 #include "partitioner/plan/plan_solve.h"
 
 /* Print a contiguous plan whose nodes are the graph's layers. */
 weir_status plan_output_layout(const struct weir_graph *graph, const struct weir_plan *plan);
 
-/* The stages of a plan as a costs file, for weir schedule: times in ms, bytes. */
-weir_status plan_output_costs(const struct weir_cost_graph *graph, const struct weir_plan *plan);
+/* The stages of a plan as a costs file, for weir schedule: times in ms, bytes.  `config`: of the model, its bytes are those of the compiled
+ * stages; NULL: of a cost graph, which knows parameters and activations alone. */
+weir_status plan_output_costs(const struct weir_cost_graph *graph, const struct weir_engine_config *config, const struct weir_plan *plan);
 
 #endif

@@ -61,8 +61,10 @@ static weir_status chunks_find(const struct schedule_size *size, const struct we
 
 weir_status schedule_auto_make(const struct schedule_size *size, const struct schedule_auto_options *options,
                                const struct schedule_cost_options *cost, const struct weir_schedule_costs *given,
-                               struct weir_arena *arena, struct weir_auto_result *out)
+                               const struct schedule_boundary_options *handed, struct weir_arena *arena,
+                               struct weir_auto_result *out)
 {
+    struct weir_schedule stages = {.n_slices = 1};
     struct weir_schedule_costs costs;
     struct weir_auto_request request = {.n_ranks = (int)size->ranks, .n_microbatches = (int)size->microbatches};
     if (!size->ranks || !size->microbatches)
@@ -77,6 +79,11 @@ weir_status schedule_auto_make(const struct schedule_size *size, const struct sc
         options->objective ? weir_auto_objective_find(options->objective, &request.objective) : WEIR_OK;
     if (!status)
         status = chunks_find(size, given, &request.n_chunks);
+    stages.n_stages = request.n_ranks * request.n_chunks;
+    if (!status && handed)
+        status = schedule_boundaries_take(handed, arena, &stages);
+    request.boundaries = stages.boundaries;
+    request.n_boundaries = stages.n_boundaries;
     if (!status)
         status = schedule_costs_fit(cost, given, request.n_ranks * request.n_chunks, request.n_ranks, arena, &costs);
     return status ? status : weir_schedule_auto(&request, arena, out);

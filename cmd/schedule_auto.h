@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
+#include "cmd/schedule_boundaries.h"
 #include "cmd/schedule_cost_options.h"
 #include "cmd/schedule_input.h"
 #include "schedules/auto/auto.h"
@@ -30,10 +31,12 @@ weir_status schedule_auto_unused(const struct schedule_auto_options *options, co
     {"objective", 0, OPTION_TEXT, offsetof(type, made.objective), "NAME",                                              \
      "auto: makespan (default) or span, from a rank's first start to its last end", 0, 0}
 
-/* Make it for `given`, fitted to its size; chunks are those of the costs' stages when no number is given. */
+/* Make it for `given`, fitted to its size, and for what stages hand to each other (NULL: each to the next); chunks are those of the
+ * costs' stages when no number is given. */
 weir_status schedule_auto_make(const struct schedule_size *size, const struct schedule_auto_options *options,
                                const struct schedule_cost_options *cost, const struct weir_schedule_costs *given,
-                               struct weir_arena *arena, struct weir_auto_result *out);
+                               const struct schedule_boundary_options *handed, struct weir_arena *arena,
+                               struct weir_auto_result *out);
 
 /* Its time, the bound, and the best known schedule, which it has beaten or not. */
 void schedule_auto_print(const struct weir_auto_result *result, const struct schedule_auto_options *options,

@@ -3,6 +3,8 @@
 #include <ctype.h>
 #include <string.h>
 
+#include "engine/program/layer_cut.h"
+#include "engine/program/plan_file.h"
 #include "engine/program/stage_costs.h"
 #include "include/weir/graph.h"
 
@@ -84,29 +86,87 @@ static weir_status list_take(const char *text, struct weir_arena *arena, struct 
 
 /* ---- a model --------------------------------------------------------------------------------------------------------- */
 
-static weir_status model_take(const char *model, struct weir_arena *arena, struct weir_schedule *schedule)
+/* `cut`: NULL, as weir train cuts it by default. */
+static weir_status graph_take(const struct weir_graph *graph, const struct weir_layer_cut *cut, struct weir_arena *arena,
+                              struct weir_schedule *schedule)
 {
     struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
     const struct weir_schedule_boundary *boundaries;
     int n;
-    weir_status status = schedule_model_build(model, 1, 0, arena, &config.graph);
-    if (!status)
-        status = weir_stage_boundaries_find(&config, schedule->n_stages, arena, &boundaries, &n);
+    if (cut && cut->n_stages != schedule->n_stages)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "the cut has %d stages, the schedule has %d", cut->n_stages, schedule->n_stages);
+    config.graph = graph;
+    config.first_layer = cut ? cut->first_layer : NULL;
+    weir_status status = weir_stage_boundaries_find(&config, schedule->n_stages, arena, &boundaries, &n);
     return status ? status : weir_schedule_boundaries_set(schedule, boundaries, n, arena);
 }
+
+static weir_status model_take(const struct schedule_boundary_options *options, struct weir_arena *arena, struct weir_schedule *schedule)
+{
+    const struct weir_graph *graph;
+    struct weir_layer_cut cut;
+    weir_status status = schedule_model_build(options->model, 1, 0, arena, &graph);
+    if (!status && options->first_layers)
+        status = weir_layer_cut_numbers(options->first_layers, graph, arena, &cut);
+    return status ? status : graph_take(graph, options->first_layers ? &cut : NULL, arena, schedule);
+}
+
+/* ---- a plan ---------------------------------------------------------------------------------------------------------- */
+
+static weir_status plan_take(const char *path, struct weir_arena *arena, struct weir_schedule *schedule)
+{
+    const struct weir_graph *graph;
+    struct weir_plan_file plan;
+    weir_status status = weir_plan_file_load(path, arena, &plan);
+    if (!status)
+        status = schedule_model_build(plan.model, 1, plan.seq_len, arena, &graph);
+    if (!status)
+        status = weir_plan_file_check(&plan, graph);
+    return status ? status : graph_take(graph, &plan.cut, arena, schedule);
+}
+
+/* ---- one of them ----------------------------------------------------------------------------------------------------- */
 
 weir_status schedule_boundaries_take(const struct schedule_boundary_options *options, struct weir_arena *arena,
                                      struct weir_schedule *schedule)
 {
-    if (options->model && options->list)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "--model and --boundaries exclude each other: both say what stages hand to each other");
+    const char *first = options->model ? "model" : options->list ? "boundaries" : "plan";
+    const char *second = options->model && options->list ? "boundaries" : options->plan ? "plan" : first;
+    if (strcmp(first, second) != 0)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--%s and --%s exclude each other: both say what stages hand to each other", first, second);
+    if (options->first_layers && !options->model)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--first-layers cuts a model into stages: give --model");
     if (options->model)
-        return model_take(options->model, arena, schedule);
+        return model_take(options, arena, schedule);
+    if (options->plan)
+        return plan_take(options->plan, arena, schedule);
     return options->list ? list_take(options->list, arena, schedule) : WEIR_OK;
+}
+
+void schedule_boundaries_paths(const struct schedule_boundary_options *options, struct paths *paths)
+{
+    if (options->model)
+        paths_read_model_name(paths, "--model", options->model);
+    paths_read(paths, "--plan", options->plan);
 }
 
 void schedule_boundaries_print(const struct weir_schedule *schedule, struct weir_text *text)
 {
     for (int b = 0; b < schedule->n_boundaries; b++)
         weir_text_append(text, "%s%d-%d", b ? " " : "", schedule->boundaries[b].from, schedule->boundaries[b].to);
+}
+
+static void pair_append(json_t *array, int from, int to)
+{
+    json_array_append_new(array, json_pack("[i, i]", from, to));
+}
+
+json_t *schedule_boundaries_json(const struct weir_schedule *schedule)
+{
+    json_t *array = json_array();
+    for (int b = 0; array && b < schedule->n_boundaries; b++)
+        pair_append(array, schedule->boundaries[b].from, schedule->boundaries[b].to);
+    for (int s = 1; array && !schedule->boundaries && s < schedule->n_stages; s++)
+        pair_append(array, s - 1, s);
+    return array;
 }

@@ -30,7 +30,7 @@ weir_status schedule_case_open(const struct schedule_case_options *options, cons
     struct schedule_case opened = {0};
     weir_status status = schedule_is_auto(what) ? WEIR_OK : schedule_auto_unused(options->made, what);
     if (!status && schedule_is_auto(what)) {
-        status = schedule_auto_make(size, options->made, options->cost, options->given, arena, &opened.made);
+        status = schedule_auto_make(size, options->made, options->cost, options->given, options->handed, arena, &opened.made);
         opened.schedule = opened.made.schedule;
     } else if (!status && schedule_case_is_file(what, size)) {
         status = file_open(options, what, size, arena, &opened.schedule);
@@ -39,7 +39,7 @@ weir_status schedule_case_open(const struct schedule_case_options *options, cons
         if (!status)
             status = schedule_make(what, size, arena, &opened.schedule);
     }
-    if (!status && options->handed)
+    if (!status && options->handed && !schedule_is_auto(what))
         status = schedule_boundaries_take(options->handed, arena, &opened.schedule);
     if (!status)
         status = schedule_costs_fit(options->cost, options->given, opened.schedule.n_stages, opened.schedule.n_ranks, arena,

@@ -43,6 +43,7 @@ static const struct option_row make_rows[] = {
     {"per-rank", 0, OPTION_FLAG, offsetof(struct values, cost.per_rank), NULL,
      "auto: --time and --mem are of all stages of a rank, not of one", 0, 0},
     SCHEDULE_AUTO_ROWS(struct values),
+    SCHEDULE_BOUNDARY_ROWS(struct values),
     {"comms", 0, OPTION_FLAG, offsetof(struct values, comms), NULL, "add the SEND and RECV actions", 0, 0},
     {"out", 'o', OPTION_TEXT, offsetof(struct values, out), "FILE", "write there instead of to standard output", 0, 0},
     {0},
@@ -70,6 +71,7 @@ static const struct option_row convert_rows[] = {
      "compute, comms (SEND and RECV added), reductions (REDUCE_GRAD added), torch "
      "(what PyTorch's runtime loads) or trace",
      0, 0},
+    SCHEDULE_BOUNDARY_ROWS(struct values),
     {"dialect", 0, OPTION_TEXT, offsetof(struct values, dialect), "D",
      "torch-2.15; torch-2025 to write no WAIT actions; torch-2024 to read B as input gradient, BW as both "
      "(default torch-2.15)", 0, 0},
@@ -81,11 +83,12 @@ static const struct option_table convert_table = {"schedule convert", "FILE", "r
                                                   "weir schedule convert zbv.csv --to comms", convert_rows, NULL};
 
 /* Before anything is read: what is written is no input. */
-static weir_status paths_register(const char *input, const char *output)
+static weir_status paths_register(const struct values *values, const char *input)
 {
     struct paths paths = {0};
     paths_read(&paths, "FILE", input);
-    paths_write(&paths, "--out", output);
+    schedule_boundaries_paths(&values->handed, &paths);
+    paths_write(&paths, "--out", values->out);
     weir_status status = paths_check(&paths, false);
     paths_release(&paths);
     return status;
@@ -156,7 +159,7 @@ static weir_status auto_make(const struct values *values, struct weir_arena *are
     cost.overlap_gain = 1;
     weir_status status = schedule_costs_parse(&cost, arena, &costs);
     if (!status)
-        status = schedule_auto_make(&values->size, &values->made, &cost, &costs, arena, &result);
+        status = schedule_auto_make(&values->size, &values->made, &cost, &costs, &values->handed, arena, &result);
     if (status)
         return status;
     schedule_costs_explain("schedule make", &costs, &result.schedule);
@@ -173,6 +176,10 @@ static weir_status any_make(const struct values *values, const char *name, struc
         return status;
     if (schedule_is_auto(name))
         return auto_make(values, arena, out);
+    const struct schedule_boundary_options *handed = &values->handed;
+    if (handed->model || handed->list || handed->first_layers || handed->plan)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' has the same order whatever stages hand to each other: --model, --boundaries, --first-layers "
+                         "and --plan are for auto", name);
     if (values->cost.time || values->cost.comm > 0 || values->cost.costs || values->cost.mem ||
         values->cost.per_rank)
         return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' is made without costs: --time, --comm, --costs, --mem and --per-rank are for "
@@ -187,7 +194,7 @@ static weir_status make(const struct values *values, const char *name)
     struct weir_schedule schedule;
     if (!strcmp(name, "list"))
         return list(values, name);
-    weir_status status = paths_register(values->cost.costs, values->out);
+    weir_status status = paths_register(values, values->cost.costs);
     if (!status)
         status = any_make(values, name, &arena, &schedule);
     if (!status && values->comms)
@@ -212,11 +219,12 @@ static weir_status verdict_print(const struct weir_schedule *schedule, const str
     const struct weir_schedule *s = schedule ? schedule : &none;
     char message[WEIR_ERROR_MAX];
     const char *order = !report ? NULL : report->wgrad_ascending ? "ascending" : "other";
-    return schedule_json_print(json_pack("{s:b, s:o, s:o, s:o, s:o, s:s?, s:o*}", "valid", report != NULL, "reason",
+    return schedule_json_print(json_pack("{s:b, s:o, s:o, s:o, s:o, s:s?, s:o, s:o*}", "valid", report != NULL, "reason",
                                          report ? json_null() : weir_json_utf8(options_error(message)), "ranks",
                                          count_json(schedule, s->n_ranks), "stages", count_json(schedule, s->n_stages),
                                          "microbatches", count_json(schedule, s->n_microbatches / weir_schedule_slices(s)),
-                                         "wgrad_order", order, "slices", s->n_slices > 1 ? json_integer(s->n_slices) : NULL));
+                                         "wgrad_order", order, "boundaries",
+                                         schedule ? schedule_boundaries_json(schedule) : json_null(), "slices", s->n_slices > 1 ? json_integer(s->n_slices) : NULL));
 }
 
 static weir_status valid_print(const struct weir_schedule *schedule, enum weir_channels channels, const struct weir_schedule_report *report)
@@ -242,8 +250,7 @@ static weir_status check_paths(const struct values *values, const char *path)
 {
     struct paths paths = {0};
     paths_read(&paths, "FILE", path);
-    if (values->handed.model)
-        paths_read_model_name(&paths, "--model", values->handed.model);
+    schedule_boundaries_paths(&values->handed, &paths);
     weir_status status = paths_check(&paths, false);
     paths_release(&paths);
     return status;
@@ -323,11 +330,15 @@ static weir_status convert(const struct values *values, const char *path)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--to is missing: compute, comms, reductions, torch or trace");
     weir_status status = weir_name_find("form", values->to, forms, &form);
     if (!status)
-        status = paths_register(path, values->out);
+        status = paths_register(values, path);
     if (!status && values->dialect)
         status = weir_csv_dialect_find(values->dialect, &dialect);
     if (!status)
         status = schedule_load(path, values->dialect, &arena, &schedule);
+    if (!status)
+        status = schedule_boundaries_take(&values->handed, &arena, &schedule);
+    if (!status && form != FORM_COMPUTE)
+        status = weir_schedule_cells_check(&schedule);
     if (!status)
         status = form_take((enum form)form, dialect != WEIR_CSV_TORCH_2025, &arena, &schedule);
     if (!status)

@@ -202,8 +202,7 @@ static weir_status paths_register(const struct values *values, const char *const
     for (int i = 0; i < n; i++)
         paths_read(&paths, "FILE", what[i]);
     paths_read(&paths, "--costs", values->cost.costs);
-    if (values->handed.model)
-        paths_read_model_name(&paths, "--model", values->handed.model);
+    schedule_boundaries_paths(&values->handed, &paths);
     paths_write(&paths, "--draw", values->draw);
     paths_write(&paths, "--trace", values->trace);
     weir_status status = paths_check(&paths, false);

@@ -131,7 +131,9 @@ static weir_status auto_build(const struct train_options *o, int n_stages, int m
     static const struct weir_ceilings core = {150e9, 15e9, 1};
     struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
     const struct weir_stage_costs *stages;
+    const struct weir_schedule_boundary *boundaries;
     struct weir_auto_result result;
+    int n_boundaries;
     int v = o->chunks ? (int)o->chunks : 1, p = n_stages / v;
     if (n_stages % v)
         return WEIR_FAIL(WEIR_ERR_USAGE, "%d stages do not divide into --chunks %d per rank: use --stages %d", n_stages, v,
@@ -142,16 +144,22 @@ static weir_status auto_build(const struct train_options *o, int n_stages, int m
     config.recompute = o->recompute;
     config.first_layer = run->cut.n_stages == n_stages ? run->cut.first_layer : NULL;
     weir_status status = weir_stage_costs_find(&config, n_stages, &core, &run->arena, &stages);
+    if (!status)
+        status = weir_stage_boundaries_find(&config, n_stages, &run->arena, &boundaries, &n_boundaries);
     if (status)
         return status;
     struct weir_schedule_costs costs = {1, 1, 1, 1, 1, .overlap_gain = 1, .stages = stages, .n_stages = n_stages};
     struct weir_auto_request request = {
         .n_ranks = p, .n_chunks = v, .n_microbatches = microbatches, .costs = &costs,
-        .memory_cap = o->memory_cap ? (double)o->memory_cap : usual_memory(stages, n_stages, p, v)};
+        .memory_cap = o->memory_cap ? (double)o->memory_cap : usual_memory(stages, n_stages, p, v),
+        .boundaries = boundaries, .n_boundaries = n_boundaries};
     status = weir_schedule_auto(&request, &run->arena, &result);
-    if (!status)
-        run->schedule = result.schedule;
-    return status;
+    if (status)
+        return status;
+    run->schedule = result.schedule;
+    run->schedule.boundaries = NULL; /* the engine finds them by itself */
+    run->schedule.n_boundaries = 0;
+    return WEIR_OK;
 }
 
 static weir_status slices_check(const struct train_options *o, const char *name)

@@ -183,9 +183,8 @@ static weir_status slots_double(struct weir_arena *arena, int n, int most, const
     return status;
 }
 
-/* The check lets a result wait in its sender until the slot is free; here the sender's last kernel writes it into the
- * slot, so the sender itself waits.  Where that closes a circle (bfs with many micro-batches: all of a stage's gradients
- * are made before the first is used), more slots open it: with one per micro-batch nobody waits for a slot. */
+/* The check has counted slots between neighbours.  Where those of other boundaries close a circle, more slots open it: with one per
+ * micro-batch nobody waits for a slot. */
 weir_status weir_program_build(const struct weir_program_params *params, struct weir_arena *arena,
                                struct weir_program **program_out)
 {

@@ -1,6 +1,7 @@
 #include "engine/program/model_costs.h"
 
 #include "engine/program/recomputed.h"
+#include "engine/program/trips.h"
 
 static double pass_ms(const struct weir_node *node, enum weir_pass pass, const struct weir_ceilings *c)
 {
@@ -80,13 +81,49 @@ static weir_status layers_add(struct coster *c, const char *recompute, struct we
     for (int l = 0; l < graph->n_layers && !status; l++) {
         struct weir_cost_node node = layer_node(c, l);
         status = weir_cost_graph_add_node(costs, &node, NULL);
-        if (status || l == 0)
-            continue;
-        double bytes = (double)weir_layer_crossing_bytes(graph, l);
-        struct weir_cost_edge edge = {
-            .from = l - 1, .to = l, .bytes = bytes, .cost = 1e3 * 2 * bytes / c->ceilings->link_bytes_per_s};
-        status = weir_cost_graph_add_edge(costs, &edge);
     }
+    return status;
+}
+
+/* ---- edges ------------------------------------------------------------------------------------------------------------ */
+
+/* `n_tensors`, [n_layers]: what goes from a layer to different ones are different nets. */
+static weir_status edge_add(const struct coster *c, int from, int to, double bytes, int *n_tensors, struct weir_cost_graph *costs)
+{
+    struct weir_cost_edge edge = {.from = from, .to = to, .tensor = n_tensors[from]++, .bytes = bytes,
+                                  .cost = 1e3 * 2 * bytes / c->ceilings->link_bytes_per_s};
+    return weir_cost_graph_add_edge(costs, &edge);
+}
+
+/* The edges into layer `to`, whose trips begin with number *at; one of no bytes where it takes nothing of the layer before. */
+static weir_status edges_into(const struct coster *c, int to, const struct weir_trip *trips, int n_trips, int *at, int *n_tensors,
+                              struct weir_cost_graph *costs)
+{
+    weir_status status = WEIR_OK;
+    int from = -1;
+    while (*at < n_trips && trips[*at].to == to && !status) {
+        double bytes = 0;
+        for (from = trips[*at].from; *at < n_trips && trips[*at].to == to && trips[*at].from == from; ++*at)
+            bytes += (double)weir_shape_bytes(weir_graph_shape(c->graph, trips[*at].value));
+        status = edge_add(c, from, to, bytes, n_tensors, costs);
+    }
+    return status || from == to - 1 ? status : edge_add(c, to - 1, to, 0, n_tensors, costs);
+}
+
+/* The trips between layers as if each were a stage. */
+static weir_status edges_add(struct coster *c, struct weir_cost_graph *costs)
+{
+    const struct weir_trip *trips;
+    int n = c->graph->n_layers, *first_layer, *n_tensors, n_trips, at = 0;
+    weir_status status = weir_arena_alloc(&c->arena, (size_t)n + 1, sizeof *first_layer, &first_layer);
+    if (!status)
+        status = weir_arena_alloc(&c->arena, (size_t)n, sizeof *n_tensors, &n_tensors);
+    for (int l = 0; l <= n && !status; l++)
+        first_layer[l] = l;
+    if (!status)
+        status = weir_trips_find(c->graph, first_layer, n, &c->arena, &trips, &n_trips);
+    for (int l = 1; l < n && !status; l++)
+        status = edges_into(c, l, trips, n_trips, &at, n_tensors, costs);
     return status;
 }
 
@@ -101,6 +138,8 @@ weir_status weir_model_cost_graph(const struct weir_graph *graph, const char *re
     struct weir_cost_graph costs;
     weir_cost_graph_init(&costs);
     weir_status status = layers_add(&c, recompute, &costs);
+    if (!status)
+        status = edges_add(&c, &costs);
     if (!status)
         status = weir_cost_graph_finish(&costs);
     weir_arena_release(&c.arena);

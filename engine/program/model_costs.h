@@ -1,8 +1,15 @@
 /* A cost graph from a layer graph, by analysis: what the planner needs to split one of Weir's own models.
  *
- * Nodes are layers, because the engine cuts between layers only; the graph is a chain.  A pass of an operation takes the
- * longer of its flops and of its memory traffic at the given ceilings (the roofline model: Williams, Waterman,
- * Patterson, "Roofline", CACM 2009); an edge carries the value that crosses, forward, and its gradient, back. */
+ * Nodes are layers, because the engine cuts between layers only.  A pass of an operation takes the longer of its flops and of
+ * its memory traffic at the given ceilings (the roofline model: Williams, Waterman, Patterson, "Roofline", CACM 2009).
+ *
+ * An edge carries values from the layer that makes them, or read them before, to the next layer that reads them, and their
+ * gradients back (trips.h).  A stage of layers pays for the edges that enter or leave it: those are its trips, so that the cost
+ * of a cut is the sum of what crosses it, whatever the cut.
+ *
+ *     fc0 ──▶ fc1 ──▶ fc2        fc0's value is read by fc1 and fc2: edges fc0-fc1 and fc1-fc2, the latter with fc1's value, too
+ *
+ * Layers stay in their order: where one takes nothing of the layer before, there is an edge of no bytes. */
 #ifndef WEIR_ENGINE_PROGRAM_MODEL_COSTS_H
 #define WEIR_ENGINE_PROGRAM_MODEL_COSTS_H
 
@@ -12,7 +19,7 @@
 struct weir_ceilings {
     double flops_per_s;      /* of one device */
     double bytes_per_s;      /* of its memory */
-    double link_bytes_per_s; /* between neighbouring devices */
+    double link_bytes_per_s; /* between devices */
 };
 
 #ifdef __cplusplus

@@ -20,7 +20,7 @@ struct candidate {
     double bound;  /* ms */
     double bytes;  /* of the mean rank, at least */
     int n_ranks, n_chunks, n_replicas, n_microbatches;
-    short size, way, zero, kind;
+    short size, way, by, zero, kind;
 };
 
 /* What is simulated, and what it was made of. */
@@ -153,7 +153,9 @@ static double bytes_bound(const struct candidate *c, const struct weir_planner_c
 static weir_status candidate_add(struct search *s, struct candidate c)
 {
     const struct weir_stage_costs *stages;
-    weir_status status = weir_planner_times(s->sizes[c.size], c.way, c.n_ranks * c.n_chunks, &stages);
+    weir_status status = weir_planner_times(s->sizes[c.size], c.way, (enum weir_planner_by)c.by, c.n_ranks * c.n_chunks, &stages);
+    if (!status && !stages)
+        return WEIR_OK;
     if (!status)
         status = weir_arena_grow(&s->work, &s->candidates, &s->candidate_capacity, (size_t)s->n_candidates + 1, sizeof c);
     if (status)
@@ -164,14 +166,23 @@ static weir_status candidate_add(struct search *s, struct candidate c)
     return WEIR_OK;
 }
 
-static weir_status kinds_list(struct search *s, struct candidate c)
+static weir_status ways_list(struct search *s, struct candidate c)
 {
     weir_status status = WEIR_OK;
     int most_zero = c.n_replicas > 1 && s->request->zero ? 1 : 0, least_zero = s->request->zero == 1 ? 1 : 0;
-    for (c.kind = 0; weir_schedule_kinds[c.kind] && !status; c.kind++)
-        for (c.way = 0; takes(s, weir_schedule_kinds[c.kind], c.n_ranks, c.n_chunks) && c.way < weir_planner_n_ways(s->request) && !status; c.way++)
+    for (c.way = 0; c.way < weir_planner_n_ways(s->request) && !status; c.way++)
+        for (c.by = 0; c.by < s->sizes[c.size]->n_cuts && !status; c.by++)
             for (c.zero = (short)least_zero; c.zero <= most_zero && !status; c.zero++)
                 status = candidate_add(s, c);
+    return status;
+}
+
+static weir_status kinds_list(struct search *s, struct candidate c)
+{
+    weir_status status = WEIR_OK;
+    for (c.kind = 0; weir_schedule_kinds[c.kind] && !status; c.kind++)
+        if (takes(s, weir_schedule_kinds[c.kind], c.n_ranks, c.n_chunks))
+            status = ways_list(s, c);
     return status;
 }
 
@@ -239,6 +250,8 @@ struct trial {
     const double *beside; /* [n_ranks]: bytes that the list does not know; NULL: not known yet */
     double *held;         /* [n_ranks]: those that it knows */
     double *busy;         /* [n_ranks]: their work, in ms */
+    const struct weir_planned_boundary *boundaries; /* [n_boundaries]; of a plain chain none */
+    int n_boundaries;
     int attempt;
 };
 
@@ -276,31 +289,86 @@ static weir_status arrange(struct search *s, struct trial *t, const struct candi
     return arrange_new(s, t, &key);
 }
 
+/* Bytes of the mean hand-over between two ranks, to and fro: [p × p], 0 where there is none; NULL for a plain chain. */
+static weir_status pairs_find(const struct trial *t, struct weir_arena *arena, double **pairs_out)
+{
+    size_t p = (size_t)t->plan.n_ranks;
+    int *counts;
+    *pairs_out = NULL;
+    if (!t->n_boundaries)
+        return WEIR_OK;
+    weir_status status = weir_arena_alloc(arena, p * p, sizeof **pairs_out, pairs_out);
+    if (!status)
+        status = weir_arena_alloc(arena, p * p, sizeof *counts, &counts);
+    for (int b = 0; b < t->n_boundaries && !status; b++) {
+        size_t from = (size_t)t->schedule.stage_rank[t->boundaries[b].from], to = (size_t)t->schedule.stage_rank[t->boundaries[b].to];
+        size_t pair = from < to ? from * p + to : to * p + from;
+        (*pairs_out)[pair] += (t->boundaries[b].bytes - (*pairs_out)[pair]) / ++counts[pair];
+    }
+    return status;
+}
+
+/* What a list has no bytes for counts as the widest border. */
+static struct weir_edge_costs *edge_both(struct weir_edge_costs *edge, const struct trial *t, const double *pairs, int rank, int other,
+                                         double latency_ms, double rate)
+{
+    int low = rank < other ? rank : other, high = rank < other ? other : rank;
+    double mean = pairs ? pairs[low * t->plan.n_ranks + high] : 0, bytes = mean > 0 ? mean : t->costs->border_bytes;
+    *edge++ = (struct weir_edge_costs){rank, other, latency_ms, bytes, rate / 1e3};
+    *edge++ = (struct weir_edge_costs){other, rank, latency_ms, bytes, rate / 1e3};
+    return edge;
+}
+
+/* All pairs of ranks that hand over at the ceilings' rate; a plain chain's all cost the same. */
+static weir_status links_alike(const struct search *s, const struct trial *t, const double *pairs, struct weir_arena *arena,
+                               struct weir_schedule_costs *costs)
+{
+    int p = t->plan.n_ranks;
+    struct weir_edge_costs *edges, *end;
+    if (!pairs || s->request->hand_over_ms > 0)
+        return WEIR_OK;
+    weir_status status = weir_arena_alloc(arena, (size_t)p * (size_t)p, sizeof *edges, &edges);
+    end = status ? NULL : edges;
+    for (int pair = 0; pair < p * p && !status; pair++)
+        if (pairs[pair] > 0 && pair / p != pair % p)
+            end = edge_both(end, t, pairs, pair / p, pair % p, 0, s->request->ceilings.link_bytes_per_s);
+    if (status)
+        return status;
+    costs->edges = edges;
+    costs->n_edges = (int)(end - edges);
+    return WEIR_OK;
+}
+
 /* The links of the arrangement, both ways; without one all are the ceilings'. */
 static weir_status links_find(const struct search *s, const struct trial *t, struct weir_arena *arena, struct weir_schedule_costs *costs)
 {
     const struct weir_arrangement *a = t->plan.arrangement;
-    int p = t->plan.n_ranks, n = 0;
-    struct weir_edge_costs *edges;
+    int p = t->plan.n_ranks;
+    struct weir_edge_costs *edges, *end;
+    double *pairs;
+    weir_status status = pairs_find(t, arena, &pairs);
+    if (status)
+        return status;
     costs->transfer = s->request->hand_over_ms > 0 ? s->request->hand_over_ms
                                                    : 1e3 * t->costs->border_bytes / s->request->ceilings.link_bytes_per_s;
     costs->reduce_bandwidth = s->request->ceilings.link_bytes_per_s / 1e3;
     if (!a)
-        return WEIR_OK;
+        return links_alike(s, t, pairs, arena, costs);
     costs->transfer = 0;
     costs->reduce_bandwidth = isinf(a->ring.bandwidth) ? 0 : a->ring.bandwidth / 1e3;
     costs->reduce_latency = 1e3 * a->ring.latency;
-    weir_status status = weir_arena_alloc(arena, 2 * (size_t)p, sizeof *edges, &edges);
+    status = weir_arena_alloc(arena, 2 * (size_t)p, sizeof *edges, &edges);
+    end = status ? NULL : edges;
     for (int r = 0; r < p && !status && p > 1; r++)
         if (isfinite(a->to_next[r].bandwidth) && (p > 2 || r == 0))
-            for (int back = 0; back < 2; back++)
-                edges[n++] = (struct weir_edge_costs){back ? (r + 1) % p : r, back ? r : (r + 1) % p, 1e3 * a->to_next[r].latency,
-                                                      t->costs->border_bytes, a->to_next[r].bandwidth / 1e3};
-    for (int e = 0; e < n; e++)
-        costs->transfer = fmax(costs->transfer, edges[e].latency + edges[e].bytes / edges[e].bandwidth);
+            end = edge_both(end, t, pairs, r, (r + 1) % p, 1e3 * a->to_next[r].latency, a->to_next[r].bandwidth);
+    if (status)
+        return status;
+    for (const struct weir_edge_costs *e = edges; e < end; e++)
+        costs->transfer = fmax(costs->transfer, e->latency + t->costs->border_bytes / e->bandwidth);
     costs->edges = edges;
-    costs->n_edges = n;
-    return status;
+    costs->n_edges = (int)(end - edges);
+    return WEIR_OK;
 }
 
 static void measured(const struct weir_simulation *simulation, struct trial *t)
@@ -402,13 +470,33 @@ static weir_status recompute_fit(struct search *s, struct trial *t, struct weir_
     return status;
 }
 
+/* What the stages of a model with branches hand to each other; a chain's hand to the next. */
+static weir_status boundaries_take(struct trial *t, struct weir_arena *arena)
+{
+    struct weir_schedule_boundary *list;
+    if (t->costs->is_plain)
+        return WEIR_OK;
+    weir_status status =
+        weir_planner_boundaries(t->costs->graph, t->stages.first_layer, t->schedule.n_stages, arena, &t->boundaries, &t->n_boundaries);
+    if (!status)
+        status = weir_arena_alloc(arena, (size_t)t->n_boundaries, sizeof *list, &list);
+    for (int b = 0; b < t->n_boundaries && !status; b++)
+        list[b] = (struct weir_schedule_boundary){t->boundaries[b].from, t->boundaries[b].to};
+    return status ? status : weir_schedule_boundaries_set(&t->schedule, list, t->n_boundaries, arena);
+}
+
 static weir_status trial_time(struct search *s, struct trial *t, const struct candidate *c, struct weir_arena *arena)
 {
     double *over;
     int *in_flight;
     weir_status status = arrange(s, t, c);
+    if (!status && c->by && !weir_planner_are_alike(t->plan.arrangement))
+        return WEIR_OK; /* devices that differ have one cut */
     if (!status)
-        status = weir_planner_stages(s->sizes[c->size], c->way, &t->schedule, t->plan.arrangement, s->arena, &t->stages);
+        status = weir_planner_stages(s->sizes[c->size], c->way, (enum weir_planner_by)c->by, &t->schedule, t->plan.arrangement, s->arena,
+                                     &t->stages);
+    if (!status)
+        status = boundaries_take(t, arena);
     if (!status)
         status = weir_arena_alloc(arena, (size_t)c->n_ranks, sizeof *over, &over);
     if (!status)
@@ -468,6 +556,22 @@ static weir_status config_of(struct search *s, const struct weir_planned *plan, 
     return status ? status : weir_graph_resize(s->request->graph, plan->microbatch_size, arena, &config->graph);
 }
 
+/* As they are in the program, whose messages have these bytes. */
+static weir_status boundaries_report(const struct weir_program *program, struct weir_arena *arena, struct weir_planned *plan)
+{
+    struct weir_planned_boundary *list;
+    weir_status status = weir_arena_alloc(arena, (size_t)program->n_boundaries, sizeof *list, &list);
+    if (status)
+        return status;
+    for (int b = 0; b < program->n_boundaries; b++) {
+        const struct weir_boundary *of = &program->boundaries[b];
+        list[b] = (struct weir_planned_boundary){of->from, of->to, of->n_values, (double)of->inputs.bytes};
+    }
+    plan->boundaries = list;
+    plan->n_boundaries = program->n_boundaries;
+    return WEIR_OK;
+}
+
 /* The figures of weir_engine_memory, each rank in a place of its own. */
 static weir_status compile(struct search *s, struct weir_planned *plan)
 {
@@ -490,6 +594,8 @@ static weir_status compile(struct search *s, struct weir_planned *plan)
         status = weir_extras_make(&build, &(struct weir_resources){.device_of = device_of, .host_free = SIZE_MAX}, &arena, &extras);
     if (!status)
         status = weir_memory_report_make(&build, &extras, s->arena, &plan->memory);
+    if (!status)
+        status = boundaries_report(build.program, s->arena, plan);
     weir_arena_release(&arena);
     s->result->n_compiled++;
     return status;
@@ -557,7 +663,7 @@ static int by_bound(const void *a, const void *b)
         return x->bound < y->bound ? -1 : 1;
     int rank = (x->n_ranks > y->n_ranks) - (x->n_ranks < y->n_ranks), kind = x->kind - y->kind, way = x->way - y->way;
     int chunks = x->n_chunks - y->n_chunks, zero = x->zero - y->zero;
-    return rank ? rank : chunks ? chunks : zero ? zero : kind ? kind : way;
+    return rank ? rank : chunks ? chunks : zero ? zero : kind ? kind : way ? way : x->by - y->by;
 }
 
 static int by_bytes(const void *a, const void *b)

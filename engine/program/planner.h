@@ -1,7 +1,8 @@
 /* The planner: how these devices train this model fastest, and whether it fits.
  *
  *     candidates   ranks p, stages per rank v, replicas d, samples of a micro-batch B, recomputation, ZeRO, schedule
- *         │        each with the layers cut so that the busiest stage has least to do
+ *         │        each with the layers cut so that the busiest stage has least to do; a model with branches has a second cut,
+ *         │        which weighs all that crosses it too (planner_cuts.h)
  *         ├─ bounds: no rank is done before its own work, fill and drain; bytes of state and of what is in flight
  *         ├─ simulated, the smallest bound first, with fill and drain, transfers, reductions and optimizer; what ranks hold
  *         │        by the list, and the layers to recompute so that it fits (recompute_choice.h)
@@ -25,6 +26,7 @@
 #include "engine/program/layer_cut.h"
 #include "include/weir/report.h"
 #include "engine/program/model_costs.h"
+#include "engine/program/planner_cuts.h"
 #include "partitioner/topology/arrange.h"
 #include "include/weir/simulate.h"
 
@@ -69,6 +71,8 @@ struct weir_planned {
     struct weir_memory_report memory; /* of the compiled program */
     int n_recomputed;                 /* layers */
     const struct weir_arrangement *arrangement; /* NULL: no topology */
+    const struct weir_planned_boundary *boundaries; /* [n_boundaries]: of the compiled program, whose messages have these bytes */
+    int n_boundaries;
 };
 
 struct weir_planner_result {

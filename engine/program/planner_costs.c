@@ -89,11 +89,11 @@ static double optimizer_ms(const struct weir_planner_costs *c, const struct weir
 }
 
 /* What a micro-batch keeps grows with its samples, what a stage holds does not.  NULL: no other size has this cut. */
-static const struct weir_stage_costs *bytes_before(const struct weir_planner_costs *c, int way, int n_stages, const int *first_layer,
-                                                   double *scale_out)
+static const struct weir_stage_costs *bytes_before(const struct weir_planner_costs *c, int way, enum weir_planner_by by, int n_stages,
+                                                   const int *first_layer, double *scale_out)
 {
     for (const struct weir_planner_costs *b = c->before; b && way >= 0; b = b->before) {
-        const struct weir_planner_stages *made = &b->stages[way][n_stages];
+        const struct weir_planner_stages *made = &b->stages[way][by][n_stages];
         if (made->first_layer && !memcmp(made->first_layer, first_layer, ((size_t)n_stages + 1) * sizeof *first_layer)) {
             *scale_out = (double)c->microbatch_size / (double)b->microbatch_size;
             return made->costs;
@@ -103,11 +103,11 @@ static const struct weir_stage_costs *bytes_before(const struct weir_planner_cos
 }
 
 /* `way` -1: not one that other sizes have. */
-static weir_status bytes_find(const struct weir_planner_costs *c, int way, const struct weir_engine_config *config, int n_stages,
-                              struct weir_arena *arena, struct weir_stage_costs *costs)
+static weir_status bytes_find(const struct weir_planner_costs *c, int way, enum weir_planner_by by, const struct weir_engine_config *config,
+                              int n_stages, struct weir_arena *arena, struct weir_stage_costs *costs)
 {
     double scale = 1;
-    const struct weir_stage_costs *found = bytes_before(c, way, n_stages, config->first_layer, &scale);
+    const struct weir_stage_costs *found = bytes_before(c, way, by, n_stages, config->first_layer, &scale);
     weir_status status = found ? WEIR_OK : weir_stage_costs_find(config, n_stages, &c->request->ceilings, arena, &found);
     for (int i = 0; i < n_stages && !status; i++) {
         costs[i] = found[i];
@@ -132,7 +132,7 @@ static weir_status stages_make(const struct weir_planner_costs *c, int way, cons
     config.zero = 0;
     weir_status status = weir_arena_alloc(arena, (size_t)n_stages, sizeof *costs, &costs);
     if (!status)
-        status = bytes_find(c, way, &config, n_stages, arena, costs);
+        status = bytes_find(c, way, stages->by, &config, n_stages, arena, costs);
     if (!status)
         status = weir_recomputed_layers(c->graph, list, arena, &recompute);
     if (status)
@@ -150,30 +150,53 @@ static weir_status stages_make(const struct weir_planner_costs *c, int way, cons
     return WEIR_OK;
 }
 
-weir_status weir_planner_times(struct weir_planner_costs *c, int way, int n_stages, const struct weir_stage_costs **stages_out)
+static bool is_same(const int *a, const int *b, int n_stages)
+{
+    return !memcmp(a, b, ((size_t)n_stages + 1) * sizeof *a);
+}
+
+/* *cut_out is NULL where there is none, or none that differs from the one by work. */
+static weir_status cut_find(struct weir_planner_costs *c, int way, enum weir_planner_by by, int n_stages, int **cut_out)
 {
     int n = c->graph->n_layers;
-    struct weir_stage_costs *stages;
+    const struct weir_stage_costs *work;
     double *times;
-    int *cut;
-    *stages_out = c->times[way][n_stages];
-    if (*stages_out)
-        return WEIR_OK;
     weir_status status = weir_arena_alloc(&c->arena, (size_t)n, sizeof *times, &times);
-    if (!status)
-        status = weir_arena_alloc(&c->arena, (size_t)n_stages + 1, sizeof *cut, &cut);
-    if (!status)
-        status = weir_arena_alloc(&c->arena, (size_t)n_stages, sizeof *stages, &stages);
     for (int l = 0; l < n && !status; l++)
         times[l] = c->layers[way][l].forward + c->layers[way][l].input + c->layers[way][l].weight;
+    if (!status && by == WEIR_PLANNER_BY_WORK) {
+        status = weir_arena_alloc(&c->arena, (size_t)n_stages + 1, sizeof **cut_out, cut_out);
+        return status ? status : weir_chain_split(times, n, n_stages, *cut_out);
+    }
     if (!status)
-        status = weir_chain_split(times, n, n_stages, cut);
+        status = weir_planner_times(c, way, WEIR_PLANNER_BY_WORK, n_stages, &work);
+    if (!status)
+        status = weir_planner_cut(c->graph, times, &c->request->ceilings, n_stages, &c->arena, cut_out);
+    if (!status && *cut_out && is_same(*cut_out, c->cuts[way][WEIR_PLANNER_BY_WORK][n_stages], n_stages))
+        *cut_out = NULL;
+    return status;
+}
+
+weir_status weir_planner_times(struct weir_planner_costs *c, int way, enum weir_planner_by by, int n_stages,
+                               const struct weir_stage_costs **stages_out)
+{
+    struct weir_stage_costs *stages;
+    int *cut = NULL;
+    *stages_out = c->times[way][by][n_stages];
+    if (*stages_out || (by && c->none[way][n_stages]))
+        return WEIR_OK;
+    weir_status status = cut_find(c, way, by, n_stages, &cut);
+    if (!status && !cut)
+        c->none[way][n_stages] = true;
+    if (status || !cut)
+        return status;
+    status = weir_arena_alloc(&c->arena, (size_t)n_stages, sizeof *stages, &stages);
     if (status)
         return status;
     for (int i = 0; i < n_stages; i++)
         times_sum(c->layers[way], cut[i], cut[i + 1], 1, &stages[i]);
-    c->cuts[way][n_stages] = cut;
-    c->times[way][n_stages] = *stages_out = stages;
+    c->cuts[way][by][n_stages] = cut;
+    c->times[way][by][n_stages] = *stages_out = stages;
     return WEIR_OK;
 }
 
@@ -213,7 +236,7 @@ static void cut_by_speed(const double *times, int n_layers, int n_stages, const 
     cut_below(times, n_layers, n_stages, speed, high * (1 + 1e-9), cut);
 }
 
-static bool are_alike(const struct weir_arrangement *a)
+bool weir_planner_are_alike(const struct weir_arrangement *a)
 {
     for (int r = 0; a && r < a->n_ranks; r++)
         if (a->speed[r] != 1)
@@ -241,27 +264,27 @@ static weir_status stages_uneven(struct weir_planner_costs *c, int way, const st
     return stages_make(c, -1, weir_planner_way_name(c->request, way), c->layers[way], n, arena, out);
 }
 
-weir_status weir_planner_stages(struct weir_planner_costs *c, int way, const struct weir_schedule *schedule,
+weir_status weir_planner_stages(struct weir_planner_costs *c, int way, enum weir_planner_by by, const struct weir_schedule *schedule,
                                 const struct weir_arrangement *arrangement, struct weir_arena *arena, struct weir_planner_stages *out)
 {
     int n = schedule->n_stages;
     const struct weir_stage_costs *times;
     int *cut;
-    if (!are_alike(arrangement))
+    if (!weir_planner_are_alike(arrangement))
         return stages_uneven(c, way, schedule, arrangement, arena, out);
-    weir_status status = weir_planner_times(c, way, n, &times);
-    if (!status && !c->stages[way][n].first_layer) {
+    weir_status status = weir_planner_times(c, way, by, n, &times);
+    if (!status && !c->stages[way][by][n].first_layer) {
         status = weir_arena_alloc(arena, (size_t)n + 1, sizeof *cut, &cut);
         if (status)
             return status;
-        memcpy(cut, c->cuts[way][n], ((size_t)n + 1) * sizeof *cut);
-        struct weir_planner_stages made = {.first_layer = cut};
+        memcpy(cut, c->cuts[way][by][n], ((size_t)n + 1) * sizeof *cut);
+        struct weir_planner_stages made = {.by = by, .first_layer = cut};
         status = stages_make(c, way, weir_planner_way_name(c->request, way), c->layers[way], n, &c->arena, &made);
         if (!status)
-            c->stages[way][n] = made;
+            c->stages[way][by][n] = made;
     }
     if (!status)
-        *out = c->stages[way][n];
+        *out = c->stages[way][by][n];
     return status;
 }
 
@@ -289,14 +312,14 @@ static double share_saved(const struct weir_planner_costs *c, const bool *recomp
     return all > 0 ? saved / all : 0;
 }
 
-static weir_status lean_scale(struct weir_planner_costs *c, const struct weir_planner_costs *b, int n_stages,
+static weir_status lean_scale(struct weir_planner_costs *c, const struct weir_planner_costs *b, enum weir_planner_by by, int n_stages,
                               const struct weir_stage_costs **kept, const struct weir_stage_costs **lean_out)
 {
     double scale = (double)c->microbatch_size / (double)b->microbatch_size;
     struct weir_stage_costs *lean;
     weir_status status = weir_arena_alloc(&c->arena, (size_t)n_stages, sizeof *lean, &lean);
     for (int i = 0; i < n_stages && !status; i++) { /* of these only the bytes are read */
-        lean[i] = b->stages[0][n_stages].lean[i];
+        lean[i] = b->stages[0][by][n_stages].lean[i];
         lean[i].mem_backward *= scale;
         lean[i].mem_weight *= scale;
         lean[i].mem_made *= scale;
@@ -309,14 +332,15 @@ static weir_status lean_scale(struct weir_planner_costs *c, const struct weir_pl
 static weir_status lean_find(struct weir_planner_costs *c, struct weir_planner_stages *stages, int n_stages, struct weir_arena *arena,
                              const struct weir_stage_costs **lean_out)
 {
-    struct weir_planner_stages *kept = &c->stages[0][n_stages], made = {.first_layer = stages->first_layer};
+    enum weir_planner_by by = stages->by;
+    struct weir_planner_stages *kept = &c->stages[0][by][n_stages], made = {.by = by, .first_layer = stages->first_layer};
     *lean_out = stages->speed ? stages->lean : kept->lean;
     if (*lean_out)
         return WEIR_OK;
     for (const struct weir_planner_costs *b = stages->speed ? NULL : c->before; b; b = b->before)
-        if (b->stages[0][n_stages].lean &&
-            !memcmp(b->stages[0][n_stages].first_layer, stages->first_layer, ((size_t)n_stages + 1) * sizeof *stages->first_layer))
-            return lean_scale(c, b, n_stages, &kept->lean, lean_out);
+        if (b->stages[0][by][n_stages].lean &&
+            !memcmp(b->stages[0][by][n_stages].first_layer, stages->first_layer, ((size_t)n_stages + 1) * sizeof *stages->first_layer))
+            return lean_scale(c, b, by, n_stages, &kept->lean, lean_out);
     weir_status status = stages_make(c, -1, "full", c->layers[1], n_stages, stages->speed ? arena : &c->arena, &made);
     if (status)
         return status;
@@ -334,7 +358,7 @@ weir_status weir_planner_recompute(struct weir_planner_costs *c, const bool *rec
 {
     const struct weir_stage_costs *lean;
     struct weir_stage_costs *costs;
-    struct weir_planner_stages *whole = &c->stages[0][n_stages];
+    struct weir_planner_stages *whole = &c->stages[0][stages->by][n_stages];
     const struct weir_stage_costs *from = stages->speed ? stages->costs : whole->costs;
     weir_status status = list_make(c->graph, recompute, arena, list_out);
     if (!status)
@@ -394,6 +418,8 @@ static weir_status costs_fill(struct weir_planner_costs *c)
     c->replay = replay;
     c->least_activations *= 0.5; /* packing, and what is held from I to W alone, may make it less than the sum */
     c->border_bytes = widest_border(c->graph);
+    c->is_plain = weir_planner_is_plain(c->graph);
+    c->n_cuts = c->is_plain || c->request->hand_over_ms > 0 ? 1 : WEIR_PLANNER_CUTS;
     return WEIR_OK;
 }
 

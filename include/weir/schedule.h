@@ -275,8 +275,9 @@ struct weir_schedule_report {
     const int *peak_in_flight_rank;  /* [n_ranks]: chunk activations held at most, counted in list order */
     const int *peak_in_flight_stage; /* [n_stages]: the same per stage */
     const int *input_slots;          /* [n_stages]: boundary-input slots: peak + 1, or for an input from the same rank
-                                        what the list needs */
-    const int *gradient_slots;       /* [n_stages]: 2, or for a gradient from the same rank what the list needs if more */
+                                        what the list needs; under edge more where a rank would wait for one though F, I and W
+                                        took the same time everywhere */
+    const int *gradient_slots;       /* [n_stages]: 2, or more in the same cases */
 };
 
 /* Prove that every stage does all of its work exactly once, on one rank (copies apart), that dependencies, slots and

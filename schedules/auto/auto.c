@@ -222,6 +222,23 @@ static void bound_find(struct maker *k)
     k->trial.bound = k->result.bound = bound;
 }
 
+static bool hands_on(const struct weir_auto_request *q, int stage)
+{
+    for (int b = 0; b < q->n_boundaries; b++)
+        if (q->boundaries[b].from == stage && q->boundaries[b].to == stage + 1)
+            return true;
+    return !q->boundaries;
+}
+
+static weir_status boundaries_check(const struct weir_auto_request *q)
+{
+    for (int s = 0; s + 1 < q->n_ranks * q->n_chunks; s++)
+        if (!hands_on(q, s))
+            return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "stage %d hands nothing to stage %d, and auto makes orders for stages that each hand to "
+                             "the next: use another schedule or cut", s, s + 1);
+    return WEIR_OK;
+}
+
 static weir_status request_check(const struct weir_auto_request *q)
 {
     if (q->n_ranks < 1 || q->n_microbatches < 1)
@@ -233,7 +250,7 @@ static weir_status request_check(const struct weir_auto_request *q)
                          (long long)n, MOST_ACTIONS);
     if (q->memory_cap < 0 || isnan(q->memory_cap))
         return WEIR_FAIL(WEIR_ERR_INVALID, "the memory cap is %g, it must be above 0", q->memory_cap);
-    return WEIR_OK;
+    return boundaries_check(q);
 }
 
 static weir_status costs_check(struct maker *k)
@@ -253,9 +270,12 @@ static weir_status result_give(struct maker *k, struct weir_arena *arena, struct
     k->result.value = k->trial.value;
     k->result.n_tried = k->trial.n_tried;
     weir_status status = weir_trial_copy(&k->trial.best, arena, &k->result.schedule, NULL);
-    if (!status)
-        *out = k->result;
-    return status;
+    if (status)
+        return status;
+    k->result.schedule.boundaries = k->request->boundaries;
+    k->result.schedule.n_boundaries = k->request->n_boundaries;
+    *out = k->result;
+    return WEIR_OK;
 }
 
 static weir_status make(struct maker *k)

@@ -9,7 +9,8 @@
  * What comes out is never worse than the pool, because the pool takes part.  It is the same on every machine: work is
  * counted, time is not measured.  Weight gradients of a stage are added up in ascending order, as in every other kind.
  *
- * The lower bound holds for every schedule with the pool's ways to deal out stages (rank = stage mod p, and a V):
+ * Boundaries past a stage are part of every schedule that is timed; orders come from the hand-over to the next stage, which each must
+ * have.  The lower bound holds for every schedule with the pool's ways to deal out stages (rank = stage mod p, and a V):
  *
  *     filling   a rank starts when its first input can be there, and works without a pause from then on
  *     memory    before its first input gradient can be there, a rank runs no more forwards than its cap holds */
@@ -29,6 +30,9 @@ struct weir_auto_request {
     enum weir_auto_objective objective;
     double memory_cap;        /* of each rank, in the unit of the costs' memory; 0: none */
     const double *memory_caps; /* [n_ranks], or NULL: memory_cap */
+    const struct weir_schedule_boundary *boundaries; /* [n_boundaries] of a model with branches, as a schedule has them; NULL: every stage
+                                                        to the next */
+    int n_boundaries;
 };
 
 struct weir_auto_result {
@@ -48,8 +52,9 @@ extern "C" {
 /* The objective called "makespan" or "span".  WEIR_ERR_USAGE, with a suggestion. */
 weir_status weir_auto_objective_find(const char *name, enum weir_auto_objective *objective_out);
 
-/* Make a schedule for the request; everything of the result lives in `arena`.  WEIR_ERR_INVALID: costs that do not fit
- * the size, or a cap under which no schedule was found; the message says how many times as much the leanest holds. */
+/* Make a schedule for the request; everything of the result lives in `arena`, but the boundaries it has.  WEIR_ERR_INVALID: costs that
+ * do not fit the size, or a cap under which no schedule was found; the message says how many times as much the leanest holds.
+ * WEIR_ERR_UNSUPPORTED: a stage that does not hand to the next, for which the bound would not hold. */
 weir_status weir_schedule_auto(const struct weir_auto_request *request, struct weir_arena *arena,
                                struct weir_auto_result *result_out);
 

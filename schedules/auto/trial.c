@@ -25,7 +25,10 @@ weir_status weir_trial_time(struct weir_trial *trial, const struct weir_schedule
                             struct weir_simulation *simulation_out, double *value_out)
 {
     struct weir_simulation_options options = {.keep_path = true, .keep_times = true};
-    weir_status status = weir_schedule_simulate(schedule, trial->request->costs, &options, arena, simulation_out);
+    struct weir_schedule handing = *schedule;
+    handing.boundaries = trial->request->boundaries;
+    handing.n_boundaries = trial->request->n_boundaries;
+    weir_status status = weir_schedule_simulate(&handing, trial->request->costs, &options, arena, simulation_out);
     *value_out = INFINITY;
     trial->n_tried++;
     if (status == WEIR_ERR_INVALID) /* a circle: the costs have been checked with the first schedule */

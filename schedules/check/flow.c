@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "base/integers.h"
 #include "base/large.h"
 
 static weir_status cells_open(struct weir_flow *flow, struct weir_arena *arena)
@@ -28,17 +29,17 @@ static weir_status units_open(struct weir_flow *flow, struct weir_arena *arena)
             const struct weir_scan_unit *info = &flow->scan->units[u];
             unit->remote[d] = info->feeder[d] >= 0 && info->feeder[d] != info->rank;
             unit->slots[d] = unit->free[d] = info->slots[d];
-            status = weir_arena_alloc(arena, (size_t)flow->scan->units[u].slots[d], sizeof *unit->released[d],
-                                      &unit->released[d]);
+            unit->newest[d] = info->slots[d] % weir_int_max(1, weir_flow_room(flow, info->slots[d]));
+            status = weir_arena_alloc(arena, (size_t)weir_flow_room(flow, info->slots[d]), sizeof *unit->released[d], &unit->released[d]);
         }
     return status;
 }
 
 weir_status weir_flow_open(struct weir_flow *flow, enum weir_channels model, const struct weir_scan *scan,
-                           const struct weir_schedule_edges *edges, struct weir_arena *arena)
+                           const struct weir_schedule_edges *edges, bool grows, struct weir_arena *arena)
 {
     size_t p = (size_t)scan->schedule->n_ranks;
-    *flow = (struct weir_flow){.scan = scan, .edges = edges, .model = model, .costs = {.overlap_gain = 1}};
+    *flow = (struct weir_flow){.scan = scan, .edges = edges, .model = model, .costs = {.overlap_gain = 1}, .growth = grows ? arena : NULL};
     weir_status status = cells_open(flow, arena);
     if (!status)
         status = units_open(flow, arena);
@@ -58,35 +59,20 @@ weir_status weir_flow_open(struct weir_flow *flow, enum weir_channels model, con
     return WEIR_OK;
 }
 
-weir_status weir_flow_try(struct weir_scan *scan, weir_status (*attempt)(void *context), void *context)
+/* When the ring is full it is laid out anew, those that are free first. */
+weir_status weir_flow_slot_add(struct weir_flow *flow, struct weir_flow_unit *unit, enum weir_direction d)
 {
-    weir_status status = attempt(context);
-    while (status == WEIR_ERR_INVALID && weir_scan_longs_double(scan))
-        status = attempt(context);
-    return status;
-}
-
-struct check {
-    struct weir_scan *scan;
-    enum weir_channels model;
-    const struct weir_schedule_edges *edges;
-    struct weir_arena *work;
-};
-
-static weir_status check_attempt(void *context)
-{
-    const struct check *check = context;
-    struct weir_flow flow;
-    weir_status status = weir_flow_open(&flow, check->model, check->scan, check->edges, check->work);
-    return status ? status : weir_flow_run(&flow);
-}
-
-weir_status weir_flow_check(struct weir_scan *scan, enum weir_channels model, struct weir_arena *work)
-{
-    struct weir_schedule_edges edges;
-    struct check check = {scan, model, &edges, work};
-    weir_status status = weir_schedule_edges_build(scan, work, &edges);
-    if (!status && scan->schedule->has_comms)
-        status = weir_schedule_edges_match(scan, &edges, work);
-    return status ? status : weir_flow_try(scan, check_attempt, &check);
+    int room = weir_flow_room(flow, unit->slots[d]);
+    double *released;
+    if (unit->slots[d]++ < room)
+        return WEIR_OK;
+    weir_status status = weir_arena_alloc(flow->growth, 2 * (size_t)room, sizeof *released, &released);
+    for (int i = 0; i < unit->free[d] && !status; i++)
+        released[i] = unit->released[d][(unit->oldest[d] + i) % room];
+    if (status)
+        return status;
+    unit->released[d] = released;
+    unit->oldest[d] = 0;
+    unit->newest[d] = unit->free[d];
+    return WEIR_OK;
 }

@@ -5,9 +5,12 @@
  * action is looked at once.  When nothing can go on and something is left, the schedule waits in a circle, and the
  * flow says which.
  *
- *     rank a   compute ──F(s,k)──▶ cell[s+1,k] made ──edge a → b──▶ cell[s+1,k] arrived ──▶ rank b starts F(s+1,k)
- *                                                       ▲
- *                                          slot of stage s+1 released by an earlier W or B
+ *     rank a   compute F(s,k) ──slot of stage s+1──▶ cell[s+1,k] made ──edge a → b──▶ arrived ──▶ rank b starts F(s+1,k)
+ *                                    ▲
+ *                       released by an earlier W or B
+ *
+ * As in the engine the rank itself writes its result into the slot: until that is free the rank goes no further, and what its
+ * action has read it still holds.  Slots are taken in the order in which results are made (flow_slots.c counts them).
  *
  * Under the shared and blocking models the SEND and RECV actions of the lists take part: a transfer needs its two
  * ranks at the same time, at the head of their channels (shared) or of their lists (blocking), and needs no slot,
@@ -38,12 +41,14 @@ enum weir_flow_cause {
     WEIR_CAUSE_CHANNEL,  /* transfers: the transfer before it on its edge, or on the sender's channel; REDUCE_GRAD: the
                             one before it on its rank */
     WEIR_CAUSE_PEER,     /* transfers: what the receiver did before */
-    WEIR_CAUSE_SLOT,     /* transfers: the release of a slot */
+    WEIR_CAUSE_SLOT,     /* the release of a slot, which a transfer needs, or what the rank did before */
 };
 
 struct weir_flow_rank {
     size_t next;           /* action that comes next */
-    double time;           /* end of the action before it */
+    double time;           /* end of the action before it, and of its wait for slots */
+    bool ended;            /* the action has come to its end, and waits for slots */
+    bool held;             /* `time` is the end of such a wait */
     double first;          /* start of the first action, -1 before it */
     double busy;           /* sum of the durations of its compute actions */
     double gained;         /* what OVERLAP_F_B saved of the sum of F and B: work = busy + gained */
@@ -61,7 +66,7 @@ struct weir_flow_unit { /* 64 bytes: one cache line */
     int slots[2];
     int free[2];                  /* slots that hold nothing */
     int32_t oldest[2], newest[2]; /* places in the ring: the release to take next, and where the next one goes */
-    int blocked[2];               /* edge whose next message waits for a slot, or -1 */
+    int blocked[2];               /* rank that waits for a slot, or -1 */
     double *released[2];          /* [slots]: times of the releases that free slots stem from, a ring; 0 at first */
 };
 
@@ -76,6 +81,8 @@ struct weir_flow_edge { /* one cache line */
 struct weir_flow_record {
     double **start, **end; /* [n_ranks][n_actions] of compute and REDUCE_GRAD; the second part of an OVERLAP has none */
     uint8_t **cause;       /* [n_ranks][n_actions]; shared and blocking keep a transfer's at its SEND */
+    int **holder;          /* [n_ranks][n_actions]: behind it the rank waited until a slot was free, the last that of so manieth target, from
+                              1 on, those of the second part of an OVERLAP behind the others; 0: it did not wait */
     uint8_t **transfer_cause; /* [n_edges][n_messages] */
     double **transfer_end;    /* [n_edges][n_messages] */
 };
@@ -90,7 +97,10 @@ struct weir_flow {
     struct weir_flow_unit *units;    /* [n_rows][n_copies] */
     struct weir_flow_edge *channels; /* [n_edges] */
     double *cells[2];                /* [n_rows][stride] per direction */
-    double *delay[2];                /* the same: from made to arrived, of what crosses ranks; NULL: not kept */
+    double *delay[2];                /* the same: from the maker's end to the arrival, of what crosses ranks; NULL: not kept */
+    struct weir_arena *growth; /* for more slots; NULL: there are no more */
+    weir_status status;        /* of growth; then nothing grows any more */
+    bool tight;                /* somewhere a slot was awaited, or free no earlier than it was needed */
     int *ready;                      /* ranks to look at */
     int n_ready;
 };
@@ -99,21 +109,39 @@ struct weir_flow {
 weir_status weir_channels_take(enum weir_channels channels, const struct weir_schedule *schedule);
 
 /* Prepare a flow over a scanned schedule and its edges.  All memory comes from `arena`.  The shared and blocking models
- * need a schedule with communication.  WEIR_ERR_NOMEM. */
+ * need a schedule with communication.  With `grows` slots between neighbours become more where a rank would wait for one.
+ * WEIR_ERR_NOMEM. */
 weir_status weir_flow_open(struct weir_flow *flow, enum weir_channels model, const struct weir_scan *scan,
-                           const struct weir_schedule_edges *edges, struct weir_arena *arena);
+                           const struct weir_schedule_edges *edges, bool grows, struct weir_arena *arena);
 
 /* Run until the end.  WEIR_ERR_INVALID: the cycle in which the schedule waits. */
 weir_status weir_flow_run(struct weir_flow *flow);
 
-/* Prepare and run a flow over the scan by `attempt`; where it waits in a circle again, with more slots for long boundaries. */
-weir_status weir_flow_try(struct weir_scan *scan, weir_status (*attempt)(void *context), void *context);
+/* Prepare and run `flow` over the scan by `attempt`.  Where slots are tight they are counted, and it runs again; where it waits in
+ * a circle again, with more slots for long boundaries. */
+weir_status weir_flow_try(struct weir_flow *flow, struct weir_scan *scan, weir_status (*attempt)(void *context), void *context);
+
+/* Run the lists under the edge model and give the scan as many slots between neighbours as no rank waits for when F, I and W take the
+ * same time everywhere.  WEIR_ERR_INVALID: the cycle in which the schedule waits. */
+weir_status weir_slots_count(struct weir_scan *scan, const struct weir_schedule_edges *edges);
+
+/* The times of such a run: [n_stages][4]. */
+weir_status weir_unit_times(int n_stages, struct weir_arena *arena, const double **type_out);
 
 /* Prove that a scanned schedule comes to its end under `model`: the receives of its edges match the sends in order, and
- * nothing waits in a circle.  Everything lives in `work`.  WEIR_ERR_INVALID, WEIR_ERR_NOMEM. */
+ * nothing waits in a circle; under edge count the slots, too.  Everything lives in `work`.  WEIR_ERR_INVALID, WEIR_ERR_NOMEM. */
 weir_status weir_flow_check(struct weir_scan *scan, enum weir_channels model, struct weir_arena *work);
 
 /* ---- between the files of the flow ------------------------------------------------------------------------------- */
+
+/* Places in the ring of a unit with so many slots: where these grow, a power of two. */
+static inline int weir_flow_room(const struct weir_flow *flow, int slots)
+{
+    int room = 1;
+    while (flow->growth && room < slots)
+        room *= 2;
+    return flow->growth ? room : slots;
+}
 
 /* Look at `rank` again. */
 static inline void weir_flow_wake(struct weir_flow *flow, int rank)
@@ -127,6 +155,16 @@ static inline void weir_flow_wake(struct weir_flow *flow, int rank)
 /* `from` has made a message for `to`: its cell holds minus the time. */
 void weir_flow_made(struct weir_flow *flow, int from, int to);
 
+/* Take the slots into which the rank's results of `a` go, and of the second part of an OVERLAP_F_B.  *time becomes when the last of
+ * them is free.  false: one is not yet, and nothing was taken. */
+bool weir_flow_slots_take(struct weir_flow *flow, int rank, const struct weir_action *a, double *time);
+
+/* No rank goes on: give one that waits for slots those that may grow.  false: there is none. */
+bool weir_flow_slots_add(struct weir_flow *flow);
+
+/* One more slot of direction `d`, which is taken at once.  WEIR_ERR_NOMEM. */
+weir_status weir_flow_slot_add(struct weir_flow *flow, struct weir_flow_unit *unit, enum weir_direction d);
+
 /* `unit` has released a slot. */
 void weir_flow_released(struct weir_flow *flow, int unit, enum weir_direction direction, double time);
 
@@ -138,10 +176,6 @@ bool weir_flow_meet(struct weir_flow *flow, int rank);
 
 /* The other end of a SEND or RECV: its rank, and the action it is there. */
 int weir_flow_partner(const struct weir_flow *flow, const struct weir_action *action, struct weir_action *partner_out);
-
-/* The message of a flow whose edge `e` stands still because its next message has no slot: who holds the slots, how many
- * are needed. */
-weir_status weir_flow_slots(const struct weir_flow *flow, int e, struct weir_arena *work);
 
 /* The message of a flow that stands still: who waits for whom. */
 weir_status weir_flow_cycle(const struct weir_flow *flow);

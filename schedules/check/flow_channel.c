@@ -1,6 +1,6 @@
 /* The transfers of a flow under the three channel models.
  *
- * edge       a transfer starts at max(made, previous transfer of the edge done, slot free)
+ * edge       a transfer starts at max(made, previous transfer of the edge done); made is when it has its slot
  * shared     at max(made, previous transfer of the sender done, previous transfer of the receiver done)
  * blocking   at max(sender has come to it, receiver has come to it); both go on when it is done */
 #include <math.h>
@@ -18,7 +18,7 @@ static void arrive(struct weir_flow *flow, double *cell, int d, double time, int
 {
     double delay = time + *cell; /* the cell holds minus the time when it was made */
     if (delay > 0 && flow->delay[d])
-        flow->delay[d][cell - flow->cells[d]] = delay;
+        flow->delay[d][cell - flow->cells[d]] += delay; /* to what it has waited for a slot */
     *cell = time;
     if (flow->ranks[to].waiting == cell)
         weir_flow_wake(flow, to);
@@ -41,18 +41,142 @@ static void transfer_record(const struct weir_flow *flow, int e, double end, uin
 
 /* ---- edge -------------------------------------------------------------------------------------------------------- */
 
-/* Take the slot that has been free longest; returns since when. */
-static double slot_take(struct weir_flow_unit *unit, int d)
+/* The units of other ranks into whose slots the results of an action go. */
+struct targets {
+    struct weir_scan_ends ends;
+    int mb, rank;
+    enum weir_direction d;
+};
+
+static struct targets targets_of(const struct weir_flow *flow, int rank, const struct weir_action *a)
 {
-    const double *released = &unit->released[d][unit->oldest[d]];
-    double time = *released;
-    line_ahead(released);
-    unit->oldest[d] = unit->oldest[d] + 1 == unit->slots[d] ? 0 : unit->oldest[d] + 1;
-    unit->free[d]--;
-    return time;
+    return (struct targets){weir_scan_targets(flow->scan, a), a->mb, rank, a->type == WEIR_F ? WEIR_DIRECTION_FORWARD : WEIR_DIRECTION_BACKWARD};
 }
 
-/* Move the next message of the edge when it is made and has a slot. */
+/* The i-th of them; NULL: it is on the rank itself. */
+static struct weir_flow_unit *target_at(const struct weir_flow *flow, const struct targets *t, int i)
+{
+    const struct weir_scan_end *end = &t->ends.list[i];
+    struct weir_flow_unit *unit = &flow->units[weir_scan_unit_index(flow->scan, weir_scan_row(end, end->stage), t->mb)];
+    return unit->remote[t->d] ? unit : NULL;
+}
+
+static bool may_grow(const struct weir_flow *flow, const struct weir_flow_unit *unit)
+{
+    return flow->growth && !flow->status && unit - flow->units < flow->scan->schedule->n_stages * flow->scan->schedule->n_copies;
+}
+
+static bool slots_are_free(const struct weir_flow *flow, const struct targets *t)
+{
+    for (int i = 0; i < t->ends.n; i++) {
+        struct weir_flow_unit *unit = target_at(flow, t, i);
+        if (!unit || unit->free[t->d])
+            continue;
+        unit->blocked[t->d] = t->rank;
+        return false;
+    }
+    return true;
+}
+
+/* The place in the ring behind `at`. */
+static int32_t place_after(const struct weir_flow *flow, const struct weir_flow_unit *unit, enum weir_direction d, int32_t at)
+{
+    return at + 1 == weir_flow_room(flow, unit->slots[d]) ? 0 : at + 1;
+}
+
+/* Take the slot that has been free longest; returns since when.  One that nothing was in is free from the start. */
+static double slot_take(struct weir_flow *flow, struct weir_flow_unit *unit, enum weir_direction d, double time)
+{
+    const double *released = &unit->released[d][unit->oldest[d]];
+    double since = *released;
+    bool tight = since > 0 && since >= time;
+    if (tight && may_grow(flow, unit)) {
+        flow->status = weir_flow_slot_add(flow, unit, d);
+        return 0;
+    }
+    line_ahead(released);
+    unit->oldest[d] = place_after(flow, unit, d, unit->oldest[d]);
+    unit->free[d]--;
+    flow->tight = flow->tight || tight;
+    return since;
+}
+
+/* Raise *latest to when all slots of the targets are free; *holder becomes the number of the last of them, from `first` on. */
+static void slots_use(struct weir_flow *flow, const struct targets *t, double time, int first, double *latest, int *holder)
+{
+    for (int i = 0; i < t->ends.n; i++) {
+        struct weir_flow_unit *unit = target_at(flow, t, i);
+        if (!unit)
+            continue;
+        double since = slot_take(flow, unit, t->d, time);
+        if (since > *latest)
+            *latest = since, *holder = first + i;
+    }
+}
+
+bool weir_flow_slots_take(struct weir_flow *flow, int rank, const struct weir_action *a, double *time)
+{
+    struct targets first = targets_of(flow, rank, a), second = {0};
+    if (a->fused)
+        second = targets_of(flow, rank, a + 1);
+    if (!slots_are_free(flow, &first) || !slots_are_free(flow, &second))
+        return false;
+    double ended = *time;
+    int holder = 0;
+    slots_use(flow, &first, ended, 1, time, &holder);
+    slots_use(flow, &second, ended, 1 + first.ends.n, time, &holder);
+    if (flow->record.holder && holder)
+        flow->record.holder[rank][flow->ranks[rank].next] = holder;
+    return true;
+}
+
+/* The slots that may grow of those for which the rank stands still; `grow`: each gets one more. */
+static int lacking(struct weir_flow *flow, const struct targets *t, bool grow)
+{
+    int n = 0;
+    for (int i = 0; i < t->ends.n; i++) {
+        struct weir_flow_unit *unit = target_at(flow, t, i);
+        if (!unit || unit->free[t->d] || !may_grow(flow, unit))
+            continue;
+        n++;
+        if (grow)
+            flow->status = weir_flow_slot_add(flow, unit, t->d);
+        if (!grow || flow->status)
+            continue;
+        unit->released[t->d][unit->newest[t->d]] = 0;
+        unit->newest[t->d] = place_after(flow, unit, t->d, unit->newest[t->d]);
+        unit->free[t->d]++;
+    }
+    return n;
+}
+
+static int rank_lacks(struct weir_flow *flow, int rank, bool grow)
+{
+    const struct weir_schedule_rank *list = &flow->scan->schedule->ranks[rank];
+    const struct weir_action *a = &list->actions[flow->ranks[rank].next];
+    if (!flow->ranks[rank].ended)
+        return 0;
+    struct targets first = targets_of(flow, rank, a), second = {0};
+    if (a->fused)
+        second = targets_of(flow, rank, a + 1);
+    return lacking(flow, &first, grow) + lacking(flow, &second, grow);
+}
+
+/* Whatever happens next happens no earlier than the earliest of these waits began, which would last. */
+bool weir_flow_slots_add(struct weir_flow *flow)
+{
+    int earliest = -1;
+    for (int r = 0; r < flow->scan->schedule->n_ranks; r++)
+        if (rank_lacks(flow, r, false) && (earliest < 0 || flow->ranks[r].time < flow->ranks[earliest].time))
+            earliest = r;
+    if (earliest < 0)
+        return false;
+    rank_lacks(flow, earliest, true);
+    weir_flow_wake(flow, earliest);
+    return true;
+}
+
+/* Move the next message of the edge when it is made. */
 static bool edge_move(struct weir_flow *flow, int e)
 {
     struct weir_flow_edge *channel = &flow->channels[e];
@@ -61,18 +185,11 @@ static bool edge_move(struct weir_flow *flow, int e)
     double *cell = &flow->cells[d][weir_scan_index(flow->scan, message->stage, message->mb)];
     if (!signbit(*cell))
         return false;
-    int u = weir_scan_unit_index(flow->scan, message->stage, message->mb);
-    struct weir_flow_unit *unit = &flow->units[u];
-    if (!unit->free[d]) {
-        unit->blocked[d] = e;
-        return false;
-    }
-    double slot = slot_take(unit, d), start = -*cell;
-    uint8_t cause = WEIR_CAUSE_PRODUCER;
+    double start = -*cell;
+    bool slot = flow->delay[d] && flow->delay[d][cell - flow->cells[d]] > 0;
+    uint8_t cause = slot ? WEIR_CAUSE_SLOT : WEIR_CAUSE_PRODUCER;
     if (channel->time > start)
         start = channel->time, cause = WEIR_CAUSE_CHANNEL;
-    if (slot > start)
-        start = slot, cause = WEIR_CAUSE_SLOT;
     channel->time = start + channel->cost;
     transfer_record(flow, e, channel->time, cause);
     line_ahead(message);
@@ -94,13 +211,11 @@ void weir_flow_released(struct weir_flow *flow, int u, enum weir_direction d, do
         return;
     unit->released[d][unit->newest[d]] = time;
     line_ahead(&unit->released[d][unit->newest[d]]);
-    unit->newest[d] = unit->newest[d] + 1 == unit->slots[d] ? 0 : unit->newest[d] + 1;
+    unit->newest[d] = place_after(flow, unit, d, unit->newest[d]);
     unit->free[d]++;
-    int e = unit->blocked[d];
-    if (e >= 0) {
-        unit->blocked[d] = -1;
-        edge_run(flow, e);
-    }
+    if (unit->blocked[d] >= 0)
+        weir_flow_wake(flow, unit->blocked[d]);
+    unit->blocked[d] = -1;
 }
 
 void weir_flow_made(struct weir_flow *flow, int from, int to)

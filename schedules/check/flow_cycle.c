@@ -6,8 +6,7 @@
  *
  *     0B0 (row 1, cell 2) waits for 1B0 (row 2, cell 4), which comes after 1F1 (row 2, cell 1), which waits for ...
  *
- * SENDs and RECVs that are not in the file are told as the action whose result they carry.  Where the way leads over a slot,
- * the number of slots is what is wrong (flow_slots.c). */
+ * SENDs and RECVs that are not in the file are told as the action whose result they carry. */
 #include <math.h>
 #include <stdio.h>
 
@@ -30,7 +29,6 @@ struct place {
 struct wait {
     struct place at, awaited;
     struct node next; /* who stands before `awaited`, or at it */
-    int slot_edge;    /* the edge whose first message has no slot, or -1 */
 };
 
 static const struct weir_action *action_of(const struct weir_flow *flow, struct place at)
@@ -89,20 +87,6 @@ static struct place partner_find(const struct weir_flow *flow, const struct weir
     return action_find(flow, rank, partner.stage, partner.mb, partner.type, partner.type);
 }
 
-/* edge: the message is made but has not arrived.  Either it has no slot, or it is not its turn: then its SEND comes after one
- * whose message is not made. */
-static void wait_on_edge(const struct weir_flow *flow, const struct weir_action *receive, struct wait *wait)
-{
-    int from = wait->awaited.rank, e = weir_schedule_edge_find(flow->edges, from, wait->at.rank);
-    const struct weir_action *head = &flow->edges->edges[e].messages[flow->channels[e].next];
-    if (signbit(*cell_of(flow, head))) {
-        wait->slot_edge = e;
-        wait->next.rank = wait->at.rank;
-    } else {
-        wait->awaited = partner_find(flow, receive);
-    }
-}
-
 /* A compute action waits for its input or gradient. */
 static void wait_in_compute(const struct weir_flow *flow, struct place at, struct wait *wait)
 {
@@ -112,14 +96,14 @@ static void wait_in_compute(const struct weir_flow *flow, struct place at, struc
         message_find(flow, at, &receive);
     }
     struct place maker = maker_find(flow, &receive);
-    *wait = (struct wait){at, maker, {maker.rank, false}, -1};
+    *wait = (struct wait){at, maker, {maker.rank, false}};
     if (maker.rank == at.rank)
         return;
     if (flow->model == WEIR_CHANNELS_SHARED) {
         wait->awaited = action_find(flow, at.rank, receive.stage, receive.mb, receive.type, receive.type);
         wait->next = (struct node){at.rank, true};
-    } else if (signbit(*cell_of(flow, &receive))) {
-        wait_on_edge(flow, &receive, wait);
+    } else if (signbit(*cell_of(flow, &receive))) { /* made, but not its turn: its SEND comes after one whose message is not made */
+        wait->awaited = partner_find(flow, &receive);
     }
 }
 
@@ -128,7 +112,7 @@ static void wait_in_transfer(const struct weir_flow *flow, struct node node, str
 {
     const struct weir_action *a = action_of(flow, at);
     struct place partner = partner_find(flow, a);
-    *wait = (struct wait){at, partner, {partner.rank, node.channel}, -1};
+    *wait = (struct wait){at, partner, {partner.rank, node.channel}};
     if (!node.channel || partner.index != flow->ranks[partner.rank].channel_next)
         return;
     wait->awaited = maker_find(flow, is_send(a) ? action_of(flow, partner) : a);
@@ -205,16 +189,14 @@ static weir_status circle_enter(const struct weir_flow *flow, struct node *node,
     return status;
 }
 
-/* The edge with a message that has no slot, of those on the circle, or -1. */
-static int slot_edge_find(const struct weir_flow *flow, struct node start)
+/* Slots between neighbours are as many as it takes, and so are those of long boundaries in the end (weir_flow_try). */
+static weir_status slots_check(const struct weir_flow *flow)
 {
-    struct node node = start;
-    struct wait wait;
-    do {
-        wait_find(flow, node, &wait);
-        node = wait.next;
-    } while (wait.slot_edge < 0 && !same_node(node, start));
-    return wait.slot_edge;
+    const struct weir_schedule *s = flow->scan->schedule;
+    for (int r = 0; r < s->n_ranks; r++)
+        if (flow->ranks[r].next < s->ranks[r].n_actions && flow->ranks[r].ended)
+            return WEIR_FAIL(WEIR_ERR_INVALID, "rank %d waits for a slot that is not freed", r);
+    return WEIR_OK;
 }
 
 static weir_status circle_print(const struct weir_flow *flow, struct node start)
@@ -247,11 +229,11 @@ weir_status weir_flow_cycle(const struct weir_flow *flow)
 {
     struct weir_arena work = {0};
     struct node node = {first_stuck(flow), false};
-    weir_status status = circle_enter(flow, &node, &work);
-    if (!status) {
-        int edge = slot_edge_find(flow, node);
-        status = edge < 0 ? circle_print(flow, node) : weir_flow_slots(flow, edge, &work);
-    }
+    weir_status status = slots_check(flow);
+    if (!status)
+        status = circle_enter(flow, &node, &work);
+    if (!status)
+        status = circle_print(flow, node);
     weir_arena_release(&work);
     return weir_schedule_error_name(flow->scan->schedule, status);
 }

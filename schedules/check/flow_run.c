@@ -3,17 +3,23 @@
 
 #include "schedules/check/flow.h"
 
-/* Something was made at `time` on `rank` for the end of a boundary: hand it to its own rank at once, to another one over the
- * edge. */
-static void deliver(struct weir_flow *flow, int rank, const struct weir_scan_end *end, int mb, enum weir_direction d, double time)
+/* When an action has ended, and when it has the slots for its results. */
+struct finish {
+    double ended, time;
+};
+
+/* Something was made on `rank` for the end of a boundary: hand it to its own rank at once, to another one over the edge. */
+static void deliver(struct weir_flow *flow, int rank, const struct weir_scan_end *end, int mb, enum weir_direction d, struct finish at)
 {
-    double *cell = &flow->cells[d][weir_scan_index(flow->scan, weir_scan_row(end, end->stage), mb)];
+    size_t cell = weir_scan_index(flow->scan, weir_scan_row(end, end->stage), mb);
     int to = weir_scan_unit(flow->scan, end->stage, mb)->rank;
     if (to == rank) {
-        *cell = time;
+        flow->cells[d][cell] = at.time;
         return;
     }
-    *cell = -time;
+    flow->cells[d][cell] = -at.time;
+    if (flow->delay[d] && at.time > at.ended)
+        flow->delay[d][cell] = at.time - at.ended;
     weir_flow_made(flow, rank, to);
 }
 
@@ -25,19 +31,19 @@ static void slots_release(struct weir_flow *flow, const struct weir_action *a, s
         weir_flow_released(flow, weir_scan_unit_index(flow->scan, weir_scan_row(&ends.list[i], a->stage), a->mb), d, time);
 }
 
-/* The results of one compute action that ended at `time`. */
-static void action_finish(struct weir_flow *flow, int rank, const struct weir_action *a, double time)
+/* The results of one compute action. */
+static void action_finish(struct weir_flow *flow, int rank, const struct weir_action *a, struct finish at)
 {
     struct weir_scan_ends ins = flow->scan->ins[a->stage], outs = flow->scan->outs[a->stage];
     bool forward = a->type == WEIR_F, backward = a->type == WEIR_I || a->type == WEIR_B;
     for (int i = 0; i < outs.n && forward; i++)
-        deliver(flow, rank, &outs.list[i], a->mb, WEIR_DIRECTION_FORWARD, time);
+        deliver(flow, rank, &outs.list[i], a->mb, WEIR_DIRECTION_FORWARD, at);
     for (int i = 0; i < ins.n && backward; i++)
-        deliver(flow, rank, &ins.list[i], a->mb, WEIR_DIRECTION_BACKWARD, time);
+        deliver(flow, rank, &ins.list[i], a->mb, WEIR_DIRECTION_BACKWARD, at);
     if (backward)
-        slots_release(flow, a, outs, WEIR_DIRECTION_BACKWARD, time);
+        slots_release(flow, a, outs, WEIR_DIRECTION_BACKWARD, at.time);
     if (a->type == WEIR_W || a->type == WEIR_B || (forward && !flow->scan->trainable))
-        slots_release(flow, a, ins, WEIR_DIRECTION_FORWARD, time);
+        slots_release(flow, a, ins, WEIR_DIRECTION_FORWARD, at.time);
 }
 
 static const double *cell_at(const struct weir_flow *flow, const struct weir_action *a, const struct weir_scan_end *source)
@@ -96,12 +102,18 @@ static void record(const struct weir_flow *flow, int rank, size_t index, double 
     }
 }
 
-/* Run one compute action (both parts of an OVERLAP_F_B).  false when the rank must wait. */
-static bool action_run(struct weir_flow *flow, int r, const struct weir_action *a)
+/* What decided that the rank goes on at its `time`. */
+static uint8_t time_cause(const struct weir_flow_rank *rank)
+{
+    return rank->first < 0 ? WEIR_CAUSE_NONE : rank->held ? WEIR_CAUSE_SLOT : WEIR_CAUSE_RANK;
+}
+
+/* Bring one compute action (both parts of an OVERLAP_F_B) to its end.  false when what it takes is not there. */
+static bool action_work(struct weir_flow *flow, int r, const struct weir_action *a)
 {
     struct weir_flow_rank *rank = &flow->ranks[r];
     double start = rank->time;
-    uint8_t cause = rank->first < 0 ? WEIR_CAUSE_NONE : WEIR_CAUSE_RANK;
+    uint8_t cause = time_cause(rank);
     if (!inputs_are_there(flow, rank, a) || (a->fused && !inputs_are_there(flow, rank, a + 1)))
         return false;
     inputs_await(flow, rank, a, &start, &cause);
@@ -114,9 +126,25 @@ static bool action_run(struct weir_flow *flow, int r, const struct weir_action *
     rank->busy += cost;
     rank->gained += done - cost;
     rank->time = end;
-    action_finish(flow, r, a, end);
+    rank->ended = true;
+    return true;
+}
+
+/* Run one compute action.  false when the rank must wait. */
+static bool action_run(struct weir_flow *flow, int r, const struct weir_action *a)
+{
+    struct weir_flow_rank *rank = &flow->ranks[r];
+    if (!rank->ended && !action_work(flow, r, a))
+        return false;
+    struct finish at = {rank->time, rank->time};
+    if (flow->model == WEIR_CHANNELS_EDGE && !weir_flow_slots_take(flow, r, a, &at.time))
+        return false;
+    rank->time = at.time;
+    rank->held = at.time > at.ended;
+    rank->ended = false;
+    action_finish(flow, r, a, at);
     if (a->fused)
-        action_finish(flow, r, a + 1, end);
+        action_finish(flow, r, a + 1, at);
     rank->next += a->fused ? 2 : 1;
     return true;
 }
@@ -127,11 +155,12 @@ static void reduce_run(const struct weir_flow *flow, int r, const struct weir_ac
     struct weir_flow_rank *rank = &flow->ranks[r];
     int unit = weir_scan_stage_unit(flow->scan, a->stage, r);
     bool after_another = rank->reduced > rank->time;
+    uint8_t before = rank->held ? WEIR_CAUSE_SLOT : WEIR_CAUSE_RANK;
     double start = after_another ? rank->reduced : rank->time;
     double cost = flow->costs.reduce ? flow->costs.reduce[unit] : 0;
     rank->reduced = start + cost;
     rank->reduce_work += cost;
-    record(flow, r, rank->next, start, rank->reduced, after_another ? WEIR_CAUSE_CHANNEL : WEIR_CAUSE_RANK);
+    record(flow, r, rank->next, start, rank->reduced, after_another ? WEIR_CAUSE_CHANNEL : before);
 }
 
 static void rank_run(struct weir_flow *flow, int r)
@@ -164,11 +193,15 @@ weir_status weir_flow_run(struct weir_flow *flow)
         flow->channels[e].cost = flow->costs.transfer[e];
     for (int r = s->n_ranks - 1; r >= 0; r--)
         weir_flow_wake(flow, r);
-    while (flow->n_ready) {
+    while (flow->n_ready || weir_flow_slots_add(flow)) {
         int r = flow->ready[--flow->n_ready];
         flow->ranks[r].queued = false;
         rank_run(flow, r);
     }
+    if (flow->status)
+        return flow->status;
+    for (int r = 0; r < s->n_ranks; r++)
+        flow->tight = flow->tight || flow->ranks[r].ended;
     for (int r = 0; r < s->n_ranks; r++)
         if (flow->ranks[r].next < s->ranks[r].n_actions)
             return weir_flow_cycle(flow);

@@ -1,140 +1,82 @@
-/* How many slots a schedule would need, when it stands still for want of one.
+/* How many slots a stage has for what comes from neighbours on other ranks.
  *
- * An edge is a FIFO: what rank r takes next can arrive when everything that was sent before it has arrived.  Each of those
- * messages lies in a slot of its stage until the action that frees it (the end of W or B for an input, of I or B for a
- * gradient).  So at every action that takes something from the edge the stage needs a slot for each of its messages up to
- * that one, less those that have been freed before in r's list; the most of these is what it needs.
+ * The list alone says how many it needs to come to its end, but with as few a rank may stand still with its result in its hands.  So the
+ * lists run once as if F, I and W took the same time on all stages, with one more slot wherever one would be awaited: the most that
+ * are taken at one time.  A result has its slot from the end of the action that makes it to the end of the one that reads
+ * it last; at the same moment one is taken before another is given back, so that nobody waits in a circle for others who do both.
  *
- *     edge 0 → 1:  1RECV_F0 1RECV_F1 1RECV_F2          rank 1:  1F2 1B2 1F1 ...
- *     at 1F2 three inputs have arrived and none is freed: 3 slots
+ *     bfs, 2 ranks, 4 micro-batches       r0  ...  2B0 2B1 2B2 2B3 0B0 ...
+ *                                         r1  ...  3B1 3B2 3B3 1B0 1B1 ...
+ *     gradients of stage 1 in slots                   1   2   3   4            1B0 gives one back as 2B3 takes the fourth
  *
- * With as many no rank can be held up by a slot. */
-#include <stdio.h>
-
+ * Never fewer than the scan gives (scan.h); where no rank comes near to waiting with these nothing needs to be counted, whatever
+ * the times are. */
 #include "base/arena.h"
-#include "base/integers.h"
-#include "base/text.h"
 #include "schedules/check/flow.h"
 
-struct need {
-    const struct weir_flow *flow;
-    const struct weir_schedule_edge *edge;
-    enum weir_direction direction; /* of the messages that want the slot */
-    int unit;                      /* whose slots they are */
-    int *arrived[2];               /* [n_cells]: own messages on the edge up to the one for the cell */
-};
-
-static bool is_own(const struct need *need, const struct weir_action *message)
+weir_status weir_unit_times(int n_stages, struct weir_arena *arena, const double **type_out)
 {
-    bool forward = message->type == WEIR_RECV_F;
-    return forward == (need->direction == WEIR_DIRECTION_FORWARD) &&
-           weir_scan_unit_index(need->flow->scan, message->stage, message->mb) == need->unit;
-}
-
-/* Does `a` free a slot of the unit at its end? */
-static bool frees(const struct need *need, const struct weir_action *a)
-{
-    if (a->type > WEIR_B || weir_scan_unit_index(need->flow->scan, a->stage, a->mb) != need->unit)
-        return false;
-    if (need->direction == WEIR_DIRECTION_BACKWARD)
-        return a->type == WEIR_I || a->type == WEIR_B;
-    return a->type == WEIR_W || a->type == WEIR_B || (a->type == WEIR_F && !need->flow->scan->trainable);
-}
-
-static weir_status arrivals_count(struct need *need, struct weir_arena *work)
-{
-    const struct weir_scan *scan = need->flow->scan;
-    weir_status status = WEIR_OK;
-    for (int d = 0; !status && d < 2; d++)
-        status = weir_arena_alloc(work, scan->n_cells, sizeof *need->arrived[d], &need->arrived[d]);
-    int n = 0;
-    for (size_t i = 0; !status && i < need->edge->n_messages; i++) {
-        const struct weir_action *message = &need->edge->messages[i];
-        n += is_own(need, message);
-        need->arrived[message->type == WEIR_RECV_B][weir_scan_index(scan, message->stage, message->mb)] = n;
-    }
+    static const double unit[] = {[WEIR_F] = 1, [WEIR_I] = 1, [WEIR_W] = 1, [WEIR_B] = 2};
+    double *type;
+    weir_status status = weir_arena_alloc(arena, (size_t)n_stages, 4 * sizeof *type, &type);
+    for (int i = 0; i < 4 * n_stages && !status; i++)
+        type[i] = unit[i % 4];
+    if (!status)
+        *type_out = type;
     return status;
 }
 
-/* Own messages that must have arrived when `a` starts; 0 when it takes nothing from the edge. */
-static int arrived_before(const struct need *need, const struct weir_action *a)
-{
-    struct weir_scan_ends sources = weir_scan_sources(need->flow->scan, a);
-    int n = 0;
-    for (int i = 0; i < sources.n; i++) {
-        int row = weir_scan_row(&sources.list[i], a->stage);
-        n = weir_int_max(n, need->arrived[a->type != WEIR_F][weir_scan_index(need->flow->scan, row, a->mb)]);
-    }
-    return n;
-}
+/* ---- counting ------------------------------------------------------------------------------------------------------ */
 
-/* Slots that the list needs in all. */
-static int slots_needed(const struct need *need)
+static weir_status count_once(struct weir_scan *scan, const struct weir_schedule_edges *edges, struct weir_arena *work)
 {
-    const struct weir_schedule_rank *list = &need->flow->scan->schedule->ranks[need->edge->to];
-    int freed = 0, most = 0;
-    for (size_t i = 0; i < list->n_actions; i++) {
-        const struct weir_action *a = &list->actions[i];
-        for (int k = 0; k <= a->fused; k++)
-            most = weir_int_max(most, arrived_before(need, a + k) - freed);
-        for (int k = 0; k <= a->fused; k++)
-            freed += frees(need, a + k);
-        i += a->fused;
-    }
-    return most;
-}
-
-/* "1B0, 1B1": the actions that would free the slots which are taken. */
-static void holders_print(const struct need *need, struct weir_text *text)
-{
-    const struct weir_flow *flow = need->flow;
-    const struct weir_schedule_rank *list = &flow->scan->schedule->ranks[need->edge->to];
-    size_t n_moved = flow->channels[need->edge - flow->edges->edges].next;
-    for (size_t i = flow->ranks[need->edge->to].next; i < list->n_actions; i++) {
-        const struct weir_action *a = &list->actions[i];
-        char action[WEIR_ACTION_TEXT];
-        bool moved = false;
-        for (size_t k = 0; k < n_moved && frees(need, a) && !moved; k++)
-            moved = is_own(need, &need->edge->messages[k]) && need->edge->messages[k].mb == a->mb;
-        if (moved)
-            weir_text_append(text, "%s%s", text->length ? ", " : "", weir_action_str(a, action));
-    }
-}
-
-/* The action that the rank cannot start. */
-static const struct weir_action *taker_find(const struct need *need)
-{
-    const struct weir_flow_rank *rank = &need->flow->ranks[need->edge->to];
-    const struct weir_action *a = &need->flow->scan->schedule->ranks[need->edge->to].actions[rank->next];
-    return a->fused && !arrived_before(need, a) ? a + 1 : a;
-}
-
-weir_status weir_flow_slots(const struct weir_flow *flow, int e, struct weir_arena *work)
-{
-    const struct weir_schedule_edge *edge = &flow->edges->edges[e];
-    const struct weir_action *head = &edge->messages[flow->channels[e].next];
-    struct need need = {.flow = flow,
-                        .edge = edge,
-                        .direction = head->type == WEIR_RECV_F ? WEIR_DIRECTION_FORWARD : WEIR_DIRECTION_BACKWARD,
-                        .unit = weir_scan_unit_index(flow->scan, head->stage, head->mb)};
-    bool forward = need.direction == WEIR_DIRECTION_FORWARD;
-    const struct weir_schedule_rank *list = &flow->scan->schedule->ranks[edge->to];
-    struct weir_text holders = {0};
-    char action[WEIR_ACTION_TEXT], where[WEIR_PLACE_TEXT];
-    weir_status status = arrivals_count(&need, work);
-    if (status)
-        return status;
-    const struct weir_action *taker = taker_find(&need);
-    weir_action_str(taker, action);
-    holders_print(&need, &holders);
-    if (!holders.status)
-        status = WEIR_FAIL(
-            WEIR_ERR_INVALID,
-            "%s: stage %d has %d %s slots, and %s on rank %d needs %d: they are held until %s have run; run one of these "
-            "before %s, or make its %s earlier on rank %d",
-            weir_scan_place(flow->scan, edge->to, (size_t)(taker - list->actions), where), head->stage,
-            flow->units[need.unit].slots[need.direction], forward ? "input" : "gradient", action, edge->to, slots_needed(&need), holders.data, action, forward ? "input" : "gradient", edge->from);
-    status = holders.status ? holders.status : status;
-    weir_text_release(&holders);
+    struct weir_flow flow;
+    weir_status status = weir_flow_open(&flow, WEIR_CHANNELS_EDGE, scan, edges, true, work);
+    if (!status)
+        status = weir_unit_times(scan->schedule->n_stages, work, &flow.costs.type);
+    if (!status)
+        status = weir_flow_run(&flow);
+    for (int u = 0; u < scan->schedule->n_stages * scan->schedule->n_copies && !status; u++)
+        for (int d = 0; d < 2; d++)
+            scan->units[u].slots[d] = flow.units[u].slots[d];
     return status;
+}
+
+weir_status weir_slots_count(struct weir_scan *scan, const struct weir_schedule_edges *edges)
+{
+    struct weir_arena work = {0};
+    weir_status status = count_once(scan, edges, &work);
+    while (status == WEIR_ERR_INVALID && weir_scan_longs_double(scan))
+        status = count_once(scan, edges, &work);
+    weir_arena_release(&work);
+    return status;
+}
+
+/* ---- running with them ------------------------------------------------------------------------------------------------ */
+
+weir_status weir_flow_try(struct weir_flow *flow, struct weir_scan *scan, weir_status (*attempt)(void *context), void *context)
+{
+    flow->tight = false;
+    weir_status status = attempt(context);
+    if (flow->tight && (!status || status == WEIR_ERR_INVALID)) {
+        status = weir_slots_count(scan, flow->edges);
+        if (!status)
+            status = attempt(context);
+    }
+    while (status == WEIR_ERR_INVALID && weir_scan_longs_double(scan))
+        status = attempt(context);
+    return status;
+}
+
+weir_status weir_flow_check(struct weir_scan *scan, enum weir_channels model, struct weir_arena *work)
+{
+    struct weir_schedule_edges edges;
+    struct weir_flow flow;
+    weir_status status = weir_schedule_edges_build(scan, work, &edges);
+    if (!status && scan->schedule->has_comms)
+        status = weir_schedule_edges_match(scan, &edges, work);
+    if (status || model == WEIR_CHANNELS_EDGE)
+        return status ? status : weir_slots_count(scan, &edges);
+    status = weir_flow_open(&flow, model, scan, &edges, false, work);
+    return status ? status : weir_flow_run(&flow);
 }

@@ -7,6 +7,7 @@
  *     boundary-input slots of a stage   peak in flight + 1       an input arrives ........ end of its W or B
  *     gradient slots of a stage         2                        a gradient arrives ...... end of its I or B
  *
+ * and more where a rank would wait for them (flow_slots.c).
  * A stage whose neighbour is on the same rank gets as many slots as the list shows are needed, and never waits.
  *
  * What goes between stages that are no neighbours has slots of its own: as many as are in flight at most on either of them, and

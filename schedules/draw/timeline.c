@@ -154,7 +154,7 @@ static weir_status waits_make(const struct build *b)
         waits[i] = (struct weir_timeline_wait){.start = from[i].start, .made = from[i].made, .end = from[i].end, .held = from[i].held,
                                                .cause = from[i].cause, .held_by = from[i].held_by, .peer = from[i].peer};
         rank->waits = rank->n_waits++ ? rank->waits : &waits[i];
-        if (from[i].cause && from[i].action.type != WEIR_ACTION_TYPES)
+        if (from[i].cause && from[i].action.type != WEIR_ACTION_TYPES && from[i].awaited.type != WEIR_ACTION_TYPES)
             status = weir_arena_strdup(b->arena, weir_action_str(&from[i].awaited, name), &waits[i].awaited);
     }
     return status;

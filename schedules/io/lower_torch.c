@@ -169,7 +169,9 @@ weir_status weir_schedule_lower_rounds(const struct weir_schedule *schedule, boo
     struct rounds rounds = {0};
     struct weir_schedule s = *schedule;
     struct weir_schedule_rank *ranks;
-    weir_status status = merge ? merged(schedule, &work, &s) : WEIR_OK;
+    weir_status status = weir_schedule_nameable(schedule);
+    if (!status && merge)
+        status = merged(schedule, &work, &s);
     if (!status)
         status = weir_scan_build(&s, &work, &rounds.scan);
     if (!status)

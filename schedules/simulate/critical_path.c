@@ -212,6 +212,43 @@ static struct at slot_find(const struct path *path, int e, size_t index)
     return (struct at){.where = edge->to, .index = i};
 }
 
+/* The message over the end of a boundary that the result of `a` went to. */
+static struct at message_find(const struct path *path, int rank, const struct weir_action *a, const struct weir_scan_end *end)
+{
+    const struct weir_flow *flow = path->flow;
+    int to = weir_scan_unit(flow->scan, end->stage, a->mb)->rank, e = weir_schedule_edge_find(flow->edges, rank, to);
+    const struct weir_schedule_edge *edge = &flow->edges->edges[e];
+    size_t i = entry_find(path, edge->messages, edge->n_messages, &path->edge_place[e], weir_scan_row(end, end->stage), a->mb,
+                          a->type == WEIR_F ? WEIR_RECV_F : WEIR_RECV_B);
+    return (struct at){.transfer = true, .where = e, .index = i};
+}
+
+/* The message whose slot the rank waited for behind the action at `at`; none: it did not wait. */
+static struct at held_find(const struct path *path, struct at at)
+{
+    const struct weir_flow *flow = path->flow;
+    const struct weir_action *a = action_at(path, at.where, at.index);
+    int holder = flow->model == WEIR_CHANNELS_EDGE ? flow->record.holder[at.where][at.index] - 1 : -1;
+    struct weir_scan_ends targets = weir_scan_targets(flow->scan, a);
+    if (holder >= targets.n) {
+        holder -= targets.n;
+        targets = weir_scan_targets(flow->scan, ++a);
+    }
+    return holder < 0 ? (struct at){.none = true} : message_find(path, at.where, a, &targets.list[holder]);
+}
+
+/* The action whose end let the rank of `at` go on: that one, or the one that freed the slot of its result, perhaps after it had waited for
+ * a slot itself. */
+static struct at end_find(const struct path *path, struct at at)
+{
+    struct at message = at.none ? at : held_find(path, at);
+    while (!message.none) {
+        at = slot_find(path, message.where, message.index);
+        message = held_find(path, at);
+    }
+    return at;
+}
+
 static struct at before_transfer(const struct path *path, struct at at)
 {
     const struct weir_flow *flow = path->flow;
@@ -228,10 +265,8 @@ static struct at before_transfer(const struct path *path, struct at at)
         partner = *action_at(path, at.where, at.index);
         to = weir_flow_partner(flow, &partner, &message);
     }
-    if (cause == WEIR_CAUSE_PRODUCER)
-        return action_find(path, from, partner.stage, partner.mb, partner.type == WEIR_SEND_F ? WEIR_F : WEIR_B);
-    if (cause == WEIR_CAUSE_SLOT)
-        return slot_find(path, at.where, at.index);
+    if (cause == WEIR_CAUSE_PRODUCER || cause == WEIR_CAUSE_SLOT)
+        return end_find(path, action_find(path, from, partner.stage, partner.mb, partner.type == WEIR_SEND_F ? WEIR_F : WEIR_B));
     if (edge_model)
         return (struct at){.transfer = true, .where = at.where, .index = at.index - 1};
     if (cause == WEIR_CAUSE_CHANNEL)
@@ -257,6 +292,8 @@ static struct at before_action(const struct path *path, struct at at)
     unsigned cause = path->flow->record.cause[at.where][at.index];
     if (a->type == WEIR_REDUCE_GRAD && cause == WEIR_CAUSE_CHANNEL)
         return reduction_before(path, at.where, at.index);
+    if (cause == WEIR_CAUSE_SLOT)
+        return end_find(path, action_before(path, at.where, at.index));
     if (cause == WEIR_CAUSE_NONE && path->flow->model != WEIR_CHANNELS_BLOCKING)
         return (struct at){.none = true};
     if (cause == WEIR_CAUSE_RANK || cause == WEIR_CAUSE_NONE)

@@ -47,8 +47,13 @@ static weir_status causes_keep(struct run *run)
     const struct weir_schedule *s = &run->schedule;
     struct weir_flow_record *record = &run->flow.record;
     weir_status status = weir_arena_alloc(&run->work, (size_t)s->n_ranks, sizeof *record->cause, &record->cause);
-    for (int r = 0; !status && r < s->n_ranks; r++)
+    if (!status)
+        status = weir_arena_alloc(&run->work, (size_t)s->n_ranks, sizeof *record->holder, &record->holder);
+    for (int r = 0; !status && r < s->n_ranks; r++) {
         status = weir_arena_alloc(&run->work, s->ranks[r].n_actions, 1, &record->cause[r]);
+        if (!status)
+            status = weir_arena_alloc(&run->work, s->ranks[r].n_actions, sizeof **record->holder, &record->holder[r]);
+    }
     if (!status)
         status = weir_arena_alloc(&run->work, (size_t)run->edges.n_edges, sizeof *record->transfer_cause,
                                   &record->transfer_cause);
@@ -141,7 +146,7 @@ static weir_status flow_prepare(struct run *run, struct weir_arena *arena)
     if (!status && run->schedule.has_comms)
         status = weir_schedule_edges_match(&run->scan, &run->edges, &run->work);
     if (!status)
-        status = weir_flow_open(&run->flow, run->options->channels, &run->scan, &run->edges, &run->work);
+        status = weir_flow_open(&run->flow, run->options->channels, &run->scan, &run->edges, false, &run->work);
     if (!status)
         status = weir_costs_tables(run->costs, run->options, &run->scan, &run->edges, &run->work, &run->flow.costs);
     if (!status)
@@ -349,7 +354,7 @@ weir_status weir_schedule_simulate(const struct weir_schedule *schedule, const s
     if (!status)
         status = schedule_prepare(&run, schedule, arena);
     if (!status)
-        status = weir_flow_try(&run.scan, attempt, &run);
+        status = weir_flow_try(&run.flow, &run.scan, attempt, &run);
     if (!status)
         status = result_build(&run, arena, &result);
     if (!status) {

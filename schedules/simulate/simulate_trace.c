@@ -104,7 +104,7 @@ static void wait_put(struct weir_text *text, const struct weir_simulated_wait *w
     weir_text_append(text, "\"name\":\"wait %s\",\"args\":{\"step\":1", acts ? weir_action_str(&w->action, next) : "optimizer");
     if (w->cause)
         weir_text_append(text, ",\"cause\":\"%s\",\"peer\":%d,\"way_us\":%.15g", w->cause, w->peer, (w->end - w->made) * 1000);
-    if (w->cause && acts)
+    if (w->cause && acts && w->awaited.type != WEIR_ACTION_TYPES)
         weir_text_append(text, ",\"awaited\":\"%s\"", weir_action_str(&w->awaited, awaited));
     if (w->held_by)
         weir_text_append(text, ",\"held_by\":\"%s\",\"held_us\":%.15g", w->held_by, w->held * 1000);

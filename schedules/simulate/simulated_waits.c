@@ -1,5 +1,7 @@
 #include "schedules/simulate/simulated_waits.h"
 
+#include <string.h>
+
 #include "base/arena.h"
 
 enum { FORWARD, BACKWARD, DIRECTIONS };
@@ -131,6 +133,46 @@ static void cause_find(const struct made *made, const struct weir_action *action
             source_take(made, action, direction == FORWARD ? s->boundaries[b].from : s->boundaries[b].to, wait, came);
 }
 
+/* The result of `action`, when it went to another rank; of several the last to begin its way. */
+static void sent_take(const struct made *made, const struct weir_action *action, int to, const struct weir_transfer_time **sent)
+{
+    int direction = direction_of(action);
+    if (to < 0 || to >= made->schedule->n_stages)
+        return;
+    const struct weir_transfer_time *t = *transfer_of(made, direction, action->stage, to, action->mb);
+    if (t && (!*sent || t->start > (*sent)->start))
+        *sent = t;
+}
+
+static void sent_find(const struct made *made, const struct weir_action *action, const struct weir_transfer_time **sent)
+{
+    const struct weir_schedule *s = made->schedule;
+    int direction = direction_of(action);
+    if (direction >= 0 && !s->boundaries)
+        sent_take(made, action, action->stage + (direction == FORWARD ? 1 : -1), sent);
+    for (int b = 0; b < s->n_boundaries && direction >= 0; b++)
+        if ((direction == FORWARD ? s->boundaries[b].from : s->boundaries[b].to) == action->stage)
+            sent_take(made, action, direction == FORWARD ? s->boundaries[b].to : s->boundaries[b].from, sent);
+}
+
+/* Behind the action at `a` of its list a rank waits until the slots of its results are free: when that is over, by the way of the
+ * result that was last.  `came` is when what the next action takes has arrived: a wait that lasts longer is for slots all of it. */
+static bool slot_wait_find(const struct made *made, const struct weir_action *a, double came, struct weir_simulated_wait *wait)
+{
+    const struct weir_transfer_time *sent = NULL;
+    sent_find(made, a, &sent);
+    if (a->fused)
+        sent_find(made, a + 1, &sent);
+    bool slot = sent && sent->held_by && strstr(sent->held_by, "slot");
+    if (!sent || sent->start <= wait->start || (!slot && came >= wait->end))
+        return false;
+    *wait = (struct weir_simulated_wait){.rank = wait->rank, .action = *a, .peer = sent->to, .awaited.type = WEIR_ACTION_TYPES, .start = wait->start,
+                                         .end = slot && sent->start < wait->end ? sent->start : wait->end,
+                                         .cause = sent->receive.type == WEIR_RECV_F ? "input slot" : "gradient slot"};
+    wait->made = wait->end;
+    return true;
+}
+
 /* The transfer that a SEND or RECV of a list stands for, and its direction's maker. */
 static const struct maker *maker_for(const struct made *made, const struct weir_action *action)
 {
@@ -178,10 +220,20 @@ static int last_rank(const struct weir_simulation *s)
     return last;
 }
 
+/* The part of the wait from `start` on. */
+static void wait_cut(struct weir_simulated_wait *wait, double start)
+{
+    wait->start = start;
+    wait->made = within(wait->made, start, wait->end);
+    wait->held = within(wait->held, 0, wait->end - wait->made);
+    wait->held_by = wait->held > 0 ? wait->held_by : NULL;
+}
+
 static size_t rank_waits(const struct weir_simulation *s, const struct made *made, int r, struct weir_simulated_wait *waits)
 {
     double free_at = 0;
     size_t n = 0;
+    const struct weir_action *before = NULL;
     for (size_t a = 0; a < s->lowered.ranks[r].n_actions; a++) {
         const struct weir_action *action = &s->lowered.ranks[r].actions[a];
         if (!weir_action_is_compute((enum weir_action_type)action->type) || (a > 0 && action[-1].fused))
@@ -192,6 +244,12 @@ static size_t rank_waits(const struct weir_simulation *s, const struct made *mad
         cause_find(made, action, &wait, &came);
         if (action->fused)
             cause_find(made, action + 1, &wait, &came);
+        struct weir_simulated_wait slot = wait;
+        if (s->channels == WEIR_CHANNELS_EDGE && before && wait.end > wait.start && slot_wait_find(made, before, came, &slot)) {
+            waits[n++] = slot;
+            wait_cut(&wait, slot.end);
+        }
+        before = action;
         if (wait.end > wait.start && s->channels == WEIR_CHANNELS_BLOCKING)
             blocking_find(s, made, a, &wait);
         if (wait.end > wait.start)
@@ -213,7 +271,7 @@ weir_status weir_simulation_waits(const struct weir_simulation *simulation, stru
     struct weir_simulated_wait *waits;
     size_t room = 0, n = 0;
     for (int r = 0; r < simulation->lowered.n_ranks; r++)
-        room += simulation->lowered.ranks[r].n_actions + 1;
+        room += 2 * simulation->lowered.ranks[r].n_actions + 1;
     weir_status status = weir_arena_alloc(arena, room, sizeof *waits, &waits);
     if (!status)
         status = made_fill(&made, simulation, arena);

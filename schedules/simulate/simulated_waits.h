@@ -12,10 +12,12 @@
 
 struct weir_simulated_wait {
     int rank;
-    struct weir_action action; /* what comes after the wait; type WEIR_ACTION_TYPES: the optimizer, on all ranks together */
-    const char *cause;         /* "input", "gradient"; "norm" before the optimizer; under blocking "send" and "receive" of others */
+    struct weir_action action; /* what comes after the wait, or hands its result over behind it; type WEIR_ACTION_TYPES: the optimizer,
+                                  on all ranks together */
+    const char *cause;         /* "input", "gradient"; "input slot", "gradient slot": of the peer, for the result; "norm" before the
+                                  optimizer; under blocking "send" and "receive" of others */
     int peer;                  /* the rank that was awaited, or -1 */
-    struct weir_action awaited; /* with an input or a gradient: the F, I or B that made it */
+    struct weir_action awaited; /* with an input or a gradient: the F, I or B that made it; with a slot of type WEIR_ACTION_TYPES */
     double start, made, end;
     double held;         /* the last part of it */
     const char *held_by; /* as of the transfer (simulate.h); NULL: nothing */

@@ -246,6 +246,11 @@ JSON
     [ "$status" -eq 0 ]
     [[ "$output" == *"2 ranks, 4 stages, 4 micro-batches"* ]]
     "$WEIR" plan --model gpt2-tiny --output costs -p 2 -v 2 | cmp - "$BATS_TEST_TMPDIR/costs.json"
+    for key in grad_bytes optimizer_bytes mem_IW; do # those of the compiled stages, as for any other cut of them
+        "$WEIR" schedule costs gpt2-tiny --stages 4 | grep -o "\"$key\": [0-9]*" >compiled
+        grep -o "\"$key\": [0-9]*" "$BATS_TEST_TMPDIR/costs.json" | diff compiled -
+    done
+    "$WEIR" plan --model gpt2-tiny --output costs -p 2 --dtype bf16 --recompute full | grep -q '"optimizer_bytes": [1-9]'
     while IFS='|' read -r arguments words; do
         # shellcheck disable=SC2086
         run "$WEIR" plan --model gpt2-tiny $arguments

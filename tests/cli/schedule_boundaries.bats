@@ -96,3 +96,65 @@ check() { run --separate-stderr "$WEIR" schedule check "$@"; }
     train mlp comms8.csv
     [ "$status" -eq 0 ]
 }
+
+@test "a model is cut as it is asked for, or as a plan has it" {
+    check four.csv --model umlp --first-layers 0,3,5,7
+    [[ "$status" -eq 0 && "$output" == *", boundaries 0-1 0-2 1-2 2-3" ]]
+    check four.csv --model umlp --first-layers 0,1,2,3
+    [[ "$status" -eq 0 && "$output" == *", boundaries 0-1 1-2 1-3 2-3" ]]
+    check four.csv --model umlp --first-layers 0,3,5
+    [[ "$status" -eq 1 && "$stderr" == *"the cut has 3 stages, the schedule has 4"* ]]
+    check four.csv --model umlp --first-layers 0,3,5,9
+    [[ "$status" -eq 2 && "$stderr" == *"stage 3 begins with layer 9, model 'umlp' has layers 0 to 7"* ]]
+    check four.csv --first-layers 0,3,5,7
+    [[ "$status" -eq 2 && "$stderr" == *"--first-layers cuts a model into stages: give --model"* ]]
+    "$WEIR" plan --model umlp --devices 4 --max-replicas 1 --global-batch 8 --bandwidth 1e15 --schedule 1f1b -o plan.json >plans
+    stages=$("$JSON_GET" first_layers.# <plan.json)
+    "$WEIR" schedule make 1f1b -p "$stages" -m 4 -o planned.csv
+    "$WEIR" schedule check planned.csv --plan plan.json >of_plan
+    "$WEIR" schedule check planned.csv --model umlp --first-layers "$(tr -d ' \n' <plan.json | sed 's/.*"first_layers":\[\([0-9,]*\)\].*/\1/')" | cmp - of_plan
+    check planned.csv --plan plan.json --model umlp
+    [[ "$status" -eq 2 && "$stderr" == *"--model and --plan exclude each other"* ]]
+    check planned.csv --plan nowhere.json
+    [[ "$status" -eq 1 && "$stderr" == *"'nowhere.json'"* ]]
+}
+
+@test "check --json lists the boundaries, neighbours where none were given" {
+    check four.csv --json
+    [ "$("$JSON_GET" boundaries.# boundaries.2.0 boundaries.2.1 <<<"$output" | xargs)" = "3 2 3" ]
+    check four.csv --json --boundaries 0-2,0-1,2-3,1-2
+    [ "$("$JSON_GET" boundaries.# boundaries.1.0 boundaries.1.1 <<<"$output" | xargs)" = "4 0 2" ]
+}
+
+@test "auto makes its order for the boundaries it is given" {
+    "$WEIR" schedule simulate auto 1f1b zb-h1 -p 4 -m 6 -v 1 --boundaries neighbours,0-3 --comm 0.3 --csv >rows
+    awk -F, 'NR == 1 { for (i = 1; i <= NF; i++) if ($i == "makespan") c = i } NR > 1 { t[$1] = $c }
+             END { exit !(c && t["auto"] <= t["1f1b"] * 1.000001 && t["auto"] <= t["zb-h1"] * 1.000001) }' rows
+    "$WEIR" schedule make auto -p 4 -m 6 --model umlp -o auto.csv 2>said
+    check auto.csv --model umlp
+    [ "$status" -eq 0 ]
+    "$WEIR" schedule simulate auto -p 4 -m 6 --model umlp --json >o.json
+    [ "$("$JSON_GET" makespan <o.json)" = "$("$JSON_GET" auto.value <o.json)" ]
+    run --separate-stderr "$WEIR" schedule make auto -p 3 -m 6 --boundaries 0-2,1-2,0-1
+    [ "$status" -eq 0 ]
+    run --separate-stderr "$WEIR" schedule make auto -p 4 -m 6 --boundaries 0-1,0-2,1-3,2-3
+    [[ "$status" -eq 1 && "$stderr" == *"stage 1 hands nothing to stage 2, and auto makes orders for stages that each hand to the next: use another schedule or cut"* ]]
+    run --separate-stderr "$WEIR" schedule make 1f1b -p 4 -m 6 --model umlp
+    [[ "$status" -eq 2 && "$stderr" == *"'1f1b' has the same order whatever stages hand to each other: --model, "*" are for auto"* ]]
+}
+
+@test "convert refuses cells that could not name a boundary, and takes the others" {
+    cannot="cells cannot name what goes from stage 0 to stage 3"
+    for form in comms torch; do
+        run --separate-stderr "$WEIR" schedule convert four.csv --to $form --boundaries neighbours,0-3
+        [[ "$status" -eq 1 && "$stderr" == *"$cannot"* ]]
+        "$WEIR" schedule convert four.csv --to $form | cmp - <("$WEIR" schedule convert four.csv --to $form --boundaries neighbours)
+    done
+    for form in comms reductions trace; do
+        run --separate-stderr "$WEIR" schedule convert comms.csv --to $form --boundaries neighbours,0-3
+        [[ "$status" -eq 1 && "$stderr" == *"'comms.csv': SEND and RECV $cannot"* ]]
+    done
+    "$WEIR" schedule convert comms.csv --to compute --boundaries neighbours,0-3 | cmp - four.csv
+    "$WEIR" schedule convert four.csv --to trace --boundaries neighbours,0-3 >long.json
+    "$WEIR" schedule convert four.csv --to trace | { ! cmp -s - long.json; }
+}

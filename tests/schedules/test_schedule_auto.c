@@ -57,7 +57,7 @@ static void random_made(int set, struct weir_auto_result *result)
         stages[s].mem_backward = stages[s].mem_weight = 1.0 / v;
     }
     struct weir_schedule_costs costs = {1, 1, 1, 1, 1, .overlap_gain = 1, .stages = stages, .n_stages = p * v};
-    struct weir_auto_request request = {p, v, 4 * p, &costs, WEIR_AUTO_MAKESPAN, p, NULL};
+    struct weir_auto_request request = {p, v, 4 * p, &costs, WEIR_AUTO_MAKESPAN, p, NULL, NULL, 0};
     made(&request, result);
 }
 
@@ -86,7 +86,7 @@ static void realistic_costs_at_eight_ranks(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         double x = 1.0 / rows[i].v;
         struct weir_schedule_costs costs = {x, 1.05 * x, 0.75 * x, x, x, .overlap_gain = 1};
-        struct weir_auto_request request = {8, rows[i].v, 32, &costs, WEIR_AUTO_MAKESPAN, 8, NULL};
+        struct weir_auto_request request = {8, rows[i].v, 32, &costs, WEIR_AUTO_MAKESPAN, 8, NULL, NULL, 0};
         struct weir_auto_result result;
         double bubble = 1 - 32 * 2.8 / made(&request, &result);
         assert_true(bubble < rows[i].bubble + 0.5e-4);
@@ -121,7 +121,7 @@ static void the_rates_of_the_zero_bubble_papers_own_search_are_reached(void **st
         double work = rows[k].m * (rows[k].f + rows[k].i + rows[k].w);
         struct weir_schedule_costs costs = {rows[k].f, rows[k].i,          rows[k].w, held, weight,
                                             .transfer = rows[k].comm, .overlap_gain = 1};
-        struct weir_auto_request request = {rows[k].p, 1, rows[k].m, &costs, WEIR_AUTO_SPAN, 2 * rows[k].p * held, NULL};
+        struct weir_auto_request request = {rows[k].p, 1, rows[k].m, &costs, WEIR_AUTO_SPAN, 2 * rows[k].p * held, NULL, NULL, 0};
         struct weir_auto_result result;
         double twice = 1 - work / made(&request, &result);
         request.objective = WEIR_AUTO_MAKESPAN;
@@ -143,7 +143,7 @@ static void a_first_stage_without_an_input_gradient_is_used(void **state)
         stages[s] = (struct weir_stage_costs){.forward = 1, .input = s ? 1 : 0, .weight = s ? 1 : 2, .mem_backward = 1,
                                               .mem_weight = 1};
     struct weir_schedule_costs costs = {1, 1, 1, 1, 1, .overlap_gain = 1, .stages = stages, .n_stages = 4};
-    struct weir_auto_request request = {4, 1, 12, &costs, WEIR_AUTO_MAKESPAN, 4, NULL};
+    struct weir_auto_request request = {4, 1, 12, &costs, WEIR_AUTO_MAKESPAN, 4, NULL, NULL, 0};
     struct weir_auto_result result;
     made(&request, &result);
     assert_true(result.value <= result.best_value);
@@ -153,7 +153,7 @@ static void the_same_request_makes_the_same_schedule(void **state)
 {
     (void)state;
     struct weir_schedule_costs costs = {0.5, 0.9, 0.3, 0.5, 0.5, .transfer = 0.01, .overlap_gain = 1};
-    struct weir_auto_request request = {4, 2, 8, &costs, WEIR_AUTO_MAKESPAN, 4, NULL};
+    struct weir_auto_request request = {4, 2, 8, &costs, WEIR_AUTO_MAKESPAN, 4, NULL, NULL, 0};
     struct weir_arena arena = {0};
     const char *text[2];
     for (int i = 0; i < 2; i++) {
@@ -172,7 +172,7 @@ static void small_sizes_are_sound_too(void **state)
     for (int p = 1; p <= 3; p++)
         for (int v = 1; v <= 3; v++)
             for (int m = 1; m <= p + 2; m += p) {
-                struct weir_auto_request request = {p, v, m, &costs, (enum weir_auto_objective)(m % 2), 0, NULL};
+                struct weir_auto_request request = {p, v, m, &costs, (enum weir_auto_objective)(m % 2), 0, NULL, NULL, 0};
                 struct weir_auto_result result;
                 made(&request, &result);
             }
@@ -182,7 +182,7 @@ static void what_fits_no_cap_is_refused(void **state)
 {
     (void)state;
     struct weir_schedule_costs costs = {1, 1, 1, 1, 1, .overlap_gain = 1};
-    struct weir_auto_request request = {4, 1, 8, &costs, WEIR_AUTO_MAKESPAN, 0.5, NULL};
+    struct weir_auto_request request = {4, 1, 8, &costs, WEIR_AUTO_MAKESPAN, 0.5, NULL, NULL, 0};
     struct weir_arena arena = {0};
     struct weir_auto_result result;
     assert_fails(weir_schedule_auto(&request, &arena, &result), WEIR_ERR_INVALID, "no schedule was found that fits");

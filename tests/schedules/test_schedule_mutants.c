@@ -28,7 +28,6 @@ struct brute {
     int pc[MOST_RANKS], comm_pc[MOST_RANKS];
     bool done[MOST_STAGES][MOST_MBS][WEIR_ACTION_TYPES];
     bool here[2][MOST_STAGES][MOST_MBS]; /* input or gradient has arrived */
-    int slots[MOST_STAGES], taken[2][MOST_STAGES];
     struct {
         struct weir_action message;
         bool gone;
@@ -119,23 +118,6 @@ static bool rows_in_order(const struct brute *b)
     return true;
 }
 
-static void peaks(struct brute *b)
-{
-    const struct lists *l = b->l;
-    for (int s = 0; s < l->s; s++) {
-        int now = 0, most = 0, r = b->owner[s];
-        for (int i = 0; i < l->n[r]; i++) {
-            if (l->a[r][i].stage != s)
-                continue;
-            now += l->a[r][i].type == WEIR_F;
-            most = now > most ? now : most;
-            now -=
-                l->a[r][i].type == WEIR_W || l->a[r][i].type == WEIR_B || (l->a[r][i].type == WEIR_F && !b->trainable);
-        }
-        b->slots[s] = most + 1;
-    }
-}
-
 /* The receives of every edge in the order of the sends; false when the receiver has another order. */
 static bool edges_list(struct brute *b)
 {
@@ -189,15 +171,6 @@ static bool can_compute(const struct brute *b, const struct weir_action *a)
     return d ? b->done[from][k][WEIR_I] || b->done[from][k][WEIR_B] : b->done[from][k][WEIR_F];
 }
 
-static void compute(struct brute *b, const struct weir_action *a)
-{
-    b->done[a->stage][a->mb][a->type] = true;
-    if (a->type == WEIR_W || a->type == WEIR_B || (a->type == WEIR_F && !b->trainable))
-        b->taken[0][a->stage]--;
-    if (a->type == WEIR_I || a->type == WEIR_B)
-        b->taken[1][a->stage]--;
-}
-
 static bool is_transfer(const struct weir_action *a)
 {
     return a->type >= WEIR_SEND_F && a->type <= WEIR_RECV_B;
@@ -242,9 +215,8 @@ static bool edge_move(struct brute *b, int r, int q)
             continue;
         const struct weir_action *a = &b->edge[r][q][i].message;
         int d = a->type == WEIR_RECV_B;
-        if (!made(b, a) || b->taken[d][a->stage] >= (d ? 2 : b->slots[a->stage]))
+        if (!made(b, a))
             return false;
-        b->taken[d][a->stage]++;
         b->here[d][a->stage][a->mb] = true;
         return b->edge[r][q][i].gone = true;
     }
@@ -265,7 +237,7 @@ static bool rank_move(struct brute *b, int r, enum weir_channels model)
     if (!can_compute(b, a) || (a->fused && !can_compute(b, a + 1)))
         return false;
     for (int i = 0; i <= a->fused; i++)
-        compute(b, a + i);
+        b->done[a[i].stage][a[i].mb][a[i].type] = true;
     b->pc[r] += a->fused ? 2 : 1;
     return true;
 }
@@ -284,7 +256,6 @@ static bool brute_accepts(const struct lists *l, enum weir_channels model)
     b.l = l;
     if (!placed(&b) || !complete(&b) || !rows_in_order(&b) || !edges_list(&b))
         return false;
-    peaks(&b);
     for (bool moved = true; moved;) {
         moved = false;
         for (int r = 0; r < l->p; r++) {

@@ -163,20 +163,49 @@ static void an_overlap_is_one_action(void **state)
     assert_near(s.start[1][2], 7); /* and F1's output at the end of both */
 }
 
-/* One boundary-input slot more than the peak in flight: rank 1 holds one, so two fit and the third waits. */
-static void a_transfer_waits_for_a_slot(void **state)
+/* Two gradient slots are enough when stages are even.  Here rank 1 makes gradients at 7, 9 and 11, and rank 0 has read the first at 12. */
+static void a_rank_waits_until_its_result_has_a_slot(void **state)
 {
     (void)state;
-    struct weir_simulation s =
-        simulate("0F0,0F1,0F2,0F3,0B0,0B1,0B2,0B3\n1F0,1B0,1F1,1B1,1F2,1B2,1F3,1B3\n", &unit, WEIR_CHANNELS_EDGE);
+    const struct weir_stage_costs stages[] = {{.forward = 1, .input = 5}, {.forward = 1, .input = 2}};
+    struct weir_schedule_costs costs = {.stages = stages, .n_stages = 2, .overlap_gain = 1};
+    const struct weir_simulated_wait *waits;
+    size_t n;
+    struct weir_simulation s = simulate("0F0,0F1,0F2,0F3,0B0,0B1,0B2,0B3\n1F0,1F1,1F2,1F3,1B0,1B1,1B2,1B3\n", &costs, WEIR_CHANNELS_EDGE);
     double arrival[4] = {0};
     for (size_t i = 0; i < s.n_transfers; i++)
-        if (s.transfers[i].receive.type == WEIR_RECV_F)
+        if (s.transfers[i].receive.type == WEIR_RECV_B) {
             arrival[s.transfers[i].receive.mb] = s.transfers[i].end;
-    assert_near(arrival[0], 1);
-    assert_near(arrival[1], 2);
-    assert_near(arrival[2], 4); /* made at 3, the slot of micro-batch 0 is free at the end of its B */
-    assert_near(arrival[3], 7);
+            assert_string_equal(s.transfers[i].held_by ? s.transfers[i].held_by : "nothing", s.transfers[i].receive.mb < 2 ? "nothing" : "gradient slot");
+        }
+    assert_near(arrival[0], 7);
+    assert_near(arrival[1], 9);
+    assert_near(arrival[2], 12); /* made at 11, the slot of micro-batch 0 is free at the end of its B */
+    assert_near(arrival[3], 17);
+    assert_near(s.start[1][7], 12);
+    assert_near(s.makespan, 7 + 4 * 5);
+    assert_ok(weir_simulation_waits(&s, &arena, &waits, &n));
+    const struct weir_simulated_wait *held = NULL;
+    for (size_t i = 0; i < n && !held; i++)
+        held = waits[i].cause && !strcmp(waits[i].cause, "gradient slot") ? &waits[i] : NULL;
+    assert_non_null(held);
+    assert_true(held->rank == 1 && held->peer == 0 && held->action.mb == 2 && held->start == 11 && held->end == 12);
+}
+
+/* Stage 1 has two input slots and takes 5: 0F3 ends at 7 and gets the slot of 1F1 at 11, only then comes 2F0, whose input is there at 6. */
+static void the_critical_path_goes_through_a_slot(void **state)
+{
+    (void)state;
+    const struct weir_stage_costs stages[] = {{.forward = 1}, {.forward = 5}, {.forward = 20}};
+    struct weir_schedule_costs costs = {.stages = stages, .n_stages = 3, .overlap_gain = 1};
+    struct weir_simulation s = simulate("0F0,0F1,0F2,0F3,2F0,2F1,2F2,2F3\n1F0,1F1,1F2,1F3\n", &costs, WEIR_CHANNELS_EDGE);
+    static const char *const path[] = {"0F0", "0SEND_F0", "1F0", "1F1", "2F0", "2F1", "2F2", "2F3"};
+    assert_near(s.makespan, 11 + 4 * 20);
+    assert_int_equal(s.n_path, sizeof path / sizeof path[0]);
+    for (size_t i = 0; i < s.n_path; i++) {
+        char text[WEIR_ACTION_TEXT];
+        assert_string_equal(weir_action_str(&s.critical_path[i].action, text), path[i]);
+    }
 }
 
 /* On one channel for everything a transfer that is not made yet holds up the ones behind it. */
@@ -463,7 +492,8 @@ int main(void)
         cmocka_unit_test_teardown(costs_that_do_not_add_up_to_a_number_are_refused_by_name, arena_drop),
         cmocka_unit_test_teardown(huge_costs_give_finite_numbers, arena_drop),
         cmocka_unit_test_teardown(an_overlap_is_one_action, arena_drop),
-        cmocka_unit_test_teardown(a_transfer_waits_for_a_slot, arena_drop),
+        cmocka_unit_test_teardown(a_rank_waits_until_its_result_has_a_slot, arena_drop),
+        cmocka_unit_test_teardown(the_critical_path_goes_through_a_slot, arena_drop),
         cmocka_unit_test_teardown(a_shared_channel_blocks_at_its_head, arena_drop),
         cmocka_unit_test_teardown(waits_under_one_channel_and_under_rendezvous_have_their_causes, arena_drop),
         cmocka_unit_test_teardown(a_rendezvous_deadlock_is_seen_under_blocking_only, arena_drop),

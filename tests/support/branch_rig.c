@@ -51,21 +51,25 @@ static int branch_of(enum branch_graph which, const int *made, int l)
     static const int lengths[] = {[BRANCH_SKIP_1] = 1, [BRANCH_SKIP_2] = 2, [BRANCH_SKIP_5] = 5};
     if (which == BRANCH_ENCODER)
         return l >= ENCODER ? made[ENCODER - 1] : 0;
+    if (which == BRANCH_TOWERS)
+        return l == 2 * ENCODER ? made[ENCODER - 1] : 0;
     return l >= lengths[which] ? made[l - lengths[which]] : 0;
 }
 
 static void chain_build(enum branch_graph which, struct weir_arena *arena, const struct weir_graph **graph_out)
 {
     struct weir_graph_builder b;
-    int made[LAYERS];
+    int made[LAYERS], x = 0;
     char name[16];
     weir_graph_begin(&b, "branches", arena);
-    int x = weir_graph_input(&b, "images", (struct weir_shape){2, {BRANCH_BATCH, BRANCH_INPUTS}, WEIR_DTYPE_F32});
+    int images = weir_graph_input(&b, "images", (struct weir_shape){2, {BRANCH_BATCH, BRANCH_INPUTS}, WEIR_DTYPE_F32});
     int targets = weir_graph_input(&b, "targets", (struct weir_shape){1, {BRANCH_BATCH}, WEIR_DTYPE_I32});
     for (int l = 0; l < LAYERS; l++) {
         snprintf(name, sizeof name, "layer%d", l);
         weir_graph_layer(&b, name);
-        x = made[l] = layer_make(&b, l, l ? x : dense(&b, "in", x, WIDTH), l ? branch_of(which, made, l) : 0);
+        bool starts = !l || (which == BRANCH_TOWERS && l == ENCODER);
+        x = starts ? dense(&b, l ? "in2" : "in", images, WIDTH) : x;
+        x = made[l] = layer_make(&b, l, x, l ? branch_of(which, made, l) : 0);
     }
     weir_graph_layer(&b, "head");
     x = dense(&b, "head", x, BRANCH_CLASSES);
@@ -122,6 +126,7 @@ void branch_train(enum branch_graph which, const struct branch_run *run, struct 
     assert_ok(weir_pipeline_schedule(run->schedule, run->stages, run->chunks, run->microbatches, &arena, &schedule));
     config.schedule = &schedule;
     config.device = run->device ? run->device : "cpu";
+    config.transport = run->transport;
     config.recompute = run->recompute;
     config.replicas = run->replicas;
     config.zero = run->zero;

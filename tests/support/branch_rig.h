@@ -2,18 +2,19 @@
  *
  *     skip N      a residual MLP of nine layers: layer l also reads what layer l - N made
  *     u           the built-in model umlp
- *     encoder     layers 0 to 3 encode, and every later one reads what they made: by a sum */
+ *     encoder     layers 0 to 3 encode, and every later one reads what they made: by a sum
+ *     towers      layers 0 to 3 and layers 4 to 7 each begin with the images, layer 8 adds both: a stage may read inputs alone */
 #ifndef WEIR_TESTS_BRANCH_RIG_H
 #define WEIR_TESTS_BRANCH_RIG_H
 
 #include "include/weir/weir.h"
 
-enum branch_graph { BRANCH_SKIP_1, BRANCH_SKIP_2, BRANCH_SKIP_5, BRANCH_U, BRANCH_ENCODER, BRANCH_GRAPHS };
+enum branch_graph { BRANCH_SKIP_1, BRANCH_SKIP_2, BRANCH_SKIP_5, BRANCH_U, BRANCH_ENCODER, BRANCH_TOWERS, BRANCH_GRAPHS };
 
 enum { BRANCH_STEPS = 2, BRANCH_BATCH = 2, BRANCH_INPUTS = 6, BRANCH_CLASSES = 5 };
 
 struct branch_run {
-    const char *device, *schedule, *recompute;
+    const char *device, *transport, *schedule, *recompute; /* device and transport: NULL, cpu and local */
     int stages, chunks, microbatches; /* of each replica */
     int replicas;
     bool zero;
