@@ -19,7 +19,7 @@ enum weir_safetensors_dtype { WEIR_SAFETENSORS_TABLE(WEIR_SAFETENSORS_ENUM) WEIR
 const char *weir_safetensors_dtype_str(enum weir_safetensors_dtype dtype);
 
 /* "(768, 2304)", into `text`; long shapes are cut. */
-enum { WEIR_SAFETENSORS_SHAPE_TEXT = 96 };
+enum { WEIR_SAFETENSORS_SHAPE_TEXT = 192 };
 const char *weir_safetensors_shape_str(int n_dims, const int64_t *dims, char text[WEIR_SAFETENSORS_SHAPE_TEXT]);
 
 /* Bits of an element. */

@@ -5,7 +5,7 @@
 #include "include/weir/op.h"
 
 /* "(2, 64, 128) f32", into `text`. */
-enum { WEIR_SHAPE_TEXT = 128 };
+enum { WEIR_SHAPE_TEXT = 192 };
 const char *weir_shape_str(const struct weir_shape *shape, char text[WEIR_SHAPE_TEXT]);
 
 /* Input `index` has at least `min_dims` dimensions, all at least 1, and this dtype; F32 stands for shapes->storage. */

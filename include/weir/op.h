@@ -46,7 +46,7 @@ enum weir_dtype { WEIR_DTYPE_F32, WEIR_DTYPE_F64, WEIR_DTYPE_I32, WEIR_DTYPE_U8,
 
 enum { WEIR_DEVICE_TYPE_CPU = 1, WEIR_DEVICE_TYPE_CUDA = 2 }; /* DLPack's kDLCPU, kDLCUDA */
 
-enum { WEIR_MAX_DIMS = 4 };
+enum { WEIR_MAX_DIMS = 8 };
 
 struct weir_shape {
     int n_dims; /* 0..WEIR_MAX_DIMS */

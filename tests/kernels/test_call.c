@@ -1,8 +1,8 @@
 /* A row written with the functions of call.h alone does what the same row does that reads fields. */
 #include <string.h>
 
-#include "include/weir/weir.h"
 #include "include/weir/call.h"
+#include "include/weir/weir.h"
 #include "kernels/op_rows.h"
 #include "tests/support/testing.h"
 
@@ -197,12 +197,99 @@ static void what_a_call_keeps_is_given_as_it_is(void **state)
     assert_int_equal(weir_call_node(&call), 7);
 }
 
+/* ---- as many dimensions as there are ---------------------------------------------------------------------------------------- */
+
+static const struct weir_shape all_dims = {WEIR_MAX_DIMS, {BATCH, 1, 2, 1, 2, 1, 2, 2}, WEIR_DTYPE_F32};
+
+static weir_status wide_infer(struct weir_op_shapes *shapes)
+{
+    struct weir_shape gain = *weir_shapes_input(shapes, 0);
+    gain.dims[0] = 1;
+    weir_shapes_output_set(shapes, weir_shapes_input(shapes, 0));
+    return weir_shapes_param_add(shapes, &gain);
+}
+
+static const struct weir_op wide = {
+    .struct_bytes = sizeof(struct weir_op), .name = "wide_gain", .weight_needs = WEIR_NEEDS_INPUT_0, .infer = wide_infer,
+    .cpu = {.forward = field_forward, .backward_input = field_backward_input, .backward_weight = field_backward_weight}};
+
+static void wide_build(struct weir_arena *arena, const struct weir_graph **graph_out)
+{
+    struct weir_graph_builder b;
+    weir_graph_begin(&b, "wide", arena);
+    int x = weir_graph_input(&b, "x", all_dims), target = weir_graph_input(&b, "target", all_dims);
+    int y = gain(&b, "second", &wide, gain(&b, "first", &wide, x));
+    weir_graph_node(&b, "loss", &weir_op_mse, NULL, 2, (int[]){y, target}, 0, NULL);
+    assert_ok(weir_graph_finish(&b, graph_out));
+}
+
+static void wide_step(weir_engine *engine)
+{
+    float x[BATCH * WIDTH], target[BATCH * WIDTH] = {0};
+    struct weir_step_report report;
+    for (int i = 0; i < BATCH * WIDTH; i++)
+        x[i] = (float)(i % 13) / 13;
+    for (int mb = 0; mb < MICROBATCHES; mb++) {
+        assert_ok(weir_engine_feed(engine, "x", mb, x));
+        assert_ok(weir_engine_feed(engine, "target", mb, target));
+    }
+    assert_ok(weir_engine_step(engine, 0.1, &report));
+    assert_true(report.loss > 0);
+}
+
+static void values_and_parameters_of_eight_dimensions_train_and_are_saved(void **state)
+{
+    (void)state;
+    struct weir_arena arena = {0};
+    struct weir_schedule schedule;
+    struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
+    struct weir_save save = {.struct_bytes = sizeof save, .dir = "test_call.checkpoints", .keep = 1};
+    weir_engine *engine;
+    weir_checkpoint *checkpoint;
+    float trained[WIDTH], loaded[WIDTH];
+    wide_build(&arena, &config.graph);
+    assert_ok(weir_pipeline_schedule("1f1b", 2, 0, MICROBATCHES, &arena, &schedule));
+    config.schedule = &schedule;
+    assert_ok(weir_engine_open(&config, &engine));
+    wide_step(engine);
+    assert_ok(weir_engine_save(engine, &save));
+    assert_ok(weir_engine_param_read(engine, "second", trained, WIDTH));
+    wide_step(engine);
+    assert_ok(weir_checkpoint_newest(save.dir, NULL, NULL, &checkpoint));
+    const struct weir_checkpoint_tensor *t =
+        &weir_checkpoint_info(checkpoint)->tensors[weir_checkpoint_find(checkpoint, WEIR_CHECKPOINT_PARAMETER, "second")];
+    assert_int_equal(t->n_dims, WEIR_MAX_DIMS);
+    assert_memory_equal(t->dims + 1, all_dims.dims + 1, (WEIR_MAX_DIMS - 1) * sizeof *t->dims);
+    assert_ok(weir_engine_load(engine, checkpoint));
+    assert_ok(weir_engine_param_read(engine, "second", loaded, WIDTH));
+    assert_memory_equal(trained, loaded, sizeof trained);
+    assert_ok(weir_checkpoint_remove(weir_checkpoint_info(checkpoint)->folder));
+    weir_checkpoint_close(checkpoint);
+    weir_engine_close(engine);
+    weir_arena_release(&arena);
+}
+
+static void a_ninth_dimension_is_refused(void **state)
+{
+    (void)state;
+    struct weir_arena arena = {0};
+    struct weir_graph_builder b;
+    struct weir_shape nine = all_dims;
+    nine.n_dims = 9;
+    weir_graph_begin(&b, "nine", &arena);
+    weir_graph_input(&b, "x", nine);
+    assert_fails(weir_graph_status(&b), WEIR_ERR_INVALID, "9 dimensions");
+    weir_arena_release(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_row_that_asks_has_the_bits_of_one_that_reads),
         cmocka_unit_test(a_row_has_no_more_parameters_than_fit),
         cmocka_unit_test(what_a_call_keeps_is_given_as_it_is),
+        cmocka_unit_test(values_and_parameters_of_eight_dimensions_train_and_are_saved),
+        cmocka_unit_test(a_ninth_dimension_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
