@@ -115,9 +115,9 @@ static void names_that_are_missing_are_a_status(void **state)
     ends(&t, "a node has no name");
 }
 
-static weir_status infer_of_five_dimensions(struct weir_op_shapes *shapes)
+static weir_status infer_of_nine_dimensions(struct weir_op_shapes *shapes)
 {
-    shapes->output = (struct weir_shape){5, {1, 1, 1, 1}, WEIR_DTYPE_F32};
+    shapes->output = (struct weir_shape){WEIR_MAX_DIMS + 1, {1, 1, 1, 1, 1, 1, 1, 1}, WEIR_DTYPE_F32};
     return WEIR_OK;
 }
 
@@ -164,7 +164,7 @@ static void rows_that_say_what_cannot_be_are_named(void **state)
     } rows[] = {
         {{.name = "bare"}, 1, 0, "node 'n': the row of operation 'bare' has no infer"},
         {{.infer = infer_of_no_dtype}, 1, 0, "node 'n': the row of operation '' has no name"},
-        {{.name = "deep", .infer = infer_of_five_dimensions}, 1, 0, "node 'n' has 5 dimensions of dtype 0"},
+        {{.name = "deep", .infer = infer_of_nine_dimensions}, 1, 0, "node 'n' has 9 dimensions of dtype 0"},
         {{.name = "odd", .infer = infer_of_no_dtype}, 1, 0, "node 'n' has 1 dimensions of dtype 99"},
         {{.name = "none", .infer = infer_of_an_empty_output}, 1, 0, "node 'n' is (4, 0) f32: every dimension must be"},
         {{.name = "notes", .infer = infer_of_endless_notes}, 1, 0, "node 'n': notes keeps 18446744073709551615 bytes"},
@@ -191,7 +191,7 @@ static void inputs_and_parameters_that_cannot_be_are_named(void **state)
     static const struct {
         struct weir_shape shape;
         const char *words;
-    } rows[] = {{{5, {4, 1, 1, 1}, WEIR_DTYPE_F32}, "input 'y' has 5 dimensions of dtype 0"},
+    } rows[] = {{{WEIR_MAX_DIMS + 1, {4, 1, 1, 1, 1, 1, 1, 1}, WEIR_DTYPE_F32}, "input 'y' has 9 dimensions of dtype 0"},
                 {{-1, {4}, WEIR_DTYPE_F32}, "input 'y' has -1 dimensions"},
                 {{0, {4}, WEIR_DTYPE_F32}, "input 'y' has no dimensions"},
                 {{1, {4}, (enum weir_dtype)7}, "of dtype 7"},

@@ -307,7 +307,7 @@ static void bad_tokens_break_it(void **state)
     struct fixture f;
     int32_t tokens[] = {1, VOCABULARY};
     open_with(&f, 2, 1, 8);
-    assert_fails(weir_generator_prompt(f.generator, tokens, 2), WEIR_ERR_INVALID, "outside the vocabulary");
+    assert_fails(weir_generator_prompt(f.generator, tokens, 2), WEIR_ERR_INVALID, "has 256 at 1, it must be from 0 to 255");
     assert_fails(weir_generator_prompt(f.generator, tokens, 1), WEIR_ERR_INVALID, "failed before");
     assert_null(weir_generator_logits(f.generator, 0));
     release(&f);

@@ -46,7 +46,7 @@ struct CUstream_st {
     pthread_t thread;
     struct fake_task *first, **end;
     uint64_t n_issued, n_done, random;
-    bool stop;
+    bool stop, sees[WEIR_FAKE_DEVICES]; /* memory that its kernels have open */
 };
 
 struct CUevent_st {

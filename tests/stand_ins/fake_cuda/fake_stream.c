@@ -59,25 +59,34 @@ static void copy_run(const struct fake_task *task)
 }
 
 /* A kernel sees the memory of its GPU and of enabled peers; a host function sees none. */
+static void memory_see(struct CUstream_st *stream, bool of_kernels)
+{
+    for (int d = 0; d < WEIR_FAKE_DEVICES; d++) {
+        bool sees = of_kernels && (d == stream->device || fake.reaches[stream->device][d]);
+        if (sees && !stream->sees[d])
+            fake_memory_open(d);
+        else if (!sees && stream->sees[d])
+            fake_memory_close(d);
+        stream->sees[d] = sees;
+    }
+}
+
+static bool is_kernel(const struct fake_task *task)
+{
+    return task && task->kind == FAKE_CALL && task->launch;
+}
+
 static void call_run(struct CUstream_st *stream, const struct fake_task *task)
 {
     char reason[FAKE_REASON];
-    int failed = 0, home = stream->device;
-    bool opened[WEIR_FAKE_DEVICES] = {false};
-    for (int d = 0; d < WEIR_FAKE_DEVICES && task->launch; d++)
-        if (d == home || fake.reaches[home][d]) {
-            fake_memory_open(d);
-            opened[d] = true;
-        }
+    int failed = 0;
+    memory_see(stream, is_kernel(task));
     pthread_mutex_unlock(&fake.lock);
     if (task->launch)
         failed = fake_launch_run(task->launch, reason);
     else
         task->fn(task->argument);
     pthread_mutex_lock(&fake.lock);
-    for (int d = 0; d < WEIR_FAKE_DEVICES; d++)
-        if (opened[d])
-            fake_memory_close(d);
     if (failed)
         fake_break(cudaErrorLaunchFailure, "%s", reason);
 }
@@ -108,6 +117,9 @@ static void *stream_thread(void *argument)
             pthread_mutex_lock(&fake.lock);
         }
         task_run(stream, task);
+        /* between kernels that follow each other it stays open: opening is slow */
+        if (!is_kernel(task->next) || !may_begin(task->next) || fake.sticky)
+            memory_see(stream, false);
         stream->first = task->next;
         if (!stream->first)
             stream->end = &stream->first;
