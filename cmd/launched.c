@@ -64,22 +64,22 @@ void launched_linger(void)
     linger(3000); /* Open MPI takes one second */
 }
 
-/* Hosts come back one after the other, for the first ones may be the lost ones.  false: a signal ended it. */
-static bool linger_by_host(int64_t ms, int64_t apart_ms)
+/* Hosts come back one after the other, for the first ones may be the lost ones.  A signal ends it. */
+static void linger_by_host(int64_t ms, int64_t apart_ms)
 {
     enum { MOST_APART = 2 };
     struct weir_launcher launcher;
     bool known = !detect(&launcher);
     if (launched_supervised())
-        return true;
+        return;
     int host = !known ? 0 : launcher.node >= 0 ? launcher.node : launcher.n_local > 0 ? launcher.rank / launcher.n_local : 0;
     ms += apart_ms * (host < MOST_APART ? host : MOST_APART);
-    return nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL) == 0;
+    nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
 }
 
-bool launched_linger_tells(void)
+void launched_linger_tells(void)
 {
-    return linger_by_host(700, 700);
+    linger_by_host(700, 700);
 }
 
 void launched_linger_told(void)

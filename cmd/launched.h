@@ -23,8 +23,8 @@ weir_status launched_alone(const char *command);
 void launched_linger(void);
 
 /* The same where the processes hear of each other, and one of each host tells: the one that does, once the leading process of the run
- * has had time for it, and the others of its host.  false: a signal came meanwhile, the launcher ends all as another one has told. */
-bool launched_linger_tells(void);
+ * has had time for it, and the others of its host.  A signal ends it. */
+void launched_linger_tells(void);
 void launched_linger_told(void);
 
 /* The same where the launcher may be held up itself, as mpirun is for some seconds by a process that was stopped while MPI came up. */

@@ -305,6 +305,7 @@ void train_flight_soon(void);
 int train_stop_seen(const struct train_run *run);
 int train_stop_signal(int stop); /* the signal of a reason to stop; 0: it was none */
 bool train_stop_is_time(int stop); /* --stop-after */
+bool train_stop_is_terminated(void); /* SIGTERM came: a launcher ends the run */
 
 /* An output could not be written: keep the message, stop after the step. */
 void train_output_failed(struct train_run *run, weir_status status);

@@ -36,7 +36,8 @@ int train_failed(const struct train_options *o, weir_status status, bool leads, 
     if (status == WEIR_ERR_TIMEOUT && !connected && launched_several() && !launched_supervised())
         return unconnected_report(o);
     if (status && !leads && connected && is_lost(status)) {
-        if (!launched_linger_tells())
+        launched_linger_tells();
+        if (train_stop_is_terminated()) /* another one has told */
             return weir_status_exit_code(status);
     } else if (status && !leads) {
         launched_linger();
@@ -61,7 +62,10 @@ static int run_report(const struct train_run *run, weir_status status)
     int of_output = run->leads ? train_failure_report(run, &run->output) : 0;
     int of_export = run->leads ? train_failure_report(run, &run->export) : weir_status_exit_code(run->export.status);
     int of_checkpoint = run->leads ? train_failure_report(run, &run->checkpoint) : weir_status_exit_code(run->checkpoint.status);
-    return code ? code : of_output ? of_output : of_export ? of_export : of_checkpoint;
+    int of_files = of_output ? of_output : of_export ? of_export : of_checkpoint;
+    if (!code && of_files && !run->leads) /* the leading process says so */
+        launched_linger();
+    return code ? code : of_files;
 }
 
 int train_do(const struct train_options *o, void (*show)(struct train_run *run))

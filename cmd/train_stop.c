@@ -66,6 +66,11 @@ static void alarm_watch(const struct train_run *run)
         timer_set(fmax(o->stop_after - gone, 1e-3));
 }
 
+bool train_stop_is_terminated(void)
+{
+    return stop_wanted == SIGTERM;
+}
+
 void train_grace_end(void)
 {
     grace_seconds = 0;
