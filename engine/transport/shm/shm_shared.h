@@ -103,6 +103,7 @@ struct weir_transport {
     uint32_t turn;
     _Atomic weir_status failed; /* why nothing works any more; set behind the message, and read by the rank's threads */
     char failure[WEIR_ERROR_MAX];
+    _Atomic int64_t left_ns; /* since when this wait knows of a peer that has left; 0: of none */
     _Atomic int culprit; /* rank that failed first, as far as known; -1 */
     _Atomic bool heard_far;   /* a process of another host has said so */
     _Atomic bool is_stopping; /* a thread is in stop, or was */

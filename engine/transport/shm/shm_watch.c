@@ -10,6 +10,7 @@
 
 static const int64_t settle_ns = 200000000; /* so long a launcher takes to notice a death */
 static const int64_t first_nap_ns = 20000, longest_nap_ns = 100000; /* between looks at a message */
+static const int64_t on_its_way_ns = INT64_C(1000000000);
 
 static void nap(int64_t ns)
 {
@@ -74,6 +75,14 @@ static weir_status peer_failed(weir_transport *transport, int rank, weir_status 
     return status == WEIR_ERR_PEER ? WEIR_FAIL(cause, "%s", message) : WEIR_FAIL(cause, "rank %d failed: %s", rank, message);
 }
 
+/* A peer that has left in order had done its part: what is waited for may be on its way, and counts as lost when it does not come. */
+static bool may_still_come(weir_transport *transport)
+{
+    int64_t now = weir_clock_ns(), none = 0;
+    atomic_compare_exchange_strong(&transport->left_ns, &none, now);
+    return now - atomic_load(&transport->left_ns) < on_its_way_ns;
+}
+
 /* A peer that failed because of another one counts only when nobody failed by itself. */
 static weir_status local_look(weir_transport *transport, bool second_hand)
 {
@@ -86,7 +95,7 @@ static weir_status local_look(weir_transport *transport, bool second_hand)
                                                    : peer_failed(transport, rank, (weir_status)stopped, lobby->cause,
                                                                  lobby->message);
         enum life life = l == transport->info.local_rank || stopped || second_hand ? ALIVE : life_of(lobby);
-        if (life == ALIVE)
+        if (life == ALIVE || (life == LEFT && may_still_come(transport)))
             continue;
         transport->culprit = rank;
         return WEIR_FAIL(WEIR_ERR_PEER, life == DEAD ? "the process of rank %d has died (process %d on %s)"
@@ -194,8 +203,10 @@ void weir_shm_culprit_wait(weir_transport *transport)
 weir_status weir_shm_watch_look(weir_transport *transport, struct weir_shm_watch *watch)
 {
     int64_t now = weir_clock_ns();
-    if (!watch->start_ns)
+    if (!watch->start_ns) {
         watch->start_ns = watch->looked_ns = now;
+        atomic_store(&transport->left_ns, 0);
+    }
     if (transport->failed) {
         weir_error_put(transport->failure);
         return transport->failed;
