@@ -113,7 +113,8 @@ static void call_look(struct weir_pulse *pulse, int rank, int64_t now)
     const _Atomic int64_t *longest = atomic_load_explicit(&call->longest_ns, memory_order_relaxed);
     if (!start)
         return;
-    start = start > pulse->calls_since_ns ? start : pulse->calls_since_ns;
+    int64_t anew_ns = atomic_load_explicit(&pulse->calls_since_ns, memory_order_relaxed);
+    start = start > anew_ns ? start : anew_ns;
     int64_t most = longest ? atomic_load_explicit((_Atomic int64_t *)(uintptr_t)longest, memory_order_relaxed) : 0;
     int64_t limit = most * TIMES_THE_LONGEST > pulse->timeout_ns ? most * TIMES_THE_LONGEST : pulse->timeout_ns;
     if (now - start > limit)
@@ -124,7 +125,7 @@ static void anew(struct weir_pulse *pulse, int64_t now)
 {
     for (int r = 0; r < pulse->n_ranks; r++)
         pulse->sights[r].since_ns = now;
-    pulse->calls_since_ns = now;
+    atomic_store_explicit(&pulse->calls_since_ns, now, memory_order_relaxed);
 }
 
 /* Signs of life go out and come in.  false: this time nobody could be heard, so nobody is found silent; after a longer while of that

@@ -59,7 +59,8 @@ struct weir_pulse {
     bool has_thread;
     struct weir_futex end;
     struct weir_pulse_sight *sights; /* [n_ranks] */
-    int64_t looked_ns, heard_ns, calls_since_ns; /* heard: other hosts */
+    int64_t looked_ns, heard_ns;    /* heard: other hosts */
+    _Atomic int64_t calls_since_ns; /* the clock of calls began anew */
     _Atomic int verdict;        /* weir_status; the message was written before */
     _Atomic bool is_found;      /* somebody writes it, or has */
     int culprit;

@@ -62,12 +62,13 @@ static void blame(struct weir_runner *runner, int worker, struct weir_flight *fl
 
 static void worker_look(struct weir_runner *runner, int worker, int64_t now)
 {
-    const struct weir_pulse *pulse = &runner->world.pulse;
+    struct weir_pulse *pulse = &runner->world.pulse;
+    int64_t anew_ns = atomic_load_explicit(&pulse->calls_since_ns, memory_order_relaxed);
     struct weir_standing *standing = &runner->standing[worker];
     struct weir_flight *flight = pulse->flights[worker];
     uint32_t n = atomic_load_explicit(&flight->n, memory_order_acquire);
     uint32_t step = weir_step_block(weir_worker_first(&runner->machine, worker))->values.step & 0x7fffffff;
-    bool moved = n != standing->n || standing->since_ns < runner->issued_ns || standing->since_ns < pulse->calls_since_ns;
+    bool moved = n != standing->n || standing->since_ns < runner->issued_ns || standing->since_ns < anew_ns;
     if (moved || !could_go_on(runner, worker, step, last_entry(flight, n)))
         *standing = (struct weir_standing){n, now};
     else if (now - standing->since_ns > pulse->timeout_ns)
