@@ -108,9 +108,11 @@ static struct sign sign_of(const struct weir_far *far, const struct weir_flight 
 bool weir_far_beat(struct weir_far *far, const struct weir_flight *own, int64_t now_ns)
 {
     struct sign sign = sign_of(far, own, now_ns);
-    bool due = now_ns - far->sent_ns >= far->period_ns;
+    bool due = now_ns - far->sent_ns >= far->period_ns || (sign.n && !far->told_begun);
     bool done = far->transport->beat(far->handle, due ? &sign : NULL, sizeof sign, heard, far);
-    if (due && done)
+    if (due && done) {
         far->sent_ns = now_ns;
+        far->told_begun = sign.n > 0;
+    }
     return done;
 }

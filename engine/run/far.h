@@ -19,6 +19,7 @@ struct weir_far {
     weir_transport *handle;
     int n_ranks, rank;            /* of all replicas; the own one */
     int64_t period_ns, sent_ns;
+    bool told_begun;              /* a sign has said which instruction the own rank is at */
     uint32_t *heard_n;            /* [n_ranks]: entries that the rank had when it was heard last */
     struct weir_flight flights[]; /* [n_ranks]; pid 0: not heard yet */
 };
@@ -28,7 +29,8 @@ weir_status weir_far_open(const struct weir_transport_kind *transport, weir_tran
                           int64_t timeout_ns, struct weir_far **far_out);
 void weir_far_close(struct weir_far *far); /* NULL is fine */
 
-/* Give a sign when one is due, and hear the others.  false: neither was possible, nothing can be said of anybody. */
+/* Give a sign when one is due, and at once when the rank has begun its first instruction; hear the others.  false: neither was
+ * possible, nothing can be said of anybody. */
 bool weir_far_beat(struct weir_far *far, const struct weir_flight *own, int64_t now_ns);
 
 /* What was heard of `rank`; NULL: nothing yet, or it is on this host. */

@@ -9,12 +9,22 @@
 
 enum { OF_A_TIMEOUT = 8, TIMES_THE_LONGEST = 20, STACK_BYTES = 256 << 10, ENDED = 1 };
 static const int64_t longest_period_ns = 200000000;
+static const int64_t untold_period_ns = 10000000;
 static const int64_t jump_ns = 1000000000; /* a pulse so late was not late by load alone, or it does no harm to wait anew */
 
 static int64_t period_of(const struct weir_pulse *pulse)
 {
     int64_t part = pulse->timeout_ns / OF_A_TIMEOUT;
     return part && part < longest_period_ns ? part : longest_period_ns;
+}
+
+/* A rank may be stuck from its first instruction on, with the transport in its hands: then its process gives no more signs.  So
+ * other hosts are told of that instruction as soon as it has begun. */
+static int64_t nap_of(const struct weir_pulse *pulse)
+{
+    int64_t period = period_of(pulse);
+    bool is_untold = pulse->timeout_ns && pulse->far && !pulse->far->told_begun;
+    return is_untold && period > untold_period_ns ? untold_period_ns : period;
 }
 
 /* ---- verdicts --------------------------------------------------------------------------------------------------------- */
@@ -185,7 +195,7 @@ static void *pulse_run(void *argument)
         wanted_look(pulse);
         if (pulse->timeout_ns)
             look_once(pulse);
-    } while (!weir_futex_sleep(&pulse->end, ENDED, period_of(pulse), WEIR_FUTEX_THREADS));
+    } while (!weir_futex_sleep(&pulse->end, ENDED, nap_of(pulse), WEIR_FUTEX_THREADS));
     return NULL;
 }
 

@@ -299,8 +299,9 @@ static void doing_describe(void *context, int worker, const struct weir_flight *
     const struct weir_runner *runner = context;
     uint32_t n = atomic_load_explicit(&((struct weir_flight *)(uintptr_t)flight)->n, memory_order_acquire);
     if (!n) {
-        snprintf(text_out, room, "%s", weir_world_is_device_side(&runner->world) ? "(what it does on its device is not recorded)"
-                                                                                   : "before its first step");
+        const char *far = runner->world.pulse.flights[worker] ? "" : ", as far as was heard of it";
+        snprintf(text_out, room, "%s%s", weir_world_is_device_side(&runner->world) ? "(what it does on its device is not recorded)"
+                                                                                     : "before its first step", far);
         return;
     }
     struct weir_flight_entry entry = flight->entries[(n - 1) % WEIR_FLIGHT_ENTRIES];
