@@ -19,7 +19,6 @@
 #include "cmd/schedule_input.h"
 #include "engine/program/stage_costs.h"
 #include "include/weir/graph.h"
-#include "schedules/schedule_kinds.h"
 
 enum { MOST_NAMES = 64, MOST_CHUNKS = 64 };
 
@@ -367,8 +366,8 @@ static weir_status bench(const struct values *values, const char *const *names, 
         status = model_open(&b);
     for (int i = 0; !status && i < n; i++)
         status = row_add(&b, names[i]);
-    for (int i = 0; !status && !n && weir_schedule_kinds[i] && i < MOST_NAMES - 1; i++)
-        status = row_add(&b, weir_schedule_kinds[i]->name);
+    for (int i = 0; !status && !n && weir_schedule_kind_at(i) && i < MOST_NAMES - 1; i++)
+        status = row_add(&b, weir_schedule_kind_at(i)->name);
     if (!status && !n)
         status = row_add(&b, "auto");
     if (!status)

@@ -7,7 +7,6 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "include/weir/op.h"
-#include "kernels/op_rows.h"
 
 enum { SIDE = 1024, ARRAY = 8 << 20, LEAST_RUNS = 3, MOST_RUNS = 4096 };
 
@@ -96,11 +95,13 @@ static weir_status product(struct team *team)
     struct weir_shape square = {2, {SIDE, SIDE}, WEIR_DTYPE_F32};
     struct weir_op_attr attr = {.out_features = SIDE};
     struct weir_op_shapes shapes = {.attr = &attr, .n_inputs = 1, .inputs = {square}};
-    struct weir_op_call call = {.op = &weir_op_linear, .attr = &attr, .n_inputs = 1, .n_params = 1};
+    struct weir_op_call call = {.attr = &attr, .n_inputs = 1, .n_params = 1};
     void *scratch = NULL;
-    weir_status status = weir_op_kernels_find(&weir_op_linear, "cpu", &team->linear);
+    weir_status status = weir_op_find("linear", &call.op);
     if (!status)
-        status = weir_op_linear.infer(&shapes);
+        status = weir_op_kernels_find(call.op, "cpu", &team->linear);
+    if (!status)
+        status = call.op->infer(&shapes);
     if (!status)
         status = weir_kernel_context_open(team->n_threads, &team->context);
     if (!status)

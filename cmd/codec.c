@@ -1,11 +1,11 @@
 #include "cmd/codec.h"
 
-#include "models/model_kinds.h"
-
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "include/weir/graph.h"
 
 /* ---- finding it ---------------------------------------------------------------------------------------------------- */
 
@@ -17,8 +17,8 @@ static bool is_folder(const char *path)
 
 static bool is_built_in(const char *model)
 {
-    for (const struct weir_model_kind *const *kind = weir_model_kinds; *kind; kind++)
-        if (!strcmp((*kind)->name, model))
+    for (int i = 0; weir_model_at(i); i++)
+        if (!strcmp(weir_model_at(i)->name, model))
             return true;
     return false;
 }

@@ -10,10 +10,9 @@
 
 #include "base/alloc.h"
 #include "engine/checkpoint/export_folder.h"
-#include "include/weir/data.h"
 #include "engine/report/metrics.h"
+#include "include/weir/data.h"
 #include "include/weir/graph.h"
-#include "models/model_kinds.h"
 
 enum { MOST_LINKS = 40 }; /* as the kernel has it */
 
@@ -273,8 +272,8 @@ void paths_read_model(struct paths *paths, const char *label, const char *path)
 void paths_read_model_name(struct paths *paths, const char *label, const char *name)
 {
     bool built_in = false;
-    for (const struct weir_model_kind *const *kind = weir_model_kinds; name && *kind; kind++)
-        built_in = built_in || !strcmp((*kind)->name, name);
+    for (int i = 0; name && weir_model_at(i); i++)
+        built_in = built_in || !strcmp(weir_model_at(i)->name, name);
     if (!built_in)
         paths_read_model(paths, label, name);
 }

@@ -4,7 +4,6 @@
 #include <strings.h>
 
 #include "base/text.h"
-#include "schedules/schedule_kinds.h"
 
 bool schedule_is_auto(const char *name)
 {
@@ -29,8 +28,8 @@ weir_status schedule_name_check(const char *name)
     int n = 0;
     if (schedule_is_auto(name) || weir_schedule_kind_find(name, &kind) == WEIR_OK)
         return WEIR_OK;
-    for (; weir_schedule_kinds[n] && n < MOST_KINDS; n++)
-        names[n] = weir_schedule_kinds[n]->name;
+    for (; weir_schedule_kind_at(n) && n < MOST_KINDS; n++)
+        names[n] = weir_schedule_kind_at(n)->name;
     names[n] = "auto";
     names[n + 1] = NULL;
     if (is_searched(name))

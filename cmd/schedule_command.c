@@ -11,7 +11,6 @@
 #include "cmd/schedule_command.h"
 #include "cmd/schedule_input.h"
 #include "include/weir/simulate.h"
-#include "schedules/schedule_kinds.h"
 
 struct values {
     bool json, comms;
@@ -122,8 +121,8 @@ static weir_status list_json(void)
 {
     json_t *array = json_array();
     bool whole = array;
-    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; whole && *kind; kind++)
-        whole = !json_array_append_new(array, kind_json(*kind));
+    for (int i = 0; whole && weir_schedule_kind_at(i); i++)
+        whole = !json_array_append_new(array, kind_json(weir_schedule_kind_at(i)));
     if (whole)
         whole = !json_array_append_new(array, kind_json(&auto_kind));
     if (!whole) {
@@ -138,11 +137,12 @@ static weir_status list(const struct values *values, const char *argument)
     (void)argument;
     if (values->json)
         return list_json();
-    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind; kind++) {
-        int own = weir_schedule_kind_chunks(*kind);
-        printf("%-15s %s", (*kind)->name, (*kind)->summary);
+    const struct weir_schedule_kind *kind;
+    for (int i = 0; (kind = weir_schedule_kind_at(i)) != NULL; i++) {
+        int own = weir_schedule_kind_chunks(kind);
+        printf("%-15s %s", kind->name, kind->summary);
         if (own > 1)
-            printf("; %d chunks%s", own, (*kind)->n_chunks ? "" : " unless told otherwise");
+            printf("; %d chunks%s", own, kind->n_chunks ? "" : " unless told otherwise");
         printf("\n");
     }
     printf("%-15s %s\n", auto_kind.name, auto_kind.summary);

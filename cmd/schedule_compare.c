@@ -7,7 +7,6 @@
 #include "cmd/schedule_command.h"
 #include "cmd/schedule_rows.h"
 #include "cmd/schedule_sweep.h"
-#include "schedules/schedule_kinds.h"
 
 enum { MOST_NAMES = 64, MOST_DRAWN = 32 };
 
@@ -60,8 +59,8 @@ static weir_status names_collect(const struct values *values, struct names *name
     names->every = names->n == 0;
     for (int i = 0; i < names->n; i++)
         names->auto_named |= schedule_is_auto(names->all[i]);
-    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; names->every && *kind; kind++)
-        names->all[names->n++] = (*kind)->name;
+    for (int i = 0; names->every && weir_schedule_kind_at(i); i++)
+        names->all[names->n++] = weir_schedule_kind_at(i)->name;
     if (values->with_auto && !names->auto_named) {
         if (names->n == MOST_NAMES)
             return WEIR_FAIL(WEIR_ERR_USAGE, "--auto with %d names is one too many", MOST_NAMES);

@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "include/weir/schedule.h"
-#include "schedules/schedule_kinds.h"
 
 #define MEGATRON "Megatron-LM"
 #define TITAN "torchtitan"
@@ -493,7 +492,7 @@ const char *schedule_understood(const char *word)
     const char *names[64] = {0};
     if (weir_pipeline_is_file(word))
         return word;
-    for (int n = 0; weir_schedule_kinds[n] && n < 63; n++)
-        names[n] = weir_schedule_kinds[n]->name;
+    for (int n = 0; weir_schedule_kind_at(n) && n < 63; n++)
+        names[n] = weir_schedule_kind_at(n)->name;
     return name_understood(word, names, schedule_synonyms);
 }

@@ -12,9 +12,8 @@
 #include "base/printable.h"
 #include "cmd/command.h"
 #include "cmd/launched.h"
+#include "include/weir/graph.h"
 #include "include/weir/info.h"
-#include "models/model_kinds.h"
-#include "schedules/schedule_kinds.h"
 
 #define ROW(name, letter, kind, field, argument, help, ...)                                                            \
     {name, letter, kind, offsetof(struct train_options, field), argument, help, __VA_ARGS__}
@@ -109,14 +108,14 @@ static const struct option_table table = {
 
 static void models_list(void)
 {
-    for (const struct weir_model_kind *const *kind = weir_model_kinds; *kind; kind++)
-        printf("%-12s %s\n", (*kind)->name, (*kind)->summary);
+    for (int i = 0; weir_model_at(i); i++)
+        printf("%-12s %s\n", weir_model_at(i)->name, weir_model_at(i)->summary);
 }
 
 static void schedules_list(void)
 {
-    for (const struct weir_schedule_kind *const *kind = weir_schedule_kinds; *kind; kind++)
-        printf("%-16s %s\n", (*kind)->name, (*kind)->summary);
+    for (int i = 0; weir_schedule_kind_at(i); i++)
+        printf("%-16s %s\n", weir_schedule_kind_at(i)->name, weir_schedule_kind_at(i)->summary);
     printf("%-16s %s\n", "auto", "made for what the model's stages cost, in the memory that 1f1b takes");
 }
 
