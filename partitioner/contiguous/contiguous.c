@@ -123,7 +123,7 @@ static weir_status count_solve(struct run *run, int devices, int n_left, struct 
     size_t cells =
         (size_t)(run->counted ? run->downsets.n : 0) * (size_t)(run->job->cpus + 1) * (size_t)(problem.devices + 1);
     bool exact = run->counted && cells <= MOST_CELLS;
-    if (!exact && !run->job->seconds) { /* share what is left of the default among the counts */
+    if (!exact && !run->job->seconds && !run->job->unhurried) { /* share what is left of the default among the counts */
         int64_t now = weir_clock_ns(), end = seconds_after(run->job, default_search_seconds);
         problem.deadline_ns = end > now ? now + (end - now) / n_left : now + 100000000 / n_left;
     }
@@ -147,7 +147,9 @@ weir_status weir_contiguous_solve(const struct weir_contiguous_job *job, struct 
 {
     if (weir_path_applies(job->blocks, job->cpus))
         return weir_path_solve(job, arena, answers_out, downsets_out);
-    struct run run = {.job = job, .deadline_ns = seconds_after(job, job->seconds > 0 ? job->seconds : default_seconds)};
+    struct run run = {.job = job};
+    if (!job->unhurried)
+        run.deadline_ns = seconds_after(job, job->seconds > 0 ? job->seconds : default_seconds);
     weir_status status = downsets_count(&run);
     *downsets_out = run.counted ? run.downsets.n : 0;
     int64_t bound = 0;

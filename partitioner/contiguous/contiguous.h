@@ -16,6 +16,7 @@ struct weir_contiguous_job {
     uint64_t seed;
     int64_t start_ns;
     double seconds; /* 0: a default */
+    bool unhurried; /* seconds say how much work there is; no clock ends it */
 };
 
 struct weir_contiguous_answer {

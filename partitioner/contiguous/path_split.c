@@ -207,7 +207,7 @@ weir_status weir_path_solve(const struct weir_contiguous_job *job, struct weir_a
     struct path path = {0};
     struct weir_arena scratch = {0};
     weir_status status = path_build(job, &scratch, &path);
-    int64_t bound = 0, deadline_ns = job->seconds > 0 ? job->start_ns + (int64_t)(job->seconds * 1e9) : 0;
+    int64_t bound = 0, deadline_ns = job->seconds > 0 && !job->unhurried ? job->start_ns + (int64_t)(job->seconds * 1e9) : 0;
     for (int devices = job->last; !status && devices >= job->first; devices--) {
         struct weir_contiguous_answer *answer = &answers_out[devices - job->first];
         answer->bound = bound;

@@ -135,7 +135,7 @@ static weir_status contiguous_run(struct solver *s)
     if (s->options->unordered)
         seconds = (seconds > 0 ? seconds : unordered_seconds) * contiguous_share;
     struct weir_contiguous_job job = {&s->blocks,       s->first,    s->last, s->options->cpus, memory_cap(s->options),
-                                      s->options->seed, s->start_ns, seconds};
+                                      s->options->seed, s->start_ns, seconds, s->options->unhurried};
     return weir_contiguous_solve(&job, &s->scratch, s->answers, &s->downsets);
 }
 
@@ -177,7 +177,7 @@ static weir_status unordered_run(struct solver *s, int all_devices, struct weir_
     struct weir_split_problem problem = {
         .blocks = &s->unordered_blocks, .devices = devices, .cpus = s->options->cpus, .memory = memory_cap(s->options)};
     double share = (left > 0 ? left : 0) / (all_devices - s->first + 1);
-    problem.deadline_ns = weir_clock_ns() + (int64_t)(share * 1e9);
+    problem.deadline_ns = s->options->unhurried ? 0 : weir_clock_ns() + (int64_t)(share * 1e9);
     int64_t bound = weir_split_bound(&problem, devices);
     if (bound < WEIR_NEVER)
         status = weir_unordered_search(&problem, bound, total * (1 - contiguous_share) / (s->last - s->first + 1),

@@ -34,6 +34,7 @@ struct weir_plan_options {
     double memory;       /* bytes per accelerator, ≥ 1; INFINITY: no cap */
     bool unordered; /* parts need not be contiguous */
     double seconds;      /* wall time; 0: a default that lets exact solvers finish */
+    bool unhurried;      /* the same work, but the clock ends nothing: the same plan on a machine that has no time, too.  Max-load only */
     uint64_t seed;
     int curve_first, curve_last; /* also solve for these device counts; 0: no curve */
 };
