@@ -753,6 +753,9 @@ static weir_status search_run(struct search *s)
     int64_t sizes[MOST_SIZES];
     int n = sizes_list(s->request, sizes);
     weir_status status = weir_build_kind_plan(&s->request->config, &s->kind);
+    if (!status && s->kind->flags & WEIR_DEVICE_DRY)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "device '%s' computes nothing, so that no plan is the fastest on it: use " WEIR_OPTION("device=cpu")
+                                           " or " WEIR_OPTION("device=cuda"), s->kind->name);
     if (!status)
         status = weir_arena_alloc(s->arena, (size_t)n_wanted(s), sizeof *s->plans, &s->plans);
     for (int i = 0; i < n && !status; i++)

@@ -93,8 +93,8 @@ void weir_plan_request_init(struct weir_plan_request *request, size_t bytes);
 weir_status weir_plan_request_assume(struct weir_plan_request *request);
 
 /* Find the fastest plans; that none fits is no failure.  WEIR_ERR_USAGE: a number out of range, a schedule that is not there or
- * cannot train, a batch that nothing divides.  WEIR_ERR_INVALID: something is missing, or a topology or costs that cannot be read.
- * WEIR_ERR_IO. */
+ * cannot train, a batch that nothing divides, the device "null", which computes nothing.  WEIR_ERR_INVALID: something is missing, or
+ * a topology or costs that cannot be read.  WEIR_ERR_IO. */
 weir_status weir_plans_find(const struct weir_plan_request *request, weir_plans **plans_out);
 
 /* The plan of a file, which weir_plans_write or `weir plan -o` wrote.  WEIR_ERR_IO; WEIR_ERR_INVALID names key and reason. */

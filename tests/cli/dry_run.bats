@@ -32,6 +32,9 @@ setup() {
     run "$WEIR" profile --model gpt2-tiny --device null -o x
     [ "$status" -eq 2 ]
     [[ "$output" == *"--device null computes nothing, so there is nothing to measure"* ]]
+    run "$WEIR" plan --model gpt2-tiny --devices 2 --device null
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"device 'null' computes nothing, so that no plan is the fastest on it: use --device cpu or --device cuda"* ]]
     run "$WEIR" evaluate --init-from "$WEIR_SOURCE_DIR/tests/fixtures/hf-gpt2" --device null --data text
     [ "$status" -eq 2 ]
     [[ "$output" == *"--device null computes nothing, so --data has nothing to give"* ]]

@@ -239,6 +239,9 @@ static void requests_that_make_no_sense_are_refused(void **state)
     request.schedule = "chimera";
     assert_fails(weir_planner_run(&request, &arena, &result), WEIR_ERR_USAGE, "schedule 'chimera' cannot train");
     request = request_of(2);
+    request.config.device = "null";
+    assert_fails(weir_planner_run(&request, &arena, &result), WEIR_ERR_USAGE, "device 'null' computes nothing");
+    request = request_of(2);
     request.ceilings.flops_per_s = 0;
     assert_fails(weir_planner_run(&request, &arena, &result), WEIR_ERR_INVALID, "all must be above 0");
     weir_arena_release(&arena);
