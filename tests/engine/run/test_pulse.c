@@ -15,6 +15,7 @@
 #include "engine/transport/bootstrap/weir_launch.h"
 #include "tests/support/faulty_graph.h"
 #include "tests/support/launched_rig.h"
+#include "tests/support/mpi_rig.h"
 #include "weir_libraries.h"
 
 static const char *self;
@@ -141,15 +142,8 @@ static void a_stopped_stuck_or_lost_rank_is_named_over_mpi(void **state)
     skip(); /* which reports the order of locks within Open MPI */
 #endif
     for (int k = 0; k < 3 && WEIR_HAVE_MPI; k++) {
-        char command[1024], text[1 << 14];
-        snprintf(command, sizeof command, "MPI_TIMEOUT=60 bash '%s/tests/support/mpi.sh' 3 '%s' %s 2>&1", getenv("WEIR_SOURCE_DIR"),
-                 self, faulty_str(rows[k].kind));
-        FILE *pipe = popen(command, "r");
-        assert_non_null(pipe);
-        text[fread(text, 1, sizeof text - 1, pipe)] = 0;
-        int code = WEXITSTATUS(pclose(pipe));
-        if (code == 77)
-            skip();
+        char text[1 << 14];
+        int code = mpi_run("MPI_TIMEOUT=60", 3, self, faulty_str(rows[k].kind), text, sizeof text);
         if (code != 5 || !strstr(text, rows[k].words))
             fail_msg("%s: status %d: %s", rows[k].sentence, code, text);
     }

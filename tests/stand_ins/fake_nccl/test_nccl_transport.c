@@ -6,13 +6,12 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #include "base/rng.h"
 #include "engine/transport/transport.h"
+#include "tests/support/mpi_rig.h"
 #include "tests/support/transport_program.h"
 #include "weir_libraries.h"
 
@@ -403,19 +402,9 @@ static const char *self;
 
 static int processes_run(int n, const char *modes, const char *mpi_args, const char *what, char *text, size_t room)
 {
-    char command[4096];
-    snprintf(command, sizeof command, "%s MPI_TIMEOUT=100 MPI_ARGS='%s' bash '%s/tests/support/mpi.sh' %d '%s' %s 2>&1", modes, mpi_args,
-             getenv("WEIR_SOURCE_DIR"), n, self, what);
-    FILE *pipe = popen(command, "r");
-    assert_non_null(pipe);
-    size_t used = fread(text, 1, room - 1, pipe);
-    text[used] = 0;
-    int status = pclose(pipe);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
-        print_message("skipped: mpirun is not there\n");
-        skip();
-    }
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 256;
+    char settings[256];
+    snprintf(settings, sizeof settings, "%s MPI_ARGS='%s'", modes, mpi_args);
+    return mpi_run(settings, n, self, what, text, room);
 }
 
 static void suite_passes(int n, const char *modes)
