@@ -124,44 +124,55 @@ weir_status weir_engine_moment_write(weir_engine *engine, enum weir_checkpoint_k
     return status ? status : weir_runner_moment_write(&engine->runner, moment_of(kind), name, values, n);
 }
 
-size_t weir_engine_events_sized(const weir_engine *engine, struct weir_step_event *events_out, size_t event_bytes, size_t room)
+/* ---- arrays whose entries the program may see with another size --------------------------------------------------------- */
+
+/* Fills at most `room` entries of this library's size, returns how many there are. */
+typedef size_t (*fill_fn)(const weir_engine *engine, void *entries_out, size_t room);
+
+static size_t entries_give(const weir_engine *engine, fill_fn fill, size_t own_bytes, void *entries_out, size_t entry_bytes, size_t room)
 {
-    if (!room || event_bytes == sizeof *events_out)
-        return weir_run_events(&engine->runner.main, events_out, room);
-    struct weir_step_event *own;
-    if (weir_alloc(room, sizeof *own, &own))
+    char *own;
+    if (!room || entry_bytes == own_bytes)
+        return fill(engine, entries_out, room);
+    if (weir_alloc(room, own_bytes, &own))
         return 0;
-    size_t n = weir_run_events(&engine->runner.main, own, room);
-    weir_grown_give_all(own, sizeof *own, n < room ? n : room, events_out, event_bytes);
+    size_t n = fill(engine, own, room);
+    weir_grown_give_all(own, own_bytes, n < room ? n : room, entries_out, entry_bytes);
     weir_free(own);
     return n;
+}
+
+static size_t events_fill(const weir_engine *engine, void *events_out, size_t room)
+{
+    return weir_run_events(&engine->runner.main, events_out, room);
+}
+
+size_t weir_engine_events_sized(const weir_engine *engine, struct weir_step_event *events_out, size_t event_bytes, size_t room)
+{
+    return entries_give(engine, events_fill, sizeof *events_out, events_out, event_bytes, room);
+}
+
+static size_t waits_fill(const weir_engine *engine, void *waits_out, size_t room)
+{
+    return weir_run_waits(&engine->runner.main, waits_out, room);
 }
 
 size_t weir_engine_waits_sized(const weir_engine *engine, struct weir_step_wait *waits_out, size_t wait_bytes, size_t room)
 {
-    if (!room || wait_bytes == sizeof *waits_out)
-        return weir_run_waits(&engine->runner.main, waits_out, room);
-    struct weir_step_wait *own;
-    if (weir_alloc(room, sizeof *own, &own))
-        return 0;
-    size_t n = weir_run_waits(&engine->runner.main, own, room);
-    weir_grown_give_all(own, sizeof *own, n < room ? n : room, waits_out, wait_bytes);
-    weir_free(own);
-    return n;
+    return entries_give(engine, waits_fill, sizeof *waits_out, waits_out, wait_bytes, room);
+}
+
+static size_t op_times_fill(const weir_engine *engine, void *times_out, size_t room)
+{
+    return weir_runner_op_times(&engine->runner, times_out, room);
 }
 
 size_t weir_engine_op_times_sized(const weir_engine *engine, struct weir_op_time *times_out, size_t time_bytes, size_t room)
 {
-    if (!room || time_bytes == sizeof *times_out)
-        return weir_runner_op_times(&engine->runner, times_out, room);
-    struct weir_op_time *own;
-    if (weir_alloc(room, sizeof *own, &own))
-        return 0;
-    size_t n = weir_runner_op_times(&engine->runner, own, room);
-    weir_grown_give_all(own, sizeof *own, n < room ? n : room, times_out, time_bytes);
-    weir_free(own);
-    return n;
+    return entries_give(engine, op_times_fill, sizeof *times_out, times_out, time_bytes, room);
 }
+
+/* ---- processes, stopping, failing ----------------------------------------------------------------------------------------- */
 
 weir_status weir_engine_events_gather(weir_engine *engine)
 {
