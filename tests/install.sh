@@ -20,6 +20,15 @@ quiet() {
     }
 }
 
+uses_mpi() { # <source>
+    grep -q '<weir/mpi.h>' "$1"
+}
+
+# Weir was built with MPI, and there is what programs that use MPI are compiled with.
+installed_mpi() {
+    [ -e "$prefix/include/weir/mpi.h" ] && command -v mpicc >/dev/null
+}
+
 install_tree() {
     local library
     quiet cmake --install "$WEIR_BINARY_DIR" --prefix "$work/first"
@@ -37,10 +46,14 @@ check_paths() {
     [ -z "$found" ] || die "these installed files name a folder of the build: $found"
 }
 
-# Every header stands on its own, in C and, where there is a compiler, in C++.
+# Every header stands on its own, in C and, where there is a compiler, in C++; one wants MPI's beside it.
 check_headers() {
-    local header cflags
+    local header cflags mpi_cflags=()
     read -ra cflags < <(pkg-config --cflags weir)
+    if installed_mpi; then
+        read -ra mpi_cflags < <(mpicc --showme:compile 2>/dev/null || mpicc -compile_info)
+        cflags+=("${mpi_cflags[@]/#-I/-isystem}") # what is in MPI's headers is not ours
+    fi
     while read -r header; do
         printf '#include <weir/%s>\n' "$header" | quiet_stdin "${CC:-cc}" -x c -std=c11 -Wall -Wextra -pedantic -Werror \
             -fsyntax-only "${cflags[@]}" - || die "installed header '$header' does not stand on its own in C"
@@ -60,11 +73,14 @@ quiet_stdin() {
 
 # The programs to build: the examples, or the smallest one when there are none.
 make_programs() {
+    local source
     mkdir "$work/programs"
-    if compgen -G "$WEIR_SOURCE_DIR/examples/*.c" >/dev/null; then
-        cp "$WEIR_SOURCE_DIR"/examples/*.c "$work/programs/"
-        return
-    fi
+    for source in "$WEIR_SOURCE_DIR"/examples/*.c; do
+        [ -e "$source" ] || break
+        ! uses_mpi "$source" || installed_mpi || continue
+        cp "$source" "$work/programs/"
+    done
+    ! compgen -G "$work/programs/*.c" >/dev/null || return 0
     cat >"$work/programs/smallest.c" <<'END'
 #include <stdio.h>
 #include <weir/weir.h>
@@ -88,13 +104,15 @@ needs_library() { # <program> shared|static
 }
 
 use_pkg_config() { # shared|static
-    local kind=$1 module=weir source name flags libs
+    local kind=$1 module=weir source name compiler flags libs
     [ "$kind" = shared ] || module=weir-static
     read -ra flags < <(pkg-config --cflags $module)
     read -ra libs < <(pkg-config --libs $module)
     for source in "$work"/programs/*.c; do
         name=$(basename "$source" .c)
-        quiet "${CC:-cc}" -std=c11 -Wall -Wextra -Werror -D_GNU_SOURCE "${flags[@]}" -o "$work/$name-pc" "$source" \
+        compiler=${CC:-cc}
+        ! uses_mpi "$source" || compiler=mpicc
+        quiet env OMPI_CC="${CC:-cc}" MPICH_CC="${CC:-cc}" "$compiler" -std=c11 -Wall -Wextra -Werror -D_GNU_SOURCE "${flags[@]}" -o "$work/$name-pc" "$source" \
             "${libs[@]}" -lm
         needs_library "$work/$name-pc" "$kind"
         run_program "$work/$name-pc"
@@ -115,6 +133,11 @@ foreach(source IN LISTS sources)
   add_executable(${name} ${source})
   target_compile_definitions(${name} PRIVATE _GNU_SOURCE)
   target_link_libraries(${name} PRIVATE weir::weir m)
+  file(STRINGS ${source} uses_mpi REGEX "<weir/mpi.h>")
+  if(uses_mpi)
+    find_package(MPI REQUIRED COMPONENTS C)
+    target_link_libraries(${name} PRIVATE MPI::MPI_C)
+  endif()
 endforeach()
 END
     quiet cmake -S "$work/programs" -B "$work/$kind" -G Ninja -DCMAKE_PREFIX_PATH="$prefix" -DBUILD_SHARED_LIBS=$shared

@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "engine/transport/transport.h"
 #include "kernels/vector.h"
 
 static weir_status optimizer_check(const struct weir_engine_config *config)
@@ -48,6 +49,19 @@ weir_status weir_engine_config_take(const struct weir_engine_config *given, stru
     weir_status status = weir_grown_take("weir_engine_config", "start with weir_engine_config_init", given,
                                          given ? given->struct_bytes : 0, own, sizeof *own);
     own->struct_bytes = sizeof *own;
+    return status;
+}
+
+weir_status weir_engine_config_communicator(struct weir_engine_config *config, int handle)
+{
+    const size_t end = offsetof(struct weir_engine_config, communicator) + sizeof config->communicator;
+    int64_t communicator;
+    if (!config || config->struct_bytes < end)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "a configuration of %zu bytes has no communicator: start with weir_engine_config_init",
+                         config ? config->struct_bytes : 0);
+    weir_status status = weir_transport_communicator(handle, &communicator);
+    if (!status)
+        config->communicator = communicator;
     return status;
 }
 

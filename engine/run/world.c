@@ -28,12 +28,16 @@ weir_status weir_world_find(struct weir_world *world, const struct weir_engine_c
     if (!transport->one_process && strcmp(transport->name, kind->launch_transport) && strcmp(transport->name, kind->mpi_transport))
         return WEIR_FAIL(WEIR_ERR_USAGE, "transport '%s' moves memory of %s, device '%s' has other memory: use " WEIR_OPTION("transport=%s"),
                          transport->name, transport->device_side ? "GPUs" : "the host", kind->name, kind->mpi_transport);
+    if (config->communicator && (!kind->mpi_transport || strcmp(transport->name, kind->mpi_transport)))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "a communicator was given, and transport '%s' takes none: use " WEIR_OPTION("transport=%s"),
+                         transport->name, kind->mpi_transport ? kind->mpi_transport : "mpi");
     if (transport->device_side && config->schedule->n_copies > 1 && config->zero) /* see messages.c */
         return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "a schedule with two copies of the weights runs over transport '%s' without ZeRO-1: "
                          "use " WEIR_OPTION("zero=0"), transport->name);
     *world = (struct weir_world){.grid = {.n_ranks = config->schedule->n_ranks, .n_replicas = n_replicas, .order = order},
                                  .n_copies = config->schedule->n_copies ? config->schedule->n_copies : 1,
                                  .transport = transport->one_process ? NULL : transport,
+                                 .communicator = config->communicator,
                                  .told_out = config->told_out};
     world->end_here = world->transport ? 0 : world->grid.n_ranks * n_replicas;
     return WEIR_OK;
@@ -46,14 +50,15 @@ static weir_status transport_join(struct weir_world *world, int n_threads, int64
                                            .message_ns = timeout_ns,
                                            .look = weir_pulse_look,
                                            .look_context = &world->pulse,
-                                           .block_bytes = sizeof(struct weir_flight)};
+                                           .block_bytes = sizeof(struct weir_flight),
+                                           .communicator = world->communicator};
     weir_status status = world->transport->open(&config, &world->handle);
     if (status)
         return status;
     world->info = world->transport->info(world->handle);
     status = weir_placement_grid_check(&world->grid, world->info->n_ranks);
     if (status)
-        return status;
+        return world->communicator ? weir_error_prefix(status, "of the communicator: ") : status;
     struct weir_seat seat = weir_placement_place(&world->grid, world->info->rank);
     world->first_here = seat.replica * world->grid.n_ranks + seat.rank;
     world->end_here = world->first_here + 1;

@@ -1,8 +1,8 @@
 /* The world of a run: which process is which rank, and what all processes agree on.
  *
- * Process w of the launcher is world rank w, which placement.h turns into a replica and a rank of its pipeline: one worker of
- * the build.  With two copies of the weights it has two of the program's ranks (program.h).  With
- * transport `local` all ranks live in this process: `transport` is NULL and every function here acts on it alone.
+ * Process w of the launcher, or of the communicator that the program gives, is world rank w, which placement.h turns into a replica
+ * and a rank of its pipeline: one worker of the build.  With two copies of the weights it has two of the program's ranks (program.h).
+ * With transport `local` all ranks live in this process: `transport` is NULL and every function here acts on it alone.
  *
  * Transports come in two sorts.  *Host-side* ones (mpi) move memory of the host: waiting and signalling happen on the rank's
  * thread.  *Device-side* ones (nccl; weir_transport_kind.device_side) move memory of devices: a call enqueues and the wait
@@ -21,6 +21,7 @@ struct weir_world {
     const struct weir_transport_kind *transport; /* to other processes; NULL: all ranks live here */
     weir_transport *handle;
     const struct weir_transport_info *info; /* NULL without a transport */
+    int64_t communicator;     /* of the configuration */
     int n_copies;             /* of the weights */
     int first_here, end_here; /* workers of all replicas [first_here, end_here) live in this process */
     int64_t clock_ahead_ns;   /* of this host, compared to rank 0's */

@@ -105,6 +105,18 @@ const struct weir_transport_kind *weir_transport_kind_at(int i)
     return i == n && !linked_find("nccl") && !nccl_find(&kind) ? kind : NULL;
 }
 
+weir_status weir_transport_communicator(int handle, int64_t *communicator_out)
+{
+#if WEIR_HAVE_MPI
+    weir_status status = weir_mpi_communicator_check(weir_communicator_of(handle));
+#else
+    weir_status status = WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "a communicator was given, but %s", mpi_missing);
+#endif
+    if (!status)
+        *communicator_out = weir_communicator_of(handle);
+    return status;
+}
+
 weir_status weir_transport_launched(const char *device, const char **name_out)
 {
     struct weir_launcher launcher;

@@ -91,7 +91,19 @@ struct weir_transport_config {
     weir_status (*look)(void *context);
     void *look_context;
     size_t block_bytes; /* of memory that every process has for itself and those of its host see; zeroed */
+    int64_t communicator; /* whose processes these are, as weir_transport_communicator gives it; 0: all that were started */
 };
+
+/* An MPI communicator as a number that is never 0: its Fortran handle, and a mark above. */
+enum { WEIR_COMMUNICATOR_NULL = -1 }; /* the handle of MPI_COMM_NULL */
+static inline int64_t weir_communicator_of(int handle)
+{
+    return INT64_C(1) << 32 | (uint32_t)handle;
+}
+static inline int weir_communicator_handle(int64_t communicator)
+{
+    return (int)(uint32_t)(uint64_t)communicator;
+}
 
 struct weir_transport_info {
     int rank, n_ranks;           /* of the processes of the run */
@@ -164,7 +176,7 @@ struct weir_transport_kind {
     bool one_process; /* all ranks live in the calling process; the functions below are NULL */
     bool device_side; /* on device memory, the calls of a run enqueue; else on memory of the host */
 
-    /* Join the other processes that the launcher started.  Blocks until all have come.
+    /* Join the other processes, those of a communicator or all that the launcher started.  Blocks until all have come.
      * WEIR_ERR_UNSUPPORTED: the library cannot do what is needed.  WEIR_ERR_INVALID: a setting that makes no sense. */
     weir_status (*open)(const struct weir_transport_config *config, weir_transport **transport_out);
     const struct weir_transport_info *(*info)(const weir_transport *transport);
@@ -249,6 +261,11 @@ const struct weir_transport_kind *weir_transport_kind_at(int i);
 
 /* The kind called `name`; NULL: `local`.  WEIR_ERR_USAGE: unknown (with a suggestion), or not in this build. */
 weir_status weir_transport_find(const char *name, const struct weir_transport_kind **kind_out);
+
+/* The communicator with this Fortran handle, for weir_transport_config.  WEIR_ERR_UNSUPPORTED: a build without MPI, or MPI with too
+ * low a level of threads.  WEIR_ERR_USAGE: MPI was not started, or was finalised.  WEIR_ERR_INVALID: no communicator, or an
+ * inter-communicator. */
+weir_status weir_transport_communicator(int handle, int64_t *communicator_out);
 
 /* The name of the kind for ranks on `device` (text as weir_device_list takes it) in a program whose processes are those that
  * a launcher starts: when launcher.h says that there are several, that which moves the device's memory between them, else

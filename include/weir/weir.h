@@ -29,7 +29,7 @@
  *     weir_engine_close(engine);
  *     weir_arena_release(&arena);
  *
- * Several processes.  With transport "mpi" every rank is a process that mpirun started, with "shm" one that `weir launch` did; each opens an engine
+ * Several processes.  With transport "mpi" every rank is a process that mpirun started (mpi.h: or those of a communicator), with "shm" one that `weir launch` did; each opens an engine
  * with the same configuration and calls the same functions in the same order.  All functions that may block are collective.
  * In a process that does not hold the stage, weir_engine_feed and weir_engine_param_write check their arguments and do
  * nothing; weir_engine_reads says which inputs this process needs.  Reports, losses, parameters read and gathered events are
@@ -48,9 +48,10 @@
  *     always             threads of the engine's own until it is closed, and handlers of fork() from the first engine on
  *     device "cpu"       those threads are bound to cores while there are enough of them, unless it `leaves_cores`
  *     device "cuda"      CUDA_DEVICE_MAX_CONNECTIONS=32 in the environment, unless it has a value; it is set before CUDA starts
- *     transport "mpi",   MPI_Init_thread(MPI_THREAD_SERIALIZED), unless the program has started MPI, with at least that level;
- *     "nccl"             who starts MPI ends it: Weir when the process exits.  All processes of MPI_COMM_WORLD open the engine,
- *                        which uses duplicates of it; when one stays out the others get WEIR_ERR_TIMEOUT after `timeout`
+ *     transport "mpi",   MPI_Init_thread(MPI_THREAD_SERIALIZED), unless the program has started MPI, with the level that mpi.h names;
+ *     "nccl"             who starts MPI ends it: Weir when the process exits.  All processes of MPI_COMM_WORLD, or of the communicator
+ *                        that the program gives (mpi.h), open the engine, which makes communicators of its own of it; when one stays
+ *                        out the others get WEIR_ERR_TIMEOUT after `timeout`
  *     transport "shm"    shared memory, and the sockets that `weir launch` handed over
  *
  * Engines of one process share only what CUDA and MPI have one of, and the count of threads and cores.
@@ -163,6 +164,7 @@ struct weir_engine_config {
     const char *const *fetches; /* [n_fetches], read by open: nodes whose outputs are kept for weir_engine_fetch; needs evaluates */
     int n_fetches;
     bool leaves_cores;        /* the program computes on these cores too: threads of ranks are neither bound to cores nor spin */
+    int64_t communicator;     /* of MPI, whose processes run this: set by weir_engine_config_communicator; 0: MPI_COMM_WORLD */
 };
 
 #define WEIR_ENGINE_CONFIG_DEFAULT                                                                                     \
@@ -211,6 +213,13 @@ extern "C" {
 
 /* Fill in the defaults: `bytes` is sizeof *config.  WEIR_ENGINE_CONFIG_DEFAULT has the same for objects that are initialised. */
 void weir_engine_config_init(struct weir_engine_config *config, size_t bytes);
+
+/* The processes of the run are those of an MPI communicator, given by its Fortran handle (MPI_Comm_c2f; -1 for MPI_COMM_NULL), for
+ * transport "mpi" or "nccl".  mpi.h has weir_mpi_communicator_give, which takes a MPI_Comm and is the manual.  The communicator is the
+ * program's, and is there until weir_engine_open has returned.
+ * WEIR_ERR_UNSUPPORTED: a build without MPI, or MPI runs with less than MPI_THREAD_SERIALIZED.  WEIR_ERR_USAGE: MPI was not started, or
+ * was finalised.  WEIR_ERR_INVALID: MPI_COMM_NULL, a freed or an inter-communicator, or no configuration. */
+weir_status weir_engine_config_communicator(struct weir_engine_config *config, int handle);
 
 /* What can be said of a configuration by itself; nothing is compiled and no device asked.  WEIR_ERR_USAGE: a number out of
  * range.  WEIR_ERR_INVALID: something is missing, or a field is set that this library does not know. */

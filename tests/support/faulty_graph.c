@@ -157,22 +157,31 @@ static weir_status graph_build(struct weir_arena *arena, const struct weir_graph
 
 static struct weir_arena graphs; /* engines borrow them */
 
-weir_status faulty_open(const char *transport, double timeout, weir_engine **engine_out)
+weir_status faulty_config(int n_ranks, struct weir_engine_config *config_out)
 {
-    static const int first_layer[] = {0, 1, 2, 3};
-    struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
+    static const int two[] = {0, 1, FAULTY_LAYERS}, each[] = {0, 1, 2, 3};
     struct weir_schedule *schedule;
     const struct weir_graph *graph;
     weir_status status = graph_build(&graphs, &graph);
     if (!status)
         status = weir_arena_alloc(&graphs, 1, sizeof *schedule, &schedule);
     if (!status)
-        status = weir_pipeline_schedule("1f1b", FAULTY_LAYERS, 1, FAULTY_MICROBATCHES, &graphs, schedule);
+        status = weir_pipeline_schedule("1f1b", n_ranks, 1, FAULTY_MICROBATCHES, &graphs, schedule);
     if (status)
         return status;
-    config.graph = graph;
-    config.schedule = schedule;
-    config.first_layer = first_layer;
+    weir_engine_config_init(config_out, sizeof *config_out);
+    config_out->graph = graph;
+    config_out->schedule = schedule;
+    config_out->first_layer = n_ranks == FAULTY_LAYERS ? each : two;
+    return WEIR_OK;
+}
+
+weir_status faulty_open(const char *transport, double timeout, weir_engine **engine_out)
+{
+    struct weir_engine_config config;
+    weir_status status = faulty_config(FAULTY_LAYERS, &config);
+    if (status)
+        return status;
     config.transport = transport;
     config.timeout = timeout;
     config.snapshots = true;
@@ -186,7 +195,7 @@ weir_status faulty_step(weir_engine *engine, struct weir_step_report *report_out
     weir_status status = WEIR_OK;
     for (int mb = 0; mb < FAULTY_MICROBATCHES && !status; mb++) {
         for (int i = 0; i < FAULTY_BATCH * WIDTH; i++)
-            points[i] = (float)sin(i + 7 * mb);
+            points[i] = (float)sin(i + 7 * mb + 31 * faulty_plan.data);
         for (int i = 0; i < FAULTY_BATCH; i++)
             targets[i] = (i + mb) % CLASSES;
         status = weir_engine_feed(engine, "points", mb, points);

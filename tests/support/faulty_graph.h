@@ -31,6 +31,7 @@ struct faulty_plan {
     int layer, microbatch;
     uint32_t step;
     int64_t slow_ns;
+    int data; /* which numbers are fed */
 };
 
 extern struct faulty_plan faulty_plan;
@@ -38,7 +39,10 @@ extern struct faulty_plan faulty_plan;
 const char *faulty_str(enum faulty_kind kind); /* "stuck" */
 enum faulty_kind faulty_find(const char *name);
 
-/* An engine of FAULTY_LAYERS ranks over `transport` (NULL: local), 1f1b. */
+/* The default configuration with the graph on `n_ranks` ranks (2 or FAULTY_LAYERS), 1f1b. */
+weir_status faulty_config(int n_ranks, struct weir_engine_config *config_out);
+
+/* An engine of FAULTY_LAYERS ranks over `transport` (NULL: local). */
 weir_status faulty_open(const char *transport, double timeout, weir_engine **engine_out);
 
 /* Feed, step; the first failure. */

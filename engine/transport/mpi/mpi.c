@@ -1,14 +1,12 @@
 /* The mpi transport: the library, joining and leaving.
  *
- * MPI is one per process: it is started by the first open and finalised when the process ends, so that a program may open
- * transports one after another.  After a failure it is not finalised, which would wait for processes that never come; the
- * launcher then ends what is left of the run. */
+ * MPI is one per process.  Unless the program has started it, it is started by the first open and finalised when the process ends, so
+ * that a program may open transports one after another.  After a failure it is not finalised, which would wait for processes that
+ * never come; the launcher then ends what is left of the run.  MPI that the program has started is the program's to end. */
 #include "engine/transport/mpi/mpi_shared.h"
 
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,6 +19,7 @@ static const int64_t end_ns = INT64_C(60000000000); /* the processes of a run en
 
 static _Atomic uint32_t starter; /* the process that started MPI: no child of it after fork() can use or end it */
 static _Atomic bool is_lone;   /* the launcher started others, of whom MPI knows nothing */
+static _Atomic bool is_ours;   /* started here, and not by the program */
 
 /* All have come to their end?  Asked with naps in between, so that a launcher can end a process that waits in vain: mpirun
  * (Open MPI 4.1.4) now and then hangs when processes die while others are inside MPI_Finalize. */
@@ -43,31 +42,15 @@ static void library_end(void)
         MPI_Finalize();
 }
 
-static const char *level_str(int level)
-{
-    return level == MPI_THREAD_SINGLE       ? "MPI_THREAD_SINGLE"
-           : level == MPI_THREAD_FUNNELED   ? "MPI_THREAD_FUNNELED"
-           : level == MPI_THREAD_SERIALIZED ? "MPI_THREAD_SERIALIZED"
-                                            : "MPI_THREAD_MULTIPLE";
-}
-
-/* "Open MPI v4.1.4" */
-static void library_name(char name[MPI_MAX_LIBRARY_VERSION_STRING])
-{
-    int length;
-    if (MPI_Get_library_version(name, &length) != MPI_SUCCESS)
-        snprintf(name, MPI_MAX_LIBRARY_VERSION_STRING, "this library");
-    name[strcspn(name, ",\n")] = 0;
-}
-
 /* Open MPI writes down the stack of a process that crashes, with functions that allocate: one that crashed inside malloc() would wait
  * there for ever, and its peers with it.  Crashes stay with whom they belonged to before. */
-static weir_status init(void **result_out)
+static weir_status init(const struct weir_transport_config *config, void **result_out)
 {
     static const int crashes[] = {SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGILL};
     enum { N = sizeof crashes / sizeof crashes[0] };
     struct sigaction before[N];
     int level;
+    (void)config;
     (void)result_out;
     for (int i = 0; i < N; i++)
         sigaction(crashes[i], NULL, &before[i]);
@@ -79,14 +62,15 @@ static weir_status init(void **result_out)
 
 /* A launcher that the library does not know starts processes of which each finds itself alone, and would train everything.
  * Its variables are read before MPI starts, which sets some of its own. */
-static weir_status library_join(int64_t timeout_ns)
+static weir_status library_join(const struct weir_transport_config *config)
 {
     struct weir_launcher launcher;
     bool several = !weir_launcher_detect((const char *const *)environ, &launcher) && weir_launcher_started(&launcher) > 1;
     int n_ranks = 0;
     char name[MPI_MAX_LIBRARY_VERSION_STRING];
-    weir_status status = weir_mpi_limited(init, timeout_ns, "MPI_Init_thread", NULL);
+    weir_status status = weir_mpi_limited(init, config, "MPI_Init_thread", NULL);
     starter = weir_process_number();
+    is_ours = true;
     if (!status && atexit(library_end) != 0)
         status = WEIR_FAIL(WEIR_ERR_NOMEM, "cannot register the end of MPI");
     if (!status)
@@ -94,7 +78,7 @@ static weir_status library_join(int64_t timeout_ns)
     if (status || n_ranks > 1 || !several)
         return status;
     is_lone = true;
-    library_name(name);
+    weir_mpi_library_name(name);
     return WEIR_FAIL(WEIR_ERR_USAGE,
                      "%s says that %s started %d processes, but MPI (%s) sees one: start them with the mpirun of that MPI, or "
                      "give " WEIR_OPTION("transport=local") " to run each alone",
@@ -102,9 +86,9 @@ static weir_status library_join(int64_t timeout_ns)
 }
 
 /* The thread that issues a step and the thread that runs it both call MPI, never at once: MPI_THREAD_SERIALIZED. */
-static weir_status library_start(int64_t timeout_ns)
+static weir_status library_start(const struct weir_transport_config *config)
 {
-    int initialized = 0, finalized = 0, level = MPI_THREAD_SINGLE;
+    int initialized = 0, finalized = 0;
     weir_status status = weir_mpi_check(MPI_Finalized(&finalized), "MPI_Finalized");
     if (!status && finalized)
         status = WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "MPI was finalised: no transport can be opened any more");
@@ -116,37 +100,47 @@ static weir_status library_start(int64_t timeout_ns)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "MPI sees one of the processes that the launcher started: start them with the mpirun "
                                            "of that MPI, or give " WEIR_OPTION("transport=local"));
     if (!status && !initialized)
-        status = library_join(timeout_ns);
+        status = library_join(config);
     if (!status)
-        status = weir_mpi_check(MPI_Query_thread(&level), "MPI_Query_thread");
-    if (!status && level < MPI_THREAD_SERIALIZED)
-        status = WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "the MPI library gives %s, transport 'mpi' needs MPI_THREAD_SERIALIZED",
-                           level_str(level));
+        status = weir_mpi_level_check();
+    if (status)
+        weir_mpi_abandon(NULL);
     return status;
 }
 
 /* ---- open and close ------------------------------------------------------------------------------------------------- */
 
-static weir_status world_open(void **result_out)
+static weir_status world_open(const struct weir_transport_config *config, void **result_out)
 {
     struct weir_mpi_world *world;
-    weir_status status = weir_mpi_world_open(&world);
+    weir_status status = weir_mpi_world_open(config, config->communicator || !is_ours, &world);
     if (!status)
         *result_out = world;
     return status;
 }
 
+static weir_status start(const struct weir_transport_config *config)
+{
+    if (!config->communicator)
+        return library_start(config);
+    weir_status status = weir_process_check(starter, "MPI");
+    return status ? status : weir_mpi_communicator_check(config->communicator);
+}
+
 weir_status weir_mpi_open(const struct weir_transport_config *config, weir_transport **transport_out)
 {
     void *opened;
-    weir_status status = library_start(config->timeout_ns);
-    if (!status)
-        status = weir_mpi_limited(world_open, config->timeout_ns, "the first exchange over MPI", &opened);
+    weir_status status = start(config);
+    if (status)
+        return status;
+    status = weir_mpi_limited(world_open, config, "the first exchange over MPI", &opened);
     struct weir_mpi_world *world = status ? NULL : opened;
     if (!status)
         status = weir_shm_join(config, &world->bootstrap, &weir_mpi_wire, world, transport_out);
     if (status)
-        weir_mpi_abandon();
+        weir_mpi_abandon(NULL);
+    else if (weir_mpi_shares_host(&(*transport_out)->info))
+        (*transport_out)->info.crowded = true; /* others may compute on these cores */
     return status;
 }
 
@@ -155,7 +149,7 @@ void weir_mpi_close(weir_transport *transport)
     if (!transport || !weir_process_is(transport->process))
         return;
     if (transport->failed || atomic_load(&weir_shm_lobby(transport, transport->info.local_rank)->stopped))
-        weir_mpi_abandon();
+        weir_mpi_abandon(transport->wire_state);
     weir_shm_close(transport);
 }
 

@@ -37,14 +37,15 @@ static bool has_left(struct weir_mpi_beat_send *send)
     return done;
 }
 
-void weir_mpi_beats_close(struct weir_mpi_beats *beats)
+void weir_mpi_beats_close(struct weir_mpi_world *world)
 {
+    struct weir_mpi_beats *beats = &world->beats;
     int64_t end = weir_clock_ns() + last_ns;
-    for (int i = 0; i < beats->n && !weir_mpi_is_abandoned(); i++) {
+    for (int i = 0; i < beats->n && !world->stays; i++) {
         while (!has_left(&beats->sends[i]) && weir_clock_ns() < end)
             nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
         if (!has_left(&beats->sends[i]))
-            weir_mpi_abandon();
+            weir_mpi_abandon(world);
     }
 }
 

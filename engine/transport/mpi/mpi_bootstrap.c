@@ -130,7 +130,7 @@ static weir_status barrier(struct weir_bootstrap *bootstrap)
     if (!status)
         status = request_await(bootstrap, &request);
     if (status)
-        weir_mpi_abandon();
+        weir_mpi_abandon(world);
     return status;
 }
 
@@ -142,9 +142,10 @@ static void get(const struct weir_bootstrap *bootstrap, int rank, void *value_ou
 
 /* ---- open and close ------------------------------------------------------------------------------------------------- */
 
-static weir_status comms_make(struct weir_mpi_world *world)
+/* A split has the processes and their order; a duplicate would have the program's attributes and hints too. */
+static weir_status comms_make(struct weir_mpi_world *world, const struct weir_transport_config *config)
 {
-    weir_status status = weir_mpi_check(MPI_Comm_dup(MPI_COMM_WORLD, &world->world), "MPI_Comm_dup");
+    weir_status status = weir_mpi_check(MPI_Comm_split(weir_mpi_communicator(config), 0, 0, &world->world), "MPI_Comm_split");
     if (!status)
         status = weir_mpi_check(MPI_Comm_set_errhandler(world->world, MPI_ERRORS_RETURN), "MPI_Comm_set_errhandler");
     if (!status) /* inherits the error handler, as all further ones */
@@ -158,19 +159,46 @@ static weir_status comms_make(struct weir_mpi_world *world)
     return status;
 }
 
+static struct weir_mpi_world *kept; /* what MPI may yet read and write; guarded by weir_mpi_lock */
+
+static void world_keep(struct weir_mpi_world *world)
+{
+    weir_mpi_lock();
+    world->next_kept = kept;
+    kept = world;
+    weir_mpi_unlock();
+}
+
 static void world_close(struct weir_bootstrap *bootstrap)
 {
     struct weir_mpi_world *world = world_of(bootstrap);
     MPI_Comm *const comms[] = {&world->control, &world->beats.comm, &world->world};
-    weir_mpi_beats_close(&world->beats);
-    for (size_t k = 0; k < sizeof comms / sizeof comms[0] && !weir_mpi_is_abandoned(); k++)
+    if (!weir_mpi_is_over())
+        weir_mpi_beats_close(world);
+    if (world->stays || weir_mpi_is_over()) {
+        world_keep(world);
+        return;
+    }
+    for (size_t k = 0; k < sizeof comms / sizeof comms[0]; k++)
         if (*comms[k] != MPI_COMM_NULL)
             MPI_Comm_free(comms[k]);
     weir_arena_release(&world->arena);
     weir_free(world);
 }
 
-weir_status weir_mpi_world_open(struct weir_mpi_world **world_out)
+/* Rooms for what goes between hosts, and the right to send it from a thread of our own. */
+static weir_status far_open(struct weir_mpi_world *world, const struct weir_transport_config *config, bool is_shared)
+{
+    size_t passing = ((size_t)world->bootstrap.n_ranks + 1) * WEIR_EXCHANGE_MAX;
+    weir_status status = weir_mpi_beats_open(world);
+    if (status || !world->beats.n)
+        return status;
+    if (config->timeout_ns && is_shared)
+        status = weir_mpi_level_check_far();
+    return status ? status : weir_arena_alloc(&world->arena, passing > WEIR_MPI_PASSING ? passing : WEIR_MPI_PASSING, 1, &world->passing);
+}
+
+weir_status weir_mpi_world_open(const struct weir_transport_config *config, bool is_shared, struct weir_mpi_world **world_out)
 {
     struct weir_mpi_world *world;
     weir_status status = weir_alloc(1, sizeof *world, &world);
@@ -178,13 +206,13 @@ weir_status weir_mpi_world_open(struct weir_mpi_world **world_out)
         return status;
     world->bootstrap = (struct weir_bootstrap){.put = put, .barrier = barrier, .get = get, .close = world_close};
     world->world = world->control = world->beats.comm = MPI_COMM_NULL;
-    status = comms_make(world);
+    status = comms_make(world, config);
     if (!status)
         status = hosts_find(world);
     if (!status)
-        status = outcome_share(world, weir_mpi_beats_open(world));
+        status = outcome_share(world, far_open(world, config, is_shared));
     if (status) {
-        weir_mpi_abandon();
+        weir_mpi_abandon(world);
         world_close(&world->bootstrap);
         return status;
     }

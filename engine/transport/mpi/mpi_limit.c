@@ -15,7 +15,8 @@ static const int64_t least_ns = INT64_C(5000000000);
 /* Of a thread that is left behind nobody takes it. */
 struct call {
     struct weir_futex state;
-    weir_status (*fn)(void **result_out);
+    struct weir_transport_config config;
+    weir_status (*fn)(const struct weir_transport_config *config, void **result_out);
     void *result;
     weir_status status;
     char message[WEIR_ERROR_MAX];
@@ -24,7 +25,7 @@ struct call {
 static void *call_run(void *argument)
 {
     struct call *call = argument;
-    call->status = call->fn(&call->result);
+    call->status = call->fn(&call->config, &call->result);
     if (call->status)
         weir_error_take(call->message);
     weir_futex_set(&call->state, OVER, WEIR_FUTEX_THREADS);
@@ -46,15 +47,17 @@ static bool call_await(struct call *call, int64_t timeout_ns)
     return true;
 }
 
-weir_status weir_mpi_limited(weir_status (*fn)(void **result_out), int64_t timeout_ns, const char *what, void **result_out)
+weir_status weir_mpi_limited(weir_status (*fn)(const struct weir_transport_config *config, void **result_out),
+                             const struct weir_transport_config *config, const char *what, void **result_out)
 {
     struct call *call;
     pthread_t thread;
-    int64_t limit_ns = timeout_ns && timeout_ns < least_ns ? least_ns : timeout_ns;
+    int64_t limit_ns = config->timeout_ns && config->timeout_ns < least_ns ? least_ns : config->timeout_ns;
     weir_status status = weir_alloc(1, sizeof *call, &call);
     if (status)
         return status;
     weir_futex_init(&call->state, UNDER_WAY);
+    call->config = *config;
     call->fn = fn;
     int reason = pthread_create(&thread, NULL, call_run, call);
     if (reason) {
@@ -62,9 +65,10 @@ weir_status weir_mpi_limited(weir_status (*fn)(void **result_out), int64_t timeo
         return WEIR_FAIL(WEIR_ERR_NOMEM, "cannot start a thread for MPI: %s", strerror(reason));
     }
     if (!call_await(call, limit_ns)) {
-        weir_mpi_abandon();
-        return WEIR_FAIL(WEIR_ERR_TIMEOUT, "%s has not returned for %.1f s: it waits for all processes that the launcher started, and one "
-                                           "of them is stopped or out of reach", what, (double)limit_ns * 1e-9);
+        weir_mpi_abandon(NULL);
+        return WEIR_FAIL(WEIR_ERR_TIMEOUT, "%s has not returned for %.1f s: it waits for all processes %s, and one of them is stopped, "
+                                           "out of reach or has not called", what, (double)limit_ns * 1e-9,
+                         config->communicator ? "of the communicator" : "that the launcher started");
     }
     pthread_join(thread, NULL);
     status = call->status;

@@ -296,6 +296,7 @@ weir_status weir_mpi_messages_open(struct weir_shm_link *link, const struct weir
     if (status)
         return status;
     messages->comm = MPI_COMM_NULL;
+    messages->link = link;
     *state_out = messages;
     status = comm_make(link, messages);
     if (!status)
@@ -303,15 +304,24 @@ weir_status weir_mpi_messages_open(struct weir_shm_link *link, const struct weir
     return weir_shm_agree(link->transport, status);
 }
 
-void weir_mpi_messages_close(struct weir_shm_link *link, bool failed)
+static struct weir_mpi_messages *kept; /* of links that stay; guarded by weir_mpi_lock */
+
+bool weir_mpi_messages_close(struct weir_shm_link *link, bool failed)
 {
     struct weir_mpi_messages *messages = weir_mpi_messages(link);
-    if (!messages || failed)
-        return;
+    if (!messages)
+        return true;
+    bool stays = failed || weir_mpi_is_over();
     weir_mpi_lock();
-    ends_close(messages->sends, messages->n_sends);
-    ends_close(messages->receives, messages->n_receives);
-    if (messages->comm != MPI_COMM_NULL)
-        MPI_Comm_free(&messages->comm);
+    if (stays) {
+        messages->next_kept = kept;
+        kept = messages;
+    } else {
+        ends_close(messages->sends, messages->n_sends);
+        ends_close(messages->receives, messages->n_receives);
+        if (messages->comm != MPI_COMM_NULL)
+            MPI_Comm_free(&messages->comm);
+    }
     weir_mpi_unlock();
+    return !stays;
 }

@@ -22,7 +22,10 @@ struct weir_mpi_beats {
     } *sends; /* [n] */
 };
 
-/* The processes as MPI knows them, and the values of the last round of the bootstrap. */
+enum { WEIR_MPI_PASSING = 1 << 20 }; /* bytes of a broadcast that are under way at once */
+
+/* The processes as MPI knows them, and the values of the last round of the bootstrap.  What MPI reads and writes between hosts is
+ * memory of this struct, which stays when a call may be under way for ever. */
 struct weir_mpi_world {
     struct weir_bootstrap bootstrap; /* first: a pointer to one is a pointer to the other */
     struct weir_arena arena;
@@ -32,6 +35,10 @@ struct weir_mpi_world {
     char mine[WEIR_BOOTSTRAP_MAX];
     char *all;               /* [n_ranks * WEIR_BOOTSTRAP_MAX] */
     size_t bytes;            /* of a value of this round */
+    bool stays;              /* abandoned */
+    char *passing;           /* [WEIR_MPI_PASSING, or what an exchange needs if more]; NULL: one host */
+    struct weir_shm_notice notice;
+    struct weir_mpi_world *next_kept;
 };
 
 /* ---- mpi_wait.c ----------------------------------------------------------------------------------------------------- */
@@ -42,9 +49,12 @@ void weir_mpi_lock(void);
 void weir_mpi_unlock(void);
 bool weir_mpi_try_lock(int64_t patience_ns);
 
-/* Some process may never reach MPI_Finalize: from now on MPI is left as it is. */
-void weir_mpi_abandon(void);
+/* Some process may never reach MPI_Finalize: MPI that was started here is not finalised.  What belongs to `world` (may be NULL) is
+ * left as it is, for MPI may be at it for ever. */
+void weir_mpi_abandon(struct weir_mpi_world *world);
 bool weir_mpi_is_abandoned(void);
+
+bool weir_mpi_is_over(void); /* finalised: nothing can be given back */
 
 /* A code that an MPI function returned, as a status: WEIR_ERR_PEER with the library's text. */
 weir_status weir_mpi_check(int code, const char *what);
@@ -54,19 +64,37 @@ weir_status weir_mpi_request_wait(weir_transport *transport, MPI_Request *reques
 
 /* ---- mpi_limit.c ---------------------------------------------------------------------------------------------------- */
 
-/* Call `fn`, which waits for all processes; *result_out (may be NULL) is its result.  WEIR_ERR_TIMEOUT: `what` has not returned for
- * `timeout_ns`, of which the least is 5 s (0: it may take for ever); MPI is abandoned then. */
-weir_status weir_mpi_limited(weir_status (*fn)(void **result_out), int64_t timeout_ns, const char *what, void **result_out);
+/* Call `fn`, which waits for all processes, with a copy of `config`; *result_out (may be NULL) is its result.  WEIR_ERR_TIMEOUT:
+ * `what` has not returned for config->timeout_ns, of which the least is 5 s (0: it may take for ever); MPI is abandoned then. */
+weir_status weir_mpi_limited(weir_status (*fn)(const struct weir_transport_config *config, void **result_out),
+                             const struct weir_transport_config *config, const char *what, void **result_out);
+
+/* ---- mpi_given.c ----------------------------------------------------------------------------------------------------- */
+
+void weir_mpi_library_name(char name[MPI_MAX_LIBRARY_VERSION_STRING]); /* "Open MPI v4.1.4" */
+
+/* Any thread of this process may call MPI, one at a time, which all of this needs.  WEIR_ERR_UNSUPPORTED. */
+weir_status weir_mpi_level_check(void);
+
+/* The same for processes on several hosts, where a thread of ours gives signs of life while the program may be in MPI. */
+weir_status weir_mpi_level_check_far(void);
+
+/* The configuration's communicator, MPI_COMM_WORLD without one. */
+MPI_Comm weir_mpi_communicator(const struct weir_transport_config *config);
+
+/* Other processes of MPI_COMM_WORLD than these are on this host, or may be. */
+bool weir_mpi_shares_host(const struct weir_transport_info *info);
 
 /* ---- mpi_bootstrap.c ------------------------------------------------------------------------------------------------- */
 
-/* All processes of MPI_COMM_WORLD.  After a failure nothing of MPI is given back. */
-weir_status weir_mpi_world_open(struct weir_mpi_world **world_out);
+/* All processes of the configuration's communicator; `is_shared`: the program uses MPI too.  After a failure nothing of MPI is
+ * given back. */
+weir_status weir_mpi_world_open(const struct weir_transport_config *config, bool is_shared, struct weir_mpi_world **world_out);
 
 /* ---- mpi_beat.c ------------------------------------------------------------------------------------------------------ */
 
 weir_status weir_mpi_beats_open(struct weir_mpi_world *world);
-void weir_mpi_beats_close(struct weir_mpi_beats *beats);
+void weir_mpi_beats_close(struct weir_mpi_world *world);
 bool weir_mpi_beat(weir_transport *transport, const void *mine, size_t bytes, weir_heard_fn heard, void *context);
 
 /* ---- mpi_wire.c, mpi_message.c, mpi_run.c ----------------------------------------------------------------------------- */
@@ -90,10 +118,12 @@ struct weir_mpi_messages {
     int *first_send;                       /* [n_events + 1] */
     int *receive_order, *first_receive;    /* receives of an event: order[first .. first of the next) */
     int next_post;
+    struct weir_shm_link *link;
+    struct weir_mpi_messages *next_kept;
 };
 
 weir_status weir_mpi_messages_open(struct weir_shm_link *link, const struct weir_link_spec *spec, void **state_out);
-void weir_mpi_messages_close(struct weir_shm_link *link, bool failed);
+bool weir_mpi_messages_close(struct weir_shm_link *link, bool failed);
 
 weir_status weir_mpi_begin(struct weir_shm_link *link);
 weir_status weir_mpi_wait(struct weir_shm_link *link, int rank, int event);

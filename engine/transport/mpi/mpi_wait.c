@@ -8,14 +8,22 @@
 static _Atomic bool abandoned;
 static pthread_mutex_t library = PTHREAD_MUTEX_INITIALIZER; /* one per process, as the library is */
 
-void weir_mpi_abandon(void)
+void weir_mpi_abandon(struct weir_mpi_world *world)
 {
     atomic_store(&abandoned, true);
+    if (world)
+        world->stays = true;
 }
 
 bool weir_mpi_is_abandoned(void)
 {
     return atomic_load(&abandoned);
+}
+
+bool weir_mpi_is_over(void)
+{
+    int finalized = 0;
+    return MPI_Finalized(&finalized) != MPI_SUCCESS || finalized;
 }
 
 void weir_mpi_lock(void)

@@ -1,11 +1,12 @@
 /* What goes between hosts beside the messages of a run: notices of failure, exchanges, broadcasts. */
 #include "engine/transport/mpi/mpi_shared.h"
 
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
 
-enum { NOTICE_TAG = 1, BROADCAST_BYTES = 1 << 30 }; /* of one message: counts are int */
+enum { NOTICE_TAG = 1 };
 static const int64_t notice_ns = 200000000; /* a notice has so long to get away */
 static const int64_t nap_ns = 20000;
 
@@ -41,13 +42,15 @@ static bool is_over(MPI_Request *request)
 
 static void tell(weir_transport *transport, const struct weir_shm_notice *notice)
 {
+    struct weir_mpi_world *world = weir_mpi_world(transport);
     int64_t end = weir_clock_ns() + notice_ns;
+    world->notice = *notice;
     for (int r = 0; r < transport->info.n_ranks; r++) {
         MPI_Request request;
         if (weir_shm_is_here(transport, r))
             continue;
         weir_mpi_lock();
-        int code = MPI_Isend(notice, sizeof *notice, MPI_BYTE, r, NOTICE_TAG, weir_mpi_world(transport)->control, &request);
+        int code = MPI_Isend(&world->notice, sizeof world->notice, MPI_BYTE, r, NOTICE_TAG, world->control, &request);
         weir_mpi_unlock();
         while (code == MPI_SUCCESS && !is_over(&request) && weir_clock_ns() < end)
             nanosleep(&(struct timespec){.tv_nsec = nap_ns}, NULL);
@@ -56,28 +59,41 @@ static void tell(weir_transport *transport, const struct weir_shm_notice *notice
 
 static weir_status exchange(weir_transport *transport, const void *mine, size_t bytes, void *all_out)
 {
-    MPI_Comm world = weir_mpi_world(transport)->world;
+    struct weir_mpi_world *world = weir_mpi_world(transport);
+    char *own = world->passing, *all = world->passing + WEIR_EXCHANGE_MAX;
     MPI_Request request;
+    if (bytes)
+        memcpy(own, mine, bytes);
     weir_mpi_lock();
-    int code = bytes ? MPI_Iallgather(mine, (int)bytes, MPI_BYTE, all_out, (int)bytes, MPI_BYTE, world, &request)
-                     : MPI_Ibarrier(world, &request);
+    int code = bytes ? MPI_Iallgather(own, (int)bytes, MPI_BYTE, all, (int)bytes, MPI_BYTE, world->world, &request)
+                     : MPI_Ibarrier(world->world, &request);
     weir_mpi_unlock();
     weir_status status = weir_shm_fail(transport, weir_mpi_check(code, "an exchange"));
-    return status ? status : weir_mpi_request_wait(transport, &request, "an exchange");
+    if (!status)
+        status = weir_mpi_request_wait(transport, &request, "an exchange");
+    if (!status && bytes)
+        memcpy(all_out, all, (size_t)transport->info.n_ranks * bytes);
+    return status;
 }
 
 static weir_status broadcast(weir_transport *transport, int root, void *data, size_t bytes)
 {
+    struct weir_mpi_world *world = weir_mpi_world(transport);
+    bool is_root = root == transport->info.rank;
     weir_status status = WEIR_OK;
-    for (size_t at = 0; at < bytes && !status; at += BROADCAST_BYTES) {
-        size_t n = bytes - at < BROADCAST_BYTES ? bytes - at : BROADCAST_BYTES;
+    for (size_t at = 0; at < bytes && !status; at += WEIR_MPI_PASSING) {
+        size_t n = bytes - at < WEIR_MPI_PASSING ? bytes - at : WEIR_MPI_PASSING;
         MPI_Request request;
+        if (is_root)
+            memcpy(world->passing, (char *)data + at, n);
         weir_mpi_lock();
-        int code = MPI_Ibcast((char *)data + at, (int)n, MPI_BYTE, root, weir_mpi_world(transport)->world, &request);
+        int code = MPI_Ibcast(world->passing, (int)n, MPI_BYTE, root, world->world, &request);
         weir_mpi_unlock();
         status = weir_shm_fail(transport, weir_mpi_check(code, "a broadcast"));
         if (!status)
             status = weir_mpi_request_wait(transport, &request, "a broadcast");
+        if (!status && !is_root)
+            memcpy((char *)data + at, world->passing, n);
     }
     return status;
 }

@@ -131,7 +131,7 @@ static bool link_abort(weir_link *link)
 
 static weir_status transport_open(const struct weir_transport_config *config, weir_transport **transport_out)
 {
-    return (weir_launch_is_process() ? weir_shm_open : weir_mpi_open)(config, transport_out);
+    return (weir_launch_is_process() && !config->communicator ? weir_shm_open : weir_mpi_open)(config, transport_out);
 }
 
 const struct weir_transport_kind weir_transport_nccl = {

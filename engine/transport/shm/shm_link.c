@@ -124,11 +124,11 @@ void weir_shm_link_close(struct weir_shm_link *link)
         return;
     const weir_transport *transport = link->transport;
     bool failed = transport->failed || atomic_load(&weir_shm_lobby(transport, transport->info.local_rank)->stopped);
-    if (transport->wire)
-        transport->wire->link_close(link, failed);
+    if (transport->wire && !transport->wire->link_close(link, failed))
+        return;
     if (link->segments)
         weir_shm_segments_close(link->segments, transport->info.n_local);
-    if (link->mirrors && !failed) /* otherwise messages may be under way that nobody will ever complete */
+    if (link->mirrors)
         weir_shm_segments_close(link->mirrors, transport->info.n_ranks);
     weir_arena_release(&link->arena);
     weir_free(link);

@@ -60,9 +60,9 @@ struct weir_wire {
     weir_status (*broadcast)(weir_transport *transport, int root, void *data, size_t bytes);
 
     /* Messages of a link; *state_out is its state, NULL when none starts or ends here.  close: `failed`, some may be under way
-     * for ever. */
+     * for ever; false: they are, and the link with all its memory stays as it is. */
     weir_status (*link_open)(struct weir_shm_link *link, const struct weir_link_spec *spec, void **state_out);
-    void (*link_close)(struct weir_shm_link *link, bool failed);
+    bool (*link_close)(struct weir_shm_link *link, bool failed);
     weir_status (*begin)(struct weir_shm_link *link);
     weir_status (*wait)(struct weir_shm_link *link, int rank, int event);
     weir_status (*signal)(struct weir_shm_link *link, int event);
