@@ -106,7 +106,7 @@ struct bound {
     weir_kernel_fn fn;
     struct weir_op_shapes shapes;
     struct weir_step_values step;
-    void *blocks[24];
+    void *blocks[2 * (WEIR_OP_INPUTS + WEIR_OP_OUTPUTS + WEIR_OP_PARAMS) + 2];
     int n_blocks;
 };
 
@@ -124,8 +124,9 @@ static void bind(struct bound *b, const struct bench *bench, struct weir_kernel_
     memcpy(s->inputs, bench->inputs, sizeof s->inputs);
     if (bench->op->infer(s))
         stop(bench->op->name);
+    s->n_outputs = s->n_outputs ? s->n_outputs : 1;
     b->call = (struct weir_op_call){.op = bench->op, .attr = &bench->attr, .n_inputs = s->n_inputs,
-                                    .n_params = s->n_params, .accumulate = true, .loss_scale = 1, .step = &b->step,
+                                    .n_outputs = s->n_outputs, .n_params = s->n_params, .accumulate = true, .loss_scale = 1, .step = &b->step,
                                     .context = context};
     int64_t below = bench->attr.vocabulary ? bench->attr.vocabulary : s->inputs[0].dims[s->inputs[0].n_dims - 1];
     for (int i = 0; i < s->n_inputs; i++) {
@@ -138,10 +139,12 @@ static void bind(struct bound *b, const struct bench *bench, struct weir_kernel_
         b->call.d_params[i] = weir_tensor_view(bound_block(b, weir_shape_bytes(&s->params[i])), &s->params[i]);
         fill(&s->params[i], 1, b->call.params[i].data);
     }
-    b->call.output = weir_tensor_view(bound_block(b, weir_shape_bytes(&s->output)), &s->output);
-    b->call.d_output = weir_tensor_view(bound_block(b, weir_shape_bytes(&s->output)), &s->output);
-    if (s->output.dtype == WEIR_DTYPE_F32)
-        fill(&s->output, 1, b->call.d_output.data);
+    for (int i = 0; i < s->n_outputs; i++) {
+        b->call.outputs[i] = weir_tensor_view(bound_block(b, weir_shape_bytes(&s->outputs[i])), &s->outputs[i]);
+        b->call.d_outputs[i] = weir_tensor_view(bound_block(b, weir_shape_bytes(&s->outputs[i])), &s->outputs[i]);
+        if (s->outputs[i].dtype == WEIR_DTYPE_F32)
+            fill(&s->outputs[i], 1, b->call.d_outputs[i].data);
+    }
     b->call.saved = bound_block(b, s->saved_bytes);
     size_t scratch = 0;
     const struct weir_op_kernels *cpu = cpu_kernels(bench->op);
@@ -270,6 +273,8 @@ static const struct bench benches[] = {
     {"large", &weir_op_gelu_tanh, {.eps = 0}, 1, {F32(3, 16, 256, 3072)}},
     {"large", &weir_op_gelu_erf, {.eps = 0}, 1, {F32(3, 16, 256, 3072)}},
     {"large", &weir_op_relu, {.eps = 0}, 1, {F32(3, 16, 256, 3072)}},
+    {"two of U", &weir_op_concat, {.eps = 0}, 2, {F32(3, 1, 256, 2048), F32(3, 1, 256, 2048)}},
+    {"gate and up", &weir_op_split, {.parts = {2816, 2816}}, 1, {F32(3, 1, 256, 5632)}},
     {"large", &weir_op_silu, {.eps = 0}, 1, {F32(3, 16, 256, 3072)}},
     {"gpt2", &weir_op_add, {.eps = 0}, 2, {F32(3, 1, 256, 768), F32(3, 1, 256, 768)}},
     {"large", &weir_op_add, {.eps = 0}, 2, {F32(3, 64, 256, 768), F32(3, 64, 256, 768)}},

@@ -172,8 +172,8 @@ static weir_status bind(const struct bench *b, const struct weir_node *node, con
     int64_t classes = s->inputs[0].dims[s->inputs[0].n_dims - 1];
     int64_t limit = node->attr.vocabulary ? node->attr.vocabulary : classes;
     weir_status status = WEIR_OK;
-    *c = (struct weir_op_call){.op = node->op, .attr = &node->attr, .n_inputs = s->n_inputs, .n_params = s->n_params,
-                               .loss_scale = 1, .step = &out->step, .context = b->context};
+    *c = (struct weir_op_call){.op = node->op, .attr = &node->attr, .n_inputs = s->n_inputs, .n_outputs = s->n_outputs,
+                               .n_params = s->n_params, .loss_scale = 1, .step = &out->step, .context = b->context};
     for (int i = 0; !status && i < s->n_inputs; i++) {
         status = tensor_make(arena, &s->inputs[i], limit, &c->inputs[i]);
         if (!status)
@@ -184,10 +184,11 @@ static weir_status bind(const struct bench *b, const struct weir_node *node, con
         if (!status)
             status = tensor_make(arena, &s->params[i], 1, &c->d_params[i]);
     }
-    if (!status)
-        status = tensor_make(arena, &s->output, 1, &c->output);
-    if (!status)
-        status = tensor_make(arena, &s->output, 1, &c->d_output);
+    for (int i = 0; !status && i < s->n_outputs; i++) {
+        status = tensor_make(arena, &s->outputs[i], 1, &c->outputs[i]);
+        if (!status)
+            status = tensor_make(arena, &s->outputs[i], 1, &c->d_outputs[i]);
+    }
     if (!status)
         status = block(arena, s->saved_bytes, &c->saved);
     return status ? status : block(arena, scratch_bytes(cpu, s, (int)b->values->threads), &c->scratch);
@@ -260,7 +261,9 @@ static bool nodes_alike(const struct weir_node *a, const struct weir_node *b)
 {
     bool alike = a->op == b->op && a->shapes.n_inputs == b->shapes.n_inputs && a->shapes.n_params == b->shapes.n_params &&
                  a->attr.in_out == b->attr.in_out && a->attr.n_heads == b->attr.n_heads && a->attr.kv_heads == b->attr.kv_heads &&
-                 shapes_equal(&a->shapes.output, &b->shapes.output);
+                 a->shapes.n_outputs == b->shapes.n_outputs;
+    for (int i = 0; alike && i < a->shapes.n_outputs; i++)
+        alike = shapes_equal(&a->shapes.outputs[i], &b->shapes.outputs[i]);
     for (int i = 0; alike && i < a->shapes.n_inputs; i++)
         alike = shapes_equal(&a->shapes.inputs[i], &b->shapes.inputs[i]);
     return alike;
@@ -284,7 +287,7 @@ static weir_status nodes_measure(struct bench *b)
             first++;
         for (int k = i; k < g->n_nodes; k++)
             n += nodes_alike(&g->nodes[i], &g->nodes[k]);
-        if (first == i && wanted(b, g->nodes[i].op->name))
+        if (first == i && !g->nodes[i].part && wanted(b, g->nodes[i].op->name))
             status = node_measure(b, &g->nodes[i], n);
     }
     return status;

@@ -11,6 +11,11 @@ int weir_call_n_inputs(const struct weir_op_call *call)
     return call->n_inputs;
 }
 
+int weir_call_n_outputs(const struct weir_op_call *call)
+{
+    return call->n_outputs;
+}
+
 int weir_call_n_params(const struct weir_op_call *call)
 {
     return call->n_params;
@@ -34,6 +39,16 @@ const struct weir_tensor *weir_call_output(const struct weir_op_call *call)
 const struct weir_tensor *weir_call_d_output(const struct weir_op_call *call)
 {
     return there(&call->d_output, 1, 0);
+}
+
+const struct weir_tensor *weir_call_output_at(const struct weir_op_call *call, int i)
+{
+    return there(call->outputs, call->n_outputs, i);
+}
+
+const struct weir_tensor *weir_call_d_output_at(const struct weir_op_call *call, int i)
+{
+    return there(call->d_outputs, call->n_outputs, i);
 }
 
 const struct weir_tensor *weir_call_d_input(const struct weir_op_call *call, int i)
@@ -116,6 +131,15 @@ void *weir_shapes_user(const struct weir_op_shapes *shapes)
 void weir_shapes_output_set(struct weir_op_shapes *shapes, const struct weir_shape *output)
 {
     shapes->output = *output;
+    shapes->n_outputs = 1;
+}
+
+weir_status weir_shapes_output_add(struct weir_op_shapes *shapes, const struct weir_shape *output)
+{
+    if (shapes->n_outputs >= WEIR_OP_OUTPUTS)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "a row has more than %d outputs", (int)WEIR_OP_OUTPUTS);
+    shapes->outputs[shapes->n_outputs++] = *output;
+    return WEIR_OK;
 }
 
 weir_status weir_shapes_param_add(struct weir_op_shapes *shapes, const struct weir_shape *param)

@@ -67,7 +67,9 @@ weir_status weir_infer_elementwise(struct weir_op_shapes *shapes, const char *ro
 
 void weir_infer_bytes(struct weir_op_shapes *shapes)
 {
-    double inputs = 0, params = 0, gradients = 0, output = (double)weir_shape_bytes(&shapes->output);
+    double inputs = 0, params = 0, gradients = 0, output = 0;
+    for (int i = 0; i < weir_infer_n_outputs(shapes); i++)
+        output += (double)weir_shape_bytes(&shapes->outputs[i]);
     for (int i = 0; i < shapes->n_inputs; i++)
         inputs += (double)weir_shape_bytes(&shapes->inputs[i]);
     for (int i = 0; i < shapes->n_params; i++) {

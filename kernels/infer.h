@@ -18,11 +18,17 @@ weir_status weir_infer_count(const struct weir_op_shapes *shapes, const char *ro
 /* 0 <= attr.dropout < 1, and an element index that the random counter can hold. */
 weir_status weir_infer_dropout(const struct weir_op_shapes *shapes, const char *row, double elements_per_sample);
 
+/* Outputs of a row that has been asked: one where it has not said. */
+static inline int weir_infer_n_outputs(const struct weir_op_shapes *shapes)
+{
+    return shapes->n_outputs ? shapes->n_outputs : 1;
+}
+
 /* One floating-point input with at least one dimension, an output of the same shape, no parameters. */
 weir_status weir_infer_elementwise(struct weir_op_shapes *shapes, const char *row, double flops_per_element);
 
-/* bytes[pass] from tensors: forward reads inputs and parameters and writes the output; backward_input reads d_output and
- * the inputs and writes their gradients; backward_weight reads d_output and inputs and writes the gradients, which are
+/* bytes[pass] from tensors: forward reads inputs and parameters and writes the outputs; backward_input reads d_outputs and
+ * the inputs and writes their gradients; backward_weight reads d_outputs and inputs and writes the gradients, which are
  * f32. */
 void weir_infer_bytes(struct weir_op_shapes *shapes);
 

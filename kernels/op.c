@@ -9,7 +9,14 @@ const struct weir_op *const weir_ops[] = {
     &weir_op_embedding, &weir_op_layer_norm, &weir_op_rms_norm, &weir_op_linear,        &weir_op_gelu_tanh,
     &weir_op_gelu_erf,  &weir_op_relu,       &weir_op_silu,     &weir_op_attention,     &weir_op_add,
     &weir_op_dropout,   &weir_op_mse,        &weir_op_cross_entropy, &weir_op_swiglu,      &weir_op_rope,
-    NULL,
+    &weir_op_concat,    &weir_op_split,      NULL,
+};
+
+const struct weir_op weir_op_part = {
+    .struct_bytes = sizeof(struct weir_op),
+    .name = "part",
+    .summary = "an output of the node before it",
+    .flags = WEIR_OP_SLICES,
 };
 
 bool weir_op_is_built_in(const struct weir_op *op)

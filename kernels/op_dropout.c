@@ -6,7 +6,7 @@
 static weir_status add_infer(struct weir_op_shapes *shapes)
 {
     char text[2][WEIR_SHAPE_TEXT];
-    if (shapes->n_inputs < 2)
+    if (shapes->n_inputs < 2 || shapes->n_inputs > 3)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'add' has %d inputs, it takes 2 or 3", shapes->n_inputs);
     for (int i = 0; i < shapes->n_inputs; i++) {
         weir_status status = weir_infer_input(shapes, "add", i, 1, WEIR_DTYPE_F32);

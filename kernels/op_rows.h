@@ -18,6 +18,8 @@ extern const struct weir_op weir_op_swiglu;
 extern const struct weir_op weir_op_rope;
 extern const struct weir_op weir_op_attention;
 extern const struct weir_op weir_op_add;
+extern const struct weir_op weir_op_concat;
+extern const struct weir_op weir_op_split;
 extern const struct weir_op weir_op_dropout;
 extern const struct weir_op weir_op_cross_entropy;
 extern const struct weir_op weir_op_mse;
@@ -27,5 +29,8 @@ bool weir_op_is_built_in(const struct weir_op *op); /* one of these, not a copy 
 /* forward only, so not among weir_ops */
 extern const struct weir_op weir_op_attention_cached;
 extern const struct weir_op weir_op_last_row;
+
+/* Of the nodes that stand for outputs of others (include/weir/graph.h): it has no kernels, and nobody calls it. */
+extern const struct weir_op weir_op_part;
 
 #endif

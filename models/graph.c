@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/grown.h"
 #include "kernels/infer.h"
+#include "kernels/op_rows.h"
 #include "models/graph_making.h"
 
 /* A tensor or a sum that counts more is no model but a wrong number; bytes of a few such sums still fit into 64 bits. */
@@ -177,7 +178,9 @@ static weir_status param_bind(struct weir_graph_making *b, struct weir_node *nod
 static weir_status storage_check(const struct weir_node *node)
 {
     const struct weir_op_shapes *shapes = &node->shapes;
-    bool fine = shapes->output.dtype != WEIR_DTYPE_F32 || shapes->storage == WEIR_DTYPE_F32;
+    bool fine = true;
+    for (int i = 0; i < shapes->n_outputs; i++)
+        fine = fine && (shapes->outputs[i].dtype != WEIR_DTYPE_F32 || shapes->storage == WEIR_DTYPE_F32);
     for (int i = 0; i < shapes->n_params; i++)
         fine = fine && shapes->params[i].dtype == shapes->storage;
     if (fine)
@@ -264,6 +267,22 @@ static weir_status inputs_set(const struct weir_graph_making *b, const char *nam
     return WEIR_OK;
 }
 
+/* A loss has one, and so has a sum, whose inputs get its gradient. */
+static weir_status outputs_check(const struct weir_node *node)
+{
+    const struct weir_op_shapes *shapes = &node->shapes;
+    weir_status status = WEIR_OK;
+    if (shapes->n_outputs < 1 || shapes->n_outputs > WEIR_OP_OUTPUTS)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': %s has %d outputs, a row has 1 to %d", node->name, node->op->name,
+                         shapes->n_outputs, WEIR_OP_OUTPUTS);
+    if (shapes->n_outputs > 1 && node->op->flags & (WEIR_OP_LOSS | WEIR_OP_SUM))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': %s has %d outputs, a %s has one", node->name, node->op->name,
+                         shapes->n_outputs, node->op->flags & WEIR_OP_LOSS ? "loss" : "sum");
+    for (int i = 0; i < shapes->n_outputs && !status; i++)
+        status = shape_check(&shapes->outputs[i], "node", node->name);
+    return status;
+}
+
 /* Ask the row, and hold what it says to what can be. */
 static weir_status node_infer(struct weir_node *node, int n_params)
 {
@@ -271,6 +290,7 @@ static weir_status node_infer(struct weir_node *node, int n_params)
     weir_status status = op->infer(&node->shapes);
     if (status)
         return weir_error_prefix(status, "node '%s': ", node->name);
+    node->shapes.n_outputs = weir_infer_n_outputs(&node->shapes);
     if (node->shapes.n_params != n_params)
         return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': %s takes %d parameters here, not %d", node->name, op->name,
                          node->shapes.n_params, n_params);
@@ -280,7 +300,24 @@ static weir_status node_infer(struct weir_node *node, int n_params)
         return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': %s keeps %zu bytes, more than can be", node->name, op->name,
                          node->shapes.saved_bytes > node->shapes.cache_bytes ? node->shapes.saved_bytes
                                                                              : node->shapes.cache_bytes);
-    return shape_check(&node->shapes.output, "node", node->name);
+    return outputs_check(node);
+}
+
+/* The nodes behind node n that stand for its outputs but the first. */
+static weir_status parts_add(struct weir_graph_making *b, int n)
+{
+    int n_outputs = b->nodes[n].shapes.n_outputs;
+    weir_status status = weir_arena_grow(b->arena, &b->nodes, &b->node_room, (size_t)(n + n_outputs), sizeof *b->nodes);
+    for (int i = 1; i < n_outputs && !status; i++) {
+        const struct weir_node *node = &b->nodes[n];
+        struct weir_node *part = &b->nodes[n + i];
+        *part = (struct weir_node){.op = &weir_op_part, .layer = node->layer, .part = i};
+        part->shapes.storage = node->shapes.storage;
+        part->shapes.output = node->shapes.outputs[i];
+        part->shapes.n_outputs = 1;
+        status = weir_arena_printf(b->arena, &part->name, "%s:%d", node->name, i);
+    }
+    return status;
 }
 
 static weir_status attr_take(const char *name, const struct weir_op_attr *attr, size_t attr_bytes, struct weir_op_attr *own)
@@ -322,7 +359,9 @@ static weir_status node_add(struct weir_graph_making *b, const char *name, const
         node->params[i] = params[i];
         status = param_bind(b, node, i);
     }
-    return status ? status : storage_check(node);
+    if (!status)
+        status = storage_check(node);
+    return status ? status : parts_add(b, b->graph.n_nodes);
 }
 
 int weir_graph_node_sized(struct weir_graph_builder *builder, const char *name, const struct weir_op *op,
@@ -339,7 +378,22 @@ int weir_graph_node_sized(struct weir_graph_builder *builder, const char *name, 
         b->status = node_add(b, name, op, &own, n_inputs, inputs, n_params, params);
     if (b->status)
         return 0;
-    return b->graph.n_nodes++;
+    int n = b->graph.n_nodes;
+    b->graph.n_nodes += b->nodes[n].shapes.n_outputs;
+    return n;
+}
+
+int weir_graph_output(struct weir_graph_builder *builder, int node, int i)
+{
+    struct weir_graph_making *b = builder->making;
+    if (!b || b->status)
+        return 0;
+    if (node < 0 || node >= b->graph.n_nodes || b->nodes[node].part)
+        b->status = WEIR_FAIL(WEIR_ERR_INVALID, "value %d is no node's first output", node);
+    else if (i < 0 || i >= b->nodes[node].shapes.n_outputs)
+        b->status = WEIR_FAIL(WEIR_ERR_INVALID, "node '%s' has no output %d, it has %d", b->nodes[node].name, i,
+                              b->nodes[node].shapes.n_outputs);
+    return b->status ? 0 : node + i;
 }
 
 /* ---- checks -------------------------------------------------------------------------------------------------------- */
@@ -397,7 +451,7 @@ static weir_status loss_check(const struct weir_graph *graph)
     weir_status status = weir_alloc((size_t)graph->n_nodes, sizeof *depends, &depends);
     for (int n = 0; n < graph->n_nodes && !status; n++) {
         const struct weir_node *node = &graph->nodes[n];
-        depends[n] = node->shapes.n_params > 0;
+        depends[n] = node->shapes.n_params > 0 || (node->part && depends[n - node->part]);
         for (int i = 0; i < node->shapes.n_inputs; i++)
             depends[n] = depends[n] || (!weir_value_is_input(node->inputs[i]) && depends[node->inputs[i]]);
     }
@@ -424,8 +478,20 @@ static weir_status totals_check(const struct weir_graph *graph)
                      params > MOST_ELEMENTS ? "parameters" : "values");
 }
 
+static bool is_used(const struct weir_graph *graph, const struct uses *uses, int n)
+{
+    bool used = false;
+    for (int i = 0; i < graph->nodes[n].shapes.n_outputs; i++)
+        used = used || uses->of_nodes[n + i] >= 0;
+    return used;
+}
+
 static weir_status nodes_check(const struct weir_graph *graph, const struct uses *uses, bool forward)
 {
+    const struct weir_node *result = &graph->nodes[graph->n_nodes - 1];
+    if (result->part)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "the last node '%s' has several outputs, a graph has one result",
+                         graph->nodes[graph->n_nodes - 1 - result->part].name);
     for (int n = 0; n < graph->n_nodes; n++) {
         const struct weir_node *node = &graph->nodes[n];
         bool last = n == graph->n_nodes - 1, loss = node->op->flags & WEIR_OP_LOSS;
@@ -434,7 +500,7 @@ static weir_status nodes_check(const struct weir_graph *graph, const struct uses
         if (!forward && last != loss)
             return WEIR_FAIL(WEIR_ERR_INVALID, last ? "the last node '%s' is not a loss"
                                                     : "node '%s' is a loss, but not the last node", node->name);
-        if (!last && uses->of_nodes[n] < 0)
+        if (!last && !node->part && !is_used(graph, uses, n))
             return WEIR_FAIL(WEIR_ERR_INVALID, "the output of node '%s' is never used", node->name);
     }
     for (int i = 0; i < graph->n_inputs; i++)

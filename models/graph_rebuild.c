@@ -49,7 +49,7 @@ static weir_status rebuild(const struct weir_graph *graph, const struct change *
         weir_graph_param(&b, param->name, param->init, param->scale, param->decay);
         weir_graph_param_sizes(&b, i, param->sizes);
     }
-    for (int n = 0; n < graph->n_nodes; n++) {
+    for (int n = 0; n < graph->n_nodes; n += graph->nodes[n].shapes.n_outputs) {
         const struct weir_node *node = &graph->nodes[n];
         struct weir_op_attr attr = attr_changed(graph, node, change);
         if (n == graph->layers[node->layer].first_node)

@@ -3,15 +3,16 @@
 #define PART(there, here) {offsetof(struct weir_step_call, there), offsetof(struct weir_op_call, here)}
 #define TENSOR(part) PART(part, part.data)
 
-_Static_assert(WEIR_OP_INPUTS == 3 && WEIR_OP_PARAMS == 3, "one row each");
+#define INPUT(i) TENSOR(inputs[i]), TENSOR(d_inputs[i]), PART(addends[i], addends[i])
+#define OUTPUT(i) TENSOR(outputs[i]), TENSOR(d_outputs[i])
+#define PARAM(i) TENSOR(params[i]), TENSOR(d_params[i])
+
+_Static_assert(WEIR_OP_INPUTS == 8 && WEIR_OP_OUTPUTS == 8 && WEIR_OP_PARAMS == 3, "each is listed");
 const struct weir_call_part weir_call_parts[WEIR_CALL_PARTS] = {
-    TENSOR(inputs[0]), TENSOR(inputs[1]), TENSOR(inputs[2]),
-    TENSOR(d_inputs[0]), TENSOR(d_inputs[1]), TENSOR(d_inputs[2]),
-    PART(addends[0], addends[0]), PART(addends[1], addends[1]), PART(addends[2], addends[2]),
-    TENSOR(params[0]), TENSOR(params[1]), TENSOR(params[2]),
-    TENSOR(d_params[0]), TENSOR(d_params[1]), TENSOR(d_params[2]),
-    TENSOR(output), TENSOR(d_output), PART(saved, saved), PART(scratch, scratch),
-    PART(cache, cache), PART(cache_gradient, cache_gradient),
+    INPUT(0), INPUT(1), INPUT(2), INPUT(3), INPUT(4), INPUT(5), INPUT(6), INPUT(7),
+    OUTPUT(0), OUTPUT(1), OUTPUT(2), OUTPUT(3), OUTPUT(4), OUTPUT(5), OUTPUT(6), OUTPUT(7),
+    PARAM(0), PARAM(1), PARAM(2),
+    PART(saved, saved), PART(scratch, scratch), PART(cache, cache), PART(cache_gradient, cache_gradient),
 };
 
 bool weir_where_moves(const struct weir_where *where)

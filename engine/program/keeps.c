@@ -12,7 +12,7 @@ weir_status weir_gradients_trace(const struct weir_graph *graph, struct weir_are
     weir_status status = weir_arena_alloc(arena, (size_t)graph->n_nodes, sizeof *wants, &wants);
     for (int k = 0; k < graph->n_nodes && !status; k++) {
         const struct weir_node *node = &graph->nodes[k];
-        wants[k] = node->shapes.n_params > 0;
+        wants[k] = node->shapes.n_params > 0 || (node->part && wants[k - node->part]);
         for (int i = 0; i < node->shapes.n_inputs; i++)
             if (!weir_value_is_input(node->inputs[i]))
                 wants[k] = wants[k] || wants[node->inputs[i]];
@@ -58,17 +58,25 @@ static void value_read(struct finder *f, int n, int value, enum weir_keep until)
     keep_raise(&(again ? f->wanted : f->keeps.values)[value - f->params->first], until);
 }
 
-/* A replayed node makes its saved tensor, and its output unless that is kept because the next layer reads it. */
+/* A replayed node makes its saved tensor, and its outputs unless they are kept because the next layer reads them. */
 static void replay_decide(struct finder *f, int n, enum weir_keep saved)
 {
     const struct weir_node *node = &f->params->graph->nodes[n];
     int at = n - f->params->first;
-    bool kept = f->keeps.values[at] != WEIR_KEEP_NOT;
-    if (kept)
-        keep_raise(&f->keeps.values[at], f->wanted[at]);
-    f->keeps.replayed[at] = (saved && node->shapes.saved_bytes) || (!kept && f->wanted[at]);
+    f->keeps.replayed[at] = saved && node->shapes.saved_bytes;
+    for (int i = at; i < at + node->shapes.n_outputs; i++) {
+        bool kept = f->keeps.values[i] != WEIR_KEEP_NOT;
+        if (kept)
+            keep_raise(&f->keeps.values[i], f->wanted[i]);
+        f->keeps.replayed[at] = f->keeps.replayed[at] || (!kept && f->wanted[i]);
+    }
     for (int i = 0; i < node->shapes.n_inputs && f->keeps.replayed[at]; i++)
         value_read(f, n, node->inputs[i], WEIR_KEEP_FOR_I);
+}
+
+static enum weir_keep until(unsigned for_i, unsigned for_w, unsigned bit)
+{
+    return for_w & bit ? WEIR_KEEP_FOR_W : for_i & bit ? WEIR_KEEP_FOR_I : WEIR_KEEP_NOT;
 }
 
 static void node_visit(struct finder *f, int n)
@@ -80,22 +88,20 @@ static void node_visit(struct finder *f, int n)
     unsigned for_w = weir_node_has_weight_backward(graph, n) ? node->op->weight_needs : 0;
     if ((node->op->flags & WEIR_OP_NO_SPLIT) && has_input)
         for_i |= node->op->weight_needs;
-    enum weir_keep until[WEIR_OP_INPUTS + 2];
-    for (int bit = 0; bit < WEIR_OP_INPUTS + 2; bit++)
-        until[bit] = for_w & (1u << bit) ? WEIR_KEEP_FOR_W : for_i & (1u << bit) ? WEIR_KEEP_FOR_I : WEIR_KEEP_NOT;
     for (int i = 0; i < node->shapes.n_inputs; i++)
-        value_read(f, n, node->inputs[i], until[i]);
-    value_read(f, n, n, until[WEIR_OP_INPUTS]);
+        value_read(f, n, node->inputs[i], until(for_i, for_w, weir_needs_input(i)));
+    for (int i = 0; i < node->shapes.n_outputs; i++)
+        value_read(f, n, n + i, until(for_i, for_w, WEIR_NEEDS_OUTPUT));
+    enum weir_keep saved = until(for_i, for_w, WEIR_NEEDS_SAVED);
     if (f->params->recompute && f->params->recompute[node->layer])
-        replay_decide(f, n, until[WEIR_OP_INPUTS + 1]);
+        replay_decide(f, n, saved);
     else
-        f->keeps.saved[n - f->params->first] = until[WEIR_OP_INPUTS + 1];
+        f->keeps.saved[n - f->params->first] = saved;
 }
 
 weir_status weir_keeps_find(const struct weir_keeps_params *params, struct weir_arena *arena,
                             struct weir_keeps *keeps_out)
 {
-    _Static_assert(WEIR_NEEDS_OUTPUT == 1 << WEIR_OP_INPUTS && WEIR_NEEDS_SAVED == 2 << WEIR_OP_INPUTS, "order of the bits");
     struct finder f = {.params = params};
     size_t n = (size_t)(params->end - params->first);
     weir_status status = weir_arena_alloc(arena, n, sizeof *f.wanted, &f.wanted);
@@ -108,7 +114,8 @@ weir_status weir_keeps_find(const struct weir_keeps_params *params, struct weir_
     if (status)
         return status;
     for (int k = params->end - 1; k >= params->first && params->wants_grad; k--) /* all readers of a value come before it */
-        node_visit(&f, k);
+        if (!params->graph->nodes[k].part)
+            node_visit(&f, k);
     *keeps_out = f.keeps;
     return WEIR_OK;
 }

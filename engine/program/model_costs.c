@@ -15,10 +15,10 @@ static bool is_kept(const struct weir_graph *graph, const struct weir_layer *lay
     for (int n = layer->first_node; n < layer->first_node + layer->n_nodes; n++) {
         const struct weir_node *node = &graph->nodes[n];
         unsigned needs = node->op->input_needs | (node->shapes.n_params ? node->op->weight_needs : 0);
-        if (n == value && (needs & WEIR_NEEDS_OUTPUT))
+        if (!weir_value_is_input(value) && n == weir_node_maker(graph, value) && (needs & WEIR_NEEDS_OUTPUT))
             return true;
         for (int i = 0; i < node->shapes.n_inputs; i++)
-            if (node->inputs[i] == value && (needs & (1u << i)))
+            if (node->inputs[i] == value && (needs & weir_needs_input(i)))
                 return true;
     }
     return false;

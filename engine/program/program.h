@@ -133,14 +133,14 @@ struct weir_where {
 
 /* One kernel call of a template, or a copy. */
 struct weir_step_call {
-    weir_kernel_fn fn; /* NULL: copy `copy_bytes` from inputs[0] to output */
+    weir_kernel_fn fn; /* NULL: copy `copy_bytes` from inputs[0] to outputs[0] */
     enum weir_pass pass;
     int node;
     size_t copy_bytes;
     const struct weir_op_kernels *kernels; /* the device's for this call, of which `fn` is one; NULL: a copy */
     struct weir_op_call call; /* all but the addresses */
-    struct weir_where inputs[WEIR_OP_INPUTS], output, params[WEIR_OP_PARAMS], d_output, d_inputs[WEIR_OP_INPUTS],
-        addends[WEIR_OP_INPUTS], d_params[WEIR_OP_PARAMS], saved, scratch, cache, cache_gradient;
+    struct weir_where inputs[WEIR_OP_INPUTS], outputs[WEIR_OP_OUTPUTS], params[WEIR_OP_PARAMS], d_outputs[WEIR_OP_OUTPUTS],
+        d_inputs[WEIR_OP_INPUTS], addends[WEIR_OP_INPUTS], d_params[WEIR_OP_PARAMS], saved, scratch, cache, cache_gradient;
 };
 
 enum weir_list { WEIR_LIST_F, WEIR_LIST_I, WEIR_LIST_W, WEIR_LIST_B, WEIR_LISTS };

@@ -19,12 +19,13 @@ static void sum_add(struct weir_template *t, struct weir_template_list *list, in
     call->call.inputs[1] = call->call.inputs[0];
     call->inputs[0] = a;
     call->inputs[1] = b;
-    call->output = weir_template_buffer(t, weir_shape_bytes(weir_graph_shape(t->graph, value)));
-    *grad_of(t, value) = call->output;
+    call->outputs[0] = weir_template_buffer(t, weir_shape_bytes(weir_graph_shape(t->graph, value)));
+    *grad_of(t, value) = call->outputs[0];
 }
 
-static void sum_backward(struct weir_template *t, struct weir_template_list *list, int n, struct weir_where d_output)
+static void sum_backward(struct weir_template *t, struct weir_template_list *list, int n)
 {
+    struct weir_where d_output = t->grad_at[n - t->first];
     for (int i = 0; i < weir_template_node(t, n)->shapes.n_inputs; i++) {
         int value = weir_template_node(t, n)->inputs[i];
         if (!weir_template_wants_grad(t, value))
@@ -37,13 +38,20 @@ static void sum_backward(struct weir_template *t, struct weir_template_list *lis
     }
 }
 
-static void input_backward(struct weir_template *t, struct weir_template_list *list, int n, struct weir_where d_output)
+/* Those of outputs that nobody reads have no place: they are zero. */
+static void d_outputs_set(const struct weir_template *t, int n, struct weir_step_call *call)
+{
+    for (int i = 0; i < call->call.n_outputs; i++)
+        call->d_outputs[i] = t->grad_at[n + i - t->first];
+}
+
+static void input_backward(struct weir_template *t, struct weir_template_list *list, int n)
 {
     const struct weir_node *node = weir_template_node(t, n);
     bool whole = node->op->flags & WEIR_OP_NO_SPLIT;
     unsigned needs = node->op->input_needs | (whole ? node->op->weight_needs : 0);
     struct weir_step_call *call = weir_template_node_call(t, list, n, WEIR_BACKWARD_INPUT, needs);
-    call->d_output = d_output;
+    d_outputs_set(t, n, call);
     if (whole)
         weir_template_weight_grads(t, call);
     for (int i = 0; i < node->shapes.n_inputs; i++) {
@@ -63,18 +71,17 @@ static void node_backward(struct weir_template *t, struct weir_template_list *li
         *grad_of(t, node->inputs[0]) = t->input_grad_loss;
         return;
     }
-    struct weir_where d_output = t->grad_at[n - t->first];
-    if (!t->c->wants_grad[n])
+    if (node->part || !t->c->wants_grad[n])
         return;
     if (node->op->flags & WEIR_OP_SUM) {
-        sum_backward(t, list, n, d_output);
+        sum_backward(t, list, n);
         return;
     }
     if (weir_node_has_input_backward(t->graph, t->c->wants_grad, n))
-        input_backward(t, list, n, d_output);
+        input_backward(t, list, n);
     if (weir_node_has_weight_backward(t->graph, n)) {
         struct weir_step_call *call = weir_template_node_call(t, list, n, WEIR_BACKWARD_WEIGHT, node->op->weight_needs);
-        call->d_output = d_output;
+        d_outputs_set(t, n, call);
         weir_template_weight_grads(t, call);
     }
 }
@@ -89,8 +96,9 @@ static void layer_replay(struct weir_template *t, struct weir_template_list *lis
         if (!t->keeps.replayed[at])
             continue;
         t->saved_at[at] = weir_template_buffer(t, shapes->saved_bytes);
-        if (t->keeps.values[at] == WEIR_KEEP_NOT)
-            t->value_at[at] = weir_template_buffer(t, weir_shape_bytes(&shapes->output));
+        for (int i = 0; i < shapes->n_outputs; i++)
+            if (t->keeps.values[at + i] == WEIR_KEEP_NOT)
+                t->value_at[at + i] = weir_template_buffer(t, weir_shape_bytes(&shapes->outputs[i]));
         weir_template_node_call(t, list, n, WEIR_FORWARD, ~0u);
     }
 }
@@ -99,8 +107,9 @@ static bool is_read(struct weir_template_list *list, const struct weir_where *wh
 {
     for (int i = 0; i < list->n; i++) {
         const struct weir_step_call *call = &list->calls[i];
-        if (weir_where_same(&call->d_output, where))
-            return true;
+        for (int k = 0; k < call->call.n_outputs; k++)
+            if (weir_where_same(&call->d_outputs[k], where))
+                return true;
         for (int k = 0; k < WEIR_OP_INPUTS; k++)
             if (weir_where_same(&call->addends[k], where) || weir_where_same(&call->inputs[k], where))
                 return true;
@@ -177,19 +186,27 @@ static struct weir_where slot_copied(struct weir_template *t, struct weir_templa
     return out->copy;
 }
 
+/* A gradient that W reads. */
+static void weight_gradient_keep(struct weir_template *t, struct weir_template_list *i_list, struct weir_where *d_output)
+{
+    for (int i = 0; i < t->n_outs && d_output->place == WEIR_PLACE_GRAD_SLOT; i++)
+        if (weir_where_same(d_output, &t->outs[i].gradient))
+            *d_output = slot_copied(t, i_list, &t->outs[i]);
+    buffer_keep(t, *d_output);
+}
+
 /* W runs later: what it reads of gradients and replayed values is kept. */
 static void weight_inputs_keep(struct weir_template *t, struct weir_template_list *i_list,
                                struct weir_template_list *w_list)
 {
     for (int k = 0; k < w_list->n && !t->status; k++) {
         struct weir_step_call *call = &w_list->calls[k];
-        for (int i = 0; i < t->n_outs && call->d_output.place == WEIR_PLACE_GRAD_SLOT; i++)
-            if (weir_where_same(&call->d_output, &t->outs[i].gradient))
-                call->d_output = slot_copied(t, i_list, &t->outs[i]);
-        buffer_keep(t, call->d_output);
+        for (int i = 0; i < call->call.n_outputs; i++) {
+            weight_gradient_keep(t, i_list, &call->d_outputs[i]);
+            buffer_keep(t, call->outputs[i]);
+        }
         for (int i = 0; i < call->call.n_inputs; i++)
             buffer_keep(t, call->inputs[i]);
-        buffer_keep(t, call->output);
         buffer_keep(t, call->saved);
     }
 }

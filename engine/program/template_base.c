@@ -80,7 +80,7 @@ void weir_template_copy(struct weir_template *t, struct weir_template_list *list
     struct weir_step_call *call = weir_template_call(t, list);
     call->copy_bytes = bytes;
     call->inputs[0] = from;
-    call->output = to;
+    call->outputs[0] = to;
 }
 
 struct weir_where weir_template_value(const struct weir_template *t, int value)
@@ -138,13 +138,18 @@ struct weir_step_call *weir_template_node_call(struct weir_template *t, struct w
     call->call.attr = &node->attr;
     call->call.node = (uint32_t)n;
     call->call.n_inputs = shapes->n_inputs;
+    call->call.n_outputs = shapes->n_outputs;
     call->call.n_params = shapes->n_params;
-    call->call.output = weir_tensor_view(NULL, &shapes->output);
-    call->call.d_output = call->call.output;
+    for (int i = 0; i < shapes->n_outputs; i++) {
+        call->call.outputs[i] = weir_tensor_view(NULL, &shapes->outputs[i]);
+        call->call.d_outputs[i] = call->call.outputs[i];
+        if (needs & WEIR_NEEDS_OUTPUT)
+            call->outputs[i] = t->value_at[n + i - t->first];
+    }
     for (int i = 0; i < shapes->n_inputs; i++) {
         call->call.inputs[i] = weir_tensor_view(NULL, &shapes->inputs[i]);
         call->call.d_inputs[i] = call->call.inputs[i];
-        if (needs & (1u << i))
+        if (needs & weir_needs_input(i))
             call->inputs[i] = weir_template_value(t, node->inputs[i]);
     }
     for (int i = 0; i < shapes->n_params; i++) {
@@ -155,8 +160,6 @@ struct weir_step_call *weir_template_node_call(struct weir_template *t, struct w
         call->params[i] = (struct weir_where){copied ? WEIR_PLACE_COPY : WEIR_PLACE_PARAM,
                                               copied ? held->copy_offset : held->offset, 0, 0};
     }
-    if (needs & WEIR_NEEDS_OUTPUT)
-        call->output = t->value_at[n - t->first];
     if (needs & WEIR_NEEDS_SAVED)
         call->saved = t->saved_at[n - t->first];
     size_t scratch = k->scratch_bytes ? k->scratch_bytes(shapes, pass, t->c->params->n_threads) : 0;

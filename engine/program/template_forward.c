@@ -1,4 +1,4 @@
-/* Forward templates: where each value is kept, and one call per node. */
+/* Forward templates: where each value is kept, and one call per node, which writes the values of its parts too. */
 #include "engine/program/template.h"
 
 static struct weir_where kept_new(struct weir_template *t, enum weir_keep keep, size_t bytes)
@@ -71,7 +71,7 @@ void weir_template_forward(struct weir_template *t)
 {
     struct weir_template_list list = {0};
     forward_places(t);
-    for (int n = t->first; n < t->end && !t->status; n++) {
+    for (int n = t->first; n < t->end && !t->status; n += weir_template_node(t, n)->shapes.n_outputs) {
         struct weir_step_call *call = weir_template_node_call(t, &list, n, WEIR_FORWARD, ~0u);
         if (weir_template_node(t, n)->op->flags & WEIR_OP_LOSS) {
             call->d_inputs[0] = t->input_grad_loss;

@@ -4,24 +4,28 @@
 #include <assert.h>
 #include <string.h>
 
-enum { WHERES = 3 * WEIR_OP_INPUTS + 2 * WEIR_OP_PARAMS + 4 };
+enum { WHERES = 3 * WEIR_OP_INPUTS + 2 * WEIR_OP_OUTPUTS + 2 * WEIR_OP_PARAMS + 2 };
 
-static void wheres_of(struct weir_step_call *call, struct weir_where *out[WHERES])
+/* All that the call may use; returns how many. */
+static int wheres_of(struct weir_step_call *call, struct weir_where *out[WHERES])
 {
-    int n = 0;
-    for (int i = 0; i < WEIR_OP_INPUTS; i++) {
+    int n = 0, n_inputs = call->fn ? call->call.n_inputs : 1, n_outputs = call->fn ? call->call.n_outputs : 1;
+    for (int i = 0; i < n_inputs; i++) {
         out[n++] = &call->inputs[i];
         out[n++] = &call->d_inputs[i];
         out[n++] = &call->addends[i];
     }
-    for (int i = 0; i < WEIR_OP_PARAMS; i++) {
+    for (int i = 0; i < call->call.n_params; i++) {
         out[n++] = &call->params[i];
         out[n++] = &call->d_params[i];
     }
-    out[n++] = &call->output;
-    out[n++] = &call->d_output;
+    for (int i = 0; i < n_outputs; i++) {
+        out[n++] = &call->outputs[i];
+        out[n++] = &call->d_outputs[i];
+    }
     out[n++] = &call->saved;
     out[n++] = &call->scratch;
+    return n;
 }
 
 static void lifetimes_find(struct weir_template *t, struct weir_template_list *list)
@@ -30,8 +34,8 @@ static void lifetimes_find(struct weir_template *t, struct weir_template_list *l
     for (int b = 0; b < t->n_buffers; b++)
         t->buffers[b].first = -1;
     for (int i = 0; i < list->n; i++) {
-        wheres_of(&list->calls[i], wheres);
-        for (int k = 0; k < WHERES; k++) {
+        int n = wheres_of(&list->calls[i], wheres);
+        for (int k = 0; k < n; k++) {
             if (wheres[k]->place != WEIR_PLACE_SCRATCH)
                 continue;
             struct weir_template_buffer *b = &t->buffers[wheres[k]->offset];
@@ -101,8 +105,8 @@ void weir_template_resolve(struct weir_template *t, struct weir_template_list *l
     struct weir_where *wheres[WHERES];
     int slot_call = list->n;
     for (int i = list->n - 1; i >= 0; i--) {
-        wheres_of(&list->calls[i], wheres);
-        for (int k = 0; k < WHERES; k++) {
+        int n = wheres_of(&list->calls[i], wheres);
+        for (int k = 0; k < n; k++) {
             if (wheres[k]->place == WEIR_PLACE_SCRATCH) {
                 const struct weir_template_buffer *b = &t->buffers[wheres[k]->offset];
                 *wheres[k] = (struct weir_where){b->place, b->offset, 0, b->boundary};

@@ -37,7 +37,9 @@ weir_status weir_trips_find(const struct weir_graph *graph, const int *first_lay
 {
     struct weir_trip *trips;
     int *holder;
-    size_t most = n_stages > 1 ? (size_t)graph->n_nodes * WEIR_OP_INPUTS : 0;
+    size_t most = 0;
+    for (int n = 0; n < graph->n_nodes && n_stages > 1; n++)
+        most += (size_t)graph->nodes[n].shapes.n_inputs;
     weir_status status = weir_arena_alloc(arena, (size_t)graph->n_nodes, sizeof *holder, &holder);
     if (!status)
         status = weir_arena_alloc(arena, most, sizeof *trips, &trips);

@@ -66,8 +66,8 @@ static void call_place(const struct weir_rank *rank, struct weir_op_call *call)
     tensors_place(rank, call->d_inputs, call->n_inputs);
     tensors_place(rank, call->params, call->n_params);
     tensors_place(rank, call->d_params, call->n_params);
-    tensors_place(rank, &call->output, 1);
-    tensors_place(rank, &call->d_output, 1);
+    tensors_place(rank, call->outputs, call->n_outputs);
+    tensors_place(rank, call->d_outputs, call->n_outputs);
 }
 
 /* The parts of a call may point to const; all are pointers to objects. */

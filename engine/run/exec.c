@@ -33,12 +33,19 @@ static weir_status copy_run(const struct weir_exec *exec, const struct weir_step
     return weir_rank_copy(exec->rank, call->output.data, call->inputs[0].data, t->copy_bytes);
 }
 
-/* What the node has made, where it stays until the next run of the program. */
-static weir_status value_keep(const struct weir_exec *exec, const struct weir_step_call *t, const struct weir_op_call *call)
+/* What the node has made, as far as somebody wants it, where it stays until the next run of the program. */
+static weir_status values_keep(const struct weir_exec *exec, const struct weir_step_call *t, const struct weir_op_call *call)
 {
-    const struct weir_fetch *fetch = &exec->run->runner->build.fetches[exec->run->fetch_of[t->node]];
-    char *kept = exec->rank->blocks[WEIR_MEMORY_DATA] + fetch->offset + fetch->stride * (size_t)exec->instr->mb;
-    return weir_rank_copy(exec->rank, kept, call->output.data, fetch->bytes);
+    const int *fetch_of = exec->run->fetch_of + t->node;
+    weir_status status = WEIR_OK;
+    for (int i = 0; i < call->n_outputs && !status; i++) {
+        if (fetch_of[i] < 0)
+            continue;
+        const struct weir_fetch *fetch = &exec->run->runner->build.fetches[fetch_of[i]];
+        char *kept = exec->rank->blocks[WEIR_MEMORY_DATA] + fetch->offset + fetch->stride * (size_t)exec->instr->mb;
+        status = weir_rank_copy(exec->rank, kept, call->outputs[i].data, fetch->bytes);
+    }
+    return status;
 }
 
 static weir_status kernel_run(const struct weir_exec *exec, const struct weir_step_call *t, const struct weir_op_call *call)
@@ -57,7 +64,7 @@ static weir_status kernel_run(const struct weir_exec *exec, const struct weir_st
         weir_nonfinite_look(exec, t, call);
     if (status)
         return kernel_failed(exec, t, status);
-    return exec->run->fetch_of && exec->run->fetch_of[t->node] >= 0 ? value_keep(exec, t, call) : WEIR_OK;
+    return exec->run->fetch_of ? values_keep(exec, t, call) : WEIR_OK;
 }
 
 static weir_status action_run(const struct weir_exec *exec)

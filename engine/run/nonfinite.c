@@ -18,25 +18,28 @@ static bool tensor_is_finite(const struct weir_tensor *tensor)
            floats_are_finite(tensor->data, weir_tensor_elements(tensor));
 }
 
-static bool results_are_finite(const struct weir_step_call *t, const struct weir_op_call *call)
+/* The node whose value is not finite, or one of whose gradients is not; -1: all are finite. */
+static int node_find(const struct weir_step_call *t, const struct weir_op_call *call)
 {
     bool finite = true;
-    if (t->pass == WEIR_FORWARD)
-        return tensor_is_finite(&call->output);
+    for (int i = 0; i < call->n_outputs && t->pass == WEIR_FORWARD; i++)
+        if (!tensor_is_finite(&call->outputs[i]))
+            return t->node + i;
     for (int i = 0; i < call->n_inputs && t->pass == WEIR_BACKWARD_INPUT; i++)
         finite &= tensor_is_finite(&call->d_inputs[i]);
     for (int i = 0; i < call->n_params && t->pass == WEIR_BACKWARD_WEIGHT; i++)
         finite &= tensor_is_finite(&call->d_params[i]);
-    return finite;
+    return finite ? -1 : t->node;
 }
 
 void weir_nonfinite_look(const struct weir_exec *exec, const struct weir_step_call *t, const struct weir_op_call *call)
 {
     struct weir_nonfinite_note *note = &exec->rank->nonfinite;
     const struct weir_rank_program *r = &exec->run->program->ranks[exec->rank->index];
-    if (note->is_set || results_are_finite(t, call))
+    int node = note->is_set ? -1 : node_find(t, call);
+    if (node < 0)
         return;
-    *note = (struct weir_nonfinite_note){.is_set = 1, .instr = (int32_t)(exec->instr - r->instrs), .node = t->node,
+    *note = (struct weir_nonfinite_note){.is_set = 1, .instr = (int32_t)(exec->instr - r->instrs), .node = node,
                                          .pass = (int32_t)t->pass, .microbatch = exec->instr->mb};
 }
 
@@ -109,7 +112,7 @@ weir_status weir_nonfinite_find(struct weir_runner *runner, struct weir_nonfinit
                                    .instruction = runner->main.execs[first][note->instr].name,
                                    .layer = runner->build.graph->layers[node->layer].name,
                                    .node = node->name,
-                                   .op = node->op->name,
+                                   .op = (node - node->part)->op->name,
                                    .pass = pass_str(note->pass),
                                    .microbatch = rank->replica * weir_program_whole_microbatches(program) + note->microbatch / program->n_slices};
     return WEIR_OK;

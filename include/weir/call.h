@@ -28,11 +28,14 @@ extern "C" {
 
 /* Tensors by number, and how many there are. */
 int weir_call_n_inputs(const struct weir_op_call *call);
+int weir_call_n_outputs(const struct weir_op_call *call);
 int weir_call_n_params(const struct weir_op_call *call);
 const struct weir_tensor *weir_call_input(const struct weir_op_call *call, int i);
 const struct weir_tensor *weir_call_param(const struct weir_op_call *call, int i);
 const struct weir_tensor *weir_call_output(const struct weir_op_call *call);
 const struct weir_tensor *weir_call_d_output(const struct weir_op_call *call);
+const struct weir_tensor *weir_call_output_at(const struct weir_op_call *call, int i);   /* rows with several */
+const struct weir_tensor *weir_call_d_output_at(const struct weir_op_call *call, int i); /* NULL: zero */
 const struct weir_tensor *weir_call_d_input(const struct weir_op_call *call, int i);  /* NULL: nobody wants this gradient */
 const struct weir_tensor *weir_call_d_param(const struct weir_op_call *call, int i);
 
@@ -62,8 +65,10 @@ const struct weir_shape *weir_shapes_input(const struct weir_op_shapes *shapes, 
 enum weir_dtype weir_shapes_storage(const struct weir_op_shapes *shapes);
 void *weir_shapes_user(const struct weir_op_shapes *shapes);
 
-/* For infer to say.  A parameter is added behind the ones before; WEIR_ERR_INVALID: there are WEIR_OP_PARAMS. */
+/* For infer to say: the only output, or one after the other.  What is added comes behind the ones before; WEIR_ERR_INVALID: there are
+ * WEIR_OP_OUTPUTS, or WEIR_OP_PARAMS. */
 void weir_shapes_output_set(struct weir_op_shapes *shapes, const struct weir_shape *output);
+weir_status weir_shapes_output_add(struct weir_op_shapes *shapes, const struct weir_shape *output);
 weir_status weir_shapes_param_add(struct weir_op_shapes *shapes, const struct weir_shape *param);
 void weir_shapes_saved_set(struct weir_op_shapes *shapes, size_t bytes);
 void weir_shapes_work_set(struct weir_op_shapes *shapes, enum weir_pass pass, double flops, double bytes);

@@ -1,8 +1,14 @@
 /* The layer graph: a model as operations, parameters and layers.
  *
- * Nodes are operations in execution order; each has one output.  A value is named by an int: the index of the node that
- * makes it, or weir_input_value(i) for input i of the graph (tokens, targets, images).  A node may read any value that was
- * made before it.
+ * Nodes are operations in execution order.  A value is named by an int: the index of the node that makes it, or
+ * weir_input_value(i) for input i of the graph (tokens, targets, images).  A node may read any value that was made before it.
+ *
+ * A node whose operation has k outputs is followed by k - 1 *parts*, nodes that stand for outputs 1, 2 .. and do nothing: the
+ * kernel of the node writes their values too.  So every value is the output of one node, and can cross a border by itself.
+ *
+ *     node 7  split     x ─▶ a        a is value 7
+ *     node 8  split:1       b        part of node 7; b is value 8
+ *     node 9  gelu      b ─▶ ..
  *
  * Layers are named runs of nodes, and a partition cuts only between them.  What a border costs is all that crosses there: values
  * made before it and read behind it, however far away.
@@ -70,6 +76,7 @@ struct weir_node {
     int params[WEIR_OP_PARAMS];        /* indices of graph parameters */
     struct weir_op_shapes shapes;      /* of one micro-batch; shapes.attr points to attr */
     int layer;
+    int part; /* above 0: this is output `part` of the node that stands so many before it, and no operation */
 };
 
 /* What weir_graph_node_get says of a node. */
@@ -80,6 +87,8 @@ struct weir_node_info {
     const int *inputs, *params;      /* [n_inputs] values, [n_params] indices of graph parameters */
     const struct weir_shape *output; /* of one micro-batch */
     void *user;                      /* attr.user */
+    int n_outputs;                   /* output is the first of them, the others are those of the nodes that follow */
+    int part;                        /* above 0: this is output `part` of the node that stands so many before it; op is "part" */
 };
 
 struct weir_layer {
@@ -127,6 +136,12 @@ static inline bool weir_value_is_input(int value)
 static inline int weir_value_input(int value)
 {
     return -1 - value;
+}
+
+/* The node whose kernel makes the value of `node`: itself, or the one that it is a part of. */
+static inline int weir_node_maker(const struct weir_graph *graph, int node)
+{
+    return node - graph->nodes[node].part;
 }
 
 /* The built-in models: one row per model, each a function that builds its layer graph.
@@ -189,7 +204,7 @@ int weir_graph_param(struct weir_graph_builder *b, const char *name, enum weir_i
 void weir_graph_param_sizes(struct weir_graph_builder *b, int param, const char *sizes);
 
 /* A node; `attr` is copied and may be NULL, `op` and what attr->user points to live as long as the graph is used.  Returns the
- * value of its output.  The functions of a row return: no exception and no longjmp may leave them. */
+ * value of its output, of several the first.  The functions of a row return: no exception and no longjmp may leave them. */
 int weir_graph_node_sized(struct weir_graph_builder *b, const char *name, const struct weir_op *op,
                           const struct weir_op_attr *attr, size_t attr_bytes, int n_inputs, const int *inputs, int n_params,
                           const int *params);
@@ -200,9 +215,13 @@ static inline int weir_graph_node(struct weir_graph_builder *b, const char *name
     return weir_graph_node_sized(b, name, op, attr, sizeof *attr, n_inputs, inputs, n_params, params);
 }
 
+/* The value of output i of the node that weir_graph_node has returned; i 0 is that value itself.  Its name is the node's with ":i"
+ * behind it. */
+int weir_graph_output(struct weir_graph_builder *b, int node, int i);
+
 /* Check the whole and hand it out: layers are not empty; its parameters, and the values of a micro-batch, have at most 2^56
- * elements; every layer reads a value of the layers before it, or lets one pass; every value and every parameter is used; the
- * last node, and no other, is a loss, whose targets do not depend on parameters.  WEIR_ERR_INVALID names layer or node. */
+ * elements; every layer reads a value of the layers before it, or lets one pass; an output of every node, and every parameter, is
+ * used; the last node, and no other, is a loss, whose targets do not depend on parameters.  WEIR_ERR_INVALID names layer or node. */
 weir_status weir_graph_finish(struct weir_graph_builder *b, const struct weir_graph **graph_out);
 
 /* The same for a graph that is only run forwards: its last node is its result, and no node is a loss. */

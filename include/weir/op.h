@@ -3,9 +3,9 @@
  * A node of the layer graph is one operation.  Its row says what shapes, parameters, saved tensors and work it has, and
  * has per device three kernels that never share work, because a pipeline schedule may run them far apart:
  *
- *     forward           inputs, params                       ─▶ output, saved
- *     backward_input    d_output, params, what it needs      ─▶ d_inputs   (+ addend)
- *     backward_weight   d_output, what it needs              ─▶ d_params   (= on the first micro-batch, += after it)
+ *     forward           inputs, params                       ─▶ outputs, saved
+ *     backward_input    d_outputs, params, what it needs     ─▶ d_inputs   (+ addend)
+ *     backward_weight   d_outputs, what it needs             ─▶ d_params   (= on the first micro-batch, += after it)
  *
  * "What it needs" is declared: input_needs and weight_needs tell the compiler which tensors to keep until I and until W.
  * A tensor that no row declares is gone when the kernel runs.
@@ -14,8 +14,12 @@
  * and hands each the sum so far as `addend`: d_input = addend + own gradient.  `addend` may be the same memory as
  * d_input, and may not (residual connections hand their gradient on without a copy).
  *
+ * Several outputs.  Most rows have one, `output` and `d_output`, which are outputs[0] and d_outputs[0].  A row with more says
+ * so in infer; forward writes them all.  A gradient d_outputs[i] whose data is NULL is zero: nobody reads that output.  At
+ * least one of them is read.
+ *
  * Storage.  Values between nodes are f32 or bf16, all of a graph alike.  With bf16 the inputs (numbers of a vocabulary
- * aside), output, parameters, d_output, d_inputs and addends are bf16; d_params, saved, scratch and all arithmetic stay
+ * aside), outputs, parameters, d_outputs, d_inputs and addends are bf16; d_params, saved, scratch and all arithmetic stay
  * f32, losses f64.  A tensor has its storage type whether or not a partition cuts there.
  *
  * Exactness.  A kernel's result depends on values and shapes, on the number of threads and on the instruction set, on
@@ -106,16 +110,27 @@ static inline int64_t weir_tensor_elements(const struct weir_tensor *tensor)
     return n;
 }
 
-enum { WEIR_OP_INPUTS = 3, WEIR_OP_PARAMS = 3 }; /* most inputs and parameters of one node */
+enum { WEIR_OP_INPUTS = 8, WEIR_OP_OUTPUTS = 8, WEIR_OP_PARAMS = 3 }; /* most of one node */
 
-/* Tensors that a backward needs (bits of input_needs and weight_needs).  d_output is always there. */
+/* Tensors that a backward needs (bits of input_needs and weight_needs).  d_outputs are always there. */
 enum weir_op_needs {
     WEIR_NEEDS_INPUT_0 = 1 << 0,
     WEIR_NEEDS_INPUT_1 = 1 << 1,
     WEIR_NEEDS_INPUT_2 = 1 << 2,
-    WEIR_NEEDS_OUTPUT = 1 << 3,
+    WEIR_NEEDS_OUTPUT = 1 << 3, /* all outputs */
     WEIR_NEEDS_SAVED = 1 << 4,
+    WEIR_NEEDS_INPUT_3 = 1 << 5,
+    WEIR_NEEDS_INPUT_4 = 1 << 6,
+    WEIR_NEEDS_INPUT_5 = 1 << 7,
+    WEIR_NEEDS_INPUT_6 = 1 << 8,
+    WEIR_NEEDS_INPUT_7 = 1 << 9,
 };
+
+/* The bit of input i. */
+static inline unsigned weir_needs_input(int i)
+{
+    return 1u << (i < 3 ? i : i + 2);
+}
 
 enum weir_op_flags {
     WEIR_OP_LOSS = 1 << 0,     /* output is one float64; forward also writes d_inputs[0], which may be inputs[0] itself,
@@ -160,6 +175,7 @@ struct weir_op_attr {
     double dropout;       /* dropout, attention: probability that an element is zeroed, 0 <= p < 1 */
     struct weir_rope rope; /* rope */
     void *user;           /* rows of embedding programs: anything */
+    int64_t parts[WEIR_OP_OUTPUTS]; /* split: sizes of the outputs in the last dimension; behind the last one 0 */
 };
 
 /* Shapes of a node for one micro-batch, and what it costs.  infer() reads `attr`, `storage` and `inputs`, writes the rest. */
@@ -168,10 +184,13 @@ struct weir_op_shapes {
     enum weir_dtype storage; /* F32 or BF16: of floating-point inputs, and to be that of output and params */
     int n_inputs;
     struct weir_shape inputs[WEIR_OP_INPUTS];
-    struct weir_shape output;
+    int n_outputs; /* 0 stands for 1 */
+    union {
+        struct weir_shape output, outputs[WEIR_OP_OUTPUTS];
+    };
     int n_params;
     struct weir_shape params[WEIR_OP_PARAMS];
-    size_t saved_bytes;             /* beyond inputs and output */
+    size_t saved_bytes;             /* beyond inputs and outputs */
     size_t cache_bytes;             /* kept from call to call: of one sequence in generation, of the samples in slices */
     size_t cache_gradient_bytes;    /* the same from backward to backward */
     double flops[WEIR_PASSES];      /* multiplications and additions of one call */
@@ -196,11 +215,15 @@ struct weir_sequence {
 struct weir_op_call {
     const struct weir_op *op;
     const struct weir_op_attr *attr;
-    int n_inputs, n_params;
+    int n_inputs, n_outputs, n_params;
     struct weir_tensor inputs[WEIR_OP_INPUTS];
-    struct weir_tensor output;
+    union {
+        struct weir_tensor output, outputs[WEIR_OP_OUTPUTS];
+    };
     struct weir_tensor params[WEIR_OP_PARAMS];
-    struct weir_tensor d_output;
+    union {
+        struct weir_tensor d_output, d_outputs[WEIR_OP_OUTPUTS]; /* data == NULL: zero */
+    };
     struct weir_tensor d_inputs[WEIR_OP_INPUTS];  /* data == NULL: nobody wants this gradient */
     const void *addends[WEIR_OP_INPUTS];          /* NULL: nothing to add; else as large as d_inputs[i] */
     struct weir_tensor d_params[WEIR_OP_PARAMS];
@@ -264,6 +287,8 @@ extern "C" {
  *     attention        qkv (B, T, (H + 2K) d), or q (B, T, H d), k and v (B, T, K d) ─▶ (B, T, H d), causal; H heads, K
  *                      of keys
  *     add              a, b ─▶ a + b (WEIR_OP_SUM)
+ *     concat           a (.., A), b (.., B), .. ─▶ (.., A + B + ..); two inputs or more
+ *     split            (.., A + B + ..) ─▶ (.., A), (.., B), ..; sizes: attr.parts
  *     dropout          element-wise; the sample is the first dimension
  *     cross_entropy    logits (.., V), targets i32 (..) ─▶ sum of losses, f64 (1)
  *     mse              prediction, target (same shape) ─▶ sum over rows of the mean over the last dimension of squared

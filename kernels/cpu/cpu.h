@@ -52,6 +52,10 @@ weir_status weir_cpu_embedding_forward(const struct weir_op_call *call, void *st
 weir_status weir_cpu_embedding_backward_weight(const struct weir_op_call *call, void *stream);
 
 weir_status weir_cpu_add_forward(const struct weir_op_call *call, void *stream);
+weir_status weir_cpu_concat_forward(const struct weir_op_call *call, void *stream);
+weir_status weir_cpu_concat_backward_input(const struct weir_op_call *call, void *stream);
+weir_status weir_cpu_split_forward(const struct weir_op_call *call, void *stream);
+weir_status weir_cpu_split_backward_input(const struct weir_op_call *call, void *stream);
 weir_status weir_cpu_dropout_forward(const struct weir_op_call *call, void *stream);
 weir_status weir_cpu_dropout_backward_input(const struct weir_op_call *call, void *stream);
 

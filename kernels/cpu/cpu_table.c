@@ -19,6 +19,8 @@ static const struct weir_kernel_row rows[] = {
     {"attention", {weir_cpu_attention_forward, weir_cpu_attention_backward_input, NULL, weir_cpu_attention_scratch,
      NULL}},
     {"add", {weir_cpu_add_forward, NULL, NULL, NULL, NULL}},
+    {"concat", {weir_cpu_concat_forward, weir_cpu_concat_backward_input, NULL, NULL, NULL}},
+    {"split", {weir_cpu_split_forward, weir_cpu_split_backward_input, NULL, NULL, NULL}},
     {"dropout", {weir_cpu_dropout_forward, weir_cpu_dropout_backward_input, NULL, NULL, NULL}},
     {"cross_entropy", {weir_cpu_cross_entropy_forward, NULL, NULL, weir_cpu_loss_scratch, NULL}},
     {"mse", {weir_cpu_mse_forward, NULL, NULL, weir_cpu_loss_scratch, NULL}},

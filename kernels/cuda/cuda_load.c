@@ -23,13 +23,15 @@ static uint64_t call_hash(const struct weir_op_call *call, enum weir_pass pass)
 {
     uint64_t hash = weir_hash64(&call->op, sizeof(void *), (uint64_t)pass * 2 + call->accumulate);
     hash = weir_hash64(call->attr, sizeof *call->attr, hash);
-    for (int i = 0; i < WEIR_OP_INPUTS; i++) {
+    for (int i = 0; i < call->n_inputs; i++) {
         hash = tensor_hash(&call->inputs[i], hash);
         hash = tensor_hash(&call->d_inputs[i], hash) + (call->addends[i] != NULL);
     }
-    for (int i = 0; i < WEIR_OP_PARAMS; i++)
+    for (int i = 0; i < call->n_params; i++)
         hash = tensor_hash(&call->d_params[i], tensor_hash(&call->params[i], hash));
-    return tensor_hash(&call->d_output, tensor_hash(&call->output, hash));
+    for (int i = 0; i < call->n_outputs; i++)
+        hash = tensor_hash(&call->d_outputs[i], tensor_hash(&call->outputs[i], hash));
+    return hash;
 }
 
 /* Notes the description; *known_out: it was noted before. */

@@ -27,6 +27,10 @@ weir_status weir_cuda_rope_backward_input(const struct weir_op_call *call, void 
 size_t weir_cuda_rope_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads);
 
 weir_status weir_cuda_add_forward(const struct weir_op_call *call, void *stream);
+weir_status weir_cuda_concat_forward(const struct weir_op_call *call, void *stream);
+weir_status weir_cuda_concat_backward_input(const struct weir_op_call *call, void *stream);
+weir_status weir_cuda_split_forward(const struct weir_op_call *call, void *stream);
+weir_status weir_cuda_split_backward_input(const struct weir_op_call *call, void *stream);
 weir_status weir_cuda_dropout_forward(const struct weir_op_call *call, void *stream);
 weir_status weir_cuda_dropout_backward_input(const struct weir_op_call *call, void *stream);
 

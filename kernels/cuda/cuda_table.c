@@ -22,6 +22,8 @@ static const struct weir_kernel_row rows[] = {
     {"attention", {weir_cuda_attention_forward, weir_cuda_attention_backward_input, NULL, weir_cuda_attention_scratch,
      row_prepare}},
     {"add", {weir_cuda_add_forward, NULL, NULL, NULL, row_prepare}},
+    {"concat", {weir_cuda_concat_forward, weir_cuda_concat_backward_input, NULL, NULL, row_prepare}},
+    {"split", {weir_cuda_split_forward, weir_cuda_split_backward_input, NULL, NULL, row_prepare}},
     {"dropout", {weir_cuda_dropout_forward, weir_cuda_dropout_backward_input, NULL, NULL, row_prepare}},
     {"cross_entropy", {weir_cuda_cross_entropy_forward, NULL, NULL, weir_cuda_loss_scratch, row_prepare}},
     {"mse", {weir_cuda_mse_forward, NULL, NULL, weir_cuda_loss_scratch, row_prepare}},

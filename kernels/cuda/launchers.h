@@ -20,7 +20,7 @@
 extern "C" {
 #endif
 
-/* ---- element-wise: activation.cu, rope.cu, dropout.cu -------------------------------------------------------------- */
+/* ---- element-wise: activation.cu, rope.cu, dropout.cu, concat.cu -------------------------------------------------------------- */
 
 enum weir_activation { WEIR_GELU_TANH, WEIR_GELU_ERF, WEIR_RELU, WEIR_SILU };
 
@@ -49,6 +49,18 @@ weir_status weir_launch_rope(enum weir_dtype type, const struct weir_cuda_rope *
 /* y = a + b (+ c) */
 weir_status weir_launch_sum(enum weir_dtype type, int64_t n, const void *a, const void *b, const void *c, void *y,
                             void *stream);
+
+/* Parts (rows, widths[i]) of a whole (rows, width): data[i] and its addend are columns from widths[0] + .. + widths[i - 1] on.
+ * gather: whole = addend + the parts, of which NULL is zeros; scatter: part i = addends[i] + its columns, NULL is left out. */
+struct weir_cuda_parts {
+    int64_t rows, width;
+    int64_t widths[WEIR_OP_OUTPUTS];
+    void *data[WEIR_OP_OUTPUTS];
+    const void *addends[WEIR_OP_OUTPUTS];
+};
+weir_status weir_launch_gather(enum weir_dtype type, const struct weir_cuda_parts *parts, const void *addend, void *whole,
+                               void *stream);
+weir_status weir_launch_scatter(enum weir_dtype type, const struct weir_cuda_parts *parts, const void *whole, void *stream);
 
 /* The random numbers of a dropout: element e of sample s takes word e % 4 of the Philox block (e / 4, node,
  * first_sample + s, step->step) under the key step->seed.  step NULL, or not training: nothing is dropped. */

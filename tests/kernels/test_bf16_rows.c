@@ -22,6 +22,8 @@ static const struct op_case more_cases[] = {
     {"more than a part", &weir_op_gelu_tanh, {.bias = false}, 1, {F32(3, 3, 5, 1111)}},
     {"more than a part", &weir_op_swiglu, {.bias = false}, 2, {F32(2, 3, 1111), F32(2, 3, 1111)}},
     {"more than a part", &weir_op_add, {.bias = false}, 3, {F32(2, 3, 1111), F32(2, 3, 1111), F32(2, 3, 1111)}},
+    {"more than a part, and less", &weir_op_concat, {.bias = false}, 3, {F32(2, 3, 1111), F32(2, 3, 5), F32(2, 3, 1025)}},
+    {"more than a part, and less", &weir_op_split, {.parts = {1025, 3, 1111}}, 1, {F32(2, 3, 2139)}},
     {"blocks of positions, a wide head", &weir_op_attention, {.n_heads = 1, .dropout = 0.2}, 1, {F32(3, 1, 130, 3 * 70)}},
     {"blocks of columns", &weir_op_linear, {.out_features = 1300, .bias = true}, 1, {F32(2, 9, 600)}},
     {"blocks of columns, (in, out)", &weir_op_linear, {.out_features = 1300, .bias = true, .in_out = true}, 1, {F32(2, 9, 600)}},
@@ -90,8 +92,10 @@ static void narrow_open(struct narrow *narrow, struct op_rig *rig, int n_threads
         call->params[i] = tensor_copy(rig, &rig->full.params[i], true);
         call->d_params[i] = tensor_copy(rig, &rig->full.d_params[i], false);
     }
-    call->output = tensor_copy(rig, &rig->full.output, true);
-    call->d_output = tensor_copy(rig, &rig->full.d_output, true);
+    for (int i = 0; i < WEIR_OP_OUTPUTS; i++) {
+        call->outputs[i] = tensor_copy(rig, &rig->full.outputs[i], true);
+        call->d_outputs[i] = tensor_copy(rig, &rig->full.d_outputs[i], true);
+    }
     assert_int_equal(narrow->shapes.saved_bytes, rig->shapes.saved_bytes);
     call->saved = op_rig_block(rig, narrow->shapes.saved_bytes);
     for (int pass = 0; pass < WEIR_PASSES && cpu_kernels(rig->c->op)->scratch_bytes; pass++) {
@@ -142,10 +146,12 @@ static void forward_check(const struct op_case *c, struct op_rig *rig, struct na
         assert_rounded(c, "d_input", &narrow->full.d_inputs[0], &rig->full.d_inputs[0]);
         return;
     }
-    assert_rounded(c, "output", &narrow->full.output, &rig->full.output);
-    float *output = rig->full.output.data;
-    for (int64_t i = 0; i < weir_tensor_elements(&rig->full.output); i++)
-        output[i] = float_of(((uint16_t *)narrow->full.output.data)[i]);
+    for (int k = 0; k < rig->full.n_outputs; k++) {
+        assert_rounded(c, "output", &narrow->full.outputs[k], &rig->full.outputs[k]);
+        float *output = rig->full.outputs[k].data;
+        for (int64_t i = 0; i < weir_tensor_elements(&rig->full.outputs[k]); i++)
+            output[i] = float_of(((uint16_t *)narrow->full.outputs[k].data)[i]);
+    }
 }
 
 static void backward_input_check(const struct op_case *c, struct op_rig *rig, struct narrow *narrow)

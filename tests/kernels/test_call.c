@@ -186,6 +186,36 @@ static void a_row_has_no_more_parameters_than_fit(void **state)
     assert_int_equal(shapes.n_params, WEIR_OP_PARAMS);
 }
 
+static void outputs_are_asked_for_by_number(void **state)
+{
+    (void)state;
+    float y[2] = {0};
+    struct weir_shape one = {1, {1}, WEIR_DTYPE_F32};
+    struct weir_op_call call = {.n_outputs = 2, .outputs = {weir_tensor_view(&y[0], &one), weir_tensor_view(&y[1], &one)}};
+    call.d_outputs[0] = weir_tensor_view(NULL, &one); /* nobody reads the first */
+    call.d_outputs[1] = call.outputs[1];
+    assert_int_equal(weir_call_n_outputs(&call), 2);
+    assert_ptr_equal(weir_call_output(&call), weir_call_output_at(&call, 0));
+    assert_ptr_equal(weir_call_output_at(&call, 1)->data, &y[1]);
+    assert_null(weir_call_output_at(&call, 2));
+    assert_null(weir_call_output_at(&call, -1));
+    assert_null(weir_call_d_output_at(&call, 0));
+    assert_ptr_equal(weir_call_d_output_at(&call, 1)->data, &y[1]);
+    assert_null(weir_call_d_output_at(&call, 2));
+}
+
+static void a_row_has_no_more_outputs_than_fit(void **state)
+{
+    (void)state;
+    struct weir_op_shapes shapes = {0};
+    for (int i = 0; i < WEIR_OP_OUTPUTS; i++)
+        assert_ok(weir_shapes_output_add(&shapes, &(struct weir_shape){1, {i + 1}, WEIR_DTYPE_F32}));
+    assert_fails(weir_shapes_output_add(&shapes, &shapes.outputs[0]), WEIR_ERR_INVALID, "more than 8 outputs");
+    assert_true(shapes.n_outputs == WEIR_OP_OUTPUTS && shapes.outputs[7].dims[0] == 8);
+    weir_shapes_output_set(&shapes, &shapes.outputs[7]);
+    assert_true(shapes.n_outputs == 1 && shapes.output.dims[0] == 8);
+}
+
 static void what_a_call_keeps_is_given_as_it_is(void **state)
 {
     (void)state;
@@ -287,6 +317,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_row_that_asks_has_the_bits_of_one_that_reads),
         cmocka_unit_test(a_row_has_no_more_parameters_than_fit),
+        cmocka_unit_test(outputs_are_asked_for_by_number),
+        cmocka_unit_test(a_row_has_no_more_outputs_than_fit),
         cmocka_unit_test(what_a_call_keeps_is_given_as_it_is),
         cmocka_unit_test(values_and_parameters_of_eight_dimensions_train_and_are_saved),
         cmocka_unit_test(a_ninth_dimension_is_refused),

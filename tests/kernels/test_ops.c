@@ -63,11 +63,13 @@ static void forward_follows_the_reference(void **state)
         double wanted[MOST_ELEMENTS];
         op_rig_open(&rig, c, 1, 1, 0);
         assert_ok(op_rig_run(&rig, WEIR_FORWARD, NULL, false));
-        op_rig_reference(&rig, wanted);
-        if (c->op->flags & WEIR_OP_LOSS)
-            assert_true(fabs(*(double *)rig.full.output.data - wanted[0]) <= 1e-6 * fabs(wanted[0]));
-        else
-            assert_near(c, "output", weir_shape_elements(&rig.shapes.output), rig.full.output.data, wanted, 3e-6);
+        for (int i = 0; i < rig.shapes.n_outputs; i++) {
+            op_rig_reference(&rig, i, wanted);
+            if (c->op->flags & WEIR_OP_LOSS)
+                assert_true(fabs(*(double *)rig.full.output.data - wanted[0]) <= 1e-6 * fabs(wanted[0]));
+            else
+                assert_near(c, "output", weir_shape_elements(&rig.shapes.outputs[i]), rig.full.outputs[i].data, wanted, 3e-6);
+        }
         op_rig_close(&rig);
     }
 }
@@ -172,6 +174,31 @@ static void a_gradient_that_nobody_wants_is_left_out(void **state)
         }
 }
 
+/* An output that nobody reads: its gradient is zero, with an addend and without. */
+static void a_gradient_that_is_not_there_is_zero(void **state)
+{
+    (void)state;
+    int n = 0;
+    for (const struct op_case *c = op_cases; c->sentence; c++)
+        for (int added = 0; added < 2; added++) {
+            struct op_rig zero, rig;
+            op_rig_open(&zero, c, 1, 4, 0);
+            op_rig_open(&rig, c, 1, 4, 0);
+            for (int left = 0; rig.shapes.n_outputs > 1 && left < rig.shapes.n_outputs; left += 2, n++) {
+                size_t bytes = weir_shape_bytes(&rig.shapes.inputs[0]);
+                memset(zero.full.d_outputs[left].data, 0, weir_shape_bytes(&rig.shapes.outputs[left]));
+                rig.full.d_outputs[left].data = NULL;
+                memset(rig.full.d_inputs[0].data, 0xff, bytes);
+                assert_ok(op_rig_run(&zero, WEIR_BACKWARD_INPUT, added ? zero.full.inputs[0].data : NULL, false));
+                assert_ok(op_rig_run(&rig, WEIR_BACKWARD_INPUT, added ? rig.full.inputs[0].data : NULL, false));
+                assert_same_bits(c, "d_input", rig.full.d_inputs[0].data, zero.full.d_inputs[0].data, bytes);
+            }
+            op_rig_close(&zero);
+            op_rig_close(&rig);
+        }
+    assert_true(n > 8);
+}
+
 static void accumulated_weight_gradients_are_sums(void **state)
 {
     (void)state;
@@ -257,7 +284,8 @@ static void all_passes(struct op_rig *rig)
 static void assert_rigs_equal(const struct op_rig *a, const struct op_rig *b)
 {
     const struct op_case *c = a->c;
-    assert_same_bits(c, "output", a->full.output.data, b->full.output.data, weir_shape_bytes(&a->shapes.output));
+    for (int i = 0; i < a->shapes.n_outputs; i++)
+        assert_same_bits(c, "output", a->full.outputs[i].data, b->full.outputs[i].data, weir_shape_bytes(&a->shapes.outputs[i]));
     for (int i = 0; i < c->n_inputs; i++)
         if (a->full.d_inputs[i].data)
             assert_same_bits(c, "d_input", a->full.d_inputs[i].data, b->full.d_inputs[i].data,
@@ -329,14 +357,19 @@ static void a_sample_alone_has_the_bits_it_has_among_others(void **state)
                 alone.inputs[i].dims[0] = 1;
             op_rig_open(&rig, &alone, 1, 10, 0);
             rig.full.first_sample += (uint32_t)s;
-            size_t in[WEIR_OP_INPUTS], out = weir_shape_bytes(&rig.shapes.output);
+            size_t in[WEIR_OP_INPUTS], out[WEIR_OP_OUTPUTS];
             for (int i = 0; i < c->n_inputs; i++) {
                 in[i] = weir_shape_bytes(&rig.shapes.inputs[i]);
                 memcpy(rig.full.inputs[i].data, (char *)all.full.inputs[i].data + (size_t)s * in[i], in[i]);
             }
-            memcpy(rig.full.d_output.data, (char *)all.full.d_output.data + (size_t)s * out, out);
+            for (int i = 0; i < rig.shapes.n_outputs; i++) {
+                out[i] = weir_shape_bytes(&rig.shapes.outputs[i]);
+                memcpy(rig.full.d_outputs[i].data, (char *)all.full.d_outputs[i].data + (size_t)s * out[i], out[i]);
+            }
             assert_ok(op_rig_run(&rig, WEIR_FORWARD, NULL, false));
-            assert_same_bits(c, "output", rig.full.output.data, (char *)all.full.output.data + (size_t)s * out, out);
+            for (int i = 0; i < rig.shapes.n_outputs; i++)
+                assert_same_bits(c, "output", rig.full.outputs[i].data, (char *)all.full.outputs[i].data + (size_t)s * out[i],
+                                 out[i]);
             if (backward) {
                 assert_ok(op_rig_run(&rig, WEIR_BACKWARD_INPUT, NULL, false));
                 for (int i = 0; i < c->n_inputs; i++)
@@ -358,6 +391,7 @@ int main(void)
         cmocka_unit_test(weight_gradients_follow_finite_differences),
         cmocka_unit_test(an_addend_is_added_whether_or_not_it_is_the_gradient_itself),
         cmocka_unit_test(a_gradient_that_nobody_wants_is_left_out),
+        cmocka_unit_test(a_gradient_that_is_not_there_is_zero),
         cmocka_unit_test(accumulated_weight_gradients_are_sums),
         cmocka_unit_test(input_and_weight_gradients_do_not_lean_on_each_other),
         cmocka_unit_test(results_do_not_depend_on_addresses),

@@ -8,9 +8,9 @@
 
 #include "kernels/op_rows.h"
 
-enum { TENSORS = 1 + WEIR_OP_INPUTS + WEIR_OP_PARAMS, POSITIONS = 3 };
+enum { D_INPUTS = WEIR_OP_OUTPUTS, D_PARAMS = D_INPUTS + WEIR_OP_INPUTS, TENSORS = D_PARAMS + WEIR_OP_PARAMS, POSITIONS = 3 };
 
-/* Everything that a row writes: output, d_inputs, d_params. */
+/* Everything that a row writes: outputs, d_inputs, d_params. */
 struct written {
     double *values[TENSORS]; /* NULL: not written */
     int64_t n[TENSORS];
@@ -19,21 +19,21 @@ struct written {
 /* Where the NaN goes in. */
 struct source {
     const char *name;
+    int number;
     struct weir_tensor tensor;
     int64_t element;
 };
 
 static const struct weir_tensor *written_tensor(const struct nan_flow *flow, int t)
 {
-    if (t == 0)
-        return &flow->full->output;
-    return t <= WEIR_OP_INPUTS ? &flow->full->d_inputs[t - 1] : &flow->full->d_params[t - 1 - WEIR_OP_INPUTS];
+    return t < D_INPUTS ? &flow->full->outputs[t] : t < D_PARAMS ? &flow->full->d_inputs[t - D_INPUTS]
+                                                                 : &flow->full->d_params[t - D_PARAMS];
 }
 
 static bool is_written(const struct nan_flow *flow, int t)
 {
-    bool of_loss = t > 0 && t <= WEIR_OP_INPUTS && flow->c->op->flags & WEIR_OP_LOSS;
-    bool runs = t == 0 || of_loss || (t <= WEIR_OP_INPUTS ? flow->kernels->backward_input : flow->kernels->backward_weight);
+    bool of_loss = t >= D_INPUTS && t < D_PARAMS && flow->c->op->flags & WEIR_OP_LOSS;
+    bool runs = t < D_INPUTS || of_loss || (t < D_PARAMS ? flow->kernels->backward_input : flow->kernels->backward_weight);
     return runs && written_tensor(flow, t)->data;
 }
 
@@ -89,10 +89,10 @@ static bool may_ignore(const struct nan_flow *flow)
 
 static void lost(const struct nan_flow *flow, const struct source *source, int t, int64_t i, const char *what)
 {
-    static const char *const names[TENSORS] = {"output",    "d_input 0", "d_input 1", "d_input 2",
-                                               "d_param 0", "d_param 1", "d_param 2"};
-    fail_msg("%s, %s: %s[%ld] is NaN, and %s[%ld] %s", flow->c->op->name, flow->c->sentence, source->name,
-             (long)source->element, names[t], (long)i, what);
+    const char *kind = t < D_INPUTS ? "output" : t < D_PARAMS ? "d_input" : "d_param";
+    int number = t < D_INPUTS ? t : t < D_PARAMS ? t - D_INPUTS : t - D_PARAMS;
+    fail_msg("%s, %s: %s %d[%ld] is NaN, and %s %d[%ld] %s", flow->c->op->name, flow->c->sentence, source->name, source->number,
+             (long)source->element, kind, number, (long)i, what);
 }
 
 /* An element changes nothing but its own neighbours in other tensors. */
@@ -100,7 +100,7 @@ static void elementwise_check(const struct nan_flow *flow, const struct source *
 {
     bool of_gradient = source->tensor.data == flow->full->d_output.data;
     bool wanted[TENSORS] = {!of_gradient};
-    for (int t = 1; t <= WEIR_OP_INPUTS; t++)
+    for (int t = D_INPUTS; t < D_PARAMS; t++)
         wanted[t] = of_gradient || is_activation(flow->c->op);
     for (int t = 0; t < TENSORS; t++)
         for (int64_t i = 0; i < nan->n[t]; i++) {
@@ -121,10 +121,18 @@ static void changed_check(const struct nan_flow *flow, const struct source *sour
                 lost(flow, source, t, i, "is a number that depends on it");
 }
 
+static bool is_gradient(const struct nan_flow *flow, const struct source *source)
+{
+    bool is = false;
+    for (int i = 0; i < flow->full->n_outputs; i++)
+        is = is || source->tensor.data == flow->full->d_outputs[i].data;
+    return is;
+}
+
 static void some_check(const struct nan_flow *flow, const struct source *source, const struct written *nan)
 {
-    bool of_gradient = source->tensor.data == flow->full->d_output.data;
-    int first = of_gradient ? 1 : 0, end = of_gradient ? TENSORS : 1, n = 0;
+    bool of_gradient = is_gradient(flow, source);
+    int first = of_gradient ? D_INPUTS : 0, end = of_gradient ? TENSORS : D_INPUTS, n = 0;
     for (int t = first; t < end; t++)
         for (int64_t i = 0; i < nan->n[t]; i++)
             n += isnan(nan->values[t][i]);
@@ -152,7 +160,7 @@ static void element_check(const struct nan_flow *flow, const struct source *sour
     written_free(&nan);
 }
 
-static void source_check(const struct nan_flow *flow, const char *name, const struct weir_tensor *tensor,
+static void source_check(const struct nan_flow *flow, const char *name, int number, const struct weir_tensor *tensor,
                          const struct written *base, const void *cache)
 {
     int64_t n = tensor->data ? weir_tensor_elements(tensor) : 0, last = -1;
@@ -161,30 +169,30 @@ static void source_check(const struct nan_flow *flow, const char *name, const st
         if (n == 0 || element == last)
             continue;
         last = element;
-        element_check(flow, &(struct source){name, *tensor, element}, base, cache);
+        element_check(flow, &(struct source){name, number, *tensor, element}, base, cache);
     }
 }
 
 void nan_flow_check(const struct nan_flow *flow)
 {
-    static const char *const inputs[] = {"input 0", "input 1", "input 2"}, *const params[] = {"param 0", "param 1", "param 2"};
     char *cache = malloc(flow->cache_bytes + 1);
     assert_non_null(cache);
     if (flow->cache_bytes)
         memcpy(cache, flow->full->cache, flow->cache_bytes);
     struct written base = run(flow, cache);
     for (int i = 0; i < WEIR_OP_INPUTS; i++)
-        source_check(flow, inputs[i], &flow->full->inputs[i], &base, cache);
+        source_check(flow, "input", i, &flow->full->inputs[i], &base, cache);
     for (int i = 0; i < WEIR_OP_PARAMS; i++)
-        source_check(flow, params[i], &flow->full->params[i], &base, cache);
-    source_check(flow, "d_output", &flow->full->d_output, &base, cache);
+        source_check(flow, "param", i, &flow->full->params[i], &base, cache);
+    for (int i = 0; i < WEIR_OP_OUTPUTS; i++)
+        source_check(flow, "d_output", i, &flow->full->d_outputs[i], &base, cache);
     if (flow->cache_bytes) {
         int64_t elements = (int64_t)(flow->cache_bytes * 8 / flow->full->output.bits);
         struct weir_tensor whole = flow->full->output;
         whole.data = cache; /* what every run starts from */
         whole.n_dims = 1;
         whole.shape = &elements;
-        source_check(flow, "cache", &whole, &base, cache);
+        source_check(flow, "cache", 0, &whole, &base, cache);
     }
     written_free(&base);
     free(cache);

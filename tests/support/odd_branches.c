@@ -56,9 +56,19 @@ static int joined(struct branches *s, int x)
     return choice == 2 ? x : odd_one(s->b, &odd_op_tanh, named(s, "joined"), x);
 }
 
+/* One of two outputs; the other is there for all that follows, or for nobody. */
+static int forked(struct branches *s, int x)
+{
+    int first = odd_fork(s->b, named(s, "fork"), x), second = weir_graph_output(s->b, first, 1);
+    bool swapped = random_below(&s->random, 2);
+    if (random_below(&s->random, 3))
+        made(s, swapped ? first : second);
+    return swapped ? second : first;
+}
+
 static int changed(struct branches *s, int x)
 {
-    switch (random_below(&s->random, 8)) {
+    switch (random_below(&s->random, 9)) {
     case 0:
         return odd_one(s->b, &odd_op_tanh, named(s, "tanh"), x);
     case 1:
@@ -72,6 +82,8 @@ static int changed(struct branches *s, int x)
     case 5:
         x = odd_one(s->b, &odd_op_square, named(s, "square"), x);
         return odd_one(s->b, &odd_op_tanh, named(s, "squared"), x);
+    case 6:
+        return forked(s, x);
     default:
         return odd_dense(s->b, random_below(&s->random, 2) ? "shared" : named(s, "dense"), x, ODD_WIDTH);
     }

@@ -33,6 +33,13 @@ static weir_status two_infer(struct weir_op_shapes *shapes)
     return params_infer(shapes, 2);
 }
 
+static weir_status fork_infer(struct weir_op_shapes *shapes)
+{
+    shapes->outputs[1] = shapes->inputs[0];
+    shapes->n_outputs = 2;
+    return params_infer(shapes, 1);
+}
+
 static weir_status square_infer(struct weir_op_shapes *shapes)
 {
     shapes->output = shapes->inputs[0];
@@ -111,6 +118,45 @@ static weir_status tanh_backward(const struct weir_op_call *call, void *stream)
     (void)stream;
     for (int64_t i = 0; i < weir_tensor_elements(&call->output); i++)
         dx[i] = addend_at(call, 0, i) + dy[i] * (1 - y[i] * y[i]);
+    return WEIR_OK;
+}
+
+/* Two outputs, tanh(x) and x · gain: the backward reads the first, and either may have no gradient */
+static weir_status fork_forward(const struct weir_op_call *call, void *stream)
+{
+    weir_status status = tanh_forward(call, stream);
+    const float *x = call->inputs[0].data, *gain = call->params[0].data;
+    float *y = call->outputs[1].data;
+    for (int64_t i = 0, c = width_of(call); i < weir_tensor_elements(&call->output); i++)
+        y[i] = x[i] * gain[i % c];
+    return status;
+}
+
+static float gradient_at(const struct weir_op_call *call, int output, int64_t i)
+{
+    return call->d_outputs[output].data ? ((const float *)call->d_outputs[output].data)[i] : 0;
+}
+
+static weir_status fork_backward_input(const struct weir_op_call *call, void *stream)
+{
+    const float *y = call->output.data, *gain = call->params[0].data;
+    float *dx = call->d_inputs[0].data;
+    (void)stream;
+    for (int64_t i = 0, c = width_of(call); dx && i < weir_tensor_elements(&call->output); i++)
+        dx[i] = addend_at(call, 0, i) + gradient_at(call, 0, i) * (1 - y[i] * y[i]) + gradient_at(call, 1, i) * gain[i % c];
+    return WEIR_OK;
+}
+
+static weir_status fork_backward_weight(const struct weir_op_call *call, void *stream)
+{
+    const float *x = call->inputs[0].data;
+    float *d = call->d_params[0].data;
+    int64_t c = width_of(call);
+    (void)stream;
+    if (!call->accumulate)
+        memset(d, 0, sizeof *d * (size_t)c);
+    for (int64_t i = 0; i < weir_tensor_elements(&call->output); i++)
+        d[i % c] += gradient_at(call, 1, i) * x[i];
     return WEIR_OK;
 }
 
@@ -208,6 +254,11 @@ const struct weir_op odd_op_tanh = {
     .struct_bytes = sizeof(struct weir_op), .name = "tanh", .input_needs = WEIR_NEEDS_OUTPUT, .infer = same_infer,
     .cpu = {.forward = tanh_forward, .backward_input = tanh_backward}};
 
+const struct weir_op odd_op_fork = {
+    .struct_bytes = sizeof(struct weir_op), .name = "fork", .input_needs = WEIR_NEEDS_OUTPUT, .weight_needs = WEIR_NEEDS_INPUT_0,
+    .infer = fork_infer,
+    .cpu = {.forward = fork_forward, .backward_input = fork_backward_input, .backward_weight = fork_backward_weight}};
+
 const struct weir_op odd_op_bend = {
     .struct_bytes = sizeof(struct weir_op), .name = "bend", .input_needs = WEIR_NEEDS_OUTPUT,
     .weight_needs = WEIR_NEEDS_INPUT_0 | WEIR_NEEDS_OUTPUT, .infer = one_infer,
@@ -258,6 +309,12 @@ int odd_scale(struct weir_graph_builder *b, const char *name, int x)
 {
     int param = weir_graph_param(b, name, WEIR_INIT_CONSTANT, 0.9, true);
     return weir_graph_node(b, name, &odd_op_whole, NULL, 1, &x, 1, &param);
+}
+
+int odd_fork(struct weir_graph_builder *b, const char *name, int x)
+{
+    int param = weir_graph_param(b, name, WEIR_INIT_CONSTANT, 0.7, true);
+    return weir_graph_node(b, name, &odd_op_fork, NULL, 1, &x, 1, &param);
 }
 
 int odd_bend(struct weir_graph_builder *b, const char *name, int x)

@@ -70,9 +70,11 @@ static void tensors_make(struct op_rig *rig, uint64_t salt)
         call->params[i] = tensor_make(rig, &s->params[i], true, key + 10 + (uint64_t)i);
         call->d_params[i] = tensor_make(rig, &g->params[i], false, 0);
     }
-    call->output = tensor_make(rig, &s->output, false, 0);
-    if (s->output.dtype == WEIR_DTYPE_F32)
-        call->d_output = tensor_make(rig, &g->output, true, key + 20);
+    for (int i = 0; i < call->n_outputs; i++) {
+        call->outputs[i] = tensor_make(rig, &s->outputs[i], false, 0);
+        if (s->outputs[i].dtype == WEIR_DTYPE_F32)
+            call->d_outputs[i] = tensor_make(rig, &g->outputs[i], true, key + 20 + (uint64_t)i);
+    }
 }
 
 static void scratch_make(struct op_rig *rig, int n_threads)
@@ -95,10 +97,12 @@ void op_rig_open(struct op_rig *rig, const struct op_case *c, int n_threads, uin
     rig->shapes.n_inputs = c->n_inputs;
     memcpy(rig->shapes.inputs, c->inputs, sizeof c->inputs);
     assert_ok(c->op->infer(&rig->shapes));
+    rig->shapes.n_outputs = rig->shapes.n_outputs ? rig->shapes.n_outputs : 1;
     rig->gradient_shapes = rig->shapes;
     assert_ok(weir_kernel_context_open(n_threads, &rig->context));
     rig->full = (struct weir_op_call){.op = c->op, .attr = &c->attr, .n_inputs = c->n_inputs,
-                                      .n_params = rig->shapes.n_params, .loss_scale = 0.125, .node = 5,
+                                      .n_outputs = rig->shapes.n_outputs, .n_params = rig->shapes.n_params,
+                                      .loss_scale = 0.125, .node = 5,
                                       .first_sample = 11, .step = &rig->step, .context = rig->context};
     tensors_make(rig, salt);
     scratch_make(rig, n_threads);
@@ -119,19 +123,21 @@ struct weir_op_call op_rig_needed(const struct weir_op_call *full, enum weir_pas
     unsigned needs = pass == WEIR_BACKWARD_INPUT ? op->input_needs : op->weight_needs;
     call.accumulate = accumulate;
     for (int i = 0; i < WEIR_OP_INPUTS; i++) {
-        if (pass != WEIR_FORWARD && !(needs & (unsigned)(WEIR_NEEDS_INPUT_0 << i)))
+        if (pass != WEIR_FORWARD && !(needs & weir_needs_input(i)))
             call.inputs[i] = (struct weir_tensor){0};
         if (pass == WEIR_BACKWARD_WEIGHT || (pass == WEIR_FORWARD && !(op->flags & WEIR_OP_LOSS)))
             call.d_inputs[i] = (struct weir_tensor){0};
-        if (pass != WEIR_BACKWARD_WEIGHT)
-            call.d_params[i] = (struct weir_tensor){0};
     }
-    if (pass != WEIR_FORWARD && !(needs & WEIR_NEEDS_OUTPUT))
-        call.output = (struct weir_tensor){0};
+    for (int i = 0; i < WEIR_OP_PARAMS && pass != WEIR_BACKWARD_WEIGHT; i++)
+        call.d_params[i] = (struct weir_tensor){0};
+    for (int i = 0; i < WEIR_OP_OUTPUTS; i++) {
+        if (pass != WEIR_FORWARD && !(needs & WEIR_NEEDS_OUTPUT))
+            call.outputs[i] = (struct weir_tensor){0};
+        if (pass == WEIR_FORWARD)
+            call.d_outputs[i] = (struct weir_tensor){0};
+    }
     if (pass != WEIR_FORWARD && !(needs & WEIR_NEEDS_SAVED))
         call.saved = NULL;
-    if (pass == WEIR_FORWARD)
-        call.d_output = (struct weir_tensor){0};
     return call;
 }
 
@@ -170,8 +176,8 @@ static struct reference_call reference_make(const struct op_rig *rig)
         r.inputs[i] = doubles_make(&rig->full.inputs[i]);
     for (int i = 0; i < rig->shapes.n_params; i++)
         r.params[i] = doubles_make(&rig->full.params[i]);
-    r.output = malloc((size_t)weir_shape_elements(&rig->shapes.output) * sizeof(double));
-    assert_non_null(r.output);
+    for (int i = 0; i < rig->shapes.n_outputs; i++)
+        assert_non_null(r.outputs[i] = malloc((size_t)weir_shape_elements(&rig->shapes.outputs[i]) * sizeof(double)));
     return r;
 }
 
@@ -181,27 +187,30 @@ static void reference_free(struct reference_call *r)
         free((void *)(uintptr_t)r->inputs[i]);
     for (int i = 0; i < WEIR_OP_PARAMS; i++)
         free((void *)(uintptr_t)r->params[i]);
-    free(r->output);
+    for (int i = 0; i < WEIR_OP_OUTPUTS; i++)
+        free(r->outputs[i]);
 }
 
-void op_rig_reference(const struct op_rig *rig, double *output_out)
+void op_rig_reference(const struct op_rig *rig, int i, double *output_out)
 {
     struct reference_call r = reference_make(rig);
     reference_find(rig->c->op->name)(&r);
-    memcpy(output_out, r.output, (size_t)weir_shape_elements(&rig->shapes.output) * sizeof(double));
+    memcpy(output_out, r.outputs[i], (size_t)weir_shape_elements(&rig->shapes.outputs[i]) * sizeof(double));
     reference_free(&r);
 }
 
-/* What the gradient is of: sum(output * d_output), or the scaled loss. */
+/* What the gradient is of: sum(outputs * d_outputs), or the scaled loss. */
 static double objective(const struct op_rig *rig, const struct reference_call *r)
 {
     reference_find(rig->c->op->name)(r);
     if (rig->c->op->flags & WEIR_OP_LOSS)
         return r->output[0] * rig->full.loss_scale;
     double sum = 0;
-    const float *dy = rig->full.d_output.data;
-    for (int64_t i = 0; i < weir_shape_elements(&rig->shapes.output); i++)
-        sum += r->output[i] * (double)dy[i];
+    for (int k = 0; k < rig->shapes.n_outputs; k++) {
+        const float *dy = rig->full.d_outputs[k].data;
+        for (int64_t i = 0; i < weir_shape_elements(&rig->shapes.outputs[k]); i++)
+            sum += r->outputs[k][i] * (double)dy[i];
+    }
     return sum;
 }
 

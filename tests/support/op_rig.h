@@ -50,10 +50,10 @@ weir_status op_rig_run_adding(struct op_rig *rig, enum weir_pass pass, const voi
 /* A block of the rig with room for `bytes`, zeroed. */
 void *op_rig_block(struct op_rig *rig, size_t bytes);
 
-/* d/dx of sum(d_output * reference output) by central differences, x = input or parameter `index`. */
+/* d/dx of sum(d_outputs * reference outputs) by central differences, x = input or parameter `index`. */
 void op_rig_differences(const struct op_rig *rig, bool of_param, int index, double *gradient_out);
 
-/* The reference's output. */
-void op_rig_reference(const struct op_rig *rig, double *output_out);
+/* The reference's output i. */
+void op_rig_reference(const struct op_rig *rig, int i, double *output_out);
 
 #endif

@@ -12,6 +12,7 @@ enum { MOST_VALUES = 64, WIDTH = 8 };
 struct plain {
     struct weir_graph_builder b;
     uint64_t random;
+    int loose; /* a part that nobody has read, 0: there is none */
     int images, n_values, values[MOST_VALUES];
     bool read[MOST_VALUES];
     char name[32];
@@ -41,8 +42,28 @@ static int joined(struct plain *p, int x)
     return weir_graph_node(&p->b, named(p, "sum"), &weir_op_add, NULL, 3, (int[]){x, y, taken(p, random_below(&p->random, n))}, 0, NULL);
 }
 
+/* x in parts, of which one is left for another layer, or for nobody; what comes back is WIDTH wide again. */
+static int parted(struct plain *p, int x)
+{
+    static const struct weir_op_attr sizes[] = {{.parts = {3, 5}}, {.parts = {5, 1, 2}}, {.parts = {1, 2, 1, 4}}};
+    static const int counts[] = {2, 3, 4};
+    int which = random_below(&p->random, 3), left = random_below(&p->random, counts[which]), n = 0, taken[WEIR_OP_INPUTS];
+    int first = weir_graph_node(&p->b, named(p, "parts"), &weir_op_split, &sizes[which], 1, &x, 0, NULL);
+    for (int i = counts[which] - 1; i >= 0; i--)
+        if (i != left)
+            taken[n++] = weir_graph_output(&p->b, first, i);
+    if (p->loose && random_below(&p->random, 2))
+        taken[n++] = p->loose;
+    p->loose = weir_graph_output(&p->b, first, left);
+    if (n > 1)
+        taken[0] = weir_graph_node(&p->b, named(p, "concat"), &weir_op_concat, NULL, n, taken, 0, NULL);
+    return odd_dense(&p->b, named(p, "whole"), taken[0], WIDTH);
+}
+
 static int changed(struct plain *p, int x)
 {
+    if (!random_below(&p->random, 3))
+        x = parted(p, x);
     x = odd_dense(&p->b, random_below(&p->random, 3) ? named(p, "dense") : "shared", odd_norm(&p->b, named(p, "norm"), x), WIDTH);
     x = random_below(&p->random, 2) ? odd_drop(&p->b, named(p, "drop"), x) : x;
     return odd_one(&p->b, &weir_op_relu, named(p, "relu"), x);

@@ -190,6 +190,28 @@ static void add(const struct reference_call *call)
     }
 }
 
+static void concat(const struct reference_call *call)
+{
+    int64_t n = last_of(&call->shapes->output), first = 0;
+    for (int k = 0; k < call->shapes->n_inputs; k++) {
+        int64_t width = last_of(&call->shapes->inputs[k]);
+        for (int64_t i = 0; i < weir_shape_elements(&call->shapes->inputs[k]); i++)
+            call->output[i / width * n + first + i % width] = call->inputs[k][i];
+        first += width;
+    }
+}
+
+static void split(const struct reference_call *call)
+{
+    int64_t n = last_of(&call->shapes->inputs[0]), first = 0;
+    for (int k = 0; k < call->shapes->n_outputs; k++) {
+        int64_t width = last_of(&call->shapes->outputs[k]);
+        for (int64_t i = 0; i < weir_shape_elements(&call->shapes->outputs[k]); i++)
+            call->outputs[k][i] = call->inputs[0][i / width * n + first + i % width];
+        first += width;
+    }
+}
+
 static void dropout(const struct reference_call *call)
 {
     int64_t n = weir_shape_elements(&call->shapes->output), per_sample = n / call->shapes->output.dims[0];
@@ -227,6 +249,7 @@ reference_fn reference_find(const char *name)
         {"gelu_tanh", gelu_tanh}, {"gelu_erf", gelu_erf},     {"relu", relu},         {"silu", silu},
         {"attention", attention}, {"add", add},               {"dropout", dropout},   {"cross_entropy", cross_entropy},
         {"mse", mse},             {"rope", rope},             {"swiglu", swiglu},
+        {"concat", concat},       {"split", split},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strcmp(rows[i].name, name) == 0)

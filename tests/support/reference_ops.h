@@ -11,7 +11,9 @@ struct reference_call {
     const struct weir_op_shapes *shapes; /* of the row's infer */
     const double *inputs[WEIR_OP_INPUTS];
     const double *params[WEIR_OP_PARAMS];
-    double *output;
+    union {
+        double *output, *outputs[WEIR_OP_OUTPUTS];
+    };
     struct weir_step_values step;
     uint32_t node, first_sample;
 };

@@ -345,10 +345,12 @@ static void calls_touch_slots_only_while_the_micro_batch_holds_them(void **state
                 for (int k = 0; k < f.program->stages[s].lists[l].n_calls; k++) {
                     const struct weir_call_list *list = &f.program->stages[s].lists[l];
                     const struct weir_step_call *call = &list->calls[k];
-                    struct weir_where wheres[3 * WEIR_OP_INPUTS + 2];
+                    struct weir_where wheres[3 * WEIR_OP_INPUTS + 2 * WEIR_OP_OUTPUTS];
                     int n = 0;
-                    wheres[n++] = call->output;
-                    wheres[n++] = call->d_output;
+                    for (int i = 0; i < WEIR_OP_OUTPUTS; i++) {
+                        wheres[n++] = call->outputs[i];
+                        wheres[n++] = call->d_outputs[i];
+                    }
                     for (int i = 0; i < WEIR_OP_INPUTS; i++) {
                         wheres[n++] = call->inputs[i];
                         wheres[n++] = call->d_inputs[i];

@@ -408,8 +408,10 @@ static void calls_of_a_bf16_graph_have_its_types(void **state)
                     type_check(&t->call.inputs[i], t->inputs[i], 4, 16);
                     type_check(&t->call.d_inputs[i], t->d_inputs[i], 4, 16);
                 }
-                type_check(&t->call.output, t->output, 4, 16);
-                type_check(&t->call.d_output, t->d_output, 4, 16);
+                for (int i = 0; i < t->call.n_outputs; i++) {
+                    type_check(&t->call.outputs[i], t->outputs[i], 4, 16);
+                    type_check(&t->call.d_outputs[i], t->d_outputs[i], 4, 16);
+                }
                 for (int i = 0; t->fn && i < t->call.n_params; i++) {
                     type_check(&t->call.params[i], t->params[i], 4, 16);
                     type_check(&t->call.d_params[i], t->d_params[i], 2, 32);

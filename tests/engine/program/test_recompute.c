@@ -53,7 +53,10 @@ static bool call_reads(const struct weir_step_call *call, const struct weir_wher
     for (int i = 0; i < WEIR_OP_INPUTS; i++)
         if (where_is(&call->inputs[i], where))
             return true;
-    return !forward && (where_is(&call->output, where) || where_is(&call->saved, where));
+    for (int i = 0; i < call->call.n_outputs && !forward; i++)
+        if (where_is(&call->outputs[i], where))
+            return true;
+    return !forward && where_is(&call->saved, where);
 }
 
 static bool is_read_later(const struct weir_call_list *list, int from, const struct weir_where *where)
@@ -62,6 +65,15 @@ static bool is_read_later(const struct weir_call_list *list, int from, const str
         if (call_reads(&list->calls[i], where))
             return true;
     return false;
+}
+
+/* Something that the call makes is. */
+static bool makes_for_later(const struct weir_call_list *list, int from, const struct weir_step_call *call)
+{
+    bool read = is_read_later(list, from, &call->saved);
+    for (int i = 0; i < call->call.n_outputs; i++)
+        read = read || is_read_later(list, from, &call->outputs[i]);
+    return read;
 }
 
 static int replays_count(const struct weir_stage_program *stage, enum weir_list which)
@@ -74,8 +86,7 @@ static int replays_count(const struct weir_stage_program *stage, enum weir_list 
             continue;
         n++;
         assert_false(call->call.op->flags & WEIR_OP_LOSS);
-        assert_true(is_read_later(list, i + 1, &call->output) || is_read_later(list, i + 1, &call->saved) ||
-                    is_read_later(later, 0, &call->output) || is_read_later(later, 0, &call->saved));
+        assert_true(makes_for_later(list, i + 1, call) || makes_for_later(later, 0, call));
     }
     return n;
 }

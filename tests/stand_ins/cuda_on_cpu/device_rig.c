@@ -75,8 +75,10 @@ void device_rig_open(struct device_rig *device, struct twin_device *on, struct o
         call->params[i] = tensor_copy(device, &rig->full.params[i], true);
         call->d_params[i] = tensor_copy(device, &rig->full.d_params[i], false);
     }
-    call->output = tensor_copy(device, &rig->full.output, true);
-    call->d_output = tensor_copy(device, &rig->full.d_output, true);
+    for (int i = 0; i < WEIR_OP_OUTPUTS; i++) {
+        call->outputs[i] = tensor_copy(device, &rig->full.outputs[i], true);
+        call->d_outputs[i] = tensor_copy(device, &rig->full.d_outputs[i], true);
+    }
     call->saved = twin_block(&device->memory, rig->shapes.saved_bytes);
     call->scratch = twin_block(&device->memory, device->scratch_bytes);
     if (rig->shapes.cache_bytes) /* bytes as of f32: enough for bf16; NaN until it is written */
@@ -101,8 +103,10 @@ static void call_move(const struct twin_memory *memory, struct weir_op_call *cal
         call->params[i].data = twin_of(memory, call->params[i].data);
         call->d_params[i].data = twin_of(memory, call->d_params[i].data);
     }
-    call->output.data = twin_of(memory, call->output.data);
-    call->d_output.data = twin_of(memory, call->d_output.data);
+    for (int i = 0; i < WEIR_OP_OUTPUTS; i++) {
+        call->outputs[i].data = twin_of(memory, call->outputs[i].data);
+        call->d_outputs[i].data = twin_of(memory, call->d_outputs[i].data);
+    }
     call->saved = twin_of(memory, call->saved);
     call->scratch = twin_of(memory, call->scratch);
     call->cache = twin_of(memory, call->cache);

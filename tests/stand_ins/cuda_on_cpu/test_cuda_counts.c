@@ -105,8 +105,10 @@ static void call_place(const struct fixture *f, const struct weir_step_call *t, 
         call->params[i].data = address(&t->params[i]);
         call->d_params[i].data = address(&t->d_params[i]);
     }
-    call->output.data = address(&t->output);
-    call->d_output.data = address(&t->d_output);
+    for (int i = 0; i < call->n_outputs; i++) {
+        call->outputs[i].data = address(&t->outputs[i]);
+        call->d_outputs[i].data = address(&t->d_outputs[i]);
+    }
     call->saved = address(&t->saved);
     call->scratch = address(&t->scratch);
     call->step = &values;

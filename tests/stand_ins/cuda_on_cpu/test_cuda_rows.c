@@ -32,6 +32,8 @@ static const struct op_case more_cases[] = {
     {"a head of more than two parts", &weir_op_attention, {.n_heads = 1}, 1, {F32(3, 1, 35, 3 * 131)}},
     {"packed, two heads on one of keys", &weir_op_attention, {.n_heads = 2, .kv_heads = 1}, 1, {F32(3, 2, 37, 4 * 6)}},
     {"more pairs than a block", &weir_op_rope, {.n_heads = 3, .rope = {.theta = 10000}}, 1, {F32(3, 1, 65, 3 * 4)}},
+    {"more elements than a block", &weir_op_concat, {.bias = false}, 2, {F32(2, 67, 5), F32(2, 67, 3)}},
+    {"more elements than a block", &weir_op_split, {.parts = {5, 300, 2}}, 1, {F32(2, 3, 307)}},
     {"more rows than threads", &weir_op_mse, {.bias = false}, 2, {F32(2, 258, 3), F32(2, 258, 3)}},
     {.sentence = NULL},
 };
@@ -62,7 +64,8 @@ static void output_check(const struct op_case *c, const struct op_rig *rig, cons
             rows_fail("%s, %s: loss is %.9g, it should be %.9g", c->op->name, c->sentence, got, wanted);
         compare(c, "d_input", &device->full.d_inputs[0], &rig->full.d_inputs[0], near);
     } else {
-        compare(c, "output", &device->full.output, &rig->full.output, near);
+        for (int i = 0; i < rig->full.n_outputs; i++)
+            compare(c, "output", &device->full.outputs[i], &rig->full.outputs[i], near);
     }
 }
 
@@ -71,9 +74,11 @@ static void output_hand_over(struct op_rig *rig, const struct device_rig *device
 {
     if (rig->c->op->flags & WEIR_OP_LOSS)
         return;
-    float *output = rig->full.output.data;
-    for (int64_t i = 0; i < weir_tensor_elements(&rig->full.output); i++)
-        output[i] = device_rig_element(&device->full.output, i);
+    for (int k = 0; k < rig->full.n_outputs; k++) {
+        float *output = rig->full.outputs[k].data;
+        for (int64_t i = 0; i < weir_tensor_elements(&rig->full.outputs[k]); i++)
+            output[i] = device_rig_element(&device->full.outputs[k], i);
+    }
 }
 
 static void gradients_check(const struct op_case *c, const char *what, const struct op_rig *rig,

@@ -16,7 +16,7 @@
 
 #include "engine/device/device.h"
 
-enum { TWIN_BLOCKS = 32, TWIN_GUARD = 64 /* bytes on each side of a block */ };
+enum { TWIN_BLOCKS = 96, TWIN_GUARD = 64 /* bytes on each side of a block */ };
 
 struct twin_device {
     const struct weir_device_kind *kind; /* NULL: the emulation */
