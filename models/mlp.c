@@ -9,6 +9,9 @@
  *      │      └────────────────────────────┘      │
  *      └──────────────────────────────────────────┘
  *
+ * umlp-concat: what the mirror image has made comes beside what the layer makes, as in a U-Net (Ronneberger et al., "U-Net",
+ * 2015), so that the next layer has 512 inputs.
+ *
  * Eight layers, so that it can be cut into up to eight stages.  Weights start normal with standard deviation
  * sqrt(2 / inputs) (He et al., "Delving deep into rectifiers", 2015, eq. 10), biases at 0. */
 #include <math.h>
@@ -19,6 +22,8 @@
 #include "models/model_kinds.h"
 
 enum { HIDDEN_LAYERS = 7, WIDTH = 256 };
+
+enum skips { SKIPS_NONE, SKIPS_ADDED, SKIPS_CONCATENATED };
 
 static int linear(struct weir_graph_builder *b, const char *name, int x, int64_t in, int64_t out)
 {
@@ -48,19 +53,22 @@ static weir_status build(const struct weir_model_kind *kind, const struct weir_m
     int64_t in = params->n_inputs;
     char name[64], part[80];
     int made[HIDDEN_LAYERS];
-    bool skips = kind->config;
+    enum skips skips = *(const enum skips *)kind->config;
     for (int l = 0; l < HIDDEN_LAYERS; l++) {
         snprintf(name, sizeof name, "fc%d", l);
         weir_graph_layer(&b, name);
         x = linear(&b, name, x, in, WIDTH);
+        in = WIDTH;
         snprintf(part, sizeof part, "%s.relu", name);
         x = weir_graph_node(&b, part, &weir_op_relu, NULL, 1, &x, 0, NULL);
         snprintf(part, sizeof part, "%s.skip", name);
-        if (skips && 2 * l > HIDDEN_LAYERS)
-            x = weir_graph_node(&b, part, &weir_op_add, NULL, 2, (int[]){x, made[HIDDEN_LAYERS - 1 - l]}, 0, NULL);
+        if (skips && 2 * l > HIDDEN_LAYERS) {
+            const struct weir_op *op = skips == SKIPS_ADDED ? &weir_op_add : &weir_op_concat;
+            x = weir_graph_node(&b, part, op, NULL, 2, (int[]){x, made[HIDDEN_LAYERS - 1 - l]}, 0, NULL);
+            in = skips == SKIPS_ADDED ? WIDTH : 2 * WIDTH;
+        }
         snprintf(part, sizeof part, "%s.dropout", name);
         x = made[l] = dropout(&b, part, x, params->dropout);
-        in = WIDTH;
     }
     weir_graph_layer(&b, "head");
     x = linear(&b, "head", x, in, params->n_classes);
@@ -68,10 +76,13 @@ static weir_status build(const struct weir_model_kind *kind, const struct weir_m
     return weir_graph_finish(&b, graph_out);
 }
 
+static const enum skips none = SKIPS_NONE, added = SKIPS_ADDED, concatenated = SKIPS_CONCATENATED;
+
 const struct weir_model_kind weir_model_mlp = {
     .name = "mlp",
     .summary = "multi-layer perceptron for images: 7 hidden layers of 256, ReLU",
     .data = WEIR_DATA_IMAGES,
+    .config = &none,
     .build = build,
 };
 
@@ -79,6 +90,14 @@ const struct weir_model_kind weir_model_umlp = {
     .name = "umlp",
     .summary = "the same with skip connections between mirrored layers",
     .data = WEIR_DATA_IMAGES,
-    .config = &weir_model_mlp,
+    .config = &added,
+    .build = build,
+};
+
+const struct weir_model_kind weir_model_umlp_concat = {
+    .name = "umlp-concat",
+    .summary = "umlp whose skip connections are concatenated, as in a U-Net",
+    .data = WEIR_DATA_IMAGES,
+    .config = &concatenated,
     .build = build,
 };

@@ -6,7 +6,7 @@
 
 extern const struct weir_model_kind *const weir_model_kinds[]; /* ends with NULL */
 
-extern const struct weir_model_kind weir_model_mlp, weir_model_umlp, weir_model_gpt2_tiny, weir_model_gpt2,
-    weir_model_gpt2_medium, weir_model_gpt2_large, weir_model_gpt2_xl, weir_model_llama_tiny;
+extern const struct weir_model_kind weir_model_mlp, weir_model_umlp, weir_model_umlp_concat, weir_model_gpt2_tiny,
+    weir_model_gpt2, weir_model_gpt2_medium, weir_model_gpt2_large, weir_model_gpt2_xl, weir_model_llama_tiny;
 
 #endif

@@ -42,6 +42,15 @@ like() {
     like 4 "" --stages 2 --replicas 2 --microbatches 2 --zero 1
 }
 
+@test "skips that are concatenated give the losses of one stage, by shared memory and by messages" {
+    base[2]=umlp-concat
+    reference "$WEIR" --stages 1
+    like 4 "" --stages 8 --chunks 2 --schedule interleaved
+    like 4 0,1,0,1 --stages 4 --schedule zb-h1 --recompute full
+    reference "$WEIR" --stages 1 --replicas 2 --microbatches 2
+    like 4 0,0,1,1 --stages 2 --replicas 2 --microbatches 2 --zero 1
+}
+
 # gpus N ARGUMENT..: as N processes with a GPU each, on the stand-ins
 gpus() {
     MPI_PASS="WEIR_FAKE_GPUS WEIR_FAKE_MODE WEIR_FAKE_SEED WEIR_FAKE_NCCL" MPI_TIMEOUT=100 \
@@ -57,4 +66,7 @@ gpus() {
     WEIR_FAKE_NCCL=serial gpus 2 --stages 4 --schedule zbv
     WEIR_FAKE_NCCL=random gpus 4 --stages 8 --chunks 2 --schedule interleaved
     WEIR_FAKE_MODE=lazy gpus 3 --stages 3 --schedule zb-h1
+    base[2]=umlp-concat
+    reference "$WEIR_FAKE" --device cuda:0 --stages 1
+    WEIR_FAKE_NCCL=random gpus 4 --stages 8 --chunks 2 --schedule interleaved
 }

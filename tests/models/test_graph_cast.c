@@ -44,7 +44,8 @@ static void node_check(const struct weir_node *cast, const struct weir_node *own
 static void values_take_half_the_bytes_and_parameters_stay(void **state)
 {
     (void)state;
-    static const struct weir_model_kind *const kinds[] = {&weir_model_gpt2_tiny, &weir_model_llama_tiny, &weir_model_mlp};
+    static const struct weir_model_kind *const kinds[] = {&weir_model_gpt2_tiny, &weir_model_llama_tiny, &weir_model_mlp,
+                                                          &weir_model_umlp_concat};
     for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
         struct weir_arena arena = {0};
         const struct weir_graph *own = model_of(kinds[k], &arena), *cast;

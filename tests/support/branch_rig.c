@@ -5,12 +5,14 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/hash.h"
 #include "base/rng.h"
 #include "kernels/op_rows.h"
 #include "models/model_kinds.h"
 #include "tests/support/testing.h"
 
 enum { LAYERS = 9, ENCODER = 4, WIDTH = 8 };
+enum { PARTS = 3, NEAR = 4, FAR = 3 }; /* of what a layer of the graph of parts makes; the third is a column */
 
 static int dense(struct weir_graph_builder *b, const char *name, int x, int64_t out)
 {
@@ -77,12 +79,42 @@ static void chain_build(enum branch_graph which, struct weir_arena *arena, const
     assert_ok(weir_graph_finish(&b, graph_out));
 }
 
+/* A layer reads the near columns of the layer before and the far ones of that before it. */
+static void parts_build(struct weir_arena *arena, const struct weir_graph **graph_out)
+{
+    struct weir_graph_builder b;
+    const struct weir_op_attr sizes = {.parts = {FAR, 1, NEAR}};
+    int far[LAYERS + 1] = {0}, x;
+    char name[2][16];
+    weir_graph_begin(&b, "parts", arena);
+    int images = weir_graph_input(&b, "images", (struct weir_shape){2, {BRANCH_BATCH, BRANCH_INPUTS}, WEIR_DTYPE_F32});
+    int targets = weir_graph_input(&b, "targets", (struct weir_shape){1, {BRANCH_BATCH}, WEIR_DTYPE_I32});
+    x = images;
+    for (int l = 0; l < LAYERS; l++) {
+        for (int i = 0; i < 2; i++)
+            snprintf(name[i], sizeof name[i], "%s%d", i ? "layer" : "parts", l);
+        weir_graph_layer(&b, name[1]);
+        if (l > 1)
+            x = weir_graph_node(&b, "join", &weir_op_concat, NULL, 2, (int[]){far[l - 2], x}, 0, NULL);
+        x = layer_make(&b, l, l ? x : dense(&b, "in", images, WIDTH), 0);
+        far[l] = weir_graph_node(&b, name[0], &weir_op_split, &sizes, 1, &x, 0, NULL);
+        x = weir_graph_output(&b, far[l], PARTS - 1);
+    }
+    weir_graph_layer(&b, "head");
+    x = weir_graph_node(&b, "join", &weir_op_concat, NULL, 3, (int[]){x, far[LAYERS - 2], far[LAYERS - 1]}, 0, NULL);
+    x = dense(&b, "head", x, BRANCH_CLASSES);
+    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){x, targets}, 0, NULL);
+    assert_ok(weir_graph_finish(&b, graph_out));
+}
+
 void branch_graph_build(enum branch_graph which, struct weir_arena *arena, const struct weir_graph **graph_out)
 {
     struct weir_model_params params = {
         .microbatch_size = BRANCH_BATCH, .n_inputs = BRANCH_INPUTS, .n_classes = BRANCH_CLASSES, .dropout = 0.1};
-    if (which == BRANCH_U)
-        assert_ok(weir_model_build(&weir_model_umlp, &params, arena, graph_out));
+    if (which == BRANCH_U || which == BRANCH_U_CONCAT)
+        assert_ok(weir_model_build(which == BRANCH_U ? &weir_model_umlp : &weir_model_umlp_concat, &params, arena, graph_out));
+    else if (which == BRANCH_PARTS)
+        parts_build(arena, graph_out);
     else
         chain_build(which, arena, graph_out);
 }
@@ -114,6 +146,22 @@ static void params_collect(weir_engine *engine, const struct weir_graph *graph, 
     }
 }
 
+/* Outputs that a later layer reads, that nobody reads, that the next layer reads. */
+static const char *const outputs[PARTS] = {"parts3", "parts3:1", "parts3:2"};
+
+static uint64_t outputs_fetch(weir_engine *engine, int n_microbatches)
+{
+    static const size_t widths[PARTS] = {FAR, 1, NEAR};
+    uint64_t hash = 0;
+    for (int mb = 0; mb < n_microbatches; mb++)
+        for (int i = 0; i < PARTS; i++) {
+            float values[BRANCH_BATCH * NEAR];
+            assert_ok(weir_engine_fetch(engine, outputs[i], mb, values, BRANCH_BATCH * widths[i]));
+            hash = weir_hash64(values, BRANCH_BATCH * widths[i] * sizeof *values, hash);
+        }
+    return hash;
+}
+
 void branch_train(enum branch_graph which, const struct branch_run *run, struct branch_outcome *out)
 {
     struct weir_arena arena = {0};
@@ -133,6 +181,8 @@ void branch_train(enum branch_graph which, const struct branch_run *run, struct 
     config.weight_decay = 0.1;
     config.grad_clip = 0.5;
     config.evaluates = true;
+    config.fetches = outputs;
+    config.n_fetches = which == BRANCH_PARTS ? PARTS : 0;
     assert_ok(weir_engine_open(&config, &engine));
     for (int step = 0; step < BRANCH_STEPS; step++) {
         struct weir_step_report report;
@@ -144,6 +194,7 @@ void branch_train(enum branch_graph which, const struct branch_run *run, struct 
     }
     feed(engine, BRANCH_STEPS, n);
     assert_ok(weir_engine_evaluate(engine, &out->evaluated));
+    out->fetched = which == BRANCH_PARTS ? outputs_fetch(engine, n) : 0;
     params_collect(engine, config.graph, out);
     weir_engine_close(engine);
     weir_arena_release(&arena);
@@ -157,6 +208,6 @@ void branch_release(struct branch_outcome *outcome)
 bool branch_equal(const struct branch_outcome *a, const struct branch_outcome *b)
 {
     return !memcmp(a->losses, b->losses, sizeof a->losses) && !memcmp(a->norms, b->norms, sizeof a->norms) &&
-           !memcmp(&a->evaluated, &b->evaluated, sizeof a->evaluated) && a->n_params == b->n_params &&
+           !memcmp(&a->evaluated, &b->evaluated, sizeof a->evaluated) && a->fetched == b->fetched && a->n_params == b->n_params &&
            !memcmp(a->params, b->params, a->n_params * sizeof(float));
 }

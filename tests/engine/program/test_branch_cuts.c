@@ -242,7 +242,9 @@ static void the_boundaries_of_a_plan_are_the_trips_of_its_cut(void **state)
             assert_int_equal(plan->n_boundaries, n);
             for (int b = 0; b < n; b++) {
                 assert_true(list[b].from == plan->boundaries[b].from && list[b].to == plan->boundaries[b].to);
-                assert_true(list[b].n_values == plan->boundaries[b].n_values && list[b].bytes == plan->boundaries[b].bytes);
+                double rounded = plan->boundaries[b].bytes - list[b].bytes; /* each value in a message to 64 bytes */
+                assert_int_equal(list[b].n_values, plan->boundaries[b].n_values);
+                assert_true(which == BRANCH_PARTS ? rounded >= 0 && rounded < 64.0 * list[b].n_values : rounded == 0);
             }
         }
         weir_arena_release(&arena);

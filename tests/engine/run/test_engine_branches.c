@@ -1,5 +1,5 @@
-/* Skips of one, two and five layers, a U, an encoder that every later layer reads, two towers: the bits of one stage under every
- * schedule.
+/* Skips of one, two and five layers, a U that adds and one that concatenates, layers that split what they make, an encoder that
+ * every later layer reads, two towers: the bits of one stage under every schedule.
  * labels: threads */
 #include <string.h>
 
@@ -80,12 +80,12 @@ static void every_built_in_schedule_has_the_bits_of_one_stage(void **state)
 static void replicas_have_the_bits_of_replicas_of_one_stage(void **state)
 {
     (void)state;
-    static const char *const schedules[] = {"1f1b", "zbv", "gpipe", "zb-h1", "interleaved", "1f1b"};
+    static const char *const schedules[] = {"1f1b", "zbv", "gpipe", "zb-h1", "zbv", "interleaved", "interleaved", "1f1b"};
     for (int g = 0; g < BRANCH_GRAPHS; g++)
         for (int zero = 0; zero < 2; zero++)
             compare((enum branch_graph)g, &(struct branch_run){.schedule = schedules[g], .stages = 4, .microbatches = 4,
                                                                .replicas = 2, .zero = zero,
-                                                               .recompute = !zero ? NULL : g == BRANCH_U ? "fc2,fc4" : "layer2,layer3"});
+                                                               .recompute = !zero ? NULL : g == BRANCH_U || g == BRANCH_U_CONCAT ? "fc2,fc4" : "layer2,layer3"});
 }
 
 /* Two copies of the weights are two replicas. */
