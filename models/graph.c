@@ -589,6 +589,11 @@ const struct weir_shape *weir_graph_shape(const struct weir_graph *graph, int va
                                       : &graph->nodes[value].shapes.output;
 }
 
+int weir_node_maker(const struct weir_graph *graph, int node)
+{
+    return node - graph->nodes[node].part;
+}
+
 double weir_node_cost(const struct weir_graph *graph, int node, enum weir_pass pass)
 {
     double flops = graph->nodes[node].shapes.flops[pass], traffic = 8 * graph->nodes[node].shapes.bytes[pass];

@@ -123,6 +123,7 @@ struct weir_graph_builder {
     struct weir_graph_making *making; /* the library's; NULL: there was no memory */
 };
 
+/* The value of an input of the graph; whether a value is one, and of which. */
 static inline int weir_input_value(int input)
 {
     return -1 - input;
@@ -136,12 +137,6 @@ static inline bool weir_value_is_input(int value)
 static inline int weir_value_input(int value)
 {
     return -1 - value;
-}
-
-/* The node whose kernel makes the value of `node`: itself, or the one that it is a part of. */
-static inline int weir_node_maker(const struct weir_graph *graph, int node)
-{
-    return node - graph->nodes[node].part;
 }
 
 /* The built-in models: one row per model, each a function that builds its layer graph.
@@ -268,6 +263,9 @@ static inline weir_status weir_graph_input_get(const struct weir_graph *graph, i
 
 /* Shape of a value; NULL when the graph has no such value. */
 const struct weir_shape *weir_graph_shape(const struct weir_graph *graph, int value);
+
+/* The node whose kernel makes the value of `node`: itself, or the one that it is a part of. */
+int weir_node_maker(const struct weir_graph *graph, int node);
 
 /* Estimated time of one pass of a node, and of one micro-batch in a layer, forward and backward, in arbitrary units that
  * are the same for all layers: per pass the larger of flops and of 8 flops per byte of traffic (a core computes about 8

@@ -81,11 +81,13 @@ static inline int64_t weir_shape_elements(const struct weir_shape *shape)
     return n;
 }
 
+/* Bytes of one element. */
 static inline size_t weir_dtype_bytes(enum weir_dtype dtype)
 {
     return dtype == WEIR_DTYPE_F64 ? 8 : dtype == WEIR_DTYPE_U8 ? 1 : dtype == WEIR_DTYPE_BF16 ? 2 : 4;
 }
 
+/* SIZE_MAX when they do not fit. */
 static inline size_t weir_shape_bytes(const struct weir_shape *shape)
 {
     size_t bytes;
@@ -102,6 +104,7 @@ static inline struct weir_tensor weir_tensor_view(void *data, struct weir_shape 
     return t;
 }
 
+/* Of all dimensions together. */
 static inline int64_t weir_tensor_elements(const struct weir_tensor *tensor)
 {
     int64_t n = 1;
