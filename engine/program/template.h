@@ -68,6 +68,9 @@ bool weir_template_recomputes(const struct weir_template *t, int layer);
 /* A new buffer of scratch; its where carries the buffer's number until the list is resolved. */
 struct weir_where weir_template_buffer(struct weir_template *t, size_t bytes);
 
+/* Room for so many calls in an empty list, which grows beyond them: calls are large. */
+void weir_template_reserve(struct weir_template *t, struct weir_template_list *list, int n);
+
 /* A new call at the end of the list, all zero but for its node, -1. */
 struct weir_step_call *weir_template_call(struct weir_template *t, struct weir_template_list *list);
 

@@ -148,6 +148,7 @@ static void input_grads_place(struct weir_template *t, struct weir_template_list
 
 void weir_template_backward(struct weir_template *t, struct weir_template_list *list)
 {
+    weir_template_reserve(t, list, 2 * (t->end - t->first) + t->n_ins);
     t->n_buffers = 0; /* the forward's are resolved; kept places do not refer to them */
     memset(t->grad_at, 0, sizeof *t->grad_at * (size_t)(t->end - t->first + t->n_ins));
     for (int i = 0; i < t->n_outs; i++) /* what later stages have added up */
@@ -215,6 +216,8 @@ void weir_template_split(struct weir_template *t)
 {
     struct weir_template_list all = {0}, i_list = {0}, w_list = {0};
     weir_template_backward(t, &all);
+    weir_template_reserve(t, &i_list, all.n + t->n_outs);
+    weir_template_reserve(t, &w_list, t->end - t->first);
     for (int k = 0; k < all.n && !t->status; k++) {
         bool weight = all.calls[k].fn && all.calls[k].pass == WEIR_BACKWARD_WEIGHT;
         struct weir_step_call *call = weir_template_call(t, weight ? &w_list : &i_list);

@@ -64,12 +64,20 @@ struct weir_where weir_template_buffer(struct weir_template *t, size_t bytes)
     return (struct weir_where){WEIR_PLACE_SCRATCH, (size_t)t->n_buffers++, 0, 0};
 }
 
+void weir_template_reserve(struct weir_template *t, struct weir_template_list *list, int n)
+{
+    if (!t->status)
+        t->status = weir_arena_alloc(t->c->arena, (size_t)n, sizeof *list->calls, &list->calls);
+    list->room = t->status ? 0 : (size_t)n;
+}
+
 struct weir_step_call *weir_template_call(struct weir_template *t, struct weir_template_list *list)
 {
     if (!t->status)
         t->status = weir_arena_grow(t->c->arena, &list->calls, &list->room, (size_t)list->n + 1, sizeof *list->calls);
-    struct weir_step_call *call = t->status ? &t->spare : &list->calls[list->n++];
-    memset(call, 0, sizeof *call);
+    struct weir_step_call *call = t->status ? &t->spare : &list->calls[list->n++]; /* an arena's memory is zero */
+    if (t->status)
+        memset(call, 0, sizeof *call);
     call->node = -1;
     return call;
 }

@@ -70,6 +70,7 @@ static void forward_places(struct weir_template *t)
 void weir_template_forward(struct weir_template *t)
 {
     struct weir_template_list list = {0};
+    weir_template_reserve(t, &list, t->end - t->first + t->n_outs);
     forward_places(t);
     for (int n = t->first; n < t->end && !t->status; n += weir_template_node(t, n)->shapes.n_outputs) {
         struct weir_step_call *call = weir_template_node_call(t, &list, n, WEIR_FORWARD, ~0u);

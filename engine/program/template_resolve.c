@@ -83,6 +83,10 @@ static bool is_elsewhere(const struct weir_template *t, const struct weir_where 
 static void list_keep(struct weir_template *t, const struct weir_template_list *list, enum weir_list which, int slot_call)
 {
     struct weir_call_list *kept = &t->stage->lists[which];
+    if (t->c->program->n_slices == 1) {
+        *kept = (struct weir_call_list){list->calls, list->n, slot_call};
+        return;
+    }
     if (t->slice == 0) {
         *kept = (struct weir_call_list){NULL, list->n, slot_call};
         size_t n = (size_t)t->c->program->n_slices * (size_t)list->n;
