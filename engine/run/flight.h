@@ -31,6 +31,7 @@ struct weir_flight {
     int32_t pid;
     _Atomic uint32_t beats;
     _Atomic uint32_t is_recorded; /* of the host's first rank: somebody has taken it on to write a record of the failure */
+    _Atomic uint32_t n_asked;     /* of the host's first rank: times that another process of the host was asked for a record */
     _Atomic uint32_t n; /* entries so far; the last one is entries[(n - 1) % WEIR_FLIGHT_ENTRIES] */
     struct weir_flight_entry entries[WEIR_FLIGHT_ENTRIES];
 };

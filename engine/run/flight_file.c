@@ -175,8 +175,12 @@ static void wanted_write(void *context)
 {
     struct weir_runner *runner = context;
     char path[4096];
-    if (!has_names(runner) || first_of_host(runner) != runner->world.first_here || !runner->flight.path ||
-        atomic_load(&runner->world.pulse.flights[first_of_host(runner)]->is_recorded)) /* the one of the failure stays */
+    struct weir_flight *first = runner->world.pulse.flights[first_of_host(runner)];
+    if (first_of_host(runner) != runner->world.first_here) {
+        atomic_fetch_add(&first->n_asked, 1); /* whose process writes */
+        return;
+    }
+    if (!has_names(runner) || !runner->flight.path || atomic_load(&first->is_recorded)) /* the one of the failure stays */
         return;
     weir_flight_path(runner, path, sizeof path);
     if (record_write(runner, "it was asked for"))

@@ -10,6 +10,7 @@
 enum { OF_A_TIMEOUT = 8, TIMES_THE_LONGEST = 20, STACK_BYTES = 256 << 10, ENDED = 1 };
 static const int64_t longest_period_ns = 200000000;
 static const int64_t untold_period_ns = 10000000;
+static const int64_t asked_at_once_ns = 1000000000; /* a launcher asks all processes */
 static const int64_t jump_ns = 1000000000; /* a pulse so late was not late by load alone, or it does no harm to wait anew */
 
 static int64_t period_of(const struct weir_pulse *pulse)
@@ -174,6 +175,7 @@ static void look_once(struct weir_pulse *pulse)
 void weir_pulse_wanted(struct weir_pulse *pulse, const volatile int *wanted, void (*fn)(void *context), void *context)
 {
     pulse->was_wanted = wanted ? *wanted : 0;
+    pulse->was_asked = atomic_load(&pulse->flights[pulse->first_here]->n_asked);
     pulse->on_wanted = fn;
     pulse->on_wanted_context = context;
     atomic_store_explicit(&pulse->wanted, wanted, memory_order_release); /* edge: function ─▶ the thread that calls it */
@@ -182,10 +184,19 @@ void weir_pulse_wanted(struct weir_pulse *pulse, const volatile int *wanted, voi
 static void wanted_look(struct weir_pulse *pulse)
 {
     const volatile int *wanted = atomic_load_explicit(&pulse->wanted, memory_order_acquire);
-    if (!wanted || *wanted == pulse->was_wanted)
+    if (!wanted)
         return;
-    pulse->was_wanted = *wanted;
-    pulse->on_wanted(pulse->on_wanted_context);
+    int64_t now = weir_clock_ns();
+    int count = *wanted;
+    uint32_t asked = atomic_load(&pulse->flights[pulse->first_here]->n_asked);
+    bool is_asked = asked != pulse->was_asked && now - pulse->given_ns > asked_at_once_ns;
+    bool is_wanted = count != pulse->was_wanted || is_asked;
+    pulse->was_wanted = count;
+    pulse->was_asked = asked;
+    if (is_wanted) {
+        pulse->given_ns = now;
+        pulse->on_wanted(pulse->on_wanted_context);
+    }
 }
 
 static void *pulse_run(void *argument)

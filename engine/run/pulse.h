@@ -52,6 +52,8 @@ struct weir_pulse {
     /* called by the thread whenever *wanted has changed */
     const volatile int *_Atomic wanted;
     int was_wanted;
+    uint32_t was_asked; /* of n_asked (flight.h) */
+    int64_t given_ns;   /* on_wanted was called last */
     void (*on_wanted)(void *context);
     void *on_wanted_context;
 
@@ -71,7 +73,8 @@ struct weir_pulse {
 weir_status weir_pulse_start(struct weir_pulse *pulse);
 void weir_pulse_stop(struct weir_pulse *pulse); /* also one that was never started */
 
-/* Have `fn` called by the pulse's thread each time that *wanted has changed; within a quarter of a second. */
+/* Have `fn` called by the pulse's thread each time that *wanted has changed, within a quarter of a second; and when another process
+ * of the host passes on that its own has (weir_flight.n_asked), unless `fn` was called within the second before. */
 void weir_pulse_wanted(struct weir_pulse *pulse, const volatile int *wanted, void (*fn)(void *context), void *context);
 
 /* The flight of `rank`: of this host, or as it was last heard; NULL: nothing is known of it. */

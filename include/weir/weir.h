@@ -398,8 +398,8 @@ void weir_engine_host(const weir_engine *engine, int rank, char *host_out, size_
 void weir_engine_stop_flag(weir_engine *engine, const volatile int *flag);
 
 /* Where records of what every rank did last go; `path` and `wanted` are borrowed until close.  One is written when a step, an evaluation or a
- * checkpoint fails, and one whenever *wanted, which a signal handler may count up, has changed; that ends nothing.  One process
- * of each host writes.  `weir explain` reads them. */
+ * checkpoint fails, and one whenever *wanted, which a signal handler may count up, has changed in some process of the
+ * host; that ends nothing.  The first process of each host writes.  `weir explain` reads them. */
 void weir_engine_flight_to(weir_engine *engine, const char *path, const volatile int *wanted);
 
 /* This process has written a record of a failure. */

@@ -161,6 +161,11 @@ ROWS
     "$WEIR" explain weir-flight.json | grep -q "^written because: it was asked for"
     steps=$(grep -c '"step"' metrics)
     begun $((steps + 2))
+    sleep 1.2 # asked again within a second, one record serves
+    rm weir-flight.json
+    kill -QUIT "$(processes | sed -n 2p | tr -d " ")"
+    for _ in $(seq 600); do [ ! -e weir-flight.json ] || break; sleep 0.05; done
+    [ -e weir-flight.json ]
     kill -TERM "$launcher"
     status=0
     wait "$launcher" || status=$?
