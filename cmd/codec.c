@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "include/weir/graph.h"
+#include "cmd/paths.h"
 
 /* ---- finding it ---------------------------------------------------------------------------------------------------- */
 
@@ -13,14 +13,6 @@ static bool is_folder(const char *path)
 {
     struct stat info;
     return stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-}
-
-static bool is_built_in(const char *model)
-{
-    for (int i = 0; weir_model_at(i); i++)
-        if (!strcmp(weir_model_at(i)->name, model))
-            return true;
-    return false;
 }
 
 /* A folder, or that of a file. */
@@ -38,7 +30,7 @@ static weir_status folder_of(const char *path, struct weir_arena *arena, const c
 
 weir_status codec_model_folder(const struct codec_choice *choice, struct weir_arena *arena, const char **folder_out)
 {
-    const char *named = choice->init_from ? choice->init_from : choice->model && !is_built_in(choice->model) ? choice->model : NULL;
+    const char *named = choice->init_from ? choice->init_from : choice->model && !model_is_built_in(choice->model) ? choice->model : NULL;
     *folder_out = NULL;
     return named ? folder_of(named, arena, folder_out) : WEIR_OK;
 }
@@ -46,7 +38,7 @@ weir_status codec_model_folder(const struct codec_choice *choice, struct weir_ar
 /* The folder of the first of both paths that has one; else NULL. */
 static weir_status folder_find(const struct codec_choice *choice, struct weir_arena *arena, const char **folder_out)
 {
-    const char *paths[] = {choice->init_from, choice->model && !is_built_in(choice->model) ? choice->model : NULL};
+    const char *paths[] = {choice->init_from, choice->model && !model_is_built_in(choice->model) ? choice->model : NULL};
     *folder_out = NULL;
     for (int i = 0; i < 2; i++) {
         const char *folder;

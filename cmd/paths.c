@@ -269,12 +269,17 @@ void paths_read_model(struct paths *paths, const char *label, const char *path)
     }
 }
 
+bool model_is_built_in(const char *name)
+{
+    for (int i = 0; weir_model_at(i); i++)
+        if (!strcmp(weir_model_at(i)->name, name))
+            return true;
+    return false;
+}
+
 void paths_read_model_name(struct paths *paths, const char *label, const char *name)
 {
-    bool built_in = false;
-    for (int i = 0; name && weir_model_at(i); i++)
-        built_in = built_in || !strcmp(weir_model_at(i)->name, name);
-    if (!built_in)
+    if (!name || !model_is_built_in(name))
         paths_read_model(paths, label, name);
 }
 

@@ -63,6 +63,7 @@ void paths_read_data(struct paths *paths, const char *label, const char *text);
 /* A folder of a model with all that a model may have, or a file.  What is not there is somebody else's to refuse. */
 void paths_read_model(struct paths *paths, const char *label, const char *path);
 void paths_read_model_name(struct paths *paths, const char *label, const char *name); /* or the name of a built-in one */
+bool model_is_built_in(const char *name);
 void paths_read_tokenizer(struct paths *paths, const char *label, const char *path); /* or "bytes" */
 void paths_write_model(struct paths *paths, const char *label, const char *folder);
 

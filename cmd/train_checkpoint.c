@@ -18,6 +18,7 @@
 #include "base/json.h"
 #include "base/printable.h"
 #include "base/text.h"
+#include "cmd/paths.h"
 #include "cmd/train.h"
 
 static const double every_seconds = 600; /* when nothing is said */
@@ -80,6 +81,25 @@ static void stored_thin(const struct options *given, json_t *options)
             json_object_del(options, rows[i].left[k]);
 }
 
+/* Models are compared by their configurations, which are too long to be shown. */
+static weir_status model_differs(const struct weir_checkpoint_info *info, const char *model)
+{
+    if (strcmp(info->model, model) != 0)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "checkpoint '%s' is of model '%s', not of '%s': give the same --model, or another "
+                         "--checkpoint-dir", info->folder, info->model, model);
+    return WEIR_FAIL(WEIR_ERR_USAGE, "checkpoint '%s' is of another model that is called '%s' too: its config.json has changed; give the "
+                     "same --model, or another --checkpoint-dir", info->folder, info->model);
+}
+
+/* Two built-in models: told before the options of the one are taken for the other, and before anything is built. */
+static weir_status built_in_check(const struct train_options *o, const struct weir_checkpoint_info *info)
+{
+    if (!options_given(&o->given, "model") || !strcmp(o->model, info->model) || !model_is_built_in(o->model) ||
+        !model_is_built_in(info->model))
+        return WEIR_OK;
+    return model_differs(info, o->model);
+}
+
 /* The newest that has a manifest; whether all of it is whole is seen when the engine is open. */
 weir_status train_checkpoint_fill(struct train_options *o)
 {
@@ -96,6 +116,8 @@ weir_status train_checkpoint_fill(struct train_options *o)
     if (!status && n)
         status = weir_checkpoint_open(entries[n - 1].folder, &checkpoint);
     const char *config = checkpoint ? weir_checkpoint_info(checkpoint)->config : NULL;
+    if (!status && checkpoint)
+        status = built_in_check(o, weir_checkpoint_info(checkpoint));
     if (!status && config)
         status = weir_json_parse(config, strlen(config), entries[n - 1].folder, &root);
     json_t *options = json_object_get(root, "options");
@@ -164,23 +186,13 @@ static weir_status config_make(const struct train_run *run, struct weir_arena *a
     return weir_json_print(root, 0, arena, config_out);
 }
 
-/* Models are compared by their configurations, which are too long to be shown. */
-static weir_status model_differs(const struct train_run *run, const struct weir_checkpoint_info *info)
-{
-    if (strcmp(info->model, run->graph->name) != 0)
-        return WEIR_FAIL(WEIR_ERR_USAGE, "checkpoint '%s' is of model '%s', not of '%s': give the same --model, or another "
-                         "--checkpoint-dir", info->folder, info->model, run->graph->name);
-    return WEIR_FAIL(WEIR_ERR_USAGE, "checkpoint '%s' is of another model that is called '%s' too: its config.json has changed; give the "
-                     "same --model, or another --checkpoint-dir", info->folder, info->model);
-}
-
 static weir_status differs(const struct train_run *run, const struct weir_checkpoint_info *info, const char *key, const json_t *then,
                            const json_t *now)
 {
     const char *folder = info->folder;
     char option[32], was[64] = "another", is[64] = "";
     if (!strcmp(key, "model"))
-        return model_differs(run, info);
+        return model_differs(info, run->graph->name);
     char *a = json_dumps(then, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15)), *b = json_dumps(now, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
     if (a && b && strlen(a) < sizeof was - 8 && strlen(b) < sizeof is - 8) {
         snprintf(was, sizeof was, "%s", a);
@@ -198,6 +210,14 @@ static weir_status differs(const struct train_run *run, const struct weir_checkp
                      "--checkpoint-dir", folder, option, was, is);
 }
 
+/* Of another name, and not the same one elsewhere. */
+static bool is_other_model(const struct train_run *run, const struct weir_checkpoint_info *info, const json_t *then, const json_t *now)
+{
+    const json_t *theirs = json_object_get(json_object_get(then, "run"), "model");
+    return theirs && !json_equal(theirs, json_object_get(json_object_get(now, "run"), "model")) &&
+           strcmp(info->model, run->graph->name) != 0;
+}
+
 /* A key that one of the two does not have was not known to the version that wrote it. */
 static weir_status run_compare(const struct train_run *run, const struct weir_checkpoint_info *info)
 {
@@ -207,6 +227,8 @@ static weir_status run_compare(const struct train_run *run, const struct weir_ch
     weir_status status = info->config ? weir_json_parse(info->config, strlen(info->config), info->folder, &then) : WEIR_OK;
     if (!status)
         status = weir_json_parse(run->checkpoints.config, strlen(run->checkpoints.config), "options", &now);
+    if (!status && is_other_model(run, info, then, now))
+        status = model_differs(info, run->graph->name);
     json_object_foreach(json_object_get(now, "run"), key, value) {
         const json_t *other = json_object_get(json_object_get(then, "run"), key);
         bool is_free = !strncmp(key, "data_", 5) && run->options->new_data;

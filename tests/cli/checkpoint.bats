@@ -74,6 +74,9 @@ numbers() {
     run train --steps 4 --checkpoint-dir D --resume --model e/config.json
     [ "$status" -eq 2 ]
     [[ "$output" == *"'D/step-000002' is of model 'gpt2-tiny', not of 'e/config.json': give the same --model"* ]]
+    run "$WEIR" train --model mlp --data text --steps 4 --checkpoint-dir D --resume # has no --seq-len, which D keeps
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"'D/step-000002' is of model 'gpt2-tiny', not of 'mlp': give the same --model"* ]]
     run train --steps 4 --checkpoint-dir D --resume --data other
     [ "$status" -eq 2 ]
     [[ "$output" == *"'D/step-000002' was trained on other data (samples "* ]]
