@@ -125,12 +125,14 @@ static weir_status explain(const struct explain_options *o, const char *path)
     struct weir_explanation e;
     struct weir_flight_record record;
     bool one = options_given(&o->given, "rank"), is_record = false;
-    if (weir_flight_record_load(path, &arena, &record, &is_record) == WEIR_OK && is_record && !o->json) {
-        weir_status shown = explain_flight(&record, path, one ? (int)o->rank : -1);
+    weir_status status = weir_flight_record_load(path, &arena, &record, &is_record);
+    if (is_record && !o->json) {
+        if (!status)
+            status = explain_flight(&record, path, one ? (int)o->rank : -1);
         weir_arena_release(&arena);
-        return shown;
+        return status;
     }
-    weir_status status = weir_explanation_load(path, &arena, &e);
+    status = weir_explanation_load(path, &arena, &e);
     if (!status && one && o->rank >= e.n_ranks)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "rank %lld is not in '%s': it has %d", (long long)o->rank, path, e.n_ranks);
     int from = one ? (int)o->rank : 0, to = status ? 0 : one ? from + 1 : e.n_ranks;

@@ -192,6 +192,8 @@ static weir_status where_check(const struct launch_options *o)
 {
     if (o->hosts && o->hostfile)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--hosts and --hostfile both say where: give one of them");
+    if ((o->hosts && !*o->hosts) || (o->hostfile && !*o->hostfile))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--%s is empty: name the hosts, or leave it out", o->hosts ? "hosts" : "hostfile");
     if (o->min_ranks && (!o->hosts || !o->restarts))
         return WEIR_FAIL(WEIR_ERR_USAGE, "--min-ranks is for restarts without hosts that are gone: give --hosts and --restarts");
     return WEIR_OK;

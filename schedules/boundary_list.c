@@ -80,7 +80,7 @@ weir_status weir_schedule_nameable(const struct weir_schedule *schedule)
 {
     const struct weir_schedule_boundary *b = weir_schedule_long_boundary(schedule);
     return b ? WEIR_FAIL(WEIR_ERR_INVALID, "SEND and RECV cells cannot name what goes from stage %d to stage %d: only compute actions "
-                         "may be there, which need none", b->from, b->to)
+                         "may be there ('weir schedule convert' makes such a file)", b->from, b->to)
              : WEIR_OK;
 }
 

@@ -297,7 +297,8 @@ weir_status weir_checkpoint_dir_make(const char *path, struct weir_arena *arena,
     *made_out = weir_call_mkdir(path) == 0;
     if (*made_out || (errno == EEXIST && stat(path, &info) == 0 && S_ISDIR(info.st_mode)))
         return folder_of_sync(path, arena); /* whoever made it may have been killed before */
-    return WEIR_FAIL(WEIR_ERR_IO, "cannot make folder '%s': %s", path, errno == EEXIST ? "a file has this name" : strerror(errno));
+    return WEIR_FAIL(WEIR_ERR_IO, "cannot make folder '%s': %s", path, errno == EEXIST ? "a file has this name"
+                     : errno == ENOENT ? "the folder that it is to be in is not there" : strerror(errno));
 }
 
 /* What is there may be damaged, which only reading it shows; then it goes. */

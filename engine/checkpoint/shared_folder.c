@@ -107,7 +107,9 @@ static weir_status first_prepare(const char *dir, const char *path, char nonce[N
     weir_status status = dir_make(dir);
     if (!status)
         status = folder_lock(dir, lock_out);
-    return status ? status : weir_file_write(path, nonce, strlen(nonce));
+    if (!status)
+        status = weir_file_write(path, nonce, strlen(nonce));
+    return status == WEIR_ERR_IO ? weir_error_prefix(status, "folder '%s' cannot take a checkpoint: ", dir) : status;
 }
 
 weir_status weir_shared_folder_check(const struct weir_world *world, const char *dir, int *lock_out)

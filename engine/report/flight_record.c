@@ -97,8 +97,11 @@ weir_status weir_flight_record_load(const char *path, struct weir_arena *arena, 
     weir_status status = weir_json_load(path, &root);
     if (status)
         return status;
-    *is_record_out = json_integer_value(json_object_get(root, "weir_flight")) == 1;
-    if (*is_record_out) {
+    const json_t *version = json_object_get(root, "weir_flight");
+    *is_record_out = version;
+    if (version && json_integer_value(version) != 1)
+        reader.status = WEIR_FAIL(WEIR_ERR_INVALID, "'%s' is a flight record of another version of Weir than this one", path);
+    if (version && !reader.status) {
         const json_t *list = json_object_get(root, "ranks");
         record.why = text_of(&reader, root, "why");
         struct weir_flight_rank *ranks = list_alloc(&reader, list, sizeof *ranks, &record.n_ranks);

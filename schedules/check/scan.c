@@ -154,7 +154,7 @@ weir_status weir_scan_placement_build(const struct weir_schedule *schedule, stru
     struct weir_scan scan;
     weir_status status = size_check(schedule);
     if (!status)
-        status = weir_schedule_cells_check(schedule);
+        status = schedule->has_comms ? weir_schedule_nameable(schedule) : WEIR_OK;
     if (!status)
         status = scan_open(schedule, arena, &scan);
     for (int r = 0; !status && r < schedule->n_ranks; r++) {

@@ -38,9 +38,10 @@ declared() {
     ' "$@" | LC_ALL=C sort
 }
 
-# Inline functions, which only C and C++ can use: those around a function named .._sized aside, each is a symbol too.
+# Inline functions, which only C and C++ can use: those around a function named .._sized aside, each is a symbol too.  The library knows
+# no type of MPI: that of mpi.h stands around weir_engine_config_communicator.
 inlines() {
-    sed -n 's/^static inline [^(]*[ *]\(weir_[a-z0-9_]*\)(.*/\1/p' "$@" | LC_ALL=C sort
+    sed -n 's/^static inline [^(]*[ *]\(weir_[a-z0-9_]*\)(.*/\1/p' "$@" | grep -vx weir_mpi_communicator_give | LC_ALL=C sort
 }
 
 defined() { awk 'NF == 3 && $2 != "A" { sub(/@.*/, "", $3); print $3 }' | LC_ALL=C sort -u; }

@@ -169,7 +169,10 @@ static void groups_apply(const struct cgroup_version *version, const char *table
 weir_status weir_cpu_memory_info(size_t *free_out, size_t *total_out)
 {
     char text[8192];
+    errno = 0;
     text_read("/proc/meminfo", text, sizeof text);
+    if (errno)
+        return WEIR_FAIL(WEIR_ERR_IO, "cannot read /proc/meminfo: %s", strerror(errno));
     size_t total = number_find(text, "MemTotal:", 0) * 1024;
     size_t free_bytes = number_find(text, "MemAvailable:", 0) * 1024;
     if (!total)

@@ -55,8 +55,8 @@ static weir_status device_open(int index, int n_threads, weir_device **device_ou
         return status;
     if (index < 0 || index >= n)
         return WEIR_FAIL(WEIR_ERR_USAGE,
-                         "there is no device 'cuda:%d', this machine has %d: several ranks may share one ("
-                         WEIR_OPTION("device=cuda:0") ")",
+                         "there is no device 'cuda:%d', this machine has %d: ranks of one process may share one ("
+                         WEIR_OPTION("device=cuda:0") "), processes need one each",
                          index, n);
     struct weir_cuda_device *device;
     status = weir_alloc(1, sizeof *device, &device);
