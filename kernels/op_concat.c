@@ -1,4 +1,4 @@
-/* concat and split: along the last dimension, by copying.  split reads attr.parts.
+/* concat and split: along the last dimension, which is not the sample, by copying.  split reads attr.parts.
  *
  *     concat   a (.., A), b (.., B), .. ─▶ (.., A + B + ..);   d_a, d_b, .. are the columns of d_output
  *     split    (.., A + B + ..) ─▶ a (.., A), b (.., B), ..;   d_input has d_a, d_b, .. side by side */
@@ -32,7 +32,7 @@ static weir_status concat_infer(struct weir_op_shapes *shapes)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'concat' has %d inputs, it takes 2 to %d", shapes->n_inputs, WEIR_OP_INPUTS);
     int64_t width = 0;
     for (int i = 0; i < shapes->n_inputs; i++) {
-        weir_status status = weir_infer_input(shapes, "concat", i, 1, WEIR_DTYPE_F32);
+        weir_status status = weir_infer_input(shapes, "concat", i, 2, WEIR_DTYPE_F32);
         if (status)
             return status;
         if (!rows_equal(&shapes->inputs[0], &shapes->inputs[i]))
@@ -53,7 +53,7 @@ static weir_status split_infer(struct weir_op_shapes *shapes)
     const int64_t *parts = shapes->attr->parts;
     weir_status status = weir_infer_count(shapes, "split", 1);
     if (!status)
-        status = weir_infer_input(shapes, "split", 0, 1, WEIR_DTYPE_F32);
+        status = weir_infer_input(shapes, "split", 0, 2, WEIR_DTYPE_F32);
     if (status)
         return status;
     int64_t left = weir_shape_last(&shapes->inputs[0]);
