@@ -140,6 +140,12 @@ static size_t most_bytes(const struct weir_planned *plan)
     return plan->memory.ranks[plan->memory.largest].all;
 }
 
+/* Of GiB, so that a small number is one. */
+static int digits_of(int64_t bytes)
+{
+    return bytes < (INT64_C(1) << 30) ? 4 : 1;
+}
+
 static void head_print(const struct planning *p)
 {
     const struct weir_planner_request *r = &p->request;
@@ -151,7 +157,7 @@ static void head_print(const struct planning *p)
         printf(" of %" PRId64 " tokens", r->graph->n_targets / r->graph->microbatch_size);
     printf(" on %d x %s", r->n_devices, r->config.device);
     if (r->config.device_memory)
-        printf(" with %.1f GiB", gib((size_t)r->config.device_memory));
+        printf(" with %.*f GiB", digits_of(r->config.device_memory), gib((size_t)r->config.device_memory));
     printf("\n%s %.4g Gflop/s and %.4g GB/s of memory per device", p->assumed ? "assumed:" : "given:", r->ceilings.flops_per_s / 1e9,
            r->ceilings.bytes_per_s / 1e9);
     if (r->topology)
@@ -454,9 +460,10 @@ static weir_status nofit(const struct planning *p)
         return status;
     if (n && !p->request.topology)
         snprintf(enough, sizeof enough, "--devices %d is enough", n);
-    return WEIR_FAIL(WEIR_ERR_NOFIT, "nothing fits: of %ld candidates the leanest has rank %d with %.1f GiB, the cap is %.1f GiB (%d rank%s "
+    return WEIR_FAIL(WEIR_ERR_NOFIT, "nothing fits: of %ld candidates the leanest has rank %d with %.*f GiB, the cap is %.*f GiB (%d rank%s "
                                      "x %d chunk%s, %d replica%s, micro-batches of %" PRId64 ", %s, --recompute %.40s, --zero %d): %s",
-                     p->result.n_candidates, least->memory.largest, gib(most_bytes(least)), gib((size_t)p->request.config.device_memory),
+                     p->result.n_candidates, least->memory.largest, digits_of(p->request.config.device_memory), gib(most_bytes(least)),
+                     digits_of(p->request.config.device_memory), gib((size_t)p->request.config.device_memory),
                      least->n_ranks, least->n_ranks == 1 ? "" : "s", least->n_chunks, least->n_chunks == 1 ? "" : "s", least->n_replicas,
                      least->n_replicas == 1 ? "" : "s", least->microbatch_size, least->kind->name, least->recompute, least->zero, enough);
 }

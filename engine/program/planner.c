@@ -716,9 +716,14 @@ struct weir_ceilings weir_planner_ceilings(const char *device, enum weir_compute
 static weir_status request_check(const struct weir_planner_request *r)
 {
     const struct weir_schedule_kind *kind;
+    if (r->schedule && !strcmp(r->schedule, "auto"))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "schedule 'auto' is made for a cut that is there: plan with another one, and train its cut with auto");
     weir_status status = r->schedule ? weir_schedule_kind_find(r->schedule, &kind) : WEIR_OK;
+    if (!status && r->schedule && kind->n_copies > 1)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "schedule '%s' has two copies of the weights, which are not planned: it trains with a cut that is "
+                         "given or balanced", r->schedule);
     if (!status && r->schedule && !is_trainable(kind))
-        return WEIR_FAIL(WEIR_ERR_USAGE, "schedule '%s' cannot train: it has two copies of the weights, or forwards only", r->schedule);
+        return WEIR_FAIL(WEIR_ERR_USAGE, "schedule '%s' cannot train: it has forwards only", r->schedule);
     if (status)
         return status;
     if (r->layers && r->n_layers != r->graph->n_layers)

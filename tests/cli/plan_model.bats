@@ -116,7 +116,7 @@ plan() {
         [[ "$output" == *"$words"* ]] || { echo "$arguments: $output"; false; }
     done <<'ROWS'
 |2|no devices: give --devices K or --topology
---devices 2 --schedule dualpipe|2|schedule 'dualpipe' cannot train
+--devices 2 --schedule dualpipe|2|schedule 'dualpipe' has two copies of the weights, which are not planned
 --devices 2 --schedule 1f2b|2|did you mean '1f1b'?
 --devices 2 --zero 3|2|unknown value of --zero '3'
 --devices 2 --device gpu|2|unknown device 'gpu'
@@ -125,6 +125,8 @@ plan() {
 --devices 2 --global-batch 9 --microbatch-size 2|2|a batch of 9 samples has no micro-batches of 2
 --devices 2 --recompute h.0.mpl|2|did you mean 'h.0.mlp'
 --devices 2 --any --top 3|2|--top is about a run
---devices 2 --device-memory 1M|3|nothing fits: of
+--devices 2 --schedule inference|2|schedule 'inference' cannot train
+--devices 2 --schedule auto|2|schedule 'auto' is made for a cut that is there
+--devices 2 --device-memory 1M|3| GiB, the cap is 0.0010 GiB (
 ROWS
 }
