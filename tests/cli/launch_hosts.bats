@@ -98,7 +98,7 @@ ended() {
 
 @test "what cannot be started over hosts is said once" {
     far_begin
-    for row in "|2|--hosts is empty" "h1:x|2|--hosts is 'h1:x'" "h1,,h2|2|--hosts is 'h1,,h2'" ":2|2|--hosts is ':2'"; do
+    for row in "|2|--hosts '' is 0 processes" "h1:x|2|--hosts is 'h1:x'" "h1,,h2|2|--hosts is 'h1,,h2'" ":2|2|--hosts is ':2'"; do
         IFS='|' read -r hosts code words <<<"$row"
         run "$WEIR" launch --hosts "$hosts" -- "${base[@]}"
         [ "$status" -eq "$code" ] || { echo "$row: $status $output"; false; }
