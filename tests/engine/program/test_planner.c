@@ -237,7 +237,7 @@ static void requests_that_make_no_sense_are_refused(void **state)
     assert_fails(weir_planner_run(&request, &arena, &result), WEIR_ERR_USAGE, "the batch is 0 samples");
     request = request_of(2);
     request.schedule = "chimera";
-    assert_fails(weir_planner_run(&request, &arena, &result), WEIR_ERR_USAGE, "schedule 'chimera' cannot train");
+    assert_fails(weir_planner_run(&request, &arena, &result), WEIR_ERR_USAGE, "schedule 'chimera' has two copies of the weights");
     request = request_of(2);
     request.config.device = "null";
     assert_fails(weir_planner_run(&request, &arena, &result), WEIR_ERR_USAGE, "device 'null' computes nothing");

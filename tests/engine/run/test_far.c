@@ -12,7 +12,7 @@ enum { N_RANKS = 2, MOST_BYTES = 512 };
 static struct {
     int n_signs;
     bool busy;
-    char sign[MOST_BYTES];
+    _Alignas(8) char sign[MOST_BYTES]; /* as a sign is */
     size_t bytes;
 } wire;
 
