@@ -20,7 +20,7 @@ struct sign {
 _Static_assert(sizeof(struct sign) <= WEIR_BEAT_MAX, "one sign of life");
 
 weir_status weir_far_open(const struct weir_transport_kind *transport, weir_transport *handle, int n_ranks, int rank,
-                          int64_t timeout_ns, struct weir_far **far_out)
+                          int64_t timeout_ns, struct weir_heard *heard, struct weir_far **far_out)
 {
     struct weir_far *far;
     char *memory;
@@ -28,7 +28,7 @@ weir_status weir_far_open(const struct weir_transport_kind *transport, weir_tran
     if (status)
         return status;
     far = (struct weir_far *)(void *)memory;
-    *far = (struct weir_far){.transport = transport, .handle = handle, .n_ranks = n_ranks, .rank = rank,
+    *far = (struct weir_far){.transport = transport, .handle = handle, .n_ranks = n_ranks, .rank = rank, .heard = heard,
                              .period_ns = timeout_ns / OF_A_TIMEOUT};
     far->period_ns = far->period_ns < longest_period_ns ? far->period_ns : longest_period_ns;
     status = weir_alloc((size_t)n_ranks, sizeof *far->heard_n, &far->heard_n);
@@ -74,6 +74,8 @@ static void entry_take(struct weir_far *far, const struct sign *sign)
     else
         *weir_flight_begin(flight, entry.instr, entry.is_guest, entry.step, entry.awaits_ns) = entry;
     far->heard_n[sign->rank] = sign->n;
+    if (far->heard)
+        weir_heard_put(&far->heard[sign->rank], &entry);
 }
 
 static void heard(void *context, int process, const void *theirs)

@@ -21,12 +21,13 @@ struct weir_far {
     int64_t period_ns, sent_ns;
     bool told_begun;              /* a sign has said which instruction the own rank is at */
     uint32_t *heard_n;            /* [n_ranks]: entries that the rank had when it was heard last */
+    struct weir_heard *heard;     /* [n_ranks]: for the other processes of the host; NULL: this is not the first one, and hears nobody */
     struct weir_flight flights[]; /* [n_ranks]; pid 0: not heard yet */
 };
 
-/* `own`: the flight of `rank`.  WEIR_ERR_NOMEM. */
+/* `heard` (borrowed, may be NULL): where to write for the others of the host how far ranks are.  WEIR_ERR_NOMEM. */
 weir_status weir_far_open(const struct weir_transport_kind *transport, weir_transport *handle, int n_ranks, int rank,
-                          int64_t timeout_ns, struct weir_far **far_out);
+                          int64_t timeout_ns, struct weir_heard *heard, struct weir_far **far_out);
 void weir_far_close(struct weir_far *far); /* NULL is fine */
 
 /* Give a sign when one is due, and at once when the rank has begun its first instruction; hear the others.  false: neither was

@@ -61,4 +61,29 @@ static inline bool weir_flight_has_ended(struct weir_flight *flight, int instr, 
     return false;
 }
 
+/* How far a rank of another host had come when it was heard last: one number, which the first process of a host writes for all
+ * others of the host.  0: nothing was heard. */
+struct weir_heard {
+    _Atomic uint64_t at; /* from the top: step 31 bits, is_guest 1, instr 31, ended 1 */
+};
+
+static inline void weir_heard_put(struct weir_heard *heard, const struct weir_flight_entry *entry)
+{
+    uint64_t at = (uint64_t)entry->step << 33 | (uint64_t)entry->is_guest << 32 | (uint64_t)(uint32_t)entry->instr << 1 |
+                  (atomic_load_explicit(&entry->end_ns, memory_order_relaxed) != 0);
+    atomic_store_explicit(&heard->at, at, memory_order_release);
+}
+
+/* The same of what was heard.  In another of the two kinds of runs: not known, and no. */
+static inline bool weir_heard_has_ended(const struct weir_heard *heard, int instr, uint32_t is_guest, uint32_t step)
+{
+    uint64_t at = atomic_load_explicit(&((struct weir_heard *)(uintptr_t)heard)->at, memory_order_acquire);
+    uint64_t of_step = at >> 33, place = at >> 1 & 0x7fffffff;
+    if ((at >> 32 & 1) != is_guest)
+        return false;
+    if (of_step == step)
+        return place > (uint64_t)instr || (place == (uint64_t)instr && (at & 1));
+    return !is_guest && of_step > step;
+}
+
 #endif

@@ -42,6 +42,7 @@ struct weir_pulse {
     int64_t timeout_ns;           /* 0: nobody looks */
     struct weir_flight **flights; /* [n_ranks]; NULL: on another host */
     struct weir_far *far;         /* those on other hosts; NULL: there are none */
+    const struct weir_heard *heard; /* [n_ranks]: of those on other hosts, as the first process of this one heard; NULL: there are none */
     struct weir_call_watch *calls; /* [n_ranks]: of those here */
 
     /* "in 1F3 of step 12", for messages; set when there are names, read by the thread */
@@ -106,6 +107,14 @@ static inline void weir_call_end(struct weir_call_watch *call, _Atomic int64_t *
     atomic_store_explicit(&call->start_ns, 0, memory_order_relaxed);
     if (took_ns > atomic_load_explicit(longest_ns, memory_order_relaxed))
         atomic_store_explicit(longest_ns, took_ns, memory_order_relaxed);
+}
+
+/* Has it come past that place of its list (weir_flight_has_ended), as far as is known in this process? */
+static inline bool weir_pulse_has_ended(const struct weir_pulse *pulse, int rank, int instr, uint32_t is_guest, uint32_t step)
+{
+    struct weir_flight *flight = weir_pulse_flight(pulse, rank);
+    return flight || !pulse->heard ? weir_flight_has_ended(flight, instr, is_guest, step)
+                                   : weir_heard_has_ended(&pulse->heard[rank], instr, is_guest, step);
 }
 
 #endif

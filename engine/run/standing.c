@@ -31,7 +31,7 @@ static bool is_there(const struct weir_runner *runner, const struct weir_run *ru
         const struct weir_rank *peer = weir_rank_at(&runner->machine, replica, dep->from_rank);
         int place = run->execs[peer->number][dep->from_instr].place;
         if ((replica == at->rank->replica) == (dep->replicas == WEIR_DEP_OWN) &&
-            !weir_flight_has_ended(weir_pulse_flight(&runner->world.pulse, peer->worker), place, 0, step))
+            !weir_pulse_has_ended(&runner->world.pulse, peer->worker, place, 0, step))
             return false;
     }
     return true;

@@ -45,12 +45,13 @@ weir_status weir_world_find(struct weir_world *world, const struct weir_engine_c
 
 static weir_status transport_join(struct weir_world *world, int n_threads, int64_t timeout_ns)
 {
+    size_t n_workers = (size_t)(world->grid.n_ranks * world->grid.n_replicas);
     struct weir_transport_config config = {.n_threads = n_threads,
                                            .timeout_ns = timeout_ns > INT64_MAX / FAR_TIMES ? 0 : FAR_TIMES * timeout_ns,
                                            .message_ns = timeout_ns,
                                            .look = weir_pulse_look,
                                            .look_context = &world->pulse,
-                                           .block_bytes = sizeof(struct weir_flight),
+                                           .block_bytes = sizeof(struct weir_flight) + n_workers * sizeof(struct weir_heard),
                                            .communicator = world->communicator};
     weir_status status = world->transport->open(&config, &world->handle);
     if (status)
@@ -69,6 +70,19 @@ static struct weir_flight *flight_of(const struct weir_world *world, int worker)
 {
     return world->transport ? world->transport->block(world->handle, weir_world_worker_process(world, worker))
                             : (struct weir_flight *)(void *)world->own_flights + worker;
+}
+
+/* Behind the flight of the host's first rank is room for what its process hears. */
+static weir_status far_open(struct weir_world *world, int64_t timeout_ns)
+{
+    struct weir_pulse *pulse = &world->pulse;
+    int first = 0;
+    while (!pulse->flights[first])
+        first++;
+    struct weir_heard *heard = (struct weir_heard *)(void *)(pulse->flights[first] + 1);
+    pulse->heard = heard;
+    return weir_far_open(world->transport, world->handle, pulse->n_ranks, world->first_here, timeout_ns,
+                         first == world->first_here ? heard : NULL, &pulse->far);
 }
 
 static weir_status pulse_start(struct weir_world *world, int64_t timeout_ns)
@@ -91,7 +105,7 @@ static weir_status pulse_start(struct weir_world *world, int64_t timeout_ns)
     pulse->end_here = world->end_here;
     pulse->timeout_ns = timeout_ns;
     if (world->info && world->info->n_hosts > 1)
-        status = weir_far_open(world->transport, world->handle, (int)n, world->first_here, timeout_ns, &pulse->far);
+        status = far_open(world, timeout_ns);
     return status ? status : weir_pulse_start(pulse);
 }
 

@@ -1,6 +1,6 @@
 /* A rank that is stuck, stopped, dead or gone ends the run in time, with its name.   labels: threads
  *
- * With arguments the program is one process of a run: TRANSPORT FAULT, in layer 1 of step 2. */
+ * With arguments the program is one process of a run: FAULT [LAYER], in layer 1 of step 2. */
 #include "tests/support/testing.h"
 
 #include <signal.h>
@@ -149,11 +149,26 @@ static void a_stopped_stuck_or_lost_rank_is_named_over_mpi(void **state)
     }
 }
 
+/* Rank 2 is not the first process of its host, which hears of others, and what it awaits comes from another one. */
+static void a_lost_rank_is_found_by_what_other_hosts_have_done(void **state)
+{
+    (void)state;
+#ifdef __SANITIZE_THREAD__
+    skip(); /* as above */
+#endif
+    char text[1 << 14];
+    if (!WEIR_HAVE_MPI)
+        skip();
+    int code = mpi_run("MPI_TIMEOUT=20 WEIR_TEST_HOSTS=0,1,0", 3, self, "lost 2", text, sizeof text);
+    if (code != 5 || !strstr(text, "rank 2 (process ") || !strstr(text, "of step 3: what it waits for has been there for 1."))
+        fail_msg("status %d: %s", code, text);
+}
+
 int main(int argc, char **argv)
 {
     self = argv[0];
     if (argc > 1) {
-        faulty_plan = (struct faulty_plan){.kind = faulty_find(argv[1]), .layer = 1, .step = 2};
+        faulty_plan = (struct faulty_plan){.kind = faulty_find(argv[1]), .layer = argc > 2 ? atoi(argv[2]) : 1, .step = 2};
         _exit(process_run(weir_launch_is_process() ? "shm" : "mpi"));
     }
     const struct CMUnitTest tests[] = {
@@ -163,6 +178,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_whole_job_that_was_stopped_goes_on),
         cmocka_unit_test(processes_learn_of_every_kind_of_failure_over_shm),
         cmocka_unit_test(a_stopped_stuck_or_lost_rank_is_named_over_mpi),
+        cmocka_unit_test(a_lost_rank_is_found_by_what_other_hosts_have_done),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
