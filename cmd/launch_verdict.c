@@ -112,8 +112,8 @@ static void end_print(const struct launch_run *run, int r)
     word_print(run);
 }
 
-/* Two other hosts or more, and none of them answered: it may be this one that is cut off. */
-static bool is_cut_off(const struct launch_run *run, const char *here)
+/* None of the other hosts answered: it may be this one that is cut off.  *several_out: there are two of them or more, so it is. */
+static bool hears_nobody(const struct launch_run *run, const char *here, bool *several_out)
 {
     const char *first = NULL;
     bool several = false;
@@ -126,18 +126,21 @@ static bool is_cut_off(const struct launch_run *run, const char *here)
         several |= first && strcmp(first, rank->host) != 0;
         first = first ? first : rank->host;
     }
-    return several;
+    *several_out = several;
+    return first;
 }
 
 static int silence_report(const struct launch_run *run, int r)
 {
     char here[LAUNCH_HOST] = "this host";
     gethostname(here, sizeof here - 1);
-    if (is_cut_off(run, here)) {
+    bool several = false, alone = hears_nobody(run, here, &several);
+    if (alone && several) {
         fprintf(stderr, "weir launch: no other host has given a sign of life for %.1f s: host '%s' is cut off from them", run->timeout, here);
     } else {
         rank_print(run, r);
-        fprintf(stderr, "has given no sign of life for %.1f s: its host is gone, or the network of host %s", run->timeout, run->ranks[r].host);
+        fprintf(stderr, "has given no sign of life for %.1f s: its host is gone, or the network of host %s%s%s", run->timeout, run->ranks[r].host,
+                alone ? " or of this one, " : "", alone ? here : "");
     }
     word_print(run);
     return weir_status_exit_code(WEIR_ERR_TIMEOUT);

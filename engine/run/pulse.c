@@ -54,8 +54,8 @@ static void describe(struct weir_pulse *pulse, int rank, const struct weir_fligh
         pulse->describe(context, rank, flight, text, room);
 }
 
-/* Two hosts or more, and none of them is heard: it may be this one that is cut off. */
-static bool is_cut_off(const struct weir_pulse *pulse, int64_t now)
+/* None of the other hosts is heard: it may be this one that is cut off.  *several_out: there are two of them or more, so it is. */
+static bool hears_nobody(const struct weir_pulse *pulse, int64_t now, bool *several_out)
 {
     const struct weir_flight *first = NULL, *flight;
     bool several = false;
@@ -67,22 +67,24 @@ static bool is_cut_off(const struct weir_pulse *pulse, int64_t now)
         several |= first && strcmp(first->host, flight->host) != 0;
         first = first ? first : flight;
     }
-    return several;
+    *several_out = several;
+    return first;
 }
 
 /* The first rank of a process speaks for it: all of its ranks fall silent at once. */
 static void silence_found(struct weir_pulse *pulse, int rank, const struct weir_flight *flight, int64_t now)
 {
     double silent = (double)(now - pulse->sights[rank].since_ns) * 1e-9;
-    bool is_far = !pulse->flights[rank];
+    const char *here = pulse->flights[pulse->first_here]->host;
+    bool is_far = !pulse->flights[rank], several = false, alone = is_far && hears_nobody(pulse, now, &several);
     char message[WEIR_ERROR_MAX], doing[256];
     describe(pulse, rank, flight, doing, sizeof doing);
-    if (is_far && is_cut_off(pulse, now))
-        snprintf(message, sizeof message, "no other host has given a sign of life for %.1f s: host '%s' is cut off from them", silent,
-                 pulse->flights[pulse->first_here]->host);
+    if (alone && several)
+        snprintf(message, sizeof message, "no other host has given a sign of life for %.1f s: host '%s' is cut off from them", silent, here);
     else
-        snprintf(message, sizeof message, "rank %d (process %d on %s) has given no sign of life for %.1f s: stopped or hung %s%s%s",
-                 rank, (int)flight->pid, flight->host, silent, doing, is_far ? ", or the network of host " : "", is_far ? flight->host : "");
+        snprintf(message, sizeof message, "rank %d (process %d on %s) has given no sign of life for %.1f s: stopped or hung %s%s%s%s%s",
+                 rank, (int)flight->pid, flight->host, silent, doing, is_far ? ", or the network of host " : "", is_far ? flight->host : "",
+                 alone ? " or of this one, " : "", alone ? here : "");
     weir_pulse_found(pulse, rank, message);
 }
 

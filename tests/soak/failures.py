@@ -333,7 +333,7 @@ class Trial:
         if self.where in ("launch", "across") and SAYS.get(self.kind) in (4, 5) and code:
             host = 1 + self.victim * self.n_hosts // self.n # where the launcher's own is cut off, that is what it can say
             named = [line for line in lines if f"rank {self.victim} (process {self.pid} on " in line or f"host 'h{host}' is cut off" in line or
-                     (self.kind == "down" and f" on h{host})" in line)]
+                     (self.kind == "down" and (f" on h{host})" in line or f" or of this one, h{host}" in line))]
             if len(named) != 1 or len(lines) != 1:
                 self.complain(f"{len(lines)} messages, {len(named)} with the rank and its process")
         if self.where in BY_MPIRUN and len(lines) > (self.n_hosts if self.where == "hosts" else 1):
