@@ -147,15 +147,21 @@ static weir_status fork_backward_input(const struct weir_op_call *call, void *st
     return WEIR_OK;
 }
 
+/* The gradient of the gain, to be added to. */
+static float *gain_gradient(const struct weir_op_call *call)
+{
+    float *d = call->d_params[0].data;
+    if (!call->accumulate)
+        memset(d, 0, sizeof *d * (size_t)width_of(call));
+    return d;
+}
+
 static weir_status fork_backward_weight(const struct weir_op_call *call, void *stream)
 {
     const float *x = call->inputs[0].data;
-    float *d = call->d_params[0].data;
-    int64_t c = width_of(call);
+    float *d = gain_gradient(call);
     (void)stream;
-    if (!call->accumulate)
-        memset(d, 0, sizeof *d * (size_t)c);
-    for (int64_t i = 0; i < weir_tensor_elements(&call->output); i++)
+    for (int64_t i = 0, c = width_of(call); i < weir_tensor_elements(&call->output); i++)
         d[i % c] += gradient_at(call, 1, i) * x[i];
     return WEIR_OK;
 }
@@ -184,12 +190,9 @@ static weir_status bend_backward_input(const struct weir_op_call *call, void *st
 static weir_status bend_backward_weight(const struct weir_op_call *call, void *stream)
 {
     const float *x = call->inputs[0].data, *y = call->output.data, *dy = call->d_output.data;
-    float *d = call->d_params[0].data;
-    int64_t c = width_of(call);
+    float *d = gain_gradient(call);
     (void)stream;
-    if (!call->accumulate)
-        memset(d, 0, sizeof *d * (size_t)c);
-    for (int64_t i = 0; i < weir_tensor_elements(&call->output); i++)
+    for (int64_t i = 0, c = width_of(call); i < weir_tensor_elements(&call->output); i++)
         d[i % c] += dy[i] * (1 - y[i] * y[i]) * x[i];
     return WEIR_OK;
 }
