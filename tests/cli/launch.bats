@@ -9,6 +9,11 @@ setup() {
     base=(train --model gpt2-tiny --data text --microbatches 4 --microbatch-size 2 --seq-len 16)
 }
 
+# a test that fails must not leave a run behind, for which bats would wait
+teardown() {
+    pkill -KILL -f "$BATS_TEST_TMPDIR/text" || true
+}
+
 launch() {
     local n=$1
     shift

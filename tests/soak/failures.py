@@ -442,6 +442,7 @@ def report(trial, what, took, base):
 
 
 def main():
+    signal.signal(signal.SIGINT, signal.default_int_handler) # a shell's background job ignores it, and so would what it starts
     parser = argparse.ArgumentParser()
     parser.add_argument("trials", nargs="?", type=int, default=40)
     parser.add_argument("seed", nargs="?", type=int, default=1)
