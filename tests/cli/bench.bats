@@ -74,5 +74,5 @@ small() {
     "$JSON_GET" choice_ms fastest_ms ratio configurations run.0.predicted_ms run.0.once_ms <<<"$output" | awk '!($1 > 0) { exit 1 }'
     [ "$(grep -o '"choice": true' <<<"$output" | wc -l)" -eq 1 ]
     run -2 "$WEIR" bench plan --schedule dualpipe --global-batch 2 --devices 1
-    [[ "$output" == *"schedule 'dualpipe' cannot train"* ]]
+    [[ "$output" == *"schedule 'dualpipe' has two copies of the weights"* ]]
 }
