@@ -67,12 +67,14 @@ static struct weir_flight_entry entry_of(const struct sign *sign)
 static void entry_take(struct weir_far *far, const struct sign *sign)
 {
     struct weir_flight *flight = &far->flights[sign->rank];
-    struct weir_flight_entry entry = entry_of(sign);
+    struct weir_flight_entry entry = entry_of(sign), *kept;
     uint32_t n = atomic_load_explicit(&flight->n, memory_order_relaxed);
     if (n && sign->n == far->heard_n[sign->rank])
-        flight->entries[(n - 1) % WEIR_FLIGHT_ENTRIES] = entry;
+        kept = &flight->entries[(n - 1) % WEIR_FLIGHT_ENTRIES];
     else
-        *weir_flight_begin(flight, entry.instr, entry.is_guest, entry.step, entry.awaits_ns) = entry;
+        kept = weir_flight_begin(flight, entry.instr, entry.is_guest, entry.step, entry.awaits_ns);
+    atomic_store_explicit(&kept->start_ns, entry.start_ns, memory_order_relaxed);
+    atomic_store_explicit(&kept->end_ns, entry.end_ns, memory_order_relaxed);
     far->heard_n[sign->rank] = sign->n;
     if (far->heard)
         weir_heard_put(&far->heard[sign->rank], &entry);
@@ -103,7 +105,7 @@ static struct sign sign_of(const struct weir_far *far, const struct weir_flight 
     sign.n = atomic_load_explicit(&flight->n, memory_order_acquire);
     memcpy(sign.host, own->host, sizeof sign.host);
     if (sign.n)
-        sign.entry = own->entries[(sign.n - 1) % WEIR_FLIGHT_ENTRIES];
+        sign.entry = weir_flight_entry_read(own, sign.n - 1);
     return sign;
 }
 

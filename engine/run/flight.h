@@ -46,6 +46,17 @@ static inline struct weir_flight_entry *weir_flight_begin(struct weir_flight *fl
     return entry;
 }
 
+/* Entry k of all so far, as it is now: its rank may be about to start or end it.  k is below n, as read with acquire, and not yet written
+ * over. */
+static inline struct weir_flight_entry weir_flight_entry_read(const struct weir_flight *flight, uint32_t k)
+{
+    struct weir_flight_entry *entry = (struct weir_flight_entry *)(uintptr_t)&flight->entries[k % WEIR_FLIGHT_ENTRIES];
+    return (struct weir_flight_entry){.instr = entry->instr, .is_guest = entry->is_guest, .step = entry->step,
+                                      .awaits_ns = entry->awaits_ns,
+                                      .start_ns = atomic_load_explicit(&entry->start_ns, memory_order_relaxed),
+                                      .end_ns = atomic_load_explicit(&entry->end_ns, memory_order_relaxed)};
+}
+
 /* Has the rank come past that place of its list in that step?  Of ranks on other hosts not every entry is known, but what comes
  * later in a list ends later. */
 static inline bool weir_flight_has_ended(struct weir_flight *flight, int instr, uint32_t is_guest, uint32_t step)

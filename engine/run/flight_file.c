@@ -56,7 +56,7 @@ static struct doing doing_of(const struct writer *writer, int rank)
     uint32_t n = n_entries(flight);
     if (!n)
         return (struct doing){.state = NOT_BEGUN};
-    struct doing doing = {.entry = flight->entries[(n - 1) % WEIR_FLIGHT_ENTRIES]};
+    struct doing doing = {.entry = weir_flight_entry_read(flight, n - 1)};
     struct weir_flight_entry *entry = &doing.entry;
     const struct weir_program *program = run_of(writer, entry)->program;
     int n_instrs = program->workers[rank % program->n_ranks].n;
@@ -93,7 +93,7 @@ static json_t *entries_json(const struct writer *writer, int rank)
     uint32_t n = n_entries(flight), first = n > ENTRIES ? n - ENTRIES : 0;
     json_t *entries = json_array();
     for (uint32_t k = first; k < n; k++) {
-        const struct weir_flight_entry entry = flight->entries[k % WEIR_FLIGHT_ENTRIES];
+        const struct weir_flight_entry entry = weir_flight_entry_read(flight, k);
         json_array_append_new(entries, json_pack("{s:o, s:I, s:b, s:o, s:o, s:o}", "instruction",
                                                  weir_json_utf8(instr_name(writer, rank, &entry)), "step",
                                                  (json_int_t)entry.step + 1, "evaluates", (int)entry.is_guest, "awaits_s",

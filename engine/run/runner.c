@@ -304,7 +304,7 @@ static void doing_describe(void *context, int worker, const struct weir_flight *
                                                                                      : "before its first step", far);
         return;
     }
-    struct weir_flight_entry entry = flight->entries[(n - 1) % WEIR_FLIGHT_ENTRIES];
+    struct weir_flight_entry entry = weir_flight_entry_read(flight, n - 1);
     const struct weir_run *run = entry.is_guest ? &runner->guest : &runner->main;
     const char *name = weir_run_exec_at(run, worker, entry.instr)->name;
     const char *when = entry.end_ns ? "after" : "in";

@@ -1,4 +1,5 @@
-/* A program that uses MPI gives an engine the communicator whose processes run it.   labels: threads
+/* A program that uses MPI gives an engine the communicator whose processes run it.  (Under the thread sanitizer no process may end MPI
+ * by itself: it ends a process from which a library goes that its suppressions name.  So this has no label for it.)
  *
  * Without arguments the program starts itself under mpi.sh.  With one it is one of the processes: `run` says what a group of them
  * prints, and what the groups of a job print is held to what each prints alone. */
