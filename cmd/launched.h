@@ -27,8 +27,8 @@ void launched_linger(void);
 void launched_linger_tells(void);
 void launched_linger_told(void);
 
-/* The same where the launcher may be held up itself, as mpirun is for some seconds by a process that was stopped while MPI came up. */
-void launched_linger_long(void);
+/* The same where no process hears of another: the first of its host that has failed tells, the others end after it. */
+void launched_linger_told_first(bool tells);
 
 /* Before the processes are connected: this one is the first of its host and run that asks, and stays so until it ends.  Of a launcher
  * that gives runs no name, those that it has started itself are a run. */

@@ -20,14 +20,15 @@ static bool is_said_elsewhere(weir_status status, bool connected)
     return status == WEIR_ERR_USAGE || status == WEIR_ERR_NOFIT || status == WEIR_ERR_NUMERIC || (connected && !is_lost(status));
 }
 
-/* Nobody can hear of the others yet.  Who tells stays a while, so that the others of its host see that somebody has. */
+/* Nobody can hear of the others yet.  Who tells stays a while, so that the others of its host see that somebody has, and they until
+ * that has reached the launcher. */
 static int unconnected_report(const struct train_options *o)
 {
     int code = weir_status_exit_code(WEIR_ERR_TIMEOUT);
     bool tells = launched_is_first();
     if (tells)
         options_report(train_command(o), WEIR_ERR_TIMEOUT);
-    (tells ? launched_linger : launched_linger_long)();
+    launched_linger_told_first(tells);
     return code;
 }
 

@@ -16,7 +16,6 @@
 #include "cmd/synonyms.h"
 #include "cmd/train.h"
 #include "engine/report/straggler.h"
-#include "engine/transport/transport.h"
 
 enum { TRACE_EVENTS = 200000 }; /* most events kept for --trace: some 30 MB of file */
 
@@ -189,13 +188,37 @@ struct weir_engine_config train_optimizer_config(const struct train_run *run)
     return config;
 }
 
+static bool is_printed(const struct train_options *o)
+{
+    return o->print_memory || o->print_program;
+}
+
+static weir_status where_read(const struct train_options *o, struct weir_engine_config *config)
+{
+    config->device = o->device;
+    config->timeout = o->timeout;
+    config->transport = o->transport;
+    return o->transport ? WEIR_OK : weir_engine_config_launched(config);
+}
+
+/* Before files are read, which may take one process longer than the others.  `weir launch` itself sees who does not come up. */
+static weir_status connect_early(const struct train_options *o, const struct train_run *run)
+{
+    struct weir_engine_config config;
+    if (is_printed(o) || launched_supervised())
+        return WEIR_OK;
+    weir_engine_config_init(&config, sizeof config);
+    config.dtype = run->dtype;
+    weir_status status = where_read(o, &config);
+    return status ? status : weir_connect(&config);
+}
+
 /* Open the engine; with --print-... only compile and print, which needs no memory and also shows what does not fit. */
 static weir_status engine_open(const struct train_options *o, struct train_run *run)
 {
     struct weir_engine_config config = train_optimizer_config(run);
     config.graph = run->graph;
     config.schedule = &run->schedule;
-    config.device = o->device;
     config.dtype = run->dtype;
     config.placement = o->placement;
     config.threads_per_rank = (int)o->threads;
@@ -207,14 +230,12 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.replicas = (int)o->replicas;
     config.zero = (int)o->zero;
     config.bucket_bytes = o->bucket_bytes;
-    config.timeout = o->timeout;
     config.profiles = o->profile;
     config.told_out = &run->is_told;
-    config.transport = o->transport;
-    weir_status status = o->transport ? WEIR_OK : weir_transport_launched(o->device, &config.transport);
+    weir_status status = where_read(o, &config);
     if (status)
         return status;
-    if (o->print_memory || o->print_program)
+    if (is_printed(o))
         return preview_print(run, &config);
     int n_processes;
     status = weir_engine_open(&config, &run->engine);
@@ -333,6 +354,8 @@ static weir_status all_open(const struct train_options *o, struct train_run *run
     if (!status)
         status = paths_register(o, run->leads);
     if (!status)
+        status = connect_early(o, run);
+    if (!status)
         train_encoder_init(run);
     if (!status && o->data)
         status = train_source_open(run, o->data, (uint64_t)o->seed, &run->train);
@@ -384,6 +407,7 @@ weir_status train_open(const struct train_options *options, struct train_run *ru
         weir_engine_fail(run->engine, status);
         weir_error_take(message);
         train_close(run);
+        weir_disconnect();
         weir_error_put(message);
     }
     return status;

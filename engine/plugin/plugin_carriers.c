@@ -12,6 +12,12 @@ bool weir_launch_is_process(void)
     return weir_host_carriers->launch_is_process();
 }
 
+/* Without MPI open says so. */
+weir_status weir_mpi_start(const struct weir_transport_config *config)
+{
+    return weir_host_carriers->mpi_start ? weir_host_carriers->mpi_start(config) : WEIR_OK;
+}
+
 weir_status weir_mpi_open(const struct weir_transport_config *config, weir_transport **transport_out)
 {
     if (!weir_host_carriers->mpi_open)

@@ -65,6 +65,22 @@ weir_status weir_engine_config_communicator(struct weir_engine_config *config, i
     return status;
 }
 
+weir_status weir_engine_config_launched(struct weir_engine_config *config)
+{
+    const size_t end = offsetof(struct weir_engine_config, transport) + sizeof config->transport;
+    if (!config || config->struct_bytes < end)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "a configuration of %zu bytes has no transport: start with weir_engine_config_init",
+                         config ? config->struct_bytes : 0);
+    return weir_transport_launched(config->device, &config->transport);
+}
+
+weir_status weir_engine_config_check_timeout(const struct weir_engine_config *config)
+{
+    if (!(config->timeout >= 0 && config->timeout <= 1e6))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "timeout is %g s, it must be from 0 to 1000000", config->timeout);
+    return WEIR_OK;
+}
+
 weir_status weir_engine_config_check(const struct weir_engine_config *given)
 {
     struct weir_engine_config own;
@@ -79,9 +95,9 @@ weir_status weir_engine_config_check(const struct weir_engine_config *given)
     if (config->device_memory < 0)
         return WEIR_FAIL(WEIR_ERR_USAGE, "device memory is %lld bytes, it must not be negative",
                          (long long)config->device_memory);
-    if (!(config->timeout >= 0 && config->timeout <= 1e6))
-        return WEIR_FAIL(WEIR_ERR_USAGE, "timeout is %g s, it must be from 0 to 1000000", config->timeout);
-    weir_status status = replicas_check(config);
+    weir_status status = weir_engine_config_check_timeout(config);
+    if (!status)
+        status = replicas_check(config);
     if (status)
         return status;
     if (config->dtype != WEIR_COMPUTE_F32 && config->dtype != WEIR_COMPUTE_TF32 && config->dtype != WEIR_COMPUTE_BF16)

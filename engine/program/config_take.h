@@ -7,4 +7,7 @@
 /* Copy it into this library's struct (base/grown.h).  WEIR_ERR_INVALID. */
 weir_status weir_engine_config_take(const struct weir_engine_config *given, struct weir_engine_config *own);
 
+/* WEIR_ERR_USAGE: seconds that make no limit. */
+weir_status weir_engine_config_check_timeout(const struct weir_engine_config *config);
+
 #endif

@@ -11,14 +11,11 @@ enum { CLOCK_ROUNDS = 5, FAR_TIMES = 10 }; /* FAR_TIMES: of the timeout, a wait 
 
 /* ---- joining ------------------------------------------------------------------------------------------------------- */
 
-weir_status weir_world_find(struct weir_world *world, const struct weir_engine_config *config,
-                            const struct weir_device_kind *kind, int n_replicas)
+weir_status weir_world_transport(const struct weir_engine_config *config, const struct weir_device_kind *kind,
+                                 const struct weir_transport_kind **transport_out)
 {
     const struct weir_transport_kind *transport;
-    enum weir_placement_order order = (enum weir_placement_order)0;
     weir_status status = weir_transport_find(config->transport, &transport);
-    if (!status && config->placement)
-        status = weir_placement_order_find(config->placement, &order);
     if (status)
         return status;
     if (kind->process_start) /* before the transport may start the device's library */
@@ -31,6 +28,20 @@ weir_status weir_world_find(struct weir_world *world, const struct weir_engine_c
     if (config->communicator && (!kind->mpi_transport || strcmp(transport->name, kind->mpi_transport)))
         return WEIR_FAIL(WEIR_ERR_USAGE, "a communicator was given, and transport '%s' takes none: use " WEIR_OPTION("transport=%s"),
                          transport->name, kind->mpi_transport ? kind->mpi_transport : "mpi");
+    *transport_out = transport;
+    return WEIR_OK;
+}
+
+weir_status weir_world_find(struct weir_world *world, const struct weir_engine_config *config,
+                            const struct weir_device_kind *kind, int n_replicas)
+{
+    const struct weir_transport_kind *transport = NULL;
+    enum weir_placement_order order = (enum weir_placement_order)0;
+    weir_status status = weir_world_transport(config, kind, &transport);
+    if (!status && config->placement)
+        status = weir_placement_order_find(config->placement, &order);
+    if (status)
+        return status;
     if (transport->device_side && config->schedule->n_copies > 1 && config->zero) /* see messages.c */
         return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "a schedule with two copies of the weights runs over transport '%s' without ZeRO-1: "
                          "use " WEIR_OPTION("zero=0"), transport->name);

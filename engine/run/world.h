@@ -30,7 +30,11 @@ struct weir_world {
     bool *told_out;           /* of the configuration */
 };
 
-/* The configuration's transport and order of processes.  WEIR_ERR_USAGE: unknown, or not one for such a device. */
+/* The configuration's transport.  WEIR_ERR_USAGE: unknown, or not one for such a device. */
+weir_status weir_world_transport(const struct weir_engine_config *config, const struct weir_device_kind *kind,
+                                 const struct weir_transport_kind **transport_out);
+
+/* The same and the order of processes.  WEIR_ERR_USAGE: unknown, or not one for such a device. */
 weir_status weir_world_find(struct weir_world *world, const struct weir_engine_config *config,
                             const struct weir_device_kind *kind, int n_replicas);
 

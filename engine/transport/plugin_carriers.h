@@ -8,7 +8,8 @@
 struct weir_plugin_carriers {
     uint32_t carriers_bytes, kind_bytes, config_bytes, info_bytes, spec_bytes; /* sizes of the structs, as the library has them */
     bool (*launch_is_process)(void);
-    weir_status (*mpi_open)(const struct weir_transport_config *config, weir_transport **transport_out); /* both NULL: no MPI */
+    weir_status (*mpi_start)(const struct weir_transport_config *config); /* the three are NULL: no MPI */
+    weir_status (*mpi_open)(const struct weir_transport_config *config, weir_transport **transport_out);
     void (*mpi_close)(weir_transport *transport);
     weir_status (*shm_open)(const struct weir_transport_config *config, weir_transport **transport_out);
     void (*shm_close)(weir_transport *transport);

@@ -44,6 +44,7 @@ static const struct weir_plugin_carriers carriers = {
     .info_bytes = sizeof(struct weir_transport_info),
     .spec_bytes = sizeof(struct weir_link_spec),
     .launch_is_process = weir_launch_is_process,
+    .mpi_start = OF_MPI(weir_mpi_start),
     .mpi_open = OF_MPI(weir_mpi_open),
     .mpi_close = OF_MPI(weir_mpi_close),
     .shm_open = weir_shm_open,
@@ -103,6 +104,13 @@ const struct weir_transport_kind *weir_transport_kind_at(int i)
     if (i < n)
         return i < 0 ? NULL : linked[i];
     return i == n && !linked_find("nccl") && !nccl_find(&kind) ? kind : NULL;
+}
+
+void weir_transport_forgo(void)
+{
+#if WEIR_HAVE_MPI
+    weir_mpi_forgo();
+#endif
 }
 
 weir_status weir_transport_communicator(int handle, int64_t *communicator_out)

@@ -176,6 +176,10 @@ struct weir_transport_kind {
     bool one_process; /* all ranks live in the calling process; the functions below are NULL */
     bool device_side; /* on device memory, the calls of a run enqueue; else on memory of the host */
 
+    /* Start the library that joins processes, which the first open does otherwise.  Blocks until all that the launcher started have
+     * called, config->timeout_ns at most: WEIR_ERR_TIMEOUT.  NULL: there is nothing to start. */
+    weir_status (*start)(const struct weir_transport_config *config);
+
     /* Join the other processes, those of a communicator or all that the launcher started.  Blocks until all have come.
      * WEIR_ERR_UNSUPPORTED: the library cannot do what is needed.  WEIR_ERR_INVALID: a setting that makes no sense. */
     weir_status (*open)(const struct weir_transport_config *config, weir_transport **transport_out);
@@ -261,6 +265,10 @@ const struct weir_transport_kind *weir_transport_kind_at(int i);
 
 /* The kind called `name`; NULL: `local`.  WEIR_ERR_USAGE: unknown (with a suggestion), or not in this build. */
 weir_status weir_transport_find(const char *name, const struct weir_transport_kind **kind_out);
+
+/* This process has started a transport's library and opens no transport: it ends without waiting for the others.  Nothing else changes
+ * when there is one. */
+void weir_transport_forgo(void);
 
 /* The communicator with this Fortran handle, for weir_transport_config.  WEIR_ERR_UNSUPPORTED: a build without MPI, or MPI with too
  * low a level of threads.  WEIR_ERR_USAGE: MPI was not started, or was finalised.  WEIR_ERR_INVALID: no communicator, or an

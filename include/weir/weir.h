@@ -49,9 +49,9 @@
  *     device "cpu"       those threads are bound to cores while there are enough of them, unless it `leaves_cores`
  *     device "cuda"      CUDA_DEVICE_MAX_CONNECTIONS=32 in the environment, unless it has a value; it is set before CUDA starts
  *     transport "mpi",   MPI_Init_thread(MPI_THREAD_SERIALIZED), unless the program has started MPI, with the level that mpi.h names;
- *     "nccl"             who starts MPI ends it: Weir when the process exits.  All processes of MPI_COMM_WORLD, or of the communicator
+ *     "nccl"             who starts MPI ends it: Weir when the process exits (weir_disconnect: and not then).  All processes of MPI_COMM_WORLD, or of the communicator
  *                        that the program gives (mpi.h), open the engine, which makes communicators of its own of it; when one stays
- *                        out the others get WEIR_ERR_TIMEOUT after `timeout`
+ *                        out the others get WEIR_ERR_TIMEOUT after ten times `timeout`; weir_connect meets them before that
  *     transport "shm"    shared memory, and the sockets that `weir launch` handed over
  *
  * Engines of one process share only what CUDA and MPI have one of, and the count of threads and cores.
@@ -220,6 +220,29 @@ void weir_engine_config_init(struct weir_engine_config *config, size_t bytes);
  * WEIR_ERR_UNSUPPORTED: a build without MPI, or MPI runs with less than MPI_THREAD_SERIALIZED.  WEIR_ERR_USAGE: MPI was not started, or
  * was finalised.  WEIR_ERR_INVALID: MPI_COMM_NULL, a freed or an inter-communicator, or no configuration. */
 weir_status weir_engine_config_communicator(struct weir_engine_config *config, int handle);
+
+/* The transport for a process of a launcher: where that started several (mpirun, srun, torchrun, weir launch, ...), the one that moves
+ * memory of the configuration's device between them; else "local".  Reads the environment.
+ * WEIR_ERR_USAGE: a device that is not there, variables of the launcher that contradict each other, or a build without that transport:
+ * the variable that says how many processes there are is named.  WEIR_ERR_INVALID: no configuration. */
+weir_status weir_engine_config_launched(struct weir_engine_config *config);
+
+/* Meet the other processes before there is an engine, when files are read in between, say:
+ *
+ *     weir_engine_config_launched(&config);
+ *     status = weir_connect(&config);             device, transport, timeout and communicator count
+ *     ...                                         read the data, build the graph; on failure: weir_disconnect() and exit
+ *     status = weir_engine_open(&config, &engine);
+ *
+ * With transports "mpi" and "nccl" MPI is started here; else weir_engine_open does it, where it waits for ten times `timeout`, for it
+ * cannot know how long others read.  Here all have just been started: one that is stopped, out of reach or gone is found within
+ * `timeout`, which is 5 seconds at least.  Blocks until all have come.  With other transports there is nothing to do.
+ * WEIR_ERR_TIMEOUT: one has not come; MPI is of no use any more.  WEIR_ERR_USAGE, WEIR_ERR_UNSUPPORTED: as weir_engine_open. */
+weir_status weir_connect(const struct weir_engine_config *config);
+
+/* This process has connected and opens no engine: it exits without waiting for the others, and its launcher sees its exit status.
+ * Once an engine was opened, and where there is nothing to undo, nothing happens. */
+void weir_disconnect(void);
 
 /* What can be said of a configuration by itself; nothing is compiled and no device asked.  WEIR_ERR_USAGE: a number out of
  * range.  WEIR_ERR_INVALID: something is missing, or a field is set that this library does not know. */

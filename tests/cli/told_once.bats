@@ -61,6 +61,20 @@ END
     [ "$said" -eq 1 ]
 }
 
+@test "a process that lacks its data ends a run whose others have theirs" {
+    cat >lacking <<END
+#!/bin/bash
+[ "\$OMPI_COMM_WORLD_RANK" != 1 ] || cd /
+exec "\$@"
+END
+    chmod +x lacking
+    status=0
+    MPI_TIMEOUT=100 bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" 3 ./lacking "$WEIR" "${base[@]}" --stages 3 --steps 2 -q >out 2>errors || status=$?
+    cat errors
+    [ "$status" -eq 1 ]
+    [ "$(grep -c "^weir train: cannot open 'text'" errors)" -eq 1 ]
+}
+
 @test "of a process that is stopped before MPI is up one of the others tells, whichever is stopped" {
     early 0
     early 2

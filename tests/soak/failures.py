@@ -253,8 +253,6 @@ class Trial:
             return 30
         longest = max([float(x) for x in re.findall(r"the longest of its kind took ([0-9.]+) s", self.words())] or [0])
         limit = max(LIMIT, 20 * longest)
-        if self.kind in ("stop", "exit") and self.when == "start" and self.where in BY_MPIRUN:
-            limit = 10 * LIMIT + 7 # MPI comes up, and nobody has a heartbeat yet; the first process may be the one
         if self.kind == "down" and self.when == "start" and self.where == "across": # nobody has heard of it yet
             limit = limit + 1 # and its relay gives it that long to find out by itself
         return limit + (1 if self.where in ("process", "launch", "across") else 5)

@@ -20,6 +20,7 @@ static const int64_t end_ns = INT64_C(60000000000); /* the processes of a run en
 static _Atomic uint32_t starter; /* the process that started MPI: no child of it after fork() can use or end it */
 static _Atomic bool is_lone;   /* the launcher started others, of whom MPI knows nothing */
 static _Atomic bool is_ours;   /* started here, and not by the program */
+static _Atomic bool is_used;   /* a transport was opened */
 
 /* All have come to their end?  Asked with naps in between, so that a launcher can end a process that waits in vain: mpirun
  * (Open MPI 4.1.4) now and then hangs when processes die while others are inside MPI_Finalize. */
@@ -119,7 +120,7 @@ static weir_status world_open(const struct weir_transport_config *config, void *
     return status;
 }
 
-static weir_status start(const struct weir_transport_config *config)
+weir_status weir_mpi_start(const struct weir_transport_config *config)
 {
     if (!config->communicator)
         return library_start(config);
@@ -127,14 +128,21 @@ static weir_status start(const struct weir_transport_config *config)
     return status ? status : weir_mpi_communicator_check(config->communicator);
 }
 
+void weir_mpi_forgo(void)
+{
+    if (is_ours && !is_used)
+        weir_mpi_abandon(NULL);
+}
+
 weir_status weir_mpi_open(const struct weir_transport_config *config, weir_transport **transport_out)
 {
     void *opened;
-    weir_status status = start(config);
+    weir_status status = weir_mpi_start(config);
     if (status)
         return status;
     status = weir_mpi_limited(world_open, config, "the first exchange over MPI", &opened);
     struct weir_mpi_world *world = status ? NULL : opened;
+    is_used = true;
     if (!status)
         status = weir_shm_join(config, &world->bootstrap, &weir_mpi_wire, world, transport_out);
     if (status)
@@ -156,6 +164,7 @@ void weir_mpi_close(weir_transport *transport)
 const struct weir_transport_kind weir_transport_mpi = {
     .name = "mpi",
     .summary = "ranks are processes: shared memory within a host, messages between hosts",
+    .start = weir_mpi_start,
     .open = weir_mpi_open,
     .close = weir_mpi_close,
     WEIR_SHM_FUNCTIONS,

@@ -129,6 +129,11 @@ static bool link_abort(weir_link *link)
     return here(link) || weir_nccl_abort(link_of(link)); /* a child after fork() has nothing to end */
 }
 
+static weir_status transport_start(const struct weir_transport_config *config)
+{
+    return weir_launch_is_process() && !config->communicator ? WEIR_OK : weir_mpi_start(config);
+}
+
 static weir_status transport_open(const struct weir_transport_config *config, weir_transport **transport_out)
 {
     return (weir_launch_is_process() && !config->communicator ? weir_shm_open : weir_mpi_open)(config, transport_out);
@@ -138,6 +143,7 @@ const struct weir_transport_kind weir_transport_nccl = {
     .name = "nccl",
     .summary = "ranks are processes with a GPU each: NCCL moves device memory, MPI starts and watches",
     .device_side = true,
+    .start = transport_start,
     .open = transport_open,
     .info = weir_shm_info,
     .stop = weir_shm_stop,

@@ -11,7 +11,7 @@
 
 enum { MOST_VARIABLES = 4 };
 
-/* What weir_transport_launched says to a launcher's variables; wanted NULL: a usage error that has `words`. */
+/* What weir_engine_config_launched says to a launcher's variables; wanted NULL: a usage error that has `words`. */
 static const struct {
     const char *sentence, *variables[MOST_VARIABLES][2], *device, *wanted, *words;
     bool needs_mpi;
@@ -44,8 +44,13 @@ static void a_launched_program_follows_its_launcher(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const char *name = "untouched";
         variables_set(i, true);
-        weir_status status = weir_transport_launched(rows[i].device, &name);
+        struct weir_engine_config config;
+        weir_engine_config_init(&config, sizeof config);
+        config.device = rows[i].device;
+        config.transport = name;
+        weir_status status = weir_engine_config_launched(&config);
         variables_set(i, false);
+        name = config.transport;
         if (rows[i].needs_mpi && !WEIR_HAVE_MPI)
             assert_fails(status, WEIR_ERR_USAGE, "has no MPI");
         else if (!rows[i].wanted)
@@ -65,6 +70,30 @@ static void a_library_stays_in_its_process_whatever_the_launcher_says(void **sta
         variables_set(i, false);
         assert_string_equal(kind->name, "local");
     }
+}
+
+static void processes_meet_where_the_transport_has_something_to_start(void **state)
+{
+    (void)state;
+    struct weir_engine_config config, shorter;
+    weir_engine_config_init(&config, sizeof config);
+    assert_ok(weir_connect(&config)); /* threads of this process */
+    weir_disconnect();
+    weir_disconnect();
+    config.timeout = -1;
+    assert_fails(weir_connect(&config), WEIR_ERR_USAGE, "timeout is -1 s");
+    config.timeout = 1;
+    config.transport = "nvlink";
+    assert_fails(weir_connect(&config), WEIR_ERR_USAGE, "nvlink");
+    config.transport = "shm";
+    config.device = "null";
+    assert_fails(weir_connect(&config), WEIR_ERR_USAGE, "device 'null' runs all ranks in one process");
+    config.device = NULL;
+    assert_fails(weir_connect(&config), WEIR_ERR_INVALID, "the configuration has none");
+    assert_fails(weir_connect(NULL), WEIR_ERR_INVALID, "there is no weir_engine_config");
+    assert_fails(weir_engine_config_launched(NULL), WEIR_ERR_INVALID, "weir_engine_config_init");
+    weir_engine_config_init(&shorter, 16);
+    assert_fails(weir_engine_config_launched(&shorter), WEIR_ERR_INVALID, "of 16 bytes has no transport");
 }
 
 static weir_status engine_try(const char *transport, int stages)
@@ -107,6 +136,7 @@ int main(void)
     setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1", 0);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_launched_program_follows_its_launcher),
+        cmocka_unit_test(processes_meet_where_the_transport_has_something_to_start),
         cmocka_unit_test(a_library_stays_in_its_process_whatever_the_launcher_says),
         cmocka_unit_test(what_mpi_leaves_behind_spoils_no_later_engine),
     };
