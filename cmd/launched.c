@@ -89,7 +89,7 @@ void launched_linger_told(void)
 
 void launched_linger_told_first(bool tells)
 {
-    enum { APART_S = 2 };
+    enum { APART_S = 1 };
     nanosleep(&(struct timespec){.tv_sec = APART_S + !tells}, NULL);
 }
 

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "engine/transport/bootstrap/launcher.h"
 
+static const char first_exchange[] = "the first exchange over MPI";
 static const int64_t end_ns = INT64_C(60000000000); /* the processes of a run end within this time of each other */
 
 /* ---- the library ---------------------------------------------------------------------------------------------------- */
@@ -20,6 +21,7 @@ static const int64_t end_ns = INT64_C(60000000000); /* the processes of a run en
 static _Atomic uint32_t starter; /* the process that started MPI: no child of it after fork() can use or end it */
 static _Atomic bool is_lone;   /* the launcher started others, of whom MPI knows nothing */
 static _Atomic bool is_ours;   /* started here, and not by the program */
+static _Atomic bool is_met;    /* messages have reached all */
 static _Atomic bool is_used;   /* a transport was opened */
 
 /* All have come to their end?  Asked with naps in between, so that a launcher can end a process that waits in vain: mpirun
@@ -120,12 +122,29 @@ static weir_status world_open(const struct weir_transport_config *config, void *
     return status;
 }
 
-weir_status weir_mpi_start(const struct weir_transport_config *config)
+static weir_status start(const struct weir_transport_config *config)
 {
     if (!config->communicator)
         return library_start(config);
     weir_status status = weir_process_check(starter, "MPI");
     return status ? status : weir_mpi_communicator_check(config->communicator);
+}
+
+/* MPI_Init_thread hands addresses round; that messages reach their hosts is seen by the first ones. */
+static weir_status meet(const struct weir_transport_config *config, void **result_out)
+{
+    (void)config;
+    (void)result_out;
+    return weir_mpi_check(MPI_Barrier(MPI_COMM_WORLD), "MPI_Barrier");
+}
+
+weir_status weir_mpi_start(const struct weir_transport_config *config)
+{
+    weir_status status = start(config);
+    if (status || config->communicator || !is_ours || is_met)
+        return status;
+    is_met = true;
+    return weir_mpi_limited(meet, config, first_exchange, NULL);
 }
 
 void weir_mpi_forgo(void)
@@ -137,10 +156,10 @@ void weir_mpi_forgo(void)
 weir_status weir_mpi_open(const struct weir_transport_config *config, weir_transport **transport_out)
 {
     void *opened;
-    weir_status status = weir_mpi_start(config);
+    weir_status status = start(config);
     if (status)
         return status;
-    status = weir_mpi_limited(world_open, config, "the first exchange over MPI", &opened);
+    status = weir_mpi_limited(world_open, config, first_exchange, &opened);
     struct weir_mpi_world *world = status ? NULL : opened;
     is_used = true;
     if (!status)
