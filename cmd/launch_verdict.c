@@ -112,6 +112,15 @@ static void end_print(const struct launch_run *run, int r)
     word_print(run);
 }
 
+/* One of a host's processes stands for all: they have one network. */
+static bool is_silent(const struct launch_run *run, const char *host)
+{
+    for (int r = 0; r < run->n_ranks; r++)
+        if (run->ranks[r].was_silent && !strcmp(run->ranks[r].host, host))
+            return true;
+    return false;
+}
+
 /* None of the other hosts answered: it may be this one that is cut off.  *several_out: there are two of them or more, so it is. */
 static bool hears_nobody(const struct launch_run *run, const char *here, bool *several_out)
 {
@@ -121,7 +130,7 @@ static bool hears_nobody(const struct launch_run *run, const char *here, bool *s
         const struct launch_rank *rank = &run->ranks[r];
         if (!strcmp(rank->host, here))
             continue;
-        if (!rank->was_silent)
+        if (!is_silent(run, rank->host))
             return false;
         several |= first && strcmp(first, rank->host) != 0;
         first = first ? first : rank->host;

@@ -22,6 +22,7 @@ static const int64_t ask_ns = INT64_C(1000000000);    /* when another host's pro
 static const int64_t record_ns = INT64_C(700000000);  /* writing what every rank does takes less */
 static const int64_t far_ns = INT64_C(2000000000);     /* another host answers in this time, or is gone */
 static const int64_t silent_ns = INT64_C(300000000);  /* and a process that was found silent or stuck: it has had its time */
+static const int64_t unsaid_ns = INT64_C(1300000000); /* and the others, where the launcher has found that out before them: their looks are later */
 
 enum { SIGNALS, COMING, WORDS, FIRST_RANK }; /* polls */
 
@@ -30,6 +31,7 @@ struct watch {
     int n_running;
     int64_t passed_ns, broken_since_ns; /* 0: not yet */
     bool is_timeout;                    /* broken so */
+    bool is_unsaid;                     /* and no rank has said so */
     bool has_asked;                     /* for a flight record */
     int64_t killed_ns;                  /* since when they should have ended; 0: not yet */
     struct pollfd *polls;               /* signals, relays that come, mpirun's words, then socket and errors of every rank */
@@ -277,6 +279,24 @@ static void kill_running(struct launch_run *run)
         }
 }
 
+static bool any_failed(const struct launch_run *run)
+{
+    for (int r = 0; r < run->n_ranks; r++)
+        if (run->ranks[r].failed_order)
+            return true;
+    return false;
+}
+
+/* How long the others have to end by themselves, or until they are asked for a flight record. */
+static int64_t patience_of(const struct watch *watch)
+{
+    if (watch->is_unsaid)
+        return unsaid_ns + watch->has_asked * silent_ns;
+    if (watch->is_timeout)
+        return silent_ns;
+    return watch->run->far ? ask_ns + watch->has_asked * record_ns : broken_ns;
+}
+
 /* When the processes that still run are killed; INT64_MAX: nobody waits for them in vain. */
 static int64_t deadline_of(struct watch *watch)
 {
@@ -285,12 +305,13 @@ static int64_t deadline_of(struct watch *watch)
         if (launch_is_broken(&run->ranks[r])) {
             watch->broken_since_ns = weir_clock_ns();
             watch->is_timeout = run->ranks[r].failed_status == WEIR_ERR_TIMEOUT || run->ranks[r].was_silent;
+            watch->is_unsaid = run->ranks[r].was_silent && !any_failed(run);
         }
     int64_t end = INT64_MAX;
     if (watch->killed_ns)
         return watch->killed_ns + far_ns + 1;
     if (watch->broken_since_ns)
-        end = watch->broken_since_ns + (watch->is_timeout ? silent_ns : run->far ? ask_ns + watch->has_asked * record_ns : broken_ns);
+        end = watch->broken_since_ns + patience_of(watch);
     if (watch->passed_ns && watch->passed_ns + (int64_t)(run->grace * (double)second_ns) < end)
         end = watch->passed_ns + (int64_t)(run->grace * (double)second_ns);
     return stops_end(run) < end ? stops_end(run) : end;
@@ -357,11 +378,11 @@ static void polls_take(struct watch *watch)
     }
 }
 
-/* Processes on other hosts than a dead one's do not know of it yet.  Before they are killed, one of each host writes down what its
+/* Processes on other hosts than a dead or silent one's may not know of it yet.  Before they are killed, one of each host writes down what its
  * ranks do. */
 static bool record_ask(struct watch *watch)
 {
-    bool asks = watch->run->far && watch->broken_since_ns && !watch->is_timeout && !watch->has_asked;
+    bool asks = watch->run->far && watch->broken_since_ns && (!watch->is_timeout || watch->is_unsaid) && !watch->has_asked;
     watch->has_asked |= asks;
     for (int r = 0; r < watch->run->n_ranks && asks; r++)
         if (!watch->run->ranks[r].has_ended)
