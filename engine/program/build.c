@@ -8,6 +8,7 @@
 #include "engine/program/update_scales.h"
 #include "include/weir/schedule.h"
 #include "partitioner/contiguous/chain.h"
+#include "partitioner/contiguous/ranks.h"
 
 static weir_status dtype_check(const struct weir_engine_config *config, const struct weir_device_kind *kind)
 {
@@ -48,7 +49,8 @@ weir_status weir_build_kind_plan(const struct weir_engine_config *config, const 
 
 /* ---- partition ----------------------------------------------------------------------------------------------------- */
 
-/* The configuration's, or layers balanced by estimated cost, replays included. */
+/* The configuration's, or layers balanced by estimated cost, replays included: no stage has more to do than it must, and of ranks with
+ * several stages the busiest one as little as can be found. */
 static weir_status layers_split(struct weir_build *b, struct weir_arena *arena, const bool *recompute, int n_stages,
                                 int *first_layer)
 {
@@ -63,7 +65,13 @@ static weir_status layers_split(struct weir_build *b, struct weir_arena *arena, 
         costs[l] = weir_layer_cost(graph, l);
     if (!status)
         status = weir_replay_costs_add(graph, recompute, arena, costs);
-    return status ? status : weir_chain_split(costs, graph->n_layers, n_stages, first_layer);
+    if (!status)
+        status = weir_chain_split(costs, graph->n_layers, n_stages, first_layer);
+    const struct weir_schedule *schedule = b->config.schedule;
+    bool has_chunks = schedule && schedule->n_copies < 2 && schedule->n_stages == n_stages && schedule->n_ranks < n_stages, is_better;
+    if (status || !has_chunks)
+        return status;
+    return weir_chain_even_ranks(costs, graph->n_layers, n_stages, schedule->stage_rank, schedule->n_ranks, first_layer, &is_better);
 }
 
 static weir_status partition_make(struct weir_build *b, struct weir_arena *arena, int n_stages)

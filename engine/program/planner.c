@@ -14,7 +14,7 @@
 #include "schedules/schedule_kinds.h"
 #include "schedules/simulate/cost_tables.h"
 
-enum { MOST_SIZES = 24, MOST_RANKS = 64, MOST_CHUNKS = 8, MOST_ACTIONS = 1 << 18, MOST_LEAN = 64, MOST_TURNS = 6 };
+enum { MOST_SIZES = 24, MOST_KINDS = 64, MOST_ACTIONS = 1 << 18, MOST_LEAN = 64, MOST_TURNS = 6 };
 
 struct candidate {
     double bound;  /* ms */
@@ -54,7 +54,8 @@ struct search {
     bool has_least;
     struct weir_planned *plans;
     struct weir_planner_result *result;
-    double fastest, largest_cap; /* of all devices */
+    double fastest, slowest, largest_cap; /* of all devices */
+    enum weir_planner_order orders[MOST_KINDS]; /* of the schedules */
     struct arranged *arranged;
     size_t arranged_capacity;
     int n_arranged;
@@ -91,12 +92,43 @@ static bool takes(const struct search *s, const struct weir_schedule_kind *kind,
     return asked && fits && is_trainable(kind) && (plain || v > 1);
 }
 
-static double fastest(const struct weir_planner_request *r)
+/* Asked of a small schedule; a large one is held to it. */
+static bool is_order(const struct weir_schedule *schedule, enum weir_planner_order order)
 {
-    double most = r->topology ? 0 : 1;
-    for (int i = 0; r->topology && i < r->topology->n_devices; i++)
-        most = fmax(most, r->topology->devices[i].speed);
-    return most;
+    const struct weir_planner_shape shape = {schedule->n_ranks, schedule->n_stages / schedule->n_ranks, order};
+    for (int i = 0; i < schedule->n_stages; i++)
+        if (schedule->stage_rank[i] != weir_planner_rank_of(&shape, i))
+            return false;
+    return true;
+}
+
+static weir_status orders_find(struct search *s)
+{
+    weir_status status = WEIR_OK;
+    for (int k = 0; weir_schedule_kinds[k] && k < MOST_KINDS && !status; k++) {
+        const struct weir_schedule_kind *kind = weir_schedule_kinds[k];
+        struct weir_arena arena = {0};
+        struct weir_schedule schedule;
+        struct weir_schedule_params params = {.n_ranks = 2, .n_chunks = kind->n_chunks ? kind->n_chunks : 4, .n_microbatches = 8};
+        weir_status built = is_trainable(kind) ? weir_schedule_build(kind, &params, &arena, &schedule) : WEIR_ERR_INVALID;
+        s->orders[k] = WEIR_PLANNER_OTHER;
+        if (!built)
+            s->orders[k] = is_order(&schedule, WEIR_PLANNER_LOOPS) ? WEIR_PLANNER_LOOPS : is_order(&schedule, WEIR_PLANNER_WAVES) ? WEIR_PLANNER_WAVES : WEIR_PLANNER_OTHER;
+        status = built == WEIR_ERR_INVALID ? WEIR_OK : built;
+        weir_arena_release(&arena);
+    }
+    return status;
+}
+
+static void speeds_find(struct search *s)
+{
+    const struct weir_topology *topology = s->request->topology;
+    s->fastest = topology ? 0 : 1;
+    s->slowest = topology ? INFINITY : 1;
+    for (int i = 0; topology && i < topology->n_devices; i++) {
+        s->fastest = fmax(s->fastest, topology->devices[i].speed);
+        s->slowest = fmin(s->slowest, topology->devices[i].speed);
+    }
 }
 
 /* Of a rank's bytes; 0: none. */
@@ -117,16 +149,22 @@ static double largest_cap(const struct weir_planner_request *r)
     return cap > 0 && most > 0 ? fmin(cap, most) : fmax(cap, most);
 }
 
+static struct weir_planner_shape shape_of(const struct search *s, const struct candidate *c)
+{
+    return (struct weir_planner_shape){c->n_ranks, c->n_chunks, s->orders[c->kind]};
+}
+
 /* ---- bounds ----------------------------------------------------------------------------------------------------------- */
 
 /* Rank r cannot start before micro-batch 0 has passed the stages before its first, which is stage r under every schedule, and is
  * not the last to end where those stages' backwards follow.  The mean over ranks is no more than the largest of them; nor is the
- * busiest stage with one stage per rank. */
+ * busiest stage with one stage per rank, or the busiest rank where devices are alike: on others the cut is another. */
 static double time_bound(const struct search *s, const struct candidate *c, const struct weir_stage_costs *stages)
 {
     bool splits = weir_schedule_kinds[c->kind]->splits_backward;
+    const struct weir_planner_shape shape = shape_of(s, c);
     int n_stages = c->n_ranks * c->n_chunks;
-    double before = 0, after = 0, mean = 0, all = 0, most = 0, at_once = fmin(1, weir_costs_at_once(&s->request->flight));
+    double load[WEIR_PLANNER_MOST_RANKS] = {0}, before = 0, after = 0, mean = 0, all = 0, most = 0, at_once = fmin(1, weir_costs_at_once(&s->request->flight));
     for (int i = 0; i < n_stages; i++) {
         double backward = at_once * (stages[i].input + stages[i].weight), work = stages[i].forward + backward;
         mean += i < c->n_ranks ? before + after : 0;
@@ -134,7 +172,10 @@ static double time_bound(const struct search *s, const struct candidate *c, cons
         before += stages[i].forward;
         after += splits ? 0 : backward;
         all += work;
+        load[weir_planner_rank_of(&shape, i)] += work;
     }
+    for (int r = 0; r < c->n_ranks && shape.order != WEIR_PLANNER_OTHER && s->fastest == s->slowest; r++)
+        most = fmax(most, c->n_microbatches * load[r]);
     return fmax(most, mean / c->n_ranks + all * c->n_microbatches / c->n_ranks) / s->fastest;
 }
 
@@ -152,8 +193,9 @@ static double bytes_bound(const struct candidate *c, const struct weir_planner_c
 
 static weir_status candidate_add(struct search *s, struct candidate c)
 {
+    const struct weir_planner_shape shape = shape_of(s, &c);
     const struct weir_stage_costs *stages;
-    weir_status status = weir_planner_times(s->sizes[c.size], c.way, (enum weir_planner_by)c.by, c.n_ranks * c.n_chunks, &stages);
+    weir_status status = weir_planner_times(s->sizes[c.size], c.way, (enum weir_planner_by)c.by, &shape, &stages);
     if (!status && !stages)
         return WEIR_OK;
     if (!status)
@@ -171,7 +213,7 @@ static weir_status ways_list(struct search *s, struct candidate c)
     weir_status status = WEIR_OK;
     int most_zero = c.n_replicas > 1 && s->request->zero ? 1 : 0, least_zero = s->request->zero == 1 ? 1 : 0;
     for (c.way = 0; c.way < weir_planner_n_ways(s->request) && !status; c.way++)
-        for (c.by = 0; c.by < s->sizes[c.size]->n_cuts && !status; c.by++)
+        for (c.by = 0; c.by < WEIR_PLANNER_CUTS && !status; c.by++)
             for (c.zero = (short)least_zero; c.zero <= most_zero && !status; c.zero++)
                 status = candidate_add(s, c);
     return status;
@@ -208,8 +250,8 @@ static weir_status ranks_list(struct search *s, int size)
     int n_layers = s->request->graph->n_layers;
     int most = s->request->n_devices < n_layers ? s->request->n_devices : n_layers;
     weir_status status = WEIR_OK;
-    for (int p = 1; p <= most && p <= MOST_RANKS && !status; p = next_count(p))
-        for (int v = 1; v <= MOST_CHUNKS && p * v <= n_layers && p * v <= WEIR_PLANNER_MOST_STAGES && !status; v *= 2)
+    for (int p = 1; p <= most && p <= WEIR_PLANNER_MOST_RANKS && !status; p = next_count(p))
+        for (int v = 1; v <= WEIR_PLANNER_MOST_CHUNKS && p * v <= n_layers && p * v <= WEIR_PLANNER_MOST_STAGES && !status; v *= 2)
             if (p > 1 || v == 1)
                 status = replicas_list(s, (struct candidate){.n_ranks = p, .n_chunks = v, .size = (short)size});
     return status;
@@ -492,9 +534,11 @@ static weir_status trial_time(struct search *s, struct trial *t, const struct ca
     weir_status status = arrange(s, t, c);
     if (!status && c->by && !weir_planner_are_alike(t->plan.arrangement))
         return WEIR_OK; /* devices that differ have one cut */
+    if (!status && c->by == WEIR_PLANNER_BY_RANKS && !is_order(&t->schedule, s->orders[c->kind]))
+        return WEIR_OK;
     if (!status)
-        status = weir_planner_stages(s->sizes[c->size], c->way, (enum weir_planner_by)c->by, &t->schedule, t->plan.arrangement, s->arena,
-                                     &t->stages);
+        status = weir_planner_stages(s->sizes[c->size], c->way, (enum weir_planner_by)c->by, s->orders[c->kind], &t->schedule,
+                                     t->plan.arrangement, s->arena, &t->stages);
     if (!status)
         status = boundaries_take(t, arena);
     if (!status)
@@ -762,6 +806,8 @@ static weir_status search_run(struct search *s)
         status = WEIR_FAIL(WEIR_ERR_USAGE, "device '%s' computes nothing, so that no plan is the fastest on it: use " WEIR_OPTION("device=cpu")
                                            " or " WEIR_OPTION("device=cuda"), s->kind->name);
     if (!status)
+        status = orders_find(s);
+    if (!status)
         status = weir_arena_alloc(s->arena, (size_t)n_wanted(s), sizeof *s->plans, &s->plans);
     for (int i = 0; i < n && !status; i++)
         status = size_list(s, sizes[i]);
@@ -789,7 +835,7 @@ weir_status weir_planner_run(const struct weir_planner_request *request, struct 
     s->request = request;
     s->arena = arena;
     s->result = &result;
-    s->fastest = fastest(request);
+    speeds_find(s);
     s->largest_cap = largest_cap(request);
     status = search_run(s);
     for (int i = 0; i < s->n_sizes; i++)

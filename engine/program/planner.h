@@ -1,8 +1,8 @@
 /* The planner: how these devices train this model fastest, and whether it fits.
  *
  *     candidates   ranks p, stages per rank v, replicas d, samples of a micro-batch B, recomputation, ZeRO, schedule
- *         │        each with the layers cut so that the busiest stage has least to do; a model with branches has a second cut,
- *         │        which weighs all that crosses it too (planner_cuts.h)
+ *         │        each with the layers cut so that the busiest stage has least to do; also, where it differs, so that the busiest
+ *         │        rank has, and with branches so that all that crosses is weighed too (planner_cuts.h)
  *         ├─ bounds: no rank is done before its own work, fill and drain; bytes of state and of what is in flight
  *         ├─ simulated, the smallest bound first, with fill and drain, transfers, reductions and optimizer; what ranks hold
  *         │        by the list, and the layers to recompute so that it fits (recompute_choice.h)

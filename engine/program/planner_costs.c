@@ -5,6 +5,7 @@
 
 #include "engine/program/recomputed.h"
 #include "partitioner/contiguous/chain.h"
+#include "partitioner/contiguous/ranks.h"
 
 int weir_planner_n_ways(const struct weir_planner_request *request)
 {
@@ -88,13 +89,18 @@ static double optimizer_ms(const struct weir_planner_costs *c, const struct weir
     return 1e3 * (2 * stage->param_bytes + stage->grad_bytes + 2 * stage->optimizer_bytes) / (speed * c->request->ceilings.bytes_per_s);
 }
 
+static bool is_same(const int *a, const int *b, int n_stages)
+{
+    return !memcmp(a, b, ((size_t)n_stages + 1) * sizeof *a);
+}
+
 /* What a micro-batch keeps grows with its samples, what a stage holds does not.  NULL: no other size has this cut. */
-static const struct weir_stage_costs *bytes_before(const struct weir_planner_costs *c, int way, enum weir_planner_by by, int n_stages,
-                                                   const int *first_layer, double *scale_out)
+static const struct weir_stage_costs *bytes_before(const struct weir_planner_costs *c, int way, const struct weir_planner_stages *stages,
+                                                   int n_stages, double *scale_out)
 {
     for (const struct weir_planner_costs *b = c->before; b && way >= 0; b = b->before) {
-        const struct weir_planner_stages *made = &b->stages[way][by][n_stages];
-        if (made->first_layer && !memcmp(made->first_layer, first_layer, ((size_t)n_stages + 1) * sizeof *first_layer)) {
+        const struct weir_planner_stages *made = &b->stages[way][stages->by][stages->slot];
+        if (made->first_layer && is_same(made->first_layer, stages->first_layer, n_stages)) {
             *scale_out = (double)c->microbatch_size / (double)b->microbatch_size;
             return made->costs;
         }
@@ -103,11 +109,11 @@ static const struct weir_stage_costs *bytes_before(const struct weir_planner_cos
 }
 
 /* `way` -1: not one that other sizes have. */
-static weir_status bytes_find(const struct weir_planner_costs *c, int way, enum weir_planner_by by, const struct weir_engine_config *config,
-                              int n_stages, struct weir_arena *arena, struct weir_stage_costs *costs)
+static weir_status bytes_find(const struct weir_planner_costs *c, int way, const struct weir_planner_stages *stages,
+                              const struct weir_engine_config *config, int n_stages, struct weir_arena *arena, struct weir_stage_costs *costs)
 {
     double scale = 1;
-    const struct weir_stage_costs *found = bytes_before(c, way, by, n_stages, config->first_layer, &scale);
+    const struct weir_stage_costs *found = bytes_before(c, way, stages, n_stages, &scale);
     weir_status status = found ? WEIR_OK : weir_stage_costs_find(config, n_stages, &c->request->ceilings, arena, &found);
     for (int i = 0; i < n_stages && !status; i++) {
         costs[i] = found[i];
@@ -132,7 +138,7 @@ static weir_status stages_make(const struct weir_planner_costs *c, int way, cons
     config.zero = 0;
     weir_status status = weir_arena_alloc(arena, (size_t)n_stages, sizeof *costs, &costs);
     if (!status)
-        status = bytes_find(c, way, stages->by, &config, n_stages, arena, costs);
+        status = bytes_find(c, way, stages, &config, n_stages, arena, costs);
     if (!status)
         status = weir_recomputed_layers(c->graph, list, arena, &recompute);
     if (status)
@@ -150,44 +156,71 @@ static weir_status stages_make(const struct weir_planner_costs *c, int way, cons
     return WEIR_OK;
 }
 
-static bool is_same(const int *a, const int *b, int n_stages)
+static int slot_of(enum weir_planner_by by, const struct weir_planner_shape *shape)
 {
-    return !memcmp(a, b, ((size_t)n_stages + 1) * sizeof *a);
+    int chunks = shape->n_chunks > 4 ? 3 : shape->n_chunks / 2; /* 1, 2, 4, 8 */
+    if (by != WEIR_PLANNER_BY_RANKS)
+        return shape->n_ranks * shape->n_chunks;
+    return (shape->order * 4 + chunks) * (WEIR_PLANNER_MOST_RANKS + 1) + shape->n_ranks;
+}
+
+static bool is_cut(const struct weir_planner_costs *c, enum weir_planner_by by, const struct weir_planner_shape *shape)
+{
+    if (by == WEIR_PLANNER_BY_TRANSFERS)
+        return !c->is_plain && !(c->request->hand_over_ms > 0);
+    return by == WEIR_PLANNER_BY_WORK || (shape->n_chunks > 1 && shape->n_ranks > 1 && shape->order != WEIR_PLANNER_OTHER);
 }
 
 /* *cut_out is NULL where there is none, or none that differs from the one by work. */
-static weir_status cut_find(struct weir_planner_costs *c, int way, enum weir_planner_by by, int n_stages, int **cut_out)
+static weir_status cut_find(struct weir_planner_costs *c, int way, enum weir_planner_by by, const struct weir_planner_shape *shape,
+                            int **cut_out)
 {
-    int n = c->graph->n_layers;
+    int n = c->graph->n_layers, n_stages = shape->n_ranks * shape->n_chunks;
     const struct weir_stage_costs *work;
     double *times;
+    bool is_other = true;
     weir_status status = weir_arena_alloc(&c->arena, (size_t)n, sizeof *times, &times);
     for (int l = 0; l < n && !status; l++)
         times[l] = c->layers[way][l].forward + c->layers[way][l].input + c->layers[way][l].weight;
-    if (!status && by == WEIR_PLANNER_BY_WORK) {
-        status = weir_arena_alloc(&c->arena, (size_t)n_stages + 1, sizeof **cut_out, cut_out);
-        return status ? status : weir_chain_split(times, n, n_stages, *cut_out);
-    }
-    if (!status)
-        status = weir_planner_times(c, way, WEIR_PLANNER_BY_WORK, n_stages, &work);
-    if (!status)
+    if (!status && by != WEIR_PLANNER_BY_WORK)
+        status = weir_planner_times(c, way, WEIR_PLANNER_BY_WORK, shape, &work);
+    if (!status && by == WEIR_PLANNER_BY_TRANSFERS)
         status = weir_planner_cut(c->graph, times, &c->request->ceilings, n_stages, &c->arena, cut_out);
-    if (!status && *cut_out && is_same(*cut_out, c->cuts[way][WEIR_PLANNER_BY_WORK][n_stages], n_stages))
+    else if (!status)
+        status = weir_arena_alloc(&c->arena, (size_t)n_stages + 1, sizeof **cut_out, cut_out);
+    if (status || !*cut_out)
+        return status;
+    const int *by_work = c->cuts[way][WEIR_PLANNER_BY_WORK][n_stages];
+    if (by == WEIR_PLANNER_BY_WORK)
+        return weir_chain_split(times, n, n_stages, *cut_out);
+    if (by == WEIR_PLANNER_BY_RANKS) {
+        int stage_rank[WEIR_PLANNER_MOST_STAGES];
+        for (int i = 0; i < n_stages; i++)
+            stage_rank[i] = weir_planner_rank_of(shape, i);
+        memcpy(*cut_out, by_work, ((size_t)n_stages + 1) * sizeof *by_work);
+        status = weir_chain_even_ranks(times, n, n_stages, stage_rank, shape->n_ranks, *cut_out, &is_other);
+    }
+    if (status)
+        return status;
+    if (!is_other || is_same(*cut_out, by_work, n_stages))
         *cut_out = NULL;
-    return status;
+    return WEIR_OK;
 }
 
-weir_status weir_planner_times(struct weir_planner_costs *c, int way, enum weir_planner_by by, int n_stages,
+weir_status weir_planner_times(struct weir_planner_costs *c, int way, enum weir_planner_by by, const struct weir_planner_shape *shape,
                                const struct weir_stage_costs **stages_out)
 {
     struct weir_stage_costs *stages;
-    int *cut = NULL;
-    *stages_out = c->times[way][by][n_stages];
-    if (*stages_out || (by && c->none[way][n_stages]))
+    int *cut = NULL, slot = slot_of(by, shape), n_stages = shape->n_ranks * shape->n_chunks;
+    *stages_out = NULL;
+    if (!is_cut(c, by, shape) || c->none[way][by][slot])
         return WEIR_OK;
-    weir_status status = cut_find(c, way, by, n_stages, &cut);
+    *stages_out = c->times[way][by][slot];
+    if (*stages_out)
+        return WEIR_OK;
+    weir_status status = cut_find(c, way, by, shape, &cut);
     if (!status && !cut)
-        c->none[way][n_stages] = true;
+        c->none[way][by][slot] = true;
     if (status || !cut)
         return status;
     status = weir_arena_alloc(&c->arena, (size_t)n_stages, sizeof *stages, &stages);
@@ -195,8 +228,8 @@ weir_status weir_planner_times(struct weir_planner_costs *c, int way, enum weir_
         return status;
     for (int i = 0; i < n_stages; i++)
         times_sum(c->layers[way], cut[i], cut[i + 1], 1, &stages[i]);
-    c->cuts[way][by][n_stages] = cut;
-    c->times[way][by][n_stages] = *stages_out = stages;
+    c->cuts[way][by][slot] = cut;
+    c->times[way][by][slot] = *stages_out = stages;
     return WEIR_OK;
 }
 
@@ -264,27 +297,29 @@ static weir_status stages_uneven(struct weir_planner_costs *c, int way, const st
     return stages_make(c, -1, weir_planner_way_name(c->request, way), c->layers[way], n, arena, out);
 }
 
-weir_status weir_planner_stages(struct weir_planner_costs *c, int way, enum weir_planner_by by, const struct weir_schedule *schedule,
-                                const struct weir_arrangement *arrangement, struct weir_arena *arena, struct weir_planner_stages *out)
+weir_status weir_planner_stages(struct weir_planner_costs *c, int way, enum weir_planner_by by, enum weir_planner_order order,
+                                const struct weir_schedule *schedule, const struct weir_arrangement *arrangement, struct weir_arena *arena,
+                                struct weir_planner_stages *out)
 {
-    int n = schedule->n_stages;
+    const struct weir_planner_shape shape = {schedule->n_ranks, schedule->n_stages / schedule->n_ranks, order};
     const struct weir_stage_costs *times;
-    int *cut;
+    int *cut, slot = slot_of(by, &shape);
+    struct weir_planner_stages *kept = &c->stages[way][by][slot];
     if (!weir_planner_are_alike(arrangement))
         return stages_uneven(c, way, schedule, arrangement, arena, out);
-    weir_status status = weir_planner_times(c, way, by, n, &times);
-    if (!status && !c->stages[way][by][n].first_layer) {
-        status = weir_arena_alloc(arena, (size_t)n + 1, sizeof *cut, &cut);
+    weir_status status = weir_planner_times(c, way, by, &shape, &times);
+    if (!status && !kept->first_layer) {
+        status = weir_arena_alloc(arena, (size_t)schedule->n_stages + 1, sizeof *cut, &cut);
         if (status)
             return status;
-        memcpy(cut, c->cuts[way][by][n], ((size_t)n + 1) * sizeof *cut);
-        struct weir_planner_stages made = {.by = by, .first_layer = cut};
-        status = stages_make(c, way, weir_planner_way_name(c->request, way), c->layers[way], n, &c->arena, &made);
+        memcpy(cut, c->cuts[way][by][slot], ((size_t)schedule->n_stages + 1) * sizeof *cut);
+        struct weir_planner_stages made = {.by = by, .slot = slot, .first_layer = cut};
+        status = stages_make(c, way, weir_planner_way_name(c->request, way), c->layers[way], schedule->n_stages, &c->arena, &made);
         if (!status)
-            c->stages[way][by][n] = made;
+            *kept = made;
     }
     if (!status)
-        *out = c->stages[way][by][n];
+        *out = *kept;
     return status;
 }
 
@@ -312,14 +347,14 @@ static double share_saved(const struct weir_planner_costs *c, const bool *recomp
     return all > 0 ? saved / all : 0;
 }
 
-static weir_status lean_scale(struct weir_planner_costs *c, const struct weir_planner_costs *b, enum weir_planner_by by, int n_stages,
-                              const struct weir_stage_costs **kept, const struct weir_stage_costs **lean_out)
+static weir_status lean_scale(struct weir_planner_costs *c, const struct weir_planner_costs *b, const struct weir_planner_stages *stages,
+                              int n_stages, const struct weir_stage_costs **kept, const struct weir_stage_costs **lean_out)
 {
     double scale = (double)c->microbatch_size / (double)b->microbatch_size;
     struct weir_stage_costs *lean;
     weir_status status = weir_arena_alloc(&c->arena, (size_t)n_stages, sizeof *lean, &lean);
     for (int i = 0; i < n_stages && !status; i++) { /* of these only the bytes are read */
-        lean[i] = b->stages[0][by][n_stages].lean[i];
+        lean[i] = b->stages[0][stages->by][stages->slot].lean[i];
         lean[i].mem_backward *= scale;
         lean[i].mem_weight *= scale;
         lean[i].mem_made *= scale;
@@ -332,15 +367,16 @@ static weir_status lean_scale(struct weir_planner_costs *c, const struct weir_pl
 static weir_status lean_find(struct weir_planner_costs *c, struct weir_planner_stages *stages, int n_stages, struct weir_arena *arena,
                              const struct weir_stage_costs **lean_out)
 {
-    enum weir_planner_by by = stages->by;
-    struct weir_planner_stages *kept = &c->stages[0][by][n_stages], made = {.by = by, .first_layer = stages->first_layer};
+    struct weir_planner_stages *kept = &c->stages[0][stages->by][stages->slot];
+    struct weir_planner_stages made = {.by = stages->by, .slot = stages->slot, .first_layer = stages->first_layer};
     *lean_out = stages->speed ? stages->lean : kept->lean;
     if (*lean_out)
         return WEIR_OK;
-    for (const struct weir_planner_costs *b = stages->speed ? NULL : c->before; b; b = b->before)
-        if (b->stages[0][by][n_stages].lean &&
-            !memcmp(b->stages[0][by][n_stages].first_layer, stages->first_layer, ((size_t)n_stages + 1) * sizeof *stages->first_layer))
-            return lean_scale(c, b, by, n_stages, &kept->lean, lean_out);
+    for (const struct weir_planner_costs *b = stages->speed ? NULL : c->before; b; b = b->before) {
+        const struct weir_planner_stages *of = &b->stages[0][stages->by][stages->slot];
+        if (of->lean && is_same(of->first_layer, stages->first_layer, n_stages))
+            return lean_scale(c, b, stages, n_stages, &kept->lean, lean_out);
+    }
     weir_status status = stages_make(c, -1, "full", c->layers[1], n_stages, stages->speed ? arena : &c->arena, &made);
     if (status)
         return status;
@@ -358,7 +394,7 @@ weir_status weir_planner_recompute(struct weir_planner_costs *c, const bool *rec
 {
     const struct weir_stage_costs *lean;
     struct weir_stage_costs *costs;
-    struct weir_planner_stages *whole = &c->stages[0][stages->by][n_stages];
+    struct weir_planner_stages *whole = &c->stages[0][stages->by][stages->slot];
     const struct weir_stage_costs *from = stages->speed ? stages->costs : whole->costs;
     weir_status status = list_make(c->graph, recompute, arena, list_out);
     if (!status)
@@ -419,7 +455,6 @@ static weir_status costs_fill(struct weir_planner_costs *c)
     c->least_activations *= 0.5; /* packing, and what is held from I to W alone, may make it less than the sum */
     c->border_bytes = widest_border(c->graph);
     c->is_plain = weir_planner_is_plain(c->graph);
-    c->n_cuts = c->is_plain || c->request->hand_over_ms > 0 ? 1 : WEIR_PLANNER_CUTS;
     return WEIR_OK;
 }
 

@@ -10,10 +10,15 @@
 #include "engine/program/recompute_choice.h"
 #include "engine/program/stage_costs.h"
 
-enum { WEIR_PLANNER_MOST_STAGES = 512, WEIR_PLANNER_MOST_LAYERS = 4096, WEIR_PLANNER_WAYS = 2 };
+enum { WEIR_PLANNER_MOST_STAGES = 512, WEIR_PLANNER_MOST_LAYERS = 4096, WEIR_PLANNER_MOST_RANKS = 64, WEIR_PLANNER_MOST_CHUNKS = 8,
+       WEIR_PLANNER_WAYS = 2 };
+
+/* Places for cuts: by the number of stages, or by that of ranks, of chunks (1, 2, 4, 8) and by their order. */
+enum { WEIR_PLANNER_SLOTS = 2 * 4 * (WEIR_PLANNER_MOST_RANKS + 1) };
 
 struct weir_planner_stages {
     enum weir_planner_by by;
+    int slot;
     const int *first_layer;
     const struct weir_stage_costs *costs; /* times on the ranks' devices */
     const double *speed; /* [n_stages]; NULL: devices alike */
@@ -33,11 +38,10 @@ struct weir_planner_costs {
     double least_activations;                /* bytes of a micro-batch on all layers */
     struct weir_stage_costs all;             /* one stage that has everything */
     bool is_plain;                           /* planner_cuts.h */
-    int n_cuts;                              /* for a number of stages */
-    const struct weir_stage_costs *times[WEIR_PLANNER_WAYS][WEIR_PLANNER_CUTS][WEIR_PLANNER_MOST_STAGES + 1];
-    const int *cuts[WEIR_PLANNER_WAYS][WEIR_PLANNER_CUTS][WEIR_PLANNER_MOST_STAGES + 1];
-    bool none[WEIR_PLANNER_WAYS][WEIR_PLANNER_MOST_STAGES + 1]; /* there is no second cut */
-    struct weir_planner_stages stages[WEIR_PLANNER_WAYS][WEIR_PLANNER_CUTS][WEIR_PLANNER_MOST_STAGES + 1];
+    const struct weir_stage_costs *times[WEIR_PLANNER_WAYS][WEIR_PLANNER_CUTS][WEIR_PLANNER_SLOTS];
+    const int *cuts[WEIR_PLANNER_WAYS][WEIR_PLANNER_CUTS][WEIR_PLANNER_SLOTS];
+    bool none[WEIR_PLANNER_WAYS][WEIR_PLANNER_CUTS][WEIR_PLANNER_SLOTS]; /* it is the cut by work */
+    struct weir_planner_stages stages[WEIR_PLANNER_WAYS][WEIR_PLANNER_CUTS][WEIR_PLANNER_SLOTS];
 };
 
 /* What is chosen from: none and full, or the one that is asked for. */
@@ -49,9 +53,9 @@ weir_status weir_planner_costs_open(const struct weir_planner_request *request, 
                                     const struct weir_planner_costs *before, struct weir_arena *arena, struct weir_planner_costs **costs_out);
 void weir_planner_costs_close(struct weir_planner_costs *costs);
 
-/* Times alone, [n_stages], of the cut with the least bottleneck on devices alike; NULL where a cut by transfers is that by work, or
- * would have fewer stages. */
-weir_status weir_planner_times(struct weir_planner_costs *costs, int way, enum weir_planner_by by, int n_stages,
+/* Times alone, [n_stages], of the cut with the least bottleneck on devices alike; NULL where another cut is that by work, is no
+ * better, or would have fewer stages. */
+weir_status weir_planner_times(struct weir_planner_costs *costs, int way, enum weir_planner_by by, const struct weir_planner_shape *shape,
                                const struct weir_stage_costs **stages_out);
 
 /* All devices of an arrangement, or of none, are as fast. */
@@ -59,7 +63,8 @@ bool weir_planner_are_alike(const struct weir_arrangement *arrangement);
 
 /* All costs of the stages of a schedule.  Where an arrangement's devices differ in speed, times follow, and with one stage per rank
  * the cut by work does, too.  What must outlive `costs` is in `arena`. */
-weir_status weir_planner_stages(struct weir_planner_costs *costs, int way, enum weir_planner_by by, const struct weir_schedule *schedule,
+weir_status weir_planner_stages(struct weir_planner_costs *costs, int way, enum weir_planner_by by, enum weir_planner_order order,
+                                const struct weir_schedule *schedule,
                                 const struct weir_arrangement *arrangement, struct weir_arena *arena, struct weir_planner_stages *out);
 
 /* What those stages take with given layers recomputed: the program's bytes with none and with all of them, and between the two as
