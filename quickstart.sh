@@ -196,7 +196,7 @@ train)
 test)
     install_packages "${packages[@]}" "${test_packages[@]}"
     build ON
-    ctest --test-dir build/release --output-on-failure -j "$(nproc)"
+    ctest --test-dir build/release --output-on-failure -j $((2 * $(nproc))) # many wait for processes that are to be found dead
     ;;
 deps)
     install_packages "${packages[@]}" "${test_packages[@]}" "${@:2}"

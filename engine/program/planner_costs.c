@@ -164,11 +164,13 @@ static int slot_of(enum weir_planner_by by, const struct weir_planner_shape *sha
     return (shape->order * 4 + chunks) * (WEIR_PLANNER_MOST_RANKS + 1) + shape->n_ranks;
 }
 
+/* With many stages ranks are alike by their number, and every cut is compiled for its bytes. */
 static bool is_cut(const struct weir_planner_costs *c, enum weir_planner_by by, const struct weir_planner_shape *shape)
 {
     if (by == WEIR_PLANNER_BY_TRANSFERS)
         return !c->is_plain && !(c->request->hand_over_ms > 0);
-    return by == WEIR_PLANNER_BY_WORK || (shape->n_chunks > 1 && shape->n_ranks > 1 && shape->order != WEIR_PLANNER_OTHER);
+    bool is_small = shape->n_ranks * shape->n_chunks <= WEIR_PLANNER_MOST_BY_RANKS;
+    return by == WEIR_PLANNER_BY_WORK || (shape->n_chunks > 1 && shape->n_ranks > 1 && is_small && shape->order != WEIR_PLANNER_OTHER);
 }
 
 /* *cut_out is NULL where there is none, or none that differs from the one by work. */

@@ -11,7 +11,7 @@
 #include "engine/program/stage_costs.h"
 
 enum { WEIR_PLANNER_MOST_STAGES = 512, WEIR_PLANNER_MOST_LAYERS = 4096, WEIR_PLANNER_MOST_RANKS = 64, WEIR_PLANNER_MOST_CHUNKS = 8,
-       WEIR_PLANNER_WAYS = 2 };
+       WEIR_PLANNER_WAYS = 2, WEIR_PLANNER_MOST_BY_RANKS = 32 /* stages that are cut by ranks, too */ };
 
 /* Places for cuts: by the number of stages, or by that of ranks, of chunks (1, 2, 4, 8) and by their order. */
 enum { WEIR_PLANNER_SLOTS = 2 * 4 * (WEIR_PLANNER_MOST_RANKS + 1) };

@@ -5,7 +5,7 @@
 
 #include "base/alloc.h"
 
-enum { MOST_PAIRED = 32, MOST_FAR = 2 }; /* stages, of which any two borders are moved together, by so many layers */
+enum { MOST_RUN = 32, MOST_PAIRED = 12, MOST_FAR = 2 }; /* stages, of which borders are moved in runs, and any two by so many layers */
 
 struct moves {
     const double *sums; /* [n_layers + 1]: of the layers before */
@@ -78,7 +78,7 @@ static bool moved_better(struct moves *m, int first, int last, int by, int other
 static bool runs_moved(struct moves *m)
 {
     bool any = false;
-    int longest = m->n_stages <= MOST_PAIRED ? m->n_stages : 1;
+    int longest = m->n_stages <= MOST_RUN ? m->n_stages : 1;
     for (int i = 1; i < m->n_stages; i++)
         for (int j = i; j < m->n_stages && j < i + longest; j++)
             for (int by = -1; by <= 1; by += 2)

@@ -20,8 +20,8 @@ extern "C" {
 /* Move the borders of `first_layer`, [n_stages + 1], a cut of `n_layers` layers of `cost`, so that the busiest rank has less to do:
  * stage i is on rank stage_rank[i], of n_ranks.  Of cuts alike in that, the one with ranks, and then stages, more alike.
  *
- * A local search from this cut and from an even one: borders are moved one by one, and with at most 32 stages in pairs and in runs, while
- * that is better.  It is not always the best of all cuts, and never worse than the one it began with.  *better_out: the busiest rank has less to do by a thousandth at least.
+ * A local search from this cut and from an even one: borders are moved one by one, with at most 32 stages in runs, and with at most
+ * 12 in pairs, while that is better.  It is not always the best of all cuts, and never worse than the one it began with.  *better_out: the busiest rank has less to do by a thousandth at least.
  * WEIR_ERR_NOMEM; then the cut is as it was. */
 weir_status weir_chain_even_ranks(const double *cost, int n_layers, int n_stages, const int *stage_rank, int n_ranks, int *first_layer,
                                   bool *better_out);
