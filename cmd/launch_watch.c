@@ -22,7 +22,7 @@ static const int64_t ask_ns = INT64_C(1000000000);    /* when another host's pro
 static const int64_t record_ns = INT64_C(700000000);  /* writing what every rank does takes less */
 static const int64_t far_ns = INT64_C(2000000000);     /* another host answers in this time, or is gone */
 static const int64_t silent_ns = INT64_C(300000000);  /* and a process that was found silent or stuck: it has had its time */
-static const int64_t unsaid_ns = INT64_C(1300000000); /* and the others, where the launcher has found that out before them: their looks are later */
+static const int64_t unsaid_ns = INT64_C(1300000000); /* and the others, where the launcher found that out first: they look later */
 
 enum { SIGNALS, COMING, WORDS, FIRST_RANK }; /* polls */
 

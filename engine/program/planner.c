@@ -112,8 +112,8 @@ static weir_status orders_find(struct search *s)
         struct weir_schedule_params params = {.n_ranks = 2, .n_chunks = kind->n_chunks ? kind->n_chunks : 4, .n_microbatches = 8};
         weir_status built = is_trainable(kind) ? weir_schedule_build(kind, &params, &arena, &schedule) : WEIR_ERR_INVALID;
         s->orders[k] = WEIR_PLANNER_OTHER;
-        if (!built)
-            s->orders[k] = is_order(&schedule, WEIR_PLANNER_LOOPS) ? WEIR_PLANNER_LOOPS : is_order(&schedule, WEIR_PLANNER_WAVES) ? WEIR_PLANNER_WAVES : WEIR_PLANNER_OTHER;
+        for (int o = WEIR_PLANNER_WAVES; o >= WEIR_PLANNER_LOOPS && !built; o--)
+            s->orders[k] = is_order(&schedule, (enum weir_planner_order)o) ? (enum weir_planner_order)o : s->orders[k];
         status = built == WEIR_ERR_INVALID ? WEIR_OK : built;
         weir_arena_release(&arena);
     }
@@ -164,7 +164,8 @@ static double time_bound(const struct search *s, const struct candidate *c, cons
     bool splits = weir_schedule_kinds[c->kind]->splits_backward;
     const struct weir_planner_shape shape = shape_of(s, c);
     int n_stages = c->n_ranks * c->n_chunks;
-    double load[WEIR_PLANNER_MOST_RANKS] = {0}, before = 0, after = 0, mean = 0, all = 0, most = 0, at_once = fmin(1, weir_costs_at_once(&s->request->flight));
+    double load[WEIR_PLANNER_MOST_RANKS] = {0}, before = 0, after = 0, mean = 0, all = 0, most = 0;
+    double at_once = fmin(1, weir_costs_at_once(&s->request->flight));
     for (int i = 0; i < n_stages; i++) {
         double backward = at_once * (stages[i].input + stages[i].weight), work = stages[i].forward + backward;
         mean += i < c->n_ranks ? before + after : 0;

@@ -9,6 +9,7 @@
 #include "engine/program/planner.h"
 #include "include/weir/graph.h"
 #include "models/model_kinds.h"
+#include "schedules/schedule_kinds.h"
 
 static struct weir_arena model_arena;
 static const struct weir_graph *tiny;
@@ -225,6 +226,73 @@ static void a_backward_at_once_is_planned_with_what_it_takes(void **state)
     weir_arena_release(&arena);
 }
 
+static enum weir_planner_order order_of(const struct weir_schedule *schedule)
+{
+    enum weir_planner_order found = WEIR_PLANNER_OTHER;
+    for (int o = WEIR_PLANNER_WAVES; o >= WEIR_PLANNER_LOOPS; o--) {
+        struct weir_planner_shape shape = {schedule->n_ranks, schedule->n_stages / schedule->n_ranks, (enum weir_planner_order)o};
+        bool same = true;
+        for (int i = 0; i < schedule->n_stages; i++)
+            same &= schedule->stage_rank[i] == weir_planner_rank_of(&shape, i);
+        found = same ? shape.order : found;
+    }
+    return found;
+}
+
+/* The planner asks two ranks, and bounds the time of more by it. */
+static void stages_of_a_schedule_have_one_order_over_any_ranks(void **state)
+{
+    (void)state;
+    int n = 0;
+    for (int k = 0; weir_schedule_kinds[k]; k++) {
+        const struct weir_schedule_kind *kind = weir_schedule_kinds[k];
+        enum weir_planner_order first = WEIR_PLANNER_OTHER;
+        for (int p = 2; p <= 16; p++)
+            for (int v = 2; v <= 8 && kind->n_copies < 2; v *= 2) {
+                struct weir_arena arena = {0};
+                struct weir_schedule schedule;
+                struct weir_schedule_params params = {.n_ranks = p, .n_chunks = v, .n_microbatches = 4 * p};
+                if (!weir_schedule_build(kind, &params, &arena, &schedule)) {
+                    first = p == 2 ? order_of(&schedule) : first;
+                    assert_int_equal(order_of(&schedule), first);
+                    n++;
+                }
+                weir_arena_release(&arena);
+            }
+    }
+    assert_true(n > 100);
+}
+
+/* Layers of 4 1 .. 1 2: the busiest stage is the same wherever the rest is cut, and under zbv rank 0 has both ends. */
+static void ranks_with_several_stages_are_cut_for_the_busiest_rank(void **state)
+{
+    (void)state;
+    struct weir_arena arena = {0};
+    struct weir_planner_result result;
+    struct weir_stage_costs layers[64] = {{0}};
+    struct weir_planner_request request = request_of(2);
+    double all = 0;
+    assert_in_range(tiny->n_layers, 8, 64);
+    for (int l = 0; l < tiny->n_layers; l++) {
+        double one = l == 0 ? 4 : l == tiny->n_layers - 1 ? 2 : 1;
+        layers[l] = (struct weir_stage_costs){.forward = one, .input = one, .weight = one};
+        all += 3 * one * 8;
+    }
+    request.layers = layers;
+    request.n_layers = tiny->n_layers;
+    request.microbatch_size = 1;
+    request.schedule = "zbv";
+    request.recompute = "none";
+    request.max_replicas = 1;
+    request.ceilings.link_bytes_per_s = 1e12;
+    request.n_top = 1;
+    assert_ok(weir_planner_run(&request, &arena, &result));
+    assert_int_equal(result.plans[0].n_ranks, 2);
+    double most = fmax(result.plans[0].rank_ms[0], result.plans[0].rank_ms[1]);
+    assert_true(most < all / 2 * 1.1);
+    weir_arena_release(&arena);
+}
+
 static void requests_that_make_no_sense_are_refused(void **state)
 {
     (void)state;
@@ -258,6 +326,8 @@ int main(void)
         cmocka_unit_test(slow_links_of_a_topology_show_in_the_step),
         cmocka_unit_test(a_slow_device_gets_fewer_layers_or_none),
         cmocka_unit_test(a_backward_at_once_is_planned_with_what_it_takes),
+        cmocka_unit_test(stages_of_a_schedule_have_one_order_over_any_ranks),
+        cmocka_unit_test(ranks_with_several_stages_are_cut_for_the_busiest_rank),
         cmocka_unit_test(requests_that_make_no_sense_are_refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
