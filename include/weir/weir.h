@@ -49,9 +49,10 @@
  *     device "cpu"       those threads are bound to cores while there are enough of them, unless it `leaves_cores`
  *     device "cuda"      CUDA_DEVICE_MAX_CONNECTIONS=32 in the environment, unless it has a value; it is set before CUDA starts
  *     transport "mpi",   MPI_Init_thread(MPI_THREAD_SERIALIZED), unless the program has started MPI, with the level that mpi.h names;
- *     "nccl"             who starts MPI ends it: Weir when the process exits (weir_disconnect: and not then).  All processes of MPI_COMM_WORLD, or of the communicator
- *                        that the program gives (mpi.h), open the engine, which makes communicators of its own of it; when one stays
- *                        out the others get WEIR_ERR_TIMEOUT after ten times `timeout`; weir_connect meets them before that
+ *     "nccl"             who starts MPI ends it: Weir when the process exits (after weir_disconnect nobody does).  All processes of
+ *                        MPI_COMM_WORLD, or of the communicator that the program gives (mpi.h), open the engine, which makes
+ *                        communicators of its own of it; when one stays out the others get WEIR_ERR_TIMEOUT after ten times
+ *                        `timeout` (weir_connect: after `timeout`)
  *     transport "shm"    shared memory, and the sockets that `weir launch` handed over
  *
  * Engines of one process share only what CUDA and MPI have one of, and the count of threads and cores.

@@ -150,7 +150,7 @@ called() { # exactly these calls, in this order
     quickstart test
     [ "$status" -eq 0 ]
     called "cmake --preset release -DWEIR_CUDA=OFF -DBUILD_TESTING=ON" "cmake --build --preset release" \
-        "ctest --test-dir build/release --output-on-failure -j 1"
+        "ctest --test-dir build/release --output-on-failure -j 2"
     [[ $output == *"100% tests passed"* ]]
 }
 
