@@ -17,7 +17,7 @@
  *     weir_plans_close(plans);                          after the engine
  *
  * The planner weighs ranks, stages per rank, replicas, sizes of micro-batches, recomputation, ZeRO and schedules, each with the
- * layers cut so that the busiest stage has least to do (docs/planning.md).  It takes from milliseconds to seconds, on the calling
+ * layers cut so that the busiest stage, or the busiest rank, has least to do (docs/planning.md).  It takes from milliseconds to seconds, on the calling
  * thread.  Times are by analysis, for devices of given or assumed speed, unless measured ones are given.
  *
  * What a plan points to lives until its plans are closed.  Plans are used by one thread at a time. */

@@ -133,7 +133,7 @@ struct weir_engine_config {
     size_t struct_bytes;                  /* sizeof(struct weir_engine_config) of the program */
     const struct weir_graph *graph;       /* borrowed until close */
     const struct weir_schedule *schedule; /* borrowed until close; checked by open */
-    const int *first_layer;               /* borrowed; [n_stages + 1], or NULL: balanced by estimated cost */
+    const int *first_layer;               /* borrowed; [n_stages + 1], or NULL: stages, and ranks with several, balanced by estimated cost */
     const char *device;                   /* "cpu", "cuda", "cuda:0,cuda:1": a rank per entry, or a device per rank */
     enum weir_compute dtype;
     const char *transport;                /* NULL: "local", all ranks in this process; docs/cluster.md says what fits

@@ -44,7 +44,8 @@ lost() {
     ls weir-flight.json
 }
 
-# early RANK: three processes of which one is stopped before MPI is up, so that nobody can hear of the others; one tells
+# early RANK: three processes of which one is stopped before MPI is up, so that nobody can hear of the others; one tells.  It takes
+# --timeout and at least 5 s, and not ten times as long, which the opening of an engine has
 early() {
     cat >early <<END
 #!/bin/bash
@@ -53,7 +54,7 @@ exec "\$@"
 END
     chmod +x early
     status=0
-    MPI_TIMEOUT=100 bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" 3 ./early "$WEIR" "${base[@]}" --stages 3 --steps 2 -q --timeout 0.5 \
+    MPI_TIMEOUT=100 bash "$WEIR_SOURCE_DIR/tests/support/mpi.sh" 3 ./early "$WEIR" "${base[@]}" --stages 3 --steps 2 -q --timeout 2 \
         >out 2>errors || status=$?
     echo "rank $1 stopped: status $status: $(cat errors)"
     [ "$status" -eq 5 ]
