@@ -49,8 +49,8 @@ weir_status weir_build_kind_plan(const struct weir_engine_config *config, const 
 
 /* ---- partition ----------------------------------------------------------------------------------------------------- */
 
-/* The configuration's, or layers balanced by estimated cost, replays included: no stage has more to do than it must, and of ranks with
- * several stages the busiest one as little as can be found. */
+/* The configuration's, or layers balanced by estimated cost, replays included: the busiest stage has as little to do as can be, or where
+ * ranks have several stages, the busiest rank as little as is found. */
 static weir_status layers_split(struct weir_build *b, struct weir_arena *arena, const bool *recompute, int n_stages,
                                 int *first_layer)
 {

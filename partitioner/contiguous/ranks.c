@@ -5,7 +5,8 @@
 
 #include "base/alloc.h"
 
-enum { MOST_RUN = 32, MOST_PAIRED = 12, MOST_FAR = 2 }; /* stages, of which borders are moved in runs, and any two by so many layers */
+/* Up to so many stages borders are moved in runs, and any two of them, by so many layers. */
+enum { MOST_RUN = 32, MOST_PAIRED = 12, MOST_FAR = 2, MOST_TURNS = 10000 };
 
 struct moves {
     const double *sums; /* [n_layers + 1]: of the layers before */
@@ -101,8 +102,8 @@ static bool pairs_moved(struct moves *m)
 static void search(struct moves *m)
 {
     weigh(m, &m->most, &m->ranks, &m->stages);
-    while (runs_moved(m) || pairs_moved(m))
-        ;
+    for (int turn = 0; turn < MOST_TURNS && (runs_moved(m) || pairs_moved(m)); turn++)
+        ; /* ends by itself, but for costs that differ by less than `compare` sees */
 }
 
 /* Every stage about as much as the others. */
