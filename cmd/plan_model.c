@@ -174,6 +174,11 @@ static void table_head_print(void)
            "schedule", "recompute", "ZeRO", "step", "bubble", "rank");
 }
 
+static const char *schedule_name(const struct weir_planned *plan)
+{
+    return plan->order ? "auto" : plan->kind->name;
+}
+
 static void plan_print(const struct planning *p, const struct weir_planned *plan, int i)
 {
     int n_layers = p->request.graph->n_layers;
@@ -181,7 +186,7 @@ static void plan_print(const struct planning *p, const struct weir_planned *plan
     snprintf(some, sizeof some, "%d layer%s", plan->n_recomputed, plan->n_recomputed == 1 ? "" : "s");
     const char *recompute = plan->n_recomputed == n_layers ? "full" : plan->n_recomputed ? some : "none";
     printf("%2d. %6d %7d %9d %11" PRId64 " %13" PRId64 " %-15s %-10s %4d %9.*f ms %6.1f %% %6.*f GiB\n", i + 1, plan->n_ranks,
-           plan->n_chunks, plan->n_replicas, plan->microbatch_size, plan->n_microbatches, plan->kind->name, recompute, plan->zero,
+           plan->n_chunks, plan->n_replicas, plan->microbatch_size, plan->n_microbatches, schedule_name(plan), recompute, plan->zero,
            plan->step_ms < 100 ? 3 : 0, plan->step_ms, 100 * plan->bubble, most_bytes(plan) >= (size_t)1 << 30 ? 2 : 4, gib(most_bytes(plan)));
 }
 
@@ -401,7 +406,7 @@ static json_t *plan_json(const struct weir_planned *plan)
 {
     json_t *root = json_pack("{s:i, s:i, s:i, s:I, s:I, s:s, s:s, s:i, s:o, s:o}", "ranks", plan->n_ranks, "chunks", plan->n_chunks, "replicas",
                              plan->n_replicas, "microbatch_size", (json_int_t)plan->microbatch_size, "microbatches",
-                             (json_int_t)plan->n_microbatches, "schedule", plan->kind->name, "recompute", plan->recompute, "zero",
+                             (json_int_t)plan->n_microbatches, "schedule", schedule_name(plan), "recompute", plan->recompute, "zero",
                              plan->zero, "first_layers", layers_json(&plan->cut), "devices", placement_json(plan));
     return weir_json_joined(root, predicted_json(plan));
 }
@@ -478,7 +483,7 @@ static weir_status file_write(struct planning *p)
     const char *predicted;
     struct weir_plan_file plan = {
         .model = p->options->model, .n_parameters = weir_graph_n_elements(graph), .device = p->request.config.device,
-        .library = weir_version(), .cut = best->cut, .schedule = best->kind->name, .n_chunks = best->n_chunks,
+        .library = weir_version(), .cut = best->cut, .schedule = schedule_name(best), .order = best->order, .n_chunks = best->n_chunks,
         .n_replicas = best->n_replicas, .zero = best->zero, .n_microbatches = best->n_microbatches,
         .microbatch_size = best->microbatch_size, .dtype = p->dtype, .recompute = best->recompute,
         .optimizer = p->request.config.optimizer == WEIR_OPTIMIZER_ADAMW ? "adamw" : "sgd",
