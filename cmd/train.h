@@ -11,7 +11,6 @@
 #include "cmd/options.h"
 #include "cmd/progress.h"
 #include "include/weir/data.h"
-#include "engine/train/learning_rate.h"
 #include "engine/program/plan_file.h"
 #include "engine/report/metrics.h"
 #include "engine/report/trace.h"
