@@ -12,8 +12,8 @@
 #include "cmd/progress.h"
 #include "include/weir/data.h"
 #include "engine/program/plan_file.h"
-#include "engine/report/metrics.h"
-#include "engine/report/trace.h"
+#include "include/weir/metrics.h"
+#include "include/weir/trace.h"
 #include "include/weir/weir.h"
 
 struct train_options {

@@ -5,7 +5,7 @@
 
 #include "base/printable.h"
 #include "cmd/train.h"
-#include "engine/report/straggler.h"
+#include "include/weir/metrics.h"
 #include "include/weir/simulate.h"
 
 /* ---- how long ranks should take -------------------------------------------------------------------------------------- */
