@@ -17,7 +17,7 @@
 #include "cmd/paths.h"
 #include "cmd/schedule_auto.h"
 #include "cmd/schedule_input.h"
-#include "engine/program/stage_costs.h"
+#include "include/weir/plan.h"
 #include "include/weir/graph.h"
 
 enum { MOST_NAMES = 64, MOST_CHUNKS = 64 };

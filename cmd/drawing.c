@@ -58,11 +58,6 @@ static bool has_colour(const char *path)
     return isatty(STDOUT_FILENO) && !(no_colour && *no_colour) && !(terminal && !strcmp(terminal, "dumb"));
 }
 
-static void text_take(void *text, const char *piece, size_t bytes)
-{
-    weir_text_append(text, "%.*s", (int)bytes, piece);
-}
-
 weir_status drawing_write(const struct weir_timeline *const *timelines, int n, enum drawing_format format,
                           const struct weir_draw_options *options, const char *path)
 {
@@ -73,7 +68,7 @@ weir_status drawing_write(const struct weir_timeline *const *timelines, int n, e
         chosen.width = options->width ? options->width : columns_find();
         chosen.colour = has_colour(path);
     }
-    weir_status status = weir_timelines_draw(timelines, n, forms[format], &chosen, text_take, &text);
+    weir_status status = weir_timelines_draw(timelines, n, forms[format], &chosen, weir_text_take, &text);
     if (!status)
         status = text.status ? text.status : schedule_text_write(path, text.data);
     weir_text_release(&text);

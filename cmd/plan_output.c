@@ -3,8 +3,7 @@
 #include <stdio.h>
 
 #include "cmd/measured_costs.h"
-#include "engine/program/layer_cut.h"
-#include "engine/program/stage_costs.h"
+#include "include/weir/plan.h"
 
 /* Parts along the data flow are intervals of the chain of layers. */
 static weir_status cut_make(const struct weir_plan *plan, struct weir_arena *arena, struct weir_layer_cut *cut_out)
@@ -29,7 +28,7 @@ weir_status plan_output_layout(const struct weir_graph *graph, const struct weir
     struct weir_layer_cut cut;
     weir_status status = cut_make(plan, &arena, &cut);
     if (!status)
-        status = weir_layer_cut_layout_print(&cut, graph, &text);
+        status = weir_layer_cut_layout_print(&cut, graph, weir_text_take, &text);
     if (!status)
         printf("%s\n", text.data);
     weir_text_release(&text);

@@ -1,4 +1,4 @@
-/* weir plan --output layout: a split of a model in Megatron-LM's letters (engine/program/layer_cut.h). */
+/* weir plan --output layout: a split of a model in Megatron-LM's letters (include/weir/plan.h). */
 #ifndef WEIR_CMD_PLAN_OUTPUT_H
 #define WEIR_CMD_PLAN_OUTPUT_H
 

@@ -5,9 +5,10 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/arena.h"
 #include "base/text.h"
 #include "cmd/measured_costs.h"
-#include "engine/program/stage_costs.h"
+#include "include/weir/plan.h"
 #include "partitioner/contiguous/chain.h"
 
 enum { MOST_RANKS = 64, STEADY = 4, FEWEST_MANY = 4 };

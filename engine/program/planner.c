@@ -293,7 +293,7 @@ struct trial {
     const double *beside; /* [n_ranks]: bytes that the list does not know; NULL: not known yet */
     double *held;         /* [n_ranks]: those that it knows */
     double *busy;         /* [n_ranks]: their work, in ms */
-    const struct weir_planned_boundary *boundaries; /* [n_boundaries]; of a plain chain none */
+    const struct weir_plan_boundary *boundaries; /* [n_boundaries]; of a plain chain none */
     int n_boundaries;
     int attempt;
 };
@@ -604,13 +604,13 @@ static weir_status config_of(struct search *s, const struct weir_planned *plan, 
 /* As they are in the program, whose messages have these bytes. */
 static weir_status boundaries_report(const struct weir_program *program, struct weir_arena *arena, struct weir_planned *plan)
 {
-    struct weir_planned_boundary *list;
+    struct weir_plan_boundary *list;
     weir_status status = weir_arena_alloc(arena, (size_t)program->n_boundaries, sizeof *list, &list);
     if (status)
         return status;
     for (int b = 0; b < program->n_boundaries; b++) {
         const struct weir_boundary *of = &program->boundaries[b];
-        list[b] = (struct weir_planned_boundary){of->from, of->to, of->n_values, (double)of->inputs.bytes};
+        list[b] = (struct weir_plan_boundary){of->from, of->to, of->n_values, (double)of->inputs.bytes};
     }
     plan->boundaries = list;
     plan->n_boundaries = program->n_boundaries;

@@ -114,7 +114,7 @@ static weir_status bytes_find(const struct weir_planner_costs *c, int way, const
 {
     double scale = 1;
     const struct weir_stage_costs *found = bytes_before(c, way, stages, n_stages, &scale);
-    weir_status status = found ? WEIR_OK : weir_stage_costs_find(config, n_stages, &c->request->ceilings, arena, &found);
+    weir_status status = found ? WEIR_OK : weir_stage_costs_make(config, n_stages, &c->request->ceilings, arena, &found);
     for (int i = 0; i < n_stages && !status; i++) {
         costs[i] = found[i];
         costs[i].mem_backward *= scale;
@@ -429,7 +429,7 @@ static weir_status all_find(struct weir_planner_costs *c)
     config.recompute = "full";
     config.replicas = 1;
     config.zero = 0;
-    weir_status status = weir_stage_costs_find(&config, 1, &c->request->ceilings, &c->arena, &all);
+    weir_status status = weir_stage_costs_make(&config, 1, &c->request->ceilings, &c->arena, &all);
     if (!status)
         c->all = *all;
     return status;

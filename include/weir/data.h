@@ -55,12 +55,12 @@
 enum weir_data_format { WEIR_DATA_FORMAT_TABLE(WEIR_DATA_FORMAT_ENUM) WEIR_DATA_FORMATS };
 #undef WEIR_DATA_FORMAT_ENUM
 
-/* What turns the texts of a data source into tokens: a tokenizer, of which a source knows this table only.
+/* What turns the texts of a data source into tokens: a tokenizer (tokens.h), of which a source knows this table only.
  *
  *     static weir_status encode(void *context, const char *text, size_t bytes, struct weir_arena *arena,
  *                               int32_t **tokens_out, int64_t *n_out)
  *     {
- *         return weir_tokenizer_encode(context, text, bytes, arena, tokens_out, n_out);
+ *         return weir_tokenizer_encode(context, text, bytes, WEIR_TOKENS_OF_TEXT, arena, tokens_out, n_out);
  *     }
  *     struct weir_data_encoder encoder = {.context = tokenizer, .encode = encode, .name = "gpt2/", .vocabulary = 50257, .end = 50256};
  *     weir_data_open_texts(paths, n_paths, WEIR_DATA_FORMAT_AUTO, 1024, 50257, &encoder, seed, &data);

@@ -62,7 +62,7 @@ static const struct {
     {"an include in a string is none", "base/x.c", "char *s = \"/*\\\"\";\nchar *t = \"#include \\\"x\\\"\";\n", NULL},
     {"a quote in a comment opens nothing", "base/x.c", "// don't\n#include \"engine/run/exec.h\"\n", "x.c:2:"},
     {"the command uses public headers", "cmd/x.c", "#include \"base/json.h\"\n#include \"cmd/options.h\"\n", NULL},
-    {"the command uses a header that a row which goes on names", "cmd/x.c", "#include \"engine/program/planner.h\"\n", NULL},
+    {"the command uses a header that a row which goes on names", "cmd/x.c", "#include \"engine/transport/bootstrap/launcher.h\"\n", NULL},
     {"the command uses no other header", "cmd/x.c", "#include \"engine/program/program.h\"\n", "layer 'cmd'"},
     {"the engine hides the processor's library", "kernels/x.c", "#include <dnnl.h>\n", "keeps it to other files"},
     {"one file may use it", "kernels/cpu/matmul_dnnl.c", "#include <dnnl.h>\n", NULL},
