@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "engine/checkpoint/export_folder.h"
+#include "include/weir/checkpoint.h"
 #include "include/weir/metrics.h"
 #include "include/weir/data.h"
 #include "include/weir/graph.h"

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "engine/program/recomputed.h"
-#include "partitioner/contiguous/chain.h"
+#include "include/weir/partition.h"
 #include "partitioner/contiguous/ranks.h"
 
 int weir_planner_n_ways(const struct weir_planner_request *request)

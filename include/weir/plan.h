@@ -27,6 +27,7 @@
 #ifndef WEIR_PLAN_H
 #define WEIR_PLAN_H
 
+#include "partition.h"
 #include "simulate.h"
 #include "weir.h"
 
@@ -212,6 +213,14 @@ weir_status weir_stage_costs_find(const struct weir_engine_config *config, int n
 /* What those stages hand to each other, for weir_schedule_boundaries_set().  [*n_out] in `arena`; statuses as above. */
 weir_status weir_stage_boundaries_find(const struct weir_engine_config *config, int n_stages, struct weir_arena *arena,
                                        const struct weir_schedule_boundary **boundaries_out, int *n_out);
+
+/* A model as a cost graph, for weir_split_find: nodes are layers, because an engine cuts between layers only, with times in ms of one
+ * micro-batch by analysis.  A tied parameter counts on every layer that uses it: each stage holds a copy; in a bf16 graph a parameter
+ * is f32 with a bf16 copy.  Activation bytes are those kept from forward to weight gradient.  `recompute` is a list of layers as in
+ * struct weir_engine_config, or NULL: their replay is part of the input gradient's time, and of their activations only the layer's
+ * input is kept.  WEIR_ERR_INVALID: a ceiling that is not above 0.  WEIR_ERR_USAGE: a list that names no layer.  WEIR_ERR_NOMEM. */
+weir_status weir_cost_graph_of_model(const struct weir_graph *graph, const char *recompute, const struct weir_ceilings *ceilings,
+                                     weir_cost_graph **graph_out);
 
 #ifdef __cplusplus
 }
