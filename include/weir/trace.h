@@ -147,6 +147,7 @@ struct weir_explanation {
     const struct weir_wait_row *rows; /* by rank, the longest first */
 };
 
+/* A flight record: what every rank of a host was at.  What a rank waits for, and the last instructions that it took up: */
 struct weir_flight_wait {
     int rank;
     const char *instruction, *why; /* "1F3", "input" */
@@ -190,7 +191,8 @@ extern "C" {
 weir_status weir_trace_open(const char *path, const struct weir_trace_row *rows, int n_rows, size_t max_events,
                             weir_trace **trace_out);
 
-/* What the run was, as JSON text that goes into the file's "otherData"; copied.  WEIR_ERR_NOMEM. */
+/* What the run was, as JSON text that goes into the file's "otherData"; copied.  Readers need an object with "schedule", the text of
+ * weir_schedule_csv_print, "ranks" of one replica and "replicas"; they pass over what else it has.  WEIR_ERR_NOMEM. */
 weir_status weir_trace_about(weir_trace *trace, const char *json);
 
 /* Keep `n` events; those beyond max_events are counted and left out. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "include/weir/auto.h"
+#include "include/weir/info.h"
 #include "include/weir/partition.h"
 #include "include/weir/plan.h"
 #include "include/weir/topology.h"
@@ -219,6 +220,42 @@ static void ways_between_devices_are_known(void **state)
     assert_non_null(strstr(said.text, "<svg"));
 }
 
+/* Two hosts, each with a core for either of its two ranks; the order of the processes is the one of replicas. */
+static void processes_get_cores_of_their_hosts(void **state)
+{
+    (void)state;
+    struct weir_placement_request request;
+    struct weir_placement_info info;
+    struct weir_placement_process process;
+    weir_placement *placement;
+    weir_placement_request_init(&request, sizeof request);
+    request.order = "spread";
+    request.n_ranks = 2;
+    request.n_replicas = 2;
+    request.per_host = 2;
+    request.machine = "pack:1 core:2 pu:2";
+    weir_status status = weir_placement_find(&request, &placement);
+    if (status == WEIR_ERR_UNSUPPORTED) {
+        print_message("%s\n", weir_last_error());
+        skip();
+    }
+    assert_ok(status);
+    weir_placement_info(placement, &info);
+    assert_true(info.n_processes == 4 && info.host_cores == 2 && !info.cores_shared && info.host_gpus == 0);
+    assert_ok(weir_placement_process_get(placement, 3, &process));
+    assert_true(process.replica == 1 && process.rank == 1 && process.host == 1);
+    assert_true(process.n_cores == 1 && process.cores[0] == 1 && process.n_cpus == 2 && process.gpu < 0);
+    assert_fails(weir_placement_process_get(placement, 4, &process), WEIR_ERR_INVALID, "no process 4");
+    weir_placement_close(placement);
+    weir_placement_close(NULL);
+    request.order = "heap";
+    assert_fails(weir_placement_find(&request, &placement), WEIR_ERR_USAGE, "heap");
+    request.order = NULL;
+    request.n_ranks = 0;
+    assert_fails(weir_placement_find(&request, &placement), WEIR_ERR_INVALID, "cannot be");
+    assert_fails(weir_placement_find(NULL, &placement), WEIR_ERR_INVALID, "NULL");
+}
+
 static void a_plan_says_what_crosses_its_cut(void **state)
 {
     (void)state;
@@ -257,6 +294,7 @@ int main(void)
         cmocka_unit_test(a_model_is_split_and_the_split_says_why),
         cmocka_unit_test(a_graph_of_the_program_is_text_and_is_scored),
         cmocka_unit_test(ways_between_devices_are_known),
+        cmocka_unit_test(processes_get_cores_of_their_hosts),
         cmocka_unit_test(a_plan_says_what_crosses_its_cut),
         cmocka_unit_test(a_chain_is_cut_where_the_busiest_stage_has_least),
     };
