@@ -43,6 +43,11 @@ void weir_text_append_name(struct weir_text *text, const char *name)
         text->length += strlen(weir_printable(name, text->data + text->length, room));
 }
 
+void weir_text_take(void *text, const char *piece, size_t bytes)
+{
+    weir_text_append(text, "%.*s", (int)bytes, piece);
+}
+
 void weir_text_release(struct weir_text *text)
 {
     weir_free(text->data);

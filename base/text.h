@@ -20,6 +20,10 @@ void weir_text_append(struct weir_text *text, const char *format, ...) __attribu
 /* A name out of a file, as a terminal shows it (base/printable.h). */
 void weir_text_append_name(struct weir_text *text, const char *name);
 
+
+/* A callback (weir_text_fn) that appends to the text that is its context. */
+void weir_text_take(void *text, const char *piece, size_t bytes);
+
 void weir_text_release(struct weir_text *text);
 
 /* The whole of `text` as a number: no leading or trailing characters, no overflow.  false otherwise. */

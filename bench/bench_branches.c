@@ -14,8 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "cmd/bench_run.h"
-#include "engine/program/stage_costs.h"
+#include "include/weir/plan.h"
 #include "kernels/op_rows.h"
 #include "models/model_kinds.h"
 

@@ -21,9 +21,9 @@
 #include "cmd/schedule_input.h"
 #include "cmd/synonyms.h"
 #include "include/weir/info.h"
-#include "engine/program/planner.h"
+#include "include/weir/plan.h"
 
-enum { ALL_PLANS = 4096, MOST_TURNS = 64, ROUNDS = 9 };
+enum { ALL_PLANS = 4096, MOST_TURNS = 64, ROUNDS = 9, MOST_SIZES = 17 /* powers of two up to 65536 */ };
 
 struct values {
     const char *model, *schedule;
@@ -50,7 +50,7 @@ const struct option_table bench_plan_table = {"bench plan", "", "run every confi
                                               "weir bench plan --model gpt2-tiny --global-batch 32", rows, NULL};
 
 struct row {
-    struct weir_planned plan;
+    struct weir_plan_info plan;
     bool is_run;
     double once_ms;            /* of the brief run */
     double turns[MOST_TURNS];  /* [n_turns]: medians, in ms */
@@ -65,6 +65,8 @@ struct bench {
     struct row *rows;
     size_t room;
     int n_rows, n_run, choice, fastest;
+    weir_plans *plans[MOST_SIZES]; /* [n_plans]: those of the rows, by size of micro-batches */
+    int n_plans;
     int *finalists; /* [n_finalists] */
     int n_finalists, n_turns;
     double ratio; /* choice / fastest */
@@ -95,33 +97,44 @@ static void said(const struct bench *b, const char *what, int64_t i, int64_t n)
         fprintf(stderr, "weir bench plan: %s, %" PRId64 " of %" PRId64 ", %.0f s\n", what, i, n, (double)(weir_clock_ns() - b->start_ns) / 1e9);
 }
 
+static weir_status rows_add(struct bench *b, const weir_plans *plans)
+{
+    int n = weir_plans_count(plans);
+    weir_status status = weir_arena_grow(&b->arena, &b->rows, &b->room, (size_t)(b->n_rows + n), sizeof *b->rows);
+    for (int i = 0; i < n && !status; i++) {
+        b->rows[b->n_rows] = (struct row){.is_run = false};
+        status = weir_plans_info(plans, i, &b->rows[b->n_rows++].plan);
+    }
+    return status;
+}
+
 /* All plans with micro-batches of `size` samples, as predicted from times measured here. */
 static weir_status plans_add(struct bench *b, int64_t size)
 {
     struct profile_request profile = {.model = b->model, .device = "cpu", .optimizer = WEIR_OPTIMIZER_ADAMW, .threads = 1,
                                       .n_ranks = (int)b->values->devices, .n_rounds = ROUNDS};
     struct profile_result measured;
-    struct weir_planner_result result;
+    struct weir_plan_request request;
     const char *schedule = b->values->schedule && strcmp(b->values->schedule, "any") != 0 ? schedule_understood(b->values->schedule) : NULL;
-    struct weir_planner_request request = {
-        .graph = b->graph, .config = WEIR_ENGINE_CONFIG_DEFAULT, .n_devices = (int)b->values->devices, .global_batch = b->values->global_batch,
-        .microbatch_size = size, 
-        .schedule = schedule, .recompute = "none", .ceilings = {150e9, 15e9, 12e9}, .n_top = ALL_PLANS};
     weir_status status = weir_graph_resize(b->graph, size, &b->arena, &profile.graph);
     if (!status)
         status = profile_measure(&profile, &b->arena, &measured);
     if (status)
         return status;
-    request.layers = measured.layers;
-    request.n_layers = b->graph->n_layers;
-    request.hand_over_ms = measured.hand_over_ms;
-    request.flight = measured.flight;
-    status = weir_planner_run(&request, &b->arena, &result);
-    if (!status)
-        status = weir_arena_grow(&b->arena, &b->rows, &b->room, (size_t)(b->n_rows + result.n_plans), sizeof *b->rows);
-    for (int i = 0; i < result.n_plans && !status; i++)
-        b->rows[b->n_rows++] = (struct row){.plan = result.plans[i]};
-    return status;
+    const struct weir_schedule_costs costs = {.layers = measured.layers, .n_layers = b->graph->n_layers, .transfer = measured.hand_over_ms,
+                                              .flight = measured.flight};
+    weir_plan_request_init(&request, sizeof request);
+    request.graph = b->graph;
+    request.n_devices = (int)b->values->devices;
+    request.global_batch = b->values->global_batch;
+    request.microbatch_size = size;
+    request.schedule = schedule;
+    request.recompute = "none";
+    request.zero = 0;
+    request.costs = &costs;
+    request.n_top = ALL_PLANS;
+    status = weir_plans_find(&request, &b->plans[b->n_plans]);
+    return status ? status : rows_add(b, b->plans[b->n_plans++]);
 }
 
 static weir_status plans_find(struct bench *b)
@@ -146,15 +159,18 @@ static weir_status plans_find(struct bench *b)
 
 static weir_status row_run(const struct bench *b, const struct row *row, int n_steps, double *ms_out)
 {
-    const struct weir_planned *plan = &row->plan;
+    const struct weir_plan_info *plan = &row->plan;
     struct weir_schedule_params params = {.n_ranks = plan->n_ranks, .n_chunks = plan->n_chunks,
                                           .n_microbatches = (int)plan->n_microbatches};
-    struct bench_settings settings = {.model = b->model, .n_steps = n_steps, .n_warm_up = 1, .threads = 1, .first_layer = plan->cut.first_layer,
+    struct bench_settings settings = {.model = b->model, .n_steps = n_steps, .n_warm_up = 1, .threads = 1, .first_layer = plan->first_layer,
                                       .n_replicas = plan->n_replicas, .zero = plan->zero};
     struct weir_schedule schedule;
     struct bench_outcome outcome;
     struct weir_arena arena = {0};
-    weir_status status = weir_schedule_build(plan->kind, &params, &arena, &schedule);
+    const struct weir_schedule_kind *kind;
+    weir_status status = weir_schedule_kind_find(plan->schedule, &kind);
+    if (!status)
+        status = weir_schedule_build(kind, &params, &arena, &schedule);
     if (!status)
         status = weir_graph_resize(b->graph, plan->microbatch_size, &arena, &settings.graph);
     if (!status)
@@ -264,10 +280,10 @@ static void table_print(const struct bench *b)
            "predicted", "measured", "spread");
     for (int i = 0; i < b->n_finalists; i++) {
         const struct row *row = &b->rows[b->finalists[i]];
-        const struct weir_planned *p = &row->plan;
+        const struct weir_plan_info *p = &row->plan;
         bool choice = b->finalists[i] == b->choice, fastest = b->finalists[i] == b->fastest;
         printf("%-7s %5d %6d %8d %7" PRId64 " %13" PRId64 " %-15s %9.2f ms %9.2f ms %6.1f %%\n", choice ? "choice" : fastest ? "fastest" : "", p->n_ranks,
-               p->n_chunks, p->n_replicas, p->microbatch_size, p->n_microbatches, p->kind->name, p->step_ms, row->median_ms, 100 * row->spread);
+               p->n_chunks, p->n_replicas, p->microbatch_size, p->n_microbatches, p->schedule, p->step_ms, row->median_ms, 100 * row->spread);
     }
     if (b->choice == b->fastest)
         printf("the planner's choice is the fastest\n");
@@ -278,15 +294,15 @@ static void table_print(const struct bench *b)
 static json_t *row_json(const struct bench *b, int r)
 {
     const struct row *row = &b->rows[r];
-    const struct weir_planned *p = &row->plan;
+    const struct weir_plan_info *p = &row->plan;
     json_t *turns = json_array(), *layers = json_array();
     for (int t = 0; t < b->n_turns && row->median_ms > 0; t++)
         weir_json_push(&turns, json_real(row->turns[t]));
-    for (int s = 0; s < p->cut.n_stages; s++)
-        weir_json_push(&layers, json_integer(p->cut.first_layer[s]));
+    for (int s = 0; s < p->n_stages; s++)
+        weir_json_push(&layers, json_integer(p->first_layer[s]));
     return json_pack("{s:i, s:i, s:i, s:i, s:I, s:I, s:s, s:o, s:f, s:f, s:o, s:b, s:b}", "ranks", p->n_ranks, "chunks", p->n_chunks, "replicas",
                      p->n_replicas, "zero", p->zero, "microbatch_size", (json_int_t)p->microbatch_size, "microbatches",
-                     (json_int_t)p->n_microbatches, "schedule", p->kind->name, "first_layers", layers, "predicted_ms", p->step_ms, "once_ms",
+                     (json_int_t)p->n_microbatches, "schedule", p->schedule, "first_layers", layers, "predicted_ms", p->step_ms, "once_ms",
                      row->once_ms, "turns_ms", turns, "choice", r == b->choice, "fastest", r == b->fastest);
 }
 
@@ -320,6 +336,8 @@ static weir_status bench(const struct values *values)
         status = json_write(&b);
     else if (!status)
         table_print(&b);
+    for (int i = 0; i < b.n_plans; i++)
+        weir_plans_close(b.plans[i]);
     weir_arena_release(&b.arena);
     return status;
 }

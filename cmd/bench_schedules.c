@@ -17,7 +17,7 @@
 #include "cmd/paths.h"
 #include "cmd/schedule_auto.h"
 #include "cmd/schedule_input.h"
-#include "engine/program/stage_costs.h"
+#include "include/weir/plan.h"
 #include "include/weir/graph.h"
 
 enum { MOST_NAMES = 64, MOST_CHUNKS = 64 };
@@ -56,7 +56,7 @@ struct row {
     int n_copies;
     struct bench_outcome measured;
     double predicted_ms, predicted_bubble;
-    struct weir_timeline timelines[2]; /* with --html: predicted, measured */
+    const struct weir_timeline *timelines[2]; /* with --html: predicted, measured */
     const char *reason; /* why it did not run; NULL: it did */
 };
 
@@ -142,18 +142,16 @@ static weir_status schedule_make_here(struct bench *b, struct row *row, const st
 static weir_status timelines_make(struct bench *b, struct row *row, const struct weir_simulation *simulation,
                                   const struct weir_schedule_costs *costs)
 {
-    struct weir_traced *trace;
+    const struct bench_step *step = &row->measured.median_step;
     const char *title;
     weir_status status = drawing_title(row->name, &simulation->lowered, "predicted", &b->arena, &title);
     if (!status)
-        status = weir_timeline_simulated(simulation, costs, title, "ms", &b->arena, &row->timelines[0]);
-    if (!status)
-        status = weir_arena_alloc(&b->arena, 1, sizeof *trace, &trace);
-    if (!status)
-        status = bench_step_trace(&row->measured.median_step, &simulation->lowered, &b->arena, trace);
+        status = weir_timeline_of_simulation(simulation, costs, title, "ms", &b->arena, &row->timelines[0]);
     if (!status)
         status = weir_arena_printf(&b->arena, &title, "%s: measured, the median of %d steps", row->name, b->settings.n_steps);
-    return status ? status : weir_timeline_traced(trace, 1, title, &b->arena, &row->timelines[1]);
+    return status ? status
+                  : weir_timeline_of_step(&simulation->lowered, step->events, step->n_events, step->waits, step->n_waits, title,
+                                          &b->arena, &row->timelines[1]);
 }
 
 static weir_status row_measure(struct bench *b, struct row *row)
@@ -327,7 +325,7 @@ static weir_status page_write(const struct bench *b)
     int n = 0;
     for (int i = 0; i < b->n_rows; i++)
         for (int k = 0; !b->rows[i].reason && k < 2; k++)
-            all[n++] = &b->rows[i].timelines[k];
+            all[n++] = b->rows[i].timelines[k];
     return drawing_write(all, n, DRAWING_HTML, &(struct weir_draw_options){0}, b->values->html);
 }
 

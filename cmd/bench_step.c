@@ -15,7 +15,7 @@
 #include "cmd/model_flops.h"
 #include "cmd/paths.h"
 #include "cmd/schedule_input.h"
-#include "engine/program/stage_costs.h"
+#include "include/weir/plan.h"
 #include "include/weir/graph.h"
 #include "include/weir/info.h"
 

@@ -8,7 +8,7 @@
 #include "base/arena.h"
 #include "include/weir/data.h"
 #include "include/weir/graph.h"
-#include "models/tokens/tokenizer.h"
+#include "include/weir/tokens.h"
 
 /* What options say about it. */
 struct codec_choice {

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/printable.h"
+#include "base/text.h"
 #include "cmd/schedule_input.h"
 
 weir_status drawing_format_find(const char *name, const char *path, enum drawing_format *format_out)
@@ -60,18 +61,16 @@ static bool has_colour(const char *path)
 weir_status drawing_write(const struct weir_timeline *const *timelines, int n, enum drawing_format format,
                           const struct weir_draw_options *options, const char *path)
 {
+    static const enum weir_draw_form forms[] = {WEIR_DRAW_TEXT, WEIR_DRAW_SVG, WEIR_DRAW_HTML};
     struct weir_draw_options chosen = *options;
     struct weir_text text = {0};
-    weir_status status;
     if (format == DRAWING_TEXT) {
         chosen.width = options->width ? options->width : columns_find();
         chosen.colour = has_colour(path);
-        status = weir_timeline_text(timelines, n, &chosen, &text);
-    } else {
-        status = (format == DRAWING_SVG ? weir_timeline_svg : weir_timeline_html)(timelines, n, &chosen, &text);
     }
+    weir_status status = weir_timelines_draw(timelines, n, forms[format], &chosen, weir_text_take, &text);
     if (!status)
-        status = schedule_text_write(path, text.data);
+        status = text.status ? text.status : schedule_text_write(path, text.data);
     weir_text_release(&text);
     return status;
 }

@@ -2,7 +2,7 @@
 #ifndef WEIR_CMD_DRAWING_H
 #define WEIR_CMD_DRAWING_H
 
-#include "schedules/draw/timeline.h"
+#include "include/weir/draw.h"
 
 enum drawing_format { DRAWING_TEXT, DRAWING_SVG, DRAWING_HTML, DRAWING_TRACE };
 

@@ -7,7 +7,7 @@
 #include "base/printable.h"
 #include "cmd/command.h"
 #include "cmd/explain_flight.h"
-#include "engine/report/explanation.h"
+#include "include/weir/trace.h"
 
 struct explain_options {
     struct options given;

@@ -2,7 +2,7 @@
 #ifndef WEIR_CMD_EXPLAIN_FLIGHT_H
 #define WEIR_CMD_EXPLAIN_FLIGHT_H
 
-#include "engine/report/flight_record.h"
+#include "include/weir/trace.h"
 
 /* `rank` < 0: all, one paragraph each; else that one with its last instructions.  WEIR_ERR_USAGE: it is not in the record. */
 weir_status explain_flight(const struct weir_flight_record *record, const char *path, int rank);

@@ -4,8 +4,7 @@
 #include <string.h>
 
 #include "cmd/generate_text.h"
-#include "models/hf/hf_stop.h"
-#include "models/tokens/unicode.h"
+#include "include/weir/tokens.h"
 
 enum { BYTE_VOCABULARY = 256 };
 
@@ -45,7 +44,7 @@ weir_status generate_stops_find(struct generate_codec *codec, const struct gener
         return WEIR_OK;
     weir_status status = codec_model_folder(&choice, arena, &folder);
     if (!status && folder)
-        status = weir_hf_stop_tokens(folder, arena, &ids, &n);
+        status = weir_tokens_stop(folder, arena, &ids, &n);
     if (!status && n)
         status = stops_keep(codec, ids, n, arena);
     if (!status && !codec->n_stops && end >= 0)

@@ -113,6 +113,11 @@ bool launched_is_first(void)
     return name_take(job ? job : parent) != EADDRINUSE;
 }
 
+bool launched_is_heard(void)
+{
+    return weir_launch_is_heard();
+}
+
 void launched_say(weir_status status, const char *message)
 {
     struct weir_launch_record record = {.kind = WEIR_LAUNCH_SAID, .status = (int32_t)status};

@@ -34,6 +34,9 @@ void launched_linger_told_first(bool tells);
  * that gives runs no name, those that it has started itself are a run. */
 bool launched_is_first(void);
 
+/* `weir launch` hears what this process says, here or over a relay. */
+bool launched_is_heard(void);
+
 /* Under `weir launch`: hand a message to the launcher, which shows it once for all. */
 void launched_say(weir_status status, const char *message);
 

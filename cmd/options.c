@@ -12,7 +12,6 @@
 #include "base/text.h"
 #include "cmd/launched.h"
 #include "cmd/synonyms.h"
-#include "engine/transport/bootstrap/weir_launch.h"
 
 bool options_given(const struct options *options, const char *name)
 {
@@ -477,7 +476,7 @@ int options_report(const char *command, weir_status status)
         return 0;
     char message[WEIR_ERROR_MAX], shown[4 * WEIR_ERROR_MAX];
     weir_printable(options_error(message), shown, sizeof shown);
-    if (weir_launch_is_heard())
+    if (launched_is_heard())
         launched_say(status, *shown ? shown : weir_status_str(status));
     else
         fprintf(stderr, "weir %s: %s\n", command, *shown ? shown : weir_status_str(status));

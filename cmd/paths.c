@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "engine/checkpoint/export_folder.h"
-#include "engine/report/metrics.h"
+#include "include/weir/checkpoint.h"
+#include "include/weir/metrics.h"
 #include "include/weir/data.h"
 #include "include/weir/graph.h"
 

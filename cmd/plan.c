@@ -7,17 +7,20 @@
 #include "base/log.h"
 #include "base/replace.h"
 #include "base/text.h"
+#include "base/text_stream.h"
 #include "cmd/command.h"
 #include "cmd/paths.h"
 #include "cmd/plan_drawing.h"
 #include "cmd/plan_model.h"
 #include "cmd/plan_options.h"
 #include "cmd/plan_output.h"
-#include "engine/program/model_costs.h"
 #include "include/weir/graph.h"
-#include "partitioner/plan/plan_solve.h"
+#include "include/weir/partition.h"
+#include "include/weir/plan.h"
 
 #define FIELD(name) offsetof(struct plan_options, name)
+
+static const double LINK_BANDWIDTH = 12e9; /* bytes/s, of a model */
 
 static const struct option_row solve_rows[] = {
     {"graph", 0, OPTION_TEXT, FIELD(graph), "FILE", "cost graph to split", 0, 0},
@@ -106,7 +109,8 @@ static weir_status storage_read(const struct plan_options *options, enum weir_dt
 /* What is to be split. */
 struct plan_input {
     struct weir_arena arena;
-    struct weir_cost_graph graph;
+    weir_cost_graph *graph;
+    struct weir_cost_graph_info info;
     const struct weir_graph *model; /* NULL: a cost graph was given */
 };
 
@@ -117,7 +121,7 @@ static weir_status model_load(const struct plan_options *options, struct plan_in
     const struct weir_graph *layers;
     struct weir_model_params params = {.microbatch_size = options->microbatch_size, .seq_len = options->seq_len};
     struct weir_ceilings ceilings = {options->flops, options->traffic,
-                                     options->bandwidth > 0 ? options->bandwidth : WEIR_COST_GRAPH_BANDWIDTH};
+                                     options->bandwidth > 0 ? options->bandwidth : LINK_BANDWIDTH};
     enum weir_dtype storage;
     weir_status status = storage_read(options, &storage);
     if (!status)
@@ -129,7 +133,7 @@ static weir_status model_load(const struct plan_options *options, struct plan_in
     status = weir_model_build(kind, &params, &input->arena, &input->model);
     if (!status)
         status = weir_graph_cast(input->model, storage, &input->arena, &layers);
-    return status ? status : weir_model_cost_graph(layers, options->recompute, &ceilings, &input->graph);
+    return status ? status : weir_cost_graph_of_model(layers, options->recompute, &ceilings, &input->graph);
 }
 
 /* On failure there is no graph to release. */
@@ -137,8 +141,6 @@ static weir_status graph_load(const struct plan_options *options, struct plan_in
 {
     static const char *const of_model[] = {"recompute", "dtype", "seq-len", "out", "schedule", "microbatches", "optimizer",
                                            "device", "global-batch", "device-memory", "zero", "max-replicas", "top", "costs", "topology", NULL};
-    struct weir_cost_graph *graph_out = &input->graph;
-    int format = WEIR_COST_GRAPH_AUTO;
     if (options->graph && options->model)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--graph and --model exclude each other");
     for (int i = 0; options->graph && of_model[i]; i++)
@@ -148,21 +150,18 @@ static weir_status graph_load(const struct plan_options *options, struct plan_in
         return model_load(options, input);
     if (!options->graph)
         return WEIR_FAIL(WEIR_ERR_USAGE, "no graph: give --graph FILE or --model NAME");
-    weir_status status =
-        options->format ? name_find("format", options->format, weir_cost_graph_format_names, &format) : WEIR_OK;
-    if (!status)
-        status = weir_cost_graph_read(options->graph, (enum weir_cost_graph_format)format, options->bandwidth, graph_out);
+    weir_status status = weir_cost_graph_open(options->graph, options->format, options->bandwidth, &input->graph);
     if (status)
         return status;
     struct weir_arena arena = {0};
-    const char *suspicion = weir_cost_graph_suspicion(graph_out, &arena);
+    const char *suspicion = weir_cost_graph_suspicion(input->graph, &arena);
     if (suspicion)
         weir_log(WEIR_LOG_WARN, "'%s': %s", options->graph, suspicion);
     weir_arena_release(&arena);
     return WEIR_OK;
 }
 
-static weir_status curve_read(const char *text, struct weir_plan_options *plan)
+static weir_status curve_read(const char *text, struct weir_split_request *request)
 {
     char *end;
     long first = strtol(text, &end, 10), last = 0;
@@ -174,8 +173,8 @@ static weir_status curve_read(const char *text, struct weir_plan_options *plan)
     }
     if (!good || first < 1 || last < first || last > 65536)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--curve takes A..B with 1 <= A <= B <= 65536");
-    plan->curve_first = (int)first;
-    plan->curve_last = (int)last;
+    request->curve_first = (int)first;
+    request->curve_last = (int)last;
     return WEIR_OK;
 }
 
@@ -185,7 +184,7 @@ static int64_t stages_wanted(const struct plan_options *options)
     return options->ranks * (options->chunks ? options->chunks : 1);
 }
 
-static weir_status stages_convert(const struct plan_options *options, struct weir_plan_options *plan)
+static weir_status stages_convert(const struct plan_options *options, struct weir_split_request *request)
 {
     if (!options->ranks && !options->chunks)
         return WEIR_OK;
@@ -197,16 +196,16 @@ static weir_status stages_convert(const struct plan_options *options, struct wei
         return WEIR_FAIL(WEIR_ERR_USAGE, "--devices and --ranks both say how many stages there are: leave out one");
     if (stages_wanted(options) > 65536)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--ranks %lld with --chunks %lld are more than 65536 stages", (long long)options->ranks, (long long)options->chunks);
-    plan->devices = (int)stages_wanted(options);
+    request->n_devices = (int)stages_wanted(options);
     return WEIR_OK;
 }
 
-static weir_status options_convert(const struct plan_options *options, const struct weir_cost_graph *graph,
-                                   struct weir_plan_options *plan)
+static weir_status options_convert(const struct plan_options *options, const struct weir_cost_graph_info *graph,
+                                   struct weir_split_request *request)
 {
     static const char *const objectives[] = {"max-load", "piper", NULL};
-    int objective = WEIR_PLAN_MAX_LOAD;
-    weir_status status = options->curve ? curve_read(options->curve, plan) : WEIR_OK;
+    int objective = WEIR_SPLIT_MAX_LOAD;
+    weir_status status = options->curve ? curve_read(options->curve, request) : WEIR_OK;
     if (!status && options->objective)
         status = name_find("objective", options->objective, objectives, &objective);
     if (status)
@@ -216,75 +215,76 @@ static weir_status options_convert(const struct plan_options *options, const str
         return drawable;
     if (options->any && options->contiguous)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--any and --contiguous exclude each other");
-    plan->objective = (enum weir_plan_objective)objective;
-    plan->devices = options_given(&options->given, "devices") ? (int)options->devices : options->curve ? 0 : graph->devices;
-    plan->cpus = (int)options->cpus;
-    plan->memory = options->memory ? (double)options->memory : graph->memory;
-    plan->unordered = options->any;
-    plan->seconds = options->seconds;
-    plan->seed = (uint64_t)options->seed;
-    status = stages_convert(options, plan);
+    request->objective = (enum weir_split_objective)objective;
+    request->n_devices = options_given(&options->given, "devices") ? (int)options->devices : options->curve ? 0 : graph->n_devices;
+    request->n_cpus = (int)options->cpus;
+    request->memory = (double)options->memory;
+    request->unordered = options->any;
+    request->seconds = options->seconds;
+    request->seed = (uint64_t)options->seed;
+    status = stages_convert(options, request);
     if (status)
         return status;
-    if (!plan->devices && !plan->cpus && !options->curve)
+    if (!request->n_devices && !request->n_cpus && !options->curve)
         return WEIR_FAIL(WEIR_ERR_USAGE, "no devices: give --devices K or --curve A..B");
     return WEIR_OK;
 }
 
-static weir_status file_outputs(const struct plan_options *options, const struct weir_cost_graph *graph,
-                                const struct weir_plan_result *result)
+static weir_status file_outputs(const struct plan_options *options, const struct plan_input *input, const weir_split *split)
 {
     struct weir_text text = {0};
     weir_status status = WEIR_OK;
     if (options->draw) {
-        status = weir_plan_write(graph, result, WEIR_PLAN_DOT, &text);
+        status = weir_split_write(split, "dot", weir_text_take, &text);
         if (!status)
-            status = plan_drawing_write(options->draw, &text);
+            status = text.status ? text.status : plan_drawing_write(options->draw, &text);
         weir_text_release(&text);
     }
     if (!status && options->save_graph) {
-        status = weir_cost_graph_write(graph, WEIR_COST_GRAPH_WEIR, &text);
+        text = (struct weir_text){0};
+        status = weir_cost_graph_print(input->graph, "weir", weir_text_take, &text);
         if (!status)
-            status = weir_file_write(options->save_graph, text.data, text.length);
+            status = text.status ? text.status : weir_file_write(options->save_graph, text.data, text.length);
         weir_text_release(&text);
     }
     return status;
 }
 
-static void summary_print(const struct weir_plan_result *result)
+static void summary_print(const weir_split *split, const struct weir_split_info *info)
 {
-    const struct weir_plan *plan = &result->plan;
-    for (int i = 0; i < result->n_curve; i++)
-        if (isfinite(result->curve[i].objective))
-            printf("%5d devices  %.6g\n", result->curve[i].devices, result->curve[i].objective);
+    struct weir_split_point point;
+    for (int i = 0; i < info->n_points && !weir_split_point_get(split, i, &point); i++)
+        if (isfinite(point.objective))
+            printf("%5d devices  %.6g\n", point.n_devices, point.objective);
         else
-            printf("%5d devices  does not fit\n", result->curve[i].devices);
-    if (isfinite(plan->objective))
-        printf("objective %.6g  lower bound %.6g  %d stages  %.3f s\n", plan->objective, plan->lower_bound,
-               plan->n_parts, result->seconds);
+            printf("%5d devices  does not fit\n", point.n_devices);
+    if (isfinite(info->objective))
+        printf("objective %.6g  lower bound %.6g  %d stages  %.3f s\n", info->objective, info->lower_bound, info->n_parts, info->seconds);
 }
 
-/* The forms of the planner, and "layout" and "costs", which are this command's. */
-static weir_status form_find(const char *word, int *form_out)
+enum { MOST_FORMS = 14 };
+
+/* The forms of splits, and "layout" and "costs", which are this command's: *form_out is n_forms and one more. */
+static weir_status form_find(const char *word, int *form_out, int *n_forms_out)
 {
-    const char *names[WEIR_PLAN_FORMATS + 3] = {0};
-    for (int i = 0; i < WEIR_PLAN_FORMATS; i++)
-        names[i] = weir_plan_format_names[i];
-    names[WEIR_PLAN_FORMATS] = "layout";
-    names[WEIR_PLAN_FORMATS + 1] = "costs";
+    const char *names[MOST_FORMS + 3] = {0};
+    int n = 0;
+    for (; weir_split_form(n) && n < MOST_FORMS; n++)
+        names[n] = weir_split_form(n);
+    names[n] = "layout";
+    names[n + 1] = "costs";
+    *n_forms_out = n;
     return name_find("output form", word, names, form_out);
 }
 
-static weir_status layout_print(const struct plan_input *input, const struct weir_plan_result *result)
+static weir_status layout_print(const struct plan_input *input, const weir_split *split, const struct weir_split_info *info)
 {
     if (!input->model)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--output layout needs --model: a cost graph has no transformer blocks");
-    if (!isfinite(result->plan.objective))
-        return WEIR_OK;
-    return plan_output_layout(input->model, &result->plan);
+    return isfinite(info->objective) ? plan_output_layout(input->model, split) : WEIR_OK;
 }
 
-static weir_status costs_print(const struct plan_options *options, const struct plan_input *input, const struct weir_plan *plan)
+static weir_status costs_print(const struct plan_options *options, const struct plan_input *input, const weir_split *split)
 {
     struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
     enum weir_dtype storage = WEIR_DTYPE_F32;
@@ -292,56 +292,54 @@ static weir_status costs_print(const struct plan_options *options, const struct 
     config.graph = input->model;
     config.dtype = storage == WEIR_DTYPE_BF16 ? WEIR_COMPUTE_BF16 : WEIR_COMPUTE_F32;
     config.recompute = options->recompute;
-    return status ? status : plan_output_costs(&input->graph, input->model ? &config : NULL, plan);
+    return status ? status : plan_output_costs(input->graph, input->model ? &config : NULL, split);
 }
 
 /* --ranks and --chunks say how many stages a file of theirs must have. */
-static weir_status stages_check(const struct plan_options *options, const struct weir_plan *plan)
+static weir_status stages_check(const struct plan_options *options, const weir_split *split)
 {
+    struct weir_split_part part;
     int n = 0;
-    for (int i = 0; i < plan->n_parts; i++)
-        n += plan->parts[i].n_nodes > 0;
+    for (int i = 0; !weir_split_part_get(split, i, &part); i++)
+        n += part.n_nodes > 0;
+    weir_error_clear(); /* that there are no more of them is no failure */
     if (!options->ranks || n == stages_wanted(options))
         return WEIR_OK;
     return WEIR_FAIL(WEIR_ERR_INVALID, "the model was cut into %d stages, more have nothing to do: give smaller --ranks or --chunks", n);
 }
 
-static weir_status result_print(const struct plan_options *options, const struct plan_input *input, const struct weir_plan_result *result)
+static weir_status result_print(const struct plan_options *options, const struct plan_input *input, const weir_split *split)
 {
-    const struct weir_cost_graph *graph = &input->graph;
-    int form = WEIR_PLAN_JSON;
+    const char *form = options->output || options->json ? "json" : "explain";
+    struct weir_split_info info;
+    weir_split_info(split, &info);
     if (options->output) {
-        weir_status status = form_find(options->output, &form);
-        if (!status && isfinite(result->plan.objective))
-            status = stages_check(options, &result->plan);
-        if (!status && form == WEIR_PLAN_FORMATS)
-            return layout_print(input, result);
-        if (!status && form > WEIR_PLAN_FORMATS)
-            return isfinite(result->plan.objective) ? costs_print(options, input, &result->plan) : WEIR_OK;
+        int index = 0, n_forms = 0;
+        weir_status status = form_find(options->output, &index, &n_forms);
+        if (!status && isfinite(info.objective))
+            status = stages_check(options, split);
+        if (!status && index == n_forms)
+            return layout_print(input, split, &info);
+        if (!status && index > n_forms)
+            return isfinite(info.objective) ? costs_print(options, input, split) : WEIR_OK;
         if (status)
             return status;
+        form = weir_split_form(index);
     } else if (!options->json && !options->explain) {
-        summary_print(result);
+        summary_print(split, &info);
         return WEIR_OK;
-    } else if (!options->json) {
-        form = WEIR_PLAN_EXPLAIN;
     }
-    struct weir_text text = {0};
-    weir_status status = weir_plan_write(graph, result, (enum weir_plan_format)form, &text);
-    if (!status && text.length)
-        fwrite(text.data, 1, text.length, stdout);
-    weir_text_release(&text);
-    return status;
+    return weir_split_write(split, form, weir_text_to_file, stdout);
 }
 
 /* A plan that does not exist is the answer "does not fit": null in JSON and exit status 3. */
-static weir_status feasibility_check(const struct weir_cost_graph *graph, const struct weir_plan_options *plan,
-                                     const struct weir_plan_result *result)
+static weir_status feasibility_check(const weir_split *split, const struct weir_split_info *info)
 {
-    bool feasible = isfinite(result->plan.objective);
-    for (int i = 0; i < result->n_curve; i++)
-        feasible = feasible || isfinite(result->curve[i].objective);
-    return feasible ? WEIR_OK : weir_plan_refuse(graph, plan, result);
+    struct weir_split_point point;
+    bool feasible = isfinite(info->objective);
+    for (int i = 0; i < info->n_points && !weir_split_point_get(split, i, &point); i++)
+        feasible = feasible || isfinite(point.objective);
+    return feasible ? WEIR_OK : weir_split_refuse(split);
 }
 
 /* Options that are about a split alone, of a cost graph or of a model's; with others, weir plan --model plans a run. */
@@ -369,49 +367,42 @@ static weir_status split_check(const struct plan_options *options)
 
 static weir_status solve(const struct plan_options *options, const struct plan_input *input)
 {
-    const struct weir_cost_graph *graph = &input->graph;
-    struct weir_plan_options plan = WEIR_PLAN_OPTIONS_DEFAULT;
-    struct weir_plan_result result;
-    struct weir_arena arena = {0};
-    weir_status status = options_convert(options, graph, &plan);
+    struct weir_split_request request;
+    struct weir_split_info info;
+    weir_split *split = NULL;
+    weir_split_request_init(&request, sizeof request);
+    weir_status status = options_convert(options, &input->info, &request);
     if (!status)
         status = split_check(options);
     if (!status)
-        status = weir_plan_solve(graph, &plan, &arena, &result);
+        status = weir_split_find(input->graph, &request, &split);
+    if (status)
+        return status;
+    weir_split_info(split, &info);
+    status = result_print(options, input, split);
+    if (!status && isfinite(info.objective))
+        status = file_outputs(options, input, split);
     if (!status)
-        status = result_print(options, input, &result);
-    if (!status && isfinite(result.plan.objective))
-        status = file_outputs(options, graph, &result);
-    if (!status)
-        status = feasibility_check(graph, &plan, &result);
-    weir_arena_release(&arena);
+        status = feasibility_check(split, &info);
+    weir_split_close(split);
     return status;
 }
 
 static weir_status evaluate(const struct plan_options *options, const struct plan_input *input)
 {
-    const struct weir_cost_graph *graph = &input->graph;
-    struct weir_plan_options plan = WEIR_PLAN_OPTIONS_DEFAULT;
-    struct weir_plan_result result = {0};
-    struct weir_arena arena = {0};
-    const int *device_of;
-    bool contiguous;
-    plan.memory = options->memory ? (double)options->memory : graph->memory;
+    struct weir_split_info info;
+    weir_split *split;
     if (!options->plan)
         return WEIR_FAIL(WEIR_ERR_USAGE, "no plan: give --plan FILE");
-    weir_status status = weir_plan_read(graph, options->plan, &arena, &device_of, &plan.devices, &plan.cpus);
-    if (!status)
-        status = weir_plan_evaluate(graph, &plan, device_of, &arena, &result.plan, &contiguous);
-    if (!status) {
-        result.devices = plan.devices;
-        result.cpus = plan.cpus;
-        if (options->json || options->explain)
-            status = result_print(options, input, &result);
-        else
-            printf("objective %.6g  %d stages  %s\n", result.plan.objective, result.plan.n_parts,
-                   contiguous ? "contiguous" : "not contiguous");
-    }
-    weir_arena_release(&arena);
+    weir_status status = weir_split_score(input->graph, options->plan, (double)options->memory, &split);
+    if (status)
+        return status;
+    weir_split_info(split, &info);
+    if (options->json || options->explain)
+        status = result_print(options, input, split);
+    else
+        printf("objective %.6g  %d stages  %s\n", info.objective, info.n_parts, info.contiguous ? "contiguous" : "not contiguous");
+    weir_split_close(split);
     return status;
 }
 
@@ -452,9 +443,10 @@ static int run(int argc, char **argv)
     if (!status)
         status = graph_load(&options, &input);
     if (!status) {
+        weir_cost_graph_info(input.graph, &input.info);
         status = evaluating ? evaluate(&options, &input) : solve(&options, &input);
-        weir_cost_graph_release(&input.graph);
     }
+    weir_cost_graph_close(input.graph);
     weir_arena_release(&input.arena);
     return options_report(table->command, status);
 }

@@ -1,4 +1,4 @@
-/* weir plan --model: how these devices train this model fastest (engine/program/planner.h). */
+/* weir plan --model: how these devices train this model fastest (include/weir/plan.h). */
 #ifndef WEIR_CMD_PLAN_MODEL_H
 #define WEIR_CMD_PLAN_MODEL_H
 

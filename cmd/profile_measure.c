@@ -5,10 +5,11 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/arena.h"
 #include "base/text.h"
 #include "cmd/measured_costs.h"
-#include "engine/program/stage_costs.h"
-#include "partitioner/contiguous/chain.h"
+#include "include/weir/plan.h"
+#include "include/weir/partition.h"
 
 enum { MOST_RANKS = 64, STEADY = 4, FEWEST_MANY = 4 };
 static const double SHORT_MS = 0.01; /* no spread is told of what takes less */

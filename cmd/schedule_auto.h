@@ -8,7 +8,7 @@
 #include "cmd/schedule_boundaries.h"
 #include "cmd/schedule_cost_options.h"
 #include "cmd/schedule_input.h"
-#include "schedules/auto/auto.h"
+#include "include/weir/auto.h"
 
 struct schedule_auto_options {
     double memory_cap;     /* 0: none */

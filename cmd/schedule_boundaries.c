@@ -3,10 +3,8 @@
 #include <ctype.h>
 #include <string.h>
 
-#include "engine/program/layer_cut.h"
-#include "engine/program/plan_file.h"
-#include "engine/program/stage_costs.h"
 #include "include/weir/graph.h"
+#include "include/weir/plan.h"
 
 weir_status schedule_model_build(const char *model, int64_t microbatch_size, int64_t seq_len, struct weir_arena *arena,
                                  const struct weir_graph **graph_out)
@@ -116,13 +114,20 @@ static weir_status model_take(const struct schedule_boundary_options *options, s
 static weir_status plan_take(const char *path, struct weir_arena *arena, struct weir_schedule *schedule)
 {
     const struct weir_graph *graph;
-    struct weir_plan_file plan;
-    weir_status status = weir_plan_file_load(path, arena, &plan);
+    struct weir_plan_info plan;
+    weir_plans *plans;
+    weir_status status = weir_plans_read(path, &plans);
+    if (status)
+        return status;
+    status = weir_plans_info(plans, 0, &plan);
     if (!status)
         status = schedule_model_build(plan.model, 1, plan.seq_len, arena, &graph);
     if (!status)
-        status = weir_plan_file_check(&plan, graph);
-    return status ? status : graph_take(graph, &plan.cut, arena, schedule);
+        status = weir_plans_check(plans, 0, graph);
+    if (!status)
+        status = graph_take(graph, &(struct weir_layer_cut){plan.n_stages, plan.first_layer}, arena, schedule);
+    weir_plans_close(plans);
+    return status;
 }
 
 /* ---- one of them ----------------------------------------------------------------------------------------------------- */

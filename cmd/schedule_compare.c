@@ -203,7 +203,7 @@ static weir_status table_print(const struct values *values, struct schedule_rows
 
 /* What is left of most rows is name and size: they are made once more. */
 static weir_status row_draw(const struct schedule_row_options *options, const struct schedule_row *row,
-                            struct weir_arena *arena, struct weir_timeline *out)
+                            struct weir_arena *arena, const struct weir_timeline **out)
 {
     static const struct schedule_size of_file = {0};
     static const struct schedule_auto_options none = {0};
@@ -223,14 +223,13 @@ static weir_status row_draw(const struct schedule_row_options *options, const st
         status = weir_schedule_simulate(&c.schedule, &c.costs, &kept, arena, &simulation);
     if (!status)
         status = drawing_title(row->name, &c.schedule, "predicted", arena, &title);
-    return status ? status : weir_timeline_simulated(&simulation, &c.costs, title, "", arena, out);
+    return status ? status : weir_timeline_of_simulation(&simulation, &c.costs, title, "", arena, out);
 }
 
 static weir_status page_write(const struct values *values, const struct schedule_row_options *options,
                               const struct schedule_rows *table)
 {
     struct weir_arena arena = {0};
-    struct weir_timeline timelines[MOST_DRAWN];
     const struct weir_timeline *all[MOST_DRAWN];
     int n = 0;
     weir_status status = WEIR_OK;
@@ -239,8 +238,7 @@ static weir_status page_write(const struct values *values, const struct schedule
             status = WEIR_FAIL(WEIR_ERR_USAGE, "--html draws at most %d schedules: name some, or use fewer sizes", MOST_DRAWN);
             break;
         }
-        status = row_draw(options, &table->rows[i], &arena, &timelines[n]);
-        all[n] = &timelines[n];
+        status = row_draw(options, &table->rows[i], &arena, &all[n]);
         n++;
     }
     if (!status)

@@ -7,7 +7,7 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/text.h"
-#include "partitioner/contiguous/chain.h"
+#include "include/weir/partition.h"
 
 enum { LARGEST_STDIN = 1 << 30 };
 

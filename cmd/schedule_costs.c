@@ -9,7 +9,7 @@
 #include "cmd/schedule_boundaries.h"
 #include "cmd/schedule_command.h"
 #include "cmd/schedule_input.h"
-#include "engine/program/stage_costs.h"
+#include "include/weir/plan.h"
 
 struct values {
     const char *out, *recompute, *dtype, *optimizer;

@@ -9,7 +9,7 @@
 #include "cmd/schedule_case.h"
 #include "cmd/schedule_command.h"
 #include "include/weir/schedule.h"
-#include "schedules/simulate/traced_costs.h"
+#include "include/weir/trace.h"
 
 enum { MOST_INPUTS = 16 };
 
@@ -59,8 +59,7 @@ struct drawing {
     struct weir_arena *arena;
     struct weir_simulation_options simulated;
     struct weir_schedule_costs given; /* as the options have them */
-    struct weir_timeline *timelines;
-    const struct weir_timeline **all; /* [n], into timelines */
+    const struct weir_timeline **all; /* [n] */
     int n, n_traces;
     struct weir_simulation simulation; /* the last one */
 };
@@ -81,15 +80,7 @@ static weir_status drawing_open(struct drawing *d, int n_inputs)
     weir_status status = simulation_choose(d);
     if (!status)
         status = schedule_costs_parse(&d->values->cost, d->arena, &d->given);
-    if (!status)
-        status = weir_arena_alloc(d->arena, 2 * (size_t)n_inputs, sizeof *d->timelines, &d->timelines);
     return status ? status : weir_arena_alloc(d->arena, 2 * (size_t)n_inputs, sizeof *d->all, &d->all);
-}
-
-static struct weir_timeline *next_timeline(struct drawing *d)
-{
-    d->all[d->n] = &d->timelines[d->n];
-    return &d->timelines[d->n++];
 }
 
 static weir_status prediction_add(struct drawing *d, const char *what, const struct weir_schedule *schedule,
@@ -100,7 +91,7 @@ static weir_status prediction_add(struct drawing *d, const char *what, const str
     if (!status)
         status = weir_schedule_simulate(schedule, costs, &d->simulated, d->arena, &d->simulation);
     return status ? status
-                  : weir_timeline_simulated(&d->simulation, costs, title, costs->unit ? costs->unit : "", d->arena, next_timeline(d));
+                  : weir_timeline_of_simulation(&d->simulation, costs, title, costs->unit ? costs->unit : "", d->arena, &d->all[d->n++]);
 }
 
 static weir_status schedule_add(struct drawing *d, const char *what, const struct weir_schedule *schedule)
@@ -127,30 +118,32 @@ static weir_status expectation_add(struct drawing *d, const char *what, const st
 {
     struct weir_schedule_costs costs = d->given;
     weir_status status = weir_traced_costs(trace, d->arena, &costs);
-    return status ? status : prediction_add(d, what, &trace->schedule, &costs);
+    return status ? status : prediction_add(d, what, weir_traced_schedule(trace), &costs);
 }
 
 static weir_status trace_add(struct drawing *d, const char *what, const struct weir_traced *trace)
 {
-    int64_t step = d->values->step ? d->values->step : trace->typical_step;
+    struct weir_traced_info info;
     const char *title, *origin;
+    weir_traced_info(trace, &info);
+    int64_t step = d->values->step ? d->values->step : info.typical_step;
     d->n_traces++;
     weir_status status = d->values->predict ? expectation_add(d, what, trace) : WEIR_OK;
-    if (!status && trace->simulated)
+    if (!status && info.simulated)
         status = weir_arena_strdup(d->arena, "predicted, from a trace", &origin);
     else if (!status)
-        status = weir_arena_printf(d->arena, &origin, "measured, step %lld of %lld%s", (long long)step, (long long)trace->last_step,
-                                   trace->n_replicas > 1 ? ", all replicas" : "");
+        status = weir_arena_printf(d->arena, &origin, "measured, step %lld of %lld%s", (long long)step, (long long)info.last_step,
+                                   info.n_replicas > 1 ? ", all replicas" : "");
     if (!status)
-        status = drawing_title(what, &trace->schedule, origin, d->arena, &title);
-    return status ? status : weir_timeline_traced(trace, step, title, d->arena, next_timeline(d));
+        status = drawing_title(what, weir_traced_schedule(trace), origin, d->arena, &title);
+    return status ? status : weir_timeline_of_trace(trace, step, title, d->arena, &d->all[d->n++]);
 }
 
 /* A trace is JSON, a schedule is not. */
 static weir_status file_add(struct drawing *d, const char *path)
 {
     struct weir_schedule schedule;
-    struct weir_traced trace;
+    const struct weir_traced *trace;
     char *text;
     size_t bytes;
     weir_status status = schedule_text_read(path, &text, &bytes);
@@ -160,9 +153,9 @@ static weir_status file_add(struct drawing *d, const char *path)
         status = schedule_take(text, bytes, path, d->values->dialect, d->arena, &schedule);
         return status ? status : schedule_add(d, path, &schedule);
     }
-    status = weir_traced_parse(text, bytes, path, d->arena, &trace);
+    status = weir_traced_read_text(text, bytes, path, d->arena, &trace);
     weir_free(text);
-    return status ? status : trace_add(d, path, &trace);
+    return status ? status : trace_add(d, path, trace);
 }
 
 /* A name, which takes -p, -m and -v, or a file, which has its own size. */
@@ -202,11 +195,11 @@ static void units_explain(const struct drawing *d)
 {
     bool measured = false;
     for (int i = 0; i < d->n; i++)
-        measured |= *d->all[i]->unit;
+        measured |= *weir_timeline_unit(d->all[i]);
     for (int i = 0; i < d->n && measured; i++)
-        if (!*d->all[i]->unit)
+        if (!*weir_timeline_unit(d->all[i]))
             fprintf(stderr, "weir schedule draw: '%s' has no unit of time and stands on one axis with milliseconds: use --costs TRACE\n",
-                    d->all[i]->title);
+                    weir_timeline_title(d->all[i]));
 }
 
 static weir_status trace_print(const struct drawing *d)

@@ -214,8 +214,7 @@ static weir_status paths_register(const struct values *values, const char *const
 static weir_status pictures_write(const struct values *values, const char *what, const struct weir_simulation *simulation,
                                   const struct weir_schedule_costs *costs, struct weir_arena *arena)
 {
-    struct weir_timeline timeline;
-    const struct weir_timeline *const all[] = {&timeline};
+    const struct weir_timeline *timeline;
     const char *text, *title;
     enum drawing_format format;
     weir_status status = values->trace ? weir_simulation_trace(simulation, arena, &text) : WEIR_OK;
@@ -229,9 +228,9 @@ static weir_status pictures_write(const struct values *values, const char *what,
     if (!status)
         status = drawing_title(what, &simulation->lowered, "predicted", arena, &title);
     if (!status)
-        status = weir_timeline_simulated(simulation, costs, title, costs->unit ? costs->unit : "", arena, &timeline);
+        status = weir_timeline_of_simulation(simulation, costs, title, costs->unit ? costs->unit : "", arena, &timeline);
     return status ? status
-                  : drawing_write(all, 1, format, &(struct weir_draw_options){.zoom = "weir schedule draw has --from, --to and --width"},
+                  : drawing_write(&timeline, 1, format, &(struct weir_draw_options){.zoom = "weir schedule draw has --from, --to and --width"},
                          values->draw);
 }
 

@@ -16,8 +16,6 @@
 #include "cmd/command.h"
 #include "cmd/paths.h"
 #include "include/weir/data.h"
-#include "engine/data/documents.h"
-#include "engine/data/token_writer.h"
 
 struct tokenize_options {
     const char *tokenizer, *output, *format, *data_format, *text_field, *eod, *config;

@@ -220,20 +220,19 @@ static void result_show(struct train_run *run)
 static int run_train(int argc, char **argv)
 {
     struct train_options o = TRAIN_OPTIONS_DEFAULT;
-    struct weir_arena arena = {0};
-    struct weir_plan_file made;
+    struct train_plan made = {.plans = NULL};
     int n;
     enum option_outcome outcome;
     weir_status status = options_parse(&o.given, &table, argc, argv, &o, NULL, 0, &n, &outcome);
     bool done = status || outcome == OPTIONS_HELP_SHOWN || list_shown(&o);
     if (!done)
-        status = train_plan_fill(&o, &arena, &made);
+        status = train_plan_fill(&o, &made);
     if (!done && !status)
         status = train_checkpoint_fill(&o);
     done = done || status;
     int code = done ? train_failed(&o, status, launched_leads(), false) : train_do(&o, result_show);
     options_release(&o.given);
-    weir_arena_release(&arena);
+    weir_plans_close(made.plans);
     return code;
 }
 

@@ -11,17 +11,22 @@
 #include "cmd/options.h"
 #include "cmd/progress.h"
 #include "include/weir/data.h"
-#include "engine/train/learning_rate.h"
-#include "engine/program/plan_file.h"
-#include "engine/report/metrics.h"
-#include "engine/report/trace.h"
+#include "include/weir/metrics.h"
+#include "include/weir/trace.h"
+#include "include/weir/plan.h"
 #include "include/weir/weir.h"
+
+/* A plan out of a file. */
+struct train_plan {
+    weir_plans *plans;
+    struct weir_plan_info info;
+};
 
 struct train_options {
     const char *model, *data, *val_data, *data_format, *tokenizer, *schedule, *dialect, *lr_schedule, *optimizer, *device, *dtype, *transport;
     const char *placement, *recompute;
     const char *first_layers, *layout, *plan, *costs, *save_costs;
-    const struct weir_plan_file *made; /* what --plan names; NULL: not given */
+    const struct train_plan *made; /* what --plan names; NULL: not given */
     const char *metrics, *trace, *config, *init_from, *export, *export_dtype, *checkpoint_dir, *checkpoint_every;
     int64_t export_shard_size; /* bytes; 0: the library's */
     int64_t keep;             /* 0: all */
@@ -198,9 +203,9 @@ weir_status train_schedule_build(const struct train_options *options, struct tra
 weir_status train_costs_open(struct train_run *run);
 weir_status train_costs_write(struct train_run *run);
 
-/* --plan (train_plan.c): read it into `made`, which is to live as long as the options, refuse options that contradict it, and take
- * from it what is not given; and, when the graph is there, hold the plan against it, and say what it was not made for. */
-weir_status train_plan_fill(struct train_options *options, struct weir_arena *arena, struct weir_plan_file *made);
+/* --plan (train_plan.c): read it into `made`, whose plans are to be closed after the options, refuse options that contradict it, and
+ * take from it what is not given; and, when the graph is there, hold the plan against it, and say what it was not made for. */
+weir_status train_plan_fill(struct train_options *options, struct train_plan *made);
 weir_status train_plan_check(const struct train_run *run);
 void train_plan_warn(const struct train_run *run);
 

@@ -5,7 +5,7 @@
 #include "base/replace.h"
 #include "cmd/measured_costs.h"
 #include "cmd/train.h"
-#include "engine/program/stage_costs.h"
+#include "include/weir/plan.h"
 
 weir_status train_costs_open(struct train_run *run)
 {

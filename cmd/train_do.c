@@ -1,7 +1,6 @@
 /* weir train and weir evaluate, from options to the exit status. */
 #include "cmd/launched.h"
 #include "cmd/train.h"
-#include "engine/transport/bootstrap/weir_launch.h"
 
 const char *train_command(const struct train_options *options)
 {
@@ -43,14 +42,14 @@ int train_failed(const struct train_options *o, weir_status status, bool leads, 
     } else if (status && !leads) {
         launched_linger();
     }
-    return !leads && !weir_launch_is_heard() && is_said_elsewhere(status, connected) ? weir_status_exit_code(status)
+    return !leads && !launched_is_heard() && is_said_elsewhere(status, connected) ? weir_status_exit_code(status)
                                                           : options_report(train_command(o), status);
 }
 
 /* Of a lost process one tells, and the others leave it the time for that. */
 static int failure_report(const struct train_run *run, weir_status status)
 {
-    bool told = status && run->is_told && !weir_launch_is_heard();
+    bool told = status && run->is_told && !launched_is_heard();
     if (told)
         launched_linger_told();
     return told ? weir_status_exit_code(status) : train_failed(run->options, status, run->leads, run->connected);

@@ -12,15 +12,15 @@
 #include "cmd/schedule_auto.h"
 #include "cmd/synonyms.h"
 #include "cmd/train.h"
-#include "engine/program/stage_costs.h"
+#include "include/weir/plan.h"
 
 enum { STAGES = 2, MICROBATCHES = 4 }; /* when nothing is said; one of each without steps */
 
 /* ---- the cut ------------------------------------------------------------------------------------------------------- */
 
-static bool same_cut(const struct weir_layer_cut *a, const struct weir_layer_cut *b)
+static bool same_cut(const struct weir_layer_cut *cut, const struct weir_plan_info *plan)
 {
-    return a->n_stages == b->n_stages && !memcmp(a->first_layer, b->first_layer, ((size_t)a->n_stages + 1) * sizeof(int));
+    return cut->n_stages == plan->n_stages && !memcmp(cut->first_layer, plan->first_layer, ((size_t)cut->n_stages + 1) * sizeof(int));
 }
 
 static const char *cut_option(const struct train_options *o)
@@ -38,7 +38,7 @@ static weir_status cut_read(const struct train_options *o, struct train_run *run
                                    : weir_layer_cut_numbers(o->first_layers, run->graph, &run->arena, &run->cut);
     if (status)
         return o->layout ? status : weir_error_prefix(status, "--first-layers: ");
-    if (o->made && !same_cut(&run->cut, &o->made->cut))
+    if (o->made && !same_cut(&run->cut, &o->made->info))
         return WEIR_FAIL(WEIR_ERR_USAGE, "plan '%s' cuts the model elsewhere than --%s: leave one of them out", o->plan, cut_option(o));
     return WEIR_OK;
 }
@@ -186,8 +186,8 @@ static weir_status kind_build(const struct train_options *o, const char *name, s
         status = stages_count(o, &run->cut, name, &stages, &chunks);
     if (!status)
         status = slices_check(o, name);
-    if (!status && o->made && o->made->order)
-        run->schedule = *o->made->order;
+    if (!status && o->made && o->made->info.order)
+        run->schedule = *o->made->info.order;
     else if (!status && schedule_is_auto(name))
         status = auto_build(o, stages, microbatches, run);
     else if (!status)
@@ -202,7 +202,7 @@ weir_status train_schedule_build(const struct train_options *o, struct train_run
     bool is_file = weir_pipeline_is_file(name);
     if (o->memory_cap && !schedule_is_auto(name))
         return WEIR_FAIL(WEIR_ERR_USAGE, "--memory-cap is for --schedule auto, not for '%s'", name);
-    if (o->memory_cap && o->made && o->made->order)
+    if (o->memory_cap && o->made && o->made->info.order)
         return WEIR_FAIL(WEIR_ERR_USAGE, "--memory-cap is for a schedule that is made now, plan '%s' has one: leave the option out, or make "
                          "another plan with --device-memory", o->plan);
     weir_status status = cut_read(o, run);

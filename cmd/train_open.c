@@ -15,7 +15,7 @@
 #include "cmd/paths.h"
 #include "cmd/synonyms.h"
 #include "cmd/train.h"
-#include "engine/report/straggler.h"
+#include "include/weir/metrics.h"
 
 enum { TRACE_EVENTS = 200000 }; /* most events kept for --trace: some 30 MB of file */
 

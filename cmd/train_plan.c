@@ -18,13 +18,13 @@ static weir_status refuse(const struct train_options *o, const char *option, con
                      given, o->plan, planned);
 }
 
-static weir_status numbers_agree(const struct train_options *o, const struct weir_plan_file *plan)
+static weir_status numbers_agree(const struct train_options *o, const struct weir_plan_info *plan)
 {
     const struct {
         const char *option;
         int64_t given, planned;
-    } rows[] = {{"stages", o->stages, plan->cut.n_stages},
-                {"ranks", o->ranks, plan->cut.n_stages / plan->n_chunks},
+    } rows[] = {{"stages", o->stages, plan->n_stages},
+                {"ranks", o->ranks, plan->n_ranks},
                 {"chunks", o->chunks, plan->n_chunks},
                 {"replicas", o->replicas, plan->n_replicas},
                 {"zero", o->zero, plan->zero},
@@ -41,7 +41,7 @@ static weir_status numbers_agree(const struct train_options *o, const struct wei
     return WEIR_OK;
 }
 
-static weir_status names_agree(const struct train_options *o, const struct weir_plan_file *plan)
+static weir_status names_agree(const struct train_options *o, const struct weir_plan_info *plan)
 {
     const struct {
         const char *option, *given, *planned;
@@ -57,7 +57,7 @@ static weir_status names_agree(const struct train_options *o, const struct weir_
 
 /* ---- taking over --------------------------------------------------------------------------------------------------- */
 
-static json_t *options_of(const struct train_options *o, const struct weir_plan_file *plan, const char *first_layers)
+static json_t *options_of(const struct train_options *o, const struct weir_plan_info *plan, const char *first_layers)
 {
     json_t *root = json_pack("{s:o, s:s, s:I, s:s, s:I, s:I, s:I, s:I}", "model", weir_json_utf8(plan->model), "schedule",
                              plan->schedule, "chunks", (json_int_t)plan->n_chunks, "device", plan->device, "replicas",
@@ -71,31 +71,33 @@ static json_t *options_of(const struct train_options *o, const struct weir_plan_
     return weir_json_joined(root, more);
 }
 
-static weir_status options_take(struct train_options *o, const struct weir_plan_file *plan)
+static weir_status options_take(struct train_options *o, const struct weir_plan_info *plan)
 {
     struct weir_text first_layers = {0};
-    weir_layer_cut_print(&plan->cut, &first_layers);
-    weir_status status = first_layers.status;
+    const struct weir_layer_cut cut = {plan->n_stages, plan->first_layer};
+    weir_status status = weir_layer_cut_print(&cut, weir_text_take, &first_layers);
     json_t *root = status ? NULL : options_of(o, plan, first_layers.data);
     if (!status && !root)
         status = WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for a plan");
     if (!status)
-        status = options_fill(&o->given, root, plan->path, (const char *const[]){NULL}, o);
+        status = options_fill(&o->given, root, o->plan, (const char *const[]){NULL}, o);
     weir_text_release(&first_layers);
     return status;
 }
 
-weir_status train_plan_fill(struct train_options *o, struct weir_arena *arena, struct weir_plan_file *made)
+weir_status train_plan_fill(struct train_options *o, struct train_plan *made)
 {
     if (!o->plan)
         return WEIR_OK;
-    weir_status status = weir_plan_file_load(o->plan, arena, made);
+    weir_status status = weir_plans_read(o->plan, &made->plans);
     if (!status)
-        status = numbers_agree(o, made);
+        status = weir_plans_info(made->plans, 0, &made->info);
     if (!status)
-        status = names_agree(o, made);
+        status = numbers_agree(o, &made->info);
     if (!status)
-        status = options_take(o, made);
+        status = names_agree(o, &made->info);
+    if (!status)
+        status = options_take(o, &made->info);
     if (!status)
         o->made = made;
     return status;
@@ -105,9 +107,9 @@ weir_status train_plan_fill(struct train_options *o, struct weir_arena *arena, s
 
 weir_status train_plan_check(const struct train_run *run)
 {
-    const struct weir_plan_file *plan = run->options->made;
-    weir_status status = plan ? weir_plan_file_check(plan, run->graph) : WEIR_OK;
-    bool said = status == WEIR_ERR_INVALID && strcmp(run->options->model, plan->model) != 0;
+    const struct train_plan *made = run->options->made;
+    weir_status status = made ? weir_plans_check(made->plans, 0, run->graph) : WEIR_OK;
+    bool said = status == WEIR_ERR_INVALID && strcmp(run->options->model, made->info.model) != 0;
     return said ? WEIR_ERR_USAGE : status; /* --model contradicts it */
 }
 
@@ -127,8 +129,8 @@ void train_plan_warn(const struct train_run *run)
     if (!o->made)
         return;
     snprintf(kind, sizeof kind, "%.*s", (int)strcspn(o->device, ":,"), o->device);
-    if (strcmp(kind, o->made->device) != 0)
-        other_print(o, "device", o->made->device, kind);
-    if (strcmp(o->made->library, weir_version()) != 0)
-        other_print(o, "version", o->made->library, weir_version());
+    if (strcmp(kind, o->made->info.device) != 0)
+        other_print(o, "device", o->made->info.device, kind);
+    if (strcmp(o->made->info.library, weir_version()) != 0)
+        other_print(o, "version", o->made->info.library, weir_version());
 }

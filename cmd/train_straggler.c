@@ -5,7 +5,7 @@
 
 #include "base/printable.h"
 #include "cmd/train.h"
-#include "engine/report/straggler.h"
+#include "include/weir/metrics.h"
 #include "include/weir/simulate.h"
 
 /* ---- how long ranks should take -------------------------------------------------------------------------------------- */
@@ -53,7 +53,7 @@ static weir_status work_find(struct train_run *run, const double **ms_out)
 /* *ns_out: [n_ranks] of all replicas; NULL: nobody has said. */
 static weir_status planned_find(struct train_run *run, int64_t **ns_out)
 {
-    const double *ms = run->options->made ? run->options->made->rank_ms : NULL;
+    const double *ms = run->options->made ? run->options->made->info.rank_ms : NULL;
     int n = run->schedule.n_ranks;
     *ns_out = NULL;
     weir_status status = run->options->costs ? work_find(run, &ms) : WEIR_OK;

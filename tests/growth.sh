@@ -67,7 +67,13 @@ reader_write() {
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <weir/auto.h>
+#include <weir/draw.h>
 #include <weir/generate.h>
+#include <weir/metrics.h>
+#include <weir/partition.h>
+#include <weir/topology.h>
+#include <weir/trace.h>
 
 static void check(weir_status status, int line)
 {
@@ -165,10 +171,76 @@ static void generator_read(const struct weir_model_kind *kind)
     weir_arena_release(&arena);
 }
 
+static void said(void *context, const char *text, size_t bytes)
+{
+    *(size_t *)context += bytes;
+    HOLDS(text);
+}
+
+/* Structs that a program makes for functions without an engine, and those that it gets from them. */
+static void tools_read(void)
+{
+    static const char line[] = "{\"format\": \"weir-cost-graph\", \"version\": 1, \"nodes\": [{\"id\": \"a\", \"forward\": 3}, "
+                               "{\"id\": \"b\", \"forward\": 4}], \"edges\": []}";
+    static const int64_t peaks[1] = {7};
+    static const int64_t times[1] = {1};
+    struct weir_arena arena = {0};
+    struct weir_schedule_costs costs = {1, 1, 1, 1, 1, .overlap_gain = 1};
+    struct weir_auto_request request = {.n_ranks = 2, .n_microbatches = 4, .costs = &costs};
+    struct weir_auto_result made;
+    struct weir_simulation simulation;
+    struct weir_simulation_options kept = {.keep_times = true};
+    const struct weir_timeline *timeline;
+    struct weir_draw_options options = {.width = 100};
+    const struct weir_topology *topology;
+    struct weir_topology_device_info device;
+    struct weir_split_request split_request;
+    struct weir_split_info info;
+    struct weir_split_part part;
+    struct weir_cost_node_info node;
+    struct weir_metrics_step step = {.step = 1, .peak_bytes = peaks};
+    struct weir_straggler slow;
+    weir_cost_graph *graph;
+    weir_split *split;
+    weir_metrics *metrics;
+    weir_stragglers *stragglers;
+    size_t bytes = 0;
+    CHECK(weir_schedule_auto(&request, &arena, &made));
+    HOLDS(made.n_tried > 1 && made.schedule.n_ranks == 2);
+    CHECK(weir_schedule_simulate(&made.schedule, &costs, &kept, &arena, &simulation));
+    CHECK(weir_timeline_of_simulation(&simulation, &costs, "made", "", &arena, &timeline));
+    CHECK(weir_timelines_draw(&timeline, 1, WEIR_DRAW_TEXT, &options, said, &bytes));
+    HOLDS(bytes > 100);
+    CHECK(weir_topology_open("1 node x 2, 10GB/s, 1GB/s", &arena, &topology));
+    CHECK(weir_topology_device_get(topology, 1, &device));
+    HOLDS(device.speed == 1 && device.name[0]);
+    CHECK(weir_cost_graph_open_text(line, sizeof line - 1, "line", NULL, 0, &graph));
+    CHECK(weir_cost_graph_node_get(graph, 1, &node));
+    HOLDS(node.forward == 4 && !strcmp(node.id, "b"));
+    weir_split_request_init(&split_request, sizeof split_request);
+    split_request.n_devices = 2;
+    CHECK(weir_split_find(graph, &split_request, &split));
+    weir_split_info(split, &info);
+    HOLDS(info.objective == 4 && info.n_parts == 2);
+    CHECK(weir_split_part_get(split, 0, &part));
+    HOLDS(part.n_nodes == 1 && part.load > 0);
+    weir_split_close(split);
+    weir_cost_graph_close(graph);
+    CHECK(weir_metrics_open("growth.jsonl", 1, &metrics));
+    CHECK(weir_metrics_write(metrics, &step));
+    weir_metrics_close(metrics);
+    remove("growth.jsonl");
+    CHECK(weir_stragglers_open(1, NULL, &stragglers));
+    HOLDS(!weir_stragglers_look(stragglers, times, 1, &slow));
+    weir_stragglers_close(stragglers);
+    weir_arena_release(&arena);
+}
+
 int main(void)
 {
     const struct weir_model_kind *kind;
     CHECK(weir_model_find("gpt2-tiny", &kind));
+    tools_read();
     engine_read(kind);
     generator_read(kind);
     return 0;

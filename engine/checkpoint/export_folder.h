@@ -9,14 +9,9 @@
 #include <stdbool.h>
 
 #include "base/status.h"
+#include "include/weir/checkpoint.h"
 
 struct weir_export_plan;
-
-enum weir_export_owner {
-    WEIR_EXPORT_NOBODY, /* there is no folder, or no model in it */
-    WEIR_EXPORT_WEIR,   /* the weights are Weir's */
-    WEIR_EXPORT_OTHERS, /* files that an export replaces are there, and Weir did not write the weights */
-};
 
 #ifdef __cplusplus
 extern "C" {
@@ -24,11 +19,6 @@ extern "C" {
 
 extern const char weir_export_single[], weir_export_index[], weir_export_config[]; /* names of files */
 extern const char weir_export_mark_key[], weir_export_mark[];                      /* metadata of the weights */
-
-enum weir_export_owner weir_export_owner(const char *dir);
-
-/* "model-00001-of-00002.safetensors" and its like. */
-bool weir_export_is_shard(const char *name);
 
 /* Everything but the folder itself that would keep an export from being written: a file that cannot be replaced, no room on
  * the disk, a limit on the size of files or on how many are open.  WEIR_ERR_IO names it. */

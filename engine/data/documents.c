@@ -1,4 +1,4 @@
-#include "engine/data/documents.h"
+#include "include/weir/data.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 #include "engine/data/text_tokens.h"
 
 #include "base/alloc.h"
-#include "engine/data/documents.h"
+#include "include/weir/data.h"
 
 enum { WIDTH = 4 };
 

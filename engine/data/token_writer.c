@@ -1,4 +1,4 @@
-#include "engine/data/token_writer.h"
+#include "include/weir/data.h"
 
 #include <errno.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 #include "engine/program/slices.h"
 #include "engine/program/update_scales.h"
 #include "include/weir/schedule.h"
-#include "partitioner/contiguous/chain.h"
+#include "include/weir/partition.h"
 #include "partitioner/contiguous/ranks.h"
 
 static weir_status dtype_check(const struct weir_engine_config *config, const struct weir_device_kind *kind)

@@ -1,8 +1,11 @@
 /* Cuts as text.  A layout is unrolled first, letter by letter ("Et*2|L" is "Ett|L"), and then laid over the layers. */
-#include "engine/program/layer_cut.h"
+#include "include/weir/plan.h"
 
 #include <ctype.h>
 #include <string.h>
+
+#include "base/arena.h"
+#include "base/text.h"
 
 enum { MOST_LETTERS = 1 << 18, MOST_DEPTH = 32 };
 
@@ -59,10 +62,22 @@ weir_status weir_layer_cut_numbers(const char *text, const struct weir_graph *gr
     return WEIR_OK;
 }
 
-void weir_layer_cut_print(const struct weir_layer_cut *cut, struct weir_text *text)
+/* Release it, given to `say` unless something has failed. */
+static weir_status text_give(weir_status status, struct weir_text *text, weir_text_fn say, void *context)
 {
+    status = status ? status : text->status;
+    if (!status)
+        say(context, text->data, text->length);
+    weir_text_release(text);
+    return status;
+}
+
+weir_status weir_layer_cut_print(const struct weir_layer_cut *cut, weir_text_fn say, void *context)
+{
+    struct weir_text text = {0};
     for (int s = 0; s < cut->n_stages; s++)
-        weir_text_append(text, s ? ",%d" : "%d", cut->first_layer[s]);
+        weir_text_append(&text, s ? ",%d" : "%d", cut->first_layer[s]);
+    return text_give(WEIR_OK, &text, say, context);
 }
 
 /* ---- unrolling a layout -------------------------------------------------------------------------------------------- */
@@ -264,8 +279,9 @@ static void stage_print(const struct weir_layer_cut *cut, int s, int n_layers, s
     weir_text_append(text, "%s", last ? "L" : "");
 }
 
-weir_status weir_layer_cut_layout_print(const struct weir_layer_cut *cut, const struct weir_graph *graph, struct weir_text *text)
+weir_status weir_layer_cut_layout_print(const struct weir_layer_cut *cut, const struct weir_graph *graph, weir_text_fn say, void *context)
 {
+    struct weir_text text = {0};
     int n_blocks;
     weir_status status = blocks_find(graph, &n_blocks);
     for (int s = 1; s < cut->n_stages && !status; s++)
@@ -273,6 +289,6 @@ weir_status weir_layer_cut_layout_print(const struct weir_layer_cut *cut, const 
             status = WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "stage %d begins inside a block, with layer %d ('%s'): a layout has whole "
                                                      "blocks only", s, cut->first_layer[s], graph->layers[cut->first_layer[s]].name);
     for (int s = 0; s < cut->n_stages && !status; s++)
-        stage_print(cut, s, graph->n_layers, text);
-    return status ? status : text->status;
+        stage_print(cut, s, graph->n_layers, &text);
+    return text_give(status, &text, say, context);
 }

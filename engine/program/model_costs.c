@@ -1,5 +1,6 @@
 #include "engine/program/model_costs.h"
 
+#include "base/alloc.h"
 #include "engine/program/recomputed.h"
 #include "engine/program/trips.h"
 
@@ -147,5 +148,22 @@ weir_status weir_model_cost_graph(const struct weir_graph *graph, const char *re
         weir_cost_graph_release(&costs);
     else
         *costs_out = costs;
+    return status;
+}
+
+weir_status weir_cost_graph_of_model(const struct weir_graph *graph, const char *recompute, const struct weir_ceilings *ceilings,
+                                     weir_cost_graph **graph_out)
+{
+    weir_cost_graph *costs;
+    if (!graph || !ceilings)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "there is no %s: it is NULL", graph ? "weir_ceilings" : "graph");
+    weir_status status = weir_alloc(1, sizeof *costs, &costs);
+    if (status)
+        return status;
+    status = weir_model_cost_graph(graph, recompute, ceilings, costs);
+    if (status)
+        weir_free(costs);
+    else
+        *graph_out = costs;
     return status;
 }

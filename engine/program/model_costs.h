@@ -13,14 +13,8 @@
 #ifndef WEIR_ENGINE_PROGRAM_MODEL_COSTS_H
 #define WEIR_ENGINE_PROGRAM_MODEL_COSTS_H
 
-#include "include/weir/graph.h"
+#include "include/weir/plan.h"
 #include "partitioner/costs/cost_graph.h"
-
-struct weir_ceilings {
-    double flops_per_s;      /* of one device */
-    double bytes_per_s;      /* of its memory */
-    double link_bytes_per_s; /* between devices */
-};
 
 #ifdef __cplusplus
 extern "C" {

@@ -22,8 +22,8 @@
 #ifndef WEIR_ENGINE_PROGRAM_PLAN_FILE_H
 #define WEIR_ENGINE_PROGRAM_PLAN_FILE_H
 
-#include "engine/program/layer_cut.h"
-#include "include/weir/schedule.h"
+#include "base/text.h"
+#include "include/weir/plan.h"
 
 struct weir_plan_file {
     const char *path;        /* for messages */

@@ -11,9 +11,9 @@
 #include "engine/program/memory_report_make.h"
 #include "engine/program/planner_costs.h"
 #include "engine/program/recomputed.h"
+#include "include/weir/auto.h"
 #include "kernels/vector.h"
 #include "partitioner/contiguous/climb.h"
-#include "schedules/auto/auto.h"
 #include "schedules/schedule_kinds.h"
 #include "schedules/simulate/cost_tables.h"
 
@@ -309,7 +309,7 @@ struct trial {
     double *held;         /* [n_ranks]: those that the list knows */
     double *activations;  /* [n_ranks] */
     double *busy;         /* [n_ranks]: their work, in ms */
-    const struct weir_planned_boundary *boundaries; /* [n_boundaries]; of a plain chain none */
+    const struct weir_plan_boundary *boundaries; /* [n_boundaries]; of a plain chain none */
     int n_boundaries;
     int attempt;
 };
@@ -768,13 +768,13 @@ static weir_status config_of(struct search *s, const struct weir_planned *plan, 
 /* As they are in the program, whose messages have these bytes. */
 static weir_status boundaries_report(const struct weir_program *program, struct weir_arena *arena, struct weir_planned *plan)
 {
-    struct weir_planned_boundary *list;
+    struct weir_plan_boundary *list;
     weir_status status = weir_arena_alloc(arena, (size_t)program->n_boundaries, sizeof *list, &list);
     if (status)
         return status;
     for (int b = 0; b < program->n_boundaries; b++) {
         const struct weir_boundary *of = &program->boundaries[b];
-        list[b] = (struct weir_planned_boundary){of->from, of->to, of->n_values, (double)of->inputs.bytes};
+        list[b] = (struct weir_plan_boundary){of->from, of->to, of->n_values, (double)of->inputs.bytes};
     }
     plan->boundaries = list;
     plan->n_boundaries = program->n_boundaries;

@@ -23,7 +23,6 @@
 #define WEIR_ENGINE_PROGRAM_PLANNER_H
 
 #include "include/weir/weir.h"
-#include "engine/program/layer_cut.h"
 #include "include/weir/report.h"
 #include "engine/program/model_costs.h"
 #include "engine/program/planner_cuts.h"
@@ -73,7 +72,7 @@ struct weir_planned {
     struct weir_memory_report memory; /* of the compiled program */
     int n_recomputed;                 /* layers */
     const struct weir_arrangement *arrangement; /* NULL: no topology */
-    const struct weir_planned_boundary *boundaries; /* [n_boundaries]: of the compiled program, whose messages have these bytes */
+    const struct weir_plan_boundary *boundaries; /* [n_boundaries]: of the compiled program, whose messages have these bytes */
     int n_boundaries;
 };
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "engine/program/recomputed.h"
-#include "partitioner/contiguous/chain.h"
+#include "include/weir/partition.h"
 #include "partitioner/contiguous/ranks.h"
 
 int weir_planner_n_ways(const struct weir_planner_request *request)
@@ -118,7 +118,7 @@ static weir_status bytes_find(const struct weir_planner_costs *c, int way, const
 {
     double scale = 1;
     const struct weir_stage_costs *found = bytes_before(c, way, stages, n_stages, &scale);
-    weir_status status = found ? WEIR_OK : weir_stage_costs_find(config, n_stages, &c->request->ceilings, arena, &found);
+    weir_status status = found ? WEIR_OK : weir_stage_costs_make(config, n_stages, &c->request->ceilings, arena, &found);
     for (int i = 0; i < n_stages && !status; i++) {
         costs[i] = found[i];
         costs[i].mem_backward *= scale;
@@ -510,7 +510,7 @@ static weir_status all_find(struct weir_planner_costs *c)
     config.recompute = "full";
     config.replicas = 1;
     config.zero = 0;
-    weir_status status = weir_stage_costs_find(&config, 1, &c->request->ceilings, &c->arena, &all);
+    weir_status status = weir_stage_costs_make(&config, 1, &c->request->ceilings, &c->arena, &all);
     if (!status)
         c->all = *all;
     return status;

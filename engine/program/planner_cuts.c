@@ -50,10 +50,10 @@ weir_status weir_planner_cut(const struct weir_graph *graph, const double *times
 }
 
 weir_status weir_planner_boundaries(const struct weir_graph *graph, const int *first_layer, int n_stages, struct weir_arena *arena,
-                                    const struct weir_planned_boundary **boundaries_out, int *n_out)
+                                    const struct weir_plan_boundary **boundaries_out, int *n_out)
 {
     const struct weir_trip *trips;
-    struct weir_planned_boundary *list;
+    struct weir_plan_boundary *list;
     struct weir_arena work = {0};
     int n_trips, n = 0;
     weir_status status = weir_trips_find(graph, first_layer, n_stages, &work, &trips, &n_trips);
@@ -61,7 +61,7 @@ weir_status weir_planner_boundaries(const struct weir_graph *graph, const int *f
         status = weir_arena_alloc(arena, (size_t)n_trips, sizeof *list, &list);
     for (int t = 0; t < n_trips && !status; t++) {
         if (!n || list[n - 1].from != trips[t].from || list[n - 1].to != trips[t].to)
-            list[n++] = (struct weir_planned_boundary){.from = trips[t].from, .to = trips[t].to};
+            list[n++] = (struct weir_plan_boundary){.from = trips[t].from, .to = trips[t].to};
         list[n - 1].n_values++;
         list[n - 1].bytes += (double)weir_shape_bytes(weir_graph_shape(graph, trips[t].value));
     }

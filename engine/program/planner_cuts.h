@@ -30,13 +30,6 @@ static inline int weir_planner_rank_of(const struct weir_planner_shape *shape, i
     return shape->order == WEIR_PLANNER_WAVES && turn % 2 ? shape->n_ranks - 1 - at : at;
 }
 
-/* What one stage hands to a later one with every micro-batch, and gets back as gradients. */
-struct weir_planned_boundary {
-    int from, to; /* stages */
-    int n_values;
-    double bytes; /* each way */
-};
-
 /* Every border is crossed by one value, of as many bytes as at every other: a cut is a matter of work. */
 bool weir_planner_is_plain(const struct weir_graph *graph);
 
@@ -47,6 +40,6 @@ weir_status weir_planner_cut(const struct weir_graph *graph, const double *times
 
 /* All boundaries of a cut, by `to`, then by `from`. */
 weir_status weir_planner_boundaries(const struct weir_graph *graph, const int *first_layer, int n_stages, struct weir_arena *arena,
-                                    const struct weir_planned_boundary **boundaries_out, int *n_out);
+                                    const struct weir_plan_boundary **boundaries_out, int *n_out);
 
 #endif

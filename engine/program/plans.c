@@ -142,7 +142,7 @@ static struct weir_plan_info info_of(const struct weir_plan_file *f)
         .n_replicas = (int)f->n_replicas, .zero = (int)f->zero, .microbatch_size = f->microbatch_size,
         .n_microbatches = f->n_microbatches, .seq_len = f->seq_len, .schedule = f->schedule, .dtype = f->dtype,
         .optimizer = f->optimizer, .recompute = f->recompute, .first_layer = f->cut.first_layer, .model = f->model,
-        .device = f->device, .library = f->library, .rank_ms = f->rank_ms};
+        .device = f->device, .library = f->library, .rank_ms = f->rank_ms, .order = f->order};
 }
 
 static void arrangement_take(const struct weir_arrangement *a, struct weir_plan_info *info)
@@ -185,6 +185,8 @@ static weir_status planned_take(weir_plans *plans, const struct weir_planned *p,
     info->busiest = p->busiest;
     info->busiest_ms = p->busiest_ms;
     info->memory = memory;
+    info->boundaries = p->boundaries;
+    info->n_boundaries = p->n_boundaries;
     arrangement_take(p->arrangement, info);
     return WEIR_OK;
 }
@@ -416,6 +418,18 @@ static json_t *memory_json(const struct weir_memory_report *m)
                      "measured_at_start", (int)m->is_measured);
 }
 
+/* What goes over each boundary with a micro-batch, and comes back. */
+static json_t *boundaries_json(const struct weir_plan_info *info)
+{
+    json_t *array = json_array();
+    for (int b = 0; b < info->n_boundaries; b++) {
+        const struct weir_plan_boundary *of = &info->boundaries[b];
+        weir_json_push(&array, json_pack("{s:i, s:i, s:i, s:I}", "from", of->from, "to", of->to, "values", of->n_values, "bytes",
+                                         (json_int_t)of->bytes));
+    }
+    return array;
+}
+
 static json_t *predicted_json(const struct weir_plan_info *info)
 {
     json_t *rank_ms = json_array();
@@ -423,9 +437,9 @@ static json_t *predicted_json(const struct weir_plan_info *info)
         weir_json_push(&rank_ms, json_real(info->rank_ms[r]));
     if (!info->memory) /* it came from a file, of which nothing else is read */
         return json_pack("{s:o}", "rank_ms", rank_ms);
-    return json_pack("{s:f, s:f, s:f, s:f, s:i, s:f, s:o, s:o}", "step_ms", info->step_ms, "bubble", info->bubble, "exposed_ms",
+    return json_pack("{s:f, s:f, s:f, s:f, s:i, s:f, s:o, s:o, s:o}", "step_ms", info->step_ms, "bubble", info->bubble, "exposed_ms",
                      info->exposed_ms, "optimizer_ms", info->optimizer_ms, "busiest_rank", info->busiest, "busiest_ms",
-                     info->busiest_ms, "rank_ms", rank_ms, "memory", memory_json(info->memory));
+                     info->busiest_ms, "rank_ms", rank_ms, "boundaries", boundaries_json(info), "memory", memory_json(info->memory));
 }
 
 weir_status weir_plans_write(const weir_plans *plans, int index, const char *path)

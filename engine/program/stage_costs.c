@@ -1,6 +1,7 @@
 #include "engine/program/stage_costs.h"
 
 #include "engine/program/build.h"
+#include "engine/program/config_take.h"
 #include "include/weir/schedule.h"
 
 /* Of the layers of one stage. */
@@ -52,7 +53,7 @@ static weir_status program_build(const struct weir_engine_config *config, int n_
     return status ? status : weir_build_training(&one, &any_device, work, build);
 }
 
-weir_status weir_stage_costs_find(const struct weir_engine_config *config, int n_stages,
+weir_status weir_stage_costs_make(const struct weir_engine_config *config, int n_stages,
                                   const struct weir_ceilings *ceilings, struct weir_arena *arena,
                                   const struct weir_stage_costs **stages_out)
 {
@@ -78,12 +79,35 @@ release_work:
     return status;
 }
 
+/* The program's configuration as this library's. */
+static weir_status config_take(const struct weir_engine_config *given, int n_stages, struct weir_engine_config *own)
+{
+    weir_status status = weir_engine_config_take(given, own);
+    if (!status && !own->graph)
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "stages are those of a graph, the configuration has none");
+    if (!status && n_stages < 1)
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "there are %d stages, there must be at least 1", n_stages);
+    return status;
+}
+
+weir_status weir_stage_costs_find(const struct weir_engine_config *config, int n_stages,
+                                  const struct weir_ceilings *ceilings, struct weir_arena *arena,
+                                  const struct weir_stage_costs **stages_out)
+{
+    struct weir_engine_config own;
+    weir_status status = config_take(config, n_stages, &own);
+    return status ? status : weir_stage_costs_make(&own, n_stages, ceilings, arena, stages_out);
+}
+
 weir_status weir_stage_boundaries_find(const struct weir_engine_config *config, int n_stages, struct weir_arena *arena,
                                        const struct weir_schedule_boundary **boundaries_out, int *n_out)
 {
     struct weir_arena work = {0};
+    struct weir_engine_config own;
     struct weir_build build;
-    weir_status status = program_build(config, n_stages, &work, &build);
+    weir_status status = config_take(config, n_stages, &own);
+    if (!status)
+        status = program_build(&own, n_stages, &work, &build);
     if (!status)
         status = weir_program_boundaries(build.program, arena, boundaries_out, n_out);
     weir_arena_release(&work);

@@ -16,16 +16,10 @@
 extern "C" {
 #endif
 
-/* The costs of `n_stages` stages of the model that `config` describes; its schedule is not read, and its device is asked
- * nothing.  *stages_out, [n_stages], lives in `arena`.  WEIR_ERR_NOFIT: more stages than layers.  WEIR_ERR_USAGE,
- * WEIR_ERR_INVALID as weir_engine_open and weir_model_cost_graph. */
-weir_status weir_stage_costs_find(const struct weir_engine_config *config, int n_stages,
+/* As weir_stage_costs_find (include/weir/plan.h), of a configuration that is this library's own. */
+weir_status weir_stage_costs_make(const struct weir_engine_config *config, int n_stages,
                                   const struct weir_ceilings *ceilings, struct weir_arena *arena,
                                   const struct weir_stage_costs **stages_out);
-
-/* What those stages hand to each other, for weir_schedule_boundaries_set().  [*n_out] in `arena`; statuses as above. */
-weir_status weir_stage_boundaries_find(const struct weir_engine_config *config, int n_stages, struct weir_arena *arena,
-                                       const struct weir_schedule_boundary **boundaries_out, int *n_out);
 
 #ifdef __cplusplus
 }

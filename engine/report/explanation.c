@@ -1,10 +1,12 @@
-#include "engine/report/explanation.h"
+#include "include/weir/trace.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
+#include "base/grown.h"
+#include "schedules/io/trace_file.h"
 #include "schedules/simulate/simulated_waits.h"
-#include "schedules/simulate/traced_costs.h"
 
 /* An event of the file; times in ns. */
 struct item {
@@ -229,7 +231,7 @@ static void per_step(struct reader *r)
     r->out->busy_ms = r->busy_ns;
 }
 
-weir_status weir_explanation_load(const char *path, struct weir_arena *arena, struct weir_explanation *out)
+weir_status weir_explanation_load_sized(const char *path, struct weir_arena *arena, struct weir_explanation *out, size_t out_bytes)
 {
     struct weir_explanation explanation = {0};
     struct reader r = {.arena = arena, .out = &explanation};
@@ -248,6 +250,6 @@ weir_status weir_explanation_load(const char *path, struct weir_arena *arena, st
         qsort(r.rows, r.n_rows, sizeof *r.rows, by_rank_and_time);
     explanation.rows = r.rows;
     explanation.n_rows = (int)r.n_rows;
-    *out = explanation;
+    weir_grown_give(&explanation, sizeof explanation, out, out_bytes);
     return WEIR_OK;
 }

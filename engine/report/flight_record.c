@@ -1,8 +1,10 @@
-#include "engine/report/flight_record.h"
+#include "include/weir/trace.h"
 
 #include <math.h>
 #include <string.h>
 
+#include "base/arena.h"
+#include "base/grown.h"
 #include "base/json.h"
 
 struct reader {
@@ -88,8 +90,8 @@ static void rank_read(struct reader *reader, const json_t *item, struct weir_fli
     lines_read(reader, json_object_get(item, "entries"), rank);
 }
 
-weir_status weir_flight_record_load(const char *path, struct weir_arena *arena, struct weir_flight_record *out,
-                                    bool *is_record_out)
+weir_status weir_flight_record_load_sized(const char *path, struct weir_arena *arena, struct weir_flight_record *out, size_t out_bytes,
+                                          bool *is_record_out)
 {
     struct reader reader = {.path = path, .arena = arena};
     struct weir_flight_record record = {0};
@@ -110,7 +112,7 @@ weir_status weir_flight_record_load(const char *path, struct weir_arena *arena, 
         record.ranks = ranks;
     }
     json_decref(root);
-    if (!reader.status)
-        *out = record;
+    if (!reader.status && version)
+        weir_grown_give(&record, sizeof record, out, out_bytes);
     return reader.status;
 }

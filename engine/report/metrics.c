@@ -1,4 +1,4 @@
-#include "engine/report/metrics.h"
+#include "include/weir/metrics.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,8 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/replace.h"
 #include "base/alloc.h"
+#include "base/arena.h"
+#include "base/grown.h"
+#include "base/replace.h"
 #include "base/text.h"
 
 enum { LINE_BYTES = 640, RANK_BYTES = 24 }; /* most of a line without its list, and of one number of the list */
@@ -213,10 +215,13 @@ weir_status weir_metrics_run(weir_metrics *metrics, const char *object)
     return WEIR_OK;
 }
 
-weir_status weir_metrics_write(weir_metrics *metrics, const struct weir_metrics_step *step)
+weir_status weir_metrics_write_sized(weir_metrics *metrics, const struct weir_metrics_step *step, size_t step_bytes)
 {
-    weir_status status = metrics->run && !metrics->written ? line_write(metrics, metrics->run, strlen(metrics->run)) : WEIR_OK;
-    return status ? status : line_write(metrics, metrics->line, line_make(metrics, step));
+    struct weir_metrics_step own;
+    weir_status status = weir_grown_take("weir_metrics_step", "its size is that of the program's struct", step, step_bytes, &own, sizeof own);
+    if (!status && metrics->run && !metrics->written)
+        status = line_write(metrics, metrics->run, strlen(metrics->run));
+    return status ? status : line_write(metrics, metrics->line, line_make(metrics, &own));
 }
 
 static bool is_regular(const char *path)

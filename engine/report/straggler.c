@@ -1,9 +1,10 @@
-#include "engine/report/straggler.h"
+#include "include/weir/metrics.h"
 
 #include <math.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/grown.h"
 
 enum { PER_OCTAVE = 16, BINS = 48 * PER_OCTAVE };
 static const double limit = 1.5;
@@ -42,6 +43,8 @@ struct weir_stragglers {
 weir_status weir_stragglers_open(int n_ranks, const int64_t *planned_ns, struct weir_stragglers **stragglers_out)
 {
     char *memory;
+    if (n_ranks < 1)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "there are %d ranks to follow, there must be at least 1", n_ranks);
     weir_status status = weir_alloc(1, sizeof **stragglers_out + (size_t)n_ranks * sizeof(struct follower), &memory);
     if (status)
         return status;
@@ -133,7 +136,8 @@ static bool rank_look(struct weir_stragglers *stragglers, int r, int64_t compute
     return !follower->is_told && (is_long(&follower->streaks[BEFORE]) || is_long(&follower->streaks[PLANNED]));
 }
 
-bool weir_stragglers_look(struct weir_stragglers *stragglers, const int64_t *compute_ns, int64_t step_ns, struct weir_straggler *found_out)
+bool weir_stragglers_look_sized(struct weir_stragglers *stragglers, const int64_t *compute_ns, int64_t step_ns,
+                                struct weir_straggler *found_out, size_t found_bytes)
 {
     bool found = false;
     for (int r = 0; r < stragglers->n_ranks; r++)
@@ -145,7 +149,8 @@ bool weir_stragglers_look(struct weir_stragglers *stragglers, const int64_t *com
         const struct streak *before = &follower->streaks[BEFORE], *planned = &follower->streaks[PLANNED];
         const struct streak *streak = is_long(before) ? before : planned;
         found = follower->is_told = true;
-        *found_out = (struct weir_straggler){r, streak->factors / streak->n, streak == planned};
+        const struct weir_straggler own = {r, streak->factors / streak->n, streak == planned};
+        weir_grown_give(&own, sizeof own, found_out, found_bytes);
     }
     return found;
 }

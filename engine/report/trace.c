@@ -1,4 +1,4 @@
-#include "engine/report/trace.h"
+#include "include/weir/trace.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/arena.h"
+#include "base/grown.h"
 #include "base/replace.h"
 
 struct weir_trace {
@@ -87,11 +88,11 @@ void weir_trace_close(weir_trace *trace)
 
 /* ---- events -------------------------------------------------------------------------------------------------------- */
 
-void weir_trace_add(weir_trace *trace, const struct weir_trace_event *events, size_t n)
+void weir_trace_add_sized(weir_trace *trace, const struct weir_trace_event *events, size_t event_bytes, size_t n)
 {
     size_t room = trace->max_events - trace->n_events, taken = n < room ? n : room;
-    if (taken)
-        memcpy(trace->events + trace->n_events, events, taken * sizeof *events);
+    for (size_t i = 0; i < taken; i++)
+        weir_grown_give((const char *)events + i * event_bytes, event_bytes, &trace->events[trace->n_events + i], sizeof *trace->events);
     trace->n_events += taken;
     trace->n_lost += n - taken;
 }

@@ -6,7 +6,7 @@
  *        "waits": [{"rank": 1, "instruction": "1B2", "why": "gradient"}],
  *        "entries": [{"instruction": "0F3", "step": 12, "awaits_s": -5.3, "start_s": -5.2, "end_s": -5.1}, ...]}, ...]}
  *
- * Times of entries are seconds before the record was written, negative.  engine/report/flight_record.h reads it. */
+ * Times of entries are seconds before the record was written, negative.  include/weir/trace.h reads it. */
 #ifndef WEIR_ENGINE_RUN_FLIGHT_FILE_H
 #define WEIR_ENGINE_RUN_FLIGHT_FILE_H
 

@@ -1,10 +1,9 @@
-#include "engine/train/learning_rate.h"
-
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
 #include "base/text.h"
+#include "include/weir/weir.h"
 
 weir_status weir_lr_schedule_find(const char *name, enum weir_lr_schedule *schedule_out)
 {

@@ -133,6 +133,13 @@ struct weir_export {
     uint64_t shard_bytes; /* most bytes of tensors in one file, unless one tensor has more; 0: 5 GB, as transformers has it */
 };
 
+/* Whose model is in a folder: an export marks its weights. */
+enum weir_export_owner {
+    WEIR_EXPORT_NOBODY, /* there is no folder, or no model in it */
+    WEIR_EXPORT_WEIR,   /* the weights are Weir's */
+    WEIR_EXPORT_OTHERS, /* files that an export replaces are there, and Weir did not write the weights */
+};
+
 #pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
@@ -233,6 +240,12 @@ static inline weir_status weir_export_check(const struct weir_graph *graph, cons
 {
     return weir_export_check_sized(graph, what, sizeof *what, made_out);
 }
+
+/* Whose model an export into the folder `dir` would replace; the files are looked at, and errors mean others. */
+enum weir_export_owner weir_export_owner(const char *dir);
+
+/* Is this the name of a file of weights among several, "model-00001-of-00002.safetensors" and its like? */
+bool weir_export_is_shard(const char *name);
 
 #ifdef __cplusplus
 }

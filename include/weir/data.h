@@ -33,6 +33,8 @@
  *     weir_data_prefetch(data, first + n, n);                 what comes next is read from disk while the step runs
  *     weir_data_close(data);
  *
+ * Files of tokens are written, too, and texts are read one by one (at the end of this page).
+ *
  * Threads: an open source does not change; any number of threads may read from it. */
 #ifndef WEIR_DATA_H
 #define WEIR_DATA_H
@@ -53,12 +55,12 @@
 enum weir_data_format { WEIR_DATA_FORMAT_TABLE(WEIR_DATA_FORMAT_ENUM) WEIR_DATA_FORMATS };
 #undef WEIR_DATA_FORMAT_ENUM
 
-/* What turns the texts of a data source into tokens: a tokenizer, of which a source knows this table only.
+/* What turns the texts of a data source into tokens: a tokenizer (tokens.h), of which a source knows this table only.
  *
  *     static weir_status encode(void *context, const char *text, size_t bytes, struct weir_arena *arena,
  *                               int32_t **tokens_out, int64_t *n_out)
  *     {
- *         return weir_tokenizer_encode(context, text, bytes, arena, tokens_out, n_out);
+ *         return weir_tokenizer_encode(context, text, bytes, WEIR_TOKENS_OF_TEXT, arena, tokens_out, n_out);
  *     }
  *     struct weir_data_encoder encoder = {.context = tokenizer, .encode = encode, .name = "gpt2/", .vocabulary = 50257, .end = 50256};
  *     weir_data_open_texts(paths, n_paths, WEIR_DATA_FORMAT_AUTO, 1024, 50257, &encoder, seed, &data);
@@ -78,6 +80,10 @@ struct weir_data_encoder {
 };
 
 typedef struct weir_data weir_data;
+typedef struct weir_token_writer weir_token_writer;
+
+/* Takes a text; `text` ends with a zero byte that does not count, and is valid until the function returns. */
+typedef weir_status (*weir_document_take)(void *context, const char *text, size_t bytes);
 
 struct weir_data_info {
     const char *kind;         /* "idx", or what was found: "text", "uint16", "llm.c gpt-2", "Megatron int32", "JSON Lines" */
@@ -183,6 +189,58 @@ weir_status weir_data_hash(const weir_data *data, uint64_t *hash_out);
 
 /* The sample that stands at `number`, in [0, n_samples).  `number` must not be negative. */
 int64_t weir_data_sample(const weir_data *data, int64_t number);
+
+/* ---- texts --------------------------------------------------------------------------------------------------------- */
+
+/* The texts of a file, one after the other: a plain file is one text, JSON Lines have one per line.
+ *
+ *     weir_documents_read("books.jsonl.gz", WEIR_DATA_FORMAT_AUTO, "text", take, context);
+ *
+ * calls take(context, text, bytes) for each.  Of JSON Lines one line is in memory at a time, a plain file is read whole.  Both
+ * may be gzip.  A byte-order mark at the head of a file is no part of its text. */
+
+/* What AUTO stands for, text or jsonl.  WEIR_ERR_IO, WEIR_ERR_INVALID: cannot be read, is tokens or no text. */
+weir_status weir_documents_format(const char *path, enum weir_data_format *format);
+
+/* `field`: what the string of a line is called, "text" as a rule.  Ends with the first failure of `take`, and returns it.
+ *
+ * WEIR_ERR_IO, WEIR_ERR_INVALID: cannot be read, is tokens or no text, no UTF-8 (names line and byte), no JSON, without the
+ * field, without any line.  WEIR_ERR_NOMEM. */
+weir_status weir_documents_read(const char *path, enum weir_data_format format, const char *field, weir_document_take take,
+                                void *context);
+
+/* ---- writing tokens -------------------------------------------------------------------------------------------------- */
+
+/* A file of tokens that weir_data_open_tokens() reads.
+ *
+ *     weir_token_writer_open("book.bin", WEIR_DATA_FORMAT_LLMC, 50257, &writer)
+ *     weir_token_writer_put(writer, tokens, n)             as often as need be
+ *     weir_token_writer_commit(writer)                     now book.bin is the new file
+ *
+ *     format   is                                                                    read elsewhere by
+ *     llmc     256 int32 of header, then uint16; uint32 for more than 65,536 ids      llm.c (GPT-2; Llama 3)
+ *     u16      uint16, no header                                                     nanoGPT
+ *     u32      uint32, no header
+ *
+ * Until it is committed, what was there stays as it was. */
+
+/* For ids below `vocabulary`.  WEIR_ERR_UNSUPPORTED: a format that is not written.  WEIR_ERR_INVALID: u16 for more than 65,536
+ * ids; a path that cannot be gone back in, for a header.  WEIR_ERR_IO, WEIR_ERR_NOMEM. */
+weir_status weir_token_writer_open(const char *path, enum weir_data_format format, int64_t vocabulary,
+                                   weir_token_writer **writer_out);
+
+/* WEIR_ERR_INVALID: an id that is not below the vocabulary; more tokens than the header can count, 2^31 - 1.  WEIR_ERR_IO names
+ * path and reason: no space left on device. */
+weir_status weir_token_writer_put(weir_token_writer *writer, const int32_t *tokens, int64_t n);
+
+int64_t weir_token_writer_count(const weir_token_writer *writer); /* tokens so far */
+int weir_token_writer_width(const weir_token_writer *writer);     /* bytes of a token */
+
+/* Put the file in its place; releases the writer in any case.  WEIR_ERR_INVALID: it has no tokens.  WEIR_ERR_IO. */
+weir_status weir_token_writer_commit(weir_token_writer *writer);
+
+/* Leave what was there as it was.  NULL is fine. */
+void weir_token_writer_abort(weir_token_writer *writer);
 
 #ifdef __cplusplus
 }

@@ -12,7 +12,10 @@
  *     }
  *
  * Lists are by number, from 0 on, and end where the name is NULL; of a number beyond the end all is NULL.  Texts live as long as
- * the program.  Any thread may ask. */
+ * the program.  Any thread may ask.
+ *
+ * Who runs where is here, too: which replica and which rank each process of a run will be, and which cores and GPU of its host it gets
+ * (weir_placement_find). */
 #ifndef WEIR_INFO_H
 #define WEIR_INFO_H
 
@@ -20,6 +23,48 @@
 #include <stddef.h>
 
 #include "common.h"
+
+/* A run of D replicas with P ranks each has P·D processes.  A launcher numbers them and fills one host after the other:
+ *
+ *     cluster   replica = number / P, rank = number mod P      neighbours in a pipeline are neighbours on a host
+ *     spread    rank = number / D, replica = number mod D      the replicas of a stage are neighbours on a host
+ *
+ *     P = 2, D = 4, two hosts of 4     host 0              host 1
+ *       cluster (replica.rank)         0.0 0.1 1.0 1.1     2.0 2.1 3.0 3.1
+ *       spread                         0.0 1.0 2.0 3.0     0.1 1.1 2.1 3.1
+ *
+ * A rank's cores share the smallest part of the machine that has room for them, and no core has two ranks while there are enough. */
+struct weir_placement_request {
+    size_t struct_bytes;      /* sizeof(struct weir_placement_request) of the program */
+    const char *order;        /* "cluster" or "spread"; NULL: "cluster" */
+    int n_ranks, n_replicas;  /* P and D */
+    int per_host;             /* processes of a host; 0: all of them */
+    int threads_per_rank;
+    const char *machine;      /* each host: NULL: as this one, of which only cores count that this process may use; a file of hwloc's XML;
+                                 or hwloc's synthetic form, "pack:2 numa:1 core:4 pu:2" */
+};
+
+typedef struct weir_placement weir_placement;
+
+struct weir_placement_info {
+    const char *order;
+    int n_processes, per_host;
+    int host_cores, host_gpus;      /* that a host has */
+    bool cores_shared, gpus_shared; /* by several ranks: there are too few */
+};
+
+/* What one process plays, and what it gets of its host.  Lists have each number once, the cores' own order first. */
+struct weir_placement_process {
+    int replica, rank, host;
+    const int *cores;      /* [n_cores]: in the order of the machine's tree, 0 first, cores that may not be used counted too */
+    const int *cpus;       /* [n_cpus]: their hardware threads, as the operating system numbers them */
+    const int *numa_nodes; /* [n_numa_nodes] */
+    const int *packages;   /* [n_packages] */
+    int n_cores, n_cpus, n_numa_nodes, n_packages;
+    int gpu;                 /* of the host; -1: none */
+    const char *gpu_address; /* on the PCI bus, "0000:3b:00.0"; NULL: none */
+    const char *gpu_name;    /* "cuda0", "nvml0", or "" */
+};
 
 #pragma GCC visibility push(default)
 #ifdef __cplusplus
@@ -63,6 +108,31 @@ const char *weir_info_library_option(int index);
 
 /* Does anything in this version use it? */
 bool weir_info_library_is_used(int index);
+
+/* Fill in the defaults: `bytes` is sizeof *request. */
+void weir_placement_request_init(struct weir_placement_request *request, size_t bytes);
+
+/* Deal out hosts to the processes of a run.  WEIR_ERR_USAGE: another order.  WEIR_ERR_INVALID: a number below 1, more than 2^31 - 1
+ * processes or 4096 on a host, or no topology where one should be.  WEIR_ERR_IO: the file cannot be opened.  WEIR_ERR_UNSUPPORTED: a
+ * build without hwloc.  WEIR_ERR_NOMEM. */
+weir_status weir_placement_find(const struct weir_placement_request *request, weir_placement **placement_out);
+void weir_placement_close(weir_placement *placement); /* NULL is fine */
+
+/* How many there are, and whether they share. */
+void weir_placement_info_sized(const weir_placement *placement, struct weir_placement_info *info_out, size_t info_bytes);
+static inline void weir_placement_info(const weir_placement *placement, struct weir_placement_info *info_out)
+{
+    weir_placement_info_sized(placement, info_out, sizeof *info_out);
+}
+
+/* Process `number`, from 0; what it points to lives until the placement is closed.  WEIR_ERR_INVALID: there are fewer. */
+weir_status weir_placement_process_get_sized(const weir_placement *placement, int number, struct weir_placement_process *process_out,
+                                             size_t process_bytes);
+static inline weir_status weir_placement_process_get(const weir_placement *placement, int number,
+                                                     struct weir_placement_process *process_out)
+{
+    return weir_placement_process_get_sized(placement, number, process_out, sizeof *process_out);
+}
 
 #ifdef __cplusplus
 }

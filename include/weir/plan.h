@@ -20,10 +20,14 @@
  * layers cut so that the busiest stage, or the busiest rank, has least to do (docs/planning.md).  It takes from milliseconds to seconds, on the calling
  * thread.  Times are by analysis, for devices of given or assumed speed, unless measured ones are given.
  *
- * What a plan points to lives until its plans are closed.  Plans are used by one thread at a time. */
+ * What a plan points to lives until its plans are closed.  Plans are used by one thread at a time.
+ *
+ * What a plan is made of is here, too (at the end of this page): cuts of a model as people write them, and what the stages of a cut
+ * cost and hand to each other, for weir_schedule_simulate and weir_schedule_auto. */
 #ifndef WEIR_PLAN_H
 #define WEIR_PLAN_H
 
+#include "partition.h"
 #include "simulate.h"
 #include "weir.h"
 
@@ -54,6 +58,13 @@ struct weir_plan_request {
     int n_top;                               /* plans to find, at least 1 */
 };
 
+/* What one stage hands to a later one with every micro-batch, and gets back as gradients. */
+struct weir_plan_boundary {
+    int from, to; /* stages */
+    int n_values;
+    double bytes; /* each way */
+};
+
 /* A plan.  What a file does not say is 0 or NULL. */
 struct weir_plan_info {
     int n_ranks, n_chunks, n_stages; /* stages = ranks x chunks */
@@ -76,6 +87,29 @@ struct weir_plan_info {
     double link_bytes_per_s;         /* with a topology: of the slowest link between neighbouring ranks; one rank: 0 */
     double reduce_bytes_per_s;       /* of the slowest reduction; one replica: 0 */
     bool replicas_together;          /* replicas of a rank, not ranks of a replica, have the near links */
+    const struct weir_plan_boundary *boundaries; /* [n_boundaries]: of the compiled program, by `to`, then by `from` */
+    int n_boundaries;
+    const struct weir_schedule *order; /* of the schedule "auto": the one that was made; else NULL */
+};
+
+/* What a device can do: times by analysis are the longer of flops and of traffic. */
+struct weir_ceilings {
+    double flops_per_s;      /* of one device */
+    double bytes_per_s;      /* of its memory */
+    double link_bytes_per_s; /* between devices */
+};
+
+/* Where a model is cut into stages.
+ *
+ *     first layers    0,5,9,13             the first layer of each stage; layers are those of the graph
+ *     a layout        Et*3|(tt|)*2tL       what Megatron-LM writes: E the embedding, t a transformer block (attention half and
+ *                                          MLP half), L head and loss, | the border between two stages; *n repeats the last
+ *                                          letter or group n times in all; commas and spaces say nothing
+ *
+ * Stages are in the order of their global number; on which rank one lies is the schedule's. */
+struct weir_layer_cut {
+    int n_stages;
+    const int *first_layer; /* [n_stages + 1], the last entry being the number of layers, as struct weir_engine_config has it */
 };
 
 typedef struct weir_plans weir_plans;
@@ -132,6 +166,62 @@ weir_status weir_plans_configure(weir_plans *plans, int index, struct weir_engin
 
 /* Write plan `index` to a file.  WEIR_ERR_IO.  WEIR_ERR_UNSUPPORTED: it has more replicas than an engine can have. */
 weir_status weir_plans_write(const weir_plans *plans, int index, const char *path);
+
+/* ---- cuts ------------------------------------------------------------------------------------------------------------ */
+
+/* A cut from "0,5,9"; in `arena`.  WEIR_ERR_USAGE: a word that is no number, a first layer other than 0, layers that do not ascend (a
+ * stage would be empty) or that the model does not have; the message names it. */
+weir_status weir_layer_cut_numbers(const char *text, const struct weir_graph *graph, struct weir_arena *arena,
+                                   struct weir_layer_cut *cut_out);
+
+/* A cut from a layout; in `arena`.  WEIR_ERR_USAGE: an unknown letter, an empty stage, an unclosed group, other blocks than the model
+ * has; `m` (multi-token prediction) is refused by name.  WEIR_ERR_UNSUPPORTED: a model that does not consist of embedding, blocks
+ * and head. */
+weir_status weir_layer_cut_layout(const char *text, const struct weir_graph *graph, struct weir_arena *arena,
+                                  struct weir_layer_cut *cut_out);
+
+/* "0,5,9", given to `say`.  WEIR_ERR_NOMEM. */
+weir_status weir_layer_cut_print(const struct weir_layer_cut *cut, weir_text_fn say, void *context);
+
+/* The layout, given to `say`.  WEIR_ERR_UNSUPPORTED: a stage begins inside a block, whose layer is named; or the model has none.
+ * WEIR_ERR_NOMEM. */
+weir_status weir_layer_cut_layout_print(const struct weir_layer_cut *cut, const struct weir_graph *graph, weir_text_fn say,
+                                        void *context);
+
+/* ---- what stages cost ------------------------------------------------------------------------------------------------ */
+
+/* The costs of the stages of a model, without a run:
+ *
+ *     F, I, W      by analysis, in ms, as the planner has them
+ *     memory       of the compiled program: what a micro-batch of a stage keeps from F to I, from F to W and from I to W,
+ *                  and the bytes of its parameters, gradients and optimizer state
+ *
+ *     struct weir_ceilings core = {150e9, 15e9, 12e9};
+ *     struct weir_schedule_costs costs = {.overlap_gain = 1, .n_stages = 4};
+ *     status = weir_stage_costs_find(&config, 4, &core, &arena, &costs.stages);
+ *     if (!status)
+ *         status = weir_schedule_simulate(&schedule, &costs, &options, &arena, &simulation);
+ *
+ * Neither depends on the schedule, only on how layers are dealt out to stages. */
+
+/* The costs of `n_stages` stages of the model that `config` describes; its schedule is not read, and its device is asked
+ * nothing.  *stages_out, [n_stages], lives in `arena`.  WEIR_ERR_NOFIT: more stages than layers.  WEIR_ERR_USAGE,
+ * WEIR_ERR_INVALID as weir_engine_open; also for fewer stages than one, and a ceiling that is not above 0. */
+weir_status weir_stage_costs_find(const struct weir_engine_config *config, int n_stages,
+                                  const struct weir_ceilings *ceilings, struct weir_arena *arena,
+                                  const struct weir_stage_costs **stages_out);
+
+/* What those stages hand to each other, for weir_schedule_boundaries_set().  [*n_out] in `arena`; statuses as above. */
+weir_status weir_stage_boundaries_find(const struct weir_engine_config *config, int n_stages, struct weir_arena *arena,
+                                       const struct weir_schedule_boundary **boundaries_out, int *n_out);
+
+/* A model as a cost graph, for weir_split_find: nodes are layers, because an engine cuts between layers only, with times in ms of one
+ * micro-batch by analysis.  A tied parameter counts on every layer that uses it: each stage holds a copy; in a bf16 graph a parameter
+ * is f32 with a bf16 copy.  Activation bytes are those kept from forward to weight gradient.  `recompute` is a list of layers as in
+ * struct weir_engine_config, or NULL: their replay is part of the input gradient's time, and of their activations only the layer's
+ * input is kept.  WEIR_ERR_INVALID: a ceiling that is not above 0.  WEIR_ERR_USAGE: a list that names no layer.  WEIR_ERR_NOMEM. */
+weir_status weir_cost_graph_of_model(const struct weir_graph *graph, const char *recompute, const struct weir_ceilings *ceilings,
+                                     weir_cost_graph **graph_out);
 
 #ifdef __cplusplus
 }

@@ -110,6 +110,13 @@ enum weir_compute {
 
 enum weir_optimizer { WEIR_OPTIMIZER_SGD, WEIR_OPTIMIZER_ADAMW };
 
+/* How the learning rate changes from step to step.
+ *
+ *     constant   lr, after a linear warm-up from lr / W over the first W steps
+ *     cosine     the same warm-up, then down to lr / 10 at the last step along half a cosine
+ *                (Loshchilov, Hutter, "SGDR", 2017, eq. 5, with one period) */
+enum weir_lr_schedule { WEIR_LR_CONSTANT, WEIR_LR_COSINE };
+
 /* Rules for updates: some parameters learn slower, or not at all, or with another weight decay.
  *
  *     const struct weir_update_rule rules[] = {
@@ -221,6 +228,17 @@ void weir_engine_config_init(struct weir_engine_config *config, size_t bytes);
  * WEIR_ERR_UNSUPPORTED: a build without MPI, or MPI runs with less than MPI_THREAD_SERIALIZED.  WEIR_ERR_USAGE: MPI was not started, or
  * was finalised.  WEIR_ERR_INVALID: MPI_COMM_NULL, a freed or an inter-communicator, or no configuration. */
 weir_status weir_engine_config_communicator(struct weir_engine_config *config, int handle);
+
+/* "constant" or "cosine".  WEIR_ERR_USAGE, with a suggestion. */
+weir_status weir_lr_schedule_find(const char *name, enum weir_lr_schedule *schedule_out);
+
+/* The rate of step `step` (from 0) of `n_steps`, with `warmup` warm-up steps: what weir_engine_step is given.  After the last step it
+ * stays. */
+double weir_learning_rate(enum weir_lr_schedule schedule, double lr, int64_t warmup, int64_t step, int64_t n_steps);
+
+/* The same, with a cosine that ends at `lowest` instead of lr / 10. */
+double weir_learning_rate_to(enum weir_lr_schedule schedule, double lr, double lowest, int64_t warmup, int64_t step,
+                             int64_t n_steps);
 
 /* The transport for a process of a launcher: where that started several (mpirun, srun, torchrun, weir launch, ...), the one that moves
  * memory of the configuration's device between them; else "local".  Reads the environment.

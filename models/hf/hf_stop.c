@@ -1,4 +1,4 @@
-#include "models/hf/hf_stop.h"
+#include "include/weir/tokens.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -61,7 +61,7 @@ static weir_status file_read(const char *folder, const char *name, struct weir_a
     return status;
 }
 
-weir_status weir_hf_stop_tokens(const char *folder, struct weir_arena *arena, const int32_t **ids_out, int *n_out)
+weir_status weir_tokens_stop(const char *folder, struct weir_arena *arena, const int32_t **ids_out, int *n_out)
 {
     const int32_t *ids = NULL;
     int n = 0;

@@ -1,4 +1,4 @@
-#include "models/tokens/tokenizer.h"
+#include "include/weir/tokens.h"
 
 #include "base/input_file.h"
 #include "base/json.h"

@@ -10,7 +10,7 @@
 #include "models/tokens/added_tokens.h"
 #include "models/tokens/bpe.h"
 #include "models/tokens/byte_buffer.h"
-#include "models/tokens/tokenizer.h"
+#include "include/weir/tokens.h"
 #include "models/tokens/words.h"
 
 #define WEIR_SPACE_MARK "\xe2\x96\x81" /* ▁, U+2581 */

@@ -1,4 +1,5 @@
-/* Unicode as far as a tokenizer needs it: UTF-8, and whether a character is a letter, a number or a space. */
+/* Unicode as far as a tokenizer needs it: UTF-8 (its reader is weir_utf8_read), and whether a character is a letter, a number or a
+ * space. */
 #ifndef WEIR_MODELS_TOKENS_UNICODE_H
 #define WEIR_MODELS_TOKENS_UNICODE_H
 
@@ -6,14 +7,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "include/weir/tokens.h"
+
 enum weir_unicode_class { WEIR_UNICODE_OTHER, WEIR_UNICODE_LETTER, WEIR_UNICODE_NUMBER, WEIR_UNICODE_SPACE };
 
 /* General categories L* and N*, the property White_Space, or none of them (Unicode 16.0). */
 enum weir_unicode_class weir_unicode_class(uint32_t code);
-
-/* The character at the start of text[0..bytes), bytes >= 1: its length, 1 to 4, and code.  0: no character starts so.
- * Negative: the first bytes of one of that length, cut off. */
-int weir_utf8_read(const unsigned char *text, size_t bytes, uint32_t *code_out);
 
 /* Write a character, at most 4 bytes; returns how many. */
 int weir_utf8_write(uint32_t code, char *out);

@@ -1,7 +1,16 @@
-/* Bisection over limits where each probe returns a cost that really occurs (partitioner/contiguous/chain.h): the
- * bounds meet at the optimum and no tolerance is chosen.  Probes add from left to right like the caller would, so the
- * optimum is one in floating point, too. */
-#include "partitioner/contiguous/chain.h"
+/* Chains: split a row of layers into contiguous stages.
+ *
+ * The solver asks "do n stages suffice when no stage may cost more than T?", which one greedy pass answers, and closes in on the
+ * smallest T with two bounds that are always costs of real intervals, so that they meet at the optimum and no tolerance is chosen:
+ *
+ *     feasible T    →  upper bound = the largest stage of the answer               (≤ T)
+ *     infeasible T  →  lower bound = the smallest interval that was refused         (> T)
+ *
+ * A probe takes O(n_layers), and there are a few dozen.  Probes add from left to right like the caller would, so the optimum is one in
+ * floating point, too.  Among all splits with the smallest bottleneck the one with the lexicographically smallest cut positions is
+ * returned: every stage is as short as the rest allows, so that the slack lies in the early stages, which hold the most micro-batches in
+ * flight.  The answer depends on the costs only. */
+#include "include/weir/partition.h"
 
 #include <math.h>
 #include <stdbool.h>

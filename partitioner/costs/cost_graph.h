@@ -45,6 +45,7 @@
 
 #include "base/arena.h"
 #include "base/status.h"
+#include "include/weir/partition.h"
 
 /* One way to run a node in Piper's model: with `y` micro-batches in flight it keeps memory_a · y + memory_b bytes. */
 struct weir_cost_variant {
@@ -133,11 +134,6 @@ double weir_cost_node_time(const struct weir_cost_node *node);
 
 /* Index of the node with this id, or -1.  Linear; build your own index for many look-ups. */
 int weir_cost_graph_find(const struct weir_cost_graph *graph, const char *id);
-
-/* Published inputs have slips of 1000: transfers in seconds beside times in milliseconds.  Returns a sentence when an
- * edge would need more than 10^12 bytes/s, or when all transfers together are out of proportion to the compute time;
- * else NULL.  The text lives in `arena`; on lack of memory NULL. */
-const char *weir_cost_graph_suspicion(const struct weir_cost_graph *graph, struct weir_arena *arena);
 
 #ifdef __cplusplus
 }

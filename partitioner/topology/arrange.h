@@ -12,7 +12,7 @@
 #ifndef WEIR_PARTITIONER_TOPOLOGY_ARRANGE_H
 #define WEIR_PARTITIONER_TOPOLOGY_ARRANGE_H
 
-#include "partitioner/topology/topology.h"
+#include "partitioner/topology/topology_tree.h"
 
 enum { WEIR_PLACE_EXACT = 8 };
 

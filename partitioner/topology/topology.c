@@ -1,4 +1,4 @@
-#include "partitioner/topology/topology.h"
+#include "partitioner/topology/topology_tree.h"
 
 #include <math.h>
 #include <string.h>

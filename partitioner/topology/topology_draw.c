@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "partitioner/topology/topology.h"
+#include "partitioner/topology/topology_tree.h"
 
 enum { MOST_CLASSES = 64, MOST_PAIRED = 256, SHOWN_ALIKE = 2, TEXT_ROOM = 160 };
 

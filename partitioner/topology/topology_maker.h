@@ -2,7 +2,7 @@
 #ifndef WEIR_PARTITIONER_TOPOLOGY_TOPOLOGY_MAKER_H
 #define WEIR_PARTITIONER_TOPOLOGY_TOPOLOGY_MAKER_H
 
-#include "partitioner/topology/topology.h"
+#include "partitioner/topology/topology_tree.h"
 
 /* Where a file has no figure.  docs/planning.md shows these. */
 #define WEIR_TOPOLOGY_PCI 12e9          /* generation 3, 16 lanes */

@@ -5,13 +5,14 @@
  * Merges come in three kinds, each with a grid of rules: the given order with a new end, chunks chosen by what is there,
  * and the queues of the given order.  The best rule is then refined one number at a time, and the best schedule of all is
  * improved.  Work is counted, so that the same request takes the same steps everywhere. */
-#include "schedules/auto/auto.h"
+#include "include/weir/auto.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/grown.h"
 #include "base/text.h"
 #include "schedules/auto/bound.h"
 #include "schedules/auto/improve.h"
@@ -302,18 +303,24 @@ static weir_status make(struct maker *k)
     return status ? status : weir_improve_run(&k->trial, (size_t)(STEPS * scale) + 1);
 }
 
-weir_status weir_schedule_auto(const struct weir_auto_request *request, struct weir_arena *arena,
-                               struct weir_auto_result *result_out)
+weir_status weir_schedule_auto_sized(const struct weir_auto_request *request, size_t request_bytes, struct weir_arena *arena,
+                                     struct weir_auto_result *result_out, size_t result_bytes)
 {
-    struct weir_auto_request q = *request;
+    struct weir_auto_request q;
+    struct weir_auto_result result;
     struct maker k = {.request = &q, .best_merged = INFINITY};
+    weir_status status = weir_grown_take("weir_auto_request", "its size is that of the program's struct", request, request_bytes, &q, sizeof q);
+    if (status)
+        return status;
     q.n_chunks = q.n_chunks ? q.n_chunks : 1;
     k.trial = (struct weir_trial){.request = &q, .value = INFINITY, .least_over = INFINITY};
-    weir_status status = request_check(&q);
+    status = request_check(&q);
     if (!status)
         status = make(&k);
     if (!status)
-        status = result_give(&k, arena, result_out);
+        status = result_give(&k, arena, &result);
+    if (!status)
+        weir_grown_give(&result, sizeof result, result_out, result_bytes);
     weir_trial_release(&k.trial);
     weir_arena_release(&k.work);
     return status;

@@ -7,7 +7,7 @@
 #ifndef WEIR_SCHEDULES_AUTO_BOUND_H
 #define WEIR_SCHEDULES_AUTO_BOUND_H
 
-#include "schedules/auto/auto.h"
+#include "include/weir/auto.h"
 
 /* The bound when stage s stands on rank stage_rank[s]. */
 double weir_auto_bound(const struct weir_auto_request *request, const double *caps, const int *stage_rank,

@@ -16,7 +16,7 @@
 #ifndef WEIR_SCHEDULES_AUTO_MERGE_H
 #define WEIR_SCHEDULES_AUTO_MERGE_H
 
-#include "schedules/auto/auto.h"
+#include "include/weir/auto.h"
 
 struct weir_merge_rule {
     double patience;    /* in forwards: how long a rank waits for an I instead of starting an F */

@@ -2,7 +2,7 @@
 #ifndef WEIR_SCHEDULES_AUTO_TRIAL_H
 #define WEIR_SCHEDULES_AUTO_TRIAL_H
 
-#include "schedules/auto/auto.h"
+#include "include/weir/auto.h"
 
 struct weir_trial {
     const struct weir_auto_request *request;

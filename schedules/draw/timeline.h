@@ -14,13 +14,13 @@
  *     weir_text_release(&text);
  *
  * Several timelines stand above each other on one axis, which starts at 0 in each; the title tells them apart.  All writers take
- * such a list.  They are pure: they read the timelines and append to a text. */
+ * such a list.  They are pure: they read the timelines and append to a text.  include/weir/draw.h has them for programs. */
 #ifndef WEIR_SCHEDULES_DRAW_TIMELINE_H
 #define WEIR_SCHEDULES_DRAW_TIMELINE_H
 
 #include "base/text.h"
+#include "include/weir/draw.h"
 #include "schedules/io/trace_file.h"
-#include "include/weir/simulate.h"
 
 enum weir_timeline_kind {
     WEIR_TIMELINE_F,
@@ -82,13 +82,6 @@ struct weir_timeline {
     const struct weir_timeline_rank *ranks; /* [n_ranks] */
     const struct weir_timeline_place *path; /* [n_path], first one first */
     size_t n_path;
-};
-
-struct weir_draw_options {
-    double from, to; /* the part that is shown; to 0: up to the end */
-    int width;       /* columns of the text or pixels of the SVG; 0: 80 and 1200 */
-    bool colour;     /* text: with the escape sequences of terminals */
-    const char *zoom; /* text: how to see actions that are too narrow, in the caller's words; NULL: not said */
 };
 
 #ifdef __cplusplus

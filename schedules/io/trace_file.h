@@ -14,33 +14,7 @@
 #ifndef WEIR_SCHEDULES_IO_TRACE_FILE_H
 #define WEIR_SCHEDULES_IO_TRACE_FILE_H
 
-#include "include/weir/schedule.h"
-
-enum weir_traced_kind {
-    WEIR_TRACED_F,
-    WEIR_TRACED_I,
-    WEIR_TRACED_W,
-    WEIR_TRACED_B,
-    WEIR_TRACED_OVERLAP,   /* a forward and a backward as one */
-    WEIR_TRACED_COPY,      /* transfers, and reductions beside the compute stream */
-    WEIR_TRACED_OPTIMIZER, /* all that follows the actions */
-    WEIR_TRACED_WAIT,      /* for what comes next on the compute stream */
-};
-
-struct weir_traced_event {
-    enum weir_traced_kind kind;
-    int rank, stream;               /* stream 0: compute */
-    int stage, mb;                  /* -1: none */
-    int partner_stage, partner_mb;  /* the backward of an overlap */
-    int64_t step;                   /* from 1 */
-    double start, end;
-    const char *name;               /* "0F3", "0F3 (start)", "update", "wait 0F3"; printable */
-    const char *cause, *awaited;    /* of a wait, printable; NULL: none */
-    int peer;                       /* with a cause: the rank that was awaited; else -1 */
-    double way;                     /* the last part of the wait, in which what was awaited was made */
-    double held;                    /* and the part of that for which `held_by` was taken */
-    const char *held_by;            /* printable; NULL: nothing */
-};
+#include "include/weir/trace.h"
 
 struct weir_traced {
     const char *name;     /* of the file */
@@ -57,9 +31,6 @@ struct weir_traced {
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-/* Is this JSON rather than a schedule's CSV?  By the first character that is not blank. */
-bool weir_traced_is(const char *text, size_t bytes);
 
 /* Read a trace; `name` stands for the file in messages.  All memory is the arena's.  WEIR_ERR_INVALID names the file, the event
  * and what is wrong; WEIR_ERR_IO; WEIR_ERR_NOMEM. */

@@ -8,7 +8,7 @@
 #include "schedules/simulate/cost_tables.h"
 #include "schedules/simulate/costs_csv.h"
 #include "include/weir/simulate.h"
-#include "schedules/simulate/traced_costs.h"
+#include "schedules/io/trace_file.h"
 
 /* A number that may be missing; *value_out keeps what it has then. */
 static weir_status number(const json_t *object, const char *where, const char *key, double *value_out)

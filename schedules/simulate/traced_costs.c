@@ -1,4 +1,4 @@
-#include "schedules/simulate/traced_costs.h"
+#include "schedules/io/trace_file.h"
 
 #include "base/arena.h"
 

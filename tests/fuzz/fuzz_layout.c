@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "engine/program/layer_cut.h"
+#include "base/text.h"
+#include "include/weir/plan.h"
 #include "include/weir/graph.h"
 #include "models/model_kinds.h"
 
@@ -24,7 +25,7 @@ static void again_or_abort(const struct weir_layer_cut *cut, const struct weir_g
 {
     struct weir_text text = {0};
     struct weir_layer_cut again;
-    if (!weir_layer_cut_layout_print(cut, graph, &text)) {
+    if (!weir_layer_cut_layout_print(cut, graph, weir_text_take, &text)) {
         size_t size = ((size_t)cut->n_stages + 1) * sizeof(int);
         if (weir_layer_cut_layout(text.data, graph, arena, &again) || again.n_stages != cut->n_stages ||
             memcmp(again.first_layer, cut->first_layer, size) != 0)

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "schedules/draw/timeline.h"
-#include "schedules/simulate/traced_costs.h"
+#include "schedules/io/trace_file.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

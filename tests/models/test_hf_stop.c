@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/replace.h"
-#include "models/hf/hf_stop.h"
+#include "include/weir/tokens.h"
 
 static struct weir_arena arena;
 
@@ -38,7 +38,7 @@ static void stops_are(const char *generation, const char *config, const int32_t 
 {
     const int32_t *ids;
     int n = -1;
-    assert_ok(weir_hf_stop_tokens(folder_make(generation, config), &arena, &ids, &n));
+    assert_ok(weir_tokens_stop(folder_make(generation, config), &arena, &ids, &n));
     assert_int_equal(n, n_wanted);
     for (int i = 0; i < n; i++)
         assert_int_equal(ids[i], wanted[i]);
@@ -56,7 +56,7 @@ static void generation_config_comes_first_and_config_second(void **state)
     stops_are("{\"eos_token_id\": []}", NULL, NULL, 0);
     int n = -1;
     const int32_t *ids;
-    assert_ok(weir_hf_stop_tokens(testing_path("nowhere"), &arena, &ids, &n));
+    assert_ok(weir_tokens_stop(testing_path("nowhere"), &arena, &ids, &n));
     assert_int_equal(n, 0);
 }
 
@@ -68,10 +68,10 @@ static void what_is_no_token_is_refused_by_file_and_key(void **state)
     const int32_t *ids;
     int n;
     for (size_t i = 0; i < sizeof values / sizeof values[0]; i++)
-        assert_fails(weir_hf_stop_tokens(folder_make(values[i], NULL), &arena, &ids, &n), WEIR_ERR_INVALID,
+        assert_fails(weir_tokens_stop(folder_make(values[i], NULL), &arena, &ids, &n), WEIR_ERR_INVALID,
                      "generation_config.json: 'eos_token_id' is neither a token");
-    assert_fails(weir_hf_stop_tokens(folder_make("[]", NULL), &arena, &ids, &n), WEIR_ERR_INVALID, "is no JSON object");
-    assert_fails(weir_hf_stop_tokens(folder_make("{", NULL), &arena, &ids, &n), WEIR_ERR_INVALID, "generation_config.json' line 1");
+    assert_fails(weir_tokens_stop(folder_make("[]", NULL), &arena, &ids, &n), WEIR_ERR_INVALID, "is no JSON object");
+    assert_fails(weir_tokens_stop(folder_make("{", NULL), &arena, &ids, &n), WEIR_ERR_INVALID, "generation_config.json' line 1");
 }
 
 static void every_allocation_may_fail(void **state)
@@ -84,7 +84,7 @@ static void every_allocation_may_fail(void **state)
         const int32_t *ids;
         int n;
         weir_alloc_set_budget(budget);
-        status = weir_hf_stop_tokens(folder, &own, &ids, &n);
+        status = weir_tokens_stop(folder, &own, &ids, &n);
         weir_alloc_set_budget(-1);
         assert_true(status == WEIR_OK || status == WEIR_ERR_NOMEM);
         weir_arena_release(&own);

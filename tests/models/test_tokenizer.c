@@ -6,7 +6,7 @@
 
 #include "base/replace.h"
 #include "base/rng.h"
-#include "models/tokens/tokenizer.h"
+#include "include/weir/tokens.h"
 #include "tests/support/small_tokenizer.h"
 
 static struct weir_arena arena;

@@ -6,7 +6,7 @@
 
 #include "base/alloc.h"
 #include "base/rng.h"
-#include "partitioner/contiguous/chain.h"
+#include "include/weir/partition.h"
 
 enum { MOST_LAYERS = 20 };
 

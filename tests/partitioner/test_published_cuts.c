@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "partitioner/contiguous/chain.h"
+#include "include/weir/partition.h"
 #include "include/weir/simulate.h"
 
 enum { P = 8, M = 128, LAYERS = 32, ITEMS = LAYERS + 2, MOST_ROWS = 32 };

@@ -4,7 +4,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "partitioner/contiguous/chain.h"
+#include "include/weir/partition.h"
 #include "partitioner/contiguous/ranks.h"
 
 enum { MOST_LAYERS = 12, MOST_STAGES = 8 };

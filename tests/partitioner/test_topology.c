@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "partitioner/topology/topology.h"
+#include "partitioner/topology/topology_tree.h"
 
 static struct weir_topology read_of(const char *source, struct weir_arena *arena)
 {

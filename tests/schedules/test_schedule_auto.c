@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/rng.h"
-#include "schedules/auto/auto.h"
+#include "include/weir/auto.h"
 
 /* Valid, ascending, within the cap, no faster than the bound, no longer than the best known one. */
 static void result_is_sound(const struct weir_auto_request *request, const struct weir_auto_result *result,

@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "schedules/draw/timeline.h"
 #include "schedules/schedule_kinds.h"
-#include "schedules/simulate/traced_costs.h"
+#include "schedules/io/trace_file.h"
 
 static struct weir_arena arena;
 

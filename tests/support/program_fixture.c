@@ -4,7 +4,7 @@
 
 #include "engine/program/recomputed.h"
 #include "models/model_kinds.h"
-#include "partitioner/contiguous/chain.h"
+#include "include/weir/partition.h"
 #include "tests/support/odd_graph.h"
 #include "tests/support/random_schedule.h"
 #include "tests/support/testing.h"

@@ -9,7 +9,6 @@
 #include "base/arena.h"
 #include "base/replace.h"
 #include "include/weir/data.h"
-#include "engine/data/documents.h"
 
 enum { SEQ_LEN = 2, VOCABULARY = 1000, END = 900, WORD = 500, MOST = 64 };
 

@@ -7,7 +7,6 @@
 
 #include "base/alloc.h"
 #include "include/weir/data.h"
-#include "engine/data/token_writer.h"
 
 enum { N = 70000 }; /* more than is written at a time */
 

@@ -227,7 +227,7 @@ static void the_boundaries_of_a_plan_are_the_trips_of_its_cut(void **state)
     for (int which = 0; which < BRANCH_GRAPHS; which++) {
         struct weir_arena arena = {0};
         const struct weir_graph *graph;
-        const struct weir_planned_boundary *list;
+        const struct weir_plan_boundary *list;
         struct weir_planner_result result;
         int n;
         branch_graph_build((enum branch_graph)which, &arena, &graph);

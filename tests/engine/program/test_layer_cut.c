@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-#include "engine/program/layer_cut.h"
+#include "base/text.h"
+#include "include/weir/plan.h"
 #include "include/weir/graph.h"
 #include "models/model_kinds.h"
 
@@ -30,7 +31,7 @@ static int teardown(void **state)
 static void equals(const struct weir_layer_cut *cut, const char *numbers)
 {
     struct weir_text text = {0};
-    weir_layer_cut_print(cut, &text);
+    assert_ok(weir_layer_cut_print(cut, weir_text_take, &text));
     assert_ok(text.status);
     assert_string_equal(text.data, numbers);
     assert_int_equal(cut->first_layer[cut->n_stages], tiny->n_layers);
@@ -136,7 +137,7 @@ static void a_cut_between_blocks_is_printed_as_a_layout(void **state)
         struct weir_layer_cut cut;
         struct weir_text text = {0};
         assert_ok(weir_layer_cut_numbers(rows[i].numbers, tiny, &arena, &cut));
-        assert_ok(weir_layer_cut_layout_print(&cut, tiny, &text));
+        assert_ok(weir_layer_cut_layout_print(&cut, tiny, weir_text_take, &text));
         assert_string_equal(text.data, rows[i].layout);
         weir_text_release(&text);
     }
@@ -148,7 +149,7 @@ static void a_cut_inside_a_block_has_no_layout_and_is_named(void **state)
     struct weir_layer_cut cut;
     struct weir_text text = {0};
     assert_ok(weir_layer_cut_numbers("0,3,8", tiny, &arena, &cut));
-    assert_fails(weir_layer_cut_layout_print(&cut, tiny, &text), WEIR_ERR_UNSUPPORTED,
+    assert_fails(weir_layer_cut_layout_print(&cut, tiny, weir_text_take, &text), WEIR_ERR_UNSUPPORTED,
                  "stage 2 begins inside a block, with layer 8 ('h.3.mlp')");
     weir_text_release(&text);
 }

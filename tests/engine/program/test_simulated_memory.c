@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "engine/program/stage_costs.h"
+#include "include/weir/plan.h"
 
 /* Bytes that are held at once cannot lie in fewer; gaps between the parts of two stages cost up to a quarter. */
 static const double MOST_BY_GAPS = 1.25;

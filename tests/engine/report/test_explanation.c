@@ -5,8 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "engine/report/explanation.h"
-#include "engine/report/trace.h"
+#include "include/weir/trace.h"
 
 enum { MS = 1000000 };
 

@@ -16,7 +16,7 @@
 #include "base/rng.h"
 #include "base/replace.h"
 #include "base/text.h"
-#include "engine/report/metrics.h"
+#include "include/weir/metrics.h"
 
 static const int64_t peaks[] = {3145728, 9007199254740993, 0};
 

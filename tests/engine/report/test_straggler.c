@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "engine/report/straggler.h"
+#include "include/weir/metrics.h"
 
 enum { RANKS = 3 };
 static const int64_t usual_ns[RANKS] = {200000000, 300000000, 100000000}, step_ns = 400000000;

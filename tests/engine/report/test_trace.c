@@ -12,7 +12,7 @@
 #include "base/json.h"
 #include "base/replace.h"
 #include "base/text.h"
-#include "engine/report/trace.h"
+#include "include/weir/trace.h"
 
 static const struct weir_trace_row rows[] = {{0, 0, "compute"}, {0, 1, "to rank 1"}, {1, 0, "compute \"quoted\"\n"}};
 

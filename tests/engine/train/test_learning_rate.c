@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#include "engine/train/learning_rate.h"
+#include "include/weir/weir.h"
 
 static bool near(double a, double b)
 {
