@@ -35,7 +35,7 @@ static const struct option_row solve_rows[] = {
     {"optimizer", 0, OPTION_TEXT, FIELD(optimizer), "NAME", "--model: adamw (default) or sgd", 0, 0},
     {"zero", 0, OPTION_TEXT, FIELD(zero), "0|1|any", "--model: ZeRO-1 (any)", 0, 0},
     {"recompute", 0, OPTION_TEXT, FIELD(recompute), "LIST", "--model: auto (default: layer by layer), none, full, or layers", 0, 0},
-    {"schedule", 0, OPTION_TEXT, FIELD(schedule), "NAME", "--model: one, or any (default)", 0, 0},
+    {"schedule", 0, OPTION_TEXT, FIELD(schedule), "NAME", "--model: one, any (default), or auto: any, and then an order of its own", 0, 0},
     {"max-replicas", 0, OPTION_INT, FIELD(max_replicas), "D", "--model: at most so many (64, as many as a run can have)", 1, 1024},
     {"microbatch-size", 0, OPTION_INT, FIELD(microbatch_size), "B", "--model: samples per micro-batch (chosen)", 1, 1048576},
     {"microbatches", 0, OPTION_INT, FIELD(microbatches), "M", "--model: micro-batches of each replica (chosen)", 1, 1048576},

@@ -186,7 +186,9 @@ static weir_status kind_build(const struct train_options *o, const char *name, s
         status = stages_count(o, &run->cut, name, &stages, &chunks);
     if (!status)
         status = slices_check(o, name);
-    if (!status && schedule_is_auto(name))
+    if (!status && o->made && o->made->info.order)
+        run->schedule = *o->made->info.order;
+    else if (!status && schedule_is_auto(name))
         status = auto_build(o, stages, microbatches, run);
     else if (!status)
         status = weir_pipeline_schedule_slices(name, stages, chunks, microbatches, (int)o->slices, &run->arena, &run->schedule);
@@ -200,6 +202,9 @@ weir_status train_schedule_build(const struct train_options *o, struct train_run
     bool is_file = weir_pipeline_is_file(name);
     if (o->memory_cap && !schedule_is_auto(name))
         return WEIR_FAIL(WEIR_ERR_USAGE, "--memory-cap is for --schedule auto, not for '%s'", name);
+    if (o->memory_cap && o->made && o->made->info.order)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "--memory-cap is for a schedule that is made now, plan '%s' has one: leave the option out, or make "
+                         "another plan with --device-memory", o->plan);
     weir_status status = cut_read(o, run);
     if (!status)
         status = is_file ? file_load(o, run) : kind_build(o, name, run);

@@ -139,6 +139,8 @@ static void engine_read(const struct weir_model_kind *kind)
     HOLDS(n > 8 && n < EVENTS);
     for (size_t i = 0; i < n; i++)
         HOLDS(times[i].op[0] && !strncmp(times[i].pass, times[i].pass[0] == 'f' ? "forward" : "backward_", 7) && times[i].calls > 0);
+    CHECK(weir_engine_export(engine, &(struct weir_export){.dir = "exported", .shard_bytes = 1 << 20}));
+    HOLDS(fopen("exported/model.safetensors.index.json", "r")); /* more bytes than a shard takes */
     weir_engine_close(engine);
     weir_arena_release(&arena);
 }
@@ -158,6 +160,13 @@ static void generator_read(const struct weir_model_kind *kind)
     CHECK(weir_generator_open(&config, &generator));
     CHECK(weir_generator_prompt(generator, prompt, 5));
     HOLDS(weir_generator_context(generator) == 32 && weir_generator_logits(generator, 0));
+    const struct weir_sampling sampling = {.temperature = 1, .top_k = 1};
+    int64_t n = weir_generator_vocabulary(generator);
+    const float *logits = weir_generator_logits(generator, 0);
+    int32_t token;
+    CHECK(weir_token_sample(&sampling, logits, n, 0, 5, calloc((size_t)n, sizeof(float)), &token));
+    for (int64_t i = 0; i < n; i++)
+        HOLDS(logits[i] <= logits[token]);
     weir_generator_close(generator);
     weir_arena_release(&arena);
 }
@@ -255,7 +264,7 @@ programs_run() { # <old|grown> <library>
         (cd "$work" && quiet env LD_LIBRARY_PATH="$work/libs" timeout 120 "./$1-$name")
         printf '%s program %s ran with %s\n' "$1" "$name" "${2#"$work"/}"
     done
-    rm -r "$work/libs" "$work"/go_on.checkpoints
+    rm -r "$work/libs" "$work"/go_on.checkpoints "$work"/exported
 }
 
 own=$WEIR_BINARY_DIR/libweir.so

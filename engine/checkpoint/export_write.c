@@ -23,6 +23,7 @@
 
 #include "base/alloc.h"
 #include "base/file_calls.h"
+#include "base/grown.h"
 #include "base/log.h"
 #include "base/replace.h"
 #include "base/text.h"
@@ -54,18 +55,26 @@ static weir_status folder_make(const char *dir, bool *made_out)
     return WEIR_FAIL(WEIR_ERR_IO, "cannot make folder '%s': %s", dir, strerror(errno));
 }
 
-weir_status weir_export_check(const struct weir_graph *graph, const struct weir_export *export, bool *made_out)
+weir_status weir_export_take(const struct weir_export *given, size_t given_bytes, struct weir_export *own)
+{
+    return weir_grown_take("weir_export", "give its sizeof", given, given_bytes, own, sizeof *own);
+}
+
+weir_status weir_export_check_sized(const struct weir_graph *graph, const struct weir_export *what, size_t what_bytes, bool *made_out)
 {
     struct weir_arena arena = {0};
     struct weir_export_plan plan;
+    struct weir_export export;
     bool made = false;
-    weir_status status = weir_export_plan_make(graph, export, WEIR_SAFETENSORS_DTYPES, &arena, &plan);
+    weir_status status = weir_export_take(what, what_bytes, &export);
     if (!status)
-        status = folder_make(export->dir, &made);
+        status = weir_export_plan_make(graph, &export, WEIR_SAFETENSORS_DTYPES, &arena, &plan);
     if (!status)
-        status = weir_export_place_check(export->dir, &plan);
+        status = folder_make(export.dir, &made);
+    if (!status)
+        status = weir_export_place_check(export.dir, &plan);
     if (status && made)
-        weir_call_rmdir(export->dir);
+        weir_call_rmdir(export.dir);
     else
         *made_out = made;
     weir_arena_release(&arena);

@@ -5,6 +5,9 @@
 #include "include/weir/checkpoint.h"
 #include "engine/run/runner.h"
 
+/* A copy of a program's struct, which may have another size. */
+weir_status weir_export_take(const struct weir_export *given, size_t given_bytes, struct weir_export *own);
+
 weir_status weir_export_write(struct weir_runner *runner, const struct weir_export *export);
 
 #endif

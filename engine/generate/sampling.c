@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "base/grown.h"
 #include "base/rng.h"
 #include "include/weir/generate.h"
 
@@ -70,10 +71,14 @@ static void weights_make(const struct weir_sampling *s, const float *logits, int
     }
 }
 
-weir_status weir_token_sample(const struct weir_sampling *sampling, const float *logits, int64_t n, uint32_t sample,
-                              int64_t position, float *work, int32_t *token_out)
+weir_status weir_token_sample_sized(const struct weir_sampling *given, size_t given_bytes, const float *logits, int64_t n,
+                                    uint32_t sample, int64_t position, float *work, int32_t *token_out)
 {
-    weir_status status = sampling_check(sampling, logits, n);
+    struct weir_sampling own;
+    const struct weir_sampling *sampling = &own;
+    weir_status status = weir_grown_take("weir_sampling", "give its sizeof", given, given_bytes, &own, sizeof own);
+    if (!status)
+        status = sampling_check(sampling, logits, n);
     if (status)
         return status;
     int64_t token = largest_find(logits, n);

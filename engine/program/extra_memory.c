@@ -9,15 +9,14 @@
 
 weir_status weir_extra_add(struct weir_extras *extras, struct weir_arena *arena, const struct weir_extra *row)
 {
-    struct weir_extra *copy, **end = &extras->rows;
+    struct weir_extra *copy;
     weir_status status = weir_arena_alloc(arena, 1, sizeof *copy, &copy);
     if (status)
         return status;
     *copy = *row;
     copy->next = NULL;
-    while (*end)
-        end = &(*end)->next;
-    *end = copy;
+    *(extras->last ? &extras->last->next : &extras->rows) = copy;
+    extras->last = copy;
     return WEIR_OK;
 }
 
@@ -83,11 +82,18 @@ size_t weir_host_bytes(const struct weir_build *build, int r)
     return weir_snapshot_bytes(build, r) + weir_address_bytes(build, r);
 }
 
-static weir_status address_row_make(const struct weir_build *build, struct weir_extras *extras, struct weir_arena *arena, int r)
+/* Replicas have those of the first. */
+static weir_status address_rows_make(const struct weir_build *build, struct weir_extras *extras, struct weir_arena *arena)
 {
-    struct weir_extra row = {.what = "addresses of kernel calls", .rank = r, .on_host = true, .is_known = true,
-                             .bytes = weir_address_bytes(build, r)};
-    return weir_extra_add(extras, arena, &row);
+    int p = build->program->n_ranks;
+    size_t *bytes;
+    weir_status status = weir_arena_alloc(arena, (size_t)p, sizeof *bytes, &bytes);
+    for (int r = 0; r < weir_build_n_workers(build) && !status; r++) {
+        bytes[r % p] = r < p ? weir_address_bytes(build, r) : bytes[r % p];
+        struct weir_extra row = {.what = "addresses of kernel calls", .rank = r, .on_host = true, .is_known = true, .bytes = bytes[r % p]};
+        status = weir_extra_add(extras, arena, &row);
+    }
+    return status;
 }
 
 static weir_status snapshot_row_make(const struct weir_build *build, struct weir_extras *extras, struct weir_arena *arena, int r)
@@ -125,8 +131,8 @@ weir_status weir_extras_make(const struct weir_build *build, const struct weir_r
             status = device_row_make(&extras, arena, have->device_of[r], have->taken ? &have->taken[r] : NULL);
     for (int r = 0; r < n && !status; r++)
         status = rank_rows_make(build, &extras, arena, r);
-    for (int r = 0; r < weir_build_n_workers(build) && !status; r++)
-        status = address_row_make(build, &extras, arena, r);
+    if (!status)
+        status = address_rows_make(build, &extras, arena);
     for (int r = 0; r < weir_build_n_workers(build) && !status; r++)
         status = snapshot_row_make(build, &extras, arena, r);
     if (!status)

@@ -56,7 +56,7 @@ struct weir_extra {
 };
 
 struct weir_extras {
-    struct weir_extra *rows;
+    struct weir_extra *rows, *last;
     const int *device_of; /* [n_ranks of all replicas] */
 };
 

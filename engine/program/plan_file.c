@@ -93,14 +93,33 @@ static json_t *choices_json(const struct weir_plan_file *plan)
     return weir_json_joined(root, more);
 }
 
+/* A row for each rank. */
+static weir_status order_write(const struct weir_schedule *order, struct weir_arena *arena, json_t *root)
+{
+    const char *text;
+    weir_status status = weir_schedule_csv_print(order, arena, &text);
+    json_t *rows = status ? NULL : json_array();
+    for (const char *row = text, *end; !status && (end = strchr(row, '\n')); row = end + 1)
+        if (json_array_append_new(rows, json_stringn(row, (size_t)(end - row))))
+            status = WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for a plan");
+    if (!status && json_object_set(root, "order", rows))
+        status = WEIR_FAIL(WEIR_ERR_NOMEM, "no memory for a plan");
+    json_decref(rows);
+    return status;
+}
+
 weir_status weir_plan_file_write(const struct weir_plan_file *plan, const char *predicted, struct weir_text *text)
 {
     struct weir_arena arena = {0};
     const char *printed;
     json_t *root = weir_json_joined(head_json(plan), choices_json(plan)), *more = NULL;
     weir_status status = predicted ? weir_json_parse(predicted, strlen(predicted), "predicted", &more) : WEIR_OK;
+    if (!status && root && plan->order)
+        status = order_write(plan->order, &arena, root);
     if (!status && more)
         root = weir_json_joined(root, json_pack("{s:o}", "predicted", more));
+    else
+        json_decref(more);
     if (status)
         json_decref(root);
     else
@@ -223,6 +242,48 @@ static weir_status times_read(const struct reader *r, struct weir_plan_file *pla
     return status;
 }
 
+static weir_status rows_join(const struct reader *r, const json_t *rows, struct weir_text *text)
+{
+    for (size_t i = 0; i < json_array_size(rows); i++) {
+        const char *row = json_string_value(json_array_get(rows, i));
+        if (!row || !*row || strchr(row, '\n') || strchr(row, '#'))
+            return WEIR_FAIL(WEIR_ERR_INVALID, "%s: row %zu of 'order' must be a text, the actions of rank %zu", r->where, i, i);
+        weir_text_append(text, "%s\n", row);
+    }
+    return text->status;
+}
+
+/* May be left out. */
+static weir_status order_read(const struct reader *r, struct weir_plan_file *plan)
+{
+    const json_t *rows = json_object_get(r->root, "order");
+    struct weir_text text = {0};
+    struct weir_schedule *order;
+    const char *name;
+    int n_ranks = plan->cut.n_stages / (int)plan->n_chunks;
+    if (!rows)
+        return WEIR_OK;
+    if (strcmp(plan->schedule, "auto") != 0)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%s: 'order' is for the schedule \"auto\", not for \"%s\"", r->where, plan->schedule);
+    if (!json_is_array(rows) || !json_array_size(rows))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "%s: 'order' must be an array of texts, one for each rank", r->where);
+    weir_status status = rows_join(r, rows, &text);
+    if (!status)
+        status = weir_arena_printf(r->arena, &name, "%s, order", plan->path);
+    if (!status)
+        status = weir_arena_alloc(r->arena, 1, sizeof *order, &order);
+    if (!status)
+        status = weir_schedule_csv_parse(text.data, text.length, name, WEIR_CSV_TORCH, r->arena, order);
+    if (!status && (order->n_ranks != n_ranks || order->n_stages != plan->cut.n_stages || order->n_microbatches != plan->n_microbatches))
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "%s: 'order' has %d ranks, %d stages and %d micro-batches, the plan %d, %d and %lld", r->where,
+                           order->n_ranks, order->n_stages, order->n_microbatches, n_ranks, plan->cut.n_stages,
+                           (long long)plan->n_microbatches);
+    weir_text_release(&text);
+    if (!status)
+        plan->order = order;
+    return status;
+}
+
 static weir_status version_check(const struct reader *r)
 {
     const char *format = json_string_value(json_object_get(r->root, "format"));
@@ -241,7 +302,7 @@ static weir_status root_read(const struct reader *r, struct weir_plan_file *plan
     static const char *const keys[] = {"format",    "version",    "model",           "model_hash", "layers", "parameters",
                                        "device",    "library",    "first_layers",    "schedule",   "chunks", "replicas",
                                        "zero",      "microbatches", "microbatch_size", "seq_len",  "dtype",  "optimizer",
-                                       "recompute", "predicted",  NULL};
+                                       "recompute", "predicted",  "order",           NULL};
     weir_status status = json_is_object(r->root) ? version_check(r) : weir_json_keys(r->root, r->where, keys);
     if (!status)
         status = weir_json_keys(r->root, r->where, keys);
@@ -254,6 +315,8 @@ static weir_status root_read(const struct reader *r, struct weir_plan_file *plan
     if (!status && plan->cut.n_stages % plan->n_chunks)
         status = WEIR_FAIL(WEIR_ERR_INVALID, "%s: %d stages do not divide into 'chunks' of %lld per rank", r->where,
                            plan->cut.n_stages, (long long)plan->n_chunks);
+    if (!status)
+        status = order_read(r, plan);
     return status ? status : times_read(r, plan);
 }
 

@@ -11,6 +11,10 @@
  *      "dtype": "f32", "optimizer": "adamw", "recompute": "none",
  *      "predicted": {"rank_ms": [41.3, 40.8], ...}}
  *
+ * A plan whose schedule is "auto" has the order that was made for it, a row per rank as in PyTorch's CSV:
+ *
+ *      "schedule": "auto", "order": ["0F0,0F1,0I0,...", "1F0,1I0,..."]
+ *
  * The cut is by layers, so that it may lie inside a block.  Model, dtype and batch belong to the plan: whoever trains by it
  * compares the graph (weir_plan_file_check) and refuses what contradicts it.  Device and library only make its predictions
  * another machine's.  Of `predicted` only `rank_ms` is read, the work of each rank in a step, by which a run finds ranks that are
@@ -33,6 +37,7 @@ struct weir_plan_file {
     int64_t n_chunks, n_replicas, zero, n_microbatches, microbatch_size;
     int64_t seq_len;         /* 0: the model has none */
     const char *dtype, *optimizer, *recompute;
+    const struct weir_schedule *order; /* of the schedule "auto"; NULL: made when the plan is trained */
     const double *rank_ms;   /* [n_stages / n_chunks], as predicted; NULL: not there */
 };
 

@@ -10,11 +10,19 @@
 
 #include "engine/program/memory_report_make.h"
 #include "engine/program/planner_costs.h"
+#include "engine/program/recomputed.h"
 #include "kernels/vector.h"
+#include "partitioner/contiguous/climb.h"
+#include "include/weir/auto.h"
 #include "schedules/schedule_kinds.h"
 #include "schedules/simulate/cost_tables.h"
 
 enum { MOST_SIZES = 24, MOST_KINDS = 64, MOST_ACTIONS = 1 << 18, MOST_LEAN = 64, MOST_TURNS = 6 };
+
+/* Borders are moved for plans that are so near to the fastest.  Simulated meanwhile are at most so many actions for one, and for all of
+ * them, which takes about half a second. */
+enum { CLIMB_CALLS = 800, CLIMB_ACTIONS = 1000000, ALL_CLIMBS_ACTIONS = 5000000 };
+#define CLIMB_MARGIN 1.02
 
 struct candidate {
     double bound;  /* ms */
@@ -27,8 +35,11 @@ struct candidate {
 struct waiting {
     struct weir_planned plan;
     struct candidate candidate;
-    double *held;  /* [n_ranks]: bytes by the list */
+    double *held;         /* [n_ranks]: bytes by the list */
+    const double *activations; /* [n_ranks]: those of them that its order decides */
+    const double *beside; /* [n_ranks]: bytes that the list does not know; NULL: not known yet */
     int attempt;
+    bool climbed; /* its borders have been moved, or no move is better */
 };
 
 /* An arrangement, and whom it is for. */
@@ -50,9 +61,12 @@ struct search {
     int n_candidates;
     struct waiting *waiting; /* ascending by time */
     int n_waiting;
+    long climb_actions; /* that may yet be simulated */
     struct weir_planned least;
     bool has_least;
     struct weir_planned *plans;
+    struct waiting *returned; /* what the plans were, in their order */
+    bool refines;             /* auto: whatever schedule is the fastest, and then an order of its own */
     struct weir_planner_result *result;
     double fastest, slowest, largest_cap; /* of all devices */
     enum weir_planner_order orders[MOST_KINDS]; /* of the schedules */
@@ -87,8 +101,9 @@ static bool is_trainable(const struct weir_schedule_kind *kind)
 static bool takes(const struct search *s, const struct weir_schedule_kind *kind, int n_ranks, int v)
 {
     bool fits = kind->n_chunks ? v == kind->n_chunks : v == 1 || kind->default_chunks > 1 || !strcmp(kind->name, "bfs");
-    bool asked = !s->request->schedule || !strcmp(kind->name, s->request->schedule);
-    bool plain = n_ranks > 1 || s->request->schedule || !strcmp(kind->name, "1f1b") || !strcmp(kind->name, "gpipe");
+    const char *wanted = s->refines ? NULL : s->request->schedule;
+    bool asked = !wanted || !strcmp(kind->name, wanted);
+    bool plain = n_ranks > 1 || wanted || !strcmp(kind->name, "1f1b") || !strcmp(kind->name, "gpipe");
     return asked && fits && is_trainable(kind) && (plain || v > 1);
 }
 
@@ -269,16 +284,16 @@ static bool is_before(const struct weir_planned *a, const struct weir_planned *b
     return a->estimate < b->estimate;
 }
 
-static weir_status keep(struct search *s, const struct weir_planned *plan, const struct candidate *c, double *held, int attempt)
+static weir_status keep(struct search *s, const struct waiting *w)
 {
     int at = s->n_waiting;
     weir_status status = weir_arena_grow(&s->work, &s->waiting, &s->waiting_capacity, (size_t)s->n_waiting + 1, sizeof *s->waiting);
     if (status)
         return status;
-    while (at > 0 && is_before(plan, &s->waiting[at - 1].plan))
+    while (at > 0 && is_before(&w->plan, &s->waiting[at - 1].plan))
         at--;
     memmove(&s->waiting[at + 1], &s->waiting[at], (size_t)(s->n_waiting - at) * sizeof *s->waiting);
-    s->waiting[at] = (struct waiting){*plan, *c, held, attempt};
+    s->waiting[at] = *w;
     s->n_waiting++;
     return WEIR_OK;
 }
@@ -290,8 +305,9 @@ struct trial {
     struct weir_schedule schedule;
     struct weir_planned plan;
     struct weir_planner_stages stages, whole; /* with what is recomputed, and without */
-    const double *beside; /* [n_ranks]: bytes that the list does not know; NULL: not known yet */
-    double *held;         /* [n_ranks]: those that it knows */
+    const double *beside; /* [n_ranks], as of what waits */
+    double *held;         /* [n_ranks]: those that the list knows */
+    double *activations;  /* [n_ranks] */
     double *busy;         /* [n_ranks]: their work, in ms */
     const struct weir_plan_boundary *boundaries; /* [n_boundaries]; of a plain chain none */
     int n_boundaries;
@@ -444,12 +460,12 @@ static weir_status simulate(struct search *s, struct trial *t, struct weir_arena
         status = weir_schedule_simulate(&t->schedule, &costs, &options, arena, &simulation);
     if (status)
         return status;
-    s->result->n_simulated++;
     measured(&simulation, t);
     for (int r = 0; r < t->plan.n_ranks; r++) {
         double state = t->plan.zero ? simulation.state_sharded[r] : simulation.state[r], cap = cap_of(s, &t->plan, r);
         t->busy[r] = simulation.busy[r];
         t->held[r] = state + simulation.peak_memory[r];
+        t->activations[r] = simulation.peak_memory[r];
         over_out[r] = cap > 0 ? t->held[r] + (t->beside ? t->beside[r] : 0) - cap : -1;
         in_flight_out[r] = simulation.peak_in_flight[r];
     }
@@ -528,6 +544,15 @@ static weir_status boundaries_take(struct trial *t, struct weir_arena *arena)
     return status ? status : weir_schedule_boundaries_set(&t->schedule, list, t->n_boundaries, arena);
 }
 
+static weir_status by_rank_alloc(struct search *s, struct trial *t)
+{
+    size_t n = (size_t)t->plan.n_ranks;
+    weir_status status = weir_arena_alloc(&s->work, n, sizeof *t->held, &t->held);
+    if (!status)
+        status = weir_arena_alloc(&s->work, n, sizeof *t->activations, &t->activations);
+    return status ? status : weir_arena_alloc(&s->work, n, sizeof *t->busy, &t->busy);
+}
+
 static weir_status trial_time(struct search *s, struct trial *t, const struct candidate *c, struct weir_arena *arena)
 {
     double *over;
@@ -545,9 +570,7 @@ static weir_status trial_time(struct search *s, struct trial *t, const struct ca
     if (!status)
         status = weir_arena_alloc(arena, (size_t)c->n_ranks, sizeof *over, &over);
     if (!status)
-        status = weir_arena_alloc(&s->work, (size_t)c->n_ranks, sizeof *t->held, &t->held);
-    if (!status)
-        status = weir_arena_alloc(&s->work, (size_t)c->n_ranks, sizeof *t->busy, &t->busy);
+        status = by_rank_alloc(s, t);
     if (!status)
         status = weir_arena_alloc(arena, (size_t)c->n_ranks, sizeof *in_flight, &in_flight);
     if (status)
@@ -565,7 +588,7 @@ static weir_status trial_time(struct search *s, struct trial *t, const struct ca
     if (!s->has_least || t->plan.estimate < s->least.estimate)
         s->least = t->plan;
     s->has_least = true;
-    return fits(over, c->n_ranks) ? keep(s, &t->plan, c, t->held, t->attempt) : WEIR_OK;
+    return fits(over, c->n_ranks) ? keep(s, &(struct waiting){t->plan, *c, t->held, t->activations, t->beside, t->attempt, false}) : WEIR_OK;
 }
 
 /* A kind refuses sizes that it has no schedule for; those are no candidates. */
@@ -578,8 +601,147 @@ static weir_status candidate_try(struct search *s, const struct candidate *c, co
                       .plan = {.n_ranks = c->n_ranks, .n_chunks = c->n_chunks, .n_replicas = c->n_replicas, .zero = c->zero,
                                .microbatch_size = s->sizes[c->size]->microbatch_size, .n_microbatches = c->n_microbatches, .kind = kind}};
     weir_status status = weir_schedule_build(kind, &params, &arena, &t.schedule);
+    s->result->n_simulated += !status;
     status = !status ? trial_time(s, &t, c, &arena) : status == WEIR_ERR_INVALID ? WEIR_OK : status;
     weir_arena_release(&arena);
+    return status;
+}
+
+/* ---- moving borders --------------------------------------------------------------------------------------------------- */
+
+struct climb {
+    struct search *search;
+    struct trial *trial;
+    const struct weir_stage_costs *layers; /* [n_layers] */
+    struct weir_stage_costs *stages;       /* [n_stages] */
+    double *over;                          /* [n_ranks] */
+    int *in_flight;                        /* [n_ranks] */
+};
+
+/* How long the step is with a cut; INFINITY: it does not fit. */
+static weir_status climb_value(void *context, const int *first_layer, double *ms_out)
+{
+    struct climb *climb = context;
+    struct trial *t = climb->trial;
+    struct weir_arena arena = {0};
+    weir_planner_stages_sum(climb->layers, first_layer, t->schedule.n_stages, t->stages.speed, climb->stages);
+    t->stages.first_layer = first_layer;
+    t->stages.costs = climb->stages;
+    weir_status status = boundaries_take(t, &arena);
+    if (!status)
+        status = simulate(climb->search, t, &arena, climb->over, climb->in_flight);
+    if (!status)
+        *ms_out = fits(climb->over, t->plan.n_ranks) ? t->plan.step_ms : INFINITY;
+    weir_arena_release(&arena);
+    return status;
+}
+
+static long smaller(long a, long b)
+{
+    return a < b ? a : b;
+}
+
+/* The trial of a plan as it waits, to be changed. */
+static weir_status trial_again(struct search *s, const struct waiting *w, struct weir_arena *arena, struct trial *t)
+{
+    const struct candidate *c = &w->candidate;
+    const struct weir_planned *plan = &w->plan;
+    struct weir_schedule_params params = {.n_ranks = c->n_ranks, .n_chunks = c->n_chunks, .n_microbatches = c->n_microbatches};
+    *t = (struct trial){.costs = s->sizes[c->size], .plan = *plan, .beside = w->beside, .attempt = w->attempt};
+    bool *recompute;
+    weir_status status = weir_schedule_build(plan->kind, &params, arena, &t->schedule);
+    if (!status)
+        status = by_rank_alloc(s, t);
+    if (!status)
+        status = weir_planner_stages(t->costs, c->way, (enum weir_planner_by)c->by, s->orders[c->kind], &t->schedule, plan->arrangement,
+                                     s->arena, &t->stages);
+    if (status || s->request->recompute || c->way || !plan->n_recomputed)
+        return status;
+    status = weir_recomputed_layers(t->costs->graph, plan->recompute, arena, &recompute);
+    return status ? status : weir_planner_recompute(t->costs, recompute, s->arena, &t->stages, t->schedule.n_stages, &t->plan.recompute);
+}
+
+/* The trial of a plan again, with the costs of single layers. */
+static weir_status climb_open(struct search *s, const struct waiting *w, struct weir_arena *arena, struct climb *climb)
+{
+    struct trial *t = climb->trial;
+    struct weir_stage_costs *layers;
+    int n = w->plan.cut.n_stages;
+    weir_status status = trial_again(s, w, arena, t);
+    if (!status)
+        status = weir_planner_layers(t->costs, w->candidate.way, t->plan.recompute, &t->stages, n, arena, &layers);
+    if (!status)
+        status = weir_arena_alloc(arena, (size_t)n, sizeof *climb->stages, &climb->stages);
+    if (!status)
+        status = weir_arena_alloc(arena, (size_t)w->plan.n_ranks, sizeof *climb->over, &climb->over);
+    if (!status)
+        status = weir_arena_alloc(arena, (size_t)w->plan.n_ranks, sizeof *climb->in_flight, &climb->in_flight);
+    if (!status)
+        climb->layers = layers;
+    return status;
+}
+
+/* The stages of a cut, with the bytes of a compiled program. */
+static weir_status cut_take(struct search *s, struct climb *climb, const int *cut, struct weir_arena *arena)
+{
+    struct trial *t = climb->trial;
+    t->stages.first_layer = cut;
+    weir_status status = weir_planner_stages_cut(t->costs, t->plan.recompute, climb->layers, t->schedule.n_stages, s->arena, &t->stages);
+    return status ? status : boundaries_take(t, arena);
+}
+
+static weir_status climbed_keep(struct search *s, struct climb *climb, const struct waiting *w, int *cut, struct weir_arena *arena)
+{
+    struct trial *t = climb->trial;
+    weir_status status = cut_take(s, climb, cut, arena);
+    if (!status)
+        status = simulate(s, t, arena, climb->over, climb->in_flight);
+    if (status || !fits(climb->over, t->plan.n_ranks) || !(t->plan.step_ms < w->plan.step_ms * (1 - 1e-6)))
+        return status;
+    t->plan.rank_ms = t->busy;
+    t->plan.cut.first_layer = cut;
+    return keep(s, &(struct waiting){t->plan, w->candidate, t->held, t->activations, t->beside, t->attempt, true});
+}
+
+/* Cut and schedule together: borders are moved while the simulated step gets shorter.  The plan stays among those that wait, for the
+ * case that what is found does not fit when it is compiled. */
+static weir_status climb_run(struct search *s, const struct waiting *w)
+{
+    struct weir_arena arena = {0};
+    struct trial t;
+    struct climb climb = {.search = s, .trial = &t};
+    int *cut, n = w->plan.cut.n_stages;
+    double ms = INFINITY;
+    long actions = 3 * w->plan.n_microbatches * n, left = smaller(CLIMB_ACTIONS, s->climb_actions);
+    long calls = smaller(CLIMB_CALLS, left / actions);
+    if (calls < 2)
+        return WEIR_OK;
+    weir_status status = climb_open(s, w, &arena, &climb);
+    if (!status)
+        status = weir_arena_alloc(s->arena, (size_t)n + 1, sizeof *cut, &cut);
+    if (!status) {
+        memcpy(cut, w->plan.cut.first_layer, ((size_t)n + 1) * sizeof *cut);
+        status = weir_cut_climb(n, &calls, climb_value, &climb, cut, &ms);
+        s->climb_actions -= calls * actions;
+    }
+    if (!status && ms < w->plan.step_ms * (1 - 1e-6))
+        status = climbed_keep(s, &climb, w, cut, &arena);
+    weir_arena_release(&arena);
+    return status;
+}
+
+/* Of the plans that are nearly the fastest of those that wait. */
+static weir_status climb_near(struct search *s)
+{
+    weir_status status = WEIR_OK;
+    for (int i = 0; i < s->n_waiting && s->waiting[i].plan.step_ms <= CLIMB_MARGIN * s->waiting[0].plan.step_ms && !status; i++) {
+        struct waiting w = s->waiting[i];
+        if (w.climbed || w.plan.cut.n_stages == 1)
+            continue;
+        s->waiting[i].climbed = true;
+        status = climb_run(s, &w);
+        i = -1; /* what it has found is among them */
+    }
     return status;
 }
 
@@ -597,7 +759,9 @@ static weir_status config_of(struct search *s, const struct weir_planned *plan, 
     config->device_memory = (int64_t)s->largest_cap;
     config->replicas = plan->n_replicas < WEIR_REDUCE_TERMS ? plan->n_replicas : WEIR_REDUCE_TERMS;
     config->zero = plan->zero;
-    weir_status status = weir_schedule_build(plan->kind, &params, arena, schedule);
+    weir_status status = plan->order ? WEIR_OK : weir_schedule_build(plan->kind, &params, arena, schedule);
+    if (plan->order)
+        *schedule = *plan->order;
     return status ? status : weir_graph_resize(s->request->graph, plan->microbatch_size, arena, &config->graph);
 }
 
@@ -672,16 +836,30 @@ static weir_status leaner_try(struct search *s, const struct waiting *w)
 }
 
 /* What the search made for itself goes with it. */
-static weir_status plan_return(struct search *s, const struct weir_planned *plan)
+static weir_status plan_return(struct search *s, const struct waiting *w)
 {
+    const struct weir_planned *plan = &w->plan;
     double *rank_ms;
     weir_status status = weir_arena_alloc(s->arena, (size_t)plan->n_ranks, sizeof *rank_ms, &rank_ms);
     if (status)
         return status;
     memcpy(rank_ms, plan->rank_ms, (size_t)plan->n_ranks * sizeof *rank_ms);
+    s->returned[s->result->n_plans] = *w;
     s->plans[s->result->n_plans] = *plan;
     s->plans[s->result->n_plans++].rank_ms = rank_ms;
     return WEIR_OK;
+}
+
+/* The same but for its cut. */
+static bool is_returned(const struct search *s, const struct weir_planned *plan)
+{
+    for (int i = 0; i < s->result->n_plans; i++) {
+        const struct weir_planned *p = &s->plans[i];
+        if (p->n_ranks == plan->n_ranks && p->n_chunks == plan->n_chunks && p->n_replicas == plan->n_replicas && p->zero == plan->zero &&
+            p->microbatch_size == plan->microbatch_size && p->kind == plan->kind && !strcmp(p->recompute, plan->recompute))
+            return true;
+    }
+    return false;
 }
 
 /* Those that nothing that is left can be faster than. */
@@ -689,11 +867,14 @@ static weir_status waiting_compile(struct search *s, double bound)
 {
     weir_status status = WEIR_OK;
     while (s->n_waiting > 0 && s->waiting[0].plan.step_ms <= bound && s->result->n_plans < n_wanted(s) && !status) {
+        status = climb_near(s);
         struct waiting first = s->waiting[0];
         memmove(s->waiting, s->waiting + 1, (size_t)(--s->n_waiting) * sizeof *s->waiting);
+        if (status || is_returned(s, &first.plan))
+            continue;
         status = compile(s, &first.plan);
         if (!status && is_within(s, &first.plan))
-            status = plan_return(s, &first.plan);
+            status = plan_return(s, &first);
         else if (!status)
             status = leaner_try(s, &first);
     }
@@ -740,10 +921,128 @@ static weir_status least_find(struct search *s)
     if (!status && s->has_least)
         status = compile(s, &s->least);
     if (!status && s->has_least && is_within(s, &s->least))
-        status = plan_return(s, &s->least);
+        status = plan_return(s, &(struct waiting){.plan = s->least});
     s->result->has_least = !s->result->n_plans && s->has_least;
     s->result->least = s->least;
     s->result->least.rank_ms = NULL;
+    return status;
+}
+
+/* ---- orders of their own ------------------------------------------------------------------------------------------------ */
+
+/* What each rank has left for activations, of the program that was compiled; infinity: no cap. */
+static weir_status caps_find(const struct search *s, const struct waiting *w, struct weir_arena *arena, double **caps_out)
+{
+    const struct weir_planned *plan = &w->plan;
+    double *caps;
+    weir_status status = weir_arena_alloc(arena, (size_t)plan->n_ranks, sizeof *caps, &caps);
+    for (int r = 0; r < plan->n_ranks && !status; r++) {
+        double cap = cap_of(s, plan, r);
+        caps[r] = cap > 0 ? fmax(1, cap - 1.001 * ((double)plan->memory.ranks[r].all - w->activations[r])) : 0;
+    }
+    if (!status)
+        *caps_out = caps;
+    return status;
+}
+
+/* The lists alone: what crosses borders is found again by whoever runs them. */
+static weir_status order_copy(const struct weir_schedule *made, struct weir_arena *arena, const struct weir_schedule **order_out)
+{
+    struct weir_schedule *order;
+    weir_status status = weir_arena_alloc(arena, 1, sizeof *order, &order);
+    if (status)
+        return status;
+    *order = *made;
+    order->boundaries = NULL;
+    order->n_boundaries = 0;
+    *order_out = order;
+    return WEIR_OK;
+}
+
+/* An order for the stages of plan i, if that is faster and fits. */
+static weir_status order_make(struct search *s, int i)
+{
+    struct weir_arena arena = {0};
+    struct waiting *w = &s->returned[i];
+    struct trial t;
+    struct climb climb = {.search = s, .trial = &t};
+    struct weir_auto_result made;
+    struct weir_schedule_costs costs = {.overlap_gain = 1, .flight = s->request->flight};
+    double *caps, value;
+    w->plan = s->plans[i]; /* as it was compiled */
+    weir_status status = climb_open(s, w, &arena, &climb);
+    if (!status)
+        status = cut_take(s, &climb, w->plan.cut.first_layer, &arena);
+    if (!status)
+        status = caps_find(s, w, &arena, &caps);
+    if (!status)
+        status = links_find(s, &t, &arena, &costs);
+    if (status)
+        goto done;
+    costs.stages = t.stages.costs;
+    costs.n_stages = t.schedule.n_stages;
+    struct weir_auto_request request = {.n_ranks = w->plan.n_ranks, .n_chunks = w->plan.n_chunks,
+                                        .n_microbatches = (int)w->plan.n_microbatches, .costs = &costs, .memory_caps = caps,
+                                        .boundaries = t.schedule.boundaries, .n_boundaries = t.schedule.n_boundaries};
+    status = weir_schedule_auto(&request, s->arena, &made);
+    if (status == WEIR_ERR_INVALID || status == WEIR_ERR_UNSUPPORTED) { /* none fits, or the stages are none that auto orders */
+        status = WEIR_OK;
+        goto done;
+    }
+    if (status)
+        goto done;
+    t.schedule = made.schedule;
+    status = simulate(s, &t, &arena, climb.over, climb.in_flight);
+    value = t.plan.step_ms;
+    if (!status && value < w->plan.step_ms * (1 - 1e-6))
+        status = order_copy(&made.schedule, s->arena, &t.plan.order);
+    if (!status && t.plan.order)
+        status = compile(s, &t.plan);
+    if (!status && t.plan.order && is_within(s, &t.plan)) {
+        memcpy((double *)(uintptr_t)w->plan.rank_ms, t.busy, (size_t)w->plan.n_ranks * sizeof *t.busy);
+        t.plan.rank_ms = w->plan.rank_ms;
+        s->plans[i] = t.plan;
+    }
+done:
+    weir_arena_release(&arena);
+    return status;
+}
+
+/* The fastest first: what is changed at the end may come to pass others. */
+static void plans_sort(struct search *s)
+{
+    for (int i = 1; i < s->result->n_plans; i++)
+        for (int j = i; j > 0 && is_before(&s->plans[j], &s->plans[j - 1]); j--) {
+            struct weir_planned before = s->plans[j - 1];
+            s->plans[j - 1] = s->plans[j];
+            s->plans[j] = before;
+        }
+}
+
+/* Two kinds' plans can end with the same stages and orders that are as good. */
+static bool is_ordered_alike(const struct weir_planned *a, const struct weir_planned *b)
+{
+    return a->order && b->order && a->n_ranks == b->n_ranks && a->n_chunks == b->n_chunks && a->n_replicas == b->n_replicas &&
+           a->zero == b->zero && a->microbatch_size == b->microbatch_size && !strcmp(a->recompute, b->recompute);
+}
+
+/* Of each plan; of those alike the fastest is left. */
+static weir_status plans_order(struct search *s)
+{
+    weir_status status = WEIR_OK;
+    for (int i = 0; i < s->result->n_plans && !status; i++)
+        if (s->plans[i].n_ranks > 1)
+            status = order_make(s, i);
+    plans_sort(s);
+    int n = 0;
+    for (int i = 0; i < s->result->n_plans && !status; i++) {
+        bool is_new = true;
+        for (int j = 0; j < n; j++)
+            is_new &= !is_ordered_alike(&s->plans[j], &s->plans[i]);
+        if (is_new)
+            s->plans[n++] = s->plans[i];
+    }
+    s->result->n_plans = status ? s->result->n_plans : n;
     return status;
 }
 
@@ -761,13 +1060,12 @@ struct weir_ceilings weir_planner_ceilings(const char *device, enum weir_compute
 static weir_status request_check(const struct weir_planner_request *r)
 {
     const struct weir_schedule_kind *kind;
-    if (r->schedule && !strcmp(r->schedule, "auto"))
-        return WEIR_FAIL(WEIR_ERR_USAGE, "schedule 'auto' is made for a cut that is there: plan with another one, and train its cut with auto");
-    weir_status status = r->schedule ? weir_schedule_kind_find(r->schedule, &kind) : WEIR_OK;
-    if (!status && r->schedule && kind->n_copies > 1)
+    bool named = r->schedule && strcmp(r->schedule, "auto") != 0;
+    weir_status status = named ? weir_schedule_kind_find(r->schedule, &kind) : WEIR_OK;
+    if (!status && named && kind->n_copies > 1)
         return WEIR_FAIL(WEIR_ERR_USAGE, "schedule '%s' has two copies of the weights, which are not planned: it trains with a cut that is "
                          "given or balanced", r->schedule);
-    if (!status && r->schedule && !is_trainable(kind))
+    if (!status && named && !is_trainable(kind))
         return WEIR_FAIL(WEIR_ERR_USAGE, "schedule '%s' cannot train: it has forwards only", r->schedule);
     if (status)
         return status;
@@ -810,6 +1108,8 @@ static weir_status search_run(struct search *s)
         status = orders_find(s);
     if (!status)
         status = weir_arena_alloc(s->arena, (size_t)n_wanted(s), sizeof *s->plans, &s->plans);
+    if (!status)
+        status = weir_arena_alloc(&s->work, (size_t)n_wanted(s), sizeof *s->returned, &s->returned);
     for (int i = 0; i < n && !status; i++)
         status = size_list(s, sizes[i]);
     s->result->n_candidates = s->n_candidates;
@@ -819,6 +1119,9 @@ static weir_status search_run(struct search *s)
                            (long long)s->request->global_batch, s->request->n_devices);
     if (!status)
         status = candidates_walk(s);
+    plans_sort(s);
+    if (!status && s->refines)
+        status = plans_order(s);
     return status || s->result->n_plans ? status : least_find(s);
 }
 
@@ -836,6 +1139,8 @@ weir_status weir_planner_run(const struct weir_planner_request *request, struct 
     s->request = request;
     s->arena = arena;
     s->result = &result;
+    s->refines = request->schedule && !strcmp(request->schedule, "auto");
+    s->climb_actions = ALL_CLIMBS_ACTIONS;
     speeds_find(s);
     s->largest_cap = largest_cap(request);
     status = search_run(s);

@@ -38,7 +38,8 @@ struct weir_planner_request {
     int64_t global_batch;             /* samples of a step */
     int64_t microbatch_size;          /* 0: chosen */
     int64_t n_microbatches;           /* of each replica; 0: chosen */
-    const char *schedule;             /* NULL: any */
+    const char *schedule;             /* NULL: any; "auto": any, and for the plans that are returned an order of their own (auto.h),
+                                         where that is faster */
     const char *recompute;            /* NULL: chosen, layer by layer */
     int zero;                         /* 0, 1 or WEIR_PLANNER_ANY */
     int max_replicas;                 /* 0: as many as a run can have.  Of a plan with more the memory is that of as many as a run
@@ -58,6 +59,7 @@ struct weir_planned {
     int n_ranks, n_chunks, n_replicas, zero;
     int64_t microbatch_size, n_microbatches;
     const struct weir_schedule_kind *kind;
+    const struct weir_schedule *order; /* of auto, which was faster than the kind's; NULL: the kind's */
     const char *recompute;
     struct weir_layer_cut cut;
     double step_ms, bubble;

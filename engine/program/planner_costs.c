@@ -29,12 +29,12 @@ static double widest_border(const struct weir_graph *graph)
 
 /* Times of every layer with some recomputed, as measured or by analysis, and what each keeps. */
 static weir_status layers_make(const struct weir_planner_costs *c, const char *list, struct weir_arena *arena,
-                               const struct weir_stage_costs **layers_out, const double **kept_out)
+                               const struct weir_stage_costs **layers_out, const double **kept_out, const double **params_out)
 {
     const struct weir_planner_request *r = c->request;
     struct weir_cost_graph nodes;
     struct weir_stage_costs *layers;
-    double *kept;
+    double *kept, *params;
     bool *recompute;
     int n = c->graph->n_layers;
     weir_status status = weir_recomputed_layers(c->graph, list, arena, &recompute);
@@ -42,6 +42,8 @@ static weir_status layers_make(const struct weir_planner_costs *c, const char *l
         status = weir_arena_alloc(arena, (size_t)n, sizeof *layers, &layers);
     if (!status)
         status = weir_arena_alloc(arena, (size_t)n, sizeof *kept, &kept);
+    if (!status)
+        status = weir_arena_alloc(arena, (size_t)n, sizeof *params, &params);
     if (!status)
         status = weir_model_cost_graph(c->graph, list, &r->ceilings, &nodes);
     if (status)
@@ -55,10 +57,12 @@ static weir_status layers_make(const struct weir_planner_costs *c, const char *l
             layers[l].input += recompute[l] ? layers[l].forward : 0;
         }
         kept[l] = nodes.nodes[l].activation_bytes;
+        params[l] = nodes.nodes[l].parameter_bytes;
     }
     weir_cost_graph_release(&nodes);
     *layers_out = layers;
     *kept_out = kept;
+    *params_out = params;
     return WEIR_OK;
 }
 
@@ -417,6 +421,83 @@ weir_status weir_planner_recompute(struct weir_planner_costs *c, const bool *rec
     return status;
 }
 
+/* ---- other cuts ------------------------------------------------------------------------------------------------------- */
+
+/* The part of `stage` that a layer has with `share` of its activations and `params` of its parameters. */
+static void bytes_share(const struct weir_stage_costs *stage, double share, double params, struct weir_stage_costs *layer)
+{
+    layer->mem_backward = share * stage->mem_backward;
+    layer->mem_weight = share * stage->mem_weight;
+    layer->mem_made = share * stage->mem_made;
+    layer->param_bytes = params * stage->param_bytes;
+    layer->grad_bytes = params * stage->grad_bytes;
+    layer->optimizer_bytes = params * stage->optimizer_bytes;
+}
+
+/* Of layers first to end, value l's part of the sum; alike where the sum is 0. */
+static double share_of(const double *values, int l, int first, int end)
+{
+    double sum = 0;
+    for (int i = first; i < end; i++)
+        sum += values[i];
+    return sum > 0 ? values[l] / sum : 1.0 / (end - first);
+}
+
+weir_status weir_planner_layers(const struct weir_planner_costs *c, int way, const char *list, const struct weir_planner_stages *stages,
+                                int n_stages, struct weir_arena *arena, struct weir_stage_costs **layers_out)
+{
+    struct weir_stage_costs *layers;
+    double *kept;
+    bool *recompute, chosen = !way && !c->request->recompute;
+    weir_status status = weir_recomputed_layers(c->graph, list, arena, &recompute);
+    if (!status)
+        status = weir_arena_alloc(arena, (size_t)c->graph->n_layers, sizeof *kept, &kept);
+    if (!status)
+        status = weir_arena_alloc(arena, (size_t)c->graph->n_layers, sizeof *layers, &layers);
+    if (status)
+        return status;
+    for (int l = 0; l < c->graph->n_layers; l++)
+        kept[l] = recompute[l] ? c->kept_full[l] : c->kept[l];
+    for (int i = 0; i < n_stages; i++)
+        for (int l = stages->first_layer[i], first = l, end = stages->first_layer[i + 1]; l < end; l++) {
+            layers[l] = c->layers[way][l];
+            layers[l].input += chosen && recompute[l] ? c->replay[l] : 0;
+            bytes_share(&stages->costs[i], share_of(kept, l, first, end), share_of(c->params, l, first, end), &layers[l]);
+            if (!has_optimizer(c->request))
+                layers[l].optimizer = optimizer_ms(c, &layers[l], 1);
+        }
+    *layers_out = layers;
+    return WEIR_OK;
+}
+
+void weir_planner_stages_sum(const struct weir_stage_costs *layers, const int *first_layer, int n_stages, const double *speed,
+                             struct weir_stage_costs *stages)
+{
+    for (int i = 0; i < n_stages; i++) {
+        stages[i] = (struct weir_stage_costs){0};
+        times_sum(layers, first_layer[i], first_layer[i + 1], speed ? speed[i] : 1, &stages[i]);
+        for (int l = first_layer[i]; l < first_layer[i + 1]; l++) {
+            stages[i].mem_backward += layers[l].mem_backward;
+            stages[i].mem_weight += layers[l].mem_weight;
+            stages[i].mem_made += layers[l].mem_made;
+            stages[i].param_bytes += layers[l].param_bytes;
+            stages[i].grad_bytes += layers[l].grad_bytes;
+            stages[i].optimizer_bytes += layers[l].optimizer_bytes;
+        }
+        stages[i].mem_backward = rint(stages[i].mem_backward); /* whole bytes, so that sums of shares are exact again */
+        stages[i].mem_weight = rint(stages[i].mem_weight);
+        stages[i].mem_made = rint(stages[i].mem_made);
+        double least = stages[i].mem_weight - stages[i].mem_backward;
+        stages[i].mem_made = fmin(fmax(stages[i].mem_made, least), stages[i].mem_weight);
+    }
+}
+
+weir_status weir_planner_stages_cut(const struct weir_planner_costs *c, const char *list, const struct weir_stage_costs *layers, int n_stages,
+                                    struct weir_arena *arena, struct weir_planner_stages *stages)
+{
+    return stages_make(c, -1, list, layers, n_stages, arena, stages);
+}
+
 /* ---- a size ----------------------------------------------------------------------------------------------------------- */
 
 static weir_status all_find(struct weir_planner_costs *c)
@@ -441,7 +522,7 @@ static weir_status costs_fill(struct weir_planner_costs *c)
     double *replay;
     weir_status status = all_find(c);
     for (int way = 0; way < weir_planner_n_ways(c->request) && !status; way++)
-        status = layers_make(c, weir_planner_way_name(c->request, way), &c->arena, &c->layers[way], &kept[way]);
+        status = layers_make(c, weir_planner_way_name(c->request, way), &c->arena, &c->layers[way], &kept[way], &c->params);
     if (!status)
         status = weir_arena_alloc(&c->arena, (size_t)c->graph->n_layers, sizeof *replay, &replay);
     if (status)

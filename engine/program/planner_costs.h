@@ -34,6 +34,7 @@ struct weir_planner_costs {
     const struct weir_graph *plain, *graph; /* f32, which a build casts itself; in its storage type */
     const struct weir_stage_costs *layers[WEIR_PLANNER_WAYS]; /* [n_layers]: times alone */
     const double *kept, *kept_full, *replay; /* [n_layers]: bytes of activations as they are and recomputed; ms of that */
+    const double *params;                    /* [n_layers]: bytes */
     double border_bytes;                     /* of the widest value between layers */
     double least_activations;                /* bytes of a micro-batch on all layers */
     struct weir_stage_costs all;             /* one stage that has everything */
@@ -71,5 +72,18 @@ weir_status weir_planner_stages(struct weir_planner_costs *costs, int way, enum 
  * many as the layers keep.  `list_out` names them, as a configuration does. */
 weir_status weir_planner_recompute(struct weir_planner_costs *costs, const bool *recompute, struct weir_arena *arena,
                                    struct weir_planner_stages *stages, int n_stages, const char **list_out);
+
+/* Costs of single layers, [n_layers], on a device of speed 1.  Times are their own; bytes are those of `stages`, each stage's shared out by
+ * what its layers keep and by their parameters.  `list` is what the stages recompute. */
+weir_status weir_planner_layers(const struct weir_planner_costs *costs, int way, const char *list, const struct weir_planner_stages *stages,
+                                int n_stages, struct weir_arena *arena, struct weir_stage_costs **layers_out);
+
+/* The stages of another cut: sums of those layers; nearly right, at once. */
+void weir_planner_stages_sum(const struct weir_stage_costs *layers, const int *first_layer, int n_stages, const double *speed,
+                             struct weir_stage_costs *stages_out);
+
+/* The same as they are, with the bytes of a compiled program.  stages->first_layer and speed are given. */
+weir_status weir_planner_stages_cut(const struct weir_planner_costs *costs, const char *list, const struct weir_stage_costs *layers,
+                                    int n_stages, struct weir_arena *arena, struct weir_planner_stages *stages);
 
 #endif

@@ -142,7 +142,7 @@ static struct weir_plan_info info_of(const struct weir_plan_file *f)
         .n_replicas = (int)f->n_replicas, .zero = (int)f->zero, .microbatch_size = f->microbatch_size,
         .n_microbatches = f->n_microbatches, .seq_len = f->seq_len, .schedule = f->schedule, .dtype = f->dtype,
         .optimizer = f->optimizer, .recompute = f->recompute, .first_layer = f->cut.first_layer, .model = f->model,
-        .device = f->device, .library = f->library, .rank_ms = f->rank_ms};
+        .device = f->device, .library = f->library, .rank_ms = f->rank_ms, .order = f->order};
 }
 
 static void arrangement_take(const struct weir_arrangement *a, struct weir_plan_info *info)
@@ -168,7 +168,8 @@ static weir_status planned_take(weir_plans *plans, const struct weir_planned *p,
         return status;
     *memory = p->memory;
     file->cut = p->cut;
-    file->schedule = p->kind->name;
+    file->schedule = p->order ? "auto" : p->kind->name;
+    file->order = p->order;
     file->n_chunks = p->n_chunks;
     file->n_replicas = p->n_replicas;
     file->zero = p->zero;
@@ -364,7 +365,11 @@ static weir_status config_fill(weir_plans *plans, const struct weir_plan_file *f
         status = weir_name_find("optimizer", f->optimizer, optimizers, &optimizer);
     if (!status)
         status = weir_arena_alloc(&plans->arena, 1, sizeof *schedule, &schedule);
-    if (!status)
+    if (!status && f->order)
+        *schedule = *f->order;
+    else if (!status && !strcmp(f->schedule, "auto"))
+        status = WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "plan '%s' has the schedule 'auto' and no order: find the plan anew", f->path);
+    else if (!status)
         status = weir_pipeline_schedule(f->schedule, f->cut.n_stages, (int)f->n_chunks, (int)f->n_microbatches, &plans->arena, schedule);
     if (!status)
         status = weir_graph_resize(own->graph, f->microbatch_size, &plans->arena, &own->graph);

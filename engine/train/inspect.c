@@ -82,12 +82,15 @@ weir_status weir_engine_load_weights(weir_engine *engine, const char *path)
     return status == WEIR_ERR_IO ? checkpoints_name(path, status) : status;
 }
 
-weir_status weir_engine_export(weir_engine *engine, const struct weir_export *export)
+weir_status weir_engine_export_sized(weir_engine *engine, const struct weir_export *what, size_t what_bytes)
 {
+    struct weir_export export;
     weir_status status = weir_engine_here(engine);
     if (!status)
+        status = weir_export_take(what, what_bytes, &export);
+    if (!status)
         status = weir_build_computes(engine->runner.build.kind, "model to export");
-    return status ? status : weir_export_write(&engine->runner, export);
+    return status ? status : weir_export_write(&engine->runner, &export);
 }
 
 int64_t weir_engine_position(const weir_engine *engine)

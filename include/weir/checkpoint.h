@@ -235,7 +235,11 @@ weir_status weir_export_dtype_find(const char *name, enum weir_export_dtype *dty
  * replaced, those it is like be read, and is there room for all of them?  *made_out: the folder was not there and is now, so that
  * the caller removes it when nothing comes of the export; a failure leaves none.  For the process that writes.
  * WEIR_ERR_UNSUPPORTED: the model has no Hugging Face form.  WEIR_ERR_IO, WEIR_ERR_INVALID. */
-weir_status weir_export_check(const struct weir_graph *graph, const struct weir_export *what, bool *made_out);
+weir_status weir_export_check_sized(const struct weir_graph *graph, const struct weir_export *what, size_t what_bytes, bool *made_out);
+static inline weir_status weir_export_check(const struct weir_graph *graph, const struct weir_export *what, bool *made_out)
+{
+    return weir_export_check_sized(graph, what, sizeof *what, made_out);
+}
 
 /* Whose model an export into the folder `dir` would replace; the files are looked at, and errors mean others. */
 enum weir_export_owner weir_export_owner(const char *dir);

@@ -44,7 +44,7 @@ struct weir_plan_request {
     int64_t global_batch;                    /* samples of a step */
     int64_t microbatch_size;                 /* 0: chosen */
     int64_t n_microbatches;                  /* of each replica; 0: chosen */
-    const char *schedule;                    /* NULL: any */
+    const char *schedule;                    /* NULL: any; "auto": any, and then an order made for the plan, where that is faster */
     const char *recompute;                   /* layers, as weir_engine_config has them; NULL: chosen */
     int zero;                                /* 0, 1 or WEIR_PLAN_ANY */
     int max_replicas;                        /* 0: as many as an engine can have */
@@ -89,6 +89,7 @@ struct weir_plan_info {
     bool replicas_together;          /* replicas of a rank, not ranks of a replica, have the near links */
     const struct weir_plan_boundary *boundaries; /* [n_boundaries]: of the compiled program, by `to`, then by `from` */
     int n_boundaries;
+    const struct weir_schedule *order; /* of the schedule "auto": the one that was made for the plan; NULL: there is none */
 };
 
 /* What a device can do: times by analysis are the longer of flops and of traffic. */
@@ -160,7 +161,7 @@ weir_status weir_plans_check(const weir_plans *plans, int index, const struct we
 
 /* Set in a configuration whose `graph` is set all that plan `index` decides: the graph with its size of micro-batches, schedule,
  * layers, replicas, dtype, optimizer, recomputation and ZeRO.  The rest stays.  What is set lives until the plans are closed.
- * WEIR_ERR_INVALID: as weir_plans_check. */
+ * WEIR_ERR_INVALID: as weir_plans_check.  WEIR_ERR_UNSUPPORTED: a file that says "auto" without the order that was made. */
 weir_status weir_plans_configure(weir_plans *plans, int index, struct weir_engine_config *config);
 
 /* Write plan `index` to a file.  WEIR_ERR_IO.  WEIR_ERR_UNSUPPORTED: it has more replicas than an engine can have. */

@@ -381,7 +381,11 @@ weir_status weir_engine_load_weights(weir_engine *engine, const char *path);
 /* Write the parameters as a Hugging Face folder, as checkpoint.h says.  Several processes: process 0 writes what the
  * others send it.  WEIR_ERR_UNSUPPORTED: the model has no Hugging Face form.  WEIR_ERR_IO; what was there before then is as it
  * was, unless renaming files failed.  weir_export_check() finds out before. */
-weir_status weir_engine_export(weir_engine *engine, const struct weir_export *what);
+weir_status weir_engine_export_sized(weir_engine *engine, const struct weir_export *what, size_t what_bytes);
+static inline weir_status weir_engine_export(weir_engine *engine, const struct weir_export *what)
+{
+    return weir_engine_export_sized(engine, what, sizeof *what);
+}
 
 /* ---- checkpoints; all of these are collective but where they say otherwise ------------------------------------------- */
 

@@ -149,11 +149,11 @@ static void b_copy(const struct weir_matmul *matmul, const struct weir_product *
 
 /* ---- parts -------------------------------------------------------------------------------------------------------------- */
 
-/* oneDNN's blocks do not suit sums as long as a vocabulary: dX of 50,257 columns runs at 1.18 times the rate in parts, which are
- * added up (performance-log.md). */
+/* oneDNN's blocks do not suit sums of floats as long as a vocabulary: dX of 50,257 columns runs at 1.18 times the rate in parts, which
+ * are added up (performance-log.md).  A bf16 result would be rounded with every part. */
 static int64_t part_size(const struct weir_product *p)
 {
-    return p->k > LARGE && !p->transpose_b ? PART : p->k;
+    return p->k > LARGE && !p->transpose_b && p->factors == WEIR_DTYPE_F32 ? PART : p->k;
 }
 
 /* The products at..at+PART-1 of every sum. */

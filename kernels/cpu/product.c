@@ -4,7 +4,15 @@
  *     DEPTH     n <= k: blocks of k; C is summed as floats and rounded at the end
  *     ROWS      A^T B into floats: blocks of C's rows, that is of A's columns; B is widened whole
  *
- * scratch   [ A or its block ][ B or its block ][ C or its block ][ bias ][ of the library ] */
+ * scratch   [ A or its block ][ B or its block ][ C or its block ][ bias ][ of the library ]
+ *
+ * A product that the library takes as it is, is cut too, where one side is as long as a vocabulary:
+ *
+ *     COLUMNS   A B^T: blocks of C's columns, which are computed dense and copied to their place
+ *     ROWS      A^T B: blocks of C's rows, for which A's columns are copied; C is written in place
+ *
+ * oneDNN's kernels for AMX take no rows that lie apart: it leaves those products to older ones.  Sizes are measured
+ * (docs/performance-log.md).  scratch   [ block of A or C ][ of the library ] */
 #include "kernels/cpu/product.h"
 
 #include <string.h>
@@ -12,6 +20,7 @@
 #include "kernels/cpu/storage.h"
 
 enum { BLOCK_FLOATS = 1 << 18, LEAST = 64, ALIGNED = 16, ROWS_PER_TASK = 16 };
+enum { LONG_SIDE = 12288, NATIVE_COLUMNS = 3072, NATIVE_ROWS = 6144 };
 
 enum way { COLUMNS, DEPTH, ROWS };
 
@@ -77,7 +86,9 @@ static struct rooms rooms_of(const struct weir_product *p, const struct cut *cut
     return rooms;
 }
 
-/* As the library takes it: what is added lies in C. */
+/* ---- as the library takes it ------------------------------------------------------------------------------------------- */
+
+/* What is added lies in C. */
 static struct weir_product native_of(const struct weir_product *p, bool addend)
 {
     struct weir_product native = *p;
@@ -85,30 +96,120 @@ static struct weir_product native_of(const struct weir_product *p, bool addend)
     return native;
 }
 
+/* extent 0: it is not cut. */
+static struct cut native_cut_of(const struct weir_product *p)
+{
+    if (p->transpose_a && p->m > LONG_SIDE)
+        return (struct cut){ROWS, p->m, NATIVE_ROWS};
+    if (!p->transpose_a && p->transpose_b && !p->accumulate && p->n > LONG_SIDE)
+        return (struct cut){COLUMNS, p->n, NATIVE_COLUMNS};
+    return (struct cut){COLUMNS, 0, 0};
+}
+
+/* The kinds of blocks there are: one, or most of them and the last. */
+static int native_parts_of(const struct weir_product *p, const struct cut *cut, struct weir_product parts[2])
+{
+    int64_t last = cut->extent ? cut->extent % cut->block : 0;
+    parts[0] = parts[1] = *p;
+    for (int i = 0; i < 2 && cut->extent; i++)
+        *(cut->way == ROWS ? &parts[i].m : &parts[i].n) = i ? last : cut->block;
+    return last ? 2 : 1;
+}
+
+static size_t native_room(const struct weir_product *p, const struct cut *cut)
+{
+    return cut->extent ? round_up(((cut->way == ROWS ? p->k : p->m) * cut->block + 1) / 2) * sizeof(float) : 0; /* two to a float */
+}
+
+/* rows (n, columns) of bf16 numbers, from one stride to another */
+struct moving {
+    const void *from;
+    void *to;
+    int64_t rows, columns, from_stride, to_stride;
+};
+
+static void move_task(const void *argument, int64_t task, int thread)
+{
+    (void)thread;
+    const struct moving *m = argument;
+    int64_t end = task * ROWS_PER_TASK + weir_task_size(m->rows, ROWS_PER_TASK, task);
+    for (int64_t r = task * ROWS_PER_TASK; r < end; r++)
+        memcpy(weir_element_out(true, m->to, r * m->to_stride), weir_element(true, m->from, r * m->from_stride),
+               (size_t)m->columns * sizeof(uint16_t));
+}
+
+static void move(const struct weir_kernel_context *context, struct moving m)
+{
+    weir_parallel(context, weir_task_count(m.rows, ROWS_PER_TASK), move_task, &m);
+}
+
+struct native {
+    const struct weir_kernel_context *context;
+    const struct weir_product *p;
+    const void *a, *b, *bias;
+    void *c, *room, *library;
+};
+
+static weir_status native_block(const struct native *r, enum way way, const struct weir_product *part, int64_t at)
+{
+    const struct weir_product *p = r->p;
+    struct weir_matmul *matmul = r->context->matmul;
+    if (way == ROWS) {
+        move(r->context, (struct moving){weir_element(true, r->a, at), r->room, p->k, part->m, p->m, part->m});
+        return weir_matmul_run(matmul, part, r->room, r->b, NULL, (float *)r->c + at * p->n, r->library);
+    }
+    const void *bias = r->bias ? weir_element(true, r->bias, at) : NULL;
+    weir_status status = weir_matmul_run(matmul, part, r->a, weir_element(true, r->b, at * p->k), bias, r->room, r->library);
+    if (!status)
+        move(r->context, (struct moving){r->room, weir_element_out(true, r->c, at), p->m, part->n, part->n, p->n});
+    return status;
+}
+
+static weir_status native_run(const struct native *r)
+{
+    struct weir_product parts[2];
+    struct cut cut = native_cut_of(r->p);
+    weir_status status = WEIR_OK;
+    int n = native_parts_of(r->p, &cut, parts);
+    if (!cut.extent)
+        return weir_matmul_run(r->context->matmul, r->p, r->a, r->b, r->bias, r->c, r->library);
+    for (int64_t at = 0; at < cut.extent && !status; at += cut.block)
+        status = native_block(r, cut.way, &parts[n == 2 && at + cut.block > cut.extent], at);
+    return status;
+}
+
 size_t weir_product_scratch(const struct weir_product *product, int n_threads)
 {
-    struct weir_product parts[3] = {native_of(product, false), native_of(product, !product->bias)};
+    struct weir_product parts[3];
     struct cut cut = cut_of(product);
+    size_t library = 0, room = 0;
     bool native = weir_matmul_has_bf16();
-    size_t library = 0;
-    for (int i = native ? 1 : parts_of(product, &cut, parts) - 1; i >= 0; i--) {
-        size_t bytes = weir_matmul_scratch(&parts[i], n_threads);
-        library = bytes > library ? bytes : library;
+    for (int addend = 0; addend <= (native && !product->bias && !product->transpose_a); addend++) {
+        struct weir_product taken = native_of(product, addend);
+        struct cut native_cut = native_cut_of(&taken);
+        for (int i = native ? native_parts_of(&taken, &native_cut, parts) : parts_of(product, &cut, parts); i > 0; i--) {
+            size_t bytes = weir_matmul_scratch(&parts[i - 1], n_threads);
+            library = bytes > library ? bytes : library;
+        }
+        size_t bytes = native ? native_room(&taken, &native_cut) : 0;
+        room = bytes > room ? bytes : room;
     }
     struct rooms r = native ? (struct rooms){0} : rooms_of(product, &cut);
-    return (r.a + r.b + r.c + r.bias) * sizeof(float) + library;
+    return (r.a + r.b + r.c + r.bias) * sizeof(float) + room + library;
 }
 
 weir_status weir_product_prepare(const struct weir_kernel_context *context, const struct weir_product *product, bool addend)
 {
-    struct weir_product parts[3] = {native_of(product, addend)};
-    struct cut cut = cut_of(product);
-    int n = weir_matmul_has_bf16() ? 1 : parts_of(product, &cut, parts);
+    struct weir_product parts[3], taken = native_of(product, addend);
+    struct cut cut = cut_of(product), native_cut = native_cut_of(&taken);
+    int n = weir_matmul_has_bf16() ? native_parts_of(&taken, &native_cut, parts) : parts_of(product, &cut, parts);
     weir_status status = WEIR_OK;
     for (int i = 0; i < n && !status; i++)
         status = weir_matmul_prepare(context->matmul, &parts[i]);
     return status;
 }
+
+/* ---- widened ----------------------------------------------------------------------------------------------------------- */
 
 /* to (rows, columns), dense = rows of bf16 numbers that are `stride` apart */
 struct widening {
@@ -237,7 +338,9 @@ weir_status weir_product_run(const struct weir_kernel_context *context, const st
     if (!weir_matmul_has_bf16())
         return widened_run(&r, bias, scratch);
     struct weir_product native = native_of(product, addend != NULL);
+    struct cut native_cut = native_cut_of(&native);
+    char *library = (char *)scratch + native_room(&native, &native_cut);
     if (addend && addend != c)
-        memcpy(c, addend, (size_t)(product->m * product->n) * 2);
-    return weir_matmul_run(context->matmul, &native, a, b, bias, c, scratch);
+        memcpy(c, addend, (size_t)(product->m * product->n) * sizeof(uint16_t));
+    return native_run(&(struct native){context, &native, a, b, bias, c, scratch, library});
 }

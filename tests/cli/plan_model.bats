@@ -70,7 +70,8 @@ plan() {
     run plan --model gpt2-tiny --devices 2 --global-batch 8 --microbatch-size 2 --max-replicas 1 --schedule 1f1b --recompute none \
         --costs costs.json --top 1 --json
     [ "$status" -eq 0 ]
-    [[ "$output" == *'"first_layers": [0, 11]'* && "$output" == *'"busiest_rank": 1'* ]]
+    # the busiest stage has as much at [0, 11], but fills and drains a millisecond longer
+    [[ "$output" == *'"first_layers": [0, 12]'* && "$output" == *'"busiest_rank": 0'* ]]
     run plan --model gpt2-tiny --devices 1 --global-batch 8 --microbatch-size 2 --recompute full --costs costs.json --top 1 --json
     [ "$(grep -o '"busiest_ms": [0-9]*' <<<"$output" | cut -d ' ' -f 2)" -ge $((4 * (13 * 4 + 10 * 4))) ]
     plan --model gpt2-tiny --devices 2 --microbatch-size 2 --costs costs.json --json >read.json
@@ -126,7 +127,6 @@ plan() {
 --devices 2 --recompute h.0.mpl|2|did you mean 'h.0.mlp'
 --devices 2 --any --top 3|2|--top is about a run
 --devices 2 --schedule inference|2|schedule 'inference' cannot train
---devices 2 --schedule auto|2|schedule 'auto' is made for a cut that is there
 --devices 2 --device-memory 1M|3| GiB, the cap is 0.0010 GiB (
 ROWS
 }

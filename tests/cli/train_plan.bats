@@ -75,6 +75,24 @@ numbers() {
 ROWS
 }
 
+@test "a plan with an order of its own trains by it, to the bits of its cut" {
+    size=(--seq-len 16 --microbatch-size 2 --microbatches 6 --optimizer sgd)
+    "$WEIR" plan --model gpt2-tiny --devices 2 "${size[@]}" --max-replicas 1 --recompute none --schedule auto --json -o plan.json >plans.json
+    grep -q '"schedule": "auto"' plan.json
+    grep -q '"order": \[' plan.json
+    first=$(grep -A 9 first_layers plan.json | tr -d ' \n' | sed 's/.*first_layers":\[\([0-9,]*\)\].*/\1/')
+    train --plan plan.json --metrics a -q
+    train --model gpt2-tiny --first-layers "$first" "${size[@]}" --schedule gpipe --metrics b -q
+    [ "$(numbers a | wc -l)" -ge 6 ]
+    [ "$(numbers a)" = "$(numbers b)" ]
+    run train --plan plan.json --memory-cap 1G
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"plan 'plan.json' has one: leave the option out"* ]]
+    run train --plan plan.json --schedule 1f1b
+    [ "$status" -eq 2 ]
+    [[ "$output" == *"--schedule 1f1b contradicts plan 'plan.json', which has auto"* ]]
+}
+
 @test "options that say what the plan says are no contradiction" {
     plan --devices 3 -o plan.json
     train --plan plan.json --model gpt2-tiny --ranks 3 --schedule 1F1B --dtype fp32 --optimizer AdamW --recompute none -q

@@ -106,6 +106,46 @@ static void a_plan_with_something_wrong_is_refused_and_the_thing_is_named(void *
     weir_arena_release(&arena);
 }
 
+static const char order_text[] =
+    "{\"format\": \"weir-plan\", \"version\": 1, \"model\": \"gpt2-tiny\", \"model_hash\": \"0123456789abcdef\", "
+    "\"layers\": 14, \"parameters\": 7, \"device\": \"cpu\", \"library\": \"0.1.0\", \"first_layers\": [0, 5], "
+    "\"schedule\": \"auto\", \"chunks\": 1, \"replicas\": 1, \"zero\": 0, \"microbatches\": 2, \"microbatch_size\": 2, "
+    "\"dtype\": \"f32\", \"optimizer\": \"sgd\", \"recompute\": \"none\", \"order\": [%s]}";
+#define ORDER "\"0F0,0F1,0I0,0W0,0B1\", \"1F0,1B0,1F1,1I1,1W1\""
+
+static void the_order_of_auto_is_kept_and_held_to_the_plan(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *rows, *words;
+    } wrong[] = {{"", "'order' must be an array of texts, one for each rank"},
+                 {"1, 2", "row 0 of 'order' must be a text, the actions of rank 0"},
+                 {"\"0F0,0F1,0B0,0B1\", \"1F0\\n1B0\"", "row 1 of 'order' must be a text"},
+                 {"\"0F0,0B0\", \"1F0,1B0\"", "'order' has 2 ranks, 2 stages and 1 micro-batches, the plan 2, 2 and 2"},
+                 {"\"0F0,0F1,0B0,0B1\"", "'order' has 1 ranks, 1 stages and 2 micro-batches"},
+                 {"\"0F0,0X1\", \"1F0,1B0\"", "'p, order': row 1, cell 2: '0X1'"}};
+    struct weir_arena arena = {0};
+    struct weir_text text = {0};
+    struct weir_plan_file a, b;
+    char plan[2048];
+    snprintf(plan, sizeof plan, order_text, ORDER);
+    assert_ok(weir_plan_file_parse(plan, strlen(plan), "p", &arena, &a));
+    assert_int_equal(a.order->ranks[0].n_actions, 5);
+    assert_ok(weir_plan_file_write(&a, NULL, &text));
+    assert_ok(weir_plan_file_parse(text.data, text.length, "p", &arena, &b));
+    for (int r = 0; r < 2; r++)
+        assert_memory_equal(a.order->ranks[r].actions, b.order->ranks[r].actions, 5 * sizeof(struct weir_action));
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        snprintf(plan, sizeof plan, order_text, wrong[i].rows);
+        assert_fails(weir_plan_file_parse(plan, strlen(plan), "p", &arena, &b), WEIR_ERR_INVALID, wrong[i].words);
+    }
+    snprintf(plan, sizeof plan, order_text, ORDER);
+    memcpy(strstr(plan, "auto"), "1f1b", 4);
+    assert_fails(weir_plan_file_parse(plan, strlen(plan), "p", &arena, &b), WEIR_ERR_INVALID, "'order' is for the schedule \"auto\", not for \"1f1b\"");
+    weir_text_release(&text);
+    weir_arena_release(&arena);
+}
+
 static void a_model_is_known_by_layers_and_parameters_not_by_its_batch(void **state)
 {
     (void)state;
@@ -129,6 +169,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_plan_reads_back_as_it_was_written),
         cmocka_unit_test(a_plan_with_something_wrong_is_refused_and_the_thing_is_named),
+        cmocka_unit_test(the_order_of_auto_is_kept_and_held_to_the_plan),
         cmocka_unit_test(a_model_is_known_by_layers_and_parameters_not_by_its_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

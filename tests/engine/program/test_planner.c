@@ -294,6 +294,142 @@ static void ranks_with_several_stages_are_cut_for_the_busiest_rank(void **state)
     weir_arena_release(&arena);
 }
 
+/* ---- cut and schedule together ------------------------------------------------------------------------------------------ */
+
+enum { CUT_STAGES = 8 };
+
+/* Times of tiny's layers, in whole numbers from 1 to 8, backward twice as long as forward. */
+static void times_random(struct weir_stage_costs *layers, uint64_t *seed)
+{
+    for (int l = 0; l < tiny->n_layers; l++) {
+        *seed = *seed * 6364136223846793005u + 1442695040888963407u;
+        double one = 1 + (double)((*seed >> 35) % 8);
+        layers[l] = (struct weir_stage_costs){.forward = one, .input = one, .weight = one, .optimizer = 1};
+    }
+}
+
+static double step_of(const struct weir_schedule *schedule, const struct weir_stage_costs *layers, const int *cut)
+{
+    struct weir_arena arena = {0};
+    struct weir_stage_costs stages[CUT_STAGES];
+    struct weir_simulation simulation;
+    memset(stages, 0, sizeof stages);
+    for (int i = 0; i < schedule->n_stages; i++)
+        for (int l = cut[i]; l < cut[i + 1]; l++) {
+            stages[i].forward += layers[l].forward;
+            stages[i].input += layers[l].input;
+            stages[i].weight += layers[l].weight;
+            stages[i].optimizer += layers[l].optimizer;
+        }
+    struct weir_schedule_costs costs = {.overlap_gain = 1, .stages = stages, .n_stages = schedule->n_stages, .transfer = 0.25};
+    assert_ok(weir_schedule_simulate(schedule, &costs, &(struct weir_simulation_options){.n_replicas = 1}, &arena, &simulation));
+    double makespan = simulation.makespan;
+    weir_arena_release(&arena);
+    return makespan;
+}
+
+static double best_step(const struct weir_schedule *schedule, const struct weir_stage_costs *layers, int *cut, int n)
+{
+    double best = INFINITY;
+    if (n == schedule->n_stages) {
+        cut[n] = tiny->n_layers;
+        return step_of(schedule, layers, cut);
+    }
+    for (int l = n ? cut[n - 1] + 1 : 0; l <= (n ? tiny->n_layers - (schedule->n_stages - n) : 0); l++) {
+        cut[n] = l;
+        best = fmin(best, best_step(schedule, layers, cut, n + 1));
+    }
+    return best;
+}
+
+/* Of all cuts of 14 layers into three or four stages the one with the shortest step, or nearly. */
+static void the_cut_has_the_shortest_step_that_any_cut_has(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *schedule;
+        int n_ranks, n_chunks;
+    } sizes[] = {{"1f1b", 3, 1}, {"zb-h1", 3, 1}, {"zbv", 2, 2}, {"interleaved", 2, 2}};
+    struct weir_stage_costs layers[32];
+    uint64_t seed = 3;
+    int n_best = 0, n = 0;
+    for (int turn = 0; turn < 16; turn++) {
+        struct weir_arena arena = {0};
+        struct weir_planner_result result;
+        struct weir_schedule schedule;
+        const struct weir_schedule_kind *kind;
+        int i = turn % 4, cut[CUT_STAGES + 1];
+        struct weir_planner_request request = request_of(sizes[i].n_ranks);
+        struct weir_schedule_params params = {.n_ranks = sizes[i].n_ranks, .n_chunks = sizes[i].n_chunks, .n_microbatches = 4 + turn / 8 * 4};
+        times_random(layers, &seed);
+        request.layers = layers;
+        request.n_layers = tiny->n_layers;
+        request.microbatch_size = 1;
+        request.global_batch = params.n_microbatches;
+        request.schedule = sizes[i].schedule;
+        request.recompute = "none";
+        request.max_replicas = 1;
+        request.hand_over_ms = 0.25;
+        request.n_top = 4;
+        assert_ok(weir_planner_run(&request, &arena, &result));
+        assert_ok(weir_schedule_kind_find(sizes[i].schedule, &kind));
+        assert_ok(weir_schedule_build(kind, &params, &arena, &schedule));
+        double best = best_step(&schedule, layers, cut, 0);
+        for (int p = 0; p < result.n_plans; p++) {
+            const struct weir_planned *plan = &result.plans[p];
+            if (plan->n_ranks != sizes[i].n_ranks || plan->n_chunks != sizes[i].n_chunks)
+                continue;
+            assert_true(fabs(plan->step_ms - step_of(&schedule, layers, plan->cut.first_layer)) < 1e-6 * best);
+            n_best += plan->step_ms <= best * (1 + 1e-5);
+            n++;
+            break;
+        }
+        weir_arena_release(&arena);
+    }
+    print_message("the best cut in %d of %d\n", n_best, n);
+    assert_true(n >= 12 && n_best >= n - 3);
+}
+
+/* Never slower than the schedules that there are, within the cap, and a schedule as good as any. */
+static void auto_makes_an_order_for_the_plans_that_are_returned(void **state)
+{
+    (void)state;
+    struct weir_stage_costs layers[32];
+    uint64_t seed = 21;
+    int n_orders = 0;
+    for (int turn = 0; turn < 4; turn++) {
+        struct weir_arena arena = {0};
+        struct weir_planner_result any, made;
+        struct weir_schedule_report check;
+        struct weir_planner_request request = request_of(2 + turn % 2);
+        times_random(layers, &seed);
+        request.layers = layers;
+        request.n_layers = tiny->n_layers;
+        request.microbatch_size = 1;
+        request.max_replicas = 1;
+        request.hand_over_ms = 0.25;
+        request.config.device_memory = turn < 2 ? 0 : 80 << 20;
+        assert_ok(weir_planner_run(&request, &arena, &any));
+        request.schedule = "auto";
+        assert_ok(weir_planner_run(&request, &arena, &made));
+        assert_true(made.n_plans > 0 && made.plans[0].step_ms <= any.plans[0].step_ms * (1 + 1e-8));
+        for (int p = 0; p < made.n_plans; p++) {
+            const struct weir_planned *plan = &made.plans[p];
+            assert_true(p == 0 || plan->step_ms >= made.plans[p - 1].step_ms * (1 - 1e-8));
+            assert_true(plan->memory.fits && (turn < 2 || plan->memory.ranks[plan->memory.largest].all <= (size_t)80 << 20));
+            if (!plan->order)
+                continue;
+            n_orders++;
+            assert_ok(weir_schedule_check(plan->order, WEIR_CHANNELS_EDGE, &arena, &check));
+            assert_int_equal(plan->order->n_stages, plan->cut.n_stages);
+            assert_int_equal(plan->order->n_microbatches, plan->n_microbatches);
+            assert_true(fabs(plan->step_ms - step_of(plan->order, layers, plan->cut.first_layer)) < 1e-6 * plan->step_ms);
+        }
+        weir_arena_release(&arena);
+    }
+    assert_true(n_orders > 0);
+}
+
 static void requests_that_make_no_sense_are_refused(void **state)
 {
     (void)state;
@@ -329,6 +465,8 @@ int main(void)
         cmocka_unit_test(a_backward_at_once_is_planned_with_what_it_takes),
         cmocka_unit_test(stages_of_a_schedule_have_one_order_over_any_ranks),
         cmocka_unit_test(ranks_with_several_stages_are_cut_for_the_busiest_rank),
+        cmocka_unit_test(the_cut_has_the_shortest_step_that_any_cut_has),
+        cmocka_unit_test(auto_makes_an_order_for_the_plans_that_are_returned),
         cmocka_unit_test(requests_that_make_no_sense_are_refused),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

@@ -125,13 +125,12 @@ static double loss_of(weir_plans *plans)
     return report.loss;
 }
 
-static void a_plan_runs_and_so_does_its_file(void **state)
+static void runs_and_so_does_its_file(const struct weir_plan_request *request, bool ordered)
 {
-    (void)state;
-    struct weir_plan_request request = request_of(2);
     weir_plans *plans, *again;
     const char *path = "test_plans.json";
-    assert_ok(weir_plans_find(&request, &plans));
+    assert_ok(weir_plans_find(request, &plans));
+    assert_true(ordered == !strcmp(info_of(plans, 0).schedule, "auto"));
     assert_ok(weir_plans_write(plans, 0, path));
     assert_ok(weir_plans_read(path, &again));
     struct weir_plan_info found = info_of(plans, 0), read = info_of(again, 0);
@@ -150,6 +149,17 @@ static void a_plan_runs_and_so_does_its_file(void **state)
     remove(path);
     weir_plans_close(again);
     weir_plans_close(plans);
+}
+
+static void a_plan_runs_and_so_does_its_file(void **state)
+{
+    (void)state;
+    struct weir_plan_request request = request_of(2);
+    runs_and_so_does_its_file(&request, false);
+    request.schedule = "auto";
+    request.max_replicas = 1;
+    request.zero = 0;
+    runs_and_so_does_its_file(&request, true);
 }
 
 static void a_plan_is_for_its_graph_alone(void **state)
