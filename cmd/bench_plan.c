@@ -168,8 +168,10 @@ static weir_status row_run(const struct bench *b, const struct row *row, int n_s
     struct bench_outcome outcome;
     struct weir_arena arena = {0};
     const struct weir_schedule_kind *kind;
-    weir_status status = weir_schedule_kind_find(plan->schedule, &kind);
-    if (!status)
+    weir_status status = plan->order ? WEIR_OK : weir_schedule_kind_find(plan->schedule, &kind);
+    if (!status && plan->order)
+        schedule = *plan->order;
+    else if (!status)
         status = weir_schedule_build(kind, &params, &arena, &schedule);
     if (!status)
         status = weir_graph_resize(b->graph, plan->microbatch_size, &arena, &settings.graph);

@@ -1,6 +1,6 @@
 /* Cuts of a model's layers into stages.  There are three ways to cut:
  *
- *     by work                    the busiest stage has least to do (chain.h)
+ *     by work                    the busiest stage has least to do (weir_chain_split)
  *     by work and transfers      the stage that works and transfers longest is as short as can be: exact (plan.h), over the edges
  *                                of model_costs.h, whose sum is what goes into a stage and out of it
  *     by ranks                   the busiest rank has least to do, where a rank has several stages (ranks.h)

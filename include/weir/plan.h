@@ -89,7 +89,7 @@ struct weir_plan_info {
     bool replicas_together;          /* replicas of a rank, not ranks of a replica, have the near links */
     const struct weir_plan_boundary *boundaries; /* [n_boundaries]: of the compiled program, by `to`, then by `from` */
     int n_boundaries;
-    const struct weir_schedule *order; /* of the schedule "auto": the one that was made; else NULL */
+    const struct weir_schedule *order; /* of the schedule "auto": the one that was made for the plan; NULL: there is none */
 };
 
 /* What a device can do: times by analysis are the longer of flops and of traffic. */

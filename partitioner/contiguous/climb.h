@@ -5,7 +5,7 @@
  *     2 2 2 | 2 2 3      the busiest stage works 7
  *     2 2 2 2 | 2 3      the busiest stage works 8, and yet a step may be shorter
  *
- * How long a step is says only a simulation.  So the value of a cut is asked of the caller.  chain.h and ranks.h find the cuts to begin
+ * How long a step is says only a simulation.  So the value of a cut is asked of the caller.  weir_chain_split and ranks.h find the cuts to begin
  * with. */
 #ifndef WEIR_PARTITIONER_CONTIGUOUS_CLIMB_H
 #define WEIR_PARTITIONER_CONTIGUOUS_CLIMB_H

@@ -5,7 +5,7 @@
  *     4 | 1 1 | 1 1 | 1 1 2      no stage works longer than 4, but rank 0 works 8 and rank 1 works 4
  *     4 | 1 1 1 | 1 1 1 | 2      no stage works longer than 4, and each rank works 6
  *
- * chain.h makes either, as it looks at stages alone. */
+ * weir_chain_split makes either, as it looks at stages alone. */
 #ifndef WEIR_PARTITIONER_CONTIGUOUS_RANKS_H
 #define WEIR_PARTITIONER_CONTIGUOUS_RANKS_H
 
