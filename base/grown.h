@@ -12,9 +12,14 @@
 
 #include "base/status.h"
 
+enum { WEIR_GROWN_MOST = 1 << 16 }; /* bytes of any version: what is beyond was never initialised */
+
 /* Copy `given`, of `given_bytes`, into `own`.  `name` is the struct's, `init` says how it is begun.  WEIR_ERR_INVALID: there is
  * none, a size that no version has, or a field beyond `own_bytes` that is set, whose place is named; `own` is then all zero. */
 weir_status weir_grown_take(const char *name, const char *init, const void *given, size_t given_bytes, void *own, size_t own_bytes);
+
+/* The same of a struct that is there and does not carry its own size, and so may have any: attributes of a row. */
+weir_status weir_grown_copy(const char *name, const void *given, size_t given_bytes, void *own, size_t own_bytes);
 
 /* Copy `own` into `out`, of `out_bytes`. */
 void weir_grown_give(const void *own, size_t own_bytes, void *out, size_t out_bytes);

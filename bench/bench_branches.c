@@ -29,22 +29,22 @@ static const char *const names[SCHEDULES] = {"1f1b", "gpipe", "zb-h1", "interlea
 
 static int dense(struct weir_graph_builder *b, const char *name, int x, int64_t out)
 {
-    struct weir_op_attr attr = {.out_features = out};
+    struct weir_linear_attr attr = {.out_features = out};
     int weight = weir_graph_param(b, name, WEIR_INIT_NORMAL, 0.05, true);
-    return weir_graph_node(b, name, &weir_op_linear, &attr, 1, &x, 1, &weight);
+    return weir_graph_node(b, name, &weir_op_linear, &attr, sizeof attr, 1, &x, 1, &weight);
 }
 
 static int layer_make(struct weir_graph_builder *b, int l, int x)
 {
-    struct weir_op_attr eps = {.eps = 1e-5};
+    struct weir_norm_attr eps = {.eps = 1e-5};
     char name[3][16];
     static const char *const words[] = {"norm", "fc", "relu"};
     for (int i = 0; i < 3; i++)
         snprintf(name[i], sizeof name[i], "%s%d", words[i], l);
     int gain = weir_graph_param(b, name[0], WEIR_INIT_CONSTANT, 1, false);
-    x = weir_graph_node(b, name[0], &weir_op_rms_norm, &eps, 1, &x, 1, &gain);
+    x = weir_graph_node(b, name[0], &weir_op_rms_norm, &eps, sizeof eps, 1, &x, 1, &gain);
     x = dense(b, name[1], x, WIDTH);
-    return weir_graph_node(b, name[2], &weir_op_relu, NULL, 1, &x, 0, NULL);
+    return weir_graph_node(b, name[2], &weir_op_relu, NULL, 0, 1, &x, 0, NULL);
 }
 
 /* What layer l adds; -1: nothing. */
@@ -68,10 +68,10 @@ static weir_status chain_build(bool encoder, struct weir_arena *arena, const str
         weir_graph_layer(&b, name);
         int other = branch_of(encoder, made, l);
         x = layer_make(&b, l, x);
-        made[l] = x = other < 0 ? x : weir_graph_node(&b, "sum", &weir_op_add, NULL, 2, (int[]){x, other}, 0, NULL);
+        made[l] = x = other < 0 ? x : weir_graph_node(&b, "sum", &weir_op_add, NULL, 0, 2, (int[]){x, other}, 0, NULL);
     }
     x = dense(&b, "head", x, 10);
-    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){x, targets}, 0, NULL);
+    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 0, 2, (int[]){x, targets}, 0, NULL);
     return weir_graph_finish(&b, graph_out);
 }
 

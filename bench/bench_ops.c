@@ -25,7 +25,16 @@ enum { MOST_RUNS = 2000 };
 struct bench {
     const char *shape;
     const struct weir_op *op;
-    struct weir_op_attr attr;
+    union {
+        int none;
+        struct weir_embedding_attr embedding;
+        struct weir_norm_attr norm;
+        struct weir_linear_attr linear;
+        struct weir_rope_attr rope;
+        struct weir_attention_attr attention;
+        struct weir_dropout_attr dropout;
+        struct weir_split_attr split;
+    } attr;
     int n_inputs;
     struct weir_shape inputs[WEIR_OP_INPUTS];
 };
@@ -119,16 +128,18 @@ static void bind(struct bound *b, const struct bench *bench, struct weir_kernel_
 {
     *b = (struct bound){.step = {.seed = 1, .training = 1}};
     struct weir_op_shapes *s = &b->shapes;
-    s->attr = &bench->attr;
+    s->attr = bench->op->attr_bytes ? &bench->attr : NULL;
     s->n_inputs = bench->n_inputs;
     memcpy(s->inputs, bench->inputs, sizeof s->inputs);
     if (bench->op->infer(s))
         stop(bench->op->name);
     s->n_outputs = s->n_outputs ? s->n_outputs : 1;
-    b->call = (struct weir_op_call){.op = bench->op, .attr = &bench->attr, .n_inputs = s->n_inputs,
+    b->call = (struct weir_op_call){.op = bench->op, .attr = s->attr, .n_inputs = s->n_inputs,
                                     .n_outputs = s->n_outputs, .n_params = s->n_params, .accumulate = true, .loss_scale = 1, .step = &b->step,
                                     .context = context};
-    int64_t below = bench->attr.vocabulary ? bench->attr.vocabulary : s->inputs[0].dims[s->inputs[0].n_dims - 1];
+    int64_t below = s->inputs[0].dims[s->inputs[0].n_dims - 1];
+    if (bench->op == &weir_op_embedding)
+        below = bench->attr.embedding.vocabulary;
     for (int i = 0; i < s->n_inputs; i++) {
         b->call.inputs[i] = weir_tensor_view(bound_block(b, weir_shape_bytes(&s->inputs[i])), &s->inputs[i]);
         b->call.d_inputs[i] = weir_tensor_view(bound_block(b, weir_shape_bytes(&s->inputs[i])), &s->inputs[i]);
@@ -254,41 +265,41 @@ static void row_run(const struct settings *s, const struct bench *bench, double 
 
 /* gpt2: GPT-2 124M, one sample of 256 tokens.  tiny: gpt2-tiny, 8 samples of 64.  large: beyond the caches. */
 static const struct bench benches[] = {
-    {"gpt2 qkv", &weir_op_linear, {.out_features = 2304, .bias = true, .in_out = true}, 1, {F32(3, 1, 256, 768)}},
-    {"gpt2 proj", &weir_op_linear, {.out_features = 768, .bias = true, .in_out = true}, 1, {F32(3, 1, 256, 768)}},
-    {"gpt2 up", &weir_op_linear, {.out_features = 3072, .bias = true, .in_out = true}, 1, {F32(3, 1, 256, 768)}},
-    {"gpt2 down", &weir_op_linear, {.out_features = 768, .bias = true, .in_out = true}, 1, {F32(3, 1, 256, 3072)}},
-    {"gpt2 head", &weir_op_linear, {.out_features = 50257}, 1, {F32(3, 1, 256, 768)}},
-    {"gpt2", &weir_op_attention, {.n_heads = 12}, 1, {F32(3, 1, 256, 2304)}},
-    {"gpt2 T=1024", &weir_op_attention, {.n_heads = 12}, 1, {F32(3, 1, 1024, 2304)}},
-    {"gpt2 dropout", &weir_op_attention, {.n_heads = 12, .dropout = 0.1}, 1, {F32(3, 1, 256, 2304)}},
-    {"llama 8 on 2", &weir_op_attention, {.n_heads = 8, .kv_heads = 2}, 3,
+    {"gpt2 qkv", &weir_op_linear, {.linear = {.out_features = 2304, .bias = true, .in_out = true}}, 1, {F32(3, 1, 256, 768)}},
+    {"gpt2 proj", &weir_op_linear, {.linear = {.out_features = 768, .bias = true, .in_out = true}}, 1, {F32(3, 1, 256, 768)}},
+    {"gpt2 up", &weir_op_linear, {.linear = {.out_features = 3072, .bias = true, .in_out = true}}, 1, {F32(3, 1, 256, 768)}},
+    {"gpt2 down", &weir_op_linear, {.linear = {.out_features = 768, .bias = true, .in_out = true}}, 1, {F32(3, 1, 256, 3072)}},
+    {"gpt2 head", &weir_op_linear, {.linear = {.out_features = 50257}}, 1, {F32(3, 1, 256, 768)}},
+    {"gpt2", &weir_op_attention, {.attention = {.n_heads = 12}}, 1, {F32(3, 1, 256, 2304)}},
+    {"gpt2 T=1024", &weir_op_attention, {.attention = {.n_heads = 12}}, 1, {F32(3, 1, 1024, 2304)}},
+    {"gpt2 dropout", &weir_op_attention, {.attention = {.n_heads = 12, .dropout = 0.1}}, 1, {F32(3, 1, 256, 2304)}},
+    {"llama 8 on 2", &weir_op_attention, {.attention = {.n_heads = 8, .kv_heads = 2}}, 3,
      {F32(3, 1, 256, 1024), F32(3, 1, 256, 256), F32(3, 1, 256, 256)}},
-    {"llama", &weir_op_rope, {.n_heads = 8, .rope = {.theta = 10000}}, 1, {F32(3, 1, 256, 1024)}},
-    {"llama", &weir_op_swiglu, {.eps = 0}, 2, {F32(3, 1, 256, 2816), F32(3, 1, 256, 2816)}},
-    {"gpt2", &weir_op_layer_norm, {.bias = true, .eps = 1e-5}, 1, {F32(3, 1, 256, 768)}},
-    {"large", &weir_op_layer_norm, {.bias = true, .eps = 1e-5}, 1, {F32(3, 64, 256, 768)}},
-    {"large", &weir_op_rms_norm, {.eps = 1e-5}, 1, {F32(3, 64, 256, 768)}},
-    {"gpt2", &weir_op_gelu_tanh, {.eps = 0}, 1, {F32(3, 1, 256, 3072)}},
-    {"large", &weir_op_gelu_tanh, {.eps = 0}, 1, {F32(3, 16, 256, 3072)}},
-    {"large", &weir_op_gelu_erf, {.eps = 0}, 1, {F32(3, 16, 256, 3072)}},
-    {"large", &weir_op_relu, {.eps = 0}, 1, {F32(3, 16, 256, 3072)}},
-    {"two of U", &weir_op_concat, {.eps = 0}, 2, {F32(3, 1, 256, 2048), F32(3, 1, 256, 2048)}},
-    {"gate and up", &weir_op_split, {.parts = {2816, 2816}}, 1, {F32(3, 1, 256, 5632)}},
-    {"large", &weir_op_silu, {.eps = 0}, 1, {F32(3, 16, 256, 3072)}},
-    {"gpt2", &weir_op_add, {.eps = 0}, 2, {F32(3, 1, 256, 768), F32(3, 1, 256, 768)}},
-    {"large", &weir_op_add, {.eps = 0}, 2, {F32(3, 64, 256, 768), F32(3, 64, 256, 768)}},
-    {"large", &weir_op_dropout, {.dropout = 0.1}, 1, {F32(3, 64, 256, 768)}},
-    {"gpt2", &weir_op_embedding, {.vocabulary = 50257, .n_positions = 1024, .out_features = 768}, 1, {I32(2, 1, 256)}},
-    {"gpt2", &weir_op_cross_entropy, {.eps = 0}, 2, {F32(3, 1, 256, 50257), I32(2, 1, 256)}},
-    {"large", &weir_op_mse, {.eps = 0}, 2, {F32(2, 4096, 768), F32(2, 4096, 768)}},
-    {"tiny qkv", &weir_op_linear, {.out_features = 384, .bias = true}, 1, {F32(3, 8, 64, 128)}},
-    {"tiny up", &weir_op_linear, {.out_features = 512, .bias = true}, 1, {F32(3, 8, 64, 128)}},
-    {"tiny", &weir_op_attention, {.n_heads = 4}, 1, {F32(3, 8, 64, 384)}},
-    {"tiny", &weir_op_layer_norm, {.bias = true, .eps = 1e-5}, 1, {F32(3, 8, 64, 128)}},
-    {"tiny", &weir_op_gelu_tanh, {.eps = 0}, 1, {F32(3, 8, 64, 512)}},
-    {"tiny", &weir_op_embedding, {.vocabulary = 256, .n_positions = 64, .out_features = 128}, 1, {I32(2, 8, 64)}},
-    {"tiny", &weir_op_cross_entropy, {.eps = 0}, 2, {F32(3, 8, 64, 256), I32(2, 8, 64)}},
+    {"llama", &weir_op_rope, {.rope = {.n_heads = 8, .rope = {.theta = 10000}}}, 1, {F32(3, 1, 256, 1024)}},
+    {"llama", &weir_op_swiglu, {0}, 2, {F32(3, 1, 256, 2816), F32(3, 1, 256, 2816)}},
+    {"gpt2", &weir_op_layer_norm, {.norm = {.bias = true, .eps = 1e-5}}, 1, {F32(3, 1, 256, 768)}},
+    {"large", &weir_op_layer_norm, {.norm = {.bias = true, .eps = 1e-5}}, 1, {F32(3, 64, 256, 768)}},
+    {"large", &weir_op_rms_norm, {.norm = {.eps = 1e-5}}, 1, {F32(3, 64, 256, 768)}},
+    {"gpt2", &weir_op_gelu_tanh, {0}, 1, {F32(3, 1, 256, 3072)}},
+    {"large", &weir_op_gelu_tanh, {0}, 1, {F32(3, 16, 256, 3072)}},
+    {"large", &weir_op_gelu_erf, {0}, 1, {F32(3, 16, 256, 3072)}},
+    {"large", &weir_op_relu, {0}, 1, {F32(3, 16, 256, 3072)}},
+    {"two of U", &weir_op_concat, {0}, 2, {F32(3, 1, 256, 2048), F32(3, 1, 256, 2048)}},
+    {"gate and up", &weir_op_split, {.split = {.parts = {2816, 2816}}}, 1, {F32(3, 1, 256, 5632)}},
+    {"large", &weir_op_silu, {0}, 1, {F32(3, 16, 256, 3072)}},
+    {"gpt2", &weir_op_add, {0}, 2, {F32(3, 1, 256, 768), F32(3, 1, 256, 768)}},
+    {"large", &weir_op_add, {0}, 2, {F32(3, 64, 256, 768), F32(3, 64, 256, 768)}},
+    {"large", &weir_op_dropout, {.dropout = {.dropout = 0.1}}, 1, {F32(3, 64, 256, 768)}},
+    {"gpt2", &weir_op_embedding, {.embedding = {.vocabulary = 50257, .n_positions = 1024, .out_features = 768}}, 1, {I32(2, 1, 256)}},
+    {"gpt2", &weir_op_cross_entropy, {0}, 2, {F32(3, 1, 256, 50257), I32(2, 1, 256)}},
+    {"large", &weir_op_mse, {0}, 2, {F32(2, 4096, 768), F32(2, 4096, 768)}},
+    {"tiny qkv", &weir_op_linear, {.linear = {.out_features = 384, .bias = true}}, 1, {F32(3, 8, 64, 128)}},
+    {"tiny up", &weir_op_linear, {.linear = {.out_features = 512, .bias = true}}, 1, {F32(3, 8, 64, 128)}},
+    {"tiny", &weir_op_attention, {.attention = {.n_heads = 4}}, 1, {F32(3, 8, 64, 384)}},
+    {"tiny", &weir_op_layer_norm, {.norm = {.bias = true, .eps = 1e-5}}, 1, {F32(3, 8, 64, 128)}},
+    {"tiny", &weir_op_gelu_tanh, {0}, 1, {F32(3, 8, 64, 512)}},
+    {"tiny", &weir_op_embedding, {.embedding = {.vocabulary = 256, .n_positions = 64, .out_features = 128}}, 1, {I32(2, 8, 64)}},
+    {"tiny", &weir_op_cross_entropy, {0}, 2, {F32(3, 8, 64, 256), I32(2, 8, 64)}},
 };
 
 struct update {

@@ -170,9 +170,9 @@ static weir_status bind(const struct bench *b, const struct weir_node *node, con
     struct weir_op_call *c = &out->call;
     *out = (struct bound){.step = {.seed = 1, .training = 1}, .shapes = node->shapes};
     int64_t classes = s->inputs[0].dims[s->inputs[0].n_dims - 1];
-    int64_t limit = node->attr.vocabulary ? node->attr.vocabulary : classes;
+    int64_t limit = s->n_params ? s->params[0].dims[0] : classes; /* an embedding's table, or the classes of a loss */
     weir_status status = WEIR_OK;
-    *c = (struct weir_op_call){.op = node->op, .attr = &node->attr, .n_inputs = s->n_inputs, .n_outputs = s->n_outputs,
+    *c = (struct weir_op_call){.op = node->op, .attr = s->attr, .n_inputs = s->n_inputs, .n_outputs = s->n_outputs,
                                .n_params = s->n_params, .loss_scale = 1, .step = &out->step, .context = b->context};
     for (int i = 0; !status && i < s->n_inputs; i++) {
         status = tensor_make(arena, &s->inputs[i], limit, &c->inputs[i]);
@@ -206,7 +206,9 @@ static const char *shape_text(const struct weir_node *node, struct weir_arena *a
     for (int i = 0; i < s->n_dims; i++)
         if (weir_arena_printf(arena, &text, "%s%s%lld", text, i ? " x " : "", (long long)s->dims[i]))
             return "";
-    if (node->attr.out_features && weir_arena_printf(arena, &text, "%s to %lld", text, (long long)node->attr.out_features))
+    const struct weir_shape *out = &node->shapes.output;
+    bool widens = node->shapes.n_params && node->shapes.params[0].n_dims > 1; /* a matrix, not a gain */
+    if (widens && weir_arena_printf(arena, &text, "%s to %lld", text, (long long)out->dims[out->n_dims - 1]))
         return "";
     return text;
 }
@@ -256,12 +258,29 @@ static bool shapes_equal(const struct weir_shape *a, const struct weir_shape *b)
     return a->n_dims == b->n_dims && a->dtype == b->dtype && !memcmp(a->dims, b->dims, (size_t)a->n_dims * sizeof *a->dims);
 }
 
+/* Of attributes, those that a pass's time follows from and shapes do not say.  The rows are the same. */
+static bool attr_alike(const struct weir_node *a, const struct weir_node *b)
+{
+    if (!strcmp(a->op->name, "linear")) {
+        const struct weir_linear_attr *x = a->shapes.attr, *y = b->shapes.attr;
+        return x->in_out == y->in_out;
+    }
+    if (!strcmp(a->op->name, "attention")) {
+        const struct weir_attention_attr *x = a->shapes.attr, *y = b->shapes.attr;
+        return x->n_heads == y->n_heads && x->kv_heads == y->kv_heads;
+    }
+    if (!strcmp(a->op->name, "rope")) {
+        const struct weir_rope_attr *x = a->shapes.attr, *y = b->shapes.attr;
+        return x->n_heads == y->n_heads;
+    }
+    return true;
+}
+
 /* What a pass takes follows from these. */
 static bool nodes_alike(const struct weir_node *a, const struct weir_node *b)
 {
     bool alike = a->op == b->op && a->shapes.n_inputs == b->shapes.n_inputs && a->shapes.n_params == b->shapes.n_params &&
-                 a->attr.in_out == b->attr.in_out && a->attr.n_heads == b->attr.n_heads && a->attr.kv_heads == b->attr.kv_heads &&
-                 a->shapes.n_outputs == b->shapes.n_outputs;
+                 a->shapes.n_outputs == b->shapes.n_outputs && attr_alike(a, b);
     for (int i = 0; alike && i < a->shapes.n_outputs; i++)
         alike = shapes_equal(&a->shapes.outputs[i], &b->shapes.outputs[i]);
     for (int i = 0; alike && i < a->shapes.n_inputs; i++)

@@ -93,7 +93,7 @@ static weir_status product_run(struct team *team)
 static weir_status product(struct team *team)
 {
     struct weir_shape square = {2, {SIDE, SIDE}, WEIR_DTYPE_F32};
-    struct weir_op_attr attr = {.out_features = SIDE};
+    struct weir_linear_attr attr = {.out_features = SIDE};
     struct weir_op_shapes shapes = {.attr = &attr, .n_inputs = 1, .inputs = {square}};
     struct weir_op_call call = {.attr = &attr, .n_inputs = 1, .n_params = 1};
     void *scratch = NULL;

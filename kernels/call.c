@@ -81,9 +81,19 @@ void *weir_call_scratch(const struct weir_op_call *call)
     return call->scratch;
 }
 
-void *weir_call_user(const struct weir_op_call *call)
+const void *weir_call_attr(const struct weir_op_call *call)
 {
-    return call->attr->user;
+    return call->attr;
+}
+
+int64_t weir_call_first_position(const struct weir_op_call *call)
+{
+    return call->first_position;
+}
+
+int64_t weir_call_n_positions(const struct weir_op_call *call)
+{
+    return call->n_positions;
 }
 
 double weir_call_loss_scale(const struct weir_op_call *call)
@@ -123,9 +133,19 @@ enum weir_dtype weir_shapes_storage(const struct weir_op_shapes *shapes)
     return shapes->storage;
 }
 
-void *weir_shapes_user(const struct weir_op_shapes *shapes)
+const void *weir_shapes_attr(const struct weir_op_shapes *shapes)
 {
-    return shapes->attr->user;
+    return shapes->attr;
+}
+
+int64_t weir_shapes_first_position(const struct weir_op_shapes *shapes)
+{
+    return shapes->first_position;
+}
+
+int64_t weir_shapes_n_positions(const struct weir_op_shapes *shapes)
+{
+    return shapes->n_positions;
 }
 
 void weir_shapes_output_set(struct weir_op_shapes *shapes, const struct weir_shape *output)

@@ -36,9 +36,15 @@ weir_status weir_infer_input(const struct weir_op_shapes *shapes, const char *ro
                      index, row, weir_shape_str(shape, text), dtype_names[dtype], min_dims);
 }
 
-weir_status weir_infer_dropout(const struct weir_op_shapes *shapes, const char *row, double elements_per_sample)
+weir_status weir_infer_attr(const struct weir_op_shapes *shapes, const char *row)
 {
-    double p = shapes->attr->dropout;
+    if (shapes->attr)
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' has no attributes: a row that asks it needs its attr_bytes", row);
+}
+
+weir_status weir_infer_dropout(double p, const char *row, double elements_per_sample)
+{
     if (!(p >= 0 && p < 1))
         return WEIR_FAIL(WEIR_ERR_INVALID, "dropout of '%s' is %g, it should be at least 0 and less than 1", row, p);
     if (p > 0 && elements_per_sample > 0x1p34)

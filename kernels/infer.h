@@ -15,8 +15,11 @@ weir_status weir_infer_input(const struct weir_op_shapes *shapes, const char *ro
 /* The row has exactly n inputs. */
 weir_status weir_infer_count(const struct weir_op_shapes *shapes, const char *row, int n);
 
-/* 0 <= attr.dropout < 1, and an element index that the random counter can hold. */
-weir_status weir_infer_dropout(const struct weir_op_shapes *shapes, const char *row, double elements_per_sample);
+/* The row's attributes are there.  They are, but for rows of programs that ask this one and say nothing of attr_bytes. */
+weir_status weir_infer_attr(const struct weir_op_shapes *shapes, const char *row);
+
+/* 0 <= p < 1, and an element index that the random counter can hold. */
+weir_status weir_infer_dropout(double p, const char *row, double elements_per_sample);
 
 /* Outputs of a row that has been asked: one where it has not said. */
 static inline int weir_infer_n_outputs(const struct weir_op_shapes *shapes)

@@ -1,11 +1,11 @@
-/* attention: q, k, v ─▶ y (B, T, H d), causal, heads side by side.  Reads attr.n_heads (H), kv_heads (K) and dropout.
+/* attention: q, k, v ─▶ y (B, T, H d), causal, heads side by side.  H is n_heads, K kv_heads.
  *
  *     s = q k^T / sqrt(d),  p = softmax of s over the columns up to the row's own,  y = dropout(p) v
  *
  * One input (B, T, (H + 2K) d) has q, k and v side by side; three inputs have q (B, T, H d), k and v (B, T, K d).  Head h
  * reads head h / (H / K) of k and v.
- * The rows may be a slice of sequences of attr.n_positions, from attr.first_position on: then keys and values of all slices
- * so far are in the cache, (2, B, n_positions, K d) of the inputs' type, and their gradients in cache_gradient, the same in f32.
+ * The rows may be a slice of sequences of n_positions, from first_position on: then keys and values of all slices so far
+ * are in the cache, (2, B, n_positions, K d) of the inputs' type, and their gradients in cache_gradient, the same in f32.
  * Forwards run in ascending, backwards in descending order of the slices.
  * Saved: log of the sum of e^s per row, (B, H, T).  Probabilities are computed again in the backward (Dao et al.,
  * "FlashAttention", 2022).  Element (head * T + row) * T + column of the sample names a probability's random number. */
@@ -52,9 +52,8 @@ static weir_status apart_check(const struct weir_op_shapes *shapes, int64_t head
     return WEIR_OK;
 }
 
-static weir_status shape_check(const struct weir_op_shapes *shapes, int64_t kv_heads)
+static weir_status shape_check(const struct weir_op_shapes *shapes, int64_t heads, int64_t kv_heads)
 {
-    int64_t heads = shapes->attr->n_heads;
     weir_status status = weir_infer_count(shapes, "attention", shapes->n_inputs == 3 ? 3 : 1);
     for (int i = 0; i < shapes->n_inputs && !status; i++)
         status = weir_infer_input(shapes, "attention", i, 3, WEIR_DTYPE_F32);
@@ -67,7 +66,7 @@ static weir_status shape_check(const struct weir_op_shapes *shapes, int64_t kv_h
 
 static weir_status slice_check(const struct weir_op_shapes *shapes)
 {
-    int64_t first = shapes->attr->first_position, whole = shapes->attr->n_positions, rows = shapes->inputs[0].dims[1];
+    int64_t first = shapes->first_position, whole = shapes->n_positions, rows = shapes->inputs[0].dims[1];
     if (whole ? first >= 0 && first <= whole - rows : !first)
         return WEIR_OK;
     return WEIR_FAIL(WEIR_ERR_INVALID, "%" PRId64 " rows of 'attention' from position %" PRId64 " on do not fit sequences of %"
@@ -77,7 +76,7 @@ static weir_status slice_check(const struct weir_op_shapes *shapes)
 /* What the slices of a sequence hand on to each other. */
 static void cache_infer(struct weir_op_shapes *shapes, int64_t kv_width)
 {
-    struct weir_shape both = {4, {2, shapes->inputs[0].dims[0], shapes->attr->n_positions, kv_width}, shapes->inputs[0].dtype};
+    struct weir_shape both = {4, {2, shapes->inputs[0].dims[0], shapes->n_positions, kv_width}, shapes->inputs[0].dtype};
     shapes->cache_bytes = weir_shape_bytes(&both);
     both.dtype = WEIR_DTYPE_F32;
     shapes->cache_gradient_bytes = weir_shape_bytes(&both);
@@ -85,8 +84,12 @@ static void cache_infer(struct weir_op_shapes *shapes, int64_t kv_width)
 
 static weir_status infer(struct weir_op_shapes *shapes)
 {
-    int64_t heads = shapes->attr->n_heads, kv_heads = shapes->attr->kv_heads ? shapes->attr->kv_heads : heads;
-    weir_status status = shape_check(shapes, kv_heads);
+    const struct weir_attention_attr *attr = shapes->attr;
+    weir_status status = weir_infer_attr(shapes, "attention");
+    if (status)
+        return status;
+    int64_t heads = attr->n_heads, kv_heads = attr->kv_heads ? attr->kv_heads : heads;
+    status = shape_check(shapes, heads, kv_heads);
     if (!status)
         status = slice_check(shapes);
     if (status)
@@ -94,8 +97,8 @@ static weir_status infer(struct weir_op_shapes *shapes)
     int64_t samples = shapes->inputs[0].dims[0], positions = shapes->inputs[0].dims[1];
     int64_t parts = shapes->n_inputs == 1 ? heads + 2 * kv_heads : heads;
     int64_t width = shapes->inputs[0].dims[2] / parts * heads;
-    double whole = (double)(shapes->attr->n_positions ? shapes->attr->n_positions : positions);
-    status = weir_infer_dropout(shapes, "attention", (double)heads * whole * whole);
+    double whole = (double)(shapes->n_positions ? shapes->n_positions : positions);
+    status = weir_infer_dropout(attr->dropout, "attention", (double)heads * whole * whole);
     if (status)
         return status;
     shapes->output = shapes->inputs[0];
@@ -103,7 +106,7 @@ static weir_status infer(struct weir_op_shapes *shapes)
     shapes->n_params = 0;
     shapes->saved_bytes = (size_t)(samples * heads * positions) * sizeof(float);
     cache_infer(shapes, width / heads * kv_heads);
-    double columns = (double)shapes->attr->first_position + (double)(positions + 1) / 2;
+    double columns = (double)shapes->first_position + (double)(positions + 1) / 2;
     double pairs = (double)samples * (double)positions * columns;
     shapes->flops[WEIR_FORWARD] = pairs * (4.0 * (double)width + 20.0 * (double)heads);
     shapes->flops[WEIR_BACKWARD_INPUT] = pairs * (10.0 * (double)width + 25.0 * (double)heads);
@@ -119,4 +122,5 @@ const struct weir_op weir_op_attention = {
     .flags = WEIR_OP_SLICES,
     .input_needs = WEIR_NEEDS_INPUT_0 | WEIR_NEEDS_INPUT_1 | WEIR_NEEDS_INPUT_2 | WEIR_NEEDS_SAVED,
     .infer = infer,
+    .attr_bytes = sizeof(struct weir_attention_attr),
 };

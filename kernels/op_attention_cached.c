@@ -2,7 +2,7 @@
  *
  *     qkv (1, T, (heads + 2 kv_heads) d), or q (1, T, heads d), k and v (1, T, kv_heads d) ─▶ (1, T, heads d)
  *
- * Reads attr.n_heads, kv_heads and n_positions, the length of the longest sequence.  The call's rows stand at positions
+ * n_positions is the length of the longest sequence.  The call's rows stand at positions
  * p .. p+T-1 of the sequence; their keys and values are put into its cache, then row t attends to positions 0 .. p+t:
  * head h to the keys of head h / (heads / kv_heads) (Ainslie et al., "GQA", 2023).  Rows that stand past the end of the
  * sequence come out as zeros.
@@ -13,7 +13,7 @@
 #include "kernels/infer.h"
 #include "kernels/op_rows.h"
 
-static weir_status heads_check(const struct weir_op_attr *attr, int64_t kv_heads)
+static weir_status heads_check(const struct weir_attention_cached_attr *attr, int64_t kv_heads)
 {
     if (attr->n_heads < 1 || attr->n_positions < 1)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'attention_cached' has %" PRId64 " heads and a cache of %" PRId64
@@ -38,10 +38,13 @@ static weir_status input_check(const struct weir_op_shapes *shapes, int input, i
 
 static weir_status infer(struct weir_op_shapes *shapes)
 {
-    const struct weir_op_attr *attr = shapes->attr;
+    const struct weir_attention_cached_attr *attr = shapes->attr;
     bool packed = shapes->n_inputs == 1;
+    weir_status status = weir_infer_attr(shapes, "attention_cached");
+    if (status)
+        return status;
     int64_t heads = attr->n_heads, kv_heads = attr->kv_heads ? attr->kv_heads : heads;
-    weir_status status = packed ? WEIR_OK : weir_infer_count(shapes, "attention_cached", 3);
+    status = packed ? WEIR_OK : weir_infer_count(shapes, "attention_cached", 3);
     if (!status)
         status = heads_check(attr, kv_heads);
     if (!status)
@@ -58,6 +61,7 @@ static weir_status infer(struct weir_op_shapes *shapes)
     shapes->output.dims[2] = heads * d;
     const struct weir_shape cache = {4, {2, kv_heads, attr->n_positions, d}, shapes->inputs[0].dtype};
     shapes->cache_bytes = weir_shape_bytes(&cache);
+    shapes->cache_positions = attr->n_positions;
     double pairs = (double)shapes->output.dims[1] * (double)attr->n_positions;
     shapes->flops[WEIR_FORWARD] = pairs * (4.0 * (double)(heads * d) + 20.0 * (double)heads);
     weir_infer_bytes(shapes);
@@ -69,4 +73,5 @@ const struct weir_op weir_op_attention_cached = {
     .name = "attention_cached",
     .summary = "causal attention over the keys and values of a sequence so far",
     .infer = infer,
+    .attr_bytes = sizeof(struct weir_attention_cached_attr),
 };

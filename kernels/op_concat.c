@@ -1,4 +1,4 @@
-/* concat and split: along the last dimension, which is not the sample, by copying.  split reads attr.parts.
+/* concat and split: along the last dimension, which is not the sample, by copying.  The parts of split are its attributes.
  *
  *     concat   a (.., A), b (.., B), .. ─▶ (.., A + B + ..);   d_a, d_b, .. are the columns of d_output
  *     split    (.., A + B + ..) ─▶ a (.., A), b (.., B), ..;   d_input has d_a, d_b, .. side by side */
@@ -50,12 +50,15 @@ static weir_status concat_infer(struct weir_op_shapes *shapes)
 static weir_status split_infer(struct weir_op_shapes *shapes)
 {
     char text[WEIR_SHAPE_TEXT];
-    const int64_t *parts = shapes->attr->parts;
-    weir_status status = weir_infer_count(shapes, "split", 1);
+    const struct weir_split_attr *attr = shapes->attr;
+    weir_status status = weir_infer_attr(shapes, "split");
+    if (!status)
+        status = weir_infer_count(shapes, "split", 1);
     if (!status)
         status = weir_infer_input(shapes, "split", 0, 2, WEIR_DTYPE_F32);
     if (status)
         return status;
+    const int64_t *parts = attr->parts;
     int64_t left = weir_shape_last(&shapes->inputs[0]);
     int n = 0;
     for (; n < WEIR_OP_OUTPUTS && parts[n]; left -= parts[n++]) {
@@ -90,4 +93,5 @@ const struct weir_op weir_op_split = {
     .summary = "parts of the last dimension as outputs",
     .flags = WEIR_OP_SLICES,
     .infer = split_infer,
+    .attr_bytes = sizeof(struct weir_split_attr),
 };

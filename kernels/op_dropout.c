@@ -1,5 +1,4 @@
-/* add (residual connections) and dropout.  dropout reads attr.dropout and attr.first_position; a sample is one index of
- * the first dimension. */
+/* add (residual connections) and dropout.  A sample is one index of the first dimension. */
 #include "kernels/infer.h"
 #include "kernels/op_rows.h"
 
@@ -28,10 +27,13 @@ static weir_status add_infer(struct weir_op_shapes *shapes)
 
 static weir_status dropout_infer(struct weir_op_shapes *shapes)
 {
-    weir_status status = weir_infer_elementwise(shapes, "dropout", 25);
+    const struct weir_dropout_attr *attr = shapes->attr;
+    weir_status status = weir_infer_attr(shapes, "dropout");
+    if (!status)
+        status = weir_infer_elementwise(shapes, "dropout", 25);
     if (status)
         return status;
-    return weir_infer_dropout(shapes, "dropout",
+    return weir_infer_dropout(attr->dropout, "dropout",
                               (double)weir_shape_elements(&shapes->output) / (double)shapes->output.dims[0]);
 }
 
@@ -49,4 +51,5 @@ const struct weir_op weir_op_dropout = {
     .summary = "zeroes elements with a probability, scales the others",
     .flags = WEIR_OP_SLICES,
     .infer = dropout_infer,
+    .attr_bytes = sizeof(struct weir_dropout_attr),
 };

@@ -1,5 +1,4 @@
-/* embedding: tokens i32 (B, T) ─▶ (B, T, C) = wte[token] + wpe[position].  Reads attr.vocabulary, n_positions,
- * out_features (C), first_position. */
+/* embedding: tokens i32 (B, T) ─▶ (B, T, C) = wte[token] + wpe[position]. */
 #include <inttypes.h>
 
 #include "kernels/infer.h"
@@ -7,8 +6,10 @@
 
 static weir_status attr_check(const struct weir_op_shapes *shapes)
 {
-    const struct weir_op_attr *attr = shapes->attr;
-    weir_status status = weir_infer_count(shapes, "embedding", 1);
+    const struct weir_embedding_attr *attr = shapes->attr;
+    weir_status status = weir_infer_attr(shapes, "embedding");
+    if (!status)
+        status = weir_infer_count(shapes, "embedding", 1);
     if (!status)
         status = weir_infer_input(shapes, "embedding", 0, 2, WEIR_DTYPE_I32);
     if (status)
@@ -21,9 +22,9 @@ static weir_status attr_check(const struct weir_op_shapes *shapes)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'embedding' has %" PRId64 " tokens of width %" PRId64 " and %" PRId64
                          " positions, it should have at least 1, 1 and 0", attr->vocabulary, attr->out_features,
                          attr->n_positions);
-    if (attr->n_positions && shapes->inputs[0].dims[1] > attr->n_positions - attr->first_position)
+    if (attr->n_positions && shapes->inputs[0].dims[1] > attr->n_positions - shapes->first_position)
         return WEIR_FAIL(WEIR_ERR_INVALID, "input 0 of 'embedding' has %" PRId64 " positions, the table has %" PRId64
-                         ": use a shorter " WEIR_OPTION("seq_len"), attr->first_position + shapes->inputs[0].dims[1],
+                         ": use a shorter " WEIR_OPTION("seq_len"), shapes->first_position + shapes->inputs[0].dims[1],
                          attr->n_positions);
     return WEIR_OK;
 }
@@ -33,7 +34,7 @@ static weir_status infer(struct weir_op_shapes *shapes)
     weir_status status = attr_check(shapes);
     if (status)
         return status;
-    const struct weir_op_attr *attr = shapes->attr;
+    const struct weir_embedding_attr *attr = shapes->attr;
     const struct weir_shape *tokens = &shapes->inputs[0];
     shapes->output = (struct weir_shape){3, {tokens->dims[0], tokens->dims[1], attr->out_features}, shapes->storage};
     shapes->n_params = attr->n_positions ? 2 : 1;
@@ -58,4 +59,5 @@ const struct weir_op weir_op_embedding = {
     .flags = WEIR_OP_SLICES,
     .weight_needs = WEIR_NEEDS_INPUT_0,
     .infer = infer,
+    .attr_bytes = sizeof(struct weir_embedding_attr),
 };

@@ -1,4 +1,4 @@
-/* linear: (.., I) ─▶ (.., O).  Reads attr.out_features, bias, in_out. */
+/* linear: (.., I) ─▶ (.., O).  O is out_features. */
 #include <inttypes.h>
 
 #include "kernels/infer.h"
@@ -6,8 +6,10 @@
 
 static weir_status infer(struct weir_op_shapes *shapes)
 {
-    const struct weir_op_attr *attr = shapes->attr;
-    weir_status status = weir_infer_count(shapes, "linear", 1);
+    const struct weir_linear_attr *attr = shapes->attr;
+    weir_status status = weir_infer_attr(shapes, "linear");
+    if (!status)
+        status = weir_infer_count(shapes, "linear", 1);
     if (!status)
         status = weir_infer_input(shapes, "linear", 0, 1, WEIR_DTYPE_F32);
     if (status)
@@ -39,4 +41,5 @@ const struct weir_op weir_op_linear = {
     .flags = WEIR_OP_SLICES,
     .weight_needs = WEIR_NEEDS_INPUT_0,
     .infer = infer,
+    .attr_bytes = sizeof(struct weir_linear_attr),
 };

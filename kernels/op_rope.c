@@ -1,4 +1,4 @@
-/* rope: (B, T, heads d) ─▶ the same.  Reads attr.n_heads, attr.rope and attr.first_position.
+/* rope: (B, T, heads d) ─▶ the same.
  *
  *     y_i         = x_i cos(t f_i) - x_{i + d/2} sin(t f_i)          i < d / 2
  *     y_{i + d/2} = x_{i + d/2} cos(t f_i) + x_i sin(t f_i)
@@ -18,18 +18,21 @@ static bool scaling_is_fine(const struct weir_rope *r)
 static weir_status infer(struct weir_op_shapes *shapes)
 {
     char text[WEIR_SHAPE_TEXT];
-    int64_t heads = shapes->attr->n_heads;
-    weir_status status = weir_infer_elementwise(shapes, "rope", 6);
+    const struct weir_rope_attr *attr = shapes->attr;
+    weir_status status = weir_infer_attr(shapes, "rope");
+    if (!status)
+        status = weir_infer_elementwise(shapes, "rope", 6);
     if (status)
         return status;
+    int64_t heads = attr->n_heads;
     if (heads < 1)
         return WEIR_FAIL(WEIR_ERR_INVALID, "'rope' has %" PRId64 " heads, it should have at least 1", heads);
     if (shapes->inputs[0].n_dims != 3 || shapes->inputs[0].dims[2] % (2 * heads) != 0)
         return WEIR_FAIL(WEIR_ERR_INVALID, "input 0 of 'rope' is %s, it should be (samples, positions, heads * width) with "
                          "%" PRId64 " heads of an even width", weir_shape_str(&shapes->inputs[0], text), heads);
-    if (!scaling_is_fine(&shapes->attr->rope))
+    if (!scaling_is_fine(&attr->rope))
         return WEIR_FAIL(WEIR_ERR_INVALID, "'rope' has theta %g and factor %g: theta, factors and lengths should be above "
-                         "0, and high above low", shapes->attr->rope.theta, shapes->attr->rope.factor);
+                         "0, and high above low", attr->rope.theta, attr->rope.factor);
     return WEIR_OK;
 }
 
@@ -39,4 +42,5 @@ const struct weir_op weir_op_rope = {
     .summary = "rotary positions: pairs of a head turned by an angle that grows with the position",
     .flags = WEIR_OP_SLICES,
     .infer = infer,
+    .attr_bytes = sizeof(struct weir_rope_attr),
 };

@@ -51,8 +51,8 @@ static int layer_norm(struct gpt2 *g, const char *name, int x)
     int gain = param(g, part(g, text), WEIR_INIT_CONSTANT, 1, false, "n_embd");
     snprintf(text, sizeof text, "%s.bias", name);
     int bias = param(g, part(g, text), WEIR_INIT_CONSTANT, 0, false, "n_embd");
-    struct weir_op_attr attr = {.bias = true, .eps = g->config->eps};
-    return weir_graph_node(&g->b, part(g, name), &weir_op_layer_norm, &attr, 1, &x, 2, (int[]){gain, bias});
+    struct weir_norm_attr attr = {.bias = true, .eps = g->config->eps};
+    return weir_graph_node(&g->b, part(g, name), &weir_op_layer_norm, &attr, sizeof attr, 1, &x, 2, (int[]){gain, bias});
 }
 
 /* `sizes` are those of the weight, in and out. */
@@ -63,19 +63,19 @@ static int linear(struct gpt2 *g, const char *name, int x, int64_t out, double s
     int weight = param(g, part(g, text), WEIR_INIT_NORMAL, std, true, sizes);
     snprintf(text, sizeof text, "%s.bias", name);
     int bias = param(g, part(g, text), WEIR_INIT_CONSTANT, 0, false, strchr(sizes, ',') + 2);
-    struct weir_op_attr attr = {.out_features = out, .bias = true, .in_out = true};
-    return weir_graph_node(&g->b, part(g, name), &weir_op_linear, &attr, 1, &x, 2, (int[]){weight, bias});
+    struct weir_linear_attr attr = {.out_features = out, .bias = true, .in_out = true};
+    return weir_graph_node(&g->b, part(g, name), &weir_op_linear, &attr, sizeof attr, 1, &x, 2, (int[]){weight, bias});
 }
 
 static int dropout(struct gpt2 *g, const char *name, int x)
 {
-    struct weir_op_attr attr = {.dropout = g->dropout};
-    return g->dropout > 0 ? weir_graph_node(&g->b, part(g, name), &weir_op_dropout, &attr, 1, &x, 0, NULL) : x;
+    struct weir_dropout_attr attr = {.dropout = g->dropout};
+    return g->dropout > 0 ? weir_graph_node(&g->b, part(g, name), &weir_op_dropout, &attr, sizeof attr, 1, &x, 0, NULL) : x;
 }
 
 static int residual(struct gpt2 *g, const char *name, int x, int branch)
 {
-    return weir_graph_node(&g->b, part(g, name), &weir_op_add, NULL, 2, (int[]){x, branch}, 0, NULL);
+    return weir_graph_node(&g->b, part(g, name), &weir_op_add, NULL, 0, 2, (int[]){x, branch}, 0, NULL);
 }
 
 static int embedding(struct gpt2 *g, int tokens)
@@ -84,30 +84,38 @@ static int embedding(struct gpt2 *g, int tokens)
     weir_graph_layer(&g->b, "embed");
     int params[] = {param(g, "wte.weight", WEIR_INIT_NORMAL, c->init_std, true, "vocab_size, n_embd"),
                     param(g, "wpe.weight", WEIR_INIT_NORMAL, c->init_std / 2, true, "n_positions, n_embd")};
-    struct weir_op_attr attr = {.out_features = c->width, .vocabulary = c->vocabulary, .n_positions = c->n_positions};
-    int x = weir_graph_node(&g->b, "embed", &weir_op_embedding, &attr, 1, &tokens, 2, params);
+    struct weir_embedding_attr attr = {.out_features = c->width, .vocabulary = c->vocabulary, .n_positions = c->n_positions};
+    int x = weir_graph_node(&g->b, "embed", &weir_op_embedding, &attr, sizeof attr, 1, &tokens, 2, params);
     return dropout(g, "embed.dropout", x);
+}
+
+static int attention(struct gpt2 *g, int qkv)
+{
+    struct weir_attention_attr heads = {.n_heads = g->config->n_heads, .dropout = g->dropout};
+    struct weir_attention_cached_attr cached = {.n_heads = heads.n_heads, .n_positions = g->context};
+    const char *name = part(g, "attn.attention");
+    if (g->context)
+        return weir_graph_node(&g->b, name, &weir_op_attention_cached, &cached, sizeof cached, 1, &qkv, 0, NULL);
+    return weir_graph_node(&g->b, name, &weir_op_attention, &heads, sizeof heads, 1, &qkv, 0, NULL);
 }
 
 static int block(struct gpt2 *g, int i, int x)
 {
     const struct weir_gpt2_config *c = g->config;
     double residual_std = c->init_std / sqrt(2.0 * (double)c->n_blocks);
-    struct weir_op_attr heads = {.n_heads = c->n_heads, .dropout = g->dropout, .n_positions = g->context};
     snprintf(g->name, sizeof g->name, "h.%d.", i);
 
     weir_graph_layer(&g->b, part(g, "attn"));
     int y = layer_norm(g, "ln_1", x);
     y = linear(g, "attn.c_attn", y, 3 * c->width, c->init_std, "n_embd, 3 n_embd");
-    y = weir_graph_node(&g->b, part(g, "attn.attention"), g->context ? &weir_op_attention_cached : &weir_op_attention,
-                        &heads, 1, &y, 0, NULL);
+    y = attention(g, y);
     y = linear(g, "attn.c_proj", y, c->width, residual_std, "n_embd, n_embd");
     x = residual(g, "attn.residual", x, dropout(g, "attn.dropout", y));
 
     weir_graph_layer(&g->b, part(g, "mlp"));
     y = layer_norm(g, "ln_2", x);
     y = linear(g, "mlp.c_fc", y, c->inner, c->init_std, "n_embd, n_inner");
-    y = weir_graph_node(&g->b, part(g, "mlp.gelu"), c->activation, NULL, 1, &y, 0, NULL);
+    y = weir_graph_node(&g->b, part(g, "mlp.gelu"), c->activation, NULL, 0, 1, &y, 0, NULL);
     y = linear(g, "mlp.c_proj", y, c->width, residual_std, "n_inner, n_embd");
     x = residual(g, "mlp.residual", x, dropout(g, "mlp.dropout", y));
     g->name[0] = 0;
@@ -119,13 +127,13 @@ static void head(struct gpt2 *g, int x, int targets)
     weir_graph_layer(&g->b, "head");
     x = layer_norm(g, "ln_f", x);
     if (g->context)
-        x = weir_graph_node(&g->b, "last_row", &weir_op_last_row, NULL, 1, &x, 0, NULL);
+        x = weir_graph_node(&g->b, "last_row", &weir_op_last_row, NULL, 0, 1, &x, 0, NULL);
     const char *name = g->config->untied ? "lm_head.weight" : "wte.weight";
     int weight = param(g, name, WEIR_INIT_NORMAL, g->config->init_std, true, "vocab_size, n_embd");
-    struct weir_op_attr attr = {.out_features = g->config->vocabulary};
-    int logits = weir_graph_node(&g->b, "lm_head", &weir_op_linear, &attr, 1, &x, 1, &weight);
+    struct weir_linear_attr attr = {.out_features = g->config->vocabulary};
+    int logits = weir_graph_node(&g->b, "lm_head", &weir_op_linear, &attr, sizeof attr, 1, &x, 1, &weight);
     if (!g->context)
-        weir_graph_node(&g->b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){logits, targets}, 0, NULL);
+        weir_graph_node(&g->b, "loss", &weir_op_cross_entropy, NULL, 0, 2, (int[]){logits, targets}, 0, NULL);
 }
 
 /* What the rows are called in config.json. */

@@ -2,6 +2,7 @@
 #include "include/weir/graph.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -216,6 +217,9 @@ static weir_status row_check(const struct weir_graph_making *b, const char *name
     if (!op->name || !op->infer)
         return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': the row of operation '%s' has no %s", name, op->name ? op->name : "",
                          op->name ? "infer" : "name");
+    if (op->attr_bytes > WEIR_GROWN_MOST)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': the row of operation '%s' has attributes of %zu bytes, at most %d can be", name,
+                         op->name, op->attr_bytes, WEIR_GROWN_MOST);
     return WEIR_OK;
 }
 
@@ -320,23 +324,33 @@ static weir_status parts_add(struct weir_graph_making *b, int n)
     return status;
 }
 
-static weir_status attr_take(const char *name, const struct weir_op_attr *attr, size_t attr_bytes, struct weir_op_attr *own)
+/* The node's own copy, aligned for any type, as large as the row says; all zero where the program gives none. */
+static weir_status attr_take(struct weir_graph_making *b, const char *name, const struct weir_op *op, const void *attr,
+                             size_t attr_bytes, const void **own_out)
 {
-    if (!attr || attr_bytes == sizeof *own) {
-        *own = attr ? *attr : (struct weir_op_attr){.n_heads = 0};
-        return WEIR_OK;
-    }
-    weir_status status = weir_grown_take("weir_op_attr", "give its sizeof", attr, attr_bytes, own, sizeof *own);
-    return status ? weir_error_prefix(status, "node '%s': ", name) : WEIR_OK;
+    char *own = NULL, what[64];
+    if (!attr != !attr_bytes)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': its attributes are %zu bytes at %s: give a struct and its sizeof, or NULL and 0",
+                         name, attr_bytes, attr ? "an address" : "NULL");
+    if (attr && !op->attr_bytes)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': operation '%s' takes no attributes, and it is given %zu bytes", name, op->name,
+                         attr_bytes);
+    weir_status status = op->attr_bytes ? weir_arena_alloc(b->arena, 1, op->attr_bytes, &own) : WEIR_OK;
+    snprintf(what, sizeof what, "the attribute struct of '%s'", op->name);
+    if (!status && attr && weir_grown_copy(what, attr, attr_bytes, own, op->attr_bytes))
+        return weir_error_prefix(WEIR_ERR_INVALID, "node '%s': ", name);
+    *own_out = own;
+    return status;
 }
 
-static weir_status node_add(struct weir_graph_making *b, const char *name, const struct weir_op *op,
-                            const struct weir_op_attr *attr, int n_inputs, const int *inputs, int n_params,
-                            const int *params)
+static weir_status node_add(struct weir_graph_making *b, const char *name, const struct weir_op *op, const void *attr,
+                            size_t attr_bytes, int n_inputs, const int *inputs, int n_params, const int *params)
 {
     weir_status status = row_take(b, name, &op);
     if (!status)
         status = row_check(b, name, op);
+    if (!status)
+        status = attr_take(b, name, op, attr, attr_bytes, &attr);
     if (!status)
         status = takes_check(b, name, n_inputs, inputs, n_params, params);
     if (!status)
@@ -347,9 +361,10 @@ static weir_status node_add(struct weir_graph_making *b, const char *name, const
     memset(node, 0, sizeof *node);
     node->op = op;
     node->layer = b->graph.n_layers - 1;
-    node->attr = *attr;
-    node->shapes.attr = &node->attr;
+    node->shapes.attr = attr;
     node->shapes.storage = b->graph.storage;
+    node->shapes.first_position = b->graph.first_position;
+    node->shapes.n_positions = b->graph.n_positions;
     status = inputs_set(b, name, n_inputs, inputs, node);
     if (!status)
         status = weir_arena_strdup(b->arena, name, &node->name);
@@ -364,18 +379,14 @@ static weir_status node_add(struct weir_graph_making *b, const char *name, const
     return status ? status : parts_add(b, b->graph.n_nodes);
 }
 
-int weir_graph_node_sized(struct weir_graph_builder *builder, const char *name, const struct weir_op *op,
-                          const struct weir_op_attr *attr, size_t attr_bytes, int n_inputs, const int *inputs, int n_params,
-                          const int *params)
+int weir_graph_node(struct weir_graph_builder *builder, const char *name, const struct weir_op *op, const void *attr,
+                    size_t attr_bytes, int n_inputs, const int *inputs, int n_params, const int *params)
 {
     struct weir_graph_making *b = builder->making;
-    struct weir_op_attr own;
     if (!b)
         return 0;
     if (!b->status)
-        b->status = attr_take(name, attr, attr_bytes, &own);
-    if (!b->status)
-        b->status = node_add(b, name, op, &own, n_inputs, inputs, n_params, params);
+        b->status = node_add(b, name, op, attr, attr_bytes, n_inputs, inputs, n_params, params);
     if (b->status)
         return 0;
     int n = b->graph.n_nodes;
@@ -559,8 +570,6 @@ static weir_status finish(struct weir_graph_builder *builder, bool forward, cons
     graph->inputs = b->inputs;
     if (!graph->n_nodes || !graph->n_inputs)
         return WEIR_FAIL(WEIR_ERR_INVALID, "graph '%s' has no nodes or no inputs", graph->name);
-    for (int n = 0; n < graph->n_nodes; n++) /* the array may have moved since infer() */
-        b->nodes[n].shapes.attr = &b->nodes[n].attr;
     status = all_check(b, graph, forward);
     if (status)
         return status;

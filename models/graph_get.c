@@ -15,7 +15,7 @@ weir_status weir_graph_node_get_sized(const struct weir_graph *graph, int index,
     const struct weir_node *node = &graph->nodes[index];
     const struct weir_node_info own = {.name = node->name, .op = node->op->name, .layer = node->layer, .output = &node->shapes.output,
                                        .n_inputs = node->shapes.n_inputs, .n_params = node->shapes.n_params,
-                                       .inputs = node->inputs, .params = node->params, .user = node->attr.user,
+                                       .inputs = node->inputs, .params = node->params, .attr = node->shapes.attr, .attr_bytes = node->op->attr_bytes,
                                        .n_outputs = node->shapes.n_outputs, .part = node->part};
     weir_grown_give(&own, sizeof own, out, bytes);
     return WEIR_OK;

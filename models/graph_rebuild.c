@@ -3,14 +3,13 @@
 #include <inttypes.h>
 
 #include "include/weir/graph.h"
-#include "kernels/op_rows.h"
 #include "models/graph_making.h"
 
 /* What the new graph has in place of the old one's. */
 struct change {
     int64_t microbatch_size;
     enum weir_dtype storage;
-    int64_t first, length; /* positions; length 0: all of them */
+    int64_t first, length, whole; /* positions, of how many; length 0: all that the old one has */
 };
 
 static struct weir_shape shape_changed(const struct weir_graph *graph, struct weir_shape shape, const struct change *change)
@@ -22,17 +21,6 @@ static struct weir_shape shape_changed(const struct weir_graph *graph, struct we
     return shape;
 }
 
-static struct weir_op_attr attr_changed(const struct weir_graph *graph, const struct weir_node *node, const struct change *change)
-{
-    struct weir_op_attr attr = node->attr;
-    if (!change->length)
-        return attr;
-    attr.first_position = change->first;
-    if (node->op == &weir_op_attention)
-        attr.n_positions = graph->inputs[0].shape.dims[1];
-    return attr;
-}
-
 static weir_status rebuild(const struct weir_graph *graph, const struct change *change, struct weir_arena *arena,
                            const struct weir_graph **graph_out)
 {
@@ -41,6 +29,8 @@ static weir_status rebuild(const struct weir_graph *graph, const struct change *
     if (!b.making)
         return WEIR_ERR_NOMEM;
     b.making->graph.storage = change->storage;
+    b.making->graph.first_position = change->first;
+    b.making->graph.n_positions = change->whole;
     weir_graph_hf(&b, graph->hf_config, graph->hf_prefix);
     for (int i = 0; i < graph->n_inputs; i++)
         weir_graph_input(&b, graph->inputs[i].name, shape_changed(graph, graph->inputs[i].shape, change));
@@ -51,10 +41,9 @@ static weir_status rebuild(const struct weir_graph *graph, const struct change *
     }
     for (int n = 0; n < graph->n_nodes; n += graph->nodes[n].shapes.n_outputs) {
         const struct weir_node *node = &graph->nodes[n];
-        struct weir_op_attr attr = attr_changed(graph, node, change);
         if (n == graph->layers[node->layer].first_node)
             weir_graph_layer(&b, graph->layers[node->layer].name);
-        weir_graph_node(&b, node->name, node->op, &attr, node->shapes.n_inputs, node->inputs,
+        weir_graph_node(&b, node->name, node->op, node->shapes.attr, node->op->attr_bytes, node->shapes.n_inputs, node->inputs,
                         node->shapes.n_params, node->params);
     }
     return graph->n_targets ? weir_graph_finish(&b, graph_out) : weir_graph_finish_forward(&b, graph_out);
@@ -63,7 +52,8 @@ static weir_status rebuild(const struct weir_graph *graph, const struct change *
 weir_status weir_graph_resize(const struct weir_graph *graph, int64_t microbatch_size, struct weir_arena *arena,
                               const struct weir_graph **graph_out)
 {
-    return rebuild(graph, &(struct change){.microbatch_size = microbatch_size, .storage = graph->storage}, arena, graph_out);
+    struct change change = {microbatch_size, graph->storage, graph->first_position, 0, graph->n_positions};
+    return rebuild(graph, &change, arena, graph_out);
 }
 
 weir_status weir_graph_cast(const struct weir_graph *graph, enum weir_dtype storage, struct weir_arena *arena,
@@ -71,7 +61,8 @@ weir_status weir_graph_cast(const struct weir_graph *graph, enum weir_dtype stor
 {
     if (storage != WEIR_DTYPE_F32 && storage != WEIR_DTYPE_BF16)
         return WEIR_FAIL(WEIR_ERR_INVALID, "values of graph '%s' can be f32 or bf16, not dtype %d", graph->name, (int)storage);
-    return rebuild(graph, &(struct change){.microbatch_size = graph->microbatch_size, .storage = storage}, arena, graph_out);
+    struct change change = {graph->microbatch_size, storage, graph->first_position, 0, graph->n_positions};
+    return rebuild(graph, &change, arena, graph_out);
 }
 
 /* Every input is (samples, positions, ..) with the same positions, and every row knows slices. */
@@ -98,6 +89,6 @@ weir_status weir_graph_slice(const struct weir_graph *graph, int64_t first, int6
     if (!status && (first < 0 || length < 1 || first > whole - length))
         status = WEIR_FAIL(WEIR_ERR_INVALID, "a slice of %" PRId64 " positions from %" PRId64 " on does not fit sequences of %" PRId64,
                            length, first, whole);
-    struct change change = {graph->microbatch_size, graph->storage, first, length};
+    struct change change = {graph->microbatch_size, graph->storage, first, length, whole};
     return status ? status : rebuild(graph, &change, arena, graph_out);
 }

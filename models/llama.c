@@ -45,8 +45,8 @@ static int norm(struct llama *l, const char *name, int x)
     char text[48];
     snprintf(text, sizeof text, "%s.weight", name);
     int gain = weight_of(l, part(l, text), WEIR_INIT_CONSTANT, 1, "hidden_size");
-    struct weir_op_attr attr = {.eps = l->config->eps};
-    return weir_graph_node(&l->b, part(l, name), &weir_op_rms_norm, &attr, 1, &x, 1, &gain);
+    struct weir_norm_attr attr = {.eps = l->config->eps};
+    return weir_graph_node(&l->b, part(l, name), &weir_op_rms_norm, &attr, sizeof attr, 1, &x, 1, &gain);
 }
 
 static int linear(struct llama *l, const char *name, int x, int64_t out, const char *sizes)
@@ -54,39 +54,40 @@ static int linear(struct llama *l, const char *name, int x, int64_t out, const c
     char text[48];
     snprintf(text, sizeof text, "%s.weight", name);
     int weight = weight_of(l, part(l, text), WEIR_INIT_NORMAL, l->config->init_std, sizes);
-    struct weir_op_attr attr = {.out_features = out};
-    return weir_graph_node(&l->b, part(l, name), &weir_op_linear, &attr, 1, &x, 1, &weight);
+    struct weir_linear_attr attr = {.out_features = out};
+    return weir_graph_node(&l->b, part(l, name), &weir_op_linear, &attr, sizeof attr, 1, &x, 1, &weight);
 }
 
 static int rotate(struct llama *l, const char *name, int x, int64_t heads)
 {
-    struct weir_op_attr attr = {.n_heads = heads, .rope = l->config->rope};
-    return weir_graph_node(&l->b, part(l, name), &weir_op_rope, &attr, 1, &x, 0, NULL);
+    struct weir_rope_attr attr = {.n_heads = heads, .rope = l->config->rope};
+    return weir_graph_node(&l->b, part(l, name), &weir_op_rope, &attr, sizeof attr, 1, &x, 0, NULL);
 }
 
 static int dropout(struct llama *l, const char *name, int x)
 {
-    struct weir_op_attr attr = {.dropout = l->dropout};
-    return l->dropout > 0 ? weir_graph_node(&l->b, part(l, name), &weir_op_dropout, &attr, 1, &x, 0, NULL) : x;
+    struct weir_dropout_attr attr = {.dropout = l->dropout};
+    return l->dropout > 0 ? weir_graph_node(&l->b, part(l, name), &weir_op_dropout, &attr, sizeof attr, 1, &x, 0, NULL) : x;
 }
 
 static int residual(struct llama *l, const char *name, int x, int branch)
 {
-    return weir_graph_node(&l->b, part(l, name), &weir_op_add, NULL, 2, (int[]){x, branch}, 0, NULL);
+    return weir_graph_node(&l->b, part(l, name), &weir_op_add, NULL, 0, 2, (int[]){x, branch}, 0, NULL);
 }
 
 static int attention(struct llama *l, int x)
 {
     const struct weir_llama_config *c = l->config;
-    const struct weir_op *op = l->context ? &weir_op_attention_cached : &weir_op_attention;
-    struct weir_op_attr attr = {
-        .n_heads = c->n_heads, .kv_heads = c->kv_heads, .dropout = l->dropout, .n_positions = l->context};
+    struct weir_attention_attr heads = {.n_heads = c->n_heads, .kv_heads = c->kv_heads, .dropout = l->dropout};
+    struct weir_attention_cached_attr cached = {.n_heads = c->n_heads, .kv_heads = c->kv_heads, .n_positions = l->context};
     static const char *const of_q = "num_attention_heads head_dim, hidden_size";
     static const char *const of_kv = "num_key_value_heads head_dim, hidden_size";
     int q = rotate(l, "self_attn.q_rope", linear(l, "self_attn.q_proj", x, c->n_heads * c->head_width, of_q), c->n_heads);
     int k = rotate(l, "self_attn.k_rope", linear(l, "self_attn.k_proj", x, c->kv_heads * c->head_width, of_kv), c->kv_heads);
     int v = linear(l, "self_attn.v_proj", x, c->kv_heads * c->head_width, of_kv);
-    int y = weir_graph_node(&l->b, part(l, "self_attn.attention"), op, &attr, 3, (int[]){q, k, v}, 0, NULL);
+    const char *name = part(l, "self_attn.attention");
+    int y = l->context ? weir_graph_node(&l->b, name, &weir_op_attention_cached, &cached, sizeof cached, 3, (int[]){q, k, v}, 0, NULL)
+                       : weir_graph_node(&l->b, name, &weir_op_attention, &heads, sizeof heads, 3, (int[]){q, k, v}, 0, NULL);
     return linear(l, "self_attn.o_proj", y, c->width, "hidden_size, num_attention_heads head_dim");
 }
 
@@ -95,7 +96,7 @@ static int mlp(struct llama *l, int x)
     static const char *const sizes = "intermediate_size, hidden_size";
     int gate = linear(l, "mlp.gate_proj", x, l->config->inner, sizes);
     int up = linear(l, "mlp.up_proj", x, l->config->inner, sizes);
-    int y = weir_graph_node(&l->b, part(l, "mlp.swiglu"), &weir_op_swiglu, NULL, 2, (int[]){gate, up}, 0, NULL);
+    int y = weir_graph_node(&l->b, part(l, "mlp.swiglu"), &weir_op_swiglu, NULL, 0, 2, (int[]){gate, up}, 0, NULL);
     return linear(l, "mlp.down_proj", y, l->config->width, "hidden_size, intermediate_size");
 }
 
@@ -121,8 +122,8 @@ static int embedding(struct llama *l, int tokens)
 {
     weir_graph_layer(&l->b, "embed");
     int table = weight_of(l, embedding_name, WEIR_INIT_NORMAL, l->config->init_std, "vocab_size, hidden_size");
-    struct weir_op_attr attr = {.out_features = l->config->width, .vocabulary = l->config->vocabulary};
-    return weir_graph_node(&l->b, "model.embed_tokens", &weir_op_embedding, &attr, 1, &tokens, 1, &table);
+    struct weir_embedding_attr attr = {.out_features = l->config->width, .vocabulary = l->config->vocabulary};
+    return weir_graph_node(&l->b, "model.embed_tokens", &weir_op_embedding, &attr, sizeof attr, 1, &tokens, 1, &table);
 }
 
 static void head(struct llama *l, int x, int targets)
@@ -130,13 +131,13 @@ static void head(struct llama *l, int x, int targets)
     weir_graph_layer(&l->b, "head");
     x = norm(l, "model.norm", x);
     if (l->context)
-        x = weir_graph_node(&l->b, "last_row", &weir_op_last_row, NULL, 1, &x, 0, NULL);
+        x = weir_graph_node(&l->b, "last_row", &weir_op_last_row, NULL, 0, 1, &x, 0, NULL);
     const char *name = l->config->tied ? embedding_name : "lm_head.weight";
     int weight = weight_of(l, name, WEIR_INIT_NORMAL, l->config->init_std, "vocab_size, hidden_size");
-    struct weir_op_attr attr = {.out_features = l->config->vocabulary};
-    int logits = weir_graph_node(&l->b, "lm_head", &weir_op_linear, &attr, 1, &x, 1, &weight);
+    struct weir_linear_attr attr = {.out_features = l->config->vocabulary};
+    int logits = weir_graph_node(&l->b, "lm_head", &weir_op_linear, &attr, sizeof attr, 1, &x, 1, &weight);
     if (!l->context)
-        weir_graph_node(&l->b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){logits, targets}, 0, NULL);
+        weir_graph_node(&l->b, "loss", &weir_op_cross_entropy, NULL, 0, 2, (int[]){logits, targets}, 0, NULL);
 }
 
 /* ---- config.json --------------------------------------------------------------------------------------------------- */

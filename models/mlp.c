@@ -32,14 +32,14 @@ static int linear(struct weir_graph_builder *b, const char *name, int x, int64_t
     snprintf(bias, sizeof bias, "%s.bias", name);
     int params[] = {weir_graph_param(b, weight, WEIR_INIT_NORMAL, sqrt(2.0 / (double)in), true),
                     weir_graph_param(b, bias, WEIR_INIT_CONSTANT, 0, false)};
-    struct weir_op_attr attr = {.out_features = out, .bias = true};
-    return weir_graph_node(b, name, &weir_op_linear, &attr, 1, &x, 2, params);
+    struct weir_linear_attr attr = {.out_features = out, .bias = true};
+    return weir_graph_node(b, name, &weir_op_linear, &attr, sizeof attr, 1, &x, 2, params);
 }
 
 static int dropout(struct weir_graph_builder *b, const char *name, int x, double p)
 {
-    struct weir_op_attr attr = {.dropout = p};
-    return p > 0 ? weir_graph_node(b, name, &weir_op_dropout, &attr, 1, &x, 0, NULL) : x;
+    struct weir_dropout_attr attr = {.dropout = p};
+    return p > 0 ? weir_graph_node(b, name, &weir_op_dropout, &attr, sizeof attr, 1, &x, 0, NULL) : x;
 }
 
 static weir_status build(const struct weir_model_kind *kind, const struct weir_model_params *params,
@@ -60,11 +60,11 @@ static weir_status build(const struct weir_model_kind *kind, const struct weir_m
         x = linear(&b, name, x, in, WIDTH);
         in = WIDTH;
         snprintf(part, sizeof part, "%s.relu", name);
-        x = weir_graph_node(&b, part, &weir_op_relu, NULL, 1, &x, 0, NULL);
+        x = weir_graph_node(&b, part, &weir_op_relu, NULL, 0, 1, &x, 0, NULL);
         snprintf(part, sizeof part, "%s.skip", name);
         if (skips && 2 * l > HIDDEN_LAYERS) {
             const struct weir_op *op = skips == SKIPS_ADDED ? &weir_op_add : &weir_op_concat;
-            x = weir_graph_node(&b, part, op, NULL, 2, (int[]){x, made[HIDDEN_LAYERS - 1 - l]}, 0, NULL);
+            x = weir_graph_node(&b, part, op, NULL, 0, 2, (int[]){x, made[HIDDEN_LAYERS - 1 - l]}, 0, NULL);
             in = skips == SKIPS_ADDED ? WIDTH : 2 * WIDTH;
         }
         snprintf(part, sizeof part, "%s.dropout", name);
@@ -72,7 +72,7 @@ static weir_status build(const struct weir_model_kind *kind, const struct weir_m
     }
     weir_graph_layer(&b, "head");
     x = linear(&b, "head", x, in, params->n_classes);
-    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){x, targets}, 0, NULL);
+    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 0, 2, (int[]){x, targets}, 0, NULL);
     return weir_graph_finish(&b, graph_out);
 }
 

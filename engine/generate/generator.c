@@ -36,7 +36,7 @@ static int64_t cache_find(const struct weir_graph *graph, int *end_out)
     int64_t context = 0;
     for (int n = 0; n < graph->n_nodes; n++)
         if (graph->nodes[n].shapes.cache_bytes) {
-            context = graph->nodes[n].attr.n_positions;
+            context = graph->nodes[n].shapes.cache_positions;
             *end_out = n + 1;
         }
     return context;

@@ -143,7 +143,9 @@ struct weir_step_call *weir_template_node_call(struct weir_template *t, struct w
     call->pass = pass;
     call->node = n;
     call->call.op = node->op;
-    call->call.attr = &node->attr;
+    call->call.attr = shapes->attr;
+    call->call.first_position = shapes->first_position;
+    call->call.n_positions = shapes->n_positions;
     call->call.node = (uint32_t)n;
     call->call.n_inputs = shapes->n_inputs;
     call->call.n_outputs = shapes->n_outputs;

@@ -22,7 +22,7 @@ static int64_t vocabulary_of(const struct weir_node *node, int input)
         if (!weir_value_is_input(node->inputs[i]) || weir_value_input(node->inputs[i]) != input)
             continue;
         if (node->op == &weir_op_embedding)
-            return node->attr.vocabulary;
+            return node->shapes.params[0].dims[0];
         if (node->op == &weir_op_cross_entropy && i == 1)
             return node->shapes.inputs[0].dims[node->shapes.inputs[0].n_dims - 1];
     }

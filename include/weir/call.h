@@ -45,10 +45,16 @@ const void *weir_call_addend(const struct weir_op_call *call, int i);
 /* Parameter gradients: += instead of =. */
 bool weir_call_accumulates(const struct weir_op_call *call);
 
-/* Memory that the row has asked for, and what the program has put into the node. */
+/* The node's attributes, in the struct that the row takes, aligned for any type; NULL: it takes none. */
+const void *weir_call_attr(const struct weir_op_call *call);
+
+/* Slices: where the call's rows stand in their sequences, and how long these are; 0 and 0: the rows are whole sequences. */
+int64_t weir_call_first_position(const struct weir_op_call *call);
+int64_t weir_call_n_positions(const struct weir_op_call *call);
+
+/* Memory that the row has asked for. */
 void *weir_call_saved(const struct weir_op_call *call);   /* as many bytes as the row has asked for; NULL: none */
 void *weir_call_scratch(const struct weir_op_call *call);
-void *weir_call_user(const struct weir_op_call *call);    /* attr.user of the node */
 double weir_call_loss_scale(const struct weir_op_call *call); /* loss rows: factor of the gradient */
 
 /* What random numbers are keyed by (op.h, Exactness): the run's seed, the step's number, the node, and the first sample of the
@@ -59,11 +65,13 @@ uint32_t weir_call_first_sample(const struct weir_op_call *call);
 
 /* ---- shapes: in infer and scratch_bytes -------------------------------------------------------------------------------- */
 
-/* What the node is given: inputs, the type that values are stored in (op.h, Storage), attr.user. */
+/* What the node is given: inputs, the type that values are stored in (op.h, Storage), attributes, positions. */
 int weir_shapes_n_inputs(const struct weir_op_shapes *shapes);
 const struct weir_shape *weir_shapes_input(const struct weir_op_shapes *shapes, int i); /* NULL: out of range */
 enum weir_dtype weir_shapes_storage(const struct weir_op_shapes *shapes);
-void *weir_shapes_user(const struct weir_op_shapes *shapes);
+const void *weir_shapes_attr(const struct weir_op_shapes *shapes);
+int64_t weir_shapes_first_position(const struct weir_op_shapes *shapes);
+int64_t weir_shapes_n_positions(const struct weir_op_shapes *shapes);
 
 /* For infer to say: the only output, or one after the other.  What is added comes behind the ones before; WEIR_ERR_INVALID: there are
  * WEIR_OP_OUTPUTS, or WEIR_OP_PARAMS. */

@@ -38,7 +38,8 @@
  *     int x = weir_graph_input(&b, "images", image_shape);
  *     weir_graph_layer(&b, "fc1");
  *     int w = weir_graph_param(&b, "fc1.weight", WEIR_INIT_NORMAL, 0.05, true);
- *     x = weir_graph_node(&b, "fc1", linear, &attr, 1, &x, 1, &w);
+ *     struct weir_linear_attr wide = {.out_features = 64};
+ *     x = weir_graph_node(&b, "fc1", linear, &wide, sizeof wide, 1, &x, 1, &w);
  *     ...
  *     status = weir_graph_finish(&b, &graph);
  *
@@ -71,10 +72,9 @@ struct weir_param {
 struct weir_node {
     const char *name;
     const struct weir_op *op;
-    struct weir_op_attr attr;
     int inputs[WEIR_OP_INPUTS];        /* values */
     int params[WEIR_OP_PARAMS];        /* indices of graph parameters */
-    struct weir_op_shapes shapes;      /* of one micro-batch; shapes.attr points to attr */
+    struct weir_op_shapes shapes;      /* of one micro-batch; shapes.attr: the node's own copy */
     int layer;
     int part; /* above 0: this is output `part` of the node that stands so many before it, and no operation */
 };
@@ -86,9 +86,10 @@ struct weir_node_info {
     int n_inputs, n_params;
     const int *inputs, *params;      /* [n_inputs] values, [n_params] indices of graph parameters */
     const struct weir_shape *output; /* of one micro-batch */
-    void *user;                      /* attr.user */
+    const void *attr;                /* its attributes (op.h), in the struct that the row takes; NULL: it takes none */
     int n_outputs;                   /* output is the first of them, the others are those of the nodes that follow */
     int part;                        /* above 0: this is output `part` of the node that stands so many before it; op is "part" */
+    size_t attr_bytes;               /* of attr: as large as the library knows the struct */
 };
 
 struct weir_layer {
@@ -116,6 +117,7 @@ struct weir_graph {
     /* The model in Hugging Face form; both NULL when it has none.  Set in the builder's graph, in its arena. */
     const char *hf_config; /* the text of config.json */
     const char *hf_prefix; /* what the files of some models put in front of the names: "transformer.", "model." */
+    int64_t first_position, n_positions; /* of a slice: where it begins in its sequences, and how long these are; else 0 */
 };
 
 /* A graph in the making.  Its content lies in the arena. */
@@ -198,17 +200,12 @@ int weir_graph_param(struct weir_graph_builder *b, const char *name, enum weir_i
 /* Say what the dimensions of a parameter are in the keys of the model's config.json, for messages; the first text stays. */
 void weir_graph_param_sizes(struct weir_graph_builder *b, int param, const char *sizes);
 
-/* A node; `attr` is copied and may be NULL, `op` and what attr->user points to live as long as the graph is used.  Returns the
- * value of its output, of several the first.  The functions of a row return: no exception and no longjmp may leave them. */
-int weir_graph_node_sized(struct weir_graph_builder *b, const char *name, const struct weir_op *op,
-                          const struct weir_op_attr *attr, size_t attr_bytes, int n_inputs, const int *inputs, int n_params,
-                          const int *params);
-static inline int weir_graph_node(struct weir_graph_builder *b, const char *name, const struct weir_op *op,
-                                  const struct weir_op_attr *attr, int n_inputs, const int *inputs, int n_params,
-                                  const int *params)
-{
-    return weir_graph_node_sized(b, name, op, attr, sizeof *attr, n_inputs, inputs, n_params, params);
-}
+/* A node; `op` lives as long as the graph is used.  `attr` is the struct of attributes that the row takes (op.h) and attr_bytes its
+ * sizeof, or NULL and 0: all are zero.  The node has a copy, and only what it points to must live as long.  A struct of another
+ * version is taken as common.h says, Growth.  Returns the value of its output, of several the first.  The functions of a row
+ * return: no exception and no longjmp may leave them.  WEIR_ERR_INVALID names the node. */
+int weir_graph_node(struct weir_graph_builder *b, const char *name, const struct weir_op *op, const void *attr, size_t attr_bytes,
+                    int n_inputs, const int *inputs, int n_params, const int *params);
 
 /* The value of output i of the node that weir_graph_node has returned; i 0 is that value itself.  Its name is the node's with ":i"
  * behind it. */

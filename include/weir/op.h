@@ -142,7 +142,7 @@ enum weir_op_flags {
     WEIR_OP_NO_SPLIT = 1 << 2, /* backward_input does the whole backward, d_params included; no backward_weight.  Its
                                   gradients are added in the order of I and B, not of W */
     WEIR_OP_SLICES = 1 << 3,   /* the second dimension may be a part of the positions: each row of it stands for itself, or
-                                  the row reads attr.first_position */
+                                  the row reads first_position */
 };
 
 enum weir_pass { WEIR_FORWARD, WEIR_BACKWARD_INPUT, WEIR_BACKWARD_WEIGHT, WEIR_PASSES };
@@ -163,28 +163,63 @@ struct weir_rope {
     double low, high, original; /* llama3: low_freq_factor, high_freq_factor, original_max_position_embeddings */
 };
 
-/* Attributes of a node.  A row reads the fields it documents and no others. */
-struct weir_op_attr {
-    int64_t out_features; /* linear */
-    int64_t vocabulary;   /* embedding */
-    int64_t n_positions;  /* embedding: rows of the position table, 0: no position table; attention_cached: the cache's;
-                             attention: of a whole sequence, 0: that is what the rows are */
-    int64_t first_position; /* embedding, rope, dropout, attention: where the first row stands in its sequence */
-    int64_t n_heads;      /* attention, rope */
-    int64_t kv_heads;     /* attention: heads of k and v, which groups of heads share; 0: n_heads */
-    bool bias;            /* linear, layer_norm */
-    bool in_out;          /* linear: the weight is stored (in, out) as GPT-2's files have it, else (out, in) */
-    double eps;           /* layer_norm, rms_norm */
-    double dropout;       /* dropout, attention: probability that an element is zeroed, 0 <= p < 1 */
-    struct weir_rope rope; /* rope */
-    void *user;           /* rows of embedding programs: anything */
-    int64_t parts[WEIR_OP_OUTPUTS]; /* split: sizes of the outputs in the last dimension; behind the last one 0 */
+/* Attributes: what a node has beside its inputs and parameters.  Each row that has any has a struct of its own, and says in
+ * attr_bytes how large that is; a row of a program does the same with a struct of the program's.
+ *
+ *     weir_graph_node(&b, "fc1", linear, &(struct weir_linear_attr){.out_features = 64}, sizeof(struct weir_linear_attr), ..)
+ *
+ * A node has a copy.  Zero is the default of every field: a node that is given none has all zero bits. */
+struct weir_embedding_attr {
+    int64_t out_features;
+    int64_t vocabulary;
+    int64_t n_positions; /* rows of the position table; 0: there is none */
 };
 
-/* Shapes of a node for one micro-batch, and what it costs.  infer() reads `attr`, `storage` and `inputs`, writes the rest. */
+/* layer_norm, rms_norm */
+struct weir_norm_attr {
+    double eps;
+    bool bias; /* layer_norm */
+};
+
+struct weir_linear_attr {
+    int64_t out_features;
+    bool bias;
+    bool in_out; /* the weight is stored (in, out) as GPT-2's files have it, else (out, in) */
+};
+
+struct weir_rope_attr {
+    int64_t n_heads;
+    struct weir_rope rope;
+};
+
+struct weir_attention_attr {
+    int64_t n_heads;
+    int64_t kv_heads; /* heads of k and v, which groups of heads share; 0: n_heads */
+    double dropout;   /* probability that an element is zeroed, 0 <= p < 1 */
+};
+
+/* The attention of graphs that generate. */
+struct weir_attention_cached_attr {
+    int64_t n_heads;
+    int64_t kv_heads;    /* 0: n_heads */
+    int64_t n_positions; /* of the cache */
+};
+
+struct weir_dropout_attr {
+    double dropout; /* probability that an element is zeroed, 0 <= p < 1 */
+};
+
+struct weir_split_attr {
+    int64_t parts[WEIR_OP_OUTPUTS]; /* sizes of the outputs in the last dimension; behind the last one 0 */
+};
+
+/* Shapes of a node for one micro-batch, and what it costs.  infer() reads `attr`, `storage`, the positions and `inputs`, writes
+ * the rest. */
 struct weir_op_shapes {
-    const struct weir_op_attr *attr;
+    const void *attr; /* attr_bytes of the row, aligned for any type; NULL: it takes none */
     enum weir_dtype storage; /* F32 or BF16: of floating-point inputs, and to be that of output and params */
+    int64_t first_position;  /* slices: where the rows stand in their sequences (weir_graph_slice) .. */
+    int64_t n_positions;     /* .. which have so many; 0: the rows are whole sequences */
     int n_inputs;
     struct weir_shape inputs[WEIR_OP_INPUTS];
     int n_outputs; /* 0 stands for 1 */
@@ -196,6 +231,7 @@ struct weir_op_shapes {
     size_t saved_bytes;             /* beyond inputs and outputs */
     size_t cache_bytes;             /* kept from call to call: of one sequence in generation, of the samples in slices */
     size_t cache_gradient_bytes;    /* the same from backward to backward */
+    int64_t cache_positions;        /* generation: positions of a sequence that the cache has room for */
     double flops[WEIR_PASSES];      /* multiplications and additions of one call */
     double bytes[WEIR_PASSES];      /* memory traffic of one call, each tensor counted once */
 };
@@ -217,7 +253,8 @@ struct weir_sequence {
  * need have data == NULL. */
 struct weir_op_call {
     const struct weir_op *op;
-    const struct weir_op_attr *attr;
+    const void *attr;                             /* as in the shapes */
+    int64_t first_position, n_positions;          /* the same */
     int n_inputs, n_outputs, n_params;
     struct weir_tensor inputs[WEIR_OP_INPUTS];
     union {
@@ -268,6 +305,7 @@ struct weir_op {
     /* Shapes and costs.  WEIR_ERR_INVALID names the input and what it should be. */
     weir_status (*infer)(struct weir_op_shapes *shapes);
     struct weir_op_kernels cpu, cuda; /* of rows of programs; forward == NULL: what the device brings (weir_op_kernels_find) */
+    size_t attr_bytes; /* sizeof of the struct of its attributes; 0: it takes none */
 };
 
 #pragma GCC visibility push(default)
@@ -291,7 +329,7 @@ extern "C" {
  *                      of keys
  *     add              a, b ─▶ a + b (WEIR_OP_SUM)
  *     concat           a (.., A), b (.., B), .. ─▶ (.., A + B + ..); two inputs or more
- *     split            (.., A + B + ..) ─▶ (.., A), (.., B), ..; sizes: attr.parts
+ *     split            (.., A + B + ..) ─▶ (.., A), (.., B), ..; sizes: weir_split_attr
  *     dropout          element-wise; the sample is the first dimension
  *     cross_entropy    logits (.., V), targets i32 (..) ─▶ sum of losses, f64 (1)
  *     mse              prediction, target (same shape) ─▶ sum over rows of the mean over the last dimension of squared

@@ -58,7 +58,7 @@
  * Engines of one process share only what CUDA and MPI have one of, and the count of threads and cores.
  *
  * What lives how long.  Whatever a configuration points to is the program's and stays as it is until the engine is closed; so
- * does what the graph points to, its rows and their attributes' `user` included.  What the engine hands out by pointer is its
+ * does what the graph points to, its rows and what attributes point to included.  What the engine hands out by pointer is its
  * own, until the call that the function names, or close.
  *
  * Checkpoints (checkpoint.h).  All processes save and load together; what they save is one folder:

@@ -59,6 +59,7 @@ struct buffers {
 struct job {
     const struct weir_op_call *call;
     bool bf16, sliced;
+    double dropout;
     struct sizes s;
     struct operand q, k, v;
     struct operand all_k, all_v; /* of all rows up to `keys` */
@@ -66,11 +67,12 @@ struct job {
     size_t thread_floats;
 };
 
-static struct sizes sizes_of(const struct weir_op_attr *attr, int n_inputs, const int64_t *dims)
+/* Of sequences of `whole` positions, 0: the rows are all, those from `first` on. */
+static struct sizes sizes_of(const struct weir_attention_attr *attr, int64_t first, int64_t whole, int n_inputs, const int64_t *dims)
 {
-    struct sizes s = {.positions = dims[1], .heads = attr->n_heads, .first = attr->first_position};
+    struct sizes s = {.positions = dims[1], .heads = attr->n_heads, .first = first};
     s.keys = s.first + s.positions;
-    s.whole = attr->n_positions ? attr->n_positions : s.positions;
+    s.whole = whole ? whole : s.positions;
     s.kv_heads = attr->kv_heads ? attr->kv_heads : attr->n_heads;
     s.group = s.heads / s.kv_heads;
     s.d = dims[2] / (n_inputs == 1 ? s.heads + 2 * s.kv_heads : s.heads);
@@ -144,7 +146,7 @@ static size_t buffers_carve(const struct sizes *s, bool backward, bool bf16, flo
 size_t weir_cpu_attention_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
 {
     struct buffers none = {0};
-    struct sizes s = sizes_of(shapes->attr, shapes->n_inputs, shapes->inputs[0].dims);
+    struct sizes s = sizes_of(shapes->attr, shapes->first_position, shapes->n_positions, shapes->n_inputs, shapes->inputs[0].dims);
     if (pass == WEIR_BACKWARD_WEIGHT)
         return 0;
     bool bf16 = shapes->storage == WEIR_DTYPE_BF16;
@@ -195,7 +197,7 @@ static void row_put(const struct job *job, const float *from, float scale, const
 static void row_factors(const struct job *job, int64_t sample, int64_t head, int64_t t, float *factors)
 {
     int64_t n = job->s.whole;
-    weir_dropout_factors(job->call, sample, (head * n + t) * n, t + 1, factors);
+    weir_dropout_factors(job->call, job->dropout, sample, (head * n + t) * n, t + 1, factors);
 }
 
 /* Columns that rows i0.. look at, padded. */
@@ -221,7 +223,7 @@ static void forward_block(const struct job *job, int64_t sample, int64_t head, i
         float *p = b->scores + r * s->row, most = row_largest(n, p);
         sums[r] = row_exp(n, columns, most, p);
         lse[r] = most + logf(sums[r]);
-        if (weir_dropout_active(call)) {
+        if (weir_dropout_active(call, job->dropout)) {
             row_factors(job, sample, head, n - 1, b->factors);
             row_multiply(n, b->factors, p);
         }
@@ -271,7 +273,7 @@ static void block_softmax_backward(const struct job *job, int64_t sample, int64_
         float *p = b->scores + r * s->row, *dp = b->d_scores + r * s->row;
         int64_t n = s->first + i0 + r + 1;
         row_exp(n, columns, lse[r], p);
-        bool drop = weir_dropout_active(job->call);
+        bool drop = weir_dropout_active(job->call, job->dropout);
         if (drop) {
             row_factors(job, sample, head, n - 1, b->factors);
             row_multiply(n, b->factors, dp);
@@ -373,14 +375,15 @@ static weir_status slices_open(struct job *job, bool backward)
 static weir_status attention_run(const struct weir_op_call *call, bool backward)
 {
     struct buffers none = {0};
-    struct job job = {.call = call, .bf16 = weir_tensor_bf16(&call->inputs[0]),
-                      .s = sizes_of(call->attr, call->n_inputs, call->inputs[0].shape)};
+    const struct weir_attention_attr *attr = call->attr;
+    struct job job = {.call = call, .bf16 = weir_tensor_bf16(&call->inputs[0]), .dropout = attr->dropout,
+                      .s = sizes_of(attr, call->first_position, call->n_positions, call->n_inputs, call->inputs[0].shape)};
     job.q = operand_of(call, &job.s, 0);
     job.k = operand_of(call, &job.s, 1);
     job.v = operand_of(call, &job.s, 2);
     job.all_k = job.k;
     job.all_v = job.v;
-    if (call->attr->n_positions) {
+    if (call->n_positions) {
         weir_status status = slices_open(&job, backward);
         if (status)
             return status;

@@ -31,15 +31,17 @@ static int64_t scores_room(int64_t capacity)
 size_t weir_cpu_attention_cached_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
 {
     (void)pass;
-    int64_t d = shapes->output.dims[2] / shapes->attr->n_heads;
-    return (size_t)n_threads * (size_t)(scores_room(shapes->attr->n_positions) + scores_room(d)) * sizeof(float);
+    const struct weir_attention_cached_attr *attr = shapes->attr;
+    int64_t d = shapes->output.dims[2] / attr->n_heads;
+    return (size_t)n_threads * (size_t)(scores_room(attr->n_positions) + scores_room(d)) * sizeof(float);
 }
 
 static struct job job_of(const struct weir_op_call *call)
 {
-    struct job job = {.call = call, .heads = call->attr->n_heads, .capacity = call->attr->n_positions};
+    const struct weir_attention_cached_attr *attr = call->attr;
+    struct job job = {.call = call, .heads = attr->n_heads, .capacity = attr->n_positions};
     bool packed = call->n_inputs == 1;
-    job.kv_heads = call->attr->kv_heads ? call->attr->kv_heads : job.heads;
+    job.kv_heads = attr->kv_heads ? attr->kv_heads : job.heads;
     job.d = call->output.shape[2] / job.heads;
     int64_t width = job.heads * job.d, kv_width = job.kv_heads * job.d;
     const float *first = call->inputs[0].data;

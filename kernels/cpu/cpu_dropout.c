@@ -60,6 +60,7 @@ weir_status weir_cpu_add_forward(const struct weir_op_call *call, void *stream)
 struct dropout_job {
     const struct weir_op_call *call;
     bool bf16;
+    double p;
     int64_t per_sample, tasks_per_sample, before; /* before: elements of a sample in earlier slices */
     const void *x, *addend;
     void *y;
@@ -72,11 +73,11 @@ static void dropout_task(const void *argument, int64_t task, int thread)
     float factors[WEIR_ROOM], room[3][WEIR_ROOM];
     int64_t sample = task / job->tasks_per_sample, part = task % job->tasks_per_sample;
     int64_t first = part * WEIR_TASK_ELEMENTS, end = first + weir_task_size(job->per_sample, WEIR_TASK_ELEMENTS, part);
-    bool active = weir_dropout_active(job->call);
+    bool active = weir_dropout_active(job->call, job->p);
     for (int64_t e = first; e < end; e += WEIR_ROOM) {
         int64_t n = end - e < WEIR_ROOM ? end - e : WEIR_ROOM, at = sample * job->per_sample + e;
         if (active)
-            weir_dropout_factors(job->call, sample, job->before + e, n, factors);
+            weir_dropout_factors(job->call, job->p, sample, job->before + e, n, factors);
         float *y = weir_floats_out(job->bf16, job->y, at, room[2]);
         scale_add(n, active ? factors : NULL, weir_floats(job->bf16, job->x, at, n, room[0]),
                   weir_floats(job->bf16, job->addend, at, n, room[1]), y);
@@ -86,10 +87,11 @@ static void dropout_task(const void *argument, int64_t task, int thread)
 
 static weir_status dropout_run(const struct weir_op_call *call, const struct weir_tensor *x, const void *addend, void *y)
 {
-    int64_t per_sample = weir_tensor_elements(x) / x->shape[0], first = call->attr->first_position;
+    const struct weir_dropout_attr *attr = call->attr;
+    int64_t per_sample = weir_tensor_elements(x) / x->shape[0], first = call->first_position;
     int64_t before = first ? per_sample / x->shape[1] * first : 0;
-    const struct dropout_job job = {call, weir_tensor_bf16(x), per_sample, weir_task_count(per_sample, WEIR_TASK_ELEMENTS), before,
-                                    x->data, addend, y};
+    const struct dropout_job job = {call, weir_tensor_bf16(x), attr->dropout, per_sample,
+                                    weir_task_count(per_sample, WEIR_TASK_ELEMENTS), before, x->data, addend, y};
     weir_parallel(call->context, x->shape[0] * job.tasks_per_sample, dropout_task, &job);
     return WEIR_OK;
 }

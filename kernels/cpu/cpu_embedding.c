@@ -24,7 +24,7 @@ static weir_status tokens_check(const struct weir_op_call *call, int64_t vocabul
 static weir_status position_check(const struct weir_op_call *call)
 {
     int64_t end = call->sequence ? call->sequence->position + call->sequence->n_rows
-                                 : call->attr->first_position + call->inputs[0].shape[1];
+                                 : call->first_position + call->inputs[0].shape[1];
     if (call->n_params < 2 || end <= call->params[1].shape[0])
         return WEIR_OK;
     return WEIR_FAIL(WEIR_ERR_INVALID, "position %" PRId64 " is past the table's %" PRId64, end - 1,
@@ -66,7 +66,7 @@ static void forward_task(const void *argument, int64_t task, int thread)
     bool bf16 = weir_tensor_bf16(&call->output);
     int64_t positions = call->inputs[0].shape[1], width = call->output.shape[2];
     int64_t n = weir_task_size(call->inputs[0].shape[0] * positions, ROWS_PER_TASK, task);
-    struct weir_sequence at = call->sequence ? *call->sequence : (struct weir_sequence){call->attr->first_position, positions};
+    struct weir_sequence at = call->sequence ? *call->sequence : (struct weir_sequence){call->first_position, positions};
     for (int64_t r = task * ROWS_PER_TASK, end = r + n; r < end; r++) {
         int64_t t = r % positions;
         if (t < at.n_rows)
@@ -103,7 +103,7 @@ static void columns_clear(const struct weir_tensor *table, int64_t column, int64
 static void backward_columns(const struct weir_op_call *call, int64_t column, int64_t n)
 {
     const int32_t *tokens = call->inputs[0].data;
-    int64_t width = call->d_output.shape[2], positions = call->d_output.shape[1], first = call->attr->first_position;
+    int64_t width = call->d_output.shape[2], positions = call->d_output.shape[1], first = call->first_position;
     int64_t rows = call->d_output.shape[0] * positions;
     float room[WEIR_ROOM], *wte = (float *)call->d_params[0].data + column;
     float *wpe = call->n_params > 1 ? (float *)call->d_params[1].data + column : NULL;

@@ -27,7 +27,8 @@ static struct weir_product product_of_call(const struct weir_op_call *call, enum
 {
     const struct weir_tensor *w = pass == WEIR_BACKWARD_WEIGHT ? &call->d_params[0] : &call->params[0];
     const struct weir_tensor *y = pass == WEIR_FORWARD ? &call->output : &call->d_output;
-    bool in_out = call->attr->in_out;
+    const struct weir_linear_attr *attr = call->attr;
+    bool in_out = attr->in_out;
     int64_t in = w->shape[in_out ? 0 : 1], out = w->shape[in_out ? 1 : 0];
     bool accumulate = pass == WEIR_BACKWARD_WEIGHT ? call->accumulate : call->addends[0] != NULL;
     return product_of(weir_tensor_elements(y) / out, in, out, in_out, call->n_params > 1, accumulate, pass);
@@ -44,11 +45,12 @@ static struct weir_product bf16_of(struct weir_product p, enum weir_pass pass)
 
 size_t weir_cpu_linear_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
 {
-    int64_t in = shapes->inputs[0].dims[shapes->inputs[0].n_dims - 1], out = shapes->attr->out_features;
+    const struct weir_linear_attr *attr = shapes->attr;
+    int64_t in = shapes->inputs[0].dims[shapes->inputs[0].n_dims - 1], out = attr->out_features;
     int64_t m = weir_shape_elements(&shapes->output) / out;
     size_t most = 0;
     for (int accumulate = 0; accumulate <= (pass != WEIR_FORWARD); accumulate++) {
-        struct weir_product p = product_of(m, in, out, shapes->attr->in_out, shapes->n_params > 1, accumulate, pass);
+        struct weir_product p = product_of(m, in, out, attr->in_out, shapes->n_params > 1, accumulate, pass);
         struct weir_product narrow = bf16_of(p, pass);
         size_t bytes = shapes->storage == WEIR_DTYPE_BF16 ? weir_product_scratch(&narrow, n_threads)
                                                           : weir_matmul_scratch(&p, n_threads);
@@ -106,7 +108,8 @@ weir_status weir_cpu_linear_backward_weight(const struct weir_op_call *call, voi
 {
     (void)stream;
     struct weir_product p = product_of_call(call, WEIR_BACKWARD_WEIGHT), narrow = bf16_of(p, WEIR_BACKWARD_WEIGHT);
-    bool in_out = call->attr->in_out;
+    const struct weir_linear_attr *attr = call->attr;
+    bool in_out = attr->in_out;
     const void *a = in_out ? call->inputs[0].data : call->d_output.data;
     const void *b = in_out ? call->d_output.data : call->inputs[0].data;
     if (call->n_params > 1)

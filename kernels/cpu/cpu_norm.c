@@ -125,12 +125,13 @@ WEIR_KERNEL static void row_backward(int64_t n, const float *x, const float *dy,
 static void forward_task(const void *argument, int64_t task, int thread)
 {
     const struct job *job = argument;
+    const struct weir_norm_attr *attr = job->call->attr;
     float *room = room_of(job, thread, 2);
     int64_t n = job->columns, end = task * ROWS_PER_TASK + weir_task_size(job->rows, ROWS_PER_TASK, task);
     for (int64_t row = task * ROWS_PER_TASK; row < end; row++) {
         float none, *s = job->saved + row * (job->centred ? 2 : 1), *y = weir_floats_out(job->bf16, job->out, row * n, room);
         row_forward(n, weir_floats(job->bf16, job->x, row * n, n, room_of(job, thread, 0)), job->gain, job->bias,
-                    (float)job->call->attr->eps, job->centred, job->centred ? s : &none, job->centred ? s + 1 : s, y);
+                    (float)attr->eps, job->centred, job->centred ? s : &none, job->centred ? s + 1 : s, y);
         weir_floats_end(job->bf16, job->out, row * n, n, y);
     }
 }

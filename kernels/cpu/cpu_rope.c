@@ -78,21 +78,23 @@ static void task_run(const void *argument, int64_t position, int thread)
 
 static weir_status turn(struct job job, const struct weir_tensor *shape)
 {
+    const struct weir_rope_attr *attr = job.call->attr;
     job.bf16 = weir_tensor_bf16(shape);
     job.samples = shape->shape[0];
     job.positions = shape->shape[1];
     job.width = shape->shape[2];
-    job.d = job.width / job.call->attr->n_heads;
-    job.first = job.call->sequence ? job.call->sequence->position : job.call->attr->first_position;
+    job.d = job.width / attr->n_heads;
+    job.first = job.call->sequence ? job.call->sequence->position : job.call->first_position;
     for (int64_t i = 0; i < job.d / 2; i++)
-        ((double *)job.call->scratch)[i] = frequency(&job.call->attr->rope, i, job.d);
+        ((double *)job.call->scratch)[i] = frequency(&attr->rope, i, job.d);
     weir_parallel(job.call->context, job.positions, task_run, &job);
     return WEIR_OK;
 }
 
 size_t weir_cpu_rope_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
 {
-    size_t d = (size_t)(shapes->inputs[0].dims[2] / shapes->attr->n_heads);
+    const struct weir_rope_attr *attr = shapes->attr;
+    size_t d = (size_t)(shapes->inputs[0].dims[2] / attr->n_heads);
     size_t per_thread = shapes->storage == WEIR_DTYPE_BF16 ? 3 * d : d;
     return pass == WEIR_BACKWARD_WEIGHT ? 0 : (d + (size_t)n_threads * per_thread) * sizeof(float);
 }

@@ -38,10 +38,10 @@ WEIR_KERNEL static void blocks_fill(const struct mask_key *key, uint32_t first, 
             factors[4 * i + j] = weir_rng_unit(words[j][i]) < p ? 0.0f : keep;
 }
 
-void weir_dropout_factors(const struct weir_op_call *call, int64_t sample, int64_t first, int64_t n, float *factors)
+void weir_dropout_factors(const struct weir_op_call *call, double p, int64_t sample, int64_t first, int64_t n, float *factors)
 {
     const struct mask_key key = {call->step->seed, call->node, call->first_sample + (uint32_t)sample, call->step->step,
-                                 (float)call->attr->dropout, (float)(1 / (1 - call->attr->dropout))};
+                                 (float)p, (float)(1 / (1 - p))};
     float chunk[MASK_ELEMENTS];
     while (n > 0) {
         int64_t skip = first % 4, take = MASK_ELEMENTS - skip;

@@ -8,12 +8,12 @@
 #include "include/weir/op.h"
 
 /* Whether this call drops anything: p > 0 and the step is one of training. */
-static inline bool weir_dropout_active(const struct weir_op_call *call)
+static inline bool weir_dropout_active(const struct weir_op_call *call, double p)
 {
-    return call->attr->dropout > 0 && call->step && call->step->training;
+    return p > 0 && call->step && call->step->training;
 }
 
 /* factors[0..n) of elements first..first+n-1 of sample `sample` of the micro-batch. */
-void weir_dropout_factors(const struct weir_op_call *call, int64_t sample, int64_t first, int64_t n, float *factors);
+void weir_dropout_factors(const struct weir_op_call *call, double p, int64_t sample, int64_t first, int64_t n, float *factors);
 
 #endif

@@ -7,19 +7,15 @@ struct parts {
     char *q, *k, *v;
 };
 
-static int64_t kv_heads_of(const struct weir_op_call *call)
-{
-    return call->attr->kv_heads ? call->attr->kv_heads : call->attr->n_heads;
-}
-
 static struct weir_cuda_attention sizes_of(const struct weir_op_call *call)
 {
+    const struct weir_attention_attr *attr = (const struct weir_attention_attr *)call->attr;
     const int64_t *dims = call->inputs[0].shape;
     bool packed = call->n_inputs == 1;
-    int64_t positions = dims[1], heads = call->attr->n_heads, kv_heads = kv_heads_of(call);
+    int64_t positions = dims[1], heads = attr->n_heads, kv_heads = attr->kv_heads ? attr->kv_heads : heads;
     int64_t width = dims[2] / (packed ? heads + 2 * kv_heads : heads);
     struct weir_cuda_attention a = {.samples = dims[0], .positions = positions, .heads = heads, .kv_heads = kv_heads,
-                                    .width = width, .dropout = weir_cuda_dropout_of(call)};
+                                    .width = width, .dropout = weir_cuda_dropout_of(call, attr->dropout)};
     a.q_row = dims[2];
     a.k_row = a.v_row = packed ? dims[2] : kv_heads * width;
     a.y_row = heads * width;

@@ -5,12 +5,13 @@
 
 static struct weir_cuda_cached_attention sizes_of(const struct weir_op_call *call)
 {
-    int64_t heads = call->attr->n_heads, kv_heads = call->attr->kv_heads ? call->attr->kv_heads : heads;
+    const struct weir_attention_cached_attr *attr = (const struct weir_attention_cached_attr *)call->attr;
+    int64_t heads = attr->n_heads, kv_heads = attr->kv_heads ? attr->kv_heads : heads;
     int64_t width = call->output.shape[2] / heads, q_row = call->inputs[0].shape[2];
     int64_t k_row = call->n_inputs == 1 ? q_row : kv_heads * width;
     struct weir_cuda_cached_attention a = {.rows = call->output.shape[1], .n_rows = call->sequence->n_rows,
                                            .position = call->sequence->position, .heads = heads, .kv_heads = kv_heads,
-                                           .width = width, .capacity = call->attr->n_positions, .q_row = q_row,
+                                           .width = width, .capacity = attr->n_positions, .q_row = q_row,
                                            .k_row = k_row, .v_row = k_row};
     return a;
 }

@@ -30,9 +30,8 @@ static inline struct weir_sequence weir_cuda_sequence_of(const struct weir_op_ca
 }
 
 /* p == 0 when the row has no dropout; whether the step is one of training, the device finds out. */
-static inline struct weir_cuda_dropout weir_cuda_dropout_of(const struct weir_op_call *call)
+static inline struct weir_cuda_dropout weir_cuda_dropout_of(const struct weir_op_call *call, double p)
 {
-    double p = call->attr->dropout;
     struct weir_cuda_dropout dropout = {call->step, call->node, call->first_sample, (float)p, (float)(1 / (1 - p))};
     return dropout;
 }

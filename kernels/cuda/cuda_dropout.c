@@ -11,7 +11,8 @@ weir_status weir_cuda_add_forward(const struct weir_op_call *call, void *stream)
 static weir_status run(const struct weir_op_call *call, const struct weir_tensor *x, const void *addend, void *y,
                        void *stream)
 {
-    const struct weir_cuda_dropout dropout = weir_cuda_dropout_of(call);
+    const struct weir_dropout_attr *attr = (const struct weir_dropout_attr *)call->attr;
+    const struct weir_cuda_dropout dropout = weir_cuda_dropout_of(call, attr->dropout);
     int64_t samples = x->shape[0];
     return weir_launch_dropout(weir_cuda_type(x), &dropout, samples, weir_tensor_elements(x) / samples, x->data, addend,
                                y, stream);

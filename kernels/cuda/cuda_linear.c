@@ -10,7 +10,8 @@ static struct weir_cuda_product product_of(const struct weir_op_call *call, enum
 {
     const struct weir_tensor *w = pass == WEIR_BACKWARD_WEIGHT ? &call->d_params[0] : &call->params[0];
     const struct weir_tensor *y = pass == WEIR_FORWARD ? &call->output : &call->d_output;
-    bool in_out = call->attr->in_out;
+    const struct weir_linear_attr *attr = (const struct weir_linear_attr *)call->attr;
+    bool in_out = attr->in_out;
     int64_t in = w->shape[in_out ? 0 : 1], out = w->shape[in_out ? 1 : 0], m = weir_tensor_elements(y) / out;
     struct weir_cuda_product p = {.m = m, .n = out, .k = in, .transpose_b = !in_out, .bias = call->n_params > 1};
     if (pass == WEIR_BACKWARD_INPUT)
@@ -43,7 +44,8 @@ weir_status weir_cuda_linear_backward_weight(const struct weir_op_call *call, vo
 {
     const struct weir_cuda_product p = product_of(call, WEIR_BACKWARD_WEIGHT);
     const void *x = call->inputs[0].data, *dy = call->d_output.data;
-    bool in_out = call->attr->in_out;
+    const struct weir_linear_attr *attr = (const struct weir_linear_attr *)call->attr;
+    bool in_out = attr->in_out;
     weir_status status = WEIR_OK;
     if (call->n_params > 1)
         status = weir_launch_column_sums(p.type, p.k, call->d_params[1].shape[0], dy, call->accumulate,

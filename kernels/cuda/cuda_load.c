@@ -22,7 +22,7 @@ static uint64_t tensor_hash(const struct weir_tensor *tensor, uint64_t seed)
 static uint64_t call_hash(const struct weir_op_call *call, enum weir_pass pass)
 {
     uint64_t hash = weir_hash64(&call->op, sizeof(void *), (uint64_t)pass * 2 + call->accumulate);
-    hash = weir_hash64(call->attr, sizeof *call->attr, hash);
+    hash = call->attr ? weir_hash64(call->attr, call->op->attr_bytes, hash) : hash;
     for (int i = 0; i < call->n_inputs; i++) {
         hash = tensor_hash(&call->inputs[i], hash);
         hash = tensor_hash(&call->d_inputs[i], hash) + (call->addends[i] != NULL);

@@ -3,8 +3,9 @@
 
 static weir_status forward(const struct weir_op_call *call, bool centred, void *stream)
 {
+    const struct weir_norm_attr *attr = (const struct weir_norm_attr *)call->attr;
     const struct weir_tensor *x = &call->inputs[0];
-    return weir_launch_norm(weir_cuda_type(x), centred, weir_cuda_rows(x), weir_cuda_columns(x), (float)call->attr->eps,
+    return weir_launch_norm(weir_cuda_type(x), centred, weir_cuda_rows(x), weir_cuda_columns(x), (float)attr->eps,
                             x->data, call->params[0].data, call->n_params > 1 ? call->params[1].data : NULL,
                             call->output.data, (float *)call->saved, stream);
 }

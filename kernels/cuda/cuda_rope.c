@@ -4,11 +4,12 @@
 static weir_status turn(const struct weir_op_call *call, bool back, const struct weir_tensor *x, const void *addend,
                         void *y, void *stream)
 {
-    int64_t heads = call->attr->n_heads;
+    const struct weir_rope_attr *attr = (const struct weir_rope_attr *)call->attr;
+    int64_t heads = attr->n_heads;
     const struct weir_cuda_rope rope = {.samples = x->shape[0], .positions = x->shape[1], .heads = heads,
                                         .width = x->shape[2] / heads,
                                         .first = weir_cuda_sequence_of(call, x->shape[1]).position, .back = back,
-                                        .rope = call->attr->rope};
+                                        .rope = attr->rope};
     return weir_launch_rope(weir_cuda_type(x), &rope, x->data, addend, y, (float *)call->scratch, stream);
 }
 

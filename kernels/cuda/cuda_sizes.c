@@ -15,14 +15,16 @@ size_t weir_cuda_attention_cached_scratch(const struct weir_op_shapes *shapes, e
 {
     (void)pass;
     (void)n_threads;
-    int64_t heads = shapes->attr->n_heads, width = shapes->output.dims[2] / heads;
-    return (size_t)weir_cached_floats(shapes->output.dims[1], heads, width, shapes->attr->n_positions) * sizeof(float);
+    const struct weir_attention_cached_attr *attr = shapes->attr;
+    int64_t heads = attr->n_heads, width = shapes->output.dims[2] / heads;
+    return (size_t)weir_cached_floats(shapes->output.dims[1], heads, width, attr->n_positions) * sizeof(float);
 }
 
 size_t weir_cuda_linear_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
 {
     (void)n_threads;
-    int64_t out = shapes->attr->out_features, rows = weir_shape_elements(&shapes->output) / out;
+    const struct weir_linear_attr *attr = shapes->attr;
+    int64_t out = attr->out_features, rows = weir_shape_elements(&shapes->output) / out;
     if (pass != WEIR_BACKWARD_WEIGHT || shapes->n_params < 2)
         return 0;
     return (size_t)(weir_column_partials(rows) * out) * sizeof(float);
@@ -47,13 +49,14 @@ size_t weir_cuda_norm_scratch(const struct weir_op_shapes *shapes, enum weir_pas
 size_t weir_cuda_rope_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
 {
     (void)n_threads;
+    const struct weir_rope_attr *attr = shapes->attr;
     const int64_t *dims = shapes->inputs[0].dims;
-    return pass == WEIR_BACKWARD_WEIGHT ? 0 : (size_t)(dims[1] * (dims[2] / shapes->attr->n_heads)) * sizeof(float);
+    return pass == WEIR_BACKWARD_WEIGHT ? 0 : (size_t)(dims[1] * (dims[2] / attr->n_heads)) * sizeof(float);
 }
 
 weir_status weir_cuda_slices_refuse(const struct weir_op *op, const struct weir_op_shapes *shapes)
 {
-    bool of_slices = shapes && (shapes->attr->first_position || (!strcmp(op->name, "attention") && shapes->cache_bytes));
+    bool of_slices = shapes && (shapes->first_position || (!strcmp(op->name, "attention") && shapes->cache_bytes));
     if (!of_slices)
         return WEIR_OK;
     return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "device 'cuda' has no %s over slices: use " WEIR_OPTION("device=cpu")

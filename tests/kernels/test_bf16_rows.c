@@ -17,19 +17,19 @@
 #define F32(n, ...) {n, {__VA_ARGS__}, WEIR_DTYPE_F32}
 #define I32(n, ...) {n, {__VA_ARGS__}, WEIR_DTYPE_I32}
 static const struct op_case more_cases[] = {
-    {"rows of more than a part", &weir_op_embedding, {.vocabulary = 7, .n_positions = 30, .out_features = 1500}, 1, {I32(2, 2, 30)}},
-    {"rows of more than a part", &weir_op_layer_norm, {.bias = true, .eps = 1e-5}, 1, {F32(2, 19, 1500)}},
-    {"more than a part", &weir_op_gelu_tanh, {.bias = false}, 1, {F32(3, 3, 5, 1111)}},
-    {"more than a part", &weir_op_swiglu, {.bias = false}, 2, {F32(2, 3, 1111), F32(2, 3, 1111)}},
-    {"more than a part", &weir_op_add, {.bias = false}, 3, {F32(2, 3, 1111), F32(2, 3, 1111), F32(2, 3, 1111)}},
-    {"more than a part, and less", &weir_op_concat, {.bias = false}, 3, {F32(2, 3, 1111), F32(2, 3, 5), F32(2, 3, 1025)}},
-    {"more than a part, and less", &weir_op_split, {.parts = {1025, 3, 1111}}, 1, {F32(2, 3, 2139)}},
-    {"blocks of positions, a wide head", &weir_op_attention, {.n_heads = 1, .dropout = 0.2}, 1, {F32(3, 1, 130, 3 * 70)}},
-    {"blocks of columns", &weir_op_linear, {.out_features = 1300, .bias = true}, 1, {F32(2, 9, 600)}},
-    {"blocks of columns, (in, out)", &weir_op_linear, {.out_features = 1300, .bias = true, .in_out = true}, 1, {F32(2, 9, 600)}},
-    {"blocks of depth", &weir_op_linear, {.out_features = 600, .bias = true}, 1, {F32(2, 9, 1300)}},
-    {"blocks of depth, (in, out)", &weir_op_linear, {.out_features = 600, .bias = true, .in_out = true}, 1, {F32(2, 9, 1300)}},
-    {"blocks of rows of the gradient", &weir_op_linear, {.out_features = 200, .bias = true}, 1, {F32(2, 4100, 7)}},
+    {"rows of more than a part", &weir_op_embedding, {.embedding = {.vocabulary = 7, .n_positions = 30, .out_features = 1500}}, 1, {I32(2, 2, 30)}},
+    {"rows of more than a part", &weir_op_layer_norm, {.norm = {.bias = true, .eps = 1e-5}}, 1, {F32(2, 19, 1500)}},
+    {"more than a part", &weir_op_gelu_tanh, {0}, 1, {F32(3, 3, 5, 1111)}},
+    {"more than a part", &weir_op_swiglu, {0}, 2, {F32(2, 3, 1111), F32(2, 3, 1111)}},
+    {"more than a part", &weir_op_add, {0}, 3, {F32(2, 3, 1111), F32(2, 3, 1111), F32(2, 3, 1111)}},
+    {"more than a part, and less", &weir_op_concat, {0}, 3, {F32(2, 3, 1111), F32(2, 3, 5), F32(2, 3, 1025)}},
+    {"more than a part, and less", &weir_op_split, {.split = {.parts = {1025, 3, 1111}}}, 1, {F32(2, 3, 2139)}},
+    {"blocks of positions, a wide head", &weir_op_attention, {.attention = {.n_heads = 1, .dropout = 0.2}}, 1, {F32(3, 1, 130, 3 * 70)}},
+    {"blocks of columns", &weir_op_linear, {.linear = {.out_features = 1300, .bias = true}}, 1, {F32(2, 9, 600)}},
+    {"blocks of columns, (in, out)", &weir_op_linear, {.linear = {.out_features = 1300, .bias = true, .in_out = true}}, 1, {F32(2, 9, 600)}},
+    {"blocks of depth", &weir_op_linear, {.linear = {.out_features = 600, .bias = true}}, 1, {F32(2, 9, 1300)}},
+    {"blocks of depth, (in, out)", &weir_op_linear, {.linear = {.out_features = 600, .bias = true, .in_out = true}}, 1, {F32(2, 9, 1300)}},
+    {"blocks of rows of the gradient", &weir_op_linear, {.linear = {.out_features = 200, .bias = true}}, 1, {F32(2, 4100, 7)}},
     {.sentence = NULL},
 };
 
@@ -76,7 +76,7 @@ static struct weir_tensor tensor_copy(struct op_rig *rig, const struct weir_tens
 static void narrow_open(struct narrow *narrow, struct op_rig *rig, int n_threads)
 {
     *narrow = (struct narrow){.rig = rig, .c = *rig->c, .full = rig->full};
-    narrow->shapes = (struct weir_op_shapes){.attr = &narrow->c.attr, .storage = WEIR_DTYPE_BF16, .n_inputs = rig->c->n_inputs};
+    narrow->shapes = (struct weir_op_shapes){.attr = op_case_attr(&narrow->c), .storage = WEIR_DTYPE_BF16, .n_inputs = rig->c->n_inputs};
     for (int i = 0; i < rig->c->n_inputs; i++) {
         struct weir_shape shape = rig->c->inputs[i];
         shape.dtype = shape.dtype == WEIR_DTYPE_F32 ? WEIR_DTYPE_BF16 : shape.dtype;

@@ -58,7 +58,7 @@ static void reference(const struct shape *s, int64_t p, int64_t h, double *y)
 }
 
 struct rig {
-    struct weir_op_attr attr;
+    struct weir_attention_cached_attr attr;
     struct weir_op_shapes shapes;
     struct weir_op_call call;
     struct weir_sequence at;
@@ -69,7 +69,7 @@ static void rig_open(struct rig *rig, const struct shape *s, int64_t rows, int t
 {
     int64_t widths[3] = {(s->heads + (s->packed ? 2 * s->kv_heads : 0)) * s->d, s->kv_heads * s->d, s->kv_heads * s->d};
     memset(rig, 0, sizeof *rig);
-    rig->attr = (struct weir_op_attr){.n_heads = s->heads, .kv_heads = s->kv_heads, .n_positions = POSITIONS};
+    rig->attr = (struct weir_attention_cached_attr){.n_heads = s->heads, .kv_heads = s->kv_heads, .n_positions = POSITIONS};
     rig->shapes.attr = &rig->attr;
     rig->shapes.n_inputs = s->packed ? 1 : 3;
     for (int i = 0; i < rig->shapes.n_inputs; i++)
@@ -154,7 +154,7 @@ static void a_cache_is_never_overrun(void **state)
 static void wrong_shapes_are_named(void **state)
 {
     (void)state;
-    struct weir_op_attr attr = {.n_heads = 4, .kv_heads = 3, .n_positions = 8};
+    struct weir_attention_cached_attr attr = {.n_heads = 4, .kv_heads = 3, .n_positions = 8};
     struct weir_op_shapes s = {.attr = &attr, .n_inputs = 3};
     for (int i = 0; i < 3; i++)
         s.inputs[i] = (struct weir_shape){3, {1, 2, 16}, WEIR_DTYPE_F32};

@@ -57,7 +57,11 @@ static weir_status field_backward_weight(const struct weir_op_call *call, void *
 
 /* ---- the same, by functions ------------------------------------------------------------------------------------------------ */
 
-static int seen; /* what attr.user points to */
+struct gain_attr {
+    int salt;
+};
+
+static const struct gain_attr salted = {41};
 
 static weir_status asked_infer(struct weir_op_shapes *shapes)
 {
@@ -66,7 +70,8 @@ static weir_status asked_infer(struct weir_op_shapes *shapes)
     assert_null(weir_shapes_input(shapes, 1));
     assert_null(weir_shapes_input(shapes, -1));
     assert_int_equal(weir_shapes_storage(shapes), WEIR_DTYPE_F32);
-    assert_ptr_equal(weir_shapes_user(shapes), &seen);
+    assert_memory_equal(weir_shapes_attr(shapes), &salted, sizeof salted);
+    assert_true(weir_shapes_first_position(shapes) == 0 && weir_shapes_n_positions(shapes) == 0);
     weir_shapes_output_set(shapes, weir_shapes_input(shapes, 0));
     weir_shapes_work_set(shapes, WEIR_FORWARD, 1, 1);
     weir_shapes_saved_set(shapes, 0);
@@ -77,7 +82,8 @@ static weir_status asked_forward(const struct weir_op_call *call, void *stream)
 {
     const struct weir_tensor *y = weir_call_output(call);
     (void)stream;
-    if (weir_call_user(call) != &seen || weir_call_n_inputs(call) != 1 || weir_call_n_params(call) != 1 || weir_call_input(call, 1) ||
+    if (memcmp(weir_call_attr(call), &salted, sizeof salted) != 0 || weir_call_first_position(call) || weir_call_n_positions(call) ||
+        weir_call_n_inputs(call) != 1 || weir_call_n_params(call) != 1 || weir_call_input(call, 1) ||
         weir_call_input(call, -1) || weir_call_d_output(call) || weir_call_d_input(call, 0) || weir_call_d_param(call, 0))
         return WEIR_FAIL(WEIR_ERR_INTERNAL, "a forward has what it should not have");
     if (weir_call_first_sample(call) % BATCH || weir_call_step(call)->seed != 1)
@@ -112,16 +118,16 @@ static const struct weir_op by_fields = {
     .cpu = {.forward = field_forward, .backward_input = field_backward_input, .backward_weight = field_backward_weight}};
 static const struct weir_op by_functions = {
     .struct_bytes = sizeof(struct weir_op), .name = "gain", .weight_needs = WEIR_NEEDS_INPUT_0, .infer = asked_infer,
-    .cpu = {.forward = asked_forward, .backward_input = asked_backward_input, .backward_weight = asked_backward_weight}};
+    .cpu = {.forward = asked_forward, .backward_input = asked_backward_input, .backward_weight = asked_backward_weight},
+    .attr_bytes = sizeof(struct gain_attr)};
 
 /* ---- both in an engine ----------------------------------------------------------------------------------------------------- */
 
 static int gain(struct weir_graph_builder *b, const char *name, const struct weir_op *op, int x)
 {
-    struct weir_op_attr attr = {.user = &seen};
     weir_graph_layer(b, name);
     int weight = weir_graph_param(b, name, WEIR_INIT_NORMAL, 1, true);
-    return weir_graph_node(b, name, op, &attr, 1, &x, 1, &weight);
+    return weir_graph_node(b, name, op, op->attr_bytes ? &salted : NULL, op->attr_bytes, 1, &x, 1, &weight);
 }
 
 /* first ─▶ second ─▶ + ─▶ third: the sum's gradient is the addend of the second's */
@@ -132,9 +138,9 @@ static void graph_build(const struct weir_op *op, struct weir_arena *arena, cons
     int x = weir_graph_input(&b, "x", (struct weir_shape){2, {BATCH, WIDTH}, WEIR_DTYPE_F32});
     int target = weir_graph_input(&b, "target", (struct weir_shape){2, {BATCH, WIDTH}, WEIR_DTYPE_F32});
     int first = gain(&b, "first", op, x), second = gain(&b, "second", op, first);
-    int sum = weir_graph_node(&b, "sum", &weir_op_add, NULL, 2, (int[]){first, second}, 0, NULL);
+    int sum = weir_graph_node(&b, "sum", &weir_op_add, NULL, 0, 2, (int[]){first, second}, 0, NULL);
     int third = gain(&b, "third", op, sum);
-    weir_graph_node(&b, "loss", &weir_op_mse, NULL, 2, (int[]){third, target}, 0, NULL);
+    weir_graph_node(&b, "loss", &weir_op_mse, NULL, 0, 2, (int[]){third, target}, 0, NULL);
     assert_ok(weir_graph_finish(&b, graph_out));
 }
 
@@ -249,7 +255,7 @@ static void wide_build(struct weir_arena *arena, const struct weir_graph **graph
     weir_graph_begin(&b, "wide", arena);
     int x = weir_graph_input(&b, "x", all_dims), target = weir_graph_input(&b, "target", all_dims);
     int y = gain(&b, "second", &wide, gain(&b, "first", &wide, x));
-    weir_graph_node(&b, "loss", &weir_op_mse, NULL, 2, (int[]){y, target}, 0, NULL);
+    weir_graph_node(&b, "loss", &weir_op_mse, NULL, 0, 2, (int[]){y, target}, 0, NULL);
     assert_ok(weir_graph_finish(&b, graph_out));
 }
 

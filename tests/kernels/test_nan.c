@@ -14,14 +14,14 @@ static const struct {
     struct op_case c;
     struct weir_sequence at;
 } places[] = {
-    {{"packed", &weir_op_attention_cached, {.n_heads = 2, .n_positions = 9}, 1, {F32(3, 1, 3, 6 * 5)}}, {4, 3}},
-    {{"the first position", &weir_op_attention_cached, {.n_heads = 1, .n_positions = 5}, 1, {F32(3, 1, 1, 3 * 8)}}, {0, 1}},
-    {{"groups, apart, padding", &weir_op_attention_cached, {.n_heads = 4, .kv_heads = 2, .n_positions = 20}, 3,
+    {{"packed", &weir_op_attention_cached, {.cached = {.n_heads = 2, .n_positions = 9}}, 1, {F32(3, 1, 3, 6 * 5)}}, {4, 3}},
+    {{"the first position", &weir_op_attention_cached, {.cached = {.n_heads = 1, .n_positions = 5}}, 1, {F32(3, 1, 1, 3 * 8)}}, {0, 1}},
+    {{"groups, apart, padding", &weir_op_attention_cached, {.cached = {.n_heads = 4, .kv_heads = 2, .n_positions = 20}}, 3,
       {F32(3, 1, 4, 4 * 3), F32(3, 1, 4, 2 * 3), F32(3, 1, 4, 2 * 3)}}, {11, 3}},
-    {{"tokens and positions", &weir_op_embedding, {.vocabulary = 17, .n_positions = 9, .out_features = 5}, 1,
+    {{"tokens and positions", &weir_op_embedding, {.embedding = {.vocabulary = 17, .n_positions = 9, .out_features = 5}}, 1,
       {I32(2, 1, 5)}}, {3, 4}},
-    {{"far from the start", &weir_op_rope, {.n_heads = 3, .rope = {.theta = 10000}}, 1, {F32(3, 1, 3, 3 * 10)}}, {40, 3}},
-    {{"of two rows", &weir_op_last_row, {.bias = false}, 1, {F32(3, 1, 3, 7)}}, {7, 2}},
+    {{"far from the start", &weir_op_rope, {.rope = {.n_heads = 3, .rope = {.theta = 10000}}}, 1, {F32(3, 1, 3, 3 * 10)}}, {40, 3}},
+    {{"of two rows", &weir_op_last_row, {0}, 1, {F32(3, 1, 3, 7)}}, {7, 2}},
 };
 
 static weir_status rig_run(void *rig, enum weir_pass pass)

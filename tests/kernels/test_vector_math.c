@@ -32,7 +32,7 @@ static void exp_and_the_normal_distribution_are_accurate(void **state)
 
 static struct op_case vector_case(const struct weir_op *op, int64_t n)
 {
-    return (struct op_case){"", op, {.dropout = 0.25}, op == &weir_op_add ? 2 : 1,
+    return (struct op_case){"", op, {.dropout = {.dropout = 0.25}}, op == &weir_op_add ? 2 : 1,
                             {{1, {n}, WEIR_DTYPE_F32}, {1, {n}, WEIR_DTYPE_F32}}};
 }
 
@@ -79,7 +79,7 @@ static void an_element_does_not_depend_on_length_or_position(void **state)
 static void dropout_drops_its_share_and_only_in_training(void **state)
 {
     (void)state;
-    struct op_case c = {"", &weir_op_dropout, {.dropout = 0.25}, 1, {{2, {2, 50000}, WEIR_DTYPE_F32}}};
+    struct op_case c = {"", &weir_op_dropout, {.dropout = {.dropout = 0.25}}, 1, {{2, {2, 50000}, WEIR_DTYPE_F32}}};
     struct op_rig rig;
     op_rig_open(&rig, &c, 1, 1, 0);
     const float *x = rig.full.inputs[0].data, *y = rig.full.output.data;

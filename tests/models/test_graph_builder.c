@@ -38,7 +38,7 @@ static void ends(struct build *t, const char *words)
     weir_arena_release(&t->arena);
 }
 
-static const struct weir_op_attr eight = {.out_features = 8};
+static const struct weir_linear_attr eight = {.out_features = 8};
 
 static void a_value_that_is_not_there_is_named(void **state)
 {
@@ -54,7 +54,7 @@ static void a_value_that_is_not_there_is_named(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct build t;
         begin(&t);
-        weir_graph_node(&t.b, "n", &weir_op_relu, NULL, 1, &rows[i].value, 0, NULL);
+        weir_graph_node(&t.b, "n", &weir_op_relu, NULL, 0, 1, &rows[i].value, 0, NULL);
         ends(&t, rows[i].words);
     }
 }
@@ -67,7 +67,7 @@ static void a_parameter_that_is_not_there_is_named(void **state)
         struct build t;
         char words[80];
         begin(&t);
-        weir_graph_node(&t.b, "n", &weir_op_linear, &eight, 1, &t.x, 1, &numbers[i]);
+        weir_graph_node(&t.b, "n", &weir_op_linear, &eight, sizeof eight, 1, &t.x, 1, &numbers[i]);
         snprintf(words, sizeof words, "node 'n': parameter 0 is number %d, the graph has 1 so far", numbers[i]);
         ends(&t, words);
         begin(&t);
@@ -82,16 +82,16 @@ static void lists_that_are_missing_are_named(void **state)
     (void)state;
     struct build t;
     begin(&t);
-    weir_graph_node(&t.b, "n", &weir_op_relu, NULL, 1, NULL, 0, NULL);
+    weir_graph_node(&t.b, "n", &weir_op_relu, NULL, 0, 1, NULL, 0, NULL);
     ends(&t, "node 'n' has 1 inputs and 0 parameters, of which a list is missing");
     begin(&t);
-    weir_graph_node(&t.b, "n", &weir_op_linear, &eight, 1, &t.x, 1, NULL);
+    weir_graph_node(&t.b, "n", &weir_op_linear, &eight, sizeof eight, 1, &t.x, 1, NULL);
     ends(&t, "of which a list is missing");
     begin(&t);
-    weir_graph_node(&t.b, "n", &weir_op_relu, NULL, -1, &t.x, 0, NULL);
+    weir_graph_node(&t.b, "n", &weir_op_relu, NULL, 0, -1, &t.x, 0, NULL);
     ends(&t, "node 'n' has -1 inputs");
     begin(&t);
-    weir_graph_node(&t.b, "n", &weir_op_relu, NULL, WEIR_OP_INPUTS + 1, &t.x, 0, NULL);
+    weir_graph_node(&t.b, "n", &weir_op_relu, NULL, 0, WEIR_OP_INPUTS + 1, &t.x, 0, NULL);
     ends(&t, "node 'n' has more than");
 }
 
@@ -111,7 +111,7 @@ static void names_that_are_missing_are_a_status(void **state)
     weir_graph_param(&t.b, "", WEIR_INIT_NORMAL, 1, true);
     ends(&t, "a parameter has no name");
     begin(&t);
-    weir_graph_node(&t.b, NULL, &weir_op_relu, NULL, 1, &t.x, 0, NULL);
+    weir_graph_node(&t.b, NULL, &weir_op_relu, NULL, 0, 1, &t.x, 0, NULL);
     ends(&t, "a node has no name");
 }
 
@@ -176,12 +176,12 @@ static void rows_that_say_what_cannot_be_are_named(void **state)
         struct weir_op row = rows[i].row;
         row.struct_bytes = sizeof row;
         begin(&t);
-        weir_graph_node(&t.b, "n", &row, NULL, rows[i].n_inputs, &t.x, rows[i].n_params, &t.w);
+        weir_graph_node(&t.b, "n", &row, NULL, 0, rows[i].n_inputs, &t.x, rows[i].n_params, &t.w);
         ends(&t, rows[i].words);
     }
     struct build t;
     begin(&t);
-    weir_graph_node(&t.b, "n", NULL, NULL, 1, &t.x, 0, NULL);
+    weir_graph_node(&t.b, "n", NULL, NULL, 0, 1, &t.x, 0, NULL);
     ends(&t, "node 'n' has no operation");
 }
 
@@ -219,13 +219,13 @@ static void sizes_whose_product_does_not_fit_are_refused(void **state)
 {
     (void)state;
     struct build t;
-    struct weir_op_attr wide = {.out_features = (int64_t)1 << 62};
+    struct weir_linear_attr wide = {.out_features = (int64_t)1 << 62};
     begin(&t);
-    weir_graph_node(&t.b, "n", &weir_op_linear, &wide, 1, &t.x, 1, &t.w);
+    weir_graph_node(&t.b, "n", &weir_op_linear, &wide, sizeof wide, 1, &t.x, 1, &t.w);
     ends(&t, "more than 2^56 elements cannot be");
     wide.out_features = (int64_t)1 << 53; /* the weight has 2^56 */
     begin(&t);
-    weir_graph_node(&t.b, "n", &weir_op_linear, &wide, 1, &t.x, 1, &t.w);
+    weir_graph_node(&t.b, "n", &weir_op_linear, &wide, sizeof wide, 1, &t.x, 1, &t.w);
     assert_ok(weir_graph_status(&t.b));
     weir_arena_release(&t.arena);
 }
@@ -236,9 +236,9 @@ static void sizes_whose_sum_does_not_fit_are_refused(void **state)
     (void)state;
     struct build t;
     const struct weir_graph *graph;
-    struct weir_op_attr wide = {.out_features = (int64_t)1 << 53}, narrow = {.out_features = 8};
+    struct weir_linear_attr wide = {.out_features = (int64_t)1 << 53}, narrow = {.out_features = 8};
     begin(&t);
-    int x = weir_graph_node(&t.b, "start", &weir_op_linear, &narrow, 1, &t.x, 1, &t.w);
+    int x = weir_graph_node(&t.b, "start", &weir_op_linear, &narrow, sizeof narrow, 1, &t.x, 1, &t.w);
     for (int i = 0; i < 4; i++) {
         char name[2][16];
         snprintf(name[0], sizeof name[0], "wide%d", i);
@@ -246,8 +246,8 @@ static void sizes_whose_sum_does_not_fit_are_refused(void **state)
         int w[2] = {weir_graph_param(&t.b, name[0], WEIR_INIT_NORMAL, 1, true),
                     weir_graph_param(&t.b, name[1], WEIR_INIT_NORMAL, 1, true)};
         weir_graph_layer(&t.b, name[0]);
-        x = weir_graph_node(&t.b, name[0], &weir_op_linear, &wide, 1, &x, 1, &w[0]);
-        x = weir_graph_node(&t.b, name[1], &weir_op_linear, &narrow, 1, &x, 1, &w[1]);
+        x = weir_graph_node(&t.b, name[0], &weir_op_linear, &wide, sizeof wide, 1, &x, 1, &w[0]);
+        x = weir_graph_node(&t.b, name[1], &weir_op_linear, &narrow, sizeof narrow, 1, &x, 1, &w[1]);
     }
     assert_ok(weir_graph_status(&t.b));
     assert_fails(weir_graph_finish_forward(&t.b, &graph), WEIR_ERR_INVALID, "has more than 2^56 elements in its parameters");

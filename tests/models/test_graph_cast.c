@@ -136,8 +136,8 @@ static void a_row_that_knows_f32_alone_is_named(void **state)
         int x = weir_graph_input(&b, "x", shape), target = weir_graph_input(&b, "target", shape);
         weir_graph_layer(&b, "all");
         int p = k ? 0 : weir_graph_param(&b, "p", WEIR_INIT_CONSTANT, 1, false);
-        x = weir_graph_node(&b, "mine", &rows[k], NULL, 1, &x, !k, &p);
-        weir_graph_node(&b, "loss", &weir_op_mse, NULL, 2, (int[]){x, target}, 0, NULL);
+        x = weir_graph_node(&b, "mine", &rows[k], NULL, 0, 1, &x, !k, &p);
+        weir_graph_node(&b, "loss", &weir_op_mse, NULL, 0, 2, (int[]){x, target}, 0, NULL);
         assert_ok(weir_graph_finish(&b, &own));
         assert_fails(weir_graph_cast(own, WEIR_DTYPE_BF16, &arena, &cast), WEIR_ERR_INVALID,
                      k ? "node 'mine': operation 'wide' is for f32 alone" : "node 'mine': operation 'old' is for f32 alone");

@@ -10,19 +10,20 @@
 /* x ─▶ split ─▶ a, b, c │ relu(c), a ─▶ concat ─▶ y ─▶ loss; nobody reads b */
 static void parts_build(struct weir_arena *arena, struct weir_graph_builder *b)
 {
-    static const struct weir_op_attr three = {.parts = {2, 1, 5}}, wide = {.out_features = 8};
+    static const struct weir_split_attr three = {.parts = {2, 1, 5}};
+    static const struct weir_linear_attr wide = {.out_features = 8};
     weir_graph_begin(b, "parts", arena);
     int x = weir_graph_input(b, "x", (struct weir_shape){2, {4, 8}, WEIR_DTYPE_F32});
     int target = weir_graph_input(b, "target", (struct weir_shape){2, {4, 7}, WEIR_DTYPE_F32});
     weir_graph_layer(b, "one");
     int w = weir_graph_param(b, "w", WEIR_INIT_NORMAL, 1, true);
-    x = weir_graph_node(b, "linear", &weir_op_linear, &wide, 1, &x, 1, &w);
-    int a = weir_graph_node(b, "cut", &weir_op_split, &three, 1, &x, 0, NULL);
+    x = weir_graph_node(b, "linear", &weir_op_linear, &wide, sizeof wide, 1, &x, 1, &w);
+    int a = weir_graph_node(b, "cut", &weir_op_split, &three, sizeof three, 1, &x, 0, NULL);
     int c = weir_graph_output(b, a, 2);
     weir_graph_layer(b, "two");
-    c = weir_graph_node(b, "relu", &weir_op_relu, NULL, 1, &c, 0, NULL);
-    int y = weir_graph_node(b, "join", &weir_op_concat, NULL, 2, (int[]){c, a}, 0, NULL);
-    weir_graph_node(b, "loss", &weir_op_mse, NULL, 2, (int[]){y, target}, 0, NULL);
+    c = weir_graph_node(b, "relu", &weir_op_relu, NULL, 0, 1, &c, 0, NULL);
+    int y = weir_graph_node(b, "join", &weir_op_concat, NULL, 0, 2, (int[]){c, a}, 0, NULL);
+    weir_graph_node(b, "loss", &weir_op_mse, NULL, 0, 2, (int[]){y, target}, 0, NULL);
 }
 
 static const struct weir_graph *parts_graph(struct weir_arena *arena)
@@ -156,7 +157,7 @@ static void rows_of_outputs_that_cannot_be_are_named(void **state)
         weir_graph_begin(&b, "g", &arena);
         int x = weir_graph_input(&b, "x", (struct weir_shape){2, {4, 8}, WEIR_DTYPE_F32});
         weir_graph_layer(&b, "one");
-        weir_graph_node(&b, "n", &row, NULL, 1, &x, 0, NULL);
+        weir_graph_node(&b, "n", &row, NULL, 0, 1, &x, 0, NULL);
         assert_fails(weir_graph_status(&b), WEIR_ERR_INVALID, rows[i].words);
         weir_arena_release(&arena);
     }
@@ -173,8 +174,8 @@ static void a_row_with_an_output_for_f32_alone_is_not_cast(void **state)
     weir_graph_begin(&b, "g", &arena);
     int x = weir_graph_input(&b, "x", (struct weir_shape){2, {4, 8}, WEIR_DTYPE_F32});
     weir_graph_layer(&b, "one");
-    x = weir_graph_node(&b, "n", &row, NULL, 1, &x, 0, NULL);
-    weir_graph_node(&b, "y", &weir_op_add, NULL, 2, (int[]){x, weir_graph_output(&b, x, 1)}, 0, NULL);
+    x = weir_graph_node(&b, "n", &row, NULL, 0, 1, &x, 0, NULL);
+    weir_graph_node(&b, "y", &weir_op_add, NULL, 0, 2, (int[]){x, weir_graph_output(&b, x, 1)}, 0, NULL);
     assert_ok(weir_graph_finish_forward(&b, &graph));
     assert_fails(weir_graph_cast(graph, WEIR_DTYPE_BF16, &arena, &cast), WEIR_ERR_INVALID, "operation 'mixed' is for f32 alone");
     weir_arena_release(&arena);
@@ -183,7 +184,7 @@ static void a_row_with_an_output_for_f32_alone_is_not_cast(void **state)
 static void outputs_of_which_none_is_used_are_named(void **state)
 {
     (void)state;
-    static const struct weir_op_attr half = {.parts = {4, 4}};
+    static const struct weir_split_attr half = {.parts = {4, 4}};
     for (int last = 0; last < 2; last++) {
         struct weir_arena arena = {0};
         struct weir_graph_builder b;
@@ -191,9 +192,9 @@ static void outputs_of_which_none_is_used_are_named(void **state)
         weir_graph_begin(&b, "g", &arena);
         int x = weir_graph_input(&b, "x", (struct weir_shape){2, {4, 8}, WEIR_DTYPE_F32});
         weir_graph_layer(&b, "one");
-        weir_graph_node(&b, "cut", &weir_op_split, &half, 1, &x, 0, NULL);
+        weir_graph_node(&b, "cut", &weir_op_split, &half, sizeof half, 1, &x, 0, NULL);
         if (!last)
-            weir_graph_node(&b, "relu", &weir_op_relu, NULL, 1, &x, 0, NULL);
+            weir_graph_node(&b, "relu", &weir_op_relu, NULL, 0, 1, &x, 0, NULL);
         assert_fails(weir_graph_finish_forward(&b, &graph), WEIR_ERR_INVALID,
                      last ? "the last node 'cut' has several outputs, a graph has one result" : "the output of node 'cut' is never used");
         weir_arena_release(&arena);
@@ -204,7 +205,8 @@ static void outputs_of_which_none_is_used_are_named(void **state)
 static void a_target_that_depends_on_parameters_through_an_output_is_named(void **state)
 {
     (void)state;
-    static const struct weir_op_attr wide = {.out_features = 8}, half = {.parts = {4, 4}};
+    static const struct weir_linear_attr wide = {.out_features = 8};
+    static const struct weir_split_attr half = {.parts = {4, 4}};
     struct weir_arena arena = {0};
     struct weir_graph_builder b;
     const struct weir_graph *graph;
@@ -212,9 +214,9 @@ static void a_target_that_depends_on_parameters_through_an_output_is_named(void 
     int x = weir_graph_input(&b, "x", (struct weir_shape){2, {4, 8}, WEIR_DTYPE_F32});
     int w = weir_graph_param(&b, "w", WEIR_INIT_NORMAL, 1, true);
     weir_graph_layer(&b, "one");
-    x = weir_graph_node(&b, "linear", &weir_op_linear, &wide, 1, &x, 1, &w);
-    x = weir_graph_node(&b, "cut", &weir_op_split, &half, 1, &x, 0, NULL);
-    weir_graph_node(&b, "loss", &weir_op_mse, NULL, 2, (int[]){x, weir_graph_output(&b, x, 1)}, 0, NULL);
+    x = weir_graph_node(&b, "linear", &weir_op_linear, &wide, sizeof wide, 1, &x, 1, &w);
+    x = weir_graph_node(&b, "cut", &weir_op_split, &half, sizeof half, 1, &x, 0, NULL);
+    weir_graph_node(&b, "loss", &weir_op_mse, NULL, 0, 2, (int[]){x, weir_graph_output(&b, x, 1)}, 0, NULL);
     assert_fails(weir_graph_finish(&b, &graph), WEIR_ERR_INVALID, "its target 'cut:1' depends on parameters");
     weir_arena_release(&arena);
 }

@@ -16,34 +16,34 @@ enum { PARTS = 3, NEAR = 4, FAR = 3 }; /* of what a layer of the graph of parts 
 
 static int dense(struct weir_graph_builder *b, const char *name, int x, int64_t out)
 {
-    struct weir_op_attr attr = {.out_features = out};
+    struct weir_linear_attr attr = {.out_features = out};
     int weight = weir_graph_param(b, name, WEIR_INIT_NORMAL, 0.4, true);
-    return weir_graph_node(b, name, &weir_op_linear, &attr, 1, &x, 1, &weight);
+    return weir_graph_node(b, name, &weir_op_linear, &attr, sizeof attr, 1, &x, 1, &weight);
 }
 
 static int sum(struct weir_graph_builder *b, const char *name, int x, int y)
 {
-    return weir_graph_node(b, name, &weir_op_add, NULL, 2, (int[]){x, y}, 0, NULL);
+    return weir_graph_node(b, name, &weir_op_add, NULL, 0, 2, (int[]){x, y}, 0, NULL);
 }
 
 static int normed(struct weir_graph_builder *b, const char *name, int x)
 {
-    struct weir_op_attr attr = {.eps = 1e-5};
+    struct weir_norm_attr attr = {.eps = 1e-5};
     int gain = weir_graph_param(b, name, WEIR_INIT_CONSTANT, 1, false);
-    return weir_graph_node(b, name, &weir_op_rms_norm, &attr, 1, &x, 1, &gain);
+    return weir_graph_node(b, name, &weir_op_rms_norm, &attr, sizeof attr, 1, &x, 1, &gain);
 }
 
 /* Layer l: norm, linear, dropout, ReLU, and what it adds. */
 static int layer_make(struct weir_graph_builder *b, int l, int x, int other)
 {
-    struct weir_op_attr rate = {.dropout = 0.1};
+    struct weir_dropout_attr rate = {.dropout = 0.1};
     char name[4][16];
     static const char *const words[] = {"norm", "fc", "drop", "relu"};
     for (int i = 0; i < 4; i++)
         snprintf(name[i], sizeof name[i], "%s%d", words[i], l);
     x = dense(b, name[1], normed(b, name[0], x), WIDTH);
-    x = weir_graph_node(b, name[2], &weir_op_dropout, &rate, 1, &x, 0, NULL);
-    x = weir_graph_node(b, name[3], &weir_op_relu, NULL, 1, &x, 0, NULL);
+    x = weir_graph_node(b, name[2], &weir_op_dropout, &rate, sizeof rate, 1, &x, 0, NULL);
+    x = weir_graph_node(b, name[3], &weir_op_relu, NULL, 0, 1, &x, 0, NULL);
     return other ? sum(b, "sum", x, other) : x;
 }
 
@@ -75,7 +75,7 @@ static void chain_build(enum branch_graph which, struct weir_arena *arena, const
     }
     weir_graph_layer(&b, "head");
     x = dense(&b, "head", x, BRANCH_CLASSES);
-    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){x, targets}, 0, NULL);
+    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 0, 2, (int[]){x, targets}, 0, NULL);
     assert_ok(weir_graph_finish(&b, graph_out));
 }
 
@@ -83,7 +83,7 @@ static void chain_build(enum branch_graph which, struct weir_arena *arena, const
 static void parts_build(struct weir_arena *arena, const struct weir_graph **graph_out)
 {
     struct weir_graph_builder b;
-    const struct weir_op_attr sizes = {.parts = {FAR, 1, NEAR}};
+    const struct weir_split_attr sizes = {.parts = {FAR, 1, NEAR}};
     int far[LAYERS + 1] = {0}, x;
     char name[2][16];
     weir_graph_begin(&b, "parts", arena);
@@ -95,15 +95,15 @@ static void parts_build(struct weir_arena *arena, const struct weir_graph **grap
             snprintf(name[i], sizeof name[i], "%s%d", i ? "layer" : "parts", l);
         weir_graph_layer(&b, name[1]);
         if (l > 1)
-            x = weir_graph_node(&b, "join", &weir_op_concat, NULL, 2, (int[]){far[l - 2], x}, 0, NULL);
+            x = weir_graph_node(&b, "join", &weir_op_concat, NULL, 0, 2, (int[]){far[l - 2], x}, 0, NULL);
         x = layer_make(&b, l, l ? x : dense(&b, "in", images, WIDTH), 0);
-        far[l] = weir_graph_node(&b, name[0], &weir_op_split, &sizes, 1, &x, 0, NULL);
+        far[l] = weir_graph_node(&b, name[0], &weir_op_split, &sizes, sizeof sizes, 1, &x, 0, NULL);
         x = weir_graph_output(&b, far[l], PARTS - 1);
     }
     weir_graph_layer(&b, "head");
-    x = weir_graph_node(&b, "join", &weir_op_concat, NULL, 3, (int[]){x, far[LAYERS - 2], far[LAYERS - 1]}, 0, NULL);
+    x = weir_graph_node(&b, "join", &weir_op_concat, NULL, 0, 3, (int[]){x, far[LAYERS - 2], far[LAYERS - 1]}, 0, NULL);
     x = dense(&b, "head", x, BRANCH_CLASSES);
-    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){x, targets}, 0, NULL);
+    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 0, 2, (int[]){x, targets}, 0, NULL);
     assert_ok(weir_graph_finish(&b, graph_out));
 }
 

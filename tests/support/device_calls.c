@@ -25,7 +25,7 @@ static weir_status enqueue(const struct weir_op_call *call, void *stream)
     struct host_call *copy = malloc(sizeof *copy);
     if (!copy)
         return WEIR_FAIL(WEIR_ERR_NOMEM, "out of memory");
-    *copy = *(const struct host_call *)call->attr->user;
+    *copy = *(const struct host_call *)call->attr;
     if (cudaLaunchHostFunc(stream, host_call, copy) == cudaSuccess)
         return WEIR_OK;
     free(copy);
@@ -43,13 +43,12 @@ static weir_status enqueue(const struct weir_op_call *call, void *stream)
 static weir_status refuse(const struct weir_op_call *call, void *stream)
 {
     (void)stream;
-    return (*(weir_task_fn *)call->attr->user)(NULL);
+    return (*(const weir_task_fn *)call->attr)(NULL);
 }
 
-static weir_status launch(const struct weir_device_kind *kind, weir_stream *stream, weir_kernel_fn fn, void *user)
+static weir_status launch(const struct weir_device_kind *kind, weir_stream *stream, weir_kernel_fn fn, const void *attr)
 {
-    struct weir_op_attr attr = {.user = user};
-    struct weir_op_call call = {.attr = &attr};
+    struct weir_op_call call = {.attr = attr};
     return kind->launch(stream, fn, &call);
 }
 

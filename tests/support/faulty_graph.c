@@ -101,6 +101,10 @@ static weir_status fault_do(float *y)
     }
 }
 
+struct fault_attr {
+    int layer;
+};
+
 static weir_status infer(struct weir_op_shapes *shapes)
 {
     shapes->output = shapes->inputs[0];
@@ -110,7 +114,8 @@ static weir_status infer(struct weir_op_shapes *shapes)
 /* y = x, and the fault; its layer is in the attributes. */
 static weir_status forward(const struct weir_op_call *call, void *stream)
 {
-    bool due = call->step->training && call->step->step == faulty_plan.step && call->attr->n_heads == faulty_plan.layer + 1 &&
+    const struct fault_attr *attr = call->attr;
+    bool due = call->step->training && call->step->step == faulty_plan.step && attr->layer == faulty_plan.layer &&
                (int)call->first_sample == faulty_plan.microbatch * FAULTY_BATCH;
     (void)stream;
     memcpy(call->output.data, call->inputs[0].data, sizeof(float) * (size_t)weir_tensor_elements(&call->output));
@@ -127,14 +132,14 @@ static weir_status backward(const struct weir_op_call *call, void *stream)
     return WEIR_OK;
 }
 
-static const struct weir_op op_fault = {.struct_bytes = sizeof(struct weir_op), .name = "fault", .infer = infer,
+static const struct weir_op op_fault = {.struct_bytes = sizeof(struct weir_op), .name = "fault", .infer = infer, .attr_bytes = sizeof(struct fault_attr),
                                         .cpu = {.forward = forward, .backward_input = backward}};
 
 static int linear(struct weir_graph_builder *b, const char *name, int x, int64_t out)
 {
-    struct weir_op_attr attr = {.out_features = out};
+    struct weir_linear_attr attr = {.out_features = out};
     int param = weir_graph_param(b, name, WEIR_INIT_NORMAL, 0.3, true);
-    return weir_graph_node(b, name, &weir_op_linear, &attr, 1, &x, 1, &param);
+    return weir_graph_node(b, name, &weir_op_linear, &attr, sizeof attr, 1, &x, 1, &param);
 }
 
 static weir_status graph_build(struct weir_arena *arena, const struct weir_graph **graph_out)
@@ -145,13 +150,13 @@ static weir_status graph_build(struct weir_arena *arena, const struct weir_graph
     int targets = weir_graph_input(&b, "targets", (struct weir_shape){1, {FAULTY_BATCH}, WEIR_DTYPE_I32});
     for (int l = 0; l < FAULTY_LAYERS; l++) {
         char name[32], weight[32];
-        struct weir_op_attr attr = {.n_heads = l + 1};
+        struct fault_attr attr = {.layer = l};
         snprintf(name, sizeof name, "fault %d", l);
         snprintf(weight, sizeof weight, "fc%d", l);
         weir_graph_layer(&b, weight);
-        x = linear(&b, weight, weir_graph_node(&b, name, &op_fault, &attr, 1, &x, 0, NULL), l + 1 < FAULTY_LAYERS ? WIDTH : CLASSES);
+        x = linear(&b, weight, weir_graph_node(&b, name, &op_fault, &attr, sizeof attr, 1, &x, 0, NULL), l + 1 < FAULTY_LAYERS ? WIDTH : CLASSES);
     }
-    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){x, targets}, 0, NULL);
+    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 0, 2, (int[]){x, targets}, 0, NULL);
     return weir_graph_finish(&b, graph_out);
 }
 

@@ -50,7 +50,7 @@ static int joined(struct branches *s, int x)
     if (choice == 0 && x != y)
         x = odd_two(s->b, &odd_op_product, named(s, "product"), x, y);
     else if (choice == 1)
-        x = weir_graph_node(s->b, named(s, "sum"), &weir_op_add, NULL, 3, (int[]){x, y, any(s)}, 0, NULL);
+        x = weir_graph_node(s->b, named(s, "sum"), &weir_op_add, NULL, 0, 3, (int[]){x, y, any(s)}, 0, NULL);
     else
         x = odd_two(s->b, &weir_op_add, named(s, "sum"), x, y);
     return choice == 2 ? x : odd_one(s->b, &odd_op_tanh, named(s, "joined"), x);

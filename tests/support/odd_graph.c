@@ -15,14 +15,14 @@ enum { BATCH = ODD_BATCH, SEQ = 3, WIDTH = ODD_WIDTH, VOCABULARY = 12 };
 static int twice(struct weir_graph_builder *b, const char *name, int x)
 {
     int param = weir_graph_param(b, name, WEIR_INIT_CONSTANT, 0.4, true);
-    return weir_graph_node(b, name, &odd_op_affine, NULL, 1, &x, 2, (int[]){param, param});
+    return weir_graph_node(b, name, &odd_op_affine, NULL, 0, 1, &x, 2, (int[]){param, param});
 }
 
 static int attention(struct weir_graph_builder *b, int x)
 {
-    struct weir_op_attr attr = {.n_heads = 2, .dropout = 0.1};
+    struct weir_attention_attr attr = {.n_heads = 2, .dropout = 0.1};
     int y = odd_dense(b, "qkv", odd_norm(b, "attn.gain", x), 3 * WIDTH);
-    return odd_dense(b, "proj", weir_graph_node(b, "attention", &weir_op_attention, &attr, 1, &y, 0, NULL), WIDTH);
+    return odd_dense(b, "proj", weir_graph_node(b, "attention", &weir_op_attention, &attr, sizeof attr, 1, &y, 0, NULL), WIDTH);
 }
 
 /* A small transformer: wte is used by the embedding and the head, which are far apart; the loss is a layer. */
@@ -32,10 +32,10 @@ static void tokens_build(struct weir_graph_builder *b)
     int tokens = weir_graph_input(b, "tokens", ids), targets = weir_graph_input(b, "targets", ids);
     int extra = weir_graph_input(b, "extra", reals);
     weir_graph_layer(b, "embed");
-    struct weir_op_attr table = {.out_features = WIDTH, .vocabulary = VOCABULARY, .n_positions = SEQ};
+    struct weir_embedding_attr table = {.out_features = WIDTH, .vocabulary = VOCABULARY, .n_positions = SEQ};
     int tables[] = {weir_graph_param(b, "wte", WEIR_INIT_NORMAL, 0.3, true),
                     weir_graph_param(b, "wpe", WEIR_INIT_NORMAL, 0.3, true)};
-    int x = odd_drop(b, "embed.drop", weir_graph_node(b, "embed", &weir_op_embedding, &table, 1, &tokens, 2, tables));
+    int x = odd_drop(b, "embed.drop", weir_graph_node(b, "embed", &weir_op_embedding, &table, sizeof table, 1, &tokens, 2, tables));
     weir_graph_layer(b, "attn");
     x = odd_two(b, &weir_op_add, "attn.sum", x, odd_drop(b, "attn.drop", attention(b, x)));
     weir_graph_layer(b, "whole");
@@ -43,7 +43,7 @@ static void tokens_build(struct weir_graph_builder *b)
     weir_graph_layer(b, "mlp");
     int y = odd_dense(b, "up", odd_one(b, &weir_op_silu, "silu", odd_norm(b, "mlp.gain", x)), 2 * WIDTH);
     y = odd_dense(b, "down", odd_one(b, &weir_op_gelu_tanh, "gelu", y), WIDTH);
-    x = weir_graph_node(b, "mlp.sum", &weir_op_add, NULL, 3, (int[]){x, y, odd_scale(b, "scale", x)}, 0, NULL);
+    x = weir_graph_node(b, "mlp.sum", &weir_op_add, NULL, 0, 3, (int[]){x, y, odd_scale(b, "scale", x)}, 0, NULL);
     weir_graph_layer(b, "tanh");
     x = odd_one(b, &odd_op_tanh, "tanh", x);
     weir_graph_layer(b, "middle");
@@ -52,8 +52,8 @@ static void tokens_build(struct weir_graph_builder *b)
     x = twice(b, "gate", x);
     weir_graph_layer(b, "head");
     x = odd_norm(b, "head.gain", x);
-    struct weir_op_attr out = {.out_features = VOCABULARY};
-    x = odd_bend(b, "bend", weir_graph_node(b, "logits", &weir_op_linear, &out, 1, &x, 1, tables));
+    struct weir_linear_attr out = {.out_features = VOCABULARY};
+    x = odd_bend(b, "bend", weir_graph_node(b, "logits", &weir_op_linear, &out, sizeof out, 1, &x, 1, tables));
     weir_graph_layer(b, "loss");
     odd_two(b, &weir_op_cross_entropy, "loss", x, targets);
 }
@@ -81,7 +81,7 @@ static void points_build(struct weir_graph_builder *b)
     weir_graph_layer(b, "whole");
     x = odd_scale(b, "scale", x);
     weir_graph_layer(b, "end");
-    x = weir_graph_node(b, "end.sum", &weir_op_add, NULL, 2, (int[]){odd_dense(b, "shared", x, WIDTH), x}, 0, NULL);
+    x = weir_graph_node(b, "end.sum", &weir_op_add, NULL, 0, 2, (int[]){odd_dense(b, "shared", x, WIDTH), x}, 0, NULL);
     odd_two(b, &weir_op_mse, "loss", x, targets);
 }
 

@@ -280,48 +280,48 @@ const struct weir_op odd_op_product = {
 
 int odd_one(struct weir_graph_builder *b, const struct weir_op *op, const char *name, int x)
 {
-    return weir_graph_node(b, name, op, NULL, 1, &x, 0, NULL);
+    return weir_graph_node(b, name, op, NULL, 0, 1, &x, 0, NULL);
 }
 
 int odd_two(struct weir_graph_builder *b, const struct weir_op *op, const char *name, int x, int y)
 {
-    return weir_graph_node(b, name, op, NULL, 2, (int[]){x, y}, 0, NULL);
+    return weir_graph_node(b, name, op, NULL, 0, 2, (int[]){x, y}, 0, NULL);
 }
 
 int odd_drop(struct weir_graph_builder *b, const char *name, int x)
 {
-    struct weir_op_attr attr = {.dropout = 0.2};
-    return weir_graph_node(b, name, &weir_op_dropout, &attr, 1, &x, 0, NULL);
+    struct weir_dropout_attr attr = {.dropout = 0.2};
+    return weir_graph_node(b, name, &weir_op_dropout, &attr, sizeof attr, 1, &x, 0, NULL);
 }
 
 int odd_dense(struct weir_graph_builder *b, const char *weight, int x, int64_t out)
 {
-    struct weir_op_attr attr = {.out_features = out};
+    struct weir_linear_attr attr = {.out_features = out};
     int param = weir_graph_param(b, weight, WEIR_INIT_NORMAL, 0.3, true);
-    return weir_graph_node(b, weight, &weir_op_linear, &attr, 1, &x, 1, &param);
+    return weir_graph_node(b, weight, &weir_op_linear, &attr, sizeof attr, 1, &x, 1, &param);
 }
 
 int odd_norm(struct weir_graph_builder *b, const char *gain, int x)
 {
-    struct weir_op_attr attr = {.eps = 1e-5};
+    struct weir_norm_attr attr = {.eps = 1e-5};
     int param = weir_graph_param(b, gain, WEIR_INIT_CONSTANT, 1, false);
-    return weir_graph_node(b, gain, &weir_op_rms_norm, &attr, 1, &x, 1, &param);
+    return weir_graph_node(b, gain, &weir_op_rms_norm, &attr, sizeof attr, 1, &x, 1, &param);
 }
 
 int odd_scale(struct weir_graph_builder *b, const char *name, int x)
 {
     int param = weir_graph_param(b, name, WEIR_INIT_CONSTANT, 0.9, true);
-    return weir_graph_node(b, name, &odd_op_whole, NULL, 1, &x, 1, &param);
+    return weir_graph_node(b, name, &odd_op_whole, NULL, 0, 1, &x, 1, &param);
 }
 
 int odd_fork(struct weir_graph_builder *b, const char *name, int x)
 {
     int param = weir_graph_param(b, name, WEIR_INIT_CONSTANT, 0.7, true);
-    return weir_graph_node(b, name, &odd_op_fork, NULL, 1, &x, 1, &param);
+    return weir_graph_node(b, name, &odd_op_fork, NULL, 0, 1, &x, 1, &param);
 }
 
 int odd_bend(struct weir_graph_builder *b, const char *name, int x)
 {
     int param = weir_graph_param(b, name, WEIR_INIT_CONSTANT, 0.8, true);
-    return weir_graph_node(b, name, &odd_op_bend, NULL, 1, &x, 1, &param);
+    return weir_graph_node(b, name, &odd_op_bend, NULL, 0, 1, &x, 1, &param);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/rng.h"
+#include "kernels/op_rows.h"
 #include "tests/support/row_kernels.h"
 #include "tests/support/testing.h"
 
@@ -38,7 +39,7 @@ static void guards_check(const struct op_rig *rig)
 static void values_fill(const struct op_rig *rig, const struct weir_shape *shape, uint64_t key, void *to)
 {
     int64_t n = weir_shape_elements(shape), logits = rig->c->inputs[0].dims[rig->c->inputs[0].n_dims - 1];
-    int64_t vocabulary = rig->c->attr.vocabulary ? rig->c->attr.vocabulary : logits;
+    int64_t vocabulary = rig->c->op == &weir_op_embedding ? rig->c->attr.embedding.vocabulary : logits;
     for (int64_t i = 0; i < n; i++) {
         float x = weir_rng_normal(key, (uint64_t)i);
         if (shape->dtype == WEIR_DTYPE_I32)
@@ -93,14 +94,14 @@ static void scratch_make(struct op_rig *rig, int n_threads)
 void op_rig_open(struct op_rig *rig, const struct op_case *c, int n_threads, uint64_t salt, int shift)
 {
     *rig = (struct op_rig){.c = c, .shift = shift, .step = {.seed = 7 + salt, .step = 3, .training = 1}};
-    rig->shapes.attr = &c->attr;
+    rig->shapes.attr = op_case_attr(c);
     rig->shapes.n_inputs = c->n_inputs;
     memcpy(rig->shapes.inputs, c->inputs, sizeof c->inputs);
     assert_ok(c->op->infer(&rig->shapes));
     rig->shapes.n_outputs = rig->shapes.n_outputs ? rig->shapes.n_outputs : 1;
     rig->gradient_shapes = rig->shapes;
     assert_ok(weir_kernel_context_open(n_threads, &rig->context));
-    rig->full = (struct weir_op_call){.op = c->op, .attr = &c->attr, .n_inputs = c->n_inputs,
+    rig->full = (struct weir_op_call){.op = c->op, .attr = op_case_attr(c), .n_inputs = c->n_inputs,
                                       .n_outputs = rig->shapes.n_outputs, .n_params = rig->shapes.n_params,
                                       .loss_scale = 0.125, .node = 5,
                                       .first_sample = 11, .step = &rig->step, .context = rig->context};

@@ -10,10 +10,23 @@
 #include "include/weir/op.h"
 #include "tests/support/reference_ops.h"
 
+/* The attributes of any built-in row. */
+union op_attr {
+    int none;
+    struct weir_embedding_attr embedding;
+    struct weir_norm_attr norm;
+    struct weir_linear_attr linear;
+    struct weir_rope_attr rope;
+    struct weir_attention_attr attention;
+    struct weir_attention_cached_attr cached;
+    struct weir_dropout_attr dropout;
+    struct weir_split_attr split;
+};
+
 struct op_case {
     const char *sentence; /* what is special about it */
     const struct weir_op *op;
-    struct weir_op_attr attr;
+    union op_attr attr;
     int n_inputs;
     struct weir_shape inputs[WEIR_OP_INPUTS];
 };
@@ -34,6 +47,12 @@ struct op_rig {
     size_t block_bytes[OP_RIG_BLOCKS];
     int n_blocks;
 };
+
+/* What a node of the case has: NULL where the row takes no attributes. */
+static inline const void *op_case_attr(const struct op_case *c)
+{
+    return c->op->attr_bytes ? &c->attr : NULL;
+}
 
 /* Infers, allocates and fills.  Different `salt`: different values. */
 void op_rig_open(struct op_rig *rig, const struct op_case *c, int n_threads, uint64_t salt, int shift);

@@ -39,16 +39,16 @@ static int joined(struct plain *p, int x)
     int y = taken(p, random_below(&p->random, n));
     if (choice == 1)
         return odd_two(&p->b, &weir_op_add, named(p, "sum"), x, y);
-    return weir_graph_node(&p->b, named(p, "sum"), &weir_op_add, NULL, 3, (int[]){x, y, taken(p, random_below(&p->random, n))}, 0, NULL);
+    return weir_graph_node(&p->b, named(p, "sum"), &weir_op_add, NULL, 0, 3, (int[]){x, y, taken(p, random_below(&p->random, n))}, 0, NULL);
 }
 
 /* x in parts, of which one is left for another layer, or for nobody; what comes back is WIDTH wide again. */
 static int parted(struct plain *p, int x)
 {
-    static const struct weir_op_attr sizes[] = {{.parts = {3, 5}}, {.parts = {5, 1, 2}}, {.parts = {1, 2, 1, 4}}};
+    static const struct weir_split_attr sizes[] = {{.parts = {3, 5}}, {.parts = {5, 1, 2}}, {.parts = {1, 2, 1, 4}}};
     static const int counts[] = {2, 3, 4};
     int which = random_below(&p->random, 3), left = random_below(&p->random, counts[which]), n = 0, taken[WEIR_OP_INPUTS];
-    int first = weir_graph_node(&p->b, named(p, "parts"), &weir_op_split, &sizes[which], 1, &x, 0, NULL);
+    int first = weir_graph_node(&p->b, named(p, "parts"), &weir_op_split, &sizes[which], sizeof sizes[which], 1, &x, 0, NULL);
     for (int i = counts[which] - 1; i >= 0; i--)
         if (i != left)
             taken[n++] = weir_graph_output(&p->b, first, i);
@@ -56,7 +56,7 @@ static int parted(struct plain *p, int x)
         taken[n++] = p->loose;
     p->loose = weir_graph_output(&p->b, first, left);
     if (n > 1)
-        taken[0] = weir_graph_node(&p->b, named(p, "concat"), &weir_op_concat, NULL, n, taken, 0, NULL);
+        taken[0] = weir_graph_node(&p->b, named(p, "concat"), &weir_op_concat, NULL, 0, n, taken, 0, NULL);
     return odd_dense(&p->b, named(p, "whole"), taken[0], WIDTH);
 }
 
@@ -99,6 +99,6 @@ void plain_branches_build(uint64_t seed, struct weir_arena *arena, const struct 
         if (!p.read[i])
             x = odd_two(&p.b, &weir_op_add, named(&p, i ? "rest" : "first rest"), x, taken(&p, i));
     x = odd_dense(&p.b, "head", x, PLAIN_CLASSES);
-    weir_graph_node(&p.b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){x, targets}, 0, NULL);
+    weir_graph_node(&p.b, "loss", &weir_op_cross_entropy, NULL, 0, 2, (int[]){x, targets}, 0, NULL);
     assert_ok(weir_graph_finish(&p.b, graph_out));
 }

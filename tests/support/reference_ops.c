@@ -5,9 +5,8 @@
 
 #include "base/rng.h"
 
-double reference_dropout(const struct reference_call *call, int64_t sample, int64_t element)
+double reference_dropout(const struct reference_call *call, double p, int64_t sample, int64_t element)
 {
-    double p = call->shapes->attr->dropout;
     if (p == 0 || !call->step.training)
         return 1;
     struct weir_rng_block block = weir_rng_philox(call->step.seed, (uint32_t)(element / 4), call->node,
@@ -34,6 +33,7 @@ static void embedding(const struct reference_call *call)
 
 static void norm(const struct reference_call *call, bool centred)
 {
+    const struct weir_norm_attr *attr = call->shapes->attr;
     int64_t n = last_of(&call->shapes->output), rows = weir_shape_elements(&call->shapes->output) / n;
     for (int64_t r = 0; r < rows; r++) {
         const double *x = call->inputs[0] + r * n;
@@ -43,7 +43,7 @@ static void norm(const struct reference_call *call, bool centred)
         for (int64_t i = 0; i < n; i++)
             square += (x[i] - mean) * (x[i] - mean) / (double)n;
         for (int64_t i = 0; i < n; i++) {
-            call->output[r * n + i] = (x[i] - mean) / sqrt(square + call->shapes->attr->eps) * call->params[0][i];
+            call->output[r * n + i] = (x[i] - mean) / sqrt(square + attr->eps) * call->params[0][i];
             if (call->shapes->n_params > 1)
                 call->output[r * n + i] += call->params[1][i];
         }
@@ -62,6 +62,7 @@ static void rms_norm(const struct reference_call *call)
 
 static void linear(const struct reference_call *call)
 {
+    const struct weir_linear_attr *attr = call->shapes->attr;
     int64_t in = last_of(&call->shapes->inputs[0]), out = last_of(&call->shapes->output);
     int64_t rows = weir_shape_elements(&call->shapes->output) / out;
     for (int64_t r = 0; r < rows; r++)
@@ -69,7 +70,7 @@ static void linear(const struct reference_call *call)
             double sum = call->shapes->n_params > 1 ? call->params[1][o] : 0;
             for (int64_t i = 0; i < in; i++)
                 sum += call->inputs[0][r * in + i] *
-                       call->params[0][call->shapes->attr->in_out ? i * out + o : o * in + i];
+                       call->params[0][attr->in_out ? i * out + o : o * in + i];
             call->output[r * out + o] = sum;
         }
 }
@@ -103,8 +104,8 @@ static void silu(const struct reference_call *call)
 /* Row t of q, k or v (`part` 0, 1, 2), packed side by side or apart. */
 static const double *attention_operand(const struct reference_call *call, int part, int64_t sample, int64_t head, int64_t t)
 {
-    int64_t heads = call->shapes->attr->n_heads, d = call->shapes->output.dims[2] / heads;
-    int64_t kv = call->shapes->attr->kv_heads ? call->shapes->attr->kv_heads : heads;
+    const struct weir_attention_attr *attr = call->shapes->attr;
+    int64_t heads = attr->n_heads, d = call->shapes->output.dims[2] / heads, kv = attr->kv_heads ? attr->kv_heads : heads;
     int64_t own = part ? kv : heads, row = sample * call->shapes->output.dims[1] + t;
     if (part)
         head = head / (heads / kv);
@@ -117,8 +118,8 @@ static const double *attention_operand(const struct reference_call *call, int pa
 /* One row of one head: y (d) from q of the row and all k and v up to it. */
 static void attention_row(const struct reference_call *call, int64_t sample, int64_t head, int64_t row)
 {
-    int64_t positions = call->shapes->output.dims[1], width = call->shapes->output.dims[2];
-    int64_t d = width / call->shapes->attr->n_heads;
+    const struct weir_attention_attr *attr = call->shapes->attr;
+    int64_t positions = call->shapes->output.dims[1], width = call->shapes->output.dims[2], d = width / attr->n_heads;
     double *y = call->output + (sample * positions + row) * width + head * d, total = 0;
     const double *q = attention_operand(call, 0, sample, head, row);
     memset(y, 0, (size_t)d * sizeof *y);
@@ -128,7 +129,7 @@ static void attention_row(const struct reference_call *call, int64_t sample, int
         for (int64_t i = 0; i < d; i++)
             score += q[i] * k[i];
         double e = exp(score / sqrt((double)d));
-        double factor = reference_dropout(call, sample, (head * positions + row) * positions + t);
+        double factor = reference_dropout(call, attr->dropout, sample, (head * positions + row) * positions + t);
         total += e;
         for (int64_t i = 0; i < d; i++)
             y[i] += e * factor * v[i];
@@ -139,8 +140,9 @@ static void attention_row(const struct reference_call *call, int64_t sample, int
 
 static void attention(const struct reference_call *call)
 {
+    const struct weir_attention_attr *attr = call->shapes->attr;
     for (int64_t b = 0; b < call->shapes->output.dims[0]; b++)
-        for (int64_t h = 0; h < call->shapes->attr->n_heads; h++)
+        for (int64_t h = 0; h < attr->n_heads; h++)
             for (int64_t t = 0; t < call->shapes->output.dims[1]; t++)
                 attention_row(call, b, h, t);
 }
@@ -162,12 +164,13 @@ static double rope_frequency(const struct weir_rope *r, int64_t i, int64_t d)
 /* A pair as a complex number, multiplied by e^(i t f). */
 static void rope(const struct reference_call *call)
 {
+    const struct weir_rope_attr *attr = call->shapes->attr;
     const struct weir_shape *shape = &call->shapes->output;
-    int64_t d = shape->dims[2] / call->shapes->attr->n_heads;
+    int64_t d = shape->dims[2] / attr->n_heads;
     for (int64_t i = 0; i < weir_shape_elements(shape); i++) {
         int64_t t = i / shape->dims[2] % shape->dims[1], at = i % d, pair = at % (d / 2);
         const double *x = call->inputs[0] + i - at;
-        double angle = (double)t * rope_frequency(&call->shapes->attr->rope, pair, d);
+        double angle = (double)t * rope_frequency(&attr->rope, pair, d);
         if (at < d / 2)
             call->output[i] = x[pair] * cos(angle) - x[pair + d / 2] * sin(angle);
         else
@@ -214,9 +217,10 @@ static void split(const struct reference_call *call)
 
 static void dropout(const struct reference_call *call)
 {
+    const struct weir_dropout_attr *attr = call->shapes->attr;
     int64_t n = weir_shape_elements(&call->shapes->output), per_sample = n / call->shapes->output.dims[0];
     for (int64_t i = 0; i < n; i++)
-        call->output[i] = call->inputs[0][i] * reference_dropout(call, i / per_sample, i % per_sample);
+        call->output[i] = call->inputs[0][i] * reference_dropout(call, attr->dropout, i / per_sample, i % per_sample);
 }
 
 static void cross_entropy(const struct reference_call *call)

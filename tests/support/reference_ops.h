@@ -23,7 +23,7 @@ typedef void (*reference_fn)(const struct reference_call *call);
 /* NULL when there is no row of that name. */
 reference_fn reference_find(const char *name);
 
-/* The dropout factor of one element of a sample, from the definition in op.h. */
-double reference_dropout(const struct reference_call *call, int64_t sample, int64_t element);
+/* The factor of one element of a sample that is dropped with probability p, from the definition in op.h. */
+double reference_dropout(const struct reference_call *call, double p, int64_t sample, int64_t element);
 
 #endif

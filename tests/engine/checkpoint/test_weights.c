@@ -16,6 +16,7 @@
 #include "engine/checkpoint/export_folder.h"
 #include "engine/checkpoint/export_plan.h"
 #include "include/weir/weir.h"
+#include "kernels/op_rows.h"
 
 struct trainer {
     struct weir_arena arena;
@@ -404,14 +405,18 @@ static void linear_weights_have_the_layout_of_the_file(void **state)
     struct trainer t;
     trainer_open(&t, "gpt2-tiny", 1, 1);
     int attn = 0, head = 0;
+    const struct weir_linear_attr *attr[2];
     for (int n = 0; n < t.graph->n_nodes; n++) {
         attn = strcmp(t.graph->nodes[n].name, "h.0.attn.c_attn") ? attn : n;
         head = strcmp(t.graph->nodes[n].name, "lm_head") ? head : n;
     }
-    assert_true(t.graph->nodes[attn].attr.in_out);
+    assert_ptr_equal(t.graph->nodes[attn].op, &weir_op_linear);
+    assert_ptr_equal(t.graph->nodes[head].op, &weir_op_linear);
+    attr[0] = t.graph->nodes[attn].shapes.attr, attr[1] = t.graph->nodes[head].shapes.attr;
+    assert_true(attr[0]->in_out);
     assert_int_equal(t.graph->nodes[attn].shapes.params[0].dims[0], 128);
     assert_int_equal(t.graph->nodes[attn].shapes.params[0].dims[1], 384);
-    assert_false(t.graph->nodes[head].attr.in_out);
+    assert_false(attr[1]->in_out);
     trainer_close(&t);
 }
 

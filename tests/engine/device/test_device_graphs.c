@@ -27,7 +27,7 @@ struct node {
     uint64_t salt;
     unsigned delay;
     bool yields;
-    struct weir_op_attr attr;
+    struct node *attr; /* the node itself */
     struct weir_op_call call;
 };
 
@@ -76,7 +76,7 @@ static weir_status node_task(void *argument)
 static weir_status node_kernel(const struct weir_op_call *call, void *stream)
 {
     (void)stream;
-    return node_task(call->attr->user);
+    return node_task(*(struct node *const *)call->attr);
 }
 
 /* Make `stream` wait for task `earlier`, unless it runs on the same stream. */
@@ -118,7 +118,7 @@ static void task_issue(struct rig *rig, int t)
     node->salt = draw(rig, ~0u);
     node->delay = draw(rig, 8) ? 0 : draw(rig, 3000);
     node->yields = draw(rig, 16) == 0;
-    node->attr.user = node;
+    node->attr = node;
     node->call.attr = &node->attr;
     if (is_edge)
         assert_ok(rig->kind->copy(rig->streams[stream], node->written, node->read[0], sizeof *node->written));

@@ -159,12 +159,12 @@ static void layers_that_take_nothing_of_the_one_before_stay_behind_it(void **sta
     weir_graph_begin(&b, "two inputs", &arena);
     int x = weir_graph_input(&b, "x", rows), t = weir_graph_input(&b, "t", rows);
     weir_graph_layer(&b, "left");
-    int left = weir_graph_node(&b, "left", &weir_op_relu, NULL, 1, &x, 0, NULL);
+    int left = weir_graph_node(&b, "left", &weir_op_relu, NULL, 0, 1, &x, 0, NULL);
     weir_graph_layer(&b, "right");
-    int right = weir_graph_node(&b, "right", &weir_op_relu, NULL, 1, &x, 0, NULL);
+    int right = weir_graph_node(&b, "right", &weir_op_relu, NULL, 0, 1, &x, 0, NULL);
     weir_graph_layer(&b, "both");
-    int both = weir_graph_node(&b, "both", &weir_op_add, NULL, 2, (int[]){left, right}, 0, NULL);
-    weir_graph_node(&b, "loss", &weir_op_mse, NULL, 2, (int[]){both, t}, 0, NULL);
+    int both = weir_graph_node(&b, "both", &weir_op_add, NULL, 0, 2, (int[]){left, right}, 0, NULL);
+    weir_graph_node(&b, "loss", &weir_op_mse, NULL, 0, 2, (int[]){both, t}, 0, NULL);
     assert_ok(weir_graph_finish(&b, &graph));
     assert_ok(weir_model_cost_graph(graph, NULL, &(struct weir_ceilings){1e9, 1e9, 1e9}, &costs));
     assert_int_equal(costs.n_edges, 3);

@@ -528,53 +528,53 @@ static void a_graph_says_what_is_wrong_with_it(void **state)
     struct weir_graph_builder b;
     const struct weir_graph *graph;
     struct weir_shape rows = {2, {4, 8}, WEIR_DTYPE_F32}, labels = {1, {4}, WEIR_DTYPE_I32};
-    struct weir_op_attr attr = {.out_features = 8};
+    struct weir_linear_attr attr = {.out_features = 8};
 
     weir_graph_begin(&b, "fed by nobody", &arena);
     int x = weir_graph_input(&b, "x", rows), t = weir_graph_input(&b, "t", labels);
     weir_graph_layer(&b, "one");
-    weir_graph_node(&b, "y", &weir_op_relu, NULL, 1, &x, 0, NULL);
+    weir_graph_node(&b, "y", &weir_op_relu, NULL, 0, 1, &x, 0, NULL);
     weir_graph_layer(&b, "two");
-    int s = weir_graph_node(&b, "s", &weir_op_relu, NULL, 1, &x, 0, NULL);
-    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){s, t}, 0, NULL);
+    int s = weir_graph_node(&b, "s", &weir_op_relu, NULL, 0, 1, &x, 0, NULL);
+    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 0, 2, (int[]){s, t}, 0, NULL);
     assert_fails(weir_graph_finish(&b, &graph), WEIR_ERR_INVALID, "layer 'two' and those behind it take nothing from the layers before");
 
     weir_graph_begin(&b, "too early", &arena);
     x = weir_graph_input(&b, "x", rows), t = weir_graph_input(&b, "t", labels);
     weir_graph_layer(&b, "one");
-    weir_graph_node(&b, "y", &weir_op_add, NULL, 2, (int[]){x, 1}, 0, NULL);
-    weir_graph_node(&b, "z", &weir_op_relu, NULL, 1, &x, 0, NULL);
+    weir_graph_node(&b, "y", &weir_op_add, NULL, 0, 2, (int[]){x, 1}, 0, NULL);
+    weir_graph_node(&b, "z", &weir_op_relu, NULL, 0, 1, &x, 0, NULL);
     assert_fails(weir_graph_finish(&b, &graph), WEIR_ERR_INVALID, "node 'y': input 1 is value 1, the nodes before it are 0 to -1");
 
     weir_graph_begin(&b, "learnt target", &arena);
     x = weir_graph_input(&b, "x", rows);
     weir_graph_layer(&b, "one");
     int w = weir_graph_param(&b, "w", WEIR_INIT_NORMAL, 1, true);
-    int y = weir_graph_node(&b, "y", &weir_op_linear, &attr, 1, &x, 1, &w);
-    s = weir_graph_node(&b, "s", &weir_op_relu, NULL, 1, &x, 0, NULL);
-    weir_graph_node(&b, "loss", &weir_op_mse, NULL, 2, (int[]){s, y}, 0, NULL);
+    int y = weir_graph_node(&b, "y", &weir_op_linear, &attr, sizeof attr, 1, &x, 1, &w);
+    s = weir_graph_node(&b, "s", &weir_op_relu, NULL, 0, 1, &x, 0, NULL);
+    weir_graph_node(&b, "loss", &weir_op_mse, NULL, 0, 2, (int[]){s, y}, 0, NULL);
     assert_fails(weir_graph_finish(&b, &graph), WEIR_ERR_INVALID, "its target 'y' depends on parameters");
 
     weir_graph_begin(&b, "unused", &arena);
     x = weir_graph_input(&b, "x", rows), t = weir_graph_input(&b, "t", labels);
     weir_graph_layer(&b, "one");
-    weir_graph_node(&b, "lost", &weir_op_relu, NULL, 1, &x, 0, NULL);
-    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){x, t}, 0, NULL);
+    weir_graph_node(&b, "lost", &weir_op_relu, NULL, 0, 1, &x, 0, NULL);
+    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 0, 2, (int[]){x, t}, 0, NULL);
     assert_fails(weir_graph_finish(&b, &graph), WEIR_ERR_INVALID, "output of node 'lost' is never used");
 
     weir_graph_begin(&b, "no loss", &arena);
     x = weir_graph_input(&b, "x", rows);
     weir_graph_layer(&b, "one");
-    weir_graph_node(&b, "end", &weir_op_relu, NULL, 1, &x, 0, NULL);
+    weir_graph_node(&b, "end", &weir_op_relu, NULL, 0, 1, &x, 0, NULL);
     assert_fails(weir_graph_finish(&b, &graph), WEIR_ERR_INVALID, "the last node 'end' is not a loss");
 
     weir_graph_begin(&b, "tied shapes", &arena);
     x = weir_graph_input(&b, "x", rows);
     weir_graph_layer(&b, "one");
     w = weir_graph_param(&b, "w", WEIR_INIT_NORMAL, 1, true);
-    y = weir_graph_node(&b, "a", &weir_op_linear, &attr, 1, &x, 1, &w);
+    y = weir_graph_node(&b, "a", &weir_op_linear, &attr, sizeof attr, 1, &x, 1, &w);
     attr.out_features = 5;
-    weir_graph_node(&b, "b", &weir_op_linear, &attr, 1, &y, 1, &w);
+    weir_graph_node(&b, "b", &weir_op_linear, &attr, sizeof attr, 1, &y, 1, &w);
     assert_fails(weir_graph_finish(&b, &graph), WEIR_ERR_INVALID, "another shape than node 'a'");
     weir_arena_release(&arena);
 }

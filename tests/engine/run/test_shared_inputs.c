@@ -13,15 +13,15 @@ enum { BATCH = 2, LENGTH = 5, WIDTH = 8, TOKENS = 12, TABLE = TOKENS * WIDTH };
 struct mix {
     const char *sentence;
     const struct weir_op *op;
-    struct weir_op_attr attr;
+    struct weir_attention_attr attr; /* of attention */
     int inputs[3], n_inputs; /* X: the value that crosses into the layer, R, S: others that the layer makes of it */
 };
 
 enum { X, R, S };
 
 static const struct mix mixes[] = {
-    {"a gate that crosses", &weir_op_swiglu, {.eps = 0}, {X, R}, 2},
-    {"a factor that crosses", &weir_op_swiglu, {.eps = 0}, {R, X}, 2},
+    {"a gate that crosses", &weir_op_swiglu, {0}, {X, R}, 2},
+    {"a factor that crosses", &weir_op_swiglu, {0}, {R, X}, 2},
     {"q that crosses", &weir_op_attention, {.n_heads = 2}, {X, R, S}, 3},
     {"k that crosses", &weir_op_attention, {.n_heads = 2}, {S, X, R}, 3},
     {"v that crosses", &weir_op_attention, {.n_heads = 4}, {R, S, X}, 3},
@@ -32,25 +32,27 @@ static const struct weir_graph *graph_build(const struct mix *mix, struct weir_a
 {
     struct weir_graph_builder b;
     const struct weir_graph *graph;
-    struct weir_op_attr table = {.vocabulary = TOKENS, .out_features = WIDTH}, out = {.out_features = TOKENS};
-    struct weir_op_attr turn = {.n_heads = 1, .rope = {.theta = 100}};
+    struct weir_embedding_attr table = {.vocabulary = TOKENS, .out_features = WIDTH};
+    struct weir_linear_attr out = {.out_features = TOKENS};
+    struct weir_rope_attr turn = {.n_heads = 1, .rope = {.theta = 100}};
     struct weir_shape shape = {2, {BATCH, LENGTH}, WEIR_DTYPE_I32};
     weir_graph_begin(&b, "mix", arena);
     int tokens = weir_graph_input(&b, "tokens", shape), targets = weir_graph_input(&b, "targets", shape), inputs[3];
     weir_graph_layer(&b, "embed");
     int wte = weir_graph_param(&b, "table", WEIR_INIT_NORMAL, 1, true);
-    int x = weir_graph_node(&b, "embed", &weir_op_embedding, &table, 1, &tokens, 1, &wte);
+    int x = weir_graph_node(&b, "embed", &weir_op_embedding, &table, sizeof table, 1, &tokens, 1, &wte);
     weir_graph_layer(&b, "mix");
-    int rotated = weir_graph_node(&b, "turn", &weir_op_rope, &turn, 1, &x, 0, NULL);
-    int bent = mix->n_inputs > 2 ? weir_graph_node(&b, "bend", &weir_op_silu, NULL, 1, &x, 0, NULL) : 0;
+    int rotated = weir_graph_node(&b, "turn", &weir_op_rope, &turn, sizeof turn, 1, &x, 0, NULL);
+    int bent = mix->n_inputs > 2 ? weir_graph_node(&b, "bend", &weir_op_silu, NULL, 0, 1, &x, 0, NULL) : 0;
     for (int i = 0; i < mix->n_inputs; i++)
         inputs[i] = (int[]){x, rotated, bent}[mix->inputs[i]];
-    int y = weir_graph_node(&b, "mix", mix->op, &mix->attr, mix->n_inputs, inputs, 0, NULL);
-    y = weir_graph_node(&b, "sum", &weir_op_add, NULL, 3, (int[]){y, rotated, x}, 0, NULL);
+    size_t bytes = mix->op->attr_bytes;
+    int y = weir_graph_node(&b, "mix", mix->op, bytes ? &mix->attr : NULL, bytes, mix->n_inputs, inputs, 0, NULL);
+    y = weir_graph_node(&b, "sum", &weir_op_add, NULL, 0, 3, (int[]){y, rotated, x}, 0, NULL);
     weir_graph_layer(&b, "head");
     int weight = weir_graph_param(&b, "head", WEIR_INIT_NORMAL, 1, true);
-    y = weir_graph_node(&b, "head", &weir_op_linear, &out, 1, &y, 1, &weight);
-    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){y, targets}, 0, NULL);
+    y = weir_graph_node(&b, "head", &weir_op_linear, &out, sizeof out, 1, &y, 1, &weight);
+    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 0, 2, (int[]){y, targets}, 0, NULL);
     assert_ok(weir_graph_finish(&b, &graph));
     return graph;
 }

@@ -37,10 +37,10 @@ static weir_status same_infer(struct weir_op_shapes *shapes)
 
 static weir_status same_forward(const struct weir_op_call *call, void *stream)
 {
-    const struct model *model = call->attr->user;
+    const struct model *const *model = call->attr;
     (void)stream;
     memcpy(call->output.data, call->inputs[0].data, sizeof(float) * (size_t)weir_tensor_elements(&call->output));
-    return model->fails ? WEIR_FAIL(WEIR_ERR_DEVICE, "refused") : WEIR_OK;
+    return (*model)->fails ? WEIR_FAIL(WEIR_ERR_DEVICE, "refused") : WEIR_OK;
 }
 
 static weir_status same_backward(const struct weir_op_call *call, void *stream)
@@ -51,25 +51,25 @@ static weir_status same_backward(const struct weir_op_call *call, void *stream)
     return WEIR_OK;
 }
 
-static const struct weir_op op_same = {.struct_bytes = sizeof(struct weir_op), .name = "same", .infer = same_infer,
+static const struct weir_op op_same = {.struct_bytes = sizeof(struct weir_op), .name = "same", .infer = same_infer, .attr_bytes = sizeof(struct model *),
                                        .cpu = {.forward = same_forward, .backward_input = same_backward}};
 
 static weir_status model_make(struct model *m, int stages, uint64_t seed)
 {
     struct weir_graph_builder b;
-    struct weir_op_attr hidden = {.out_features = WIDTH}, classes = {.out_features = CLASSES}, user = {.user = m};
+    struct weir_linear_attr hidden = {.out_features = WIDTH}, classes = {.out_features = CLASSES};
     memset(m, 0, sizeof *m);
     weir_graph_begin(&b, "small", &m->arena);
     int x = weir_graph_input(&b, "x", (struct weir_shape){2, {BATCH, WIDTH}, WEIR_DTYPE_F32});
     int targets = weir_graph_input(&b, "targets", (struct weir_shape){1, {BATCH}, WEIR_DTYPE_I32});
     weir_graph_layer(&b, "first");
     int first = weir_graph_param(&b, "first", WEIR_INIT_NORMAL, 0.5, true);
-    x = weir_graph_node(&b, "first", &weir_op_linear, &hidden, 1, &x, 1, &first);
-    x = weir_graph_node(&b, "same", &op_same, &user, 1, &x, 0, NULL);
+    x = weir_graph_node(&b, "first", &weir_op_linear, &hidden, sizeof hidden, 1, &x, 1, &first);
+    x = weir_graph_node(&b, "same", &op_same, &m, sizeof m, 1, &x, 0, NULL);
     weir_graph_layer(&b, "last");
     int last = weir_graph_param(&b, "last", WEIR_INIT_NORMAL, 0.5, true);
-    x = weir_graph_node(&b, "last", &weir_op_linear, &classes, 1, &x, 1, &last);
-    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 2, (int[]){x, targets}, 0, NULL);
+    x = weir_graph_node(&b, "last", &weir_op_linear, &classes, sizeof classes, 1, &x, 1, &last);
+    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 0, 2, (int[]){x, targets}, 0, NULL);
     m->config = (struct weir_engine_config)WEIR_ENGINE_CONFIG_DEFAULT;
     m->config.seed = seed;
     weir_status status = weir_graph_finish(&b, &m->config.graph);

@@ -95,7 +95,7 @@ static void the_output_of_several_is_named(void **state)
     enum { ROWS = 2, COLUMNS = 4 };
     static const struct weir_op two = {.struct_bytes = sizeof two, .name = "two", .infer = two_infer,
                                        .cpu = {.forward = two_forward, .backward_input = two_backward}};
-    static const struct weir_op_attr wide = {.out_features = COLUMNS};
+    static const struct weir_linear_attr wide = {.out_features = COLUMNS};
     static const float numbers[ROWS * COLUMNS] = {1, 2, 3, 4, 5, 6, 7, 8};
     struct weir_arena arena = {0};
     struct weir_graph_builder b;
@@ -108,11 +108,11 @@ static void the_output_of_several_is_named(void **state)
     int target = weir_graph_input(&b, "target", (struct weir_shape){2, {ROWS, COLUMNS}, WEIR_DTYPE_F32});
     weir_graph_layer(&b, "one");
     int w = weir_graph_param(&b, "w", WEIR_INIT_NORMAL, 1, true);
-    x = weir_graph_node(&b, "linear", &weir_op_linear, &wide, 1, &x, 1, &w);
-    x = weir_graph_node(&b, "both", &two, NULL, 1, &x, 0, NULL);
+    x = weir_graph_node(&b, "linear", &weir_op_linear, &wide, sizeof wide, 1, &x, 1, &w);
+    x = weir_graph_node(&b, "both", &two, NULL, 0, 1, &x, 0, NULL);
     weir_graph_layer(&b, "two");
-    x = weir_graph_node(&b, "sum", &weir_op_add, NULL, 2, (int[]){x, weir_graph_output(&b, x, 1)}, 0, NULL);
-    weir_graph_node(&b, "loss", &weir_op_mse, NULL, 2, (int[]){x, target}, 0, NULL);
+    x = weir_graph_node(&b, "sum", &weir_op_add, NULL, 0, 2, (int[]){x, weir_graph_output(&b, x, 1)}, 0, NULL);
+    weir_graph_node(&b, "loss", &weir_op_mse, NULL, 0, 2, (int[]){x, target}, 0, NULL);
     assert_ok(weir_graph_finish(&b, &config.graph));
     assert_ok(weir_pipeline_schedule("1f1b", 2, 1, 1, &arena, &schedule));
     config.schedule = &schedule;

@@ -85,15 +85,15 @@ static void graph_build(struct weir_arena *arena, const struct weir_graph **grap
     int x = weir_graph_input(&b, "x", shape), c = weir_graph_input(&b, "c", shape), params[PARAMS];
     weir_graph_layer(&b, "first");
     params[0] = weir_graph_param(&b, names[0], WEIR_INIT_NORMAL, 1, true);
-    x = weir_graph_node(&b, "first", &op_shift, NULL, 1, &x, 2, (int[]){params[0], params[0]});
+    x = weir_graph_node(&b, "first", &op_shift, NULL, 0, 1, &x, 2, (int[]){params[0], params[0]});
     weir_graph_layer(&b, "second");
     params[1] = weir_graph_param(&b, names[1], WEIR_INIT_NORMAL, 1, true);
-    x = weir_graph_node(&b, "second", &op_shift, NULL, 1, &x, 2, (int[]){params[0], params[1]});
+    x = weir_graph_node(&b, "second", &op_shift, NULL, 0, 1, &x, 2, (int[]){params[0], params[1]});
     weir_graph_layer(&b, "third");
     params[2] = weir_graph_param(&b, names[2], WEIR_INIT_NORMAL, 1, false);
     int zero = weir_graph_param(&b, "far", WEIR_INIT_NORMAL, 1, false);
-    x = weir_graph_node(&b, "third", &op_shift, NULL, 1, &x, 2, (int[]){params[2], zero});
-    weir_graph_node(&b, "loss", &op_weighted, NULL, 2, (int[]){x, c}, 0, NULL);
+    x = weir_graph_node(&b, "third", &op_shift, NULL, 0, 1, &x, 2, (int[]){params[2], zero});
+    weir_graph_node(&b, "loss", &op_weighted, NULL, 0, 2, (int[]){x, c}, 0, NULL);
     assert_ok(weir_graph_finish(&b, graph_out));
 }
 

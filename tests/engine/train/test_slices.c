@@ -7,6 +7,8 @@
 #include "base/replace.h"
 #include "engine/program/slices.h"
 #include "engine/train/trainer.h"
+#include "include/weir/call.h"
+#include "kernels/op_rows.h"
 #include "models/model_kinds.h"
 #include "tests/support/testing.h"
 
@@ -37,8 +39,79 @@ struct outcome {
     size_t n;
 };
 
+/* ---- a row of a program that asks where its rows stand ------------------------------------------------------------------ */
+
+static const char ramp_text[] = "ramp"; /* in place of a config.json */
+
+struct ramp_attr {
+    float slope;
+};
+
+static weir_status ramp_infer(struct weir_op_shapes *shapes)
+{
+    weir_shapes_output_set(shapes, weir_shapes_input(shapes, 0));
+    return WEIR_OK;
+}
+
+/* y = (1 + slope position / length) x (samples, positions, width), or dx from dy */
+static weir_status ramp(const struct weir_op_call *call, const struct weir_tensor *from, const float *addend, float *to)
+{
+    const struct ramp_attr *attr = weir_call_attr(call);
+    int64_t first = weir_call_first_position(call), rows = from->shape[1], width = from->shape[2];
+    int64_t length = weir_call_n_positions(call) ? weir_call_n_positions(call) : rows;
+    const float *x = from->data;
+    for (int64_t i = 0; i < weir_tensor_elements(from); i++) {
+        float factor = 1 + attr->slope * (float)(first + i / width % rows) / (float)length;
+        to[i] = (addend ? addend[i] : 0) + factor * x[i];
+    }
+    return WEIR_OK;
+}
+
+static weir_status ramp_forward(const struct weir_op_call *call, void *stream)
+{
+    (void)stream;
+    return ramp(call, weir_call_input(call, 0), NULL, weir_call_output(call)->data);
+}
+
+static weir_status ramp_backward(const struct weir_op_call *call, void *stream)
+{
+    (void)stream;
+    return ramp(call, weir_call_d_output(call), weir_call_addend(call, 0), weir_call_d_input(call, 0)->data);
+}
+
+static const struct weir_op op_ramp = {.struct_bytes = sizeof(struct weir_op), .name = "ramp", .flags = WEIR_OP_SLICES,
+                                       .infer = ramp_infer, .attr_bytes = sizeof(struct ramp_attr),
+                                       .cpu = {.forward = ramp_forward, .backward_input = ramp_backward}};
+
+static void ramp_build(int64_t length, struct weir_arena *arena, const struct weir_graph **graph_out)
+{
+    enum { WIDTH = 8 };
+    const struct weir_embedding_attr table = {.out_features = WIDTH, .vocabulary = TOKENS};
+    const struct weir_linear_attr out = {.out_features = TOKENS};
+    const struct ramp_attr steep = {3};
+    struct weir_shape ids = {2, {BATCH, length}, WEIR_DTYPE_I32};
+    struct weir_graph_builder b;
+    weir_graph_begin(&b, "ramp", arena);
+    int tokens = weir_graph_input(&b, "tokens", ids), targets = weir_graph_input(&b, "targets", ids);
+    weir_graph_layer(&b, "embed");
+    int wte = weir_graph_param(&b, "wte", WEIR_INIT_NORMAL, 1, true), head = weir_graph_param(&b, "head", WEIR_INIT_NORMAL, 1, true);
+    int x = weir_graph_node(&b, "embed", &weir_op_embedding, &table, sizeof table, 1, &tokens, 1, &wte);
+    weir_graph_layer(&b, "ramp");
+    x = weir_graph_node(&b, "ramp", &op_ramp, &steep, sizeof steep, 1, &x, 0, NULL);
+    weir_graph_layer(&b, "head");
+    x = weir_graph_node(&b, "head", &weir_op_linear, &out, sizeof out, 1, &x, 1, &head);
+    weir_graph_node(&b, "loss", &weir_op_cross_entropy, NULL, 0, 2, (int[]){x, targets}, 0, NULL);
+    assert_ok(weir_graph_finish(&b, graph_out));
+}
+
+/* ---- runs --------------------------------------------------------------------------------------------------------------- */
+
 static void graph_build(const struct layout *layout, struct weir_arena *arena, const struct weir_graph **graph_out)
 {
+    if (layout->model == ramp_text) {
+        ramp_build(layout->length, arena, graph_out);
+        return;
+    }
     const struct weir_model_kind *kind;
     struct weir_model_params params = {.microbatch_size = BATCH, .seq_len = layout->length, .dropout = layout->dropout};
     assert_ok(weir_file_write(testing_path("config.json"), layout->model, strlen(layout->model)));
@@ -235,6 +308,17 @@ static void a_file_with_slices_runs_also_with_the_backward_in_two(void **state)
     assert_same(&one, &many);
 }
 
+static void a_row_of_a_program_knows_where_its_rows_stand(void **state)
+{
+    (void)state;
+    struct layout whole = {ramp_text, 13, 1, 2, 1, 0, NULL, 0, 0, 0, WEIR_COMPUTE_F32, NULL}, slices = whole, stages;
+    slices.n_slices = 3;
+    stages = slices;
+    stages.n_stages = 2;
+    assert_close(&whole, &slices, 1e-5);
+    assert_same(&slices, &stages);
+}
+
 /* ---- the cut ------------------------------------------------------------------------------------------------------- */
 
 static void slices_cost_the_same_and_cover_the_sequence(void **state)
@@ -320,6 +404,7 @@ int main(void)
         cmocka_unit_test(recomputation_replicas_sharded_state_threads_and_bf16_go_with_slices),
         cmocka_unit_test(slices_of_bf16_are_close_to_whole_sequences),
         cmocka_unit_test(a_file_with_slices_runs_also_with_the_backward_in_two),
+        cmocka_unit_test(a_row_of_a_program_knows_where_its_rows_stand),
         cmocka_unit_test(slices_cost_the_same_and_cover_the_sequence),
         cmocka_unit_test(what_cannot_be_cut_is_refused_by_name),
         cmocka_unit_test(keys_and_values_are_held_until_the_last_backward_of_their_micro_batch),

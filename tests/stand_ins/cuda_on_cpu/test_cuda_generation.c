@@ -31,35 +31,35 @@ struct place_case {
 
 /* A span is 128 keys long up to 32 rows, 256 from there to 64; a block has 1 query or 4. */
 static const struct place_case cases[] = {
-    {{"the first position", CACHED, {.n_heads = 2, .n_positions = 7}, 1, {F32(3, 1, 1, 6 * 32)}}, {0, 1}},
-    {{"the last key of a span", CACHED, {.n_heads = 3, .n_positions = 200}, 1, {F32(3, 1, 1, 9 * 5)}}, {127, 1}},
-    {{"the first key of a span", CACHED, {.n_heads = 1, .n_positions = 129}, 1, {F32(3, 1, 1, 3 * 64)}}, {128, 1}},
-    {{"many spans", CACHED, {.n_heads = 2, .n_positions = 700}, 1, {F32(3, 1, 1, 6 * 3)}}, {641, 1}},
-    {{"a head of one", CACHED, {.n_heads = 4, .n_positions = 40}, 1, {F32(3, 1, 3, 12)}}, {30, 3}},
-    {{"groups, apart, spans within a tile, padding", CACHED, {.n_heads = 4, .kv_heads = 2, .n_positions = 140}, 3,
+    {{"the first position", CACHED, {.cached = {.n_heads = 2, .n_positions = 7}}, 1, {F32(3, 1, 1, 6 * 32)}}, {0, 1}},
+    {{"the last key of a span", CACHED, {.cached = {.n_heads = 3, .n_positions = 200}}, 1, {F32(3, 1, 1, 9 * 5)}}, {127, 1}},
+    {{"the first key of a span", CACHED, {.cached = {.n_heads = 1, .n_positions = 129}}, 1, {F32(3, 1, 1, 3 * 64)}}, {128, 1}},
+    {{"many spans", CACHED, {.cached = {.n_heads = 2, .n_positions = 700}}, 1, {F32(3, 1, 1, 6 * 3)}}, {641, 1}},
+    {{"a head of one", CACHED, {.cached = {.n_heads = 4, .n_positions = 40}}, 1, {F32(3, 1, 3, 12)}}, {30, 3}},
+    {{"groups, apart, spans within a tile, padding", CACHED, {.cached = {.n_heads = 4, .kv_heads = 2, .n_positions = 140}}, 3,
       {F32(3, 1, 6, 4 * 33), F32(3, 1, 6, 2 * 33), F32(3, 1, 6, 2 * 33)}}, {126, 5}},
-    {{"six heads on one, to the last position", CACHED, {.n_heads = 6, .kv_heads = 1, .n_positions = 258}, 1,
+    {{"six heads on one, to the last position", CACHED, {.cached = {.n_heads = 6, .kv_heads = 1, .n_positions = 258}}, 1,
       {F32(3, 1, 3, 8 * 24)}}, {255, 3}},
-    {{"three heads on one, one row", CACHED, {.n_heads = 3, .kv_heads = 1, .n_positions = 50}, 1, {F32(3, 1, 1, 5 * 40)}},
+    {{"three heads on one, one row", CACHED, {.cached = {.n_heads = 3, .kv_heads = 1, .n_positions = 50}}, 1, {F32(3, 1, 1, 5 * 40)}},
      {33, 1}},
-    {{"one row of seven", CACHED, {.n_heads = 2, .n_positions = 60}, 1, {F32(3, 1, 7, 6 * 96)}}, {40, 1}},
-    {{"one row of a wide head", CACHED, {.n_heads = 1, .n_positions = 30}, 1, {F32(3, 1, 1, 3 * 128)}}, {20, 1}},
-    {{"rows of a wide head", CACHED, {.n_heads = 1, .n_positions = 30}, 1, {F32(3, 1, 5, 3 * 127)}}, {20, 5}},
-    {{"one row of the widest head", CACHED, {.n_heads = 1, .n_positions = 30}, 1, {F32(3, 1, 1, 3 * 256)}}, {20, 1}},
-    {{"rows of the widest head", CACHED, {.n_heads = 2, .kv_heads = 1, .n_positions = 30}, 1, {F32(3, 1, 2, 4 * 256)}},
+    {{"one row of seven", CACHED, {.cached = {.n_heads = 2, .n_positions = 60}}, 1, {F32(3, 1, 7, 6 * 96)}}, {40, 1}},
+    {{"one row of a wide head", CACHED, {.cached = {.n_heads = 1, .n_positions = 30}}, 1, {F32(3, 1, 1, 3 * 128)}}, {20, 1}},
+    {{"rows of a wide head", CACHED, {.cached = {.n_heads = 1, .n_positions = 30}}, 1, {F32(3, 1, 5, 3 * 127)}}, {20, 5}},
+    {{"one row of the widest head", CACHED, {.cached = {.n_heads = 1, .n_positions = 30}}, 1, {F32(3, 1, 1, 3 * 256)}}, {20, 1}},
+    {{"rows of the widest head", CACHED, {.cached = {.n_heads = 2, .kv_heads = 1, .n_positions = 30}}, 1, {F32(3, 1, 2, 4 * 256)}},
      {20, 2}},
-    {{"a head in two parts", CACHED, {.n_heads = 1, .n_positions = 9}, 1, {F32(3, 1, 2, 3 * 301)}}, {5, 2}},
-    {{"spans of 256", CACHED, {.n_heads = 1, .n_positions = 300}, 1, {F32(3, 1, 33, 3 * 2)}}, {240, 30}},
-    {{"tokens and positions", &weir_op_embedding, {.vocabulary = 17, .n_positions = 9, .out_features = 35}, 1,
+    {{"a head in two parts", CACHED, {.cached = {.n_heads = 1, .n_positions = 9}}, 1, {F32(3, 1, 2, 3 * 301)}}, {5, 2}},
+    {{"spans of 256", CACHED, {.cached = {.n_heads = 1, .n_positions = 300}}, 1, {F32(3, 1, 33, 3 * 2)}}, {240, 30}},
+    {{"tokens and positions", &weir_op_embedding, {.embedding = {.vocabulary = 17, .n_positions = 9, .out_features = 35}}, 1,
       {I32(2, 1, 5)}}, {6, 3}},
-    {{"tokens alone", &weir_op_embedding, {.vocabulary = 5, .out_features = 3}, 1, {I32(2, 1, 3)}}, {1000, 2}},
-    {{"far from the start", &weir_op_rope, {.n_heads = 3, .rope = {.theta = 10000}}, 1, {F32(3, 1, 3, 3 * 10)}}, {4000, 2}},
+    {{"tokens alone", &weir_op_embedding, {.embedding = {.vocabulary = 5, .out_features = 3}}, 1, {I32(2, 1, 3)}}, {1000, 2}},
+    {{"far from the start", &weir_op_rope, {.rope = {.n_heads = 3, .rope = {.theta = 10000}}}, 1, {F32(3, 1, 3, 3 * 10)}}, {4000, 2}},
     {{"longer texts", &weir_op_rope,
-      {.n_heads = 1,
-       .rope = {.theta = 5e5, .scaling = WEIR_ROPE_LLAMA3, .factor = 8, .low = 1, .high = 4, .original = 64}}, 1,
+      {.rope = {.n_heads = 1,
+       .rope = {.theta = 5e5, .scaling = WEIR_ROPE_LLAMA3, .factor = 8, .low = 1, .high = 4, .original = 64}}}, 1,
       {F32(3, 1, 2, 16)}}, {129, 2}},
-    {{"of all rows", &weir_op_last_row, {.bias = false}, 1, {F32(3, 1, 3, 5)}}, {7, 3}},
-    {{"of two rows", &weir_op_last_row, {.bias = false}, 1, {F32(3, 1, 3, 300)}}, {7, 2}},
+    {{"of all rows", &weir_op_last_row, {0}, 1, {F32(3, 1, 3, 5)}}, {7, 3}},
+    {{"of two rows", &weir_op_last_row, {0}, 1, {F32(3, 1, 3, 300)}}, {7, 2}},
 };
 enum { CASES = sizeof cases / sizeof cases[0] };
 
@@ -104,7 +104,7 @@ static float value_put(const struct weir_tensor *to, int64_t at, int64_t positio
 /* What the calls before have left: all positions before the first row. */
 static void cache_fill(struct rigs *r)
 {
-    const struct weir_op_attr *attr = r->cpu.full.attr;
+    const struct weir_attention_cached_attr *attr = r->cpu.full.attr;
     int64_t heads = attr->kv_heads ? attr->kv_heads : attr->n_heads, d = r->cpu.shapes.output.dims[2] / attr->n_heads;
     for (int64_t head = 0; head < 2 * heads; head++)
         for (int64_t i = 0; i < r->at.position * d; i++) {
@@ -132,11 +132,11 @@ static void inputs_fill(struct rigs *r)
 /* The cache has the rows' keys and values behind those that were there, and nothing else has changed. */
 static void cache_check(const struct op_case *c, const struct rigs *r)
 {
-    int64_t n = (int64_t)r->cpu.shapes.cache_bytes / 4, d = r->cpu.shapes.output.dims[2] / c->attr.n_heads;
+    int64_t n = (int64_t)r->cpu.shapes.cache_bytes / 4, d = r->cpu.shapes.output.dims[2] / c->attr.cached.n_heads;
     const float *wanted = r->cpu_cache.data;
     for (int64_t i = 0; i < n; i++) {
         float got = device_rig_element(&r->device_cache, i);
-        bool there = i / d % c->attr.n_positions < r->at.position + r->at.n_rows;
+        bool there = i / d % c->attr.cached.n_positions < r->at.position + r->at.n_rows;
         if (there ? got != wanted[i] : !isnan(got))
             rows_fail("%s: element %ld of the cache is %g, it should be %g", c->sentence, (long)i, (double)got,
                      there ? (double)wanted[i] : (double)NAN);
@@ -202,8 +202,8 @@ static void two_runs_give_the_same_bits(void **state)
 static void a_row_has_the_same_bits_alone_and_among_others(void **state)
 {
     enum { FIRST = 126, ROWS = 5, WIDTH = 2 * 20 };
-    static const struct op_case one = {"alone", CACHED, {.n_heads = 2, .n_positions = 150}, 1, {F32(3, 1, 1, 3 * WIDTH)}};
-    static const struct op_case all = {"together", CACHED, {.n_heads = 2, .n_positions = 150}, 1, {F32(3, 1, ROWS, 3 * WIDTH)}};
+    static const struct op_case one = {"alone", CACHED, {.cached = {.n_heads = 2, .n_positions = 150}}, 1, {F32(3, 1, 1, 3 * WIDTH)}};
+    static const struct op_case all = {"together", CACHED, {.cached = {.n_heads = 2, .n_positions = 150}}, 1, {F32(3, 1, ROWS, 3 * WIDTH)}};
     struct rigs alone, together;
     rigs_open(&together, *state, &all, WEIR_DTYPE_F32, (struct weir_sequence){FIRST, ROWS});
     inputs_fill(&together);

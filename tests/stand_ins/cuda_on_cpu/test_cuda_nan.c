@@ -14,11 +14,11 @@ static const struct {
     struct op_case c;
     struct weir_sequence at;
 } places[] = {
-    {{"one row", &weir_op_attention_cached, {.n_heads = 2, .n_positions = 9}, 1, {F32(3, 1, 1, 6 * 5)}}, {4, 1}},
-    {{"groups, apart, padding", &weir_op_attention_cached, {.n_heads = 4, .kv_heads = 2, .n_positions = 20}, 3,
+    {{"one row", &weir_op_attention_cached, {.cached = {.n_heads = 2, .n_positions = 9}}, 1, {F32(3, 1, 1, 6 * 5)}}, {4, 1}},
+    {{"groups, apart, padding", &weir_op_attention_cached, {.cached = {.n_heads = 4, .kv_heads = 2, .n_positions = 20}}, 3,
       {F32(3, 1, 4, 4 * 3), F32(3, 1, 4, 2 * 3), F32(3, 1, 4, 2 * 3)}}, {11, 3}},
-    {{"several spans", &weir_op_attention_cached, {.n_heads = 1, .n_positions = 300}, 1, {F32(3, 1, 1, 3 * 4)}}, {270, 1}},
-    {{"of two rows", &weir_op_last_row, {.bias = false}, 1, {F32(3, 1, 3, 7)}}, {7, 2}},
+    {{"several spans", &weir_op_attention_cached, {.cached = {.n_heads = 1, .n_positions = 300}}, 1, {F32(3, 1, 1, 3 * 4)}}, {270, 1}},
+    {{"of two rows", &weir_op_last_row, {0}, 1, {F32(3, 1, 3, 7)}}, {7, 2}},
 };
 
 static weir_status rig_run(void *rig, enum weir_pass pass)

@@ -29,23 +29,24 @@ static const struct weir_graph *odd_graph(struct weir_arena *arena)
 {
     struct weir_graph_builder b;
     const struct weir_graph *graph;
-    const struct weir_op_attr wide = {.out_features = 9, .in_out = true}, out = {.out_features = CLASSES}, eps = {.eps = 1e-5};
+    const struct weir_linear_attr wide = {.out_features = 9, .in_out = true}, out = {.out_features = CLASSES};
+    const struct weir_norm_attr eps = {.eps = 1e-5};
     weir_graph_begin(&b, "odd", arena);
     int x = weir_graph_input(&b, "images", (struct weir_shape){2, {BATCH, INPUTS}, WEIR_DTYPE_F32});
     int targets = weir_graph_input(&b, "numbers", (struct weir_shape){2, {BATCH, CLASSES}, WEIR_DTYPE_F32});
     weir_graph_layer(&b, "in");
     int w = weir_graph_param(&b, "in", WEIR_INIT_NORMAL, 0.4, true);
     int gain = weir_graph_param(&b, "gain", WEIR_INIT_CONSTANT, 1, false);
-    x = weir_graph_node(&b, "in", &weir_op_linear, &wide, 1, &x, 1, &w);
-    x = weir_graph_node(&b, "silu", &weir_op_silu, NULL, 1, &x, 0, NULL);
+    x = weir_graph_node(&b, "in", &weir_op_linear, &wide, sizeof wide, 1, &x, 1, &w);
+    x = weir_graph_node(&b, "silu", &weir_op_silu, NULL, 0, 1, &x, 0, NULL);
     weir_graph_layer(&b, "middle");
-    int y = weir_graph_node(&b, "norm", &weir_op_layer_norm, &eps, 1, &x, 1, &gain);
-    y = weir_graph_node(&b, "erf", &weir_op_gelu_erf, NULL, 1, &y, 0, NULL);
-    x = weir_graph_node(&b, "sum", &weir_op_add, NULL, 2, (int[]){x, y}, 0, NULL);
+    int y = weir_graph_node(&b, "norm", &weir_op_layer_norm, &eps, sizeof eps, 1, &x, 1, &gain);
+    y = weir_graph_node(&b, "erf", &weir_op_gelu_erf, NULL, 0, 1, &y, 0, NULL);
+    x = weir_graph_node(&b, "sum", &weir_op_add, NULL, 0, 2, (int[]){x, y}, 0, NULL);
     weir_graph_layer(&b, "out");
     w = weir_graph_param(&b, "out", WEIR_INIT_NORMAL, 0.4, true);
-    x = weir_graph_node(&b, "out", &weir_op_linear, &out, 1, &x, 1, &w);
-    weir_graph_node(&b, "loss", &weir_op_mse, NULL, 2, (int[]){x, targets}, 0, NULL);
+    x = weir_graph_node(&b, "out", &weir_op_linear, &out, sizeof out, 1, &x, 1, &w);
+    weir_graph_node(&b, "loss", &weir_op_mse, NULL, 0, 2, (int[]){x, targets}, 0, NULL);
     assert_ok(weir_graph_finish(&b, &graph));
     return graph;
 }
