@@ -7,11 +7,11 @@
 #define OUTPUT(i) TENSOR(outputs[i]), TENSOR(d_outputs[i])
 #define PARAM(i) TENSOR(params[i]), TENSOR(d_params[i])
 
-_Static_assert(WEIR_OP_INPUTS == 8 && WEIR_OP_OUTPUTS == 8 && WEIR_OP_PARAMS == 3, "each is listed");
+_Static_assert(WEIR_OP_INPUTS == 8 && WEIR_OP_OUTPUTS == 8 && WEIR_OP_PARAMS == 8, "each is listed");
 const struct weir_call_part weir_call_parts[WEIR_CALL_PARTS] = {
     INPUT(0), INPUT(1), INPUT(2), INPUT(3), INPUT(4), INPUT(5), INPUT(6), INPUT(7),
     OUTPUT(0), OUTPUT(1), OUTPUT(2), OUTPUT(3), OUTPUT(4), OUTPUT(5), OUTPUT(6), OUTPUT(7),
-    PARAM(0), PARAM(1), PARAM(2),
+    PARAM(0), PARAM(1), PARAM(2), PARAM(3), PARAM(4), PARAM(5), PARAM(6), PARAM(7),
     PART(saved, saved), PART(scratch, scratch), PART(cache, cache), PART(cache_gradient, cache_gradient),
 };
 

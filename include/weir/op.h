@@ -113,7 +113,7 @@ static inline int64_t weir_tensor_elements(const struct weir_tensor *tensor)
     return n;
 }
 
-enum { WEIR_OP_INPUTS = 8, WEIR_OP_OUTPUTS = 8, WEIR_OP_PARAMS = 3 }; /* most of one node */
+enum { WEIR_OP_INPUTS = 8, WEIR_OP_OUTPUTS = 8, WEIR_OP_PARAMS = 8 }; /* most of one node */
 
 /* Tensors that a backward needs (bits of input_needs and weight_needs).  d_outputs are always there. */
 enum weir_op_needs {

@@ -188,7 +188,7 @@ static void a_row_has_no_more_parameters_than_fit(void **state)
     const struct weir_shape one = {1, {1}, WEIR_DTYPE_F32};
     for (int i = 0; i < WEIR_OP_PARAMS; i++)
         assert_ok(weir_shapes_param_add(&shapes, &one));
-    assert_fails(weir_shapes_param_add(&shapes, &one), WEIR_ERR_INVALID, "more than 3 parameters");
+    assert_fails(weir_shapes_param_add(&shapes, &one), WEIR_ERR_INVALID, "more than 8 parameters");
     assert_int_equal(shapes.n_params, WEIR_OP_PARAMS);
 }
 
