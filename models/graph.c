@@ -256,19 +256,14 @@ static weir_status takes_check(const struct weir_graph_making *b, const char *na
     return status;
 }
 
-static weir_status inputs_set(const struct weir_graph_making *b, const char *name, int n_inputs, const int *inputs,
-                              struct weir_node *node)
+static void inputs_set(const struct weir_graph_making *b, int n_inputs, const int *inputs, struct weir_node *node)
 {
     node->shapes.n_inputs = n_inputs;
     for (int i = 0; i < n_inputs; i++) {
-        for (int k = 0; k < i && !(node->op->flags & WEIR_OP_SUM); k++)
-            if (inputs[k] == inputs[i])
-                return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s' takes the same value twice", name);
         node->inputs[i] = inputs[i];
         node->shapes.inputs[i] = weir_value_is_input(inputs[i]) ? b->inputs[weir_value_input(inputs[i])].shape
                                                                 : b->nodes[inputs[i]].shapes.output;
     }
-    return WEIR_OK;
 }
 
 /* A loss has one, and so has a sum, whose inputs get its gradient. */
@@ -365,9 +360,8 @@ static weir_status node_add(struct weir_graph_making *b, const char *name, const
     node->shapes.storage = b->graph.storage;
     node->shapes.first_position = b->graph.first_position;
     node->shapes.n_positions = b->graph.n_positions;
-    status = inputs_set(b, name, n_inputs, inputs, node);
-    if (!status)
-        status = weir_arena_strdup(b->arena, name, &node->name);
+    inputs_set(b, n_inputs, inputs, node);
+    status = weir_arena_strdup(b->arena, name, &node->name);
     if (!status)
         status = node_infer(node, n_params);
     for (int i = 0; !status && i < n_params; i++) {

@@ -6,10 +6,12 @@
  *
  * Backward: nodes in descending order.  The gradient of a value is the sum over its consumers; the first consumer writes
  * it, each further one adds to it (`addend`).  Where consumers are on several stages, the last one's hands its sum to that of
- * the one before, in a gradient slot: the same calls add the same numbers in the same order as on one stage.  Sums (residual connections) hand their gradient on without a call.  One
- * pass makes the list of full backwards (B); the lists of I and W are the same calls taken apart, and the gradients that
- * W reads then move from scratch to ACT_IW.  A recomputed layer's forward calls come again right before its backward;
- * what they make is scratch, or ACT_IW, in the same way. */
+ * the one before, in a gradient slot: the same calls add the same numbers in the same order as on one stage.  A node that
+ * takes a value as several inputs has a gradient for each: its kernel adds the first to the sum, a call of `add` each further
+ * one.  Sums (residual connections) hand their gradient on without a call.  One pass makes the list of full backwards (B);
+ * the lists of I and W are the same calls taken apart, and the gradients that W reads then move from scratch to ACT_IW.  A
+ * recomputed layer's forward calls come again right before its backward; what they make is scratch, or ACT_IW, in the same
+ * way. */
 #include "engine/program/template.h"
 
 #include <string.h>

@@ -82,6 +82,11 @@ struct weir_step_call *weir_template_node_call(struct weir_template *t, struct w
                                                enum weir_pass pass, unsigned needs);
 void weir_template_weight_grads(struct weir_template *t, struct weir_step_call *call);
 
+/* A call that adds two gradients of `value` in the backward of node n, where no kernel adds one to its own; returns where the sum
+ * will be. */
+struct weir_where weir_template_sum(struct weir_template *t, struct weir_template_list *list, int n, int value, struct weir_where a,
+                                    struct weir_where b);
+
 /* Give every buffer of the list its place and hand the list to the stage. */
 void weir_template_resolve(struct weir_template *t, struct weir_template_list *list, enum weir_list which);
 

@@ -9,20 +9,6 @@ static struct weir_where *grad_of(struct weir_template *t, int value)
     return &t->grad_at[inside ? value - t->first : t->end - t->first + (int)(weir_template_in(t, value) - t->ins)];
 }
 
-/* Two gradients that arrive without a call are added by one of the sum's own. */
-static void sum_add(struct weir_template *t, struct weir_template_list *list, int n, int value, struct weir_where a,
-                    struct weir_where b)
-{
-    struct weir_step_call *call = weir_template_node_call(t, list, n, WEIR_FORWARD, 0);
-    call->pass = WEIR_BACKWARD_INPUT;
-    call->call.n_inputs = 2;
-    call->call.inputs[1] = call->call.inputs[0];
-    call->inputs[0] = a;
-    call->inputs[1] = b;
-    call->outputs[0] = weir_template_buffer(t, weir_shape_bytes(weir_graph_shape(t->graph, value)));
-    *grad_of(t, value) = call->outputs[0];
-}
-
 static void sum_backward(struct weir_template *t, struct weir_template_list *list, int n)
 {
     struct weir_where d_output = t->grad_at[n - t->first];
@@ -30,11 +16,8 @@ static void sum_backward(struct weir_template *t, struct weir_template_list *lis
         int value = weir_template_node(t, n)->inputs[i];
         if (!weir_template_wants_grad(t, value))
             continue;
-        struct weir_where sum = *grad_of(t, value);
-        if (sum.place == WEIR_PLACE_NONE)
-            *grad_of(t, value) = d_output;
-        else
-            sum_add(t, list, n, value, sum, d_output);
+        struct weir_where *sum = grad_of(t, value);
+        *sum = sum->place == WEIR_PLACE_NONE ? d_output : weir_template_sum(t, list, n, value, *sum, d_output);
     }
 }
 
@@ -45,6 +28,17 @@ static void d_outputs_set(const struct weir_template *t, int n, struct weir_step
         call->d_outputs[i] = t->grad_at[n + i - t->first];
 }
 
+/* An earlier input of the node is the same value. */
+static bool is_again(const struct weir_node *node, int i)
+{
+    bool again = false;
+    for (int k = 0; k < i; k++)
+        again = again || node->inputs[k] == node->inputs[i];
+    return again;
+}
+
+/* The gradient of a value's first use is added to the sum by the kernel.  Of further uses in the same node it is added afterwards,
+ * input by input: kernels write their gradients in any order, so none may be the addend of another. */
 static void input_backward(struct weir_template *t, struct weir_template_list *list, int n)
 {
     const struct weir_node *node = weir_template_node(t, n);
@@ -54,13 +48,22 @@ static void input_backward(struct weir_template *t, struct weir_template_list *l
     d_outputs_set(t, n, call);
     if (whole)
         weir_template_weight_grads(t, call);
+    struct weir_where own[WEIR_OP_INPUTS] = {{.place = WEIR_PLACE_NONE}};
     for (int i = 0; i < node->shapes.n_inputs; i++) {
         int value = node->inputs[i];
         if (!weir_template_wants_grad(t, value))
             continue;
         struct weir_where *sum = grad_of(t, value);
+        call->d_inputs[i] = own[i] = weir_template_buffer(t, weir_shape_bytes(weir_graph_shape(t->graph, value)));
+        if (is_again(node, i))
+            continue;
         call->addends[i] = *sum;
-        call->d_inputs[i] = *sum = weir_template_buffer(t, weir_shape_bytes(weir_graph_shape(t->graph, value)));
+        *sum = own[i];
+    }
+    for (int i = 1; i < node->shapes.n_inputs; i++) { /* `call` may have moved by now */
+        int value = node->inputs[i];
+        if (weir_template_wants_grad(t, value) && is_again(node, i))
+            *grad_of(t, value) = weir_template_sum(t, list, n, value, *grad_of(t, value), own[i]);
     }
 }
 

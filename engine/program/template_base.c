@@ -3,6 +3,7 @@
 
 #include "engine/program/template.h"
 #include "kernels/cpu/cpu.h"
+#include "kernels/op_rows.h"
 
 const struct weir_node *weir_template_node(const struct weir_template *t, int n)
 {
@@ -112,16 +113,16 @@ static struct weir_tensor gradient_view(struct weir_shape *shape)
     return view;
 }
 
-/* What the device brings for node n; with nothing in it after a failure, which is noted. */
-static const struct weir_op_kernels *kernels_of(struct weir_template *t, int n)
+/* What the device brings for a row that node n needs; with nothing in it after a failure, which is noted. */
+static const struct weir_op_kernels *kernels_of(struct weir_template *t, int n, const struct weir_op *op,
+                                                const struct weir_op_shapes *shapes)
 {
     static const struct weir_op_kernels none = {.forward = NULL};
-    const struct weir_node *node = weir_template_node(t, n);
     weir_kernels_fn find = t->c->params->kernels ? t->c->params->kernels : weir_cpu_kernels;
     const struct weir_op_kernels *kernels = &none;
-    weir_status status = t->status ? t->status : find(node->op, &t->c->slices[t->slice].shapes[n], &kernels);
+    weir_status status = t->status ? t->status : find(op, shapes, &kernels);
     if (!t->status && status)
-        t->status = weir_error_prefix(status, "node '%s': ", node->name);
+        t->status = weir_error_prefix(status, "node '%s': ", weir_template_node(t, n)->name);
     return kernels;
 }
 
@@ -135,8 +136,8 @@ struct weir_step_call *weir_template_node_call(struct weir_template *t, struct w
                                                enum weir_pass pass, unsigned needs)
 {
     const struct weir_node *node = weir_template_node(t, n);
-    const struct weir_op_kernels *k = kernels_of(t, n);
     struct weir_op_shapes *shapes = &t->c->slices[t->slice].shapes[n];
+    const struct weir_op_kernels *k = kernels_of(t, n, node->op, shapes);
     struct weir_step_call *call = weir_template_call(t, list);
     call->kernels = k;
     call->fn = pass_of(k, pass);
@@ -190,4 +191,30 @@ void weir_template_weight_grads(struct weir_template *t, struct weir_step_call *
         const struct weir_param_use *use = weir_compile_use(t->c, call->node, i);
         call->d_params[i] = (struct weir_where){WEIR_PLACE_GRAD, use->grad_offset, 0, 0};
     }
+}
+
+struct weir_where weir_template_sum(struct weir_template *t, struct weir_template_list *list, int n, int value, struct weir_where a,
+                                    struct weir_where b)
+{
+    struct weir_shape *shape = &t->c->slices[t->slice].shapes[value].output;
+    const struct weir_op_shapes shapes = {.storage = t->graph->storage, .n_inputs = 2, .inputs = {*shape, *shape},
+                                          .n_outputs = 1, .output = *shape};
+    const struct weir_op_kernels *k = kernels_of(t, n, &weir_op_add, &shapes);
+    struct weir_step_call *call = weir_template_call(t, list);
+    call->kernels = k;
+    call->fn = k->forward;
+    call->pass = WEIR_BACKWARD_INPUT;
+    call->node = n;
+    call->call.op = &weir_op_add;
+    call->call.node = (uint32_t)n;
+    call->call.n_inputs = 2;
+    call->call.n_outputs = 1;
+    call->call.output = weir_tensor_view(NULL, shape);
+    call->call.d_output = call->call.output;
+    for (int i = 0; i < 2; i++) {
+        call->call.inputs[i] = call->call.d_inputs[i] = call->call.output;
+        call->inputs[i] = i ? b : a;
+    }
+    call->outputs[0] = weir_template_buffer(t, weir_shape_bytes(shape));
+    return call->outputs[0];
 }

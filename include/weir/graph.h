@@ -1,7 +1,8 @@
 /* The layer graph: a model as operations, parameters and layers.
  *
  * Nodes are operations in execution order.  A value is named by an int: the index of the node that makes it, or
- * weir_input_value(i) for input i of the graph (tokens, targets, images).  A node may read any value that was made before it.
+ * weir_input_value(i) for input i of the graph (tokens, targets, images).  A node may read any value that was made before it, and
+ * the same one as several of its inputs: attention(x, x, x).  The value's gradient is the sum over all of its uses.
  *
  * A node whose operation has k outputs is followed by k - 1 *parts*, nodes that stand for outputs 1, 2 .. and do nothing: the
  * kernel of the node writes their values too.  So every value is the output of one node, and can cross a border by itself.

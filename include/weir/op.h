@@ -12,7 +12,9 @@
  *
  * Gradients of a tensor with several consumers: the compiler runs the consumers' backward_input in descending node order
  * and hands each the sum so far as `addend`: d_input = addend + own gradient.  `addend` may be the same memory as
- * d_input, and may not (residual connections hand their gradient on without a copy).
+ * d_input, and may not (residual connections hand their gradient on without a copy).  Of a value that is several inputs of
+ * one node the first one's gradient has an addend; the others' memory is their own, and they are added afterwards, in the order of
+ * the inputs.  So a kernel may write its gradients in any order.
  *
  * Several outputs.  Most rows have one, `output` and `d_output`, which are outputs[0] and d_outputs[0].  A row with more says
  * so in infer; forward writes them all.  A gradient d_outputs[i] whose data is NULL is zero: nobody reads that output.  At

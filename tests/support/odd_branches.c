@@ -47,7 +47,7 @@ static const char *named(struct branches *s, const char *what)
 static int joined(struct branches *s, int x)
 {
     int choice = random_below(&s->random, 4), y = any(s);
-    if (choice == 0 && x != y)
+    if (choice == 0)
         x = odd_two(s->b, &odd_op_product, named(s, "product"), x, y);
     else if (choice == 1)
         x = weir_graph_node(s->b, named(s, "sum"), &weir_op_add, NULL, 0, 3, (int[]){x, y, any(s)}, 0, NULL);
