@@ -29,8 +29,8 @@
  *
  * Growth.  A struct of these headers grows at its end, and zero is the default of a field that was added, so that a program and
  * a library of different versions work together.  A struct that a program makes carries its size (struct_bytes), which a
- * function named .._init sets, or its size is an argument of a function named .._sized, which an inline function without that
- * ending passes.  A smaller struct than the library's is taken with zeros for what is missing; of a larger one the bytes that the
+ * function named .._init sets, or its size is an argument: of a function named .._sized, which an inline function without that
+ * ending passes, or of weir_graph_node, which takes the struct that the row has (op.h).  A smaller struct than the library's is taken with zeros for what is missing; of a larger one the bytes that the
  * library does not know must be zero, else they are named.  What the library fills in for a program it cuts or fills with zeros.
  * These keep their size as long as the number in libweir.so.N stays: weir_arena, weir_shape, weir_tensor, weir_rope,
  * weir_op_kernels, weir_graph_builder, weir_memory_report, weir_rank_memory, weir_data_encoder,

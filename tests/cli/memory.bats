@@ -37,10 +37,10 @@ train() {
 @test "with a cap there is a verdict, and exit status 3 where a rank is over it" {
     run --separate-stderr train --stages 2 --print-memory --device-memory 1G
     [ "$status" -eq 0 ]
-    [[ "$output" == *"all ranks fit: rank 0 takes most, 0.0227 of 1.0000 GiB"* ]]
+    [[ "$output" == *"all ranks fit: rank 0 takes most, 0.0228 of 1.0000 GiB"* ]]
     run --separate-stderr train --stages 2 --print-memory --device-memory 20M
     [ "$status" -eq 3 ]
-    [[ "$output" == *"rank 0: 0.0227 of 0.0195 GiB: does not fit"* && "$output" != *"rank 1: 0.01"* ]]
+    [[ "$output" == *"rank 0: 0.0228 of 0.0195 GiB: does not fit"* && "$output" != *"rank 1: 0.01"* ]]
     [[ "$stderr" == *"rank 0 (stage 0) needs "*", the cap is 20971520 bytes, 1 of 2 ranks are over it: it fits with "* ]]
     run --separate-stderr train --stages 2 --print-memory --device-memory 20M --json
     [ "$status" -eq 3 ]

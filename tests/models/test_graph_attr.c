@@ -228,9 +228,10 @@ static void a_row_that_asks_another_needs_its_attributes(void **state)
 /* x ─▶ wide ─▶ fc ─▶ drop */
 static const struct weir_graph *small_graph(struct build *t, struct positions *seen)
 {
-    const struct wide_attr wide = {.x = 3, .seen = seen};
-    const struct weir_linear_attr out = {.out_features = 4};
-    const struct weir_dropout_attr rate = {.dropout = 0.25};
+    static const struct weir_linear_attr out = {.out_features = 4}; /* static: padding is zero, and compared */
+    static const struct weir_dropout_attr rate = {.dropout = 0.25};
+    static struct wide_attr wide = {.x = 3};
+    wide.seen = seen;
     begin(t);
     int y = weir_graph_node(&t->b, "wide", &op_wide, &wide, sizeof wide, 1, &t->x, 0, NULL);
     y = weir_graph_node(&t->b, "fc", &weir_op_linear, &out, sizeof out, 1, &y, 1, &t->w);

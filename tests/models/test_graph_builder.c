@@ -185,6 +185,21 @@ static void rows_that_say_what_cannot_be_are_named(void **state)
     ends(&t, "node 'n' has no operation");
 }
 
+/* Any other node may take a value twice; a loss has no gradient for its second input. */
+static void a_loss_of_a_value_and_itself_is_refused(void **state)
+{
+    (void)state;
+    struct build t;
+    const struct weir_graph *graph;
+    begin(&t);
+    int y = weir_graph_node(&t.b, "fc", &weir_op_linear, &eight, sizeof eight, 1, &t.x, 1, &t.w);
+    y = weir_graph_node(&t.b, "twice", &weir_op_concat, NULL, 0, 2, (int[]){y, y}, 0, NULL);
+    weir_graph_node(&t.b, "loss", &weir_op_mse, NULL, 0, 2, (int[]){y, y}, 0, NULL);
+    assert_ok(weir_graph_status(&t.b));
+    assert_fails(weir_graph_finish(&t.b, &graph), WEIR_ERR_INVALID, "node 'loss': its target 'twice' depends on parameters");
+    weir_arena_release(&t.arena);
+}
+
 static void inputs_and_parameters_that_cannot_be_are_named(void **state)
 {
     (void)state;
@@ -297,6 +312,7 @@ int main(void)
         cmocka_unit_test(lists_that_are_missing_are_named),
         cmocka_unit_test(names_that_are_missing_are_a_status),
         cmocka_unit_test(rows_that_say_what_cannot_be_are_named),
+        cmocka_unit_test(a_loss_of_a_value_and_itself_is_refused),
         cmocka_unit_test(inputs_and_parameters_that_cannot_be_are_named),
         cmocka_unit_test(sizes_whose_product_does_not_fit_are_refused),
         cmocka_unit_test(sizes_whose_sum_does_not_fit_are_refused),

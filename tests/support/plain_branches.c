@@ -30,10 +30,12 @@ static const char *named(struct plain *p, const char *what)
     return p->name;
 }
 
-/* One, two or none of what was made before. */
+/* With itself, or with one, two or none of what was made before. */
 static int joined(struct plain *p, int x)
 {
-    int choice = random_below(&p->random, 3), n = p->n_values;
+    int choice = random_below(&p->random, 4), n = p->n_values;
+    if (choice == 3)
+        return odd_two(&p->b, &weir_op_swiglu, named(p, "gate"), x, x);
     if (choice == 0 || !n)
         return x;
     int y = taken(p, random_below(&p->random, n));
