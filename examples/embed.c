@@ -11,6 +11,8 @@ struct leaky_attr {
 };
 static weir_status leaky_infer(struct weir_op_shapes *shapes)
 {
+    if (weir_shapes_storage(shapes) != WEIR_DTYPE_F32) /* the kernels below read floats */
+        return weir_error_record(WEIR_ERR_UNSUPPORTED, "leaky is for f32");
     weir_shapes_output_set(shapes, weir_shapes_input(shapes, 0));
     return WEIR_OK;
 }

@@ -1,5 +1,9 @@
 #include "include/weir/call.h"
 
+#include <string.h>
+
+#include "base/rng.h"
+
 /* Tensor i of n; NULL where there is none, or it has no memory in this call. */
 static const struct weir_tensor *there(const struct weir_tensor *tensors, int n, int i)
 {
@@ -116,6 +120,12 @@ uint32_t weir_call_first_sample(const struct weir_op_call *call)
     return call->first_sample;
 }
 
+void weir_call_random(const struct weir_op_call *call, uint32_t sample, uint32_t block, uint32_t numbers_out[4])
+{
+    struct weir_rng_block b = weir_rng_philox(call->step->seed, block, call->node, call->first_sample + sample, call->step->step);
+    memcpy(numbers_out, b.v, sizeof b.v);
+}
+
 /* ---- shapes ----------------------------------------------------------------------------------------------------------- */
 
 int weir_shapes_n_inputs(const struct weir_op_shapes *shapes)
@@ -150,7 +160,7 @@ int64_t weir_shapes_n_positions(const struct weir_op_shapes *shapes)
 
 void weir_shapes_output_set(struct weir_op_shapes *shapes, const struct weir_shape *output)
 {
-    shapes->output = *output;
+    shapes->output = output ? *output : (struct weir_shape){.n_dims = -1}; /* which the graph builder refuses */
     shapes->n_outputs = 1;
 }
 
@@ -158,7 +168,7 @@ weir_status weir_shapes_output_add(struct weir_op_shapes *shapes, const struct w
 {
     if (shapes->n_outputs >= WEIR_OP_OUTPUTS)
         return WEIR_FAIL(WEIR_ERR_INVALID, "a row has more than %d outputs", (int)WEIR_OP_OUTPUTS);
-    shapes->outputs[shapes->n_outputs++] = *output;
+    shapes->outputs[shapes->n_outputs++] = output ? *output : (struct weir_shape){.n_dims = -1};
     return WEIR_OK;
 }
 

@@ -282,14 +282,23 @@ static weir_status outputs_check(const struct weir_node *node)
     return status;
 }
 
+enum { NOT_SAID = -1 }; /* dimensions of an output that infer did not set */
+
 /* Ask the row, and hold what it says to what can be. */
 static weir_status node_infer(struct weir_node *node, int n_params)
 {
     const struct weir_op *op = node->op;
+    node->shapes.output.n_dims = NOT_SAID;
+    weir_error_clear();
     weir_status status = op->infer(&node->shapes);
+    if (status && !*weir_last_error())
+        WEIR_FAIL(status, "infer of '%s' returned status %d without a message", op->name, (int)status);
     if (status)
         return weir_error_prefix(status, "node '%s': ", node->name);
     node->shapes.n_outputs = weir_infer_n_outputs(&node->shapes);
+    for (int i = 0; i < node->shapes.n_outputs && i < WEIR_OP_OUTPUTS; i++)
+        if (node->shapes.outputs[i].n_dims == NOT_SAID)
+            return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': infer of '%s' gives output %d no shape", node->name, op->name, i);
     if (node->shapes.n_params != n_params)
         return WEIR_FAIL(WEIR_ERR_INVALID, "node '%s': %s takes %d parameters here, not %d", node->name, op->name,
                          node->shapes.n_params, n_params);

@@ -123,6 +123,19 @@ const char *weir_action_str(const struct weir_action *action, char text[WEIR_ACT
     return text;
 }
 
+void weir_action_set(struct weir_action *action, int stage, enum weir_action_type type, int mb, bool fused)
+{
+    *action = (struct weir_action){.stage = stage, .mb = mb & 0xffffff, .type = (uint32_t)type & 127, .fused = fused};
+}
+
+void weir_action_get(const struct weir_action *action, int *stage_out, enum weir_action_type *type_out, int *mb_out, bool *fused_out)
+{
+    *stage_out = action->stage;
+    *type_out = (enum weir_action_type)action->type;
+    *mb_out = action->mb;
+    *fused_out = action->fused;
+}
+
 bool weir_action_is_compute(enum weir_action_type type)
 {
     return type <= WEIR_B;

@@ -10,6 +10,8 @@ static weir_status sampling_check(const struct weir_sampling *s, const float *lo
 {
     if (!(s->temperature >= 0 && s->temperature < HUGE_VAL))
         return WEIR_FAIL(WEIR_ERR_USAGE, "the temperature is %g, it must be finite and not negative", s->temperature);
+    if (n < 1)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "there are %lld logits to draw from, it must be at least 1", (long long)n);
     if (s->top_k < 0)
         return WEIR_FAIL(WEIR_ERR_USAGE, "top k is %lld, it must not be negative", (long long)s->top_k);
     for (int64_t i = 0; i < n; i++)

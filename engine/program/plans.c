@@ -33,6 +33,21 @@ void weir_plan_request_init(struct weir_plan_request *request, size_t bytes)
     weir_grown_give(&own, sizeof own, request, bytes);
 }
 
+static weir_status numbers_check(const struct weir_plan_request *own)
+{
+    const struct {
+        const char *name;
+        int64_t value;
+    } rows[] = {{"n_devices", own->n_devices}, {"microbatch_size", own->microbatch_size}, {"n_microbatches", own->n_microbatches},
+                {"max_replicas", own->max_replicas}, {"n_top", own->n_top}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        if (rows[i].value < 0)
+            return WEIR_FAIL(WEIR_ERR_USAGE, "%s is %lld, it must not be negative", rows[i].name, (long long)rows[i].value);
+    if (own->zero < WEIR_PLAN_ANY || own->zero > 1)
+        return WEIR_FAIL(WEIR_ERR_USAGE, "zero is %d, it must be 0, 1 or %d for any", own->zero, (int)WEIR_PLAN_ANY);
+    return WEIR_OK;
+}
+
 /* The program's request and the configuration in it, as this library's. */
 static weir_status request_take(const struct weir_plan_request *given, struct weir_plan_request *own, struct weir_engine_config *config)
 {
@@ -45,6 +60,8 @@ static weir_status request_take(const struct weir_plan_request *given, struct we
         status = WEIR_FAIL(WEIR_ERR_INVALID, "a plan is for a kind of device, the configuration has none");
     if (!status && ((unsigned)config->dtype > WEIR_COMPUTE_BF16 || (unsigned)config->optimizer > WEIR_OPTIMIZER_ADAMW))
         status = WEIR_FAIL(WEIR_ERR_USAGE, "dtype %d and optimizer %d are not both there", (int)config->dtype, (int)config->optimizer);
+    if (!status)
+        status = numbers_check(own);
     return status;
 }
 

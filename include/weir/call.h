@@ -63,6 +63,10 @@ const struct weir_step_values *weir_call_step(const struct weir_op_call *call);
 uint32_t weir_call_node(const struct weir_op_call *call);
 uint32_t weir_call_first_sample(const struct weir_op_call *call);
 
+/* Four numbers of 32 random bits, for the elements 4 * block to 4 * block + 3 of a sample of the micro-batch, by the rule of op.h
+ * (Exactness): the same whatever the schedule, the partition and the device. */
+void weir_call_random(const struct weir_op_call *call, uint32_t sample, uint32_t block, uint32_t numbers_out[4]);
+
 /* ---- shapes: in infer and scratch_bytes -------------------------------------------------------------------------------- */
 
 /* What the node is given: inputs, the type that values are stored in (op.h, Storage), attributes, positions. */
@@ -73,7 +77,8 @@ const void *weir_shapes_attr(const struct weir_op_shapes *shapes);
 int64_t weir_shapes_first_position(const struct weir_op_shapes *shapes);
 int64_t weir_shapes_n_positions(const struct weir_op_shapes *shapes);
 
-/* For infer to say: the only output, or one after the other.  What is added comes behind the ones before; WEIR_ERR_INVALID: there are
+/* For infer to say: the only output, or one after the other; NULL, which weir_shapes_input gives where there is no such input, is
+ * refused with the node's name.  What is added comes behind the ones before; WEIR_ERR_INVALID: there are
  * WEIR_OP_OUTPUTS, or WEIR_OP_PARAMS. */
 void weir_shapes_output_set(struct weir_op_shapes *shapes, const struct weir_shape *output);
 weir_status weir_shapes_output_add(struct weir_op_shapes *shapes, const struct weir_shape *output);

@@ -97,9 +97,9 @@ typedef struct weir_checkpoint weir_checkpoint;
 
 /* Exports: a model as a folder that transformers and Weir open.
  *
- *     struct weir_export export = {.dir = "tuned/", .like = {"gpt2/"}};
- *     weir_export_check(graph, &export);           before training: would it work?
- *     weir_engine_export(engine, &export);         weir.h
+ *     struct weir_export tuned = {.dir = "tuned/", .like = {"gpt2/"}};
+ *     weir_export_check(graph, &tuned, &made);     before training: would it work?
+ *     weir_engine_export(engine, &tuned);          weir.h
  *
  *     tuned/model.safetensors                      or, beyond `shard_bytes`, model-00001-of-00003.safetensors, ... and
  *     tuned/model.safetensors.index.json           where each tensor is

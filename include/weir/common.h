@@ -19,6 +19,9 @@
  * What arguments bring in, names of files and names out of files, is made harmless for a terminal when a message is recorded;
  * marks stay marks.  The message belongs to the calling thread.
  *
+ * Pointers.  An argument points to something, unless its function or its struct says that it may be NULL; NULL is fine for every
+ * function named .._close.  Most that return a status refuse NULL for a request, a configuration, a path or an engine; not all look.
+ *
  * Arenas.  Graphs, schedules and plans are built into an arena of the caller's, and live until it is released:
  *
  *     struct weir_arena arena = {0};                 all zero bits: empty
@@ -32,6 +35,7 @@
  * function named .._init sets, or its size is an argument: of a function named .._sized, which an inline function without that
  * ending passes, or of weir_graph_node, which takes the struct that the row has (op.h).  A smaller struct than the library's is taken with zeros for what is missing; of a larger one the bytes that the
  * library does not know must be zero, else they are named.  What the library fills in for a program it cuts or fills with zeros.
+ * A field that is added begins where the struct ended before, by sizeof, and leaves no padding: what lies in padding has no value.
  * These keep their size as long as the number in libweir.so.N stays: weir_arena, weir_shape, weir_tensor, weir_rope,
  * weir_op_kernels, weir_graph_builder, weir_memory_report, weir_rank_memory, weir_data_encoder,
  * weir_checkpoint_source, weir_checkpoint_entry, weir_checkpoint_file, weir_checkpoint_piece, weir_checkpoint_tensor, weir_trace_row,

@@ -107,7 +107,7 @@ weir_status weir_generator_param_bad(weir_generator *generator, const char **nam
 
 /* Draw a token from n logits.  With temperature 0 the largest, of equal ones the first; else softmax of logits /
  * temperature over the top k, of equal ones the first, and a random number that is a function of (seed, sample, position).
- * `work`: n floats.  WEIR_ERR_USAGE: temperature or top_k is out of range.  WEIR_ERR_NUMERIC: a logit is not finite. */
+ * `work`: n floats.  WEIR_ERR_USAGE: temperature, top_k or n is out of range.  WEIR_ERR_NUMERIC: a logit is not finite. */
 weir_status weir_token_sample_sized(const struct weir_sampling *sampling, size_t sampling_bytes, const float *logits, int64_t n,
                                     uint32_t sample, int64_t position, float *work, int32_t *token_out);
 static inline weir_status weir_token_sample(const struct weir_sampling *sampling, const float *logits, int64_t n, uint32_t sample,

@@ -25,8 +25,8 @@
  * f32, losses f64.  A tensor has its storage type whether or not a partition cuts there.
  *
  * Exactness.  A kernel's result depends on values and shapes, on the number of threads and on the instruction set, on
- * nothing else: not on alignment, addresses, stage or time.  Random numbers come from weir_rng_philox with the key
- * step->seed and the counter (element / 4 within the sample, node, first_sample + sample, step->step).
+ * nothing else: not on alignment, addresses, stage or time.  Random numbers are those of Philox4x32-10 with the key step->seed and the
+ * counter (element / 4 within the sample, node, first_sample + sample, step->step): weir_call_random (call.h).
  *
  * NaN.  Whatever depends on an element that is NaN becomes NaN, forward and backward: comparisons are written so that it
  * passes (tests/support/nan_flow.h).
@@ -329,7 +329,7 @@ extern "C" {
  *     rope             (B, T, heads d) ─▶ the same, heads turned by position
  *     attention        qkv (B, T, (H + 2K) d), or q (B, T, H d), k and v (B, T, K d) ─▶ (B, T, H d), causal; H heads, K
  *                      of keys
- *     add              a, b ─▶ a + b (WEIR_OP_SUM)
+ *     add              a, b ─▶ a + b, or a, b, c ─▶ a + b + c (WEIR_OP_SUM)
  *     concat           a (.., A), b (.., B), .. ─▶ (.., A + B + ..); two inputs or more
  *     split            (.., A + B + ..) ─▶ (.., A), (.., B), ..; sizes: weir_split_attr
  *     dropout          element-wise; the sample is the first dimension

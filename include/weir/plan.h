@@ -55,7 +55,7 @@ struct weir_plan_request {
     double link_speed;                       /* factor of the rates of all links, to see what faster ones would change; 0: 1 */
     const struct weir_schedule_costs *costs; /* measured: `layers` of micro-batches of microbatch_size, and with them `transfer` and
                                                 `flight`; NULL: by analysis */
-    int n_top;                               /* plans to find, at least 1 */
+    int n_top;                               /* plans to find; 0: 1 */
 };
 
 /* What one stage hands to a later one with every micro-batch, and gets back as gradients. */

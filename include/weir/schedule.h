@@ -148,6 +148,10 @@ const char *weir_action_type_str(enum weir_action_type type);
 #define WEIR_ACTION_TEXT 48
 const char *weir_action_str(const struct weir_action *action, char text[WEIR_ACTION_TEXT]);
 
+/* Make an action, and read one: for languages without bit fields.  `mb` is -1 where the type has none. */
+void weir_action_set(struct weir_action *action, int stage, enum weir_action_type type, int mb, bool fused);
+void weir_action_get(const struct weir_action *action, int *stage_out, enum weir_action_type *type_out, int *mb_out, bool *fused_out);
+
 /* true for F, I, W, B. */
 bool weir_action_is_compute(enum weir_action_type type);
 
@@ -175,7 +179,7 @@ weir_status weir_csv_dialect_find(const char *name, enum weir_csv_dialect *diale
 weir_status weir_schedule_csv_parse(const char *text, size_t bytes, const char *name, enum weir_csv_dialect dialect,
                                     struct weir_arena *arena, struct weir_schedule *out);
 
-/* The same of a text from weir_alloc() or a whole-file read, which is given back while it is read and freed in any case: a
+/* The same of a text from malloc(), which is given back while it is read and freed in any case: a
  * large file then takes not much more memory than the schedule. */
 weir_status weir_schedule_csv_take(char *text, size_t bytes, const char *name, enum weir_csv_dialect dialect,
                                    struct weir_arena *arena, struct weir_schedule *out);

@@ -70,7 +70,7 @@ struct weir_schedule_costs {
     double transfer;                                         /* every edge; a slice's part of it */
     double reduce;                                           /* one rank's gradients */
     double optimizer;                                        /* one rank's, beside those of its stages */
-    double overlap_gain;                                     /* 1: an overlapped pair lasts as long as its parts */
+    double overlap_gain;                                     /* 1: an overlapped pair lasts as long as its parts; 0: 1 */
     const struct weir_stage_costs *stages;                   /* [n_stages], or NULL; one stands for every stage */
     int n_stages;
     const struct weir_edge_costs *edges; /* [n_edges]; pairs that are not listed cost `transfer` */

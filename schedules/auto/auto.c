@@ -242,6 +242,8 @@ static weir_status boundaries_check(const struct weir_auto_request *q)
 
 static weir_status request_check(const struct weir_auto_request *q)
 {
+    if (!q->costs)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "a schedule is made for costs, the request has none");
     if (q->n_ranks < 1 || q->n_microbatches < 1)
         return WEIR_FAIL(WEIR_ERR_INVALID, "a schedule needs at least one rank and one micro-batch");
     int64_t n = 3ll * q->n_ranks * q->n_chunks * q->n_microbatches;

@@ -285,7 +285,7 @@ weir_status weir_costs_tables(const struct weir_schedule_costs *costs, const str
                               const struct weir_scan *scan, const struct weir_schedule_edges *edges,
                               struct weir_arena *arena, struct weir_flow_costs *out)
 {
-    struct weir_flow_costs tables = {.overlap_gain = costs->overlap_gain};
+    struct weir_flow_costs tables = {.overlap_gain = costs->overlap_gain > 0 ? costs->overlap_gain : 1};
     weir_status status = type_table(costs, scan->schedule, arena, &tables.type);
     if (!status)
         status = transfer_table(costs, edges, weir_schedule_slices(scan->schedule), arena, &tables.transfer);

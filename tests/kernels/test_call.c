@@ -1,6 +1,7 @@
 /* A row written with the functions of call.h alone does what the same row does that reads fields. */
 #include <string.h>
 
+#include "base/rng.h"
 #include "include/weir/call.h"
 #include "include/weir/weir.h"
 #include "kernels/op_rows.h"
@@ -89,6 +90,11 @@ static weir_status asked_forward(const struct weir_op_call *call, void *stream)
     if (weir_call_first_sample(call) % BATCH || weir_call_step(call)->seed != 1)
         return WEIR_FAIL(WEIR_ERR_INTERNAL, "sample %u, seed %llu", (unsigned)weir_call_first_sample(call),
                          (unsigned long long)weir_call_step(call)->seed);
+    uint32_t numbers[4];
+    const struct weir_rng_block wanted = weir_rng_philox(1, 5, weir_call_node(call), weir_call_first_sample(call) + 2, weir_call_step(call)->step);
+    weir_call_random(call, 2, 5, numbers);
+    if (memcmp(numbers, wanted.v, sizeof numbers) != 0)
+        return WEIR_FAIL(WEIR_ERR_INTERNAL, "other random numbers than those of the rule");
     scale(weir_call_input(call, 0)->data, weir_call_param(call, 0)->data, NULL, weir_tensor_elements(y), y->data);
     return WEIR_OK;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "include/weir/call.h"
 #include "include/weir/graph.h"
 #include "kernels/op_rows.h"
 #include "models/model_kinds.h"
@@ -121,6 +122,24 @@ static weir_status infer_of_nine_dimensions(struct weir_op_shapes *shapes)
     return WEIR_OK;
 }
 
+static weir_status infer_of_no_output(struct weir_op_shapes *shapes)
+{
+    weir_shapes_output_set(shapes, weir_shapes_input(shapes, 7)); /* there is none */
+    return WEIR_OK;
+}
+
+static weir_status infer_of_nothing(struct weir_op_shapes *shapes)
+{
+    (void)shapes;
+    return WEIR_OK;
+}
+
+static weir_status infer_of_few_words(struct weir_op_shapes *shapes)
+{
+    (void)shapes;
+    return WEIR_ERR_UNSUPPORTED;
+}
+
 static weir_status infer_of_no_dtype(struct weir_op_shapes *shapes)
 {
     shapes->output = (struct weir_shape){1, {4}, (enum weir_dtype)99};
@@ -164,6 +183,8 @@ static void rows_that_say_what_cannot_be_are_named(void **state)
     } rows[] = {
         {{.name = "bare"}, 1, 0, "node 'n': the row of operation 'bare' has no infer"},
         {{.infer = infer_of_no_dtype}, 1, 0, "node 'n': the row of operation '' has no name"},
+        {{.name = "idle", .infer = infer_of_nothing}, 1, 0, "node 'n': infer of 'idle' gives output 0 no shape"},
+        {{.name = "poor", .infer = infer_of_no_output}, 1, 0, "node 'n': infer of 'poor' gives output 0 no shape"},
         {{.name = "deep", .infer = infer_of_nine_dimensions}, 1, 0, "node 'n' has 9 dimensions of dtype 0"},
         {{.name = "odd", .infer = infer_of_no_dtype}, 1, 0, "node 'n' has 1 dimensions of dtype 99"},
         {{.name = "none", .infer = infer_of_an_empty_output}, 1, 0, "node 'n' is (4, 0) f32: every dimension must be"},
@@ -183,6 +204,11 @@ static void rows_that_say_what_cannot_be_are_named(void **state)
     begin(&t);
     weir_graph_node(&t.b, "n", NULL, NULL, 0, 1, &t.x, 0, NULL);
     ends(&t, "node 'n' has no operation");
+    const struct weir_op silent = {.struct_bytes = sizeof silent, .name = "silent", .infer = infer_of_few_words};
+    begin(&t);
+    weir_graph_node(&t.b, "n", &silent, NULL, 0, 1, &t.x, 0, NULL);
+    assert_fails(weir_graph_status(&t.b), WEIR_ERR_UNSUPPORTED, "node 'n': infer of 'silent' returned status");
+    weir_arena_release(&t.arena);
 }
 
 /* Any other node may take a value twice; a loss has no gradient for its second input. */

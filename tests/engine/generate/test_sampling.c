@@ -98,6 +98,7 @@ static void what_cannot_be_sampled_is_refused(void **state)
     s = (struct weir_sampling){.top_k = -2};
     assert_fails(weir_token_sample(&s, logits, WORDS, 0, 0, work, &token), WEIR_ERR_USAGE, "top k is -2");
     s.top_k = 0;
+    assert_fails(weir_token_sample(&s, logits, 0, 0, 0, work, &token), WEIR_ERR_USAGE, "there are 0 logits");
     memcpy(bad, logits, sizeof bad);
     bad[3] = NAN;
     assert_fails(weir_token_sample(&s, bad, WORDS, 0, 0, work, &token), WEIR_ERR_NUMERIC, "token 3");

@@ -229,6 +229,12 @@ static void what_is_wrong_with_a_request_is_named(void **state)
     request.costs = &(struct weir_schedule_costs){.forward = 1};
     assert_fails(weir_plans_find(&request, &plans), WEIR_ERR_INVALID, "has no times of layers");
     request = request_of(2);
+    request.zero = 7;
+    assert_fails(weir_plans_find(&request, &plans), WEIR_ERR_USAGE, "zero is 7, it must be 0, 1 or -1 for any");
+    request = request_of(2);
+    request.max_replicas = -4;
+    assert_fails(weir_plans_find(&request, &plans), WEIR_ERR_USAGE, "max_replicas is -4, it must not be negative");
+    request = request_of(2);
     request.struct_bytes = 4;
     assert_fails(weir_plans_find(&request, &plans), WEIR_ERR_INVALID, "start with weir_plan_request_init");
     request = request_of(2);
