@@ -21,7 +21,7 @@ enum { MOST_SIZES = 24, MOST_KINDS = 64, MOST_ACTIONS = 1 << 18, MOST_LEAN = 64,
 
 /* Borders are moved for plans that are so near to the fastest.  Simulated meanwhile are at most so many actions for one, and for all of
  * them, which takes about half a second. */
-enum { CLIMB_CALLS = 800, CLIMB_ACTIONS = 1000000, ALL_CLIMBS_ACTIONS = 5000000 };
+enum { CLIMBS = 4 /* for each plan that is returned */, CLIMB_CALLS = 800, CLIMB_ACTIONS = 1000000, ALL_CLIMBS_ACTIONS = 5000000 };
 #define CLIMB_MARGIN 1.02
 
 struct candidate {
@@ -60,7 +60,7 @@ struct search {
     size_t candidate_capacity, waiting_capacity;
     int n_candidates;
     struct waiting *waiting; /* ascending by time */
-    int n_waiting;
+    int n_waiting, n_climbs;
     long climb_actions; /* that may yet be simulated */
     struct weir_planned least;
     bool has_least;
@@ -734,10 +734,12 @@ static weir_status climb_run(struct search *s, const struct waiting *w)
 static weir_status climb_near(struct search *s)
 {
     weir_status status = WEIR_OK;
+    int most = CLIMBS * (s->request->n_top > 0 ? s->request->n_top : 1);
     for (int i = 0; i < s->n_waiting && s->waiting[i].plan.step_ms <= CLIMB_MARGIN * s->waiting[0].plan.step_ms && !status; i++) {
         struct waiting w = s->waiting[i];
-        if (w.climbed || w.plan.cut.n_stages == 1)
+        if (w.climbed || w.plan.cut.n_stages == 1 || s->n_climbs >= most)
             continue;
+        s->n_climbs++;
         s->waiting[i].climbed = true;
         status = climb_run(s, &w);
         i = -1; /* what it has found is among them */
@@ -1014,8 +1016,11 @@ static void plans_sort(struct search *s)
     for (int i = 1; i < s->result->n_plans; i++)
         for (int j = i; j > 0 && is_before(&s->plans[j], &s->plans[j - 1]); j--) {
             struct weir_planned before = s->plans[j - 1];
+            struct waiting was = s->returned[j - 1];
             s->plans[j - 1] = s->plans[j];
             s->plans[j] = before;
+            s->returned[j - 1] = s->returned[j];
+            s->returned[j] = was;
         }
 }
 
