@@ -22,7 +22,7 @@ static const char *const kind_names[WEIR_CHECKPOINT_KINDS] = {"parameter", "exp_
 
 const char *weir_checkpoint_kind_str(enum weir_checkpoint_kind kind)
 {
-    return kind_names[kind];
+    return (unsigned)kind < WEIR_CHECKPOINT_KINDS ? kind_names[kind] : "?";
 }
 
 static json_t *hash_json(uint64_t hash)

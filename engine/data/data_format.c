@@ -10,7 +10,7 @@ static const char *const words[] = {WEIR_DATA_FORMAT_TABLE(WORD) NULL};
 
 const char *weir_data_format_str(enum weir_data_format format)
 {
-    return words[format];
+    return (unsigned)format < WEIR_DATA_FORMATS ? words[format] : "?";
 }
 
 weir_status weir_data_format_find(const char *name, enum weir_data_format *format_out)

@@ -176,6 +176,8 @@ weir_status weir_token_file_open(const char *path, enum weir_data_format format,
                                  struct weir_token_file *file_out)
 {
     struct weir_token_file file = {0};
+    if ((unsigned)format >= WEIR_DATA_FORMATS)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s': there is no data format %d", path, (int)format);
     weir_status status = weir_ranged_open(path, &file.disk);
     if (status)
         return status;

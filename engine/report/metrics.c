@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/grown.h"
+#include "base/json.h"
 #include "base/replace.h"
 #include "base/text.h"
 
@@ -75,6 +76,8 @@ static weir_status file_open(weir_metrics *metrics)
 weir_status weir_metrics_open(const char *path, int n_ranks, weir_metrics **metrics_out)
 {
     weir_metrics *metrics;
+    if (n_ranks < 1)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "metrics of %d ranks: there must be at least 1", n_ranks);
     weir_status status = weir_alloc(1, sizeof *metrics, &metrics);
     if (status)
         return status;
@@ -135,10 +138,9 @@ static size_t line_make(const weir_metrics *metrics, const struct weir_metrics_s
         weir_metrics_number(*step->val_loss, number);
         n += (size_t)snprintf(line + n, size - n, ", \"val_loss\": %s", number);
     }
-    n += (size_t)snprintf(line + n, size - n, ", \"peak_bytes\": [");
-    for (int rank = 0; rank < metrics->n_ranks; rank++)
-        n += (size_t)snprintf(line + n, size - n, "%s%lld", rank ? ", " : "", (long long)step->peak_bytes[rank]);
-    return n + (size_t)snprintf(line + n, size - n, "]}\n");
+    for (int rank = 0; step->peak_bytes && rank < metrics->n_ranks; rank++)
+        n += (size_t)snprintf(line + n, size - n, "%s%lld", rank ? ", " : ", \"peak_bytes\": [", (long long)step->peak_bytes[rank]);
+    return n + (size_t)snprintf(line + n, size - n, "%s}\n", step->peak_bytes ? "]" : "");
 }
 
 static bool write_whole(int file, const char *data, size_t bytes)
@@ -192,6 +194,8 @@ weir_status weir_metrics_continue(weir_metrics *metrics, int64_t steps)
 {
     char *line = NULL;
     size_t room = 0;
+    if (steps < 0)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "'%s' cannot go on after %lld steps", metrics->path, (long long)steps);
     FILE *file = metrics->regular && !metrics->created ? fopen(metrics->path, "re") : NULL;
     if (metrics->regular && !metrics->created && !file)
         return WEIR_FAIL(WEIR_ERR_IO, "cannot read the metrics in '%s': %s", metrics->path, strerror(errno));
@@ -204,9 +208,27 @@ weir_status weir_metrics_continue(weir_metrics *metrics, int64_t steps)
     return good ? WEIR_OK : WEIR_FAIL(WEIR_ERR_IO, "cannot read the metrics in '%s'", metrics->path);
 }
 
+/* The object, from its brace on; else the file would not be one object per line. */
+static weir_status object_check(const char *text, const char **object_out)
+{
+    json_t *root;
+    const char *object = text ? text + strspn(text, " \t") : "";
+    if (*object != '{' || strpbrk(object, "\r\n"))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "what a run is must be a JSON object on one line, not '%.40s'", text ? text : "NULL");
+    weir_status status = weir_json_parse(object, strlen(object), "what the run is", &root);
+    if (status)
+        return status;
+    json_decref(root);
+    *object_out = object;
+    return WEIR_OK;
+}
+
 weir_status weir_metrics_run(weir_metrics *metrics, const char *object)
 {
     struct weir_text line = {0};
+    weir_status status = object_check(object, &object);
+    if (status)
+        return status;
     weir_text_append(&line, "{\"run\": %s}\n", object);
     if (line.status)
         return line.status;

@@ -10,7 +10,11 @@
 #include "base/alloc.h"
 #include "base/arena.h"
 #include "base/grown.h"
+#include "base/json.h"
 #include "base/replace.h"
+#include "base/utf8.h"
+
+static const int64_t MOST_NS = INT64_C(100) * 366 * 24 * 3600 * 1000000000;
 
 struct weir_trace {
     struct weir_arena arena; /* names, rows, events */
@@ -43,6 +47,21 @@ static weir_status file_open(weir_trace *trace)
     return status ? weir_error_prefix(status, "trace: ") : WEIR_OK;
 }
 
+static bool is_text(const char *text)
+{
+    return text && weir_utf8_length((const unsigned char *)text, strlen(text)) == strlen(text);
+}
+
+static weir_status rows_check(const struct weir_trace_row *rows, int n_rows)
+{
+    if (n_rows < 0 || (n_rows && !rows))
+        return WEIR_FAIL(WEIR_ERR_INVALID, "a trace cannot have %d rows%s", n_rows, rows ? "" : " at NULL");
+    for (int i = 0; i < n_rows; i++)
+        if (!is_text(rows[i].name))
+            return WEIR_FAIL(WEIR_ERR_INVALID, "row %d of the trace has %s", i, rows[i].name ? "a name that is no UTF-8" : "no name");
+    return WEIR_OK;
+}
+
 static weir_status memory_take(weir_trace *trace, const char *path, const struct weir_trace_row *rows)
 {
     weir_status status = weir_arena_strdup(&trace->arena, path, &trace->path);
@@ -61,7 +80,9 @@ weir_status weir_trace_open(const char *path, const struct weir_trace_row *rows,
                             weir_trace **trace_out)
 {
     weir_trace *trace;
-    weir_status status = weir_alloc(1, sizeof *trace, &trace);
+    weir_status status = rows_check(rows, n_rows);
+    if (!status)
+        status = weir_alloc(1, sizeof *trace, &trace);
     if (status)
         return status;
     trace->n_rows = n_rows;
@@ -99,12 +120,75 @@ void weir_trace_add_sized(weir_trace *trace, const struct weir_trace_event *even
 
 weir_status weir_trace_about(weir_trace *trace, const char *json)
 {
-    return weir_arena_strdup(&trace->arena, json, &trace->about);
+    json_t *root;
+    if (!json)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "what a trace is about is a JSON object, not NULL");
+    weir_status status = weir_json_parse(json, strlen(json), "what the trace is about", &root);
+    if (status)
+        return status;
+    if (!json_is_object(root))
+        status = WEIR_FAIL(WEIR_ERR_INVALID, "what a trace is about is a JSON object, not '%.40s'", json);
+    json_decref(root);
+    return status ? status : weir_arena_strdup(&trace->arena, json, &trace->about);
 }
 
 size_t weir_trace_lost(const weir_trace *trace)
 {
     return trace->n_lost;
+}
+
+/* ---- what can be written ------------------------------------------------------------------------------------------- */
+
+static bool row_is_there(const weir_trace *trace, const struct weir_trace_event *event)
+{
+    for (int i = 0; i < trace->n_rows; i++)
+        if (trace->rows[i].rank == event->rank && trace->rows[i].stream == event->stream)
+            return true;
+    return false;
+}
+
+static int64_t earliest(const weir_trace *trace)
+{
+    int64_t ns = trace->n_events ? trace->events[0].start_ns : 0;
+    for (size_t i = 0; i < trace->n_events; i++)
+        if (trace->events[i].start_ns < ns)
+            ns = trace->events[i].start_ns;
+    return ns;
+}
+
+/* What is wrong with an event, or NULL. */
+static const char *event_flaw(const weir_trace *trace, const struct weir_trace_event *event, int64_t origin)
+{
+    if (!is_text(event->name))
+        return event->name ? "has a name that is no UTF-8" : "has no name";
+    if ((unsigned)event->category >= WEIR_TRACE_CATEGORIES)
+        return "has a category that is not there";
+    if (!row_is_there(trace, event))
+        return "is of a row that was not given";
+    if (event->end_ns < event->start_ns)
+        return "ends before it starts";
+    if ((uint64_t)event->end_ns - (uint64_t)origin > (uint64_t)MOST_NS || event->way_ns < -MOST_NS || event->way_ns > MOST_NS)
+        return "has times beyond 100 years";
+    if (event->cause && !is_text(event->cause))
+        return "has a cause that is no UTF-8";
+    if (event->cause && !is_text(event->awaited))
+        return event->awaited ? "waited for a name that is no UTF-8" : "has a cause, and no name of what it waited for";
+    return NULL;
+}
+
+/* When all are known, so that nothing is looked at within a step. */
+static weir_status events_check(const weir_trace *trace)
+{
+    int64_t origin = earliest(trace);
+    for (size_t i = 0; i < trace->n_events; i++) {
+        const struct weir_trace_event *event = &trace->events[i];
+        const char *flaw = event_flaw(trace, event, origin);
+        if (flaw)
+            return WEIR_FAIL(WEIR_ERR_INVALID, "event %zu, '%s', %s: rank %d, stream %d, category %d, from %lld to %lld ns", i,
+                             is_text(event->name) ? event->name : "", flaw, event->rank, event->stream, (int)event->category,
+                             (long long)event->start_ns, (long long)event->end_ns);
+    }
+    return WEIR_OK;
 }
 
 /* ---- writing ------------------------------------------------------------------------------------------------------- */
@@ -123,7 +207,8 @@ static void string_write(FILE *file, const char *prefix, const char *text)
 
 static void microseconds_write(FILE *file, const char *key, int64_t ns)
 {
-    fprintf(file, ", \"%s\": %lld.%03d", key, (long long)(ns / 1000), (int)(ns % 1000));
+    long long size = ns < 0 ? -ns : ns; /* the clocks of two hosts may put a cause behind its effect */
+    fprintf(file, ", \"%s\": %s%lld.%03d", key, ns < 0 ? "-" : "", size / 1000, (int)(size % 1000));
 }
 
 /* What the writing of one document carries along. */
@@ -188,7 +273,9 @@ static void arguments_write(FILE *file, const struct weir_trace_event *event)
         comma = ", ";
     }
     if (event->cause) {
-        fprintf(file, "%s\"cause\": \"%s\", \"peer\": %d, \"awaited\": ", comma, event->cause, event->peer);
+        fprintf(file, "%s\"cause\": ", comma);
+        string_write(file, "", event->cause);
+        fprintf(file, ", \"peer\": %d, \"awaited\": ", event->peer);
         string_write(file, "", event->awaited);
         microseconds_write(file, "way_us", event->way_ns);
     }
@@ -229,15 +316,6 @@ static void arrow_write(struct writer *writer, const struct weir_trace_event *wa
     arrow_end_write(writer, "f", wait->rank, wait->stream, wait->end_ns);
 }
 
-static int64_t earliest(const weir_trace *trace)
-{
-    int64_t ns = trace->n_events ? trace->events[0].start_ns : 0;
-    for (size_t i = 0; i < trace->n_events; i++)
-        if (trace->events[i].start_ns < ns)
-            ns = trace->events[i].start_ns;
-    return ns;
-}
-
 static void document_write(const weir_trace *trace, FILE *file)
 {
     struct writer writer = {file, "", earliest(trace), 0};
@@ -274,7 +352,9 @@ static int stream_write(const weir_trace *trace)
 
 weir_status weir_trace_write(weir_trace *trace)
 {
-    weir_status status = trace->file.in_place ? WEIR_OK : weir_replace_open(trace->path, NULL, &trace->file);
+    weir_status status = events_check(trace);
+    if (!status && !trace->file.in_place)
+        status = weir_replace_open(trace->path, NULL, &trace->file);
     int reason = status ? 0 : stream_write(trace);
     if (reason)
         status = WEIR_FAIL(WEIR_ERR_IO, "cannot write '%s': %s", trace->path, strerror(reason));

@@ -145,7 +145,7 @@ enum weir_export_owner {
 extern "C" {
 #endif
 
-/* "parameter", "exp_avg", "exp_avg_sq" */
+/* "parameter", "exp_avg", "exp_avg_sq"; "?" for what is no kind. */
 const char *weir_checkpoint_kind_str(enum weir_checkpoint_kind kind);
 
 /* ---- reading ------------------------------------------------------------------------------------------------------- */

@@ -62,7 +62,9 @@ enum weir_data_format { WEIR_DATA_FORMAT_TABLE(WEIR_DATA_FORMAT_ENUM) WEIR_DATA_
  *     {
  *         return weir_tokenizer_encode(context, text, bytes, WEIR_TOKENS_OF_TEXT, arena, tokens_out, n_out);
  *     }
- *     struct weir_data_encoder encoder = {.context = tokenizer, .encode = encode, .name = "gpt2/", .vocabulary = 50257, .end = 50256};
+ *     const struct weir_tokenizer *tokenizer;
+ *     weir_tokenizer_load("gpt2/", &arena, &tokenizer);
+ *     struct weir_data_encoder encoder = {.context = (void *)tokenizer, .encode = encode, .name = "gpt2/", .vocabulary = 50257, .end = 50256};
  *     weir_data_open_texts(paths, n_paths, WEIR_DATA_FORMAT_AUTO, 1024, 50257, &encoder, seed, &data);
  *
  * Whether a file is a text is known when it is open.  `begin` is called before the first text is encoded and fills the rest,
@@ -105,7 +107,7 @@ struct weir_data_info {
 extern "C" {
 #endif
 
-/* "megatron" */
+/* "megatron"; "?" for what is no format. */
 const char *weir_data_format_str(enum weir_data_format format);
 
 /* WEIR_ERR_USAGE with a suggestion when there is no such format. */
@@ -125,7 +127,7 @@ weir_status weir_data_paths(const char *text, struct weir_arena *arena, const ch
  * Opening reads headers and the first sample of each file, and all of a gzip file or of JSON Lines; the ids of every
  * other sample are checked when it is read.
  *
- * WEIR_ERR_IO: cannot be opened or read.  WEIR_ERR_INVALID: seq_len < 1, vocabulary < 1, no file, not a regular file,
+ * WEIR_ERR_IO: cannot be opened or read.  WEIR_ERR_INVALID: seq_len < 1, vocabulary < 1, no such format, no file, not a regular file,
  * empty, damaged (names file and byte), of no format that is read or not to be told, with fewer than seq_len + 1 tokens,
  * files of several kinds, a file named twice, an id in a first sample that is not below `vocabulary`.  WEIR_ERR_NOMEM.
  * On failure `data_out` is untouched. */
@@ -199,13 +201,13 @@ int64_t weir_data_sample(const weir_data *data, int64_t number);
  * calls take(context, text, bytes) for each.  Of JSON Lines one line is in memory at a time, a plain file is read whole.  Both
  * may be gzip.  A byte-order mark at the head of a file is no part of its text. */
 
-/* What AUTO stands for, text or jsonl.  WEIR_ERR_IO, WEIR_ERR_INVALID: cannot be read, is tokens or no text. */
+/* What AUTO stands for, text or jsonl.  WEIR_ERR_IO, WEIR_ERR_INVALID: cannot be read, is tokens or no text; no such format. */
 weir_status weir_documents_format(const char *path, enum weir_data_format *format);
 
 /* `field`: what the string of a line is called, "text" as a rule.  Ends with the first failure of `take`, and returns it.
  *
  * WEIR_ERR_IO, WEIR_ERR_INVALID: cannot be read, is tokens or no text, no UTF-8 (names line and byte), no JSON, without the
- * field, without any line.  WEIR_ERR_NOMEM. */
+ * field, without any line; no such format.  WEIR_ERR_NOMEM. */
 weir_status weir_documents_read(const char *path, enum weir_data_format format, const char *field, weir_document_take take,
                                 void *context);
 
@@ -224,13 +226,16 @@ weir_status weir_documents_read(const char *path, enum weir_data_format format, 
  *
  * Until it is committed, what was there stays as it was. */
 
-/* For ids below `vocabulary`.  WEIR_ERR_UNSUPPORTED: a format that is not written.  WEIR_ERR_INVALID: u16 for more than 65,536
- * ids; a path that cannot be gone back in, for a header.  WEIR_ERR_IO, WEIR_ERR_NOMEM. */
+/* For ids below `vocabulary`, which is at least 1.  WEIR_ERR_UNSUPPORTED: a format that is not written.  WEIR_ERR_INVALID: no such
+ * format; vocabulary < 1; u16 for more than 65,536 ids; a path that cannot be gone back in, for a header.  WEIR_ERR_IO, WEIR_ERR_NOMEM. */
 weir_status weir_token_writer_open(const char *path, enum weir_data_format format, int64_t vocabulary,
                                    weir_token_writer **writer_out);
 
-/* WEIR_ERR_INVALID: an id that is not below the vocabulary; more tokens than the header can count, 2^31 - 1.  WEIR_ERR_IO names
- * path and reason: no space left on device. */
+/* All `n` tokens are looked at before the first is written.
+ *
+ * WEIR_ERR_INVALID: an id that is not below the vocabulary; n < 0; more tokens than the header can count, 2^31 - 1.  The writer is as
+ * it was, and may go on.  WEIR_ERR_IO names path and reason: no space left on device.  Some of the tokens may be in the file then:
+ * every later put, and the commit, is WEIR_ERR_IO. */
 weir_status weir_token_writer_put(weir_token_writer *writer, const int32_t *tokens, int64_t n);
 
 int64_t weir_token_writer_count(const weir_token_writer *writer); /* tokens so far */

@@ -36,17 +36,20 @@ enum weir_draw_form {
 
 struct weir_draw_options {
     double from, to; /* the part that is shown, of a page where it starts; to 0: up to the end */
-    int width;       /* columns of the text or pixels of the SVG; 0: 80 and 1200 */
+    int width;       /* columns of the text or pixels of the SVG, at most as many as below; 0: 80 and 1200 */
     bool colour;     /* text: with the escape sequences of terminals */
     const char *zoom; /* text: how to see actions that are too narrow, in the program's words; NULL: not said */
 };
+
+enum { WEIR_DRAW_MOST_COLUMNS = 100000, WEIR_DRAW_MOST_PIXELS = 1000000 };
 
 #pragma GCC visibility push(default)
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* Of a simulation with keep_times, and keep_path for the critical path.  `unit` of its times, "ms"; "": none.  Texts are copied.
+/* Of a simulation with keep_times, and keep_path for the critical path.  `unit` of its times, "ms"; "": none.  Texts are copied; NULL is
+ * "", here and below.
  * WEIR_ERR_INVALID: the simulation kept no times.  WEIR_ERR_NOMEM. */
 weir_status weir_timeline_of_simulation(const struct weir_simulation *simulation, const struct weir_schedule_costs *costs,
                                         const char *title, const char *unit, struct weir_arena *arena,
@@ -75,8 +78,8 @@ static inline weir_status weir_timeline_of_step(const struct weir_schedule *sche
 const char *weir_timeline_title(const struct weir_timeline *timeline);
 const char *weir_timeline_unit(const struct weir_timeline *timeline);
 
-/* Draw `n` timelines above each other, given to `say` with `context` in one piece.  WEIR_ERR_INVALID: no such form.  WEIR_ERR_USAGE: the
- * part is empty.  WEIR_ERR_NOMEM. */
+/* Draw `n` timelines above each other, given to `say` with `context` in one piece.  WEIR_ERR_INVALID: no such form, n < 1, a timeline or
+ * `say` that is NULL, a width beyond the most.  WEIR_ERR_USAGE: the part is empty.  WEIR_ERR_NOMEM. */
 weir_status weir_timelines_draw_sized(const struct weir_timeline *const *timelines, int n, enum weir_draw_form form,
                                       const struct weir_draw_options *options, size_t option_bytes, weir_text_fn say, void *context);
 static inline weir_status weir_timelines_draw(const struct weir_timeline *const *timelines, int n, enum weir_draw_form form,

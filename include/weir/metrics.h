@@ -1,10 +1,13 @@
 /* Following a run: its figures in a file, step by step, and ranks that become slow.
  *
+ *     int64_t *peaks = calloc(report.n_ranks, sizeof *peaks);
  *     weir_metrics_open("m.jsonl", report.n_ranks, &metrics);
  *     weir_metrics_run(metrics, "{\"model\": \"gpt2-tiny\"}");
  *     weir_stragglers_open(report.n_ranks, NULL, &stragglers);
  *     while (...) {
  *         weir_engine_step(engine, lr, &report);
+ *         for (int r = 0; r < report.n_ranks; r++)
+ *             peaks[r] = (int64_t)report.peak_bytes[r];
  *         struct weir_metrics_step line = {.step = report.step + 1, .loss = report.loss, .peak_bytes = peaks, ...};
  *         weir_metrics_write(metrics, &line);
  *         if (weir_stragglers_look(stragglers, report.compute_ns, report.step_ns, &found))
@@ -12,6 +15,7 @@
  *     }
  *     weir_stragglers_close(stragglers);
  *     weir_metrics_close(metrics);
+ *     free(peaks);
  *
  * The file has one JSON object per line, for people and plotting tools: what the run is, then its steps.
  *
@@ -72,7 +76,7 @@ struct weir_metrics_step {
     double flops;             /* that the model needs for the step; 0: not said */
     double mfu;               /* flops / step time, of what the devices can do; 0: not said */
     const double *val_loss;   /* measured after the step; NULL: there was no validation */
-    const int64_t *peak_bytes; /* [n_ranks of weir_metrics_open] */
+    const int64_t *peak_bytes; /* [n_ranks of weir_metrics_open]; NULL: not said */
 };
 
 enum { WEIR_STRAGGLER_STEPS = 20 };
@@ -88,16 +92,16 @@ struct weir_straggler {
 extern "C" {
 #endif
 
-/* WEIR_ERR_IO names the file and the reason: it cannot be written, or another writer has it.  WEIR_ERR_NOMEM. */
+/* WEIR_ERR_IO names the file and the reason: it cannot be written, or another writer has it.  WEIR_ERR_INVALID: n_ranks < 1.
+ * WEIR_ERR_NOMEM. */
 weir_status weir_metrics_open(const char *path, int n_ranks, weir_metrics **metrics_out);
 
 /* Go on with the file of a run that goes on after `steps` steps: when the first line is written, all whole lines up to that step
- * stay, and nothing after them.  WEIR_ERR_IO. */
+ * stay, and nothing after them.  WEIR_ERR_INVALID: steps < 0.  WEIR_ERR_IO. */
 weir_status weir_metrics_continue(weir_metrics *metrics, int64_t steps);
 
 /* What the run is, as a JSON object on one line: stands as {"run": ...} before the first step, unless the file
- * goes on.  The text is copied.
- * WEIR_ERR_NOMEM. */
+ * goes on.  The text is copied.  WEIR_ERR_INVALID: it is anything else than one JSON object on one line.  WEIR_ERR_NOMEM. */
 weir_status weir_metrics_run(weir_metrics *metrics, const char *object);
 
 /* Write one line.  WEIR_ERR_IO names the file and the reason.  WEIR_ERR_INVALID: a field that this library does not know is set. */

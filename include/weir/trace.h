@@ -187,15 +187,17 @@ extern "C" {
 
 /* ---- writing ------------------------------------------------------------------------------------------------------- */
 
-/* Row names are copied.  WEIR_ERR_IO names the file and the reason.  WEIR_ERR_NOMEM. */
+/* Row names are copied.  WEIR_ERR_IO names the file and the reason.  WEIR_ERR_INVALID: n_rows < 0, `rows` NULL with n_rows > 0, a row
+ * without a name or with one that is no UTF-8.  WEIR_ERR_NOMEM. */
 weir_status weir_trace_open(const char *path, const struct weir_trace_row *rows, int n_rows, size_t max_events,
                             weir_trace **trace_out);
 
 /* What the run was, as JSON text that goes into the file's "otherData"; copied.  Readers need an object with "schedule", the text of
- * weir_schedule_csv_print, "ranks" of one replica and "replicas"; they pass over what else it has.  WEIR_ERR_NOMEM. */
+ * weir_schedule_csv_print, "ranks" of one replica and "replicas"; they pass over what else it has.  WEIR_ERR_INVALID: NULL,
+ * or no JSON object; what was said before stays.  WEIR_ERR_NOMEM. */
 weir_status weir_trace_about(weir_trace *trace, const char *json);
 
-/* Keep `n` events; those beyond max_events are counted and left out. */
+/* Keep `n` events; those beyond max_events are counted and left out.  They are looked at when the file is written. */
 void weir_trace_add_sized(weir_trace *trace, const struct weir_trace_event *events, size_t event_bytes, size_t n);
 static inline void weir_trace_add(weir_trace *trace, const struct weir_trace_event *events, size_t n)
 {
@@ -204,7 +206,9 @@ static inline void weir_trace_add(weir_trace *trace, const struct weir_trace_eve
 
 size_t weir_trace_lost(const weir_trace *trace); /* events that were left out */
 
-/* Write the file, once.  WEIR_ERR_IO names the file and the reason; `path` is then as it was. */
+/* Write the file, once.  WEIR_ERR_IO names the file and the reason.  WEIR_ERR_INVALID names the first event that ends before it
+ * starts, has no name, is of no category, or of a row that was not given, has a cause and no `awaited`, a text that is no UTF-8, or
+ * times 100 years apart.  After a failure `path` is as it was. */
 weir_status weir_trace_write(weir_trace *trace);
 
 /* Without a weir_trace_write() before it, nothing is left behind.  NULL is fine. */

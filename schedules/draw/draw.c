@@ -1,6 +1,7 @@
 /* Timelines and drawings for programs: include/weir/draw.h. */
 #include "include/weir/draw.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,7 +16,7 @@ weir_status weir_timeline_of_simulation(const struct weir_simulation *simulation
     struct weir_timeline *timeline;
     weir_status status = weir_arena_alloc(arena, 1, sizeof *timeline, &timeline);
     if (!status)
-        status = weir_timeline_simulated(simulation, costs, title, unit, arena, timeline);
+        status = weir_timeline_simulated(simulation, costs, title ? title : "", unit ? unit : "", arena, timeline);
     if (!status)
         *timeline_out = timeline;
     return status;
@@ -27,7 +28,7 @@ weir_status weir_timeline_of_trace(const struct weir_traced *trace, int64_t step
     struct weir_timeline *timeline;
     weir_status status = weir_arena_alloc(arena, 1, sizeof *timeline, &timeline);
     if (!status)
-        status = weir_timeline_traced(trace, step ? step : trace->typical_step, title, arena, timeline);
+        status = weir_timeline_traced(trace, step ? step : trace->typical_step, title ? title : "", arena, timeline);
     if (!status)
         *timeline_out = timeline;
     return status;
@@ -147,6 +148,26 @@ weir_status weir_timeline_of_step_sized(const struct weir_schedule *schedule, co
 
 /* ---- drawing --------------------------------------------------------------------------------------------------------- */
 
+static weir_status timelines_check(const struct weir_timeline *const *timelines, int n, weir_text_fn say)
+{
+    if (!say || !timelines)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "a drawing needs %s, which is NULL", say ? "timelines" : "a function that takes it");
+    for (int i = 0; i < n; i++)
+        if (!timelines[i])
+            return WEIR_FAIL(WEIR_ERR_INVALID, "timeline %d of %d is NULL", i, n);
+    return WEIR_OK;
+}
+
+/* The width of a page is not used. */
+static weir_status width_check(enum weir_draw_form form, int width)
+{
+    static const int most[WEIR_DRAW_FORMS] = {WEIR_DRAW_MOST_COLUMNS, WEIR_DRAW_MOST_PIXELS, INT_MAX};
+    if (width > most[form])
+        return WEIR_FAIL(WEIR_ERR_INVALID, "a drawing cannot be %d %s wide: at most %d", width,
+                         form == WEIR_DRAW_TEXT ? "columns" : "pixels", most[form]);
+    return WEIR_OK;
+}
+
 weir_status weir_timelines_draw_sized(const struct weir_timeline *const *timelines, int n, enum weir_draw_form form,
                                       const struct weir_draw_options *options, size_t option_bytes, weir_text_fn say, void *context)
 {
@@ -158,6 +179,10 @@ weir_status weir_timelines_draw_sized(const struct weir_timeline *const *timelin
     weir_status status = weir_grown_take("weir_draw_options", "its size is that of the program's struct", options, option_bytes, &own, sizeof own);
     if (!status && ((unsigned)form >= WEIR_DRAW_FORMS || n < 1))
         status = WEIR_FAIL(WEIR_ERR_INVALID, "%d timelines cannot be drawn in form %d", n, (int)form);
+    if (!status)
+        status = timelines_check(timelines, n, say);
+    if (!status)
+        status = width_check(form, own.width);
     if (!status)
         status = writers[form](timelines, n, &own, &text);
     if (!status)

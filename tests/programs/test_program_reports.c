@@ -226,6 +226,28 @@ static void simulation_trace_and_step_are_drawn_together(void **state)
     assert_fails(weir_timeline_of_simulation(&simulation, &costs, "t", "", &arena, &all[0]), WEIR_ERR_INVALID, "");
 }
 
+static void a_drawing_that_cannot_be_is_refused(void **state)
+{
+    (void)state;
+    const struct weir_timeline *all[2] = {NULL, NULL};
+    struct weir_schedule_costs costs = {1, 1, 1, 1, 1, .overlap_gain = 1};
+    struct weir_simulation_options options = {.keep_times = true};
+    struct weir_draw_options most = {.width = WEIR_DRAW_MOST_COLUMNS}, wide = {.width = 20000000};
+    struct weir_simulation simulation;
+    struct said text = {.bytes = 0};
+    assert_ok(weir_schedule_simulate(&schedule, &costs, &options, &arena, &simulation));
+    assert_ok(weir_timeline_of_simulation(&simulation, &costs, NULL, NULL, &arena, &all[0]));
+    assert_string_equal(weir_timeline_title(all[0]), "");
+    assert_string_equal(weir_timeline_unit(all[0]), "");
+    assert_ok(weir_timelines_draw(all, 1, WEIR_DRAW_TEXT, &most, hear, &text));
+    assert_ok(weir_timelines_draw(all, 1, WEIR_DRAW_HTML, &wide, hear, &text)); /* a page has no width */
+    assert_fails(weir_timelines_draw(all, 1, WEIR_DRAW_TEXT, &wide, hear, &text), WEIR_ERR_INVALID, "20000000 columns wide: at most 100000");
+    assert_fails(weir_timelines_draw(all, 1, WEIR_DRAW_SVG, &wide, hear, &text), WEIR_ERR_INVALID, "20000000 pixels wide");
+    assert_fails(weir_timelines_draw(all, 2, WEIR_DRAW_SVG, &most, hear, &text), WEIR_ERR_INVALID, "timeline 1 of 2 is NULL");
+    assert_fails(weir_timelines_draw(NULL, 1, WEIR_DRAW_SVG, &most, hear, &text), WEIR_ERR_INVALID, "timelines, which is NULL");
+    assert_fails(weir_timelines_draw(all, 1, WEIR_DRAW_SVG, &most, NULL, &text), WEIR_ERR_INVALID, "a function");
+}
+
 /* ---- metrics ---------------------------------------------------------------------------------------------------------- */
 
 static void metrics_are_written_and_who_is_slow_is_found(void **state)
@@ -265,6 +287,7 @@ int main(void)
         cmocka_unit_test(a_trace_of_an_engine_is_read_priced_and_explained),
         cmocka_unit_test(what_is_no_trace_is_refused),
         cmocka_unit_test(simulation_trace_and_step_are_drawn_together),
+        cmocka_unit_test(a_drawing_that_cannot_be_is_refused),
         cmocka_unit_test(metrics_are_written_and_who_is_slow_is_found),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

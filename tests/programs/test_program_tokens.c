@@ -152,6 +152,22 @@ static void a_file_of_tokens_is_whole_or_not_there(void **state)
     assert_fails(weir_documents_read(testing_path("nowhere"), WEIR_DATA_FORMAT_TEXT, "text", text_write, NULL), WEIR_ERR_IO, "nowhere");
 }
 
+static void a_format_that_is_not_there_is_named(void **state)
+{
+    (void)state;
+    const enum weir_data_format none = (enum weir_data_format)77;
+    const char *path = written("plain.txt", "abab");
+    enum weir_data_format format = none;
+    weir_data *data;
+    assert_string_equal(weir_data_format_str(none), "?");
+    assert_string_equal(weir_data_format_str(WEIR_DATA_FORMATS), "?");
+    assert_string_equal(weir_data_format_str((enum weir_data_format)-1), "?");
+    assert_string_equal(weir_checkpoint_kind_str((enum weir_checkpoint_kind)77), "?");
+    assert_fails(weir_data_open_tokens(&path, 1, none, 2, 256, 1, &data), WEIR_ERR_INVALID, "no data format 77");
+    assert_fails(weir_documents_format(path, &format), WEIR_ERR_INVALID, "no data format 77");
+    assert_fails(weir_documents_read(path, none, "text", text_write, NULL), WEIR_ERR_INVALID, "no data format 77");
+}
+
 static void the_rate_of_a_step_follows_its_schedule(void **state)
 {
     (void)state;
@@ -171,6 +187,7 @@ int main(void)
         cmocka_unit_test(a_stream_of_bytes_is_cut_at_characters),
         cmocka_unit_test(json_lines_become_a_file_of_tokens_that_is_read),
         cmocka_unit_test(a_file_of_tokens_is_whole_or_not_there),
+        cmocka_unit_test(a_format_that_is_not_there_is_named),
         cmocka_unit_test(the_rate_of_a_step_follows_its_schedule),
     };
     return cmocka_run_group_tests(tests, NULL, teardown);

@@ -85,6 +85,57 @@ static void what_cannot_be_written_leaves_the_old_file(void **state)
     holds(path, WEIR_DATA_FORMAT_AUTO, "llm.c uint16", 300);
 }
 
+static void a_put_takes_all_tokens_or_none(void **state)
+{
+    (void)state;
+    const int32_t good[] = {1, 2, 3}, last_bad[] = {4, 5, 300}, first_bad[] = {-1, 5, 6};
+    const char *path = testing_path("all.bin");
+    weir_token_writer *writer;
+    weir_data *data;
+    int32_t inputs[5], targets[5];
+    assert_ok(weir_token_writer_open(path, WEIR_DATA_FORMAT_LLMC, 300, &writer));
+    assert_ok(weir_token_writer_put(writer, good, 3));
+    assert_fails(weir_token_writer_put(writer, last_bad, 3), WEIR_ERR_INVALID, "token 5 is 300, the ids end at 299");
+    assert_fails(weir_token_writer_put(writer, first_bad, 3), WEIR_ERR_INVALID, "token 3 is -1");
+    assert_fails(weir_token_writer_put(writer, good, -1), WEIR_ERR_INVALID, "-1 tokens");
+    assert_fails(weir_token_writer_put(writer, NULL, 1), WEIR_ERR_INVALID, "1 tokens at NULL");
+    assert_ok(weir_token_writer_put(writer, NULL, 0));
+    assert_int_equal(weir_token_writer_count(writer), 3);
+    assert_ok(weir_token_writer_put(writer, good, 3));
+    assert_ok(weir_token_writer_commit(writer));
+    assert_ok(weir_data_open_tokens(&path, 1, WEIR_DATA_FORMAT_LLMC, 5, 300, 1, &data));
+    assert_int_equal(weir_data_info(data)->n_tokens, 6);
+    assert_ok(weir_data_read(data, 0, 1, inputs, targets));
+    static const int32_t wanted[] = {1, 2, 3, 1, 2, 3};
+    assert_memory_equal(inputs, wanted, sizeof inputs);
+    assert_memory_equal(targets, wanted + 1, sizeof targets);
+    weir_data_close(data);
+}
+
+static void a_writer_that_lost_tokens_commits_nothing(void **state)
+{
+    (void)state;
+    weir_token_writer *writer;
+    tokens_make(300);
+    assert_ok(weir_token_writer_open("/dev/full", WEIR_DATA_FORMAT_U16, 300, &writer));
+    assert_fails(weir_token_writer_put(writer, tokens, N), WEIR_ERR_IO, "No space left");
+    assert_int_equal(weir_token_writer_count(writer), 0);
+    assert_fails(weir_token_writer_put(writer, tokens, 1), WEIR_ERR_IO, "'/dev/full' lacks tokens");
+    assert_fails(weir_token_writer_commit(writer), WEIR_ERR_IO, "'/dev/full' lacks tokens");
+}
+
+static void numbers_that_mean_nothing_are_refused(void **state)
+{
+    (void)state;
+    weir_token_writer *writer = NULL;
+    const char *path = testing_path("numbers.bin");
+    assert_fails(weir_token_writer_open(path, WEIR_DATA_FORMAT_U16, 0, &writer), WEIR_ERR_INVALID, "the vocabulary is 0");
+    assert_fails(weir_token_writer_open(path, WEIR_DATA_FORMAT_U16, -9, &writer), WEIR_ERR_INVALID, "the vocabulary is -9");
+    assert_fails(weir_token_writer_open(path, (enum weir_data_format)44, 300, &writer), WEIR_ERR_INVALID, "no data format 44");
+    assert_null(writer);
+    assert_int_not_equal(access(path, F_OK), 0);
+}
+
 static void a_full_device_and_a_pipe_are_named(void **state)
 {
     (void)state;
@@ -114,6 +165,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_format_is_read_back),
         cmocka_unit_test(what_cannot_be_written_leaves_the_old_file),
+        cmocka_unit_test(a_put_takes_all_tokens_or_none),
+        cmocka_unit_test(a_writer_that_lost_tokens_commits_nothing),
+        cmocka_unit_test(numbers_that_mean_nothing_are_refused),
         cmocka_unit_test(a_full_device_and_a_pipe_are_named),
         cmocka_unit_test(every_allocation_may_fail),
     };

@@ -64,7 +64,7 @@ static void flops_and_their_share_stand_where_they_are_said(void **state)
     weir_metrics *metrics;
     const char *path = testing_path("flops.jsonl");
     struct weir_metrics_step step = step_make(0);
-    assert_ok(weir_metrics_open(path, 0, &metrics));
+    assert_ok(weir_metrics_open(path, 1, &metrics));
     step.data_wait_ms = 0.25;
     step.flops = 8053063680;
     assert_ok(weir_metrics_write(metrics, &step));
@@ -72,8 +72,8 @@ static void flops_and_their_share_stand_where_they_are_said(void **state)
     assert_ok(weir_metrics_write(metrics, &step));
     weir_metrics_close(metrics);
     char *lines = content(path);
-    assert_non_null(strstr(lines, "\"bubble\": 0.125, \"data_wait_ms\": 0.25, \"flops\": 8053063680, \"peak_bytes\": []}\n{"));
-    assert_non_null(strstr(lines, "\"flops\": 8053063680, \"mfu\": 0.5, \"peak_bytes\": []}\n"));
+    assert_non_null(strstr(lines, "\"bubble\": 0.125, \"data_wait_ms\": 0.25, \"flops\": 8053063680, \"peak_bytes\": [3145728]}\n{"));
+    assert_non_null(strstr(lines, "\"flops\": 8053063680, \"mfu\": 0.5, \"peak_bytes\": [3145728]}\n"));
     weir_free(lines);
 }
 
@@ -83,7 +83,7 @@ static void a_validation_loss_stands_on_the_lines_that_have_one(void **state)
     weir_metrics *metrics;
     const char *path = testing_path("validated.jsonl");
     const double losses[] = {3.25, NAN};
-    assert_ok(weir_metrics_open(path, 0, &metrics));
+    assert_ok(weir_metrics_open(path, 1, &metrics));
     for (int i = 0; i < 3; i++) {
         struct weir_metrics_step step = step_make((1 << i) - 1); /* losses are exact */
         step.step = i;
@@ -93,13 +93,13 @@ static void a_validation_loss_stands_on_the_lines_that_have_one(void **state)
     weir_metrics_close(metrics);
     char *lines = content(path);
     assert_string_equal(lines, "{\"step\": 0, \"loss\": 5.5, \"grad_norm\": 0.10000000149011612, \"lr\": 0.001, "
-                               "\"tokens_per_s\": 41250.5, \"step_ms\": 49.6, \"bubble\": 0.125, \"peak_bytes\": []}\n"
+                               "\"tokens_per_s\": 41250.5, \"step_ms\": 49.6, \"bubble\": 0.125, \"peak_bytes\": [3145728]}\n"
                                "{\"step\": 1, \"loss\": 2.75, \"grad_norm\": 0.10000000149011612, \"lr\": 0.001, "
                                "\"tokens_per_s\": 41250.5, \"step_ms\": 49.6, \"bubble\": 0.125, \"val_loss\": 3.25, "
-                               "\"peak_bytes\": []}\n"
+                               "\"peak_bytes\": [3145728]}\n"
                                "{\"step\": 2, \"loss\": 1.375, \"grad_norm\": 0.10000000149011612, \"lr\": 0.001, "
                                "\"tokens_per_s\": 41250.5, \"step_ms\": 49.6, \"bubble\": 0.125, \"val_loss\": null, "
-                               "\"peak_bytes\": []}\n");
+                               "\"peak_bytes\": [3145728]}\n");
     weir_free(lines);
 }
 
@@ -113,7 +113,7 @@ static void the_first_line_says_what_the_run_is(void **state)
     step.time_s = 0.25;
     step.tokens = 9007199254740993;
     assert_ok(weir_file_write(path, "old", 3));
-    assert_ok(weir_metrics_open(path, 0, &metrics));
+    assert_ok(weir_metrics_open(path, 1, &metrics));
     assert_ok(weir_metrics_run(metrics, "{\"model\": \"small\"}"));
     assert_ok(weir_metrics_run(metrics, "{\"model\": \"large\"}")); /* the last one counts */
     char *text = content(path);
@@ -166,12 +166,12 @@ static void what_json_cannot_say_is_null(void **state)
     struct weir_metrics_step step = step_make(0);
     step.loss = NAN;
     step.grad_norm = INFINITY;
-    assert_ok(weir_metrics_open(testing_path("null.jsonl"), 0, &metrics));
+    assert_ok(weir_metrics_open(testing_path("null.jsonl"), 1, &metrics));
     assert_ok(weir_metrics_write(metrics, &step));
     weir_metrics_close(metrics);
     assert_ok(weir_json_load(testing_path("null.jsonl"), &root));
     assert_true(json_is_null(json_object_get(root, "loss")) && json_is_null(json_object_get(root, "grad_norm")));
-    assert_int_equal(json_array_size(json_object_get(root, "peak_bytes")), 0);
+    assert_int_equal(json_array_size(json_object_get(root, "peak_bytes")), 1);
     json_decref(root);
 }
 
@@ -283,6 +283,40 @@ static void an_unwritable_place_is_known_at_once(void **state)
     weir_metrics_close(NULL);
 }
 
+static void numbers_of_no_run_are_refused(void **state)
+{
+    (void)state;
+    weir_metrics *metrics = NULL;
+    const char *path = testing_path("numbers.jsonl");
+    assert_fails(weir_metrics_open(path, 0, &metrics), WEIR_ERR_INVALID, "metrics of 0 ranks");
+    assert_fails(weir_metrics_open(path, -3, &metrics), WEIR_ERR_INVALID, "metrics of -3 ranks");
+    assert_null(metrics);
+    assert_int_not_equal(access(path, F_OK), 0);
+    assert_ok(weir_metrics_open(path, 1, &metrics));
+    assert_fails(weir_metrics_continue(metrics, -1), WEIR_ERR_INVALID, "after -1 steps");
+    weir_metrics_close(metrics);
+}
+
+static void a_run_is_one_object_on_one_line(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {NULL, "", "tiny", "[1]", "{", "{\"a\": 1}, \"b\": 2", "{\"a\":\n1}", "{} {}"};
+    weir_metrics *metrics;
+    const char *path = testing_path("object.jsonl");
+    struct weir_metrics_step step = step_make(0);
+    step.peak_bytes = NULL; /* not said */
+    assert_ok(weir_metrics_open(path, 2, &metrics));
+    assert_ok(weir_metrics_run(metrics, " {\"a\": 1}"));
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_fails(weir_metrics_run(metrics, wrong[i]), WEIR_ERR_INVALID, "what ");
+    assert_ok(weir_metrics_write(metrics, &step));
+    weir_metrics_close(metrics);
+    char *text = content(path);
+    assert_string_equal(text, "{\"run\": {\"a\": 1}}\n{\"step\": 0, \"loss\": 5.5, \"grad_norm\": 0.10000000149011612, \"lr\": 0.001, "
+                              "\"tokens_per_s\": 41250.5, \"step_ms\": 49.6, \"bubble\": 0.125}\n");
+    weir_free(text);
+}
+
 static void a_full_disk_is_an_error(void **state)
 {
     (void)state;
@@ -336,6 +370,8 @@ int main(void)
         cmocka_unit_test(a_metrics_file_is_told_from_others),
         cmocka_unit_test(two_writers_of_one_file_are_told),
         cmocka_unit_test(an_unwritable_place_is_known_at_once),
+        cmocka_unit_test(numbers_of_no_run_are_refused),
+        cmocka_unit_test(a_run_is_one_object_on_one_line),
         cmocka_unit_test(a_full_disk_is_an_error),
         cmocka_unit_test(a_line_that_does_not_fit_is_taken_back),
     };

@@ -266,6 +266,88 @@ static void a_link_stays_a_link_and_permissions_stay(void **state)
     assert_true(S_ISREG(info.st_mode) && info.st_size > 3);
 }
 
+/* A trace of a good event and this one. */
+static weir_status written_with(struct weir_trace_event event)
+{
+    weir_trace *trace;
+    assert_ok(weir_trace_open(testing_path("flaw.json"), rows, N_ROWS, 2, &trace));
+    weir_trace_add(trace, events, 1);
+    weir_trace_add(trace, &event, 1);
+    weir_status status = weir_trace_write(trace);
+    weir_trace_close(trace);
+    return status;
+}
+
+static void an_event_that_cannot_be_is_named(void **state)
+{
+    (void)state;
+    const struct weir_trace_event good = events[2];
+    struct weir_trace_event event = good;
+    event.end_ns = event.start_ns - 1;
+    assert_fails(written_with(event), WEIR_ERR_INVALID, "event 1, '1F0', ends before it starts");
+    event = good;
+    event.name = NULL;
+    assert_fails(written_with(event), WEIR_ERR_INVALID, "event 1, '', has no name");
+    event.name = "\xff";
+    assert_fails(written_with(event), WEIR_ERR_INVALID, "no UTF-8");
+    event = good;
+    event.awaited = NULL;
+    assert_fails(written_with(event), WEIR_ERR_INVALID, "has a cause, and no name of what it waited for");
+    event = good;
+    event.category = (enum weir_trace_category)55;
+    assert_fails(written_with(event), WEIR_ERR_INVALID, "category 55");
+    event = good;
+    event.stream = 7;
+    assert_fails(written_with(event), WEIR_ERR_INVALID, "of a row that was not given: rank 1, stream 7");
+    event = good;
+    event.start_ns = INT64_MIN;
+    event.end_ns = INT64_MAX;
+    assert_fails(written_with(event), WEIR_ERR_INVALID, "100 years");
+    assert_int_equal(files_with("flaw.json"), 0);
+}
+
+static void every_text_and_time_of_an_event_is_json(void **state)
+{
+    (void)state;
+    struct weir_trace_event event = events[2];
+    json_t *root;
+    size_t at = 0;
+    event.cause = "\"slot\"";
+    event.way_ns = -1500;
+    assert_ok(written_with(event));
+    assert_ok(weir_json_load(testing_path("flaw.json"), &root));
+    item_next(root, "X", &at);
+    const json_t *args = json_object_get(item_next(root, "X", &at), "args");
+    assert_string_equal(text_of(args, "cause"), "\"slot\"");
+    assert_int_equal(ns_of(args, "way_us"), -1500);
+    json_decref(root);
+}
+
+static void what_a_trace_is_of_is_looked_at(void **state)
+{
+    (void)state;
+    static const struct weir_trace_row nameless = {0, 0, NULL};
+    weir_trace *trace = NULL;
+    const char *path = testing_path("of.json");
+    json_t *root;
+    assert_fails(weir_trace_open(path, rows, -1, 3, &trace), WEIR_ERR_INVALID, "-1 rows");
+    assert_fails(weir_trace_open(path, NULL, 2, 3, &trace), WEIR_ERR_INVALID, "2 rows at NULL");
+    assert_fails(weir_trace_open(path, &nameless, 1, 3, &trace), WEIR_ERR_INVALID, "row 0 of the trace has no name");
+    assert_null(trace);
+    assert_ok(weir_trace_open(path, rows, N_ROWS, 3, &trace));
+    assert_ok(weir_trace_about(trace, "{\"ranks\": 2}"));
+    assert_fails(weir_trace_about(trace, NULL), WEIR_ERR_INVALID, "NULL");
+    assert_fails(weir_trace_about(trace, ""), WEIR_ERR_INVALID, "empty");
+    assert_fails(weir_trace_about(trace, "[1]"), WEIR_ERR_INVALID, "JSON object, not '[1]'");
+    assert_fails(weir_trace_about(trace, "{\"ranks\": 3"), WEIR_ERR_INVALID, "what the trace is about");
+    assert_fails(weir_trace_about(trace, "{}, \"a\": {}"), WEIR_ERR_INVALID, "what the trace is about");
+    assert_ok(weir_trace_write(trace));
+    weir_trace_close(trace);
+    assert_ok(weir_json_load(path, &root));
+    assert_int_equal(number_of(json_object_get(root, "otherData"), "ranks"), 2);
+    json_decref(root);
+}
+
 static void an_unwritable_place_is_known_at_once(void **state)
 {
     (void)state;
@@ -309,6 +391,9 @@ int main(void)
         cmocka_unit_test(an_empty_trace_is_a_document),
         cmocka_unit_test(a_trace_that_is_not_written_leaves_nothing),
         cmocka_unit_test(a_link_stays_a_link_and_permissions_stay),
+        cmocka_unit_test(an_event_that_cannot_be_is_named),
+        cmocka_unit_test(every_text_and_time_of_an_event_is_json),
+        cmocka_unit_test(what_a_trace_is_of_is_looked_at),
         cmocka_unit_test(an_unwritable_place_is_known_at_once),
         cmocka_unit_test(a_full_disk_is_an_error),
     };
