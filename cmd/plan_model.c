@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "cmd/memory_print.h"
+#include "cmd/schedule_auto.h"
 #include "cmd/schedule_cost_options.h"
 #include "cmd/synonyms.h"
 #include "include/weir/plan.h"
@@ -65,6 +66,8 @@ static weir_status choices_read(struct planning *p)
     config->device_memory = o->memory;
     p->request.zero = zero == 2 ? WEIR_PLAN_ANY : zero;
     p->request.schedule = o->schedule && strcmp(o->schedule, "any") != 0 ? schedule_understood(o->schedule) : NULL;
+    if (o->schedule && schedule_is_auto(o->schedule))
+        p->request.schedule = "auto";
     p->request.recompute = o->recompute && strcmp(o->recompute, "auto") != 0 ? o->recompute : NULL;
     if (!status && strpbrk(config->device, ":,"))
         status = WEIR_FAIL(WEIR_ERR_USAGE, "a plan is for a kind of device: use --device cpu or --device cuda, and --devices K");

@@ -247,13 +247,13 @@ static weir_status rows_join(const struct reader *r, const json_t *rows, struct 
     for (size_t i = 0; i < json_array_size(rows); i++) {
         const char *row = json_string_value(json_array_get(rows, i));
         if (!row || !*row || strchr(row, '\n') || strchr(row, '#'))
-            return WEIR_FAIL(WEIR_ERR_INVALID, "%s: row %zu of 'order' must be a text, the actions of rank %zu", r->where, i, i);
+            return WEIR_FAIL(WEIR_ERR_INVALID, "%s: row %zu of 'order' must be a text of one line, the actions of rank %zu", r->where, i + 1, i);
         weir_text_append(text, "%s\n", row);
     }
     return text->status;
 }
 
-/* May be left out. */
+/* Of the schedule "auto" alone, which needs it. */
 static weir_status order_read(const struct reader *r, struct weir_plan_file *plan)
 {
     const json_t *rows = json_object_get(r->root, "order");
@@ -261,9 +261,11 @@ static weir_status order_read(const struct reader *r, struct weir_plan_file *pla
     struct weir_schedule *order;
     const char *name;
     int n_ranks = plan->cut.n_stages / (int)plan->n_chunks;
+    bool is_auto = !strcmp(plan->schedule, "auto");
     if (!rows)
-        return WEIR_OK;
-    if (strcmp(plan->schedule, "auto") != 0)
+        return is_auto ? WEIR_FAIL(WEIR_ERR_INVALID, "%s: the schedule \"auto\" needs the 'order' that was made for it: make the plan anew",
+                                   r->where) : WEIR_OK;
+    if (!is_auto)
         return WEIR_FAIL(WEIR_ERR_INVALID, "%s: 'order' is for the schedule \"auto\", not for \"%s\"", r->where, plan->schedule);
     if (!json_is_array(rows) || !json_array_size(rows))
         return WEIR_FAIL(WEIR_ERR_INVALID, "%s: 'order' must be an array of texts, one for each rank", r->where);

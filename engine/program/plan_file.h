@@ -37,7 +37,7 @@ struct weir_plan_file {
     int64_t n_chunks, n_replicas, zero, n_microbatches, microbatch_size;
     int64_t seq_len;         /* 0: the model has none */
     const char *dtype, *optimizer, *recompute;
-    const struct weir_schedule *order; /* of the schedule "auto"; NULL: made when the plan is trained */
+    const struct weir_schedule *order; /* of the schedule "auto"; else NULL */
     const double *rank_ms;   /* [n_stages / n_chunks], as predicted; NULL: not there */
 };
 

@@ -21,8 +21,9 @@ enum { MOST_SIZES = 24, MOST_KINDS = 64, MOST_ACTIONS = 1 << 18, MOST_LEAN = 64,
 
 /* Borders are moved for plans that are so near to the fastest.  Simulated meanwhile are at most so many actions for one, and for all of
  * them, which takes about half a second. */
-enum { CLIMBS = 4 /* for each plan that is returned */, CLIMB_CALLS = 800, CLIMB_ACTIONS = 1000000, ALL_CLIMBS_ACTIONS = 5000000 };
+enum { LEAST_WANTED = 5, CLIMBS = 4 /* for each plan that is returned */, CLIMB_CALLS = 800, CLIMB_ACTIONS = 1000000, ALL_CLIMBS_ACTIONS = 5000000 };
 #define CLIMB_MARGIN 1.02
+#define ORDER_GAIN 1e-3 /* for which a plan has an order of its own in place of a schedule that everybody knows */
 
 struct candidate {
     double bound;  /* ms */
@@ -730,11 +731,17 @@ static weir_status climb_run(struct search *s, const struct waiting *w)
     return status;
 }
 
+/* Those that come next may pass the first when their borders have been moved, so that no fewer are looked at than are usually asked for. */
+static int n_wanted(const struct search *s)
+{
+    return s->request->n_top > LEAST_WANTED ? s->request->n_top : LEAST_WANTED;
+}
+
 /* Of the plans that are nearly the fastest of those that wait. */
 static weir_status climb_near(struct search *s)
 {
     weir_status status = WEIR_OK;
-    int most = CLIMBS * (s->request->n_top > 0 ? s->request->n_top : 1);
+    int most = CLIMBS * n_wanted(s);
     for (int i = 0; i < s->n_waiting && s->waiting[i].plan.step_ms <= CLIMB_MARGIN * s->waiting[0].plan.step_ms && !status; i++) {
         struct waiting w = s->waiting[i];
         if (w.climbed || w.plan.cut.n_stages == 1 || s->n_climbs >= most)
@@ -818,11 +825,6 @@ static bool is_within(const struct search *s, const struct weir_planned *plan)
         if (cap_of(s, plan, r) > 0 && (double)plan->memory.ranks[r].all > cap_of(s, plan, r))
             return false;
     return plan->memory.fits;
-}
-
-static int n_wanted(const struct search *s)
-{
-    return s->request->n_top > 0 ? s->request->n_top : 1;
 }
 
 /* The program has slots and scratch beside what the list knows: now they are known, too. */
@@ -996,7 +998,7 @@ static weir_status order_make(struct search *s, int i)
     t.schedule = made.schedule;
     status = simulate(s, &t, &arena, climb.over, climb.in_flight);
     value = t.plan.step_ms;
-    if (!status && value < w->plan.step_ms * (1 - 1e-6))
+    if (!status && value < w->plan.step_ms * (1 - ORDER_GAIN))
         status = order_copy(&made.schedule, s->arena, &t.plan.order);
     if (!status && t.plan.order)
         status = compile(s, &t.plan);
@@ -1127,7 +1129,11 @@ static weir_status search_run(struct search *s)
     plans_sort(s);
     if (!status && s->refines)
         status = plans_order(s);
-    return status || s->result->n_plans ? status : least_find(s);
+    if (status || !s->result->n_plans)
+        return status ? status : least_find(s);
+    int most = s->request->n_top > 1 ? s->request->n_top : 1;
+    s->result->n_plans = s->result->n_plans < most ? s->result->n_plans : most;
+    return WEIR_OK;
 }
 
 weir_status weir_planner_run(const struct weir_planner_request *request, struct weir_arena *arena,

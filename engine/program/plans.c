@@ -296,11 +296,15 @@ static weir_status plans_open(const struct weir_plan_request *request, const cha
 
 weir_status weir_plans_find(const struct weir_plan_request *request, weir_plans **plans_out)
 {
-    return request ? plans_open(request, NULL, plans_out) : WEIR_FAIL(WEIR_ERR_INVALID, "there is no weir_plan_request: it is NULL");
+    if (!request || !plans_out)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "there is no %s: it is NULL", request ? "place for the plans" : "weir_plan_request");
+    return plans_open(request, NULL, plans_out);
 }
 
 weir_status weir_plans_read(const char *path, weir_plans **plans_out)
 {
+    if (!path || !plans_out)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "there is no %s: it is NULL", path ? "place for the plans" : "path of a plan");
     return plans_open(NULL, path, plans_out);
 }
 
@@ -313,7 +317,7 @@ void weir_plans_close(weir_plans *plans)
 
 int weir_plans_count(const weir_plans *plans)
 {
-    return plans->n;
+    return plans ? plans->n : 0;
 }
 
 void weir_plans_effort(const weir_plans *plans, int64_t *candidates_out, int64_t *simulated_out, int64_t *compiled_out)
@@ -330,6 +334,8 @@ static double gib(size_t bytes)
 
 static weir_status index_check(const weir_plans *plans, int index)
 {
+    if (!plans)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "there are no plans: they are NULL");
     const struct weir_memory_report *memory = plans->least.memory;
     if (index >= 0 && index < plans->n)
         return WEIR_OK;
@@ -349,8 +355,8 @@ weir_status weir_plans_info_sized(const weir_plans *plans, int index, struct wei
 
 weir_status weir_plans_least_sized(const weir_plans *plans, struct weir_plan_info *info_out, size_t info_bytes)
 {
-    if (!plans->has_least)
-        return WEIR_FAIL(WEIR_ERR_INVALID, "there is no plan that comes nearest: %s", plans->n ? "there are some that fit" : "there are none");
+    if (!plans || !plans->has_least)
+        return WEIR_FAIL(WEIR_ERR_INVALID, "there is no plan that comes nearest: %s", plans && plans->n ? "there are some that fit" : "there are none");
     weir_grown_give(&plans->least, sizeof plans->least, info_out, info_bytes);
     return WEIR_OK;
 }
@@ -384,8 +390,6 @@ static weir_status config_fill(weir_plans *plans, const struct weir_plan_file *f
         status = weir_arena_alloc(&plans->arena, 1, sizeof *schedule, &schedule);
     if (!status && f->order)
         *schedule = *f->order;
-    else if (!status && !strcmp(f->schedule, "auto"))
-        status = WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "plan '%s' has the schedule 'auto' and no order: find the plan anew", f->path);
     else if (!status)
         status = weir_pipeline_schedule(f->schedule, f->cut.n_stages, (int)f->n_chunks, (int)f->n_microbatches, &plans->arena, schedule);
     if (!status)

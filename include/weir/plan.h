@@ -161,7 +161,7 @@ weir_status weir_plans_check(const weir_plans *plans, int index, const struct we
 
 /* Set in a configuration whose `graph` is set all that plan `index` decides: the graph with its size of micro-batches, schedule,
  * layers, replicas, dtype, optimizer, recomputation and ZeRO.  The rest stays.  What is set lives until the plans are closed.
- * WEIR_ERR_INVALID: as weir_plans_check.  WEIR_ERR_UNSUPPORTED: a file that says "auto" without the order that was made. */
+ * WEIR_ERR_INVALID: as weir_plans_check. */
 weir_status weir_plans_configure(weir_plans *plans, int index, struct weir_engine_config *config);
 
 /* Write plan `index` to a file.  WEIR_ERR_IO.  WEIR_ERR_UNSUPPORTED: it has more replicas than an engine can have. */

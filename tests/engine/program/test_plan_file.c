@@ -119,8 +119,8 @@ static void the_order_of_auto_is_kept_and_held_to_the_plan(void **state)
     static const struct {
         const char *rows, *words;
     } wrong[] = {{"", "'order' must be an array of texts, one for each rank"},
-                 {"1, 2", "row 0 of 'order' must be a text, the actions of rank 0"},
-                 {"\"0F0,0F1,0B0,0B1\", \"1F0\\n1B0\"", "row 1 of 'order' must be a text"},
+                 {"1, 2", "row 1 of 'order' must be a text of one line, the actions of rank 0"},
+                 {"\"0F0,0F1,0B0,0B1\", \"1F0\\n1B0\"", "row 2 of 'order' must be a text"},
                  {"\"0F0,0B0\", \"1F0,1B0\"", "'order' has 2 ranks, 2 stages and 1 micro-batches, the plan 2, 2 and 2"},
                  {"\"0F0,0F1,0B0,0B1\"", "'order' has 1 ranks, 1 stages and 2 micro-batches"},
                  {"\"0F0,0X1\", \"1F0,1B0\"", "'p, order': row 1, cell 2: '0X1'"}};
@@ -139,6 +139,12 @@ static void the_order_of_auto_is_kept_and_held_to_the_plan(void **state)
         snprintf(plan, sizeof plan, order_text, wrong[i].rows);
         assert_fails(weir_plan_file_parse(plan, strlen(plan), "p", &arena, &b), WEIR_ERR_INVALID, wrong[i].words);
     }
+    snprintf(plan, sizeof plan, order_text, ORDER);
+    memcpy(strstr(plan, "order"), "other", 5);
+    assert_fails(weir_plan_file_parse(plan, strlen(plan), "p", &arena, &b), WEIR_ERR_INVALID, "other");
+    *strstr(plan, ", \"other") = '}';
+    *(strchr(plan, '}') + 1) = 0;
+    assert_fails(weir_plan_file_parse(plan, strlen(plan), "p", &arena, &b), WEIR_ERR_INVALID, "\"auto\" needs the 'order'");
     snprintf(plan, sizeof plan, order_text, ORDER);
     memcpy(strstr(plan, "auto"), "1f1b", 4);
     assert_fails(weir_plan_file_parse(plan, strlen(plan), "p", &arena, &b), WEIR_ERR_INVALID, "'order' is for the schedule \"auto\", not for \"1f1b\"");

@@ -296,7 +296,7 @@ static void ranks_with_several_stages_are_cut_for_the_busiest_rank(void **state)
 
 /* ---- cut and schedule together ------------------------------------------------------------------------------------------ */
 
-enum { CUT_STAGES = 8 };
+enum { CUT_STAGES = 16 };
 
 /* Times of tiny's layers, in whole numbers from 1 to 8, backward twice as long as forward. */
 static void times_random(struct weir_stage_costs *layers, uint64_t *seed)
