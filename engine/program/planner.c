@@ -972,7 +972,7 @@ static weir_status order_make(struct search *s, int i)
     struct climb climb = {.search = s, .trial = &t};
     struct weir_auto_result made;
     struct weir_schedule_costs costs = {.overlap_gain = 1, .flight = s->request->flight};
-    double *caps, value;
+    double *caps, *rank_ms = NULL;
     w->plan = s->plans[i]; /* as it was compiled */
     weir_status status = climb_open(s, w, &arena, &climb);
     if (!status)
@@ -997,14 +997,15 @@ static weir_status order_make(struct search *s, int i)
         goto done;
     t.schedule = made.schedule;
     status = simulate(s, &t, &arena, climb.over, climb.in_flight);
-    value = t.plan.step_ms;
-    if (!status && value < w->plan.step_ms * (1 - ORDER_GAIN))
+    if (!status && t.plan.step_ms < w->plan.step_ms * (1 - ORDER_GAIN))
         status = order_copy(&made.schedule, s->arena, &t.plan.order);
     if (!status && t.plan.order)
         status = compile(s, &t.plan);
-    if (!status && t.plan.order && is_within(s, &t.plan)) {
-        memcpy((double *)(uintptr_t)w->plan.rank_ms, t.busy, (size_t)w->plan.n_ranks * sizeof *t.busy);
-        t.plan.rank_ms = w->plan.rank_ms;
+    if (!status && t.plan.order && is_within(s, &t.plan))
+        status = weir_arena_alloc(s->arena, (size_t)w->plan.n_ranks, sizeof *rank_ms, &rank_ms);
+    if (!status && rank_ms) {
+        memcpy(rank_ms, t.busy, (size_t)w->plan.n_ranks * sizeof *t.busy);
+        t.plan.rank_ms = rank_ms;
         s->plans[i] = t.plan;
     }
 done:
