@@ -1027,30 +1027,35 @@ static void plans_sort(struct search *s)
         }
 }
 
-/* Two kinds' plans can end with the same stages and orders that are as good. */
-static bool is_ordered_alike(const struct weir_planned *a, const struct weir_planned *b)
+/* An order was made for plan j, whose stages are those of plan i but for where they begin: plan i has nothing better to offer. */
+static bool is_ordered(const struct search *s, int i)
 {
-    return a->order && b->order && a->n_ranks == b->n_ranks && a->n_chunks == b->n_chunks && a->n_replicas == b->n_replicas &&
-           a->zero == b->zero && a->microbatch_size == b->microbatch_size && !strcmp(a->recompute, b->recompute);
+    const struct weir_planned *b = &s->plans[i];
+    for (int j = 0; j < i; j++) {
+        const struct weir_planned *a = &s->plans[j];
+        if (a->order && a->n_ranks == b->n_ranks && a->n_chunks == b->n_chunks && a->n_replicas == b->n_replicas && a->zero == b->zero &&
+            a->microbatch_size == b->microbatch_size && !strcmp(a->recompute, b->recompute))
+            return true;
+    }
+    return false;
 }
 
-/* Of each plan; of those alike the fastest is left. */
+/* Of each plan but those, which are left out; then the fastest first again. */
 static weir_status plans_order(struct search *s)
 {
     weir_status status = WEIR_OK;
-    for (int i = 0; i < s->result->n_plans && !status; i++)
-        if (s->plans[i].n_ranks > 1)
-            status = order_make(s, i);
-    plans_sort(s);
     int n = 0;
     for (int i = 0; i < s->result->n_plans && !status; i++) {
-        bool is_new = true;
-        for (int j = 0; j < n; j++)
-            is_new &= !is_ordered_alike(&s->plans[j], &s->plans[i]);
-        if (is_new)
-            s->plans[n++] = s->plans[i];
+        s->plans[n] = s->plans[i];
+        s->returned[n] = s->returned[i];
+        if (is_ordered(s, n))
+            continue;
+        if (s->plans[n].n_ranks > 1)
+            status = order_make(s, n);
+        n++;
     }
     s->result->n_plans = status ? s->result->n_plans : n;
+    plans_sort(s);
     return status;
 }
 

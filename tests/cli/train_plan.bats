@@ -76,7 +76,7 @@ ROWS
 }
 
 @test "a plan with an order of its own trains by it, to the bits of its cut" {
-    size=(--seq-len 16 --microbatch-size 2 --microbatches 6 --optimizer sgd)
+    size=(--seq-len 16 --microbatch-size 2 --microbatches 3 --optimizer sgd)
     "$WEIR" plan --model gpt2-tiny --devices 2 "${size[@]}" --max-replicas 1 --recompute none --schedule auto --top 1 -o plan.json >plans
     grep -q '"schedule": "auto"' plan.json
     grep -q '"order": \[' plan.json
