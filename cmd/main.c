@@ -163,10 +163,21 @@ static void heaps_limit(void)
 #endif
 }
 
+/* A planner compiles one program after the other, tens of MiB each: what is freed is wanted again at once. */
+static void heap_keep(void)
+{
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+#endif
+}
+
 int main(int argc, char **argv)
 {
     const char *name = "";
     heaps_limit();
+    if (argc > 1 && !strcmp(argv[1], "plan"))
+        heap_keep();
     streams_open();
     signals_ignore();
     if (launched_leads() && !launched_supervised()) /* the launcher has looked */
