@@ -19,9 +19,15 @@
 
 enum { MOST_SIZES = 24, MOST_KINDS = 64, MOST_ACTIONS = 1 << 18, MOST_LEAN = 64, MOST_TURNS = 6 };
 
-/* Borders are moved for plans that are so near to the fastest.  Simulated meanwhile are at most so many actions for one, and for all of
- * them, which takes about half a second. */
-enum { LEAST_WANTED = 5, CLIMBS = 4 /* for each plan that is returned */, CLIMB_CALLS = 800, CLIMB_ACTIONS = 1000000, ALL_CLIMBS_ACTIONS = 5000000 };
+/* As many plans are looked at, at least, however few are asked for.  Borders are moved for plans within CLIMB_MARGIN of the fastest, for so
+ * many (CLIMBS) for each of those.  Simulated meanwhile are so many actions at most, for one and for all: about half a second. */
+enum {
+    LEAST_WANTED = 5,
+    CLIMBS = 4,
+    CLIMB_CALLS = 800,
+    CLIMB_ACTIONS = 1000000,
+    ALL_CLIMBS_ACTIONS = 5000000,
+};
 #define CLIMB_MARGIN 1.02
 #define ORDER_GAIN 1e-3 /* for which a plan has an order of its own in place of a schedule that everybody knows */
 

@@ -81,7 +81,11 @@ ROWS
     grep -q '"schedule": "auto"' plan.json
     grep -q '"order": \[' plan.json
     first=$(grep -A 9 first_layers plan.json | tr -d ' \n' | sed 's/.*first_layers":\[\([0-9,]*\)\].*/\1/')
-    train --plan plan.json --metrics a -q
+    train --plan plan.json --metrics a --trace trace.json -q
+    # bits are those of any order; the trace says which one ran
+    "$JSON_GET" order.0 order.1 <plan.json >rows
+    "$JSON_GET" otherData.schedule <trace.json | tr -d '"' | sed 's/\\n/\n/g' | head -n 2 >ran
+    [ "$(tr -d '"' <rows)" = "$(cat ran)" ]
     train --model gpt2-tiny --first-layers "$first" "${size[@]}" --schedule gpipe --metrics b -q
     [ "$(numbers a | wc -l)" -ge 6 ]
     [ "$(numbers a)" = "$(numbers b)" ]

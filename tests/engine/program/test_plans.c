@@ -114,6 +114,11 @@ static double loss_of(weir_plans *plans)
     assert_ok(weir_plans_configure(plans, 0, &config));
     assert_int_equal(config.graph->microbatch_size, info.microbatch_size);
     assert_int_equal(config.replicas, info.n_replicas);
+    for (int r = 0; info.order && r < info.n_ranks; r++) { /* losses are those of any order */
+        assert_int_equal(config.schedule->ranks[r].n_actions, info.order->ranks[r].n_actions);
+        assert_memory_equal(config.schedule->ranks[r].actions, info.order->ranks[r].actions,
+                            info.order->ranks[r].n_actions * sizeof(struct weir_action));
+    }
     assert_ok(weir_engine_open(&config, &engine));
     for (int mb = 0; mb < info.n_replicas * info.n_microbatches; mb++) {
         assert_ok(weir_engine_feed(engine, "tokens", mb, tokens));
@@ -140,6 +145,7 @@ static void runs_and_so_does_its_file(const struct weir_plan_request *request, b
     for (int r = 0; r < found.n_ranks; r++)
         assert_true(found.rank_ms[r] == read.rank_ms[r]);
     assert_true(read.memory == NULL && read.step_ms == 0);
+    assert_true(!ordered || (found.order && read.order));
     double loss = loss_of(plans);
     assert_true(loss > 1 && loss == loss_of(again));
     assert_ok(weir_plans_write(again, 0, path));
