@@ -4,9 +4,10 @@
 # mask registers.  It changes no value.
 target_compile_options(weir_kernels PRIVATE -fno-trapping-math)
 
-# Files whose inner loops are matrix products: a*b+c may become a fused multiply-add, in bodies and tails alike.
+# Files whose inner loops are matrix products or exponentials of rows: a*b+c may become a fused multiply-add, in bodies and
+# tails alike.
 set_source_files_properties(kernels/cpu/gemm_ref.c kernels/cpu/cpu_attention.c
-  kernels/cpu/cpu_attention_cached.c PROPERTIES
+  kernels/cpu/cpu_attention_cached.c kernels/cpu/cpu_loss.c PROPERTIES
   COMPILE_OPTIONS -ffp-contract=fast)
 
 # WEIR_LOOP is a promise, not an order: clang need not report the loops that it leaves scalar.

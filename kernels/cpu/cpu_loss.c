@@ -1,8 +1,10 @@
 /* cross_entropy and mse: loss of every row in double, added in ascending row order; the gradient goes where the logits
  * may still be.  scratch: one double per row; for bf16 two rows of floats per thread as well.
  *
- * cross_entropy of a row: the maximum, then e^(x - max) in chunks with a sum of 8 lanes, then the scaling.  Without a
- * gradient the same sums are made and nothing is written, so the loss has the same bits. */
+ * cross_entropy of a row walks it twice: segment by segment, each with its own maximum m, e^(x - m) and their sum; then all
+ * is scaled (Milakov and Gimelshein, "Online normalizer calculation for softmax", 2018).  Without a gradient the same sums
+ * are made and nothing is written, so the loss has the same bits. */
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 
@@ -11,7 +13,7 @@
 #include "kernels/cpu/storage.h"
 #include "kernels/cpu/vmath.h"
 
-enum { CHUNK = 256, ROWS_PER_TASK = 8 };
+enum { CHUNK = 256, SEGMENTS = 64, ROWS_PER_TASK = 8 };
 
 struct job {
     bool bf16;
@@ -42,18 +44,24 @@ static float *room_of(const struct job *job, int thread, int room)
     return job->bf16 ? job->room + (2 * thread + room) * job->columns : NULL;
 }
 
-/* Sum of e^(x - shift) over a row; the terms themselves go to d unless it is NULL. */
+/* e[0..n-1] = e^(x - shift), n <= CHUNK, with zeros up to a multiple of the lanes. */
+WEIR_INLINE void exp_chunk(int64_t n, const float *x, float shift, float *e)
+{
+    WEIR_LOOP
+    for (int64_t j = 0; j < n; j++)
+        e[j] = weir_exp(x[j] - shift);
+    for (int64_t j = n; j % WEIR_LANES != 0; j++)
+        e[j] = 0;
+}
+
+/* Sum of e^(x - shift) over a segment; the terms themselves go to d unless it is NULL. */
 WEIR_INLINE double exp_sum(int64_t n, const float *x, float shift, float *d)
 {
     float e[CHUNK];
     weir_d8 sum = {0};
     for (int64_t i = 0; i < n; i += CHUNK) {
         int64_t width = n - i < CHUNK ? n - i : CHUNK;
-        WEIR_LOOP
-        for (int64_t j = 0; j < width; j++)
-            e[j] = weir_exp(x[i + j] - shift);
-        for (int64_t j = width; j % WEIR_LANES != 0; j++)
-            e[j] = 0;
+        exp_chunk(width, x + i, shift, e);
         for (int64_t j = 0; j < width; j += 8) {
             weir_f8 part;
             memcpy(&part, e + j, sizeof part);
@@ -65,18 +73,50 @@ WEIR_INLINE double exp_sum(int64_t n, const float *x, float shift, float *d)
     return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
 }
 
+/* Rows are walked in segments that stay in the first cache: a row of 50,257 logits does not.  At most SEGMENTS of a row. */
+static int64_t segment_of(int64_t n)
+{
+    return weir_task_count(n, SEGMENTS * CHUNK) * CHUNK;
+}
+
+/* The sum of e^(x - most) over a row, and `most`.  With d: d = e^(x - most of its segment), and what each segment is
+ * multiplied with to make it e^(x - most) / sum. */
+WEIR_INLINE double row_sum(int64_t n, const float *x, float *d, float *most_out, double factors[SEGMENTS])
+{
+    int64_t length = segment_of(n), n_segments = weir_task_count(n, length);
+    float mosts[SEGMENTS] = {0}, most;
+    double sums[SEGMENTS], total = 0;
+    for (int64_t s = 0; s < n_segments; s++) {
+        int64_t at = s * length, width = weir_task_size(n, length, s);
+        mosts[s] = weir_row_max(width, x + at);
+        mosts[s] = mosts[s] < -FLT_MAX ? -FLT_MAX : mosts[s]; /* all of it -infinity: terms of 0, not of NaN */
+        sums[s] = exp_sum(width, x + at, mosts[s], d ? d + at : NULL);
+    }
+    most = weir_row_max(n_segments, mosts);
+    for (int64_t s = 0; s < n_segments; s++) {
+        factors[s] = exp((double)mosts[s] - (double)most);
+        total += sums[s] * factors[s];
+    }
+    *most_out = most;
+    return total;
+}
+
 /* The loss of a row, and scale * (softmax - onehot) in d. */
 WEIR_KERNEL static double entropy_row(int64_t n, const float *x, int64_t target, float scale, float *d)
 {
-    float most = weir_row_max(n, x), wanted = x[target];
-    double total = exp_sum(n, x, most, d);
-    if (d) {
-        float factor = (float)((double)scale / total);
+    double factors[SEGMENTS];
+    float most, wanted = x[target];
+    double total = row_sum(n, x, d, &most, factors);
+    int64_t length = segment_of(n);
+    for (int64_t at = 0; d && at < n; at += length) {
+        int64_t end = at + length < n ? at + length : n;
+        float factor = (float)((double)scale / total * factors[at / length]);
         WEIR_LOOP
-        for (int64_t i = 0; i < n; i++)
+        for (int64_t i = at; i < end; i++)
             d[i] *= factor;
-        d[target] -= scale;
     }
+    if (d)
+        d[target] -= scale;
     return log(total) + (double)most - (double)wanted;
 }
 

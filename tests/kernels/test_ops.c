@@ -382,6 +382,32 @@ static void a_sample_alone_has_the_bits_it_has_among_others(void **state)
     }
 }
 
+/* A row of several segments, of which one is all -infinity and one far above the others: against sums in double. */
+static void a_loss_follows_double_however_its_logits_are_spread(void **state)
+{
+    (void)state;
+    static const struct op_case wide = {"four segments", &weir_op_cross_entropy, {0}, 2, {{2, {1, 40000}, WEIR_DTYPE_F32}, {1, {1}, WEIR_DTYPE_I32}}};
+    enum { COLUMNS = 40000, TARGET = 39990 };
+    struct op_rig rig;
+    double total = 0, loss;
+    static double logits[COLUMNS];
+    op_rig_open(&rig, &wide, 1, 0, 0);
+    float *x = rig.full.inputs[0].data, *d = rig.full.d_inputs[0].data;
+    for (int i = 0; i < COLUMNS; i++) {
+        x[i] = i < 8192 ? -INFINITY : (i >= 20000 && i < 30000 ? 30.0f : -3.0f) + (float)(i % 97) / 10;
+        logits[i] = (double)x[i];
+        total += exp(logits[i] - 39.6);
+    }
+    *(int32_t *)rig.full.inputs[1].data = TARGET;
+    rig.full.loss_scale = 1;
+    assert_ok(op_rig_run(&rig, WEIR_FORWARD, NULL, false));
+    memcpy(&loss, rig.full.output.data, sizeof loss);
+    assert_true(fabs(loss - (log(total) + 39.6 - logits[TARGET])) < 1e-5);
+    for (int i = 0; i < COLUMNS; i++)
+        assert_true(fabs((double)d[i] - (exp(logits[i] - 39.6) / total - (i == TARGET))) < 1e-6);
+    op_rig_close(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +423,7 @@ int main(void)
         cmocka_unit_test(results_do_not_depend_on_addresses),
         cmocka_unit_test(results_of_two_threads_are_reproducible),
         cmocka_unit_test(a_sample_alone_has_the_bits_it_has_among_others),
+        cmocka_unit_test(a_loss_follows_double_however_its_logits_are_spread),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
