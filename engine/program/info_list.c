@@ -30,7 +30,9 @@ int weir_info_cores(void)
 
 const char *weir_info_instructions(void)
 {
-#if defined(__x86_64__)
+#if defined(__x86_64__) && defined(WEIR_NO_AVX512)
+    return __builtin_cpu_supports("avx2") ? "avx2" : "sse2";
+#elif defined(__x86_64__)
     return __builtin_cpu_supports("avx512bf16") ? "avx512_bf16" : __builtin_cpu_supports("avx512f") ? "avx512"
          : __builtin_cpu_supports("avx2") ? "avx2" : "sse2";
 #else

@@ -2,8 +2,8 @@
  *
  * WEIR_KERNEL in front of a function makes the compiler build it for plain x86-64, for AVX2 and for AVX-512 and pick by
  * the processor at load time (an ifunc), so that no build needs -march=native.  Under sanitizers (whose runtime is not
- * ready when ifuncs are resolved) and on other processors it is empty.  It is for static functions: compilers disagree
- * about the names of exported ones.
+ * ready when ifuncs are resolved) and on other processors it is empty.  WEIR_NO_AVX512 (CMake: WEIR_AVX512=OFF) leaves out
+ * the third.  It is for static functions: compilers disagree about the names of exported ones.
  *
  * Two ways to write a loop:
  *   - element-wise: a plain loop after WEIR_LOOP, which promises that iterations are independent (equal pointers are
@@ -29,6 +29,10 @@
 
 #if !defined(__x86_64__) || !defined(__linux__) || defined(WEIR_SANITIZED)
 #define WEIR_KERNEL
+#elif defined(WEIR_NO_AVX512) && defined(__clang__) && __clang_major__ >= 14
+#define WEIR_KERNEL __attribute__((target_clones("default", "avx2")))
+#elif defined(WEIR_NO_AVX512) && !defined(__clang__) && defined(__GNUC__) && __GNUC__ >= 12
+#define WEIR_KERNEL __attribute__((target_clones("default", "arch=x86-64-v3")))
 #elif defined(__clang__) && __clang_major__ >= 14
 #define WEIR_KERNEL __attribute__((target_clones("default", "avx2", "avx512f")))
 #elif !defined(__clang__) && defined(__GNUC__) && __GNUC__ >= 12
@@ -38,7 +42,7 @@
 #endif
 
 /* WEIR_WIDE: for AVX-512 only; called where WEIR_HAS_WIDE() is true. */
-#if !defined(__x86_64__) || !defined(__linux__) || defined(WEIR_SANITIZED)
+#if !defined(__x86_64__) || !defined(__linux__) || defined(WEIR_SANITIZED) || defined(WEIR_NO_AVX512)
 #define WEIR_WIDE
 #define WEIR_HAS_WIDE() 0
 #else
