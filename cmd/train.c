@@ -74,6 +74,7 @@ static const struct option_row rows[] = {
     ROW("dtype", 0, OPTION_TEXT, dtype, "NAME", "f32 (default), bf16, or on cuda tf32", 0, 0),
     ROW("device-memory", 0, OPTION_BYTES, device_memory, "BYTES", "refuse a run that needs more per rank", 1, 0x1p62),
     ROW("recompute", 0, OPTION_TEXT, recompute, "LIST", "none (default), full, or layers (h.*.mlp,head) to run again in backward", 0, 0),
+    ROW("pack", 0, OPTION_FLAG, pack, NULL, "cpu: bring weights into the matrix library's form once a step; more memory", 0, 0),
     ROW("threads-per-rank", 0, OPTION_INT, threads, "N", "threads of each rank (1)", 1, 4096),
     ROW("timeout", 0, OPTION_REAL, timeout, "SECONDS", "end when a rank is silent or in one call for so long (60); 0: never", 0, 1e6),
     ROW("checkpoint-every", 0, OPTION_TEXT, checkpoint_every, "N|TIME", "steps or time (90s, 30m) between checkpoints (10m)", 0, 0),

@@ -41,7 +41,7 @@ struct train_options {
     const char *print_memory; /* "", "full"; NULL: not given */
     bool print_program, json, quiet, profile, force;
     const char *on_nan;
-    bool resume, new_data, keep_best, checkpoint_sync;
+    bool resume, new_data, keep_best, checkpoint_sync, pack;
     bool evaluates; /* weir evaluate: no steps, and val_data is its --data */
     struct options given;
 };

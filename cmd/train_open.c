@@ -224,6 +224,7 @@ static weir_status engine_open(const struct train_options *o, struct train_run *
     config.threads_per_rank = (int)o->threads;
     config.device_memory = o->device_memory;
     config.recompute = o->recompute;
+    config.pack = o->pack;
     config.first_layer = run->cut.first_layer;
     config.evaluates = run->validation.data;
     config.snapshots = o->checkpoint_dir && !o->checkpoint_sync;

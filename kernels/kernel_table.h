@@ -20,6 +20,9 @@
 typedef weir_status (*weir_kernels_fn)(const struct weir_op *op, const struct weir_op_shapes *shapes,
                                        const struct weir_op_kernels **kernels_out);
 
+/* Bytes that calls of a pass of a node keep its parameters in, in a form of their own; 0: none. */
+typedef size_t (*weir_packed_fn)(const struct weir_op *op, const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads);
+
 struct weir_kernel_row {
     const char *op; /* name of a built-in row; NULL: the end of a table */
     struct weir_op_kernels kernels;

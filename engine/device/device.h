@@ -74,6 +74,7 @@ struct weir_device_kind {
      * `tf32`: factors of f32 products may be rounded; WEIR_ERR_USAGE where the kind cannot. */
     int32_t tensor_device; /* WEIR_DEVICE_TYPE_CPU ..., for weir_tensor.device_type */
     weir_kernels_fn kernels; /* kernels/kernel_table.h: which it has for a row, and for calls of which shapes */
+    weir_packed_fn packed_bytes; /* (optional) what kernels keep packed */
     const struct weir_vector_kernels *vectors;
     size_t context_bytes;
     weir_status (*context_open)(weir_device *device, weir_stream *stream, bool tf32,

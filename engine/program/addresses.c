@@ -13,6 +13,7 @@ const struct weir_call_part weir_call_parts[WEIR_CALL_PARTS] = {
     OUTPUT(0), OUTPUT(1), OUTPUT(2), OUTPUT(3), OUTPUT(4), OUTPUT(5), OUTPUT(6), OUTPUT(7),
     PARAM(0), PARAM(1), PARAM(2), PARAM(3), PARAM(4), PARAM(5), PARAM(6), PARAM(7),
     PART(saved, saved), PART(scratch, scratch), PART(cache, cache), PART(cache_gradient, cache_gradient),
+    PART(packed, packed),
 };
 
 bool weir_where_moves(const struct weir_where *where)
@@ -32,6 +33,7 @@ bool weir_where_moves(const struct weir_where *where)
     case WEIR_PLACE_COPY:
     case WEIR_PLACE_GRAD:
     case WEIR_PLACE_SCRATCH:
+    case WEIR_PLACE_PACKED:
         return false;
     }
     return false;

@@ -22,7 +22,7 @@ struct weir_call_part {
     size_t where, pointer; /* offsets in struct weir_step_call, in struct weir_op_call */
 };
 
-enum { WEIR_CALL_PARTS = 3 * WEIR_OP_INPUTS + 2 * WEIR_OP_OUTPUTS + 2 * WEIR_OP_PARAMS + 4 };
+enum { WEIR_CALL_PARTS = 3 * WEIR_OP_INPUTS + 2 * WEIR_OP_OUTPUTS + 2 * WEIR_OP_PARAMS + 5 };
 extern const struct weir_call_part weir_call_parts[WEIR_CALL_PARTS];
 
 static inline const struct weir_where *weir_call_where(const struct weir_step_call *call, int part)

@@ -105,6 +105,7 @@ static struct weir_program_params params_of(const struct weir_build *b, const st
         .first_layer = b->first_layer,
         .n_threads = b->config.threads_per_rank,
         .kernels = b->kind->kernels,
+        .packed_bytes = b->config.pack ? b->kind->packed_bytes : NULL,
     };
 }
 
@@ -116,6 +117,29 @@ static weir_status cells_check(const struct weir_build *b, struct weir_arena *ar
         return WEIR_OK;
     weir_status status = weir_program_boundaries(b->program, arena, &schedule.boundaries, &schedule.n_boundaries);
     return status ? status : weir_schedule_cells_check(&schedule);
+}
+
+/* Weights are packed for whole sequences: slices would each want a form of their own. */
+static weir_status pack_check(const struct weir_build *b)
+{
+    if (b->config.pack && !b->kind->packed_bytes)
+        return WEIR_FAIL(WEIR_ERR_USAGE, WEIR_OPTION("pack") " is for device cpu, not for '%s': leave it out", b->kind->name);
+    if (b->config.pack && b->config.schedule->n_slices > 1)
+        return WEIR_FAIL(WEIR_ERR_USAGE, WEIR_OPTION("pack") " is for whole sequences, and the schedule cuts them into %d slices: "
+                         "leave it out", b->config.schedule->n_slices);
+    return WEIR_OK;
+}
+
+/* A wish for packing that has no effect is said. */
+static weir_status packed_check(const struct weir_build *b)
+{
+    size_t bytes = 0;
+    for (int r = 0; r < b->program->n_ranks; r++)
+        bytes += b->program->ranks[r].bytes[WEIR_MEMORY_PACKED];
+    if (!b->config.pack || bytes)
+        return WEIR_OK;
+    return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "the matrix library has no form of its own for this model's weights on this processor, or "
+                     "too few tokens are computed together: leave out " WEIR_OPTION("pack"));
 }
 
 /* The forwards of the step's schedule, stage by stage on the same ranks and with the same slots. */
@@ -146,6 +170,8 @@ static weir_status training_make(struct weir_build *b, struct weir_arena *arena)
     if (!status && config->schedule->n_slices > 1)
         status = weir_slices_build(b->graph, config->schedule->n_slices, arena, &b->slices);
     if (!status)
+        status = pack_check(b);
+    if (!status)
         status = weir_update_scales_make(config, arena, &b->update_scales);
     if (!status)
         status = partition_make(b, arena, config->schedule->n_stages);
@@ -158,6 +184,8 @@ static weir_status training_make(struct weir_build *b, struct weir_arena *arena)
     params.zero = config->zero == 1;
     params.bucket_bytes = (size_t)config->bucket_bytes;
     status = weir_program_build(&params, arena, &b->program);
+    if (!status)
+        status = packed_check(b);
     if (!status)
         status = cells_check(b, arena);
     if (!status)

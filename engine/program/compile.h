@@ -26,6 +26,7 @@ struct weir_compile {
     bool *wants_grad;              /* [n_nodes]: the node's output depends on a parameter */
     size_t *cache_offsets;         /* [n_nodes]: in the part of one sequence, or of a micro-batch's slices on a stage */
     size_t *cache_gradient_offsets; /* [n_nodes], slices only */
+    size_t *packed_offsets;        /* [n_nodes][2]: forward, backward_input; SIZE_MAX: not packed.  NULL: nothing is */
     struct weir_moments moments;
     struct weir_moments rows; /* two copies of the weights: where the parameters' schedule has their actions */
     bool forward_only;

@@ -76,6 +76,8 @@ static weir_status trial_build(const struct advisor *a, const struct weir_fit_wa
         config.zero = 1;
     if (way->no_copy)
         config.snapshots = false;
+    if (way->no_pack)
+        config.pack = false;
     if (way->bf16)
         config.dtype = WEIR_COMPUTE_BF16;
     if (way->microbatch_size)
@@ -217,6 +219,14 @@ static void bf16_try(struct advisor *a, struct weir_fit_way way)
         way_keep(a, &way);
 }
 
+static size_t packed_bytes(const struct weir_build *build)
+{
+    size_t bytes = 0;
+    for (int r = 0; r < build->program->n_ranks; r++)
+        bytes += build->program->ranks[r].bytes[WEIR_MEMORY_PACKED];
+    return bytes;
+}
+
 /* Checkpoints that are written between steps need no copy. */
 static void no_copy_try(struct advisor *a)
 {
@@ -225,19 +235,26 @@ static void no_copy_try(struct advisor *a)
         way_keep(a, &way);
 }
 
-static void ways_find(struct advisor *a)
+static void no_pack_try(struct advisor *a)
+{
+    struct weir_fit_way way = {.no_pack = true};
+    if (way_fits(a, &way))
+        way_keep(a, &way);
+}
+
+/* Full recomputation, every change without it and, where nothing fits yet, with it; all of them on top of `base`. */
+static void changes_try(struct advisor *a, struct weir_fit_way base)
 {
     const char *recompute = a->build->config.recompute;
     bool full = recompute && !strcmp(recompute, "full");
-    struct weir_fit_way way = {.recompute = !full};
-    if (a->build->smaller)
-        return;
-    no_copy_try(a);
+    struct weir_fit_way way = base;
+    way.recompute = !full;
     if (!full && way_fits(a, &way))
         way_keep(a, &way);
     for (int with_full = 0; with_full < (full ? 1 : 2); with_full++) {
         if (with_full && a->fit->n_ways)
             break;
+        way = base;
         way.recompute = with_full;
         zero_try(a, way);
         bf16_try(a, way);
@@ -246,6 +263,19 @@ static void ways_find(struct advisor *a)
         microbatch_try(a, way);
         schedule_try(a, way);
     }
+}
+
+static void ways_find(struct advisor *a)
+{
+    bool packs = packed_bytes(a->build) > 0;
+    if (a->build->smaller)
+        return;
+    no_copy_try(a);
+    if (packs)
+        no_pack_try(a);
+    changes_try(a, (struct weir_fit_way){0});
+    if (packs && !a->fit->n_ways)
+        changes_try(a, (struct weir_fit_way){.no_pack = true});
 }
 
 /* ---- weighing ------------------------------------------------------------------------------------------------------- */
@@ -338,6 +368,8 @@ static void way_name(const struct weir_fit_way *way, int i, struct weir_text *te
     weir_text_append(text, "%s", i ? ", or with" : "it fits with");
     if (way->no_copy)
         weir_text_append(text, " " WEIR_OPTION("checkpoint_sync"));
+    if (way->no_pack)
+        weir_text_append(text, " no " WEIR_OPTION("pack"));
     if (way->recompute)
         weir_text_append(text, " " WEIR_OPTION("recompute=full"));
     if (way->zero)

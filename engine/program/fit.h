@@ -19,6 +19,7 @@
 /* A change to the configuration under which the run fits; 0, false and NULL: as it is. */
 struct weir_fit_way {
     bool no_copy;               /* checkpoint_sync: no snapshots */
+    bool no_pack;               /* no weights in the form of the matrix products */
     bool recompute, zero, bf16; /* recompute=full, zero=1, dtype=bf16 */
     int n_stages;
     int64_t microbatch_size;

@@ -148,6 +148,33 @@ static weir_status cache_lay(struct weir_compile *c)
     return status;
 }
 
+/* An evaluation between steps has the step's memory, and packs nothing. */
+static bool packs(const struct weir_compile *c)
+{
+    return c->params->packed_bytes && !c->forward_only;
+}
+
+static void node_packed_lay(struct weir_compile *c, int node)
+{
+    const struct weir_node *info = &c->graph->nodes[node];
+    struct weir_rank_program *rank = &c->program->ranks[c->program->stages[weir_compile_stage_of(c, node)].rank];
+    for (int pass = WEIR_FORWARD; pass <= WEIR_BACKWARD_INPUT; pass++) {
+        size_t bytes = c->params->packed_bytes(info->op, &info->shapes, (enum weir_pass)pass, c->params->n_threads);
+        c->packed_offsets[2 * node + pass] = bytes ? take(rank, WEIR_MEMORY_PACKED, bytes) : SIZE_MAX;
+    }
+}
+
+static weir_status packed_lay(struct weir_compile *c)
+{
+    weir_status status = weir_arena_alloc(c->arena, 2 * (size_t)c->graph->n_nodes, sizeof(size_t), &c->packed_offsets);
+    for (int n = 0; n < c->graph->n_nodes && !status; n++)
+        node_packed_lay(c, n);
+    for (int r = 0; r < c->program->n_ranks && !status; r++)
+        status = weir_compile_row(c, (struct weir_memory_row){r, WEIR_MEMORY_PACKED, "weights in the form of the matrix products", 0,
+                                                              c->program->ranks[r].bytes[WEIR_MEMORY_PACKED], 0, -1});
+    return status;
+}
+
 weir_status weir_compile_layout(struct weir_compile *c)
 {
     weir_status status = params_lay(c);
@@ -162,6 +189,8 @@ weir_status weir_compile_layout(struct weir_compile *c)
     }
     status = data_lay(c);
     if (status)
+        return status;
+    if (packs(c) && (status = packed_lay(c)))
         return status;
     return c->program->n_slices > 1 ? weir_compile_cache_offsets(c) : cache_lay(c);
 }

@@ -45,7 +45,7 @@ weir_status weir_program_boundaries(const struct weir_program *program, struct w
 const char *weir_memory_kind_str(enum weir_memory_kind kind)
 {
     static const char *const names[] = {"params",      "param copies",   "grads",   "optimizer", "activations",
-                                        "input slots", "gradient slots", "scratch", "data",      "step",  "cache"};
+                                        "input slots", "gradient slots", "scratch", "data",      "step",  "cache",     "packed weights"};
     return kind < WEIR_MEMORY_KINDS ? names[kind] : "unknown";
 }
 

@@ -105,6 +105,7 @@ enum weir_memory_kind {
     WEIR_MEMORY_STEP,       /* struct weir_step_block, parts of the gradient norm, losses of all replicas */
     WEIR_MEMORY_CACHE,      /* generation: what each sequence keeps, one sequence after the other; slices: what those of a
                                micro-batch share */
+    WEIR_MEMORY_PACKED,     /* parameters in a form that kernels made for themselves, for the micro-batches of a run */
     WEIR_MEMORY_KINDS
 };
 
@@ -122,6 +123,7 @@ enum weir_place {
     WEIR_PLACE_DATA,      /* offset into DATA, plus the micro-batch times `stride` */
     WEIR_PLACE_CACHE,     /* offset into the part of the micro-batch's sequence, or of the slice's micro-batch, in CACHE */
     WEIR_PLACE_CACHE_GRAD, /* the same of its gradients */
+    WEIR_PLACE_PACKED,    /* offset into the rank's block */
 };
 
 struct weir_where {
@@ -140,7 +142,7 @@ struct weir_step_call {
     const struct weir_op_kernels *kernels; /* the device's for this call, of which `fn` is one; NULL: a copy */
     struct weir_op_call call; /* all but the addresses */
     struct weir_where inputs[WEIR_OP_INPUTS], outputs[WEIR_OP_OUTPUTS], params[WEIR_OP_PARAMS], d_outputs[WEIR_OP_OUTPUTS],
-        d_inputs[WEIR_OP_INPUTS], addends[WEIR_OP_INPUTS], d_params[WEIR_OP_PARAMS], saved, scratch, cache, cache_gradient;
+        d_inputs[WEIR_OP_INPUTS], addends[WEIR_OP_INPUTS], d_params[WEIR_OP_PARAMS], saved, scratch, cache, cache_gradient, packed;
 };
 
 enum weir_list { WEIR_LIST_F, WEIR_LIST_I, WEIR_LIST_W, WEIR_LIST_B, WEIR_LISTS };
@@ -339,6 +341,7 @@ struct weir_program_params {
     const int *first_layer;               /* [n_stages + 1]: the partition */
     int n_threads;                        /* per rank; decides the kernels' scratch */
     weir_kernels_fn kernels;              /* the device's; NULL: the cpu's */
+    weir_packed_fn packed_bytes;          /* the device's; NULL: nothing is packed */
     size_t state_floats;                  /* optimizer state per element: 0 sgd, 2 adamw */
     const bool *recompute;                /* [n_layers]: layers whose forward I and B replay; NULL: none */
     int n_sequences;                      /* generation: sequences that have a cache; else 0 */

@@ -179,6 +179,11 @@ struct weir_step_call *weir_template_node_call(struct weir_template *t, struct w
         call->cache = (struct weir_where){WEIR_PLACE_CACHE, t->c->cache_offsets[n], 0, 0};
     if (shapes->cache_gradient_bytes && pass == WEIR_BACKWARD_INPUT)
         call->cache_gradient = (struct weir_where){WEIR_PLACE_CACHE_GRAD, t->c->cache_gradient_offsets[n], 0, 0};
+    if (t->c->packed_offsets && pass != WEIR_BACKWARD_WEIGHT) {
+        size_t offset = t->c->packed_offsets[2 * n + (pass == WEIR_BACKWARD_INPUT)];
+        if (offset != SIZE_MAX)
+            call->packed = (struct weir_where){WEIR_PLACE_PACKED, offset, 0, 0};
+    }
     if (!call->fn && !t->status)
         t->status = WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "operation '%s' of node '%s' has no %s on this device",
                               node->op->name, node->name, pass == WEIR_FORWARD ? "forward" : "backward");

@@ -38,6 +38,8 @@ static void *where_address(const struct weir_rank *rank, const struct weir_run *
         return activations + act_offset[2] + where->offset;
     case WEIR_PLACE_SCRATCH:
         return rank->blocks[run->scratch] + where->offset;
+    case WEIR_PLACE_PACKED:
+        return rank->blocks[WEIR_MEMORY_PACKED] + where->offset;
     case WEIR_PLACE_SLOT:
     case WEIR_PLACE_GRAD_SLOT:
         return slot_address(rank, run, mb, where);

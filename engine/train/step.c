@@ -91,12 +91,12 @@ static void fed_forget(weir_engine *engine)
 
 /* ---- one step ------------------------------------------------------------------------------------------------------ */
 
-struct weir_step_block weir_step_values(const weir_engine *engine, double learning_rate, bool training)
+struct weir_step_block weir_step_values(weir_engine *engine, double learning_rate, bool training)
 {
     const struct weir_engine_config *config = &engine->runner.build.config;
     double t = (double)engine->step + 1;
     return (struct weir_step_block){
-        .values = {.seed = config->seed, .step = (uint32_t)engine->step, .training = training},
+        .values = {.seed = config->seed, .step = (uint32_t)engine->step, .training = training, .run = ++engine->n_runs},
         .update = {
             .learning_rate = (float)learning_rate,
             .beta1 = (float)config->beta1,

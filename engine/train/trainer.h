@@ -25,6 +25,7 @@ struct weir_engine {
     struct weir_runner runner;
     uint32_t process;               /* that opened it (base/process.h) */
     int64_t step;
+    uint32_t n_runs;                /* that values were made for */
     bool has_gradients;             /* a step was run to its end */
     bool has_values;                /* an evaluation was run: what it keeps can be fetched */
     bool awaits_update;             /* gradients were made by themselves */
@@ -45,7 +46,7 @@ weir_status weir_engine_here(const weir_engine *engine);
  * it, and what they say, the same on all ranks. */
 weir_status weir_engine_ready(const weir_engine *engine);
 weir_status weir_rate_check(double learning_rate);
-struct weir_step_block weir_step_values(const weir_engine *engine, double learning_rate, bool training);
+struct weir_step_block weir_step_values(weir_engine *engine, double learning_rate, bool training);
 weir_status weir_gates_fetch(void *engine);
 struct weir_update_gate weir_gate_of(const weir_engine *engine);
 

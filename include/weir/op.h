@@ -243,6 +243,7 @@ struct weir_step_values {
     uint64_t seed;
     uint32_t step;      /* number of the step, from 0 */
     uint32_t training;  /* 0: dropout passes its input on */
+    uint32_t run;       /* number of the run, from 1: parameters stay as they are within one; 0 in a generator */
 };
 
 /* Generation: where the rows of a call stand in their sequence.  Row t stands at position + t; rows from n_rows >= 1 on are
@@ -280,6 +281,7 @@ struct weir_op_call {
     void *cache;                                  /* cache_bytes, 64-byte aligned */
     void *cache_gradient;                         /* cache_gradient_bytes, 64-byte aligned */
     struct weir_kernel_context *context;          /* the rank's kernel state (threads, matrix product primitives) */
+    void *packed;                                 /* built-in rows on cpu: memory of this node and pass that outlives calls; NULL: none */
 };
 
 /* Runs one pass of one call.  On cpu it computes; on cuda it enqueues on `stream` and returns.  It leaves by returning: no exception

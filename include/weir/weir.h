@@ -173,6 +173,8 @@ struct weir_engine_config {
     int n_fetches;
     bool leaves_cores;        /* the program computes on these cores too: threads of ranks are neither bound to cores nor spin */
     int64_t communicator;     /* of MPI, whose processes run this: set by weir_engine_config_communicator; 0: MPI_COMM_WORLD */
+    bool pack;                /* cpu: ranks keep weights of linear layers in the form of the matrix library too, where it has one: up to
+                                 two more copies, made by the first micro-batch of a step and used by all.  Sums may round otherwise */
 };
 
 #define WEIR_ENGINE_CONFIG_DEFAULT                                                                                     \

@@ -10,10 +10,15 @@
 weir_status weir_cpu_kernels(const struct weir_op *op, const struct weir_op_shapes *shapes,
                              const struct weir_op_kernels **kernels_out);
 
+/* Bytes in which calls of the row keep the parameters in a form of their own (weir_op_call.packed), 64-byte aligned and zero at
+ * first; 0: they read them as they are. */
+size_t weir_cpu_packed_bytes(const struct weir_op *op, const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads);
+
 weir_status weir_cpu_linear_forward(const struct weir_op_call *call, void *stream);
 weir_status weir_cpu_linear_backward_input(const struct weir_op_call *call, void *stream);
 weir_status weir_cpu_linear_backward_weight(const struct weir_op_call *call, void *stream);
 size_t weir_cpu_linear_scratch(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads);
+size_t weir_cpu_linear_packed(const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads);
 weir_status weir_cpu_linear_prepare(const struct weir_op_call *call, enum weir_pass pass);
 
 weir_status weir_cpu_layer_norm_forward(const struct weir_op_call *call, void *stream);

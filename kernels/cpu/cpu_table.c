@@ -1,5 +1,6 @@
 /* What the cpu brings for the built-in rows. */
 #include "kernels/cpu/cpu.h"
+#include "kernels/op_rows.h"
 
 /* forward, backward_input, backward_weight, scratch_bytes, prepare */
 static const struct weir_kernel_row rows[] = {
@@ -28,6 +29,11 @@ static const struct weir_kernel_row rows[] = {
     {"last_row", {weir_cpu_last_row_forward, NULL, NULL, NULL, NULL}},
     {NULL, {NULL, NULL, NULL, NULL, NULL}},
 };
+
+size_t weir_cpu_packed_bytes(const struct weir_op *op, const struct weir_op_shapes *shapes, enum weir_pass pass, int n_threads)
+{
+    return op == &weir_op_linear ? weir_cpu_linear_packed(shapes, pass, n_threads) : 0;
+}
 
 weir_status weir_cpu_kernels(const struct weir_op *op, const struct weir_op_shapes *shapes,
                              const struct weir_op_kernels **kernels_out)

@@ -38,6 +38,38 @@ static inline dnnl_status_t weir_dnnl_append_sum(dnnl_post_ops_t ops)
     return dnnl_post_ops_append_sum(ops, 1.0f, 0, dnnl_data_type_undef);
 }
 
+static inline dnnl_status_t weir_dnnl_matrix_any(weir_dnnl_matrix *d, int64_t rows, int64_t columns, dnnl_data_type_t type)
+{
+    const dnnl_dims_t dims = {rows, columns};
+    return dnnl_memory_desc_create_with_tag(d, 2, dims, type, dnnl_format_tag_any);
+}
+
+static inline dnnl_status_t weir_dnnl_weights_of(const_dnnl_primitive_desc_t pd, weir_dnnl_matrix *d)
+{
+    return dnnl_memory_desc_clone(d, dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0));
+}
+
+static inline bool weir_dnnl_matrices_equal(weir_dnnl_matrix a, weir_dnnl_matrix b)
+{
+    return dnnl_memory_desc_equal(a, b);
+}
+
+static inline size_t weir_dnnl_matrix_bytes(weir_dnnl_matrix d)
+{
+    return dnnl_memory_desc_get_size(d);
+}
+
+static inline dnnl_status_t weir_dnnl_matrix_memory(dnnl_memory_t *out, weir_dnnl_matrix d, dnnl_engine_t engine)
+{
+    return dnnl_memory_create(out, d, engine, DNNL_MEMORY_NONE);
+}
+
+static inline dnnl_status_t weir_dnnl_reorder_describe(dnnl_primitive_desc_t *out, dnnl_engine_t engine, weir_dnnl_matrix from,
+                                                       weir_dnnl_matrix to)
+{
+    return dnnl_reorder_primitive_desc_create(out, from, engine, to, engine, NULL);
+}
+
 #else
 
 static inline dnnl_status_t weir_dnnl_matrix_make(weir_dnnl_matrix *d, int64_t rows, int64_t columns, int64_t stride,
@@ -65,6 +97,39 @@ static inline dnnl_status_t weir_dnnl_matmul_describe(dnnl_primitive_desc_t *out
 static inline dnnl_status_t weir_dnnl_append_sum(dnnl_post_ops_t ops)
 {
     return dnnl_post_ops_append_sum(ops, 1.0f);
+}
+
+static inline dnnl_status_t weir_dnnl_matrix_any(weir_dnnl_matrix *d, int64_t rows, int64_t columns, dnnl_data_type_t type)
+{
+    const dnnl_dims_t dims = {rows, columns};
+    return dnnl_memory_desc_init_by_tag(d, 2, dims, type, dnnl_format_tag_any);
+}
+
+static inline dnnl_status_t weir_dnnl_weights_of(const_dnnl_primitive_desc_t pd, weir_dnnl_matrix *d)
+{
+    *d = *dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0);
+    return dnnl_success;
+}
+
+static inline bool weir_dnnl_matrices_equal(weir_dnnl_matrix a, weir_dnnl_matrix b)
+{
+    return dnnl_memory_desc_equal(&a, &b);
+}
+
+static inline size_t weir_dnnl_matrix_bytes(weir_dnnl_matrix d)
+{
+    return dnnl_memory_desc_get_size(&d);
+}
+
+static inline dnnl_status_t weir_dnnl_matrix_memory(dnnl_memory_t *out, weir_dnnl_matrix d, dnnl_engine_t engine)
+{
+    return dnnl_memory_create(out, &d, engine, DNNL_MEMORY_NONE);
+}
+
+static inline dnnl_status_t weir_dnnl_reorder_describe(dnnl_primitive_desc_t *out, dnnl_engine_t engine, weir_dnnl_matrix from,
+                                                       weir_dnnl_matrix to)
+{
+    return dnnl_reorder_primitive_desc_create(out, &from, engine, &to, engine, NULL);
 }
 
 #endif

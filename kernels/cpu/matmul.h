@@ -25,6 +25,7 @@ struct weir_product {
     bool transpose_a, transpose_b;
     bool accumulate;                /* C += instead of C = */
     bool bias;                      /* add a vector (n) to every row; not together with accumulate */
+    bool packed;                    /* B is in the form that weir_matmul_pack gives it */
     enum weir_dtype factors, result; /* F32, or BF16 where weir_matmul_has_bf16(): of A, B and bias; of C */
 };
 
@@ -46,6 +47,14 @@ weir_status weir_matmul_prepare(struct weir_matmul *matmul, const struct weir_pr
 /* Compute.  A product that was not prepared is prepared first. */
 weir_status weir_matmul_run(struct weir_matmul *matmul, const struct weir_product *product, const void *a, const void *b,
                             const void *bias, void *c, void *scratch);
+
+/* B in a form of the library's own, which spares it to bring B into that form in every product: worth it for a B that is used
+ * several times.  Bytes of that form, a multiple of 64; 0: the library has none for this product, or it is not packed because a
+ * side is as long as a vocabulary or C has few rows.  `product` is as without packing.  Sums may have another order in it. */
+size_t weir_matmul_packed_bytes(const struct weir_product *product, int n_threads);
+
+/* Bring `b` into that form.  `product` has `packed` set.  WEIR_ERR_DEVICE with oneDNN's status. */
+weir_status weir_matmul_pack(struct weir_matmul *matmul, const struct weir_product *product, const void *b, void *packed);
 
 /* Are products of bf16 numbers done by the processor's own instructions, where these are faster than those for floats?
  * Otherwise they go through product.h.  Any thread. */

@@ -19,6 +19,7 @@ enum {
     LEAST_ROWS = 32,         /* of C: with fewer, copying B takes longer than it saves */
     ROWS_PER_TASK = 16,
     LARGE = 12288, PART = 3072, /* terms of a sum: longer ones are done in parts */
+    PACKED_ROWS = 64,           /* of C: with fewer, packing B takes longer than it saves */
     KINDS = 3,                  /* of parts: the first, a later one, the last */
     PRIMITIVE_BYTES = 8 << 20, /* that making one may take for a moment: several times what was seen */
     PACKED_BYTES = 10 << 20, /* measured with oneDNN 2.6 and the instruction sets SSE4.1, AVX and AVX2: at most */
@@ -36,6 +37,8 @@ struct primitive {
     dnnl_primitive_t primitive;
     int n_args;
     dnnl_exec_arg_t args[ARGS];
+    dnnl_primitive_t packing; /* of B; NULL: it is not packed */
+    dnnl_exec_arg_t packing_args[2];
 };
 
 struct openmp {
@@ -116,7 +119,7 @@ static int64_t element_bytes(enum weir_dtype dtype)
 static int64_t b_stride(const struct weir_product *p)
 {
     int64_t row = p->transpose_b ? p->k : p->n;
-    bool shares = !p->transpose_b && p->m >= LEAST_ROWS && row * element_bytes(p->factors) % PAGE == 0;
+    bool shares = !p->transpose_b && !p->packed && p->m >= LEAST_ROWS && row * element_bytes(p->factors) % PAGE == 0;
     return row + (shares ? LINE / element_bytes(p->factors) : 0);
 }
 
@@ -179,29 +182,34 @@ static int kinds_of(const struct weir_product *p, struct piece kinds[KINDS])
 
 /* ---- primitives ------------------------------------------------------------------------------------------------------- */
 
-static weir_status piece_describe(const struct piece *piece, dnnl_engine_t engine, dnnl_primitive_desc_t *pd_out)
+static dnnl_data_type_t data_type(enum weir_dtype dtype)
+{
+    return dtype == WEIR_DTYPE_BF16 ? dnnl_bf16 : dnnl_f32;
+}
+
+/* The piece with B as `b` describes it. */
+static weir_status described_with(const struct piece *piece, weir_dnnl_matrix b, dnnl_engine_t engine, dnnl_primitive_desc_t *pd_out)
 {
     const struct weir_product *p = &piece->product;
     dnnl_primitive_attr_t attr;
     weir_status failed = attributes_make(p->accumulate, &attr);
     if (failed)
         return failed;
-    weir_dnnl_matrix d[4]; /* a, b, c, bias */
+    weir_dnnl_matrix d[3]; /* a, c, bias */
     const struct {
         int64_t rows, columns, stride;
         bool transposed;
         enum weir_dtype dtype;
     } shapes[] = {{p->m, p->k, piece->a_stride, p->transpose_a, p->factors},
-                  {p->k, p->n, b_stride(p), p->transpose_b, p->factors},
                   {p->m, p->n, p->n, false, p->result},
                   {1, p->n, p->n, false, p->factors}};
     int n = 0;
     dnnl_status_t status = dnnl_success;
-    for (; status == dnnl_success && n < (p->bias ? 4 : 3); n++)
+    for (; status == dnnl_success && n < (p->bias ? 3 : 2); n++)
         status = weir_dnnl_matrix_make(&d[n], shapes[n].rows, shapes[n].columns, shapes[n].stride, shapes[n].transposed,
-                                       shapes[n].dtype == WEIR_DTYPE_BF16 ? dnnl_bf16 : dnnl_f32);
+                                       data_type(shapes[n].dtype));
     if (status == dnnl_success)
-        status = weir_dnnl_matmul_describe(pd_out, engine, d[0], d[1], p->bias ? &d[3] : NULL, d[2], attr);
+        status = weir_dnnl_matmul_describe(pd_out, engine, d[0], b, p->bias ? &d[2] : NULL, d[1], attr);
     else
         n--;
     while (n > 0)
@@ -210,10 +218,52 @@ static weir_status piece_describe(const struct piece *piece, dnnl_engine_t engin
     return check(status, "matmul_primitive_desc_create");
 }
 
+/* B as callers have it. */
+static weir_status plain_matrix(const struct weir_product *p, int64_t stride, weir_dnnl_matrix *b_out)
+{
+    return check(weir_dnnl_matrix_make(b_out, p->k, p->n, stride, p->transpose_b, data_type(p->factors)), "memory_desc");
+}
+
+/* B as the library likes it best for the product alone: so the form is the same with a bias or what is added up. */
+static weir_status packed_matrix(const struct weir_product *p, dnnl_engine_t engine, weir_dnnl_matrix *b_out)
+{
+    struct piece alone = {*p, p->transpose_a ? p->m : p->k};
+    weir_dnnl_matrix any;
+    dnnl_primitive_desc_t pd;
+    alone.product.accumulate = alone.product.bias = false;
+    weir_status status = check(weir_dnnl_matrix_any(&any, p->k, p->n, data_type(p->factors)), "memory_desc");
+    if (status)
+        return status;
+    status = described_with(&alone, any, engine, &pd);
+    weir_dnnl_matrix_release(any);
+    if (status)
+        return status;
+    status = check(weir_dnnl_weights_of(pd, b_out), "memory_desc");
+    dnnl_primitive_desc_destroy(pd);
+    return status;
+}
+
+static weir_status piece_describe(const struct piece *piece, dnnl_engine_t engine, dnnl_primitive_desc_t *pd_out)
+{
+    const struct weir_product *p = &piece->product;
+    weir_dnnl_matrix b;
+    weir_status status = p->packed ? packed_matrix(p, engine, &b) : plain_matrix(p, b_stride(p), &b);
+    if (status)
+        return status;
+    status = described_with(piece, b, engine, pd_out);
+    weir_dnnl_matrix_release(b);
+    return status;
+}
+
 static void primitive_release(struct primitive *p)
 {
     for (int i = 0; i < p->n_args; i++)
         dnnl_memory_destroy(p->args[i].memory);
+    for (int i = 0; i < 2; i++)
+        if (p->packing_args[i].memory)
+            dnnl_memory_destroy(p->packing_args[i].memory);
+    if (p->packing)
+        dnnl_primitive_destroy(p->packing);
     if (p->primitive)
         dnnl_primitive_destroy(p->primitive);
 }
@@ -239,6 +289,39 @@ static weir_status args_make(struct primitive *p, const_dnnl_primitive_desc_t pd
     return WEIR_OK;
 }
 
+static weir_status packing_between(struct primitive *p, weir_dnnl_matrix from, weir_dnnl_matrix to, dnnl_engine_t engine)
+{
+    dnnl_primitive_desc_t pd;
+    p->packing_args[0].arg = DNNL_ARG_FROM;
+    p->packing_args[1].arg = DNNL_ARG_TO;
+    weir_status status = check(weir_dnnl_matrix_memory(&p->packing_args[0].memory, from, engine), "memory_create");
+    if (!status)
+        status = check(weir_dnnl_matrix_memory(&p->packing_args[1].memory, to, engine), "memory_create");
+    if (!status)
+        status = check(weir_dnnl_reorder_describe(&pd, engine, from, to), "reorder_primitive_desc_create");
+    if (status)
+        return status;
+    status = check(dnnl_primitive_create(&p->packing, pd), "primitive_create");
+    dnnl_primitive_desc_destroy(pd);
+    return status;
+}
+
+static weir_status packing_make(struct primitive *p, dnnl_engine_t engine)
+{
+    weir_dnnl_matrix from, to;
+    const struct weir_product *product = &p->piece.product;
+    weir_status status = plain_matrix(product, product->transpose_b ? product->k : product->n, &from);
+    if (status)
+        return status;
+    status = packed_matrix(product, engine, &to);
+    if (!status) {
+        status = packing_between(p, from, to, engine);
+        weir_dnnl_matrix_release(to);
+    }
+    weir_dnnl_matrix_release(from);
+    return status;
+}
+
 static weir_status primitive_make(const struct piece *piece, dnnl_engine_t engine, struct primitive *p)
 {
     dnnl_primitive_desc_t pd;
@@ -250,6 +333,8 @@ static weir_status primitive_make(const struct piece *piece, dnnl_engine_t engin
     if (!status)
         status = args_make(p, pd, engine);
     dnnl_primitive_desc_destroy(pd);
+    if (!status && piece->product.packed)
+        status = packing_make(p, engine);
     if (status)
         primitive_release(p);
     return status;
@@ -290,6 +375,51 @@ size_t weir_matmul_scratch(const struct weir_product *product, int n_threads)
         most = bytes > most ? bytes : most;
     }
     return most;
+}
+
+/* ---- packing ---------------------------------------------------------------------------------------------------------- */
+
+static size_t weights_of(const_dnnl_primitive_desc_t pd)
+{
+    return dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(pd, dnnl_query_weights_md, 0));
+}
+
+static bool is_packable(const struct weir_product *p)
+{
+    return p->m >= PACKED_ROWS && !p->transpose_a && p->m <= LARGE && p->n <= LARGE && p->k <= LARGE;
+}
+
+/* Has the library a form other than those that callers have? */
+static bool has_form(const struct weir_product *product)
+{
+    dnnl_engine_t engine = NULL;
+    weir_dnnl_matrix plain, transposed, form;
+    bool differs = false;
+    if (dnnl_engine_create(&engine, dnnl_cpu, 0) != dnnl_success)
+        return false;
+    if (packed_matrix(product, engine, &form) == WEIR_OK) {
+        struct weir_product p = *product;
+        p.transpose_b = false;
+        differs = plain_matrix(&p, p.n, &plain) == WEIR_OK;
+        p.transpose_b = true;
+        if (differs && plain_matrix(&p, p.k, &transposed) == WEIR_OK) {
+            differs = !weir_dnnl_matrices_equal(form, plain) && !weir_dnnl_matrices_equal(form, transposed);
+            weir_dnnl_matrix_release(transposed);
+        }
+        weir_dnnl_matrix_release(plain);
+        weir_dnnl_matrix_release(form);
+    }
+    dnnl_engine_destroy(engine);
+    return differs;
+}
+
+size_t weir_matmul_packed_bytes(const struct weir_product *product, int n_threads)
+{
+    struct piece piece = {*product, product->k};
+    piece.product.packed = true;
+    if (!is_packable(product) || !has_form(&piece.product))
+        return 0;
+    return (piece_ask(&piece, n_threads, weights_of) + LINE - 1) / LINE * LINE;
 }
 
 /* Implementations called gemm allocate what they copy blocks of both factors into in every thread and every call; malloc
@@ -376,7 +506,7 @@ static bool pieces_equal(const struct piece *x, const struct piece *y)
     const struct weir_product *a = &x->product, *b = &y->product;
     return a->m == b->m && a->n == b->n && a->k == b->k && a->transpose_a == b->transpose_a &&
            a->transpose_b == b->transpose_b && a->accumulate == b->accumulate && a->bias == b->bias &&
-           a->factors == b->factors && a->result == b->result && x->a_stride == y->a_stride;
+           a->packed == b->packed && a->factors == b->factors && a->result == b->result && x->a_stride == y->a_stride;
 }
 
 /* oneDNN does not look at what its code generator gets from the system: it ends in SIGSEGV, or in an exception that nobody
@@ -457,6 +587,18 @@ static weir_status piece_run(struct weir_matmul *matmul, const struct piece *pie
         if ((status = check(dnnl_memory_set_data_handle(p->args[i].memory, handles[i]), "memory_set_data_handle")))
             return status;
     return check(dnnl_primitive_execute(p->primitive, matmul->stream, p->n_args, p->args), "primitive_execute");
+}
+
+weir_status weir_matmul_pack(struct weir_matmul *matmul, const struct weir_product *product, const void *b, void *packed)
+{
+    struct primitive *p;
+    const struct piece piece = piece_of(product, 0);
+    void *const handles[] = {writable(b), packed};
+    openmp_set_threads(&matmul->openmp, matmul->threads.n_threads);
+    weir_status status = primitive_find(matmul, &piece, &p);
+    for (int i = 0; i < 2 && !status; i++)
+        status = check(dnnl_memory_set_data_handle(p->packing_args[i].memory, handles[i]), "memory_set_data_handle");
+    return status ? status : check(dnnl_primitive_execute(p->packing, matmul->stream, 2, p->packing_args), "primitive_execute");
 }
 
 weir_status weir_matmul_run(struct weir_matmul *matmul, const struct weir_product *product, const void *a, const void *b,

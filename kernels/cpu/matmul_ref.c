@@ -66,6 +66,22 @@ bool weir_matmul_has_bf16(void)
     return false;
 }
 
+size_t weir_matmul_packed_bytes(const struct weir_product *product, int n_threads)
+{
+    (void)product;
+    (void)n_threads;
+    return 0;
+}
+
+weir_status weir_matmul_pack(struct weir_matmul *matmul, const struct weir_product *product, const void *b, void *packed)
+{
+    (void)matmul;
+    (void)product;
+    (void)b;
+    (void)packed;
+    return WEIR_FAIL(WEIR_ERR_INTERNAL, "the plain product has no packed form");
+}
+
 weir_status weir_matmul_run(struct weir_matmul *matmul, const struct weir_product *product, const void *a, const void *b,
                             const void *bias, void *c, void *scratch)
 {

@@ -198,6 +198,13 @@ size_t weir_product_scratch(const struct weir_product *product, int n_threads)
     return (r.a + r.b + r.c + r.bias) * sizeof(float) + room + library;
 }
 
+size_t weir_product_packed_bytes(const struct weir_product *product, int n_threads)
+{
+    if (!weir_matmul_has_bf16() || native_cut_of(product).extent)
+        return 0;
+    return weir_matmul_packed_bytes(product, n_threads);
+}
+
 weir_status weir_product_prepare(const struct weir_kernel_context *context, const struct weir_product *product, bool addend)
 {
     struct weir_product parts[3], taken = native_of(product, addend);

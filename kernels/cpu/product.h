@@ -14,6 +14,9 @@
 size_t weir_product_scratch(const struct weir_product *product, int n_threads);
 weir_status weir_product_prepare(const struct weir_kernel_context *context, const struct weir_product *product, bool addend);
 
+/* Bytes of B packed (matmul.h); 0: it is widened, or the product is cut, or the library has no form of its own. */
+size_t weir_product_packed_bytes(const struct weir_product *product, int n_threads);
+
 /* C = op(A) op(B) + bias + addend; the last two may be NULL, and `addend` may be C. */
 weir_status weir_product_run(const struct weir_kernel_context *context, const struct weir_product *product, const void *a,
                              const void *b, const void *bias, const void *addend, void *c, void *scratch);

@@ -133,6 +133,54 @@ static void a_prepared_product_allocates_nothing_of_ours(void **state)
     matrices_free(&x);
 }
 
+/* ---- packed ------------------------------------------------------------------------------------------------------------ */
+
+/* Plain and transposed, alone, added to C, with a bias. */
+static void packed_run(struct weir_matmul *matmul, struct weir_product p)
+{
+    size_t bytes = weir_matmul_packed_bytes(&p, 1);
+    if (!bytes)
+        return;
+    struct weir_product packed = p;
+    packed.packed = true;
+    struct matrices x = matrices_make(&p);
+    const float *bias = p.bias ? x.bias : NULL;
+    void *b = aligned_alloc(64, bytes);
+    assert_non_null(b);
+    assert_true(weir_matmul_scratch(&packed, 1) <= weir_matmul_scratch(&p, 1) + 64);
+    assert_ok(weir_matmul_run(matmul, &p, x.a, x.b, bias, x.c, x.scratch));
+    assert_ok(weir_matmul_pack(matmul, &packed, x.b, b));
+    memset(x.b, 0xff, (size_t)(p.k * p.n) * sizeof(float)); /* NaN: it is not read any more */
+    assert_ok(weir_matmul_run(matmul, &packed, x.a, b, bias, x.other, x.scratch));
+    for (int64_t i = 0; i < p.m * p.n; i++)
+        assert_true(fabs((double)x.c[i] - (double)x.other[i]) <= 3e-6 * (3 + 3 * sqrt((double)p.k)));
+    free(b);
+    matrices_free(&x);
+}
+
+static void packing_changes_rounding_alone(void **state)
+{
+    (void)state;
+    static const int64_t shapes[][3] = {{64, 96, 128}, {256, 384, 128}, {65, 70, 33}, {256, 768, 3072}, {256, 3072, 768}};
+    struct weir_matmul *matmul;
+    assert_ok(weir_matmul_open(1, &matmul));
+    for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++)
+        for (int kind = 0; kind < 6; kind++)
+            packed_run(matmul, (struct weir_product){.m = shapes[i][0], .n = shapes[i][1], .k = shapes[i][2], .transpose_b = kind % 2,
+                                                     .accumulate = kind / 2 == 1, .bias = kind / 2 == 2});
+    weir_matmul_close(matmul);
+}
+
+static void what_gains_nothing_is_not_packed(void **state)
+{
+    (void)state;
+    const struct weir_product few = {.m = 8, .n = 768, .k = 768}, wide = {.m = 256, .n = 50257, .k = 768, .transpose_b = true},
+                              weight = {.m = 768, .n = 768, .k = 256, .transpose_a = true};
+    assert_int_equal(weir_matmul_packed_bytes(&few, 1), 0);
+    assert_int_equal(weir_matmul_packed_bytes(&wide, 1), 0);
+    assert_int_equal(weir_matmul_packed_bytes(&weight, 1), 0);
+}
+
 static void every_failed_allocation_is_a_status(void **state)
 {
     (void)state;
@@ -159,6 +207,8 @@ int main(void)
         cmocka_unit_test(the_product_of_this_build_follows_double_and_repeats_its_bits),
         cmocka_unit_test(so_it_does_with_two_threads),
         cmocka_unit_test(a_prepared_product_allocates_nothing_of_ours),
+        cmocka_unit_test(packing_changes_rounding_alone),
+        cmocka_unit_test(what_gains_nothing_is_not_packed),
         cmocka_unit_test(every_failed_allocation_is_a_status),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

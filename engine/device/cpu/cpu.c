@@ -235,6 +235,7 @@ const struct weir_device_kind weir_device_cpu = {
     .mpi_transport = "mpi",
     .tensor_device = WEIR_DEVICE_TYPE_CPU,
     .kernels = weir_cpu_kernels,
+    .packed_bytes = weir_cpu_packed_bytes,
     .vectors = &weir_vector_cpu,
     .context_open = context_open,
     .context_close = context_close,
