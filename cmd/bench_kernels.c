@@ -4,7 +4,14 @@
  * measured in the same run, as long as the longer of its multiplications at the speed of a large product and of its bytes at
  * triad speed; its share is that time / its median.  Caches can carry it past 100 %.
  *
- * A pass computes the same numbers every time; what its first and its last run leave is compared to the bit. */
+ * backward_weight adds to gradients that are there, as from a step's second micro-batch on: its first sets the whole gradient,
+ * of an embedding every row of the table, where the others touch the rows of their tokens.
+ *
+ * A pass computes the same numbers every time; what it leaves is compared to the bit before it is measured and afterwards, of
+ * gradients that are added to from zeros on.
+ *
+ * With --dtype bf16 the nodes are those of the graph whose values and parameters are stored as bf16 (op.h, Storage).  What AdamW
+ * goes through stays f32; to_bf16 rounds the parameters for the copies that kernels read. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +21,7 @@
 #include "base/clock.h"
 #include "cmd/bench_command.h"
 #include "cmd/ceilings.h"
+#include "cmd/compute_dtype.h"
 #include "cmd/paths.h"
 #include "cmd/schedule_input.h"
 #include "include/weir/info.h"
@@ -23,7 +31,7 @@
 enum { MOST_RUNS = 4096, UPDATE_ELEMENTS = 8 << 20 };
 
 struct values {
-    const char *model;
+    const char *model, *dtype;
     int64_t microbatch_size, seq_len, threads, milliseconds;
     bool json;
 };
@@ -32,6 +40,7 @@ static const struct option_row rows[] = {
     {"model", 'm', OPTION_TEXT, offsetof(struct values, model), "NAME|PATH", "model, or a folder with config.json (gpt2-tiny)", 0, 0},
     {"microbatch-size", 0, OPTION_INT, offsetof(struct values, microbatch_size), "B", "samples per micro-batch (4)", 1, 1048576},
     {"seq-len", 0, OPTION_INT, offsetof(struct values, seq_len), "T", "tokens per sample (the model's own)", 1, 1048576},
+    {"dtype", 0, OPTION_TEXT, offsetof(struct values, dtype), "NAME", "of values: f32 (default) or bf16", 0, 0},
     {"threads-per-rank", 0, OPTION_INT, offsetof(struct values, threads), "N", "threads of a kernel (1)", 1, 256},
     {"milliseconds", 0, OPTION_INT, offsetof(struct values, milliseconds), "MS", "how long each pass is run (200)", 1, 100000},
     {"json", 0, OPTION_FLAG, offsetof(struct values, json), NULL, "print one JSON object", 0, 0},
@@ -58,8 +67,9 @@ struct bench {
     const char *const *names;
     int n_names;
     struct weir_arena arena;
+    enum weir_compute dtype;
     const struct weir_model_kind *model;
-    const struct weir_graph *graph;
+    const struct weir_graph *graph; /* in its storage type */
     struct ceilings ceilings;
     struct weir_kernel_context *context;
     struct row *rows;
@@ -109,6 +119,7 @@ static weir_status row_add(struct bench *b, const struct row *row)
 struct bound {
     struct weir_op_call call;
     struct weir_op_shapes shapes;
+    struct weir_shape gradients[WEIR_OP_PARAMS];
     struct weir_step_values step;
     weir_kernel_fn run;
 };
@@ -129,16 +140,27 @@ static weir_status block(struct weir_arena *arena, size_t bytes, void **out)
     return status;
 }
 
+/* The upper half of a float is a bf16 number. */
+static uint16_t bf16_of(float x)
+{
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (uint16_t)(bits >> 16);
+}
+
 /* Numbers within ±0.5; vocabulary and classes: below `limit`. */
 static void fill(const struct weir_shape *shape, int64_t limit, uint64_t state, void *data)
 {
     int64_t n = weir_shape_elements(shape);
     for (int64_t i = 0; i < n; i++) {
         state = state * 6364136223846793005u + 1442695040888963407u;
+        float x = (float)(state >> 40) / 0x1p24f - 0.5f;
         if (shape->dtype == WEIR_DTYPE_I32)
             ((int32_t *)data)[i] = (int32_t)((state >> 33) % (uint64_t)limit);
         else if (shape->dtype == WEIR_DTYPE_F32)
-            ((float *)data)[i] = (float)(state >> 40) / 0x1p24f - 0.5f;
+            ((float *)data)[i] = x;
+        else if (shape->dtype == WEIR_DTYPE_BF16)
+            ((uint16_t *)data)[i] = bf16_of(x);
     }
 }
 
@@ -173,16 +195,19 @@ static weir_status bind(const struct bench *b, const struct weir_node *node, con
     int64_t limit = s->n_params ? s->params[0].dims[0] : classes; /* an embedding's table, or the classes of a loss */
     weir_status status = WEIR_OK;
     *c = (struct weir_op_call){.op = node->op, .attr = s->attr, .n_inputs = s->n_inputs, .n_outputs = s->n_outputs,
-                               .n_params = s->n_params, .loss_scale = 1, .step = &out->step, .context = b->context};
+                               .n_params = s->n_params, .accumulate = true, .loss_scale = 1, .step = &out->step,
+                               .context = b->context};
     for (int i = 0; !status && i < s->n_inputs; i++) {
         status = tensor_make(arena, &s->inputs[i], limit, &c->inputs[i]);
         if (!status)
             status = tensor_make(arena, &s->inputs[i], limit, &c->d_inputs[i]);
     }
     for (int i = 0; !status && i < s->n_params; i++) {
+        out->gradients[i] = s->params[i];
+        out->gradients[i].dtype = WEIR_DTYPE_F32;
         status = tensor_make(arena, &s->params[i], 1, &c->params[i]);
         if (!status)
-            status = tensor_make(arena, &s->params[i], 1, &c->d_params[i]);
+            status = tensor_make(arena, &out->gradients[i], 1, &c->d_params[i]);
     }
     for (int i = 0; !status && i < s->n_outputs; i++) {
         status = tensor_make(arena, &s->outputs[i], 1, &c->outputs[i]);
@@ -197,6 +222,19 @@ static weir_status bind(const struct bench *b, const struct weir_node *node, con
 static const struct weir_tensor *result_of(const struct bound *bound, enum weir_pass pass)
 {
     return pass == WEIR_FORWARD ? &bound->call.output : pass == WEIR_BACKWARD_INPUT ? &bound->call.d_inputs[0] : &bound->call.d_params[0];
+}
+
+static size_t tensor_bytes(const struct weir_tensor *tensor)
+{
+    return (size_t)weir_tensor_elements(tensor) * tensor->bits / 8;
+}
+
+/* Run the pass, which adds to gradients of parameters, from zeros on. */
+static weir_status pass_run_afresh(struct bound *bound, enum weir_pass pass)
+{
+    for (int i = 0; i < bound->call.n_params && pass == WEIR_BACKWARD_WEIGHT; i++)
+        memset(bound->call.d_params[i].data, 0, tensor_bytes(&bound->call.d_params[i]));
+    return pass_run(bound);
 }
 
 static const char *shape_text(const struct weir_node *node, struct weir_arena *arena)
@@ -220,15 +258,17 @@ static weir_status pass_measure(struct bench *b, const struct weir_node *node, e
     struct row row = {.op = node->op->name, .pass = names[pass], .shape = shape_text(node, &b->arena), .n_nodes = n_nodes,
                       .flops = node->shapes.flops[pass], .bytes = node->shapes.bytes[pass]};
     const struct weir_tensor *result = result_of(bound, pass);
-    size_t bytes = (size_t)weir_tensor_elements(result) * result->bits / 8;
+    size_t bytes = tensor_bytes(result);
     void *first;
     weir_status status = block(arena, bytes, &first);
     if (!status)
-        status = pass_run(bound);
+        status = pass_run_afresh(bound, pass);
     if (!status)
         memcpy(first, result->data, bytes);
     if (!status)
         status = measure(b, pass_run, bound, &row.time);
+    if (!status)
+        status = pass_run_afresh(bound, pass);
     if (!status && memcmp(first, result->data, bytes) != 0)
         status = WEIR_FAIL(WEIR_ERR_INTERNAL, "%s, %s: two runs on the same numbers differ", row.op, row.pass);
     return status ? status : row_add(b, &row);
@@ -333,13 +373,20 @@ static weir_status square_sums_run(void *argument)
     return weir_vector_cpu.square_sums(UPDATE_ELEMENTS, u->x[0], u->sums, NULL);
 }
 
+static weir_status to_bf16_run(void *argument)
+{
+    struct update *u = argument;
+    return weir_vector_cpu.to_bf16(UPDATE_ELEMENTS, u->x[0], u->x[1], NULL);
+}
+
 static weir_status updates_measure(struct bench *b)
 {
     static const struct {
         const char *op;
         run_fn run;
         double flops, bytes; /* per element */
-    } all[] = {{"adamw", adamw_run, 13, 28}, {"square_sums", square_sums_run, 2, 4}};
+        bool of_bf16;        /* only there */
+    } all[] = {{"adamw", adamw_run, 13, 28, false}, {"to_bf16", to_bf16_run, 0, 6, true}, {"square_sums", square_sums_run, 2, 4, false}};
     struct weir_arena arena = {0};
     struct update *u;
     const char *shape;
@@ -351,7 +398,7 @@ static weir_status updates_measure(struct bench *b)
     for (size_t i = 0; !status && i < sizeof all / sizeof *all; i++) {
         struct row row = {.op = all[i].op, .pass = "update", .shape = shape, .flops = all[i].flops * UPDATE_ELEMENTS,
                           .bytes = all[i].bytes * UPDATE_ELEMENTS};
-        if (!wanted(b, all[i].op))
+        if (!wanted(b, all[i].op) || (all[i].of_bf16 && b->dtype != WEIR_COMPUTE_BF16))
             continue;
         status = all[i].run(u);
         if (!status)
@@ -373,12 +420,10 @@ static double share_of(const struct bench *b, const struct row *row)
 static void table_print(const struct bench *b)
 {
     const struct values *v = b->values;
-    const struct ceilings *c = &b->ceilings;
-    printf("weir %s, %s: micro-batches of %d, %d thread%s, %s\n", weir_version(), b->model->name, (int)v->microbatch_size,
-           (int)v->threads, v->threads == 1 ? "" : "s", weir_info_instructions());
-    printf("ceilings of this run: product %.1f GFLOP/s, triad %.1f GB/s, copy %.1f GB/s\n\n", c->product / 1e9, c->triad / 1e9,
-           c->copy / 1e9);
-    printf("%-14s %-16s %-22s %5s %10s %10s %10s %8s %7s %10s\n", "operation", "pass", "shape", "nodes", "median us", "fastest",
+    printf("weir %s, %s in %s: micro-batches of %d, %d thread%s, %s\nceilings of this run: ", weir_version(), b->model->name,
+           compute_dtypes[b->dtype], (int)v->microbatch_size, (int)v->threads, v->threads == 1 ? "" : "s", weir_info_instructions());
+    ceilings_print(&b->ceilings);
+    printf("\n%-14s %-16s %-22s %5s %10s %10s %10s %8s %7s %10s\n", "operation", "pass", "shape", "nodes", "median us", "fastest",
            "slowest", "GFLOP/s", "GB/s", "of ceiling");
     for (size_t i = 0; i < b->n_rows; i++) {
         const struct row *r = &b->rows[i];
@@ -405,10 +450,15 @@ static weir_status json_write(const struct bench *b)
         json_decref(list);
         return schedule_json_print(NULL);
     }
-    return schedule_json_print(json_pack("{s:s, s:s, s:s, s:I, s:I, s:o, s:o}", "weir", weir_version(), "model", b->model->name,
-                                         "instructions", weir_info_instructions(), "microbatch_size",
-                                         (json_int_t)b->values->microbatch_size, "threads", (json_int_t)b->values->threads,
-                                         "ceilings", ceilings_json(&b->ceilings), "rows", list));
+    return schedule_json_print(json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o}", "weir", weir_version(), "model", b->model->name,
+                                         "dtype", compute_dtypes[b->dtype], "instructions", weir_info_instructions(),
+                                         "microbatch_size", (json_int_t)b->values->microbatch_size, "threads",
+                                         (json_int_t)b->values->threads, "ceilings", ceilings_json(&b->ceilings), "rows", list));
+}
+
+static enum weir_dtype storage_of(const struct bench *b)
+{
+    return b->dtype == WEIR_COMPUTE_BF16 ? WEIR_DTYPE_BF16 : WEIR_DTYPE_F32;
 }
 
 static weir_status model_open(struct bench *b)
@@ -425,14 +475,17 @@ static weir_status model_open(struct bench *b)
         return status;
     if (b->model->data == WEIR_DATA_IMAGES)
         params.n_inputs = 784, params.n_classes = 10;
-    return weir_model_build(b->model, &params, &b->arena, &b->graph);
+    status = weir_model_build(b->model, &params, &b->arena, &b->graph);
+    return status ? status : weir_graph_cast(b->graph, storage_of(b), &b->arena, &b->graph);
 }
 
 static weir_status bench(struct bench *b)
 {
-    weir_status status = model_open(b);
+    weir_status status = compute_dtype_read(b->values->dtype, true, &b->dtype);
     if (!status)
-        status = ceilings_measure(1, (int)b->values->threads, (int)b->values->milliseconds, &b->ceilings);
+        status = model_open(b);
+    if (!status)
+        status = ceilings_measure(1, (int)b->values->threads, (int)b->values->milliseconds, storage_of(b), &b->ceilings);
     if (!status)
         status = weir_kernel_context_open((int)b->values->threads, &b->context);
     if (!status)
@@ -453,7 +506,7 @@ static weir_status bench(struct bench *b)
 
 int bench_kernels_run(int argc, char **argv)
 {
-    struct values values = {.model = "gpt2-tiny", .microbatch_size = 4, .threads = 1, .milliseconds = 200};
+    struct values values = {.model = "gpt2-tiny", .dtype = "f32", .microbatch_size = 4, .threads = 1, .milliseconds = 200};
     struct options given; /* nothing to release without --config */
     const char *names[16];
     enum option_outcome outcome;

@@ -214,6 +214,7 @@ static weir_status run_open(struct run *run, struct weir_arena *work)
     struct weir_engine_config config = WEIR_ENGINE_CONFIG_DEFAULT;
     config.graph = s->graph;
     config.schedule = run->schedule;
+    config.dtype = s->dtype;
     config.threads_per_rank = s->threads;
     config.recompute = s->recompute;
     config.first_layer = s->first_layer;

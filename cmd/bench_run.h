@@ -8,6 +8,7 @@
 struct bench_settings {
     const struct weir_model_kind *model;
     const struct weir_graph *graph;
+    enum weir_compute dtype;
     int n_steps, n_warm_up, threads;
     const char *recompute; /* NULL: none */
     const int *first_layer; /* NULL: balanced */

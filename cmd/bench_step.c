@@ -5,13 +5,16 @@
  *                 once in this run, or --peak-flops
  *     roofline    the step of a machine on which every pass takes the longer of its multiplications at that speed and of its
  *                 bytes at triad speed, and the optimizer its bytes at triad speed; with the schedule's own bubble and the
- *                 stages' imbalance, as the simulator has them */
+ *                 stages' imbalance, as the simulator has them
+ *
+ * With --dtype bf16 the large products are those of ceilings.h in bf16, and the bytes are those of bf16 values. */
 #include <stdio.h>
 #include <string.h>
 
 #include "cmd/bench_command.h"
 #include "cmd/bench_run.h"
 #include "cmd/ceilings.h"
+#include "cmd/compute_dtype.h"
 #include "cmd/model_flops.h"
 #include "cmd/paths.h"
 #include "cmd/schedule_input.h"
@@ -20,7 +23,7 @@
 #include "include/weir/info.h"
 
 struct values {
-    const char *model, *recompute;
+    const char *model, *dtype, *recompute;
     int64_t ranks, chunks, microbatches, microbatch_size, seq_len, steps, warm_up, threads;
     double peak_flops;
     bool json;
@@ -35,6 +38,7 @@ static const struct option_row rows[] = {
     {"seq-len", 0, OPTION_INT, offsetof(struct values, seq_len), "T", "tokens per sample (the model's own)", 1, 1048576},
     {"steps", 'n', OPTION_INT, offsetof(struct values, steps), "N", "steps that are timed (10)", 1, 100000},
     {"warm-up", 0, OPTION_INT, offsetof(struct values, warm_up), "N", "steps before them (2)", 0, 100000},
+    {"dtype", 0, OPTION_TEXT, offsetof(struct values, dtype), "NAME", "of values: f32 (default) or bf16", 0, 0},
     {"threads-per-rank", 0, OPTION_INT, offsetof(struct values, threads), "N", "threads of a rank's kernels (1)", 1, 256},
     {"recompute", 0, OPTION_TEXT, offsetof(struct values, recompute), "LIST", "none (default), full, or layers run again in backward", 0, 0},
     {"peak-flops", 0, OPTION_REAL, offsetof(struct values, peak_flops), "PER_S", "of all ranks together, for mfu (measured)", 1, 1e30},
@@ -68,8 +72,12 @@ struct bench {
 
 /* ---- what the machine would allow ---------------------------------------------------------------------------------- */
 
-/* Bytes per element that an update of AdamW reads and writes, over those of its state: 28 / 8. */
-static const double UPDATE_TRAFFIC = 3.5;
+/* Bytes per element that an update reads and writes, over the 8 of AdamW's state: 28, and with bf16 the 6 of rounding the parameter
+ * for its copy. */
+static double update_traffic(const struct bench *b)
+{
+    return (b->settings.dtype == WEIR_COMPUTE_BF16 ? 34 : 28) / 8.0;
+}
 
 static double optimizer_ms(const struct bench *b, const struct weir_stage_costs *stages)
 {
@@ -78,7 +86,7 @@ static double optimizer_ms(const struct bench *b, const struct weir_stage_costs 
         double bytes = 0;
         for (int s = 0; s < b->schedule.n_stages; s++)
             if (b->schedule.stage_rank[s] == r)
-                bytes += UPDATE_TRAFFIC * stages[s].optimizer_bytes;
+                bytes += update_traffic(b) * stages[s].optimizer_bytes;
         most = bytes > most ? bytes : most;
     }
     return 1e3 * most / b->ceilings.triad;
@@ -92,6 +100,7 @@ static weir_status roofline_find(struct bench *b)
     const struct weir_stage_costs *stages;
     struct weir_simulation simulation;
     config.graph = b->settings.graph;
+    config.dtype = b->settings.dtype;
     config.recompute = b->settings.recompute;
     weir_status status = weir_stage_costs_find(&config, b->schedule.n_stages, &at, &b->arena, &stages);
     if (status)
@@ -148,11 +157,14 @@ static weir_status schedule_open(struct bench *b)
 
 static weir_status bench_measure(struct bench *b)
 {
-    weir_status status = model_open(b);
+    weir_status status = compute_dtype_read(b->values->dtype, true, &b->settings.dtype);
+    if (!status)
+        status = model_open(b);
     if (!status)
         status = schedule_open(b);
     if (!status)
-        status = ceilings_measure(b->schedule.n_ranks, (int)b->values->threads, 300, &b->ceilings);
+        status = ceilings_measure(b->schedule.n_ranks, (int)b->values->threads, 300,
+                                  b->settings.dtype == WEIR_COMPUTE_BF16 ? WEIR_DTYPE_BF16 : WEIR_DTYPE_F32, &b->ceilings);
     if (!status)
         status = bench_run(&b->settings, &b->schedule, &b->arena, &b->measured);
     if (!status)
@@ -203,11 +215,12 @@ static void table_print(const struct bench *b)
 {
     const struct values *v = b->values;
     const struct bench_outcome *m = &b->measured;
-    printf("weir %s, %s: %s on %d ranks, %d micro-batches of %d, %d thread%s per rank, %s; %d steps\n", weir_version(),
-           b->settings.model->name, b->schedule_name, b->schedule.n_ranks, b->schedule.n_microbatches, (int)v->microbatch_size,
-           (int)v->threads, v->threads == 1 ? "" : "s", weir_info_instructions(), (int)v->steps);
-    printf("ceilings of this run, per rank with all ranks busy: product %.1f GFLOP/s, triad %.1f GB/s, copy %.1f GB/s\n",
-           b->ceilings.product / 1e9, b->ceilings.triad / 1e9, b->ceilings.copy / 1e9);
+    printf("weir %s, %s in %s: %s on %d ranks, %d micro-batches of %d, %d thread%s per rank, %s; %d steps\n", weir_version(),
+           b->settings.model->name, compute_dtypes[b->settings.dtype], b->schedule_name, b->schedule.n_ranks,
+           b->schedule.n_microbatches, (int)v->microbatch_size, (int)v->threads, v->threads == 1 ? "" : "s",
+           weir_info_instructions(), (int)v->steps);
+    printf("ceilings of this run, per rank with all ranks busy: ");
+    ceilings_print(&b->ceilings);
     printf("step      %10.3f ms median, %.3f fastest, %.3f slowest; bubble %.1f %%\n", m->median_ms, m->fastest_ms, m->slowest_ms,
            100 * m->bubble);
     printf("tokens/s  %10.1f\n", 1e3 * b->tokens / m->median_ms);
@@ -241,10 +254,10 @@ static weir_status json_write(const struct bench *b)
         json_decref(instructions);
         return schedule_json_print(NULL);
     }
-    json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I}", "weir", weir_version(), "model", b->settings.model->name,
-                             "schedule", b->schedule_name, "instructions_set", weir_info_instructions(), "ranks", b->schedule.n_ranks,
-                             "microbatches", b->schedule.n_microbatches, "microbatch_size", (json_int_t)b->values->microbatch_size,
-                             "threads", (json_int_t)b->values->threads);
+    json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I}", "weir", weir_version(), "model", b->settings.model->name,
+                             "dtype", compute_dtypes[b->settings.dtype], "schedule", b->schedule_name, "instructions_set",
+                             weir_info_instructions(), "ranks", b->schedule.n_ranks, "microbatches", b->schedule.n_microbatches,
+                             "microbatch_size", (json_int_t)b->values->microbatch_size, "threads", (json_int_t)b->values->threads);
     json_t *figures = json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:o}", "step_ms", m->median_ms,
                                 "fastest_ms", m->fastest_ms, "slowest_ms", m->slowest_ms, "bubble", m->bubble, "loss", m->loss,
                                 "tokens_per_s", 1e3 * b->tokens / m->median_ms, "flops", b->flops, "mfu",
@@ -259,8 +272,8 @@ static weir_status json_write(const struct bench *b)
 
 int bench_train_run(int argc, char **argv)
 {
-    struct values values = {.model = "gpt2-tiny", .ranks = 2, .microbatches = 8, .microbatch_size = 4, .steps = 10, .warm_up = 2,
-                            .threads = 1};
+    struct values values = {.model = "gpt2-tiny", .dtype = "f32", .ranks = 2, .microbatches = 8, .microbatch_size = 4, .steps = 10,
+                            .warm_up = 2, .threads = 1};
     struct options given; /* nothing to release without --config */
     const char *name = "1f1b";
     int n = 0;

@@ -1,12 +1,12 @@
 #include "cmd/ceilings.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "include/weir/op.h"
 
 enum { SIDE = 1024, ARRAY = 8 << 20, LEAST_RUNS = 3, MOST_RUNS = 4096 };
 
@@ -89,12 +89,40 @@ static weir_status product_run(struct team *team)
     return team->linear->forward(team->call, NULL);
 }
 
-/* Ones times ones, so that every element is SIDE. */
-static weir_status product(struct team *team)
+static void ones_write(enum weir_dtype dtype, void *data)
 {
-    struct weir_shape square = {2, {SIDE, SIDE}, WEIR_DTYPE_F32};
+    for (int i = 0; i < SIDE * SIDE; i++)
+        if (dtype == WEIR_DTYPE_BF16)
+            ((uint16_t *)data)[i] = 0x3f80;
+        else
+            ((float *)data)[i] = 1;
+}
+
+static float element(enum weir_dtype dtype, const void *data, int i)
+{
+    float x;
+    if (dtype == WEIR_DTYPE_F32)
+        return ((const float *)data)[i];
+    uint32_t bits = (uint32_t)((const uint16_t *)data)[i] << 16;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* Of factors that are ones every element is SIDE, which bf16 has too. */
+static weir_status product_check(enum weir_dtype dtype, const void *data)
+{
+    for (int i = 0; i < SIDE * SIDE; i++)
+        if (!(element(dtype, data, i) == SIDE))
+            return WEIR_FAIL(WEIR_ERR_INTERNAL, "element %d of a matrix product is %g, not %d", i,
+                             (double)element(dtype, data, i), SIDE);
+    return WEIR_OK;
+}
+
+static weir_status product(struct team *team, enum weir_dtype dtype)
+{
+    struct weir_shape square = {2, {SIDE, SIDE}, dtype};
     struct weir_linear_attr attr = {.out_features = SIDE};
-    struct weir_op_shapes shapes = {.attr = &attr, .n_inputs = 1, .inputs = {square}};
+    struct weir_op_shapes shapes = {.attr = &attr, .storage = dtype, .n_inputs = 1, .inputs = {square}};
     struct weir_op_call call = {.attr = &attr, .n_inputs = 1, .n_params = 1};
     void *scratch = NULL;
     weir_status status = weir_op_find("linear", &call.op);
@@ -106,8 +134,8 @@ static weir_status product(struct team *team)
         status = weir_kernel_context_open(team->n_threads, &team->context);
     if (!status)
         status = weir_alloc(team->linear->scratch_bytes(&shapes, WEIR_FORWARD, team->n_threads) + 64, 1, &scratch);
-    for (int i = 0; !status && i < SIDE * SIDE; i++)
-        team->a[i] = team->b[i] = 1;
+    ones_write(dtype, team->a);
+    ones_write(dtype, team->b);
     call.inputs[0] = weir_tensor_view(team->a, &shapes.inputs[0]);
     call.params[0] = weir_tensor_view(team->b, &shapes.params[0]);
     call.output = weir_tensor_view(team->c, &shapes.output);
@@ -116,12 +144,21 @@ static weir_status product(struct team *team)
     team->call = &call;
     if (!status)
         status = runs_time(team, product_run);
-    for (int i = 0; !status && i < SIDE * SIDE; i++)
-        if (!(team->c[i] == SIDE))
-            status = WEIR_FAIL(WEIR_ERR_INTERNAL, "element %d of a matrix product is %g, not %d", i, (double)team->c[i], SIDE);
+    if (!status)
+        status = product_check(dtype, team->c);
     weir_free(scratch);
     weir_kernel_context_close(team->context);
     return status;
+}
+
+static weir_status product_f32(struct team *team)
+{
+    return product(team, WEIR_DTYPE_F32);
+}
+
+static weir_status product_bf16(struct team *team)
+{
+    return product(team, WEIR_DTYPE_BF16);
 }
 
 /* ---- teams --------------------------------------------------------------------------------------------------------- */
@@ -192,11 +229,28 @@ static weir_status rate_measure(work_fn work, int n, int n_threads, int64_t budg
     return status;
 }
 
-weir_status ceilings_measure(int n_teams, int n_threads, int milliseconds, struct ceilings *out)
+/* The ceiling of products whose factors are stored as `storage`, as products per second. */
+static weir_status product_measure(int n_teams, int n_threads, int64_t budget_ns, enum weir_dtype storage, double *per_second_out,
+                                   enum weir_dtype *dtype_out)
+{
+    double products[2] = {0, 0}; /* of f32 factors, of bf16 factors */
+    bool bf16 = storage == WEIR_DTYPE_BF16, f32 = !bf16 || !weir_cpu_multiplies_bf16();
+    weir_status status = f32 ? rate_measure(product_f32, n_teams, n_threads, budget_ns, &products[0]) : WEIR_OK;
+    if (!status && bf16)
+        status = rate_measure(product_bf16, n_teams, n_threads, budget_ns, &products[1]);
+    if (status)
+        return status;
+    *dtype_out = products[1] > products[0] ? WEIR_DTYPE_BF16 : WEIR_DTYPE_F32;
+    *per_second_out = products[1] > products[0] ? products[1] : products[0];
+    return WEIR_OK;
+}
+
+weir_status ceilings_measure(int n_teams, int n_threads, int milliseconds, enum weir_dtype storage, struct ceilings *out)
 {
     double products, triads, copies;
+    enum weir_dtype dtype;
     int64_t budget = (int64_t)milliseconds * 1000000;
-    weir_status status = rate_measure(product, n_teams, n_threads, budget, &products);
+    weir_status status = product_measure(n_teams, n_threads, budget, storage, &products, &dtype);
     if (!status)
         status = rate_measure(triad, n_teams * n_threads, 1, budget, &triads);
     if (!status)
@@ -204,12 +258,24 @@ weir_status ceilings_measure(int n_teams, int n_threads, int milliseconds, struc
     if (!status)
         *out = (struct ceilings){.product = products * 2.0 * SIDE * SIDE * SIDE,
                                  .triad = triads * n_threads * 3.0 * ARRAY * sizeof(float),
-                                 .copy = copies * n_threads * 2.0 * ARRAY * sizeof(float)};
+                                 .copy = copies * n_threads * 2.0 * ARRAY * sizeof(float),
+                                 .product_dtype = dtype};
     return status;
+}
+
+static const char *product_dtype(const struct ceilings *ceilings)
+{
+    return ceilings->product_dtype == WEIR_DTYPE_BF16 ? "bf16" : "f32";
+}
+
+void ceilings_print(const struct ceilings *ceilings)
+{
+    printf("%s product %.1f GFLOP/s, triad %.1f GB/s, copy %.1f GB/s\n", product_dtype(ceilings), ceilings->product / 1e9,
+           ceilings->triad / 1e9, ceilings->copy / 1e9);
 }
 
 json_t *ceilings_json(const struct ceilings *ceilings)
 {
-    return json_pack("{s:f, s:f, s:f}", "product_flops_per_s", ceilings->product, "triad_bytes_per_s", ceilings->triad,
-                     "copy_bytes_per_s", ceilings->copy);
+    return json_pack("{s:s, s:f, s:f, s:f}", "product_dtype", product_dtype(ceilings), "product_flops_per_s", ceilings->product,
+                     "triad_bytes_per_s", ceilings->triad, "copy_bytes_per_s", ceilings->copy);
 }

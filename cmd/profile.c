@@ -5,6 +5,7 @@
 #include "base/printable.h"
 #include "base/replace.h"
 #include "cmd/command.h"
+#include "cmd/compute_dtype.h"
 #include "cmd/measured_costs.h"
 #include "cmd/paths.h"
 #include "cmd/profile_measure.h"
@@ -62,20 +63,19 @@ static weir_status model_build(struct profile *p)
 
 static weir_status choices_read(struct profile *p)
 {
-    static const char *const dtypes[] = {"f32", "tf32", "bf16", NULL}, *const optimizers[] = {"sgd", "adamw", NULL}; /* as the enums */
+    static const char *const optimizers[] = {"sgd", "adamw", NULL}; /* as the enum */
     const struct profile_options *o = p->options;
     bool on_cpu = !strncmp(o->device, "cpu", 3);
-    int dtype = 0, optimizer = WEIR_OPTIMIZER_ADAMW, threads = (int)o->threads, cores = weir_info_cores() / threads;
-    weir_status status = weir_name_find("dtype", name_understood(o->dtype, dtypes, dtype_synonyms), dtypes, &dtype);
+    int optimizer = WEIR_OPTIMIZER_ADAMW, threads = (int)o->threads, cores = weir_info_cores() / threads;
+    enum weir_compute dtype = WEIR_COMPUTE_F32;
+    weir_status status = compute_dtype_read(o->dtype, on_cpu, &dtype);
     if (!status && weir_info_device_is_dry(o->device))
         status = WEIR_FAIL(WEIR_ERR_USAGE, "--device %s computes nothing, so there is nothing to measure: use --device cpu or cuda", o->device);
-    if (!status && dtype == WEIR_COMPUTE_TF32 && on_cpu)
-        status = WEIR_FAIL(WEIR_ERR_USAGE, "--dtype %s is for --device cuda: leave it out", dtypes[dtype]);
     if (!status && o->optimizer)
         status = weir_name_find("optimizer", name_understood(o->optimizer, optimizers, NULL), optimizers, &optimizer);
     p->request.model = p->model;
     p->request.device = o->device;
-    p->request.dtype = (enum weir_compute)dtype;
+    p->request.dtype = dtype;
     p->request.optimizer = (enum weir_optimizer)optimizer;
     p->request.recompute = o->recompute;
     p->request.threads = threads;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "base/text_stream.h"
+#include "cmd/compute_dtype.h"
 #include "cmd/launched.h"
 #include "cmd/memory_print.h"
 #include "cmd/paths.h"
@@ -22,22 +23,6 @@ enum { TRACE_EVENTS = 200000 }; /* most events kept for --trace: some 30 MB of f
 bool train_leads(const struct train_options *o)
 {
     return (o->transport && !strcmp(o->transport, "local")) || launched_leads();
-}
-
-static weir_status dtype_read(const struct train_options *o, struct train_run *run)
-{
-    static const char *const dtypes[] = {"f32", "tf32", "bf16", NULL}; /* in the order of enum weir_compute */
-    const char *name = name_understood(o->dtype, dtypes, dtype_synonyms);
-    for (int i = 0; dtypes[i]; i++)
-        if (!strcmp(dtypes[i], name)) {
-            run->dtype = (enum weir_compute)i;
-            return run->dtype == WEIR_COMPUTE_TF32 && !strncmp(o->device, "cpu", 3)
-                       ? WEIR_FAIL(WEIR_ERR_USAGE, "--dtype %s is for --device cuda: leave it out", name)
-                       : WEIR_OK;
-        }
-    if (!strcmp(name, "f16"))
-        return WEIR_FAIL(WEIR_ERR_USAGE, "weir does not compute in '%s': use --dtype bf16", o->dtype);
-    return weir_unknown("dtype", o->dtype, dtypes);
 }
 
 static weir_status optimizer_read(const struct train_options *o, struct train_run *run)
@@ -116,7 +101,7 @@ static weir_status choices_read(const struct train_options *o, struct train_run 
         status = train_dry_check(o);
     if (!status)
         status = train_checkpoint_check(o, run);
-    return status ? status : dtype_read(o, run);
+    return status ? status : compute_dtype_read(o->dtype, !strncmp(o->device, "cpu", 3), &run->dtype);
 }
 
 /* Samples of either source have the same form. */

@@ -13,6 +13,11 @@ kernels() {
     printf '{"rows": [{"operation": "linear", "pass": "forward", "shape": "8 to 8", "fastest_us": %s, "median_us": %s}]}\n' "$@"
 }
 
+# in_dtype DTYPE FASTEST MEDIAN: the same, with the dtype named
+in_dtype() {
+    kernels "${@:2}" | sed "s/^{/{\"dtype\": \"$1\", /"
+}
+
 @test "a pass that is slower than the noise of both runs is said to be, with exit status 1" {
     kernels 100 110 >a
     kernels 120 125 >b
@@ -53,6 +58,21 @@ kernels() {
     "$WEIR" bench train --microbatches 2 --steps 2 --seq-len 8 --json >a
     run -0 python3 "$compare" a a
     [[ "$output" == *"step "* && "$output" == *"linear backward_weight "* ]]
+    "$WEIR" bench train --microbatches 2 --steps 2 --seq-len 8 --dtype bf16 --json >b
+    run -2 python3 "$compare" a b
+    [[ "$output" == *"'b' is of bf16"* ]]
+}
+
+@test "results of two dtypes are not compared, and a result that names none is of f32" {
+    kernels 100 110 >old
+    in_dtype f32 100 110 >f32
+    in_dtype bf16 50 55 >bf16
+    run -0 python3 "$compare" old f32
+    run -0 python3 "$compare" bf16 bf16
+    run -2 python3 "$compare" f32 bf16
+    [ "$output" = "compare: 'f32' is of f32 and 'bf16' is of bf16: take results of one --dtype" ]
+    run -2 python3 "$compare" old,bf16 f32
+    [[ "$output" == *"'old' is of f32 and 'bf16' is of bf16"* ]]
 }
 
 @test "files that are no results, or have nothing in common, are refused" {

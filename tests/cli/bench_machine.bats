@@ -9,7 +9,7 @@ setup() {
 
 @test "bench kernels has every pass of every operation of the model once, beside ceilings of the run" {
     run -0 --separate-stderr "$WEIR" bench kernels --seq-len 8 --microbatch-size 1 --milliseconds 1
-    [[ "$output" == *"ceilings of this run: product "*" GFLOP/s, triad "*" GB/s, copy "*" GB/s"* ]]
+    [[ "$output" == *"gpt2-tiny in f32: "*"ceilings of this run: f32 product "*" GFLOP/s, triad "*" GB/s, copy "*" GB/s"* ]]
     for row in "linear +forward +1 x 8 x 128 to 384 +6 " "linear +backward_weight +1 x 8 x 128 to 256 +1 " \
         "attention +backward_input +1 x 8 x 384 +6 " "cross_entropy +forward +1 x 8 x 256 +1 " "adamw +update +8388608 +0 "; do
         [ "$(grep -cE "^$row" <<<"$output")" -eq 1 ]
@@ -25,6 +25,46 @@ setup() {
     [[ "$output" == *'"operation": "relu"'* && "$output" != *'"operation": "adamw"'* ]]
 }
 
+# of ROW FIELD: a figure of row number ROW of the last result
+of() {
+    "$JSON_GET" "rows.$1.$2" <<<"$output"
+}
+
+@test "bench kernels in bf16 has values of half the bytes, gradients of f32, and the copies of parameters" {
+    local row small=(--seq-len 8 --microbatch-size 1 --milliseconds 1)
+    run -0 --separate-stderr "$WEIR" bench kernels linear "${small[@]}" --dtype bfloat16 --json
+    [[ "$output" == *'"dtype": "bf16"'*'"product_dtype": "'@(f32|bf16)'"'*'"pass": "forward", "shape": "1 x 8 x 128 to 384"'* ]]
+    for row in 0 1 2; do
+        awk -v t="$(of $row median_us)" 'BEGIN { exit !(t > 0) }'
+    done
+    [ "$(of 0 bytes)" = "$((2 * (8 * 128 + 128 * 384 + 384 + 8 * 384)))" ]
+    [ "$(of 2 bytes)" = "$((2 * (8 * 128 + 8 * 384) + 4 * (128 * 384 + 384)))" ]
+    run -0 --separate-stderr "$WEIR" bench kernels "${small[@]}" --dtype bf16
+    [[ "$output" == *"gpt2-tiny in bf16: "*"f32 product "* || "$output" == *"gpt2-tiny in bf16: "*"bf16 product "* ]]
+    [ "$(grep -cE "^(embedding|layer_norm|linear|gelu|attention|cross_entropy) " <<<"$output")" -ge 17 ]
+    [ "$(grep -cE "^to_bf16 +update +8388608 +0 " <<<"$output")" -eq 1 ]
+    run -2 "$WEIR" bench kernels to_bf16 "${small[@]}"
+}
+
+@test "bench kernels in bf16 has a ceiling where the processor has no bf16 products" {
+    ONEDNN_MAX_CPU_ISA=AVX2 run -0 --separate-stderr "$WEIR" bench kernels relu --model mlp --dtype bf16 --milliseconds 1 --json
+    "$JSON_GET" ceilings.product_flops_per_s rows.0.median_us <<<"$output" | awk '!($1 > 0) { exit 1 }'
+    [[ "$output" == *'"product_dtype": "'@(f32|bf16)'"'* ]]
+}
+
+@test "a dtype that the benches cannot have is refused as by the other commands" {
+    while IFS='|' read -r dtype message; do
+        run -2 "$WEIR" bench kernels --dtype "$dtype"
+        [[ "$output" == "weir bench kernels: "*"$message"* ]]
+        run -2 "$WEIR" bench train --dtype "$dtype"
+        [[ "$output" == "weir bench train: "*"$message"* ]]
+    done <<'EOF'
+tf32|--dtype tf32 is for --device cuda: leave it out
+fp16|weir does not compute in 'fp16': use --dtype bf16
+f23|unknown dtype 'f23': it is one of f32, tf32, bf16
+EOF
+}
+
 @test "bench train cuts a step into instructions, operations and waiting, and knows the flops of the model" {
     run -0 --separate-stderr "$WEIR" bench train --microbatches 4 --seq-len 64 --steps 2 --warm-up 1
     for part in "F " "B " "optimizer " "linear +backward_weight " "hand-over " "waiting "; do
@@ -37,6 +77,19 @@ setup() {
     "$JSON_GET" flops step_ms mfu <<<"$output" | awk '{ x[NR] = $1 } END { d = x[1] / x[2] * 1000 / 1e9 / x[3]; exit d < 0.999 || d > 1.001 }'
     run -2 "$WEIR" bench train zbq
     [[ "$output" == *"did you mean 'zbv'?"* ]]
+}
+
+@test "bench train in bf16 has other losses than in f32, near them, and a roofline" {
+    local same=(--microbatches 4 --seq-len 16 --steps 2 --json)
+    run -0 --separate-stderr "$WEIR" bench train "${same[@]}"
+    [[ "$output" == *'"dtype": "f32"'* ]]
+    f32=$("$JSON_GET" loss <<<"$output")
+    run -0 --separate-stderr "$WEIR" bench train "${same[@]}" --dtype bf16
+    [[ "$output" == *'"dtype": "bf16"'* ]]
+    awk -v a="$f32" -v b="$("$JSON_GET" loss <<<"$output")" 'BEGIN { d = a / b - 1; exit !(d != 0 && d * d < 1e-4) }'
+    "$JSON_GET" step_ms mfu roofline_ms ceilings.product_flops_per_s <<<"$output" | awk '!($1 > 0) { exit 1 }'
+    run -0 --separate-stderr "$WEIR" bench train --microbatches 4 --seq-len 16 --steps 2 --dtype bf16
+    [[ "$output" == *"gpt2-tiny in bf16: 1f1b on 2 ranks"*"all ranks busy: "*" product "* ]]
 }
 
 @test "metrics have the flops of a step, and their share of what --peak-flops says" {

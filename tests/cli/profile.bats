@@ -53,6 +53,8 @@ setup() {
     done <<'ROWS'
 profile|2|--model is missing
 profile --model gpt2-tiny --dtype tf32|2|--dtype tf32 is for --device cuda
+profile --model gpt2-tiny --dtype fp16|2|weir does not compute in 'fp16': use --dtype bf16
+profile --model gpt2-tiny --dtype f23|2|unknown dtype 'f23': it is one of f32, tf32, bf16
 profile --model gpt2-tiny --rounds 2|2|--rounds
 schedule costs t.json --stages 3|2|--stages is about a model, 't.json' has its times
 schedule costs e.json|1|'e.json' has no times of stages
