@@ -13,7 +13,7 @@
 #include "kernels/cpu/storage.h"
 #include "kernels/cpu/vmath.h"
 
-enum { CHUNK = 256, SEGMENTS = 64, ROWS_PER_TASK = 8 };
+enum { CHUNK = 256, SEGMENTS = 64, LINE_FLOATS = 16, ROWS_PER_TASK = 8 };
 
 struct job {
     bool bf16;
@@ -44,33 +44,46 @@ static float *room_of(const struct job *job, int thread, int room)
     return job->bf16 ? job->room + (2 * thread + room) * job->columns : NULL;
 }
 
-/* e[0..n-1] = e^(x - shift), n <= CHUNK, with zeros up to a multiple of the lanes. */
-WEIR_INLINE void exp_chunk(int64_t n, const float *x, float shift, float *e)
+/* Sum of n <= CHUNK numbers: GROUPS vectors of sums, each of few terms, then in double. */
+WEIR_INLINE double chunk_sum(int64_t n, const float *e)
 {
-    WEIR_LOOP
-    for (int64_t j = 0; j < n; j++)
-        e[j] = weir_exp(x[j] - shift);
-    for (int64_t j = n; j % WEIR_LANES != 0; j++)
-        e[j] = 0;
+    enum { GROUPS = 4, STEP = GROUPS * WEIR_LANES };
+    weir_f8 sums[GROUPS] = {{0}};
+    weir_d8 all = {0};
+    int64_t i = 0;
+    double rest = 0;
+    for (; i + STEP <= n; i += STEP)
+        for (int g = 0; g < GROUPS; g++)
+            sums[g] += *(const weir_f8_memory *)(e + i + g * WEIR_LANES);
+    for (int g = 0; g < GROUPS; g++)
+        all += __builtin_convertvector(sums[g], weir_d8);
+    for (; i < n; i++)
+        rest += (double)e[i];
+    return ((all[0] + all[1]) + (all[2] + all[3])) + ((all[4] + all[5]) + (all[6] + all[7])) + rest;
 }
 
-/* Sum of e^(x - shift) over a segment; the terms themselves go to d unless it is NULL. */
-WEIR_INLINE double exp_sum(int64_t n, const float *x, float shift, float *d)
+/* The cache fetches n floats from x on: its own way of reading ahead ends with a page. */
+WEIR_INLINE void fetch(int64_t n, const float *x)
 {
-    float e[CHUNK];
-    weir_d8 sum = {0};
+    for (int64_t i = 0; i < n; i += LINE_FLOATS)
+        __builtin_prefetch(x + i);
+}
+
+/* Sum of e^(x - shift) over a segment; the terms themselves go to d unless it is NULL.  What comes `ahead` is fetched. */
+WEIR_INLINE double exp_sum(int64_t n, const float *x, float shift, float *d, int64_t ahead)
+{
+    float room[CHUNK];
+    double sum = 0;
     for (int64_t i = 0; i < n; i += CHUNK) {
         int64_t width = n - i < CHUNK ? n - i : CHUNK;
-        exp_chunk(width, x + i, shift, e);
-        for (int64_t j = 0; j < width; j += 8) {
-            weir_f8 part;
-            memcpy(&part, e + j, sizeof part);
-            sum += __builtin_convertvector(part, weir_d8);
-        }
-        if (d)
-            memcpy(d + i, e, (size_t)width * sizeof *d);
+        float *e = d ? d + i : room;
+        fetch(width, x + i + ahead);
+        WEIR_LOOP
+        for (int64_t j = 0; j < width; j++)
+            e[j] = weir_exp(x[i + j] - shift);
+        sum += chunk_sum(width, e);
     }
-    return ((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7]));
+    return sum;
 }
 
 /* Rows are walked in segments that stay in the first cache: a row of 50,257 logits does not.  At most SEGMENTS of a row. */
@@ -90,7 +103,7 @@ WEIR_INLINE double row_sum(int64_t n, const float *x, float *d, float *most_out,
         int64_t at = s * length, width = weir_task_size(n, length, s);
         mosts[s] = weir_row_max(width, x + at);
         mosts[s] = mosts[s] < -FLT_MAX ? -FLT_MAX : mosts[s]; /* all of it -infinity: terms of 0, not of NaN */
-        sums[s] = exp_sum(width, x + at, mosts[s], d ? d + at : NULL);
+        sums[s] = exp_sum(width, x + at, mosts[s], d ? d + at : NULL, length);
     }
     most = weir_row_max(n_segments, mosts);
     for (int64_t s = 0; s < n_segments; s++) {
