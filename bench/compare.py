@@ -10,8 +10,8 @@ BEFORE and AFTER are files that one of these wrote, or several of one kind joine
     bench/peers/speed.sh            a figure per contender, a value per turn that nobody disturbed
 
 A figure changed when its medians differ by more than the limit (3 %) and the values of one side lie apart from those of the other.
-Of one run alone the values are its fastest and its median.  Results in f32 and in bf16 are refused beside each other.  Exit status: 0
-nothing is slower, 1 something is, 2 usage. """
+Of one run alone the values are its fastest and its median.  Results of two models, or in f32 and in bf16, are refused beside each
+other.  Exit status: 0 nothing is slower, 1 something is, 2 usage. """
 import argparse
 import json
 import statistics
@@ -41,13 +41,15 @@ def peers(result):
         yield key, values, statistics.median(values)
 
 
-def dtype_of(result):
-    """Of a whole result; None: each figure names its own.  Results that name none are of f32."""
-    return None if "runs" in result else result.get("dtype", "f32")
+def work_of(result):
+    """What a whole result measured; None: each figure names its own.  Results that name no dtype are of f32."""
+    if "runs" in result:
+        return None
+    return f"{result['model']} in {result.get('dtype', 'f32')}" if "model" in result else result.get("dtype", "f32")
 
 
-def figures_read(paths, dtypes):
-    """{figure: (its median, all its values)}, in ms.  Adds to {dtype: a file of it}."""
+def figures_read(paths, works):
+    """{figure: (its median, all its values)}, in ms.  Adds to {what was measured: a file of it}."""
     medians, values = {}, {}
     for path in paths.split(","):
         with open(path) as f:
@@ -55,8 +57,8 @@ def figures_read(paths, dtypes):
         kind = kernels if "rows" in result else train if "operations" in result else peers if "runs" in result else None
         if not kind:
             raise ValueError(f"'{path}' is no result of a benchmark")
-        if dtype_of(result):
-            dtypes.setdefault(dtype_of(result), path)
+        if work_of(result):
+            works.setdefault(work_of(result), path)
         for name, some, median in kind(result):
             medians.setdefault(name, []).append(median)
             values.setdefault(name, []).extend(some + [median])
@@ -78,11 +80,11 @@ def main():
     parser.add_argument("after")
     parser.add_argument("--limit", type=float, default=3)
     args = parser.parse_args()
-    dtypes = {}
-    before, after = figures_read(args.before, dtypes), figures_read(args.after, dtypes)
-    if len(dtypes) > 1:
-        kinds = " and ".join(f"'{path}' is of {dtype}" for dtype, path in dtypes.items())
-        raise ValueError(f"{kinds}: take results of one --dtype")
+    works = {}
+    before, after = figures_read(args.before, works), figures_read(args.after, works)
+    if len(works) > 1:
+        kinds = " and ".join(f"'{path}' is of {work}" for work, path in works.items())
+        raise ValueError(f"{kinds}: take results of one --model and --dtype")
     both = [name for name in before if name in after]
     if not both:
         raise ValueError("the two have no figure in common")

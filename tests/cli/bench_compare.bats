@@ -60,7 +60,10 @@ in_dtype() {
     [[ "$output" == *"step "* && "$output" == *"linear backward_weight "* ]]
     "$WEIR" bench train --microbatches 2 --steps 2 --seq-len 8 --dtype bf16 --json >b
     run -2 python3 "$compare" a b
-    [[ "$output" == *"'b' is of bf16"* ]]
+    [[ "$output" == *"'a' is of gpt2-tiny in f32 and 'b' is of gpt2-tiny in bf16"* ]]
+    sed 's/"model": "gpt2-tiny"/"model": "llama-tiny"/' a >c
+    run -2 python3 "$compare" a c
+    [[ "$output" == *"'c' is of llama-tiny in f32: take results of one --model and --dtype" ]]
 }
 
 @test "results of two dtypes are not compared, and a result that names none is of f32" {
@@ -70,7 +73,7 @@ in_dtype() {
     run -0 python3 "$compare" old f32
     run -0 python3 "$compare" bf16 bf16
     run -2 python3 "$compare" f32 bf16
-    [ "$output" = "compare: 'f32' is of f32 and 'bf16' is of bf16: take results of one --dtype" ]
+    [ "$output" = "compare: 'f32' is of f32 and 'bf16' is of bf16: take results of one --model and --dtype" ]
     run -2 python3 "$compare" old,bf16 f32
     [[ "$output" == *"'old' is of f32 and 'bf16' is of bf16"* ]]
 }
