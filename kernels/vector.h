@@ -6,8 +6,8 @@
  *     adamw, sgd       element-wise updates; they read the gate, so that no number travels to the host inside a step
  *     to_bf16          the copies of parameters that bf16 kernels read
  *
- * All pointers are memory of the device.  On cpu a call computes before it returns and `stream` is NULL; on cuda it
- * enqueues on `stream`.  Results depend on values and n alone; every kernel but gate is element-wise or works on whole
+ * All pointers are memory of the device.  On cpu a call computes before it returns, and `stream` is the rank's kernel context,
+ * whose threads share the blocks, or NULL: the caller alone.  On cuda it enqueues on `stream`.  Results depend on values and n alone; every kernel but gate is element-wise or works on whole
  * blocks of WEIR_NORM_BLOCK elements, so that a shard that begins at a block's border gives the same bits as the whole. */
 #ifndef WEIR_KERNELS_VECTOR_H
 #define WEIR_KERNELS_VECTOR_H

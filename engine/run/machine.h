@@ -168,6 +168,12 @@ static inline bool weir_machine_enqueues(const struct weir_machine *machine)
     return !(machine->kind->flags & WEIR_DEVICE_TASKS);
 }
 
+/* What vector kernels get for a stream, on the rank's worker; where there is none (cpu), the kernels' state with its threads. */
+static inline void *weir_rank_vectors(const struct weir_rank *rank)
+{
+    return rank->native ? rank->native : rank->context;
+}
+
 /* Threads that enqueue, one per GPU where there are several (issue.c). */
 weir_status weir_machine_issuers(struct weir_machine *machine, struct weir_arena *arena);
 

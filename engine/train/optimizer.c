@@ -98,7 +98,7 @@ weir_status weir_norm(const struct weir_runner *runner, struct weir_rank *rank)
         size_t offset = r->params[piece->held].grad_offset + (size_t)piece->first * sizeof(float);
         if (rank->partial_sums ? contributes(rank, piece) : updates(rank, piece))
             status = build->kind->vectors->square_sums(piece->n, weir_block_at(rank, WEIR_MEMORY_GRADS, offset),
-                                                  norm_out(rank, norm_block(r, piece)), rank->native);
+                                                  norm_out(rank, norm_block(r, piece)), weir_rank_vectors(rank));
     }
     return status || !rank->partial_sums || !adds_partial_sums(rank) ? status : partial_sums_add(runner, rank);
 }
@@ -161,9 +161,9 @@ static weir_status piece_update(struct weir_rank *rank, const struct weir_piece 
     bool sgd = build->config.optimizer == WEIR_OPTIMIZER_SGD;
     float *m = sgd ? NULL : weir_block_at(rank, WEIR_MEMORY_OPTIMIZER, piece->state_offset);
     weir_status status =
-        sgd ? build->kind->vectors->sgd(&step->update, &step->gate, scale, piece->n, values, grad, rank->native)
+        sgd ? build->kind->vectors->sgd(&step->update, &step->gate, scale, piece->n, values, grad, weir_rank_vectors(rank))
             : build->kind->vectors->adamw(&step->update, &step->gate, scale, piece->n, values, grad, m, m + piece->n,
-                                     rank->native);
+                                     weir_rank_vectors(rank));
     return status ? status : weir_param_round(rank, held, piece->first, piece->n);
 }
 
@@ -178,7 +178,7 @@ weir_status weir_update(const struct weir_runner *runner, struct weir_rank *rank
     if (!status)
         status = build->kind->vectors->gate(program->n_norm_blocks, norm_at(rank, 0), n_losses, losses_at(rank, 0),
                                        (double)build->graph->n_targets * (double)(n_losses / program->n_slices), build->config.grad_clip,
-                                       &weir_step_block(rank)->gate, rank->native);
+                                       &weir_step_block(rank)->gate, weir_rank_vectors(rank));
     const struct weir_rank_program *r = &program->ranks[rank->index];
     for (int i = 0; i < r->n_pieces && !status && !runner->gradients_only; i++)
         if (updates(rank, &r->pieces[i]))

@@ -37,7 +37,7 @@ weir_status weir_tie_add(struct weir_rank *rank)
         status = build->kind->vectors->add(
             elements_of(build, use->param), weir_block_at(rank, WEIR_MEMORY_GRADS, held->grad_offset),
             weir_block_at(weir_rank_at(rank->machine, rank->replica, use->rank), WEIR_MEMORY_GRADS, use->grad_offset),
-            rank->native);
+            weir_rank_vectors(rank));
     }
     return status;
 }
@@ -78,7 +78,7 @@ static weir_status piece_reduce(struct weir_rank *rank, const struct weir_piece 
     for (int replica = 0; replica < build->n_replicas; replica++)
         terms[replica] = weir_block_at(weir_rank_at(rank->machine, replica, rank->index), WEIR_MEMORY_GRADS, offset);
     return build->kind->vectors->reduce(piece->n, weir_block_at(rank, WEIR_MEMORY_GRADS, offset), build->n_replicas, terms,
-                                   rank->native);
+                                   weir_rank_vectors(rank));
 }
 
 /* The replica's place in its group: with two copies of the weights groups have the order of the lower rank (messages.c). */

@@ -1,11 +1,32 @@
-/* Vector kernels on the CPU. */
+/* Vector kernels on the CPU, in tasks of a block of WEIR_NORM_BLOCK elements: blocks do not depend on the number of threads. */
 #include "kernels/vector.h"
 
 #include <math.h>
 #include <string.h>
 
+#include "kernels/cpu/parallel.h"
 #include "kernels/cpu/simd.h"
 #include "kernels/cpu/storage.h"
+
+/* One call; every task gets its block of the pointers that the kernel has. */
+struct job {
+    int64_t n;
+    float *x; /* param, or the sum */
+    const float *grad;
+    float *m, *v;
+    double *sums;
+    const struct weir_update *update;
+    float grad_scale, rate, weight_decay;
+    int n_terms;
+    const float *const *terms;
+};
+
+/* `stream`: the rank's kernel context, or NULL for the caller alone. */
+static void blocks_run(const struct job *job, weir_loop_fn fn, void *stream)
+{
+    static const struct weir_kernel_context alone = {.n_threads = 1};
+    weir_parallel(stream ? stream : &alone, weir_task_count(job->n, WEIR_NORM_BLOCK), fn, job);
+}
 
 WEIR_KERNEL static void adamw(const struct weir_update *restrict a, float grad_scale, float rate, float weight_decay, int64_t n,
                               float *param, const float *grad, float *m, float *v)
@@ -24,13 +45,23 @@ WEIR_KERNEL static void adamw(const struct weir_update *restrict a, float grad_s
     }
 }
 
+static void adamw_task(const void *argument, int64_t task, int thread)
+{
+    (void)thread;
+    const struct job *j = argument;
+    int64_t at = task * WEIR_NORM_BLOCK;
+    adamw(j->update, j->grad_scale, j->rate, j->weight_decay, weir_task_size(j->n, WEIR_NORM_BLOCK, task), j->x + at, j->grad + at,
+          j->m + at, j->v + at);
+}
+
 static weir_status adamw_run(const struct weir_update *update, const struct weir_update_gate *gate, struct weir_update_scale scale,
                              int64_t n, float *param, const float *grad, float *m, float *v, void *stream)
 {
-    (void)stream;
+    const struct job job = {.n = n, .x = param, .grad = grad, .m = m, .v = v, .update = update, .grad_scale = gate->grad_scale,
+                            .rate = update->learning_rate * scale.learning_rate,
+                            .weight_decay = update->weight_decay * scale.weight_decay};
     if (gate->apply)
-        adamw(update, gate->grad_scale, update->learning_rate * scale.learning_rate, update->weight_decay * scale.weight_decay, n,
-              param, grad, m, v);
+        blocks_run(&job, adamw_task, stream);
     return WEIR_OK;
 }
 
@@ -42,13 +73,22 @@ WEIR_KERNEL static void sgd(float learning_rate, float weight_decay, float grad_
         param[i] = param[i] - learning_rate * (grad[i] * grad_scale + weight_decay * param[i]);
 }
 
+static void sgd_task(const void *argument, int64_t task, int thread)
+{
+    (void)thread;
+    const struct job *j = argument;
+    int64_t at = task * WEIR_NORM_BLOCK;
+    sgd(j->rate, j->weight_decay, j->grad_scale, weir_task_size(j->n, WEIR_NORM_BLOCK, task), j->x + at, j->grad + at);
+}
+
 static weir_status sgd_run(const struct weir_update *update, const struct weir_update_gate *gate, struct weir_update_scale scale,
                            int64_t n, float *param, const float *grad, void *stream)
 {
-    (void)stream;
+    const struct job job = {.n = n, .x = param, .grad = grad, .grad_scale = gate->grad_scale,
+                            .rate = update->learning_rate * scale.learning_rate,
+                            .weight_decay = update->weight_decay * scale.weight_decay};
     if (gate->apply)
-        sgd(update->learning_rate * scale.learning_rate, update->weight_decay * scale.weight_decay, gate->grad_scale, n, param,
-            grad);
+        blocks_run(&job, sgd_task, stream);
     return WEIR_OK;
 }
 
@@ -59,20 +99,28 @@ WEIR_KERNEL static void add(int64_t n, float *sum, const float *term)
         sum[i] += term[i];
 }
 
+static void add_task(const void *argument, int64_t task, int thread)
+{
+    (void)thread;
+    const struct job *j = argument;
+    int64_t at = task * WEIR_NORM_BLOCK;
+    add(weir_task_size(j->n, WEIR_NORM_BLOCK, task), j->x + at, j->grad + at);
+}
+
 static weir_status add_run(int64_t n, float *sum, const float *term, void *stream)
 {
-    (void)stream;
-    add(n, sum, term);
+    const struct job job = {.n = n, .x = sum, .grad = term};
+    blocks_run(&job, add_task, stream);
     return WEIR_OK;
 }
 
 /* A tile stays in the nearest cache while the terms pass over it; `sum` may be a term, so the tile is a copy. */
-WEIR_KERNEL static void reduce(int64_t n, float *sum, int n_terms, const float *const *terms)
+WEIR_KERNEL static void reduce(int64_t first, int64_t n, float *sum, int n_terms, const float *const *terms)
 {
     enum { TILE = 2048 };
     float tile[TILE];
-    for (int64_t at = 0; at < n; at += TILE) {
-        int64_t size = n - at < TILE ? n - at : TILE;
+    for (int64_t at = first; at < first + n; at += TILE) {
+        int64_t size = first + n - at < TILE ? first + n - at : TILE;
         memcpy(tile, terms[0] + at, (size_t)size * sizeof *tile);
         for (int t = 1; t < n_terms; t++) {
             const float *term = terms[t] + at;
@@ -84,10 +132,17 @@ WEIR_KERNEL static void reduce(int64_t n, float *sum, int n_terms, const float *
     }
 }
 
+static void reduce_task(const void *argument, int64_t task, int thread)
+{
+    (void)thread;
+    const struct job *j = argument;
+    reduce(task * WEIR_NORM_BLOCK, weir_task_size(j->n, WEIR_NORM_BLOCK, task), j->x, j->n_terms, j->terms);
+}
+
 static weir_status reduce_run(int64_t n, float *sum, int n_terms, const float *const *terms, void *stream)
 {
-    (void)stream;
-    reduce(n, sum, n_terms, terms);
+    const struct job job = {.n = n, .x = sum, .n_terms = n_terms, .terms = terms};
+    blocks_run(&job, reduce_task, stream);
     return WEIR_OK;
 }
 
@@ -111,11 +166,17 @@ WEIR_KERNEL static double square_sum(int64_t n, const float *x)
     return total;
 }
 
+static void square_sums_task(const void *argument, int64_t task, int thread)
+{
+    (void)thread;
+    const struct job *j = argument;
+    j->sums[task] = square_sum(weir_task_size(j->n, WEIR_NORM_BLOCK, task), j->grad + task * WEIR_NORM_BLOCK);
+}
+
 static weir_status square_sums_run(int64_t n, const float *x, double *sums, void *stream)
 {
-    (void)stream;
-    for (int64_t at = 0; at < n; at += WEIR_NORM_BLOCK)
-        *sums++ = square_sum(n - at < WEIR_NORM_BLOCK ? n - at : WEIR_NORM_BLOCK, x + at);
+    const struct job job = {.n = n, .grad = x, .sums = sums};
+    blocks_run(&job, square_sums_task, stream);
     return WEIR_OK;
 }
 

@@ -389,24 +389,27 @@ static bool is_packable(const struct weir_product *p)
     return p->m >= PACKED_ROWS && !p->transpose_a && p->m <= LARGE && p->n <= LARGE && p->k <= LARGE;
 }
 
+static bool is_dense(weir_dnnl_matrix form, struct weir_product p, bool transposed)
+{
+    weir_dnnl_matrix dense;
+    p.transpose_b = transposed;
+    if (plain_matrix(&p, transposed ? p.k : p.n, &dense))
+        return true;
+    bool same = weir_dnnl_matrices_equal(form, dense);
+    weir_dnnl_matrix_release(dense);
+    return same;
+}
+
 /* Has the library a form other than those that callers have? */
 static bool has_form(const struct weir_product *product)
 {
     dnnl_engine_t engine = NULL;
-    weir_dnnl_matrix plain, transposed, form;
+    weir_dnnl_matrix form;
     bool differs = false;
     if (dnnl_engine_create(&engine, dnnl_cpu, 0) != dnnl_success)
         return false;
     if (packed_matrix(product, engine, &form) == WEIR_OK) {
-        struct weir_product p = *product;
-        p.transpose_b = false;
-        differs = plain_matrix(&p, p.n, &plain) == WEIR_OK;
-        p.transpose_b = true;
-        if (differs && plain_matrix(&p, p.k, &transposed) == WEIR_OK) {
-            differs = !weir_dnnl_matrices_equal(form, plain) && !weir_dnnl_matrices_equal(form, transposed);
-            weir_dnnl_matrix_release(transposed);
-        }
-        weir_dnnl_matrix_release(plain);
+        differs = !is_dense(form, *product, false) && !is_dense(form, *product, true);
         weir_dnnl_matrix_release(form);
     }
     dnnl_engine_destroy(engine);
@@ -417,7 +420,7 @@ size_t weir_matmul_packed_bytes(const struct weir_product *product, int n_thread
 {
     struct piece piece = {*product, product->k};
     piece.product.packed = true;
-    if (!is_packable(product) || !has_form(&piece.product))
+    if (!is_packable(product) || !has_form(product))
         return 0;
     return (piece_ask(&piece, n_threads, weights_of) + LINE - 1) / LINE * LINE;
 }

@@ -247,6 +247,35 @@ static void the_gate_closes_on_what_is_not_finite(void **state)
     assert_false(gate.apply);
 }
 
+/* Five blocks, the last one short, on one thread and on three. */
+static void threads_change_no_bit(void **state)
+{
+    (void)state;
+    enum { MANY = 4 * WEIR_NORM_BLOCK + 77, VECTORS = 4 };
+    const struct weir_update update = {1e-3f, 0.9f, 0.95f, 1e-8f, 0.1f, 0.1f, 0.05f};
+    const struct weir_update_gate gate = {.grad_scale = 0.5f, .apply = 1};
+    struct weir_kernel_context *context;
+    static float x[2][VECTORS][MANY];
+    double sums[2][5];
+    assert_ok(weir_kernel_context_open(3, &context));
+    for (int run = 0; run < 2; run++) {
+        void *stream = run ? context : NULL;
+        float *p = x[run][0], *g = x[run][1], *m = x[run][2], *v = x[run][3];
+        for (int k = 0; k < VECTORS; k++)
+            for (int i = 0; i < MANY; i++)
+                x[run][k][i] = fabsf(weir_rng_normal((uint64_t)k, (uint64_t)i));
+        const float *const terms[] = {m, v, p};
+        assert_ok(weir_vector_cpu.adamw(&update, &gate, whole, MANY, p, g, m, v, stream));
+        assert_ok(weir_vector_cpu.sgd(&update, &gate, whole, MANY, p, g, stream));
+        assert_ok(weir_vector_cpu.add(MANY, m, p, stream));
+        assert_ok(weir_vector_cpu.reduce(MANY, g, 3, terms, stream));
+        assert_ok(weir_vector_cpu.square_sums(MANY, g, sums[run], stream));
+    }
+    assert_memory_equal(x[0], x[1], sizeof x[0]);
+    assert_memory_equal(sums[0], sums[1], sizeof sums[0]);
+    weir_kernel_context_close(context);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +288,7 @@ int main(void)
         cmocka_unit_test(bf16_is_the_nearest_number_for_every_upper_half),
         cmocka_unit_test(replicas_are_added_in_order_whoever_owns_the_sum),
         cmocka_unit_test(the_gate_closes_on_what_is_not_finite),
+        cmocka_unit_test(threads_change_no_bit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
