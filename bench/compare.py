@@ -53,7 +53,10 @@ def figures_read(paths, works):
     medians, values = {}, {}
     for path in paths.split(","):
         with open(path) as f:
-            result = json.load(f)
+            try:
+                result = json.load(f)
+            except ValueError as e:
+                raise ValueError(f"'{path}' is no JSON: {e}") from e
         kind = kernels if "rows" in result else train if "operations" in result else peers if "runs" in result else None
         if not kind:
             raise ValueError(f"'{path}' is no result of a benchmark")

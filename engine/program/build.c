@@ -133,10 +133,7 @@ static weir_status pack_check(const struct weir_build *b)
 /* A wish for packing that has no effect is said. */
 static weir_status packed_check(const struct weir_build *b)
 {
-    size_t bytes = 0;
-    for (int r = 0; r < b->program->n_ranks; r++)
-        bytes += b->program->ranks[r].bytes[WEIR_MEMORY_PACKED];
-    if (!b->config.pack || bytes)
+    if (!b->config.pack || weir_program_packed_bytes(b->program))
         return WEIR_OK;
     return WEIR_FAIL(WEIR_ERR_UNSUPPORTED, "the matrix library has no form of its own for this model's weights on this processor, or "
                      "too few tokens are computed together: leave out " WEIR_OPTION("pack"));

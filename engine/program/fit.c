@@ -219,14 +219,6 @@ static void bf16_try(struct advisor *a, struct weir_fit_way way)
         way_keep(a, &way);
 }
 
-static size_t packed_bytes(const struct weir_build *build)
-{
-    size_t bytes = 0;
-    for (int r = 0; r < build->program->n_ranks; r++)
-        bytes += build->program->ranks[r].bytes[WEIR_MEMORY_PACKED];
-    return bytes;
-}
-
 /* Checkpoints that are written between steps need no copy. */
 static void no_copy_try(struct advisor *a)
 {
@@ -267,7 +259,7 @@ static void changes_try(struct advisor *a, struct weir_fit_way base)
 
 static void ways_find(struct advisor *a)
 {
-    bool packs = packed_bytes(a->build) > 0;
+    bool packs = a->build->config.pack;
     if (a->build->smaller)
         return;
     no_copy_try(a);

@@ -10,6 +10,14 @@ size_t weir_program_rank_bytes(const struct weir_program *program, int rank)
     return bytes;
 }
 
+size_t weir_program_packed_bytes(const struct weir_program *program)
+{
+    size_t bytes = 0;
+    for (int r = 0; r < program->n_ranks; r++)
+        bytes += program->ranks[r].bytes[WEIR_MEMORY_PACKED];
+    return bytes;
+}
+
 size_t weir_program_worker_block(const struct weir_program *program, int worker, enum weir_memory_kind kind)
 {
     size_t bytes = 0;

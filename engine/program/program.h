@@ -372,6 +372,9 @@ weir_status weir_program_update_alone(const struct weir_program *step, struct we
 /* Default bytes of a bucket for a stage with so many bytes of gradients: an eighth, between 1 and 32 MiB. */
 size_t weir_bucket_bytes(size_t stage_bytes);
 
+/* Bytes that all ranks of a copy of the weights keep packed. */
+size_t weir_program_packed_bytes(const struct weir_program *program);
+
 /* Bytes of all blocks of a rank. */
 size_t weir_program_rank_bytes(const struct weir_program *program, int rank);
 

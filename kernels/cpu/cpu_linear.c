@@ -59,12 +59,9 @@ size_t weir_cpu_linear_scratch(const struct weir_op_shapes *shapes, enum weir_pa
     for (int accumulate = 0; accumulate <= (pass != WEIR_FORWARD); accumulate++) {
         struct weir_product p = product_of(m, in, out, attr->in_out, shapes->n_params > 1, accumulate, pass);
         struct weir_product narrow = bf16_of(p, pass);
-        for (int packed = 0; packed <= (weir_cpu_linear_packed(shapes, pass, n_threads) > 0); packed++) {
-            p.packed = narrow.packed = packed;
-            size_t bytes = shapes->storage == WEIR_DTYPE_BF16 ? weir_product_scratch(&narrow, n_threads)
-                                                              : weir_matmul_scratch(&p, n_threads);
-            most = bytes > most ? bytes : most;
-        }
+        size_t bytes = shapes->storage == WEIR_DTYPE_BF16 ? weir_product_scratch(&narrow, n_threads)
+                                                          : weir_matmul_scratch(&p, n_threads);
+        most = bytes > most ? bytes : most;
     }
     return most;
 }

@@ -50,7 +50,7 @@ weir_status weir_matmul_run(struct weir_matmul *matmul, const struct weir_produc
 
 /* B in a form of the library's own, which spares it to bring B into that form in every product: worth it for a B that is used
  * several times.  Bytes of that form, a multiple of 64; 0: the library has none for this product, or it is not packed because a
- * side is as long as a vocabulary or C has few rows.  `product` is as without packing.  Sums may have another order in it. */
+ * side is as long as a vocabulary, C has few rows, or it would take more scratch than the plain product.  `product` is as without packing.  Sums may have another order in it. */
 size_t weir_matmul_packed_bytes(const struct weir_product *product, int n_threads);
 
 /* Bring `b` into that form.  `product` has `packed` set.  WEIR_ERR_DEVICE with oneDNN's status. */

@@ -416,11 +416,26 @@ static bool has_form(const struct weir_product *product)
     return differs;
 }
 
+/* So that who sets scratch aside need not know whether B is packed. */
+static bool takes_no_more_scratch(const struct weir_product *product, int n_threads)
+{
+    bool fits = true;
+    for (int kind = 0; kind < 3 && fits; kind++) {
+        struct weir_product plain = *product, packed;
+        plain.accumulate = kind == 1;
+        plain.bias = kind == 2;
+        packed = plain;
+        packed.packed = true;
+        fits = weir_matmul_scratch(&packed, n_threads) <= weir_matmul_scratch(&plain, n_threads);
+    }
+    return fits;
+}
+
 size_t weir_matmul_packed_bytes(const struct weir_product *product, int n_threads)
 {
     struct piece piece = {*product, product->k};
     piece.product.packed = true;
-    if (!is_packable(product) || !has_form(product))
+    if (!is_packable(product) || !has_form(product) || !takes_no_more_scratch(product, n_threads))
         return 0;
     return (piece_ask(&piece, n_threads, weights_of) + LINE - 1) / LINE * LINE;
 }

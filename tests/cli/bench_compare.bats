@@ -87,4 +87,7 @@ in_dtype() {
     run -2 python3 "$compare" a empty
     [[ "$output" == *"compare: the two have no figure in common"* ]]
     run -2 python3 "$compare" a nowhere
+    echo 'step 1' >text
+    run -2 python3 "$compare" a text
+    [[ "$output" == *"compare: 'text' is no JSON"* ]]
 }

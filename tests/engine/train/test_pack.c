@@ -2,6 +2,7 @@
 #include "tests/support/testing.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/rng.h"
@@ -70,14 +71,6 @@ static void train(weir_engine *engine, double losses[2 * STEPS + 1])
     losses[2 * STEPS] = report.loss;
 }
 
-static size_t packed_bytes(const weir_engine *engine)
-{
-    size_t bytes = 0;
-    for (int r = 0; r < engine->runner.build.program->n_ranks; r++)
-        bytes += engine->runner.build.program->ranks[r].bytes[WEIR_MEMORY_PACKED];
-    return bytes;
-}
-
 /* What the model's nodes ask for. */
 static size_t wanted_bytes(const struct weir_graph *graph)
 {
@@ -95,7 +88,7 @@ static void compare(const char *schedule, enum weir_compute dtype)
     weir_engine *engine;
     fixture_make(&f, schedule, dtype, false);
     assert_ok(weir_engine_open(&f.config, &engine));
-    assert_int_equal(packed_bytes(engine), 0);
+    assert_int_equal(weir_program_packed_bytes(engine->runner.build.program), 0);
     size_t wanted = wanted_bytes(engine->runner.build.graph);
     train(engine, plain);
     weir_engine_close(engine);
@@ -107,7 +100,7 @@ static void compare(const char *schedule, enum weir_compute dtype)
         assert_non_null(strstr(weir_last_error(), "no form of its own"));
     } else {
         assert_ok(status);
-        assert_int_equal(packed_bytes(engine), wanted);
+        assert_int_equal(weir_program_packed_bytes(engine->runner.build.program), wanted);
         train(engine, packed);
         for (int i = 0; i < 2 * STEPS + 1; i++)
             assert_true(fabs(packed[i] - plain[i]) <= (dtype == WEIR_COMPUTE_F32 ? 2e-6 : 2e-3) * plain[i]);
@@ -145,11 +138,35 @@ static void slices_and_other_devices_are_refused(void **state)
     weir_arena_release(&f.arena);
 }
 
+static void what_fits_without_is_named(void **state)
+{
+    (void)state;
+    struct fixture f;
+    weir_engine *engine;
+    fixture_make(&f, "1f1b", WEIR_COMPUTE_F32, false);
+    f.config.device_memory = 1;
+    assert_int_equal(weir_engine_open(&f.config, &engine), WEIR_ERR_NOFIT);
+    const char *need = strstr(weir_last_error(), "needs ");
+    assert_non_null(need);
+    f.config.device_memory = atoll(need + strlen("needs "));
+    f.config.pack = true;
+    weir_status status = weir_engine_open(&f.config, &engine);
+    if (wanted_bytes(f.graph)) {
+        assert_int_equal(status, WEIR_ERR_NOFIT);
+        assert_non_null(strstr(weir_last_error(), "it fits with no pack"));
+        f.config.pack = false;
+        assert_ok(weir_engine_open(&f.config, &engine));
+        weir_engine_close(engine);
+    }
+    weir_arena_release(&f.arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(losses_are_those_of_a_run_without),
         cmocka_unit_test(slices_and_other_devices_are_refused),
+        cmocka_unit_test(what_fits_without_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
