@@ -101,7 +101,7 @@ static weir_status held_write(struct weir_rank *rank, const struct weir_rank_par
     weir_status status = weir_write(rank, WEIR_MEMORY_PARAMS, held->offset, values, n * sizeof(float));
     if (!status)
         status = kind->native(rank->stream, &rank->native);
-    return status ? status : weir_param_round(rank, held, 0, (int64_t)n);
+    return status ? status : weir_param_round(rank, held, 0, (int64_t)n, rank->native);
 }
 
 weir_status weir_runner_param_write(struct weir_runner *runner, const char *name, const float *values, size_t n)
@@ -176,14 +176,14 @@ weir_status weir_runner_gradient_write(struct weir_runner *runner, const char *n
 /* ---- values -------------------------------------------------------------------------------------------------------- */
 
 /* Enqueued on the rank's stream, on which the parameter was changed and on which all that read the copy run: no event. */
-weir_status weir_param_round(struct weir_rank *rank, const struct weir_rank_param *held, int64_t first, int64_t n)
+weir_status weir_param_round(const struct weir_rank *rank, const struct weir_rank_param *held, int64_t first, int64_t n, void *stream)
 {
     const struct weir_build *build = rank->machine->build;
     if (build->graph->storage == WEIR_DTYPE_F32)
         return WEIR_OK; /* there are no copies */
     size_t size = weir_dtype_bytes(build->graph->storage), at = (size_t)first;
     return build->kind->vectors->to_bf16(n, weir_block_at(rank, WEIR_MEMORY_PARAMS, held->offset + at * sizeof(float)),
-                                    rank->blocks[WEIR_MEMORY_COPIES] + held->copy_offset + at * size, rank->native);
+                                    rank->blocks[WEIR_MEMORY_COPIES] + held->copy_offset + at * size, stream);
 }
 
 /* Elements [first, first + n) of a parameter's initial values. */
@@ -210,7 +210,7 @@ static weir_status param_init(struct weir_rank *rank, const struct weir_rank_par
         values_fill(build, param, at, part, values);
         status = weir_write(rank, WEIR_MEMORY_PARAMS, offset, values, (size_t)part * sizeof(float));
     }
-    return status ? status : weir_param_round(rank, held, 0, n);
+    return status ? status : weir_param_round(rank, held, 0, n, rank->native);
 }
 
 weir_status weir_params_init(struct weir_rank *rank)

@@ -35,7 +35,8 @@ bool weir_runner_holds(const struct weir_runner *runner, int param);
 weir_status weir_params_init(struct weir_rank *rank);
 
 /* Elements [first, first + n) of a parameter of the rank have changed: round them into the copy that kernels read, if there
- * is one.  Call it wherever PARAMS is written, with the rank's device the current one. */
-weir_status weir_param_round(struct weir_rank *rank, const struct weir_rank_param *held, int64_t first, int64_t n);
+ * is one.  Call it wherever PARAMS is written, with the rank's device the current one.  `stream`: rank->native, or on the rank's
+ * worker weir_rank_vectors(rank), whose threads share the work. */
+weir_status weir_param_round(const struct weir_rank *rank, const struct weir_rank_param *held, int64_t first, int64_t n, void *stream);
 
 #endif

@@ -164,7 +164,7 @@ static weir_status piece_update(struct weir_rank *rank, const struct weir_piece 
         sgd ? build->kind->vectors->sgd(&step->update, &step->gate, scale, piece->n, values, grad, weir_rank_vectors(rank))
             : build->kind->vectors->adamw(&step->update, &step->gate, scale, piece->n, values, grad, m, m + piece->n,
                                      weir_rank_vectors(rank));
-    return status ? status : weir_param_round(rank, held, piece->first, piece->n);
+    return status ? status : weir_param_round(rank, held, piece->first, piece->n, weir_rank_vectors(rank));
 }
 
 weir_status weir_update(const struct weir_runner *runner, struct weir_rank *rank)

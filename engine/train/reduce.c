@@ -57,7 +57,7 @@ weir_status weir_tie_copy(struct weir_rank *rank)
                 weir_block_at(weir_rank_at(rank->machine, rank->replica, o), WEIR_MEMORY_PARAMS, source->offset),
                 weir_shape_bytes(&build->graph->params[source->param].shape));
             if (!status)
-                status = weir_param_round(rank, &r->params[i], 0, elements_of(build, source->param));
+                status = weir_param_round(rank, &r->params[i], 0, elements_of(build, source->param), weir_rank_vectors(rank));
         }
     return status;
 }
@@ -169,6 +169,7 @@ weir_status weir_param_gather(const struct weir_runner *runner, struct weir_rank
     }
     for (int i = 0; i < r->n_pieces && !status; i++)
         if (r->pieces[i].replica != rank->replica)
-            status = weir_param_round(rank, &r->params[r->pieces[i].held], r->pieces[i].first, r->pieces[i].n);
+            status = weir_param_round(rank, &r->params[r->pieces[i].held], r->pieces[i].first, r->pieces[i].n,
+                                      weir_rank_vectors(rank));
     return status;
 }

@@ -12,9 +12,10 @@
 struct job {
     int64_t n;
     float *x; /* param, or the sum */
-    const float *grad;
+    const float *grad; /* or what is read in its place */
     float *m, *v;
     double *sums;
+    void *narrow; /* bf16 */
     const struct weir_update *update;
     float grad_scale, rate, weight_decay;
     int n_terms;
@@ -203,10 +204,18 @@ static weir_status gate_run(int64_t n_sums, const double *sums, int64_t n_losses
     return WEIR_OK;
 }
 
+static void to_bf16_task(const void *argument, int64_t task, int thread)
+{
+    (void)thread;
+    const struct job *j = argument;
+    int64_t at = task * WEIR_NORM_BLOCK;
+    weir_round(weir_task_size(j->n, WEIR_NORM_BLOCK, task), j->grad + at, weir_element_out(true, j->narrow, at));
+}
+
 static weir_status to_bf16_run(int64_t n, const float *from, void *to, void *stream)
 {
-    (void)stream;
-    weir_round(n, from, to);
+    const struct job job = {.n = n, .grad = from, .narrow = to};
+    blocks_run(&job, to_bf16_task, stream);
     return WEIR_OK;
 }
 

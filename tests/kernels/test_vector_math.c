@@ -256,6 +256,7 @@ static void threads_change_no_bit(void **state)
     const struct weir_update_gate gate = {.grad_scale = 0.5f, .apply = 1};
     struct weir_kernel_context *context;
     static float x[2][VECTORS][MANY];
+    static uint16_t narrow[2][MANY];
     double sums[2][5];
     assert_ok(weir_kernel_context_open(3, &context));
     for (int run = 0; run < 2; run++) {
@@ -270,9 +271,11 @@ static void threads_change_no_bit(void **state)
         assert_ok(weir_vector_cpu.add(MANY, m, p, stream));
         assert_ok(weir_vector_cpu.reduce(MANY, g, 3, terms, stream));
         assert_ok(weir_vector_cpu.square_sums(MANY, g, sums[run], stream));
+        assert_ok(weir_vector_cpu.to_bf16(MANY, g, narrow[run], stream));
     }
     assert_memory_equal(x[0], x[1], sizeof x[0]);
     assert_memory_equal(sums[0], sums[1], sizeof sums[0]);
+    assert_memory_equal(narrow[0], narrow[1], sizeof narrow[0]);
     weir_kernel_context_close(context);
 }
 
