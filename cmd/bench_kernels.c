@@ -185,6 +185,12 @@ static size_t scratch_bytes(const struct weir_op_kernels *cpu, const struct weir
     return most;
 }
 
+/* The gradient of a loss lies over the prediction, as in a training step. */
+static bool is_over_input(const struct weir_op_call *call)
+{
+    return (call->op->flags & WEIR_OP_LOSS) != 0;
+}
+
 static weir_status bind(const struct bench *b, const struct weir_node *node, const struct weir_op_kernels *cpu,
                         struct weir_arena *arena, struct bound *out)
 {
@@ -199,7 +205,9 @@ static weir_status bind(const struct bench *b, const struct weir_node *node, con
                                .context = b->context};
     for (int i = 0; !status && i < s->n_inputs; i++) {
         status = tensor_make(arena, &s->inputs[i], limit, &c->inputs[i]);
-        if (!status)
+        if (!status && is_over_input(c))
+            c->d_inputs[i] = c->inputs[i];
+        else if (!status)
             status = tensor_make(arena, &s->inputs[i], limit, &c->d_inputs[i]);
     }
     for (int i = 0; !status && i < s->n_params; i++) {
@@ -229,9 +237,12 @@ static size_t tensor_bytes(const struct weir_tensor *tensor)
     return (size_t)weir_tensor_elements(tensor) * tensor->bits / 8;
 }
 
-/* Run the pass, which adds to gradients of parameters, from zeros on. */
+/* Run the pass, which adds to gradients of parameters, from zeros on, or which writes over its input, on the first one. */
 static weir_status pass_run_afresh(struct bound *bound, enum weir_pass pass)
 {
+    struct weir_shape *input = &bound->shapes.inputs[0];
+    if (is_over_input(&bound->call))
+        fill(input, 1, (uint64_t)weir_shape_bytes(input), bound->call.inputs[0].data);
     for (int i = 0; i < bound->call.n_params && pass == WEIR_BACKWARD_WEIGHT; i++)
         memset(bound->call.d_params[i].data, 0, tensor_bytes(&bound->call.d_params[i]));
     return pass_run(bound);
@@ -355,6 +366,7 @@ static weir_status nodes_measure(struct bench *b)
 /* ---- the end of a step --------------------------------------------------------------------------------------------- */
 
 struct update {
+    struct weir_kernel_context *context;
     float *x[4];
     double sums[UPDATE_ELEMENTS / WEIR_NORM_BLOCK];
 };
@@ -364,19 +376,20 @@ static weir_status adamw_run(void *argument)
     struct update *u = argument;
     const struct weir_update a = {1e-4f, 0.9f, 0.95f, 1e-8f, 0.1f, 0.1f, 0.05f};
     const struct weir_update_gate gate = {.grad_scale = 1, .apply = 1};
-    return weir_vector_cpu.adamw(&a, &gate, (struct weir_update_scale){1, 1}, UPDATE_ELEMENTS, u->x[0], u->x[1], u->x[2], u->x[3], NULL);
+    return weir_vector_cpu.adamw(&a, &gate, (struct weir_update_scale){1, 1}, UPDATE_ELEMENTS, u->x[0], u->x[1], u->x[2], u->x[3],
+                                 u->context);
 }
 
 static weir_status square_sums_run(void *argument)
 {
     struct update *u = argument;
-    return weir_vector_cpu.square_sums(UPDATE_ELEMENTS, u->x[0], u->sums, NULL);
+    return weir_vector_cpu.square_sums(UPDATE_ELEMENTS, u->x[0], u->sums, u->context);
 }
 
 static weir_status to_bf16_run(void *argument)
 {
     struct update *u = argument;
-    return weir_vector_cpu.to_bf16(UPDATE_ELEMENTS, u->x[0], u->x[1], NULL);
+    return weir_vector_cpu.to_bf16(UPDATE_ELEMENTS, u->x[0], u->x[1], u->context);
 }
 
 static weir_status updates_measure(struct bench *b)
@@ -393,6 +406,8 @@ static weir_status updates_measure(struct bench *b)
     weir_status status = weir_arena_alloc(&arena, 1, sizeof *u, &u);
     if (!status)
         status = weir_arena_printf(&b->arena, &shape, "%d", UPDATE_ELEMENTS);
+    if (!status)
+        u->context = b->context;
     for (int i = 0; !status && i < 4; i++)
         status = weir_arena_alloc(&arena, UPDATE_ELEMENTS, sizeof(float), &u->x[i]);
     for (size_t i = 0; !status && i < sizeof all / sizeof *all; i++) {
