@@ -31,8 +31,7 @@ static struct numbers numbers_make(int64_t n, uint64_t key)
 {
     struct numbers x = {aligned_alloc(64, (size_t)(n + 63) / 32 * 64), malloc((size_t)n * sizeof(float))};
     assert_true(x.narrow && x.wide);
-    for (int64_t i = 0; i < n; i++)
-        x.wide[i] = weir_rng_normal(key, (uint64_t)i);
+    weir_rng_fill_normal(key, 0, n, 1, x.wide);
     weir_round(n, x.wide, x.narrow);
     weir_widen(n, x.narrow, x.wide);
     return x;

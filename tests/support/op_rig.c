@@ -40,13 +40,15 @@ static void values_fill(const struct op_rig *rig, const struct weir_shape *shape
 {
     int64_t n = weir_shape_elements(shape), logits = rig->c->inputs[0].dims[rig->c->inputs[0].n_dims - 1];
     int64_t vocabulary = rig->c->op == &weir_op_embedding ? rig->c->attr.embedding.vocabulary : logits;
-    for (int64_t i = 0; i < n; i++) {
-        float x = weir_rng_normal(key, (uint64_t)i);
-        if (shape->dtype == WEIR_DTYPE_I32)
+    float *x = to;
+    if (shape->dtype == WEIR_DTYPE_I32) {
+        for (int64_t i = 0; i < n; i++)
             ((int32_t *)to)[i] = (int32_t)(weir_rng_philox(key, (uint32_t)i, 0, 0, 0).v[0] % (uint64_t)vocabulary);
-        else
-            ((float *)to)[i] = fabsf(x) < 0.01f ? x + 0.05f : x;
+        return;
     }
+    weir_rng_fill_normal(key, 0, n, 1, x);
+    for (int64_t i = 0; i < n; i++)
+        x[i] = fabsf(x[i]) < 0.01f ? x[i] + 0.05f : x[i];
 }
 
 static struct weir_tensor tensor_make(struct op_rig *rig, struct weir_shape *shape, bool filled, uint64_t key)
