@@ -7,9 +7,18 @@
 #include <dnnl.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 /* Description of a matrix in row-major memory whose rows begin `stride` elements apart; `transposed`: it holds the transpose. */
 typedef dnnl_memory_desc_t weir_dnnl_matrix;
+
+/* Is the description one of the implementations whose names begin so?  NULL: it is, whatever its name. */
+static inline bool weir_dnnl_is(const_dnnl_primitive_desc_t pd, const char *implementation)
+{
+    const char *name = NULL;
+    return !implementation || (dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success && name &&
+                               !strncmp(name, implementation, strlen(implementation)));
+}
 
 #if DNNL_VERSION_MAJOR >= 3
 
@@ -25,12 +34,19 @@ static inline void weir_dnnl_matrix_release(weir_dnnl_matrix d)
     dnnl_memory_desc_destroy(d);
 }
 
+/* The library's first choice of those implementations, or of all where it has none of them for this product. */
 static inline dnnl_status_t weir_dnnl_matmul_describe(dnnl_primitive_desc_t *out, dnnl_engine_t engine,
                                                       weir_dnnl_matrix a, weir_dnnl_matrix b,
                                                       const weir_dnnl_matrix *bias, weir_dnnl_matrix c,
-                                                      dnnl_primitive_attr_t attr)
+                                                      dnnl_primitive_attr_t attr, const char *implementation)
 {
-    return dnnl_matmul_primitive_desc_create(out, engine, a, b, bias ? *bias : NULL, c, attr);
+    dnnl_status_t status = dnnl_matmul_primitive_desc_create(out, engine, a, b, bias ? *bias : NULL, c, attr);
+    while (status == dnnl_success && !weir_dnnl_is(*out, implementation))
+        if (dnnl_primitive_desc_next_impl(*out) != dnnl_success) {
+            dnnl_primitive_desc_destroy(*out);
+            return weir_dnnl_matmul_describe(out, engine, a, b, bias, c, attr, NULL);
+        }
+    return status;
 }
 
 static inline dnnl_status_t weir_dnnl_append_sum(dnnl_post_ops_t ops)
@@ -87,11 +103,29 @@ static inline void weir_dnnl_matrix_release(weir_dnnl_matrix d)
 static inline dnnl_status_t weir_dnnl_matmul_describe(dnnl_primitive_desc_t *out, dnnl_engine_t engine,
                                                       weir_dnnl_matrix a, weir_dnnl_matrix b,
                                                       const weir_dnnl_matrix *bias, weir_dnnl_matrix c,
-                                                      dnnl_primitive_attr_t attr)
+                                                      dnnl_primitive_attr_t attr, const char *implementation)
 {
     dnnl_matmul_desc_t d;
+    dnnl_primitive_desc_iterator_t all;
     dnnl_status_t status = dnnl_matmul_desc_init(&d, &a, &b, bias, &c);
-    return status != dnnl_success ? status : dnnl_primitive_desc_create(out, &d, attr, engine, NULL);
+    if (status == dnnl_success)
+        status = dnnl_primitive_desc_iterator_create(&all, &d, attr, engine, NULL);
+    if (status != dnnl_success)
+        return status;
+    for (*out = NULL; status == dnnl_success && !*out;) {
+        *out = dnnl_primitive_desc_iterator_fetch(all);
+        if (!*out) {
+            status = dnnl_out_of_memory;
+        } else if (!weir_dnnl_is(*out, implementation)) {
+            dnnl_primitive_desc_destroy(*out);
+            *out = NULL;
+            status = dnnl_primitive_desc_iterator_next(all);
+        }
+    }
+    dnnl_primitive_desc_iterator_destroy(all);
+    if (status == dnnl_iterator_ends)
+        return weir_dnnl_matmul_describe(out, engine, a, b, bias, c, attr, NULL);
+    return status;
 }
 
 static inline dnnl_status_t weir_dnnl_append_sum(dnnl_post_ops_t ops)

@@ -60,6 +60,9 @@ weir_status weir_matmul_pack(struct weir_matmul *matmul, const struct weir_produ
  * Otherwise they go through product.h.  Any thread. */
 bool weir_matmul_has_bf16(void);
 
+/* Are those instructions used only for factors and results whose rows lie side by side (AMX)?  Any thread. */
+bool weir_matmul_bf16_is_dense(void);
+
 /* The plain C product, in every build: the implementation without oneDNN and the oracle of its tests.  Computes the
  * columns first_column .. first_column+n_columns-1 of C that exist; first_column is a multiple of 32.  Column ranges have
  * the same bits alone and together. */

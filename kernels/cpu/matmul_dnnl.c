@@ -20,10 +20,14 @@ enum {
     ROWS_PER_TASK = 16,
     LARGE = 12288, PART = 3072, /* terms of a sum: longer ones are done in parts */
     PACKED_ROWS = 64,           /* of C: with fewer, packing B takes longer than it saves */
+    /* where the kernels called gemm are faster: rows of C, terms of a sum, elements of a weight */
+    GEMM_ROWS = 64, GEMM_BF16_ROWS = 512, GEMM_TERMS = 128, GEMM_BF16_TERMS = 64, GEMM_WEIGHT = 1 << 19,
     KINDS = 3,                  /* of parts: the first, a later one, the last */
     PRIMITIVE_BYTES = 8 << 20, /* that making one may take for a moment: several times what was seen */
-    PACKED_BYTES = 10 << 20, /* measured with oneDNN 2.6 and the instruction sets SSE4.1, AVX and AVX2: at most */
+    PACKED_BYTES = 10 << 20, /* measured with oneDNN 2.6 and SSE4.1, AVX, AVX2 and AVX-512 (6 MB): at most */
 };
+
+static const char GEMM[] = "gemm:jit";
 
 /* What one primitive computes: a product, or a part of its sums. */
 struct piece {
@@ -107,6 +111,44 @@ static weir_status attributes_make(bool accumulate, dnnl_primitive_attr_t *attr_
     return check(status, "primitive_attr");
 }
 
+/* ---- which of the library's kernels ------------------------------------------------------------------------------------- */
+
+/* Instructions that the library may use: what ONEDNN_MAX_CPU_ISA leaves of the processor's. */
+static bool has_isa(dnnl_cpu_isa_t isa)
+{
+#if defined(__x86_64__)
+    return ((unsigned)dnnl_get_effective_cpu_isa() & (unsigned)isa) == (unsigned)isa;
+#else
+    (void)isa;
+    return false;
+#endif
+}
+
+static bool is_amd(void)
+{
+#if defined(__x86_64__)
+    return __builtin_cpu_is("amd");
+#else
+    return false;
+#endif
+}
+
+/* oneDNN's first choice with AVX-512 are kernels that it calls brg.  On AMD's processors (Zen 4) its older ones, called gemm, are faster
+ * for a large weight that is not transposed, for dW, and for a single row: docs/products.md has the measurements. */
+static bool prefers_gemm(const struct weir_product *p)
+{
+    bool bf16 = p->factors == WEIR_DTYPE_BF16;
+    if (p->packed || !is_amd() || !has_isa(dnnl_cpu_isa_avx512_core))
+        return false;
+    if (p->m == 1)
+        return true;
+    if (p->transpose_a)
+        return bf16 ? p->k >= GEMM_BF16_TERMS && p->m * p->n >= GEMM_WEIGHT : p->k >= GEMM_TERMS;
+    if (p->transpose_b)
+        return false;
+    return (p->n * p->k >= GEMM_WEIGHT && p->m >= (bf16 ? GEMM_BF16_ROWS : GEMM_ROWS)) || p->k > LARGE;
+}
+
 /* ---- rows that share the sets of a cache ------------------------------------------------------------------------------- */
 
 static int64_t element_bytes(enum weir_dtype dtype)
@@ -115,11 +157,12 @@ static int64_t element_bytes(enum weir_dtype dtype)
 }
 
 /* Elements from one row of B to the next, as the library gets it: B is copied, a cache line longer, where its rows are a
- * multiple of a page.  With 3,072 floats a row the product runs twice as fast then (performance-log.md). */
+ * multiple of a page.  With 3,072 floats a row the product runs twice as fast then (performance-log.md), but on AMD's AVX-512. */
 static int64_t b_stride(const struct weir_product *p)
 {
     int64_t row = p->transpose_b ? p->k : p->n;
-    bool shares = !p->transpose_b && !p->packed && p->m >= LEAST_ROWS && row * element_bytes(p->factors) % PAGE == 0;
+    bool shares = !p->transpose_b && !p->packed && p->m >= LEAST_ROWS && row * element_bytes(p->factors) % PAGE == 0 &&
+                  !prefers_gemm(p);
     return row + (shares ? LINE / element_bytes(p->factors) : 0);
 }
 
@@ -209,7 +252,8 @@ static weir_status described_with(const struct piece *piece, weir_dnnl_matrix b,
         status = weir_dnnl_matrix_make(&d[n], shapes[n].rows, shapes[n].columns, shapes[n].stride, shapes[n].transposed,
                                        data_type(shapes[n].dtype));
     if (status == dnnl_success)
-        status = weir_dnnl_matmul_describe(pd_out, engine, d[0], b, p->bias ? &d[2] : NULL, d[1], attr);
+        status = weir_dnnl_matmul_describe(pd_out, engine, d[0], b, p->bias ? &d[2] : NULL, d[1], attr,
+                                           prefers_gemm(p) ? GEMM : NULL);
     else
         n--;
     while (n > 0)
@@ -231,6 +275,7 @@ static weir_status packed_matrix(const struct weir_product *p, dnnl_engine_t eng
     weir_dnnl_matrix any;
     dnnl_primitive_desc_t pd;
     alone.product.accumulate = alone.product.bias = false;
+    alone.product.packed = true;
     weir_status status = check(weir_dnnl_matrix_any(&any, p->k, p->n, data_type(p->factors)), "memory_desc");
     if (status)
         return status;
@@ -444,10 +489,7 @@ size_t weir_matmul_packed_bytes(const struct weir_product *product, int n_thread
  * keeps it for the next.  Blocks have bounds, so the figure does not grow with the product. */
 static size_t packed_of(const_dnnl_primitive_desc_t pd)
 {
-    const char *name = NULL;
-    bool packs = dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, &name) == dnnl_success && name &&
-                 !strncmp(name, "gemm", 4);
-    return packs ? PACKED_BYTES : 0;
+    return weir_dnnl_is(pd, GEMM) ? PACKED_BYTES : 0;
 }
 
 size_t weir_matmul_library_bytes(void)
@@ -566,18 +608,18 @@ weir_status weir_matmul_prepare(struct weir_matmul *matmul, const struct weir_pr
     return status;
 }
 
+/* oneDNN's kernels for AMX take no rows that lie apart: it leaves those products to its older ones, without AMX. */
+bool weir_matmul_bf16_is_dense(void)
+{
+    return has_isa(dnnl_cpu_isa_avx512_core_amx);
+}
+
 /* AMX does eight times as many bf16 products a cycle as float ones, AVX-512 BF16 on AMD's processors twice as many.
  * Measured on an Intel one without AMX: 85 GFLOP/s against 140 of floats, so there floats are taken.  ONEDNN_MAX_CPU_ISA
  * counts. */
 bool weir_matmul_has_bf16(void)
 {
-#if defined(__x86_64__)
-    unsigned isa = (unsigned)dnnl_get_effective_cpu_isa();
-    const unsigned amx = (unsigned)dnnl_cpu_isa_avx512_core_amx, bf16 = (unsigned)dnnl_cpu_isa_avx512_core_bf16;
-    return (isa & amx) == amx || ((isa & bf16) == bf16 && __builtin_cpu_is("amd"));
-#else
-    return false;
-#endif
+    return has_isa(dnnl_cpu_isa_avx512_core_amx) || (has_isa(dnnl_cpu_isa_avx512_core_bf16) && is_amd());
 }
 
 /* oneDNN takes all its arguments as writable. */

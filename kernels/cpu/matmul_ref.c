@@ -61,6 +61,11 @@ static void columns_run(const void *argument, int64_t task, int thread)
                   job->scratch + (size_t)thread * weir_gemm_ref_scratch(job->product));
 }
 
+bool weir_matmul_bf16_is_dense(void)
+{
+    return false;
+}
+
 bool weir_matmul_has_bf16(void)
 {
     return false;

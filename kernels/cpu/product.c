@@ -6,13 +6,12 @@
  *
  * scratch   [ A or its block ][ B or its block ][ C or its block ][ bias ][ of the library ]
  *
- * A product that the library takes as it is, is cut too, where one side is as long as a vocabulary:
+ * A product that the library takes as it is, is cut too, where one side is as long as a vocabulary and the library wants dense rows:
  *
  *     COLUMNS   A B^T: blocks of C's columns, which are computed dense and copied to their place
  *     ROWS      A^T B: blocks of C's rows, for which A's columns are copied; C is written in place
  *
- * oneDNN's kernels for AMX take no rows that lie apart: it leaves those products to older ones.  Sizes are measured
- * (docs/performance-log.md).  scratch   [ block of A or C ][ of the library ] */
+ * Sizes are measured (docs/performance-log.md).  scratch   [ block of A or C ][ of the library ] */
 #include "kernels/cpu/product.h"
 
 #include <string.h>
@@ -99,6 +98,8 @@ static struct weir_product native_of(const struct weir_product *p, bool addend)
 /* extent 0: it is not cut. */
 static struct cut native_cut_of(const struct weir_product *p)
 {
+    if (!weir_matmul_bf16_is_dense())
+        return (struct cut){COLUMNS, 0, 0};
     if (p->transpose_a && p->m > LONG_SIDE)
         return (struct cut){ROWS, p->m, NATIVE_ROWS};
     if (!p->transpose_a && p->transpose_b && !p->accumulate && p->n > LONG_SIDE)

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "kernels/cpu/matmul.h"
+#include "kernels/cpu/storage.h"
 
 static const int64_t sizes[][3] = {{1, 1, 1},    {1, 17, 3},   {17, 1, 33},   {3, 3, 3},     {4, 32, 64},      {5, 33, 257},
                                    {64, 96, 16}, {67, 131, 97}, {33, 300, 513}, {128, 64, 256}, {33, 1024, 40}, {32, 3072, 17},
@@ -22,8 +23,7 @@ static float *matrix_make(int64_t n, uint64_t key)
 {
     float *x = aligned_alloc(64, (size_t)(n + 31) / 16 * 64);
     assert_non_null(x);
-    for (int64_t i = 0; i < n; i++)
-        x[i] = weir_rng_normal(key, (uint64_t)i);
+    weir_rng_fill_normal(key, 0, n, 1, x);
     return x;
 }
 
@@ -72,6 +72,16 @@ static void assert_product(const struct weir_product *p, const struct matrices *
                          (double)c[i * p->n + j], element(p, x, i, j));
 }
 
+/* c is what it should be, but for the order of sums and a share of the element itself. */
+static void assert_alike(const struct weir_product *p, const float *c, const float *expected, double share)
+{
+    for (int64_t i = 0; i < p->m * p->n; i++)
+        if (fabs((double)c[i] - (double)expected[i]) > 3e-6 * (3 + 3 * sqrt((double)p->k)) + share * fabs((double)expected[i]))
+            fail_msg("(%ld, %ld, %ld)%s%s%s: element %ld is %g, it should be %g", (long)p->m, (long)p->n, (long)p->k,
+                     p->transpose_a ? " a^T" : "", p->transpose_b ? " b^T" : "", p->factors == WEIR_DTYPE_BF16 ? " bf16" : "", (long)i,
+                     (double)c[i], (double)expected[i]);
+}
+
 static void the_plain_product_follows_double(void **state)
 {
     (void)state;
@@ -97,7 +107,8 @@ static void run_all(int n_threads)
         const float *bias = p.bias ? x.bias : NULL;
         assert_ok(weir_matmul_prepare(matmul, &p));
         assert_ok(weir_matmul_run(matmul, &p, x.a, x.b, bias, x.c, x.scratch));
-        assert_product(&p, &x, x.c);
+        weir_gemm_ref(&p, 0, p.n, x.a, x.b, bias, x.start, x.scratch);
+        assert_alike(&p, x.c, x.start, 0);
         assert_ok(weir_matmul_run(matmul, &p, x.a, x.b, bias, x.other, x.scratch));
         assert_memory_equal(x.c, x.other, x.c_bytes);
         matrices_free(&x);
@@ -105,7 +116,7 @@ static void run_all(int n_threads)
     weir_matmul_close(matmul);
 }
 
-static void the_product_of_this_build_follows_double_and_repeats_its_bits(void **state)
+static void the_product_of_this_build_follows_it_and_repeats_its_bits(void **state)
 {
     (void)state;
     run_all(1);
@@ -115,6 +126,66 @@ static void so_it_does_with_two_threads(void **state)
 {
     (void)state;
     run_all(2);
+}
+
+/* ---- large ------------------------------------------------------------------------------------------------------------- */
+
+/* n floats become what bf16 makes of them; returns those numbers. */
+static void *narrowed(float *x, int64_t n)
+{
+    void *narrow = aligned_alloc(64, (size_t)(n + 31) / 32 * 64);
+    assert_non_null(narrow);
+    weir_round(n, x, narrow);
+    weir_widen(n, narrow, x);
+    return narrow;
+}
+
+static void large_run(struct weir_matmul *matmul, const struct weir_product *p)
+{
+    struct weir_product floats = *p;
+    floats.factors = floats.result = WEIR_DTYPE_F32;
+    struct matrices x = matrices_make(p), y = matrices_make(&floats);
+    bool bf16 = p->factors == WEIR_DTYPE_BF16, narrow = p->result == WEIR_DTYPE_BF16;
+    void *a = bf16 ? narrowed(y.a, p->m * p->k) : x.a, *b = bf16 ? narrowed(y.b, p->k * p->n) : x.b;
+    void *bias = bf16 ? narrowed(y.bias, p->n) : x.bias;
+    weir_gemm_ref(&floats, 0, p->n, y.a, y.b, p->bias ? y.bias : NULL, y.c, y.scratch);
+    assert_ok(weir_matmul_run(matmul, p, a, b, p->bias ? bias : NULL, x.c, x.scratch));
+    if (narrow) {
+        memcpy(x.other, x.c, x.c_bytes / 2);
+        weir_widen(p->m * p->n, x.other, x.c);
+    }
+    assert_alike(p, x.c, y.c, narrow ? 0x1p-8 : 0);
+    if (bf16)
+        free(a), free(b), free(bias);
+    matrices_free(&x), matrices_free(&y);
+}
+
+/* Sizes from which other kernels of the library take over. */
+static void large_products_follow_the_plain_one(void **state)
+{
+    (void)state;
+    static const struct weir_product all[] = {
+        {.m = 64, .n = 1024, .k = 512},                                              /* 2^19 weights */
+        {.m = 70, .n = 700, .k = 770, .bias = true},
+        {.m = 64, .n = 1027, .k = 520, .accumulate = true},
+        {.m = 130, .n = 140, .k = 130, .transpose_a = true, .accumulate = true},     /* dW */
+        {.m = 1, .n = 1000, .k = 768, .bias = true},                                 /* a token */
+        {.m = 1, .n = 1000, .k = 768, .transpose_b = true},
+        {.m = 512, .n = 1030, .k = 1024, .bias = true, .factors = WEIR_DTYPE_BF16, .result = WEIR_DTYPE_BF16},
+        {.m = 1030, .n = 512, .k = 65, .transpose_a = true, .accumulate = true, .factors = WEIR_DTYPE_BF16},
+        {.m = 1030, .n = 512, .k = 64, .transpose_a = true, .factors = WEIR_DTYPE_BF16},
+        {.m = 3, .n = 40, .k = 12300, .factors = WEIR_DTYPE_BF16, .result = WEIR_DTYPE_BF16},
+        {.m = 1, .n = 1000, .k = 768, .bias = true, .factors = WEIR_DTYPE_BF16, .result = WEIR_DTYPE_BF16},
+        {.m = 1, .n = 1000, .k = 768, .transpose_b = true, .factors = WEIR_DTYPE_BF16, .result = WEIR_DTYPE_BF16},
+    };
+    for (int threads = 1; threads <= 2; threads++) {
+        struct weir_matmul *matmul;
+        assert_ok(weir_matmul_open(threads, &matmul));
+        for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+            if (all[i].factors == WEIR_DTYPE_F32 || weir_matmul_has_bf16())
+                large_run(matmul, &all[i]);
+        weir_matmul_close(matmul);
+    }
 }
 
 static void a_prepared_product_allocates_nothing_of_ours(void **state)
@@ -152,8 +223,7 @@ static void packed_run(struct weir_matmul *matmul, struct weir_product p)
     assert_ok(weir_matmul_pack(matmul, &packed, x.b, b));
     memset(x.b, 0xff, (size_t)(p.k * p.n) * sizeof(float)); /* NaN: it is not read any more */
     assert_ok(weir_matmul_run(matmul, &packed, x.a, b, bias, x.other, x.scratch));
-    for (int64_t i = 0; i < p.m * p.n; i++)
-        assert_true(fabs((double)x.c[i] - (double)x.other[i]) <= 3e-6 * (3 + 3 * sqrt((double)p.k)));
+    assert_alike(&p, x.c, x.other, 0);
     free(b);
     matrices_free(&x);
 }
@@ -204,8 +274,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_plain_product_follows_double),
-        cmocka_unit_test(the_product_of_this_build_follows_double_and_repeats_its_bits),
+        cmocka_unit_test(the_product_of_this_build_follows_it_and_repeats_its_bits),
         cmocka_unit_test(so_it_does_with_two_threads),
+        cmocka_unit_test(large_products_follow_the_plain_one),
         cmocka_unit_test(a_prepared_product_allocates_nothing_of_ours),
         cmocka_unit_test(packing_changes_rounding_alone),
         cmocka_unit_test(what_gains_nothing_is_not_packed),
