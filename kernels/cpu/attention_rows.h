@@ -91,7 +91,7 @@ WEIR_KERNEL static float row_exp(int64_t n, int64_t padded, float shift, float *
     int64_t whole = weir_round_up(n, WEIR_LANES);
     WEIR_LOOP
     for (int64_t i = 0; i < whole; i++)
-        p[i] = weir_exp(p[i] - shift);
+        p[i] = weir_exp_falling(p[i] - shift);
     weir_f8 sum = {0}, last = *(const weir_f8_memory *)(p + whole - WEIR_LANES);
     weir_keep_lanes(&last, n - (whole - WEIR_LANES), &zero);
     *(weir_f8_memory *)(p + whole - WEIR_LANES) = last;

@@ -94,7 +94,7 @@ WEIR_KERNEL static float row_weights(int64_t n, float most, float *scores)
     weir_f8 sum = {0}, part;
     WEIR_LOOP
     for (int64_t j = 0; j < n; j++)
-        scores[j] = weir_exp(scores[j] - most);
+        scores[j] = weir_exp_falling(scores[j] - most);
     for (int64_t j = 0; j < n; j += WEIR_LANES) {
         weir_load(&part, scores + j, n - j);
         sum += part;

@@ -80,7 +80,7 @@ WEIR_INLINE double exp_sum(int64_t n, const float *x, float shift, float *d, int
         fetch(width, x + i + ahead);
         WEIR_LOOP
         for (int64_t j = 0; j < width; j++)
-            e[j] = weir_exp(x[i + j] - shift);
+            e[j] = weir_exp_falling(x[i + j] - shift);
         sum += chunk_sum(width, e);
     }
     return sum;

@@ -25,14 +25,9 @@ WEIR_INLINE float weir_from_bits(uint32_t u)
 
 /* e^x = 2^n e^r with n = round(x / ln 2) and |r| <= ln 2 / 2; Taylor series of degree 7 (remainder r^8/8! < 6e-9).
  * Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits; ln 2 is split in two so that n * hi is exact
- * (Cody and Waite, "Software Manual for the Elementary Functions", 1980).  NaN stays NaN.  The argument is clamped by its
- * magnitude in one step: gcc threads two clamps in a row into two copies of the loop body, three times as slow. */
-WEIR_INLINE float weir_exp(float x)
+ * (Cody and Waite, "Software Manual for the Elementary Functions", 1980).  NaN stays NaN. */
+WEIR_INLINE float weir_exp_clamped(float x)
 {
-    uint32_t sign = weir_bits(x) & 0x80000000u;
-    float size = weir_from_bits(weir_bits(x) ^ sign);
-    size = size > 87.3f ? 87.3f : size;
-    x = weir_from_bits(weir_bits(size) | sign);
     float shifted = x * 1.44269504088896341f + 12582912.0f;
     float n = shifted - 12582912.0f;
     float r = x - n * 0.693359375f;
@@ -47,6 +42,22 @@ WEIR_INLINE float weir_exp(float x)
     return (p + 1.0f) * weir_from_bits((weir_bits(shifted) << 23) + 0x3f800000u);
 }
 
+/* The argument is clamped by its magnitude in one step: gcc threads two clamps in a row into two copies of the loop body,
+ * three times as slow. */
+WEIR_INLINE float weir_exp(float x)
+{
+    uint32_t sign = weir_bits(x) & 0x80000000u;
+    float size = weir_from_bits(weir_bits(x) ^ sign);
+    size = size > 87.3f ? 87.3f : size;
+    return weir_exp_clamped(weir_from_bits(weir_bits(size) | sign));
+}
+
+/* The same bits for x <= 87.3, and for NaN: above it is wrong.  A softmax has x <= 0. */
+WEIR_INLINE float weir_exp_falling(float x)
+{
+    return weir_exp_clamped(x < -87.3f ? -87.3f : x);
+}
+
 WEIR_INLINE float weir_sigmoid(float x)
 {
     return 1.0f / (1.0f + weir_exp(-x));
@@ -57,7 +68,7 @@ WEIR_INLINE float weir_sigmoid(float x)
 WEIR_INLINE float weir_normal_cdf(float x, float *density_out)
 {
     float a = x < 0.0f ? -x : x;
-    float e = weir_exp(-0.5f * x * x);
+    float e = weir_exp_falling(-0.5f * x * x);
     float t = 1.0f / (1.0f + 0.35f * a);
     float q = -0.029520308142672657f;
     q = q * t + 0.14580466638826176f;

@@ -26,6 +26,11 @@ static void exp_and_the_normal_distribution_are_accurate(void **state)
         assert_true(fabs((double)density - slope) < 1e-7);
         assert_true(fabs((double)weir_sigmoid(x) * (1 + exp(-(double)x)) - 1) < 2e-7);
     }
+    for (double at = -90; at <= 87.3; at += 0.0013) {
+        float x = (float)at, both = weir_exp(x), falling = weir_exp_falling(x);
+        assert_memory_equal(&both, &falling, sizeof both);
+    }
+    assert_true(weir_exp_falling(-INFINITY) == weir_exp(-INFINITY) && isnan(weir_exp_falling(NAN)));
     assert_true(weir_exp(-1000.0f) < 1.3e-38f && weir_exp(-INFINITY) < 1.3e-38f);
     assert_true(weir_exp(INFINITY) > 8e37f && weir_exp(1000.0f) < 8.5e37f && isnan(weir_exp(NAN)) && weir_exp(0.0f) == 1.0f);
 }
