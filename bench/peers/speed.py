@@ -19,6 +19,7 @@ contender: those that are further away than LIMITS did other work, and the progr
 import argparse
 import array
 import atexit
+import itertools
 import json
 import os
 import random
@@ -51,6 +52,7 @@ MODELS = {
 }
 SCHEDULES = ["1f1b", "gpipe", "interleaved", "interleaved-zb", "zbv"]
 CHUNKED = {"interleaved", "interleaved-zb", "zbv"}  # two stages per rank
+V_SHAPED = {"zbv"}  # rank 0 has the first and the last
 TUNED = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "-1", "MALLOC_TOP_PAD_": str(64 << 20),
          "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
 ISAS = {"avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "DNNL_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2",
@@ -101,8 +103,8 @@ def prepare(args, setup):
     open(done, "w").close()
 
 
-def cut_of(setup, n_stages):
-    """First layers of the stages whose largest number of multiplications is smallest, as Weir cuts."""
+def costs_of(setup):
+    """Multiplications for a token, of each layer of the model."""
     with open(os.path.join(setup["folder"], "config.json")) as f:
         c = json.load(f)
     if c["model_type"] == "gpt2":
@@ -111,14 +113,20 @@ def cut_of(setup, n_stages):
         width, n, attention = c["hidden_size"], c["num_hidden_layers"], 4
         mlp = 3 * c["intermediate_size"] / width
     block = [attention * width**2 + 2 * setup["length"] * width, mlp * width**2]
-    costs = [0.0] + block * n + [c["vocab_size"] * width]
-    sums = [sum(costs[:i]) for i in range(len(costs) + 1)]
-    best = {(0, 0): (0.0, [])}
-    for stage in range(1, n_stages + 1):
-        for end in range(stage, len(costs) + 1):
-            best[stage, end] = min((max(best[stage - 1, begin][0], sums[end] - sums[begin]), best[stage - 1, begin][1] + [begin])
-                                   for begin in range(end) if (stage - 1, begin) in best)
-    return best[n_stages, len(costs)][1]
+    return [0.0] + block * n + [c["vocab_size"] * width]
+
+
+def cut_of(setup, schedule):
+    """First layers of the stages.  The busiest rank has the fewest multiplications, then the busiest stage: so Weir cuts, too."""
+    ranks = [0, 1] if schedule not in CHUNKED else [0, 1, 1, 0] if schedule in V_SHAPED else [0, 1, 0, 1]
+    costs = costs_of(setup)
+
+    def work(cut):
+        stages = [sum(costs[begin:end]) for begin, end in zip((0, *cut), (*cut, len(costs)))]
+        return max(sum(x for x, at in zip(stages, ranks) if at == rank) for rank in (0, 1)), max(stages)
+
+    cuts = itertools.combinations(range(1, len(costs)), len(ranks) - 1)
+    return [0, *min(cuts, key=work)]
 
 
 # ---- one run ----------------------------------------------------------------------------------------------------------
@@ -165,19 +173,18 @@ def cause_of(text):
 def commands_of(args, setup, what, job_path, out, steps):
     """Commands to run at once, each on its own processor."""
     if what["kind"] == "weir":
-        stages = 1 if not what["schedule"] else 4 if what["schedule"] in CHUNKED else 2
+        cut = cut_of(setup, what["schedule"]) if what["schedule"] else [0]
         command = [args.weir, "train", "--model", setup["weir_model"], "--data", setup["tokens"], "--data-format", "u16",
                    "--seq-len", str(setup["length"]), "--microbatches", str(what.get("microbatches", setup["microbatches"])),
                    "--microbatch-size", str(what.get("batch", setup["batch"])), "--steps", str(steps), "--lr", str(setup["lr"]),
                    "--adam-beta1", str(setup["beta1"]), "--adam-beta2", str(setup["beta2"]), "--weight-decay",
                    str(setup["weight_decay"]), "--grad-clip", str(setup["grad_clip"]), "--dtype", args.dtype, "--quiet",
-                   "--metrics", out, "--stages", str(stages), "--first-layers", ",".join(map(str, cut_of(setup, stages)))]
+                   "--metrics", out, "--stages", str(len(cut)), "--first-layers", ",".join(map(str, cut))]
         return [command + (["--schedule", what["schedule"]] if what["schedule"] else ["--threads-per-rank", "2"])]
     if what["kind"] == "llmc":
         return [["stdbuf", "-oL", os.path.abspath(args.llmc)]]
-    stages = 4 if what.get("schedule") in CHUNKED else 2
     job = dict(setup, **what, steps=steps, threads=2 if what["kind"] == "one" else 1, bf16=args.dtype == "bf16",
-               cut=cut_of(setup, stages), store=os.path.join(setup["work"], "store"))
+               cut=cut_of(setup, what.get("schedule")), store=os.path.join(setup["work"], "store"))
     with open(job_path, "w") as f:
         json.dump(job, f)
     if os.path.exists(job["store"]):
