@@ -19,6 +19,7 @@ enum {
     LEAST_ROWS = 32,         /* of C: with fewer, copying B takes longer than it saves */
     ROWS_PER_TASK = 16,
     LARGE = 12288, PART = 3072, /* terms of a sum: longer ones are done in parts */
+    COLUMNS = 512,              /* of C, for each thread: done in parts with AVX2 */
     PACKED_ROWS = 64,           /* of C: with fewer, packing B takes longer than it saves */
     /* where the kernels called gemm are faster: rows of C, terms of a sum, elements of a weight */
     GEMM_ROWS = 64, GEMM_BF16_ROWS = 512, GEMM_TERMS = 128, GEMM_BF16_TERMS = 64, GEMM_WEIGHT = 1 << 19,
@@ -29,10 +30,10 @@ enum {
 
 static const char GEMM[] = "gemm:jit";
 
-/* What one primitive computes: a product, or a part of its sums. */
+/* What one primitive computes: a product, a part of its sums, or some columns. */
 struct piece {
     struct weir_product product;
-    int64_t a_stride; /* elements from one row of A in memory to the next */
+    int64_t a_stride, c_stride; /* elements from one row of A, or of C, in memory to the next */
 };
 
 /* One primitive with the memory objects of its arguments, whose handles every call sets anew. */
@@ -195,31 +196,53 @@ static void b_copy(const struct weir_matmul *matmul, const struct weir_product *
 
 /* ---- parts -------------------------------------------------------------------------------------------------------------- */
 
-/* oneDNN's blocks do not suit sums of floats as long as a vocabulary: dX of 50,257 columns runs at 1.18 times the rate in parts, which
- * are added up (performance-log.md).  A bf16 result would be rounded with every part. */
-static int64_t part_size(const struct weir_product *p)
+static struct piece whole_of(const struct weir_product *p)
 {
-    return p->k > LARGE && !p->transpose_b && p->factors == WEIR_DTYPE_F32 ? PART : p->k;
+    return (struct piece){*p, p->transpose_a ? p->m : p->k, p->n};
 }
 
-/* The products at..at+PART-1 of every sum. */
-static struct piece piece_of(const struct weir_product *p, int64_t at)
+/* A product is done whole, in parts of its sums, or in parts of C's columns. */
+struct cut {
+    bool columns;
+    int64_t extent, part;
+};
+
+/* oneDNN's blocks do not suit sums of floats as long as a vocabulary: dX of 50,257 columns runs at 1.18 times the rate in parts, which
+ * are added up.  A bf16 result would be rounded with every part.  With AVX2 a transposed B runs at 1.04 to 1.2 times the rate in blocks of
+ * columns (performance-log.md). */
+static struct cut cut_of(const struct weir_product *p, int n_threads)
 {
-    struct piece piece = {*p, p->transpose_a ? p->m : p->k};
-    int64_t size = part_size(p);
-    piece.product.k = p->k - at < size ? p->k - at : size;
+    bool floats = p->factors == WEIR_DTYPE_F32 && !p->packed;
+    if (floats && !p->transpose_b && p->k > LARGE)
+        return (struct cut){false, p->k, PART};
+    if (floats && p->transpose_b && !p->transpose_a && p->m >= LEAST_ROWS && has_isa(dnnl_cpu_isa_avx2) &&
+        !has_isa(dnnl_cpu_isa_avx512_core))
+        return (struct cut){true, p->n, (int64_t)COLUMNS * n_threads};
+    return (struct cut){false, p->k, p->k};
+}
+
+static struct piece piece_of(const struct weir_product *p, const struct cut *cut, int64_t at)
+{
+    struct piece piece = whole_of(p);
+    int64_t size = cut->extent - at < cut->part ? cut->extent - at : cut->part;
+    if (cut->columns) {
+        piece.product.n = size;
+        return piece;
+    }
+    piece.product.k = size;
     piece.product.accumulate = p->accumulate || at > 0;
     piece.product.bias = p->bias && at == 0;
     return piece;
 }
 
 /* The kinds of parts that there are; returns how many. */
-static int kinds_of(const struct weir_product *p, struct piece kinds[KINDS])
+static int kinds_of(const struct weir_product *p, int n_threads, struct piece kinds[KINDS])
 {
-    int64_t size = part_size(p), last = (weir_task_count(p->k, size) - 1) * size, at[KINDS] = {0, size, last};
+    struct cut cut = cut_of(p, n_threads);
+    int64_t last = (weir_task_count(cut.extent, cut.part) - 1) * cut.part, at[KINDS] = {0, cut.part, last};
     int n = last ? KINDS : 1;
     for (int i = 0; i < n; i++)
-        kinds[i] = piece_of(p, at[i]);
+        kinds[i] = piece_of(p, &cut, at[i]);
     return n;
 }
 
@@ -244,7 +267,7 @@ static weir_status described_with(const struct piece *piece, weir_dnnl_matrix b,
         bool transposed;
         enum weir_dtype dtype;
     } shapes[] = {{p->m, p->k, piece->a_stride, p->transpose_a, p->factors},
-                  {p->m, p->n, p->n, false, p->result},
+                  {p->m, p->n, piece->c_stride, false, p->result},
                   {1, p->n, p->n, false, p->factors}};
     int n = 0;
     dnnl_status_t status = dnnl_success;
@@ -271,7 +294,7 @@ static weir_status plain_matrix(const struct weir_product *p, int64_t stride, we
 /* B as the library likes it best for the product alone: so the form is the same with a bias or what is added up. */
 static weir_status packed_matrix(const struct weir_product *p, dnnl_engine_t engine, weir_dnnl_matrix *b_out)
 {
-    struct piece alone = {*p, p->transpose_a ? p->m : p->k};
+    struct piece alone = whole_of(p);
     weir_dnnl_matrix any;
     dnnl_primitive_desc_t pd;
     alone.product.accumulate = alone.product.bias = false;
@@ -415,7 +438,7 @@ size_t weir_matmul_scratch(const struct weir_product *product, int n_threads)
 {
     struct piece kinds[KINDS];
     size_t most = 0;
-    for (int i = kinds_of(product, kinds) - 1; i >= 0; i--) {
+    for (int i = kinds_of(product, n_threads, kinds) - 1; i >= 0; i--) {
         size_t bytes = b_copy_bytes(&kinds[i].product) + piece_ask(&kinds[i], n_threads, scratch_of);
         most = bytes > most ? bytes : most;
     }
@@ -478,7 +501,7 @@ static bool takes_no_more_scratch(const struct weir_product *product, int n_thre
 
 size_t weir_matmul_packed_bytes(const struct weir_product *product, int n_threads)
 {
-    struct piece piece = {*product, product->k};
+    struct piece piece = whole_of(product);
     piece.product.packed = true;
     if (!is_packable(product) || !has_form(product) || !takes_no_more_scratch(product, n_threads))
         return 0;
@@ -494,7 +517,8 @@ static size_t packed_of(const_dnnl_primitive_desc_t pd)
 
 size_t weir_matmul_library_bytes(void)
 {
-    const struct piece usual = {{.m = 1024, .n = 1024, .k = 1024}, 1024};
+    const struct weir_product cube = {.m = 1024, .n = 1024, .k = 1024};
+    const struct piece usual = whole_of(&cube);
     return piece_ask(&usual, 1, packed_of);
 }
 
@@ -566,7 +590,7 @@ static bool pieces_equal(const struct piece *x, const struct piece *y)
     const struct weir_product *a = &x->product, *b = &y->product;
     return a->m == b->m && a->n == b->n && a->k == b->k && a->transpose_a == b->transpose_a &&
            a->transpose_b == b->transpose_b && a->accumulate == b->accumulate && a->bias == b->bias &&
-           a->packed == b->packed && a->factors == b->factors && a->result == b->result && x->a_stride == y->a_stride;
+           a->packed == b->packed && a->factors == b->factors && a->result == b->result && x->a_stride == y->a_stride && x->c_stride == y->c_stride;
 }
 
 /* oneDNN does not look at what its code generator gets from the system: it ends in SIGSEGV, or in an exception that nobody
@@ -603,7 +627,7 @@ weir_status weir_matmul_prepare(struct weir_matmul *matmul, const struct weir_pr
     struct piece kinds[KINDS];
     weir_status status = WEIR_OK;
     openmp_set_threads(&matmul->openmp, matmul->threads.n_threads);
-    for (int i = kinds_of(product, kinds) - 1; i >= 0 && !status; i--)
+    for (int i = kinds_of(product, matmul->threads.n_threads, kinds) - 1; i >= 0 && !status; i--)
         status = primitive_find(matmul, &kinds[i], &primitive);
     return status;
 }
@@ -652,7 +676,7 @@ static weir_status piece_run(struct weir_matmul *matmul, const struct piece *pie
 weir_status weir_matmul_pack(struct weir_matmul *matmul, const struct weir_product *product, const void *b, void *packed)
 {
     struct primitive *p;
-    const struct piece piece = piece_of(product, 0);
+    const struct piece piece = whole_of(product);
     void *const handles[] = {writable(b), packed};
     openmp_set_threads(&matmul->openmp, matmul->threads.n_threads);
     weir_status status = primitive_find(matmul, &piece, &p);
@@ -664,13 +688,17 @@ weir_status weir_matmul_pack(struct weir_matmul *matmul, const struct weir_produ
 weir_status weir_matmul_run(struct weir_matmul *matmul, const struct weir_product *product, const void *a, const void *b,
                             const void *bias, void *c, void *scratch)
 {
-    const int64_t size = part_size(product), of_factor = element_bytes(product->factors);
-    const int64_t a_step = of_factor * (product->transpose_a ? product->m : 1), b_step = of_factor * product->n;
+    const struct cut cut = cut_of(product, matmul->threads.n_threads);
+    const int64_t of_factor = element_bytes(product->factors), of_result = element_bytes(product->result);
+    const int64_t a_step = cut.columns ? 0 : of_factor * (product->transpose_a ? product->m : 1);
+    const int64_t b_step = of_factor * (cut.columns ? product->k : product->n), c_step = cut.columns ? of_result : 0;
     weir_status status = WEIR_OK;
     openmp_set_threads(&matmul->openmp, matmul->threads.n_threads);
-    for (int64_t at = 0; at < product->k && !status; at += size) {
-        struct piece piece = piece_of(product, at);
-        status = piece_run(matmul, &piece, (const char *)a + at * a_step, (const char *)b + at * b_step, bias, c, scratch);
+    for (int64_t at = 0; at < cut.extent && !status; at += cut.part) {
+        struct piece piece = piece_of(product, &cut, at);
+        const void *terms = piece.product.bias ? (const char *)bias + (cut.columns ? at * of_factor : 0) : NULL;
+        status = piece_run(matmul, &piece, (const char *)a + at * a_step, (const char *)b + at * b_step, terms,
+                           (char *)c + at * c_step, scratch);
     }
     return status;
 }

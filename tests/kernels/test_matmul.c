@@ -171,6 +171,8 @@ static void large_products_follow_the_plain_one(void **state)
         {.m = 130, .n = 140, .k = 130, .transpose_a = true, .accumulate = true},     /* dW */
         {.m = 1, .n = 1000, .k = 768, .bias = true},                                 /* a token */
         {.m = 1, .n = 1000, .k = 768, .transpose_b = true},
+        {.m = 33, .n = 1100, .k = 50, .transpose_b = true, .bias = true},            /* columns */
+        {.m = 40, .n = 2049, .k = 65, .transpose_b = true, .accumulate = true},
         {.m = 512, .n = 1030, .k = 1024, .bias = true, .factors = WEIR_DTYPE_BF16, .result = WEIR_DTYPE_BF16},
         {.m = 1030, .n = 512, .k = 65, .transpose_a = true, .accumulate = true, .factors = WEIR_DTYPE_BF16},
         {.m = 1030, .n = 512, .k = 64, .transpose_a = true, .factors = WEIR_DTYPE_BF16},
