@@ -431,9 +431,13 @@ def main():
     os.makedirs(args.work, exist_ok=True)
     setup = dict(MODELS[args.model])
     contenders = contenders_of(args.model)
-    names = [n for n in contenders if not args.only or re.search(args.only, n)]
-    if not args.llmc:
-        names = [n for n in names if n != "llm.c"]
+    able = [n for n in contenders if args.llmc or n != "llm.c"]
+    try:
+        names = [n for n in able if re.search(args.only or "", n)]
+    except re.error as e:
+        sys.exit(f"speed: --only '{args.only}' is no regular expression: {e}")
+    if not names:
+        sys.exit(f"speed: --only '{args.only}' finds none of: {'; '.join(able)}{'' if args.llmc else ' (llm.c needs --llmc)'}")
     prepare(args, setup)
     results, begin = results_read(args.results), time.time()
     while not args.report and time.time() - begin < args.seconds:
