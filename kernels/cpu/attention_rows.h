@@ -54,7 +54,7 @@ WEIR_KERNEL static void strips_copy(int64_t d, const float *from, int64_t stride
     }
 }
 
-WEIR_WIDE static void block_multiply_wide(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row,
+WEIR_WIDE WEIR_UNCHECKED static void block_multiply_wide(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row,
                                           int64_t a_column, const float *b, int64_t b_row, int64_t b_strip, bool beta,
                                           float *c, int64_t c_row)
 {
@@ -63,7 +63,7 @@ WEIR_WIDE static void block_multiply_wide(int64_t m, int64_t n, int64_t k, const
             weir_tile_wide(k, a + i * a_row, a_row, a_column, b, b_row, beta, c + i * c_row + j, c_row);
 }
 
-WEIR_KERNEL static void block_multiply_narrow(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row,
+WEIR_KERNEL WEIR_UNCHECKED static void block_multiply_narrow(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row,
                                               int64_t a_column, const float *b, int64_t b_row, int64_t b_strip,
                                               bool beta, float *c, int64_t c_row)
 {
@@ -77,6 +77,10 @@ WEIR_KERNEL static void block_multiply_narrow(int64_t m, int64_t n, int64_t k, c
 static inline void block_multiply(int64_t m, int64_t n, int64_t k, const float *a, int64_t a_row, int64_t a_column,
                                   const float *b, int64_t b_row, int64_t b_strip, bool beta, float *c, int64_t c_row)
 {
+    weir_rows_check(a_row == 1 ? k : m, a_row == 1 ? a_column : a_row, a_row == 1 ? m : k, a);
+    for (int64_t j = 0; j < n; j += WEIR_TILE_COLUMNS)
+        weir_rows_check(k, b_row, WEIR_TILE_COLUMNS, b + j / WEIR_TILE_COLUMNS * b_strip);
+    weir_rows_check(m, c_row, n, c);
     if (WEIR_HAS_WIDE())
         block_multiply_wide(m, n, k, a, a_row, a_column, b, b_row, b_strip, beta, c, c_row);
     else

@@ -61,12 +61,12 @@ static void tile_store(const struct weir_product *product, const float *tile, in
     }
 }
 
-WEIR_WIDE static void tile_wide(int64_t k, const float *a_panel, const float *b_panel, float *tile)
+WEIR_WIDE WEIR_UNCHECKED static void tile_wide(int64_t k, const float *a_panel, const float *b_panel, float *tile)
 {
     weir_tile_wide(k, a_panel, 1, WEIR_TILE_ROWS, b_panel, WEIR_TILE_COLUMNS, false, tile, WEIR_TILE_COLUMNS);
 }
 
-WEIR_KERNEL static void tile_narrow(int64_t k, const float *a_panel, const float *b_panel, float *tile)
+WEIR_KERNEL WEIR_UNCHECKED static void tile_narrow(int64_t k, const float *a_panel, const float *b_panel, float *tile)
 {
     weir_tile_narrow(k, a_panel, 1, WEIR_TILE_ROWS, b_panel, WEIR_TILE_COLUMNS, false, tile, WEIR_TILE_COLUMNS);
 }
@@ -75,6 +75,9 @@ WEIR_KERNEL static void tile_narrow(int64_t k, const float *a_panel, const float
 static void strips_multiply(const struct weir_product *product, const float *a_panel, const float *b_panel, int64_t m0,
                             int64_t k, int64_t n0, int64_t n, bool add, const float *bias, float *tile, float *c)
 {
+    weir_rows_check(1, 0, k * WEIR_TILE_ROWS, a_panel);
+    weir_rows_check(1, 0, k * weir_round_up(n, WEIR_TILE_COLUMNS), b_panel);
+    weir_rows_check(1, 0, TILE_FLOATS, tile);
     for (int64_t j = 0; j < n; j += WEIR_TILE_COLUMNS) {
         if (WEIR_HAS_WIDE())
             tile_wide(k, a_panel, b_panel + j * k, tile);

@@ -19,12 +19,16 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define WEIR_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(memory_sanitizer)
-#define WEIR_SANITIZED 1
+#if defined(__has_feature)
+#define WEIR_FEATURE(name) __has_feature(name)
+#else
+#define WEIR_FEATURE(name) 0
 #endif
+#if defined(__SANITIZE_ADDRESS__) || WEIR_FEATURE(address_sanitizer)
+#define WEIR_ASAN 1
+#endif
+#if defined(WEIR_ASAN) || defined(__SANITIZE_THREAD__) || WEIR_FEATURE(thread_sanitizer) || WEIR_FEATURE(memory_sanitizer)
+#define WEIR_SANITIZED 1
 #endif
 
 #if !defined(__x86_64__) || !defined(__linux__) || defined(WEIR_SANITIZED)
@@ -42,7 +46,7 @@
 #endif
 
 /* WEIR_WIDE: for AVX-512 only; called where WEIR_HAS_WIDE() is true. */
-#if !defined(__x86_64__) || !defined(__linux__) || defined(WEIR_SANITIZED) || defined(WEIR_NO_AVX512)
+#if !defined(__x86_64__) || !defined(__linux__) || defined(WEIR_NO_AVX512)
 #define WEIR_WIDE
 #define WEIR_HAS_WIDE() 0
 #else

@@ -13,6 +13,29 @@
 
 #include "kernels/cpu/simd.h"
 
+/* Sanitizers put a check before every access, which makes a step of training eight times slower.  A function that is WEIR_UNCHECKED has
+ * none; its caller asks about the operands with weir_rows_check, once for each row. */
+#if defined(WEIR_ASAN)
+#include <sanitizer/asan_interface.h>
+#define WEIR_UNCHECKED __attribute__((no_sanitize("address", "undefined")))
+
+/* `rows` rows of n floats, `stride` floats apart: the first byte that may not be touched is reported, as its use would be. */
+static inline void weir_rows_check(int64_t rows, int64_t stride, int64_t n, const float *x)
+{
+    for (int64_t i = 0; i < rows; i++) {
+        const char *bad = __asan_region_is_poisoned((void *)(uintptr_t)(x + i * stride), (size_t)n * sizeof *x);
+        if (bad)
+            (void)*(const volatile char *)bad;
+    }
+}
+#else
+#define WEIR_UNCHECKED
+WEIR_INLINE void weir_rows_check(int64_t rows, int64_t stride, int64_t n, const float *x)
+{
+    (void)rows, (void)stride, (void)n, (void)x;
+}
+#endif
+
 enum { WEIR_TILE_ROWS = 4, WEIR_TILE_COLUMNS = 32 };
 
 WEIR_INLINE int64_t weir_round_up(int64_t n, int64_t step)
@@ -21,7 +44,7 @@ WEIR_INLINE int64_t weir_round_up(int64_t n, int64_t step)
 }
 
 /* The tile in registers of 16 floats, for AVX-512. */
-WEIR_INLINE void weir_tile_wide(int64_t k, const float *a, int64_t a_row, int64_t a_column, const float *b,
+WEIR_UNCHECKED WEIR_INLINE void weir_tile_wide(int64_t k, const float *a, int64_t a_row, int64_t a_column, const float *b,
                                 int64_t b_row, bool beta, float *c, int64_t c_row)
 {
     weir_f16 sum[WEIR_TILE_ROWS][2];
@@ -46,7 +69,7 @@ WEIR_INLINE void weir_tile_wide(int64_t k, const float *a, int64_t a_row, int64_
 }
 
 /* The same in registers of 8 floats, as two tiles of 16 columns. */
-WEIR_INLINE void weir_tile_narrow(int64_t k, const float *a, int64_t a_row, int64_t a_column, const float *b,
+WEIR_UNCHECKED WEIR_INLINE void weir_tile_narrow(int64_t k, const float *a, int64_t a_row, int64_t a_column, const float *b,
                                   int64_t b_row, bool beta, float *c, int64_t c_row)
 {
     for (int half = 0; half < 2; half++, b += 16, c += 16) {

@@ -1,14 +1,18 @@
 /* matrix products: gemm_ref against double, the build's implementation against gemm_ref.   labels: pure */
 #include "tests/support/testing.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/rng.h"
 #include "kernels/cpu/matmul.h"
 #include "kernels/cpu/storage.h"
+#include "kernels/cpu/tile.h"
 
 static const int64_t sizes[][3] = {{1, 1, 1},    {1, 17, 3},   {17, 1, 33},   {3, 3, 3},     {4, 32, 64},      {5, 33, 257},
                                    {64, 96, 16}, {67, 131, 97}, {33, 300, 513}, {128, 64, 256}, {33, 1024, 40}, {32, 3072, 17},
@@ -272,6 +276,33 @@ static void every_failed_allocation_is_a_status(void **state)
     }
 }
 
+/* Whether a process lives that uses two rows of 8 floats, 12 apart, in `n` floats. */
+static bool rows_pass(size_t n)
+{
+    int result;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (!child) {
+        float *x = malloc(n * sizeof *x);
+        dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
+        weir_rows_check(2, 12, 8, x);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &result, 0), child);
+    return WIFEXITED(result) && WEXITSTATUS(result) == 0;
+}
+
+/* Tiles have no checks of their own in builds with the address sanitizer. */
+static void a_tile_past_its_memory_is_seen_where_there_is_a_sanitizer(void **state)
+{
+    (void)state;
+    assert_true(rows_pass(20));
+#if defined(WEIR_ASAN)
+    assert_false(rows_pass(19));
+    assert_false(rows_pass(8));
+#endif
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +314,7 @@ int main(void)
         cmocka_unit_test(packing_changes_rounding_alone),
         cmocka_unit_test(what_gains_nothing_is_not_packed),
         cmocka_unit_test(every_failed_allocation_is_a_status),
+        cmocka_unit_test(a_tile_past_its_memory_is_seen_where_there_is_a_sanitizer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
