@@ -397,7 +397,8 @@ int main(int argc, char **argv)
         if (o.model ? o.model == &step_models[i] : strcmp(step_models[i].name, "small") != 0)
             model_do(&b, &step_models[i]);
     if (b.rows) {
-        json_t *all = json_pack("{s:o}", "rows", b.rows);
+        json_t *all = json_pack("{s:s, s:s, s:o}", "model", o.model ? o.model->name : "gpt2 and llama", "dtype",
+                                o.dtype == WEIR_DTYPE_BF16 ? "bf16" : "f32", "rows", b.rows);
         json_dumpf(all, stdout, JSON_INDENT(1));
         printf("\n");
         json_decref(all);

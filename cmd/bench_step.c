@@ -223,7 +223,7 @@ static void table_print(const struct bench *b)
     ceilings_print(&b->ceilings);
     printf("step      %10.3f ms median, %.3f fastest, %.3f slowest; bubble %.1f %%\n", m->median_ms, m->fastest_ms, m->slowest_ms,
            100 * m->bubble);
-    printf("tokens/s  %10.1f\n", 1e3 * b->tokens / m->median_ms);
+    printf("%-9s %10.1f\n", b->settings.model->data == WEIR_DATA_IMAGES ? "samples/s" : "tokens/s", 1e3 * b->tokens / m->median_ms);
     printf("flops     %10.4g of the model in a step, %.1f GFLOP/s\n", b->flops, b->flops / m->median_ms / 1e6);
     printf("mfu       %10.1f %% of %.1f GFLOP/s (%s)\n", 1e5 * b->flops / m->median_ms / peak_of(b), peak_of(b) / 1e9,
            v->peak_flops > 0 ? "--peak-flops" : "measured");
@@ -254,10 +254,13 @@ static weir_status json_write(const struct bench *b)
         json_decref(instructions);
         return schedule_json_print(NULL);
     }
-    json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:I, s:I}", "weir", weir_version(), "model", b->settings.model->name,
+    json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:I, s:s, s:I, s:I, s:I}", "weir", weir_version(), "model", b->settings.model->name,
                              "dtype", compute_dtypes[b->settings.dtype], "schedule", b->schedule_name, "instructions_set",
-                             weir_info_instructions(), "ranks", b->schedule.n_ranks, "microbatches", b->schedule.n_microbatches,
-                             "microbatch_size", (json_int_t)b->values->microbatch_size, "threads", (json_int_t)b->values->threads);
+                             weir_info_instructions(), "ranks", b->schedule.n_ranks, "chunks", b->schedule.n_stages / b->schedule.n_ranks,
+                             "microbatches", b->schedule.n_microbatches, "microbatch_size", (json_int_t)b->values->microbatch_size,
+                             "seq_len", (json_int_t)(b->settings.graph->n_targets / b->values->microbatch_size), "recompute",
+                             b->settings.recompute ? b->settings.recompute : "none", "threads", (json_int_t)b->values->threads,
+                             "steps", (json_int_t)b->values->steps, "warm_up", (json_int_t)b->values->warm_up);
     json_t *figures = json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:o}", "step_ms", m->median_ms,
                                 "fastest_ms", m->fastest_ms, "slowest_ms", m->slowest_ms, "bubble", m->bubble, "loss", m->loss,
                                 "tokens_per_s", 1e3 * b->tokens / m->median_ms, "flops", b->flops, "mfu",

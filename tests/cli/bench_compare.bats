@@ -78,6 +78,36 @@ in_dtype() {
     [[ "$output" == *"'old' is of f32 and 'bf16' is of bf16"* ]]
 }
 
+@test "results of two sizes, schedules or numbers of threads are not compared" {
+    "$WEIR" bench train 1f1b --microbatches 2 --steps 1 --seq-len 8 --json >a
+    for other in 's/"schedule": "1f1b"/"schedule": "gpipe"/' 's/"ranks": 2/"ranks": 4/' 's/"chunks": 1/"chunks": 2/' \
+        's/"microbatches": 2/"microbatches": 4/' 's/"microbatch_size": 4/"microbatch_size": 1/' 's/"seq_len": 8/"seq_len": 16/' \
+        's/"recompute": "none"/"recompute": "full"/' 's/"threads": 1/"threads": 2/'; do
+        sed "$other" a >b
+        run -2 python3 "$compare" a b
+        [[ "$output" == "compare: 'a' has "*" and 'b' "*": take results of the same options" ]]
+    done
+    kernels 100 110 | sed 's/^{/{"threads": 1, /' >one
+    kernels 100 110 | sed 's/^{/{"threads": 2, /' >two
+    run -2 python3 "$compare" one two
+    [ "$output" = "compare: 'one' has threads 1 and 'two' 2: take results of the same options" ]
+}
+
+@test "broken results and limits that are none end with status 2, not with that of something slower" {
+    kernels 100 110 >a
+    for text in 3 null '"rows"' '["rows"]' '{"rows": 3}' '{"rows": {"a": 1}}' '{"rows": [1]}' '{"rows": [{"operation": "linear"}]}' \
+        "$(kernels null 1)" "$(kernels 1 null)" "$(kernels NaN 1)" "$(kernels -1 1)" '{"operations": []}' \
+        '{"runs": [{"turn": 1, "times_ms": [], "others": 0, "model": "m", "dtype": "f32", "isa": null, "contender": "c", "warm_up": 0}]}'; do
+        printf '%s' "$text" >bad
+        run -2 python3 "$compare" a bad
+        [[ "$output" == "compare: 'bad' "* ]]
+    done
+    for limit in -100 -1 nan inf; do
+        run -2 python3 "$compare" a a --limit "$limit"
+        [[ "$output" == "compare: --limit is "* ]]
+    done
+}
+
 @test "files that are no results, or have nothing in common, are refused" {
     kernels 1 1 >a
     echo '{"x": 1}' >x
