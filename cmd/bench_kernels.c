@@ -392,14 +392,22 @@ static weir_status to_bf16_run(void *argument)
     return weir_vector_cpu.to_bf16(UPDATE_ELEMENTS, u->x[0], u->x[1], u->context);
 }
 
+static const struct {
+    const char *op;
+    run_fn run;
+    double flops, bytes; /* per element */
+    bool of_bf16;        /* only there */
+} updates[] = {{"adamw", adamw_run, 13, 28, false}, {"to_bf16", to_bf16_run, 0, 6, true}, {"square_sums", square_sums_run, 2, 4, false}};
+
+enum { UPDATES = sizeof updates / sizeof *updates };
+
+static bool update_is_there(const struct bench *b, int i)
+{
+    return !updates[i].of_bf16 || b->dtype == WEIR_COMPUTE_BF16;
+}
+
 static weir_status updates_measure(struct bench *b)
 {
-    static const struct {
-        const char *op;
-        run_fn run;
-        double flops, bytes; /* per element */
-        bool of_bf16;        /* only there */
-    } all[] = {{"adamw", adamw_run, 13, 28, false}, {"to_bf16", to_bf16_run, 0, 6, true}, {"square_sums", square_sums_run, 2, 4, false}};
     struct weir_arena arena = {0};
     struct update *u;
     const char *shape;
@@ -410,19 +418,34 @@ static weir_status updates_measure(struct bench *b)
         u->context = b->context;
     for (int i = 0; !status && i < 4; i++)
         status = weir_arena_alloc(&arena, UPDATE_ELEMENTS, sizeof(float), &u->x[i]);
-    for (size_t i = 0; !status && i < sizeof all / sizeof *all; i++) {
-        struct row row = {.op = all[i].op, .pass = "update", .shape = shape, .flops = all[i].flops * UPDATE_ELEMENTS,
-                          .bytes = all[i].bytes * UPDATE_ELEMENTS};
-        if (!wanted(b, all[i].op) || (all[i].of_bf16 && b->dtype != WEIR_COMPUTE_BF16))
+    for (int i = 0; !status && i < UPDATES; i++) {
+        struct row row = {.op = updates[i].op, .pass = "update", .shape = shape, .flops = updates[i].flops * UPDATE_ELEMENTS,
+                          .bytes = updates[i].bytes * UPDATE_ELEMENTS};
+        if (!wanted(b, updates[i].op) || !update_is_there(b, i))
             continue;
-        status = all[i].run(u);
+        status = updates[i].run(u);
         if (!status)
-            status = measure(b, all[i].run, u, &row.time);
+            status = measure(b, updates[i].run, u, &row.time);
         if (!status)
             status = row_add(b, &row);
     }
     weir_arena_release(&arena);
     return status;
+}
+
+/* Each name that was given is that of something to measure. */
+static weir_status names_check(const struct bench *b)
+{
+    for (int n = 0; n < b->n_names; n++) {
+        bool there = false;
+        for (int i = 0; i < b->graph->n_nodes; i++)
+            there |= !b->graph->nodes[i].part && !strcmp(b->graph->nodes[i].op->name, b->names[n]);
+        for (int i = 0; i < UPDATES; i++)
+            there |= update_is_there(b, i) && !strcmp(updates[i].op, b->names[n]);
+        if (!there)
+            return WEIR_FAIL(WEIR_ERR_USAGE, "%s has no operation '%s'", b->model->name, b->names[n]);
+    }
+    return WEIR_OK;
 }
 
 /* ---- what it shows ------------------------------------------------------------------------------------------------- */
@@ -500,6 +523,8 @@ static weir_status bench(struct bench *b)
     if (!status)
         status = model_open(b);
     if (!status)
+        status = names_check(b);
+    if (!status)
         status = ceilings_measure(1, (int)b->values->threads, (int)b->values->milliseconds, storage_of(b), &b->ceilings);
     if (!status)
         status = weir_kernel_context_open((int)b->values->threads, &b->context);
@@ -507,8 +532,6 @@ static weir_status bench(struct bench *b)
         status = nodes_measure(b);
     if (!status)
         status = updates_measure(b);
-    if (!status && !b->n_rows)
-        status = WEIR_FAIL(WEIR_ERR_USAGE, "%s has no operation '%s'", b->model->name, b->names[0]);
     if (!status && b->values->json)
         status = json_write(b);
     else if (!status)

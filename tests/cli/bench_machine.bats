@@ -16,6 +16,10 @@ setup() {
     done
     run -2 --separate-stderr "$WEIR" bench kernels atention --milliseconds 1
     [[ "$stderr" == *"gpt2-tiny has no operation 'atention'"* ]]
+    run -2 --separate-stderr "$WEIR" bench kernels linear adamm --milliseconds 1
+    [[ "$stderr" == *"gpt2-tiny has no operation 'adamm'"* && -z "$output" ]]
+    run -2 --separate-stderr "$WEIR" bench kernels to_bf16 --milliseconds 1
+    [[ "$stderr" == *"gpt2-tiny has no operation 'to_bf16'"* ]]
 }
 
 @test "bench kernels gives its figures as JSON" {
