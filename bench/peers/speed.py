@@ -315,8 +315,14 @@ def machine():
 def results_read(path):
     if not os.path.exists(path):
         return {"machine": machine(), "runs": []}
-    with open(path) as f:
-        return json.load(f)
+    try:
+        with open(path) as f:
+            results = json.load(f)
+        if "machine" not in results or not all("contender" in r for r in results["runs"]):
+            raise ValueError("no machine or no contender")
+    except (OSError, ValueError, TypeError, KeyError) as e:
+        sys.exit(f"speed: '{path}' has no results of this program ({type(e).__name__} {e}): name another file with --results")
+    return results
 
 
 def results_write(path, results):
@@ -438,8 +444,17 @@ def main():
         sys.exit(f"speed: --only '{args.only}' is no regular expression: {e}")
     if not names:
         sys.exit(f"speed: --only '{args.only}' finds none of: {'; '.join(able)}{'' if args.llmc else ' (llm.c needs --llmc)'}")
-    prepare(args, setup)
+    if args.turns < 1:
+        sys.exit(f"speed: --turns is {args.turns}: it is the number of turns to time, 1 or more")
+    if args.llmc and not os.access(args.llmc, os.X_OK):
+        sys.exit(f"speed: --llmc '{args.llmc}' is no program: build llm.c with 'make train_gpt2' and name what it makes")
     results, begin = results_read(args.results), time.time()
+    if not args.report:
+        try:
+            results_write(args.results, results)
+        except OSError as e:
+            sys.exit(f"speed: cannot write --results '{args.results}': {e.strerror}")
+    prepare(args, setup)
     while not args.report and time.time() - begin < args.seconds:
         name, turn = next_of(mine_of(args, results), names, args.turns)
         if not name:
@@ -451,7 +466,8 @@ def main():
         said = run["failed"] if "failed" in run else f"{statistics.median(run['times_ms'][1:]):.1f} ms{quiet}"
         print(f"turn {turn}: {name}: {said}", file=sys.stderr, flush=True)
     report(args, results, setup, list(contenders))
-    return bool(losses_differ(mine_of(args, results), list(contenders), LIMITS[args.dtype]))
+    mine = mine_of(args, results)
+    return any("failed" in r for r in mine) or bool(losses_differ(mine, list(contenders), LIMITS[args.dtype]))
 
 
 if __name__ == "__main__":

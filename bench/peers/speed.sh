@@ -2,7 +2,8 @@
 # Training steps of Weir beside PyTorch (pipelining over gloo, eager, compiled) and llm.c, in turns (bench/peers/speed.py says
 # what and how).
 #
-#     bench/peers/speed.sh [--env DIR] [--build DIR] [--work DIR] [--results FILE] [options of speed.py]
+#     bench/peers/speed.sh [--env DIR] [--build DIR] [--work DIR] [--results FILE] [--model NAME] [--dtype NAME] [--isa avx2]
+#                          [--only REGULAR_EXPRESSION] [--turns N] [--seconds S] [--llmc PROGRAM] [--report]
 #
 # --env: where the Python environment is made, outside of the tree (~/.cache/weir/peers); one that is there, with torch and
 # safetensors, is used as it is.  A fresh one takes some 6 GB.  --work: weights and data of the runs (~/.cache/weir/peers-work,
@@ -20,6 +21,19 @@ rest=()
 
 while [ $# -gt 0 ]; do
     case $1 in
+    --help | -h | --report) ;;
+    --env | --build | --work | --results | --model | --turns | --only | --seconds | --dtype | --isa | --llmc)
+        [ $# -gt 1 ] || {
+            echo "speed: $1 needs a value" >&2
+            exit 2
+        }
+        ;;
+    *)
+        echo "speed: '$1' is no option: --help names them" >&2
+        exit 2
+        ;;
+    esac
+    case $1 in
     --env) env=$2 ;;
     --build) build=$2 ;;
     --work) work=$2 ;;
@@ -30,10 +44,10 @@ while [ $# -gt 0 ]; do
         continue
         ;;
     --help | -h)
-        sed -n '2,10s/^# \{0,1\}//p' "$0"
+        sed -n '2,11s/^# \{0,1\}//p' "$0"
         exit 0
         ;;
-    *) rest+=("$1" "${2?speed: '$1' needs a value}") ;;
+    *) rest+=("$1" "$2") ;;
     esac
     shift 2
 done
