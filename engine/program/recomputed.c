@@ -14,6 +14,8 @@ static weir_status unmatched(const struct weir_graph *graph, const char *entry, 
     if (!*entry)
         return WEIR_FAIL(WEIR_ERR_USAGE, "the list of layers to recompute has an empty entry: none, full, or names of "
                                          "layers and patterns separated by commas");
+    if (!strcmp(entry, "none") || !strcmp(entry, "full"))
+        return WEIR_FAIL(WEIR_ERR_USAGE, "'%s' of the layers to recompute stands alone: leave the other names out", entry);
     weir_status status = weir_arena_alloc(arena, (size_t)graph->n_layers + 3, sizeof *names, &names);
     if (status)
         return status;

@@ -20,6 +20,8 @@ setup() {
     [[ "$stderr" == *"gpt2-tiny has no operation 'adamm'"* && -z "$output" ]]
     run -2 --separate-stderr "$WEIR" bench kernels to_bf16 --milliseconds 1
     [[ "$stderr" == *"gpt2-tiny has no operation 'to_bf16'"* ]]
+    run -2 --separate-stderr "$WEIR" bench train --recompute h.0.mlp,none --steps 1
+    [[ "$stderr" == "weir bench train: 'none' of the layers to recompute stands alone: leave the other names out" ]]
 }
 
 @test "bench kernels gives its figures as JSON" {
