@@ -446,6 +446,8 @@ def main():
         sys.exit(f"speed: --only '{args.only}' finds none of: {'; '.join(able)}{'' if args.llmc else ' (llm.c needs --llmc)'}")
     if args.turns < 1:
         sys.exit(f"speed: --turns is {args.turns}: it is the number of turns to time, 1 or more")
+    if not args.seconds > 0:
+        sys.exit(f"speed: --seconds is {args.seconds:g}: it is the time after which no run begins, more than 0")
     if args.llmc and not os.access(args.llmc, os.X_OK):
         sys.exit(f"speed: --llmc '{args.llmc}' is no program: build llm.c with 'make train_gpt2' and name what it makes")
     results, begin = results_read(args.results), time.time()
