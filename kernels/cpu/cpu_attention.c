@@ -1,5 +1,5 @@
-/* Causal attention, one head of k and v of a sample per task with the heads of q that read it, scores for blocks of 32
- * rows only.
+/* Causal attention, head by head of k and v with the heads of q that read it, scores for blocks of 32 rows only.  A task is
+ * one such head of a sample, or all heads of a small sample.
  *
  * The operands of a head are copied to scratch first: padded to whole tiles, K and V also transposed in strips of 32
  * positions, so that every product below is a loop over weir_tile without tails and independent of alignment.
@@ -32,6 +32,7 @@
 
 enum { BLOCK = WEIR_TILE_COLUMNS }; /* rows of scores, and positions of a strip */
 enum { SKEW = 16 };                 /* keeps the rows of a block out of one cache set */
+enum { SMALL_SAMPLE = 512 << 10, LINE = 64 }; /* bytes: half of the second cache of today's cores; of a line of it */
 
 struct sizes {
     int64_t positions, heads, kv_heads, group, d; /* group: heads that share one of k and v */
@@ -64,6 +65,8 @@ struct job {
     struct operand q, k, v;
     struct operand all_k, all_v; /* of all rows up to `keys` */
     struct operand sum_k, sum_v; /* backward of slices: gradients so far, f32 */
+    bool backward;
+    bool whole_samples; /* a task is all heads of a sample, and not one of them */
     size_t thread_floats;
 };
 
@@ -243,23 +246,19 @@ static void rows_keep(const struct job *job, const struct operand *from, const s
 }
 
 /* One head of k and v, and all heads of q that read it. */
-static void forward_task(const void *argument, int64_t task, int thread)
+static void forward_head(const struct job *job, int64_t sample, int64_t kv_head, const struct buffers *b)
 {
-    const struct job *job = argument;
     const struct sizes *s = &job->s;
-    int64_t sample = task / s->kv_heads, kv_head = task % s->kv_heads;
-    struct buffers b = {0};
-    buffers_carve(s, false, job->bf16, (float *)job->call->scratch + (size_t)thread * job->thread_floats, &b);
     if (job->sliced) {
         rows_keep(job, &job->k, &job->all_k, sample, kv_head);
         rows_keep(job, &job->v, &job->all_v, sample, kv_head);
     }
-    rows_transpose(job, &job->all_k, operand_at(job, &job->all_k, sample, kv_head, 0), b.room, b.k_strips);
-    rows_copy(job, job->all_v.data, operand_at(job, &job->all_v, sample, kv_head, 0), job->all_v.stride, s->keys, 1.0f, b.room,
-              b.v);
+    rows_transpose(job, &job->all_k, operand_at(job, &job->all_k, sample, kv_head, 0), b->room, b->k_strips);
+    rows_copy(job, job->all_v.data, operand_at(job, &job->all_v, sample, kv_head, 0), job->all_v.stride, s->keys, 1.0f, b->room,
+              b->v);
     for (int64_t head = kv_head * s->group; head < (kv_head + 1) * s->group; head++)
         for (int64_t i0 = 0; i0 < s->positions; i0 += BLOCK)
-            forward_block(job, sample, head, i0, &b);
+            forward_block(job, sample, head, i0, b);
 }
 
 /* Probabilities and their gradients of rows i0..; on return scores = dropped-out probabilities, d_scores = dS. */
@@ -336,36 +335,87 @@ static void sums_end(const struct job *job, const struct operand *o, const struc
 }
 
 /* The gradients of one head of k and v are sums over the heads of q that read it, in ascending order. */
-static void backward_task(const void *argument, int64_t task, int thread)
+static void backward_head(const struct job *job, int64_t sample, int64_t kv_head, const struct buffers *b)
 {
-    const struct job *job = argument;
     const struct sizes *s = &job->s;
-    int64_t sample = task / s->kv_heads, kv_head = task % s->kv_heads;
     int64_t k_at = operand_at(job, &job->all_k, sample, kv_head, 0), v_at = operand_at(job, &job->all_v, sample, kv_head, 0);
-    struct buffers b = {0};
-    buffers_carve(s, true, job->bf16, (float *)job->call->scratch + (size_t)thread * job->thread_floats, &b);
-    rows_transpose(job, &job->all_k, k_at, b.room, b.k_strips);
-    rows_transpose(job, &job->all_v, v_at, b.room, b.v_strips);
-    rows_copy(job, job->all_k.data, k_at, job->all_k.stride, s->keys, 1.0f, b.room, b.k);
-    sums_begin(job, &job->sum_k, sample, kv_head, b.d_k);
-    sums_begin(job, &job->sum_v, sample, kv_head, b.d_v);
+    rows_transpose(job, &job->all_k, k_at, b->room, b->k_strips);
+    rows_transpose(job, &job->all_v, v_at, b->room, b->v_strips);
+    rows_copy(job, job->all_k.data, k_at, job->all_k.stride, s->keys, 1.0f, b->room, b->k);
+    sums_begin(job, &job->sum_k, sample, kv_head, b->d_k);
+    sums_begin(job, &job->sum_v, sample, kv_head, b->d_v);
     for (int64_t head = kv_head * s->group; head < (kv_head + 1) * s->group; head++)
         for (int64_t i0 = 0; i0 < s->positions; i0 += BLOCK)
-            backward_block(job, sample, head, i0, &b);
-    sums_end(job, &job->k, &job->sum_k, sample, kv_head, b.d_k, b.room);
-    sums_end(job, &job->v, &job->sum_v, sample, kv_head, b.d_v, b.room);
+            backward_block(job, sample, head, i0, b);
+    sums_end(job, &job->k, &job->sum_k, sample, kv_head, b->d_k, b->room);
+    sums_end(job, &job->v, &job->sum_v, sample, kv_head, b->d_v, b->room);
 }
 
-static weir_status slices_open(struct job *job, bool backward)
+/* Bytes of a tensor that belong to one sample. */
+static size_t sample_bytes(const struct job *job, const struct weir_tensor *x)
+{
+    return x->data ? (size_t)(weir_tensor_elements(x) / x->shape[0]) * (job->bf16 ? 2 : 4) : 0;
+}
+
+/* The tensors of a pass whose rows are taken head by head; those that nobody wants have no data. */
+static int strided_tensors(const struct job *job, const struct weir_tensor *tensors[2 * WEIR_OP_INPUTS + 1])
+{
+    int n = 0;
+    tensors[n++] = job->backward ? &job->call->d_output : &job->call->output;
+    for (int i = 0; i < job->call->n_inputs; i++) {
+        tensors[n++] = &job->call->inputs[i];
+        if (job->backward)
+            tensors[n++] = &job->call->d_inputs[i];
+    }
+    return n;
+}
+
+/* Samples that fit into a core's second cache are tasks, where every thread gets as many. */
+static bool takes_whole_samples(const struct job *job)
+{
+    const struct weir_tensor *tensors[2 * WEIR_OP_INPUTS + 1];
+    size_t bytes = 0;
+    for (int i = strided_tensors(job, tensors) - 1; i >= 0; i--)
+        bytes += sample_bytes(job, tensors[i]);
+    return bytes <= SMALL_SAMPLE && job->call->inputs[0].shape[0] % job->call->context->n_threads == 0;
+}
+
+/* Bring a sample into the cache in the order of its addresses.  Rows of a head are short and far apart: taken from memory one by
+ * one they come at a quarter of the speed of a stream, and prefetches do not mend that (docs/performance-log.md).  What is
+ * written is read as well, since a store fetches its line first. */
+static void sample_fetch(const struct job *job, int64_t sample)
+{
+    const struct weir_tensor *tensors[2 * WEIR_OP_INPUTS + 1];
+    for (int i = strided_tensors(job, tensors) - 1; i >= 0; i--) {
+        size_t bytes = sample_bytes(job, tensors[i]);
+        const volatile char *from = (const char *)tensors[i]->data + (size_t)sample * bytes;
+        for (size_t at = 0; at < bytes; at += LINE)
+            (void)from[at];
+    }
+}
+
+static void task_run(const void *argument, int64_t task, int thread)
+{
+    const struct job *job = argument;
+    int64_t n = job->whole_samples ? job->s.kv_heads : 1, first = task * n, sample = first / job->s.kv_heads;
+    struct buffers b = {0};
+    buffers_carve(&job->s, job->backward, job->bf16, (float *)job->call->scratch + (size_t)thread * job->thread_floats, &b);
+    if (job->whole_samples)
+        sample_fetch(job, sample);
+    for (int64_t kv_head = first % job->s.kv_heads, i = 0; i < n; i++, kv_head++)
+        (job->backward ? backward_head : forward_head)(job, sample, kv_head, &b);
+}
+
+static weir_status slices_open(struct job *job)
 {
     const struct weir_op_call *call = job->call;
     int64_t samples = call->inputs[0].shape[0];
-    if (!call->cache || (backward && !call->cache_gradient))
+    if (!call->cache || (job->backward && !call->cache_gradient))
         return WEIR_FAIL(WEIR_ERR_INVALID, "attention over slices needs the keys and values of all of them: it has no cache");
     job->sliced = true;
     job->all_k = cache_half(&job->s, samples, call->cache, 0, job->bf16 ? 2 : 4);
     job->all_v = cache_half(&job->s, samples, call->cache, 1, job->bf16 ? 2 : 4);
-    if (backward) {
+    if (job->backward) {
         job->sum_k = cache_half(&job->s, samples, call->cache_gradient, 0, sizeof(float));
         job->sum_v = cache_half(&job->s, samples, call->cache_gradient, 1, sizeof(float));
     }
@@ -376,7 +426,7 @@ static weir_status attention_run(const struct weir_op_call *call, bool backward)
 {
     struct buffers none = {0};
     const struct weir_attention_attr *attr = call->attr;
-    struct job job = {.call = call, .bf16 = weir_tensor_bf16(&call->inputs[0]), .dropout = attr->dropout,
+    struct job job = {.call = call, .backward = backward, .bf16 = weir_tensor_bf16(&call->inputs[0]), .dropout = attr->dropout,
                       .s = sizes_of(attr, call->first_position, call->n_positions, call->n_inputs, call->inputs[0].shape)};
     job.q = operand_of(call, &job.s, 0);
     job.k = operand_of(call, &job.s, 1);
@@ -384,12 +434,13 @@ static weir_status attention_run(const struct weir_op_call *call, bool backward)
     job.all_k = job.k;
     job.all_v = job.v;
     if (call->n_positions) {
-        weir_status status = slices_open(&job, backward);
+        weir_status status = slices_open(&job);
         if (status)
             return status;
     }
     job.thread_floats = buffers_carve(&job.s, backward, job.bf16, NULL, &none);
-    weir_parallel(call->context, call->inputs[0].shape[0] * job.s.kv_heads, backward ? backward_task : forward_task, &job);
+    job.whole_samples = takes_whole_samples(&job);
+    weir_parallel(call->context, call->inputs[0].shape[0] * (job.whole_samples ? 1 : job.s.kv_heads), task_run, &job);
     return WEIR_OK;
 }
 
