@@ -19,6 +19,8 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/json.h"
+#include "base/printable.h"
 #include "cmd/bench_command.h"
 #include "cmd/ceilings.h"
 #include "cmd/compute_dtype.h"
@@ -458,8 +460,10 @@ static double share_of(const struct bench *b, const struct row *row)
 static void table_print(const struct bench *b)
 {
     const struct values *v = b->values;
-    printf("weir %s, %s in %s: micro-batches of %d, %d thread%s, %s\nceilings of this run: ", weir_version(), b->model->name,
-           compute_dtypes[b->dtype], (int)v->microbatch_size, (int)v->threads, v->threads == 1 ? "" : "s", weir_info_instructions());
+    char name[1024];
+    printf("weir %s, %s in %s: micro-batches of %d, %d thread%s, %s\nceilings of this run: ", weir_version(),
+           weir_printable(b->model->name, name, sizeof name), compute_dtypes[b->dtype], (int)v->microbatch_size, (int)v->threads,
+           v->threads == 1 ? "" : "s", weir_info_instructions());
     ceilings_print(&b->ceilings);
     printf("\n%-14s %-16s %-22s %5s %10s %10s %10s %8s %7s %10s\n", "operation", "pass", "shape", "nodes", "median us", "fastest",
            "slowest", "GFLOP/s", "GB/s", "of ceiling");
@@ -488,8 +492,8 @@ static weir_status json_write(const struct bench *b)
         json_decref(list);
         return schedule_json_print(NULL);
     }
-    return schedule_json_print(json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:o, s:o}", "weir", weir_version(), "model", b->model->name,
-                                         "dtype", compute_dtypes[b->dtype], "instructions", weir_info_instructions(),
+    return schedule_json_print(json_pack("{s:s, s:o, s:s, s:s, s:I, s:I, s:o, s:o}", "weir", weir_version(), "model",
+                                         weir_json_utf8(b->model->name), "dtype", compute_dtypes[b->dtype], "instructions", weir_info_instructions(),
                                          "microbatch_size", (json_int_t)b->values->microbatch_size, "threads",
                                          (json_int_t)b->values->threads, "ceilings", ceilings_json(&b->ceilings), "rows", list));
 }

@@ -14,6 +14,8 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/json.h"
+#include "base/printable.h"
 #include "cmd/bench_command.h"
 #include "cmd/bench_run.h"
 #include "cmd/paths.h"
@@ -276,8 +278,10 @@ static void figures_find(struct bench *b)
 static void table_print(const struct bench *b)
 {
     const struct values *v = b->values;
+    char name[1024];
     printf("weir %s, %s: a step of %" PRId64 " samples on %" PRId64 " cores; %d of %d configurations run, %d in %d turns of %" PRId64 " steps\n",
-           weir_version(), b->model->name, v->global_batch, v->devices, b->n_run, b->n_rows, b->n_finalists, b->n_turns, v->steps);
+           weir_version(), weir_printable(b->model->name, name, sizeof name), v->global_batch, v->devices, b->n_run, b->n_rows,
+           b->n_finalists, b->n_turns, v->steps);
     printf("%-7s %5s %6s %8s %7s %13s %-15s %12s %12s %8s\n", "", "ranks", "chunks", "replicas", "samples", "micro-batches", "schedule",
            "predicted", "measured", "spread");
     for (int i = 0; i < b->n_finalists; i++) {
@@ -314,8 +318,8 @@ static weir_status json_write(const struct bench *b)
     for (int r = 0; r < b->n_rows; r++)
         if (b->rows[r].is_run)
             weir_json_push(&all, row_json(b, r));
-    return schedule_json_print(json_pack("{s:s, s:s, s:I, s:I, s:i, s:f, s:f, s:f, s:o}", "weir", weir_version(), "model", b->model->name, "devices",
-                                         (json_int_t)b->values->devices, "global_batch", (json_int_t)b->values->global_batch, "configurations",
+    return schedule_json_print(json_pack("{s:s, s:o, s:I, s:I, s:i, s:f, s:f, s:f, s:o}", "weir", weir_version(), "model",
+                                         weir_json_utf8(b->model->name), "devices", (json_int_t)b->values->devices, "global_batch", (json_int_t)b->values->global_batch, "configurations",
                                          b->n_rows, "choice_ms", b->rows[b->choice].median_ms, "fastest_ms", b->rows[b->fastest].median_ms,
                                          "ratio", b->ratio, "run", all));
 }

@@ -48,7 +48,8 @@ static weir_status step_feed(const struct run *run, int step)
     bool images = run->settings->model->data == WEIR_DATA_IMAGES;
     int limit = images ? 10 : run->settings->model->vocabulary < 200 ? (int)run->settings->model->vocabulary : 200;
     weir_status status = WEIR_OK;
-    int n = run->schedule->n_microbatches * (run->settings->n_replicas > 1 ? run->settings->n_replicas : 1);
+    int whole = run->schedule->n_microbatches / weir_schedule_slices(run->schedule);
+    int n = whole * (run->settings->n_replicas > 1 ? run->settings->n_replicas : 1);
     for (int mb = 0; !status && mb < n; mb++)
         for (int i = 0; !status && i < graph->n_inputs; i++) {
             input_fill(&graph->inputs[i].shape, limit, (int64_t)step * 1000 + mb, run->data);

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
+#include "base/printable.h"
 #include "base/text.h"
 #include "cmd/bench_command.h"
 #include "cmd/bench_run.h"
@@ -261,8 +263,10 @@ static int by_measured(const void *a, const void *b)
 static void table_print(const struct bench *b)
 {
     const struct values *v = b->values;
+    char name[1024];
     printf("weir %s, %s: %d ranks, %d micro-batches of %d, %d threads per rank; median of %d steps, in ms\n\n", weir_version(),
-           b->settings.model->name, (int)v->ranks, (int)v->microbatches, (int)v->microbatch_size, (int)v->threads, (int)v->steps);
+           weir_printable(b->settings.model->name, name, sizeof name), (int)v->ranks, (int)v->microbatches,
+           (int)v->microbatch_size, (int)v->threads, (int)v->steps);
     printf("%-15s %3s %10s %10s %10s %10s %9s %9s %9s %9s\n", "schedule", "v", "predicted", "measured", "fastest", "slowest",
            "ratio", "bubble", "measured", "MiB");
     for (int i = 0; i < b->n_rows; i++) {
@@ -311,7 +315,7 @@ static weir_status json_write(const struct bench *b)
     for (int i = 0; whole && i < b->n_rows; i++)
         whole = !json_array_append_new(b->rows[i].reason ? left_out : kept, row_json(&b->rows[i]));
     if (whole)
-        return schedule_json_print(json_pack("{s:s, s:I, s:I, s:o, s:o}", "model", b->settings.model->name, "ranks",
+        return schedule_json_print(json_pack("{s:o, s:I, s:I, s:o, s:o}", "model", weir_json_utf8(b->settings.model->name), "ranks",
                                              (json_int_t)b->values->ranks, "microbatches",
                                              (json_int_t)b->values->microbatches, "schedules", kept, "left_out", left_out));
     json_decref(kept);

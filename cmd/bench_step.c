@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/printable.h"
 #include "cmd/bench_command.h"
 #include "cmd/bench_run.h"
 #include "cmd/ceilings.h"
@@ -22,6 +23,8 @@
 #include "include/weir/graph.h"
 #include "include/weir/info.h"
 
+enum { RANKS = 2, MICROBATCHES = 8 }; /* unless said otherwise */
+
 struct values {
     const char *model, *dtype, *recompute;
     int64_t ranks, chunks, microbatches, microbatch_size, seq_len, steps, warm_up, threads;
@@ -31,9 +34,9 @@ struct values {
 
 static const struct option_row rows[] = {
     {"model", 'm', OPTION_TEXT, offsetof(struct values, model), "NAME|PATH", "model, or a folder with config.json (gpt2-tiny)", 0, 0},
-    {"ranks", 'p', OPTION_INT, offsetof(struct values, ranks), "P", "ranks of the pipeline (2)", 1, 256},
+    {"ranks", 'p', OPTION_INT, offsetof(struct values, ranks), "P", "ranks of the pipeline (2, or those of a file)", 1, 256},
     {"chunks", 'v', OPTION_INT, offsetof(struct values, chunks), "V", "stages per rank (the schedule's own)", 1, 64},
-    {"microbatches", 0, OPTION_INT, offsetof(struct values, microbatches), "M", "micro-batches per step (8)", 1, 65536},
+    {"microbatches", 0, OPTION_INT, offsetof(struct values, microbatches), "M", "micro-batches per step (8, or those of a file)", 1, 65536},
     {"microbatch-size", 0, OPTION_INT, offsetof(struct values, microbatch_size), "B", "samples per micro-batch (4)", 1, 1048576},
     {"seq-len", 0, OPTION_INT, offsetof(struct values, seq_len), "T", "tokens per sample (the model's own)", 1, 1048576},
     {"steps", 'n', OPTION_INT, offsetof(struct values, steps), "N", "steps that are timed (10)", 1, 100000},
@@ -47,7 +50,7 @@ static const struct option_row rows[] = {
 };
 
 const struct option_table bench_train_table = {
-    "bench train", "[SCHEDULE]", "time training steps, by instruction and operation, beside what the machine can do",
+    "bench train", "[SCHEDULE|FILE]", "time training steps, by instruction and operation, beside what the machine can do",
     "weir bench train 1f1b --model gpt2 --seq-len 256 --microbatch-size 1", rows, NULL};
 
 struct part {
@@ -112,6 +115,12 @@ static weir_status roofline_find(struct bench *b)
     return status;
 }
 
+/* Whole ones: a schedule's own are slices of them, where it cuts sequences. */
+static int microbatches_of(const struct bench *b)
+{
+    return b->schedule.n_microbatches / weir_schedule_slices(&b->schedule);
+}
+
 /* ---- what was measured --------------------------------------------------------------------------------------------- */
 
 /* Of the median step. */
@@ -144,15 +153,29 @@ static weir_status model_open(struct bench *b)
     return weir_model_build(b->settings.model, &params, &b->arena, &b->settings.graph);
 }
 
+/* A file has its own ranks, chunks and micro-batches. */
+static weir_status file_open(struct bench *b)
+{
+    const struct values *v = b->values;
+    weir_status status = weir_pipeline_schedule(b->schedule_name, 0, (int)v->chunks, (int)v->microbatches, &b->arena, &b->schedule);
+    if (!status && v->ranks && b->schedule.n_ranks != v->ranks)
+        status = WEIR_FAIL(WEIR_ERR_USAGE, "'%s' has %d rank%s, --ranks says %lld", b->schedule_name, b->schedule.n_ranks,
+                           b->schedule.n_ranks == 1 ? "" : "s", (long long)v->ranks);
+    return status;
+}
+
 static weir_status schedule_open(struct bench *b)
 {
+    const struct values *v = b->values;
     const struct weir_schedule_kind *kind;
+    if (weir_pipeline_is_file(b->schedule_name))
+        return file_open(b);
     weir_status status = weir_schedule_kind_find(b->schedule_name, &kind);
     if (status)
         return status;
-    int chunks = b->values->chunks ? (int)b->values->chunks : weir_schedule_kind_chunks(kind);
-    return weir_pipeline_schedule(b->schedule_name, (int)b->values->ranks * chunks, chunks, (int)b->values->microbatches,
-                                  &b->arena, &b->schedule);
+    int chunks = v->chunks ? (int)v->chunks : weir_schedule_kind_chunks(kind);
+    return weir_pipeline_schedule(b->schedule_name, (int)(v->ranks ? v->ranks : RANKS) * chunks, chunks,
+                                  (int)(v->microbatches ? v->microbatches : MICROBATCHES), &b->arena, &b->schedule);
 }
 
 static weir_status bench_measure(struct bench *b)
@@ -171,8 +194,8 @@ static weir_status bench_measure(struct bench *b)
         status = roofline_find(b);
     if (status)
         return status;
-    b->flops = model_flops(b->settings.graph) * b->schedule.n_microbatches;
-    b->tokens = (double)b->settings.graph->n_targets * b->schedule.n_microbatches;
+    b->flops = model_flops(b->settings.graph) * microbatches_of(b);
+    b->tokens = (double)b->settings.graph->n_targets * microbatches_of(b);
     instructions_add_up(b);
     return WEIR_OK;
 }
@@ -192,33 +215,47 @@ static void part_print(const char *name, const char *pass, double ms, double who
     printf("\n");
 }
 
+/* Of a step in the mean, all ranks together: what is neither an operation's nor the optimizer's, and what no rank works in. */
+static double hand_over_ms(const struct bench *b)
+{
+    const struct bench_outcome *m = &b->measured;
+    double in_ops = 0;
+    for (size_t i = 0; i < m->n_ops; i++)
+        in_ops += (double)m->ops[i].ns / 1e6 / (double)b->values->steps;
+    return m->busy_ms - in_ops - m->optimizer_ms;
+}
+
+static double waiting_ms(const struct bench *b)
+{
+    return b->measured.mean_ms * b->schedule.n_ranks - b->measured.busy_ms;
+}
+
 static void parts_print(const struct bench *b)
 {
     const struct bench_outcome *m = &b->measured;
-    double ranks = b->schedule.n_ranks, steps = (double)b->values->steps, whole = m->mean_ms * ranks, in_ops = 0;
+    double ranks = b->schedule.n_ranks, steps = (double)b->values->steps, whole = m->mean_ms * ranks;
     printf("\n%-14s %-16s %10s %9s %9s\n", "the median step", "", "ms", "share", "");
     for (int i = 0; i < INSTRUCTIONS; i++)
         if (b->instructions[i].ms > 0)
             part_print(b->instructions[i].name, "", b->instructions[i].ms, m->median_ms * ranks, 0);
     printf("\n%-14s %-16s %10s %9s %9s\n", "a step in the mean", "", "ms", "share", "GFLOP/s");
-    for (size_t i = 0; i < m->n_ops; i++) {
-        double ms = (double)m->ops[i].ns / 1e6 / steps;
-        part_print(m->ops[i].op, m->ops[i].pass, ms, whole, m->ops[i].flops / steps);
-        in_ops += ms;
-    }
+    for (size_t i = 0; i < m->n_ops; i++)
+        part_print(m->ops[i].op, m->ops[i].pass, (double)m->ops[i].ns / 1e6 / steps, whole, m->ops[i].flops / steps);
     part_print("optimizer", "", m->optimizer_ms, whole, 0);
-    part_print("hand-over", "", m->busy_ms - in_ops - m->optimizer_ms, whole, 0);
-    part_print("waiting", "", whole - m->busy_ms, whole, 0);
+    part_print("hand-over", "", hand_over_ms(b), whole, 0);
+    part_print("waiting", "", waiting_ms(b), whole, 0);
 }
 
 static void table_print(const struct bench *b)
 {
     const struct values *v = b->values;
     const struct bench_outcome *m = &b->measured;
-    printf("weir %s, %s in %s: %s on %d ranks, %d micro-batches of %d, %d thread%s per rank, %s; %d steps\n", weir_version(),
-           b->settings.model->name, compute_dtypes[b->settings.dtype], b->schedule_name, b->schedule.n_ranks,
-           b->schedule.n_microbatches, (int)v->microbatch_size, (int)v->threads, v->threads == 1 ? "" : "s",
-           weir_info_instructions(), (int)v->steps);
+    char name[1024], model[1024];
+    int ranks = b->schedule.n_ranks, microbatches = microbatches_of(b);
+    printf("weir %s, %s in %s: %s on %d rank%s, %d micro-batch%s of %d, %d thread%s per rank, %s; %d step%s\n", weir_version(),
+           weir_printable(b->settings.model->name, model, sizeof model), compute_dtypes[b->settings.dtype],
+           weir_printable(b->schedule_name, name, sizeof name), ranks, ranks == 1 ? "" : "s", microbatches, microbatches == 1 ? "" : "es", (int)v->microbatch_size, (int)v->threads,
+           v->threads == 1 ? "" : "s", weir_info_instructions(), (int)v->steps, v->steps == 1 ? "" : "s");
     printf("ceilings of this run, per rank with all ranks busy: ");
     ceilings_print(&b->ceilings);
     printf("step      %10.3f ms median, %.3f fastest, %.3f slowest; bubble %.1f %%\n", m->median_ms, m->fastest_ms, m->slowest_ms,
@@ -254,18 +291,20 @@ static weir_status json_write(const struct bench *b)
         json_decref(instructions);
         return schedule_json_print(NULL);
     }
-    json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:I, s:s, s:I, s:I, s:I}", "weir", weir_version(), "model", b->settings.model->name,
-                             "dtype", compute_dtypes[b->settings.dtype], "schedule", b->schedule_name, "instructions_set",
+    json_t *root = json_pack("{s:s, s:o, s:s, s:o, s:s, s:i, s:i, s:i, s:I, s:I, s:s, s:I, s:I, s:I}", "weir", weir_version(), "model",
+                             weir_json_utf8(b->settings.model->name), "dtype", compute_dtypes[b->settings.dtype], "schedule",
+                             weir_json_utf8(b->schedule_name), "instructions_set",
                              weir_info_instructions(), "ranks", b->schedule.n_ranks, "chunks", b->schedule.n_stages / b->schedule.n_ranks,
-                             "microbatches", b->schedule.n_microbatches, "microbatch_size", (json_int_t)b->values->microbatch_size,
+                             "microbatches", microbatches_of(b), "microbatch_size", (json_int_t)b->values->microbatch_size,
                              "seq_len", (json_int_t)(b->settings.graph->n_targets / b->values->microbatch_size), "recompute",
                              b->settings.recompute ? b->settings.recompute : "none", "threads", (json_int_t)b->values->threads,
                              "steps", (json_int_t)b->values->steps, "warm_up", (json_int_t)b->values->warm_up);
-    json_t *figures = json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:o}", "step_ms", m->median_ms,
+    json_t *figures = json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:o, s:o, s:o}", "step_ms", m->median_ms,
                                 "fastest_ms", m->fastest_ms, "slowest_ms", m->slowest_ms, "bubble", m->bubble, "loss", m->loss,
                                 "tokens_per_s", 1e3 * b->tokens / m->median_ms, "flops", b->flops, "mfu",
                                 1e3 * b->flops / m->median_ms / peak_of(b), "roofline_ms", b->roofline_ms, "optimizer_ms",
-                                m->optimizer_ms, "ceilings", ceilings_json(&b->ceilings), "operations", operations, "instructions",
+                                m->optimizer_ms, "mean_ms", m->mean_ms, "hand_over_ms", hand_over_ms(b), "waiting_ms",
+                                waiting_ms(b), "ceilings", ceilings_json(&b->ceilings), "operations", operations, "instructions",
                                 instructions);
     if (root && figures)
         json_object_update(root, figures);
@@ -275,8 +314,7 @@ static weir_status json_write(const struct bench *b)
 
 int bench_train_run(int argc, char **argv)
 {
-    struct values values = {.model = "gpt2-tiny", .dtype = "f32", .ranks = 2, .microbatches = 8, .microbatch_size = 4, .steps = 10,
-                            .warm_up = 2, .threads = 1};
+    struct values values = {.model = "gpt2-tiny", .dtype = "f32", .microbatch_size = 4, .steps = 10, .warm_up = 2, .threads = 1};
     struct options given; /* nothing to release without --config */
     const char *name = "1f1b";
     int n = 0;

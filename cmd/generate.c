@@ -317,7 +317,7 @@ static void texts_print(struct run *run)
 
 static weir_status json_print(struct run *run)
 {
-    json_t *samples = json_array(), *root = json_pack("{s:s, s:I, s:o}", "model", run->kind->name, "prompt_tokens",
+    json_t *samples = json_array(), *root = json_pack("{s:o, s:I, s:o}", "model", weir_json_utf8(run->kind->name), "prompt_tokens",
                                                       (json_int_t)run->n_prompt, "samples", samples);
     for (int64_t s = 0; s < run->options->samples && root; s++) {
         struct sample *sample = &run->samples[s];

@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "base/json.h"
 #include "base/replace.h"
 #include "base/text.h"
 #include "base/text_stream.h"
@@ -44,8 +45,8 @@ static weir_status json_show(const struct weir_topology *t)
     weir_topology_info(t, &info);
     for (int i = 0; i < info.n_devices; i++)
         json_array_append_new(devices, device_json(t, i));
-    json_t *root = json_pack("{s:s, s:s, s:i, s:b, s:o, s:o}", "source", info.source, "form", info.form, "nodes", info.n_nodes, "gpus",
-                             (int)info.has_gpus, "devices", devices, "bandwidth",
+    json_t *root = json_pack("{s:o, s:s, s:i, s:b, s:o, s:o}", "source", weir_json_utf8(info.source), "form", info.form, "nodes",
+                             info.n_nodes, "gpus", (int)info.has_gpus, "devices", devices, "bandwidth",
                              info.n_devices > MOST_MATRIX ? json_null() : rates_json(t, info.n_devices));
     return json_out(root);
 }

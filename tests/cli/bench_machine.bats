@@ -80,9 +80,37 @@ EOF
     run -0 --separate-stderr "$WEIR" bench train zb-h1 --microbatches 4 --steps 2 --peak-flops 1e9 --json
     "$JSON_GET" step_ms tokens_per_s mfu roofline_ms ceilings.product_flops_per_s <<<"$output" | awk '!($1 > 0) { exit 1 }'
     [ "$("$JSON_GET" flops <<<"$output")" = 8053063680 ]
+    sum=$(grep -o '"ms": [0-9.e+-]*, "flops"' <<<"$output" | awk '{ n += $2 } END { print n }')
+    "$JSON_GET" mean_ms optimizer_ms hand_over_ms waiting_ms <<<"$output" |
+        awk -v ops="$sum" '{ x[NR] = $1 } END { d = (x[2] + x[3] + x[4] + ops) / x[1] / 2; exit d < 0.999 || d > 1.001 }'
     "$JSON_GET" flops step_ms mfu <<<"$output" | awk '{ x[NR] = $1 } END { d = x[1] / x[2] * 1000 / 1e9 / x[3]; exit d < 0.999 || d > 1.001 }'
     run -2 "$WEIR" bench train zbq
     [[ "$output" == *"did you mean 'zbv'?"* ]]
+}
+
+@test "bench train takes the schedule of a file as the one of its name, and says what contradicts it" {
+    local same=(--seq-len 8 --steps 1 --warm-up 0 --json)
+    "$WEIR" schedule make zb-h1 -p 2 -m 4 >own.csv
+    run -0 --separate-stderr "$WEIR" bench train zb-h1 --microbatches 4 "${same[@]}"
+    named=$("$JSON_GET" loss flops <<<"$output")
+    run -0 --separate-stderr "$WEIR" bench train own.csv "${same[@]}"
+    [ "$("$JSON_GET" loss flops <<<"$output")" = "$named" ]
+    [[ "$output" == *'"schedule": "own.csv", "'* ]]
+    [ "$("$JSON_GET" ranks chunks microbatches <<<"$output" | tr '\n' ' ')" = "2 1 4 " ]
+    "$WEIR" schedule make seq1f1b -p 2 -m 4 --slices 2 >slices.csv
+    run -0 --separate-stderr "$WEIR" bench train slices.csv "${same[@]}"
+    [ "$("$JSON_GET" microbatches flops <<<"$output" | tr '\n' ' ')" = "4 ${named##*$'\n'} " ]
+    while IFS='|' read -r options message; do
+        run -2 "$WEIR" bench train $options
+        [ "$output" = "weir bench train: $message" ]
+    done <<'EOF'
+own.csv --ranks 3|'own.csv' has 2 ranks, --ranks says 3
+own.csv --microbatches 8|'own.csv' has 4 micro-batches, but --microbatches 8 was given
+own.csv --chunks 2|'own.csv' has 2 stages on 2 ranks, but --chunks 2 was given
+EOF
+    run "$WEIR" bench train none.csv
+    [ "$status" -ne 0 ]
+    [[ "$output" == "weir bench train: "*"'none.csv'"* ]]
 }
 
 @test "bench train in bf16 has other losses than in f32, near them, and a roofline" {

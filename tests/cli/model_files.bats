@@ -51,6 +51,26 @@ losses() {
     [[ "$status" -eq 0 && "$output" == *" a step of 16 samples of "*" tokens on 2 x cpu"* ]]
 }
 
+@test "commands that print JSON take folders and files whose names are not UTF-8" {
+    local odd=$'m\xff'
+    train --model gpt2-tiny --steps 0 --export "$odd"
+    "$WEIR" schedule make zbv -p 2 -m 2 >"$odd.csv"
+    local model=(--model "$odd" --seq-len 8)
+    run -0 --separate-stderr "$WEIR" bench train "$odd.csv" "${model[@]}" --steps 1 --json
+    [[ "$output" == *'"model": "m?/config.json"'*'"schedule": "m?.csv"'* ]]
+    run -0 --separate-stderr "$WEIR" bench train "$odd.csv" "${model[@]}" --steps 1
+    [[ "$output" == *', m\xff/config.json in f32: m\xff.csv on 2 ranks, 2 micro-batches of 4, '*'; 1 step'$'\n'* ]]
+    run -0 --separate-stderr "$WEIR" bench kernels add "${model[@]}" --json
+    [[ "$output" == *'"model": "m?/config.json"'* ]]
+    run -0 --separate-stderr "$WEIR" bench schedules 1f1b "${model[@]}" --steps 1 --json
+    [[ "$output" == *'"model": "m?/config.json"'* ]]
+    run -0 --separate-stderr "$WEIR" generate --init-from "$odd" --prompt hello --tokens 1 --json
+    [[ "$output" == *'"model": "m?/config.json"'* ]]
+    run -0 --separate-stderr "$WEIR" plan --model "$odd" --devices 2 --json
+    [[ "$output" == *'"model": "m?"'* ]]
+    train --model "$odd" --steps 1 --json
+}
+
 @test "keys that nobody knows are named in one line on stderr" {
     mkdir m
     sed 's/"model_type"/"colour": 1, "model_type"/' "$fixtures/hf-gpt2/config.json" >m/config.json
