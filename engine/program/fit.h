@@ -8,8 +8,9 @@
  * A verdict is data; weir_fit_refuse() words it.  It names only changes that were built and found to fit: for each of
  * recomputation, ZeRO-1, bf16, more stages, smaller micro-batches and another schedule the first value that does.  Where
  * none does alone, each is tried together with full recomputation.  Where nothing fits both the cap and this machine, changes
- * that fit the cap alone are named, with what all ranks need then.  Generation has its options named instead
- * (weir_build.smaller).  No device is asked: `have` says what there is. */
+ * that fit the cap alone are named, with what all ranks need then.  Where parameters, gradients and the optimizer's state
+ * alone are too much, nothing is tried.  Generation has its options named instead (weir_build.smaller).  No device is
+ * asked: `have` says what there is. */
 #ifndef WEIR_ENGINE_PROGRAM_FIT_H
 #define WEIR_ENGINE_PROGRAM_FIT_H
 
@@ -45,6 +46,7 @@ struct weir_fit {
 
     bool same_ranks;     /* more ranks would not help */
     bool by_cap_alone;   /* the ways keep to the cap, but need more than free_bytes together: none does both */
+    size_t kept;         /* > 0: nothing was tried, as so many bytes are in every run of this model */
     size_t least;        /* fewest bytes, of what is too much, of all that was tried */
     int n_ways;
     struct weir_fit_way ways[WEIR_FIT_WAYS];
