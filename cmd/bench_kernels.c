@@ -493,9 +493,10 @@ static weir_status json_write(const struct bench *b)
         return schedule_json_print(NULL);
     }
     return schedule_json_print(json_pack("{s:s, s:o, s:s, s:s, s:I, s:I, s:o, s:o}", "weir", weir_version(), "model",
-                                         weir_json_utf8(b->model->name), "dtype", compute_dtypes[b->dtype], "instructions", weir_info_instructions(),
-                                         "microbatch_size", (json_int_t)b->values->microbatch_size, "threads",
-                                         (json_int_t)b->values->threads, "ceilings", ceilings_json(&b->ceilings), "rows", list));
+                                         weir_json_utf8(b->model->name), "dtype", compute_dtypes[b->dtype], "instructions",
+                                         weir_info_instructions(), "microbatch_size",
+                                         (json_int_t)b->values->microbatch_size, "threads", (json_int_t)b->values->threads, "ceilings",
+                                         ceilings_json(&b->ceilings), "rows", list));
 }
 
 static enum weir_dtype storage_of(const struct bench *b)

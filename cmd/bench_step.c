@@ -254,8 +254,9 @@ static void table_print(const struct bench *b)
     int ranks = b->schedule.n_ranks, microbatches = microbatches_of(b);
     printf("weir %s, %s in %s: %s on %d rank%s, %d micro-batch%s of %d, %d thread%s per rank, %s; %d step%s\n", weir_version(),
            weir_printable(b->settings.model->name, model, sizeof model), compute_dtypes[b->settings.dtype],
-           weir_printable(b->schedule_name, name, sizeof name), ranks, ranks == 1 ? "" : "s", microbatches, microbatches == 1 ? "" : "es", (int)v->microbatch_size, (int)v->threads,
-           v->threads == 1 ? "" : "s", weir_info_instructions(), (int)v->steps, v->steps == 1 ? "" : "s");
+           weir_printable(b->schedule_name, name, sizeof name), ranks, ranks == 1 ? "" : "s", microbatches,
+           microbatches == 1 ? "" : "es", (int)v->microbatch_size, (int)v->threads, v->threads == 1 ? "" : "s",
+           weir_info_instructions(), (int)v->steps, v->steps == 1 ? "" : "s");
     printf("ceilings of this run, per rank with all ranks busy: ");
     ceilings_print(&b->ceilings);
     printf("step      %10.3f ms median, %.3f fastest, %.3f slowest; bubble %.1f %%\n", m->median_ms, m->fastest_ms, m->slowest_ms,
