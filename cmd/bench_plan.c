@@ -319,7 +319,8 @@ static weir_status json_write(const struct bench *b)
         if (b->rows[r].is_run)
             weir_json_push(&all, row_json(b, r));
     return schedule_json_print(json_pack("{s:s, s:o, s:I, s:I, s:i, s:f, s:f, s:f, s:o}", "weir", weir_version(), "model",
-                                         weir_json_utf8(b->model->name), "devices", (json_int_t)b->values->devices, "global_batch", (json_int_t)b->values->global_batch, "configurations",
+                                         weir_json_utf8(b->model->name), "devices", (json_int_t)b->values->devices,
+                                         "global_batch", (json_int_t)b->values->global_batch, "configurations",
                                          b->n_rows, "choice_ms", b->rows[b->choice].median_ms, "fastest_ms", b->rows[b->fastest].median_ms,
                                          "ratio", b->ratio, "run", all));
 }

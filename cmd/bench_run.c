@@ -196,8 +196,10 @@ static weir_status outcome_make(struct run *run, struct weir_arena *arena, struc
     out->ops = run->ops[1];
     out->n_ops = run->n_ops[1];
     out->busy_ms = (double)run->busy_ns / 1e6 / n;
-    for (int i = 0; i < n; i++)
+    for (int i = 0; i < n; i++) {
         out->mean_ms += (double)run->reports[i].step_ns / 1e6 / n;
+        out->optimizer_mean_ms += run->optimizer[i] / n;
+    }
     out->optimizer_ms = median(run->optimizer, (size_t)n);
     for (int s = 0; s < n_stages; s++) {
         struct times *t = &run->actions[4 * s];

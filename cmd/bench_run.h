@@ -23,7 +23,7 @@ struct bench_outcome {
     double loss;       /* of the last step */
     size_t peak_bytes; /* of the rank that needs most */
     const struct weir_stage_costs *stages; /* [n_stages]: median F, I and W of each, in ms; B counts as I, with W 0 */
-    double optimizer_ms;                   /* of a step, all ranks together */
+    double optimizer_ms, optimizer_mean_ms; /* of a step, all ranks together: in the median, in the mean */
     struct bench_step median_step;
     const struct weir_op_time *ops; /* [n_ops]: of the steps that were timed, all ranks together */
     size_t n_ops;

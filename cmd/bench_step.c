@@ -222,7 +222,7 @@ static double hand_over_ms(const struct bench *b)
     double in_ops = 0;
     for (size_t i = 0; i < m->n_ops; i++)
         in_ops += (double)m->ops[i].ns / 1e6 / (double)b->values->steps;
-    return m->busy_ms - in_ops - m->optimizer_ms;
+    return m->busy_ms - in_ops - m->optimizer_mean_ms;
 }
 
 static double waiting_ms(const struct bench *b)
@@ -241,7 +241,7 @@ static void parts_print(const struct bench *b)
     printf("\n%-14s %-16s %10s %9s %9s\n", "a step in the mean", "", "ms", "share", "GFLOP/s");
     for (size_t i = 0; i < m->n_ops; i++)
         part_print(m->ops[i].op, m->ops[i].pass, (double)m->ops[i].ns / 1e6 / steps, whole, m->ops[i].flops / steps);
-    part_print("optimizer", "", m->optimizer_ms, whole, 0);
+    part_print("optimizer", "", m->optimizer_mean_ms, whole, 0);
     part_print("hand-over", "", hand_over_ms(b), whole, 0);
     part_print("waiting", "", waiting_ms(b), whole, 0);
 }
@@ -283,6 +283,21 @@ static bool rows_append(const struct bench *b, json_t *operations, json_t *instr
     return whole;
 }
 
+/* Stages of each rank; null where ranks have different numbers of them. */
+static json_t *chunks_json(const struct weir_schedule *schedule)
+{
+    int of_first = 0;
+    for (int r = 0; r < schedule->n_ranks; r++) {
+        int n = 0;
+        for (int s = 0; s < schedule->n_stages; s++)
+            n += schedule->stage_rank[s] == r;
+        if (r && n != of_first)
+            return json_null();
+        of_first = n;
+    }
+    return json_integer(of_first);
+}
+
 static weir_status json_write(const struct bench *b)
 {
     const struct bench_outcome *m = &b->measured;
@@ -292,10 +307,10 @@ static weir_status json_write(const struct bench *b)
         json_decref(instructions);
         return schedule_json_print(NULL);
     }
-    json_t *root = json_pack("{s:s, s:o, s:s, s:o, s:s, s:i, s:i, s:i, s:I, s:I, s:s, s:I, s:I, s:I}", "weir", weir_version(), "model",
+    json_t *root = json_pack("{s:s, s:o, s:s, s:o, s:s, s:i, s:i, s:o, s:i, s:I, s:I, s:s, s:I, s:I, s:I}", "weir", weir_version(), "model",
                              weir_json_utf8(b->settings.model->name), "dtype", compute_dtypes[b->settings.dtype], "schedule",
-                             weir_json_utf8(b->schedule_name), "instructions_set",
-                             weir_info_instructions(), "ranks", b->schedule.n_ranks, "chunks", b->schedule.n_stages / b->schedule.n_ranks,
+                             weir_json_utf8(b->schedule_name), "instructions_set", weir_info_instructions(), "ranks",
+                             b->schedule.n_ranks, "stages", b->schedule.n_stages, "chunks", chunks_json(&b->schedule),
                              "microbatches", microbatches_of(b), "microbatch_size", (json_int_t)b->values->microbatch_size,
                              "seq_len", (json_int_t)(b->settings.graph->n_targets / b->values->microbatch_size), "recompute",
                              b->settings.recompute ? b->settings.recompute : "none", "threads", (json_int_t)b->values->threads,
@@ -304,7 +319,7 @@ static weir_status json_write(const struct bench *b)
                                 "fastest_ms", m->fastest_ms, "slowest_ms", m->slowest_ms, "bubble", m->bubble, "loss", m->loss,
                                 "tokens_per_s", 1e3 * b->tokens / m->median_ms, "flops", b->flops, "mfu",
                                 1e3 * b->flops / m->median_ms / peak_of(b), "roofline_ms", b->roofline_ms, "optimizer_ms",
-                                m->optimizer_ms, "mean_ms", m->mean_ms, "hand_over_ms", hand_over_ms(b), "waiting_ms",
+                                m->optimizer_mean_ms, "mean_ms", m->mean_ms, "hand_over_ms", hand_over_ms(b), "waiting_ms",
                                 waiting_ms(b), "ceilings", ceilings_json(&b->ceilings), "operations", operations, "instructions",
                                 instructions);
     if (root && figures)

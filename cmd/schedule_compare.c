@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/printable.h"
 #include "cmd/drawing.h"
 #include "cmd/paths.h"
 #include "cmd/schedule_command.h"
@@ -158,6 +159,7 @@ static bool sizes_differ(const struct schedule_rows *table)
 /* The first of each size is the fastest. */
 static void best_print(const struct values *values, const struct schedule_rows *table)
 {
+    char name[1024];
     printf("\n");
     for (size_t i = 0; i < table->n && !table->rows[i].reason; i++) {
         const struct schedule_row *row = &table->rows[i];
@@ -170,7 +172,7 @@ static void best_print(const struct values *values, const struct schedule_rows *
             printf(" under %.6g", values->made.memory_cap);
         if (table->several_sizes)
             printf(" at p = %d, m = %d", (int)row->size.ranks, (int)row->size.microbatches);
-        printf(": %s", row->name);
+        printf(": %s", weir_printable(row->name, name, sizeof name));
         if (row->size.chunks > 1)
             printf(" with %d chunks", (int)row->size.chunks);
         printf(", %.6g\n", row->makespan);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/printable.h"
 #include "cmd/options.h"
 #include "cmd/schedule_auto.h"
 
@@ -191,7 +192,9 @@ static const char *row_name(const struct schedule_row *row, char text[80])
     const struct weir_schedule_kind *kind;
     bool groups = row->size.group_size && weir_schedule_kind_find(row->name, &kind) == WEIR_OK && kind->takes_group_size;
     bool slices = row->size.slices > 1;
-    snprintf(text, 80, groups ? "%s g=%d" : slices ? "%s k=%d" : "%s", row->name,
+    char name[80];
+    weir_printable(row->name, name, sizeof name);
+    snprintf(text, 80, groups ? "%s g=%d" : slices ? "%s k=%d" : "%s", name,
              (int)(groups ? row->size.group_size : row->size.slices));
     return text;
 }

@@ -257,30 +257,40 @@ static void changes_try(struct advisor *a, struct weir_fit_way base)
     }
 }
 
-/* Bytes that no change gets rid of: of every parameter its value in each replica, and in training one gradient there, and the
- * optimizer's state once. */
-static size_t kept_bytes(const struct weir_build *build)
+/* Bytes that every run of the model takes: of each parameter its value in each replica, and in training one gradient there, and
+ * the optimizer's state once. */
+static size_t kept_bytes(const struct weir_build *build, int n_replicas, enum weir_optimizer optimizer)
 {
     const struct weir_graph *graph = build->config.graph;
     const struct weir_program *program = build->program;
-    size_t elements = 0, arrays = (size_t)(build->n_replicas / program->n_copies);
+    size_t elements = 0, arrays = (size_t)n_replicas;
     bool trains = false;
     for (int i = 0; i < graph->n_params; i++)
         elements += (size_t)weir_shape_elements(&graph->params[i].shape);
     for (int r = 0; r < program->n_ranks; r++)
         trains = trains || program->ranks[r].bytes[WEIR_MEMORY_GRADS];
     if (trains)
-        arrays = 2 * arrays + (build->config.optimizer == WEIR_OPTIMIZER_ADAMW ? 2 : 0);
+        arrays = 2 * arrays + (optimizer == WEIR_OPTIMIZER_ADAMW ? 2 : 0);
     return elements * arrays * sizeof(float);
 }
 
-/* A run has at most as many ranks as all replicas have layers. */
-static bool is_hopeless(const struct advisor *a)
+static int replicas_of(const struct weir_build *build)
+{
+    return build->n_replicas / build->program->n_copies;
+}
+
+/* No change that is tried here makes what is kept smaller; what the user may change is told instead. */
+static bool keeps_too_much(const struct advisor *a)
 {
     const struct weir_build *build = a->build;
-    int most = build->graph->n_layers * build->n_replicas / build->program->n_copies;
-    size_t kept = kept_bytes(build), ranks = (size_t)(a->fit->same_ranks ? weir_build_n_workers(build) : most);
-    return kept > a->free_bytes || kept / ranks > a->rank_cap;
+    enum weir_optimizer optimizer = build->config.optimizer;
+    size_t kept = kept_bytes(build, replicas_of(build), optimizer);
+    if (kept <= a->free_bytes)
+        return false;
+    a->fit->kept = kept;
+    a->fit->replicas_help = kept_bytes(build, 1, optimizer) <= a->free_bytes;
+    a->fit->sgd_helps = kept_bytes(build, replicas_of(build), WEIR_OPTIMIZER_SGD) <= a->free_bytes;
+    return true;
 }
 
 static void ways_find(struct advisor *a)
@@ -288,8 +298,8 @@ static void ways_find(struct advisor *a)
     bool packs = a->build->config.pack;
     if (a->build->smaller)
         return;
-    a->fit->kept = is_hopeless(a) ? kept_bytes(a->build) : 0;
-    if (a->fit->kept)
+    a->fit->kept = 0;
+    if (keeps_too_much(a))
         return;
     no_copy_try(a);
     if (packs)
@@ -417,11 +427,11 @@ static void together_name(const struct weir_build *build, const struct weir_fit 
 
 static void nothing_name(const struct weir_build *build, const struct weir_fit *fit, struct weir_text *text)
 {
-    int replicas = build->n_replicas / build->program->n_copies;
     if (fit->kept) {
-        weir_text_append(text, "parameters, their gradients and the optimizer's state alone are %zu bytes (%.1f MiB): use %s",
-                         fit->kept, (double)fit->kept / 0x1p20,
-                         replicas > 1 ? "fewer " WEIR_OPTION("replicas") " or a smaller model" : "a smaller model or more memory");
+        weir_text_append(text, "parameters, their gradients and the optimizer's state alone are %zu bytes (%.1f MiB): use %s%sa "
+                               "smaller model or more memory", fit->kept, (double)fit->kept / 0x1p20,
+                         fit->replicas_help ? "fewer " WEIR_OPTION("replicas") ", " : "",
+                         fit->sgd_helps ? WEIR_OPTION("optimizer=sgd") " (it has no state), " : "");
         return;
     }
     weir_text_append(text, "neither " WEIR_OPTION("recompute=full") ", %s%sa smaller " WEIR_OPTION("microbatch_size")

@@ -9,7 +9,7 @@
  * recomputation, ZeRO-1, bf16, more stages, smaller micro-batches and another schedule the first value that does.  Where
  * none does alone, each is tried together with full recomputation.  Where nothing fits both the cap and this machine, changes
  * that fit the cap alone are named, with what all ranks need then.  Where parameters, gradients and the optimizer's state
- * alone are too much, nothing is tried.  Generation has its options named instead (weir_build.smaller).  No device is
+ * alone are more than the machine has, nothing is tried.  Generation has its options named instead (weir_build.smaller).  No device is
  * asked: `have` says what there is. */
 #ifndef WEIR_ENGINE_PROGRAM_FIT_H
 #define WEIR_ENGINE_PROGRAM_FIT_H
@@ -46,7 +46,8 @@ struct weir_fit {
 
     bool same_ranks;     /* more ranks would not help */
     bool by_cap_alone;   /* the ways keep to the cap, but need more than free_bytes together: none does both */
-    size_t kept;         /* > 0: nothing was tried, as so many bytes are in every run of this model */
+    size_t kept;         /* > 0: nothing was tried, as parameters, gradients and optimizer's state alone are more than free_bytes */
+    bool replicas_help, sgd_helps; /* then: a single replica of them, or one without the state, would not be */
     size_t least;        /* fewest bytes, of what is too much, of all that was tried */
     int n_ways;
     struct weir_fit_way ways[WEIR_FIT_WAYS];

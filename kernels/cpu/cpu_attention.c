@@ -370,7 +370,7 @@ static int strided_tensors(const struct job *job, const struct weir_tensor *tens
     return n;
 }
 
-/* Samples that fit into a core's second cache are tasks, where every thread gets as many. */
+/* Samples that fit into a core's second cache are tasks, where every thread gets as many.  Results are the same either way. */
 static bool takes_whole_samples(const struct job *job)
 {
     const struct weir_tensor *tensors[2 * WEIR_OP_INPUTS + 1];

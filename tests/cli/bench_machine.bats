@@ -97,6 +97,9 @@ EOF
     [ "$("$JSON_GET" loss flops <<<"$output")" = "$named" ]
     [[ "$output" == *'"schedule": "own.csv", "'* ]]
     [ "$("$JSON_GET" ranks chunks microbatches <<<"$output" | tr '\n' ' ')" = "2 1 4 " ]
+    printf '0F0,2F0,2B0,0B0\n1F0,1B0\n' >uneven.csv
+    run -0 --separate-stderr "$WEIR" bench train uneven.csv "${same[@]}"
+    [[ "$output" == *'"ranks": 2, "stages": 3, "chunks": null, '* ]]
     "$WEIR" schedule make seq1f1b -p 2 -m 4 --slices 2 >slices.csv
     run -0 --separate-stderr "$WEIR" bench train slices.csv "${same[@]}"
     [ "$("$JSON_GET" microbatches flops <<<"$output" | tr '\n' ' ')" = "4 ${named##*$'\n'} " ]

@@ -55,6 +55,8 @@ losses() {
     local odd=$'m\xff'
     train --model gpt2-tiny --steps 0 --export "$odd"
     "$WEIR" schedule make zbv -p 2 -m 2 >"$odd.csv"
+    run -0 --separate-stderr "$WEIR" schedule compare "$odd.csv"
+    [[ "$output" == *$'\n''m\xff.csv '* ]]
     local model=(--model "$odd" --seq-len 8)
     run -0 --separate-stderr "$WEIR" bench train "$odd.csv" "${model[@]}" --steps 1 --json
     [[ "$output" == *'"model": "m?/config.json"'*'"schedule": "m?.csv"'* ]]

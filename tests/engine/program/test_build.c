@@ -158,6 +158,39 @@ static void a_verdict_is_data(void **state)
     weir_arena_release(&f.arena);
 }
 
+/* gpt2-tiny has 1,230,848 parameters: a value, a gradient and two moments of each, in several replicas the moments once. */
+static void a_machine_too_small_for_the_parameters_is_told_so(void **state)
+{
+    (void)state;
+    enum { ARRAY = 1230848 * 4 };
+    static const struct {
+        int replicas;
+        size_t free;
+        const char *words;
+    } cases[] = {
+        {1, 4 * (size_t)ARRAY, "the least found is "},
+        {1, 4 * (size_t)ARRAY - 1, "alone are 19693568 bytes (18.8 MiB): use optimizer=sgd (it has no state), a smaller model or more memory"},
+        {1, 2 * (size_t)ARRAY - 1, "alone are 19693568 bytes (18.8 MiB): use a smaller model or more memory"},
+        {2, 6 * (size_t)ARRAY - 1, "alone are 29540352 bytes (28.2 MiB): use fewer replicas, optimizer=sgd (it has no state), a "
+                                   "smaller model or more memory"},
+        {2, 4 * (size_t)ARRAY - 1, "alone are 29540352 bytes (28.2 MiB): use a smaller model or more memory"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct fixture f;
+        struct weir_device_kind kind = bare_kind(WEIR_DEVICE_HOST_MEMORY);
+        const int device_of[] = {0, 1, 0, 1};
+        struct weir_resources have = {.device_of = device_of, .host_free = cases[i].free};
+        assert_ok(built(&f, &kind, "gpipe", 2));
+        f.config.replicas = cases[i].replicas;
+        assert_ok(weir_build_training(&f.config, &kind, &f.arena, &f.build));
+        assert_ok(weir_extras_make(&f.build, &have, &f.arena, &f.extras));
+        struct weir_fit fit = weir_fit_weigh(&f.build, &f.extras, &have);
+        assert_false(fit.fits);
+        assert_fails(weir_fit_refuse(&f.build, &fit), WEIR_ERR_NOFIT, cases[i].words);
+        weir_arena_release(&f.arena);
+    }
+}
+
 static void pretended_devices_are_weighed_one_by_one(void **state)
 {
     (void)state;
@@ -198,6 +231,7 @@ int main(void)
         cmocka_unit_test(a_bad_configuration_is_refused_before_it_is_used),
         cmocka_unit_test(sizes_whose_sum_is_no_number_of_bytes_are_refused),
         cmocka_unit_test(a_verdict_is_data),
+        cmocka_unit_test(a_machine_too_small_for_the_parameters_is_told_so),
         cmocka_unit_test(pretended_devices_are_weighed_one_by_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
